@@ -1,0 +1,74 @@
+/** @file Writing files and folders so that a reader sees all of them or nothing. */
+import { randomBytes } from "node:crypto";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { FaceError, messageOf, systemCode } from "./errors.ts";
+
+/** A hidden name beside the target, so that the final rename stays on one file system. */
+function besides(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`);
+}
+
+/** Turns a failed write into our error; a full disk gets its own code. */
+export function writeError(path: string, error: unknown): FaceError {
+  if (error instanceof FaceError) return error;
+  const full = ["ENOSPC", "EDQUOT", "EFBIG"].includes(systemCode(error) ?? "");
+  return new FaceError(full ? "DISK_FULL" : "FILE_INVALID", `cannot write ${path}: ${messageOf(error)}`, {
+    hint: full
+      ? "free some space or choose another folder"
+      : "check that the folder exists and may be written to",
+    cause: error,
+  });
+}
+
+/**
+ * Writes a file under a temporary name, flushes it to disk and renames it into place. Missing folders are made.
+ * @throws FaceError `DISK_FULL` or `FILE_INVALID`; the old file, if any, is untouched then.
+ */
+export async function writeFileAtomic(
+  path: string,
+  chunks: string | Uint8Array | readonly Uint8Array[],
+): Promise<void> {
+  const temporary = besides(path);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(temporary, "wx");
+    try {
+      for (const chunk of Array.isArray(chunks)
+        ? (chunks as readonly Uint8Array[])
+        : [chunks as string | Uint8Array]) {
+        await file.writeFile(chunk);
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw writeError(path, error);
+  }
+}
+
+/**
+ * Fills a temporary folder and renames it into place, so that a server polling the parent never sees half of it.
+ * @throws FaceError `FILE_INVALID` when the folder exists already, or whatever `fill` throws; nothing is left behind.
+ */
+export async function publishFolder(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = besides(path);
+  try {
+    await mkdir(temporary, { recursive: true });
+    await fill(temporary);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    const taken = ["ENOTEMPTY", "EEXIST"].includes(systemCode(error) ?? "");
+    if (taken) {
+      throw new FaceError("FILE_INVALID", `${path} exists already`, {
+        hint: "choose another version, or remove that folder first",
+        cause: error,
+      });
+    }
+    throw writeError(path, error);
+  }
+}

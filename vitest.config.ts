@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    exclude: ["test/interop/**"],
+    pool: "forks",
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    setupFiles: ["test/support/matchers.ts"],
+  },
+});
