@@ -62,11 +62,38 @@ const files = readdirSync(SOURCE, { recursive: true, encoding: "utf8" })
 
 function importsOf(path: string): string[] {
   const text = readFileSync(join(SOURCE, path), "utf8");
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1]!);
+  return [...text.matchAll(/^(?:import|export|\} from|.*\bimport\()[^"]*"([^"\s]+)"/gm)].map(
+    (match) => match[1]!,
+  );
 }
 
 function roomOf(path: string): string {
   return path.includes("/") ? path.split("/")[0]! : "index";
+}
+
+const isTest = (path: string) => path.endsWith(".test.ts");
+
+function expectStairs(path: string, specifier: string): void {
+  const target = relative(SOURCE, join(SOURCE, path, "..", specifier)).replaceAll("\\", "/");
+  if (target.startsWith("..")) {
+    expect(isTest(path), `${path} reaches outside src/: ${specifier}`).toBe(true);
+    return;
+  }
+  const room = roomOf(path);
+  expect([room, ...(MAY_IMPORT[room] ?? [])], `${path} imports ${target}`).toContain(roomOf(target));
+}
+
+function expectPure(path: string, specifier: string): void {
+  if (!isTest(path)) expect(PURE, `${path} imports ${specifier}`).not.toContain(roomOf(path));
+}
+
+function expectDoor(path: string, specifier: string): void {
+  const parts = specifier.split("/");
+  const name = specifier.startsWith("@") ? `${parts[0]}/${parts[1]}` : parts[0]!;
+  if (isTest(path) && ["vitest", "fast-check"].includes(name)) return;
+  const door = DOORS[name];
+  expect(door, `${path} imports ${name}, which has no door in this test`).toBeDefined();
+  if (!isTest(path)) expect(path, `${name} may be imported only by ${door}`).toMatch(new RegExp(`^${door}$`));
 }
 
 describe("architecture", () => {
@@ -77,27 +104,10 @@ describe("architecture", () => {
   });
 
   it.each(files.filter((path) => roomOf(path) !== "index"))("%s imports only what its room may", (path) => {
-    const room = roomOf(path);
-    const test = path.endsWith(".test.ts");
     for (const specifier of importsOf(path)) {
-      if (specifier.startsWith(".")) {
-        const target = relative(SOURCE, join(SOURCE, path, "..", specifier)).replaceAll("\\", "/");
-        if (target.startsWith("..")) {
-          expect(test, `${path} reaches outside src/: ${specifier}`).toBe(true);
-        } else {
-          expect([room, ...MAY_IMPORT[room]!], `${path} imports ${target}`).toContain(roomOf(target));
-        }
-      } else if (!specifier.startsWith("node:")) {
-        const name = specifier.startsWith("@")
-          ? specifier.split("/").slice(0, 2).join("/")
-          : specifier.split("/")[0]!;
-        if (test && ["vitest", "fast-check"].includes(name)) continue;
-        const door = DOORS[name];
-        expect(door, `${path} imports ${name}, which has no door in this test`).toBeDefined();
-        if (!test) expect(path, `${name} may be imported only by ${door}`).toMatch(new RegExp(`^${door}$`));
-      } else if (!test) {
-        expect(PURE, `${path} imports ${specifier}`).not.toContain(room);
-      }
+      if (specifier.startsWith(".")) expectStairs(path, specifier);
+      else if (specifier.startsWith("node:")) expectPure(path, specifier);
+      else expectDoor(path, specifier);
     }
   });
 

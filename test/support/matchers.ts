@@ -9,7 +9,8 @@ interface Tolerance {
 }
 
 declare module "vitest" {
-  interface Matchers<T = unknown> {
+  // biome-ignore lint/suspicious/noExplicitAny: a merged declaration must repeat vitest's own type parameters.
+  interface Matchers<T = any> {
     /** Same length, and every number within absolute + relative × |expected|. */
     toBeAllClose(expected: ArrayLike<number>, tolerance?: Tolerance): T;
   }
