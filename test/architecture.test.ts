@@ -62,7 +62,7 @@ const files = readdirSync(SOURCE, { recursive: true, encoding: "utf8" })
 
 function importsOf(path: string): string[] {
   const text = readFileSync(join(SOURCE, path), "utf8");
-  return [...text.matchAll(/(?:\bfrom |\bimport\(|^import )"([^"\s,]+)"\)?[;,)]/gm)].map((match) => match[1]!);
+  return [...text.matchAll(/(?:\bfrom |\bimport\(|^import )"([^"\s,]+)"\)?[;,)]/gm)].map(
     (match) => match[1]!,
   );
 }
