@@ -1,0 +1,193 @@
+/** @file The operations of a computation: one map from op to attributes, from which every rule table is typed. */
+import type { DType } from "../base/dtype.ts";
+import type { Tensor } from "../base/tensor.ts";
+
+/** A side of a tensor: a number, a name shared by equal unknown sides (`"batch"`), or `"?"` for anything. */
+export type Dim = number | string;
+export type SymbolicShape = readonly Dim[];
+/** The side of which nothing is known, not even that it equals another. */
+export const UNKNOWN_DIM = "?";
+
+/** A pair along height and width. */
+export type Pair = readonly [number, number];
+/** Rows and columns added around an image: `[[top, bottom], [left, right]]`. */
+export type Pads = readonly [Pair, Pair];
+/** `same` and `valid` as TensorFlow defines them, or explicit margins. */
+export type Padding = "same" | "valid" | Pads;
+
+/** Nothing to say beyond the inputs. */
+export type NoAttrs = { readonly [key in never]: never };
+
+export interface ConvAttrs {
+  readonly strides: Pair;
+  readonly padding: Padding;
+  readonly dilations: Pair;
+  /** 1, or the number of input channels for a depthwise convolution, or anything that divides both channel counts. */
+  readonly groups: number;
+}
+
+export interface PoolAttrs {
+  readonly size: Pair;
+  readonly strides: Pair;
+  readonly padding: Padding;
+}
+
+export interface ReduceAttrs {
+  /** Non-negative axes in ascending order. */
+  readonly axes: readonly number[];
+  readonly keepDims: boolean;
+}
+
+/**
+ * Every op and what it needs to know besides its inputs. Each op has one output. Images are `[batch, height, width,
+ * channels]`, kernels `[height, width, in / groups, out]`: the order of Keras and TensorFlow.
+ */
+export interface OpAttrs {
+  // Leaves: where values come from.
+  /** A value given at each run. */
+  input: { readonly name: string; readonly dtype: DType; readonly shape: SymbolicShape };
+  /** A weight or another value that lives from run to run, found by its name. */
+  parameter: { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] };
+  constant: { readonly value: Tensor };
+  /** Uniform numbers in [0, 1), drawn anew for every run from the stream of this name. */
+  randomUniform: { readonly stream: string; readonly shape: readonly number[] };
+
+  // Element by element, one input.
+  neg: NoAttrs;
+  abs: NoAttrs;
+  sign: NoAttrs;
+  exp: NoAttrs;
+  log: NoAttrs;
+  sqrt: NoAttrs;
+  sin: NoAttrs;
+  cos: NoAttrs;
+  tanh: NoAttrs;
+  sigmoid: NoAttrs;
+  softplus: NoAttrs;
+  erf: NoAttrs;
+  relu: NoAttrs;
+  floor: NoAttrs;
+  ceil: NoAttrs;
+  /** To the nearest whole number, halves to even. */
+  round: NoAttrs;
+  not: NoAttrs;
+  cast: { readonly to: DType };
+
+  // Element by element, two or three inputs that broadcast as in NumPy.
+  add: NoAttrs;
+  sub: NoAttrs;
+  mul: NoAttrs;
+  div: NoAttrs;
+  pow: NoAttrs;
+  max: NoAttrs;
+  min: NoAttrs;
+  equal: NoAttrs;
+  less: NoAttrs;
+  lessEqual: NoAttrs;
+  and: NoAttrs;
+  or: NoAttrs;
+  /** `condition ? a : b` */
+  select: NoAttrs;
+
+  // Per channel, that is along the last axis; the forms that engines have one fast kernel for.
+  /** `x · scale + shift`, scale and shift `[channels]`. */
+  affine: NoAttrs;
+  /** `(x, mean) →` mean square distance from the mean, per channel; `mean` must be the mean of x per channel. */
+  channelVariance: NoAttrs;
+  /** `x < 0 ? slope · x : x`, slope `[channels]`. */
+  prelu: NoAttrs;
+  /** Derivative of relu: `(dy, y) → y > 0 ? dy : 0`. */
+  reluGrad: NoAttrs;
+  /** Derivative of prelu by x: `(dy, x, slope) → x > 0 ? dy : slope · dy`. */
+  preluGrad: NoAttrs;
+
+  // Over whole axes.
+  reduceSum: ReduceAttrs;
+  reduceMean: ReduceAttrs;
+  reduceMax: ReduceAttrs;
+  reduceMin: ReduceAttrs;
+  reduceProd: ReduceAttrs;
+  /** Index of the first greatest element along an axis, int64; the axis goes. */
+  argMax: { readonly axis: number };
+  softmax: { readonly axis: number };
+
+  // Products.
+  /** Matrix product over the last two axes; the axes before them broadcast. */
+  matmul: { readonly transposeA: boolean; readonly transposeB: boolean };
+  conv2d: ConvAttrs;
+  /** Derivative of conv2d by its input: `(dy, kernel)`. */
+  conv2dInputGrad: ConvAttrs & { readonly inputSize: Pair };
+  /** Derivative of conv2d by its kernel: `(x, dy)`. */
+  conv2dKernelGrad: ConvAttrs & { readonly kernelSize: Pair };
+  maxPool: PoolAttrs;
+  /** Derivative of maxPool: `(dy, x, y)`; where several elements share a window's maximum, the first one takes all. */
+  maxPoolGrad: PoolAttrs;
+  /** Mean of the window's elements that lie inside the image. */
+  avgPool: PoolAttrs;
+  /** Derivative of avgPool: `(dy)`. */
+  avgPoolGrad: PoolAttrs & { readonly inputSize: Pair };
+
+  // Moving elements about.
+  /** At most one side may be -1: whatever is left. A side 0 keeps the input's side at that place. */
+  reshape: { readonly shape: readonly number[] };
+  transpose: { readonly perm: readonly number[] };
+  broadcastTo: { readonly shape: readonly number[] };
+  concat: { readonly axis: number };
+  /** One entry per axis; `ends` beyond the side mean its end; steps may be negative with `ends` below 0 for "through 0". */
+  slice: {
+    readonly starts: readonly number[];
+    readonly ends: readonly number[];
+    readonly steps: readonly number[];
+  };
+  /** One entry per axis. */
+  pad: { readonly before: readonly number[]; readonly after: readonly number[]; readonly value: number };
+  /** `(x, indices)`: the slices of x at the indices along an axis. */
+  gather: { readonly axis: number };
+  /** Derivative of gather: `(dy, indices)`, summed into an axis of the given length. */
+  gatherGrad: { readonly axis: number; readonly length: number };
+}
+
+export type OpName = keyof OpAttrs;
+
+/** One operation with its inputs; its value is one tensor. Nodes are immutable and make up a graph by pointing back. */
+export interface Node<K extends OpName = OpName> {
+  readonly op: K;
+  readonly inputs: readonly Node[];
+  readonly attrs: OpAttrs[K];
+  readonly shape: SymbolicShape;
+  readonly dtype: DType;
+  /** What people call it, such as the layer that made it; no meaning for the computation. */
+  readonly label?: string | undefined;
+}
+
+/** Whether a node is of this op; narrows its attributes. */
+export function isOp<K extends OpName>(node: Node, op: K): node is Node<K> {
+  return node.op === op;
+}
+
+/** The nodes that the outputs need, each after its inputs, each once. */
+export function topological(outputs: readonly Node[]): Node[] {
+  const order: Node[] = [];
+  const seen = new Set<Node>();
+  // An explicit stack: imported graphs can be deeper than the call stack.
+  const stack: { node: Node; next: number }[] = [];
+  const visit = (node: Node) => {
+    if (!seen.has(node)) {
+      seen.add(node);
+      stack.push({ node, next: 0 });
+    }
+  };
+  for (const output of outputs) {
+    visit(output);
+    while (stack.length > 0) {
+      const top = stack[stack.length - 1]!;
+      if (top.next < top.node.inputs.length) {
+        visit(top.node.inputs[top.next++]!);
+      } else {
+        order.push(top.node);
+        stack.pop();
+      }
+    }
+  }
+  return order;
+}
