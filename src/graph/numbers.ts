@@ -1,0 +1,131 @@
+/** @file Tensors as plain numbers: what each element type can hold, and how numbers are rounded to it. */
+import { arrayOf, type DType, type NumericDType } from "../base/dtype.ts";
+import { FaceError } from "../base/errors.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
+import type { Tensor } from "../base/tensor.ts";
+
+/** A run of elements that can be read and written by index. */
+export interface Elements<T> {
+  readonly length: number;
+  [index: number]: T;
+}
+
+/** The element types whose elements are bigints, so that whole numbers stay exact beyond 2^53. */
+export type BigIntDType = "int64" | "uint64";
+
+export function isBigInt(dtype: DType): dtype is BigIntDType {
+  return dtype === "int64" || dtype === "uint64";
+}
+
+/** @throws FaceError `MODEL_UNSUPPORTED` for strings, which no op but a reshape computes with. */
+export function numericDType(dtype: DType): NumericDType {
+  if (dtype !== "string") return dtype;
+  throw new FaceError("MODEL_UNSUPPORTED", "a graph cannot compute with strings");
+}
+
+/** Zeros of any numeric type. */
+export function allocate(dtype: DType, shape: Shape): Tensor<NumericDType> {
+  const numeric = numericDType(dtype);
+  return { dtype: numeric, shape, data: new (arrayOf(numeric))(sizeOf(shape)) };
+}
+
+const FLOAT16_SUBNORMAL = 2 ** -24;
+
+/** The number that the bits of an IEEE 754 half stand for. */
+function float16Value(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  if (exponent === 0) return sign * fraction * FLOAT16_SUBNORMAL;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** A number without its fraction, halves to even. */
+export function roundHalfToEven(value: number): number {
+  const below = Math.floor(value);
+  const over = value - below;
+  if (over !== 0.5) return over < 0.5 ? below : below + 1;
+  return below % 2 === 0 ? below : below + 1;
+}
+
+/** The bits of the half nearest to a number, ties to even. */
+function float16Bits(value: number): number {
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  const size = Math.abs(value);
+  if (Number.isNaN(value)) return 0x7e00;
+  if (size >= 65520) return sign | 0x7c00;
+  if (size < 2 ** -14) return sign | roundHalfToEven(size / FLOAT16_SUBNORMAL);
+  const exponent = Math.floor(Math.log2(size));
+  // A fraction rounded up to 1024 carries into the exponent, as it should.
+  return sign | (((exponent + 15) << 10) + roundHalfToEven((size / 2 ** exponent - 1) * 1024));
+}
+
+const word = new DataView(new ArrayBuffer(4));
+
+function bfloat16Value(bits: number): number {
+  word.setUint32(0, bits << 16);
+  return word.getFloat32(0);
+}
+
+function bfloat16Bits(value: number): number {
+  if (Number.isNaN(value)) return 0x7fc0;
+  word.setFloat32(0, value);
+  const bits = word.getUint32(0);
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+}
+
+/** A number without its fraction; what is no number at all becomes 0. */
+function wholeNumber(value: number): bigint {
+  return Number.isFinite(value) ? BigInt(Math.trunc(value)) : 0n;
+}
+
+/** The elements as numbers: the data itself where that is numbers; 64-bit integers are rounded beyond 2^53. */
+export function numbersOf({ dtype, data }: Tensor): Elements<number> {
+  if (dtype === "float16") return Float64Array.from(data as Uint16Array, float16Value);
+  if (dtype === "bfloat16") return Float64Array.from(data as Uint16Array, bfloat16Value);
+  if (isBigInt(dtype)) return Float64Array.from(data as BigInt64Array | BigUint64Array, Number);
+  numericDType(dtype);
+  return data as Elements<number>;
+}
+
+/** The elements as bigints. */
+export function bigintsOf({ data }: Tensor<BigIntDType>): Elements<bigint> {
+  return data;
+}
+
+/**
+ * A tensor from numbers: floats are rounded to nearest, integers lose their fraction and wrap around, anything but 0
+ * is true.
+ */
+export function fromNumbers(dtype: DType, shape: Shape, numbers: ArrayLike<number>): Tensor<NumericDType> {
+  const result = allocate(dtype, shape);
+  const { data } = result;
+  const put = (convert: (value: number) => number | bigint) => {
+    const elements = data as Elements<number | bigint>;
+    for (let i = 0; i < data.length; i++) elements[i] = convert(numbers[i]!);
+  };
+  if (dtype === "float16") put(float16Bits);
+  else if (dtype === "bfloat16") put(bfloat16Bits);
+  else if (dtype === "bool") put((value) => (value === 0 ? 0 : 1));
+  else if (isBigInt(dtype)) put(wholeNumber);
+  else (data as Float32Array).set(numbers);
+  return result;
+}
+
+/** A tensor whose elements a loop writes as numbers, which are rounded to the type as they are stored. */
+export function tensorOf(
+  dtype: DType,
+  shape: Shape,
+  write: (out: Elements<number>) => void,
+): Tensor<NumericDType> {
+  const storesNumbers = !["float16", "bfloat16", "bool", "int64", "uint64"].includes(dtype);
+  if (storesNumbers) {
+    const result = allocate(dtype, shape);
+    write(result.data as Elements<number>);
+    return result;
+  }
+  const exact = new Float64Array(sizeOf(shape));
+  write(exact);
+  return fromNumbers(dtype, shape, exact);
+}
