@@ -1,0 +1,27 @@
+/** @file ONNX's numbers for our element types. */
+import type { DType } from "../base/dtype.ts";
+
+/** `TensorProto.DataType` of the ONNX format. */
+export const ONNX_TYPE: { readonly [D in DType]: number } = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+  bfloat16: 16,
+};
+
+const BY_NUMBER = new Map(Object.entries(ONNX_TYPE).map(([dtype, number]) => [number, dtype as DType]));
+
+/** Our element type for ONNX's number, if we have it. */
+export function dtypeOfOnnx(number: number): DType | undefined {
+  return BY_NUMBER.get(number);
+}

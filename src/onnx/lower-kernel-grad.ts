@@ -1,0 +1,129 @@
+/** @file Derivative of a convolution by its kernel: products of shifted images with the output's derivative. */
+import type { Node, Pads, Pair } from "../graph/ops.ts";
+import { resolvePads } from "../graph/shapes.ts";
+import { batchedProduct } from "./lower-images.ts";
+import { type Lowering, NCHW, OIHW } from "./lowering.ts";
+
+interface Geometry {
+  readonly batch: number;
+  readonly groups: number;
+  /** Channels in and out. */
+  readonly channels: Pair;
+  readonly out: Pair;
+  readonly kernel: Pair;
+  readonly strides: Pair;
+  readonly dilations: Pair;
+  readonly pads: Pads;
+  readonly image: Pair;
+}
+
+function geometryOf(node: Node<"conv2dKernelGrad">): Geometry {
+  const [x, dy] = node.inputs as [Node, Node];
+  const { kernelSize, strides, dilations, groups, padding } = node.attrs;
+  const image: Pair = [Number(x.shape[1]), Number(x.shape[2])];
+  return {
+    batch: Number(x.shape[0]),
+    groups,
+    channels: [Number(x.shape[3]), Number(dy.shape[3])],
+    out: [Number(dy.shape[1]), Number(dy.shape[2])],
+    kernel: kernelSize,
+    strides,
+    dilations,
+    pads: resolvePads(padding, image, kernelSize, strides, dilations),
+    image,
+  };
+}
+
+/**
+ * The elements that kernel position (row, column) meets, `[batch, channels, out height, out width]`: one Pad with
+ * margins that may be negative does shifting, cropping and filling in a single copy.
+ */
+function shifted(node: Node, lowering: Lowering, x: string, g: Geometry, [row, column]: Pair): string {
+  const begin = (axis: 0 | 1, at: number) => g.pads[axis][0] - at * g.dilations[axis];
+  const reach = (axis: 0 | 1) => (g.out[axis] - 1) * g.strides[axis] + 1;
+  const [top, left] = [begin(0, row), begin(1, column)];
+  const [bottom, right] = [reach(0) - g.image[0] - top, reach(1) - g.image[1] - left];
+  const { model } = lowering;
+  const margins = [0, 0, top, left, 0, 0, bottom, right];
+  const moved = margins.every((margin) => margin === 0)
+    ? x
+    : lowering.emit(node, "Pad", [x, model.ints(margins)]);
+  if (g.strides[0] === 1 && g.strides[1] === 1) return moved;
+  const whole = [
+    model.ints([0, 0]),
+    model.ints([...g.image].map(() => 2 ** 31)),
+    model.ints([2, 3]),
+    model.ints(g.strides),
+  ];
+  return lowering.emit(node, "Slice", [moved, ...whole]);
+}
+
+const positionsOf = ([rows, columns]: Pair): Pair[] =>
+  Array.from({ length: rows * columns }, (_, i): Pair => [Math.floor(i / columns), i % columns]);
+
+/** `[out, in / groups]` for one kernel position, for one group or a full convolution. */
+function product(node: Node, lowering: Lowering, dy: string, moved: string, g: Geometry): string {
+  const { model } = lowering;
+  const [inputs, outputs] = g.channels;
+  const area = g.out[0] * g.out[1];
+  if (g.groups === 1) {
+    const flat = lowering.emit(node, "Reshape", [moved, model.ints([g.batch, inputs, area])]);
+    const perImage = batchedProduct(node, lowering, dy, flat, false, true);
+    return lowering.emit(node, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 });
+  }
+  if (g.groups === inputs && inputs === outputs) {
+    const flat = lowering.emit(node, "Reshape", [moved, model.ints([g.batch, inputs, area])]);
+    const weighted = lowering.emit(node, "Mul", [dy, flat]);
+    const summed = lowering.emit(node, "ReduceSum", [weighted, model.ints([0, 2])], { keepdims: 0 });
+    return lowering.emit(node, "Reshape", [summed, model.ints([outputs, 1])]);
+  }
+  const grouped = (value: string, channels: number) =>
+    lowering.emit(node, "Reshape", [value, model.ints([g.batch, g.groups, channels / g.groups, area])]);
+  const perImage = batchedProduct(node, lowering, grouped(dy, outputs), grouped(moved, inputs), false, true);
+  const summed = lowering.emit(node, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 });
+  return lowering.emit(node, "Reshape", [summed, model.ints([outputs, inputs / g.groups])]);
+}
+
+/** All positions at once: shifted images side by side as channels, one product. Pays where channels are few. */
+function stackedProduct(node: Node, lowering: Lowering, x: string, dy: string, g: Geometry): string {
+  const { model } = lowering;
+  const positions = positionsOf(g.kernel);
+  const area = g.out[0] * g.out[1];
+  const moved = positions.map((at) => shifted(node, lowering, x, g, at));
+  const columns = lowering.emit(node, "Concat", moved, { axis: 1 });
+  const flat = lowering.emit(node, "Reshape", [
+    columns,
+    model.ints([g.batch, positions.length * g.channels[0], area]),
+  ]);
+  const perImage = batchedProduct(node, lowering, dy, flat, false, true);
+  const summed = lowering.emit(node, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 });
+  const split = lowering.emit(node, "Reshape", [
+    summed,
+    model.ints([g.channels[1], ...g.kernel, g.channels[0]]),
+  ]);
+  return lowering.emit(node, "Transpose", [split], { perm: [0, 3, 1, 2] });
+}
+
+/** Below this many channels a product per kernel position is too thin to keep the engine busy. */
+const THIN_CHANNELS = 16;
+
+export function lowerConv2dKernelGrad(node: Node<"conv2dKernelGrad">, lowering: Lowering): void {
+  const { model } = lowering;
+  const g = geometryOf(node);
+  const [x, dy] = [lowering.value(node.inputs[0]!, NCHW), lowering.value(node.inputs[1]!, NCHW)];
+  const flatDy = lowering.emit(node, "Reshape", [
+    dy,
+    model.ints([g.batch, g.channels[1], g.out[0] * g.out[1]]),
+  ]);
+  if (g.groups === 1 && g.channels[0] < THIN_CHANNELS) {
+    lowering.define(node, stackedProduct(node, lowering, x, flatDy, g), OIHW);
+    return;
+  }
+  const products = positionsOf(g.kernel).map((at) =>
+    product(node, lowering, flatDy, shifted(node, lowering, x, g, at), g),
+  );
+  const rows = [g.channels[1], g.channels[0] / g.groups];
+  const pieces = products.map((value) => lowering.emit(node, "Reshape", [value, model.ints([...rows, 1])]));
+  const joined = pieces.length === 1 ? pieces[0]! : lowering.emit(node, "Concat", pieces, { axis: 2 });
+  lowering.define(node, lowering.emit(node, "Reshape", [joined, model.ints([...rows, ...g.kernel])]), OIHW);
+}

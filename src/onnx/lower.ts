@@ -1,0 +1,214 @@
+/** @file Turns a graph into an ONNX model: one lowering rule per op, and the model's inputs and outputs. */
+import type { DType } from "../base/dtype.ts";
+import { FaceError } from "../base/errors.ts";
+import type { TensorMap } from "../base/tensor.ts";
+import { isOp, type Node, type OpName, type SymbolicShape, topological } from "../graph/ops.ts";
+import {
+  elementwise,
+  lowerAffine,
+  lowerArgMax,
+  lowerCast,
+  lowerChannelVariance,
+  lowerPrelu,
+  lowerPreluGrad,
+  lowerReluGrad,
+  lowerSoftmax,
+  reduce,
+} from "./lower-elementwise.ts";
+import {
+  lowerAvgPool,
+  lowerAvgPoolGrad,
+  lowerConv2d,
+  lowerConv2dInputGrad,
+  lowerMaxPool,
+  lowerMaxPoolGrad,
+} from "./lower-images.ts";
+import { lowerConv2dKernelGrad } from "./lower-kernel-grad.ts";
+import {
+  lowerBroadcastTo,
+  lowerConcat,
+  lowerGather,
+  lowerGatherGrad,
+  lowerMatmul,
+  lowerPad,
+  lowerReshape,
+  lowerSlice,
+  lowerTranspose,
+} from "./lower-moves.ts";
+import { Lowering, OIHW, type Perm, PLAIN, permuted } from "./lowering.ts";
+
+export type LowerRules = { readonly [K in OpName]: (node: Node<K>, lowering: Lowering) => void };
+
+/** One rule per op. */
+const lowerRules: LowerRules = {
+  input: (node, lowering) =>
+    lowering.define(node, lowering.model.input(node.attrs.name, node.dtype, node.shape)),
+  parameter: (node, lowering) => lowering.leaf(node),
+  constant: (node, lowering) => lowering.leaf(node),
+  randomUniform: (node, lowering) =>
+    lowering.define(node, lowering.model.input(randomName(node.attrs.stream), node.dtype, node.shape)),
+  neg: elementwise("Neg"),
+  abs: elementwise("Abs"),
+  sign: elementwise("Sign"),
+  exp: elementwise("Exp"),
+  log: elementwise("Log"),
+  sqrt: elementwise("Sqrt"),
+  sin: elementwise("Sin"),
+  cos: elementwise("Cos"),
+  tanh: elementwise("Tanh"),
+  sigmoid: elementwise("Sigmoid"),
+  softplus: elementwise("Softplus"),
+  erf: elementwise("Erf"),
+  relu: elementwise("Relu"),
+  floor: elementwise("Floor"),
+  ceil: elementwise("Ceil"),
+  round: elementwise("Round"),
+  not: elementwise("Not"),
+  cast: lowerCast,
+  add: (node, lowering) => {
+    if (!lowering.isDefined(node)) elementwise<"add">("Add")(node, lowering);
+  },
+  sub: elementwise("Sub"),
+  mul: elementwise("Mul"),
+  div: elementwise("Div"),
+  pow: elementwise("Pow"),
+  max: elementwise("Max"),
+  min: elementwise("Min"),
+  equal: elementwise("Equal"),
+  less: elementwise("Less"),
+  lessEqual: elementwise("LessOrEqual"),
+  and: elementwise("And"),
+  or: elementwise("Or"),
+  select: elementwise("Where"),
+  affine: lowerAffine,
+  channelVariance: lowerChannelVariance,
+  prelu: lowerPrelu,
+  reluGrad: lowerReluGrad,
+  preluGrad: lowerPreluGrad,
+  reduceSum: reduce("ReduceSum"),
+  reduceMean: reduce("ReduceMean"),
+  reduceMax: reduce("ReduceMax"),
+  reduceMin: reduce("ReduceMin"),
+  reduceProd: reduce("ReduceProd"),
+  argMax: lowerArgMax,
+  softmax: lowerSoftmax,
+  matmul: lowerMatmul,
+  conv2d: lowerConv2d,
+  conv2dInputGrad: lowerConv2dInputGrad,
+  conv2dKernelGrad: lowerConv2dKernelGrad,
+  maxPool: lowerMaxPool,
+  maxPoolGrad: lowerMaxPoolGrad,
+  avgPool: lowerAvgPool,
+  avgPoolGrad: lowerAvgPoolGrad,
+  reshape: lowerReshape,
+  transpose: lowerTranspose,
+  broadcastTo: lowerBroadcastTo,
+  concat: lowerConcat,
+  slice: lowerSlice,
+  pad: lowerPad,
+  gather: lowerGather,
+  gatherGrad: lowerGatherGrad,
+};
+
+const randomName = (stream: string) => `random/${stream}`;
+const parameterName = (name: string) => `parameter/${name}`;
+const updateName = (name: string) => `update/${name}`;
+
+/** A value that enters or leaves the model from outside. */
+export interface Port {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: SymbolicShape;
+}
+
+/** A parameter that enters the model at each run and may leave it renewed. */
+export interface ParameterPort {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  /** Physical order of axes on both sides; undefined where it is the logical one. */
+  readonly perm: Perm | undefined;
+  readonly input: string;
+  /** The output with the new value, if the run renews it. */
+  readonly output: string | undefined;
+}
+
+/** An ONNX model and how to talk to it. */
+export interface LoweredModel {
+  readonly bytes: Uint8Array;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly parameters: readonly ParameterPort[];
+  /** Inputs to be filled with uniform numbers from the stream of that name. */
+  readonly random: readonly {
+    readonly input: string;
+    readonly stream: string;
+    readonly shape: readonly number[];
+  }[];
+}
+
+/** What to compute. */
+export interface Program {
+  readonly outputs: Readonly<Record<string, Node>>;
+  /** New values of parameters, by the parameter's name. */
+  readonly updates?: ReadonlyMap<string, Node>;
+}
+
+export interface LowerOptions {
+  /** Parameters to store in the model as constants. */
+  readonly frozen?: TensorMap;
+  /** Allow ONNX Runtime's own operators; switch off for models that others shall run. Default true. */
+  readonly runtimeOps?: boolean;
+  readonly name?: string;
+}
+
+function applyRule<K extends OpName>(node: Node<K>, lowering: Lowering): void {
+  lowerRules[node.op](node, lowering);
+}
+
+/** Kernels travel in the engine's own order, so that a training step need not turn them about. */
+export const parameterOrder = (shape: readonly number[]): Perm | undefined =>
+  shape.length === 4 ? OIHW : undefined;
+
+/**
+ * Lowers a program to ONNX.
+ * @throws FaceError `SHAPE_MISMATCH` when a parameter's frozen value has another shape than the graph says.
+ */
+export function lower(
+  program: Program,
+  { frozen = new Map(), runtimeOps = true, name = "faceid" }: LowerOptions = {},
+): LoweredModel {
+  const updates = program.updates ?? new Map<string, Node>();
+  const order = topological([...Object.values(program.outputs), ...updates.values()]);
+  const lowering = new Lowering(order, { frozen, runtimeOps });
+  for (const node of order) applyRule(node, lowering);
+
+  const outputs = Object.entries(program.outputs).map(([output, node]): Port => {
+    lowering.model.output(output, lowering.value(node), node.dtype, node.shape);
+    return { name: output, dtype: node.dtype, shape: node.shape };
+  });
+  const parameters = order
+    .filter((node) => isOp(node, "parameter"))
+    .filter((node) => !frozen.has(node.attrs.name))
+    .map((node) => parameterPort(node, updates.get(node.attrs.name), lowering));
+  for (const updated of updates.keys()) {
+    if (!parameters.some((port) => port.name === updated)) {
+      throw new FaceError("INTERNAL", `internal: ${updated} is renewed but is no parameter of the graph`);
+    }
+  }
+  const inputs = order.filter((node) => isOp(node, "input")).map(({ attrs }): Port => attrs);
+  const random = order
+    .filter((node) => isOp(node, "randomUniform"))
+    .map(({ attrs }) => ({ input: randomName(attrs.stream), stream: attrs.stream, shape: attrs.shape }));
+  return { bytes: lowering.model.bytes(name), inputs, outputs, parameters, random };
+}
+
+function parameterPort(node: Node<"parameter">, update: Node | undefined, lowering: Lowering): ParameterPort {
+  const { name, shape, dtype } = node.attrs;
+  const perm = parameterOrder(shape);
+  const port = { name, shape, dtype, perm, input: parameterName(name) };
+  if (update === undefined) return { ...port, output: undefined };
+  const physical = perm === undefined ? shape : permuted(perm, shape);
+  lowering.model.output(updateName(name), lowering.value(update, perm ?? PLAIN), dtype, physical);
+  return { ...port, output: updateName(name) };
+}

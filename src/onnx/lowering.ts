@@ -1,0 +1,191 @@
+/** @file The state of a lowering: which ONNX values hold a node, in which order of axes, and what may be fused. */
+import { arrayOf, type NumericDType } from "../base/dtype.ts";
+import { FaceError } from "../base/errors.ts";
+import { sizeOf, stridesOf } from "../base/shape.ts";
+import type { Tensor, TensorMap } from "../base/tensor.ts";
+import { isOp, type Node, type SymbolicShape } from "../graph/ops.ts";
+import { ModelBuilder, type NodeOptions } from "./model-builder.ts";
+
+/** Physical axis i holds logical axis `perm[i]`. Only tensors of rank 4 are kept in another order than their own. */
+export type Perm = readonly number[];
+/** The order in which the engine wants images: batch, channels, height, width. */
+export const NCHW: Perm = [0, 3, 1, 2];
+/** The order in which it wants kernels: out, in, height, width. */
+export const OIHW: Perm = [3, 2, 0, 1];
+/** As written in the graph. */
+export const PLAIN: Perm = [0, 1, 2, 3];
+
+const keyOf = (perm: Perm) => perm.join("");
+
+/** Where logical axis `axis` lies physically. */
+export const physicalAxis = (perm: Perm, axis: number): number => perm.indexOf(axis);
+
+/** One entry per logical axis → one per physical axis. */
+export function permuted<T>(perm: Perm, entries: readonly T[]): T[] {
+  return perm.map((axis) => entries[axis]!);
+}
+
+/** Reorders the axes of a tensor held in memory. */
+export function permuteTensor(value: Tensor, perm: Perm): Tensor {
+  const shape = permuted(perm, value.shape);
+  const from = permuted(perm, stridesOf(value.shape));
+  const source = value.data as Float32Array;
+  const Elements = arrayOf(value.dtype as NumericDType);
+  const target = new Elements(sizeOf(shape)) as Float32Array;
+  const [s0, s1, s2, s3] = from as [number, number, number, number];
+  const [d0, d1, d2, d3] = shape as [number, number, number, number];
+  let at = 0;
+  for (let a = 0; a < d0; a++)
+    for (let b = 0; b < d1; b++)
+      for (let c = 0; c < d2; c++) {
+        let i = a * s0 + b * s1 + c * s2;
+        for (let d = 0; d < d3; d++, i += s3) target[at++] = source[i]!;
+      }
+  return { dtype: value.dtype, shape, data: target } as Tensor;
+}
+
+/** The permutation that undoes another. */
+export const inverse = (perm: Perm): Perm => perm.map((_, axis) => perm.indexOf(axis));
+
+export interface LowerSettings {
+  /** Values of parameters to store in the model; the others become inputs. */
+  readonly frozen: TensorMap;
+  /** Whether ONNX Runtime's own operators may be used where they are faster. */
+  readonly runtimeOps: boolean;
+}
+
+/** What a lowering rule works with: asks for inputs in an order of axes, defines its node's value. */
+export class Lowering {
+  readonly model = new ModelBuilder();
+  readonly settings: LowerSettings;
+  readonly #values = new Map<Node, Map<string, { name: string; perm: Perm }>>();
+  readonly #consumers = new Map<Node, Node[]>();
+  readonly #indices = new Map<Node, string>();
+
+  constructor(order: readonly Node[], settings: LowerSettings) {
+    this.settings = settings;
+    for (const node of order) {
+      for (const input of node.inputs) {
+        const list = this.#consumers.get(input);
+        if (list === undefined) this.#consumers.set(input, [node]);
+        else list.push(node);
+      }
+    }
+  }
+
+  consumers(node: Node): readonly Node[] {
+    return this.#consumers.get(node) ?? [];
+  }
+
+  /** Says that a value of the model holds this node, in the given order of axes. */
+  define(node: Node, name: string, perm: Perm = PLAIN): void {
+    const known = this.#values.get(node) ?? new Map();
+    known.set(keyOf(perm), { name, perm });
+    this.#values.set(node, known);
+  }
+
+  isDefined(node: Node): boolean {
+    return this.#values.has(node);
+  }
+
+  /** Every order of axes in which a node is at hand. */
+  orders(node: Node): Perm[] {
+    return [...(this.#values.get(node)?.values() ?? [])].map((value) => value.perm);
+  }
+
+  /** The value that holds a node in the wanted order of axes, transposed once if it is not at hand. */
+  value(node: Node, perm: Perm = PLAIN): string {
+    const known = this.#values.get(node);
+    const first = known?.values().next().value;
+    if (known === undefined || first === undefined) {
+      throw new FaceError("INTERNAL", `internal: ${node.op} was asked for before it was lowered`);
+    }
+    if (node.shape.length !== 4) return first.name;
+    const ready = known.get(keyOf(perm));
+    if (ready !== undefined && ready.name !== "") return ready.name;
+    const name = this.#reordered(node, first, perm);
+    known.set(keyOf(perm), { name, perm });
+    return name;
+  }
+
+  #reordered(node: Node, from: { name: string; perm: Perm }, perm: Perm): string {
+    const stored = this.storedValue(node);
+    if (stored !== undefined)
+      return this.model.initializer(permuteTensor(stored, perm), node.label ?? node.op);
+    const moves = perm.map((axis) => physicalAxis(from.perm, axis));
+    return this.model.node("Transpose", [from.name], { attributes: { perm: moves }, label: node.label });
+  }
+
+  /** The tensor of a constant or a frozen parameter. */
+  storedValue(node: Node): Tensor | undefined {
+    if (isOp(node, "constant")) return node.attrs.value;
+    return isOp(node, "parameter") ? this.settings.frozen.get(node.attrs.name) : undefined;
+  }
+
+  /** Brings a constant or a parameter into the model, wherever it is needed first; returns its value. */
+  leaf(node: Node): string {
+    if (this.isDefined(node)) return this.value(node);
+    const stored = this.storedValue(node);
+    if (stored !== undefined) {
+      // Rank-4 tensors are stored in the orders that are asked for, so maybe not at all in their own.
+      this.define(node, node.shape.length === 4 ? "" : this.model.initializer(stored, node.label ?? node.op));
+    } else if (isOp(node, "parameter")) {
+      const { name, shape, dtype } = node.attrs;
+      const perm = shape.length === 4 ? OIHW : PLAIN;
+      const physical = shape.length === 4 ? permuted(perm, shape) : shape;
+      this.define(node, this.model.input(`parameter/${name}`, dtype, physical), perm);
+    }
+    return node.shape.length === 4 ? "" : this.value(node);
+  }
+
+  /** The order of axes that costs the fewest transpositions when several nodes meet element by element. */
+  commonOrder(nodes: readonly Node[]): Perm {
+    const images = nodes.filter((node) => node.shape.length === 4 && this.storedValue(node) === undefined);
+    const [first] = images.toSorted((a, b) => knownSize(b.shape) - knownSize(a.shape));
+    const orders = first === undefined ? [] : this.orders(first);
+    return orders.find((perm) => keyOf(perm) !== keyOf(PLAIN)) ?? PLAIN;
+  }
+
+  /** A value that broadcasts against rank-4 tensors in the given order of axes. */
+  broadcastable(node: Node, perm: Perm): string {
+    const rank = node.shape.length;
+    if (rank === 4) return this.value(node, perm);
+    if (rank === 0 || keyOf(perm) === keyOf(PLAIN) || node.shape.every((dim) => dim === 1))
+      return this.value(node);
+    const aligned: SymbolicShape = [...new Array<number>(4 - rank).fill(1), ...node.shape];
+    if (aligned.filter((dim) => dim !== 1).length === 1) {
+      const shape = permuted(perm, aligned).map((dim) => (dim === 1 ? 1 : -1));
+      return this.model.node("Reshape", [this.value(node), this.model.ints(shape)], { label: node.label });
+    }
+    const axes = aligned.slice(0, 4 - rank).map((_, axis) => axis);
+    const lifted = this.model.node("Unsqueeze", [this.value(node), this.model.ints(axes)]);
+    return this.model.node("Transpose", [lifted], { attributes: { perm: [...perm] } });
+  }
+
+  /** Remembers where a max pool found each maximum, for its derivative. */
+  keepIndices(pool: Node, name: string): void {
+    this.#indices.set(pool, name);
+  }
+
+  indicesOf(pool: Node): string {
+    const name = this.#indices.get(pool);
+    if (name === undefined)
+      throw new FaceError("INTERNAL", "internal: a max pool was lowered without its indices");
+    return name;
+  }
+
+  /** Adds an operator for a node, named after it. */
+  emit(
+    node: Node,
+    op: string,
+    inputs: readonly string[],
+    attributes: NodeOptions["attributes"] = {},
+    domain = "",
+  ): string {
+    return this.model.node(op, inputs, { attributes, domain, label: node.label });
+  }
+}
+
+function knownSize(shape: SymbolicShape): number {
+  return shape.reduce<number>((size, dim) => size * (typeof dim === "number" ? dim : 1), 1);
+}

@@ -1,0 +1,180 @@
+/** @file Puts an ONNX model together: nodes, values, initialisers, and the bytes of it all. */
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { DType } from "../base/dtype.ts";
+import { FaceError } from "../base/errors.ts";
+import { bytesOf, hasDType, type Tensor } from "../base/tensor.ts";
+import type { SymbolicShape } from "../graph/ops.ts";
+import { UNKNOWN_DIM } from "../graph/ops.ts";
+import {
+  type AttributeProto,
+  AttributeProtoSchema,
+  AttributeProto_AttributeType as AttributeType,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+  type TensorProto,
+  TensorProtoSchema,
+  type ValueInfoProto,
+  ValueInfoProtoSchema,
+} from "../proto/onnx/onnx_pb.ts";
+import { ONNX_TYPE } from "./dtypes.ts";
+
+/** Operator set 17 (ONNX 1.12): the newest in which all reductions but ReduceSum keep their axes as attributes. */
+const OPSET = 17n;
+const IR_VERSION = 8n;
+
+/** The domain of ONNX Runtime's own operators. */
+export const MICROSOFT = "com.microsoft";
+
+/** A whole number, a list of them, a text, or a real number marked as such. */
+export type AttributeValue = number | string | readonly number[] | { readonly float: number };
+
+function attributeProto(name: string, value: AttributeValue): AttributeProto {
+  if (typeof value === "number") {
+    return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(value) });
+  }
+  if (typeof value === "string") {
+    return create(AttributeProtoSchema, {
+      name,
+      type: AttributeType.STRING,
+      s: new TextEncoder().encode(value),
+    });
+  }
+  if ("float" in value)
+    return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: value.float });
+  return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: value.map(BigInt) });
+}
+
+export interface NodeOptions {
+  readonly attributes?: Readonly<Record<string, AttributeValue>> | undefined;
+  readonly domain?: string;
+  /** Name of the node, for profiles and error messages. */
+  readonly label?: string | undefined;
+}
+
+/** A growing ONNX graph. Values are known by their names. */
+export class ModelBuilder {
+  readonly #nodes: NodeProto[] = [];
+  readonly #initializers: TensorProto[] = [];
+  readonly #inputs: ValueInfoProto[] = [];
+  readonly #outputs: ValueInfoProto[] = [];
+  readonly #domains = new Set<string>([""]);
+  readonly #constants = new Map<string, string>();
+  #names = 0;
+
+  /** A name that no other value has. */
+  fresh(hint: string): string {
+    this.#names++;
+    return `${hint}_${this.#names}`;
+  }
+
+  /** Adds an operator with several outputs and returns their names. An empty input name leaves an optional input out. */
+  nodes(op: string, inputs: readonly string[], outputs: number, options: NodeOptions = {}): string[] {
+    const domain = options.domain ?? "";
+    const prefix = options.label ? `${options.label}/${op}` : op;
+    const output = Array.from({ length: outputs }, () => this.fresh(prefix));
+    this.#domains.add(domain);
+    const attribute = Object.entries(options.attributes ?? {}).map(([name, value]) =>
+      attributeProto(name, value),
+    );
+    this.#nodes.push(
+      create(NodeProtoSchema, {
+        opType: op,
+        input: [...inputs],
+        output,
+        attribute,
+        domain,
+        name: output[0]!,
+      }),
+    );
+    return output;
+  }
+
+  /** Adds an operator with one output and returns its name. */
+  node(op: string, inputs: readonly string[], options: NodeOptions = {}): string {
+    return this.nodes(op, inputs, 1, options)[0]!;
+  }
+
+  /** A tensor stored in the model. */
+  initializer(value: Tensor, hint = "constant"): string {
+    if (hasDType(value, "string")) {
+      throw new FaceError("MODEL_UNSUPPORTED", "string constants cannot be part of an ONNX graph");
+    }
+    const name = this.fresh(hint);
+    this.#initializers.push(
+      create(TensorProtoSchema, {
+        name,
+        dims: value.shape.map(BigInt),
+        dataType: ONNX_TYPE[value.dtype],
+        rawData: bytesOf(value as Parameters<typeof bytesOf>[0]),
+      }),
+    );
+    return name;
+  }
+
+  /** A small list of int64 such as a shape or axes; equal lists are stored once. */
+  ints(values: readonly number[]): string {
+    const key = values.join(",");
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const name = this.initializer(
+      { dtype: "int64", shape: [values.length], data: BigInt64Array.from(values.map(BigInt)) },
+      "ints",
+    );
+    this.#constants.set(key, name);
+    return name;
+  }
+
+  /** A float32 scalar, stored once. */
+  float(value: number): string {
+    const key = `float ${value}`;
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const name = this.initializer({ dtype: "float32", shape: [], data: Float32Array.of(value) }, "float");
+    this.#constants.set(key, name);
+    return name;
+  }
+
+  input(name: string, dtype: DType, shape: SymbolicShape): string {
+    this.#inputs.push(valueInfo(name, dtype, shape));
+    return name;
+  }
+
+  /** Makes a value an output of the model, under a name of its own. */
+  output(name: string, value: string, dtype: DType, shape: SymbolicShape): void {
+    this.#nodes.push(
+      create(NodeProtoSchema, { opType: "Identity", input: [value], output: [name], name: `output/${name}` }),
+    );
+    this.#outputs.push(valueInfo(name, dtype, shape));
+  }
+
+  bytes(graphName: string): Uint8Array {
+    const opsetImport = [...this.#domains].map((domain) => ({ domain, version: domain === "" ? OPSET : 1n }));
+    return toBinary(
+      ModelProtoSchema,
+      create(ModelProtoSchema, {
+        irVersion: IR_VERSION,
+        producerName: "faceid",
+        opsetImport,
+        graph: create(GraphProtoSchema, {
+          name: graphName,
+          node: this.#nodes,
+          initializer: this.#initializers,
+          input: this.#inputs,
+          output: this.#outputs,
+        }),
+      }),
+    );
+  }
+}
+
+function valueInfo(name: string, dtype: DType, shape: SymbolicShape): ValueInfoProto {
+  const dim = shape.map((side, axis) =>
+    typeof side === "number"
+      ? { value: { case: "dimValue" as const, value: BigInt(side) } }
+      : { value: { case: "dimParam" as const, value: side === UNKNOWN_DIM ? `${name}_${axis}` : side } },
+  );
+  const tensorType = { elemType: ONNX_TYPE[dtype], shape: { dim } };
+  return create(ValueInfoProtoSchema, { name, type: { value: { case: "tensorType", value: tensorType } } });
+}
