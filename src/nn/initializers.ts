@@ -1,0 +1,61 @@
+/** @file Initial values of weights, with Keras' names and formulas. */
+import type { Random } from "../base/random.ts";
+import { sizeOf } from "../base/shape.ts";
+import { type Tensor, tensor } from "../base/tensor.ts";
+
+/** How many inputs feed one output, and how many outputs one input feeds. */
+export interface Fans {
+  readonly in: number;
+  readonly out: number;
+}
+
+/** Draws the initial value of a weight. */
+export type Initializer = (shape: readonly number[], random: Random, fans: Fans) => Tensor<"float32">;
+
+function filled(shape: readonly number[], draw: () => number): Tensor<"float32"> {
+  return tensor("float32", shape, Float32Array.from({ length: sizeOf(shape) }, draw));
+}
+
+/** A fixed number everywhere. */
+export const constantOf =
+  (value: number): Initializer =>
+  (shape) =>
+    filled(shape, () => value);
+
+export const zeros: Initializer = constantOf(0);
+export const ones: Initializer = constantOf(1);
+
+/** Uniform within ±√(6 / (in + out)) (Glorot and Bengio, 2010). */
+export const glorotUniform: Initializer = (shape, random, fans) => {
+  const limit = Math.sqrt(6 / (fans.in + fans.out));
+  return filled(shape, () => random.between(-limit, limit));
+};
+
+/** Standard deviation that a normal distribution keeps after being cut off at two of them. */
+const TRUNCATED_DEVIATION = 0.8796256610342398;
+
+/** A normal draw within two standard deviations. */
+function truncatedNormal(random: Random): number {
+  for (;;) {
+    const value = random.normal();
+    if (Math.abs(value) <= 2) return value;
+  }
+}
+
+/** Truncated normal of standard deviation √(2 / in) (He et al., 2015). */
+export const heNormal: Initializer = (shape, random, fans) => {
+  const deviation = Math.sqrt(2 / fans.in) / TRUNCATED_DEVIATION;
+  return filled(shape, () => deviation * truncatedNormal(random));
+};
+
+/** Normal with the given standard deviation. */
+export const normal =
+  (deviation: number): Initializer =>
+  (shape, random) =>
+    filled(shape, () => deviation * random.normal());
+
+/** Fans of a dense kernel `[in, out]` or a convolution's `[height, width, in / groups, out]`. */
+export function fansOf(shape: readonly number[]): Fans {
+  const field = sizeOf(shape.slice(0, -2));
+  return { in: field * shape.at(-2)!, out: field * shape.at(-1)! };
+}

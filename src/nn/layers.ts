@@ -1,0 +1,206 @@
+/** @file Layers with Keras' names, defaults and arithmetic, written in graph ops. */
+
+import { FaceError } from "../base/errors.ts";
+import { shapeText } from "../base/shape.ts";
+import * as g from "../graph/build.ts";
+import type { Node, Padding, Pair } from "../graph/ops.ts";
+import { constantOf, glorotUniform, type Initializer, ones, zeros } from "./initializers.ts";
+import type { NetworkBuilder } from "./network-builder.ts";
+
+/** What may follow a layer's linear part. */
+export type Activation = "linear" | "relu" | "sigmoid";
+
+const ACTIVATIONS: { readonly [A in Activation]: (x: Node) => Node } = {
+  linear: (x) => x,
+  relu: g.relu,
+  sigmoid: g.sigmoid,
+};
+
+function channelsOf(x: Node, layer: string): number {
+  const channels = x.shape.at(-1);
+  if (typeof channels === "number") return channels;
+  throw new FaceError(
+    "SHAPE_MISMATCH",
+    `${layer}: the number of channels must be known, got ${shapeText(x.shape)}`,
+  );
+}
+
+export interface Conv2DOptions {
+  readonly filters: number;
+  readonly kernelSize: Pair;
+  readonly strides?: Pair;
+  readonly padding?: Padding;
+  readonly activation?: Activation;
+  readonly useBias?: boolean;
+  readonly initializer?: Initializer;
+}
+
+/** Convolution of images `[batch, height, width, channels]`; stride 1 and SAME padding unless said otherwise. */
+export function conv2D(net: NetworkBuilder, name: string, x: Node, options: Conv2DOptions): Node {
+  const {
+    filters,
+    kernelSize,
+    strides = [1, 1],
+    padding = "same",
+    activation = "linear",
+    useBias = true,
+  } = options;
+  const initializer = options.initializer ?? glorotUniform;
+  const kernel = net.weight(`${name}/kernel`, [...kernelSize, channelsOf(x, name), filters], {
+    initializer,
+    decays: true,
+  });
+  const bias = useBias
+    ? net.weight(`${name}/bias`, [filters], { initializer: zeros, fans: NO_FANS })
+    : undefined;
+  const convolved = g.labelled(g.conv2d(x, kernel, { strides, padding }), name);
+  const summed = bias === undefined ? convolved : g.labelled(g.add(convolved, bias), name);
+  return net.record(name, "Conv2D", [x], ACTIVATIONS[activation](summed));
+}
+
+const NO_FANS = { in: 1, out: 1 };
+
+export interface DepthwiseConv2DOptions {
+  readonly kernelSize: Pair;
+  readonly strides?: Pair;
+  readonly padding?: Padding;
+  readonly useBias?: boolean;
+  readonly initializer?: Initializer;
+}
+
+/** One kernel for each channel. */
+export function depthwiseConv2D(
+  net: NetworkBuilder,
+  name: string,
+  x: Node,
+  options: DepthwiseConv2DOptions,
+): Node {
+  const {
+    kernelSize,
+    strides = [1, 1],
+    padding = "same",
+    useBias = true,
+    initializer = glorotUniform,
+  } = options;
+  const channels = channelsOf(x, name);
+  const field = kernelSize[0] * kernelSize[1];
+  // Keras keeps this kernel as [height, width, channels, 1] and takes the fans from there.
+  const fans = { in: field * channels, out: field };
+  const kernel = net.weight(`${name}/kernel`, [...kernelSize, 1, channels], {
+    initializer,
+    fans,
+    decays: true,
+  });
+  const bias = useBias
+    ? net.weight(`${name}/bias`, [channels], { initializer: zeros, fans: NO_FANS })
+    : undefined;
+  const convolved = g.labelled(g.conv2d(x, kernel, { strides, padding, groups: channels }), name);
+  return net.record(name, "DepthwiseConv2D", [x], bias === undefined ? convolved : g.add(convolved, bias));
+}
+
+export interface DenseOptions {
+  readonly units: number;
+  readonly activation?: Activation;
+  readonly useBias?: boolean;
+}
+
+/** `activation(x · kernel + bias)` on rows `[batch, features]`. */
+export function dense(net: NetworkBuilder, name: string, x: Node, options: DenseOptions): Node {
+  const { units, activation = "linear", useBias = true } = options;
+  const kernel = net.weight(`${name}/kernel`, [channelsOf(x, name), units], {
+    initializer: glorotUniform,
+    decays: true,
+  });
+  const product = g.labelled(g.matmul(x, kernel), name);
+  const bias = useBias
+    ? net.weight(`${name}/bias`, [units], { initializer: zeros, fans: NO_FANS })
+    : undefined;
+  const linear = bias === undefined ? product : g.labelled(g.add(product, bias), name);
+  return net.record(name, "Dense", [x], ACTIVATIONS[activation](linear));
+}
+
+export interface BatchNormalizationOptions {
+  /** Share of the old running statistics that stays at each step. */
+  readonly momentum?: number;
+  /** Added to the variance. */
+  readonly epsilon?: number;
+}
+
+/**
+ * Batch normalisation over all axes but the last (Ioffe and Szegedy, 2015). Training normalises with the batch's mean
+ * and population variance and moves the running ones towards them; inference uses the running ones.
+ */
+export function batchNormalization(
+  net: NetworkBuilder,
+  name: string,
+  x: Node,
+  options: BatchNormalizationOptions = {},
+): Node {
+  const { momentum = 0.99, epsilon = 1e-3 } = options;
+  const channels = channelsOf(x, name);
+  const vector = (role: string, initializer: Initializer, trainable: boolean) =>
+    net.weight(`${name}/${role}`, [channels], { initializer, trainable, fans: NO_FANS });
+  const gamma = vector("gamma", ones, true);
+  const beta = vector("beta", zeros, true);
+  let mean = vector("moving_mean", zeros, false);
+  let variance = vector("moving_variance", ones, false);
+  if (net.mode === "training") {
+    const batch = g.channelMoments(x);
+    const moved = (role: string, value: Node) =>
+      net.update(
+        `${name}/${role}`,
+        g.add(g.mul(net.currentValue(`${name}/${role}`), momentum), g.mul(value, 1 - momentum)),
+      );
+    moved("moving_mean", batch.mean);
+    moved("moving_variance", batch.variance);
+    ({ mean, variance } = batch);
+  }
+  const scale = g.div(gamma, g.sqrt(g.add(variance, epsilon)));
+  const shift = g.sub(beta, g.mul(mean, scale));
+  return net.record(name, "BatchNormalization", [x], g.labelled(g.affine(x, scale, shift), name));
+}
+
+/** The greatest element of each window; windows lie side by side unless strides say otherwise. */
+export function maxPooling2D(
+  net: NetworkBuilder,
+  name: string,
+  x: Node,
+  size: Pair,
+  strides: Pair = size,
+): Node {
+  return net.record(name, "MaxPooling2D", [x], g.labelled(g.maxPool(x, { size, strides }), name));
+}
+
+/** ReLU with a learned slope per channel below zero (He et al., 2015, who start it at 0.25). */
+export function prelu(net: NetworkBuilder, name: string, x: Node, initialSlope = 0.25): Node {
+  const slope = net.weight(`${name}/alpha`, [channelsOf(x, name)], {
+    initializer: constantOf(initialSlope),
+    fans: NO_FANS,
+  });
+  return net.record(name, "PReLU", [x], g.labelled(g.prelu(x, slope), name));
+}
+
+/** `[batch, height, width, channels] → [batch, height · width · channels]` */
+export function flatten(net: NetworkBuilder, name: string, x: Node): Node {
+  return net.record(name, "Flatten", [x], g.labelled(g.flatten(x), name));
+}
+
+/** Sum of two equal shapes, as around a residual block. */
+export function addLayers(net: NetworkBuilder, name: string, a: Node, b: Node): Node {
+  return net.record(name, "Add", [a, b], g.labelled(g.add(a, b), name));
+}
+
+/** Zero with probability `rate` while training; nothing at inference. */
+export function dropout(net: NetworkBuilder, name: string, x: Node, rate: number): Node {
+  if (net.mode === "inference" || rate === 0)
+    return net.record(
+      name,
+      "Dropout",
+      [x],
+      g.reshape(
+        x,
+        x.shape.map(() => 0),
+      ),
+    );
+  return net.record(name, "Dropout", [x], g.dropout(x, rate, name));
+}

@@ -1,0 +1,126 @@
+/** @file Collects what layers bring along while a network is written down: weights, running statistics, descriptions. */
+import { FaceError } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import { shapeText, sizeOf } from "../base/shape.ts";
+import type { Tensor } from "../base/tensor.ts";
+import { parameter } from "../graph/build.ts";
+import type { Node, SymbolicShape } from "../graph/ops.ts";
+import { type Fans, fansOf, type Initializer } from "./initializers.ts";
+
+/** A weight as its layer declares it. */
+export interface Weight {
+  /** `layer/role`, such as `conv1/kernel`. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly initializer: Initializer;
+  readonly fans: Fans;
+  /** Whether the optimiser changes it; running statistics are not trainable. */
+  readonly trainable: boolean;
+  /** Whether weight decay applies: to kernels, not to biases, scales, slopes and statistics. */
+  readonly decays: boolean;
+}
+
+/** What a layer is to people: one line of a summary, one box of a drawing. */
+export interface Layer {
+  readonly name: string;
+  /** Keras' name of its class. */
+  readonly kind: string;
+  readonly outputShape: SymbolicShape;
+  readonly weights: readonly Weight[];
+  /** Names of the layers it takes its input from. */
+  readonly inputs: readonly string[];
+}
+
+type WeightOptions = Pick<Weight, "initializer"> & Partial<Pick<Weight, "fans" | "trainable" | "decays">>;
+
+/**
+ * A network being written down. Writing the same layers twice, as for the two towers of a Siamese network, shares
+ * their weights: a weight is known by its name.
+ */
+export class NetworkBuilder {
+  /** Training uses the batch's own statistics and drops out; inference uses the running ones. */
+  readonly mode: "training" | "inference";
+  readonly #weights = new Map<string, { declared: Weight; node: Node }>();
+  readonly #updates = new Map<string, Node>();
+  readonly #layers = new Map<string, Layer>();
+  readonly #producers = new Map<Node, string>();
+
+  constructor(mode: "training" | "inference") {
+    this.mode = mode;
+  }
+
+  /** The weight of this name, declared on its first use. */
+  weight(name: string, shape: readonly number[], options: WeightOptions): Node {
+    const known = this.#weights.get(name);
+    if (known !== undefined) {
+      if (shapeText(known.declared.shape) === shapeText(shape)) return known.node;
+      throw new FaceError(
+        "SHAPE_MISMATCH",
+        `${name} has shape ${shapeText(known.declared.shape)} and cannot be shared as ${shapeText(shape)}`,
+      );
+    }
+    const { initializer, fans = fansOf(shape), trainable = true, decays = false } = options;
+    const node = parameter(name, shape);
+    this.#weights.set(name, { declared: { name, shape, initializer, fans, trainable, decays }, node });
+    return node;
+  }
+
+  /** The value a weight has after what was written so far: running statistics move with every use of their layer. */
+  currentValue(name: string): Node {
+    const value = this.#updates.get(name) ?? this.#weights.get(name)?.node;
+    if (value === undefined) throw new FaceError("INTERNAL", `internal: no weight is called ${name}`);
+    return value;
+  }
+
+  /** Lets a weight take a new value at the end of the step. */
+  update(name: string, value: Node): void {
+    this.#updates.set(name, value);
+  }
+
+  /** Describes a layer, once; returns its output. */
+  record(name: string, kind: string, inputs: readonly Node[], output: Node): Node {
+    if (!this.#layers.has(name)) {
+      this.#layers.set(name, {
+        name,
+        kind,
+        outputShape: output.shape,
+        weights: this.weights.filter((weight) => weight.name.startsWith(`${name}/`)),
+        inputs: inputs.map((input) => this.#producers.get(input) ?? "input"),
+      });
+    }
+    this.#producers.set(output, name);
+    return output;
+  }
+
+  get layers(): readonly Layer[] {
+    return [...this.#layers.values()];
+  }
+
+  get weights(): readonly Weight[] {
+    return [...this.#weights.values()].map(({ declared }) => declared);
+  }
+
+  get updates(): ReadonlyMap<string, Node> {
+    return this.#updates;
+  }
+
+  nodeOf(name: string): Node {
+    const known = this.#weights.get(name);
+    if (known === undefined) throw new FaceError("INTERNAL", `internal: no weight is called ${name}`);
+    return known.node;
+  }
+}
+
+/** Draws all initial weights; each from its own stream, so that adding a layer leaves the others as they were. */
+export function initialWeights(weights: readonly Weight[], random: Random): Map<string, Tensor> {
+  return new Map(
+    weights.map(({ name, shape, initializer, fans }) => [
+      name,
+      initializer(shape, random.fork("weight", name), fans),
+    ]),
+  );
+}
+
+/** Number of single values in weights. */
+export const countValues = (weights: readonly Weight[]): number =>
+  weights.reduce((count, { shape }) => count + sizeOf(shape), 0);

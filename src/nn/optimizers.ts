@@ -1,0 +1,77 @@
+/** @file Optimisers as graph nodes: from a weight, its derivative and its slots to their next values. */
+import * as g from "../graph/build.ts";
+import type { Node } from "../graph/ops.ts";
+
+/** What an optimiser is told at each step. */
+export interface StepInputs {
+  /** Scalar. */
+  readonly learningRate: Node;
+  /** Scalar: number of this step, counted from 1. */
+  readonly step: Node;
+}
+
+/** Next values of one weight and its slots. */
+export interface WeightUpdate {
+  readonly weight: Node;
+  readonly slots: Readonly<Record<string, Node>>;
+}
+
+export interface Optimizer {
+  readonly name: string;
+  /** Names of the running values kept for each weight; they start at zero. */
+  readonly slots: readonly string[];
+  /** The part of the update that is the same for all weights, such as the bias correction. */
+  update(
+    weight: Node,
+    gradient: Node,
+    slots: Readonly<Record<string, Node>>,
+    inputs: StepInputs,
+  ): WeightUpdate;
+}
+
+export interface AdamOptions {
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly epsilon?: number;
+}
+
+/**
+ * Adam (Kingma and Ba, 2015) in Keras' arithmetic: the bias correction goes into the step size, and epsilon stands
+ * beside the uncorrected root ("epsilon hat" in the paper's §2).
+ */
+export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7 }: AdamOptions = {}): Optimizer {
+  return {
+    name: "adam",
+    slots: ["m", "v"],
+    update(weight, gradient, slots, { learningRate, step }) {
+      const m = g.add(slots.m!, g.mul(g.sub(gradient, slots.m!), 1 - beta1));
+      const v = g.add(slots.v!, g.mul(g.sub(g.square(gradient), slots.v!), 1 - beta2));
+      const correction = g.div(
+        g.sqrt(g.sub(1, g.pow(g.scalar(beta2), step))),
+        g.sub(1, g.pow(g.scalar(beta1), step)),
+      );
+      const size = g.mul(learningRate, correction);
+      return { weight: g.sub(weight, g.div(g.mul(m, size), g.add(g.sqrt(v), epsilon))), slots: { m, v } };
+    },
+  };
+}
+
+export interface SgdOptions {
+  readonly momentum?: number;
+  readonly nesterov?: boolean;
+}
+
+/** Stochastic gradient descent with momentum, in Keras' arithmetic: the velocity holds the learning rate. */
+export function sgd({ momentum = 0, nesterov = false }: SgdOptions = {}): Optimizer {
+  return {
+    name: "sgd",
+    slots: momentum === 0 ? [] : ["velocity"],
+    update(weight, gradient, slots, { learningRate }) {
+      const step = g.mul(gradient, learningRate);
+      if (momentum === 0) return { weight: g.sub(weight, step), slots: {} };
+      const velocity = g.sub(g.mul(slots.velocity!, momentum), step);
+      const move = nesterov ? g.sub(g.mul(velocity, momentum), step) : velocity;
+      return { weight: g.add(weight, move), slots: { velocity } };
+    },
+  };
+}
