@@ -1,0 +1,20 @@
+/** @file The embedding networks that `--model` offers. */
+import { FaceError } from "../base/errors.ts";
+import type { EmbeddingNetwork } from "./embedding-network.ts";
+import { faceidNetwork } from "./faceid-network.ts";
+import { mobilefacenet } from "./mobilefacenet.ts";
+
+export const NETWORKS: readonly EmbeddingNetwork[] = [faceidNetwork, mobilefacenet];
+
+/**
+ * The network of this name.
+ * @throws FaceError `CONFIG_INVALID` listing the names there are.
+ */
+export function networkNamed(name: string): EmbeddingNetwork {
+  const found = NETWORKS.find((network) => network.name === name);
+  if (found !== undefined) return found;
+  const names = NETWORKS.map((network) => network.name).join(", ");
+  throw new FaceError("CONFIG_INVALID", `there is no model called ${name}`, {
+    hint: `choose one of: ${names}`,
+  });
+}

@@ -1,0 +1,80 @@
+/** @file The Siamese network: two towers that share their weights, the distance of their embeddings, a probability. */
+import { abs, input, labelled, sigmoid, sub } from "../graph/build.ts";
+import type { Dim, Node } from "../graph/ops.ts";
+import { dense } from "../nn/layers.ts";
+import { NetworkBuilder } from "../nn/network-builder.ts";
+import type { EmbeddingNetwork } from "./embedding-network.ts";
+
+/** Units of the dense layer between distance and decision. */
+const DISTANCE_UNITS = 128;
+
+/** Height and width of the images in pixels. */
+export interface ImageSize {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** A pair of images on its way to a probability; every node with what it holds. */
+export interface SiameseNetwork {
+  readonly net: NetworkBuilder;
+  /** `[batch, height, width, 3]`, RGB in [0, 1]. */
+  readonly anchorImage: Node;
+  readonly verificationImage: Node;
+  /** `[batch, embeddingSize]` */
+  readonly anchorEmbedding: Node;
+  readonly verificationEmbedding: Node;
+  /** `[batch, 1]`: the sigmoid's argument. */
+  readonly logits: Node;
+  /** `[batch, 1]`: the probability that both images show one person. */
+  readonly classifier: Node;
+}
+
+/** From two embeddings `[batch, size]` to logits `[batch, 1]`. */
+export function head(net: NetworkBuilder, a: Node, b: Node): Node {
+  const distance = net.record("distance", "Lambda", [a, b], labelled(abs(sub(a, b)), "distance"));
+  const hidden = dense(net, "dense_distance", distance, { units: DISTANCE_UNITS, activation: "relu" });
+  return dense(net, "classifier", hidden, { units: 1 });
+}
+
+/** An image input of the network. */
+export function imageInput(name: string, batch: Dim, { height, width }: ImageSize): Node {
+  return input(name, [batch, height, width, 3]);
+}
+
+/** Writes down the whole network for one batch size, or for any (`"batch"`). */
+export function siamese(
+  network: EmbeddingNetwork,
+  image: ImageSize,
+  { mode, batch }: { mode: "training" | "inference"; batch: Dim },
+): SiameseNetwork {
+  const net = new NetworkBuilder(mode);
+  const anchorImage = imageInput("anchor_img", batch, image);
+  const verificationImage = imageInput("verification_img", batch, image);
+  const anchorEmbedding = network.build(net, anchorImage);
+  const verificationEmbedding = network.build(net, verificationImage);
+  const logits = head(net, anchorEmbedding, verificationEmbedding);
+  const classifier = sigmoid(logits);
+  return { net, anchorImage, verificationImage, anchorEmbedding, verificationEmbedding, logits, classifier };
+}
+
+/** The embedding alone: one image in, one vector out. */
+export function embedder(
+  network: EmbeddingNetwork,
+  image: ImageSize,
+  batch: Dim,
+): { image: Node; embedding: Node } {
+  const net = new NetworkBuilder("inference");
+  const node = imageInput("input_image", batch, image);
+  return { image: node, embedding: network.build(net, node) };
+}
+
+/** The head alone: two embeddings in, a probability out. */
+export function comparer(
+  network: EmbeddingNetwork,
+  batch: Dim,
+): { anchor: Node; verification: Node; classifier: Node } {
+  const net = new NetworkBuilder("inference");
+  const anchor = input("anchor_embedding", [batch, network.embeddingSize]);
+  const verification = input("verification_embedding", [batch, network.embeddingSize]);
+  return { anchor, verification, classifier: sigmoid(head(net, anchor, verification)) };
+}
