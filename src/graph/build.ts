@@ -1,6 +1,9 @@
 /** @file The words a computation is written in: one function per op, and the compositions that need no op of their own. */
 import type { DType } from "../base/dtype.ts";
-import { float32, type Tensor } from "../base/tensor.ts";
+import { FaceError } from "../base/errors.ts";
+import { shapeText, sizeOf } from "../base/shape.ts";
+import type { Tensor } from "../base/tensor.ts";
+import { fromNumbers } from "./numbers.ts";
 import type { ConvAttrs, Node, OpAttrs, OpName, PoolAttrs, SymbolicShape } from "./ops.ts";
 import { typeOf } from "./shapes.ts";
 
@@ -45,11 +48,9 @@ export function constant(value: Tensor): Node<"constant"> {
   return makeNode("constant", [], { value });
 }
 
-/** A float32 scalar, or the same of another type where `like` says so. */
-export function scalar(value: number, like: DType = "float32"): Node<"constant"> {
-  if (like === "int64") return constant({ dtype: "int64", shape: [], data: BigInt64Array.of(BigInt(value)) });
-  if (like === "int32") return constant({ dtype: "int32", shape: [], data: Int32Array.of(value) });
-  return constant(float32([], [value]));
+/** A number as a tensor without axes. */
+export function scalar(value: number, dtype: DType = "float32"): Node<"constant"> {
+  return constant(fromNumbers(dtype, [], [value]));
 }
 
 export function randomUniform(stream: string, shape: readonly number[]): Node<"randomUniform"> {
@@ -271,12 +272,15 @@ export function expandDims(x: Node, axis: number): Node {
   return reshape(x, [...x.shape.slice(0, at).map((dim) => (typeof dim === "number" ? dim : 0)), 1, ...after]);
 }
 
+/** The sides as numbers. @throws FaceError `SHAPE_MISMATCH` when one is unknown. */
+function knownSides(op: string, sides: SymbolicShape): number[] {
+  if (sides.every((side) => typeof side === "number")) return [...sides];
+  throw new FaceError("SHAPE_MISMATCH", `${op}: every side must be known, got ${shapeText(sides)}`);
+}
+
 /** All but the batch laid out in one row: `[batch, height, width, channels] → [batch, height · width · channels]`. */
 export function flatten(x: Node): Node {
-  const features = x.shape
-    .slice(1)
-    .reduce<number>((size, dim) => size * (typeof dim === "number" ? dim : Number.NaN), 1);
-  return reshape(x, [-1, features]);
+  return reshape(x, [-1, sizeOf(knownSides("flatten", x.shape.slice(1)))]);
 }
 
 /** Mean of an image's positions: `[batch, height, width, channels] → [batch, channels]`. */
@@ -294,7 +298,7 @@ export function l2Normalize(x: Node, axis = -1): Node {
 
 /** Zero with probability `rate`, else `x / (1 − rate)`; drawn anew each run from the named stream. */
 export function dropout(x: Node, rate: number, stream: string): Node {
-  const sides = x.shape.map(Number);
-  const kept = cast(lessEqual(scalar(rate), randomUniform(stream, sides)), x.dtype);
+  const draws = randomUniform(stream, knownSides("dropout", x.shape));
+  const kept = cast(lessEqual(rate, draws), x.dtype);
   return mul(x, mul(kept, 1 / (1 - rate)));
 }

@@ -31,7 +31,7 @@ export function gradient(loss: Node, sources: readonly Node[]): Node[] {
   }
   const order = topological([loss]);
   const relevant = dependents(order, sources);
-  const derivatives = new Map<Node, Node>([[loss, scalar(1)]]);
+  const derivatives = new Map<Node, Node>([[loss, scalar(1, loss.dtype)]]);
   for (const node of order.toReversed()) {
     const dy = derivatives.get(node);
     if (dy === undefined || !relevant.has(node) || node.inputs.every((input) => !relevant.has(input)))

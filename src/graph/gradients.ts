@@ -1,7 +1,7 @@
 /** @file Derivative rules: what each op passes back to its inputs. */
 import { isFloat } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
-import { float32, int64 } from "../base/tensor.ts";
+import { int64 } from "../base/tensor.ts";
 import {
   add,
   affine,
@@ -25,6 +25,7 @@ import {
   pow,
   reduceSum,
   reshape,
+  scalar,
   select,
   sigmoid,
   sign,
@@ -52,12 +53,10 @@ const unavailable = (node: Node): never => {
 /** Sums a derivative over the axes along which its operand was repeated. */
 export function unbroadcast(dy: Node, shape: SymbolicShape): Node {
   const extra = dy.shape.length - shape.length;
-  const repeated = dy.shape.flatMap((dim, axis) =>
-    axis < extra || (shape[axis - extra] === 1 && dim !== 1) ? [axis] : [],
-  );
-  if (repeated.length === 0) return dy;
-  const summed = reduceSum(dy, { axes: repeated, keepDims: true });
-  return extra === 0 ? summed : reshapeLike(summed, shape);
+  const missing = dy.shape.slice(0, extra).map((_, axis) => axis);
+  const summed = extra === 0 ? dy : reduceSum(dy, { axes: missing });
+  const repeated = shape.flatMap((dim, axis) => (dim === 1 && summed.shape[axis] !== 1 ? [axis] : []));
+  return repeated.length === 0 ? summed : reduceSum(summed, { axes: repeated, keepDims: true });
 }
 
 /** A shape as a reshape target: an unknown side becomes -1. */
@@ -104,7 +103,7 @@ function extremeGrad(node: Node<"reduceMax" | "reduceMin">, dy: Node): [Node] {
 
 function pickGrad(node: Node<"max" | "min">, dy: Node, first: Node): [Node, Node] {
   const [a, b] = node.inputs as [Node, Node];
-  const none = constant(float32([], [0]));
+  const none = scalar(0, dy.dtype);
   return [unbroadcast(select(first, dy, none), a.shape), unbroadcast(select(first, none, dy), b.shape)];
 }
 
@@ -208,7 +207,7 @@ export const gradientRules: GradRules = {
   and: stop,
   or: stop,
   select: ({ inputs: [condition, a, b] }, dy) => {
-    const none = constant(float32([], [0]));
+    const none = scalar(0, dy.dtype);
     return [
       undefined,
       unbroadcast(select(condition!, dy, none), a!.shape),

@@ -29,6 +29,18 @@ export function allocate(dtype: DType, shape: Shape): Tensor<NumericDType> {
   return { dtype: numeric, shape, data: new (arrayOf(numeric))(sizeOf(shape)) };
 }
 
+/** The larger of two bigints, which `Math.max` does not take. */
+export function larger(a: bigint, b: bigint): bigint {
+  if (a > b) return a;
+  return b;
+}
+
+/** The smaller of two bigints. */
+export function smaller(a: bigint, b: bigint): bigint {
+  if (a < b) return a;
+  return b;
+}
+
 const FLOAT16_SUBNORMAL = 2 ** -24;
 
 /** The number that the bits of an IEEE 754 half stand for. */
@@ -89,11 +101,6 @@ export function numbersOf({ dtype, data }: Tensor): Elements<number> {
   return data as Elements<number>;
 }
 
-/** The elements as bigints. */
-export function bigintsOf({ data }: Tensor<BigIntDType>): Elements<bigint> {
-  return data;
-}
-
 /**
  * A tensor from numbers: floats are rounded to nearest, integers lose their fraction and wrap around, anything but 0
  * is true.
@@ -113,19 +120,18 @@ export function fromNumbers(dtype: DType, shape: Shape, numbers: ArrayLike<numbe
   return result;
 }
 
-/** A tensor whose elements a loop writes as numbers, which are rounded to the type as they are stored. */
+/** A tensor whose elements a loop writes as numbers, which are rounded to the type as they are stored; bools are written as 0 and 1. */
 export function tensorOf(
   dtype: DType,
   shape: Shape,
   write: (out: Elements<number>) => void,
 ): Tensor<NumericDType> {
-  const storesNumbers = !["float16", "bfloat16", "bool", "int64", "uint64"].includes(dtype);
-  if (storesNumbers) {
-    const result = allocate(dtype, shape);
-    write(result.data as Elements<number>);
-    return result;
+  if (["float16", "bfloat16", "int64", "uint64"].includes(dtype)) {
+    const exact = new Float64Array(sizeOf(shape));
+    write(exact);
+    return fromNumbers(dtype, shape, exact);
   }
-  const exact = new Float64Array(sizeOf(shape));
-  write(exact);
-  return fromNumbers(dtype, shape, exact);
+  const result = allocate(dtype, shape);
+  write(result.data as Elements<number>);
+  return result;
 }

@@ -1,0 +1,227 @@
+/** @file Evaluation of products and pools by plain loops: matrices, convolutions, windows, and their derivatives. */
+import { type Shape, sizeOf } from "../base/shape.ts";
+import type { Tensor } from "../base/tensor.ts";
+import { broadcasted, transposed } from "./evaluate-moving.ts";
+import { numbersOf, tensorOf } from "./numbers.ts";
+import type { ConvAttrs, OpAttrs, Pair, PoolAttrs } from "./ops.ts";
+import { broadcastShapes } from "./value-type.ts";
+import { outputSize, resolvePads } from "./windows.ts";
+
+/** A matrix, or a batch of them, with the last two axes exchanged where that is asked for. */
+function oriented(x: Tensor, transpose: boolean): Tensor {
+  const axes = x.shape.map((_, axis) => axis);
+  return transpose ? transposed(x, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]) : x;
+}
+
+export function evaluateMatmul(inputs: readonly Tensor[], attrs: OpAttrs["matmul"]): Tensor {
+  const a = oriented(inputs[0]!, attrs.transposeA);
+  const b = oriented(inputs[1]!, attrs.transposeB);
+  const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2)) as number[];
+  const [rows, inner] = a.shape.slice(-2) as [number, number];
+  const columns = b.shape.at(-1)!;
+  const left = numbersOf(broadcasted(a, [...batch, rows, inner]));
+  const right = numbersOf(broadcasted(b, [...batch, inner, columns]));
+  return tensorOf(a.dtype, [...batch, rows, columns], (out) => {
+    for (let at = 0; at < out.length; at++) {
+      const [row, column] = [Math.floor(at / columns), at % columns];
+      const matrix = Math.floor(row / rows);
+      let sum = 0;
+      for (let k = 0; k < inner; k++) {
+        sum += left[row * inner + k]! * right[(matrix * inner + k) * columns + column]!;
+      }
+      out[at] = sum;
+    }
+  });
+}
+
+/** Windows over a batch of images: the shapes of both, and how the windows lie. */
+interface Windows {
+  readonly input: Shape;
+  readonly output: Shape;
+  readonly size: Pair;
+  readonly strides: Pair;
+  readonly dilations: Pair;
+  /** Rows above and columns left of the image. */
+  readonly margin: Pair;
+}
+
+/** The windows that slide over images of the given `[batch, height, width, channels]`. */
+function windowsOver(
+  input: Shape,
+  { size, strides, padding, dilations = [1, 1] }: PoolAttrs & Partial<Pick<ConvAttrs, "dilations">>,
+): Windows {
+  const [batch, height, width, channels] = input as [number, number, number, number];
+  const pads = resolvePads(padding, [height, width], size, strides, dilations);
+  const sides = outputSize("window", [height, width], { size, strides, padding, dilations }) as Pair;
+  const output = [batch, ...sides, channels];
+  return { input, output, size, strides, dilations, margin: [pads[0][0], pads[1][0]] };
+}
+
+/** A window's place along one axis, one of its taps, and where on the image that falls. */
+interface Tap {
+  readonly window: number;
+  readonly tap: number;
+  readonly place: number;
+}
+
+/** All taps along one axis that fall on the image and not on its margins. */
+function tapsAlong(axis: 0 | 1, { input, output, size, strides, dilations, margin }: Windows): Tap[] {
+  const taps: Tap[] = [];
+  for (let window = 0; window < output[axis + 1]!; window++)
+    for (let tap = 0; tap < size[axis]; tap++) {
+      const place = window * strides[axis] + tap * dilations[axis] - margin[axis];
+      if (place >= 0 && place < input[axis + 1]!) taps.push({ window, tap, place });
+    }
+  return taps;
+}
+
+/** Visits every pair of a window and an image position under it; positions are `(batch · height + y) · width + x`. */
+function forEachTap(
+  windows: Windows,
+  visit: (outputPosition: number, inputPosition: number, tap: number) => void,
+): void {
+  const { input, output, size } = windows;
+  const [down, across] = [tapsAlong(0, windows), tapsAlong(1, windows)];
+  for (let n = 0; n < input[0]!; n++)
+    for (const y of down)
+      for (const x of across) {
+        const outputPosition = (n * output[1]! + y.window) * output[2]! + x.window;
+        const inputPosition = (n * input[1]! + y.place) * input[2]! + x.place;
+        visit(outputPosition, inputPosition, y.tap * size[1] + x.tap);
+      }
+}
+
+/**
+ * Visits every product that a convolution adds up, as the places of its three elements in image, kernel and result.
+ * The convolution and both of its derivatives are this one sum: each adds the product of two of them to the third.
+ */
+function forEachProduct(
+  image: Shape,
+  kernel: Shape,
+  attrs: ConvAttrs,
+  visit: (image: number, kernel: number, result: number) => void,
+): void {
+  const [height, width, perGroup, out] = kernel as [number, number, number, number];
+  const channels = image[3]!;
+  const outPerGroup = out / attrs.groups;
+  forEachTap(
+    windowsOver(image, { ...attrs, size: [height, width] }),
+    (outputPosition, inputPosition, tap) => {
+      for (let o = 0; o < out; o++) {
+        const firstChannel = Math.floor(o / outPerGroup) * perGroup;
+        for (let i = 0; i < perGroup; i++) {
+          const kernelAt = (tap * perGroup + i) * out + o;
+          visit(inputPosition * channels + firstChannel + i, kernelAt, outputPosition * out + o);
+        }
+      }
+    },
+  );
+}
+
+/** A tensor of sums that are added up in double precision. */
+function summed(like: Tensor, shape: Shape, addUp: (sums: Float64Array) => void): Tensor {
+  const sums = new Float64Array(sizeOf(shape));
+  addUp(sums);
+  return tensorOf(like.dtype, shape, (out) => {
+    for (let i = 0; i < sums.length; i++) out[i] = sums[i]!;
+  });
+}
+
+export function evaluateConv([x, kernel]: readonly Tensor[], attrs: ConvAttrs): Tensor {
+  const [height, width, , out] = kernel!.shape as [number, number, number, number];
+  const { output } = windowsOver(x!.shape, { ...attrs, size: [height, width] });
+  const [images, weights] = [numbersOf(x!), numbersOf(kernel!)];
+  return summed(x!, output.with(3, out), (sums) =>
+    forEachProduct(x!.shape, kernel!.shape, attrs, (i, k, o) => {
+      sums[o]! += images[i]! * weights[k]!;
+    }),
+  );
+}
+
+export function evaluateConvInputGrad(
+  [dy, kernel]: readonly Tensor[],
+  attrs: OpAttrs["conv2dInputGrad"],
+): Tensor {
+  const shape = [dy!.shape[0]!, ...attrs.inputSize, kernel!.shape[2]! * attrs.groups];
+  const [derivatives, weights] = [numbersOf(dy!), numbersOf(kernel!)];
+  return summed(dy!, shape, (sums) =>
+    forEachProduct(shape, kernel!.shape, attrs, (i, k, o) => {
+      sums[i]! += derivatives[o]! * weights[k]!;
+    }),
+  );
+}
+
+export function evaluateConvKernelGrad(
+  [x, dy]: readonly Tensor[],
+  attrs: OpAttrs["conv2dKernelGrad"],
+): Tensor {
+  const shape = [...attrs.kernelSize, x!.shape[3]! / attrs.groups, dy!.shape[3]!];
+  const [images, derivatives] = [numbersOf(x!), numbersOf(dy!)];
+  return summed(x!, shape, (sums) =>
+    forEachProduct(x!.shape, shape, attrs, (i, k, o) => {
+      sums[k]! += images[i]! * derivatives[o]!;
+    }),
+  );
+}
+
+/** Visits every pair of a pool's result and an element under its window, as places in result and image. */
+function forEachPooled(windows: Windows, visit: (output: number, input: number) => void): void {
+  const channels = windows.input[3]!;
+  forEachTap(windows, (outputPosition, inputPosition) => {
+    for (let c = 0; c < channels; c++) visit(outputPosition * channels + c, inputPosition * channels + c);
+  });
+}
+
+export function evaluateMaxPool([x]: readonly Tensor[], attrs: PoolAttrs): Tensor {
+  const windows = windowsOver(x!.shape, attrs);
+  const images = numbersOf(x!);
+  return tensorOf(x!.dtype, windows.output, (out) => {
+    const greatest = new Float64Array(out.length).fill(Number.NEGATIVE_INFINITY);
+    forEachPooled(windows, (o, i) => {
+      greatest[o] = Math.max(greatest[o]!, images[i]!);
+    });
+    for (let i = 0; i < out.length; i++) out[i] = greatest[i]!;
+  });
+}
+
+export function evaluateMaxPoolGrad([dy, x, y]: readonly Tensor[], attrs: PoolAttrs): Tensor {
+  const [derivatives, images, greatest] = [numbersOf(dy!), numbersOf(x!), numbersOf(y!)];
+  return summed(x!, x!.shape, (sums) => {
+    const taken = new Uint8Array(greatest.length);
+    forEachPooled(windowsOver(x!.shape, attrs), (o, i) => {
+      if (taken[o] === 1 || images[i] !== greatest[o]) return;
+      taken[o] = 1;
+      sums[i]! += derivatives[o]!;
+    });
+  });
+}
+
+/** How many elements of the image each window covers. */
+function counts(windows: Windows): Float64Array {
+  const covered = new Float64Array(sizeOf(windows.output));
+  forEachPooled(windows, (o) => {
+    covered[o]! += 1;
+  });
+  return covered;
+}
+
+export function evaluateAvgPool([x]: readonly Tensor[], attrs: PoolAttrs): Tensor {
+  const windows = windowsOver(x!.shape, attrs);
+  const [images, covered] = [numbersOf(x!), counts(windows)];
+  return summed(x!, windows.output, (sums) =>
+    forEachPooled(windows, (o, i) => {
+      sums[o]! += images[i]! / covered[o]!;
+    }),
+  );
+}
+
+export function evaluateAvgPoolGrad([dy]: readonly Tensor[], attrs: OpAttrs["avgPoolGrad"]): Tensor {
+  const [batch, , , channels] = dy!.shape as [number, number, number, number];
+  const windows = windowsOver([batch, ...attrs.inputSize, channels], attrs);
+  const [derivatives, covered] = [numbersOf(dy!), counts(windows)];
+  return summed(dy!, windows.input, (sums) =>
+    forEachPooled(windows, (o, i) => {
+      sums[i]! += derivatives[o]! / covered[o]!;
+    }),
+  );
+}
