@@ -1,6 +1,5 @@
 /** @file Turns a graph into an ONNX model: one lowering rule per op, and the model's inputs and outputs. */
 import type { DType } from "../base/dtype.ts";
-import { FaceError } from "../base/errors.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import { isOp, type Node, type OpName, type SymbolicShape, topological } from "../graph/ops.ts";
 import {
@@ -121,15 +120,15 @@ export interface Port {
   readonly shape: SymbolicShape;
 }
 
-/** A parameter that enters the model at each run and may leave it renewed. */
+/** A parameter that enters the model at each run, or leaves it renewed, or both. */
 export interface ParameterPort {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly dtype: DType;
   /** Physical order of axes on both sides; undefined where it is the logical one. */
   readonly perm: Perm | undefined;
-  readonly input: string;
-  /** The output with the new value, if the run renews it. */
+  /** The input that takes its value, if the run reads it. */
+  readonly input: string | undefined;
+  /** The output with the new value, if the run writes it. */
   readonly output: string | undefined;
 }
 
@@ -150,7 +149,7 @@ export interface LoweredModel {
 /** What to compute. */
 export interface Program {
   readonly outputs: Readonly<Record<string, Node>>;
-  /** New values of parameters, by the parameter's name. */
+  /** New values of parameters, by name; a parameter that the program only writes need not occur in it. */
   readonly updates?: ReadonlyMap<string, Node>;
 }
 
@@ -187,15 +186,13 @@ export function lower(
     lowering.model.output(output, lowering.value(node), node.dtype, node.shape);
     return { name: output, dtype: node.dtype, shape: node.shape };
   });
-  const parameters = order
-    .filter((node) => isOp(node, "parameter"))
-    .filter((node) => !frozen.has(node.attrs.name))
-    .map((node) => parameterPort(node, updates.get(node.attrs.name), lowering));
-  for (const updated of updates.keys()) {
-    if (!parameters.some((port) => port.name === updated)) {
-      throw new FaceError("INTERNAL", `internal: ${updated} is renewed but is no parameter of the graph`);
-    }
-  }
+  const read = new Map(
+    order.filter((node) => isOp(node, "parameter")).map(({ attrs }) => [attrs.name, attrs.shape]),
+  );
+  const names = new Set([...read.keys(), ...updates.keys()].filter((parameter) => !frozen.has(parameter)));
+  const parameters = [...names].map((parameter) =>
+    parameterPort(parameter, read.get(parameter), updates.get(parameter), lowering),
+  );
   const inputs = order.filter((node) => isOp(node, "input")).map(({ attrs }): Port => attrs);
   const random = order
     .filter((node) => isOp(node, "randomUniform"))
@@ -203,12 +200,17 @@ export function lower(
   return { bytes: lowering.model.bytes(name), inputs, outputs, parameters, random };
 }
 
-function parameterPort(node: Node<"parameter">, update: Node | undefined, lowering: Lowering): ParameterPort {
-  const { name, shape, dtype } = node.attrs;
+function parameterPort(
+  name: string,
+  read: readonly number[] | undefined,
+  update: Node | undefined,
+  lowering: Lowering,
+): ParameterPort {
+  const shape = read ?? update!.shape.map(Number);
   const perm = parameterOrder(shape);
-  const port = { name, shape, dtype, perm, input: parameterName(name) };
-  if (update === undefined) return { ...port, output: undefined };
+  const input = read === undefined ? undefined : parameterName(name);
+  if (update === undefined) return { name, shape, perm, input, output: undefined };
   const physical = perm === undefined ? shape : permuted(perm, shape);
-  lowering.model.output(updateName(name), lowering.value(update, perm ?? PLAIN), dtype, physical);
-  return { ...port, output: updateName(name) };
+  lowering.model.output(updateName(name), lowering.value(update, perm ?? PLAIN), update.dtype, physical);
+  return { name, shape, perm, input, output: updateName(name) };
 }
