@@ -1,0 +1,71 @@
+/** @file Decimal digits to the nearest double, exactly, without going through a string; and floats to decimal text. */
+
+/** Powers of ten that a double holds exactly. */
+const EXACT_POWERS = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
+const LARGEST_EXACT = EXACT_POWERS.length - 1;
+
+/** 2^27 + 1, which splits a double into two halves of 26 bits (Veltkamp; Dekker, 1971). */
+const SPLITTER = 134_217_729;
+/** Far more than the error of the quotient below, far less than half a unit in the last place. */
+const DOUBT = 2 ** -40;
+
+/** What a × b lacks from the exact product, when `product` is the rounded one (Dekker, 1971). */
+function productError(a: number, b: number, product: number): number {
+  const aScaled = SPLITTER * a;
+  const aHigh = aScaled - (aScaled - a);
+  const aLow = a - aHigh;
+  const bScaled = SPLITTER * b;
+  const bHigh = bScaled - (bScaled - b);
+  const bLow = b - bHigh;
+  return aLow * bLow - (product - aHigh * bHigh - aLow * bHigh - aHigh * bLow);
+}
+
+/**
+ * The double nearest to (head × 10^tailDigits + tail) × 10^scale.
+ * @param head at most 15 digits. @param tail at most 4 further digits, `tailDigits` of them.
+ * @returns NaN when this cannot tell for sure; the caller then parses the text.
+ */
+export function nearestDouble(head: number, tail: number, tailDigits: number, scale: number): number {
+  if (scale < -LARGEST_EXACT || scale > LARGEST_EXACT) return Number.NaN;
+  if (tailDigits === 0) {
+    // Both operands are exact, so the one operation rounds correctly (Clinger, 1990).
+    return scale < 0 ? head / EXACT_POWERS[-scale]! : head * EXACT_POWERS[scale]!;
+  }
+  const shift = EXACT_POWERS[tailDigits]!;
+  const high = head * shift;
+  const low = productError(head, shift, high) + tail;
+  if (scale === 0) return high + low;
+  if (scale > 0) return Number.NaN;
+  const power = EXACT_POWERS[-scale]!;
+  const quotient = (high + low) / power;
+  const product = quotient * power;
+  const rest = (high - product - productError(quotient, power, product) + low) / power;
+  const nearest = quotient + rest * (1 - DOUBT);
+  return nearest === quotient + rest * (1 + DOUBT) ? nearest : Number.NaN;
+}
+
+/** Digits and exponent of C's `%.<precision>g`, from JavaScript's exponential notation. */
+function general(value: number, precision: number): string {
+  const [mantissa = "", exponentText = "0"] = value.toExponential(precision - 1).split("e");
+  const exponent = Number(exponentText);
+  const digits = mantissa.includes(".") ? mantissa.replace(/\.?0+$/, "") : mantissa;
+  if (exponent < -4 || exponent >= precision) {
+    const size = String(Math.abs(exponent)).padStart(2, "0");
+    return `${digits}e${exponent < 0 ? "-" : "+"}${size}`;
+  }
+  const fixed = value.toFixed(Math.max(0, precision - 1 - exponent));
+  return fixed.includes(".") ? fixed.replace(/\.?0+$/, "") : fixed;
+}
+
+/**
+ * A number as TensorFlow Serving prints it: six digits where they read back to the same value, all of them where not,
+ * always recognisable as a decimal; `NaN`, `Infinity` and `-Infinity` bare.
+ */
+export function decimalText(value: number, kind: "float32" | "float64"): string {
+  if (!Number.isFinite(value)) return String(value);
+  if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
+  let text = general(value, 6);
+  const readBack = kind === "float32" ? Math.fround(Number(text)) : Number(text);
+  if (readBack !== value) text = general(value, kind === "float32" ? 9 : 17);
+  return text.includes(".") || text.includes("e") ? text : `${text}.0`;
+}

@@ -1,0 +1,79 @@
+/** @file What a client is told when a request fails: a canonical code with its numbers, and a text free of internals. */
+import { type CanonicalStatus, FaceError } from "../base/errors.ts";
+
+/** Every canonical code a server of TensorFlow's protocols may answer. */
+export type StatusCode =
+  | CanonicalStatus
+  | "OK"
+  | "UNKNOWN"
+  | "PERMISSION_DENIED"
+  | "OUT_OF_RANGE"
+  | "UNAUTHENTICATED";
+
+interface StatusNumbers {
+  /** The number on gRPC's wire and in `StatusProto`. */
+  readonly grpc: number;
+  readonly http: number;
+}
+
+/** Canonical code → its number in gRPC and the HTTP status that TensorFlow Serving answers for it. */
+export const STATUS = {
+  OK: { grpc: 0, http: 200 },
+  CANCELLED: { grpc: 1, http: 499 },
+  UNKNOWN: { grpc: 2, http: 500 },
+  INVALID_ARGUMENT: { grpc: 3, http: 400 },
+  DEADLINE_EXCEEDED: { grpc: 4, http: 504 },
+  NOT_FOUND: { grpc: 5, http: 404 },
+  ALREADY_EXISTS: { grpc: 6, http: 409 },
+  PERMISSION_DENIED: { grpc: 7, http: 403 },
+  RESOURCE_EXHAUSTED: { grpc: 8, http: 429 },
+  FAILED_PRECONDITION: { grpc: 9, http: 400 },
+  ABORTED: { grpc: 10, http: 409 },
+  OUT_OF_RANGE: { grpc: 11, http: 400 },
+  UNIMPLEMENTED: { grpc: 12, http: 501 },
+  INTERNAL: { grpc: 13, http: 500 },
+  UNAVAILABLE: { grpc: 14, http: 503 },
+  DATA_LOSS: { grpc: 15, http: 500 },
+  UNAUTHENTICATED: { grpc: 16, http: 401 },
+} as const satisfies { readonly [C in StatusCode]: StatusNumbers };
+
+/** An answer other than OK. Its message is part of the protocol and goes to the client as it is. */
+export class StatusError extends Error {
+  readonly status: StatusCode;
+
+  constructor(status: StatusCode, message: string, options: { cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.name = "StatusError";
+    this.status = status;
+  }
+
+  /** `CODE: message`, as TensorFlow prints a status inside another message. */
+  get text(): string {
+    return `${this.status}: ${this.message}`;
+  }
+}
+
+/** A request that does not fit the contract. */
+export function invalidArgument(message: string): StatusError {
+  return new StatusError("INVALID_ARGUMENT", message);
+}
+
+/** Codes of ours whose messages speak only of what the client sent. */
+const CLIENT_CODES: ReadonlySet<string> = new Set(["SHAPE_MISMATCH", "IMAGE_UNREADABLE"]);
+
+/**
+ * Any failure as an answer to a client. Messages of ours that describe the request pass; everything else may name
+ * files or internals, so the client gets a plain sentence and the log keeps the cause.
+ */
+export function toStatusError(error: unknown): StatusError {
+  if (error instanceof StatusError) return error;
+  if (error instanceof FaceError && CLIENT_CODES.has(error.code)) {
+    return new StatusError(error.status, error.message, { cause: error });
+  }
+  if (error instanceof FaceError && error.status !== "INTERNAL") {
+    return new StatusError(error.status, "The model could not answer; the server's log says why.", {
+      cause: error,
+    });
+  }
+  return new StatusError("INTERNAL", "Internal error; the server's log says why.", { cause: error });
+}
