@@ -1,0 +1,52 @@
+/** @file The nouns of a dataset: people, their images, and where an image's pixels come from. */
+import type { SyntheticPhoto } from "./synthetic/photo.ts";
+
+/** An image in a file. */
+export interface FileImage {
+  readonly kind: "file";
+  readonly path: string;
+  /** Position in the dataset's whole list: the image's slot in the pixel cache. */
+  readonly index: number;
+}
+
+/** An image that the program draws. */
+export interface SyntheticImage {
+  readonly kind: "synthetic";
+  readonly photo: SyntheticPhoto;
+  /** Position in the dataset's whole list: the image's slot in the pixel cache. */
+  readonly index: number;
+}
+
+/** Where one image's pixels come from. Plain data, so it can be sent to a worker thread; nothing is decoded yet. */
+export type ImageRef = FileImage | SyntheticImage;
+
+/** One person and the images of that person, in a fixed order. */
+export interface Identity {
+  readonly name: string;
+  readonly images: readonly ImageRef[];
+}
+
+export const DATASET_KINDS = ["digiface", "lfw", "folder", "synthetic", "module"] as const;
+/** How a dataset lies on disk, or that it is drawn, or that a user's module lists it. */
+export type DatasetKind = (typeof DATASET_KINDS)[number];
+
+/** People with their images; no two identities share a name. */
+export interface Dataset {
+  /** For people: a layout and where it lies. */
+  readonly name: string;
+  readonly kind: DatasetKind;
+  /** The folder or module it was read from; absent for drawn faces. */
+  readonly path?: string;
+  /** In name order. */
+  readonly identities: readonly Identity[];
+}
+
+/** A text that finds the image again: its path, or `synthetic/<identity>/<photo>`. */
+export function imageName(image: ImageRef): string {
+  return image.kind === "file" ? image.path : `synthetic/${image.photo.identity}/${image.photo.number}`;
+}
+
+/** Number of images of all people together. */
+export function countImages(identities: readonly Identity[]): number {
+  return identities.reduce((sum, identity) => sum + identity.images.length, 0);
+}

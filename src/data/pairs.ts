@@ -1,0 +1,157 @@
+/** @file Pairs of images: two different photographs of one person, or photographs of two people. */
+import { FaceError } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import type { Identity, ImageRef } from "./identity.ts";
+
+export interface Pair {
+  readonly left: ImageRef;
+  readonly right: ImageRef;
+  /** Whether both are the same person. */
+  readonly same: boolean;
+}
+
+export interface PairOptions {
+  /** How many pairs. */
+  readonly count: number;
+  /** A stream of its own, for instance `new Random(seed).fork("pairs", epoch)`. */
+  readonly random: Random;
+  /** Share of pairs of one person, in [0, 1]. Default 0.5. */
+  readonly positiveShare?: number;
+}
+
+/** Deals people round after round, each round in a new order, so that nobody is left out or favoured. */
+class Dealer {
+  readonly #people: readonly Identity[];
+  readonly #random: Random;
+  #round: Identity[] = [];
+
+  constructor(people: readonly Identity[], random: Random) {
+    this.#people = people;
+    this.#random = random;
+  }
+
+  next(): Identity {
+    if (this.#round.length === 0) this.#round = this.#random.shuffle(this.#people);
+    return this.#round.pop()!;
+  }
+
+  /** The next person who is not this one. */
+  nextExcept(other: Identity): Identity {
+    const person = this.next();
+    if (person !== other) return person;
+    const instead = this.next();
+    this.#round.push(person);
+    return instead;
+  }
+}
+
+/** People with at least one image, and those with at least two; fails when the wanted kinds of pair are impossible. */
+function checkPeople(identities: readonly Identity[], positives: number, negatives: number) {
+  const pictured = identities.filter((identity) => identity.images.length >= 1);
+  const pairable = identities.filter((identity) => identity.images.length >= 2);
+  if (positives > 0 && pairable.length === 0) {
+    throw new FaceError(
+      "DATASET_INVALID",
+      `no pair of one person is possible: none of ${identities.length} people has two images`,
+      {
+        hint: "give at least one person a second photograph, and look at the dataset with faceid dataset info",
+      },
+    );
+  }
+  if (negatives > 0 && pictured.length < 2) {
+    throw new FaceError(
+      "DATASET_INVALID",
+      `no pair of two people is possible: there are images of ${pictured.length} people`,
+      { hint: "add the images of a second person" },
+    );
+  }
+  return { pictured, pairable };
+}
+
+/** Two different images of one person, in random order. */
+function positivePair({ images }: Identity, random: Random): Pair {
+  const left = random.integer(images.length);
+  const right = (left + 1 + random.integer(images.length - 1)) % images.length;
+  return { left: images[left]!, right: images[right]!, same: true };
+}
+
+function negativePair(a: Identity, b: Identity, random: Random): Pair {
+  return { left: random.pick(a.images), right: random.pick(b.images), same: false };
+}
+
+function positivesOf(count: number, positiveShare: number): number {
+  if (!(Number.isInteger(count) && count >= 0 && positiveShare >= 0 && positiveShare <= 1)) {
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `cannot draw ${count} pairs with a share ${positiveShare} of positives`,
+      {
+        hint: "the count is a whole number from 0, the share lies between 0 and 1",
+      },
+    );
+  }
+  return Math.round(count * positiveShare);
+}
+
+/**
+ * Draws pairs for one epoch of training: the same stream gives the same pairs. Each person is dealt equally often, so
+ * people with many images do not outweigh the others; within a person all images are equally likely.
+ * @throws FaceError `DATASET_INVALID` when nobody has two images, or all images are of one person.
+ */
+export function samplePairs(identities: readonly Identity[], options: PairOptions): Pair[] {
+  const { count, random, positiveShare = 0.5 } = options;
+  const positives = positivesOf(count, positiveShare);
+  const { pictured, pairable } = checkPeople(identities, positives, count - positives);
+  const pairs: Pair[] = [];
+  const same = new Dealer(pairable, random);
+  while (pairs.length < positives) pairs.push(positivePair(same.next(), random));
+  const different = new Dealer(pictured, random);
+  while (pairs.length < count) {
+    const person = different.next();
+    pairs.push(negativePair(person, different.nextExcept(person), random));
+  }
+  return random.shuffle(pairs);
+}
+
+/** A key that is equal for the same two images in either order. */
+const pairKey = ({ left, right }: Pair) =>
+  left.index < right.index ? `${left.index} ${right.index}` : `${right.index} ${left.index}`;
+
+/** Draws until enough different pairs are found, or so many draws in a row were repetitions that few can be left. */
+function drawDifferent(wanted: number, draw: () => Pair): Pair[] {
+  const found = new Map<string, Pair>();
+  for (let vain = 0; found.size < wanted && vain < VAIN_DRAWS + found.size; ) {
+    const pair = draw();
+    const key = pairKey(pair);
+    vain = found.has(key) ? vain + 1 : 0;
+    if (!found.has(key)) found.set(key, pair);
+  }
+  return [...found.values()];
+}
+
+const VAIN_DRAWS = 1000;
+
+/**
+ * Draws pairs for an evaluation: no pair comes twice, since a repetition tells nothing new. Where the people offer
+ * fewer pairs of a kind than wanted, there are fewer, and the other kind is cut to keep the share; so the result may
+ * hold fewer than `count`.
+ * @throws FaceError `DATASET_INVALID` as `samplePairs`.
+ */
+export function evaluationPairs(identities: readonly Identity[], options: PairOptions): Pair[] {
+  const { count, random, positiveShare = 0.5 } = options;
+  const positives = positivesOf(count, positiveShare);
+  const negatives = count - positives;
+  const { pictured, pairable } = checkPeople(identities, positives, negatives);
+  const same = new Dealer(pairable, random);
+  const different = new Dealer(pictured, random);
+  const samePairs = drawDifferent(positives, () => positivePair(same.next(), random));
+  const differentPairs = drawDifferent(negatives, () => {
+    const person = different.next();
+    return negativePair(person, different.nextExcept(person), random);
+  });
+  const fill = Math.min(samePairs.length / (positives || 1), differentPairs.length / (negatives || 1));
+  const scale = positives === 0 || negatives === 0 ? 1 : fill;
+  return random.shuffle([
+    ...samePairs.slice(0, Math.round(positives * scale)),
+    ...differentPairs.slice(0, Math.round(negatives * scale)),
+  ]);
+}

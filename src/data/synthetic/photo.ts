@@ -1,0 +1,13 @@
+/** @file What names one drawn photograph: same values, same pixels, on any machine. */
+
+/** The coordinates of a drawn photograph. */
+export interface SyntheticPhoto {
+  /** Seed of the whole drawn population. */
+  readonly seed: number;
+  /** Which person, from 0. */
+  readonly identity: number;
+  /** Which photograph of that person, from 0. */
+  readonly number: number;
+  /** How much photographs of one person vary: 0 hardly, 1 as the default is meant, up to 2. */
+  readonly difficulty: number;
+}

@@ -1,0 +1,141 @@
+/** @file The only door to sharp: image files into pixels, pixels and drawings into image files. */
+import { readFile } from "node:fs/promises";
+import sharp, { type Sharp, type SharpOptions } from "sharp";
+import { FaceError, messageOf, systemCode } from "../base/errors.ts";
+import { imageFormat } from "./format.ts";
+import { readNetpbm } from "./netpbm.ts";
+import type { Pixels } from "./pixels.ts";
+import type { ImageSettings } from "./settings.ts";
+
+export type { Pixels } from "./pixels.ts";
+
+/** A file's path or its whole content. */
+export type ImageSource = string | Uint8Array;
+
+export interface DecodeOptions {
+  /** Largest number of pixels that will be decoded; a larger image is refused unread. Default 100 million. */
+  readonly maxPixels?: number;
+  /** Turns the image as its EXIF orientation says. Default true. */
+  readonly orient?: boolean;
+}
+
+/** Larger than any camera's photograph of 2026, yet at most 300 MB decoded. */
+export const DEFAULT_MAX_PIXELS = 100_000_000;
+
+const MAX_PNG_LEVEL = 9;
+
+/** Dots per inch at which one SVG pixel is one pixel. */
+const SVG_DENSITY = 72;
+
+// Decoded files are kept in our own cache, if at all; libvips' would only grow the process.
+sharp.cache(false);
+
+/** Runs a step of decoding and names the image in whatever goes wrong. */
+async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const name = typeof source === "string" ? source : "the image";
+    const missing = systemCode(error) === "ENOENT";
+    const reason = missing ? "no such file" : messageOf(error).split("\n")[0];
+    throw new FaceError("IMAGE_UNREADABLE", `cannot read ${name}: ${reason}`, {
+      hint: missing ? "check the path" : "JPEG, PNG, WebP, GIF, TIFF, AVIF, PGM, PPM and PBM can be read",
+      cause: error,
+    });
+  }
+}
+
+/** Opens the content of a file as a still RGB image, upright and opaque. */
+function open(bytes: Uint8Array, options: DecodeOptions): Sharp {
+  const limit = options.maxPixels ?? DEFAULT_MAX_PIXELS;
+  const format = imageFormat(bytes);
+  if (format === undefined) {
+    throw new Error(bytes.length === 0 ? "the file is empty" : "not an image of a known format");
+  }
+  const common: SharpOptions = { limitInputPixels: limit, failOn: "truncated" };
+  if (format === "netpbm") {
+    const { data, width, height } = readNetpbm(bytes, limit);
+    return sharp(data, { ...common, raw: { width, height, channels: 3 } });
+  }
+  const image = sharp(bytes, common);
+  return ((options.orient ?? true) ? image.autoOrient() : image).flatten({ background: "black" });
+}
+
+/** The pixels as eight-bit RGB, whatever the depth and colours of the file. */
+async function rgb(image: Sharp): Promise<Pixels> {
+  const { data, info } = await image
+    .toColourspace("srgb")
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true });
+  return { data, width: info.width, height: info.height };
+}
+
+const load = (source: ImageSource): Promise<Uint8Array> =>
+  typeof source === "string" ? readFile(source) : Promise.resolve(source);
+
+/**
+ * Decodes an image to a model's size; `ImageSettings` says how.
+ * @returns eight-bit RGB, `[settings.height, settings.width, 3]`
+ * @throws FaceError `IMAGE_UNREADABLE` for a file that is missing, damaged, cut off, of no known format, or too large.
+ */
+export function decodeImage(
+  source: ImageSource,
+  settings: ImageSettings,
+  options: DecodeOptions = {},
+): Promise<Uint8Array> {
+  return reading(source, async () => {
+    const image = open(await load(source), options).resize(settings.width, settings.height, {
+      fit: "fill",
+      kernel: "linear",
+      // JPEG's own scaling would make the result depend on the file's format.
+      fastShrinkOnLoad: false,
+    });
+    return (await rgb(image)).data;
+  });
+}
+
+/**
+ * Decodes an image at its own size.
+ * @throws FaceError `IMAGE_UNREADABLE` as `decodeImage`.
+ */
+export function decodePixels(source: ImageSource, options: DecodeOptions = {}): Promise<Pixels> {
+  return reading(source, async () => rgb(open(await load(source), options)));
+}
+
+/** Eight-bit RGB `[height, width, 3]` as a PNG file. */
+export async function encodePng(pixels: Uint8Array, width: number, height: number): Promise<Uint8Array> {
+  const image = sharp(pixels, { raw: { width, height, channels: 3 } });
+  return image.png({ compressionLevel: MAX_PNG_LEVEL }).toBuffer();
+}
+
+/** Eight-bit RGB `[height, width, 3]` as a JPEG file; `quality` from 1 to 100. */
+export async function encodeJpeg(
+  pixels: Uint8Array,
+  width: number,
+  height: number,
+  quality = 90,
+): Promise<Uint8Array> {
+  return sharp(pixels, { raw: { width, height, channels: 3 } })
+    .jpeg({ quality })
+    .toBuffer();
+}
+
+/**
+ * An SVG drawing as a PNG file.
+ * @param options.width columns of the picture; the drawing's own width when left out
+ * @throws FaceError `FILE_INVALID` when the drawing is not SVG.
+ */
+export async function rasterizeSvg(svg: string, options: { width?: number } = {}): Promise<Uint8Array> {
+  try {
+    const { width: natural } = await sharp(Buffer.from(svg)).metadata();
+    const scale = options.width === undefined ? 1 : options.width / natural;
+    // The drawing is made at the wanted size, not enlarged afterwards, so that lines and letters stay sharp.
+    const image = sharp(Buffer.from(svg), { density: SVG_DENSITY * scale });
+    return await image
+      .resize({ ...(options.width === undefined ? {} : { width: options.width }) })
+      .png()
+      .toBuffer();
+  } catch (error) {
+    throw new FaceError("FILE_INVALID", `cannot draw the SVG: ${messageOf(error)}`, { cause: error });
+  }
+}

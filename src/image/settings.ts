@@ -1,0 +1,52 @@
+/** @file What a model expects of an image: its size and channels. Travels inside checkpoints and exported models. */
+import { FaceError } from "../base/errors.ts";
+
+/**
+ * The form in which a network takes images: float32 RGB in [0, 1], row-major `[height, width, 3]`.
+ *
+ * How a photograph becomes that is part of the meaning too, and is the same everywhere (`decodeImage`): EXIF orientation
+ * is honoured, transparency is laid on black, the whole image is stretched to the size (nothing cut off, no border
+ * added), with a triangle kernel that widens by the reduction factor: bilinear interpolation with antialiasing, pixel
+ * centres at one half.
+ */
+export interface ImageSettings {
+  /** Rows. */
+  readonly height: number;
+  /** Columns. */
+  readonly width: number;
+  /** Red, green, blue. */
+  readonly channels: 3;
+}
+
+export const SMALLEST_SIDE = 96;
+export const LARGEST_SIDE = 224;
+
+/** 112×112, the size that face networks of the field share. */
+export const DEFAULT_IMAGE_SETTINGS: ImageSettings = { height: 112, width: 112, channels: 3 };
+
+/**
+ * Settings for a model's input.
+ * @param height rows, 96 to 224
+ * @param width columns, 96 to 224; as many as rows when left out
+ * @throws FaceError `CONFIG_INVALID` for a side that is not a whole number in that range.
+ */
+export function imageSettings(height: number, width: number = height): ImageSettings {
+  for (const side of [height, width]) {
+    if (!Number.isInteger(side) || side < SMALLEST_SIDE || side > LARGEST_SIDE) {
+      throw new FaceError("CONFIG_INVALID", `an image side of ${side} pixels is not possible`, {
+        hint: `choose a whole number from ${SMALLEST_SIDE} to ${LARGEST_SIDE}; 112 is usual`,
+      });
+    }
+  }
+  return { height, width, channels: 3 };
+}
+
+/** Elements of one image: height × width × 3. */
+export function imageSize(settings: ImageSettings): number {
+  return settings.height * settings.width * settings.channels;
+}
+
+/** `112x112` as people write it. */
+export function settingsText(settings: ImageSettings): string {
+  return `${settings.height}x${settings.width}`;
+}
