@@ -120,7 +120,7 @@ export interface OpAttrs {
   /** Derivative of conv2d by its kernel: `(x, dy)`. */
   conv2dKernelGrad: ConvAttrs & { readonly kernelSize: Pair };
   maxPool: PoolAttrs;
-  /** Derivative of maxPool: `(dy, x, y)`; where several elements share a window's maximum, the first one takes all. */
+  /** Derivative of maxPool: `(dy, x, y)`; elements that share a window's maximum share its derivative alike. */
   maxPoolGrad: PoolAttrs;
   /** Mean of the window's elements that lie inside the image. */
   avgPool: PoolAttrs;

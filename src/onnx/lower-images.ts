@@ -1,6 +1,7 @@
 /** @file Lowering of convolutions, pools and their derivatives to channels-second operators. */
 import type { Node, OpAttrs, OpName, Padding, Pads, Pair } from "../graph/ops.ts";
 import { resolvePads } from "../graph/shapes.ts";
+import { ONNX_TYPE } from "./dtypes.ts";
 import { type Lowering, NCHW, OIHW } from "./lowering.ts";
 import { MICROSOFT, type NodeOptions } from "./model-builder.ts";
 
@@ -122,51 +123,100 @@ export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) =>
 
 export const lowerMaxPool: Rule<"maxPool"> = (node, lowering) => {
   const x = node.inputs[0]!;
-  const attributes = poolAttributes(x, node.attrs);
-  const needsIndices = lowering
-    .consumers(node)
-    .some((user) => user.op === "maxPoolGrad" && user.inputs[2] === node);
-  const outputs = lowering.model.nodes("MaxPool", [lowering.value(x, NCHW)], needsIndices ? 2 : 1, {
-    attributes,
-    label: node.label,
-  });
-  lowering.define(node, outputs[0]!, NCHW);
-  if (needsIndices) lowering.keepIndices(node, outputs[1]!);
+  const value = lowering.emit(node, "MaxPool", [lowering.value(x, NCHW)], poolAttributes(x, node.attrs));
+  lowering.define(node, value, NCHW);
 };
 
 function poolAttributes(x: Node, { size, strides, padding }: OpAttrs["maxPool"]): NodeOptions["attributes"] {
   return { kernel_shape: size, strides, ...padAttributes(x, padding, size, strides, NO_DILATION) };
 }
 
-/** The derivative goes to the places the forward pass chose: the first maximum of each window. */
-export const lowerMaxPoolGrad: Rule<"maxPoolGrad"> = (node, lowering) => {
-  const [dy, x, y] = node.inputs as [Node, Node, Node];
+/** 1 where both are equal, else 0. */
+function hits(node: Node, lowering: Lowering, x: string, y: string): string {
+  return lowering.emit(node, "Cast", [lowering.emit(node, "Equal", [x, y])], { to: ONNX_TYPE.float32 });
+}
+
+/** Each element repeated over a block, image by image. */
+function repeated(node: Node, lowering: Lowering, value: string, [height, width]: Pair): string {
+  const scales = lowering.model.initializer({
+    dtype: "float32",
+    shape: [4],
+    data: Float32Array.of(1, 1, height, width),
+  });
+  return lowering.emit(node, "Resize", [value, "", scales], {
+    mode: "nearest",
+    coordinate_transformation_mode: "asymmetric",
+    nearest_mode: "floor",
+  });
+}
+
+/**
+ * Windows that tile the image: whoever equals the window's maximum takes a share of its derivative. The runtime's own
+ * indices of the maxima would name the places too, but computing them takes four times as long as all of this.
+ */
+function tiledMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): string {
+  const [dy, x, y] = node.inputs.map((input) => lowering.value(input, NCHW)) as [string, string, string];
   const { size, strides } = node.attrs;
+  const mask = hits(node, lowering, x, repeated(node, lowering, y, size));
+  const share = lowering.emit(node, "AveragePool", [mask], { kernel_shape: size, strides });
+  const count = lowering.emit(node, "Mul", [share, lowering.model.float(size[0] * size[1])]);
+  const each = lowering.emit(node, "Div", [dy, count]);
+  return lowering.emit(node, "Mul", [mask, repeated(node, lowering, each, size)]);
+}
+
+/** Less than any pixel, for margins that must never be a maximum; finite, since it is multiplied by zero below. */
+const LOWEST = -3e38;
+
+/**
+ * Any windows: a convolution with one-hot kernels lays the elements of each window out as channels, its transpose puts
+ * their shares back and adds up where windows overlap.
+ */
+function generalMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): string {
+  const [dy, x, y] = node.inputs as [Node, Node, Node];
+  const { size, strides, padding } = node.attrs;
   const { model } = lowering;
-  const shape = [x.shape[0]!, x.shape[3]!, x.shape[1]!, x.shape[2]!].map(Number);
-  const grad = lowering.value(dy, NCHW);
-  const indices = lowering.indicesOf(y);
-  if (size[0] <= strides[0] && size[1] <= strides[1]) {
-    const unpooled = lowering.emit(node, "MaxUnpool", [grad, indices, model.ints(shape)], {
-      kernel_shape: size,
-      strides,
-    });
-    lowering.define(node, unpooled, NCHW);
-    return;
-  }
-  // Windows overlap, so a place may be chosen several times: add up in a flat array.
-  const flat = model.ints([-1]);
-  const zeros = lowering.emit(node, "Expand", [
-    model.float(0),
-    model.ints([shape.reduce((a, b) => a * b, 1)]),
-  ]);
-  const inputs = [
-    zeros,
-    lowering.emit(node, "Reshape", [indices, flat]),
-    lowering.emit(node, "Reshape", [grad, flat]),
-  ];
-  const summed = lowering.emit(node, "ScatterElements", inputs, { axis: 0, reduction: "add" });
-  lowering.define(node, lowering.emit(node, "Reshape", [summed, model.ints(shape)]), NCHW);
+  const [batch, height, width, channels] = x.shape.map(Number) as [number, number, number, number];
+  const [outY, outX] = sizeOfImage(dy);
+  const [[top, bottom], [left, right]] = resolvePads(padding, [height, width], size, strides);
+  const places = size[0] * size[1];
+  const oneHot = new Float32Array(channels * places * places);
+  for (let i = 0; i < channels * places; i++) oneHot[i * places + (i % places)] = 1;
+  const kernel = model.initializer({
+    dtype: "float32",
+    shape: [channels * places, 1, ...size],
+    data: oneHot,
+  });
+  const attributes = { kernel_shape: size, strides, group: channels };
+  const margins = model.ints([0, 0, top, left, 0, 0, bottom, right]);
+  const padded = lowering.emit(node, "Pad", [lowering.value(x, NCHW), margins, model.float(LOWEST)]);
+  const elements = lowering.emit(node, "Conv", [padded, kernel], attributes);
+  const perWindow = (value: string, each: number) =>
+    lowering.emit(node, "Reshape", [value, model.ints([batch, channels, each, outY, outX])]);
+  const mask = hits(node, lowering, perWindow(elements, places), perWindow(lowering.value(y, NCHW), 1));
+  const count = lowering.emit(node, "ReduceSum", [mask, model.ints([2])], { keepdims: 1 });
+  const each = lowering.emit(node, "Div", [perWindow(lowering.value(dy, NCHW), 1), count]);
+  const shares = lowering.emit(node, "Mul", [mask, each]);
+  const flat = lowering.emit(node, "Reshape", [shares, model.ints([batch, channels * places, outY, outX])]);
+  // What the windows do not reach at the far edge still belongs to the image.
+  const rest = [height + top + bottom, width + left + right].map(
+    (side, axis) => side - (([outY, outX][axis]! - 1) * strides[axis as 0 | 1] + size[axis as 0 | 1]),
+  );
+  const placed = lowering.emit(node, "ConvTranspose", [flat, kernel], attributes);
+  const restored = lowering.emit(node, "Pad", [placed, model.ints([0, 0, 0, 0, 0, 0, ...rest])]);
+  const crop = [model.ints([top, left]), model.ints([top + height, left + width]), model.ints([2, 3])];
+  return lowering.emit(node, "Slice", [restored, ...crop]);
+}
+
+export const lowerMaxPoolGrad: Rule<"maxPoolGrad"> = (node, lowering) => {
+  const { size, strides, padding } = node.attrs;
+  const image = sizeOfImage(node.inputs[1]!);
+  const pads = resolvePads(padding, image, size, strides).flat();
+  const tiled = ([0, 1] as const).every(
+    (axis) => size[axis] === strides[axis] && image[axis] % size[axis] === 0,
+  );
+  const unpadded = pads.every((margin) => margin === 0);
+  const value = tiled && unpadded ? tiledMaxPoolGrad(node, lowering) : generalMaxPoolGrad(node, lowering);
+  lowering.define(node, value, NCHW);
 };
 
 export const lowerAvgPool: Rule<"avgPool"> = (node, lowering) => {

@@ -60,7 +60,6 @@ export class Lowering {
   readonly settings: LowerSettings;
   readonly #values = new Map<Node, Map<string, { name: string; perm: Perm }>>();
   readonly #consumers = new Map<Node, Node[]>();
-  readonly #indices = new Map<Node, string>();
 
   constructor(order: readonly Node[], settings: LowerSettings) {
     this.settings = settings;
@@ -160,18 +159,6 @@ export class Lowering {
     const axes = aligned.slice(0, 4 - rank).map((_, axis) => axis);
     const lifted = this.model.node("Unsqueeze", [this.value(node), this.model.ints(axes)]);
     return this.model.node("Transpose", [lifted], { attributes: { perm: [...perm] } });
-  }
-
-  /** Remembers where a max pool found each maximum, for its derivative. */
-  keepIndices(pool: Node, name: string): void {
-    this.#indices.set(pool, name);
-  }
-
-  indicesOf(pool: Node): string {
-    const name = this.#indices.get(pool);
-    if (name === undefined)
-      throw new FaceError("INTERNAL", "internal: a max pool was lowered without its indices");
-    return name;
   }
 
   /** Adds an operator for a node, named after it. */
