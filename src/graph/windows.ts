@@ -9,7 +9,8 @@ export function samePads(size: number, kernel: number, stride: number, dilation 
   return [Math.floor(total / 2), Math.ceil(total / 2)];
 }
 
-const NO_PADS: Pads = [
+/** No margins at all. */
+export const NO_PADS: Pads = [
   [0, 0],
   [0, 0],
 ];

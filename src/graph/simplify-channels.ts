@@ -1,0 +1,105 @@
+/** @file Simplification of what is linear per channel: chains of scales and shifts, and scales that a kernel can take in. */
+import { isFloat } from "../base/dtype.ts";
+import { add, affine, broadcastTo, conv2d, div, matmul, mul, neg, reshape } from "./build.ts";
+import { isOp, type Node } from "./ops.ts";
+import type { Rule } from "./simplify-rule.ts";
+import { knownSize } from "./value-type.ts";
+
+/** `x · scale + shift` per channel of the last axis; either may be missing. Both are `[]` or `[channels]`. */
+interface ChannelMap {
+  readonly x: Node;
+  readonly scale?: Node | undefined;
+  readonly shift?: Node | undefined;
+}
+
+type Linear = "add" | "sub" | "mul" | "div" | "affine";
+
+/** An operand that holds one number per channel of x, or one for all, with its other axes taken away. */
+function channelVector(operand: Node, x: Node): Node | undefined {
+  const channels = x.shape.at(-1);
+  if (operand.shape.length > x.shape.length) return undefined;
+  if (operand.shape.every((dim) => dim === 1)) return reshape(operand, []);
+  const onlyChannels = operand.shape.at(-1) === channels && knownSize(operand.shape) === channels;
+  return onlyChannels ? reshape(operand, [Number(channels)]) : undefined;
+}
+
+const isConstant = (node: Node) => isOp(node, "constant");
+
+/** Splits a sum, difference, product or quotient of x and a constant per channel. */
+function channelMapOfBinary(node: Node<"add" | "sub" | "mul" | "div">): ChannelMap | undefined {
+  const [a, b] = node.inputs as [Node, Node];
+  const isSwapped = isConstant(a) && (node.op === "add" || node.op === "mul");
+  const [x, operand] = isSwapped ? [b, a] : [a, b];
+  const vector = isConstant(operand) && !isConstant(x) ? channelVector(operand, x) : undefined;
+  if (vector === undefined) return undefined;
+  if (node.op === "add") return { x, shift: vector };
+  if (node.op === "sub") return { x, shift: neg(vector) };
+  return { x, scale: node.op === "mul" ? vector : div(1, vector) };
+}
+
+/** What a node does to its input per channel, where that is linear with constants; x has the node's shape. */
+function channelMap(node: Node): ChannelMap | undefined {
+  if (!isFloat(node.dtype)) return undefined;
+  if (isOp(node, "affine")) {
+    const [x, scale, shift] = node.inputs as [Node, Node, Node];
+    return isConstant(scale) && isConstant(shift) ? { x, scale, shift } : undefined;
+  }
+  const isBinary = isOp(node, "add") || isOp(node, "sub") || isOp(node, "mul") || isOp(node, "div");
+  return isBinary ? channelMapOfBinary(node as Node<"add" | "sub" | "mul" | "div">) : undefined;
+}
+
+/** The one node that does it: a product, a sum, or both at once where there are channels to tell apart. */
+function applied({ x, scale, shift }: ChannelMap): Node | undefined {
+  if (shift === undefined) return scale === undefined ? x : mul(x, scale);
+  if (scale === undefined) return add(x, shift);
+  const channels = x.shape.at(-1);
+  const isPerChannel = x.shape.length > 1 && scale.shape.length + shift.shape.length > 0;
+  if (!isPerChannel || typeof channels !== "number") return undefined;
+  return affine(x, broadcastTo(scale, [channels]), broadcastTo(shift, [channels]));
+}
+
+/** Two steps, each linear per channel with constants, are one: `(x·p + q)·s + t = x·(p·s) + (q·s + t)`. */
+export const composeChannelwise: Rule<Linear> = (node, graph) => {
+  const outer = channelMap(node);
+  const inner = outer && graph.usedOnce(outer.x) ? channelMap(outer.x) : undefined;
+  if (outer === undefined || inner === undefined) return undefined;
+  const scaledShift = inner.shift && outer.scale ? mul(inner.shift, outer.scale) : inner.shift;
+  return applied({
+    x: inner.x,
+    scale: inner.scale && outer.scale ? mul(inner.scale, outer.scale) : (inner.scale ?? outer.scale),
+    shift: scaledShift && outer.shift ? add(scaledShift, outer.shift) : (scaledShift ?? outer.shift),
+  });
+};
+
+/** `affine(x, p, q) + r = affine(x, p, q + r)` for any r with one number per channel. */
+export const addIntoShift: Rule<"add"> = ({ inputs, shape }, graph) => {
+  const place = inputs.findIndex((input) => isOp(input, "affine") && graph.usedOnce(input));
+  if (place < 0) return undefined;
+  const inner = inputs[place]!;
+  const [x, scale, shift] = inner.inputs as [Node, Node, Node];
+  const vector = shape.length === x.shape.length ? channelVector(inputs[1 - place]!, x) : undefined;
+  return vector && affine(x, scale, add(shift, vector));
+};
+
+/** A product whose constant weights give each channel of the result its own column, scaled there. */
+function scaledProduct(product: Node, scale: Node): Node | undefined {
+  const [x, weights] = product.inputs as [Node, Node];
+  if (isOp(product, "conv2d") && isConstant(weights)) {
+    return { ...conv2d(x, mul(weights, scale), product.attrs), label: product.label };
+  }
+  if (isOp(product, "matmul") && isConstant(weights)) {
+    // Transposed weights hold a result's channel in a row.
+    const perRow = scale.shape.length === 1 ? reshape(scale, [-1, 1]) : scale;
+    const scaled = mul(weights, product.attrs.transposeB ? perRow : scale);
+    return { ...matmul(x, scaled, product.attrs), label: product.label };
+  }
+  return undefined;
+}
+
+/** `conv2d(x, kernel) · s + t = conv2d(x, kernel · s) + t`, and the same for matrix products. */
+export const scaleIntoProduct: Rule<Linear> = (node, graph) => {
+  const { x, scale, shift } = channelMap(node) ?? {};
+  if (x === undefined || scale === undefined || !graph.usedOnce(x)) return undefined;
+  const product = scaledProduct(x, scale);
+  return product && applied({ x: product, shift });
+};

@@ -1,0 +1,288 @@
+/** @file What simplification knows about each op: a table of small rules, each true for all values. */
+import { type DType, isFloat } from "../base/dtype.ts";
+import {
+  abs,
+  add,
+  broadcastTo,
+  cast,
+  conv2d,
+  makeNode,
+  matmul,
+  mul,
+  relu,
+  reshape,
+  scalar,
+  sub,
+  transpose,
+} from "./build.ts";
+import { isOp, type Node, type OpName, type Pads, type SymbolicShape } from "./ops.ts";
+import { addIntoShift, composeChannelwise, scaleIntoProduct } from "./simplify-channels.ts";
+import { type Rule, uniformValue } from "./simplify-rule.ts";
+import { broadcastShapes } from "./value-type.ts";
+import { NO_PADS } from "./windows.ts";
+
+export type SimplifyRules = { readonly [K in OpName]?: readonly Rule<K>[] };
+
+type BroadcastOp =
+  | "add"
+  | "sub"
+  | "mul"
+  | "div"
+  | "pow"
+  | "max"
+  | "min"
+  | "equal"
+  | "less"
+  | "lessEqual"
+  | "and"
+  | "or"
+  | "select"
+  | UnaryOp;
+
+type UnaryOp =
+  | "neg"
+  | "abs"
+  | "sign"
+  | "exp"
+  | "log"
+  | "sqrt"
+  | "sin"
+  | "cos"
+  | "tanh"
+  | "sigmoid"
+  | "softplus"
+  | "erf"
+  | "relu"
+  | "floor"
+  | "ceil"
+  | "round"
+  | "not"
+  | "cast";
+
+const equalDims = (a: SymbolicShape, b: SymbolicShape) =>
+  a.length === b.length && a.every((dim, axis) => dim === b[axis] && dim !== "?");
+
+/** One operand in place of an op whose other operands change nothing, repeated to the op's shape where it is smaller. */
+function insteadOf(node: Node, operand: Node): Node | undefined {
+  if (equalDims(operand.shape, node.shape)) return operand;
+  const sides = node.shape.filter((dim) => typeof dim === "number");
+  return sides.length === node.shape.length ? broadcastTo(operand, sides) : undefined;
+}
+
+/** `x ∘ neutral → x`, with the neutral element on the given sides. */
+const neutral =
+  <K extends "add" | "sub" | "mul" | "div" | "pow">(value: number, sides: readonly (0 | 1)[]): Rule<K> =>
+  (node) => {
+    const side = sides.find((i) => uniformValue(node.inputs[i]!) === value);
+    return side === undefined ? undefined : insteadOf(node, node.inputs[1 - side]!);
+  };
+
+/** `op(op(x)) → op(x)` */
+const once =
+  <K extends OpName>(op: K): Rule<K> =>
+  ({ inputs: [x] }) =>
+    isOp(x!, op) ? x : undefined;
+
+/** `op(op(x)) → x` */
+const twiceIsNothing =
+  <K extends OpName>(op: K): Rule<K> =>
+  ({ inputs: [x] }) =>
+    isOp(x!, op) ? x.inputs[0] : undefined;
+
+/** An op that does not change its input's shape does nothing to it. */
+const sameShapeIsNothing = (node: Node): Node | undefined =>
+  equalDims(node.shape, node.inputs[0]!.shape) ? node.inputs[0] : undefined;
+
+/**
+ * A repeated operand enters as it was before: the op broadcasts by itself, or its smaller result is repeated, so that
+ * less is computed.
+ */
+function withoutBroadcast(node: Node<BroadcastOp>): Node | undefined {
+  const place = node.inputs.findIndex((input) => isOp(input, "broadcastTo"));
+  if (place < 0) return undefined;
+  const inputs = node.inputs.with(place, node.inputs[place]!.inputs[0]!);
+  const shape = inputs.reduce<SymbolicShape>((all, { shape }) => broadcastShapes(all, shape), []);
+  // The bare operand may have an unknown side that meets another one; then the two cannot be told to be equal.
+  if (shape.includes("?")) return undefined;
+  return insteadOf(node, makeNode(node.op, inputs, node.attrs));
+}
+
+const zeroTimes: Rule<"mul"> = (node) => {
+  // A float may be infinite or no number, and then zero times it is not zero.
+  if (isFloat(node.dtype)) return undefined;
+  return node.inputs.some((input) => uniformValue(input) === 0)
+    ? insteadOf(node, scalar(0, node.dtype))
+    : undefined;
+};
+
+const addNegative: Rule<"add"> = ({ inputs: [a, b] }) => {
+  if (isOp(b!, "neg")) return sub(a!, b.inputs[0]!);
+  return isOp(a!, "neg") ? sub(b!, a.inputs[0]!) : undefined;
+};
+
+const subNegative: Rule<"sub"> = ({ inputs: [a, b] }) =>
+  isOp(b!, "neg") ? add(a!, b.inputs[0]!) : undefined;
+
+const squared: Rule<"pow"> = ({ inputs: [x, exponent], shape }) =>
+  uniformValue(exponent!) === 2 && equalDims(x!.shape, shape) ? mul(x!, x!) : undefined;
+
+const maxWithZero: Rule<"max"> = ({ inputs, shape, dtype }) => {
+  const zero = inputs.findIndex((input) => uniformValue(input) === 0);
+  const x = inputs[1 - zero];
+  return isFloat(dtype) && zero >= 0 && equalDims(x!.shape, shape) ? relu(x!) : undefined;
+};
+
+const knownCondition: Rule<"select"> = (node) => {
+  const [condition, a, b] = node.inputs as [Node, Node, Node];
+  if (a === b) return insteadOf(node, a);
+  const holds = uniformValue(condition);
+  return holds === undefined ? undefined : insteadOf(node, holds === 0 ? b : a);
+};
+
+/** Types by what they can hold: each holds every value of those it lists. */
+const HOLDS: { readonly [D in DType]?: readonly DType[] } = {
+  float64: ["float32", "float16", "bfloat16", "int32", "uint32", "int16", "uint16", "int8", "uint8", "bool"],
+  float32: ["float16", "bfloat16", "int16", "uint16", "int8", "uint8", "bool"],
+  int64: ["int32", "uint32", "int16", "uint16", "int8", "uint8", "bool"],
+  int32: ["int16", "uint16", "int8", "uint8", "bool"],
+};
+
+/** A cast by way of a type that holds every value is a cast at once. */
+const castThrough: Rule<"cast"> = ({ inputs: [x], attrs }) => {
+  if (!isOp(x!, "cast")) return undefined;
+  const from = x.inputs[0]!;
+  return from.dtype === x.dtype || HOLDS[x.dtype]?.includes(from.dtype) ? cast(from, attrs.to) : undefined;
+};
+
+const absOfNegative: Rule<"abs"> = ({ inputs: [x] }) => (isOp(x!, "neg") ? abs(x.inputs[0]!) : undefined);
+
+const trivialScale: Rule<"affine"> = ({ inputs: [x, scale, shift] }) => {
+  if (uniformValue(scale!) === 1) return add(x!, shift!);
+  return uniformValue(shift!) === 0 ? mul(x!, scale!) : undefined;
+};
+
+/** A reduction over no axis, or over axes of side 1 only, leaves the elements as they are. */
+function reducesNothing(
+  node: Node<"reduceSum" | "reduceMean" | "reduceMax" | "reduceMin" | "reduceProd">,
+): Node | undefined {
+  const x = node.inputs[0]!;
+  if (!node.attrs.axes.every((axis) => x.shape[axis] === 1)) return undefined;
+  return node.shape.length === x.shape.length ? x : reshapedTo(x, node.shape);
+}
+
+/** A reshape that gives just this shape; at most one side may be unknown. */
+function reshapedTo(x: Node, shape: SymbolicShape): Node | undefined {
+  const unknown = shape.filter((dim) => typeof dim === "string");
+  if (unknown.length > 1) return undefined;
+  return reshape(
+    x,
+    shape.map((dim) => (typeof dim === "number" ? dim : -1)),
+  );
+}
+
+const reshapeTwice: Rule<"reshape"> = ({ inputs: [x], shape }) =>
+  isOp(x!, "reshape") ? reshapedTo(x.inputs[0]!, shape) : undefined;
+
+const transposeTwice: Rule<"transpose"> = ({ inputs: [x], attrs }) =>
+  isOp(x!, "transpose")
+    ? transpose(
+        x.inputs[0]!,
+        attrs.perm.map((axis) => x.attrs.perm[axis]!),
+      )
+    : undefined;
+
+const transposesNothing: Rule<"transpose"> = ({ inputs: [x], attrs }) =>
+  attrs.perm.every((axis, i) => axis === i) ? x : undefined;
+
+const broadcastTwice: Rule<"broadcastTo"> = ({ inputs: [x], shape }) => {
+  const sides = shape.filter((dim) => typeof dim === "number");
+  return isOp(x!, "broadcastTo") && sides.length === shape.length
+    ? broadcastTo(x.inputs[0]!, sides)
+    : undefined;
+};
+
+const slicesNothing: Rule<"slice"> = (node) =>
+  node.attrs.steps.every((step) => step === 1) ? sameShapeIsNothing(node) : undefined;
+
+/** Whether a transpose only exchanges the last two axes, which a product can do by itself. */
+const exchangesLastTwo = (node: Node): node is Node<"transpose"> =>
+  isOp(node, "transpose") &&
+  node.attrs.perm.every((axis, i) => {
+    const rank = node.attrs.perm.length;
+    return axis === (i < rank - 2 ? i : 2 * rank - 3 - i);
+  });
+
+const transposedFactor: Rule<"matmul"> = ({ inputs: [a, b], attrs }) => {
+  const { transposeA, transposeB } = attrs;
+  if (exchangesLastTwo(a!)) return matmul(a.inputs[0]!, b!, { transposeA: !transposeA, transposeB });
+  if (exchangesLastTwo(b!)) return matmul(a!, b.inputs[0]!, { transposeA, transposeB: !transposeB });
+  return undefined;
+};
+
+/** Rows and columns of zeros around an image become the convolution's own margins. */
+const paddedImage: Rule<"conv2d"> = ({ inputs: [x, kernel], attrs }) => {
+  if (!isOp(x!, "pad") || x.attrs.value !== 0 || attrs.padding === "same") return undefined;
+  const { before, after } = x.attrs;
+  if (before[0] !== 0 || after[0] !== 0 || before[3] !== 0 || after[3] !== 0) return undefined;
+  const [rows, columns] = attrs.padding === "valid" ? NO_PADS : attrs.padding;
+  const padding: Pads = [
+    [rows[0] + before[1]!, rows[1] + after[1]!],
+    [columns[0] + before[2]!, columns[1] + after[2]!],
+  ];
+  const fits = padding.every((margins, axis) =>
+    margins.every((n) => n < (Number(kernel!.shape[axis]) - 1) * attrs.dilations[axis]! + 1),
+  );
+  return fits ? conv2d(x.inputs[0]!, kernel!, { ...attrs, padding }) : undefined;
+};
+
+const unaryRules = [withoutBroadcast];
+
+/** The rules of each op, tried in order. An op that is not here has none. */
+export const simplifyRules: SimplifyRules = {
+  neg: [twiceIsNothing("neg"), ...unaryRules],
+  abs: [once("abs"), absOfNegative, ...unaryRules],
+  sign: unaryRules,
+  exp: unaryRules,
+  log: unaryRules,
+  sqrt: unaryRules,
+  sin: unaryRules,
+  cos: unaryRules,
+  tanh: unaryRules,
+  sigmoid: unaryRules,
+  softplus: unaryRules,
+  erf: unaryRules,
+  relu: [once("relu"), ...unaryRules],
+  floor: [once("floor"), ...unaryRules],
+  ceil: [once("ceil"), ...unaryRules],
+  round: [once("round"), ...unaryRules],
+  not: [twiceIsNothing("not"), ...unaryRules],
+  cast: [castThrough, ...unaryRules],
+  add: [neutral(0, [0, 1]), addNegative, withoutBroadcast, addIntoShift, composeChannelwise],
+  sub: [neutral(0, [1]), subNegative, withoutBroadcast, composeChannelwise],
+  mul: [neutral(1, [0, 1]), zeroTimes, withoutBroadcast, composeChannelwise, scaleIntoProduct],
+  div: [neutral(1, [1]), withoutBroadcast, composeChannelwise, scaleIntoProduct],
+  pow: [neutral(1, [1]), squared, withoutBroadcast],
+  max: [maxWithZero, withoutBroadcast],
+  min: [withoutBroadcast],
+  equal: [withoutBroadcast],
+  less: [withoutBroadcast],
+  lessEqual: [withoutBroadcast],
+  and: [withoutBroadcast],
+  or: [withoutBroadcast],
+  select: [knownCondition, withoutBroadcast],
+  affine: [trivialScale, composeChannelwise, scaleIntoProduct],
+  reluGrad: [({ inputs: [dy, y] }) => (isOp(dy!, "reluGrad") && dy.inputs[1] === y ? dy : undefined)],
+  reduceSum: [reducesNothing],
+  reduceMean: [reducesNothing],
+  reduceMax: [reducesNothing],
+  reduceMin: [reducesNothing],
+  reduceProd: [reducesNothing],
+  matmul: [transposedFactor],
+  conv2d: [paddedImage],
+  reshape: [sameShapeIsNothing, reshapeTwice],
+  transpose: [transposesNothing, transposeTwice],
+  broadcastTo: [sameShapeIsNothing, broadcastTwice],
+  concat: [({ inputs }) => (inputs.length === 1 ? inputs[0] : undefined)],
+  slice: [slicesNothing],
+  pad: [sameShapeIsNothing],
+};

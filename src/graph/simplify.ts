@@ -1,0 +1,172 @@
+/** @file Rewrites a graph into a smaller one with the same values: shared once, folded, and simplified rule by rule. */
+
+import type { NumericDType } from "../base/dtype.ts";
+import { FaceError } from "../base/errors.ts";
+import { shapeText, sizeOf } from "../base/shape.ts";
+import { bytesOf, hasDType, type Tensor } from "../base/tensor.ts";
+import { constant, makeNode } from "./build.ts";
+import { evaluateNode } from "./evaluate.ts";
+import { isOp, type Node, type OpName, topological, UNKNOWN_DIM } from "./ops.ts";
+import type { Rule } from "./simplify-rule.ts";
+import { simplifyRules } from "./simplify-rules.ts";
+import { knownSize } from "./value-type.ts";
+
+/** A constant may be folded into one larger than all its inputs only up to this many elements. */
+const LARGEST_EXPANSION = 1 << 16;
+/** Products are folded only for inputs of up to this many elements together, as plain loops are slow. */
+const LARGEST_PRODUCT = 1 << 16;
+/** Constants of up to this many bytes are compared by content, larger ones by identity. */
+const COMPARED_BYTES = 256;
+/** One pass nearly always suffices; what a rule adds next to it may give another rule its turn. */
+const MOST_PASSES = 8;
+
+const COMMUTATIVE: ReadonlySet<OpName> = new Set(["add", "mul", "max", "min", "equal", "and", "or"]);
+const PRODUCTS: ReadonlySet<OpName> = new Set([
+  "matmul",
+  "conv2d",
+  "conv2dInputGrad",
+  "conv2dKernelGrad",
+  "maxPool",
+  "maxPoolGrad",
+  "avgPool",
+  "avgPoolGrad",
+]);
+
+/** The node's value where all its inputs are constants and it is worth storing. */
+function folded(node: Node): Node | undefined {
+  const values = node.inputs.map((input) => (isOp(input, "constant") ? input.attrs.value : undefined));
+  if (values.length === 0 || !values.every((value) => value !== undefined && value.dtype !== "string")) {
+    return undefined;
+  }
+  const known = values as Tensor[];
+  const taken = known.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const limit = PRODUCTS.has(node.op) ? LARGEST_PRODUCT - taken : Math.max(taken, LARGEST_EXPANSION);
+  if (!((knownSize(node.shape) ?? Number.POSITIVE_INFINITY) <= limit)) return undefined;
+  return { ...constant(evaluateNode(node, known)), label: node.label };
+}
+
+/** Numbers that JSON has no word for, and the zero it has only one for. */
+function attributeText(_: string, value: unknown): unknown {
+  if (typeof value !== "number") return value;
+  return Number.isFinite(value) && !Object.is(value, -0) ? value : `${1 / value} ${value}`;
+}
+
+/** Whether a rewritten node says at least as much about its shape; else the rewriting is not taken. */
+function saysAsMuch(better: Node, node: Node): boolean {
+  const contradicts = better.shape.some(
+    (dim, axis) =>
+      typeof dim === "number" && typeof node.shape[axis] === "number" && dim !== node.shape[axis],
+  );
+  if (better.dtype !== node.dtype || better.shape.length !== node.shape.length || contradicts) {
+    throw new FaceError(
+      "INTERNAL",
+      `internal: ${node.op} of ${node.dtype}${shapeText(node.shape)} was simplified to ` +
+        `${better.op} of ${better.dtype}${shapeText(better.shape)}`,
+    );
+  }
+  return better.shape.every((dim, axis) => dim === node.shape[axis] || node.shape[axis] === UNKNOWN_DIM);
+}
+
+/** One pass over a graph, inputs before the nodes that use them. */
+class Pass {
+  /** Nodes that are in their final form, by what they compute. */
+  readonly #shared = new Map<string, Node>();
+  readonly #numbers = new Map<object, number>();
+  /** Final forms, by the node of the old graph or by a rewritten one. */
+  readonly #results = new Map<Node, Node>();
+  readonly #uses = new Map<Node, number>();
+
+  constructor(outputs: readonly Node[]) {
+    const order = topological(outputs);
+    const uses = new Map<Node, number>();
+    for (const used of [...outputs, ...order.flatMap((node) => node.inputs)]) {
+      uses.set(used, (uses.get(used) ?? 0) + 1);
+    }
+    for (const node of order) {
+      const result = this.simplified(node);
+      this.#uses.set(result, (this.#uses.get(result) ?? 0) + uses.get(node)!);
+    }
+  }
+
+  /** The final form of a node. The old graph's come in order, so this recurs only into what rules have added. */
+  simplified(node: Node): Node {
+    const known = this.#results.get(node);
+    if (known !== undefined) return known;
+    const inputs = node.inputs.map((input) => this.simplified(input));
+    const shared = this.#share(
+      inputs.every((input, i) => input === node.inputs[i])
+        ? node
+        : makeNode(node.op, inputs, node.attrs, node.label),
+    );
+    const result = this.#results.get(shared) ?? this.#rewritten(shared);
+    this.#results.set(node, result).set(shared, result).set(result, result);
+    return result;
+  }
+
+  #rewritten<K extends OpName>(node: Node<K>): Node {
+    const value = folded(node);
+    if (value !== undefined) return this.#share(value);
+    const rules: readonly Rule<K>[] = simplifyRules[node.op] ?? [];
+    for (const rule of rules) {
+      const better = rule(node, this);
+      if (better === undefined || better === node || !saysAsMuch(better, node)) continue;
+      const isNew = !this.#results.has(better);
+      return this.simplified(isNew && better.label === undefined ? { ...better, label: node.label } : better);
+    }
+    return node;
+  }
+
+  /** Whether the old graph needs this value in one place only, so that it may be merged into that. */
+  usedOnce(node: Node): boolean {
+    return (this.#uses.get(node) ?? 1) === 1;
+  }
+
+  /** The first node that computes the same. */
+  #share(node: Node): Node {
+    const key = this.#keyOf(node);
+    const known = this.#shared.get(key);
+    if (known !== undefined) return known;
+    this.#shared.set(key, node);
+    return node;
+  }
+
+  #keyOf(node: Node): string {
+    if (isOp(node, "constant")) return `constant ${this.#contentKey(node.attrs.value)}`;
+    const inputs = node.inputs.map((input) => this.#numberOf(input));
+    if (COMMUTATIVE.has(node.op)) inputs.sort((a, b) => a - b);
+    const attributes = Object.entries(node.attrs).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    return `${node.op} ${inputs.join(" ")} ${JSON.stringify(attributes, attributeText)}`;
+  }
+
+  #contentKey(value: Tensor): string {
+    const isSmall =
+      !hasDType(value, "string") && bytesOf(value as Tensor<NumericDType>).length <= COMPARED_BYTES;
+    const content = isSmall
+      ? bytesOf(value as Tensor<NumericDType>).join()
+      : `#${this.#numberOf(value.data as object)}`;
+    return `${value.dtype} ${shapeText(value.shape)} ${content}`;
+  }
+
+  #numberOf(thing: object): number {
+    const known = this.#numbers.get(thing);
+    if (known !== undefined) return known;
+    this.#numbers.set(thing, this.#numbers.size);
+    return this.#numbers.size - 1;
+  }
+}
+
+/**
+ * The same values from fewer and cheaper nodes, in the order of the outputs: equal nodes become one, constants are
+ * computed, and the rules of simplify-rules.ts are applied until none does anything. Results are equal up to rounding;
+ * labels stay on what remains.
+ */
+export function simplify(outputs: readonly Node[]): Node[] {
+  let current = [...outputs];
+  for (let passes = 0; passes < MOST_PASSES; passes++) {
+    const pass = new Pass(current);
+    const next = current.map((node) => pass.simplified(node));
+    if (next.every((node, i) => node === current[i])) break;
+    current = next;
+  }
+  return current;
+}
