@@ -7,6 +7,11 @@ import type { Tensor, TensorMap } from "../base/tensor.ts";
 export interface RuntimeOptions {
   /** Threads that share the work of each operator. Default 1: sessions side by side use cores better. */
   readonly threads?: number;
+  /**
+   * Whether the runtime may keep values in blocked layouts of its own. It pays where kernels are constants; where they
+   * are inputs, as in training, only pools would change, with two copies around each. Default true.
+   */
+  readonly blockedLayouts?: boolean;
   /** ONNX Runtime's execution providers in order of preference. Default `["cpu"]`. */
   readonly providers?: readonly string[];
   /** Prefix of a profile that the runtime writes when the session closes. */
@@ -43,7 +48,7 @@ function fromRuntime(value: OrtTensor): Tensor {
  * @throws FaceError `MODEL_UNSUPPORTED` when the runtime cannot run the model or lacks the execution provider.
  */
 export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {}): Promise<RuntimeSession> {
-  const { threads = 1, providers = ["cpu"], profilePrefix } = options;
+  const { threads = 1, providers = ["cpu"], blockedLayouts = true, profilePrefix } = options;
   let session: InferenceSession;
   try {
     session = await InferenceSession.create(bytes, {
@@ -51,7 +56,7 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: "sequential",
-      graphOptimizationLevel: "all",
+      graphOptimizationLevel: blockedLayouts ? "all" : "extended",
       // Warnings about optimisations that did not apply are of no use to anyone here.
       logSeverityLevel: 3,
       ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
