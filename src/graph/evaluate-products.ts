@@ -186,14 +186,16 @@ export function evaluateMaxPool([x]: readonly Tensor[], attrs: PoolAttrs): Tenso
 
 export function evaluateMaxPoolGrad([dy, x, y]: readonly Tensor[], attrs: PoolAttrs): Tensor {
   const [derivatives, images, greatest] = [numbersOf(dy!), numbersOf(x!), numbersOf(y!)];
-  return summed(x!, x!.shape, (sums) => {
-    const taken = new Uint8Array(greatest.length);
-    forEachPooled(windowsOver(x!.shape, attrs), (o, i) => {
-      if (taken[o] === 1 || images[i] !== greatest[o]) return;
-      taken[o] = 1;
-      sums[i]! += derivatives[o]!;
-    });
+  const windows = windowsOver(x!.shape, attrs);
+  const sharers = new Float64Array(greatest.length);
+  forEachPooled(windows, (o, i) => {
+    if (images[i] === greatest[o]) sharers[o]! += 1;
   });
+  return summed(x!, x!.shape, (sums) =>
+    forEachPooled(windows, (o, i) => {
+      if (images[i] === greatest[o]) sums[i]! += derivatives[o]! / sharers[o]!;
+    }),
+  );
 }
 
 /** How many elements of the image each window covers. */
