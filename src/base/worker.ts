@@ -11,12 +11,11 @@ export function startWorker(
   workerData: unknown,
   transferList: readonly TransferListItem[] = [],
 ): Worker {
-  const fromSource = from.endsWith(".ts");
-  const url = new URL(`${name}.${fromSource ? "ts" : "js"}`, from);
-  return new Worker(url, {
-    workerData,
-    transferList: [...transferList],
-    // Node 20 cannot read TypeScript by itself; only development and tests run from source.
-    ...(fromSource ? { execArgv: ["--import", "tsx"] } : {}),
-  });
+  const options = { workerData, transferList: [...transferList] };
+  if (!from.endsWith(".ts")) return new Worker(new URL(`${name}.js`, from), options);
+  // Node 20 cannot read TypeScript by itself. Only development and tests run from source; they have tsx at hand.
+  const loader = import.meta.resolve("tsx/esm/api");
+  const source = new URL(`${name}.ts`, from).href;
+  const start = `import(${JSON.stringify(loader)}).then((tsx) => { tsx.register(); return import(${JSON.stringify(source)}); })`;
+  return new Worker(start, { ...options, eval: true });
 }

@@ -1,0 +1,228 @@
+/** @file The training engine: replicas of the network in worker threads, fed from the thread that runs everything else. */
+import { availableParallelism } from "node:os";
+import type { TransferListItem, Worker } from "node:worker_threads";
+import { FaceError, messageOf } from "../base/errors.ts";
+import { sizeOf } from "../base/shape.ts";
+import type { TensorMap } from "../base/tensor.ts";
+import { startWorker } from "../base/worker.ts";
+import { networkNamed } from "../model/networks.ts";
+import type { ImageSize } from "../model/siamese.ts";
+import type { Verifier } from "../model/verifier.ts";
+import { createLanes, type SharedLanes } from "./averaging.ts";
+import type { Answers, Command, ReplicaSettings, Reply } from "./engine-messages.ts";
+import { type OptimizerSettings, optimizerOf } from "./optimizer-settings.ts";
+import { type LossName, trainingGraphs } from "./step.ts";
+
+export interface EngineOptions {
+  readonly network: string;
+  readonly image: ImageSize;
+  /** Pairs per step, over all replicas; 0 for an engine that only infers. */
+  readonly batchSize: number;
+  readonly loss: LossName;
+  readonly optimizer: OptimizerSettings;
+  readonly weightDecay: number;
+  /** Copies of the network that share a step; must divide the batch size. */
+  readonly replicas: number;
+  /** Threads of each replica. */
+  readonly threads: number;
+  readonly providers?: readonly string[];
+  readonly profilePrefix?: string;
+}
+
+/** Pairs of images on their way into a step. */
+export interface StepBatch {
+  /** `[batch, height, width, 3]` each. */
+  readonly left: Float32Array;
+  readonly right: Float32Array;
+  /** `[batch]` */
+  readonly same: Float32Array;
+}
+
+/** As many replicas as there are cores, but no more than divide the batch evenly. */
+export function defaultReplicas(batchSize: number, cores = availableParallelism()): number {
+  let replicas = Math.min(cores, batchSize);
+  while (replicas > 1 && batchSize % replicas !== 0) replicas--;
+  return Math.max(1, replicas);
+}
+
+interface Pending {
+  resolve(answer: never): void;
+  reject(error: FaceError): void;
+}
+
+/** One worker thread; answers come in the order of the commands. */
+class Hand {
+  readonly #worker: Worker;
+  readonly #pending: Pending[] = [];
+  #failure: FaceError | undefined;
+  readonly ready: Promise<void>;
+
+  constructor(settings: ReplicaSettings) {
+    this.#worker = startWorker(import.meta.url, "replica-worker", settings);
+    this.#worker.on("message", (reply: Reply) => {
+      const pending = this.#pending.shift();
+      if ("failure" in reply) pending?.reject(new FaceError(reply.failure.code, reply.failure.message));
+      else pending?.resolve(reply.answer as never);
+    });
+    this.#worker.on("error", (error) => this.#fail(`a training thread crashed: ${messageOf(error)}`));
+    this.#worker.on("exit", () => this.#fail("a training thread has ended"));
+    this.ready = this.#answer();
+  }
+
+  ask<C extends Command>(command: C, transfer: TransferListItem[] = []): Promise<Answers[C["kind"]]> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    this.#worker.postMessage(command, transfer);
+    return this.#answer();
+  }
+
+  async close(): Promise<void> {
+    if (this.#failure !== undefined) return;
+    const ended = new Promise<void>((resolve) => this.#worker.once("exit", () => resolve()));
+    this.#worker.postMessage("close");
+    await ended;
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #answer<A>(): Promise<A> {
+    return new Promise((resolve, reject) => this.#pending.push({ resolve, reject } as Pending));
+  }
+
+  #fail(reason: string): void {
+    this.#failure ??= new FaceError("INTERNAL", reason);
+    for (const { reject } of this.#pending.splice(0)) reject(this.#failure);
+  }
+}
+
+/** Room for what the replicas average. */
+function lanesFor(options: EngineOptions): SharedLanes | undefined {
+  if (options.replicas === 1 || options.batchSize === 0) return undefined;
+  const graphs = trainingGraphs({
+    ...options,
+    network: networkNamed(options.network),
+    batch: 1,
+    optimizer: optimizerOf(options.optimizer),
+  });
+  const sizes = new Map(graphs.weights.map(({ name, shape }) => [name, sizeOf(shape)]));
+  const length = graphs.averaged.reduce((sum, name) => sum + sizes.get(name.replace(/^gradient\//, ""))!, 0);
+  return createLanes(options.replicas, length);
+}
+
+/** Replicas that train together, and that infer side by side. */
+export class TrainingEngine implements Verifier {
+  readonly image: ImageSize;
+  readonly embeddingSize: number;
+  readonly #hands: readonly Hand[];
+  #next = 0;
+
+  private constructor(options: EngineOptions, hands: readonly Hand[]) {
+    this.image = options.image;
+    this.embeddingSize = networkNamed(options.network).embeddingSize;
+    this.#hands = hands;
+  }
+
+  /** Starts the threads and builds the graphs; all values start at zero, see `load`. */
+  static async open(options: EngineOptions): Promise<TrainingEngine> {
+    const { replicas, batchSize } = options;
+    if (batchSize % replicas !== 0) {
+      throw new FaceError(
+        "CONFIG_INVALID",
+        `a batch of ${batchSize} pairs cannot be shared evenly by ${replicas} replicas`,
+        {
+          hint: `choose a number of replicas that divides ${batchSize}`,
+        },
+      );
+    }
+    const lanes = lanesFor(options);
+    const hands = Array.from(
+      { length: replicas },
+      (_, index) =>
+        new Hand({
+          network: options.network,
+          image: options.image,
+          batch: batchSize / replicas,
+          loss: options.loss,
+          optimizer: options.optimizer,
+          weightDecay: options.weightDecay,
+          index,
+          lanes,
+          threads: options.threads,
+          providers: options.providers ?? ["cpu"],
+          profilePrefix:
+            options.profilePrefix === undefined ? undefined : `${options.profilePrefix}-${index}`,
+        }),
+    );
+    const engine = new TrainingEngine(options, hands);
+    try {
+      await Promise.all(hands.map((hand) => hand.ready));
+    } catch (error) {
+      await engine.#terminate();
+      throw error;
+    }
+    return engine;
+  }
+
+  /** One training step; all replicas end with the same weights. */
+  async step(
+    batch: StepBatch,
+    options: { learningRate: number; step: number; seed: number },
+  ): Promise<Answers["step"]> {
+    const shares = this.#hands.map((hand, index) => {
+      const part = (values: Float32Array) => {
+        const length = values.length / this.#hands.length;
+        return values.slice(index * length, (index + 1) * length);
+      };
+      const [left, right, same] = [part(batch.left), part(batch.right), part(batch.same)];
+      return hand.ask({ kind: "step", left, right, same, ...options }, [
+        left.buffer,
+        right.buffer,
+        same.buffer,
+      ]);
+    });
+    const results = await Promise.all(shares);
+    const mean = (pick: (result: Answers["step"]) => number) =>
+      results.reduce((sum, result) => sum + pick(result), 0) / results.length;
+    return { loss: mean((r) => r.loss), accuracy: mean((r) => r.accuracy), busyMs: mean((r) => r.busyMs) };
+  }
+
+  /** Sets weights and slots in all replicas. */
+  async load(state: TensorMap): Promise<void> {
+    await Promise.all(this.#hands.map((hand) => hand.ask({ kind: "load", state })));
+  }
+
+  /** Weights, statistics and slots as they are now. */
+  state(): Promise<TensorMap> {
+    return this.#hands[0]!.ask({ kind: "state" });
+  }
+
+  embed(images: Float32Array, count: number): Promise<Float32Array> {
+    return this.#turn().ask({ kind: "embed", images, count });
+  }
+
+  compare(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array> {
+    return this.#turn().ask({ kind: "compare", anchors, verifications, count });
+  }
+
+  get lanes(): number {
+    return this.#hands.length;
+  }
+
+  #turn(): Hand {
+    this.#next = (this.#next + 1) % this.#hands.length;
+    return this.#hands[this.#next]!;
+  }
+
+  async #terminate(): Promise<void> {
+    await Promise.all(this.#hands.map((hand) => hand.terminate()));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#hands.map((hand) => hand.close()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
