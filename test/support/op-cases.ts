@@ -387,7 +387,7 @@ export const opCases: { readonly [K in OpName]: OpCase } = {
   ),
   slice: compared(slices),
   pad: compared(
-    shapes(0, 4).chain((shape) =>
+    shapes(1, 4).chain((shape) =>
       fc
         .record({
           before: fc.array(fc.integer({ min: 0, max: 2 }), {
