@@ -1,0 +1,70 @@
+/** @file Everything a training run can be told: one schema for flags, environment, `.env`, run.json and checkpoints. */
+import { z } from "zod";
+
+const positive = z.number().int().positive();
+const share = z.number().min(0).max(0.9);
+
+/** How the learning rate goes over the run. */
+export const SCHEDULES = ["constant", "cosine", "step"] as const;
+
+export const trainConfigSchema = z.strictObject({
+  dataset: z
+    .string()
+    .optional()
+    .describe("layout (digiface, lfw, folder, synthetic) or a module of your own; found out when left out"),
+  datasetPath: z.string().optional().describe("folder with one folder of images per person"),
+  idFrom: z.number().int().nonnegative().optional().describe("first identity to use"),
+  idTo: z.number().int().nonnegative().optional().describe("last identity to use"),
+  imagesPerId: positive.optional().describe("at most so many images of each identity"),
+  excludePairs: z
+    .string()
+    .optional()
+    .describe("LFW-style pairs.txt whose people are kept out of training and validation"),
+  model: z.string().default("faceid").describe("embedding network"),
+  imageShape: z
+    .array(z.number().int())
+    .length(2)
+    .default([112, 112])
+    .describe("height and width of the images"),
+  batchSize: positive.default(16).describe("pairs per step"),
+  epochs: positive.default(10).describe("passes over the epoch's pairs"),
+  datasetSize: positive.default(5000).describe("pairs per epoch"),
+  validationPairs: positive.default(600).describe("pairs of validation people measured after each epoch"),
+  validationShare: share.default(0.1).describe("share of people held out for validation"),
+  testShare: share.default(0.1).describe("share of people held out for the final measurement"),
+  loss: z.enum(["bce", "contrastive"]).default("bce").describe("what is made small"),
+  optimizer: z.enum(["adam", "sgd"]).default("adam").describe("optimiser"),
+  momentum: z.number().min(0).lt(1).default(0.9).describe("momentum of sgd"),
+  nesterov: z.boolean().default(false).describe("Nesterov's form of sgd's momentum"),
+  learningRate: z.number().positive().default(0.001).describe("learning rate after warm-up"),
+  schedule: z.enum(SCHEDULES).default("constant").describe("course of the learning rate"),
+  decayEpochs: z
+    .array(positive)
+    .default([])
+    .describe("epochs after which the step schedule divides the rate by 10"),
+  warmupSteps: z
+    .number()
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe("steps over which the rate rises from zero"),
+  weightDecay: z.number().nonnegative().default(0).describe("decoupled weight decay of kernels"),
+  augment: z.boolean().default(true).describe("flip and shift training images at random"),
+  patience: z
+    .number()
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe("epochs without a better validation loss before stopping; 0 never stops"),
+  seed: z.number().int().nonnegative().default(1).describe("seed of every random choice"),
+  replicas: positive
+    .optional()
+    .describe("copies of the network that share a batch, each on a core; found out when left out"),
+  threads: positive.default(1).describe("threads of each replica"),
+  provider: z.string().default("cpu").describe("ONNX Runtime execution provider"),
+  strict: z.boolean().default(false).describe("make an unreadable image an error"),
+});
+
+export type TrainConfig = z.infer<typeof trainConfigSchema>;
+/** A configuration in which what depends on the machine has been settled, so that the run can be repeated. */
+export type SettledConfig = TrainConfig & { readonly replicas: number };

@@ -1,0 +1,195 @@
+/** @file The training loop: epochs of steps, validation in between, listeners at every moment. */
+import { FaceError } from "../base/errors.ts";
+import { Random } from "../base/random.ts";
+import { type Checkpoint, type Progress, START } from "./checkpoint.ts";
+import type { SettledConfig } from "./config.ts";
+import type { StepBatch, TrainingEngine } from "./engine.ts";
+import type { EpochEnd, RunEnd, TrainListener } from "./listener.ts";
+import { learningRateAt } from "./schedule.ts";
+
+/** Loss and accuracy on people that are not trained on. */
+export interface Validation {
+  readonly loss: number;
+  readonly accuracy: number;
+}
+
+export interface LoopOptions {
+  readonly config: SettledConfig;
+  readonly engine: TrainingEngine;
+  readonly stepsPerEpoch: number;
+  /** The batches of an epoch (counted from 0) from the given step on; always the same for the same epoch. */
+  batches(epoch: number, fromStep: number): AsyncIterable<StepBatch>;
+  /** Measures the network as it is. */
+  validate?(): Promise<Validation>;
+  readonly listeners: readonly TrainListener[];
+  /** Where to go on; at the beginning when left out. */
+  readonly progress?: Progress;
+  /** Ends the run after the step under way. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds, growing. */
+  now?(): number;
+}
+
+/** Calls one moment of all listeners, one after the other. */
+async function tell(
+  listeners: readonly TrainListener[],
+  moment: (listener: TrainListener) => void | Promise<void>,
+): Promise<void> {
+  for (const listener of listeners) await moment(listener);
+}
+
+class Loop {
+  readonly #options: LoopOptions;
+  #progress: Progress;
+  #stopReason: string | undefined;
+  #busyMs = 0;
+  #elapsedMs = 0;
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#progress = options.progress ?? START;
+  }
+
+  async run(): Promise<RunEnd> {
+    const { config, listeners, stepsPerEpoch } = this.#options;
+    await tell(listeners, (listener) =>
+      listener.onRunStart?.({ config, stepsPerEpoch, progress: this.#progress }),
+    );
+    let end: Pick<RunEnd, "reason" | "detail"> = {
+      reason: "finished",
+      detail: `all ${config.epochs} epochs are done`,
+    };
+    while (this.#progress.epoch < config.epochs) {
+      const trouble = await this.#epoch();
+      if (trouble !== undefined) {
+        end = trouble;
+        break;
+      }
+      await this.#endEpoch();
+      if (this.#stopReason !== undefined && this.#progress.epoch < config.epochs) {
+        end = { reason: "stopped early", detail: this.#stopReason };
+        break;
+      }
+    }
+    const result: RunEnd = { ...end, progress: this.#progress, checkpoint: () => this.#checkpoint() };
+    await tell(listeners, (listener) => listener.onRunEnd?.(result));
+    return result;
+  }
+
+  /** The steps of an epoch; returns why the run must end within it, if it must. */
+  async #epoch(): Promise<Pick<RunEnd, "reason" | "detail"> | undefined> {
+    const { batches, signal, stepsPerEpoch } = this.#options;
+    this.#busyMs = 0;
+    this.#elapsedMs = 0;
+    let last = this.#now();
+    for await (const batch of batches(this.#progress.epoch, this.#progress.stepInEpoch)) {
+      if (signal?.aborted) break;
+      const loss = await this.#step(batch, () => {
+        const elapsed = this.#now() - last;
+        last = this.#now();
+        return elapsed;
+      });
+      if (!Number.isFinite(loss)) {
+        const detail = `the loss of step ${this.#progress.step} is ${loss}`;
+        return { reason: "diverged", detail };
+      }
+      if (signal?.aborted) break;
+    }
+    if (this.#progress.stepInEpoch >= stepsPerEpoch) return undefined;
+    if (signal?.aborted)
+      return { reason: "interrupted", detail: `stopped after step ${this.#progress.step}` };
+    throw new FaceError(
+      "INTERNAL",
+      `internal: epoch ${this.#progress.epoch + 1} brought ${this.#progress.stepInEpoch} of ${stepsPerEpoch} batches`,
+    );
+  }
+
+  async #step(batch: StepBatch, lap: () => number): Promise<number> {
+    const { config, engine, listeners, stepsPerEpoch } = this.#options;
+    const step = this.#progress.step + 1;
+    const learningRate = learningRateAt(config, step, stepsPerEpoch);
+    const { loss, accuracy, busyMs } = await engine.step(batch, { learningRate, step, seed: config.seed });
+    const elapsedMs = lap();
+    this.#busyMs += busyMs;
+    this.#elapsedMs += elapsedMs;
+    const { sums, stepInEpoch } = this.#progress;
+    const count = stepInEpoch + 1;
+    this.#progress = {
+      ...this.#progress,
+      step,
+      stepInEpoch: count,
+      sums: {
+        loss: sums.loss + loss,
+        accuracy: sums.accuracy + accuracy,
+        seconds: sums.seconds + elapsedMs / 1000,
+      },
+    };
+    await tell(listeners, (listener) =>
+      listener.onStep?.({
+        step,
+        epoch: this.#progress.epoch + 1,
+        stepInEpoch: count,
+        stepsPerEpoch,
+        loss,
+        accuracy,
+        learningRate,
+        epochLoss: this.#progress.sums.loss / count,
+        epochAccuracy: this.#progress.sums.accuracy / count,
+        pairsPerSecond: (batch.same.length / elapsedMs) * 1000,
+        engineBusy: this.#busyMs / this.#elapsedMs,
+      }),
+    );
+    return loss;
+  }
+
+  async #endEpoch(): Promise<void> {
+    const { config, validate, listeners, stepsPerEpoch } = this.#options;
+    const { sums, step, history } = this.#progress;
+    const validation = await validate?.();
+    const record = {
+      epoch: this.#progress.epoch + 1,
+      steps: step,
+      loss: sums.loss / stepsPerEpoch,
+      accuracy: sums.accuracy / stepsPerEpoch,
+      ...(validation === undefined
+        ? {}
+        : { validationLoss: validation.loss, validationAccuracy: validation.accuracy }),
+      learningRate: learningRateAt(config, step, stepsPerEpoch),
+      seconds: sums.seconds,
+    };
+    const decisive = (entry: typeof record) => entry.validationLoss ?? entry.loss;
+    const best = history.every((earlier) => decisive(record) < decisive(earlier as typeof record));
+    this.#progress = { ...START, epoch: record.epoch, step, history: [...history, record] };
+    const end: EpochEnd = {
+      record,
+      best,
+      checkpoint: () => this.#checkpoint(),
+      stop: (reason) => {
+        this.#stopReason ??= reason;
+      },
+    };
+    await tell(listeners, (listener) => listener.onEpochEnd?.(end));
+  }
+
+  async #checkpoint(): Promise<Checkpoint> {
+    const { config, engine } = this.#options;
+    return { config, progress: this.#progress, state: await engine.state() };
+  }
+
+  #now(): number {
+    return this.#options.now?.() ?? performance.now();
+  }
+}
+
+/**
+ * Trains from where `progress` stands to the last epoch, or until a listener, the signal or a loss that is no number
+ * ends it.
+ */
+export function runLoop(options: LoopOptions): Promise<RunEnd> {
+  return new Loop(options).run();
+}
+
+/** The seed of an epoch's choices of one kind, drawn from the run's seed. */
+export function epochSeed(seed: number, purpose: string, epoch: number): number {
+  return new Random(seed).fork(purpose, epoch).uint32();
+}
