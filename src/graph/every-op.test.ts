@@ -20,7 +20,7 @@ describe.each(ops)("%s", (op) => {
   it("has a shape, a value and a derivative that agree", () => {
     fc.assert(
       fc.property(opCases[op].tries, fc.integer(), (attempt, seed) => checkOp(opCases[op], attempt, seed)),
-      { numRuns: 40 },
+      { numRuns: 60 },
     );
   });
 });

@@ -30,11 +30,11 @@ function padAttributes(
 
 /** The bias of a convolution, when adding it is all that is ever done with the result and it is at hand already. */
 function fusedBias(conv: Node<"conv2d">, lowering: Lowering): { sum: Node; bias: Node } | undefined {
-  const [sum, ...others] = lowering.consumers(conv);
-  if (sum?.op !== "add" || others.length > 0) return undefined;
-  const [x, bias] = sum.inputs;
-  if (x !== conv || bias === undefined || bias.shape.length !== 1) return undefined;
-  return bias.op === "parameter" || bias.op === "constant" ? { sum, bias } : undefined;
+  const sum = lowering.onlyConsumer(conv);
+  if (sum?.op !== "add") return undefined;
+  const bias = sum.inputs[sum.inputs[0] === conv ? 1 : 0]!;
+  const fits = bias.shape.length === 1 && bias.shape[0] === conv.shape[3] && sum.shape.length === 4;
+  return fits && (bias.op === "parameter" || bias.op === "constant") ? { sum, bias } : undefined;
 }
 
 export const lowerConv2d: Rule<"conv2d"> = (node, lowering) => {

@@ -1,7 +1,10 @@
 /** @file Turns a graph into an ONNX model: one lowering rule per op, and the model's inputs and outputs. */
 import type { DType } from "../base/dtype.ts";
 import type { TensorMap } from "../base/tensor.ts";
+import { check } from "../graph/check.ts";
+import { freeze } from "../graph/freeze.ts";
 import { isOp, type Node, type OpName, type SymbolicShape, topological } from "../graph/ops.ts";
+import { simplify } from "../graph/simplify.ts";
 import {
   elementwise,
   lowerAffine,
@@ -169,28 +172,38 @@ function applyRule<K extends OpName>(node: Node<K>, lowering: Lowering): void {
 export const parameterOrder = (shape: readonly number[]): Perm | undefined =>
   shape.length === 4 ? OIHW : undefined;
 
+/** Stores frozen values in a program's graph, simplifies all of it together, and makes sure that it is legal. */
+function prepared({ outputs, updates = new Map() }: Program, frozen: TensorMap): Required<Program> {
+  const names = Object.keys(outputs);
+  const nodes = simplify(freeze([...Object.values(outputs), ...updates.values()], frozen));
+  check(nodes);
+  return {
+    outputs: Object.fromEntries(names.map((name, i) => [name, nodes[i]!])),
+    updates: new Map([...updates.keys()].map((name, i) => [name, nodes[names.length + i]!])),
+  };
+}
+
 /**
- * Lowers a program to ONNX.
+ * Lowers a program to ONNX, simplified.
  * @throws FaceError `SHAPE_MISMATCH` when a parameter's frozen value has another shape than the graph says.
  */
 export function lower(
   program: Program,
   { frozen = new Map(), runtimeOps = true, name = "faceid" }: LowerOptions = {},
 ): LoweredModel {
-  const updates = program.updates ?? new Map<string, Node>();
-  const order = topological([...Object.values(program.outputs), ...updates.values()]);
-  const lowering = new Lowering(order, { frozen, runtimeOps });
+  const { outputs: results, updates } = prepared(program, frozen);
+  const order = topological([...Object.values(results), ...updates.values()]);
+  const lowering = new Lowering(order, [...Object.values(results), ...updates.values()], { runtimeOps });
   for (const node of order) applyRule(node, lowering);
 
-  const outputs = Object.entries(program.outputs).map(([output, node]): Port => {
+  const outputs = Object.entries(results).map(([output, node]): Port => {
     lowering.model.output(output, lowering.value(node), node.dtype, node.shape);
     return { name: output, dtype: node.dtype, shape: node.shape };
   });
   const read = new Map(
     order.filter((node) => isOp(node, "parameter")).map(({ attrs }) => [attrs.name, attrs.shape]),
   );
-  const names = new Set([...read.keys(), ...updates.keys()].filter((parameter) => !frozen.has(parameter)));
-  const parameters = [...names].map((parameter) =>
+  const parameters = [...new Set([...read.keys(), ...updates.keys()])].map((parameter) =>
     parameterPort(parameter, read.get(parameter), updates.get(parameter), lowering),
   );
   const inputs = order.filter((node) => isOp(node, "input")).map(({ attrs }): Port => attrs);

@@ -2,7 +2,7 @@
 import { arrayOf, type NumericDType } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
 import { sizeOf, stridesOf } from "../base/shape.ts";
-import type { Tensor, TensorMap } from "../base/tensor.ts";
+import type { Tensor } from "../base/tensor.ts";
 import { isOp, type Node, type SymbolicShape } from "../graph/ops.ts";
 import { ModelBuilder, type NodeOptions } from "./model-builder.ts";
 
@@ -48,8 +48,6 @@ export function permuteTensor(value: Tensor, perm: Perm): Tensor {
 export const inverse = (perm: Perm): Perm => perm.map((_, axis) => perm.indexOf(axis));
 
 export interface LowerSettings {
-  /** Values of parameters to store in the model; the others become inputs. */
-  readonly frozen: TensorMap;
   /** Whether ONNX Runtime's own operators may be used where they are faster. */
   readonly runtimeOps: boolean;
 }
@@ -60,9 +58,11 @@ export class Lowering {
   readonly settings: LowerSettings;
   readonly #values = new Map<Node, Map<string, { name: string; perm: Perm }>>();
   readonly #consumers = new Map<Node, Node[]>();
+  readonly #outputs: ReadonlySet<Node>;
 
-  constructor(order: readonly Node[], settings: LowerSettings) {
+  constructor(order: readonly Node[], outputs: readonly Node[], settings: LowerSettings) {
     this.settings = settings;
+    this.#outputs = new Set(outputs);
     for (const node of order) {
       for (const input of node.inputs) {
         const list = this.#consumers.get(input);
@@ -74,6 +74,12 @@ export class Lowering {
 
   consumers(node: Node): readonly Node[] {
     return this.#consumers.get(node) ?? [];
+  }
+
+  /** The only node that uses a value which is no output itself, so that the two may become one. */
+  onlyConsumer(node: Node): Node | undefined {
+    const consumers = this.consumers(node);
+    return consumers.length === 1 && !this.#outputs.has(node) ? consumers[0] : undefined;
   }
 
   /** Says that a value of the model holds this node, in the given order of axes. */
@@ -115,10 +121,9 @@ export class Lowering {
     return this.model.node("Transpose", [from.name], { attributes: { perm: moves }, label: node.label });
   }
 
-  /** The tensor of a constant or a frozen parameter. */
+  /** The tensor of a constant. */
   storedValue(node: Node): Tensor | undefined {
-    if (isOp(node, "constant")) return node.attrs.value;
-    return isOp(node, "parameter") ? this.settings.frozen.get(node.attrs.name) : undefined;
+    return isOp(node, "constant") ? node.attrs.value : undefined;
   }
 
   /** Brings a constant or a parameter into the model, wherever it is needed first; returns its value. */
