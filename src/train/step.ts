@@ -2,7 +2,6 @@
 import * as g from "../graph/build.ts";
 import { gradient } from "../graph/gradient.ts";
 import type { Node } from "../graph/ops.ts";
-import { simplify } from "../graph/simplify.ts";
 import type { EmbeddingNetwork } from "../model/embedding-network.ts";
 import { head, type ImageSize, imageInput, type SiameseNetwork, siamese } from "../model/siamese.ts";
 import { binaryAccuracy, binaryCrossentropy, contrastiveLoss } from "../nn/losses.ts";
@@ -123,17 +122,6 @@ function updateOf(
   return [[weight.name, next.weight], ...kept];
 }
 
-/** Simplifies all outputs and updates of a program together, so that they go on sharing what they share. */
-function simplified(program: Program): Program {
-  const names = Object.keys(program.outputs);
-  const updates = [...(program.updates ?? [])];
-  const nodes = simplify([...Object.values(program.outputs), ...updates.map(([, node]) => node)]);
-  return {
-    outputs: Object.fromEntries(names.map((name, i) => [name, nodes[i]!])),
-    updates: new Map(updates.map(([name], i) => [name, nodes[names.length + i]!])),
-  };
-}
-
 /** Writes down the training step of a Siamese network. */
 export function trainingGraphs(options: StepOptions): TrainingGraphs {
   const { network, image, batch, loss, optimizer } = options;
@@ -160,9 +148,9 @@ export function trainingGraphs(options: StepOptions): TrainingGraphs {
     optimizer.slots.map((slot) => slotName(optimizer.name, slot, name)),
   );
   return {
-    whole: simplified({ outputs, updates: new Map([...direct, ...net.updates]) }),
-    derivatives: simplified({ outputs, updates: new Map([...handedOver, ...net.updates]) }),
-    update: simplified({ outputs: {}, updates: new Map(deferred) }),
+    whole: { outputs, updates: new Map([...direct, ...net.updates]) },
+    derivatives: { outputs, updates: new Map([...handedOver, ...net.updates]) },
+    update: { outputs: {}, updates: new Map(deferred) },
     weights: net.weights,
     state: [...net.weights.map(({ name }) => name), ...slots],
     averaged: [...handedOver.map(([name]) => name), ...net.updates.keys()],
@@ -182,7 +170,7 @@ export function inferenceGraphs(
   ) as [Node, Node];
   const classifier = g.sigmoid(head(top, anchor, verification));
   return {
-    embed: simplified({ outputs: { embedding } }),
-    compare: simplified({ outputs: { classifier } }),
+    embed: { outputs: { embedding } },
+    compare: { outputs: { classifier } },
   };
 }

@@ -1,0 +1,169 @@
+/** @file Settings from flags, then the environment, then `.env`, then defaults, all checked by one schema. */
+import { readFileSync } from "node:fs";
+import { parseEnv } from "node:util";
+import { type Command, Option } from "commander";
+import { z } from "zod";
+import { FaceError, systemCode } from "../base/errors.ts";
+
+/** Environment names that users of the original know; every other setting is `FACEID_` and its name. */
+const KNOWN_NAMES: ReadonlySet<string> = new Set([
+  "DATASET_PATH",
+  "SAVED_MODEL_PATH",
+  "MODEL_NAME",
+  "MODEL_VERSION",
+  "BATCH_SIZE",
+  "EPOCHS",
+  "DATASET_SIZE",
+  "ID_FROM",
+  "ID_TO",
+  "IMAGES_PER_ID",
+  "IMAGE_SHAPE",
+]);
+
+const PREFIX = "FACEID_";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const words = (key: string) => key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+/** `batchSize → --batch-size` */
+export const flagOf = (key: string): string => `--${words(key).toLowerCase().replaceAll("_", "-")}`;
+/** `batchSize → BATCH_SIZE`, `seed → FACEID_SEED` */
+export const variableOf = (key: string): string =>
+  KNOWN_NAMES.has(words(key)) ? words(key) : PREFIX + words(key);
+
+/** What a schema says of one setting. */
+interface Setting {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly string[];
+  readonly items?: { readonly type?: string };
+}
+
+function settingsOf(schema: z.ZodObject): [string, Setting][] {
+  const { properties = {} } = z.toJSONSchema(schema, { io: "input" });
+  return Object.entries(properties) as [string, Setting][];
+}
+
+const isTrue = (text: string) => ["true", "1", "yes", "on", ""].includes(text.toLowerCase());
+const isFalse = (text: string) => ["false", "0", "no", "off"].includes(text.toLowerCase());
+
+/** A text as the value its setting wants; left as it is where it makes no sense, so that the schema can complain. */
+function coerce(text: string, setting: Setting): unknown {
+  switch (setting.type) {
+    case "integer":
+    case "number":
+      return text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
+    case "boolean":
+      if (isTrue(text)) return true;
+      return isFalse(text) ? false : text;
+    case "array":
+      return text
+        .split(/[\s,x]+/)
+        .filter((part) => part !== "")
+        .map((part) => coerce(part, setting.items ?? {}));
+    default:
+      return text;
+  }
+}
+
+/** Adds one flag for each setting of a schema. */
+export function addOptions(command: Command, schema: z.ZodObject): Command {
+  for (const [key, setting] of settingsOf(schema)) {
+    const value = setting.type === "boolean" ? "[true|false]" : "<value>";
+    const option = new Option(`${flagOf(key)} ${value}`, setting.description ?? "");
+    const shown = Array.isArray(setting.default) ? setting.default.join("x") || undefined : setting.default;
+    option.description += ` (${[
+      variableOf(key),
+      setting.enum?.join(", "),
+      shown === undefined ? undefined : `default ${shown}`,
+    ]
+      .filter((part) => part !== undefined)
+      .join("; ")})`;
+    command.addOption(option);
+  }
+  return command;
+}
+
+/** Reads `.env` from the folder the command was started in; nothing when there is none. */
+export function readDotEnv(path = ".env"): Environment {
+  try {
+    return parseEnv(readFileSync(path, "utf8")) as Environment;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return {};
+    throw error;
+  }
+}
+
+function invalid(key: string, came: unknown, source: string, wanted: string): FaceError {
+  return new FaceError("CONFIG_INVALID", `${source}: got ${JSON.stringify(came)}, expected ${wanted}`, {
+    hint: `set ${flagOf(key)} or ${variableOf(key)}`,
+  });
+}
+
+/** Unknown names with our prefix are mistakes; anything else in the environment is not ours. */
+function refuseUnknown(environment: Environment, known: ReadonlySet<string>): void {
+  for (const name of Object.keys(environment)) {
+    if (name.startsWith(PREFIX) && !known.has(name)) {
+      throw new FaceError("CONFIG_INVALID", `${name} is no setting of faceid`, {
+        hint: "faceid <command> --help lists the settings; check the spelling",
+      });
+    }
+  }
+}
+
+/**
+ * The settings of a command.
+ * @param flags what commander parsed, by setting.
+ * @param everyKey all settings of all commands, so that a `.env` may serve several of them.
+ * @throws FaceError `CONFIG_INVALID` for the first value that the schema refuses.
+ */
+export function resolveOptions<S extends z.ZodObject>(
+  schema: S,
+  flags: Readonly<Record<string, unknown>>,
+  environment: Environment = process.env,
+  dotEnv: Environment = readDotEnv(),
+  everyKey: readonly string[] = Object.keys(schema.shape),
+): z.infer<S> {
+  const known = new Set(everyKey.map(variableOf));
+  refuseUnknown(environment, known);
+  refuseUnknown(dotEnv, known);
+  const values: Record<string, unknown> = {};
+  const sources = new Map<string, { source: string; came: unknown }>();
+  for (const [key, setting] of settingsOf(schema)) {
+    const variable = variableOf(key);
+    const found = (
+      [
+        [flagOf(key), flags[key] === true ? "" : flags[key]],
+        [`${variable} in the environment`, environment[variable] || undefined],
+        [`${variable} in .env`, dotEnv[variable] || undefined],
+      ] as const
+    ).find(([, value]) => value !== undefined);
+    if (found === undefined) continue;
+    const [source, text] = found;
+    values[key] = typeof text === "string" ? coerce(text, setting) : text;
+    sources.set(key, { source, came: text });
+  }
+  const parsed = schema.safeParse(values);
+  if (parsed.success) return parsed.data as z.infer<S>;
+  const issue = parsed.error.issues[0]!;
+  const key = String(issue.path[0]);
+  const { source = flagOf(key), came } = sources.get(key) ?? {};
+  throw invalid(key, came, source, wantedText(issue));
+}
+
+/** What a schema wanted, in the words of a sentence. */
+function wantedText(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return issue.expected === "int" ? "a whole number" : `a ${issue.expected}`;
+    case "too_small":
+      return `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}${issue.origin === "array" ? " entries" : ""}`;
+    case "too_big":
+      return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}${issue.origin === "array" ? " entries" : ""}`;
+    case "invalid_value":
+      return `one of ${issue.values.join(", ")}`;
+    default:
+      return issue.message;
+  }
+}

@@ -1,0 +1,64 @@
+/** @file Who is trained on and who is measured on: the dataset of a configuration, opened and split by people. */
+import type { Log } from "../base/log.ts";
+import { type Dataset, openDataset } from "../data/dataset.ts";
+import { namesIn, readPairs } from "../data/lfw.ts";
+import { type DatasetSplit, excludeIdentities, splitIdentities } from "../data/split.ts";
+import { type ImageSettings, imageSettings } from "../image/settings.ts";
+import type { TrainConfig } from "../train/config.ts";
+
+export type DataConfig = Pick<
+  TrainConfig,
+  | "dataset"
+  | "datasetPath"
+  | "idFrom"
+  | "idTo"
+  | "imagesPerId"
+  | "excludePairs"
+  | "validationShare"
+  | "testShare"
+  | "seed"
+  | "imageShape"
+>;
+
+/** The keys of a configuration that say which images are used, without those that are not set. */
+export function datasetOptions(config: DataConfig) {
+  const { dataset, datasetPath, idFrom, idTo, imagesPerId } = config;
+  return {
+    ...(dataset === undefined ? {} : { dataset }),
+    ...(datasetPath === undefined ? {} : { path: datasetPath }),
+    ...(idFrom === undefined ? {} : { idFrom }),
+    ...(idTo === undefined ? {} : { idTo }),
+    ...(imagesPerId === undefined ? {} : { imagesPerId }),
+  };
+}
+
+/** The image settings of a configuration. */
+export function settingsOf(config: Pick<DataConfig, "imageShape">): ImageSettings {
+  return imageSettings(config.imageShape[0]!, config.imageShape[1]!);
+}
+
+export interface People {
+  readonly dataset: Dataset;
+  readonly split: DatasetSplit;
+  /** People that a pairs file keeps for its own measurement. */
+  readonly excluded: number;
+}
+
+/** Opens the dataset and splits its people; the same configuration always gives the same split. */
+export async function openPeople(config: DataConfig, log: Log): Promise<People> {
+  const dataset = await openDataset(datasetOptions(config));
+  const kept =
+    config.excludePairs === undefined ? new Set<string>() : namesIn(await readPairs(config.excludePairs));
+  const identities = excludeIdentities(dataset.identities, kept);
+  const split = splitIdentities(identities, {
+    seed: config.seed,
+    validation: config.validationShare,
+    test: config.testShare,
+  });
+  log.debug("people", {
+    train: split.train.length,
+    validation: split.validation.length,
+    test: split.test.length,
+  });
+  return { dataset, split, excluded: dataset.identities.length - identities.length };
+}

@@ -1,0 +1,197 @@
+/** @file A whole training run: data, network, steps, validation, checkpoints, in a folder of its own. */
+import { arch, platform, release } from "node:os";
+import { join } from "node:path";
+import { FaceError } from "../base/errors.ts";
+import { writeFileAtomic } from "../base/files.ts";
+import { type Log, silentLog } from "../base/log.ts";
+import { Random } from "../base/random.ts";
+import { type Loader, openLoader } from "../data/batches.ts";
+import { evaluationPairs, type Pair, samplePairs } from "../data/pairs.ts";
+import { lossAndAccuracy, scorePairs } from "../evaluate/score-pairs.ts";
+import { DEFAULT_AUGMENT } from "../image/augment.ts";
+import { networkNamed } from "../model/networks.ts";
+import { initialWeights } from "../nn/network-builder.ts";
+import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
+import type { SettledConfig, TrainConfig } from "../train/config.ts";
+import { defaultReplicas, TrainingEngine } from "../train/engine.ts";
+import type { RunEnd, TrainListener } from "../train/listener.ts";
+import { checkpoints, LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import { earlyStop } from "../train/listeners/early-stop.ts";
+import { runLog } from "../train/listeners/run-log.ts";
+import { epochSeed, runLoop } from "../train/loop.ts";
+import type { OptimizerSettings } from "../train/optimizer-settings.ts";
+import { optimizerOf } from "../train/optimizer-settings.ts";
+import { trainingGraphs } from "../train/step.ts";
+import { openPeople, type People, settingsOf } from "./people.ts";
+import { VERSION } from "./version.ts";
+
+export interface TrainOptions {
+  readonly config: TrainConfig;
+  /** Folder of the run: log, configuration, checkpoints. */
+  readonly folder: string;
+  readonly listeners?: readonly TrainListener[];
+  readonly log?: Log;
+  /** Ends the run after the step under way; the checkpoint then says where to go on. */
+  readonly signal?: AbortSignal;
+}
+
+export interface TrainResult {
+  readonly end: RunEnd;
+  readonly folder: string;
+  readonly people: People;
+  readonly config: SettledConfig;
+}
+
+/** A configuration with everything settled that depends on the machine. */
+export function settle(config: TrainConfig): SettledConfig {
+  return { ...config, replicas: config.replicas ?? defaultReplicas(config.batchSize) };
+}
+
+export function optimizerSettings({ optimizer, momentum, nesterov }: TrainConfig): OptimizerSettings {
+  return optimizer === "adam" ? { name: "adam" } : { name: "sgd", momentum, nesterov };
+}
+
+/** The weights a run begins with, drawn from its seed. */
+function freshState(config: SettledConfig): ReturnType<typeof initialWeights> {
+  const { weights } = trainingGraphs({
+    network: networkNamed(config.model),
+    image: settingsOf(config),
+    batch: 1,
+    loss: config.loss,
+    optimizer: optimizerOf(optimizerSettings(config)),
+    weightDecay: config.weightDecay,
+  });
+  return initialWeights(weights, new Random(config.seed));
+}
+
+export function openEngine(config: SettledConfig, profilePrefix?: string): Promise<TrainingEngine> {
+  return TrainingEngine.open({
+    network: config.model,
+    image: settingsOf(config),
+    batchSize: config.batchSize,
+    loss: config.loss,
+    optimizer: optimizerSettings(config),
+    weightDecay: config.weightDecay,
+    replicas: config.replicas,
+    threads: config.threads,
+    providers: config.provider === "cpu" ? ["cpu"] : [config.provider, "cpu"],
+    ...(profilePrefix === undefined ? {} : { profilePrefix }),
+  });
+}
+
+/** Validation pairs are the same after every epoch. */
+function validationPairs(people: People, config: SettledConfig): Pair[] | undefined {
+  if (people.split.validation.length === 0) return undefined;
+  const random = new Random(config.seed).fork("validation pairs");
+  return evaluationPairs(people.split.validation, { count: config.validationPairs, random });
+}
+
+async function fitNetwork(
+  { folder, listeners = [], signal }: TrainOptions,
+  config: SettledConfig,
+  people: People,
+  loader: Loader,
+  from: Checkpoint | undefined,
+): Promise<RunEnd> {
+  const stepsPerEpoch = Math.floor(config.datasetSize / config.batchSize);
+  if (stepsPerEpoch < 1) {
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `an epoch of ${config.datasetSize} pairs does not fill one batch of ${config.batchSize}`,
+      { hint: "raise DATASET_SIZE or lower BATCH_SIZE" },
+    );
+  }
+  const pairsOf = (epoch: number) =>
+    samplePairs(people.split.train, {
+      count: stepsPerEpoch * config.batchSize,
+      random: new Random(config.seed).fork("pairs", epoch),
+    });
+  // A dataset without possible pairs is refused here, before the engine starts.
+  pairsOf(0);
+  const held = validationPairs(people, config);
+  await using engine = await openEngine(config);
+  await engine.load(from?.state ?? freshState(config));
+  return runLoop({
+    config,
+    engine,
+    stepsPerEpoch,
+    batches: (epoch, start) =>
+      loader.pairBatches(pairsOf(epoch), {
+        batchSize: config.batchSize,
+        seed: epochSeed(config.seed, "augment", epoch),
+        start,
+        dropLast: true,
+        ...(config.augment ? { augment: DEFAULT_AUGMENT } : {}),
+      }),
+    ...(held === undefined
+      ? {}
+      : { validate: async () => lossAndAccuracy(held, await scorePairs(engine, loader, held)) }),
+    listeners: [
+      runLog(folder),
+      checkpoints(folder, async (path) => {
+        for (const listener of listeners) await listener.onCheckpoint?.(path);
+      }),
+      earlyStop(config.patience),
+      ...listeners,
+    ],
+    ...(from === undefined ? {} : { progress: from.progress }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+async function run(
+  options: TrainOptions,
+  config: SettledConfig,
+  from: Checkpoint | undefined,
+): Promise<TrainResult> {
+  const log = options.log ?? silentLog;
+  const people = await openPeople(config, log);
+  await using loader = await openLoader(people.dataset, {
+    settings: settingsOf(config),
+    strict: config.strict,
+    log,
+  });
+  await writeRunFile(options.folder, config, people);
+  const end = await fitNetwork(options, config, people, loader, from);
+  return { end, folder: options.folder, people, config };
+}
+
+/** Describes the run, so that it can be understood and repeated. */
+async function writeRunFile(
+  folder: string,
+  config: SettledConfig,
+  { dataset, split, excluded }: People,
+): Promise<void> {
+  const about = {
+    faceid: VERSION,
+    node: process.version,
+    system: `${platform()} ${arch()} ${release()}`,
+    started: new Date().toISOString(),
+    seed: config.seed,
+    config,
+    dataset: { name: dataset.name, kind: dataset.kind, identities: dataset.identities.length, excluded },
+    people: { train: split.train.length, validation: split.validation.length, test: split.test.length },
+  };
+  await writeFileAtomic(join(folder, "run.json"), `${JSON.stringify(about, null, 2)}\n`);
+}
+
+/** Trains from scratch. */
+export function train(options: TrainOptions): Promise<TrainResult> {
+  return run(options, settle(options.config), undefined);
+}
+
+/**
+ * Goes on with a run as if it had never stopped: same configuration, same data, same numbers.
+ * @param epochs a new number of epochs, to train longer than first planned.
+ */
+export async function resume(
+  folder: string,
+  options: Omit<TrainOptions, "config" | "folder"> & { epochs?: number },
+): Promise<TrainResult> {
+  const checkpoint = await readCheckpoint(join(folder, LAST_CHECKPOINT));
+  const config = {
+    ...checkpoint.config,
+    ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
+  };
+  return run({ ...options, folder, config }, config, checkpoint);
+}
