@@ -49,6 +49,7 @@ export function gradient(loss: Node, sources: readonly Node[]): Node[] {
     throw new FaceError(
       "SHAPE_MISMATCH",
       `gradient: the loss does not depend on ${source.label ?? source.op}`,
+      { hint: "pass the very node that the loss was made from, not another one of that name" },
     );
   });
 }

@@ -238,6 +238,16 @@ const paddedImage: Rule<"conv2d"> = ({ inputs: [x, kernel], attrs }) => {
 const unaryRules = [withoutBroadcast];
 
 /** The rules of each op, tried in order. An op that is not here has none. */
+/**
+ * relu's mask on a pooled derivative can be taken before it is spread over the windows, where there are fewer elements:
+ * only an element that equals its window's maximum gets anything, and it is positive just when the maximum is.
+ */
+const maskBeforeUnpooling: Rule<"reluGrad"> = ({ inputs: [dy, y] }) => {
+  if (!isOp(dy!, "maxPoolGrad") || dy.inputs[1] !== y) return undefined;
+  const [pooledGrad, x, pooled] = dy.inputs as [Node, Node, Node];
+  return makeNode("maxPoolGrad", [makeNode("reluGrad", [pooledGrad, pooled], {}), x, pooled], dy.attrs);
+};
+
 export const simplifyRules: SimplifyRules = {
   neg: [twiceIsNothing("neg"), ...unaryRules],
   abs: [once("abs"), absOfNegative, ...unaryRules],
@@ -271,7 +281,10 @@ export const simplifyRules: SimplifyRules = {
   or: [withoutBroadcast],
   select: [knownCondition, withoutBroadcast],
   affine: [trivialScale, composeChannelwise, scaleIntoProduct],
-  reluGrad: [({ inputs: [dy, y] }) => (isOp(dy!, "reluGrad") && dy.inputs[1] === y ? dy : undefined)],
+  reluGrad: [
+    ({ inputs: [dy, y] }) => (isOp(dy!, "reluGrad") && dy.inputs[1] === y ? dy : undefined),
+    maskBeforeUnpooling,
+  ],
   reduceSum: [reducesNothing],
   reduceMean: [reducesNothing],
   reduceMax: [reducesNothing],
