@@ -1,4 +1,5 @@
 /** @file Lowering of the ops that work element by element, per channel, or over whole axes. */
+import { float32 } from "../base/tensor.ts";
 import type { Node, OpName } from "../graph/ops.ts";
 import { ONNX_TYPE } from "./dtypes.ts";
 import { type Lowering, NCHW, PLAIN, physicalAxis } from "./lowering.ts";
@@ -104,22 +105,34 @@ function varianceOf(node: Node, lowering: Lowering): Node | undefined {
 
 /**
  * Mean and variance of each channel in two passes over x: batch normalisation in training mode with momentum 0 hands
- * out the batch's own statistics.
+ * out the batch's own statistics. The runtime writes them over the running statistics that go in, even over constants,
+ * which layers may share; so what goes in are two vectors of this node's own, made from x, and of no influence.
  */
 function lowerMoments(mean: Node, variance: Node, lowering: Lowering): void {
   const x = variance.inputs[0]!;
+  const { model } = lowering;
   const channels = Number(x.shape.at(-1));
-  const vector = lowering.model.initializer({
-    dtype: "float32",
-    shape: [channels],
-    data: new Float32Array(channels).fill(1),
-  });
-  const inputs = [lowering.value(x, channelsSecond(x)), vector, vector, vector, vector];
-  const attributes = { training_mode: 1, momentum: { float: 0 } };
-  const [, runningMean, runningVariance] = lowering.model.nodes("BatchNormalization", inputs, 3, {
-    attributes,
-    label: variance.label,
-  });
+  const value = lowering.value(x, channelsSecond(x));
+  const ones = model.initializer(float32([channels], new Float32Array(channels).fill(1)));
+  const axes = x.shape
+    .slice(1)
+    .map((_, axis) => axis + 1)
+    .filter((axis) => axis !== 1);
+  const ends = [0, ...axes].map(() => 1);
+  const corner = lowering.emit(variance, "Slice", [
+    value,
+    model.ints(ends.map(() => 0)),
+    model.ints(ends),
+    model.ints([0, ...axes]),
+  ]);
+  const scratch = lowering.emit(variance, "Reshape", [corner, model.ints([channels])]);
+  const otherScratch = lowering.emit(variance, "Neg", [scratch]);
+  const [, runningMean, runningVariance] = model.nodes(
+    "BatchNormalization",
+    [value, ones, ones, scratch, otherScratch],
+    3,
+    { attributes: { training_mode: 1, momentum: { float: 0 } }, label: variance.label },
+  );
   lowering.define(mean, runningMean!);
   lowering.define(variance, runningVariance!);
 }
