@@ -1,10 +1,11 @@
 /** @file The embedding networks that `--model` offers. */
 import { FaceError } from "../base/errors.ts";
+import { compactNetwork } from "./compact-network.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
 import { faceidNetwork } from "./faceid-network.ts";
 import { mobilefacenet } from "./mobilefacenet.ts";
 
-export const NETWORKS: readonly EmbeddingNetwork[] = [faceidNetwork, mobilefacenet];
+export const NETWORKS: readonly EmbeddingNetwork[] = [faceidNetwork, mobilefacenet, compactNetwork];
 
 /**
  * The network of this name.

@@ -34,28 +34,38 @@ function geometryOf(node: Node<"conv2dKernelGrad">): Geometry {
   };
 }
 
-/**
- * The elements that kernel position (row, column) meets, `[batch, channels, out height, out width]`: one Pad with
- * margins that may be negative does shifting, cropping and filling in a single copy.
- */
-function shifted(node: Node, lowering: Lowering, x: string, g: Geometry, [row, column]: Pair): string {
-  const begin = (axis: 0 | 1, at: number) => g.pads[axis][0] - at * g.dilations[axis];
-  const reach = (axis: 0 | 1) => (g.out[axis] - 1) * g.strides[axis] + 1;
-  const [top, left] = [begin(0, row), begin(1, column)];
-  const [bottom, right] = [reach(0) - g.image[0] - top, reach(1) - g.image[1] - left];
+/** For a kernel position (row, column) the elements it meets: `[batch, channels, out height, out width]`. */
+type Shifted = (position: Pair) => string;
+
+/** With stride 1, one Pad with margins that may be negative shifts, crops and fills in a single copy. */
+function shiftedByPads(node: Node, lowering: Lowering, x: string, g: Geometry): Shifted {
+  return (position) => {
+    const margins = ([0, 1] as const).map((axis): Pair => {
+      const before = g.pads[axis][0] - position[axis] * g.dilations[axis];
+      return [before, g.out[axis] - g.image[axis] - before];
+    }) as unknown as Pads;
+    const [[top, bottom], [left, right]] = margins;
+    const list = [0, 0, top, left, 0, 0, bottom, right];
+    return list.every((margin) => margin === 0)
+      ? x
+      : lowering.emit(node, "Pad", [x, lowering.model.ints(list)]);
+  };
+}
+
+/** With strides, the image is padded once and each position takes every stride-th row and column of it. */
+function shiftedBySlices(node: Node, lowering: Lowering, x: string, g: Geometry): Shifted {
   const { model } = lowering;
-  const margins = [0, 0, top, left, 0, 0, bottom, right];
-  const moved = margins.every((margin) => margin === 0)
-    ? x
-    : lowering.emit(node, "Pad", [x, model.ints(margins)]);
-  if (g.strides[0] === 1 && g.strides[1] === 1) return moved;
-  const whole = [
-    model.ints([0, 0]),
-    model.ints([...g.image].map(() => 2 ** 31)),
-    model.ints([2, 3]),
-    model.ints(g.strides),
-  ];
-  return lowering.emit(node, "Slice", [moved, ...whole]);
+  const [[top, bottom], [left, right]] = g.pads;
+  const list = [0, 0, top, left, 0, 0, bottom, right];
+  const padded = list.every((margin) => margin === 0) ? x : lowering.emit(node, "Pad", [x, model.ints(list)]);
+  return (position) => {
+    const starts = ([0, 1] as const).map((axis) => position[axis] * g.dilations[axis]);
+    const ends = starts.map(
+      (start, axis) => start + (g.out[axis as 0 | 1] - 1) * g.strides[axis as 0 | 1] + 1,
+    );
+    const bounds = [model.ints(starts), model.ints(ends), model.ints([2, 3]), model.ints(g.strides)];
+    return lowering.emit(node, "Slice", [padded, ...bounds]);
+  };
 }
 
 const positionsOf = ([rows, columns]: Pair): Pair[] =>
@@ -85,11 +95,11 @@ function product(node: Node, lowering: Lowering, dy: string, moved: string, g: G
 }
 
 /** All positions at once: shifted images side by side as channels, one product. Pays where channels are few. */
-function stackedProduct(node: Node, lowering: Lowering, x: string, dy: string, g: Geometry): string {
+function stackedProduct(node: Node, lowering: Lowering, shifted: Shifted, dy: string, g: Geometry): string {
   const { model } = lowering;
   const positions = positionsOf(g.kernel);
   const area = g.out[0] * g.out[1];
-  const moved = positions.map((at) => shifted(node, lowering, x, g, at));
+  const moved = positions.map(shifted);
   const columns = lowering.emit(node, "Concat", moved, { axis: 1 });
   const flat = lowering.emit(node, "Reshape", [
     columns,
@@ -115,13 +125,13 @@ export function lowerConv2dKernelGrad(node: Node<"conv2dKernelGrad">, lowering: 
     dy,
     model.ints([g.batch, g.channels[1], g.out[0] * g.out[1]]),
   ]);
+  const strided = g.strides[0] > 1 || g.strides[1] > 1;
+  const shifted = (strided ? shiftedBySlices : shiftedByPads)(node, lowering, x, g);
   if (g.groups === 1 && g.channels[0] < THIN_CHANNELS) {
-    lowering.define(node, stackedProduct(node, lowering, x, flatDy, g), OIHW);
+    lowering.define(node, stackedProduct(node, lowering, shifted, flatDy, g), OIHW);
     return;
   }
-  const products = positionsOf(g.kernel).map((at) =>
-    product(node, lowering, flatDy, shifted(node, lowering, x, g, at), g),
-  );
+  const products = positionsOf(g.kernel).map((at) => product(node, lowering, flatDy, shifted(at), g));
   const rows = [g.channels[1], g.channels[0] / g.groups];
   const pieces = products.map((value) => lowering.emit(node, "Reshape", [value, model.ints([...rows, 1])]));
   const joined = pieces.length === 1 ? pieces[0]! : lowering.emit(node, "Concat", pieces, { axis: 2 });

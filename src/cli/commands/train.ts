@@ -1,0 +1,130 @@
+/** @file `faceid train`: load, make the model, compile, fit, evaluate, freeze, save. */
+import { access } from "node:fs/promises";
+import { resolve as absolute, join } from "node:path";
+import { Command } from "commander";
+import { ERRORS, FaceError } from "../../base/errors.ts";
+import { reportText } from "../../evaluate/report-text.ts";
+import type { TrainConfig } from "../../train/config.ts";
+import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../../train/listeners/checkpoints.ts";
+import { exportModel } from "../../workflow/export.ts";
+import { measureRun } from "../../workflow/measure.ts";
+import { resume, type TrainResult, train } from "../../workflow/train.ts";
+import { onInterrupt } from "../interrupt.ts";
+import { consoleLog } from "../log.ts";
+import { addOptions, resolveOptions } from "../options.ts";
+import { progressListener } from "../progress.ts";
+import { EVERY_SETTING, modelSettings, runSettings, trainSettings } from "../settings.ts";
+
+interface Target {
+  readonly savedModelPath: string;
+  readonly modelName: string;
+  readonly modelVersion: number;
+}
+
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** A version is never overwritten; better to say so before training than after. */
+async function refuseTaken({ savedModelPath, modelVersion }: Target): Promise<void> {
+  const folder = join(savedModelPath, String(modelVersion));
+  if (await exists(folder)) {
+    throw new FaceError("CONFIG_INVALID", `${folder} exists already`, {
+      hint: `pass --model-version ${modelVersion + 1}, another --saved-model-path, or --no-export`,
+    });
+  }
+}
+
+/** A run's folder is never overwritten by another run. */
+async function refuseOldRun(folder: string): Promise<void> {
+  if (await exists(join(folder, LAST_CHECKPOINT))) {
+    throw new FaceError("CONFIG_INVALID", `${folder} holds a run already`, {
+      hint: `go on with it by --resume ${folder}, or choose another --output`,
+    });
+  }
+}
+
+/** What a run that ended before its time means for the exit code. */
+function refuseUnfinished({ end, folder }: TrainResult): void {
+  if (end.reason === "interrupted") {
+    throw new FaceError("INTERRUPTED", `${end.detail}; the state is in ${join(folder, LAST_CHECKPOINT)}`, {
+      hint: `go on with: faceid train --resume ${folder}`,
+    });
+  }
+  if (end.reason === "diverged") {
+    throw new FaceError(
+      "TRAINING_DIVERGED",
+      `${end.detail}; checkpoints of earlier epochs are kept in ${folder}`,
+      {
+        hint: "lower --learning-rate, add --warmup-steps, or check the data",
+      },
+    );
+  }
+}
+
+async function finish(result: TrainResult, target: Target | undefined): Promise<void> {
+  refuseUnfinished(result);
+  const checkpoint = join(result.folder, BEST_CHECKPOINT);
+  const measured = await measureRun({ checkpoint, log: consoleLog() });
+  console.log(`\n${reportText(measured.report)}`);
+  if (target === undefined) {
+    console.log(`checkpoint ${checkpoint}`);
+    return;
+  }
+  const folder = await exportModel({ checkpoint, measured, ...target });
+  console.log(`saved model ${folder}\n`);
+  console.log("serve it:");
+  console.log(
+    `  faceid serve --model_name ${target.modelName} --model_base_path ${absolute(target.savedModelPath)} --port 8500 --rest_api_port 8501`,
+  );
+}
+
+async function runCommand(flags: Record<string, unknown>): Promise<void> {
+  const {
+    resume: resumed,
+    export: exporting,
+    ...rest
+  } = flags as { resume?: string | true; export: boolean };
+  const settings = resolveOptions(trainSettings, rest, process.env, undefined, EVERY_SETTING);
+  const pick = (schema: { shape: object }) =>
+    Object.fromEntries(Object.keys(schema.shape).map((key) => [key, settings[key as keyof typeof settings]]));
+  const target = exporting ? (pick(modelSettings) as unknown as Target) : undefined;
+  if (target !== undefined) await refuseTaken(target);
+  const outside = new Set([...Object.keys(modelSettings.shape), ...Object.keys(runSettings.shape)]);
+  const config = Object.fromEntries(
+    Object.entries(settings).filter(([key]) => !outside.has(key)),
+  ) as TrainConfig;
+
+  using interrupt = onInterrupt(() =>
+    console.error("\nstopping after this step; press Ctrl-C again to stop at once"),
+  );
+  const common = {
+    listeners: [progressListener(settings.progress, process.stdout)],
+    log: consoleLog(),
+    signal: interrupt.signal,
+  };
+  if (resumed !== undefined) {
+    const folder = resumed === true ? settings.output : resumed;
+    const epochs = rest["epochs" as keyof typeof rest] === undefined ? {} : { epochs: settings.epochs };
+    await finish(await resume(folder, { ...common, ...epochs }), target);
+    return;
+  }
+  await refuseOldRun(settings.output);
+  await finish(await train({ ...common, config, folder: settings.output }), target);
+}
+
+export function trainCommand(): Command {
+  const command = new Command("train").description(
+    "train a verifier on a folder of people, measure and export it",
+  );
+  addOptions(command, trainSettings)
+    .option("--resume [run]", "go on with a run, by default the one in --output")
+    .option("--no-export", "keep the checkpoints only")
+    .action((flags: Record<string, unknown>) => runCommand(flags));
+  return command.addHelpText(
+    "after",
+    `\nSettings come from flags, then the environment, then .env, then the defaults above.\nExit code ${ERRORS.INTERRUPTED.exit} means interrupted, ${ERRORS.TRAINING_DIVERGED.exit} diverged.`,
+  );
+}

@@ -1,0 +1,30 @@
+/** @file The settings of all commands, so that one `.env` can serve them all. */
+import { z } from "zod";
+import { trainConfigSchema } from "../train/config.ts";
+import { PROGRESS_STYLES } from "./progress.ts";
+
+/** Where models go and what they are called there. */
+export const modelSettings = z.strictObject({
+  savedModelPath: z.string().min(1).default("models/faceid").describe("folder of the model's versions"),
+  modelName: z
+    .string()
+    .regex(/^[\w.-]+$/, "letters, digits, dots, dashes and underscores")
+    .default("faceid")
+    .describe("name under which the model is served"),
+  modelVersion: z.number().int().positive().default(1).describe("version to write"),
+});
+
+/** How a training run is shown and where it is kept. */
+export const runSettings = z.strictObject({
+  output: z
+    .string()
+    .min(1)
+    .default("runs/latest")
+    .describe("folder of the run: log, configuration, checkpoints"),
+  progress: z.enum(PROGRESS_STYLES).default("bar").describe("how to show progress"),
+});
+
+export const trainSettings = trainConfigSchema.extend(runSettings.shape).extend(modelSettings.shape);
+
+/** Every setting there is, by name. */
+export const EVERY_SETTING: readonly string[] = Object.keys(trainSettings.shape);

@@ -1,0 +1,23 @@
+/** @file Opens a checkpoint for use: embeddings and probabilities from its weights. */
+import { availableParallelism } from "node:os";
+import type { Verifier } from "../model/verifier.ts";
+import type { Checkpoint } from "../train/checkpoint.ts";
+import { TrainingEngine } from "../train/engine.ts";
+import { settingsOf } from "./people.ts";
+import { optimizerSettings } from "./train.ts";
+
+/** A verifier with a checkpoint's weights, one inference session per core. */
+export async function checkpointVerifier({ config, state }: Checkpoint): Promise<Verifier> {
+  const engine = await TrainingEngine.open({
+    network: config.model,
+    image: settingsOf(config),
+    batchSize: 0,
+    loss: config.loss,
+    optimizer: optimizerSettings(config),
+    weightDecay: 0,
+    replicas: availableParallelism(),
+    threads: 1,
+  });
+  await engine.load(state);
+  return engine;
+}
