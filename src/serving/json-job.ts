@@ -1,0 +1,36 @@
+/** @file One piece of JSON work, done the same way on the event loop and in a worker thread. */
+import type { DType } from "../base/dtype.ts";
+import type { TensorMap } from "../base/tensor.ts";
+import { DEFAULT_SIGNATURE } from "../savedmodel/signature.ts";
+import { type JsonFormat, type PredictJson, readPredictJson } from "./json-tensors.ts";
+import { writePredictJson } from "./json-write.ts";
+import { invalidArgument, type StatusCode, StatusError } from "./status.ts";
+
+/** A failure in a form that can be sent between threads. */
+export interface PlainStatus {
+  readonly status: StatusCode;
+  readonly message: string;
+}
+
+/** The input types of all signatures of the model a request means, or why there is no such model. */
+export type SignatureLookup =
+  | { readonly signatures: ReadonlyMap<string, ReadonlyMap<string, DType>> }
+  | { readonly error: PlainStatus };
+
+/** Reading a request, or writing an answer. */
+export type CodecJob =
+  | { readonly kind: "read"; readonly bytes: Uint8Array; readonly lookup: SignatureLookup }
+  | { readonly kind: "write"; readonly outputs: TensorMap; readonly format: JsonFormat };
+
+/** @throws StatusError with the contract's message. */
+export function doCodecJob(job: CodecJob): PredictJson | Uint8Array {
+  if (job.kind === "write") return writePredictJson(job.outputs, job.format);
+  const { lookup } = job;
+  return readPredictJson(job.bytes, (requested) => {
+    if ("error" in lookup) throw new StatusError(lookup.error.status, lookup.error.message);
+    const name = requested || DEFAULT_SIGNATURE;
+    const inputs = lookup.signatures.get(name);
+    if (inputs !== undefined) return inputs;
+    throw invalidArgument(`Serving signature name: "${name}" not found in signature def`);
+  });
+}

@@ -1,0 +1,88 @@
+/** @file The friendly request: two image files in, similarity and decision out. */
+import { float32, floats, type TensorMap } from "../base/tensor.ts";
+import { decodeImage } from "../image/decode.ts";
+import { prepare } from "../image/prepare.ts";
+import type { ImageSettings } from "../image/settings.ts";
+import { DEFAULT_SIGNATURE, type Signature } from "../savedmodel/signature.ts";
+import { chooseOperatingPoint, DEFAULT_FAR, operatingPoints } from "./calibration.ts";
+import { readForm } from "./multipart.ts";
+import { type ModelChoice, type Models, runUntil } from "./predict.ts";
+import type { RunOptions, Servable } from "./servable.ts";
+import { invalidArgument, StatusError } from "./status.ts";
+
+const RGB_CHANNELS = 3;
+
+/**
+ * Reads a form with two image files and an optional field `far`, compares the images, and decides by the model's
+ * calibration record.
+ * @returns JSON with similarity, and, where the model is calibrated, decision, threshold and its false accept rate.
+ * @throws StatusError for a form, an image or a model that does not serve.
+ */
+export async function verifyUpload(
+  models: Models,
+  model: ModelChoice,
+  contentType: string,
+  body: Uint8Array,
+  options: RunOptions,
+): Promise<string> {
+  const { images, far } = readPair(body, contentType);
+  using lease = models.acquire(model);
+  const { servable } = lease;
+  const similarity = await compare(servable, images, options);
+  const point = chooseOperatingPoint(operatingPoints(servable.description), far);
+  const answer = {
+    model: servable.name,
+    version: String(servable.version),
+    similarity,
+    ...(point && { same: similarity >= point.threshold, threshold: point.threshold, far: point.far }),
+  };
+  return `${JSON.stringify(answer, null, 1)}\n`;
+}
+
+function readPair(body: Uint8Array, contentType: string): { images: [Uint8Array, Uint8Array]; far: number } {
+  if (!/^multipart\/form-data/i.test(contentType)) {
+    throw invalidArgument("verify takes a multipart/form-data body with two image files");
+  }
+  const parts = readForm(body, contentType);
+  const files = parts.filter((part) => part.fileName !== "");
+  const [first, second] = files;
+  if (first === undefined || second === undefined || files.length > 2) {
+    throw invalidArgument(`verify takes two image files, got ${files.length}`);
+  }
+  const field = parts.find((part) => part.name === "far");
+  const far = field === undefined ? DEFAULT_FAR : Number(Buffer.from(field.data).toString("utf8"));
+  if (!(far > 0 && far < 1)) throw invalidArgument("far is a rate between 0 and 1, such as 0.001");
+  return { images: [first.data, second.data], far };
+}
+
+async function compare(
+  servable: Servable,
+  images: readonly [Uint8Array, Uint8Array],
+  options: RunOptions,
+): Promise<number> {
+  const signature = servable.signatures.get(DEFAULT_SIGNATURE);
+  const names = signature === undefined ? [] : [...signature.inputs.keys()];
+  const [output] = signature?.outputs.keys() ?? [];
+  const [size] = signature === undefined ? [] : names.map((name) => imageSizeOf(signature, name));
+  if (names.length !== 2 || size === undefined || output === undefined) {
+    throw new StatusError(
+      "FAILED_PRECONDITION",
+      `Model ${servable.name} does not compare two images: its ${DEFAULT_SIGNATURE} signature is of another kind`,
+    );
+  }
+  const pixels = await Promise.all(images.map((image) => decodeImage(image, size)));
+  const shape = [1, size.height, size.width, size.channels];
+  const inputs: TensorMap = new Map(
+    pixels.map((image, index) => [names[index]!, float32(shape, prepare(image))]),
+  );
+  const outputs = await runUntil(servable, DEFAULT_SIGNATURE, inputs, [output], options);
+  return floats(outputs.get(output)!)[0]!;
+}
+
+/** Height and width of an image input, `[batch, height, width, 3]` of floats. */
+function imageSizeOf(signature: Signature, name: string): ImageSettings | undefined {
+  const { dtype, shape } = signature.inputs.get(name)!;
+  const [, height = 0, width = 0, channels] = shape ?? [];
+  const isImage = dtype === "float32" && shape?.length === 4 && channels === RGB_CHANNELS;
+  return isImage && height > 0 && width > 0 ? { height, width, channels: RGB_CHANNELS } : undefined;
+}
