@@ -72,7 +72,8 @@ export function fromBytes<D extends NumericDType>(dtype: D, shape: Shape, bytes:
       `a ${dtype} tensor of shape ${shapeText(shape)} takes ${size * width} bytes, got ${bytes.byteLength}`,
     );
   }
-  const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  // Not `slice`, which does not copy when the bytes are a Buffer.
+  const aligned = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   const Elements = arrayOf(dtype);
   return { dtype, shape, data: new Elements(aligned.buffer, aligned.byteOffset, size) };
 }

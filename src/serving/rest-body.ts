@@ -42,7 +42,7 @@ export class BodyBudget {
     const chunks: Uint8Array[] = [];
     let taken = 0;
     try {
-      for await (const chunk of request as AsyncIterable<Uint8Array>) {
+      await eachChunk(request, (chunk) => {
         taken += chunk.length;
         this.#totalBytes += chunk.length;
         if (taken > this.#maxBytes) throw new BodyTooLarge(this.#limitText());
@@ -53,7 +53,7 @@ export class BodyBudget {
           );
         }
         chunks.push(chunk);
-      }
+      });
     } catch (error) {
       this.#totalBytes -= taken;
       throw error;
@@ -64,6 +64,28 @@ export class BodyBudget {
   #limitText(): string {
     return `The request body is larger than the limit of ${this.#maxBytes} bytes.`;
   }
+}
+
+/** Like iterating over the stream, but leaves the connection open for an answer when `take` throws. */
+function eachChunk(request: IncomingMessage, take: (chunk: Uint8Array) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const finish = (act: () => void) => {
+      request.off("data", onData).off("end", onEnd).off("error", onError).off("close", onClose);
+      act();
+    };
+    const onData = (chunk: Uint8Array) => {
+      try {
+        take(chunk);
+      } catch (error) {
+        request.pause();
+        finish(() => reject(error));
+      }
+    };
+    const onEnd = () => finish(resolve);
+    const onError = (error: Error) => finish(() => reject(error));
+    const onClose = () => finish(() => reject(new StatusError("CANCELLED", "The client has left.")));
+    request.on("data", onData).on("end", onEnd).on("error", onError).on("close", onClose);
+  });
 }
 
 /** One array of its own memory, so that it can be handed to a thread whole. */

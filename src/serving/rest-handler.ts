@@ -128,7 +128,7 @@ async function answerModel(
       return metadataJson(lease.servable);
     }
     case "predict":
-      return withTimeout(context, request, (signal) => answerPredict(context, request, model, signal));
+      return answerPredict(context, request, model);
     case "verify":
       return withTimeout(context, request, (signal) =>
         verifyUpload(catalog, model, request.headers["content-type"] ?? "", request.body, { signal }),
@@ -187,19 +187,19 @@ export function lookupSignatures(models: Models, model: ModelChoice): SignatureL
   }
 }
 
+/** The time for a run does not count reading and writing JSON. */
 async function answerPredict(
   context: RestContext,
   request: RestRequest,
   model: ModelChoice,
-  signal: AbortSignal,
 ): Promise<Uint8Array> {
   const { catalog, codec, options } = context;
   const contentType = request.headers["content-type"] ?? "";
   const isUpload = options.acceptBinary && isFormUpload(contentType);
-  const parsed: PredictJson = isUpload
+  const { signatureName, inputs, format }: PredictJson = isUpload
     ? readUpload(request.body, contentType, catalog, model)
-    : await codec.readPredict(request.body, lookupSignatures(catalog, model), signal);
-  const { signatureName, inputs, format } = parsed;
-  const { outputs } = await predict(catalog, { model, signatureName, inputs, outputFilter: [] }, { signal });
-  return codec.writePredict(outputs, format, signal);
+    : await codec.readPredict(request.body, lookupSignatures(catalog, model), request.signal);
+  const call = { model, signatureName, inputs, outputFilter: [] };
+  const { outputs } = await withTimeout(context, request, (signal) => predict(catalog, call, { signal }));
+  return codec.writePredict(outputs, format, request.signal);
 }

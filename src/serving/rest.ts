@@ -1,6 +1,6 @@
 /** @file The only door to fastify: the REST interface on a socket. */
 import type { IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import fastify, {
   type FastifyInstance,
   type FastifyReply,
@@ -53,6 +53,9 @@ const UNDER_V1 = /^\/v1\/.+/i;
 const NOT_FOUND_PAGE =
   "<html><head>\n<title>404 Not Found</title>\n</head><body>\n<h1>Not Found</h1>\n" +
   "<p>The requested URL was not found on this server.</p>\n</body></html>\n";
+/** The answer to what is not HTTP. */
+const BAD_REQUEST =
+  "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 const HTML = { "content-type": "text/html", connection: "close" } as const;
 const TEXT = { "content-type": "text/plain" } as const;
 
@@ -63,6 +66,9 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
     requestTimeout: options.limits.requestTimeoutMs,
     forceCloseConnections: "idle",
     return503OnClosing: false,
+    clientErrorHandler: (_error: unknown, socket: Socket) => {
+      if (socket.writable) socket.end(BAD_REQUEST);
+    },
     // One route takes every path as it came; the path is read by our own rules, whatever characters it has.
     rewriteUrl: () => "/",
     ...(options.tls && {
@@ -138,7 +144,8 @@ async function answerV1(
 ): Promise<RestAnswer> {
   const left = new AbortController();
   const leave = () => left.abort(new StatusError("CANCELLED", "The client has left."));
-  request.raw.socket.once("close", leave);
+  const { socket } = request.raw;
+  socket.once("close", leave);
   let taken = 0;
   try {
     const hasBody = request.method !== "GET" && request.method !== "HEAD";
@@ -156,7 +163,7 @@ async function answerV1(
     return refusal(error);
   } finally {
     budget.release(taken);
-    request.raw.socket.off("close", leave);
+    socket.off("close", leave);
   }
 }
 
