@@ -1,0 +1,88 @@
+/** @file Hair as an egg-shaped shell around the head, with a hairline in front and ends below. */
+import type { HairDay } from "./circumstances.ts";
+import { hill, type Paint, smooth } from "./colour.ts";
+import { Egg, type Vector } from "./egg.ts";
+import type { Noise } from "./noise.ts";
+import type { Person } from "./person.ts";
+
+const CENTRE_Y = -0.2;
+const CENTRE_Z = -0.06;
+/** Below this the ends of short hair lie. */
+const LONG_HAIR_Y = 0.3;
+
+export class Hair {
+  readonly #person: Person;
+  readonly #day: HairDay;
+  readonly #noise: Noise;
+  /** Half an egg above the centre, and a longer half below. */
+  readonly #upper: Egg;
+  readonly #lower: Egg;
+  readonly #ends: number;
+  #met: Egg;
+
+  constructor(person: Person, day: HairDay, noise: Noise) {
+    const { head, hair } = person;
+    const volume = Math.max(0.02, hair.volume + day.fuller);
+    this.#person = person;
+    this.#day = day;
+    this.#noise = noise;
+    this.#ends = hair.length + day.longer;
+    const centre = { x: 0, y: CENTRE_Y, z: CENTRE_Z };
+    const radii = { x: head.cheekbones + volume * 0.75, z: head.depth + volume };
+    this.#upper = new Egg(centre, { ...radii, y: 0.97 + volume });
+    this.#lower = new Egg(centre, { ...radii, y: this.#ends > LONG_HAIR_Y ? 2.2 : 1.25 });
+    this.#met = this.#upper;
+  }
+
+  /** The unit normal where `meet` found hair. */
+  get normal(): Vector {
+    return this.#met.normal;
+  }
+
+  /**
+   * Follows a ray to the hair.
+   * @param far to the far side of the head instead of the near one
+   * @returns how much hair covers the ray there, 0 to 1
+   */
+  meet(from: Vector, along: Vector, far: boolean, soft: number): number {
+    this.#met = this.#upper;
+    if (this.#upper.meet(from, along, far) && this.#upper.point.y <= CENTRE_Y) return this.#cover(soft);
+    this.#met = this.#lower;
+    if (this.#lower.meet(from, along, far) && this.#lower.point.y > CENTRE_Y) return this.#cover(soft);
+    return 0;
+  }
+
+  /** Whether hair grows to the point of the shell: above the hairline in front, above the ends elsewhere. */
+  #cover(soft: number): number {
+    const { hair } = this.#person;
+    const { x, y, z } = this.#met.point;
+    const around = Math.sqrt(x * x + z * z) + 1e-6;
+    const front = z / around;
+    const turn = x / around;
+    const strands = this.#noise.at(turn * 14 + this.#day.seed, y * (1 + 4 * hair.curl));
+    const wave = hair.curl * this.#noise.at(turn * 7 + 5, y * 7 + this.#day.seed);
+    const temples = hill(((Math.abs(x) - 0.45) / 0.25) ** 2);
+    const line =
+      hair.hairline +
+      this.#day.fringe * (1 - 0.4 * turn * turn) -
+      hair.recession * temples +
+      0.12 * this.#day.parting * x +
+      (0.02 + this.#day.fringe * 0.2) * strands;
+    const ends = this.#ends + 0.06 * strands + 0.08 * wave;
+    const border = line + (ends - line) * smooth(0.66, 0.4, front);
+    const cover = Math.max(0, Math.min(1, 0.5 - (y - border) / (soft * 2.5)));
+    if (!hair.bald) return cover;
+    return cover * smooth(-0.6, -0.45, y) * smooth(0.6, 0.3, front);
+  }
+
+  /** The hair's own colour at the point that was met. */
+  paint(out: Paint): void {
+    const { colour, curl } = this.#person.hair;
+    const { x, y, z } = this.#met.point;
+    const turn = x / (Math.sqrt(x * x + z * z) + 1e-6);
+    const lock = this.#noise.at(turn * 22 + this.#day.seed, y * (1.5 + 9 * curl));
+    const strand = this.#noise.at(turn * 60, y * (2 + 12 * curl) + 9);
+    out.set(colour);
+    out.scale(1 + 0.3 * lock + 0.22 * strand);
+  }
+}
