@@ -36,12 +36,12 @@ export interface LabelledBatch extends ImageBatch {
 
 export interface LoaderOptions {
   readonly settings: ImageSettings;
-  /** Worker threads that decode and augment; 0 does it on the calling thread. Default 1. */
+  /** Worker threads that decode and augment. Default 1. */
   readonly workers?: number;
   /** Batches loaded ahead of the one in use. Default 4. */
   readonly prefetch?: number;
-  /** Folder of the decoded cache; `false` for none. Default: the user's cache folder. */
-  readonly cache?: string | false;
+  /** Room for decoded pixels, so that an image is decoded once: 37.6 kB for each of 112×112. Default 512. */
+  readonly cacheMegabytes?: number;
   /** Makes an unreadable image an error instead of a report. */
   readonly strict?: boolean;
   readonly log?: Log;
@@ -56,6 +56,12 @@ export interface PairBatchOptions {
   readonly start?: number;
   /** Leaves out a last batch that is not full. */
   readonly dropLast?: boolean;
+}
+
+export interface ImageBatchOptions {
+  readonly batchSize: number;
+  /** First batch to yield. */
+  readonly start?: number;
 }
 
 export type { ImageRef, Pair };

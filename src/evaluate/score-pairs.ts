@@ -1,6 +1,7 @@
 /** @file Scores of pairs of images: each image embedded once, however many pairs it is in, then compared. */
-import type { Loader } from "../data/batches.ts";
+
 import type { ImageRef } from "../data/identity.ts";
+import type { Loader } from "../data/loader.ts";
 import type { Pair } from "../data/pairs.ts";
 import type { Verifier } from "../model/verifier.ts";
 

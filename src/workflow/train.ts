@@ -5,7 +5,7 @@ import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { Random } from "../base/random.ts";
-import { type Loader, openLoader } from "../data/batches.ts";
+import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair, samplePairs } from "../data/pairs.ts";
 import { lossAndAccuracy, scorePairs } from "../evaluate/score-pairs.ts";
 import { DEFAULT_AUGMENT } from "../image/augment.ts";
@@ -111,7 +111,7 @@ async function fitNetwork(
   const held = validationPairs(people, config);
   await using engine = await openEngine(config);
   await engine.load(from?.state ?? freshState(config));
-  return runLoop({
+  return await runLoop({
     config,
     engine,
     stepsPerEpoch,
@@ -146,7 +146,7 @@ async function run(
 ): Promise<TrainResult> {
   const log = options.log ?? silentLog;
   const people = await openPeople(config, log);
-  await using loader = await openLoader(people.dataset, {
+  await using loader = new Loader({
     settings: settingsOf(config),
     strict: config.strict,
     log,
