@@ -1,0 +1,56 @@
+/** @file The k-fold protocol of LFW's View 2: each fold is judged by a threshold chosen on the others. */
+import { FaceError } from "../base/errors.ts";
+import { accuracyAt, areaUnder, bestThreshold, equalErrorRate, rocCurve } from "./roc.ts";
+import { joinPairs, type ScoredPairs } from "./scores.ts";
+
+/** The machine-readable result. */
+export interface FoldReport {
+  readonly protocol: "lfw";
+  readonly folds: number;
+  readonly pairs: number;
+  readonly accuracy: {
+    readonly mean: number;
+    /** Sample standard deviation over the folds (divisor k − 1), divided by √k. */
+    readonly standardError: number;
+    readonly perFold: readonly number[];
+  };
+  /** Over all pairs together. */
+  readonly auc: number;
+  readonly eer: number;
+  /** Mean of the folds' thresholds. */
+  readonly threshold: number;
+  /** Pairs of the file that could not be scored. */
+  readonly missing: number;
+}
+
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/**
+ * Runs the protocol on the scores of each fold.
+ * @param missing pairs that have no score; their folds are just smaller, no pair changes its fold.
+ * @throws FaceError `DATASET_INVALID` for fewer than two folds.
+ */
+export function kFold(folds: readonly ScoredPairs[], missing = 0): FoldReport {
+  if (folds.length < 2) {
+    throw new FaceError("DATASET_INVALID", `the protocol takes two folds or more, got ${folds.length}`);
+  }
+  const results = folds.map((fold, k) => {
+    const threshold = bestThreshold(joinPairs(folds.filter((_, other) => other !== k)));
+    return { threshold, accuracy: accuracyAt(fold, threshold) };
+  });
+  const perFold = results.map(({ accuracy }) => accuracy);
+  const average = mean(perFold);
+  const variance = perFold.reduce((sum, accuracy) => sum + (accuracy - average) ** 2, 0) / (folds.length - 1);
+  const all = joinPairs(folds);
+  const curve = rocCurve(all);
+  return {
+    protocol: "lfw",
+    folds: folds.length,
+    pairs: all.scores.length,
+    accuracy: { mean: average, standardError: Math.sqrt(variance / folds.length), perFold },
+    auc: areaUnder(curve),
+    eer: equalErrorRate(curve),
+    threshold: mean(results.map(({ threshold }) => threshold)),
+    missing,
+  };
+}

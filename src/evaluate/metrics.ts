@@ -1,0 +1,114 @@
+/** @file Everything that is told about a verifier on people it has never seen. */
+import { bootstrap, type Interval, wilson } from "./intervals.ts";
+import { accuracyAt, areaUnder, equalErrorRate, pointAtFar, rocCurve } from "./roc.ts";
+import { countPairs, type ScoredPairs } from "./scores.ts";
+import { type CalibrationRecord, FAR_TARGETS, type Rate, rate, supportsFar } from "./thresholds.ts";
+
+/** A measure with its 95 % interval. */
+export interface Measured {
+  readonly value: number;
+  readonly interval: Interval;
+}
+
+/** True accepts at a false accept rate; both undefined where there are too few pairs of different people. */
+export interface TarAtFar {
+  readonly far: number;
+  readonly supported: boolean;
+  readonly tar?: Measured;
+}
+
+/** The machine-readable result. */
+export interface EvaluationReport {
+  readonly protocol: "held-out people";
+  readonly pairs: number;
+  readonly positives: number;
+  readonly negatives: number;
+  /** Pairs that could not be scored. */
+  readonly missing: number;
+  /** Mean binary cross-entropy. */
+  readonly loss: number;
+  /** Right decisions at probability 0.5. */
+  readonly accuracy: Measured;
+  readonly auc: Measured;
+  readonly eer: Measured;
+  readonly tarAtFar: readonly TarAtFar[];
+  /** Decisions at the threshold chosen on validation people; absent where there were none. */
+  readonly calibrated?: {
+    readonly threshold: number;
+    readonly accuracy: Measured;
+    readonly far: Rate;
+    readonly tar: Rate;
+  };
+}
+
+/** Keras keeps probabilities this far from 0 and 1 before taking logarithms. */
+const KERAS_EPSILON = 1e-7;
+
+/** Mean binary cross-entropy of probabilities. */
+export function crossEntropy({ scores, same }: ScoredPairs): number {
+  let sum = 0;
+  scores.forEach((score, i) => {
+    const probability = Math.min(Math.max(score, KERAS_EPSILON), 1 - KERAS_EPSILON);
+    sum -= Math.log(same[i] === 1 ? probability : 1 - probability);
+  });
+  return sum / scores.length;
+}
+
+function measuredAccuracy(pairs: ScoredPairs, threshold: number): Measured {
+  const value = accuracyAt(pairs, threshold);
+  return { value, interval: wilson(Math.round(value * pairs.scores.length), pairs.scores.length) };
+}
+
+function tarAtFar(pairs: ScoredPairs, far: number, seed: number): TarAtFar {
+  const { negatives } = countPairs(pairs);
+  if (!supportsFar(negatives, far)) return { far, supported: false };
+  const measure = (sample: ScoredPairs) => pointAtFar(rocCurve(sample), far).tar;
+  return { far, supported: true, tar: { value: measure(pairs), interval: bootstrap(pairs, measure, seed) } };
+}
+
+function atCalibrated(pairs: ScoredPairs, threshold: number): NonNullable<EvaluationReport["calibrated"]> {
+  const { positives, negatives } = countPairs(pairs);
+  const accepted = (kind: number) =>
+    pairs.scores.filter((score, i) => score >= threshold && pairs.same[i] === kind).length;
+  return {
+    threshold,
+    accuracy: measuredAccuracy(pairs, threshold),
+    far: rate(accepted(0), negatives),
+    tar: rate(accepted(1), positives),
+  };
+}
+
+/** Accuracy counts a probability of just one half as different people, as training does. */
+const ABOVE_HALF = 0.5 + Number.EPSILON;
+
+/**
+ * Measures probabilities of pairs.
+ * @param calibration thresholds from other people's pairs.
+ * @param seed of the resampling behind some of the intervals.
+ */
+export function measure(
+  pairs: ScoredPairs,
+  {
+    calibration,
+    seed,
+    missing = 0,
+  }: { calibration?: CalibrationRecord | undefined; seed: number; missing?: number },
+): EvaluationReport {
+  const curve = rocCurve(pairs);
+  const resampled = (of: (points: typeof curve) => number): Measured => ({
+    value: of(curve),
+    interval: bootstrap(pairs, (sample) => of(rocCurve(sample)), seed),
+  });
+  return {
+    protocol: "held-out people",
+    pairs: pairs.scores.length,
+    ...countPairs(pairs),
+    missing,
+    loss: crossEntropy(pairs),
+    accuracy: measuredAccuracy(pairs, ABOVE_HALF),
+    auc: resampled(areaUnder),
+    eer: resampled(equalErrorRate),
+    tarAtFar: FAR_TARGETS.map((far) => tarAtFar(pairs, far, seed)),
+    ...(calibration === undefined ? {} : { calibrated: atCalibrated(pairs, calibration.threshold) }),
+  };
+}

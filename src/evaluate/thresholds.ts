@@ -1,0 +1,83 @@
+/** @file The calibration record: thresholds, the error rates measured at them, and how sure they are. */
+import { z } from "zod";
+import { wilson } from "./intervals.ts";
+import { bestThreshold, pointAtFar, rocCurve, thresholdBelow } from "./roc.ts";
+import { countPairs, type ScoredPairs } from "./scores.ts";
+
+/** The false accept rates that people ask for. */
+export const FAR_TARGETS = [1e-1, 1e-2, 1e-3] as const;
+
+/**
+ * How many false accepts a rate must stand for before we tell it. With fewer than ten expected, the interval spans
+ * more than a factor of two either way; below 3/N nothing can be told at all (rule of three).
+ */
+const FALSE_ACCEPTS_NEEDED = 10;
+
+/** Whether so many pairs of different people can tell a rate. */
+export const supportsFar = (negatives: number, far: number): boolean =>
+  negatives * far >= FALSE_ACCEPTS_NEEDED;
+
+const intervalSchema = z.tuple([z.number(), z.number()]);
+
+const rateSchema = z.strictObject({
+  value: z.number(),
+  /** 95 % confidence. */
+  interval: intervalSchema,
+});
+
+export const operatingPointSchema = z.strictObject({
+  /** The rate that was aimed at. */
+  far: z.number(),
+  /** Pairs at or above this probability count as one person. */
+  threshold: z.number(),
+  /** False accept rate and true accept rate on the pairs it was measured on. */
+  measuredFar: rateSchema,
+  measuredTar: rateSchema,
+});
+
+export const calibrationSchema = z.strictObject({
+  /** The threshold with the most right decisions on the calibration pairs. */
+  threshold: z.number(),
+  operatingPoints: z.array(operatingPointSchema),
+  data: z.strictObject({
+    dataset: z.string(),
+    /** Which people: never those trained on. */
+    people: z.string(),
+    positives: z.number().int(),
+    negatives: z.number().int(),
+  }),
+});
+
+export type Rate = z.infer<typeof rateSchema>;
+export type OperatingPoint = z.infer<typeof operatingPointSchema>;
+/** What travels in an exported model's description, so that a score can be turned into a decision. */
+export type CalibrationRecord = z.infer<typeof calibrationSchema>;
+
+/** A share of so many, with its interval. */
+export function rate(hits: number, trials: number): Rate {
+  return { value: trials === 0 ? 0 : hits / trials, interval: [...wilson(hits, trials)] };
+}
+
+/** The strictest thresholds that keep to the wanted false accept rates, where the pairs can tell them. */
+export function operatingPoints(pairs: ScoredPairs): OperatingPoint[] {
+  const curve = rocCurve(pairs);
+  const { positives, negatives } = countPairs(pairs);
+  return FAR_TARGETS.filter((far) => supportsFar(negatives, far)).map((far) => {
+    const point = pointAtFar(curve, far);
+    return {
+      far,
+      threshold: thresholdBelow(curve, point),
+      measuredFar: rate(Math.round(point.far * negatives), negatives),
+      measuredTar: rate(Math.round(point.tar * positives), positives),
+    };
+  });
+}
+
+/** Chooses thresholds on calibration pairs, whose people must be neither trained on nor measured on afterwards. */
+export function calibrate(pairs: ScoredPairs, data: { dataset: string; people: string }): CalibrationRecord {
+  return {
+    threshold: bestThreshold(pairs),
+    operatingPoints: operatingPoints(pairs),
+    data: { ...data, ...countPairs(pairs) },
+  };
+}
