@@ -124,12 +124,12 @@ export function loseAsJpeg(pixels: Uint8Array, width: number, height: number, qu
   quantise(luma, width, height, scaled(LUMINANCE, quality));
   quantiseHalved(blue, width, height, chroma);
   quantiseHalved(red, width, height, chroma);
+  // Rounds and clamps as it stores.
+  const bytes = new Uint8ClampedArray(pixels.buffer, pixels.byteOffset, pixels.length);
   for (let i = 0, at = 0; i < count; i++, at += 3) {
     const y = luma[i]! + 128;
-    pixels[at] = toByte(y + 1.402 * red[i]!);
-    pixels[at + 1] = toByte(y - 0.344136 * blue[i]! - 0.714136 * red[i]!);
-    pixels[at + 2] = toByte(y + 1.772 * blue[i]!);
+    bytes[at] = y + 1.402 * red[i]!;
+    bytes[at + 1] = y - 0.344136 * blue[i]! - 0.714136 * red[i]!;
+    bytes[at + 2] = y + 1.772 * blue[i]!;
   }
 }
-
-const toByte = (value: number) => Math.max(0, Math.min(255, Math.round(value)));

@@ -55,12 +55,16 @@ export function takePicture(scene: Float32Array, width: number, height: number, 
   defocus(scene, width, height, camera.blur * width);
   const random = new Random(camera.seed);
   const pixels = new Uint8Array(scene.length);
+  // Rounds and clamps as it stores.
+  const bytes = new Uint8ClampedArray(pixels.buffer);
   const { gain, contrast } = camera;
   const deviation = camera.noise * 255;
-  for (let i = 0; i < scene.length; i++) {
-    const level = Math.max(0, Math.min(LEVELS, Math.round(scene[i]! * gain[i % 3]! * LEVELS)));
-    const shown = 128 + (SHOWN[level]! - 128) * contrast + deviation * almostNormal(random);
-    pixels[i] = Math.max(0, Math.min(255, Math.round(shown)));
+  for (let channel = 0; channel < 3; channel++) {
+    const exposure = gain[channel]! * LEVELS;
+    for (let i = channel; i < scene.length; i += 3) {
+      const shown = SHOWN[Math.max(0, Math.min(LEVELS, Math.floor(scene[i]! * exposure)))]!;
+      bytes[i] = 128 + (shown - 128) * contrast + deviation * almostNormal(random);
+    }
   }
   loseAsJpeg(pixels, width, height, camera.quality);
   return pixels;

@@ -4,6 +4,7 @@ import type { ImageSettings } from "../../image/settings.ts";
 import { takePicture } from "./camera.ts";
 import { type Circumstances, drawCircumstances, type Pose } from "./circumstances.ts";
 import { Paint } from "./colour.ts";
+import { Ear } from "./ear.ts";
 import { type Vector, vector } from "./egg.ts";
 import { Face } from "./face.ts";
 import { paintGlasses } from "./glasses.ts";
@@ -60,6 +61,7 @@ class Scene {
   readonly #head: Head;
   readonly #face: Face;
   readonly #hair: Hair;
+  readonly #ears: readonly Ear[];
   readonly #body: Body;
   readonly #lamp: Lamp;
   readonly #bodyLamp: Lamp;
@@ -80,6 +82,7 @@ class Scene {
     this.#relief = new Relief(person, what.expression);
     this.#head = new Head(person.head, this.#relief);
     this.#face = new Face(person, what.expression, what.hair, soft, this.#noise);
+    this.#ears = [-1, 1].map((side) => new Ear(person.head, person.skin.colour, side));
     this.#hair = new Hair(person, what.hair, this.#noise);
     this.#body = new Body(what.surroundings, person.skin.colour, person.head.chinY, this.#backdrop);
     this.#lamp = new Lamp(what.light, this.#view.toHead(lx, ly, lz, vector()), this.#along);
@@ -106,6 +109,12 @@ class Scene {
     if (body > 0) {
       this.#bodyLamp.shine(layer, this.#body.normal, 1, 0.8, 0);
       seen.coverWith(layer, body);
+    }
+    for (const ear of this.#ears) {
+      if (!ear.meet(from, this.#along)) continue;
+      ear.paint(layer);
+      this.#lamp.shine(layer, ear.normal, 1, 0.8, 0);
+      seen.coverWith(layer, 1);
     }
   }
 

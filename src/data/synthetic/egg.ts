@@ -20,9 +20,9 @@ export function normalise(v: Vector): void {
 export class Egg {
   readonly #centre: Vector;
   readonly #radii: Vector;
-  /** The point that `meet` found, and the unit normal there. */
+  /** The point that `meet` found. */
   readonly point = vector();
-  readonly normal = vector();
+  readonly #normal = vector();
 
   constructor(centre: Vector, radii: Vector) {
     this.#centre = centre;
@@ -49,20 +49,26 @@ export class Egg {
     return ((far ? -half : half) - b) / a;
   }
 
-  /** Whether the ray meets the egg; `point` and `normal` tell where. */
+  /** Whether the ray meets the egg; `point` tells where. */
   meet(from: Vector, along: Vector, far: boolean): boolean {
     const t = this.reach(from, along, far);
     if (Number.isNaN(t)) return false;
-    const { point, normal } = this;
+    this.point.x = from.x + t * along.x;
+    this.point.y = from.y + t * along.y;
+    this.point.z = from.z + t * along.z;
+    return true;
+  }
+
+  /** The unit normal at `point`. */
+  face(): Vector {
+    const point = this.point;
+    const normal = this.#normal;
     const centre = this.#centre;
     const radii = this.#radii;
-    point.x = from.x + t * along.x;
-    point.y = from.y + t * along.y;
-    point.z = from.z + t * along.z;
     normal.x = (point.x - centre.x) / (radii.x * radii.x);
     normal.y = (point.y - centre.y) / (radii.y * radii.y);
     normal.z = (point.z - centre.z) / (radii.z * radii.z);
     normalise(normal);
-    return true;
+    return normal;
   }
 }

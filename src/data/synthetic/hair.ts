@@ -36,7 +36,7 @@ export class Hair {
 
   /** The unit normal where `meet` found hair. */
   get normal(): Vector {
-    return this.#met.normal;
+    return this.#met.face();
   }
 
   /**

@@ -34,8 +34,9 @@ export interface HeadShape {
   readonly browRelief: number;
   /** Dimple in the chin, 0 to 1. */
   readonly cleft: number;
+  /** Half the height of the ears, and how far they stand off. */
   readonly earSize: number;
-  readonly earAngle: number;
+  readonly earSpread: number;
 }
 
 export interface Eyes {
@@ -172,8 +173,8 @@ function drawHead(random: Random): HeadShape {
     chinRelief: around(random, 0.07, 0.03),
     browRelief: around(random, 0.045, 0.02),
     cleft: random.chance(0.2) ? random.between(0.4, 1) : 0,
-    earSize: around(random, 0.23, 0.03),
-    earAngle: random.between(0.02, 0.12),
+    earSize: around(random, 0.2, 0.025),
+    earSpread: random.between(0.01, 0.075),
   };
 }
 
@@ -208,11 +209,11 @@ function drawBrows(random: Random): Brows {
 function drawNose(random: Random): Nose {
   return {
     bridgeWidth: around(random, 0.1, 0.016),
-    bridgeHeight: around(random, 0.09, 0.03),
-    tipWidth: around(random, 0.15, 0.025),
-    tipHeight: around(random, 0.27, 0.045),
-    tipY: around(random, 0.2, 0.045),
-    wingWidth: around(random, 0.165, 0.024),
+    bridgeHeight: around(random, 0.08, 0.035),
+    tipWidth: around(random, 0.145, 0.03),
+    tipHeight: around(random, 0.25, 0.05),
+    tipY: around(random, 0.17, 0.055),
+    wingWidth: around(random, 0.165, 0.028),
     bend: around(random, 0, 0.012),
     hump: around(random, 0, 0.025),
   };

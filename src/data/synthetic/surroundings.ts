@@ -38,7 +38,8 @@ export class Body {
    */
   paint(x: number, y: number, soft: number, out: Paint): number {
     const side = Math.abs(x);
-    const shoulder = this.#around.collar + 0.5 * Math.max(0, side - NECK_RADIUS) ** 1.5;
+    const beyond = Math.max(0, side - NECK_RADIUS);
+    const shoulder = this.#around.collar + 0.5 * beyond * Math.sqrt(beyond);
     const neckline = this.#around.neckline * Math.max(0, 1 - side / NECK_RADIUS);
     const cloth = Math.max(0, Math.min(1, 0.5 + (y - shoulder - neckline) / soft));
     const neck = Math.max(0, Math.min(1, 0.5 + (NECK_RADIUS - side) / soft)) * smooth(0, 0.02, y);
