@@ -21,12 +21,13 @@ const y = g.input("y", [2, 3]);
 const batch = g.input("batch", ["batch", 3]);
 const row = g.input("row", [3]);
 const image = g.input("image", [1, 4, 4, 2]);
+const images = g.input("images", [3, 3, 3]);
 const whole = g.input("whole", [2, 3], "int64");
 const flag = g.input("flag", [2, 3], "bool");
 
 /** Values for the inputs above. */
 const inputs: TensorMap = new Map(
-  [x, y, batch, row, image, whole, flag].map(({ attrs: { name, dtype }, shape }) => {
+  [x, y, batch, row, image, images, whole, flag].map(({ attrs: { name, dtype }, shape }) => {
     const sides = shape.map((dim) => (typeof dim === "number" ? dim : 2));
     const numbers = Array.from(draws(name, sides), (value) =>
       dtype === "float32" ? 4 * value - 2 : 3 * value,
@@ -72,6 +73,10 @@ const rules: Record<string, [before: Node, after: string]> = {
   "a cast there and back": [g.cast(g.cast(x, "float64"), "float32"), "x"],
   "a cast by way of a wider type": [g.cast(g.cast(flag, "float32"), "int32"), "cast(flag)"],
   "a cast by way of a narrower type is left": [g.cast(g.cast(whole, "int32"), "int64"), "cast(cast(whole))"],
+  "a cast by way of a float that cannot hold all whole numbers is left": [
+    g.cast(g.cast(g.cast(whole, "int32"), "float32"), "int64"),
+    "cast(cast(cast(whole)))",
+  ],
   "select of one and the same": [g.select(flag, x, x), "x"],
   "select by a known condition": [g.select(g.lessEqual(vector(1, 1, 1), 2), x, y), "x"],
   "reluGrad twice": [g.makeNode("reluGrad", [g.makeNode("reluGrad", [x, y], {}), y], {}), "reluGrad(x, y)"],
@@ -79,6 +84,11 @@ const rules: Record<string, [before: Node, after: string]> = {
   constants: [g.add(x, g.add(vector(1, 2, 3), g.mul(vector(1, 1, 1), 2))), "add(x, 3 4 5)"],
   "the same written twice": [g.mul(g.exp(x), g.exp(g.input("x", [2, 3]))), "mul(exp(x), exp(x))"],
   "the same with operands exchanged": [g.sub(g.mul(x, y), g.mul(y, x)), "sub(mul(x, y), mul(x, y))"],
+
+  "a difference with operands exchanged is left": [
+    g.mul(g.sub(x, y), g.sub(y, x)),
+    "mul(sub(x, y), sub(y, x))",
+  ],
 
   "broadcastTo before an op that broadcasts": [g.add(x, g.broadcastTo(row, [2, 3])), "add(x, row)"],
   "broadcastTo of all operands": [
@@ -119,9 +129,15 @@ const rules: Record<string, [before: Node, after: string]> = {
     ),
     "conv2d(image, 1 2 3 4 …)",
   ],
+  "matmul of another transpose is left": [
+    g.matmul(images, g.transpose(images, [2, 1, 0])),
+    "matmul(images, transpose(images))",
+  ],
   "margins of ones before a convolution are left": [
-    g.conv2d(g.pad(image, [0, 1, 0, 0], [0, 0, 0, 0], 1), kernel, { padding: "valid" }),
-    "conv2d(pad(image), 1 2 3 4 5 6)",
+    g.conv2d(g.pad(image, [0, 1, 0, 0], [0, 0, 0, 0], 1), g.constant(float32([2, 1, 2, 1], [1, 2, 3, 4])), {
+      padding: "valid",
+    }),
+    "conv2d(pad(image), 1 2 3 4)",
   ],
 
   "scale and shift per channel": [
