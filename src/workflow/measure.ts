@@ -1,0 +1,99 @@
+/** @file Measures a trained network on people it was not trained on. */
+import { type Log, silentLog } from "../base/log.ts";
+import { Random } from "../base/random.ts";
+import { openDataset } from "../data/dataset.ts";
+import { findPairs, readPairs } from "../data/lfw.ts";
+import { Loader } from "../data/loader.ts";
+import { evaluationPairs, type Pair } from "../data/pairs.ts";
+import { type FoldReport, kFold } from "../evaluate/folds.ts";
+import { type EvaluationReport, measure } from "../evaluate/metrics.ts";
+import { scorePairs } from "../evaluate/score-pairs.ts";
+import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
+import { type CalibrationRecord, calibrate } from "../evaluate/thresholds.ts";
+import type { Verifier } from "../model/verifier.ts";
+import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
+import { type DataConfig, datasetOptions, openPeople, settingsOf } from "./people.ts";
+import { checkpointVerifier } from "./verifier.ts";
+
+/** Pairs of each group of held-out people; rates down to 1 in 100 need a thousand different pairs. */
+const CALIBRATION_PAIRS = 4000;
+
+export interface Measurement {
+  readonly report: EvaluationReport;
+  /** Thresholds from the validation people; absent when there are none. */
+  readonly calibration: CalibrationRecord | undefined;
+  readonly scored: ScoredPairs;
+}
+
+export interface MeasureOptions {
+  readonly config: DataConfig;
+  readonly pairs?: number;
+  readonly log?: Log;
+}
+
+async function scored(verifier: Verifier, loader: Loader, pairs: readonly Pair[]): Promise<ScoredPairs> {
+  const { scores } = await scorePairs(verifier, loader, pairs);
+  return scoredPairs(
+    scores,
+    pairs.map(({ same }) => same),
+  );
+}
+
+/** Measures on the test people, with thresholds chosen on the validation people of the same split. */
+export async function measureHeldOut(
+  verifier: Verifier,
+  { config, pairs = CALIBRATION_PAIRS, log = silentLog }: MeasureOptions,
+): Promise<Measurement> {
+  const { dataset, split } = await openPeople(config, log);
+  await using loader = new Loader({ settings: settingsOf(config), log });
+  const drawn = (group: "validation" | "test") =>
+    evaluationPairs(split[group], {
+      count: pairs,
+      random: new Random(config.seed).fork(`${group} measurement`),
+    });
+  const calibration =
+    split.validation.length === 0
+      ? undefined
+      : calibrate(await scored(verifier, loader, drawn("validation")), {
+          dataset: dataset.name,
+          people: `${split.validation.length} validation people`,
+        });
+  const test = drawn("test");
+  const result = await scored(verifier, loader, test);
+  const report = measure(result, {
+    calibration,
+    seed: config.seed,
+    missing: test.length - result.scores.length,
+  });
+  return { report, calibration, scored: result };
+}
+
+/** Measures a checkpoint the same way. */
+export async function measureRun({
+  checkpoint,
+  log = silentLog,
+}: {
+  checkpoint: string;
+  log?: Log;
+}): Promise<Measurement> {
+  const state: Checkpoint = await readCheckpoint(checkpoint);
+  await using verifier = await checkpointVerifier(state);
+  return await measureHeldOut(verifier, { config: state.config, log });
+}
+
+/** Runs the k-fold protocol of a pairs file on a dataset. */
+export async function measureFolds(
+  verifier: Verifier,
+  pairsFile: string,
+  { config, log = silentLog }: MeasureOptions,
+): Promise<FoldReport> {
+  const dataset = await openDataset(datasetOptions(config));
+  const protocol = findPairs(await readPairs(pairsFile), dataset.identities);
+  for (const name of protocol.missing) log.warn(`${name} is in the pairs file but not in the dataset`);
+  await using loader = new Loader({ settings: settingsOf(config), log });
+  const folds: ScoredPairs[] = [];
+  for (const fold of protocol.folds) folds.push(await scored(verifier, loader, fold));
+  const used = folds.reduce((sum, fold) => sum + fold.scores.length, 0);
+  const wanted = protocol.folds.reduce((sum, fold) => sum + fold.length, 0);
+  return kFold(folds, wanted - used + protocol.missing.length);
+}
