@@ -1,5 +1,4 @@
-/** @file Batches of prepared pixels, loaded ahead of the training engine with bounded memory. */
-
+/** @file Batches of prepared pixels: what they hold, and how they are asked for. */
 import type { Log } from "../base/log.ts";
 import type { AugmentSettings } from "../image/augment.ts";
 import type { ImageSettings } from "../image/settings.ts";
@@ -28,40 +27,49 @@ export interface ImageBatch {
   readonly positions: Int32Array;
 }
 
-/** Single images with the number of the person on each, for classification losses. */
-export interface LabelledBatch extends ImageBatch {
+/** An image and the number of the person on it. */
+export interface LabelledImage {
+  readonly image: ImageRef;
   /** Index into the list of identities. */
+  readonly label: number;
+}
+
+/** Single images with the number of the person on each, for classification losses. */
+export interface LabelledBatch {
+  /** Float32 [count, height, width, 3] in [0, 1]. */
+  readonly images: Float32Array;
+  /** Int32 [count]. */
   readonly labels: Int32Array;
+  readonly count: number;
 }
 
 export interface LoaderOptions {
   readonly settings: ImageSettings;
-  /** Worker threads that decode and augment. Default 1. */
+  /** Threads that decode and augment. Default 1. */
   readonly workers?: number;
-  /** Batches loaded ahead of the one in use. Default 4. */
+  /** Batches loaded ahead of the one in use: what bounds memory. Default 4. */
   readonly prefetch?: number;
-  /** Room for decoded pixels, so that an image is decoded once: 37.6 kB for each of 112×112. Default 512. */
+  /** Folder of the cache of decoded pixels; `false` for no cache. Default: `defaultCacheFolder()`. */
+  readonly cacheFolder?: string | false;
+  /** Disk space for decoded pixels: 37.6 kB for each image of 112×112. Default 2048, some 57,000 of those. */
   readonly cacheMegabytes?: number;
   /** Makes an unreadable image an error instead of a report. */
   readonly strict?: boolean;
   readonly log?: Log;
 }
 
-export interface PairBatchOptions {
+export interface ImageBatchOptions {
   readonly batchSize: number;
+  /** First batch to yield, to go on in the middle. Default 0. */
+  readonly start?: number;
+}
+
+export interface TrainingBatchOptions extends ImageBatchOptions {
   /** Seed of the augmentation; the caller derives it from run seed and epoch. */
   readonly seed: number;
   readonly augment?: AugmentSettings;
-  /** First batch to yield, to go on in the middle of an epoch. */
-  readonly start?: number;
   /** Leaves out a last batch that is not full. */
   readonly dropLast?: boolean;
 }
 
-export interface ImageBatchOptions {
-  readonly batchSize: number;
-  /** First batch to yield. */
-  readonly start?: number;
-}
-
-export type { ImageRef, Pair };
+export type PairBatchOptions = TrainingBatchOptions;

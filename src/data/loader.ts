@@ -1,162 +1,135 @@
-/** @file Loads batches in worker threads, ahead of the engine that uses them, with bounded memory. */
-import type { Worker } from "node:worker_threads";
-import { FaceError, messageOf } from "../base/errors.ts";
-import { silentLog } from "../base/log.ts";
-import { startWorker } from "../base/worker.ts";
-import type { AugmentSettings } from "../image/augment.ts";
-import { type ImageSettings, imageSize } from "../image/settings.ts";
-import type { ImageBatch, ImageBatchOptions, LoaderOptions, PairBatch, PairBatchOptions } from "./batches.ts";
+/** @file Loads batches in threads of their own, ahead of the engine that uses them, with bounded memory. */
+import { FaceError } from "../base/errors.ts";
+import { type Log, silentLog } from "../base/log.ts";
+import { imageSize } from "../image/settings.ts";
+import type {
+  ImageBatch,
+  ImageBatchOptions,
+  LabelledBatch,
+  LabelledImage,
+  LoaderOptions,
+  PairBatch,
+  TrainingBatchOptions,
+} from "./batches.ts";
 import { type ImageRef, imageName } from "./identity.ts";
+import { ImageThreads, type LoadedImages } from "./image-threads.ts";
 import type { Pair } from "./pairs.ts";
-
-/** What a worker thread is started with. */
-export interface LoaderWorkerSettings {
-  readonly settings: ImageSettings;
-  /** Bytes of decoded pixels that the thread may keep. */
-  readonly cacheBytes: number;
-}
-
-/** Images to load, in order. */
-export interface LoaderJob {
-  readonly id: number;
-  readonly images: readonly ImageRef[];
-  readonly augment: AugmentSettings | undefined;
-  readonly seed: number;
-  /** Number of the first image in the epoch: what its random changes are drawn from. */
-  readonly first: number;
-}
-
-export interface LoaderReply {
-  readonly id: number;
-  /** `[images, height, width, 3]`; zeros where an image could not be read. */
-  readonly values: Float32Array;
-  readonly failures: readonly { readonly position: number; readonly message: string }[];
-}
-
-interface Pending {
-  resolve(reply: LoaderReply): void;
-  reject(error: FaceError): void;
-}
+import { defaultCacheFolder } from "./pixel-cache.ts";
 
 const DEFAULT_PREFETCH = 4;
-/** 512 MB hold the decoded pixels of 14,000 images of 112×112. */
-const DEFAULT_CACHE_MEGABYTES = 512;
-const MEGABYTE = 2 ** 20;
+const DEFAULT_CACHE_MEGABYTES = 2048;
 
-/** Loads images and pairs for one network's image settings. */
+/**
+ * Loads images, pairs and labelled images for one network's image settings. What a batch holds depends on what was asked
+ * for and on nothing else: not on the number of threads, nor on who is first.
+ *
+ * An image that cannot be read is reported once and counted. In training its place, with its whole pair, is taken by the
+ * next readable one of the same batch, so that batches keep their size; where images are merely listed it is left out.
+ */
 export class Loader implements AsyncDisposable {
-  readonly #options: LoaderOptions;
-  readonly #workers: readonly Worker[];
-  readonly #pending = new Map<number, Pending>();
+  readonly #strict: boolean;
+  readonly #prefetch: number;
+  readonly #log: Log;
+  /** Floats of one image. */
+  readonly #size: number;
+  readonly #threads: ImageThreads;
   readonly #unreadable = new Set<string>();
-  #jobs = 0;
-  #failure: FaceError | undefined;
 
   constructor(options: LoaderOptions) {
-    this.#options = options;
-    const { settings, workers = 1, cacheMegabytes = DEFAULT_CACHE_MEGABYTES } = options;
-    const each: LoaderWorkerSettings = { settings, cacheBytes: (cacheMegabytes * MEGABYTE) / workers };
-    this.#workers = Array.from({ length: workers }, () => this.#start(each));
+    const { settings, workers = 1, cacheFolder = defaultCacheFolder(), log = silentLog } = options;
+    const { cacheMegabytes = DEFAULT_CACHE_MEGABYTES } = options;
+    this.#strict = options.strict ?? false;
+    this.#prefetch = options.prefetch ?? DEFAULT_PREFETCH;
+    this.#log = log;
+    this.#size = imageSize(settings);
+    const cache = cacheFolder === false ? undefined : cacheFolder;
+    this.#threads = new ImageThreads(workers, { settings, cacheFolder: cache, cacheMegabytes }, log);
   }
 
-  /** Paths of the images that could not be read so far. */
+  /** Names of the images that could not be read so far. */
   get unreadable(): readonly string[] {
     return [...this.#unreadable];
   }
 
   /**
-   * Pairs in order, ready for the network; the next batches are loaded while one is in use. The place of a pair with an
-   * image that cannot be read is taken by the next pair of its batch, and the image is reported.
-   * @throws FaceError `IMAGE_UNREADABLE` with `strict`, or when a whole batch cannot be read.
+   * Pairs in order, ready for the network; the next batches are loaded while one is in use.
+   * @throws FaceError `IMAGE_UNREADABLE` with `strict`, or when nothing of a batch can be read.
    */
-  pairBatches(pairs: readonly Pair[], options: PairBatchOptions): AsyncGenerator<PairBatch> {
-    const { batchSize, start = 0, dropLast = false, seed, augment } = options;
-    const count = dropLast ? Math.floor(pairs.length / batchSize) : Math.ceil(pairs.length / batchSize);
-    return this.#ahead(count - start, async (i) => {
-      const from = (start + i) * batchSize;
-      const part = pairs.slice(from, from + batchSize);
+  pairBatches(pairs: readonly Pair[], options: TrainingBatchOptions): AsyncGenerator<PairBatch> {
+    return this.#batches(pairs, options, async (part, from) => {
       const images = [...part.map(({ left }) => left), ...part.map(({ right }) => right)];
-      const reply = await this.#load({ images, augment, seed, first: 2 * from });
-      return this.#pairBatch(part, images, reply);
-    });
-  }
-
-  /** Single images in order; those that cannot be read are reported and left out. */
-  imageBatches(
-    images: readonly ImageRef[],
-    { batchSize, start = 0 }: ImageBatchOptions,
-  ): AsyncGenerator<ImageBatch> {
-    return this.#ahead(Math.ceil(images.length / batchSize) - start, async (i) => {
-      const from = (start + i) * batchSize;
-      const part = images.slice(from, from + batchSize);
-      const reply = await this.#load({ images: part, augment: undefined, seed: 0, first: from });
-      const failed = this.#report(part, reply);
-      const positions = part.flatMap((_, position) => (failed.has(position) ? [] : [position]));
-      const size = imageSize(this.#options.settings);
-      const values = failed.size === 0 ? reply.values : new Float32Array(positions.length * size);
-      if (failed.size > 0) {
-        positions.forEach((position, row) => {
-          values.set(reply.values.subarray(position * size, (position + 1) * size), row * size);
-        });
-      }
+      const { seed, augment } = options;
+      const loaded = await this.#threads.load({ images, augment, seed, first: 2 * from });
+      const held = this.#repair(images, loaded, part.length).map((row) => part[row]!);
+      const middle = part.length * this.#size;
       return {
-        images: values,
-        count: positions.length,
-        positions: Int32Array.from(positions, (p) => from + p),
+        left: loaded.values.subarray(0, middle),
+        right: loaded.values.subarray(middle),
+        same: Float32Array.from(held, ({ same }) => (same ? 1 : 0)),
+        count: part.length,
+        pairs: held,
       };
     });
   }
 
+  /**
+   * Labelled images in order, for losses that tell people apart by number.
+   * @throws FaceError `IMAGE_UNREADABLE` as `pairBatches`.
+   */
+  labelledBatches(
+    items: readonly LabelledImage[],
+    options: TrainingBatchOptions,
+  ): AsyncGenerator<LabelledBatch> {
+    return this.#batches(items, options, async (part, first) => {
+      const images = part.map(({ image }) => image);
+      const { seed, augment } = options;
+      const loaded = await this.#threads.load({ images, augment, seed, first });
+      const held = this.#repair(images, loaded, part.length).map((row) => part[row]!);
+      const labels = Int32Array.from(held, ({ label }) => label);
+      return { images: loaded.values, labels, count: part.length };
+    });
+  }
+
+  /** Single images in order, unchanged; those that cannot be read are left out. */
+  imageBatches(images: readonly ImageRef[], options: ImageBatchOptions): AsyncGenerator<ImageBatch> {
+    return this.#batches(images, options, async (part, first) => {
+      const loaded = await this.#threads.load({ images: part, augment: undefined, seed: 0, first });
+      const failed = this.#report(part, loaded);
+      const rows = part.map((_, row) => row).filter((row) => !failed.has(row));
+      rows.forEach((row, to) => {
+        if (row !== to) this.#copy(loaded.values, row, to);
+      });
+      return {
+        images: loaded.values.subarray(0, rows.length * this.#size),
+        count: rows.length,
+        positions: Int32Array.from(rows, (row) => first + row),
+      };
+    });
+  }
+
+  /** Ends the threads; whatever is still being loaded fails. */
   async close(): Promise<void> {
-    this.#failure ??= new FaceError("INTERNAL", "internal: the loader was closed");
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    await this.#threads.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  #start(settings: LoaderWorkerSettings): Worker {
-    const worker = startWorker(import.meta.url, "loader-worker", settings);
-    worker.on("message", (reply: LoaderReply | { id: number; crash: string }) => {
-      const pending = this.#pending.get(reply.id);
-      this.#pending.delete(reply.id);
-      if ("crash" in reply)
-        pending?.reject(new FaceError("INTERNAL", `loading images failed: ${reply.crash}`));
-      else pending?.resolve(reply);
-    });
-    const fail = (reason: string) => {
-      this.#failure ??= new FaceError("INTERNAL", reason);
-      for (const { reject } of this.#pending.values()) reject(this.#failure);
-      this.#pending.clear();
-    };
-    worker.on("error", (error) => fail(`the thread that loads images crashed: ${messageOf(error)}`));
-    worker.on("exit", () => fail("the thread that loads images has ended"));
-    worker.unref();
-    return worker;
-  }
-
-  #load(job: Omit<LoaderJob, "id">): Promise<LoaderReply> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    const id = this.#jobs++;
-    const worker = this.#workers[id % this.#workers.length]!;
-    // A pending job keeps the process alive, an idle loader does not.
-    worker.ref();
-    worker.postMessage({ id, ...job });
-    const reply = new Promise<LoaderReply>((resolve, reject) => this.#pending.set(id, { resolve, reject }));
-    return reply.finally(() => {
-      if (this.#pending.size === 0) for (const each of this.#workers) each.unref();
-    });
-  }
-
-  /** Yields results in order while the next ones are under way. */
-  async *#ahead<T>(count: number, job: (i: number) => Promise<T>): AsyncGenerator<T> {
-    const { prefetch = DEFAULT_PREFETCH } = this.#options;
-    const underWay: Promise<T>[] = [];
-    let started = 0;
-    for (let i = 0; i < count; i++) {
-      while (started < count && started <= i + prefetch) {
-        const work = job(started++);
+  /** Cuts a list into batches and makes them in order, the next ones while one is in use. */
+  async *#batches<T, B>(
+    items: readonly T[],
+    options: ImageBatchOptions & { readonly dropLast?: boolean },
+    make: (part: readonly T[], from: number) => Promise<B>,
+  ): AsyncGenerator<B> {
+    const { batchSize, start = 0, dropLast = false } = options;
+    const count = dropLast ? Math.floor(items.length / batchSize) : Math.ceil(items.length / batchSize);
+    const underWay: Promise<B>[] = [];
+    let next = start;
+    for (let batch = start; batch < count; batch++) {
+      while (next < count && next <= batch + this.#prefetch) {
+        const from = next++ * batchSize;
+        const work = make(items.slice(from, from + batchSize), from);
         // A failure is thrown when its turn comes, not before.
         work.catch(() => undefined);
         underWay.push(work);
@@ -165,49 +138,48 @@ export class Loader implements AsyncDisposable {
     }
   }
 
-  #pairBatch(pairs: readonly Pair[], images: readonly ImageRef[], reply: LoaderReply): PairBatch {
-    const size = imageSize(this.#options.settings);
-    const count = pairs.length;
-    const failed = this.#report(images, reply);
-    const values = reply.values;
-    const readable = pairs.map((_, i) => !failed.has(i) && !failed.has(i + count));
-    if (!readable.includes(true)) {
+  /**
+   * Puts the next readable row in the place of every row that has an unreadable image.
+   * @param images row by row for the first of each, then for the second, if there are two
+   * @returns for each row, which row it holds now
+   */
+  #repair(images: readonly ImageRef[], loaded: LoadedImages, rows: number): number[] {
+    const failed = new Set([...this.#report(images, loaded)].map((position) => position % rows));
+    const readable = (row: number) => !failed.has(row);
+    const all = Array.from({ length: rows }, (_, row) => row);
+    if (failed.size === rows) {
       throw new FaceError(
         "IMAGE_UNREADABLE",
-        `no image of a whole batch could be read, the first is ${imageName(images[0]!)}`,
+        `nothing of a whole batch can be read: ${loaded.failures[0]!.message}`,
         {
           hint: "faceid dataset info lists the files that cannot be decoded",
         },
       );
     }
-    const used = pairs.map((pair, i) => {
-      if (readable[i]) return pair;
-      const other = Array.from(pairs, (_, step) => (i + step) % count).find((j) => readable[j])!;
-      for (const offset of [0, count]) {
-        values.copyWithin((i + offset) * size, (other + offset) * size, (other + offset + 1) * size);
+    return all.map((row) => {
+      if (readable(row)) return row;
+      const other = all.map((step) => (row + step) % rows).find(readable)!;
+      for (let offset = 0; offset < images.length; offset += rows) {
+        this.#copy(loaded.values, other + offset, row + offset);
       }
-      return pairs[other]!;
+      return other;
     });
-    return {
-      left: values.subarray(0, count * size),
-      right: values.subarray(count * size),
-      same: Float32Array.from(used, ({ same }) => (same ? 1 : 0)),
-      count,
-      pairs: used,
-    };
+  }
+
+  #copy(values: Float32Array, from: number, to: number): void {
+    values.copyWithin(to * this.#size, from * this.#size, (from + 1) * this.#size);
   }
 
   /** Reports what could not be read, each image once; returns the positions. */
-  #report(images: readonly ImageRef[], { failures }: LoaderReply): Set<number> {
-    const { strict = false, log = silentLog } = this.#options;
+  #report(images: readonly ImageRef[], { failures }: LoadedImages): Set<number> {
     for (const { position, message } of failures) {
-      const name = imageName(images[position]!);
-      if (strict) {
+      if (this.#strict) {
         throw new FaceError("IMAGE_UNREADABLE", message, { hint: "remove the file, or leave out --strict" });
       }
+      const name = imageName(images[position]!);
       if (this.#unreadable.has(name)) continue;
       this.#unreadable.add(name);
-      log.warn(`${message}; left out`, { unreadable: this.#unreadable.size });
+      this.#log.warn(`${message}; left out`, { unreadable: this.#unreadable.size });
     }
     return new Set(failures.map(({ position }) => position));
   }

@@ -11,3 +11,6 @@ export interface SyntheticPhoto {
   /** How much photographs of one person vary: 0 hardly, 1 as the default is meant, up to 2. */
   readonly difficulty: number;
 }
+
+/** Raise when a change of the drawing changes its pixels, so that cached ones are not taken for new ones. */
+export const DRAWING_VERSION = 1;
