@@ -79,6 +79,10 @@ const rules: Record<string, [before: Node, after: string]> = {
   ],
   "select of one and the same": [g.select(flag, x, x), "x"],
   "select by a known condition": [g.select(g.lessEqual(vector(1, 1, 1), 2), x, y), "x"],
+  "reluGrad by two values is left": [
+    g.makeNode("reluGrad", [g.makeNode("reluGrad", [x, y], {}), x], {}),
+    "reluGrad(reluGrad(x, y), x)",
+  ],
   "reluGrad twice": [g.makeNode("reluGrad", [g.makeNode("reluGrad", [x, y], {}), y], {}), "reluGrad(x, y)"],
 
   constants: [g.add(x, g.add(vector(1, 2, 3), g.mul(vector(1, 1, 1), 2))), "add(x, 3 4 5)"],
@@ -133,6 +137,12 @@ const rules: Record<string, [before: Node, after: string]> = {
     g.matmul(images, g.transpose(images, [2, 1, 0])),
     "matmul(images, transpose(images))",
   ],
+  "channels of zeros before a convolution are left": [
+    g.conv2d(g.pad(image, [0, 0, 0, 1], [0, 0, 0, 0]), g.constant(float32([1, 1, 3, 1], [1, 2, 3])), {
+      padding: "valid",
+    }),
+    "conv2d(pad(image), 1 2 3)",
+  ],
   "margins of ones before a convolution are left": [
     g.conv2d(g.pad(image, [0, 1, 0, 0], [0, 0, 0, 0], 1), g.constant(float32([2, 1, 2, 1], [1, 2, 3, 4])), {
       padding: "valid",
@@ -143,6 +153,10 @@ const rules: Record<string, [before: Node, after: string]> = {
   "scale and shift per channel": [
     g.add(g.mul(x, vector(2, 3, 4)), vector(1, 1, 2)),
     "affine(x, 2 3 4, 1 1 2)",
+  ],
+  "scales that add an axis are left": [
+    g.mul(g.mul(row, vector(1, 2, 3)), g.constant(float32([1, 3], [1, 2, 3]))),
+    "mul(mul(row, 1 2 3), 1 2 3)",
   ],
   "scale and shift by one number are left": [g.add(g.mul(x, 2), 1), "add(mul(x, 2), 1)"],
   "scales in a row": [g.div(g.mul(g.mul(x, 3), vector(2, 4, 6)), 2), "mul(x, 3 6 9)"],

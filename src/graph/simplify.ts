@@ -45,10 +45,9 @@ function folded(node: Node): Node | undefined {
   return { ...constant(evaluateNode(node, known)), label: node.label };
 }
 
-/** Numbers that JSON has no word for, and the zero it has only one for. */
+/** Spells out the numbers that JSON has no word for. */
 function attributeText(_: string, value: unknown): unknown {
-  if (typeof value !== "number") return value;
-  return Number.isFinite(value) && !Object.is(value, -0) ? value : `${1 / value} ${value}`;
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
 
 /** Whether a rewritten node says at least as much about its shape; else the rewriting is not taken. */
