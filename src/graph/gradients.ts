@@ -36,7 +36,7 @@ import {
   transpose,
 } from "./build.ts";
 import type { Node, OpName, Pair, SymbolicShape } from "./ops.ts";
-import { sliceRange } from "./shapes.ts";
+import { sliceRange } from "./shapes-moving.ts";
 
 /** From a node and the derivative by its value to the derivatives by its inputs; `undefined` where there is none. */
 type GradRule<K extends OpName> = (node: Node<K>, dy: Node) => readonly (Node | undefined)[];

@@ -179,5 +179,3 @@ export function typeOf<K extends OpName>(op: K, inputs: readonly Node[], attrs: 
 }
 
 export { sliceRange } from "./shapes-moving.ts";
-export { broadcastShapes, type ValueType } from "./value-type.ts";
-export { resolvePads, samePads } from "./windows.ts";

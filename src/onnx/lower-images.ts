@@ -1,6 +1,6 @@
 /** @file Lowering of convolutions, pools and their derivatives to channels-second operators. */
 import type { Node, OpAttrs, OpName, Padding, Pads, Pair } from "../graph/ops.ts";
-import { resolvePads } from "../graph/shapes.ts";
+import { resolvePads } from "../graph/windows.ts";
 import { ONNX_TYPE } from "./dtypes.ts";
 import { type Lowering, NCHW, OIHW } from "./lowering.ts";
 import { MICROSOFT, type NodeOptions } from "./model-builder.ts";

@@ -1,6 +1,6 @@
 /** @file Derivative of a convolution by its kernel: products of shifted images with the output's derivative. */
 import type { Node, Pads, Pair } from "../graph/ops.ts";
-import { resolvePads } from "../graph/shapes.ts";
+import { resolvePads } from "../graph/windows.ts";
 import { batchedProduct } from "./lower-images.ts";
 import { type Lowering, NCHW, OIHW } from "./lowering.ts";
 
