@@ -1,0 +1,131 @@
+/** @file Reads a SavedModel folder: its signatures, and each one's graph in our words. */
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { fromBinary } from "@bufbuild/protobuf";
+import { FaceError, messageOf } from "../base/errors.ts";
+import {
+  type GraphDef,
+  type MetaGraphDef,
+  type SavedModel,
+  SavedModelSchema,
+  type SignatureDef,
+  type TensorInfo,
+} from "../proto/tensorflow/graph_pb.ts";
+import { importSignature, type SignatureProgram } from "./import-graph.ts";
+import type { Signature, SignatureTensor } from "./signature.ts";
+import { dtypeOf, tensorFromProto } from "./tensor-proto.ts";
+
+export type { SignatureProgram } from "./import-graph.ts";
+
+const FILE = "saved_model.pb";
+/** The pseudo-signature under which TensorFlow 2 keeps its initialiser. */
+const INIT_SIGNATURE = "__saved_model_init_op";
+/** Protobuf's own limit on one message. */
+const LARGEST_MESSAGE = 2 ** 31 - 1;
+
+/** A model that has been read. */
+export interface ReadModel {
+  /** What can be called. */
+  readonly signatures: ReadonlyMap<string, Signature>;
+  /** The signatures as the file has them, the initialiser included, for metadata requests. */
+  readonly signatureDefs: { readonly [name: string]: SignatureDef };
+  readonly tags: readonly string[];
+  readonly tensorflowVersion: string;
+  readonly graph: GraphDef;
+  /** The graph behind a signature; read when asked for. */
+  program(signature: string): SignatureProgram;
+}
+
+async function readBytes(folder: string): Promise<Uint8Array> {
+  const path = join(folder, FILE);
+  try {
+    const { size } = await stat(path);
+    if (size > LARGEST_MESSAGE) throw new FaceError("MODEL_UNSUPPORTED", `${path} is larger than 2 GB`);
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof FaceError) throw error;
+    throw new FaceError("MODEL_NOT_FOUND", `${folder} holds no SavedModel: ${messageOf(error)}`, {
+      hint: `name a version's folder, the one with ${FILE} in it`,
+      cause: error,
+    });
+  }
+}
+
+function parse(bytes: Uint8Array, folder: string): SavedModel {
+  try {
+    return fromBinary(SavedModelSchema, bytes);
+  } catch (error) {
+    throw new FaceError("MODEL_INVALID", `${join(folder, FILE)} is damaged: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The meta graph whose tags are just the wanted ones. */
+function metaGraph(model: SavedModel, tags: readonly string[]): MetaGraphDef {
+  const wanted = [...tags].sort().join(",");
+  const found = model.metaGraphs.find(
+    (graph) => [...(graph.metaInfoDef?.tags ?? [])].sort().join(",") === wanted,
+  );
+  if (found !== undefined) return found;
+  const there = model.metaGraphs
+    .map((graph) => `{ ${(graph.metaInfoDef?.tags ?? []).join(", ")} }`)
+    .join(" ");
+  throw new FaceError(
+    "MODEL_NOT_FOUND",
+    `Could not find meta graph def matching supplied tags: { ${tags.join(" ")} }, there are ${there || "none"}`,
+  );
+}
+
+function signatureTensor(info: TensorInfo, place: string): SignatureTensor {
+  const dtype = dtypeOf(info.dtype);
+  if (info.encoding.case !== "name" || dtype === undefined) {
+    throw new FaceError("MODEL_UNSUPPORTED", `${place} is no plain tensor`);
+  }
+  const shape = info.tensorShape;
+  const sides =
+    shape === undefined || shape.unknownRank ? undefined : shape.dim.map(({ size }) => Number(size));
+  return { tensorName: info.encoding.value, dtype, shape: sides };
+}
+
+function signatureOf(name: string, def: SignatureDef): Signature {
+  const ports = (kind: "inputs" | "outputs") =>
+    new Map(
+      Object.entries(def[kind]).map(([alias, info]) => [alias, signatureTensor(info, `${name}'s ${alias}`)]),
+    );
+  const defaults = new Map(
+    Object.entries(def.defaults).map(([alias, value]) => [alias, tensorFromProto(value)]),
+  );
+  return { inputs: ports("inputs"), outputs: ports("outputs"), methodName: def.methodName, defaults };
+}
+
+/**
+ * Reads a version's folder.
+ * @param tags the meta graph to read; TensorFlow Serving's `serve` by default.
+ * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
+ */
+export async function readSavedModel(
+  folder: string,
+  tags: readonly string[] = ["serve"],
+): Promise<ReadModel> {
+  const meta = metaGraph(parse(await readBytes(folder), folder), tags);
+  const graph = meta.graphDef;
+  if (graph === undefined) throw new FaceError("MODEL_INVALID", `${join(folder, FILE)} holds no graph`);
+  const signatures = new Map(
+    Object.entries(meta.signatureDef)
+      .filter(([name]) => name !== INIT_SIGNATURE)
+      .map(([name, def]) => [name, signatureOf(name, def)]),
+  );
+  return {
+    signatures,
+    signatureDefs: meta.signatureDef,
+    tags: meta.metaInfoDef?.tags ?? [],
+    tensorflowVersion: meta.metaInfoDef?.tensorflowVersion ?? "",
+    graph,
+    program(name) {
+      const signature = signatures.get(name);
+      if (signature === undefined) throw new FaceError("INTERNAL", `internal: there is no signature ${name}`);
+      return importSignature(graph, name, signature);
+    },
+  };
+}
