@@ -112,19 +112,41 @@ function refuseUnknown(environment: Environment, known: ReadonlySet<string>): vo
   }
 }
 
+/** Where settings come from, strongest first. */
+export interface OptionSources {
+  /** What commander parsed, by setting. */
+  readonly flags: Readonly<Record<string, unknown>>;
+  readonly environment?: Environment;
+  readonly dotEnv?: Environment;
+  /** All settings of all commands, so that one `.env` may serve several of them. */
+  readonly everyKey?: readonly string[];
+}
+
 /**
- * The settings of a command.
- * @param flags what commander parsed, by setting.
- * @param everyKey all settings of all commands, so that a `.env` may serve several of them.
+ * The settings of a command, defaults included.
  * @throws FaceError `CONFIG_INVALID` for the first value that the schema refuses.
  */
-export function resolveOptions<S extends z.ZodObject>(
+export function resolveOptions<S extends z.ZodObject>(schema: S, sources: OptionSources): z.infer<S> {
+  return resolve(schema, sources).settings;
+}
+
+/** Only the settings that somebody gave, checked all the same. */
+export function givenOptions<S extends z.ZodObject>(schema: S, sources: OptionSources): Partial<z.infer<S>> {
+  const { settings, given } = resolve(schema, sources);
+  return Object.fromEntries(Object.entries(settings).filter(([key]) => given.has(key))) as Partial<
+    z.infer<S>
+  >;
+}
+
+function resolve<S extends z.ZodObject>(
   schema: S,
-  flags: Readonly<Record<string, unknown>>,
-  environment: Environment = process.env,
-  dotEnv: Environment = readDotEnv(),
-  everyKey: readonly string[] = Object.keys(schema.shape),
-): z.infer<S> {
+  {
+    flags,
+    environment = process.env,
+    dotEnv = readDotEnv(),
+    everyKey = Object.keys(schema.shape),
+  }: OptionSources,
+): { settings: z.infer<S>; given: ReadonlySet<string> } {
   const known = new Set(everyKey.map(variableOf));
   refuseUnknown(environment, known);
   refuseUnknown(dotEnv, known);
@@ -145,7 +167,7 @@ export function resolveOptions<S extends z.ZodObject>(
     sources.set(key, { source, came: text });
   }
   const parsed = schema.safeParse(values);
-  if (parsed.success) return parsed.data as z.infer<S>;
+  if (parsed.success) return { settings: parsed.data as z.infer<S>, given: new Set(sources.keys()) };
   const issue = parsed.error.issues[0]!;
   const key = String(issue.path[0]);
   const { source = flagOf(key), came } = sources.get(key) ?? {};

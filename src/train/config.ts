@@ -32,6 +32,10 @@ export const trainConfigSchema = z.strictObject({
   validationPairs: positive.default(600).describe("pairs of validation people measured after each epoch"),
   validationShare: share.default(0.1).describe("share of people held out for validation"),
   testShare: share.default(0.1).describe("share of people held out for the final measurement"),
+  initializer: z
+    .enum(["glorot", "he"])
+    .default("he")
+    .describe("first kernels: he keeps deep ReLU networks alive, glorot is Keras' default"),
   loss: z.enum(["bce", "contrastive"]).default("bce").describe("what is made small"),
   optimizer: z.enum(["adam", "sgd"]).default("adam").describe("optimiser"),
   momentum: z.number().min(0).lt(1).default(0.9).describe("momentum of sgd"),

@@ -10,6 +10,7 @@ import { evaluationPairs, type Pair, samplePairs } from "../data/pairs.ts";
 import { lossAndAccuracy, scorePairs } from "../evaluate/score-pairs.ts";
 import { DEFAULT_AUGMENT } from "../image/augment.ts";
 import { networkNamed } from "../model/networks.ts";
+import { glorotUniform, heNormal } from "../nn/initializers.ts";
 import { initialWeights } from "../nn/network-builder.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
 import type { SettledConfig, TrainConfig } from "../train/config.ts";
@@ -61,7 +62,12 @@ function freshState(config: SettledConfig): ReturnType<typeof initialWeights> {
     optimizer: optimizerOf(optimizerSettings(config)),
     weightDecay: config.weightDecay,
   });
-  return initialWeights(weights, new Random(config.seed));
+  const random = new Random(config.seed);
+  if (config.initializer === "glorot") return initialWeights(weights, random);
+  const scaled = weights.map((weight) =>
+    weight.initializer === glorotUniform ? { ...weight, initializer: heNormal } : weight,
+  );
+  return initialWeights(scaled, random);
 }
 
 export function openEngine(config: SettledConfig, profilePrefix?: string): Promise<TrainingEngine> {

@@ -87,7 +87,7 @@ async function runCommand(flags: Record<string, unknown>): Promise<void> {
     export: exporting,
     ...rest
   } = flags as { resume?: string | true; export: boolean };
-  const settings = resolveOptions(trainSettings, rest, process.env, undefined, EVERY_SETTING);
+  const settings = resolveOptions(trainSettings, { flags: rest, everyKey: EVERY_SETTING });
   const pick = (schema: { shape: object }) =>
     Object.fromEntries(Object.keys(schema.shape).map((key) => [key, settings[key as keyof typeof settings]]));
   const target = exporting ? (pick(modelSettings) as unknown as Target) : undefined;
