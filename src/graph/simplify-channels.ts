@@ -1,8 +1,8 @@
 /** @file Simplification of what is linear per channel: chains of scales and shifts, and scales that a kernel can take in. */
 import { isFloat } from "../base/dtype.ts";
-import { add, affine, broadcastTo, conv2d, div, matmul, mul, neg, reshape } from "./build.ts";
+import { add, affine, broadcastTo, conv2d, div, matmul, mul, neg, reshape, scalar } from "./build.ts";
 import { isOp, type Node } from "./ops.ts";
-import type { Rule } from "./simplify-rule.ts";
+import type { Rule, Surroundings } from "./simplify-rule.ts";
 import { knownSize } from "./value-type.ts";
 
 /** `x · scale + shift` per channel of the last axis; either may be missing. Both are `[]` or `[channels]`. */
@@ -12,7 +12,7 @@ interface ChannelMap {
   readonly shift?: Node | undefined;
 }
 
-type Linear = "add" | "sub" | "mul" | "div" | "affine";
+type Linear = "neg" | "add" | "sub" | "mul" | "div" | "affine";
 
 /** An operand that holds one number per channel of x, or one for all, with its other axes taken away. */
 function channelVector(operand: Node, x: Node): Node | undefined {
@@ -44,6 +44,7 @@ function channelMap(node: Node): ChannelMap | undefined {
     const [x, scale, shift] = node.inputs as [Node, Node, Node];
     return isConstant(scale) && isConstant(shift) ? { x, scale, shift } : undefined;
   }
+  if (isOp(node, "neg")) return { x: node.inputs[0]!, scale: scalar(-1, node.dtype) };
   const isBinary = isOp(node, "add") || isOp(node, "sub") || isOp(node, "mul") || isOp(node, "div");
   return isBinary ? channelMapOfBinary(node as Node<"add" | "sub" | "mul" | "div">) : undefined;
 }
@@ -71,15 +72,27 @@ export const composeChannelwise: Rule<Linear> = (node, graph) => {
   });
 };
 
-/** `affine(x, p, q) + r = affine(x, p, q + r)` for any r with one number per channel. */
-export const addIntoShift: Rule<"add"> = ({ inputs, shape }, graph) => {
-  const place = inputs.findIndex((input) => isOp(input, "affine") && graph.usedOnce(input));
-  if (place < 0) return undefined;
-  const inner = inputs[place]!;
-  const [x, scale, shift] = inner.inputs as [Node, Node, Node];
-  const vector = shape.length === x.shape.length ? channelVector(inputs[1 - place]!, x) : undefined;
-  return vector && affine(x, scale, add(shift, vector));
-};
+/** A sum with something added to the shift of an affine in it, where nothing else uses either. */
+function shifted(sum: Node, addend: Node, graph: Surroundings): Node | undefined {
+  if (!graph.usedOnce(sum)) return undefined;
+  if (isOp(sum, "affine")) {
+    const [x, scale, shift] = sum.inputs as [Node, Node, Node];
+    const vector = channelVector(addend, x);
+    return vector && affine(x, scale, add(shift, vector));
+  }
+  if (!isOp(sum, "add")) return undefined;
+  const [a, b] = sum.inputs as [Node, Node];
+  const left = shifted(a, addend, graph);
+  const right = left === undefined ? shifted(b, addend, graph) : undefined;
+  return left ? add(left, b) : right && add(a, right);
+}
+
+/**
+ * `affine(x, p, q) + r = affine(x, p, q + r)` for any r with one number per channel, also where the affine stands in a
+ * longer sum, as in the derivative of a batch normalisation.
+ */
+export const addIntoShift: Rule<"add"> = ({ inputs: [a, b] }, graph) =>
+  shifted(a!, b!, graph) ?? shifted(b!, a!, graph);
 
 /** A product whose constant weights give each channel of the result its own column, scaled there. */
 function scaledProduct(product: Node, scale: Node): Node | undefined {

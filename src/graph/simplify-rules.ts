@@ -120,6 +120,8 @@ const addNegative: Rule<"add"> = ({ inputs: [a, b] }) => {
   return isOp(a!, "neg") ? sub(b!, a.inputs[0]!) : undefined;
 };
 
+const addToItself: Rule<"add"> = ({ inputs: [a, b] }) => (a === b ? mul(a!, 2) : undefined);
+
 const subNegative: Rule<"sub"> = ({ inputs: [a, b] }) =>
   isOp(b!, "neg") ? add(a!, b.inputs[0]!) : undefined;
 
@@ -249,7 +251,7 @@ const maskBeforeUnpooling: Rule<"reluGrad"> = ({ inputs: [dy, y] }) => {
 };
 
 export const simplifyRules: SimplifyRules = {
-  neg: [twiceIsNothing("neg"), ...unaryRules],
+  neg: [twiceIsNothing("neg"), ...unaryRules, composeChannelwise],
   abs: [once("abs"), absOfNegative, ...unaryRules],
   sign: unaryRules,
   exp: unaryRules,
@@ -267,7 +269,7 @@ export const simplifyRules: SimplifyRules = {
   round: [once("round"), ...unaryRules],
   not: [twiceIsNothing("not"), ...unaryRules],
   cast: [castThrough, ...unaryRules],
-  add: [neutral(0, [0, 1]), addNegative, withoutBroadcast, addIntoShift, composeChannelwise],
+  add: [neutral(0, [0, 1]), addToItself, addNegative, withoutBroadcast, addIntoShift, composeChannelwise],
   sub: [neutral(0, [1]), subNegative, withoutBroadcast, composeChannelwise],
   mul: [neutral(1, [0, 1]), zeroTimes, withoutBroadcast, composeChannelwise, scaleIntoProduct],
   div: [neutral(1, [1]), withoutBroadcast, composeChannelwise, scaleIntoProduct],

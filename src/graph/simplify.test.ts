@@ -56,11 +56,12 @@ const rules: Record<string, [before: Node, after: string]> = {
   "x / 1": [g.div(x, 1), "x"],
   "1 / x is left": [g.div(1, x), "div(1, x)"],
   "x · 0 of floats is left": [g.mul(x, 0), "mul(x, 0)"],
-  "x · 0 of whole numbers": [g.mul(whole, 0), "0 0 0 0 0 0"],
+  "x · 0 of whole numbers": [g.mul(whole, 0), "broadcastTo(0)"],
   "x to the power 1": [g.pow(x, 1), "x"],
   "x to the power 2": [g.pow(x, 2), "mul(x, x)"],
   "x + (-y)": [g.add(x, g.neg(y)), "sub(x, y)"],
   "(-x) + y": [g.add(g.neg(x), y), "sub(y, x)"],
+  "x + x": [g.add(x, x), "mul(x, 2)"],
   "x - (-y)": [g.sub(x, g.neg(y)), "add(x, y)"],
   "-(-x)": [g.neg(g.neg(x)), "x"],
   "not(not(x))": [g.not(g.not(flag)), "flag"],
@@ -160,6 +161,7 @@ const rules: Record<string, [before: Node, after: string]> = {
   ],
   "scale and shift by one number are left": [g.add(g.mul(x, 2), 1), "add(mul(x, 2), 1)"],
   "scales in a row": [g.div(g.mul(g.mul(x, 3), vector(2, 4, 6)), 2), "mul(x, 3 6 9)"],
+  "scales and signs in a row": [g.neg(g.mul(g.neg(g.mul(x, 3)), 2)), "mul(x, 6)"],
   "shifts in a row": [g.sub(g.add(x, vector(1, 2, 3)), 1), "add(x, 0 1 2)"],
   "shift, then scale": [g.mul(g.add(x, vector(1, 2, 3)), 2), "affine(x, 2 2 2, 2 4 6)"],
   "affine of affine": [
@@ -171,6 +173,10 @@ const rules: Record<string, [before: Node, after: string]> = {
   "a bias added to an affine": [
     g.add(g.affine(x, row, g.exp(row)), g.sin(row)),
     "affine(x, row, add(exp(row), sin(row)))",
+  ],
+  "a bias added to a sum that holds an affine": [
+    g.add(g.add(g.exp(x), g.add(y, g.affine(x, row, row))), g.sin(row)),
+    "add(exp(x), add(y, affine(x, row, add(row, sin(row)))))",
   ],
   "a shape [1, C] added to an affine": [
     g.add(g.constant(float32([1, 3], [1, 2, 3])), g.affine(x, row, row)),

@@ -12,7 +12,7 @@ import { simplifyRules } from "./simplify-rules.ts";
 import { knownSize } from "./value-type.ts";
 
 /** A constant may be folded into one larger than all its inputs only up to this many elements. */
-const LARGEST_EXPANSION = 1 << 16;
+const LARGEST_EXPANSION = 1 << 12;
 /** Products are folded only for inputs of up to this many elements together, as plain loops are slow. */
 const LARGEST_PRODUCT = 1 << 16;
 /** Constants of up to this many bytes are compared by content, larger ones by identity. */
@@ -38,6 +38,8 @@ function folded(node: Node): Node | undefined {
   if (values.length === 0 || !values.every((value) => value !== undefined && value.dtype !== "string")) {
     return undefined;
   }
+  // Repeated elements are not worth storing, but for vectors, which other rules look for.
+  if (node.op === "broadcastTo" && node.shape.length > 1) return undefined;
   const known = values as Tensor[];
   const taken = known.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const limit = PRODUCTS.has(node.op) ? LARGEST_PRODUCT - taken : Math.max(taken, LARGEST_EXPANSION);
@@ -78,7 +80,7 @@ class Pass {
   constructor(outputs: readonly Node[]) {
     const order = topological(outputs);
     const uses = new Map<Node, number>();
-    for (const used of [...outputs, ...order.flatMap((node) => node.inputs)]) {
+    for (const used of [...outputs, ...order.flatMap((node) => [...new Set(node.inputs)])]) {
       uses.set(used, (uses.get(used) ?? 0) + 1);
     }
     for (const node of order) {
