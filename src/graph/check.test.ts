@@ -80,13 +80,23 @@ describe("an op", () => {
       "strides, dilations and groups must be positive",
     ],
     "with margins as wide as its window": [
-      g.conv2d(x, kernel, {
+      g.maxPool(x, {
+        size: [2, 2],
         padding: [
-          [3, 0],
+          [2, 0],
           [0, 0],
         ],
       }),
-      "margins must be 0 or more and smaller than the window",
+      "margins must be smaller than the window",
+    ],
+    "with negative margins": [
+      g.conv2d(x, kernel, {
+        padding: [
+          [-1, 0],
+          [0, 0],
+        ],
+      }),
+      "margins must be 0 or more",
     ],
     "that pools by half a pixel": [
       { ...g.maxPool(x, pool), attrs: { ...pool, size: [0.5, 1] } },

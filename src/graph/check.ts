@@ -44,10 +44,14 @@ function namedFault({ name, shape }: { name: string; shape: SymbolicShape }): st
   return name === "" ? "a leaf needs a name" : sidesFault(shape);
 }
 
-function paddingFault(padding: Padding, window: Pair): string | undefined {
+/** Margins must be smaller than `limit`: a pool's window must never lie on them alone. */
+function paddingFault(padding: Padding, limit?: Pair): string | undefined {
   if (typeof padding === "string") return undefined;
-  const legal = padding.every((margins, axis) => margins.every((n) => isCount(n) && n < window[axis]!));
-  return legal ? undefined : "margins must be 0 or more and smaller than the window";
+  if (!padding.flat().every(isCount)) return "margins must be 0 or more";
+  const fits = padding.every((margins, axis) =>
+    margins.every((n) => limit === undefined || n < limit[axis]!),
+  );
+  return fits ? undefined : "margins must be smaller than the window";
 }
 
 function poolFault({ size, strides, padding }: PoolAttrs): string | undefined {
@@ -55,14 +59,12 @@ function poolFault({ size, strides, padding }: PoolAttrs): string | undefined {
   return paddingFault(padding, size);
 }
 
-function convFault({ strides, dilations, groups, padding }: ConvAttrs, size: Pair): string | undefined {
+function convFault({ strides, dilations, groups, padding }: ConvAttrs): string | undefined {
   if (![...strides, ...dilations, groups].every(isPositive)) {
     return "strides, dilations and groups must be positive";
   }
-  return paddingFault(padding, [(size[0] - 1) * dilations[0] + 1, (size[1] - 1) * dilations[1] + 1]);
+  return paddingFault(padding);
 }
-
-const kernelSize = (kernel: Node): Pair => [Number(kernel.shape[0]), Number(kernel.shape[1])];
 
 function axesFault({ axes }: ReduceAttrs): string | undefined {
   const ascending = axes.every((axis, i) => i === 0 || axis > axes[i - 1]!);
@@ -135,17 +137,9 @@ const laws: OpLaws = {
   argMax: unaryNumber,
   softmax: unaryFloat,
   matmul: binaryNumber,
-  conv2d: {
-    inputs: 2,
-    of: "float",
-    fault: (attrs, inputs) => convFault(attrs, kernelSize(inputs[1]!)),
-  },
-  conv2dInputGrad: {
-    inputs: 2,
-    of: "float",
-    fault: (attrs, inputs) => convFault(attrs, kernelSize(inputs[1]!)),
-  },
-  conv2dKernelGrad: { inputs: 2, of: "float", fault: (attrs) => convFault(attrs, attrs.kernelSize) },
+  conv2d: { inputs: 2, of: "float", fault: convFault },
+  conv2dInputGrad: { inputs: 2, of: "float", fault: convFault },
+  conv2dKernelGrad: { inputs: 2, of: "float", fault: convFault },
   maxPool: { inputs: 1, of: "float", fault: poolFault },
   maxPoolGrad: { inputs: 3, of: "float", fault: poolFault },
   avgPool: { inputs: 1, of: "float", fault: poolFault },

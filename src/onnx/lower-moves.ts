@@ -1,4 +1,5 @@
 /** @file Lowering of matrix products and of the ops that move elements about. */
+import { fromNumbers } from "../graph/numbers.ts";
 import type { Node, OpName } from "../graph/ops.ts";
 import { batchedProduct } from "./lower-images.ts";
 import { inverse, type Lowering, type Perm, PLAIN, permuted, physicalAxis } from "./lowering.ts";
@@ -104,7 +105,7 @@ export const lowerPad: Rule<"pad"> = (node, lowering) => {
   const order = orderAtHand(node, lowering);
   const { model } = lowering;
   const pads = model.ints([...arranged(node, order, before), ...arranged(node, order, after)]);
-  const fill = value === 0 ? [] : [model.float(value)];
+  const fill = value === 0 ? [] : [model.initializer(fromNumbers(node.dtype, [], [value]))];
   lowering.define(
     node,
     lowering.emit(node, "Pad", [lowering.value(node.inputs[0]!, order), pads, ...fill]),

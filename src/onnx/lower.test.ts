@@ -3,7 +3,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
 import { type Shape, sizeOf } from "../base/shape.ts";
-import { float32, floats, type Tensor } from "../base/tensor.ts";
+import { float32, floats, int64, type Tensor } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
 import { evaluate } from "../graph/evaluate.ts";
 import { gradient } from "../graph/gradient.ts";
@@ -188,6 +188,14 @@ it("takes inputs and random streams that are declared more than once", async () 
   const results = await session.run(new Map([["x", float32([4], [1, 2, 3, 4])]]), { random });
   expect([...floats(results.get("twice")!)]).toEqual([2, 4, 6, 8]);
   expect([...floats(results.get("same")!)]).toEqual([0, 0, 0, 0]);
+});
+
+it("moves whole numbers as it moves floats", async () => {
+  const x = g.input("x", [2, 2], "int64");
+  const y = g.concat([g.pad(x, [1, 0], [0, 0], 7), g.slice(x, [0, 1], [2, -3], [1, -1])], 0);
+  await using session = await Session.open(lower({ outputs: { y } }));
+  const results = await session.run(new Map([["x", int64([2, 2], [1, 2, 3, 4])]]));
+  expect(results.get("y")).toEqual(int64([5, 2], [7, 7, 1, 2, 3, 4, 2, 1, 4, 3]));
 });
 
 it("refuses a frozen value of another shape", () => {
