@@ -231,10 +231,7 @@ const paddedImage: Rule<"conv2d"> = ({ inputs: [x, kernel], attrs }) => {
     [rows[0] + before[1]!, rows[1] + after[1]!],
     [columns[0] + before[2]!, columns[1] + after[2]!],
   ];
-  const fits = padding.every((margins, axis) =>
-    margins.every((n) => n < (Number(kernel!.shape[axis]) - 1) * attrs.dilations[axis]! + 1),
-  );
-  return fits ? conv2d(x.inputs[0]!, kernel!, { ...attrs, padding }) : undefined;
+  return conv2d(x.inputs[0]!, kernel!, { ...attrs, padding });
 };
 
 const unaryRules = [withoutBroadcast];

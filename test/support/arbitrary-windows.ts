@@ -13,12 +13,12 @@ interface ConvTry {
   readonly attrs: ConvAttrs;
 }
 
-/** Margins smaller than what a window reaches over, or one of TensorFlow's two words. */
-const paddings = (reach: Pair): fc.Arbitrary<Padding> =>
+/** Margins up to some size, or one of TensorFlow's two words. */
+const paddings = (most: Pair): fc.Arbitrary<Padding> =>
   fc.oneof(
     fc.constant("same" as const),
     fc.constant("valid" as const),
-    fc.tuple(pairs(0, reach[0] - 1), pairs(0, reach[1] - 1)),
+    fc.tuple(pairs(0, most[0]), pairs(0, most[1])),
   );
 
 export const convs: fc.Arbitrary<ConvTry> = fc
@@ -63,7 +63,7 @@ const pools: fc.Arbitrary<PoolTry> = fc
     more: pairs(0, 4),
   })
   .chain(({ batch, size, strides, more }) =>
-    paddings(size).map((padding) => {
+    paddings([size[0] - 1, size[1] - 1]).map((padding) => {
       const sides: Pair = [size[0] + more[0], size[1] + more[1]];
       const attrs = { size, strides, padding };
       const out = outputSize("pool", sides, attrs) as Pair;
