@@ -124,10 +124,9 @@ export function readNetpbm(bytes: Uint8Array, maxPixels: number): Pixels {
   const size = width * height * 3;
   const samples = readSamples(bytes, header, coloured ? size : width * height);
   const data = new Uint8Array(size);
-  const scale = 255 / maximum;
   for (let i = 0; i < size; i++) {
     const sample = samples[coloured ? i : Math.floor(i / 3)]!;
-    data[i] = Math.min(255, Math.round(sample * scale));
+    data[i] = Math.min(255, Math.round((sample * 255) / maximum));
   }
   return { data, width, height };
 }

@@ -1,0 +1,200 @@
+/** @file Decoding real files of every format, upright, opaque, at a model's size, and refusing the rest. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import sharp from "sharp";
+import { describe, expect, it } from "vitest";
+import { plain, temporaryFolder } from "../../test/support/photos.ts";
+import { decodeImage, decodePixels, encodeJpeg, encodePng, rasterizeSvg } from "./decode.ts";
+import type { ImageSettings } from "./settings.ts";
+
+const SMALL: ImageSettings = { height: 8, width: 12, channels: 3 };
+
+/** Left half red, right half blue, 40 columns by 20 rows. */
+const halves = Uint8Array.from({ length: 40 * 20 * 3 }, (_, i) => {
+  const left = Math.floor(i / 3) % 40 < 20;
+  return [left ? 255 : 0, 0, left ? 0 : 255][i % 3]!;
+});
+const raw = sharp(halves, { raw: { width: 40, height: 20, channels: 3 } });
+
+const pixel = (data: Uint8Array, width: number, x: number, y: number) => [
+  ...data.subarray((y * width + x) * 3, (y * width + x) * 3 + 3),
+];
+
+describe("decodeImage", () => {
+  it.each(["png", "jpeg", "webp", "tiff", "gif", "avif"] as const)("reads %s", async (format) => {
+    const bytes = await raw.clone().toFormat(format).toBuffer();
+    const data = await decodeImage(bytes, SMALL);
+    expect(data).toHaveLength(8 * 12 * 3);
+    const [r, , b] = pixel(data, 12, 1, 4);
+    expect(r).toBeGreaterThan(230);
+    expect(b).toBeLessThan(40);
+    expect(pixel(data, 12, 10, 4)[2]).toBeGreaterThan(230);
+  });
+
+  it("reads grey, palette, 16-bit, CMYK and animated files as RGB", async () => {
+    const png = await raw.clone().png().toBuffer();
+    const files = [
+      await raw.clone().greyscale().png().toBuffer(),
+      await raw.clone().png({ palette: true }).toBuffer(),
+      await raw.clone().toColourspace("rgb16").png().toBuffer(),
+      await raw.clone().toColourspace("cmyk").jpeg().toBuffer(),
+      await sharp([png, png], { join: { animated: true } })
+        .gif()
+        .toBuffer(),
+    ];
+    for (const bytes of files) expect(await decodeImage(bytes, SMALL)).toHaveLength(8 * 12 * 3);
+  });
+
+  it("keeps 16-bit values in scale", async () => {
+    const bytes = await sharp(
+      Uint16Array.from({ length: 16 * 16 * 3 }, () => 32_896),
+      {
+        raw: { width: 16, height: 16, channels: 3 },
+      },
+    )
+      .toColourspace("rgb16")
+      .png()
+      .toBuffer();
+    const data = await decodeImage(bytes, SMALL);
+    expect([...new Set(data)]).toEqual([128]);
+  });
+
+  it("turns an image as its EXIF orientation says, unless told not to", async () => {
+    // 6: the top of the scene is at the right of the file; upright, the left half becomes the top half.
+    const bytes = await raw.clone().jpeg({ quality: 95 }).withMetadata({ orientation: 6 }).toBuffer();
+    const upright = await decodePixels(bytes);
+    expect([upright.width, upright.height]).toEqual([20, 40]);
+    expect(pixel(upright.data, 20, 10, 2)[0]).toBeGreaterThan(230);
+    expect(pixel(upright.data, 20, 10, 37)[2]).toBeGreaterThan(230);
+    const asStored = await decodePixels(bytes, { orient: false });
+    expect([asStored.width, asStored.height]).toEqual([40, 20]);
+  });
+
+  it("lays transparency on black", async () => {
+    const bytes = await sharp({
+      create: { width: 9, height: 9, channels: 4, background: { r: 255, g: 255, b: 255, alpha: 0 } },
+    })
+      .png()
+      .toBuffer();
+    expect(Math.max(...(await decodeImage(bytes, SMALL)))).toBe(0);
+  });
+
+  it("gives the same pixels whatever file they came in", async () => {
+    const noise = Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => (i * 2654435761) >>> 24);
+    const source = sharp(noise, { raw: { width: 64, height: 64, channels: 3 } });
+    const [png, tiff, webp] = await Promise.all([
+      source.clone().png().toBuffer(),
+      source.clone().tiff({ compression: "none" }).toBuffer(),
+      source.clone().webp({ lossless: true }).toBuffer(),
+    ]);
+    const expected = await decodeImage(png, SMALL);
+    expect(await decodeImage(tiff, SMALL)).toEqual(expected);
+    expect(await decodeImage(webp, SMALL)).toEqual(expected);
+  });
+
+  it("resizes bilinearly with antialiasing: a triangle as wide as the reduction", async () => {
+    const [from, to] = [250, 112];
+    const noise = Uint8Array.from({ length: from * from * 3 }, (_, i) => (i * 2654435761) >>> 24);
+    const data = await decodeImage(await encodePng(noise, from, from), {
+      height: to,
+      width: to,
+      channels: 3,
+    });
+    const scale = from / to;
+    const taps = (i: number) => {
+      const centre = (i + 0.5) * scale;
+      const weights = Array.from({ length: from }, (_, j) =>
+        Math.max(0, 1 - Math.abs(j + 0.5 - centre) / scale),
+      );
+      const total = weights.reduce((a, b) => a + b, 0);
+      return weights.map((w, j) => [j, w / total] as const).filter(([, w]) => w > 0);
+    };
+    for (const [x, y] of [
+      [20, 30],
+      [55, 56],
+      [90, 40],
+    ] as const) {
+      let expected = 0;
+      for (const [row, v] of taps(y)) {
+        for (const [column, h] of taps(x)) expected += v * h * noise[(row * from + column) * 3]!;
+      }
+      expect(Math.abs(pixel(data, to, x, y)[0]! - expected)).toBeLessThan(2);
+    }
+  });
+
+  it("reads PGM files by path", async () => {
+    const path = join(await temporaryFolder(), "face.pgm");
+    await writeFile(path, Buffer.concat([Buffer.from("P5\n# a comment\n4 4\n255\n"), Buffer.alloc(16, 77)]));
+    expect([...new Set(await decodeImage(path, SMALL))]).toEqual([77]);
+  });
+});
+
+describe("what cannot be read", () => {
+  const refused = (bytes: Uint8Array) => expect(decodeImage(bytes, SMALL)).rejects;
+
+  it("names the file and the reason", async () => {
+    const folder = await temporaryFolder();
+    const missing = join(folder, "nobody.jpg");
+    await expect(decodeImage(missing, SMALL)).rejects.toMatchObject({
+      code: "IMAGE_UNREADABLE",
+      message: `cannot read ${missing}: no such file`,
+    });
+    const text = join(folder, "text.jpg");
+    await writeFile(text, "not a picture");
+    await expect(decodeImage(text, SMALL)).rejects.toMatchObject({
+      code: "IMAGE_UNREADABLE",
+      message: `cannot read ${text}: not an image of a known format`,
+    });
+  });
+
+  it("refuses files that are empty, cut off, damaged or drawings", async () => {
+    const jpeg = await raw.clone().jpeg().toBuffer();
+    const png = await raw.clone().png().toBuffer();
+    await refused(new Uint8Array(0)).toMatchObject({
+      code: "IMAGE_UNREADABLE",
+      message: expect.stringMatching(/empty/),
+    });
+    await refused(jpeg.subarray(0, jpeg.length / 2)).toMatchObject({ code: "IMAGE_UNREADABLE" });
+    await refused(png.subarray(0, png.length - 30)).toMatchObject({ code: "IMAGE_UNREADABLE" });
+    await refused(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>')).toMatchObject({
+      code: "IMAGE_UNREADABLE",
+    });
+  });
+
+  it("refuses image bombs without unpacking them", async () => {
+    const tiny = await sharp({ create: { width: 9, height: 9, channels: 3, background: "red" } })
+      .png()
+      .toBuffer();
+    const bomb = Buffer.from(tiny);
+    bomb.writeUInt32BE(60_000, 16);
+    bomb.writeUInt32BE(60_000, 20);
+    await refused(bomb).toMatchObject({ code: "IMAGE_UNREADABLE" });
+    await refused(Buffer.from("P6\n60000 60000\n255\n")).toMatchObject({
+      message: expect.stringMatching(/exceed the limit/),
+    });
+    await expect(decodeImage(tiny, SMALL, { maxPixels: 80 })).rejects.toMatchObject({
+      code: "IMAGE_UNREADABLE",
+    });
+    await expect(decodeImage(tiny, SMALL, { maxPixels: 81 })).resolves.toBeDefined();
+  });
+});
+
+describe("writing pictures", () => {
+  it("writes PNG files that are read back unchanged, and JPEG files that nearly are", async () => {
+    const back = await decodePixels(await encodePng(halves, 40, 20));
+    expect(Buffer.from(back.data).equals(Buffer.from(halves))).toBe(true);
+    const grey = plain(16, [90, 120, 150]);
+    const jpeg = await decodePixels(await encodeJpeg(grey, 16, 16));
+    for (const [i, value] of jpeg.data.entries()) expect(Math.abs(value - grey[i]!)).toBeLessThan(4);
+  });
+
+  it("draws SVG at its own width and at any other", async () => {
+    const svg =
+      '<svg xmlns="http://www.w3.org/2000/svg" width="30" height="20"><rect width="30" height="20" fill="#0f0"/></svg>';
+    expect(await decodePixels(await rasterizeSvg(svg))).toMatchObject({ width: 30, height: 20 });
+    const large = await decodePixels(await rasterizeSvg(svg, { width: 900 }));
+    expect(large).toMatchObject({ width: 900, height: 600 });
+    expect(pixel(large.data, 900, 450, 300)).toEqual([0, 255, 0]);
+    await expect(rasterizeSvg("<svg")).rejects.toMatchObject({ code: "FILE_INVALID" });
+  });
+});
