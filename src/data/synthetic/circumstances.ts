@@ -112,7 +112,7 @@ function anyColour(random: Random, brightest: number): Rgb {
   return [channel(), channel(), channel()];
 }
 
-function drawPose(random: Random, difficulty: number): Pose {
+function samplePose(random: Random, difficulty: number): Pose {
   return {
     yaw: spread(random, 13 * DEGREE * difficulty),
     pitch: spread(random, 6 * DEGREE * difficulty),
@@ -123,7 +123,7 @@ function drawPose(random: Random, difficulty: number): Pose {
   };
 }
 
-function drawExpression(random: Random, difficulty: number): Expression {
+function sampleExpression(random: Random, difficulty: number): Expression {
   return {
     smile: (random.chance(0.5) ? random.uniform() : spread(random, 0.25)) * Math.min(1, difficulty),
     mouthOpen: random.chance(0.35 * difficulty) ? random.uniform() ** 1.5 : 0,
@@ -134,7 +134,7 @@ function drawExpression(random: Random, difficulty: number): Expression {
   };
 }
 
-function drawLight(random: Random, difficulty: number): Light {
+function sampleLight(random: Random, difficulty: number): Light {
   const across = spread(random, 0.6 * difficulty);
   const above = 0.45 + spread(random, 0.3 * difficulty);
   const length = Math.hypot(across, above, 1);
@@ -149,7 +149,7 @@ function drawLight(random: Random, difficulty: number): Light {
   };
 }
 
-function drawHairDay(random: Random, difficulty: number): HairDay {
+function sampleHairDay(random: Random, difficulty: number): HairDay {
   return {
     longer: spread(random, 0.12 * difficulty) - (random.chance(0.1 * difficulty) ? 0.5 : 0),
     fringe: random.chance(0.25 * difficulty) ? random.between(0, 0.28) : 0,
@@ -160,7 +160,7 @@ function drawHairDay(random: Random, difficulty: number): HairDay {
   };
 }
 
-function drawGlasses(random: Random, difficulty: number): Glasses | undefined {
+function sampleGlasses(random: Random, difficulty: number): Glasses | undefined {
   if (!random.chance(0.18 * difficulty)) return undefined;
   return {
     halfWidth: random.between(0.19, 0.24),
@@ -172,7 +172,7 @@ function drawGlasses(random: Random, difficulty: number): Glasses | undefined {
   };
 }
 
-function drawCamera(random: Random, difficulty: number): Camera {
+function sampleCamera(random: Random, difficulty: number): Camera {
   const exposure = 2 ** spread(random, 0.35 * difficulty);
   const balance = () => exposure * 2 ** spread(random, 0.1 * difficulty);
   return {
@@ -185,7 +185,7 @@ function drawCamera(random: Random, difficulty: number): Camera {
   };
 }
 
-function drawSurroundings(random: Random): Surroundings {
+function sampleSurroundings(random: Random): Surroundings {
   return {
     seed: random.integer(1 << 20),
     top: anyColour(random, 0.9),
@@ -200,14 +200,14 @@ function drawSurroundings(random: Random): Surroundings {
  * Draws one photograph's circumstances from a stream of that photograph's own.
  * @param difficulty 0 for passport photographs all alike, 1 as meant, up to 2
  */
-export function drawCircumstances(random: Random, difficulty: number): Circumstances {
+export function sampleCircumstances(random: Random, difficulty: number): Circumstances {
   return {
-    pose: drawPose(random.fork("pose"), difficulty),
-    expression: drawExpression(random.fork("expression"), difficulty),
-    light: drawLight(random.fork("light"), difficulty),
-    hair: drawHairDay(random.fork("hair"), difficulty),
-    glasses: drawGlasses(random.fork("glasses"), difficulty),
-    surroundings: drawSurroundings(random.fork("surroundings")),
-    camera: drawCamera(random.fork("camera"), difficulty),
+    pose: samplePose(random.fork("pose"), difficulty),
+    expression: sampleExpression(random.fork("expression"), difficulty),
+    light: sampleLight(random.fork("light"), difficulty),
+    hair: sampleHairDay(random.fork("hair"), difficulty),
+    glasses: sampleGlasses(random.fork("glasses"), difficulty),
+    surroundings: sampleSurroundings(random.fork("surroundings")),
+    camera: sampleCamera(random.fork("camera"), difficulty),
   };
 }

@@ -158,7 +158,7 @@ const HAIR_COLOURS: readonly Rgb[] = [
   [0.62, 0.6, 0.57],
 ];
 
-function drawHead(random: Random): HeadShape {
+function sampleHead(random: Random): HeadShape {
   const width = around(random, 0.72, 0.035);
   return {
     crown: width * around(random, 0.93, 0.03),
@@ -178,7 +178,7 @@ function drawHead(random: Random): HeadShape {
   };
 }
 
-function drawEyes(random: Random): Eyes {
+function sampleEyes(random: Random): Eyes {
   return {
     x: around(random, 0.32, 0.022),
     y: around(random, -0.25, 0.03),
@@ -194,7 +194,7 @@ function drawEyes(random: Random): Eyes {
   };
 }
 
-function drawBrows(random: Random): Brows {
+function sampleBrows(random: Random): Brows {
   return {
     above: around(random, 0.165, 0.025),
     halfWidth: around(random, 0.19, 0.02),
@@ -206,7 +206,7 @@ function drawBrows(random: Random): Brows {
   };
 }
 
-function drawNose(random: Random): Nose {
+function sampleNose(random: Random): Nose {
   return {
     bridgeWidth: around(random, 0.1, 0.016),
     bridgeHeight: around(random, 0.08, 0.035),
@@ -219,7 +219,7 @@ function drawNose(random: Random): Nose {
   };
 }
 
-function drawMouth(random: Random, skin: Rgb): Mouth {
+function sampleMouth(random: Random, skin: Rgb): Mouth {
   const red = random.between(0.45, 1);
   return {
     y: around(random, 0.5, 0.035),
@@ -233,7 +233,7 @@ function drawMouth(random: Random, skin: Rgb): Mouth {
 }
 
 /** Moles and scars, few and distinct, and freckles, many and faint. */
-function drawMarks(random: Random): Mark[] {
+function sampleMarks(random: Random): Mark[] {
   const marks: Mark[] = [];
   const place = () => ({ x: random.between(-0.6, 0.6), y: random.between(-0.75, 0.8) });
   for (let moles = random.integer(4); moles > 0; moles--) {
@@ -253,12 +253,12 @@ function drawMarks(random: Random): Mark[] {
   return marks;
 }
 
-function drawSkin(random: Random, bearded: boolean): Skin {
+function sampleSkin(random: Random, bearded: boolean): Skin {
   const tone = random.uniform() ** 1.3;
   const base = tone < 0.5 ? mixRgb(PALEST, TAN, tone * 2) : mixRgb(TAN, DARKEST, tone * 2 - 1);
   return {
     colour: [base[0], base[1] * random.between(0.92, 1.06), base[2] * random.between(0.85, 1.12)],
-    marks: drawMarks(random),
+    marks: sampleMarks(random),
     age: random.uniform() ** 2,
     flush: random.uniform(),
     beard: bearded ? random.uniform() : 0,
@@ -266,7 +266,7 @@ function drawSkin(random: Random, bearded: boolean): Skin {
   };
 }
 
-function drawHair(random: Random, bearded: boolean): HairStyle {
+function sampleHair(random: Random, bearded: boolean): HairStyle {
   return {
     colour: random.pick(HAIR_COLOURS),
     hairline: around(random, -0.72, 0.06),
@@ -279,17 +279,17 @@ function drawHair(random: Random, bearded: boolean): HairStyle {
 }
 
 /** Draws a person from a stream of that person's own. */
-export function drawPerson(random: Random): Person {
+export function samplePerson(random: Random): Person {
   // Beards, short and receding hair come together more often than not.
   const bearded = random.chance(0.5);
-  const skin = drawSkin(random.fork("skin"), bearded);
+  const skin = sampleSkin(random.fork("skin"), bearded);
   return {
     skin,
-    head: drawHead(random.fork("head")),
-    eyes: drawEyes(random.fork("eyes")),
-    brows: drawBrows(random.fork("brows")),
-    nose: drawNose(random.fork("nose")),
-    mouth: drawMouth(random.fork("mouth"), skin.colour),
-    hair: drawHair(random.fork("hair"), bearded),
+    head: sampleHead(random.fork("head")),
+    eyes: sampleEyes(random.fork("eyes")),
+    brows: sampleBrows(random.fork("brows")),
+    nose: sampleNose(random.fork("nose")),
+    mouth: sampleMouth(random.fork("mouth"), skin.colour),
+    hair: sampleHair(random.fork("hair"), bearded),
   };
 }
