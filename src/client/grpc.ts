@@ -1,0 +1,116 @@
+/** @file Asks a server over TensorFlow Serving's gRPC interface. */
+import {
+  create,
+  type DescMessage,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { Client, credentials, status as grpcStatus, type ServiceError } from "@grpc/grpc-js";
+import { FaceError } from "../base/errors.ts";
+import { bytesOf, type Tensor } from "../base/tensor.ts";
+import { DataType } from "../proto/tensorflow/tensor_pb.ts";
+import {
+  GetModelMetadataRequestSchema,
+  PredictionService,
+  PredictRequestSchema,
+  SignatureDefMapSchema,
+} from "../proto/tensorflow_serving/prediction_service_pb.ts";
+import { type Answer, errorAnswer, predictionsAnswer } from "./answer.ts";
+import { type DescribedInput, imagePorts, readPhoto } from "./photo.ts";
+
+export interface GrpcTarget {
+  /** `localhost:8500` */
+  readonly address: string;
+  readonly model: string;
+  readonly timeoutMs?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const CHANNEL_OPTIONS = { "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 };
+
+/** One unary call. */
+function call<I extends DescMessage, O extends DescMessage>(
+  client: Client,
+  method: DescMethodUnary<I, O>,
+  request: MessageShape<I>,
+  timeoutMs: number,
+): Promise<MessageShape<O>> {
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      `/${method.parent.typeName}/${method.name}`,
+      (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
+      (bytes: Buffer) => fromBinary(method.output, bytes),
+      request,
+      { deadline: Date.now() + timeoutMs },
+      (error, response) => (error === null && response !== undefined ? resolve(response) : reject(error)),
+    );
+  });
+}
+
+async function inputsOf(client: Client, model: string, timeoutMs: number): Promise<DescribedInput[]> {
+  const request = create(GetModelMetadataRequestSchema, {
+    modelSpec: { name: model },
+    metadataField: ["signature_def"],
+  });
+  const { metadata } = await call(client, PredictionService.method.getModelMetadata, request, timeoutMs);
+  const packed = metadata.signature_def;
+  const signatures = packed === undefined ? undefined : anyUnpack(packed, SignatureDefMapSchema);
+  const inputs = signatures?.signatureDef.serving_default?.inputs ?? {};
+  return Object.entries(inputs).map(([name, { tensorShape }]) => ({
+    name,
+    shape: (tensorShape?.dim ?? []).map(({ size }) => Number(size)),
+  }));
+}
+
+const tensorMessage = ({ shape, ...value }: Tensor<"float32">) => ({
+  dtype: DataType.DT_FLOAT,
+  tensorShape: { dim: shape.map((size) => ({ size: BigInt(size) })) },
+  tensorContent: bytesOf({ shape, ...value }),
+});
+
+/** A float out of a response's tensor, in either encoding. */
+function firstFloat(floatVal: readonly number[], content: Uint8Array): number | undefined {
+  if (content.length >= Float32Array.BYTES_PER_ELEMENT) {
+    return new DataView(content.buffer, content.byteOffset).getFloat32(0, true);
+  }
+  return floatVal[0];
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "code" in error && "details" in error;
+}
+
+/**
+ * Asks whether two photographs show one person.
+ * @returns the answer in the form of the REST interface, also when it is an error.
+ * @throws FaceError `IMAGE_UNREADABLE`, `SERVER_UNREACHABLE` or `SERVER_ERROR`.
+ */
+export async function requestGrpc(target: GrpcTarget, images: readonly [string, string]): Promise<Answer> {
+  const { address, model, timeoutMs = DEFAULT_TIMEOUT_MS } = target;
+  const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  try {
+    const ports = imagePorts(await inputsOf(client, model, timeoutMs), model);
+    const photos = await Promise.all(ports.map((port, i) => readPhoto(images[i as 0 | 1], port)));
+    const request = create(PredictRequestSchema, {
+      modelSpec: { name: model },
+      inputs: Object.fromEntries(ports.map(({ name }, i) => [name, tensorMessage(photos[i]!)])),
+    });
+    const { outputs } = await call(client, PredictionService.method.predict, request, timeoutMs);
+    const [output] = Object.values(outputs);
+    const probability = output === undefined ? undefined : firstFloat(output.floatVal, output.tensorContent);
+    if (probability === undefined) throw new FaceError("SERVER_ERROR", `${model} answered without a number`);
+    return predictionsAnswer(probability);
+  } catch (error) {
+    if (!isServiceError(error)) throw error;
+    if (error.code !== grpcStatus.UNAVAILABLE) return errorAnswer(error.details);
+    throw new FaceError("SERVER_UNREACHABLE", `no server answers at ${address}: ${error.details}`, {
+      hint: "start one with faceid serve, or pass --grpc HOST:PORT",
+      cause: error,
+    });
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,123 @@
+/** @file Asks a server over TensorFlow Serving's REST interface. */
+import { z } from "zod";
+import { FaceError, messageOf } from "../base/errors.ts";
+import type { Answer } from "./answer.ts";
+import { type DescribedInput, imagePorts, readPhoto } from "./photo.ts";
+
+export interface RestTarget {
+  /** Where the server is: `http://localhost:8501`. */
+  readonly url: string;
+  readonly model: string;
+  /** Milliseconds for each request. */
+  readonly timeoutMs?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+const metadataSchema = z.object({
+  metadata: z.object({
+    signature_def: z.object({
+      signature_def: z.record(
+        z.string(),
+        z.object({
+          inputs: z.record(
+            z.string(),
+            z.object({ tensor_shape: z.object({ dim: z.array(z.object({ size: z.coerce.number() })) }) }),
+          ),
+        }),
+      ),
+    }),
+  }),
+});
+
+const predictionsSchema = z.object({ predictions: z.tuple([z.tuple([z.number()])]) });
+
+const unreachable = (url: string, error: unknown) =>
+  new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${reasonOf(error)}`, {
+    hint: "start one with faceid serve, or pass --url",
+    cause: error,
+  });
+
+/** fetch hides the reason one level down. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return messageOf(cause) || "the connection was refused";
+}
+
+async function ask(
+  target: RestTarget,
+  path: string,
+  body?: string,
+): Promise<{ status: number; text: string }> {
+  const signal = AbortSignal.timeout(target.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  const url = new URL(`/v1/models/${encodeURIComponent(target.model)}${path}`, target.url);
+  try {
+    const response = await fetch(url, body === undefined ? { signal } : { method: "POST", body, signal });
+    return { status: response.status, text: await response.text() };
+  } catch (error) {
+    throw unreachable(target.url, error);
+  }
+}
+
+const isOk = (status: number) => status >= 200 && status < 300;
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An answer in the server's own words; anything that is no JSON is a server we do not understand. */
+function asAnswer({ status, text }: { status: number; text: string }, url: string): Answer {
+  const value = parsed(text);
+  const predictions = predictionsSchema.safeParse(value);
+  if (isOk(status) && predictions.success) {
+    return { text, isError: false, probability: predictions.data.predictions[0][0] };
+  }
+  if (typeof value === "object" && value !== null)
+    return { text, isError: !isOk(status) || "error" in value };
+  throw new FaceError("SERVER_ERROR", `${url} answered with status ${status} and no JSON`, {
+    hint: "is it a server of TensorFlow Serving's protocol?",
+  });
+}
+
+function inputsOf(text: string, model: string): DescribedInput[] {
+  const metadata = metadataSchema.safeParse(parsed(text));
+  const signature = metadata.data?.metadata.signature_def.signature_def.serving_default;
+  if (signature === undefined) {
+    throw new FaceError("SERVER_ERROR", `the server's metadata of ${model} describes no serving_default`);
+  }
+  return Object.entries(signature.inputs).map(([name, { tensor_shape }]) => ({
+    name,
+    shape: tensor_shape.dim.map(({ size }) => size),
+  }));
+}
+
+/**
+ * Asks whether two photographs show one person.
+ * @returns the server's answer, also when it is an error.
+ * @throws FaceError `IMAGE_UNREADABLE`, `SERVER_UNREACHABLE` or `SERVER_ERROR`.
+ */
+export async function requestRest(target: RestTarget, images: readonly [string, string]): Promise<Answer> {
+  const metadata = await ask(target, "/metadata");
+  if (!isOk(metadata.status)) return asAnswer(metadata, target.url);
+  const ports = imagePorts(inputsOf(metadata.text, target.model), target.model);
+  const photos = await Promise.all(ports.map((port, i) => readPhoto(images[i as 0 | 1], port)));
+  const instance = Object.fromEntries(
+    ports.map(({ name, height, width }, i) => [name, nested(photos[i]!.data, height, width)]),
+  );
+  return asAnswer(await ask(target, ":predict", JSON.stringify({ instances: [instance] })), target.url);
+}
+
+/** `[height][width][3]` numbers, with the six digits that eight-bit pixels need. */
+function nested(values: Float32Array, height: number, width: number): number[][][] {
+  const DIGITS = 1e6;
+  return Array.from({ length: height }, (_, y) =>
+    Array.from({ length: width }, (_, x) => {
+      const at = (y * width + x) * 3;
+      return [0, 1, 2].map((channel) => Math.round(values[at + channel]! * DIGITS) / DIGITS);
+    }),
+  );
+}
