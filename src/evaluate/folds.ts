@@ -28,11 +28,17 @@ const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + 
 /**
  * Runs the protocol on the scores of each fold.
  * @param missing pairs that have no score; their folds are just smaller, no pair changes its fold.
- * @throws FaceError `DATASET_INVALID` for fewer than two folds.
+ * @throws FaceError `DATASET_INVALID` for fewer than two folds, an empty fold, or pairs of one kind only.
  */
 export function kFold(folds: readonly ScoredPairs[], missing = 0): FoldReport {
   if (folds.length < 2) {
     throw new FaceError("DATASET_INVALID", `the protocol takes two folds or more, got ${folds.length}`);
+  }
+  const empty = folds.findIndex(({ scores }) => scores.length === 0);
+  if (empty >= 0) {
+    throw new FaceError("DATASET_INVALID", `fold ${empty + 1} of ${folds.length} has no pair with a score`, {
+      hint: "check that the pairs file belongs to this dataset",
+    });
   }
   const results = folds.map((fold, k) => {
     const threshold = bestThreshold(joinPairs(folds.filter((_, other) => other !== k)));

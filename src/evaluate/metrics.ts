@@ -1,6 +1,6 @@
 /** @file Everything that is told about a verifier on people it has never seen. */
 import { bootstrap, type Interval, wilson } from "./intervals.ts";
-import { accuracyAt, areaUnder, equalErrorRate, pointAtFar, rocCurve } from "./roc.ts";
+import { accuracyAt, areaUnder, equalErrorRate, pointAtFar, type RocPoint, rocCurve } from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
 import { type CalibrationRecord, FAR_TARGETS, type Rate, rate, supportsFar } from "./thresholds.ts";
 
@@ -10,7 +10,7 @@ export interface Measured {
   readonly interval: Interval;
 }
 
-/** True accepts at a false accept rate; both undefined where there are too few pairs of different people. */
+/** True accepts at a false accept rate; `tar` is absent where there are too few pairs of different people. */
 export interface TarAtFar {
   readonly far: number;
   readonly supported: boolean;
@@ -59,11 +59,28 @@ function measuredAccuracy(pairs: ScoredPairs, threshold: number): Measured {
   return { value, interval: wilson(Math.round(value * pairs.scores.length), pairs.scores.length) };
 }
 
-function tarAtFar(pairs: ScoredPairs, far: number, seed: number): TarAtFar {
+/** Area, equal error rate and true accepts, all from one resampling. */
+function ofCurve(pairs: ScoredPairs, seed: number): Pick<EvaluationReport, "auc" | "eer" | "tarAtFar"> {
   const { negatives } = countPairs(pairs);
-  if (!supportsFar(negatives, far)) return { far, supported: false };
-  const measure = (sample: ScoredPairs) => pointAtFar(rocCurve(sample), far).tar;
-  return { far, supported: true, tar: { value: measure(pairs), interval: bootstrap(pairs, measure, seed) } };
+  const told = FAR_TARGETS.filter((far) => supportsFar(negatives, far));
+  const figures = (curve: readonly RocPoint[]) => [
+    areaUnder(curve),
+    equalErrorRate(curve),
+    ...told.map((far) => pointAtFar(curve, far).tar),
+  ];
+  const intervals = bootstrap(pairs, figures, seed);
+  const [auc, eer, ...tars] = figures(rocCurve(pairs)).map((value, i) => ({
+    value,
+    interval: intervals[i]!,
+  }));
+  return {
+    auc: auc!,
+    eer: eer!,
+    tarAtFar: FAR_TARGETS.map((far) => {
+      const tar = tars[told.indexOf(far)];
+      return tar === undefined ? { far, supported: false } : { far, supported: true, tar };
+    }),
+  };
 }
 
 function atCalibrated(pairs: ScoredPairs, threshold: number): NonNullable<EvaluationReport["calibrated"]> {
@@ -79,12 +96,13 @@ function atCalibrated(pairs: ScoredPairs, threshold: number): NonNullable<Evalua
 }
 
 /** Accuracy counts a probability of just one half as different people, as training does. */
-const ABOVE_HALF = 0.5 + Number.EPSILON;
+export const ABOVE_HALF = 0.5 + Number.EPSILON;
 
 /**
  * Measures probabilities of pairs.
  * @param calibration thresholds from other people's pairs.
  * @param seed of the resampling behind some of the intervals.
+ * @throws FaceError `DATASET_INVALID` when one kind of pairs is missing.
  */
 export function measure(
   pairs: ScoredPairs,
@@ -94,11 +112,6 @@ export function measure(
     missing = 0,
   }: { calibration?: CalibrationRecord | undefined; seed: number; missing?: number },
 ): EvaluationReport {
-  const curve = rocCurve(pairs);
-  const resampled = (of: (points: typeof curve) => number): Measured => ({
-    value: of(curve),
-    interval: bootstrap(pairs, (sample) => of(rocCurve(sample)), seed),
-  });
   return {
     protocol: "held-out people",
     pairs: pairs.scores.length,
@@ -106,9 +119,7 @@ export function measure(
     missing,
     loss: crossEntropy(pairs),
     accuracy: measuredAccuracy(pairs, ABOVE_HALF),
-    auc: resampled(areaUnder),
-    eer: resampled(equalErrorRate),
-    tarAtFar: FAR_TARGETS.map((far) => tarAtFar(pairs, far, seed)),
+    ...ofCurve(pairs, seed),
     ...(calibration === undefined ? {} : { calibrated: atCalibrated(pairs, calibration.threshold) }),
   };
 }

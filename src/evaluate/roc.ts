@@ -10,25 +10,52 @@ export interface RocPoint {
   readonly tar: number;
 }
 
+/** Pairs by falling score. */
+export type RankedPairs = ScoredPairs;
+
+/**
+ * Sorts pairs by falling score.
+ * @throws FaceError `DATASET_INVALID` when one kind of pairs is missing.
+ */
+export function rankPairs(pairs: ScoredPairs): RankedPairs {
+  requireBothKinds(pairs);
+  const { scores, same } = pairs;
+  const order = Uint32Array.from(scores, (_, i) => i).sort((a, b) => scores[b]! - scores[a]!);
+  return {
+    scores: Float64Array.from(order, (i) => scores[i]!),
+    same: Uint8Array.from(order, (i) => same[i]!),
+  };
+}
+
 /**
  * The curve from accepting nobody to accepting all, by falling threshold; pairs of equal score fall together.
+ * @param times how often each pair counts; once when left out.
+ */
+export function curveOf({ scores, same }: RankedPairs, times?: Uint32Array): RocPoint[] {
+  const accepted = [0, 0] as [number, number];
+  const steps: { threshold: number; wrong: number; right: number }[] = [];
+  for (let i = 0; i < scores.length; i++) {
+    accepted[same[i] === 1 ? 1 : 0] += times?.[i] ?? 1;
+    if (scores[i + 1] === scores[i]) continue;
+    steps.push({ threshold: scores[i]!, wrong: accepted[0], right: accepted[1] });
+  }
+  const [negatives, positives] = accepted;
+  return [
+    { threshold: Number.POSITIVE_INFINITY, far: 0, tar: 0 },
+    ...steps.map(({ threshold, wrong, right }) => ({
+      threshold,
+      far: wrong / negatives,
+      tar: right / positives,
+    })),
+  ];
+}
+
+/**
+ * The curve of pairs in any order.
  * @throws FaceError `DATASET_INVALID` when one kind of pairs is missing.
  */
 export function rocCurve(pairs: ScoredPairs): RocPoint[] {
-  requireBothKinds(pairs);
-  const { scores, same } = pairs;
-  const { positives, negatives } = countPairs(pairs);
-  const order = Array.from(scores, (_, i) => i).sort((a, b) => scores[b]! - scores[a]!);
-  const points: RocPoint[] = [{ threshold: Number.POSITIVE_INFINITY, far: 0, tar: 0 }];
-  let [accepted, right] = [0, 0];
-  order.forEach((pair, place) => {
-    accepted++;
-    right += same[pair]!;
-    const next = order[place + 1];
-    if (next !== undefined && scores[next] === scores[pair]) return;
-    points.push({ threshold: scores[pair]!, far: (accepted - right) / negatives, tar: right / positives });
-  });
-  return points;
+  return curveOf(rankPairs(pairs));
 }
 
 /**
@@ -66,24 +93,28 @@ export function accuracyAt({ scores, same }: ScoredPairs, threshold: number): nu
   return right / scores.length;
 }
 
-/** A threshold between neighbouring scores decides alike for the pairs at hand; the middle is fairest to new ones. */
-function between(curve: readonly RocPoint[], i: number): number {
-  const [here, below] = [curve[i]!.threshold, curve[i + 1]?.threshold];
-  if (!Number.isFinite(here)) return below ?? here;
-  return below === undefined ? here : (here + below) / 2;
+/** The next score above that can be told apart: no pair of this score is accepted there. */
+const justAbove = (score: number) => score + Math.abs(score) * Number.EPSILON + Number.MIN_VALUE;
+
+/**
+ * The threshold that decides the measured pairs as a point of the curve does, and is fairest to new ones: the middle
+ * between the lowest accepted score and the highest refused one; just above the highest score where none is accepted.
+ */
+export function thresholdAt(curve: readonly RocPoint[], point: RocPoint): number {
+  const below = curve[curve.indexOf(point) + 1]?.threshold;
+  if (below === undefined) return point.threshold;
+  if (point.threshold === Number.POSITIVE_INFINITY) return justAbove(below);
+  const middle = below + (point.threshold - below) / 2;
+  // Between neighbouring floating-point numbers there is nothing.
+  return middle > below ? middle : point.threshold;
 }
 
-/** The middle of the gap below a point of the curve. */
-export function thresholdBelow(curve: readonly RocPoint[], point: RocPoint): number {
-  return between(curve, curve.indexOf(point));
-}
-
-/** The threshold with the most right decisions; of several, the one in the middle of their run of scores. */
+/** The threshold with the most right decisions; of several as good, the middle one in order. */
 export function bestThreshold(pairs: ScoredPairs): number {
   const curve = rocCurve(pairs);
   const { positives, negatives } = countPairs(pairs);
-  const right = curve.map(({ far, tar }) => Math.round(tar * positives + (1 - far) * negatives));
-  const most = Math.max(...right);
-  const places = right.flatMap((count, i) => (count === most ? [i] : []));
-  return between(curve, places[Math.floor(places.length / 2)]!);
+  const right = ({ far, tar }: RocPoint) => Math.round(tar * positives + (1 - far) * negatives);
+  const most = curve.reduce((best, point) => Math.max(best, right(point)), 0);
+  const best = curve.filter((point) => right(point) === most);
+  return thresholdAt(curve, best[Math.floor(best.length / 2)]!);
 }

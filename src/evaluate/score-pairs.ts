@@ -1,9 +1,13 @@
 /** @file Scores of pairs of images: each image embedded once, however many pairs it is in, then compared. */
 
+import { FaceError } from "../base/errors.ts";
 import type { ImageRef } from "../data/identity.ts";
 import type { Loader } from "../data/loader.ts";
 import type { Pair } from "../data/pairs.ts";
 import type { Verifier } from "../model/verifier.ts";
+import { ABOVE_HALF, crossEntropy } from "./metrics.ts";
+import { accuracyAt } from "./roc.ts";
+import { scoredPairs } from "./scores.ts";
 
 /** Images in one run of the tower. */
 const EMBED_BATCH = 16;
@@ -50,7 +54,10 @@ export async function embedImages(
   return { values, size, present };
 }
 
-/** Scores pairs. */
+/**
+ * Scores pairs.
+ * @throws FaceError `MODEL_INVALID` when the model answers with NaN or infinity.
+ */
 export async function scorePairs(
   verifier: Verifier,
   loader: Loader,
@@ -77,6 +84,11 @@ export async function scorePairs(
       return rows;
     };
     const probabilities = await verifier.compare(gather("left"), gather("right"), part.length);
+    if (!probabilities.every(Number.isFinite)) {
+      throw new FaceError("MODEL_INVALID", "the model answers with numbers that are not finite", {
+        hint: "its training has diverged; train again with a lower learning rate",
+      });
+    }
     part.forEach((pair, i) => {
       scores[pair] = probabilities[i]!;
     });
@@ -89,17 +101,9 @@ export function lossAndAccuracy(
   pairs: readonly Pair[],
   { scores }: PairScores,
 ): { loss: number; accuracy: number } {
-  let [loss, right, count] = [0, 0, 0];
-  pairs.forEach(({ same }, i) => {
-    const score = scores[i]!;
-    if (Number.isNaN(score)) return;
-    const clipped = Math.min(Math.max(score, KERAS_EPSILON), 1 - KERAS_EPSILON);
-    loss -= Math.log(same ? clipped : 1 - clipped);
-    right += score > 0.5 === same ? 1 : 0;
-    count++;
-  });
-  return { loss: loss / count, accuracy: right / count };
+  const scored = scoredPairs(
+    scores,
+    pairs.map(({ same }) => same),
+  );
+  return { loss: crossEntropy(scored), accuracy: accuracyAt(scored, ABOVE_HALF) };
 }
-
-/** Keras keeps probabilities this far from 0 and 1 before taking logarithms. */
-const KERAS_EPSILON = 1e-7;

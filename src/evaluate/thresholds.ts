@@ -1,7 +1,7 @@
 /** @file The calibration record: thresholds, the error rates measured at them, and how sure they are. */
 import { z } from "zod";
-import { wilson } from "./intervals.ts";
-import { bestThreshold, pointAtFar, rocCurve, thresholdBelow } from "./roc.ts";
+import { clopperPearson } from "./intervals.ts";
+import { bestThreshold, pointAtFar, rocCurve, thresholdAt } from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
 
 /** The false accept rates that people ask for. */
@@ -53,9 +53,9 @@ export type OperatingPoint = z.infer<typeof operatingPointSchema>;
 /** What travels in an exported model's description, so that a score can be turned into a decision. */
 export type CalibrationRecord = z.infer<typeof calibrationSchema>;
 
-/** A share of so many, with its interval. */
+/** An error rate: a share of so many decisions, with its exact interval. */
 export function rate(hits: number, trials: number): Rate {
-  return { value: trials === 0 ? 0 : hits / trials, interval: [...wilson(hits, trials)] };
+  return { value: trials === 0 ? 0 : hits / trials, interval: [...clopperPearson(hits, trials)] };
 }
 
 /** The strictest thresholds that keep to the wanted false accept rates, where the pairs can tell them. */
@@ -66,7 +66,7 @@ export function operatingPoints(pairs: ScoredPairs): OperatingPoint[] {
     const point = pointAtFar(curve, far);
     return {
       far,
-      threshold: thresholdBelow(curve, point),
+      threshold: thresholdAt(curve, point),
       measuredFar: rate(Math.round(point.far * negatives), negatives),
       measuredTar: rate(Math.round(point.tar * positives), positives),
     };
