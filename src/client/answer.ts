@@ -8,11 +8,19 @@ export interface Answer {
   readonly probability?: number;
 }
 
+/** JSON on one line, `{"predictions": [[p]]}`, with every number and text as the server wrote it. */
+export function onOneLine(json: string): string {
+  return json.replaceAll(
+    /("(?:[^"\\]|\\.)*")|\s+|([:,])/g,
+    (_, text: string | undefined, mark: string | undefined) => text ?? (mark === undefined ? "" : `${mark} `),
+  );
+}
+
 /** An answer in the form that TensorFlow Serving's REST interface has. */
 export function predictionsAnswer(probability: number): Answer {
-  return { text: JSON.stringify({ predictions: [[probability]] }), isError: false, probability };
+  return { text: onOneLine(JSON.stringify({ predictions: [[probability]] })), isError: false, probability };
 }
 
 export function errorAnswer(message: string): Answer {
-  return { text: JSON.stringify({ error: message }), isError: true };
+  return { text: onOneLine(JSON.stringify({ error: message })), isError: true };
 }

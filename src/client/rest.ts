@@ -1,7 +1,7 @@
 /** @file Asks a server over TensorFlow Serving's REST interface. */
 import { z } from "zod";
 import { FaceError, messageOf } from "../base/errors.ts";
-import type { Answer } from "./answer.ts";
+import { type Answer, onOneLine } from "./answer.ts";
 import { type DescribedInput, imagePorts, readPhoto } from "./photo.ts";
 
 export interface RestTarget {
@@ -74,10 +74,10 @@ function asAnswer({ status, text }: { status: number; text: string }, url: strin
   const value = parsed(text);
   const predictions = predictionsSchema.safeParse(value);
   if (isOk(status) && predictions.success) {
-    return { text, isError: false, probability: predictions.data.predictions[0][0] };
+    return { text: onOneLine(text), isError: false, probability: predictions.data.predictions[0][0] };
   }
   if (typeof value === "object" && value !== null)
-    return { text, isError: !isOk(status) || "error" in value };
+    return { text: onOneLine(text), isError: !isOk(status) || "error" in value };
   throw new FaceError("SERVER_ERROR", `${url} answered with status ${status} and no JSON`, {
     hint: "is it a server of TensorFlow Serving's protocol?",
   });

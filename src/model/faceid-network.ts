@@ -1,10 +1,10 @@
 /** @file The original network: thirteen convolutions, seven of them 1×1, and a dense embedding of 1024. */
 import type { Node } from "../graph/ops.ts";
-import { type Activation, batchNormalization, conv2D, dense, flatten, maxPooling2D } from "../nn/layers.ts";
+import { looksLinear } from "../nn/initializers.ts";
+import { batchNormalization, conv2D, dense, flatten, maxPooling2D } from "../nn/layers.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
 
 const EMBEDDING_SIZE = 1024;
-const relu: { activation: Activation } = { activation: "relu" };
 
 export const faceidNetwork: EmbeddingNetwork = {
   name: "faceid",
@@ -12,17 +12,23 @@ export const faceidNetwork: EmbeddingNetwork = {
     "the original: 13 convolutions and a dense embedding of 1024 (1.6 M parameters, 492 M multiply-adds)",
   embeddingSize: EMBEDDING_SIZE,
   build(net, image) {
-    const conv = (name: string, x: Node, filters: number, side: number) =>
-      conv2D(net, name, x, { filters, kernelSize: [side, side], ...relu });
+    // `fresh` layers get signed input; the others get the two halves that a layer before them began with.
+    const conv = (name: string, x: Node, filters: number, side: number, fresh = false) =>
+      conv2D(net, name, x, {
+        filters,
+        kernelSize: [side, side],
+        activation: "relu",
+        initializer: looksLinear(!fresh),
+      });
     const pool = (number: number, x: Node) => maxPooling2D(net, `maxpooling${number}`, x, [2, 2]);
     const norm = (number: number, x: Node) => batchNormalization(net, `batchnorm${number}`, x);
 
-    let x = conv("conv1", image, 64, 5);
+    let x = conv("conv1", image, 64, 5, true);
     x = norm(1, pool(1, x));
-    x = conv("conv2a", x, 64, 1);
+    x = conv("conv2a", x, 64, 1, true);
     x = conv("conv2b", x, 96, 3);
     x = norm(2, pool(2, x));
-    x = conv("conv3a", x, 96, 1);
+    x = conv("conv3a", x, 96, 1, true);
     x = conv("conv3b", x, 128, 3);
     x = pool(3, x);
     x = conv("conv4a", x, 128, 1);
@@ -35,6 +41,11 @@ export const faceidNetwork: EmbeddingNetwork = {
     x = conv("conv7a", x, 64, 1);
     x = conv("conv7b", x, 64, 3);
     x = pool(7, x);
-    return dense(net, "dense", flatten(net, "flatten", x), { units: EMBEDDING_SIZE, ...relu });
+    const channels = Number(x.shape[3]);
+    return dense(net, "dense", flatten(net, "flatten", x), {
+      units: EMBEDDING_SIZE,
+      activation: "relu",
+      initializer: looksLinear(true, channels),
+    });
   },
 };

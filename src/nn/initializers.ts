@@ -59,3 +59,37 @@ export function fansOf(shape: readonly number[]): Fans {
   const field = sizeOf(shape.slice(0, -2));
   return { in: field * shape.at(-2)!, out: field * shape.at(-1)! };
 }
+
+/**
+ * "Looks linear" (Balduzzi et al., 2017, "The Shattered Gradients Problem"): half of the outputs begin as the negative
+ * of the other half, so that after a ReLU the next layer can put both halves together again and the whole stack begins
+ * as a linear map. Deep ReLU stacks without normalisation otherwise begin by making all inputs look alike.
+ * @param mirrored whether the layer's input consists of two such halves already.
+ * @param channels how many inputs belong to one place, for a dense layer on a flattened image.
+ */
+export const looksLinear =
+  (mirrored: boolean, channels?: number): Initializer =>
+  (shape, random) => {
+    const [inputs, outputs] = [channels ?? shape.at(-2)!, shape.at(-1)!];
+    const field = sizeOf(shape) / (inputs * outputs);
+    const [ins, outs] = [mirrored ? Math.floor(inputs / 2) : inputs, Math.floor(outputs / 2)];
+    const deviation = Math.sqrt(1 / (field * ins));
+    const kernel = filled(shape, () => 0);
+    for (let place = 0; place < field; place++) {
+      for (let i = 0; i < ins; i++) {
+        for (let o = 0; o < outs; o++) {
+          const value = deviation * random.normal();
+          const put = (row: number, column: number, sign: number) => {
+            kernel.data[(place * inputs + row) * outputs + column] = sign * value;
+          };
+          put(i, o, 1);
+          put(i, o + outs, -1);
+          if (mirrored) {
+            put(i + ins, o, -1);
+            put(i + ins, o + outs, 1);
+          }
+        }
+      }
+    }
+    return kernel;
+  };

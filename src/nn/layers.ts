@@ -102,13 +102,14 @@ export interface DenseOptions {
   readonly units: number;
   readonly activation?: Activation;
   readonly useBias?: boolean;
+  readonly initializer?: Initializer;
 }
 
 /** `activation(x · kernel + bias)` on rows `[batch, features]`. */
 export function dense(net: NetworkBuilder, name: string, x: Node, options: DenseOptions): Node {
-  const { units, activation = "linear", useBias = true } = options;
+  const { units, activation = "linear", useBias = true, initializer = glorotUniform } = options;
   const kernel = net.weight(`${name}/kernel`, [channelsOf(x, name), units], {
-    initializer: glorotUniform,
+    initializer,
     decays: true,
   });
   const product = g.labelled(g.matmul(x, kernel), name);

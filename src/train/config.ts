@@ -33,9 +33,9 @@ export const trainConfigSchema = z.strictObject({
   validationShare: share.default(0.1).describe("share of people held out for validation"),
   testShare: share.default(0.1).describe("share of people held out for the final measurement"),
   initializer: z
-    .enum(["glorot", "he"])
-    .default("he")
-    .describe("first kernels: he keeps deep ReLU networks alive, glorot is Keras' default"),
+    .enum(["network", "glorot"])
+    .default("network")
+    .describe("first kernels: as the network's architecture asks, or Keras' default everywhere"),
   loss: z.enum(["bce", "contrastive"]).default("bce").describe("what is made small"),
   optimizer: z.enum(["adam", "sgd"]).default("adam").describe("optimiser"),
   momentum: z.number().min(0).lt(1).default(0.9).describe("momentum of sgd"),

@@ -10,8 +10,8 @@ import { evaluationPairs, type Pair, samplePairs } from "../data/pairs.ts";
 import { lossAndAccuracy, scorePairs } from "../evaluate/score-pairs.ts";
 import { DEFAULT_AUGMENT } from "../image/augment.ts";
 import { networkNamed } from "../model/networks.ts";
-import { glorotUniform, heNormal } from "../nn/initializers.ts";
-import { initialWeights } from "../nn/network-builder.ts";
+import { glorotUniform } from "../nn/initializers.ts";
+import { initialWeights, type Weight } from "../nn/network-builder.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
 import type { SettledConfig, TrainConfig } from "../train/config.ts";
 import { defaultReplicas, TrainingEngine } from "../train/engine.ts";
@@ -62,12 +62,12 @@ function freshState(config: SettledConfig): ReturnType<typeof initialWeights> {
     optimizer: optimizerOf(optimizerSettings(config)),
     weightDecay: config.weightDecay,
   });
-  const random = new Random(config.seed);
-  if (config.initializer === "glorot") return initialWeights(weights, random);
-  const scaled = weights.map((weight) =>
-    weight.initializer === glorotUniform ? { ...weight, initializer: heNormal } : weight,
-  );
-  return initialWeights(scaled, random);
+  const keras = ({ name, initializer }: Weight) => (name.endsWith("/kernel") ? glorotUniform : initializer);
+  const chosen =
+    config.initializer === "network"
+      ? weights
+      : weights.map((weight) => ({ ...weight, initializer: keras(weight) }));
+  return initialWeights(chosen, new Random(config.seed));
 }
 
 export function openEngine(config: SettledConfig, profilePrefix?: string): Promise<TrainingEngine> {
