@@ -71,14 +71,11 @@ export async function measureHeldOut(
 /** Measures a checkpoint the same way. */
 export async function measureRun({
   checkpoint,
-  log = silentLog,
-}: {
-  checkpoint: string;
-  log?: Log;
-}): Promise<Measurement> {
+  ...options
+}: Omit<MeasureOptions, "config"> & { readonly checkpoint: string }): Promise<Measurement> {
   const state: Checkpoint = await readCheckpoint(checkpoint);
   await using verifier = await checkpointVerifier(state);
-  return await measureHeldOut(verifier, { config: state.config, log });
+  return await measureHeldOut(verifier, { config: state.config, ...options });
 }
 
 /** Runs the k-fold protocol of a pairs file on a dataset. */
