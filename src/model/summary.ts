@@ -1,0 +1,159 @@
+/** @file A network as a table in Keras' manner, as text and as a picture of a terminal. */
+import type { LayerDescription, ModelDescription } from "./description.ts";
+import { element, round } from "./svg.ts";
+
+const HEADINGS = ["Layer (type)", "Output Shape", "Param #", "Connected to"] as const;
+const RIGHT_ALIGNED = 2;
+const GAP = "   ";
+const RULE = "─";
+
+const count = (value: number) => value.toLocaleString("en-US");
+const shapeOf = ({ outputShape }: LayerDescription) =>
+  `(${outputShape.map((side) => side ?? "None").join(", ")}${outputShape.length === 1 ? "," : ""})`;
+
+/** Keras numbers the uses of a shared layer, then its outputs, of which ours have one. */
+function connections({ inputs }: LayerDescription): string {
+  const uses = new Map<string, number>();
+  const texts = inputs.map((name) => {
+    const use = uses.get(name) ?? 0;
+    uses.set(name, use + 1);
+    return `${name}[${use}][0]`;
+  });
+  return texts.join(", ");
+}
+
+function rowOf(layer: LayerDescription): string[] {
+  return [`${layer.name} (${layer.kind})`, shapeOf(layer), count(layer.parameters), connections(layer)];
+}
+
+/** Titles and lines of the tables: the network's own, then one for each layer that is a network itself. */
+function tables({ name, layers }: ModelDescription): { title: string; rows: string[][] }[] {
+  const nested = layers.flatMap(({ name, inner }) => (inner === undefined ? [] : [{ name, layers: inner }]));
+  return [{ name, layers }, ...nested].map((table) => ({
+    title: `Model: "${table.name}"`,
+    rows: table.layers.map(rowOf),
+  }));
+}
+
+const BYTES_PER_VALUE = 4;
+const UNITS = ["B", "KB", "MB", "GB"];
+
+/** Size of so many float32 values, in powers of 1024, as Keras tells it. */
+function bytes(values: number): string {
+  const size = values * BYTES_PER_VALUE;
+  const unit = size === 0 ? 0 : Math.min(Math.floor(Math.log2(size) / 10), UNITS.length - 1);
+  return `${(size / 1024 ** unit).toFixed(2)} ${UNITS[unit]}`;
+}
+
+/**
+ * The table of `model.summary()`: each layer with the shape of its output, its parameters and what it is connected to;
+ * the embedding network in a table of its own; the totals at the end.
+ */
+export function summaryText(model: ModelDescription): string {
+  const all = tables(model);
+  const widths = HEADINGS.map((heading, column) =>
+    Math.max(heading.length, ...all.flatMap(({ rows }) => rows.map((row) => row[column]!.length))),
+  );
+  const line = (cells: readonly string[]) =>
+    ` ${cells
+      .map((cell, i) => (i === RIGHT_ALIGNED ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .join(GAP)
+      .trimEnd()}`;
+  const width = widths.reduce((total, each) => total + each, 0) + GAP.length * (widths.length - 1) + 2;
+  const rule = RULE.repeat(width);
+  const lines = all.flatMap(({ title, rows }) => [
+    title,
+    rule,
+    line(HEADINGS),
+    rule,
+    ...rows.map(line),
+    rule,
+    "",
+  ]);
+  const total = (label: string, values: number) => `${label}: ${count(values)} (${bytes(values)})`;
+  return [
+    ...lines,
+    total("Total params", model.total),
+    total("Trainable params", model.trainable),
+    total("Non-trainable params", model.nonTrainable),
+  ].join("\n");
+}
+
+/** Sizes in pixels. */
+const LETTER = 8.4;
+const FONT = 14;
+const LEADING = 21;
+const MARGIN = 24;
+const TITLE_BAR = 40;
+
+const COLOURS = {
+  background: "#0d1117",
+  bar: "#161b22",
+  border: "#30363d",
+  text: "#c9d1d9",
+  bright: "#f0f6fc",
+  dim: "#8b949e",
+  accent: "#79c0ff",
+} as const;
+const BUTTONS = ["#ff5f57", "#febc2e", "#28c840"];
+
+const isHeading = (text: string) => text.startsWith("Model:") || HEADINGS.some((heading) => heading === text);
+const isCount = (text: string) => /^[\d,]+$/.test(text);
+
+/** A run of text at a column of the terminal; the kind of a layer is dimmed. */
+function run(text: string, column: number, y: number): string {
+  const x = round(MARGIN + column * LETTER);
+  // Right-aligned by their end, so that they line up in a font of another width, too.
+  if (isCount(text)) {
+    const end = round(x + text.length * LETTER);
+    return element("text", { x: end, y, "text-anchor": "end", fill: COLOURS.accent }, text);
+  }
+  if (isHeading(text)) return element("text", { x, y, fill: COLOURS.bright, "font-weight": 700 }, text);
+  const [, name, kind] = /^(\w+) (\(\w+\))$/.exec(text) ?? [];
+  if (name === undefined || kind === undefined) return element("text", { x, y }, text);
+  const kindAt = round(x + (name.length + 1) * LETTER);
+  return (
+    element("text", { x, y, fill: COLOURS.bright }, name) +
+    element("text", { x: kindAt, y, fill: COLOURS.dim }, kind)
+  );
+}
+
+/** One line of the terminal: a rule as a line, text column by column. */
+function drawLine(text: string, number: number): string {
+  const y = round(TITLE_BAR + MARGIN + number * LEADING + FONT / 2);
+  if (text.startsWith(RULE)) {
+    const middle = y - FONT / 3;
+    const x2 = round(MARGIN + text.length * LETTER);
+    return element("line", { x1: MARGIN, y1: round(middle), x2, y2: round(middle), stroke: COLOURS.border });
+  }
+  // Runs are parted by two spaces or more.
+  return [...text.matchAll(/\S+(?: \S+)*/g)].map((match) => run(match[0], match.index, y)).join("");
+}
+
+/**
+ * The same table as a picture of a terminal.
+ * @returns an SVG drawing.
+ */
+export function summarySvg(model: ModelDescription): string {
+  const lines = summaryText(model).split("\n");
+  const longest = lines.reduce((most, { length }) => Math.max(most, length), 0);
+  const width = Math.ceil(2 * MARGIN + longest * LETTER);
+  const height = Math.ceil(TITLE_BAR + 2 * MARGIN + (lines.length - 0.5) * LEADING);
+  const frame = { x: 0.5, y: 0.5, width: width - 1, height: height - 1, rx: 10 };
+  const buttons = BUTTONS.map((fill, i) => element("circle", { cx: 22 + 20 * i, cy: 20, r: 6, fill }));
+  const title = { x: width / 2, y: 25, "text-anchor": "middle", fill: COLOURS.dim };
+  return element(
+    "svg",
+    { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}`, role: "img" },
+    element("title", {}, `Layers of ${model.name}`),
+    element("rect", { ...frame, fill: COLOURS.background, stroke: COLOURS.border }),
+    element("line", { x1: 0, y1: TITLE_BAR, x2: width, y2: TITLE_BAR, stroke: COLOURS.border }),
+    ...buttons,
+    element(
+      "g",
+      { "font-family": "DejaVu Sans Mono, Menlo, Consolas, monospace", "font-size": FONT, fill: COLOURS.text },
+      element("text", title, `faceid summary --model ${model.name}`),
+      ...lines.map(drawLine),
+    ),
+  );
+}
