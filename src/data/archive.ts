@@ -1,0 +1,143 @@
+/** @file Unpacks archives into a folder and nowhere else; the only door to yauzl. */
+import { createReadStream } from "node:fs";
+import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { crc32, createGunzip } from "node:zlib";
+import { type Entry, openPromise, type ZipFile } from "yauzl";
+import { FaceError, messageOf } from "../base/errors.ts";
+import { writeError } from "../base/files.ts";
+import { readTar, type TarFile } from "./tar.ts";
+
+/** No image is larger; what claims to be is a bomb. */
+const MAX_FILE_BYTES = 256 * 2 ** 20;
+
+export interface ExtractOptions {
+  /** Where a file of the archive goes, relative to the folder; undefined leaves it out. Default: everything stays. */
+  readonly place?: (path: string) => string | undefined;
+  /** Called after each file. */
+  readonly onFile?: (done: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** A path of an archive that cannot leave the folder it is unpacked into, on any system. */
+function checkPath(archive: string, path: string): string {
+  const climbs = path.split(/[/\\]/).includes("..");
+  if (path === "" || climbs || /^[/\\]|^[A-Za-z]:|\0|\\/.test(path)) {
+    throw new FaceError(
+      "ARCHIVE_INVALID",
+      `${archive} holds ${JSON.stringify(path)}, which would be written outside`,
+      {
+        hint: "this archive is not the dataset; delete it and download it again from a place you trust",
+      },
+    );
+  }
+  return path;
+}
+
+async function readStream(stream: AsyncIterable<Buffer>, size: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(size);
+  let at = 0;
+  for await (const chunk of stream) {
+    if (at + chunk.length > size) throw new Error("a file is longer than the archive says");
+    at += chunk.copy(bytes, at);
+  }
+  if (at !== size) throw new Error("a file is shorter than the archive says");
+  return bytes;
+}
+
+/** Reads one file of a zip archive and compares its checksum. */
+async function readZipped(zip: ZipFile, entry: Entry): Promise<Uint8Array> {
+  const bytes = await readStream(await zip.openReadStreamPromise(entry), entry.uncompressedSize);
+  if (crc32(bytes) !== entry.crc32) throw new Error(`the checksum of ${entry.fileName} is wrong`);
+  return bytes;
+}
+
+const SYMBOLIC_LINK = 0o120000;
+const FILE_KIND = 0o170000;
+
+async function* zipFiles(path: string): AsyncGenerator<TarFile> {
+  const zip = await openPromise(path, { lazyEntries: true });
+  for await (const entry of zip.eachEntry()) {
+    if (entry.fileName.endsWith("/")) continue;
+    if (((entry.externalFileAttributes >>> 16) & FILE_KIND) === SYMBOLIC_LINK) {
+      throw new Error(`${entry.fileName} is a link, which a dataset has no use for`);
+    }
+    yield { path: entry.fileName, size: entry.uncompressedSize, read: () => readZipped(zip, entry) };
+  }
+}
+
+async function* gzippedTarFiles(path: string): AsyncGenerator<TarFile> {
+  const gunzip = createGunzip();
+  const unpacking = pipeline(createReadStream(path), gunzip);
+  // The failure comes out of the loop below as well; here it only must not go unheard.
+  unpacking.catch(() => undefined);
+  yield* readTar(gunzip);
+}
+
+async function filesOf(path: string): Promise<AsyncGenerator<TarFile>> {
+  const file = await open(path);
+  try {
+    const start = Buffer.alloc(2);
+    await file.read(start, 0, 2, 0);
+    if (start.toString("latin1") === "PK") return zipFiles(path);
+    if (start[0] === 0x1f && start[1] === 0x8b) return gzippedTarFiles(path);
+  } finally {
+    await file.close();
+  }
+  throw new Error("neither a zip nor a gzipped tar archive");
+}
+
+/** Writes a file under a temporary name first, so that one that is there is whole. */
+async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(temporary, bytes);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw writeError(path, error);
+  }
+}
+
+/** Whether a file of that size is there already, from an earlier attempt. */
+async function isThere(path: string, size: number): Promise<boolean> {
+  const stats = await stat(path).catch(() => undefined);
+  return stats?.size === size;
+}
+
+/**
+ * Unpacks a zip or gzipped tar archive. Files that are there already in their right size are left as they are, so that
+ * an interrupted unpacking goes on where it was.
+ * @returns the number of files that are in place now
+ * @throws FaceError `ARCHIVE_INVALID` when the archive is damaged, holds links, or names a path outside the folder (then
+ *   what came before it stays); `DISK_FULL`; `INTERRUPTED` on the signal.
+ */
+export async function extractArchive(
+  archive: string,
+  folder: string,
+  options: ExtractOptions = {},
+): Promise<number> {
+  const { place = (path: string) => path, onFile, signal } = options;
+  let done = 0;
+  try {
+    for await (const file of await filesOf(archive)) {
+      if (signal?.aborted) throw new FaceError("INTERRUPTED", `stopped after ${done} files of ${archive}`);
+      const target = place(checkPath(archive, file.path));
+      if (target === undefined) continue;
+      if (file.size > MAX_FILE_BYTES) throw new Error(`${file.path} claims ${file.size} bytes`);
+      const path = join(folder, checkPath(archive, target));
+      if (!(await isThere(path, file.size))) await writeWhole(path, await file.read());
+      done++;
+      onFile?.(done);
+    }
+  } catch (error) {
+    if (error instanceof FaceError) throw error;
+    throw new FaceError("ARCHIVE_INVALID", `cannot unpack ${archive}: ${messageOf(error)}`, {
+      hint: "delete the archive and download it again",
+      cause: error,
+    });
+  }
+  return done;
+}

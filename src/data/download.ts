@@ -1,0 +1,262 @@
+/** @file Downloads a large file over HTTP, going on after every kind of interruption, and checks what arrived. */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { FaceError, messageOf } from "../base/errors.ts";
+import { writeError } from "../base/files.ts";
+
+/** How far a download is, in bytes; `total` is unknown when the server does not say. */
+export interface DownloadProgress {
+  readonly received: number;
+  readonly total: number | undefined;
+}
+
+export interface DownloadOptions {
+  readonly url: string;
+  /** Where the whole file goes; beside it lies a `.part` file meanwhile. */
+  readonly path: string;
+  /** Checksum in hexadecimal digits, where it is known. */
+  readonly sha256?: string | undefined;
+  readonly onProgress?: (progress: DownloadProgress) => void;
+  readonly signal?: AbortSignal | undefined;
+  /** Attempts in a row that may bring nothing before giving up. Default 5. */
+  readonly attempts?: number;
+  /** Wait before the second attempt; doubled each time. Default 1000. */
+  readonly retryDelayMs?: number;
+  /** A connection that brings nothing for so long is given up. Default 60,000. */
+  readonly stallMs?: number;
+}
+
+/** What the server said about the file of which a part is here; kept beside the part. */
+interface PartInfo {
+  readonly url: string;
+  /** A strong ETag or a date, with which the server can tell whether the file is still the same. */
+  readonly validator: string;
+}
+
+/** A failure that another attempt will not mend. */
+const isFinal = (error: unknown) => error instanceof FaceError;
+
+function failed(url: string, reason: string, hint: string, cause?: unknown): FaceError {
+  return new FaceError("DOWNLOAD_FAILED", `cannot download ${url}: ${reason}`, { hint, cause });
+}
+
+/** One download: the part on disk and the requests that make it whole. */
+class Download {
+  readonly #options: DownloadOptions;
+  readonly #part: string;
+  readonly #infoPath: string;
+  #received = 0;
+  #total: number | undefined;
+
+  constructor(options: DownloadOptions) {
+    this.#options = options;
+    this.#part = `${options.path}.part`;
+    this.#infoPath = `${options.path}.part.json`;
+  }
+
+  async run(): Promise<void> {
+    const { attempts = 5, retryDelayMs = 1000, signal, url } = this.#options;
+    await mkdir(dirname(this.#part), { recursive: true });
+    for (let vain = 0; ; ) {
+      const before = this.#received;
+      try {
+        await this.#attempt();
+        break;
+      } catch (error) {
+        if (signal?.aborted) {
+          throw new FaceError(
+            "INTERRUPTED",
+            `stopped downloading ${url}; the part that is here will be used`,
+          );
+        }
+        if (isFinal(error)) throw error;
+        vain = this.#received > before ? 1 : vain + 1;
+        if (vain >= attempts) {
+          const hint = "check the connection and run the command again: it goes on where it stopped";
+          throw failed(url, messageOf(causeOf(error)), hint, error);
+        }
+        await sleep(retryDelayMs * 2 ** (vain - 1));
+      }
+    }
+    await this.#finish();
+  }
+
+  /** The part's length and the word by which to ask for the rest; nothing when there is none that can be trusted. */
+  async #resumable(): Promise<{ length: number; validator: string } | undefined> {
+    try {
+      const { size } = await stat(this.#part);
+      const info = JSON.parse(await readFile(this.#infoPath, "utf8")) as Partial<PartInfo>;
+      if (size === 0 || info.url !== this.#options.url || typeof info.validator !== "string")
+        return undefined;
+      return { length: size, validator: info.validator };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** One request; ends when the file is whole and throws otherwise. */
+  async #attempt(): Promise<void> {
+    const { url, signal, stallMs = 60_000 } = this.#options;
+    const known = await this.#resumable();
+    const stall = new AbortController();
+    let timer = setTimeout(() => stall.abort(), stallMs);
+    try {
+      const response = await fetch(url, {
+        headers: {
+          "accept-encoding": "identity",
+          ...(known === undefined ? {} : { range: `bytes=${known.length}-`, "if-range": known.validator }),
+        },
+        signal: AbortSignal.any([stall.signal, ...(signal === undefined ? [] : [signal])]),
+      });
+      const start = await this.#accept(response, known?.length ?? 0);
+      if (start === undefined) return;
+      await this.#receive(response, start, () => {
+        clearTimeout(timer);
+        timer = setTimeout(() => stall.abort(), stallMs);
+      });
+    } catch (error) {
+      if (stall.signal.aborted) throw new Error(`nothing came for ${stallMs / 1000} seconds`);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+    if (this.#total !== undefined && this.#received !== this.#total) {
+      throw new Error(`the connection ended after ${this.#received} of ${this.#total} bytes`);
+    }
+  }
+
+  /** Reads the head of an answer: the byte at which its body begins; undefined when the part is whole already. */
+  async #accept(response: Response, have: number): Promise<number | undefined> {
+    const { url } = this.#options;
+    const { status, headers } = response;
+    const range = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(headers.get("content-range") ?? "");
+    if (status === 416) {
+      if (range !== null && Number(range[2]) === have) {
+        this.#received = this.#total = have;
+        return undefined;
+      }
+      await this.#forget();
+      throw new Error("the part that is here does not fit the file");
+    }
+    if (status === 206) {
+      if (range === null || Number(range[1]) !== have) {
+        await this.#forget();
+        throw new Error("the server sent another part than was asked for");
+      }
+      this.#total = Number(range[2]);
+      return have;
+    }
+    if (status === 200) {
+      const length = headers.get("content-length");
+      this.#total = length === null ? undefined : Number(length);
+      await this.#remember(headers);
+      return 0;
+    }
+    await response.body?.cancel();
+    if (status === 429 || status >= 500)
+      throw new Error(`the server answered ${status} ${response.statusText}`);
+    throw failed(
+      url,
+      `the server answered ${status} ${response.statusText}`,
+      "the file may have moved: look at the dataset's page, and pass --mirror with the folder it is in now",
+    );
+  }
+
+  /** Keeps what allows the server to say later whether the part still fits. A weak ETag does not. */
+  async #remember(headers: Headers): Promise<void> {
+    const etag = headers.get("etag");
+    const validator = etag !== null && !etag.startsWith("W/") ? etag : headers.get("last-modified");
+    if (validator === null) return await rm(this.#infoPath, { force: true });
+    await writeFile(this.#infoPath, JSON.stringify({ url: this.#options.url, validator } satisfies PartInfo));
+  }
+
+  async #forget(): Promise<void> {
+    await rm(this.#part, { force: true });
+    await rm(this.#infoPath, { force: true });
+  }
+
+  /** Writes an answer's body at its place in the part. */
+  async #receive(response: Response, start: number, alive: () => void): Promise<void> {
+    await this.#checkSpace(start);
+    const file = await open(this.#part, start === 0 ? "w" : "r+");
+    this.#received = start;
+    try {
+      for await (const chunk of response.body ?? []) {
+        alive();
+        await this.#write(file, chunk);
+        this.#options.onProgress?.({ received: this.#received, total: this.#total });
+      }
+      await file.truncate(this.#received);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #write(file: Awaited<ReturnType<typeof open>>, chunk: Uint8Array): Promise<void> {
+    try {
+      for (let at = 0; at < chunk.length; ) {
+        const { bytesWritten } = await file.write(chunk, at, chunk.length - at, this.#received);
+        at += bytesWritten;
+        this.#received += bytesWritten;
+      }
+    } catch (error) {
+      throw writeError(this.#part, error);
+    }
+  }
+
+  /** A disk that is too small is found out before the download, not after hours of it. */
+  async #checkSpace(start: number): Promise<void> {
+    if (this.#total === undefined) return;
+    const { bavail, bsize } = await statfs(dirname(this.#part));
+    const needed = this.#total - start;
+    if (bavail * bsize >= needed) return;
+    throw new FaceError(
+      "DISK_FULL",
+      `${this.#options.path} needs ${needed} more bytes, ${bavail * bsize} are free`,
+      {
+        hint: "free some space, or choose another folder with --output",
+      },
+    );
+  }
+
+  async #finish(): Promise<void> {
+    const { path, sha256, url } = this.#options;
+    if (sha256 !== undefined) {
+      const found = await hashOf(this.#part);
+      if (found !== sha256.toLowerCase()) {
+        await this.#forget();
+        throw failed(
+          url,
+          `its SHA-256 is ${found}, expected ${sha256}`,
+          "the transfer was damaged or the file was replaced; run the command again, and if that does not help choose another mirror",
+        );
+      }
+    }
+    await rename(this.#part, path);
+    await rm(this.#infoPath, { force: true });
+  }
+}
+
+/** The reason below "fetch failed". */
+function causeOf(error: unknown): unknown {
+  return error instanceof Error && error.cause instanceof Error ? error.cause : error;
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest("hex");
+}
+
+/**
+ * Downloads a file, or goes on with the part of it that an earlier attempt left. The server is asked for the rest only
+ * if it can tell that the file is still the same (`If-Range`); otherwise it is fetched anew.
+ * @throws FaceError `DOWNLOAD_FAILED` when the server refuses, stays away, or sends something with another checksum;
+ *   `DISK_FULL`; `INTERRUPTED` on the signal. A part is kept for the next time, except after a wrong checksum.
+ */
+export async function downloadFile(options: DownloadOptions): Promise<void> {
+  await new Download(options).run();
+}
