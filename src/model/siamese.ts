@@ -1,12 +1,16 @@
 /** @file The Siamese network: two towers that share their weights, the distance of their embeddings, a probability. */
 import { abs, input, labelled, sigmoid, sub } from "../graph/build.ts";
 import type { Dim, Node } from "../graph/ops.ts";
+import { normal } from "../nn/initializers.ts";
 import { dense } from "../nn/layers.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
 
 /** Units of the dense layer between distance and decision. */
 const DISTANCE_UNITS = 128;
+
+/** Deviation of the classifier's first weights: small, so that training begins at a probability of one half. */
+const UNDECIDED = 0.01;
 
 /** Height and width of the images in pixels. */
 export interface ImageSize {
@@ -33,7 +37,7 @@ export interface SiameseNetwork {
 export function head(net: NetworkBuilder, a: Node, b: Node): Node {
   const distance = net.record("distance", "Lambda", [a, b], labelled(abs(sub(a, b)), "distance"));
   const hidden = dense(net, "dense_distance", distance, { units: DISTANCE_UNITS, activation: "relu" });
-  return dense(net, "classifier", hidden, { units: 1 });
+  return dense(net, "classifier", hidden, { units: 1, initializer: normal(UNDECIDED) });
 }
 
 /** An image input of the network. */

@@ -151,7 +151,11 @@ export function summarySvg(model: ModelDescription): string {
     ...buttons,
     element(
       "g",
-      { "font-family": "DejaVu Sans Mono, Menlo, Consolas, monospace", "font-size": FONT, fill: COLOURS.text },
+      {
+        "font-family": "DejaVu Sans Mono, Menlo, Consolas, monospace",
+        "font-size": FONT,
+        fill: COLOURS.text,
+      },
       element("text", title, `faceid summary --model ${model.name}`),
       ...lines.map(drawLine),
     ),
