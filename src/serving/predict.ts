@@ -33,7 +33,8 @@ export interface PredictCall {
   readonly model: ModelChoice;
   /** Empty for `serving_default`. */
   readonly signatureName: string;
-  readonly inputs: TensorMap;
+  /** The tensors, or how to read them once the model and its signature are found. */
+  readonly inputs: TensorMap | (() => TensorMap);
   /** Which outputs to compute; empty for all. */
   readonly outputFilter: readonly string[];
 }
@@ -62,7 +63,8 @@ export async function predict(
   if (signature === undefined) {
     throw new StatusError("FAILED_PRECONDITION", `Serving signature key "${signatureName}" not found.`);
   }
-  const inputs = completeInputs(signature, call.inputs);
+  const given = typeof call.inputs === "function" ? call.inputs() : call.inputs;
+  const inputs = completeInputs(signature, given);
   const outputNames = chooseOutputs(signature, call.outputFilter);
   const outputs = await runUntil(servable, signatureName, inputs, outputNames, options);
   return { name: servable.name, version: servable.version, signatureName, outputs };

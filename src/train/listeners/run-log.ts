@@ -9,6 +9,8 @@ export const RUN_LOG = "log.jsonl";
 /** Lines are gathered and written together, so that logging never holds up a step for long. */
 const LINES_PER_WRITE = 50;
 
+const KILOBYTES_PER_MEGABYTE = 1024;
+
 /** Appends to `log.jsonl` in the run's folder. A resumed run goes on in the same file. */
 export function runLog(folder: string): TrainListener {
   const path = join(folder, RUN_LOG);
@@ -40,7 +42,8 @@ export function runLog(folder: string): TrainListener {
       await flush();
     },
     async onRunEnd({ reason, detail, progress }) {
-      add("end", { reason, detail, step: progress.step });
+      const peakMemoryMegabytes = Math.round(process.resourceUsage().maxRSS / KILOBYTES_PER_MEGABYTE);
+      add("end", { reason, detail, step: progress.step, peakMemoryMegabytes });
       await flush();
     },
   };
