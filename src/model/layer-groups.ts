@@ -16,13 +16,13 @@ export interface Group {
 /** More different classes than that are not told one by one. */
 const MOST_KINDS = 3;
 
-const SHORT: Readonly<Record<string, string>> = { BatchNormalization: "BatchNorm" };
+const SHORT: Readonly<Record<string, string>> = { BatchNormalization: "norm" };
 
 function labelOf(layers: readonly LayerDescription[]): string {
   const [first] = layers;
   if (layers.length === 1) return first!.kind;
   const kinds = layers.map(({ kind }) => SHORT[kind] ?? kind);
-  if (layers.length <= MOST_KINDS) return kinds.join(" + ");
+  if (layers.length <= MOST_KINDS) return kinds.join(", ");
   return `${kinds.includes("Add") ? "residual block" : "block"} of ${layers.length} layers`;
 }
 

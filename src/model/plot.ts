@@ -14,6 +14,8 @@ const PANEL_HEADER = 64;
 const COLUMN_GAP = 44;
 const CALLOUT = 96;
 const INPUT_GAP = 28;
+/** From one box of the Siamese graph down to the next. */
+const LONGEST_STEP = 150;
 /** Boxes in a column of the panel before it goes on in the next. */
 const COLUMN_LENGTH = 12;
 
@@ -55,13 +57,13 @@ function box({ x, y }: Place, { name, kind, label, outputShape, parameters }: Gr
     {},
     element("rect", { x, y, width: BOX.width, height: BOX.height, rx: 8, fill: "#ffffff", stroke: EDGE }),
     element("path", {
-      d: `M${x + 6} ${y} h-0 a6 8 0 0 0 -6 8 v${BOX.height - 16} a6 8 0 0 0 6 8 z`,
+      d: `M${x + 6} ${y} a6 8 0 0 0 -6 8 v${BOX.height - 16} a6 8 0 0 0 6 8 z`,
       fill: colour,
     }),
     element("text", { x: x + 18, y: y + 21, "font-weight": 700 }, name),
     element("text", { ...right, y: y + 21 }, shapeText(outputShape)),
     element("text", { x: x + 18, ...small }, label),
-    parameters === 0 ? "" : element("text", { ...right, ...small }, `${count(parameters)} parameters`),
+    parameters === 0 ? "" : element("text", { ...right, ...small }, `${count(parameters)} params`),
   );
 }
 
@@ -154,7 +156,7 @@ function siameseGraph(
   const inputs = model.layers.filter(({ kind }) => kind === "InputLayer");
   const chain = model.layers.filter(({ kind }) => kind !== "InputLayer");
   const centre = left + (inputs.length * (BOX.width + INPUT_GAP) - INPUT_GAP - BOX.width) / 2;
-  const step = (height - BOX.height) / chain.length;
+  const step = Math.min((height - BOX.height) / chain.length, LONGEST_STEP);
   const inputPlaces = inputs.map((_, i) => ({ x: left + i * (BOX.width + INPUT_GAP), y: top }));
   const places = chain.map((_, i) => ({ x: centre, y: round(top + (i + 1) * step) }));
   /** Both images go through the shared network side by side. */
