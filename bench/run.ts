@@ -1,0 +1,2 @@
+/** @file `npm run bench`: every bench that takes a few minutes at most, one after the other. */
+await import("./training.ts");
