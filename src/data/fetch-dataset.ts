@@ -1,4 +1,5 @@
 /** @file Downloads parts of a public dataset and unpacks them; what is done already is not done again. */
+import { existsSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
@@ -49,9 +50,8 @@ function addressOf({ name, url }: RemoteFile, mirror: string | undefined): strin
   });
 }
 
-async function fetchFile(dataset: RemoteDataset, file: RemoteFile, options: FetchOptions): Promise<number> {
-  const { output, mirror, onEvent, signal, retryDelayMs, keepArchives = false } = options;
-  const path = join(output, file.name);
+async function download(file: RemoteFile, path: string, options: FetchOptions): Promise<void> {
+  const { mirror, onEvent, signal, retryDelayMs } = options;
   await downloadFile({
     url: addressOf(file, mirror),
     path,
@@ -60,18 +60,36 @@ async function fetchFile(dataset: RemoteDataset, file: RemoteFile, options: Fetc
     ...(retryDelayMs === undefined ? {} : { retryDelayMs }),
     onProgress: (progress) => onEvent?.({ kind: "downloading", file: file.name, ...progress }),
   });
-  if (!isArchive(file.name)) return 0;
-  const images = await extractArchive(path, output, {
-    place: dataset.place,
-    onFile: (done) => onEvent?.({ kind: "unpacking", file: file.name, images: done }),
-    ...(signal === undefined ? {} : { signal }),
-  });
-  if (images === 0) {
+}
+
+/** Unpacks an archive; one that turns out to be bad is removed, so that the next run fetches it anew. */
+async function unpack(dataset: RemoteDataset, file: RemoteFile, path: string, options: FetchOptions) {
+  const { output, onEvent, signal } = options;
+  try {
+    const images = await extractArchive(path, output, {
+      place: dataset.place,
+      onFile: (done) => onEvent?.({ kind: "unpacking", file: file.name, images: done }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (images > 0) return images;
     throw new FaceError("ARCHIVE_INVALID", `${file.name} holds no images of ${dataset.name}`, {
       hint: "the file may have been replaced by another; check the mirror",
     });
+  } catch (error) {
+    if (error instanceof FaceError && error.code === "ARCHIVE_INVALID") await rm(path, { force: true });
+    throw error;
   }
-  if (!keepArchives) await rm(path);
+}
+
+/** Brings one file in place; returns the number of images it holds. */
+async function fetchFile(dataset: RemoteDataset, file: RemoteFile, options: FetchOptions): Promise<number> {
+  const path = join(options.output, file.name);
+  const archive = isArchive(file.name);
+  // An archive that is here whole was interrupted while it was unpacked.
+  if (!archive || !existsSync(path)) await download(file, path, options);
+  if (!archive) return 0;
+  const images = await unpack(dataset, file, path, options);
+  if (options.keepArchives !== true) await rm(path);
   return images;
 }
 

@@ -1,0 +1,64 @@
+/** @file A picture of a dataset: one row per person, side by side what the network would see. */
+import { FaceError } from "../base/errors.ts";
+import type { Pixels } from "../image/pixels.ts";
+import type { ImageSettings } from "../image/settings.ts";
+import { type Identity, imageName } from "./identity.ts";
+import { readPixels } from "./read-pixels.ts";
+
+export interface SheetOptions {
+  /** People at most, taken evenly from the whole list. */
+  readonly rows: number;
+  /** Images of each at most, the first ones. */
+  readonly columns: number;
+  readonly settings: ImageSettings;
+  /** Hears of images that could not be decoded; their places stay empty. */
+  readonly onUnreadable?: (name: string, reason: string) => void;
+}
+
+export interface ContactSheet extends Pixels {
+  /** Who is shown, from top to bottom. */
+  readonly names: readonly string[];
+}
+
+/** Pixels between and around the images, and their grey. */
+const GAP = 4;
+const PAPER = 240;
+
+/** As many of a list as wanted, evenly spread over it. */
+function spread<T>(items: readonly T[], count: number): T[] {
+  if (items.length <= count) return [...items];
+  return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);
+}
+
+/**
+ * Draws a contact sheet.
+ * @throws FaceError `DATASET_INVALID` when there is nobody to show.
+ */
+export async function contactSheet(
+  identities: readonly Identity[],
+  options: SheetOptions,
+): Promise<ContactSheet> {
+  const { rows, columns, settings, onUnreadable } = options;
+  const shown = spread(identities, rows);
+  const most = Math.min(columns, Math.max(0, ...shown.map(({ images }) => images.length)));
+  if (most === 0) throw new FaceError("DATASET_INVALID", "there is nobody to show");
+  const width = GAP + most * (settings.width + GAP);
+  const height = GAP + shown.length * (settings.height + GAP);
+  const data = new Uint8Array(width * height * 3).fill(PAPER);
+  const rowBytes = settings.width * 3;
+  for (const [row, { images }] of shown.entries()) {
+    for (const [column, image] of images.slice(0, most).entries()) {
+      const pixels = await readPixels(image, settings).catch((error: FaceError) => {
+        onUnreadable?.(imageName(image), error.message);
+        return undefined;
+      });
+      if (pixels === undefined) continue;
+      const left = GAP + column * (settings.width + GAP);
+      const top = GAP + row * (settings.height + GAP);
+      for (let y = 0; y < settings.height; y++) {
+        data.set(pixels.subarray(y * rowBytes, (y + 1) * rowBytes), ((top + y) * width + left) * 3);
+      }
+    }
+  }
+  return { data, width, height, names: shown.map(({ name }) => name) };
+}

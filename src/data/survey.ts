@@ -1,0 +1,94 @@
+/** @file Counts a dataset and tries every file in it. */
+import { FaceError } from "../base/errors.ts";
+import type { ImageSettings } from "../image/settings.ts";
+import { countImages, type Dataset, type ImageRef, imageName } from "./identity.ts";
+import { readPixels } from "./read-pixels.ts";
+
+/** How many images people have. */
+export interface Spread {
+  readonly least: number;
+  readonly median: number;
+  readonly mean: number;
+  readonly most: number;
+}
+
+export interface Survey {
+  readonly name: string;
+  readonly layout: string;
+  readonly path: string | undefined;
+  readonly identities: number;
+  readonly images: number;
+  readonly imagesPerIdentity: Spread;
+  /** People with two images or more, who make pairs of one person. */
+  readonly pairable: number;
+  /** Different pairs of one person that are possible. */
+  readonly positivePairs: number;
+}
+
+/** A file that could not be decoded. */
+export interface Unreadable {
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** Counts people, images and pairs; reads nothing. */
+export function surveyDataset(dataset: Dataset): Survey {
+  const { name, kind, path, identities } = dataset;
+  const counts = identities.map(({ images }) => images.length).sort((a, b) => a - b);
+  const images = countImages(identities);
+  const middle = Math.floor(counts.length / 2);
+  const even = counts.length % 2 === 0;
+  return {
+    name,
+    layout: kind,
+    path,
+    identities: counts.length,
+    images,
+    imagesPerIdentity: {
+      least: counts[0] ?? 0,
+      median: even ? ((counts[middle - 1] ?? 0) + (counts[middle] ?? 0)) / 2 : counts[middle]!,
+      mean: images / Math.max(1, counts.length),
+      most: counts.at(-1) ?? 0,
+    },
+    pairable: counts.filter((count) => count >= 2).length,
+    positivePairs: counts.reduce((sum, count) => sum + (count * (count - 1)) / 2, 0),
+  };
+}
+
+/** Files decoded at the same time: as many as there are threads behind the decoder. */
+const AT_ONCE = 4;
+/** Whether a file can be decoded shows at any size. */
+const TINY: ImageSettings = { height: 8, width: 8, channels: 3 };
+
+/**
+ * Decodes every file of a dataset and tells which cannot be. Drawn images always can.
+ * @param onProgress called with the number of files tried so far
+ * @throws FaceError `INTERRUPTED` on the signal.
+ */
+export async function findUnreadable(
+  dataset: Dataset,
+  options: { readonly onProgress?: (tried: number) => void; readonly signal?: AbortSignal } = {},
+): Promise<Unreadable[]> {
+  const files = dataset.identities.flatMap(({ images }) => images.filter(({ kind }) => kind === "file"));
+  const found: (Unreadable & { readonly index: number })[] = [];
+  let next = 0;
+  let tried = 0;
+  const tryOne = async (image: ImageRef) => {
+    try {
+      await readPixels(image, TINY);
+    } catch (error) {
+      if (!(error instanceof FaceError)) throw error;
+      const path = imageName(image);
+      found.push({ path, reason: error.message.replace(`cannot read ${path}: `, ""), index: image.index });
+    }
+  };
+  const lane = async () => {
+    while (next < files.length) {
+      if (options.signal?.aborted) throw new FaceError("INTERRUPTED", `stopped after ${tried} files`);
+      await tryOne(files[next++]!);
+      options.onProgress?.(++tried);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  return found.sort((a, b) => a.index - b.index).map(({ path, reason }) => ({ path, reason }));
+}
