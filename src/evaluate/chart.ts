@@ -1,0 +1,289 @@
+/** @file The only door to Observable Plot: curves and histograms of a verifier as SVG drawings. */
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+import { bootstrap } from "./intervals.ts";
+import { pointAtFar, type RocPoint, rocCurve } from "./roc.ts";
+import { countPairs, type ScoredPairs } from "./scores.ts";
+
+/** Sizes in pixels. */
+const WIDTH = 600;
+const MARGIN = { marginTop: 28, marginRight: 32, marginBottom: 48, marginLeft: 64 };
+
+/** Blue and orange differ for colour-blind eyes, too, and on light and dark grounds alike. */
+const BLUE = "#3b82d9";
+const ORANGE = "#e0751a";
+const FAINT = 0.18;
+
+const percent = (value: number) => `${Number((100 * value).toPrecision(3))} %`;
+
+/** Coordinates finer than anybody sees make up most of a drawing's size. */
+const LONG_NUMBER = /-?\d+\.\d{5,}/g;
+
+/** What this file needs of the DOM; the browser's own types are not ours to load. */
+interface DrawnElement {
+  readonly outerHTML: string;
+  setAttribute(name: string, value: string): void;
+}
+
+/**
+ * Draws marks without a browser. Text and axes take the colour of the page around them.
+ * @param label says what the drawing shows to those who cannot see it.
+ */
+function draw(label: string, height: number, options: Plot.PlotOptions): string {
+  const { document } = parseHTML("<!doctype html><html><body></body></html>");
+  const svg = Plot.plot({
+    document: document as never,
+    width: WIDTH,
+    height,
+    ...MARGIN,
+    ...options,
+    style: {
+      background: "transparent",
+      fontFamily: "Inter, Helvetica, Arial, DejaVu Sans, sans-serif",
+      fontSize: "13px",
+    },
+  }) as unknown as DrawnElement;
+  svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", label);
+  return svg.outerHTML.replaceAll(LONG_NUMBER, (number) => String(Math.round(Number(number) * 100) / 100));
+}
+
+/** The corners of a curve of steps; points on straight lines between them draw nothing new. */
+function corners(curve: readonly RocPoint[]): RocPoint[] {
+  return curve.filter((point, i) => {
+    const [before, after] = [curve[i - 1], curve[i + 1]];
+    if (before === undefined || after === undefined) return true;
+    const upright = before.far === point.far && point.far === after.far;
+    const level = before.tar === point.tar && point.tar === after.tar;
+    return !upright && !level;
+  });
+}
+
+/** What a threshold makes of the pairs, as a point of the curve. */
+function pointAt(curve: readonly RocPoint[], threshold: number): RocPoint {
+  return curve.findLast((point) => point.threshold >= threshold) ?? curve[0]!;
+}
+
+interface BandPoint {
+  readonly far: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** The 95 % band of true accept rates along the given false accept rates. */
+function band(pairs: ScoredPairs, fars: readonly number[], seed: number): BandPoint[] {
+  const alongRates = (curve: readonly RocPoint[]) => fars.map((far) => pointAtFar(curve, far).tar);
+  return bootstrap(pairs, alongRates, seed).map(([low, high], i) => ({ far: fars[i]!, low, high }));
+}
+
+export interface CurveOptions {
+  /** Marked on the curve. */
+  readonly threshold?: number | undefined;
+  /** Of the resampling behind the band. */
+  readonly seed: number;
+}
+
+/** A dot on the curve and the threshold it stands for, `dy` pixels lower. */
+function markThreshold(x: number, y: number, threshold: number | undefined, dy: number): Plot.Markish[] {
+  if (threshold === undefined) return [];
+  const at = [{ x, y }];
+  const text = () => `threshold ${threshold.toFixed(3)}`;
+  return [
+    Plot.dot(at, { x: "x", y: "y", r: 5, fill: ORANGE, stroke: "white", strokeWidth: 1.5 }),
+    Plot.text(at, { x: "x", y: "y", text, dx: 10, dy, textAnchor: "start", fill: ORANGE, fontWeight: 600 }),
+  ];
+}
+
+/** What a colour stands for, above the frame. */
+function legend(text: string, fill: string, frameAnchor: "top-left" | "top" | "top-right"): Plot.Markish {
+  return Plot.text([text], { frameAnchor, dy: -20, fill, fontWeight: 600 });
+}
+
+const BAND_STEPS = 60;
+
+/**
+ * The receiver operating characteristic with its 95 % band; the diagonal is what guessing gives.
+ * @returns an SVG drawing.
+ */
+export function rocChart(pairs: ScoredPairs, { threshold, seed }: CurveOptions): string {
+  const curve = rocCurve(pairs);
+  // Denser towards zero, where the curve bends.
+  const fars = Array.from({ length: BAND_STEPS + 1 }, (_, i) => (i / BAND_STEPS) ** 2);
+  const at = pointAt(curve, threshold ?? Number.POSITIVE_INFINITY);
+  return draw("ROC curve: true accept rate over false accept rate", WIDTH * 0.8, {
+    x: { label: "false accept rate", labelAnchor: "center", domain: [0, 1], tickFormat: percent, ticks: 5 },
+    y: { label: "true accept rate", domain: [0, 1], tickFormat: percent, ticks: 5 },
+    marks: [
+      Plot.gridX({ ticks: 5, strokeOpacity: 0.1 }),
+      Plot.gridY({ ticks: 5, strokeOpacity: 0.1 }),
+      Plot.link([0], { x1: 0, y1: 0, x2: 1, y2: 1, strokeOpacity: 0.35, strokeDasharray: "4 4" }),
+      Plot.areaY(band(pairs, fars, seed), {
+        x: "far",
+        y1: "low",
+        y2: "high",
+        fill: BLUE,
+        fillOpacity: FAINT,
+      }),
+      Plot.line(corners(curve), { x: "far", y: "tar", stroke: BLUE, strokeWidth: 2.2 }),
+      ...markThreshold(at.far, at.tar, threshold, 14),
+    ],
+  });
+}
+
+/** Rates that people read off. */
+const DECADES = [0.0001, 0.001, 0.01, 0.1, 1];
+
+/**
+ * The detection error trade-off: false rejects over false accepts, both on logarithmic axes, with the 95 % band.
+ * Rates below one pair in all cannot be told and are cut off.
+ * @returns an SVG drawing.
+ */
+export function detChart(pairs: ScoredPairs, { threshold, seed }: CurveOptions): string {
+  const curve = rocCurve(pairs);
+  const { positives, negatives } = countPairs(pairs);
+  const [lowestFar, lowestFrr] = [1 / negatives, 1 / positives];
+  const fars = Array.from({ length: BAND_STEPS + 1 }, (_, i) => lowestFar ** (1 - i / BAND_STEPS));
+  const seen = ({ far, tar }: RocPoint) => far >= lowestFar && 1 - tar >= lowestFrr / 2;
+  const at = pointAt(curve, threshold ?? Number.POSITIVE_INFINITY);
+  const clipped = (frr: number) => Math.max(frr, lowestFrr);
+  const ticksFrom = (lowest: number) => DECADES.filter((rate) => rate >= lowest);
+  return draw("DET curve: false reject rate over false accept rate", WIDTH * 0.8, {
+    x: {
+      type: "log",
+      label: "false accept rate",
+      labelAnchor: "center",
+      domain: [lowestFar, 1],
+      ticks: ticksFrom(lowestFar),
+      tickFormat: percent,
+    },
+    y: {
+      type: "log",
+      label: "false reject rate",
+      domain: [lowestFrr, 1],
+      ticks: ticksFrom(lowestFrr),
+      tickFormat: percent,
+    },
+    marks: [
+      Plot.gridX({ ticks: ticksFrom(lowestFar), strokeOpacity: 0.12 }),
+      Plot.gridY({ ticks: ticksFrom(lowestFrr), strokeOpacity: 0.12 }),
+      Plot.areaY(band(pairs, fars, seed), {
+        x: "far",
+        y1: ({ low }: BandPoint) => clipped(1 - low),
+        y2: ({ high }: BandPoint) => clipped(1 - high),
+        fill: BLUE,
+        fillOpacity: FAINT,
+      }),
+      Plot.line(curve.filter(seen), {
+        x: "far",
+        y: ({ tar }: RocPoint) => 1 - tar,
+        stroke: BLUE,
+        strokeWidth: 2.2,
+      }),
+      ...(seen(at) ? markThreshold(at.far, 1 - at.tar, threshold, -12) : []),
+    ],
+  });
+}
+
+const BINS = 40;
+
+interface Bin {
+  readonly from: number;
+  readonly to: number;
+  readonly share: number;
+}
+
+/** Shares of the scores of one kind in bins of equal width over [0, 1]. */
+function histogram({ scores, same }: ScoredPairs, kind: 0 | 1): Bin[] {
+  const counts = new Array<number>(BINS).fill(0);
+  const of = scores.filter((_, i) => same[i] === kind);
+  for (const score of of) counts[Math.min(Math.floor(score * BINS), BINS - 1)]!++;
+  return counts.map((count, i) => ({ from: i / BINS, to: (i + 1) / BINS, share: count / of.length }));
+}
+
+/**
+ * How the probabilities of pairs of one person and of two are spread, and where the threshold parts them.
+ * @param pairs scores in [0, 1].
+ * @returns an SVG drawing.
+ */
+export function scoreChart(pairs: ScoredPairs, threshold?: number): string {
+  const bars = (kind: 0 | 1, fill: string) =>
+    Plot.rectY(histogram(pairs, kind), {
+      x1: "from",
+      x2: "to",
+      y: "share",
+      fill,
+      fillOpacity: 0.6,
+      insetLeft: 0.5,
+      insetRight: 0.5,
+    });
+  return draw("Histogram of scores of same and different pairs", WIDTH * 0.55, {
+    x: { label: "probability of one person", labelAnchor: "center", domain: [0, 1], ticks: 10 },
+    y: { label: null, tickFormat: percent, ticks: 5 },
+    marks: [
+      Plot.gridY({ ticks: 5, strokeOpacity: 0.12 }),
+      bars(0, ORANGE),
+      bars(1, BLUE),
+      Plot.ruleY([0]),
+      legend("different people", ORANGE, "top-left"),
+      legend("same person", BLUE, "top-right"),
+      ...(threshold === undefined ? [] : markLine(threshold)),
+    ],
+  });
+}
+
+/** An upright line at the threshold, its number on the side with more room. */
+function markLine(threshold: number): Plot.Markish[] {
+  const left = threshold > 0.5;
+  return [
+    Plot.ruleX([threshold], { strokeWidth: 1.6, strokeDasharray: "5 3" }),
+    Plot.text([threshold], {
+      x: (value: number) => value,
+      text: (value: number) => `threshold ${value.toFixed(3)}`,
+      frameAnchor: "top",
+      dx: left ? -8 : 8,
+      dy: 6,
+      textAnchor: left ? "end" : "start",
+      fontWeight: 600,
+    }),
+  ];
+}
+
+/** One figure of an epoch, on the pairs trained on and on validation people. */
+export interface EpochFigure {
+  readonly epoch: number;
+  readonly training: number;
+  readonly validation?: number | undefined;
+}
+
+/**
+ * A figure over the epochs of a run.
+ * @param name what it is, such as `loss`.
+ * @param format of the values at the axis.
+ * @returns an SVG drawing.
+ */
+export function trainingChart(
+  name: string,
+  figures: readonly EpochFigure[],
+  format: "number" | "percent" = "number",
+): string {
+  const validated = figures.filter(({ validation }) => validation !== undefined);
+  const series = (points: readonly EpochFigure[], y: "training" | "validation", stroke: string) => [
+    Plot.line(points, { x: "epoch", y, stroke, strokeWidth: 2.2 }),
+    Plot.dot(points, { x: "epoch", y, fill: stroke, r: 2.6 }),
+  ];
+  return draw(`${name} over epochs`, WIDTH * 0.55, {
+    x: { label: "epoch", labelAnchor: "center", ticks: Math.min(10, figures.length), tickFormat: epochText },
+    y: { label: name, ticks: 5, nice: true, ...(format === "percent" ? { tickFormat: percent } : {}) },
+    marks: [
+      Plot.gridY({ ticks: 5, strokeOpacity: 0.12 }),
+      ...series(figures, "training", ORANGE),
+      ...series(validated, "validation", BLUE),
+      legend("training", ORANGE, "top"),
+      ...(validated.length === 0 ? [] : [legend("validation", BLUE, "top-right")]),
+    ],
+  });
+}
+
+/** Epochs are whole. */
+const epochText = (epoch: number) => (Number.isInteger(epoch) ? String(epoch) : "");
