@@ -1,0 +1,51 @@
+/** @file How the report page looks: on a desk, on a phone, in the dark and on paper. */
+
+/** A style sheet. */
+export const REPORT_STYLE = `
+:root { --ground: #ffffff; --card: #f6f8fa; --ink: #1f2328; --faded: #59636e; --edge: #d1d9e0; --accent: #0969da; }
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #0d1117; --card: #161b22; --ink: #e6edf3; --faded: #9da7b3; --edge: #30363d; --accent: #4493f8; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; background: var(--ground); color: var(--ink);
+  font: 16px/1.5 system-ui, "Segoe UI", Helvetica, Arial, "DejaVu Sans", sans-serif; }
+h1 { margin: 0; font-size: 1.8rem; line-height: 1.2; }
+h2 { margin: 2.5rem 0 1rem; padding-bottom: .3rem; border-bottom: 1px solid var(--edge); font-size: 1.25rem; }
+header p, footer p, figcaption { color: var(--faded); }
+header p { margin: .3rem 0 0; }
+footer { margin-top: 3rem; border-top: 1px solid var(--edge); font-size: .85rem; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 1rem; margin: 0; }
+.tile { padding: 1rem; border: 1px solid var(--edge); border-radius: .6rem; background: var(--card); }
+.tile dt { color: var(--faded); font-size: .9rem; }
+.tile dd { margin: 0; font-size: 1.6rem; font-weight: 650; font-variant-numeric: tabular-nums; }
+.tile small { display: block; color: var(--faded); font-size: .8rem; font-weight: 400; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.5rem; }
+figure { margin: 0; }
+.charts figure { padding: 1rem; border: 1px solid var(--edge); border-radius: .6rem; }
+.charts svg { width: 100%; height: auto; }
+figcaption { margin-top: .4rem; font-size: .9rem; }
+.scroll { overflow-x: auto; }
+table { width: 100%; border-collapse: collapse; font-size: .95rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .45rem .8rem .45rem 0; border-bottom: 1px solid var(--edge); text-align: left; }
+thead th { color: var(--faded); font-weight: 600; }
+tbody th { font-weight: 600; }
+.mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem; }
+.mistake { padding: .8rem; border: 1px solid var(--edge); border-radius: .6rem; break-inside: avoid; }
+.mistake div { display: grid; grid-template-columns: 1fr 1fr; gap: .4rem; }
+.mistake img { width: 100%; border-radius: .3rem; }
+.mistake strong { color: var(--ink); }
+.paper { padding: .5rem; border: 1px solid var(--edge); border-radius: .6rem; background: #ffffff; }
+.paper svg { display: block; width: 100%; min-width: 56rem; height: auto; }
+details { margin-top: 1rem; }
+summary { cursor: pointer; color: var(--accent); }
+pre { overflow-x: auto; padding: 1rem; border-radius: .6rem; background: var(--card); font-size: .8rem; line-height: 1.4; }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+@media print {
+  body { max-width: none; padding: 0; font-size: 11px; }
+  section { break-inside: auto; }
+  h2 { break-after: avoid; }
+  figure, .tile, tr { break-inside: avoid; }
+  .charts { grid-template-columns: 1fr 1fr; }
+  .paper svg { min-width: 0; }
+}
+`;

@@ -1,0 +1,95 @@
+/** @file The report page: complete, self-contained, escaped, and its mistakes the worst there are. */
+import { describe, expect, it } from "vitest";
+import { Random } from "../base/random.ts";
+import { describe as describeModel } from "../model/description.ts";
+import { networkNamed } from "../model/networks.ts";
+import { measure } from "./metrics.ts";
+import { worstMistakes } from "./mistakes.ts";
+import { type ReportContent, reportHtml } from "./report.ts";
+import type { ScoredPairs } from "./scores.ts";
+import { calibrate } from "./thresholds.ts";
+
+const random = new Random(6);
+const same = Uint8Array.from({ length: 400 }, (_, i) => i % 2);
+const scored: ScoredPairs = {
+  same,
+  scores: Float64Array.from(same, (label) => (random.uniform() + label) / 2),
+};
+const calibration = calibrate(scored, { dataset: "<b>faces</b>", people: "20 validation people" });
+const content: ReportContent = {
+  title: "Run “one” & more",
+  made: "faceid 0.1.0",
+  model: describeModel(networkNamed("compact"), { height: 112, width: 112 }),
+  settings: { model: "compact", seed: "1" },
+  epochs: [
+    { loss: 0.7, accuracy: 0.5, validationLoss: 0.69, validationAccuracy: 0.52 },
+    { loss: 0.5, accuracy: 0.7, validationLoss: 0.6, validationAccuracy: 0.68 },
+  ],
+  evaluation: { report: measure(scored, { calibration, seed: 1 }), scored, calibration, seed: 1 },
+  mistakes: [
+    {
+      score: 0.9,
+      same: false,
+      left: Uint8Array.of(255),
+      right: Uint8Array.of(216),
+      caption: "Ann and <Bea>",
+    },
+  ],
+};
+
+describe("reportHtml", () => {
+  const page = reportHtml(content);
+
+  it("holds every section", () => {
+    const titles = [...page.matchAll(/<h2>([^<]+)<\/h2>/g)].map((match) => match[1]);
+    expect(titles).toEqual([
+      "On people it has never seen",
+      "Error rates",
+      "Thresholds",
+      "Training",
+      "Most confident mistakes",
+      "Model",
+      "Settings",
+    ]);
+  });
+
+  it("loads nothing", () => {
+    const addresses = [...page.matchAll(/(?:src|href)="([^"]*)"|url\(([^)]*)\)/g)].map(
+      ([, linked, styled]) => linked ?? styled!,
+    );
+    for (const address of addresses) expect(address).toMatch(/^(data:|#)/);
+    expect(page).not.toContain("<script");
+  });
+
+  it("escapes what it is given", () => {
+    expect(page).toContain("<title>Run “one” &amp; more</title>");
+    expect(page).toContain("&lt;b&gt;faces&lt;/b&gt;");
+    expect(page).toContain("Ann and &lt;Bea&gt;");
+  });
+
+  it("leaves out what there is not", () => {
+    const short = reportHtml({ title: "t", made: "m", model: content.model });
+    expect([...short.matchAll(/<h2>/g)]).toHaveLength(1);
+    expect(short).not.toMatch(/undefined|NaN/);
+  });
+});
+
+describe("worstMistakes", () => {
+  it("takes wrong decisions of either kind, the surest first", () => {
+    const pairs = {
+      scores: Float64Array.of(0.9, 0.1, 0.6, 0.95, 0.4, 0.3),
+      same: Uint8Array.of(1, 1, 0, 0, 1, 0),
+    };
+    expect(worstMistakes(pairs, 0.5, 5)).toEqual({
+      falseAccepts: [
+        { pair: 3, score: 0.95, same: false },
+        { pair: 2, score: 0.6, same: false },
+      ],
+      falseRejects: [
+        { pair: 1, score: 0.1, same: true },
+        { pair: 4, score: 0.4, same: true },
+      ],
+    });
+    expect(worstMistakes(pairs, 0.5, 1).falseRejects).toHaveLength(1);
+  });
+});
