@@ -16,6 +16,12 @@ export const trainConfigSchema = z.strictObject({
   idFrom: z.number().int().nonnegative().optional().describe("first identity to use"),
   idTo: z.number().int().nonnegative().optional().describe("last identity to use"),
   imagesPerId: positive.optional().describe("at most so many images of each identity"),
+  difficulty: z
+    .number()
+    .min(0)
+    .max(2)
+    .default(1)
+    .describe("how much drawn photographs of one person vary (synthetic only)"),
   excludePairs: z
     .string()
     .optional()

@@ -13,6 +13,7 @@ export type DataConfig = Pick<
   | "idFrom"
   | "idTo"
   | "imagesPerId"
+  | "difficulty"
   | "excludePairs"
   | "validationShare"
   | "testShare"
@@ -22,13 +23,14 @@ export type DataConfig = Pick<
 
 /** The keys of a configuration that say which images are used, without those that are not set. */
 export function datasetOptions(config: DataConfig) {
-  const { dataset, datasetPath, idFrom, idTo, imagesPerId } = config;
+  const { dataset, datasetPath, idFrom, idTo, imagesPerId, difficulty } = config;
   return {
     ...(dataset === undefined ? {} : { dataset }),
     ...(datasetPath === undefined ? {} : { path: datasetPath }),
     ...(idFrom === undefined ? {} : { idFrom }),
     ...(idTo === undefined ? {} : { idTo }),
     ...(imagesPerId === undefined ? {} : { imagesPerId }),
+    synthetic: { difficulty },
   };
 }
 

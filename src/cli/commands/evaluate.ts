@@ -24,6 +24,7 @@ const dataSettings = trainConfigSchema.pick({
   idFrom: true,
   idTo: true,
   imagesPerId: true,
+  difficulty: true,
   excludePairs: true,
   validationShare: true,
   testShare: true,
