@@ -9,9 +9,9 @@ import { countPairs, type ScoredPairs } from "./scores.ts";
 const WIDTH = 600;
 const MARGIN = { marginTop: 28, marginRight: 32, marginBottom: 48, marginLeft: 64 };
 
-/** Blue and orange differ for colour-blind eyes, too, and on light and dark grounds alike. */
-const BLUE = "#3b82d9";
-const ORANGE = "#e0751a";
+/** Blue and orange differ for colour-blind eyes, too; these stand out as well from white as from black. */
+const BLUE = "#3579cf";
+const ORANGE = "#bf5f0c";
 const FAINT = 0.18;
 
 const percent = (value: number) => `${Number((100 * value).toPrecision(3))} %`;

@@ -14,7 +14,7 @@ h2 { margin: 2.5rem 0 1rem; padding-bottom: .3rem; border-bottom: 1px solid var(
 header p, footer p, figcaption { color: var(--faded); }
 header p { margin: .3rem 0 0; }
 footer { margin-top: 3rem; border-top: 1px solid var(--edge); font-size: .85rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 1rem; margin: 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: 1rem; margin: 0; }
 .tile { padding: 1rem; border: 1px solid var(--edge); border-radius: .6rem; background: var(--card); }
 .tile dt { color: var(--faded); font-size: .9rem; }
 .tile dd { margin: 0; font-size: 1.6rem; font-weight: 650; font-variant-numeric: tabular-nums; }
@@ -26,7 +26,7 @@ figure { margin: 0; }
 figcaption { margin-top: .4rem; font-size: .9rem; }
 .scroll { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; font-size: .95rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .45rem .8rem .45rem 0; border-bottom: 1px solid var(--edge); text-align: left; }
+th, td { padding: .45rem .8rem .45rem 0; border-bottom: 1px solid var(--edge); text-align: left; white-space: nowrap; }
 thead th { color: var(--faded); font-weight: 600; }
 tbody th { font-weight: 600; }
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem; }

@@ -47,7 +47,11 @@ export interface ReportContent {
   readonly mistakes?: readonly PicturedMistake[];
 }
 
-const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
+/** Between a number and its unit no line may break. */
+const NO_BREAK = "\u00a0";
+const percent = (value: number) => `${(100 * value).toFixed(2)}${NO_BREAK}%`;
+/** A rate that somebody chose has no digits to spare. */
+const target = (far: number) => `${Number((100 * far).toPrecision(3))}${NO_BREAK}%`;
 const range = ([low, high]: readonly [number, number]) => `${percent(low)} to ${percent(high)}`;
 
 const section = (title: string, ...content: readonly Html[]) =>
@@ -79,10 +83,10 @@ function headline({ report }: NonNullable<ReportContent["evaluation"]>): Html {
     tile("ROC AUC", report.auc),
     tile("equal error rate", report.eer),
     ...report.tarAtFar.flatMap(({ far, tar }) =>
-      tar === undefined ? [] : [tile(`TAR at FAR ${percent(far)}`, tar)],
+      tar === undefined ? [] : [tile(`TAR at FAR ${target(far)}`, tar)],
     ),
   ];
-  const untold = report.tarAtFar.filter(({ supported }) => !supported).map(({ far }) => percent(far));
+  const untold = report.tarAtFar.filter(({ supported }) => !supported).map(({ far }) => target(far));
   const limits =
     untold.length === 0
       ? undefined
@@ -109,7 +113,7 @@ ${figure(scoreChart(scored, threshold), "How probabilities spread. Where the col
 
 function thresholds({ threshold, operatingPoints, data }: CalibrationRecord): Html {
   const rows = operatingPoints.map((point) => [
-    percent(point.far),
+    target(point.far),
     point.threshold.toFixed(4),
     `${percent(point.measuredFar.value)} (${range(point.measuredFar.interval)})`,
     `${percent(point.measuredTar.value)} (${range(point.measuredTar.interval)})`,
