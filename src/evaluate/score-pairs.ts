@@ -48,6 +48,8 @@ export async function embedImages(
       underWay.delete(work);
     });
     underWay.add(work);
+    // A failure is thrown below, where the work is awaited; until then it must not count as overlooked.
+    work.catch(() => undefined);
     if (underWay.size >= verifier.lanes * 2) await Promise.race(underWay);
   }
   await Promise.all(underWay);
