@@ -12,6 +12,7 @@ export { requestRest } from "./client/rest.ts";
 // Data
 export { openDataset } from "./data/dataset.ts";
 export type { Dataset, Identity, ImageRef } from "./data/identity.ts";
+export type { DatasetModule, ModuleDataset, ModuleIdentity } from "./data/module.ts";
 export { evaluationPairs, type Pair, samplePairs } from "./data/pairs.ts";
 export { type DatasetSplit, splitIdentities } from "./data/split.ts";
 // Measuring
