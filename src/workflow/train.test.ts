@@ -1,0 +1,107 @@
+/** @file Whole runs: they resume to the bit, end in good order, and keep what they promise on disk. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder, tinyConfig } from "../../test/support/tiny-run.ts";
+import type { TensorMap } from "../base/tensor.ts";
+import { readCheckpoint } from "../train/checkpoint.ts";
+import type { TrainListener } from "../train/listener.ts";
+import { LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import { resume, train } from "./train.ts";
+
+const lastOf = (folder: string) => readCheckpoint(join(folder, LAST_CHECKPOINT));
+
+function expectSameBits(a: TensorMap, b: TensorMap): void {
+  expect([...a.keys()].sort()).toEqual([...b.keys()].sort());
+  for (const [name, { data }] of a) expect(data, name).toEqual(b.get(name)!.data);
+}
+
+/** Aborts after so many steps. */
+function stopAfter(steps: number): { listener: TrainListener; signal: AbortSignal } {
+  const controller = new AbortController();
+  return {
+    signal: controller.signal,
+    listener: {
+      onStep({ step }) {
+        if (step === steps) controller.abort();
+      },
+    },
+  };
+}
+
+describe("train", () => {
+  it("ends with the same bits whether or not it was stopped, between epochs or within one", {
+    timeout: 300_000,
+  }, async () => {
+    const config = tinyConfig({
+      epochs: 3,
+      schedule: "cosine",
+      warmupSteps: 2,
+      weightDecay: 0.01,
+      replicas: 2,
+    });
+    const straight = temporaryFolder("straight");
+    await train({ config, folder: straight });
+    const whole = await lastOf(straight);
+    expect(whole.progress).toMatchObject({ epoch: 3, step: 6 });
+    for (const steps of [2, 3]) {
+      const folder = temporaryFolder(`stopped-${steps}`);
+      const { listener, signal } = stopAfter(steps);
+      const { end } = await train({ config, folder, listeners: [listener], signal });
+      expect(end.reason).toBe("interrupted");
+      expect((await lastOf(folder)).progress.step).toBe(steps);
+      await resume(folder, {});
+      const resumed = await lastOf(folder);
+      expectSameBits(resumed.state, whole.state);
+      expect(resumed.progress.history.map(({ loss }) => loss)).toEqual(
+        whole.progress.history.map(({ loss }) => loss),
+      );
+    }
+  });
+
+  it("writes its configuration and one line of JSON for each step and epoch", async () => {
+    const folder = temporaryFolder("log");
+    await train({ config: tinyConfig({ replicas: 1 }), folder });
+    const about = JSON.parse(readFileSync(join(folder, "run.json"), "utf8"));
+    expect(about).toMatchObject({ seed: 1, config: { model: "compact", replicas: 1 }, people: { train: 6 } });
+    const lines = readFileSync(join(folder, "log.jsonl"), "utf8").trimEnd().split("\n");
+    const kinds = lines.map((line) => JSON.parse(line).kind);
+    expect(kinds).toEqual(["start", "step", "step", "epoch", "step", "step", "epoch", "end"]);
+  });
+
+  it("keeps the last good checkpoint when the loss is no number any more", async () => {
+    const folder = temporaryFolder("diverged");
+    const config = tinyConfig({ learningRate: 1e30, epochs: 5, replicas: 1 });
+    const { end } = await train({ config, folder });
+    expect(end.reason).toBe("diverged");
+    expect(end.detail).toMatch(/the loss of step \d+ is (NaN|Infinity)/);
+  });
+
+  it("stops early when the validation loss no longer falls", async () => {
+    const folder = temporaryFolder("early");
+    // With a rate this small the first epoch's validation loss can hardly be beaten for long.
+    const { end } = await train({
+      config: tinyConfig({ learningRate: 1e-12, epochs: 20, patience: 1, replicas: 1 }),
+      folder,
+    });
+    expect(end.reason).toBe("stopped early");
+    expect(end.progress.epoch).toBeLessThan(20);
+  });
+
+  it("refuses people without possible pairs before it starts", async () => {
+    const config = tinyConfig({ imagesPerId: 1 });
+    await expect(train({ config, folder: temporaryFolder("single") })).rejects.toMatchObject({
+      code: "DATASET_INVALID",
+    });
+  });
+
+  it("refuses an epoch that does not fill a batch, and a batch that replicas cannot share", async () => {
+    const folder = temporaryFolder("shape");
+    await expect(train({ config: tinyConfig({ datasetSize: 3 }), folder })).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+    });
+    await expect(train({ config: tinyConfig({ replicas: 3 }), folder })).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+    });
+  });
+});

@@ -1,0 +1,27 @@
+/** @file A training run that takes seconds: drawn people, the compact network, a handful of steps. */
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TrainConfig, trainConfigSchema } from "../../src/train/config.ts";
+
+/** Ten drawn people at the smallest size; two epochs of two steps unless told otherwise. */
+export function tinyConfig(changes: Partial<TrainConfig> = {}): TrainConfig {
+  return trainConfigSchema.parse({
+    dataset: "synthetic",
+    idTo: 9,
+    imagesPerId: 3,
+    imageShape: [96, 96],
+    model: "compact",
+    batchSize: 4,
+    datasetSize: 8,
+    epochs: 2,
+    validationPairs: 8,
+    validationShare: 0.2,
+    testShare: 0.2,
+    ...changes,
+  });
+}
+
+export function temporaryFolder(name: string): string {
+  return mkdtempSync(join(tmpdir(), `faceid-${name}-`));
+}
