@@ -151,6 +151,8 @@ async function run(
   from: Checkpoint | undefined,
 ): Promise<TrainResult> {
   const log = options.log ?? silentLog;
+  // A misspelt network is said before the dataset is looked through.
+  networkNamed(config.model);
   const people = await openPeople(config, log);
   await using loader = new Loader({
     settings: settingsOf(config),

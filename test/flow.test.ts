@@ -1,0 +1,304 @@
+/** @file The whole job by the real command: train, evaluate, export, inspect, serve, request, and how each of them fails. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "./support/tiny-run.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const BIN = join(ROOT, "bin/faceid.js");
+const work = temporaryFolder("flow");
+const TINY = [
+  ["--dataset", "synthetic"],
+  ["--id-to", "11"],
+  ["--images-per-id", "3"],
+  ["--model", "compact"],
+  ["--image-shape", "96x96"],
+  ["--batch-size", "4"],
+  ["--dataset-size", "16"],
+  ["--epochs", "1"],
+  ["--validation-pairs", "8"],
+  ["--validation-share", "0.25"],
+  ["--test-share", "0.25"],
+  ["--progress", "plain"],
+].flat();
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function faceid(args: readonly string[], environment: Record<string, string> = {}): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const options = { cwd: work, env: { ...process.env, ...environment }, maxBuffer: 2 ** 26 };
+    execFile(process.execPath, [BIN, ...args], options, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+/** A port that nobody listens on just now. */
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createServer().listen(0, () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+/** Starts the server and waits until it says that it listens. */
+async function serve(args: readonly string[]): Promise<ChildProcess> {
+  const server = spawn(process.execPath, [BIN, "serve", ...args], { cwd: work });
+  await new Promise<void>((resolve, reject) => {
+    let said = "";
+    server.stderr.on("data", (data: Buffer) => {
+      said += data.toString();
+      if (said.includes("Exporting HTTP/REST API")) resolve();
+    });
+    server.once("exit", () => reject(new Error(`the server ended: ${said}`)));
+  });
+  return server;
+}
+
+const exitOf = (process: ChildProcess) =>
+  new Promise<number | null>((resolve) => process.once("exit", resolve));
+
+beforeAll(async () => {
+  await promisify(execFile)("npm", ["run", "--silent", "build"], {
+    cwd: ROOT,
+    shell: process.platform === "win32",
+  });
+  const trained = await faceid(["train", ...TINY, "--output", "run", "--saved-model-path", "models/tiny"]);
+  expect(trained.stderr).toBe("");
+  expect(trained.code).toBe(0);
+}, 300_000);
+
+describe("train", () => {
+  it("leaves a log, checkpoints and a version folder that is complete", () => {
+    expect(readdirSync(join(work, "run")).sort()).toEqual([
+      "best.safetensors",
+      "last.safetensors",
+      "log.jsonl",
+      "run.json",
+    ]);
+    expect(readdirSync(join(work, "models/tiny")).sort()).toEqual(["1"]);
+    expect(readdirSync(join(work, "models/tiny/1")).sort()).toEqual(["assets.extra", "saved_model.pb"]);
+  });
+
+  it.each([
+    [["--batch-size", "four"], 2, '--batch-size: got "four", expected a'],
+    [["--epochs", "0"], 2, '--epochs: got "0", expected more than 0'],
+    [["--loss", "hinge"], 2, "expected one of bce, contrastive"],
+    [["--model", "resnet"], 2, "there is no model called resnet"],
+    [["--no-such-flag"], 2, "unknown option '--no-such-flag'"],
+    [["--dataset", "folder", "--dataset-path", "nowhere"], 3, "there is no folder"],
+    [["--output", "run"], 2, "run holds a run already"],
+  ])("says what is wrong with %j", async (args, code, message) => {
+    const outcome = await faceid([
+      "train",
+      ...args,
+      ...(args.includes("--output") ? TINY : ["--output", "other"]),
+      "--no-export",
+    ]);
+    expect(outcome.stderr).toContain(message);
+    expect(outcome.code).toBe(code);
+    expect(existsSync(join(work, "other"))).toBe(false);
+  });
+
+  it("refuses a version that exists before it trains", async () => {
+    const outcome = await faceid([
+      "train",
+      ...TINY,
+      "--output",
+      "again",
+      "--saved-model-path",
+      "models/tiny",
+    ]);
+    expect(outcome).toMatchObject({ code: 2, stderr: expect.stringContaining("pass --model-version 2") });
+    expect(existsSync(join(work, "again"))).toBe(false);
+  });
+});
+
+describe("settings", () => {
+  it("come from flags, then the environment, then .env", async () => {
+    writeFileSync(
+      join(work, ".env"),
+      "EPOCHS=zero-from-file\nBATCH_SIZE=zero-from-file\nDATASET_SIZE=zero-from-file\n",
+    );
+    try {
+      const run = (args: string[], environment: Record<string, string>) =>
+        faceid(["train", ...args, "--output", "x"], environment);
+      expect((await run([], {})).stderr).toContain("zero-from-file");
+      const two = await run(["--epochs", "from-flag"], {
+        BATCH_SIZE: "from-environment",
+        EPOCHS: "3",
+        DATASET_SIZE: "5",
+      });
+      expect(two.stderr).toMatch(/from-environment|from-flag/);
+      const flagWins = await run(["--epochs", "from-flag", "--batch-size", "4", "--dataset-size", "8"], {
+        EPOCHS: "from-environment",
+      });
+      expect(flagWins.stderr).toContain('--epochs: got "from-flag"');
+    } finally {
+      writeFileSync(join(work, ".env"), "");
+    }
+  });
+
+  it("refuse a variable of ours that does not exist", async () => {
+    const outcome = await faceid(["train", "--output", "x"], { FACEID_LERNING_RATE: "1" });
+    expect(outcome).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("FACEID_LERNING_RATE is no setting"),
+    });
+  });
+});
+
+describe("evaluate", () => {
+  it("measures the checkpoint and the exported model alike, as one JSON object and nothing else", async () => {
+    const [checkpoint, exported] = await Promise.all(
+      [
+        ["--checkpoint", "run"],
+        ["--saved-model", "models/tiny/1"],
+      ].map((source) => faceid(["evaluate", ...source, "--test-pairs", "20", "--json"])),
+    );
+    const [a, b] = [JSON.parse(checkpoint!.stdout), JSON.parse(exported!.stdout)];
+    expect(a.pairs).toBeGreaterThan(10);
+    expect(b.loss).toBeCloseTo(a.loss, 5);
+    expect({ ...b, loss: 0, calibration: 0, calibrated: 0 }).toEqual({
+      ...a,
+      loss: 0,
+      calibration: 0,
+      calibrated: 0,
+    });
+  });
+
+  it("wants just one model", async () => {
+    expect(await faceid(["evaluate"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("name one model"),
+    });
+  });
+
+  it("says what is wrong with a checkpoint", async () => {
+    writeFileSync(join(work, "broken.safetensors"), "nothing of use");
+    expect(await faceid(["evaluate", "--checkpoint", "broken.safetensors"])).toMatchObject({ code: 5 });
+    expect(await faceid(["evaluate", "--checkpoint", "nowhere"])).toMatchObject({ code: 5 });
+  });
+});
+
+describe("export, inspect, convert", () => {
+  it("write another version and an ONNX file, and say what is in them", async () => {
+    const exported = await faceid([
+      "export",
+      "--checkpoint",
+      "run",
+      "--no-measure",
+      "--saved-model-path",
+      "models/tiny",
+      "--model-version",
+      "2",
+      "--onnx",
+      "pair.onnx",
+    ]);
+    expect(exported.code).toBe(0);
+    expect(existsSync(join(work, "pair.onnx"))).toBe(true);
+    const inspected = await faceid(["inspect", "models/tiny", "--json"]);
+    const reports = JSON.parse(inspected.stdout);
+    expect(reports).toHaveLength(2);
+    expect(reports[0].signatures.map(({ name }: { name: string }) => name).sort()).toEqual([
+      "compare",
+      "embed",
+      "serving_default",
+    ]);
+    const converted = await faceid([
+      "convert",
+      "models/tiny/1",
+      "--signature",
+      "embed",
+      "--onnx",
+      "embed.onnx",
+    ]);
+    expect(converted.code).toBe(0);
+  });
+});
+
+describe("serve and request", () => {
+  it("answer about photographs over REST and gRPC, and end in good order", async () => {
+    const [grpcPort, restPort] = [await freePort(), await freePort()];
+    await faceid([
+      "dataset",
+      "synthesize",
+      "--identities",
+      "2",
+      "--images-per-identity",
+      "2",
+      "--output",
+      "photos",
+    ]);
+    const [one, two] = ["photos/0/0.png", "photos/1/0.png"];
+    const server = await serve([
+      "--model_name=tiny",
+      `--model_base_path=${join(work, "models/tiny")}`,
+      `--port=${grpcPort}`,
+      "--rest_api_port",
+      String(restPort),
+      "--rest_api_num_threads=4",
+    ]);
+    const url = ["--url", `http://localhost:${restPort}`];
+    const rest = await faceid(["request", one, two, ...url, "--model-name", "tiny"]);
+    expect(rest.stdout).toMatch(/^\{"predictions": \[\[0\.\d+\]\]\}\n$/);
+    const grpc = await faceid([
+      "request",
+      one,
+      two,
+      "--grpc",
+      `localhost:${grpcPort}`,
+      "--model-name",
+      "tiny",
+    ]);
+    const probability = ({ stdout }: Outcome) => JSON.parse(stdout).predictions[0][0];
+    expect(probability(grpc)).toBeCloseTo(probability(rest), 4);
+    expect(await faceid(["request", one, one, ...url, "--model-name", "other"])).toMatchObject({
+      code: 9,
+      stdout: '{"error": "Servable not found for request: Latest(other)"}\n',
+    });
+    const port = await faceid([
+      "serve",
+      "--model_base_path",
+      join(work, "models/tiny"),
+      "--port",
+      "0",
+      "--rest_api_port",
+      String(restPort),
+    ]);
+    expect(port).toMatchObject({
+      code: 10,
+      stderr: expect.stringContaining(`cannot listen on REST port ${restPort}`),
+    });
+    const ended = exitOf(server);
+    server.kill("SIGTERM");
+    expect(await ended).toBe(0);
+    expect(await faceid(["request", one, two, ...url])).toMatchObject({
+      code: 9,
+      stderr: expect.stringContaining("no server answers at"),
+    });
+  });
+
+  it("say what is wrong with images and models", async () => {
+    mkdirSync(join(work, "empty"), { recursive: true });
+    expect(await faceid(["request", "nope.jpg", "nope.jpg"])).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining("there is no file nope.jpg"),
+    });
+    expect(await faceid(["serve", "--rest_api_port", "1"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("there is no model to serve"),
+    });
+    expect(await faceid(["inspect", "empty"])).toMatchObject({ code: 8 });
+    expect(await faceid(["convert", "nowhere", "--onnx", "x.onnx"])).toMatchObject({ code: 8 });
+  });
+});
