@@ -22,8 +22,6 @@ export interface DecodeOptions {
 /** Larger than any camera's photograph of 2026, yet at most 300 MB decoded. */
 export const DEFAULT_MAX_PIXELS = 100_000_000;
 
-const MAX_PNG_LEVEL = 9;
-
 /** Dots per inch at which one SVG pixel is one pixel. */
 const SVG_DENSITY = 72;
 
@@ -105,7 +103,7 @@ export function decodePixels(source: ImageSource, options: DecodeOptions = {}): 
 /** Eight-bit RGB `[height, width, 3]` as a PNG file. */
 export async function encodePng(pixels: Uint8Array, width: number, height: number): Promise<Uint8Array> {
   const image = sharp(pixels, { raw: { width, height, channels: 3 } });
-  return image.png({ compressionLevel: MAX_PNG_LEVEL }).toBuffer();
+  return image.png().toBuffer();
 }
 
 /** Eight-bit RGB `[height, width, 3]` as a JPEG file; `quality` from 1 to 100. */

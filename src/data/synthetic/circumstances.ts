@@ -114,32 +114,32 @@ function anyColour(random: Random, brightest: number): Rgb {
 
 function samplePose(random: Random, difficulty: number): Pose {
   return {
-    yaw: spread(random, 13 * DEGREE * difficulty),
-    pitch: spread(random, 6 * DEGREE * difficulty),
-    roll: spread(random, 4 * DEGREE * difficulty),
-    shiftX: spread(random, 0.025 * difficulty),
-    shiftY: spread(random, 0.025 * difficulty) - 0.04,
-    reach: 1.12 * (1 + spread(random, 0.025 * difficulty)),
+    yaw: spread(random, 9 * DEGREE * difficulty),
+    pitch: spread(random, 4.5 * DEGREE * difficulty),
+    roll: spread(random, 3 * DEGREE * difficulty),
+    shiftX: spread(random, 0.018 * difficulty),
+    shiftY: spread(random, 0.018 * difficulty) - 0.04,
+    reach: 1.12 * (1 + spread(random, 0.018 * difficulty)),
   };
 }
 
 function sampleExpression(random: Random, difficulty: number): Expression {
   return {
-    smile: (random.chance(0.5) ? random.uniform() : spread(random, 0.25)) * Math.min(1, difficulty),
-    mouthOpen: random.chance(0.35 * difficulty) ? random.uniform() ** 1.5 : 0,
-    eyesOpen: 1 + spread(random, 0.12 * difficulty) - (random.chance(0.04 * difficulty) ? 0.8 : 0),
-    browRaise: spread(random, 0.02 * difficulty),
-    gazeX: spread(random, 0.025 * difficulty),
-    gazeY: spread(random, 0.01 * difficulty),
+    smile: (random.chance(0.5) ? random.uniform() : spread(random, 0.25)) * Math.min(1, 0.7 * difficulty),
+    mouthOpen: random.chance(0.25 * difficulty) ? random.uniform() ** 1.5 : 0,
+    eyesOpen: 1 + spread(random, 0.08 * difficulty) - (random.chance(0.03 * difficulty) ? 0.8 : 0),
+    browRaise: spread(random, 0.014 * difficulty),
+    gazeX: spread(random, 0.018 * difficulty),
+    gazeY: spread(random, 0.007 * difficulty),
   };
 }
 
 function sampleLight(random: Random, difficulty: number): Light {
-  const across = spread(random, 0.6 * difficulty);
-  const above = 0.45 + spread(random, 0.3 * difficulty);
+  const across = spread(random, 0.42 * difficulty);
+  const above = 0.45 + spread(random, 0.2 * difficulty);
   const length = Math.hypot(across, above, 1);
-  const warmth = spread(random, 0.12 * difficulty);
-  const strength = 0.85 + spread(random, 0.12 * difficulty);
+  const warmth = spread(random, 0.08 * difficulty);
+  const strength = 0.85 + spread(random, 0.08 * difficulty);
   const fill = random.between(0.22, 0.5);
   return {
     direction: [across / length, -above / length, 1 / length],
@@ -151,17 +151,17 @@ function sampleLight(random: Random, difficulty: number): Light {
 
 function sampleHairDay(random: Random, difficulty: number): HairDay {
   return {
-    longer: spread(random, 0.12 * difficulty) - (random.chance(0.1 * difficulty) ? 0.5 : 0),
-    fringe: random.chance(0.25 * difficulty) ? random.between(0, 0.28) : 0,
-    parting: random.between(-1, 1) * Math.min(1, difficulty),
-    fuller: spread(random, 0.02 * difficulty),
+    longer: spread(random, 0.08 * difficulty) - (random.chance(0.07 * difficulty) ? 0.5 : 0),
+    fringe: random.chance(0.18 * difficulty) ? random.between(0, 0.28) : 0,
+    parting: 0.7 * random.between(-1, 1) * Math.min(1.4, difficulty),
+    fuller: spread(random, 0.015 * difficulty),
     seed: random.integer(1 << 20),
-    shaving: 1 - random.uniform() * Math.min(1, 0.8 * difficulty),
+    shaving: 1 - random.uniform() * Math.min(1, 0.6 * difficulty),
   };
 }
 
 function sampleGlasses(random: Random, difficulty: number): Glasses | undefined {
-  if (!random.chance(0.18 * difficulty)) return undefined;
+  if (!random.chance(0.13 * difficulty)) return undefined;
   return {
     halfWidth: random.between(0.19, 0.24),
     halfHeight: random.between(0.12, 0.19),
@@ -173,14 +173,14 @@ function sampleGlasses(random: Random, difficulty: number): Glasses | undefined 
 }
 
 function sampleCamera(random: Random, difficulty: number): Camera {
-  const exposure = 2 ** spread(random, 0.35 * difficulty);
-  const balance = () => exposure * 2 ** spread(random, 0.1 * difficulty);
+  const exposure = 2 ** spread(random, 0.25 * difficulty);
+  const balance = () => exposure * 2 ** spread(random, 0.07 * difficulty);
   return {
     gain: [balance(), balance(), balance()],
-    contrast: 1 + spread(random, 0.08 * difficulty),
-    blur: random.uniform() ** 2 * 0.01 * difficulty,
-    noise: random.uniform() ** 2 * 0.03 * difficulty,
-    quality: Math.round(95 - random.uniform() ** 1.5 * 60 * Math.min(1, difficulty)),
+    contrast: 1 + spread(random, 0.06 * difficulty),
+    blur: random.uniform() ** 2 * 0.007 * difficulty,
+    noise: random.uniform() ** 2 * 0.021 * difficulty,
+    quality: Math.round(95 - random.uniform() ** 1.5 * 45 * Math.min(1.4, difficulty)),
     seed: random.uint32(),
   };
 }

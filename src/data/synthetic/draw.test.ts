@@ -58,9 +58,9 @@ describe("drawPhoto", () => {
     const hashes = sizes.map((settings) => hash(drawPhoto(PHOTO, settings)));
     expect(hashes).toMatchInlineSnapshot(`
       [
-        "6789afe054f2bef8",
-        "c88ed0c3c20c2b6b",
-        "58238faa87bf0bae",
+        "00888dc9c1813c3f",
+        "0dbc9c70c7ab4405",
+        "819bb6fbe421f01d",
       ]
     `);
     expect(sizes.map((settings) => hash(drawPhoto(PHOTO, settings)))).toEqual(hashes);

@@ -154,19 +154,21 @@ const HAIR_COLOURS: readonly Rgb[] = [
   [0.2, 0.1, 0.04],
   [0.42, 0.28, 0.12],
   [0.26, 0.07, 0.025],
-  [0.32, 0.31, 0.3],
-  [0.62, 0.6, 0.57],
+  [0.05, 0.03, 0.02],
+  [0.02, 0.015, 0.02],
+  [0.14, 0.08, 0.045],
+  [0.45, 0.44, 0.42],
 ];
 
 function sampleHead(random: Random): HeadShape {
-  const width = around(random, 0.72, 0.035);
+  const width = around(random, 0.72, 0.042);
   return {
     crown: width * around(random, 0.93, 0.03),
     temples: width * around(random, 0.97, 0.03),
     cheekbones: width,
-    jaw: width * around(random, 0.83, 0.06),
-    chin: width * around(random, 0.62, 0.08),
-    chinY: around(random, 0.97, 0.06),
+    jaw: width * around(random, 0.83, 0.07),
+    chin: width * around(random, 0.62, 0.09),
+    chinY: around(random, 0.97, 0.07),
     chinSquareness: random.between(3, 7),
     depth: around(random, 0.84, 0.04),
     cheekRelief: around(random, 0.05, 0.025),
@@ -180,9 +182,9 @@ function sampleHead(random: Random): HeadShape {
 
 function sampleEyes(random: Random): Eyes {
   return {
-    x: around(random, 0.32, 0.022),
-    y: around(random, -0.25, 0.03),
-    halfWidth: around(random, 0.16, 0.014),
+    x: around(random, 0.32, 0.028),
+    y: around(random, -0.25, 0.036),
+    halfWidth: around(random, 0.16, 0.017),
     upperLid: around(random, 0.072, 0.014),
     lowerLid: around(random, 0.042, 0.008),
     tilt: around(random, 0.06, 0.09),
@@ -196,9 +198,9 @@ function sampleEyes(random: Random): Eyes {
 
 function sampleBrows(random: Random): Brows {
   return {
-    above: around(random, 0.165, 0.025),
+    above: around(random, 0.165, 0.03),
     halfWidth: around(random, 0.19, 0.02),
-    thickness: around(random, 0.042, 0.014),
+    thickness: around(random, 0.045, 0.016),
     arch: around(random, 0.035, 0.025),
     slope: around(random, 0, 0.12),
     gap: around(random, 0.12, 0.03),
@@ -212,7 +214,7 @@ function sampleNose(random: Random): Nose {
     bridgeHeight: around(random, 0.08, 0.035),
     tipWidth: around(random, 0.145, 0.03),
     tipHeight: around(random, 0.25, 0.05),
-    tipY: around(random, 0.17, 0.055),
+    tipY: around(random, 0.17, 0.06),
     wingWidth: around(random, 0.165, 0.028),
     bend: around(random, 0, 0.012),
     hump: around(random, 0, 0.025),
@@ -222,8 +224,8 @@ function sampleNose(random: Random): Nose {
 function sampleMouth(random: Random, skin: Rgb): Mouth {
   const red = random.between(0.45, 1);
   return {
-    y: around(random, 0.5, 0.035),
-    halfWidth: around(random, 0.25, 0.03),
+    y: around(random, 0.5, 0.04),
+    halfWidth: around(random, 0.25, 0.036),
     upperLip: around(random, 0.06, 0.018),
     lowerLip: around(random, 0.085, 0.02),
     cupidsBow: random.between(0.1, 0.7),
@@ -269,7 +271,7 @@ function sampleSkin(random: Random, bearded: boolean): Skin {
 function sampleHair(random: Random, bearded: boolean): HairStyle {
   return {
     colour: random.pick(HAIR_COLOURS),
-    hairline: around(random, -0.72, 0.06),
+    hairline: around(random, -0.72, 0.07),
     recession: bearded ? random.between(0, 0.3) : random.between(0, 0.1),
     length: bearded ? random.between(-0.35, 0.05) : random.between(0.1, 1.4),
     volume: random.between(0.05, 0.17),

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { writeFileAtomic } from "../../../base/files.ts";
 import { contactSheet } from "../../../data/contact-sheet.ts";
 import { openDataset } from "../../../data/dataset.ts";
-import { encodePng } from "../../../image/decode.ts";
+import { encodeJpeg, encodePng } from "../../../image/decode.ts";
 import { consoleLog } from "../../log.ts";
 import { addOptions } from "../../options.ts";
 import { numberOf, peopleOf, peopleSettings, sizeOf, sizeSettings } from "./options.ts";
@@ -26,7 +26,8 @@ async function preview({ output, rows, columns, ...rest }: Flags & Record<string
     settings: sizeOf({ imageShape }),
     onUnreadable: (_, reason) => log.warn(reason),
   });
-  await writeFileAtomic(output, await encodePng(sheet.data, sheet.width, sheet.height));
+  const encode = /\.jpe?g$/i.test(output) ? encodeJpeg : encodePng;
+  await writeFileAtomic(output, await encode(sheet.data, sheet.width, sheet.height));
   console.log(`${output}: ${sheet.names.length} of ${dataset.identities.length} people, from top to bottom`);
   for (const name of sheet.names) console.log(`  ${name}`);
 }
@@ -34,7 +35,7 @@ async function preview({ output, rows, columns, ...rest }: Flags & Record<string
 export function previewCommand(): Command {
   const command = new Command("preview")
     .description("write a contact sheet: one row per person, as the network will see them")
-    .requiredOption("--output <file>", "PNG file to write", "preview.png")
+    .requiredOption("--output <file>", "PNG or JPEG file to write", "preview.png")
     .option("--rows <count>", "people, taken evenly from the whole dataset", numberOf("--rows", 1, MOST), 8)
     .option("--columns <count>", "images of each", numberOf("--columns", 1, MOST), 8);
   return addOptions(addOptions(command, peopleSettings), sizeSettings).action(preview);
