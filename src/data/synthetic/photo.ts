@@ -13,4 +13,4 @@ export interface SyntheticPhoto {
 }
 
 /** Raise when a change of the drawing changes its pixels, so that cached ones are not taken for new ones. */
-export const DRAWING_VERSION = 1;
+export const DRAWING_VERSION = 2;
