@@ -21,6 +21,8 @@ const KNOWN_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 const PREFIX = "FACEID_";
+/** Variables with our prefix that are no settings: where mistakes show their place, where decoded pixels are kept. */
+const OTHER_NAMES: ReadonlySet<string> = new Set(["FACEID_DEBUG", "FACEID_CACHE_DIR"]);
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -104,7 +106,7 @@ function invalid(key: string, came: unknown, source: string, wanted: string): Fa
 /** Unknown names with our prefix are mistakes; anything else in the environment is not ours. */
 function refuseUnknown(environment: Environment, known: ReadonlySet<string>): void {
   for (const name of Object.keys(environment)) {
-    if (name.startsWith(PREFIX) && !known.has(name)) {
+    if (name.startsWith(PREFIX) && !known.has(name) && !OTHER_NAMES.has(name)) {
       throw new FaceError("CONFIG_INVALID", `${name} is no setting of faceid`, {
         hint: "faceid <command> --help lists the settings; check the spelling",
       });

@@ -1,6 +1,6 @@
 /** @file The cache of decoded pixels: hits, misses, damage, change, limits. */
 import { readdirSync, statSync } from "node:fs";
-import { chmod, open, utimes, writeFile } from "node:fs/promises";
+import { chmod, open, truncate, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
@@ -83,7 +83,7 @@ describe("PixelCache", () => {
     const before = counter.decoded;
     for (let n = 0; n < 20; n++) await read(n);
     expect(counter.decoded).toBeLessThan(before + 5);
-    await (await open(path, "r+")).truncate(100);
+    await truncate(path, 100);
     for (let n = 0; n < 20; n++) await read(n);
   });
 

@@ -59,6 +59,7 @@ describe("faceid dataset info", () => {
 
   it("takes the environment's names", async () => {
     vi.stubEnv("DATASET_PATH", "/no/such/folder");
+    vi.stubEnv("FACEID_CACHE_DIR", "/somewhere");
     await expect(run("info")).rejects.toMatchObject({ code: "DATASET_NOT_FOUND" });
     vi.unstubAllEnvs();
     expect(
