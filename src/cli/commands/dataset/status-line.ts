@@ -6,16 +6,18 @@ const REDRAW_MS = 100;
 const LOG_EVERY_MS = 10_000;
 const CLEAR = "\r\x1b[2K";
 
-/** On a terminal the line redraws itself; elsewhere a new line comes every ten seconds. */
+/** On a terminal the line redraws itself; elsewhere a line comes every ten seconds. */
 export class StatusLine implements Disposable {
   readonly #output: Output;
   readonly #now: () => number;
-  #shownAt = Number.NEGATIVE_INFINITY;
+  #shownAt: number;
   #open = false;
 
   constructor(output: Output = process.stderr, now: () => number = Date.now) {
     this.#output = output;
     this.#now = now;
+    // A short job needs no line in a log.
+    this.#shownAt = output.isTTY === true ? Number.NEGATIVE_INFINITY : now();
   }
 
   /** Shows the text unless another was shown just before. */
@@ -31,7 +33,6 @@ export class StatusLine implements Disposable {
   say(text: string): void {
     this[Symbol.dispose]();
     this.#output.write(`${text}\n`);
-    this.#shownAt = Number.NEGATIVE_INFINITY;
   }
 
   /** Removes the line. */
