@@ -71,5 +71,3 @@ export interface TrainingBatchOptions extends ImageBatchOptions {
   /** Leaves out a last batch that is not full. */
   readonly dropLast?: boolean;
 }
-
-export type PairBatchOptions = TrainingBatchOptions;

@@ -12,10 +12,7 @@ import {
   type SyntheticOptions,
 } from "./synthetic/dataset.ts";
 
-export type { Dataset, DatasetKind, FileImage, Identity, ImageRef, SyntheticImage } from "./identity.ts";
-export { countImages, DATASET_KINDS, imageName } from "./identity.ts";
-export type { DatasetModule, ModuleDataset, ModuleIdentity } from "./module.ts";
-export type { SyntheticOptions } from "./synthetic/dataset.ts";
+export type { Dataset } from "./identity.ts";
 
 /** What to open; the environment calls them `DATASET_PATH`, `ID_FROM`, `ID_TO` and `IMAGES_PER_ID`. */
 export interface DatasetOptions {

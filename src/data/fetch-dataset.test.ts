@@ -9,8 +9,9 @@ import { tarOf, zipOf } from "../../test/support/archives.ts";
 import { plain, temporaryFolder } from "../../test/support/photos.ts";
 import { encodePng } from "../image/decode.ts";
 import { chooseParts, REMOTE_DATASETS, type RemoteDataset, remoteDataset } from "./catalogue.ts";
-import { countImages, openDataset } from "./dataset.ts";
+import { openDataset } from "./dataset.ts";
 import { type FetchEvent, fetchDataset } from "./fetch-dataset.ts";
+import { countImages } from "./identity.ts";
 
 let server: Server;
 let mirror: string;

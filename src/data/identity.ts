@@ -26,9 +26,8 @@ export interface Identity {
   readonly images: readonly ImageRef[];
 }
 
-export const DATASET_KINDS = ["digiface", "lfw", "folder", "synthetic", "module"] as const;
 /** How a dataset lies on disk, or that it is drawn, or that a user's module lists it. */
-export type DatasetKind = (typeof DATASET_KINDS)[number];
+export type DatasetKind = "digiface" | "lfw" | "folder" | "synthetic" | "module";
 
 /** People with their images; no two identities share a name. */
 export interface Dataset {

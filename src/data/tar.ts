@@ -99,6 +99,41 @@ function nameOf(header: Buffer): string {
   return prefix === "" ? name : `${prefix}/${name}`;
 }
 
+/** What stands before the content of an entry. */
+interface Header {
+  /** The type flag: `0` is a file, `5` a folder, `L`, `x` and `g` say something about the next entry or all. */
+  readonly kind: string;
+  readonly path: string;
+  readonly size: number;
+  /** Bytes that the content takes, filled up to whole blocks. */
+  readonly padded: number;
+}
+
+/** Reads a header, whose path and size an entry before it may have replaced; undefined at the end of the archive. */
+async function readHeader(
+  reader: ByteReader,
+  long: ReadonlyMap<string, string>,
+): Promise<Header | undefined> {
+  const header = await reader.read(BLOCK);
+  if (header.every((byte) => byte === 0)) return undefined;
+  if (numberAt(header, 148, 8) !== checksum(header)) throw new Error("the checksum of a tar header is wrong");
+  const size = long.has("size") ? Number(long.get("size")) : numberAt(header, 124, 12);
+  if (!Number.isSafeInteger(size) || size < 0) throw new Error(`a tar header claims ${size} bytes`);
+  return {
+    kind: header[156] === 0 ? "0" : String.fromCharCode(header[156]!),
+    path: long.get("path") ?? nameOf(header),
+    size,
+    padded: Math.ceil(size / BLOCK) * BLOCK,
+  };
+}
+
+/** What an entry says about the next one. */
+async function readLong(reader: ByteReader, { kind, size, padded }: Header): Promise<Map<string, string>> {
+  if (size > MAX_NAME_BYTES) throw new Error("a tar header is too long");
+  const bytes = (await reader.read(padded)).subarray(0, size);
+  return kind === "L" ? new Map([["path", textAt(bytes, 0, size)]]) : paxRecords(bytes);
+}
+
 /**
  * Lists the regular files of a tar stream in order. Folders are left out, since files name theirs.
  * @throws Error when the archive is cut off or malformed, or holds a link or a device.
@@ -106,39 +141,24 @@ function nameOf(header: Buffer): string {
 export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<TarFile> {
   const reader = new ByteReader(chunks);
   let long = new Map<string, string>();
-  while (true) {
-    const header = await reader.read(BLOCK);
-    if (header.every((byte) => byte === 0)) break;
-    if (numberAt(header, 148, 8) !== checksum(header))
-      throw new Error("the checksum of a tar header is wrong");
-    const size = long.has("size") ? Number(long.get("size")) : numberAt(header, 124, 12);
-    if (!Number.isSafeInteger(size) || size < 0) throw new Error(`a tar header claims ${size} bytes`);
-    const path = long.get("path") ?? nameOf(header);
-    const padded = Math.ceil(size / BLOCK) * BLOCK;
-    const kind = String.fromCharCode(header[156]!);
-    if (kind === "L" || kind === "x" || kind === "g") {
-      if (size > MAX_NAME_BYTES) throw new Error("a tar header is too long");
-      const bytes = (await reader.read(padded)).subarray(0, size);
-      if (kind !== "g") long = kind === "L" ? new Map([["path", textAt(bytes, 0, size)]]) : paxRecords(bytes);
+  for (let header = await readHeader(reader, long); header; header = await readHeader(reader, long)) {
+    const { kind, path, size, padded } = header;
+    if (kind === "L" || kind === "x") {
+      long = await readLong(reader, header);
       continue;
     }
     long = new Map();
-    if (kind === "5") {
-      await reader.skip(padded);
-      continue;
-    }
-    if (kind !== "0" && kind !== "\0")
-      throw new Error(`${path} is a link or a device, which a dataset has no use for`);
-    let taken = false;
-    yield {
-      path,
-      size,
-      read: async () => {
-        taken = true;
+    let unread = padded;
+    if (kind === "0") {
+      const read = async () => {
+        unread = 0;
         return (await reader.read(padded)).subarray(0, size);
-      },
-    };
-    if (!taken) await reader.skip(padded);
+      };
+      yield { path, size, read };
+    } else if (kind !== "5" && kind !== "g") {
+      throw new Error(`${path} is a link or a device, which a dataset has no use for`);
+    }
+    await reader.skip(unread);
   }
   await reader.drain();
 }

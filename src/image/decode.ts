@@ -20,7 +20,7 @@ export interface DecodeOptions {
 }
 
 /** Larger than any camera's photograph of 2026, yet at most 300 MB decoded. */
-export const DEFAULT_MAX_PIXELS = 100_000_000;
+const DEFAULT_MAX_PIXELS = 100_000_000;
 
 /** Dots per inch at which one SVG pixel is one pixel. */
 const SVG_DENSITY = 72;

@@ -5,7 +5,7 @@ import { prepare, prepareInto, resizeBilinear } from "./prepare.ts";
 describe("prepare", () => {
   it("divides by 255 in float32", () => {
     const values = prepare(Uint8Array.from({ length: 256 }, (_, i) => i));
-    values.forEach((value, i) => expect(value).toBe(Math.fround(i / 255)));
+    expect([...values]).toEqual(Array.from(values, (_, i) => Math.fround(i / 255)));
   });
 
   it("writes into a batch and nowhere else", () => {
@@ -21,7 +21,7 @@ describe("resizeBilinear", () => {
     const data = Uint8Array.from({ length: 24 }, (_, i) => Math.floor(i / 3) * 10);
     const out = resizeBilinear({ data, height: 2, width: 4 }, { height: 2, width: 3, channels: 3 });
     const red = [...out].filter((_, i) => i % 3 === 0).map((value) => value * 255);
-    [1.6667, 15, 28.3333, 41.6667, 55, 68.3333].forEach((value, i) => expect(red[i]).toBeCloseTo(value, 3));
+    expect(red).toBeAllClose([5 / 3, 15, 85 / 3, 125 / 3, 55, 205 / 3]);
   });
 
   it("leaves an image of the right size as it is, and repeats the border when enlarging", () => {

@@ -18,11 +18,8 @@ export interface ImageSettings {
   readonly channels: 3;
 }
 
-export const SMALLEST_SIDE = 96;
-export const LARGEST_SIDE = 224;
-
-/** 112×112, the size that face networks of the field share. */
-export const DEFAULT_IMAGE_SETTINGS: ImageSettings = { height: 112, width: 112, channels: 3 };
+const SMALLEST_SIDE = 96;
+const LARGEST_SIDE = 224;
 
 /**
  * Settings for a model's input.
