@@ -27,6 +27,8 @@ const SVG_DENSITY = 72;
 
 // Decoded files are kept in our own cache, if at all; libvips' would only grow the process.
 sharp.cache(false);
+// Images are decoded several at a time, so each takes one thread.
+sharp.concurrency(1);
 
 /** Runs a step of decoding and names the image in whatever goes wrong. */
 async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<T> {

@@ -6,6 +6,7 @@ import type { HeadShape } from "./person.ts";
 const EAR_Y = -0.08;
 const EAR_Z = -0.08;
 
+/** One ear. */
 export class Ear {
   readonly #egg: Egg;
   readonly #centre: Vector;

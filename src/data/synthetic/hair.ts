@@ -10,6 +10,7 @@ const CENTRE_Z = -0.06;
 /** Below this the ends of short hair lie. */
 const LONG_HAIR_Y = 0.3;
 
+/** The hair of a photograph. */
 export class Hair {
   readonly #person: Person;
   readonly #day: HairDay;

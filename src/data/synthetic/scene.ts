@@ -81,6 +81,7 @@ export class Scene {
     paintBackground(this.#what.surroundings, this.#backdrop, x, y, seen);
     this.#strands(from, true);
     const layer = this.#layer;
+    // The neck stands behind the chin when the head turns.
     const body = this.#body.paint(x + 0.25 * this.#along.x, y, this.#soft, layer);
     if (body > 0) {
       this.#bodyLamp.shine(layer, this.#body.normal, 1, 0.8, 0);
@@ -100,6 +101,7 @@ export class Scene {
     this.#face.paint(point.x, point.y, layer);
     const lit = this.#shadow(point);
     this.#relief.look(point.x, point.y);
+    // Hollows see less of the sky than ridges do.
     const open = Math.max(0.6, Math.min(1.1, 1 + 2 * this.#relief.height));
     this.#lamp.shine(layer, normal, lit, open, this.#what.light.gloss);
     this.seen.coverWith(layer, edge);
@@ -116,6 +118,7 @@ export class Scene {
       const above = there - height - towards.z * step;
       lit = Math.min(lit, 1 - Math.max(0, Math.min(1, above / 0.05)));
     }
+    // Rooms are bright enough that no shadow of a nose is black.
     return 0.35 + 0.65 * lit;
   }
 
