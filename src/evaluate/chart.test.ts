@@ -1,7 +1,6 @@
-/** @file Drawings of measurements: well-formed, complete, repeatable, and possible to turn into pictures. */
+/** @file Drawings of measurements: well-formed, complete and repeatable. */
 import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
-import { rasterizeSvg } from "../image/decode.ts";
 import { detChart, rocChart, scoreChart, trainingChart } from "./chart.ts";
 import type { ScoredPairs } from "./scores.ts";
 
@@ -33,13 +32,13 @@ const DRAWINGS: Record<string, () => string> = {
 };
 
 describe.each(Object.entries(DRAWINGS))("%s", (_, drawing) => {
-  it("is an SVG drawing with a description, the same each time", async () => {
+  it("is an SVG drawing with a description, the same each time", () => {
     const svg = drawing();
     expect(svg).toMatch(/^<svg [^>]*aria-label="[^"]+" role="img" xmlns="http:\/\/www.w3.org\/2000\/svg"/);
     expect(svg).not.toMatch(/NaN|undefined|Infinity/);
     expect(drawing()).toBe(svg);
-    const png = await rasterizeSvg(svg, { width: 300 });
-    expect([...png.subarray(1, 4)]).toEqual([..."PNG"].map((letter) => letter.charCodeAt(0)));
+    // Every element that is opened is closed.
+    expect(svg.match(/<\w[^>]*(?<!\/)>/g)).toHaveLength(svg.match(/<\/\w+>/g)!.length);
   });
 });
 

@@ -1,0 +1,62 @@
+/** @file A Python environment with genuine TensorFlow, made once beside the tests; absent where packages cannot be had. */
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const execute = promisify(execFile);
+const HERE = import.meta.dirname;
+const FOLDER = join(HERE, ".venv");
+const REQUIREMENTS = join(HERE, "requirements.txt");
+const PYTHON = join(FOLDER, "bin/python");
+/** Says which requirements the environment holds. */
+const STAMP = join(FOLDER, "requirements.txt");
+
+/** Runs one of the scripts beside this file; its standard output is JSON. */
+export interface Python {
+  run(script: string, ...args: string[]): Promise<unknown>;
+}
+
+async function install(): Promise<void> {
+  const wanted = readFileSync(REQUIREMENTS, "utf8");
+  if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
+  await execute("python3", ["-m", "venv", "--clear", FOLDER]);
+  await execute(PYTHON, ["-m", "pip", "install", "--quiet", "--requirement", REQUIREMENTS], {
+    maxBuffer: 2 ** 26,
+  });
+  writeFileSync(STAMP, wanted);
+}
+
+/** The environment, or why it cannot be had. */
+export async function openPython(): Promise<Python | { readonly unavailable: string }> {
+  try {
+    await install();
+  } catch (error) {
+    const unavailable = error instanceof Error ? error.message.split("\n")[0]! : String(error);
+    process.stderr.write(`skipped: the Python environment cannot be made (${unavailable})\n`);
+    return { unavailable };
+  }
+  return {
+    async run(script, ...args) {
+      const environment = { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3", CUDA_VISIBLE_DEVICES: "" };
+      const options = { env: environment, maxBuffer: 2 ** 26 };
+      const { stdout } = await execute(PYTHON, [join(HERE, "python", script), ...args], options);
+      return JSON.parse(stdout.trim().split("\n").at(-1)!);
+    },
+  };
+}
+
+export function temporaryFolder(name: string): string {
+  return mkdtempSync(join(tmpdir(), `faceid-interop-${name}-`));
+}
+
+/** Floats as the scripts read them. */
+export function writeFloats(path: string, values: Float32Array): void {
+  writeFileSync(path, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+}
+
+export function readFloats(path: string): Float32Array {
+  const bytes = readFileSync(path);
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+}
