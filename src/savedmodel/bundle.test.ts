@@ -1,3 +1,4 @@
+/** @file Variable bundles: what is written can be read, and damage is refused. */
 import { readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";

@@ -1,3 +1,4 @@
+/** @file Checksums against published values. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { crc32c, masked } from "./crc32c.ts";

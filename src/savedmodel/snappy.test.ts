@@ -1,3 +1,4 @@
+/** @file Snappy blocks, well formed and hostile. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FaceError } from "../base/errors.ts";

@@ -1,3 +1,4 @@
+/** @file LevelDB tables: round trips and damage. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { uint32Bytes, varintBytes } from "./byte-cursor.ts";

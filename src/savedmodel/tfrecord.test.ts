@@ -1,3 +1,4 @@
+/** @file Record files. */
 import { describe, expect, it } from "vitest";
 import { readRecords, writeRecords } from "./tfrecord.ts";
 
