@@ -76,17 +76,10 @@ export class Reflection {
     return {
       case: "fileDescriptorResponse" as const,
       value: {
-        fileDescriptorProto: [...wanted].map(({ proto }) =>
-          toBinary(FileDescriptorProtoSchema, withSuffix(proto)),
-        ),
+        fileDescriptorProto: [...wanted].map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto)),
       },
     };
   }
-}
-
-/** Generated descriptors drop `.proto` from file names; their imports keep it. */
-function withSuffix(proto: DescFile["proto"]): DescFile["proto"] {
-  return proto.name.endsWith(".proto") ? proto : { ...proto, name: `${proto.name}.proto` };
 }
 
 function notFound(name: string) {

@@ -83,12 +83,12 @@ const MOST_DETAIL = 1024;
 const HEALTH_WATCH_MS = 500;
 
 /** grpc-js' description of a service, from the generated one. */
-function definitionOf(service: DescService): ServiceDefinition {
+function definitionOf(service: DescService, typeName = service.typeName): ServiceDefinition {
   return Object.fromEntries(
     service.methods.map((method) => [
       method.localName,
       {
-        path: `/${service.typeName}/${method.name}`,
+        path: `/${typeName}/${method.name}`,
         requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
         responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
         requestSerialize: (message: Message) => Buffer.from(toBinary(method.input, message)),
@@ -246,7 +246,8 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
   const services = [PredictionService, ModelService, ...(options.enableHealth ? [HealthService] : [])];
   const described = reflectionHandlers([...services, ServerReflection, ServerReflectionAlpha]);
   server.addService(definitionOf(ServerReflection), described);
-  server.addService(definitionOf(ServerReflectionAlpha), described);
+  // The older version differs in its name alone.
+  server.addService(definitionOf(ServerReflection, ServerReflectionAlpha.typeName), described);
   let port = 0;
   for (const address of options.addresses) {
     try {

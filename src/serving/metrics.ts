@@ -3,7 +3,6 @@
 // The form differs from what Prometheus libraries write (names that begin with a colon, braces even without labels, no
 // help lines), and dashboards made for TensorFlow Serving rely on it, so it is written here.
 
-
 /** Values of a metric's labels, in the order of their names. */
 type LabelValues = readonly string[];
 
