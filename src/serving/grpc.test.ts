@@ -1,7 +1,7 @@
 /** @file The gRPC interface on a real socket: all services, every encoding, deadlines, TLS, reflection and health. */
 import { once } from "node:events";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { anyUnpack, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type GrpcCaller, grpcCaller } from "../../test/support/grpc-client.ts";
 import { loadProgram, type ModelFolder, modelFolder } from "../../test/support/servables.ts";

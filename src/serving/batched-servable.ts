@@ -1,0 +1,109 @@
+/** @file A model whose requests are gathered into batches. */
+import type { TensorMap } from "../base/tensor.ts";
+import type { BatchOptions } from "./batch-options.ts";
+import { isNotRowByRow } from "./batch-tensors.ts";
+import { BatchQueue, type BatchThreads } from "./batching.ts";
+import type { RunOptions, Servable } from "./servable.ts";
+import type { ServerMetrics } from "./server-metrics.ts";
+
+/** Beyond this many queues the idle ones are dropped. */
+const MOST_QUEUES = 64;
+
+/** Whether all inputs have rows, and equally many, at least one. */
+function haveEqualRows(inputs: TensorMap): boolean {
+  const rows = new Set([...inputs.values()].map(({ shape }) => shape[0] ?? 0));
+  return rows.size === 1 && !rows.has(0);
+}
+
+/** What requests must have in common to be brought together. */
+function rowKeys(inputs: TensorMap): string[] {
+  return [...inputs].map(([name, { shape }]) => `${name} ${shape.slice(1).join(",")}`).sort();
+}
+
+/** The same model with its requests gathered into batches, a queue for each signature and set of outputs. */
+export class BatchedServable implements Servable {
+  readonly #servable: Servable;
+  readonly #options: BatchOptions;
+  readonly #threads: BatchThreads;
+  readonly #metrics: ServerMetrics | undefined;
+  readonly #queues = new Map<string, BatchQueue>();
+  /** Signatures whose outputs turned out not to have a row for each row of the inputs. */
+  readonly #alone = new Set<string>();
+
+  constructor(servable: Servable, options: BatchOptions, threads: BatchThreads, metrics?: ServerMetrics) {
+    this.#servable = servable;
+    this.#options = options;
+    this.#threads = threads;
+    this.#metrics = metrics;
+  }
+
+  get name(): string {
+    return this.#servable.name;
+  }
+
+  get version(): bigint {
+    return this.#servable.version;
+  }
+
+  get signatures(): Servable["signatures"] {
+    return this.#servable.signatures;
+  }
+
+  get signatureDefs(): Servable["signatureDefs"] {
+    return this.#servable.signatureDefs;
+  }
+
+  get description(): unknown {
+    return this.#servable.description;
+  }
+
+  /** Batches that wait, over all queues. */
+  get depth(): number {
+    let depth = 0;
+    for (const queue of this.#queues.values()) depth += queue.depth;
+    return depth;
+  }
+
+  async run(
+    signatureName: string,
+    inputs: TensorMap,
+    outputNames: readonly string[],
+    { signal }: RunOptions = {},
+  ): Promise<TensorMap> {
+    const alone = () => this.#servable.run(signatureName, inputs, outputNames);
+    if (this.#options.isStrict) return this.#queueFor(signatureName, outputNames, []).submit(inputs, signal);
+    if (this.#alone.has(signatureName) || !haveEqualRows(inputs)) return alone();
+    try {
+      return await this.#queueFor(signatureName, outputNames, rowKeys(inputs)).submit(inputs, signal);
+    } catch (error) {
+      if (!isNotRowByRow(error)) throw error;
+      this.#alone.add(signatureName);
+      return alone();
+    }
+  }
+
+  #queueFor(signatureName: string, outputNames: readonly string[], shapes: readonly string[]): BatchQueue {
+    const key = JSON.stringify([signatureName, outputNames.toSorted(), shapes]);
+    const known = this.#queues.get(key);
+    if (known !== undefined) return known;
+    if (this.#queues.size >= MOST_QUEUES) this.#dropIdleQueues();
+    const queue = new BatchQueue(
+      (batch, names) => this.#servable.run(signatureName, batch, names),
+      outputNames,
+      this.#options,
+      this.#threads,
+      this.#metrics,
+    );
+    this.#queues.set(key, queue);
+    return queue;
+  }
+
+  /** Clients may send rows of ever new shapes; a queue without requests is not missed. */
+  #dropIdleQueues(): void {
+    for (const [key, queue] of this.#queues) if (queue.depth === 0) this.#queues.delete(key);
+  }
+
+  close(): Promise<void> {
+    return this.#servable.close();
+  }
+}

@@ -1,0 +1,189 @@
+/** @file Batches: gathered, padded, split, refused and shared out as TensorFlow Serving does it. */
+import { create } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import { halfPlusTwo } from "../../test/support/servables.ts";
+import { float32, floats, type Tensor, type TensorMap, tensor } from "../base/tensor.ts";
+import { BatchingParametersSchema } from "../proto/tensorflow_serving/model_service_pb.ts";
+import { allowedSize, type BatchOptions, batchOptions, defaultBatchOptions } from "./batch-options.ts";
+import { BatchedServable } from "./batched-servable.ts";
+import { BatchQueue, BatchThreads } from "./batching.ts";
+import { StatusError } from "./status.ts";
+
+const STRICT: BatchOptions = { ...batchOptions(create(BatchingParametersSchema)), threads: 1 };
+
+/** Doubles `x`, one batch at a time, when it is let go. */
+function held(options: Partial<BatchOptions> = {}) {
+  const sizes: number[] = [];
+  let open: () => void = () => undefined;
+  let gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const run = async (inputs: TensorMap): Promise<TensorMap> => {
+    const x = inputs.get("x")!;
+    sizes.push(x.shape[0]!);
+    await gate;
+    if (x.dtype === "string") return new Map([["y", x]]);
+    return new Map([
+      [
+        "y",
+        float32(
+          x.shape,
+          floats(x).map((value) => value * 2),
+        ),
+      ],
+    ]);
+  };
+  const settings = { ...STRICT, ...options };
+  const queue = new BatchQueue(run, ["y"], settings, new BatchThreads(settings.threads));
+  const ask = async (x: Tensor, signal?: AbortSignal) =>
+    (await queue.submit(new Map([["x", x]]), signal)).get("y")!;
+  const release = () => {
+    open();
+    gate = Promise.resolve();
+  };
+  return { queue, ask, release, sizes };
+}
+
+const row = (...values: number[]) => float32([1, values.length], values);
+
+describe("a queue", () => {
+  it("runs what is there at once, and gathers what comes meanwhile", async () => {
+    const { ask, release, sizes } = held();
+    const answers = [ask(row(1)), ask(row(2)), ask(float32([2, 1], [3, 4]))];
+    release();
+    const [a, b, c] = await Promise.all(answers);
+    expect([a!.data, b!.data, c!.data]).toEqual([
+      Float32Array.of(2),
+      Float32Array.of(4),
+      Float32Array.of(6, 8),
+    ]);
+    expect(sizes).toEqual([1, 3]);
+  });
+
+  it("waits a while for a batch to fill, but not when it is full", async () => {
+    const { ask, release, sizes } = held({ timeoutMs: 20, maxBatchSize: 2 });
+    release();
+    await Promise.all([ask(row(1)), ask(row(2)), ask(row(3))]);
+    expect(sizes).toEqual([2, 1]);
+  });
+
+  it("pads the batch to an allowed size with its last task's first row", async () => {
+    const { ask, release, sizes } = held({ allowedBatchSizes: [2, 4], maxBatchSize: 4 });
+    const answers = [ask(row(1)), ask(row(2)), ask(row(3)), ask(row(4))];
+    release();
+    expect((await Promise.all(answers)).map(({ data }) => data[0])).toEqual([2, 4, 6, 8]);
+    expect(sizes).toEqual([2, 4]);
+  });
+
+  it("pads rows of different sizes where that is allowed, and refuses the whole batch where not", async () => {
+    const padded = held({ padVariableLengthInputs: true });
+    const first = padded.ask(row(9));
+    const answers = [padded.ask(row(1, 2)), padded.ask(row(3))];
+    padded.release();
+    await first;
+    expect((await Promise.all(answers)).map(({ data }) => data)).toEqual([
+      Float32Array.of(2, 4),
+      Float32Array.of(6, 6),
+    ]);
+    const plain = held();
+    const alone = plain.ask(row(9));
+    const refused = [plain.ask(row(1, 2)), plain.ask(row(3))];
+    plain.release();
+    await alone;
+    for (const answer of await Promise.allSettled(refused)) {
+      expect(answer).toMatchObject({ reason: { status: "FAILED_PRECONDITION" } });
+    }
+  });
+
+  it("stacks strings", async () => {
+    const { ask, release } = held();
+    const word = (text: string) => tensor("string", [1], [new TextEncoder().encode(text)]);
+    const answers = [ask(word("a")), ask(word("b")), ask(word("c"))];
+    release();
+    expect((await Promise.all(answers)).map(({ data }) => data)).toEqual(
+      ["a", "b", "c"].map((text) => word(text).data),
+    );
+  });
+
+  it("refuses requests that are too large, and all once it is full", async () => {
+    const { ask, release } = held({ maxBatchSize: 2, maxEnqueuedBatches: 1 });
+    await expect(ask(float32([3], [1, 2, 3]))).rejects.toThrow(
+      "Task size 3 is larger than maximum input batch size 2",
+    );
+    const running = ask(float32([2], [1, 2]));
+    const waiting = ask(float32([2], [1, 2]));
+    await expect(ask(float32([1], [1]))).rejects.toMatchObject({
+      status: "UNAVAILABLE",
+      message:
+        "The batch scheduling queue to which this task was submitted is full; currently 1 batches enqueued and " +
+        "max_enqueued_batches is 1",
+    });
+    release();
+    await Promise.all([running, waiting]);
+  });
+
+  it("splits large requests where that is allowed", async () => {
+    const { ask, release, sizes } = held({
+      splitLargeRequests: true,
+      maxExecutionBatchSize: 2,
+      maxBatchSize: 8,
+    });
+    release();
+    expect((await ask(float32([5], [1, 2, 3, 4, 5]))).data).toEqual(Float32Array.of(2, 4, 6, 8, 10));
+    expect(sizes).toEqual([2, 2, 1]);
+  });
+
+  it("drops tasks whose time is over before they are run", async () => {
+    const { ask, release, sizes } = held();
+    const late = new AbortController();
+    const running = ask(row(1));
+    const waiting = ask(row(2), late.signal);
+    late.abort(new StatusError("DEADLINE_EXCEEDED", "late"));
+    release();
+    await running;
+    await expect(waiting).rejects.toMatchObject({
+      status: "RESOURCE_EXHAUSTED",
+      message: "Run() timeout exceeded while waiting in batching queue",
+    });
+    expect(sizes).toEqual([1]);
+  });
+
+  it.each([[float32([], [1]), "Batching Run() input tensors must have at least one dimension"]])(
+    "refuses what has no rows",
+    async (x, message) => {
+      await expect(held().ask(x)).rejects.toThrow(message);
+    },
+  );
+});
+
+describe("options", () => {
+  it("takes TensorFlow Serving's defaults and checks sizes", () => {
+    expect(STRICT).toMatchObject({
+      maxBatchSize: 1000,
+      maxEnqueuedBatches: 10,
+      timeoutMs: 0,
+      isStrict: true,
+    });
+    expect(allowedSize(3, { ...STRICT, allowedBatchSizes: [2, 4] })).toBe(4);
+    expect(() =>
+      batchOptions(create(BatchingParametersSchema, { maxBatchSize: 8n, allowedBatchSizes: [2n, 4n] })),
+    ).toThrow("Last entry in allowed_batch_sizes must match max_batch_size; last entry was 4; expected 8");
+  });
+});
+
+describe("a model with batching that nobody asked for", () => {
+  it("answers whatever the model alone would answer", async () => {
+    const options = defaultBatchOptions(1);
+    const model = new BatchedServable(halfPlusTwo({ name: "m", version: 1n }), options, new BatchThreads(1));
+    const ask = async (x: Tensor) =>
+      (await model.run("serving_default", new Map([["x", x]]), ["y"])).get("y")!;
+    const answers = await Promise.all([
+      ask(float32([], [1])),
+      ask(float32([0], [])),
+      ask(row(1, 2)),
+      ask(row(1)),
+      ask(float32([40], new Float32Array(40))),
+    ]);
+    expect(answers.map(({ shape }) => shape)).toEqual([[], [0], [1, 2], [1, 1], [40]]);
+  });
+});
