@@ -1,0 +1,109 @@
+/** @file Small genuine SavedModels, written node by node as TensorFlow writes them. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import {
+  type AttrValueSchema,
+  type NodeDefSchema,
+  SavedModelSchema,
+} from "../../src/proto/tensorflow/graph_pb.ts";
+import { DataType } from "../../src/proto/tensorflow/tensor_pb.ts";
+
+type NodeInit = MessageInitShape<typeof NodeDefSchema>;
+type AttrInit = MessageInitShape<typeof AttrValueSchema>;
+
+const type = (value: DataType): AttrInit => ({ value: { case: "type", value } });
+const count = (value: number): AttrInit => ({ value: { case: "i", value: BigInt(value) } });
+const shape = (...sides: number[]) => ({ dim: sides.map((size) => ({ size: BigInt(size) })) });
+const FLOAT = type(DataType.DT_FLOAT);
+
+function constant(name: string, values: readonly number[] | readonly string[], ...sides: number[]): NodeInit {
+  const isText = typeof values[0] === "string";
+  const dtype = isText ? DataType.DT_STRING : DataType.DT_FLOAT;
+  const data = isText
+    ? { stringVal: (values as readonly string[]).map((text) => new TextEncoder().encode(text)) }
+    : { floatVal: [...(values as readonly number[])] };
+  return {
+    name,
+    op: "Const",
+    attr: {
+      dtype: type(dtype),
+      value: { value: { case: "tensor", value: { dtype, tensorShape: shape(...sides), ...data } } },
+    },
+  };
+}
+
+/** y = x / 2 + 2, where x is fed, or the feature `x` of serialized examples. */
+const NODES: NodeInit[] = [
+  {
+    name: "tf_example",
+    op: "Placeholder",
+    attr: {
+      dtype: type(DataType.DT_STRING),
+      shape: { value: { case: "shape", value: { unknownRank: true } } },
+    },
+  },
+  constant("names", [], 0),
+  constant("key", ["x"]),
+  constant("fallback", [0], 1),
+  {
+    name: "ParseExample/ParseExample",
+    op: "ParseExample",
+    input: ["tf_example", "names", "key", "fallback"],
+    attr: {
+      Nsparse: count(0),
+      Ndense: count(1),
+      Tdense: { value: { case: "list", value: { type: [DataType.DT_FLOAT] } } },
+      dense_shapes: { value: { case: "list", value: { shape: [shape(1)] } } },
+    },
+  },
+  { name: "x", op: "Identity", input: ["ParseExample/ParseExample"], attr: { T: FLOAT } },
+  constant("a", [0.5]),
+  constant("b", [2]),
+  { name: "Mul", op: "Mul", input: ["a", "x"], attr: { T: FLOAT } },
+  { name: "y", op: "Add", input: ["Mul", "b"], attr: { T: FLOAT } },
+];
+
+const floats = (name: string) => ({
+  encoding: { case: "name" as const, value: name },
+  dtype: DataType.DT_FLOAT,
+  tensorShape: shape(-1, 1),
+});
+const EXAMPLES = {
+  encoding: { case: "name" as const, value: "tf_example:0" },
+  dtype: DataType.DT_STRING,
+  tensorShape: { unknownRank: true },
+};
+
+const HALF_PLUS_TWO = create(SavedModelSchema, {
+  savedModelSchemaVersion: 1n,
+  metaGraphs: [
+    {
+      metaInfoDef: { tags: ["serve"] },
+      graphDef: { node: NODES },
+      signatureDef: {
+        serving_default: {
+          inputs: { x: floats("x:0") },
+          outputs: { y: floats("y:0") },
+          methodName: "tensorflow/serving/predict",
+        },
+        regress_x_to_y: {
+          inputs: { inputs: EXAMPLES },
+          outputs: { outputs: floats("y:0") },
+          methodName: "tensorflow/serving/regress",
+        },
+        classify_x_to_y: {
+          inputs: { inputs: EXAMPLES },
+          outputs: { scores: floats("y:0") },
+          methodName: "tensorflow/serving/classify",
+        },
+      },
+    },
+  ],
+});
+
+/** Writes TensorFlow Serving's best known test model as one version's folder. */
+export async function writeHalfPlusTwo(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, "saved_model.pb"), toBinary(SavedModelSchema, HALF_PLUS_TWO));
+}
