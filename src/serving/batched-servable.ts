@@ -4,15 +4,16 @@ import type { BatchOptions } from "./batch-options.ts";
 import { isNotRowByRow } from "./batch-tensors.ts";
 import { BatchQueue, type BatchThreads } from "./batching.ts";
 import type { RunOptions, Servable } from "./servable.ts";
-import type { ServerMetrics } from "./server-metrics.ts";
+import { elapsedMicros, type ServerMetrics } from "./server-metrics.ts";
+import { StatusError } from "./status.ts";
 
 /** Beyond this many queues the idle ones are dropped. */
 const MOST_QUEUES = 64;
 
-/** Whether all inputs have rows, and equally many, at least one. */
-function haveEqualRows(inputs: TensorMap): boolean {
-  const rows = new Set([...inputs.values()].map(({ shape }) => shape[0] ?? 0));
-  return rows.size === 1 && !rows.has(0);
+/** Whether all inputs have rows, equally many, and no more than a batch may have. */
+function canShare(inputs: TensorMap, { maxBatchSize }: BatchOptions): boolean {
+  const [rows = 0, ...others] = new Set([...inputs.values()].map(({ shape }) => shape[0] ?? 0));
+  return others.length === 0 && rows > 0 && rows <= maxBatchSize;
 }
 
 /** What requests must have in common to be brought together. */
@@ -29,6 +30,9 @@ export class BatchedServable implements Servable {
   readonly #queues = new Map<string, BatchQueue>();
   /** Signatures whose outputs turned out not to have a row for each row of the inputs. */
   readonly #alone = new Set<string>();
+  #aloneUnderWay = 0;
+  /** Called when the model is unloaded. */
+  onClose: (() => void) | undefined;
 
   constructor(servable: Servable, options: BatchOptions, threads: BatchThreads, metrics?: ServerMetrics) {
     this.#servable = servable;
@@ -70,9 +74,9 @@ export class BatchedServable implements Servable {
     outputNames: readonly string[],
     { signal }: RunOptions = {},
   ): Promise<TensorMap> {
-    const alone = () => this.#servable.run(signatureName, inputs, outputNames);
+    const alone = () => this.#runAlone(signatureName, inputs, outputNames);
     if (this.#options.isStrict) return this.#queueFor(signatureName, outputNames, []).submit(inputs, signal);
-    if (this.#alone.has(signatureName) || !haveEqualRows(inputs)) return alone();
+    if (this.#alone.has(signatureName) || !canShare(inputs, this.#options)) return alone();
     try {
       return await this.#queueFor(signatureName, outputNames, rowKeys(inputs)).submit(inputs, signal);
     } catch (error) {
@@ -82,13 +86,38 @@ export class BatchedServable implements Servable {
     }
   }
 
+  /** Requests that cannot share a batch are bounded as the queues are. */
+  async #runAlone(
+    signatureName: string,
+    inputs: TensorMap,
+    outputNames: readonly string[],
+  ): Promise<TensorMap> {
+    const { maxEnqueuedBatches, threads } = this.#options;
+    if (this.#aloneUnderWay >= maxEnqueuedBatches + threads) {
+      throw new StatusError("UNAVAILABLE", `${this.#aloneUnderWay} requests wait already; try again`);
+    }
+    this.#aloneUnderWay++;
+    try {
+      return await this.#timed(signatureName, inputs, outputNames);
+    } finally {
+      this.#aloneUnderWay--;
+    }
+  }
+
+  async #timed(signatureName: string, inputs: TensorMap, outputNames: readonly string[]): Promise<TensorMap> {
+    const startedMs = performance.now();
+    const outputs = await this.#servable.run(signatureName, inputs, outputNames);
+    this.#metrics?.runtimeLatency.observe([this.name, "Predict", "TF1"], elapsedMicros(startedMs));
+    return outputs;
+  }
+
   #queueFor(signatureName: string, outputNames: readonly string[], shapes: readonly string[]): BatchQueue {
     const key = JSON.stringify([signatureName, outputNames.toSorted(), shapes]);
     const known = this.#queues.get(key);
     if (known !== undefined) return known;
     if (this.#queues.size >= MOST_QUEUES) this.#dropIdleQueues();
     const queue = new BatchQueue(
-      (batch, names) => this.#servable.run(signatureName, batch, names),
+      (batch, names) => this.#timed(signatureName, batch, names),
       outputNames,
       this.#options,
       this.#threads,
@@ -104,6 +133,7 @@ export class BatchedServable implements Servable {
   }
 
   close(): Promise<void> {
+    this.onClose?.();
     return this.#servable.close();
   }
 }

@@ -1,5 +1,7 @@
 /** @file tensorflow_model_server's flags: which mean something here, and what becomes of the others. */
 
+import { FaceError } from "../base/errors.ts";
+
 /** A flag that is understood. */
 export interface ServerFlag {
   readonly name: string;
@@ -51,7 +53,34 @@ export const SERVER_FLAGS: readonly ServerFlag[] = [
   { name: "saved_model_tags", kind: "text", help: "tags of the meta graph, by commas", fallback: "serve" },
   { name: "ssl_config_file", kind: "text", help: "SSLConfig in text format; secures both ports" },
   { name: "monitoring_config_file", kind: "text", help: "MonitoringConfig in text format" },
-  { name: "enable_grpc_healthcheck_service", kind: "boolean", help: "serve grpc.health.v1", fallback: false },
+  { name: "enable_grpc_healthcheck_service", kind: "boolean", help: "serve grpc.health.v1", fallback: true },
+  {
+    name: "grpc_channel_arguments",
+    kind: "text",
+    help: "grpc-js channel options, key=value by commas, such as grpc.max_receive_message_length=4194304",
+  },
+  {
+    name: "enable_batching",
+    kind: "boolean",
+    help:
+      "true: TensorFlow Serving's batching with its limits; false: every request by itself; left out: requests are " +
+      "gathered where that cannot make one fail",
+  },
+  { name: "batching_parameters_file", kind: "text", help: "BatchingParameters in text format" },
+  {
+    name: "enable_per_model_batching_parameters",
+    kind: "boolean",
+    help: "take each version's own batching_params.pbtxt",
+    fallback: false,
+  },
+  { name: "enable_model_warmup", kind: "boolean", help: "answer recorded requests first", fallback: true },
+  {
+    name: "num_request_iterations_for_warmup",
+    kind: "number",
+    help: "times that each recorded request is sent",
+    fallback: 0,
+  },
+  { name: "version", kind: "boolean", help: "print the versions and end", fallback: false },
   {
     name: "enable_serialization_as_tensor_content",
     kind: "boolean",
@@ -67,8 +96,44 @@ export const SERVER_FLAGS: readonly ServerFlag[] = [
   {
     name: "rest_api_binary",
     kind: "boolean",
-    help: "predict takes raw tensors, images and forms too (not in TensorFlow Serving)",
-    fallback: true,
+    help: "predict takes raw tensors, images and forms by their content type too (not in TensorFlow Serving)",
+    fallback: false,
+  },
+  {
+    name: "rest_api_max_body_bytes",
+    kind: "number",
+    help: "largest body of a REST request (not in TensorFlow Serving)",
+    fallback: 256 * 2 ** 20,
+  },
+  {
+    name: "rest_api_max_total_body_bytes",
+    kind: "number",
+    help: "largest sum of all bodies in memory (not in TensorFlow Serving)",
+    fallback: 2 ** 30,
+  },
+  {
+    name: "rest_api_receive_timeout_in_ms",
+    kind: "number",
+    help: "time for a request to arrive completely (not in TensorFlow Serving)",
+    fallback: 60_000,
+  },
+  {
+    name: "rest_api_max_connections",
+    kind: "number",
+    help: "connections at once (not in TensorFlow Serving)",
+    fallback: 10_000,
+  },
+  {
+    name: "max_tensor_bytes",
+    kind: "number",
+    help: "largest tensor that a gRPC request may claim (not in TensorFlow Serving)",
+    fallback: 2 ** 30,
+  },
+  {
+    name: "shutdown_grace_in_ms",
+    kind: "number",
+    help: "time for requests in flight after SIGTERM (not in TensorFlow Serving)",
+    fallback: 10_000,
   },
   {
     name: "lanes",
@@ -95,6 +160,17 @@ export const FLAGS_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "num_tflite_pools",
   "num_tflite_interpreters_per_pool",
   "skip_initialize_tpu",
+  "tensorflow_session_config_file",
+  "thread_pool_factory_config_file",
+]);
+
+/** Flags that ask for something this server does not do: why it cannot be had. Their defaults are taken. */
+export const REFUSED_FLAGS: ReadonlyMap<string, string> = new Map([
+  ["use_alts_credentials", "ALTS exists in Google's cloud only; use --ssl_config_file"],
+  ["platform_config_file", "only SavedModels are served; leave the flag out"],
+  ["prefer_tflite_model", "TensorFlow Lite models are not served; leave the flag out"],
+  ["mixed_precision", "models run in the precision they were exported in; leave the flag out"],
+  ["enable_signature_method_name_check", "method names are not checked; leave the flag out"],
 ]);
 
 const spelled = (flag: string) => flag.replaceAll("-", "_");
@@ -102,6 +178,7 @@ const spelled = (flag: string) => flag.replaceAll("-", "_");
 /**
  * Brings both spellings (`--rest_api_port`, `--rest-api-port`) and both forms (`--flag=value`, `--flag value`) to the
  * one with dashes, and takes out the flags that have no effect.
+ * @throws FaceError `CONFIG_INVALID` for a flag that asks for what cannot be had.
  */
 export function normalizeFlags(argv: readonly string[]): {
   readonly argv: string[];
@@ -113,14 +190,23 @@ export function normalizeFlags(argv: readonly string[]): {
     const [flag, value] = split(argv[i]!);
     if (flag === undefined) {
       kept.push(argv[i]!);
-    } else if (FLAGS_WITHOUT_EFFECT.has(flag)) {
+    } else if (FLAGS_WITHOUT_EFFECT.has(flag) || REFUSED_FLAGS.has(flag)) {
+      const isSeparate = value === undefined && argv[i + 1]?.startsWith("--") === false;
+      refuse(flag, isSeparate ? argv[i + 1] : value);
       withoutEffect.push(`--${flag}`);
-      if (value === undefined && argv[i + 1]?.startsWith("--") === false) i++;
+      if (isSeparate) i++;
     } else {
       kept.push(`--${flag.replaceAll("_", "-")}${value === undefined ? "" : `=${value}`}`);
     }
   }
   return { argv: kept, withoutEffect };
+}
+
+/** @throws FaceError `CONFIG_INVALID` when a flag asks for what cannot be had. */
+function refuse(flag: string, value: string | undefined): void {
+  const reason = REFUSED_FLAGS.get(flag);
+  if (reason === undefined || value === "" || value === "false" || value === "0") return;
+  throw new FaceError("CONFIG_INVALID", `--${flag} cannot be had here`, { hint: reason });
 }
 
 function split(argument: string): [flag: string | undefined, value: string | undefined] {

@@ -81,10 +81,19 @@ export class Repository implements Catalog, AsyncDisposable {
 
   /**
    * Takes the first configuration and waits until each model has a version that answers or has failed for good.
-   * @throws FaceError `MODEL_INVALID` when a model failed; StatusError when the configuration is not legal.
+   * @param signal gives up waiting.
+   * @throws FaceError `MODEL_INVALID` when a model failed, `INTERRUPTED` by the signal; StatusError when the
+   *   configuration is not legal.
    */
-  async start(config: ModelServerConfig): Promise<void> {
+  async start(config: ModelServerConfig, signal?: AbortSignal): Promise<void> {
+    const giveUp = () => {
+      this.#closing.abort();
+      this.#changed();
+    };
+    signal?.addEventListener("abort", giveUp, { once: true });
     const failures = await this.#apply(config);
+    signal?.removeEventListener("abort", giveUp);
+    if (signal?.aborted) throw new FaceError("INTERRUPTED", "stopped before the models were ready");
     this.#turns.limit = Math.max(1, this.#options.loadThreads);
     if (failures.length > 0) {
       throw new FaceError(

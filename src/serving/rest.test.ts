@@ -90,7 +90,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await Promise.all(servers.map((server) => server.close()));
+  await Promise.all(servers.map((server) => server.close(100)));
   await codec[Symbol.asyncDispose]();
   await models[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();

@@ -44,8 +44,8 @@ export interface RestServerOptions {
 /** A REST interface that listens. */
 export interface RestServer {
   readonly port: number;
-  /** Stops accepting, answers what is in flight, then closes every connection. */
-  close(): Promise<void>;
+  /** Stops accepting and answers what is in flight, for at most this long; then closes every connection. */
+  close(graceMs: number): Promise<void>;
 }
 
 const METHODS: HTTPMethods[] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"];
@@ -196,7 +196,11 @@ export async function startRest(
   }
   return {
     port: (app.server.address() as AddressInfo).port,
-    close: () => app.close(),
+    close: async (graceMs) => {
+      const timer = setTimeout(() => app.server.closeAllConnections(), graceMs);
+      await app.close();
+      clearTimeout(timer);
+    },
   };
 }
 

@@ -1,8 +1,10 @@
 /** @file A whole server: models loaded first, then the ports opened, and everything closed in good order. */
 import type { Log } from "../base/log.ts";
 import type { ModelServerConfig } from "../proto/tensorflow_serving/model_service_pb.ts";
-import { type GrpcServer, type GrpcTls, startGrpc } from "./grpc.ts";
+import { type BatchOptions, defaultBatchOptions } from "./batch-options.ts";
+import { type GrpcServer, type GrpcServerOptions, type GrpcTls, startGrpc } from "./grpc.ts";
 import { JsonCodec } from "./json-codec.ts";
+import { modelChain } from "./model-chain.ts";
 import { Repository } from "./repository.ts";
 import { type RestLimits, type RestServer, type RestTls, startRest } from "./rest.ts";
 import type { RestOptions } from "./rest-handler.ts";
@@ -23,7 +25,20 @@ export interface ServerOptions {
   readonly limits?: Partial<RestLimits>;
   readonly metricsPath?: string | undefined;
   readonly tls?: (GrpcTls & RestTls) | undefined;
+  /** grpc.health.v1; on by default. */
   readonly enableGrpcHealth?: boolean;
+  /** Options of grpc-js, such as `grpc.max_receive_message_length`. */
+  readonly grpcChannelOptions?: GrpcServerOptions["channelOptions"];
+  /** How requests are gathered; `false` runs each by itself. Default: whatever never makes a request fail. */
+  readonly batching?: BatchOptions | false | undefined;
+  /** Take each version's own `batching_params.pbtxt`. */
+  readonly perModelBatching?: boolean;
+  /** Times that each recorded request is sent to a new version; `false` for no warm-up. */
+  readonly warmup?: number | false;
+  /** Largest tensor that a gRPC request may claim. */
+  readonly maxTensorBytes?: number;
+  /** Gives up starting: waiting for models ends, no port opens. */
+  readonly signal?: AbortSignal;
   readonly asTensorContent?: boolean;
   readonly pollWaitSeconds?: number;
   readonly maxLoadRetries?: number;
@@ -53,22 +68,29 @@ const DEFAULT_REST: RestOptions = {
   timeoutMs: 30_000,
   enableCors: false,
   listModels: true,
-  acceptBinary: true,
+  acceptBinary: false,
 };
 const CODEC = { workers: 1, maxQueued: 256 };
 const DEFAULT_GRACE_MS = 10_000;
-const LARGEST_TENSOR_BYTES = 2 ** 31 - 1;
+const LARGEST_TENSOR_BYTES = 1024 * MEGABYTE;
 
 /**
  * Starts a server; the ports open when every model has a version that answers.
- * @throws FaceError `PORT_IN_USE`, or `MODEL_INVALID` when a model cannot be loaded.
+ * @throws FaceError `PORT_IN_USE`, `MODEL_INVALID` when a model cannot be loaded, `INTERRUPTED` by the signal.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { log, loader } = options;
+  const { log, batching = defaultBatchOptions(), warmup = 1 } = options;
   const metrics = new ServerMetrics();
   const codec = new JsonCodec(CODEC);
   const repository = new Repository({
-    loader,
+    loader: modelChain({
+      loader: options.loader,
+      batching: batching === false ? undefined : batching,
+      perModelBatching: options.perModelBatching ?? false,
+      warmup: warmup === false ? undefined : { iterations: warmup },
+      metrics,
+      log,
+    }),
     log,
     pollWaitSeconds: options.pollWaitSeconds ?? 1,
     maxLoadRetries: options.maxLoadRetries ?? 5,
@@ -79,12 +101,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let grpc: GrpcServer | undefined;
   let rest: RestServer | undefined;
   const close = async (graceMs = DEFAULT_GRACE_MS) => {
-    await Promise.all([grpc?.close(graceMs), rest?.close()]);
+    await Promise.all([grpc?.close(graceMs), rest?.close(graceMs)]);
     await codec[Symbol.asyncDispose]();
     await repository[Symbol.asyncDispose]();
   };
   try {
-    await repository.start(options.models);
+    await repository.start(options.models, options.signal);
     grpc = await openGrpc(options, repository, metrics);
     rest = await openRest(options, repository, metrics, codec);
   } catch (error) {
@@ -117,12 +139,12 @@ async function openGrpc(
     metrics,
     log,
     asTensorContent: options.asTensorContent ?? false,
-    limits: { maxBytes: LARGEST_TENSOR_BYTES },
+    limits: { maxBytes: options.maxTensorBytes ?? LARGEST_TENSOR_BYTES },
   };
   const server = await startGrpc(context, {
     addresses,
-    enableHealth: options.enableGrpcHealth ?? false,
-    channelOptions: {},
+    enableHealth: options.enableGrpcHealth ?? true,
+    channelOptions: options.grpcChannelOptions ?? {},
     ...(tls === undefined ? {} : { tls }),
   });
   log.info(`Running gRPC ModelServer at ${addresses[0]!.replace(/:\d+$/, `:${server.port}`)} ...`);

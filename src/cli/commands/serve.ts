@@ -5,15 +5,18 @@ import { Command, Option } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import type { ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import {
+  BatchingParametersSchema,
   ModelServerConfigSchema,
   MonitoringConfigSchema,
   SSLConfigSchema,
 } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { batchOptions, defaultBatchOptions } from "../../serving/batch-options.ts";
 import { normalizeFlags, SERVER_FLAGS, type ServerFlag } from "../../serving/flags.ts";
 import { savedModelLoader } from "../../serving/loader.ts";
 import { singleModelConfig } from "../../serving/model-config.ts";
 import { type ServerOptions, startServer } from "../../serving/server.ts";
-import { readTextProto } from "../../serving/text-proto.ts";
+import { parseTextProto, readTextProto } from "../../serving/text-proto.ts";
+import { VERSION } from "../../workflow/version.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { consoleLog } from "../log.ts";
 
@@ -80,11 +83,58 @@ async function metricsPathOf(file: Values[string]): Promise<string | undefined> 
   return prometheusConfig?.enable === true ? prometheusConfig.path || DEFAULT_METRICS_PATH : undefined;
 }
 
+/**
+ * Left out, batching is on with safe values; `true` follows TensorFlow Serving to the letter.
+ * @throws FaceError `CONFIG_INVALID` for parameters without batching.
+ */
+async function batchingOf({
+  enableBatching,
+  batchingParametersFile,
+}: Values): Promise<ServerOptions["batching"]> {
+  if (enableBatching === true) {
+    const parameters =
+      typeof batchingParametersFile === "string"
+        ? await readTextProto(BatchingParametersSchema, batchingParametersFile)
+        : parseTextProto(
+            BatchingParametersSchema,
+            'thread_pool_name { value: "model_server_batch_threads" }',
+          );
+    return batchOptions(parameters);
+  }
+  if (typeof batchingParametersFile === "string") {
+    throw new FaceError(
+      "CONFIG_INVALID",
+      "--batching_parameters_file is of no use without --enable_batching",
+      { hint: "add --enable_batching, or leave the file out" },
+    );
+  }
+  return enableBatching === false ? false : defaultBatchOptions();
+}
+
+/** `key=value,key=value`; what looks like a whole number is one. */
+function channelOptionsOf(text: Values[string]): Record<string, string | number> {
+  const pairs = typeof text === "string" && text !== "" ? text.split(",") : [];
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const equals = pair.indexOf("=");
+      if (equals <= 0) {
+        throw new FaceError(
+          "CONFIG_INVALID",
+          `--grpc_channel_arguments: got ${JSON.stringify(pair)}, expected key=value`,
+        );
+      }
+      const value = pair.slice(equals + 1);
+      return [pair.slice(0, equals), /^-?[0-9]+$/.test(value) ? Number(value) : value];
+    }),
+  );
+}
+
 const MICROS_PER_MS = 1000;
 
-async function optionsOf(values: Values): Promise<ServerOptions> {
+async function optionsOf(values: Values, signal: AbortSignal): Promise<ServerOptions> {
   const { lanes, savedModelTags, grpcSocketPath } = values;
   return {
+    signal,
     models: await modelsOf(values),
     loader: savedModelLoader({
       lanes: Number(lanes) || availableParallelism(),
@@ -100,6 +150,17 @@ async function optionsOf(values: Values): Promise<ServerOptions> {
       listModels: values.restApiListModels === true,
       acceptBinary: values.restApiBinary === true,
     },
+    limits: {
+      maxBodyBytes: Number(values.restApiMaxBodyBytes),
+      maxTotalBodyBytes: Number(values.restApiMaxTotalBodyBytes),
+      requestTimeoutMs: Number(values.restApiReceiveTimeoutInMs),
+      maxConnections: Number(values.restApiMaxConnections),
+    },
+    batching: await batchingOf(values),
+    perModelBatching: values.enablePerModelBatchingParameters === true,
+    warmup: values.enableModelWarmup === true && Number(values.numRequestIterationsForWarmup),
+    maxTensorBytes: Number(values.maxTensorBytes),
+    grpcChannelOptions: channelOptionsOf(values.grpcChannelArguments),
     metricsPath: await metricsPathOf(values.monitoringConfigFile),
     tls: await tlsOf(values.sslConfigFile),
     enableGrpcHealth: values.enableGrpcHealthcheckService === true,
@@ -136,17 +197,26 @@ async function run(flags: Readonly<Record<string, string | true | undefined>>): 
       return [camel(flag.name), text === undefined ? flag.fallback : parsed(flag, text)];
     }),
   );
+  if (values.version === true) {
+    console.log(`faceid ${VERSION}\nProtocols: TensorFlow Serving 2.20`);
+    return;
+  }
   using interrupt = onInterrupt(() =>
     consoleLog().info("answering what is in flight, then ending; again to end at once"),
   );
-  const server = await startServer(await optionsOf(values));
-  pollConfig(values, (config) => server.reload(config), interrupt.signal);
-  if (!interrupt.signal.aborted) {
-    await new Promise<void>((done) =>
-      interrupt.signal.addEventListener("abort", () => done(), { once: true }),
-    );
+  const { signal } = interrupt;
+  const options = await optionsOf(values, signal);
+  const server = await startServer(options).catch((error: unknown) => {
+    // Whoever stops a server that still waits for its models wants it to end, not to fail.
+    if (signal.aborted) return undefined;
+    throw error;
+  });
+  if (server === undefined) return;
+  pollConfig(values, (config) => server.reload(config), signal);
+  if (!signal.aborted) {
+    await new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
   }
-  await server.close();
+  await server.close(Number(values.shutdownGraceInMs));
 }
 
 export function serveCommand(): Command {
