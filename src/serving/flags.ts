@@ -80,7 +80,6 @@ export const SERVER_FLAGS: readonly ServerFlag[] = [
     help: "times that each recorded request is sent",
     fallback: 0,
   },
-  { name: "version", kind: "boolean", help: "print the versions and end", fallback: false },
   {
     name: "enable_serialization_as_tensor_content",
     kind: "boolean",

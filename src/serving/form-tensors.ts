@@ -3,6 +3,7 @@ import { bytesPerElement } from "../base/dtype.ts";
 import { sizeOf } from "../base/shape.ts";
 import { fromBytes, type Tensor } from "../base/tensor.ts";
 import { DEFAULT_SIGNATURE, type Signature, type SignatureTensor } from "../savedmodel/signature.ts";
+import { imageBatch, imageSettingsOf } from "./image-input.ts";
 import type { PredictJson } from "./json-tensors.ts";
 import { type FormPart, readForm } from "./multipart.ts";
 import type { ModelChoice, Models } from "./predict.ts";
@@ -16,14 +17,14 @@ export function isFormUpload(contentType: string): boolean {
 /**
  * Reads such a body by the model's signature. A form has one part per input and row, and may name the signature in a
  * part `signature_name`; any other body is the single input of `serving_default`.
- * @throws StatusError `INVALID_ARGUMENT` when the body does not fit the signature.
+ * @throws StatusError `INVALID_ARGUMENT` when the body does not fit the signature, FaceError `IMAGE_UNREADABLE`.
  */
-export function readUpload(
+export async function readUpload(
   body: Uint8Array,
   contentType: string,
   models: Models,
   model: ModelChoice,
-): PredictJson {
+): Promise<PredictJson> {
   const isForm = /^multipart\/form-data/i.test(contentType);
   const parts = isForm ? readForm(body, contentType) : [];
   const named = parts.find((part) => part.name === "signature_name");
@@ -34,7 +35,7 @@ export function readUpload(
     throw invalidArgument(`Serving signature name: "${signatureName}" not found in signature def`);
   }
   const values = isForm ? parts.filter((part) => part !== named) : [onlyPart(signature, body, contentType)];
-  return { signatureName, format: "row", inputs: tensorsFrom(signature, values) };
+  return { signatureName, format: "row", inputs: await tensorsFrom(signature, values) };
 }
 
 function onlyPart(signature: Signature, data: Uint8Array, contentType: string): FormPart {
@@ -47,24 +48,30 @@ function onlyPart(signature: Signature, data: Uint8Array, contentType: string): 
   return { name: only, fileName: "", contentType, data };
 }
 
-function tensorsFrom(signature: Signature, parts: readonly FormPart[]): Map<string, Tensor> {
-  const byName = new Map<string, Uint8Array[]>();
-  for (const { name, data } of parts) {
-    if (!signature.inputs.has(name)) {
+async function tensorsFrom(signature: Signature, parts: readonly FormPart[]): Promise<Map<string, Tensor>> {
+  const byName = new Map<string, FormPart[]>();
+  for (const part of parts) {
+    if (!signature.inputs.has(part.name)) {
       throw invalidArgument(
-        `the form has a part "${name}", the signature takes ${[...signature.inputs.keys()].join(", ")}`,
+        `the form has a part "${part.name}", the signature takes ${[...signature.inputs.keys()].join(", ")}`,
       );
     }
-    byName.set(name, [...(byName.get(name) ?? []), data]);
+    byName.set(part.name, [...(byName.get(part.name) ?? []), part]);
   }
-  return new Map(
-    [...byName].map(([name, rows]) => [name, tensorFrom(name, signature.inputs.get(name)!, rows)]),
+  const tensors = [...byName].map(
+    async ([name, rows]) => [name, await tensorFrom(name, signature.inputs.get(name)!, rows)] as const,
   );
+  return new Map(await Promise.all(tensors));
 }
 
-function tensorFrom(name: string, input: SignatureTensor, rows: readonly Uint8Array[]): Tensor {
+/** Strings take any bytes; images become what the input wants; all else is the elements as they lie in memory. */
+async function tensorFrom(name: string, input: SignatureTensor, parts: readonly FormPart[]): Promise<Tensor> {
   const { dtype } = input;
+  const rows = parts.map(({ data }) => data);
   if (dtype === "string") return { dtype, shape: [rows.length], data: rows };
+  const settings = imageSettingsOf(input);
+  const areImages = parts.every(({ contentType }) => /^image\//i.test(contentType));
+  if (areImages && settings !== undefined) return imageBatch(rows, settings);
   const bytes = rows.length === 1 ? rows[0]! : Buffer.concat(rows);
   return fromBytes(dtype, shapeFor(name, input, bytes.byteLength / bytesPerElement(dtype)), bytes);
 }

@@ -197,7 +197,7 @@ async function answerPredict(
   const contentType = request.headers["content-type"] ?? "";
   const isUpload = options.acceptBinary && isFormUpload(contentType);
   const { signatureName, inputs, format }: PredictJson = isUpload
-    ? readUpload(request.body, contentType, catalog, model)
+    ? await readUpload(request.body, contentType, catalog, model)
     : await codec.readPredict(request.body, lookupSignatures(catalog, model), request.signal);
   const call = { model, signatureName, inputs, outputFilter: [] };
   const { outputs } = await withTimeout(context, request, (signal) => predict(catalog, call, { signal }));

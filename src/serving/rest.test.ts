@@ -233,6 +233,7 @@ describe("request lines", () => {
 describe("status and metadata", () => {
   it("tells how versions are doing", async () => {
     const answer = await ask(port, "GET", "/v1/models/half");
+    expect(answer.headers["content-type"]).toBe("application/json");
     expect(answer.body).toBe(
       `${JSON.stringify(
         {

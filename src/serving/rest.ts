@@ -112,10 +112,8 @@ async function answer(
   reply.header("x-request-id", request.id);
   if (UNDER_V1.test(target)) {
     const { status, headers, body } = await answerV1(request, context, budget);
-    return reply
-      .code(status)
-      .headers(headers)
-      .send(typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+    // Given text, fastify would add a character set to the content type.
+    return reply.code(status).headers(headers).send(asBuffer(body));
   }
   const [path] = target.split("?", 1);
   if (path === options.metricsPath) {
@@ -125,6 +123,11 @@ async function answer(
   if (target === "/healthz") return reply.headers(TEXT).send("ok\n");
   if (target === "/readyz") return ready(reply, context);
   return reply.code(404).headers(HTML).send(NOT_FOUND_PAGE);
+}
+
+function asBuffer(body: Uint8Array | string): Buffer {
+  if (typeof body === "string") return Buffer.from(body);
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
 }
 
 /** Ready means: every model of the configuration has a version that answers. */

@@ -1,16 +1,12 @@
 /** @file The friendly request: two image files in, similarity and decision out. */
-import { float32, floats, type TensorMap } from "../base/tensor.ts";
-import { decodeImage } from "../image/decode.ts";
-import { prepare } from "../image/prepare.ts";
-import type { ImageSettings } from "../image/settings.ts";
-import { DEFAULT_SIGNATURE, type Signature } from "../savedmodel/signature.ts";
+import { floats, type TensorMap } from "../base/tensor.ts";
+import { DEFAULT_SIGNATURE } from "../savedmodel/signature.ts";
 import { chooseOperatingPoint, DEFAULT_FAR, operatingPoints } from "./calibration.ts";
+import { imageBatch, imageSettingsOf } from "./image-input.ts";
 import { readForm } from "./multipart.ts";
 import { type ModelChoice, type Models, runUntil } from "./predict.ts";
 import type { RunOptions, Servable } from "./servable.ts";
 import { invalidArgument, StatusError } from "./status.ts";
-
-const RGB_CHANNELS = 3;
 
 /**
  * Reads a form with two image files and an optional field `far`, compares the images, and decides by the model's
@@ -61,28 +57,20 @@ async function compare(
   options: RunOptions,
 ): Promise<number> {
   const signature = servable.signatures.get(DEFAULT_SIGNATURE);
-  const names = signature === undefined ? [] : [...signature.inputs.keys()];
+  const ports = [...(signature?.inputs ?? [])];
+  const sizes = ports.map(([, input]) => imageSettingsOf(input));
   const [output] = signature?.outputs.keys() ?? [];
-  const [size] = signature === undefined ? [] : names.map((name) => imageSizeOf(signature, name));
-  if (names.length !== 2 || size === undefined || output === undefined) {
+  if (ports.length !== 2 || sizes.includes(undefined) || output === undefined) {
     throw new StatusError(
       "FAILED_PRECONDITION",
       `Model ${servable.name} does not compare two images: its ${DEFAULT_SIGNATURE} signature is of another kind`,
     );
   }
-  const pixels = await Promise.all(images.map((image) => decodeImage(image, size)));
-  const shape = [1, size.height, size.width, size.channels];
   const inputs: TensorMap = new Map(
-    pixels.map((image, index) => [names[index]!, float32(shape, prepare(image))]),
+    await Promise.all(
+      ports.map(async ([name], i) => [name, await imageBatch([images[i as 0 | 1]], sizes[i]!)] as const),
+    ),
   );
   const outputs = await runUntil(servable, DEFAULT_SIGNATURE, inputs, [output], options);
   return floats(outputs.get(output)!)[0]!;
-}
-
-/** Height and width of an image input, `[batch, height, width, 3]` of floats. */
-function imageSizeOf(signature: Signature, name: string): ImageSettings | undefined {
-  const { dtype, shape } = signature.inputs.get(name)!;
-  const [, height = 0, width = 0, channels] = shape ?? [];
-  const isImage = dtype === "float32" && shape?.length === 4 && channels === RGB_CHANNELS;
-  return isImage && height > 0 && width > 0 ? { height, width, channels: RGB_CHANNELS } : undefined;
 }

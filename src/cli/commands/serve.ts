@@ -16,7 +16,6 @@ import { savedModelLoader } from "../../serving/loader.ts";
 import { singleModelConfig } from "../../serving/model-config.ts";
 import { type ServerOptions, startServer } from "../../serving/server.ts";
 import { parseTextProto, readTextProto } from "../../serving/text-proto.ts";
-import { VERSION } from "../../workflow/version.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { consoleLog } from "../log.ts";
 
@@ -197,10 +196,6 @@ async function run(flags: Readonly<Record<string, string | true | undefined>>): 
       return [camel(flag.name), text === undefined ? flag.fallback : parsed(flag, text)];
     }),
   );
-  if (values.version === true) {
-    console.log(`faceid ${VERSION}\nProtocols: TensorFlow Serving 2.20`);
-    return;
-  }
   using interrupt = onInterrupt(() =>
     consoleLog().info("answering what is in flight, then ending; again to end at once"),
   );
