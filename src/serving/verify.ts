@@ -1,7 +1,7 @@
 /** @file The friendly request: two image files in, similarity and decision out. */
 import { floats, type TensorMap } from "../base/tensor.ts";
 import { DEFAULT_SIGNATURE } from "../savedmodel/signature.ts";
-import { chooseOperatingPoint, DEFAULT_FAR, operatingPoints } from "./calibration.ts";
+import { decisionOf } from "./calibration.ts";
 import { imageBatch, imageSettingsOf } from "./image-input.ts";
 import { readForm } from "./multipart.ts";
 import { type ModelChoice, type Models, runUntil } from "./predict.ts";
@@ -25,17 +25,26 @@ export async function verifyUpload(
   using lease = models.acquire(model);
   const { servable } = lease;
   const similarity = await compare(servable, images, options);
-  const point = chooseOperatingPoint(operatingPoints(servable.description), far);
+  const decision = decisionOf(servable.description, far);
+  if (decision === undefined && far !== undefined) {
+    throw new StatusError(
+      "FAILED_PRECONDITION",
+      `Model ${servable.name} is not calibrated for a false accept rate of ${far}; leave far out`,
+    );
+  }
   const answer = {
     model: servable.name,
     version: String(servable.version),
     similarity,
-    ...(point && { same: similarity >= point.threshold, threshold: point.threshold, far: point.far }),
+    ...(decision && { same: similarity >= decision.threshold, ...decision }),
   };
   return `${JSON.stringify(answer, null, 1)}\n`;
 }
 
-function readPair(body: Uint8Array, contentType: string): { images: [Uint8Array, Uint8Array]; far: number } {
+function readPair(
+  body: Uint8Array,
+  contentType: string,
+): { images: [Uint8Array, Uint8Array]; far: number | undefined } {
   if (!/^multipart\/form-data/i.test(contentType)) {
     throw invalidArgument("verify takes a multipart/form-data body with two image files");
   }
@@ -46,8 +55,9 @@ function readPair(body: Uint8Array, contentType: string): { images: [Uint8Array,
     throw invalidArgument(`verify takes two image files, got ${files.length}`);
   }
   const field = parts.find((part) => part.name === "far");
-  const far = field === undefined ? DEFAULT_FAR : Number(Buffer.from(field.data).toString("utf8"));
-  if (!(far > 0 && far < 1)) throw invalidArgument("far is a rate between 0 and 1, such as 0.001");
+  const far = field === undefined ? undefined : Number(Buffer.from(field.data).toString("utf8"));
+  if (far !== undefined && !(far > 0 && far < 1))
+    throw invalidArgument("far is a rate between 0 and 1, such as 0.001");
   return { images: [first.data, second.data], far };
 }
 

@@ -1,0 +1,160 @@
+/** @file A face verifier behind the real server: tensors, photographs, forms and the friendly question. */
+import { join } from "node:path";
+import { deflateSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { silentLog } from "../src/base/log.ts";
+import { requestGrpc } from "../src/client/grpc.ts";
+import { requestRest } from "../src/client/rest.ts";
+import { encodeJpeg } from "../src/image/decode.ts";
+import { savedModelLoader } from "../src/serving/loader.ts";
+import { singleModelConfig } from "../src/serving/model-config.ts";
+import { type RunningServer, startServer } from "../src/serving/server.ts";
+import { writeFaceModel } from "./support/face-model.ts";
+import { temporaryFolder, writePhotos } from "./support/photos.ts";
+
+const CALIBRATION = {
+  calibration: {
+    threshold: 0.4,
+    operatingPoints: [
+      { far: 0.1, threshold: 0.6, measuredFar: { value: 0.09, interval: [0.07, 0.11] } },
+      { far: 0.01, threshold: 0.9, measuredFar: { value: 0.011, interval: [0.006, 0.02] } },
+    ],
+  },
+};
+
+let folder: string;
+let server: RunningServer;
+let url: string;
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  await writeFaceModel(join(folder, "faceid/1"), { description: CALIBRATION });
+  await writePhotos(folder, ["a.png", "b.png"]);
+  server = await startServer({
+    models: singleModelConfig("faceid", join(folder, "faceid")),
+    loader: savedModelLoader({ lanes: 1 }),
+    log: silentLog,
+    grpcPort: 0,
+    restPort: 0,
+    rest: { acceptBinary: true },
+  });
+  url = `http://localhost:${server.restPort}`;
+});
+
+afterAll(() => server.close());
+
+const photo = async (red: number) =>
+  new Blob([Buffer.from(await encodeJpeg(new Uint8Array(120 * 80 * 3).fill(red), 120, 80))], {
+    type: "image/jpeg",
+  });
+
+async function post(
+  action: string,
+  form: FormData,
+): Promise<{ status: number; body: Record<string, unknown> }> {
+  const response = await fetch(`${url}/v1/models/faceid:${action}`, { method: "POST", body: form });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+async function pair(extra: Record<string, string> = {}): Promise<FormData> {
+  const form = new FormData();
+  form.set("anchor_img", await photo(30), "a.jpg");
+  form.set("verification_img", await photo(200), "b.jpg");
+  for (const [name, value] of Object.entries(extra)) form.set(name, value);
+  return form;
+}
+
+describe("a face verifier", () => {
+  it("gives one answer, whichever way it is asked", async () => {
+    const images = [join(folder, "a.png"), join(folder, "b.png")] as const;
+    const rest = await requestRest({ url, model: "faceid" }, images);
+    const grpc = await requestGrpc({ address: `localhost:${server.grpcPort}`, model: "faceid" }, images);
+    expect(rest.isError).toBe(false);
+    expect(rest.probability).toBeCloseTo(grpc.probability!, 5);
+    expect(rest.text).toMatch(/^\{"predictions": \[\[[0-9.e-]+\]\]\}$/);
+  });
+
+  it("takes photographs as photographs", async () => {
+    const predicted = await post("predict", await pair());
+    const verified = await post("verify", await pair());
+    expect(predicted.status).toBe(200);
+    const [[probability]] = predicted.body.predictions as [[number]];
+    expect(verified.body.similarity).toBeCloseTo(probability, 6);
+  });
+
+  it("decides by the calibration record, at the rate that is asked for", async () => {
+    const { body } = await post("verify", await pair());
+    expect(body).toMatchObject({ model: "faceid", version: "1", threshold: 0.4 });
+    expect(body.same).toBe((body.similarity as number) >= 0.4);
+    expect((await post("verify", await pair({ far: "0.02" }))).body).toMatchObject({
+      threshold: 0.9,
+      far: 0.011,
+      farInterval: [0.006, 0.02],
+    });
+    expect(await post("verify", await pair({ far: "0.0001" }))).toMatchObject({
+      status: 400,
+      body: { error: expect.stringContaining("not calibrated for a false accept rate of 0.0001") },
+    });
+  });
+
+  it("refuses what is no photograph, and one that claims to be larger than any memory", async () => {
+    const bomb = await pair();
+    bomb.set("anchor_img", new Blob([new Uint8Array(hugePng(60_000))], { type: "image/png" }), "bomb.png");
+    const text = await pair();
+    text.set("anchor_img", new Blob(["no photograph"], { type: "image/png" }), "text.png");
+    for (const form of [bomb, text]) {
+      for (const action of ["verify", "predict"]) {
+        const { status, body } = await post(action, form);
+        expect(status).toBe(400);
+        expect(body.error).toMatch(/^cannot read the image: /);
+      }
+    }
+    const single = new FormData();
+    single.set("only", await photo(1), "a.jpg");
+    expect((await post("verify", single)).body.error).toBe("verify takes two image files, got 1");
+  });
+
+  it("names what it takes when the shapes do not fit", async () => {
+    const response = await fetch(`${url}/v1/models/faceid:predict`, {
+      method: "POST",
+      body: JSON.stringify({ instances: [{ anchor_img: [1], verification_img: [1] }] }),
+    });
+    expect(response.status).toBe(400);
+    expect(((await response.json()) as { error: string }).error).toBe(
+      "Shapes do not fit the model: anchor_img takes [-1,96,96,3], got [1,1]; " +
+        "verification_img takes [-1,96,96,3], got [1,1]",
+    );
+  });
+});
+
+/** A few bytes of PNG that claim `side` × `side` pixels. */
+function hugePng(side: number): Buffer {
+  const chunk = (type: string, data: Buffer) => {
+    const body = Buffer.concat([Buffer.from(type, "latin1"), data]);
+    const frame = Buffer.alloc(8);
+    frame.writeUInt32BE(data.length, 0);
+    frame.writeUInt32BE(crc32(body), 4);
+    return Buffer.concat([frame.subarray(0, 4), body, frame.subarray(4)]);
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(side, 0);
+  header.writeUInt32BE(side, 4);
+  header.set([8, 2, 0, 0, 0], 8);
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  const pixels = deflateSync(Buffer.alloc(1000));
+  return Buffer.concat([
+    signature,
+    chunk("IHDR", header),
+    chunk("IDAT", pixels),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
+}
+
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}
