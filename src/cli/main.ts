@@ -36,8 +36,15 @@ async function normalized(argv: readonly string[]): Promise<readonly string[]> {
   return [...argv.slice(0, 3), ...normalizeServeArguments(argv.slice(3))];
 }
 
+/** A reader that has seen enough, such as `head`, ends the command quietly. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+}
+
 /** Runs the command line `argv` (with node and script first) and sets the process's exit code. */
 export async function run(argv: readonly string[]): Promise<void> {
+  process.stdout.on("error", endWithReader);
   try {
     const root = await program(argv[2]);
     await root.parseAsync([...(await normalized(argv))]);

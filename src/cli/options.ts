@@ -173,18 +173,21 @@ function resolve<S extends z.ZodObject>(
   const issue = parsed.error.issues[0]!;
   const key = String(issue.path[0]);
   const { source = flagOf(key), came } = sources.get(key) ?? {};
-  throw invalid(key, came, source, wantedText(issue));
+  const setting = settingsOf(schema).find(([name]) => name === key)?.[1] ?? {};
+  throw invalid(key, came, source, wantedText(issue, setting));
 }
 
 /** What a schema wanted, in the words of a sentence. */
-function wantedText(issue: z.core.$ZodIssue): string {
+function wantedText(issue: z.core.$ZodIssue, { type, items, description }: Setting): string {
+  const isWhole = type === "integer" || items?.type === "integer";
+  const entries = (origin: string) => (origin === "array" ? ` values: ${description}` : "");
   switch (issue.code) {
     case "invalid_type":
-      return issue.expected === "int" ? "a whole number" : `a ${issue.expected}`;
+      return isWhole ? "a whole number" : `a ${issue.expected}`;
     case "too_small":
-      return `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}${issue.origin === "array" ? " entries" : ""}`;
+      return `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}${entries(issue.origin)}`;
     case "too_big":
-      return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}${issue.origin === "array" ? " entries" : ""}`;
+      return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}${entries(issue.origin)}`;
     case "invalid_value":
       return `one of ${issue.values.join(", ")}`;
     default:

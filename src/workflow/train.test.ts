@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder, tinyConfig } from "../../test/support/tiny-run.ts";
 import type { TensorMap } from "../base/tensor.ts";
-import { readCheckpoint } from "../train/checkpoint.ts";
+import { readCheckpoint, writeCheckpoint } from "../train/checkpoint.ts";
 import type { TrainListener } from "../train/listener.ts";
 import { LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
 import { resume, train } from "./train.ts";
@@ -71,10 +71,16 @@ describe("train", () => {
 
   it("keeps the last good checkpoint when the loss is no number any more", async () => {
     const folder = temporaryFolder("diverged");
-    const config = tinyConfig({ learningRate: 1e30, epochs: 5, replicas: 1 });
-    const { end } = await train({ config, folder });
+    await train({ config: tinyConfig({ epochs: 1, replicas: 1 }), folder });
+    const good = await lastOf(folder);
+    await writeCheckpoint(join(folder, LAST_CHECKPOINT), {
+      ...good,
+      config: { ...good.config, learningRate: 1e30 },
+    });
+    const { end } = await resume(folder, { epochs: 5 });
     expect(end.reason).toBe("diverged");
     expect(end.detail).toMatch(/the loss of step \d+ is (NaN|Infinity)/);
+    expectSameBits((await lastOf(folder)).state, good.state);
   });
 
   it("stops early when the validation loss no longer falls", async () => {

@@ -1,0 +1,94 @@
+/** @file What a run looks like while it goes: on a terminal, in a log file, for a program. */
+import { describe, expect, it } from "vitest";
+import { tinyConfig } from "../../test/support/tiny-run.ts";
+import { START } from "../train/checkpoint.ts";
+import type { StepRecord } from "../train/listener.ts";
+import { durationText, type ProgressStyle, progressListener } from "./progress.ts";
+
+const step = (stepInEpoch: number): StepRecord => ({
+  step: stepInEpoch,
+  epoch: 1,
+  stepInEpoch,
+  stepsPerEpoch: 100,
+  loss: 0.5,
+  accuracy: 0.75,
+  learningRate: 0.001,
+  epochLoss: 0.6,
+  epochAccuracy: 0.7,
+  pairsPerSecond: 8,
+  engineBusy: 0.99,
+});
+
+/** Everything that a style writes of a short run. */
+async function shown(style: ProgressStyle, isTTY: boolean): Promise<string> {
+  let text = "";
+  const listener = progressListener(style, {
+    isTTY,
+    write: (part) => {
+      text += part;
+    },
+  });
+  const config = { ...tinyConfig({ epochs: 2, batchSize: 4 }), replicas: 1 };
+  const checkpoint = () => Promise.reject(new Error("nobody asks for it"));
+  await listener.onRunStart?.({ config, stepsPerEpoch: 100, progress: START });
+  for (let i = 1; i <= 100; i++) await listener.onStep?.(step(i));
+  const record = {
+    epoch: 1,
+    steps: 100,
+    loss: 0.6,
+    accuracy: 0.7,
+    validationLoss: 0.65,
+    validationAccuracy: 0.6,
+    learningRate: 0.001,
+    seconds: 125,
+  };
+  await listener.onEpochEnd?.({ record, best: true, checkpoint, stop: () => undefined });
+  await listener.onRunEnd?.({
+    reason: "finished",
+    detail: "all 2 epochs are done",
+    progress: START,
+    checkpoint,
+  });
+  return text;
+}
+
+describe("progress", () => {
+  it("is a line every fifty steps and one an epoch where there is no terminal", async () => {
+    for (const style of ["plain", "bar"] as const) {
+      expect((await shown(style, false)).split("\n")).toEqual([
+        "2 epochs of 100 steps of 4 pairs",
+        // 150 and then 100 steps are left at half a second each.
+        "epoch 1/2   50/100  loss 0.6000  accuracy 0.7000  8.0 pairs/s  1m 15s left",
+        "epoch 1/2  100/100  loss 0.6000  accuracy 0.7000  8.0 pairs/s  50s left",
+        "epoch 1/2  loss 0.6000  accuracy 0.7000  val_loss 0.6500  val_accuracy 0.6000  2m 05s  best so far",
+        "finished: all 2 epochs are done",
+        "",
+      ]);
+    }
+  });
+
+  it("is a bar that redraws itself on a terminal, and leaves one line an epoch", async () => {
+    const text = await shown("bar", true);
+    expect(text.split("\r\u001b[2Kepoch 1/2 ━")).toHaveLength(101);
+    expect(text.split("\n")).toHaveLength(4);
+  });
+
+  it("is one JSON object a line for programs", async () => {
+    const lines = (await shown("json", false)).trimEnd().split("\n");
+    const records = lines.map((line) => JSON.parse(line) as { kind: string });
+    expect(records).toHaveLength(103);
+    expect(records[0]).toEqual({ kind: "start", stepsPerEpoch: 100, step: 0 });
+    expect(records[1]).toEqual({ kind: "step", ...step(1) });
+    expect(records[101]).toMatchObject({ kind: "epoch", validationLoss: 0.65, best: true });
+    expect(records[102]).toEqual({ kind: "end", reason: "finished", detail: "all 2 epochs are done" });
+  });
+
+  it.each([
+    [0, "0s"],
+    [59.6, "1m 00s"],
+    [3599, "59m 59s"],
+    [7320, "2h 02m"],
+  ])("tells %d seconds as %s", (seconds, text) => {
+    expect(durationText(seconds)).toBe(text);
+  });
+});

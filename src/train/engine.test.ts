@@ -1,0 +1,83 @@
+/** @file The engine: a step shared by replicas is the step that one of them would make. */
+import { describe, expect, it } from "vitest";
+import { Random } from "../base/random.ts";
+import type { TensorMap } from "../base/tensor.ts";
+import { networkNamed } from "../model/networks.ts";
+import { initialWeights } from "../nn/network-builder.ts";
+import { defaultReplicas, type StepBatch, TrainingEngine } from "./engine.ts";
+import { optimizerOf } from "./optimizer-settings.ts";
+import { trainingGraphs } from "./step.ts";
+
+const image = { height: 96, width: 96 };
+const optimizer = { name: "sgd", momentum: 0.9, nesterov: false } as const;
+const common = { network: "compact", image, loss: "bce", optimizer, weightDecay: 0.001, threads: 1 } as const;
+
+/** Two pairs, written down `times` times, so that every replica sees the same batch statistics. */
+function repeatedPairs(times: number): StepBatch {
+  const random = new Random(5);
+  const pixels = Float32Array.from({ length: 2 * image.height * image.width * 3 }, () => random.uniform());
+  const repeat = (values: Float32Array) => {
+    const all = new Float32Array(values.length * times);
+    for (let i = 0; i < times; i++) all.set(values, i * values.length);
+    return all;
+  };
+  return {
+    left: repeat(pixels),
+    right: repeat(pixels.toReversed()),
+    same: repeat(Float32Array.of(1, 0)),
+  };
+}
+
+async function stateAfter(steps: number, replicas: number): Promise<TensorMap> {
+  const graphs = trainingGraphs({
+    ...common,
+    network: networkNamed("compact"),
+    batch: 1,
+    optimizer: optimizerOf(optimizer),
+  });
+  await using engine = await TrainingEngine.open({ ...common, batchSize: 4, replicas });
+  await engine.load(initialWeights(graphs.weights, new Random(1)));
+  for (let step = 1; step <= steps; step++) {
+    await engine.step(repeatedPairs(2), { learningRate: 0.05, step, seed: 1 });
+  }
+  return await engine.state();
+}
+
+describe("the training engine", () => {
+  it("makes the same step with two replicas as with one", async () => {
+    const one = await stateAfter(2, 1);
+    const two = await stateAfter(2, 2);
+    expect([...two.keys()]).toEqual([...one.keys()]);
+    for (const [name, { data }] of one) {
+      expect(two.get(name)!.data as Float32Array, name).toBeAllClose(data as Float32Array, {
+        absolute: 1e-5,
+        relative: 1e-4,
+      });
+    }
+  });
+
+  it("changes every trainable weight but the shift that a distance cannot see", async () => {
+    const before = await stateAfter(0, 1);
+    const after = await stateAfter(1, 1);
+    const still = [...before.keys()].filter((name) => {
+      const [a, b] = [before.get(name)!.data, after.get(name)!.data];
+      return a.every((value, i) => value === b[i]);
+    });
+    expect(still).toEqual(["embedding_bn/beta", "sgd/velocity/embedding_bn/beta"]);
+  });
+
+  it("takes as many replicas as there are cores and the batch can feed evenly", () => {
+    expect([
+      defaultReplicas(16, 2),
+      defaultReplicas(15, 2),
+      defaultReplicas(12, 8),
+      defaultReplicas(1, 4),
+    ]).toEqual([2, 1, 6, 1]);
+  });
+
+  it("refuses a batch that cannot be shared evenly", async () => {
+    await expect(TrainingEngine.open({ ...common, batchSize: 5, replicas: 2 })).rejects.toThrow(
+      "a batch of 5 pairs cannot be shared evenly by 2 replicas",
+    );
+  });
+});
