@@ -18,7 +18,7 @@ function optionsFor(network: string, batchSize: number, replicas: number): Engin
     network,
     image: IMAGE,
     batchSize,
-    loss: "bce",
+    loss: { name: "bce" },
     optimizer: { name: "adam" },
     weightDecay: 0,
     replicas,

@@ -1,5 +1,5 @@
 /** @file The Siamese network: two towers that share their weights, the distance of their embeddings, a probability. */
-import { abs, input, labelled, sigmoid, sub } from "../graph/build.ts";
+import { abs, input, labelled, sigmoid, slice, sub } from "../graph/build.ts";
 import type { Dim, Node } from "../graph/ops.ts";
 import { normal } from "../nn/initializers.ts";
 import { dense } from "../nn/layers.ts";
@@ -12,10 +12,29 @@ const DISTANCE_UNITS = 128;
 /** Deviation of the classifier's first weights: small, so that training begins at a probability of one half. */
 const UNDECIDED = 0.01;
 
-/** Height and width of the images in pixels. */
+/** Height and width of the images in pixels, and how much of them the tower looks at. */
 export interface ImageSize {
   readonly height: number;
   readonly width: number;
+  /** Share of each side, around the middle; all of it when left out. */
+  readonly crop?: number;
+}
+
+/** First and last position of the middle `share` of a side. */
+function middle(side: number, share: number): [number, number] {
+  const kept = Math.round(side * share);
+  const start = Math.floor((side - kept) / 2);
+  return [start, start + kept];
+}
+
+/** The embedding of an image, of which the tower sees the middle: clients send whole photographs and need not know. */
+function tower(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size: ImageSize): Node {
+  const { height, width, crop = 1 } = size;
+  if (crop === 1) return network.build(net, image);
+  const [top, bottom] = middle(height, crop);
+  const [left, right] = middle(width, crop);
+  const seen = slice(image, [0, top, left], [Number.MAX_SAFE_INTEGER, bottom, right]);
+  return network.build(net, net.record("crop", "CenterCrop", [image], seen));
 }
 
 /** A pair of images on its way to a probability; every node with what it holds. */
@@ -54,8 +73,8 @@ export function siamese(
   const net = new NetworkBuilder(mode);
   const anchorImage = imageInput("anchor_img", batch, image);
   const verificationImage = imageInput("verification_img", batch, image);
-  const anchorEmbedding = network.build(net, anchorImage);
-  const verificationEmbedding = network.build(net, verificationImage);
+  const anchorEmbedding = tower(net, network, anchorImage, image);
+  const verificationEmbedding = tower(net, network, verificationImage, image);
   const logits = head(net, anchorEmbedding, verificationEmbedding);
   const classifier = sigmoid(logits);
   return { net, anchorImage, verificationImage, anchorEmbedding, verificationEmbedding, logits, classifier };
@@ -69,7 +88,7 @@ export function embedder(
 ): { image: Node; embedding: Node } {
   const net = new NetworkBuilder("inference");
   const node = imageInput("input_image", batch, image);
-  return { image: node, embedding: network.build(net, node) };
+  return { image: node, embedding: tower(net, network, node, image) };
 }
 
 /** The head alone: two embeddings in, a probability out. */

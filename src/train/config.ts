@@ -1,5 +1,7 @@
 /** @file Everything a training run can be told: one schema for flags, environment, `.env`, run.json and checkpoints. */
 import { z } from "zod";
+import { AUGMENTATIONS } from "../data/augmentations.ts";
+import { LOSSES } from "./step.ts";
 
 const positive = z.number().int().positive();
 const share = z.number().min(0).max(0.9);
@@ -42,7 +44,30 @@ export const trainConfigSchema = z.strictObject({
     .enum(["network", "glorot"])
     .default("network")
     .describe("first kernels: as the network's architecture asks, or Keras' default everywhere"),
-  loss: z.enum(["bce", "contrastive"]).default("bce").describe("what is made small"),
+  crop: z
+    .number()
+    .min(0.4)
+    .max(1)
+    .default(1)
+    .describe("share of each side, around the middle, that the network looks at"),
+  loss: z.enum(LOSSES).default("bce").describe("what is made small"),
+  margin: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.35)
+    .describe("what the right person has to be ahead by (cosface, arcface)"),
+  scale: z
+    .number()
+    .positive()
+    .default(32)
+    .describe("length of embeddings before the softmax (cosface, arcface)"),
+  labelSmoothing: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("share of the target spread over all people (cosface, arcface)"),
   optimizer: z.enum(["adam", "sgd"]).default("adam").describe("optimiser"),
   momentum: z.number().min(0).lt(1).default(0.9).describe("momentum of sgd"),
   nesterov: z.boolean().default(false).describe("Nesterov's form of sgd's momentum"),
@@ -59,7 +84,10 @@ export const trainConfigSchema = z.strictObject({
     .default(0)
     .describe("steps over which the rate rises from zero"),
   weightDecay: z.number().nonnegative().default(0).describe("decoupled weight decay of kernels"),
-  augment: z.boolean().default(true).describe("flip and shift training images at random"),
+  augment: z
+    .enum(AUGMENTATIONS)
+    .default("light")
+    .describe("random changes of training images: none, mirrored and shifted, or everything a camera does"),
   patience: z
     .number()
     .int()

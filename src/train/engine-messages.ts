@@ -4,7 +4,7 @@ import type { TensorMap } from "../base/tensor.ts";
 import type { ImageSize } from "../model/siamese.ts";
 import type { SharedLanes } from "./averaging.ts";
 import type { OptimizerSettings } from "./optimizer-settings.ts";
-import type { LossName } from "./step.ts";
+import type { LossSettings } from "./step.ts";
 
 /** Everything a replica needs to know to build its graphs. */
 export interface ReplicaSettings {
@@ -12,7 +12,7 @@ export interface ReplicaSettings {
   readonly image: ImageSize;
   /** Pairs per step in this replica; 0 for one that only infers. */
   readonly batch: number;
-  readonly loss: LossName;
+  readonly loss: LossSettings;
   readonly optimizer: OptimizerSettings;
   readonly weightDecay: number;
   readonly index: number;
@@ -31,6 +31,9 @@ export interface StepCommand {
   readonly right: Float32Array;
   /** `[batch]` */
   readonly same: Float32Array;
+  /** `[batch]` each, for losses that tell people apart by number. */
+  readonly leftLabel: Float32Array | undefined;
+  readonly rightLabel: Float32Array | undefined;
   readonly learningRate: number;
   /** Counted from 1. */
   readonly step: number;

@@ -10,7 +10,14 @@ import { trainingGraphs } from "./step.ts";
 
 const image = { height: 96, width: 96 };
 const optimizer = { name: "sgd", momentum: 0.9, nesterov: false } as const;
-const common = { network: "compact", image, loss: "bce", optimizer, weightDecay: 0.001, threads: 1 } as const;
+const common = {
+  network: "compact",
+  image,
+  loss: { name: "bce" },
+  optimizer,
+  weightDecay: 0.001,
+  threads: 1,
+} as const;
 
 /** Two pairs, written down `times` times, so that every replica sees the same batch statistics. */
 function repeatedPairs(times: number): StepBatch {

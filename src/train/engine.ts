@@ -11,14 +11,14 @@ import type { Verifier } from "../model/verifier.ts";
 import { createLanes, type SharedLanes } from "./averaging.ts";
 import type { Answers, Command, ReplicaSettings, Reply } from "./engine-messages.ts";
 import { type OptimizerSettings, optimizerOf } from "./optimizer-settings.ts";
-import { type LossName, trainingGraphs } from "./step.ts";
+import { type LossSettings, trainingGraphs } from "./step.ts";
 
 export interface EngineOptions {
   readonly network: string;
   readonly image: ImageSize;
   /** Pairs per step, over all replicas; 0 for an engine that only infers. */
   readonly batchSize: number;
-  readonly loss: LossName;
+  readonly loss: LossSettings;
   readonly optimizer: OptimizerSettings;
   readonly weightDecay: number;
   /** Copies of the network that share a step; must divide the batch size. */
@@ -36,6 +36,9 @@ export interface StepBatch {
   readonly right: Float32Array;
   /** `[batch]` */
   readonly same: Float32Array;
+  /** `[batch]` each: numbers of the people, from 0, for losses that tell them apart. */
+  readonly leftLabel?: Float32Array;
+  readonly rightLabel?: Float32Array;
 }
 
 /** As many replicas as there are cores, but no more than divide the batch evenly. */
@@ -140,15 +143,10 @@ export class TrainingEngine implements Verifier {
       { length: replicas },
       (_, index) =>
         new Hand({
-          network: options.network,
-          image: options.image,
+          ...options,
           batch: batchSize / replicas,
-          loss: options.loss,
-          optimizer: options.optimizer,
-          weightDecay: options.weightDecay,
           index,
           lanes,
-          threads: options.threads,
           providers: options.providers ?? ["cpu"],
           profilePrefix:
             options.profilePrefix === undefined ? undefined : `${options.profilePrefix}-${index}`,
@@ -175,7 +173,9 @@ export class TrainingEngine implements Verifier {
         return values.slice(index * length, (index + 1) * length);
       };
       const [left, right, same] = [part(batch.left), part(batch.right), part(batch.same)];
-      return hand.ask({ kind: "step", left, right, same, ...options }, [
+      const leftLabel = batch.leftLabel && part(batch.leftLabel);
+      const rightLabel = batch.rightLabel && part(batch.rightLabel);
+      return hand.ask({ kind: "step", left, right, same, leftLabel, rightLabel, ...options }, [
         left.buffer,
         right.buffer,
         same.buffer,

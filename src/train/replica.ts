@@ -91,6 +91,12 @@ export class Replica {
       [STEP_INPUTS.anchor, float32([batch, height, width, 3], command.left)],
       [STEP_INPUTS.verification, float32([batch, height, width, 3], command.right)],
       [STEP_INPUTS.same, float32([batch], command.same)],
+      ...(command.leftLabel === undefined || command.rightLabel === undefined
+        ? []
+        : ([
+            [STEP_INPUTS.anchorLabel, float32([batch], command.leftLabel)],
+            [STEP_INPUTS.verificationLabel, float32([batch], command.rightLabel)],
+          ] as const)),
     ]);
     // Each replica draws for other pairs, so from a stream of its own.
     const random = new Random(command.seed).fork("replica", this.#settings.index, command.step);

@@ -11,7 +11,7 @@ import { lower } from "../onnx/lower.ts";
 import { type SignatureGraph, writeSavedModel } from "../savedmodel/write.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
 import type { DataConfig } from "./people.ts";
-import { settingsOf } from "./people.ts";
+import { networkImageOf, settingsOf } from "./people.ts";
 import { VERSION } from "./version.ts";
 
 /** `assets.extra/faceid.json`: what a model is, how it was trained, how far its scores can be trusted. */
@@ -44,9 +44,9 @@ export const DESCRIPTION_FILE = "assets.extra/faceid.json";
 /** The signatures of DESIGN's contract. */
 export function signaturesOf(
   network: string,
-  config: Pick<DataConfig, "imageShape">,
+  config: Pick<DataConfig, "imageShape"> & Partial<Pick<DataConfig, "crop">>,
 ): Record<string, SignatureGraph> {
-  const [tower, image] = [networkNamed(network), settingsOf(config)];
+  const [tower, image] = [networkNamed(network), networkImageOf(config)];
   const pair = siamese(tower, image, { mode: "inference", batch: "batch" });
   const single = embedder(tower, image, "batch");
   const top = comparer(tower, "batch");
@@ -65,7 +65,10 @@ export function signaturesOf(
 
 /** The weights that inference needs, out of everything that a checkpoint keeps. */
 export function weightsOf({ config, state }: Checkpoint): TensorMap {
-  const { net } = siamese(networkNamed(config.model), settingsOf(config), { mode: "inference", batch: 1 });
+  const { net } = siamese(networkNamed(config.model), networkImageOf(config), {
+    mode: "inference",
+    batch: 1,
+  });
   return new Map(
     net.weights.map(({ name }) => {
       const value = state.get(name);

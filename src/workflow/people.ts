@@ -4,6 +4,7 @@ import { type Dataset, openDataset } from "../data/dataset.ts";
 import { namesIn, readPairs } from "../data/lfw.ts";
 import { type DatasetSplit, excludeIdentities, splitIdentities } from "../data/split.ts";
 import { type ImageSettings, imageSettings } from "../image/settings.ts";
+import type { ImageSize } from "../model/siamese.ts";
 import type { TrainConfig } from "../train/config.ts";
 
 export type DataConfig = Pick<
@@ -19,6 +20,7 @@ export type DataConfig = Pick<
   | "testShare"
   | "seed"
   | "imageShape"
+  | "crop"
 >;
 
 /** The keys of a configuration that say which images are used, without those that are not set. */
@@ -37,6 +39,15 @@ export function datasetOptions(config: DataConfig) {
 /** The image settings of a configuration. */
 export function settingsOf(config: Pick<DataConfig, "imageShape">): ImageSettings {
   return imageSettings(config.imageShape[0]!, config.imageShape[1]!);
+}
+
+/** What the network is given and how much of it the tower looks at. */
+export function networkImageOf({
+  crop = 1,
+  ...config
+}: Pick<TrainConfig, "imageShape"> & Partial<Pick<TrainConfig, "crop">>): ImageSize {
+  const { height, width } = settingsOf(config);
+  return { height, width, crop };
 }
 
 export interface People {

@@ -5,16 +5,18 @@ import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { Random } from "../base/random.ts";
+import { augmentSettings } from "../data/augmentations.ts";
+import type { PairBatch } from "../data/batches.ts";
+import type { Identity } from "../data/identity.ts";
 import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair, samplePairs } from "../data/pairs.ts";
 import { lossAndAccuracy, scorePairs } from "../evaluate/score-pairs.ts";
-import { DEFAULT_AUGMENT } from "../image/augment.ts";
 import { networkNamed } from "../model/networks.ts";
 import { glorotUniform } from "../nn/initializers.ts";
 import { initialWeights, type Weight } from "../nn/network-builder.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
 import type { SettledConfig, TrainConfig } from "../train/config.ts";
-import { defaultReplicas, TrainingEngine } from "../train/engine.ts";
+import { defaultReplicas, type StepBatch, TrainingEngine } from "../train/engine.ts";
 import type { RunEnd, TrainListener } from "../train/listener.ts";
 import { checkpoints, LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
 import { earlyStop } from "../train/listeners/early-stop.ts";
@@ -22,8 +24,8 @@ import { runLog } from "../train/listeners/run-log.ts";
 import { epochSeed, runLoop } from "../train/loop.ts";
 import type { OptimizerSettings } from "../train/optimizer-settings.ts";
 import { optimizerOf } from "../train/optimizer-settings.ts";
-import { trainingGraphs } from "../train/step.ts";
-import { openPeople, type People, settingsOf } from "./people.ts";
+import { type LossSettings, trainingGraphs } from "../train/step.ts";
+import { networkImageOf, openPeople, type People, settingsOf } from "./people.ts";
 import { VERSION } from "./version.ts";
 
 export interface TrainOptions {
@@ -53,12 +55,12 @@ export function optimizerSettings({ optimizer, momentum, nesterov }: TrainConfig
 }
 
 /** The weights a run begins with, drawn from its seed. */
-function freshState(config: SettledConfig): ReturnType<typeof initialWeights> {
+function freshState(config: SettledConfig, classes: number): ReturnType<typeof initialWeights> {
   const { weights } = trainingGraphs({
+    loss: lossSettings(config, classes),
     network: networkNamed(config.model),
-    image: settingsOf(config),
+    image: networkImageOf(config),
     batch: 1,
-    loss: config.loss,
     optimizer: optimizerOf(optimizerSettings(config)),
     weightDecay: config.weightDecay,
   });
@@ -70,12 +72,28 @@ function freshState(config: SettledConfig): ReturnType<typeof initialWeights> {
   return initialWeights(chosen, new Random(config.seed));
 }
 
-export function openEngine(config: SettledConfig, profilePrefix?: string): Promise<TrainingEngine> {
+/** What the step's loss is told; `classes` counts only where the loss tells people apart. */
+export function lossSettings(config: TrainConfig, classes: number): LossSettings {
+  const { loss, margin, scale, labelSmoothing } = config;
+  return loss === "bce" || loss === "contrastive"
+    ? { name: loss }
+    : { name: loss, classes, margin, scale, smoothing: labelSmoothing };
+}
+
+/**
+ * Starts a run's engine.
+ * @param classes people that the loss tells apart; 0 for losses of pairs.
+ */
+export function openEngine(
+  config: SettledConfig,
+  classes: number,
+  profilePrefix?: string,
+): Promise<TrainingEngine> {
   return TrainingEngine.open({
+    loss: lossSettings(config, classes),
     network: config.model,
-    image: settingsOf(config),
+    image: networkImageOf(config),
     batchSize: config.batchSize,
-    loss: config.loss,
     optimizer: optimizerSettings(config),
     weightDecay: config.weightDecay,
     replicas: config.replicas,
@@ -90,6 +108,34 @@ function validationPairs(people: People, config: SettledConfig): Pair[] | undefi
   if (people.split.validation.length === 0) return undefined;
   const random = new Random(config.seed).fork("validation pairs");
   return evaluationPairs(people.split.validation, { count: config.validationPairs, random });
+}
+
+const tellsPeopleApart = ({ loss }: TrainConfig) => loss === "cosface" || loss === "arcface";
+
+/** The people that a loss can tell apart, with the number of each by the position of his or her images. */
+interface LabelledPeople {
+  readonly people: readonly Identity[];
+  readonly labels: ReadonlyMap<number, number>;
+}
+
+/** One photograph of a person shows nothing of what stays the same on the next. */
+function labelledPeople(identities: readonly Identity[]): LabelledPeople {
+  const people = identities.filter(({ images }) => images.length >= 2);
+  return {
+    people,
+    labels: new Map(people.flatMap(({ images }, label) => images.map(({ index }) => [index, label]))),
+  };
+}
+
+async function* withLabels(
+  batches: AsyncIterable<PairBatch>,
+  labels: ReadonlyMap<number, number>,
+): AsyncGenerator<StepBatch> {
+  for await (const batch of batches) {
+    const labelsOf = (side: "left" | "right") =>
+      Float32Array.from(batch.pairs, (pair) => labels.get(pair[side].index)!);
+    yield { ...batch, leftLabel: labelsOf("left"), rightLabel: labelsOf("right") };
+  }
 }
 
 async function fitNetwork(
@@ -107,28 +153,32 @@ async function fitNetwork(
       { hint: "raise DATASET_SIZE or lower BATCH_SIZE" },
     );
   }
+  const trained = tellsPeopleApart(config) ? labelledPeople(people.split.train) : undefined;
   const pairsOf = (epoch: number) =>
-    samplePairs(people.split.train, {
+    samplePairs(trained?.people ?? people.split.train, {
       count: stepsPerEpoch * config.batchSize,
       random: new Random(config.seed).fork("pairs", epoch),
     });
   // A dataset without possible pairs is refused here, before the engine starts.
   pairsOf(0);
   const held = validationPairs(people, config);
-  await using engine = await openEngine(config);
-  await engine.load(from?.state ?? freshState(config));
+  const classes = trained?.people.length ?? 0;
+  await using engine = await openEngine(config, classes);
+  await engine.load(from?.state ?? freshState(config, classes));
   return await runLoop({
     config,
     engine,
     stepsPerEpoch,
-    batches: (epoch, start) =>
-      loader.pairBatches(pairsOf(epoch), {
+    batches: (epoch, start) => {
+      const batches = loader.pairBatches(pairsOf(epoch), {
         batchSize: config.batchSize,
         seed: epochSeed(config.seed, "augment", epoch),
         start,
         dropLast: true,
-        ...(config.augment ? { augment: DEFAULT_AUGMENT } : {}),
-      }),
+        augment: augmentSettings(config.augment),
+      });
+      return trained === undefined ? batches : withLabels(batches, trained.labels);
+    },
     ...(held === undefined
       ? {}
       : { validate: async () => lossAndAccuracy(held, await scorePairs(engine, loader, held)) }),

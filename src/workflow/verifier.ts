@@ -3,16 +3,16 @@ import { availableParallelism } from "node:os";
 import type { Verifier } from "../model/verifier.ts";
 import type { Checkpoint } from "../train/checkpoint.ts";
 import { TrainingEngine } from "../train/engine.ts";
-import { settingsOf } from "./people.ts";
-import { optimizerSettings } from "./train.ts";
+import { networkImageOf } from "./people.ts";
+import { lossSettings, optimizerSettings } from "./train.ts";
 
 /** A verifier with a checkpoint's weights, one inference session per core. */
 export async function checkpointVerifier({ config, state }: Checkpoint): Promise<Verifier> {
   const engine = await TrainingEngine.open({
     network: config.model,
-    image: settingsOf(config),
+    loss: lossSettings(config, 0),
+    image: networkImageOf(config),
     batchSize: 0,
-    loss: config.loss,
     optimizer: optimizerSettings(config),
     weightDecay: 0,
     replicas: availableParallelism(),

@@ -61,7 +61,7 @@ async function ours(job: Job, state: TensorMap, data: ReturnType<typeof batches>
     ...job,
     image: { height: SIDE, width: SIDE },
     batchSize: BATCH,
-    loss: "bce",
+    loss: { name: "bce" },
     replicas: 1,
     threads: 2,
   });
