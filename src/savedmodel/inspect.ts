@@ -1,14 +1,13 @@
 /** @file What is inside a SavedModel: signatures, operations, parameters, sizes. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { FaceError, messageOf } from "../base/errors.ts";
 import type { NodeDef } from "../proto/tensorflow/graph_pb.ts";
 import { importers } from "./from-tensorflow.ts";
 import { type ReadModel, readSavedModel } from "./read.ts";
-import type { SignatureTensor } from "./signature.ts";
+import type { Signature, SignatureTensor } from "./signature.ts";
 
 /** One input or output, in plain data. */
-interface PortReport {
+export interface PortReport {
   readonly name: string;
   readonly dtype: string;
   /** Sides, -1 where any will do; null when the rank is unknown. */
@@ -24,6 +23,7 @@ export interface SignatureReport {
 }
 
 export interface ModelReport {
+  readonly format: "savedmodel";
   readonly folder: string;
   readonly bytes: number;
   readonly tags: readonly string[];
@@ -43,13 +43,23 @@ export interface ModelReport {
 const SMALLEST_WEIGHT = 4;
 const FRAME_OPERATORS: ReadonlySet<string> = new Set(["Placeholder", "NoOp"]);
 
-const ports = (tensors: ReadonlyMap<string, SignatureTensor>): PortReport[] =>
+const portReports = (tensors: ReadonlyMap<string, SignatureTensor>): PortReport[] =>
   [...tensors].map(([name, { dtype, shape, tensorName }]) => ({
     name,
     dtype,
     shape: shape ?? null,
     tensor: tensorName,
   }));
+
+/** A signature in plain data. */
+export function signatureReport(name: string, signature: Signature): SignatureReport {
+  return {
+    name,
+    method: signature.methodName,
+    inputs: portReports(signature.inputs),
+    outputs: portReports(signature.outputs),
+  };
+}
 
 function countOperations(nodes: readonly NodeDef[]): ModelReport["operations"] {
   const counts = new Map<string, number>();
@@ -78,39 +88,16 @@ async function folderBytes(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** The version folders of a model's base folder, or the folder itself when it is a version. */
-export async function versionFolders(folder: string): Promise<string[]> {
-  let names: string[];
-  try {
-    names = await readdir(folder);
-  } catch (error) {
-    throw new FaceError("MODEL_NOT_FOUND", `cannot look into ${folder}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-  if (names.includes("saved_model.pb")) return [folder];
-  const versions = names.filter((name) => /^\d+$/.test(name)).toSorted((a, b) => Number(a) - Number(b));
-  if (versions.length > 0) return versions.map((name) => join(folder, name));
-  throw new FaceError(
-    "MODEL_NOT_FOUND",
-    `${folder} holds neither a saved_model.pb nor folders named by version numbers`,
-  );
-}
-
 function report(folder: string, bytes: number, model: ReadModel): ModelReport {
   const functions = model.graph.library?.function ?? [];
   const nodes = [...model.graph.node, ...functions.flatMap((each) => each.nodeDef)];
   return {
+    format: "savedmodel",
     folder,
     bytes,
     tags: model.tags,
     tensorflowVersion: model.tensorflowVersion,
-    signatures: [...model.signatures].map(([name, signature]) => ({
-      name,
-      method: signature.methodName,
-      inputs: ports(signature.inputs),
-      outputs: ports(signature.outputs),
-    })),
+    signatures: [...model.signatures].map(([name, signature]) => signatureReport(name, signature)),
     operations: countOperations(nodes),
     functions: functions.length,
     parameters: countParameters(nodes),

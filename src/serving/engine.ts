@@ -128,7 +128,8 @@ export class SignatureEngine {
   }
 }
 
-function misfitText({ inputs }: Signature, shapes: Shapes): string {
+/** What a signature takes and what it was given, for an error. */
+export function misfitText({ inputs }: Signature, shapes: Shapes): string {
   const parts = [...inputs].map(([alias, { shape }]) => {
     const wanted = shape === undefined ? "any shape" : `[${shape.join(",")}]`;
     return `${alias} takes ${wanted}, got [${(shapes.get(alias) ?? []).join(",")}]`;

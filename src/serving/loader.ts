@@ -1,5 +1,5 @@
-/** @file Loads a version's folder: the SavedModel's signatures as engines in worker threads. */
-import { readFile } from "node:fs/promises";
+/** @file Loads a version's folder: a SavedModel's signatures, or an ONNX file, as engines in worker threads. */
+import { readdir, readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { FaceError, systemCode } from "../base/errors.ts";
@@ -7,6 +7,7 @@ import type { TensorMap } from "../base/tensor.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read.ts";
 import { DEFAULT_SIGNATURE } from "../savedmodel/signature.ts";
 import { SignatureEngine } from "./engine.ts";
+import { loadOnnx, ONNX_FILE } from "./onnx-servable.ts";
 import type { ModelLoader, RunOptions, Servable, ServableId } from "./servable.ts";
 
 export interface LoaderOptions {
@@ -16,6 +17,7 @@ export interface LoaderOptions {
   readonly tags?: readonly string[];
 }
 
+const SAVED_MODEL_FILE = "saved_model.pb";
 const DESCRIPTION_FILE = "assets.extra/faceid.json";
 
 async function readDescription(folder: string): Promise<unknown> {
@@ -83,18 +85,39 @@ class SavedModelServable implements Servable {
   }
 }
 
-/** Loads SavedModels; the default signature answers as soon as the promise resolves. */
+/** Reads a SavedModel and makes its default signature, or else its first, ready. */
+async function loadSavedModel(
+  folder: string,
+  id: ServableId,
+  { lanes, tags }: Required<LoaderOptions>,
+): Promise<Servable> {
+  const model = await readSavedModel(folder, tags);
+  const servable = new SavedModelServable(id, model, await readDescription(folder), lanes);
+  const first = model.signatures.has(DEFAULT_SIGNATURE)
+    ? DEFAULT_SIGNATURE
+    : model.signatures.keys().next().value;
+  if (first !== undefined) await servable.engine(first).prepare();
+  return servable;
+}
+
+/** Whether a version's folder holds an ONNX file and no SavedModel. */
+async function isOnnx(folder: string): Promise<boolean> {
+  const names = await readdir(folder).catch((): string[] => []);
+  return names.includes(ONNX_FILE) && !names.includes(SAVED_MODEL_FILE);
+}
+
+/**
+ * Loads SavedModels, and ONNX files where a version's folder holds `model.onnx` instead; the default signature answers
+ * as soon as the promise resolves.
+ */
 export function savedModelLoader({
   lanes = availableParallelism(),
   tags = ["serve"],
 }: LoaderOptions = {}): ModelLoader {
   return async (folder, id, signal) => {
-    const model = await readSavedModel(folder, tags);
-    const servable = new SavedModelServable(id, model, await readDescription(folder), lanes);
-    const first = model.signatures.has(DEFAULT_SIGNATURE)
-      ? DEFAULT_SIGNATURE
-      : model.signatures.keys().next().value;
-    if (first !== undefined) await servable.engine(first).prepare();
+    const servable = (await isOnnx(folder))
+      ? await loadOnnx(join(folder, ONNX_FILE), id, lanes, await readDescription(folder))
+      : await loadSavedModel(folder, id, { lanes, tags });
     if (signal?.aborted) {
       await servable.close();
       signal.throwIfAborted();

@@ -1,7 +1,7 @@
 /** @file Everything a training run can be told: one schema for flags, environment, `.env`, run.json and checkpoints. */
 import { z } from "zod";
 import { AUGMENTATIONS } from "../data/augmentations.ts";
-import { LOSSES } from "./step.ts";
+import { LOSSES } from "./step-losses.ts";
 
 const positive = z.number().int().positive();
 const share = z.number().min(0).max(0.9);
@@ -56,18 +56,18 @@ export const trainConfigSchema = z.strictObject({
     .min(0)
     .max(1)
     .default(0.35)
-    .describe("what the right person has to be ahead by (cosface, arcface)"),
+    .describe("what the right person has to be ahead by (triplet-…, cosface, arcface, adaface)"),
   scale: z
     .number()
     .positive()
     .default(32)
-    .describe("length of embeddings before the softmax (cosface, arcface)"),
+    .describe("length of embeddings before the softmax (cosface, arcface, adaface)"),
   labelSmoothing: z
     .number()
     .min(0)
     .lt(1)
     .default(0)
-    .describe("share of the target spread over all people (cosface, arcface)"),
+    .describe("share of the target spread over all people (cosface, arcface, adaface)"),
   optimizer: z.enum(["adam", "sgd"]).default("adam").describe("optimiser"),
   momentum: z.number().min(0).lt(1).default(0.9).describe("momentum of sgd"),
   nesterov: z.boolean().default(false).describe("Nesterov's form of sgd's momentum"),

@@ -4,7 +4,7 @@ import type { TensorMap } from "../base/tensor.ts";
 import type { ImageSize } from "../model/siamese.ts";
 import type { SharedLanes } from "./averaging.ts";
 import type { OptimizerSettings } from "./optimizer-settings.ts";
-import type { LossSettings } from "./step.ts";
+import type { LossSettings } from "./step-losses.ts";
 
 /** Everything a replica needs to know to build its graphs. */
 export interface ReplicaSettings {

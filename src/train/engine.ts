@@ -11,7 +11,8 @@ import type { Verifier } from "../model/verifier.ts";
 import { createLanes, type SharedLanes } from "./averaging.ts";
 import type { Answers, Command, ReplicaSettings, Reply } from "./engine-messages.ts";
 import { type OptimizerSettings, optimizerOf } from "./optimizer-settings.ts";
-import { type LossSettings, trainingGraphs } from "./step.ts";
+import { trainingGraphs } from "./step.ts";
+import type { LossSettings } from "./step-losses.ts";
 
 export interface EngineOptions {
   readonly network: string;

@@ -1,45 +1,13 @@
 /** @file The training step as graphs: forward, loss, derivatives, and what the optimiser and the statistics make of them. */
 import * as g from "../graph/build.ts";
-import { gradient } from "../graph/gradient.ts";
 import type { Node } from "../graph/ops.ts";
 import type { EmbeddingNetwork } from "../model/embedding-network.ts";
-import { embedder, head, type ImageSize, type SiameseNetwork, siamese } from "../model/siamese.ts";
-import { normal } from "../nn/initializers.ts";
-import {
-  arcFaceLoss,
-  binaryAccuracy,
-  binaryCrossentropy,
-  contrastiveLoss,
-  cosFaceLoss,
-} from "../nn/losses.ts";
+import { embedder, head, type ImageSize, siamese } from "../model/siamese.ts";
+import { binaryAccuracy } from "../nn/losses.ts";
 import { NetworkBuilder, type Weight } from "../nn/network-builder.ts";
 import type { Optimizer, StepInputs } from "../nn/optimizers.ts";
 import type { Program } from "../onnx/lower.ts";
-
-/**
- * What is made small: the pair's cross-entropy; or what embeddings are to each other, or to the people they show, with
- * the head trained on top of them.
- */
-export const LOSSES = ["bce", "contrastive", "cosface", "arcface"] as const;
-export type LossName = (typeof LOSSES)[number];
-
-/** A loss of pairs, or one that tells a number of people apart. */
-export type LossSettings =
-  | { readonly name: "bce" | "contrastive" }
-  | {
-      readonly name: "cosface" | "arcface";
-      /** People that are told apart. */
-      readonly classes: number;
-      /** What the right person has to be ahead by: a cosine or an angle in radians. */
-      readonly margin: number;
-      /** Length that embeddings are scaled to before the softmax. */
-      readonly scale: number;
-      /** Share of the target that is spread over all people. */
-      readonly smoothing: number;
-    };
-
-/** Distance that the contrastive loss asks for between different people, of the 2 that are possible. */
-export const CONTRASTIVE_MARGIN = 1;
+import { type LossSettings, lossesOf } from "./step-losses.ts";
 
 export interface StepOptions {
   readonly network: EmbeddingNetwork;
@@ -51,10 +19,6 @@ export interface StepOptions {
   /** Share of each kernel that is taken off at learning rate 1 (Loshchilov and Hutter, 2019). */
   readonly weightDecay: number;
 }
-
-/** One direction for each person that the tower is trained on; left behind when training ends. */
-const DIRECTIONS = "people/directions";
-const DIRECTION_DEVIATION = 0.01;
 
 /** Names of the step's inputs. */
 export const STEP_INPUTS = {
@@ -84,66 +48,6 @@ export interface TrainingGraphs {
   readonly state: readonly string[];
   /** What replicas have to average: derivatives and batch statistics. */
   readonly averaged: readonly string[];
-}
-
-interface Losses {
-  readonly reported: Node;
-  /** The derivative of the loss by each trainable weight. */
-  readonly derivatives: ReadonlyMap<string, Node>;
-}
-
-function derivativesOf(loss: Node, weights: readonly Weight[], net: NetworkBuilder): Map<string, Node> {
-  const nodes = weights.map(({ name }) => net.nodeOf(name));
-  const gradients = gradient(loss, nodes);
-  return new Map(weights.map(({ name }, i) => [name, gradients[i]!]));
-}
-
-function bceLoss(model: SiameseNetwork, same: Node): Losses {
-  const loss = binaryCrossentropy(model.logits, same);
-  const trainable = model.net.weights.filter((weight) => weight.trainable);
-  return { reported: loss, derivatives: derivativesOf(loss, trainable, model.net) };
-}
-
-/** How far embeddings are from where they belong: pair by pair, or person by person. */
-function embeddingLoss(model: SiameseNetwork, same: Node, options: StepOptions): Node {
-  const { anchorEmbedding, verificationEmbedding, net } = model;
-  const { loss, batch, network } = options;
-  if (!("classes" in loss)) {
-    return contrastiveLoss(anchorEmbedding, verificationEmbedding, same, CONTRASTIVE_MARGIN);
-  }
-  const embeddings = g.concat([anchorEmbedding, verificationEmbedding], 0);
-  const labels = g.concat(
-    [STEP_INPUTS.anchorLabel, STEP_INPUTS.verificationLabel].map((name) => g.input(name, [batch])),
-    0,
-  );
-  const directions = net.weight(DIRECTIONS, [network.embeddingSize, loss.classes], {
-    initializer: normal(DIRECTION_DEVIATION),
-    decays: true,
-  });
-  const lossOf = loss.name === "cosface" ? cosFaceLoss : arcFaceLoss;
-  return lossOf(embeddings, directions, labels, loss);
-}
-
-/** The tower learns from the embeddings' loss alone; the head learns to read the distances, without moving the tower. */
-function embeddingLosses(model: SiameseNetwork, same: Node, options: StepOptions): Losses {
-  const towerLoss = embeddingLoss(model, same, options);
-  const trainable = model.net.weights.filter((weight) => weight.trainable);
-  const headLoss = binaryCrossentropy(model.logits, same);
-  const headNames = new Set(headWeightNames(model));
-  const part = (inHead: boolean) => trainable.filter(({ name }) => headNames.has(name) === inHead);
-  return {
-    reported: towerLoss,
-    derivatives: new Map([
-      ...derivativesOf(towerLoss, part(false), model.net),
-      ...derivativesOf(headLoss, part(true), model.net),
-    ]),
-  };
-}
-
-function headWeightNames(model: SiameseNetwork): string[] {
-  const net = new NetworkBuilder("inference");
-  head(net, model.anchorEmbedding, model.verificationEmbedding);
-  return net.weights.map(({ name }) => name);
 }
 
 /** The next values of one weight and its slots, by name. */
@@ -177,8 +81,10 @@ export function trainingGraphs(options: StepOptions): TrainingGraphs {
   const model = siamese(network, image, { mode: "training", batch });
   const { net } = model;
   const same = g.input(STEP_INPUTS.same, [batch]);
-  const { reported, derivatives } =
-    loss.name === "bce" ? bceLoss(model, same) : embeddingLosses(model, same, options);
+  const labels = [STEP_INPUTS.anchorLabel, STEP_INPUTS.verificationLabel].map((name) =>
+    g.input(name, [batch]),
+  );
+  const { reported, derivatives } = lossesOf(model, { loss, batch, same, labels });
   const trainable = net.weights.filter((weight) => weight.trainable);
   const outputs = { loss: reported, accuracy: binaryAccuracy(model.logits, same) };
 

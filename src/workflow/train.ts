@@ -24,7 +24,8 @@ import { runLog } from "../train/listeners/run-log.ts";
 import { epochSeed, runLoop } from "../train/loop.ts";
 import type { OptimizerSettings } from "../train/optimizer-settings.ts";
 import { optimizerOf } from "../train/optimizer-settings.ts";
-import { type LossSettings, trainingGraphs } from "../train/step.ts";
+import { trainingGraphs } from "../train/step.ts";
+import { type LossSettings, lossSettings, needsLabels } from "../train/step-losses.ts";
 import { networkImageOf, openPeople, type People, settingsOf } from "./people.ts";
 import { VERSION } from "./version.ts";
 
@@ -57,7 +58,7 @@ export function optimizerSettings({ optimizer, momentum, nesterov }: TrainConfig
 /** The weights a run begins with, drawn from its seed. */
 function freshState(config: SettledConfig, classes: number): ReturnType<typeof initialWeights> {
   const { weights } = trainingGraphs({
-    loss: lossSettings(config, classes),
+    loss: lossOf(config, classes),
     network: networkNamed(config.model),
     image: networkImageOf(config),
     batch: 1,
@@ -72,12 +73,10 @@ function freshState(config: SettledConfig, classes: number): ReturnType<typeof i
   return initialWeights(chosen, new Random(config.seed));
 }
 
-/** What the step's loss is told; `classes` counts only where the loss tells people apart. */
-export function lossSettings(config: TrainConfig, classes: number): LossSettings {
-  const { loss, margin, scale, labelSmoothing } = config;
-  return loss === "bce" || loss === "contrastive"
-    ? { name: loss }
-    : { name: loss, classes, margin, scale, smoothing: labelSmoothing };
+/** The loss of a configuration; `classes` counts only where the loss has a direction for each person. */
+export function lossOf(config: TrainConfig, classes: number): LossSettings {
+  const { loss, margin, scale, labelSmoothing: smoothing } = config;
+  return lossSettings(loss, { margin, scale, smoothing, classes });
 }
 
 /**
@@ -90,7 +89,7 @@ export function openEngine(
   profilePrefix?: string,
 ): Promise<TrainingEngine> {
   return TrainingEngine.open({
-    loss: lossSettings(config, classes),
+    loss: lossOf(config, classes),
     network: config.model,
     image: networkImageOf(config),
     batchSize: config.batchSize,
@@ -109,8 +108,6 @@ function validationPairs(people: People, config: SettledConfig): Pair[] | undefi
   const random = new Random(config.seed).fork("validation pairs");
   return evaluationPairs(people.split.validation, { count: config.validationPairs, random });
 }
-
-const tellsPeopleApart = ({ loss }: TrainConfig) => loss === "cosface" || loss === "arcface";
 
 /** The people that a loss can tell apart, with the number of each by the position of his or her images. */
 interface LabelledPeople {
@@ -153,7 +150,7 @@ async function fitNetwork(
       { hint: "raise DATASET_SIZE or lower BATCH_SIZE" },
     );
   }
-  const trained = tellsPeopleApart(config) ? labelledPeople(people.split.train) : undefined;
+  const trained = needsLabels(config.loss) ? labelledPeople(people.split.train) : undefined;
   const pairsOf = (epoch: number) =>
     samplePairs(trained?.people ?? people.split.train, {
       count: stepsPerEpoch * config.batchSize,

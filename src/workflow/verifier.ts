@@ -4,13 +4,13 @@ import type { Verifier } from "../model/verifier.ts";
 import type { Checkpoint } from "../train/checkpoint.ts";
 import { TrainingEngine } from "../train/engine.ts";
 import { networkImageOf } from "./people.ts";
-import { lossSettings, optimizerSettings } from "./train.ts";
+import { lossOf, optimizerSettings } from "./train.ts";
 
 /** A verifier with a checkpoint's weights, one inference session per core. */
 export async function checkpointVerifier({ config, state }: Checkpoint): Promise<Verifier> {
   const engine = await TrainingEngine.open({
     network: config.model,
-    loss: lossSettings(config, 0),
+    loss: lossOf(config, 0),
     image: networkImageOf(config),
     batchSize: 0,
     optimizer: optimizerSettings(config),

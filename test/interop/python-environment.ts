@@ -9,6 +9,8 @@ const execute = promisify(execFile);
 const HERE = import.meta.dirname;
 const FOLDER = join(HERE, ".venv");
 const REQUIREMENTS = join(HERE, "requirements.txt");
+/** Installed without what they ask for: tensorflow-serving-api wants the GPU package of TensorFlow. */
+const REQUIREMENTS_ALONE = join(HERE, "requirements-alone.txt");
 const PYTHON = join(FOLDER, "bin/python");
 /** Says which requirements the environment holds. */
 const STAMP = join(FOLDER, "requirements.txt");
@@ -19,12 +21,13 @@ export interface Python {
 }
 
 async function install(): Promise<void> {
-  const wanted = readFileSync(REQUIREMENTS, "utf8");
+  const wanted = [REQUIREMENTS, REQUIREMENTS_ALONE].map((file) => readFileSync(file, "utf8")).join("");
   if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
   await execute("python3", ["-m", "venv", "--clear", FOLDER]);
-  await execute(PYTHON, ["-m", "pip", "install", "--quiet", "--requirement", REQUIREMENTS], {
-    maxBuffer: 2 ** 26,
-  });
+  const pip = ["-m", "pip", "install", "--quiet"];
+  const options = { maxBuffer: 2 ** 26 };
+  await execute(PYTHON, [...pip, "--requirement", REQUIREMENTS], options);
+  await execute(PYTHON, [...pip, "--no-deps", "--requirement", REQUIREMENTS_ALONE], options);
   writeFileSync(STAMP, wanted);
 }
 

@@ -1,11 +1,7 @@
 /** @file `faceid inspect`: what an exported model offers and is made of. */
 import { Command } from "commander";
-import {
-  inspectSavedModel,
-  type ModelReport,
-  type SignatureReport,
-  versionFolders,
-} from "../../savedmodel/inspect.ts";
+import type { ModelReport, SignatureReport } from "../../savedmodel/inspect.ts";
+import { inspectModels, type OnnxReport } from "../../workflow/inspect.ts";
 
 const MEGABYTE = 2 ** 20;
 
@@ -13,37 +9,50 @@ function portLines(title: string, ports: SignatureReport["inputs"]): string[] {
   const width = Math.max(...ports.map(({ name }) => name.length));
   return ports.map(({ name, dtype, shape, tensor }, i) => {
     const sides = shape === null ? "unknown rank" : `[${shape.join(", ")}]`;
-    return `    ${(i === 0 ? title : "").padEnd(8)}${name.padEnd(width)}  ${dtype} ${sides}  (${tensor})`;
+    const place = tensor === name ? "" : `  (${tensor})`;
+    return `    ${(i === 0 ? title : "").padEnd(8)}${name.padEnd(width)}  ${dtype} ${sides}${place}`;
   });
 }
 
-function reportText(model: ModelReport): string {
-  const operations = model.operations.map(
+/** Where a model comes from, in half a sentence. */
+function originText(model: ModelReport | OnnxReport): string {
+  if (model.format === "savedmodel") {
+    return `written by TensorFlow ${model.tensorflowVersion || "unknown"}, tags ${model.tags.join(", ")}`;
+  }
+  const opsets = Object.entries(model.opsets).map(([domain, version]) => `${domain} ${version}`);
+  return `ONNX written by ${model.producer || "an unknown program"}, IR ${model.irVersion}, operators ${opsets.join(", ")}`;
+}
+
+function operationTexts(model: ModelReport | OnnxReport): string[] {
+  if (model.format === "onnx") return model.operations.map(({ name, count }) => `${name} ${count}`);
+  return model.operations.map(
     ({ name, count, supported }) => `${name} ${count}${supported ? "" : " (cannot be read)"}`,
   );
+}
+
+function reportText(model: ModelReport | OnnxReport): string {
   return [
-    model.folder,
-    `  ${(model.bytes / MEGABYTE).toFixed(1)} MB, ${model.parameters.toLocaleString("en-US")} parameters, written by TensorFlow ${model.tensorflowVersion || "unknown"}, tags ${model.tags.join(", ")}`,
+    model.format === "onnx" ? model.file : model.folder,
+    `  ${(model.bytes / MEGABYTE).toFixed(1)} MB, ${model.parameters.toLocaleString("en-US")} parameters, ${originText(model)}`,
     ...model.signatures.flatMap((signature) => [
       `  signature ${signature.name}  ${signature.method}`,
       ...portLines("inputs", signature.inputs),
       ...portLines("outputs", signature.outputs),
     ]),
-    `  operations: ${operations.join(", ")}`,
-    ...(model.functions > 0 ? [`  ${model.functions} functions`] : []),
+    `  operations: ${operationTexts(model).join(", ")}`,
+    ...(model.format === "savedmodel" && model.functions > 0 ? [`  ${model.functions} functions`] : []),
   ].join("\n");
 }
 
-async function run(folder: string, { json }: { json?: true }): Promise<void> {
-  const reports: ModelReport[] = [];
-  for (const version of await versionFolders(folder)) reports.push(await inspectSavedModel(version));
+async function run(path: string, { json }: { json?: true }): Promise<void> {
+  const reports = await inspectModels(path);
   console.log(json === true ? JSON.stringify(reports) : reports.map(reportText).join("\n\n"));
 }
 
 export function inspectCommand(): Command {
   return new Command("inspect")
-    .description("print a SavedModel's signatures, operations and parameters")
-    .argument("<folder>", "a version's folder, or the folder of all versions")
+    .description("print a model's signatures, operations and parameters")
+    .argument("<path>", "a version's folder, the folder of all versions, or an ONNX file")
     .option("--json", "print a list of JSON objects")
     .action(run);
 }

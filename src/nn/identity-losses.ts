@@ -1,0 +1,118 @@
+/** @file Losses that tell people apart by number: softmax over people with a margin. */
+import { float32 } from "../base/tensor.ts";
+import * as g from "../graph/build.ts";
+import type { Node } from "../graph/ops.ts";
+
+/** `[batch] → [batch, classes]`: one where the class is the label's. */
+export function oneHot(labels: Node, classes: number): Node {
+  const numbers = g.constant(
+    float32(
+      [1, classes],
+      Array.from({ length: classes }, (_, i) => i),
+    ),
+  );
+  return g.cast(g.equal(g.expandDims(labels, 1), numbers), "float32");
+}
+
+/** Cross-entropy of `[batch, classes]` logits against target shares of the same shape, averaged over the batch. */
+export function categoricalCrossentropy(logits: Node, targets: Node): Node {
+  // Taking the greatest logit off keeps the exponentials in range and changes nothing.
+  const shifted = g.sub(logits, g.reduceMax(logits, { axes: [1], keepDims: true }));
+  const logSum = g.log(g.reduceSum(g.exp(shifted), { axes: [1] }));
+  return g.reduceMean(g.sub(logSum, g.reduceSum(g.mul(shifted, targets), { axes: [1] })));
+}
+
+export interface MarginOptions {
+  /** What the right class has to be ahead by: a cosine (CosFace) or an angle in radians (ArcFace). */
+  readonly margin: number;
+  /** Length that embeddings are scaled to before the softmax. */
+  readonly scale: number;
+  /** Share of the target that is spread over all classes (Szegedy et al., 2016, §7). */
+  readonly smoothing?: number;
+}
+
+/** Cosines `[batch, classes]` between embeddings `[batch, size]` and the classes' directions `[size, classes]`. */
+function classCosines(embeddings: Node, directions: Node): Node {
+  return g.matmul(g.l2Normalize(embeddings), g.l2Normalize(directions, 0));
+}
+
+function marginLoss(
+  cosines: Node,
+  withMargin: Node,
+  own: Node,
+  { scale, smoothing = 0 }: MarginOptions,
+): Node {
+  const classes = Number(own.shape[1]);
+  const logits = g.mul(g.add(cosines, g.mul(own, g.sub(withMargin, cosines))), scale);
+  const targets = smoothing === 0 ? own : g.add(g.mul(own, 1 - smoothing), smoothing / classes);
+  return categoricalCrossentropy(logits, targets);
+}
+
+/** CosFace (Wang et al., 2018, eq. 4): softmax over people, the right one's cosine lowered by a margin. */
+export function cosFaceLoss(embeddings: Node, directions: Node, labels: Node, options: MarginOptions): Node {
+  const cosines = classCosines(embeddings, directions);
+  const own = oneHot(labels, Number(directions.shape[1]));
+  return marginLoss(cosines, g.sub(cosines, options.margin), own, options);
+}
+
+/** Keeps the derivative of the sine finite where an embedding lies on its class's direction. */
+const SMALLEST_SQUARED_SINE = 1e-6;
+
+/**
+ * ArcFace (Deng et al., 2019, eq. 3): the angle to the right person's direction grown by a margin. Beyond π − margin,
+ * where that would lower the loss again, the cosine falls on linearly.
+ */
+export function arcFaceLoss(embeddings: Node, directions: Node, labels: Node, options: MarginOptions): Node {
+  const { margin } = options;
+  const cosines = classCosines(embeddings, directions);
+  const sines = g.sqrt(g.max(g.sub(1, g.square(cosines)), SMALLEST_SQUARED_SINE));
+  const grown = g.sub(g.mul(cosines, Math.cos(margin)), g.mul(sines, Math.sin(margin)));
+  const fallen = g.sub(cosines, Math.sin(margin) * margin);
+  const withMargin = g.select(g.less(Math.cos(Math.PI - margin), cosines), grown, fallen);
+  const own = oneHot(labels, Number(directions.shape[1]));
+  return marginLoss(cosines, withMargin, own, options);
+}
+
+/** AdaFace's h: how many standard deviations of the norms reach from the easiest to the hardest margin. */
+const NORM_SPREAD = 0.333;
+const NORM_RANGE = [0.001, 100] as const;
+
+/** Running mean and deviation of the embeddings' lengths. */
+export interface NormStatistics {
+  readonly mean: Node;
+  readonly deviation: Node;
+}
+
+/** Lengths of embeddings `[batch, size]` as `[batch, 1]`, without a derivative: they steer the loss, it does not steer them. */
+export function embeddingNorms(embeddings: Node): Node {
+  const norms = g.sqrt(g.reduceSum(g.square(embeddings), { axes: [1], keepDims: true }));
+  const clipped = g.min(g.max(norms, NORM_RANGE[0]), NORM_RANGE[1]);
+  return withoutDerivative(clipped);
+}
+
+const ROUNDING = 4096;
+
+/** The value to four thousandths of a unit; rounding passes no derivative back. */
+const withoutDerivative = (x: Node): Node => g.div(g.round(g.mul(x, ROUNDING)), ROUNDING);
+
+/**
+ * AdaFace (Kim, Jain and Liu, 2022, eq. 8): the margin goes with the embedding's length, which tells how good a picture
+ * is. Long ones get an additive margin on the cosine, short ones an angular one that spares hopeless pictures.
+ */
+export function adaFaceLoss(
+  embeddings: Node,
+  directions: Node,
+  labels: Node,
+  options: MarginOptions & NormStatistics,
+): Node {
+  const { margin, mean, deviation } = options;
+  const cosines = classCosines(embeddings, directions);
+  const distance = g.div(g.sub(embeddingNorms(embeddings), mean), g.add(deviation, NORM_RANGE[0]));
+  const quality = g.min(g.max(g.mul(distance, NORM_SPREAD), -1), 1);
+  const turn = g.mul(quality, -margin);
+  const sines = g.sqrt(g.max(g.sub(1, g.square(cosines)), SMALLEST_SQUARED_SINE));
+  const turned = g.sub(g.mul(cosines, g.cos(turn)), g.mul(sines, g.sin(turn)));
+  const withMargin = g.sub(turned, g.add(g.mul(quality, margin), margin));
+  const own = oneHot(labels, Number(directions.shape[1]));
+  return marginLoss(cosines, withMargin, own, options);
+}
