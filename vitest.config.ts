@@ -7,6 +7,7 @@ export default defineConfig({
     pool: "forks",
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    globalSetup: ["test/support/build.ts"],
     setupFiles: ["test/support/matchers.ts"],
   },
 });

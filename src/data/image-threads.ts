@@ -56,6 +56,7 @@ export class ImageThreads {
   #jobs = 0;
   #failure: FaceError | undefined;
   #warned = false;
+  #closing = false;
 
   constructor(count: number, settings: ThreadSettings, log: Log) {
     this.#log = log;
@@ -75,11 +76,14 @@ export class ImageThreads {
     worker.postMessage({ id, ...job } satisfies ImageJob);
     const reply = new Promise<LoadedImages>((resolve, reject) => this.#pending.set(id, { resolve, reject }));
     return reply.finally(() => {
-      if (this.#pending.size === 0) for (const each of this.#workers) each.unref();
+      if (this.#pending.size === 0 && !this.#closing) for (const each of this.#workers) each.unref();
     });
   }
 
   async close(): Promise<void> {
+    // An idle process would end before the threads have, and whoever awaits this would never hear of it.
+    this.#closing = true;
+    for (const worker of this.#workers) worker.ref();
     this.#fail("internal: the loader was closed");
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }

@@ -126,6 +126,9 @@ export class JsonCodec implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([...this.#idle, ...this.#busy.keys()].map((worker) => worker.terminate()));
+    const workers = [...this.#idle, ...this.#busy.keys()];
+    // An idle process would end before its threads have, and whoever awaits this would never hear of it.
+    for (const worker of workers) worker.ref();
+    await Promise.all(workers.map((worker) => worker.terminate()));
   }
 }

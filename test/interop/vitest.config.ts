@@ -7,6 +7,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 600_000,
     hookTimeout: 900_000,
+    globalSetup: ["test/support/build.ts"],
     setupFiles: ["test/support/matchers.ts"],
   },
 });

@@ -1,0 +1,115 @@
+/** @file What a run leaves behind when it is stopped by a signal, or when the disk is full, by the real command. */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { readCheckpoint } from "../src/train/checkpoint.ts";
+import { temporaryFolder } from "./support/tiny-run.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const BIN = join(ROOT, "bin/faceid.js");
+const work = temporaryFolder("interruption");
+const TINY = [
+  ["--dataset", "synthetic"],
+  ["--id-to", "11"],
+  ["--images-per-id", "3"],
+  ["--model", "compact"],
+  ["--image-shape", "96x96"],
+  ["--batch-size", "4"],
+  ["--dataset-size", "16"],
+  ["--validation-pairs", "8"],
+  ["--validation-share", "0.25"],
+  ["--test-share", "0.25"],
+  ["--progress", "plain"],
+].flat();
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command; sends `signal` as soon as its output holds `moment`. */
+function faceid(
+  args: readonly string[],
+  { cwd = work, signal, moment = "" }: SignalOptions = {},
+): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [BIN, ...args], { cwd });
+    let [stdout, stderr, sent] = ["", "", false];
+    const look = () => {
+      if (signal === undefined || sent || !(stdout + stderr).includes(moment)) return;
+      sent = true;
+      child.kill(signal);
+    };
+    child.stdout.on("data", (data: Buffer) => {
+      stdout += data;
+      look();
+    });
+    child.stderr.on("data", (data: Buffer) => {
+      stderr += data;
+      look();
+    });
+    child.once("close", (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+interface SignalOptions {
+  readonly cwd?: string;
+  readonly signal?: NodeJS.Signals;
+  readonly moment?: string;
+}
+
+describe.skipIf(process.platform === "win32")("a signal to faceid train", () => {
+  it.each(["SIGINT", "SIGTERM"] as const)(
+    "%s ends the step, keeps it, and says how to go on",
+    async (signal) => {
+      const run = `run-${signal}`;
+      const train = ["train", ...TINY, "--epochs", "500", "--output", run, "--no-export"];
+      const stopped = await faceid(train, { signal, moment: "epoch 1/500" });
+      expect(stopped.code).toBe(130);
+      expect(stopped.stdout + stopped.stderr).toContain(`--resume ${run}`);
+      const { progress } = await readCheckpoint(join(work, run, "last.safetensors"));
+      expect(progress.step).toBeGreaterThan(3);
+      expect(progress.epoch).toBeLessThan(500);
+      expect(readdirSync(join(work, run)).filter((name) => name.includes("tmp"))).toEqual([]);
+      const log = readFileSync(join(work, run, "log.jsonl"), "utf8")
+        .trim()
+        .split("\n");
+      for (const line of log) expect(() => JSON.parse(line)).not.toThrow();
+    },
+  );
+});
+
+/** A disk of a few megabytes, where this user may mount one. */
+const disk = join(work, "disk");
+mkdirSync(disk);
+const mounted =
+  process.platform === "linux" &&
+  spawnSync("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]).status === 0;
+if (!mounted) process.stderr.write("skipped: a full disk, since no small disk can be mounted here\n");
+afterAll(() => {
+  if (mounted) spawnSync("umount", [disk]);
+});
+
+describe.skipIf(!mounted)("a full disk", () => {
+  it("ends training with one clear line and no half-written checkpoint or model", async () => {
+    const train = ["train", ...TINY, "--epochs", "2", "--output", "run", "--saved-model-path", "models"];
+    const ended = await faceid(train, { cwd: disk });
+    expect(ended.stderr).toMatch(
+      /^error: cannot write run\/last\.safetensors: ENOSPC.*\n {2}free some space/,
+    );
+    expect(ended.code).toBe(7);
+    expect(readdirSync(join(disk, "run")).sort()).toEqual(["log.jsonl", "run.json"]);
+    expect(existsSync(join(disk, "models"))).toBe(false);
+  });
+
+  it("ends the writing of a dataset with one clear line", async () => {
+    const ended = await faceid(
+      ["dataset", "synthesize", "--identities", "400", "--images-per-identity", "4", "--output", "drawn"],
+      { cwd: disk },
+    );
+    expect(ended.stderr).toContain("ENOSPC");
+    expect(ended.code).toBe(7);
+  });
+});
