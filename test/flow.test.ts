@@ -4,25 +4,12 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { temporaryFolder } from "./support/tiny-run.ts";
+import { TINY_FLAGS, temporaryFolder } from "./support/tiny-run.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const BIN = join(ROOT, "bin/faceid.js");
 const work = temporaryFolder("flow");
-const TINY = [
-  ["--dataset", "synthetic"],
-  ["--id-to", "11"],
-  ["--images-per-id", "3"],
-  ["--model", "compact"],
-  ["--image-shape", "96x96"],
-  ["--batch-size", "4"],
-  ["--dataset-size", "16"],
-  ["--epochs", "1"],
-  ["--validation-pairs", "8"],
-  ["--validation-share", "0.25"],
-  ["--test-share", "0.25"],
-  ["--progress", "plain"],
-].flat();
+const TINY = [...TINY_FLAGS, "--epochs", "1"];
 
 interface Outcome {
   readonly code: number;

@@ -4,24 +4,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { readCheckpoint } from "../src/train/checkpoint.ts";
-import { temporaryFolder } from "./support/tiny-run.ts";
+import { TINY_FLAGS, temporaryFolder } from "./support/tiny-run.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const BIN = join(ROOT, "bin/faceid.js");
 const work = temporaryFolder("interruption");
-const TINY = [
-  ["--dataset", "synthetic"],
-  ["--id-to", "11"],
-  ["--images-per-id", "3"],
-  ["--model", "compact"],
-  ["--image-shape", "96x96"],
-  ["--batch-size", "4"],
-  ["--dataset-size", "16"],
-  ["--validation-pairs", "8"],
-  ["--validation-share", "0.25"],
-  ["--test-share", "0.25"],
-  ["--progress", "plain"],
-].flat();
 
 interface Ended {
   readonly code: number | null;
@@ -65,7 +52,7 @@ describe.skipIf(process.platform === "win32")("a signal to faceid train", () => 
     "%s ends the step, keeps it, and says how to go on",
     async (signal) => {
       const run = `run-${signal}`;
-      const train = ["train", ...TINY, "--epochs", "500", "--output", run, "--no-export"];
+      const train = ["train", ...TINY_FLAGS, "--epochs", "500", "--output", run, "--no-export"];
       const stopped = await faceid(train, { signal, moment: "epoch 1/500" });
       expect(stopped.code).toBe(130);
       expect(stopped.stdout + stopped.stderr).toContain(`--resume ${run}`);
@@ -94,7 +81,16 @@ afterAll(() => {
 
 describe.skipIf(!mounted)("a full disk", () => {
   it("ends training with one clear line and no half-written checkpoint or model", async () => {
-    const train = ["train", ...TINY, "--epochs", "2", "--output", "run", "--saved-model-path", "models"];
+    const train = [
+      "train",
+      ...TINY_FLAGS,
+      "--epochs",
+      "2",
+      "--output",
+      "run",
+      "--saved-model-path",
+      "models",
+    ];
     const ended = await faceid(train, { cwd: disk });
     expect(ended.stderr).toMatch(
       /^error: cannot write run\/last\.safetensors: ENOSPC.*\n {2}free some space/,

@@ -22,6 +22,21 @@ export function tinyConfig(changes: Partial<TrainConfig> = {}): TrainConfig {
   });
 }
 
+/** Flags of the command for such a run, but for its epochs. */
+export const TINY_FLAGS: readonly string[] = [
+  ["--dataset", "synthetic"],
+  ["--id-to", "11"],
+  ["--images-per-id", "3"],
+  ["--model", "compact"],
+  ["--image-shape", "96x96"],
+  ["--batch-size", "4"],
+  ["--dataset-size", "16"],
+  ["--validation-pairs", "8"],
+  ["--validation-share", "0.25"],
+  ["--test-share", "0.25"],
+  ["--progress", "plain"],
+].flat();
+
 export function temporaryFolder(name: string): string {
   return mkdtempSync(join(tmpdir(), `faceid-${name}-`));
 }
