@@ -1,6 +1,6 @@
 /** @file Classify, Regress and MultiInference: examples in, labels with scores or numbers out. */
-import { sizeOf } from "../base/shape.ts";
 import { hasDType, type Tensor, type TensorMap } from "../base/tensor.ts";
+import { DataType } from "../proto/tensorflow/tensor_pb.ts";
 import { DEFAULT_SIGNATURE, type Signature } from "../savedmodel/signature.ts";
 import { dataTypeOf, dataTypeText } from "../savedmodel/tensor-proto.ts";
 import type { ScoredClass } from "./json-write.ts";
@@ -16,15 +16,21 @@ const OUTPUTS = "outputs";
 
 export const CLASSIFY_METHOD = "tensorflow/serving/classify";
 export const REGRESS_METHOD = "tensorflow/serving/regress";
+const METHODS: ReadonlyMap<string, "classify" | "regress"> = new Map([
+  [CLASSIFY_METHOD, "classify"],
+  [REGRESS_METHOD, "regress"],
+]);
 
 /** What to classify or regress. */
 export interface ExampleCall {
   readonly model: ModelChoice;
   /** Empty for `serving_default`. */
   readonly signatureName: string;
-  /** Serialized `tensorflow.Example` records. */
-  readonly examples: readonly Uint8Array[];
+  /** Serialized `tensorflow.Example` records, or how to get them once the signature is found to be right. */
+  readonly examples: Examples;
 }
+
+type Examples = readonly Uint8Array[] | (() => readonly Uint8Array[]);
 
 /** Which version answered. */
 interface Answered {
@@ -88,11 +94,13 @@ export type InferenceAnswer =
 export async function multiInference(
   models: Models,
   tasks: readonly InferenceTask[],
-  examples: readonly Uint8Array[],
+  examples: Examples,
   options: RunOptions = {},
 ): Promise<InferenceAnswer[]> {
   const [first] = tasks;
-  if (first === undefined) throw invalidArgument("Inference request should not have an empty list of tasks.");
+  if (first === undefined || first.model.name === "") {
+    throw invalidArgument("ModelSpec has no name specified.");
+  }
   using lease = models.acquire(first.model);
   const { servable } = lease;
   const chosen = chooseTasks(servable, tasks);
@@ -117,7 +125,9 @@ interface ChosenTask {
 
 function chooseTasks(servable: Servable, tasks: readonly InferenceTask[]): ChosenTask[] {
   const seen = new Set<string>();
+  const inputs = new Set<string>();
   return tasks.map((task) => {
+    if (task.model.name === "") throw invalidArgument("Found ModelSpec with an empty model name.");
     if (task.model.name !== servable.name) {
       throw invalidArgument("All ModelSpecs in a MultiInferenceRequest must access the same model name.");
     }
@@ -128,9 +138,13 @@ function chooseTasks(servable: Servable, tasks: readonly InferenceTask[]): Chose
     if (signature === undefined) {
       throw invalidArgument(`Requested signature not found in model graph: ${signatureName}`);
     }
-    if (task.methodName === CLASSIFY_METHOD) return { method: "classify", signatureName, signature };
-    if (task.methodName === REGRESS_METHOD) return { method: "regress", signatureName, signature };
-    throw new StatusError("UNIMPLEMENTED", `Unsupported signature method_name: ${task.methodName}`);
+    const method = METHODS.get(task.methodName);
+    if (method === undefined) {
+      throw new StatusError("UNIMPLEMENTED", `Unsupported signature method_name: ${task.methodName}`);
+    }
+    inputs.add(method === "classify" ? checkClassify(signature) : checkRegress(signature));
+    if (inputs.size > 1) throw invalidArgument("Input tensor must be the same for all Signatures.");
+    return { method, signatureName, signature };
   });
 }
 
@@ -141,47 +155,86 @@ function findSignature(servable: Servable, requested: string): [string, Signatur
   return [name, signature];
 }
 
-function exampleTensor(examples: readonly Uint8Array[]): TensorMap {
-  if (examples.length === 0) throw invalidArgument("Input is empty.");
-  return new Map<string, Tensor>([[INPUTS, { dtype: "string", shape: [examples.length], data: examples }]]);
-}
-
-function checkExampleInput(signature: Signature, kind: "classification" | "regression"): void {
-  if (signature.inputs.size !== 1) throw invalidArgument("Expected one input Tensor.");
-  if (!signature.inputs.has(INPUTS)) {
-    const names = [...signature.inputs.keys()].join(",");
-    throw invalidArgument(`No ${kind} inputs found in SignatureDef: inputs {${names}}`);
-  }
+function exampleTensor(signature: Signature, examples: Examples): TensorMap {
+  const records = typeof examples === "function" ? examples() : examples;
+  if (records.length === 0) throw invalidArgument("Input is empty.");
   const { dtype } = signature.inputs.get(INPUTS)!;
   if (dtype !== "string") {
-    throw invalidArgument(
-      `Expected the input '${INPUTS}' to take serialized examples (string), it takes ${typeText(dtype)}`,
-    );
+    const wanted = dataTypeText(dataTypeOf(dtype));
+    throw invalidArgument(`Expects arg[0] to be ${wanted} but string is provided (input alias: ${INPUTS})`);
   }
+  return new Map<string, Tensor>([[INPUTS, { dtype, shape: [records.length], data: records }]]);
 }
 
-function typeText(dtype: Tensor["dtype"]): string {
-  return dataTypeText(dataTypeOf(dtype));
+function unfit(message: string, { inputs, outputs }: Signature): StatusError {
+  const list = (names: Iterable<string>) => [...names].join(",");
+  return invalidArgument(`${message}inputs {${list(inputs.keys())}} outputs {${list(outputs.keys())}}`);
+}
+
+/** @returns the graph's name for the one input. */
+function checkInput(signature: Signature, kind: "classification" | "regression"): string {
+  const input = signature.inputs.get(INPUTS);
+  if (input === undefined) throw unfit(`No ${kind} inputs found in SignatureDef: `, signature);
+  return input.tensorName;
+}
+
+/** @returns the graph's name for the one input. */
+function checkClassify(signature: Signature): string {
+  const { inputs, outputs } = signature;
+  if (inputs.size !== 1) throw invalidArgument("Expected one input Tensor.");
+  if (outputs.size !== 1 && outputs.size !== 2) {
+    throw invalidArgument(`Expected one or two output Tensors, found ${outputs.size}`);
+  }
+  const tensorName = checkInput(signature, "classification");
+  if (outputs.has(CLASSES) || outputs.has(SCORES)) return tensorName;
+  throw unfit(
+    `Expected classification signature outputs to contain at least one of "${CLASSES}" or "${SCORES}". ` +
+      "Signature was: ",
+    signature,
+  );
+}
+
+/** @returns the graph's name for the one input. */
+function checkRegress(signature: Signature): string {
+  if (signature.inputs.size !== 1) throw invalidArgument("Expected one input Tensor.");
+  if (signature.outputs.size !== 1) throw invalidArgument("Expected one output Tensor.");
+  const tensorName = checkInput(signature, "regression");
+  if (signature.outputs.has(OUTPUTS)) return tensorName;
+  throw unfit("No regression outputs found in SignatureDef: ", signature);
+}
+
+/** `DT_FLOAT` and the like. */
+function typeName({ dtype }: Tensor): string {
+  return DataType[dataTypeOf(dtype)]!;
 }
 
 async function classifyWith(
   servable: Servable,
   signatureName: string,
   signature: Signature,
-  examples: readonly Uint8Array[],
+  examples: Examples,
   options: RunOptions,
 ): Promise<ScoredClass[][]> {
-  checkExampleInput(signature, "classification");
+  checkClassify(signature);
   const names = [CLASSES, SCORES].filter((name) => signature.outputs.has(name));
-  if (names.length === 0) {
-    const found = [...signature.outputs.keys()].join(",");
-    throw invalidArgument(
-      `Expected classification signature outputs to contain at least one of "${CLASSES}" or "${SCORES}". ` +
-        `Signature outputs: {${found}}`,
-    );
+  const inputs = exampleTensor(signature, examples);
+  const outputs = await runUntil(servable, signatureName, inputs, names, options);
+  return scoredClasses(outputs.get(CLASSES), outputs.get(SCORES), inputs.get(INPUTS)!.shape[0]!);
+}
+
+function checkScored(value: Tensor | undefined, name: string, wanted: Tensor["dtype"], batch: number): void {
+  if (value === undefined) return;
+  const { dtype, shape } = value;
+  if (shape.length !== 2) {
+    throw invalidArgument(`Expected Tensor shape: [batch_size num_classes] but got [${shape.join(",")}]`);
   }
-  const outputs = await runUntil(servable, signatureName, exampleTensor(examples), names, options);
-  return scoredClasses(outputs.get(CLASSES), outputs.get(SCORES), examples.length);
+  if (dtype !== wanted) {
+    const type = DataType[dataTypeOf(wanted)];
+    throw invalidArgument(`Expected ${name} Tensor of ${type}. Got: ${typeName(value)}`);
+  }
+  if (shape[0] !== batch) {
+    throw invalidArgument(`Expected ${name} output batch size of ${batch}. Got: ${shape[0]}`);
+  }
 }
 
 function scoredClasses(
@@ -189,36 +242,23 @@ function scoredClasses(
   scores: Tensor | undefined,
   batch: number,
 ): ScoredClass[][] {
-  if (classes !== undefined && !hasDType(classes, "string")) {
-    throw invalidArgument(`Expected classes Tensor of DT_STRING. Got: ${typeText(classes.dtype)}`);
-  }
-  if (scores !== undefined && !hasDType(scores, "float32")) {
-    throw invalidArgument(`Expected scores Tensor of DT_FLOAT. Got: ${typeText(scores.dtype)}`);
-  }
-  for (const [name, value] of [
-    [CLASSES, classes],
-    [SCORES, scores],
-  ] as const) {
-    if (value === undefined) continue;
-    if (value.shape.length !== 2 || value.shape[0] !== batch) {
-      throw invalidArgument(
-        `Expected ${name} output Tensor of shape [${batch}, num_classes], got [${value.shape.join(", ")}]`,
-      );
-    }
-  }
+  checkScored(classes, CLASSES, "string", batch);
+  checkScored(scores, SCORES, "float32", batch);
   const count = (scores ?? classes)!.shape[1]!;
   if (classes !== undefined && classes.shape[1] !== count) {
     throw invalidArgument(
       `Tensors class and score should match in dim_size(1). Got ${classes.shape[1]} vs. ${count}`,
     );
   }
+  const labels = classes?.data as readonly Uint8Array[] | undefined;
+  const values = scores?.data as Float32Array | undefined;
   return Array.from({ length: batch }, (_, row) =>
     Array.from({ length: count }, (_, column) => {
       const place = row * count + column;
-      const label = classes?.data[place];
+      const label = labels?.[place];
       return {
         label: label === undefined ? "" : Buffer.from(label).toString("utf8"),
-        score: scores?.data[place] ?? 0,
+        score: values?.[place] ?? 0,
       };
     }),
   );
@@ -228,27 +268,26 @@ async function regressWith(
   servable: Servable,
   signatureName: string,
   signature: Signature,
-  examples: readonly Uint8Array[],
+  examples: Examples,
   options: RunOptions,
 ): Promise<Float32Array> {
-  checkExampleInput(signature, "regression");
-  if (signature.outputs.size !== 1) throw invalidArgument("Expected one output Tensor.");
-  if (!signature.outputs.has(OUTPUTS)) {
-    const found = [...signature.outputs.keys()].join(",");
-    throw invalidArgument(`No regression outputs found in SignatureDef: outputs {${found}}`);
-  }
-  const outputs = await runUntil(servable, signatureName, exampleTensor(examples), [OUTPUTS], options);
+  checkRegress(signature);
+  const inputs = exampleTensor(signature, examples);
+  const batch = inputs.get(INPUTS)!.shape[0]!;
+  const outputs = await runUntil(servable, signatureName, inputs, [OUTPUTS], options);
   const value = outputs.get(OUTPUTS)!;
   const { shape } = value;
-  const isColumn = shape.length === 1 || (shape.length === 2 && shape[1] === 1);
-  if (!isColumn || sizeOf(shape) !== examples.length) {
+  if (shape.length !== 1 && !(shape.length === 2 && shape[1] === 1)) {
     throw invalidArgument(
-      `Expected output Tensor shape to be either [batch_size] or [batch_size, 1] with a batch size of ` +
-        `${examples.length}, got [${shape.join(", ")}]`,
+      "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got " +
+        `[${shape.join(",")}]`,
     );
   }
+  if (shape[0] !== batch) {
+    throw invalidArgument(`Input batch size did not match output batch size: ${batch} vs. ${shape[0]}`);
+  }
   if (!hasDType(value, "float32")) {
-    throw invalidArgument(`Expected output Tensor of DT_FLOAT. Got: ${typeText(value.dtype)}`);
+    throw invalidArgument(`Expected output Tensor of DT_FLOAT.  Got: ${typeName(value)}`);
   }
   return value.data;
 }

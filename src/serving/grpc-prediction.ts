@@ -1,7 +1,6 @@
 /** @file PredictionService as functions from request message to response message. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
-import { messageOf } from "../base/errors.ts";
 import type { Tensor, TensorMap } from "../base/tensor.ts";
 import { ExampleSchema } from "../proto/tensorflow/example_pb.ts";
 import { type ModelSpec, ModelSpecSchema } from "../proto/tensorflow_serving/model_pb.ts";
@@ -28,9 +27,9 @@ import { type TensorLimits, tensorFromProto, tensorToProto } from "../savedmodel
 import { classify, multiInference, regress } from "./classify.ts";
 import { withContext } from "./json-examples.ts";
 import type { ScoredClass } from "./json-write.ts";
-import { type ModelChoice, type Models, predict } from "./predict.ts";
+import { type ModelChoice, type Models, predict, type VersionChoice } from "./predict.ts";
 import type { RunOptions } from "./servable.ts";
-import { invalidArgument } from "./status.ts";
+import { invalidArgument, StatusError } from "./status.ts";
 
 /** What PredictionService works with. */
 export interface PredictionContext {
@@ -47,13 +46,17 @@ export interface PredictionContext {
 export function modelChoice(spec: ModelSpec | undefined): ModelChoice {
   if (spec === undefined) throw invalidArgument("Missing ModelSpec");
   if (spec.name === "") throw invalidArgument("ModelSpec has no name specified.");
-  switch (spec.versionChoice.case) {
+  return { name: spec.name, version: versionChoice(spec) };
+}
+
+function versionChoice({ versionChoice }: ModelSpec): VersionChoice {
+  switch (versionChoice.case) {
     case "version":
-      return { name: spec.name, version: { by: "version", version: spec.versionChoice.value.value } };
+      return { by: "version", version: versionChoice.value.value };
     case "versionLabel":
-      return { name: spec.name, version: { by: "label", label: spec.versionChoice.value } };
+      return { by: "label", label: versionChoice.value };
     default:
-      return { name: spec.name, version: { by: "latest" } };
+      return { by: "latest" };
   }
 }
 
@@ -99,7 +102,7 @@ function tensorsOf(request: PredictRequest, limits: TensorLimits): TensorMap {
     try {
       tensors.set(alias, tensorFromProto(proto, limits));
     } catch (error) {
-      throw invalidArgument(`tensor parsing error: ${alias} (${messageOf(error)})`);
+      throw new StatusError("INVALID_ARGUMENT", `tensor parsing error: ${alias}`, { cause: error });
     }
   }
   return tensors;
@@ -109,7 +112,6 @@ function tensorsOf(request: PredictRequest, limits: TensorLimits): TensorMap {
 function examplesOf(input: Input | undefined): Uint8Array[] {
   const { kind } = input ?? {};
   const examples = (kind?.value?.examples ?? []).map((example) => toBinary(ExampleSchema, example));
-  if (examples.length === 0) throw invalidArgument("Input is empty.");
   const shared = kind?.case === "exampleListWithContext" ? kind.value.context : undefined;
   const context = shared && toBinary(ExampleSchema, shared);
   return examples.map((example) => withContext(context, example));
@@ -119,7 +121,7 @@ function exampleCall(request: ClassificationRequest | RegressionRequest) {
   return {
     model: modelChoice(request.modelSpec),
     signatureName: request.modelSpec!.signatureName,
-    examples: examplesOf(request.input),
+    examples: () => examplesOf(request.input),
   };
 }
 
@@ -164,12 +166,12 @@ export async function multiInferenceRpc(
   request: MultiInferenceRequest,
   options: RunOptions,
 ): Promise<MultiInferenceResponse> {
-  const tasks = request.tasks.map(({ modelSpec, methodName }) => ({
-    model: modelChoice(modelSpec),
-    signatureName: modelSpec!.signatureName,
+  const tasks = request.tasks.map(({ modelSpec = create(ModelSpecSchema), methodName }) => ({
+    model: { name: modelSpec.name, version: versionChoice(modelSpec) },
+    signatureName: modelSpec.signatureName,
     methodName,
   }));
-  const answers = await multiInference(models, tasks, examplesOf(request.input), options);
+  const answers = await multiInference(models, tasks, () => examplesOf(request.input), options);
   return create(MultiInferenceResponseSchema, {
     results: answers.map((answer) => ({
       modelSpec: answeredSpec(answer),

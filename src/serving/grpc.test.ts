@@ -191,7 +191,11 @@ describe("PredictionService", () => {
     ],
     [
       "no examples",
-      () => caller.call(predictions.classify, create(ClassificationRequestSchema, { modelSpec: spec() })),
+      () =>
+        caller.call(
+          predictions.classify,
+          create(ClassificationRequestSchema, { modelSpec: spec("classify_x_to_y") }),
+        ),
       3,
       "Input is empty.",
     ],

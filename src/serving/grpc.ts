@@ -78,7 +78,7 @@ export interface GrpcServer {
 }
 
 const LARGEST_MESSAGE = 2 ** 31 - 1;
-/** Longest text of an error, as in TensorFlow Serving. */
+/** Longest text of an error in bytes, as in TensorFlow Serving. */
 const MOST_DETAIL = 1024;
 const HEALTH_WATCH_MS = 500;
 
@@ -101,8 +101,9 @@ function definitionOf(service: DescService, typeName = service.typeName): Servic
 }
 
 function serviceError(error: StatusError): Partial<ServiceError> {
-  const { message } = error;
-  const details = message.length > MOST_DETAIL ? `${message.slice(0, MOST_DETAIL)}...TRUNCATED` : message;
+  const text = Buffer.from(error.message);
+  const details =
+    text.length > MOST_DETAIL ? `${text.subarray(0, MOST_DETAIL).toString()}...TRUNCATED` : error.message;
   return { code: STATUS[error.status].grpc, details };
 }
 
