@@ -107,6 +107,26 @@ describe("repository", () => {
     );
   });
 
+  it("waits for a folder that is not there yet", async () => {
+    await using folder = await modelFolder();
+    await using models = repository();
+    const started = models.start(singleModelConfig("m", `${folder.path}/m`));
+    await delay(30);
+    expect(models.versions("m")).toEqual([]);
+    await folder.add("m", 3, "half_plus_two");
+    await started;
+    expect(answering(models, latest("m"))).toBe(3n);
+  });
+
+  it("knows no labels before it knows models", async () => {
+    await using models = repository();
+    await models.start(config(""));
+    const choice = { name: "m", version: { by: "label", label: "stable" } } as const;
+    expect(() => models.acquire(choice)).toThrow("Model labels does not init yet.stable");
+    await models.reload(config("model_config_list {}"));
+    expect(() => models.acquire(choice)).toThrow("Unrecognized servable version label: stable");
+  });
+
   it("replaces the configuration as a whole, waiting for new models", async () => {
     await using folder = await modelFolder();
     for (const name of ["a", "b"]) await folder.add(name, 1, "half_plus_two");

@@ -33,6 +33,9 @@ interface Model {
   labels: ReadonlyMap<string, bigint>;
 }
 
+/** Longer than any start; a timer cannot take more. */
+const LONG_MS = 2 ** 31 - 1;
+
 /** Models by name, kept as the configuration and the file system say. */
 export class Repository implements Catalog, AsyncDisposable {
   readonly #options: RepositoryOptions;
@@ -69,14 +72,20 @@ export class Repository implements Catalog, AsyncDisposable {
       if (lease !== undefined) return lease;
       throw new StatusError("NOT_FOUND", `Servable not found for request: Latest(${name})`);
     }
-    const version = choice.by === "version" ? choice.version : model?.labels.get(choice.label);
-    if (version === undefined) {
-      const label = choice.by === "label" ? choice.label : "";
-      throw invalidArgument(`Unrecognized servable version label: ${label}`);
-    }
+    const version = choice.by === "version" ? choice.version : this.#versionOf(model, choice.label);
     const lease = model?.versions.lease(version);
     if (lease !== undefined) return lease;
     throw new StatusError("NOT_FOUND", `Servable not found for request: Specific(${name}, ${version})`);
+  }
+
+  /** Where a label points. Before there is any list of models, there are no labels that could be wrong. */
+  #versionOf(model: Model | undefined, label: string): bigint {
+    if (this.#config?.config.case === undefined) {
+      throw new StatusError("UNAVAILABLE", `Model labels does not init yet.${label}`);
+    }
+    const version = model?.labels.get(label);
+    if (version === undefined) throw invalidArgument(`Unrecognized servable version label: ${label}`);
+    return version;
   }
 
   /**
@@ -91,7 +100,12 @@ export class Repository implements Catalog, AsyncDisposable {
       this.#changed();
     };
     signal?.addEventListener("abort", giveUp, { once: true });
-    const failures = await this.#apply(config);
+    const { pollWaitSeconds } = this.#options;
+    // A folder that is missing or empty now may be there at the next look.
+    if (pollWaitSeconds > 0) this.#polling = this.#poll(pollWaitSeconds);
+    // Waiting alone would not keep the program running.
+    const waiting = setInterval(() => undefined, LONG_MS);
+    const failures = await this.#apply(config).finally(() => clearInterval(waiting));
     signal?.removeEventListener("abort", giveUp);
     if (signal?.aborted) throw new FaceError("INTERRUPTED", "stopped before the models were ready");
     this.#turns.limit = Math.max(1, this.#options.loadThreads);
@@ -104,8 +118,6 @@ export class Repository implements Catalog, AsyncDisposable {
         },
       );
     }
-    const { pollWaitSeconds } = this.#options;
-    if (pollWaitSeconds > 0) this.#polling = this.#poll(pollWaitSeconds);
   }
 
   /** One reload at a time: each replaces the whole configuration. */
