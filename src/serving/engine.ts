@@ -12,6 +12,8 @@ import { invalidArgument, StatusError } from "./status.ts";
 /** Engines for shapes other than the declared ones that are kept at once, for each signature. */
 const MOST_VARIANTS = 4;
 const DECLARED = "declared";
+/** Keeps outputs apart from inputs of the same name, which signatures may have. */
+const OUTPUT = "output/";
 
 type Shapes = ReadonlyMap<string, readonly number[]>;
 
@@ -73,7 +75,11 @@ export class SignatureEngine {
     const lanes = await this.#engineFor(inputs);
     signal?.throwIfAborted();
     try {
-      return await lanes.run(inputs, outputNames);
+      const outputs = await lanes.run(
+        inputs,
+        outputNames.map((name) => OUTPUT + name),
+      );
+      return new Map(outputNames.map((name) => [name, outputs.get(OUTPUT + name)!]));
     } catch (error) {
       // The runtime's words on inputs that do not fit are the client's to read, not a fault of the server.
       if (error instanceof FaceError && error.code === "MODEL_UNSUPPORTED")
@@ -99,7 +105,8 @@ export class SignatureEngine {
     this.#dropVariant();
     const opened = Promise.resolve().then(() => {
       const { outputs } = importSignature(this.#model.graph, this.#name, signature);
-      const lowered = lower({ outputs });
+      const named = Object.entries(outputs).map(([name, node]) => [OUTPUT + name, node] as const);
+      const lowered = lower({ outputs: Object.fromEntries(named) });
       const names = lowered.inputs.map(({ name }) => name);
       return Lanes.open(lowered.bytes, names, key === DECLARED ? this.#lanes : 1);
     });

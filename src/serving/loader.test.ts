@@ -63,7 +63,9 @@ describe("a SavedModel", () => {
 
   it("refuses examples that do not fit", async () => {
     const int = { case: "int64List", value: { value: [1n] } } as never;
-    await expect(regress(serialized(int))).rejects.toThrow("Data types don't match. Expected type: float");
+    await expect(regress(serialized(int))).rejects.toThrow(
+      "Name: <unknown>, Key: x, Index: 0.  Data types don't match. Data type: int64 but expected type: float",
+    );
     await expect(regress(serialized(floatFeature(1, 2)))).rejects.toThrow(
       "Number of float values != expected.  Values size: 2 but output shape: [1]",
     );

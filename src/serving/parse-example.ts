@@ -1,7 +1,7 @@
 /** @file TensorFlow's ParseExample in front of a graph: serialized examples into the tensors the graph goes on from. */
 import { fromBinary } from "@bufbuild/protobuf";
 import type { DType } from "../base/dtype.ts";
-import { FaceError, messageOf } from "../base/errors.ts";
+import { FaceError } from "../base/errors.ts";
 import { sizeOf } from "../base/shape.ts";
 import type { Tensor, TensorMap } from "../base/tensor.ts";
 import { type Example, ExampleSchema, type Feature } from "../proto/tensorflow/example_pb.ts";
@@ -14,7 +14,7 @@ import { invalidArgument } from "./status.ts";
 interface DenseFeature {
   readonly key: string;
   readonly dtype: DType;
-  /** Sides of one example's value. */
+  /** Sides of one example's value; a first side of -1 takes as many values as there are. */
   readonly shape: readonly number[];
   /** Used where an example lacks the feature; empty when it must be there. */
   readonly fallback: Tensor;
@@ -31,8 +31,17 @@ export interface ExampleStep {
 }
 
 const KINDS = { float32: "floatList", int64: "int64List", string: "bytesList" } as const;
-const KIND_TEXT = { float32: "float", int64: "int64", string: "string" } as const;
+/** TensorFlow's names: of element types, and of lists of values. */
+const TYPE_TEXT = { float32: "float", int64: "int64", string: "string" } as const;
+const LIST_TEXT = { float32: "float", int64: "int64", string: "bytes" } as const;
+const KIND_TEXT = { floatList: "float", int64List: "int64", bytesList: "string" } as const;
 type FeatureType = keyof typeof KINDS;
+/** What shorter lists are filled up with where the model names nothing. */
+const BLANK = { float32: 0, int64: 0n, string: new Uint8Array(0) } as const;
+/** Bytes of a damaged example that an error shows. */
+const MOST_SHOWN = 64;
+/** Operators in front of a constant that leave its values as they are. */
+const SAME_VALUES: ReadonlySet<string> = new Set(["Identity", "Reshape"]);
 
 const nodeOf = (tensorName: string) => tensorName.replace(/:[0-9]+$/, "").replace(/^\^/, "");
 
@@ -51,7 +60,7 @@ class Constants {
 
   tensor(name: string | undefined): Tensor {
     let node = this.#nodes.get(nodeOf(name ?? ""));
-    while (node?.op === "Identity") node = this.#nodes.get(nodeOf(node.input[0]!));
+    while (node !== undefined && SAME_VALUES.has(node.op)) node = this.#nodes.get(nodeOf(node.input[0]!));
     const value = node?.attr.value?.value;
     if (node?.op !== "Const" || value?.case !== "tensor") {
       throw new FaceError("MODEL_UNSUPPORTED", `ParseExample's argument ${name} is not a constant`);
@@ -132,20 +141,29 @@ export function exampleStep(graph: GraphDef, signature: Signature): ExampleStep 
 }
 
 function parseExamples(features: readonly DenseFeature[], records: readonly Uint8Array[]): TensorMap {
-  const examples = records.map((record, index) => {
+  const examples = records.map((record) => {
     try {
       return fromBinary(ExampleSchema, record);
-    } catch (error) {
-      throw invalidArgument(`Could not parse example input ${index}: ${messageOf(error)}`);
+    } catch {
+      const text = Buffer.from(record).toString("latin1").slice(0, MOST_SHOWN);
+      throw invalidArgument(`Could not parse example input, value: '${text}'`);
     }
   });
   return new Map(features.map((feature) => [feature.key, stacked(feature, examples)]));
 }
 
 function stacked(feature: DenseFeature, examples: readonly Example[]): Tensor {
-  const { dtype, shape } = feature;
-  const values = examples.flatMap((example) => valuesOf(feature, example.features?.feature[feature.key]));
-  return { dtype, shape: [examples.length, ...shape], data: asData(dtype, values) } as Tensor;
+  const { dtype, shape, fallback } = feature;
+  const [first, ...inner] = shape;
+  const rows = examples.map((example, i) => valuesOf(feature, example.features?.feature[feature.key], i));
+  if (first !== -1) {
+    return { dtype, shape: [examples.length, ...shape], data: asData(dtype, rows.flat()) } as Tensor;
+  }
+  const longest = Math.max(0, ...rows.map(({ length }) => length));
+  const [padding] = fallback.data.length > 0 ? fallback.data : [BLANK[dtype as FeatureType]];
+  const padded = rows.flatMap((row) => [...row, ...Array(longest - row.length).fill(padding)]);
+  const sides = [examples.length, longest / sizeOf(inner), ...inner];
+  return { dtype, shape: sides, data: asData(dtype, padded) } as Tensor;
 }
 
 function asData(dtype: DType, values: readonly unknown[]): Tensor["data"] {
@@ -153,30 +171,37 @@ function asData(dtype: DType, values: readonly unknown[]): Tensor["data"] {
   return dtype === "int64" ? BigInt64Array.from(values as bigint[]) : (values as Uint8Array[]);
 }
 
-function valuesOf({ key, dtype, shape, fallback }: DenseFeature, feature: Feature | undefined): unknown[] {
-  const size = sizeOf(shape);
+function valuesOf(wanted: DenseFeature, feature: Feature | undefined, index: number): readonly unknown[] {
+  const { key, dtype, shape } = wanted;
   const type = dtype as FeatureType;
   const { kind } = feature ?? {};
-  if (kind?.case === undefined) {
-    if (fallback.data.length === 0) {
-      throw invalidArgument(
-        `Name: <unknown>, Feature: ${key} (data type: ${KIND_TEXT[type]}) is required but could not be found.`,
-      );
-    }
-    const standIn = [...(fallback.data as ArrayLike<unknown> & Iterable<unknown>)];
-    return Array.from({ length: size }, (_, i) => standIn[i] ?? standIn[0]);
-  }
+  if (kind?.case === undefined) return standIn(wanted);
+  const where = `Name: <unknown>, Key: ${key}, Index: ${index}.  `;
   if (kind.case !== KINDS[type]) {
     throw invalidArgument(
-      `Name: <unknown>, Feature: ${key}.  Data types don't match. Expected type: ${KIND_TEXT[type]}`,
+      `${where}Data types don't match. Data type: ${KIND_TEXT[kind.case]} but expected type: ${TYPE_TEXT[type]}`,
     );
   }
   const { value } = kind.value;
-  if (value.length !== size) {
+  const isRight =
+    shape[0] === -1 ? value.length % sizeOf(shape.slice(1)) === 0 : value.length === sizeOf(shape);
+  if (isRight) return value;
+  const sides = shape.map((side) => (side === -1 ? "?" : side)).join(",");
+  throw invalidArgument(
+    `${where}Number of ${LIST_TEXT[type]} values != expected.  ` +
+      `Values size: ${value.length} but output shape: [${sides}]`,
+  );
+}
+
+/** What an example has that lacks the feature. */
+function standIn({ key, dtype, shape, fallback }: DenseFeature): readonly unknown[] {
+  if (shape[0] === -1) return [];
+  if (fallback.data.length === 0) {
     throw invalidArgument(
-      `Name: <unknown>, Key: ${key}.  Number of ${KIND_TEXT[type]} values != expected.  ` +
-        `Values size: ${value.length} but output shape: [${shape.join(",")}]`,
+      `Name: <unknown>, Feature: ${key} (data type: ${TYPE_TEXT[dtype as FeatureType]}) ` +
+        "is required but could not be found.",
     );
   }
-  return [...value];
+  const values = [...(fallback.data as ArrayLike<unknown> & Iterable<unknown>)];
+  return Array.from({ length: sizeOf(shape) }, (_, i) => values[i] ?? values[0]);
 }
