@@ -108,6 +108,8 @@ async function answerPath(
     case "list":
       if (context.options.listModels) return modelsJson(context.catalog);
       throw invalidArgument("Missing model name in request.");
+    case "unnamed":
+      throw invalidArgument("Missing model name in request.");
     case "model":
       return answerModel(context, request, path);
   }

@@ -144,7 +144,12 @@ describe("predict", () => {
       'Serving signature name: "no" not found in signature def',
     ],
     ["half:predict", "{}", 400, "Missing 'inputs' or 'instances' key"],
-    ["half:regress", '{"examples": [{}]}', 400, "No regression inputs found in SignatureDef: inputs {x}"],
+    [
+      "half:regress",
+      '{"examples": [{}]}',
+      400,
+      "No regression inputs found in SignatureDef: inputs {x} outputs {y}",
+    ],
     [
       "half:classify",
       '{"signature_name": "no", "examples": [{}]}',
@@ -190,7 +195,9 @@ describe("request lines", () => {
     ["POST", "/v1/models/half/versions/1/labels/x:predict"],
     ["PUT", "/v1/models/half"],
     ["DELETE", "/v1/models/half"],
-    ["PATCH", "/v1/anything%"],
+    ["PATCH", "/v1/anything"],
+    ["GET", "/v1/"],
+    ["GET", "/v1/models/half/"],
   ])("%s %s is malformed", async (method, path) => {
     const hasBody = !["GET", "DELETE"].includes(method);
     const answer = await ask(port, method, path, hasBody ? "{}" : undefined);
@@ -202,14 +209,42 @@ describe("request lines", () => {
     expect(await ask(port, "HEAD", "/v1/models/half")).toMatchObject({ status: 400, body: "" });
   });
 
-  it("answers what cannot be decoded with an empty 400", async () => {
-    for (const path of ["/v1/models/half/versions/99999999999999999999:predict", "/v1/models/%zz:predict"]) {
-      expect(await ask(port, "POST", path, "{}")).toMatchObject({ status: 400, body: "" });
+  it("answers a version that no number holds with an empty 400", async () => {
+    const path = "/v1/models/half/versions/9223372036854775808";
+    expect(await ask(port, "POST", `${path}:predict`, "{}")).toMatchObject({ status: 400, body: "" });
+    expect(await ask(port, "GET", path)).toMatchObject({ status: 400, body: "" });
+  });
+
+  it("answers what is no URI with an HTML 400", async () => {
+    for (const path of ["/v1/models/%zz:predict", "/%", '/v1/models/"a"', "/v1/models/{half}"]) {
+      const answer = await ask(port, "GET", path);
+      expect(answer.status).toBe(400);
+      expect(answer.headers["content-type"]).toBe("text/html");
+    }
+  });
+
+  it("decodes names byte by byte", async () => {
+    const reserved = "%21%23%24%26%27%28%29%2A%2B%2C%2F%3A%3B%3D%3F%40%5B%5D";
+    expect((await ask(port, "POST", `/v1/models/${reserved}:predict`, "{}")).body).toBe(
+      error("Servable not found for request: Latest(!#$&'()*+,/:;=?@[])"),
+    );
+    expect(await ask(port, "POST", "/v1/models/%ff:predict", "{}")).toMatchObject({
+      status: 404,
+      body: error("Servable not found for request: Latest(\ufffd)"),
+    });
+  });
+
+  it("wants a model's name before a version or a label", async () => {
+    for (const path of ["/v1/models/versions/1", "/v1/models/labels/stable/metadata"]) {
+      expect(await ask(port, "GET", path)).toMatchObject({
+        status: 400,
+        body: error("Missing model name in request."),
+      });
     }
   });
 
   it("answers everything outside /v1/ with an HTML 404", async () => {
-    for (const path of ["/", "/v1", "/v2/models", "/monitoring/prometheus/metrics", "/%zz"]) {
+    for (const path of ["/", "/v1", "/v2/models", "/monitoring/prometheus/metrics", "/%20"]) {
       const answer = await ask(port, "GET", path);
       expect(answer.status).toBe(404);
       expect(answer.headers["content-type"]).toBe("text/html");

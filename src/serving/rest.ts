@@ -12,6 +12,7 @@ import { isAvailable } from "./catalog.ts";
 import { writeErrorJson } from "./json-write.ts";
 import { BodyBudget, BodyTooLarge, inflated } from "./rest-body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./rest-handler.ts";
+import { isUri } from "./rest-path.ts";
 import { STATUS, StatusError, toStatusError } from "./status.ts";
 
 /** Limits against slow, large and many clients. */
@@ -49,10 +50,12 @@ export interface RestServer {
 }
 
 const METHODS: HTTPMethods[] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"];
-const UNDER_V1 = /^\/v1\/.+/i;
+const UNDER_V1 = /^\/v1\//i;
 const NOT_FOUND_PAGE =
   "<html><head>\n<title>404 Not Found</title>\n</head><body>\n<h1>Not Found</h1>\n" +
   "<p>The requested URL was not found on this server.</p>\n</body></html>\n";
+const BAD_REQUEST_PAGE =
+  "<html><head>\n<title>400 Bad Request</title>\n</head><body>\n<h1>Bad Request</h1>\n</body></html>\n";
 /** The answer to what is not HTTP. */
 const BAD_REQUEST =
   "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
@@ -110,6 +113,7 @@ async function answer(
 ): Promise<FastifyReply> {
   const target = request.originalUrl;
   reply.header("x-request-id", request.id);
+  if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
   if (UNDER_V1.test(target)) {
     const { status, headers, body } = await answerV1(request, context, budget);
     // Given text, fastify would add a character set to the content type.
