@@ -1,6 +1,6 @@
 /** @file The whole job by the real command: train, evaluate, export, inspect, serve, request, and how each of them fails. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -195,6 +195,7 @@ describe("export, inspect, convert", () => {
       "compare",
       "embed",
       "serving_default",
+      "verify_encoded",
     ]);
     const converted = await faceid([
       "convert",
@@ -244,6 +245,16 @@ describe("serve and request", () => {
     ]);
     const probability = ({ stdout }: Outcome) => JSON.parse(stdout).predictions[0][0];
     expect(probability(grpc)).toBeCloseTo(probability(rest), 4);
+    const file = (path: string) => ({ b64: readFileSync(join(work, path)).toString("base64") });
+    const encoded = await fetch(`http://localhost:${restPort}/v1/models/tiny:predict`, {
+      method: "POST",
+      body: JSON.stringify({
+        signature_name: "verify_encoded",
+        instances: [{ anchor_bytes: file(one), verification_bytes: file(two) }],
+      }),
+    });
+    const { predictions } = (await encoded.json()) as { predictions: [[number]] };
+    expect(predictions[0][0]).toBeCloseTo(probability(rest), 3);
     expect(await faceid(["request", one, one, ...url, "--model-name", "other"])).toMatchObject({
       code: 9,
       stdout: '{"error": "Servable not found for request: Latest(other)"}\n',

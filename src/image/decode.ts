@@ -17,6 +17,11 @@ export interface DecodeOptions {
   readonly maxPixels?: number;
   /** Turns the image as its EXIF orientation says. Default true. */
   readonly orient?: boolean;
+  /**
+   * The colours as the file stores them: no colour profile applied, transparency left out instead of laid on black, as
+   * graphs do that decode files themselves. Default false.
+   */
+  readonly storedColours?: boolean;
 }
 
 /** Larger than any camera's photograph of 2026, yet at most 300 MB decoded. */
@@ -52,13 +57,14 @@ function open(bytes: Uint8Array, options: DecodeOptions): Sharp {
   if (format === undefined) {
     throw new Error(bytes.length === 0 ? "the file is empty" : "not an image of a known format");
   }
-  const common: SharpOptions = { limitInputPixels: limit, failOn: "truncated" };
+  const { orient = true, storedColours = false } = options;
+  const common: SharpOptions = { limitInputPixels: limit, failOn: "truncated", ignoreIcc: storedColours };
   if (format === "netpbm") {
     const { data, width, height } = readNetpbm(bytes, limit);
     return sharp(data, { ...common, raw: { width, height, channels: 3 } });
   }
-  const image = sharp(bytes, common);
-  return ((options.orient ?? true) ? image.autoOrient() : image).flatten({ background: "black" });
+  const image = orient ? sharp(bytes, common).autoOrient() : sharp(bytes, common);
+  return storedColours ? image.removeAlpha() : image.flatten({ background: "black" });
 }
 
 /** The pixels as eight-bit RGB, whatever the depth and colours of the file. */

@@ -64,15 +64,23 @@ export function imageInput(name: string, batch: Dim, { height, width }: ImageSiz
   return input(name, [batch, height, width, 3]);
 }
 
+/** How a Siamese network is written down. */
+export interface SiameseOptions {
+  readonly mode: "training" | "inference";
+  readonly batch: Dim;
+  /** Names of the two image inputs. */
+  readonly inputs?: readonly [anchor: string, verification: string];
+}
+
 /** Writes down the whole network for one batch size, or for any (`"batch"`). */
 export function siamese(
   network: EmbeddingNetwork,
   image: ImageSize,
-  { mode, batch }: { mode: "training" | "inference"; batch: Dim },
+  { mode, batch, inputs: [anchor, verification] = ["anchor_img", "verification_img"] }: SiameseOptions,
 ): SiameseNetwork {
   const net = new NetworkBuilder(mode);
-  const anchorImage = imageInput("anchor_img", batch, image);
-  const verificationImage = imageInput("verification_img", batch, image);
+  const anchorImage = imageInput(anchor, batch, image);
+  const verificationImage = imageInput(verification, batch, image);
   const anchorEmbedding = tower(net, network, anchorImage, image);
   const verificationEmbedding = tower(net, network, verificationImage, image);
   const logits = head(net, anchorEmbedding, verificationEmbedding);

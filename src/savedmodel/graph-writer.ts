@@ -6,12 +6,17 @@ import type { SymbolicShape } from "../graph/ops.ts";
 import {
   type AttrValue,
   AttrValueSchema,
+  type FunctionDef,
   type GraphDef,
   GraphDefSchema,
   type NodeDef,
   NodeDefSchema,
 } from "../proto/tensorflow/graph_pb.ts";
-import { type TensorShapeProto, TensorShapeProtoSchema } from "../proto/tensorflow/tensor_pb.ts";
+import {
+  type DataType,
+  type TensorShapeProto,
+  TensorShapeProtoSchema,
+} from "../proto/tensorflow/tensor_pb.ts";
 import { dataTypeOf, tensorToProto } from "./tensor-proto.ts";
 
 /** TensorFlow 2.14's graph version; older and newer runtimes read it. */
@@ -29,8 +34,9 @@ export const attr = {
     create(AttrValueSchema, { value: { case: "s", value: new TextEncoder().encode(value) } }),
   ints: (values: readonly number[]): AttrValue =>
     create(AttrValueSchema, { value: { case: "list", value: { i: values.map(BigInt) } } }),
-  types: (dtypes: readonly DType[]): AttrValue =>
-    create(AttrValueSchema, { value: { case: "list", value: { type: dtypes.map(dataTypeOf) } } }),
+  dataTypes: (types: readonly DataType[]): AttrValue =>
+    create(AttrValueSchema, { value: { case: "list", value: { type: [...types] } } }),
+  func: (name: string): AttrValue => create(AttrValueSchema, { value: { case: "func", value: { name } } }),
   shape: (shape: SymbolicShape): AttrValue =>
     create(AttrValueSchema, { value: { case: "shape", value: shapeProto(shape) } }),
   tensor: (value: Tensor): AttrValue =>
@@ -50,6 +56,7 @@ export class GraphWriter {
   readonly #nodes: NodeDef[] = [];
   readonly #names = new Map<string, number>();
   readonly #constants = new Map<string, string>();
+  readonly #functions = new Map<string, FunctionDef>();
 
   /** A name that no other node has: `conv1/Conv2D`, then `conv1/Conv2D_1`. */
   #unique(wanted: string): string {
@@ -115,9 +122,15 @@ export class GraphWriter {
     return known;
   }
 
+  /** Adds a function for nodes to call; a name stands for one function, however often it is given. */
+  define(definition: FunctionDef): void {
+    this.#functions.set(definition.signature!.name, definition);
+  }
+
   graph(): GraphDef {
     return create(GraphDefSchema, {
       node: this.#nodes,
+      ...(this.#functions.size === 0 ? {} : { library: { function: [...this.#functions.values()] } }),
       versions: { producer: PRODUCER, minConsumer: MIN_CONSUMER },
     });
   }

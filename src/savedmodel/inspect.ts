@@ -2,6 +2,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { NodeDef } from "../proto/tensorflow/graph_pb.ts";
+import { findPhotographs, PHOTOGRAPH_OPERATORS } from "./find-photographs.ts";
 import { importers } from "./from-tensorflow.ts";
 import { type ReadModel, readSavedModel } from "./read.ts";
 import type { Signature, SignatureTensor } from "./signature.ts";
@@ -61,11 +62,16 @@ export function signatureReport(name: string, signature: Signature): SignatureRe
   };
 }
 
-function countOperations(nodes: readonly NodeDef[]): ModelReport["operations"] {
+/** @param before operators whose work is done before the graph is run. */
+function countOperations(nodes: readonly NodeDef[], before: ReadonlySet<string>): ModelReport["operations"] {
   const counts = new Map<string, number>();
   for (const { op } of nodes) counts.set(op, (counts.get(op) ?? 0) + 1);
   return [...counts]
-    .map(([name, count]) => ({ name, count, supported: name in importers || FRAME_OPERATORS.has(name) }))
+    .map(([name, count]) => ({
+      name,
+      count,
+      supported: name in importers || FRAME_OPERATORS.has(name) || before.has(name),
+    }))
     .toSorted((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
 }
 
@@ -90,6 +96,7 @@ async function folderBytes(folder: string): Promise<number> {
 
 function report(folder: string, bytes: number, model: ReadModel): ModelReport {
   const functions = model.graph.library?.function ?? [];
+  const decodes = [...model.signatures.values()].some((each) => findPhotographs(model.graph, each));
   const nodes = [...model.graph.node, ...functions.flatMap((each) => each.nodeDef)];
   return {
     format: "savedmodel",
@@ -98,7 +105,7 @@ function report(folder: string, bytes: number, model: ReadModel): ModelReport {
     tags: model.tags,
     tensorflowVersion: model.tensorflowVersion,
     signatures: [...model.signatures].map(([name, signature]) => signatureReport(name, signature)),
-    operations: countOperations(nodes),
+    operations: countOperations(nodes, decodes ? PHOTOGRAPH_OPERATORS : new Set()),
     functions: functions.length,
     parameters: countParameters(nodes),
   };

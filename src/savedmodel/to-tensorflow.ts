@@ -376,12 +376,19 @@ function applyRule<K extends OpName>(node: Node<K>, writing: Writing): string {
 
 /**
  * Adds everything that the outputs need to a TensorFlow graph.
+ * @param given names of values that are in the graph already.
  * @returns the name of each node's value, `:0` left off.
  * @throws FaceError `MODEL_UNSUPPORTED` for ops that only training makes.
  */
-export function writeGraph(outputs: readonly Node[], graph: GraphWriter): Map<Node, string> {
-  const names = new Map<Node, string>();
+export function writeGraph(
+  outputs: readonly Node[],
+  graph: GraphWriter,
+  given: ReadonlyMap<Node, string> = new Map(),
+): Map<Node, string> {
+  const names = new Map<Node, string>(given);
   const writing: Writing = { graph, value: (node) => names.get(node)! };
-  for (const node of topological(outputs)) names.set(node, applyRule(node, writing));
+  for (const node of topological(outputs)) {
+    if (!names.has(node)) names.set(node, applyRule(node, writing));
+  }
   return names;
 }

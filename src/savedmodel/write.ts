@@ -16,6 +16,7 @@ import {
   SignatureDefSchema,
 } from "../proto/tensorflow/graph_pb.ts";
 import { attr, GraphWriter, shapeProto } from "./graph-writer.ts";
+import { type PhotographSize, writePhotographs } from "./photographs.ts";
 import { PREDICT_METHOD } from "./signature.ts";
 import { dataTypeOf } from "./tensor-proto.ts";
 import { writeGraph } from "./to-tensorflow.ts";
@@ -24,6 +25,11 @@ import { writeGraph } from "./to-tensorflow.ts";
 export interface SignatureGraph {
   readonly inputs: Readonly<Record<string, Node>>;
   readonly outputs: Readonly<Record<string, Node>>;
+  /**
+   * Callers send JPEG or PNG files of any size, `[batch]` strings, in place of each input, which must be a batch of RGB
+   * images; the graph decodes and resizes them itself.
+   */
+  readonly photographs?: boolean;
 }
 
 export interface SavedModelContent {
@@ -56,7 +62,7 @@ function frozen(
         isOp(node, "input") ? (inputs.get(node.attrs.name) ?? node) : node,
       ]);
       const ends = Object.keys(signature.outputs).map((alias) => [alias, results[next++]!]);
-      return [name, { inputs: Object.fromEntries(ports), outputs: Object.fromEntries(ends) }];
+      return [name, { ...signature, inputs: Object.fromEntries(ports), outputs: Object.fromEntries(ends) }];
     }),
   );
 }
@@ -69,15 +75,61 @@ function tensorInfo(node: Node, name: string) {
   };
 }
 
+/** The size of the images that an input takes. */
+function photographSize(alias: string, { shape, dtype }: Node): PhotographSize {
+  const [, height, width, channels] = shape;
+  if (
+    dtype !== "float32" ||
+    shape.length !== 4 ||
+    channels !== 3 ||
+    typeof height !== "number" ||
+    typeof width !== "number"
+  ) {
+    throw new FaceError("INTERNAL", `internal: ${alias} takes no RGB images of one size`);
+  }
+  return { height, width };
+}
+
+/** Where callers put files in place of a signature's images: placeholders, and the values decoded from them. */
+interface FilePorts {
+  /** Names of the placeholders by alias. */
+  readonly files: ReadonlyMap<string, string>;
+  readonly images: ReadonlyMap<Node, string>;
+}
+
+function writeFilePorts({ inputs }: SignatureGraph, graph: GraphWriter): FilePorts {
+  const ports = Object.entries(inputs).map(([alias, node]) => {
+    const attributes = { dtype: attr.type("string"), shape: attr.shape(["batch"]) };
+    const files = graph.named(alias, "Placeholder", [], attributes);
+    return { alias, node, files, images: writePhotographs(graph, files, photographSize(alias, node)) };
+  });
+  return {
+    files: new Map(ports.map(({ alias, files }) => [alias, files])),
+    images: new Map(ports.map(({ node, images }) => [node, images])),
+  };
+}
+
+const fileInfo = (name: string) => ({
+  encoding: { case: "name" as const, value: `${name}:0` },
+  dtype: dataTypeOf("string"),
+  tensorShape: shapeProto(["batch"]),
+});
+
 /** Builds the model in memory. */
 export function buildSavedModel({ signatures, parameters }: SavedModelContent): SavedModel {
   const graph = new GraphWriter();
   const ready = frozen(signatures, parameters);
+  const filePorts = new Map(
+    Object.entries(ready)
+      .filter(([, { photographs }]) => photographs)
+      .map(([name, signature]) => [name, writeFilePorts(signature, graph)]),
+  );
+  const decoded = new Map([...filePorts.values()].flatMap(({ images }) => [...images]));
   const nodes = Object.values(ready).flatMap(({ inputs, outputs }) => [
     ...Object.values(inputs),
     ...Object.values(outputs),
   ]);
-  const names = writeGraph(nodes, graph);
+  const names = writeGraph(nodes, graph, decoded);
   const signatureDef = Object.entries(ready).map(([name, { inputs, outputs }]): [string, SignatureDef] => {
     // An output gets a node of its own, named after the signature, so that it can be found in any viewer.
     const ends = Object.entries(outputs).map(([alias, node]) => {
@@ -90,7 +142,10 @@ export function buildSavedModel({ signatures, parameters }: SavedModelContent): 
       name,
       create(SignatureDefSchema, {
         inputs: Object.fromEntries(
-          Object.entries(inputs).map(([alias, node]) => [alias, tensorInfo(node, names.get(node)!)]),
+          Object.entries(inputs).map(([alias, node]) => {
+            const files = filePorts.get(name)?.files.get(alias);
+            return [alias, files === undefined ? tensorInfo(node, names.get(node)!) : fileInfo(files)];
+          }),
         ),
         outputs: Object.fromEntries(ends),
         methodName: PREDICT_METHOD,

@@ -5,8 +5,10 @@ import { lower } from "../onnx/lower.ts";
 import { importSignature } from "../savedmodel/import-graph.ts";
 import type { ReadModel } from "../savedmodel/read.ts";
 import type { Signature } from "../savedmodel/signature.ts";
+import type { InputStep } from "./input-step.ts";
 import { Lanes } from "./lanes.ts";
-import { type ExampleStep, exampleStep } from "./parse-example.ts";
+import { exampleStep } from "./parse-example.ts";
+import { photographStep } from "./photograph-step.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
 /** Engines for shapes other than the declared ones that are kept at once, for each signature. */
@@ -46,9 +48,9 @@ export class SignatureEngine {
   readonly #model: ReadModel;
   readonly #name: string;
   readonly #lanes: number;
-  /** The signature as the graph takes it: behind the parsing of examples, where there is one. */
+  /** The signature as the graph takes it: behind the parsing of examples or the decoding of files, where there is one. */
   readonly #signature: Signature;
-  readonly #examples: ExampleStep | undefined;
+  readonly #step: InputStep | undefined;
   readonly #engines = new Map<string, Promise<Lanes>>();
 
   constructor(model: ReadModel, name: string, lanes: number) {
@@ -56,8 +58,8 @@ export class SignatureEngine {
     this.#model = model;
     this.#name = name;
     this.#lanes = lanes;
-    this.#examples = exampleStep(model.graph, declared);
-    this.#signature = this.#examples?.signature ?? declared;
+    this.#step = exampleStep(model.graph, declared) ?? photographStep(model.graph, declared);
+    this.#signature = this.#step?.signature ?? declared;
   }
 
   /**
@@ -71,7 +73,8 @@ export class SignatureEngine {
 
   /** @throws StatusError `INVALID_ARGUMENT` for inputs that the graph cannot work with. */
   async run(given: TensorMap, outputNames: readonly string[], signal?: AbortSignal): Promise<TensorMap> {
-    const inputs = this.#examples?.parse(given) ?? given;
+    const inputs = this.#step === undefined ? given : await this.#step.parse(given);
+    signal?.throwIfAborted();
     const lanes = await this.#engineFor(inputs);
     signal?.throwIfAborted();
     try {

@@ -7,7 +7,7 @@ import type { SignatureTensor } from "../savedmodel/signature.ts";
 
 const RGB_CHANNELS = 3;
 /** Far more than a photograph; a smaller file can claim to be larger than any memory. */
-const MOST_PIXELS = 50_000_000;
+export const MOST_PIXELS = 50_000_000;
 
 /** Height and width of an input that takes RGB images as floats, `[batch, height, width, 3]`. */
 export function imageSettingsOf({ dtype, shape }: SignatureTensor): ImageSettings | undefined {

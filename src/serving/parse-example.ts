@@ -8,6 +8,7 @@ import { type Example, ExampleSchema, type Feature } from "../proto/tensorflow/e
 import type { GraphDef, NodeDef } from "../proto/tensorflow/graph_pb.ts";
 import type { Signature, SignatureTensor } from "../savedmodel/signature.ts";
 import { dtypeOf, tensorFromProto } from "../savedmodel/tensor-proto.ts";
+import type { InputStep } from "./input-step.ts";
 import { invalidArgument } from "./status.ts";
 
 /** A feature of fixed size that becomes a tensor. */
@@ -20,14 +21,6 @@ interface DenseFeature {
   readonly fallback: Tensor;
   /** The graph's name for the stacked values. */
   readonly tensorName: string;
-}
-
-/** What stands in for a signature whose input is serialized examples. */
-export interface ExampleStep {
-  /** The signature behind the parsing: its inputs are the features. */
-  readonly signature: Signature;
-  /** @throws StatusError `INVALID_ARGUMENT` for an example that does not have the features. */
-  parse(inputs: TensorMap): TensorMap;
 }
 
 const KINDS = { float32: "floatList", int64: "int64List", string: "bytesList" } as const;
@@ -120,7 +113,7 @@ function parserOf(graph: GraphDef, input: SignatureTensor): NodeDef | undefined 
  * The parsing in front of a signature, or `undefined` where its inputs are no examples.
  * @throws FaceError `MODEL_UNSUPPORTED` when the features are not constants of the graph.
  */
-export function exampleStep(graph: GraphDef, signature: Signature): ExampleStep | undefined {
+export function exampleStep(graph: GraphDef, signature: Signature): InputStep | undefined {
   const [entry] = signature.inputs;
   if (entry === undefined || signature.inputs.size > 1 || entry[1].dtype !== "string") return undefined;
   const [alias, input] = entry;

@@ -10,6 +10,7 @@ import {
 } from "../proto/tensorflow_serving/prediction_service_pb.ts";
 import { DEFAULT_SIGNATURE } from "../savedmodel/signature.ts";
 import { readRecords } from "../savedmodel/tfrecord.ts";
+import { WARMUP_FILE } from "../savedmodel/warmup-file.ts";
 import {
   classifyRpc,
   multiInferenceRpc,
@@ -21,7 +22,6 @@ import type { Models } from "./predict.ts";
 import type { Servable } from "./servable.ts";
 import { StatusError } from "./status.ts";
 
-const WARMUP_FILE = "assets.extra/tf_serving_warmup_requests";
 const MOST_RECORDS = 1000;
 
 /** How often to ask. */

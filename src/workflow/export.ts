@@ -5,9 +5,12 @@ import { writeFileAtomic } from "../base/files.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import type { EvaluationReport } from "../evaluate/metrics.ts";
 import type { CalibrationRecord } from "../evaluate/thresholds.ts";
+import type { Node } from "../graph/ops.ts";
+import { encodeJpeg } from "../image/decode.ts";
 import { networkNamed } from "../model/networks.ts";
-import { comparer, embedder, siamese } from "../model/siamese.ts";
+import { comparer, embedder, type ImageSize, siamese } from "../model/siamese.ts";
 import { lower } from "../onnx/lower.ts";
+import { WARMUP_FILE, type WarmupInput, type WarmupRequest, warmupFile } from "../savedmodel/warmup-file.ts";
 import { type SignatureGraph, writeSavedModel } from "../savedmodel/write.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
 import type { DataConfig } from "./people.ts";
@@ -48,6 +51,11 @@ export function signaturesOf(
 ): Record<string, SignatureGraph> {
   const [tower, image] = [networkNamed(network), networkImageOf(config)];
   const pair = siamese(tower, image, { mode: "inference", batch: "batch" });
+  const encoded = siamese(tower, image, {
+    mode: "inference",
+    batch: "batch",
+    inputs: ["anchor_bytes", "verification_bytes"],
+  });
   const single = embedder(tower, image, "batch");
   const top = comparer(tower, "batch");
   return {
@@ -60,7 +68,33 @@ export function signaturesOf(
       inputs: { anchor_embedding: top.anchor, verification_embedding: top.verification },
       outputs: { classifier: top.classifier },
     },
+    verify_encoded: {
+      inputs: { anchor_bytes: encoded.anchorImage, verification_bytes: encoded.verificationImage },
+      outputs: { classifier: encoded.classifier },
+      photographs: true,
+    },
   };
+}
+
+const GREY = 128;
+
+/** A request to each signature, so that a server's first client does not wait for its preparations. */
+export async function warmupRequests(
+  signatures: Record<string, SignatureGraph>,
+  { height, width }: ImageSize,
+): Promise<WarmupRequest[]> {
+  const pixels = new Uint8Array(height * width * 3).fill(GREY);
+  const photograph = await encodeJpeg(pixels, width, height);
+  const inputOf = (node: Node, photographs: boolean | undefined): WarmupInput =>
+    photographs
+      ? { files: [photograph] }
+      : { shape: node.shape.map((side) => (typeof side === "number" ? side : 1)), fill: GREY / 255 };
+  return Object.entries(signatures).map(([signature, { inputs, photographs }]) => ({
+    signature,
+    inputs: Object.fromEntries(
+      Object.entries(inputs).map(([alias, node]) => [alias, inputOf(node, photographs)]),
+    ),
+  }));
 }
 
 /** The weights that inference needs, out of everything that a checkpoint keeps. */
@@ -115,7 +149,10 @@ export async function exportModel(options: ExportOptions): Promise<string> {
   await writeSavedModel(folder, {
     signatures,
     parameters,
-    files: { [DESCRIPTION_FILE]: `${JSON.stringify(description, null, 2)}\n` },
+    files: {
+      [DESCRIPTION_FILE]: `${JSON.stringify(description, null, 2)}\n`,
+      [WARMUP_FILE]: warmupFile(options.modelName, await warmupRequests(signatures, networkImageOf(config))),
+    },
   });
   if (options.onnx !== undefined) {
     const { bytes } = lower(
