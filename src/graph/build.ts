@@ -193,6 +193,11 @@ export function argMax(x: Node, axis: number): Node {
   return makeNode("argMax", [x], { axis: positiveAxis(x, axis) });
 }
 
+/** Length of an axis. */
+export function side(x: Node, axis: number): Node {
+  return makeNode("side", [x], { axis: positiveAxis(x, axis) });
+}
+
 export function softmax(x: Node, axis = -1): Node {
   return makeNode("softmax", [x], { axis: positiveAxis(x, axis) });
 }

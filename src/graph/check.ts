@@ -136,6 +136,7 @@ const laws: OpLaws = {
   reduceProd: overAxes,
   argMax: unaryNumber,
   softmax: unaryFloat,
+  side: { inputs: 1, of: "any" },
   matmul: binaryNumber,
   conv2d: { inputs: 2, of: "float", fault: convFault },
   conv2dInputGrad: { inputs: 2, of: "float", fault: convFault },

@@ -1,7 +1,7 @@
 /** @file The meaning of every op, by plain loops: the oracle that tests compare engines with, and constant folding. */
 import { FaceError } from "../base/errors.ts";
 import { type Shape, shapeText } from "../base/shape.ts";
-import { float32, type Tensor, type TensorMap } from "../base/tensor.ts";
+import { float32, int64, type Tensor, type TensorMap } from "../base/tensor.ts";
 import {
   comparison,
   elementwise,
@@ -145,6 +145,7 @@ export const evaluateRules: EvaluateRules = {
   reduceProd: evaluateProd,
   argMax: evaluateArgMax,
   softmax: evaluateSoftmax,
+  side: ([x], { axis }) => int64([], [x!.shape[axis]!]),
   matmul: evaluateMatmul,
   conv2d: evaluateConv,
   conv2dInputGrad: evaluateConvInputGrad,

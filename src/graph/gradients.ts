@@ -238,6 +238,7 @@ export const gradientRules: GradRules = {
   reduceMin: extremeGrad,
   reduceProd: unavailable,
   argMax: stop,
+  side: stop,
   softmax: (node, dy) => {
     const weighted = mul(dy, node);
     return [sub(weighted, mul(node, reduceSum(weighted, { axes: [node.attrs.axis], keepDims: true })))];

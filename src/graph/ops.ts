@@ -111,6 +111,9 @@ export interface OpAttrs {
   argMax: { readonly axis: number };
   softmax: { readonly axis: number };
 
+  /** Length of an axis, an int64 without axes: for graphs that compute with the size of a batch. */
+  side: { readonly axis: number };
+
   // Products.
   /** Matrix product over the last two axes; the axes before them broadcast. */
   matmul: { readonly transposeA: boolean; readonly transposeB: boolean };

@@ -147,6 +147,10 @@ export const shapeRules: ShapeRules = {
     dtype: "int64",
     shape: reduceShape(inputs, { axes: [axis], keepDims: false }, "argMax").shape,
   }),
+  side: (inputs, { axis }) => {
+    requireAxes([axis], inputs, "side");
+    return { dtype: "int64", shape: [] };
+  },
   softmax: (inputs, { axis }) => {
     requireAxes([axis], inputs, "softmax");
     return sameAsFirst(inputs);

@@ -247,6 +247,12 @@ const maskBeforeUnpooling: Rule<"reluGrad"> = ({ inputs: [dy, y] }) => {
   return makeNode("maxPoolGrad", [makeNode("reluGrad", [pooledGrad, pooled], {}), x, pooled], dy.attrs);
 };
 
+/** The length of an axis that the shape tells. */
+const knownSide: Rule<"side"> = ({ inputs: [x], attrs }) => {
+  const length = x!.shape[attrs.axis];
+  return typeof length === "number" ? scalar(length, "int64") : undefined;
+};
+
 export const simplifyRules: SimplifyRules = {
   neg: [twiceIsNothing("neg"), ...unaryRules, composeChannelwise],
   abs: [once("abs"), absOfNegative, ...unaryRules],
@@ -289,6 +295,7 @@ export const simplifyRules: SimplifyRules = {
   reduceMax: [reducesNothing],
   reduceMin: [reducesNothing],
   reduceProd: [reducesNothing],
+  side: [knownSide],
   matmul: [transposedFactor],
   conv2d: [paddedImage],
   reshape: [sameShapeIsNothing, reshapeTwice],

@@ -196,6 +196,14 @@ export const lowerArgMax: Rule<"argMax"> = (node, lowering) => {
   lowering.define(node, value);
 };
 
+export const lowerSide: Rule<"side"> = (node, lowering) => {
+  const x = node.inputs[0]!;
+  const order = x.shape.length === 4 ? lowering.commonOrder([x]) : PLAIN;
+  const axis = x.shape.length === 4 ? physicalAxis(order, node.attrs.axis) : node.attrs.axis;
+  const list = lowering.emit(node, "Shape", [lowering.value(x, order)], { start: axis, end: axis + 1 });
+  lowering.define(node, lowering.emit(node, "Squeeze", [list]));
+};
+
 export const lowerSoftmax: Rule<"softmax"> = (node, lowering) => {
   lowering.define(
     node,

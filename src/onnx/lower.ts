@@ -14,6 +14,7 @@ import {
   lowerPrelu,
   lowerPreluGrad,
   lowerReluGrad,
+  lowerSide,
   lowerSoftmax,
   reduce,
 } from "./lower-elementwise.ts";
@@ -94,6 +95,7 @@ const lowerRules: LowerRules = {
   reduceProd: reduce("ReduceProd"),
   argMax: lowerArgMax,
   softmax: lowerSoftmax,
+  side: lowerSide,
   matmul: lowerMatmul,
   conv2d: lowerConv2d,
   conv2dInputGrad: lowerConv2dInputGrad,

@@ -1,11 +1,15 @@
 /** @file A TensorFlow graph becomes ours: what the signatures need, walked from their outputs back to their inputs. */
+import { create } from "@bufbuild/protobuf";
 import { FaceError } from "../base/errors.ts";
-import { input } from "../graph/build.ts";
+import type { Tensor } from "../base/tensor.ts";
+import { constant, input, labelled } from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
-import type { GraphDef, NodeDef } from "../proto/tensorflow/graph_pb.ts";
+import { type GraphDef, NodeDefSchema } from "../proto/tensorflow/graph_pb.ts";
 import { importers } from "./from-tensorflow.ts";
 import { OpCall } from "./op-call.ts";
+import { PlacedGraph, type PlacedNode, type Source } from "./placed-graph.ts";
 import type { Signature } from "./signature.ts";
+import { VARIABLE_OPS } from "./variable-keys.ts";
 
 /** A signature's graph: inputs and outputs by the names that callers use. */
 export interface SignatureProgram {
@@ -13,91 +17,64 @@ export interface SignatureProgram {
   readonly outputs: Readonly<Record<string, Node>>;
 }
 
-/** `node:2 → node, 2`; no number means output 0. */
-function parseTensorName(name: string): { node: string; index: number } {
-  const colon = name.lastIndexOf(":");
-  return colon < 0
-    ? { node: name, index: 0 }
-    : { node: name.slice(0, colon), index: Number(name.slice(colon + 1)) };
-}
-
-const dataInputs = (def: NodeDef) => def.input.filter((name) => !name.startsWith("^"));
+/** Reads the values of variables, by the places of their nodes. */
+export type ReadVariables = (nodes: readonly PlacedNode[]) => Promise<ReadonlyMap<string, Tensor>>;
 
 /** Nodes that unsupported operators stand at, at most so many of each in an error. */
 const EXAMPLES_SHOWN = 3;
+/** The operator of values that are given from outside. */
+const FED = "faceid.Fed";
 
-class GraphImport {
-  readonly #defs: ReadonlyMap<string, NodeDef>;
-  readonly #values = new Map<string, readonly Node[]>();
+const isVariable = ({ def }: PlacedNode) => VARIABLE_OPS.has(def.op);
+const isReadable = (op: string) => op in importers || VARIABLE_OPS.has(op) || op === FED;
 
-  constructor(graph: GraphDef) {
-    this.#defs = new Map(graph.node.map((def) => [def.name, def]));
-  }
+/** A signature's part of a graph, before any of it is computed. */
+export interface SignatureSlice {
+  readonly graph: PlacedGraph;
+  /** What the outputs need, inputs first. */
+  readonly nodes: readonly PlacedNode[];
+  readonly variables: readonly PlacedNode[];
+  /** Values that come from outside, by the signature's names. */
+  readonly fed: ReadonlyMap<string, PlacedNode>;
+  readonly outputs: ReadonlyMap<string, Source>;
+}
 
-  /** A value that is given from outside, whatever the graph would compute there. */
-  feed(tensorName: string, node: Node): void {
-    const { node: name, index } = parseTensorName(tensorName);
-    const values = [...(this.#values.get(name) ?? [])];
-    values[index] = node;
-    this.#values.set(name, values);
-  }
+/**
+ * Finds what a signature needs.
+ * @throws FaceError `MODEL_INVALID` for a graph that contradicts itself.
+ */
+export function sliceOf(graph: GraphDef, signature: Signature): SignatureSlice {
+  const placed = new PlacedGraph(graph);
+  const fed = new Map(
+    [...signature.inputs].map(([alias, { tensorName }]) => [
+      alias,
+      placed.feed(tensorName, create(NodeDefSchema, { name: alias, op: FED })),
+    ]),
+  );
+  const outputs = new Map(
+    [...signature.outputs].map(([alias, { tensorName }]) => [alias, placed.source(tensorName)]),
+  );
+  const nodes = placed.order([...outputs.values()]);
+  return { graph: placed, nodes, variables: nodes.filter(isVariable), fed, outputs };
+}
 
-  /** The nodes that a value needs, inputs first. */
-  order(tensorName: string): NodeDef[] {
-    const order: NodeDef[] = [];
-    const state = new Map<string, "open" | "done">();
-    const stack = [{ name: parseTensorName(tensorName).node, next: 0 }];
-    while (stack.length > 0) {
-      const top = stack[stack.length - 1]!;
-      if (this.#values.has(top.name) || state.get(top.name) === "done") {
-        stack.pop();
-        continue;
-      }
-      const def = this.#def(top.name);
-      state.set(top.name, "open");
-      const inputs = dataInputs(def);
-      if (top.next === inputs.length) {
-        order.push(def);
-        state.set(top.name, "done");
-        stack.pop();
-        continue;
-      }
-      const child = parseTensorName(inputs[top.next++]!).node;
-      if (state.get(child) === "open") {
-        throw new FaceError("MODEL_INVALID", `the graph goes in a circle through ${child}`);
-      }
-      stack.push({ name: child, next: 0 });
-    }
-    return order;
-  }
+/** Whether a node is one that can be read, or stands for a value from outside. */
+export function isSupported({ def }: PlacedNode): boolean {
+  return isReadable(def.op);
+}
 
-  compute(def: NodeDef): void {
-    const inputs = dataInputs(def).map((name) => this.value(name));
-    const importer = importers[def.op]!;
-    const made = importer(new OpCall(def, inputs));
-    this.#values.set(def.name, Array.isArray(made) ? (made as Node[]) : [made as Node]);
-  }
-
-  value(tensorName: string): Node {
-    const { node, index } = parseTensorName(tensorName);
-    const value = this.#values.get(node)?.[index];
-    if (value === undefined) throw new FaceError("MODEL_INVALID", `the graph has no value ${tensorName}`);
-    return value;
-  }
-
-  #def(name: string): NodeDef {
-    const def = this.#defs.get(name);
-    if (def === undefined)
-      throw new FaceError("MODEL_INVALID", `the graph refers to ${name}, which it does not hold`);
-    return def;
-  }
+/** Whether a node stands for a value from outside rather than for an operation of the graph. */
+export function isFed({ def }: PlacedNode): boolean {
+  return def.op === FED;
 }
 
 /** One error for everything that cannot be read. */
-function refuseUnknown(order: readonly NodeDef[], signature: string): void {
+function refuseUnknown(nodes: readonly PlacedNode[], signature: string): void {
   const places = new Map<string, string[]>();
-  for (const { op, name } of order) {
-    if (!(op in importers)) places.set(op, [...(places.get(op) ?? []), name]);
+  for (const node of nodes.filter((each) => !isSupported(each))) {
+    const known = places.get(node.def.op);
+    if (known === undefined) places.set(node.def.op, [node.place]);
+    else known.push(node.place);
   }
   if (places.size === 0) return;
   const list = [...places].map(([op, names]) => {
@@ -107,9 +84,7 @@ function refuseUnknown(order: readonly NodeDef[], signature: string): void {
   throw new FaceError(
     "MODEL_UNSUPPORTED",
     `signature ${signature} uses operations that faceid cannot run: ${list.join("; ")}`,
-    {
-      hint: "docs/formats.md lists the operations that can be read",
-    },
+    { hint: "docs/formats.md lists the operations that can be read" },
   );
 }
 
@@ -123,27 +98,55 @@ function symbolicShape(alias: string, shape: readonly number[] | undefined): (nu
   return shape.map((side, axis) => (side >= 0 ? side : axis === 0 ? "batch" : `${alias}_${axis}`));
 }
 
+/** One node in our words. What does not fit together in its shapes is the model's fault. */
+function imported(
+  node: PlacedNode,
+  inputs: readonly Node[],
+  values: ReadonlyMap<string, Tensor>,
+): readonly Node[] {
+  if (isVariable(node)) return [labelled(constant(values.get(node.place)!), node.def.name)];
+  try {
+    const made = importers[node.def.op]!(new OpCall(node.def, inputs, node.place));
+    return Array.isArray(made) ? (made as Node[]) : [made as Node];
+  } catch (error) {
+    if (!(error instanceof FaceError) || error.code !== "SHAPE_MISMATCH") throw error;
+    throw new FaceError("MODEL_INVALID", `${node.place} (${node.def.op}): ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
 /**
  * Reads one signature's graph.
  * @throws FaceError `MODEL_UNSUPPORTED` naming every operation that cannot be read, `MODEL_INVALID` for a graph that
  *   contradicts itself.
  */
-export function importSignature(graph: GraphDef, name: string, signature: Signature): SignatureProgram {
-  const reading = new GraphImport(graph);
-  const inputs = Object.fromEntries(
-    [...signature.inputs].map(([alias, { tensorName, shape, dtype }]) => {
-      const node = input(alias, symbolicShape(alias, shape), dtype);
-      reading.feed(tensorName, node);
-      return [alias, node];
-    }),
-  );
-  const outputs = Object.fromEntries(
-    [...signature.outputs].map(([alias, { tensorName }]) => {
-      const order = reading.order(tensorName);
-      refuseUnknown(order, name);
-      for (const def of order) reading.compute(def);
-      return [alias, reading.value(tensorName)];
-    }),
-  );
-  return { inputs, outputs };
+export async function importSignature(
+  graph: GraphDef,
+  name: string,
+  signature: Signature,
+  readVariables: ReadVariables,
+): Promise<SignatureProgram> {
+  const slice = sliceOf(graph, signature);
+  refuseUnknown(slice.nodes, name);
+  const variables = await readVariables(slice.variables);
+  const values = new Map<PlacedNode, readonly Node[]>();
+  const inputs: Record<string, Node<"input">> = {};
+  for (const [alias, { shape, dtype }] of signature.inputs) {
+    inputs[alias] = input(alias, symbolicShape(alias, shape), dtype);
+    values.set(slice.fed.get(alias)!, [inputs[alias]]);
+  }
+  const value = ({ node, output }: Source): Node => {
+    const found = values.get(node)?.[output];
+    if (found === undefined)
+      throw new FaceError("MODEL_INVALID", `the graph has no value ${node.place}:${output}`);
+    return found;
+  };
+  for (const node of slice.nodes) {
+    if (!isFed(node)) values.set(node, imported(node, slice.graph.inputs(node).map(value), variables));
+  }
+  return {
+    inputs,
+    outputs: Object.fromEntries([...slice.outputs].map(([alias, source]) => [alias, value(source)])),
+  };
 }

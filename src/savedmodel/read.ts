@@ -14,6 +14,7 @@ import {
 import { importSignature, type SignatureProgram } from "./import-graph.ts";
 import type { Signature, SignatureTensor } from "./signature.ts";
 import { dtypeOf, tensorFromProto } from "./tensor-proto.ts";
+import { Variables } from "./variables.ts";
 
 export type { SignatureProgram } from "./import-graph.ts";
 
@@ -32,8 +33,13 @@ export interface ReadModel {
   readonly tags: readonly string[];
   readonly tensorflowVersion: string;
   readonly graph: GraphDef;
-  /** The graph behind a signature; read when asked for. */
-  program(signature: string): SignatureProgram;
+  readonly variables: Variables;
+  /**
+   * The graph behind a signature, read when asked for.
+   * @param as the same signature for other shapes, or for other places to feed
+   * @throws FaceError `MODEL_UNSUPPORTED` naming every operation that cannot be read, or `MODEL_INVALID`.
+   */
+  program(name: string, as?: Signature): Promise<SignatureProgram>;
 }
 
 async function readBytes(folder: string): Promise<Uint8Array> {
@@ -116,16 +122,17 @@ export async function readSavedModel(
       .filter(([name]) => name !== INIT_SIGNATURE)
       .map(([name, def]) => [name, signatureOf(name, def)]),
   );
+  const variables = new Variables(folder, meta);
   return {
     signatures,
     signatureDefs: meta.signatureDef,
     tags: meta.metaInfoDef?.tags ?? [],
     tensorflowVersion: meta.metaInfoDef?.tensorflowVersion ?? "",
     graph,
-    program(name) {
-      const signature = signatures.get(name);
-      if (signature === undefined) throw new FaceError("INTERNAL", `internal: there is no signature ${name}`);
-      return importSignature(graph, name, signature);
+    variables,
+    async program(name, as = signatures.get(name)) {
+      if (as === undefined) throw new FaceError("INTERNAL", `internal: there is no signature ${name}`);
+      return importSignature(graph, name, as, (nodes) => variables.read(nodes));
     },
   };
 }

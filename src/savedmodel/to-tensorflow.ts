@@ -319,6 +319,14 @@ const rules: TensorflowRules = {
     return graph.node("ArgMax", [value(x), graph.int(node.attrs.axis)], attributes, node.label);
   },
   softmax,
+  side: (node, { graph, value }) => {
+    const x = node.inputs[0]!;
+    const shape = graph.node("Shape", [value(x)], { ...typed(x), out_type: attr.type("int64") }, node.label);
+    const { axis } = node.attrs;
+    const inputs = [shape, graph.ints([axis]), graph.ints([axis + 1]), graph.ints([1])];
+    const attributes = { T: attr.type("int64"), Index: attr.type("int32"), shrink_axis_mask: attr.int(1) };
+    return graph.node("StridedSlice", inputs, attributes, node.label);
+  },
   matmul,
   conv2d,
   conv2dInputGrad,

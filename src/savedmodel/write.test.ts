@@ -63,7 +63,7 @@ describe("a SavedModel", () => {
     });
     const inputs = new Map([["image", noise(3, 8, 8, 3)]]);
     const [expected] = evaluate([y], { inputs, parameters });
-    const [got] = evaluate(Object.values(model.program("serving_default").outputs), { inputs });
+    const [got] = evaluate(Object.values((await model.program("serving_default")).outputs), { inputs });
     expect(floats(got!)).toBeAllClose(floats(expected!), { absolute: 1e-6 });
     expect(readFileSync(join(folder, "assets.extra/note.txt"), "utf8")).toBe("hello");
   });
@@ -99,7 +99,7 @@ describe("a SavedModel", () => {
       writeFileSync(join(damaged, "saved_model.pb"), content);
       try {
         const model = await readSavedModel(damaged);
-        for (const name of model.signatures.keys()) model.program(name);
+        for (const name of model.signatures.keys()) await model.program(name);
       } catch (error) {
         expect(error).toBeInstanceOf(FaceError);
       }

@@ -2,7 +2,6 @@
 import { FaceError } from "../base/errors.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import { lower } from "../onnx/lower.ts";
-import { importSignature } from "../savedmodel/import-graph.ts";
 import type { ReadModel } from "../savedmodel/read.ts";
 import type { Signature } from "../savedmodel/signature.ts";
 import type { InputStep } from "./input-step.ts";
@@ -106,8 +105,8 @@ export class SignatureEngine {
     const known = this.#engines.get(key);
     if (known !== undefined) return known;
     this.#dropVariant();
-    const opened = Promise.resolve().then(() => {
-      const { outputs } = importSignature(this.#model.graph, this.#name, signature);
+    const opened = Promise.resolve().then(async () => {
+      const { outputs } = await this.#model.program(this.#name, signature);
       const named = Object.entries(outputs).map(([name, node]) => [OUTPUT + name, node] as const);
       const lowered = lower({ outputs: Object.fromEntries(named) });
       const names = lowered.inputs.map(({ name }) => name);

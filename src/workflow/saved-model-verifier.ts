@@ -47,7 +47,7 @@ async function openPool(model: ReadModel, signature: string, lanes: number): Pro
       hint: "measuring takes a model exported by faceid, with the signatures embed and compare",
     });
   }
-  const { bytes } = lower({ outputs: model.program(signature).outputs });
+  const { bytes } = lower({ outputs: (await model.program(signature)).outputs });
   return new Pool(await Promise.all(Array.from({ length: lanes }, () => WorkerSession.open(bytes))));
 }
 

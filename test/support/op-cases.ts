@@ -228,6 +228,12 @@ export const opCases: { readonly [K in OpName]: OpCase } = {
       build: ([x]) => g.argMax(x!, axis),
     })),
   ),
+  side: compared(
+    shapeAndAxis.map(({ shape, axis }) => ({
+      inputs: [floats(shape, { batch: true })],
+      build: ([x]) => g.side(x!, axis),
+    })),
+  ),
   softmax: compared(
     shapeAndAxis.map(({ shape, axis }) => ({
       inputs: [floats(shape, { batch: true })],

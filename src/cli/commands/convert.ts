@@ -13,7 +13,7 @@ async function run(folder: string, { onnx, signature }: { onnx: string; signatur
       hint: `it has ${[...model.signatures.keys()].join(", ") || "none"}`,
     });
   }
-  const { bytes } = lower({ outputs: model.program(signature).outputs }, { runtimeOps: false });
+  const { bytes } = lower({ outputs: (await model.program(signature)).outputs }, { runtimeOps: false });
   await writeFileAtomic(onnx, bytes);
   console.log(`${onnx}  ${bytes.length} bytes`);
 }

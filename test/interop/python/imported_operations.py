@@ -1,0 +1,1 @@
+OPERATION_MODELS = {}
