@@ -35,9 +35,12 @@ async function timeSteps(options: EngineOptions, runs: number): Promise<number[]
   const size = options.batchSize * IMAGE.height * IMAGE.width * 3;
   const pixels = () => Float32Array.from({ length: size }, () => random.uniform());
   const batch = {
-    left: pixels(),
-    right: pixels(),
-    same: Float32Array.from({ length: options.batchSize }, (_, i) => i % 2),
+    count: options.batchSize,
+    inputs: {
+      anchor_img: pixels(),
+      verification_img: pixels(),
+      same: Float32Array.from({ length: options.batchSize }, (_, i) => i % 2),
+    },
   };
   const times: number[] = [];
   for (let step = 1; step <= WARM_UP + runs; step++) {

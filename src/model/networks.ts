@@ -4,9 +4,15 @@ import { compactNetwork } from "./compact-network.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
 import { faceidNetwork } from "./faceid-network.ts";
 import { mobilefacenet } from "./mobilefacenet.ts";
-import { resnet } from "./resnet.ts";
+import { closeup, resnet } from "./resnet.ts";
 
-export const NETWORKS: readonly EmbeddingNetwork[] = [faceidNetwork, mobilefacenet, resnet, compactNetwork];
+export const NETWORKS: readonly EmbeddingNetwork[] = [
+  faceidNetwork,
+  mobilefacenet,
+  resnet,
+  closeup,
+  compactNetwork,
+];
 
 /**
  * The network of this name.

@@ -1,8 +1,8 @@
 /** @file The Siamese network: two towers that share their weights, the distance of their embeddings, a probability. */
-import { abs, input, labelled, sigmoid, slice, sub } from "../graph/build.ts";
+import { abs, expandDims, input, labelled, reshape, sigmoid, slice, sub } from "../graph/build.ts";
 import type { Dim, Node } from "../graph/ops.ts";
 import { normal } from "../nn/initializers.ts";
-import { dense } from "../nn/layers.ts";
+import { dense, dropout } from "../nn/layers.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
 
@@ -11,6 +11,9 @@ const DISTANCE_UNITS = 128;
 
 /** Deviation of the classifier's first weights: small, so that training begins at a probability of one half. */
 const UNDECIDED = 0.01;
+
+/** Names of the weights after the distance. */
+export const HEAD_WEIGHTS = /^(dense_distance|classifier)\//;
 
 /** Height and width of the images in pixels, and how much of them the tower looks at. */
 export interface ImageSize {
@@ -37,6 +40,10 @@ function tower(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size
   return network.build(net, net.record("crop", "CenterCrop", [image], seen));
 }
 
+/** Lets training do without some of the embedding's values at each step. */
+const thinned = (net: NetworkBuilder, embedding: Node, rate: number): Node =>
+  rate === 0 ? embedding : dropout(net, "embedding_dropout", embedding, rate);
+
 /** A pair of images on its way to a probability; every node with what it holds. */
 export interface SiameseNetwork {
   readonly net: NetworkBuilder;
@@ -54,7 +61,17 @@ export interface SiameseNetwork {
 
 /** From two embeddings `[batch, size]` to logits `[batch, 1]`. */
 export function head(net: NetworkBuilder, a: Node, b: Node): Node {
-  const distance = net.record("distance", "Lambda", [a, b], labelled(abs(sub(a, b)), "distance"));
+  return decision(net, net.record("distance", "Lambda", [a, b], labelled(abs(sub(a, b)), "distance")));
+}
+
+/** Logits `[batch², 1]` of each image with each: those of the first image come first. */
+function everyPair(net: NetworkBuilder, embeddings: Node): Node {
+  const [batch, size] = embeddings.shape.map(Number) as [number, number];
+  const distances = abs(sub(expandDims(embeddings, 1), expandDims(embeddings, 0)));
+  return decision(net, reshape(labelled(distances, "distance"), [batch * batch, size]));
+}
+
+function decision(net: NetworkBuilder, distance: Node): Node {
   const hidden = dense(net, "dense_distance", distance, { units: DISTANCE_UNITS, activation: "relu" });
   return dense(net, "classifier", hidden, { units: 1, initializer: normal(UNDECIDED) });
 }
@@ -70,22 +87,53 @@ export interface SiameseOptions {
   readonly batch: Dim;
   /** Names of the two image inputs. */
   readonly inputs?: readonly [anchor: string, verification: string];
+  /** Share of each embedding's values that training leaves out. */
+  readonly dropout?: number;
 }
 
 /** Writes down the whole network for one batch size, or for any (`"batch"`). */
 export function siamese(
   network: EmbeddingNetwork,
   image: ImageSize,
-  { mode, batch, inputs: [anchor, verification] = ["anchor_img", "verification_img"] }: SiameseOptions,
+  {
+    mode,
+    batch,
+    inputs: [anchor, verification] = ["anchor_img", "verification_img"],
+    dropout: rate = 0,
+  }: SiameseOptions,
 ): SiameseNetwork {
   const net = new NetworkBuilder(mode);
   const anchorImage = imageInput(anchor, batch, image);
   const verificationImage = imageInput(verification, batch, image);
-  const anchorEmbedding = tower(net, network, anchorImage, image);
-  const verificationEmbedding = tower(net, network, verificationImage, image);
+  const embedding = (pixels: Node) => thinned(net, tower(net, network, pixels, image), rate);
+  const anchorEmbedding = embedding(anchorImage);
+  const verificationEmbedding = embedding(verificationImage);
   const logits = head(net, anchorEmbedding, verificationEmbedding);
   const classifier = sigmoid(logits);
   return { net, anchorImage, verificationImage, anchorEmbedding, verificationEmbedding, logits, classifier };
+}
+
+/** A batch of images, each embedded once and compared with all. */
+export interface GroupNetwork {
+  readonly net: NetworkBuilder;
+  /** `[batch, height, width, 3]`, RGB in [0, 1]. */
+  readonly images: Node;
+  /** `[batch, embeddingSize]` */
+  readonly embeddings: Node;
+  /** `[batch², 1]`: the sigmoid's argument for each image with each. */
+  readonly logits: Node;
+}
+
+/** Writes down the network for training on batches of images. */
+export function grouped(
+  network: EmbeddingNetwork,
+  image: ImageSize,
+  { batch, dropout: rate = 0 }: { batch: number; dropout?: number },
+): GroupNetwork {
+  const net = new NetworkBuilder("training");
+  const images = imageInput("input_image", batch, image);
+  const embeddings = thinned(net, tower(net, network, images, image), rate);
+  return { net, images, embeddings, logits: everyPair(net, embeddings) };
 }
 
 /** The embedding alone: one image in, one vector out. */

@@ -1,34 +1,13 @@
 /** @file Triplet losses: every image of a batch against its likeness and its opposite, found within the batch. */
-import { float32 } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
+import { identity, sameness, squaredDistances } from "./batch-pairs.ts";
 
 /** Which opposite each image is pulled away from. */
 export type Mining = "hard" | "semihard";
 
 /** Beyond any squared distance of vectors of length 1, which is at most 4. */
 const FAR = 8;
-
-/** Squared distances `[batch, batch]` of embeddings scaled to length 1. */
-function squaredDistances(embeddings: Node): Node {
-  const unit = g.l2Normalize(embeddings);
-  return g.mul(g.sub(1, g.matmul(unit, unit, { transposeB: true })), 2);
-}
-
-/** `[batch, batch]`: one where both images show the same person, the image with itself included. */
-function sameness(labels: Node): Node {
-  return g.cast(g.equal(g.expandDims(labels, 1), g.expandDims(labels, 0)), "float32");
-}
-
-function identity(batch: number): Node {
-  const positions = g.constant(
-    float32(
-      [batch],
-      Array.from({ length: batch }, (_, i) => i),
-    ),
-  );
-  return sameness(positions);
-}
 
 /**
  * Batch-hard (Hermans, Beyer and Leibe, 2017, eq. 5): each image against the farthest of its person and the nearest of

@@ -30,6 +30,11 @@ export class ParameterStore {
     }
   }
 
+  /** How a value is kept, for another store to keep one like it. */
+  port(name: string): ParameterPort {
+    return { ...this.#slot(name).port, output: undefined };
+  }
+
   /** What a run of these ports reads (by input name) and where it shall write (by output name). */
   tensors(ports: readonly ParameterPort[]): { reads: Map<string, Tensor>; writes: Map<string, Tensor> } {
     const reads = new Map<string, Tensor>();

@@ -1,6 +1,7 @@
 /** @file Everything a training run can be told: one schema for flags, environment, `.env`, run.json and checkpoints. */
 import { z } from "zod";
 import { AUGMENTATIONS } from "../data/augmentations.ts";
+import { SAMPLINGS } from "./step.ts";
 import { LOSSES } from "./step-losses.ts";
 
 const positive = z.number().int().positive();
@@ -34,9 +35,20 @@ export const trainConfigSchema = z.strictObject({
     .length(2)
     .default([112, 112])
     .describe("height and width of the images"),
-  batchSize: positive.default(16).describe("pairs per step"),
-  epochs: positive.default(10).describe("passes over the epoch's pairs"),
-  datasetSize: positive.default(5000).describe("pairs per epoch"),
+  sampling: z
+    .enum(SAMPLINGS)
+    .default("pairs")
+    .describe("what a batch is made of: pairs, or people whose photographs are all compared with each other"),
+  batchSize: positive.default(16).describe("pairs per step, or images with sampling people"),
+  epochs: positive.default(10).describe("passes over the epoch's pairs or images"),
+  datasetSize: positive.default(5000).describe("pairs per epoch, or images with sampling people"),
+  photosPerPerson: positive.default(4).describe("photographs of a person in a row (sampling people)"),
+  mostPhotos: positive
+    .default(40)
+    .describe("photographs of one person that count for how often he or she is drawn (sampling people)"),
+  fewestPhotos: positive
+    .default(2)
+    .describe("photographs that a person must have to be told apart by number or drawn by sampling people"),
   validationPairs: positive.default(600).describe("pairs of validation people measured after each epoch"),
   validationShare: share.default(0.1).describe("share of people held out for validation"),
   testShare: share.default(0.1).describe("share of people held out for the final measurement"),
@@ -84,6 +96,23 @@ export const trainConfigSchema = z.strictObject({
     .default(0)
     .describe("steps over which the rate rises from zero"),
   weightDecay: z.number().nonnegative().default(0).describe("decoupled weight decay of kernels"),
+  dropout: z
+    .number()
+    .min(0)
+    .max(0.9)
+    .default(0)
+    .describe("share of the embedding's values that each training step leaves out"),
+  clipNorm: z
+    .number()
+    .nonnegative()
+    .default(0)
+    .describe("greatest length of all derivatives of a step together; 0 for any"),
+  averageDecay: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("share of the weights' running average that stays at each step; 0 uses the last weights"),
   augment: z
     .enum(AUGMENTATIONS)
     .default("light")

@@ -4,17 +4,23 @@ import type { TensorMap } from "../base/tensor.ts";
 import type { ImageSize } from "../model/siamese.ts";
 import type { SharedLanes } from "./averaging.ts";
 import type { OptimizerSettings } from "./optimizer-settings.ts";
+import type { Sampling } from "./step.ts";
 import type { LossSettings } from "./step-losses.ts";
 
 /** Everything a replica needs to know to build its graphs. */
 export interface ReplicaSettings {
   readonly network: string;
   readonly image: ImageSize;
-  /** Pairs per step in this replica; 0 for one that only infers. */
+  readonly sampling: Sampling;
+  /** Pairs or images per step in this replica; 0 for one that only infers. */
   readonly batch: number;
   readonly loss: LossSettings;
   readonly optimizer: OptimizerSettings;
   readonly weightDecay: number;
+  readonly dropout: number;
+  readonly clipNorm: number;
+  /** Share of the old running average of weights that stays at each step; 0 for no average. */
+  readonly averageDecay: number;
   readonly index: number;
   /** Absent for a replica that trains alone. */
   readonly lanes: SharedLanes | undefined;
@@ -24,16 +30,18 @@ export interface ReplicaSettings {
   readonly profilePrefix: string | undefined;
 }
 
+/** Pairs of images, or images by people, on their way into a step. */
+export interface StepBatch {
+  /** Pairs or images. */
+  readonly count: number;
+  /** The step's inputs by name, each with as many elements for every pair or image. */
+  readonly inputs: Readonly<Record<string, Float32Array>>;
+}
+
 export interface StepCommand {
   readonly kind: "step";
-  /** `[batch, height, width, 3]` each. */
-  readonly left: Float32Array;
-  readonly right: Float32Array;
-  /** `[batch]` */
-  readonly same: Float32Array;
-  /** `[batch]` each, for losses that tell people apart by number. */
-  readonly leftLabel: Float32Array | undefined;
-  readonly rightLabel: Float32Array | undefined;
+  /** This replica's share of the batch. */
+  readonly batch: StepBatch;
   readonly learningRate: number;
   /** Counted from 1. */
   readonly step: number;

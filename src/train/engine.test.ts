@@ -4,7 +4,8 @@ import { Random } from "../base/random.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import { networkNamed } from "../model/networks.ts";
 import { initialWeights } from "../nn/network-builder.ts";
-import { defaultReplicas, type StepBatch, TrainingEngine } from "./engine.ts";
+import { defaultReplicas, TrainingEngine } from "./engine.ts";
+import type { StepBatch } from "./engine-messages.ts";
 import { optimizerOf } from "./optimizer-settings.ts";
 import { trainingGraphs } from "./step.ts";
 
@@ -19,6 +20,8 @@ const common = {
   threads: 1,
 } as const;
 
+const RATE = 0.05;
+
 /** Two pairs, written down `times` times, so that every replica sees the same batch statistics. */
 function repeatedPairs(times: number): StepBatch {
   const random = new Random(5);
@@ -29,23 +32,26 @@ function repeatedPairs(times: number): StepBatch {
     return all;
   };
   return {
-    left: repeat(pixels),
-    right: repeat(pixels.toReversed()),
-    same: repeat(Float32Array.of(1, 0)),
+    count: 2 * times,
+    inputs: {
+      anchor_img: repeat(pixels),
+      verification_img: repeat(pixels.toReversed()),
+      same: repeat(Float32Array.of(1, 0)),
+    },
   };
 }
 
-async function stateAfter(steps: number, replicas: number): Promise<TensorMap> {
+async function stateAfter(steps: number, replicas: number, options = {}): Promise<TensorMap> {
   const graphs = trainingGraphs({
     ...common,
     network: networkNamed("compact"),
     batch: 1,
     optimizer: optimizerOf(optimizer),
   });
-  await using engine = await TrainingEngine.open({ ...common, batchSize: 4, replicas });
+  await using engine = await TrainingEngine.open({ ...common, ...options, batchSize: 4, replicas });
   await engine.load(initialWeights(graphs.weights, new Random(1)));
   for (let step = 1; step <= steps; step++) {
-    await engine.step(repeatedPairs(2), { learningRate: 0.05, step, seed: 1 });
+    await engine.step(repeatedPairs(2), { learningRate: RATE, step, seed: 1 });
   }
   return await engine.state();
 }
@@ -73,6 +79,22 @@ describe("the training engine", () => {
     expect(still).toEqual(["embedding_bn/beta", "sgd/velocity/embedding_bn/beta"]);
   });
 
+  it("makes a step as long as the clipping allows, and no other where it is shorter anyway", async () => {
+    const before = await stateAfter(0, 1);
+    const lengthOfStep = async (clipNorm: number) => {
+      const after = await stateAfter(1, 1, { clipNorm, weightDecay: 0 });
+      const trained = [...before].filter(([name]) => !/^sgd|moving/.test(name));
+      const squares = trained.flatMap(([name, { data }]) =>
+        Array.from(data as Float32Array, (value, i) => (value - Number(after.get(name)!.data[i])) ** 2),
+      );
+      return Math.sqrt(squares.reduce((sum, square) => sum + square, 0));
+    };
+    const free = await lengthOfStep(0);
+    expect(await lengthOfStep(1e6)).toBeCloseTo(free, 6);
+    const limit = free / RATE / 10;
+    expect(await lengthOfStep(limit)).toBeCloseTo(limit * RATE, 5);
+  });
+
   it("takes as many replicas as there are cores and the batch can feed evenly", () => {
     expect([
       defaultReplicas(16, 2),
@@ -84,7 +106,7 @@ describe("the training engine", () => {
 
   it("refuses a batch that cannot be shared evenly", async () => {
     await expect(TrainingEngine.open({ ...common, batchSize: 5, replicas: 2 })).rejects.toThrow(
-      "a batch of 5 pairs cannot be shared evenly by 2 replicas",
+      "a batch of 5 cannot be shared evenly by 2 replicas",
     );
   });
 });

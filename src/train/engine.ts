@@ -9,19 +9,23 @@ import { networkNamed } from "../model/networks.ts";
 import type { ImageSize } from "../model/siamese.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { createLanes, type SharedLanes } from "./averaging.ts";
-import type { Answers, Command, ReplicaSettings, Reply } from "./engine-messages.ts";
+import type { Answers, Command, ReplicaSettings, Reply, StepBatch } from "./engine-messages.ts";
 import { type OptimizerSettings, optimizerOf } from "./optimizer-settings.ts";
-import { trainingGraphs } from "./step.ts";
+import { type Sampling, trainingGraphs } from "./step.ts";
 import type { LossSettings } from "./step-losses.ts";
 
 export interface EngineOptions {
   readonly network: string;
   readonly image: ImageSize;
-  /** Pairs per step, over all replicas; 0 for an engine that only infers. */
+  readonly sampling?: Sampling;
+  /** Pairs or images per step, over all replicas; 0 for an engine that only infers. */
   readonly batchSize: number;
   readonly loss: LossSettings;
   readonly optimizer: OptimizerSettings;
   readonly weightDecay: number;
+  readonly dropout?: number;
+  readonly clipNorm?: number;
+  readonly averageDecay?: number;
   /** Copies of the network that share a step; must divide the batch size. */
   readonly replicas: number;
   /** Threads of each replica. */
@@ -30,16 +34,14 @@ export interface EngineOptions {
   readonly profilePrefix?: string;
 }
 
-/** Pairs of images on their way into a step. */
-export interface StepBatch {
-  /** `[batch, height, width, 3]` each. */
-  readonly left: Float32Array;
-  readonly right: Float32Array;
-  /** `[batch]` */
-  readonly same: Float32Array;
-  /** `[batch]` each: numbers of the people, from 0, for losses that tell them apart. */
-  readonly leftLabel?: Float32Array;
-  readonly rightLabel?: Float32Array;
+/** The `index`-th of `shares` equal parts of a batch, in memory of its own. */
+function shareOf({ count, inputs }: StepBatch, index: number, shares: number): StepBatch {
+  const part = (values: Float32Array) => {
+    const length = values.length / shares;
+    return values.slice(index * length, (index + 1) * length);
+  };
+  const parts = Object.entries(inputs).map(([name, values]) => [name, part(values)]);
+  return { count: count / shares, inputs: Object.fromEntries(parts) };
 }
 
 /** As many replicas as there are cores, but no more than divide the batch evenly. */
@@ -114,6 +116,9 @@ function lanesFor(options: EngineOptions): SharedLanes | undefined {
   return createLanes(options.replicas, length);
 }
 
+/** What is left out of an engine's options. */
+const REPLICA_DEFAULTS = { sampling: "pairs", dropout: 0, clipNorm: 0, averageDecay: 0 } as const;
+
 /** Replicas that train together, and that infer side by side. */
 export class TrainingEngine implements Verifier {
   readonly image: ImageSize;
@@ -133,7 +138,7 @@ export class TrainingEngine implements Verifier {
     if (batchSize % replicas !== 0) {
       throw new FaceError(
         "CONFIG_INVALID",
-        `a batch of ${batchSize} pairs cannot be shared evenly by ${replicas} replicas`,
+        `a batch of ${batchSize} cannot be shared evenly by ${replicas} replicas`,
         {
           hint: `choose a number of replicas that divides ${batchSize}`,
         },
@@ -144,6 +149,7 @@ export class TrainingEngine implements Verifier {
       { length: replicas },
       (_, index) =>
         new Hand({
+          ...REPLICA_DEFAULTS,
           ...options,
           batch: batchSize / replicas,
           index,
@@ -169,18 +175,9 @@ export class TrainingEngine implements Verifier {
     options: { learningRate: number; step: number; seed: number },
   ): Promise<Answers["step"]> {
     const shares = this.#hands.map((hand, index) => {
-      const part = (values: Float32Array) => {
-        const length = values.length / this.#hands.length;
-        return values.slice(index * length, (index + 1) * length);
-      };
-      const [left, right, same] = [part(batch.left), part(batch.right), part(batch.same)];
-      const leftLabel = batch.leftLabel && part(batch.leftLabel);
-      const rightLabel = batch.rightLabel && part(batch.rightLabel);
-      return hand.ask({ kind: "step", left, right, same, leftLabel, rightLabel, ...options }, [
-        left.buffer,
-        right.buffer,
-        same.buffer,
-      ]);
+      const share = shareOf(batch, index, this.#hands.length);
+      const memory = Object.values(share.inputs).map(({ buffer }) => buffer as ArrayBuffer);
+      return hand.ask({ kind: "step", batch: share, ...options }, memory);
     });
     const results = await Promise.all(shares);
     const mean = (pick: (result: Answers["step"]) => number) =>

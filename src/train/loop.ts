@@ -3,7 +3,8 @@ import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { type Checkpoint, type Progress, START } from "./checkpoint.ts";
 import type { SettledConfig } from "./config.ts";
-import type { StepBatch, TrainingEngine } from "./engine.ts";
+import type { TrainingEngine } from "./engine.ts";
+import type { StepBatch } from "./engine-messages.ts";
 import type { EpochEnd, RunEnd, TrainListener } from "./listener.ts";
 import { learningRateAt } from "./schedule.ts";
 
@@ -135,7 +136,7 @@ class Loop {
         learningRate,
         epochLoss: this.#progress.sums.loss / count,
         epochAccuracy: this.#progress.sums.accuracy / count,
-        pairsPerSecond: (batch.same.length / elapsedMs) * 1000,
+        pairsPerSecond: (batch.count / elapsedMs) * 1000,
         engineBusy: this.#busyMs / this.#elapsedMs,
       }),
     );

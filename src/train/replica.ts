@@ -10,6 +10,7 @@ import { Averager } from "./averaging.ts";
 import type { Answers, ReplicaSettings, StepCommand } from "./engine-messages.ts";
 import { optimizerOf } from "./optimizer-settings.ts";
 import { inferenceGraphs, STEP_INPUTS, type TrainingGraphs, trainingGraphs } from "./step.ts";
+import { WeightAverages } from "./weight-averages.ts";
 
 interface Sessions {
   /** The whole step, or its first half. */
@@ -25,6 +26,7 @@ export class Replica {
   readonly #averager: Averager | undefined;
   #graphs: TrainingGraphs | undefined;
   #sessions: Sessions | undefined;
+  #averages: WeightAverages | undefined;
   #inference: { embed: Session; compare: Session } | undefined;
 
   private constructor(settings: ReplicaSettings) {
@@ -39,9 +41,9 @@ export class Replica {
     return replica;
   }
 
-  async #session(program: Program, profile?: string): Promise<Session> {
+  async #session(program: Program, profile?: string, store = this.#store): Promise<Session> {
     const { threads, providers, profilePrefix } = this.#settings;
-    return Session.open(lower(program), this.#store, {
+    return Session.open(lower(program), store, {
       threads,
       providers,
       blockedLayouts: false,
@@ -66,13 +68,17 @@ export class Replica {
             step: await this.#session(graphs.derivatives, "derivatives"),
             update: await this.#session(graphs.update, "update"),
           };
+    const { averageDecay } = this.#settings;
+    if (averageDecay > 0) this.#averages = new WeightAverages(this.#store, graphs.weights, averageDecay);
   }
 
   async #openInference(): Promise<void> {
     const graphs = inferenceGraphs(networkNamed(this.#settings.network), this.#settings.image);
+    // What is measured is what will be used: the averages, where they are kept.
+    const store = this.#averages?.store ?? this.#store;
     this.#inference = {
-      embed: await this.#session(graphs.embed),
-      compare: await this.#session(graphs.compare),
+      embed: await this.#session(graphs.embed, undefined, store),
+      compare: await this.#session(graphs.compare, undefined, store),
     };
   }
 
@@ -81,23 +87,16 @@ export class Replica {
       throw new FaceError("INTERNAL", "internal: this replica was opened for inference only");
     }
     const started = performance.now();
-    const { height, width } = this.#settings.image;
-    const batch = command.same.length;
     const rates = new Map([
       [STEP_INPUTS.learningRate, float32([], [command.learningRate])],
       [STEP_INPUTS.step, float32([], [command.step])],
     ]);
-    const feeds = new Map([
-      [STEP_INPUTS.anchor, float32([batch, height, width, 3], command.left)],
-      [STEP_INPUTS.verification, float32([batch, height, width, 3], command.right)],
-      [STEP_INPUTS.same, float32([batch], command.same)],
-      ...(command.leftLabel === undefined || command.rightLabel === undefined
-        ? []
-        : ([
-            [STEP_INPUTS.anchorLabel, float32([batch], command.leftLabel)],
-            [STEP_INPUTS.verificationLabel, float32([batch], command.rightLabel)],
-          ] as const)),
-    ]);
+    const feeds = new Map(
+      Object.entries(command.batch.inputs).map(([name, values]) => [
+        name,
+        float32(this.#shapeOf(values, command.batch.count), values),
+      ]),
+    );
     // Each replica draws for other pairs, so from a stream of its own.
     const random = new Random(command.seed).fork("replica", this.#settings.index, command.step);
     const { step, update } = this.#sessions;
@@ -106,6 +105,7 @@ export class Replica {
       this.#averager?.average(this.#graphs.averaged.map((name) => this.#store.elements(name)));
       await update.run(rates);
     }
+    this.#averages?.follow(command.step);
     const [loss, accuracy] = ["loss", "accuracy"].map((name) => floats(results.get(name)!)[0]!) as [
       number,
       number,
@@ -113,13 +113,21 @@ export class Replica {
     return { loss, accuracy, busyMs: performance.now() - started };
   }
 
+  /** Images have their sides; of everything else there is one number for each pair or image. */
+  #shapeOf(values: Float32Array, count: number): number[] {
+    const { height, width } = this.#settings.image;
+    return values.length === count ? [count] : [count, height, width, 3];
+  }
+
   load(state: TensorMap): void {
     this.#store.load(state);
+    this.#averages?.load(state);
   }
 
   /** Weights, statistics and optimiser slots as they are now. */
   state(): TensorMap {
-    return this.#store.read(this.#graphs?.state ?? []);
+    const state = this.#store.read(this.#graphs?.state ?? []);
+    return this.#averages === undefined ? state : new Map([...state, ...this.#averages.read()]);
   }
 
   /** Embeddings `[count, size]` of images `[count, height, width, 3]`. */

@@ -2,7 +2,7 @@
 import * as g from "../graph/build.ts";
 import { gradient } from "../graph/gradient.ts";
 import type { Node } from "../graph/ops.ts";
-import { head, type SiameseNetwork } from "../model/siamese.ts";
+import { HEAD_WEIGHTS } from "../model/siamese.ts";
 import {
   adaFaceLoss,
   arcFaceLoss,
@@ -12,8 +12,7 @@ import {
   type NormStatistics,
 } from "../nn/identity-losses.ts";
 import { constantOf, normal } from "../nn/initializers.ts";
-import { binaryCrossentropy, contrastiveLoss } from "../nn/losses.ts";
-import { NetworkBuilder, type Weight } from "../nn/network-builder.ts";
+import type { NetworkBuilder, Weight } from "../nn/network-builder.ts";
 import { tripletLoss } from "../nn/triplet-loss.ts";
 
 /** Losses of pairs; `bce` is the Siamese network's own. */
@@ -79,14 +78,18 @@ export interface Losses {
   readonly derivatives: ReadonlyMap<string, Node>;
 }
 
+/** What a loss is taken of, whatever the batch is made of. */
 export interface LossInputs {
+  readonly net: NetworkBuilder;
   readonly loss: LossSettings;
-  /** Pairs. */
-  readonly batch: number;
-  /** `[batch]`: 1 for one person, 0 for two. */
-  readonly same: Node;
-  /** `[batch]` each: who is on the left and on the right images; used by losses that need labels only. */
-  readonly labels: readonly Node[];
+  /** `[images, size]` */
+  readonly embeddings: Node;
+  /** `[images]`: who is on each; used by losses that need labels only. */
+  readonly labels: Node;
+  /** Of the head. */
+  readonly pairLoss: Node;
+  /** Of the embeddings, for the contrastive loss. */
+  contrastive(margin: number): Node;
 }
 
 function derivativesOf(loss: Node, weights: readonly Weight[], net: NetworkBuilder): Map<string, Node> {
@@ -96,12 +99,6 @@ function derivativesOf(loss: Node, weights: readonly Weight[], net: NetworkBuild
 }
 
 const trainableOf = (net: NetworkBuilder) => net.weights.filter((weight) => weight.trainable);
-
-function headWeightNames(model: SiameseNetwork): Set<string> {
-  const net = new NetworkBuilder("inference");
-  head(net, model.anchorEmbedding, model.verificationEmbedding);
-  return new Set(net.weights.map(({ name }) => name));
-}
 
 /** Reads the lengths' running statistics and moves them towards the batch's. */
 function normStatistics(net: NetworkBuilder, embeddings: Node): NormStatistics {
@@ -120,30 +117,27 @@ function normStatistics(net: NetworkBuilder, embeddings: Node): NormStatistics {
 }
 
 /** How far embeddings are from where they belong: pair by pair, or by whom they show. */
-function embeddingLoss({ net, ...model }: SiameseNetwork, { loss, same, labels }: LossInputs): Node {
-  const { anchorEmbedding, verificationEmbedding } = model;
-  const embeddings = g.concat([anchorEmbedding, verificationEmbedding], 0);
+function embeddingLoss({ net, loss, embeddings, labels, contrastive }: LossInputs): Node {
   switch (loss.name) {
     case "bce":
     case "contrastive":
-      return contrastiveLoss(anchorEmbedding, verificationEmbedding, same, CONTRASTIVE_MARGIN);
+      return contrastive(CONTRASTIVE_MARGIN);
     case "triplet-semihard":
-      return tripletLoss(embeddings, g.concat(labels, 0), "semihard", loss.margin);
+      return tripletLoss(embeddings, labels, "semihard", loss.margin);
     case "triplet-hard":
-      return tripletLoss(embeddings, g.concat(labels, 0), "hard", loss.margin);
+      return tripletLoss(embeddings, labels, "hard", loss.margin);
   }
   const directions = net.weight(DIRECTIONS, [Number(embeddings.shape[1]), loss.classes], {
     initializer: normal(DIRECTION_DEVIATION),
     decays: true,
   });
-  const who = g.concat(labels, 0);
   switch (loss.name) {
     case "cosface":
-      return cosFaceLoss(embeddings, directions, who, loss);
+      return cosFaceLoss(embeddings, directions, labels, loss);
     case "arcface":
-      return arcFaceLoss(embeddings, directions, who, loss);
+      return arcFaceLoss(embeddings, directions, labels, loss);
     case "adaface":
-      return adaFaceLoss(embeddings, directions, who, { ...loss, ...normStatistics(net, embeddings) });
+      return adaFaceLoss(embeddings, directions, labels, { ...loss, ...normStatistics(net, embeddings) });
   }
 }
 
@@ -151,20 +145,18 @@ function embeddingLoss({ net, ...model }: SiameseNetwork, { loss, same, labels }
  * The loss and its derivatives. With the pair's cross-entropy the whole network learns from it; otherwise the tower
  * learns from the embeddings' loss alone, and the head learns to read the distances without moving the tower.
  */
-export function lossesOf(model: SiameseNetwork, inputs: LossInputs): Losses {
-  const pairLoss = binaryCrossentropy(model.logits, inputs.same);
-  if (inputs.loss.name === "bce") {
-    return { reported: pairLoss, derivatives: derivativesOf(pairLoss, trainableOf(model.net), model.net) };
+export function lossesOf(inputs: LossInputs): Losses {
+  const { net, pairLoss, loss } = inputs;
+  if (loss.name === "bce") {
+    return { reported: pairLoss, derivatives: derivativesOf(pairLoss, trainableOf(net), net) };
   }
-  const towerLoss = embeddingLoss(model, inputs);
-  const headNames = headWeightNames(model);
-  const part = (inHead: boolean) =>
-    trainableOf(model.net).filter(({ name }) => headNames.has(name) === inHead);
+  const towerLoss = embeddingLoss(inputs);
+  const part = (inHead: boolean) => trainableOf(net).filter(({ name }) => HEAD_WEIGHTS.test(name) === inHead);
   return {
     reported: towerLoss,
     derivatives: new Map([
-      ...derivativesOf(towerLoss, part(false), model.net),
-      ...derivativesOf(pairLoss, part(true), model.net),
+      ...derivativesOf(towerLoss, part(false), net),
+      ...derivativesOf(pairLoss, part(true), net),
     ]),
   };
 }

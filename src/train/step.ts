@@ -2,23 +2,37 @@
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
 import type { EmbeddingNetwork } from "../model/embedding-network.ts";
-import { embedder, head, type ImageSize, siamese } from "../model/siamese.ts";
-import { binaryAccuracy } from "../nn/losses.ts";
+import { embedder, grouped, head, type ImageSize, siamese } from "../model/siamese.ts";
+import { batchPairs, pairsAccuracy, pairsContrastive, pairsCrossentropy } from "../nn/batch-pairs.ts";
+import { binaryAccuracy, binaryCrossentropy, contrastiveLoss } from "../nn/losses.ts";
 import { NetworkBuilder, type Weight } from "../nn/network-builder.ts";
 import type { Optimizer, StepInputs } from "../nn/optimizers.ts";
 import type { Program } from "../onnx/lower.ts";
-import { type LossSettings, lossesOf } from "./step-losses.ts";
+import { type Losses, type LossSettings, lossesOf } from "./step-losses.ts";
 
 export interface StepOptions {
   readonly network: EmbeddingNetwork;
   readonly image: ImageSize;
-  /** Pairs in one run of the graph. */
+  /** Pairs when left out. */
+  readonly sampling?: Sampling;
+  /** Pairs or images in one run of the graph. */
   readonly batch: number;
   readonly loss: LossSettings;
   readonly optimizer: Optimizer;
   /** Share of each kernel that is taken off at learning rate 1 (Loshchilov and Hutter, 2019). */
   readonly weightDecay: number;
+  /** Probability with which a value of the embedding is left out of a step. */
+  readonly dropout?: number;
+  /** Greatest length of all derivatives together; 0 for any. */
+  readonly clipNorm?: number;
 }
+
+/**
+ * What a batch is made of: pairs; or some photographs of each of several people, every one embedded once and compared
+ * with all others.
+ */
+export const SAMPLINGS = ["pairs", "people"] as const;
+export type Sampling = (typeof SAMPLINGS)[number];
 
 /** Names of the step's inputs. */
 export const STEP_INPUTS = {
@@ -27,6 +41,8 @@ export const STEP_INPUTS = {
   same: "same",
   anchorLabel: "anchor_label",
   verificationLabel: "verification_label",
+  images: "input_image",
+  label: "label",
   learningRate: "learning_rate",
   step: "step",
 } as const;
@@ -75,26 +91,74 @@ function updateOf(
   return [[weight.name, next.weight], ...kept];
 }
 
-/** Writes down the training step of a Siamese network. */
-export function trainingGraphs(options: StepOptions): TrainingGraphs {
-  const { network, image, batch, loss, optimizer } = options;
-  const model = siamese(network, image, { mode: "training", batch });
-  const { net } = model;
+/** A batch on its way to a loss. */
+interface Batch {
+  readonly net: NetworkBuilder;
+  readonly losses: Losses;
+  readonly accuracy: Node;
+}
+
+function pairsBatch({ network, image, batch, loss, dropout = 0 }: StepOptions): Batch {
+  const model = siamese(network, image, { mode: "training", batch, dropout });
+  const { net, anchorEmbedding, verificationEmbedding, logits } = model;
   const same = g.input(STEP_INPUTS.same, [batch]);
   const labels = [STEP_INPUTS.anchorLabel, STEP_INPUTS.verificationLabel].map((name) =>
     g.input(name, [batch]),
   );
-  const { reported, derivatives } = lossesOf(model, { loss, batch, same, labels });
+  const losses = lossesOf({
+    net,
+    loss,
+    embeddings: g.concat([anchorEmbedding, verificationEmbedding], 0),
+    labels: g.concat(labels, 0),
+    pairLoss: binaryCrossentropy(logits, same),
+    contrastive: (margin) => contrastiveLoss(anchorEmbedding, verificationEmbedding, same, margin),
+  });
+  return { net, losses, accuracy: binaryAccuracy(logits, same) };
+}
+
+function peopleBatch({ network, image, batch, loss, dropout = 0 }: StepOptions): Batch {
+  const { net, embeddings, logits } = grouped(network, image, { batch, dropout });
+  const labels = g.input(STEP_INPUTS.label, [batch]);
+  const pairs = batchPairs(labels);
+  const losses = lossesOf({
+    net,
+    loss,
+    embeddings,
+    labels,
+    pairLoss: pairsCrossentropy(logits, pairs),
+    contrastive: (margin) => pairsContrastive(embeddings, pairs, margin),
+  });
+  return { net, losses, accuracy: pairsAccuracy(logits, pairs) };
+}
+
+/** Derivatives together no longer than `limit` (Pascanu, Mikolov and Bengio, 2013); 0 leaves them as they are. */
+function clipped(derivatives: ReadonlyMap<string, Node>, limit: number): ReadonlyMap<string, Node> {
+  if (limit === 0) return derivatives;
+  const squares = [...derivatives.values()].map((derivative) => g.reduceSum(g.square(derivative)));
+  const length = g.sqrt(squares.reduce((sum, square) => g.add(sum, square)));
+  const factor = g.div(limit, g.max(length, limit));
+  return new Map([...derivatives].map(([name, derivative]) => [name, g.mul(derivative, factor)]));
+}
+
+/** Writes down the training step of a Siamese network. */
+export function trainingGraphs(options: StepOptions): TrainingGraphs {
+  const { sampling, optimizer, clipNorm = 0 } = options;
+  const { net, losses, accuracy } = sampling === "people" ? peopleBatch(options) : pairsBatch(options);
+  const { reported, derivatives } = losses;
   const trainable = net.weights.filter((weight) => weight.trainable);
-  const outputs = { loss: reported, accuracy: binaryAccuracy(model.logits, same) };
+  const outputs = { loss: reported, accuracy };
 
   const inputs = { learningRate: g.input(STEP_INPUTS.learningRate, []), step: g.input(STEP_INPUTS.step, []) };
-  const updates = (derivativeOf: (weight: Weight) => Node) =>
-    trainable.flatMap((weight) =>
-      updateOf(weight, net.nodeOf(weight.name), derivativeOf(weight), inputs, options),
+  const updates = (given: ReadonlyMap<string, Node>) => {
+    const used = clipped(given, clipNorm);
+    return trainable.flatMap((weight) =>
+      updateOf(weight, net.nodeOf(weight.name), used.get(weight.name)!, inputs, options),
     );
-  const direct = updates(({ name }) => derivatives.get(name)!);
-  const deferred = updates(({ name, shape }) => g.parameter(gradientName(name), shape));
+  };
+  const direct = updates(derivatives);
+  const deferred = updates(
+    new Map(trainable.map(({ name, shape }) => [name, g.parameter(gradientName(name), shape)])),
+  );
   const handedOver = trainable.map(({ name }): [string, Node] => [
     gradientName(name),
     derivatives.get(name)!,

@@ -13,6 +13,7 @@ import { lower } from "../onnx/lower.ts";
 import { WARMUP_FILE, type WarmupInput, type WarmupRequest, warmupFile } from "../savedmodel/warmup-file.ts";
 import { type SignatureGraph, writeSavedModel } from "../savedmodel/write.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
+import { averagedState } from "../train/weight-averages.ts";
 import type { DataConfig } from "./people.ts";
 import { networkImageOf, settingsOf } from "./people.ts";
 import { VERSION } from "./version.ts";
@@ -103,9 +104,10 @@ export function weightsOf({ config, state }: Checkpoint): TensorMap {
     mode: "inference",
     batch: 1,
   });
+  const values = averagedState(state);
   return new Map(
     net.weights.map(({ name }) => {
-      const value = state.get(name);
+      const value = values.get(name);
       if (value === undefined) throw new FaceError("CHECKPOINT_INVALID", `the checkpoint holds no ${name}`);
       return [name, value];
     }),

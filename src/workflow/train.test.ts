@@ -30,34 +30,52 @@ function stopAfter(steps: number): { listener: TrainListener; signal: AbortSigna
 }
 
 describe("train", () => {
-  it("ends with the same bits whether or not it was stopped, between epochs or within one", {
-    timeout: 300_000,
-  }, async () => {
-    const config = tinyConfig({
-      epochs: 3,
-      schedule: "cosine",
-      warmupSteps: 2,
-      weightDecay: 0.01,
-      replicas: 2,
-    });
-    const straight = temporaryFolder("straight");
-    await train({ config, folder: straight });
-    const whole = await lastOf(straight);
-    expect(whole.progress).toMatchObject({ epoch: 3, step: 6 });
-    for (const steps of [2, 3]) {
-      const folder = temporaryFolder(`stopped-${steps}`);
-      const { listener, signal } = stopAfter(steps);
-      const { end } = await train({ config, folder, listeners: [listener], signal });
-      expect(end.reason).toBe("interrupted");
-      expect((await lastOf(folder)).progress.step).toBe(steps);
-      await resume(folder, {});
-      const resumed = await lastOf(folder);
-      expectSameBits(resumed.state, whole.state);
-      expect(resumed.progress.history.map(({ loss }) => loss)).toEqual(
-        whole.progress.history.map(({ loss }) => loss),
-      );
-    }
-  });
+  it.each([
+    ["pairs", {}],
+    [
+      "people",
+      {
+        sampling: "people",
+        photosPerPerson: 2,
+        loss: "cosface",
+        dropout: 0.2,
+        clipNorm: 1,
+        averageDecay: 0.9,
+      },
+    ],
+  ] as const)(
+    "ends with the same bits whether or not it was stopped, between epochs or within one: %s",
+    {
+      timeout: 300_000,
+    },
+    async (_, settings) => {
+      const config = tinyConfig({
+        epochs: 3,
+        schedule: "cosine",
+        warmupSteps: 2,
+        weightDecay: 0.01,
+        replicas: 2,
+        ...settings,
+      });
+      const straight = temporaryFolder("straight");
+      await train({ config, folder: straight });
+      const whole = await lastOf(straight);
+      expect(whole.progress).toMatchObject({ epoch: 3, step: 6 });
+      for (const steps of [2, 3]) {
+        const folder = temporaryFolder(`stopped-${steps}`);
+        const { listener, signal } = stopAfter(steps);
+        const { end } = await train({ config, folder, listeners: [listener], signal });
+        expect(end.reason).toBe("interrupted");
+        expect((await lastOf(folder)).progress.step).toBe(steps);
+        await resume(folder, {});
+        const resumed = await lastOf(folder);
+        expectSameBits(resumed.state, whole.state);
+        expect(resumed.progress.history.map(({ loss }) => loss)).toEqual(
+          whole.progress.history.map(({ loss }) => loss),
+        );
+      }
+    },
+  );
 
   it("writes its configuration and one line of JSON for each step and epoch", async () => {
     const folder = temporaryFolder("log");

@@ -6,17 +6,19 @@ import { writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { Random } from "../base/random.ts";
 import { augmentSettings } from "../data/augmentations.ts";
-import type { PairBatch } from "../data/batches.ts";
+import type { LabelledBatch, PairBatch, TrainingBatchOptions } from "../data/batches.ts";
 import type { Identity } from "../data/identity.ts";
 import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair, samplePairs } from "../data/pairs.ts";
+import { samplePhotoGroups } from "../data/photo-groups.ts";
 import { lossAndAccuracy, scorePairs } from "../evaluate/score-pairs.ts";
 import { networkNamed } from "../model/networks.ts";
 import { glorotUniform } from "../nn/initializers.ts";
 import { initialWeights, type Weight } from "../nn/network-builder.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
 import type { SettledConfig, TrainConfig } from "../train/config.ts";
-import { defaultReplicas, type StepBatch, TrainingEngine } from "../train/engine.ts";
+import { defaultReplicas, TrainingEngine } from "../train/engine.ts";
+import type { StepBatch } from "../train/engine-messages.ts";
 import type { RunEnd, TrainListener } from "../train/listener.ts";
 import { checkpoints, LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
 import { earlyStop } from "../train/listeners/early-stop.ts";
@@ -24,7 +26,7 @@ import { runLog } from "../train/listeners/run-log.ts";
 import { epochSeed, runLoop } from "../train/loop.ts";
 import type { OptimizerSettings } from "../train/optimizer-settings.ts";
 import { optimizerOf } from "../train/optimizer-settings.ts";
-import { trainingGraphs } from "../train/step.ts";
+import { STEP_INPUTS, trainingGraphs } from "../train/step.ts";
 import { type LossSettings, lossSettings, needsLabels } from "../train/step-losses.ts";
 import { networkImageOf, openPeople, type People, settingsOf } from "./people.ts";
 import { VERSION } from "./version.ts";
@@ -58,12 +60,12 @@ export function optimizerSettings({ optimizer, momentum, nesterov }: TrainConfig
 /** The weights a run begins with, drawn from its seed. */
 function freshState(config: SettledConfig, classes: number): ReturnType<typeof initialWeights> {
   const { weights } = trainingGraphs({
+    ...config,
     loss: lossOf(config, classes),
     network: networkNamed(config.model),
     image: networkImageOf(config),
     batch: 1,
     optimizer: optimizerOf(optimizerSettings(config)),
-    weightDecay: config.weightDecay,
   });
   const keras = ({ name, initializer }: Weight) => (name.endsWith("/kernel") ? glorotUniform : initializer);
   const chosen =
@@ -92,9 +94,13 @@ export function openEngine(
     loss: lossOf(config, classes),
     network: config.model,
     image: networkImageOf(config),
+    sampling: config.sampling,
     batchSize: config.batchSize,
     optimizer: optimizerSettings(config),
     weightDecay: config.weightDecay,
+    dropout: config.dropout,
+    clipNorm: config.clipNorm,
+    averageDecay: config.averageDecay,
     replicas: config.replicas,
     threads: config.threads,
     providers: config.provider === "cpu" ? ["cpu"] : [config.provider, "cpu"],
@@ -109,30 +115,92 @@ function validationPairs(people: People, config: SettledConfig): Pair[] | undefi
   return evaluationPairs(people.split.validation, { count: config.validationPairs, random });
 }
 
-/** The people that a loss can tell apart, with the number of each by the position of his or her images. */
-interface LabelledPeople {
-  readonly people: readonly Identity[];
-  readonly labels: ReadonlyMap<number, number>;
+/** The batches of an epoch from a step on, and what has to be known about the people in them. */
+interface Feed {
+  /** People that the loss tells apart; 0 for losses of pairs. */
+  readonly classes: number;
+  batches(epoch: number, start: number): AsyncIterable<StepBatch>;
 }
 
-/** One photograph of a person shows nothing of what stays the same on the next. */
-function labelledPeople(identities: readonly Identity[]): LabelledPeople {
-  const people = identities.filter(({ images }) => images.length >= 2);
+/** How an epoch's images are read and changed. */
+function batchOptions(config: SettledConfig, epoch: number, start: number): TrainingBatchOptions {
+  const seed = epochSeed(config.seed, "augment", epoch);
   return {
-    people,
-    labels: new Map(people.flatMap(({ images }, label) => images.map(({ index }) => [index, label]))),
+    batchSize: config.batchSize,
+    seed,
+    start,
+    dropLast: true,
+    augment: augmentSettings(config.augment),
   };
 }
 
-async function* withLabels(
+async function* asStepBatches(
   batches: AsyncIterable<PairBatch>,
-  labels: ReadonlyMap<number, number>,
+  labels: ReadonlyMap<number, number> | undefined,
 ): AsyncGenerator<StepBatch> {
-  for await (const batch of batches) {
+  for await (const { left, right, same, count, pairs } of batches) {
     const labelsOf = (side: "left" | "right") =>
-      Float32Array.from(batch.pairs, (pair) => labels.get(pair[side].index)!);
-    yield { ...batch, leftLabel: labelsOf("left"), rightLabel: labelsOf("right") };
+      Float32Array.from(pairs, (pair) => labels!.get(pair[side].index)!);
+    const labelled =
+      labels === undefined
+        ? {}
+        : {
+            [STEP_INPUTS.anchorLabel]: labelsOf("left"),
+            [STEP_INPUTS.verificationLabel]: labelsOf("right"),
+          };
+    const images = { [STEP_INPUTS.anchor]: left, [STEP_INPUTS.verification]: right };
+    yield { count, inputs: { ...images, [STEP_INPUTS.same]: same, ...labelled } };
   }
+}
+
+/** Pairs, drawn anew for each epoch. */
+function pairFeed(
+  config: SettledConfig,
+  people: readonly Identity[],
+  told: readonly Identity[],
+  loader: Loader,
+  count: number,
+): Feed {
+  const labelled = needsLabels(config.loss);
+  const labels = new Map(told.flatMap(({ images }, label) => images.map(({ index }) => [index, label])));
+  const pairsOf = (epoch: number) =>
+    samplePairs(labelled ? told : people, { count, random: new Random(config.seed).fork("pairs", epoch) });
+  // A dataset without possible pairs is refused here, before the engine starts.
+  pairsOf(0);
+  return {
+    classes: labelled ? told.length : 0,
+    batches: (epoch, start) =>
+      asStepBatches(
+        loader.pairBatches(pairsOf(epoch), batchOptions(config, epoch, start)),
+        labelled ? labels : undefined,
+      ),
+  };
+}
+
+async function* asImageBatches(batches: AsyncIterable<LabelledBatch>): AsyncGenerator<StepBatch> {
+  for await (const { images, labels, count } of batches) {
+    yield { count, inputs: { [STEP_INPUTS.images]: images, [STEP_INPUTS.label]: Float32Array.from(labels) } };
+  }
+}
+
+/** Photographs by people, drawn anew for each epoch. */
+function peopleFeed(config: SettledConfig, told: readonly Identity[], loader: Loader, count: number): Feed {
+  const { photosPerPerson: groupSize, mostPhotos, seed } = config;
+  const imagesOf = (epoch: number) =>
+    samplePhotoGroups(told, { count, groupSize, mostPhotos, random: new Random(seed).fork("groups", epoch) });
+  imagesOf(0);
+  return {
+    classes: needsLabels(config.loss) ? told.length : 0,
+    batches: (epoch, start) =>
+      asImageBatches(loader.labelledBatches(imagesOf(epoch), batchOptions(config, epoch, start))),
+  };
+}
+
+function feedOf(config: SettledConfig, people: readonly Identity[], loader: Loader, count: number): Feed {
+  const told = people.filter(({ images }) => images.length >= config.fewestPhotos);
+  return config.sampling === "people"
+    ? peopleFeed(config, told, loader, count)
+    : pairFeed(config, people, told, loader, count);
 }
 
 async function fitNetwork(
@@ -146,36 +214,19 @@ async function fitNetwork(
   if (stepsPerEpoch < 1) {
     throw new FaceError(
       "CONFIG_INVALID",
-      `an epoch of ${config.datasetSize} pairs does not fill one batch of ${config.batchSize}`,
+      `an epoch of ${config.datasetSize} does not fill one batch of ${config.batchSize}`,
       { hint: "raise DATASET_SIZE or lower BATCH_SIZE" },
     );
   }
-  const trained = needsLabels(config.loss) ? labelledPeople(people.split.train) : undefined;
-  const pairsOf = (epoch: number) =>
-    samplePairs(trained?.people ?? people.split.train, {
-      count: stepsPerEpoch * config.batchSize,
-      random: new Random(config.seed).fork("pairs", epoch),
-    });
-  // A dataset without possible pairs is refused here, before the engine starts.
-  pairsOf(0);
+  const feed = feedOf(config, people.split.train, loader, stepsPerEpoch * config.batchSize);
   const held = validationPairs(people, config);
-  const classes = trained?.people.length ?? 0;
-  await using engine = await openEngine(config, classes);
-  await engine.load(from?.state ?? freshState(config, classes));
+  await using engine = await openEngine(config, feed.classes);
+  await engine.load(from?.state ?? freshState(config, feed.classes));
   return await runLoop({
     config,
     engine,
     stepsPerEpoch,
-    batches: (epoch, start) => {
-      const batches = loader.pairBatches(pairsOf(epoch), {
-        batchSize: config.batchSize,
-        seed: epochSeed(config.seed, "augment", epoch),
-        start,
-        dropLast: true,
-        augment: augmentSettings(config.augment),
-      });
-      return trained === undefined ? batches : withLabels(batches, trained.labels);
-    },
+    batches: feed.batches,
     ...(held === undefined
       ? {}
       : { validate: async () => lossAndAccuracy(held, await scorePairs(engine, loader, held)) }),

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import type { Verifier } from "../model/verifier.ts";
 import type { Checkpoint } from "../train/checkpoint.ts";
 import { TrainingEngine } from "../train/engine.ts";
+import { averagedState } from "../train/weight-averages.ts";
 import { networkImageOf } from "./people.ts";
 import { lossOf, optimizerSettings } from "./train.ts";
 
@@ -18,6 +19,6 @@ export async function checkpointVerifier({ config, state }: Checkpoint): Promise
     replicas: availableParallelism(),
     threads: 1,
   });
-  await engine.load(state);
+  await engine.load(averagedState(state));
   return engine;
 }

@@ -68,7 +68,8 @@ async function ours(job: Job, state: TensorMap, data: ReturnType<typeof batches>
   await engine.load(state);
   const losses: number[] = [];
   let afterFirst: TensorMap = new Map();
-  for (const [i, batch] of data.entries()) {
+  for (const [i, { left, right, same }] of data.entries()) {
+    const batch = { count: BATCH, inputs: { anchor_img: left, verification_img: right, same } };
     const { loss } = await engine.step(batch, { learningRate: job.learningRate, step: i + 1, seed: 1 });
     losses.push(loss);
     if (i === 0) afterFirst = await engine.state();
