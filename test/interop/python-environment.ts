@@ -1,8 +1,9 @@
 /** @file A Python environment with genuine TensorFlow, made once beside the tests; absent where packages cannot be had. */
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 
 const execute = promisify(execFile);
@@ -15,9 +16,36 @@ const PYTHON = join(FOLDER, "bin/python");
 /** Says which requirements the environment holds. */
 const STAMP = join(FOLDER, "requirements.txt");
 
+/** A script that answers each line of JSON with one of its own. */
+export interface Conversation {
+  ask(question: unknown): Promise<unknown>;
+  end(): void;
+}
+
 /** Runs one of the scripts beside this file; its standard output is JSON. */
 export interface Python {
   run(script: string, ...args: string[]): Promise<unknown>;
+  /** Starts a script that answers questions, so that TensorFlow is imported once for all of them. */
+  talk(script: string): Conversation;
+}
+
+const environment = () => ({ ...process.env, TF_CPP_MIN_LOG_LEVEL: "3", CUDA_VISIBLE_DEVICES: "" });
+
+function talk(script: string): Conversation {
+  const child = spawn(PYTHON, [join(HERE, "python", script)], {
+    env: environment(),
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  return {
+    async ask(question) {
+      child.stdin.write(`${JSON.stringify(question)}\n`);
+      const { done, value } = await lines.next();
+      if (done === true) throw new Error(`${script} ended without an answer`);
+      return JSON.parse(value);
+    },
+    end: () => child.stdin.end(),
+  };
 }
 
 async function install(): Promise<void> {
@@ -42,11 +70,11 @@ export async function openPython(): Promise<Python | { readonly unavailable: str
   }
   return {
     async run(script, ...args) {
-      const environment = { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3", CUDA_VISIBLE_DEVICES: "" };
-      const options = { env: environment, maxBuffer: 2 ** 26 };
+      const options = { env: environment(), maxBuffer: 2 ** 26 };
       const { stdout } = await execute(PYTHON, [join(HERE, "python", script), ...args], options);
       return JSON.parse(stdout.trim().split("\n").at(-1)!);
     },
+    talk,
   };
 }
 
