@@ -1,20 +1,15 @@
 /** @file A Python environment with genuine TensorFlow, made once beside the tests; absent where packages cannot be had. */
 import { execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
+import { makeVenv, orUnavailable } from "../support/python-venv.ts";
 
 const execute = promisify(execFile);
 const HERE = import.meta.dirname;
-const FOLDER = join(HERE, ".venv");
-const REQUIREMENTS = join(HERE, "requirements.txt");
-/** Installed without what they ask for: tensorflow-serving-api wants the GPU package of TensorFlow. */
-const REQUIREMENTS_ALONE = join(HERE, "requirements-alone.txt");
-const PYTHON = join(FOLDER, "bin/python");
-/** Says which requirements the environment holds. */
-const STAMP = join(FOLDER, "requirements.txt");
+const PYTHON = join(HERE, ".venv/bin/python");
 
 /** A script that answers each line of JSON with one of its own. */
 export interface Conversation {
@@ -48,26 +43,10 @@ function talk(script: string): Conversation {
   };
 }
 
-async function install(): Promise<void> {
-  const wanted = [REQUIREMENTS, REQUIREMENTS_ALONE].map((file) => readFileSync(file, "utf8")).join("");
-  if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
-  await execute("python3", ["-m", "venv", "--clear", FOLDER]);
-  const pip = ["-m", "pip", "install", "--quiet"];
-  const options = { maxBuffer: 2 ** 26 };
-  await execute(PYTHON, [...pip, "--requirement", REQUIREMENTS], options);
-  await execute(PYTHON, [...pip, "--no-deps", "--requirement", REQUIREMENTS_ALONE], options);
-  writeFileSync(STAMP, wanted);
-}
-
-/** The environment, or why it cannot be had. */
+/** The environment, or why it cannot be had. tensorflow-serving-api stands alone: it wants the GPU package of TensorFlow. */
 export async function openPython(): Promise<Python | { readonly unavailable: string }> {
-  try {
-    await install();
-  } catch (error) {
-    const unavailable = error instanceof Error ? error.message.split("\n")[0]! : String(error);
-    process.stderr.write(`skipped: the Python environment cannot be made (${unavailable})\n`);
-    return { unavailable };
-  }
+  const programs = await orUnavailable("the Python environment", () => makeVenv(HERE));
+  if (typeof programs !== "string") return programs;
   return {
     async run(script, ...args) {
       const options = { env: environment(), maxBuffer: 2 ** 26 };

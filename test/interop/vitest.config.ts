@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["test/interop/**/*.test.ts"],
+    include: ["test/interop/**/*.test.ts", "test/deploy/**/*.test.ts"],
     pool: "forks",
     fileParallelism: false,
     testTimeout: 600_000,

@@ -1,0 +1,64 @@
+# The faceid command on plain Debian with Node and nothing else. docs/containers.md tells what is inside and why.
+# onnxruntime-node is built against glibc, so Alpine's images cannot run it.
+ARG NODE_VERSION=24.21.0
+ARG DEBIAN_VERSION=bookworm-20261005
+ARG CUDA_VERSION=12.9.1
+
+FROM node:${NODE_VERSION}-bookworm-slim AS node
+
+FROM node AS build
+WORKDIR /build
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY tsconfig.json tsconfig.build.json ./
+COPY src src
+RUN npm run build -- --declaration false --sourceMap false
+
+# Production dependencies alone. Without its install script ONNX Runtime comes for the processor only.
+FROM node AS production
+WORKDIR /app
+RUN mkdir cache
+COPY package.json package-lock.json .npmrc ./
+COPY scripts/prune-platforms.js scripts/
+RUN npm ci --omit=dev --ignore-scripts && node scripts/prune-platforms.js node_modules
+
+# `--target gpu`: the same program with CUDA 12 and cuDNN 9. The install script fetches ONNX Runtime's CUDA libraries.
+FROM production AS production-gpu
+RUN node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12
+
+FROM nvidia/cuda:${CUDA_VERSION}-cudnn-runtime-ubuntu24.04 AS gpu
+COPY --from=node /usr/local/bin/node /usr/local/bin/
+COPY --from=production-gpu /app/node_modules /app/node_modules
+COPY --from=production-gpu --chown=1000:1000 /app/cache /cache
+COPY package.json LICENSE /app/
+COPY bin /app/bin
+COPY --from=build /build/dist /app/dist
+ENV NODE_ENV=production HOME=/tmp XDG_CACHE_HOME=/cache FACEID_PROVIDER=cuda
+WORKDIR /work
+USER 1000:1000
+ENTRYPOINT ["node", "/app/bin/faceid.js"]
+CMD ["train"]
+
+FROM debian:${DEBIAN_VERSION}-slim AS runtime
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="faceid" \
+      org.opencontainers.image.description="Trains, measures, exports and serves face verifiers over TensorFlow Serving's protocols" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="docker.io/library/debian:bookworm-slim"
+COPY --from=node /usr/local/bin/node /usr/local/bin/
+COPY --from=production /app/node_modules /app/node_modules
+COPY --from=production --chown=1000:1000 /app/cache /cache
+COPY package.json LICENSE /app/
+COPY bin /app/bin
+COPY --from=build /build/dist /app/dist
+# The root file system may be read-only: what is written goes to mounted folders, /cache and /tmp.
+ENV NODE_ENV=production HOME=/tmp XDG_CACHE_HOME=/cache
+WORKDIR /work
+USER 1000:1000
+EXPOSE 8500 8501
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:8501/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+# In exec form node is the first process, so that SIGTERM reaches it: it answers what is in flight and ends with 0.
+ENTRYPOINT ["node", "/app/bin/faceid.js"]
+CMD ["serve", "--model_name", "faceid", "--model_base_path", "/models/faceid", "--port", "8500", "--rest_api_port", "8501"]
