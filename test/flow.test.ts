@@ -10,6 +10,8 @@ const ROOT = join(import.meta.dirname, "..");
 const BIN = join(ROOT, "bin/faceid.js");
 const work = temporaryFolder("flow");
 const TINY = [...TINY_FLAGS, "--epochs", "1"];
+/** What the run that the other tests use came to. */
+let trained: Outcome;
 
 interface Outcome {
   readonly code: number;
@@ -54,7 +56,8 @@ const exitOf = (process: ChildProcess) =>
   new Promise<number | null>((resolve) => process.once("exit", resolve));
 
 beforeAll(async () => {
-  const trained = await faceid(["train", ...TINY, "--output", "run", "--saved-model-path", "models/tiny"]);
+  const places = ["--output", "run", "--saved-model-path", "models/tiny", "--tensorboard", "board"];
+  trained = await faceid(["train", ...TINY, ...places, "--progress", "json"]);
   expect(trained.stderr).toBe("");
   expect(trained.code).toBe(0);
 }, 300_000);
@@ -65,10 +68,32 @@ describe("train", () => {
       "best.safetensors",
       "last.safetensors",
       "log.jsonl",
+      "report.html",
       "run.json",
     ]);
     expect(readdirSync(join(work, "models/tiny")).sort()).toEqual(["1"]);
     expect(readdirSync(join(work, "models/tiny/1")).sort()).toEqual(["assets.extra", "saved_model.pb"]);
+  });
+
+  it("tells programs one JSON object a line, and nothing else", () => {
+    const lines = trained.stdout.trimEnd().split("\n");
+    const told = lines.map((line) => JSON.parse(line) as { kind: string });
+    expect(told.map(({ kind }) => kind)).toEqual([
+      "start",
+      ...["step", "step", "step", "step"],
+      "checkpoint",
+      "epoch",
+      "end",
+      "measured",
+      "files",
+    ]);
+    expect(told.at(-1)).toEqual({
+      kind: "files",
+      checkpoint: join("run", "best.safetensors"),
+      report: join("run", "report.html"),
+      savedModel: join("models", "tiny", "1"),
+    });
+    expect(readdirSync(join(work, "board")).sort()).toEqual(["train", "validation"]);
   });
 
   it.each([
@@ -135,6 +160,31 @@ describe("settings", () => {
     expect(outcome).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("FACEID_LERNING_RATE is no setting"),
+    });
+  });
+});
+
+describe("report", () => {
+  it("writes the page of a run and of an exported model, with photographs of mistakes or without", async () => {
+    const few = ["--test-pairs", "20"];
+    const run = await faceid(["report", "run", ...few, "--output", "run.html"]);
+    const model = await faceid(["report", "models/tiny", ...few, "--output", "model.html", "--no-photos"]);
+    expect([run.stdout, model.stdout]).toEqual(["report run.html\n", "report model.html\n"]);
+    const [runPage, modelPage] = ["run.html", "model.html"].map((name) =>
+      readFileSync(join(work, name), "utf8"),
+    );
+    const titles = (page: string) => [...page.matchAll(/<h2>([^<]+)</g)].map(([, title]) => title);
+    const common = ["On people it has never seen", "Error rates", "Thresholds", "Training"];
+    expect(titles(runPage!)).toEqual([...common, "Most confident mistakes", "Model", "Settings"]);
+    expect(titles(modelPage!)).toEqual([...common, "Model", "Settings"]);
+    expect(runPage).toContain("data:image/jpeg;base64,");
+    expect(modelPage).not.toContain("data:image");
+  });
+
+  it("says what it can be made of", async () => {
+    expect(await faceid(["report", "photographs"])).toMatchObject({
+      code: 8,
+      stderr: expect.stringContaining("name a run's folder"),
     });
   });
 });

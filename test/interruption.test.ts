@@ -93,7 +93,7 @@ describe.skipIf(!mounted)("a full disk", () => {
     ];
     const ended = await faceid(train, { cwd: disk });
     expect(ended.stderr).toMatch(
-      /^error: cannot write run\/last\.safetensors: ENOSPC.*\n {2}free some space/,
+      /^error: cannot write run\/last\.safetensors: ENOSPC.*\n {2}free some space/m,
     );
     expect(ended.code).toBe(7);
     expect(readdirSync(join(disk, "run")).sort()).toEqual(["log.jsonl", "run.json"]);

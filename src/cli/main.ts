@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   quickstart: async () => (await import("./commands/quickstart.ts")).quickstartCommand(),
   train: async () => (await import("./commands/train.ts")).trainCommand(),
   evaluate: async () => (await import("./commands/evaluate.ts")).evaluateCommand(),
+  report: async () => (await import("./commands/report.ts")).reportCommand(),
   export: async () => (await import("./commands/export.ts")).exportCommand(),
   serve: async () => (await import("./commands/serve.ts")).serveCommand(),
   request: async () => (await import("./commands/request.ts")).requestCommand(),

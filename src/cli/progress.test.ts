@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { tinyConfig } from "../../test/support/tiny-run.ts";
 import { START } from "../train/checkpoint.ts";
 import type { StepRecord } from "../train/listener.ts";
-import { durationText, type ProgressStyle, progressListener } from "./progress.ts";
+import { commandProgress, durationText, type ProgressStyle, progressListener } from "./progress.ts";
 
 const step = (stepInEpoch: number): StepRecord => ({
   step: stepInEpoch,
@@ -81,6 +81,35 @@ describe("progress", () => {
     expect(records[1]).toEqual({ kind: "step", ...step(1) });
     expect(records[101]).toMatchObject({ kind: "epoch", validationLoss: 0.65, best: true });
     expect(records[102]).toEqual({ kind: "end", reason: "finished", detail: "all 2 epochs are done" });
+  });
+
+  it("is chosen by whether people watch: a bar on a terminal, lines elsewhere, always on standard error", async () => {
+    const shownBy = async (style: ProgressStyle | undefined, isTTY: boolean) => {
+      const texts = { stdout: "", stderr: "" };
+      const output = (name: "stdout" | "stderr") => ({
+        isTTY,
+        write: (part: string) => {
+          texts[name] += part;
+        },
+      });
+      const listener = commandProgress(style, { stdout: output("stdout"), stderr: output("stderr") });
+      await listener.onRunStart?.({
+        config: { ...tinyConfig(), replicas: 1 },
+        stepsPerEpoch: 100,
+        progress: START,
+      });
+      await listener.onStep?.(step(50));
+      return texts;
+    };
+    const [terminal, file, json] = [
+      await shownBy(undefined, true),
+      await shownBy(undefined, false),
+      await shownBy("json", true),
+    ];
+    expect(terminal.stderr).toContain("━");
+    expect(file.stderr).toContain("epoch 1/2   50/100  loss");
+    expect([terminal.stdout, file.stdout, json.stderr]).toEqual(["", "", ""]);
+    expect(json.stdout.trimEnd().split("\n")).toHaveLength(2);
   });
 
   it.each([

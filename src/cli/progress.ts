@@ -63,6 +63,28 @@ function bar(done: number): string {
   return `${"━".repeat(full)}${styleText("dim", "━".repeat(BAR_WIDTH - full))}`;
 }
 
+/** Where progress is shown: people watch standard error, so that results stand alone on standard output. */
+export interface Outputs {
+  readonly stdout: Output;
+  readonly stderr: Output;
+}
+
+/**
+ * Progress of a command.
+ * @param style a bar on a terminal and plain lines elsewhere when left out. `json` goes to standard output, where all
+ *   else that the command says is JSON then, too.
+ */
+export function commandProgress(
+  style: ProgressStyle | undefined,
+  { stdout, stderr }: Outputs = process,
+): TrainListener {
+  if (style === "json") return jsonProgress(stdout);
+  return progressListener(style ?? (stderr.isTTY === true ? "bar" : "plain"), stderr);
+}
+
+/** One line for programs. */
+export const jsonLine = (kind: string, fields: object): string => `${JSON.stringify({ kind, ...fields })}\n`;
+
 /** Draws the run in the given style; `bar` needs a terminal and falls back to `plain` without one. */
 export function progressListener(style: ProgressStyle, output: Output): TrainListener {
   if (style === "json") return jsonProgress(output);
@@ -96,7 +118,7 @@ export function progressListener(style: ProgressStyle, output: Output): TrainLis
 
 function jsonProgress(output: Output): TrainListener {
   const line = (kind: string, fields: object) => {
-    output.write(`${JSON.stringify({ kind, ...fields })}\n`);
+    output.write(jsonLine(kind, fields));
   };
   return {
     onRunStart: ({ stepsPerEpoch, progress }) => line("start", { stepsPerEpoch, step: progress.step }),

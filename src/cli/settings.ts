@@ -21,10 +21,34 @@ export const runSettings = z.strictObject({
     .min(1)
     .default("runs/latest")
     .describe("folder of the run: log, configuration, checkpoints"),
-  progress: z.enum(PROGRESS_STYLES).default("bar").describe("how to show progress"),
+  progress: z
+    .enum(PROGRESS_STYLES)
+    .optional()
+    .describe(
+      "how to show progress: bar on terminals and plain lines elsewhere when left out, json for programs",
+    ),
+  tensorboard: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("folder for TensorBoard's event files; none when left out"),
 });
 
 export const trainSettings = trainConfigSchema.extend(runSettings.shape).extend(modelSettings.shape);
+
+/** Settings that say what is measured on; what is left out is as it was in training. */
+export const dataSettings = trainConfigSchema.pick({
+  dataset: true,
+  datasetPath: true,
+  idFrom: true,
+  idTo: true,
+  imagesPerId: true,
+  difficulty: true,
+  excludePairs: true,
+  validationShare: true,
+  testShare: true,
+  seed: true,
+});
 
 /** Every setting there is, by name. */
 export const EVERY_SETTING: readonly string[] = Object.keys(trainSettings.shape);

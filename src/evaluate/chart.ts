@@ -5,9 +5,9 @@ import { bootstrap } from "./intervals.ts";
 import { pointAtFar, type RocPoint, rocCurve } from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
 
-/** Sizes in pixels. */
-const WIDTH = 600;
-const MARGIN = { marginTop: 28, marginRight: 32, marginBottom: 48, marginLeft: 64 };
+/** Sizes in pixels; narrow, so that letters stay readable where a phone makes the drawing smaller. */
+const WIDTH = 440;
+const MARGIN = { marginTop: 28, marginRight: 24, marginBottom: 44, marginLeft: 54 };
 
 /** Blue and orange differ for colour-blind eyes, too; these stand out as well from white as from black. */
 const BLUE = "#3579cf";
@@ -18,6 +18,9 @@ const percent = (value: number) => `${Number((100 * value).toPrecision(3))} %`;
 
 /** Coordinates finer than anybody sees make up most of a drawing's size. */
 const LONG_NUMBER = /-?\d+\.\d{5,}/g;
+
+/** Plot labels each mark as "line" or "dot", which says nothing to those who listen; the drawing has one label. */
+const GROUP_LABEL = /(<g\b[^>]*?) aria-label="[^"]*"/g;
 
 /** What this file needs of the DOM; the browser's own types are not ours to load. */
 interface DrawnElement {
@@ -46,7 +49,9 @@ function draw(label: string, height: number, options: Plot.PlotOptions): string 
   svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", label);
-  return svg.outerHTML.replaceAll(LONG_NUMBER, (number) => String(Math.round(Number(number) * 100) / 100));
+  return svg.outerHTML
+    .replaceAll(GROUP_LABEL, "$1")
+    .replaceAll(LONG_NUMBER, (number) => String(Math.round(Number(number) * 100) / 100));
 }
 
 /** The corners of a curve of steps; points on straight lines between them draw nothing new. */
@@ -218,7 +223,7 @@ export function scoreChart(pairs: ScoredPairs, threshold?: number): string {
       insetRight: 0.5,
     });
   return draw("Histogram of scores of same and different pairs", WIDTH * 0.55, {
-    x: { label: "probability of one person", labelAnchor: "center", domain: [0, 1], ticks: 10 },
+    x: { label: "probability of one person", labelAnchor: "center", domain: [0, 1], ticks: 5 },
     y: { label: null, tickFormat: percent, ticks: 5 },
     marks: [
       Plot.gridY({ ticks: 5, strokeOpacity: 0.12 }),

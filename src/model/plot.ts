@@ -134,7 +134,7 @@ function framed({ layer, groups }: Tower, place: Place, rows: number, height: nu
   };
   return (
     element("rect", { ...place, width, height, rx: 14, fill: PANEL, stroke: EDGE }) +
-    element("text", heading, `${layer.name}: one network, shared by both images`) +
+    element("text", heading, `${layer.name}: shared by both images`) +
     (columns === 1 ? "" : element("text", totals, `${count(layer.parameters)} parameters`)) +
     panel(groups, place, rows)
   );

@@ -23,6 +23,10 @@ export interface Measurement {
   /** Thresholds from the validation people; absent when there are none. */
   readonly calibration: CalibrationRecord | undefined;
   readonly scored: ScoredPairs;
+  /** The pairs behind `scored`, in the same order. */
+  readonly pairs: readonly Pair[];
+  /** Seed of the resampling behind the intervals. */
+  readonly seed: number;
 }
 
 export interface MeasureOptions {
@@ -31,12 +35,15 @@ export interface MeasureOptions {
   readonly log?: Log;
 }
 
-async function scored(verifier: Verifier, loader: Loader, pairs: readonly Pair[]): Promise<ScoredPairs> {
+interface Scored extends ScoredPairs {
+  /** Those that could be scored. */
+  readonly pairs: readonly Pair[];
+}
+
+async function scored(verifier: Verifier, loader: Loader, pairs: readonly Pair[]): Promise<Scored> {
   const { scores } = await scorePairs(verifier, loader, pairs);
-  return scoredPairs(
-    scores,
-    pairs.map(({ same }) => same),
-  );
+  const labels = pairs.map(({ same }) => same);
+  return { ...scoredPairs(scores, labels), pairs: pairs.filter((_, i) => !Number.isNaN(scores[i])) };
 }
 
 /** Measures on the test people, with thresholds chosen on the validation people of the same split. */
@@ -59,13 +66,13 @@ export async function measureHeldOut(
           people: `${split.validation.length} validation people`,
         });
   const test = drawn("test");
-  const result = await scored(verifier, loader, test);
+  const { pairs: readable, ...result } = await scored(verifier, loader, test);
   const report = measure(result, {
     calibration,
     seed: config.seed,
     missing: test.length - result.scores.length,
   });
-  return { report, calibration, scored: result };
+  return { report, calibration, scored: result, pairs: readable, seed: config.seed };
 }
 
 /** Measures a checkpoint the same way. */

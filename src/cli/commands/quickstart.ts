@@ -21,6 +21,7 @@ import { BEST_CHECKPOINT } from "../../train/listeners/checkpoints.ts";
 import { exportModel } from "../../workflow/export.ts";
 import { measureRun } from "../../workflow/measure.ts";
 import { datasetOptions, openPeople, settingsOf } from "../../workflow/people.ts";
+import { REPORT_FILE, writeReport } from "../../workflow/report.ts";
 import { train } from "../../workflow/train.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { progressListener } from "../progress.ts";
@@ -140,6 +141,9 @@ async function run({ output }: { output: string }): Promise<void> {
       modelVersion: 1,
     });
     console.log(`     ${folder}`);
+    const page = join(output, REPORT_FILE);
+    await writeReport({ model: work, output: page, title: "Quickstart: drawn faces", measured });
+    console.log(`     all of it as pictures: ${page}`);
 
     step(5, "serving it over TensorFlow Serving's protocols");
     const { split } = await openPeople(CONFIG, silentLog);

@@ -7,12 +7,14 @@ import { reportText } from "../../evaluate/report-text.ts";
 import type { TrainConfig } from "../../train/config.ts";
 import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../../train/listeners/checkpoints.ts";
 import { exportModel } from "../../workflow/export.ts";
-import { measureRun } from "../../workflow/measure.ts";
+import { type Measurement, measureRun } from "../../workflow/measure.ts";
+import { REPORT_FILE, writeReport } from "../../workflow/report.ts";
+import { tensorBoard } from "../../workflow/tensorboard.ts";
 import { resume, type TrainResult, train } from "../../workflow/train.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { consoleLog } from "../log.ts";
 import { addOptions, resolveOptions } from "../options.ts";
-import { progressListener } from "../progress.ts";
+import { commandProgress, jsonLine } from "../progress.ts";
 import { EVERY_SETTING, modelSettings, runSettings, trainSettings } from "../settings.ts";
 
 interface Target {
@@ -64,21 +66,49 @@ function refuseUnfinished({ end, folder }: TrainResult): void {
   }
 }
 
-async function finish(result: TrainResult, target: Target | undefined): Promise<void> {
+/** What a finished run leaves behind. */
+interface Outcome {
+  readonly measured: Measurement;
+  readonly checkpoint: string;
+  readonly reportPath: string;
+  /** Folder of the exported version, where one was wanted. */
+  readonly exported: string | undefined;
+}
+
+async function finish(result: TrainResult, target: Target | undefined): Promise<Outcome> {
   refuseUnfinished(result);
-  const checkpoint = join(result.folder, BEST_CHECKPOINT);
-  const measured = await measureRun({ checkpoint, log: consoleLog() });
-  console.log(`\n${reportText(measured.report)}`);
-  if (target === undefined) {
-    console.log(`checkpoint ${checkpoint}`);
-    return;
-  }
-  const folder = await exportModel({ checkpoint, measured, ...target });
-  console.log(`saved model ${folder}\n`);
-  console.log("serve it:");
-  console.log(
-    `  faceid serve --model_name ${target.modelName} --model_base_path ${absolute(target.savedModelPath)} --port 8500 --rest_api_port 8501`,
-  );
+  const { folder } = result;
+  const [checkpoint, log] = [join(folder, BEST_CHECKPOINT), consoleLog()];
+  const measured = await measureRun({ checkpoint, log });
+  const exported = target === undefined ? undefined : await exportModel({ checkpoint, measured, ...target });
+  const reportPath = await writeReport({ model: folder, output: join(folder, REPORT_FILE), measured, log });
+  return { measured, checkpoint, reportPath, exported };
+}
+
+/** The outcome for people. */
+function outcomeText(
+  { measured, checkpoint, reportPath, exported }: Outcome,
+  target: Target | undefined,
+): string {
+  const lines = [`\n${reportText(measured.report)}`, `report ${reportPath}`];
+  if (exported === undefined || target === undefined)
+    return [...lines, `checkpoint ${checkpoint}`].join("\n");
+  const models = absolute(target.savedModelPath);
+  return [
+    ...lines,
+    `saved model ${exported}\n`,
+    "serve it:",
+    `  faceid serve --model_name ${target.modelName} --model_base_path ${models} --port 8500 --rest_api_port 8501`,
+  ].join("\n");
+}
+
+/** The outcome for programs. */
+function outcomeJson({ measured, checkpoint, reportPath, exported }: Outcome): string {
+  const { report, calibration } = measured;
+  return [
+    jsonLine("measured", { ...report, calibration }),
+    jsonLine("files", { checkpoint, report: reportPath, savedModel: exported }),
+  ].join("");
 }
 
 async function runCommand(flags: Record<string, unknown>): Promise<void> {
@@ -100,19 +130,20 @@ async function runCommand(flags: Record<string, unknown>): Promise<void> {
   using interrupt = onInterrupt(() =>
     console.error("\nstopping after this step; press Ctrl-C again to stop at once"),
   );
+  const { progress, tensorboard } = settings;
   const common = {
-    listeners: [progressListener(settings.progress, process.stdout)],
+    listeners: [commandProgress(progress), ...(tensorboard === undefined ? [] : [tensorBoard(tensorboard)])],
     log: consoleLog(),
     signal: interrupt.signal,
   };
-  if (resumed !== undefined) {
-    const folder = resumed === true ? settings.output : resumed;
+  const trained = () => {
+    if (resumed === undefined) return train({ ...common, config, folder: settings.output });
     const epochs = rest["epochs" as keyof typeof rest] === undefined ? {} : { epochs: settings.epochs };
-    await finish(await resume(folder, { ...common, ...epochs }), target);
-    return;
-  }
-  await refuseOldRun(settings.output);
-  await finish(await train({ ...common, config, folder: settings.output }), target);
+    return resume(resumed === true ? settings.output : resumed, { ...common, ...epochs });
+  };
+  if (resumed === undefined) await refuseOldRun(settings.output);
+  const outcome = await finish(await trained(), target);
+  process.stdout.write(progress === "json" ? outcomeJson(outcome) : `${outcomeText(outcome, target)}\n`);
 }
 
 export function trainCommand(): Command {
