@@ -8,7 +8,6 @@ import {
   BatchingParametersSchema,
   ModelServerConfigSchema,
   MonitoringConfigSchema,
-  SSLConfigSchema,
 } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { batchOptions, defaultBatchOptions } from "../../serving/batch-options.ts";
 import { normalizeFlags, SERVER_FLAGS, type ServerFlag } from "../../serving/flags.ts";
@@ -16,6 +15,7 @@ import { savedModelLoader } from "../../serving/loader.ts";
 import { singleModelConfig } from "../../serving/model-config.ts";
 import { type ServerOptions, startServer } from "../../serving/server.ts";
 import { parseTextProto, readTextProto } from "../../serving/text-proto.ts";
+import { readTls } from "../../serving/tls.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { consoleLog } from "../log.ts";
 
@@ -61,17 +61,6 @@ async function modelsOf(values: Values): Promise<ModelServerConfig> {
     String(modelName),
     isAbsolute(modelBasePath) ? modelBasePath : resolve(modelBasePath),
   );
-}
-
-async function tlsOf(file: Values[string]): Promise<ServerOptions["tls"]> {
-  if (typeof file !== "string") return undefined;
-  const {
-    serverKey: key,
-    serverCert: cert,
-    customCa: ca,
-    clientVerify,
-  } = await readTextProto(SSLConfigSchema, file);
-  return { key, cert, requireClientCertificate: clientVerify, ...(ca === "" ? {} : { ca }) };
 }
 
 const DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics";
@@ -131,7 +120,7 @@ function channelOptionsOf(text: Values[string]): Record<string, string | number>
 const MICROS_PER_MS = 1000;
 
 async function optionsOf(values: Values, signal: AbortSignal): Promise<ServerOptions> {
-  const { lanes, savedModelTags, grpcSocketPath } = values;
+  const { lanes, savedModelTags, grpcSocketPath, sslConfigFile } = values;
   return {
     signal,
     models: await modelsOf(values),
@@ -161,7 +150,7 @@ async function optionsOf(values: Values, signal: AbortSignal): Promise<ServerOpt
     maxTensorBytes: Number(values.maxTensorBytes),
     grpcChannelOptions: channelOptionsOf(values.grpcChannelArguments),
     metricsPath: await metricsPathOf(values.monitoringConfigFile),
-    tls: await tlsOf(values.sslConfigFile),
+    tls: typeof sslConfigFile === "string" ? await readTls(sslConfigFile) : undefined,
     enableGrpcHealth: values.enableGrpcHealthcheckService === true,
     asTensorContent: values.enableSerializationAsTensorContent === true,
     pollWaitSeconds: Number(values.fileSystemPollWaitSeconds),

@@ -1,0 +1,29 @@
+/** @file The certificates of `--ssl_config_file`, checked before anything else starts. */
+import { createSecureContext } from "node:tls";
+import { FaceError, messageOf } from "../base/errors.ts";
+import { SSLConfigSchema } from "../proto/tensorflow_serving/model_service_pb.ts";
+import type { RestTls } from "./rest.ts";
+import { readTextProto } from "./text-proto.ts";
+
+/**
+ * Reads an SSLConfig, whose values are the certificates themselves in PEM, not paths.
+ * @throws FaceError `CONFIG_INVALID` when the key and certificates cannot be used.
+ */
+export async function readTls(file: string): Promise<RestTls> {
+  const config = await readTextProto(SSLConfigSchema, file);
+  const { serverKey: key, serverCert: cert, customCa, clientVerify: requireClientCertificate } = config;
+  const tls = { key, cert, requireClientCertificate, ...(customCa === "" ? {} : { ca: customCa }) };
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `--ssl_config_file: ${file} holds no usable key and certificate: ${messageOf(error)}`,
+      {
+        hint: "server_key, server_cert and custom_ca take the text of PEM files, with \\n for the ends of lines",
+        cause: error,
+      },
+    );
+  }
+  return tls;
+}
