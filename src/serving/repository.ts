@@ -91,8 +91,8 @@ export class Repository implements Catalog, AsyncDisposable {
   /**
    * Takes the first configuration and waits until each model has a version that answers or has failed for good.
    * @param signal gives up waiting.
-   * @throws FaceError `MODEL_INVALID` when a model failed, `INTERRUPTED` by the signal; StatusError when the
-   *   configuration is not legal.
+   * @throws FaceError `MODEL_INVALID` when a model failed, `CONFIG_INVALID` when the configuration is not legal,
+   *   `INTERRUPTED` by the signal.
    */
   async start(config: ModelServerConfig, signal?: AbortSignal): Promise<void> {
     const giveUp = () => {
@@ -105,7 +105,9 @@ export class Repository implements Catalog, AsyncDisposable {
     if (pollWaitSeconds > 0) this.#polling = this.#poll(pollWaitSeconds);
     // Waiting alone would not keep the program running.
     const waiting = setInterval(() => undefined, LONG_MS);
-    const failures = await this.#apply(config).finally(() => clearInterval(waiting));
+    const failures = await this.#apply(config)
+      .catch(refuseToStart)
+      .finally(() => clearInterval(waiting));
     signal?.removeEventListener("abort", giveUp);
     if (signal?.aborted) throw new FaceError("INTERRUPTED", "stopped before the models were ready");
     this.#turns.limit = Math.max(1, this.#options.loadThreads);
@@ -268,6 +270,12 @@ interface Failure {
   readonly name: string;
   readonly version: bigint;
   readonly error: StatusError;
+}
+
+/** A configuration that is not legal, in the words of TensorFlow Serving's last line. */
+function refuseToStart(error: unknown): never {
+  if (!(error instanceof StatusError)) throw error;
+  throw new FaceError("CONFIG_INVALID", `Failed to start server. Error: ${error.text}`, { cause: error });
 }
 
 function failureText(failures: readonly Failure[]): string {

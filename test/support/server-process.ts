@@ -17,6 +17,8 @@ export interface ServerProcess extends AsyncDisposable {
   readonly isReady: boolean;
   /** Resolves once its log contains the text; rejects when it ends before. */
   until(text: string): Promise<void>;
+  /** The exit code, once it has ended. */
+  readonly ended: Promise<number | null>;
   /** Sends a signal and gives the exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -33,6 +35,7 @@ async function freePort(): Promise<number> {
 class Running implements ServerProcess {
   readonly grpcPort: number;
   readonly restPort: number;
+  readonly ended: Promise<number | null>;
   log = "";
   readonly #process: ChildProcess;
   readonly #waiting = new Set<() => void>();
@@ -48,7 +51,8 @@ class Running implements ServerProcess {
         this.#tell();
       });
     }
-    this.#process.once("close", () => this.#tell());
+    this.ended = once(this.#process, "close").then(() => this.#process.exitCode);
+    void this.ended.then(() => this.#tell());
   }
 
   get isReady(): boolean {
@@ -78,11 +82,8 @@ class Running implements ServerProcess {
   }
 
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
-    if (this.#hasEnded) return this.#process.exitCode;
-    const closed = once(this.#process, "close");
     this.#process.kill(signal);
-    await closed;
-    return this.#process.exitCode;
+    return this.ended;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

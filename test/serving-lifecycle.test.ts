@@ -1,0 +1,221 @@
+/** @file Models come, change and go while the real command serves them: ports, configuration, labels, broken versions. */
+import { once } from "node:events";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import { writeHalfPlusTwo } from "./support/saved-models.ts";
+import { type ServerProcess, serve, spawnServer } from "./support/server-process.ts";
+import { temporaryFolder } from "./support/tiny-run.ts";
+
+const work = temporaryFolder("lifecycle");
+const base = (name: string) => join(work, name);
+const QUICK = ["--max_num_load_retries=0", "--file_system_poll_wait_seconds=1"];
+
+/** Publishes a version the safe way: written elsewhere, then renamed. */
+async function publish(model: string, version: number): Promise<void> {
+  const folder = join(work, `unfinished-${model}-${version}`);
+  await writeHalfPlusTwo(folder);
+  mkdirSync(base(model), { recursive: true });
+  renameSync(folder, join(base(model), String(version)));
+}
+
+function publishBroken(model: string, version: number): void {
+  mkdirSync(join(base(model), String(version)), { recursive: true });
+  writeFileSync(join(base(model), String(version), "saved_model.pb"), "no model");
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+async function get(server: ServerProcess, path: string, init: RequestInit = {}): Promise<Answer> {
+  const response = await fetch(`http://127.0.0.1:${server.restPort}${path}`, init);
+  return { status: response.status, body: await response.text() };
+}
+
+const predict = (server: ServerProcess, model: string) =>
+  get(server, `/v1/models/${model}:predict`, { method: "POST", body: '{"instances": [2.0]}' });
+
+/** The states of a model's versions, such as `2 AVAILABLE`. */
+async function states(server: ServerProcess, model: string): Promise<string[]> {
+  const { status, body } = await get(server, `/v1/models/${model}`);
+  if (status !== 200) return [JSON.parse(body).error];
+  const list = JSON.parse(body).model_version_status as { version: string; state: string }[];
+  return list.map(({ version, state }) => `${version} ${state}`);
+}
+
+async function eventually(server: ServerProcess, model: string, wanted: readonly string[]): Promise<void> {
+  while (JSON.stringify(await states(server, model)) !== JSON.stringify(wanted)) await delay(100);
+}
+
+async function isOpen(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  return Promise.race([
+    once(socket, "connect").then(() => true),
+    new Promise<boolean>((resolve) => socket.once("error", () => resolve(false))),
+  ]).finally(() => socket.destroy());
+}
+
+describe("faceid serve", () => {
+  it("opens its ports only when a model is there, and ends in good order", async () => {
+    const server = await spawnServer([...QUICK, "--model_name=late", `--model_base_path=${base("late")}`]);
+    await server.until(`Could not find base path ${base("late")} for servable late`);
+    mkdirSync(base("late"));
+    await server.until(`No versions of servable late found under base path ${base("late")}`);
+    for (const port of [server.grpcPort, server.restPort]) expect(await isOpen(port)).toBe(false);
+    await publish("late", 1);
+    await server.until("Exporting HTTP/REST API at:localhost:");
+    expect(server.log).toContain("Successfully loaded servable version {name: late version: 1}");
+    expect(server.log).toContain(`Running gRPC ModelServer at 0.0.0.0:${server.grpcPort} ...`);
+    expect(await predict(server, "late")).toMatchObject({ status: 200 });
+    for (const port of [server.grpcPort, server.restPort]) expect(await isOpen(port)).toBe(true);
+    expect(await server.stop("SIGTERM")).toBe(0);
+  });
+
+  it("stops when told to while it still waits for a model", async () => {
+    const server = await spawnServer([...QUICK, "--model_name=never", `--model_base_path=${base("never")}`]);
+    await server.until("Could not find base path");
+    expect(await server.stop("SIGINT")).toBe(0);
+    expect(server.isReady).toBe(false);
+  });
+
+  it("swaps versions under load without a failure, and keeps the old one when the new one is broken", async () => {
+    await publish("swap", 1);
+    await using server = await serve([...QUICK, "--model_name=swap", `--model_base_path=${base("swap")}`]);
+    const answers = new Map<string, number>();
+    let isOver = false;
+    const clients = Array.from({ length: 4 }, async () => {
+      while (!isOver) {
+        const { status, body } = await predict(server, "swap");
+        const answer = `${status} ${body.replaceAll(/\s+/g, " ")}`;
+        answers.set(answer, (answers.get(answer) ?? 0) + 1);
+      }
+    });
+    await publish("swap", 2);
+    await eventually(server, "swap", ["2 AVAILABLE", "1 END"]);
+    publishBroken("swap", 3);
+    await eventually(server, "swap", ["3 END", "2 AVAILABLE", "1 END"]);
+    const broken = JSON.parse((await get(server, "/v1/models/swap/versions/3")).body);
+    expect(broken.model_version_status[0].status).toEqual({
+      error_code: "DATA_LOSS",
+      error_message: expect.stringContaining("damaged"),
+    });
+    expect(broken.model_version_status[0].status.error_message).not.toContain(work);
+    // Rolling back is taking the newest version away.
+    await publish("swap", 4);
+    await eventually(server, "swap", ["4 AVAILABLE", "3 END", "2 END", "1 END"]);
+    rmSync(join(base("swap"), "4"), { recursive: true });
+    rmSync(join(base("swap"), "3"), { recursive: true });
+    await eventually(server, "swap", ["4 END", "3 END", "2 AVAILABLE", "1 END"]);
+    isOver = true;
+    await Promise.all(clients);
+    expect([...answers.keys()]).toEqual(['200 { "predictions": [3.0 ] }']);
+  });
+
+  const entry = (model: string, more = "") =>
+    `config { name: "${model}" base_path: "${base(model)}" model_platform: "tensorflow" ${more} }`;
+  const versions = (...wanted: number[]) =>
+    `model_version_policy { specific { ${wanted.map((version) => `versions: ${version}`).join(" ")} } }`;
+
+  it("follows its configuration file: policies, labels, models that come and go", async () => {
+    await Promise.all([publish("a", 1), publish("a", 2), publish("b", 7)]);
+    const file = join(work, "models.config");
+    const write = (...entries: string[]) => {
+      writeFileSync(`${file}.new`, `model_config_list { ${entries.join("\n")} }`);
+      renameSync(`${file}.new`, file);
+    };
+    write(entry("a", versions(1)));
+    await using server = await serve([
+      ...QUICK,
+      `--model_config_file=${file}`,
+      "--model_config_file_poll_wait_seconds=1",
+    ]);
+    expect(await states(server, "a")).toEqual(["1 AVAILABLE"]);
+    write(entry("a", "model_version_policy { all {} }"), entry("b"));
+    await eventually(server, "a", ["2 AVAILABLE", "1 AVAILABLE"]);
+    await eventually(server, "b", ["7 AVAILABLE"]);
+    const label = (name: string, version: number) => `version_labels { key: "${name}" value: ${version} }`;
+    write(
+      entry("a", `model_version_policy { all {} } ${label("stable", 1)} ${label("canary", 2)}`),
+      entry("b"),
+    );
+    while ((await predict(server, "a/labels/canary")).status !== 200) await delay(100);
+    expect((await predict(server, "a/labels/stable")).status).toBe(200);
+    expect((await predict(server, "a/labels/other")).body).toContain(
+      "Unrecognized servable version label: other",
+    );
+    // A label on a version that does not answer is refused with the whole file; what was served goes on.
+    write(entry("a", `model_version_policy { all {} } ${label("stable", 9)}`));
+    await server.until("Request to assign label to version 9 of model a");
+    expect((await predict(server, "a/labels/stable")).status).toBe(200);
+    writeFileSync(file, "model_config_list { nonsense }");
+    await server.until("Error parsing text-format tensorflow.serving.ModelServerConfig");
+    expect((await predict(server, "b")).status).toBe(200);
+    write(entry("b"));
+    await eventually(server, "a", ["2 END", "1 END"]);
+    expect(await predict(server, "a")).toMatchObject({
+      status: 404,
+      body: expect.stringContaining("Servable not found for request: Latest(a)"),
+    });
+    expect((await get(server, "/readyz")).status).toBe(200);
+  });
+
+  it.each([
+    [
+      "labels before their versions are loaded",
+      () => entry("late", 'version_labels { key: "stable" value: 1 }'),
+      "Failed to start server. Error: FAILED_PRECONDITION: Request to assign label to version 1 of model late, " +
+        "which is not currently available for inference",
+    ],
+    [
+      "a model twice",
+      () => `${entry("late")} ${entry("late")}`,
+      "Failed to start server. Error: INVALID_ARGUMENT: Illegal to list model late multiple times in config list",
+    ],
+    [
+      "no platform",
+      () => `config { name: "late" base_path: "${base("late")}" }`,
+      "Illegal setting neither ModelServerConfig::model_type (deprecated) nor ModelServerConfig::model_platform",
+    ],
+    [
+      "text that is none",
+      () => "improperly formatted",
+      "Error parsing text-format tensorflow.serving.ModelServerConfig: ",
+    ],
+  ])("refuses a configuration with %s, in one line", async (_, text, message) => {
+    const file = join(work, "refused.config");
+    writeFileSync(file, `model_config_list { ${text()} }`);
+    const server = await spawnServer([...QUICK, `--model_config_file=${file}`]);
+    await server.until(message);
+    expect(await server.ended).toBe(2);
+    expect(server.log).not.toContain("    at ");
+  });
+
+  it("says which model failed, and ends", async () => {
+    publishBroken("bad", 5);
+    const server = await spawnServer([...QUICK, "--model_name=bad", `--model_base_path=${base("bad")}`]);
+    await server.until(
+      "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available: {{{name: bad version: 5} due to error: ",
+    );
+    expect(await server.ended).toBe(8);
+    expect(server.isReady).toBe(false);
+  });
+
+  it("tries a broken version again before it gives up", async () => {
+    publishBroken("retry", 1);
+    await using server = await spawnServer([
+      "--load_retry_interval_micros=300000",
+      "--max_num_load_retries=200",
+      "--model_name=retry",
+      `--model_base_path=${base("retry")}`,
+    ]);
+    await server.until("Retrying of loading servable {name: retry version: 1}, retry 1");
+    rmSync(join(base("retry"), "1"), { recursive: true });
+    await publish("retry", 1);
+    await server.until("Exporting HTTP/REST API");
+    expect(await predict(server, "retry")).toMatchObject({ status: 200 });
+  });
+});
