@@ -257,6 +257,24 @@ describe("export, inspect, convert", () => {
     ]);
     expect(converted.code).toBe(0);
   });
+
+  it("write a SavedModel once more, with all its signatures", async () => {
+    const again = await faceid(["convert", "models/tiny/1", "--saved-model", "again/1"]);
+    expect(again).toMatchObject({ code: 0, stdout: "again/1\n" });
+    const reports = await Promise.all(
+      ["models/tiny/1", "again/1"].map((folder) => faceid(["inspect", folder, "--json"])),
+    );
+    const [before, after] = reports.map(({ stdout }) => JSON.parse(stdout)[0]);
+    expect(after.parameters).toBe(before.parameters);
+    expect(after.operations.every(({ supported }: { supported: boolean }) => supported)).toBe(true);
+    const names = (report: typeof after) =>
+      report.signatures.map(({ name }: { name: string }) => name).sort();
+    expect(names(after)).toEqual(names(before));
+    expect(await faceid(["convert", "models/tiny/1"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("there is nothing to write"),
+    });
+  });
 });
 
 describe("serve and request", () => {

@@ -1,7 +1,7 @@
 /** @file A growing TensorFlow graph: nodes with unique names, typed attributes, constants. */
 import { create } from "@bufbuild/protobuf";
-import type { DType } from "../base/dtype.ts";
-import type { Tensor } from "../base/tensor.ts";
+import type { DType, NumericDType } from "../base/dtype.ts";
+import { bytesOf, type Tensor } from "../base/tensor.ts";
 import type { SymbolicShape } from "../graph/ops.ts";
 import {
   type AttrValue,
@@ -51,11 +51,18 @@ export function shapeProto(shape: SymbolicShape): TensorShapeProto {
   return create(TensorShapeProtoSchema, { dim });
 }
 
+/** Whether two tensors of one type and shape hold the same bits. */
+function sameElements(a: Tensor, b: Tensor): boolean {
+  if (a.dtype === "string" || b.dtype === "string") return false;
+  return Buffer.compare(bytesOf(a as Tensor<NumericDType>), bytesOf(b as Tensor<NumericDType>)) === 0;
+}
+
 /** Values are known by the names of the nodes that make them. */
 export class GraphWriter {
   readonly #nodes: NodeDef[] = [];
   readonly #names = new Map<string, number>();
   readonly #constants = new Map<string, string>();
+  readonly #labelled = new Map<string, readonly { value: Tensor; name: string }[]>();
   readonly #functions = new Map<string, FunctionDef>();
 
   /** A name that no other node has: `conv1/Conv2D`, then `conv1/Conv2D_1`. */
@@ -90,11 +97,15 @@ export class GraphWriter {
     return taken;
   }
 
-  constant(value: Tensor, label?: string): string {
-    return this.named(label ?? "Const", "Const", [], {
-      dtype: attr.type(value.dtype),
-      value: attr.tensor(value),
-    });
+  /** A constant; the same one under the same label is stored once. */
+  constant(value: Tensor, label = "Const"): string {
+    const key = `${label} ${value.dtype} ${value.shape}`;
+    const alike = this.#labelled.get(key) ?? [];
+    const same = alike.find((each) => sameElements(each.value, value));
+    if (same !== undefined) return same.name;
+    const name = this.named(label, "Const", [], { dtype: attr.type(value.dtype), value: attr.tensor(value) });
+    this.#labelled.set(key, [...alike, { value, name }]);
+    return name;
   }
 
   /** An int32 list, stored once. */

@@ -1,28 +1,49 @@
-/** @file `faceid convert`: a signature of a SavedModel becomes an ONNX file. */
+/** @file `faceid convert`: a SavedModel becomes an ONNX file, or one file with everything in it. */
 import { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../base/files.ts";
 import { lower } from "../../onnx/lower.ts";
-import { readSavedModel } from "../../savedmodel/read.ts";
+import { type ReadModel, readSavedModel } from "../../savedmodel/read.ts";
+import { contentOf } from "../../savedmodel/rewrite.ts";
 import { DEFAULT_SIGNATURE } from "../../savedmodel/signature.ts";
+import { writeSavedModel } from "../../savedmodel/write.ts";
 
-async function run(folder: string, { onnx, signature }: { onnx: string; signature: string }): Promise<void> {
-  const model = await readSavedModel(folder);
+interface Options {
+  readonly onnx?: string;
+  readonly savedModel?: string;
+  readonly signature: string;
+}
+
+async function writeOnnx(model: ReadModel, signature: string, path: string): Promise<void> {
   if (!model.signatures.has(signature)) {
-    throw new FaceError("MODEL_NOT_FOUND", `${folder} has no signature ${signature}`, {
+    throw new FaceError("MODEL_NOT_FOUND", `the model has no signature ${signature}`, {
       hint: `it has ${[...model.signatures.keys()].join(", ") || "none"}`,
     });
   }
   const { bytes } = lower({ outputs: (await model.program(signature)).outputs }, { runtimeOps: false });
-  await writeFileAtomic(onnx, bytes);
-  console.log(`${onnx}  ${bytes.length} bytes`);
+  await writeFileAtomic(path, bytes);
+  console.log(`${path}  ${bytes.length} bytes`);
+}
+
+async function run(folder: string, { onnx, savedModel, signature }: Options): Promise<void> {
+  if (onnx === undefined && savedModel === undefined) {
+    throw new FaceError("CONFIG_INVALID", "there is nothing to write", {
+      hint: "name an ONNX file by --onnx or a new version's folder by --saved-model",
+    });
+  }
+  const model = await readSavedModel(folder);
+  if (onnx !== undefined) await writeOnnx(model, signature, onnx);
+  if (savedModel === undefined) return;
+  await writeSavedModel(savedModel, await contentOf(model));
+  console.log(savedModel);
 }
 
 export function convertCommand(): Command {
   return new Command("convert")
-    .description("write a signature of a SavedModel as an ONNX file")
+    .description("write a SavedModel as an ONNX file, or as a SavedModel with constants for variables")
     .argument("<folder>", "a version's folder")
-    .requiredOption("--onnx <file>", "the file to write")
-    .option("--signature <name>", "which signature", DEFAULT_SIGNATURE)
+    .option("--onnx <file>", "the ONNX file to write")
+    .option("--signature <name>", "which signature the ONNX file gets", DEFAULT_SIGNATURE)
+    .option("--saved-model <folder>", "the version's folder to write, with all signatures")
     .action(run);
 }

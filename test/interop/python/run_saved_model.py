@@ -1,37 +1,84 @@
-"""Runs signatures of a SavedModel with TensorFlow's loaders. Arguments: the model's folder, a folder with inputs.
+"""Runs signatures of SavedModels with TensorFlow's loaders. Argument: a JSON file with a list of jobs.
 
-inputs.json maps signature -> alias -> shape; the numbers lie in <signature>.<alias>.bin. Outputs are written beside
-them, once from each loader, and listed on standard output.
+A job names the model's folder, a folder with inputs, the loaders to use, and signature -> alias -> {dtype, shape}.
+Floats lie in <signature>.<alias>.bin, strings in <signature>.<alias>.<number>.bin. Outputs are written beside them as
+<signature>.<alias>.<loader>.bin. Prints the requests of the warm-up file, where there is one.
 """
 import json
+import os
 import sys
 
 import numpy as np
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
-model_folder, work = sys.argv[1:]
-signatures = json.load(open(f"{work}/inputs.json"))
-
-
-def inputs_of(signature):
-    shapes = signatures[signature]
-    return {a: np.fromfile(f"{work}/{signature}.{a}.bin", np.float32).reshape(s) for a, s in shapes.items()}
+import c_api
 
 
-outputs = {}
-loaded = tf.saved_model.load(model_folder)
-for signature in signatures:
-    feeds = {alias: tf.constant(value) for alias, value in inputs_of(signature).items()}
-    for alias, value in loaded.signatures[signature](**feeds).items():
-        value.numpy().astype(np.float32).tofile(f"{work}/{signature}.{alias}.tf2.bin")
-        outputs.setdefault(signature, {})[alias] = list(value.shape)
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
 
-with tf.compat.v1.Session(graph=tf.Graph()) as session:
-    meta = tf.compat.v1.saved_model.load(session, ["serve"], model_folder)
-    for signature in signatures:
-        definition = meta.signature_def[signature]
-        feeds = {definition.inputs[alias].name: value for alias, value in inputs_of(signature).items()}
-        for alias, info in definition.outputs.items():
-            session.run(info.name, feeds).astype(np.float32).tofile(f"{work}/{signature}.{alias}.tf1.bin")
 
-print(json.dumps({"outputs": outputs, "tensorflow": tf.__version__}))
+def value_of(work, name, described):
+    if described["dtype"] == "string":
+        files = [read(f"{work}/{name}.{i}.bin") for i in range(described["shape"][0])]
+        return np.array(files, dtype=object)
+    return np.fromfile(f"{work}/{name}.bin", np.float32).reshape(described["shape"])
+
+
+class Python2:
+    def __init__(self, folder):
+        self._model = tf.saved_model.load(folder)
+
+    def run(self, signature, inputs):
+        feeds = {alias: tf.constant(list(v) if v.dtype == object else v) for alias, v in inputs.items()}
+        return {alias: v.numpy() for alias, v in self._model.signatures[signature](**feeds).items()}
+
+    def close(self):
+        del self._model
+
+
+class Python1:
+    def __init__(self, folder):
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        self._signatures = tf.compat.v1.saved_model.load(self._session, ["serve"], folder).signature_def
+
+    def run(self, signature, inputs):
+        definition = self._signatures[signature]
+        feeds = {definition.inputs[alias].name: value for alias, value in inputs.items()}
+        return self._session.run({alias: info.name for alias, info in definition.outputs.items()}, feeds)
+
+    def close(self):
+        self._session.close()
+
+
+LOADERS = {"tf2": Python2, "tf1": Python1, "c": c_api.Model}
+
+
+def warmup_requests(folder):
+    path = f"{folder}/assets.extra/tf_serving_warmup_requests"
+    if not os.path.exists(path):
+        return None
+    requests = []
+    for record in tf.data.TFRecordDataset(path):
+        request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+        inputs = {alias: tf.make_ndarray(tensor) for alias, tensor in request.inputs.items()}
+        answer = c_api.Model(folder).run(request.model_spec.signature_name, inputs)
+        requests.append({"signature": request.model_spec.signature_name, "model": request.model_spec.name, "shapes": {alias: list(value.shape) for alias, value in inputs.items()}, "answers": {alias: list(value.shape) for alias, value in answer.items()}})
+    return requests
+
+
+warmup = []
+for job in json.load(open(sys.argv[1])):
+    work = job["work"]
+    for loader in job["loaders"]:
+        model = LOADERS[loader](job["model"])
+        for signature, aliases in job["signatures"].items():
+            inputs = {alias: value_of(work, f"{signature}.{alias}", described) for alias, described in aliases.items()}
+            for alias, value in model.run(signature, inputs).items():
+                np.asarray(value, np.float32).tofile(f"{work}/{signature}.{alias}.{loader}.bin")
+        model.close()
+    warmup.append(warmup_requests(job["model"]))
+
+print(json.dumps({"warmup": warmup, "tensorflow": tf.__version__}))
