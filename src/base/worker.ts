@@ -1,17 +1,21 @@
 /** @file Starts a worker thread from a module of ours, whether it runs as TypeScript source or as built JavaScript. */
-import { type TransferListItem, Worker } from "node:worker_threads";
+import { Worker } from "node:worker_threads";
 
 /**
  * Starts the module `name` (without extension) that lies beside the caller.
  * @param from the caller's `import.meta.url`, which also tells whether sources or the build are running.
+ * @param options.heapMegabytes the most that JavaScript values may take; a thread that needs more ends with an error.
  */
 export function startWorker(
   from: string,
   name: string,
   workerData: unknown,
-  transferList: readonly TransferListItem[] = [],
+  { heapMegabytes }: { heapMegabytes?: number } = {},
 ): Worker {
-  const options = { workerData, transferList: [...transferList] };
+  const options = {
+    workerData,
+    ...(heapMegabytes !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMegabytes } }),
+  };
   if (!from.endsWith(".ts")) return new Worker(new URL(`${name}.js`, from), options);
   // Node 20 cannot read TypeScript by itself. Only development and tests run from source; they have tsx at hand.
   const loader = import.meta.resolve("tsx/esm/api");

@@ -1,15 +1,15 @@
 /** @file The worker thread behind the JSON codec: one document at a time. */
 import { parentPort, type TransferListItem } from "node:worker_threads";
-import { type CodecJob, doCodecJob, type PlainStatus } from "./json-job.ts";
-import type { PredictJson } from "./json-tensors.ts";
+import { type CodecJob, type CodecResult, doCodecJob, type PlainStatus } from "./json-job.ts";
 import { toStatusError } from "./status.ts";
 
 /** What comes back from the thread. */
-export type CodecReply = { readonly result: PredictJson | Uint8Array } | { readonly error: PlainStatus };
+export type CodecReply = { readonly result: CodecResult } | { readonly error: PlainStatus };
 
 /** The buffers of a result, which are moved rather than copied. */
-function buffersOf(result: PredictJson | Uint8Array): TransferListItem[] {
-  if (result instanceof Uint8Array) return [];
+function buffersOf(result: CodecResult): TransferListItem[] {
+  if (result instanceof Uint8Array) return [result.buffer as ArrayBuffer];
+  if ("examples" in result) return [];
   const buffers = new Set<TransferListItem>();
   for (const { dtype, data } of result.inputs.values()) {
     if (dtype !== "string") buffers.add((data as Float32Array).buffer as ArrayBuffer);

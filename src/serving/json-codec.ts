@@ -1,9 +1,17 @@
 /** @file Runs the JSON of large requests and answers in worker threads, so that the event loop stays free. */
 import type { TransferListItem, Worker } from "node:worker_threads";
+import { systemCode } from "../base/errors.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import { startWorker } from "../base/worker.ts";
 import type { CodecReply } from "./json-codec-worker.ts";
-import { type CodecJob, doCodecJob, type SignatureLookup } from "./json-job.ts";
+import type { ExamplesJson } from "./json-examples.ts";
+import {
+  type CodecJob,
+  type CodecResult,
+  doCodecJob,
+  type PlainStatus,
+  type SignatureLookup,
+} from "./json-job.ts";
 import type { JsonFormat, PredictJson } from "./json-tensors.ts";
 import { StatusError } from "./status.ts";
 
@@ -11,6 +19,9 @@ import { StatusError } from "./status.ts";
 const INLINE_BYTES = 16 * 1024;
 /** Answers with up to this many numbers are written at once, about a millisecond's work. */
 const INLINE_ELEMENTS = 2048;
+
+/** Numbers lie outside the heap; only a document of millions of strings comes near this. */
+const HEAP_MEGABYTES = 1024;
 
 /** Settings of the codec. */
 export interface CodecOptions {
@@ -24,7 +35,7 @@ interface Waiting {
   readonly job: CodecJob;
   readonly transfer: readonly TransferListItem[];
   readonly signal: AbortSignal | undefined;
-  readonly resolve: (result: PredictJson | Uint8Array) => void;
+  readonly resolve: (result: CodecResult) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -42,12 +53,24 @@ export class JsonCodec implements AsyncDisposable {
 
   /** @throws StatusError with the contract's message, or `UNAVAILABLE` when too many documents wait. */
   async readPredict(bytes: Uint8Array, lookup: SignatureLookup, signal?: AbortSignal): Promise<PredictJson> {
-    const job: CodecJob = { kind: "read", bytes, lookup };
-    if (bytes.length <= INLINE_BYTES) return doCodecJob(job) as PredictJson;
+    return (await this.#read({ kind: "read", bytes, lookup }, signal)) as PredictJson;
+  }
+
+  /** @throws StatusError as `readPredict`. */
+  async readExamples(bytes: Uint8Array, signal?: AbortSignal): Promise<ExamplesJson> {
+    return (await this.#read({ kind: "examples", bytes }, signal)) as ExamplesJson;
+  }
+
+  #read(
+    job: Exclude<CodecJob, { kind: "write" }>,
+    signal: AbortSignal | undefined,
+  ): Promise<CodecResult> | CodecResult {
+    const { bytes } = job;
+    if (bytes.length <= INLINE_BYTES) return doCodecJob(job);
     // A body that is a view of a larger buffer must be copied; moving it would take the rest along.
     const isWhole = bytes.byteLength === bytes.buffer.byteLength;
     const transfer = isWhole ? [bytes.buffer as ArrayBuffer] : [];
-    return (await this.#submit(job, transfer, signal)) as PredictJson;
+    return this.#submit(job, transfer, signal);
   }
 
   async writePredict(outputs: TensorMap, format: JsonFormat, signal?: AbortSignal): Promise<Uint8Array> {
@@ -62,7 +85,7 @@ export class JsonCodec implements AsyncDisposable {
     job: CodecJob,
     transfer: readonly TransferListItem[],
     signal: AbortSignal | undefined,
-  ): Promise<PredictJson | Uint8Array> {
+  ): Promise<CodecResult> {
     if (this.#isClosed || this.#queue.length >= this.#options.maxQueued) {
       throw new StatusError("UNAVAILABLE", "The server is busy reading other large requests; try again.");
     }
@@ -91,21 +114,18 @@ export class JsonCodec implements AsyncDisposable {
 
   #start(): Worker | undefined {
     if (this.#busy.size >= this.#options.workers) return undefined;
-    const worker = startWorker(import.meta.url, "json-codec-worker", undefined);
+    const worker = startWorker(import.meta.url, "json-codec-worker", undefined, {
+      heapMegabytes: HEAP_MEGABYTES,
+    });
     worker.on("message", (reply: CodecReply) => {
       this.#finish(worker, reply);
       worker.unref();
       this.#idle.push(worker);
       this.#dispatch();
     });
-    worker.on("error", (cause) => {
-      this.#finish(worker, {
-        error: { status: "INTERNAL", message: "The request could not be read." },
-        cause,
-      });
-    });
+    worker.on("error", (cause) => this.#finish(worker, { error: lossOf(cause), cause }));
     worker.on("exit", () => {
-      this.#finish(worker, { error: { status: "INTERNAL", message: "The request could not be read." } });
+      this.#finish(worker, { error: lossOf(undefined) });
       const place = this.#idle.indexOf(worker);
       if (place >= 0) this.#idle.splice(place, 1);
       if (!this.#isClosed) this.#dispatch();
@@ -131,4 +151,14 @@ export class JsonCodec implements AsyncDisposable {
     for (const worker of workers) worker.ref();
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
+}
+
+/** What a client is told whose document ended a thread. */
+function lossOf(cause: unknown): PlainStatus {
+  return systemCode(cause) === "ERR_WORKER_OUT_OF_MEMORY"
+    ? {
+        status: "RESOURCE_EXHAUSTED",
+        message: "The request takes more memory to read than the server gives it.",
+      }
+    : { status: "INTERNAL", message: "The request could not be read." };
 }

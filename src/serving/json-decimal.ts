@@ -44,6 +44,50 @@ export function nearestDouble(head: number, tail: number, tailDigits: number, sc
   return nearest === quotient + rest * (1 + DOUBT) ? nearest : Number.NaN;
 }
 
+/** Decimal digits as one whole number: `value` has `count` digits, the first of which counts 10^exponent. */
+export interface DecimalDigits {
+  readonly value: number;
+  readonly count: number;
+  readonly exponent: number;
+}
+
+/** Precisions tried in turn; both give whole numbers that a double holds exactly. */
+const SHORT_DIGITS = 6;
+const FLOAT32_DIGITS = 9;
+/** Numbers in this range are printed without an exponent; outside of it text has to do. */
+const SMALLEST_FIXED = 1e-4;
+const LARGEST_FIXED = 1e6;
+/** 10^-4 to 10^6. */
+const FIXED_POWERS = Float64Array.from({ length: 11 }, (_, place) => Number(`1e${place - 4}`));
+/** A scaled number this close to the middle between two whole ones is rounded by way of text. */
+const TIE_DOUBT = 1e-5;
+
+/**
+ * The digits that `decimalText` would print, without text: for most numbers that are neither tiny nor huge.
+ * @returns undefined when only `decimalText` can tell.
+ */
+export function decimalDigits(value: number, kind: "float32" | "float64"): DecimalDigits | undefined {
+  const size = Math.abs(value);
+  if (!(size >= SMALLEST_FIXED && size < LARGEST_FIXED)) return undefined;
+  let exponent = -4;
+  while (size >= FIXED_POWERS[exponent + 5]!) exponent++;
+  const short = roundedDigits(size, SHORT_DIGITS, exponent);
+  if (short === undefined) return undefined;
+  const readBack = short.value / EXACT_POWERS[SHORT_DIGITS - 1 - exponent]!;
+  const isSame = kind === "float32" ? Math.fround(readBack) === size : readBack === size;
+  if (isSame) return short;
+  return kind === "float32" ? roundedDigits(size, FLOAT32_DIGITS, exponent) : undefined;
+}
+
+function roundedDigits(size: number, count: number, exponent: number): DecimalDigits | undefined {
+  const scaled = size * EXACT_POWERS[count - 1 - exponent]!;
+  const below = Math.floor(scaled);
+  const above = scaled - below;
+  if (Math.abs(above - 0.5) < TIE_DOUBT) return undefined;
+  const value = above > 0.5 ? below + 1 : below;
+  return value < EXACT_POWERS[count]! ? { value, count, exponent } : undefined;
+}
+
 /** Digits and exponent of C's `%.<precision>g`, from JavaScript's exponential notation. */
 function general(value: number, precision: number): string {
   const [mantissa = "", exponentText = "0"] = value.toExponential(precision - 1).split("e");

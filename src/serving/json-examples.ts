@@ -5,7 +5,7 @@ import { jsonTypeText } from "./json-debug.ts";
 import { type JsonTape, Kind } from "./json-tape.ts";
 import { formatError, parseObject, readSignatureName } from "./json-tensors.ts";
 import { base64Value, isBase64 } from "./json-values.ts";
-import { invalidArgument } from "./status.ts";
+import { invalidArgument, StatusError } from "./status.ts";
 
 /** A classify or regress request read from JSON. */
 export interface ExamplesJson {
@@ -22,9 +22,15 @@ export function withContext(context: Uint8Array | undefined, example: Uint8Array
   return context === undefined ? example : Buffer.concat([context, example]);
 }
 
-/** @throws StatusError with the message of the contract. */
+/** Each value of an example becomes an object of its own, many times as large as its text. */
+const MOST_VALUES = 4_000_000;
+
+/** @throws StatusError with the message of the contract, or `RESOURCE_EXHAUSTED` for millions of values. */
 export function readExamplesJson(bytes: Uint8Array): ExamplesJson {
   const tape = parseObject(bytes);
+  if (tape.kinds.length > MOST_VALUES) {
+    throw new StatusError("RESOURCE_EXHAUSTED", `The examples hold more than ${MOST_VALUES} values in all.`);
+  }
   const signatureName = readSignatureName(tape);
   const contextPlace = tape.member(0, "context");
   const context = contextPlace === undefined ? undefined : exampleBytes(tape, contextPlace);

@@ -2,6 +2,7 @@
 import type { DType } from "../base/dtype.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import { DEFAULT_SIGNATURE } from "../savedmodel/signature.ts";
+import { type ExamplesJson, readExamplesJson } from "./json-examples.ts";
 import { type JsonFormat, type PredictJson, readPredictJson } from "./json-tensors.ts";
 import { writePredictJson } from "./json-write.ts";
 import { invalidArgument, type StatusCode, StatusError } from "./status.ts";
@@ -20,11 +21,16 @@ export type SignatureLookup =
 /** Reading a request, or writing an answer. */
 export type CodecJob =
   | { readonly kind: "read"; readonly bytes: Uint8Array; readonly lookup: SignatureLookup }
+  | { readonly kind: "examples"; readonly bytes: Uint8Array }
   | { readonly kind: "write"; readonly outputs: TensorMap; readonly format: JsonFormat };
 
+/** What comes of a job: a request read, or an answer written. */
+export type CodecResult = PredictJson | ExamplesJson | Uint8Array;
+
 /** @throws StatusError with the contract's message. */
-export function doCodecJob(job: CodecJob): PredictJson | Uint8Array {
+export function doCodecJob(job: CodecJob): CodecResult {
   if (job.kind === "write") return writePredictJson(job.outputs, job.format);
+  if (job.kind === "examples") return readExamplesJson(job.bytes);
   const { lookup } = job;
   return readPredictJson(job.bytes, (requested) => {
     if ("error" in lookup) throw new StatusError(lookup.error.status, lookup.error.message);

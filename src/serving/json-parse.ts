@@ -1,5 +1,6 @@
 /** @file Reads JSON from bytes onto a tape, with the rules, errors and offsets of TensorFlow Serving's parser. */
 import { type NumberFound, type NumberProblem, readNotFinite, readNumber } from "./json-number.ts";
+import { readNumberRun } from "./json-number-run.ts";
 import { JsonTape, Kind } from "./json-tape.ts";
 import { invalidArgument, type StatusError } from "./status.ts";
 
@@ -28,6 +29,10 @@ const CODE = {
 } as const;
 
 const FIRST_CAPACITY = 256;
+/** A number in a request with images takes about as many bytes; a shorter text makes the tape grow. */
+const BYTES_PER_TOKEN = 8;
+/** Beyond this the tape begins smaller than the text suggests: most of it may be one long string. */
+const LARGEST_FIRST_CAPACITY = 1 << 18;
 const END_OF_INPUT = -1;
 const ESCAPABLE = new Set([...'"\\/bfnrt'].map((letter) => letter.charCodeAt(0)));
 
@@ -47,9 +52,7 @@ export function parseJson(bytes: Uint8Array): JsonTape {
 class Parser {
   readonly #bytes: Uint8Array;
   #at = 0;
-  #kinds = new Uint8Array(FIRST_CAPACITY);
-  #values = new Float64Array(FIRST_CAPACITY);
-  #length = 0;
+  readonly #tape: { kinds: Uint8Array; values: Float64Array; length: number };
   /** Open containers, outermost first: where each begins and how many entries it has so far. */
   readonly #open: number[] = [];
   readonly #counts: number[] = [];
@@ -57,6 +60,9 @@ class Parser {
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+    const guess = Math.ceil(bytes.length / BYTES_PER_TOKEN);
+    const capacity = Math.max(FIRST_CAPACITY, Math.min(guess, LARGEST_FIRST_CAPACITY));
+    this.#tape = { kinds: new Uint8Array(capacity), values: new Float64Array(capacity), length: 0 };
     const hasByteOrderMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
     if (hasByteOrderMark) this.#at = 3;
   }
@@ -65,11 +71,8 @@ class Parser {
     if (this.#peek() === END_OF_INPUT) throw this.#error("The document is empty.");
     let state: State | undefined = "value";
     while (state !== undefined) state = this.#advance(state);
-    return new JsonTape(
-      this.#bytes,
-      this.#kinds.subarray(0, this.#length),
-      this.#values.subarray(0, this.#length),
-    );
+    const { kinds, values, length } = this.#tape;
+    return new JsonTape(this.#bytes, kinds.subarray(0, length), values.subarray(0, length));
   }
 
   #advance(state: State): State | undefined {
@@ -110,6 +113,7 @@ class Parser {
 
   #value(code: number): State | undefined {
     if ((code >= CODE.zero && code <= CODE.nine) || code === CODE.minus) {
+      if (this.#numbers()) return "afterElement";
       this.#take(readNumber(this.#bytes, this.#at, this.#found));
     } else if (code === CODE.quote) this.#string();
     else if (code === CODE.openBracket) return this.#openContainer(Kind.array, "firstElement");
@@ -118,16 +122,26 @@ class Parser {
     return this.#afterValue();
   }
 
+  /** Takes as many numbers of a list as are plain; false when there is none. */
+  #numbers(): boolean {
+    const depth = this.#open.length;
+    if (depth === 0 || this.#tape.kinds[this.#open[depth - 1]!] !== Kind.array) return false;
+    const before = this.#tape.length;
+    this.#at = readNumberRun(this.#bytes, this.#at, this.#tape);
+    this.#counts[depth - 1]! += this.#tape.length - before;
+    return this.#tape.length > before;
+  }
+
   #afterValue(): State | undefined {
     const depth = this.#open.length;
     if (depth === 0) return undefined;
     this.#counts[depth - 1]!++;
-    return this.#kinds[this.#open[depth - 1]!] === Kind.array ? "afterElement" : "afterMember";
+    return this.#tape.kinds[this.#open[depth - 1]!] === Kind.array ? "afterElement" : "afterMember";
   }
 
   #openContainer(kind: number, state: State): State {
     this.#at++;
-    this.#open.push(this.#length);
+    this.#open.push(this.#tape.length);
     this.#counts.push(0);
     this.#push(kind, 0);
     return state;
@@ -135,7 +149,7 @@ class Parser {
 
   #close(kind: number): State | undefined {
     this.#at++;
-    this.#values[this.#open.pop()!] = this.#length;
+    this.#tape.values[this.#open.pop()!] = this.#tape.length;
     this.#push(kind, this.#counts.pop()!);
     return this.#afterValue();
   }
@@ -211,18 +225,18 @@ class Parser {
   }
 
   #push(kind: number, value: number): void {
-    if (this.#length === this.#kinds.length) this.#grow();
-    this.#kinds[this.#length] = kind;
-    this.#values[this.#length++] = value;
+    const tape = this.#tape;
+    if (tape.length === tape.kinds.length) this.#grow();
+    tape.kinds[tape.length] = kind;
+    tape.values[tape.length++] = value;
   }
 
   #grow(): void {
-    const kinds = new Uint8Array(this.#kinds.length * 2);
-    const values = new Float64Array(this.#values.length * 2);
-    kinds.set(this.#kinds);
-    values.set(this.#values);
-    this.#kinds = kinds;
-    this.#values = values;
+    const { kinds, values } = this.#tape;
+    this.#tape.kinds = new Uint8Array(kinds.length * 2);
+    this.#tape.values = new Float64Array(values.length * 2);
+    this.#tape.kinds.set(kinds);
+    this.#tape.values.set(values);
   }
 
   #error(message: string, at = this.#at): StatusError {

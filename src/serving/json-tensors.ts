@@ -107,8 +107,11 @@ function appendValues(tape: JsonTape, start: number, shape: readonly number[], s
             `in the JSON DOM. Expected at level: ${rank}`,
         );
       }
-      sink.append(tape, place);
-      place = tape.next(place);
+      const after = sink.appendRun(tape, place, end);
+      if (after === place) {
+        sink.append(tape, place);
+        place = tape.next(place);
+      } else place = after;
     }
   }
 }

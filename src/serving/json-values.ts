@@ -8,6 +8,8 @@ import { invalidArgument, StatusError } from "./status.ts";
 const INT32_MIN = -(2 ** 31);
 const INT32_MAX = 2 ** 31 - 1;
 const UINT32_MAX = 2 ** 32 - 1;
+/** Each string is an object of its own, many times as large as a short text. */
+const MOST_STRINGS = 4_000_000;
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 
@@ -17,6 +19,11 @@ export interface ElementSink {
   readonly length: number;
   /** @throws StatusError when the value does not fit the element type. */
   append(tape: JsonTape, place: number): void;
+  /**
+   * Appends plain numbers that follow each other, as far as this can be done without looking at each for long.
+   * @returns the place of the first value that `append` must take.
+   */
+  appendRun(tape: JsonTape, place: number, end: number): number;
   /** The elements collected so far. */
   data(): DTypeData[DType];
 }
@@ -44,6 +51,18 @@ class NumberSink implements ElementSink {
     this.#data[this.length++] = value;
   }
 
+  appendRun({ kinds, values }: JsonTape, place: number, end: number): number {
+    if (this.dtype !== "float32") return place;
+    const data = this.#data as unknown as Float32Array;
+    let at = place;
+    let length = this.length;
+    for (; at < end && (kinds[at] === Kind.decimal || kinds[at] === Kind.integer); at++) {
+      data[length++] = values[at]!;
+    }
+    this.length = length;
+    return at;
+  }
+
   data(): DTypeData[DType] {
     return (this.#data as unknown as Float32Array).subarray(0, this.length);
   }
@@ -58,10 +77,17 @@ class StringSink implements ElementSink {
   }
 
   append(tape: JsonTape, place: number): void {
+    if (this.#data.length >= MOST_STRINGS) {
+      throw new StatusError("RESOURCE_EXHAUSTED", `The request holds more than ${MOST_STRINGS} strings.`);
+    }
     const kind = tape.kinds[place];
     if (kind === Kind.object) this.#data.push(base64Value(tape, place));
     else if (kind === Kind.string) this.#data.push(tape.string(place));
     else throw typeError(tape, place, "string");
+  }
+
+  appendRun(_tape: JsonTape, place: number): number {
+    return place;
   }
 
   data(): readonly Uint8Array[] {

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { DType } from "../base/dtype.ts";
 import { float32, type Tensor, tensor } from "../base/tensor.ts";
 import { decimalText } from "./json-decimal.ts";
+import { JsonOut } from "./json-out.ts";
 import { parseJson } from "./json-parse.ts";
 import { Kind } from "./json-tape.ts";
 import { type InputTypes, readPredictJson } from "./json-tensors.ts";
@@ -78,6 +79,47 @@ describe("numbers", () => {
       fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
         expect(Number(decimalText(value, "float64"))).toBe(value);
       }),
+    );
+  });
+});
+
+describe("numbers written as bytes", () => {
+  const written = (value: number, kind: "float32" | "float64") => {
+    const out = new JsonOut();
+    out.decimal(value, kind);
+    return fromUtf8(out.bytes());
+  };
+
+  it.each([0.5, 3, -1 / 3, 999_999, 0.0003, 9.999_999_5, 123_456.5, 1e-4, 100_000, 0.1 + 2 ** -20, 1e6])(
+    "agree with the text of %d",
+    (value) => {
+      expect(written(value, "float64")).toBe(decimalText(value, "float64"));
+      expect(written(Math.fround(value), "float32")).toBe(decimalText(Math.fround(value), "float32"));
+    },
+  );
+
+  it("agree with the text of any number", () => {
+    const range = { noNaN: true, noDefaultInfinity: true, min: -1_500_000, max: 1_500_000 };
+    fc.assert(
+      fc.property(
+        fc.float({ ...range, min: Math.fround(range.min), max: Math.fround(range.max) }),
+        (value) => {
+          expect(written(value, "float32")).toBe(decimalText(value, "float32"));
+        },
+      ),
+      { numRuns: 2000 },
+    );
+    fc.assert(
+      fc.property(
+        fc.integer({ min: -999_999_999, max: 999_999_999 }),
+        fc.integer({ min: 0, max: 9 }),
+        (n, k) => {
+          const value = n / 10 ** k;
+          expect(written(value, "float64")).toBe(decimalText(value, "float64"));
+          expect(written(Math.fround(value), "float32")).toBe(decimalText(Math.fround(value), "float32"));
+        },
+      ),
+      { numRuns: 5000 },
     );
   });
 });

@@ -138,10 +138,18 @@ function sizeError(signature: Signature, given: TensorMap): StatusError {
   );
 }
 
+/** TensorFlow has no tensors of more axes; a document can nest half a million lists. */
+const MOST_AXES = 254;
+
 function checkTypes(signature: Signature, inputs: TensorMap): void {
   let index = 0;
   for (const [alias, { dtype }] of signature.inputs) {
-    const given = inputs.get(alias)!.dtype;
+    const { dtype: given, shape } = inputs.get(alias)!;
+    if (shape.length > MOST_AXES) {
+      throw invalidArgument(
+        `tensor parsing error: ${alias} (${shape.length} axes, at most ${MOST_AXES} can be had)`,
+      );
+    }
     if (given !== dtype) {
       const [wanted, provided] = [dtype, given].map((type) => dataTypeText(dataTypeOf(type)));
       throw invalidArgument(

@@ -11,6 +11,10 @@ const gunzipAsync = promisify(gunzip);
 /** A body larger than the server takes; the connection is closed after the answer. */
 export class BodyTooLarge extends Error {}
 
+/** How long a body that is refused is still read, and dropped, so that its sender gets to read the answer. */
+const LINGER_MS = 2000;
+const TOO_MANY = "The server holds too many large requests at once; try again.";
+
 /** How many bytes of request bodies may be in memory at once, over all connections. */
 export class BodyBudget {
   readonly #maxBytes: number;
@@ -33,32 +37,36 @@ export class BodyBudget {
   }
 
   /**
-   * Collects a body. The caller releases its length when the request is over.
+   * Collects a body and undoes its gzip. The caller releases the length of what it gets when the request is over.
    * @throws BodyTooLarge, or StatusError `UNAVAILABLE` when the bodies of all requests together are too large.
    */
   async collect(request: IncomingMessage): Promise<Uint8Array> {
-    const announced = Number(request.headers["content-length"] ?? 0);
-    if (announced > this.#maxBytes) throw new BodyTooLarge(this.#limitText());
     const chunks: Uint8Array[] = [];
     let taken = 0;
     try {
+      const announced = Number(request.headers["content-length"] ?? 0);
       await eachChunk(request, (chunk) => {
+        if (announced > this.#maxBytes) throw new BodyTooLarge(this.#limitText());
         taken += chunk.length;
-        this.#totalBytes += chunk.length;
+        this.#take(chunk.length);
         if (taken > this.#maxBytes) throw new BodyTooLarge(this.#limitText());
-        if (this.#totalBytes > this.#maxTotalBytes) {
-          throw new StatusError(
-            "UNAVAILABLE",
-            "The server holds too many large requests at once; try again.",
-          );
-        }
         chunks.push(chunk);
       });
+      const body = await inflated(joined(chunks, taken), request.headers["content-encoding"]);
+      const received = taken;
+      taken = body.length;
+      this.release(received);
+      this.#take(body.length);
+      return body;
     } catch (error) {
-      this.#totalBytes -= taken;
+      this.release(taken);
       throw error;
     }
-    return joined(chunks, taken);
+  }
+
+  #take(bytes: number): void {
+    this.#totalBytes += bytes;
+    if (this.#totalBytes > this.#maxTotalBytes) throw new StatusError("UNAVAILABLE", TOO_MANY);
   }
 
   #limitText(): string {
@@ -69,21 +77,31 @@ export class BodyBudget {
 /** Like iterating over the stream, but leaves the connection open for an answer when `take` throws. */
 function eachChunk(request: IncomingMessage, take: (chunk: Uint8Array) => void): Promise<void> {
   return new Promise((resolve, reject) => {
+    let refusal: unknown;
+    let timer: NodeJS.Timeout | undefined;
     const finish = (act: () => void) => {
+      clearTimeout(timer);
       request.off("data", onData).off("end", onEnd).off("error", onError).off("close", onClose);
       act();
     };
+    const refuse = () => {
+      request.pause();
+      finish(() => reject(refusal));
+    };
     const onData = (chunk: Uint8Array) => {
+      if (refusal !== undefined) return;
       try {
         take(chunk);
       } catch (error) {
-        request.pause();
-        finish(() => reject(error));
+        refusal = error;
+        timer = setTimeout(refuse, LINGER_MS);
       }
     };
-    const onEnd = () => finish(resolve);
+    const onEnd = () => finish(() => (refusal === undefined ? resolve() : reject(refusal)));
     const onError = (error: Error) => finish(() => reject(error));
     const onClose = () => finish(() => reject(new StatusError("CANCELLED", "The client has left.")));
+    // What is announced can be refused before anything has come.
+    onData(new Uint8Array(0));
     request.on("data", onData).on("end", onEnd).on("error", onError).on("close", onClose);
   });
 }
@@ -100,7 +118,7 @@ function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
 }
 
 /** Undoes gzip where the header mentions it; whatever cannot be inflated within the limit counts as empty. */
-export async function inflated(body: Uint8Array, contentEncoding: string | undefined): Promise<Uint8Array> {
+async function inflated(body: Uint8Array, contentEncoding: string | undefined): Promise<Uint8Array> {
   if (!contentEncoding?.includes("gzip")) return body;
   try {
     return await gunzipAsync(body, { maxOutputLength: MAX_INFLATED_BYTES });

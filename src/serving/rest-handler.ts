@@ -6,7 +6,6 @@ import { type Catalog, statusOf } from "./catalog.ts";
 import { classify, regress } from "./classify.ts";
 import { isFormUpload, readUpload } from "./form-tensors.ts";
 import type { JsonCodec } from "./json-codec.ts";
-import { readExamplesJson } from "./json-examples.ts";
 import type { SignatureLookup } from "./json-job.ts";
 import type { PredictJson } from "./json-tensors.ts";
 import { writeClassifyJson, writeErrorJson, writeRegressJson } from "./json-write.ts";
@@ -120,7 +119,7 @@ async function answerModel(
   request: RestRequest,
   path: ChosenPath,
 ): Promise<Uint8Array | string> {
-  const { catalog } = context;
+  const { catalog, codec } = context;
   const model: ModelChoice = { name: path.name, version: path.version };
   switch (path.action) {
     case "status":
@@ -136,13 +135,13 @@ async function answerModel(
         verifyUpload(catalog, model, request.headers["content-type"] ?? "", request.body, { signal }),
       );
     case "classify": {
-      const call = { model, ...readExamplesJson(request.body) };
+      const call = { model, ...(await codec.readExamples(request.body, request.signal)) };
       return withTimeout(context, request, async (signal) =>
         writeClassifyJson((await classify(catalog, call, { signal })).classifications),
       );
     }
     case "regress": {
-      const call = { model, ...readExamplesJson(request.body) };
+      const call = { model, ...(await codec.readExamples(request.body, request.signal)) };
       return withTimeout(context, request, async (signal) =>
         writeRegressJson((await regress(catalog, call, { signal })).values),
       );

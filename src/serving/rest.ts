@@ -10,7 +10,7 @@ import fastify, {
 import { FaceError, messageOf, systemCode } from "../base/errors.ts";
 import { isAvailable } from "./catalog.ts";
 import { writeErrorJson } from "./json-write.ts";
-import { BodyBudget, BodyTooLarge, inflated } from "./rest-body.ts";
+import { BodyBudget, BodyTooLarge } from "./rest-body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./rest-handler.ts";
 import { isUri } from "./rest-path.ts";
 import { STATUS, StatusError, toStatusError } from "./status.ts";
@@ -54,28 +54,38 @@ const UNDER_V1 = /^\/v1\//i;
 const NOT_FOUND_PAGE =
   "<html><head>\n<title>404 Not Found</title>\n</head><body>\n<h1>Not Found</h1>\n" +
   "<p>The requested URL was not found on this server.</p>\n</body></html>\n";
+<<<<<<< HEAD
 const BAD_REQUEST_PAGE =
   "<html><head>\n<title>400 Bad Request</title>\n</head><body>\n<h1>Bad Request</h1>\n</body></html>\n";
 /** The answer to what is not HTTP. */
 const BAD_REQUEST =
   "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+=======
+const CHECKS_PER_TIMEOUT = 4;
+>>>>>>> 8787a79 (wip)
 const HTML = { "content-type": "text/html", connection: "close" } as const;
 const TEXT = { "content-type": "text/plain" } as const;
 
 /** Builds the interface without listening; `inject` of the result answers in process. */
 export function createRestApp(context: RestContext, options: RestServerOptions): FastifyInstance {
   const budget = new BodyBudget(options.limits.maxBodyBytes, options.limits.maxTotalBodyBytes);
+  const { requestTimeoutMs } = options.limits;
+  const checking = { connectionsCheckingInterval: Math.ceil(requestTimeoutMs / CHECKS_PER_TIMEOUT) };
   const app = fastify({
-    requestTimeout: options.limits.requestTimeoutMs,
+    requestTimeout: requestTimeoutMs,
     forceCloseConnections: "idle",
     return503OnClosing: false,
-    clientErrorHandler: (_error: unknown, socket: Socket) => {
-      if (socket.writable) socket.end(BAD_REQUEST);
+    clientErrorHandler: (error: unknown, socket: Socket) => {
+      const isLate = systemCode(error) === "ERR_HTTP_REQUEST_TIMEOUT";
+      if (socket.writable) socket.end(closing(isLate ? "408 Request Timeout" : "400 Bad Request"));
     },
     // One route takes every path as it came; the path is read by our own rules, whatever characters it has.
     rewriteUrl: () => "/",
+    // Node looks for requests that take too long only now and then.
+    http: checking,
     ...(options.tls && {
       https: {
+        ...checking,
         key: options.tls.key,
         cert: options.tls.cert,
         ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
@@ -84,6 +94,7 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
       },
     }),
   } as Parameters<typeof fastify>[0]) as unknown as FastifyInstance;
+  app.server.headersTimeout = requestTimeoutMs;
   app.server.maxConnections = options.limits.maxConnections;
   // The content type says nothing here: bodies are collected by the route itself.
   app.addHook("onRequest", async (request) => {
@@ -99,6 +110,11 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
   });
   app.setNotFoundHandler((_request, reply) => reply.code(501).headers(HTML).send("Not Implemented"));
   return app;
+}
+
+/** The answer to what is not HTTP, or never comes to its end. */
+function closing(status: string): string {
+  return `HTTP/1.1 ${status}\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
 }
 
 /** What the client said its body is. */
@@ -156,14 +172,14 @@ async function answerV1(
   let taken = 0;
   try {
     const hasBody = request.method !== "GET" && request.method !== "HEAD";
-    const received = hasBody ? await budget.collect(request.raw) : new Uint8Array(0);
-    taken = received.length;
+    const body = hasBody ? await budget.collect(request.raw) : new Uint8Array(0);
+    taken = body.length;
     return await answerRest(context, {
       id: request.id,
       method: request.method,
       target: request.originalUrl,
       headers: { ...request.raw.headers, "content-type": contentTypes.get(request.raw) },
-      body: await inflated(received, request.headers["content-encoding"]),
+      body,
       signal: left.signal,
     });
   } catch (error) {

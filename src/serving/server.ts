@@ -1,4 +1,5 @@
 /** @file A whole server: models loaded first, then the ports opened, and everything closed in good order. */
+import { availableParallelism } from "node:os";
 import type { Log } from "../base/log.ts";
 import type { ModelServerConfig } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { type BatchOptions, defaultBatchOptions } from "./batch-options.ts";
@@ -70,7 +71,8 @@ const DEFAULT_REST: RestOptions = {
   listModels: true,
   acceptBinary: false,
 };
-const CODEC = { workers: 1, maxQueued: 256 };
+/** Two threads at least, so that one huge document does not hold up all the others. */
+const CODEC = { workers: Math.max(2, Math.ceil(availableParallelism() / 4)), maxQueued: 256 };
 const DEFAULT_GRACE_MS = 10_000;
 const LARGEST_TENSOR_BYTES = 1024 * MEGABYTE;
 

@@ -1,0 +1,166 @@
+/** @file A server whose world fails: threads that die, clients that leave, signals while requests are under way. */
+import { once } from "node:events";
+import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { text as textOf } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Worker } from "node:worker_threads";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { silentLog } from "../src/base/log.ts";
+import { savedModelLoader } from "../src/serving/loader.ts";
+import { singleModelConfig } from "../src/serving/model-config.ts";
+import { startServer } from "../src/serving/server.ts";
+import { writeFaceModel } from "./support/face-model.ts";
+import { temporaryFolder } from "./support/photos.ts";
+import { loadProgram, type ModelFolder, modelFolder } from "./support/servables.ts";
+import { ServedCommand } from "./support/served.ts";
+
+interface Asked {
+  readonly status: number;
+  readonly body: string;
+}
+
+async function ask(port: number, body: string, model: string): Promise<Asked> {
+  const request = httpRequest({ port, method: "POST", path: `/v1/models/${model}:predict`, agent: false });
+  request.end(body);
+  const [response] = await once(request, "response");
+  return { status: response.statusCode, body: await textOf(response) };
+}
+
+describe("a thread that dies", () => {
+  it("costs the requests it had; the others and later ones are answered", async () => {
+    const workers: Worker[] = [];
+    const notice = (worker: Worker) => workers.push(worker);
+    process.on("worker", notice);
+    const folder = await temporaryFolder();
+    await writeFaceModel(join(folder, "face/1"));
+    await using server = await startServer({
+      models: singleModelConfig("face", join(folder, "face")),
+      loader: savedModelLoader({ lanes: 2 }),
+      log: silentLog,
+      grpcPort: undefined,
+      restPort: 0,
+      batching: false,
+    });
+    process.off("worker", notice);
+    const image = Array.from({ length: 96 }, () => Array.from({ length: 96 }, () => [0.5, 0.25, 0]));
+    const body = JSON.stringify({ instances: [{ anchor_img: image, verification_img: image }] });
+    const port = server.restPort!;
+    const before = await ask(port, body, "face");
+    expect(before.status).toBe(200);
+    const answers = Array.from({ length: 12 }, () => ask(port, body, "face"));
+    // The first answer says that both threads have work.
+    await Promise.race(answers);
+    const exit = once(workers[0]!, "exit");
+    await workers[0]!.terminate();
+    await exit;
+    const outcomes = await Promise.all(answers);
+    const failed = outcomes.filter(({ status }) => status !== 200);
+    expect(failed.length).toBeLessThan(12);
+    for (const { status, body: text } of failed) {
+      expect(status).toBe(500);
+      expect(text).toBe('{\n    "error": "Internal error; the server\'s log says why."\n}');
+    }
+    const after = await Promise.all(Array.from({ length: 4 }, () => ask(port, body, "face")));
+    expect(after).toEqual([before, before, before, before]);
+  });
+});
+
+describe("a client that leaves", () => {
+  let folder: ModelFolder;
+
+  beforeAll(async () => {
+    folder = await modelFolder();
+    await folder.add("sleeper", 1, "sleeper");
+  });
+
+  afterAll(() => folder[Symbol.asyncDispose]());
+
+  it("takes its waiting work with it", async () => {
+    await using server = await startServer({
+      models: singleModelConfig("sleeper", join(folder.path, "sleeper")),
+      loader: loadProgram,
+      log: silentLog,
+      grpcPort: undefined,
+      restPort: 0,
+      metricsPath: "/metrics",
+      batching: {
+        maxBatchSize: 1,
+        maxExecutionBatchSize: 1,
+        timeoutMs: 0,
+        maxEnqueuedBatches: 10,
+        threads: 1,
+        threadPoolName: "one",
+        allowedBatchSizes: [],
+        padVariableLengthInputs: false,
+        splitLargeRequests: false,
+        isStrict: true,
+      },
+    });
+    const port = server.restPort!;
+    const first = ask(port, '{"inputs": [400]}', "sleeper");
+    const text = '{"inputs": [60000]}';
+    const leaving = connect(port, "localhost");
+    leaving.write(
+      `POST /v1/models/sleeper:predict HTTP/1.1\r\nHost: x\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+    );
+    await delay(100);
+    leaving.destroy();
+    const last = ask(port, '{"inputs": [1]}', "sleeper");
+    // Were the work of the one who left still done, the last one would wait for a minute and time out.
+    expect((await Promise.all([first, last])).map(({ status }) => status)).toEqual([200, 200]);
+    const page = await (await fetch(`http://localhost:${port}/metrics`)).text();
+    expect(page).toContain(":tensorflow:serving:batching_session:wrapped_run_count{} 2\n");
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a signal to faceid serve", () => {
+  let flags: string[];
+
+  beforeAll(async () => {
+    const folder = await temporaryFolder();
+    // Large enough that a request is still under way when the signal comes.
+    await writeFaceModel(join(folder, "face/1"), { network: "faceid", side: 112 });
+    flags = ["--model_name=face", `--model_base_path=${join(folder, "face")}`, "--lanes=1"];
+  });
+
+  /** A request of many pairs, and the moment its body has been sent. */
+  async function largeRequest(port: number): Promise<{ answer: Promise<Asked> }> {
+    const image = Array.from({ length: 112 }, () => Array.from({ length: 112 }, () => [0, 1, 0]));
+    const row = JSON.stringify({ anchor_img: image, verification_img: image });
+    const request = httpRequest({ port, method: "POST", path: "/v1/models/face:predict", agent: false });
+    request.on("error", () => undefined);
+    request.end(`{"instances": [${Array.from({ length: 40 }, () => row).join(",")}]}`);
+    await once(request, "finish");
+    const answer = once(request, "response").then(async ([response]) => ({
+      status: response.statusCode,
+      body: await textOf(response),
+    }));
+    return { answer };
+  }
+
+  it("lets it answer what is in flight, and end with 0", async () => {
+    await using server = await ServedCommand.start(flags);
+    const { answer } = await largeRequest(server.restPort);
+    const exit = server.stop("SIGTERM");
+    await server.until("answering what is in flight");
+    // Nobody new is let in meanwhile.
+    await expect(fetch(`http://localhost:${server.restPort}/healthz`)).rejects.toThrow();
+    const { status, body } = await answer;
+    expect(status).toBe(200);
+    expect((JSON.parse(body) as { predictions: number[][] }).predictions).toHaveLength(40);
+    expect(await exit).toBe(0);
+  });
+
+  it("ends it at once when it comes twice", async () => {
+    await using server = await ServedCommand.start(flags);
+    const { answer } = await largeRequest(server.restPort);
+    const lost = answer.catch(() => "lost");
+    const exit = server.stop("SIGTERM");
+    await server.until("answering what is in flight");
+    void server.stop("SIGTERM");
+    expect(await exit).toBe(130);
+    expect(await lost).toBe("lost");
+  });
+});
