@@ -14,7 +14,7 @@ import { startServer } from "../src/serving/server.ts";
 import { writeFaceModel } from "./support/face-model.ts";
 import { temporaryFolder } from "./support/photos.ts";
 import { loadProgram, type ModelFolder, modelFolder } from "./support/servables.ts";
-import { ServedCommand } from "./support/served.ts";
+import { serve } from "./support/server-process.ts";
 
 interface Asked {
   readonly status: number;
@@ -141,7 +141,7 @@ describe.skipIf(process.platform === "win32")("a signal to faceid serve", () => 
   }
 
   it("lets it answer what is in flight, and end with 0", async () => {
-    await using server = await ServedCommand.start(flags);
+    await using server = await serve(flags);
     const { answer } = await largeRequest(server.restPort);
     const exit = server.stop("SIGTERM");
     await server.until("answering what is in flight");
@@ -154,7 +154,7 @@ describe.skipIf(process.platform === "win32")("a signal to faceid serve", () => 
   });
 
   it("ends it at once when it comes twice", async () => {
-    await using server = await ServedCommand.start(flags);
+    await using server = await serve(flags);
     const { answer } = await largeRequest(server.restPort);
     const lost = answer.catch(() => "lost");
     const exit = server.stop("SIGTERM");

@@ -54,15 +54,9 @@ const UNDER_V1 = /^\/v1\//i;
 const NOT_FOUND_PAGE =
   "<html><head>\n<title>404 Not Found</title>\n</head><body>\n<h1>Not Found</h1>\n" +
   "<p>The requested URL was not found on this server.</p>\n</body></html>\n";
-<<<<<<< HEAD
 const BAD_REQUEST_PAGE =
   "<html><head>\n<title>400 Bad Request</title>\n</head><body>\n<h1>Bad Request</h1>\n</body></html>\n";
-/** The answer to what is not HTTP. */
-const BAD_REQUEST =
-  "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-=======
 const CHECKS_PER_TIMEOUT = 4;
->>>>>>> 8787a79 (wip)
 const HTML = { "content-type": "text/html", connection: "close" } as const;
 const TEXT = { "content-type": "text/plain" } as const;
 
@@ -70,7 +64,11 @@ const TEXT = { "content-type": "text/plain" } as const;
 export function createRestApp(context: RestContext, options: RestServerOptions): FastifyInstance {
   const budget = new BodyBudget(options.limits.maxBodyBytes, options.limits.maxTotalBodyBytes);
   const { requestTimeoutMs } = options.limits;
-  const checking = { connectionsCheckingInterval: Math.ceil(requestTimeoutMs / CHECKS_PER_TIMEOUT) };
+  // Node looks for requests that take too long only now and then.
+  const checking =
+    requestTimeoutMs > 0
+      ? { connectionsCheckingInterval: Math.ceil(requestTimeoutMs / CHECKS_PER_TIMEOUT) }
+      : {};
   const app = fastify({
     requestTimeout: requestTimeoutMs,
     forceCloseConnections: "idle",
@@ -81,7 +79,6 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
     },
     // One route takes every path as it came; the path is read by our own rules, whatever characters it has.
     rewriteUrl: () => "/",
-    // Node looks for requests that take too long only now and then.
     http: checking,
     ...(options.tls && {
       https: {

@@ -9,6 +9,7 @@ const IS_READY = "Exporting HTTP/REST API";
 
 /** A server that runs. */
 export interface ServerProcess extends AsyncDisposable {
+  readonly pid: number;
   readonly grpcPort: number;
   readonly restPort: number;
   /** What it has written so far. */
@@ -53,6 +54,10 @@ class Running implements ServerProcess {
     }
     this.ended = once(this.#process, "close").then(() => this.#process.exitCode);
     void this.ended.then(() => this.#tell());
+  }
+
+  get pid(): number {
+    return this.#process.pid!;
   }
 
   get isReady(): boolean {
