@@ -88,17 +88,33 @@ function roundedDigits(size: number, count: number, exponent: number): DecimalDi
   return value < EXACT_POWERS[count]! ? { value, count, exponent } : undefined;
 }
 
+/** Whether a value lies exactly between two numbers of this many digits; `exponent` is that of its first digit. */
+function isTie(value: number, precision: number, exponent: number): boolean {
+  // Such a value has one digit more, a 5: it is an odd multiple of 2 to the power of minus the number of its decimals.
+  return Math.abs(value * 2 ** (precision - exponent)) % 2 === 1;
+}
+
+/** C takes the even one of two numbers that are equally near, where JavaScript takes the greater one. */
+function evenTie(digits: string): string {
+  const last = Number(digits.at(-1));
+  return last % 2 === 0 ? digits : `${digits.slice(0, -1)}${last - 1}`;
+}
+
 /** Digits and exponent of C's `%.<precision>g`, from JavaScript's exponential notation. */
 function general(value: number, precision: number): string {
   const [mantissa = "", exponentText = "0"] = value.toExponential(precision - 1).split("e");
   const exponent = Number(exponentText);
-  const digits = mantissa.includes(".") ? mantissa.replace(/\.?0+$/, "") : mantissa;
+  const rounded = isTie(value, precision, exponent) ? evenTie : (digits: string) => digits;
   if (exponent < -4 || exponent >= precision) {
     const size = String(Math.abs(exponent)).padStart(2, "0");
-    return `${digits}e${exponent < 0 ? "-" : "+"}${size}`;
+    return `${withoutZeros(rounded(mantissa))}e${exponent < 0 ? "-" : "+"}${size}`;
   }
-  const fixed = value.toFixed(Math.max(0, precision - 1 - exponent));
-  return fixed.includes(".") ? fixed.replace(/\.?0+$/, "") : fixed;
+  return withoutZeros(rounded(value.toFixed(precision - 1 - exponent)));
+}
+
+/** Drops the zeros at the end of a fraction, and the point with the last of them. */
+function withoutZeros(digits: string): string {
+  return digits.includes(".") ? digits.replace(/\.?0+$/, "") : digits;
 }
 
 /**

@@ -67,7 +67,17 @@ describe("numbers", () => {
     [1 / 3, "0.333333343"],
     [Number.NaN, "NaN"],
     [-Infinity, "-Infinity"],
+    // Exactly between two numbers of nine digits: the even one, as C prints it.
+    [36351.65625, "36351.6562"],
+    [-576315.8125, "-576315.812"],
+    [0.1005859375, "0.100585938"],
+    [0.1025390625, "0.102539062"],
   ])("prints %d as %s", (value, text) => expect(decimalText(Math.fround(value), "float32")).toBe(text));
+
+  it("prints doubles between two numbers of seventeen digits as the even one", () => {
+    expect(decimalText(1e14 + 0.125, "float64")).toBe("100000000000000.12");
+    expect(decimalText(1e14 + 0.375, "float64")).toBe("100000000000000.38");
+  });
 
   it("prints what reads back to the same value", () => {
     fc.assert(
