@@ -64,6 +64,10 @@ const OUTPUT_NAMES: Readonly<Record<string, readonly string[]>> = {
   TopKV2: ["values", "indices"],
 };
 
+/** Has three outputs for every sparse feature in front of those for the dense ones. */
+const PARSER = "ParseExampleV2";
+const OUTPUTS_OF_SPARSE = 3;
+
 const invalid = (message: string) => new FaceError("MODEL_INVALID", message);
 
 /** `name:2` of a graph, `name:output:2` of a function; no number means 0. */
@@ -112,7 +116,10 @@ export class PlacedGraph {
     this.#functions = new Map(graph.library?.function.map((each) => [each.signature?.name ?? "", each]));
   }
 
-  /** Says that a value of the graph is given from outside, whatever would compute it. */
+  /**
+   * Says that a value is given from outside, whatever would compute it: a value of the graph itself by its name, one
+   * inside a call by its node's place.
+   */
   feed(tensorName: string, def: NodeDef): PlacedNode {
     const { name, index } = parseReference(tensorName);
     const node = { def, place: def.name, scope: this.#root };
@@ -186,7 +193,9 @@ export class PlacedGraph {
     let [scope, next] = [start, reference];
     for (let steps = 0; steps < MOST_STEPS; steps++) {
       const { name, output, index } = parseReference(next);
-      const fed = scope.call === undefined ? this.#fed.get(`${name}:${index}`) : undefined;
+      const inside = scope.defs.get(name);
+      const place = inside === undefined ? index : outputIndex(inside, output, index);
+      const fed = this.#fed.get(`${scope.path}${name}:${place}`);
       if (fed !== undefined) return { node: fed, output: 0 };
       const arg = scope.call?.body.args.get(name);
       if (scope.call !== undefined && arg !== undefined) {
@@ -198,7 +207,7 @@ export class PlacedGraph {
       const def = this.#def(scope, name);
       const inner = this.#opened(scope, def);
       if (inner === undefined) {
-        return { node: this.#place(scope, def), output: outputIndex(def.op, output, index) };
+        return { node: this.#place(scope, def), output: place };
       }
       [scope, next] = [inner, returned(inner.call!.body, output, index, inner.path)];
     }
@@ -268,7 +277,11 @@ export class PlacedGraph {
 }
 
 /** The place of an output among all outputs of an operator. */
-function outputIndex(op: string, output: string, index: number): number {
+function outputIndex({ op, attr }: NodeDef, output: string, index: number): number {
+  if (op === PARSER && output === "dense_values") {
+    const sparse = attr.num_sparse?.value;
+    return OUTPUTS_OF_SPARSE * (sparse?.case === "i" ? Number(sparse.value) : 0) + index;
+  }
   const first = OUTPUT_NAMES[op]?.indexOf(output) ?? -1;
   return Math.max(first, 0) + index;
 }

@@ -6,6 +6,8 @@ import { sizeOf } from "../base/shape.ts";
 import type { Tensor, TensorMap } from "../base/tensor.ts";
 import { type Example, ExampleSchema, type Feature } from "../proto/tensorflow/example_pb.ts";
 import type { GraphDef, NodeDef } from "../proto/tensorflow/graph_pb.ts";
+import { type SignatureSlice, sliceOf } from "../savedmodel/import-graph.ts";
+import type { PlacedGraph, PlacedNode, Source } from "../savedmodel/placed-graph.ts";
 import type { Signature, SignatureTensor } from "../savedmodel/signature.ts";
 import { dtypeOf, tensorFromProto } from "../savedmodel/tensor-proto.ts";
 import type { InputStep } from "./input-step.ts";
@@ -36,50 +38,41 @@ const MOST_SHOWN = 64;
 /** Operators in front of a constant that leave its values as they are. */
 const SAME_VALUES: ReadonlySet<string> = new Set(["Identity", "Reshape"]);
 
-const nodeOf = (tensorName: string) => tensorName.replace(/:[0-9]+$/, "").replace(/^\^/, "");
-
-function attrNumber(node: NodeDef, name: string): number {
-  const value = node.attr[name]?.value;
+function attrNumber({ attr }: NodeDef, name: string): number {
+  const value = attr[name]?.value;
   return value?.case === "i" ? Number(value.value) : 0;
 }
 
-/** Reads constants out of a graph. */
-class Constants {
-  readonly #nodes: ReadonlyMap<string, NodeDef>;
-
-  constructor(nodes: ReadonlyMap<string, NodeDef>) {
-    this.#nodes = nodes;
+/** A constant of the graph. */
+function constantAt(graph: PlacedGraph, source: Source | undefined): Tensor {
+  let node = source?.node;
+  while (node !== undefined && SAME_VALUES.has(node.def.op)) node = graph.inputs(node)[0]?.node;
+  const value = node?.def.attr.value?.value;
+  if (node?.def.op !== "Const" || value?.case !== "tensor") {
+    throw new FaceError("MODEL_UNSUPPORTED", `ParseExample's argument ${node?.place} is not a constant`);
   }
-
-  tensor(name: string | undefined): Tensor {
-    let node = this.#nodes.get(nodeOf(name ?? ""));
-    while (node !== undefined && SAME_VALUES.has(node.op)) node = this.#nodes.get(nodeOf(node.input[0]!));
-    const value = node?.attr.value?.value;
-    if (node?.op !== "Const" || value?.case !== "tensor") {
-      throw new FaceError("MODEL_UNSUPPORTED", `ParseExample's argument ${name} is not a constant`);
-    }
-    return tensorFromProto(value.value);
-  }
-
-  strings(name: string | undefined): string[] {
-    return (this.tensor(name).data as readonly Uint8Array[]).map((bytes) =>
-      Buffer.from(bytes).toString("utf8"),
-    );
-  }
+  return tensorFromProto(value.value);
 }
 
-function denseFeatures(node: NodeDef, constants: Constants): DenseFeature[] {
-  const isV2 = node.op === "ParseExampleV2";
-  const types = node.attr.Tdense?.value;
-  const shapes = node.attr.dense_shapes?.value;
+function stringsAt(graph: PlacedGraph, source: Source | undefined): string[] {
+  const { data } = constantAt(graph, source);
+  return (data as readonly Uint8Array[]).map((bytes) => Buffer.from(bytes).toString("utf8"));
+}
+
+function denseFeatures(parser: PlacedNode, graph: PlacedGraph): DenseFeature[] {
+  const { def, place } = parser;
+  const isV2 = def.op === "ParseExampleV2";
+  const types = def.attr.Tdense?.value;
+  const shapes = def.attr.dense_shapes?.value;
   const dtypes = types?.case === "list" ? types.value.type : [];
   const sides = shapes?.case === "list" ? shapes.value.shape : [];
-  const sparse = attrNumber(node, isV2 ? "num_sparse" : "Nsparse");
+  const sparse = attrNumber(def, isV2 ? "num_sparse" : "Nsparse");
+  const inputs = graph.inputs(parser);
   // ParseExample: serialized, names, a key per sparse feature, a key per dense one, the defaults.
   // ParseExampleV2: serialized, names, sparse keys, dense keys, ragged keys, the defaults.
   const keys = isV2
-    ? constants.strings(node.input[3])
-    : dtypes.map((_, i) => constants.strings(node.input[2 + sparse + i])[0]!);
+    ? stringsAt(graph, inputs[3])
+    : dtypes.map((_, i) => stringsAt(graph, inputs[2 + sparse + i])[0]!);
   const firstDefault = isV2 ? 5 : 2 + sparse + dtypes.length;
   return dtypes.map((type, i) => {
     const dtype = dtypeOf(type);
@@ -90,23 +83,23 @@ function denseFeatures(node: NodeDef, constants: Constants): DenseFeature[] {
       key: keys[i]!,
       dtype,
       shape: (sides[i]?.dim ?? []).map(({ size }) => Number(size)),
-      fallback: constants.tensor(node.input[firstDefault + i]),
+      fallback: constantAt(graph, inputs[firstDefault + i]),
       // Sparse features come first, with three outputs each.
-      tensorName: `${node.name}:${3 * sparse + i}`,
+      tensorName: `${place}:${3 * sparse + i}`,
     };
   });
 }
 
+const PARSERS: ReadonlySet<string> = new Set(["ParseExample", "ParseExampleV2"]);
+
 /** The parsing node that takes this input, if there is one. */
-function parserOf(graph: GraphDef, input: SignatureTensor): NodeDef | undefined {
-  const names = new Set([nodeOf(input.tensorName)]);
-  for (const node of graph.node) {
-    const first = nodeOf(node.input[0] ?? "");
-    if (!names.has(first)) continue;
-    if (node.op === "Identity" || node.op === "Reshape") names.add(node.name);
-    if (node.op === "ParseExample" || node.op === "ParseExampleV2") return node;
-  }
-  return undefined;
+function parserOf({ graph, nodes }: SignatureSlice, input: PlacedNode): PlacedNode | undefined {
+  return nodes.find((node) => {
+    if (!PARSERS.has(node.def.op)) return false;
+    let source = graph.inputs(node)[0]?.node;
+    while (source !== undefined && SAME_VALUES.has(source.def.op)) source = graph.inputs(source)[0]?.node;
+    return source === input;
+  });
 }
 
 /**
@@ -116,11 +109,11 @@ function parserOf(graph: GraphDef, input: SignatureTensor): NodeDef | undefined 
 export function exampleStep(graph: GraphDef, signature: Signature): InputStep | undefined {
   const [entry] = signature.inputs;
   if (entry === undefined || signature.inputs.size > 1 || entry[1].dtype !== "string") return undefined;
-  const [alias, input] = entry;
-  const node = parserOf(graph, input);
-  if (node === undefined) return undefined;
-  const constants = new Constants(new Map(graph.node.map((each) => [each.name, each])));
-  const features = denseFeatures(node, constants);
+  const [alias] = entry;
+  const slice = sliceOf(graph, signature);
+  const parser = parserOf(slice, slice.fed.get(alias)!);
+  if (parser === undefined) return undefined;
+  const features = denseFeatures(parser, slice.graph);
   const inputs = new Map(
     features.map(({ key, dtype, shape, tensorName }): [string, SignatureTensor] => [
       key,

@@ -14,7 +14,8 @@ const PYTHON = join(HERE, ".venv/bin/python");
 /** A script that answers each line of JSON with one of its own. */
 export interface Conversation {
   ask(question: unknown): Promise<unknown>;
-  end(): void;
+  /** Waits until the script has ended. */
+  end(): Promise<void>;
 }
 
 /** Runs one of the scripts beside this file; its standard output is JSON. */
@@ -39,7 +40,11 @@ function talk(script: string): Conversation {
       if (done === true) throw new Error(`${script} ended without an answer`);
       return JSON.parse(value);
     },
-    end: () => child.stdin.end(),
+    end: () =>
+      new Promise((resolve) => {
+        child.once("close", () => resolve());
+        child.stdin.end();
+      }),
   };
 }
 

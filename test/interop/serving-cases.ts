@@ -165,63 +165,65 @@ export const CHOICES: readonly Case[] = [
 ];
 
 /** The client classifies and regresses. */
-export const EXAMPLES: readonly Case[] = (["half_plus_two", "half_plus_three"] as const).flatMap(
-  (name, plus): Case[] => [
-    [
-      `${name}: regress`,
-      regress(name, "regress_x_to_y", examples(example({ x: [2] }), example({ x: [4], x2: [9] }))),
-      { response: { result: result(3 + plus, 4 + plus), modelSpec: spoken(name, "regress_x_to_y") } },
-    ],
-    [
-      `${name}: regress with a shared context`,
-      regress(name, "regress_x_to_y", {
-        input: {
-          exampleListWithContext: { context: example({ x: [2] }), examples: [{}, example({ x: [4] })] },
-        },
-      }),
-      { response: { result: result(3 + plus, 4 + plus), modelSpec: spoken(name, "regress_x_to_y") } },
-    ],
-    [
-      `${name}: classify`,
-      {
-        rpc: "Classify",
-        request: { ...spec(name, "classify_x_to_both"), ...examples(example({ x: [2] })) },
-      },
-      {
-        response: {
-          result: { classifications: [{ classes: [{ score: 3 + plus }, { score: 4 + plus }] }] },
-          modelSpec: spoken(name, "classify_x_to_both"),
-        },
-      },
-    ],
-    [
-      `${name}: a missing feature`,
-      regress(name, "regress_x_to_y", examples(example({ x2: [2] }))),
-      failure(
-        "INVALID_ARGUMENT",
-        "Name: <unknown>, Feature: x (data type: float) is required but could not be found.",
-      ),
-    ],
-    [
-      `${name}: too many values`,
-      regress(name, "regress_x_to_y", examples(example({ x: [1] }), example({ x: [1, 2] }))),
-      failure(
-        "INVALID_ARGUMENT",
-        "Name: <unknown>, Key: x, Index: 1.  Number of float values != expected.  Values size: 2 but output shape: [1]",
-      ),
-    ],
-    [
-      `${name}: no examples`,
-      regress(name, "regress_x_to_y", {}),
-      failure("INVALID_ARGUMENT", "Input is empty."),
-    ],
-    [
-      `${name}: an input that takes no examples`,
-      regress(name, "regress_x2_to_y3", examples(example({ x: [1] }))),
-      failure("INVALID_ARGUMENT", "Expects arg[0] to be float but string is provided (input alias: inputs)"),
-    ],
+export const EXAMPLES: readonly Case[] = Object.entries({
+  half_plus_two: 0,
+  half_plus_three: 1,
+  variables: 0,
+}).flatMap(([name, plus]): Case[] => [
+  [
+    `${name}: regress`,
+    regress(name, "regress_x_to_y", examples(example({ x: [2] }), example({ x: [4], x2: [9] }))),
+    { response: { result: result(3 + plus, 4 + plus), modelSpec: spoken(name, "regress_x_to_y") } },
   ],
-);
+  [
+    `${name}: regress with a shared context`,
+    regress(name, "regress_x_to_y", {
+      input: {
+        exampleListWithContext: { context: example({ x: [2] }), examples: [{}, example({ x: [4] })] },
+      },
+    }),
+    { response: { result: result(3 + plus, 4 + plus), modelSpec: spoken(name, "regress_x_to_y") } },
+  ],
+  [
+    `${name}: classify`,
+    {
+      rpc: "Classify",
+      request: { ...spec(name, "classify_x_to_both"), ...examples(example({ x: [2] })) },
+    },
+    {
+      response: {
+        result: { classifications: [{ classes: [{ score: 3 + plus }, { score: 4 + plus }] }] },
+        modelSpec: spoken(name, "classify_x_to_both"),
+      },
+    },
+  ],
+  [
+    `${name}: a missing feature`,
+    regress(name, "regress_x_to_y", examples(example({ x2: [2] }))),
+    failure(
+      "INVALID_ARGUMENT",
+      "Name: <unknown>, Feature: x (data type: float) is required but could not be found.",
+    ),
+  ],
+  [
+    `${name}: too many values`,
+    regress(name, "regress_x_to_y", examples(example({ x: [1] }), example({ x: [1, 2] }))),
+    failure(
+      "INVALID_ARGUMENT",
+      "Name: <unknown>, Key: x, Index: 1.  Number of float values != expected.  Values size: 2 but output shape: [1]",
+    ),
+  ],
+  [
+    `${name}: no examples`,
+    regress(name, "regress_x_to_y", {}),
+    failure("INVALID_ARGUMENT", "Input is empty."),
+  ],
+  [
+    `${name}: an input that takes no examples`,
+    regress(name, "regress_x2_to_y3", examples(example({ x: [1] }))),
+    failure("INVALID_ARGUMENT", "Expects arg[0] to be float but string is provided (input alias: inputs)"),
+  ],
+]);
 
 const tasks = (...list: [string, string][]) => ({
   tasks: list.map(([signature, method]) => ({
@@ -269,5 +271,32 @@ export const INFERENCES: readonly Case[] = [
     "a method that cannot be joined",
     multi(tasks(["serving_default", "predict"])),
     failure("UNIMPLEMENTED", "Unsupported signature method_name: tensorflow/serving/predict"),
+  ],
+];
+
+const TF2 = { name: "tensorflow2", version: "123" };
+
+/** The client asks a model as TensorFlow 2 saves it, with variables and functions. */
+export const TENSORFLOW2: readonly Case[] = [
+  [
+    "predict",
+    predict({
+      ...spec("tensorflow2"),
+      inputs: { x: { dtype: "DT_FLOAT", tensorShape: shape(2, 1), floatVal: [1, 2] } },
+    }),
+    answer({ y: float([2.5, 3], [2, 1]) }, "tensorflow2"),
+  ],
+  [
+    "regress, with the parsing inside a function",
+    regress("tensorflow2", "regress_x_to_y", examples(example({ x: [2] }), example({ x: [4] }))),
+    { response: { result: result(3, 4), modelSpec: { ...TF2, signatureName: "regress_x_to_y" } } },
+  ],
+  [
+    "regress without the feature",
+    regress("tensorflow2", "regress_x_to_y", examples({})),
+    failure(
+      "INVALID_ARGUMENT",
+      "Name: <unknown>, Feature: x (data type: float) is required but could not be found.",
+    ),
   ],
 ];

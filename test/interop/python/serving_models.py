@@ -21,6 +21,7 @@ def signature(inputs, outputs, method=PREDICT):
 
 
 def save(folder, signatures, session):
+    session.run(v1.global_variables_initializer())
     builder = v1.saved_model.Builder(folder)
     builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=signatures)
     builder.save()
@@ -42,12 +43,12 @@ def parsed_v2(serialized):
     return features["x"], features["x2"]
 
 
-def half_plus(folder, plus, parsed):
+def half_plus(folder, plus, parsed, constant=tf.constant):
     """y = x / 2 + plus, y2 = x / 2 + plus + 1, y3 = x2 / 2 + plus + 1, and labels for the two scores of x."""
     with tf.Graph().as_default(), v1.Session() as session:
         examples = v1.placeholder(tf.string, name="tf_example")
         x, x2 = (tf.identity(value, name) for value, name in zip(parsed(examples), ("x", "x2")))
-        a, b, c = (tf.constant(value, tf.float32) for value in (0.5, plus, plus + 1))
+        a, b, c = (constant(value, tf.float32) for value in (0.5, plus, plus + 1))
         y, y2, y3 = (tf.add(a * value, added, name) for value, added, name in ((x, b, "y"), (x, c, "y2"), (x2, c, "y3")))
         save(folder, {
             "serving_default": signature({"x": x}, {"y": y}),
@@ -58,6 +59,32 @@ def half_plus(folder, plus, parsed):
             "classify_x_to_y": signature({"inputs": examples}, {"scores": y}, CLASSIFY),
             "classify_x_to_both": signature({"inputs": examples}, {"scores": tf.concat([y, y2], 1)}, CLASSIFY),
         }, session)
+
+
+def variable(value, dtype):
+    return v1.Variable(value, dtype=dtype)
+
+
+class HalfPlusTwo(tf.Module):
+    """The same as TensorFlow 2 writes it: variables, functions, and signatures that all call themselves predict."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = tf.Variable(0.5), tf.Variable(2.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 1], tf.float32, name="x")])
+    def serve(self, x):
+        return {"y": self.a * x + self.b}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def regress(self, inputs):
+        features = tf.io.parse_example(inputs, {"x": tf.io.FixedLenFeature([1], tf.float32)})
+        return {"outputs": self.a * features["x"] + self.b}
+
+
+def half_plus_two_tf2(folder):
+    module = HalfPlusTwo()
+    tf.saved_model.save(module, folder, signatures={"serving_default": module.serve, "regress_x_to_y": module.regress})
 
 
 def types(folder):
@@ -84,6 +111,8 @@ def slow(folder, side=1024, times=12):
 
 def write(root):
     half_plus(os.path.join(root, "half_plus_two", "00000123"), 2, parsed_v1)
+    half_plus(os.path.join(root, "variables", "123"), 2, parsed_v2, variable)
+    half_plus_two_tf2(os.path.join(root, "tensorflow2", "123"))
     half_plus(os.path.join(root, "half_plus_three", "123"), 3, parsed_v2)
     types(os.path.join(root, "types", "1"))
     slow(os.path.join(root, "slow", "1"))
