@@ -8,7 +8,7 @@
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 
-/** @type {import("faceid").DatasetModule} */
+/** @type {import("faceid").DatasetFunction} */
 export default async function myDataset({ path = "staff" }) {
   const photos = new Map();
   for (const file of (await readdir(path)).sort()) {

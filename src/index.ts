@@ -1,43 +1,76 @@
 /** @file The public list of the library: what `import … from "faceid"` offers. */
 
-// Nouns
-export type { DType } from "./base/dtype.ts";
-export { type ErrorCode, FaceError } from "./base/errors.ts";
-export type { Log } from "./base/log.ts";
-export { type Tensor, tensor } from "./base/tensor.ts";
-// Asking a server
-export type { Answer } from "./client/answer.ts";
-export { requestGrpc } from "./client/grpc.ts";
-export { requestRest } from "./client/rest.ts";
-// Data
-export { openDataset } from "./data/dataset.ts";
-export type { Dataset, Identity, ImageRef } from "./data/identity.ts";
-export type { DatasetModule, ModuleDataset, ModuleIdentity } from "./data/module.ts";
-export { evaluationPairs, type Pair, samplePairs } from "./data/pairs.ts";
-export { type DatasetSplit, splitIdentities } from "./data/split.ts";
-// Measuring
+// Everything that can fail throws `FaceError` with one of the codes of docs/errors.md. Images are RGB, row-major
+// `[height, width, 3]`, in [0, 1] where they are floats; probabilities are that two photographs show one person.
+
+// Training
+
+export { type Checkpoint, type EpochRecord, type Progress, readCheckpoint } from "./train/checkpoint.ts";
+export {
+  type SettledConfig,
+  type TrainConfig,
+  type TrainSettings,
+  trainConfigSchema,
+} from "./train/config.ts";
+export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./train/listener.ts";
+export {
+  type ExportOptions,
+  exportModel,
+  type ModelDescription as ExportedModel,
+} from "./workflow/export.ts";
+export { tensorBoard } from "./workflow/tensorboard.ts";
+export { type ResumeOptions, resume, type TrainOptions, type TrainResult, train } from "./workflow/train.ts";
+
+// Using and measuring a model
+
 export type { FoldReport } from "./evaluate/folds.ts";
-export type { EvaluationReport } from "./evaluate/metrics.ts";
-export type { CalibrationRecord } from "./evaluate/thresholds.ts";
+export type { EvaluationReport, Measured, TarAtFar } from "./evaluate/metrics.ts";
+export type { ScoredPairs } from "./evaluate/scores.ts";
+export type { CalibrationRecord, OperatingPoint, Rate } from "./evaluate/thresholds.ts";
+export { type EvaluateOptions, evaluate, evaluateFolds } from "./workflow/evaluate.ts";
+export {
+  FaceModel,
+  loadModel,
+  type Photo,
+  type Verification,
+  type VerifyOptions,
+} from "./workflow/face-model.ts";
+export type { Measurement } from "./workflow/measure.ts";
+export { type ReportOptions, writeReport } from "./workflow/report.ts";
+
+// Data
+
+export { type DatasetOptions, openDataset } from "./data/dataset.ts";
+export type { Dataset, Identity, ImageRef } from "./data/identity.ts";
+export type { DatasetFunction, DatasetModule, ModuleDataset, ModuleIdentity } from "./data/module.ts";
+export type { Pair } from "./data/pairs.ts";
+export { type DatasetSplit, type SplitOptions, splitIdentities } from "./data/split.ts";
+
+// Serving, and asking a server
+
+export type { Answer } from "./client/answer.ts";
+export { type RequestTarget, request } from "./client/request.ts";
+export type { RunningServer, ServerOptions } from "./serving/server.ts";
+export { type ServeOptions, serve } from "./workflow/serve.ts";
+
+// Models of any origin
+
+export type { ModelReport } from "./savedmodel/inspect.ts";
+export type { Signature, SignatureTensor } from "./savedmodel/signature.ts";
+export { inspectModels, type OnnxReport } from "./workflow/inspect.ts";
+export { loadSignatures, type SignatureModel } from "./workflow/signature-model.ts";
+
 // Networks
-export { describe, type ModelDescription } from "./model/description.ts";
+
+export { describe, type LayerDescription, type ModelDescription } from "./model/description.ts";
 export type { EmbeddingNetwork } from "./model/embedding-network.ts";
 export { NETWORKS, networkNamed } from "./model/networks.ts";
 export { plotSvg } from "./model/plot.ts";
 export { summaryText } from "./model/summary.ts";
-export type { Verifier } from "./model/verifier.ts";
 
-// Exporting and serving
-export { readSavedModel } from "./savedmodel/read.ts";
-export { savedModelLoader } from "./serving/loader.ts";
-export { singleModelConfig } from "./serving/model-config.ts";
-export { type RunningServer, type ServerOptions, startServer } from "./serving/server.ts";
-// Training
-export { type Checkpoint, readCheckpoint } from "./train/checkpoint.ts";
-export { type TrainConfig, trainConfigSchema } from "./train/config.ts";
-export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./train/listener.ts";
-export { exportModel, type ModelDescription as ExportedModel } from "./workflow/export.ts";
-export { type Measurement, measureFolds, measureHeldOut, measureRun } from "./workflow/measure.ts";
-export { savedModelVerifier } from "./workflow/saved-model-verifier.ts";
-export { resume, type TrainOptions, type TrainResult, train } from "./workflow/train.ts";
-export { checkpointVerifier } from "./workflow/verifier.ts";
+// What all of them speak of
+
+export type { DType } from "./base/dtype.ts";
+export { ERRORS, type ErrorCode, FaceError } from "./base/errors.ts";
+export type { Log } from "./base/log.ts";
+export { float32, type Tensor, type TensorMap, tensor } from "./base/tensor.ts";

@@ -18,10 +18,11 @@ export interface ModuleDataset {
   readonly identities: Iterable<ModuleIdentity> | AsyncIterable<ModuleIdentity>;
 }
 
+/** A function that makes the list; `path` is what `--dataset-path` names. */
+export type DatasetFunction = (options: { readonly path?: string }) => ModuleDataset | Promise<ModuleDataset>;
+
 /** The default export of a user's module: the list itself, or a function that makes it. */
-export type DatasetModule =
-  | ModuleDataset
-  | ((options: { readonly path?: string }) => ModuleDataset | Promise<ModuleDataset>);
+export type DatasetModule = ModuleDataset | DatasetFunction;
 
 /** A person with the absolute paths of the image files. */
 export interface ListedIdentity {

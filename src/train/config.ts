@@ -1,5 +1,6 @@
 /** @file Everything a training run can be told: one schema for flags, environment, `.env`, run.json and checkpoints. */
 import { z } from "zod";
+import { FaceError } from "../base/errors.ts";
 import { AUGMENTATIONS } from "../data/augmentations.ts";
 import { SAMPLINGS } from "./step.ts";
 import { LOSSES } from "./step-losses.ts";
@@ -135,3 +136,18 @@ export const trainConfigSchema = z.strictObject({
 export type TrainConfig = z.infer<typeof trainConfigSchema>;
 /** A configuration in which what depends on the machine has been settled, so that the run can be repeated. */
 export type SettledConfig = TrainConfig & { readonly replicas: number };
+/** Settings as a program gives them: what is left out takes its default. */
+export type TrainSettings = z.input<typeof trainConfigSchema>;
+
+/**
+ * Fills in the defaults and checks every setting.
+ * @throws FaceError `CONFIG_INVALID`.
+ */
+export function trainConfig(settings: TrainSettings): TrainConfig {
+  const parsed = trainConfigSchema.safeParse(settings);
+  if (parsed.success) return parsed.data;
+  const { path, message } = parsed.error.issues[0]!;
+  throw new FaceError("CONFIG_INVALID", [...path, message].join(": "), {
+    hint: "docs/library.md lists the settings",
+  });
+}

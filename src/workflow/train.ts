@@ -16,7 +16,7 @@ import { networkNamed } from "../model/networks.ts";
 import { glorotUniform } from "../nn/initializers.ts";
 import { initialWeights, type Weight } from "../nn/network-builder.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
-import type { SettledConfig, TrainConfig } from "../train/config.ts";
+import { type SettledConfig, type TrainConfig, type TrainSettings, trainConfig } from "../train/config.ts";
 import { defaultReplicas, TrainingEngine } from "../train/engine.ts";
 import type { StepBatch } from "../train/engine-messages.ts";
 import type { RunEnd, TrainListener } from "../train/listener.ts";
@@ -32,7 +32,8 @@ import { networkImageOf, openPeople, type People, settingsOf } from "./people.ts
 import { VERSION } from "./version.ts";
 
 export interface TrainOptions {
-  readonly config: TrainConfig;
+  /** What to train on and how; what is left out takes its default. */
+  readonly config: TrainSettings;
   /** Folder of the run: log, configuration, checkpoints. */
   readonly folder: string;
   readonly listeners?: readonly TrainListener[];
@@ -204,7 +205,7 @@ function feedOf(config: SettledConfig, people: readonly Identity[], loader: Load
 }
 
 async function fitNetwork(
-  { folder, listeners = [], signal }: TrainOptions,
+  { folder, listeners = [], signal }: Omit<TrainOptions, "config">,
   config: SettledConfig,
   people: People,
   loader: Loader,
@@ -281,19 +282,27 @@ async function writeRunFile(
   await writeFileAtomic(join(folder, "run.json"), `${JSON.stringify(about, null, 2)}\n`);
 }
 
-/** Trains from scratch. */
-export function train(options: TrainOptions): Promise<TrainResult> {
-  return run(options, settle(options.config), undefined);
+/**
+ * Trains from scratch, in a folder of its own.
+ * @throws FaceError `CONFIG_INVALID` for a setting that is unknown or out of range; as opening the dataset does;
+ *   `DISK_FULL`. A run that diverges or is interrupted does not throw: `end.reason` says so.
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  return await run(options, settle(trainConfig(options.config)), undefined);
+}
+
+/** How to go on with a run. */
+export interface ResumeOptions extends Omit<TrainOptions, "config" | "folder"> {
+  /** A new number of epochs, to train longer than first planned. */
+  readonly epochs?: number;
 }
 
 /**
  * Goes on with a run as if it had never stopped: same configuration, same data, same numbers.
- * @param epochs a new number of epochs, to train longer than first planned.
+ * @param folder of the run.
+ * @throws FaceError `CHECKPOINT_INVALID` when there is no run, or one of another version; as `train` does.
  */
-export async function resume(
-  folder: string,
-  options: Omit<TrainOptions, "config" | "folder"> & { epochs?: number },
-): Promise<TrainResult> {
+export async function resume(folder: string, options: ResumeOptions = {}): Promise<TrainResult> {
   const checkpoint = await readCheckpoint(join(folder, LAST_CHECKPOINT));
   const config = {
     ...checkpoint.config,
