@@ -2,6 +2,7 @@
 import type { Node, OpAttrs, OpName, Padding, Pads, Pair } from "../graph/ops.ts";
 import { resolvePads } from "../graph/windows.ts";
 import { ONNX_TYPE } from "./dtypes.ts";
+import { lowerBlockedConv, lowerBlockedInputGrad } from "./lower-depthwise.ts";
 import { type Lowering, NCHW, OIHW } from "./lowering.ts";
 import { MICROSOFT, type NodeOptions } from "./model-builder.ts";
 
@@ -38,6 +39,7 @@ function fusedBias(conv: Node<"conv2d">, lowering: Lowering): { sum: Node; bias:
 }
 
 export const lowerConv2d: Rule<"conv2d"> = (node, lowering) => {
+  if (lowerBlockedConv(node, lowering)) return;
   const [x, kernel] = node.inputs as [Node, Node];
   const { strides, padding, dilations, groups } = node.attrs;
   const size = sizeOfKernel(kernel);
@@ -70,7 +72,7 @@ function flipped(node: Node, kernel: string, [height, width]: Pair, lowering: Lo
 }
 
 /** The derivative of a stride-1 convolution by its input is a convolution with the kernel turned about. */
-function inputGradAsConv(node: Node<"conv2dInputGrad">, pads: Pads, lowering: Lowering): string {
+function lowerInputGradAsConv(node: Node<"conv2dInputGrad">, pads: Pads, lowering: Lowering): void {
   const [dy, kernel] = node.inputs as [Node, Node];
   const { dilations, groups } = node.attrs;
   const size = sizeOfKernel(kernel);
@@ -80,12 +82,16 @@ function inputGradAsConv(node: Node<"conv2dInputGrad">, pads: Pads, lowering: Lo
     : lowering.emit(node, "Transpose", [lowering.value(kernel, OIHW)], { perm: [1, 0, 2, 3] });
   const [[top, bottom], [left, right]] = pads;
   const [reachY, reachX] = [dilations[0] * (size[0] - 1), dilations[1] * (size[1] - 1)];
-  return lowering.emit(node, "Conv", [lowering.value(dy, NCHW), flipped(node, oriented, size, lowering)], {
+  const turned = flipped(node, oriented, size, lowering);
+  const margins = [reachY - top, reachX - left, reachY - bottom, reachX - right];
+  if (lowerBlockedInputGrad(node, turned, margins, lowering)) return;
+  const value = lowering.emit(node, "Conv", [lowering.value(dy, NCHW), turned], {
     kernel_shape: size,
     dilations,
     group: groups,
-    pads: [reachY - top, reachX - left, reachY - bottom, reachX - right],
+    pads: margins,
   });
+  lowering.define(node, value, NCHW);
 }
 
 export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) => {
@@ -98,7 +104,7 @@ export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) =>
   const reach: Pair = [dilations[0] * (size[0] - 1), dilations[1] * (size[1] - 1)];
   const fits = pads.every((pair, axis) => pair.every((margin) => margin <= reach[axis as 0 | 1]));
   if (unit && fits && (groups === 1 || depthwise)) {
-    lowering.define(node, inputGradAsConv(node, pads, lowering), NCHW);
+    lowerInputGradAsConv(node, pads, lowering);
     return;
   }
   const [outY, outX] = sizeOfImage(dy);

@@ -1,6 +1,7 @@
 /** @file Derivative of a convolution by its kernel: products of shifted images with the output's derivative. */
 import type { Node, Pads, Pair } from "../graph/ops.ts";
 import { resolvePads } from "../graph/windows.ts";
+import { lowerBlockedKernelGrad } from "./lower-depthwise.ts";
 import { batchedProduct } from "./lower-images.ts";
 import { type Lowering, NCHW, OIHW } from "./lowering.ts";
 
@@ -118,6 +119,7 @@ function stackedProduct(node: Node, lowering: Lowering, shifted: Shifted, dy: st
 const THIN_CHANNELS = 16;
 
 export function lowerConv2dKernelGrad(node: Node<"conv2dKernelGrad">, lowering: Lowering): void {
+  if (lowerBlockedKernelGrad(node, lowering)) return;
   const { model } = lowering;
   const g = geometryOf(node);
   const [x, dy] = [lowering.value(node.inputs[0]!, NCHW), lowering.value(node.inputs[1]!, NCHW)];

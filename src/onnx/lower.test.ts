@@ -9,7 +9,9 @@ import { evaluate } from "../graph/evaluate.ts";
 import { gradient } from "../graph/gradient.ts";
 import type { ConvAttrs, Node } from "../graph/ops.ts";
 import { ModelProtoSchema } from "../proto/onnx/onnx_pb.ts";
+import { hasBlockedOps } from "./blocked-support.ts";
 import { lower, type Program } from "./lower.ts";
+import { parseOnnx } from "./model-file.ts";
 import { ParameterStore } from "./parameter-store.ts";
 import { Session } from "./session.ts";
 
@@ -129,6 +131,40 @@ describe("derivatives of a convolution with many channels", () => {
         ["k", noise(kernel)],
       ]),
     );
+  });
+});
+
+describe.runIf(await hasBlockedOps())("depthwise convolutions in blocks", () => {
+  const layers: Record<string, { kernel: [number, number]; attrs: Partial<ConvAttrs> }> = {
+    plain: { kernel: [3, 3], attrs: {} },
+    strided: { kernel: [3, 3], attrs: { strides: [2, 2] } },
+    "strided, with rows left over": { kernel: [1, 2], attrs: { strides: [3, 3], padding: "valid" } },
+    dilated: { kernel: [3, 2], attrs: { dilations: [2, 1] } },
+    global: { kernel: [7, 6], attrs: { padding: "valid" } },
+  };
+
+  it.each(Object.entries(layers))("%s", async (_, { kernel, attrs }) => {
+    const [channels, side] = [32, [7, 6]];
+    const shapes = { x: [2, ...side, channels], k: [...kernel, 1, channels] };
+    const [x, k] = [g.input("x", shapes.x), g.parameter("k", shapes.k)];
+    const y = g.conv2d(x, k, { ...attrs, groups: channels });
+    const loss = g.reduceSum(g.mul(y, g.constant(noise(y.shape.map(Number)))));
+    const [dx, dk] = gradient(loss, [x, k]);
+    const outputs = { y, dx: dx!, dk: dk! };
+    const inputs = new Map([["x", noise(shapes.x)]]);
+    const parameters = new Map<string, Tensor>([["k", noise(shapes.k)]]);
+    const store = new ParameterStore();
+    const model = lower({ outputs }, { blockedOps: true });
+    await using session = await Session.open(model, store, { blockedLayouts: false });
+    store.load(parameters);
+    const actual = await session.run(inputs);
+    const expected = evaluate(Object.values(outputs), { inputs, parameters });
+    Object.keys(outputs).forEach((name, i) => {
+      expect(floats(actual.get(name)!), name).toBeAllClose(floats(expected[i]!), { absolute: 1e-4 });
+    });
+    expect(
+      parseOnnx(model.bytes, "blocks").operations.get("com.microsoft.nchwc.ReorderInput"),
+    ).toBeGreaterThan(0);
   });
 });
 

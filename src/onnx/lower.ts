@@ -11,6 +11,7 @@ import {
   lowerArgMax,
   lowerCast,
   lowerChannelVariance,
+  lowerMul,
   lowerPrelu,
   lowerPreluGrad,
   lowerReluGrad,
@@ -72,7 +73,7 @@ const lowerRules: LowerRules = {
     if (!lowering.isDefined(node)) elementwise<"add">("Add")(node, lowering);
   },
   sub: elementwise("Sub"),
-  mul: elementwise("Mul"),
+  mul: lowerMul,
   div: elementwise("Div"),
   pow: elementwise("Pow"),
   max: elementwise("Max"),
@@ -163,6 +164,11 @@ export interface LowerOptions {
   readonly frozen?: TensorMap;
   /** Allow ONNX Runtime's own operators; switch off for models that others shall run. Default true. */
   readonly runtimeOps?: boolean;
+  /**
+   * Use the runtime's blocked operators for depthwise convolutions. It does so by itself where kernels are stored in the
+   * model; this is for kernels that are parameters. Only where `hasBlockedOps` says so. Default false.
+   */
+  readonly blockedOps?: boolean;
   readonly name?: string;
 }
 
@@ -191,11 +197,14 @@ function prepared({ outputs, updates = new Map() }: Program, frozen: TensorMap):
  */
 export function lower(
   program: Program,
-  { frozen = new Map(), runtimeOps = true, name = "faceid" }: LowerOptions = {},
+  { frozen = new Map(), runtimeOps = true, blockedOps = false, name = "faceid" }: LowerOptions = {},
 ): LoweredModel {
   const { outputs: results, updates } = prepared(program, frozen);
   const order = topological([...Object.values(results), ...updates.values()]);
-  const lowering = new Lowering(order, [...Object.values(results), ...updates.values()], { runtimeOps });
+  const lowering = new Lowering(order, [...Object.values(results), ...updates.values()], {
+    runtimeOps,
+    blockedOps,
+  });
   for (const node of order) applyRule(node, lowering);
 
   const outputs = Object.entries(results).map(([output, node]): Port => {

@@ -4,7 +4,7 @@ import { FaceError } from "../base/errors.ts";
 import { sizeOf, stridesOf } from "../base/shape.ts";
 import type { Tensor } from "../base/tensor.ts";
 import { isOp, type Node, type SymbolicShape } from "../graph/ops.ts";
-import { ModelBuilder, type NodeOptions } from "./model-builder.ts";
+import { BLOCKED, ModelBuilder, type NodeOptions } from "./model-builder.ts";
 
 /** Physical axis i holds logical axis `perm[i]`. Only tensors of rank 4 are kept in another order than their own. */
 export type Perm = readonly number[];
@@ -50,6 +50,8 @@ export const inverse = (perm: Perm): Perm => perm.map((_, axis) => perm.indexOf(
 export interface LowerSettings {
   /** Whether ONNX Runtime's own operators may be used where they are faster. */
   readonly runtimeOps: boolean;
+  /** Whether depthwise convolutions may use the runtime's blocked operators. */
+  readonly blockedOps: boolean;
 }
 
 /** What a lowering rule works with: asks for inputs in an order of axes, defines its node's value. */
@@ -57,6 +59,7 @@ export class Lowering {
   readonly model = new ModelBuilder();
   readonly settings: LowerSettings;
   readonly #values = new Map<Node, Map<string, { name: string; perm: Perm }>>();
+  readonly #derived = new Map<Node, Map<string, string>>();
   readonly #consumers = new Map<Node, Node[]>();
   readonly #outputs: ReadonlySet<Node>;
 
@@ -111,6 +114,22 @@ export class Lowering {
     const name = this.#reordered(node, first, perm);
     known.set(keyOf(perm), { name, perm });
     return name;
+  }
+
+  /** A value made from a node for which several rules ask, made once. */
+  derived(node: Node, what: string, make: () => string): string {
+    const known = this.#derived.get(node) ?? new Map<string, string>();
+    this.#derived.set(node, known);
+    const name = known.get(what) ?? make();
+    known.set(what, name);
+    return name;
+  }
+
+  /** The value that holds an image with its channels in blocks. */
+  blocked(node: Node): string {
+    return this.derived(node, "blocked", () =>
+      this.emit(node, "ReorderInput", [this.value(node, NCHW)], {}, BLOCKED),
+    );
   }
 
   #reordered(node: Node, from: { name: string; perm: Perm }, perm: Perm): string {

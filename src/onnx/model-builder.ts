@@ -26,6 +26,8 @@ const IR_VERSION = 8n;
 
 /** The domain of ONNX Runtime's own operators. */
 export const MICROSOFT = "com.microsoft";
+/** The domain of its operators on images whose channels lie in blocks. */
+export const BLOCKED = "com.microsoft.nchwc";
 
 /** A whole number, a list of them, a text, or a real number marked as such. */
 export type AttributeValue = number | string | readonly number[] | { readonly float: number };

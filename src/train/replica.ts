@@ -3,6 +3,7 @@ import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { float32, floats, type TensorMap } from "../base/tensor.ts";
 import { networkNamed } from "../model/networks.ts";
+import { hasBlockedOps } from "../onnx/blocked-support.ts";
 import { lower, type Program } from "../onnx/lower.ts";
 import { ParameterStore } from "../onnx/parameter-store.ts";
 import { Session } from "../onnx/session.ts";
@@ -43,7 +44,9 @@ export class Replica {
 
   async #session(program: Program, profile?: string, store = this.#store): Promise<Session> {
     const { threads, providers, profilePrefix } = this.#settings;
-    return Session.open(lower(program), store, {
+    // Other providers than the processor's own do not know its operators.
+    const blockedOps = providers.every((provider) => provider === "cpu") && (await hasBlockedOps());
+    return Session.open(lower(program, { blockedOps }), store, {
       threads,
       providers,
       blockedLayouts: false,

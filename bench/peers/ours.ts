@@ -1,0 +1,67 @@
+/** @file Our side of bench/peers/run.ts: argument a job in JSON; times one run for each line it reads. */
+import { createInterface } from "node:readline";
+import { Random } from "../../src/base/random.ts";
+import { float32 } from "../../src/base/tensor.ts";
+import { networkNamed } from "../../src/model/networks.ts";
+import { siamese } from "../../src/model/siamese.ts";
+import { initialWeights } from "../../src/nn/network-builder.ts";
+import { lower } from "../../src/onnx/lower.ts";
+import { Lanes } from "../../src/serving/lanes.ts";
+import { TrainingEngine } from "../../src/train/engine.ts";
+import type { Job } from "./job.ts";
+
+const IMAGE = { height: 112, width: 112 };
+const PIXELS = IMAGE.height * IMAGE.width * 3;
+
+const job = JSON.parse(process.argv[2]!) as Job;
+const random = new Random(2);
+const pixels = (count: number) => Float32Array.from({ length: count * PIXELS }, () => random.uniform());
+const network = networkNamed(job.network);
+
+/** A step of `faceid train`: one single-threaded replica for each thread. */
+async function training(): Promise<() => Promise<unknown>> {
+  const engine = await TrainingEngine.open({
+    network: job.network,
+    image: IMAGE,
+    batchSize: job.batch,
+    loss: { name: "bce" },
+    optimizer: { name: "adam" },
+    weightDecay: 0,
+    replicas: job.threads,
+    threads: 1,
+  });
+  const { net } = siamese(network, IMAGE, { mode: "training", batch: 1 });
+  await engine.load(initialWeights(net.weights, new Random(1)));
+  const [left, right] = [pixels(job.batch), pixels(job.batch)];
+  const same = Float32Array.from({ length: job.batch }, (_, i) => i % 2);
+  let step = 0;
+  return () => engine.step({ left, right, same }, { learningRate: 1e-4, step: ++step, seed: 1 });
+}
+
+/** The exported network in as many single-threaded lanes as the server would use, the batch shared among them. */
+async function inference(): Promise<() => Promise<unknown>> {
+  const model = siamese(network, IMAGE, { mode: "inference", batch: "batch" });
+  const { net } = siamese(network, IMAGE, { mode: "training", batch: 1 });
+  const program = { outputs: { classifier: model.classifier } };
+  const { bytes, inputs } = lower(program, { frozen: initialWeights(net.weights, new Random(1)) });
+  const names = inputs.map(({ name }) => name);
+  const lanes = await Lanes.open(bytes, names, job.threads);
+  const share = job.batch / job.threads;
+  const parts = Array.from(
+    { length: job.threads },
+    () => new Map(names.map((name) => [name, float32([share, IMAGE.height, IMAGE.width, 3], pixels(share))])),
+  );
+  return () => Promise.all(parts.map((part) => lanes.run(part, ["classifier"])));
+}
+
+const run = await { training, inference }[job.work]();
+const say = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`);
+say({ ready: true });
+for await (const _ of createInterface({ input: process.stdin })) {
+  const [started, used] = [performance.now(), process.cpuUsage()];
+  await run();
+  const { user, system } = process.cpuUsage(used);
+  say({ ms: performance.now() - started, cpuMs: (user + system) / 1000 });
+}
+say({ peakMegabytes: process.resourceUsage().maxRSS / 1024, version: "faceid on ONNX Runtime" });
+process.exit();
