@@ -32,10 +32,14 @@ async function training(): Promise<() => Promise<unknown>> {
   });
   const { net } = siamese(network, IMAGE, { mode: "training", batch: 1 });
   await engine.load(initialWeights(net.weights, new Random(1)));
-  const [left, right] = [pixels(job.batch), pixels(job.batch)];
-  const same = Float32Array.from({ length: job.batch }, (_, i) => i % 2);
+  const inputs = {
+    anchor_img: pixels(job.batch),
+    verification_img: pixels(job.batch),
+    same: Float32Array.from({ length: job.batch }, (_, i) => i % 2),
+  };
   let step = 0;
-  return () => engine.step({ left, right, same }, { learningRate: 1e-4, step: ++step, seed: 1 });
+  return () =>
+    engine.step({ count: job.batch, inputs }, { learningRate: 1e-4, step: ++step, seed: 1 });
 }
 
 /** The exported network in as many single-threaded lanes as the server would use, the batch shared among them. */
