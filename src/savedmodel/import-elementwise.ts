@@ -140,7 +140,6 @@ export const elementwiseImporters: Importers = {
   GreaterEqual: binary((a, b) => g.lessEqual(b, a)),
   LogicalAnd: binary(g.and),
   LogicalOr: binary(g.or),
-  LogicalXor: binary(differ),
   Select: select,
   SelectV2: (call) => g.select(call.input(0), call.input(1), call.input(2)),
   ClipByValue: (call) => g.min(g.max(call.input(0), call.input(1)), call.input(2)),
