@@ -1,11 +1,16 @@
 /** @file What is inside a SavedModel: signatures, operations, parameters, sizes. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { NodeDef } from "../proto/tensorflow/graph_pb.ts";
+import { isFloat } from "../base/dtype.ts";
+import type { GraphDef, NodeDef } from "../proto/tensorflow/graph_pb.ts";
 import { findPhotographs, PHOTOGRAPH_OPERATORS } from "./find-photographs.ts";
 import { importers } from "./from-tensorflow.ts";
+import { isFed, sliceOf } from "./import-graph.ts";
+import type { PlacedNode } from "./placed-graph.ts";
 import { type ReadModel, readSavedModel } from "./read.ts";
 import type { Signature, SignatureTensor } from "./signature.ts";
+import { dtypeOf } from "./tensor-proto.ts";
+import { VARIABLE_OPS } from "./variable-keys.ts";
 
 /** One input or output, in plain data. */
 export interface PortReport {
@@ -30,19 +35,22 @@ export interface ModelReport {
   readonly tags: readonly string[];
   readonly tensorflowVersion: string;
   readonly signatures: readonly SignatureReport[];
-  /** Operators with how often they occur, most frequent first, function bodies included. */
+  /** Operators that the signatures need, with how often they occur once calls are opened up, most frequent first. */
   readonly operations: readonly {
     readonly name: string;
     readonly count: number;
     readonly supported: boolean;
   }[];
   readonly functions: number;
-  /** Numbers in constants of four elements or more: weights, not shapes and axes. */
+  /** Variables that the signatures need. */
+  readonly variables: number;
+  /** Numbers in those variables, and in constants of four real numbers or more: weights, not shapes and factors. */
   readonly parameters: number;
 }
 
 const SMALLEST_WEIGHT = 4;
-const FRAME_OPERATORS: ReadonlySet<string> = new Set(["Placeholder", "NoOp"]);
+/** Operators whose work a server does before the graph is run. */
+const PARSING_OPERATORS = ["ParseExample", "ParseExampleV2"];
 
 const portReports = (tensors: ReadonlyMap<string, SignatureTensor>): PortReport[] =>
   [...tensors].map(([name, { dtype, shape, tensorName }]) => ({
@@ -62,6 +70,26 @@ export function signatureReport(name: string, signature: Signature): SignatureRe
   };
 }
 
+/** What all signatures need, each node once. */
+function neededNodes({ graph, signatures }: ReadModel): PlacedNode[] {
+  const nodes = new Map<string, PlacedNode>();
+  for (const signature of signatures.values()) {
+    for (const node of sliceOf(graph, signature).nodes) if (!isFed(node)) nodes.set(node.place, node);
+  }
+  return [...nodes.values()];
+}
+
+/** The nodes of the functions that loops and branches run. */
+function bodiesOf(nodes: readonly PlacedNode[], graph: GraphDef): NodeDef[] {
+  const called = new Set(
+    nodes.flatMap(({ def }) =>
+      Object.values(def.attr).flatMap(({ value }) => (value.case === "func" ? [value.value.name] : [])),
+    ),
+  );
+  const bodies = graph.library?.function.filter(({ signature }) => called.has(signature?.name ?? "")) ?? [];
+  return bodies.flatMap((each) => each.nodeDef);
+}
+
 /** @param before operators whose work is done before the graph is run. */
 function countOperations(nodes: readonly NodeDef[], before: ReadonlySet<string>): ModelReport["operations"] {
   const counts = new Map<string, number>();
@@ -70,15 +98,16 @@ function countOperations(nodes: readonly NodeDef[], before: ReadonlySet<string>)
     .map(([name, count]) => ({
       name,
       count,
-      supported: name in importers || FRAME_OPERATORS.has(name) || before.has(name),
+      supported: name in importers || VARIABLE_OPS.has(name) || before.has(name),
     }))
     .toSorted((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
 }
 
-function countParameters(nodes: readonly NodeDef[]): number {
+function countConstants(nodes: readonly NodeDef[]): number {
   return nodes.reduce((sum, { op, attr }) => {
     const value = attr.value?.value;
-    if (op !== "Const" || value?.case !== "tensor") return sum;
+    if (op !== "Const" || value?.case !== "tensor" || !isFloat(dtypeOf(value.value.dtype) ?? "string"))
+      return sum;
     const size = (value.value.tensorShape?.dim ?? []).reduce((product, dim) => product * Number(dim.size), 1);
     return sum + (size >= SMALLEST_WEIGHT ? size : 0);
   }, 0);
@@ -94,24 +123,26 @@ async function folderBytes(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-function report(folder: string, bytes: number, model: ReadModel): ModelReport {
-  const functions = model.graph.library?.function ?? [];
+/** Reads a version's folder and says what is in it; nothing is run. */
+export async function inspectSavedModel(folder: string): Promise<ModelReport> {
+  const model = await readSavedModel(folder);
   const decodes = [...model.signatures.values()].some((each) => findPhotographs(model.graph, each));
-  const nodes = [...model.graph.node, ...functions.flatMap((each) => each.nodeDef)];
+  const needed = neededNodes(model);
+  const variables = needed.filter(({ def }) => VARIABLE_OPS.has(def.op));
+  const defs = [...needed.map(({ def }) => def), ...bodiesOf(needed, model.graph)];
   return {
     format: "savedmodel",
     folder,
-    bytes,
+    bytes: await folderBytes(folder),
     tags: model.tags,
     tensorflowVersion: model.tensorflowVersion,
     signatures: [...model.signatures].map(([name, signature]) => signatureReport(name, signature)),
-    operations: countOperations(nodes, decodes ? PHOTOGRAPH_OPERATORS : new Set()),
-    functions: functions.length,
-    parameters: countParameters(nodes),
+    operations: countOperations(
+      defs,
+      new Set([...PARSING_OPERATORS, ...(decodes ? PHOTOGRAPH_OPERATORS : [])]),
+    ),
+    functions: model.graph.library?.function.length ?? 0,
+    variables: variables.length,
+    parameters: countConstants(defs) + (await model.variables.count(variables)),
   };
-}
-
-/** Reads a version's folder and says what is in it; nothing is run. */
-export async function inspectSavedModel(folder: string): Promise<ModelReport> {
-  return report(folder, await folderBytes(folder), await readSavedModel(folder));
 }

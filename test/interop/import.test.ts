@@ -6,6 +6,9 @@ import { int64, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
 import { numbersOf } from "../../src/graph/numbers.ts";
 import { lower } from "../../src/onnx/lower.ts";
 import { Session } from "../../src/onnx/session.ts";
+import { importers } from "../../src/savedmodel/from-tensorflow.ts";
+import { sliceOf } from "../../src/savedmodel/import-graph.ts";
+import { inspectSavedModel } from "../../src/savedmodel/inspect.ts";
 import { readSavedModel } from "../../src/savedmodel/read.ts";
 import { openPython, temporaryFolder } from "./python-environment.ts";
 
@@ -22,6 +25,7 @@ const MODELS = {
     "nested_functions",
     "two_shards",
   ],
+  "every operation": ["elementwise", "shapes", "reductions", "images", "embeddings"],
   "networks by Keras": [
     "original_free",
     "original_fixed",
@@ -83,11 +87,15 @@ function expectAlike(got: Tensor | undefined, wanted: Tensor, place: string): vo
   ).toBe(-1);
 }
 
+/** Operators that a test has run, over all models. */
+const run = new Set<string>();
+
 async function checkModel(folder: string): Promise<void> {
   const model = await readSavedModel(join(folder, "1"));
   const cases = JSON.parse(readFileSync(join(folder, "cases.json"), "utf8")) as Case[];
   expect(cases.length).toBeGreaterThan(0);
   for (const name of new Set(cases.map(({ signature }) => signature))) {
+    for (const { def } of sliceOf(model.graph, model.signatures.get(name)!).nodes) run.add(def.op);
     const { outputs } = await model.program(name);
     await using session = await Session.open(lower({ outputs }));
     for (const each of cases.filter(({ signature }) => signature === name)) {
@@ -113,4 +121,32 @@ describe.skipIf("unavailable" in python)("models by TensorFlow", () => {
       it.each(names)("%s gives TensorFlow's numbers", (name) => checkModel(join(work, name)));
     });
   }
+
+  it("leave no operator unrun", () => {
+    const unrun = Object.keys(importers).filter((op) => !run.has(op));
+    // What a signature feeds is never read, and what it does not feed is refused.
+    expect(unrun).toEqual(["Placeholder"]);
+  });
+
+  it("are inspected with all their parameters, and no optimizer's", async () => {
+    const folder = join(work, "original_fixed/1");
+    const port = { dtype: "float32", shape: [10, 112, 112, 3] };
+    expect(await inspectSavedModel(folder)).toMatchObject({
+      tags: ["serve"],
+      parameters: 1_711_169,
+      variables: 40,
+      signatures: [
+        {
+          name: "serving_default",
+          inputs: [
+            { name: "anchor_img", ...port },
+            { name: "verification_img", ...port },
+          ],
+          outputs: [{ name: "classifier", dtype: "float32", shape: [10, 1] }],
+        },
+      ],
+    });
+    const { operations } = await inspectSavedModel(join(work, "siamese_saved/1"));
+    expect(operations.filter(({ supported }) => !supported)).toEqual([]);
+  });
 });

@@ -30,10 +30,17 @@ function operationTexts(model: ModelReport | OnnxReport): string[] {
   );
 }
 
+function sizeText(model: ModelReport | OnnxReport): string {
+  const parameters = `${model.parameters.toLocaleString("en-US")} parameters`;
+  const variables =
+    model.format === "savedmodel" && model.variables > 0 ? ` in ${model.variables} variables` : "";
+  return `${(model.bytes / MEGABYTE).toFixed(1)} MB, ${parameters}${variables}`;
+}
+
 function reportText(model: ModelReport | OnnxReport): string {
   return [
     model.format === "onnx" ? model.file : model.folder,
-    `  ${(model.bytes / MEGABYTE).toFixed(1)} MB, ${model.parameters.toLocaleString("en-US")} parameters, ${originText(model)}`,
+    `  ${sizeText(model)}, ${originText(model)}`,
     ...model.signatures.flatMap((signature) => [
       `  signature ${signature.name}  ${signature.method}`,
       ...portLines("inputs", signature.inputs),
