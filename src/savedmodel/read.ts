@@ -1,6 +1,6 @@
 /** @file Reads a SavedModel folder: its signatures, and each one's graph in our words. */
-import { readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join, normalize } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../base/errors.ts";
 import {
@@ -42,6 +42,28 @@ export interface ReadModel {
   program(name: string, as?: Signature): Promise<SignatureProgram>;
 }
 
+/** Forms of the file that TensorFlow writes only when asked to, or for models beyond 2 GB. */
+const OTHER_FORMS = ["saved_model.cpb", "saved_model.pbtxt"];
+
+/** Why a folder holds no model that can be read. */
+async function notFound(folder: string, error: unknown): Promise<FaceError> {
+  const names = await readdir(folder).catch((): string[] => []);
+  const other = OTHER_FORMS.find((name) => names.includes(name));
+  if (other !== undefined) {
+    return new FaceError(
+      "MODEL_UNSUPPORTED",
+      `${join(folder, other)}: this form of a SavedModel cannot be read`,
+      {
+        hint: `save the model as ${FILE}, below 2 GB`,
+      },
+    );
+  }
+  return new FaceError("MODEL_NOT_FOUND", `${folder} holds no SavedModel: ${messageOf(error)}`, {
+    hint: `name a version's folder, the one with ${FILE} in it`,
+    cause: error,
+  });
+}
+
 async function readBytes(folder: string): Promise<Uint8Array> {
   const path = join(folder, FILE);
   try {
@@ -49,11 +71,7 @@ async function readBytes(folder: string): Promise<Uint8Array> {
     if (size > LARGEST_MESSAGE) throw new FaceError("MODEL_UNSUPPORTED", `${path} is larger than 2 GB`);
     return await readFile(path);
   } catch (error) {
-    if (error instanceof FaceError) throw error;
-    throw new FaceError("MODEL_NOT_FOUND", `${folder} holds no SavedModel: ${messageOf(error)}`, {
-      hint: `name a version's folder, the one with ${FILE} in it`,
-      cause: error,
-    });
+    throw error instanceof FaceError ? error : await notFound(folder, error);
   }
 }
 
@@ -105,6 +123,18 @@ function signatureOf(name: string, def: SignatureDef): Signature {
   return { inputs: ports("inputs"), outputs: ports("outputs"), methodName: def.methodName, defaults };
 }
 
+/** Refuses files beside the model that would lie elsewhere. */
+function checkAssets({ assetFileDef }: MetaGraphDef, folder: string): void {
+  for (const { filename } of assetFileDef) {
+    const path = normalize(join("assets", filename));
+    if (filename !== "" && path.startsWith(normalize("assets/"))) continue;
+    throw new FaceError(
+      "MODEL_INVALID",
+      `${join(folder, FILE)} names the asset ${filename}, outside of its folder`,
+    );
+  }
+}
+
 /**
  * Reads a version's folder.
  * @param tags the meta graph to read; TensorFlow Serving's `serve` by default.
@@ -114,7 +144,21 @@ export async function readSavedModel(
   folder: string,
   tags: readonly string[] = ["serve"],
 ): Promise<ReadModel> {
-  const meta = metaGraph(parse(await readBytes(folder), folder), tags);
+  return parseSavedModel(await readBytes(folder), folder, tags);
+}
+
+/**
+ * Reads the content of a `saved_model.pb`.
+ * @param folder where it lies, with its variables beside it
+ * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
+ */
+export function parseSavedModel(
+  bytes: Uint8Array,
+  folder: string,
+  tags: readonly string[] = ["serve"],
+): ReadModel {
+  const meta = metaGraph(parse(bytes, folder), tags);
+  checkAssets(meta, folder);
   const graph = meta.graphDef;
   if (graph === undefined) throw new FaceError("MODEL_INVALID", `${join(folder, FILE)} holds no graph`);
   const signatures = new Map(

@@ -1,21 +1,16 @@
 /** @file Models made by TensorFlow and Keras run here and give their numbers. */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { int64, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
-import { numbersOf } from "../../src/graph/numbers.ts";
 import { lower } from "../../src/onnx/lower.ts";
 import { Session } from "../../src/onnx/session.ts";
 import { importers } from "../../src/savedmodel/from-tensorflow.ts";
 import { sliceOf } from "../../src/savedmodel/import-graph.ts";
 import { inspectSavedModel } from "../../src/savedmodel/inspect.ts";
 import { readSavedModel } from "../../src/savedmodel/read.ts";
+import { expectAlike, readCases } from "../support/recorded-cases.ts";
 import { openPython, temporaryFolder } from "./python-environment.ts";
 
 const python = await openPython();
-
-/** Largest difference from TensorFlow, as a part of the output's largest element. */
-const TOLERANCE = 1e-4;
 
 const MODELS = {
   "variables as TensorFlow keeps them": [
@@ -27,6 +22,8 @@ const MODELS = {
   ],
   "every operation": ["elementwise", "shapes", "reductions", "images", "embeddings"],
   "networks by Keras": [
+    "tiny_exported",
+    "tiny_saved",
     "original_free",
     "original_fixed",
     "siamese_exported",
@@ -42,71 +39,20 @@ const MODELS = {
   ],
 } as const;
 
-/** A tensor in a file beside the model. */
-interface Stored {
-  readonly shape: readonly number[];
-  readonly dtype: "float32" | "int32" | "int64" | "bool";
-  readonly file: string;
-}
-
-interface Case {
-  readonly signature: string;
-  readonly inputs: Readonly<Record<string, Stored>>;
-  readonly outputs: Readonly<Record<string, Stored>>;
-}
-
-function load(folder: string, { shape, dtype, file }: Stored): Tensor {
-  const bytes = readFileSync(join(folder, file));
-  const { buffer } = new Uint8Array(bytes);
-  // The script writes whole numbers of 64 bits as doubles.
-  if (dtype === "int64") return int64(shape, new Float64Array(buffer));
-  if (dtype === "int32") return { dtype, shape, data: new Int32Array(buffer) };
-  if (dtype === "bool") return { dtype, shape, data: new Uint8Array(buffer) };
-  return { dtype, shape, data: new Float32Array(buffer) };
-}
-
-const loadAll = (folder: string, stored: Case["inputs"]): TensorMap =>
-  new Map(Object.entries(stored).map(([alias, each]) => [alias, load(folder, each)]));
-
-/** Whole numbers and truth values are equal; floats are to the tolerance, not-a-number where TensorFlow has it. */
-function expectAlike(got: Tensor | undefined, wanted: Tensor, place: string): void {
-  expect(got?.dtype, place).toBe(wanted.dtype);
-  expect(got?.shape, place).toEqual(wanted.shape);
-  const [ours, theirs] = [Array.from(numbersOf(got!)), Array.from(numbersOf(wanted))];
-  const scale = theirs.reduce(
-    (most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most),
-    0,
-  );
-  const tolerance = wanted.dtype === "float32" ? TOLERANCE * scale : 0;
-  const worst = ours.findIndex(
-    (value, i) => !(Object.is(value, theirs[i]) || Math.abs(value - theirs[i]!) <= tolerance),
-  );
-  expect(
-    worst,
-    `${place}: element ${worst} is ${ours[worst]}, TensorFlow's is ${theirs[worst]}, scale ${scale}`,
-  ).toBe(-1);
-}
-
 /** Operators that a test has run, over all models. */
 const run = new Set<string>();
 
 async function checkModel(folder: string): Promise<void> {
   const model = await readSavedModel(join(folder, "1"));
-  const cases = JSON.parse(readFileSync(join(folder, "cases.json"), "utf8")) as Case[];
+  const cases = readCases(folder);
   expect(cases.length).toBeGreaterThan(0);
   for (const name of new Set(cases.map(({ signature }) => signature))) {
     for (const { def } of sliceOf(model.graph, model.signatures.get(name)!).nodes) run.add(def.op);
     const { outputs } = await model.program(name);
     await using session = await Session.open(lower({ outputs }));
     for (const each of cases.filter(({ signature }) => signature === name)) {
-      const got = await session.run(loadAll(folder, each.inputs));
-      for (const [alias, stored] of Object.entries(each.outputs)) {
-        expectAlike(
-          got.get(alias),
-          load(folder, stored),
-          `${name}/${alias} of ${JSON.stringify(stored.shape)}`,
-        );
-      }
+      const got = await session.run(each.inputs);
+      for (const [alias, wanted] of each.outputs) expectAlike(got.get(alias), wanted, `${name}/${alias}`);
     }
   }
 }

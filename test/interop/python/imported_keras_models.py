@@ -109,6 +109,29 @@ def siamese():
     return keras.Model([anchor, verification], layers.Dense(1, activation="sigmoid")(joined))
 
 
+def tiny():
+    """A network of a few hundred weights, small enough to lie beside the tests as TensorFlow wrote it."""
+    image = keras.Input((8, 8, 3), name="image")
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same", activation="relu")(image))
+    x = layers.MaxPooling2D(2)(layers.DepthwiseConv2D(3)(x))
+    return keras.Model(image, layers.Dense(2, activation="softmax")(layers.Flatten()(x)))
+
+
+def tiny_exported(recorder):
+    model = randomized(tiny())
+    model.export(recorder.version, verbose=False)
+    record(recorder, model, 8, rows=[2])
+
+
+def tiny_saved(recorder):
+    """With an optimizer and metrics, whose variables share names with others."""
+    model = randomized(tiny())
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(images(2, 8), np.array([0, 1]), verbose=0)
+    tf.saved_model.save(model, recorder.version)
+    recorder.case("serving_default", {"inputs": images(2, 8)}, {"output_0": model(images(2, 8), training=False)})
+
+
 def siamese_exported(recorder):
     model = randomized(siamese())
     model.export(recorder.version, verbose=False)
@@ -167,6 +190,8 @@ def channels_first(recorder):
 
 apps = keras.applications
 KERAS_MODELS = {
+    "tiny_exported": tiny_exported,
+    "tiny_saved": tiny_saved,
     "siamese_exported": siamese_exported,
     "siamese_saved": siamese_saved,
     "channels_first": channels_first,
