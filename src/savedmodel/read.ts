@@ -13,7 +13,7 @@ import {
 } from "../proto/tensorflow/graph_pb.ts";
 import { importSignature, type SignatureProgram } from "./import-graph.ts";
 import type { Signature, SignatureTensor } from "./signature.ts";
-import { dtypeOf, tensorFromProto } from "./tensor-proto.ts";
+import { dtypeOf, storedTensor } from "./tensor-proto.ts";
 import { Variables } from "./variables.ts";
 
 export type { SignatureProgram } from "./import-graph.ts";
@@ -21,6 +21,8 @@ export type { SignatureProgram } from "./import-graph.ts";
 const FILE = "saved_model.pb";
 /** The pseudo-signature under which TensorFlow 2 keeps its initialiser. */
 const INIT_SIGNATURE = "__saved_model_init_op";
+/** Values for inputs that a request may leave out are small. */
+const LARGEST_DEFAULT = 2 ** 28;
 /** Protobuf's own limit on one message. */
 const LARGEST_MESSAGE = 2 ** 31 - 1;
 
@@ -118,7 +120,10 @@ function signatureOf(name: string, def: SignatureDef): Signature {
       Object.entries(def[kind]).map(([alias, info]) => [alias, signatureTensor(info, `${name}'s ${alias}`)]),
     );
   const defaults = new Map(
-    Object.entries(def.defaults).map(([alias, value]) => [alias, tensorFromProto(value)]),
+    Object.entries(def.defaults).map(([alias, value]) => [
+      alias,
+      storedTensor(value, `${name}'s default for ${alias}`, { maxBytes: LARGEST_DEFAULT }),
+    ]),
   );
   return { inputs: ports("inputs"), outputs: ports("outputs"), methodName: def.methodName, defaults };
 }

@@ -1,7 +1,7 @@
 /** @file Tensors as TensorFlow writes them in models and requests, and the table of element types on both sides. */
 import { create } from "@bufbuild/protobuf";
 import { arrayOf, bytesPerElement, type DType, type DTypeData, type NumericDType } from "../base/dtype.ts";
-import { FaceError } from "../base/errors.ts";
+import { FaceError, messageOf } from "../base/errors.ts";
 import { type Shape, shapeText } from "../base/shape.ts";
 import { bytesOf, fromBytes, type Tensor } from "../base/tensor.ts";
 import { DataType, type TensorProto, TensorProtoSchema } from "../proto/tensorflow/tensor_pb.ts";
@@ -171,6 +171,19 @@ export function tensorFromProto(proto: TensorProto, limits: TensorLimits = {}): 
   if (dtype === "string") return { dtype, shape, data: stringsFrom(proto, size) };
   if (proto.tensorContent.length > 0) return fromBytes(dtype, shape, proto.tensorContent);
   return { dtype, shape, data: spread(dtype, size, proto[VALUE_FIELDS[dtype]]) };
+}
+
+/**
+ * Reads a tensor out of a model's file.
+ * @param place where it stands, for errors
+ * @throws FaceError `MODEL_INVALID`.
+ */
+export function storedTensor(proto: TensorProto, place: string, limits: TensorLimits = {}): Tensor {
+  try {
+    return tensorFromProto(proto, limits);
+  } catch (error) {
+    throw new FaceError("MODEL_INVALID", `${place}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** How to write a tensor. */

@@ -16,7 +16,7 @@ import {
   parseReference,
   type Source,
 } from "./placed-graph.ts";
-import { tensorFromProto } from "./tensor-proto.ts";
+import { storedTensor } from "./tensor-proto.ts";
 
 /** Under this key TensorFlow 2 keeps the checkpoint's object graph. */
 export const OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH";
@@ -27,6 +27,8 @@ const ASSIGN_OPS: ReadonlySet<string> = new Set(["AssignVariableOp", "Assign"]);
 /** Operators that hand a variable, or a value to be put into it, on. */
 const HANDED_ON: ReadonlySet<string> = new Set(["Identity", "Cast", "Reshape"]);
 const MOST_RESTORING_NODES = 200_000;
+/** A list of keys, counted with 16 bytes each. */
+const LARGEST_KEY_LIST = 2 ** 24;
 
 const VALUE_ATTRIBUTE = "VARIABLE_VALUE";
 
@@ -137,7 +139,7 @@ function constantStrings(source: Source | undefined): string[] {
   const value = source?.node.def.attr.value?.value;
   if (source?.node.def.op !== "Const" || value?.case !== "tensor") return [];
   const decoder = new TextDecoder();
-  const tensor = tensorFromProto(value.value);
+  const tensor = storedTensor(value.value, source.node.place, { maxBytes: LARGEST_KEY_LIST });
   return tensor.dtype === "string"
     ? (tensor.data as readonly Uint8Array[]).map((each) => decoder.decode(each))
     : [];

@@ -1,0 +1,243 @@
+/** @file Ways to damage a model's files, byte by byte and in what the bytes say, and what may come of it. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { FaceError } from "../../src/base/errors.ts";
+import { lower } from "../../src/onnx/lower.ts";
+import { type AttrValue, type NodeDef, SavedModelSchema } from "../../src/proto/tensorflow/graph_pb.ts";
+import type { TensorShapeProto } from "../../src/proto/tensorflow/tensor_pb.ts";
+import { parseBundleIndex } from "../../src/savedmodel/bundle-index.ts";
+import { importers } from "../../src/savedmodel/from-tensorflow.ts";
+import { parseSavedModel } from "../../src/savedmodel/read.ts";
+import { readTable, writeTable } from "../../src/savedmodel/table.ts";
+
+const GOLDEN = join(import.meta.dirname, "../golden/tensorflow");
+const NAMES = ["graph_variables", "nested_functions", "two_shards", "tiny_exported", "tiny_saved"] as const;
+
+interface GoldenModel {
+  readonly folder: string;
+  readonly model: Uint8Array;
+  readonly index: Uint8Array;
+}
+
+const MODELS: readonly GoldenModel[] = NAMES.map((name) => {
+  const folder = join(GOLDEN, name, "1");
+  const file = (path: string) => new Uint8Array(readFileSync(join(folder, path)));
+  return { folder, model: file("saved_model.pb"), index: file("variables/variables.index") };
+});
+
+/** A change of bytes; places and lengths are shares of the file. */
+type ByteEdit =
+  | { readonly kind: "set"; readonly at: number; readonly to: number }
+  | { readonly kind: "flip"; readonly at: number; readonly bit: number }
+  | { readonly kind: "cut"; readonly at: number }
+  | { readonly kind: "drop"; readonly at: number; readonly length: number }
+  | { readonly kind: "repeat"; readonly at: number; readonly length: number }
+  | { readonly kind: "insert"; readonly at: number; readonly bytes: Uint8Array };
+
+const share = fc.double({ min: 0, max: 0.999999, noNaN: true });
+const bytes = fc.uint8Array({ minLength: 1, maxLength: 12 });
+
+const byteEdit: fc.Arbitrary<ByteEdit> = fc.oneof(
+  fc.record({ kind: fc.constant("set" as const), at: share, to: fc.constantFrom(0, 1, 0x7f, 0x80, 0xff) }),
+  fc.record({ kind: fc.constant("set" as const), at: share, to: fc.nat(255) }),
+  fc.record({ kind: fc.constant("flip" as const), at: share, bit: fc.nat(7) }),
+  fc.record({ kind: fc.constant("cut" as const), at: share }),
+  fc.record({ kind: fc.constant("drop" as const), at: share, length: fc.integer({ min: 1, max: 64 }) }),
+  fc.record({ kind: fc.constant("repeat" as const), at: share, length: fc.integer({ min: 1, max: 64 }) }),
+  fc.record({ kind: fc.constant("insert" as const), at: share, bytes }),
+);
+
+function edited(content: Uint8Array, edit: ByteEdit): Uint8Array {
+  const at = Math.floor(edit.at * content.length);
+  const [head, tail] = [content.subarray(0, at), content.subarray(at)];
+  if (edit.kind === "cut") return head;
+  if (edit.kind === "insert") return Buffer.concat([head, edit.bytes, tail]);
+  if (edit.kind === "drop") return Buffer.concat([head, tail.subarray(edit.length)]);
+  if (edit.kind === "repeat") return Buffer.concat([head, tail.subarray(0, edit.length), tail]);
+  const changed = Uint8Array.from(content);
+  if (at < changed.length) changed[at] = edit.kind === "set" ? edit.to : changed[at]! ^ (1 << edit.bit);
+  return changed;
+}
+
+/** Numbers at which readers stumble. */
+const HOSTILE = [
+  0n,
+  1n,
+  -1n,
+  2n,
+  3n,
+  7n,
+  255n,
+  2n ** 20n,
+  2n ** 31n - 1n,
+  2n ** 31n,
+  2n ** 40n,
+  2n ** 53n,
+  2n ** 62n,
+  -(2n ** 63n),
+];
+const hostile = fc.constantFrom(...HOSTILE);
+
+/** A change of what a graph says. */
+interface GraphEdit {
+  readonly node: number;
+  readonly what: "op" | "input" | "input-of-other" | "attribute" | "drop" | "shape" | "name";
+  readonly which: number;
+  readonly number: bigint;
+}
+
+const graphEdit: fc.Arbitrary<GraphEdit> = fc.record({
+  node: fc.nat(),
+  what: fc.constantFrom(
+    "op",
+    "input",
+    "input-of-other",
+    "attribute",
+    "attribute",
+    "drop",
+    "shape",
+    "shape",
+    "name",
+  ),
+  which: fc.nat(),
+  number: hostile,
+});
+
+const OPERATORS = [
+  ...Object.keys(importers),
+  "PartitionedCall",
+  "VarHandleOp",
+  "VariableV2",
+  "StatelessWhile",
+];
+const pick = <T>(list: readonly T[], which: number): T | undefined => list[which % Math.max(list.length, 1)];
+
+function spoilShape(shape: TensorShapeProto | undefined, { which, number }: GraphEdit): void {
+  const side = pick(shape?.dim ?? [], which);
+  if (side === undefined && shape !== undefined) shape.unknownRank = true;
+  if (side !== undefined) side.size = number;
+}
+
+function spoilAttribute(attribute: AttrValue | undefined, edit: GraphEdit): void {
+  const value = attribute?.value;
+  const { which, number } = edit;
+  if (value?.case === "i") value.value = number;
+  if (value?.case === "b") value.value = !value.value;
+  if (value?.case === "type") value.value = Number(number % 120n);
+  if (value?.case === "s")
+    value.value = new TextEncoder().encode(pick(["SAME", "VALID", "EXPLICIT", "NCHW", ""], which));
+  if (value?.case === "shape") spoilShape(value.value, edit);
+  if (value?.case === "func") value.value.name = String(number);
+  if (value?.case === "list" && value.value.i.length > 0)
+    value.value.i[which % value.value.i.length] = number;
+  if (value?.case !== "tensor") return;
+  const tensor = value.value;
+  if (tensor.intVal.length > 0)
+    tensor.intVal[which % tensor.intVal.length] = Number(BigInt.asIntN(32, number));
+  else if (tensor.tensorContent.length > 0)
+    tensor.tensorContent = edited(tensor.tensorContent, {
+      kind: "set",
+      at: (which % 1000) / 1000,
+      to: Number(number & 0xffn),
+    });
+  else spoilShape(tensor.tensorShape, edit);
+}
+
+function spoilNode(node: NodeDef, nodes: readonly NodeDef[], edit: GraphEdit): void {
+  const { what, which } = edit;
+  const other = pick(nodes, which);
+  if (what === "op") node.op = pick(OPERATORS, which)!;
+  if (what === "name") node.name = other?.name ?? "";
+  if (what === "input" && node.input.length > 0)
+    node.input[which % node.input.length] = other?.input[0] ?? "nowhere:0";
+  if (what === "input-of-other" && other !== undefined) node.input = [...other.input];
+  if (what === "drop") node.input.pop();
+  if (what === "attribute") spoilAttribute(pick(Object.values(node.attr), which), edit);
+  if (what === "shape")
+    for (const { value } of Object.values(node.attr)) {
+      if (value.case === "shape") spoilShape(value.value, edit);
+      if (value.case === "tensor") spoilShape(value.value.tensorShape, edit);
+    }
+}
+
+/** The model with some of its nodes changed, those of functions included. */
+function spoiled(content: Uint8Array, edits: readonly GraphEdit[]): Uint8Array {
+  const model = fromBinary(SavedModelSchema, content);
+  const graph = model.metaGraphs[0]!.graphDef!;
+  const bodies = [graph.node, ...(graph.library?.function ?? []).map((each) => each.nodeDef)];
+  for (const edit of edits) {
+    const nodes = pick(bodies, edit.node)!;
+    const node = pick(nodes, Math.floor(edit.node / bodies.length));
+    if (node !== undefined) spoilNode(node, nodes, edit);
+  }
+  return toBinary(SavedModelSchema, model);
+}
+
+const REFUSALS: ReadonlySet<string> = new Set(["MODEL_INVALID", "MODEL_UNSUPPORTED", "MODEL_NOT_FOUND"]);
+
+/** What came of a damaged file. */
+export type Outcome = "read" | "refused";
+
+async function outcome(work: () => Promise<void> | void): Promise<Outcome> {
+  try {
+    await work();
+    return "read";
+  } catch (error) {
+    if (error instanceof FaceError && REFUSALS.has(error.code)) return "refused";
+    throw error;
+  }
+}
+
+/** Reads a model's graph, for every signature, to the point where the engine would take it. */
+function readModel(content: Uint8Array, folder: string): Promise<Outcome> {
+  return outcome(async () => {
+    const model = parseSavedModel(content, folder);
+    for (const name of model.signatures.keys()) {
+      const { outputs } = await model.program(name);
+      lower({ outputs });
+    }
+  });
+}
+
+function readIndex(content: Uint8Array): Promise<Outcome> {
+  return outcome(() => {
+    const { keys, entry } = parseBundleIndex(content, "variables.index");
+    for (const key of keys) entry(key);
+  });
+}
+
+/** The same table with sums that fit its changed values, so that what is behind the sums is reached. */
+function spoiledIndex(content: Uint8Array, which: number, edits: readonly ByteEdit[]): Uint8Array {
+  const entries = [...readTable(content, "variables.index")];
+  const [key, value] = entries[which % entries.length]!;
+  return writeTable(new Map([...entries, [key, edits.reduce(edited, value)]]));
+}
+
+const model = fc.constantFrom(...MODELS);
+const edits = fc.array(byteEdit, { minLength: 1, maxLength: 4 });
+
+/** Kinds of damage; each draws a damaged file and says what comes of reading it, or throws what nobody shall ever see. */
+export const DAMAGES: Readonly<Record<string, fc.Arbitrary<() => Promise<Outcome>>>> = {
+  "bytes of a graph": fc.tuple(model, edits).map(
+    ([{ folder, model: content }, changes]) =>
+      () =>
+        readModel(changes.reduce(edited, content), folder),
+  ),
+  "nodes of a graph": fc.tuple(model, fc.array(graphEdit, { minLength: 1, maxLength: 3 })).map(
+    ([{ folder, model: content }, changes]) =>
+      () =>
+        readModel(spoiled(content, changes), folder),
+  ),
+  "bytes of an index": fc.tuple(model, edits).map(
+    ([{ index }, changes]) =>
+      () =>
+        readIndex(changes.reduce(edited, index)),
+  ),
+  "entries of an index": fc.tuple(model, fc.nat(), edits).map(
+    ([{ index }, which, changes]) =>
+      () =>
+        readIndex(spoiledIndex(index, which, changes)),
+  ),
+};
