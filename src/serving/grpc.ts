@@ -134,7 +134,9 @@ function unary<I extends Message, O extends Message>(
         (error: unknown) => {
           const status = toStatusError(error);
           if (status.cause !== undefined) {
-            context.log.error("a call failed", { path: call.getPath(), cause: messageOf(status.cause) });
+            // What is wrong with a request is the client's to read; the log is for what is wrong here.
+            const level = status.status === "INVALID_ARGUMENT" ? "debug" : "error";
+            context.log[level]("a call failed", { path: call.getPath(), cause: messageOf(status.cause) });
           }
           finish(status);
         },

@@ -81,7 +81,9 @@ export async function answerRest(context: RestContext, request: RestRequest): Pr
     context.metrics.request(model, verb, "REST", answer.status, startedMs);
     if (answer.cause !== undefined || answer.status === "INTERNAL") {
       const cause = messageOf(answer.cause ?? answer);
-      context.log.error("a request failed", { requestId: request.id, target: request.target, cause });
+      // What is wrong with a request is the client's to read; the log is for what is wrong here.
+      const level = answer.status === "INVALID_ARGUMENT" ? "debug" : "error";
+      context.log[level]("a request failed", { requestId: request.id, target: request.target, cause });
     }
     // Errors found while reading the path never reach TensorFlow Serving's JSON writer.
     const body = path.kind === "undecodable" ? "" : writeErrorJson(answer.message);
