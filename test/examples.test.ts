@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 
 describe("examples", () => {
-  it("train and export", async () => {
+  it("train and export", { timeout: 400_000 }, async () => {
     const lines = await example("train.js", "photos", "runs/example", "models/example");
     expect(lines).toEqual([
       expect.stringMatching(`^${PEOPLE} people in digiface `),

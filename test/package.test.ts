@@ -1,0 +1,146 @@
+/** @file The package as npm packs it: what is in it, and that it works in an empty project, in JavaScript and TypeScript. */
+import { execFile } from "node:child_process";
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { beforeAll, describe, expect, it } from "vitest";
+import { writeSynthetic } from "../src/data/synthetic/write.ts";
+import { imageSettings } from "../src/image/settings.ts";
+import { temporaryFolder } from "./support/tiny-run.ts";
+
+const run = promisify(execFile);
+const ROOT = join(import.meta.dirname, "..");
+const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
+const work = temporaryFolder("package");
+const [checkout, project] = [join(work, "checkout"), join(work, "project")];
+const installed = join(project, "node_modules/faceid");
+
+/** Training and compiling on a machine that is busy with other tests. */
+const LONG = 400_000;
+
+/** Folders that are made, not written, and so are not part of a fresh checkout. */
+const MADE = new Set(["node_modules", "dist", "coverage", ".git", ".cache", ".venv", "runs", "quickstart"]);
+
+interface Packed {
+  readonly filename: string;
+  readonly unpackedSize: number;
+  readonly files: readonly { readonly path: string }[];
+}
+
+const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+  version: string;
+  dependencies: Record<string, string>;
+};
+let packed: Packed;
+
+/** Runs npm, also where it is a batch file. */
+function npm(args: readonly string[], cwd: string) {
+  return run("npm", args, { cwd, shell: process.platform === "win32", maxBuffer: 2 ** 26 });
+}
+
+/** Gives the project a package that lies in our own node_modules. */
+function link(name: string): void {
+  const path = join(project, "node_modules", name);
+  mkdirSync(dirname(path), { recursive: true });
+  symlinkSync(join(ROOT, "node_modules", name), path, "junction");
+}
+
+beforeAll(async () => {
+  cpSync(ROOT, checkout, { recursive: true, filter: (path) => !MADE.has(basename(path)) });
+  symlinkSync(join(ROOT, "node_modules"), join(checkout, "node_modules"), "junction");
+  await run(process.execPath, [TSC, "-p", "tsconfig.build.json"], { cwd: checkout });
+  const { stdout } = await npm(["pack", "--json", "--pack-destination", work], checkout);
+  packed = (JSON.parse(stdout) as [Packed])[0];
+  mkdirSync(installed, { recursive: true });
+  await run("tar", ["-xzf", join(work, packed.filename), "-C", installed, "--strip-components=1"]);
+  // Nothing but what package.json promises; a package that is missing there is missing here.
+  for (const name of Object.keys(manifest.dependencies)) link(name);
+  writeFileSync(join(project, "package.json"), JSON.stringify({ name: "empty", type: "module" }));
+}, LONG);
+
+describe("the package", () => {
+  const paths = () => packed.files.map(({ path }) => path);
+
+  it("holds what users need and nothing else", () => {
+    const wanted = [
+      /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
+      /^bin\/faceid\.js$/,
+      /^dist\/.+\.(js|d\.ts)$/,
+      /^examples\/[\w-]+\.js$/,
+      /^proto\/.+\.proto$/,
+    ];
+    expect(paths().filter((path) => !wanted.some((pattern) => pattern.test(path)))).toEqual([]);
+    expect(paths().filter((path) => path.includes(".test."))).toEqual([]);
+    const top = new Set(paths().map((path) => path.split("/")[0]));
+    expect([...top].toSorted()).toEqual([
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "bin",
+      "dist",
+      "examples",
+      "package.json",
+      "proto",
+    ]);
+    expect(packed.unpackedSize).toBeLessThan(3 * 2 ** 20);
+  });
+
+  it("holds every compiled source with its types", () => {
+    const sources = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
+      .map((path) => path.replaceAll("\\", "/"))
+      .filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"));
+    const compiled = sources.flatMap((path) =>
+      [".js", ".d.ts"].map((ending) => `dist/${path.replace(/\.ts$/, ending)}`),
+    );
+    expect(
+      paths()
+        .filter((path) => path.startsWith("dist/"))
+        .toSorted(),
+    ).toEqual(compiled.toSorted());
+  });
+});
+
+describe("an empty project with the package", () => {
+  const node = (...args: string[]) => run(process.execPath, args, { cwd: project });
+
+  beforeAll(async () => {
+    const output = join(project, "photos");
+    await writeSynthetic({ output, identities: 12, imagesPerIdentity: 3, settings: imageSettings(112) });
+  });
+
+  it("has the command", async () => {
+    const { stdout } = await node(join(installed, "bin/faceid.js"), "--version");
+    expect(stdout.trim()).toBe(manifest.version);
+  });
+
+  it("runs an example in JavaScript", { timeout: LONG }, async () => {
+    const example = join(installed, "examples/train.js");
+    const { stdout } = await node(example, "photos", "run", "models/example");
+    expect(stdout).toContain("finished: all 2 epochs are done");
+  });
+
+  it("compiles an example in the strictest TypeScript, types of the package included, and runs it", {
+    timeout: LONG,
+  }, async () => {
+    link("@types/node");
+    link("undici-types");
+    cpSync(join(installed, "examples/evaluate.js"), join(project, "source/evaluate.ts"));
+    const compilerOptions = {
+      target: "es2023",
+      module: "nodenext",
+      types: ["node"],
+      rootDir: "source",
+      outDir: "made",
+      strict: true,
+      noUncheckedIndexedAccess: true,
+      exactOptionalPropertyTypes: true,
+      noPropertyAccessFromIndexSignature: true,
+      skipLibCheck: false,
+    };
+    writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["source"] }));
+    const compiled = node(TSC, "-p", ".").catch((error: { stdout: string }) => ({ stdout: error.stdout }));
+    expect((await compiled).stdout).toBe("");
+    const { stdout } = await node("made/evaluate.js", "models/example", "page.html");
+    expect(stdout).toContain("report page.html");
+  });
+});
