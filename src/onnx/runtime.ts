@@ -1,4 +1,6 @@
 /** @file The only door to onnxruntime-node: our tensors in, our tensors out. */
+// First, since imports take effect in their order.
+import "./keep-quiet.ts";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { FaceError, messageOf } from "../base/errors.ts";
 import type { Tensor, TensorMap } from "../base/tensor.ts";

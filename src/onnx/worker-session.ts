@@ -1,4 +1,5 @@
 /** @file A model in a worker thread of its own, so that runs do not hold up the thread that asks for them. */
+import "./keep-quiet.ts";
 import type { TransferListItem, Worker } from "node:worker_threads";
 import { FaceError, messageOf } from "../base/errors.ts";
 import type { Tensor, TensorMap } from "../base/tensor.ts";
