@@ -11,6 +11,23 @@ import { MOST_PIXELS } from "./image-input.ts";
 import type { InputStep } from "./input-step.ts";
 import { invalidArgument } from "./status.ts";
 
+/** Photographs in memory at full size at once, over all requests: as many as libuv has threads to decode them. */
+const MOST_AT_ONCE = 4;
+let free = MOST_AT_ONCE;
+const waiting: (() => void)[] = [];
+
+async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  if (free > 0) free--;
+  else await new Promise<void>((resolve) => waiting.push(resolve));
+  try {
+    return await work();
+  } finally {
+    const next = waiting.shift();
+    if (next === undefined) free++;
+    else next();
+  }
+}
+
 /** What the loop in the graph makes of files; upright photographs come out as in training, to rounding. */
 async function imagesOf(alias: string, { shape, data }: Tensor, settings: ImageSettings): Promise<Tensor> {
   if (shape.length !== 1) {
@@ -25,8 +42,8 @@ async function imagesOf(alias: string, { shape, data }: Tensor, settings: ImageS
       if (format !== "jpeg" && format !== "png") {
         throw invalidArgument(`${alias}, file ${index}: neither JPEG nor PNG`);
       }
-      const pixels = await decodePixels(file, { maxPixels: MOST_PIXELS, orient: false, storedColours: true });
-      await resizeInto(pixels, settings, images, index * size);
+      const options = { maxPixels: MOST_PIXELS, orient: false, storedColours: true };
+      await inTurn(async () => resizeInto(await decodePixels(file, options), settings, images, index * size));
     }),
   );
   return float32([files.length, settings.height, settings.width, settings.channels], images);
