@@ -1,9 +1,11 @@
-/** @file Steps of training beside Keras': same weights and batches in, same losses and weights out. */
+/** @file Thirty steps of training beside Keras': same weights and batches in, same losses and weights out. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
-import { floats, type TensorMap } from "../../src/base/tensor.ts";
+import { float32, floats, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
+import { drawPhoto } from "../../src/data/synthetic/draw.ts";
+import { prepare } from "../../src/image/prepare.ts";
 import { networkNamed } from "../../src/model/networks.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
@@ -13,50 +15,103 @@ import { openPython, readFloats, temporaryFolder, writeFloats } from "./python-e
 
 const python = await openPython();
 const SIDE = 112;
-const BATCH = 8;
-const STEPS = 5;
+const BATCH = 4;
+const BATCHES = 5;
+const STEPS = 30;
 
 interface Job {
   readonly network: string;
   readonly learningRate: number;
   readonly optimizer: OptimizerSettings;
   readonly weightDecay: number;
+  /** First slope of PReLU. */
+  readonly slope?: number;
 }
 
+/**
+ * Rates and first weights for which float32 decides nothing by chance, as docs/architecture.md explains: a ReLU's corner
+ * that rounding moves a value across changes derivatives by percents, and Adam's first steps have the same length
+ * whatever a derivative's size. With others, Keras on one kind of arithmetic is as far from itself on another.
+ */
 const JOBS: readonly Job[] = [
+  { network: "faceid", learningRate: 5e-6, optimizer: { name: "adam" }, weightDecay: 0 },
+  // Slopes near 1 leave the corners of PReLU, which are what makes rounding visible, all but flat.
+  { network: "mobilefacenet", learningRate: 1e-4, optimizer: { name: "adam" }, weightDecay: 0, slope: 0.99 },
   {
     network: "faceid",
-    learningRate: 1e-3,
+    learningRate: 2e-4,
     optimizer: { name: "sgd", momentum: 0.9, nesterov: true },
-    weightDecay: 1e-2,
+    weightDecay: 2,
   },
 ];
 
-/** Smooth random images, pairs of which differ more or less: something that can be learned. */
-function batches(): { left: Float32Array; right: Float32Array; same: Float32Array }[] {
-  const random = new Random(8);
-  const image = (tone: number) =>
-    Float32Array.from({ length: SIDE * SIDE * 3 }, (_, i) =>
-      Math.min(1, Math.max(0, tone + 0.2 * Math.sin(i / 50) + 0.1 * random.normal())),
-    );
-  return Array.from({ length: STEPS }, () => {
-    const same = Float32Array.from({ length: BATCH }, () => random.integer(2));
-    const [left, right] = [
-      new Float32Array(BATCH * SIDE * SIDE * 3),
-      new Float32Array(BATCH * SIDE * SIDE * 3),
-    ];
-    same.forEach((label, i) => {
-      const tone = random.between(0.3, 0.7);
-      left.set(image(tone), i * SIDE * SIDE * 3);
-      right.set(image(label === 1 ? tone : random.between(0.3, 0.7)), i * SIDE * SIDE * 3);
-    });
-    return { left, right, same };
+interface Batch {
+  readonly left: Float32Array;
+  readonly right: Float32Array;
+  readonly same: Float32Array;
+}
+
+function face(identity: number, number: number): Float32Array {
+  const photo = { seed: 1, identity, number, difficulty: 1 };
+  return prepare(drawPhoto(photo, { height: SIDE, width: SIDE, channels: 3 }));
+}
+
+/** Drawn faces; every second pair shows one person. */
+function drawBatches(): Batch[] {
+  return Array.from({ length: BATCHES }, (_, batch) => {
+    const people = Array.from({ length: BATCH }, (_, i) => batch * BATCH + i);
+    const joined = (images: Float32Array[]) =>
+      float32(
+        [BATCH, SIDE * SIDE * 3],
+        images.flatMap((v) => [...v]),
+      ).data;
+    return {
+      left: joined(people.map((person) => face(person, 0))),
+      right: joined(people.map((person, i) => face(i % 2 === 1 ? person : 100 + person, 1))),
+      same: Float32Array.from(people, (_, i) => i % 2),
+    };
   });
+}
+
+function firstWeights({ network, slope }: Job): TensorMap {
+  const image = { height: SIDE, width: SIDE };
+  const { net } = siamese(networkNamed(network), image, { mode: "training", batch: BATCH });
+  const weights = initialWeights(net.weights, new Random(6));
+  return new Map(
+    [...weights].map(([name, value]) => {
+      const isSlope = slope !== undefined && name.endsWith("/alpha");
+      return [
+        name,
+        isSlope
+          ? float32(
+              value.shape,
+              floats(value).map(() => slope),
+            )
+          : value,
+      ];
+    }),
+  );
 }
 
 const fileOf = (name: string) => name.replaceAll("/", ".");
 
-async function ours(job: Job, state: TensorMap, data: ReturnType<typeof batches>) {
+/** Everything that the script needs in a folder. */
+function writeJob(job: Job, state: TensorMap, batches: readonly Batch[]): string {
+  const work = temporaryFolder("training");
+  for (const [name, value] of state) {
+    writeFloats(join(work, `${fileOf(name)}.bin`), floats(value as Tensor<"float32">));
+  }
+  batches.forEach(({ left, right, same }, i) => {
+    writeFloats(join(work, `left${i}.bin`), left);
+    writeFloats(join(work, `right${i}.bin`), right);
+    writeFloats(join(work, `same${i}.bin`), same);
+  });
+  const settings = { side: SIDE, batch: BATCH, batches: BATCHES, steps: STEPS, weights: [...state.keys()] };
+  writeFileSync(join(work, "job.json"), JSON.stringify({ ...job, ...settings }));
+  return work;
+}
+
+async function ours(job: Job, state: TensorMap, batches: readonly Batch[]) {
   await using engine = await TrainingEngine.open({
     ...job,
     image: { height: SIDE, width: SIDE },
@@ -68,50 +123,52 @@ async function ours(job: Job, state: TensorMap, data: ReturnType<typeof batches>
   await engine.load(state);
   const losses: number[] = [];
   let afterFirst: TensorMap = new Map();
-  for (const [i, { left, right, same }] of data.entries()) {
+  for (let step = 0; step < STEPS; step++) {
+    const { left, right, same } = batches[step % BATCHES]!;
     const batch = { count: BATCH, inputs: { anchor_img: left, verification_img: right, same } };
-    const { loss } = await engine.step(batch, { learningRate: job.learningRate, step: i + 1, seed: 1 });
+    const { loss } = await engine.step(batch, { learningRate: job.learningRate, step: step + 1, seed: 1 });
     losses.push(loss);
-    if (i === 0) afterFirst = await engine.state();
+    if (step === 0) afterFirst = await engine.state();
   }
   return { losses, afterFirst };
 }
 
+/** How far our losses are from theirs, relative, at worst. */
+const farthest = (losses: readonly number[], theirs: readonly number[]) =>
+  losses.reduce((worst, loss, i) => Math.max(worst, Math.abs(loss / theirs[i]! - 1)), 0);
+
 describe.skipIf("unavailable" in python)("Keras", () => {
-  it.each(JOBS)("trains $network with $optimizer.name as we do", async (job) => {
+  const batches = drawBatches();
+  const jobs = JOBS.map((job) => ({ ...job, title: `${job.network} with ${job.optimizer.name}` }));
+  const states = JOBS.map(firstWeights);
+  let works: string[] = [];
+  let theirs: number[][] = [];
+
+  beforeAll(async () => {
     if ("unavailable" in python) return;
-    const work = temporaryFolder("training");
-    const { net } = siamese(
-      networkNamed(job.network),
-      { height: SIDE, width: SIDE },
-      { mode: "training", batch: BATCH },
-    );
-    const state = initialWeights(net.weights, new Random(6));
-    for (const [name, value] of state) writeFloats(join(work, `${fileOf(name)}.bin`), floats(value));
-    const data = batches();
-    data.forEach(({ left, right, same }, step) => {
-      writeFloats(join(work, `left${step}.bin`), left);
-      writeFloats(join(work, `right${step}.bin`), right);
-      writeFloats(join(work, `same${step}.bin`), same);
+    works = JOBS.map((job, i) => writeJob(job, states[i]!, batches));
+    jobs.forEach(({ title }, i) => {
+      process.stderr.write(`${title}: ${works[i]}\n`);
     });
-    const optimizer = { ...job.optimizer, weightDecay: job.weightDecay };
-    writeFileSync(
-      join(work, "job.json"),
-      JSON.stringify({
-        ...job,
-        optimizer,
-        side: SIDE,
-        batch: BATCH,
-        steps: STEPS,
-        weights: [...state.keys()],
-      }),
-    );
-    const theirs = (await python.run("train_keras.py", work)) as { losses: number[] };
-    const { losses, afterFirst } = await ours(job, state, data);
+    theirs = ((await python.run("train_keras.py", ...works)) as { losses: number[][] }).losses;
+  });
+
+  it.each(jobs.map((job, i) => [job.title, i] as const))("trains %s as we do", async (_, i) => {
+    const [job, work, state, expected] = [JOBS[i]!, works[i]!, states[i]!, theirs[i]!];
+    const { losses, afterFirst } = await ours(job, state, batches);
+    let [count, turned] = [0, 0];
     for (const name of state.keys()) {
-      const expected = readFloats(join(work, `${fileOf(name)}.after.bin`));
-      expect(floats(afterFirst.get(name)!), name).toBeAllClose(expected, { absolute: 1e-5, relative: 0 });
+      const after = readFloats(join(work, `${fileOf(name)}.after.bin`));
+      const got = floats(afterFirst.get(name) as Tensor<"float32">);
+      expect(got, name).toBeAllClose(after, { absolute: 1e-5, relative: 0 });
+      count += after.length;
+      turned += after.filter((value, at) => Math.abs(value - got[at]!) > 0.02 * job.learningRate).length;
     }
-    expect(losses).toBeAllClose(theirs.losses, { absolute: 0, relative: 1e-3 });
+    // The absolute bound says little about steps of Adam's that are as short as these; nearly all are equal to 2 %.
+    if (job.optimizer.name === "adam") expect(turned / count).toBeLessThan(1e-3);
+    expect(farthest(losses.slice(0, 10), expected)).toBeLessThan(1e-3);
+    expect(farthest(losses, expected)).toBeLessThan(1e-2);
+    // What was learned about the first batch meanwhile is far more than what is tolerated.
+    expect(Math.abs(losses[25]! / losses[0]! - 1)).toBeGreaterThan(3e-2);
   });
 });

@@ -1,6 +1,6 @@
-"""Trains a network in Keras from given weights on given batches. Argument: a folder with job.json and raw floats.
+"""Trains networks in Keras from given weights on given batches. Arguments: folders with job.json and raw floats.
 
-Writes the weights after the first step; prints the loss of every step.
+Writes the weights after the first step; prints the loss of every step of every job. The batches take turns.
 """
 import json
 import sys
@@ -10,36 +10,43 @@ import numpy as np
 
 from keras_networks import named_weights, siamese
 
-work = sys.argv[1]
-job = json.load(open(f"{work}/job.json"))
-side, batch = job["side"], job["batch"]
-model, embedding = siamese(job["network"], side)
-weights = dict(named_weights(model, embedding))
-assert set(weights) == set(job["weights"]), set(weights) ^ set(job["weights"])
-for name, variable in weights.items():
-    variable.assign(np.fromfile(f"{work}/{name.replace('/', '.')}.bin", np.float32).reshape(variable.shape))
 
-rate, settings = job["learningRate"], job["optimizer"]
-if settings["name"] == "adam":
-    optimizer = keras.optimizers.Adam(rate)
-else:
-    decay = settings["weightDecay"]
-    optimizer = keras.optimizers.SGD(rate, momentum=settings["momentum"], nesterov=settings["nesterov"], weight_decay=decay)
+def floats(work, name, shape):
+    return np.fromfile(f"{work}/{name.replace('/', '.')}.bin", np.float32).reshape(shape)
+
+
+def optimizer_of(job):
+    rate, settings = job["learningRate"], job["optimizer"]
+    if settings["name"] == "adam":
+        return keras.optimizers.Adam(rate)
+    optimizer = keras.optimizers.SGD(rate, momentum=settings["momentum"], nesterov=settings["nesterov"], weight_decay=job["weightDecay"])
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "alpha"])
-model.compile(optimizer, "binary_crossentropy")
+    return optimizer
 
 
-def floats(name, shape):
-    return np.fromfile(f"{work}/{name}.bin", np.float32).reshape(shape)
-
-
-losses = []
-for step in range(job["steps"]):
+def train(work):
+    job = json.load(open(f"{work}/job.json"))
+    side, batch = job["side"], job["batch"]
+    keras.backend.clear_session()
+    model, embedding = siamese(job["network"], side)
+    weights = dict(named_weights(model, embedding))
+    assert set(weights) == set(job["weights"]), set(weights) ^ set(job["weights"])
+    for name, variable in weights.items():
+        variable.assign(floats(work, name, variable.shape))
+    model.compile(optimizer_of(job), "binary_crossentropy")
     shape = (batch, side, side, 3)
-    model.reset_metrics()
-    pair = [floats(f"left{step}", shape), floats(f"right{step}", shape)]
-    losses.append(float(model.train_on_batch(pair, floats(f"same{step}", (batch, 1)))))
-    if step == 0:
-        for name, variable in weights.items():
-            np.asarray(variable, np.float32).tofile(f"{work}/{name.replace('/', '.')}.after.bin")
-print(json.dumps({"losses": losses, "keras": keras.__version__}))
+    batches = [
+        ([floats(work, f"left{i}", shape), floats(work, f"right{i}", shape)], floats(work, f"same{i}", (batch, 1)))
+        for i in range(job["batches"])
+    ]
+    losses = []
+    for step in range(job["steps"]):
+        model.reset_metrics()
+        losses.append(float(model.train_on_batch(*batches[step % len(batches)])))
+        if step == 0:
+            for name, variable in weights.items():
+                np.asarray(variable, np.float32).tofile(f"{work}/{name.replace('/', '.')}.after.bin")
+    return losses
+
+
+print(json.dumps({"losses": [train(work) for work in sys.argv[1:]], "keras": keras.__version__}))
