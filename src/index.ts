@@ -37,6 +37,7 @@ export {
 } from "./workflow/face-model.ts";
 export type { Measurement } from "./workflow/measure.ts";
 export { type ReportOptions, writeReport } from "./workflow/report.ts";
+export type { MeasureProgress, OnMeasureProgress } from "./workflow/watched-verifier.ts";
 
 // Data
 

@@ -84,6 +84,7 @@ describe("train", () => {
       "checkpoint",
       "epoch",
       "end",
+      ...["measuring", "measuring"],
       "measured",
       "files",
     ]);

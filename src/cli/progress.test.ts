@@ -3,7 +3,13 @@ import { describe, expect, it } from "vitest";
 import { tinyConfig } from "../../test/support/tiny-run.ts";
 import { START } from "../train/checkpoint.ts";
 import type { StepRecord } from "../train/listener.ts";
-import { commandProgress, durationText, type ProgressStyle, progressListener } from "./progress.ts";
+import {
+  commandProgress,
+  durationText,
+  measureProgress,
+  type ProgressStyle,
+  progressListener,
+} from "./progress.ts";
 
 const step = (stepInEpoch: number): StepRecord => ({
   step: stepInEpoch,
@@ -110,6 +116,32 @@ describe("progress", () => {
     expect(file.stderr).toContain("epoch 1/2   50/100  loss");
     expect([terminal.stdout, file.stdout, json.stderr]).toEqual(["", "", ""]);
     expect(json.stdout.trimEnd().split("\n")).toHaveLength(2);
+  });
+
+  it("tells a measurement in tenths, or draws and removes a bar on a terminal", () => {
+    const shownAs = (style: ProgressStyle | undefined, isTTY: boolean) => {
+      let text = "";
+      const tell = measureProgress(style, {
+        isTTY,
+        write: (part) => {
+          text += part;
+        },
+      });
+      for (let images = 16; images <= 320; images += 16) tell({ images, totalImages: 320 });
+      return text;
+    };
+    const lines = shownAs(undefined, false).split("\n");
+    expect(lines).toHaveLength(11);
+    expect([lines[0], lines[9]]).toEqual(["measuring  32/320 images", "measuring  320/320 images"]);
+    expect(JSON.parse(shownAs("json", true).split("\n")[0]!)).toEqual({
+      kind: "measuring",
+      images: 32,
+      totalImages: 320,
+    });
+    const drawn = shownAs(undefined, true);
+    expect(drawn).toContain("measuring ━");
+    expect(drawn.endsWith("\r\u001b[2K")).toBe(true);
+    expect(drawn).not.toContain("\n");
   });
 
   it.each([

@@ -2,6 +2,7 @@
 import { styleText } from "node:util";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { StepRecord, TrainListener } from "../train/listener.ts";
+import type { OnMeasureProgress } from "../workflow/watched-verifier.ts";
 
 export const PROGRESS_STYLES = ["bar", "plain", "json"] as const;
 export type ProgressStyle = (typeof PROGRESS_STYLES)[number];
@@ -113,6 +114,32 @@ export function progressListener(style: ProgressStyle, output: Output): TrainLis
     onRunEnd({ reason, detail }) {
       output.write(`${drawn ? "\r\u001b[2K" : ""}${reason}: ${detail}\n`);
     },
+  };
+}
+
+/** Parts of a measurement between two lines where nothing is redrawn. */
+const PARTS = 10;
+
+/**
+ * Shows how far a measurement is, as `commandProgress` shows training.
+ * @param output standard error, unless all that the command says is JSON on standard output.
+ */
+export function measureProgress(
+  style: ProgressStyle | undefined,
+  output: Output = process.stderr,
+): OnMeasureProgress {
+  const drawn = style !== "plain" && style !== "json" && output.isTTY === true;
+  let told = 0;
+  return ({ images, totalImages }) => {
+    const done = images / totalImages;
+    if (drawn) {
+      output.write(`\r\u001b[2K${done < 1 ? `measuring ${bar(done)} ${images}/${totalImages} images` : ""}`);
+      return;
+    }
+    if (done < 1 && Math.floor(done * PARTS) === told) return;
+    told = Math.floor(done * PARTS);
+    const line = `measuring  ${images}/${totalImages} images\n`;
+    output.write(style === "json" ? jsonLine("measuring", { images, totalImages }) : line);
   };
 }
 

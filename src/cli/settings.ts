@@ -14,6 +14,16 @@ export const modelSettings = z.strictObject({
   modelVersion: z.number().int().positive().default(1).describe("version to write"),
 });
 
+/** How far a command is. */
+export const progressSettings = z.strictObject({
+  progress: z
+    .enum(PROGRESS_STYLES)
+    .optional()
+    .describe(
+      "how to show progress: bar on terminals and plain lines elsewhere when left out, json for programs",
+    ),
+});
+
 /** How a training run is shown and where it is kept. */
 export const runSettings = z.strictObject({
   output: z
@@ -21,12 +31,7 @@ export const runSettings = z.strictObject({
     .min(1)
     .default("runs/latest")
     .describe("folder of the run: log, configuration, checkpoints"),
-  progress: z
-    .enum(PROGRESS_STYLES)
-    .optional()
-    .describe(
-      "how to show progress: bar on terminals and plain lines elsewhere when left out, json for programs",
-    ),
+  ...progressSettings.shape,
   tensorboard: z
     .string()
     .min(1)
@@ -49,6 +54,9 @@ export const dataSettings = trainConfigSchema.pick({
   testShare: true,
   seed: true,
 });
+
+/** Settings of the commands that measure. */
+export const measureSettings = dataSettings.extend(progressSettings.shape);
 
 /** Every setting there is, by name. */
 export const EVERY_SETTING: readonly string[] = Object.keys(trainSettings.shape);

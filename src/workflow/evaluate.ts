@@ -4,6 +4,7 @@ import type { FoldReport } from "../evaluate/folds.ts";
 import { type Measurement, measureFolds, measureHeldOut } from "./measure.ts";
 import { openModel } from "./open-model.ts";
 import type { DataConfig } from "./people.ts";
+import type { OnMeasureProgress } from "./watched-verifier.ts";
 
 /** What to measure on. */
 export interface EvaluateOptions {
@@ -13,6 +14,8 @@ export interface EvaluateOptions {
   readonly pairs?: number;
   /** Where unreadable images and the like are told. Default: nowhere. */
   readonly log?: Log;
+  /** Told after each batch of images. */
+  readonly onProgress?: OnMeasureProgress;
 }
 
 /**

@@ -14,6 +14,7 @@ import type { Verifier } from "../model/verifier.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
 import { type DataConfig, datasetOptions, openPeople, settingsOf } from "./people.ts";
 import { checkpointVerifier } from "./verifier.ts";
+import { type OnMeasureProgress, watchedVerifier } from "./watched-verifier.ts";
 
 /** Pairs of each group of held-out people; rates down to 1 in 100 need a thousand different pairs. */
 const CALIBRATION_PAIRS = 4000;
@@ -33,6 +34,8 @@ export interface MeasureOptions {
   readonly config: DataConfig;
   readonly pairs?: number;
   readonly log?: Log;
+  /** Told after each batch of images. */
+  readonly onProgress?: OnMeasureProgress | undefined;
 }
 
 interface Scored extends ScoredPairs {
@@ -49,7 +52,7 @@ async function scored(verifier: Verifier, loader: Loader, pairs: readonly Pair[]
 /** Measures on the test people, with thresholds chosen on the validation people of the same split. */
 export async function measureHeldOut(
   verifier: Verifier,
-  { config, pairs = CALIBRATION_PAIRS, log = silentLog }: MeasureOptions,
+  { config, pairs = CALIBRATION_PAIRS, log = silentLog, onProgress = () => undefined }: MeasureOptions,
 ): Promise<Measurement> {
   const { dataset, split } = await openPeople(config, log);
   await using loader = new Loader({ settings: settingsOf(config), log });
@@ -58,15 +61,17 @@ export async function measureHeldOut(
       count: pairs,
       random: new Random(config.seed).fork(`${group} measurement`),
     });
+  const [validation, test] = [split.validation.length === 0 ? [] : drawn("validation"), drawn("test")];
+  const watched = watchedVerifier(verifier, [validation, test], onProgress);
   const calibration =
-    split.validation.length === 0
+    validation.length === 0
       ? undefined
-      : calibrate(await scored(verifier, loader, drawn("validation")), {
+      : calibrate(await scored(watched, loader, validation), {
           dataset: dataset.name,
           people: `${split.validation.length} validation people`,
         });
-  const test = drawn("test");
-  const { pairs: readable, ...result } = await scored(verifier, loader, test);
+  const { pairs: readable, ...result } = await scored(watched, loader, test);
+  watched.finish();
   const report = measure(result, {
     calibration,
     seed: config.seed,
@@ -89,14 +94,16 @@ export async function measureRun({
 export async function measureFolds(
   verifier: Verifier,
   pairsFile: string,
-  { config, log = silentLog }: MeasureOptions,
+  { config, log = silentLog, onProgress = () => undefined }: MeasureOptions,
 ): Promise<FoldReport> {
   const dataset = await openDataset(datasetOptions(config));
   const protocol = findPairs(await readPairs(pairsFile), dataset.identities);
   for (const name of protocol.missing) log.warn(`${name} is in the pairs file but not in the dataset`);
   await using loader = new Loader({ settings: settingsOf(config), log });
   const folds: ScoredPairs[] = [];
-  for (const fold of protocol.folds) folds.push(await scored(verifier, loader, fold));
+  const watched = watchedVerifier(verifier, protocol.folds, onProgress);
+  for (const fold of protocol.folds) folds.push(await scored(watched, loader, fold));
+  watched.finish();
   const used = folds.reduce((sum, fold) => sum + fold.scores.length, 0);
   const wanted = protocol.folds.reduce((sum, fold) => sum + fold.length, 0);
   return kFold(folds, wanted - used + protocol.missing.length);

@@ -22,6 +22,7 @@ import { type Measurement, measureHeldOut } from "./measure.ts";
 import { type OpenedModel, openModel } from "./open-model.ts";
 import { type DataConfig, networkImageOf, settingsOf } from "./people.ts";
 import { VERSION } from "./version.ts";
+import type { OnMeasureProgress } from "./watched-verifier.ts";
 
 export interface ReportOptions {
   /** A run's folder, a `.safetensors` file, a SavedModel version's folder, or the folder of its versions. */
@@ -39,6 +40,8 @@ export interface ReportOptions {
   /** Shows the photographs of the most confident mistakes. Default true; the page then holds faces. */
   readonly photos?: boolean;
   readonly log?: Log;
+  /** Told how far the measurement is. */
+  readonly onProgress?: OnMeasureProgress;
 }
 
 /** The page that a run leaves in its folder. */
@@ -108,11 +111,16 @@ function settingsText(settings: Readonly<Record<string, unknown>>): Record<strin
 }
 
 async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<ReportContent> {
-  const { model, title = model, pairs, log = silentLog, photos = true } = options;
+  const { model, title = model, pairs, log = silentLog, photos = true, onProgress } = options;
   const config: DataConfig = { ...opened.config, ...options.data };
   const measured =
     options.measured ??
-    (await measureHeldOut(opened.verifier, { config, log, ...(pairs === undefined ? {} : { pairs }) }));
+    (await measureHeldOut(opened.verifier, {
+      config,
+      log,
+      onProgress,
+      ...(pairs === undefined ? {} : { pairs }),
+    }));
   const logged = opened.path.endsWith(".safetensors") ? await loggedEpochs(dirname(opened.path)) : [];
   return {
     title,

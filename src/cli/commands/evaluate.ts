@@ -8,7 +8,8 @@ import type { DataConfig } from "../../workflow/people.ts";
 import { consoleLog } from "../log.ts";
 import { pairCount } from "../measuring.ts";
 import { addOptions, givenOptions } from "../options.ts";
-import { dataSettings, EVERY_SETTING } from "../settings.ts";
+import { measureProgress } from "../progress.ts";
+import { EVERY_SETTING, measureSettings } from "../settings.ts";
 
 interface Flags {
   readonly checkpoint?: string;
@@ -29,12 +30,17 @@ function open({ checkpoint, savedModel }: Flags): Promise<OpenedModel> {
 
 async function evaluate(flags: Flags & Record<string, unknown>): Promise<void> {
   const { checkpoint: _checkpoint, savedModel: _savedModel, pairs, testPairs, json, ...rest } = flags;
-  const given = givenOptions(dataSettings, { flags: rest, everyKey: EVERY_SETTING });
+  const { progress, ...given } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
   const opened = await open(flags);
   await using verifier = opened.verifier;
   const config: DataConfig = { ...opened.config, ...given };
   // With --json nothing but the result may stand on standard output; the log goes to standard error anyway.
-  const options = { config, log: consoleLog({ quiet: json === true }), ...pairCount(testPairs) };
+  const options = {
+    config,
+    log: consoleLog({ quiet: json === true }),
+    onProgress: measureProgress(progress),
+    ...pairCount(testPairs),
+  };
   if (pairs !== undefined) {
     const report = await measureFolds(verifier, pairs, options);
     console.log(json === true ? JSON.stringify(report) : foldText(report));
@@ -52,5 +58,5 @@ export function evaluateCommand(): Command {
     .option("--pairs <file>", "LFW-style pairs.txt: run its k-fold protocol instead of held-out people")
     .option("--test-pairs <count>", "pairs of held-out people to draw (default 4000)")
     .option("--json", "print one JSON object and nothing else on standard output");
-  return addOptions(command, dataSettings).action(evaluate);
+  return addOptions(command, measureSettings).action(evaluate);
 }

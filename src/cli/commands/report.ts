@@ -4,7 +4,8 @@ import { writeReport } from "../../workflow/report.ts";
 import { consoleLog } from "../log.ts";
 import { pairCount } from "../measuring.ts";
 import { addOptions, givenOptions } from "../options.ts";
-import { dataSettings, EVERY_SETTING } from "../settings.ts";
+import { measureProgress } from "../progress.ts";
+import { EVERY_SETTING, measureSettings } from "../settings.ts";
 
 interface Flags {
   readonly output: string;
@@ -15,13 +16,14 @@ interface Flags {
 
 async function report(model: string, flags: Flags & Record<string, unknown>): Promise<void> {
   const { output, title, testPairs, photos, ...rest } = flags;
-  const data = givenOptions(dataSettings, { flags: rest, everyKey: EVERY_SETTING });
+  const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
   const path = await writeReport({
     model,
     output,
     data,
     photos,
     log: consoleLog(),
+    onProgress: measureProgress(progress),
     ...(title === undefined ? {} : { title }),
     ...pairCount(testPairs),
   });
@@ -39,5 +41,5 @@ export function reportCommand(): Command {
       "--no-photos",
       "leave out the photographs of the worst mistakes, so that the page shows no faces",
     );
-  return addOptions(command, dataSettings).action(report);
+  return addOptions(command, measureSettings).action(report);
 }

@@ -11,10 +11,11 @@ import { type Measurement, measureRun } from "../../workflow/measure.ts";
 import { REPORT_FILE, writeReport } from "../../workflow/report.ts";
 import { tensorBoard } from "../../workflow/tensorboard.ts";
 import { resume, type TrainResult, train } from "../../workflow/train.ts";
+import type { OnMeasureProgress } from "../../workflow/watched-verifier.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { consoleLog } from "../log.ts";
 import { addOptions, resolveOptions } from "../options.ts";
-import { commandProgress, jsonLine } from "../progress.ts";
+import { commandProgress, jsonLine, measureProgress } from "../progress.ts";
 import { EVERY_SETTING, modelSettings, runSettings, trainSettings } from "../settings.ts";
 
 interface Target {
@@ -75,11 +76,15 @@ interface Outcome {
   readonly exported: string | undefined;
 }
 
-async function finish(result: TrainResult, target: Target | undefined): Promise<Outcome> {
+async function finish(
+  result: TrainResult,
+  target: Target | undefined,
+  onProgress: OnMeasureProgress,
+): Promise<Outcome> {
   refuseUnfinished(result);
   const { folder } = result;
   const [checkpoint, log] = [join(folder, BEST_CHECKPOINT), consoleLog()];
-  const measured = await measureRun({ checkpoint, log });
+  const measured = await measureRun({ checkpoint, log, onProgress });
   const exported = target === undefined ? undefined : await exportModel({ checkpoint, measured, ...target });
   const reportPath = await writeReport({ model: folder, output: join(folder, REPORT_FILE), measured, log });
   return { measured, checkpoint, reportPath, exported };
@@ -142,7 +147,11 @@ async function runCommand(flags: Record<string, unknown>): Promise<void> {
     return resume(resumed === true ? settings.output : resumed, { ...common, ...epochs });
   };
   if (resumed === undefined) await refuseOldRun(settings.output);
-  const outcome = await finish(await trained(), target);
+  const outcome = await finish(
+    await trained(),
+    target,
+    measureProgress(progress, progress === "json" ? process.stdout : process.stderr),
+  );
   process.stdout.write(progress === "json" ? outcomeJson(outcome) : `${outcomeText(outcome, target)}\n`);
 }
 
