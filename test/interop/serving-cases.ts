@@ -93,6 +93,9 @@ export const TYPES: readonly Case[] = TYPED.flatMap(([dtype, values, lists]): Ca
 });
 
 const both = { ...spec("half_plus_two", "both"), inputs: { x: { dtype: "DT_FLOAT", floatVal: [2] } } };
+/** An example with the float feature x = 2, in protobuf's wire format. */
+const SERIALIZED_X_2 = "Cg8KDQoBeBIIEgYKBAAAAEA=";
+
 /** The client chooses outputs and versions. */
 export const CHOICES: readonly Case[] = [
   [
@@ -142,6 +145,22 @@ export const CHOICES: readonly Case[] = [
     "a signature that is not there",
     predict(spec("half_plus_two", "no")),
     failure("FAILED_PRECONDITION", 'Serving signature key "no" not found.'),
+  ],
+  [
+    "a regress signature, whose method is not looked at",
+    predict({
+      ...spec("half_plus_two", "regress_x2_to_y3"),
+      inputs: { inputs: { dtype: "DT_FLOAT", tensorShape: shape(1, 1), floatVal: [2] } },
+    }),
+    answer({ outputs: float([4], [1, 1]) }, "half_plus_two", "123", "regress_x2_to_y3"),
+  ],
+  [
+    "a classify signature, with a serialized example",
+    predict({
+      ...spec("half_plus_two", "classify_x_to_y"),
+      inputs: { inputs: { dtype: "DT_STRING", tensorShape: shape(1), stringVal: [SERIALIZED_X_2] } },
+    }),
+    answer({ scores: float([3], [1, 1]) }, "half_plus_two", "123", "classify_x_to_y"),
   ],
   ["no model", predict({}), failure("INVALID_ARGUMENT", "Missing ModelSpec")],
   [
