@@ -4,9 +4,10 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { writeHalfPlusTwo } from "./support/saved-models.ts";
 import { type ServerProcess, serve, spawnServer } from "./support/server-process.ts";
+import { writeSlowModel } from "./support/slow-model.ts";
 import { temporaryFolder } from "./support/tiny-run.ts";
 
 const work = temporaryFolder("lifecycle");
@@ -60,6 +61,8 @@ async function isOpen(port: number): Promise<boolean> {
 }
 
 describe("faceid serve", () => {
+  beforeAll(() => writeSlowModel(join(base("slow"), "1"), 200));
+
   it("opens its ports only when a model is there, and ends in good order", async () => {
     const server = await spawnServer([...QUICK, "--model_name=late", `--model_base_path=${base("late")}`]);
     await server.until(`Could not find base path ${base("late")} for servable late`);
@@ -73,6 +76,51 @@ describe("faceid serve", () => {
     expect(await predict(server, "late")).toMatchObject({ status: 200 });
     for (const port of [server.grpcPort, server.restPort]) expect(await isOpen(port)).toBe(true);
     expect(await server.stop("SIGTERM")).toBe(0);
+  });
+
+  /** Starts a request that takes a second for every few thousand rows, and waits until it is being worked on. */
+  async function slowRequest(
+    server: ServerProcess,
+    rows: number,
+  ): Promise<{ readonly answer: Promise<Answer> }> {
+    const body = `{"instances": [${Array(rows).fill("[1.0]").join(",")}]}`;
+    const answer = get(server, "/v1/models/slow:predict", { method: "POST", body });
+    answer.catch(() => undefined);
+    // Whatever came before this has been read.
+    for (let i = 0; i < 3; i++) await get(server, "/healthz");
+    await delay(100);
+    return { answer };
+  }
+
+  it("answers what is in flight after SIGTERM, and takes nothing new", async () => {
+    const server = await serve([...QUICK, "--model_name=slow", `--model_base_path=${base("slow")}`]);
+    const { answer } = await slowRequest(server, 2000);
+    const ended = server.stop("SIGTERM");
+    await server.until("answering what is in flight");
+    while (await isOpen(server.restPort)) await delay(10);
+    expect((await answer).status).toBe(200);
+    expect(await ended).toBe(0);
+  });
+
+  it("ends at once at the second signal", async () => {
+    const server = await serve([...QUICK, "--model_name=slow", `--model_base_path=${base("slow")}`]);
+    const { answer } = await slowRequest(server, 100_000);
+    void server.stop("SIGTERM");
+    await server.until("answering what is in flight");
+    expect(await server.stop("SIGTERM")).toBe(130);
+    await expect(answer).rejects.toThrow();
+  });
+
+  it("cuts off what takes longer than the grace period", async () => {
+    const server = await serve([
+      ...QUICK,
+      "--model_name=slow",
+      `--model_base_path=${base("slow")}`,
+      "--shutdown_grace_in_ms=300",
+    ]);
+    const { answer } = await slowRequest(server, 100_000);
+    expect(await server.stop("SIGTERM")).toBe(0);
+    await expect(answer).rejects.toThrow();
   });
 
   it("stops when told to while it still waits for a model", async () => {
