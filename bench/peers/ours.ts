@@ -38,8 +38,7 @@ async function training(): Promise<() => Promise<unknown>> {
     same: Float32Array.from({ length: job.batch }, (_, i) => i % 2),
   };
   let step = 0;
-  return () =>
-    engine.step({ count: job.batch, inputs }, { learningRate: 1e-4, step: ++step, seed: 1 });
+  return () => engine.step({ count: job.batch, inputs }, { learningRate: 1e-4, step: ++step, seed: 1 });
 }
 
 /** The exported network in as many single-threaded lanes as the server would use, the batch shared among them. */
