@@ -58,12 +58,11 @@ const DOORS: Record<string, string> = {
   sharp: "image/decode.ts",
   fastify: "serving/rest.ts",
   "@grpc/grpc-js": "(serving|client)/grpc.ts",
-  "prom-client": "serving/metrics.ts",
   "@observablehq/plot": "evaluate/chart.ts",
   linkedom: "evaluate/chart.ts",
   commander: "cli/.*",
   zod: ".*",
-  pino: "cli/log.ts",
+  pino: "cli/json-log.ts",
   yauzl: "data/archive.ts",
   "@bufbuild/protobuf": "(proto|onnx|savedmodel|serving|client)/.*",
 };

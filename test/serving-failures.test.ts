@@ -6,12 +6,22 @@ import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
+import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { silentLog } from "../src/base/log.ts";
+import { float32 } from "../src/base/tensor.ts";
+import { BatchingParametersSchema } from "../src/proto/tensorflow_serving/model_service_pb.ts";
+import {
+  PredictionService,
+  PredictRequestSchema,
+} from "../src/proto/tensorflow_serving/prediction_service_pb.ts";
+import { tensorToProto } from "../src/savedmodel/tensor-proto.ts";
+import { batchOptions } from "../src/serving/batch-options.ts";
 import { savedModelLoader } from "../src/serving/loader.ts";
 import { singleModelConfig } from "../src/serving/model-config.ts";
-import { startServer } from "../src/serving/server.ts";
+import { type RunningServer, startServer } from "../src/serving/server.ts";
 import { writeFaceModel } from "./support/face-model.ts";
+import { grpcCaller } from "./support/grpc-client.ts";
 import { temporaryFolder } from "./support/photos.ts";
 import { loadProgram, type ModelFolder, modelFolder } from "./support/servables.ts";
 import { serve } from "./support/server-process.ts";
@@ -67,7 +77,7 @@ describe("a thread that dies", () => {
   });
 });
 
-describe("a client that leaves", () => {
+describe("a model that is busy", () => {
   let folder: ModelFolder;
 
   beforeAll(async () => {
@@ -77,41 +87,86 @@ describe("a client that leaves", () => {
 
   afterAll(() => folder[Symbol.asyncDispose]());
 
-  it("takes its waiting work with it", async () => {
-    await using server = await startServer({
+  /** One request at a time, the next ones in a queue. */
+  const busy = (maxEnqueuedBatches: number, timeoutMs = 30_000) =>
+    startServer({
       models: singleModelConfig("sleeper", join(folder.path, "sleeper")),
       loader: loadProgram,
       log: silentLog,
-      grpcPort: undefined,
+      grpcPort: 0,
       restPort: 0,
+      rest: { timeoutMs },
       metricsPath: "/metrics",
       batching: {
-        maxBatchSize: 1,
-        maxExecutionBatchSize: 1,
-        timeoutMs: 0,
-        maxEnqueuedBatches: 10,
+        ...batchOptions(create(BatchingParametersSchema, { maxBatchSize: 1n })),
         threads: 1,
-        threadPoolName: "one",
-        allowedBatchSizes: [],
-        padVariableLengthInputs: false,
-        splitLargeRequests: false,
-        isStrict: true,
+        maxEnqueuedBatches,
       },
     });
+
+  const page = async ({ restPort }: RunningServer) =>
+    (await fetch(`http://localhost:${restPort}/metrics`)).text();
+
+  async function untilRunning(server: RunningServer): Promise<void> {
+    while (!(await page(server)).includes("wrapped_run_count{} 1\n")) await delay(5);
+  }
+
+  it("drops the work of a client that leaves", async () => {
+    await using server = await busy(10);
     const port = server.restPort!;
     const first = ask(port, '{"inputs": [400]}', "sleeper");
+    await untilRunning(server);
     const text = '{"inputs": [60000]}';
     const leaving = connect(port, "localhost");
     leaving.write(
       `POST /v1/models/sleeper:predict HTTP/1.1\r\nHost: x\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
     );
-    await delay(100);
+    while (!(await page(server)).includes('queue_depth{model_name="sleeper",version="1"} 1\n'))
+      await delay(5);
     leaving.destroy();
     const last = ask(port, '{"inputs": [1]}', "sleeper");
     // Were the work of the one who left still done, the last one would wait for a minute and time out.
     expect((await Promise.all([first, last])).map(({ status }) => status)).toEqual([200, 200]);
-    const page = await (await fetch(`http://localhost:${port}/metrics`)).text();
-    expect(page).toContain(":tensorflow:serving:batching_session:wrapped_run_count{} 2\n");
+    expect(await page(server)).toContain("wrapped_run_count{} 2\n");
+  });
+
+  it("says so at either door when its queue is full", async () => {
+    await using server = await busy(1);
+    const port = server.restPort!;
+    const first = ask(port, '{"inputs": [600]}', "sleeper");
+    await untilRunning(server);
+    const second = ask(port, '{"inputs": [1]}', "sleeper");
+    while (!(await page(server)).includes('queue_depth{model_name="sleeper",version="1"} 1\n'))
+      await delay(5);
+    const full =
+      "The batch scheduling queue to which this task was submitted is full; currently 1 batches enqueued and " +
+      "max_enqueued_batches is 1";
+    expect(await ask(port, '{"inputs": [1]}', "sleeper")).toEqual({
+      status: 503,
+      body: `{\n    "error": "${full}"\n}`,
+    });
+    using caller = grpcCaller(`localhost:${server.grpcPort}`);
+    const request = create(PredictRequestSchema, {
+      modelSpec: { name: "sleeper" },
+      inputs: { ms: tensorToProto(float32([1], [1])) },
+    });
+    await expect(caller.call(PredictionService.method.predict, request)).rejects.toMatchObject({
+      code: 14,
+      details: full,
+    });
+    expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([200, 200]);
+  });
+
+  it("tells who ran out of time in the queue from who ran out of it at work", async () => {
+    await using server = await busy(10, 300);
+    const port = server.restPort!;
+    const first = ask(port, '{"inputs": [900]}', "sleeper");
+    await untilRunning(server);
+    const second = ask(port, '{"inputs": [1]}', "sleeper");
+    expect(await Promise.all([first, second])).toEqual([
+      { status: 504, body: '{\n    "error": "Timed out waiting for notification"\n}' },
+      { status: 429, body: '{\n    "error": "Run() timeout exceeded while waiting in batching queue"\n}' },
+    ]);
   });
 });
 
@@ -162,5 +217,38 @@ describe.skipIf(process.platform === "win32")("a signal to faceid serve", () => 
     void server.stop("SIGTERM");
     expect(await exit).toBe(130);
     expect(await lost).toBe("lost");
+  });
+});
+
+describe("the log of faceid serve", () => {
+  it("is one JSON object a line where asked for, with the request's id", async () => {
+    const folder = await temporaryFolder();
+    await writeFaceModel(join(folder, "face/1"));
+    process.env.FACEID_DEBUG = "1";
+    await using server = await serve([
+      "--model_name=face",
+      `--model_base_path=${join(folder, "face")}`,
+      "--log_format=json",
+    ]);
+    delete process.env.FACEID_DEBUG;
+    const response = await fetch(`http://localhost:${server.restPort}/v1/models/face:predict`, {
+      method: "POST",
+      headers: { "x-request-id": "order-7" },
+      body: JSON.stringify({ instances: [{ anchor_img: [1], verification_img: [1] }] }),
+    });
+    expect(response.status).toBe(400);
+    expect(response.headers.get("x-request-id")).toBe("order-7");
+    await server.until("a request failed");
+    await server.stop();
+    const lines = server.log
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines.find(({ msg }) => msg === "a request failed")).toMatchObject({
+      level: "debug",
+      requestId: "order-7",
+      target: "/v1/models/face:predict",
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+    });
   });
 });

@@ -133,6 +133,21 @@ describe("a queue", () => {
     expect(sizes).toEqual([2, 2, 1]);
   });
 
+  it("frees the place of a task that nobody waits for any more at once", async () => {
+    const { queue, ask, release, sizes } = held({ maxBatchSize: 1, maxEnqueuedBatches: 1 });
+    const running = ask(row(1));
+    const leaving = new AbortController();
+    const waiting = ask(row(2), leaving.signal);
+    await expect(ask(row(3))).rejects.toMatchObject({ status: "UNAVAILABLE" });
+    leaving.abort(new StatusError("CANCELLED", "gone"));
+    await expect(waiting).rejects.toMatchObject({ status: "CANCELLED" });
+    expect(queue.depth).toBe(0);
+    const next = ask(row(4));
+    release();
+    expect((await Promise.all([running, next])).map(({ data }) => data[0])).toEqual([2, 8]);
+    expect(sizes).toEqual([1, 1]);
+  });
+
   it("drops tasks whose time is over before they are run", async () => {
     const { ask, release, sizes } = held();
     const late = new AbortController();

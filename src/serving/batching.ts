@@ -127,10 +127,22 @@ export class BatchQueue {
   #enqueue(inputs: TensorMap, rows: number, signal: AbortSignal | undefined): Promise<TensorMap> {
     const batch = this.#openBatch(rows);
     return new Promise((resolve, reject) => {
-      batch.tasks.push({ inputs, rows, signal, queuedMs: performance.now(), resolve, reject });
+      const task: Task = { inputs, rows, signal, queuedMs: performance.now(), resolve, reject };
+      batch.tasks.push(task);
       batch.rows += rows;
+      signal?.addEventListener("abort", () => this.#abandon(batch, task), { once: true });
       this.#threads.offer(this);
     });
+  }
+
+  /** Takes out a task that still waits and that nobody waits for any more: its place is free for another. */
+  #abandon(batch: Batch, task: Task): void {
+    const place = this.#batches.indexOf(batch);
+    if (place < 0) return;
+    batch.tasks.splice(batch.tasks.indexOf(task), 1);
+    batch.rows -= task.rows;
+    if (batch.tasks.length === 0) this.#batches.splice(place, 1);
+    this.#isStillWanted(task);
   }
 
   /** The batch that the next task of this size joins. */

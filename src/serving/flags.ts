@@ -135,6 +135,12 @@ export const SERVER_FLAGS: readonly ServerFlag[] = [
     fallback: 10_000,
   },
   {
+    name: "log_format",
+    kind: "text",
+    help: "text, or json for one object a line (not in TensorFlow Serving)",
+    fallback: "text",
+  },
+  {
     name: "lanes",
     kind: "number",
     help: "requests of a signature that run side by side (not in TensorFlow Serving); 0 for one per core",

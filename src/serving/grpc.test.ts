@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { anyUnpack, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { Metadata } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type GrpcCaller, grpcCaller } from "../../test/support/grpc-client.ts";
 import { loadProgram, type ModelFolder, modelFolder } from "../../test/support/servables.ts";
@@ -97,6 +98,26 @@ describe("PredictionService", () => {
       signatureName: "serving_default",
       versionChoice: { case: "version", value: { value: 123n } },
     });
+  });
+
+  it("answers with the request's id, the client's own where it gave one", async () => {
+    const idOf = async (given?: string) => {
+      const metadata = new Metadata();
+      if (given !== undefined) metadata.set("x-request-id", given);
+      const { name } = predictions.predict;
+      const call = caller.client.makeUnaryRequest(
+        `/tensorflow.serving.PredictionService/${name}`,
+        (bytes: Buffer) => bytes,
+        (bytes: Buffer) => bytes,
+        Buffer.alloc(0),
+        metadata,
+        () => undefined,
+      );
+      const [heading] = (await once(call, "metadata")) as [Metadata];
+      return heading.get("x-request-id")[0];
+    };
+    expect(await idOf("order-7")).toBe("order-7");
+    expect(await idOf()).toMatch(/^[0-9a-f-]{36}$/);
   });
 
   it("classifies, regresses, and does both at once", async () => {

@@ -2,6 +2,7 @@
 import { create, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import {
   type ChannelOptions,
+  Metadata,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
@@ -40,6 +41,7 @@ import {
   regressRpc,
 } from "./grpc-prediction.ts";
 import { Reflection } from "./grpc-reflection.ts";
+import { REQUEST_ID_HEADER, requestId } from "./request-id.ts";
 import type { RunOptions } from "./servable.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { STATUS, StatusError, toStatusError } from "./status.ts";
@@ -117,6 +119,10 @@ function unary<I extends Message, O extends Message>(
 ) {
   return (call: ServerUnaryCall<I, O>, callback: sendUnaryData<O>): void => {
     const startedMs = performance.now();
+    const id = requestId(call.metadata.get(REQUEST_ID_HEADER)[0]);
+    const heading = new Metadata();
+    heading.set(REQUEST_ID_HEADER, id);
+    call.sendMetadata(heading);
     const { signal, stop } = callSignal(call);
     const finish = (status: StatusError | undefined, answer?: O) => {
       stop();
@@ -124,6 +130,13 @@ function unary<I extends Message, O extends Message>(
         const spec = (call.request as { modelSpec?: { name: string } }).modelSpec;
         context.metrics.request(spec?.name ?? "", api, "GRPC", status?.status ?? "OK", startedMs);
       }
+      const ms = Math.round(performance.now() - startedMs);
+      context.log.debug("answered", {
+        requestId: id,
+        path: call.getPath(),
+        status: status?.status ?? "OK",
+        ms,
+      });
       if (status === undefined) callback(null, answer);
       else callback(serviceError(status));
     };
@@ -136,7 +149,8 @@ function unary<I extends Message, O extends Message>(
           if (status.cause !== undefined) {
             // What is wrong with a request is the client's to read; the log is for what is wrong here.
             const level = status.status === "INVALID_ARGUMENT" ? "debug" : "error";
-            context.log[level]("a call failed", { path: call.getPath(), cause: messageOf(status.cause) });
+            const cause = messageOf(status.cause);
+            context.log[level]("a call failed", { requestId: id, path: call.getPath(), cause });
           }
           finish(status);
         },

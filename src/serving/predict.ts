@@ -82,7 +82,8 @@ export async function runUntil(
   signal.throwIfAborted();
   let stop: () => void = () => undefined;
   const stopped = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
+    // What still waits for a batch has words of its own for that, which come first.
+    stop = () => setImmediate(() => reject(signal.reason));
     signal.addEventListener("abort", stop, { once: true });
   });
   try {

@@ -12,7 +12,7 @@ import { writeClassifyJson, writeErrorJson, writeRegressJson } from "./json-writ
 import { type ModelChoice, type Models, predict, type VersionChoice } from "./predict.ts";
 import { type ModelPath, parseModelPath } from "./rest-path.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
-import { invalidArgument, STATUS, StatusError, toStatusError } from "./status.ts";
+import { invalidArgument, STATUS, type StatusCode, StatusError, toStatusError } from "./status.ts";
 import { metadataJson, modelsJson, statusJson } from "./status-json.ts";
 import { verifyUpload } from "./verify.ts";
 
@@ -75,10 +75,12 @@ export async function answerRest(context: RestContext, request: RestRequest): Pr
   try {
     const body = await answerPath(context, request, path);
     context.metrics.request(model, verb, "REST", "OK", startedMs);
+    logAnswer(context, request, "OK", startedMs);
     return { status: 200, headers: { ...JSON_TYPE, ...cors }, body };
   } catch (error) {
     const answer = toStatusError(error);
     context.metrics.request(model, verb, "REST", answer.status, startedMs);
+    logAnswer(context, request, answer.status, startedMs);
     if (answer.cause !== undefined || answer.status === "INTERNAL") {
       const cause = messageOf(answer.cause ?? answer);
       // What is wrong with a request is the client's to read; the log is for what is wrong here.
@@ -89,6 +91,17 @@ export async function answerRest(context: RestContext, request: RestRequest): Pr
     const body = path.kind === "undecodable" ? "" : writeErrorJson(answer.message);
     return { status: STATUS[answer.status].http, headers: { ...JSON_TYPE, ...cors }, body };
   }
+}
+
+function logAnswer({ log }: RestContext, request: RestRequest, status: StatusCode, startedMs: number): void {
+  const ms = Math.round(performance.now() - startedMs);
+  log.debug("answered", {
+    requestId: request.id,
+    method: request.method,
+    target: request.target,
+    status,
+    ms,
+  });
 }
 
 function preflight({ headers }: RestRequest): { status: number; body: string } {
@@ -161,15 +174,19 @@ async function withTimeout<T>(
   request: RestRequest,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  if (options.timeoutMs <= 0) return work(request.signal);
-  const timer = new AbortController();
+  if (options.timeoutMs <= 0 || request.signal.aborted) return work(request.signal);
+  // AbortSignal.any would do the same, but Node 20 keeps what it makes, and all that hangs on it, for ever.
+  const either = new AbortController();
+  const leave = () => either.abort(request.signal.reason);
+  request.signal.addEventListener("abort", leave, { once: true });
   const timeout = setTimeout(() => {
-    timer.abort(new StatusError("DEADLINE_EXCEEDED", "Timed out waiting for notification"));
+    either.abort(new StatusError("DEADLINE_EXCEEDED", "Timed out waiting for notification"));
   }, options.timeoutMs);
   try {
-    return await work(AbortSignal.any([request.signal, timer.signal]));
+    return await work(either.signal);
   } finally {
     clearTimeout(timeout);
+    request.signal.removeEventListener("abort", leave);
   }
 }
 

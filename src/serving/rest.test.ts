@@ -183,6 +183,18 @@ describe("predict", () => {
   });
 });
 
+describe("request ids", () => {
+  const idFor = async (headers: Record<string, string>) =>
+    (await ask(port, "POST", "/v1/models/half:predict", "{", headers)).headers["x-request-id"];
+
+  it("are the client's own where they are usable, and made otherwise", async () => {
+    expect(await idFor({ "x-request-id": "order-7" })).toBe("order-7");
+    const made = [await idFor({}), await idFor({ "x-request-id": "two words" }), await idFor({})];
+    for (const id of made) expect(id).toMatch(/^[0-9a-f-]{36}$/);
+    expect(new Set(made).size).toBe(3);
+  });
+});
+
 describe("request lines", () => {
   it.each([
     ["GET", "/v1/models/half:predict"],

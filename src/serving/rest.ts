@@ -10,6 +10,7 @@ import fastify, {
 import { FaceError, messageOf, systemCode } from "../base/errors.ts";
 import { isAvailable } from "./catalog.ts";
 import { writeErrorJson } from "./json-write.ts";
+import { REQUEST_ID_HEADER, requestId } from "./request-id.ts";
 import { BodyBudget, BodyTooLarge } from "./rest-body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./rest-handler.ts";
 import { isUri } from "./rest-path.ts";
@@ -70,6 +71,7 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
       ? { connectionsCheckingInterval: Math.ceil(requestTimeoutMs / CHECKS_PER_TIMEOUT) }
       : {};
   const app = fastify({
+    genReqId: ({ headers }: IncomingMessage) => requestId(headers[REQUEST_ID_HEADER]),
     requestTimeout: requestTimeoutMs,
     forceCloseConnections: "idle",
     return503OnClosing: false,
@@ -125,7 +127,7 @@ async function answer(
   budget: BodyBudget,
 ): Promise<FastifyReply> {
   const target = request.originalUrl;
-  reply.header("x-request-id", request.id);
+  reply.header(REQUEST_ID_HEADER, request.id);
   if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
   if (UNDER_V1.test(target)) {
     const { status, headers, body } = await answerV1(request, context, budget);

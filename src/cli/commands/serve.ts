@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { isAbsolute, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { FaceError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
 import type { ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import {
   BatchingParametersSchema,
@@ -119,7 +120,14 @@ function channelOptionsOf(text: Values[string]): Record<string, string | number>
 
 const MICROS_PER_MS = 1000;
 
-async function optionsOf(values: Values, signal: AbortSignal): Promise<ServerOptions> {
+/** @throws FaceError `CONFIG_INVALID` for a format that does not exist. */
+async function logOf(format: Values[string]): Promise<Log> {
+  if (format === "text") return consoleLog();
+  if (format === "json") return (await import("../json-log.ts")).jsonLog();
+  throw new FaceError("CONFIG_INVALID", `--log_format: got ${JSON.stringify(format)}, expected text or json`);
+}
+
+async function optionsOf(values: Values, signal: AbortSignal, log: Log): Promise<ServerOptions> {
   const { lanes, savedModelTags, grpcSocketPath, sslConfigFile } = values;
   return {
     signal,
@@ -128,7 +136,7 @@ async function optionsOf(values: Values, signal: AbortSignal): Promise<ServerOpt
       lanes: Number(lanes) || availableParallelism(),
       tags: String(savedModelTags).split(","),
     }),
-    log: consoleLog(),
+    log,
     grpcPort: portOf(values.port),
     grpcSocketPath: typeof grpcSocketPath === "string" ? grpcSocketPath : undefined,
     restPort: portOf(values.restApiPort),
@@ -166,10 +174,10 @@ function pollConfig(
   values: Values,
   apply: (config: ModelServerConfig) => Promise<void>,
   signal: AbortSignal,
+  log: Log,
 ): void {
   const seconds = Number(values.modelConfigFilePollWaitSeconds);
   if (seconds <= 0 || typeof values.modelConfigFile !== "string") return;
-  const log = consoleLog();
   const timer = setInterval(() => {
     modelsOf(values)
       .then(apply)
@@ -185,18 +193,19 @@ async function run(flags: Readonly<Record<string, string | true | undefined>>): 
       return [camel(flag.name), text === undefined ? flag.fallback : parsed(flag, text)];
     }),
   );
+  const log = await logOf(values.logFormat);
   using interrupt = onInterrupt(() =>
-    consoleLog().info("answering what is in flight, then ending; again to end at once"),
+    log.info("answering what is in flight, then ending; again to end at once"),
   );
   const { signal } = interrupt;
-  const options = await optionsOf(values, signal);
+  const options = await optionsOf(values, signal, log);
   const server = await startServer(options).catch((error: unknown) => {
     // Whoever stops a server that still waits for its models wants it to end, not to fail.
     if (signal.aborted) return undefined;
     throw error;
   });
   if (server === undefined) return;
-  pollConfig(values, (config) => server.reload(config), signal);
+  pollConfig(values, (config) => server.reload(config), signal, log);
   if (!signal.aborted) {
     await new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
   }
