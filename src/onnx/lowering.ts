@@ -134,8 +134,11 @@ export class Lowering {
 
   #reordered(node: Node, from: { name: string; perm: Perm }, perm: Perm): string {
     const stored = this.storedValue(node);
-    if (stored !== undefined)
-      return this.model.initializer(permuteTensor(stored, perm), node.label ?? node.op);
+    if (stored !== undefined) {
+      const shape = permuted(perm, stored.shape);
+      const make = () => permuteTensor(stored, perm);
+      return this.model.initializerOf(stored.dtype, shape, make, node.label ?? node.op);
+    }
     const moves = perm.map((axis) => physicalAxis(from.perm, axis));
     return this.model.node("Transpose", [from.name], { attributes: { perm: moves }, label: node.label });
   }

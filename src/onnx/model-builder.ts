@@ -1,8 +1,9 @@
 /** @file Puts an ONNX model together: nodes, values, initialisers, and the bytes of it all. */
-import { create, toBinary } from "@bufbuild/protobuf";
-import type { DType } from "../base/dtype.ts";
+import { create } from "@bufbuild/protobuf";
+import type { DType, NumericDType } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
-import { bytesOf, hasDType, type Tensor } from "../base/tensor.ts";
+import type { Shape } from "../base/shape.ts";
+import type { Tensor } from "../base/tensor.ts";
 import type { SymbolicShape } from "../graph/ops.ts";
 import { UNKNOWN_DIM } from "../graph/ops.ts";
 import {
@@ -13,12 +14,11 @@ import {
   ModelProtoSchema,
   type NodeProto,
   NodeProtoSchema,
-  type TensorProto,
-  TensorProtoSchema,
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from "../proto/onnx/onnx_pb.ts";
 import { ONNX_TYPE } from "./dtypes.ts";
+import { modelBytes, type StoredTensor } from "./model-bytes.ts";
 
 /** Operator set 17 (ONNX 1.12): the newest in which all reductions but ReduceSum keep their axes as attributes. */
 const OPSET = 17n;
@@ -58,7 +58,7 @@ export interface NodeOptions {
 /** A growing ONNX graph. Values are known by their names. */
 export class ModelBuilder {
   readonly #nodes: NodeProto[] = [];
-  readonly #initializers: TensorProto[] = [];
+  readonly #initializers: StoredTensor[] = [];
   readonly #inputs: ValueInfoProto[] = [];
   readonly #outputs: ValueInfoProto[] = [];
   readonly #domains = new Set<string>([""]);
@@ -100,18 +100,16 @@ export class ModelBuilder {
 
   /** A tensor stored in the model. */
   initializer(value: Tensor, hint = "constant"): string {
-    if (hasDType(value, "string")) {
+    return this.initializerOf(value.dtype, value.shape, () => value, hint);
+  }
+
+  /** A tensor stored in the model, made only when the model is written, so that large ones do not all lie in memory. */
+  initializerOf(dtype: DType, shape: Shape, make: () => Tensor, hint = "constant"): string {
+    if (dtype === "string") {
       throw new FaceError("MODEL_UNSUPPORTED", "string constants cannot be part of an ONNX graph");
     }
     const name = this.fresh(hint);
-    this.#initializers.push(
-      create(TensorProtoSchema, {
-        name,
-        dims: value.shape.map(BigInt),
-        dataType: ONNX_TYPE[value.dtype],
-        rawData: bytesOf(value as Parameters<typeof bytesOf>[0]),
-      }),
-    );
+    this.#initializers.push({ name, dtype, shape, elements: () => make() as Tensor<NumericDType> });
     return name;
   }
 
@@ -153,21 +151,18 @@ export class ModelBuilder {
 
   bytes(graphName: string): Uint8Array {
     const opsetImport = [...this.#domains].map((domain) => ({ domain, version: domain === "" ? OPSET : 1n }));
-    return toBinary(
-      ModelProtoSchema,
-      create(ModelProtoSchema, {
-        irVersion: IR_VERSION,
-        producerName: "faceid",
-        opsetImport,
-        graph: create(GraphProtoSchema, {
-          name: graphName,
-          node: this.#nodes,
-          initializer: this.#initializers,
-          input: this.#inputs,
-          output: this.#outputs,
-        }),
-      }),
-    );
+    const model = create(ModelProtoSchema, {
+      irVersion: IR_VERSION,
+      producerName: "faceid",
+      opsetImport,
+    });
+    const graph = create(GraphProtoSchema, {
+      name: graphName,
+      node: this.#nodes,
+      input: this.#inputs,
+      output: this.#outputs,
+    });
+    return modelBytes(model, graph, this.#initializers);
   }
 }
 

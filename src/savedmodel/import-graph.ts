@@ -1,8 +1,9 @@
 /** @file A TensorFlow graph becomes ours: what the signatures need, walked from their outputs back to their inputs. */
 import { create } from "@bufbuild/protobuf";
-import { FaceError } from "../base/errors.ts";
+import { FaceError, messageOf } from "../base/errors.ts";
 import type { Tensor } from "../base/tensor.ts";
 import { constant, input, labelled } from "../graph/build.ts";
+import { check } from "../graph/check.ts";
 import type { Node } from "../graph/ops.ts";
 import { type GraphDef, NodeDefSchema } from "../proto/tensorflow/graph_pb.ts";
 import { importers } from "./from-tensorflow.ts";
@@ -116,6 +117,18 @@ function imported(
   }
 }
 
+/** Makes sure that the types of all values go together. */
+function checkTypes(outputs: readonly Node[], signature: string): void {
+  try {
+    check(outputs);
+  } catch (error) {
+    const reason = messageOf(error).replace(/^internal: /, "");
+    throw new FaceError("MODEL_INVALID", `signature ${signature} contradicts itself: ${reason}`, {
+      cause: error,
+    });
+  }
+}
+
 /**
  * Reads one signature's graph.
  * @throws FaceError `MODEL_UNSUPPORTED` naming every operation that cannot be read, `MODEL_INVALID` for a graph that
@@ -145,8 +158,7 @@ export async function importSignature(
   for (const node of slice.nodes) {
     if (!isFed(node)) values.set(node, imported(node, slice.graph.inputs(node).map(value), variables));
   }
-  return {
-    inputs,
-    outputs: Object.fromEntries([...slice.outputs].map(([alias, source]) => [alias, value(source)])),
-  };
+  const outputs = Object.fromEntries([...slice.outputs].map(([alias, source]) => [alias, value(source)]));
+  checkTypes(Object.values(outputs), name);
+  return { inputs, outputs };
 }
