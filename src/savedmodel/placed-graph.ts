@@ -39,7 +39,8 @@ interface Body {
   readonly returns: Readonly<Record<string, string>>;
 }
 
-const CALLS: ReadonlySet<string> = new Set(["PartitionedCall", "StatefulPartitionedCall"]);
+/** Operators that call a function. */
+export const CALL_OPS: ReadonlySet<string> = new Set(["PartitionedCall", "StatefulPartitionedCall"]);
 
 /** Deeper nesting than any program writes; functions that call themselves end here. */
 const DEEPEST_CALL = 128;
@@ -242,7 +243,7 @@ export class PlacedGraph {
 
   #functionName(def: NodeDef): string | undefined {
     if (this.#functions.has(def.op)) return def.op;
-    if (!CALLS.has(def.op)) return undefined;
+    if (!CALL_OPS.has(def.op)) return undefined;
     const value = def.attr.f?.value;
     if (value?.case !== "func") throw invalid(`${def.name} (${def.op}) does not say which function it calls`);
     return value.value.name;
