@@ -169,6 +169,7 @@ describe.skipIf("unavailable" in python)("TensorFlow", () => {
   it.each(MODELS)("runs an exported $title and gives our numbers with every loader", async ({ title }) => {
     const { servable, requests, work } = models.get(title)!;
     expect([...requests.keys()].sort()).toEqual(["compare", "embed", "serving_default", "verify_encoded"]);
+    const far: Record<string, number> = {};
     for (const [name, request] of requests) {
       const outputs = [...servable.signatures.get(name)!.outputs.keys()];
       for (const [alias, value] of await servable.run(name, request, outputs)) {
@@ -176,14 +177,19 @@ describe.skipIf("unavailable" in python)("TensorFlow", () => {
           const theirs = readFloats(join(work, `${name}.${alias}.${loader}.bin`));
           // Rounding goes with the vector's greatest elements, from which the small ones were subtracted.
           const scale = Math.max(...theirs.map(Math.abs));
-          const tolerance = name === "verify_encoded" ? 1e-3 : 1e-5;
+          const difference = floats(value as Tensor<"float32">).map(
+            (v, i) => Math.abs(v - theirs[i]!) / scale,
+          );
+          far[name] = Math.max(far[name] ?? 0, ...difference);
           expect(floats(value), `${name}/${alias} by ${loader}`).toBeAllClose(theirs, {
-            absolute: tolerance * scale,
-            relative: tolerance,
+            absolute: 1e-5 * scale,
+            relative: 1e-5,
           });
         }
       }
     }
+    const texts = Object.entries(far).map(([name, difference]) => `${name} ${difference.toExponential(0)}`);
+    process.stderr.write(`${title}, farthest from TensorFlow: ${texts.join(", ")}\n`);
   });
 
   it.each(MODELS)("gives the same numbers for $title loaded and exported again", ({ title }) => {
