@@ -5,6 +5,6 @@ export interface Job {
   readonly network: "faceid" | "mobilefacenet";
   /** Pairs in one run. */
   readonly batch: number;
-  readonly work: "training" | "inference";
+  readonly work: "training" | "inference" | "int8";
   readonly threads: number;
 }

@@ -5,7 +5,9 @@ import { float32 } from "../../src/base/tensor.ts";
 import { networkNamed } from "../../src/model/networks.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
+import { measureRanges } from "../../src/onnx/calibrate.ts";
 import { lower } from "../../src/onnx/lower.ts";
+import { quantize, valuesToMeasure } from "../../src/onnx/quantize.ts";
 import { Lanes } from "../../src/serving/lanes.ts";
 import { TrainingEngine } from "../../src/train/engine.ts";
 import type { Job } from "./job.ts";
@@ -41,6 +43,12 @@ async function training(): Promise<() => Promise<unknown>> {
   return () => engine.step({ count: job.batch, inputs }, { learningRate: 1e-4, step: ++step, seed: 1 });
 }
 
+/** The network in 8-bit integers, as `faceid quantize` writes it. */
+async function quantized(bytes: Uint8Array, names: readonly string[]): Promise<Uint8Array> {
+  const images = new Map(names.map((name) => [name, float32([1, IMAGE.height, IMAGE.width, 3], pixels(1))]));
+  return quantize(bytes, await measureRanges(bytes, valuesToMeasure(bytes), [images])).bytes;
+}
+
 /** The exported network in as many single-threaded lanes as the server would use, the batch shared among them. */
 async function inference(): Promise<() => Promise<unknown>> {
   const model = siamese(network, IMAGE, { mode: "inference", batch: "batch" });
@@ -48,7 +56,8 @@ async function inference(): Promise<() => Promise<unknown>> {
   const program = { outputs: { classifier: model.classifier } };
   const { bytes, inputs } = lower(program, { frozen: initialWeights(net.weights, new Random(1)) });
   const names = inputs.map(({ name }) => name);
-  const lanes = await Lanes.open(bytes, names, job.threads);
+  const served = job.work === "int8" ? await quantized(bytes, names) : bytes;
+  const lanes = await Lanes.open(served, names, job.threads);
   const share = job.batch / job.threads;
   const parts = Array.from(
     { length: job.threads },
@@ -57,7 +66,7 @@ async function inference(): Promise<() => Promise<unknown>> {
   return () => Promise.all(parts.map((part) => lanes.run(part, ["classifier"])));
 }
 
-const run = await { training, inference }[job.work]();
+const run = await { training, inference, int8: inference }[job.work]();
 const say = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`);
 say({ ready: true });
 for await (const _ of createInterface({ input: process.stdin })) {

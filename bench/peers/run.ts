@@ -57,6 +57,7 @@ if (!existsSync(PYTHON)) {
 }
 const [onlyNetwork, onlyWork] = process.argv.slice(2);
 console.log(`${THREADS} threads each, median of ${RUNS} runs by turns, a process each`);
+console.log("int8: our network in 8-bit integers beside Keras' in floats");
 console.log(
   "PyTorch is left out: for Linux, PyPI has it only with CUDA (539 MB, and more in the libraries it asks for)\n",
 );
@@ -66,7 +67,7 @@ const columns = "pairs/s  ms CPU     MB |";
 console.log(
   `${"network        work       batch".padEnd(33)}|${columns}${columns}   time   CPU (ms CPU: of all threads, for a pair)`,
 );
-for (const work of ["training", "inference"] as const) {
+for (const work of ["training", "inference", "int8"] as const) {
   for (const network of ["faceid", "mobilefacenet"] as const) {
     for (const batch of [16, 32]) {
       if ((onlyNetwork ?? network) !== network || (onlyWork ?? work) !== work) continue;

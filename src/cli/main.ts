@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   summary: async () => (await import("./commands/summary.ts")).summaryCommand(),
   plot: async () => (await import("./commands/plot.ts")).plotCommand(),
   inspect: async () => (await import("./commands/inspect.ts")).inspectCommand(),
+  quantize: async () => (await import("./commands/quantize.ts")).quantizeCommand(),
   convert: async () => (await import("./commands/convert.ts")).convertCommand(),
 };
 

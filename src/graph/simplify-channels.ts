@@ -1,7 +1,19 @@
 /** @file Simplification of what is linear per channel: chains of scales and shifts, and scales that a kernel can take in. */
 import { isFloat } from "../base/dtype.ts";
-import { add, affine, broadcastTo, conv2d, div, matmul, mul, neg, reshape, scalar } from "./build.ts";
-import { isOp, type Node } from "./ops.ts";
+import {
+  add,
+  affine,
+  broadcastTo,
+  conv2d,
+  div,
+  matmul,
+  mul,
+  neg,
+  reduceSum,
+  reshape,
+  scalar,
+} from "./build.ts";
+import { type ConvAttrs, isOp, type Node } from "./ops.ts";
 import type { Rule, Surroundings } from "./simplify-rule.ts";
 import { knownSize } from "./value-type.ts";
 
@@ -115,4 +127,23 @@ export const scaleIntoProduct: Rule<Linear> = (node, graph) => {
   if (x === undefined || scale === undefined || !graph.usedOnce(x)) return undefined;
   const product = scaledProduct(x, scale);
   return product && applied({ x: product, shift });
+};
+
+/** Whether a convolution never looks beyond the image, where zeros would not have been scaled and shifted. */
+function staysInside(kernel: Node, { padding }: ConvAttrs): boolean {
+  if (padding === "valid") return true;
+  if (padding === "same") return kernel.shape[0] === 1 && kernel.shape[1] === 1;
+  return padding.flat().every((margin) => margin === 0);
+}
+
+/** `conv2d(x · s + t, kernel) = conv2d(x, kernel · s) + Σ kernel · t`: what comes before a kernel goes into it. */
+export const channelsIntoKernel: Rule<"conv2d"> = ({ inputs: [y, kernel], attrs, label }, graph) => {
+  if (!isConstant(kernel!) || attrs.groups !== 1 || !staysInside(kernel!, attrs)) return undefined;
+  const { x, scale, shift } = (graph.usedOnce(y!) && channelMap(y!)) || {};
+  if (x === undefined) return undefined;
+  const perInput = (vector: Node) => (vector.shape.length === 0 ? vector : reshape(vector, [-1, 1]));
+  const scaled = scale === undefined ? kernel! : mul(kernel!, perInput(scale));
+  const product = { ...conv2d(x, scaled, attrs), label };
+  if (shift === undefined) return product;
+  return add(product, reduceSum(mul(kernel!, perInput(shift)), { axes: [0, 1, 2] }));
 };

@@ -16,7 +16,12 @@ import {
   transpose,
 } from "./build.ts";
 import { isOp, type Node, type OpName, type Pads, type SymbolicShape } from "./ops.ts";
-import { addIntoShift, composeChannelwise, scaleIntoProduct } from "./simplify-channels.ts";
+import {
+  addIntoShift,
+  channelsIntoKernel,
+  composeChannelwise,
+  scaleIntoProduct,
+} from "./simplify-channels.ts";
 import { type Rule, uniformValue } from "./simplify-rule.ts";
 import { broadcastShapes } from "./value-type.ts";
 import { NO_PADS } from "./windows.ts";
@@ -297,7 +302,7 @@ export const simplifyRules: SimplifyRules = {
   reduceProd: [reducesNothing],
   side: [knownSide],
   matmul: [transposedFactor],
-  conv2d: [paddedImage],
+  conv2d: [paddedImage, channelsIntoKernel],
   reshape: [sameShapeIsNothing, reshapeTwice],
   transpose: [transposesNothing, transposeTwice],
   broadcastTo: [sameShapeIsNothing, broadcastTwice],

@@ -183,6 +183,20 @@ const rules: Record<string, [before: Node, after: string]> = {
     "affine(x, row, add(row, 1 2 3))",
   ],
 
+  "a scale and shift before a kernel of one pixel": [
+    g.conv2d(g.affine(image, vector(2, 3), vector(1, 2)), kernel),
+    "add(conv2d(image, 2 4 6 12 15 18), 9 12 15)",
+  ],
+  "a scale before a kernel without margins": [
+    g.conv2d(g.mul(image, vector(2, 3)), g.constant(float32([2, 2, 2, 1], [1, 2, 3, 4, 5, 6, 7, 8])), {
+      padding: "valid",
+    }),
+    "conv2d(image, 2 6 6 12 …)",
+  ],
+  "a shift before a kernel that meets margins is left": [
+    g.conv2d(g.add(image, vector(1, 2)), g.constant(float32([2, 2, 2, 1], [1, 2, 3, 4, 5, 6, 7, 8]))),
+    "conv2d(add(image, 1 2), 1 2 3 4 …)",
+  ],
   "scale after a convolution": [
     g.mul(g.conv2d(image, kernel), vector(1, 10, 100)),
     "conv2d(image, 1 20 300 4 50 600)",

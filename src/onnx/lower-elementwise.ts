@@ -1,5 +1,5 @@
 /** @file Lowering of the ops that work element by element, per channel, or over whole axes. */
-import { float32 } from "../base/tensor.ts";
+import { float32, type Tensor } from "../base/tensor.ts";
 import { isOp, type Node, type OpName, type SymbolicShape } from "../graph/ops.ts";
 import { ONNX_TYPE } from "./dtypes.ts";
 import { type Lowering, NCHW, PLAIN, physicalAxis } from "./lowering.ts";
@@ -95,6 +95,26 @@ const slopeLessOne = (slope: Node, lowering: Lowering): string =>
     lowering.emit(slope, "Sub", [lowering.value(slope), lowering.model.float(1)]),
   );
 
+/** `slope · x + (1 − slope) · relu(x)`: where all is stored, the runtime keeps each of these operators in its blocks. */
+function storedPrelu(node: Node, lowering: Lowering, { shape, data }: Tensor<"float32">): string {
+  const { model } = lowering;
+  const x = lowering.value(node.inputs[0]!, channelsSecond(node));
+  const slope = model.initializer(float32(shape, data));
+  const rest = model.initializer(
+    float32(
+      shape,
+      data.map((value) => 1 - value),
+    ),
+  );
+  const none = filled(node, lowering, 0);
+  const positive = lowering.emit(node, "Relu", [x]);
+  const parts = [
+    channelAffine(node, lowering, x, slope, none),
+    channelAffine(node, lowering, positive, rest, none),
+  ];
+  return lowering.emit(node, "Add", parts);
+}
+
 /**
  * `x + (slope − 1) · min(x, 0)`: three plain passes. The runtime's PRelu branches at each element and takes six times
  * as long on mixed signs.
@@ -102,6 +122,11 @@ const slopeLessOne = (slope: Node, lowering: Lowering): string =>
 export const lowerPrelu: Rule<"prelu"> = (node, lowering) => {
   const [x, slope] = node.inputs as [Node, Node];
   const order = channelsSecond(node);
+  const stored = lowering.storedValue(slope);
+  if (stored !== undefined && isPerChannel(node)) {
+    lowering.define(node, storedPrelu(node, lowering, stored as Tensor<"float32">), order);
+    return;
+  }
   const less = slopeLessOne(slope, lowering);
   const sloped = isPerChannel(node)
     ? channelAffine(node, lowering, negativePart(x, lowering), less, filled(node, lowering, 0))

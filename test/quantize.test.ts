@@ -1,0 +1,87 @@
+/** @file An exported verifier in 8-bit integers: written as a version, loaded by the server's own loader, close in its scores. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { Random } from "../src/base/random.ts";
+import { float32, floats, type TensorMap } from "../src/base/tensor.ts";
+import { encodePng } from "../src/image/decode.ts";
+import { readOnnxFile } from "../src/onnx/model-file.ts";
+import { savedModelLoader } from "../src/serving/loader.ts";
+import { quantizeModel } from "../src/workflow/quantize.ts";
+import { writeFaceModel } from "./support/face-model.ts";
+import { temporaryFolder } from "./support/photos.ts";
+
+const SIDE = 112;
+const DESCRIPTION = { format: "faceid-model-1", calibration: { threshold: 0.51, operatingPoints: [] } };
+
+/** Photographs of nobody: patches of colour with noise, two for each of four names. */
+async function writeNoise(root: string): Promise<void> {
+  const random = new Random(5);
+  for (const name of ["a", "b", "c", "d"]) {
+    await mkdir(join(root, name), { recursive: true });
+    for (const file of ["0.png", "1.png"]) {
+      const tones = [0, 1, 2].map(() => random.integer(200));
+      const pixels = Uint8Array.from(
+        { length: SIDE * SIDE * 3 },
+        (_, i) => tones[i % 3]! + random.integer(56),
+      );
+      await writeFile(join(root, name, file), await encodePng(pixels, SIDE, SIDE));
+    }
+  }
+}
+
+it("is written beside its description, served with the same contract, and scores as before", async () => {
+  const root = await temporaryFolder();
+  const [source, target, images] = [join(root, "faceid/1"), join(root, "int8/1"), join(root, "images")];
+  await writeFaceModel(source, { network: "faceid", side: SIDE, description: DESCRIPTION });
+  await writeNoise(images);
+  const report = await quantizeModel({ savedModel: source, images, output: target, count: 4 });
+  expect(report).toMatchObject({ convolutions: 26, calibrationImages: 4, pairs: 3, threshold: 0.51 });
+  expect(report.difference.greatest).toBeLessThan(0.02);
+
+  const { model } = await readOnnxFile(join(target, "model.onnx"));
+  // One way into integers and one out of them for each side of the pair: nothing in between goes back to floats.
+  expect(model.operations.get("QLinearConv")).toBe(26);
+  expect(model.operations.get("QuantizeLinear")).toBe(2);
+  expect(model.operations.get("DequantizeLinear")).toBe(2);
+
+  const load = savedModelLoader({ lanes: 1 });
+  const [before, after] = [
+    await load(source, { name: "faceid", version: 1n }),
+    await load(target, { name: "int8", version: 1n }),
+  ];
+  expect(after.description).toEqual(DESCRIPTION);
+  const sides = (servable: typeof before) => {
+    const { inputs, outputs } = servable.signatures.get("serving_default")!;
+    return [...inputs, ...outputs].map(([alias, { dtype, shape }]) => ({ alias, dtype, shape }));
+  };
+  expect(sides(after)).toEqual(sides(before));
+  const random = new Random(9);
+  const image = () =>
+    float32(
+      [3, SIDE, SIDE, 3],
+      Float32Array.from({ length: 3 * SIDE * SIDE * 3 }, () => random.uniform()),
+    );
+  const inputs: TensorMap = new Map([
+    ["anchor_img", image()],
+    ["verification_img", image()],
+  ]);
+  const [expected, actual] = await Promise.all(
+    [before, after].map(async (servable) =>
+      floats((await servable.run("serving_default", inputs, ["classifier"])).get("classifier")!),
+    ),
+  );
+  expect(actual!).toBeAllClose(expected!, { absolute: 0.02, relative: 0 });
+  await Promise.all([before.close(), after.close()]);
+});
+
+it("says what is wrong with a folder that holds too few images", async () => {
+  const root = await temporaryFolder();
+  const source = join(root, "faceid/1");
+  await writeFaceModel(source, { network: "compact", side: 96 });
+  const images = join(root, "empty");
+  await mkdir(images);
+  await expect(
+    quantizeModel({ savedModel: source, images, output: join(root, "int8/1"), count: 4 }),
+  ).rejects.toThrow("holds 0 images, quantising takes at least 4");
+});
