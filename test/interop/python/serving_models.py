@@ -62,7 +62,8 @@ def half_plus(folder, plus, parsed, constant=tf.constant):
 
 
 def variable(value, dtype):
-    return v1.Variable(value, dtype=dtype)
+    """As the models of TensorFlow 1 have them: references, not resources."""
+    return v1.Variable(value, dtype=dtype, use_resource=False)
 
 
 class HalfPlusTwo(tf.Module):
