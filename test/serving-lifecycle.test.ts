@@ -93,8 +93,13 @@ describe("faceid serve", () => {
   }
 
   it("answers what is in flight after SIGTERM, and takes nothing new", async () => {
-    const server = await serve([...QUICK, "--model_name=slow", `--model_base_path=${base("slow")}`]);
-    const { answer } = await slowRequest(server, 2000);
+    const server = await serve([
+      ...QUICK,
+      "--model_name=slow",
+      `--model_base_path=${base("slow")}`,
+      "--shutdown_grace_in_ms=100000",
+    ]);
+    const { answer } = await slowRequest(server, 800);
     const ended = server.stop("SIGTERM");
     await server.until("answering what is in flight");
     while (await isOpen(server.restPort)) await delay(10);
