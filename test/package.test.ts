@@ -119,6 +119,16 @@ describe("an empty project with the package", () => {
     expect(stdout).toContain("finished: all 2 epochs are done");
   });
 
+  it("runs a program given on the command line", async () => {
+    const program = `
+      import { loadModel } from "faceid";
+      const model = await loadModel("models/example");
+      console.log(model.embeddingSize);
+      await model.close();`;
+    const { stdout } = await node("--input-type=module", "--eval", program);
+    expect(stdout).toBe("128\n");
+  });
+
   it("compiles an example in the strictest TypeScript, types of the package included, and runs it", {
     timeout: LONG,
   }, async () => {

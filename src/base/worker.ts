@@ -12,8 +12,11 @@ export function startWorker(
   workerData: unknown,
   { heapMegabytes }: { heapMegabytes?: number } = {},
 ): Worker {
+  // A program given by `node --input-type=module --eval` hands this flag on to threads, which end of it.
+  const evaluated = process.execArgv.some((flag) => flag.startsWith("--input-type"));
   const options = {
     workerData,
+    ...(evaluated && { execArgv: [] }),
     ...(heapMegabytes !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMegabytes } }),
   };
   if (!from.endsWith(".ts")) return new Worker(new URL(`${name}.js`, from), options);
