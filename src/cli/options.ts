@@ -120,6 +120,8 @@ export interface OptionSources {
   readonly flags: Readonly<Record<string, unknown>>;
   readonly environment?: Environment;
   readonly dotEnv?: Environment;
+  /** What stands in for the schema's defaults. */
+  readonly preset?: Readonly<Record<string, unknown>>;
   /** All settings of all commands, so that one `.env` may serve several of them. */
   readonly everyKey?: readonly string[];
 }
@@ -146,13 +148,14 @@ function resolve<S extends z.ZodObject>(
     flags,
     environment = process.env,
     dotEnv = readDotEnv(),
+    preset = {},
     everyKey = Object.keys(schema.shape),
   }: OptionSources,
 ): { settings: z.infer<S>; given: ReadonlySet<string> } {
   const known = new Set(everyKey.map(variableOf));
   refuseUnknown(environment, known);
   refuseUnknown(dotEnv, known);
-  const values: Record<string, unknown> = {};
+  const values: Record<string, unknown> = { ...preset };
   const sources = new Map<string, { source: string; came: unknown }>();
   for (const [key, setting] of settingsOf(schema)) {
     const variable = variableOf(key);

@@ -1,6 +1,7 @@
 /** @file The settings of all commands, so that one `.env` can serve them all. */
 import { z } from "zod";
 import { trainConfigSchema } from "../train/config.ts";
+import { RECIPE_NAMES } from "../train/recipes.ts";
 import { PROGRESS_STYLES } from "./progress.ts";
 
 /** Where models go and what they are called there. */
@@ -26,6 +27,10 @@ export const progressSettings = z.strictObject({
 
 /** How a training run is shown and where it is kept. */
 export const runSettings = z.strictObject({
+  recipe: z
+    .enum(RECIPE_NAMES)
+    .optional()
+    .describe("settings that go well together; every one of them can be set otherwise"),
   output: z
     .string()
     .min(1)
@@ -50,6 +55,7 @@ export const dataSettings = trainConfigSchema.pick({
   imagesPerId: true,
   difficulty: true,
   excludePairs: true,
+  excludeFolds: true,
   validationShare: true,
   testShare: true,
   seed: true,

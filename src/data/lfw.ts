@@ -138,6 +138,24 @@ export async function readPairs(path: string): Promise<PairsFile> {
   return parsePairs(text, path);
 }
 
+/**
+ * Some folds of a pairs file.
+ * @param numbers counted from 1; none means all.
+ * @throws FaceError `CONFIG_INVALID` for a fold that the file does not have.
+ */
+export function chosenFolds(file: PairsFile, numbers: readonly number[]): PairsFile {
+  if (numbers.length === 0) return file;
+  const folds = numbers.map((number) => {
+    const fold = file.folds[number - 1];
+    if (fold !== undefined) return fold;
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `${file.path} has ${file.folds.length} folds and no fold ${number}`,
+    );
+  });
+  return { ...file, folds };
+}
+
 /** Everybody named in a pairs file: the people who must stay out of training. */
 export function namesIn(file: PairsFile): Set<string> {
   return new Set(file.folds.flat().flatMap(({ left, right }) => [left.name, right.name]));

@@ -1,5 +1,17 @@
 /** @file The Siamese network: two towers that share their weights, the distance of their embeddings, a probability. */
-import { abs, expandDims, input, labelled, reshape, sigmoid, slice, sub } from "../graph/build.ts";
+import {
+  abs,
+  add,
+  concat,
+  expandDims,
+  input,
+  l2Normalize,
+  labelled,
+  reshape,
+  sigmoid,
+  slice,
+  sub,
+} from "../graph/build.ts";
 import type { Dim, Node } from "../graph/ops.ts";
 import { normal } from "../nn/initializers.ts";
 import { dense, dropout } from "../nn/layers.ts";
@@ -7,7 +19,7 @@ import { NetworkBuilder } from "../nn/network-builder.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
 
 /** Units of the dense layer between distance and decision. */
-const DISTANCE_UNITS = 128;
+export const DISTANCE_UNITS = 128;
 
 /** Deviation of the classifier's first weights: small, so that training begins at a probability of one half. */
 const UNDECIDED = 0.01;
@@ -15,13 +27,25 @@ const UNDECIDED = 0.01;
 /** Names of the weights after the distance. */
 export const HEAD_WEIGHTS = /^(dense_distance|classifier)\//;
 
-/** Height and width of the images in pixels, and how much of them the tower looks at. */
+/** Height and width of the images in pixels, how the tower looks at them, and what becomes of its embedding. */
 export interface ImageSize {
   readonly height: number;
   readonly width: number;
   /** Share of each side, around the middle; all of it when left out. */
   readonly crop?: number;
+  /** Such shares for several towers, trained one after the other, whose embeddings inference joins; instead of `crop`. */
+  readonly views?: readonly number[];
+  /** Whether inference embeds the mirrored image too and takes the mean of both directions. */
+  readonly mirror?: boolean;
+  /** Length of the embedding after the map that was fitted to the trained one (see `fitMetric`); none when left out. */
+  readonly metric?: number;
 }
+
+/** Numbers in an embedding when the network is used. */
+export const embeddingSizeOf = (
+  network: EmbeddingNetwork,
+  { views = [], metric = 0 }: Pick<ImageSize, "views" | "metric">,
+): number => (metric > 0 ? metric : network.embeddingSize * Math.max(1, views.length));
 
 /** First and last position of the middle `share` of a side. */
 function middle(side: number, share: number): [number, number] {
@@ -30,15 +54,58 @@ function middle(side: number, share: number): [number, number] {
   return [start, start + kept];
 }
 
-/** The embedding of an image, of which the tower sees the middle: clients send whole photographs and need not know. */
-function tower(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size: ImageSize): Node {
-  const { height, width, crop = 1 } = size;
-  if (crop === 1) return network.build(net, image);
+/** What the tower sees of an image: clients send whole photographs and need not know. */
+function seen(net: NetworkBuilder, image: Node, { height, width, crop = 1 }: ImageSize): Node {
+  if (crop === 1) return image;
   const [top, bottom] = middle(height, crop);
   const [left, right] = middle(width, crop);
-  const seen = slice(image, [0, top, left], [Number.MAX_SAFE_INTEGER, bottom, right]);
-  return network.build(net, net.record("crop", "CenterCrop", [image], seen));
+  const cut = slice(image, [0, top, left], [Number.MAX_SAFE_INTEGER, bottom, right]);
+  return net.record("crop", "CenterCrop", [image], cut);
 }
+
+const WHOLE = Number.MAX_SAFE_INTEGER;
+
+/** Columns from right to left. */
+function mirrored(net: NetworkBuilder, image: Node): Node {
+  const last = Number(image.shape[2]) - 1;
+  const turned = slice(image, [0, 0, last], [WHOLE, WHOLE, -WHOLE], [1, 1, -1]);
+  return net.record("mirrored", "Mirror", [image], turned);
+}
+
+/** The direction of an embedding in use: of the image, or between those of the image and its mirror image. */
+function direction(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size: ImageSize): Node {
+  const view = seen(net, image, size);
+  const embedding = network.build(net, view);
+  const sides = size.mirror ? [embedding, network.build(net, mirrored(net, view))] : [embedding];
+  const sum = sides.map((side) => l2Normalize(side)).reduce((a, b) => add(a, b));
+  return net.record("direction", "UnitNormalization", sides, l2Normalize(sum));
+}
+
+/**
+ * The embedding of an image. Several views, the mirror image and the fitted map come in when the network is used, not
+ * while a tower learns.
+ */
+function tower(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size: ImageSize): Node {
+  const { views = [], mirror = false, metric = 0 } = size;
+  const plain = views.length === 0 && !mirror && metric === 0;
+  if (net.mode === "training" || plain) return network.build(net, seen(net, image, size));
+  const directions = views.map((crop, i) =>
+    net.within(viewName(i), () => direction(net, network, image, { ...size, crop })),
+  );
+  const joined =
+    views.length === 0
+      ? direction(net, network, image, size)
+      : net.record("views", "Concatenate", directions, l2Normalize(concat(directions, 1)));
+  if (metric === 0) return joined;
+  const mapped = dense(net, METRIC, joined, { units: metric });
+  return net.record("embedding", "UnitNormalization", [mapped], l2Normalize(mapped));
+}
+
+/** What stands before the names of a view's weights. */
+export const viewName = (index: number): string => `view${index + 1}`;
+
+/** The layer that holds the fitted map. */
+export const METRIC = "metric";
 
 /** Lets training do without some of the embedding's values at each step. */
 const thinned = (net: NetworkBuilder, embedding: Node, rate: number): Node =>
@@ -65,7 +132,7 @@ export function head(net: NetworkBuilder, a: Node, b: Node): Node {
 }
 
 /** Logits `[batch², 1]` of each image with each: those of the first image come first. */
-function everyPair(net: NetworkBuilder, embeddings: Node): Node {
+export function everyPair(net: NetworkBuilder, embeddings: Node): Node {
   const [batch, size] = embeddings.shape.map(Number) as [number, number];
   const distances = abs(sub(expandDims(embeddings, 1), expandDims(embeddings, 0)));
   return decision(net, reshape(labelled(distances, "distance"), [batch * batch, size]));
@@ -150,10 +217,12 @@ export function embedder(
 /** The head alone: two embeddings in, a probability out. */
 export function comparer(
   network: EmbeddingNetwork,
+  image: ImageSize,
   batch: Dim,
 ): { anchor: Node; verification: Node; classifier: Node } {
   const net = new NetworkBuilder("inference");
-  const anchor = input("anchor_embedding", [batch, network.embeddingSize]);
-  const verification = input("verification_embedding", [batch, network.embeddingSize]);
+  const size = embeddingSizeOf(network, image);
+  const anchor = input("anchor_embedding", [batch, size]);
+  const verification = input("verification_embedding", [batch, size]);
   return { anchor, verification, classifier: sigmoid(head(net, anchor, verification)) };
 }

@@ -45,12 +45,27 @@ export class NetworkBuilder {
   readonly #layers = new Map<string, Layer>();
   readonly #producers = new Map<Node, string>();
 
+  /** Stands before the names of layers and weights; see `within`. */
+  #scope = "";
+
   constructor(mode: "training" | "inference") {
     this.mode = mode;
   }
 
+  /** Writes a part down under names of its own, so that the same layers elsewhere keep other weights. */
+  within<T>(scope: string, write: () => T): T {
+    const outer = this.#scope;
+    this.#scope = `${outer}${scope}/`;
+    try {
+      return write();
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
   /** The weight of this name, declared on its first use. */
-  weight(name: string, shape: readonly number[], options: WeightOptions): Node {
+  weight(plainName: string, shape: readonly number[], options: WeightOptions): Node {
+    const name = this.#scope + plainName;
     const known = this.#weights.get(name);
     if (known !== undefined) {
       if (shapeText(known.declared.shape) === shapeText(shape)) return known.node;
@@ -66,7 +81,8 @@ export class NetworkBuilder {
   }
 
   /** The value a weight has after what was written so far: running statistics move with every use of their layer. */
-  currentValue(name: string): Node {
+  currentValue(plainName: string): Node {
+    const name = this.#scope + plainName;
     const value = this.#updates.get(name) ?? this.#weights.get(name)?.node;
     if (value === undefined) throw new FaceError("INTERNAL", `internal: no weight is called ${name}`);
     return value;
@@ -74,11 +90,12 @@ export class NetworkBuilder {
 
   /** Lets a weight take a new value at the end of the step. */
   update(name: string, value: Node): void {
-    this.#updates.set(name, value);
+    this.#updates.set(this.#scope + name, value);
   }
 
   /** Describes a layer, once; returns its output. */
-  record(name: string, kind: string, inputs: readonly Node[], output: Node): Node {
+  record(plainName: string, kind: string, inputs: readonly Node[], output: Node): Node {
+    const name = this.#scope + plainName;
     if (!this.#layers.has(name)) {
       this.#layers.set(name, {
         name,

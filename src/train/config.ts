@@ -29,7 +29,13 @@ export const trainConfigSchema = z.strictObject({
   excludePairs: z
     .string()
     .optional()
-    .describe("LFW-style pairs.txt whose people are kept out of training and validation"),
+    .describe(
+      "LFW-style pairs.txt whose people are kept out of training and validation; with testShare 0 they are measured on",
+    ),
+  excludeFolds: z
+    .array(positive)
+    .default([])
+    .describe("folds of excludePairs to keep out, counted from 1; all when left out"),
   model: z.string().default("faceid").describe("embedding network"),
   imageShape: z
     .array(z.number().int())
@@ -63,6 +69,20 @@ export const trainConfigSchema = z.strictObject({
     .max(1)
     .default(1)
     .describe("share of each side, around the middle, that the network looks at"),
+  views: z
+    .array(z.number().min(0.4).max(1))
+    .default([])
+    .describe("such shares for several towers, trained one after the other and then joined, instead of crop"),
+  mirror: z
+    .boolean()
+    .default(false)
+    .describe("embed the mirrored image too and take the mean, when the network is used"),
+  metric: z
+    .number()
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe("numbers in the embedding after a map and the head were fitted to it; 0 leaves it as trained"),
   loss: z.enum(LOSSES).default("bce").describe("what is made small"),
   margin: z
     .number()

@@ -2,7 +2,7 @@
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
 import type { EmbeddingNetwork } from "../model/embedding-network.ts";
-import { embedder, grouped, head, type ImageSize, siamese } from "../model/siamese.ts";
+import { embedder, embeddingSizeOf, grouped, head, type ImageSize, siamese } from "../model/siamese.ts";
 import { batchPairs, pairsAccuracy, pairsContrastive, pairsCrossentropy } from "../nn/batch-pairs.ts";
 import { binaryAccuracy, binaryCrossentropy, contrastiveLoss } from "../nn/losses.ts";
 import { NetworkBuilder, type Weight } from "../nn/network-builder.ts";
@@ -184,7 +184,7 @@ export function inferenceGraphs(
   const { embedding } = embedder(network, image, "batch");
   const top = new NetworkBuilder("inference");
   const [anchor, verification] = ["anchor_embedding", "verification_embedding"].map((name) =>
-    g.input(name, ["batch", network.embeddingSize]),
+    g.input(name, ["batch", embeddingSizeOf(network, image)]),
   ) as [Node, Node];
   const classifier = g.sigmoid(head(top, anchor, verification));
   return {

@@ -8,13 +8,13 @@ import type { CalibrationRecord } from "../evaluate/thresholds.ts";
 import type { Node } from "../graph/ops.ts";
 import { encodeJpeg } from "../image/decode.ts";
 import { networkNamed } from "../model/networks.ts";
-import { comparer, embedder, type ImageSize, siamese } from "../model/siamese.ts";
+import { comparer, embedder, embeddingSizeOf, type ImageSize, siamese } from "../model/siamese.ts";
 import { lower } from "../onnx/lower.ts";
 import { WARMUP_FILE, type WarmupInput, type WarmupRequest, warmupFile } from "../savedmodel/warmup-file.ts";
 import { type SignatureGraph, writeSavedModel } from "../savedmodel/write.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
 import { averagedState } from "../train/weight-averages.ts";
-import type { DataConfig } from "./people.ts";
+
 import { networkImageOf, settingsOf } from "./people.ts";
 import { VERSION } from "./version.ts";
 
@@ -48,7 +48,7 @@ export const DESCRIPTION_FILE = "assets.extra/faceid.json";
 /** The signatures of DESIGN's contract. */
 export function signaturesOf(
   network: string,
-  config: Pick<DataConfig, "imageShape"> & Partial<Pick<DataConfig, "crop">>,
+  config: Parameters<typeof networkImageOf>[0],
 ): Record<string, SignatureGraph> {
   const [tower, image] = [networkNamed(network), networkImageOf(config)];
   const pair = siamese(tower, image, { mode: "inference", batch: "batch" });
@@ -58,7 +58,7 @@ export function signaturesOf(
     inputs: ["anchor_bytes", "verification_bytes"],
   });
   const single = embedder(tower, image, "batch");
-  const top = comparer(tower, "batch");
+  const top = comparer(tower, image, "batch");
   return {
     serving_default: {
       inputs: { anchor_img: pair.anchorImage, verification_img: pair.verificationImage },
@@ -141,7 +141,7 @@ export async function exportModel(options: ExportOptions): Promise<string> {
     name: options.modelName,
     version: options.modelVersion,
     network: config.model,
-    embeddingSize: networkNamed(config.model).embeddingSize,
+    embeddingSize: embeddingSizeOf(networkNamed(config.model), config),
     image: { ...settingsOf(config), range: [0, 1] },
     training: { epochs: progress.epoch, steps: progress.step, config, history: progress.history },
     ...(measured?.calibration === undefined ? {} : { calibration: measured.calibration }),

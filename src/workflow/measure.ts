@@ -2,7 +2,7 @@
 import { type Log, silentLog } from "../base/log.ts";
 import { Random } from "../base/random.ts";
 import { openDataset } from "../data/dataset.ts";
-import { findPairs, readPairs } from "../data/lfw.ts";
+import { chosenFolds, findPairs, readPairs } from "../data/lfw.ts";
 import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair } from "../data/pairs.ts";
 import { type FoldReport, kFold } from "../evaluate/folds.ts";
@@ -12,7 +12,14 @@ import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
 import { type CalibrationRecord, calibrate } from "../evaluate/thresholds.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
-import { type DataConfig, datasetOptions, openPeople, settingsOf } from "./people.ts";
+import {
+  type DataConfig,
+  datasetOptions,
+  excludedPairs,
+  openPeople,
+  type People,
+  settingsOf,
+} from "./people.ts";
 import { checkpointVerifier } from "./verifier.ts";
 import { type OnMeasureProgress, watchedVerifier } from "./watched-verifier.ts";
 
@@ -49,19 +56,27 @@ async function scored(verifier: Verifier, loader: Loader, pairs: readonly Pair[]
   return { ...scoredPairs(scores, labels), pairs: pairs.filter((_, i) => !Number.isNaN(scores[i])) };
 }
 
+/** The pairs of the people who were kept out for measuring, where the split itself sets nobody aside. */
+async function keptOutPairs(config: DataConfig, { dataset, split }: People): Promise<Pair[] | undefined> {
+  const file = split.test.length > 0 ? undefined : await excludedPairs(config);
+  return file === undefined ? undefined : findPairs(file, dataset.identities).folds.flat();
+}
+
 /** Measures on the test people, with thresholds chosen on the validation people of the same split. */
 export async function measureHeldOut(
   verifier: Verifier,
   { config, pairs = CALIBRATION_PAIRS, log = silentLog, onProgress = () => undefined }: MeasureOptions,
 ): Promise<Measurement> {
-  const { dataset, split } = await openPeople(config, log);
+  const people = await openPeople(config, log);
+  const { dataset, split } = people;
   await using loader = new Loader({ settings: settingsOf(config), log });
   const drawn = (group: "validation" | "test") =>
     evaluationPairs(split[group], {
       count: pairs,
       random: new Random(config.seed).fork(`${group} measurement`),
     });
-  const [validation, test] = [split.validation.length === 0 ? [] : drawn("validation"), drawn("test")];
+  const validation = split.validation.length === 0 ? [] : drawn("validation");
+  const test = (await keptOutPairs(config, people)) ?? drawn("test");
   const watched = watchedVerifier(verifier, [validation, test], onProgress);
   const calibration =
     validation.length === 0
@@ -90,14 +105,22 @@ export async function measureRun({
   return await measureHeldOut(verifier, { config: state.config, ...options });
 }
 
-/** Runs the k-fold protocol of a pairs file on a dataset. */
+/**
+ * Runs the k-fold protocol of a pairs file on a dataset.
+ * @param options.chosen folds to use, counted from 1; all when left out.
+ */
 export async function measureFolds(
   verifier: Verifier,
   pairsFile: string,
-  { config, log = silentLog, onProgress = () => undefined }: MeasureOptions,
+  {
+    config,
+    log = silentLog,
+    onProgress = () => undefined,
+    chosen = [],
+  }: MeasureOptions & { readonly chosen?: readonly number[] },
 ): Promise<FoldReport> {
   const dataset = await openDataset(datasetOptions(config));
-  const protocol = findPairs(await readPairs(pairsFile), dataset.identities);
+  const protocol = findPairs(chosenFolds(await readPairs(pairsFile), chosen), dataset.identities);
   for (const name of protocol.missing) log.warn(`${name} is in the pairs file but not in the dataset`);
   await using loader = new Loader({ settings: settingsOf(config), log });
   const folds: ScoredPairs[] = [];

@@ -1,7 +1,9 @@
 /** @file Who is trained on and who is measured on: the dataset of a configuration, opened and split by people. */
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
 import type { Log } from "../base/log.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
-import { namesIn, readPairs } from "../data/lfw.ts";
+import { chosenFolds, namesIn, type PairsFile, readPairs } from "../data/lfw.ts";
 import { type DatasetSplit, excludeIdentities, splitIdentities } from "../data/split.ts";
 import { type ImageSettings, imageSettings } from "../image/settings.ts";
 import type { ImageSize } from "../model/siamese.ts";
@@ -16,11 +18,15 @@ export type DataConfig = Pick<
   | "imagesPerId"
   | "difficulty"
   | "excludePairs"
+  | "excludeFolds"
   | "validationShare"
   | "testShare"
   | "seed"
   | "imageShape"
   | "crop"
+  | "views"
+  | "mirror"
+  | "metric"
 >;
 
 /** The keys of a configuration that say which images are used, without those that are not set. */
@@ -41,13 +47,32 @@ export function settingsOf(config: Pick<DataConfig, "imageShape">): ImageSetting
   return imageSettings(config.imageShape[0]!, config.imageShape[1]!);
 }
 
-/** What the network is given and how much of it the tower looks at. */
+/** The settings that say how the network looks at an image. */
+type ViewConfig = Pick<TrainConfig, "imageShape"> &
+  Partial<Pick<TrainConfig, "crop" | "views" | "mirror" | "metric">>;
+
+/** What the network is given, how much of it the towers look at, and what becomes of their embeddings. */
 export function networkImageOf({
   crop = 1,
+  views = [],
+  mirror = false,
+  metric = 0,
   ...config
-}: Pick<TrainConfig, "imageShape"> & Partial<Pick<TrainConfig, "crop">>): ImageSize {
+}: ViewConfig): ImageSize {
   const { height, width } = settingsOf(config);
-  return { height, width, crop };
+  return { height, width, crop, views, mirror, metric };
+}
+
+/** The pairs file whose people are kept out, cut down to the folds that are; its name alone means one in the dataset. */
+export async function excludedPairs({
+  excludePairs,
+  excludeFolds,
+  datasetPath,
+}: Pick<DataConfig, "excludePairs" | "excludeFolds" | "datasetPath">): Promise<PairsFile | undefined> {
+  if (excludePairs === undefined) return undefined;
+  const inDataset = basename(excludePairs) === excludePairs && datasetPath !== undefined;
+  const file = inDataset && !existsSync(excludePairs) ? join(datasetPath, excludePairs) : excludePairs;
+  return chosenFolds(await readPairs(file), excludeFolds);
 }
 
 export interface People {
@@ -60,8 +85,8 @@ export interface People {
 /** Opens the dataset and splits its people; the same configuration always gives the same split. */
 export async function openPeople(config: DataConfig, log: Log): Promise<People> {
   const dataset = await openDataset(datasetOptions(config));
-  const kept =
-    config.excludePairs === undefined ? new Set<string>() : namesIn(await readPairs(config.excludePairs));
+  const file = await excludedPairs(config);
+  const kept = file === undefined ? new Set<string>() : namesIn(file);
   const identities = excludeIdentities(dataset.identities, kept);
   const split = splitIdentities(identities, {
     seed: config.seed,

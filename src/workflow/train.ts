@@ -1,285 +1,76 @@
-/** @file A whole training run: data, network, steps, validation, checkpoints, in a folder of its own. */
-import { arch, platform, release } from "node:os";
+/** @file A whole training run: one network; or several towers one after the other, and then what is fitted to them. */
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
-import { type Log, silentLog } from "../base/log.ts";
-import { Random } from "../base/random.ts";
-import { augmentSettings } from "../data/augmentations.ts";
-import type { LabelledBatch, PairBatch, TrainingBatchOptions } from "../data/batches.ts";
-import type { Identity } from "../data/identity.ts";
+import { silentLog } from "../base/log.ts";
 import { Loader } from "../data/loader.ts";
-import { evaluationPairs, type Pair, samplePairs } from "../data/pairs.ts";
-import { samplePhotoGroups } from "../data/photo-groups.ts";
-import { lossAndAccuracy, scorePairs } from "../evaluate/score-pairs.ts";
-import { networkNamed } from "../model/networks.ts";
-import { glorotUniform } from "../nn/initializers.ts";
-import { initialWeights, type Weight } from "../nn/network-builder.ts";
-import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
-import { type SettledConfig, type TrainConfig, type TrainSettings, trainConfig } from "../train/config.ts";
-import { defaultReplicas, TrainingEngine } from "../train/engine.ts";
-import type { StepBatch } from "../train/engine-messages.ts";
-import type { RunEnd, TrainListener } from "../train/listener.ts";
-import { checkpoints, LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
-import { earlyStop } from "../train/listeners/early-stop.ts";
-import { runLog } from "../train/listeners/run-log.ts";
-import { epochSeed, runLoop } from "../train/loop.ts";
-import type { OptimizerSettings } from "../train/optimizer-settings.ts";
-import { optimizerOf } from "../train/optimizer-settings.ts";
-import { STEP_INPUTS, trainingGraphs } from "../train/step.ts";
-import { type LossSettings, lossSettings, needsLabels } from "../train/step-losses.ts";
-import { networkImageOf, openPeople, type People, settingsOf } from "./people.ts";
-import { VERSION } from "./version.ts";
+import { type SettledConfig, trainConfig, trainConfigSchema } from "../train/config.ts";
+import type { RunEnd } from "../train/listener.ts";
+import { LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import { finishRun, viewFolder } from "./finish.ts";
+import {
+  type ResumeOptions,
+  RUN_FILE,
+  resumeNetwork,
+  settle,
+  type TrainOptions,
+  type TrainResult,
+  trainNetwork,
+  writeRunFile,
+} from "./network-run.ts";
+import { openPeople, settingsOf } from "./people.ts";
 
-export interface TrainOptions {
-  /** What to train on and how; what is left out takes its default. */
-  readonly config: TrainSettings;
-  /** Folder of the run: log, configuration, checkpoints. */
-  readonly folder: string;
-  readonly listeners?: readonly TrainListener[];
-  readonly log?: Log;
-  /** Ends the run after the step under way; the checkpoint then says where to go on. */
-  readonly signal?: AbortSignal;
-}
+export type { ResumeOptions, TrainOptions, TrainResult } from "./network-run.ts";
 
-export interface TrainResult {
-  readonly end: RunEnd;
-  readonly folder: string;
-  readonly people: People;
-  readonly config: SettledConfig;
-}
+const exists = (path: string) =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
 
-/** A configuration with everything settled that depends on the machine. */
-export function settle(config: TrainConfig): SettledConfig {
-  return { ...config, replicas: config.replicas ?? defaultReplicas(config.batchSize) };
-}
-
-export function optimizerSettings({ optimizer, momentum, nesterov }: TrainConfig): OptimizerSettings {
-  return optimizer === "adam" ? { name: "adam" } : { name: "sgd", momentum, nesterov };
-}
-
-/** The weights a run begins with, drawn from its seed. */
-function freshState(config: SettledConfig, classes: number): ReturnType<typeof initialWeights> {
-  const { weights } = trainingGraphs({
-    ...config,
-    loss: lossOf(config, classes),
-    network: networkNamed(config.model),
-    image: networkImageOf(config),
-    batch: 1,
-    optimizer: optimizerOf(optimizerSettings(config)),
-  });
-  const keras = ({ name, initializer }: Weight) => (name.endsWith("/kernel") ? glorotUniform : initializer);
-  const chosen =
-    config.initializer === "network"
-      ? weights
-      : weights.map((weight) => ({ ...weight, initializer: keras(weight) }));
-  return initialWeights(chosen, new Random(config.seed));
-}
-
-/** The loss of a configuration; `classes` counts only where the loss has a direction for each person. */
-export function lossOf(config: TrainConfig, classes: number): LossSettings {
-  const { loss, margin, scale, labelSmoothing: smoothing } = config;
-  return lossSettings(loss, { margin, scale, smoothing, classes });
-}
-
-/**
- * Starts a run's engine.
- * @param classes people that the loss tells apart; 0 for losses of pairs.
- */
-export function openEngine(
-  config: SettledConfig,
-  classes: number,
-  profilePrefix?: string,
-): Promise<TrainingEngine> {
-  return TrainingEngine.open({
-    loss: lossOf(config, classes),
-    network: config.model,
-    image: networkImageOf(config),
-    sampling: config.sampling,
-    batchSize: config.batchSize,
-    optimizer: optimizerSettings(config),
-    weightDecay: config.weightDecay,
-    dropout: config.dropout,
-    clipNorm: config.clipNorm,
-    averageDecay: config.averageDecay,
-    replicas: config.replicas,
-    threads: config.threads,
-    providers: config.provider === "cpu" ? ["cpu"] : [config.provider, "cpu"],
-    ...(profilePrefix === undefined ? {} : { profilePrefix }),
-  });
-}
-
-/** Validation pairs are the same after every epoch. */
-function validationPairs(people: People, config: SettledConfig): Pair[] | undefined {
-  if (people.split.validation.length === 0) return undefined;
-  const random = new Random(config.seed).fork("validation pairs");
-  return evaluationPairs(people.split.validation, { count: config.validationPairs, random });
-}
-
-/** The batches of an epoch from a step on, and what has to be known about the people in them. */
-interface Feed {
-  /** People that the loss tells apart; 0 for losses of pairs. */
-  readonly classes: number;
-  batches(epoch: number, start: number): AsyncIterable<StepBatch>;
-}
-
-/** How an epoch's images are read and changed. */
-function batchOptions(config: SettledConfig, epoch: number, start: number): TrainingBatchOptions {
-  const seed = epochSeed(config.seed, "augment", epoch);
-  return {
-    batchSize: config.batchSize,
-    seed,
-    start,
-    dropLast: true,
-    augment: augmentSettings(config.augment),
-  };
-}
-
-async function* asStepBatches(
-  batches: AsyncIterable<PairBatch>,
-  labels: ReadonlyMap<number, number> | undefined,
-): AsyncGenerator<StepBatch> {
-  for await (const { left, right, same, count, pairs } of batches) {
-    const labelsOf = (side: "left" | "right") =>
-      Float32Array.from(pairs, (pair) => labels!.get(pair[side].index)!);
-    const labelled =
-      labels === undefined
-        ? {}
-        : {
-            [STEP_INPUTS.anchorLabel]: labelsOf("left"),
-            [STEP_INPUTS.verificationLabel]: labelsOf("right"),
-          };
-    const images = { [STEP_INPUTS.anchor]: left, [STEP_INPUTS.verification]: right };
-    yield { count, inputs: { ...images, [STEP_INPUTS.same]: same, ...labelled } };
+/** A run in two stages with the towers it trains; nothing for a run that is one network. */
+function stagesOf(config: SettledConfig): SettledConfig | undefined {
+  if (config.metric === 0) {
+    if (config.views.length === 0) return undefined;
+    throw new FaceError("CONFIG_INVALID", "several views are joined by the metric, which is off", {
+      hint: "set --metric, for instance to 128, or use --crop for a single tower",
+    });
   }
+  return { ...config, views: config.views.length === 0 ? [config.crop] : config.views };
 }
 
-/** Pairs, drawn anew for each epoch. */
-function pairFeed(
-  config: SettledConfig,
-  people: readonly Identity[],
-  told: readonly Identity[],
-  loader: Loader,
-  count: number,
-): Feed {
-  const labelled = needsLabels(config.loss);
-  const labels = new Map(told.flatMap(({ images }, label) => images.map(({ index }) => [index, label])));
-  const pairsOf = (epoch: number) =>
-    samplePairs(labelled ? told : people, { count, random: new Random(config.seed).fork("pairs", epoch) });
-  // A dataset without possible pairs is refused here, before the engine starts.
-  pairsOf(0);
-  return {
-    classes: labelled ? told.length : 0,
-    batches: (epoch, start) =>
-      asStepBatches(
-        loader.pairBatches(pairsOf(epoch), batchOptions(config, epoch, start)),
-        labelled ? labels : undefined,
-      ),
-  };
+/** The configuration of the tower of one view. */
+function towerConfig(config: SettledConfig, view: number): SettledConfig {
+  return { ...config, crop: config.views[view]!, views: [], mirror: false, metric: 0 };
 }
 
-async function* asImageBatches(batches: AsyncIterable<LabelledBatch>): AsyncGenerator<StepBatch> {
-  for await (const { images, labels, count } of batches) {
-    yield { count, inputs: { [STEP_INPUTS.images]: images, [STEP_INPUTS.label]: Float32Array.from(labels) } };
-  }
-}
-
-/** Photographs by people, drawn anew for each epoch. */
-function peopleFeed(config: SettledConfig, told: readonly Identity[], loader: Loader, count: number): Feed {
-  const { photosPerPerson: groupSize, mostPhotos, seed } = config;
-  const imagesOf = (epoch: number) =>
-    samplePhotoGroups(told, { count, groupSize, mostPhotos, random: new Random(seed).fork("groups", epoch) });
-  imagesOf(0);
-  return {
-    classes: needsLabels(config.loss) ? told.length : 0,
-    batches: (epoch, start) =>
-      asImageBatches(loader.labelledBatches(imagesOf(epoch), batchOptions(config, epoch, start))),
-  };
-}
-
-function feedOf(config: SettledConfig, people: readonly Identity[], loader: Loader, count: number): Feed {
-  const told = people.filter(({ images }) => images.length >= config.fewestPhotos);
-  return config.sampling === "people"
-    ? peopleFeed(config, told, loader, count)
-    : pairFeed(config, people, told, loader, count);
-}
-
-async function fitNetwork(
-  { folder, listeners = [], signal }: Omit<TrainOptions, "config">,
-  config: SettledConfig,
-  people: People,
-  loader: Loader,
-  from: Checkpoint | undefined,
-): Promise<RunEnd> {
-  const stepsPerEpoch = Math.floor(config.datasetSize / config.batchSize);
-  if (stepsPerEpoch < 1) {
-    throw new FaceError(
-      "CONFIG_INVALID",
-      `an epoch of ${config.datasetSize} does not fill one batch of ${config.batchSize}`,
-      { hint: "raise DATASET_SIZE or lower BATCH_SIZE" },
-    );
-  }
-  const feed = feedOf(config, people.split.train, loader, stepsPerEpoch * config.batchSize);
-  const held = validationPairs(people, config);
-  await using engine = await openEngine(config, feed.classes);
-  await engine.load(from?.state ?? freshState(config, feed.classes));
-  return await runLoop({
-    config,
-    engine,
-    stepsPerEpoch,
-    batches: feed.batches,
-    ...(held === undefined
-      ? {}
-      : { validate: async () => lossAndAccuracy(held, await scorePairs(engine, loader, held)) }),
-    listeners: [
-      runLog(folder),
-      checkpoints(folder, async (path) => {
-        for (const listener of listeners) await listener.onCheckpoint?.(path);
-      }),
-      earlyStop(config.patience),
-      ...listeners,
-    ],
-    ...(from === undefined ? {} : { progress: from.progress }),
-    ...(signal === undefined ? {} : { signal }),
-  });
-}
-
-async function run(
-  options: TrainOptions,
-  config: SettledConfig,
-  from: Checkpoint | undefined,
-): Promise<TrainResult> {
-  const log = options.log ?? silentLog;
-  // A misspelt network is said before the dataset is looked through.
-  networkNamed(config.model);
+/** Trains the towers that are not complete yet, one after the other, then joins and finishes them. */
+async function trainStages(options: TrainOptions, config: SettledConfig): Promise<TrainResult> {
+  const { folder, log = silentLog } = options;
   const people = await openPeople(config, log);
-  await using loader = new Loader({
-    settings: settingsOf(config),
-    strict: config.strict,
-    log,
-  });
-  await writeRunFile(options.folder, config, people);
-  const end = await fitNetwork(options, config, people, loader, from);
-  return { end, folder: options.folder, people, config };
+  await writeRunFile(folder, config, people);
+  let last: RunEnd | undefined;
+  for (const view of config.views.keys()) {
+    const tower = viewFolder(folder, view);
+    log.info(`view ${view + 1} of ${config.views.length}`, { crop: config.views[view] });
+    const result = (await exists(join(tower, LAST_CHECKPOINT)))
+      ? await resumeNetwork(tower, { ...options, epochs: config.epochs })
+      : await trainNetwork({ ...options, folder: tower, config: towerConfig(config, view) });
+    last = result.end;
+    if (last.reason === "interrupted" || last.reason === "diverged") return { ...result, folder, config };
+  }
+  await using loader = new Loader({ settings: settingsOf(config), strict: config.strict, log });
+  await finishRun(folder, config, people, loader, log);
+  return { end: last!, folder, people, config };
 }
 
-/** Describes the run, so that it can be understood and repeated. */
-async function writeRunFile(
-  folder: string,
-  config: SettledConfig,
-  { dataset, split, excluded }: People,
-): Promise<void> {
-  const about = {
-    faceid: VERSION,
-    node: process.version,
-    system: `${platform()} ${arch()} ${release()}`,
-    started: new Date().toISOString(),
-    seed: config.seed,
-    config,
-    dataset: { name: dataset.name, kind: dataset.kind, identities: dataset.identities.length, excluded },
-    people: { train: split.train.length, validation: split.validation.length, test: split.test.length },
-  };
-  await writeFileAtomic(join(folder, "run.json"), `${JSON.stringify(about, null, 2)}\n`);
+/** The configuration of a folder's run in two stages; nothing for any other run. */
+async function stagedConfig(folder: string): Promise<SettledConfig | undefined> {
+  const file = join(folder, RUN_FILE);
+  if (!(await exists(file)) || (await exists(join(folder, LAST_CHECKPOINT)))) return undefined;
+  const about = JSON.parse(await readFile(file, "utf8")) as { config?: unknown };
+  const config = trainConfigSchema.required({ replicas: true }).safeParse(about.config);
+  return config.success ? stagesOf(config.data as SettledConfig) : undefined;
 }
 
 /**
@@ -288,13 +79,8 @@ async function writeRunFile(
  *   `DISK_FULL`. A run that diverges or is interrupted does not throw: `end.reason` says so.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  return await run(options, settle(trainConfig(options.config)), undefined);
-}
-
-/** How to go on with a run. */
-export interface ResumeOptions extends Omit<TrainOptions, "config" | "folder"> {
-  /** A new number of epochs, to train longer than first planned. */
-  readonly epochs?: number;
+  const staged = stagesOf(settle(trainConfig(options.config)));
+  return staged === undefined ? await trainNetwork(options) : await trainStages(options, staged);
 }
 
 /**
@@ -303,10 +89,8 @@ export interface ResumeOptions extends Omit<TrainOptions, "config" | "folder"> {
  * @throws FaceError `CHECKPOINT_INVALID` when there is no run, or one of another version; as `train` does.
  */
 export async function resume(folder: string, options: ResumeOptions = {}): Promise<TrainResult> {
-  const checkpoint = await readCheckpoint(join(folder, LAST_CHECKPOINT));
-  const config = {
-    ...checkpoint.config,
-    ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
-  };
-  return run({ ...options, folder, config }, config, checkpoint);
+  const staged = await stagedConfig(folder);
+  if (staged === undefined) return await resumeNetwork(folder, options);
+  const config = { ...staged, ...(options.epochs === undefined ? {} : { epochs: options.epochs }) };
+  return await trainStages({ ...options, folder, config }, config);
 }

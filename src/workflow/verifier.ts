@@ -4,8 +4,8 @@ import type { Verifier } from "../model/verifier.ts";
 import type { Checkpoint } from "../train/checkpoint.ts";
 import { TrainingEngine } from "../train/engine.ts";
 import { averagedState } from "../train/weight-averages.ts";
+import { lossOf, optimizerSettings } from "./network-run.ts";
 import { networkImageOf } from "./people.ts";
-import { lossOf, optimizerSettings } from "./train.ts";
 
 /** A verifier with a checkpoint's weights, one inference session per core. */
 export async function checkpointVerifier({ config, state }: Checkpoint): Promise<Verifier> {

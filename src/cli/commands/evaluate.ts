@@ -1,5 +1,6 @@
 /** @file `faceid evaluate`: how good a checkpoint or an exported model is on people it has never seen. */
 import { Command } from "commander";
+import { z } from "zod";
 import { FaceError } from "../../base/errors.ts";
 import { foldText, reportText } from "../../evaluate/report-text.ts";
 import { measureFolds, measureHeldOut } from "../../workflow/measure.ts";
@@ -15,6 +16,7 @@ interface Flags {
   readonly checkpoint?: string;
   readonly savedModel?: string;
   readonly pairs?: string;
+  readonly folds?: string;
   readonly testPairs?: string;
   readonly json?: true;
 }
@@ -28,8 +30,20 @@ function open({ checkpoint, savedModel }: Flags): Promise<OpenedModel> {
   return checkpoint === undefined ? openSavedModel(savedModel!) : openCheckpoint(checkpoint);
 }
 
+const foldsSchema = z.array(z.coerce.number().int().positive());
+
+function foldNumbers(text: string | undefined): number[] {
+  if (text === undefined) return [];
+  const parsed = foldsSchema.safeParse(text.split(","));
+  if (parsed.success) return parsed.data;
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `--folds: got ${JSON.stringify(text)}, expected whole numbers from 1 with commas between them`,
+  );
+}
+
 async function evaluate(flags: Flags & Record<string, unknown>): Promise<void> {
-  const { checkpoint: _checkpoint, savedModel: _savedModel, pairs, testPairs, json, ...rest } = flags;
+  const { checkpoint: _checkpoint, savedModel: _savedModel, pairs, folds, testPairs, json, ...rest } = flags;
   const { progress, ...given } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
   const opened = await open(flags);
   await using verifier = opened.verifier;
@@ -42,7 +56,7 @@ async function evaluate(flags: Flags & Record<string, unknown>): Promise<void> {
     ...pairCount(testPairs),
   };
   if (pairs !== undefined) {
-    const report = await measureFolds(verifier, pairs, options);
+    const report = await measureFolds(verifier, pairs, { ...options, chosen: foldNumbers(folds) });
     console.log(json === true ? JSON.stringify(report) : foldText(report));
     return;
   }
@@ -56,6 +70,7 @@ export function evaluateCommand(): Command {
     .option("--checkpoint <path>", "a run's folder or one of its .safetensors files")
     .option("--saved-model <folder>", "a version's folder of an exported model")
     .option("--pairs <file>", "LFW-style pairs.txt: run its k-fold protocol instead of held-out people")
+    .option("--folds <numbers>", "folds of that file to use, counted from 1, such as 7,8 (default all)")
     .option("--test-pairs <count>", "pairs of held-out people to draw (default 4000)")
     .option("--json", "print one JSON object and nothing else on standard output");
   return addOptions(command, measureSettings).action(evaluate);

@@ -6,7 +6,9 @@ import { ERRORS, FaceError } from "../../base/errors.ts";
 import { reportText } from "../../evaluate/report-text.ts";
 import type { TrainConfig } from "../../train/config.ts";
 import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../../train/listeners/checkpoints.ts";
+import { RECIPE_NAMES, RECIPES, recipeSettings } from "../../train/recipes.ts";
 import { exportModel } from "../../workflow/export.ts";
+import { viewFolder } from "../../workflow/finish.ts";
 import { type Measurement, measureRun } from "../../workflow/measure.ts";
 import { REPORT_FILE, writeReport } from "../../workflow/report.ts";
 import { tensorBoard } from "../../workflow/tensorboard.ts";
@@ -42,7 +44,8 @@ async function refuseTaken({ savedModelPath, modelVersion }: Target): Promise<vo
 
 /** A run's folder is never overwritten by another run. */
 async function refuseOldRun(folder: string): Promise<void> {
-  if (await exists(join(folder, LAST_CHECKPOINT))) {
+  const places = [folder, viewFolder(folder, 0)].map((place) => exists(join(place, LAST_CHECKPOINT)));
+  if ((await Promise.all(places)).includes(true)) {
     throw new FaceError("CONFIG_INVALID", `${folder} holds a run already`, {
       hint: `go on with it by --resume ${folder}, or choose another --output`,
     });
@@ -116,13 +119,24 @@ function outcomeJson({ measured, checkpoint, reportPath, exported }: Outcome): s
   ].join("");
 }
 
+/** The settings, with those of a recipe where it is named and nobody says otherwise. */
+function resolveRecipe(
+  flags: Record<string, unknown>,
+): ReturnType<typeof resolveOptions<typeof trainSettings>> {
+  const sources = { flags, everyKey: EVERY_SETTING };
+  const settings = resolveOptions(trainSettings, sources);
+  const { recipe, dataset } = settings;
+  if (recipe === undefined) return settings;
+  return resolveOptions(trainSettings, { ...sources, preset: recipeSettings(recipe, dataset) });
+}
+
 async function runCommand(flags: Record<string, unknown>): Promise<void> {
   const {
     resume: resumed,
     export: exporting,
     ...rest
   } = flags as { resume?: string | true; export: boolean };
-  const settings = resolveOptions(trainSettings, { flags: rest, everyKey: EVERY_SETTING });
+  const settings = resolveRecipe(rest);
   const pick = (schema: { shape: object }) =>
     Object.fromEntries(Object.keys(schema.shape).map((key) => [key, settings[key as keyof typeof settings]]));
   const target = exporting ? (pick(modelSettings) as unknown as Target) : undefined;
@@ -155,6 +169,9 @@ async function runCommand(flags: Record<string, unknown>): Promise<void> {
   process.stdout.write(progress === "json" ? outcomeJson(outcome) : `${outcomeText(outcome, target)}\n`);
 }
 
+const recipesText = (): string =>
+  ["", "Recipes:", ...RECIPE_NAMES.map((name) => `  ${name.padEnd(10)} ${RECIPES[name].summary}`)].join("\n");
+
 export function trainCommand(): Command {
   const command = new Command("train").description(
     "train a verifier on a folder of people, measure and export it",
@@ -162,6 +179,7 @@ export function trainCommand(): Command {
   addOptions(command, trainSettings)
     .option("--resume [run]", "go on with a run, by default the one in --output")
     .option("--no-export", "keep the checkpoints only")
+    .addHelpText("after", recipesText())
     .action((flags: Record<string, unknown>) => runCommand(flags));
   return command.addHelpText(
     "after",

@@ -1,0 +1,139 @@
+/** @file A linear map of embeddings in closed form: what varies within a person counts less, what tells people apart more. */
+import { type Matrix, symmetricEigen } from "./symmetric-eigen.ts";
+
+export interface Metric {
+  /** `[from, to]`: `embedding · kernel + bias`, to be scaled to length 1. */
+  readonly kernel: Float32Array;
+  /** `[to]` */
+  readonly bias: Float32Array;
+}
+
+export interface LabelledEmbeddings {
+  /** `[images, size]` */
+  readonly values: Float32Array;
+  readonly size: number;
+  /** `[images]`: who is on each image. */
+  readonly labels: readonly number[];
+}
+
+/** Added to the covariance within people, as a share of its mean variance: directions of which little is known. */
+const SHRINKAGE = 0.1;
+
+interface Statistics {
+  /** Mean of the people's means. */
+  readonly mean: Float64Array;
+  /** Covariance of photographs around their person, and of people around the mean. */
+  readonly within: Matrix;
+  readonly between: Matrix;
+  readonly people: number;
+}
+
+const square = (size: number): Float64Array[] => Array.from({ length: size }, () => new Float64Array(size));
+
+/** Adds `factor · row · rowᵀ`. */
+function addOuter(sum: Matrix, row: Float64Array, factor: number): void {
+  for (let i = 0; i < row.length; i++) {
+    const [into, scaled] = [sum[i]!, row[i]! * factor];
+    for (let j = 0; j < row.length; j++) into[j]! += scaled * row[j]!;
+  }
+}
+
+function byPerson({ values, size, labels }: LabelledEmbeddings): Float64Array[][] {
+  const people = new Map<number, Float64Array[]>();
+  labels.forEach((label, i) => {
+    const row = Float64Array.from(values.subarray(i * size, (i + 1) * size));
+    people.set(label, [...(people.get(label) ?? []), row]);
+  });
+  return [...people.values()].filter((rows) => rows.length >= 2);
+}
+
+const meanOf = (rows: readonly Float64Array[]): Float64Array =>
+  rows[0]!.map((_, i) => rows.reduce((sum, row) => sum + row[i]!, 0) / rows.length);
+
+const minus = (a: Float64Array, b: Float64Array): Float64Array => a.map((value, i) => value - b[i]!);
+
+function statisticsOf(embeddings: LabelledEmbeddings): Statistics {
+  const { size } = embeddings;
+  const people = byPerson(embeddings);
+  const means = people.map(meanOf);
+  const freedom = people.reduce((sum, rows) => sum + rows.length - 1, 0);
+  const within = square(size);
+  people.forEach((rows, person) => {
+    for (const row of rows) addOuter(within, minus(row, means[person]!), 1 / freedom);
+  });
+  const mean = people.length === 0 ? new Float64Array(size) : meanOf(means);
+  const between = square(size);
+  for (const own of means) addOuter(between, minus(own, mean), 1 / Math.max(1, people.length - 1));
+  return { mean, within, between, people: people.length };
+}
+
+/** `rows · matrix · rowsᵀ` */
+function seenFrom(matrix: Matrix, rows: Matrix): Float64Array[] {
+  const half = rows.map((row) => matrix.map((column) => dot(row, column)));
+  return half.map((left) =>
+    Float64Array.from(rows, (right) => left.reduce((sum, x, i) => sum + x * right[i]!, 0)),
+  );
+}
+
+const dot = (a: Float64Array, b: Float64Array): number => {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+};
+
+/** Directions scaled so that photographs of one person vary alike along all of them. */
+function whitened(within: Matrix): Float64Array[] {
+  const meanVariance = within.reduce((sum, row, i) => sum + row[i]!, 0) / within.length;
+  const { values, vectors } = symmetricEigen(within);
+  return vectors.map((vector, i) => {
+    const deviation = Math.sqrt(Math.max(values[i]!, 0) + SHRINKAGE * meanVariance);
+    return vector.map((x) => x / deviation);
+  });
+}
+
+/**
+ * Fits the map to embeddings of length 1. Within people it makes the covariance the unit matrix; along the axes on which
+ * people then differ with variance β it weighs by √(β / (1 + β)): the cosine that comes out is, but for terms of the
+ * lengths, the likelihood ratio of the two-covariance model (Ioffe, 2006, "Probabilistic Linear Discriminant
+ * Analysis"; Chen et al., 2012, "Bayesian Face Revisited").
+ * @param embeddings of people of whom at least two have two photographs.
+ * @param length numbers in the result: the axes on which people differ most; at most the embeddings' own.
+ */
+export function fitMetric(embeddings: LabelledEmbeddings, length: number): Metric {
+  const { size } = embeddings;
+  const { mean, within, between } = statisticsOf(embeddings);
+  const white = whitened(within);
+  const { values, vectors } = symmetricEigen(seenFrom(between, white));
+  const axes = vectors.slice(0, length).map((vector, axis) => {
+    const beta = Math.max(values[axis]!, 0);
+    const weight = Math.sqrt(beta / (1 + beta));
+    return Float64Array.from({ length: size }, (_, i) =>
+      white.reduce((sum, direction, k) => sum + weight * vector[k]! * direction[i]!, 0),
+    );
+  });
+  const kernel = new Float32Array(size * length);
+  for (const [to, axis] of axes.entries()) {
+    for (let from = 0; from < size; from++) kernel[from * length + to] = axis[from]!;
+  }
+  return { kernel, bias: Float32Array.from(axes, (axis) => -dot(axis, mean)) };
+}
+
+/** Embeddings `[images, from]` through the map, scaled to length 1: `[images, to]`. */
+export function applyMetric({ kernel, bias }: Metric, values: Float32Array, size: number): Float32Array {
+  const length = bias.length;
+  const images = values.length / size;
+  const mapped = new Float32Array(images * length);
+  for (let image = 0; image < images; image++) {
+    const row = Float64Array.from(bias);
+    for (let from = 0; from < size; from++) {
+      const value = values[image * size + from]!;
+      for (let to = 0; to < length; to++) row[to]! += value * kernel[from * length + to]!;
+    }
+    const norm = Math.sqrt(dot(row, row)) || 1;
+    mapped.set(
+      row.map((value) => value / norm),
+      image * length,
+    );
+  }
+  return mapped;
+}
