@@ -77,7 +77,9 @@ function boundObjects(saved: SavedObjectGraph, signature: string): readonly numb
 /** The node of the graph itself that a value comes out of, past nodes that only hand it on. */
 function makerOf(graph: PlacedGraph, tensorName: string): PlacedNode {
   let node = graph.node(parseReference(tensorName).name);
-  for (let steps = 0; node.def.op === "Identity" && steps < MOST_RESTORING_NODES; steps++) {
+  // A damaged graph may hand a value round in a circle.
+  for (const seen = new Set<PlacedNode>(); node.def.op === "Identity" && !seen.has(node); ) {
+    seen.add(node);
     node = graph.node(parseReference(dataInputs(node.def)[0] ?? "").name);
   }
   return node;
@@ -128,8 +130,10 @@ function restoringNodes(graph: PlacedGraph, name: string): ReadonlySet<PlacedNod
 /** Where a value comes from, past nodes that hand it on unchanged or in another form. */
 function origin(graph: PlacedGraph, source: Source | undefined): Source | undefined {
   let found = source;
-  for (let steps = 0; found !== undefined && HANDED_ON.has(found.node.def.op); steps++) {
-    if (steps > MOST_RESTORING_NODES) return undefined;
+  const seen = new Set<PlacedNode>();
+  while (found !== undefined && HANDED_ON.has(found.node.def.op)) {
+    if (seen.has(found.node)) return undefined;
+    seen.add(found.node);
     found = graph.inputs(found.node)[0];
   }
   return found;

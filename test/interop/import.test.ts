@@ -1,12 +1,17 @@
 /** @file Models made by TensorFlow and Keras run here and give their numbers. */
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { silentLog } from "../../src/base/log.ts";
+import { float32, type Tensor } from "../../src/base/tensor.ts";
 import { lower } from "../../src/onnx/lower.ts";
 import { Session } from "../../src/onnx/session.ts";
 import { importers } from "../../src/savedmodel/from-tensorflow.ts";
 import { sliceOf } from "../../src/savedmodel/import-graph.ts";
 import { inspectSavedModel } from "../../src/savedmodel/inspect.ts";
 import { readSavedModel } from "../../src/savedmodel/read.ts";
+import { savedModelLoader } from "../../src/serving/loader.ts";
+import { singleModelConfig } from "../../src/serving/model-config.ts";
+import { startServer } from "../../src/serving/server.ts";
 import { expectAlike, readCases } from "../support/recorded-cases.ts";
 import { openPython, temporaryFolder } from "./python-environment.ts";
 
@@ -39,6 +44,16 @@ const MODELS = {
   ],
 } as const;
 
+/** A tensor as JSON writes it: lists within lists. */
+function nested({ shape, data }: Tensor): unknown {
+  const sides = shape.slice(1).toReversed();
+  return sides.reduce<unknown[]>(
+    (rows, side) =>
+      Array.from({ length: rows.length / side }, (_, i) => rows.slice(i * side, (i + 1) * side)),
+    Array.from(data as Float32Array),
+  );
+}
+
 /** Operators that a test has run, over all models. */
 const run = new Set<string>();
 
@@ -67,6 +82,36 @@ describe.skipIf("unavailable" in python)("models by TensorFlow", () => {
       it.each(names)("%s gives TensorFlow's numbers", (name) => checkModel(join(work, name)));
     });
   }
+
+  it.each(["siamese_saved", "original_fixed", "graph_variables"])(
+    "%s is served with TensorFlow's numbers",
+    async (name) => {
+      const folder = join(work, name);
+      const server = await startServer({
+        models: singleModelConfig(name, folder),
+        loader: savedModelLoader({ lanes: 1 }),
+        log: silentLog,
+        grpcPort: 0,
+        restPort: 0,
+      });
+      try {
+        for (const { inputs, outputs } of readCases(folder)) {
+          const response = await fetch(`http://localhost:${server.restPort}/v1/models/${name}:predict`, {
+            method: "POST",
+            body: JSON.stringify({
+              inputs: Object.fromEntries([...inputs].map(([alias, each]) => [alias, nested(each)])),
+            }),
+          });
+          const answer = (await response.json()) as { outputs: unknown };
+          const [[alias, wanted]] = [...outputs] as [[string, Tensor]];
+          const numbers = float32(wanted.shape, [answer.outputs].flat(9) as number[]);
+          expectAlike(numbers, wanted, `${name}/${alias} over REST`);
+        }
+      } finally {
+        await server.close();
+      }
+    },
+  );
 
   it("leave no operator unrun", () => {
     const unrun = Object.keys(importers).filter((op) => !run.has(op));

@@ -5,6 +5,7 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { FaceError } from "../../src/base/errors.ts";
 import { lower } from "../../src/onnx/lower.ts";
+import { openRuntime } from "../../src/onnx/runtime.ts";
 import { type AttrValue, type NodeDef, SavedModelSchema } from "../../src/proto/tensorflow/graph_pb.ts";
 import type { TensorShapeProto } from "../../src/proto/tensorflow/tensor_pb.ts";
 import { parseBundleIndex } from "../../src/savedmodel/bundle-index.ts";
@@ -37,7 +38,7 @@ type ByteEdit =
   | { readonly kind: "insert"; readonly at: number; readonly bytes: Uint8Array };
 
 const share = fc.double({ min: 0, max: 0.999999, noNaN: true });
-const bytes = fc.uint8Array({ minLength: 1, maxLength: 12 });
+const someBytes = fc.uint8Array({ minLength: 1, maxLength: 12 });
 
 const byteEdit: fc.Arbitrary<ByteEdit> = fc.oneof(
   fc.record({ kind: fc.constant("set" as const), at: share, to: fc.constantFrom(0, 1, 0x7f, 0x80, 0xff) }),
@@ -46,7 +47,7 @@ const byteEdit: fc.Arbitrary<ByteEdit> = fc.oneof(
   fc.record({ kind: fc.constant("cut" as const), at: share }),
   fc.record({ kind: fc.constant("drop" as const), at: share, length: fc.integer({ min: 1, max: 64 }) }),
   fc.record({ kind: fc.constant("repeat" as const), at: share, length: fc.integer({ min: 1, max: 64 }) }),
-  fc.record({ kind: fc.constant("insert" as const), at: share, bytes }),
+  fc.record({ kind: fc.constant("insert" as const), at: share, bytes: someBytes }),
 );
 
 function edited(content: Uint8Array, edit: ByteEdit): Uint8Array {
@@ -190,13 +191,14 @@ async function outcome(work: () => Promise<void> | void): Promise<Outcome> {
   }
 }
 
-/** Reads a model's graph, for every signature, to the point where the engine would take it. */
-function readModel(content: Uint8Array, folder: string): Promise<Outcome> {
+/** Reads a model's graph, for every signature, to the point where the engine takes it, or into the engine. */
+function readModel(content: Uint8Array, folder: string, intoEngine = false): Promise<Outcome> {
   return outcome(async () => {
     const model = parseSavedModel(content, folder);
     for (const name of model.signatures.keys()) {
       const { outputs } = await model.program(name);
-      lower({ outputs });
+      const { bytes } = lower({ outputs });
+      if (intoEngine) await (await openRuntime(bytes)).close();
     }
   });
 }
@@ -229,6 +231,11 @@ export const DAMAGES: Readonly<Record<string, fc.Arbitrary<() => Promise<Outcome
     ([{ folder, model: content }, changes]) =>
       () =>
         readModel(spoiled(content, changes), folder),
+  ),
+  "graphs in the engine": fc.tuple(model, fc.array(graphEdit, { minLength: 1, maxLength: 3 })).map(
+    ([{ folder, model: content }, changes]) =>
+      () =>
+        readModel(spoiled(content, changes), folder, true),
   ),
   "bytes of an index": fc.tuple(model, edits).map(
     ([{ index }, changes]) =>
