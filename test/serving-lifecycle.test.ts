@@ -30,11 +30,14 @@ function publishBroken(model: string, version: number): void {
 interface Answer {
   readonly status: number;
   readonly body: string;
+  /** Whether the connection is kept for further requests. */
+  readonly connection: string | null;
 }
 
 async function get(server: ServerProcess, path: string, init: RequestInit = {}): Promise<Answer> {
   const response = await fetch(`http://127.0.0.1:${server.restPort}${path}`, init);
-  return { status: response.status, body: await response.text() };
+  const connection = response.headers.get("connection");
+  return { status: response.status, body: await response.text(), connection };
 }
 
 const predict = (server: ServerProcess, model: string) =>
@@ -103,7 +106,7 @@ describe("faceid serve", () => {
     const ended = server.stop("SIGTERM");
     await server.until("answering what is in flight");
     while (await isOpen(server.restPort)) await delay(10);
-    expect((await answer).status).toBe(200);
+    expect(await answer).toMatchObject({ status: 200, connection: "close" });
     expect(await ended).toBe(0);
   });
 

@@ -100,6 +100,14 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
     contentTypes.set(request.raw, request.raw.headers["content-type"]);
     request.raw.headers["content-type"] = "application/octet-stream";
   });
+  // A connection whose request was in flight when the end came is closed with its answer, not kept for another one.
+  let isClosing = false;
+  app.addHook("preClose", async () => {
+    isClosing = true;
+  });
+  app.addHook("onSend", async (_request, reply) => {
+    if (isClosing) reply.header("connection", "close");
+  });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/octet-stream", (_request, payload, done) => done(null, payload));
   app.route({
