@@ -1,5 +1,4 @@
 /** @file How much processor time does one answer take? Replicas follow from it (docs/scaling.md). `npm run bench:processor-time` */
-import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +6,7 @@ import { Random } from "../src/base/random.ts";
 import { encodeJpeg } from "../src/image/decode.ts";
 import { writeFaceModel } from "../test/support/face-model.ts";
 import { type ServerProcess, serve } from "../test/support/server-process.ts";
+import { cpuSeconds } from "./serving/process-usage.ts";
 
 const NETWORKS = ["faceid", "mobilefacenet"];
 const SIDE = 112;
@@ -15,16 +15,6 @@ const PHOTO_SIDE = 250;
 const CLIENTS = 4;
 const REQUESTS_PER_CLIENT = 25;
 const ROUNDS = 3;
-/** The kernel's unit of processor time. */
-const TICKS_PER_SECOND = 100;
-
-/** Seconds of processor time that a process has used on all cores. */
-function processorSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]!.split(" ");
-  // Fields 14 and 15 of the line, of which the first two are cut off.
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
 /** A picture with soft and hard parts, so that its file has about the size of a photograph's. */
 function photo(random: Random): Promise<Uint8Array> {
   const pixels = Uint8Array.from({ length: PHOTO_SIDE * PHOTO_SIDE * 3 }, (_, i) => {
@@ -75,9 +65,9 @@ async function costs(server: ServerProcess, body: string): Promise<number[]> {
   await ask(server, body);
   const found: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const before = processorSeconds(server.pid);
+    const before = cpuSeconds(server.pid);
     await load();
-    found.push((1000 * (processorSeconds(server.pid) - before)) / (CLIENTS * REQUESTS_PER_CLIENT));
+    found.push((1000 * (cpuSeconds(server.pid) - before)) / (CLIENTS * REQUESTS_PER_CLIENT));
   }
   return found.sort((a, b) => a - b);
 }

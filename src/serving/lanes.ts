@@ -49,7 +49,10 @@ export class Lanes {
   async #runIn(lane: Lane, inputs: TensorMap, outputs: readonly string[]): Promise<TensorMap> {
     const session = await this.#living(lane);
     const sent = [...inputs].filter(([name]) => this.#inputNames.has(name));
-    return session.run(new Map(sent.map(([name, value]) => [name, compact(value)])), outputs);
+    const compacted = sent.map(([name, value]) => [name, compact(value)] as const);
+    // What was copied here is nobody else's, and can be handed over without another copy.
+    const transfer = compacted.every(([, value], i) => value !== sent[i]![1]);
+    return session.run(new Map(compacted), outputs, { transfer });
   }
 
   /** The lane's session, or a new one in place of a dead one. */
