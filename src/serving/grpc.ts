@@ -205,7 +205,8 @@ function modelHandlers(context: GrpcContext): UntypedServiceImplementation {
   };
 }
 
-function healthHandlers(context: GrpcContext): UntypedServiceImplementation {
+/** @param ending aborted when the server ends: whoever watches is told, and let go. */
+function healthHandlers(context: GrpcContext, ending: AbortSignal): UntypedServiceImplementation {
   const { catalog } = context;
   return {
     check: unary(context, undefined, (request: HealthCheckRequest) =>
@@ -220,10 +221,19 @@ function healthHandlers(context: GrpcContext): UntypedServiceImplementation {
       };
       tell();
       const timer = setInterval(tell, HEALTH_WATCH_MS).unref();
-      call.on("cancelled", () => {
+      const letGo = () => {
         clearInterval(timer);
+        ending.removeEventListener("abort", sayGoodbye);
         call.end();
-      });
+      };
+      const sayGoodbye = () => {
+        call.write(
+          create(HealthCheckResponseSchema, { status: HealthCheckResponse_ServingStatus.NOT_SERVING }),
+        );
+        letGo();
+      };
+      ending.addEventListener("abort", sayGoodbye, { once: true });
+      call.on("cancelled", letGo);
     },
   };
 }
@@ -259,7 +269,10 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
   });
   server.addService(definitionOf(PredictionService), predictionHandlers(context));
   server.addService(definitionOf(ModelService), modelHandlers(context));
-  if (options.enableHealth) server.addService(definitionOf(HealthService), healthHandlers(context));
+  const ending = new AbortController();
+  if (options.enableHealth) {
+    server.addService(definitionOf(HealthService), healthHandlers(context, ending.signal));
+  }
   const services = [PredictionService, ModelService, ...(options.enableHealth ? [HealthService] : [])];
   const described = reflectionHandlers([...services, ServerReflection, ServerReflectionAlpha]);
   server.addService(definitionOf(ServerReflection), described);
@@ -278,7 +291,13 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
       });
     }
   }
-  return { port, close: (graceMs) => shutDown(server, graceMs) };
+  return {
+    port,
+    close: (graceMs) => {
+      ending.abort();
+      return shutDown(server, graceMs);
+    },
+  };
 }
 
 function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
