@@ -8,11 +8,7 @@ import { type GrpcCaller, grpcCaller } from "../../test/support/grpc-client.ts";
 import { loadProgram, type ModelFolder, modelFolder } from "../../test/support/servables.ts";
 import { silentLog } from "../base/log.ts";
 import { float32 } from "../base/tensor.ts";
-import {
-  Health,
-  HealthCheckRequestSchema,
-  HealthCheckResponseSchema,
-} from "../proto/grpc/health/v1/health_pb.ts";
+import { Health, HealthCheckRequestSchema } from "../proto/grpc/health/v1/health_pb.ts";
 import {
   type ServerReflectionRequest,
   ServerReflectionRequestSchema,
