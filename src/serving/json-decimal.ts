@@ -38,8 +38,11 @@ export function nearestDouble(head: number, tail: number, tailDigits: number, sc
   if (scale > 0) return Number.NaN;
   const power = EXACT_POWERS[-scale]!;
   const quotient = (high + low) / power;
+  // Few digits after all: the division had exact operands and is the answer.
+  if (high + low <= Number.MAX_SAFE_INTEGER) return quotient;
   const product = quotient * power;
-  const rest = (high - product - productError(quotient, power, product) + low) / power;
+  // The first three are whole numbers close to each other, so that nothing is lost before the error is taken off.
+  const rest = (high - product + low - productError(quotient, power, product)) / power;
   const nearest = quotient + rest * (1 - DOUBT);
   return nearest === quotient + rest * (1 + DOUBT) ? nearest : Number.NaN;
 }

@@ -93,6 +93,42 @@ describe("numbers", () => {
   });
 });
 
+describe("lists of numbers", () => {
+  it("are read as each number is by itself, whatever stands between them", () => {
+    const number = fc.oneof(
+      fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => JSON.stringify(value)),
+      fc.integer().map(String),
+      fc.constantFrom("-0", "-0.0", "0.5", "NaN", "-Infinity", "1e3", "123456789012", "9007199254740993"),
+      fc
+        .tuple(fc.integer({ min: 0, max: 999_999_999 }), fc.bigInt({ min: 0n, max: 10n ** 12n - 1n }))
+        .map(([whole, rest]) => `${whole}.${String(rest).padStart(12, "0")}`),
+      fc.float({ noNaN: true, min: 0, max: 1 }).map((value) => value.toFixed(17)),
+    );
+    const gap = fc.constantFrom(",", ", ", " ,", ",  ", ",\n");
+    fc.assert(
+      fc.property(fc.array(fc.tuple(number, gap), { minLength: 1, maxLength: 40 }), (items) => {
+        const text = items.map(([item, after], i) => item + (i === items.length - 1 ? "" : after)).join("");
+        const tape = parseJson(utf8(`[${text}]`));
+        expect(tape.count(0)).toBe(items.length);
+        items.forEach(([item], i) => {
+          const alone = parseJson(utf8(item));
+          expect(tape.kinds[i + 1]).toBe(alone.kinds[0]);
+          if (alone.kinds[0] === Kind.bigInteger) expect(tape.bigInteger(i + 1)).toBe(alone.bigInteger(0));
+          else expect(tape.values[i + 1]).toBe(alone.values[0]);
+        });
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it.each(["[01]", "[1 2]", "[1,]", "[1.]", "[-]", "[1,,2]", "[1.5.2]", "[1-2]", "[.5]"])(
+    "%s is refused",
+    (text) => {
+      expect(() => parseJson(utf8(text))).toThrow("JSON Parse error");
+    },
+  );
+});
+
 describe("numbers written as bytes", () => {
   const written = (value: number, kind: "float32" | "float64") => {
     const out = new JsonOut();
