@@ -33,7 +33,7 @@ const HEAD_PAIRS = 4000;
 export const viewFolder = (folder: string, view: number): string => join(folder, `view-${view + 1}`);
 
 /** The weights of all towers, each under its view's name, as they are used: averaged where averages were kept. */
-function joinedTowers(config: SettledConfig, towers: readonly Checkpoint[]): TensorMap {
+export function joinedTowers(config: SettledConfig, towers: readonly Checkpoint[]): TensorMap {
   const image = { ...networkImageOf(config), metric: 0 };
   const { net } = siamese(networkNamed(config.model), image, { mode: "inference", batch: 1 });
   const states = towers.map(({ state }) => averagedState(state));
