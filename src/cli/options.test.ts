@@ -30,6 +30,12 @@ describe("settings", () => {
     });
   });
 
+  it("take a preset for a default, and anything that somebody says for the preset", () => {
+    const preset = { batchSize: 64, loss: "contrastive" };
+    const settings = resolveOptions(schema, { ...nowhere, preset, dotEnv: { BATCH_SIZE: "2" } });
+    expect(settings).toMatchObject({ batchSize: 2, loss: "contrastive", augment: true });
+  });
+
   it("count an empty variable as not set, as Compose writes one", () => {
     expect(resolveOptions(schema, { ...nowhere, environment: { BATCH_SIZE: "" } }).batchSize).toBe(16);
   });

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { openDataset } from "./dataset.ts";
 import type { Identity } from "./identity.ts";
-import { findPairs, namesIn, parsePairs, readPairs } from "./lfw.ts";
+import { chosenFolds, findPairs, namesIn, parsePairs, readPairs } from "./lfw.ts";
 
 const GOOD = "2\t1\nAnn_Lee\t1\t3\nAnn_Lee\t2\tBob\t1\nCleo\t10\t2\nDan\t1\tCleo\t2\n";
 
@@ -47,6 +47,20 @@ describe("parsePairs", () => {
     expect(() => parsePairs(text, "x")).toThrow(
       expect.objectContaining({ code: "FILE_INVALID", message: expect.stringContaining(message) }),
     );
+  });
+});
+
+describe("chosenFolds", () => {
+  const file = parsePairs(GOOD, "pairs.txt");
+
+  it("are the folds of these numbers, all when none is named", () => {
+    expect(chosenFolds(file, [])).toBe(file);
+    expect(chosenFolds(file, [file.folds.length]).folds).toEqual([file.folds.at(-1)]);
+  });
+
+  it("refuse a fold that is not there", () => {
+    const beyond = file.folds.length + 1;
+    expect(() => chosenFolds(file, [beyond])).toThrow(`and no fold ${beyond}`);
   });
 });
 

@@ -1,0 +1,22 @@
+/** @file Recipes: every setting is one that there is, within its range, and fits the others. */
+import { describe, expect, it } from "vitest";
+import { networkNamed } from "../model/networks.ts";
+import { trainConfigSchema } from "./config.ts";
+import { RECIPE_NAMES, recipeSettings } from "./recipes.ts";
+
+describe("recipes", () => {
+  it.each(RECIPE_NAMES)("%s is a configuration with a network that there is", (name) => {
+    for (const dataset of [undefined, "lfw", "digiface", "folder"]) {
+      const config = trainConfigSchema.parse(recipeSettings(name, dataset));
+      expect(networkNamed(config.model).name).toBe(config.model);
+      expect(config.datasetSize).toBeGreaterThanOrEqual(config.batchSize);
+      // Views can be joined by the metric only.
+      expect(config.views.length === 0 || config.metric > 0).toBe(true);
+    }
+  });
+
+  it("keep the last folds out of LFW, and of nothing else", () => {
+    expect(recipeSettings("best", "lfw")).toMatchObject({ excludePairs: "pairs.txt", excludeFolds: [7, 8] });
+    expect(recipeSettings("best", "folder")).not.toHaveProperty("excludePairs");
+  });
+});
