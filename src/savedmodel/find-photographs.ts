@@ -8,7 +8,7 @@ import {
 } from "../proto/tensorflow/graph_pb.ts";
 import { type PhotographSize, photographFunctions } from "./photographs.ts";
 import type { Signature, SignatureTensor } from "./signature.ts";
-import { tensorFromProto } from "./tensor-proto.ts";
+import { storedTensor } from "./tensor-proto.ts";
 
 /** A signature whose inputs are image files, seen from behind the decoding. */
 export interface PhotographSignature {
@@ -29,6 +29,9 @@ export const PHOTOGRAPH_OPERATORS: ReadonlySet<string> = new Set([
   "TensorListSetItem",
   "TensorListStack",
 ]);
+
+/** Bytes of a list of sides. */
+const LARGEST_LIST = 2 ** 12;
 
 const nodeName = (tensorName: string) => tensorName.replace(/:[0-9]+$/, "");
 
@@ -83,7 +86,10 @@ class Loops {
     const node = this.#nodes.get(name ?? "");
     const value = node?.attr.value?.value;
     if (node?.op !== "Const" || value?.case !== "tensor") return [];
-    return Array.from(tensorFromProto(value.value).data as ArrayLike<number>, Number);
+    return Array.from(
+      storedTensor(value.value, node.name, { maxBytes: LARGEST_LIST }).data as ArrayLike<number>,
+      Number,
+    );
   }
 
   /** Whether a loop runs from the first file to the last and makes room for as many images. */

@@ -9,7 +9,7 @@ import type { GraphDef, NodeDef } from "../proto/tensorflow/graph_pb.ts";
 import { type SignatureSlice, sliceOf } from "../savedmodel/import-graph.ts";
 import type { PlacedGraph, PlacedNode, Source } from "../savedmodel/placed-graph.ts";
 import type { Signature, SignatureTensor } from "../savedmodel/signature.ts";
-import { dtypeOf, tensorFromProto } from "../savedmodel/tensor-proto.ts";
+import { dtypeOf, storedTensor } from "../savedmodel/tensor-proto.ts";
 import type { InputStep } from "./input-step.ts";
 import { invalidArgument } from "./status.ts";
 
@@ -25,6 +25,8 @@ interface DenseFeature {
   readonly tensorName: string;
 }
 
+/** Keys and defaults are small; a damaged file may claim more. */
+const LARGEST_CONSTANT = 2 ** 24;
 const KINDS = { float32: "floatList", int64: "int64List", string: "bytesList" } as const;
 /** TensorFlow's names: of element types, and of lists of values. */
 const TYPE_TEXT = { float32: "float", int64: "int64", string: "string" } as const;
@@ -51,7 +53,7 @@ function constantAt(graph: PlacedGraph, source: Source | undefined): Tensor {
   if (node?.def.op !== "Const" || value?.case !== "tensor") {
     throw new FaceError("MODEL_UNSUPPORTED", `ParseExample's argument ${node?.place} is not a constant`);
   }
-  return tensorFromProto(value.value);
+  return storedTensor(value.value, node.place, { maxBytes: LARGEST_CONSTANT });
 }
 
 function stringsAt(graph: PlacedGraph, source: Source | undefined): string[] {
