@@ -102,11 +102,12 @@ async function loggedEpochs(runFolder: string): Promise<ReportedEpoch[]> {
 
 /** Settings as people read them, those left out of the run left out here. */
 function settingsText(settings: Readonly<Record<string, unknown>>): Record<string, string> {
-  const text = (value: unknown) => (Array.isArray(value) ? value.join(" × ") || "none" : String(value));
+  const text = (name: string, value: unknown) =>
+    Array.isArray(value) ? value.join(name === "imageShape" ? " × " : ", ") || "none" : String(value);
   return Object.fromEntries(
     Object.entries(settings)
       .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => [name, text(value)]),
+      .map(([name, value]) => [name, text(name, value)]),
   );
 }
 
