@@ -66,6 +66,7 @@ export function soakChart(samples: readonly SoakSample[]): string {
     { name: "99 %", colour: "#d62728", of: ({ p99Ms }: SoakSample) => p99Ms },
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${second + PANEL + 34}" font-family="sans-serif" font-size="12">
+<title>memory and latency of the server over a soak</title>
 <rect width="100%" height="100%" fill="white"/>
 ${panel(samples, "memory of the server, MB", [memory], TOP)}
 ${panel(samples, "latency, ms", latencies, second)}

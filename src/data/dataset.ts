@@ -1,5 +1,5 @@
 /** @file Opens a dataset, whatever its layout. */
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { listFolder, listImages } from "./folder.ts";
 import type { Dataset, Identity } from "./identity.ts";
@@ -95,7 +95,8 @@ async function openFolder(
   }));
   const identities = identitiesOf(listed, options.imagesPerId);
   if (identities.length === 0) throw emptyError(root, kind, folders, range);
-  return { name: `${kind} ${root}`, kind, path: root, identities };
+  // The name travels inside exported models; where the folder lies on this machine is nobody else's business.
+  return { name: `${kind} ${basename(root)}`, kind, path: root, identities };
 }
 
 function openSynthetic(options: DatasetOptions): Dataset {

@@ -133,17 +133,20 @@ describe.skipIf("unavailable" in python)("the official client", () => {
   });
 
   it("gives up at a deadline and goes on with the next request", async () => {
-    const rows = { x: { dtype: "float32", shape: [1024, 1], values: Array(1024).fill(1) } };
+    const count = 16 * 1024;
+    const rows = { x: { dtype: "float32", shape: [count, 1], values: Array(count).fill(1) } };
     const [late, next] = await askAll([
-      { ...predict(spec("slow"), { made: rows }), timeout: 0.1 },
+      { ...predict(spec("slow"), { made: rows }), timeout: 0.02 },
       predict(spec("slow"), { made: { x: { ...rows.x, shape: [1, 1], values: [0] } } }),
     ]);
     expect(late).toMatchObject({ code: "DEADLINE_EXCEEDED" });
     expect(next).toMatchObject({ arrays: { y: { shape: [1, 1024] } } });
     // The server hears of it from its own clock or from the client, whichever is first.
-    expect(await curl("/monitoring/prometheus/metrics")).toMatch(
-      /:tensorflow:serving:request_count\{model_name="slow",status="(DEADLINE_EXCEEDED|CANCELLED)"\} 1\n/,
-    );
+    await expect
+      .poll(() => curl("/monitoring/prometheus/metrics"), { timeout: 60_000 })
+      .toMatch(
+        /:tensorflow:serving:request_count\{model_name="slow",status="(DEADLINE_EXCEEDED|CANCELLED)"\} 1\n/,
+      );
   });
 
   it.each<[string, string[], string]>([

@@ -1,0 +1,135 @@
+/**
+ * @file `npm run tables`: fills the tables of README and docs/ from the files in docs/measured, which are what the
+ * commands printed. A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`.
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const ROOT = join(import.meta.dirname, "..");
+const measuredFile = (name: string) => join(ROOT, "docs/measured", name);
+
+const tableOf = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+
+const WORK: Readonly<Record<string, string>> = {
+  training: "training step",
+  inference: "inference",
+  int8: "inference in 8-bit integers (theirs: floats)",
+};
+
+/** `npm run bench:peers > docs/measured/peers.txt` */
+function peersTable(): string {
+  const line =
+    /^(\w+) +(\w+) +(\d+) *\| *([\d.]+) +[\d.]+ +(\d+) *\| *([\d.]+) +[\d.]+ +(\d+) *\| *([\d.]+) +([\d.]+)$/;
+  const rows = readFileSync(measuredFile("peers.txt"), "utf8")
+    .split("\n")
+    .flatMap((text) => {
+      const [, network, work, batch, ours, ourMegabytes, theirs, theirMegabytes, ratio, cpu] =
+        line.exec(text) ?? [];
+      if (network === undefined) return [];
+      const memory = `${ourMegabytes} / ${theirMegabytes}`;
+      return [[`\`${network}\``, WORK[work!]!, batch!, ours!, theirs!, `**${ratio}**`, cpu!, memory]];
+    });
+  return tableOf(
+    [
+      "network",
+      "work",
+      "batch",
+      "faceid, pairs/s",
+      "Keras on TensorFlow, pairs/s",
+      "ratio",
+      "ratio of processor time",
+      "peak memory, MB",
+    ],
+    rows,
+  );
+}
+
+/** The first table of `npm run bench:serving > docs/measured/serving.txt`, at the greatest number of clients. */
+function servingTable(): string {
+  const rows = readFileSync(measuredFile("serving.txt"), "utf8")
+    .split("\n\nopen loop")[0]!
+    .split("\n")
+    .filter((text) => text.startsWith("| ") && !text.startsWith("| way"))
+    .map((text) =>
+      text
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+  const most = Math.max(...rows.map((cells) => Number(cells[1])));
+  return tableOf(
+    ["way", "clients", "pairs/s", "of the engine", "p50 ms", "p99 ms"],
+    rows
+      .filter((cells) => Number(cells[1]) === most)
+      .map(([way, clients, pairs, share, p50, , p99]) => [way!, clients!, pairs!, share!, p50!, p99!]),
+  );
+}
+
+interface FoldsReport {
+  readonly pairs: number;
+  readonly accuracy: { readonly mean: number; readonly standardError: number };
+  readonly auc: number;
+  readonly eer: number;
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
+
+/** `faceid evaluate --saved-model models/lfw-best/1 --pairs …/pairs.txt --folds 7,8 --json > docs/measured/lfw-best.json` */
+function accuracyTable(): string {
+  const { pairs, accuracy, auc, eer } = JSON.parse(
+    readFileSync(measuredFile("lfw-best.json"), "utf8"),
+  ) as FoldsReport;
+  return tableOf(
+    ["model", "pairs of people never trained on", "accuracy", "ROC AUC", "equal error rate"],
+    [
+      [
+        "`models/lfw-best/1`",
+        String(pairs),
+        `${percent(accuracy.mean)} ± ${percent(accuracy.standardError)}`,
+        auc.toFixed(4),
+        percent(eer),
+      ],
+    ],
+  );
+}
+
+/** What a command printed, as it stands. */
+const printed = (name: string) => () =>
+  `\`\`\`text\n${readFileSync(measuredFile(name), "utf8").trimEnd()}\n\`\`\``;
+
+const TABLES: Readonly<Record<string, () => string>> = {
+  accuracy: accuracyTable,
+  peers: peersTable,
+  serving: servingTable,
+  peersPrinted: printed("peers.txt"),
+  servingPrinted: printed("serving.txt"),
+};
+
+const MARKED = /(<!-- table: (\w+) -->\n)[\s\S]*?(<!-- end of table -->)/g;
+
+/** The document with its tables as the measured files have them. */
+export function filled(markdown: string): string {
+  return markdown.replace(MARKED, (_, begin: string, name: string, end: string) => {
+    const table = TABLES[name];
+    if (table === undefined)
+      throw new Error(`there is no table called ${name}: ${Object.keys(TABLES).join(", ")}`);
+    return `${begin}\n${table()}\n\n${end}`;
+  });
+}
+
+/** Documents that may hold tables. */
+export function documents(): string[] {
+  const pages = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
+  return [join(ROOT, "README.md"), ...pages.map((name) => join(ROOT, "docs", name))].filter((path) =>
+    existsSync(path),
+  );
+}
+
+if (process.argv[1] === import.meta.filename) {
+  for (const path of documents()) {
+    const before = readFileSync(path, "utf8");
+    const after = filled(before);
+    if (after !== before) writeFileSync(path, after);
+  }
+}
