@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { zipOf } from "../../../test/support/archives.ts";
 import { plain, temporaryFolder, writePhotos } from "../../../test/support/photos.ts";
@@ -38,7 +38,7 @@ describe("faceid dataset info", () => {
     await writePhotos(folder, ["ann/1.png", "ann/2.png", "ann/3.png", "bob/1.png"]);
     await writeFile(join(folder, "bob/2.jpg"), "broken");
     expect(JSON.parse(await run("info", "--dataset-path", folder, "--json"))).toEqual({
-      name: `folder ${folder}`,
+      name: `folder ${basename(folder)}`,
       layout: "folder",
       path: folder,
       identities: 2,
