@@ -6,7 +6,7 @@ import { Random } from "../src/base/random.ts";
 import { encodeJpeg } from "../src/image/decode.ts";
 import { writeFaceModel } from "../test/support/face-model.ts";
 import { type ServerProcess, serve } from "../test/support/server-process.ts";
-import { cpuSeconds } from "./serving/process-usage.ts";
+import { cpuSeconds } from "./process-usage.ts";
 
 const NETWORKS = ["faceid", "mobilefacenet"];
 const SIDE = 112;

@@ -8,8 +8,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { writeFaceModel } from "../test/support/face-model.ts";
 import { type ServerProcess, serve } from "../test/support/server-process.ts";
+import { cpuSeconds, memoryMegabytes } from "./process-usage.ts";
 import { closedLoop, type LoadResult, median, openLoop, quantile } from "./serving/load.ts";
-import { cpuSeconds, memoryMegabytes } from "./serving/process-usage.ts";
 import { MODEL, makeRequests, SIDE } from "./serving/requests.ts";
 import { engineSubject, type Subject, serverSubjects } from "./serving/subjects.ts";
 

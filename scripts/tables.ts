@@ -94,16 +94,47 @@ function accuracyTable(): string {
   );
 }
 
-/** What a command printed, as it stands. */
-const printed = (name: string) => () =>
-  `\`\`\`text\n${readFileSync(measuredFile(name), "utf8").trimEnd()}\n\`\`\``;
+/** `npm run bench:processor-time > docs/measured/processor-time.txt`, carried over to replicas as docs/scaling.md says. */
+function replicasTable(): string {
+  const [perSecond, coresEach, load] = [500, 2, 0.6];
+  const text = readFileSync(measuredFile("processor-time.txt"), "utf8");
+  const rows = ["two files", "two images as numbers", "two embeddings"].map((sent) => {
+    const ms = Number(new RegExp(`^faceid +${sent} .*?([\\d.]+) ms`, "m").exec(text)?.[1]);
+    const [cores, room] = [(perSecond * ms) / 1000, coresEach * load];
+    const replicas = Math.ceil(cores / room) + 1;
+    return [
+      sent === "two embeddings" ? `${sent} kept from before` : sent,
+      `${ms} ms`,
+      cores.toFixed(1),
+      `⌈${cores.toFixed(1)} ÷ ${room}⌉ + 1 = ${replicas}`,
+    ];
+  });
+  return tableOf(
+    ["sent as", "processor time", `cores busy at ${perSecond}/s`, "replicas of two cores"],
+    rows,
+  );
+}
+
+/** What a command printed, as it stands; of a part, the lines that the pattern finds. */
+const printed = (name: string, part?: RegExp) => () => {
+  const text = readFileSync(measuredFile(name), "utf8");
+  const lines = part === undefined ? [text.trimEnd()] : text.split("\n").filter((line) => part.test(line));
+  return ["```text", ...lines, "```"].join("\n");
+};
 
 const TABLES: Readonly<Record<string, () => string>> = {
   accuracy: accuracyTable,
   peers: peersTable,
+  replicas: replicasTable,
   serving: servingTable,
+  exportPrinted: printed("bench.txt", / first .* median of /),
+  loadingPrinted: printed("bench.txt", /^SavedModel with /),
   peersPrinted: printed("peers.txt"),
+  pipelinePrinted: printed("pipeline.txt"),
+  processorTimePrinted: printed("processor-time.txt"),
   servingPrinted: printed("serving.txt"),
+  sharesPrinted: printed("bench.txt", /^share of|^ {2}\w+ +[\d.]+ %$/),
+  stepPrinted: printed("bench.txt", /pairs\/s/),
 };
 
 const MARKED = /(<!-- table: (\w+) -->\n)[\s\S]*?(<!-- end of table -->)/g;

@@ -52,6 +52,14 @@ async function refuseOldRun(folder: string): Promise<void> {
   }
 }
 
+/** Every run ends in a measurement; better to say before training than after that nobody is there for it. */
+function refuseUnmeasured({ testShare, excludePairs }: TrainConfig): void {
+  if (testShare > 0 || excludePairs !== undefined) return;
+  throw new FaceError("CONFIG_INVALID", "a test share of 0 leaves nobody to measure the network on", {
+    hint: "hold some people out by --test-share, or name the pairs to measure on by --exclude-pairs",
+  });
+}
+
 /** What a run that ended before its time means for the exit code. */
 function refuseUnfinished({ end, folder }: TrainResult): void {
   if (end.reason === "interrupted") {
@@ -160,7 +168,10 @@ async function runCommand(flags: Record<string, unknown>): Promise<void> {
     const epochs = rest["epochs" as keyof typeof rest] === undefined ? {} : { epochs: settings.epochs };
     return resume(resumed === true ? settings.output : resumed, { ...common, ...epochs });
   };
-  if (resumed === undefined) await refuseOldRun(settings.output);
+  if (resumed === undefined) {
+    refuseUnmeasured(config);
+    await refuseOldRun(settings.output);
+  }
   const outcome = await finish(
     await trained(),
     target,
