@@ -68,6 +68,46 @@ describe.skipIf(process.platform === "win32")("a signal to faceid train", () => 
   );
 });
 
+describe.skipIf(process.platform === "win32")("a second signal to faceid train", () => {
+  it.each(["SIGINT", "SIGTERM"] as const)("%s ends it at once, in the middle of a step", async (signal) => {
+    const large = [
+      "--model",
+      "faceid",
+      "--image-shape",
+      "112x112",
+      "--batch-size",
+      "16",
+      "--dataset-size",
+      "160",
+    ];
+    const train = [
+      "train",
+      ...TINY_FLAGS,
+      ...large,
+      "--epochs",
+      "500",
+      "--output",
+      `twice-${signal}`,
+      "--no-export",
+    ];
+    const child = spawn(process.execPath, [BIN, ...train], { cwd: work });
+    let output = "";
+    const look = (data: Buffer) => {
+      const before = output;
+      output += data;
+      for (const moment of ["epoch 1/500", "stopping after this step"]) {
+        if (!before.includes(moment) && output.includes(moment)) child.kill(signal);
+      }
+    };
+    child.stdout.on("data", look);
+    child.stderr.on("data", look);
+    const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+    expect(output).not.toContain("terminate called");
+    expect(output).not.toContain("go on with");
+    expect(code).toBe(130);
+  });
+});
+
 /** A disk of a few megabytes, where this user may mount one. */
 const disk = join(work, "disk");
 mkdirSync(disk);

@@ -1,5 +1,60 @@
-/** @file Starts a worker thread from a module of ours, whether it runs as TypeScript source or as built JavaScript. */
-import { Worker } from "node:worker_threads";
+/** @file Worker threads: how one is started from a module of ours, source or build, and how the process ends around them. */
+import {
+  getEnvironmentData,
+  isMainThread,
+  setEnvironmentData,
+  threadId,
+  Worker,
+  type WorkerOptions,
+} from "node:worker_threads";
+
+/** Numbers that all threads share: whether the process is ending, then the native calls under way in each thread. */
+const SHARED = "faceid: native calls";
+const ENDING = 0;
+const THREADS = 1024;
+/** A call that takes longer is abandoned. */
+const LONGEST_WAIT_MS = 10_000;
+
+function sharedNumbers(): Int32Array<SharedArrayBuffer> {
+  const known = getEnvironmentData(SHARED);
+  if (known instanceof Int32Array) return known as Int32Array<SharedArrayBuffer>;
+  const numbers = new Int32Array(new SharedArrayBuffer((1 + THREADS) * Int32Array.BYTES_PER_ELEMENT));
+  setEnvironmentData(SHARED, numbers);
+  return numbers;
+}
+
+const shared = sharedNumbers();
+const placeOf = (thread: number) => 1 + (thread % THREADS);
+
+/** Lets the calls under way return; a thread that would begin another waits for its end instead. */
+function awaitNativeCalls(): void {
+  Atomics.store(shared, ENDING, 1);
+  const last = performance.now() + LONGEST_WAIT_MS;
+  for (let place = 1; place <= THREADS; place++) {
+    for (let calls = Atomics.load(shared, place); calls > 0; calls = Atomics.load(shared, place)) {
+      if (Atomics.wait(shared, place, calls, last - performance.now()) === "timed-out") return;
+    }
+  }
+}
+
+if (isMainThread) process.on("exit", awaitNativeCalls);
+
+/**
+ * Calls native code from a worker thread so that `process.exit` waits for it to return. Native code that comes back to
+ * a thread which is being torn down cannot throw there, and aborts the whole process.
+ */
+export async function nativeCall<T>(call: () => Promise<T>): Promise<T> {
+  if (isMainThread) return await call();
+  const place = placeOf(threadId);
+  Atomics.add(shared, place, 1);
+  try {
+    if (Atomics.load(shared, ENDING) === 0) return await call();
+  } finally {
+    Atomics.sub(shared, place, 1);
+    Atomics.notify(shared, place);
+  }
+  return await new Promise<T>(() => undefined);
+}
 
 /**
  * Starts the module `name` (without extension) that lies beside the caller.
@@ -19,10 +74,19 @@ export function startWorker(
     ...(evaluated && { execArgv: [] }),
     ...(heapMegabytes !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMegabytes } }),
   };
-  if (!from.endsWith(".ts")) return new Worker(new URL(`${name}.js`, from), options);
+  const worker = new Worker(...programOf(from, name, options));
+  const place = placeOf(worker.threadId);
+  // Calls that the thread was ended in are not under way any more.
+  worker.once("exit", () => Atomics.store(shared, place, 0));
+  return worker;
+}
+
+/** What a thread is given to run: the built module, or the source by way of a loader. */
+function programOf(from: string, name: string, options: WorkerOptions): [URL | string, WorkerOptions] {
+  if (!from.endsWith(".ts")) return [new URL(`${name}.js`, from), options];
   // Node 20 cannot read TypeScript by itself. Only development and tests run from source; they have tsx at hand.
   const loader = import.meta.resolve("tsx/esm/api");
   const source = new URL(`${name}.ts`, from).href;
   const start = `import(${JSON.stringify(loader)}).then((tsx) => { tsx.register(); return import(${JSON.stringify(source)}); })`;
-  return new Worker(start, { ...options, eval: true });
+  return [start, { ...options, eval: true }];
 }

@@ -4,6 +4,7 @@ import "./keep-quiet.ts";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { FaceError, messageOf } from "../base/errors.ts";
 import type { Tensor, TensorMap } from "../base/tensor.ts";
+import { nativeCall } from "../base/worker.ts";
 
 /** Where and how a model runs. */
 export interface RuntimeOptions {
@@ -80,7 +81,7 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
           return [name, target === undefined ? null : toRuntime(target)];
         }),
       );
-      const results = await session.run(feeds, fetches);
+      const results = await nativeCall(() => session.run(feeds, fetches));
       return new Map(
         outputNames.map((name) => [name, into?.get(name) ?? fromRuntime(results[name] as OrtTensor)]),
       );
