@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../src/base/random.ts";
+import { calibrationSchema } from "../src/evaluate/thresholds.ts";
 import { NETWORKS, networkNamed } from "../src/model/networks.ts";
 import { siamese } from "../src/model/siamese.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
@@ -60,6 +61,11 @@ describe("docs/formats.md on what is written", () => {
       .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
     const listed = table("file", "what it is").map(([file = ""]) => file.replaceAll("`", ""));
     expect(files.sort()).toEqual(listed.sort());
+  });
+
+  it("lists what a calibration record holds", () => {
+    const listed = table("field", "what it says").map(([field = ""]) => field.replaceAll("`", ""));
+    expect(listed).toEqual(Object.keys(calibrationSchema.shape));
   });
 
   it("lists the signatures", async () => {

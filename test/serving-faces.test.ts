@@ -6,6 +6,7 @@ import { silentLog } from "../src/base/log.ts";
 import { requestGrpc } from "../src/client/grpc.ts";
 import { requestRest } from "../src/client/rest.ts";
 import { encodeJpeg } from "../src/image/decode.ts";
+import { decisionOf } from "../src/serving/calibration.ts";
 import { savedModelLoader } from "../src/serving/loader.ts";
 import { singleModelConfig } from "../src/serving/model-config.ts";
 import { type RunningServer, startServer } from "../src/serving/server.ts";
@@ -15,6 +16,7 @@ import { temporaryFolder, writePhotos } from "./support/photos.ts";
 const CALIBRATION = {
   calibration: {
     threshold: 0.4,
+    measuredFar: { value: 0.12, interval: [0.1, 0.14] },
     operatingPoints: [
       { far: 0.1, threshold: 0.6, measuredFar: { value: 0.09, interval: [0.07, 0.11] } },
       { far: 0.01, threshold: 0.9, measuredFar: { value: 0.011, interval: [0.006, 0.02] } },
@@ -64,6 +66,18 @@ async function pair(extra: Record<string, string> = {}): Promise<FormData> {
   return form;
 }
 
+describe("a calibration record without a rate at its default threshold", () => {
+  it("decides, and tells no rate", () => {
+    const { measuredFar: _rate, ...old } = CALIBRATION.calibration;
+    expect(decisionOf({ calibration: old }, undefined)).toEqual({ threshold: 0.4 });
+    expect(decisionOf({ calibration: old }, 0.1)).toEqual({
+      threshold: 0.6,
+      far: 0.09,
+      farInterval: [0.07, 0.11],
+    });
+  });
+});
+
 describe("a face verifier", () => {
   it("gives one answer, whichever way it is asked", async () => {
     const images = [join(folder, "a.png"), join(folder, "b.png")] as const;
@@ -84,7 +98,13 @@ describe("a face verifier", () => {
 
   it("decides by the calibration record, at the rate that is asked for", async () => {
     const { body } = await post("verify", await pair());
-    expect(body).toMatchObject({ model: "faceid", version: "1", threshold: 0.4 });
+    expect(body).toMatchObject({
+      model: "faceid",
+      version: "1",
+      threshold: 0.4,
+      far: 0.12,
+      farInterval: [0.1, 0.14],
+    });
     expect(body.same).toBe((body.similarity as number) >= 0.4);
     expect((await post("verify", await pair({ far: "0.02" }))).body).toMatchObject({
       threshold: 0.9,

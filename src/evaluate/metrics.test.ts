@@ -63,6 +63,27 @@ describe("calibrate", () => {
     }
   });
 
+  it("tells what its default threshold lets through", () => {
+    const byHand = { scores: Float64Array.of(0.9, 0.8, 0.7, 0.6, 0.2), same: Uint8Array.of(1, 1, 0, 1, 0) };
+    const { threshold, measuredFar, measuredTar } = calibrate(byHand, data);
+    expect(threshold).toBeGreaterThan(0.2);
+    expect(threshold).toBeLessThanOrEqual(0.8);
+    const accepted = (kind: number) =>
+      byHand.scores.filter((score, i) => byHand.same[i] === kind && score >= threshold).length;
+    expect(measuredFar!.value).toBe(accepted(0) / 2);
+    expect(measuredTar!.value).toBe(accepted(1) / 3);
+    // Clopper and Pearson by hand: none of two at 95 % is at most 1 − √0.025; one of two at most √0.975.
+    expect(measuredFar!.interval[1]).toBeCloseTo(
+      accepted(0) === 0 ? 1 - Math.sqrt(0.025) : Math.sqrt(0.975),
+      9,
+    );
+  });
+
+  it("still reads records without rates at the default threshold", () => {
+    const { measuredFar: _far, measuredTar: _tar, ...old } = record;
+    expect(calibrationSchema.parse(JSON.parse(JSON.stringify(old)))).toEqual(old);
+  });
+
   it("comes back from JSON as it was", () => {
     expect(calibrationSchema.parse(JSON.parse(JSON.stringify(record)))).toEqual(record);
   });

@@ -2,7 +2,7 @@
 import { bootstrap, type Interval, wilson } from "./intervals.ts";
 import { accuracyAt, areaUnder, equalErrorRate, pointAtFar, type RocPoint, rocCurve } from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
-import { type CalibrationRecord, FAR_TARGETS, type Rate, rate, supportsFar } from "./thresholds.ts";
+import { type CalibrationRecord, FAR_TARGETS, type Rate, ratesAt, supportsFar } from "./thresholds.ts";
 
 /** A measure with its 95 % interval. */
 export interface Measured {
@@ -84,15 +84,7 @@ function ofCurve(pairs: ScoredPairs, seed: number): Pick<EvaluationReport, "auc"
 }
 
 function atCalibrated(pairs: ScoredPairs, threshold: number): NonNullable<EvaluationReport["calibrated"]> {
-  const { positives, negatives } = countPairs(pairs);
-  const accepted = (kind: number) =>
-    pairs.scores.filter((score, i) => score >= threshold && pairs.same[i] === kind).length;
-  return {
-    threshold,
-    accuracy: measuredAccuracy(pairs, threshold),
-    far: rate(accepted(0), negatives),
-    tar: rate(accepted(1), positives),
-  };
+  return { threshold, accuracy: measuredAccuracy(pairs, threshold), ...ratesAt(pairs, threshold) };
 }
 
 /** Accuracy counts a probability of just one half as different people, as training does. */

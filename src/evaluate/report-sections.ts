@@ -98,17 +98,22 @@ ${decisions(scored, threshold ?? ABOVE_HALF)}
 }
 
 /** The calibration record. */
-export function thresholdsSection({ threshold, operatingPoints, data }: CalibrationRecord): Html {
+export function thresholdsSection(record: CalibrationRecord): Html {
+  const { threshold, measuredFar, measuredTar, operatingPoints, data } = record;
   const rows = operatingPoints.map((point) => [
     target(point.far),
     point.threshold.toFixed(4),
     `${percent(point.measuredFar.value)} (${range(point.measuredFar.interval)})`,
     `${percent(point.measuredTar.value)} (${range(point.measuredTar.interval)})`,
   ]);
+  const costs =
+    measuredFar === undefined || measuredTar === undefined
+      ? "."
+      : `, where ${percent(measuredFar.value)} (${range(measuredFar.interval)}) of the pairs of two people and ${percent(measuredTar.value)} (${range(measuredTar.interval)}) of those of one are accepted.`;
   const headings = ["wanted false accept rate", "threshold", "false accepts", "true accepts"];
   return section(
     "Thresholds",
-    html`<p>Chosen on ${data.people} of ${data.dataset}: ${data.positives} pairs of one person, ${data.negatives} of two. Most decisions are right at ${threshold.toFixed(4)}.</p>`,
+    html`<p>Chosen on ${data.people} of ${data.dataset}: ${data.positives} pairs of one person, ${data.negatives} of two. Most decisions are right at ${threshold.toFixed(4)}${costs}</p>`,
     rows.length === 0
       ? html`<p>There were too few pairs to choose a threshold for a given false accept rate.</p>`
       : table("Thresholds", headings, rows),

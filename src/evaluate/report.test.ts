@@ -53,6 +53,13 @@ describe("reportHtml", () => {
     ]);
   });
 
+  it("says what the default threshold costs, where the record tells it", () => {
+    expect(page).toMatch(/Most decisions are right at [\d.]+, where [\d.]+\u00a0% \(.+? are accepted\./);
+    const { measuredFar: _far, measuredTar: _tar, ...old } = calibration;
+    const evaluation = { ...content.evaluation!, calibration: old };
+    expect(reportHtml({ ...content, evaluation })).toMatch(/Most decisions are right at [\d.]+\.<\/p>/);
+  });
+
   it("loads nothing", () => {
     const addresses = [...page.matchAll(/(?:src|href)="([^"]*)"|url\(([^)]*)\)/g)].map(
       ([, linked, styled]) => linked ?? styled!,

@@ -38,6 +38,9 @@ export const operatingPointSchema = z.strictObject({
 export const calibrationSchema = z.strictObject({
   /** The threshold with the most right decisions on the calibration pairs. */
   threshold: z.number(),
+  /** False accept rate and true accept rate at that threshold, on the same pairs; absent in older records. */
+  measuredFar: rateSchema.optional(),
+  measuredTar: rateSchema.optional(),
   operatingPoints: z.array(operatingPointSchema),
   data: z.strictObject({
     dataset: z.string(),
@@ -58,6 +61,14 @@ export function rate(hits: number, trials: number): Rate {
   return { value: trials === 0 ? 0 : hits / trials, interval: [...clopperPearson(hits, trials)] };
 }
 
+/** False accept rate and true accept rate when pairs at or above a threshold count as one person. */
+export function ratesAt(pairs: ScoredPairs, threshold: number): { far: Rate; tar: Rate } {
+  const { positives, negatives } = countPairs(pairs);
+  const accepted = (kind: 0 | 1) =>
+    pairs.scores.reduce((sum, score, i) => sum + (pairs.same[i] === kind && score >= threshold ? 1 : 0), 0);
+  return { far: rate(accepted(0), negatives), tar: rate(accepted(1), positives) };
+}
+
 /** The strictest thresholds that keep to the wanted false accept rates, where the pairs can tell them. */
 export function operatingPoints(pairs: ScoredPairs): OperatingPoint[] {
   const curve = rocCurve(pairs);
@@ -75,8 +86,12 @@ export function operatingPoints(pairs: ScoredPairs): OperatingPoint[] {
 
 /** Chooses thresholds on calibration pairs, whose people must be neither trained on nor measured on afterwards. */
 export function calibrate(pairs: ScoredPairs, data: { dataset: string; people: string }): CalibrationRecord {
+  const threshold = bestThreshold(pairs);
+  const { far, tar } = ratesAt(pairs, threshold);
   return {
-    threshold: bestThreshold(pairs),
+    threshold,
+    measuredFar: far,
+    measuredTar: tar,
     operatingPoints: operatingPoints(pairs),
     data: { ...data, ...countPairs(pairs) },
   };
