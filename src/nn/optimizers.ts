@@ -56,6 +56,22 @@ export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7 }: AdamOptions
   };
 }
 
+/**
+ * Weight decay that no derivative sees (Loshchilov and Hutter, 2019): the weight shrinks by the learning rate times
+ * `amount` before its update, as in Keras. The paper's λ is `amount` times the greatest learning rate.
+ */
+export function decayed(weight: Node, learningRate: Node, amount: number): Node {
+  return g.sub(weight, g.mul(weight, g.mul(learningRate, amount)));
+}
+
+/** What AdamW takes where nobody says otherwise: Keras' default. */
+export const ADAMW_DECAY = 0.004;
+
+/** AdamW (Loshchilov and Hutter, 2019): Adam for weights that have `decayed` first. */
+export function adamw(options: AdamOptions = {}): Optimizer {
+  return { ...adam(options), name: "adamw" };
+}
+
 export interface SgdOptions {
   readonly momentum?: number;
   readonly nesterov?: boolean;

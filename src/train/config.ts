@@ -2,6 +2,8 @@
 import { z } from "zod";
 import { FaceError } from "../base/errors.ts";
 import { AUGMENTATIONS } from "../data/augmentations.ts";
+import { ADAMW_DECAY } from "../nn/optimizers.ts";
+import { OPTIMIZERS } from "./optimizer-settings.ts";
 import { SAMPLINGS } from "./step.ts";
 import { LOSSES } from "./step-losses.ts";
 
@@ -101,7 +103,7 @@ export const trainConfigSchema = z.strictObject({
     .lt(1)
     .default(0)
     .describe("share of the target spread over all people (cosface, arcface, adaface)"),
-  optimizer: z.enum(["adam", "sgd"]).default("adam").describe("optimiser"),
+  optimizer: z.enum(OPTIMIZERS).default("adam").describe("optimiser"),
   momentum: z.number().min(0).lt(1).default(0.9).describe("momentum of sgd"),
   nesterov: z.boolean().default(false).describe("Nesterov's form of sgd's momentum"),
   learningRate: z.number().positive().default(0.001).describe("learning rate after warm-up"),
@@ -116,7 +118,11 @@ export const trainConfigSchema = z.strictObject({
     .nonnegative()
     .default(0)
     .describe("steps over which the rate rises from zero"),
-  weightDecay: z.number().nonnegative().default(0).describe("decoupled weight decay of kernels"),
+  weightDecay: z
+    .number()
+    .nonnegative()
+    .optional()
+    .describe(`decoupled weight decay of kernels; when left out, ${ADAMW_DECAY} with adamw and none else`),
   dropout: z
     .number()
     .min(0)
@@ -154,10 +160,17 @@ export const trainConfigSchema = z.strictObject({
 });
 
 export type TrainConfig = z.infer<typeof trainConfigSchema>;
-/** A configuration in which what depends on the machine has been settled, so that the run can be repeated. */
+/** A configuration in which what depends on the machine or on other settings has been settled, so that the run can be repeated. */
 export type SettledConfig = TrainConfig & { readonly replicas: number };
 /** Settings as a program gives them: what is left out takes its default. */
 export type TrainSettings = z.input<typeof trainConfigSchema>;
+
+/** The weight decay of a configuration that may leave it out. */
+export const weightDecayOf = ({
+  optimizer,
+  weightDecay,
+}: Pick<TrainConfig, "optimizer" | "weightDecay">): number =>
+  weightDecay ?? (optimizer === "adamw" ? ADAMW_DECAY : 0);
 
 /**
  * Fills in the defaults and checks every setting.

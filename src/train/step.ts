@@ -6,7 +6,7 @@ import { embedder, embeddingSizeOf, grouped, head, type ImageSize, siamese } fro
 import { batchPairs, pairsAccuracy, pairsContrastive, pairsCrossentropy } from "../nn/batch-pairs.ts";
 import { binaryAccuracy, binaryCrossentropy, contrastiveLoss } from "../nn/losses.ts";
 import { NetworkBuilder, type Weight } from "../nn/network-builder.ts";
-import type { Optimizer, StepInputs } from "../nn/optimizers.ts";
+import { decayed, type Optimizer, type StepInputs } from "../nn/optimizers.ts";
 import type { Program } from "../onnx/lower.ts";
 import { type Losses, type LossSettings, lossesOf } from "./step-losses.ts";
 
@@ -81,9 +81,8 @@ function updateOf(
       g.parameter(slotName(optimizer.name, slot, weight.name), weight.shape),
     ]),
   );
-  const decay = g.mul(inputs.learningRate, weightDecay);
-  const decayed = weightDecay > 0 && weight.decays ? g.sub(value, g.mul(value, decay)) : value;
-  const next = optimizer.update(decayed, derivative, slots, inputs);
+  const shrunk = weightDecay > 0 && weight.decays ? decayed(value, inputs.learningRate, weightDecay) : value;
+  const next = optimizer.update(shrunk, derivative, slots, inputs);
   const kept = Object.entries(next.slots).map(([slot, node]): [string, Node] => [
     slotName(optimizer.name, slot, weight.name),
     node,

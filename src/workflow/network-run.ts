@@ -12,7 +12,13 @@ import { networkNamed } from "../model/networks.ts";
 import { glorotUniform } from "../nn/initializers.ts";
 import { initialWeights, type Weight } from "../nn/network-builder.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
-import { type SettledConfig, type TrainConfig, type TrainSettings, trainConfig } from "../train/config.ts";
+import {
+  type SettledConfig,
+  type TrainConfig,
+  type TrainSettings,
+  trainConfig,
+  weightDecayOf,
+} from "../train/config.ts";
 import { defaultReplicas, TrainingEngine } from "../train/engine.ts";
 import type { RunEnd, TrainListener } from "../train/listener.ts";
 import { checkpoints, LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
@@ -45,13 +51,17 @@ export interface TrainResult {
   readonly config: SettledConfig;
 }
 
-/** A configuration with everything settled that depends on the machine. */
+/** A configuration with everything settled that depends on the machine or on other settings. */
 export function settle(config: TrainConfig): SettledConfig {
-  return { ...config, replicas: config.replicas ?? defaultReplicas(config.batchSize) };
+  return {
+    ...config,
+    weightDecay: weightDecayOf(config),
+    replicas: config.replicas ?? defaultReplicas(config.batchSize),
+  };
 }
 
 export function optimizerSettings({ optimizer, momentum, nesterov }: TrainConfig): OptimizerSettings {
-  return optimizer === "adam" ? { name: "adam" } : { name: "sgd", momentum, nesterov };
+  return optimizer === "sgd" ? { name: "sgd", momentum, nesterov } : { name: optimizer };
 }
 
 /** The weights a run begins with, drawn from its seed. */
@@ -62,6 +72,7 @@ function freshState(config: SettledConfig, classes: number): ReturnType<typeof i
     network: networkNamed(config.model),
     image: networkImageOf(config),
     batch: 1,
+    weightDecay: weightDecayOf(config),
     optimizer: optimizerOf(optimizerSettings(config)),
   });
   const keras = ({ name, initializer }: Weight) => (name.endsWith("/kernel") ? glorotUniform : initializer);
@@ -94,7 +105,7 @@ export function openEngine(
     sampling: config.sampling,
     batchSize: config.batchSize,
     optimizer: optimizerSettings(config),
-    weightDecay: config.weightDecay,
+    weightDecay: weightDecayOf(config),
     dropout: config.dropout,
     clipNorm: config.clipNorm,
     averageDecay: config.averageDecay,

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { temporaryFolder, tinyConfig } from "../../test/support/tiny-run.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import { readCheckpoint, writeCheckpoint } from "../train/checkpoint.ts";
+import { weightDecayOf } from "../train/config.ts";
 import type { TrainListener } from "../train/listener.ts";
 import { LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
 import { resume, train } from "./train.ts";
@@ -38,6 +39,7 @@ describe("train", () => {
         sampling: "people",
         photosPerPerson: 2,
         loss: "cosface",
+        optimizer: "adamw",
         dropout: 0.2,
         clipNorm: 1,
         averageDecay: 0.9,
@@ -85,6 +87,21 @@ describe("train", () => {
     const lines = readFileSync(join(folder, "log.jsonl"), "utf8").trimEnd().split("\n");
     const kinds = lines.map((line) => JSON.parse(line).kind);
     expect(kinds).toEqual(["start", "step", "step", "epoch", "step", "step", "epoch", "end"]);
+  });
+
+  it("takes Keras' weight decay with adamw where none is set, and writes down what it took", async () => {
+    const folder = temporaryFolder("decay");
+    await train({ config: tinyConfig({ replicas: 1, epochs: 1, optimizer: "adamw" }), folder });
+    const about = JSON.parse(readFileSync(join(folder, "run.json"), "utf8"));
+    expect(about.config).toMatchObject({ optimizer: "adamw", weightDecay: 0.004 });
+    const { state } = await lastOf(folder);
+    const slots = [...state.keys()].filter((name) => name.startsWith("adamw/"));
+    expect(slots).toContain("adamw/m/classifier/kernel");
+    expect([...state.keys()].filter((name) => name.startsWith("adam/"))).toEqual([]);
+    expect(
+      [undefined, 0, 0.3].map((weightDecay) => weightDecayOf({ optimizer: "adamw", weightDecay })),
+    ).toEqual([0.004, 0, 0.3]);
+    expect(weightDecayOf({ optimizer: "adam", weightDecay: undefined })).toBe(0);
   });
 
   it("keeps the last good checkpoint when the loss is no number any more", async () => {

@@ -35,6 +35,7 @@ interface Job {
  */
 const JOBS: readonly Job[] = [
   { network: "faceid", learningRate: 5e-6, optimizer: { name: "adam" }, weightDecay: 0 },
+  { network: "faceid", learningRate: 5e-6, optimizer: { name: "adamw" }, weightDecay: 20 },
   // Slopes near 1 leave the corners of PReLU, which are what makes rounding visible, all but flat.
   { network: "mobilefacenet", learningRate: 1e-4, optimizer: { name: "adam" }, weightDecay: 0, slope: 0.99 },
   {
@@ -165,7 +166,7 @@ describe.skipIf("unavailable" in python)("Keras", () => {
       turned += after.filter((value, at) => Math.abs(value - got[at]!) > 0.02 * job.learningRate).length;
     }
     // The absolute bound says little about steps of Adam's that are as short as these; nearly all are equal to 2 %.
-    if (job.optimizer.name === "adam") expect(turned / count).toBeLessThan(1e-3);
+    if (job.optimizer.name !== "sgd") expect(turned / count).toBeLessThan(1e-3);
     expect(farthest(losses.slice(0, 10), expected)).toBeLessThan(1e-3);
     expect(farthest(losses, expected)).toBeLessThan(1e-2);
     // What was learned about the first batch meanwhile is far more than what is tolerated.

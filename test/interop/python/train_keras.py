@@ -19,7 +19,11 @@ def optimizer_of(job):
     rate, settings = job["learningRate"], job["optimizer"]
     if settings["name"] == "adam":
         return keras.optimizers.Adam(rate)
-    optimizer = keras.optimizers.SGD(rate, momentum=settings["momentum"], nesterov=settings["nesterov"], weight_decay=job["weightDecay"])
+    if settings["name"] == "adamw":
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=job["weightDecay"])
+    else:
+        momentum = {name: settings[name] for name in ("momentum", "nesterov")}
+        optimizer = keras.optimizers.SGD(rate, **momentum, weight_decay=job["weightDecay"])
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "alpha"])
     return optimizer
 
