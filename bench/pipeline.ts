@@ -89,7 +89,7 @@ if (!existsSync(path)) {
     const text = ({ rate, cpuMs }: typeof decoded) =>
       `${rate.toFixed(0).padStart(5)} images/s (${cpuMs.toFixed(2)} ms CPU each)`;
     console.log(
-      `augmentation ${name.padEnd(6)}  decoded ${text(decoded)}   from the pixel cache ${text(cached)}`,
+      `augmentation ${name.padEnd(8)}  decoded ${text(decoded)}   from the pixel cache ${text(cached)}`,
     );
   }
   await rm(folder, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /** @file Batches of prepared pixels: what they hold, and how they are asked for. */
 import type { Log } from "../base/log.ts";
-import type { AugmentSettings } from "../image/augment.ts";
+import type { AugmentSettings } from "../image/augment-settings.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import type { ImageRef } from "./identity.ts";
 import type { Pair } from "./pairs.ts";

@@ -1,8 +1,11 @@
 /** @file A picture of a dataset: one row per person, side by side what the network would see. */
 import { FaceError } from "../base/errors.ts";
+import { Random } from "../base/random.ts";
+import { augmentImage } from "../image/augment.ts";
+import type { AugmentSettings } from "../image/augment-settings.ts";
 import type { Pixels } from "../image/pixels.ts";
 import type { ImageSettings } from "../image/settings.ts";
-import { type Identity, imageName } from "./identity.ts";
+import { type Identity, type ImageRef, imageName } from "./identity.ts";
 import { readPixels } from "./read-pixels.ts";
 
 export interface SheetOptions {
@@ -11,6 +14,8 @@ export interface SheetOptions {
   /** Images of each at most, the first ones. */
   readonly columns: number;
   readonly settings: ImageSettings;
+  /** Shows the first image of each as it is and then as training may change it, instead of the others. */
+  readonly augment?: AugmentSettings;
   /** Hears of images that could not be decoded; their places stay empty. */
   readonly onUnreadable?: (name: string, reason: string) => void;
 }
@@ -30,6 +35,30 @@ function spread<T>(items: readonly T[], count: number): T[] {
   return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);
 }
 
+/** Reads the images of one row, one after the other; unreadable ones are undefined. */
+async function* rowPixels(
+  images: readonly ImageRef[],
+  row: number,
+  { columns, settings, augment, onUnreadable }: SheetOptions,
+): AsyncGenerator<Uint8Array | undefined> {
+  const read = (image: ImageRef) =>
+    readPixels(image, settings).catch((error: FaceError) => {
+      onUnreadable?.(imageName(image), error.message);
+      return undefined;
+    });
+  if (augment === undefined) {
+    for (const image of images.slice(0, columns)) yield await read(image);
+    return;
+  }
+  const decoded = images[0] === undefined ? undefined : await read(images[0]);
+  // A Buffer's slice would be a view of the same bytes.
+  const pixels = decoded && new Uint8Array(decoded);
+  for (let column = 0; column < columns; column++) {
+    const random = new Random(1).fork("preview", row, column);
+    yield column === 0 ? pixels : pixels && augmentImage(pixels.slice(), settings, augment, random);
+  }
+}
+
 /**
  * Draws a contact sheet.
  * @throws FaceError `DATASET_INVALID` when there is nobody to show.
@@ -38,20 +67,19 @@ export async function contactSheet(
   identities: readonly Identity[],
   options: SheetOptions,
 ): Promise<ContactSheet> {
-  const { rows, columns, settings, onUnreadable } = options;
+  const { rows, columns, settings, augment } = options;
   const shown = spread(identities, rows);
-  const most = Math.min(columns, Math.max(0, ...shown.map(({ images }) => images.length)));
-  if (most === 0) throw new FaceError("DATASET_INVALID", "there is nobody to show");
+  const photographs = Math.max(0, ...shown.map(({ images }) => images.length));
+  const most = augment === undefined ? Math.min(columns, photographs) : columns;
+  if (photographs === 0) throw new FaceError("DATASET_INVALID", "there is nobody to show");
   const width = GAP + most * (settings.width + GAP);
   const height = GAP + shown.length * (settings.height + GAP);
   const data = new Uint8Array(width * height * 3).fill(PAPER);
   const rowBytes = settings.width * 3;
   for (const [row, { images }] of shown.entries()) {
-    for (const [column, image] of images.slice(0, most).entries()) {
-      const pixels = await readPixels(image, settings).catch((error: FaceError) => {
-        onUnreadable?.(imageName(image), error.message);
-        return undefined;
-      });
+    let column = -1;
+    for await (const pixels of rowPixels(images, row, options)) {
+      column++;
       if (pixels === undefined) continue;
       const left = GAP + column * (settings.width + GAP);
       const top = GAP + row * (settings.height + GAP);

@@ -3,7 +3,7 @@ import type { Worker } from "node:worker_threads";
 import { FaceError, messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { startWorker } from "../base/worker.ts";
-import type { AugmentSettings } from "../image/augment.ts";
+import type { AugmentSettings } from "../image/augment-settings.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import type { ImageRef } from "./identity.ts";
 

@@ -39,6 +39,24 @@ export function relight(pixels: Uint8Array, { brightness, contrast, saturation }
   }
 }
 
+/**
+ * Turns all hues by an angle in degrees and leaves brightness as it is: colours go round the axis of greys in the plane of
+ * the two colour differences of YIQ.
+ */
+export function turnHues(pixels: Uint8Array, degrees: number): void {
+  const [cos, sin] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];
+  for (let i = 0; i < pixels.length; i += 3) {
+    const [r, g, b] = [pixels[i]!, pixels[i + 1]!, pixels[i + 2]!];
+    const y = RED * r + GREEN * g + BLUE * b;
+    const inPhase = 0.596 * r - 0.274 * g - 0.322 * b;
+    const quadrature = 0.211 * r - 0.523 * g + 0.312 * b;
+    const [turned, across] = [cos * inPhase - sin * quadrature, sin * inPhase + cos * quadrature];
+    pixels[i] = byte(y + 0.956 * turned + 0.621 * across);
+    pixels[i + 1] = byte(y - 0.272 * turned - 0.647 * across);
+    pixels[i + 2] = byte(y - 1.106 * turned + 1.703 * across);
+  }
+}
+
 /** Averages neighbours along rows or columns with the kernel 1, `reach` times over itself: near a Gaussian. */
 function smear(
   pixels: Uint8Array,
@@ -75,6 +93,36 @@ export function blur(
 ): void {
   if (across > 0) smear(pixels, width, 3, height, width * 3, across);
   if (down > 0) smear(pixels, height, width * 3, width, 3, down);
+}
+
+/** Averages each pixel with those on a straight way through it, as if the camera had moved while the shutter was open. */
+export function smearAlong(
+  pixels: Uint8Array,
+  { height, width }: ImageSettings,
+  angle: number,
+  length: number,
+): void {
+  const source = new Uint8Array(pixels);
+  const reach = Math.max(1, Math.round(length / 2));
+  const places = Array.from({ length: 2 * reach + 1 }, (_, i) => ({
+    right: Math.round((i - reach) * Math.cos(angle)),
+    down: Math.round((i - reach) * Math.sin(angle)),
+  }));
+  const within = (value: number, side: number) => (value < 0 ? 0 : value >= side ? side - 1 : value);
+  for (let row = 0, at = 0; row < height; row++) {
+    for (let column = 0; column < width; column++, at += 3) {
+      let [r, g, b] = [0, 0, 0];
+      for (const { right, down } of places) {
+        const from = (within(row + down, height) * width + within(column + right, width)) * 3;
+        r += source[from]!;
+        g += source[from + 1]!;
+        b += source[from + 2]!;
+      }
+      pixels[at] = r / places.length + 0.5;
+      pixels[at + 1] = g / places.length + 0.5;
+      pixels[at + 2] = b / places.length + 0.5;
+    }
+  }
 }
 
 /** Keeps one pixel in so many and draws the others between them: as if taken from afar. */
@@ -118,11 +166,30 @@ export function compress(pixels: Uint8Array, { height, width }: ImageSettings, q
   loseAsJpeg(pixels, width, height, quality);
 }
 
+/** A part of a picture: rows from `top` to before `bottom`, columns from `left` to before `right`. */
+export interface Part {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+/** Blackens everything outside a part. */
+export function blacken(pixels: Uint8Array, { height, width }: ImageSettings, kept: Part): void {
+  const at = (row: number, column: number) => (row * width + column) * 3;
+  pixels.fill(0, 0, at(kept.top, 0));
+  for (let row = kept.top; row < kept.bottom; row++) {
+    pixels.fill(0, at(row, 0), at(row, kept.left));
+    pixels.fill(0, at(row, kept.right), at(row, width));
+  }
+  pixels.fill(0, at(kept.bottom, 0), at(height, 0));
+}
+
 /** Paints a rectangle in one grey (DeVries and Taylor, 2017, "cutout"): a hand, a microphone, a shadow. */
 export function coverPart(
   pixels: Uint8Array,
   { width }: ImageSettings,
-  { left, top, right, bottom }: { left: number; top: number; right: number; bottom: number },
+  { left, top, right, bottom }: Part,
   grey: number,
 ): void {
   for (let row = top; row < bottom; row++) {

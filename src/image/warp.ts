@@ -13,36 +13,65 @@ export interface Move {
   readonly down: number;
 }
 
-/** How far within the border the last neighbour is still inside. */
-const INSIDE = 1.001;
+/** The reverse of a move: from where the pixel at `[column, row]` comes, `x = startX + xx · column + xy · row`. */
+export interface Reverse {
+  readonly startX: number;
+  readonly startY: number;
+  readonly xx: number;
+  readonly xy: number;
+  readonly yx: number;
+  readonly yy: number;
+}
 
-const clamp = (value: number, most: number) => Math.max(0, Math.min(most, value));
-
-/**
- * Moves a picture, bilinear between the four nearest pixels; beyond the border the border's pixels repeat.
- * @param pixels eight-bit RGB `[height, width, 3]`; not modified
- */
-export function warpImage(pixels: Uint8Array, { height, width }: ImageSettings, move: Move): Uint8Array {
-  // Each pixel is fetched from where the reverse move leads.
+/** Where each pixel is fetched from. */
+export function reverseOf({ height, width }: ImageSettings, move: Move): Reverse {
   const [cos, sin] = [Math.cos(move.angle) / move.zoom, Math.sin(move.angle) / move.zoom];
   const [xx, xy, yx, yy] = [cos * move.aspect, -sin, sin, cos / move.aspect];
   const [middleX, middleY] = [(width - 1) / 2, (height - 1) / 2];
   const startX = middleX - move.right - xx * middleX - xy * middleY;
   const startY = middleY - move.down - yx * middleX - yy * middleY;
-  const out = new Uint8Array(pixels.length);
+  return { startX, startY, xx, xy, yx, yy };
+}
+
+/** How far within the border the last neighbour is still inside. */
+const INSIDE = 1.001;
+
+const clamp = (value: number, most: number) => Math.max(0, Math.min(most, value));
+
+/** Writes to `out[at]` what lies at a place between four pixels; beyond the border the border's pixels repeat. */
+export function fetchPixel(
+  pixels: Uint8Array,
+  { height, width }: ImageSettings,
+  placeX: number,
+  placeY: number,
+  out: Uint8Array,
+  at: number,
+): void {
+  const x = clamp(placeX, width - INSIDE);
+  const y = clamp(placeY, height - INSIDE);
+  const [left, top] = [x | 0, y | 0];
+  const [partX, partY] = [x - left, y - top];
   const stride = width * 3;
+  const from = top * stride + left * 3;
+  for (let i = 0; i < 3; i++) {
+    const here = from + i;
+    const upper = pixels[here]! + (pixels[here + 3]! - pixels[here]!) * partX;
+    const lower = pixels[here + stride]! + (pixels[here + stride + 3]! - pixels[here + stride]!) * partX;
+    out[at + i] = upper + (lower - upper) * partY + 0.5;
+  }
+}
+
+/**
+ * Moves a picture, bilinear between the four nearest pixels; beyond the border the border's pixels repeat.
+ * @param pixels eight-bit RGB `[height, width, 3]`; not modified
+ */
+export function warpImage(pixels: Uint8Array, settings: ImageSettings, move: Move): Uint8Array {
+  const { height, width } = settings;
+  const { startX, startY, xx, xy, yx, yy } = reverseOf(settings, move);
+  const out = new Uint8Array(pixels.length);
   for (let row = 0, at = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      const x = clamp(startX + xx * column + xy * row, width - INSIDE);
-      const y = clamp(startY + yx * column + yy * row, height - INSIDE);
-      const [left, top] = [x | 0, y | 0];
-      const [partX, partY] = [x - left, y - top];
-      const from = top * stride + left * 3;
-      for (let i = from; i < from + 3; i++) {
-        const upper = pixels[i]! + (pixels[i + 3]! - pixels[i]!) * partX;
-        const lower = pixels[i + stride]! + (pixels[i + stride + 3]! - pixels[i + stride]!) * partX;
-        out[at++] = upper + (lower - upper) * partY + 0.5;
-      }
+    for (let column = 0; column < width; column++, at += 3) {
+      fetchPixel(pixels, settings, startX + xx * column + xy * row, startY + yx * column + yy * row, out, at);
     }
   }
   return out;

@@ -143,7 +143,9 @@ export const trainConfigSchema = z.strictObject({
   augment: z
     .enum(AUGMENTATIONS)
     .default("light")
-    .describe("random changes of training images: none, mirrored and shifted, or everything a camera does"),
+    .describe(
+      "random changes of training images: none, mirrored and shifted, everything a camera does, or those of DigiFace-1M's paper",
+    ),
   patience: z
     .number()
     .int()

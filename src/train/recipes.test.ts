@@ -15,6 +15,11 @@ describe("recipes", () => {
     }
   });
 
+  it("take the paper's augmentation for DigiFace-1M", () => {
+    expect(recipeSettings("digiface", "digiface").augment).toBe("digiface");
+    expect(recipeSettings("best", "lfw").augment).toBe("strong");
+  });
+
   it("keep the last folds out of LFW, and of nothing else", () => {
     expect(recipeSettings("best", "lfw")).toMatchObject({ excludePairs: "pairs.txt", excludeFolds: [7, 8] });
     expect(recipeSettings("best", "folder")).not.toHaveProperty("excludePairs");

@@ -50,13 +50,14 @@ const best: Recipe = {
 };
 
 /**
- * The paper's loss, batch, optimiser and epochs, with the steps of SynFace's schedule to which it refers. Its ResNet-50 is
+ * The paper's loss, augmentation, batch, optimiser and epochs, with the steps of SynFace's schedule to which it refers. Its ResNet-50 is
  * replaced by `resnet`; it states neither its first learning rate nor how far its warps go.
  */
 const digiface: Recipe = {
-  summary: "DigiFace-1M as in its paper (Bae et al., 2023, §4): AdaFace, SGD, 40 epochs, strong augmentation",
+  summary: "DigiFace-1M as in its paper (Bae et al., 2023, §4): AdaFace, SGD, 40 epochs, its augmentation",
   settings: {
     ...SOFTMAX_OVER_PEOPLE,
+    augment: "digiface",
     model: "resnet",
     dataset: "digiface",
     loss: "adaface",

@@ -106,6 +106,40 @@ describe("faceid dataset preview", () => {
   });
 });
 
+describe("faceid dataset preview --augment", () => {
+  it("shows the first image as it is and then as training may change it, always alike", async () => {
+    const folder = await temporaryFolder();
+    await writePhotos(folder, ["p0/a.png", "p1/a.png", "p1/b.png"]);
+    const sheet = async (level: string, name: string) => {
+      const output = join(folder, name);
+      await run(
+        "preview",
+        "--dataset-path",
+        folder,
+        "--columns",
+        "4",
+        "--augment",
+        level,
+        "--output",
+        output,
+      );
+      return await decodePixels(output);
+    };
+    const { width, height, data } = await sheet("digiface", "a.png");
+    expect([width, height]).toEqual([4 + 4 * 116, 4 + 2 * 116]);
+    expect((await sheet("digiface", "b.png")).data).toEqual(data);
+    const plain = await sheet("none", "c.png");
+    const tile = (pixels: Uint8Array, column: number) =>
+      Array.from({ length: 112 }, (_, y) => {
+        const from = ((4 + y) * width + 4 + 116 * column) * 3;
+        return [...pixels.subarray(from, from + 112 * 3)];
+      });
+    expect(tile(data, 0)).toEqual(tile(plain.data, 0));
+    expect(tile(plain.data, 1)).toEqual(tile(plain.data, 0));
+    expect([1, 2, 3].some((column) => String(tile(data, column)) !== String(tile(data, 0)))).toBe(true);
+  });
+});
+
 describe("faceid dataset synthesize", () => {
   it("writes drawn people in DigiFace's layout, the same pixels as drawn on demand", async () => {
     const output = join(await temporaryFolder(), "drawn");

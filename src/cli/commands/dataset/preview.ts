@@ -1,6 +1,7 @@
 /** @file `faceid dataset preview`: a contact sheet of what the network will see. */
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { writeFileAtomic } from "../../../base/files.ts";
+import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../data/augmentations.ts";
 import { contactSheet } from "../../../data/contact-sheet.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { encodeJpeg, encodePng } from "../../../image/decode.ts";
@@ -12,11 +13,18 @@ interface Flags {
   readonly output: string;
   readonly rows: number;
   readonly columns: number;
+  readonly augment?: Augmentation;
 }
 
 const MOST = 100;
 
-async function preview({ output, rows, columns, ...rest }: Flags & Record<string, unknown>): Promise<void> {
+async function preview({
+  output,
+  rows,
+  columns,
+  augment,
+  ...rest
+}: Flags & Record<string, unknown>): Promise<void> {
   const { imageShape, ...people } = rest;
   const dataset = await openDataset(peopleOf(people));
   const log = consoleLog();
@@ -24,6 +32,7 @@ async function preview({ output, rows, columns, ...rest }: Flags & Record<string
     rows,
     columns,
     settings: sizeOf({ imageShape }),
+    ...(augment === undefined ? {} : { augment: augmentSettings(augment) }),
     onUnreadable: (_, reason) => log.warn(reason),
   });
   const encode = /\.jpe?g$/i.test(output) ? encodeJpeg : encodePng;
@@ -37,6 +46,12 @@ export function previewCommand(): Command {
     .description("write a contact sheet: one row per person, as the network will see them")
     .requiredOption("--output <file>", "PNG or JPEG file to write", "preview.png")
     .option("--rows <count>", "people, taken evenly from the whole dataset", numberOf("--rows", 1, MOST), 8)
-    .option("--columns <count>", "images of each", numberOf("--columns", 1, MOST), 8);
+    .option("--columns <count>", "images of each", numberOf("--columns", 1, MOST), 8)
+    .addOption(
+      new Option(
+        "--augment <level>",
+        "show the first image of each as training may change it, beside itself",
+      ).choices(AUGMENTATIONS),
+    );
   return addOptions(addOptions(command, peopleSettings), sizeSettings).action(preview);
 }
