@@ -1,14 +1,9 @@
 /** @file Depthwise convolutions and their derivatives on images whose channels lie in blocks as wide as the processor's registers. */
-import type { ConvAttrs, Node, Pads, Pair } from "../graph/ops.ts";
+import type { ConvAttrs, Node, Pair } from "../graph/ops.ts";
 import { resolvePads } from "../graph/windows.ts";
-import { type Lowering, NCHW, OIHW } from "./lowering.ts";
-import { BLOCKED, type NodeOptions } from "./model-builder.ts";
-
-/** Channels come in blocks of 8 or 16, whichever suits the processor; multiples of this fill both. */
-const BLOCK = 16;
-
-const imageOf = (x: Node): Pair => [Number(x.shape[1]), Number(x.shape[2])];
-const padList = ([[top, bottom], [left, right]]: Pads) => [top, left, bottom, right];
+import { BLOCK, imageOf, padList } from "./blocks.ts";
+import { BLOCKS, type Lowering, OIHW } from "./lowering.ts";
+import { BLOCKED } from "./model-builder.ts";
 
 /** Whether a convolution has one kernel per channel and sizes that the blocked operators can take. */
 function isBlocked(x: Node, kernel: readonly number[], { groups }: ConvAttrs, lowering: Lowering): boolean {
@@ -25,17 +20,6 @@ function blockedKernel(node: Node, kernel: string, channels: number, size: Pair,
   return lowering.emit(node, "Reshape", [blocked, model.ints([channels, 1, ...size])]);
 }
 
-function convolved(
-  node: Node,
-  x: string,
-  kernel: string,
-  attributes: NodeOptions["attributes"] & object,
-  lowering: Lowering,
-): string {
-  const value = lowering.emit(node, "Conv", [x, kernel], attributes, BLOCKED);
-  return lowering.emit(node, "ReorderOutput", [value], { channels: attributes.group! }, BLOCKED);
-}
-
 /** Lowers a depthwise convolution to blocks, if it can be. */
 export function lowerBlockedConv(node: Node<"conv2d">, lowering: Lowering): boolean {
   const [x, kernel] = node.inputs as [Node, Node];
@@ -46,7 +30,8 @@ export function lowerBlockedConv(node: Node<"conv2d">, lowering: Lowering): bool
   const pads = padList(resolvePads(padding, imageOf(x), size, strides, dilations));
   const attributes = { group: groups, kernel_shape: size, strides, dilations, pads };
   const filters = blockedKernel(node, lowering.value(kernel, OIHW), groups, size, lowering);
-  lowering.define(node, convolved(node, lowering.blocked(x), filters, attributes, lowering), NCHW);
+  const value = lowering.emit(node, "Conv", [lowering.value(x, BLOCKS), filters], attributes, BLOCKED);
+  lowering.define(node, value, BLOCKS);
   return true;
 }
 
@@ -64,7 +49,8 @@ export function lowerBlockedInputGrad(
   const size: Pair = [shape[0]!, shape[1]!];
   const attributes = { group: groups, kernel_shape: size, strides: [1, 1], dilations, pads };
   const filters = blockedKernel(node, turned, groups, size, lowering);
-  lowering.define(node, convolved(node, lowering.blocked(dy), filters, attributes, lowering), NCHW);
+  const value = lowering.emit(node, "Conv", [lowering.value(dy, BLOCKS), filters], attributes, BLOCKED);
+  lowering.define(node, value, BLOCKS);
   return true;
 }
 
@@ -92,8 +78,14 @@ export function lowerBlockedKernelGrad(node: Node<"conv2dKernelGrad">, lowering:
   if (after.some((margin) => margin < 0)) return false;
   const { model } = lowering;
   const channels = batch * groups;
-  const all = lowering.emit(node, "Reshape", [lowering.blocked(x), model.ints([1, channels, ...image])]);
-  const filters = lowering.emit(node, "Reshape", [lowering.blocked(dy), model.ints([channels, 1, ...out])]);
+  const all = lowering.emit(node, "Reshape", [
+    lowering.value(x, BLOCKS),
+    model.ints([1, channels, ...image]),
+  ]);
+  const filters = lowering.emit(node, "Reshape", [
+    lowering.value(dy, BLOCKS),
+    model.ints([channels, 1, ...out]),
+  ]);
   const attributes = {
     group: channels,
     kernel_shape: out,
@@ -101,7 +93,8 @@ export function lowerBlockedKernelGrad(node: Node<"conv2dKernelGrad">, lowering:
     dilations: strides,
     pads: [...before, ...after],
   };
-  const places = convolved(node, all, filters, attributes, lowering);
+  const blocked = lowering.emit(node, "Conv", [all, filters], attributes, BLOCKED);
+  const places = lowering.emit(node, "ReorderOutput", [blocked], { channels }, BLOCKED);
   const perImage = lowering.emit(node, "Reshape", [places, model.ints([batch, groups, 1, ...kernelSize])]);
   lowering.define(node, lowering.emit(node, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 }), OIHW);
   return true;

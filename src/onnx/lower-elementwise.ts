@@ -13,7 +13,7 @@ export function elementwise<K extends OpName>(
   attributes: NodeOptions["attributes"] = {},
 ): Rule<K> {
   return (node, lowering) => {
-    const order = node.shape.length === 4 ? lowering.commonOrder(node.inputs) : PLAIN;
+    const order = lowering.elementOrder(node);
     const inputs = node.inputs.map((input) => lowering.broadcastable(input, order));
     lowering.define(node, lowering.emit(node, op, inputs, attributes), order);
   };
@@ -39,7 +39,7 @@ function hasSign(node: Node, lowering: Lowering, x: string, sign: 1 | -1): strin
 
 export const lowerReluGrad: Rule<"reluGrad"> = (node, lowering) => {
   const [dy, y] = node.inputs as [Node, Node];
-  const order = lowering.commonOrder([y, dy]);
+  const order = lowering.elementOrder(node);
   // A product with 0 or 1 is faster than a selection.
   const mask = hasSign(node, lowering, lowering.value(y, order), 1);
   lowering.define(node, lowering.emit(node, "Mul", [lowering.value(dy, order), mask]), order);
@@ -186,7 +186,6 @@ function lowerMoments(mean: Node, variance: Node, lowering: Lowering): void {
 }
 
 export const lowerChannelVariance: Rule<"channelVariance"> = (node, lowering) => {
-  if (lowering.isDefined(node)) return;
   const [x, mean] = node.inputs as [Node, Node];
   const order = x.shape.length === 4 ? lowering.commonOrder([x]) : PLAIN;
   const deviation = lowering.emit(node, "Sub", [
@@ -204,7 +203,6 @@ type ReduceName = "reduceSum" | "reduceMean" | "reduceMax" | "reduceMin" | "redu
 /** A reduction over the physical places of its axes. */
 export function reduce<K extends ReduceName>(op: string): Rule<K> {
   return (node, lowering) => {
-    if (lowering.isDefined(node)) return;
     const x = node.inputs[0]!;
     const variance = node.op === "reduceMean" ? varianceOf(node, lowering) : undefined;
     if (variance !== undefined && isPerChannel(x)) lowerMoments(node, variance, lowering);

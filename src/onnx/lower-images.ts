@@ -1,20 +1,24 @@
 /** @file Lowering of convolutions, pools and their derivatives to channels-second operators. */
 import type { Node, OpAttrs, OpName, Padding, Pads, Pair } from "../graph/ops.ts";
 import { resolvePads } from "../graph/windows.ts";
+import { imageOf, padList } from "./blocks.ts";
 import { ONNX_TYPE } from "./dtypes.ts";
+import {
+  blockedMean,
+  blockedPool,
+  blockedRepeat,
+  lowerWholeConv,
+  lowerWholeInputGrad,
+} from "./lower-blocked.ts";
 import { lowerBlockedConv, lowerBlockedInputGrad } from "./lower-depthwise.ts";
-import { type Lowering, NCHW, OIHW } from "./lowering.ts";
+import { BLOCKS, type Lowering, NCHW, OIHW } from "./lowering.ts";
 import { MICROSOFT, type NodeOptions } from "./model-builder.ts";
 
 type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
 const NO_DILATION: Pair = [1, 1];
 
-const sizeOfImage = (node: Node): Pair => [Number(node.shape[1]), Number(node.shape[2])];
 const sizeOfKernel = (kernel: Node): Pair => [Number(kernel.shape[0]), Number(kernel.shape[1])];
-
-/** `[top, left, bottom, right]`, ONNX's order. */
-const padList = ([[top, bottom], [left, right]]: Pads) => [top, left, bottom, right];
 
 /** Margins as attributes; an image of unknown size leaves SAME to the runtime. */
 function padAttributes(
@@ -23,8 +27,8 @@ function padAttributes(
   kernel: Pair,
   strides: Pair,
   dilations: Pair,
-): NodeOptions["attributes"] {
-  const size = sizeOfImage(x);
+): NodeOptions["attributes"] & object {
+  const size = imageOf(x);
   if (padding === "same" && size.some(Number.isNaN)) return { auto_pad: "SAME_UPPER" };
   return { pads: padList(resolvePads(padding, size, kernel, strides, dilations)) };
 }
@@ -51,6 +55,7 @@ export const lowerConv2d: Rule<"conv2d"> = (node, lowering) => {
     ...padAttributes(x, padding, size, strides, dilations),
   };
   const fused = fusedBias(node, lowering);
+  if (lowerWholeConv(node, fused, lowering)) return;
   const inputs = [lowering.value(x, NCHW), lowering.value(kernel, OIHW)];
   if (fused !== undefined) inputs.push(lowering.leaf(fused.bias));
   const value = lowering.model.node("Conv", inputs, { attributes, label: fused?.sum.label ?? node.label });
@@ -85,6 +90,7 @@ function lowerInputGradAsConv(node: Node<"conv2dInputGrad">, pads: Pads, lowerin
   const turned = flipped(node, oriented, size, lowering);
   const margins = [reachY - top, reachX - left, reachY - bottom, reachX - right];
   if (lowerBlockedInputGrad(node, turned, margins, lowering)) return;
+  if (lowerWholeInputGrad(node, turned, margins, lowering)) return;
   const value = lowering.emit(node, "Conv", [lowering.value(dy, NCHW), turned], {
     kernel_shape: size,
     dilations,
@@ -107,7 +113,7 @@ export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) =>
     lowerInputGradAsConv(node, pads, lowering);
     return;
   }
-  const [outY, outX] = sizeOfImage(dy);
+  const [outY, outX] = imageOf(dy);
   // What the strides skipped at the far edge.
   const rest = (axis: 0 | 1, out: number) =>
     inputSize[axis] - ((out - 1) * strides[axis] - pads[axis][0] - pads[axis][1] + reach[axis] + 1);
@@ -129,11 +135,16 @@ export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) =>
 
 export const lowerMaxPool: Rule<"maxPool"> = (node, lowering) => {
   const x = node.inputs[0]!;
-  const value = lowering.emit(node, "MaxPool", [lowering.value(x, NCHW)], poolAttributes(x, node.attrs));
+  const attributes = poolAttributes(x, node.attrs);
+  if (blockedPool("MaxPool", node, attributes, lowering)) return;
+  const value = lowering.emit(node, "MaxPool", [lowering.value(x, NCHW)], attributes);
   lowering.define(node, value, NCHW);
 };
 
-function poolAttributes(x: Node, { size, strides, padding }: OpAttrs["maxPool"]): NodeOptions["attributes"] {
+function poolAttributes(
+  x: Node,
+  { size, strides, padding }: OpAttrs["maxPool"],
+): NodeOptions["attributes"] & object {
   return { kernel_shape: size, strides, ...padAttributes(x, padding, size, strides, NO_DILATION) };
 }
 
@@ -160,14 +171,20 @@ function repeated(node: Node, lowering: Lowering, value: string, [height, width]
  * Windows that tile the image: whoever equals the window's maximum takes a share of its derivative. The runtime's own
  * indices of the maxima would name the places too, but computing them takes four times as long as all of this.
  */
-function tiledMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): string {
-  const [dy, x, y] = node.inputs.map((input) => lowering.value(input, NCHW)) as [string, string, string];
+function lowerTiledMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): void {
   const { size, strides } = node.attrs;
-  const mask = hits(node, lowering, x, repeated(node, lowering, y, size));
-  const share = lowering.emit(node, "AveragePool", [mask], { kernel_shape: size, strides });
+  const isBlocked = lowering.isBlocked(node.inputs[1]!);
+  const order = isBlocked ? BLOCKS : NCHW;
+  const [dy, x, y] = node.inputs.map((input) => lowering.value(input, order)) as [string, string, string];
+  const spread = (value: string) =>
+    isBlocked ? blockedRepeat(node, value, size, lowering) : repeated(node, lowering, value, size);
+  const mask = hits(node, lowering, x, spread(y));
+  const share = isBlocked
+    ? blockedMean(node, mask, node.attrs, lowering)
+    : lowering.emit(node, "AveragePool", [mask], { kernel_shape: size, strides });
   const count = lowering.emit(node, "Mul", [share, lowering.model.float(size[0] * size[1])]);
   const each = lowering.emit(node, "Div", [dy, count]);
-  return lowering.emit(node, "Mul", [mask, repeated(node, lowering, each, size)]);
+  lowering.define(node, lowering.emit(node, "Mul", [mask, spread(each)]), order);
 }
 
 /** Less than any pixel, for margins that must never be a maximum; finite, since it is multiplied by zero below. */
@@ -182,7 +199,7 @@ function generalMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): stri
   const { size, strides, padding } = node.attrs;
   const { model } = lowering;
   const [batch, height, width, channels] = x.shape.map(Number) as [number, number, number, number];
-  const [outY, outX] = sizeOfImage(dy);
+  const [outY, outX] = imageOf(dy);
   const [[top, bottom], [left, right]] = resolvePads(padding, [height, width], size, strides);
   const places = size[0] * size[1];
   const oneHot = new Float32Array(channels * places * places);
@@ -215,19 +232,21 @@ function generalMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): stri
 
 export const lowerMaxPoolGrad: Rule<"maxPoolGrad"> = (node, lowering) => {
   const { size, strides, padding } = node.attrs;
-  const image = sizeOfImage(node.inputs[1]!);
+  const image = imageOf(node.inputs[1]!);
   const pads = resolvePads(padding, image, size, strides).flat();
   const tiled = ([0, 1] as const).every(
     (axis) => size[axis] === strides[axis] && image[axis] % size[axis] === 0,
   );
   const unpadded = pads.every((margin) => margin === 0);
-  const value = tiled && unpadded ? tiledMaxPoolGrad(node, lowering) : generalMaxPoolGrad(node, lowering);
-  lowering.define(node, value, NCHW);
+  if (tiled && unpadded) lowerTiledMaxPoolGrad(node, lowering);
+  else lowering.define(node, generalMaxPoolGrad(node, lowering), NCHW);
 };
 
 export const lowerAvgPool: Rule<"avgPool"> = (node, lowering) => {
   const x = node.inputs[0]!;
-  const value = lowering.emit(node, "AveragePool", [lowering.value(x, NCHW)], poolAttributes(x, node.attrs));
+  const attributes = poolAttributes(x, node.attrs);
+  if (blockedPool("AveragePool", node, attributes, lowering)) return;
+  const value = lowering.emit(node, "AveragePool", [lowering.value(x, NCHW)], attributes);
   lowering.define(node, value, NCHW);
 };
 
@@ -248,7 +267,7 @@ export const lowerAvgPoolGrad: Rule<"avgPoolGrad"> = (node, lowering) => {
   const { inputSize, size, strides, padding } = node.attrs;
   const { model } = lowering;
   const channels = Number(dy.shape[3]);
-  const [outY, outX] = sizeOfImage(dy);
+  const [outY, outX] = imageOf(dy);
   const counts = windowCounts(inputSize, [outY, outX], node.attrs);
   const divisor = model.initializer({ dtype: "float32", shape: [1, 1, outY, outX], data: counts });
   const share = lowering.emit(node, "Div", [lowering.value(dy, NCHW), divisor]);

@@ -3,7 +3,7 @@ import type { Node, Pads, Pair } from "../graph/ops.ts";
 import { resolvePads } from "../graph/windows.ts";
 import { lowerBlockedKernelGrad } from "./lower-depthwise.ts";
 import { batchedProduct } from "./lower-images.ts";
-import { type Lowering, NCHW, OIHW } from "./lowering.ts";
+import { type Lowering, NCHW, OIHW, type Perm, PLAIN, permuted, physicalAxis } from "./lowering.ts";
 
 interface Geometry {
   readonly batch: number;
@@ -35,38 +35,53 @@ function geometryOf(node: Node<"conv2dKernelGrad">): Geometry {
   };
 }
 
-/** For a kernel position (row, column) the elements it meets: `[batch, channels, out height, out width]`. */
+/** For a kernel position (row, column) the elements it meets, as an image of the output's height and width. */
 type Shifted = (position: Pair) => string;
 
+/** An image, and where its rows and columns lie. */
+interface Placed {
+  readonly value: string;
+  readonly order: Perm;
+}
+
+/** Margins of rows and columns as Pad takes them. */
+function marginList(order: Perm, [rows, columns]: Pads, lowering: Lowering): string | undefined {
+  const list = [0, 1].flatMap((end) => permuted(order, [0, rows[end]!, columns[end]!, 0]));
+  return list.every((margin) => margin === 0) ? undefined : lowering.model.ints(list);
+}
+
 /** With stride 1, one Pad with margins that may be negative shifts, crops and fills in a single copy. */
-function shiftedByPads(node: Node, lowering: Lowering, x: string, g: Geometry): Shifted {
+function shiftedByPads(node: Node, lowering: Lowering, { value, order }: Placed, g: Geometry): Shifted {
   return (position) => {
     const margins = ([0, 1] as const).map((axis): Pair => {
       const before = g.pads[axis][0] - position[axis] * g.dilations[axis];
       return [before, g.out[axis] - g.image[axis] - before];
     }) as unknown as Pads;
-    const [[top, bottom], [left, right]] = margins;
-    const list = [0, 0, top, left, 0, 0, bottom, right];
-    return list.every((margin) => margin === 0)
-      ? x
-      : lowering.emit(node, "Pad", [x, lowering.model.ints(list)]);
+    const list = marginList(order, margins, lowering);
+    return list === undefined ? value : lowering.emit(node, "Pad", [value, list]);
   };
 }
 
 /** With strides, the image is padded once and each position takes every stride-th row and column of it. */
-function shiftedBySlices(node: Node, lowering: Lowering, x: string, g: Geometry): Shifted {
+function shiftedBySlices(node: Node, lowering: Lowering, { value, order }: Placed, g: Geometry): Shifted {
   const { model } = lowering;
-  const [[top, bottom], [left, right]] = g.pads;
-  const list = [0, 0, top, left, 0, 0, bottom, right];
-  const padded = list.every((margin) => margin === 0) ? x : lowering.emit(node, "Pad", [x, model.ints(list)]);
+  const list = marginList(order, g.pads, lowering);
+  const padded = list === undefined ? value : lowering.emit(node, "Pad", [value, list]);
+  const axes = model.ints([physicalAxis(order, 1), physicalAxis(order, 2)]);
   return (position) => {
     const starts = ([0, 1] as const).map((axis) => position[axis] * g.dilations[axis]);
     const ends = starts.map(
       (start, axis) => start + (g.out[axis as 0 | 1] - 1) * g.strides[axis as 0 | 1] + 1,
     );
-    const bounds = [model.ints(starts), model.ints(ends), model.ints([2, 3]), model.ints(g.strides)];
+    const bounds = [model.ints(starts), model.ints(ends), axes, model.ints(g.strides)];
     return lowering.emit(node, "Slice", [padded, ...bounds]);
   };
+}
+
+function shiftedIn(order: Perm, node: Node<"conv2dKernelGrad">, lowering: Lowering, g: Geometry): Shifted {
+  const strided = g.strides[0] > 1 || g.strides[1] > 1;
+  const value = lowering.value(node.inputs[0]!, order);
+  return (strided ? shiftedBySlices : shiftedByPads)(node, lowering, { value, order }, g);
 }
 
 const positionsOf = ([rows, columns]: Pair): Pair[] =>
@@ -115,27 +130,50 @@ function stackedProduct(node: Node, lowering: Lowering, shifted: Shifted, dy: st
   return lowering.emit(node, "Transpose", [split], { perm: [0, 3, 1, 2] });
 }
 
+/**
+ * A product per kernel position over all images at once: channels in front on one side, behind on the other, so that
+ * neither has to be turned within the product, and nothing is left to add up.
+ */
+function deepProducts(node: Node<"conv2dKernelGrad">, lowering: Lowering, g: Geometry): string[] {
+  const { model } = lowering;
+  const depth = g.batch * g.out[0] * g.out[1];
+  const dy = lowering.value(node.inputs[1]!, CHANNELS_FIRST);
+  const flatDy = lowering.emit(node, "Reshape", [dy, model.ints([g.channels[1], depth])]);
+  const shifted = shiftedIn(PLAIN, node, lowering, g);
+  return positionsOf(g.kernel).map((at) => {
+    const flat = lowering.emit(node, "Reshape", [shifted(at), model.ints([depth, g.channels[0]])]);
+    return lowering.emit(node, "MatMul", [flatDy, flat]);
+  });
+}
+
+/** Channels, batch, height, width. */
+const CHANNELS_FIRST: Perm = [3, 0, 1, 2];
+
 /** Below this many channels a product per kernel position is too thin to keep the engine busy. */
 const THIN_CHANNELS = 16;
+/** From this many pixels on a product per image is as fast, and nothing has to be turned for it. */
+const LARGE_AREA = 900;
 
 export function lowerConv2dKernelGrad(node: Node<"conv2dKernelGrad">, lowering: Lowering): void {
   if (lowerBlockedKernelGrad(node, lowering)) return;
   const { model } = lowering;
   const g = geometryOf(node);
-  const [x, dy] = [lowering.value(node.inputs[0]!, NCHW), lowering.value(node.inputs[1]!, NCHW)];
-  const flatDy = lowering.emit(node, "Reshape", [
-    dy,
-    model.ints([g.batch, g.channels[1], g.out[0] * g.out[1]]),
-  ]);
-  const strided = g.strides[0] > 1 || g.strides[1] > 1;
-  const shifted = (strided ? shiftedBySlices : shiftedByPads)(node, lowering, x, g);
-  if (g.groups === 1 && g.channels[0] < THIN_CHANNELS) {
-    lowering.define(node, stackedProduct(node, lowering, shifted, flatDy, g), OIHW);
+  const area = g.out[0] * g.out[1];
+  const thin = g.channels[0] < THIN_CHANNELS;
+  const rows = [g.channels[1], g.channels[0] / g.groups];
+  const define = (products: readonly string[]) => {
+    const pieces = products.map((value) => lowering.emit(node, "Reshape", [value, model.ints([...rows, 1])]));
+    const joined = pieces.length === 1 ? pieces[0]! : lowering.emit(node, "Concat", pieces, { axis: 2 });
+    lowering.define(node, lowering.emit(node, "Reshape", [joined, model.ints([...rows, ...g.kernel])]), OIHW);
+  };
+  const places = g.kernel[0] * g.kernel[1];
+  if (g.groups === 1 && places > 1 && !thin && area < LARGE_AREA && !Number.isNaN(g.batch)) {
+    define(deepProducts(node, lowering, g));
     return;
   }
-  const products = positionsOf(g.kernel).map((at) => product(node, lowering, flatDy, shifted(at), g));
-  const rows = [g.channels[1], g.channels[0] / g.groups];
-  const pieces = products.map((value) => lowering.emit(node, "Reshape", [value, model.ints([...rows, 1])]));
-  const joined = pieces.length === 1 ? pieces[0]! : lowering.emit(node, "Concat", pieces, { axis: 2 });
-  lowering.define(node, lowering.emit(node, "Reshape", [joined, model.ints([...rows, ...g.kernel])]), OIHW);
+  const dy = lowering.value(node.inputs[1]!, NCHW);
+  const flatDy = lowering.emit(node, "Reshape", [dy, model.ints([g.batch, g.channels[1], area])]);
+  const shifted = shiftedIn(NCHW, node, lowering, g);
+  if (g.groups === 1 && thin) lowering.define(node, stackedProduct(node, lowering, shifted, flatDy, g), OIHW);
+  else define(positionsOf(g.kernel).map((at) => product(node, lowering, flatDy, shifted(at), g)));
 }

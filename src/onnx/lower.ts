@@ -69,9 +69,7 @@ const lowerRules: LowerRules = {
   round: elementwise("Round"),
   not: elementwise("Not"),
   cast: lowerCast,
-  add: (node, lowering) => {
-    if (!lowering.isDefined(node)) elementwise<"add">("Add")(node, lowering);
-  },
+  add: elementwise("Add"),
   sub: elementwise("Sub"),
   mul: lowerMul,
   div: elementwise("Div"),
@@ -165,7 +163,7 @@ export interface LowerOptions {
   /** Allow ONNX Runtime's own operators; switch off for models that others shall run. Default true. */
   readonly runtimeOps?: boolean;
   /**
-   * Use the runtime's blocked operators for depthwise convolutions. It does so by itself where kernels are stored in the
+   * Use the runtime's blocked operators for convolutions and pools. It does so by itself where kernels are stored in the
    * model; this is for kernels that are parameters. Only where `hasBlockedOps` says so. Default false.
    */
   readonly blockedOps?: boolean;
@@ -205,7 +203,7 @@ export function lower(
     runtimeOps,
     blockedOps,
   });
-  for (const node of order) applyRule(node, lowering);
+  for (const node of order) if (!lowering.isDone(node)) applyRule(node, lowering);
 
   const outputs = Object.entries(results).map(([output, node]): Port => {
     lowering.model.output(output, lowering.value(node), node.dtype, node.shape);

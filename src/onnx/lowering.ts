@@ -14,6 +14,11 @@ export const NCHW: Perm = [0, 3, 1, 2];
 export const OIHW: Perm = [3, 2, 0, 1];
 /** As written in the graph. */
 export const PLAIN: Perm = [0, 1, 2, 3];
+/**
+ * Batch, blocks of channels, height, width, channels of a block: how the runtime's fastest operators want images. A block
+ * is as wide as the processor's registers, and only those operators know how wide that is.
+ */
+export const BLOCKS: Perm = [0, 3, 1, 2, 3];
 
 const keyOf = (perm: Perm) => perm.join("");
 
@@ -50,7 +55,7 @@ export const inverse = (perm: Perm): Perm => perm.map((_, axis) => perm.indexOf(
 export interface LowerSettings {
   /** Whether ONNX Runtime's own operators may be used where they are faster. */
   readonly runtimeOps: boolean;
-  /** Whether depthwise convolutions may use the runtime's blocked operators. */
+  /** Whether convolutions and pools may use the runtime's blocked operators. */
   readonly blockedOps: boolean;
 }
 
@@ -62,6 +67,8 @@ export class Lowering {
   readonly #derived = new Map<Node, Map<string, string>>();
   readonly #consumers = new Map<Node, Node[]>();
   readonly #outputs: ReadonlySet<Node>;
+  /** Nodes that have become part of the one after them, with no value of their own. */
+  readonly #absorbed = new Set<Node>();
 
   constructor(order: readonly Node[], outputs: readonly Node[], settings: LowerSettings) {
     this.settings = settings;
@@ -96,9 +103,26 @@ export class Lowering {
     return this.#values.has(node);
   }
 
-  /** Every order of axes in which a node is at hand. */
+  /** Says that a node's only consumer, which was defined with it, needs no value of it. */
+  absorb(node: Node): void {
+    this.#absorbed.add(node);
+  }
+
+  /** Whether no rule has to lower a node any more. */
+  isDone(node: Node): boolean {
+    return this.isDefined(node) || this.#absorbed.has(node);
+  }
+
+  /** Every order of axes in which a node is at hand; where it is so in blocks only, the one they are next to. */
   orders(node: Node): Perm[] {
-    return [...(this.#values.get(node)?.values() ?? [])].map((value) => value.perm);
+    const known = [...(this.#values.get(node)?.values() ?? [])].map((value) => value.perm);
+    const orders = known.filter((perm) => perm !== BLOCKS);
+    return orders.length === 0 && known.length > 0 ? [NCHW] : orders;
+  }
+
+  /** Whether a node is at hand with its channels in blocks. */
+  isBlocked(node: Node): boolean {
+    return this.#values.get(node)?.has(keyOf(BLOCKS)) ?? false;
   }
 
   /** The value that holds a node in the wanted order of axes, transposed once if it is not at hand. */
@@ -111,7 +135,7 @@ export class Lowering {
     if (node.shape.length !== 4) return first.name;
     const ready = known.get(keyOf(perm));
     if (ready !== undefined && ready.name !== "") return ready.name;
-    const name = this.#reordered(node, first, perm);
+    const name = perm === BLOCKS ? this.#intoBlocks(node) : this.#reordered(node, perm);
     known.set(keyOf(perm), { name, perm });
     return name;
   }
@@ -125,22 +149,26 @@ export class Lowering {
     return name;
   }
 
-  /** The value that holds an image with its channels in blocks. */
-  blocked(node: Node): string {
-    return this.derived(node, "blocked", () =>
-      this.emit(node, "ReorderInput", [this.value(node, NCHW)], {}, BLOCKED),
-    );
+  #intoBlocks(node: Node): string {
+    return this.emit(node, "ReorderInput", [this.value(node, NCHW)], {}, BLOCKED);
   }
 
-  #reordered(node: Node, from: { name: string; perm: Perm }, perm: Perm): string {
+  #reordered(node: Node, perm: Perm): string {
     const stored = this.storedValue(node);
     if (stored !== undefined) {
       const shape = permuted(perm, stored.shape);
       const make = () => permuteTensor(stored, perm);
       return this.model.initializerOf(stored.dtype, shape, make, node.label ?? node.op);
     }
-    const moves = perm.map((axis) => physicalAxis(from.perm, axis));
-    return this.model.node("Transpose", [from.name], { attributes: { perm: moves }, label: node.label });
+    const known = [...this.#values.get(node)!.values()];
+    const from = known.find((value) => value.perm !== BLOCKS);
+    if (from === undefined && perm === NCHW) {
+      const channels = Number(node.shape[3]);
+      return this.emit(node, "ReorderOutput", [known[0]!.name], { channels }, BLOCKED);
+    }
+    const [name, order] = from === undefined ? [this.value(node, NCHW), NCHW] : [from.name, from.perm];
+    const moves = perm.map((axis) => physicalAxis(order, axis));
+    return this.model.node("Transpose", [name], { attributes: { perm: moves }, label: node.label });
   }
 
   /** The tensor of a constant. */
@@ -170,6 +198,20 @@ export class Lowering {
     const [first] = images.toSorted((a, b) => knownSize(b.shape) - knownSize(a.shape));
     const orders = first === undefined ? [] : this.orders(first);
     return orders.find((perm) => keyOf(perm) !== keyOf(PLAIN)) ?? PLAIN;
+  }
+
+  /** The order for an op that treats each element alike: blocks too, where images of one shape come in them. */
+  elementOrder(node: Node): Perm {
+    if (node.shape.length !== 4) return PLAIN;
+    const images = node.inputs.filter(({ shape }) => shape.length > 0);
+    const order = this.commonOrder(images);
+    const fits = images.every(
+      (image) => image.shape.join() === node.shape.join() && this.storedValue(image) === undefined,
+    );
+    const isFloat = [node, ...node.inputs].every(({ dtype }) => dtype === "float32");
+    const missing = (isThere: (image: Node) => boolean) => images.filter((image) => !isThere(image)).length;
+    const copies = missing((image) => this.#values.get(image)?.has(keyOf(order)) ?? false);
+    return fits && isFloat && missing((image) => this.isBlocked(image)) <= copies ? BLOCKS : order;
   }
 
   /** A value that broadcasts against rank-4 tensors in the given order of axes. */
