@@ -1,18 +1,28 @@
 /** @file An exported verifier in 8-bit integers: written as a version, loaded by the server's own loader, close in its scores. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../src/base/random.ts";
 import { float32, floats, type TensorMap } from "../src/base/tensor.ts";
+import * as g from "../src/graph/build.ts";
 import { encodePng } from "../src/image/decode.ts";
+import { lower } from "../src/onnx/lower.ts";
 import { readOnnxFile } from "../src/onnx/model-file.ts";
 import { savedModelLoader } from "../src/serving/loader.ts";
-import { quantizeModel } from "../src/workflow/quantize.ts";
+import { trainConfigSchema } from "../src/train/config.ts";
+import { evaluate } from "../src/workflow/evaluate.ts";
+import { loadModel } from "../src/workflow/face-model.ts";
+import { type QuantizeReport, quantizeModel } from "../src/workflow/quantize.ts";
 import { writeFaceModel } from "./support/face-model.ts";
 import { temporaryFolder } from "./support/photos.ts";
 
 const SIDE = 112;
-const DESCRIPTION = { format: "faceid-model-1", calibration: { threshold: 0.51, operatingPoints: [] } };
+const DESCRIPTION = {
+  format: "faceid-model-1",
+  network: "faceid",
+  training: { epochs: 0, steps: 0, config: trainConfigSchema.parse({}), history: [] },
+  calibration: { threshold: 0.51, operatingPoints: [] },
+};
 
 /** Photographs of nobody: patches of colour with noise, two for each of four names. */
 async function writeNoise(root: string): Promise<void> {
@@ -84,4 +94,68 @@ it("says what is wrong with a folder that holds too few images", async () => {
   await expect(
     quantizeModel({ savedModel: source, images, output: join(root, "int8/1"), count: 4 }),
   ).rejects.toThrow("holds 0 images, quantising takes at least 4");
+});
+
+const FACES = {
+  dataset: "synthetic",
+  idTo: 29,
+  imagesPerId: 4,
+  validationShare: 0.3,
+  testShare: 0.3,
+} as const;
+
+describe("the accuracy of 8 bits", () => {
+  let [source, target, images] = ["", "", ""];
+  let report: QuantizeReport;
+
+  beforeAll(async () => {
+    const root = await temporaryFolder();
+    [source, target, images] = [join(root, "faceid/1"), join(root, "int8/1"), join(root, "images")];
+    await writeFaceModel(source, { network: "faceid", side: SIDE, description: DESCRIPTION });
+    await writeNoise(images);
+    const accuracy = { testPairs: 40, data: FACES };
+    report = await quantizeModel({ savedModel: source, images, output: target, count: 4, accuracy });
+  }, 120_000);
+
+  it("is what evaluate says of the model and of the version that was written", {
+    timeout: 120_000,
+  }, async () => {
+    const options = { data: FACES, pairs: 40 };
+    const [float, int8] = [await evaluate(source, options), await evaluate(target, options)];
+    expect(float.report).toMatchObject({ pairs: 40, missing: 0 });
+    expect(int8.scored.same).toEqual(float.scored.same);
+    expect(int8.scored.scores).toBeAllClose(float.scored.scores, { absolute: 0.02, relative: 0 });
+    expect(int8.scored.scores).not.toEqual(float.scored.scores);
+    const { accuracy } = report;
+    expect(accuracy!.pairs).toBe(40);
+    expect(accuracy!.float.auc).toBeCloseTo(float.report.auc.value, 9);
+    expect(accuracy!.int8.auc).toBeCloseTo(int8.report.auc.value, 9);
+    expect(accuracy!.int8.eer).toBeCloseTo(int8.report.eer.value, 9);
+    const right = int8.scored.scores.filter((score, i) => score >= 0.51 === (int8.scored.same[i] === 1));
+    expect(accuracy!.int8.accuracy).toBeCloseTo(right.length / 40, 9);
+  });
+
+  it("shows in a program too: the version verifies photographs, and says that it gives no embeddings", async () => {
+    await using model = await loadModel(target);
+    await using float = await loadModel(source);
+    const [left, right] = [join(images, "a/0.png"), join(images, "b/1.png")];
+    const answer = await model.verify(left, right);
+    const expected = await float.verify(left, right);
+    expect(Math.abs(answer.probability - expected.probability)).toBeLessThan(0.02);
+    expect(answer).toMatchObject({ threshold: 0.51, same: answer.probability >= 0.51 });
+    await expect(model.embed([left])).rejects.toMatchObject({ code: "MODEL_UNSUPPORTED" });
+  });
+
+  it("cannot be measured of an ONNX file that compares no images, which is said", async () => {
+    const folder = await temporaryFolder();
+    const x = g.input("x", ["batch", 3]);
+    const { bytes } = lower({ outputs: { y: g.relu(x) } });
+    await writeFile(join(folder, "model.onnx"), bytes);
+    await expect(evaluate(folder, { data: FACES })).rejects.toMatchObject({
+      code: "MODEL_UNSUPPORTED",
+      message: expect.stringContaining(
+        "takes x float32 [-1,3] and gives y float32 [-1,3]; measuring takes two images",
+      ),
+    });
+  });
 });

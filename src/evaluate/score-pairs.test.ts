@@ -7,7 +7,7 @@ import { openDataset } from "../data/dataset.ts";
 import type { ImageRef } from "../data/identity.ts";
 import { Loader } from "../data/loader.ts";
 import type { Pair } from "../data/pairs.ts";
-import type { Verifier } from "../model/verifier.ts";
+import type { PairVerifier, Verifier } from "../model/verifier.ts";
 import { lossAndAccuracy, scorePairs } from "./score-pairs.ts";
 
 const SIDE = 8;
@@ -31,6 +31,22 @@ class RedVerifier implements Verifier {
     return Float32Array.from(
       { length: count },
       (_, i) => 1 / (1 + Math.abs(anchors[i]! - verifications[i]!)),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** Compares two images at once by the same rule. */
+class RedPairVerifier implements PairVerifier {
+  readonly image = { height: SIDE, width: SIDE };
+  readonly lanes = 2;
+
+  async score(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array> {
+    const red = (images: Float32Array, i: number) => images[(i * images.length) / count]! * LEVELS;
+    return Float32Array.from(
+      { length: count },
+      (_, i) => 1 / (1 + Math.abs(red(anchors, i) - red(verifications, i))),
     );
   }
 
@@ -81,10 +97,22 @@ describe("scorePairs", () => {
     expect(loss).toBeCloseTo(-(Math.log(0.5) + Math.log(1 - 1e-7)) / 2, 6);
   });
 
+  it("scores alike by a model that takes two images at once", async () => {
+    const pairs = Array.from({ length: 75 }, (_, i) => pair(i % IMAGES, (i * 7) % IMAGES));
+    const expected = await scorePairs(new RedVerifier(), loader, pairs);
+    const actual = await scorePairs(new RedPairVerifier(), loader, pairs);
+    expect(actual.unreadable).toEqual(expected.unreadable);
+    expect(actual.unreadable.length).toBeGreaterThan(2);
+    expect(actual.scores).toBeAllClose(expected.scores);
+  });
+
   it("says when a model has diverged", async () => {
     const verifier = new RedVerifier();
     verifier.embed = async (_, count) => new Float32Array(count).fill(Number.NaN);
     await expect(scorePairs(verifier, loader, [pair(1, 2)])).rejects.toMatchObject({ code: "MODEL_INVALID" });
+    const other = new RedPairVerifier();
+    other.score = async (_a, _b, count) => new Float32Array(count).fill(Number.POSITIVE_INFINITY);
+    await expect(scorePairs(other, loader, [pair(1, 2)])).rejects.toMatchObject({ code: "MODEL_INVALID" });
   });
 
   it("passes on what goes wrong in the engine", async () => {

@@ -1,10 +1,11 @@
-/** @file Scores of pairs of images: each image embedded once, however many pairs it is in, then compared. */
+/** @file Scores of pairs of images: by embeddings, each image embedded once, or two images at a time. */
 
 import { FaceError } from "../base/errors.ts";
+import type { ImageBatch } from "../data/batches.ts";
 import type { ImageRef } from "../data/identity.ts";
 import type { Loader } from "../data/loader.ts";
 import type { Pair } from "../data/pairs.ts";
-import type { Verifier } from "../model/verifier.ts";
+import type { AnyVerifier, PairVerifier, Verifier } from "../model/verifier.ts";
 import { ABOVE_HALF, crossEntropy } from "./metrics.ts";
 import { accuracyAt } from "./roc.ts";
 import { scoredPairs } from "./scores.ts";
@@ -56,21 +57,26 @@ export async function embedImages(
   return { values, size, present };
 }
 
-/**
- * Scores pairs.
- * @throws FaceError `MODEL_INVALID` when the model answers with NaN or infinity.
- */
-export async function scorePairs(
+/** A model's answers, if they are numbers. */
+function checked(probabilities: Float32Array): Float32Array {
+  if (probabilities.every(Number.isFinite)) return probabilities;
+  throw new FaceError("MODEL_INVALID", "the model answers with numbers that are not finite", {
+    hint: "its training has diverged; train again with a lower learning rate",
+  });
+}
+
+/** Scores by embeddings: each image goes through the network once, however many pairs it is in. */
+async function scoreByEmbeddings(
   verifier: Verifier,
   loader: Loader,
   pairs: readonly Pair[],
-): Promise<PairScores> {
+  scores: Float64Array,
+): Promise<void> {
   const numbers = new Map<ImageRef, number>();
   for (const { left, right } of pairs) {
     for (const image of [left, right]) if (!numbers.has(image)) numbers.set(image, numbers.size);
   }
   const { values, size, present } = await embedImages(verifier, loader, [...numbers.keys()]);
-  const scores = new Float64Array(pairs.length).fill(Number.NaN);
   const rowOf = (image: ImageRef) => numbers.get(image)!;
   const readable = pairs.flatMap(({ left, right }, i) =>
     present[rowOf(left)] && present[rowOf(right)] ? [i] : [],
@@ -85,16 +91,67 @@ export async function scorePairs(
       });
       return rows;
     };
-    const probabilities = await verifier.compare(gather("left"), gather("right"), part.length);
-    if (!probabilities.every(Number.isFinite)) {
-      throw new FaceError("MODEL_INVALID", "the model answers with numbers that are not finite", {
-        hint: "its training has diverged; train again with a lower learning rate",
-      });
-    }
+    const probabilities = checked(await verifier.compare(gather("left"), gather("right"), part.length));
     part.forEach((pair, i) => {
       scores[pair] = probabilities[i]!;
     });
   }
+}
+
+/** The pairs of a batch of images, left and right by turns, of which both could be read. */
+function wholePairs({ images, positions }: ImageBatch, size: number) {
+  const rows = new Map([...positions].map((position, row) => [position, row]));
+  const pairs = [...rows.keys()].filter((position) => position % 2 === 0 && rows.has(position + 1));
+  const side = (offset: 0 | 1) => {
+    const values = new Float32Array(pairs.length * size);
+    pairs.forEach((position, to) => {
+      const row = rows.get(position + offset)!;
+      values.set(images.subarray(row * size, (row + 1) * size), to * size);
+    });
+    return values;
+  };
+  return { pairs: pairs.map((position) => position / 2), left: side(0), right: side(1) };
+}
+
+/** Scores by a model that takes two images at once. */
+async function scoreByImages(
+  verifier: PairVerifier,
+  loader: Loader,
+  list: readonly Pair[],
+  scores: Float64Array,
+): Promise<void> {
+  const size = verifier.image.height * verifier.image.width * 3;
+  const images = list.flatMap(({ left, right }) => [left, right]);
+  const underWay = new Set<Promise<void>>();
+  for await (const batch of loader.imageBatches(images, { batchSize: EMBED_BATCH })) {
+    const { pairs, left, right } = wholePairs(batch, size);
+    if (pairs.length === 0) continue;
+    const work = verifier.score(left, right, pairs.length).then((probabilities) => {
+      checked(probabilities);
+      pairs.forEach((pair, i) => {
+        scores[pair] = probabilities[i]!;
+      });
+      underWay.delete(work);
+    });
+    underWay.add(work);
+    work.catch(() => undefined);
+    if (underWay.size >= verifier.lanes * 2) await Promise.race(underWay);
+  }
+  await Promise.all(underWay);
+}
+
+/**
+ * Scores pairs.
+ * @throws FaceError `MODEL_INVALID` when the model answers with NaN or infinity.
+ */
+export async function scorePairs(
+  verifier: AnyVerifier,
+  loader: Loader,
+  pairs: readonly Pair[],
+): Promise<PairScores> {
+  const scores = new Float64Array(pairs.length).fill(Number.NaN);
+  if ("score" in verifier) await scoreByImages(verifier, loader, pairs, scores);
+  else await scoreByEmbeddings(verifier, loader, pairs, scores);
   return { scores, unreadable: pairs.flatMap((_, i) => (Number.isNaN(scores[i]) ? [i] : [])) };
 }
 

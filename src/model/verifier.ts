@@ -12,3 +12,14 @@ export interface Verifier extends AsyncDisposable {
   /** Probabilities `[count]` that two embeddings `[count, embeddingSize]` each are of one person. */
   compare(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array>;
 }
+
+/** A model that only takes two images at once and gives no embeddings, such as an ONNX file of the pair signature. */
+export interface PairVerifier extends AsyncDisposable {
+  readonly image: ImageSize;
+  readonly lanes: number;
+  /** Probabilities `[count]` that two images `[count, height, width, 3]` each show one person. */
+  score(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array>;
+}
+
+/** Whatever can score pairs of images. */
+export type AnyVerifier = Verifier | PairVerifier;

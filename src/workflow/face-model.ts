@@ -4,6 +4,7 @@ import type { CalibrationRecord } from "../evaluate/thresholds.ts";
 import { decodeImage } from "../image/decode.ts";
 import { prepare } from "../image/prepare.ts";
 import type { ImageSettings } from "../image/settings.ts";
+import type { Verifier } from "../model/verifier.ts";
 import { type OpenedModel, openModel } from "./open-model.ts";
 
 /** A photograph: the path of an image file, or the file's content (JPEG, PNG, WebP, GIF, TIFF, AVIF, PGM, PPM, PBM). */
@@ -48,9 +49,20 @@ export class FaceModel implements AsyncDisposable {
     return { height, width, channels: 3 };
   }
 
-  /** Numbers in an embedding. */
+  /**
+   * Numbers in an embedding.
+   * @throws FaceError `MODEL_UNSUPPORTED` for an ONNX version, which gives none.
+   */
   get embeddingSize(): number {
-    return this.#opened.verifier.embeddingSize;
+    return this.#embedder.embeddingSize;
+  }
+
+  get #embedder(): Verifier {
+    const { verifier } = this.#opened;
+    if (!("score" in verifier)) return verifier;
+    throw new FaceError("MODEL_UNSUPPORTED", `${this.path} compares photographs and gives no embeddings`, {
+      hint: "use verify, or load the SavedModel or the run that it was made of",
+    });
   }
 
   /** Thresholds with the error rates measured at them; only exported models carry them. */
@@ -66,7 +78,7 @@ export class FaceModel implements AsyncDisposable {
   async embed(photos: readonly Photo[]): Promise<Float32Array[]> {
     const starts = Array.from({ length: Math.ceil(photos.length / BATCH) }, (_, i) => i * BATCH);
     const batches: Float32Array[][] = [];
-    const { lanes } = this.#opened.verifier;
+    const { lanes } = this.#embedder;
     for (let i = 0; i < starts.length; i += lanes) {
       const round = starts
         .slice(i, i + lanes)
@@ -87,7 +99,7 @@ export class FaceModel implements AsyncDisposable {
 
   /** Compares many pairs of embeddings at once; see `compare`. */
   async compareAll(pairs: readonly (readonly [Float32Array, Float32Array])[]): Promise<Float32Array> {
-    const { verifier } = this.#opened;
+    const verifier = this.#embedder;
     const size = verifier.embeddingSize;
     const rows = (side: 0 | 1) => {
       const values = new Float32Array(pairs.length * size);
@@ -112,8 +124,7 @@ export class FaceModel implements AsyncDisposable {
    */
   async verify(left: Photo, right: Photo, { far }: VerifyOptions = {}): Promise<Verification> {
     const threshold = this.#threshold(far);
-    const [one, other] = await this.embed([left, right]);
-    const probability = await this.compare(one!, other!);
+    const probability = await this.#score(left, right);
     return threshold === undefined
       ? { probability }
       : { probability, same: probability >= threshold, threshold };
@@ -141,20 +152,36 @@ export class FaceModel implements AsyncDisposable {
     });
   }
 
-  async #embedBatch(photos: readonly Photo[]): Promise<Float32Array[]> {
-    const { image, embeddingSize: size } = this;
+  async #score(left: Photo, right: Photo): Promise<number> {
+    const { verifier } = this.#opened;
+    if ("score" in verifier) {
+      const [one, other] = await Promise.all([left, right].map((photo) => this.#pixels([photo])));
+      return (await verifier.score(one!, other!, 1))[0]!;
+    }
+    const [one, other] = await this.embed([left, right]);
+    return await this.compare(one!, other!);
+  }
+
+  async #pixels(photos: readonly Photo[]): Promise<Float32Array> {
+    const { image } = this;
     const pixels = await Promise.all(photos.map((photo) => decodeImage(photo, image)));
     const length = image.height * image.width * image.channels;
     const images = new Float32Array(photos.length * length);
     for (const [row, each] of pixels.entries()) images.set(prepare(each), row * length);
-    const values = await this.#opened.verifier.embed(images, photos.length);
+    return images;
+  }
+
+  async #embedBatch(photos: readonly Photo[]): Promise<Float32Array[]> {
+    const size = this.embeddingSize;
+    const images = await this.#pixels(photos);
+    const values = await this.#embedder.embed(images, photos.length);
     return photos.map((_, row) => values.slice(row * size, (row + 1) * size));
   }
 }
 
 /**
  * Loads a model for use in this process.
- * @param path a run's folder (its best checkpoint), a `.safetensors` file, a SavedModel version's folder, or the folder
+ * @param path a run's folder (its best checkpoint), a `.safetensors` file, a SavedModel or ONNX version's folder, or the folder
  *   of all versions (the newest).
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID`, `MODEL_UNSUPPORTED` or `CHECKPOINT_INVALID`.
  */

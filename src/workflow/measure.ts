@@ -10,7 +10,7 @@ import { type EvaluationReport, measure } from "../evaluate/metrics.ts";
 import { scorePairs } from "../evaluate/score-pairs.ts";
 import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
 import { type CalibrationRecord, calibrate } from "../evaluate/thresholds.ts";
-import type { Verifier } from "../model/verifier.ts";
+import type { AnyVerifier } from "../model/verifier.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
 import {
   type DataConfig,
@@ -50,7 +50,7 @@ interface Scored extends ScoredPairs {
   readonly pairs: readonly Pair[];
 }
 
-async function scored(verifier: Verifier, loader: Loader, pairs: readonly Pair[]): Promise<Scored> {
+async function scored(verifier: AnyVerifier, loader: Loader, pairs: readonly Pair[]): Promise<Scored> {
   const { scores } = await scorePairs(verifier, loader, pairs);
   const labels = pairs.map(({ same }) => same);
   return { ...scoredPairs(scores, labels), pairs: pairs.filter((_, i) => !Number.isNaN(scores[i])) };
@@ -64,7 +64,7 @@ async function keptOutPairs(config: DataConfig, { dataset, split }: People): Pro
 
 /** Measures on the test people, with thresholds chosen on the validation people of the same split. */
 export async function measureHeldOut(
-  verifier: Verifier,
+  verifier: AnyVerifier,
   { config, pairs = CALIBRATION_PAIRS, log = silentLog, onProgress = () => undefined }: MeasureOptions,
 ): Promise<Measurement> {
   const people = await openPeople(config, log);
@@ -110,7 +110,7 @@ export async function measureRun({
  * @param options.chosen folds to use, counted from 1; all when left out.
  */
 export async function measureFolds(
-  verifier: Verifier,
+  verifier: AnyVerifier,
   pairsFile: string,
   {
     config,

@@ -1,12 +1,15 @@
-/** @file Opens whatever stands for a model: a run's folder, a checkpoint, a SavedModel version, a folder of versions. */
+/** @file Opens whatever stands for a model: a run's folder, a checkpoint, a SavedModel or ONNX version, a folder of versions. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import type { CalibrationRecord } from "../evaluate/thresholds.ts";
-import type { Verifier } from "../model/verifier.ts";
+import type { AnyVerifier } from "../model/verifier.ts";
+import { ONNX_FILE } from "../serving/onnx-servable.ts";
 import { type EpochRecord, readCheckpoint } from "../train/checkpoint.ts";
 import { trainConfigSchema } from "../train/config.ts";
 import { BEST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import type { ModelDescription } from "./export.ts";
+import { onnxVerifier } from "./onnx-verifier.ts";
 import type { DataConfig } from "./people.ts";
 import { readDescription, savedModelVerifier } from "./saved-model-verifier.ts";
 import { checkpointVerifier } from "./verifier.ts";
@@ -15,7 +18,7 @@ import { checkpointVerifier } from "./verifier.ts";
 export interface OpenedModel {
   /** The `.safetensors` file or the version's folder. */
   readonly path: string;
-  readonly verifier: Verifier;
+  readonly verifier: AnyVerifier;
   /** The data it was trained on; defaults where it does not say. */
   readonly config: DataConfig;
   /** Name of its network; absent for a SavedModel that does not say. */
@@ -54,23 +57,33 @@ export async function openCheckpoint(path: string): Promise<OpenedModel> {
   };
 }
 
+/** The data that a model was trained on; defaults where it does not say. */
+export function dataOf(
+  description: ModelDescription | undefined,
+  { height, width }: { readonly height: number; readonly width: number },
+): DataConfig {
+  return { ...(description?.training.config ?? trainConfigSchema.parse({})), imageShape: [height, width] };
+}
+
+/** Whether these are the names in a version's folder that holds an ONNX file and no SavedModel. */
+const isOnnx = (names: readonly string[]) => names.includes(ONNX_FILE) && !names.includes(SAVED_MODEL_FILE);
+
 /**
- * Opens a version's folder of an exported model.
+ * Opens a version's folder of an exported model, a SavedModel or the ONNX file of one.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
 export async function openSavedModel(folder: string): Promise<OpenedModel> {
-  const verifier = await savedModelVerifier(folder);
+  const verifier = isOnnx((await namesIn(folder)) ?? [])
+    ? await onnxVerifier(folder)
+    : await savedModelVerifier(folder);
   const description = await readDescription(folder);
-  const { height, width } = verifier.image;
-  if (description === undefined) {
-    const config = { ...trainConfigSchema.parse({}), imageShape: [height, width] };
-    return { path: folder, verifier, config, history: [] };
-  }
+  const config = dataOf(description, verifier.image);
+  if (description === undefined) return { path: folder, verifier, config, history: [] };
   const { network, training, calibration } = description;
   return {
     path: folder,
     verifier,
-    config: { ...training.config, imageShape: [height, width] },
+    config,
     network,
     settings: training.config,
     history: training.history,
@@ -96,12 +109,15 @@ export async function openModel(path: string): Promise<OpenedModel> {
   const names = await namesIn(path);
   if (names === undefined && path.endsWith(".safetensors")) return await openCheckpoint(path);
   if (names?.includes(BEST_CHECKPOINT)) return await openCheckpoint(path);
-  if (names?.includes(SAVED_MODEL_FILE)) return await openSavedModel(path);
+  if (names?.some((name) => name === SAVED_MODEL_FILE || name === ONNX_FILE))
+    return await openSavedModel(path);
   const newest = newestVersion(names ?? []);
   if (newest !== undefined) return await openSavedModel(join(path, newest));
   const found =
-    names === undefined ? "is no folder" : `holds neither ${BEST_CHECKPOINT} nor ${SAVED_MODEL_FILE}`;
+    names === undefined
+      ? "is no folder"
+      : `holds neither ${BEST_CHECKPOINT} nor ${SAVED_MODEL_FILE} nor ${ONNX_FILE}`;
   throw new FaceError("MODEL_NOT_FOUND", `${path} ${found}`, {
-    hint: "name a run's folder, a .safetensors file, a SavedModel version's folder, or the folder of its versions",
+    hint: "name a run's folder, a .safetensors file, a SavedModel or ONNX version's folder, or the folder of its versions",
   });
 }

@@ -7,19 +7,23 @@ import { float32, floats, type TensorMap } from "../base/tensor.ts";
 import { listFolder, listImages } from "../data/folder.ts";
 import { decodeImage } from "../image/decode.ts";
 import { prepare } from "../image/prepare.ts";
+import type { ImageSize } from "../model/siamese.ts";
 import { measureRanges } from "../onnx/calibrate.ts";
 import { lower } from "../onnx/lower.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize.ts";
 import { openRuntime } from "../onnx/runtime.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read.ts";
+import { ONNX_FILE } from "../serving/onnx-servable.ts";
 import { DESCRIPTION_FILE } from "./export.ts";
+import { PAIR_INPUTS, PAIR_OUTPUT, pairVerifier } from "./onnx-verifier.ts";
+import { dataOf } from "./open-model.ts";
+import type { DataConfig } from "./people.ts";
+import { type AccuracyOptions, type AccuracyReport, compareAccuracy } from "./quantize-accuracy.ts";
 import { readDescription } from "./saved-model-verifier.ts";
 
 const SIGNATURE = "serving_default";
-const INPUTS = ["anchor_img", "verification_img"] as const;
-const OUTPUT = "classifier";
-/** The name under which the server looks for an ONNX model in a version's folder. */
-const ONNX_FILE = "model.onnx";
+const INPUTS = PAIR_INPUTS;
+const OUTPUT = PAIR_OUTPUT;
 /** Images in one run while measuring. */
 const BATCH = 8;
 /** Where a model without a calibration record decides. */
@@ -34,6 +38,8 @@ export interface QuantizeOptions {
   readonly output: string;
   /** Images to measure ranges on; as many again, others, to compare on. */
   readonly count: number;
+  /** Pairs to measure the accuracy on, before and after; none when left out. */
+  readonly accuracy?: AccuracyOptions;
 }
 
 /** How the 8-bit model differs from the one it was made of, on pairs of images that its ranges were not measured on. */
@@ -47,6 +53,8 @@ export interface QuantizeReport {
   readonly difference: { readonly mean: number; readonly greatest: number };
   /** Pairs that both decide alike at the threshold. */
   readonly sameDecisions: number;
+  /** On labelled pairs, where some were given. */
+  readonly accuracy?: AccuracyReport;
 }
 
 function imageSizeOf(model: ReadModel, folder: string): { height: number; width: number; channels: 3 } {
@@ -128,6 +136,18 @@ function differenceOf(float: readonly number[], int8: readonly number[], thresho
   };
 }
 
+async function accuracyOf(
+  models: { readonly float: Uint8Array; readonly int8: Uint8Array },
+  config: DataConfig,
+  size: ImageSize,
+  threshold: number,
+  options: AccuracyOptions,
+): Promise<AccuracyReport> {
+  await using float = await pairVerifier(models.float, size);
+  await using int8 = await pairVerifier(models.int8, size);
+  return await compareAccuracy({ float, int8 }, config, threshold, options);
+}
+
 /**
  * Quantises the pair signature of an exported model and writes it as a version's folder with an ONNX file, the
  * description beside it.
@@ -154,6 +174,9 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   const { bytes: int8, convolutions } = quantize(float, ranges);
   const threshold = description?.calibration?.threshold ?? EVEN;
   const scores = [await scoresOf(float, comparedOn, size), await scoresOf(int8, comparedOn, size)] as const;
+  const accuracy =
+    options.accuracy &&
+    (await accuracyOf({ float, int8 }, dataOf(description, size), size, threshold, options.accuracy));
   await publishFolder(output, async (temporary) => {
     await writeFile(join(temporary, ONNX_FILE), int8);
     if (description === undefined) return;
@@ -167,5 +190,6 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
     pairs: scores[0].length,
     threshold,
     ...differenceOf(...scores, threshold),
+    ...(accuracy === undefined ? {} : { accuracy }),
   };
 }

@@ -3,13 +3,13 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { float32, floats, type TensorMap } from "../base/tensor.ts";
+import { float32, floats } from "../base/tensor.ts";
 import type { ImageSize } from "../model/siamese.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower.ts";
-import { WorkerSession } from "../onnx/worker-session.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read.ts";
 import { DESCRIPTION_FILE, type ModelDescription } from "./export.ts";
+import { SessionPool } from "./session-pool.ts";
 
 /** Reads `assets.extra/faceid.json`; undefined for a model that others made. */
 export async function readDescription(folder: string): Promise<ModelDescription | undefined> {
@@ -22,33 +22,13 @@ export async function readDescription(folder: string): Promise<ModelDescription 
   }
 }
 
-/** Sessions of one signature, one per core, used in turn. */
-class Pool {
-  readonly #sessions: readonly WorkerSession[];
-  #next = 0;
-
-  constructor(sessions: readonly WorkerSession[]) {
-    this.#sessions = sessions;
-  }
-
-  run(inputs: TensorMap): Promise<TensorMap> {
-    this.#next = (this.#next + 1) % this.#sessions.length;
-    return this.#sessions[this.#next]!.run(inputs);
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#sessions.map((session) => session.close()));
-  }
-}
-
-async function openPool(model: ReadModel, signature: string, lanes: number): Promise<Pool> {
+async function openPool(model: ReadModel, signature: string, lanes: number): Promise<SessionPool> {
   if (!model.signatures.has(signature)) {
     throw new FaceError("MODEL_UNSUPPORTED", `the model has no signature ${signature}`, {
       hint: "measuring takes a model exported by faceid, with the signatures embed and compare",
     });
   }
-  const { bytes } = lower({ outputs: (await model.program(signature)).outputs });
-  return new Pool(await Promise.all(Array.from({ length: lanes }, () => WorkerSession.open(bytes))));
+  return SessionPool.open(lower({ outputs: (await model.program(signature)).outputs }).bytes, lanes);
 }
 
 /** The image size that a model's `embed` signature takes. */

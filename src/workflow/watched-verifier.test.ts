@@ -1,7 +1,7 @@
 /** @file What is told of a measurement: every image once for each list, and an end also where images were unreadable. */
 import { expect, it } from "vitest";
 import type { ImageRef } from "../data/identity.ts";
-import type { Verifier } from "../model/verifier.ts";
+import type { PairVerifier, Verifier } from "../model/verifier.ts";
 import { watchedVerifier } from "./watched-verifier.ts";
 
 const verifier: Verifier = {
@@ -29,5 +29,24 @@ it("counts what is embedded, and ends", async () => {
     [3, 5],
     [4, 5],
     [5, 5],
+  ]);
+});
+
+it("counts both images of every pair where two are taken at once", async () => {
+  const told: number[][] = [];
+  const pairs: PairVerifier = {
+    image: { height: 2, width: 2 },
+    lanes: 1,
+    score: (anchors) => Promise.resolve(anchors),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  const watched = watchedVerifier(pairs, [[pair(a, b), pair(b, c)]], ({ images, totalImages }) =>
+    told.push([images, totalImages]),
+  );
+  expect(await watched.score(Float32Array.of(7), Float32Array.of(8), 1)).toEqual(Float32Array.of(7));
+  watched.finish();
+  expect(told).toEqual([
+    [2, 4],
+    [4, 4],
   ]);
 });

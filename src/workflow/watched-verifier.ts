@@ -1,6 +1,6 @@
-/** @file Watches a verifier at work: how many of the images to be embedded are done. */
+/** @file Watches a verifier at work: how many of the images are done. */
 import type { Pair } from "../data/pairs.ts";
-import type { Verifier } from "../model/verifier.ts";
+import type { AnyVerifier, PairVerifier, Verifier } from "../model/verifier.ts";
 
 /** How far a measurement is. */
 export interface MeasureProgress {
@@ -11,39 +11,62 @@ export interface MeasureProgress {
 export type OnMeasureProgress = (progress: MeasureProgress) => void;
 
 /** A verifier under watch. */
-export interface WatchedVerifier extends Verifier {
+interface Watched {
   /** Tells that nothing more is to come: images that could not be read never reach the verifier. */
   finish(): void;
 }
 
-const countImages = (pairs: readonly Pair[]) =>
-  new Set(pairs.flatMap(({ left, right }) => [left, right])).size;
+/** Images that a verifier sees of some pairs: one that embeds sees each once. */
+const countImages = (verifier: AnyVerifier, pairs: readonly Pair[]) =>
+  "score" in verifier ? 2 * pairs.length : new Set(pairs.flatMap(({ left, right }) => [left, right])).size;
 
 /**
- * The same verifier, telling after each batch how many images are embedded.
+ * The same verifier, telling after each batch how many images are done.
  * @param lists each is scored by itself, so an image in two of them counts twice.
  */
-export function watchedVerifier(
-  verifier: Verifier,
+export function watchedVerifier<V extends AnyVerifier>(
+  verifier: V,
   lists: readonly (readonly Pair[])[],
   onProgress: OnMeasureProgress,
-): WatchedVerifier {
-  const totalImages = lists.reduce((sum, pairs) => sum + countImages(pairs), 0);
+): (V extends PairVerifier ? PairVerifier : Verifier) & Watched;
+export function watchedVerifier(
+  verifier: AnyVerifier,
+  lists: readonly (readonly Pair[])[],
+  onProgress: OnMeasureProgress,
+): AnyVerifier & Watched {
+  const totalImages = lists.reduce((sum, pairs) => sum + countImages(verifier, pairs), 0);
   let images = 0;
-  return {
-    image: verifier.image,
-    embeddingSize: verifier.embeddingSize,
-    lanes: verifier.lanes,
-    async embed(pixels, count) {
-      const embeddings = await verifier.embed(pixels, count);
-      images += count;
-      onProgress({ images, totalImages });
-      return embeddings;
-    },
-    compare: (anchors, verifications, count) => verifier.compare(anchors, verifications, count),
+  const done = (count: number) => {
+    images += count;
+    onProgress({ images, totalImages });
+  };
+  const { image, lanes } = verifier;
+  const common = {
+    image,
+    lanes,
     finish() {
       if (images < totalImages) onProgress({ images: totalImages, totalImages });
     },
     [Symbol.asyncDispose]: () => verifier[Symbol.asyncDispose](),
+  };
+  if ("score" in verifier) {
+    return {
+      ...common,
+      async score(anchors, verifications, count) {
+        const scores = await verifier.score(anchors, verifications, count);
+        done(2 * count);
+        return scores;
+      },
+    };
+  }
+  return {
+    ...common,
+    embeddingSize: verifier.embeddingSize,
+    async embed(pixels, count) {
+      const embeddings = await verifier.embed(pixels, count);
+      done(count);
+      return embeddings;
+    },
+    compare: (anchors, verifications, count) => verifier.compare(anchors, verifications, count),
   };
 }

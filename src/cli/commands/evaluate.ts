@@ -1,13 +1,12 @@
 /** @file `faceid evaluate`: how good a checkpoint or an exported model is on people it has never seen. */
 import { Command } from "commander";
-import { z } from "zod";
 import { FaceError } from "../../base/errors.ts";
 import { foldText, reportText } from "../../evaluate/report-text.ts";
 import { measureFolds, measureHeldOut } from "../../workflow/measure.ts";
 import { type OpenedModel, openCheckpoint, openSavedModel } from "../../workflow/open-model.ts";
 import type { DataConfig } from "../../workflow/people.ts";
 import { consoleLog } from "../log.ts";
-import { pairCount } from "../measuring.ts";
+import { foldNumbers, pairCount } from "../measuring.ts";
 import { addOptions, givenOptions } from "../options.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
@@ -28,18 +27,6 @@ function open({ checkpoint, savedModel }: Flags): Promise<OpenedModel> {
     });
   }
   return checkpoint === undefined ? openSavedModel(savedModel!) : openCheckpoint(checkpoint);
-}
-
-const foldsSchema = z.array(z.coerce.number().int().positive());
-
-function foldNumbers(text: string | undefined): number[] {
-  if (text === undefined) return [];
-  const parsed = foldsSchema.safeParse(text.split(","));
-  if (parsed.success) return parsed.data;
-  throw new FaceError(
-    "CONFIG_INVALID",
-    `--folds: got ${JSON.stringify(text)}, expected whole numbers from 1 with commas between them`,
-  );
 }
 
 async function evaluate(flags: Flags & Record<string, unknown>): Promise<void> {
@@ -68,7 +55,7 @@ export function evaluateCommand(): Command {
   const command = new Command("evaluate")
     .description("measure a model on people it was not trained on")
     .option("--checkpoint <path>", "a run's folder or one of its .safetensors files")
-    .option("--saved-model <folder>", "a version's folder of an exported model")
+    .option("--saved-model <folder>", "a version's folder of an exported model, SavedModel or ONNX")
     .option("--pairs <file>", "LFW-style pairs.txt: run its k-fold protocol instead of held-out people")
     .option("--folds <numbers>", "folds of that file to use, counted from 1, such as 7,8 (default all)")
     .option("--test-pairs <count>", "pairs of held-out people to draw (default 4000)")
