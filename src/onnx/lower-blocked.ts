@@ -1,7 +1,7 @@
 /** @file Ordinary convolutions, their derivatives by the input, and pools on images whose channels lie in blocks. */
 import type { Node, OpAttrs, Pair } from "../graph/ops.ts";
 import { resolvePads } from "../graph/windows.ts";
-import { BLOCK, imageOf, padList } from "./blocks.ts";
+import { BLOCK, flipped, imageOf, padList } from "./blocks.ts";
 import { BLOCKS, type Lowering, NCHW, OIHW } from "./lowering.ts";
 import { BLOCKED, type NodeOptions } from "./model-builder.ts";
 
@@ -29,17 +29,31 @@ function suits(x: Node, sides: Sides, staysBlocked: boolean, lowering: Lowering)
 }
 
 /**
- * A kernel `[out, in, height, width]` in blocks of both: first each filter's channels, as if it were an image; then the
+ * The second half of bringing a kernel into blocks, after each filter's channels have been, as if they were an image's:
  * filters, as if they were the channels of one image. Whatever the width of a block, the memory comes out right.
  */
-function blockedKernel(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
+function filtersInBlocks(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
   const { model } = lowering;
   const [inputs, outputs] = sides.channels;
-  const each = isWhole(inputs) ? lowering.emit(node, "ReorderInput", [kernel], {}, BLOCKED) : kernel;
   const elements = inputs * sides.kernel[0] * sides.kernel[1];
-  const rows = lowering.emit(node, "Reshape", [each, model.ints([1, outputs, elements, 1])]);
+  const rows = lowering.emit(node, "Reshape", [kernel, model.ints([1, outputs, elements, 1])]);
   const blocked = lowering.emit(node, "ReorderInput", [rows], {}, BLOCKED);
   return lowering.emit(node, "Reshape", [blocked, model.ints([outputs, inputs, ...sides.kernel])]);
+}
+
+/** A kernel in blocks of channels in and out. */
+function blockedKernel(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
+  const [inputs] = sides.channels;
+  const each = isWhole(inputs) ? lowering.emit(node, "ReorderInput", [kernel], {}, BLOCKED) : kernel;
+  return filtersInBlocks(node, each, sides, lowering);
+}
+
+/** A kernel turned about, with channels in and out exchanged; channels lie behind, so that turning moves whole rows. */
+function turnedKernel(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
+  const behind = lowering.emit(node, "Transpose", [kernel], { perm: [1, 2, 3, 0] });
+  const turned = flipped(node, behind, 1, sides.kernel, lowering);
+  const each = lowering.emit(node, "ReorderInput", [turned], { channels_last: 1 }, BLOCKED);
+  return filtersInBlocks(node, each, sides, lowering);
 }
 
 const imageFor = (x: Node, channels: number, lowering: Lowering) =>
@@ -90,7 +104,6 @@ export function lowerWholeConv(
 /** Lowers the derivative of a stride-1 convolution by its input: again a convolution, with the kernel turned about. */
 export function lowerWholeInputGrad(
   node: Node<"conv2dInputGrad">,
-  turned: string,
   pads: readonly number[],
   lowering: Lowering,
 ): boolean {
@@ -100,9 +113,9 @@ export function lowerWholeInputGrad(
   const sides: Sides = { channels: [inputs, outputs], kernel: forward.kernel };
   const { groups, dilations } = node.attrs;
   if (groups > 1 || !suits(dy, sides, false, lowering)) return false;
-  const filters = blockedKernel(node, turned, sides, lowering);
+  const filters = turnedKernel(node, lowering.value(kernel, OIHW), sides, lowering);
   const attributes = { kernel_shape: sides.kernel, strides: [1, 1], dilations, group: 1, pads };
-  const value = lowering.emit(node, "Conv", [imageFor(dy, inputs, lowering), filters], attributes, BLOCKED);
+  const value = lowering.emit(node, "Conv", [lowering.value(dy, BLOCKS), filters], attributes, BLOCKED);
   lowering.define(node, value, BLOCKS);
   return true;
 }

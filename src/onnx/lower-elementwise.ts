@@ -215,13 +215,17 @@ export function reduce<K extends ReduceName>(op: string): Rule<K> {
 
 const sameShape = (a: SymbolicShape, b: SymbolicShape) => a.join() === b.join();
 
-/** A product of two images of which only the sum per channel is ever needed. */
+/** From this many pixels on scalar products are faster than a product that is written down and then added up. */
+const LARGE_AREA = 400;
+
+/** A product of two large images of which only the sum per channel is ever needed. */
 function isChannelProduct(node: Node, lowering: Lowering): boolean {
   const sum = lowering.onlyConsumer(node);
   const [a, b] = node.inputs as [Node, Node];
   const isSum = sum !== undefined && isOp(sum, "reduceSum") && sum.attrs.axes.join() === "0,1,2";
   const isKnown = node.shape.length === 4 && node.shape.every((side) => typeof side === "number");
-  return isSum && isKnown && node.dtype === "float32" && sameShape(a.shape, b.shape);
+  const isLarge = Number(node.shape[1]) * Number(node.shape[2]) >= LARGE_AREA;
+  return isSum && isKnown && isLarge && node.dtype === "float32" && sameShape(a.shape, b.shape);
 }
 
 /** Sums of products per channel as scalar products, image by image, without ever writing the product down. */

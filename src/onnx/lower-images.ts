@@ -1,7 +1,7 @@
 /** @file Lowering of convolutions, pools and their derivatives to channels-second operators. */
 import type { Node, OpAttrs, OpName, Padding, Pads, Pair } from "../graph/ops.ts";
 import { resolvePads } from "../graph/windows.ts";
-import { imageOf, padList } from "./blocks.ts";
+import { flipped, imageOf, padList } from "./blocks.ts";
 import { ONNX_TYPE } from "./dtypes.ts";
 import {
   blockedMean,
@@ -62,35 +62,21 @@ export const lowerConv2d: Rule<"conv2d"> = (node, lowering) => {
   lowering.define(fused?.sum ?? node, value, NCHW);
 };
 
-/** A kernel with both spatial axes reversed. */
-function flipped(node: Node, kernel: string, [height, width]: Pair, lowering: Lowering): string {
-  if (height === 1 && width === 1) return kernel;
-  const { model } = lowering;
-  const ends = model.ints([-height - 1, -width - 1]);
-  return lowering.emit(node, "Slice", [
-    kernel,
-    model.ints([-1, -1]),
-    ends,
-    model.ints([2, 3]),
-    model.ints([-1, -1]),
-  ]);
-}
-
 /** The derivative of a stride-1 convolution by its input is a convolution with the kernel turned about. */
 function lowerInputGradAsConv(node: Node<"conv2dInputGrad">, pads: Pads, lowering: Lowering): void {
   const [dy, kernel] = node.inputs as [Node, Node];
   const { dilations, groups } = node.attrs;
   const size = sizeOfKernel(kernel);
+  const [[top, bottom], [left, right]] = pads;
+  const [reachY, reachX] = [dilations[0] * (size[0] - 1), dilations[1] * (size[1] - 1)];
+  const margins = [reachY - top, reachX - left, reachY - bottom, reachX - right];
+  if (lowerWholeInputGrad(node, margins, lowering)) return;
   const depthwise = groups > 1;
   const oriented = depthwise
     ? lowering.value(kernel, OIHW)
     : lowering.emit(node, "Transpose", [lowering.value(kernel, OIHW)], { perm: [1, 0, 2, 3] });
-  const [[top, bottom], [left, right]] = pads;
-  const [reachY, reachX] = [dilations[0] * (size[0] - 1), dilations[1] * (size[1] - 1)];
-  const turned = flipped(node, oriented, size, lowering);
-  const margins = [reachY - top, reachX - left, reachY - bottom, reachX - right];
+  const turned = flipped(node, oriented, 2, size, lowering);
   if (lowerBlockedInputGrad(node, turned, margins, lowering)) return;
-  if (lowerWholeInputGrad(node, turned, margins, lowering)) return;
   const value = lowering.emit(node, "Conv", [lowering.value(dy, NCHW), turned], {
     kernel_shape: size,
     dilations,

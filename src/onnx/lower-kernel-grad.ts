@@ -146,6 +146,23 @@ function deepProducts(node: Node<"conv2dKernelGrad">, lowering: Lowering, g: Geo
   });
 }
 
+/** Kernels of one position each as one kernel: one after the other, which copies them whole, and then turned. */
+function besides(
+  node: Node,
+  lowering: Lowering,
+  pieces: readonly string[],
+  shape: readonly number[],
+): string {
+  const { model } = lowering;
+  const kernel = model.ints(shape);
+  if (pieces.length === 1) return lowering.emit(node, "Reshape", [pieces[0]!, kernel]);
+  const size = shape[0]! * shape[1]!;
+  const flat = pieces.map((piece) => lowering.emit(node, "Reshape", [piece, model.ints([1, size])]));
+  const joined = lowering.emit(node, "Concat", flat, { axis: 0 });
+  const turned = lowering.emit(node, "Transpose", [joined], { perm: [1, 0] });
+  return lowering.emit(node, "Reshape", [turned, kernel]);
+}
+
 /** Channels, batch, height, width. */
 const CHANNELS_FIRST: Perm = [3, 0, 1, 2];
 
@@ -161,11 +178,8 @@ export function lowerConv2dKernelGrad(node: Node<"conv2dKernelGrad">, lowering: 
   const area = g.out[0] * g.out[1];
   const thin = g.channels[0] < THIN_CHANNELS;
   const rows = [g.channels[1], g.channels[0] / g.groups];
-  const define = (products: readonly string[]) => {
-    const pieces = products.map((value) => lowering.emit(node, "Reshape", [value, model.ints([...rows, 1])]));
-    const joined = pieces.length === 1 ? pieces[0]! : lowering.emit(node, "Concat", pieces, { axis: 2 });
-    lowering.define(node, lowering.emit(node, "Reshape", [joined, model.ints([...rows, ...g.kernel])]), OIHW);
-  };
+  const define = (products: readonly string[]) =>
+    lowering.define(node, besides(node, lowering, products, [...rows, ...g.kernel]), OIHW);
   const places = g.kernel[0] * g.kernel[1];
   if (g.groups === 1 && places > 1 && !thin && area < LARGE_AREA && !Number.isNaN(g.batch)) {
     define(deepProducts(node, lowering, g));

@@ -97,7 +97,8 @@ function meanOf(lanes: readonly Float32Array[], from: number, into: Float32Array
   const share = 1 / lanes.length;
   for (let i = 0; i < into.length; i++) {
     let sum = 0;
-    for (const lane of lanes) sum += lane[from + i]!;
+    // By number: an iterator at each element takes half as long again.
+    for (let lane = 0; lane < lanes.length; lane++) sum += lanes[lane]![from + i]!;
     into[i] = sum * share;
   }
 }
