@@ -167,11 +167,16 @@ export function mistakesSection(list: readonly PicturedMistake[]): Html {
   );
 }
 
+/** How far a drawing may be made smaller before it scrolls instead. */
+const SMALLEST = 0.6;
+
 /** The drawing and all layers. */
 export function modelSection(model: ModelDescription): Html {
+  const drawing = plotSvg(model);
+  const width = Number(/ width="([\d.]+)"/.exec(drawing)![1]);
   return section(
     "Model",
-    html`<div class="scroll paper" tabindex="0" role="region" aria-label="Drawing of the model">${new Html(plotSvg(model))}</div>
+    html`<div class="scroll paper" style="--least: ${Math.round(SMALLEST * width)}px" tabindex="0" role="region" aria-label="Drawing of the model">${new Html(drawing)}</div>
 <details><summary>All layers</summary><pre tabindex="0">${summaryText(model)}</pre></details>`,
   );
 }

@@ -43,7 +43,7 @@ tbody th { font-weight: 600; }
 .settings dt { color: var(--faded); }
 .settings dd { margin: 0; font-variant-numeric: tabular-nums; text-align: right; overflow-wrap: anywhere; }
 .paper { padding: .5rem; border: 1px solid var(--edge); border-radius: .6rem; background: #ffffff; }
-.paper svg { display: block; width: 100%; min-width: 56rem; height: auto; }
+.paper svg { display: block; width: 100%; min-width: var(--least); height: auto; }
 details { margin-top: 1rem; }
 summary { cursor: pointer; color: var(--accent); }
 pre { overflow-x: auto; padding: 1rem; border-radius: .6rem; background: var(--card); font-size: .8rem; line-height: 1.4; }

@@ -53,6 +53,13 @@ describe("reportHtml", () => {
     ]);
   });
 
+  it("draws all towers of a model in two stages", () => {
+    const image = { height: 112, width: 112, views: [0.6, 0.9], mirror: true, metric: 16 };
+    const text = reportHtml({ ...content, model: describeModel(networkNamed("compact"), image) });
+    for (const name of ["view1/compact", "view2/compact", "metric"]) expect(text).toContain(`>${name}<`);
+    expect(text).toContain("Model: &quot;embedding/view2/compact&quot;");
+  });
+
   it("says what the default threshold costs, where the record tells it", () => {
     expect(page).toMatch(/Most decisions are right at [\d.]+, where [\d.]+\u00a0% \(.+? are accepted\./);
     const { measuredFar: _far, measuredTar: _tar, ...old } = calibration;

@@ -1,10 +1,11 @@
 /** @file Descriptions of the networks, their tables and drawings. */
 import { expect, describe as group, it } from "vitest";
-import { describe } from "./description.ts";
+import { countValues } from "../nn/network-builder.ts";
+import { describe, type LayerDescription } from "./description.ts";
 import { groupLayers } from "./layer-groups.ts";
 import { NETWORKS, networkNamed } from "./networks.ts";
 import { plotSvg } from "./plot.ts";
-import { siamese } from "./siamese.ts";
+import { type ImageSize, siamese } from "./siamese.ts";
 import { summarySvg, summaryText } from "./summary.ts";
 
 const IMAGE = { height: 112, width: 112 };
@@ -59,6 +60,88 @@ group("describe", () => {
       expect(describe(network, IMAGE)).toMatchObject({ trainable: count(true), nonTrainable: count(false) });
     },
   );
+});
+
+group("describe for a network in two stages", () => {
+  const image = { ...IMAGE, views: [0.55, 0.7], mirror: true, metric: 128 };
+  const model = describe(networkNamed("closeup"), image);
+  const embedding = model.layers[2]!;
+  const find = (layers: readonly LayerDescription[], name: string) =>
+    layers.find((each) => each.name === name)!;
+
+  it("counts just the weights of the network in use", () => {
+    const { net } = siamese(networkNamed("closeup"), image, { mode: "inference", batch: 1 });
+    expect(model.total).toBe(countValues(net.weights));
+    expect(model.nonTrainable).toBe(countValues(net.weights.filter(({ trainable }) => !trainable)));
+    expect(embedding.outputShape).toEqual([null, 128]);
+    expect(find(model.layers, "dense_distance").parameters).toBe(128 * 128 + 128);
+  });
+
+  it("shows the views, what joins them, and the metric", () => {
+    expect(embedding.inner!.map(({ name, kind, inputs }) => [name, kind, inputs])).toEqual([
+      ["input_image", "InputLayer", []],
+      ["view1", "Functional", ["input_image"]],
+      ["view2", "Functional", ["input_image"]],
+      ["views", "Concatenate", ["view1", "view2"]],
+      ["metric", "Dense", ["views"]],
+      ["embedding", "UnitNormalization", ["metric"]],
+    ]);
+  });
+
+  it("shows that each view is cut out of the image, and seen from both sides by one network", () => {
+    const view = find(embedding.inner!, "view2").inner!;
+    expect(view.map(({ name, inputs, outputShape }) => [name, inputs, outputShape])).toEqual([
+      ["input_image", [], [null, 112, 112, 3]],
+      ["crop", ["input_image"], [null, 78, 78, 3]],
+      ["mirrored", ["crop"], [null, 78, 78, 3]],
+      ["closeup", ["crop", "mirrored"], [null, 256]],
+      ["direction", ["closeup", "closeup"], [null, 256]],
+    ]);
+    const plain = describe(networkNamed("closeup"), { height: 78, width: 78 }).layers[2]!;
+    expect(find(view, "closeup").inner).toEqual(plain.inner);
+  });
+
+  it("shows a single look without views, and a crop that training used", () => {
+    const names = (changes: Partial<ImageSize>) =>
+      describe(networkNamed("closeup"), { ...IMAGE, ...changes }).layers[2]!.inner!.map(({ name }) => name);
+    expect(names({ mirror: true })).toEqual(["input_image", "mirrored", "closeup", "direction"]);
+    expect(names({ metric: 8 })).toEqual(["input_image", "closeup", "direction", "metric", "embedding"]);
+    expect(names({ crop: 0.7 }).slice(0, 3)).toEqual(["input_image", "crop", "rescaling"]);
+  });
+
+  it("is drawn with every view, and listed with every table", () => {
+    const drawing = plotSvg(model);
+    const shown = ["view1/crop", "view2/mirrored", "view1/closeup", "view2/direction", "views", "metric"];
+    for (const name of shown) expect(drawing).toContain(`>${name}<`);
+    expect(drawing).not.toMatch(/NaN|undefined|Infinity/);
+    const titles = [...summaryText(model).matchAll(/^Model: "(.+)"$/gm)].map((match) => match[1]);
+    expect(titles).toEqual([
+      "closeup",
+      "embedding",
+      "embedding/view1",
+      "embedding/view1/closeup",
+      "embedding/view2",
+      "embedding/view2/closeup",
+    ]);
+  });
+
+  it("is drawn without boxes over each other", () => {
+    for (const changes of [
+      image,
+      { ...image, views: [] },
+      { ...IMAGE, views: [0.5, 0.6, 1], mirror: true },
+    ]) {
+      const drawing = plotSvg(describe(networkNamed("compact"), changes));
+      const boxes = [...drawing.matchAll(/<rect x="([\d.]+)" y="([\d.]+)" width="300" height="50"/g)].map(
+        ([, x, y]) => [Number(x), Number(y)] as const,
+      );
+      expect(boxes.length).toBeGreaterThan(12);
+      boxes.forEach(([x, y], i) => {
+        const over = boxes.slice(i + 1).filter(([a, b]) => Math.abs(a - x) < 300 && Math.abs(b - y) < 50);
+        expect(over).toEqual([]);
+      });
+    }
+  });
 });
 
 group("summaryText", () => {

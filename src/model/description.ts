@@ -3,7 +3,7 @@ import { input } from "../graph/build.ts";
 import type { SymbolicShape } from "../graph/ops.ts";
 import { countValues, type Layer, NetworkBuilder, type Weight } from "../nn/network-builder.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
-import { head, type ImageSize, imageInput } from "./siamese.ts";
+import { head, type ImageSize, imageInput, isPlain, LOOK, tower, viewName } from "./siamese.ts";
 
 /** One layer; a layer may be a network itself. */
 export interface LayerDescription {
@@ -64,25 +64,99 @@ function describeLayers({ layers }: NetworkBuilder, source: string): LayerDescri
 const sum = (layers: readonly LayerDescription[], of: (layer: LayerDescription) => number) =>
   layers.reduce((total, layer) => total + of(layer), 0);
 
-/** Describes the Siamese network around an embedding network: both towers are one layer, used twice. */
+/** A network as one layer. */
+function functional(
+  name: string,
+  inner: readonly LayerDescription[],
+  inputs: readonly string[],
+): LayerDescription {
+  return {
+    name,
+    kind: "Functional",
+    outputShape: inner.at(-1)!.outputShape,
+    parameters: sum(inner, ({ parameters }) => parameters),
+    trainableParameters: sum(inner, ({ trainableParameters }) => trainableParameters),
+    inputs,
+    inner,
+  };
+}
+
+/** The layers again, with other names for what they take their input from. */
+const reconnected = (layers: readonly LayerDescription[], rename: (name: string) => string) =>
+  layers.map((layer) => ({ ...layer, inputs: layer.inputs.map(rename) }));
+
+/**
+ * One look at an image, from its layers: a crop, the network, which may see the mirrored image too, and the mean
+ * direction.
+ */
+function describeLook(
+  name: string,
+  layers: readonly LayerDescription[],
+  image: ImageSize,
+): LayerDescription[] {
+  const found = (wanted: string) => layers.filter((layer) => layer.name === wanted);
+  const [crop, mirrored, direction] = [LOOK.crop, LOOK.mirrored, LOOK.direction].map(found);
+  const around: ReadonlySet<string> = new Set(Object.values(LOOK));
+  const own = layers.filter((layer) => !around.has(layer.name));
+  const seen = crop![0]?.name ?? IMAGE;
+  const passes = [seen, ...mirrored!.map((layer) => layer.name)];
+  const { outputShape } = crop![0] ?? inputLayer(IMAGE, image);
+  const network = functional(
+    name,
+    [
+      { ...inputLayer(IMAGE, image), outputShape },
+      ...reconnected(own, (input) => (input === seen ? IMAGE : input)),
+    ],
+    passes,
+  );
+  return [...crop!, ...mirrored!, network, ...reconnected(direction!, () => name)];
+}
+
+/** The tower in use: several looks at the image, joined, and mapped. */
+function describeStages(
+  { name }: EmbeddingNetwork,
+  layers: readonly LayerDescription[],
+  image: ImageSize,
+): LayerDescription[] {
+  const { views = [] } = image;
+  if (views.length === 0) {
+    const after = layers.findIndex((layer) => layer.name === LOOK.direction) + 1;
+    return [...describeLook(name, layers.slice(0, after), image), ...layers.slice(after)];
+  }
+  const looks = views.map((_, view) => {
+    const prefix = `${viewName(view)}/`;
+    const plain = (text: string) => (text.startsWith(prefix) ? text.slice(prefix.length) : text);
+    const own = layers.filter((layer) => layer.name.startsWith(prefix));
+    const named = reconnected(own, plain).map((layer) => ({ ...layer, name: plain(layer.name) }));
+    return functional(
+      viewName(view),
+      [inputLayer(IMAGE, image), ...describeLook(name, named, image)],
+      [IMAGE],
+    );
+  });
+  const joined = layers.filter((layer) => !layer.name.includes("/"));
+  return [...looks, ...reconnected(joined, (input) => input.split("/")[0]!)];
+}
+
+/**
+ * Describes the Siamese network around an embedding network as it is used: both towers are one layer, used twice. Views,
+ * the mirrored image and the metric are layers of it.
+ */
 export function describe(network: EmbeddingNetwork, image: ImageSize): ModelDescription {
-  const tower = new NetworkBuilder("inference");
-  const embedding = network.build(tower, imageInput(IMAGE, "batch", image));
+  const net = new NetworkBuilder("inference");
+  const embedding = tower(net, network, imageInput(IMAGE, "batch", image), image);
   const top = new NetworkBuilder("inference");
   head(top, input("anchor", embedding.shape), input("verification", embedding.shape));
-  const inner = [inputLayer(IMAGE, image), ...describeLayers(tower, IMAGE)];
+  const written = describeLayers(net, IMAGE);
+  const stages = isPlain(image) ? written : describeStages(network, written, image);
   const images = [inputLayer("anchor_img", image), inputLayer("verification_img", image)];
   const layers: LayerDescription[] = [
     ...images,
-    {
-      name: EMBEDDING,
-      kind: "Functional",
-      outputShape: sidesOf(embedding.shape),
-      parameters: sum(inner, ({ parameters }) => parameters),
-      trainableParameters: sum(inner, ({ trainableParameters }) => trainableParameters),
-      inputs: images.map(({ name }) => name),
-      inner,
-    },
+    functional(
+      EMBEDDING,
+      [inputLayer(IMAGE, image), ...stages],
+      images.map(({ name }) => name),
+    ),
     ...describeLayers(top, EMBEDDING),
   ];
   const total = sum(layers, ({ parameters }) => parameters);

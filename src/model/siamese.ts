@@ -47,6 +47,9 @@ export const embeddingSizeOf = (
   { views = [], metric = 0 }: Pick<ImageSize, "views" | "metric">,
 ): number => (metric > 0 ? metric : network.embeddingSize * Math.max(1, views.length));
 
+/** The layers of a look at an image that stand around the network. */
+export const LOOK = { crop: "crop", mirrored: "mirrored", direction: "direction" } as const;
+
 /** First and last position of the middle `share` of a side. */
 function middle(side: number, share: number): [number, number] {
   const kept = Math.round(side * share);
@@ -60,7 +63,7 @@ function seen(net: NetworkBuilder, image: Node, { height, width, crop = 1 }: Ima
   const [top, bottom] = middle(height, crop);
   const [left, right] = middle(width, crop);
   const cut = slice(image, [0, top, left], [Number.MAX_SAFE_INTEGER, bottom, right]);
-  return net.record("crop", "CenterCrop", [image], cut);
+  return net.record(LOOK.crop, "CenterCrop", [image], cut);
 }
 
 const WHOLE = Number.MAX_SAFE_INTEGER;
@@ -69,7 +72,7 @@ const WHOLE = Number.MAX_SAFE_INTEGER;
 function mirrored(net: NetworkBuilder, image: Node): Node {
   const last = Number(image.shape[2]) - 1;
   const turned = slice(image, [0, 0, last], [WHOLE, WHOLE, -WHOLE], [1, 1, -1]);
-  return net.record("mirrored", "Mirror", [image], turned);
+  return net.record(LOOK.mirrored, "Mirror", [image], turned);
 }
 
 /** The direction of an embedding in use: of the image, or between those of the image and its mirror image. */
@@ -78,17 +81,20 @@ function direction(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, 
   const embedding = network.build(net, view);
   const sides = size.mirror ? [embedding, network.build(net, mirrored(net, view))] : [embedding];
   const sum = sides.map((side) => l2Normalize(side)).reduce((a, b) => add(a, b));
-  return net.record("direction", "UnitNormalization", sides, l2Normalize(sum));
+  return net.record(LOOK.direction, "UnitNormalization", sides, l2Normalize(sum));
 }
+
+/** Whether the network is used as it is trained: one look at the image, the embedding as the tower gives it. */
+export const isPlain = ({ views = [], mirror = false, metric = 0 }: ImageSize): boolean =>
+  views.length === 0 && !mirror && metric === 0;
 
 /**
  * The embedding of an image. Several views, the mirror image and the fitted map come in when the network is used, not
  * while a tower learns.
  */
-function tower(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size: ImageSize): Node {
-  const { views = [], mirror = false, metric = 0 } = size;
-  const plain = views.length === 0 && !mirror && metric === 0;
-  if (net.mode === "training" || plain) return network.build(net, seen(net, image, size));
+export function tower(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size: ImageSize): Node {
+  const { views = [], metric = 0 } = size;
+  if (net.mode === "training" || isPlain(size)) return network.build(net, seen(net, image, size));
   const directions = views.map((crop, i) =>
     net.within(viewName(i), () => direction(net, network, image, { ...size, crop })),
   );

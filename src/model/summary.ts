@@ -26,13 +26,16 @@ function rowOf(layer: LayerDescription): string[] {
   return [`${layer.name} (${layer.kind})`, shapeOf(layer), count(layer.parameters), connections(layer)];
 }
 
-/** Titles and lines of the tables: the network's own, then one for each layer that is a network itself. */
-function tables({ name, layers }: ModelDescription): { title: string; rows: string[][] }[] {
-  const nested = layers.flatMap(({ name, inner }) => (inner === undefined ? [] : [{ name, layers: inner }]));
-  return [{ name, layers }, ...nested].map((table) => ({
-    title: `Model: "${table.name}"`,
-    rows: table.layers.map(rowOf),
-  }));
+/** Titles and lines of the tables: the network's own, then those of each layer that is a network itself. */
+function tables(
+  title: string,
+  layers: readonly LayerDescription[],
+  prefix = "",
+): { title: string; rows: string[][] }[] {
+  const nested = layers.flatMap(({ name, inner }) =>
+    inner === undefined ? [] : tables(`${prefix}${name}`, inner, `${prefix}${name}/`),
+  );
+  return [{ title: `Model: "${title}"`, rows: layers.map(rowOf) }, ...nested];
 }
 
 const BYTES_PER_VALUE = 4;
@@ -47,10 +50,10 @@ function bytes(values: number): string {
 
 /**
  * The table of `model.summary()`: each layer with the shape of its output, its parameters and what it is connected to;
- * the embedding network in a table of its own; the totals at the end.
+ * each network within in a table of its own; the totals at the end.
  */
 export function summaryText(model: ModelDescription): string {
-  const all = tables(model);
+  const all = tables(model.name, model.layers);
   const widths = HEADINGS.map((heading, column) =>
     Math.max(heading.length, ...all.flatMap(({ rows }) => rows.map((row) => row[column]!.length))),
   );
@@ -132,9 +135,13 @@ function drawLine(text: string, number: number): string {
 
 /**
  * The same table as a picture of a terminal.
+ * @param command what was typed there.
  * @returns an SVG drawing.
  */
-export function summarySvg(model: ModelDescription): string {
+export function summarySvg(
+  model: ModelDescription,
+  command = `faceid summary --model ${model.name}`,
+): string {
   const lines = summaryText(model).split("\n");
   const longest = lines.reduce((most, { length }) => Math.max(most, length), 0);
   const width = Math.ceil(2 * MARGIN + longest * LETTER);
@@ -156,7 +163,7 @@ export function summarySvg(model: ModelDescription): string {
         "font-size": FONT,
         fill: COLOURS.text,
       },
-      element("text", title, `faceid summary --model ${model.name}`),
+      element("text", title, command),
       ...lines.map(drawLine),
     ),
   );

@@ -99,20 +99,26 @@ function newestVersion(names: readonly string[]): string | undefined {
     .at(-1);
 }
 
+/** Where a model lies, and what it is. */
+export interface ModelPlace {
+  readonly kind: "checkpoint" | "version";
+  readonly path: string;
+}
+
 /**
- * Opens a model by its path alone.
+ * Finds a model by its path alone.
  * @param path a run's folder, a `.safetensors` file, a version's folder, or the folder of all versions (the newest
  *   counts).
- * @throws FaceError `MODEL_NOT_FOUND` when it is none of these, otherwise as the file's own reader.
+ * @throws FaceError `MODEL_NOT_FOUND` when it is none of these.
  */
-export async function openModel(path: string): Promise<OpenedModel> {
+export async function locateModel(path: string): Promise<ModelPlace> {
   const names = await namesIn(path);
-  if (names === undefined && path.endsWith(".safetensors")) return await openCheckpoint(path);
-  if (names?.includes(BEST_CHECKPOINT)) return await openCheckpoint(path);
+  if (names === undefined && path.endsWith(".safetensors")) return { kind: "checkpoint", path };
+  if (names?.includes(BEST_CHECKPOINT)) return { kind: "checkpoint", path: join(path, BEST_CHECKPOINT) };
   if (names?.some((name) => name === SAVED_MODEL_FILE || name === ONNX_FILE))
-    return await openSavedModel(path);
+    return { kind: "version", path };
   const newest = newestVersion(names ?? []);
-  if (newest !== undefined) return await openSavedModel(join(path, newest));
+  if (newest !== undefined) return { kind: "version", path: join(path, newest) };
   const found =
     names === undefined
       ? "is no folder"
@@ -120,4 +126,13 @@ export async function openModel(path: string): Promise<OpenedModel> {
   throw new FaceError("MODEL_NOT_FOUND", `${path} ${found}`, {
     hint: "name a run's folder, a .safetensors file, a SavedModel or ONNX version's folder, or the folder of its versions",
   });
+}
+
+/**
+ * Opens a model by its path alone.
+ * @throws FaceError as `locateModel`, or as the file's own reader.
+ */
+export async function openModel(path: string): Promise<OpenedModel> {
+  const place = await locateModel(path);
+  return place.kind === "checkpoint" ? await openCheckpoint(place.path) : await openSavedModel(place.path);
 }

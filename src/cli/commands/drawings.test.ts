@@ -37,6 +37,43 @@ describe("faceid summary", () => {
     expect(text).toContain("(None, 96, 128, 3)");
   });
 
+  it("shows the towers, the metric and the head of a model in two stages, by options or by its path", async () => {
+    const flags = ["--model", "closeup", "--views", "0.55,0.7", "--mirror", "--metric", "128"];
+    const text = await printed(() => summaryCommand().parseAsync(call(...flags)));
+    expect(text).toMatch(/closeup \(Functional\) .+ crop\[0]\[0], mirrored\[0]\[0]/);
+    expect(text).toMatch(/metric \(Dense\) +\(None, 128\) +65,664 {3}views/);
+    expect(text).toContain("Total params: 3,429,633");
+  });
+
+  it("takes a trained model's path instead", async () => {
+    const { config } = JSON.parse(
+      await readFile("models/lfw-best/1/assets.extra/faceid.json", "utf8"),
+    ).training;
+    const flags = [
+      "--model",
+      config.model,
+      "--metric",
+      config.metric,
+      ...(config.mirror ? ["--mirror"] : []),
+    ];
+    const views = config.views.length === 0 ? [] : ["--views", config.views.join(",")];
+    const text = await printed(() => summaryCommand().parseAsync(call(...flags.map(String), ...views)));
+    vi.restoreAllMocks();
+    expect(await printed(() => summaryCommand().parseAsync(call("models/lfw-best")))).toBe(text);
+    await expect(summaryCommand().parseAsync(call("models/lfw-best", "--metric", "64"))).rejects.toThrow(
+      "models/lfw-best says what its layers are, --metric cannot",
+    );
+    await expect(summaryCommand().parseAsync(call("src"))).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
+  });
+
+  it("names the command in the title of its picture", async () => {
+    const file = join(await temporaryFolder(), "summary.svg");
+    await printed(() =>
+      summaryCommand().parseAsync(call("--model", "compact", "--mirror", "--output", file)),
+    );
+    expect(await readFile(file, "utf8")).toContain(">faceid summary --model compact --mirror<");
+  });
+
   it.each([
     [["--model", "nobody"], "there is no model called nobody"],
     [["--image-shape", "20x20"], "an image side of 20 pixels is not possible"],
