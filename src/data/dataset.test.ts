@@ -55,6 +55,12 @@ describe("openDataset", () => {
     });
   });
 
+  it("calls a dataset by its layout and its folder, once where they have one name", async () => {
+    const path = await folderOf(["lfw/Al/Al_0001.jpg", "faces/Al/Al_0001.jpg"]);
+    expect((await openDataset({ path: join(path, "faces") })).name).toBe("lfw faces");
+    expect((await openDataset({ path: join(path, "lfw") })).name).toBe("lfw");
+  });
+
   it("takes any folder of folders of images, leaving out what is no image", async () => {
     const path = await folderOf([
       "ann/b.PNG",

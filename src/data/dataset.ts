@@ -96,7 +96,8 @@ async function openFolder(
   const identities = identitiesOf(listed, options.imagesPerId);
   if (identities.length === 0) throw emptyError(root, kind, folders, range);
   // The name travels inside exported models; where the folder lies on this machine is nobody else's business.
-  return { name: `${kind} ${basename(root)}`, kind, path: root, identities };
+  const folder = basename(root);
+  return { name: folder === kind ? kind : `${kind} ${folder}`, kind, path: root, identities };
 }
 
 function openSynthetic(options: DatasetOptions): Dataset {

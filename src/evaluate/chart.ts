@@ -257,7 +257,8 @@ function markLine(threshold: number): Plot.Markish[] {
 /** One figure of an epoch, on the pairs trained on and on validation people. */
 export interface EpochFigure {
   readonly epoch: number;
-  readonly training: number;
+  /** Absent where the figure says nothing in training. */
+  readonly training?: number | undefined;
   readonly validation?: number | undefined;
 }
 
@@ -272,6 +273,7 @@ export function trainingChart(
   figures: readonly EpochFigure[],
   format: "number" | "percent" = "number",
 ): string {
+  const trained = figures.filter(({ training }) => training !== undefined);
   const validated = figures.filter(({ validation }) => validation !== undefined);
   const series = (points: readonly EpochFigure[], y: "training" | "validation", stroke: string) => [
     Plot.line(points, { x: "epoch", y, stroke, strokeWidth: 2.2 }),
@@ -282,9 +284,9 @@ export function trainingChart(
     y: { label: name, ticks: 5, nice: true, ...(format === "percent" ? { tickFormat: percent } : {}) },
     marks: [
       Plot.gridY({ ticks: 5, strokeOpacity: 0.12 }),
-      ...series(figures, "training", ORANGE),
+      ...series(trained, "training", ORANGE),
       ...series(validated, "validation", BLUE),
-      legend("training", ORANGE, "top"),
+      ...(trained.length === 0 ? [] : [legend("training", ORANGE, "top")]),
       ...(validated.length === 0 ? [] : [legend("validation", BLUE, "top-right")]),
     ],
   });

@@ -6,10 +6,22 @@ import type { CalibrationRecord } from "./thresholds.ts";
 
 /** An epoch of training, as run logs and checkpoints keep it. */
 export interface ReportedEpoch {
+  /** Counted from 1; the place in the list when left out. A tower after the first begins anew. */
+  readonly epoch?: number | undefined;
   readonly loss: number;
   readonly accuracy: number;
   readonly validationLoss?: number | undefined;
   readonly validationAccuracy?: number | undefined;
+}
+
+/** What a network was trained with, so that its figures can be called what they are. */
+export interface Learning {
+  /** As `--loss`. */
+  readonly loss: string;
+  /** As `--sampling`: pairs, or people whose photographs are all compared. */
+  readonly sampling: string;
+  /** In a row of a batch by people. */
+  readonly photosPerPerson: number;
 }
 
 /** A wrong decision with its two photographs. */
@@ -32,6 +44,8 @@ export interface ReportContent {
   /** Settings of the run by name. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly epochs?: readonly ReportedEpoch[];
+  /** How it learned; pairs by their cross-entropy when left out. */
+  readonly learning?: Learning;
   readonly evaluation?: {
     readonly report: EvaluationReport;
     readonly scored: ScoredPairs;

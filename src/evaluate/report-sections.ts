@@ -3,10 +3,11 @@
 import type { ModelDescription } from "../model/description.ts";
 import { plotSvg } from "../model/plot.ts";
 import { summaryText } from "../model/summary.ts";
-import { detChart, rocChart, scoreChart, trainingChart } from "./chart.ts";
+import { detChart, rocChart, scoreChart } from "./chart.ts";
 import { Html, html } from "./html.ts";
 import { ABOVE_HALF, type Measured } from "./metrics.ts";
-import type { PicturedMistake, ReportContent, ReportedEpoch } from "./report-content.ts";
+import type { PicturedMistake, ReportContent } from "./report-content.ts";
+import { figure, section } from "./report-parts.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
 import { type CalibrationRecord, rate } from "./thresholds.ts";
 
@@ -18,13 +19,6 @@ const percent = (value: number) => `${(100 * value).toFixed(2)}${NO_BREAK}%`;
 /** A rate that somebody chose has no digits to spare. */
 const target = (far: number) => `${Number((100 * far).toPrecision(3))}${NO_BREAK}%`;
 const range = ([low, high]: readonly [number, number]) => `${percent(low)} to ${percent(high)}`;
-
-const section = (title: string, ...content: readonly Html[]) =>
-  html`<section><h2>${title}</h2>${content}</section>`;
-
-/** @param svg made by us, so it is put in as it is. */
-const figure = (svg: string, caption: string) =>
-  html`<figure>${new Html(svg)}<figcaption>${caption}</figcaption></figure>`;
 
 /** A table whose first column names the row. Wide ones scroll by themselves, also by keyboard. */
 function table(label: string, headings: readonly string[], rows: readonly (readonly string[])[]): Html {
@@ -117,23 +111,6 @@ export function thresholdsSection(record: CalibrationRecord): Html {
     rows.length === 0
       ? html`<p>There were too few pairs to choose a threshold for a given false accept rate.</p>`
       : table("Thresholds", headings, rows),
-  );
-}
-
-/** Curves over the epochs. */
-export function trainingSection(epochs: readonly ReportedEpoch[]): Html {
-  const chart = (name: "loss" | "accuracy", validation: "validationLoss" | "validationAccuracy") =>
-    trainingChart(
-      name,
-      epochs.map((epoch, i) => ({ epoch: i + 1, training: epoch[name], validation: epoch[validation] })),
-      name === "accuracy" ? "percent" : "number",
-    );
-  return section(
-    "Training",
-    html`<div class="charts">
-${figure(chart("loss", "validationLoss"), "Loss over epochs, on the pairs trained on and on validation people.")}
-${figure(chart("accuracy", "validationAccuracy"), "Right decisions at probability 0.5.")}
-</div>`,
   );
 }
 

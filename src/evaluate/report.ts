@@ -1,6 +1,6 @@
 /** @file A measurement as one self-contained page: figures, curves, thresholds, mistakes, the model itself. */
 import { Html, html } from "./html.ts";
-import type { ReportContent } from "./report-content.ts";
+import type { ReportContent, ReportedEpoch } from "./report-content.ts";
 import {
   curvesSection,
   headlineSection,
@@ -8,18 +8,26 @@ import {
   modelSection,
   settingsSection,
   thresholdsSection,
-  trainingSection,
 } from "./report-sections.ts";
 import { REPORT_STYLE } from "./report-style.ts";
+import { epochsByTower, trainingSection } from "./report-training.ts";
 
-export type { PicturedMistake, ReportContent, ReportedEpoch } from "./report-content.ts";
+export type { Learning, PicturedMistake, ReportContent, ReportedEpoch } from "./report-content.ts";
+
+function epochText(epochs: readonly ReportedEpoch[]): string[] {
+  const towers = epochsByTower(epochs);
+  const [most = 0] = towers.map(({ length }) => length).toSorted((a, b) => b - a);
+  const counted = `${most} ${most === 1 ? "epoch" : "epochs"}`;
+  if (towers.length > 1) return [`${towers.length} towers of ${counted}`];
+  return most === 0 ? [] : [counted];
+}
 
 /** What the model is and what it learned from, in a line. */
 function subtitle({ model, evaluation, epochs = [] }: ReportContent): Html {
   const dataset = evaluation?.calibration?.data.dataset;
   const parts = [
     ...(model === undefined ? [] : [`${model.name}, ${model.total.toLocaleString("en-US")} parameters`]),
-    ...(epochs.length === 0 ? [] : [`${epochs.length} ${epochs.length === 1 ? "epoch" : "epochs"}`]),
+    ...epochText(epochs),
     ...(dataset === undefined ? [] : [`measured on ${dataset}`]),
   ];
   return html`<p>${parts.join(" · ")}</p>`;
@@ -27,7 +35,16 @@ function subtitle({ model, evaluation, epochs = [] }: ReportContent): Html {
 
 /** The whole page; it loads nothing from anywhere. */
 export function reportHtml(content: ReportContent): string {
-  const { title, made, model, settings, epochs = [], evaluation, mistakes: pictured = [] } = content;
+  const {
+    title,
+    made,
+    model,
+    settings,
+    epochs = [],
+    learning,
+    evaluation,
+    mistakes: pictured = [],
+  } = content;
   const calibration = evaluation?.calibration;
   return html`<!doctype html>
 <html lang="en">
@@ -44,7 +61,7 @@ export function reportHtml(content: ReportContent): string {
 ${evaluation && headlineSection(evaluation)}
 ${evaluation && curvesSection(evaluation)}
 ${calibration && thresholdsSection(calibration)}
-${epochs.length === 0 ? undefined : trainingSection(epochs)}
+${epochs.length === 0 ? undefined : trainingSection(epochs, learning)}
 ${pictured.length === 0 ? undefined : mistakesSection(pictured)}
 ${model && modelSection(model)}
 ${settings && settingsSection(settings)}

@@ -1,6 +1,7 @@
 /** @file The report page of a run or an exported model: what was measured, how it was trained, what it gets wrong. */
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
+import { z } from "zod";
 import { systemCode } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
@@ -9,6 +10,7 @@ import type { Pair } from "../data/pairs.ts";
 import { readPixels } from "../data/read-pixels.ts";
 import { type Mistake, worstMistakes } from "../evaluate/mistakes.ts";
 import {
+  type Learning,
   type PicturedMistake,
   type ReportContent,
   type ReportedEpoch,
@@ -17,6 +19,7 @@ import {
 import { encodeJpeg } from "../image/decode.ts";
 import { describe } from "../model/description.ts";
 import { networkNamed } from "../model/networks.ts";
+import { trainConfigSchema } from "../train/config.ts";
 import { RUN_LOG } from "../train/listeners/run-log.ts";
 import { type Measurement, measureHeldOut } from "./measure.ts";
 import { type OpenedModel, openModel } from "./open-model.ts";
@@ -111,6 +114,16 @@ function settingsText(settings: Readonly<Record<string, unknown>>): Record<strin
   );
 }
 
+const learningSchema = z.object(
+  trainConfigSchema.pick({ loss: true, sampling: true, photosPerPerson: true }).shape,
+);
+
+/** What a run was trained with, where its settings tell it. */
+function learningOf(settings: Readonly<Record<string, unknown>> | undefined): { learning?: Learning } {
+  const parsed = learningSchema.safeParse(settings);
+  return parsed.success ? { learning: parsed.data } : {};
+}
+
 async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<ReportContent> {
   const { model, title = model, pairs, log = silentLog, photos = true, onProgress } = options;
   const config: DataConfig = { ...opened.config, ...options.data };
@@ -131,6 +144,7 @@ async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<R
       : { model: describe(networkNamed(opened.network), networkImageOf(opened.config)) }),
     ...(opened.settings === undefined ? {} : { settings: settingsText(opened.settings) }),
     epochs: logged.length === 0 ? opened.history : logged,
+    ...learningOf(opened.settings),
     evaluation: measured,
     ...(photos ? { mistakes: await pictures(measured, config) } : {}),
   };
