@@ -14,12 +14,16 @@ import { EVERY_SETTING } from "./settings.ts";
 
 /** What decides the layers of a model. */
 export const networkSettings: z.ZodObject<
-  Pick<typeof trainConfigSchema.shape, "model" | "imageShape" | "crop" | "views" | "mirror" | "metric">
+  Pick<
+    typeof trainConfigSchema.shape,
+    "model" | "imageShape" | "crop" | "views" | "texture" | "mirror" | "metric"
+  >
 > = trainConfigSchema.pick({
   model: true,
   imageShape: true,
   crop: true,
   views: true,
+  texture: true,
   mirror: true,
   metric: true,
 });

@@ -5,8 +5,9 @@ import { describe, type LayerDescription } from "./description.ts";
 import { groupLayers } from "./layer-groups.ts";
 import { NETWORKS, networkNamed } from "./networks.ts";
 import { plotSvg } from "./plot.ts";
-import { type ImageSize, siamese } from "./siamese.ts";
+import { siamese } from "./siamese.ts";
 import { summarySvg, summaryText } from "./summary.ts";
+import type { ImageSize } from "./tower.ts";
 
 const IMAGE = { height: 112, width: 112 };
 const faceid = describe(networkNamed("faceid"), IMAGE);
@@ -101,6 +102,22 @@ group("describe for a network in two stages", () => {
     expect(find(view, "closeup").inner).toEqual(plain.inner);
   });
 
+  it("shows the texture beside the views", () => {
+    const { layers } = describe(networkNamed("closeup"), { ...image, texture: 0.59 });
+    const tower = find(layers, "embedding").inner!;
+    expect(find(tower, "views").inputs).toEqual(["view1", "view2", "texture"]);
+    expect(find(tower, "texture").inner!.map(({ name, outputShape }) => [name, outputShape])).toEqual([
+      ["input_image", [null, 112, 112, 3]],
+      ["crop", [null, 66, 66, 3]],
+      ["mirrored", [null, 66, 66, 3]],
+      ["gabor", [null, 11, 11, 24]],
+      ["flatten", [null, 2904]],
+      ["projection", [null, 300]],
+      ["direction", [null, 300]],
+    ]);
+    expect(find(tower, "metric").parameters).toBe((2 * 256 + 300) * 128 + 128);
+  });
+
   it("shows a single look without views, and a crop that training used", () => {
     const names = (changes: Partial<ImageSize>) =>
       describe(networkNamed("closeup"), { ...IMAGE, ...changes }).layers[2]!.inner!.map(({ name }) => name);
@@ -129,6 +146,7 @@ group("describe for a network in two stages", () => {
     for (const changes of [
       image,
       { ...image, views: [] },
+      { ...image, texture: 0.6 },
       { ...IMAGE, views: [0.5, 0.6, 1], mirror: true },
     ]) {
       const drawing = plotSvg(describe(networkNamed("compact"), changes));

@@ -3,7 +3,9 @@ import { input } from "../graph/build.ts";
 import type { SymbolicShape } from "../graph/ops.ts";
 import { countValues, type Layer, NetworkBuilder, type Weight } from "../nn/network-builder.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
-import { head, type ImageSize, imageInput, isPlain, LOOK, tower, viewName } from "./siamese.ts";
+import { head, imageInput } from "./siamese.ts";
+import { TEXTURE } from "./texture.ts";
+import { type ImageSize, isPlain, LOOK, tower, viewName } from "./tower.ts";
 
 /** One layer; a layer may be a network itself. */
 export interface LayerDescription {
@@ -112,28 +114,32 @@ function describeLook(
   return [...crop!, ...mirrored!, network, ...reconnected(direction!, () => name)];
 }
 
+/** The layers of a part that has names of its own, without the part's name. */
+function layersWithin(part: string, layers: readonly LayerDescription[]): LayerDescription[] {
+  const prefix = `${part}/`;
+  const plain = (text: string) => (text.startsWith(prefix) ? text.slice(prefix.length) : text);
+  const own = layers.filter((layer) => layer.name.startsWith(prefix));
+  return reconnected(own, plain).map((layer) => ({ ...layer, name: plain(layer.name) }));
+}
+
 /** The tower in use: several looks at the image, joined, and mapped. */
 function describeStages(
   { name }: EmbeddingNetwork,
   layers: readonly LayerDescription[],
   image: ImageSize,
 ): LayerDescription[] {
-  const { views = [] } = image;
+  const { views = [], texture = 0 } = image;
   if (views.length === 0) {
     const after = layers.findIndex((layer) => layer.name === LOOK.direction) + 1;
     return [...describeLook(name, layers.slice(0, after), image), ...layers.slice(after)];
   }
   const looks = views.map((_, view) => {
-    const prefix = `${viewName(view)}/`;
-    const plain = (text: string) => (text.startsWith(prefix) ? text.slice(prefix.length) : text);
-    const own = layers.filter((layer) => layer.name.startsWith(prefix));
-    const named = reconnected(own, plain).map((layer) => ({ ...layer, name: plain(layer.name) }));
-    return functional(
-      viewName(view),
-      [inputLayer(IMAGE, image), ...describeLook(name, named, image)],
-      [IMAGE],
-    );
+    const own = layersWithin(viewName(view), layers);
+    return functional(viewName(view), [inputLayer(IMAGE, image), ...describeLook(name, own, image)], [IMAGE]);
   });
+  if (texture > 0) {
+    looks.push(functional(TEXTURE, [inputLayer(IMAGE, image), ...layersWithin(TEXTURE, layers)], [IMAGE]));
+  }
   const joined = layers.filter((layer) => !layer.name.includes("/"));
   return [...looks, ...reconnected(joined, (input) => input.split("/")[0]!)];
 }

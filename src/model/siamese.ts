@@ -1,22 +1,11 @@
 /** @file The Siamese network: two towers that share their weights, the distance of their embeddings, a probability. */
-import {
-  abs,
-  add,
-  concat,
-  expandDims,
-  input,
-  l2Normalize,
-  labelled,
-  reshape,
-  sigmoid,
-  slice,
-  sub,
-} from "../graph/build.ts";
+import { abs, expandDims, input, labelled, reshape, sigmoid, sub } from "../graph/build.ts";
 import type { Dim, Node } from "../graph/ops.ts";
 import { normal } from "../nn/initializers.ts";
 import { dense, dropout } from "../nn/layers.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
+import { embeddingSizeOf, type ImageSize, tower } from "./tower.ts";
 
 /** Units of the dense layer between distance and decision. */
 export const DISTANCE_UNITS = 128;
@@ -26,92 +15,6 @@ const UNDECIDED = 0.01;
 
 /** Names of the weights after the distance. */
 export const HEAD_WEIGHTS = /^(dense_distance|classifier)\//;
-
-/** Height and width of the images in pixels, how the tower looks at them, and what becomes of its embedding. */
-export interface ImageSize {
-  readonly height: number;
-  readonly width: number;
-  /** Share of each side, around the middle; all of it when left out. */
-  readonly crop?: number;
-  /** Such shares for several towers, trained one after the other, whose embeddings inference joins; instead of `crop`. */
-  readonly views?: readonly number[];
-  /** Whether inference embeds the mirrored image too and takes the mean of both directions. */
-  readonly mirror?: boolean;
-  /** Length of the embedding after the map that was fitted to the trained one (see `fitMetric`); none when left out. */
-  readonly metric?: number;
-}
-
-/** Numbers in an embedding when the network is used. */
-export const embeddingSizeOf = (
-  network: EmbeddingNetwork,
-  { views = [], metric = 0 }: Pick<ImageSize, "views" | "metric">,
-): number => (metric > 0 ? metric : network.embeddingSize * Math.max(1, views.length));
-
-/** The layers of a look at an image that stand around the network. */
-export const LOOK = { crop: "crop", mirrored: "mirrored", direction: "direction" } as const;
-
-/** First and last position of the middle `share` of a side. */
-function middle(side: number, share: number): [number, number] {
-  const kept = Math.round(side * share);
-  const start = Math.floor((side - kept) / 2);
-  return [start, start + kept];
-}
-
-/** What the tower sees of an image: clients send whole photographs and need not know. */
-function seen(net: NetworkBuilder, image: Node, { height, width, crop = 1 }: ImageSize): Node {
-  if (crop === 1) return image;
-  const [top, bottom] = middle(height, crop);
-  const [left, right] = middle(width, crop);
-  const cut = slice(image, [0, top, left], [Number.MAX_SAFE_INTEGER, bottom, right]);
-  return net.record(LOOK.crop, "CenterCrop", [image], cut);
-}
-
-const WHOLE = Number.MAX_SAFE_INTEGER;
-
-/** Columns from right to left. */
-function mirrored(net: NetworkBuilder, image: Node): Node {
-  const last = Number(image.shape[2]) - 1;
-  const turned = slice(image, [0, 0, last], [WHOLE, WHOLE, -WHOLE], [1, 1, -1]);
-  return net.record(LOOK.mirrored, "Mirror", [image], turned);
-}
-
-/** The direction of an embedding in use: of the image, or between those of the image and its mirror image. */
-function direction(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size: ImageSize): Node {
-  const view = seen(net, image, size);
-  const embedding = network.build(net, view);
-  const sides = size.mirror ? [embedding, network.build(net, mirrored(net, view))] : [embedding];
-  const sum = sides.map((side) => l2Normalize(side)).reduce((a, b) => add(a, b));
-  return net.record(LOOK.direction, "UnitNormalization", sides, l2Normalize(sum));
-}
-
-/** Whether the network is used as it is trained: one look at the image, the embedding as the tower gives it. */
-export const isPlain = ({ views = [], mirror = false, metric = 0 }: ImageSize): boolean =>
-  views.length === 0 && !mirror && metric === 0;
-
-/**
- * The embedding of an image. Several views, the mirror image and the fitted map come in when the network is used, not
- * while a tower learns.
- */
-export function tower(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size: ImageSize): Node {
-  const { views = [], metric = 0 } = size;
-  if (net.mode === "training" || isPlain(size)) return network.build(net, seen(net, image, size));
-  const directions = views.map((crop, i) =>
-    net.within(viewName(i), () => direction(net, network, image, { ...size, crop })),
-  );
-  const joined =
-    views.length === 0
-      ? direction(net, network, image, size)
-      : net.record("views", "Concatenate", directions, l2Normalize(concat(directions, 1)));
-  if (metric === 0) return joined;
-  const mapped = dense(net, METRIC, joined, { units: metric });
-  return net.record("embedding", "UnitNormalization", [mapped], l2Normalize(mapped));
-}
-
-/** What stands before the names of a view's weights. */
-export const viewName = (index: number): string => `view${index + 1}`;
-
-/** The layer that holds the fitted map. */
-export const METRIC = "metric";
 
 /** Lets training do without some of the embedding's values at each step. */
 const thinned = (net: NetworkBuilder, embedding: Node, rate: number): Node =>

@@ -17,7 +17,7 @@ export interface LabelledEmbeddings {
 }
 
 /** Added to the covariance within people, as a share of its mean variance: directions of which little is known. */
-const SHRINKAGE = 0.1;
+const SHRINKAGE = 0.3;
 
 interface Statistics {
   /** Mean of the people's means. */

@@ -75,6 +75,14 @@ export const trainConfigSchema = z.strictObject({
     .array(z.number().min(0.4).max(1))
     .default([])
     .describe("such shares for several towers, trained one after the other and then joined, instead of crop"),
+  texture: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe(
+      "such a share for a view that learns no kernels but takes Gabor wavelets (with metric); 0 for none",
+    ),
   mirror: z
     .boolean()
     .default(false)

@@ -7,7 +7,7 @@ import { sizeOf } from "../base/shape.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import { startWorker } from "../base/worker.ts";
 import { networkNamed } from "../model/networks.ts";
-import { embeddingSizeOf, type ImageSize } from "../model/siamese.ts";
+import { embeddingSizeOf, type ImageSize } from "../model/tower.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { createLanes, type SharedLanes } from "./averaging.ts";
 import type { Answers, Command, ReplicaSettings, Reply, StepBatch } from "./engine-messages.ts";

@@ -24,11 +24,12 @@ const SOFTMAX_OVER_PEOPLE: Settings = {
 
 const best: Recipe = {
   summary:
-    "two close-cut towers, CosFace over all people, then metric and head: for some thousands of photographs",
+    "two close-cut towers with CosFace over all people, texture, metric and head: for some thousands of photographs",
   settings: {
     ...SOFTMAX_OVER_PEOPLE,
     model: "closeup",
     views: [0.55, 0.7],
+    texture: 0.59,
     mirror: true,
     metric: 128,
     loss: "cosface",

@@ -2,7 +2,8 @@
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
 import type { EmbeddingNetwork } from "../model/embedding-network.ts";
-import { embedder, embeddingSizeOf, grouped, head, type ImageSize, siamese } from "../model/siamese.ts";
+import { embedder, grouped, head, siamese } from "../model/siamese.ts";
+import { embeddingSizeOf, type ImageSize } from "../model/tower.ts";
 import { batchPairs, pairsAccuracy, pairsContrastive, pairsCrossentropy } from "../nn/batch-pairs.ts";
 import { binaryAccuracy, binaryCrossentropy, contrastiveLoss } from "../nn/losses.ts";
 import { NetworkBuilder, type Weight } from "../nn/network-builder.ts";

@@ -1,4 +1,4 @@
-/** @file The end of a run in two stages: joins the trained towers, fits the metric and the head to their embeddings. */
+/** @file The end of a run in two stages: joins the trained towers with the texture view, fits the metric and the head. */
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -9,7 +9,8 @@ import type { Loader } from "../data/loader.ts";
 import { evaluationPairs } from "../data/pairs.ts";
 import { embedImages } from "../evaluate/score-pairs.ts";
 import { networkNamed } from "../model/networks.ts";
-import { METRIC, siamese, viewName } from "../model/siamese.ts";
+import { siamese } from "../model/siamese.ts";
+import { METRIC, viewName } from "../model/tower.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { applyMetric, fitMetric, type LabelledEmbeddings, type Metric } from "../nn/person-metric.ts";
 import {
@@ -23,6 +24,7 @@ import type { SettledConfig } from "../train/config.ts";
 import { type EmbeddedPairs, fitHead } from "../train/fit-head.ts";
 import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
 import { averagedState } from "../train/weight-averages.ts";
+import { fitTexture } from "./fit-texture.ts";
 import { networkImageOf, type People } from "./people.ts";
 import { checkpointVerifier } from "./verifier.ts";
 
@@ -122,8 +124,8 @@ function joinedProgress(towers: readonly Checkpoint[]): Progress {
 }
 
 /**
- * Makes one network of the towers in a run's folder: joins their embeddings, fits the metric to the people trained on and
- * the head on top of it, and writes the run's best checkpoint.
+ * Makes one network of the towers in a run's folder: joins their embeddings with the texture's, fits the metric to the
+ * people trained on and the head on top of it, and writes the run's best checkpoint.
  */
 export async function finishRun(
   folder: string,
@@ -137,7 +139,10 @@ export async function finishRun(
     views.map((_, view) => readCheckpoint(join(viewFolder(folder, view), LAST_CHECKPOINT))),
   );
   const progress = joinedProgress(towers);
-  const towerState = joinedTowers(config, towers);
+  const towerState = new Map([
+    ...joinedTowers(config, towers),
+    ...(config.texture > 0 ? await fitTexture(config, loader, split.train) : []),
+  ]);
   await using verifier = await checkpointVerifier({
     config: { ...config, metric: 0 },
     progress,

@@ -6,7 +6,7 @@ import { type Dataset, openDataset } from "../data/dataset.ts";
 import { chosenFolds, namesIn, type PairsFile, readPairs } from "../data/lfw.ts";
 import { type DatasetSplit, excludeIdentities, splitIdentities } from "../data/split.ts";
 import { type ImageSettings, imageSettings } from "../image/settings.ts";
-import type { ImageSize } from "../model/siamese.ts";
+import type { ImageSize } from "../model/tower.ts";
 import type { TrainConfig } from "../train/config.ts";
 
 export type DataConfig = Pick<
@@ -25,6 +25,7 @@ export type DataConfig = Pick<
   | "imageShape"
   | "crop"
   | "views"
+  | "texture"
   | "mirror"
   | "metric"
 >;
@@ -49,18 +50,19 @@ export function settingsOf(config: Pick<DataConfig, "imageShape">): ImageSetting
 
 /** The settings that say how the network looks at an image. */
 type ViewConfig = Pick<TrainConfig, "imageShape"> &
-  Partial<Pick<TrainConfig, "crop" | "views" | "mirror" | "metric">>;
+  Partial<Pick<TrainConfig, "crop" | "views" | "texture" | "mirror" | "metric">>;
 
 /** What the network is given, how much of it the towers look at, and what becomes of their embeddings. */
 export function networkImageOf({
   crop = 1,
   views = [],
+  texture = 0,
   mirror = false,
   metric = 0,
   ...config
 }: ViewConfig): ImageSize {
   const { height, width } = settingsOf(config);
-  return { height, width, crop, views, mirror, metric };
+  return { height, width, crop, views, texture, mirror, metric };
 }
 
 /** The pairs file whose people are kept out, cut down to the folds that are; its name alone means one in the dataset. */

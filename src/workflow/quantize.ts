@@ -7,7 +7,7 @@ import { float32, floats, type TensorMap } from "../base/tensor.ts";
 import { listFolder, listImages } from "../data/folder.ts";
 import { decodeImage } from "../image/decode.ts";
 import { prepare } from "../image/prepare.ts";
-import type { ImageSize } from "../model/siamese.ts";
+import type { ImageSize } from "../model/tower.ts";
 import { measureRanges } from "../onnx/calibrate.ts";
 import { lower } from "../onnx/lower.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize.ts";

@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { FaceError, systemCode } from "../base/errors.ts";
 import { float32, floats } from "../base/tensor.ts";
-import type { ImageSize } from "../model/siamese.ts";
+import type { ImageSize } from "../model/tower.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read.ts";

@@ -54,6 +54,8 @@ describe("faceid summary", () => {
       config.model,
       "--metric",
       config.metric,
+      "--texture",
+      config.texture ?? 0,
       ...(config.mirror ? ["--mirror"] : []),
     ];
     const views = config.views.length === 0 ? [] : ["--views", config.views.join(",")];

@@ -1,0 +1,119 @@
+/** @file Principal axes of many long rows: the few directions along which they vary most, by subspace iteration. */
+import { FaceError } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import { float32, floats } from "../base/tensor.ts";
+import * as g from "../graph/build.ts";
+import { symmetricEigen } from "../nn/symmetric-eigen.ts";
+import { lower } from "../onnx/lower.ts";
+import { Session } from "../onnx/session.ts";
+
+export interface PrincipalAxes {
+  /** `[size]`: of all rows. */
+  readonly mean: Float32Array;
+  /** Unit vectors `[size]`, that of the greatest variance first; fewer than asked for where the rows vary in fewer directions. */
+  readonly axes: readonly Float64Array[];
+  /** Along each axis. */
+  readonly variances: Float64Array;
+}
+
+/** Vectors beyond those asked for: they let the last of these settle sooner. */
+const SPARE = 32;
+/** Each round draws the vectors further towards the axes, the faster the greater their variance. */
+const ROUNDS = 12;
+/** Share of the greatest variance below which an axis counts as none. */
+const NEGLIGIBLE = 1e-6;
+
+async function covariance(rows: Float32Array, size: number) {
+  const count = rows.length / size;
+  const input = g.input("rows", [count, size]);
+  const mean = g.reduceMean(input, { axes: [0] });
+  const centred = g.sub(input, mean);
+  const product = g.div(g.matmul(centred, centred, { transposeA: true }), count);
+  await using session = await Session.open(lower({ outputs: { mean, product } }));
+  const told = await session.run(new Map([["rows", float32([count, size], rows)]]));
+  return { mean: floats(told.get("mean")!).slice(), product: floats(told.get("product")!).slice() };
+}
+
+const dot = (a: Float64Array, b: Float64Array): number => {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+};
+
+/** Makes vectors orthogonal and of length 1, each to those before it (modified Gram–Schmidt); drops those that vanish. */
+function orthonormal(vectors: readonly Float64Array[]): Float64Array[] {
+  const basis: Float64Array[] = [];
+  for (const vector of vectors) {
+    const own = vector.slice();
+    const before = Math.sqrt(dot(own, own));
+    // Twice is enough (Giraud et al., 2005) for what rounding leaves of the earlier vectors.
+    for (let pass = 0; pass < 2; pass++) {
+      for (const earlier of basis) {
+        const along = dot(own, earlier);
+        for (let i = 0; i < own.length; i++) own[i]! -= along * earlier[i]!;
+      }
+    }
+    const length = Math.sqrt(dot(own, own));
+    if (length > before * 1e-6 && length > 0) basis.push(own.map((value) => value / length));
+  }
+  return basis;
+}
+
+/** Multiplies vectors by a symmetric matrix `[size, size]`, as many at a time as `width`. */
+async function multiplier(matrix: Float32Array, size: number, width: number) {
+  const [vectors, product] = [g.input("vectors", [width, size]), g.input("matrix", [size, size])];
+  const session = await Session.open(lower({ outputs: { moved: g.matmul(vectors, product) } }));
+  const fixed = float32([size, size], matrix);
+  return {
+    async apply(rows: readonly Float64Array[]): Promise<Float64Array[]> {
+      const packed = new Float32Array(width * size);
+      rows.forEach((row, i) => {
+        packed.set(row, i * size);
+      });
+      const told = await session.run(
+        new Map([
+          ["vectors", float32([width, size], packed)],
+          ["matrix", fixed],
+        ]),
+      );
+      const moved = floats(told.get("moved")!);
+      return rows.map((_, i) => Float64Array.from(moved.subarray(i * size, (i + 1) * size)));
+    },
+    [Symbol.asyncDispose]: () => session.close(),
+  };
+}
+
+/**
+ * The principal axes of rows `[count, size]`, by orthogonal iteration and a Rayleigh–Ritz step at its end (Golub and
+ * Van Loan, 2013, §8.2.4): no decomposition of a matrix as large as the rows are long.
+ * @param length axes asked for.
+ * @throws FaceError `DATASET_INVALID` for fewer than two rows.
+ */
+export async function principalAxes(
+  rows: Float32Array,
+  { size, length, random }: { size: number; length: number; random: Random },
+): Promise<PrincipalAxes> {
+  if (rows.length < 2 * size) {
+    throw new FaceError("DATASET_INVALID", "principal axes are sought of fewer than two images", {
+      hint: "give more photographs that can be read",
+    });
+  }
+  const { mean, product } = await covariance(rows, size);
+  const width = Math.min(size, length + SPARE);
+  await using times = await multiplier(product, size, width);
+  let basis = orthonormal(
+    Array.from({ length: width }, () => Float64Array.from({ length: size }, () => random.normal())),
+  );
+  for (let round = 0; round < ROUNDS; round++) basis = orthonormal(await times.apply(basis));
+  const moved = await times.apply(basis);
+  const { values, vectors } = symmetricEigen(basis.map((a) => Float64Array.from(moved, (b) => dot(a, b))));
+  const kept = [...values.keys()].filter((i) => i < length && values[i]! > NEGLIGIBLE * values[0]!);
+  const axes = kept.map((i) => {
+    const axis = new Float64Array(size);
+    basis.forEach((vector, k) => {
+      for (let j = 0; j < size; j++) axis[j]! += vectors[i]![k]! * vector[j]!;
+    });
+    return axis;
+  });
+  return { mean, axes, variances: Float64Array.from(kept, (i) => values[i]!) };
+}
