@@ -20,7 +20,7 @@ footer { margin-top: 3rem; border-top: 1px solid var(--edge); font-size: .85rem;
 .tile dt { color: var(--faded); font-size: .9rem; }
 .tile dd { margin: 0; font-size: 1.6rem; font-weight: 650; font-variant-numeric: tabular-nums; }
 .tile small { display: block; color: var(--faded); font-size: .8rem; font-weight: 400; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.5rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); gap: 1.5rem; }
 figure { margin: 0; }
 .charts figure { padding: 1rem; border: 1px solid var(--edge); border-radius: .6rem; }
 .charts figure > .scroll { margin: auto 0; }

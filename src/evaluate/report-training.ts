@@ -30,26 +30,34 @@ function figuresOf(
   }));
 }
 
+/** A drawing with what it shows. */
+interface Chart {
+  readonly svg: string;
+  readonly caption: string;
+}
+
+const trainedWith = ({ loss }: Pick<Learning, "loss">) => `The loss trained with, ${loss}, over epochs.`;
+
 /** A chart, unless there is nothing to draw. */
 function chart(
   name: string,
   figures: Figures,
   caption: string,
   format: "number" | "percent" = "number",
-): Html[] {
+): Chart[] {
   const told = figures.some(({ training, validation }) => (training ?? validation) !== undefined);
-  return told ? [figure(trainingChart(name, figures, format), caption)] : [];
+  return told ? [{ svg: trainingChart(name, figures, format), caption }] : [];
 }
 
 /** Cross-entropy is one figure on both kinds of people; any other loss is a figure of its own. */
-function lossCharts(epochs: readonly ReportedEpoch[], { loss, sampling }: Learning): Html[] {
+function lossCharts(epochs: readonly ReportedEpoch[], { loss, sampling }: Learning): Chart[] {
   if (loss === "bce") {
     const trainedOn = sampling === "people" ? "all pairs of the batches trained on" : "the pairs trained on";
     const caption = `Loss over epochs, on ${trainedOn} and on validation people.`;
     return chart("loss", figuresOf(epochs, "loss", "validationLoss"), caption);
   }
   return [
-    ...chart("loss", figuresOf(epochs, "loss", undefined), `The loss trained with, ${loss}, over epochs.`),
+    ...chart("loss", figuresOf(epochs, "loss", undefined), trainedWith({ loss })),
     ...chart(
       "cross-entropy",
       figuresOf(epochs, undefined, "validationLoss"),
@@ -60,7 +68,7 @@ function lossCharts(epochs: readonly ReportedEpoch[], { loss, sampling }: Learni
 
 const SOFTMAX: ReadonlySet<string> = new Set(["cosface", "arcface", "adaface"]);
 
-function accuracyCharts(epochs: readonly ReportedEpoch[], { loss, sampling }: Learning): Html[] {
+function accuracyCharts(epochs: readonly ReportedEpoch[], { loss, sampling }: Learning): Chart[] {
   const decisions = "Right decisions at probability 0.5";
   if (sampling === "pairs") {
     const figures = figuresOf(epochs, "accuracy", "validationAccuracy");
@@ -81,13 +89,9 @@ function accuracyCharts(epochs: readonly ReportedEpoch[], { loss, sampling }: Le
 /** Whether a network in training ever saw two photographs of one person side by side. */
 const seesPairs = ({ sampling, photosPerPerson }: Learning) => sampling === "pairs" || photosPerPerson > 1;
 
-function towerCharts(epochs: readonly ReportedEpoch[], learning: Learning): Html {
-  if (seesPairs(learning)) {
-    return html`<div class="charts">${[...lossCharts(epochs, learning), ...accuracyCharts(epochs, learning)]}</div>`;
-  }
-  const caption = `The loss trained with, ${learning.loss}, over epochs.`;
-  return html`<div class="charts">${chart("loss", figuresOf(epochs, "loss", undefined), caption)}</div>
-<p>Batches held one photograph of each person. Nothing was learned about pairs meanwhile, so nothing is told of them.</p>`;
+function towerCharts(epochs: readonly ReportedEpoch[], learning: Learning): Chart[] {
+  if (seesPairs(learning)) return [...lossCharts(epochs, learning), ...accuracyCharts(epochs, learning)];
+  return chart("loss", figuresOf(epochs, "loss", undefined), trainedWith(learning));
 }
 
 /** Learning of pairs by their cross-entropy, which is assumed where a model does not say. */
@@ -96,10 +100,12 @@ const OF_PAIRS: Learning = { loss: "bce", sampling: "pairs", photosPerPerson: 1 
 /** Curves over the epochs, of each tower by itself. */
 export function trainingSection(epochs: readonly ReportedEpoch[], learning: Learning = OF_PAIRS): Html {
   const towers = epochsByTower(epochs);
-  const charts = towers.map((tower, i) =>
-    towers.length === 1
-      ? towerCharts(tower, learning)
-      : html`<h3>Tower ${String(i + 1)}</h3>${towerCharts(tower, learning)}`,
-  );
-  return section("Training", ...charts);
+  const charts = towers.flatMap((tower, i) => {
+    const name = towers.length === 1 ? "" : `Tower ${i + 1}. `;
+    return towerCharts(tower, learning).map(({ svg, caption }) => figure(svg, name + caption));
+  });
+  const remark = seesPairs(learning)
+    ? ""
+    : html`<p>Batches held one photograph of each person. Nothing was learned about pairs meanwhile, so nothing is told of them.</p>`;
+  return section("Training", html`<div class="charts">${charts}</div>${remark}`);
 }
