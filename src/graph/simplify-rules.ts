@@ -9,6 +9,7 @@ import {
   makeNode,
   matmul,
   mul,
+  reduceSum,
   relu,
   reshape,
   scalar,
@@ -177,6 +178,13 @@ function reducesNothing(
   return node.shape.length === x.shape.length ? x : reshapedTo(x, node.shape);
 }
 
+/** A pool's derivative hands all of each window's share to the window's elements, so sums over images need not spread it. */
+const sumOfUnpooled: Rule<"reduceSum"> = ({ inputs: [x], attrs }) => {
+  const unpooled = isOp(x!, "maxPoolGrad") || isOp(x!, "avgPoolGrad");
+  const overImage = attrs.axes.includes(1) && attrs.axes.includes(2);
+  return unpooled && overImage ? reduceSum(x!.inputs[0]!, attrs) : undefined;
+};
+
 /** A reshape that gives just this shape; at most one side may be unknown. */
 function reshapedTo(x: Node, shape: SymbolicShape): Node | undefined {
   const unknown = shape.filter((dim) => typeof dim === "string");
@@ -295,7 +303,7 @@ export const simplifyRules: SimplifyRules = {
     ({ inputs: [dy, y] }) => (isOp(dy!, "reluGrad") && dy.inputs[1] === y ? dy : undefined),
     maskBeforeUnpooling,
   ],
-  reduceSum: [reducesNothing],
+  reduceSum: [reducesNothing, sumOfUnpooled],
   reduceMean: [reducesNothing],
   reduceMax: [reducesNothing],
   reduceMin: [reducesNothing],

@@ -43,6 +43,15 @@ const kernel = g.constant(float32([1, 1, 2, 3], [1, 2, 3, 4, 5, 6]));
 const weights = g.constant(float32([3, 2], [1, 2, 3, 4, 5, 6]));
 const last = Number.MAX_SAFE_INTEGER;
 
+/** The derivative of a pool of windows that overlap, which gets a corner of the image as its own. */
+function unpooled(op: "maxPoolGrad" | "avgPoolGrad"): Node {
+  const attrs = { size: [3, 3], strides: [2, 2], padding: "same" } as const;
+  const dy = g.slice(image, [0, 0, 0], [1, 2, 2]);
+  return op === "avgPoolGrad"
+    ? g.makeNode("avgPoolGrad", [dy], { ...attrs, inputSize: [4, 4] })
+    : g.makeNode("maxPoolGrad", [dy, image, g.maxPool(image, attrs)], attrs);
+}
+
 /** One line per rule: before, and what is left of it, leaves by their names. */
 const rules: Record<string, [before: Node, after: string]> = {
   "x + 0": [g.add(x, 0), "x"],
@@ -208,6 +217,18 @@ const rules: Record<string, [before: Node, after: string]> = {
   "bias, then affine after a convolution": [
     g.affine(g.add(g.conv2d(image, kernel), vector(1, 1, 2)), vector(1, 10, 100), vector(1, 2, 3)),
     "add(conv2d(image, 1 20 300 4 50 600), 2 12 203)",
+  ],
+  "a pool's derivative summed over the image": [
+    g.reduceSum(unpooled("maxPoolGrad"), { axes: [0, 1, 2] }),
+    "reduceSum(slice(image))",
+  ],
+  "the same of an average, with sides kept": [
+    g.reduceSum(unpooled("avgPoolGrad"), { axes: [1, 2], keepDims: true }),
+    "reduceSum(slice(image))",
+  ],
+  "a pool's derivative summed over rows only is left": [
+    g.reduceSum(unpooled("avgPoolGrad"), { axes: [1] }),
+    "reduceSum(avgPoolGrad(slice(image)))",
   ],
   "scale after a matrix product": [g.mul(g.matmul(x, weights), vector(1, 10)), "matmul(x, 1 20 3 40 5 60)"],
   "scale after a product with transposed weights": [

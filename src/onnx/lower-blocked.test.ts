@@ -142,3 +142,40 @@ describe.runIf(await hasBlockedOps())("a network in blocks", () => {
     await blockedRun(outputs, { ...shapes, inputs: { ...shapes.inputs, other: [2, 8, 8, 32] } });
   });
 });
+
+describe.runIf(await hasBlockedOps())("a first layer whose relu only goes into a pool", () => {
+  const shapes = { inputs: { x: [2, 12, 8, 3] }, parameters: { k: [5, 5, 3, 16], b: [16] } };
+  const [x, k, b] = [g.input("x", shapes.inputs.x), g.parameter("k", [5, 5, 3, 16]), g.parameter("b", [16])];
+  const relu = g.relu(g.add(g.conv2d(x, k), b));
+  const count = (operators: readonly string[], name: string) =>
+    operators.filter((operator) => operator === name).length;
+
+  it.each([
+    [2, 2],
+    [3, 2],
+    [1, 4],
+  ] as [number, number][])("is computed in parts for windows of %i×%i", async (...size) => {
+    const y = g.maxPool(relu, { size });
+    const operators = await blockedRun({ y, ...derivatives(y, { k, b }) }, shapes);
+    // The fourth column of a window would begin behind the convolution's margin.
+    const isParted = size[1] < 4;
+    expect(count(operators, "Conv")).toBe(isParted ? size[0] * size[1] : 1);
+    expect(count(operators, "Upsample") > 0).toBe(!isParted);
+  });
+
+  it("shares the derivative among equals in parts too", async () => {
+    // An image of ones, so that windows inside it hold equals.
+    const same = g.relu(g.conv2d(g.div(x, x), k));
+    const pooled = g.maxPool(same, { size: [2, 2] });
+    expect(count(await blockedRun({ pooled, ...derivatives(pooled, { k }) }, shapes), "Conv")).toBe(4);
+  });
+
+  it("is computed in one piece where somebody else needs it", async () => {
+    const y = g.maxPool(relu, { size: [2, 2] });
+    expect(count(await blockedRun({ y }, shapes), "Conv")).toBe(1);
+    expect(count(await blockedRun({ y, relu, ...derivatives(y, { k }) }, shapes), "Conv")).toBe(1);
+    const other = g.add(y, g.avgPool(relu, { size: [2, 2] }));
+    expect(count(await blockedRun({ other, ...derivatives(other, { k, b }) }, shapes), "Conv")).toBe(1);
+    expect(count(await blockedRun({ y, ...derivatives(y, { x, k }) }, shapes), "MaxPool")).toBe(1);
+  });
+});

@@ -10,11 +10,15 @@ const NARROWEST = 8;
 
 const isWhole = (channels: number) => channels % BLOCK === 0;
 
-interface Sides {
+export interface Sides {
   /** Channels in and out. */
   readonly channels: Pair;
   readonly kernel: Pair;
 }
+
+/** Whether a convolution takes an image with few channels as it is and brings it into blocks. */
+export const isThin = ({ channels: [inputs, outputs] }: Sides, lowering: Lowering): boolean =>
+  lowering.settings.blockedOps && inputs < NARROWEST && isWhole(outputs);
 
 /**
  * Whether blocked operators can take a convolution and are faster. A kernel of one pixel is a plain product, which gains
@@ -24,7 +28,7 @@ function suits(x: Node, sides: Sides, staysBlocked: boolean, lowering: Lowering)
   const [inputs, outputs] = sides.channels;
   const isKnown = imageOf(x).every((side) => !Number.isNaN(side));
   const isPoint = sides.kernel[0] * sides.kernel[1] === 1;
-  const pays = isWhole(inputs) ? !isPoint || lowering.isBlocked(x) : inputs < NARROWEST && staysBlocked;
+  const pays = isWhole(inputs) ? !isPoint || lowering.isBlocked(x) : isThin(sides, lowering) && staysBlocked;
   return lowering.settings.blockedOps && isKnown && isWhole(outputs) && pays;
 }
 
@@ -42,7 +46,7 @@ function filtersInBlocks(node: Node, kernel: string, sides: Sides, lowering: Low
 }
 
 /** A kernel in blocks of channels in and out. */
-function blockedKernel(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
+export function blockedKernel(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
   const [inputs] = sides.channels;
   const each = isWhole(inputs) ? lowering.emit(node, "ReorderInput", [kernel], {}, BLOCKED) : kernel;
   return filtersInBlocks(node, each, sides, lowering);
@@ -59,13 +63,13 @@ function turnedKernel(node: Node, kernel: string, sides: Sides, lowering: Loweri
 const imageFor = (x: Node, channels: number, lowering: Lowering) =>
   lowering.value(x, isWhole(channels) ? BLOCKS : NCHW);
 
-const sidesOf = (kernel: Node): Sides => {
+export const sidesOf = (kernel: Node): Sides => {
   const [height, width, inputs, outputs] = kernel.shape.map(Number) as [number, number, number, number];
   return { channels: [inputs, outputs], kernel: [height, width] };
 };
 
 /** The relu after a convolution or its bias, when that is all that is ever done with the result. */
-function fusedRelu(node: Node, lowering: Lowering): Node | undefined {
+export function fusedRelu(node: Node, lowering: Lowering): Node | undefined {
   const next = lowering.onlyConsumer(node);
   return next?.op === "relu" ? next : undefined;
 }

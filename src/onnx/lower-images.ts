@@ -11,6 +11,7 @@ import {
   lowerWholeInputGrad,
 } from "./lower-blocked.ts";
 import { lowerBlockedConv, lowerBlockedInputGrad } from "./lower-depthwise.ts";
+import { lowerConvInParts, lowerPoolGradInParts } from "./lower-parts.ts";
 import { BLOCKS, type Lowering, NCHW, OIHW } from "./lowering.ts";
 import { MICROSOFT, type NodeOptions } from "./model-builder.ts";
 
@@ -55,6 +56,7 @@ export const lowerConv2d: Rule<"conv2d"> = (node, lowering) => {
     ...padAttributes(x, padding, size, strides, dilations),
   };
   const fused = fusedBias(node, lowering);
+  if (lowerConvInParts(node, fused, lowering)) return;
   if (lowerWholeConv(node, fused, lowering)) return;
   const inputs = [lowering.value(x, NCHW), lowering.value(kernel, OIHW)];
   if (fused !== undefined) inputs.push(lowering.leaf(fused.bias));
@@ -217,6 +219,7 @@ function generalMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): stri
 }
 
 export const lowerMaxPoolGrad: Rule<"maxPoolGrad"> = (node, lowering) => {
+  if (lowerPoolGradInParts(node, lowering)) return;
   const { size, strides, padding } = node.attrs;
   const image = imageOf(node.inputs[1]!);
   const pads = resolvePads(padding, image, size, strides).flat();

@@ -3,6 +3,7 @@ import type { Node, Pads, Pair } from "../graph/ops.ts";
 import { resolvePads } from "../graph/windows.ts";
 import { lowerBlockedKernelGrad } from "./lower-depthwise.ts";
 import { batchedProduct } from "./lower-images.ts";
+import { lowerKernelGradInParts } from "./lower-parts.ts";
 import { type Lowering, NCHW, OIHW, type Perm, PLAIN, permuted, physicalAxis } from "./lowering.ts";
 
 interface Geometry {
@@ -146,7 +147,10 @@ function deepProducts(node: Node<"conv2dKernelGrad">, lowering: Lowering, g: Geo
   });
 }
 
-/** Kernels of one position each as one kernel: one after the other, which copies them whole, and then turned. */
+/**
+ * Kernels of one position each as one kernel. Joined in front and then turned they would be ready sooner, had not the
+ * runtime its own mind about a transposition before a reshape.
+ */
 function besides(
   node: Node,
   lowering: Lowering,
@@ -156,11 +160,9 @@ function besides(
   const { model } = lowering;
   const kernel = model.ints(shape);
   if (pieces.length === 1) return lowering.emit(node, "Reshape", [pieces[0]!, kernel]);
-  const size = shape[0]! * shape[1]!;
-  const flat = pieces.map((piece) => lowering.emit(node, "Reshape", [piece, model.ints([1, size])]));
-  const joined = lowering.emit(node, "Concat", flat, { axis: 0 });
-  const turned = lowering.emit(node, "Transpose", [joined], { perm: [1, 0] });
-  return lowering.emit(node, "Reshape", [turned, kernel]);
+  const single = model.ints([shape[0]!, shape[1]!, 1]);
+  const columns = pieces.map((piece) => lowering.emit(node, "Reshape", [piece, single]));
+  return lowering.emit(node, "Reshape", [lowering.emit(node, "Concat", columns, { axis: 2 }), kernel]);
 }
 
 /** Channels, batch, height, width. */
@@ -172,7 +174,7 @@ const THIN_CHANNELS = 16;
 const LARGE_AREA = 900;
 
 export function lowerConv2dKernelGrad(node: Node<"conv2dKernelGrad">, lowering: Lowering): void {
-  if (lowerBlockedKernelGrad(node, lowering)) return;
+  if (lowerBlockedKernelGrad(node, lowering) || lowerKernelGradInParts(node, lowering)) return;
   const { model } = lowering;
   const g = geometryOf(node);
   const area = g.out[0] * g.out[1];

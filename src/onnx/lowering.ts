@@ -69,6 +69,7 @@ export class Lowering {
   readonly #outputs: ReadonlySet<Node>;
   /** Nodes that have become part of the one after them, with no value of their own. */
   readonly #absorbed = new Set<Node>();
+  readonly #parts = new Map<Node, readonly string[]>();
 
   constructor(order: readonly Node[], outputs: readonly Node[], settings: LowerSettings) {
     this.settings = settings;
@@ -108,9 +109,24 @@ export class Lowering {
     this.#absorbed.add(node);
   }
 
+  /** Says that several values of the model hold parts of a node; those who use it must ask for them. */
+  defineParts(node: Node, parts: readonly string[]): void {
+    this.#parts.set(node, parts);
+  }
+
+  /** The values that hold the parts of a node, if it is held so. */
+  parts(node: Node): readonly string[] | undefined {
+    return this.#parts.get(node);
+  }
+
   /** Whether no rule has to lower a node any more. */
   isDone(node: Node): boolean {
-    return this.isDefined(node) || this.#absorbed.has(node);
+    return this.isDefined(node) || this.#absorbed.has(node) || this.#parts.has(node);
+  }
+
+  /** Whether a node is asked for by the model's user, so that it must have a value in one piece. */
+  isOutput(node: Node): boolean {
+    return this.#outputs.has(node);
   }
 
   /** Every order of axes in which a node is at hand; where it is so in blocks only, the one they are next to. */
