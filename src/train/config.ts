@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { FaceError } from "../base/errors.ts";
 import { AUGMENTATIONS } from "../data/augmentations.ts";
+import { MININGS } from "../nn/batch-pairs.ts";
 import { ADAMW_DECAY } from "../nn/optimizers.ts";
 import { OPTIMIZERS } from "./optimizer-settings.ts";
 import { SAMPLINGS } from "./step.ts";
@@ -94,6 +95,12 @@ export const trainConfigSchema = z.strictObject({
     .default(0)
     .describe("numbers in the embedding after a map and the head were fitted to it; 0 leaves it as trained"),
   loss: z.enum(LOSSES).default("bce").describe("what is made small"),
+  mining: z
+    .enum(MININGS)
+    .default("all")
+    .describe(
+      "pairs of two people that count (loss bce with sampling people): all; semihard, for each pair of one person the most alike of those less alike; hard, for each photograph the most alike",
+    ),
   margin: z
     .number()
     .min(0)

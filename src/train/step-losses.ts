@@ -3,6 +3,7 @@ import * as g from "../graph/build.ts";
 import { gradient } from "../graph/gradient.ts";
 import type { Node } from "../graph/ops.ts";
 import { HEAD_WEIGHTS } from "../model/siamese.ts";
+import type { PairMining } from "../nn/batch-pairs.ts";
 import {
   adaFaceLoss,
   arcFaceLoss,
@@ -31,7 +32,12 @@ export type LossName = (typeof LOSSES)[number];
 
 /** A loss with what it has to be told. */
 export type LossSettings =
-  | { readonly name: (typeof PAIR_LOSSES)[number] }
+  | { readonly name: "contrastive" }
+  | {
+      readonly name: "bce";
+      /** Which pairs of two people count in a batch by people; all when left out. */
+      readonly mining?: PairMining;
+    }
   | {
       readonly name: (typeof TRIPLET_LOSSES)[number];
       /** By which the squared distance to others shall exceed the one within a person. */
@@ -52,9 +58,10 @@ export const needsLabels = (name: LossName): boolean => !isOneOf(PAIR_LOSSES, na
 /** The settings of a loss; of the options it takes those that it has a use for. */
 export function lossSettings(
   name: LossName,
-  options: MarginOptions & { readonly classes: number },
+  { mining, ...options }: MarginOptions & { readonly classes: number; readonly mining: PairMining },
 ): LossSettings {
-  if (isOneOf(PAIR_LOSSES, name)) return { name };
+  if (name === "bce") return { name, mining };
+  if (name === "contrastive") return { name };
   if (isOneOf(TRIPLET_LOSSES, name)) return { name, margin: options.margin };
   return { name, ...options };
 }

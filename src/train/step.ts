@@ -4,7 +4,13 @@ import type { Node } from "../graph/ops.ts";
 import type { EmbeddingNetwork } from "../model/embedding-network.ts";
 import { embedder, grouped, head, siamese } from "../model/siamese.ts";
 import { embeddingSizeOf, type ImageSize } from "../model/tower.ts";
-import { batchPairs, pairsAccuracy, pairsContrastive, pairsCrossentropy } from "../nn/batch-pairs.ts";
+import {
+  batchPairs,
+  minedPairs,
+  pairsAccuracy,
+  pairsContrastive,
+  pairsCrossentropy,
+} from "../nn/batch-pairs.ts";
 import { binaryAccuracy, binaryCrossentropy, contrastiveLoss } from "../nn/losses.ts";
 import { NetworkBuilder, type Weight } from "../nn/network-builder.ts";
 import { decayed, type Optimizer, type StepInputs } from "../nn/optimizers.ts";
@@ -120,12 +126,13 @@ function peopleBatch({ network, image, batch, loss, dropout = 0 }: StepOptions):
   const { net, embeddings, logits } = grouped(network, image, { batch, dropout });
   const labels = g.input(STEP_INPUTS.label, [batch]);
   const pairs = batchPairs(labels);
+  const { mining = "all" } = loss.name === "bce" ? loss : {};
   const losses = lossesOf({
     net,
     loss,
     embeddings,
     labels,
-    pairLoss: pairsCrossentropy(logits, pairs),
+    pairLoss: pairsCrossentropy(logits, minedPairs(pairs, logits, mining)),
     contrastive: (margin) => pairsContrastive(embeddings, pairs, margin),
   });
   return { net, losses, accuracy: pairsAccuracy(logits, pairs) };

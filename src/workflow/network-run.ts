@@ -85,8 +85,8 @@ function freshState(config: SettledConfig, classes: number): ReturnType<typeof i
 
 /** The loss of a configuration; `classes` counts only where the loss has a direction for each person. */
 export function lossOf(config: TrainConfig, classes: number): LossSettings {
-  const { loss, margin, scale, labelSmoothing: smoothing } = config;
-  return lossSettings(loss, { margin, scale, smoothing, classes });
+  const { loss, mining, margin, scale, labelSmoothing: smoothing } = config;
+  return lossSettings(loss, { mining, margin, scale, smoothing, classes });
 }
 
 /**
@@ -163,6 +163,18 @@ async function fitNetwork(
   });
 }
 
+/** Hard pairs are found within a batch, and only the pair's own loss is taken of them. */
+function checkMining({ mining, loss, sampling }: SettledConfig): void {
+  if (mining === "all" || (loss === "bce" && sampling === "people")) return;
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `mining ${mining} looks for hard pairs in batches by people and their cross-entropy, not with loss ${loss} and sampling ${sampling}`,
+    {
+      hint: "set --sampling people and --loss bce, use --loss triplet-hard or triplet-semihard, or leave mining at all",
+    },
+  );
+}
+
 async function run(
   options: TrainOptions,
   config: SettledConfig,
@@ -171,6 +183,7 @@ async function run(
   const log = options.log ?? silentLog;
   // A misspelt network is said before the dataset is looked through.
   networkNamed(config.model);
+  checkMining(config);
   const people = await openPeople(config, log);
   await using loader = new Loader({
     settings: settingsOf(config),

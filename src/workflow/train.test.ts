@@ -104,6 +104,23 @@ describe("train", () => {
     expect(weightDecayOf({ optimizer: "adam", weightDecay: undefined })).toBe(0);
   });
 
+  it("learns from the hardest pairs of a batch, and refuses to look for them where it cannot", async () => {
+    const settings = { sampling: "people", photosPerPerson: 2, replicas: 1, epochs: 1 } as const;
+    const losses = await Promise.all(
+      (["all", "semihard", "hard"] as const).map(async (mining) => {
+        const config = tinyConfig({ ...settings, mining });
+        return (await train({ config, folder: temporaryFolder(mining) })).end.progress.history[0]!.loss;
+      }),
+    );
+    expect(new Set(losses).size).toBe(3);
+    expect(losses.every(Number.isFinite)).toBe(true);
+    const refused = [{ mining: "hard" }, { ...settings, mining: "hard", loss: "cosface" }] as const;
+    for (const changes of refused) {
+      const run = train({ config: tinyConfig(changes), folder: temporaryFolder("mining") });
+      await expect(run).rejects.toThrow(/mining hard looks for hard pairs in batches by people/);
+    }
+  });
+
   it("keeps the last good checkpoint when the loss is no number any more", async () => {
     const folder = temporaryFolder("diverged");
     await train({ config: tinyConfig({ epochs: 1, replicas: 1 }), folder });
