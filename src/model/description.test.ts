@@ -142,6 +142,14 @@ group("describe for a network in two stages", () => {
     ]);
   });
 
+  it("is drawn with the texture beside the views, not after them", () => {
+    const drawing = plotSvg(describe(networkNamed("closeup"), { ...image, texture: 0.7 }));
+    const rowOf = (name: string) =>
+      Number(new RegExp(`<text x="[\\d.]+" y="([\\d.]+)" font-weight="700">${name}<`).exec(drawing)![1]);
+    expect(rowOf("texture")).toBe(rowOf("view1/crop"));
+    expect(rowOf("views")).toBe(rowOf("view2/direction") + 74);
+  });
+
   it("is drawn without boxes over each other", () => {
     for (const changes of [
       image,

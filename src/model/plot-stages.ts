@@ -42,13 +42,18 @@ export function stagesOf({ inner = [] }: LayerDescription): Stages | undefined {
   const [image, ...layers] = inner;
   const networks = layers.filter(isNetwork);
   if (image === undefined || networks.length === 0) return undefined;
-  const views = networks.filter((layer) => layer.inner!.some(isNetwork));
-  if (views.length === 0) {
+  const isView = (layer: LayerDescription) => layer.inner!.some(isNetwork);
+  if (networks.length === 1 && !isView(networks[0]!)) {
     const after = layers.findIndex(isNetwork) + 2;
     return { image, looks: [{ prefix: "", layers: layers.slice(0, after) }], rest: layers.slice(after) };
   }
-  const looks = views.map(({ name, inner }) => ({ prefix: `${name}/`, layers: inner!.slice(1) }));
-  return { image, looks, rest: layers.slice(views.length) };
+  // A look without a network of its own, such as that at the texture, is one box.
+  const looks = networks.map((layer) =>
+    isView(layer)
+      ? { prefix: `${layer.name}/`, layers: layer.inner!.slice(1) }
+      : { prefix: "", layers: [layer] },
+  );
+  return { image, looks, rest: layers.slice(networks.length) };
 }
 
 /** Where arrows meet a box, as shares of its width. */

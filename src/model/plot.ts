@@ -76,7 +76,7 @@ function heading(model: ModelDescription): string {
 function networkPanels({ looks }: Stages): Panel[] {
   return looks.flatMap(({ prefix, layers }) =>
     layers
-      .filter(({ inner }) => inner !== undefined)
+      .filter(({ inner }) => inner !== undefined && layers.length > 1)
       .map((layer) =>
         chainPanel(prefix + layer.name, layer, layer.inputs.length > 1 ? "image and mirror image" : ""),
       ),
