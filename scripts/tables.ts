@@ -124,6 +124,10 @@ const printed = (name: string, part?: RegExp) => () => {
 
 const TABLES: Readonly<Record<string, () => string>> = {
   accuracy: accuracyTable,
+  bestPrinted: printed("lfw-best.txt"),
+  ingredientsPrinted: printed("ablation-training.txt"),
+  originalPrinted: printed("lfw-original.txt"),
+  partsPrinted: printed("ablation-parts.txt"),
   peers: peersTable,
   replicas: replicasTable,
   serving: servingTable,

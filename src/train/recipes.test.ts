@@ -21,7 +21,9 @@ describe("recipes", () => {
   });
 
   it("keep the last folds out of LFW, and of nothing else", () => {
-    expect(recipeSettings("best", "lfw")).toMatchObject({ excludePairs: "pairs.txt", excludeFolds: [7, 8] });
+    for (const name of ["best", "original"] as const) {
+      expect(recipeSettings(name, "lfw")).toMatchObject({ excludePairs: "pairs.txt", excludeFolds: [7, 8] });
+    }
     expect(recipeSettings("best", "folder")).not.toHaveProperty("excludePairs");
   });
 });

@@ -1,0 +1,91 @@
+/**
+ * @file What the parts of a two-stage run give: its towers finished without one of them at a time.
+ * `node --import tsx bench/ablation-parts.ts RUN PAIRS FOLDS`
+ */
+import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { silentLog } from "../src/base/log.ts";
+import { Loader } from "../src/data/loader.ts";
+import type { Verifier } from "../src/model/verifier.ts";
+import { type Checkpoint, readCheckpoint } from "../src/train/checkpoint.ts";
+import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../src/train/listeners/checkpoints.ts";
+import { finishRun, viewFolder } from "../src/workflow/finish.ts";
+import { measureFolds } from "../src/workflow/measure.ts";
+import { openPeople, settingsOf } from "../src/workflow/people.ts";
+import { checkpointVerifier } from "../src/workflow/verifier.ts";
+
+/** A verifier that answers with the cosine, from −1 to 1 moved to 0 to 1. */
+function byCosine(verifier: Verifier): Verifier {
+  const size = verifier.embeddingSize;
+  return {
+    image: verifier.image,
+    embeddingSize: size,
+    lanes: verifier.lanes,
+    embed: (images, count) => verifier.embed(images, count),
+    async compare(a, b, count) {
+      return Float32Array.from({ length: count }, (_, pair) => {
+        let [ab, aa, bb] = [0, 0, 0];
+        for (let i = pair * size; i < (pair + 1) * size; i++) {
+          ab += a[i]! * b[i]!;
+          aa += a[i]! ** 2;
+          bb += b[i]! ** 2;
+        }
+        return (1 + ab / Math.sqrt(aa * bb)) / 2;
+      });
+    },
+    [Symbol.asyncDispose]: () => verifier[Symbol.asyncDispose](),
+  };
+}
+
+const [run, pairs, folds] = process.argv.slice(2);
+if (run === undefined || pairs === undefined || folds === undefined) {
+  throw new Error("usage: ablation-parts.ts RUN PAIRS FOLDS, for instance runs/lfw-best pairs.txt 7,8");
+}
+const chosen = folds.split(",").map(Number);
+const whole = await readCheckpoint(join(run, BEST_CHECKPOINT));
+const { views, texture } = whole.config;
+const people = await openPeople(whole.config, silentLog);
+await using loader = new Loader({ settings: settingsOf(whole.config), log: silentLog });
+
+/** The run finished with other parts. @param kept towers, by their number. */
+async function finished(
+  kept: readonly number[],
+  changes: Partial<Checkpoint["config"]>,
+): Promise<Checkpoint> {
+  const folder = await mkdtemp(join(tmpdir(), "faceid-ablation-"));
+  try {
+    for (const [to, from] of kept.entries()) {
+      await mkdir(viewFolder(folder, to), { recursive: true });
+      const tower = join(viewFolder(run!, from), LAST_CHECKPOINT);
+      await copyFile(tower, join(viewFolder(folder, to), LAST_CHECKPOINT));
+    }
+    const config = { ...whole.config, ...changes, views: kept.map((view) => views[view]!) };
+    await finishRun(folder, config, people, loader, silentLog);
+    return await readCheckpoint(join(folder, BEST_CHECKPOINT));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function line(name: string, checkpoint: Checkpoint, cosine = false): Promise<void> {
+  const verifier = await checkpointVerifier(checkpoint);
+  await using judged = cosine ? byCosine(verifier) : verifier;
+  const { accuracy, auc, eer } = await measureFolds(judged, pairs!, { config: whole.config, chosen });
+  const percent = (value: number) => (value * 100).toFixed(2).padStart(6);
+  console.log(`${name.padEnd(36)} ${percent(accuracy.mean)} %  AUC ${auc.toFixed(4)}  EER ${percent(eer)} %`);
+}
+
+const all = [...views.keys()];
+await line("everything", whole);
+await line("without the head (cosine instead)", whole, true);
+await line("without the metric (cosine instead)", { ...whole, config: { ...whole.config, metric: 0 } }, true);
+await line("without the mirror image", await finished(all, { mirror: false }));
+if (texture > 0) await line("without the texture", await finished(all, { texture: 0 }));
+for (const view of all.filter(() => views.length > 1)) {
+  const others = all.filter((other) => other !== view);
+  await line(`without the view of ${views[view]}`, await finished(others, {}));
+}
+if (texture > 0 && views.length > 1) {
+  await line(`the view of ${views[0]} alone`, await finished([0], { texture: 0 }));
+}

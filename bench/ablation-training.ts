@@ -1,0 +1,71 @@
+/**
+ * @file What the ingredients of the recipe's training give: one tower, trained briefly, with one of them switched off at a
+ * time. `node --import tsx bench/ablation-training.ts DATASET PAIRS FOLDS [EPOCHS]`
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readCheckpoint } from "../src/train/checkpoint.ts";
+import type { TrainSettings } from "../src/train/config.ts";
+import { BEST_CHECKPOINT } from "../src/train/listeners/checkpoints.ts";
+import { recipeSettings } from "../src/train/recipes.ts";
+import { measureFolds } from "../src/workflow/measure.ts";
+import { train } from "../src/workflow/train.ts";
+import { checkpointVerifier } from "../src/workflow/verifier.ts";
+
+const [datasetPath, pairs, folds, epochs = "8"] = process.argv.slice(2);
+if (datasetPath === undefined || pairs === undefined || folds === undefined) {
+  throw new Error(
+    "usage: ablation-training.ts DATASET PAIRS FOLDS [EPOCHS], for instance lfw lfw/pairs.txt 7,8",
+  );
+}
+const chosen = folds.split(",").map(Number);
+
+/** One view without texture: what the network learns is to be seen. */
+const base: TrainSettings = {
+  ...recipeSettings("best", "lfw"),
+  dataset: "lfw",
+  datasetPath,
+  excludePairs: pairs,
+  excludeFolds: chosen,
+  views: [0.55],
+  texture: 0,
+  epochs: Number(epochs),
+};
+
+const VARIANTS: readonly (readonly [name: string, changes: Partial<TrainSettings>])[] = [
+  ["everything", {}],
+  ["people with two photographs only", { fewestPhotos: 2 }],
+  ["augmentation light instead of strong", { augment: "light" }],
+  ["no augmentation", { augment: "none" }],
+  ["no dropout", { dropout: 0 }],
+  ["last weights, not their average", { averageDecay: 0 }],
+  ["no weight decay", { weightDecay: 0 }],
+  ["no clipping of derivatives", { clipNorm: 0 }],
+  ["constant learning rate", { schedule: "constant" }],
+  ["arcface instead of cosface", { loss: "arcface" }],
+  [
+    "triplets, half-hard, instead of cosface",
+    { loss: "triplet-semihard", photosPerPerson: 4, fewestPhotos: 2 },
+  ],
+];
+
+for (const [name, changes] of VARIANTS) {
+  const folder = await mkdtemp(join(tmpdir(), "faceid-ablation-"));
+  try {
+    const { end } = await train({ config: { ...base, ...changes }, folder });
+    if (end.reason !== "finished") {
+      console.log(`${name.padEnd(42)} ${end.reason}`);
+      continue;
+    }
+    const checkpoint = await readCheckpoint(join(folder, BEST_CHECKPOINT));
+    await using verifier = await checkpointVerifier(checkpoint);
+    const { accuracy, auc, eer } = await measureFolds(verifier, pairs, { config: checkpoint.config, chosen });
+    const percent = (value: number) => (value * 100).toFixed(2).padStart(6);
+    console.log(
+      `${name.padEnd(42)} ${percent(accuracy.mean)} %  AUC ${auc.toFixed(4)}  EER ${percent(eer)} %`,
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
