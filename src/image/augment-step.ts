@@ -22,7 +22,8 @@ export const sometimes =
   ): Step =>
   (pixels, settings, augment, random) => {
     if (!random.chance(chanceOf(augment) ?? 0)) return pixels;
-    const copy = pixels.slice();
+    // Not slice(): decoded pictures are Buffers, whose slices are views of the same bytes.
+    const copy = new Uint8Array(pixels);
     change(copy, settings, random, augment);
     return copy;
   };

@@ -62,6 +62,15 @@ describe("augmentImage", () => {
     );
   });
 
+  it("leaves decoded pictures alone, whose slices are views", () => {
+    const decoded = Buffer.from(PICTURE);
+    for (let seed = 0; seed < 200; seed++) {
+      const changed = augmentImage(decoded, SIZE, STRONG_AUGMENT, new Random(seed));
+      expect(new Uint8Array(changed)).toEqual(augmentImage(PICTURE, SIZE, STRONG_AUGMENT, new Random(seed)));
+    }
+    expect(new Uint8Array(decoded)).toEqual(PICTURE);
+  });
+
   it.each([
     ["light", LIGHT_AUGMENT, "0ae3699f1a76c993e00c4f7d46ff74f60084de2f478a64d30691bc40357c4d8d"],
     ["strong", STRONG_AUGMENT, "c67baf14e924c14814c0e6f7a5139970064aeb63ebc5c422bebf5334818c1348"],

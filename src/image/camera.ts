@@ -127,7 +127,7 @@ export function smearAlong(
 
 /** Keeps one pixel in so many and draws the others between them: as if taken from afar. */
 export function coarsen(pixels: Uint8Array, { height, width }: ImageSettings, share: number): void {
-  const source = pixels.slice();
+  const source = new Uint8Array(pixels);
   const rows = Math.max(2, Math.round(height * share));
   const columns = Math.max(2, Math.round(width * share));
   const place = (at: number, side: number, few: number) => {

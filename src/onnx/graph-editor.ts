@@ -18,7 +18,7 @@ export function storedTensor(graph: GraphProto, name: string): Tensor<"float32">
     throw new FaceError("MODEL_UNSUPPORTED", `${name} is not stored in the model as raw float32`);
   }
   // A copy, since the bytes may lie at any offset.
-  return float32(stored.dims.map(Number), new Float32Array(stored.rawData.slice().buffer));
+  return float32(stored.dims.map(Number), new Float32Array(new Uint8Array(stored.rawData).buffer));
 }
 
 /** The attributes of a node, for another one. */
