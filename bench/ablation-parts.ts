@@ -7,6 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "../src/base/log.ts";
 import { Loader } from "../src/data/loader.ts";
+import { HEAD_WEIGHTS } from "../src/model/siamese.ts";
+import { METRIC } from "../src/model/tower.ts";
 import type { Verifier } from "../src/model/verifier.ts";
 import { type Checkpoint, readCheckpoint } from "../src/train/checkpoint.ts";
 import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../src/train/listeners/checkpoints.ts";
@@ -48,6 +50,9 @@ const { views, texture } = whole.config;
 const people = await openPeople(whole.config, silentLog);
 await using loader = new Loader({ settings: settingsOf(whole.config), log: silentLog });
 
+/** What is fitted to the joined embedding. */
+const isFitted = (name: string) => name.startsWith(`${METRIC}/`) || HEAD_WEIGHTS.test(name);
+
 /** The run finished with other parts. @param kept towers, by their number. */
 async function finished(
   kept: readonly number[],
@@ -79,7 +84,12 @@ async function line(name: string, checkpoint: Checkpoint, cosine = false): Promi
 const all = [...views.keys()];
 await line("everything", whole);
 await line("without the head (cosine instead)", whole, true);
-await line("without the metric (cosine instead)", { ...whole, config: { ...whole.config, metric: 0 } }, true);
+const unmapped = new Map([...whole.state].filter(([name]) => !isFitted(name)));
+await line(
+  "without the metric (cosine instead)",
+  { ...whole, config: { ...whole.config, metric: 0 }, state: unmapped },
+  true,
+);
 await line("without the mirror image", await finished(all, { mirror: false }));
 if (texture > 0) await line("without the texture", await finished(all, { texture: 0 }));
 for (const view of all.filter(() => views.length > 1)) {
