@@ -136,6 +136,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
   peersPrinted: printed("peers.txt"),
   pipelinePrinted: printed("pipeline.txt"),
   processorTimePrinted: printed("processor-time.txt"),
+  quantizePrinted: printed("quantize.txt"),
   servingPrinted: printed("serving.txt"),
   sharesPrinted: printed("bench.txt", /^share of|^ {2}\w+ +[\d.]+ %$/),
   stepPrinted: printed("bench.txt", /pairs\/s/),

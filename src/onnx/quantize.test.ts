@@ -78,3 +78,21 @@ it("refuses a model without convolutions", () => {
   const { bytes } = lower({ outputs: { y: g.relu(g.input("x", [2])) } });
   expect(() => quantize(bytes, new Map())).toThrow("no convolution with stored weights");
 });
+
+it("leaves a convolution in floats that is squared, and one of squares", async () => {
+  const conv = (x: Node, kernel: number[]) => g.conv2d(x, g.constant(noise(kernel)));
+  const answers = g.square(conv(g.input("x", ["batch", 12, 12, 3]), [3, 3, 3, 8]));
+  const sums = g.conv2d(answers, g.constant(noise([1, 1, 8, 8], 0, 1)));
+  const y = conv(g.sqrt(g.add(sums, 1e-8)), [3, 3, 8, 4]);
+  const { bytes } = lower({ outputs: { y } }, { runtimeOps: false });
+  const ranges = await measureRanges(bytes, valuesToMeasure(bytes), [images()]);
+  const { bytes: integers, convolutions } = quantize(bytes, ranges);
+  expect(convolutions).toBe(1);
+  expect(operators(integers).filter((op) => /Conv|Mul|Sqrt/.test(op))).toEqual([
+    "Conv",
+    "Mul",
+    "Conv",
+    "Sqrt",
+    "QLinearConv",
+  ]);
+});

@@ -38,9 +38,18 @@ function onlyRelu(conv: NodeProto, graph: GraphProto): NodeProto | undefined {
 const isStored = (graph: GraphProto, name: string | undefined) =>
   name === undefined || name === "" || graph.initializer.some((stored) => stored.name === name);
 
+const isSquare = ({ opType, input }: NodeProto) => opType === "Mul" && input[0] === input[1];
+
+/** Whether a convolution's output is squared, or its input is squares: they span twice as many bits as what was squared. */
+const isByASquare = (conv: NodeProto, graph: GraphProto) =>
+  graph.node.some(
+    (node) => isSquare(node) && (node.input[0] === conv.output[0] || node.output[0] === conv.input[0]),
+  );
+
 const isQuantizable = (node: NodeProto, graph: GraphProto) =>
   node.opType === "Conv" &&
   node.domain === "" &&
+  !isByASquare(node, graph) &&
   isStored(graph, node.input[1]) &&
   isStored(graph, node.input[2]);
 
