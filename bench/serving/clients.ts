@@ -1,7 +1,6 @@
 /** @file Clients that do as little as they can: they share the cores with the server they measure. */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { Client, credentials } from "@grpc/grpc-js";
 
 /** Sends one prepared request and waits for its answer. */
 export interface BenchClient extends Disposable {
@@ -58,26 +57,4 @@ export async function restClient(port: number, request: Buffer): Promise<BenchCl
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   await once(socket, "connect");
   return new RestClient(socket, request);
-}
-
-/** Connects to the gRPC port; the request goes out as the bytes it is, and the answer is not unpacked. */
-export function grpcClient(port: number, request: Buffer): BenchClient {
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
-    // Each client has a connection of its own, as clients on other machines would.
-    "grpc.use_local_subchannel_pool": 1,
-  });
-  const asIs = (bytes: Buffer) => bytes;
-  return {
-    ask: () =>
-      new Promise((resolve, reject) => {
-        client.makeUnaryRequest(
-          "/tensorflow.serving.PredictionService/Predict",
-          asIs,
-          asIs,
-          request,
-          (error) => (error === null ? resolve() : reject(error)),
-        );
-      }),
-    [Symbol.dispose]: () => client.close(),
-  };
 }

@@ -6,7 +6,8 @@ import { BatchedServable } from "../../src/serving/batched-servable.ts";
 import { BatchThreads } from "../../src/serving/batching.ts";
 import { savedModelLoader } from "../../src/serving/loader.ts";
 import type { ServerProcess } from "../../test/support/server-process.ts";
-import { type BenchClient, grpcClient, restClient } from "./clients.ts";
+import { type BenchClient, restClient } from "./clients.ts";
+import { grpcClient } from "./grpc-client.ts";
 import { MODEL, type Requests, SIDE } from "./requests.ts";
 
 /** One way to have a pair judged. */
@@ -46,7 +47,7 @@ export async function engineSubject(
 /** The server by each of its doors. */
 export function serverSubjects({ pid, grpcPort, restPort }: ServerProcess, requests: Requests): Subject[] {
   return [
-    { name: "gRPC, float tensors", pid, client: async () => grpcClient(grpcPort, requests.grpc) },
+    { name: "gRPC, float tensors", pid, client: () => grpcClient(grpcPort, requests.grpc) },
     { name: "REST, JSON floats", pid, client: () => restClient(restPort, requests.json) },
     { name: "REST, two JPEGs in a form", pid, client: () => restClient(restPort, requests.form) },
     { name: "REST, two JPEGs as base64", pid, client: () => restClient(restPort, requests.base64) },

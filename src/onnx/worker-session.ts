@@ -2,14 +2,22 @@
 import "./keep-quiet.ts";
 import type { TransferListItem, Worker } from "node:worker_threads";
 import { FaceError, messageOf } from "../base/errors.ts";
+import { StackedTensor } from "../base/stacked.ts";
 import type { Tensor, TensorMap } from "../base/tensor.ts";
 import { startWorker } from "../base/worker.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 
+/** An input in memory that both threads see; the worker copies it, part after part, to where the runtime reads it. */
+export interface SharedInput {
+  readonly dtype: Exclude<Tensor["dtype"], "string">;
+  readonly shape: Tensor["shape"];
+  readonly parts: readonly Float32Array[];
+}
+
 /** What the worker is told: run these inputs, compute those outputs. */
 export interface RunRequest {
   readonly id: number;
-  readonly inputs: TensorMap;
+  readonly inputs: ReadonlyMap<string, Tensor | SharedInput>;
   readonly outputs: readonly string[] | undefined;
 }
 
@@ -34,6 +42,27 @@ export function buffersOf(tensors: Iterable<Tensor>): TransferListItem[] {
       buffers.add(data.buffer);
   }
   return [...buffers];
+}
+
+const partsOf = (value: Tensor) => (value instanceof StackedTensor ? value.parts : [value]);
+
+/** Whether all of a tensor lies in memory that threads share. */
+export function isShared(value: Tensor): boolean {
+  return partsOf(value).every(
+    ({ data }) => ArrayBuffer.isView(data) && data.buffer instanceof SharedArrayBuffer,
+  );
+}
+
+function sharedInput(value: Tensor): SharedInput | undefined {
+  if (value.dtype === "string" || !isShared(value)) return undefined;
+  const parts = partsOf(value).map(({ data }) => data as Float32Array);
+  return { dtype: value.dtype, shape: value.shape, parts };
+}
+
+/** A tensor as it can be sent: what is stacked is brought together. */
+function plain(value: Tensor): Tensor {
+  const { dtype, shape, data } = value;
+  return { dtype, shape, data } as Tensor;
 }
 
 /** Runs are answered in the order they were asked for. */
@@ -61,16 +90,18 @@ export class WorkerSession implements AsyncDisposable {
   }
 
   /**
-   * Runs the model once.
-   * @param transfer whether the inputs' memory may be handed over; the caller must not use it afterwards.
+   * Runs the model once. Inputs in shared memory are not copied on their way, and must stay as they are until the answer.
+   * @param transfer whether the other inputs' memory may be handed over; the caller must not use it afterwards.
    * @throws FaceError `MODEL_UNSUPPORTED` with the runtime's words when the inputs do not fit, `INTERNAL` when the
    *   thread is gone.
    */
   run(inputs: TensorMap, outputs?: readonly string[], { transfer = false } = {}): Promise<TensorMap> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const id = ++this.#lastId;
-    const request: RunRequest = { id, inputs, outputs };
-    this.#worker.postMessage(request, transfer ? buffersOf(inputs.values()) : []);
+    const sent = [...inputs].map(([name, value]) => [name, sharedInput(value) ?? plain(value)] as const);
+    const request: RunRequest = { id, inputs: new Map(sent), outputs };
+    const copied = sent.flatMap(([, value]) => ("parts" in value ? [] : [value]));
+    this.#worker.postMessage(request, transfer ? buffersOf(copied) : []);
     return this.#answer(id);
   }
 

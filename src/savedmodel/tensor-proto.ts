@@ -157,19 +157,29 @@ function stringsFrom(proto: TensorProto, size: number): Uint8Array[] {
   return Array.from({ length: size }, (_, index) => values[index] ?? last);
 }
 
+/** Who makes tensors of packed bytes. */
+export interface TensorMaker {
+  /** @throws FaceError `SHAPE_MISMATCH` when the bytes do not fill the shape. */
+  fromBytes<D extends NumericDType>(dtype: D, shape: Shape, bytes: Uint8Array): Tensor<D>;
+}
+
 /**
  * Reads a tensor in any of TensorFlow's encodings: packed bytes, or a list of values that is repeated or cut to fit.
- * Aligned `tensor_content` is used in place, without a copy.
+ * @param maker where the bytes go; left out, aligned `tensor_content` is used in place, without a copy.
  * @throws FaceError `SHAPE_MISMATCH` for an element type, a shape or a length that does not work out.
  */
-export function tensorFromProto(proto: TensorProto, limits: TensorLimits = {}): Tensor {
+export function tensorFromProto(
+  proto: TensorProto,
+  limits: TensorLimits = {},
+  maker: TensorMaker = { fromBytes },
+): Tensor {
   const dtype = DTYPES.get(proto.dtype);
   if (dtype === undefined) throw invalid(`cannot read tensors of type ${dataTypeText(proto.dtype)}`);
   const stringHeaderBytes = 16;
   const shape = shapeOf(proto, dtype === "string" ? stringHeaderBytes : bytesPerElement(dtype), limits);
   const size = shape.reduce((product, side) => product * side, 1);
   if (dtype === "string") return { dtype, shape, data: stringsFrom(proto, size) };
-  if (proto.tensorContent.length > 0) return fromBytes(dtype, shape, proto.tensorContent);
+  if (proto.tensorContent.length > 0) return maker.fromBytes(dtype, shape, proto.tensorContent);
   return { dtype, shape, data: spread(dtype, size, proto[VALUE_FIELDS[dtype]]) };
 }
 

@@ -1,6 +1,7 @@
 /** @file Requests stacked into one batch and answers cut out of it again. */
 import { arrayOf, type NumericDType } from "../base/dtype.ts";
 import { sameShape, sizeOf, stridesOf } from "../base/shape.ts";
+import { StackedTensor } from "../base/stacked.ts";
 import type { Tensor, TensorMap } from "../base/tensor.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
@@ -83,6 +84,12 @@ function commonRowShape(name: string, parts: readonly Tensor[], mayPad: boolean)
   return first.map((_, axis) => Math.max(...parts.map(({ shape }) => shape[axis + 1]!)));
 }
 
+/** Whether the parts are all there is: nothing to pad and no rows to fill up. */
+function isExact(parts: readonly Tensor[], rows: number, rowShape: readonly number[]): boolean {
+  const given = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
+  return given === rows && parts.every(({ shape }) => sameShape(shape.slice(1), rowShape));
+}
+
 /**
  * One tensor from several, row after row, with the last part's first row repeated up to `rows`.
  * @throws StatusError `FAILED_PRECONDITION` when rows differ and may not be padded.
@@ -91,6 +98,10 @@ function stack(name: string, parts: readonly Tensor[], rows: number, mayPad: boo
   const [first] = parts;
   if (parts.length === 1 && first!.shape[0] === rows) return first!;
   const rowShape = commonRowShape(name, parts, mayPad);
+  const { dtype } = first!;
+  if (dtype !== "string" && isExact(parts, rows, rowShape)) {
+    return new StackedTensor(dtype, [rows, ...rowShape], parts);
+  }
   const stride = sizeOf(rowShape);
   const data = emptyLike(first!, rows * stride);
   let at = 0;
@@ -104,7 +115,7 @@ function stack(name: string, parts: readonly Tensor[], rows: number, mayPad: boo
   }
   const lastRow = at - parts.at(-1)!.shape[0]! * stride;
   for (let i = at; i < data.length; i++) data[i] = data[lastRow + ((i - at) % stride)];
-  return { dtype: first!.dtype, shape: [rows, ...rowShape], data: data as unknown as Float32Array };
+  return { dtype, shape: [rows, ...rowShape], data: data as unknown as Float32Array };
 }
 
 /** All inputs of several requests as one request of `rows` rows. */

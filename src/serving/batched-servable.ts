@@ -31,6 +31,7 @@ export class BatchedServable implements Servable {
   /** Signatures whose outputs turned out not to have a row for each row of the inputs. */
   readonly #alone = new Set<string>();
   #aloneUnderWay = 0;
+  #becomingReady = 0;
   /** Called when the model is unloaded. */
   onClose: (() => void) | undefined;
 
@@ -70,12 +71,14 @@ export class BatchedServable implements Servable {
 
   async run(
     signatureName: string,
-    inputs: TensorMap,
+    given: TensorMap,
     outputNames: readonly string[],
-    { signal }: RunOptions = {},
+    options: RunOptions = {},
   ): Promise<TensorMap> {
+    const { signal } = options;
+    if (this.#options.isStrict) return this.#queueFor(signatureName, outputNames, []).submit(given, signal);
+    const inputs = await this.#ready(signatureName, given, options);
     const alone = () => this.#runAlone(signatureName, inputs, outputNames);
-    if (this.#options.isStrict) return this.#queueFor(signatureName, outputNames, []).submit(inputs, signal);
     if (this.#alone.has(signatureName) || !canShare(inputs, this.#options)) return alone();
     try {
       return await this.#queueFor(signatureName, outputNames, rowKeys(inputs)).submit(inputs, signal);
@@ -83,6 +86,21 @@ export class BatchedServable implements Servable {
       if (!isNotRowByRow(error)) throw error;
       this.#alone.add(signatureName);
       return alone();
+    }
+  }
+
+  /** A request is decoded before it queues: no thread of the engine waits for that, and no other request fails with it. */
+  async #ready(signatureName: string, inputs: TensorMap, options: RunOptions): Promise<TensorMap> {
+    if (this.#servable.makeReady === undefined) return inputs;
+    const { maxEnqueuedBatches, maxExecutionBatchSize } = this.#options;
+    if (this.#becomingReady >= maxEnqueuedBatches * maxExecutionBatchSize) {
+      throw new StatusError("UNAVAILABLE", `${this.#becomingReady} requests wait already; try again`);
+    }
+    this.#becomingReady++;
+    try {
+      return await this.#servable.makeReady(signatureName, inputs, options);
+    } finally {
+      this.#becomingReady--;
     }
   }
 
@@ -106,7 +124,13 @@ export class BatchedServable implements Servable {
 
   async #timed(signatureName: string, inputs: TensorMap, outputNames: readonly string[]): Promise<TensorMap> {
     const startedMs = performance.now();
-    const outputs = await this.#servable.run(signatureName, inputs, outputNames);
+    const { isStrict } = this.#options;
+    const run = isStrict ? undefined : this.#servable.runReady?.bind(this.#servable);
+    const outputs = await (run ?? this.#servable.run.bind(this.#servable))(
+      signatureName,
+      inputs,
+      outputNames,
+    );
     this.#metrics?.runtimeLatency.observe([this.name, "Predict", "TF1"], elapsedMicros(startedMs));
     return outputs;
   }

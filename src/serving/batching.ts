@@ -2,6 +2,7 @@
 import type { TensorMap } from "../base/tensor.ts";
 import { allowedSize, type BatchOptions } from "./batch-options.ts";
 import { checkOutputs, joinOutputs, rowsOf, sliceOutputs, sliceRows, stackInputs } from "./batch-tensors.ts";
+import { allOf } from "./request-memory.ts";
 import { elapsedMicros, type ServerMetrics } from "./server-metrics.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
@@ -108,7 +109,7 @@ export class BatchQueue {
       const part = new Map([...inputs].map(([name, value]) => [name, sliceRows(value, from, to)]));
       parts.push(this.#enqueue(part, to - from, signal));
     }
-    return joinOutputs(await Promise.all(parts));
+    return joinOutputs(await allOf(parts));
   }
 
   #checkCapacity(rows: number): void {

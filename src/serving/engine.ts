@@ -8,6 +8,7 @@ import type { InputStep } from "./input-step.ts";
 import { Lanes } from "./lanes.ts";
 import { exampleStep } from "./parse-example.ts";
 import { photographStep } from "./photograph-step.ts";
+import type { RunOptions } from "./servable.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
 /** Engines for shapes other than the declared ones that are kept at once, for each signature. */
@@ -70,10 +71,18 @@ export class SignatureEngine {
     if (isRankKnown) await this.#engine(DECLARED, this.#signature);
   }
 
-  /** @throws StatusError `INVALID_ARGUMENT` for inputs that the graph cannot work with. */
-  async run(given: TensorMap, outputNames: readonly string[], signal?: AbortSignal): Promise<TensorMap> {
-    const inputs = this.#step === undefined ? given : await this.#step.parse(given);
+  /**
+   * The step in front of the graph, if there is one.
+   * @throws StatusError `INVALID_ARGUMENT` or FaceError for inputs that it can make nothing of.
+   */
+  async makeReady(given: TensorMap, { signal, memory }: RunOptions = {}): Promise<TensorMap> {
+    const inputs = this.#step === undefined ? given : await this.#step.parse(given, memory);
     signal?.throwIfAborted();
+    return inputs;
+  }
+
+  /** @throws StatusError `INVALID_ARGUMENT` for inputs that the graph cannot work with. */
+  async run(inputs: TensorMap, outputNames: readonly string[], signal?: AbortSignal): Promise<TensorMap> {
     const lanes = await this.#engineFor(inputs);
     signal?.throwIfAborted();
     try {

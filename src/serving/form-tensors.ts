@@ -1,12 +1,13 @@
 /** @file Predict requests whose body is not JSON: raw tensors, images, and forms of both. */
 import { bytesPerElement } from "../base/dtype.ts";
 import { sizeOf } from "../base/shape.ts";
-import { fromBytes, type Tensor } from "../base/tensor.ts";
+import type { Tensor } from "../base/tensor.ts";
 import { DEFAULT_SIGNATURE, type Signature, type SignatureTensor } from "../savedmodel/signature.ts";
 import { imageBatch, imageSettingsOf } from "./image-input.ts";
 import type { PredictJson } from "./json-tensors.ts";
 import { type FormPart, readForm } from "./multipart.ts";
 import type { ModelChoice, Models } from "./predict.ts";
+import type { RequestMemory } from "./request-memory.ts";
 import { invalidArgument } from "./status.ts";
 
 /** Whether a content type means a raw tensor, an image or a form. */
@@ -24,6 +25,7 @@ export async function readUpload(
   contentType: string,
   models: Models,
   model: ModelChoice,
+  memory: RequestMemory,
 ): Promise<PredictJson> {
   const isForm = /^multipart\/form-data/i.test(contentType);
   const parts = isForm ? readForm(body, contentType) : [];
@@ -35,7 +37,7 @@ export async function readUpload(
     throw invalidArgument(`Serving signature name: "${signatureName}" not found in signature def`);
   }
   const values = isForm ? parts.filter((part) => part !== named) : [onlyPart(signature, body, contentType)];
-  return { signatureName, format: "row", inputs: await tensorsFrom(signature, values) };
+  return { signatureName, format: "row", inputs: await tensorsFrom(signature, values, memory) };
 }
 
 function onlyPart(signature: Signature, data: Uint8Array, contentType: string): FormPart {
@@ -48,7 +50,11 @@ function onlyPart(signature: Signature, data: Uint8Array, contentType: string): 
   return { name: only, fileName: "", contentType, data };
 }
 
-async function tensorsFrom(signature: Signature, parts: readonly FormPart[]): Promise<Map<string, Tensor>> {
+async function tensorsFrom(
+  signature: Signature,
+  parts: readonly FormPart[],
+  memory: RequestMemory,
+): Promise<Map<string, Tensor>> {
   const byName = new Map<string, FormPart[]>();
   for (const part of parts) {
     if (!signature.inputs.has(part.name)) {
@@ -59,21 +65,27 @@ async function tensorsFrom(signature: Signature, parts: readonly FormPart[]): Pr
     byName.set(part.name, [...(byName.get(part.name) ?? []), part]);
   }
   const tensors = [...byName].map(
-    async ([name, rows]) => [name, await tensorFrom(name, signature.inputs.get(name)!, rows)] as const,
+    async ([name, rows]) =>
+      [name, await tensorFrom(name, signature.inputs.get(name)!, rows, memory)] as const,
   );
   return new Map(await Promise.all(tensors));
 }
 
 /** Strings take any bytes; images become what the input wants; all else is the elements as they lie in memory. */
-async function tensorFrom(name: string, input: SignatureTensor, parts: readonly FormPart[]): Promise<Tensor> {
+async function tensorFrom(
+  name: string,
+  input: SignatureTensor,
+  parts: readonly FormPart[],
+  memory: RequestMemory,
+): Promise<Tensor> {
   const { dtype } = input;
   const rows = parts.map(({ data }) => data);
   if (dtype === "string") return { dtype, shape: [rows.length], data: rows };
   const settings = imageSettingsOf(input);
   const areImages = parts.every(({ contentType }) => /^image\//i.test(contentType));
-  if (areImages && settings !== undefined) return imageBatch(rows, settings);
+  if (areImages && settings !== undefined) return imageBatch(rows, settings, memory);
   const bytes = rows.length === 1 ? rows[0]! : Buffer.concat(rows);
-  return fromBytes(dtype, shapeFor(name, input, bytes.byteLength / bytesPerElement(dtype)), bytes);
+  return memory.fromBytes(dtype, shapeFor(name, input, bytes.byteLength / bytesPerElement(dtype)), bytes);
 }
 
 /** The signature's shape with its one unknown side worked out from the number of elements. */

@@ -28,6 +28,7 @@ import { classify, multiInference, regress } from "./classify.ts";
 import { withContext } from "./json-examples.ts";
 import type { ScoredClass } from "./json-write.ts";
 import { type ModelChoice, type Models, predict, type VersionChoice } from "./predict.ts";
+import { RequestMemory } from "./request-memory.ts";
 import type { RunOptions } from "./servable.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
@@ -80,13 +81,14 @@ export async function predictRpc(
   request: PredictRequest,
   options: RunOptions,
 ): Promise<PredictResponse> {
+  using memory = new RequestMemory();
   const call = {
     model: modelChoice(request.modelSpec),
     signatureName: request.modelSpec!.signatureName,
-    inputs: () => tensorsOf(request, context.limits),
+    inputs: () => tensorsOf(request, context.limits, memory),
     outputFilter: request.outputFilter,
   };
-  const answer = await predict(context.models, call, options);
+  const answer = await predict(context.models, call, { ...options, memory });
   const writing = { asContent: context.asTensorContent };
   return create(PredictResponseSchema, {
     modelSpec: answeredSpec(answer),
@@ -96,11 +98,12 @@ export async function predictRpc(
   });
 }
 
-function tensorsOf(request: PredictRequest, limits: TensorLimits): TensorMap {
+/** The message is done with afterwards, but for strings: its numbers have been copied. */
+function tensorsOf(request: PredictRequest, limits: TensorLimits, memory: RequestMemory): TensorMap {
   const tensors = new Map<string, Tensor>();
   for (const [alias, proto] of Object.entries(request.inputs)) {
     try {
-      tensors.set(alias, tensorFromProto(proto, limits));
+      tensors.set(alias, tensorFromProto(proto, limits, memory));
     } catch (error) {
       throw new StatusError("INVALID_ARGUMENT", `tensor parsing error: ${alias}`, { cause: error });
     }

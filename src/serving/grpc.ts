@@ -41,6 +41,7 @@ import {
   regressRpc,
 } from "./grpc-prediction.ts";
 import { Reflection } from "./grpc-reflection.ts";
+import { widenCalls, widenConnections } from "./grpc-windows.ts";
 import { REQUEST_ID_HEADER, requestId } from "./request-id.ts";
 import type { RunOptions } from "./servable.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
@@ -267,6 +268,7 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
     "grpc.max_send_message_length": LARGEST_MESSAGE,
     ...options.channelOptions,
   });
+  widenCalls(server);
   server.addService(definitionOf(PredictionService), predictionHandlers(context));
   server.addService(definitionOf(ModelService), modelHandlers(context));
   const ending = new AbortController();
@@ -291,6 +293,7 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
       });
     }
   }
+  widenConnections(server);
   return {
     port,
     close: (graceMs) => {

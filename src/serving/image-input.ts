@@ -4,6 +4,7 @@ import { decodeImage } from "../image/decode.ts";
 import { prepareInto } from "../image/prepare.ts";
 import { type ImageSettings, imageSize } from "../image/settings.ts";
 import type { SignatureTensor } from "../savedmodel/signature.ts";
+import type { RequestMemory } from "./request-memory.ts";
 
 const RGB_CHANNELS = 3;
 /** Far more than a photograph; a smaller file can claim to be larger than any memory. */
@@ -20,12 +21,16 @@ export function imageSettingsOf({ dtype, shape }: SignatureTensor): ImageSetting
  * Image files as a batch: upright, resized, RGB in [0, 1].
  * @throws FaceError `IMAGE_UNREADABLE`.
  */
-export async function imageBatch(files: readonly Uint8Array[], settings: ImageSettings): Promise<Tensor> {
+export async function imageBatch(
+  files: readonly Uint8Array[],
+  settings: ImageSettings,
+  memory: RequestMemory,
+): Promise<Tensor> {
   const size = imageSize(settings);
-  const batch = new Float32Array(files.length * size);
   const decoded = await Promise.all(
     files.map((file) => decodeImage(file, settings, { maxPixels: MOST_PIXELS })),
   );
+  const batch = memory.array("float32", files.length * size);
   for (const [index, pixels] of decoded.entries()) prepareInto(pixels, batch, index * size);
   return float32([files.length, settings.height, settings.width, settings.channels], batch);
 }

@@ -1,7 +1,8 @@
 /** @file One model in several worker threads side by side; a thread that dies is replaced. */
 import { FaceError } from "../base/errors.ts";
+import { StackedTensor } from "../base/stacked.ts";
 import type { Tensor, TensorMap } from "../base/tensor.ts";
-import { WorkerSession } from "../onnx/worker-session.ts";
+import { isShared, WorkerSession } from "../onnx/worker-session.ts";
 
 interface Lane {
   session: Promise<WorkerSession>;
@@ -51,7 +52,7 @@ export class Lanes {
     const sent = [...inputs].filter(([name]) => this.#inputNames.has(name));
     const compacted = sent.map(([name, value]) => [name, compact(value)] as const);
     // What was copied here is nobody else's, and can be handed over without another copy.
-    const transfer = compacted.every(([, value], i) => value !== sent[i]![1]);
+    const transfer = compacted.every(([, value], i) => value !== sent[i]![1] || isShared(value));
     return session.run(new Map(compacted), outputs, { transfer });
   }
 
@@ -77,9 +78,16 @@ export class Lanes {
   }
 }
 
-/** Sending a view to a thread copies all the memory it looks at, so a small view of a large memory is copied first. */
+/**
+ * Sending a view to a thread copies all the memory it looks at, so a small view of a large memory is copied first, and a
+ * stack is brought together. Shared memory is not copied on its way.
+ */
 function compact(value: Tensor): Tensor {
   if (value.dtype === "string") throw new FaceError("MODEL_UNSUPPORTED", "the engine takes no strings");
+  if (isShared(value)) return value;
+  if (value instanceof StackedTensor) {
+    return { dtype: value.dtype, shape: value.shape, data: value.data } as Tensor;
+  }
   const data = value.data as Float32Array;
   const isSmallView = data.byteLength * 2 < data.buffer.byteLength;
   return isSmallView ? { ...value, data: data.slice() } : value;

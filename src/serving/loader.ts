@@ -64,13 +64,27 @@ class SavedModelServable implements Servable {
     return engine;
   }
 
+  makeReady(signatureName: string, inputs: TensorMap, options?: RunOptions): Promise<TensorMap> {
+    return this.#counted(this.engine(signatureName).makeReady(inputs, options));
+  }
+
+  runReady(signatureName: string, inputs: TensorMap, outputNames: readonly string[]): Promise<TensorMap> {
+    return this.#counted(this.engine(signatureName).run(inputs, outputNames));
+  }
+
   async run(
     signatureName: string,
     inputs: TensorMap,
     outputNames: readonly string[],
-    { signal }: RunOptions = {},
+    options: RunOptions = {},
   ): Promise<TensorMap> {
-    const work = this.engine(signatureName).run(inputs, outputNames, signal);
+    const engine = this.engine(signatureName);
+    return this.#counted(
+      engine.makeReady(inputs, options).then((ready) => engine.run(ready, outputNames, options.signal)),
+    );
+  }
+
+  async #counted<T>(work: Promise<T>): Promise<T> {
     this.#running.add(work);
     try {
       return await work;

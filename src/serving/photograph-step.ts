@@ -9,6 +9,7 @@ import { findPhotographs } from "../savedmodel/find-photographs.ts";
 import type { Signature } from "../savedmodel/signature.ts";
 import { MOST_PIXELS } from "./image-input.ts";
 import type { InputStep } from "./input-step.ts";
+import { allOf, type RequestMemory } from "./request-memory.ts";
 import { invalidArgument } from "./status.ts";
 
 /** Photographs in memory at full size at once, over all requests: as many as libuv has threads to decode them. */
@@ -29,23 +30,32 @@ async function inTurn<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /** What the loop in the graph makes of files; upright photographs come out as in training, to rounding. */
-async function imagesOf(alias: string, { shape, data }: Tensor, settings: ImageSettings): Promise<Tensor> {
+async function imagesOf(
+  alias: string,
+  { shape, data }: Tensor,
+  settings: ImageSettings,
+  memory: RequestMemory | undefined,
+): Promise<Tensor> {
   if (shape.length !== 1) {
     throw invalidArgument(`${alias} takes a list of JPEG or PNG files, got shape [${shape.join(",")}]`);
   }
   const files = data as readonly Uint8Array[];
   const size = imageSize(settings);
-  const images = new Float32Array(files.length * size);
-  await Promise.all(
-    files.map(async (file, index) => {
-      const format = imageFormat(file);
-      if (format !== "jpeg" && format !== "png") {
-        throw invalidArgument(`${alias}, file ${index}: neither JPEG nor PNG`);
-      }
-      const options = { maxPixels: MOST_PIXELS, orient: false, storedColours: true };
-      await inTurn(async () => resizeInto(await decodePixels(file, options), settings, images, index * size));
-    }),
-  );
+  const images = memory?.array("float32", files.length * size) ?? new Float32Array(files.length * size);
+  const work = files.map(async (file, index) => {
+    const format = imageFormat(file);
+    if (format !== "jpeg" && format !== "png") {
+      throw invalidArgument(`${alias}, file ${index}: neither JPEG nor PNG`);
+    }
+    const options = { maxPixels: MOST_PIXELS, orient: false, storedColours: true };
+    await inTurn(async () => resizeInto(await decodePixels(file, options), settings, images, index * size));
+  });
+  memory?.hold();
+  try {
+    await allOf(work);
+  } finally {
+    memory?.release();
+  }
   return float32([files.length, settings.height, settings.width, settings.channels], images);
 }
 
@@ -56,13 +66,13 @@ export function photographStep(graph: GraphDef, declared: Signature): InputStep 
   const { signature, sizes } = found;
   return {
     signature,
-    parse: async (given: TensorMap) =>
+    parse: async (given: TensorMap, memory?: RequestMemory) =>
       new Map(
         await Promise.all(
           [...sizes].map(
             async ([alias, size]): Promise<[string, Tensor]> => [
               alias,
-              await imagesOf(alias, given.get(alias)!, { ...size, channels: 3 }),
+              await imagesOf(alias, given.get(alias)!, { ...size, channels: 3 }, memory),
             ],
           ),
         ),

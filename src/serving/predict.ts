@@ -76,10 +76,12 @@ export async function runUntil(
   signatureName: string,
   inputs: TensorMap,
   outputNames: readonly string[],
-  { signal }: RunOptions,
+  options: RunOptions,
 ): Promise<TensorMap> {
-  if (signal === undefined) return servable.run(signatureName, inputs, outputNames);
-  signal.throwIfAborted();
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const run = heldRun(servable, signatureName, inputs, outputNames, options);
+  if (signal === undefined) return run;
   let stop: () => void = () => undefined;
   const stopped = new Promise<never>((_, reject) => {
     // What still waits for a batch has words of its own for that, which come first.
@@ -87,9 +89,25 @@ export async function runUntil(
     signal.addEventListener("abort", stop, { once: true });
   });
   try {
-    return await Promise.race([servable.run(signatureName, inputs, outputNames, { signal }), stopped]);
+    return await Promise.race([run, stopped]);
   } finally {
     signal.removeEventListener("abort", stop);
+  }
+}
+
+/** A run that goes on to its end, and keeps the request's memory until then. */
+async function heldRun(
+  servable: Servable,
+  signatureName: string,
+  inputs: TensorMap,
+  outputNames: readonly string[],
+  options: RunOptions,
+): Promise<TensorMap> {
+  options.memory?.hold();
+  try {
+    return await servable.run(signatureName, inputs, outputNames, options);
+  } finally {
+    options.memory?.release();
   }
 }
 

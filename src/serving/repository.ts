@@ -31,7 +31,12 @@ interface Model {
   /** Absent when the model is no longer in the configuration. */
   config: ModelConfig | undefined;
   labels: ReadonlyMap<string, bigint>;
+  /** What was last said of a base path that cannot be read, and when. */
+  complaint?: { readonly text: string; readonly saidMs: number } | undefined;
 }
+
+/** A base path that stays away is mentioned this often. */
+const COMPLAIN_EVERY_MS = 60_000;
 
 /** Longer than any start; a timer cannot take more. */
 const LONG_MS = 2 ** 31 - 1;
@@ -216,6 +221,7 @@ export class Repository implements Catalog, AsyncDisposable {
     const { name, basePath, modelVersionPolicy } = model.config!;
     try {
       const { folders, duplicates } = await scanVersions(basePath);
+      model.complaint = undefined;
       if (duplicates.length > 0) log.warn(`Duplicate versions of servable ${name}: ${duplicates.join(", ")}`);
       if (folders.size === 0) {
         log.warn(
@@ -232,7 +238,11 @@ export class Repository implements Catalog, AsyncDisposable {
       if (model.config === undefined) return;
       model.versions.aspire(new Map(wanted.map((version) => [version, folders.get(version)!])));
     } catch (error) {
-      log.error(`Could not find base path ${basePath} for servable ${name} with error ${messageOf(error)}`);
+      const text = `Could not find base path ${basePath} for servable ${name} with error ${messageOf(error)}`;
+      const isOld = model.complaint?.text === text && Date.now() < model.complaint.saidMs + COMPLAIN_EVERY_MS;
+      if (isOld) return;
+      model.complaint = { text, saidMs: Date.now() };
+      log.error(text);
     }
   }
 

@@ -10,6 +10,7 @@ import type { SignatureLookup } from "./json-job.ts";
 import type { PredictJson } from "./json-tensors.ts";
 import { writeClassifyJson, writeErrorJson, writeRegressJson } from "./json-write.ts";
 import { type ModelChoice, type Models, predict, type VersionChoice } from "./predict.ts";
+import { RequestMemory } from "./request-memory.ts";
 import { type ModelPath, parseModelPath } from "./rest-path.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { invalidArgument, STATUS, type StatusCode, StatusError, toStatusError } from "./status.ts";
@@ -215,11 +216,24 @@ async function answerPredict(
 ): Promise<Uint8Array> {
   const { catalog, codec, options } = context;
   const contentType = request.headers["content-type"] ?? "";
+  using memory = new RequestMemory();
   const isUpload = options.acceptBinary && isFormUpload(contentType);
   const { signatureName, inputs, format }: PredictJson = isUpload
-    ? await readUpload(request.body, contentType, catalog, model)
-    : await codec.readPredict(request.body, lookupSignatures(catalog, model), request.signal);
+    ? await readUpload(request.body, contentType, catalog, model, memory)
+    : await readJson(context, request, model, memory);
   const call = { model, signatureName, inputs, outputFilter: [] };
-  const { outputs } = await withTimeout(context, request, (signal) => predict(catalog, call, { signal }));
+  const { outputs } = await withTimeout(context, request, (signal) =>
+    predict(catalog, call, { signal, memory }),
+  );
   return codec.writePredict(outputs, format, request.signal);
+}
+
+async function readJson(
+  { catalog, codec }: RestContext,
+  request: RestRequest,
+  model: ModelChoice,
+  memory: RequestMemory,
+): Promise<PredictJson> {
+  const read = await codec.readPredict(request.body, lookupSignatures(catalog, model), request.signal);
+  return { ...read, inputs: new Map([...read.inputs].map(([name, value]) => [name, memory.adopt(value)])) };
 }

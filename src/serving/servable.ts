@@ -2,11 +2,14 @@
 import type { TensorMap } from "../base/tensor.ts";
 import type { SignatureDef } from "../proto/tensorflow/graph_pb.ts";
 import type { Signature } from "../savedmodel/signature.ts";
+import type { RequestMemory } from "./request-memory.ts";
 
 /** Bounds of one run. */
 export interface RunOptions {
   /** Aborted when nobody waits for the answer any more: the client left, or its time is over. */
   readonly signal?: AbortSignal;
+  /** Where large tensors may lie; kept until the run is over, whether somebody waits for it or not. */
+  readonly memory?: RequestMemory;
 }
 
 /** A model version in memory, ready to run. */
@@ -18,6 +21,23 @@ export interface Servable {
   readonly signatureDefs: { readonly [name: string]: SignatureDef };
   /** `assets.extra/faceid.json` as it was found beside the model. */
   readonly description?: unknown;
+
+  /**
+   * What must be done to inputs before the engine can take them, such as decoding: work that needs no place in a batch.
+   * @returns the inputs for `runReady`; absent where `run` takes them as they are.
+   */
+  readonly makeReady?: (
+    signatureName: string,
+    inputs: TensorMap,
+    options?: RunOptions,
+  ) => TensorMap | Promise<TensorMap>;
+
+  /** Runs one signature with inputs from `makeReady`. */
+  readonly runReady?: (
+    signatureName: string,
+    inputs: TensorMap,
+    outputNames: readonly string[],
+  ) => Promise<TensorMap>;
 
   /**
    * Runs one signature. Inputs and outputs go by the names of the signature.

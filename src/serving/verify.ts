@@ -5,6 +5,7 @@ import { decisionOf } from "./calibration.ts";
 import { imageBatch, imageSettingsOf } from "./image-input.ts";
 import { readForm } from "./multipart.ts";
 import { type ModelChoice, type Models, runUntil } from "./predict.ts";
+import { RequestMemory } from "./request-memory.ts";
 import type { RunOptions, Servable } from "./servable.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
@@ -76,11 +77,14 @@ async function compare(
       `Model ${servable.name} does not compare two images: its ${DEFAULT_SIGNATURE} signature is of another kind`,
     );
   }
+  using memory = new RequestMemory();
   const inputs: TensorMap = new Map(
     await Promise.all(
-      ports.map(async ([name], i) => [name, await imageBatch([images[i as 0 | 1]], sizes[i]!)] as const),
+      ports.map(
+        async ([name], i) => [name, await imageBatch([images[i as 0 | 1]], sizes[i]!, memory)] as const,
+      ),
     ),
   );
-  const outputs = await runUntil(servable, DEFAULT_SIGNATURE, inputs, [output], options);
+  const outputs = await runUntil(servable, DEFAULT_SIGNATURE, inputs, [output], { ...options, memory });
   return floats(outputs.get(output)!)[0]!;
 }

@@ -1,0 +1,170 @@
+/** @file A gRPC client of one prepared request, without a library: the frames are made once, and sent as they are. */
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import type { BenchClient } from "./clients.ts";
+
+const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PATH = "/tensorflow.serving.PredictionService/Predict";
+const HEAD_BYTES = 9;
+/** What every server takes in one frame. */
+const FRAME_BYTES = 16_384;
+const FRAME = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7, windowUpdate: 8 } as const;
+const END_STREAM = 0x1;
+const ACK = 0x1;
+const END_HEADERS = 0x4;
+const INITIAL_WINDOW = 4;
+const FIRST_WINDOW = 65_535;
+const LARGEST_WINDOW = 2 ** 31 - 1;
+
+function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** A header field as plain text, to be kept in no table. */
+function field(name: string, value: string): Buffer {
+  return Buffer.from(
+    `\0${String.fromCharCode(name.length)}${name}${String.fromCharCode(value.length)}${value}`,
+  );
+}
+
+function requestFrames(message: Uint8Array): Buffer[] {
+  const headers = Buffer.concat([
+    field(":method", "POST"),
+    field(":scheme", "http"),
+    field(":path", PATH),
+    field(":authority", "localhost"),
+    field("content-type", "application/grpc"),
+    field("te", "trailers"),
+  ]);
+  const prefixed = Buffer.alloc(5 + message.length);
+  prefixed.writeUInt32BE(message.length, 1);
+  prefixed.set(message, 5);
+  const frames = [frame(FRAME.headers, END_HEADERS, 0, headers)];
+  for (let at = 0; at < prefixed.length; at += FRAME_BYTES) {
+    const isLast = at + FRAME_BYTES >= prefixed.length;
+    frames.push(frame(FRAME.data, isLast ? END_STREAM : 0, 0, prefixed.subarray(at, at + FRAME_BYTES)));
+  }
+  return frames;
+}
+
+function word(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+class GrpcClient implements BenchClient {
+  readonly #socket: Socket;
+  readonly #request: Buffer;
+  readonly #streamPlaces: number[] = [];
+  readonly #messageBytes: number;
+  #stream = -1;
+  #received: Buffer = Buffer.alloc(0);
+  #answer: Buffer = Buffer.alloc(0);
+  /** What the first answer was; all others must be the same. */
+  #expected: Buffer | undefined;
+  #connectionWindow = FIRST_WINDOW;
+  #callWindow = FIRST_WINDOW;
+  #waiting: (() => void) | undefined;
+  #finish: { resolve(): void; reject(error: Error): void } | undefined;
+
+  constructor(socket: Socket, message: Uint8Array) {
+    this.#socket = socket;
+    const frames = requestFrames(message);
+    this.#request = Buffer.concat(frames);
+    this.#messageBytes = message.length + 5;
+    let at = 0;
+    for (const { length } of frames) {
+      this.#streamPlaces.push(at + 5);
+      at += length;
+    }
+    socket.on("data", (chunk) => this.#take(chunk));
+    socket.on("error", (error) => this.#fail(error));
+    socket.on("close", () => this.#fail(new Error("the server closed the connection")));
+    socket.write(PREFACE);
+    socket.write(frame(FRAME.settings, 0, 0, Buffer.alloc(0)));
+    socket.write(frame(FRAME.windowUpdate, 0, 0, word(LARGEST_WINDOW - FIRST_WINDOW)));
+  }
+
+  async ask(): Promise<void> {
+    while (Math.min(this.#connectionWindow, this.#callWindow) < this.#messageBytes) {
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve;
+      });
+    }
+    this.#connectionWindow -= this.#messageBytes;
+    this.#stream += 2;
+    for (const place of this.#streamPlaces) this.#request.writeUInt32BE(this.#stream, place);
+    this.#answer = Buffer.alloc(0);
+    return new Promise((resolve, reject) => {
+      this.#finish = { resolve, reject };
+      this.#socket.write(this.#request);
+    });
+  }
+
+  #take(chunk: Buffer): void {
+    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
+    while (this.#received.length >= HEAD_BYTES) {
+      const end = HEAD_BYTES + this.#received.readUIntBE(0, 3);
+      if (this.#received.length < end) return;
+      const [type, flags] = [this.#received[3]!, this.#received[4]!];
+      this.#takeFrame(type, flags, this.#received.subarray(HEAD_BYTES, end));
+      this.#received = this.#received.subarray(end);
+    }
+  }
+
+  #takeFrame(type: number, flags: number, payload: Buffer): void {
+    if (type === FRAME.data) this.#answer = Buffer.concat([this.#answer, payload]);
+    else if (type === FRAME.settings && (flags & ACK) === 0) this.#adjust(payload);
+    else if (type === FRAME.windowUpdate) this.#connectionWindow += payload.readUInt32BE(0);
+    else if (type === FRAME.ping && (flags & ACK) === 0)
+      this.#socket.write(frame(FRAME.ping, ACK, 0, payload));
+    else if (type === FRAME.reset || type === FRAME.goAway) this.#fail(new Error("the server gave up"));
+    if ((type === FRAME.data || type === FRAME.headers) && (flags & END_STREAM) !== 0) this.#check();
+    if (type === FRAME.settings || type === FRAME.windowUpdate) this.#waiting?.();
+  }
+
+  #adjust(settings: Buffer): void {
+    for (let at = 0; at < settings.length; at += 6) {
+      if (settings.readUInt16BE(at) === INITIAL_WINDOW) this.#callWindow = settings.readUInt32BE(at + 2);
+    }
+    this.#socket.write(frame(FRAME.settings, ACK, 0, Buffer.alloc(0)));
+  }
+
+  /** A call that fails ends without a message; one that succeeds must say what it always said. */
+  #check(): void {
+    const answer = this.#answer;
+    if (answer.length <= 5) this.#fail(new Error("the call failed"));
+    this.#expected ??= answer;
+    if (!answer.equals(this.#expected)) this.#fail(new Error("another answer than before"));
+    const finish = this.#finish;
+    this.#finish = undefined;
+    finish?.resolve();
+  }
+
+  #fail(error: Error): void {
+    const finish = this.#finish;
+    this.#finish = undefined;
+    finish?.reject(error);
+  }
+
+  [Symbol.dispose](): void {
+    this.#finish = undefined;
+    this.#socket.destroy();
+  }
+}
+
+/**
+ * Connects to the gRPC port. It sends only whole messages, so the server must let a message in without a word between
+ * its frames: one that does not is never asked anything.
+ */
+export async function grpcClient(port: number, message: Uint8Array): Promise<BenchClient> {
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  await once(socket, "connect");
+  return new GrpcClient(socket, message);
+}
