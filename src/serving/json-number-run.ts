@@ -23,89 +23,85 @@ export interface NumberRun {
   length: number;
 }
 
+/** More bytes than one such number, its comma and its space can take; so near the end nothing is read here. */
+const LONGEST_NUMBER = 40;
+
 /**
  * Reads numbers of up to 19 digits without an exponent, with commas and at most one space between them, for as long as
- * there is room. Whatever looks different is left to the careful reader.
+ * there is room. Whatever looks different is left to the careful reader, and so is what stands at the very end.
  * @returns the place after the last number taken; `start` when there was none.
  */
 export function readNumberRun(bytes: Uint8Array, start: number, run: NumberRun): number {
-  return new RunReader(bytes, start).read(run);
+  const { kinds, values } = run;
+  const last = bytes.length - LONGEST_NUMBER;
+  let { length } = run;
+  let end = start;
+  for (let at = start; length < kinds.length && at < last; ) {
+    const isNegative = bytes[at] === MINUS;
+    const value = unsigned(bytes, isNegative ? at + 1 : at);
+    if (Number.isNaN(value)) break;
+    kinds[length] = isDecimal ? Kind.decimal : Kind.integer;
+    // There is no integer -0: TensorFlow Serving reads it as 0.
+    values[length++] = isNegative && (isDecimal || value !== 0) ? -value : value;
+    end = stop;
+    if (bytes[end] !== COMMA) break;
+    at = end + (bytes[end + 1] === SPACE ? 2 : 1);
+  }
+  run.length = length;
+  return end;
 }
 
-class RunReader {
-  readonly #bytes: Uint8Array;
-  #at: number;
+/** Where the reading stopped, and whether it met a point. Variables of the module cost less than an object's fields. */
+let stop = 0;
+let isDecimal = false;
 
-  constructor(bytes: Uint8Array, at: number) {
-    this.#bytes = bytes;
-    this.#at = at;
-  }
+/** A number without its sign; NaN when it is not plain. */
+function unsigned(bytes: Uint8Array, start: number): number {
+  const first = bytes[start]! - ZERO;
+  if (first < 0 || first > 9) return Number.NaN;
+  // A zero, or up to nine digits that begin with another one.
+  let value = digits(bytes, start + 1, start + (first === 0 ? 1 : FIRST_DIGITS), first);
+  if (isDigit(bytes[stop]!)) return Number.NaN;
+  isDecimal = bytes[stop] === POINT;
+  if (isDecimal) value = fraction(bytes, stop, value);
+  return (bytes[stop]! | LOWER_CASE) === LETTER_E ? Number.NaN : value;
+}
 
-  read(run: NumberRun): number {
-    const bytes = this.#bytes;
-    const { kinds, values } = run;
-    let { length } = run;
-    let end = this.#at;
-    while (length < kinds.length) {
-      const isNegative = bytes[this.#at] === MINUS;
-      if (isNegative) this.#at++;
-      const whole = this.#whole();
-      if (whole < 0) break;
-      const isDecimal = bytes[this.#at] === POINT;
-      const value = isDecimal ? this.#fraction(whole) : whole;
-      if (Number.isNaN(value) || (bytes[this.#at]! | LOWER_CASE) === LETTER_E) break;
-      kinds[length] = isDecimal ? Kind.decimal : Kind.integer;
-      // There is no integer -0: TensorFlow Serving reads it as 0.
-      values[length++] = isNegative && (isDecimal || value !== 0) ? -value : value;
-      end = this.#at;
-      if (bytes[end] !== COMMA) break;
-      this.#at = bytes[end + 1] === SPACE ? end + 2 : end + 1;
-    }
-    run.length = length;
-    return end;
-  }
+function isDigit(code: number): boolean {
+  return code >= ZERO && code <= ZERO + 9;
+}
 
-  /** Up to nine digits before the point; -1 when there are none, or more. */
-  #whole(): number {
-    const mostDigits = this.#bytes[this.#at] === ZERO ? 1 : FIRST_DIGITS;
-    if (!this.#isAtDigit()) return -1;
-    const whole = this.#digits(0, mostDigits);
-    return this.#isAtDigit() ? -1 : whole;
+/** Appends digits to an integer of 32 bits, up to the place `end`. */
+function digits(bytes: Uint8Array, from: number, end: number, before: number): number {
+  let value = before;
+  let at = from;
+  for (let digit = bytes[at]! - ZERO; digit >= 0 && digit <= 9 && at < end; digit = bytes[++at]! - ZERO) {
+    value = (value * 10 + digit) | 0;
   }
+  stop = at;
+  return value;
+}
 
-  /** Goes on at the point after `whole`; NaN when the number is not plain. */
-  #fraction(whole: number): number {
-    const start = ++this.#at;
-    if (!this.#isAtDigit()) return Number.NaN;
-    const first = this.#digits(whole, whole === 0 ? FIRST_DIGITS : FIRST_DIGITS - digitCount(whole));
-    if (!this.#isAtDigit()) return first / POWERS[this.#at - start]!;
-    const secondStart = this.#at;
-    const second = this.#digits(0, SECOND_DIGITS);
-    const head = first * POWERS[this.#at - secondStart]! + second;
-    if (!this.#isAtDigit()) return head / POWERS[this.#at - start]!;
-    const thirdStart = this.#at;
-    const third = this.#digits(0, THIRD_DIGITS);
-    if (this.#isAtDigit()) return Number.NaN;
-    return nearestDouble(head, third, this.#at - thirdStart, start - this.#at);
-  }
+/** Goes on at the point after `whole`; NaN when the number is not plain. */
+function fraction(bytes: Uint8Array, point: number, whole: number): number {
+  const start = point + 1;
+  // As many digits as fit one 32-bit integer: for most numbers these are all.
+  const room = whole === 0 ? FIRST_DIGITS : FIRST_DIGITS - digitCount(whole);
+  const first = digits(bytes, start, start + room, whole);
+  if (isDigit(bytes[stop]!)) return longFraction(bytes, start, first);
+  return stop === start ? Number.NaN : first / POWERS[stop - start]!;
+}
 
-  /** Appends up to `most` digits to an integer of 32 bits. */
-  #digits(before: number, most: number): number {
-    const bytes = this.#bytes;
-    let value = before;
-    let at = this.#at;
-    const end = at + most;
-    for (let digit = bytes[at]! - ZERO; digit >= 0 && digit <= 9 && at < end; digit = bytes[++at]! - ZERO) {
-      value = (value * 10 + digit) | 0;
-    }
-    this.#at = at;
-    return value;
-  }
-
-  #isAtDigit(): boolean {
-    const digit = this.#bytes[this.#at]! - ZERO;
-    return digit >= 0 && digit <= 9;
-  }
+/** The same with the digits that were too many for one integer. */
+function longFraction(bytes: Uint8Array, start: number, first: number): number {
+  const secondStart = stop;
+  const second = digits(bytes, secondStart, secondStart + SECOND_DIGITS, 0);
+  const head = first * POWERS[stop - secondStart]! + second;
+  if (!isDigit(bytes[stop]!)) return head / POWERS[stop - start]!;
+  const thirdStart = stop;
+  const third = digits(bytes, thirdStart, thirdStart + THIRD_DIGITS, 0);
+  if (isDigit(bytes[stop]!)) return Number.NaN;
+  return nearestDouble(head, third, stop - thirdStart, start - stop);
 }
 
 function digitCount(value: number): number {

@@ -36,6 +36,29 @@ const LARGEST_FIRST_CAPACITY = 1 << 18;
 const END_OF_INPUT = -1;
 const ESCAPABLE = new Set([...'"\\/bfnrt'].map((letter) => letter.charCodeAt(0)));
 
+/** Where tokens go. */
+interface Room {
+  kinds: Uint8Array;
+  values: Float64Array;
+  length: number;
+}
+
+/** The arrays of a tape that nobody reads any more: fresh ones of a few megabytes cost as much as a third of the parsing. */
+let spare: Room | undefined;
+
+/** Lets the next document be read to where this one lies, which must not be looked at afterwards. */
+export function discard({ kinds, values }: JsonTape): void {
+  const room = { kinds: new Uint8Array(kinds.buffer), values: new Float64Array(values.buffer), length: 0 };
+  if (room.kinds.length <= LARGEST_FIRST_CAPACITY) spare = room;
+}
+
+function roomFor(capacity: number): Room {
+  const room = spare;
+  spare = undefined;
+  if (room !== undefined && room.kinds.length >= capacity) return room;
+  return { kinds: new Uint8Array(capacity), values: new Float64Array(capacity), length: 0 };
+}
+
 /** What may come next. */
 type State = "value" | "firstElement" | "afterElement" | "firstKey" | "key" | "afterMember";
 
@@ -52,7 +75,7 @@ export function parseJson(bytes: Uint8Array): JsonTape {
 class Parser {
   readonly #bytes: Uint8Array;
   #at = 0;
-  readonly #tape: { kinds: Uint8Array; values: Float64Array; length: number };
+  readonly #tape: Room;
   /** Open containers, outermost first: where each begins and how many entries it has so far. */
   readonly #open: number[] = [];
   readonly #counts: number[] = [];
@@ -62,7 +85,7 @@ class Parser {
     this.#bytes = bytes;
     const guess = Math.ceil(bytes.length / BYTES_PER_TOKEN);
     const capacity = Math.max(FIRST_CAPACITY, Math.min(guess, LARGEST_FIRST_CAPACITY));
-    this.#tape = { kinds: new Uint8Array(capacity), values: new Float64Array(capacity), length: 0 };
+    this.#tape = roomFor(capacity);
     const hasByteOrderMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
     if (hasByteOrderMark) this.#at = 3;
   }
@@ -116,16 +139,52 @@ class Parser {
       if (this.#numbers()) return "afterElement";
       this.#take(readNumber(this.#bytes, this.#at, this.#found));
     } else if (code === CODE.quote) this.#string();
-    else if (code === CODE.openBracket) return this.#openContainer(Kind.array, "firstElement");
-    else if (code === CODE.openBrace) return this.#openContainer(Kind.object, "firstKey");
+    else if (code === CODE.openBracket) {
+      return this.#lists() ? "afterElement" : this.#openContainer(Kind.array, "firstElement");
+    } else if (code === CODE.openBrace) return this.#openContainer(Kind.object, "firstKey");
     else this.#word(code);
     return this.#afterValue();
   }
 
+  get #isInList(): boolean {
+    const depth = this.#open.length;
+    return depth > 0 && this.#tape.kinds[this.#open[depth - 1]!] === Kind.array;
+  }
+
+  /** Takes as many lists of plain numbers as follow each other, such as an image's pixels; false when there is none. */
+  #lists(): boolean {
+    if (!this.#isInList) return false;
+    const bytes = this.#bytes;
+    const { kinds, values } = this.#tape;
+    let taken = 0;
+    for (let at = this.#at; bytes[at] === CODE.openBracket; at += bytes[at + 1] === CODE.space ? 2 : 1) {
+      const start = this.#tape.length;
+      if (start === kinds.length) break;
+      this.#tape.length++;
+      const end = readNumberRun(bytes, at + 1, this.#tape);
+      const { length } = this.#tape;
+      if (length === start + 1 || length === kinds.length || bytes[end] !== CODE.closeBracket) {
+        this.#tape.length = start;
+        break;
+      }
+      kinds[start] = Kind.array;
+      values[start] = length;
+      kinds[length] = Kind.arrayEnd;
+      values[length] = length - start - 1;
+      this.#tape.length++;
+      taken++;
+      at = end + 1;
+      this.#at = at;
+      if (bytes[at] !== CODE.comma) break;
+    }
+    this.#counts[this.#counts.length - 1]! += taken;
+    return taken > 0;
+  }
+
   /** Takes as many numbers of a list as are plain; false when there is none. */
   #numbers(): boolean {
+    if (!this.#isInList) return false;
     const depth = this.#open.length;
-    if (depth === 0 || this.#tape.kinds[this.#open[depth - 1]!] !== Kind.array) return false;
     const before = this.#tape.length;
     this.#at = readNumberRun(this.#bytes, this.#at, this.#tape);
     this.#counts[depth - 1]! += this.#tape.length - before;

@@ -3,7 +3,7 @@ import type { DType } from "../base/dtype.ts";
 import { sizeOf } from "../base/shape.ts";
 import type { Tensor, TensorMap } from "../base/tensor.ts";
 import { debugText } from "./json-debug.ts";
-import { parseJson } from "./json-parse.ts";
+import { discard, parseJson } from "./json-parse.ts";
 import { type JsonTape, Kind } from "./json-tape.ts";
 import { type ElementSink, elementSink, isBase64 } from "./json-values.ts";
 import { invalidArgument, StatusError } from "./status.ts";
@@ -30,6 +30,12 @@ export interface PredictJson {
  */
 export function readPredictJson(bytes: Uint8Array, inputTypesOf: (name: string) => InputTypes): PredictJson {
   const tape = parseObject(bytes);
+  const read = readPredictTape(tape, inputTypesOf);
+  discard(tape);
+  return read;
+}
+
+function readPredictTape(tape: JsonTape, inputTypesOf: (name: string) => InputTypes): PredictJson {
   const signatureName = readSignatureName(tape);
   const types = inputTypesOf(signatureName);
   if (types.size === 0) {
