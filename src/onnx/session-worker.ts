@@ -1,4 +1,7 @@
 /** @file The worker thread behind WorkerSession: loads one model, then runs what it is sent, one request at a time. */
+import { readlinkSync } from "node:fs";
+import { setPriority } from "node:os";
+import { basename } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { arrayOf, bytesPerElement } from "../base/dtype.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
@@ -7,7 +10,21 @@ import type { Tensor } from "../base/tensor.ts";
 import { openRuntime, type RuntimeOptions } from "./runtime.ts";
 import { buffersOf, LOADED, type RunReply, type RunRequest, type SharedInput } from "./worker-session.ts";
 
-const { bytes, options } = workerData as { bytes: Uint8Array; options: RuntimeOptions };
+const { bytes, options, niceness } = workerData as {
+  bytes: Uint8Array;
+  options: RuntimeOptions;
+  niceness: number;
+};
+
+/** Lets other threads go first. Linux gives each thread a priority of its own, and its number by this link. */
+function stepBack(): void {
+  if (niceness === 0 || process.platform !== "linux") return;
+  try {
+    setPriority(Number(basename(readlinkSync("/proc/thread-self"))), niceness);
+  } catch {
+    // Where that is forbidden, all threads are equal.
+  }
+}
 
 function fail(id: number, error: unknown): void {
   const code = error instanceof FaceError ? error.code : "MODEL_UNSUPPORTED";
@@ -35,6 +52,7 @@ function gather(name: string, { dtype, shape, parts }: SharedInput): Tensor {
 }
 
 async function serve(): Promise<void> {
+  stepBack();
   const session = await openRuntime(bytes, options);
   const answer = async ({ id, inputs, outputs }: RunRequest) => {
     try {

@@ -81,10 +81,16 @@ export class WorkerSession implements AsyncDisposable {
 
   /**
    * Loads an ONNX model whose parameters are all stored in it.
+   * @param niceness how far the thread stands back behind others, on Linux: 0 for not at all, at most 19.
    * @throws FaceError `MODEL_UNSUPPORTED` when the runtime cannot run it.
    */
-  static async open(bytes: Uint8Array, options: RuntimeOptions = {}): Promise<WorkerSession> {
-    const session = new WorkerSession(startWorker(import.meta.url, "session-worker", { bytes, options }));
+  static async open(
+    bytes: Uint8Array,
+    options: RuntimeOptions = {},
+    { niceness = 0 } = {},
+  ): Promise<WorkerSession> {
+    const data = { bytes, options, niceness };
+    const session = new WorkerSession(startWorker(import.meta.url, "session-worker", data));
     await session.#answer(LOADED);
     return session;
   }
