@@ -1,8 +1,9 @@
 /** @file A model whose requests are gathered into batches. */
 import type { TensorMap } from "../base/tensor.ts";
 import type { BatchOptions } from "./batch-options.ts";
-import { isNotRowByRow } from "./batch-tensors.ts";
+import { checkOutputs, isNotRowByRow, joinOutputs, sliceRows } from "./batch-tensors.ts";
 import { BatchQueue, type BatchThreads } from "./batching.ts";
+import { allOf } from "./request-memory.ts";
 import type { RunOptions, Servable } from "./servable.ts";
 import { elapsedMicros, type ServerMetrics } from "./server-metrics.ts";
 import { StatusError } from "./status.ts";
@@ -10,10 +11,10 @@ import { StatusError } from "./status.ts";
 /** Beyond this many queues the idle ones are dropped. */
 const MOST_QUEUES = 64;
 
-/** Whether all inputs have rows, equally many, and no more than a batch may have. */
-function canShare(inputs: TensorMap, { maxBatchSize }: BatchOptions): boolean {
+/** The rows of a request if all its inputs have equally many, else 0. */
+function commonRows(inputs: TensorMap): number {
   const [rows = 0, ...others] = new Set([...inputs.values()].map(({ shape }) => shape[0] ?? 0));
-  return others.length === 0 && rows > 0 && rows <= maxBatchSize;
+  return others.length === 0 ? rows : 0;
 }
 
 /** What requests must have in common to be brought together. */
@@ -78,15 +79,52 @@ export class BatchedServable implements Servable {
     const { signal } = options;
     if (this.#options.isStrict) return this.#queueFor(signatureName, outputNames, []).submit(given, signal);
     const inputs = await this.#ready(signatureName, given, options);
-    const alone = () => this.#runAlone(signatureName, inputs, outputNames);
-    if (this.#alone.has(signatureName) || !canShare(inputs, this.#options)) return alone();
+    const whole = (part: TensorMap) => this.#timed(signatureName, part, outputNames);
+    const rows = this.#alone.has(signatureName) ? 0 : commonRows(inputs);
+    if (rows === 0) return this.#runAlone(() => whole(inputs));
     try {
+      if (rows > this.#options.maxBatchSize) {
+        return await this.#runAlone(() => this.#inParts(inputs, rows, whole, signal));
+      }
       return await this.#queueFor(signatureName, outputNames, rowKeys(inputs)).submit(inputs, signal);
     } catch (error) {
       if (!isNotRowByRow(error)) throw error;
       this.#alone.add(signatureName);
-      return alone();
+      return this.#runAlone(() => whole(inputs));
     }
+  }
+
+  /**
+   * Runs a request of very many rows in short pieces: all threads of the engine share it, others get their turn between
+   * two pieces, and when its client leaves there is an end to it.
+   */
+  async #inParts(
+    inputs: TensorMap,
+    rows: number,
+    run: (part: TensorMap) => Promise<TensorMap>,
+    signal: AbortSignal | undefined,
+  ): Promise<TensorMap> {
+    const { maxExecutionBatchSize: most, threads } = this.#options;
+    const outputs = new Array<TensorMap>(Math.ceil(rows / most));
+    let next = 0;
+    const work = async () => {
+      while (next < outputs.length) {
+        signal?.throwIfAborted();
+        const at = next++;
+        const [from, to] = [at * most, Math.min(rows, (at + 1) * most)];
+        const told = await run(
+          new Map([...inputs].map(([name, value]) => [name, sliceRows(value, from, to)])),
+        );
+        checkOutputs(told, to - from);
+        outputs[at] = told;
+      }
+    };
+    const stop = (error: unknown) => {
+      next = outputs.length;
+      throw error;
+    };
+    await allOf(Array.from({ length: threads }, () => work().catch(stop)));
+    return joinOutputs(outputs);
   }
 
   /** A request is decoded before it queues: no thread of the engine waits for that, and no other request fails with it. */
@@ -105,18 +143,14 @@ export class BatchedServable implements Servable {
   }
 
   /** Requests that cannot share a batch are bounded as the queues are. */
-  async #runAlone(
-    signatureName: string,
-    inputs: TensorMap,
-    outputNames: readonly string[],
-  ): Promise<TensorMap> {
+  async #runAlone(run: () => Promise<TensorMap>): Promise<TensorMap> {
     const { maxEnqueuedBatches, threads } = this.#options;
     if (this.#aloneUnderWay >= maxEnqueuedBatches + threads) {
       throw new StatusError("UNAVAILABLE", `${this.#aloneUnderWay} requests wait already; try again`);
     }
     this.#aloneUnderWay++;
     try {
-      return await this.#timed(signatureName, inputs, outputNames);
+      return await run();
     } finally {
       this.#aloneUnderWay--;
     }

@@ -7,6 +7,7 @@ import { BatchingParametersSchema } from "../proto/tensorflow_serving/model_serv
 import { allowedSize, type BatchOptions, batchOptions, defaultBatchOptions } from "./batch-options.ts";
 import { BatchedServable } from "./batched-servable.ts";
 import { BatchQueue, BatchThreads } from "./batching.ts";
+import type { Servable } from "./servable.ts";
 import { StatusError } from "./status.ts";
 
 const STRICT: BatchOptions = { ...batchOptions(create(BatchingParametersSchema)), threads: 1 };
@@ -200,5 +201,72 @@ describe("a model with batching that nobody asked for", () => {
       ask(float32([40], new Float32Array(40))),
     ]);
     expect(answers.map(({ shape }) => shape)).toEqual([[], [0], [1, 2], [1, 1], [40]]);
+  });
+
+  /** A model that notes how many rows it is given at a time. */
+  function counted(answer: (x: Tensor, runs: number) => Promise<Tensor>) {
+    const model = halfPlusTwo({ name: "m", version: 1n });
+    const sizes: number[] = [];
+    const servable: Servable = {
+      name: model.name,
+      version: model.version,
+      signatures: model.signatures,
+      signatureDefs: model.signatureDefs,
+      async run(_, inputs) {
+        const x = inputs.get("x")!;
+        sizes.push(x.shape[0]!);
+        return new Map([["y", await answer(x, sizes.length)]]);
+      },
+      close: () => model.close(),
+    };
+    const batched = new BatchedServable(servable, defaultBatchOptions(2), new BatchThreads(2));
+    const ask = async (rows: number, signal?: AbortSignal) => {
+      const x = float32(
+        [rows],
+        Float32Array.from({ length: rows }, (__, i) => i),
+      );
+      const options = signal === undefined ? {} : { signal };
+      return (await batched.run("serving_default", new Map([["x", x]]), ["y"], options)).get("y")!;
+    };
+    return { ask, sizes };
+  }
+
+  it("runs very many rows in short pieces and puts the answers together", async () => {
+    const { ask, sizes } = counted(async (x) =>
+      float32(
+        x.shape,
+        floats(x).map((value) => 2 * value),
+      ),
+    );
+    const { shape, data } = await ask(1003);
+    expect(shape).toEqual([1003]);
+    expect([...(data as Float32Array)]).toEqual(Array.from({ length: 1003 }, (_, i) => 2 * i));
+    expect(sizes).toHaveLength(126);
+    expect(Math.max(...sizes)).toBe(8);
+  });
+
+  it("stops between two pieces when the client leaves, or one of them fails", async () => {
+    const left = new AbortController();
+    const leaving = counted(async (x, runs) => {
+      if (runs === 5) left.abort(new StatusError("CANCELLED", "gone"));
+      return x;
+    });
+    await expect(leaving.ask(1000, left.signal)).rejects.toThrow("gone");
+    expect(leaving.sizes.length).toBeLessThan(8);
+    const failing = counted(async (x, runs) => {
+      if (runs === 3) throw new Error("broken");
+      return x;
+    });
+    await expect(failing.ask(1000)).rejects.toThrow("broken");
+    expect(failing.sizes.length).toBeLessThan(6);
+  });
+
+  it("runs very many rows at once after all when answers have no row for each of them", async () => {
+    const { ask, sizes } = counted(async (x) => float32([1], [floats(x).length]));
+    expect((await ask(100)).data).toEqual(Float32Array.of(100));
+    expect(sizes.at(-1)).toBe(100);
+    sizes.length = 0;
+    await ask(100);
+    expect(sizes).toEqual([100]);
   });
 });
