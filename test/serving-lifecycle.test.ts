@@ -1,6 +1,6 @@
 /** @file Models come, change and go while the real command serves them: ports, configuration, labels, broken versions. */
 import { once } from "node:events";
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -79,6 +79,30 @@ describe("faceid serve", () => {
     expect(await predict(server, "late")).toMatchObject({ status: 200 });
     for (const port of [server.grpcPort, server.restPort]) expect(await isOpen(port)).toBe(true);
     expect(await server.stop("SIGTERM")).toBe(0);
+  });
+
+  /** The niceness of each thread of a process. */
+  function niceness(pid: number): Map<number, number> {
+    const folder = `/proc/${pid}/task`;
+    return new Map(
+      readdirSync(folder).map((thread) => {
+        const text = readFileSync(join(folder, thread, "stat"), "utf8");
+        // The nineteenth field; the second is a name in brackets, which may hold spaces.
+        return [Number(thread), Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[16])];
+      }),
+    );
+  }
+
+  it.skipIf(process.platform !== "linux")("puts the engine's threads behind all others", async () => {
+    await publish("polite", 1);
+    const flags = [...QUICK, "--model_name=polite", `--model_base_path=${base("polite")}`, "--lanes=3"];
+    await using server = await serve(flags);
+    const own = niceness(process.pid).get(process.pid)!;
+    const all = niceness(server.pid);
+    expect(all.get(server.pid)).toBe(own);
+    const behind = Math.min(own + 5, 19);
+    expect([...all.values()].filter((value) => value === behind).length).toBe(own === behind ? all.size : 3);
+    expect(new Set(all.values())).toEqual(new Set([own, behind]));
   });
 
   /** Starts a request that takes a second for every few thousand rows, and waits until it is being worked on. */

@@ -1,6 +1,6 @@
 /** @file The worker thread behind WorkerSession: loads one model, then runs what it is sent, one request at a time. */
 import { readlinkSync } from "node:fs";
-import { setPriority } from "node:os";
+import { getPriority, setPriority } from "node:os";
 import { basename } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { arrayOf, bytesPerElement } from "../base/dtype.ts";
@@ -16,11 +16,15 @@ const { bytes, options, niceness } = workerData as {
   niceness: number;
 };
 
+/** The largest niceness there is. */
+const LEAST_PRIORITY = 19;
+
 /** Lets other threads go first. Linux gives each thread a priority of its own, and its number by this link. */
 function stepBack(): void {
   if (niceness === 0 || process.platform !== "linux") return;
   try {
-    setPriority(Number(basename(readlinkSync("/proc/thread-self"))), niceness);
+    const thread = Number(basename(readlinkSync("/proc/thread-self")));
+    setPriority(thread, Math.min(getPriority(thread) + niceness, LEAST_PRIORITY));
   } catch {
     // Where that is forbidden, all threads are equal.
   }

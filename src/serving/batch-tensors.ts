@@ -165,5 +165,7 @@ export function sliceOutputs(outputs: TensorMap, from: number, to: number): Tens
 export function joinOutputs(parts: readonly TensorMap[]): TensorMap {
   if (parts.length === 1) return parts[0]!;
   const rows = parts.reduce((sum, part) => sum + [...part.values()][0]!.shape[0]!, 0);
-  return stackInputs(parts, rows, false);
+  // A stack could not be sent to the thread that writes JSON.
+  const together = ({ dtype, shape, data }: Tensor) => ({ dtype, shape, data }) as Tensor;
+  return new Map([...stackInputs(parts, rows, false)].map(([name, value]) => [name, together(value)]));
 }

@@ -90,6 +90,8 @@ export class BatchedServable implements Servable {
     } catch (error) {
       if (!isNotRowByRow(error)) throw error;
       this.#alone.add(signatureName);
+      // Who has left holds the model no longer, which may be closed by now.
+      signal?.throwIfAborted();
       return this.#runAlone(() => whole(inputs));
     }
   }

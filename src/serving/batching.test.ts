@@ -134,6 +134,42 @@ describe("a queue", () => {
     expect(sizes).toEqual([2, 2, 1]);
   });
 
+  it("lets a request larger than an empty queue in as a whole, and others not before there is room", async () => {
+    const { ask, release, sizes } = held({
+      splitLargeRequests: true,
+      maxExecutionBatchSize: 2,
+      maxBatchSize: 64,
+      maxEnqueuedBatches: 3,
+    });
+    const values = Array.from({ length: 22 }, (_, i) => i);
+    const large = ask(float32([22], values));
+    await expect(ask(row(1))).rejects.toMatchObject({ status: "UNAVAILABLE" });
+    release();
+    expect([...(await large).data]).toEqual(values.map((value) => 2 * value));
+    expect(sizes).toHaveLength(11);
+  });
+
+  it("tells the failure of one part of a request when no part is run any more", async () => {
+    const ends: (() => void)[] = [];
+    const run = (inputs: TensorMap) =>
+      new Promise<TensorMap>((resolve, reject) => {
+        const isFirst = ends.length === 0;
+        ends.push(() => (isFirst ? reject(new Error("broken")) : resolve(inputs)));
+      });
+    const options = { ...STRICT, splitLargeRequests: true, maxExecutionBatchSize: 1, threads: 2 };
+    const queue = new BatchQueue(run, ["x"], options, new BatchThreads(2));
+    let isTold = false;
+    const answer = queue.submit(new Map([["x", float32([2], [1, 2])]])).finally(() => {
+      isTold = true;
+    });
+    answer.catch(() => undefined);
+    ends[0]!();
+    await new Promise(setImmediate);
+    expect(isTold).toBe(false);
+    ends[1]!();
+    await expect(answer).rejects.toThrow("broken");
+  });
+
   it("frees the place of a task that nobody waits for any more at once", async () => {
     const { queue, ask, release, sizes } = held({ maxBatchSize: 1, maxEnqueuedBatches: 1 });
     const running = ask(row(1));

@@ -107,7 +107,8 @@ export class BatchQueue {
     for (let from = 0; from < rows; from += maxExecutionBatchSize) {
       const to = Math.min(rows, from + maxExecutionBatchSize);
       const part = new Map([...inputs].map(([name, value]) => [name, sliceRows(value, from, to)]));
-      parts.push(this.#enqueue(part, to - from, signal));
+      // There is room for all of them, or they have been let in together.
+      parts.push(this.#enqueue(part, to - from, signal, { isLetIn: true }));
     }
     return joinOutputs(await allOf(parts));
   }
@@ -125,8 +126,13 @@ export class BatchQueue {
     );
   }
 
-  #enqueue(inputs: TensorMap, rows: number, signal: AbortSignal | undefined): Promise<TensorMap> {
-    const batch = this.#openBatch(rows);
+  #enqueue(
+    inputs: TensorMap,
+    rows: number,
+    signal: AbortSignal | undefined,
+    { isLetIn = false } = {},
+  ): Promise<TensorMap> {
+    const batch = this.#openBatch(rows, isLetIn);
     return new Promise((resolve, reject) => {
       const task: Task = { inputs, rows, signal, queuedMs: performance.now(), resolve, reject };
       batch.tasks.push(task);
@@ -147,7 +153,7 @@ export class BatchQueue {
   }
 
   /** The batch that the next task of this size joins. */
-  #openBatch(rows: number): Batch {
+  #openBatch(rows: number, isLetIn: boolean): Batch {
     const { maxEnqueuedBatches, splitLargeRequests } = this.#options;
     const last = this.#batches.at(-1);
     if (last !== undefined && last.rows + rows <= this.#largestBatch) return last;
@@ -158,7 +164,7 @@ export class BatchQueue {
           `${this.#batches.length} batches enqueued and max_enqueued_batches is ${maxEnqueuedBatches}`,
       );
     }
-    if (splitLargeRequests) this.#checkCapacity(rows);
+    if (splitLargeRequests && !isLetIn) this.#checkCapacity(rows);
     const batch: Batch = { tasks: [], rows: 0, openedMs: performance.now() };
     this.#batches.push(batch);
     return batch;

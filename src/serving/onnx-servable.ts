@@ -10,6 +10,7 @@ import { dataTypeOf } from "../savedmodel/tensor-proto.ts";
 import { checkOutputs, joinOutputs, sliceOutputs } from "./batch-tensors.ts";
 import { misfitText } from "./engine.ts";
 import { Lanes } from "./lanes.ts";
+import { allOf } from "./request-memory.ts";
 import type { RunOptions, Servable, ServableId } from "./servable.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
@@ -95,7 +96,7 @@ class OnnxServable implements Servable {
     { signal }: RunOptions = {},
   ): Promise<TensorMap> {
     const parts = this.#parts(inputs);
-    const answers = await Promise.all(parts.map((part) => this.#runPart(part, outputNames)));
+    const answers = await allOf(parts.map((part) => this.#runPart(part, outputNames)));
     signal?.throwIfAborted();
     if (answers.length > 1) for (const answer of answers) checkOutputs(answer, this.#rows!);
     return joinOutputs(answers);

@@ -1,8 +1,9 @@
 /** @file Versions come and go on disk and in the configuration, and something always answers. */
+import { rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { loadProgram, type ModelFolder, modelFolder } from "../../test/support/servables.ts";
-import { silentLog } from "../base/log.ts";
+import { type Log, silentLog } from "../base/log.ts";
 import { ModelServerConfigSchema } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { singleModelConfig } from "./model-config.ts";
 import type { ModelChoice } from "./predict.ts";
@@ -116,6 +117,47 @@ describe("repository", () => {
     await folder.add("m", 3, "half_plus_two");
     await started;
     expect(answering(models, latest("m"))).toBe(3n);
+  });
+
+  it("says at once that a folder is missing, then once a minute, and anew when it goes again", async () => {
+    await using folder = await modelFolder();
+    const said: string[] = [];
+    let looks = 0;
+    const log: Log = {
+      ...silentLog,
+      error: (text) => said.push(text),
+      warn: () => {
+        looks++;
+      },
+    };
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      await using models = repository({ log });
+      await folder.add("there", "no-number", "half_plus_two");
+      const missing = `${folder.path}/missing`;
+      // A folder without versions is complained of at every look, so that looks can be counted.
+      void models
+        .start(config(`model_config_list { ${modelText(folder, "there")} ${modelText(folder, "missing")} }`))
+        .catch(() => undefined);
+      const look = async () => {
+        const last = looks + 3;
+        await eventually(() => looks >= last);
+        return said.length;
+      };
+      expect(await look()).toBe(1);
+      expect(said[0]).toContain(`Could not find base path ${missing} for servable missing with error `);
+      vi.setSystemTime(Date.now() + 59_000);
+      expect(await look()).toBe(1);
+      vi.setSystemTime(Date.now() + 2_000);
+      expect(await look()).toBe(2);
+      await folder.add("missing", 1, "half_plus_two");
+      await eventually(() => states(models, "missing").includes("1 AVAILABLE"));
+      await rm(missing, { recursive: true });
+      expect(await look()).toBe(3);
+      expect(new Set(said).size).toBe(1);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("knows no labels before it knows models", async () => {

@@ -225,7 +225,8 @@ async function answerPredict(
   const { outputs } = await withTimeout(context, request, (signal) =>
     predict(catalog, call, { signal, memory }),
   );
-  return codec.writePredict(outputs, format, request.signal);
+  // Not before the answer is written: outputs may be inputs as they came.
+  return await codec.writePredict(outputs, format, request.signal);
 }
 
 async function readJson(
