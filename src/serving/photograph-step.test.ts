@@ -13,6 +13,7 @@ import { resizeInto } from "../image/resize.ts";
 import { type SavedModel, SavedModelSchema } from "../proto/tensorflow/graph_pb.ts";
 import { writeSavedModel } from "../savedmodel/write.ts";
 import { savedModelLoader } from "./loader.ts";
+import { RequestMemory } from "./request-memory.ts";
 
 const SIZE = { height: 4, width: 6, channels: 3 } as const;
 const random = new Random(2);
@@ -71,6 +72,28 @@ describe("a signature of image files", () => {
         () => encodeJpeg(noise(90, 200), 200, 90),
       ),
     };
+  });
+
+  it("writes to no memory of the next request when one of two inputs is broken and the other still decoded", async () => {
+    const model = await open();
+    const many = Array.from({ length: 60 }, (_, i) => files.a[i % files.a.length]!);
+    const memory = new RequestMemory();
+    const inputs: TensorMap = new Map([
+      ["a_bytes", strings(...many)],
+      ["b_bytes", strings(Uint8Array.of(1, 2, 3))],
+    ]);
+    await expect(model.makeReady!("encoded", inputs, { memory })).rejects.toThrow("neither JPEG nor PNG");
+    memory.release();
+    using next = new RequestMemory();
+    const data = next.array("float32", many.length * SIZE.height * SIZE.width * 3).fill(7);
+    // Photographs are decoded in the order they came: when these are done, so are those.
+    const later: TensorMap = new Map([
+      ["a_bytes", strings(...files.a)],
+      ["b_bytes", strings(...files.b)],
+    ]);
+    await model.makeReady!("encoded", later);
+    expect(data.every((value) => value === 7)).toBe(true);
+    await model.close();
   });
 
   it("gives the answers of the signature of floats", async () => {
