@@ -106,14 +106,16 @@ group("describe for a network in two stages", () => {
     const { layers } = describe(networkNamed("closeup"), { ...image, texture: 0.59 });
     const tower = find(layers, "embedding").inner!;
     expect(find(tower, "views").inputs).toEqual(["view1", "view2", "texture"]);
-    expect(find(tower, "texture").inner!.map(({ name, outputShape }) => [name, outputShape])).toEqual([
-      ["input_image", [null, 112, 112, 3]],
-      ["crop", [null, 66, 66, 3]],
-      ["mirrored", [null, 66, 66, 3]],
-      ["gabor", [null, 11, 11, 24]],
-      ["flatten", [null, 2904]],
-      ["projection", [null, 300]],
-      ["direction", [null, 300]],
+    const texture = find(tower, "texture").inner!;
+    expect(texture.map(({ name, inputs, outputShape }) => [name, inputs, outputShape])).toEqual([
+      ["input_image", [], [null, 112, 112, 3]],
+      ["crop", ["input_image"], [null, 66, 66, 3]],
+      ["mirrored", ["crop"], [null, 66, 66, 3]],
+      ["gabor", ["crop"], [null, 11, 11, 24]],
+      ["shares", ["gabor"], [null, 2904]],
+      ["sum", ["shares", "shares"], [null, 2904]],
+      ["projection", ["sum"], [null, 300]],
+      ["direction", ["projection"], [null, 300]],
     ]);
     expect(find(tower, "metric").parameters).toBe((2 * 256 + 300) * 128 + 128);
   });

@@ -97,5 +97,6 @@ export function textureOf(net: NetworkBuilder, image: Node): Node {
   }
   const answers = net.record("gabor", "GaborEnergy", [image], energies(image));
   const all = reduceSum(answers, { axes: [3], keepDims: true });
-  return flatten(sqrt(div(answers, add(all, FLAT * WAVELETS))));
+  const shares = flatten(sqrt(div(answers, add(all, FLAT * WAVELETS))));
+  return net.record("shares", "Flatten", [answers], shares);
 }

@@ -70,12 +70,7 @@ export function textureSeen(net: NetworkBuilder, image: Node, size: ImageSize): 
   const view = seen(net, image, { ...size, crop: size.texture ?? 1 });
   const sides = size.mirror ? [view, mirrored(net, view)] : [view];
   const told = sides.map((side) => textureOf(net, side));
-  return net.record(
-    "flatten",
-    "Flatten",
-    sides,
-    told.reduce((a, b) => add(a, b)),
-  );
+  return size.mirror ? net.record("sum", "Add", told, add(told[0]!, told[1]!)) : told[0]!;
 }
 
 /** The direction of the texture's projection. */
