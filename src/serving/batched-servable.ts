@@ -80,7 +80,7 @@ export class BatchedServable implements Servable {
     if (this.#options.isStrict) return this.#queueFor(signatureName, outputNames, []).submit(given, signal);
     const inputs = await this.#ready(signatureName, given, options);
     const whole = (part: TensorMap) => this.#timed(signatureName, part, outputNames);
-    const rows = this.#alone.has(signatureName) ? 0 : commonRows(inputs);
+    const rows = this.#canShare(signatureName) ? commonRows(inputs) : 0;
     if (rows === 0) return this.#runAlone(() => whole(inputs));
     try {
       if (rows > this.#options.maxBatchSize) {
@@ -94,6 +94,13 @@ export class BatchedServable implements Servable {
       signal?.throwIfAborted();
       return this.#runAlone(() => whole(inputs));
     }
+  }
+
+  /** Whether requests may be brought together or taken apart: not where a signature says how many rows there are. */
+  #canShare(signatureName: string): boolean {
+    const inputs = this.signatures.get(signatureName)?.inputs.values() ?? [];
+    const isFixed = [...inputs].some(({ shape }) => shape?.[0] !== undefined && shape[0] >= 0);
+    return !isFixed && !this.#alone.has(signatureName);
   }
 
   /**

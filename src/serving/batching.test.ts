@@ -240,13 +240,15 @@ describe("a model with batching that nobody asked for", () => {
   });
 
   /** A model that notes how many rows it is given at a time. */
-  function counted(answer: (x: Tensor, runs: number) => Promise<Tensor>) {
+  function counted(answer: (x: Tensor, runs: number) => Promise<Tensor>, declared = -1) {
     const model = halfPlusTwo({ name: "m", version: 1n });
+    const signature = model.signatures.get("serving_default")!;
+    const x = { ...signature.inputs.get("x")!, shape: [declared] };
     const sizes: number[] = [];
     const servable: Servable = {
       name: model.name,
       version: model.version,
-      signatures: model.signatures,
+      signatures: new Map([["serving_default", { ...signature, inputs: new Map([["x", x]]) }]]),
       signatureDefs: model.signatureDefs,
       async run(_, inputs) {
         const x = inputs.get("x")!;
@@ -304,5 +306,13 @@ describe("a model with batching that nobody asked for", () => {
     sizes.length = 0;
     await ask(100);
     expect(sizes).toEqual([100]);
+  });
+
+  it("neither splits nor joins requests whose rows the signature says", async () => {
+    for (const rows of [4, 10, 100]) {
+      const { ask, sizes } = counted(async (x) => x, rows);
+      await Promise.all([ask(rows), ask(rows), ask(rows)]);
+      expect(sizes).toEqual([rows, rows, rows]);
+    }
   });
 });
