@@ -1,5 +1,5 @@
 /** @file A linear map of embeddings in closed form: what varies within a person counts less, what tells people apart more. */
-import { type Matrix, symmetricEigen } from "./symmetric-eigen.ts";
+import { dot, type Matrix, symmetricEigen } from "./symmetric-eigen.ts";
 
 export interface Metric {
   /** `[from, to]`: `embedding · kernel + bias`, to be scaled to length 1. */
@@ -74,12 +74,6 @@ function seenFrom(matrix: Matrix, rows: Matrix): Float64Array[] {
     Float64Array.from(rows, (right) => left.reduce((sum, x, i) => sum + x * right[i]!, 0)),
   );
 }
-
-const dot = (a: Float64Array, b: Float64Array): number => {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
-};
 
 /** Directions scaled so that photographs of one person vary alike along all of them. */
 function whitened(within: Matrix): Float64Array[] {

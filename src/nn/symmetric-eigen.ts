@@ -11,6 +11,13 @@ export interface Eigen {
 /** Square matrices as rows. */
 export type Matrix = readonly Float64Array[];
 
+/** The sum of the products of two vectors' elements. */
+export function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
 /** A matrix with three diagonals that is similar to the one it came from. */
 interface Tridiagonal {
   readonly diagonal: Float64Array;

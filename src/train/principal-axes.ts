@@ -3,7 +3,7 @@ import { FaceError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { float32, floats } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
-import { symmetricEigen } from "../nn/symmetric-eigen.ts";
+import { dot, symmetricEigen } from "../nn/symmetric-eigen.ts";
 import { lower } from "../onnx/lower.ts";
 import { Session } from "../onnx/session.ts";
 
@@ -33,12 +33,6 @@ async function covariance(rows: Float32Array, size: number) {
   const told = await session.run(new Map([["rows", float32([count, size], rows)]]));
   return { mean: floats(told.get("mean")!).slice(), product: floats(told.get("product")!).slice() };
 }
-
-const dot = (a: Float64Array, b: Float64Array): number => {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
-};
 
 /** Makes vectors orthogonal and of length 1, each to those before it (modified Gram–Schmidt); drops those that vanish. */
 function orthonormal(vectors: readonly Float64Array[]): Float64Array[] {
