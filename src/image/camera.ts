@@ -125,26 +125,42 @@ export function smearAlong(
   }
 }
 
+/** Between which of the pixels that are kept each place along a side lies, and how near to the second. */
+function placesBetween(side: number, kept: number) {
+  const from = new Int32Array(side);
+  const to = new Int32Array(side);
+  const part = new Float64Array(side);
+  const full = (index: number) => Math.min(side - 1, Math.floor(((index + 0.5) * side) / kept));
+  for (let at = 0; at < side; at++) {
+    const position = ((at + 0.5) * kept) / side - 0.5;
+    const low = Math.max(0, Math.min(kept - 2, Math.floor(position)));
+    from[at] = full(low);
+    to[at] = full(low + 1);
+    part[at] = Math.max(0, Math.min(1, position - low));
+  }
+  return { from, to, part };
+}
+
 /** Keeps one pixel in so many and draws the others between them: as if taken from afar. */
 export function coarsen(pixels: Uint8Array, { height, width }: ImageSettings, share: number): void {
   const source = new Uint8Array(pixels);
-  const rows = Math.max(2, Math.round(height * share));
-  const columns = Math.max(2, Math.round(width * share));
-  const place = (at: number, side: number, few: number) => {
-    const position = ((at + 0.5) * few) / side - 0.5;
-    const low = Math.max(0, Math.min(few - 2, Math.floor(position)));
-    const full = (index: number) => Math.min(side - 1, Math.floor(((index + 0.5) * side) / few));
-    return { from: full(low), to: full(low + 1), part: Math.max(0, Math.min(1, position - low)) };
-  };
-  const across = Array.from({ length: width }, (_, column) => place(column, width, columns));
+  const down = placesBetween(height, Math.max(2, Math.round(height * share)));
+  const across = placesBetween(width, Math.max(2, Math.round(width * share)));
   for (let row = 0, at = 0; row < height; row++) {
-    const { from: top, to: bottom, part: down } = place(row, height, rows);
-    for (const { from: left, to: right, part } of across) {
+    const top = down.from[row]! * width;
+    const bottom = down.to[row]! * width;
+    for (let column = 0; column < width; column++) {
+      const part = across.part[column]!;
+      const left = across.from[column]! * 3;
+      const right = across.to[column]! * 3;
       for (let channel = 0; channel < 3; channel++, at++) {
-        const value = (y: number, x: number) => source[(y * width + x) * 3 + channel]!;
-        const upper = value(top, left) + (value(top, right) - value(top, left)) * part;
-        const lower = value(bottom, left) + (value(bottom, right) - value(bottom, left)) * part;
-        pixels[at] = upper + (lower - upper) * down + 0.5;
+        const [upperLeft, lowerLeft] = [
+          source[top * 3 + left + channel]!,
+          source[bottom * 3 + left + channel]!,
+        ];
+        const upper = upperLeft + (source[top * 3 + right + channel]! - upperLeft) * part;
+        const lower = lowerLeft + (source[bottom * 3 + right + channel]! - lowerLeft) * part;
+        pixels[at] = upper + (lower - upper) * down.part[row]! + 0.5;
       }
     }
   }
