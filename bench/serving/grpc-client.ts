@@ -6,13 +6,14 @@ import type { BenchClient } from "./clients.ts";
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PATH = "/tensorflow.serving.PredictionService/Predict";
 const HEAD_BYTES = 9;
-/** What every server takes in one frame. */
-const FRAME_BYTES = 16_384;
+/** What every server takes in one frame; one that takes more says so. */
+const LEAST_FRAME_BYTES = 16_384;
 const FRAME = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7, windowUpdate: 8 } as const;
 const END_STREAM = 0x1;
 const ACK = 0x1;
 const END_HEADERS = 0x4;
 const INITIAL_WINDOW = 4;
+const MAX_FRAME = 5;
 const FIRST_WINDOW = 65_535;
 const LARGEST_WINDOW = 2 ** 31 - 1;
 
@@ -32,7 +33,7 @@ function field(name: string, value: string): Buffer {
   );
 }
 
-function requestFrames(message: Uint8Array): Buffer[] {
+function requestFrames(message: Uint8Array, frameBytes: number): Buffer[] {
   const headers = Buffer.concat([
     field(":method", "POST"),
     field(":scheme", "http"),
@@ -45,9 +46,9 @@ function requestFrames(message: Uint8Array): Buffer[] {
   prefixed.writeUInt32BE(message.length, 1);
   prefixed.set(message, 5);
   const frames = [frame(FRAME.headers, END_HEADERS, 0, headers)];
-  for (let at = 0; at < prefixed.length; at += FRAME_BYTES) {
-    const isLast = at + FRAME_BYTES >= prefixed.length;
-    frames.push(frame(FRAME.data, isLast ? END_STREAM : 0, 0, prefixed.subarray(at, at + FRAME_BYTES)));
+  for (let at = 0; at < prefixed.length; at += frameBytes) {
+    const isLast = at + frameBytes >= prefixed.length;
+    frames.push(frame(FRAME.data, isLast ? END_STREAM : 0, 0, prefixed.subarray(at, at + frameBytes)));
   }
   return frames;
 }
@@ -60,9 +61,11 @@ function word(value: number): Buffer {
 
 class GrpcClient implements BenchClient {
   readonly #socket: Socket;
-  readonly #request: Buffer;
-  readonly #streamPlaces: number[] = [];
+  readonly #message: Uint8Array;
   readonly #messageBytes: number;
+  /** The message in frames, and where each says which call it belongs to. */
+  #request: Buffer = Buffer.alloc(0);
+  #streamPlaces: number[] = [];
   #stream = -1;
   #received: Buffer = Buffer.alloc(0);
   #answer: Buffer = Buffer.alloc(0);
@@ -73,20 +76,26 @@ class GrpcClient implements BenchClient {
 
   constructor(socket: Socket, message: Uint8Array) {
     this.#socket = socket;
-    const frames = requestFrames(message);
-    this.#request = Buffer.concat(frames);
+    this.#message = message;
     this.#messageBytes = message.length + 5;
-    let at = 0;
-    for (const { length } of frames) {
-      this.#streamPlaces.push(at + 5);
-      at += length;
-    }
+    this.#frameMessage(LEAST_FRAME_BYTES);
     socket.on("data", (chunk) => this.#take(chunk));
     socket.on("error", (error) => this.#fail(error));
     socket.on("close", () => this.#fail(new Error("the server closed the connection")));
     socket.write(PREFACE);
     socket.write(frame(FRAME.settings, 0, 0, Buffer.alloc(0)));
     socket.write(frame(FRAME.windowUpdate, 0, 0, word(LARGEST_WINDOW - FIRST_WINDOW)));
+  }
+
+  #frameMessage(frameBytes: number): void {
+    const frames = requestFrames(this.#message, frameBytes);
+    this.#request = Buffer.concat(frames);
+    this.#streamPlaces = [];
+    let at = 0;
+    for (const { length } of frames) {
+      this.#streamPlaces.push(at + 5);
+      at += length;
+    }
   }
 
   async ask(): Promise<void> {
@@ -129,7 +138,9 @@ class GrpcClient implements BenchClient {
 
   #adjust(settings: Buffer): void {
     for (let at = 0; at < settings.length; at += 6) {
-      if (settings.readUInt16BE(at) === INITIAL_WINDOW) this.#callWindow = settings.readUInt32BE(at + 2);
+      const [setting, value] = [settings.readUInt16BE(at), settings.readUInt32BE(at + 2)];
+      if (setting === INITIAL_WINDOW) this.#callWindow = value;
+      else if (setting === MAX_FRAME) this.#frameMessage(value);
     }
     this.#socket.write(frame(FRAME.settings, ACK, 0, Buffer.alloc(0)));
   }

@@ -98,7 +98,7 @@ export async function predictRpc(
   });
 }
 
-/** The message is done with afterwards, but for strings: its numbers have been copied. */
+/** The message's tensors are let go: numbers have been copied, and would lie in memory twice until the call is over. */
 function tensorsOf(request: PredictRequest, limits: TensorLimits, memory: RequestMemory): TensorMap {
   const tensors = new Map<string, Tensor>();
   for (const [alias, proto] of Object.entries(request.inputs)) {
@@ -108,6 +108,7 @@ function tensorsOf(request: PredictRequest, limits: TensorLimits, memory: Reques
       throw new StatusError("INVALID_ARGUMENT", `tensor parsing error: ${alias}`, { cause: error });
     }
   }
+  request.inputs = {};
   return tensors;
 }
 

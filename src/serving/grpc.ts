@@ -41,7 +41,7 @@ import {
   regressRpc,
 } from "./grpc-prediction.ts";
 import { Reflection } from "./grpc-reflection.ts";
-import { widenCalls, widenConnections } from "./grpc-windows.ts";
+import { dropPieces, widenCalls, widenConnections } from "./grpc-windows.ts";
 import { REQUEST_ID_HEADER, requestId } from "./request-id.ts";
 import type { RunOptions } from "./servable.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
@@ -120,6 +120,7 @@ function unary<I extends Message, O extends Message>(
 ) {
   return (call: ServerUnaryCall<I, O>, callback: sendUnaryData<O>): void => {
     const startedMs = performance.now();
+    dropPieces(call);
     const id = requestId(call.metadata.get(REQUEST_ID_HEADER)[0]);
     const heading = new Metadata();
     heading.set(REQUEST_ID_HEADER, id);
