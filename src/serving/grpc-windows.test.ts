@@ -6,7 +6,7 @@ import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { loadProgram, modelFolder } from "../../test/support/servables.ts";
 import { silentLog } from "../base/log.ts";
-import { WINDOW_BYTES, widenCalls, widenConnections } from "./grpc-windows.ts";
+import { dropPieces, FRAME_BYTES, WINDOW_BYTES, widenCalls, widenConnections } from "./grpc-windows.ts";
 import { singleModelConfig } from "./model-config.ts";
 import { startServer } from "./server.ts";
 
@@ -19,8 +19,18 @@ async function session(port: number): Promise<ClientHttp2Session> {
   return client;
 }
 
-/** A server with one method that answers with what it got; `seen` is what the widening gets to see of it. */
-async function echoServer(seen: (server: Server) => object) {
+interface EchoCall {
+  readonly request: Buffer;
+}
+
+/**
+ * A server with one method that answers with what it got.
+ * @param seen what the widening gets to see of it. @param look what else is done in a call.
+ */
+async function echoServer(
+  seen: (server: Server) => object,
+  look: (call: EchoCall) => void = () => undefined,
+) {
   const server = new Server({ "grpc.max_receive_message_length": -1 });
   widenCalls(seen(server));
   const same = (bytes: Buffer) => bytes;
@@ -36,8 +46,10 @@ async function echoServer(seen: (server: Server) => object) {
   server.addService(
     { echo },
     {
-      echo: (call: { request: Buffer }, answer: (error: null, value: Buffer) => void) =>
-        answer(null, call.request),
+      echo: (call: EchoCall, answer: (error: null, value: Buffer) => void) => {
+        look(call);
+        answer(null, call.request);
+      },
     },
   );
   const port = await new Promise<number>((resolve, reject) =>
@@ -73,6 +85,7 @@ describe("a gRPC connection", () => {
     const client = await session(server.grpcPort!);
     try {
       expect(client.remoteSettings.initialWindowSize).toBe(WINDOW_BYTES);
+      expect(client.remoteSettings.maxFrameSize).toBe(FRAME_BYTES);
       // The word on the connection follows that on its calls.
       await new Promise((resolve) => client.ping(resolve));
       expect(client.state.remoteWindowSize).toBe(WINDOW_BYTES);
@@ -110,5 +123,25 @@ describe("a gRPC connection", () => {
     client.destroy();
     const message = Buffer.alloc(MESSAGE_BYTES, 7);
     expect((await server.ask(message)).equals(message)).toBe(true);
+  });
+
+  it("does not keep the pieces of a message beside the message", async () => {
+    const kept: number[] = [];
+    const pieces = (call: object) =>
+      (call as { call: { decoder: { readPartialMessage: Buffer[] } } }).call.decoder.readPartialMessage
+        .length;
+    using server = await echoServer(
+      (whole) => whole,
+      (call) => {
+        kept.push(pieces(call));
+        dropPieces(call);
+        dropPieces({ request: call.request });
+        kept.push(pieces(call));
+      },
+    );
+    const message = Buffer.alloc(MESSAGE_BYTES, 7);
+    expect((await server.ask(message)).equals(message)).toBe(true);
+    expect(kept[0]).toBeGreaterThan(1);
+    expect(kept[1]).toBe(0);
   });
 });
