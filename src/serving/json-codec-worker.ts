@@ -6,13 +6,15 @@ import { toStatusError } from "./status.ts";
 /** What comes back from the thread. */
 export type CodecReply = { readonly result: CodecResult } | { readonly error: PlainStatus };
 
-/** The buffers of a result, which are moved rather than copied. */
+/** The buffers of a result, which are moved rather than copied; what is shared is neither. */
 function buffersOf(result: CodecResult): TransferListItem[] {
   if (result instanceof Uint8Array) return [result.buffer as ArrayBuffer];
   if ("examples" in result) return [];
   const buffers = new Set<TransferListItem>();
   for (const { dtype, data } of result.inputs.values()) {
-    if (dtype !== "string") buffers.add((data as Float32Array).buffer as ArrayBuffer);
+    if (dtype === "string") continue;
+    const { buffer } = data as Float32Array;
+    if (buffer instanceof ArrayBuffer) buffers.add(buffer);
   }
   return [...buffers];
 }

@@ -13,6 +13,7 @@ import {
   type SignatureLookup,
 } from "./json-job.ts";
 import type { JsonFormat, PredictJson } from "./json-tensors.ts";
+import type { RequestMemory } from "./request-memory.ts";
 import { StatusError } from "./status.ts";
 
 /** Bodies up to this size are read at once: handing them over would take longer. */
@@ -51,9 +52,18 @@ export class JsonCodec implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** @throws StatusError with the contract's message, or `UNAVAILABLE` when too many documents wait. */
-  async readPredict(bytes: Uint8Array, lookup: SignatureLookup, signal?: AbortSignal): Promise<PredictJson> {
-    return (await this.#read({ kind: "read", bytes, lookup }, signal)) as PredictJson;
+  /**
+   * @param options.memory for the numbers of a large document.
+   * @throws StatusError with the contract's message, or `UNAVAILABLE` when too many documents wait.
+   */
+  async readPredict(
+    bytes: Uint8Array,
+    lookup: SignatureLookup,
+    { signal, memory }: { signal?: AbortSignal; memory?: RequestMemory } = {},
+  ): Promise<PredictJson> {
+    // A number with what parts it from the next takes about as many bytes in a text as in memory, or more.
+    const into = bytes.length > INLINE_BYTES ? memory?.text(bytes.length) : undefined;
+    return (await this.#read({ kind: "read", bytes, lookup, into }, signal)) as PredictJson;
   }
 
   /** @throws StatusError as `readPredict`. */
@@ -69,7 +79,7 @@ export class JsonCodec implements AsyncDisposable {
     if (bytes.length <= INLINE_BYTES) return doCodecJob(job);
     // A body that is a view of a larger buffer must be copied; moving it would take the rest along.
     const isWhole = bytes.byteLength === bytes.buffer.byteLength;
-    const transfer = isWhole ? [bytes.buffer as ArrayBuffer] : [];
+    const transfer = isWhole && bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : [];
     return this.#submit(job, transfer, signal);
   }
 

@@ -5,7 +5,7 @@ import type { Tensor, TensorMap } from "../base/tensor.ts";
 import { debugText } from "./json-debug.ts";
 import { discard, parseJson } from "./json-parse.ts";
 import { type JsonTape, Kind } from "./json-tape.ts";
-import { type ElementSink, elementSink, isBase64 } from "./json-values.ts";
+import { type ElementRoom, type ElementSink, elementSink, HEAP, isBase64 } from "./json-values.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
 /** How the request was laid out, which decides how the answer is. */
@@ -26,16 +26,25 @@ export interface PredictJson {
  * Reads a predict body. The checks come in TensorFlow Serving's order: the JSON, the signature's name, then model and
  * signature, then the values.
  * @param inputTypesOf finds the inputs of the named signature; throws StatusError for an unknown model or signature.
+ * @param room where the numbers go.
  * @throws StatusError with the message of the contract.
  */
-export function readPredictJson(bytes: Uint8Array, inputTypesOf: (name: string) => InputTypes): PredictJson {
+export function readPredictJson(
+  bytes: Uint8Array,
+  inputTypesOf: (name: string) => InputTypes,
+  room: ElementRoom = HEAP,
+): PredictJson {
   const tape = parseObject(bytes);
-  const read = readPredictTape(tape, inputTypesOf);
+  const read = readPredictTape(tape, inputTypesOf, room);
   discard(tape);
   return read;
 }
 
-function readPredictTape(tape: JsonTape, inputTypesOf: (name: string) => InputTypes): PredictJson {
+function readPredictTape(
+  tape: JsonTape,
+  inputTypesOf: (name: string) => InputTypes,
+  room: ElementRoom,
+): PredictJson {
   const signatureName = readSignatureName(tape);
   const types = inputTypesOf(signatureName);
   if (types.size === 0) {
@@ -50,10 +59,10 @@ function readPredictTape(tape: JsonTape, inputTypesOf: (name: string) => InputTy
     );
   }
   if (instances !== undefined) {
-    return { signatureName, format: "row", inputs: readRows(tape, instances, types) };
+    return { signatureName, format: "row", inputs: readRows(tape, instances, types, room) };
   }
   if (inputs === undefined) throw invalidArgument("Missing 'inputs' or 'instances' key");
-  return { signatureName, format: "columnar", inputs: readColumns(tape, inputs, types) };
+  return { signatureName, format: "columnar", inputs: readColumns(tape, inputs, types, room) };
 }
 
 /** Parses a body whose top level must be an object. */
@@ -138,14 +147,14 @@ function capacityFor(tape: JsonTape, shape: readonly number[], count: number): n
   return Math.min(sizeOf(shape) * count, tape.kinds.length);
 }
 
-function readColumn(tape: JsonTape, place: number, dtype: DType): Tensor {
+function readColumn(tape: JsonTape, place: number, dtype: DType, room: ElementRoom): Tensor {
   const shape = shapeAt(tape, place);
-  const sink = elementSink(dtype, capacityFor(tape, shape, 1));
+  const sink = elementSink(dtype, capacityFor(tape, shape, 1), room);
   appendValues(tape, place, shape, sink);
   return { dtype, shape, data: sink.data() };
 }
 
-function readColumns(tape: JsonTape, place: number, types: InputTypes): TensorMap {
+function readColumns(tape: JsonTape, place: number, types: InputTypes, room: ElementRoom): TensorMap {
   if (!isNamedObject(tape, place)) {
     const [only] = types;
     if (types.size > 1 || only === undefined) {
@@ -154,13 +163,13 @@ function readColumns(tape: JsonTape, place: number, types: InputTypes): TensorMa
           "as per tensorinfo_map",
       );
     }
-    return new Map([[only[0], readColumn(tape, place, only[1])]]);
+    return new Map([[only[0], readColumn(tape, place, only[1], room)]]);
   }
   const tensors = new Map<string, Tensor>();
   for (const [name, dtype] of types) {
     const item = tape.member(place, name);
     if (item === undefined) throw invalidArgument(`Missing named input: ${name} in 'inputs' object.`);
-    tensors.set(name, readColumn(tape, item, dtype));
+    tensors.set(name, readColumn(tape, item, dtype, room));
   }
   return tensors;
 }
@@ -169,18 +178,20 @@ function readColumns(tape: JsonTape, place: number, types: InputTypes): TensorMa
 class RowStack {
   readonly #dtype: DType;
   readonly #rows: number;
+  readonly #room: ElementRoom;
   #shape: readonly number[] | undefined;
   #sink: ElementSink | undefined;
 
-  constructor(dtype: DType, rows: number) {
+  constructor(dtype: DType, rows: number, room: ElementRoom) {
     this.#dtype = dtype;
     this.#rows = rows;
+    this.#room = room;
   }
 
   append(tape: JsonTape, place: number): void {
     const shape = shapeAt(tape, place);
     if (this.#sink === undefined) {
-      this.#sink = elementSink(this.#dtype, capacityFor(tape, shape, this.#rows));
+      this.#sink = elementSink(this.#dtype, capacityFor(tape, shape, this.#rows), this.#room);
       this.#shape = shape;
       appendValues(tape, place, shape, this.#sink);
       return;
@@ -192,7 +203,7 @@ class RowStack {
       return;
     }
     // The values of a row of another shape are checked first, on their own.
-    const stray = elementSink(this.#dtype, capacityFor(tape, shape, 1));
+    const stray = elementSink(this.#dtype, capacityFor(tape, shape, 1), HEAP);
     appendValues(tape, place, shape, stray);
     if (sizeOf(expected) !== stray.length) {
       throw invalidArgument(`Expecting tensor size: ${sizeOf(expected)} but got: ${stray.length}`);
@@ -205,7 +216,7 @@ class RowStack {
   }
 }
 
-function readRows(tape: JsonTape, place: number, types: InputTypes): TensorMap {
+function readRows(tape: JsonTape, place: number, types: InputTypes, room: ElementRoom): TensorMap {
   if (tape.kinds[place] !== Kind.array) {
     throw formatError(tape, "Expecting 'instances' to be an list/array");
   }
@@ -218,7 +229,7 @@ function readRows(tape: JsonTape, place: number, types: InputTypes): TensorMap {
         "as per tensorinfo_map",
     );
   }
-  const stacks = new Map([...types].map(([name, dtype]) => [name, new RowStack(dtype, rows)]));
+  const stacks = new Map([...types].map(([name, dtype]) => [name, new RowStack(dtype, rows, room)]));
   const areObjects = isNamedObject(tape, first);
   let index = 0;
   for (const row of tape.entries(place)) {

@@ -28,9 +28,17 @@ export interface ElementSink {
   data(): DTypeData[DType];
 }
 
+/** Who has memory for elements, of whatever values. */
+export interface ElementRoom {
+  array<D extends NumericDType>(dtype: D, size: number): DTypeData[D];
+}
+
+/** The heap. */
+export const HEAP: ElementRoom = { array: (dtype, size) => new (arrayOf(dtype))(size) };
+
 /** Makes a sink with room for `capacity` elements. */
-export function elementSink(dtype: DType, capacity: number): ElementSink {
-  return dtype === "string" ? new StringSink() : new NumberSink(dtype, capacity);
+export function elementSink(dtype: DType, capacity: number, room: ElementRoom): ElementSink {
+  return dtype === "string" ? new StringSink() : new NumberSink(dtype, capacity, room);
 }
 
 class NumberSink implements ElementSink {
@@ -39,9 +47,9 @@ class NumberSink implements ElementSink {
   readonly #data: { [index: number]: number | bigint };
   readonly #convert: Convert;
 
-  constructor(dtype: NumericDType, capacity: number) {
+  constructor(dtype: NumericDType, capacity: number, room: ElementRoom) {
     this.dtype = dtype;
-    this.#data = new (arrayOf(dtype))(capacity) as unknown as { [index: number]: number | bigint };
+    this.#data = room.array(dtype, capacity) as unknown as { [index: number]: number | bigint };
     this.#convert = CONVERT[dtype];
   }
 

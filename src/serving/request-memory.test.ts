@@ -53,6 +53,19 @@ describe("a request's memory", () => {
     expect(memory.array("int64", 3)).toEqual(new BigInt64Array(3));
   });
 
+  it("has room for texts of about the same length in the same piece", () => {
+    const first = new RequestMemory();
+    const [text, longer] = [first.text(1_000_001)!, first.text(1_100_000)!];
+    expect([text.length, longer.length]).toEqual([1_000_001, 1_100_000]);
+    expect(text.buffer.byteLength).toBeLessThan(1.125 * text.length);
+    expect(longer.buffer).not.toBe(text.buffer);
+    first.release();
+    using next = new RequestMemory();
+    expect(next.text(1_000_900)!.buffer).toBe(text.buffer);
+    expect(next.text(4 * MIB)!.length).toBe(4 * MIB);
+    expect([next.text(4 * MIB + 1), next.text(0), next.text(100)]).toEqual([undefined, undefined, undefined]);
+  });
+
   it("is 128 MiB in all: beyond that arrays come from the heap, and what is free makes room for other sizes", () => {
     const greedy = new RequestMemory();
     const count = (bytes: number) =>

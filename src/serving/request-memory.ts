@@ -8,6 +8,8 @@ import type { Tensor } from "../base/tensor.ts";
 const LEAST_BYTES = 4096;
 /** Larger ones are rare, and would be kept for ever. */
 const MOST_BYTES = 4 * 2 ** 20;
+/** Pieces for texts come in eight sizes between a power of two and the next. */
+const TEXT_STEP_BITS = 3;
 /** All of it together, in use or not; what is asked for beyond comes from the heap. */
 const MOST_TOTAL_BYTES = 128 * 2 ** 20;
 
@@ -61,6 +63,17 @@ export class RequestMemory implements Disposable {
   }
 
   /**
+   * Room for a text, of whatever values. Hardly two texts are of the same length, so pieces are a little larger.
+   * @returns undefined where a text that long, or any at present, has no place in the shared memory.
+   */
+  text(length: number): Uint8Array | undefined {
+    const step = 2 ** Math.max(0, Math.floor(Math.log2(length)) - TEXT_STEP_BITS);
+    const bytes = Math.ceil(length / step) * step;
+    const room = bytes > MOST_BYTES ? undefined : this.array("uint8", bytes);
+    return room?.buffer instanceof SharedArrayBuffer ? room.subarray(0, length) : undefined;
+  }
+
+  /**
    * Elements copied from little-endian bytes.
    * @throws FaceError `SHAPE_MISMATCH` when they do not fill the shape.
    */
@@ -107,7 +120,7 @@ export class RequestMemory implements Disposable {
 }
 
 /** `set` copies into shared memory in small steps; filling does it in one. */
-function copyBytes(from: ArrayBufferView, to: ArrayBufferView): void {
+export function copyBytes(from: ArrayBufferView, to: ArrayBufferView): void {
   const source = Buffer.from(from.buffer, from.byteOffset, from.byteLength);
   if (source.length > 0) Buffer.from(to.buffer, to.byteOffset, to.byteLength).fill(source);
 }

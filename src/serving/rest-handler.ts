@@ -235,6 +235,9 @@ async function readJson(
   model: ModelChoice,
   memory: RequestMemory,
 ): Promise<PredictJson> {
-  const read = await codec.readPredict(request.body, lookupSignatures(catalog, model), request.signal);
+  const read = await codec.readPredict(request.body, lookupSignatures(catalog, model), {
+    signal: request.signal,
+    memory,
+  });
   return { ...read, inputs: new Map([...read.inputs].map(([name, value]) => [name, memory.adopt(value)])) };
 }

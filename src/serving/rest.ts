@@ -9,8 +9,10 @@ import fastify, {
 } from "fastify";
 import { FaceError, messageOf, systemCode } from "../base/errors.ts";
 import { isAvailable } from "./catalog.ts";
+import { isFormUpload } from "./form-tensors.ts";
 import { writeErrorJson } from "./json-write.ts";
 import { REQUEST_ID_HEADER, requestId } from "./request-id.ts";
+import { RequestMemory } from "./request-memory.ts";
 import { BodyBudget, BodyTooLarge } from "./rest-body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./rest-handler.ts";
 import { isUri } from "./rest-path.ts";
@@ -177,15 +179,21 @@ async function answerV1(
   const { socket } = request.raw;
   socket.once("close", leave);
   let taken = 0;
+  const contentType = contentTypes.get(request.raw);
+  using memory = new RequestMemory();
   try {
     const hasBody = request.method !== "GET" && request.method !== "HEAD";
-    const body = hasBody ? await budget.collect(request.raw) : new Uint8Array(0);
+    // Who decodes images cannot read shared memory.
+    const isShared = !isFormUpload(contentType ?? "");
+    const body = hasBody
+      ? await budget.collect(request.raw, isShared ? memory : undefined)
+      : new Uint8Array(0);
     taken = body.length;
     return await answerRest(context, {
       id: request.id,
       method: request.method,
       target: request.originalUrl,
-      headers: { ...request.raw.headers, "content-type": contentTypes.get(request.raw) },
+      headers: { ...request.raw.headers, "content-type": contentType },
       body,
       signal: left.signal,
     });
