@@ -8,6 +8,9 @@ import type { RunOptions, Servable } from "./servable.ts";
 import { elapsedMicros, type ServerMetrics } from "./server-metrics.ts";
 import { StatusError } from "./status.ts";
 
+/** A piece of a large request that takes less is too small to be worth a message to another thread. */
+const SHORT_RUN_MS = 2;
+const MOST_ROWS_AT_ONCE = 1 << 16;
 /** Beyond this many queues the idle ones are dropped. */
 const MOST_QUEUES = 64;
 
@@ -105,7 +108,7 @@ export class BatchedServable implements Servable {
 
   /**
    * Runs a request of very many rows in short pieces: all threads of the engine share it, others get their turn between
-   * two pieces, and when its client leaves there is an end to it.
+   * two pieces, and when its client leaves there is an end to it. Pieces that take no time grow: sending is work too.
    */
   async #inParts(
     inputs: TensorMap,
@@ -113,27 +116,30 @@ export class BatchedServable implements Servable {
     run: (part: TensorMap) => Promise<TensorMap>,
     signal: AbortSignal | undefined,
   ): Promise<TensorMap> {
-    const { maxExecutionBatchSize: most, threads } = this.#options;
-    const outputs = new Array<TensorMap>(Math.ceil(rows / most));
+    const outputs = new Map<number, TensorMap>();
+    let most = this.#options.maxExecutionBatchSize;
     let next = 0;
     const work = async () => {
-      while (next < outputs.length) {
+      while (next < rows) {
         signal?.throwIfAborted();
-        const at = next++;
-        const [from, to] = [at * most, Math.min(rows, (at + 1) * most)];
+        const [from, to] = [next, Math.min(rows, next + most)];
+        next = to;
+        const startedMs = performance.now();
         const told = await run(
           new Map([...inputs].map(([name, value]) => [name, sliceRows(value, from, to)])),
         );
         checkOutputs(told, to - from);
-        outputs[at] = told;
+        outputs.set(from, told);
+        const isQuick = performance.now() - startedMs < SHORT_RUN_MS;
+        if (isQuick && to - from === most) most = Math.min(2 * most, MOST_ROWS_AT_ONCE);
       }
     };
     const stop = (error: unknown) => {
-      next = outputs.length;
+      next = rows;
       throw error;
     };
-    await allOf(Array.from({ length: threads }, () => work().catch(stop)));
-    return joinOutputs(outputs);
+    await allOf(Array.from({ length: this.#options.threads }, () => work().catch(stop)));
+    return joinOutputs([...outputs].sort(([a], [b]) => a - b).map(([, told]) => told));
   }
 
   /** A request is decoded before it queues: no thread of the engine waits for that, and no other request fails with it. */

@@ -1,4 +1,6 @@
 /** @file Batches: gathered, padded, split, refused and shared out as TensorFlow Serving does it. */
+
+import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { halfPlusTwo } from "../../test/support/servables.ts";
@@ -270,17 +272,27 @@ describe("a model with batching that nobody asked for", () => {
   }
 
   it("runs very many rows in short pieces and puts the answers together", async () => {
-    const { ask, sizes } = counted(async (x) =>
-      float32(
+    const { ask, sizes } = counted(async (x) => {
+      await delay(3);
+      return float32(
         x.shape,
         floats(x).map((value) => 2 * value),
-      ),
-    );
+      );
+    });
     const { shape, data } = await ask(1003);
     expect(shape).toEqual([1003]);
     expect([...(data as Float32Array)]).toEqual(Array.from({ length: 1003 }, (_, i) => 2 * i));
     expect(sizes).toHaveLength(126);
     expect(Math.max(...sizes)).toBe(8);
+  });
+
+  it("takes larger pieces of rows that take no time", async () => {
+    const { ask, sizes } = counted(async (x) => x);
+    const { data } = await ask(100_003);
+    expect([...(data as Float32Array)]).toEqual(Array.from({ length: 100_003 }, (_, i) => i));
+    expect(sizes.slice(0, 2)).toEqual([8, 8]);
+    expect(sizes.length).toBeLessThan(100_003 / 16);
+    expect(sizes.reduce((sum, rows) => sum + rows)).toBe(100_003);
   });
 
   it("stops between two pieces when the client leaves, or one of them fails", async () => {
