@@ -103,6 +103,11 @@ describe("faceid serve", () => {
     const behind = Math.min(own + 5, 19);
     expect([...all.values()].filter((value) => value === behind).length).toBe(own === behind ? all.size : 3);
     expect(new Set(all.values())).toEqual(new Set([own, behind]));
+    // A large document is read in a thread that starts then, and stands between the two.
+    const body = `{"instances": [${Array(5000).fill("1.0").join(",")}]}`;
+    await get(server, "/v1/models/polite:predict", { method: "POST", body });
+    const between = Math.min(own + 3, 19);
+    expect(new Set(niceness(server.pid).values())).toEqual(new Set([own, between, behind]));
   });
 
   /** Starts a request that takes a second for every few thousand rows, and waits until it is being worked on. */

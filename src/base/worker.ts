@@ -1,4 +1,7 @@
 /** @file Worker threads: how one is started from a module of ours, source or build, and how the process ends around them. */
+import { readlinkSync } from "node:fs";
+import { getPriority, setPriority } from "node:os";
+import { basename } from "node:path";
 import {
   getEnvironmentData,
   isMainThread,
@@ -7,6 +10,20 @@ import {
   Worker,
   type WorkerOptions,
 } from "node:worker_threads";
+
+/** The largest niceness there is. */
+const LEAST_PRIORITY = 19;
+
+/** Lets other threads go before this one. Linux gives each thread a priority of its own, and its number by this link. */
+export function stepBack(niceness: number): void {
+  if (niceness === 0 || process.platform !== "linux") return;
+  try {
+    const thread = Number(basename(readlinkSync("/proc/thread-self")));
+    setPriority(thread, Math.min(getPriority(thread) + niceness, LEAST_PRIORITY));
+  } catch {
+    // Where that is forbidden, all threads are equal.
+  }
+}
 
 /** Numbers that all threads share: whether the process is ending, then the native calls under way in each thread. */
 const SHARED = "faceid: native calls";

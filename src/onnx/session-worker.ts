@@ -1,12 +1,10 @@
 /** @file The worker thread behind WorkerSession: loads one model, then runs what it is sent, one request at a time. */
-import { readlinkSync } from "node:fs";
-import { getPriority, setPriority } from "node:os";
-import { basename } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { arrayOf, bytesPerElement } from "../base/dtype.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { sizeOf } from "../base/shape.ts";
 import type { Tensor } from "../base/tensor.ts";
+import { stepBack } from "../base/worker.ts";
 import { openRuntime, type RuntimeOptions } from "./runtime.ts";
 import { buffersOf, LOADED, type RunReply, type RunRequest, type SharedInput } from "./worker-session.ts";
 
@@ -15,20 +13,6 @@ const { bytes, options, niceness } = workerData as {
   options: RuntimeOptions;
   niceness: number;
 };
-
-/** The largest niceness there is. */
-const LEAST_PRIORITY = 19;
-
-/** Lets other threads go first. Linux gives each thread a priority of its own, and its number by this link. */
-function stepBack(): void {
-  if (niceness === 0 || process.platform !== "linux") return;
-  try {
-    const thread = Number(basename(readlinkSync("/proc/thread-self")));
-    setPriority(thread, Math.min(getPriority(thread) + niceness, LEAST_PRIORITY));
-  } catch {
-    // Where that is forbidden, all threads are equal.
-  }
-}
 
 function fail(id: number, error: unknown): void {
   const code = error instanceof FaceError ? error.code : "MODEL_UNSUPPORTED";
@@ -56,7 +40,7 @@ function gather(name: string, { dtype, shape, parts }: SharedInput): Tensor {
 }
 
 async function serve(): Promise<void> {
-  stepBack();
+  stepBack(niceness);
   const session = await openRuntime(bytes, options);
   const answer = async ({ id, inputs, outputs }: RunRequest) => {
     try {

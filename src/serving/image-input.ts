@@ -4,6 +4,7 @@ import { decodeImage } from "../image/decode.ts";
 import { prepareInto } from "../image/prepare.ts";
 import { type ImageSettings, imageSize } from "../image/settings.ts";
 import type { SignatureTensor } from "../savedmodel/signature.ts";
+import { decodeInTurn } from "./decode-in-turn.ts";
 import type { RequestMemory } from "./request-memory.ts";
 
 const RGB_CHANNELS = 3;
@@ -28,7 +29,7 @@ export async function imageBatch(
 ): Promise<Tensor> {
   const size = imageSize(settings);
   const decoded = await Promise.all(
-    files.map((file) => decodeImage(file, settings, { maxPixels: MOST_PIXELS })),
+    files.map((file) => decodeInTurn(() => decodeImage(file, settings, { maxPixels: MOST_PIXELS }))),
   );
   const batch = memory.array("float32", files.length * size);
   for (const [index, pixels] of decoded.entries()) prepareInto(pixels, batch, index * size);

@@ -1,5 +1,6 @@
 /** @file The worker thread behind the JSON codec: one document at a time. */
 import { parentPort, type TransferListItem } from "node:worker_threads";
+import { stepBack } from "../base/worker.ts";
 import { type CodecJob, type CodecResult, doCodecJob, type PlainStatus } from "./json-job.ts";
 import { toStatusError } from "./status.ts";
 
@@ -19,6 +20,10 @@ function buffersOf(result: CodecResult): TransferListItem[] {
   return [...buffers];
 }
 
+/** Behind the thread that talks to clients, in front of the engine's, which wait for what comes from here. */
+const NICENESS = 3;
+
+stepBack(NICENESS);
 parentPort?.on("message", (job: CodecJob) => {
   try {
     const result = doCodecJob(job);

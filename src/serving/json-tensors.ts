@@ -108,7 +108,10 @@ function appendValues(tape: JsonTape, start: number, shape: readonly number[], s
   let level = 0;
   for (let place = start; place < end; ) {
     const kind = kinds[place];
-    if (kind === Kind.array) {
+    const afterLists =
+      kind === Kind.array && level === rank - 1 ? sink.appendLists(tape, place, end, shape[level]!) : place;
+    if (afterLists > place) place = afterLists;
+    else if (kind === Kind.array) {
       checkList(tape.count(place), level, shape);
       level++;
       place++;

@@ -24,6 +24,11 @@ export interface ElementSink {
    * @returns the place of the first value that `append` must take.
    */
   appendRun(tape: JsonTape, place: number, end: number): number;
+  /**
+   * Appends lists of `size` plain numbers that follow each other, such as an image's pixels.
+   * @returns the place of the first that is different.
+   */
+  appendLists(tape: JsonTape, place: number, end: number, size: number): number;
   /** The elements collected so far. */
   data(): DTypeData[DType];
 }
@@ -71,6 +76,22 @@ class NumberSink implements ElementSink {
     return at;
   }
 
+  appendLists(tape: JsonTape, place: number, end: number, size: number): number {
+    if (this.dtype !== "float32") return place;
+    const { kinds, values } = tape;
+    let at = place;
+    while (at < end && kinds[at] === Kind.array && values[at] === at + size + 1) {
+      const { length } = this;
+      const after = this.appendRun(tape, at + 1, at + size + 1);
+      if (after !== at + size + 1) {
+        this.length = length;
+        break;
+      }
+      at = after + 1;
+    }
+    return at;
+  }
+
   data(): DTypeData[DType] {
     return (this.#data as unknown as Float32Array).subarray(0, this.length);
   }
@@ -95,6 +116,10 @@ class StringSink implements ElementSink {
   }
 
   appendRun(_tape: JsonTape, place: number): number {
+    return place;
+  }
+
+  appendLists(_tape: JsonTape, place: number): number {
     return place;
   }
 

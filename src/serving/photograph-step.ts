@@ -7,27 +7,11 @@ import { type ImageSettings, imageSize } from "../image/settings.ts";
 import type { GraphDef } from "../proto/tensorflow/graph_pb.ts";
 import { findPhotographs } from "../savedmodel/find-photographs.ts";
 import type { Signature } from "../savedmodel/signature.ts";
+import { decodeInTurn } from "./decode-in-turn.ts";
 import { MOST_PIXELS } from "./image-input.ts";
 import type { InputStep } from "./input-step.ts";
 import { allOf, type RequestMemory } from "./request-memory.ts";
 import { invalidArgument } from "./status.ts";
-
-/** Photographs in memory at full size at once, over all requests: as many as libuv has threads to decode them. */
-const MOST_AT_ONCE = 4;
-let free = MOST_AT_ONCE;
-const waiting: (() => void)[] = [];
-
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  if (free > 0) free--;
-  else await new Promise<void>((resolve) => waiting.push(resolve));
-  try {
-    return await work();
-  } finally {
-    const next = waiting.shift();
-    if (next === undefined) free++;
-    else next();
-  }
-}
 
 /** What the loop in the graph makes of files; upright photographs come out as in training, to rounding. */
 async function imagesOf(
@@ -48,7 +32,9 @@ async function imagesOf(
       throw invalidArgument(`${alias}, file ${index}: neither JPEG nor PNG`);
     }
     const options = { maxPixels: MOST_PIXELS, orient: false, storedColours: true };
-    await inTurn(async () => resizeInto(await decodePixels(file, options), settings, images, index * size));
+    await decodeInTurn(async () =>
+      resizeInto(await decodePixels(file, options), settings, images, index * size),
+    );
   });
   memory?.hold();
   try {
