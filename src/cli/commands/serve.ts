@@ -12,6 +12,7 @@ import {
 } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { batchOptions, defaultBatchOptions } from "../../serving/batch-options.ts";
 import { normalizeFlags, SERVER_FLAGS, type ServerFlag } from "../../serving/flags.ts";
+import { letHeapGrow } from "../../serving/heap-growth.ts";
 import { savedModelLoader } from "../../serving/loader.ts";
 import { singleModelConfig } from "../../serving/model-config.ts";
 import { type ServerOptions, startServer } from "../../serving/server.ts";
@@ -198,6 +199,7 @@ async function run(flags: Readonly<Record<string, string | true | undefined>>): 
     log.info("answering what is in flight, then ending; again to end at once"),
   );
   const { signal } = interrupt;
+  letHeapGrow();
   const options = await optionsOf(values, signal, log);
   const server = await startServer(options).catch((error: unknown) => {
     // Whoever stops a server that still waits for its models wants it to end, not to fail.
