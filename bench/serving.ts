@@ -10,6 +10,7 @@ import { writeFaceModel } from "../test/support/face-model.ts";
 import { type ServerProcess, serve } from "../test/support/server-process.ts";
 import { cpuSeconds, memoryMegabytes } from "./process-usage.ts";
 import { closedLoop, type LoadResult, median, openLoop, quantile } from "./serving/load.ts";
+import { measureParts } from "./serving/parts.ts";
 import { MODEL, makeRequests, SIDE } from "./serving/requests.ts";
 import { engineSubject, type Subject, serverSubjects } from "./serving/subjects.ts";
 
@@ -27,7 +28,9 @@ const WARM_UP_SECONDS = 1;
 const COLD_STARTS = 3;
 /** Share of the closed loop's rate at which requests come in the open loop. */
 const OPEN_LOAD = 0.7;
-const HEALTH_EVERY_MS = 100;
+const HEALTH_EVERY_MS = 50;
+/** Clients begin all at once, which is more than full load: the checks wait until that is over. */
+const HEALTH_AFTER_MS = 500;
 
 /** One stretch of load and what the process under it used. */
 interface Measured extends LoadResult {
@@ -57,6 +60,7 @@ async function measured(
 /** Milliseconds of health checks on a connection of their own, until the signal. */
 async function healthChecks(restPort: number, signal: AbortSignal): Promise<number[]> {
   const times: number[] = [];
+  await delay(HEALTH_AFTER_MS);
   while (!signal.aborted) {
     const startedMs = performance.now();
     const [response] = await once(get({ port: restPort, path: "/healthz", agent: false }), "response");
@@ -157,6 +161,9 @@ try {
     `cold start, from the command to an open port: ${cell(median(starts.map(({ ms }) => ms)))} ms, of which ` +
       `${cell(median(starts.map(({ cpuMs }) => cpuMs)))} ms of processor time; median of ${COLD_STARTS}`,
   );
+  const parts = await measureParts(requests);
+  const listed = parts.map(({ name, cpuMs }) => `${name} ${cell(cpuMs, 1)} ms`).join(", ");
+  console.log(`processor time for a pair with no server and no engine: ${listed}`);
   await using server = await serve(flags);
   await using engine = await engineSubject(join(folder, "faceid/1"), requests);
   const subjects = [engine, ...serverSubjects(server, requests)];

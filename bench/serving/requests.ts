@@ -18,6 +18,8 @@ const BOUNDARY = "faceid-bench-boundary";
 export interface Requests {
   /** RGB in [0, 1] of both photographs, `[112, 112, 3]`. */
   readonly floats: readonly [Float32Array, Float32Array];
+  /** The photographs as JPEG files. */
+  readonly files: readonly [Uint8Array, Uint8Array];
   /** A serialized `PredictRequest` with `tensor_content`. */
   readonly grpc: Buffer;
   /** Whole HTTP requests, head and body. */
@@ -93,6 +95,7 @@ export async function makeRequests(): Promise<Requests> {
   const floats = [await pixels(files[0]), await pixels(files[1])] as const;
   return {
     floats,
+    files,
     grpc: grpcRequest(floats),
     json: http("application/json", jsonRequest(floats)),
     form: http(`multipart/form-data; boundary=${BOUNDARY}`, formBody(files)),
