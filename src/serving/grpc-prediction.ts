@@ -76,6 +76,7 @@ function answeredSpec({ name, version, signatureName }: Answered): ModelSpec {
   });
 }
 
+/** @param request gives its tensors away: it has none afterwards. */
 export async function predictRpc(
   context: PredictionContext,
   request: PredictRequest,

@@ -74,7 +74,8 @@ async function replay(context: PredictionContext, { logType }: PredictionLog, mo
     case undefined:
       return;
     case "predictLog":
-      await predictRpc(context, named(logType.value.request!), {});
+      // A request gives its tensors away, and this one may be sent again.
+      await predictRpc(context, { ...named(logType.value.request!) }, {});
       return;
     case "classifyLog":
       await classifyRpc(context, named(logType.value.request!), {});
