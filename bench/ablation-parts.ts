@@ -91,11 +91,15 @@ await line(
   true,
 );
 await line("without the mirror image", await finished(all, { mirror: false }));
-if (texture > 0) await line("without the texture", await finished(all, { texture: 0 }));
+for (const share of texture) {
+  const others = texture.filter((other) => other !== share);
+  await line(`without the texture of ${share}`, await finished(all, { texture: others }));
+}
+if (texture.length > 1) await line("without any texture", await finished(all, { texture: [] }));
 for (const view of all.filter(() => views.length > 1)) {
   const others = all.filter((other) => other !== view);
   await line(`without the view of ${views[view]}`, await finished(others, {}));
 }
-if (texture > 0 && views.length > 1) {
-  await line(`the view of ${views[0]} alone`, await finished([0], { texture: 0 }));
+if (texture.length > 0 && views.length > 1) {
+  await line(`the view of ${views[0]} alone`, await finished([0], { texture: [] }));
 }

@@ -29,7 +29,7 @@ const base: TrainSettings = {
   excludePairs: pairs,
   excludeFolds: chosen,
   views: [0.55],
-  texture: 0,
+  texture: [],
   epochs: Number(epochs),
 };
 

@@ -103,10 +103,10 @@ group("describe for a network in two stages", () => {
   });
 
   it("shows the texture beside the views", () => {
-    const { layers } = describe(networkNamed("closeup"), { ...image, texture: 0.59 });
+    const { layers } = describe(networkNamed("closeup"), { ...image, texture: [0.59] });
     const tower = find(layers, "embedding").inner!;
-    expect(find(tower, "views").inputs).toEqual(["view1", "view2", "texture"]);
-    const texture = find(tower, "texture").inner!;
+    expect(find(tower, "views").inputs).toEqual(["view1", "view2", "texture1"]);
+    const texture = find(tower, "texture1").inner!;
     expect(texture.map(({ name, inputs, outputShape }) => [name, inputs, outputShape])).toEqual([
       ["input_image", [], [null, 112, 112, 3]],
       ["crop", ["input_image"], [null, 66, 66, 3]],
@@ -145,10 +145,10 @@ group("describe for a network in two stages", () => {
   });
 
   it("is drawn with the texture beside the views, not after them", () => {
-    const drawing = plotSvg(describe(networkNamed("closeup"), { ...image, texture: 0.7 }));
+    const drawing = plotSvg(describe(networkNamed("closeup"), { ...image, texture: [0.7] }));
     const rowOf = (name: string) =>
       Number(new RegExp(`<text x="[\\d.]+" y="([\\d.]+)" font-weight="700">${name}<`).exec(drawing)![1]);
-    expect(rowOf("texture")).toBe(rowOf("view1/crop"));
+    expect(rowOf("texture1")).toBe(rowOf("view1/crop"));
     expect(rowOf("views")).toBe(rowOf("view2/direction") + 74);
   });
 
@@ -156,7 +156,7 @@ group("describe for a network in two stages", () => {
     for (const changes of [
       image,
       { ...image, views: [] },
-      { ...image, texture: 0.6 },
+      { ...image, texture: [0.6, 0.9] },
       { ...IMAGE, views: [0.5, 0.6, 1], mirror: true },
     ]) {
       const drawing = plotSvg(describe(networkNamed("compact"), changes));

@@ -4,7 +4,7 @@ import type { SymbolicShape } from "../graph/ops.ts";
 import { countValues, type Layer, NetworkBuilder, type Weight } from "../nn/network-builder.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
 import { head, imageInput } from "./siamese.ts";
-import { TEXTURE } from "./texture.ts";
+import { textureName } from "./texture.ts";
 import { type ImageSize, isPlain, LOOK, tower, viewName } from "./tower.ts";
 
 /** One layer; a layer may be a network itself. */
@@ -128,7 +128,7 @@ function describeStages(
   layers: readonly LayerDescription[],
   image: ImageSize,
 ): LayerDescription[] {
-  const { views = [], texture = 0 } = image;
+  const { views = [], texture = [] } = image;
   if (views.length === 0) {
     const after = layers.findIndex((layer) => layer.name === LOOK.direction) + 1;
     return [...describeLook(name, layers.slice(0, after), image), ...layers.slice(after)];
@@ -137,11 +137,12 @@ function describeStages(
     const own = layersWithin(viewName(view), layers);
     return functional(viewName(view), [inputLayer(IMAGE, image), ...describeLook(name, own, image)], [IMAGE]);
   });
-  if (texture > 0) {
-    looks.push(functional(TEXTURE, [inputLayer(IMAGE, image), ...layersWithin(TEXTURE, layers)], [IMAGE]));
-  }
+  const textures = texture.map((_, i) => {
+    const name = textureName(i);
+    return functional(name, [inputLayer(IMAGE, image), ...layersWithin(name, layers)], [IMAGE]);
+  });
   const joined = layers.filter((layer) => !layer.name.includes("/"));
-  return [...looks, ...reconnected(joined, (input) => input.split("/")[0]!)];
+  return [...looks, ...textures, ...reconnected(joined, (input) => input.split("/")[0]!)];
 }
 
 /**

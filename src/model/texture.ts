@@ -64,8 +64,8 @@ function gaborKernels(): Float32Array {
 /** Numbers of the projection that is fitted to what the wavelets say of an image. */
 export const TEXTURE_SIZE = 300;
 
-/** The layer that holds it. */
-export const TEXTURE = "texture";
+/** What stands before the names of a texture view's layers. */
+export const textureName = (index: number): string => `texture${index + 1}`;
 
 /** How strongly each wavelet answers in each cell, wherever in its wave: `[batch, rows, columns, wavelets]`. */
 function energies(image: Node): Node {

@@ -4,7 +4,7 @@ import type { Node } from "../graph/ops.ts";
 import { dense } from "../nn/layers.ts";
 import type { NetworkBuilder } from "../nn/network-builder.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
-import { TEXTURE, TEXTURE_SIZE, textureOf } from "./texture.ts";
+import { TEXTURE_SIZE, textureName, textureOf } from "./texture.ts";
 
 /** Height and width of the images in pixels, how the tower looks at them, and what becomes of its embedding. */
 export interface ImageSize {
@@ -16,8 +16,8 @@ export interface ImageSize {
   readonly views?: readonly number[];
   /** Whether inference embeds the mirrored image too and takes the mean of both directions. */
   readonly mirror?: boolean;
-  /** Share of each side that a view of texture sees, which is joined to the others; none when left out. */
-  readonly texture?: number;
+  /** Share of each side that each view of texture sees, which is joined to the others; none when left out. */
+  readonly texture?: readonly number[];
   /** Length of the embedding after the map that was fitted to the trained one (see `fitMetric`); none when left out. */
   readonly metric?: number;
 }
@@ -25,9 +25,9 @@ export interface ImageSize {
 /** Numbers in an embedding when the network is used. */
 export const embeddingSizeOf = (
   network: EmbeddingNetwork,
-  { views = [], texture = 0, metric = 0 }: Pick<ImageSize, "views" | "texture" | "metric">,
+  { views = [], texture = [], metric = 0 }: Pick<ImageSize, "views" | "texture" | "metric">,
 ): number =>
-  metric > 0 ? metric : network.embeddingSize * Math.max(1, views.length) + (texture > 0 ? TEXTURE_SIZE : 0);
+  metric > 0 ? metric : network.embeddingSize * Math.max(1, views.length) + TEXTURE_SIZE * texture.length;
 
 /** The layers of a look at an image that stand around the network. */
 export const LOOK = { crop: "crop", mirrored: "mirrored", direction: "direction" } as const;
@@ -65,9 +65,9 @@ function direction(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, 
   return net.record(LOOK.direction, "UnitNormalization", sides, l2Normalize(sum));
 }
 
-/** What the wavelets say of the middle of an image and, where that is asked for, of its mirror image: `[batch, numbers]`. */
+/** What the wavelets say of the crop of an image and, where that is asked for, of its mirror image: `[batch, numbers]`. */
 export function textureSeen(net: NetworkBuilder, image: Node, size: ImageSize): Node {
-  const view = seen(net, image, { ...size, crop: size.texture ?? 1 });
+  const view = seen(net, image, size);
   const sides = size.mirror ? [view, mirrored(net, view)] : [view];
   const told = sides.map((side) => textureOf(net, side));
   return size.mirror ? net.record("sum", "Add", told, add(told[0]!, told[1]!)) : told[0]!;
@@ -84,7 +84,7 @@ function directionsOf(
   net: NetworkBuilder,
   network: EmbeddingNetwork,
   image: Node,
-  { views = [], texture = 0, ...size }: ImageSize,
+  { views = [], texture = [], ...size }: ImageSize,
 ): Node[] {
   const learned =
     views.length === 0
@@ -92,24 +92,26 @@ function directionsOf(
       : views.map((crop, i) =>
           net.within(viewName(i), () => direction(net, network, image, { ...size, crop })),
         );
-  if (texture === 0) return learned;
-  return [...learned, net.within(TEXTURE, () => textureDirection(net, image, { ...size, texture }))];
+  const textures = texture.map((crop, i) =>
+    net.within(textureName(i), () => textureDirection(net, image, { ...size, crop })),
+  );
+  return [...learned, ...textures];
 }
 
 /** Whether the network is used as it is trained: one look at the image, the embedding as the tower gives it. */
-export const isPlain = ({ views = [], mirror = false, texture = 0, metric = 0 }: ImageSize): boolean =>
-  views.length === 0 && !mirror && texture === 0 && metric === 0;
+export const isPlain = ({ views = [], mirror = false, texture = [], metric = 0 }: ImageSize): boolean =>
+  views.length + texture.length === 0 && !mirror && metric === 0;
 
 /**
  * The embedding of an image. Several views, texture, the mirror image and the fitted map come in when the network is
  * used, not while a tower learns.
  */
 export function tower(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size: ImageSize): Node {
-  const { views = [], texture = 0, metric = 0 } = size;
+  const { metric = 0 } = size;
   if (net.mode === "training" || isPlain(size)) return network.build(net, seen(net, image, size));
   const directions = directionsOf(net, network, image, size);
   const joined =
-    views.length === 0 && texture === 0
+    directions.length === 1
       ? directions[0]!
       : net.record("views", "Concatenate", directions, l2Normalize(concat(directions, 1)));
   if (metric === 0) return joined;

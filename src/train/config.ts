@@ -77,13 +77,9 @@ export const trainConfigSchema = z.strictObject({
     .default([])
     .describe("such shares for several towers, trained one after the other and then joined, instead of crop"),
   texture: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(0)
-    .describe(
-      "such a share for a view that learns no kernels but takes Gabor wavelets (with metric); 0 for none",
-    ),
+    .array(z.number().min(0.2).max(1))
+    .default([])
+    .describe("such shares for views that learn no kernels but take Gabor wavelets (with metric)"),
   mirror: z
     .boolean()
     .default(false)

@@ -124,7 +124,7 @@ function joinedProgress(towers: readonly Checkpoint[]): Progress {
 }
 
 /**
- * Makes one network of the towers in a run's folder: joins their embeddings with the texture's, fits the metric to the
+ * Makes one network of the towers in a run's folder: joins their embeddings with those of the texture views, fits the metric to the
  * people trained on and the head on top of it, and writes the run's best checkpoint.
  */
 export async function finishRun(
@@ -141,7 +141,7 @@ export async function finishRun(
   const progress = joinedProgress(towers);
   const towerState = new Map([
     ...joinedTowers(config, towers),
-    ...(config.texture > 0 ? await fitTexture(config, loader, split.train) : []),
+    ...(await fitTexture(config, loader, split.train)),
   ]);
   await using verifier = await checkpointVerifier({
     config: { ...config, metric: 0 },

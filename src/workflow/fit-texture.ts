@@ -1,10 +1,10 @@
-/** @file Fits the projection of the texture view to the photographs of the people trained on: no labels, no steps. */
+/** @file Fits the projections of the texture views to the photographs of the people trained on: no labels, no steps. */
 import { Random } from "../base/random.ts";
 import { float32, floats, type Tensor, type TensorMap } from "../base/tensor.ts";
 import type { Identity, ImageRef } from "../data/identity.ts";
 import type { Loader } from "../data/loader.ts";
 import { imageInput } from "../model/siamese.ts";
-import { TEXTURE, TEXTURE_SIZE } from "../model/texture.ts";
+import { TEXTURE_SIZE, textureName } from "../model/texture.ts";
 import { textureSeen } from "../model/tower.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
 import { lower } from "../onnx/lower.ts";
@@ -22,13 +22,14 @@ function chosenImages(people: readonly Identity[], { mostPhotos, seed }: Settled
   return new Random(seed).fork("texture images").shuffle(images).slice(0, MOST_IMAGES);
 }
 
-/** What the wavelets say of each image that can be read: `[images, size]`. */
+/** What the wavelets say of the middle of each image that can be read: `[images, size]`. @param crop share of each side. */
 async function describe(
   config: SettledConfig,
   loader: Loader,
   images: readonly ImageRef[],
+  crop: number,
 ): Promise<{ rows: Float32Array; size: number }> {
-  const image = networkImageOf(config);
+  const image = { ...networkImageOf(config), crop };
   const input = imageInput("input_image", BATCH, image);
   const told = textureSeen(new NetworkBuilder("inference"), input, image);
   const size = Number(told.shape[1]);
@@ -62,7 +63,7 @@ function projection({ mean, axes }: PrincipalAxes): [kernel: Float32Array, bias:
 }
 
 /**
- * The weights of the texture view.
+ * The weights of all texture views.
  * @throws FaceError `DATASET_INVALID` when fewer than two photographs can be read; as reading photographs does.
  */
 export async function fitTexture(
@@ -70,11 +71,14 @@ export async function fitTexture(
   loader: Loader,
   people: readonly Identity[],
 ): Promise<TensorMap> {
-  const { rows, size } = await describe(config, loader, chosenImages(people, config));
-  const random = new Random(config.seed).fork("texture axes");
-  const [kernel, bias] = projection(await principalAxes(rows, { size, length: TEXTURE_SIZE, random }));
-  return new Map<string, Tensor>([
-    [`${TEXTURE}/projection/kernel`, float32([size, TEXTURE_SIZE], kernel)],
-    [`${TEXTURE}/projection/bias`, float32([TEXTURE_SIZE], bias)],
-  ]);
+  const images = chosenImages(people, config);
+  const weights = new Map<string, Tensor>();
+  for (const [view, crop] of config.texture.entries()) {
+    const { rows, size } = await describe(config, loader, images, crop);
+    const random = new Random(config.seed).fork("texture axes");
+    const [kernel, bias] = projection(await principalAxes(rows, { size, length: TEXTURE_SIZE, random }));
+    weights.set(`${textureName(view)}/projection/kernel`, float32([size, TEXTURE_SIZE], kernel));
+    weights.set(`${textureName(view)}/projection/bias`, float32([TEXTURE_SIZE], bias));
+  }
+  return weights;
 }

@@ -56,7 +56,7 @@ type ViewConfig = Pick<TrainConfig, "imageShape"> &
 export function networkImageOf({
   crop = 1,
   views = [],
-  texture = 0,
+  texture = [],
   mirror = false,
   metric = 0,
   ...config

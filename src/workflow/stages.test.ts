@@ -20,7 +20,7 @@ const config = tinyConfig({
   epochs: 1,
   replicas: 1,
   views: [0.6, 1],
-  texture: 0.8,
+  texture: [0.8, 0.6],
   mirror: true,
   metric: 8,
 });

@@ -31,7 +31,7 @@ const exists = (path: string) =>
 /** A run in two stages with the towers it trains; nothing for a run that is one network. */
 function stagesOf(config: SettledConfig): SettledConfig | undefined {
   if (config.metric === 0) {
-    if (config.views.length === 0 && config.texture === 0) return undefined;
+    if (config.views.length + config.texture.length === 0) return undefined;
     throw new FaceError("CONFIG_INVALID", "several views are joined by the metric, which is off", {
       hint: "set --metric, for instance to 128, or use --crop for a single tower without texture",
     });
@@ -41,7 +41,7 @@ function stagesOf(config: SettledConfig): SettledConfig | undefined {
 
 /** The configuration of the tower of one view. */
 function towerConfig(config: SettledConfig, view: number): SettledConfig {
-  return { ...config, crop: config.views[view]!, views: [], texture: 0, mirror: false, metric: 0 };
+  return { ...config, crop: config.views[view]!, views: [], texture: [], mirror: false, metric: 0 };
 }
 
 /** Trains the towers that are not complete yet, one after the other, then joins and finishes them. */

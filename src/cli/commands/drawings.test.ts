@@ -54,12 +54,12 @@ describe("faceid summary", () => {
       config.model,
       "--metric",
       config.metric,
-      "--texture",
-      config.texture ?? 0,
       ...(config.mirror ? ["--mirror"] : []),
     ];
-    const views = config.views.length === 0 ? [] : ["--views", config.views.join(",")];
-    const text = await printed(() => summaryCommand().parseAsync(call(...flags.map(String), ...views)));
+    const shares = (["views", "texture"] as const).flatMap((name) =>
+      config[name].length === 0 ? [] : [`--${name}`, config[name].join(",")],
+    );
+    const text = await printed(() => summaryCommand().parseAsync(call(...flags.map(String), ...shares)));
     vi.restoreAllMocks();
     expect(await printed(() => summaryCommand().parseAsync(call("models/lfw-best")))).toBe(text);
     await expect(summaryCommand().parseAsync(call("models/lfw-best", "--metric", "64"))).rejects.toThrow(
