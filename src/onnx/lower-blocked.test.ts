@@ -1,11 +1,11 @@
 /** @file Networks on images in blocks give what their evaluation gives, and stay in blocks where they can. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { expectLikeEvaluation, noiseFrom } from "../../test/support/like-evaluation.ts";
 import { Random } from "../base/random.ts";
-import { type Shape, sizeOf } from "../base/shape.ts";
-import { float32, floats, type Tensor } from "../base/tensor.ts";
+import type { Shape } from "../base/shape.ts";
+import type { Tensor } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
-import { evaluate } from "../graph/evaluate.ts";
 import { gradient } from "../graph/gradient.ts";
 import type { ConvAttrs, Node } from "../graph/ops.ts";
 import { ModelProtoSchema } from "../proto/onnx/onnx_pb.ts";
@@ -16,11 +16,7 @@ import { ParameterStore } from "./parameter-store.ts";
 import { Session } from "./session.ts";
 
 const random = new Random(11);
-const noise = (shape: Shape): Tensor<"float32"> =>
-  float32(
-    shape,
-    Float32Array.from({ length: sizeOf(shape) }, () => random.between(-1, 1)),
-  );
+const noise = noiseFrom(random);
 
 /** Runs a program on blocks, compares it with its evaluation, and returns its blocked operators. */
 async function blockedRun(
@@ -35,10 +31,7 @@ async function blockedRun(
   await using session = await Session.open(model, store, { blockedLayouts: false });
   store.load(parameters);
   const actual = await session.run(inputs);
-  const expected = evaluate(Object.values(outputs), { inputs, parameters });
-  Object.keys(outputs).forEach((name, i) => {
-    expect(floats(actual.get(name)!), name).toBeAllClose(floats(expected[i]!), { absolute: 1e-4 });
-  });
+  expectLikeEvaluation(actual, outputs, { inputs, parameters });
   const { graph } = fromBinary(ModelProtoSchema, model.bytes);
   return graph!.node.filter(({ domain }) => domain === BLOCKED).map(({ opType }) => opType);
 }

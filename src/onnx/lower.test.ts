@@ -1,8 +1,8 @@
 /** @file Whole graphs through ONNX Runtime: fusions, parameters, derivatives, and what comes out of the lowering. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { expectLikeEvaluation, noiseFrom } from "../../test/support/like-evaluation.ts";
 import { Random } from "../base/random.ts";
-import { type Shape, sizeOf } from "../base/shape.ts";
 import { float32, floats, int64, type Tensor } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
 import { evaluate } from "../graph/evaluate.ts";
@@ -16,11 +16,7 @@ import { ParameterStore } from "./parameter-store.ts";
 import { Session } from "./session.ts";
 
 const random = new Random(7);
-const noise = (shape: Shape): Tensor<"float32"> =>
-  float32(
-    shape,
-    Float32Array.from({ length: sizeOf(shape) }, () => random.between(-1, 1)),
-  );
+const noise = noiseFrom(random);
 
 /** The operators of a lowered program in their order, without the Identity that names each output. */
 function operators(program: Program, options: Parameters<typeof lower>[1] = {}): string[] {
@@ -35,15 +31,7 @@ async function expectEvaluated(
   parameters: ReadonlyMap<string, Tensor> = new Map(),
 ): Promise<void> {
   await using session = await Session.open(lower({ outputs }, { frozen: parameters }));
-  const results = await session.run(inputs);
-  const expected = evaluate(Object.values(outputs), { inputs, parameters });
-  Object.keys(outputs).forEach((name, i) => {
-    expect(results.get(name)!.shape, name).toEqual(expected[i]!.shape);
-    expect(floats(results.get(name)!), name).toBeAllClose(floats(expected[i]!), {
-      absolute: 1e-4,
-      relative: 1e-4,
-    });
-  });
+  expectLikeEvaluation(await session.run(inputs), outputs, { inputs, parameters });
 }
 
 describe("a convolution with a bias", () => {

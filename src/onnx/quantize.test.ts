@@ -1,9 +1,9 @@
 /** @file Quantised models through ONNX Runtime: close to the floats they were made of, and integers all the way between. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
+import { noiseFrom } from "../../test/support/like-evaluation.ts";
 import { Random } from "../base/random.ts";
-import { type Shape, sizeOf } from "../base/shape.ts";
-import { float32, floats } from "../base/tensor.ts";
+import { floats } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
 import { ModelProtoSchema } from "../proto/onnx/onnx_pb.ts";
@@ -13,11 +13,7 @@ import { quantize, scaleFor, valuesToMeasure } from "./quantize.ts";
 import { openRuntime } from "./runtime.ts";
 
 const random = new Random(3);
-const noise = (shape: Shape, low = -1, high = 1) =>
-  float32(
-    shape,
-    Float32Array.from({ length: sizeOf(shape) }, () => random.between(low, high)),
-  );
+const noise = noiseFrom(random);
 const images = () => new Map([["x", noise([4, 12, 12, 3], 0, 1)]]);
 
 /** Convolutions with and without ReLU, one for each channel among them, a pool, and a product that stays in floats. */
