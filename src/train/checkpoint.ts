@@ -87,8 +87,12 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const config = trainConfigSchema.required({ replicas: true }).safeParse(parseJson(metadata.config));
   const progress = progressSchema.safeParse(parseJson(metadata.progress));
   if (metadata.format !== FORMAT || !config.success || !progress.success) {
+    const misfit = config.error?.issues[0] ?? progress.error?.issues[0];
     throw new FaceError("CHECKPOINT_INVALID", `${path} is no checkpoint of this version of faceid`, {
-      hint: `expected format ${FORMAT}, got ${metadata.format ?? "none"}`,
+      hint:
+        metadata.format === FORMAT && misfit !== undefined
+          ? `another version wrote it: ${[...misfit.path, misfit.message].join(": ")}`
+          : `expected format ${FORMAT}, got ${metadata.format ?? "none"}`,
     });
   }
   return { config: config.data as SettledConfig, progress: progress.data, state: tensors };
