@@ -1,6 +1,6 @@
 /**
  * @file What the ingredients of the recipe's training give: one tower, trained briefly, with one of them switched off at a
- * time. `node --import tsx bench/ablation-training.ts DATASET PAIRS FOLDS [EPOCHS]`
+ * time. `node --import tsx bench/ablation-training.ts DATASET PAIRS FOLDS [EPOCHS [LINE…]]`; lines are named as it prints them.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { measureFolds } from "../src/workflow/measure.ts";
 import { train } from "../src/workflow/train.ts";
 import { checkpointVerifier } from "../src/workflow/verifier.ts";
 
-const [datasetPath, pairs, folds, epochs = "8"] = process.argv.slice(2);
+const [datasetPath, pairs, folds, epochs = "8", ...lines] = process.argv.slice(2);
 if (datasetPath === undefined || pairs === undefined || folds === undefined) {
   throw new Error(
     "usage: ablation-training.ts DATASET PAIRS FOLDS [EPOCHS], for instance lfw lfw/pairs.txt 7,8",
@@ -30,6 +30,7 @@ const base: TrainSettings = {
   excludeFolds: chosen,
   views: [0.55],
   texture: [],
+  metric: 128,
   epochs: Number(epochs),
 };
 
@@ -50,7 +51,12 @@ const VARIANTS: readonly (readonly [name: string, changes: Partial<TrainSettings
   ],
 ];
 
+const names = VARIANTS.map(([name]) => name);
+const unknown = lines.find((line) => !names.includes(line));
+if (unknown !== undefined) throw new Error(`there is no line "${unknown}"; there are: ${names.join("; ")}`);
+
 for (const [name, changes] of VARIANTS) {
+  if (lines.length > 0 && !lines.includes(name)) continue;
   const folder = await mkdtemp(join(tmpdir(), "faceid-ablation-"));
   try {
     const { end } = await train({ config: { ...base, ...changes }, folder });
