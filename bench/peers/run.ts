@@ -5,12 +5,17 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Job } from "./job.ts";
 import { type Farewell, Peer, type Timing } from "./peer.ts";
 
 const THREADS = 2;
 const WARM_UP = 3;
 const RUNS = 7;
+/** Where memory happens to lie moves a process' rate by some percent, so each side starts more than once. */
+const STARTS = 3;
+/** Before each turn: threads of the other side may spin for a while after theirs. */
+const REST_MS = 300;
 const HERE = import.meta.dirname;
 const PYTHON = join(HERE, "../../test/interop/.venv/bin/python");
 
@@ -28,6 +33,7 @@ async function measure(job: Job): Promise<[ours: Measured, theirs: Measured]> {
   const timings = peers.map((): Timing[] => []);
   for (let run = 0; run < WARM_UP + RUNS; run++) {
     for (const [i, peer] of peers.entries()) {
+      await delay(REST_MS);
       const timing = await peer.run();
       if (run >= WARM_UP) timings[i]!.push(timing);
     }
@@ -35,6 +41,18 @@ async function measure(job: Job): Promise<[ours: Measured, theirs: Measured]> {
   const ends = await Promise.all(peers.map((peer) => peer.end()));
   const [ours, theirs] = ends.map((end, i) => ({ ...end, timings: timings[i]! }));
   return [ours!, theirs!];
+}
+
+/** The runs of all starts together. */
+async function measureStarts(job: Job): Promise<[ours: Measured, theirs: Measured]> {
+  const starts: [Measured, Measured][] = [];
+  for (let start = 0; start < STARTS; start++) starts.push(await measure(job));
+  const joined = (side: 0 | 1): Measured => ({
+    ...starts[0]![side],
+    timings: starts.flatMap((measured) => measured[side].timings),
+    peakMegabytes: Math.max(...starts.map((measured) => measured[side].peakMegabytes)),
+  });
+  return [joined(0), joined(1)];
 }
 
 function median({ timings }: Measured, what: keyof Timing): number {
@@ -56,7 +74,7 @@ if (!existsSync(PYTHON)) {
   process.exit(1);
 }
 const [onlyNetwork, onlyWork] = process.argv.slice(2);
-console.log(`${THREADS} threads each, median of ${RUNS} runs by turns, a process each`);
+console.log(`${THREADS} threads each, a process each, median of ${STARTS} starts with ${RUNS} runs by turns`);
 console.log("int8: our network in 8-bit integers beside Keras' in floats");
 console.log(
   "PyTorch is left out: for Linux, PyPI has it only with CUDA (539 MB, and more in the libraries it asks for)\n",
@@ -72,7 +90,7 @@ for (const work of ["training", "inference", "int8"] as const) {
     for (const batch of [16, 32]) {
       if ((onlyNetwork ?? network) !== network || (onlyWork ?? work) !== work) continue;
       const job: Job = { network, batch, work, threads: THREADS };
-      const [ours, theirs] = await measure(job);
+      const [ours, theirs] = await measureStarts(job);
       console.log(
         `${network.padEnd(14)} ${work.padEnd(10)} ${String(batch).padEnd(7)}|${sideText(job, ours)}${sideText(job, theirs)}` +
           `${ratio(ours, theirs, "ms")}${ratio(ours, theirs, "cpuMs")}`,
