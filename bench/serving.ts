@@ -12,7 +12,7 @@ import { cpuSeconds, memoryMegabytes } from "./process-usage.ts";
 import { closedLoop, type LoadResult, median, openLoop, quantile } from "./serving/load.ts";
 import { measureParts } from "./serving/parts.ts";
 import { MODEL, makeRequests, SIDE } from "./serving/requests.ts";
-import { engineSubject, type Subject, serverSubjects } from "./serving/subjects.ts";
+import { engineSubjects, type Subject, serverSubjects } from "./serving/subjects.ts";
 
 const { values } = parseArgs({
   options: {
@@ -90,11 +90,13 @@ const rate = ({ answered, seconds }: LoadResult) => answered / seconds;
 const over = (results: readonly Measured[], of: (result: Measured) => number) => median(results.map(of));
 const cell = (value: number, digits = 0) => value.toFixed(digits);
 
+/** A row of the first table. @param decoding the engine that is fed with files, for rows that are too. */
 function row(
   name: string,
   clients: number,
   results: readonly Measured[],
   limit: readonly Measured[],
+  decoding: readonly Measured[] | undefined,
 ): string {
   const latency = (share: number) => cell(over(results, ({ latencies }) => quantile(latencies, share)));
   const share = over(results, rate) / over(limit, rate);
@@ -118,6 +120,7 @@ function row(
     ),
     `${cell(100 * cpuShare)} %`,
     failed,
+    decoding === undefined ? "–" : `${cell((100 * over(results, rate)) / over(decoding, rate))} %`,
   ].join(" | ");
 }
 
@@ -165,18 +168,19 @@ try {
   const listed = parts.map(({ name, cpuMs }) => `${name} ${cell(cpuMs, 1)} ms`).join(", ");
   console.log(`processor time for a pair with no server and no engine: ${listed}`);
   await using server = await serve(flags);
-  await using engine = await engineSubject(join(folder, "faceid/1"), requests);
-  const subjects = [engine, ...serverSubjects(server, requests)];
+  await using engine = await engineSubjects(join(folder, "faceid/1"), requests);
+  const subjects = [engine.floats, engine.files, ...serverSubjects(server, requests)];
   const results = await compare(subjects, server);
   console.log("\nclosed loop: each client asks again as soon as it is answered\n");
   console.log(
-    "| way | clients | pairs/s | of the engine | p50 ms | p95 ms | p99 ms | cores | CPU ms/pair | engine's CPU | failed |",
+    "| way | clients | pairs/s | of the engine | p50 ms | p95 ms | p99 ms | cores | CPU ms/pair | engine's CPU | failed | of the engine that decodes |",
   );
-  console.log("|---|---|---|---|---|---|---|---|---|---|---|");
-  for (const { name } of subjects) {
+  console.log("|---|---|---|---|---|---|---|---|---|---|---|---|");
+  for (const { name, isEncoded } of subjects) {
     for (const clients of CLIENTS) {
-      const limit = results.get(`${engine.name} ${clients}`)!;
-      console.log(`| ${row(name, clients, results.get(`${name} ${clients}`)!, limit)} |`);
+      const limit = results.get(`${engine.floats.name} ${clients}`)!;
+      const decoding = isEncoded ? results.get(`${engine.files.name} ${clients}`) : undefined;
+      console.log(`| ${row(name, clients, results.get(`${name} ${clients}`)!, limit, decoding)} |`);
     }
   }
   console.log(

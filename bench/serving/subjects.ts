@@ -1,6 +1,6 @@
 /** @file What is compared: the engine with no server around it, and the server by each of its doors. */
 import { availableParallelism } from "node:os";
-import { float32 } from "../../src/base/tensor.ts";
+import { float32, type TensorMap, tensor } from "../../src/base/tensor.ts";
 import { defaultBatchOptions } from "../../src/serving/batch-options.ts";
 import { BatchedServable } from "../../src/serving/batched-servable.ts";
 import { BatchThreads } from "../../src/serving/batching.ts";
@@ -13,43 +13,63 @@ import { MODEL, type Requests, SIDE } from "./requests.ts";
 /** One way to have a pair judged. */
 export interface Subject {
   readonly name: string;
+  /** Whether the pair comes as photographs in files, so that decoding belongs to the model's own work. */
+  readonly isEncoded: boolean;
   /** The process whose time and memory count. */
   readonly pid: number;
   client(): Promise<BenchClient>;
 }
 
+/** The engine in this process, fed with floats and with files. */
+export interface EngineSubjects extends AsyncDisposable {
+  readonly floats: Subject;
+  readonly files: Subject;
+}
+
 /** The engine with the server's own batching and as many lanes, in this process. */
-export async function engineSubject(
-  folder: string,
-  { floats }: Requests,
-): Promise<Subject & AsyncDisposable> {
+export async function engineSubjects(folder: string, { floats, files }: Requests): Promise<EngineSubjects> {
   const servable = await savedModelLoader()(folder, { name: MODEL, version: 1n });
   const cores = availableParallelism();
   const batched = new BatchedServable(servable, defaultBatchOptions(cores), new BatchThreads(cores));
   const shape = [1, SIDE, SIDE, 3];
-  const inputs = new Map([
+  const pixels = new Map([
     ["anchor_img", float32(shape, floats[0])],
     ["verification_img", float32(shape, floats[1])],
   ]);
-  return {
-    name: "engine alone",
+  const bytes = new Map([
+    ["anchor_bytes", tensor("string", [1], [files[0]])],
+    ["verification_bytes", tensor("string", [1], [files[1]])],
+  ]);
+  const subject = (name: string, isEncoded: boolean, signature: string, inputs: TensorMap): Subject => ({
+    name,
+    isEncoded,
     pid: process.pid,
     client: async () => ({
       ask: async () => {
-        await batched.run("serving_default", inputs, ["classifier"]);
+        await batched.run(signature, inputs, ["classifier"]);
       },
       [Symbol.dispose]: () => undefined,
     }),
+  });
+  return {
+    floats: subject("engine alone", false, "serving_default", pixels),
+    files: subject("engine alone, two JPEGs", true, "verify_encoded", bytes),
     [Symbol.asyncDispose]: () => batched.close(),
   };
 }
 
 /** The server by each of its doors. */
 export function serverSubjects({ pid, grpcPort, restPort }: ServerProcess, requests: Requests): Subject[] {
+  const rest = (name: string, isEncoded: boolean, request: Buffer): Subject => ({
+    name,
+    isEncoded,
+    pid,
+    client: () => restClient(restPort, request),
+  });
   return [
-    { name: "gRPC, float tensors", pid, client: () => grpcClient(grpcPort, requests.grpc) },
-    { name: "REST, JSON floats", pid, client: () => restClient(restPort, requests.json) },
-    { name: "REST, two JPEGs in a form", pid, client: () => restClient(restPort, requests.form) },
-    { name: "REST, two JPEGs as base64", pid, client: () => restClient(restPort, requests.base64) },
+    { name: "gRPC, float tensors", isEncoded: false, pid, client: () => grpcClient(grpcPort, requests.grpc) },
+    rest("REST, JSON floats", false, requests.json),
+    rest("REST, two JPEGs in a form", true, requests.form),
+    rest("REST, two JPEGs as base64", true, requests.base64),
   ];
 }
