@@ -52,9 +52,14 @@ class RestClient implements BenchClient {
   }
 }
 
-/** Connects to the REST port. */
-export async function restClient(port: number, request: Buffer): Promise<BenchClient> {
+/** An open connection to a port of this machine. */
+export async function connection(port: number): Promise<Socket> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   await once(socket, "connect");
-  return new RestClient(socket, request);
+  return socket;
+}
+
+/** Connects to the REST port. */
+export async function restClient(port: number, request: Buffer): Promise<BenchClient> {
+  return new RestClient(await connection(port), request);
 }

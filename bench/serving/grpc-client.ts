@@ -1,7 +1,6 @@
 /** @file A gRPC client of one prepared request, without a library: the frames are made once, and sent as they are. */
-import { once } from "node:events";
-import { connect, type Socket } from "node:net";
-import type { BenchClient } from "./clients.ts";
+import type { Socket } from "node:net";
+import { type BenchClient, connection } from "./clients.ts";
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PATH = "/tensorflow.serving.PredictionService/Predict";
@@ -172,7 +171,5 @@ class GrpcClient implements BenchClient {
  * its frames: one that does not is never asked anything.
  */
 export async function grpcClient(port: number, message: Uint8Array): Promise<BenchClient> {
-  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-  await once(socket, "connect");
-  return new GrpcClient(socket, message);
+  return new GrpcClient(await connection(port), message);
 }

@@ -147,19 +147,16 @@ export function coarsen(pixels: Uint8Array, { height, width }: ImageSettings, sh
   const down = placesBetween(height, Math.max(2, Math.round(height * share)));
   const across = placesBetween(width, Math.max(2, Math.round(width * share)));
   for (let row = 0, at = 0; row < height; row++) {
-    const top = down.from[row]! * width;
-    const bottom = down.to[row]! * width;
+    const top = down.from[row]! * width * 3;
+    const bottom = down.to[row]! * width * 3;
     for (let column = 0; column < width; column++) {
       const part = across.part[column]!;
       const left = across.from[column]! * 3;
       const right = across.to[column]! * 3;
       for (let channel = 0; channel < 3; channel++, at++) {
-        const [upperLeft, lowerLeft] = [
-          source[top * 3 + left + channel]!,
-          source[bottom * 3 + left + channel]!,
-        ];
-        const upper = upperLeft + (source[top * 3 + right + channel]! - upperLeft) * part;
-        const lower = lowerLeft + (source[bottom * 3 + right + channel]! - lowerLeft) * part;
+        const [above, below] = [top + channel, bottom + channel];
+        const upper = source[above + left]! + (source[above + right]! - source[above + left]!) * part;
+        const lower = source[below + left]! + (source[below + right]! - source[below + left]!) * part;
         pixels[at] = upper + (lower - upper) * down.part[row]! + 0.5;
       }
     }

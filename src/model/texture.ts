@@ -92,7 +92,7 @@ export function textureOf(net: NetworkBuilder, image: Node): Node {
     throw new FaceError(
       "CONFIG_INVALID",
       `texture is seen in ${sides.join("×")} pixels, and needs ${smallest} each way`,
-      { hint: "give larger images, or a larger share for --texture, or 0 to do without" },
+      { hint: "give larger images, or a larger share for --texture, or leave it out" },
     );
   }
   const answers = net.record("gabor", "GaborEnergy", [image], energies(image));

@@ -2,6 +2,7 @@
 import type { TensorMap } from "../base/tensor.ts";
 import { DEFAULT_SIGNATURE, type Signature } from "../savedmodel/signature.ts";
 import { dataTypeOf, dataTypeText } from "../savedmodel/tensor-proto.ts";
+import type { RequestMemory } from "./request-memory.ts";
 import type { RunOptions, Servable } from "./servable.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
@@ -80,7 +81,7 @@ export async function runUntil(
 ): Promise<TensorMap> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const run = heldRun(servable, signatureName, inputs, outputNames, options);
+  const run = held(options.memory, () => servable.run(signatureName, inputs, outputNames, options));
   if (signal === undefined) return run;
   let stop: () => void = () => undefined;
   const stopped = new Promise<never>((_, reject) => {
@@ -95,19 +96,13 @@ export async function runUntil(
   }
 }
 
-/** A run that goes on to its end, and keeps the request's memory until then. */
-async function heldRun(
-  servable: Servable,
-  signatureName: string,
-  inputs: TensorMap,
-  outputNames: readonly string[],
-  options: RunOptions,
-): Promise<TensorMap> {
-  options.memory?.hold();
+/** Goes on to the end of the work, and keeps the request's memory until then. */
+async function held<T>(memory: RequestMemory | undefined, work: () => Promise<T>): Promise<T> {
+  memory?.hold();
   try {
-    return await servable.run(signatureName, inputs, outputNames, options);
+    return await work();
   } finally {
-    options.memory?.release();
+    memory?.release();
   }
 }
 

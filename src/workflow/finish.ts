@@ -124,8 +124,8 @@ function joinedProgress(towers: readonly Checkpoint[]): Progress {
 }
 
 /**
- * Makes one network of the towers in a run's folder: joins their embeddings with those of the texture views, fits the metric to the
- * people trained on and the head on top of it, and writes the run's best checkpoint.
+ * Makes one network of the towers in a run's folder: joins their embeddings with those of the texture views, fits the
+ * metric to the people trained on and the head on top of it, and writes the run's best checkpoint.
  */
 export async function finishRun(
   folder: string,

@@ -22,7 +22,10 @@ function chosenImages(people: readonly Identity[], { mostPhotos, seed }: Settled
   return new Random(seed).fork("texture images").shuffle(images).slice(0, MOST_IMAGES);
 }
 
-/** What the wavelets say of the middle of each image that can be read: `[images, size]`. @param crop share of each side. */
+/**
+ * What the wavelets say of the middle of each image that can be read: `[images, size]`.
+ * @param crop share of each side.
+ */
 async function describe(
   config: SettledConfig,
   loader: Loader,
