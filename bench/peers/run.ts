@@ -5,17 +5,14 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import type { Job } from "./job.ts";
 import { type Farewell, Peer, type Timing } from "./peer.ts";
 
 const THREADS = 2;
 const WARM_UP = 3;
 const RUNS = 7;
-/** Where memory happens to lie moves a process' rate by some percent, so each side starts more than once. */
+/** A process may be some percent faster than the next one all its life, so each side starts more than once. */
 const STARTS = 3;
-/** Before each turn: threads of the other side may spin for a while after theirs. */
-const REST_MS = 300;
 const HERE = import.meta.dirname;
 const PYTHON = join(HERE, "../../test/interop/.venv/bin/python");
 
@@ -33,7 +30,6 @@ async function measure(job: Job): Promise<[ours: Measured, theirs: Measured]> {
   const timings = peers.map((): Timing[] => []);
   for (let run = 0; run < WARM_UP + RUNS; run++) {
     for (const [i, peer] of peers.entries()) {
-      await delay(REST_MS);
       const timing = await peer.run();
       if (run >= WARM_UP) timings[i]!.push(timing);
     }
