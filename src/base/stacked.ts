@@ -36,3 +36,6 @@ export class StackedTensor implements Tensor {
     return together;
   }
 }
+
+/** A tensor of plain fields, as it can be sent to a thread: what is stacked is brought together. */
+export const together = ({ dtype, shape, data }: Tensor): Tensor => ({ dtype, shape, data }) as Tensor;

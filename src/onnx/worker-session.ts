@@ -2,7 +2,7 @@
 import "./keep-quiet.ts";
 import type { TransferListItem, Worker } from "node:worker_threads";
 import { FaceError, messageOf } from "../base/errors.ts";
-import { StackedTensor } from "../base/stacked.ts";
+import { StackedTensor, together } from "../base/stacked.ts";
 import type { Tensor, TensorMap } from "../base/tensor.ts";
 import { startWorker } from "../base/worker.ts";
 import type { RuntimeOptions } from "./runtime.ts";
@@ -59,12 +59,6 @@ function sharedInput(value: Tensor): SharedInput | undefined {
   return { dtype: value.dtype, shape: value.shape, parts };
 }
 
-/** A tensor as it can be sent: what is stacked is brought together. */
-function plain(value: Tensor): Tensor {
-  const { dtype, shape, data } = value;
-  return { dtype, shape, data } as Tensor;
-}
-
 /** Runs are answered in the order they were asked for. */
 export class WorkerSession implements AsyncDisposable {
   readonly #worker: Worker;
@@ -104,7 +98,7 @@ export class WorkerSession implements AsyncDisposable {
   run(inputs: TensorMap, outputs?: readonly string[], { transfer = false } = {}): Promise<TensorMap> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const id = ++this.#lastId;
-    const sent = [...inputs].map(([name, value]) => [name, sharedInput(value) ?? plain(value)] as const);
+    const sent = [...inputs].map(([name, value]) => [name, sharedInput(value) ?? together(value)] as const);
     const request: RunRequest = { id, inputs: new Map(sent), outputs };
     const copied = sent.flatMap(([, value]) => ("parts" in value ? [] : [value]));
     this.#worker.postMessage(request, transfer ? buffersOf(copied) : []);

@@ -1,7 +1,7 @@
 /** @file Requests stacked into one batch and answers cut out of it again. */
 import { arrayOf, type NumericDType } from "../base/dtype.ts";
 import { sameShape, sizeOf, stridesOf } from "../base/shape.ts";
-import { StackedTensor } from "../base/stacked.ts";
+import { StackedTensor, together } from "../base/stacked.ts";
 import type { Tensor, TensorMap } from "../base/tensor.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
@@ -166,6 +166,5 @@ export function joinOutputs(parts: readonly TensorMap[]): TensorMap {
   if (parts.length === 1) return parts[0]!;
   const rows = parts.reduce((sum, part) => sum + [...part.values()][0]!.shape[0]!, 0);
   // A stack could not be sent to the thread that writes JSON.
-  const together = ({ dtype, shape, data }: Tensor) => ({ dtype, shape, data }) as Tensor;
   return new Map([...stackInputs(parts, rows, false)].map(([name, value]) => [name, together(value)]));
 }

@@ -10,7 +10,7 @@ import type { Signature } from "../savedmodel/signature.ts";
 import { decodeInTurn } from "./decode-in-turn.ts";
 import { MOST_PIXELS } from "./image-input.ts";
 import type { InputStep } from "./input-step.ts";
-import { allOf, type RequestMemory } from "./request-memory.ts";
+import { allOf, holding, type RequestMemory } from "./request-memory.ts";
 import { invalidArgument } from "./status.ts";
 
 /** What the loop in the graph makes of files; upright photographs come out as in training, to rounding. */
@@ -36,12 +36,7 @@ async function imagesOf(
       resizeInto(await decodePixels(file, options), settings, images, index * size),
     );
   });
-  memory?.hold();
-  try {
-    await allOf(work);
-  } finally {
-    memory?.release();
-  }
+  await holding(memory, () => allOf(work));
   return float32([files.length, settings.height, settings.width, settings.channels], images);
 }
 

@@ -2,7 +2,7 @@
 import type { TensorMap } from "../base/tensor.ts";
 import { DEFAULT_SIGNATURE, type Signature } from "../savedmodel/signature.ts";
 import { dataTypeOf, dataTypeText } from "../savedmodel/tensor-proto.ts";
-import type { RequestMemory } from "./request-memory.ts";
+import { holding } from "./request-memory.ts";
 import type { RunOptions, Servable } from "./servable.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
@@ -81,7 +81,7 @@ export async function runUntil(
 ): Promise<TensorMap> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const run = held(options.memory, () => servable.run(signatureName, inputs, outputNames, options));
+  const run = holding(options.memory, () => servable.run(signatureName, inputs, outputNames, options));
   if (signal === undefined) return run;
   let stop: () => void = () => undefined;
   const stopped = new Promise<never>((_, reject) => {
@@ -93,16 +93,6 @@ export async function runUntil(
     return await Promise.race([run, stopped]);
   } finally {
     signal.removeEventListener("abort", stop);
-  }
-}
-
-/** Goes on to the end of the work, and keeps the request's memory until then. */
-async function held<T>(memory: RequestMemory | undefined, work: () => Promise<T>): Promise<T> {
-  memory?.hold();
-  try {
-    return await work();
-  } finally {
-    memory?.release();
   }
 }
 

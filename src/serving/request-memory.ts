@@ -119,6 +119,16 @@ export class RequestMemory implements Disposable {
   }
 }
 
+/** Goes on to the end of the work, whoever has left meanwhile, and keeps the memory until then. */
+export async function holding<T>(memory: RequestMemory | undefined, work: () => Promise<T>): Promise<T> {
+  memory?.hold();
+  try {
+    return await work();
+  } finally {
+    memory?.release();
+  }
+}
+
 /** `set` copies into shared memory in small steps; filling does it in one. */
 export function copyBytes(from: ArrayBufferView, to: ArrayBufferView): void {
   const source = Buffer.from(from.buffer, from.byteOffset, from.byteLength);
