@@ -38,6 +38,7 @@ function meanDistances({ values, size, labels }: LabelledEmbeddings): Float64Arr
 /**
  * A head that begins near the squared distance, which for embeddings of length 1 orders pairs as their cosine does: one
  * unit adds up all coordinates' distances, and each other unit bends the line of one coordinate into a square of two pieces.
+ * Coordinates beyond the units keep their line: those of the metric come in the order of how much they tell.
  */
 export function squaredDistanceHead(embeddings: LabelledEmbeddings): TensorMap {
   const { size } = embeddings;
