@@ -27,15 +27,22 @@ const SIDE = 112;
 const BATCH = 3;
 const SETTINGS = { height: SIDE, width: SIDE, channels: 3 } as const;
 const LFW = join(import.meta.dirname, "../../../shared/datasets/lfw");
-const MODELS = [
-  ...NETWORKS.map(({ name }) => ({ title: name, network: name, crop: 1 })),
-  { title: "compact with a crop", network: "compact", crop: 0.8 },
+/** How a network looks at an image. */
+type Look = Omit<Parameters<typeof signaturesOf>[1], "imageShape">;
+const MODELS: readonly { title: string; network: string; look: Look }[] = [
+  ...NETWORKS.map(({ name }) => ({ title: name, network: name, look: {} })),
+  { title: "compact with a crop", network: "compact", look: { crop: 0.8 } },
+  {
+    title: "compact in two stages",
+    network: "compact",
+    look: { views: [0.6, 1], texture: [0.6], mirror: true, metric: 64 },
+  },
 ];
 const LOADERS = ["tf2", "tf1", "c"];
 
 /** First weights with running statistics and biases moved away from their round values. */
-function someWeights(network: string, crop: number): TensorMap {
-  const image = { height: SIDE, width: SIDE, crop };
+function someWeights(network: string, look: Look): TensorMap {
+  const image = { height: SIDE, width: SIDE, ...look };
   const { net } = siamese(networkNamed(network), image, { mode: "inference", batch: 1 });
   const random = new Random(3);
   return new Map(
@@ -110,14 +117,14 @@ interface Exported {
   readonly requests: ReadonlyMap<string, TensorMap>;
 }
 
-async function exported({ title, network, crop }: (typeof MODELS)[number]): Promise<Exported> {
+async function exported({ title, network, look }: (typeof MODELS)[number]): Promise<Exported> {
   const [work, workAgain] = [temporaryFolder(network), temporaryFolder(`${network}-again`)];
   const [folder, again] = [join(work, "model/1"), join(workAgain, "model/1")];
-  const signatures = signaturesOf(network, { imageShape: [SIDE, SIDE], crop });
+  const signatures = signaturesOf(network, { imageShape: [SIDE, SIDE], ...look });
   const warmup = warmupFile(title, await warmupRequests(signatures, SETTINGS));
   await writeSavedModel(folder, {
     signatures,
-    parameters: someWeights(network, crop),
+    parameters: someWeights(network, look),
     files: { [WARMUP_FILE]: warmup },
   });
   await writeSavedModel(again, await contentOf(await readSavedModel(folder)));
