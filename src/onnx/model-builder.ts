@@ -63,6 +63,9 @@ export class ModelBuilder {
   readonly #outputs: ValueInfoProto[] = [];
   readonly #domains = new Set<string>([""]);
   readonly #constants = new Map<string, string>();
+  /** Values that operators made, and the names under which they leave the model. */
+  readonly #made = new Set<string>();
+  readonly #leaving = new Map<string, string>();
   #names = 0;
 
   /** A name that no other value has. */
@@ -80,6 +83,7 @@ export class ModelBuilder {
     const attribute = Object.entries(options.attributes ?? {}).map(([name, value]) =>
       attributeProto(name, value),
     );
+    for (const name of output) this.#made.add(name);
     this.#nodes.push(
       create(NodeProtoSchema, {
         opType: op,
@@ -141,12 +145,27 @@ export class ModelBuilder {
     return name;
   }
 
-  /** Makes a value an output of the model, under a name of its own. */
+  /**
+   * Makes a value an output of the model, under a name of its own. Only what enters the model, is stored in it or leaves it
+   * already is copied for that.
+   */
   output(name: string, value: string, dtype: DType, shape: SymbolicShape): void {
-    this.#nodes.push(
-      create(NodeProtoSchema, { opType: "Identity", input: [value], output: [name], name: `output/${name}` }),
-    );
+    if (this.#made.has(value) && !this.#leaving.has(value)) this.#leaving.set(value, name);
+    else {
+      const identity = { opType: "Identity", input: [value], output: [name], name: `output/${name}` };
+      this.#nodes.push(create(NodeProtoSchema, identity));
+    }
     this.#outputs.push(valueInfo(name, dtype, shape));
+  }
+
+  /** The operators with values under the names by which they leave the model. */
+  #renamed(): NodeProto[] {
+    const last = (name: string) => this.#leaving.get(name) ?? name;
+    return this.#nodes.map((node) => ({
+      ...node,
+      input: node.input.map(last),
+      output: node.output.map(last),
+    }));
   }
 
   bytes(graphName: string): Uint8Array {
@@ -158,7 +177,7 @@ export class ModelBuilder {
     });
     const graph = create(GraphProtoSchema, {
       name: graphName,
-      node: this.#nodes,
+      node: this.#renamed(),
       input: this.#inputs,
       output: this.#outputs,
     });
