@@ -123,7 +123,10 @@ export interface OpAttrs {
   /** Derivative of conv2d by its kernel: `(x, dy)`. */
   conv2dKernelGrad: ConvAttrs & { readonly kernelSize: Pair };
   maxPool: PoolAttrs;
-  /** Derivative of maxPool: `(dy, x, y)`; elements that share a window's maximum share its derivative alike. */
+  /**
+   * Derivative of maxPool: `(dy, x, y)`; elements that share a window's maximum share its derivative alike. Where nothing but
+   * a kernel's derivative is made of it, the engine may give all to the first of them.
+   */
   maxPoolGrad: PoolAttrs;
   /** Mean of the window's elements that lie inside the image. */
   avgPool: PoolAttrs;

@@ -65,6 +65,19 @@ function partedFrom(conv: Node<"conv2d">, sum: Node, sides: Sides, lowering: Low
   return tiles && fits ? { sum, relu, pool, margins } : undefined;
 }
 
+/** Neighbours two by two; the last has none where their number is odd. */
+const inPairs = (values: readonly string[]): [string, string | undefined][] =>
+  values.flatMap((value, i) => (i % 2 === 0 ? [[value, values[i + 1]]] : []));
+
+/** The parts, the greater of each two of them, and so on to the greatest of all: one list for each round. */
+function tournament(pool: Node, parts: readonly string[], lowering: Lowering): string[][] {
+  const rounds = [[...parts]];
+  for (let last = rounds[0]!; last.length > 1; last = rounds.at(-1)!) {
+    rounds.push(inPairs(last).map(([a, b]) => (b === undefined ? a : lowering.emit(pool, "Max", [a, b]))));
+  }
+  return rounds;
+}
+
 /** Lowers a convolution, its bias, its relu and the pool after it in parts, if that is what they are. */
 export function lowerConvInParts(
   node: Node<"conv2d">,
@@ -93,26 +106,31 @@ export function lowerConvInParts(
   );
   if (sum !== node) lowering.absorb(sum);
   lowering.absorb(node);
-  lowering.defineParts(relu, parts);
-  lowering.define(pool, lowering.emit(pool, "Max", parts), BLOCKS);
+  const rounds = tournament(pool, parts, lowering);
+  lowering.defineParts(relu, rounds);
+  lowering.define(pool, rounds.at(-1)![0]!, BLOCKS);
   return true;
 }
 
-/** Lowers the derivative of a pool whose image is held in parts: those that equal the maximum share alike. */
+/**
+ * Lowers the derivative of a pool whose image is held in parts: back through the rounds it goes to the greater of two, and
+ * to the first where they are equal, as in TensorFlow.
+ */
 export function lowerPoolGradInParts(node: Node<"maxPoolGrad">, lowering: Lowering): boolean {
-  const [dy, x, y] = node.inputs as [Node, Node, Node];
-  const parts = lowering.parts(x);
-  if (parts === undefined) return false;
-  const greatest = lowering.value(y, BLOCKS);
-  const hits = parts.map((part) =>
-    lowering.emit(node, "Cast", [lowering.emit(node, "Equal", [part, greatest])], { to: ONNX_TYPE.float32 }),
-  );
-  const count = lowering.emit(node, "Sum", hits);
-  const each = lowering.emit(node, "Div", [lowering.value(dy, BLOCKS), count]);
-  lowering.defineParts(
-    node,
-    hits.map((hit) => lowering.emit(node, "Mul", [hit, each])),
-  );
+  const [dy, x] = node.inputs as [Node, Node, Node];
+  const rounds = lowering.parts(x);
+  if (rounds === undefined) return false;
+  const split = (whole: string, [a, b]: [string, string | undefined]): string[] => {
+    if (b === undefined) return [whole];
+    const ahead = lowering.emit(node, "GreaterOrEqual", [a, b]);
+    const mask = lowering.emit(node, "Cast", [ahead], { to: ONNX_TYPE.float32 });
+    const first = lowering.emit(node, "Mul", [whole, mask]);
+    return [first, lowering.emit(node, "Sub", [whole, first])];
+  };
+  let shares = [lowering.value(dy, BLOCKS)];
+  for (const round of rounds.slice(0, -1).toReversed())
+    shares = inPairs(round).flatMap((pair, i) => split(shares[i]!, pair));
+  lowering.defineParts(node, [shares]);
   return true;
 }
 
@@ -151,7 +169,7 @@ function pixelsAt(node: Node<"conv2dKernelGrad">, windows: Pair, steps: Pair, lo
 /** Lowers the derivative by a kernel from a derivative that is held in parts: one product for each, all positions at once. */
 export function lowerKernelGradInParts(node: Node<"conv2dKernelGrad">, lowering: Lowering): boolean {
   const [x, dy] = node.inputs as [Node, Node];
-  const parts = lowering.parts(dy);
+  const parts = lowering.parts(dy)?.[0];
   if (parts === undefined || !isOp(dy, "maxPoolGrad")) return false;
   const { model } = lowering;
   const [batch, height, width, outputs] = dy.shape.map(Number) as [number, number, number, number];

@@ -59,6 +59,9 @@ export interface LowerSettings {
   readonly blockedOps: boolean;
 }
 
+/** The values that hold a node's parts, and after them, round by round, what was made of each two. */
+type Rounds = readonly (readonly string[])[];
+
 /** What a lowering rule works with: asks for inputs in an order of axes, defines its node's value. */
 export class Lowering {
   readonly model = new ModelBuilder();
@@ -69,7 +72,7 @@ export class Lowering {
   readonly #outputs: ReadonlySet<Node>;
   /** Nodes that have become part of the one after them, with no value of their own. */
   readonly #absorbed = new Set<Node>();
-  readonly #parts = new Map<Node, readonly string[]>();
+  readonly #parts = new Map<Node, Rounds>();
 
   constructor(order: readonly Node[], outputs: readonly Node[], settings: LowerSettings) {
     this.settings = settings;
@@ -110,12 +113,12 @@ export class Lowering {
   }
 
   /** Says that several values of the model hold parts of a node; those who use it must ask for them. */
-  defineParts(node: Node, parts: readonly string[]): void {
-    this.#parts.set(node, parts);
+  defineParts(node: Node, rounds: Rounds): void {
+    this.#parts.set(node, rounds);
   }
 
   /** The values that hold the parts of a node, if it is held so. */
-  parts(node: Node): readonly string[] | undefined {
+  parts(node: Node): Rounds | undefined {
     return this.#parts.get(node);
   }
 
