@@ -1,9 +1,12 @@
-/** @file Averaging over real threads. */
+/** @file Averaging and sharing over real threads. */
 import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
-import { Averager, abortLanes, createLanes } from "./averaging.ts";
+import { Averager, abortLanes, createLanes, ownersOf } from "./averaging.ts";
 
-/** A thread that takes part with constant values and hands back the means of several rounds. */
+/**
+ * A thread that takes part with constant values and hands back what it has after each of several rounds: two means, of which
+ * only the first replica wants the second, then two values of which the last replica owns the first.
+ */
 function participant(lanes: object, index: number, rounds: number): Promise<number[][]> {
   const module = new URL("./averaging.ts", import.meta.url).href;
   const loader = import.meta.resolve("tsx/esm/api");
@@ -16,8 +19,11 @@ function participant(lanes: object, index: number, rounds: number): Promise<numb
       const means = [];
       for (let round = 0; round < workerData.rounds; round++) {
         const values = Float32Array.of(workerData.index + round, 10 * workerData.index);
-        averager.average([values]);
-        means.push([...values]);
+        const other = Float32Array.of(workerData.index);
+        averager.average([values, other], (i) => i === 0 || workerData.index === 0);
+        const [first, second] = [Float32Array.of(100 * workerData.index + round), Float32Array.of(workerData.index)];
+        averager.share([first, second], [workerData.lanes.replicas - 1, 0]);
+        means.push([...values, ...other, ...first, ...second]);
       }
       parentPort.postMessage(means);
     });`;
@@ -29,16 +35,40 @@ function participant(lanes: object, index: number, rounds: number): Promise<numb
 }
 
 describe("Averager", () => {
-  it("gives every replica the same means, round after round", async () => {
-    const lanes = createLanes(3, 2);
+  it("gives every replica the same means and what the others own, round after round", async () => {
+    const lanes = createLanes(3, 3);
     const results = await Promise.all([0, 1, 2].map((index) => participant(lanes, index, 5)));
-    const expected = Array.from({ length: 5 }, (_, round) => [1 + round, 10]);
-    for (const means of results) expect(means).toEqual(expected);
+    for (const [index, rounds] of results.entries()) {
+      const other = index === 0 ? 1 : index;
+      expect(rounds).toEqual(Array.from({ length: 5 }, (_, round) => [1 + round, 10, other, 200 + round, 0]));
+    }
   });
 
   it("lets nobody wait for a replica that failed", () => {
     const lanes = createLanes(2, 1);
     abortLanes(lanes);
     expect(() => new Averager(lanes, 0).average([Float32Array.of(1)])).toThrow("another replica failed");
+    expect(() => new Averager(lanes, 0).share([Float32Array.of(1)], [0])).toThrow("another replica failed");
+  });
+});
+
+describe("ownersOf", () => {
+  it("gives every replica about as much", () => {
+    const sizes = new Map([
+      ["a", 10],
+      ["b", 60],
+      ["c", 30],
+      ["d", 25],
+    ]);
+    expect([...ownersOf(sizes, 2)]).toEqual([
+      ["b", 0],
+      ["c", 1],
+      ["d", 1],
+      ["a", 1],
+    ]);
+  });
+
+  it("leaves replicas without any where there are fewer values", () => {
+    expect([...ownersOf(new Map([["a", 1]]), 3).values()]).toEqual([0]);
   });
 });

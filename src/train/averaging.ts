@@ -1,4 +1,4 @@
-/** @file Averages values over replicas in worker threads: lanes of shared memory and a barrier. */
+/** @file What replicas in worker threads average and hand to each other: lanes of shared memory and a barrier. */
 import { FaceError } from "../base/errors.ts";
 
 const ARRIVED = 0;
@@ -8,7 +8,7 @@ const ABORTED = 2;
 /** Memory that the replicas share; plain data, to be sent to each worker thread. */
 export interface SharedLanes {
   readonly replicas: number;
-  /** Elements that each replica brings. */
+  /** Elements that each replica may bring. */
   readonly length: number;
   readonly values: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
@@ -33,7 +33,7 @@ export function abortLanes({ control }: SharedLanes): void {
   Atomics.notify(state, GENERATION);
 }
 
-/** One replica's side of the averaging. */
+/** One replica's side of it. */
 export class Averager {
   readonly #lanes: SharedLanes;
   readonly #index: number;
@@ -49,22 +49,52 @@ export class Averager {
   /**
    * Replaces the values by their mean over all replicas; blocks until all have come. The sum is taken in the order of
    * the replicas, so every replica ends with the same bits.
+   * @param isWanted whether this replica uses a value; others stay as they are.
    * @throws FaceError `INTERNAL` when another replica failed meanwhile.
    */
-  average(values: readonly Float32Array[]): void {
-    let at = 0;
-    const own = this.#lane(this.#index);
+  average(values: readonly Float32Array[], isWanted: (index: number) => boolean = () => true): void {
+    this.#exchange(
+      values,
+      () => true,
+      (lanes, at, value, index) => {
+        if (isWanted(index)) meanOf(lanes, at, value);
+      },
+    );
+  }
+
+  /**
+   * Gives every replica the values that one of them owns; blocks until all have come.
+   * @param owners number of the replica that owns each value.
+   * @throws FaceError `INTERNAL` when another replica failed meanwhile.
+   */
+  share(values: readonly Float32Array[], owners: readonly number[]): void {
+    this.#exchange(
+      values,
+      (index) => owners[index] === this.#index,
+      (lanes, at, value, index) => {
+        const owner = owners[index]!;
+        if (owner !== this.#index) value.set(lanes[owner]!.subarray(at, at + value.length));
+      },
+    );
+  }
+
+  /** Writes values into the own lane, waits for all, and takes from all lanes. */
+  #exchange(
+    values: readonly Float32Array[],
+    isGiven: (index: number) => boolean,
+    take: (lanes: readonly Float32Array[], at: number, value: Float32Array, index: number) => void,
+  ): void {
+    const starts: number[] = [];
+    let end = 0;
     for (const value of values) {
-      own.set(value, at);
-      at += value.length;
+      starts.push(end);
+      end += value.length;
     }
+    const own = this.#lane(this.#index);
+    for (const [index, value] of values.entries()) if (isGiven(index)) own.set(value, starts[index]);
     this.#barrier();
     const lanes = Array.from({ length: this.#lanes.replicas }, (_, i) => this.#lane(i));
-    at = 0;
-    for (const value of values) {
-      meanOf(lanes, at, value);
-      at += value.length;
-    }
+    for (const [index, value] of values.entries()) take(lanes, starts[index]!, value, index);
     this.#set = (this.#set + 1) % SETS;
   }
 
@@ -101,4 +131,19 @@ function meanOf(lanes: readonly Float32Array[], from: number, into: Float32Array
     for (let lane = 0; lane < lanes.length; lane++) sum += lanes[lane]![from + i]!;
     into[i] = sum * share;
   }
+}
+
+/**
+ * Which of several replicas owns each value: the largest first, each to the replica that has least.
+ * @param sizes elements by name.
+ */
+export function ownersOf(sizes: ReadonlyMap<string, number>, replicas: number): Map<string, number> {
+  const loads = new Array<number>(replicas).fill(0);
+  const owners = new Map<string, number>();
+  for (const [name, size] of [...sizes].toSorted(([, a], [, b]) => b - a)) {
+    const owner = loads.indexOf(Math.min(...loads));
+    loads[owner]! += size;
+    owners.set(name, owner);
+  }
+  return owners;
 }

@@ -60,13 +60,31 @@ describe("the training engine", () => {
   it("makes the same step with two replicas as with one", async () => {
     const one = await stateAfter(2, 1);
     const two = await stateAfter(2, 2);
-    expect([...two.keys()]).toEqual([...one.keys()]);
+    expect(new Set(two.keys())).toEqual(new Set(one.keys()));
     for (const [name, { data }] of one) {
       expect(two.get(name)!.data as Float32Array, name).toBeAllClose(data as Float32Array, {
         absolute: 1e-5,
         relative: 1e-4,
       });
     }
+  });
+
+  it("clips the derivatives of both replicas together, and leaves both with the same weights", async () => {
+    const one = await stateAfter(2, 1, { clipNorm: 0.01 });
+    const two = await stateAfter(2, 2, { clipNorm: 0.01 });
+    for (const [name, { data }] of one) {
+      expect(two.get(name)!.data as Float32Array, name).toBeAllClose(data as Float32Array, {
+        absolute: 1e-5,
+        relative: 1e-4,
+      });
+    }
+    await using engine = await TrainingEngine.open({ ...common, batchSize: 4, replicas: 2 });
+    await engine.load(one);
+    await engine.step(repeatedPairs(2), { learningRate: RATE, step: 3, seed: 1 });
+    const size = image.height * image.width * 3;
+    const looks = [0, 1].map(() => engine.embed(repeatedPairs(1).inputs.anchor_img!.slice(0, size), 1));
+    const [first, second] = await Promise.all(looks);
+    expect(first).toEqual(second);
   });
 
   it("changes every trainable weight but the shift that a distance cannot see", async () => {

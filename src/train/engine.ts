@@ -192,8 +192,9 @@ export class TrainingEngine implements Verifier {
   }
 
   /** Weights, statistics and slots as they are now. */
-  state(): Promise<TensorMap> {
-    return this.#hands[0]!.ask({ kind: "state" });
+  async state(): Promise<TensorMap> {
+    const states = await Promise.all(this.#hands.map((hand) => hand.ask({ kind: "state" })));
+    return new Map(states.flatMap((state) => [...state]));
   }
 
   embed(images: Float32Array, count: number): Promise<Float32Array> {

@@ -1,22 +1,23 @@
 /** @file One replica of the network: holds the weights and the sessions, computes steps and inference. */
 import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
+import { sizeOf } from "../base/shape.ts";
 import { float32, floats, type TensorMap } from "../base/tensor.ts";
 import { networkNamed } from "../model/networks.ts";
 import { hasBlockedOps } from "../onnx/blocked-support.ts";
 import { lower, type Program } from "../onnx/lower.ts";
 import { ParameterStore } from "../onnx/parameter-store.ts";
 import { Session } from "../onnx/session.ts";
-import { Averager } from "./averaging.ts";
+import { Averager, ownersOf } from "./averaging.ts";
 import type { Answers, ReplicaSettings, StepCommand } from "./engine-messages.ts";
 import { optimizerOf } from "./optimizer-settings.ts";
-import { inferenceGraphs, STEP_INPUTS, type TrainingGraphs, trainingGraphs } from "./step.ts";
+import { gradientName, inferenceGraphs, STEP_INPUTS, type TrainingGraphs, trainingGraphs } from "./step.ts";
 import { WeightAverages } from "./weight-averages.ts";
 
 interface Sessions {
   /** The whole step, or its first half. */
   readonly step: Session;
-  /** The second half, where replicas average in between. */
+  /** The second half, where replicas average in between, for the weights that this one owns, if it owns any. */
   readonly update: Session | undefined;
 }
 
@@ -26,6 +27,8 @@ export class Replica {
   readonly #store = new ParameterStore();
   readonly #averager: Averager | undefined;
   #graphs: TrainingGraphs | undefined;
+  /** The replica that updates each trainable weight. */
+  #owners: ReadonlyMap<string, number> = new Map();
   #sessions: Sessions | undefined;
   #averages: WeightAverages | undefined;
   #inference: { embed: Session; compare: Session } | undefined;
@@ -64,12 +67,16 @@ export class Replica {
       optimizer: optimizerOf(optimizer),
     });
     this.#graphs = graphs;
+    const trainable = graphs.weights.filter((weight) => weight.trainable);
+    const sizes = new Map(trainable.map(({ name, shape }) => [name, sizeOf(shape)]));
+    this.#owners = ownersOf(sizes, this.#settings.lanes?.replicas ?? 1);
+    const owned = this.#owned();
     this.#sessions =
       this.#averager === undefined
         ? { step: await this.#session(graphs.whole, "step"), update: undefined }
         : {
             step: await this.#session(graphs.derivatives, "derivatives"),
-            update: await this.#session(graphs.update, "update"),
+            update: owned.size === 0 ? undefined : await this.#session(graphs.update(owned), "update"),
           };
     const { averageDecay } = this.#settings;
     if (averageDecay > 0) this.#averages = new WeightAverages(this.#store, graphs.weights, averageDecay);
@@ -102,18 +109,40 @@ export class Replica {
     );
     // Each replica draws for other pairs, so from a stream of its own.
     const random = new Random(command.seed).fork("replica", this.#settings.index, command.step);
-    const { step, update } = this.#sessions;
-    const results = await step.run(update === undefined ? new Map([...feeds, ...rates]) : feeds, { random });
-    if (update !== undefined) {
-      this.#averager?.average(this.#graphs.averaged.map((name) => this.#store.elements(name)));
-      await update.run(rates);
-    }
+    const averager = this.#averager;
+    const inputs = averager === undefined ? new Map([...feeds, ...rates]) : feeds;
+    const results = await this.#sessions.step.run(inputs, { random });
+    if (averager !== undefined) await this.#update(averager, rates);
     this.#averages?.follow(command.step);
     const [loss, accuracy] = ["loss", "accuracy"].map((name) => floats(results.get(name)!)[0]!) as [
       number,
       number,
     ];
     return { loss, accuracy, busyMs: performance.now() - started };
+  }
+
+  /** Names of the weights that this replica updates. */
+  #owned(): Set<string> {
+    const own = [...this.#owners].filter(([, owner]) => owner === this.#settings.index);
+    return new Set(own.map(([name]) => name));
+  }
+
+  /** The second half of a step: every replica updates the weights that it owns and hands them to the others. */
+  async #update(averager: Averager, rates: TensorMap): Promise<void> {
+    const update = this.#sessions?.update;
+    const read = new Set(update?.model.parameters.map(({ name }) => name));
+    const averaged = this.#graphs!.averaged;
+    const isUsed = (name: string) => read.has(name) || !name.startsWith(gradientName(""));
+    averager.average(
+      averaged.map((name) => this.#store.elements(name)),
+      (index) => isUsed(averaged[index]!),
+    );
+    await update?.run(rates);
+    const names = [...this.#owners.keys()];
+    averager.share(
+      names.map((name) => this.#store.elements(name)),
+      [...this.#owners.values()],
+    );
   }
 
   /** Images have their sides; of everything else there is one number for each pair or image. */
@@ -127,10 +156,13 @@ export class Replica {
     this.#averages?.load(state);
   }
 
-  /** Weights, statistics and optimiser slots as they are now. */
+  /** Of the first replica weights, statistics and averages as they are now; of each the slots of the weights it owns. */
   state(): TensorMap {
-    const state = this.#store.read(this.#graphs?.state ?? []);
-    return this.#averages === undefined ? state : new Map([...state, ...this.#averages.read()]);
+    if (this.#graphs === undefined) return new Map();
+    const slots = this.#store.read(this.#graphs.slots(this.#owned()));
+    if (this.#settings.index > 0) return slots;
+    const weights = this.#store.read(this.#graphs.weights.map(({ name }) => name));
+    return new Map([...weights, ...slots, ...(this.#averages?.read() ?? [])]);
   }
 
   /** Embeddings `[count, size]` of images `[count, height, width, 3]`. */

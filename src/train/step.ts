@@ -65,10 +65,11 @@ export interface TrainingGraphs {
   readonly whole: Program;
   /** The step in two, for replicas that average their derivatives in between. */
   readonly derivatives: Program;
-  readonly update: Program;
+  /** The second half, for some of the trainable weights. */
+  update(owned: ReadonlySet<string>): Program;
   readonly weights: readonly Weight[];
-  /** Everything that lives from step to step: weights, statistics and the optimiser's slots. */
-  readonly state: readonly string[];
+  /** What the optimiser keeps for some of the trainable weights. */
+  slots(owned: ReadonlySet<string>): readonly string[];
   /** What replicas have to average: derivatives and batch statistics. */
   readonly averaged: readonly string[];
 }
@@ -156,29 +157,28 @@ export function trainingGraphs(options: StepOptions): TrainingGraphs {
   const outputs = { loss: reported, accuracy };
 
   const inputs = { learningRate: g.input(STEP_INPUTS.learningRate, []), step: g.input(STEP_INPUTS.step, []) };
-  const updates = (given: ReadonlyMap<string, Node>) => {
+  const updates = (given: ReadonlyMap<string, Node>, weights = trainable) => {
     const used = clipped(given, clipNorm);
-    return trainable.flatMap((weight) =>
+    return weights.flatMap((weight) =>
       updateOf(weight, net.nodeOf(weight.name), used.get(weight.name)!, inputs, options),
     );
   };
   const direct = updates(derivatives);
-  const deferred = updates(
-    new Map(trainable.map(({ name, shape }) => [name, g.parameter(gradientName(name), shape)])),
+  const averages = new Map(
+    trainable.map(({ name, shape }) => [name, g.parameter(gradientName(name), shape)]),
   );
+  const those = (owned: ReadonlySet<string>) => trainable.filter(({ name }) => owned.has(name));
   const handedOver = trainable.map(({ name }): [string, Node] => [
     gradientName(name),
     derivatives.get(name)!,
   ]);
-  const slots = trainable.flatMap(({ name }) =>
-    optimizer.slots.map((slot) => slotName(optimizer.name, slot, name)),
-  );
   return {
     whole: { outputs, updates: new Map([...direct, ...net.updates]) },
     derivatives: { outputs, updates: new Map([...handedOver, ...net.updates]) },
-    update: { outputs: {}, updates: new Map(deferred) },
+    update: (owned) => ({ outputs: {}, updates: new Map(updates(averages, those(owned))) }),
     weights: net.weights,
-    state: [...net.weights.map(({ name }) => name), ...slots],
+    slots: (owned) =>
+      those(owned).flatMap(({ name }) => optimizer.slots.map((slot) => slotName(optimizer.name, slot, name))),
     averaged: [...handedOver.map(([name]) => name), ...net.updates.keys()],
   };
 }

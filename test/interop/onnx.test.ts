@@ -62,7 +62,7 @@ function casesOf(network: string): Case[] {
     { title: "exported", model: lower({ outputs }, { frozen: weights, runtimeOps: false }), state },
     { title: "whole step", model: lower(whole.whole), state },
     { title: "derivatives", model: lower(halves.derivatives), state },
-    { title: "update", model: lower(halves.update), state },
+    { title: "update", model: lower(halves.update(new Set(halves.weights.map(({ name }) => name)))), state },
   ];
 }
 
