@@ -156,8 +156,8 @@ describe.runIf(await hasBlockedOps())("a first layer whose relu only goes into a
     expect(count(operators, "Upsample") > 0).toBe(!isParted);
   });
 
-  it("shares the derivative among equals in parts too", async () => {
-    // An image of ones, so that windows inside it hold equals.
+  it("gives a window's derivative out just once where it holds equals", async () => {
+    // An image of ones: windows inside it hold equals with equal surroundings, so that it is all one which of them gets it.
     const same = g.relu(g.conv2d(g.div(x, x), k));
     const pooled = g.maxPool(same, { size: [2, 2] });
     expect(count(await blockedRun({ pooled, ...derivatives(pooled, { k }) }, shapes), "Conv")).toBe(4);
