@@ -9,8 +9,10 @@ import type { Job } from "./job.ts";
 import { type Farewell, Peer, type Timing } from "./peer.ts";
 
 const THREADS = 2;
-const WARM_UP = 3;
-const RUNS = 7;
+/** Turns of each side, after one to warm up. */
+const TURNS = 3;
+/** Runs on end in a turn, as steps follow each other in training and batches in a server. */
+const RUNS = 5;
 /** A process may be some percent faster than the next one all its life, so each side starts more than once. */
 const STARTS = 3;
 const HERE = import.meta.dirname;
@@ -28,10 +30,12 @@ async function measure(job: Job): Promise<[ours: Measured, theirs: Measured]> {
     await Peer.start(PYTHON, [join(HERE, "keras_peer.py"), text]),
   ];
   const timings = peers.map((): Timing[] => []);
-  for (let run = 0; run < WARM_UP + RUNS; run++) {
+  for (let turn = 0; turn <= TURNS; turn++) {
     for (const [i, peer] of peers.entries()) {
-      const timing = await peer.run();
-      if (run >= WARM_UP) timings[i]!.push(timing);
+      for (let run = 0; run < RUNS; run++) {
+        const timing = await peer.run();
+        if (turn > 0) timings[i]!.push(timing);
+      }
     }
   }
   const ends = await Promise.all(peers.map((peer) => peer.end()));
@@ -70,7 +74,9 @@ if (!existsSync(PYTHON)) {
   process.exit(1);
 }
 const [onlyNetwork, onlyWork] = process.argv.slice(2);
-console.log(`${THREADS} threads each, a process each, median of ${STARTS} starts with ${RUNS} runs by turns`);
+console.log(
+  `${THREADS} threads each, a process each, median of ${STARTS} starts with ${TURNS} turns of ${RUNS} runs on end`,
+);
 console.log("int8: our network in 8-bit integers beside Keras' in floats");
 console.log(
   "PyTorch is left out: for Linux, PyPI has it only with CUDA (539 MB, and more in the libraries it asks for)\n",
