@@ -125,7 +125,6 @@ const TABLES: Readonly<Record<string, () => string>> = {
   bestPrinted: printed("lfw-best.txt"),
   ingredientsPrinted: printed("ablation-training.txt"),
   originalPrinted: printed("lfw-original.txt"),
-  decodingPrinted: printed("serving-decoding.txt", /^\| (?:way|engine alone|REST, two).*(?:decodes|%)/),
   partsPrinted: printed("ablation-parts.txt"),
   peers: peersTable,
   replicas: replicasTable,
