@@ -56,28 +56,27 @@ async function stateAfter(steps: number, replicas: number, options = {}): Promis
   return await engine.state();
 }
 
+function expectAlike(state: TensorMap, expected: TensorMap): void {
+  expect(new Set(state.keys())).toEqual(new Set(expected.keys()));
+  for (const [name, { data }] of expected) {
+    expect(state.get(name)!.data as Float32Array, name).toBeAllClose(data as Float32Array, {
+      absolute: 1e-5,
+      relative: 1e-4,
+    });
+  }
+}
+
 describe("the training engine", () => {
   it("makes the same step with two replicas as with one", async () => {
     const one = await stateAfter(2, 1);
     const two = await stateAfter(2, 2);
-    expect(new Set(two.keys())).toEqual(new Set(one.keys()));
-    for (const [name, { data }] of one) {
-      expect(two.get(name)!.data as Float32Array, name).toBeAllClose(data as Float32Array, {
-        absolute: 1e-5,
-        relative: 1e-4,
-      });
-    }
+    expectAlike(two, one);
   });
 
   it("clips the derivatives of both replicas together, and leaves both with the same weights", async () => {
     const one = await stateAfter(2, 1, { clipNorm: 0.01 });
     const two = await stateAfter(2, 2, { clipNorm: 0.01 });
-    for (const [name, { data }] of one) {
-      expect(two.get(name)!.data as Float32Array, name).toBeAllClose(data as Float32Array, {
-        absolute: 1e-5,
-        relative: 1e-4,
-      });
-    }
+    expectAlike(two, one);
     await using engine = await TrainingEngine.open({ ...common, batchSize: 4, replicas: 2 });
     await engine.load(one);
     await engine.step(repeatedPairs(2), { learningRate: RATE, step: 3, seed: 1 });
