@@ -10,6 +10,7 @@ import { decodeImage, encodeJpeg, encodePng } from "../../src/image/decode.ts";
 import { prepare } from "../../src/image/prepare.ts";
 import { NETWORKS, networkNamed } from "../../src/model/networks.ts";
 import { siamese } from "../../src/model/siamese.ts";
+import { embeddingSizeOf } from "../../src/model/tower.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
 import { readSavedModel } from "../../src/savedmodel/read.ts";
 import { contentOf } from "../../src/savedmodel/rewrite.ts";
@@ -212,7 +213,7 @@ describe.skipIf("unavailable" in python)("TensorFlow", () => {
   });
 
   it("parses and answers the warm-up requests, one for each signature", () => {
-    MODELS.forEach(({ title, network }, i) => {
+    MODELS.forEach(({ title, network, look }, i) => {
       const requests = warmup[2 * i]!;
       expect(requests.map(({ signature }) => signature).sort()).toEqual([
         "compare",
@@ -224,7 +225,7 @@ describe.skipIf("unavailable" in python)("TensorFlow", () => {
         expect(model).toBe(title);
         expect(answers).toEqual(
           signature === "embed"
-            ? { embedding: [1, networkNamed(network).embeddingSize] }
+            ? { embedding: [1, embeddingSizeOf(networkNamed(network), look)] }
             : { classifier: [1, 1] },
         );
       }
