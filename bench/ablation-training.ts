@@ -1,6 +1,7 @@
 /**
  * @file What the ingredients of the recipe's training give: one tower, trained briefly, with one of them switched off at a
- * time; and what choosing pairs gives the original network. `node --import tsx bench/ablation-training.ts DATASET PAIRS FOLDS [EPOCHS [LINE…]]`; lines are named as it prints them.
+ * time; and what choosing pairs gives the original network.
+ * `node --import tsx bench/ablation-training.ts DATASET PAIRS FOLDS [EPOCHS [LINE…]]`; lines are named as it prints them.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,7 +17,7 @@ import { checkpointVerifier } from "../src/workflow/verifier.ts";
 const [datasetPath, pairs, folds, epochs = "8", ...lines] = process.argv.slice(2);
 if (datasetPath === undefined || pairs === undefined || folds === undefined) {
   throw new Error(
-    "usage: ablation-training.ts DATASET PAIRS FOLDS [EPOCHS], for instance lfw lfw/pairs.txt 7,8",
+    "usage: ablation-training.ts DATASET PAIRS FOLDS [EPOCHS [LINE…]], for instance lfw lfw/pairs.txt 7,8",
   );
 }
 const chosen = folds.split(",").map(Number);
