@@ -132,7 +132,7 @@ export class Replica {
     const update = this.#sessions?.update;
     const read = new Set(update?.model.parameters.map(({ name }) => name));
     const averaged = this.#graphs!.averaged;
-    // Statistics are every replica's own business; of the derivatives an update reads those of its weights, or all to clip them.
+    // Every replica needs all statistics; of the derivatives those of its own weights, or all where they are clipped.
     const isUsed = (name: string) => read.has(name) || !name.startsWith(gradientName(""));
     averager.average(
       averaged.map((name) => this.#store.elements(name)),
