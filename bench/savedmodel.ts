@@ -8,7 +8,7 @@ import { siamese } from "../src/model/siamese.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
 import { START, writeCheckpoint } from "../src/train/checkpoint.ts";
 import { trainConfigSchema } from "../src/train/config.ts";
-import { exportModel } from "../src/workflow/export.ts";
+import { exportModel } from "../src/jobs/export.ts";
 
 const IMAGE = { height: 112, width: 112 };
 const RUNS = 5;

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, expectTypeOf, it } from "vitest";
-import { writeSynthetic } from "../src/data/synthetic/write.ts";
+import { writeSynthetic } from "../src/synthetic/write.ts";
 import { imageSettings } from "../src/image/settings.ts";
 import type {
   Answer,

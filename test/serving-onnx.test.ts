@@ -9,13 +9,13 @@ import { requestGrpc } from "../src/client/grpc.ts";
 import { networkNamed } from "../src/model/networks.ts";
 import { siamese } from "../src/model/siamese.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
-import { lower } from "../src/onnx/lower.ts";
-import { parseOnnx } from "../src/onnx/model-file.ts";
+import { lower } from "../src/onnx/lower/lower.ts";
+import { parseOnnx } from "../src/onnx/runtime/model-file.ts";
 import { type ModelProto, ModelProtoSchema } from "../src/proto/onnx/onnx_pb.ts";
-import { savedModelLoader } from "../src/serving/loader.ts";
-import { singleModelConfig } from "../src/serving/model-config.ts";
+import { savedModelLoader } from "../src/serving/repository/loader.ts";
+import { singleModelConfig } from "../src/serving/repository/model-config.ts";
 import { type RunningServer, startServer } from "../src/serving/server.ts";
-import { inspectModels } from "../src/workflow/inspect.ts";
+import { inspectModels } from "../src/jobs/inspect.ts";
 import { temporaryFolder } from "./support/photos.ts";
 
 const FLOAT = 1;

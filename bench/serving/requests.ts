@@ -1,6 +1,6 @@
 /** @file The same pair of photographs as request bytes of every kind, made ready before the clock runs. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { drawPhoto } from "../../src/data/synthetic/draw.ts";
+import { drawPhoto } from "../../src/synthetic/draw.ts";
 import { decodeImage, encodeJpeg } from "../../src/image/decode.ts";
 import { prepare } from "../../src/image/prepare.ts";
 import { DataType } from "../../src/proto/tensorflow/tensor_pb.ts";

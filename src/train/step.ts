@@ -14,7 +14,7 @@ import {
 import { binaryAccuracy, binaryCrossentropy, contrastiveLoss } from "../nn/losses.ts";
 import { NetworkBuilder, type Weight } from "../nn/network-builder.ts";
 import { decayed, type Optimizer, type StepInputs } from "../nn/optimizers.ts";
-import type { Program } from "../onnx/lower.ts";
+import type { Program } from "../onnx/lower/lower.ts";
 import { type Losses, type LossSettings, lossesOf } from "./step-losses.ts";
 
 export interface StepOptions {

@@ -9,11 +9,11 @@ import { NETWORKS, networkNamed } from "../../src/model/networks.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
 import { adam, sgd } from "../../src/nn/optimizers.ts";
-import { type LoweredModel, lower } from "../../src/onnx/lower.ts";
-import { ParameterStore } from "../../src/onnx/parameter-store.ts";
-import { Session } from "../../src/onnx/session.ts";
+import { type LoweredModel, lower } from "../../src/onnx/lower/lower.ts";
+import { ParameterStore } from "../../src/onnx/runtime/parameter-store.ts";
+import { Session } from "../../src/onnx/runtime/session.ts";
 import { trainingGraphs } from "../../src/train/step.ts";
-import { signaturesOf } from "../../src/workflow/export.ts";
+import { signaturesOf } from "../../src/jobs/export.ts";
 import { openPython, readFloats, temporaryFolder, writeFloats } from "./python-environment.ts";
 
 const python = await openPython();

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { float32, floats, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
-import { drawPhoto } from "../../src/data/synthetic/draw.ts";
+import { drawPhoto } from "../../src/synthetic/draw.ts";
 import { prepare } from "../../src/image/prepare.ts";
 import { networkNamed } from "../../src/model/networks.ts";
 import { siamese } from "../../src/model/siamese.ts";
