@@ -6,13 +6,13 @@ import { Random } from "../src/base/random.ts";
 import { float32, floats, type TensorMap } from "../src/base/tensor.ts";
 import * as g from "../src/graph/build.ts";
 import { encodePng } from "../src/image/decode.ts";
+import { evaluate } from "../src/jobs/evaluate.ts";
+import { type QuantizeReport, quantizeModel } from "../src/jobs/quantize.ts";
 import { lower } from "../src/onnx/lower/lower.ts";
 import { readOnnxFile } from "../src/onnx/runtime/model-file.ts";
 import { savedModelLoader } from "../src/serving/repository/loader.ts";
 import { trainConfigSchema } from "../src/train/config.ts";
-import { evaluate } from "../src/jobs/evaluate.ts";
 import { loadModel } from "../src/verify/face-model.ts";
-import { type QuantizeReport, quantizeModel } from "../src/jobs/quantize.ts";
 import { writeFaceModel } from "./support/face-model.ts";
 import { temporaryFolder } from "./support/photos.ts";
 

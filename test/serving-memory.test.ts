@@ -14,9 +14,9 @@ import {
 import { tensorFromProto, tensorToProto } from "../src/savedmodel/format/tensor-proto.ts";
 import { writeSavedModel } from "../src/savedmodel/write/write.ts";
 import { defaultBatchOptions } from "../src/serving/batching/options.ts";
+import type { ModelLoader } from "../src/serving/engine/servable.ts";
 import { savedModelLoader } from "../src/serving/repository/loader.ts";
 import { singleModelConfig } from "../src/serving/repository/model-config.ts";
-import type { ModelLoader } from "../src/serving/engine/servable.ts";
 import { type RunningServer, startServer } from "../src/serving/server.ts";
 import { grpcCaller } from "./support/grpc-client.ts";
 import { temporaryFolder } from "./support/photos.ts";

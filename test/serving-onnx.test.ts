@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { silentLog } from "../src/base/log.ts";
 import { Random } from "../src/base/random.ts";
 import { requestGrpc } from "../src/client/grpc.ts";
+import { inspectModels } from "../src/jobs/inspect.ts";
 import { networkNamed } from "../src/model/networks.ts";
 import { siamese } from "../src/model/siamese.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
@@ -15,7 +16,6 @@ import { type ModelProto, ModelProtoSchema } from "../src/proto/onnx/onnx_pb.ts"
 import { savedModelLoader } from "../src/serving/repository/loader.ts";
 import { singleModelConfig } from "../src/serving/repository/model-config.ts";
 import { type RunningServer, startServer } from "../src/serving/server.ts";
-import { inspectModels } from "../src/jobs/inspect.ts";
 import { temporaryFolder } from "./support/photos.ts";
 
 const FLOAT = 1;

@@ -1,13 +1,13 @@
-/** @file Tensors laid behind one another, row after row, that are copied together only when somebody looks. */
+/** @file One tensor over the rows of several, copied into one array only when it is read. */
 import { arrayOf, type NumericDType } from "./dtype.ts";
 import type { Shape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**
- * One tensor from the rows of several. Whoever copies the elements anyway, to another thread, takes them from the parts;
- * everybody else finds them in `data`.
+ * One tensor over the rows of several. Code that copies the elements anyway, to another thread, reads `parts`; all other
+ * code reads `data`, which is materialized at the first read.
  */
-export class StackedTensor implements Tensor {
+export class ConcatenatedView implements Tensor {
   readonly dtype: NumericDType;
   readonly shape: Shape;
   readonly parts: readonly Tensor[];
@@ -21,21 +21,21 @@ export class StackedTensor implements Tensor {
   }
 
   get data(): Float32Array {
-    this.#data ??= this.#together();
+    this.#data ??= this.#materialize();
     return this.#data;
   }
 
-  #together(): Float32Array {
+  #materialize(): Float32Array {
     const size = this.parts.reduce((sum, { data }) => sum + data.length, 0);
-    const together = new (arrayOf(this.dtype))(size) as Float32Array;
+    const whole = new (arrayOf(this.dtype))(size) as Float32Array;
     let at = 0;
     for (const { data } of this.parts) {
-      together.set(data as Float32Array, at);
+      whole.set(data as Float32Array, at);
       at += data.length;
     }
-    return together;
+    return whole;
   }
 }
 
-/** A tensor of plain fields, as it can be sent to a thread: what is stacked is brought together. */
-export const together = ({ dtype, shape, data }: Tensor): Tensor => ({ dtype, shape, data }) as Tensor;
+/** A tensor of plain fields that can be sent to a thread; a concatenated view is copied into one array. */
+export const materialize = ({ dtype, shape, data }: Tensor): Tensor => ({ dtype, shape, data }) as Tensor;

@@ -8,7 +8,7 @@ import { locateModel } from "../verify/open-model.ts";
 import { readDescription } from "../verify/saved-model-verifier.ts";
 
 /**
- * Describes a model as it is used, its towers, metric and head.
+ * Describes a model as it is used, its backbones, metric and head.
  * @param path as for `openModel`.
  * @throws FaceError `MODEL_NOT_FOUND`, `CHECKPOINT_INVALID`, or `MODEL_UNSUPPORTED` for a model that others made.
  */

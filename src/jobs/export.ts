@@ -8,9 +8,9 @@ import type { EvaluationReport } from "../evaluate/metrics.ts";
 import type { CalibrationRecord } from "../evaluate/thresholds.ts";
 import type { Node } from "../graph/ops.ts";
 import { encodeJpeg } from "../image/decode.ts";
+import { embeddingSizeOf, type ImageSize } from "../model/backbone.ts";
 import { networkNamed } from "../model/networks.ts";
 import { comparer, embedder, siamese } from "../model/siamese.ts";
-import { embeddingSizeOf, type ImageSize } from "../model/tower.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import {
   WARMUP_FILE,
@@ -56,15 +56,15 @@ export function signaturesOf(
   network: string,
   config: Parameters<typeof networkImageOf>[0],
 ): Record<string, SignatureGraph> {
-  const [tower, image] = [networkNamed(network), networkImageOf(config)];
-  const pair = siamese(tower, image, { mode: "inference", batch: "batch" });
-  const encoded = siamese(tower, image, {
+  const [backbone, image] = [networkNamed(network), networkImageOf(config)];
+  const pair = siamese(backbone, image, { mode: "inference", batch: "batch" });
+  const encoded = siamese(backbone, image, {
     mode: "inference",
     batch: "batch",
     inputs: ["anchor_bytes", "verification_bytes"],
   });
-  const single = embedder(tower, image, "batch");
-  const top = comparer(tower, image, "batch");
+  const single = embedder(backbone, image, "batch");
+  const top = comparer(backbone, image, "batch");
   return {
     serving_default: {
       inputs: { anchor_img: pair.anchorImage, verification_img: pair.verificationImage },

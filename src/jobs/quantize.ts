@@ -7,7 +7,7 @@ import { float32, floats, type TensorMap } from "../base/tensor.ts";
 import { listFolder, listImages } from "../data/folder.ts";
 import { decodeImage } from "../image/decode.ts";
 import { prepare } from "../image/prepare.ts";
-import type { ImageSize } from "../model/tower.ts";
+import type { ImageSize } from "../model/backbone.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { measureRanges } from "../onnx/quantize/calibrate.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";
@@ -97,7 +97,7 @@ async function load(paths: readonly string[], size: ReturnType<typeof imageSizeO
 const inBatches = <T>(list: readonly T[]): T[][] =>
   Array.from({ length: Math.ceil(list.length / BATCH) }, (_, i) => list.slice(i * BATCH, (i + 1) * BATCH));
 
-/** Both towers see the same images while ranges are measured, so that both get the same grids. */
+/** Both backbones see the same images while ranges are measured, so that both get the same grids. */
 async function* calibrationRuns(paths: readonly string[], size: ReturnType<typeof imageSizeOf>) {
   for (const batch of inBatches(paths)) {
     const images = await load(batch, size);

@@ -1,4 +1,4 @@
-/** @file A whole training run: one network; or several towers one after the other, and then what is fitted to them. */
+/** @file A whole training run: one network; or several backbones one after the other, and then what is fitted to them. */
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
@@ -28,34 +28,34 @@ const exists = (path: string) =>
     () => false,
   );
 
-/** A run in two stages with the towers it trains; nothing for a run that is one network. */
+/** A run in two stages with the backbones it trains; nothing for a run that is one network. */
 function stagesOf(config: SettledConfig): SettledConfig | undefined {
   if (config.metric === 0) {
     if (config.views.length + config.texture.length === 0) return undefined;
     throw new FaceError("CONFIG_INVALID", "several views are joined by the metric, which is off", {
-      hint: "set --metric, for instance to 128, or use --crop for a single tower without texture",
+      hint: "set --metric, for instance to 128, or use --crop for a single backbone without texture",
     });
   }
   return { ...config, views: config.views.length === 0 ? [config.crop] : config.views };
 }
 
-/** The configuration of the tower of one view. */
-function towerConfig(config: SettledConfig, view: number): SettledConfig {
+/** The configuration of the backbone of one view. */
+function backboneConfig(config: SettledConfig, view: number): SettledConfig {
   return { ...config, crop: config.views[view]!, views: [], texture: [], mirror: false, metric: 0 };
 }
 
-/** Trains the towers that are not complete yet, one after the other, then joins and finishes them. */
+/** Trains the backbones that are not complete yet, one after the other, then joins and finishes them. */
 async function trainStages(options: TrainOptions, config: SettledConfig): Promise<TrainResult> {
   const { folder, log = silentLog } = options;
   const people = await openPeople(config, log);
   await writeRunFile(folder, config, people);
   let last: RunEnd | undefined;
   for (const view of config.views.keys()) {
-    const tower = viewFolder(folder, view);
+    const backbone = viewFolder(folder, view);
     log.info(`view ${view + 1} of ${config.views.length}`, { crop: config.views[view] });
-    const result = (await exists(join(tower, LAST_CHECKPOINT)))
-      ? await resumeNetwork(tower, { ...options, epochs: config.epochs })
-      : await trainNetwork({ ...options, folder: tower, config: towerConfig(config, view) });
+    const result = (await exists(join(backbone, LAST_CHECKPOINT)))
+      ? await resumeNetwork(backbone, { ...options, epochs: config.epochs })
+      : await trainNetwork({ ...options, folder: backbone, config: backboneConfig(config, view) });
     last = result.end;
     if (last.reason === "interrupted" || last.reason === "diverged") return { ...result, folder, config };
   }

@@ -1,4 +1,4 @@
-/** @file The end of a run in two stages: joins the trained towers with the texture view, fits the metric and the head. */
+/** @file The end of a run in two stages: joins the trained backbones with the texture view, fits the metric and the head. */
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -8,9 +8,9 @@ import type { Identity, ImageRef } from "../data/identity.ts";
 import type { Loader } from "../data/loader.ts";
 import { evaluationPairs } from "../data/pairs.ts";
 import { embedImages } from "../evaluate/score-pairs.ts";
+import { METRIC, viewName } from "../model/backbone.ts";
 import { networkNamed } from "../model/networks.ts";
 import { siamese } from "../model/siamese.ts";
-import { METRIC, viewName } from "../model/tower.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { applyMetric, fitMetric, type LabelledEmbeddings, type Metric } from "../nn/person-metric.ts";
 import { checkpointVerifier } from "../verify/checkpoint-verifier.ts";
@@ -25,14 +25,14 @@ import { averagedState } from "./weight-averages.ts";
 /** Pairs of validation people that the head's probabilities are fitted to. */
 const HEAD_PAIRS = 4000;
 
-/** Where the tower of a view is trained. */
+/** Where the backbone of a view is trained. */
 export const viewFolder = (folder: string, view: number): string => join(folder, `view-${view + 1}`);
 
-/** The weights of all towers, each under its view's name, as they are used: averaged where averages were kept. */
-export function joinedTowers(config: SettledConfig, towers: readonly Checkpoint[]): TensorMap {
+/** The weights of all backbones, each under its view's name, as they are used: averaged where averages were kept. */
+export function joinedBackbones(config: SettledConfig, backbones: readonly Checkpoint[]): TensorMap {
   const image = { ...networkImageOf(config), metric: 0 };
   const { net } = siamese(networkNamed(config.model), image, { mode: "inference", batch: 1 });
-  const states = towers.map(({ state }) => averagedState(state));
+  const states = backbones.map(({ state }) => averagedState(state));
   const joined = new Map<string, Tensor>();
   states.forEach((state, view) => {
     const prefix = `${viewName(view)}/`;
@@ -107,18 +107,18 @@ async function embedPairs(
   };
 }
 
-/** What all towers' runs came to, one after the other. */
-function joinedProgress(towers: readonly Checkpoint[]): Progress {
+/** What all backbones' runs came to, one after the other. */
+function joinedProgress(backbones: readonly Checkpoint[]): Progress {
   return {
     ...START,
-    epoch: Math.max(...towers.map(({ progress }) => progress.epoch)),
-    step: towers.reduce((sum, { progress }) => sum + progress.step, 0),
-    history: towers.flatMap(({ progress }) => progress.history),
+    epoch: Math.max(...backbones.map(({ progress }) => progress.epoch)),
+    step: backbones.reduce((sum, { progress }) => sum + progress.step, 0),
+    history: backbones.flatMap(({ progress }) => progress.history),
   };
 }
 
 /**
- * Makes one network of the towers in a run's folder: joins their embeddings with those of the texture views, fits the
+ * Makes one network of the backbones in a run's folder: joins their embeddings with those of the texture views, fits the
  * metric to the people trained on and the head on top of it, and writes the run's best checkpoint.
  */
 export async function finishRun(
@@ -129,18 +129,18 @@ export async function finishRun(
   log: Log,
 ): Promise<void> {
   const { views, metric: length, mostPhotos, seed } = config;
-  const towers = await Promise.all(
+  const backbones = await Promise.all(
     views.map((_, view) => readCheckpoint(join(viewFolder(folder, view), LAST_CHECKPOINT))),
   );
-  const progress = joinedProgress(towers);
-  const towerState = new Map([
-    ...joinedTowers(config, towers),
+  const progress = joinedProgress(backbones);
+  const backboneState = new Map([
+    ...joinedBackbones(config, backbones),
     ...(await fitTexture(config, loader, split.train)),
   ]);
   await using verifier = await checkpointVerifier({
     config: { ...config, metric: 0 },
     progress,
-    state: towerState,
+    state: backboneState,
   });
   const embeddings = await embedPeople(verifier, loader, split.train, mostPhotos);
   const metric = fitMetric(embeddings, length);
@@ -153,7 +153,7 @@ export async function finishRun(
   const head = await fitHead(mapped, heldOut, { seed });
   log.info("head", head.losses);
   const state = new Map<string, Tensor>([
-    ...towerState,
+    ...backboneState,
     [`${METRIC}/kernel`, float32([embeddings.size, length], metric.kernel)],
     [`${METRIC}/bias`, float32([length], metric.bias)],
     ...head.weights,

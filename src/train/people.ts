@@ -6,7 +6,7 @@ import { type Dataset, openDataset } from "../data/dataset.ts";
 import { chosenFolds, namesIn, type PairsFile, readPairs } from "../data/lfw.ts";
 import { type DatasetSplit, excludeIdentities, splitIdentities } from "../data/split.ts";
 import { type ImageSettings, imageSettings } from "../image/settings.ts";
-import type { ImageSize } from "../model/tower.ts";
+import type { ImageSize } from "../model/backbone.ts";
 import type { TrainConfig } from "./config.ts";
 
 export type DataConfig = Pick<
@@ -52,7 +52,7 @@ export function settingsOf(config: Pick<DataConfig, "imageShape">): ImageSetting
 type ViewConfig = Pick<TrainConfig, "imageShape"> &
   Partial<Pick<TrainConfig, "crop" | "views" | "texture" | "mirror" | "metric">>;
 
-/** What the network is given, how much of it the towers look at, and what becomes of their embeddings. */
+/** What the network is given, how much of it the backbones look at, and what becomes of their embeddings. */
 export function networkImageOf({
   crop = 1,
   views = [],

@@ -1,4 +1,4 @@
-/** @file Runs in two stages: towers one after the other, then the metric and the head; resumed, measured, exported. */
+/** @file Runs in two stages: backbones one after the other, then the metric and the head; resumed, measured, exported. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -27,7 +27,7 @@ const config = tinyConfig({
 
 const bestOf = (folder: string) => readCheckpoint(join(folder, BEST_CHECKPOINT));
 
-/** Aborts after so many steps over all towers. */
+/** Aborts after so many steps over all backbones. */
 function stopAfter(steps: number): { listener: TrainListener; signal: AbortSignal } {
   const controller = new AbortController();
   let done = 0;
@@ -42,7 +42,7 @@ function stopAfter(steps: number): { listener: TrainListener; signal: AbortSigna
 }
 
 describe("a run in two stages", () => {
-  it("goes on in the second tower to the same bits, and answers alike from checkpoint and export", {
+  it("goes on in the second backbone to the same bits, and answers alike from checkpoint and export", {
     timeout: 600_000,
   }, async () => {
     const whole = temporaryFolder("stages");

@@ -1,9 +1,9 @@
 /** @file The training step as graphs: forward, loss, derivatives, and what the optimiser and the statistics make of them. */
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
+import { embeddingSizeOf, type ImageSize } from "../model/backbone.ts";
 import type { EmbeddingNetwork } from "../model/embedding-network.ts";
 import { embedder, grouped, head, siamese } from "../model/siamese.ts";
-import { embeddingSizeOf, type ImageSize } from "../model/tower.ts";
 import {
   batchPairs,
   minedPairs,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { FaceError, systemCode } from "../base/errors.ts";
 import { float32, floats } from "../base/tensor.ts";
 import { DESCRIPTION_FILE, type ModelDescription } from "../jobs/export.ts";
-import type { ImageSize } from "../model/tower.ts";
+import type { ImageSize } from "../model/backbone.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { SessionPool } from "../onnx/runtime/session-pool.ts";

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { sizeOf } from "../../src/base/shape.ts";
 import { float32, floats, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
+import { signaturesOf } from "../../src/jobs/export.ts";
 import { NETWORKS, networkNamed } from "../../src/model/networks.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
@@ -13,7 +14,6 @@ import { type LoweredModel, lower } from "../../src/onnx/lower/lower.ts";
 import { ParameterStore } from "../../src/onnx/runtime/parameter-store.ts";
 import { Session } from "../../src/onnx/runtime/session.ts";
 import { trainingGraphs } from "../../src/train/step.ts";
-import { signaturesOf } from "../../src/jobs/export.ts";
 import { openPython, readFloats, temporaryFolder, writeFloats } from "./python-environment.ts";
 
 const python = await openPython();

@@ -1,7 +1,7 @@
 /** @file A model in a worker thread of its own, so that runs do not hold up the thread that asks for them. */
 import "./disable-telemetry.ts";
 import type { TransferListItem, Worker } from "node:worker_threads";
-import { StackedTensor, together } from "../../base/concatenated.ts";
+import { ConcatenatedView, materialize } from "../../base/concatenated.ts";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import type { Tensor, TensorMap } from "../../base/tensor.ts";
 import { startWorker } from "../../base/worker.ts";
@@ -44,7 +44,7 @@ export function buffersOf(tensors: Iterable<Tensor>): TransferListItem[] {
   return [...buffers];
 }
 
-const partsOf = (value: Tensor) => (value instanceof StackedTensor ? value.parts : [value]);
+const partsOf = (value: Tensor) => (value instanceof ConcatenatedView ? value.parts : [value]);
 
 /** Whether all of a tensor lies in memory that threads share. */
 export function isShared(value: Tensor): boolean {
@@ -98,7 +98,9 @@ export class WorkerSession implements AsyncDisposable {
   run(inputs: TensorMap, outputs?: readonly string[], { transfer = false } = {}): Promise<TensorMap> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const id = ++this.#lastId;
-    const sent = [...inputs].map(([name, value]) => [name, sharedInput(value) ?? together(value)] as const);
+    const sent = [...inputs].map(
+      ([name, value]) => [name, sharedInput(value) ?? materialize(value)] as const,
+    );
     const request: RunRequest = { id, inputs: new Map(sent), outputs };
     const copied = sent.flatMap(([, value]) => ("parts" in value ? [] : [value]));
     this.#worker.postMessage(request, transfer ? buffersOf(copied) : []);

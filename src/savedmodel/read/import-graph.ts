@@ -8,7 +8,7 @@ import type { Node } from "../../graph/ops.ts";
 import { type GraphDef, NodeDefSchema } from "../../proto/tensorflow/graph_pb.ts";
 import type { Signature } from "../signature.ts";
 import { importers } from "./from-tensorflow.ts";
-import { PlacedGraph, type PlacedNode, type Source } from "./inlined-graph.ts";
+import { InlinedGraph, type InlinedNode, type Source } from "./inlined-graph.ts";
 import { OpCall } from "./op-call.ts";
 import { VARIABLE_OPS } from "./variable-keys.ts";
 
@@ -19,24 +19,24 @@ export interface SignatureProgram {
 }
 
 /** Reads the values of variables, by the places of their nodes. */
-export type ReadVariables = (nodes: readonly PlacedNode[]) => Promise<ReadonlyMap<string, Tensor>>;
+export type ReadVariables = (nodes: readonly InlinedNode[]) => Promise<ReadonlyMap<string, Tensor>>;
 
 /** Nodes that unsupported operators stand at, at most so many of each in an error. */
 const EXAMPLES_SHOWN = 3;
 /** The operator of values that are given from outside. */
 const FED = "faceid.Fed";
 
-const isVariable = ({ def }: PlacedNode) => VARIABLE_OPS.has(def.op);
+const isVariable = ({ def }: InlinedNode) => VARIABLE_OPS.has(def.op);
 const isReadable = (op: string) => op in importers || VARIABLE_OPS.has(op) || op === FED;
 
 /** A signature's part of a graph, before any of it is computed. */
 export interface SignatureSlice {
-  readonly graph: PlacedGraph;
+  readonly graph: InlinedGraph;
   /** What the outputs need, inputs first. */
-  readonly nodes: readonly PlacedNode[];
-  readonly variables: readonly PlacedNode[];
+  readonly nodes: readonly InlinedNode[];
+  readonly variables: readonly InlinedNode[];
   /** Values that come from outside, by the signature's names. */
-  readonly fed: ReadonlyMap<string, PlacedNode>;
+  readonly fed: ReadonlyMap<string, InlinedNode>;
   readonly outputs: ReadonlyMap<string, Source>;
 }
 
@@ -45,7 +45,7 @@ export interface SignatureSlice {
  * @throws FaceError `MODEL_INVALID` for a graph that contradicts itself.
  */
 export function sliceOf(graph: GraphDef, signature: Signature): SignatureSlice {
-  const placed = new PlacedGraph(graph);
+  const placed = new InlinedGraph(graph);
   const fed = new Map(
     [...signature.inputs].map(([alias, { tensorName }]) => [
       alias,
@@ -60,17 +60,17 @@ export function sliceOf(graph: GraphDef, signature: Signature): SignatureSlice {
 }
 
 /** Whether a node is one that can be read, or stands for a value from outside. */
-export function isSupported({ def }: PlacedNode): boolean {
+export function isSupported({ def }: InlinedNode): boolean {
   return isReadable(def.op);
 }
 
 /** Whether a node stands for a value from outside rather than for an operation of the graph. */
-export function isFed({ def }: PlacedNode): boolean {
+export function isFed({ def }: InlinedNode): boolean {
   return def.op === FED;
 }
 
 /** One error for everything that cannot be read. */
-function refuseUnknown(nodes: readonly PlacedNode[], signature: string): void {
+function refuseUnknown(nodes: readonly InlinedNode[], signature: string): void {
   const places = new Map<string, string[]>();
   for (const node of nodes.filter((each) => !isSupported(each))) {
     const known = places.get(node.def.op);
@@ -101,7 +101,7 @@ function symbolicShape(alias: string, shape: readonly number[] | undefined): (nu
 
 /** One node in our words. What does not fit together in its shapes is the model's fault. */
 function imported(
-  node: PlacedNode,
+  node: InlinedNode,
   inputs: readonly Node[],
   values: ReadonlyMap<string, Tensor>,
 ): readonly Node[] {
@@ -143,7 +143,7 @@ export async function importSignature(
   const slice = sliceOf(graph, signature);
   refuseUnknown(slice.nodes, name);
   const variables = await readVariables(slice.variables);
-  const values = new Map<PlacedNode, readonly Node[]>();
+  const values = new Map<InlinedNode, readonly Node[]>();
   const inputs: Record<string, Node<"input">> = {};
   for (const [alias, { shape, dtype }] of signature.inputs) {
     inputs[alias] = input(alias, symbolicShape(alias, shape), dtype);

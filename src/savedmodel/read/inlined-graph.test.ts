@@ -8,7 +8,7 @@ import {
   type NodeDef,
   NodeDefSchema,
 } from "../../proto/tensorflow/graph_pb.ts";
-import { PlacedGraph } from "./inlined-graph.ts";
+import { InlinedGraph } from "./inlined-graph.ts";
 
 interface Body {
   readonly nodeDef?: NodeDef[];
@@ -42,7 +42,7 @@ function graphOf(nodes: NodeDef[], functions: Record<string, Body> = {}): GraphD
 }
 
 const places = (graph: GraphDef, output: string, ...fed: string[]) => {
-  const placed = new PlacedGraph(graph);
+  const placed = new InlinedGraph(graph);
   for (const name of fed) placed.feed(name, node(name, "Fed"));
   return placed.order([placed.source(output)]).map(({ place }) => place);
 };
@@ -78,7 +78,7 @@ describe("a graph with functions", () => {
         ret: { a: "norm:batch_variance:0", b: "top:indices:0", c: "parts:output:2" },
       },
     });
-    const placed = new PlacedGraph(graph);
+    const placed = new InlinedGraph(graph);
     expect([0, 1, 2].map((i) => placed.source(`f:${i}`).output)).toEqual([2, 1, 2]);
   });
 

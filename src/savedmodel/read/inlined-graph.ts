@@ -3,7 +3,7 @@ import { FaceError } from "../../base/errors.ts";
 import type { FunctionDef, GraphDef, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
 
 /** A node as one call, or the graph itself, uses it. */
-export interface PlacedNode {
+export interface InlinedNode {
   readonly def: NodeDef;
   /** The way to it through the calls, for people: `StatefulPartitionedCall/conv1/Conv2D`. */
   readonly place: string;
@@ -12,7 +12,7 @@ export interface PlacedNode {
 
 /** Where a value is made: an output of a node that is no call, or a value that is given from outside. */
 export interface Source {
-  readonly node: PlacedNode;
+  readonly node: InlinedNode;
   readonly output: number;
 }
 
@@ -25,7 +25,7 @@ interface Scope {
   readonly call:
     | { readonly from: Scope; readonly inputs: readonly string[]; readonly body: Body }
     | undefined;
-  readonly placed: Map<string, PlacedNode>;
+  readonly placed: Map<string, InlinedNode>;
   readonly calls: Map<string, Scope>;
 }
 
@@ -96,12 +96,12 @@ function bodyOf(definition: FunctionDef): Body {
 }
 
 /** Looks values up in a graph, through its calls. */
-export class PlacedGraph {
+export class InlinedGraph {
   readonly #root: Scope;
   readonly #functions: ReadonlyMap<string, FunctionDef>;
   readonly #bodies = new Map<string, Body>();
-  readonly #fed = new Map<string, PlacedNode>();
-  readonly #givenFromOutside = new Set<PlacedNode>();
+  readonly #fed = new Map<string, InlinedNode>();
+  readonly #givenFromOutside = new Set<InlinedNode>();
   #calls = 0;
   #nodes = 0;
 
@@ -121,7 +121,7 @@ export class PlacedGraph {
    * Says that a value is given from outside, whatever would compute it: a value of the graph itself by its name, one
    * inside a call by its node's place.
    */
-  feed(tensorName: string, def: NodeDef): PlacedNode {
+  feed(tensorName: string, def: NodeDef): InlinedNode {
     const { name, index } = parseReference(tensorName);
     const node = { def, place: def.name, scope: this.#root };
     this.#fed.set(`${name}:${index}`, node);
@@ -130,7 +130,7 @@ export class PlacedGraph {
   }
 
   /** A node of the graph itself. */
-  node(name: string): PlacedNode {
+  node(name: string): InlinedNode {
     return this.#place(this.#root, this.#def(this.#root, name));
   }
 
@@ -140,18 +140,18 @@ export class PlacedGraph {
   }
 
   /** Where the inputs of a node come from. */
-  inputs({ def, scope }: PlacedNode): Source[] {
+  inputs({ def, scope }: InlinedNode): Source[] {
     return dataInputs(def).map((reference) => this.#follow(scope, reference));
   }
 
   /** The nodes inside a call, as that call uses them; empty for a node that is no call. */
-  inside(node: PlacedNode): PlacedNode[] {
+  inside(node: InlinedNode): InlinedNode[] {
     const scope = this.#opened(node.scope, node.def);
     return scope === undefined ? [] : [...scope.defs.values()].map((def) => this.#place(scope, def));
   }
 
   /** A neighbour of a node by its name. */
-  beside({ scope }: PlacedNode, name: string): PlacedNode {
+  beside({ scope }: InlinedNode, name: string): InlinedNode {
     return this.#place(scope, this.#def(scope, name));
   }
 
@@ -159,9 +159,9 @@ export class PlacedGraph {
    * The nodes that values need, inputs first.
    * @throws FaceError `MODEL_INVALID` for a circle or a reference to nothing.
    */
-  order(sources: readonly Source[]): PlacedNode[] {
-    const order: PlacedNode[] = [];
-    const state = new Map<PlacedNode, "open" | "done">();
+  order(sources: readonly Source[]): InlinedNode[] {
+    const order: InlinedNode[] = [];
+    const state = new Map<InlinedNode, "open" | "done">();
     const stack = sources
       .map(({ node }) => ({ node, inputs: undefined as Source[] | undefined, next: 0 }))
       .reverse();
@@ -260,7 +260,7 @@ export class PlacedGraph {
     return body;
   }
 
-  #place(scope: Scope, def: NodeDef): PlacedNode {
+  #place(scope: Scope, def: NodeDef): InlinedNode {
     const known = scope.placed.get(def.name);
     if (known !== undefined) return known;
     if (++this.#nodes > MOST_NODES)

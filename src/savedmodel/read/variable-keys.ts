@@ -12,8 +12,8 @@ import {
 import { storedTensor } from "../format/tensor-proto.ts";
 import {
   dataInputs,
-  type PlacedGraph,
-  type PlacedNode,
+  type InlinedGraph,
+  type InlinedNode,
   parseReference,
   type Source,
 } from "./inlined-graph.ts";
@@ -75,10 +75,10 @@ function boundObjects(saved: SavedObjectGraph, signature: string): readonly numb
 }
 
 /** The node of the graph itself that a value comes out of, past nodes that only hand it on. */
-function makerOf(graph: PlacedGraph, tensorName: string): PlacedNode {
+function makerOf(graph: InlinedGraph, tensorName: string): InlinedNode {
   let node = graph.node(parseReference(tensorName).name);
   // A damaged graph may hand a value round in a circle.
-  for (const seen = new Set<PlacedNode>(); node.def.op === "Identity" && !seen.has(node); ) {
+  for (const seen = new Set<InlinedNode>(); node.def.op === "Identity" && !seen.has(node); ) {
     seen.add(node);
     node = graph.node(parseReference(dataInputs(node.def)[0] ?? "").name);
   }
@@ -87,7 +87,7 @@ function makerOf(graph: PlacedGraph, tensorName: string): PlacedNode {
 
 /** By the model's objects: the last inputs of a signature's call are the variables that its function is bound to. */
 function keysByObjects(
-  graph: PlacedGraph,
+  graph: InlinedGraph,
   meta: MetaGraphDef,
   signatures: readonly (readonly [string, SignatureDef])[],
   tracked: TrackableObjectGraph,
@@ -113,8 +113,8 @@ function keysByObjects(
 }
 
 /** All that runs when the model is restored, through control inputs and calls. */
-function restoringNodes(graph: PlacedGraph, name: string): ReadonlySet<PlacedNode> {
-  const nodes = new Set<PlacedNode>([graph.node(parseReference(name).name)]);
+function restoringNodes(graph: InlinedGraph, name: string): ReadonlySet<InlinedNode> {
+  const nodes = new Set<InlinedNode>([graph.node(parseReference(name).name)]);
   for (const node of nodes) {
     for (const inner of graph.inside(node)) nodes.add(inner);
     for (const control of node.def.input.filter((input) => input.startsWith("^"))) {
@@ -128,9 +128,9 @@ function restoringNodes(graph: PlacedGraph, name: string): ReadonlySet<PlacedNod
 }
 
 /** Where a value comes from, past nodes that hand it on unchanged or in another form. */
-function origin(graph: PlacedGraph, source: Source | undefined): Source | undefined {
+function origin(graph: InlinedGraph, source: Source | undefined): Source | undefined {
   let found = source;
-  const seen = new Set<PlacedNode>();
+  const seen = new Set<InlinedNode>();
   while (found !== undefined && HANDED_ON.has(found.node.def.op)) {
     if (seen.has(found.node)) return undefined;
     seen.add(found.node);
@@ -150,11 +150,11 @@ function constantStrings(source: Source | undefined): string[] {
 }
 
 /** By the nodes that restore the variables: each assigns an output of RestoreV2, which lists the keys. */
-function keysByRestoring(graph: PlacedGraph, meta: MetaGraphDef): Keys {
+function keysByRestoring(graph: InlinedGraph, meta: MetaGraphDef): Keys {
   const keys = new Map<string, string>();
   const name = meta.saverDef?.restoreOpName ?? "";
   if (name === "") return keys;
-  const listed = new Map<PlacedNode, string[]>();
+  const listed = new Map<InlinedNode, string[]>();
   for (const node of restoringNodes(graph, name)) {
     if (!ASSIGN_OPS.has(node.def.op)) continue;
     const [handle, value] = graph.inputs(node);
@@ -184,7 +184,7 @@ function keysByName(tracked: TrackableObjectGraph): Keys {
 
 /** Finds the keys of a model's variables. */
 export class VariableKeys {
-  readonly #routes: readonly ((node: PlacedNode, sharedName: string) => string | undefined)[];
+  readonly #routes: readonly ((node: InlinedNode, sharedName: string) => string | undefined)[];
   readonly #known: ReadonlySet<string>;
 
   /**
@@ -192,7 +192,7 @@ export class VariableKeys {
    * @throws FaceError `MODEL_INVALID` for a graph that contradicts itself.
    */
   constructor(
-    graph: PlacedGraph,
+    graph: InlinedGraph,
     meta: MetaGraphDef,
     tracked: TrackableObjectGraph,
     known: ReadonlySet<string>,
@@ -214,7 +214,7 @@ export class VariableKeys {
   }
 
   /** The key of a variable's value, or undefined where the bundle holds none. */
-  keyOf(node: PlacedNode): string | undefined {
+  keyOf(node: InlinedNode): string | undefined {
     const name = node.def.attr.shared_name?.value;
     const sharedName = name?.case === "s" ? new TextDecoder().decode(name.value) : "";
     for (const route of this.#routes) {

@@ -6,7 +6,7 @@ import { shapeText } from "../../base/shape.ts";
 import type { Tensor } from "../../base/tensor.ts";
 import type { MetaGraphDef } from "../../proto/tensorflow/graph_pb.ts";
 import { Bundle } from "../format/bundle.ts";
-import { PlacedGraph, type PlacedNode } from "./inlined-graph.ts";
+import { InlinedGraph, type InlinedNode } from "./inlined-graph.ts";
 import { OBJECT_GRAPH_KEY, parseObjectGraph, VariableKeys } from "./variable-keys.ts";
 
 const PREFIX = "variables/variables";
@@ -26,12 +26,12 @@ async function openStore(folder: string, meta: MetaGraphDef): Promise<Store | un
   const bundle = await Bundle.open(prefix);
   const hasObjects = bundle.keys.has(OBJECT_GRAPH_KEY);
   const objects = hasObjects ? (await bundle.read([OBJECT_GRAPH_KEY])).get(OBJECT_GRAPH_KEY) : undefined;
-  const graph = new PlacedGraph(meta.graphDef!);
+  const graph = new InlinedGraph(meta.graphDef!);
   return { bundle, keys: new VariableKeys(graph, meta, parseObjectGraph(objects), bundle.keys) };
 }
 
 /** Refuses a value of another type or shape than its variable declares. */
-function checkFit({ def, place }: PlacedNode, key: string, value: Pick<Tensor, "dtype" | "shape">): void {
+function checkFit({ def, place }: InlinedNode, key: string, value: Pick<Tensor, "dtype" | "shape">): void {
   const declared = def.attr.shape?.value;
   if (declared?.case !== "shape" || declared.value.unknownRank) return;
   const sides = declared.value.dim.map(({ size }) => Number(size));
@@ -61,7 +61,7 @@ export class Variables {
    * The values of variables, by the places of their nodes.
    * @throws FaceError `MODEL_INVALID` when one has none, or a damaged one.
    */
-  async read(nodes: readonly PlacedNode[]): Promise<ReadonlyMap<string, Tensor>> {
+  async read(nodes: readonly InlinedNode[]): Promise<ReadonlyMap<string, Tensor>> {
     if (nodes.length === 0) return new Map();
     const keys = await this.#keysOf(nodes);
     const store = (await this.#store)!;
@@ -71,7 +71,7 @@ export class Variables {
   }
 
   /** Elements of variables, each counted once, without reading them. */
-  async count(nodes: readonly PlacedNode[]): Promise<number> {
+  async count(nodes: readonly InlinedNode[]): Promise<number> {
     if (nodes.length === 0) return 0;
     const keys = new Set((await this.#keysOf(nodes)).values());
     const store = (await this.#store)!;
@@ -81,7 +81,7 @@ export class Variables {
     );
   }
 
-  async #keysOf(nodes: readonly PlacedNode[]): Promise<Map<string, string>> {
+  async #keysOf(nodes: readonly InlinedNode[]): Promise<Map<string, string>> {
     this.#store ??= openStore(this.#folder, this.#meta);
     const store = await this.#store;
     if (store === undefined) {

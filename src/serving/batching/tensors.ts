@@ -1,6 +1,6 @@
 /** @file Requests stacked into one batch and answers cut out of it again. */
 
-import { StackedTensor, together } from "../../base/concatenated.ts";
+import { ConcatenatedView, materialize } from "../../base/concatenated.ts";
 import { arrayOf, type NumericDType } from "../../base/dtype.ts";
 import { sameShape, sizeOf, stridesOf } from "../../base/shape.ts";
 import type { Tensor, TensorMap } from "../../base/tensor.ts";
@@ -101,7 +101,7 @@ function stack(name: string, parts: readonly Tensor[], rows: number, mayPad: boo
   const rowShape = commonRowShape(name, parts, mayPad);
   const { dtype } = first!;
   if (dtype !== "string" && isExact(parts, rows, rowShape)) {
-    return new StackedTensor(dtype, [rows, ...rowShape], parts);
+    return new ConcatenatedView(dtype, [rows, ...rowShape], parts);
   }
   const stride = sizeOf(rowShape);
   const data = emptyLike(first!, rows * stride);
@@ -167,5 +167,5 @@ export function joinOutputs(parts: readonly TensorMap[]): TensorMap {
   if (parts.length === 1) return parts[0]!;
   const rows = parts.reduce((sum, part) => sum + [...part.values()][0]!.shape[0]!, 0);
   // A stack could not be sent to the thread that writes JSON.
-  return new Map([...stackInputs(parts, rows, false)].map(([name, value]) => [name, together(value)]));
+  return new Map([...stackInputs(parts, rows, false)].map(([name, value]) => [name, materialize(value)]));
 }

@@ -1,6 +1,6 @@
 /** @file One model in several worker threads side by side; a thread that dies is replaced. */
 
-import { StackedTensor, together } from "../../base/concatenated.ts";
+import { ConcatenatedView, materialize } from "../../base/concatenated.ts";
 import { FaceError } from "../../base/errors.ts";
 import type { Tensor, TensorMap } from "../../base/tensor.ts";
 import { isShared, WorkerSession } from "../../onnx/runtime/worker-session.ts";
@@ -91,7 +91,7 @@ export class Lanes {
 function compact(value: Tensor): Tensor {
   if (value.dtype === "string") throw new FaceError("MODEL_UNSUPPORTED", "the engine takes no strings");
   if (isShared(value)) return value;
-  if (value instanceof StackedTensor) return together(value);
+  if (value instanceof ConcatenatedView) return materialize(value);
   const data = value.data as Float32Array;
   const isSmallView = data.byteLength * 2 < data.buffer.byteLength;
   return isSmallView ? { ...value, data: data.slice() } : value;

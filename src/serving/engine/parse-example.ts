@@ -8,7 +8,7 @@ import { type Example, ExampleSchema, type Feature } from "../../proto/tensorflo
 import type { GraphDef, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
 import { dtypeOf, storedTensor } from "../../savedmodel/format/tensor-proto.ts";
 import { type SignatureSlice, sliceOf } from "../../savedmodel/read/import-graph.ts";
-import type { PlacedGraph, PlacedNode, Source } from "../../savedmodel/read/inlined-graph.ts";
+import type { InlinedGraph, InlinedNode, Source } from "../../savedmodel/read/inlined-graph.ts";
 import type { Signature, SignatureTensor } from "../../savedmodel/signature.ts";
 import { invalidArgument } from "../status.ts";
 import type { InputStep } from "./input-step.ts";
@@ -46,7 +46,7 @@ function attrNumber({ attr }: NodeDef, name: string): number {
 }
 
 /** A constant of the graph. */
-function constantAt(graph: PlacedGraph, source: Source | undefined): Tensor {
+function constantAt(graph: InlinedGraph, source: Source | undefined): Tensor {
   let node = source?.node;
   while (node !== undefined && SAME_VALUES.has(node.def.op)) node = graph.inputs(node)[0]?.node;
   const value = node?.def.attr.value?.value;
@@ -56,12 +56,12 @@ function constantAt(graph: PlacedGraph, source: Source | undefined): Tensor {
   return storedTensor(value.value, node.place, { maxBytes: LARGEST_CONSTANT });
 }
 
-function stringsAt(graph: PlacedGraph, source: Source | undefined): string[] {
+function stringsAt(graph: InlinedGraph, source: Source | undefined): string[] {
   const { data } = constantAt(graph, source);
   return (data as readonly Uint8Array[]).map((bytes) => Buffer.from(bytes).toString("utf8"));
 }
 
-function denseFeatures(parser: PlacedNode, graph: PlacedGraph): DenseFeature[] {
+function denseFeatures(parser: InlinedNode, graph: InlinedGraph): DenseFeature[] {
   const { def, place } = parser;
   const isV2 = def.op === "ParseExampleV2";
   const types = def.attr.Tdense?.value;
@@ -95,7 +95,7 @@ function denseFeatures(parser: PlacedNode, graph: PlacedGraph): DenseFeature[] {
 const PARSERS: ReadonlySet<string> = new Set(["ParseExample", "ParseExampleV2"]);
 
 /** The parsing node that takes this input, if there is one. */
-function parserOf({ graph, nodes }: SignatureSlice, input: PlacedNode): PlacedNode | undefined {
+function parserOf({ graph, nodes }: SignatureSlice, input: InlinedNode): InlinedNode | undefined {
   return nodes.find((node) => {
     if (!PARSERS.has(node.def.op)) return false;
     let source = graph.inputs(node)[0]?.node;

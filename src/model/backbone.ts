@@ -1,4 +1,4 @@
-/** @file What a tower makes of an image: what it looks at, the embeddings of its views, what becomes of them. */
+/** @file What a backbone makes of an image: what it looks at, the embeddings of its views, what becomes of them. */
 import { add, concat, l2Normalize, slice } from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
 import { dense } from "../nn/layers.ts";
@@ -6,13 +6,13 @@ import type { NetworkBuilder } from "../nn/network-builder.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
 import { TEXTURE_SIZE, textureName, textureOf } from "./texture.ts";
 
-/** Height and width of the images in pixels, how the tower looks at them, and what becomes of its embedding. */
+/** Height and width of the images in pixels, how the backbone looks at them, and what becomes of its embedding. */
 export interface ImageSize {
   readonly height: number;
   readonly width: number;
   /** Share of each side, around the middle; all of it when left out. */
   readonly crop?: number;
-  /** Such shares for several towers, trained one after the other, whose embeddings inference joins; instead of `crop`. */
+  /** Such shares for several backbones, trained one after the other, whose embeddings inference joins; instead of `crop`. */
   readonly views?: readonly number[];
   /** Whether inference embeds the mirrored image too and takes the mean of both directions. */
   readonly mirror?: boolean;
@@ -38,7 +38,7 @@ function middle(side: number, share: number): [number, number] {
   return [start, side - start];
 }
 
-/** What the tower sees of an image: clients send whole photographs and need not know. */
+/** What the backbone sees of an image: clients send whole photographs and need not know. */
 function seen(net: NetworkBuilder, image: Node, { height, width, crop = 1 }: ImageSize): Node {
   if (crop === 1) return image;
   const [top, bottom] = middle(height, crop);
@@ -98,15 +98,15 @@ function directionsOf(
   return [...learned, ...textures];
 }
 
-/** Whether the network is used as it is trained: one look at the image, the embedding as the tower gives it. */
+/** Whether the network is used as it is trained: one look at the image, the embedding as the backbone gives it. */
 export const isPlain = ({ views = [], mirror = false, texture = [], metric = 0 }: ImageSize): boolean =>
   views.length + texture.length === 0 && !mirror && metric === 0;
 
 /**
  * The embedding of an image. Several views, texture, the mirror image and the fitted map come in when the network is
- * used, not while a tower learns.
+ * used, not while a backbone learns.
  */
-export function tower(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size: ImageSize): Node {
+export function backbone(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size: ImageSize): Node {
   const { metric = 0 } = size;
   if (net.mode === "training" || isPlain(size)) return network.build(net, seen(net, image, size));
   const directions = directionsOf(net, network, image, size);
