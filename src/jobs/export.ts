@@ -1,8 +1,6 @@
 /** @file Freezes a trained network and writes it as a SavedModel version, with what is known about it beside it. */
 import { join } from "node:path";
-import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import type { TensorMap } from "../base/tensor.ts";
 import { VERSION } from "../base/version.ts";
 import type { EvaluationReport } from "../evaluate/metrics.ts";
 import type { CalibrationRecord } from "../evaluate/thresholds.ts";
@@ -20,9 +18,8 @@ import {
 } from "../savedmodel/format/warmup-file.ts";
 import { type SignatureGraph, writeSavedModel } from "../savedmodel/write/write.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
-
+import { inferenceWeights } from "../train/inference.ts";
 import { networkImageOf, settingsOf } from "../train/people.ts";
-import { averagedState } from "../train/weight-averages.ts";
 
 /** `assets.extra/faceid.json`: what a model is, how it was trained, how far its scores can be trusted. */
 export interface ModelDescription {
@@ -104,22 +101,6 @@ export async function warmupRequests(
   }));
 }
 
-/** The weights that inference needs, out of everything that a checkpoint keeps. */
-export function weightsOf({ config, state }: Checkpoint): TensorMap {
-  const { net } = siamese(networkNamed(config.model), networkImageOf(config), {
-    mode: "inference",
-    batch: 1,
-  });
-  const values = averagedState(state);
-  return new Map(
-    net.weights.map(({ name }) => {
-      const value = values.get(name);
-      if (value === undefined) throw new FaceError("CHECKPOINT_INVALID", `the checkpoint holds no ${name}`);
-      return [name, value];
-    }),
-  );
-}
-
 export interface ExportOptions {
   /** A `.safetensors` file. */
   readonly checkpoint: string;
@@ -139,7 +120,7 @@ export async function exportModel(options: ExportOptions): Promise<string> {
   const checkpoint = await readCheckpoint(options.checkpoint);
   const { config, progress } = checkpoint;
   const signatures = signaturesOf(config.model, config);
-  const parameters = weightsOf(checkpoint);
+  const parameters = inferenceWeights(config, checkpoint.state);
   const { measured } = options;
   const description: ModelDescription = {
     format: "faceid-model-1",
