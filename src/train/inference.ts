@@ -54,7 +54,7 @@ async function pooledEmbedder(
   return {
     image: { height, width },
     embeddingSize,
-    lanes: sessions,
+    concurrency: sessions,
     async embed(images, count) {
       const inputs = new Map([["input_image", float32([count, height, width, 3], images)]]);
       return floats((await pool.run(inputs)).get("embedding")!);

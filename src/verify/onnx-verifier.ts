@@ -22,7 +22,7 @@ export async function pairVerifier(
   const pool = await SessionPool.open(bytes, lanes);
   return {
     image: { height, width },
-    lanes,
+    concurrency: lanes,
     async score(anchors, verifications, count) {
       const shape = [count, height, width, 3];
       const [anchor, verification] = PAIR_INPUTS;

@@ -56,7 +56,7 @@ export async function savedModelVerifier(folder: string, lanes = availableParall
   return {
     image: { height, width },
     embeddingSize,
-    lanes,
+    concurrency: lanes,
     async embed(images, count) {
       const results = await embed.run(new Map([["input_image", float32([count, height, width, 3], images)]]));
       return floats(results.get("embedding")!);
