@@ -102,7 +102,7 @@ describe("train", () => {
     [["--epochs", "0"], 2, '--epochs: got "0", expected more than 0'],
     [["--loss", "hinge"], 2, "expected one of bce, contrastive"],
     [["--model", "vgg16"], 2, "there is no model called vgg16"],
-    [["--test-share", "0"], 2, "a test share of 0 leaves nobody to measure the network on"],
+    [["--test-fraction", "0"], 2, "a test share of 0 leaves nobody to measure the network on"],
     [["--no-such-flag"], 2, "unknown option '--no-such-flag'"],
     [["--dataset", "folder", "--dataset-path", "nowhere"], 3, "there is no folder"],
     [["--output", "run"], 2, "run holds a run already"],

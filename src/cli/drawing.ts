@@ -6,9 +6,7 @@ import { writeFileAtomic } from "../base/files.ts";
 import { rasterizeSvg } from "../image/decode.ts";
 import { describeModel } from "../jobs/describe.ts";
 import { describe, type ModelDescription } from "../model/description.ts";
-import { networkNamed } from "../model/networks.ts";
-import { trainConfigSchema } from "../train/config.ts";
-import { networkImageOf } from "../train/people.ts";
+import { modelConfigOf, trainConfigSchema } from "../train/config.ts";
 import { flagOf, resolveOptions } from "./options.ts";
 import { EVERY_SETTING } from "./settings.ts";
 
@@ -16,16 +14,16 @@ import { EVERY_SETTING } from "./settings.ts";
 export const networkSettings: z.ZodObject<
   Pick<
     typeof trainConfigSchema.shape,
-    "model" | "imageShape" | "crop" | "views" | "texture" | "mirror" | "metric"
+    "model" | "imageShape" | "crop" | "crops" | "gaborCrops" | "mirror" | "projectionDim"
   >
 > = trainConfigSchema.pick({
   model: true,
   imageShape: true,
   crop: true,
-  views: true,
-  texture: true,
+  crops: true,
+  gaborCrops: true,
   mirror: true,
-  metric: true,
+  projectionDim: true,
 });
 
 /** What help says of the path. */
@@ -52,7 +50,7 @@ export async function modelOf(
   }
   if (path !== undefined) return await describeModel(path);
   const settings = resolveOptions(networkSettings, { flags, everyKey: EVERY_SETTING });
-  return describe(networkNamed(settings.model), networkImageOf(settings));
+  return describe(modelConfigOf(settings));
 }
 
 /** The command that prints this, for the title of its picture. */

@@ -1,9 +1,8 @@
 /** @file The layers of a trained model, by its path; nothing is run. */
 import { FaceError } from "../base/errors.ts";
 import { describe, type ModelDescription } from "../model/description.ts";
-import { networkNamed } from "../model/networks.ts";
 import { readCheckpoint } from "../train/checkpoint.ts";
-import { networkImageOf } from "../train/people.ts";
+import { modelConfigOf } from "../train/config.ts";
 import { locateModel } from "../verify/open-model.ts";
 import { readDescription } from "../verify/saved-model-verifier.ts";
 
@@ -16,7 +15,7 @@ export async function describeModel(path: string): Promise<ModelDescription> {
   const place = await locateModel(path);
   if (place.kind === "checkpoint") {
     const { config } = await readCheckpoint(place.path);
-    return describe(networkNamed(config.model), networkImageOf(config));
+    return describe(modelConfigOf(config));
   }
   const about = await readDescription(place.path);
   if (about === undefined) {
@@ -24,5 +23,5 @@ export async function describeModel(path: string): Promise<ModelDescription> {
       hint: "faceid inspect shows the signatures and operations of any model",
     });
   }
-  return describe(networkNamed(about.network), networkImageOf(about.training.config));
+  return describe(modelConfigOf(about.training.config));
 }

@@ -6,8 +6,7 @@ import type { EvaluationReport } from "../evaluate/metrics.ts";
 import type { CalibrationRecord } from "../evaluate/thresholds.ts";
 import type { Node } from "../graph/ops.ts";
 import { encodeJpeg } from "../image/decode.ts";
-import { embeddingSizeOf, type ImageSize } from "../model/backbone.ts";
-import { networkNamed } from "../model/networks.ts";
+import { embeddingSizeOf, type ImageSize, type ModelConfig } from "../model/model-config.ts";
 import { comparer, embedder, siamese } from "../model/siamese.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import {
@@ -18,8 +17,8 @@ import {
 } from "../savedmodel/format/warmup-file.ts";
 import { type SignatureGraph, writeSavedModel } from "../savedmodel/write/write.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
+import { modelConfigOf, settingsOf } from "../train/config.ts";
 import { inferenceWeights } from "../train/inference.ts";
-import { networkImageOf, settingsOf } from "../train/people.ts";
 
 /** `assets.extra/faceid.json`: what a model is, how it was trained, how far its scores can be trusted. */
 export interface ModelDescription {
@@ -49,19 +48,15 @@ export interface ModelDescription {
 export const DESCRIPTION_FILE = "assets.extra/faceid.json";
 
 /** The signatures of DESIGN's contract. */
-export function signaturesOf(
-  network: string,
-  config: Parameters<typeof networkImageOf>[0],
-): Record<string, SignatureGraph> {
-  const [backbone, image] = [networkNamed(network), networkImageOf(config)];
-  const pair = siamese(backbone, image, { mode: "inference", batch: "batch" });
-  const encoded = siamese(backbone, image, {
+export function signaturesOf(model: ModelConfig): Record<string, SignatureGraph> {
+  const pair = siamese(model, { mode: "inference", batch: "batch" });
+  const encoded = siamese(model, {
     mode: "inference",
     batch: "batch",
     inputs: ["anchor_bytes", "verification_bytes"],
   });
-  const single = embedder(backbone, image, "batch");
-  const top = comparer(backbone, image, "batch");
+  const single = embedder(model, "batch");
+  const top = comparer(model, "batch");
   return {
     serving_default: {
       inputs: { anchor_img: pair.anchorImage, verification_img: pair.verificationImage },
@@ -119,7 +114,8 @@ export interface ExportOptions {
 export async function exportModel(options: ExportOptions): Promise<string> {
   const checkpoint = await readCheckpoint(options.checkpoint);
   const { config, progress } = checkpoint;
-  const signatures = signaturesOf(config.model, config);
+  const model = modelConfigOf(config);
+  const signatures = signaturesOf(model);
   const parameters = inferenceWeights(config, checkpoint.state);
   const { measured } = options;
   const description: ModelDescription = {
@@ -128,7 +124,7 @@ export async function exportModel(options: ExportOptions): Promise<string> {
     name: options.modelName,
     version: options.modelVersion,
     network: config.model,
-    embeddingSize: embeddingSizeOf(networkNamed(config.model), config),
+    embeddingSize: embeddingSizeOf(model),
     image: { ...settingsOf(config), range: [0, 1] },
     training: { epochs: progress.epoch, steps: progress.step, config, history: progress.history },
     ...(measured?.calibration === undefined ? {} : { calibration: measured.calibration }),
@@ -140,7 +136,7 @@ export async function exportModel(options: ExportOptions): Promise<string> {
     parameters,
     files: {
       [DESCRIPTION_FILE]: `${JSON.stringify(description, null, 2)}\n`,
-      [WARMUP_FILE]: warmupFile(options.modelName, await warmupRequests(signatures, networkImageOf(config))),
+      [WARMUP_FILE]: warmupFile(options.modelName, await warmupRequests(signatures, model.input)),
     },
   });
   if (options.onnx !== undefined) {

@@ -13,14 +13,8 @@ import { type CalibrationRecord, calibrate } from "../evaluate/thresholds.ts";
 import { type OnMeasureProgress, watchedVerifier } from "../evaluate/watched-verifier.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
-import {
-  type DataConfig,
-  datasetOptions,
-  excludedPairs,
-  openPeople,
-  type People,
-  settingsOf,
-} from "../train/people.ts";
+import { settingsOf } from "../train/config.ts";
+import { type DataConfig, datasetOptions, excludedPairs, openPeople, type People } from "../train/people.ts";
 import { checkpointVerifier } from "../verify/checkpoint-verifier.ts";
 
 /** Pairs of each group of held-out people; rates down to 1 in 100 need a thousand different pairs. */

@@ -7,7 +7,7 @@ import { float32, floats, type TensorMap } from "../base/tensor.ts";
 import { listFolder, listImages } from "../data/folder.ts";
 import { decodeImage } from "../image/decode.ts";
 import { prepare } from "../image/prepare.ts";
-import type { ImageSize } from "../model/backbone.ts";
+import type { ImageSize } from "../model/model-config.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { measureRanges } from "../onnx/quantize/calibrate.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";

@@ -20,10 +20,9 @@ import {
 import type { OnMeasureProgress } from "../evaluate/watched-verifier.ts";
 import { encodeJpeg } from "../image/decode.ts";
 import { describe } from "../model/description.ts";
-import { networkNamed } from "../model/networks.ts";
-import { trainConfigSchema } from "../train/config.ts";
+import { modelConfigOf, settingsOf, trainConfigSchema } from "../train/config.ts";
 import { RUN_LOG } from "../train/listeners/run-log.ts";
-import { type DataConfig, networkImageOf, settingsOf } from "../train/people.ts";
+import type { DataConfig } from "../train/people.ts";
 import { type OpenedModel, openModel } from "../verify/open-model.ts";
 import { type Measurement, measureHeldOut } from "./measure.ts";
 
@@ -141,7 +140,7 @@ async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<R
     made: `faceid ${VERSION}, ${new Date().toISOString().slice(0, 10)}`,
     ...(opened.network === undefined
       ? {}
-      : { model: describe(networkNamed(opened.network), networkImageOf(opened.config)) }),
+      : { model: describe(modelConfigOf({ ...opened.config, model: opened.network })) }),
     ...(opened.settings === undefined ? {} : { settings: settingsText(opened.settings) }),
     epochs: logged.length === 0 ? opened.history : logged,
     ...learningOf(opened.settings),

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { silentLog } from "../base/log.ts";
 import { Loader } from "../data/loader.ts";
-import { type SettledConfig, trainConfig, trainConfigSchema } from "../train/config.ts";
-import { finishRun, viewFolder } from "../train/finish.ts";
+import { type SettledConfig, settingsOf, storedConfigSchema, trainConfig } from "../train/config.ts";
+import { finishRun, memberFolder } from "../train/finish.ts";
 import type { RunEnd } from "../train/listener.ts";
 import { LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
 import {
@@ -18,7 +18,7 @@ import {
   trainNetwork,
   writeRunFile,
 } from "../train/network-run.ts";
-import { openPeople, settingsOf } from "../train/people.ts";
+import { openPeople } from "../train/people.ts";
 
 export type { ResumeOptions, TrainOptions, TrainResult } from "../train/network-run.ts";
 
@@ -30,18 +30,25 @@ const exists = (path: string) =>
 
 /** A run in two stages with the backbones it trains; nothing for a run that is one network. */
 function stagesOf(config: SettledConfig): SettledConfig | undefined {
-  if (config.metric === 0) {
-    if (config.views.length + config.texture.length === 0) return undefined;
-    throw new FaceError("CONFIG_INVALID", "several views are joined by the metric, which is off", {
-      hint: "set --metric, for instance to 128, or use --crop for a single backbone without texture",
+  if (config.projectionDim === 0) {
+    if (config.crops.length + config.gaborCrops.length === 0) return undefined;
+    throw new FaceError("CONFIG_INVALID", "an ensemble of crops needs a projection, got projectionDim 0", {
+      hint: "set --projection-dim, for instance to 128, or use --crop for a single backbone",
     });
   }
-  return { ...config, views: config.views.length === 0 ? [config.crop] : config.views };
+  return { ...config, crops: config.crops.length === 0 ? [config.crop] : config.crops };
 }
 
-/** The configuration of the backbone of one view. */
-function backboneConfig(config: SettledConfig, view: number): SettledConfig {
-  return { ...config, crop: config.views[view]!, views: [], texture: [], mirror: false, metric: 0 };
+/** The configuration of one backbone. */
+function backboneConfig(config: SettledConfig, index: number): SettledConfig {
+  return {
+    ...config,
+    crop: config.crops[index]!,
+    crops: [],
+    gaborCrops: [],
+    mirror: false,
+    projectionDim: 0,
+  };
 }
 
 /** Trains the backbones that are not complete yet, one after the other, then joins and finishes them. */
@@ -50,12 +57,12 @@ async function trainStages(options: TrainOptions, config: SettledConfig): Promis
   const people = await openPeople(config, log);
   await writeRunFile(folder, config, people);
   let last: RunEnd | undefined;
-  for (const view of config.views.keys()) {
-    const backbone = viewFolder(folder, view);
-    log.info(`view ${view + 1} of ${config.views.length}`, { crop: config.views[view] });
+  for (const [index, crop] of config.crops.entries()) {
+    const backbone = memberFolder(folder, index);
+    log.info(`backbone ${index + 1} of ${config.crops.length}`, { crop });
     const result = (await exists(join(backbone, LAST_CHECKPOINT)))
       ? await resumeNetwork(backbone, { ...options, epochs: config.epochs })
-      : await trainNetwork({ ...options, folder: backbone, config: backboneConfig(config, view) });
+      : await trainNetwork({ ...options, folder: backbone, config: backboneConfig(config, index) });
     last = result.end;
     if (last.reason === "interrupted" || last.reason === "diverged") return { ...result, folder, config };
   }
@@ -69,7 +76,7 @@ async function stagedConfig(folder: string): Promise<SettledConfig | undefined> 
   const file = join(folder, RUN_FILE);
   if (!(await exists(file)) || (await exists(join(folder, LAST_CHECKPOINT)))) return undefined;
   const about = JSON.parse(await readFile(file, "utf8")) as { config?: unknown };
-  const config = trainConfigSchema.required({ replicas: true }).safeParse(about.config);
+  const config = storedConfigSchema.safeParse(about.config);
   return config.success ? stagesOf(config.data as SettledConfig) : undefined;
 }
 

@@ -1,46 +1,40 @@
-/** @file What the training engine and its replicas in worker threads say to each other. */
+/** @file Messages between the training engine and its replicas in worker threads. */
 import type { ErrorCode } from "../base/errors.ts";
 import type { TensorMap } from "../base/tensor.ts";
-import type { ImageSize } from "../model/backbone.ts";
-import type { SharedLanes } from "./averaging.ts";
-import type { OptimizerSettings } from "./optimizer-settings.ts";
-import type { Sampling } from "./step.ts";
-import type { LossSettings } from "./step-losses.ts";
+import type { ReduceBuffer } from "./all-reduce.ts";
+import type { StepSettings } from "./step.ts";
 
-/** Everything a replica needs to know to build its graphs. */
-export interface ReplicaSettings {
-  readonly network: string;
-  readonly image: ImageSize;
-  readonly sampling: Sampling;
-  /** Pairs or images per step in this replica; 0 for one that only infers. */
-  readonly batch: number;
-  readonly loss: LossSettings;
-  readonly optimizer: OptimizerSettings;
-  readonly weightDecay: number;
-  readonly dropout: number;
-  readonly clipNorm: number;
-  /** Share of the old running average of weights that stays at each step; 0 for no average. */
-  readonly averageDecay: number;
-  readonly index: number;
-  /** Absent for a replica that trains alone. */
-  readonly lanes: SharedLanes | undefined;
+/** How replicas run. */
+export interface RunSettings {
+  /** Threads of each replica. */
   readonly threads: number;
-  readonly providers: readonly string[];
-  /** Where the runtime shall write profiles, if anywhere. */
-  readonly profilePrefix: string | undefined;
+  /** Execution providers in order of preference. Default `["cpu"]`. */
+  readonly providers?: readonly string[];
+  /** Prefix of the runtime's profiles; none are written by default. */
+  readonly profilePrefix?: string;
 }
 
-/** Pairs of images, or images by people, on their way into a step. */
+/** What a replica needs to build its graphs. */
+export interface ReplicaSettings extends RunSettings {
+  readonly step: StepSettings;
+  /** Pairs or images per step in this replica. */
+  readonly batch: number;
+  readonly index: number;
+  /** Absent for a replica that trains alone. */
+  readonly buffer: ReduceBuffer | undefined;
+}
+
+/** Pairs of images, or labelled images: the input of a step. */
 export interface StepBatch {
   /** Pairs or images. */
   readonly count: number;
-  /** The step's inputs by name, each with as many elements for every pair or image. */
+  /** The step's inputs by name, each with the same number of elements per pair or image. */
   readonly inputs: Readonly<Record<string, Float32Array>>;
 }
 
 export interface StepCommand {
   readonly kind: "step";
-  /** This replica's share of the batch. */
+  /** This replica's part of the batch. */
   readonly batch: StepBatch;
   readonly learningRate: number;
   /** Counted from 1. */
@@ -60,7 +54,7 @@ export type Command =
       readonly count: number;
     };
 
-/** What each command is answered with. */
+/** The answer to each command. */
 export interface Answers {
   step: { readonly loss: number; readonly accuracy: number; readonly busyMs: number };
   load: undefined;

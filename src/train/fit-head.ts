@@ -5,14 +5,14 @@ import * as g from "../graph/build.ts";
 import { gradient } from "../graph/gradient.ts";
 import type { Node } from "../graph/ops.ts";
 import { DISTANCE_UNITS, everyPair, head } from "../model/siamese.ts";
-import { batchPairs, pairsCrossentropy } from "../nn/batch-pairs.ts";
 import { fitLogistic, type LogisticFit } from "../nn/logistic-fit.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
 import { adam } from "../nn/optimizers.ts";
-import type { LabelledEmbeddings } from "../nn/person-metric.ts";
+import { batchPairs, pairsCrossentropy } from "../nn/pair-losses.ts";
+import type { LabelledEmbeddings } from "../nn/plda.ts";
 import { lower, type Program } from "../onnx/lower/lower.ts";
 import { Session } from "../onnx/runtime/session.ts";
-import { slotName } from "./step.ts";
+import { updateOf } from "./step.ts";
 
 /** People in a batch, with two photographs each: 8,000 pairs. */
 const PEOPLE = 64;
@@ -124,22 +124,14 @@ function stepProgram(size: number, images: number): { program: Program; weights:
   const net = new NetworkBuilder("training");
   const logits = everyPair(net, g.input("embeddings", [images, size]));
   const loss = pairsCrossentropy(logits, batchPairs(g.input("labels", [images])));
-  const inputs = { learningRate: g.scalar(LEARNING_RATE), step: g.input("step", []) };
-  const optimizer = adam();
+  const rule = {
+    optimizer: adam(),
+    weightDecay: WEIGHT_DECAY,
+    inputs: { learningRate: g.scalar(LEARNING_RATE), step: g.input("step", []) },
+  };
   const nodes = net.weights.map(({ name }) => net.nodeOf(name));
-  const derivatives = gradient(loss, nodes);
-  const updates = net.weights.flatMap(({ name, shape, decays }, i) => {
-    const slots = Object.fromEntries(
-      optimizer.slots.map((slot) => [slot, g.parameter(slotName(optimizer.name, slot, name), shape)]),
-    );
-    const value = decays ? g.mul(nodes[i]!, 1 - LEARNING_RATE * WEIGHT_DECAY) : nodes[i]!;
-    const next = optimizer.update(value, derivatives[i]!, slots, inputs);
-    const kept = Object.entries(next.slots).map(([slot, node]): [string, Node] => [
-      slotName(optimizer.name, slot, name),
-      node,
-    ]);
-    return [[name, next.weight] as [string, Node], ...kept];
-  });
+  const gradients = gradient(loss, nodes);
+  const updates = net.weights.flatMap((weight, i) => updateOf(weight, nodes[i]!, gradients[i]!, rule));
   return {
     program: { outputs: { loss }, updates: new Map(updates) },
     weights: net.weights.map(({ name }) => name),

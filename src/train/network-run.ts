@@ -15,6 +15,8 @@ import { initialWeights, type Weight } from "../nn/network-builder.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
 import {
   type SettledConfig,
+  settingsOf,
+  stepSettingsOf,
   type TrainConfig,
   type TrainSettings,
   trainConfig,
@@ -27,11 +29,8 @@ import { checkpoints, LAST_CHECKPOINT } from "./listeners/checkpoints.ts";
 import { earlyStop } from "./listeners/early-stop.ts";
 import { runLog } from "./listeners/run-log.ts";
 import { runLoop } from "./loop.ts";
-import type { OptimizerSettings } from "./optimizer-settings.ts";
-import { optimizerOf } from "./optimizer-settings.ts";
-import { networkImageOf, openPeople, type People, settingsOf } from "./people.ts";
-import { trainingGraphs } from "./step.ts";
-import { type LossSettings, lossSettings } from "./step-losses.ts";
+import { openPeople, type People } from "./people.ts";
+import { type StepSettings, trainingGraphs } from "./step.ts";
 
 export interface TrainOptions {
   /** What to train on and how; what is left out takes its default. */
@@ -60,60 +59,15 @@ export function settle(config: TrainConfig): SettledConfig {
   };
 }
 
-export function optimizerSettings({ optimizer, momentum, nesterov }: TrainConfig): OptimizerSettings {
-  return optimizer === "sgd" ? { name: "sgd", momentum, nesterov } : { name: optimizer };
-}
-
-/** The weights a run begins with, drawn from its seed. */
-function freshState(config: SettledConfig, classes: number): ReturnType<typeof initialWeights> {
-  const { weights } = trainingGraphs({
-    ...config,
-    loss: lossOf(config, classes),
-    network: networkNamed(config.model),
-    image: networkImageOf(config),
-    batch: 1,
-    weightDecay: weightDecayOf(config),
-    optimizer: optimizerOf(optimizerSettings(config)),
-  });
+/** The initial weights of a run, drawn from its seed. */
+function freshState(config: SettledConfig, step: StepSettings): ReturnType<typeof initialWeights> {
+  const { weights } = trainingGraphs(step, 1);
   const keras = ({ name, initializer }: Weight) => (name.endsWith("/kernel") ? glorotUniform : initializer);
   const chosen =
     config.initializer === "network"
       ? weights
       : weights.map((weight) => ({ ...weight, initializer: keras(weight) }));
   return initialWeights(chosen, new Random(config.seed));
-}
-
-/** The loss of a configuration; `classes` counts only where the loss has a direction for each person. */
-export function lossOf(config: TrainConfig, classes: number): LossSettings {
-  const { loss, mining, margin, scale, labelSmoothing: smoothing } = config;
-  return lossSettings(loss, { mining, margin, scale, smoothing, classes });
-}
-
-/**
- * Starts a run's engine.
- * @param classes people that the loss tells apart; 0 for losses of pairs.
- */
-export function openEngine(
-  config: SettledConfig,
-  classes: number,
-  profilePrefix?: string,
-): Promise<TrainingEngine> {
-  return TrainingEngine.open({
-    loss: lossOf(config, classes),
-    network: config.model,
-    image: networkImageOf(config),
-    sampling: config.sampling,
-    batchSize: config.batchSize,
-    optimizer: optimizerSettings(config),
-    weightDecay: weightDecayOf(config),
-    dropout: config.dropout,
-    clipNorm: config.clipNorm,
-    averageDecay: config.averageDecay,
-    replicas: config.replicas,
-    threads: config.threads,
-    providers: config.provider === "cpu" ? ["cpu"] : [config.provider, "cpu"],
-    ...(profilePrefix === undefined ? {} : { profilePrefix }),
-  });
 }
 
 /** Validation pairs are the same after every epoch. */
@@ -140,8 +94,11 @@ async function fitNetwork(
   }
   const feed = feedOf(config, people.split.train, loader, stepsPerEpoch * config.batchSize);
   const held = validationPairs(people, config);
-  await using engine = await openEngine(config, feed.classes);
-  await engine.load(from?.state ?? freshState(config, feed.classes));
+  const step = stepSettingsOf(config, feed.classes);
+  const { batchSize, replicas, threads, provider } = config;
+  const providers = provider === "cpu" ? [provider] : [provider, "cpu"];
+  await using engine = await TrainingEngine.open({ step, batchSize, replicas, threads, providers });
+  await engine.load(from?.state ?? freshState(config, step));
   return await runLoop({
     config,
     engine,
@@ -163,27 +120,14 @@ async function fitNetwork(
   });
 }
 
-/** Hard pairs are found within a batch, and only the pair's own loss is taken of them. */
-function checkMining({ mining, loss, sampling }: SettledConfig): void {
-  if (mining === "all" || (loss === "bce" && sampling === "people")) return;
-  throw new FaceError(
-    "CONFIG_INVALID",
-    `mining ${mining} looks for hard pairs in batches by people and their cross-entropy, not with loss ${loss} and sampling ${sampling}`,
-    {
-      hint: "set --sampling people and --loss bce, use --loss triplet-hard or triplet-semihard, or leave mining at all",
-    },
-  );
-}
-
 async function run(
   options: TrainOptions,
   config: SettledConfig,
   from: Checkpoint | undefined,
 ): Promise<TrainResult> {
   const log = options.log ?? silentLog;
-  // A misspelt network is said before the dataset is looked through.
+  // Fails on a misspelt network before the dataset is read.
   networkNamed(config.model);
-  checkMining(config);
   const people = await openPeople(config, log);
   await using loader = new Loader({
     settings: settingsOf(config),

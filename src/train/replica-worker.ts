@@ -1,13 +1,13 @@
-/** @file The worker thread of one replica: opens it, then does what it is told, one command after the other. */
+/** @file The worker thread of one replica: opens it, then runs commands one after the other. */
 import { parentPort, type TransferListItem, workerData } from "node:worker_threads";
 import { FaceError, messageOf } from "../base/errors.ts";
-import { abortLanes } from "./averaging.ts";
+import { abortReduce } from "./all-reduce.ts";
 import type { Answers, Command, ReplicaSettings, Reply } from "./engine-messages.ts";
 import { Replica } from "./replica.ts";
 
 const settings = workerData as ReplicaSettings;
 
-function obey(
+function dispatch(
   replica: Replica,
   command: Command,
 ): Promise<Answers[Command["kind"]]> | Answers[Command["kind"]] {
@@ -31,8 +31,8 @@ function send(reply: Reply, transfer: TransferListItem[] = []): void {
 }
 
 function fail(error: unknown): void {
-  // The others must not wait for a derivative that will never come.
-  if (settings.lanes !== undefined) abortLanes(settings.lanes);
+  // The others must not wait for gradients that will never come.
+  if (settings.buffer !== undefined) abortReduce(settings.buffer);
   send({
     failure: { code: error instanceof FaceError ? error.code : "INTERNAL", message: messageOf(error) },
   });
@@ -49,7 +49,7 @@ async function serve(): Promise<void> {
           parentPort?.close();
           return;
         }
-        const answer = await obey(replica, command);
+        const answer = await dispatch(replica, command);
         send({ answer }, answer instanceof Float32Array ? [answer.buffer as ArrayBuffer] : []);
       } catch (error) {
         fail(error);

@@ -1,4 +1,4 @@
-/** @file Runs in two stages: backbones one after the other, then the metric and the head; resumed, measured, exported. */
+/** @file Runs in two stages: backbones one after the other, then the projection and the head; resumed, measured, exported. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -19,10 +19,10 @@ const config = tinyConfig({
   averageDecay: 0.9,
   epochs: 1,
   replicas: 1,
-  views: [0.6, 1],
-  texture: [0.8, 0.6],
+  crops: [0.6, 1],
+  gaborCrops: [0.8, 0.6],
   mirror: true,
-  metric: 8,
+  projectionDim: 8,
 });
 
 const bestOf = (folder: string) => readCheckpoint(join(folder, BEST_CHECKPOINT));
@@ -69,13 +69,13 @@ describe("a run in two stages", () => {
     await using before = await checkpointVerifier(best);
     await using after = await savedModelVerifier(folder, 1);
     const random = new Random(2);
-    // Noise and a wave: two images that no view takes for one.
+    // Noise and a wave: two images that no member confuses.
     const pixels = 96 * 96 * 3;
     const images = Float32Array.from({ length: 2 * pixels }, (_, i) =>
       i < pixels ? random.uniform() : 0.5 + 0.5 * Math.sin(i / 30),
     );
     const embedded = await before.embed(images.slice(), 2);
-    expect(embedded).toHaveLength(2 * config.metric);
+    expect(embedded).toHaveLength(2 * config.projectionDim);
     expect(Math.hypot(...embedded.subarray(0, 8))).toBeCloseTo(1, 5);
     const exported = await after.embed(images.slice(), 2);
     expect(exported).toBeAllClose(embedded, { absolute: 1e-5, relative: 1e-4 });
@@ -88,7 +88,7 @@ describe("a run in two stages", () => {
 
   it("sees the same person in an image and its mirror image", { timeout: 120_000 }, async () => {
     const folder = temporaryFolder("stages-mirror");
-    await train({ config: { ...config, views: [] }, folder });
+    await train({ config: { ...config, crops: [] }, folder });
     await using verifier = await checkpointVerifier(await bestOf(folder));
     const random = new Random(4);
     const image = Float32Array.from({ length: 96 * 96 * 3 }, () => random.uniform());
@@ -100,8 +100,10 @@ describe("a run in two stages", () => {
     expect(await verifier.embed(mirrored, 1)).toBeAllClose(embedded, { absolute: 1e-4, relative: 1e-3 });
   });
 
-  it("refuses views without the metric that joins them", async () => {
+  it("refuses an ensemble without a projection", async () => {
     const folder = temporaryFolder("stages-refused");
-    await expect(train({ config: { ...config, metric: 0 }, folder })).rejects.toThrow(/joined by the metric/);
+    await expect(train({ config: { ...config, projectionDim: 0 }, folder })).rejects.toThrow(
+      /needs a projection/,
+    );
   });
 });

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { float32, floats } from "../base/tensor.ts";
-import type { ImageSize } from "../model/backbone.ts";
+import type { ImageSize } from "../model/model-config.ts";
 import type { PairVerifier } from "../model/verifier.ts";
 import { type OnnxModel, type OnnxPort, readOnnxFile } from "../onnx/runtime/model-file.ts";
 import { SessionPool } from "../onnx/runtime/session-pool.ts";

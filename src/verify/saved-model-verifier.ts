@@ -5,17 +5,22 @@ import { join } from "node:path";
 import { FaceError, systemCode } from "../base/errors.ts";
 import { float32, floats } from "../base/tensor.ts";
 import { DESCRIPTION_FILE, type ModelDescription } from "../jobs/export.ts";
-import type { ImageSize } from "../model/backbone.ts";
+import type { ImageSize } from "../model/model-config.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { SessionPool } from "../onnx/runtime/session-pool.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
+import { currentSettings } from "../train/config.ts";
 
 /** Reads `assets.extra/faceid.json`; undefined for a model that others made. */
 export async function readDescription(folder: string): Promise<ModelDescription | undefined> {
   const path = join(folder, DESCRIPTION_FILE);
   try {
-    return JSON.parse(await readFile(path, "utf8")) as ModelDescription;
+    const description = JSON.parse(await readFile(path, "utf8")) as ModelDescription;
+    const { training } = description;
+    // Earlier versions wrote settings under other names.
+    const config = currentSettings({ ...training.config }) as typeof training.config;
+    return { ...description, training: { ...training, config } };
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw new FaceError("MODEL_INVALID", `${path} is damaged`, { cause: error });

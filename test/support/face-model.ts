@@ -3,7 +3,6 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Random } from "../../src/base/random.ts";
 import { signaturesOf } from "../../src/jobs/export.ts";
-import { networkNamed } from "../../src/model/networks.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
 import { writeSavedModel } from "../../src/savedmodel/write/write.ts";
@@ -23,13 +22,13 @@ export async function writeFaceModel(
     description?: unknown;
   } = {},
 ): Promise<void> {
-  const image = { height: side, width: side };
-  const { net } = siamese(networkNamed(network), image, { mode: "inference", batch: 1 });
+  const model = { network, input: { height: side, width: side } };
+  const { net } = siamese(model, { mode: "inference", batch: 1 });
   const files: Record<string, string> =
     description === undefined ? {} : { "assets.extra/faceid.json": JSON.stringify(description) };
   await mkdir(dirname(folder), { recursive: true });
   await writeSavedModel(folder, {
-    signatures: signaturesOf(network, { imageShape: [side, side] }),
+    signatures: signaturesOf(model),
     parameters: initialWeights(net.weights, new Random(seed)),
     files,
   });

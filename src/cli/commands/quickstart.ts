@@ -19,10 +19,10 @@ import { train } from "../../jobs/train.ts";
 import { savedModelLoader } from "../../serving/repository/loader.ts";
 import { singleModelConfig } from "../../serving/repository/model-config.ts";
 import { startServer } from "../../serving/server.ts";
-import { type TrainConfig, trainConfigSchema } from "../../train/config.ts";
+import { settingsOf, type TrainConfig, trainConfigSchema } from "../../train/config.ts";
 import type { TrainListener } from "../../train/listener.ts";
 import { BEST_CHECKPOINT } from "../../train/listeners/checkpoints.ts";
-import { datasetOptions, openPeople, settingsOf } from "../../train/people.ts";
+import { datasetOptions, openPeople } from "../../train/people.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { progressListener } from "../progress.ts";
 
@@ -41,8 +41,8 @@ const CONFIG: TrainConfig = trainConfigSchema.parse({
   learningRate: 0.002,
   warmupSteps: 50,
   validationPairs: 400,
-  validationShare: 0.15,
-  testShare: 0.15,
+  validationFraction: 0.15,
+  testFraction: 0.15,
 });
 
 /** Good enough to go on: training may stop here, whatever epochs are left. */

@@ -11,7 +11,7 @@ import { REPORT_FILE, writeReport } from "../../jobs/report.ts";
 import { tensorBoard } from "../../jobs/tensorboard.ts";
 import { resume, type TrainResult, train } from "../../jobs/train.ts";
 import type { TrainConfig } from "../../train/config.ts";
-import { viewFolder } from "../../train/finish.ts";
+import { memberFolder } from "../../train/finish.ts";
 import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../../train/listeners/checkpoints.ts";
 import { RECIPE_NAMES, RECIPES, recipeSettings } from "../../train/recipes.ts";
 import { onInterrupt } from "../interrupt.ts";
@@ -44,7 +44,7 @@ async function refuseTaken({ savedModelPath, modelVersion }: Target): Promise<vo
 
 /** A run's folder is never overwritten by another run. */
 async function refuseOldRun(folder: string): Promise<void> {
-  const places = [folder, viewFolder(folder, 0)].map((place) => exists(join(place, LAST_CHECKPOINT)));
+  const places = [folder, memberFolder(folder, 0)].map((place) => exists(join(place, LAST_CHECKPOINT)));
   if ((await Promise.all(places)).includes(true)) {
     throw new FaceError("CONFIG_INVALID", `${folder} holds a run already`, {
       hint: `go on with it by --resume ${folder}, or choose another --output`,
@@ -53,10 +53,10 @@ async function refuseOldRun(folder: string): Promise<void> {
 }
 
 /** Every run ends in a measurement; better to say before training than after that nobody is there for it. */
-function refuseUnmeasured({ testShare, excludePairs }: TrainConfig): void {
-  if (testShare > 0 || excludePairs !== undefined) return;
+function refuseUnmeasured({ testFraction, excludePairs }: TrainConfig): void {
+  if (testFraction > 0 || excludePairs !== undefined) return;
   throw new FaceError("CONFIG_INVALID", "a test share of 0 leaves nobody to measure the network on", {
-    hint: "hold some people out by --test-share, or name the pairs to measure on by --exclude-pairs",
+    hint: "hold some people out by --test-fraction, or name the pairs to measure on by --exclude-pairs",
   });
 }
 

@@ -1,7 +1,7 @@
 /** @file The closed form on made-up embeddings, against what they were made from. */
 import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
-import { applyMetric, fitMetric, type LabelledEmbeddings } from "./person-metric.ts";
+import { fitPlda, type LabelledEmbeddings, project } from "./plda.ts";
 import { symmetricEigen } from "./symmetric-eigen.ts";
 
 describe("eigenvectors of a symmetric matrix", () => {
@@ -66,7 +66,7 @@ function contrast(values: Float32Array, size: number, labels: readonly number[])
 }
 
 describe("the metric", () => {
-  const metric = fitMetric(made(200, 4, 1), 3);
+  const metric = fitPlda(made(200, 4, 1), 3);
 
   it("finds the axes that tell people apart and all but drops the others", () => {
     const length = (from: number) => Math.hypot(...metric.kernel.subarray(from * 3, from * 3 + 3));
@@ -77,7 +77,7 @@ describe("the metric", () => {
 
   it("brings strangers' photographs of one person together", () => {
     const strangers = made(40, 3, 2);
-    const mapped = applyMetric(metric, strangers.values, strangers.size);
+    const mapped = project(metric, strangers.values, strangers.size);
     const before = contrast(strangers.values, strangers.size, strangers.labels);
     const after = contrast(mapped, 3, strangers.labels);
     expect(before).toBeLessThan(0.3);
@@ -86,13 +86,13 @@ describe("the metric", () => {
 
   it("scales what it maps to length 1", () => {
     const { values, size } = made(5, 2, 3);
-    const mapped = applyMetric(metric, values, size);
+    const mapped = project(metric, values, size);
     for (let i = 0; i < 10; i++) expect(Math.hypot(...mapped.subarray(i * 3, i * 3 + 3))).toBeCloseTo(1, 5);
   });
 
   it("does not mind people with one photograph", () => {
     const { values, size, labels } = made(200, 4, 1);
     const alone = Float32Array.from([...values, ...Array(size).fill(9)]);
-    expect(fitMetric({ values: alone, size, labels: [...labels, 999] }, 3)).toEqual(metric);
+    expect(fitPlda({ values: alone, size, labels: [...labels, 999] }, 3)).toEqual(metric);
   });
 });

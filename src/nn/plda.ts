@@ -1,7 +1,7 @@
-/** @file A linear map of embeddings in closed form: what varies within a person counts less, what tells people apart more. */
+/** @file PLDA in closed form: a linear projection that weighs down variation within people and keeps what differs between them. */
 import { dot, type Matrix, symmetricEigen } from "./symmetric-eigen.ts";
 
-export interface Metric {
+export interface Projection {
   /** `[from, to]`: `embedding · kernel + bias`, to be scaled to length 1. */
   readonly kernel: Float32Array;
   /** `[to]` */
@@ -12,20 +12,19 @@ export interface LabelledEmbeddings {
   /** `[images, size]` */
   readonly values: Float32Array;
   readonly size: number;
-  /** `[images]`: who is on each image. */
+  /** `[images]`: the identity on each image. */
   readonly labels: readonly number[];
 }
 
-/** Added to the covariance within people, as a share of its mean variance: directions of which little is known. */
+/** Added to the diagonal of the within-person covariance, as a fraction of its mean variance. */
 const SHRINKAGE = 0.3;
 
 interface Statistics {
   /** Mean of the people's means. */
   readonly mean: Float64Array;
-  /** Covariance of photographs around their person, and of people around the mean. */
+  /** Covariance of images around their person's mean, and of these means around their own. */
   readonly within: Matrix;
   readonly between: Matrix;
-  readonly people: number;
 }
 
 const square = (size: number): Float64Array[] => Array.from({ length: size }, () => new Float64Array(size));
@@ -64,18 +63,18 @@ function statisticsOf(embeddings: LabelledEmbeddings): Statistics {
   const mean = people.length === 0 ? new Float64Array(size) : meanOf(means);
   const between = square(size);
   for (const own of means) addOuter(between, minus(own, mean), 1 / Math.max(1, people.length - 1));
-  return { mean, within, between, people: people.length };
+  return { mean, within, between };
 }
 
 /** `rows · matrix · rowsᵀ` */
-function seenFrom(matrix: Matrix, rows: Matrix): Float64Array[] {
+function congruent(matrix: Matrix, rows: Matrix): Float64Array[] {
   const half = rows.map((row) => matrix.map((column) => dot(row, column)));
   return half.map((left) =>
     Float64Array.from(rows, (right) => left.reduce((sum, x, i) => sum + x * right[i]!, 0)),
   );
 }
 
-/** Directions scaled so that photographs of one person vary alike along all of them. */
+/** Directions along which images of one person have unit variance. */
 function whitened(within: Matrix): Float64Array[] {
   const meanVariance = within.reduce((sum, row, i) => sum + row[i]!, 0) / within.length;
   const { values, vectors } = symmetricEigen(within);
@@ -86,18 +85,18 @@ function whitened(within: Matrix): Float64Array[] {
 }
 
 /**
- * Fits the map to embeddings of length 1. Within people it makes the covariance the unit matrix; along the axes on which
- * people then differ with variance β it weighs by √(β / (1 + β)): the cosine that comes out is, but for terms of the
- * lengths, the likelihood ratio of the two-covariance model (Ioffe, 2006, "Probabilistic Linear Discriminant
- * Analysis"; Chen et al., 2012, "Bayesian Face Revisited").
- * @param embeddings of people of whom at least two have two photographs.
- * @param length numbers in the result: the axes on which people differ most; at most the embeddings' own.
+ * Fits the projection to embeddings of length 1. It whitens the within-person covariance; along the axes on which people
+ * then differ with variance β it scales by √(β / (1 + β)). The cosine of the result is, up to terms in the lengths, the
+ * likelihood ratio of the two-covariance model (Ioffe, 2006, "Probabilistic Linear Discriminant Analysis"; Chen et al.,
+ * 2012, "Bayesian Face Revisited").
+ * @param embeddings with at least two people of at least two images each.
+ * @param length size of the projection, at most that of the embeddings.
  */
-export function fitMetric(embeddings: LabelledEmbeddings, length: number): Metric {
+export function fitPlda(embeddings: LabelledEmbeddings, length: number): Projection {
   const { size } = embeddings;
   const { mean, within, between } = statisticsOf(embeddings);
   const white = whitened(within);
-  const { values, vectors } = symmetricEigen(seenFrom(between, white));
+  const { values, vectors } = symmetricEigen(congruent(between, white));
   const axes = vectors.slice(0, length).map((vector, axis) => {
     const beta = Math.max(values[axis]!, 0);
     const weight = Math.sqrt(beta / (1 + beta));
@@ -112,8 +111,8 @@ export function fitMetric(embeddings: LabelledEmbeddings, length: number): Metri
   return { kernel, bias: Float32Array.from(axes, (axis) => -dot(axis, mean)) };
 }
 
-/** Embeddings `[images, from]` through the map, scaled to length 1: `[images, to]`. */
-export function applyMetric({ kernel, bias }: Metric, values: Float32Array, size: number): Float32Array {
+/** Projects embeddings `[images, from]` and scales them to length 1: `[images, to]`. */
+export function project({ kernel, bias }: Projection, values: Float32Array, size: number): Float32Array {
   const length = bias.length;
   const images = values.length / size;
   const mapped = new Float32Array(images * length);

@@ -1,4 +1,4 @@
-/** @file A view of an image that learns no kernels: how Gabor wavelets of several lengths and directions answer in each cell of a grid. */
+/** @file Gabor features: the response of Gabor wavelets of several wavelengths and orientations in each cell of a grid. */
 import { FaceError } from "../base/errors.ts";
 import { float32 } from "../base/tensor.ts";
 import { add, avgPool, constant, conv2d, div, flatten, reduceSum, sqrt, square } from "../graph/build.ts";
@@ -11,13 +11,13 @@ const DIRECTIONS = 8;
 const WAVELETS = WAVELENGTHS.length * DIRECTIONS;
 /** Side of the kernels in pixels. */
 const KERNEL = 11;
-/** Deviation of a wavelet's envelope, in wavelengths. */
+/** Standard deviation of a wavelet's envelope, in wavelengths. */
 const ENVELOPE = 0.5;
 /** Side of a cell of the grid in pixels. */
 const CELL = 5;
-/** Keeps the square root's argument above zero. */
+/** Keeps the argument of the square root above zero. */
 const SMALLEST_ENERGY = 1e-8;
-/** Answer of an average wavelet, below which a cell counts as flat. */
+/** Mean response of a wavelet below which a cell counts as flat. */
 const FLAT = 0.02;
 /** Luma of red, green and blue (ITU-R BT.601). */
 const LUMA = [0.299, 0.587, 0.114];
@@ -61,13 +61,10 @@ function gaborKernels(): Float32Array {
   return kernels;
 }
 
-/** Numbers of the projection that is fitted to what the wavelets say of an image. */
-export const TEXTURE_SIZE = 300;
+/** Size of the PCA projection that is fitted to the features. */
+export const GABOR_SIZE = 300;
 
-/** What stands before the names of a texture view's layers. */
-export const textureName = (index: number): string => `texture${index + 1}`;
-
-/** How strongly each wavelet answers in each cell, wherever in its wave: `[batch, rows, columns, wavelets]`. */
+/** Magnitude of each wavelet's response in each cell, whatever its phase: `[batch, rows, columns, wavelets]`. */
 function energies(image: Node): Node {
   const kernels = constant(float32([KERNEL, KERNEL, LUMA.length, 2 * WAVELETS], gaborKernels()));
   const squares = square(conv2d(image, kernels, { padding: "valid" }));
@@ -80,23 +77,23 @@ function energies(image: Node): Node {
 }
 
 /**
- * What the wavelets say of an image, `[batch, rows · columns · wavelets]`: in each cell the square roots of the wavelets'
- * shares of all answers, so that neither light nor contrast counts. The first layer of a scattering network (Bruna and
- * Mallat, 2013, "Invariant Scattering Convolution Networks"), on luma alone.
+ * Gabor features `[batch, rows · columns · wavelets]`: in each cell the square roots of the wavelets' fractions of the
+ * total response, which neither brightness nor contrast changes. The first layer of a scattering network (Bruna and Mallat,
+ * 2013, "Invariant Scattering Convolution Networks"), on luma alone.
  * @throws FaceError `CONFIG_INVALID` for an image of fewer than 15 pixels a side.
  */
-export function textureOf(net: NetworkBuilder, image: Node): Node {
+export function gaborFeatures(net: NetworkBuilder, image: Node): Node {
   const smallest = KERNEL + CELL - 1;
   const sides = image.shape.slice(1, 3).map(Number);
   if (sides.some((side) => side < smallest)) {
     throw new FaceError(
       "CONFIG_INVALID",
-      `texture is seen in ${sides.join("×")} pixels, and needs ${smallest} each way`,
-      { hint: "give larger images, or a larger share for --texture, or leave it out" },
+      `Gabor features need a crop of at least ${smallest}×${smallest} pixels, got ${sides.join("×")}`,
+      { hint: "use larger images or larger --gabor-crops, or none" },
     );
   }
-  const answers = net.record("gabor", "GaborEnergy", [image], energies(image));
-  const all = reduceSum(answers, { axes: [3], keepDims: true });
-  const shares = flatten(sqrt(div(answers, add(all, FLAT * WAVELETS))));
-  return net.record("shares", "Flatten", [answers], shares);
+  const responses = net.record("gabor", "GaborEnergy", [image], energies(image));
+  const all = reduceSum(responses, { axes: [3], keepDims: true });
+  const fractions = flatten(sqrt(div(responses, add(all, FLAT * WAVELETS))));
+  return net.record("shares", "Flatten", [responses], fractions);
 }

@@ -1,23 +1,23 @@
-/** @file What replicas in worker threads average and hand to each other: lanes of shared memory and a barrier. */
+/** @file All-reduce and broadcast between replicas in worker threads, through shared memory and a barrier. */
 import { FaceError } from "../base/errors.ts";
 
 const ARRIVED = 0;
 const GENERATION = 1;
 const ABORTED = 2;
 
-/** Memory that the replicas share; plain data, to be sent to each worker thread. */
-export interface SharedLanes {
+/** Memory that the replicas share; plain data for worker threads. */
+export interface ReduceBuffer {
   readonly replicas: number;
-  /** Elements that each replica may bring. */
+  /** Most elements of a replica. */
   readonly length: number;
   readonly values: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
 }
 
-/** Two sets of lanes: while slow replicas still read one, fast ones may write the other. */
+/** Two sets of slots: while slow replicas still read one, fast ones may write the other. */
 const SETS = 2;
 
-export function createLanes(replicas: number, length: number): SharedLanes {
+export function createReduceBuffer(replicas: number, length: number): ReduceBuffer {
   return {
     replicas,
     length,
@@ -26,63 +26,63 @@ export function createLanes(replicas: number, length: number): SharedLanes {
   };
 }
 
-/** Wakes all who wait, for good: one of the replicas failed. */
-export function abortLanes({ control }: SharedLanes): void {
+/** Makes all waiting replicas fail, because one of them has. */
+export function abortReduce({ control }: ReduceBuffer): void {
   const state = new Int32Array(control);
   Atomics.store(state, ABORTED, 1);
   Atomics.notify(state, GENERATION);
 }
 
-/** One replica's side of it. */
-export class Averager {
-  readonly #lanes: SharedLanes;
+/** One replica's access to the buffer. Every call blocks until all replicas have made it. */
+export class AllReduce {
+  readonly #buffer: ReduceBuffer;
   readonly #index: number;
   readonly #state: Int32Array;
   #set = 0;
 
-  constructor(lanes: SharedLanes, index: number) {
-    this.#lanes = lanes;
+  constructor(buffer: ReduceBuffer, index: number) {
+    this.#buffer = buffer;
     this.#index = index;
-    this.#state = new Int32Array(lanes.control);
+    this.#state = new Int32Array(buffer.control);
   }
 
   /**
-   * Replaces the values by their mean over all replicas; blocks until all have come. The sum is taken in the order of
-   * the replicas, so every replica ends with the same bits.
+   * Replaces values by their mean over all replicas. The sum follows the order of the replicas, so that all end with the
+   * same bits.
    * @param isWanted whether this replica uses a value; others stay as they are.
-   * @throws FaceError `INTERNAL` when another replica failed meanwhile.
+   * @throws FaceError `INTERNAL` when another replica fails.
    */
-  average(values: readonly Float32Array[], isWanted: (index: number) => boolean = () => true): void {
+  mean(values: readonly Float32Array[], isWanted: (index: number) => boolean = () => true): void {
     this.#exchange(
       values,
       () => true,
-      (lanes, at, value, index) => {
-        if (isWanted(index)) meanOf(lanes, at, value);
+      (slots, at, value, index) => {
+        if (isWanted(index)) meanOf(slots, at, value);
       },
     );
   }
 
   /**
-   * Gives every replica the values that one of them owns; blocks until all have come.
+   * Copies each value from the replica that owns it to all others.
    * @param owners number of the replica that owns each value.
-   * @throws FaceError `INTERNAL` when another replica failed meanwhile.
+   * @throws FaceError `INTERNAL` when another replica fails.
    */
-  share(values: readonly Float32Array[], owners: readonly number[]): void {
+  broadcast(values: readonly Float32Array[], owners: readonly number[]): void {
     this.#exchange(
       values,
       (index) => owners[index] === this.#index,
-      (lanes, at, value, index) => {
+      (slots, at, value, index) => {
         const owner = owners[index]!;
-        if (owner !== this.#index) value.set(lanes[owner]!.subarray(at, at + value.length));
+        if (owner !== this.#index) value.set(slots[owner]!.subarray(at, at + value.length));
       },
     );
   }
 
-  /** Writes values into the own lane, waits for all, and takes from all lanes. */
+  /** Writes values into the own slot, waits for all, and reads from all slots. */
   #exchange(
     values: readonly Float32Array[],
     isGiven: (index: number) => boolean,
-    take: (lanes: readonly Float32Array[], at: number, value: Float32Array, index: number) => void,
+    take: (slots: readonly Float32Array[], at: number, value: Float32Array, index: number) => void,
   ): void {
     const starts: number[] = [];
     let end = 0;
@@ -90,16 +90,16 @@ export class Averager {
       starts.push(end);
       end += value.length;
     }
-    const own = this.#lane(this.#index);
+    const own = this.#slot(this.#index);
     for (const [index, value] of values.entries()) if (isGiven(index)) own.set(value, starts[index]);
     this.#barrier();
-    const lanes = Array.from({ length: this.#lanes.replicas }, (_, i) => this.#lane(i));
-    for (const [index, value] of values.entries()) take(lanes, starts[index]!, value, index);
+    const slots = Array.from({ length: this.#buffer.replicas }, (_, i) => this.#slot(i));
+    for (const [index, value] of values.entries()) take(slots, starts[index]!, value, index);
     this.#set = (this.#set + 1) % SETS;
   }
 
-  #lane(index: number): Float32Array {
-    const { values, replicas, length } = this.#lanes;
+  #slot(index: number): Float32Array {
+    const { values, replicas, length } = this.#buffer;
     const offset = (this.#set * replicas + index) * length * Float32Array.BYTES_PER_ELEMENT;
     return new Float32Array(values, offset, length);
   }
@@ -107,7 +107,7 @@ export class Averager {
   #barrier(): void {
     const state = this.#state;
     const generation = Atomics.load(state, GENERATION);
-    if (Atomics.add(state, ARRIVED, 1) + 1 === this.#lanes.replicas) {
+    if (Atomics.add(state, ARRIVED, 1) + 1 === this.#buffer.replicas) {
       Atomics.store(state, ARRIVED, 0);
       Atomics.add(state, GENERATION, 1);
       Atomics.notify(state, GENERATION);
@@ -120,21 +120,21 @@ export class Averager {
   }
 }
 
-/** How often a waiting replica looks whether the others have failed. */
+/** How often a waiting replica checks whether another has failed. */
 const ABORT_POLL_MS = 100;
 
-function meanOf(lanes: readonly Float32Array[], from: number, into: Float32Array): void {
-  const share = 1 / lanes.length;
+function meanOf(slots: readonly Float32Array[], from: number, into: Float32Array): void {
+  const factor = 1 / slots.length;
   for (let i = 0; i < into.length; i++) {
     let sum = 0;
-    // By number: an iterator at each element takes half as long again.
-    for (let lane = 0; lane < lanes.length; lane++) sum += lanes[lane]![from + i]!;
-    into[i] = sum * share;
+    // An index: an iterator per element takes half as long again.
+    for (let slot = 0; slot < slots.length; slot++) sum += slots[slot]![from + i]!;
+    into[i] = sum * factor;
   }
 }
 
 /**
- * Which of several replicas owns each value: the largest first, each to the replica that has least.
+ * The replica that owns each value: the largest first, each to the replica with the fewest elements.
  * @param sizes elements by name.
  */
 export function ownersOf(sizes: ReadonlyMap<string, number>, replicas: number): Map<string, number> {

@@ -4,16 +4,8 @@ import { Random } from "../base/random.ts";
 import { float32, floats, type TensorMap } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
 import { evaluate } from "../graph/evaluate.ts";
-import { gradient } from "../graph/gradient.ts";
 import type { Node } from "../graph/ops.ts";
-import {
-  batchPairs,
-  minedPairs,
-  type PairMining,
-  pairsAccuracy,
-  pairsContrastive,
-  pairsCrossentropy,
-} from "./batch-pairs.ts";
+import { batchPairs, pairsAccuracy, pairsContrastive, pairsCrossentropy } from "./pair-losses.ts";
 
 const LABELS = [4, 2, 4, 4, 2];
 const BATCH = LABELS.length;
@@ -83,66 +75,5 @@ describe("all pairs of a batch", () => {
       return same ? distance ** 2 : Math.max(0, 0.8 - distance) ** 2;
     });
     expect(elementsOf(pairsContrastive(embeddings, pairs, 0.8))[0]).toBeCloseTo(expected, 5);
-  });
-});
-
-describe("mined pairs", () => {
-  // As the head has it: alike both ways.
-  const z = (a: number, b: number) => LOGITS[Math.min(a, b) * BATCH + Math.max(a, b)]!;
-  const symmetric = Array.from({ length: BATCH ** 2 }, (_, i) => z(Math.floor(i / BATCH), i % BATCH));
-  const everyone = [...LABELS.keys()];
-  const others = (a: number) => everyone.filter((b) => LABELS[a] !== LABELS[b]);
-  const likenesses = (a: number) => everyone.filter((b) => a !== b && LABELS[a] === LABELS[b]);
-  const greatest = (a: number, list: readonly number[], sign = 1) =>
-    list.toSorted((b, c) => sign * (z(a, c) - z(a, b)))[0]!;
-
-  const weightsOf = (mining: PairMining) => {
-    const inputs: TensorMap = new Map([
-      ["labels", float32([BATCH], LABELS)],
-      ["logits", float32([BATCH * BATCH, 1], symmetric)],
-    ]);
-    return [...floats(evaluate([minedPairs(pairs, logits, mining).weights], { inputs })[0]!)];
-  };
-
-  /** Weights of pairs of two people, from how often each was chosen. */
-  function expected(chosen: readonly (readonly [number, number])[]): number[] {
-    const weights = new Array<number>(BATCH ** 2).fill(0);
-    for (const [a, b] of chosen) weights[a * BATCH + b]! += 0.5 / chosen.length;
-    for (const a of everyone) for (const b of likenesses(a)) weights[a * BATCH + b] = 0.5 / 8;
-    return weights;
-  }
-
-  it("are all pairs when nothing is asked for", () => {
-    expect(minedPairs(pairs, logits, "all")).toBe(pairs);
-  });
-
-  it("are the most alike of two people for each image under hard", () => {
-    const chosen = everyone.map((a) => [a, greatest(a, others(a))] as const);
-    expect(weightsOf("hard")).toBeAllClose(expected(chosen));
-  });
-
-  it("are the most alike of those less alike than each pair under semihard, or else the least alike", () => {
-    let fallbacks = 0;
-    const chosen = everyone.flatMap((a) =>
-      likenesses(a).map((b) => {
-        const below = others(a).filter((c) => z(a, c) < z(a, b));
-        if (below.length === 0) fallbacks++;
-        return [a, below.length > 0 ? greatest(a, below) : greatest(a, others(a), -1)] as const;
-      }),
-    );
-    expect(fallbacks).toBeGreaterThan(0);
-    expect(fallbacks).toBeLessThan(chosen.length);
-    expect(weightsOf("semihard")).toBeAllClose(expected(chosen));
-  });
-
-  it("give the cross-entropy derivatives by the chosen pairs alone", () => {
-    const loss = pairsCrossentropy(logits, minedPairs(pairs, logits, "hard"));
-    const derivatives = elementsOf(gradient(loss, [logits])[0]!);
-    const weights = elementsOf(minedPairs(pairs, logits, "hard").weights);
-    const byHand = LOGITS.map((logit, i) => {
-      const same = LABELS[Math.floor(i / BATCH)] === LABELS[i % BATCH] ? 1 : 0;
-      return weights[i]! * (1 / (1 + Math.exp(-logit)) - same);
-    });
-    expect(derivatives).toBeAllClose(byHand, { absolute: 1e-6, relative: 1e-4 });
   });
 });

@@ -1,43 +1,43 @@
-/** @file Averaging and sharing over real threads. */
+/** @file All-reduce and broadcast over real threads. */
 import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
-import { Averager, abortLanes, createLanes, ownersOf } from "./averaging.ts";
+import { AllReduce, abortReduce, createReduceBuffer, ownersOf } from "./all-reduce.ts";
 
 /**
  * A thread that takes part with constant values and hands back what it has after each of several rounds: two means, of which
  * only the first replica wants the second, then two values of which the last replica owns the first.
  */
-function participant(lanes: object, index: number, rounds: number): Promise<number[][]> {
-  const module = new URL("./averaging.ts", import.meta.url).href;
+function participant(buffer: object, index: number, rounds: number): Promise<number[][]> {
+  const module = new URL("./all-reduce.ts", import.meta.url).href;
   const loader = import.meta.resolve("tsx/esm/api");
   const code = `
     const { parentPort, workerData } = require("node:worker_threads");
     import(${JSON.stringify(loader)}).then(async (tsx) => {
       tsx.register();
-      const { Averager } = await import(${JSON.stringify(module)});
-      const averager = new Averager(workerData.lanes, workerData.index);
+      const { AllReduce } = await import(${JSON.stringify(module)});
+      const reduce = new AllReduce(workerData.buffer, workerData.index);
       const means = [];
       for (let round = 0; round < workerData.rounds; round++) {
         const values = Float32Array.of(workerData.index + round, 10 * workerData.index);
         const other = Float32Array.of(workerData.index);
-        averager.average([values, other], (i) => i === 0 || workerData.index === 0);
+        reduce.mean([values, other], (i) => i === 0 || workerData.index === 0);
         const [first, second] = [Float32Array.of(100 * workerData.index + round), Float32Array.of(workerData.index)];
-        averager.share([first, second], [workerData.lanes.replicas - 1, 0]);
+        reduce.broadcast([first, second], [workerData.buffer.replicas - 1, 0]);
         means.push([...values, ...other, ...first, ...second]);
       }
       parentPort.postMessage(means);
     });`;
   return new Promise((resolve, reject) => {
-    const worker = new Worker(code, { eval: true, workerData: { lanes, index, rounds } });
+    const worker = new Worker(code, { eval: true, workerData: { buffer, index, rounds } });
     worker.once("message", resolve);
     worker.once("error", reject);
   });
 }
 
-describe("Averager", () => {
+describe("AllReduce", () => {
   it("gives every replica the same means and what the others own, round after round", async () => {
-    const lanes = createLanes(3, 3);
-    const results = await Promise.all([0, 1, 2].map((index) => participant(lanes, index, 5)));
+    const buffer = createReduceBuffer(3, 3);
+    const results = await Promise.all([0, 1, 2].map((index) => participant(buffer, index, 5)));
     for (const [index, rounds] of results.entries()) {
       const other = index === 0 ? 1 : index;
       expect(rounds).toEqual(Array.from({ length: 5 }, (_, round) => [1 + round, 10, other, 200 + round, 0]));
@@ -45,10 +45,12 @@ describe("Averager", () => {
   });
 
   it("lets nobody wait for a replica that failed", () => {
-    const lanes = createLanes(2, 1);
-    abortLanes(lanes);
-    expect(() => new Averager(lanes, 0).average([Float32Array.of(1)])).toThrow("another replica failed");
-    expect(() => new Averager(lanes, 0).share([Float32Array.of(1)], [0])).toThrow("another replica failed");
+    const buffer = createReduceBuffer(2, 1);
+    abortReduce(buffer);
+    expect(() => new AllReduce(buffer, 0).mean([Float32Array.of(1)])).toThrow("another replica failed");
+    expect(() => new AllReduce(buffer, 0).broadcast([Float32Array.of(1)], [0])).toThrow(
+      "another replica failed",
+    );
   });
 });
 
