@@ -25,9 +25,9 @@ export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./tr
 
 export type { FoldReport } from "./evaluate/folds.ts";
 export type { EvaluationReport, Measured, TarAtFar } from "./evaluate/metrics.ts";
+export type { MeasureProgress, OnMeasureProgress } from "./evaluate/score-pairs.ts";
 export type { ScoredPairs } from "./evaluate/scores.ts";
 export type { CalibrationRecord, OperatingPoint, Rate } from "./evaluate/thresholds.ts";
-export type { MeasureProgress, OnMeasureProgress } from "./evaluate/watched-verifier.ts";
 export { type EvaluateOptions, evaluate, evaluateFolds } from "./jobs/evaluate.ts";
 export type { Measurement } from "./jobs/measure.ts";
 export { type ReportOptions, writeReport } from "./jobs/report.ts";

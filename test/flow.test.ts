@@ -176,7 +176,7 @@ describe("report", () => {
       readFileSync(join(work, name), "utf8"),
     );
     const titles = (page: string) => [...page.matchAll(/<h2>([^<]+)</g)].map(([, title]) => title);
-    const common = ["On people it has never seen", "Error rates", "Thresholds", "Training"];
+    const common = ["Held-out people", "Error rates", "Thresholds", "Training"];
     expect(titles(runPage!)).toEqual([...common, "Most confident mistakes", "Model", "Settings"]);
     expect(titles(modelPage!)).toEqual([...common, "Model", "Settings"]);
     expect(runPage).toContain("data:image/jpeg;base64,");

@@ -1,6 +1,6 @@
 /** @file Shows a training run as it goes: a bar that redraws itself, plain lines, or JSON. */
 import { styleText } from "node:util";
-import type { OnMeasureProgress } from "../evaluate/watched-verifier.ts";
+import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { StepRecord, TrainListener } from "../train/listener.ts";
 

@@ -3,9 +3,8 @@ import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
 import { describe as describeModel } from "../model/description.ts";
 import { measure } from "./metrics.ts";
-import { worstMistakes } from "./mistakes.ts";
 import { type ReportContent, reportHtml } from "./report.ts";
-import type { ScoredPairs } from "./scores.ts";
+import { type ScoredPairs, worstMistakes } from "./scores.ts";
 import { calibrate } from "./thresholds.ts";
 
 const IMAGE = { height: 112, width: 112 };
@@ -43,7 +42,7 @@ describe("reportHtml", () => {
   it("holds every section", () => {
     const titles = [...page.matchAll(/<h2>([^<]+)<\/h2>/g)].map((match) => match[1]);
     expect(titles).toEqual([
-      "On people it has never seen",
+      "Held-out people",
       "Error rates",
       "Thresholds",
       "Training",
@@ -62,10 +61,12 @@ describe("reportHtml", () => {
   });
 
   it("says what the default threshold costs, where the record tells it", () => {
-    expect(page).toMatch(/Most decisions are right at [\d.]+, where [\d.]+\u00a0% \(.+? are accepted\./);
+    expect(page).toMatch(
+      /accuracy is highest at [\d.]+: false accept rate [\d.]+\u00a0% \(.+?\), true accept rate .+?\)\./,
+    );
     const { measuredFar: _far, measuredTar: _tar, ...old } = calibration;
     const evaluation = { ...content.evaluation!, calibration: old };
-    expect(reportHtml({ ...content, evaluation })).toMatch(/Most decisions are right at [\d.]+\.<\/p>/);
+    expect(reportHtml({ ...content, evaluation })).toMatch(/accuracy is highest at [\d.]+\.<\/p>/);
   });
 
   it("loads nothing", () => {

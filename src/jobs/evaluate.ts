@@ -1,7 +1,7 @@
 /** @file Measures a model by its path: on held-out people, or by the folds of a pairs file. */
 import type { Log } from "../base/log.ts";
 import type { FoldReport } from "../evaluate/folds.ts";
-import type { OnMeasureProgress } from "../evaluate/watched-verifier.ts";
+import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import type { DataConfig } from "../train/people.ts";
 import { openModel } from "../verify/open-model.ts";
 import { type Measurement, measureFolds, measureHeldOut } from "./measure.ts";

@@ -7,10 +7,9 @@ import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair } from "../data/pairs.ts";
 import { type FoldReport, kFold } from "../evaluate/folds.ts";
 import { type EvaluationReport, measure } from "../evaluate/metrics.ts";
-import { scorePairs } from "../evaluate/score-pairs.ts";
+import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate/score-pairs.ts";
 import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
 import { type CalibrationRecord, calibrate } from "../evaluate/thresholds.ts";
-import { type OnMeasureProgress, watchedVerifier } from "../evaluate/watched-verifier.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
 import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
 import { settingsOf } from "../train/config.ts";
@@ -44,8 +43,7 @@ interface Scored extends ScoredPairs {
   readonly pairs: readonly Pair[];
 }
 
-async function scored(verifier: AnyVerifier, loader: Loader, pairs: readonly Pair[]): Promise<Scored> {
-  const { scores } = await scorePairs(verifier, loader, pairs);
+function scoredOf(pairs: readonly Pair[], { scores }: PairScores): Scored {
   const labels = pairs.map(({ same }) => same);
   return { ...scoredPairs(scores, labels), pairs: pairs.filter((_, i) => !Number.isNaN(scores[i])) };
 }
@@ -59,7 +57,7 @@ async function keptOutPairs(config: DataConfig, { dataset, split }: People): Pro
 /** Measures on the test people, with thresholds chosen on the validation people of the same split. */
 export async function measureHeldOut(
   verifier: AnyVerifier,
-  { config, pairs = CALIBRATION_PAIRS, log = silentLog, onProgress = () => undefined }: MeasureOptions,
+  { config, pairs = CALIBRATION_PAIRS, log = silentLog, onProgress }: MeasureOptions,
 ): Promise<Measurement> {
   const people = await openPeople(config, log);
   const { dataset, split } = people;
@@ -71,16 +69,18 @@ export async function measureHeldOut(
     });
   const validation = split.validation.length === 0 ? [] : drawn("validation");
   const test = (await keptOutPairs(config, people)) ?? drawn("test");
-  const watched = watchedVerifier(verifier, [validation, test], onProgress);
+  const [ofValidation, ofTest] = (await scoreLists(verifier, loader, [validation, test], onProgress)) as [
+    PairScores,
+    PairScores,
+  ];
   const calibration =
     validation.length === 0
       ? undefined
-      : calibrate(await scored(watched, loader, validation), {
+      : calibrate(scoredOf(validation, ofValidation), {
           dataset: dataset.name,
           people: `${split.validation.length} validation people`,
         });
-  const { pairs: readable, ...result } = await scored(watched, loader, test);
-  watched.finish();
+  const { pairs: readable, ...result } = scoredOf(test, ofTest);
   const report = measure(result, {
     calibration,
     seed: config.seed,
@@ -109,7 +109,7 @@ export async function measureFolds(
   {
     config,
     log = silentLog,
-    onProgress = () => undefined,
+    onProgress,
     chosen = [],
   }: MeasureOptions & { readonly chosen?: readonly number[] },
 ): Promise<FoldReport> {
@@ -117,10 +117,8 @@ export async function measureFolds(
   const protocol = findPairs(chosenFolds(await readPairs(pairsFile), chosen), dataset.identities);
   for (const name of protocol.missing) log.warn(`${name} is in the pairs file but not in the dataset`);
   await using loader = new Loader({ settings: settingsOf(config), log });
-  const folds: ScoredPairs[] = [];
-  const watched = watchedVerifier(verifier, protocol.folds, onProgress);
-  for (const fold of protocol.folds) folds.push(await scored(watched, loader, fold));
-  watched.finish();
+  const scores = await scoreLists(verifier, loader, protocol.folds, onProgress);
+  const folds = protocol.folds.map((fold, i) => scoredOf(fold, scores[i]!));
   const used = folds.reduce((sum, fold) => sum + fold.scores.length, 0);
   const wanted = protocol.folds.reduce((sum, fold) => sum + fold.length, 0);
   return kFold(folds, wanted - used + protocol.missing.length);

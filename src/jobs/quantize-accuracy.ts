@@ -1,7 +1,7 @@
 /** @file What 8 bits cost in accuracy: the same pairs through a model before and after. */
 import type { Log } from "../base/log.ts";
 import { accuracyAt, areaUnder, equalErrorRate, rocCurve } from "../evaluate/roc.ts";
-import type { OnMeasureProgress } from "../evaluate/watched-verifier.ts";
+import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
 import type { DataConfig } from "../train/people.ts";
 import { measureFolds, measureHeldOut } from "./measure.ts";

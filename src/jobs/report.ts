@@ -9,7 +9,6 @@ import { VERSION } from "../base/version.ts";
 import { type ImageRef, imageName } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
 import { readPixels } from "../data/read-pixels.ts";
-import { type Mistake, worstMistakes } from "../evaluate/mistakes.ts";
 import {
   type Learning,
   type PicturedMistake,
@@ -17,7 +16,8 @@ import {
   type ReportedEpoch,
   reportHtml,
 } from "../evaluate/report.ts";
-import type { OnMeasureProgress } from "../evaluate/watched-verifier.ts";
+import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
+import { type Mistake, worstMistakes } from "../evaluate/scores.ts";
 import { encodeJpeg } from "../image/decode.ts";
 import { describe } from "../model/description.ts";
 import { modelConfigOf, settingsOf, trainConfigSchema } from "../train/config.ts";

@@ -4,7 +4,7 @@ import { resolve as absolute, join } from "node:path";
 import { Command } from "commander";
 import { ERRORS, FaceError } from "../../base/errors.ts";
 import { reportText } from "../../evaluate/report-text.ts";
-import type { OnMeasureProgress } from "../../evaluate/watched-verifier.ts";
+import type { OnMeasureProgress } from "../../evaluate/score-pairs.ts";
 import { exportModel } from "../../jobs/export.ts";
 import { type Measurement, measureRun } from "../../jobs/measure.ts";
 import { REPORT_FILE, writeReport } from "../../jobs/report.ts";
