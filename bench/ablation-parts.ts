@@ -15,7 +15,7 @@ import { type Checkpoint, readCheckpoint } from "../src/train/checkpoint.ts";
 import { settingsOf } from "../src/train/config.ts";
 import { finishRun, memberFolder } from "../src/train/finish.ts";
 import { networkEmbedder, networkVerifier } from "../src/train/inference.ts";
-import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../src/train/listeners/checkpoints.ts";
+import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../src/train/listeners.ts";
 import { openPeople } from "../src/train/people.ts";
 
 /** Compares embeddings by their cosine, from −1 to 1 moved to 0 to 1. */

@@ -9,7 +9,7 @@ import { measureFolds } from "../src/jobs/measure.ts";
 import { train } from "../src/jobs/train.ts";
 import { readCheckpoint } from "../src/train/checkpoint.ts";
 import type { TrainSettings } from "../src/train/config.ts";
-import { BEST_CHECKPOINT } from "../src/train/listeners/checkpoints.ts";
+import { BEST_CHECKPOINT } from "../src/train/listeners.ts";
 import { recipeSettings } from "../src/train/recipes.ts";
 import { checkpointVerifier } from "../src/verify/checkpoint-verifier.ts";
 

@@ -19,7 +19,7 @@ export {
   type TrainSettings,
   trainConfigSchema,
 } from "./train/config.ts";
-export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./train/listener.ts";
+export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./train/listeners.ts";
 
 // Using and measuring a model
 

@@ -2,7 +2,7 @@
 import { styleText } from "node:util";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
-import type { StepRecord, TrainListener } from "../train/listener.ts";
+import type { StepRecord, TrainListener } from "../train/listeners.ts";
 
 export const PROGRESS_STYLES = ["bar", "plain", "json"] as const;
 export type ProgressStyle = (typeof PROGRESS_STYLES)[number];

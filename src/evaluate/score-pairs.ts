@@ -22,6 +22,15 @@ export interface PairScores {
   readonly unreadable: readonly number[];
 }
 
+/** Rows of a matrix `[rows, size]`, in the given order. */
+export function selectRows(values: Float32Array, size: number, rows: readonly number[]): Float32Array {
+  const selected = new Float32Array(rows.length * size);
+  rows.forEach((row, to) => {
+    selected.set(values.subarray(row * size, (row + 1) * size), to * size);
+  });
+  return selected;
+}
+
 interface Embeddings {
   /** `[images, size]` */
   readonly values: Float32Array;
@@ -89,14 +98,12 @@ async function scoreByEmbeddings(
   );
   for (let from = 0; from < readable.length; from += COMPARE_BATCH) {
     const part = readable.slice(from, from + COMPARE_BATCH);
-    const gather = (side: "left" | "right") => {
-      const rows = new Float32Array(part.length * size);
-      part.forEach((pair, i) => {
-        const row = rowOf(pairs[pair]![side]);
-        rows.set(values.subarray(row * size, (row + 1) * size), i * size);
-      });
-      return rows;
-    };
+    const gather = (side: "left" | "right") =>
+      selectRows(
+        values,
+        size,
+        part.map((pair) => rowOf(pairs[pair]![side])),
+      );
     const probabilities = checked(await verifier.compare(gather("left"), gather("right"), part.length));
     part.forEach((pair, i) => {
       scores[pair] = probabilities[i]!;
@@ -108,14 +115,12 @@ async function scoreByEmbeddings(
 function wholePairs({ images, positions }: ImageBatch, size: number) {
   const rows = new Map([...positions].map((position, row) => [position, row]));
   const pairs = [...rows.keys()].filter((position) => position % 2 === 0 && rows.has(position + 1));
-  const side = (offset: 0 | 1) => {
-    const values = new Float32Array(pairs.length * size);
-    pairs.forEach((position, to) => {
-      const row = rows.get(position + offset)!;
-      values.set(images.subarray(row * size, (row + 1) * size), to * size);
-    });
-    return values;
-  };
+  const side = (offset: 0 | 1) =>
+    selectRows(
+      images,
+      size,
+      pairs.map((position) => rows.get(position + offset)!),
+    );
   return { pairs: pairs.map((position) => position / 2), left: side(0), right: side(1) };
 }
 

@@ -21,7 +21,7 @@ import { type Mistake, worstMistakes } from "../evaluate/scores.ts";
 import { encodeJpeg } from "../image/decode.ts";
 import { describe } from "../model/description.ts";
 import { modelConfigOf, settingsOf, trainConfigSchema } from "../train/config.ts";
-import { RUN_LOG } from "../train/listeners/run-log.ts";
+import { RUN_LOG } from "../train/listeners.ts";
 import type { DataConfig } from "../train/people.ts";
 import { type OpenedModel, openModel } from "../verify/open-model.ts";
 import { type Measurement, measureHeldOut } from "./measure.ts";

@@ -9,7 +9,7 @@ import {
   eventRecords,
   type ScalarEvent,
 } from "../savedmodel/format/event-file.ts";
-import type { TrainListener } from "../train/listener.ts";
+import type { TrainListener } from "../train/listeners.ts";
 
 const MILLISECONDS = 1000;
 /** Events are gathered and written together, so that writing never holds up a step for long. */

@@ -6,8 +6,8 @@ import { temporaryFolder, tinyConfig } from "../../test/support/tiny-run.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import { readCheckpoint, writeCheckpoint } from "../train/checkpoint.ts";
 import { weightDecayOf } from "../train/config.ts";
-import type { TrainListener } from "../train/listener.ts";
-import { LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import type { TrainListener } from "../train/listeners.ts";
+import { LAST_CHECKPOINT } from "../train/listeners.ts";
 import { resume, train } from "./train.ts";
 
 const lastOf = (folder: string) => readCheckpoint(join(folder, LAST_CHECKPOINT));

@@ -6,8 +6,8 @@ import { silentLog } from "../base/log.ts";
 import { Loader } from "../data/loader.ts";
 import { type SettledConfig, settingsOf, storedConfigSchema, trainConfig } from "../train/config.ts";
 import { finishRun, memberFolder } from "../train/finish.ts";
-import type { RunEnd } from "../train/listener.ts";
-import { LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import type { RunEnd } from "../train/listeners.ts";
+import { LAST_CHECKPOINT } from "../train/listeners.ts";
 import {
   type ResumeOptions,
   RUN_FILE,

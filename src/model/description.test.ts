@@ -2,10 +2,10 @@
 import { expect, describe as group, it } from "vitest";
 import { countValues } from "../nn/network-builder.ts";
 import { describe, type LayerDescription } from "./description.ts";
-import { groupLayers } from "./layer-groups.ts";
 import type { ModelConfig } from "./model-config.ts";
 import { NETWORKS } from "./networks.ts";
 import { plotSvg } from "./plot.ts";
+import { groupLayers } from "./plot-parts.ts";
 import { siamese } from "./siamese.ts";
 import { summarySvg, summaryText } from "./summary.ts";
 

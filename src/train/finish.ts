@@ -4,10 +4,10 @@ import { FaceError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { Random } from "../base/random.ts";
 import { float32, type Tensor, type TensorMap } from "../base/tensor.ts";
-import type { Identity, ImageRef } from "../data/identity.ts";
+import type { Identity } from "../data/identity.ts";
 import type { Loader } from "../data/loader.ts";
 import { evaluationPairs } from "../data/pairs.ts";
-import { embedImages } from "../evaluate/score-pairs.ts";
+import { embedImages, selectRows } from "../evaluate/score-pairs.ts";
 import { memberName, PROJECTION } from "../model/backbone.ts";
 import { siamese } from "../model/siamese.ts";
 import type { Embedder } from "../model/verifier.ts";
@@ -17,7 +17,7 @@ import { modelConfigOf, type SettledConfig } from "./config.ts";
 import { fitGabor } from "./fit-gabor.ts";
 import { type EmbeddedPairs, fitHead } from "./fit-head.ts";
 import { networkEmbedder } from "./inference.ts";
-import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "./listeners/checkpoints.ts";
+import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "./listeners.ts";
 import type { People } from "./people.ts";
 import { averagedState } from "./weight-averages.ts";
 
@@ -62,11 +62,7 @@ async function embedPeople(
     listed.map(({ image }) => image),
   );
   const rows = listed.map((_, row) => row).filter((row) => present[row] === 1);
-  const kept = new Float32Array(rows.length * size);
-  rows.forEach((row, to) => {
-    kept.set(values.subarray(row * size, (row + 1) * size), to * size);
-  });
-  return { values: kept, size, labels: rows.map((row) => listed[row]!.label) };
+  return { values: selectRows(values, size, rows), size, labels: rows.map((row) => listed[row]!.label) };
 }
 
 /** Projected embeddings of pairs of validation people. */
@@ -86,22 +82,19 @@ async function embedPairs(
   ];
   const { values, size, present } = await embedImages(embedder, loader, images);
   const projected = project(projection, values, size);
-  const length = projection.bias.length;
   const rows = new Map(images.map((image, row) => [image.index, row]));
   const readable = pairs.filter(({ left, right }) =>
     [left, right].every(({ index }) => present[rows.get(index)!] === 1),
   );
-  const side = (pick: (pair: (typeof pairs)[number]) => ImageRef) => {
-    const out = new Float32Array(readable.length * length);
-    readable.forEach((pair, at) => {
-      const row = rows.get(pick(pair).index)!;
-      out.set(projected.subarray(row * length, (row + 1) * length), at * length);
-    });
-    return out;
-  };
+  const side = (name: "left" | "right") =>
+    selectRows(
+      projected,
+      projection.bias.length,
+      readable.map((pair) => rows.get(pair[name].index)!),
+    );
   return {
-    left: side(({ left }) => left),
-    right: side(({ right }) => right),
+    left: side("left"),
+    right: side("right"),
     same: readable.map(({ same }) => same),
   };
 }

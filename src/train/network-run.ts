@@ -1,4 +1,4 @@
-/** @file Trains one network in a folder of its own: data, steps, validation, checkpoints. */
+/** @file Trains one network in a folder: data, engine, loop, validation, checkpoints. */
 import { arch, platform, release } from "node:os";
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
@@ -24,22 +24,19 @@ import {
 } from "./config.ts";
 import { defaultReplicas, TrainingEngine } from "./engine.ts";
 import { feedOf } from "./feed.ts";
-import type { RunEnd, TrainListener } from "./listener.ts";
-import { checkpoints, LAST_CHECKPOINT } from "./listeners/checkpoints.ts";
-import { earlyStop } from "./listeners/early-stop.ts";
-import { runLog } from "./listeners/run-log.ts";
+import type { RunEnd, TrainListener } from "./listeners.ts";
+import { checkpoints, earlyStop, LAST_CHECKPOINT, runLog } from "./listeners.ts";
 import { runLoop } from "./loop.ts";
 import { openPeople, type People } from "./people.ts";
 import { type StepSettings, trainingGraphs } from "./step.ts";
 
 export interface TrainOptions {
-  /** What to train on and how; what is left out takes its default. */
   readonly config: TrainSettings;
-  /** Folder of the run: log, configuration, checkpoints. */
+  /** Folder of the run, for log, configuration and checkpoints. */
   readonly folder: string;
   readonly listeners?: readonly TrainListener[];
   readonly log?: Log;
-  /** Ends the run after the step under way; the checkpoint then says where to go on. */
+  /** Ends the run after the current step and writes a checkpoint to resume from. */
   readonly signal?: AbortSignal;
 }
 
@@ -50,7 +47,7 @@ export interface TrainResult {
   readonly config: SettledConfig;
 }
 
-/** A configuration with everything settled that depends on the machine or on other settings. */
+/** Settles what depends on the machine or on other settings. */
 export function settle(config: TrainConfig): SettledConfig {
   return {
     ...config,
@@ -70,7 +67,7 @@ function freshState(config: SettledConfig, step: StepSettings): ReturnType<typeo
   return initialWeights(chosen, new Random(config.seed));
 }
 
-/** Validation pairs are the same after every epoch. */
+/** The pairs of validation people, the same after every epoch. */
 function validationPairs(people: People, config: SettledConfig): Pair[] | undefined {
   if (people.split.validation.length === 0) return undefined;
   const random = new Random(config.seed).fork("validation pairs");
@@ -89,7 +86,7 @@ async function fitNetwork(
     throw new FaceError(
       "CONFIG_INVALID",
       `an epoch of ${config.datasetSize} does not fill one batch of ${config.batchSize}`,
-      { hint: "raise DATASET_SIZE or lower BATCH_SIZE" },
+      { hint: "raise --dataset-size or lower --batch-size" },
     );
   }
   const feed = feedOf(config, people.split.train, loader, stepsPerEpoch * config.batchSize);
@@ -139,10 +136,10 @@ async function run(
   return { end, folder: options.folder, people, config };
 }
 
-/** What a run's folder says of it. */
+/** The description of a run in its folder. */
 export const RUN_FILE = "run.json";
 
-/** Describes the run, so that it can be understood and repeated. */
+/** Writes the configuration, versions and data of a run. */
 export async function writeRunFile(
   folder: string,
   config: SettledConfig,
@@ -166,13 +163,13 @@ export function trainNetwork(options: TrainOptions): Promise<TrainResult> {
   return run(options, settle(trainConfig(options.config)), undefined);
 }
 
-/** How to go on with a run. */
+/** How to resume a run. */
 export interface ResumeOptions extends Omit<TrainOptions, "config" | "folder"> {
-  /** A new number of epochs, to train longer than first planned. */
+  /** A new number of epochs. Default: that of the run. */
   readonly epochs?: number;
 }
 
-/** Goes on with the network in a folder as if it had never stopped: same configuration, same data, same numbers. */
+/** Resumes the network in a folder: same configuration, data and numbers as without the interruption. */
 export async function resumeNetwork(
   folder: string,
   { epochs, ...options }: ResumeOptions = {},

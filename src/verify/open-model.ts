@@ -8,7 +8,7 @@ import type { AnyVerifier } from "../model/verifier.ts";
 import { ONNX_FILE } from "../serving/engine/onnx-servable.ts";
 import { type EpochRecord, readCheckpoint } from "../train/checkpoint.ts";
 import { trainConfigSchema } from "../train/config.ts";
-import { BEST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import { BEST_CHECKPOINT } from "../train/listeners.ts";
 import type { DataConfig } from "../train/people.ts";
 import { checkpointVerifier } from "./checkpoint-verifier.ts";
 import { onnxVerifier } from "./onnx-verifier.ts";

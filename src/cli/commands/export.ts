@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { exportModel } from "../../jobs/export.ts";
 import { measureRun } from "../../jobs/measure.ts";
-import { BEST_CHECKPOINT } from "../../train/listeners/checkpoints.ts";
+import { BEST_CHECKPOINT } from "../../train/listeners.ts";
 import { consoleLog } from "../log.ts";
 import { addOptions, resolveOptions } from "../options.ts";
 import { EVERY_SETTING, modelSettings } from "../settings.ts";

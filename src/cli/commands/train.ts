@@ -12,7 +12,7 @@ import { tensorBoard } from "../../jobs/tensorboard.ts";
 import { resume, type TrainResult, train } from "../../jobs/train.ts";
 import type { TrainConfig } from "../../train/config.ts";
 import { memberFolder } from "../../train/finish.ts";
-import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../../train/listeners/checkpoints.ts";
+import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../../train/listeners.ts";
 import { RECIPE_NAMES, RECIPES, recipeSettings } from "../../train/recipes.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { consoleLog } from "../log.ts";

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder, tinyConfig } from "../../test/support/tiny-run.ts";
 import { Random } from "../base/random.ts";
-import { exportModel } from "../jobs/export.ts";
-import { resume, train } from "../jobs/train.ts";
 import { readCheckpoint } from "../train/checkpoint.ts";
-import type { TrainListener } from "../train/listener.ts";
-import { BEST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import type { TrainListener } from "../train/listeners.ts";
+import { BEST_CHECKPOINT } from "../train/listeners.ts";
 import { checkpointVerifier } from "../verify/checkpoint-verifier.ts";
 import { savedModelVerifier } from "../verify/saved-model-verifier.ts";
+import { exportModel } from "./export.ts";
+import { resume, train } from "./train.ts";
 
 const config = tinyConfig({
   sampling: "people",
