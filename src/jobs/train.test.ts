@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder, tinyConfig } from "../../test/support/tiny-run.ts";
+import { silentLog } from "../base/log.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import { readCheckpoint, writeCheckpoint } from "../train/checkpoint.ts";
 import { weightDecayOf } from "../train/config.ts";
@@ -136,6 +137,12 @@ describe("train", () => {
       /mining: got "semihard"; pair mining .* removed/,
     );
     await expect(run({ metric: 8 })).rejects.toThrow(/projectionDim is set twice/);
+    const warnings: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => warnings.push(message) };
+    const { projectionDim: _, ...former } = { ...tinyConfig({ epochs: 1, datasetSize: 4 }), metric: 0 };
+    const { config } = await train({ config: former, folder: temporaryFolder("former-name"), log });
+    expect(config.projectionDim).toBe(0);
+    expect(warnings).toEqual(["the setting metric is now projectionDim"]);
     await expect(run({ learningrate: 1 })).rejects.toThrow(
       "unknown setting learningrate, did you mean learningRate?",
     );

@@ -86,7 +86,7 @@ async function stagedConfig(folder: string): Promise<SettledConfig | undefined> 
  *   `DISK_FULL`. A run that diverges or is interrupted does not throw: `end.reason` says so.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const staged = stagesOf(settle(trainConfig(options.config)));
+  const staged = stagesOf(settle(trainConfig(options.config, options.log)));
   return staged === undefined ? await trainNetwork(options) : await trainStages(options, staged);
 }
 

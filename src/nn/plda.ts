@@ -104,11 +104,26 @@ export function fitPlda(embeddings: LabelledEmbeddings, length: number): Project
       white.reduce((sum, direction, k) => sum + weight * vector[k]! * direction[i]!, 0),
     );
   });
-  const kernel = new Float32Array(size * length);
-  for (const [to, axis] of axes.entries()) {
-    for (let from = 0; from < size; from++) kernel[from * length + to] = axis[from]!;
-  }
-  return { kernel, bias: Float32Array.from(axes, (axis) => -dot(axis, mean)) };
+  return projectionOnto(axes, mean);
+}
+
+/** The projection onto axes that maps the mean to zero, with zeros up to `length` numbers. */
+export function projectionOnto(
+  axes: readonly Float64Array[],
+  mean: ArrayLike<number>,
+  length = axes.length,
+): Projection {
+  const kernel = new Float32Array(mean.length * length);
+  const bias = new Float32Array(length);
+  axes.forEach((axis, to) => {
+    let along = 0;
+    axis.forEach((value, from) => {
+      kernel[from * length + to] = value;
+      along += value * mean[from]!;
+    });
+    bias[to] = -along;
+  });
+  return { kernel, bias };
 }
 
 /** Projects embeddings `[images, from]` and scales them to length 1: `[images, to]`. */

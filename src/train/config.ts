@@ -1,6 +1,7 @@
 /** @file The settings of a training run: one schema for flags, environment, `.env`, run.json and checkpoints. */
 import { z } from "zod";
 import { FaceError } from "../base/errors.ts";
+import { type Log, silentLog } from "../base/log.ts";
 import { nearestName } from "../base/nearest-name.ts";
 import { AUGMENTATIONS } from "../data/augmentations.ts";
 import { type ImageSettings, imageSettings } from "../image/settings.ts";
@@ -262,9 +263,13 @@ export function unknownSetting(name: string, known: readonly string[]): string {
 
 /**
  * Fills in the defaults and checks every setting.
+ * @param log for warnings about former names.
  * @throws FaceError `CONFIG_INVALID`.
  */
-export function trainConfig(settings: TrainSettings): TrainConfig {
+export function trainConfig(settings: TrainSettings, log: Log = silentLog): TrainConfig {
+  for (const [old, name] of Object.entries(renamedSettings)) {
+    if (old in settings) log.warn(`the setting ${old} is now ${name}`);
+  }
   const parsed = trainConfigSchema.safeParse(currentSettings(settings));
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;

@@ -4,7 +4,7 @@ import { Random } from "../base/random.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import { initialWeights } from "../nn/network-builder.ts";
 import { defaultReplicas, TrainingEngine } from "./engine.ts";
-import type { StepBatch } from "./engine-messages.ts";
+import type { StepBatch } from "./replica.ts";
 import { type StepSettings, trainingGraphs } from "./step.ts";
 
 const image = { height: 96, width: 96 };

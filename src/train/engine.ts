@@ -9,7 +9,15 @@ import { startWorker } from "../base/worker.ts";
 import { embeddingSizeOf, type ImageSize } from "../model/model-config.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { createReduceBuffer, type ReduceBuffer } from "./all-reduce.ts";
-import type { Answers, Command, ReplicaSettings, Reply, RunSettings, StepBatch } from "./engine-messages.ts";
+import type {
+  Replica,
+  ReplicaSettings,
+  RunSettings,
+  StepBatch,
+  StepPosition,
+  StepResult,
+} from "./replica.ts";
+import type { Command, Method, Reply } from "./replica-worker.ts";
 import { type StepSettings, trainingGraphs } from "./step.ts";
 
 export interface EngineOptions extends RunSettings {
@@ -61,16 +69,22 @@ class WorkerHandle {
     this.ready = this.#answer();
   }
 
-  ask<C extends Command>(command: C, transfer: TransferListItem[] = []): Promise<Answers[C["kind"]]> {
+  /** Calls a method of the replica. */
+  ask<M extends Method>(
+    method: M,
+    args: Parameters<Replica[M]>,
+    transfer: TransferListItem[] = [],
+  ): Promise<Awaited<ReturnType<Replica[M]>>> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    this.#worker.postMessage(command, transfer);
+    this.#worker.postMessage({ method, args }, transfer);
     return this.#answer();
   }
 
   async close(): Promise<void> {
     if (this.#failure !== undefined) return;
     const ended = new Promise<void>((resolve) => this.#worker.once("exit", () => resolve()));
-    this.#worker.postMessage("close");
+    const command: Command = "close";
+    this.#worker.postMessage(command);
     await ended;
   }
 
@@ -143,38 +157,35 @@ export class TrainingEngine implements Verifier {
   }
 
   /** One training step; all replicas end with the same weights. */
-  async step(
-    batch: StepBatch,
-    options: { learningRate: number; step: number; seed: number },
-  ): Promise<Answers["step"]> {
+  async step(batch: StepBatch, position: StepPosition): Promise<StepResult> {
     const steps = this.#workers.map((worker, index) => {
       const part = partOf(batch, index, this.#workers.length);
       const memory = Object.values(part.inputs).map(({ buffer }) => buffer as ArrayBuffer);
-      return worker.ask({ kind: "step", batch: part, ...options }, memory);
+      return worker.ask("step", [part, position], memory);
     });
     const results = await Promise.all(steps);
-    const mean = (pick: (result: Answers["step"]) => number) =>
+    const mean = (pick: (result: StepResult) => number) =>
       results.reduce((sum, result) => sum + pick(result), 0) / results.length;
     return { loss: mean((r) => r.loss), accuracy: mean((r) => r.accuracy), busyMs: mean((r) => r.busyMs) };
   }
 
   /** Sets weights and slots in all replicas. */
   async load(state: TensorMap): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.ask({ kind: "load", state })));
+    await Promise.all(this.#workers.map((worker) => worker.ask("load", [state])));
   }
 
   /** Weights, statistics and slots as they are now. */
   async state(): Promise<TensorMap> {
-    const states = await Promise.all(this.#workers.map((worker) => worker.ask({ kind: "state" })));
+    const states = await Promise.all(this.#workers.map((worker) => worker.ask("state", [])));
     return new Map(states.flatMap((state) => [...state]));
   }
 
   embed(images: Float32Array, count: number): Promise<Float32Array> {
-    return this.#turn().ask({ kind: "embed", images, count });
+    return this.#turn().ask("embed", [images, count]);
   }
 
   compare(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array> {
-    return this.#turn().ask({ kind: "compare", anchors, verifications, count });
+    return this.#turn().ask("compare", [anchors, verifications, count]);
   }
 
   get concurrency(): number {

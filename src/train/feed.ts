@@ -7,8 +7,8 @@ import type { Loader } from "../data/loader.ts";
 import { samplePairs } from "../data/pairs.ts";
 import { samplePhotoGroups } from "../data/photo-groups.ts";
 import type { SettledConfig } from "./config.ts";
-import type { StepBatch } from "./engine-messages.ts";
 import { epochSeed } from "./loop.ts";
+import type { StepBatch } from "./replica.ts";
 import { STEP_INPUTS } from "./step.ts";
 import { needsLabels } from "./step-losses.ts";
 

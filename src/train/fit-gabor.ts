@@ -7,10 +7,11 @@ import { croppedGabor, gaborName } from "../model/backbone.ts";
 import { GABOR_SIZE } from "../model/gabor.ts";
 import { imageInput } from "../model/siamese.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
+import { projectionOnto } from "../nn/plda.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { Session } from "../onnx/runtime/session.ts";
 import { modelConfigOf, type SettledConfig } from "./config.ts";
-import { type PrincipalAxes, principalAxes } from "./principal-axes.ts";
+import { principalAxes } from "./principal-axes.ts";
 
 /** Most images for the axes; more than a few thousand change nothing. */
 const MOST_IMAGES = 8000;
@@ -48,21 +49,6 @@ async function featuresOf(
   return { rows: rows.subarray(0, read * size), size };
 }
 
-/** The projection onto the axes as weights. */
-function projection({ mean, axes }: PrincipalAxes): [kernel: Float32Array, bias: Float32Array] {
-  const kernel = new Float32Array(mean.length * GABOR_SIZE);
-  const bias = new Float32Array(GABOR_SIZE);
-  axes.forEach((axis, to) => {
-    let middle = 0;
-    axis.forEach((value, from) => {
-      kernel[from * GABOR_SIZE + to] = value;
-      middle += value * mean[from]!;
-    });
-    bias[to] = -middle;
-  });
-  return [kernel, bias];
-}
-
 /**
  * The weights of the Gabor features of all crops.
  * @throws FaceError `DATASET_INVALID` when fewer than two images can be read; as reading images does.
@@ -77,7 +63,8 @@ export async function fitGabor(
   for (const [index, crop] of config.gaborCrops.entries()) {
     const { rows, size } = await featuresOf(config, loader, images, crop);
     const random = new Random(config.seed).fork("texture axes");
-    const [kernel, bias] = projection(await principalAxes(rows, { size, length: GABOR_SIZE, random }));
+    const { axes, mean } = await principalAxes(rows, { size, length: GABOR_SIZE, random });
+    const { kernel, bias } = projectionOnto(axes, mean, GABOR_SIZE);
     weights.set(`${gaborName(index)}/projection/kernel`, float32([size, GABOR_SIZE], kernel));
     weights.set(`${gaborName(index)}/projection/bias`, float32([GABOR_SIZE], bias));
   }

@@ -4,8 +4,8 @@ import { Random } from "../base/random.ts";
 import { type Checkpoint, type Progress, START } from "./checkpoint.ts";
 import type { SettledConfig } from "./config.ts";
 import type { TrainingEngine } from "./engine.ts";
-import type { StepBatch } from "./engine-messages.ts";
 import type { EpochEnd, RunEnd, TrainListener } from "./listeners.ts";
+import type { StepBatch } from "./replica.ts";
 import { learningRateAt } from "./schedule.ts";
 
 /** Loss and accuracy on validation pairs. */

@@ -6,10 +6,58 @@ import { hasBlockedOps } from "../onnx/lower/blocked/support.ts";
 import { lower, type Program } from "../onnx/lower/lower.ts";
 import { ParameterStore } from "../onnx/runtime/parameter-store.ts";
 import { Session } from "../onnx/runtime/session.ts";
-import { AllReduce, ownersOf } from "./all-reduce.ts";
-import type { Answers, ReplicaSettings, StepCommand } from "./engine-messages.ts";
-import { gradientName, inferenceGraphs, STEP_INPUTS, type TrainingGraphs, trainingGraphs } from "./step.ts";
+import { AllReduce, ownersOf, type ReduceBuffer } from "./all-reduce.ts";
+import {
+  gradientName,
+  inferenceGraphs,
+  STEP_INPUTS,
+  type StepSettings,
+  type TrainingGraphs,
+  trainingGraphs,
+} from "./step.ts";
 import { WeightAverages } from "./weight-averages.ts";
+
+/** How replicas run. */
+export interface RunSettings {
+  /** Threads of each replica. */
+  readonly threads: number;
+  /** Execution providers in order of preference. Default `["cpu"]`. */
+  readonly providers?: readonly string[];
+  /** Prefix of the runtime's profiles; none are written by default. */
+  readonly profilePrefix?: string;
+}
+
+/** What a replica needs to build its graphs. */
+export interface ReplicaSettings extends RunSettings {
+  readonly step: StepSettings;
+  /** Pairs or images per step in this replica. */
+  readonly batch: number;
+  readonly index: number;
+  /** Absent for a replica that trains alone. */
+  readonly buffer: ReduceBuffer | undefined;
+}
+
+/** Pairs of images, or labelled images: the input of a step. */
+export interface StepBatch {
+  /** Pairs or images. */
+  readonly count: number;
+  /** The step's inputs by name, each with the same number of elements per pair or image. */
+  readonly inputs: Readonly<Record<string, Float32Array>>;
+}
+
+/** A step's position in the run. */
+export interface StepPosition {
+  readonly learningRate: number;
+  /** Counted from 1. */
+  readonly step: number;
+  readonly seed: number;
+}
+
+export interface StepResult {
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly busyMs: number;
+}
 
 interface TrainingSessions {
   /** The whole step, or its first half. */
@@ -96,25 +144,26 @@ export class Replica {
     return new Replica(settings, await openParts(settings));
   }
 
-  async step(command: StepCommand): Promise<Answers["step"]> {
+  /** One training step on this replica's part of a batch. */
+  async step(batch: StepBatch, { learningRate, step, seed }: StepPosition): Promise<StepResult> {
     const { training, averages } = this.#parts;
     const started = performance.now();
     const rates = new Map([
-      [STEP_INPUTS.learningRate, float32([], [command.learningRate])],
-      [STEP_INPUTS.step, float32([], [command.step])],
+      [STEP_INPUTS.learningRate, float32([], [learningRate])],
+      [STEP_INPUTS.step, float32([], [step])],
     ]);
     const feeds = new Map(
-      Object.entries(command.batch.inputs).map(([name, values]) => [
+      Object.entries(batch.inputs).map(([name, values]) => [
         name,
-        float32(this.#shapeOf(values, command.batch.count), values),
+        float32(this.#shapeOf(values, batch.count), values),
       ]),
     );
     // Each replica has other pairs, so it draws from a stream of its own.
-    const random = new Random(command.seed).fork("replica", this.#settings.index, command.step);
+    const random = new Random(seed).fork("replica", this.#settings.index, step);
     const inputs = this.#reduce === undefined ? new Map([...feeds, ...rates]) : feeds;
     const results = await training.step.run(inputs, { random });
     if (this.#reduce !== undefined) await this.#update(this.#reduce, rates);
-    averages?.follow(command.step);
+    averages?.follow(step);
     const [loss, accuracy] = ["loss", "accuracy"].map((name) => floats(results.get(name)!)[0]!) as [
       number,
       number,

@@ -1,16 +1,14 @@
 /** @file Opens an exported model for use, with what its description says about it. */
 import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { float32, floats } from "../base/tensor.ts";
 import { DESCRIPTION_FILE, type ModelDescription } from "../jobs/export.ts";
 import type { ImageSize } from "../model/model-config.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower/lower.ts";
-import { SessionPool } from "../onnx/runtime/session-pool.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
 import { currentSettings } from "../train/config.ts";
+import { pooledVerifier } from "../train/inference.ts";
 
 /** Reads `assets.extra/faceid.json`; undefined for a model that others made. */
 export async function readDescription(folder: string): Promise<ModelDescription | undefined> {
@@ -27,13 +25,13 @@ export async function readDescription(folder: string): Promise<ModelDescription 
   }
 }
 
-async function openPool(model: ReadModel, signature: string, lanes: number): Promise<SessionPool> {
+async function onnxOf(model: ReadModel, signature: string): Promise<Uint8Array> {
   if (!model.signatures.has(signature)) {
     throw new FaceError("MODEL_UNSUPPORTED", `the model has no signature ${signature}`, {
       hint: "measuring takes a model exported by faceid, with the signatures embed and compare",
     });
   }
-  return SessionPool.open(lower({ outputs: (await model.program(signature)).outputs }).bytes, lanes);
+  return lower({ outputs: (await model.program(signature)).outputs }).bytes;
 }
 
 /** The image size that a model's `embed` signature takes. */
@@ -49,33 +47,9 @@ function imageSizeOf(model: ReadModel): ImageSize {
 }
 
 /** A verifier from a version's folder. */
-export async function savedModelVerifier(folder: string, lanes = availableParallelism()): Promise<Verifier> {
+export async function savedModelVerifier(folder: string, sessions?: number): Promise<Verifier> {
   const model = await readSavedModel(folder);
-  const embed = await openPool(model, "embed", lanes);
-  const compare = await openPool(model, "compare", 1);
-  const { height, width } = imageSizeOf(model);
+  const [embed, compare] = [await onnxOf(model, "embed"), await onnxOf(model, "compare")];
   const embeddingSize = model.signatures.get("embed")!.outputs.get("embedding")?.shape?.[1] ?? 0;
-  const close = async () => {
-    await Promise.all([embed.close(), compare.close()]);
-  };
-  return {
-    image: { height, width },
-    embeddingSize,
-    concurrency: lanes,
-    async embed(images, count) {
-      const results = await embed.run(new Map([["input_image", float32([count, height, width, 3], images)]]));
-      return floats(results.get("embedding")!);
-    },
-    async compare(anchors, verifications, count) {
-      const shape = [count, embeddingSize];
-      const results = await compare.run(
-        new Map([
-          ["anchor_embedding", float32(shape, anchors)],
-          ["verification_embedding", float32(shape, verifications)],
-        ]),
-      );
-      return floats(results.get("classifier")!);
-    },
-    [Symbol.asyncDispose]: close,
-  };
+  return await pooledVerifier({ image: imageSizeOf(model), embeddingSize, embed, compare }, sessions);
 }
