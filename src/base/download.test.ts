@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
-import { type DownloadOptions, downloadFile } from "./download.ts";
+import { type DownloadOptions, downloadFile, mirrorAddress } from "./download.ts";
 
 const CONTENT = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, i) => (i * 31) % 251));
 const SHA256 = createHash("sha256").update(CONTENT).digest("hex");
@@ -167,10 +167,10 @@ describe("downloadFile", () => {
     expect(content(busy.path)).toBe(true);
     server?.close();
     const gone = await serving((_, response) => response.writeHead(404).end());
-    await expect(gone.get()).rejects.toMatchObject({
+    await expect(gone.get({ advice: { refused: "ask elsewhere" } })).rejects.toMatchObject({
       code: "DOWNLOAD_FAILED",
       message: expect.stringContaining("404"),
-      hint: expect.stringContaining("--mirror"),
+      hint: "ask elsewhere",
     });
     expect(gone.ranges).toHaveLength(1);
   });
@@ -188,12 +188,20 @@ describe("downloadFile", () => {
     const { get } = await serving((_, response) =>
       response.writeHead(200, { "content-length": 1e17 }).flushHeaders(),
     );
-    await expect(get()).rejects.toMatchObject({ code: "DISK_FULL" });
+    await expect(get()).rejects.toMatchObject({ code: "DISK_FULL", hint: expect.stringContaining("free") });
     await expect(get({ url: "http://127.0.0.1:1/x", attempts: 2 })).rejects.toMatchObject({
       code: "DOWNLOAD_FAILED",
       message: expect.stringContaining("127.0.0.1:1"),
       hint: expect.stringContaining("goes on where it stopped"),
     });
+  });
+
+  it("stops while it waits for the next attempt", async () => {
+    const { get } = await serving((_, response) => response.writeHead(503).end());
+    const stop = new AbortController();
+    const stopped = get({ signal: stop.signal, retryDelayMs: 3_600_000 });
+    setTimeout(() => stop.abort(), 50);
+    await expect(stopped).rejects.toMatchObject({ code: "INTERRUPTED" });
   });
 
   it("stops on a signal and keeps the part", async () => {
@@ -206,5 +214,16 @@ describe("downloadFile", () => {
     const stopped = get({ signal: stop.signal, onProgress: () => setTimeout(() => stop.abort(), 10) });
     await expect(stopped).rejects.toMatchObject({ code: "INTERRUPTED" });
     expect(readdirSync(join(path, "..")).sort()).toEqual(["set.zip.part", "set.zip.part.json"]);
+  });
+});
+
+describe("mirrorAddress", () => {
+  it("puts a file below the mirror's folder", () => {
+    expect(mirrorAddress("https://host/sets", "a/b.zip")).toBe("https://host/sets/a/b.zip");
+    expect(mirrorAddress("http://host:81/sets/", "b.zip")).toBe("http://host:81/sets/b.zip");
+  });
+
+  it.each(["my disk", "/mnt/mirror", "ftp://host", ""])("refuses %j", (mirror) => {
+    expect(() => mirrorAddress(mirror, "b.zip")).toThrow(expect.objectContaining({ code: "CONFIG_INVALID" }));
   });
 });

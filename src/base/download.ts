@@ -1,16 +1,22 @@
 /** @file Downloads a large file over HTTP, going on after every kind of interruption, and checks what arrived. */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { FaceError, messageOf } from "../base/errors.ts";
-import { writeError } from "../base/files.ts";
+import { FaceError, messageOf } from "./errors.ts";
+import { sha256OfFile, writeError } from "./files.ts";
 
 /** How far a download is, in bytes; `total` is unknown when the server does not say. */
 export interface DownloadProgress {
   readonly received: number;
   readonly total: number | undefined;
+}
+
+/** What the user of a command can do, as its hints say it. */
+export interface DownloadAdvice {
+  /** When the server refuses the file, as if it had moved. */
+  readonly refused?: string;
+  /** When the disk is too small. */
+  readonly space?: string;
 }
 
 export interface DownloadOptions {
@@ -27,6 +33,7 @@ export interface DownloadOptions {
   readonly retryDelayMs?: number;
   /** A connection that brings nothing for so long is given up. Default 60,000. */
   readonly stallMs?: number;
+  readonly advice?: DownloadAdvice;
 }
 
 /** What the server said about the file of which a part is here; kept beside the part. */
@@ -78,7 +85,8 @@ class Download {
           const hint = "check the connection and run the command again: it goes on where it stopped";
           throw failed(url, messageOf(causeOf(error)), hint, error);
         }
-        await sleep(retryDelayMs * 2 ** (vain - 1));
+        // A signal ends the wait; the next attempt then says so.
+        await sleep(retryDelayMs * 2 ** (vain - 1), undefined, { signal }).catch(() => undefined);
       }
     }
     await this.#finish();
@@ -161,7 +169,7 @@ class Download {
     throw failed(
       url,
       `the server answered ${status} ${response.statusText}`,
-      "the file may have moved: look at the dataset's page, and pass --mirror with the folder it is in now",
+      this.#options.advice?.refused ?? "the file may have moved; check the address",
     );
   }
 
@@ -217,7 +225,7 @@ class Download {
       "DISK_FULL",
       `${this.#options.path} needs ${needed} more bytes, ${bavail * bsize} are free`,
       {
-        hint: "free some space, or choose another folder with --output",
+        hint: this.#options.advice?.space ?? "free some space, or choose another folder",
       },
     );
   }
@@ -225,7 +233,7 @@ class Download {
   async #finish(): Promise<void> {
     const { path, sha256, url } = this.#options;
     if (sha256 !== undefined) {
-      const found = await hashOf(this.#part);
+      const found = await sha256OfFile(this.#part);
       if (found !== sha256.toLowerCase()) {
         await this.#forget();
         throw failed(
@@ -245,10 +253,17 @@ function causeOf(error: unknown): unknown {
   return error instanceof Error && error.cause instanceof Error ? error.cause : error;
 }
 
-async function hashOf(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest("hex");
+/**
+ * The address of a file in a folder on a server.
+ * @param mirror the folder's address, with or without a slash at its end
+ * @throws FaceError `CONFIG_INVALID` for anything that is no address
+ */
+export function mirrorAddress(mirror: string, file: string): string {
+  const base = mirror.endsWith("/") ? mirror : `${mirror}/`;
+  if (/^https?:/i.test(base) && URL.canParse(file, base)) return new URL(file, base).href;
+  throw new FaceError("CONFIG_INVALID", `${JSON.stringify(mirror)} is no address of a mirror`, {
+    hint: "a mirror begins with https:// or http:// and names the folder that holds the files",
+  });
 }
 
 /**
