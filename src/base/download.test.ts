@@ -158,6 +158,42 @@ describe("downloadFile", () => {
     expect(readdirSync(join(path, ".."))).toEqual([]);
   });
 
+  it("does not listen to a server that has another length there, or none and no end", async () => {
+    const other = await serving((request, response) => send(request, response));
+    await expect(other.get({ bytes: 299_999 })).rejects.toMatchObject({
+      code: "DOWNLOAD_FAILED",
+      message: expect.stringContaining("has 300000 bytes there, expected 299999"),
+    });
+    expect(other.ranges).toHaveLength(1);
+    server?.close();
+    const endless = await serving((_, response) => {
+      response.writeHead(200);
+      const pour = () => {
+        while (!response.destroyed && response.write(CONTENT));
+      };
+      response.on("drain", pour);
+      pour();
+    });
+    await expect(endless.get({ bytes: 1_000_000 })).rejects.toMatchObject({ code: "DOWNLOAD_FAILED" });
+    expect(readdirSync(join(endless.path, ".."))).toEqual([]);
+  });
+
+  it("goes on where a server that names no length broke off, when the length is known", async () => {
+    const { get, path } = await serving((request, response, attempt) => {
+      if (attempt > 1) return send(request, response);
+      response.writeHead(200, { etag: '"v1"' }).end(CONTENT.subarray(0, 70_000));
+    });
+    await get({ bytes: CONTENT.length });
+    expect(content(path)).toBe(true);
+  });
+
+  it.skipIf(process.platform === "win32")("says at once when it cannot write", async () => {
+    const { get, ranges, folder } = await serving((request, response) => send(request, response));
+    await writeFile(join(folder, "deep"), "a file where a folder is needed");
+    await expect(get()).rejects.toMatchObject({ code: "FILE_INVALID" });
+    expect(ranges).toHaveLength(0);
+  });
+
   it("waits and tries again while the server is busy, but not when the file is not there", async () => {
     const busy = await serving((request, response, attempt) => {
       if (attempt < 3) response.writeHead(attempt === 1 ? 503 : 429).end("later");

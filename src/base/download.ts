@@ -1,5 +1,15 @@
 /** @file Downloads a large file over HTTP, going on after every kind of interruption, and checks what arrived. */
-import { mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  writeFile,
+} from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FaceError, messageOf } from "./errors.ts";
@@ -25,6 +35,8 @@ export interface DownloadOptions {
   readonly path: string;
   /** Checksum in hexadecimal digits, where it is known. */
   readonly sha256?: string | undefined;
+  /** Length, where it is known: a server that offers or sends another one is not listened to for longer. */
+  readonly bytes?: number | undefined;
   readonly onProgress?: (progress: DownloadProgress) => void;
   readonly signal?: AbortSignal | undefined;
   /** Attempts in a row that may bring nothing before giving up. Default 5. */
@@ -66,7 +78,7 @@ class Download {
 
   async run(): Promise<void> {
     const { attempts = 5, retryDelayMs = 1000, signal, url } = this.#options;
-    await mkdir(dirname(this.#part), { recursive: true });
+    await this.#writing(() => mkdir(dirname(this.#part), { recursive: true }));
     for (let vain = 0; ; ) {
       const before = this.#received;
       try {
@@ -154,12 +166,12 @@ class Download {
         await this.#forget();
         throw new Error("the server sent another part than was asked for");
       }
-      this.#total = Number(range[2]);
+      await this.#expectTotal(Number(range[2]));
       return have;
     }
     if (status === 200) {
       const length = headers.get("content-length");
-      this.#total = length === null ? undefined : Number(length);
+      await this.#expectTotal(length === null ? this.#options.bytes : Number(length));
       await this.#remember(headers);
       return 0;
     }
@@ -173,12 +185,34 @@ class Download {
     );
   }
 
+  async #expectTotal(total: number | undefined): Promise<void> {
+    this.#total = total;
+    const { bytes = total, url } = this.#options;
+    if (total === bytes) return;
+    await this.#forget();
+    throw failed(
+      url,
+      `the server has ${total} bytes there, expected ${bytes}`,
+      "the file was replaced by another, or a proxy answers in the server's place; check the address",
+    );
+  }
+
+  /** Whatever keeps us from writing is no fault of the server's: another attempt would not mend it. */
+  async #writing<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      throw writeError(this.#part, error);
+    }
+  }
+
   /** Keeps what allows the server to say later whether the part still fits. A weak ETag does not. */
   async #remember(headers: Headers): Promise<void> {
     const etag = headers.get("etag");
     const validator = etag !== null && !etag.startsWith("W/") ? etag : headers.get("last-modified");
     if (validator === null) return await rm(this.#infoPath, { force: true });
-    await writeFile(this.#infoPath, JSON.stringify({ url: this.#options.url, validator } satisfies PartInfo));
+    const info: PartInfo = { url: this.#options.url, validator };
+    await this.#writing(() => writeFile(this.#infoPath, JSON.stringify(info)));
   }
 
   async #forget(): Promise<void> {
@@ -189,7 +223,7 @@ class Download {
   /** Writes an answer's body at its place in the part. */
   async #receive(response: Response, start: number, alive: () => void): Promise<void> {
     await this.#checkSpace(start);
-    const file = await open(this.#part, start === 0 ? "w" : "r+");
+    const file = await this.#writing(() => open(this.#part, start === 0 ? "w" : "r+"));
     this.#received = start;
     try {
       for await (const chunk of response.body ?? []) {
@@ -203,16 +237,17 @@ class Download {
     }
   }
 
-  async #write(file: Awaited<ReturnType<typeof open>>, chunk: Uint8Array): Promise<void> {
-    try {
+  async #write(file: FileHandle, chunk: Uint8Array): Promise<void> {
+    // A server that does not say how much it sends may send without end.
+    const { bytes = Number.POSITIVE_INFINITY } = this.#options;
+    if (this.#received + chunk.length > bytes) await this.#expectTotal(this.#received + chunk.length);
+    await this.#writing(async () => {
       for (let at = 0; at < chunk.length; ) {
         const { bytesWritten } = await file.write(chunk, at, chunk.length - at, this.#received);
         at += bytesWritten;
         this.#received += bytesWritten;
       }
-    } catch (error) {
-      throw writeError(this.#part, error);
-    }
+    });
   }
 
   /** A disk that is too small is found out before the download, not after hours of it. */
