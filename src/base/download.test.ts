@@ -2,62 +2,40 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { type Answer, FileServer, type Sending, sendFile } from "../../test/support/file-server.ts";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { type DownloadOptions, downloadFile, mirrorAddress } from "./download.ts";
 
 const CONTENT = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, i) => (i * 31) % 251));
 const SHA256 = createHash("sha256").update(CONTENT).digest("hex");
 
-let server: Server | undefined;
-afterEach(() => {
-  server?.closeAllConnections();
-  server?.close();
-});
-
-type Answer = (request: IncomingMessage, response: ServerResponse, attempt: number) => void;
+let server: FileServer | undefined;
+afterEach(() => server?.[Symbol.asyncDispose]());
 
 /** Starts a server whose n-th answer the test decides; returns what it was asked for and a target path. */
 async function serving(answer: Answer) {
   const ranges: (string | undefined)[] = [];
-  server = createServer((request, response) => {
+  server = await FileServer.start((request, response, attempt) => {
     ranges.push(request.headers.range);
-    answer(request, response, ranges.length);
+    answer(request, response, attempt);
   });
-  await new Promise<void>((resolve) => server!.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
   const folder = await temporaryFolder();
   const path = join(folder, "deep/set.zip");
-  const url = `http://127.0.0.1:${port}/set.zip`;
+  const url = `${server.url}/set.zip`;
   const get = (options: Partial<DownloadOptions> = {}) =>
     downloadFile({ url, path, retryDelayMs: 1, ...options });
   return { ranges, path, folder, url, get };
 }
 
-interface Sending {
-  /** Close the connection after so many bytes of the body. */
-  readonly cutAt?: number;
-  readonly content?: Buffer;
-  readonly etag?: string;
-  readonly ignoreRange?: boolean;
-}
-
 /** Sends the content as a well-behaved server does, unless told otherwise. */
-function send(request: IncomingMessage, response: ServerResponse, sending: Sending = {}): void {
-  const { content = CONTENT, etag = '"v1"', cutAt, ignoreRange = false } = sending;
-  const wanted = /^bytes=(\d+)-$/.exec(request.headers.range ?? "");
-  const start =
-    wanted === null || ignoreRange || request.headers["if-range"] !== etag ? 0 : Number(wanted[1]);
-  const body = content.subarray(start);
-  const range =
-    start > 0 ? { "content-range": `bytes ${start}-${content.length - 1}/${content.length}` } : {};
-  response.writeHead(start > 0 ? 206 : 200, { etag, "content-length": body.length, ...range });
-  if (cutAt === undefined) response.end(body);
-  else response.write(body.subarray(0, cutAt), () => setTimeout(() => response.destroy(), 20));
-}
+const send = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  { content = CONTENT, ...sending }: Sending & { content?: Buffer } = {},
+) => sendFile(request, response, content, sending);
 
 const content = (path: string) => readFileSync(path).equals(CONTENT);
 
@@ -117,7 +95,7 @@ describe("downloadFile", () => {
     );
     await ignoring.get({ sha256: SHA256 });
     expect(content(ignoring.path)).toBe(true);
-    server?.close();
+    await server?.[Symbol.asyncDispose]();
     const nameless = await serving((request, response, attempt) =>
       send(request, response, { etag: 'W/"weak"', ...(attempt === 1 ? { cutAt: 100_000 } : {}) }),
     );
@@ -165,7 +143,7 @@ describe("downloadFile", () => {
       message: expect.stringContaining("has 300000 bytes there, expected 299999"),
     });
     expect(other.ranges).toHaveLength(1);
-    server?.close();
+    await server?.[Symbol.asyncDispose]();
     const endless = await serving((_, response) => {
       response.writeHead(200);
       const pour = () => {
@@ -201,7 +179,7 @@ describe("downloadFile", () => {
     });
     await busy.get();
     expect(content(busy.path)).toBe(true);
-    server?.close();
+    await server?.[Symbol.asyncDispose]();
     const gone = await serving((_, response) => response.writeHead(404).end());
     await expect(gone.get({ advice: { refused: "ask elsewhere" } })).rejects.toMatchObject({
       code: "DOWNLOAD_FAILED",
