@@ -167,11 +167,13 @@ class Download {
         throw new Error("the server sent another part than was asked for");
       }
       await this.#expectTotal(Number(range[2]));
+      await this.#checkSpace(have);
       return have;
     }
     if (status === 200) {
       const length = headers.get("content-length");
       await this.#expectTotal(length === null ? this.#options.bytes : Number(length));
+      await this.#checkSpace(0);
       await this.#remember(headers);
       return 0;
     }
@@ -222,7 +224,6 @@ class Download {
 
   /** Writes an answer's body at its place in the part. */
   async #receive(response: Response, start: number, alive: () => void): Promise<void> {
-    await this.#checkSpace(start);
     const file = await this.#writing(() => open(this.#part, start === 0 ? "w" : "r+"));
     this.#received = start;
     try {

@@ -23,7 +23,7 @@ const KNOWN_NAMES: ReadonlySet<string> = new Set([
 const PREFIX = "FACEID_";
 /** Variables with our prefix that are no setting of one command: where mistakes show their place, where decoded pixels
  * and model packs are kept, where packs come from and whether they may. */
-const OTHER_NAMES: ReadonlySet<string> = new Set([
+export const OTHER_NAMES: ReadonlySet<string> = new Set([
   "FACEID_DEBUG",
   "FACEID_CACHE_DIR",
   "FACEID_MODELS_DIR",

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { FaceError, messageOf, systemCode } from "../../base/errors.ts";
+import { FaceError, messageOf } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../base/files.ts";
 import { isZip, zipFiles } from "../../base/zip.ts";
 import { filesOf, type Pack, type PackFile } from "./catalogue.ts";
@@ -17,49 +17,77 @@ interface Candidate {
   read(): Promise<Uint8Array>;
 }
 
-async function* inArchive(path: string): AsyncGenerator<Candidate> {
+function badArchive(path: string, error: unknown): FaceError {
+  if (error instanceof FaceError) return error;
+  return new FaceError("ARCHIVE_INVALID", `cannot read ${path}: ${messageOf(error)}`, {
+    hint: "get the archive again; it must be a zip, as Python's wheels are",
+    cause: error,
+  });
+}
+
+function badSource(path: string, error: unknown): FaceError {
+  if (error instanceof FaceError) return error;
+  return new FaceError("FILE_INVALID", `cannot read ${path}: ${messageOf(error)}`, {
+    hint: "--from takes the files of the pack, a folder with them, or a zip archive such as a Python wheel",
+    cause: error,
+  });
+}
+
+/** Waits for a reading, and tells of its failure in our words. */
+async function reading<T>(
+  path: string,
+  result: Promise<T>,
+  wording: (path: string, error: unknown) => FaceError,
+): Promise<T> {
   try {
-    for await (const file of zipFiles(path)) {
-      yield { ...file, place: `${file.path} in ${path}`, name: basename(file.path) };
-    }
+    return await result;
   } catch (error) {
-    if (error instanceof FaceError) throw error;
-    throw new FaceError("ARCHIVE_INVALID", `cannot read ${path}: ${messageOf(error)}`, {
-      hint: "get the archive again; it must be a zip, as Python's wheels are",
-      cause: error,
-    });
+    throw wording(path, error);
   }
 }
 
-async function* inFile(path: string): AsyncGenerator<Candidate> {
-  if (await isZip(path)) yield* inArchive(path);
-  else {
-    const { size } = await stat(path);
-    yield { place: path, name: basename(path), size, read: () => readFile(path) };
+const fileAt = (path: string, size: number): Candidate => ({
+  place: path,
+  name: basename(path),
+  size,
+  read: () => reading(path, readFile(path), badSource),
+});
+
+async function* inArchive(path: string): AsyncGenerator<Candidate> {
+  try {
+    for await (const file of zipFiles(path)) {
+      yield {
+        place: `${file.path} in ${path}`,
+        name: basename(file.path),
+        size: file.size,
+        read: () => reading(path, file.read(), badArchive),
+      };
+    }
+  } catch (error) {
+    throw badArchive(path, error);
   }
+}
+
+async function* inFile(path: string, size: number): AsyncGenerator<Candidate> {
+  if (await reading(path, isZip(path), badSource)) yield* inArchive(path);
+  else yield fileAt(path, size);
 }
 
 /** All files below a folder, those behind links and in its zip archives included. */
 async function* inFolder(folder: string): AsyncGenerator<Candidate> {
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
+  const entries = readdir(folder, { recursive: true, withFileTypes: true });
+  for (const { parentPath, name } of await reading(folder, entries, badSource)) {
+    const path = join(parentPath, name);
     const stats = await stat(path).catch(() => undefined);
     if (stats?.isFile() !== true) continue;
-    if (/\.(zip|whl)$/i.test(entry.name)) yield* inFile(path);
-    else yield { place: path, name: entry.name, size: stats.size, read: () => readFile(path) };
+    if (/\.(zip|whl)$/i.test(name)) yield* inFile(path, stats.size);
+    else yield fileAt(path, stats.size);
   }
 }
 
 async function* candidatesIn(source: string): AsyncGenerator<Candidate> {
-  try {
-    yield* (await stat(source)).isDirectory() ? inFolder(source) : inFile(source);
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    throw new FaceError("FILE_INVALID", `cannot read ${source}: ${messageOf(error)}`, {
-      hint: "--from takes the files of the pack, a folder with them, or a zip archive such as a Python wheel",
-      cause: error,
-    });
-  }
+  const stats = await reading(source, stat(source), badSource);
+  yield* stats.isDirectory() ? inFolder(source) : inFile(source, stats.size);
 }
 
 const digestOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
