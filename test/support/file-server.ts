@@ -2,6 +2,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
+/** A client that is busy elsewhere for longer loses what it has not read when the connection is cut. */
+const CUT_MS = 100;
+
 export interface Sending {
   /** Close the connection after so many bytes of the body. */
   readonly cutAt?: number;
@@ -27,7 +30,7 @@ export function sendFile(
   response.writeHead(start > 0 ? 206 : 200, { etag, "content-length": body.length, ...range });
   if (slowly !== undefined) trickle(response, body, slowly);
   else if (cutAt === undefined) response.end(body);
-  else response.write(body.subarray(0, cutAt), () => setTimeout(() => response.destroy(), 20));
+  else response.write(body.subarray(0, cutAt), () => setTimeout(() => response.destroy(), CUT_MS));
 }
 
 function trickle(response: ServerResponse, body: Buffer, bytes: number): void {

@@ -1,7 +1,15 @@
 /** @file Packs fetched, copied, damaged, removed, by one process and by several, from servers that misbehave. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -357,6 +365,23 @@ describe("several processes", () => {
     expect(server.asked.slice(before)).toEqual([
       { path: "/embed.onnx", range: expect.stringMatching(/^bytes=[1-9]/) },
     ]);
+  });
+
+  it("wait for one on another machine as long as it shows signs of life, and then go on with its part", async () => {
+    const server = await serving(whole());
+    const { store, root, log, lines } = await storeOf({ origins: [server.url] });
+    const folder = join(root, ".tiny.00000000-1-aaaaaaaa.part");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "find.onnx"), DETECTOR);
+    const adding = store.add("tiny", { log });
+    await until(() => lines.length > 0);
+    expect(lines).toEqual(["another process is fetching tiny; waiting for it"]);
+    expect(server.asked).toEqual([]);
+    const longAgo = new Date(Date.now() - 60_000);
+    utimesSync(folder, longAgo, longAgo);
+    await adding;
+    expectWhole(root);
+    expect(server.asked.map(({ path }) => path)).toEqual(["/embed.onnx"]);
   });
 
   it.skipIf(process.platform === "win32")("keep to the part when the disk takes no more", async () => {

@@ -65,7 +65,10 @@ async function publish(pack: Pack, work: WorkFolder, folder: string): Promise<vo
       const { state } = await checkPack(pack, folder);
       if (state === "absent") throw error;
       if (state === "present") return;
-      await discard(folder);
+      await discard(folder).catch((failure: unknown) => {
+        // Another process that replaces the damaged pack was quicker.
+        if (systemCode(failure) !== "ENOENT") throw failure;
+      });
     }
   }
 }
