@@ -27,6 +27,7 @@ RUN npm ci --omit=dev --ignore-scripts && node scripts/prune-platforms.js node_m
 FROM production AS pack
 ARG PACK=
 ARG PACK_FROM=
+WORKDIR /app
 COPY package.json ./
 COPY bin bin
 COPY --from=build /build/dist dist

@@ -107,7 +107,7 @@ until (container "${healthcheck[@]}"); do
   sleep 0.2
 done
 echo "health check: passed after $((($(now) - began) / 1000000)) ms"
-find "$volumes/dataset" -name '*.png' | head -2 >"$volumes/work/photos"
+find "$volumes/dataset" -name '*.png' | sed -n 1,2p >"$volumes/work/photos"
 mapfile -t photos <"$volumes/work/photos"
 (container "${entrypoint[@]}" request "${photos[@]}")
 (container "${entrypoint[@]}" request --grpc localhost:8500 "${photos[@]}")
