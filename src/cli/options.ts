@@ -94,12 +94,13 @@ export function addOptions(command: Command, schema: z.ZodObject): Command {
   return command;
 }
 
-/** Reads `.env` from the folder the command was started in; nothing when there is none. */
+/** Reads `.env` from the folder the command was started in; nothing when there is none, or a folder of that name, as
+ * Python's environments are often called. */
 export function readDotEnv(path = ".env"): Environment {
   try {
     return parseEnv(readFileSync(path, "utf8")) as Environment;
   } catch (error) {
-    if (systemCode(error) === "ENOENT") return {};
+    if (["ENOENT", "EISDIR"].includes(systemCode(error) ?? "")) return {};
     throw error;
   }
 }
