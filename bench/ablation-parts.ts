@@ -7,15 +7,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "../src/base/log.ts";
 import { Loader } from "../src/data/loader.ts";
+import { measureFolds } from "../src/jobs/measure.ts";
+import { METRIC } from "../src/model/backbone.ts";
 import { HEAD_WEIGHTS } from "../src/model/siamese.ts";
-import { METRIC } from "../src/model/tower.ts";
 import type { Verifier } from "../src/model/verifier.ts";
 import { type Checkpoint, readCheckpoint } from "../src/train/checkpoint.ts";
+import { finishRun, viewFolder } from "../src/train/finish.ts";
 import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../src/train/listeners/checkpoints.ts";
-import { finishRun, viewFolder } from "../src/workflow/finish.ts";
-import { measureFolds } from "../src/workflow/measure.ts";
-import { openPeople, settingsOf } from "../src/workflow/people.ts";
-import { checkpointVerifier } from "../src/workflow/verifier.ts";
+import { openPeople, settingsOf } from "../src/train/people.ts";
+import { checkpointVerifier } from "../src/verify/checkpoint-verifier.ts";
 
 /** A verifier that answers with the cosine, from −1 to 1 moved to 0 to 1. */
 function byCosine(verifier: Verifier): Verifier {

@@ -6,13 +6,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { measureFolds } from "../src/jobs/measure.ts";
+import { train } from "../src/jobs/train.ts";
 import { readCheckpoint } from "../src/train/checkpoint.ts";
 import type { TrainSettings } from "../src/train/config.ts";
 import { BEST_CHECKPOINT } from "../src/train/listeners/checkpoints.ts";
 import { recipeSettings } from "../src/train/recipes.ts";
-import { measureFolds } from "../src/workflow/measure.ts";
-import { train } from "../src/workflow/train.ts";
-import { checkpointVerifier } from "../src/workflow/verifier.ts";
+import { checkpointVerifier } from "../src/verify/checkpoint-verifier.ts";
 
 const [datasetPath, pairs, folds, epochs = "8", ...lines] = process.argv.slice(2);
 if (datasetPath === undefined || pairs === undefined || folds === undefined) {

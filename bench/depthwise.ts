@@ -5,9 +5,9 @@ import { float32 } from "../src/base/tensor.ts";
 import * as g from "../src/graph/build.ts";
 import { gradient } from "../src/graph/gradient.ts";
 import type { Node } from "../src/graph/ops.ts";
-import { lower } from "../src/onnx/lower.ts";
-import { ParameterStore } from "../src/onnx/parameter-store.ts";
-import { Session } from "../src/onnx/session.ts";
+import { lower } from "../src/onnx/lower/lower.ts";
+import { ParameterStore } from "../src/onnx/runtime/parameter-store.ts";
+import { Session } from "../src/onnx/runtime/session.ts";
 
 const IMAGES = 8;
 const WARM_UP = 2;

@@ -5,6 +5,13 @@
 
 // Training
 
+export {
+  type ExportOptions,
+  exportModel,
+  type ModelDescription as ExportedModel,
+} from "./jobs/export.ts";
+export { tensorBoard } from "./jobs/tensorboard.ts";
+export { type ResumeOptions, resume, type TrainOptions, type TrainResult, train } from "./jobs/train.ts";
 export { type Checkpoint, type EpochRecord, type Progress, readCheckpoint } from "./train/checkpoint.ts";
 export {
   type SettledConfig,
@@ -13,13 +20,6 @@ export {
   trainConfigSchema,
 } from "./train/config.ts";
 export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./train/listener.ts";
-export {
-  type ExportOptions,
-  exportModel,
-  type ModelDescription as ExportedModel,
-} from "./workflow/export.ts";
-export { tensorBoard } from "./workflow/tensorboard.ts";
-export { type ResumeOptions, resume, type TrainOptions, type TrainResult, train } from "./workflow/train.ts";
 
 // Using and measuring a model
 
@@ -27,17 +27,17 @@ export type { FoldReport } from "./evaluate/folds.ts";
 export type { EvaluationReport, Measured, TarAtFar } from "./evaluate/metrics.ts";
 export type { ScoredPairs } from "./evaluate/scores.ts";
 export type { CalibrationRecord, OperatingPoint, Rate } from "./evaluate/thresholds.ts";
-export { type EvaluateOptions, evaluate, evaluateFolds } from "./workflow/evaluate.ts";
+export type { MeasureProgress, OnMeasureProgress } from "./evaluate/watched-verifier.ts";
+export { type EvaluateOptions, evaluate, evaluateFolds } from "./jobs/evaluate.ts";
+export type { Measurement } from "./jobs/measure.ts";
+export { type ReportOptions, writeReport } from "./jobs/report.ts";
 export {
   FaceModel,
   loadModel,
   type Photo,
   type Verification,
   type VerifyOptions,
-} from "./workflow/face-model.ts";
-export type { Measurement } from "./workflow/measure.ts";
-export { type ReportOptions, writeReport } from "./workflow/report.ts";
-export type { MeasureProgress, OnMeasureProgress } from "./workflow/watched-verifier.ts";
+} from "./verify/face-model.ts";
 
 // Data
 
@@ -58,15 +58,15 @@ export type { AddPackOptions, OpenPackOptions, PackStatus } from "./faces/packs/
 
 export type { Answer } from "./client/answer.ts";
 export { type RequestTarget, request } from "./client/request.ts";
+export { type ServeOptions, serve } from "./jobs/serve.ts";
 export type { RunningServer, ServerOptions } from "./serving/server.ts";
-export { type ServeOptions, serve } from "./workflow/serve.ts";
 
 // Models of any origin
 
+export { inspectModels, type OnnxReport } from "./jobs/inspect.ts";
+export { loadSignatures, type SignatureModel } from "./jobs/signature-model.ts";
 export type { ModelReport } from "./savedmodel/inspect.ts";
 export type { Signature, SignatureTensor } from "./savedmodel/signature.ts";
-export { inspectModels, type OnnxReport } from "./workflow/inspect.ts";
-export { loadSignatures, type SignatureModel } from "./workflow/signature-model.ts";
 
 // Networks
 

@@ -8,8 +8,8 @@ import { Loader } from "../src/data/loader.ts";
 import { scorePairs } from "../src/evaluate/score-pairs.ts";
 import { calibrationSchema } from "../src/evaluate/thresholds.ts";
 import { imageSettings } from "../src/image/settings.ts";
-import { DESCRIPTION_FILE } from "../src/workflow/export.ts";
-import { savedModelVerifier } from "../src/workflow/saved-model-verifier.ts";
+import { DESCRIPTION_FILE } from "../src/jobs/export.ts";
+import { savedModelVerifier } from "../src/verify/saved-model-verifier.ts";
 
 const MODEL = "models/lfw-best/1";
 const LFW = "../shared/datasets/lfw";

@@ -1,6 +1,6 @@
 /** @file `faceid models` with the real files of a pack, from servers that misbehave, on a full disk, by two at once. */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { models } from "../src/index.ts";
@@ -44,6 +44,19 @@ function start(root: string, words: readonly string[], environment: NodeJS.Proce
 
 const faceid = (root: string, words: readonly string[], environment?: NodeJS.ProcessEnv) =>
   start(root, words, environment).ended;
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** Bytes of a file that have come so far. */
+function partBytes(root: string, file = EMBEDDING): number {
+  if (!existsSync(root)) return 0;
+  const part = readdirSync(root, { recursive: true, encoding: "utf8" }).find((name) =>
+    name.endsWith(`${file}.part`),
+  );
+  return part === undefined ? 0 : (statSync(join(root, part), { throwIfNoEntry: false })?.size ?? 0);
+}
 
 describe("faceid models without files", () => {
   it("lists what there is in 80 columns, and for programs", async () => {
@@ -144,13 +157,15 @@ describe.skipIf(!here)("faceid models with the files of opencv-sface", () => {
     const root = newRoot();
     const { asked, mirror } = await serving(
       whole((name, attempt) =>
-        name === DETECTOR ? { cutAt: 70_000 } : attempt < 6 ? { slowly: 40_000 } : {},
+        name === DETECTOR
+          ? { cutAt: 70_000, arrived: () => partBytes(root, DETECTOR) >= 70_000 }
+          : attempt < 6
+            ? { slowly: 40_000 }
+            : {},
       ),
     );
     const { child, ended } = start(root, ["add", PACK], mirror);
-    const part = () =>
-      readdirSync(root, { recursive: true, encoding: "utf8" }).find((f) => f.endsWith(`${EMBEDDING}.part`));
-    while (!existsSync(root) || part() === undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => partBytes(root) > 0);
     child.kill("SIGKILL");
     await ended;
     expect(existsSync(join(root, PACK))).toBe(false);
@@ -183,10 +198,18 @@ describe.skipIf(!here)("faceid models with the files of opencv-sface", () => {
 
   it("fetches once for two processes at once", async () => {
     const root = newRoot();
-    const { asked, mirror } = await serving(whole(() => ({ slowly: 200_000 })));
+    const held: (() => void)[] = [];
+    let secondWaits = false;
+    const rest = (send: () => void) => (secondWaits ? send() : held.push(send));
+    const { asked, mirror } = await serving(whole(() => ({ rest })));
     const first = faceid(root, ["add", PACK], mirror);
-    while (asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
-    const both = await Promise.all([first, faceid(root, ["add", PACK], mirror)]);
+    await until(() => asked.length > 0);
+    const second = start(root, ["add", PACK], mirror);
+    second.child.stderr.once("data", () => {
+      secondWaits = true;
+      for (const send of held) send();
+    });
+    const both = await Promise.all([first, second.ended]);
     expect(both.map(({ code }) => code)).toEqual([0, 0]);
     expect(both[1].stderr).toContain("another process is fetching opencv-sface; waiting for it");
     expect(asked).toHaveLength(2);
@@ -197,8 +220,8 @@ describe.skipIf(!here)("faceid models with the files of opencv-sface", () => {
     const root = newRoot();
     const { asked, mirror } = await serving(whole(() => ({ slowly: 50_000 })));
     const { child, ended } = start(root, ["add", PACK], mirror);
-    while (asked.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
-    setTimeout(() => child.kill("SIGINT"), 100);
+    await until(() => partBytes(root) > 0);
+    child.kill("SIGINT");
     const { code, stderr } = await ended;
     expect(code).toBe(130);
     expect(stderr).toContain("the next run goes on from here");

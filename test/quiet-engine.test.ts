@@ -7,7 +7,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { add, input } from "../src/graph/build.ts";
-import { lower } from "../src/onnx/lower.ts";
+import { lower } from "../src/onnx/lower/lower.ts";
 
 const execute = promisify(execFile);
 const ROOT = join(import.meta.dirname, "..");

@@ -2,13 +2,13 @@
 import { join } from "node:path";
 import { deflateSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { decisionOf } from "../src/artifact/calibration.ts";
 import { silentLog } from "../src/base/log.ts";
 import { requestGrpc } from "../src/client/grpc.ts";
 import { requestRest } from "../src/client/rest.ts";
 import { encodeJpeg } from "../src/image/decode.ts";
-import { decisionOf } from "../src/serving/calibration.ts";
-import { savedModelLoader } from "../src/serving/loader.ts";
-import { singleModelConfig } from "../src/serving/model-config.ts";
+import { savedModelLoader } from "../src/serving/repository/loader.ts";
+import { singleModelConfig } from "../src/serving/repository/model-config.ts";
 import { type RunningServer, startServer } from "../src/serving/server.ts";
 import { writeFaceModel } from "./support/face-model.ts";
 import { temporaryFolder, writePhotos } from "./support/photos.ts";

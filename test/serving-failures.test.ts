@@ -15,10 +15,10 @@ import {
   PredictionService,
   PredictRequestSchema,
 } from "../src/proto/tensorflow_serving/prediction_service_pb.ts";
-import { tensorToProto } from "../src/savedmodel/tensor-proto.ts";
-import { batchOptions } from "../src/serving/batch-options.ts";
-import { savedModelLoader } from "../src/serving/loader.ts";
-import { singleModelConfig } from "../src/serving/model-config.ts";
+import { tensorToProto } from "../src/savedmodel/format/tensor-proto.ts";
+import { batchOptions } from "../src/serving/batching/options.ts";
+import { savedModelLoader } from "../src/serving/repository/loader.ts";
+import { singleModelConfig } from "../src/serving/repository/model-config.ts";
 import { type RunningServer, startServer } from "../src/serving/server.ts";
 import { writeFaceModel } from "./support/face-model.ts";
 import { grpcCaller } from "./support/grpc-client.ts";

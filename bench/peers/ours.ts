@@ -5,10 +5,10 @@ import { float32 } from "../../src/base/tensor.ts";
 import { networkNamed } from "../../src/model/networks.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
-import { measureRanges } from "../../src/onnx/calibrate.ts";
-import { lower } from "../../src/onnx/lower.ts";
-import { quantize, valuesToMeasure } from "../../src/onnx/quantize.ts";
-import { Lanes } from "../../src/serving/lanes.ts";
+import { lower } from "../../src/onnx/lower/lower.ts";
+import { measureRanges } from "../../src/onnx/quantize/calibrate.ts";
+import { quantize, valuesToMeasure } from "../../src/onnx/quantize/quantize.ts";
+import { Lanes } from "../../src/serving/engine/lanes.ts";
 import { TrainingEngine } from "../../src/train/engine.ts";
 import type { Job } from "./job.ts";
 

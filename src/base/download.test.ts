@@ -1,6 +1,6 @@
 /** @file Downloads from a real server that is cut off, restarted, changed, damaged, silent, or ignores ranges. */
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
@@ -24,18 +24,23 @@ async function serving(answer: Answer) {
   });
   const folder = await temporaryFolder();
   const path = join(folder, "deep/set.zip");
+  part = `${path}.part`;
   const url = `${server.url}/set.zip`;
   const get = (options: Partial<DownloadOptions> = {}) =>
     downloadFile({ url, path, retryDelayMs: 1, ...options });
   return { ranges, path, folder, url, get };
 }
 
+/** The file that the test of the moment fills. */
+let part = "";
+const hasArrived = (bytes: number) => existsSync(part) && statSync(part).size >= bytes;
+
 /** Sends the content as a well-behaved server does, unless told otherwise. */
 const send = (
   request: IncomingMessage,
   response: ServerResponse,
   { content = CONTENT, ...sending }: Sending & { content?: Buffer } = {},
-) => sendFile(request, response, content, sending);
+) => sendFile(request, response, content, { arrived: hasArrived, ...sending });
 
 const content = (path: string) => readFileSync(path).equals(CONTENT);
 

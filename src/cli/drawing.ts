@@ -4,11 +4,11 @@ import type { z } from "zod";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { rasterizeSvg } from "../image/decode.ts";
+import { describeModel } from "../jobs/describe.ts";
 import { describe, type ModelDescription } from "../model/description.ts";
 import { networkNamed } from "../model/networks.ts";
 import { trainConfigSchema } from "../train/config.ts";
-import { describeModel } from "../workflow/describe-model.ts";
-import { networkImageOf } from "../workflow/people.ts";
+import { networkImageOf } from "../train/people.ts";
 import { flagOf, resolveOptions } from "./options.ts";
 import { EVERY_SETTING } from "./settings.ts";
 

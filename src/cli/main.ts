@@ -1,6 +1,6 @@
 /** @file The faceid command: finds the subcommand, runs it, and ends with a clear line when it fails. */
 import { Command } from "commander";
-import { VERSION } from "../workflow/version.ts";
+import { VERSION } from "../base/version.ts";
 import { describeFailure } from "./failure.ts";
 import { adoptDotEnv } from "./options.ts";
 

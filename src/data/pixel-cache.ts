@@ -15,8 +15,8 @@ import { crc32 } from "node:zlib";
 import { systemCacheFolder } from "../base/cache-folder.ts";
 import { messageOf } from "../base/errors.ts";
 import { type ImageSettings, imageSize, settingsText } from "../image/settings.ts";
+import { DRAWING_VERSION } from "../synthetic/photo.ts";
 import type { ImageRef } from "./identity.ts";
-import { DRAWING_VERSION } from "./synthetic/photo.ts";
 
 /** Raise when decoding or resizing changes, so that old pixels are not taken for new ones. */
 const DECODING_VERSION = 1;

@@ -6,7 +6,7 @@ import type { CalibrationRecord } from "./thresholds.ts";
 
 /** An epoch of training, as run logs and checkpoints keep it. */
 export interface ReportedEpoch {
-  /** Counted from 1; the place in the list when left out. A tower after the first begins anew. */
+  /** Counted from 1; the place in the list when left out. A backbone after the first begins anew. */
   readonly epoch?: number | undefined;
   readonly loss: number;
   readonly accuracy: number;

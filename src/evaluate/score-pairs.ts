@@ -10,7 +10,7 @@ import { ABOVE_HALF, crossEntropy } from "./metrics.ts";
 import { accuracyAt } from "./roc.ts";
 import { scoredPairs } from "./scores.ts";
 
-/** Images in one run of the tower. */
+/** Images in one run of the backbone. */
 const EMBED_BATCH = 16;
 /** Pairs in one run of the head. */
 const COMPARE_BATCH = 256;

@@ -1,11 +1,11 @@
-/** @file The Siamese network: two towers that share their weights, the distance of their embeddings, a probability. */
+/** @file The Siamese network: two backbones that share their weights, the distance of their embeddings, a probability. */
 import { abs, expandDims, input, labelled, reshape, sigmoid, sub } from "../graph/build.ts";
 import type { Dim, Node } from "../graph/ops.ts";
 import { normal } from "../nn/initializers.ts";
 import { dense, dropout } from "../nn/layers.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
+import { backbone, embeddingSizeOf, type ImageSize } from "./backbone.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
-import { embeddingSizeOf, type ImageSize, tower } from "./tower.ts";
 
 /** Units of the dense layer between distance and decision. */
 export const DISTANCE_UNITS = 128;
@@ -81,7 +81,7 @@ export function siamese(
   const net = new NetworkBuilder(mode);
   const anchorImage = imageInput(anchor, batch, image);
   const verificationImage = imageInput(verification, batch, image);
-  const embedding = (pixels: Node) => thinned(net, tower(net, network, pixels, image), rate);
+  const embedding = (pixels: Node) => thinned(net, backbone(net, network, pixels, image), rate);
   const anchorEmbedding = embedding(anchorImage);
   const verificationEmbedding = embedding(verificationImage);
   const logits = head(net, anchorEmbedding, verificationEmbedding);
@@ -108,7 +108,7 @@ export function grouped(
 ): GroupNetwork {
   const net = new NetworkBuilder("training");
   const images = imageInput("input_image", batch, image);
-  const embeddings = thinned(net, tower(net, network, images, image), rate);
+  const embeddings = thinned(net, backbone(net, network, images, image), rate);
   return { net, images, embeddings, logits: everyPair(net, embeddings) };
 }
 
@@ -120,7 +120,7 @@ export function embedder(
 ): { image: Node; embedding: Node } {
   const net = new NetworkBuilder("inference");
   const node = imageInput("input_image", batch, image);
-  return { image: node, embedding: tower(net, network, node, image) };
+  return { image: node, embedding: backbone(net, network, node, image) };
 }
 
 /** The head alone: two embeddings in, a probability out. */

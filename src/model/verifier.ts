@@ -1,5 +1,5 @@
 /** @file The interface of a trained network at work: images to embeddings, embeddings to probabilities. */
-import type { ImageSize } from "./tower.ts";
+import type { ImageSize } from "./backbone.ts";
 
 /** Whatever can embed and compare faces: a network in training, a checkpoint, an exported model. */
 export interface Verifier extends AsyncDisposable {

@@ -34,7 +34,7 @@ export interface Layer {
 type WeightOptions = Pick<Weight, "initializer"> & Partial<Pick<Weight, "fans" | "trainable" | "decays">>;
 
 /**
- * A network being written down. Writing the same layers twice, as for the two towers of a Siamese network, shares
+ * A network being written down. Writing the same layers twice, as for the two backbones of a Siamese network, shares
  * their weights: a weight is known by its name.
  */
 export class NetworkBuilder {

@@ -3,14 +3,14 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isFloat } from "../base/dtype.ts";
 import type { GraphDef, NodeDef } from "../proto/tensorflow/graph_pb.ts";
-import { findPhotographs, PHOTOGRAPH_OPERATORS } from "./find-photographs.ts";
-import { importers } from "./from-tensorflow.ts";
-import { isFed, sliceOf } from "./import-graph.ts";
-import type { PlacedNode } from "./placed-graph.ts";
-import { type ReadModel, readSavedModel } from "./read.ts";
+import { dtypeOf } from "./format/tensor-proto.ts";
+import { importers } from "./read/from-tensorflow.ts";
+import { isFed, sliceOf } from "./read/import-graph.ts";
+import type { InlinedNode } from "./read/inlined-graph.ts";
+import { findPhotographs, PHOTOGRAPH_OPERATORS } from "./read/match-decode-loop.ts";
+import { type ReadModel, readSavedModel } from "./read/read.ts";
+import { VARIABLE_OPS } from "./read/variable-keys.ts";
 import type { Signature, SignatureTensor } from "./signature.ts";
-import { dtypeOf } from "./tensor-proto.ts";
-import { VARIABLE_OPS } from "./variable-keys.ts";
 
 /** One input or output, in plain data. */
 export interface PortReport {
@@ -71,8 +71,8 @@ export function signatureReport(name: string, signature: Signature): SignatureRe
 }
 
 /** What all signatures need, each node once. */
-function neededNodes({ graph, signatures }: ReadModel): PlacedNode[] {
-  const nodes = new Map<string, PlacedNode>();
+function neededNodes({ graph, signatures }: ReadModel): InlinedNode[] {
+  const nodes = new Map<string, InlinedNode>();
   for (const signature of signatures.values()) {
     for (const node of sliceOf(graph, signature).nodes) if (!isFed(node)) nodes.set(node.place, node);
   }
@@ -80,7 +80,7 @@ function neededNodes({ graph, signatures }: ReadModel): PlacedNode[] {
 }
 
 /** The nodes of the functions that loops and branches run. */
-function bodiesOf(nodes: readonly PlacedNode[], graph: GraphDef): NodeDef[] {
+function bodiesOf(nodes: readonly InlinedNode[], graph: GraphDef): NodeDef[] {
   const called = new Set(
     nodes.flatMap(({ def }) =>
       Object.values(def.attr).flatMap(({ value }) => (value.case === "func" ? [value.value.name] : [])),

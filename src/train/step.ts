@@ -1,9 +1,9 @@
 /** @file The training step as graphs: forward, loss, derivatives, and what the optimiser and the statistics make of them. */
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
+import { embeddingSizeOf, type ImageSize } from "../model/backbone.ts";
 import type { EmbeddingNetwork } from "../model/embedding-network.ts";
 import { embedder, grouped, head, siamese } from "../model/siamese.ts";
-import { embeddingSizeOf, type ImageSize } from "../model/tower.ts";
 import {
   batchPairs,
   minedPairs,
@@ -14,7 +14,7 @@ import {
 import { binaryAccuracy, binaryCrossentropy, contrastiveLoss } from "../nn/losses.ts";
 import { NetworkBuilder, type Weight } from "../nn/network-builder.ts";
 import { decayed, type Optimizer, type StepInputs } from "../nn/optimizers.ts";
-import type { Program } from "../onnx/lower.ts";
+import type { Program } from "../onnx/lower/lower.ts";
 import { type Losses, type LossSettings, lossesOf } from "./step-losses.ts";
 
 export interface StepOptions {

@@ -2,11 +2,11 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Random } from "../../src/base/random.ts";
+import { signaturesOf } from "../../src/jobs/export.ts";
 import { networkNamed } from "../../src/model/networks.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
-import { writeSavedModel } from "../../src/savedmodel/write.ts";
-import { signaturesOf } from "../../src/workflow/export.ts";
+import { writeSavedModel } from "../../src/savedmodel/write/write.ts";
 
 /** Writes a model of a network's architecture; `description` is what stands in `assets.extra/faceid.json`. */
 export async function writeFaceModel(

@@ -2,12 +2,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** A client that is busy elsewhere for longer loses what it has not read when the connection is cut. */
-const CUT_MS = 100;
-
 export interface Sending {
-  /** Close the connection after so many bytes of the body. */
+  /** Close the connection after so many bytes of the body … */
   readonly cutAt?: number;
+  /** … once the client has written the file up to there: what it has not read when the connection is cut is lost. */
+  readonly arrived?: (bytes: number) => boolean;
+  /** Send half of the body, and the rest when this calls what it is given. */
+  readonly rest?: (send: () => void) => void;
   /** Send so many bytes every few milliseconds. */
   readonly slowly?: number;
   readonly etag?: string;
@@ -19,7 +20,7 @@ export function sendFile(
   request: IncomingMessage,
   response: ServerResponse,
   content: Buffer,
-  { etag = '"v1"', cutAt, slowly, ignoreRange = false }: Sending = {},
+  { etag = '"v1"', cutAt, slowly, arrived = () => true, rest, ignoreRange = false }: Sending = {},
 ): void {
   const wanted = /^bytes=(\d+)-$/.exec(request.headers.range ?? "");
   const start =
@@ -29,8 +30,18 @@ export function sendFile(
     start > 0 ? { "content-range": `bytes ${start}-${content.length - 1}/${content.length}` } : {};
   response.writeHead(start > 0 ? 206 : 200, { etag, "content-length": body.length, ...range });
   if (slowly !== undefined) trickle(response, body, slowly);
-  else if (cutAt === undefined) response.end(body);
-  else response.write(body.subarray(0, cutAt), () => setTimeout(() => response.destroy(), CUT_MS));
+  else if (rest !== undefined) {
+    response.write(body.subarray(0, body.length / 2));
+    rest(() => response.end(body.subarray(body.length / 2)));
+  } else if (cutAt === undefined) response.end(body);
+  else {
+    response.write(body.subarray(0, cutAt));
+    const timer = setInterval(() => {
+      if (!response.destroyed && !arrived(Math.min(start + cutAt, content.length))) return;
+      clearInterval(timer);
+      response.destroy();
+    }, 5);
+  }
 }
 
 function trickle(response: ServerResponse, body: Buffer, bytes: number): void {

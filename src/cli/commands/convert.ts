@@ -2,11 +2,11 @@
 import { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../base/files.ts";
-import { lower } from "../../onnx/lower.ts";
-import { type ReadModel, readSavedModel } from "../../savedmodel/read.ts";
-import { contentOf } from "../../savedmodel/rewrite.ts";
+import { lower } from "../../onnx/lower/lower.ts";
+import { type ReadModel, readSavedModel } from "../../savedmodel/read/read.ts";
 import { DEFAULT_SIGNATURE } from "../../savedmodel/signature.ts";
-import { writeSavedModel } from "../../savedmodel/write.ts";
+import { contentOf } from "../../savedmodel/write/rewrite.ts";
+import { writeSavedModel } from "../../savedmodel/write/write.ts";
 
 interface Options {
   readonly onnx?: string;

@@ -2,9 +2,9 @@
 import { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import { foldText, reportText } from "../../evaluate/report-text.ts";
-import { measureFolds, measureHeldOut } from "../../workflow/measure.ts";
-import { type OpenedModel, openCheckpoint, openSavedModel } from "../../workflow/open-model.ts";
-import type { DataConfig } from "../../workflow/people.ts";
+import { measureFolds, measureHeldOut } from "../../jobs/measure.ts";
+import type { DataConfig } from "../../train/people.ts";
+import { type OpenedModel, openCheckpoint, openSavedModel } from "../../verify/open-model.ts";
 import { consoleLog } from "../log.ts";
 import { foldNumbers, pairCount } from "../measuring.ts";
 import { addOptions, givenOptions } from "../options.ts";

@@ -2,9 +2,9 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Command } from "commander";
+import { exportModel } from "../../jobs/export.ts";
+import { measureRun } from "../../jobs/measure.ts";
 import { BEST_CHECKPOINT } from "../../train/listeners/checkpoints.ts";
-import { exportModel } from "../../workflow/export.ts";
-import { measureRun } from "../../workflow/measure.ts";
 import { consoleLog } from "../log.ts";
 import { addOptions, resolveOptions } from "../options.ts";
 import { EVERY_SETTING, modelSettings } from "../settings.ts";

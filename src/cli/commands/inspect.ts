@@ -1,7 +1,7 @@
 /** @file `faceid inspect`: what an exported model offers and is made of. */
 import { Command } from "commander";
+import { inspectModels, type OnnxReport } from "../../jobs/inspect.ts";
 import type { ModelReport, SignatureReport } from "../../savedmodel/inspect.ts";
-import { inspectModels, type OnnxReport } from "../../workflow/inspect.ts";
 
 const MEGABYTE = 2 ** 20;
 

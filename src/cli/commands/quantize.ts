@@ -1,8 +1,8 @@
 /** @file `faceid quantize`: an exported model in 8-bit integers, as an ONNX version that the server takes. */
 import { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
-import { type QuantizeReport, quantizeModel } from "../../workflow/quantize.ts";
-import type { AccuracyOptions, AccuracyReport } from "../../workflow/quantize-accuracy.ts";
+import { type QuantizeReport, quantizeModel } from "../../jobs/quantize.ts";
+import type { AccuracyOptions, AccuracyReport } from "../../jobs/quantize-accuracy.ts";
 import { consoleLog } from "../log.ts";
 import { foldNumbers, pairCount } from "../measuring.ts";
 import { addOptions, flagOf, givenOptions } from "../options.ts";

@@ -1,6 +1,6 @@
 /** @file `faceid report`: a run or an exported model as one page of pictures and figures. */
 import { Command } from "commander";
-import { writeReport } from "../../workflow/report.ts";
+import { writeReport } from "../../jobs/report.ts";
 import { consoleLog } from "../log.ts";
 import { pairCount } from "../measuring.ts";
 import { addOptions, givenOptions } from "../options.ts";

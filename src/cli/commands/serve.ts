@@ -10,13 +10,13 @@ import {
   ModelServerConfigSchema,
   MonitoringConfigSchema,
 } from "../../proto/tensorflow_serving/model_service_pb.ts";
-import { batchOptions, defaultBatchOptions } from "../../serving/batch-options.ts";
+import { batchOptions, defaultBatchOptions } from "../../serving/batching/options.ts";
 import { normalizeFlags, SERVER_FLAGS, type ServerFlag } from "../../serving/flags.ts";
 import { letHeapGrow } from "../../serving/heap-growth.ts";
-import { savedModelLoader } from "../../serving/loader.ts";
-import { singleModelConfig } from "../../serving/model-config.ts";
+import { savedModelLoader } from "../../serving/repository/loader.ts";
+import { singleModelConfig } from "../../serving/repository/model-config.ts";
+import { parseTextProto, readTextProto } from "../../serving/repository/text-proto.ts";
 import { type ServerOptions, startServer } from "../../serving/server.ts";
-import { parseTextProto, readTextProto } from "../../serving/text-proto.ts";
 import { readTls } from "../../serving/tls.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { consoleLog } from "../log.ts";

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -37,6 +38,18 @@ async function serving(answer: Answer): Promise<FileServer> {
   return server;
 }
 
+/** The folder of the store of the moment. */
+let current = "";
+
+/** Bytes of a file that have come so far. */
+function partBytes(root: string, name: string): number {
+  if (!existsSync(root)) return 0;
+  const part = readdirSync(root, { recursive: true, encoding: "utf8" }).find((path) =>
+    path.endsWith(`${name}.part`),
+  );
+  return part === undefined ? 0 : (statSync(join(root, part), { throwIfNoEntry: false })?.size ?? 0);
+}
+
 const nameIn = (path: string) => path.split("/").at(-1)!;
 
 /** Answers with the file that the last part of the address names. */
@@ -44,7 +57,10 @@ const whole =
   (sending: (name: string, attempt: number) => Sending = () => ({})): Answer =>
   (request, response, attempt) => {
     const name = nameIn(request.url!);
-    sendFile(request, response, CONTENTS[name]!, sending(name, attempt));
+    sendFile(request, response, CONTENTS[name]!, {
+      arrived: (bytes) => partBytes(current, name) >= bytes,
+      ...sending(name, attempt),
+    });
   };
 
 function fileOf(name: string, origins: readonly string[], licence: string): PackFile {
@@ -80,6 +96,7 @@ interface Given {
 /** A store of one pack in a folder of its own, and what it logs. */
 async function storeOf({ origins = ["http://127.0.0.1:1"], environment = {}, root }: Given = {}) {
   const folder = root ?? join(await temporaryFolder(), "models");
+  current = folder;
   const lines: string[] = [];
   const log = { info: (line: string) => lines.push(line) } as unknown as Log;
   const store = new PackStore({
@@ -353,8 +370,7 @@ describe("several processes", () => {
     const server = await serving(whole(() => ({ slowly: 4_000 })));
     const { store, root } = await storeOf({ origins: [server.url] });
     const { child, ended } = addElsewhere(root, server.url);
-    const part = () => contentsOf(root).some((name) => name.endsWith("embed.onnx.part"));
-    await until(() => existsSync(root) && part());
+    await until(() => partBytes(root, "embed.onnx") > 0);
     child.kill("SIGKILL");
     await ended;
     expect(existsSync(join(root, "tiny"))).toBe(false);

@@ -1,0 +1,102 @@
+/** @file What is inside exported models: SavedModels of one version or many, and ONNX files. */
+import { readdir, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { FaceError, messageOf } from "../base/errors.ts";
+import { readOnnxFile } from "../onnx/runtime/model-file.ts";
+import {
+  inspectSavedModel,
+  type ModelReport,
+  type SignatureReport,
+  signatureReport,
+} from "../savedmodel/inspect.ts";
+import { DEFAULT_SIGNATURE } from "../savedmodel/signature.ts";
+import { ONNX_FILE, onnxSignature } from "../serving/engine/onnx-servable.ts";
+
+/** An ONNX file in plain data. */
+export interface OnnxReport {
+  readonly format: "onnx";
+  readonly file: string;
+  readonly bytes: number;
+  /** Program that wrote the file, with its version; empty when it does not say. */
+  readonly producer: string;
+  readonly irVersion: number;
+  /** Operator set of each domain. */
+  readonly opsets: Readonly<Record<string, number>>;
+  /** The one signature under which the file is served. */
+  readonly signatures: readonly SignatureReport[];
+  /** Operators with how often they occur, most frequent first, bodies of loops and branches included. */
+  readonly operations: readonly { readonly name: string; readonly count: number }[];
+  /** Numbers in stored tensors of four elements or more. */
+  readonly parameters: number;
+}
+
+/** Says what is in an ONNX file; nothing is run. */
+export async function inspectOnnx(file: string): Promise<OnnxReport> {
+  const { bytes, model } = await readOnnxFile(file);
+  return {
+    format: "onnx",
+    file,
+    bytes: bytes.length,
+    producer: model.producer,
+    irVersion: model.irVersion,
+    opsets: Object.fromEntries(model.opsets),
+    signatures: [signatureReport(DEFAULT_SIGNATURE, onnxSignature(model))],
+    operations: [...model.operations]
+      .map(([name, count]) => ({ name, count }))
+      .toSorted((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1)),
+    parameters: model.parameters,
+  };
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    throw new FaceError("MODEL_NOT_FOUND", `cannot look into ${folder}: ${messageOf(error)}`, {
+      hint: "name a version's folder, the folder of all versions, or an ONNX file",
+      cause: error,
+    });
+  }
+}
+
+const SAVED_MODEL_FILE = "saved_model.pb";
+
+/** What a folder is as a version: its model's file, or nothing. */
+function modelFileIn(names: readonly string[]): string | undefined {
+  return [SAVED_MODEL_FILE, ONNX_FILE].find((file) => names.includes(file));
+}
+
+/** The model files behind a path: the file itself, the one of a version's folder, or one for each version. */
+async function modelFiles(path: string): Promise<string[]> {
+  if ((await stat(path).catch(() => undefined))?.isFile()) return [path];
+  const names = await namesIn(path);
+  const own = modelFileIn(names);
+  if (own !== undefined) return [join(path, own)];
+  const versions = names.filter((name) => /^\d+$/.test(name)).toSorted((a, b) => Number(a) - Number(b));
+  if (versions.length === 0) {
+    throw new FaceError(
+      "MODEL_NOT_FOUND",
+      `${path} holds neither ${SAVED_MODEL_FILE} nor ${ONNX_FILE} nor folders named by version numbers`,
+    );
+  }
+  return Promise.all(
+    versions.map(async (version) => {
+      const folder = join(path, version);
+      return join(folder, modelFileIn(await namesIn(folder)) ?? SAVED_MODEL_FILE);
+    }),
+  );
+}
+
+/**
+ * Says what is in a model: one report for each version.
+ * @param path a version's folder, the folder of all versions, a `saved_model.pb` or an ONNX file.
+ * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
+ */
+export async function inspectModels(path: string): Promise<(ModelReport | OnnxReport)[]> {
+  const reports: (ModelReport | OnnxReport)[] = [];
+  for (const file of await modelFiles(path)) {
+    const isSavedModel = basename(file) === SAVED_MODEL_FILE;
+    reports.push(await (isSavedModel ? inspectSavedModel(dirname(file)) : inspectOnnx(file)));
+  }
+  return reports;
+}

@@ -1,0 +1,150 @@
+/** @file Ordinary convolutions, their derivatives by the input, and pools on images whose channels lie in blocks. */
+import type { Node, OpAttrs, Pair } from "../../../graph/ops.ts";
+import { resolvePads } from "../../../graph/windows.ts";
+import { BLOCKS, type Lowering, NCHW, OIHW } from "../lowering.ts";
+import { BLOCKED, type NodeOptions } from "../model-builder.ts";
+import { BLOCK, flipped, imageOf, padList } from "./blocks.ts";
+
+/** Images with fewer channels than the narrowest block go in as they are; only what comes out is in blocks. */
+const NARROWEST = 8;
+
+const isWhole = (channels: number) => channels % BLOCK === 0;
+
+export interface Sides {
+  /** Channels in and out. */
+  readonly channels: Pair;
+  readonly kernel: Pair;
+}
+
+/** Whether a convolution takes an image with few channels as it is and brings it into blocks. */
+export const isThin = ({ channels: [inputs, outputs] }: Sides, lowering: Lowering): boolean =>
+  lowering.settings.blockedOps && inputs < NARROWEST && isWhole(outputs);
+
+/**
+ * Whether blocked operators can take a convolution and are faster. A kernel of one pixel is a plain product, which gains
+ * less than it costs to bring an image into blocks; so does one of few channels, unless what follows stays in blocks.
+ */
+function suits(x: Node, sides: Sides, staysBlocked: boolean, lowering: Lowering): boolean {
+  const [inputs, outputs] = sides.channels;
+  const isKnown = imageOf(x).every((side) => !Number.isNaN(side));
+  const isPoint = sides.kernel[0] * sides.kernel[1] === 1;
+  const pays = isWhole(inputs) ? !isPoint || lowering.isBlocked(x) : isThin(sides, lowering) && staysBlocked;
+  return lowering.settings.blockedOps && isKnown && isWhole(outputs) && pays;
+}
+
+/**
+ * The second half of bringing a kernel into blocks, after each filter's channels have been, as if they were an image's:
+ * filters, as if they were the channels of one image. Whatever the width of a block, the memory comes out right.
+ */
+function filtersInBlocks(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
+  const { model } = lowering;
+  const [inputs, outputs] = sides.channels;
+  const elements = inputs * sides.kernel[0] * sides.kernel[1];
+  const rows = lowering.emit(node, "Reshape", [kernel, model.ints([1, outputs, elements, 1])]);
+  const blocked = lowering.emit(node, "ReorderInput", [rows], {}, BLOCKED);
+  return lowering.emit(node, "Reshape", [blocked, model.ints([outputs, inputs, ...sides.kernel])]);
+}
+
+/** A kernel in blocks of channels in and out. */
+export function blockedKernel(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
+  const [inputs] = sides.channels;
+  const each = isWhole(inputs) ? lowering.emit(node, "ReorderInput", [kernel], {}, BLOCKED) : kernel;
+  return filtersInBlocks(node, each, sides, lowering);
+}
+
+/** A kernel turned about, with channels in and out exchanged; channels lie behind, so that turning moves whole rows. */
+function turnedKernel(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
+  const behind = lowering.emit(node, "Transpose", [kernel], { perm: [1, 2, 3, 0] });
+  const turned = flipped(node, behind, 1, sides.kernel, lowering);
+  const each = lowering.emit(node, "ReorderInput", [turned], { channels_last: 1 }, BLOCKED);
+  return filtersInBlocks(node, each, sides, lowering);
+}
+
+const imageFor = (x: Node, channels: number, lowering: Lowering) =>
+  lowering.value(x, isWhole(channels) ? BLOCKS : NCHW);
+
+export const sidesOf = (kernel: Node): Sides => {
+  const [height, width, inputs, outputs] = kernel.shape.map(Number) as [number, number, number, number];
+  return { channels: [inputs, outputs], kernel: [height, width] };
+};
+
+/** The relu after a convolution or its bias, when that is all that is ever done with the result. */
+export function fusedRelu(node: Node, lowering: Lowering): Node | undefined {
+  const next = lowering.onlyConsumer(node);
+  return next?.op === "relu" ? next : undefined;
+}
+
+/**
+ * Lowers a convolution to blocks, if it can be, with the bias and the relu after it.
+ * @param fused the sum with a bias, where the two may become one.
+ */
+export function lowerWholeConv(
+  node: Node<"conv2d">,
+  fused: { sum: Node; bias: Node } | undefined,
+  lowering: Lowering,
+): boolean {
+  const [x, kernel] = node.inputs as [Node, Node];
+  const sides = sidesOf(kernel);
+  const { groups, strides, dilations, padding } = node.attrs;
+  const sum = fused?.sum ?? node;
+  const relu = fusedRelu(sum, lowering);
+  if (groups > 1 || !suits(x, sides, relu !== undefined, lowering)) return false;
+  const filters = blockedKernel(node, lowering.value(kernel, OIHW), sides, lowering);
+  const inputs = [imageFor(x, sides.channels[0], lowering), filters];
+  if (fused !== undefined) inputs.push(lowering.leaf(fused.bias));
+  const attributes = {
+    kernel_shape: sides.kernel,
+    strides,
+    dilations,
+    group: 1,
+    pads: padList(resolvePads(padding, imageOf(x), sides.kernel, strides, dilations)),
+    ...(relu === undefined ? {} : { activation: "Relu" }),
+  };
+  if (relu !== undefined) lowering.absorb(sum);
+  lowering.define(relu ?? sum, lowering.emit(sum, "Conv", inputs, attributes, BLOCKED), BLOCKS);
+  return true;
+}
+
+/** Lowers the derivative of a stride-1 convolution by its input: again a convolution, with the kernel turned about. */
+export function lowerWholeInputGrad(
+  node: Node<"conv2dInputGrad">,
+  pads: readonly number[],
+  lowering: Lowering,
+): boolean {
+  const [dy, kernel] = node.inputs as [Node, Node];
+  const forward = sidesOf(kernel);
+  const [outputs, inputs] = forward.channels;
+  const sides: Sides = { channels: [inputs, outputs], kernel: forward.kernel };
+  const { groups, dilations } = node.attrs;
+  if (groups > 1 || !suits(dy, sides, false, lowering)) return false;
+  const filters = turnedKernel(node, lowering.value(kernel, OIHW), sides, lowering);
+  const attributes = { kernel_shape: sides.kernel, strides: [1, 1], dilations, group: 1, pads };
+  const value = lowering.emit(node, "Conv", [lowering.value(dy, BLOCKS), filters], attributes, BLOCKED);
+  lowering.define(node, value, BLOCKS);
+  return true;
+}
+
+/** A pool of an image that is in blocks, which it stays in. */
+export function blockedPool(
+  op: "MaxPool" | "AveragePool",
+  node: Node<"maxPool" | "avgPool">,
+  attributes: NodeOptions["attributes"] & object,
+  lowering: Lowering,
+): boolean {
+  const x = node.inputs[0]!;
+  if (!lowering.isBlocked(x)) return false;
+  const value = lowering.emit(node, op, [lowering.value(x, BLOCKS)], attributes, BLOCKED);
+  lowering.define(node, value, BLOCKS);
+  return true;
+}
+
+/** Each element repeated over a block of pixels. */
+export function blockedRepeat(node: Node, value: string, [height, width]: Pair, lowering: Lowering): string {
+  return lowering.emit(node, "Upsample", [value], { scales: [1, 1, height, width] }, BLOCKED);
+}
+
+/** The share of ones in each window. */
+export function blockedMean(node: Node, x: string, attrs: OpAttrs["maxPool"], lowering: Lowering): string {
+  const attributes = { kernel_shape: attrs.size, strides: attrs.strides };
+  return lowering.emit(node, "AveragePool", [x], attributes, BLOCKED);
+}

@@ -1,0 +1,145 @@
+/** @file Lowering of matrix products and of the ops that move elements about. */
+import { fromNumbers } from "../../graph/numbers.ts";
+import type { Node, OpName } from "../../graph/ops.ts";
+import { batchedProduct } from "./images.ts";
+import { inverse, type Lowering, type Perm, PLAIN, permuted, physicalAxis } from "./lowering.ts";
+
+type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
+
+/** Stands for "to the end" in ONNX's Slice. */
+const TO_THE_END = 2 ** 53 - 1;
+
+/** The order in which the first input is at hand, so that no copy is needed. */
+const orderAtHand = (node: Node, lowering: Lowering): Perm =>
+  node.shape.length === 4 ? lowering.commonOrder(node.inputs) : PLAIN;
+
+/** Entries per logical axis in the order of the physical ones. */
+const arranged = <T>(node: Node, order: Perm, entries: readonly T[]): T[] =>
+  node.shape.length === 4 ? permuted(order, entries) : [...entries];
+
+export const lowerMatmul: Rule<"matmul"> = (node, lowering) => {
+  const [a, b] = node.inputs as [Node, Node];
+  const { transposeA, transposeB } = node.attrs;
+  const inputs = [lowering.value(a), lowering.value(b)] as const;
+  const flat = a.shape.length === 2 && b.shape.length === 2 && node.dtype === "float32";
+  if (flat && (transposeA || transposeB)) {
+    const attributes = { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 };
+    lowering.define(node, lowering.emit(node, "Gemm", inputs, attributes));
+    return;
+  }
+  if (lowering.settings.runtimeOps || (!transposeA && !transposeB)) {
+    lowering.define(node, batchedProduct(node, lowering, ...inputs, transposeA, transposeB));
+    return;
+  }
+  const turned = (x: Node, value: string, flag: boolean) => {
+    const last = x.shape.length - 1;
+    const perm = x.shape.map((_, axis) => (axis === last ? last - 1 : axis === last - 1 ? last : axis));
+    return flag ? lowering.emit(node, "Transpose", [value], { perm }) : value;
+  };
+  const product = lowering.emit(node, "MatMul", [
+    turned(a, inputs[0], transposeA),
+    turned(b, inputs[1], transposeB),
+  ]);
+  lowering.define(node, product);
+};
+
+export const lowerReshape: Rule<"reshape"> = (node, lowering) => {
+  lowering.define(
+    node,
+    lowering.emit(node, "Reshape", [lowering.value(node.inputs[0]!), lowering.model.ints(node.attrs.shape)]),
+  );
+};
+
+/** A transposition of a rank-4 tensor is no work at all: the same value, seen in another order of axes. */
+export const lowerTranspose: Rule<"transpose"> = (node, lowering) => {
+  const x = node.inputs[0]!;
+  const { perm } = node.attrs;
+  if (node.shape.length === 4 && lowering.storedValue(x) === undefined) {
+    const back = inverse(perm);
+    for (const order of lowering.orders(x))
+      lowering.define(
+        node,
+        lowering.value(x, order),
+        order.map((axis) => back[axis]!),
+      );
+    return;
+  }
+  lowering.define(node, lowering.emit(node, "Transpose", [lowering.value(x)], { perm }));
+};
+
+export const lowerBroadcastTo: Rule<"broadcastTo"> = (node, lowering) => {
+  const { model } = lowering;
+  lowering.define(
+    node,
+    lowering.emit(node, "Expand", [lowering.value(node.inputs[0]!), model.ints(node.attrs.shape)]),
+  );
+};
+
+export const lowerConcat: Rule<"concat"> = (node, lowering) => {
+  const order = orderAtHand(node, lowering);
+  const axis = node.shape.length === 4 ? physicalAxis(order, node.attrs.axis) : node.attrs.axis;
+  const parts = node.inputs.map((part) => lowering.value(part, order));
+  lowering.define(node, lowering.emit(node, "Concat", parts, { axis }), order);
+};
+
+export const lowerSlice: Rule<"slice"> = (node, lowering) => {
+  const { starts, ends, steps } = node.attrs;
+  const { model } = lowering;
+  const order = orderAtHand(node, lowering);
+  // Only the axes that are really cut.
+  const axes = node.shape
+    .map((_, axis) => axis)
+    .filter((axis) => starts[axis] !== 0 || steps[axis] !== 1 || ends[axis]! < TO_THE_END);
+  const x = lowering.value(node.inputs[0]!, order);
+  const places = axes.map((axis) => (node.shape.length === 4 ? physicalAxis(order, axis) : axis));
+  const list = (entries: readonly number[]) => model.ints(axes.map((axis) => entries[axis]!));
+  const value =
+    axes.length === 0
+      ? lowering.emit(node, "Identity", [x])
+      : lowering.emit(node, "Slice", [x, list(starts), list(ends), model.ints(places), list(steps)]);
+  lowering.define(node, value, order);
+};
+
+export const lowerPad: Rule<"pad"> = (node, lowering) => {
+  const { before, after, value } = node.attrs;
+  const order = orderAtHand(node, lowering);
+  const { model } = lowering;
+  const pads = model.ints([...arranged(node, order, before), ...arranged(node, order, after)]);
+  const fill = value === 0 ? [] : [model.initializer(fromNumbers(node.dtype, [], [value]))];
+  lowering.define(
+    node,
+    lowering.emit(node, "Pad", [lowering.value(node.inputs[0]!, order), pads, ...fill]),
+    order,
+  );
+};
+
+export const lowerGather: Rule<"gather"> = (node, lowering) => {
+  const [x, indices] = node.inputs as [Node, Node];
+  lowering.define(
+    node,
+    lowering.emit(node, "Gather", [lowering.value(x), lowering.value(indices)], { axis: node.attrs.axis }),
+  );
+};
+
+/** Rows are added up where their indices say: the axis is brought to the front, scattered into zeros and put back. */
+export const lowerGatherGrad: Rule<"gatherGrad"> = (node, lowering) => {
+  const [dy, indices] = node.inputs as [Node, Node];
+  const { axis, length } = node.attrs;
+  const { model } = lowering;
+  const indexRank = indices.shape.length;
+  const front = [
+    ...indices.shape.map((_, i) => axis + i),
+    ...dy.shape.map((_, i) => i).filter((i) => i < axis || i >= axis + indexRank),
+  ];
+  const updates = lowering.emit(node, "Transpose", [lowering.value(dy)], { perm: front });
+  const rest = front.slice(indexRank).map((i) => Number(dy.shape[i]));
+  const zeros = lowering.emit(node, "Expand", [model.float(0), model.ints([length, ...rest])]);
+  const places = lowering.emit(node, "Unsqueeze", [lowering.value(indices), model.ints([indexRank])]);
+  const summed = lowering.emit(node, "ScatterND", [zeros, places, updates], { reduction: "add" });
+  const back = [
+    ...Array.from({ length: axis }, (_, i) => i + 1),
+    0,
+    ...Array.from({ length: rest.length - axis }, (_, i) => axis + 1 + i),
+  ];
+  lowering.define(node, lowering.emit(node, "Transpose", [summed], { perm: back }));
+};

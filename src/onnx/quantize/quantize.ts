@@ -1,0 +1,203 @@
+/** @file Static quantisation of an ONNX model: convolutions and pools in 8-bit integers, end to end where they follow each other. */
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { FaceError } from "../../base/errors.ts";
+import { float32, floats, type Tensor } from "../../base/tensor.ts";
+import { type GraphProto, ModelProtoSchema, type NodeProto } from "../../proto/onnx/onnx_pb.ts";
+import { attributesOf, type GraphEditor, graphEditor, storedTensor } from "./graph-editor.ts";
+
+/** The least and the greatest that a value takes on. */
+export interface ValueRange {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** A value as 8-bit numbers: `real = scale · (stored − zero)`. */
+interface Quantized {
+  readonly name: string;
+  readonly scale: number;
+  readonly zero: number;
+}
+
+const STEPS = 255;
+const WEIGHT_STEPS = 127;
+
+/** A scale and a zero point that hold a range, in which 0 is exact. */
+export function scaleFor({ low, high }: ValueRange): { scale: number; zero: number } {
+  const [least, most] = [Math.min(0, low), Math.max(0, high)];
+  const scale = Math.fround((most - least) / STEPS) || 1;
+  return { scale, zero: Math.round(-least / scale) };
+}
+
+/** The ReLU that is all that becomes of a convolution, if there is one. */
+function onlyRelu(conv: NodeProto, graph: GraphProto): NodeProto | undefined {
+  const users = graph.node.filter(({ input }) => input.includes(conv.output[0]!));
+  const isOutput = graph.output.some(({ name }) => name === conv.output[0]);
+  return users.length === 1 && !isOutput && users[0]!.opType === "Relu" ? users[0] : undefined;
+}
+
+const isStored = (graph: GraphProto, name: string | undefined) =>
+  name === undefined || name === "" || graph.initializer.some((stored) => stored.name === name);
+
+const isSquare = ({ opType, input }: NodeProto) => opType === "Mul" && input[0] === input[1];
+
+/** Whether a convolution's output is squared, or its input is squares: they span twice as many bits as what was squared. */
+const isByASquare = (conv: NodeProto, graph: GraphProto) =>
+  graph.node.some(
+    (node) => isSquare(node) && (node.input[0] === conv.output[0] || node.output[0] === conv.input[0]),
+  );
+
+const isQuantizable = (node: NodeProto, graph: GraphProto) =>
+  node.opType === "Conv" &&
+  node.domain === "" &&
+  !isByASquare(node, graph) &&
+  isStored(graph, node.input[1]) &&
+  isStored(graph, node.input[2]);
+
+/** The values whose ranges quantisation needs: what goes into convolutions and what comes out of them. */
+export function valuesToMeasure(bytes: Uint8Array): string[] {
+  const { graph } = fromBinary(ModelProtoSchema, bytes);
+  const names = new Set<string>();
+  for (const node of graph!.node.filter((each) => isQuantizable(each, graph!))) {
+    names.add(node.input[0]!).add(onlyRelu(node, graph!)?.output[0] ?? node.output[0]!);
+  }
+  return [...names];
+}
+
+/** Weights `[out, …]` as whole numbers in −127…127, each row with a scale of its own. */
+function quantizedRows({ shape, data }: Tensor<"float32">): { values: Int8Array; scales: Float32Array } {
+  const rows = shape[0]!;
+  const length = data.length / rows;
+  const values = new Int8Array(data.length);
+  const scales = new Float32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    const weights = data.subarray(row * length, (row + 1) * length);
+    const most = weights.reduce((greatest, value) => Math.max(greatest, Math.abs(value)), 0);
+    const scale = Math.fround(most / WEIGHT_STEPS) || 1;
+    scales[row] = scale;
+    weights.forEach((value, i) => {
+      values[row * length + i] = Math.round(value / scale);
+    });
+  }
+  return { values, scales };
+}
+
+/** One graph on its way to integers. */
+class Quantizer {
+  readonly #graph: GraphProto;
+  readonly #editor: GraphEditor;
+  readonly #ranges: ReadonlyMap<string, ValueRange>;
+  readonly #quantized = new Map<string, Quantized>();
+  readonly #written = new Set<string>();
+
+  constructor(graph: GraphProto, ranges: ReadonlyMap<string, ValueRange>) {
+    this.#graph = graph;
+    this.#editor = graphEditor(graph);
+    this.#ranges = ranges;
+  }
+
+  /** Returns how many convolutions have become integer ones. */
+  run(): number {
+    const nodes = this.#graph.node.splice(0);
+    const original = { ...this.#graph, node: nodes };
+    const skipped = new Set<NodeProto>();
+    let count = 0;
+    for (const node of nodes) {
+      if (skipped.has(node)) continue;
+      if (isQuantizable(node, original)) {
+        const relu = onlyRelu(node, original);
+        if (relu !== undefined) skipped.add(relu);
+        this.#convolution(node, relu?.output[0] ?? node.output[0]!, relu !== undefined);
+        count++;
+      } else if (node.opType === "MaxPool" && this.#quantized.has(node.input[0]!)) this.#pool(node);
+      else this.#other(node);
+    }
+    for (const { name } of this.#graph.output) this.#restore(name);
+    this.#editor.dropUnused();
+    return count;
+  }
+
+  #rangeOf(name: string): ValueRange {
+    const range = this.#ranges.get(name);
+    if (range !== undefined) return range;
+    throw new FaceError("INTERNAL", `internal: nobody has measured the range of ${name}`);
+  }
+
+  #parameters({ scale, zero }: Pick<Quantized, "scale" | "zero">): [string, string] {
+    const zeroPoint = { dtype: "uint8", shape: [], data: Uint8Array.of(zero) } as const;
+    return [this.#editor.constant(float32([], [scale])), this.#editor.constant(zeroPoint)];
+  }
+
+  #input(name: string): Quantized {
+    const known = this.#quantized.get(name);
+    if (known !== undefined) return known;
+    const grid = scaleFor(this.#rangeOf(name));
+    const stored = this.#editor.node("QuantizeLinear", [name, ...this.#parameters(grid)]);
+    const value = { name: stored, ...grid };
+    this.#quantized.set(name, value);
+    // The float is there already.
+    this.#written.add(name);
+    return value;
+  }
+
+  #convolution(node: NodeProto, output: string, positive: boolean): void {
+    const x = this.#input(node.input[0]!);
+    const kernel = storedTensor(this.#graph, node.input[1]!);
+    const { values, scales } = quantizedRows(kernel);
+    const range = this.#rangeOf(output);
+    // A zero point of 0 cuts negative values off, which is all that ReLU does.
+    const grid = scaleFor(positive ? { low: 0, high: range.high } : range);
+    const zeros = new Int8Array(scales.length);
+    const inputs = [
+      x.name,
+      ...this.#parameters(x),
+      this.#editor.constant({ dtype: "int8", shape: kernel.shape, data: values }),
+      this.#editor.constant(float32([scales.length], scales)),
+      this.#editor.constant({ dtype: "int8", shape: [scales.length], data: zeros }),
+      ...this.#parameters(grid),
+    ];
+    if (node.input[2] !== undefined && node.input[2] !== "") {
+      const bias = floats(storedTensor(this.#graph, node.input[2]));
+      const data = Int32Array.from(bias, (value, i) => Math.round(value / (x.scale * scales[i]!)));
+      inputs.push(this.#editor.constant({ dtype: "int32", shape: [data.length], data }));
+    }
+    const name = this.#editor.node("QLinearConv", inputs, attributesOf(node));
+    this.#quantized.set(output, { name, ...grid });
+  }
+
+  #pool(node: NodeProto): void {
+    const x = this.#quantized.get(node.input[0]!)!;
+    const name = this.#editor.node("MaxPool", [x.name], attributesOf(node));
+    this.#quantized.set(node.output[0]!, { ...x, name });
+  }
+
+  /** Whatever stays in floats is given floats. */
+  #other(node: NodeProto): void {
+    for (const name of node.input) this.#restore(name);
+    this.#graph.node.push(node);
+  }
+
+  #restore(name: string): void {
+    const value = this.#quantized.get(name);
+    if (value === undefined || this.#written.has(name)) return;
+    this.#editor.node("DequantizeLinear", [value.name, ...this.#parameters(value)], [], name);
+    this.#written.add(name);
+  }
+}
+
+/**
+ * Rewrites convolutions with stored kernels to integers: activations in 8 bits without a sign, weights in 8 bits with
+ * one and a scale for each channel, products summed in 32 bits.
+ * @param ranges of all values that `valuesToMeasure` names.
+ * @throws FaceError `MODEL_UNSUPPORTED` when the model has no such convolution.
+ */
+export function quantize(
+  bytes: Uint8Array,
+  ranges: ReadonlyMap<string, ValueRange>,
+): { readonly bytes: Uint8Array; readonly convolutions: number } {
+  const model = fromBinary(ModelProtoSchema, bytes);
+  const convolutions = new Quantizer(model.graph!, ranges).run();
+  if (convolutions === 0) {
+    throw new FaceError("MODEL_UNSUPPORTED", "the model has no convolution with stored weights to quantise");
+  }
+  return { bytes: toBinary(ModelProtoSchema, model), convolutions };
+}

@@ -1,0 +1,153 @@
+/** @file Tensor bundles: the files `variables.index` and `variables.data-…` in which TensorFlow keeps a model's variables. */
+import { type FileHandle, mkdir, open, readFile, stat, writeFile } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { FaceError, messageOf } from "../../base/errors.ts";
+import type { Tensor, TensorMap } from "../../base/tensor.ts";
+import { type BundleEntry, type BundleIndex, encodeBundleIndex, parseBundleIndex } from "./bundle-index.ts";
+import { checkEntrySize, decodeBundleTensor, encodeBundleTensor } from "./bundle-values.ts";
+
+/** An index lists names and places only; TensorFlow's take about 80 bytes per tensor. */
+const LARGEST_INDEX = 2 ** 28;
+/** One call to the system reads 2 GB at most. */
+const LARGEST_READ = 2 ** 30;
+
+const digits = (n: number) => String(n).padStart(5, "0");
+
+/** `variables.data-00000-of-00001` */
+function shardPath(prefix: string, shard: number, shards: number): string {
+  return `${prefix}.data-${digits(shard)}-of-${digits(shards)}`;
+}
+
+function missing(path: string, error: unknown): FaceError {
+  return new FaceError("MODEL_INVALID", `cannot read ${path}: ${messageOf(error)}`, {
+    hint: "copy the whole folder of the model, its variables included",
+    cause: error,
+  });
+}
+
+interface Shard {
+  readonly path: string;
+  readonly file: FileHandle;
+  readonly size: number;
+}
+
+async function openShard(path: string): Promise<Shard> {
+  try {
+    const file = await open(path, "r");
+    return { path, file, size: (await file.stat()).size };
+  } catch (error) {
+    throw missing(path, error);
+  }
+}
+
+/** Part of a file. Never a pooled buffer, so that elements of any width can use the bytes in place. */
+async function readPart({ file, path }: Shard, offset: number, size: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(size);
+  for (let done = 0; done < size; ) {
+    const { bytesRead } = await file.read(bytes, done, Math.min(size - done, LARGEST_READ), offset + done);
+    if (bytesRead === 0) throw missing(path, new Error("it ends too early"));
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+/** A bundle on disk. Tensors are read when asked for, by their place, so that only what is needed takes memory. */
+export class Bundle {
+  readonly keys: ReadonlySet<string>;
+  readonly #prefix: string;
+  readonly #index: BundleIndex;
+
+  private constructor(prefix: string, index: BundleIndex) {
+    this.#prefix = prefix;
+    this.#index = index;
+    this.keys = index.keys;
+  }
+
+  /**
+   * Reads a bundle's index.
+   * @param prefix path without ending: `…/variables/variables`
+   * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
+   */
+  static async open(prefix: string): Promise<Bundle> {
+    const path = `${prefix}.index`;
+    try {
+      const { size } = await stat(path);
+      if (size > LARGEST_INDEX) throw new Error(`${size} bytes are too many for an index`);
+      return new Bundle(prefix, parseBundleIndex(await readFile(path), basename(path)));
+    } catch (error) {
+      throw error instanceof FaceError ? error : missing(path, error);
+    }
+  }
+
+  /** What is known of a tensor without reading it. */
+  entry(key: string): BundleEntry {
+    return this.#index.entry(key);
+  }
+
+  /**
+   * Reads tensors, in the order in which they lie in the files.
+   * @throws FaceError `MODEL_INVALID` for a missing shard, a tensor that reaches past its end, or a wrong checksum.
+   */
+  async read(keys: Iterable<string>): Promise<Map<string, Tensor>> {
+    const wanted = [...new Set(keys)].map((key) => ({ key, entry: this.entry(key) }));
+    wanted.sort((a, b) => a.entry.shard - b.entry.shard || a.entry.offset - b.entry.offset);
+    const shards = new Map<number, Shard>();
+    try {
+      for (const { shard } of wanted.map(({ entry }) => entry)) {
+        if (!shards.has(shard)) shards.set(shard, await this.#openShard(shard));
+      }
+      this.#checkPlaces(wanted, shards);
+      const values = new Map<string, Tensor>();
+      for (const { key, entry } of wanted) {
+        const bytes = await readPart(shards.get(entry.shard)!, entry.offset, entry.size);
+        values.set(key, decodeBundleTensor(entry, bytes, key));
+      }
+      return values;
+    } finally {
+      await Promise.all([...shards.values()].map(({ file }) => file.close()));
+    }
+  }
+
+  #openShard(shard: number): Promise<Shard> {
+    return openShard(shardPath(this.#prefix, shard, this.#index.shards));
+  }
+
+  /** Before any memory is taken: every tensor lies within its shard, and no bytes belong to two. */
+  #checkPlaces(
+    wanted: readonly { key: string; entry: BundleEntry }[],
+    shards: ReadonlyMap<number, Shard>,
+  ): void {
+    const ends = new Map<number, number>();
+    for (const { key, entry } of wanted) {
+      checkEntrySize(entry, key);
+      const { path, size } = shards.get(entry.shard)!;
+      const end = entry.offset + entry.size;
+      if (end > size) {
+        throw new FaceError(
+          "MODEL_INVALID",
+          `${basename(path)} is cut off: ${key} ends at ${end}, the file at ${size}`,
+        );
+      }
+      if (entry.size > 0 && entry.offset < (ends.get(entry.shard) ?? 0)) {
+        throw new FaceError("MODEL_INVALID", `${key} overlaps another tensor in ${basename(path)}`);
+      }
+      ends.set(entry.shard, Math.max(end, ends.get(entry.shard) ?? 0));
+    }
+  }
+}
+
+/** Writes a bundle of a single shard; missing folders are made. */
+export async function writeBundle(prefix: string, tensors: TensorMap): Promise<void> {
+  const entries = new Map<string, BundleEntry>();
+  const pieces: Uint8Array[] = [];
+  let offset = 0;
+  for (const [key, { dtype, shape, ...rest }] of tensors) {
+    const { bytes, checksum } = encodeBundleTensor({ dtype, shape, ...rest });
+    entries.set(key, { dtype, shape, shard: 0, offset, size: bytes.length, checksum });
+    pieces.push(bytes);
+    offset += bytes.length;
+  }
+  await mkdir(dirname(prefix), { recursive: true });
+  await writeFile(shardPath(prefix, 0, 1), Buffer.concat(pieces));
+  await writeFile(`${prefix}.index`, encodeBundleIndex(entries));
+}

@@ -1,0 +1,47 @@
+/** @file A model that was read, ready to be written again: frozen, with the decoding of photographs it came with. */
+import { findPhotographs } from "../read/match-decode-loop.ts";
+import type { ReadModel } from "../read/read.ts";
+import type { Signature } from "../signature.ts";
+import type { SavedModelContent, SignatureGraph } from "./write.ts";
+
+/** Names for the inputs of all signatures together: an alias stands for one value of the graph, or gets a prefix. */
+class InputNames {
+  readonly #owners = new Map<string, string>();
+
+  nameOf(signature: string, alias: string, tensorName: string): string {
+    const owner = this.#owners.get(alias) ?? tensorName;
+    if (owner !== tensorName) return `${signature}_${alias}`;
+    this.#owners.set(alias, owner);
+    return alias;
+  }
+}
+
+async function graphOf(model: ReadModel, name: string, names: InputNames): Promise<SignatureGraph> {
+  const declared = model.signatures.get(name)!;
+  const photographs = findPhotographs(model.graph, declared);
+  const { inputs } = photographs?.signature ?? declared;
+  const named = [...inputs].map(
+    ([alias, input]) => [alias, names.nameOf(name, alias, input.tensorName), input] as const,
+  );
+  const renamed: Signature = {
+    ...declared,
+    inputs: new Map(named.map(([, unique, input]) => [unique, input])),
+  };
+  const program = await model.program(name, renamed);
+  return {
+    inputs: Object.fromEntries(named.map(([alias, unique]) => [alias, program.inputs[unique]!])),
+    outputs: program.outputs,
+    photographs: photographs !== undefined,
+  };
+}
+
+/**
+ * All signatures of a model for `writeSavedModel`, variables as the constants they were read as.
+ * @throws FaceError `MODEL_UNSUPPORTED` when one of them uses operations that cannot be read.
+ */
+export async function contentOf(model: ReadModel): Promise<SavedModelContent> {
+  const names = new InputNames();
+  const signatures: Record<string, SignatureGraph> = {};
+  for (const name of model.signatures.keys()) signatures[name] = await graphOf(model, name, names);
+  return { signatures, parameters: new Map() };
+}

@@ -1,0 +1,75 @@
+/** @file Opens an ONNX version, such as `faceid quantize` writes, to compare images two by two. */
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { FaceError } from "../base/errors.ts";
+import { float32, floats } from "../base/tensor.ts";
+import type { ImageSize } from "../model/backbone.ts";
+import type { PairVerifier } from "../model/verifier.ts";
+import { type OnnxModel, type OnnxPort, readOnnxFile } from "../onnx/runtime/model-file.ts";
+import { SessionPool } from "../onnx/runtime/session-pool.ts";
+import { ONNX_FILE } from "../serving/engine/onnx-servable.ts";
+
+/** The names of the pair signature. */
+export const PAIR_INPUTS = ["anchor_img", "verification_img"] as const;
+export const PAIR_OUTPUT = "classifier";
+
+/** A verifier from the bytes of an ONNX model of the pair signature. */
+export async function pairVerifier(
+  bytes: Uint8Array,
+  { height, width }: ImageSize,
+  lanes = availableParallelism(),
+): Promise<PairVerifier> {
+  const pool = await SessionPool.open(bytes, lanes);
+  return {
+    image: { height, width },
+    lanes,
+    async score(anchors, verifications, count) {
+      const shape = [count, height, width, 3];
+      const [anchor, verification] = PAIR_INPUTS;
+      const results = await pool.run(
+        new Map([
+          [anchor, float32(shape, anchors)],
+          [verification, float32(shape, verifications)],
+        ]),
+      );
+      return floats(results.get(PAIR_OUTPUT)!);
+    },
+    [Symbol.asyncDispose]: () => pool.close(),
+  };
+}
+
+/** Whether a side of a port takes any number. */
+const isFree = (side: number | undefined) => side !== undefined && side < 0;
+
+/** The image size that the pair signature of an ONNX model takes. */
+function imageSizeOf({ inputs, outputs }: OnnxModel, path: string): ImageSize {
+  const named = (ports: readonly OnnxPort[], name: string) => ports.find((port) => port.name === name);
+  const [anchor, verification] = PAIR_INPUTS.map((name) => named(inputs, name));
+  const [rows, height, width, channels] = anchor?.shape ?? [];
+  const isPair =
+    inputs.length === 2 &&
+    [anchor, verification].every((port) => port?.dtype === "float32") &&
+    String(anchor?.shape) === String(verification?.shape) &&
+    named(outputs, PAIR_OUTPUT)?.dtype === "float32";
+  if (isPair && isFree(rows) && channels === 3 && height! > 0 && width! > 0)
+    return { height: height!, width: width! };
+  const text = (ports: readonly OnnxPort[]) =>
+    ports.map(({ name, dtype, shape }) => `${name} ${dtype} [${shape?.join(",") ?? "?"}]`).join(", ");
+  throw new FaceError(
+    "MODEL_UNSUPPORTED",
+    `${path} takes ${text(inputs)} and gives ${text(outputs)}; measuring takes two images, ${PAIR_INPUTS.join(" and ")} [-1,height,width,3], and gives ${PAIR_OUTPUT}`,
+    {
+      hint: "measure an ONNX version that `faceid quantize` wrote, or a file that `--onnx` wrote as model.onnx",
+    },
+  );
+}
+
+/**
+ * A verifier from a version's folder with an ONNX file.
+ * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
+ */
+export async function onnxVerifier(folder: string, lanes?: number): Promise<PairVerifier> {
+  const path = join(folder, ONNX_FILE);
+  const { bytes, model } = await readOnnxFile(path);
+  return await pairVerifier(bytes, imageSizeOf(model, path), lanes);
+}
