@@ -14,11 +14,11 @@ const TAIL = 0.025;
 /** Wilson's interval (1927) of the rate `hits / trials`: 95 % coverage on average, also for few trials and rates near 0 and 1. */
 export function wilson(hits: number, trials: number): Interval {
   if (trials === 0) return [0, 1];
-  const share = hits / trials;
+  const rate = hits / trials;
   const square = Z_95 ** 2;
-  const centre = (share + square / (2 * trials)) / (1 + square / trials);
+  const centre = (rate + square / (2 * trials)) / (1 + square / trials);
   const half =
-    (Z_95 / (1 + square / trials)) * Math.sqrt((share * (1 - share)) / trials + square / (4 * trials ** 2));
+    (Z_95 / (1 + square / trials)) * Math.sqrt((rate * (1 - rate)) / trials + square / (4 * trials ** 2));
   return [hits === 0 ? 0 : centre - half, hits === trials ? 1 : centre + half];
 }
 
@@ -74,15 +74,15 @@ function incompleteBeta(x: number, a: number, b: number): number {
     : 1 - (factor * betaFraction(1 - x, b, a)) / b;
 }
 
-/** The probability of at least `hits` successes in `trials`, 1 ≤ hits ≤ trials, each with probability `share`. */
-export function chanceOfAtLeast(hits: number, trials: number, share: number): number {
-  return incompleteBeta(share, hits, trials - hits + 1);
+/** The probability of at least `hits` successes in `trials`, 1 ≤ hits ≤ trials, each with probability `rate`. */
+export function chanceOfAtLeast(hits: number, trials: number, rate: number): number {
+  return incompleteBeta(rate, hits, trials - hits + 1);
 }
 
 const BISECTIONS = 60;
 
 /** Where a rising function reaches the target within [0, 1]. */
-function solve(rising: (share: number) => number, target: number): number {
+function solve(rising: (rate: number) => number, target: number): number {
   let [low, high] = [0, 1];
   for (let i = 0; i < BISECTIONS; i++) {
     const middle = (low + high) / 2;
@@ -95,8 +95,8 @@ function solve(rising: (share: number) => number, target: number): number {
 /** Clopper's and Pearson's interval (1934) of the rate `hits / trials`: coverage of at least 95 %, wider than Wilson's. */
 export function clopperPearson(hits: number, trials: number): Interval {
   if (trials === 0) return [0, 1];
-  const low = hits === 0 ? 0 : solve((share) => chanceOfAtLeast(hits, trials, share), TAIL);
-  const high = hits === trials ? 1 : solve((share) => chanceOfAtLeast(hits + 1, trials, share), 1 - TAIL);
+  const low = hits === 0 ? 0 : solve((rate) => chanceOfAtLeast(hits, trials, rate), TAIL);
+  const high = hits === trials ? 1 : solve((rate) => chanceOfAtLeast(hits + 1, trials, rate), 1 - TAIL);
   return [low, high];
 }
 
@@ -136,8 +136,8 @@ export function bootstrap(
 }
 
 /** A quantile of sorted values, interpolated linearly. */
-function quantile(sorted: readonly number[], share: number): number {
-  const place = share * (sorted.length - 1);
+function quantile(sorted: readonly number[], rate: number): number {
+  const place = rate * (sorted.length - 1);
   const low = Math.floor(place);
   const high = Math.min(low + 1, sorted.length - 1);
   return sorted[low]! + (place - low) * (sorted[high]! - sorted[low]!);

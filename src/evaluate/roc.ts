@@ -75,8 +75,8 @@ export function equalErrorRate(curve: readonly RocPoint[]): number {
   const gap = ({ far, tar }: RocPoint) => far - (1 - tar);
   const after = curve.findIndex((point) => gap(point) >= 0);
   const [a, b] = [curve[after - 1]!, curve[after]!];
-  const share = -gap(a) / (gap(b) - gap(a));
-  return a.far + share * (b.far - a.far);
+  const fraction = -gap(a) / (gap(b) - gap(a));
+  return a.far + fraction * (b.far - a.far);
 }
 
 /** The point with the highest true accept rate whose false accept rate is at most `far`. */
