@@ -4,7 +4,7 @@ import { parseEnv } from "node:util";
 import { type Command, Option } from "commander";
 import { z } from "zod";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { currentSettings, removedSettings, renamedSettings, unknownSetting } from "../train/config.ts";
+import { currentSettings, removedSettings, renamedSettings, unknownSetting } from "../train/setting-names.ts";
 import { consoleLog } from "./log.ts";
 
 /** Environment names that users of the original know; every other setting is `FACEID_` and its name. */

@@ -2,11 +2,11 @@
 import { z } from "zod";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
-import { nearestName } from "../base/nearest-name.ts";
 import { AUGMENTATIONS } from "../data/augmentations.ts";
 import { type ImageSettings, imageSettings } from "../image/settings.ts";
 import type { ModelConfig } from "../model/model-config.ts";
 import { ADAMW_DECAY, OPTIMIZERS } from "../nn/optimizers.ts";
+import { currentSettings, renamedSettings, unknownSetting } from "./setting-names.ts";
 import { SAMPLINGS, type StepSettings } from "./step.ts";
 import { LOSSES, lossSettings } from "./step-losses.ts";
 
@@ -146,62 +146,6 @@ export type SettledConfig = TrainConfig & { readonly replicas: number };
 /** Settings before defaults are filled in. */
 export type TrainSettings = z.input<typeof trainConfigSchema>;
 
-/** Former names of settings, accepted for one more version: old → new. */
-export const renamedSettings: Readonly<Record<string, keyof TrainConfig>> = {
-  views: "crops",
-  texture: "gaborCrops",
-  metric: "projectionDim",
-  mostPhotos: "maxImagesPerId",
-  fewestPhotos: "minImagesPerId",
-  validationShare: "validationFraction",
-  testShare: "testFraction",
-};
-
-/** Settings that are gone: the value that changes nothing, and the reason for anyone who sets another. */
-export const removedSettings: Readonly<
-  Record<
-    string,
-    {
-      readonly ignored: string;
-      readonly reason: string;
-      /** A setting of the same commands. */
-      readonly beside: string;
-    }
-  >
-> = {
-  mining: {
-    beside: "loss",
-    ignored: "all",
-    reason:
-      "pair mining for bce was removed: in docs/measured/ablation-training.txt it lowers accuracy from 75 % to 71 % and 58 %",
-  },
-};
-
-/**
- * Settings under their current names, from those of this or an earlier version.
- * @throws FaceError `CONFIG_INVALID` for a setting given under both names, or a removed one that asks for something.
- */
-export function currentSettings(settings: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const current: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(settings)) {
-    const removed = removedSettings[key];
-    if (removed !== undefined) {
-      if (value === removed.ignored || value === undefined) continue;
-      throw new FaceError("CONFIG_INVALID", `${key}: got ${JSON.stringify(value)}; ${removed.reason}`, {
-        hint: "leave it out, or choose --loss triplet-semihard or triplet-hard",
-      });
-    }
-    const name = renamedSettings[key] ?? key;
-    if (name in current) {
-      throw new FaceError("CONFIG_INVALID", `${name} is set twice, also under its former name`, {
-        hint: `leave out ${Object.keys(renamedSettings).find((old) => renamedSettings[old] === name)}`,
-      });
-    }
-    current[name] = value;
-  }
-  return current;
-}
-
 const recordSchema = z.record(z.string(), z.unknown());
 
 /** Reads the configuration that a file of this or an earlier version holds. */
@@ -253,12 +197,6 @@ export function stepSettingsOf(config: TrainConfig, classes: number): StepSettin
     clipNorm,
     averageDecay,
   };
-}
-
-/** The message for a setting that does not exist. */
-export function unknownSetting(name: string, known: readonly string[]): string {
-  const nearest = nearestName(name, known);
-  return `unknown setting ${name}${nearest === undefined ? "" : `, did you mean ${nearest}?`}`;
 }
 
 /**

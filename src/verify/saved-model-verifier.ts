@@ -7,8 +7,8 @@ import type { ImageSize } from "../model/model-config.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
-import { currentSettings } from "../train/config.ts";
 import { pooledVerifier } from "../train/inference.ts";
+import { currentSettings } from "../train/setting-names.ts";
 
 /** Reads `assets.extra/faceid.json`; undefined for a model that others made. */
 export async function readDescription(folder: string): Promise<ModelDescription | undefined> {
