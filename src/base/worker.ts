@@ -14,14 +14,18 @@ import {
 /** The largest niceness there is. */
 const LEAST_PRIORITY = 19;
 
-/** Lets other threads go before this one. Linux gives each thread a priority of its own, and its number by this link. */
-export function stepBack(niceness: number): void {
+/**
+ * Gives this thread a lower priority than others, on Linux only: there each thread has its own priority, and the link
+ * names the thread's number.
+ * @param niceness how much lower, from 0 for no change to 19.
+ */
+export function lowerPriority(niceness: number): void {
   if (niceness === 0 || process.platform !== "linux") return;
   try {
     const thread = Number(basename(readlinkSync("/proc/thread-self")));
     setPriority(thread, Math.min(getPriority(thread) + niceness, LEAST_PRIORITY));
   } catch {
-    // Where that is forbidden, all threads are equal.
+    // Where that is forbidden, the priority stays as it is.
   }
 }
 
@@ -73,16 +77,20 @@ export async function nativeCall<T>(call: () => Promise<T>): Promise<T> {
   return await new Promise<T>(() => undefined);
 }
 
+export interface ThreadLimits {
+  /** The most that JavaScript values may take; a thread that needs more ends with an error. */
+  readonly heapMegabytes?: number | undefined;
+}
+
 /**
  * Starts the module `name` (without extension) that lies beside the caller.
  * @param from the caller's `import.meta.url`, which also tells whether sources or the build are running.
- * @param options.heapMegabytes the most that JavaScript values may take; a thread that needs more ends with an error.
  */
 export function startWorker(
   from: string,
   name: string,
   workerData: unknown,
-  { heapMegabytes }: { heapMegabytes?: number } = {},
+  { heapMegabytes }: ThreadLimits = {},
 ): Worker {
   // A program given by `node --input-type=module --eval` hands this flag on to threads, which end of it.
   const evaluated = process.execArgv.some((flag) => flag.startsWith("--input-type"));

@@ -1,8 +1,6 @@
 /** @file The words a computation is written in: one function per op, and the compositions that need no op of their own. */
-import type { DType } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
-import { shapeText, sizeOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
+import { type DType, shapeText, sizeOf, type Tensor } from "../base/tensor.ts";
 import { fromNumbers } from "./numbers.ts";
 import type { ConvAttrs, Node, OpAttrs, OpName, PoolAttrs, SymbolicShape } from "./ops.ts";
 import { typeOf } from "./shapes.ts";

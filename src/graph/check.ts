@@ -1,8 +1,6 @@
 /** @file What a legal graph is: run in tests between passes, and once before a graph is lowered. */
-import type { DType } from "../base/dtype.ts";
-import { isFloat } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
-import { shapeText, sizeOf } from "../base/shape.ts";
+import { type DType, isFloat, shapeText, sizeOf } from "../base/tensor.ts";
 import {
   type ConvAttrs,
   isOp,

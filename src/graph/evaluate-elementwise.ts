@@ -1,7 +1,6 @@
 /** @file Evaluation of the ops that go element by element, in double precision; 64-bit integers exactly. */
-import { isFloat } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
-import type { Tensor } from "../base/tensor.ts";
+import { isFloat, type Tensor } from "../base/tensor.ts";
 import { broadcasted, commonShape } from "./evaluate-moving.ts";
 import {
   allocate,

@@ -1,8 +1,6 @@
 /** @file Evaluation of the ops that move elements about: all of them are copies between strided views. */
-import { bytesPerElement } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
-import { type Shape, sameShape, sizeOf, stridesOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
+import { bytesPerElement, type Shape, sameShape, sizeOf, stridesOf, type Tensor } from "../base/tensor.ts";
 import { allocate, type Elements, fromNumbers, numbersOf, numericDType, tensorOf } from "./numbers.ts";
 import type { OpAttrs } from "./ops.ts";
 import { sliceRange } from "./shapes-moving.ts";

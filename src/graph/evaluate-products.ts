@@ -1,6 +1,5 @@
 /** @file Evaluation of products and pools by plain loops: matrices, convolutions, windows, and their derivatives. */
-import { type Shape, sizeOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
+import { type Shape, sizeOf, type Tensor } from "../base/tensor.ts";
 import { broadcasted, transposed } from "./evaluate-moving.ts";
 import { numbersOf, tensorOf } from "./numbers.ts";
 import type { ConvAttrs, OpAttrs, Pair, PoolAttrs } from "./ops.ts";

@@ -1,6 +1,5 @@
 /** @file Evaluation of the ops that go over whole axes: the axes are brought to the end, then each row is folded. */
-import { type Shape, sizeOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
+import { type Shape, sizeOf, type Tensor } from "../base/tensor.ts";
 import { transposed } from "./evaluate-moving.ts";
 import {
   allocate,

@@ -1,8 +1,7 @@
 /** @file Values computed by hand, for the ops and element types where a slip is easy. */
 import { describe, expect, it } from "vitest";
 import { plainNumbers } from "../../test/support/op-case.ts";
-import type { DType } from "../base/dtype.ts";
-import { float32, int64, type Tensor } from "../base/tensor.ts";
+import { type DType, float32, int64, type Tensor } from "../base/tensor.ts";
 import * as g from "./build.ts";
 import { makeNode } from "./build.ts";
 import { evaluate } from "./evaluate.ts";

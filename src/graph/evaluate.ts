@@ -1,7 +1,6 @@
 /** @file The meaning of every op, by plain loops: the oracle that tests compare engines with, and constant folding. */
 import { FaceError } from "../base/errors.ts";
-import { type Shape, shapeText } from "../base/shape.ts";
-import { float32, int64, type Tensor, type TensorMap } from "../base/tensor.ts";
+import { float32, int64, type Shape, shapeText, type Tensor, type TensorMap } from "../base/tensor.ts";
 import {
   comparison,
   elementwise,

@@ -1,6 +1,6 @@
 /** @file Reverse-mode differentiation: the derivative of a scalar by any nodes, as more nodes of the same graph. */
 import { FaceError } from "../base/errors.ts";
-import { shapeText } from "../base/shape.ts";
+import { shapeText } from "../base/tensor.ts";
 import { scalar } from "./build.ts";
 import { accumulate, inputGradients } from "./gradients.ts";
 import { type Node, topological } from "./ops.ts";

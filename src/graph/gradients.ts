@@ -1,7 +1,6 @@
 /** @file Derivative rules: what each op passes back to its inputs. */
-import { isFloat } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
-import { int64 } from "../base/tensor.ts";
+import { int64, isFloat } from "../base/tensor.ts";
 import {
   add,
   affine,

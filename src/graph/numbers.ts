@@ -1,8 +1,6 @@
 /** @file Tensors as plain numbers: what each element type can hold, and how numbers are rounded to it. */
-import { arrayOf, type DType, type NumericDType } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
-import { type Shape, sizeOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
+import { arrayOf, type DType, type NumericDType, type Shape, sizeOf, type Tensor } from "../base/tensor.ts";
 
 /** A run of elements that can be read and written by index. */
 export interface Elements<T> {

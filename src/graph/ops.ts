@@ -1,6 +1,5 @@
 /** @file The operations of a computation: one map from op to attributes, from which every rule table is typed. */
-import type { DType } from "../base/dtype.ts";
-import type { Tensor } from "../base/tensor.ts";
+import type { DType, Tensor } from "../base/tensor.ts";
 
 /** A side of a tensor: a number, a name shared by equal unknown sides (`"batch"`), or `"?"` for anything. */
 export type Dim = number | string;

@@ -1,7 +1,6 @@
 /** @file Graphs as short readable text, for people and for snapshots in tests. */
 
-import { shapeText, sizeOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
+import { shapeText, sizeOf, type Tensor } from "../base/tensor.ts";
 import { numbersOf } from "./numbers.ts";
 import { isOp, type Node, topological } from "./ops.ts";
 

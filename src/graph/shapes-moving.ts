@@ -1,5 +1,5 @@
 /** @file Shape rules of the ops that move elements about without computing with them. */
-import { shapeText } from "../base/shape.ts";
+import { shapeText } from "../base/tensor.ts";
 import { type Dim, type Node, type OpAttrs, type SymbolicShape, UNKNOWN_DIM } from "./ops.ts";
 import { broadcastShapes, knownSize, mayEqual, mismatch, type ValueType } from "./value-type.ts";
 

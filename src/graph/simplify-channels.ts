@@ -1,5 +1,5 @@
 /** @file Simplification of what is linear per channel: chains of scales and shifts, and scales that a kernel can take in. */
-import { isFloat } from "../base/dtype.ts";
+import { isFloat } from "../base/tensor.ts";
 import {
   add,
   affine,

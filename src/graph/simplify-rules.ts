@@ -1,5 +1,5 @@
 /** @file What simplification knows about each op: a table of small rules, each true for all values. */
-import { type DType, isFloat } from "../base/dtype.ts";
+import { type DType, isFloat } from "../base/tensor.ts";
 import {
   abs,
   add,

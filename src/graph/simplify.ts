@@ -1,9 +1,7 @@
 /** @file Rewrites a graph into a smaller one with the same values: shared once, folded, and simplified rule by rule. */
 
-import type { NumericDType } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
-import { shapeText, sizeOf } from "../base/shape.ts";
-import { bytesOf, hasDType, type Tensor } from "../base/tensor.ts";
+import { bytesOf, hasDType, type NumericDType, shapeText, sizeOf, type Tensor } from "../base/tensor.ts";
 import { constant, makeNode } from "./build.ts";
 import { evaluateNode } from "./evaluate.ts";
 import { isOp, type Node, type OpName, topological, UNKNOWN_DIM } from "./ops.ts";

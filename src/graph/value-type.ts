@@ -1,7 +1,6 @@
 /** @file What a shape rule speaks of: shape and element type of a value, how shapes broadcast, and the error for a misfit. */
-import type { DType } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
-import { shapeText } from "../base/shape.ts";
+import { type DType, shapeText } from "../base/tensor.ts";
 import { type Dim, type Node, type SymbolicShape, UNKNOWN_DIM } from "./ops.ts";
 
 /** Shape and element type of a value. */

@@ -1,5 +1,5 @@
 /** @file ONNX's numbers for our element types. */
-import type { DType } from "../base/dtype.ts";
+import type { DType } from "../base/tensor.ts";
 
 /** `TensorProto.DataType` of the ONNX format. */
 export const ONNX_TYPE: { readonly [D in DType]: number } = {

@@ -1,7 +1,7 @@
 /** @file What is inside a SavedModel: signatures, operations, parameters, sizes. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isFloat } from "../base/dtype.ts";
+import { isFloat } from "../base/tensor.ts";
 import type { GraphDef, NodeDef } from "../proto/tensorflow/graph_pb.ts";
 import { dtypeOf } from "./format/tensor-proto.ts";
 import { importers } from "./read/from-tensorflow.ts";

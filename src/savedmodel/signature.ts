@@ -1,6 +1,5 @@
 /** @file What a model offers to its callers: named signatures with typed, shaped inputs and outputs. */
-import type { DType } from "../base/dtype.ts";
-import type { Tensor } from "../base/tensor.ts";
+import type { DType, Tensor } from "../base/tensor.ts";
 
 /** One named input or output of a signature. */
 export interface SignatureTensor {

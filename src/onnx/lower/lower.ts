@@ -1,6 +1,5 @@
 /** @file Turns a graph into an ONNX model: one lowering rule per op, and the model's inputs and outputs. */
-import type { DType } from "../../base/dtype.ts";
-import type { TensorMap } from "../../base/tensor.ts";
+import type { DType, TensorMap } from "../../base/tensor.ts";
 import { check } from "../../graph/check.ts";
 import { freeze } from "../../graph/freeze.ts";
 import { isOp, type Node, type OpName, type SymbolicShape, topological } from "../../graph/ops.ts";

@@ -1,8 +1,6 @@
 /** @file The state of a lowering: which ONNX values hold a node, in which order of axes, and what may be fused. */
-import { arrayOf, type NumericDType } from "../../base/dtype.ts";
 import { FaceError } from "../../base/errors.ts";
-import { sizeOf, stridesOf } from "../../base/shape.ts";
-import type { Tensor } from "../../base/tensor.ts";
+import { arrayOf, type NumericDType, sizeOf, stridesOf, type Tensor } from "../../base/tensor.ts";
 import { isOp, type Node, type SymbolicShape } from "../../graph/ops.ts";
 import { BLOCKED, ModelBuilder, type NodeOptions } from "./model-builder.ts";
 

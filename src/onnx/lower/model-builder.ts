@@ -1,9 +1,7 @@
 /** @file Puts an ONNX model together: nodes, values, initialisers, and the bytes of it all. */
 import { create } from "@bufbuild/protobuf";
-import type { DType, NumericDType } from "../../base/dtype.ts";
 import { FaceError } from "../../base/errors.ts";
-import type { Shape } from "../../base/shape.ts";
-import type { Tensor } from "../../base/tensor.ts";
+import type { DType, NumericDType, Shape, Tensor } from "../../base/tensor.ts";
 import type { SymbolicShape } from "../../graph/ops.ts";
 import { UNKNOWN_DIM } from "../../graph/ops.ts";
 import {

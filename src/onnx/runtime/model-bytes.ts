@@ -1,8 +1,13 @@
 /** @file The bytes of an ONNX model, written once: large tensors go straight to their place, with no copies of copies. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { bytesPerElement, type NumericDType } from "../../base/dtype.ts";
-import { type Shape, sizeOf } from "../../base/shape.ts";
-import { bytesOf, type Tensor } from "../../base/tensor.ts";
+import {
+  bytesOf,
+  bytesPerElement,
+  type NumericDType,
+  type Shape,
+  sizeOf,
+  type Tensor,
+} from "../../base/tensor.ts";
 import {
   type GraphProto,
   GraphProtoSchema,

@@ -1,8 +1,8 @@
 /** @file Reads an ONNX file: what it takes, what it gives, what it is made of. Nothing is run. */
 import { readFile, stat } from "node:fs/promises";
 import { fromBinary } from "@bufbuild/protobuf";
-import { bytesPerElement, type DType } from "../../base/dtype.ts";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { bytesPerElement, type DType } from "../../base/tensor.ts";
 import {
   type GraphProto,
   type ModelProto,

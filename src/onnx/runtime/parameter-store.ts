@@ -1,7 +1,6 @@
 /** @file The values that live from run to run: weights, optimiser slots, derivatives between two halves of a step. */
 import { FaceError } from "../../base/errors.ts";
-import { sameShape, shapeText, sizeOf } from "../../base/shape.ts";
-import type { Tensor, TensorMap } from "../../base/tensor.ts";
+import { sameShape, shapeText, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
 import type { ParameterPort } from "../lower/lower.ts";
 import { inverse, permuted, permuteTensor } from "../lower/lowering.ts";
 

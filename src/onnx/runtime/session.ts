@@ -1,8 +1,7 @@
 /** @file A lowered model ready to run: inputs and outputs by name, parameters read from and written to a store. */
 import { FaceError } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
-import { sizeOf } from "../../base/shape.ts";
-import type { Tensor, TensorMap } from "../../base/tensor.ts";
+import { sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
 import type { LoweredModel } from "../lower/lower.ts";
 import { ParameterStore } from "./parameter-store.ts";
 import { openRuntime, type RuntimeOptions, type RuntimeSession } from "./runtime.ts";

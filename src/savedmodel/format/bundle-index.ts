@@ -1,8 +1,7 @@
 /** @file The index of a tensor bundle (`variables.index`): which tensors there are and where their bytes lie. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { DType } from "../../base/dtype.ts";
 import { FaceError, messageOf } from "../../base/errors.ts";
-import { type Shape, shapeText } from "../../base/shape.ts";
+import { type DType, type Shape, shapeText } from "../../base/tensor.ts";
 import {
   type BundleEntryProto,
   BundleEntryProtoSchema,

@@ -1,8 +1,15 @@
 /** @file A tensor's bytes in a bundle's shard, checked against their checksum: raw elements, or strings with their lengths. */
-import { bytesPerElement, type NumericDType } from "../../base/dtype.ts";
 import { FaceError } from "../../base/errors.ts";
-import { shapeText, sizeOf } from "../../base/shape.ts";
-import { bytesOf, fromBytes, hasDType, type Tensor } from "../../base/tensor.ts";
+import {
+  bytesOf,
+  bytesPerElement,
+  fromBytes,
+  hasDType,
+  type NumericDType,
+  shapeText,
+  sizeOf,
+  type Tensor,
+} from "../../base/tensor.ts";
 import type { BundleEntry } from "./bundle-index.ts";
 import { ByteCursor, uint32Bytes, varintBytes } from "./byte-cursor.ts";
 import { crc32c, masked } from "./crc32c.ts";

@@ -1,9 +1,18 @@
 /** @file Tensors as TensorFlow writes them in models and requests, and the table of element types on both sides. */
 import { create } from "@bufbuild/protobuf";
-import { arrayOf, bytesPerElement, type DType, type DTypeData, type NumericDType } from "../../base/dtype.ts";
 import { FaceError, messageOf } from "../../base/errors.ts";
-import { type Shape, shapeText } from "../../base/shape.ts";
-import { bytesOf, fromBytes, type Tensor } from "../../base/tensor.ts";
+import {
+  arrayOf,
+  bytesOf,
+  bytesPerElement,
+  type DType,
+  type DTypeData,
+  fromBytes,
+  type NumericDType,
+  type Shape,
+  shapeText,
+  type Tensor,
+} from "../../base/tensor.ts";
 import { DataType, type TensorProto, TensorProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
 
 const DATA_TYPES: { readonly [D in DType]: DataType } = {

@@ -1,6 +1,5 @@
 /** @file TensorFlow's operators that go element by element, in our graph's words. */
-import { isFloat } from "../../base/dtype.ts";
-import { float32 } from "../../base/tensor.ts";
+import { float32, isFloat } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import type { Node } from "../../graph/ops.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";

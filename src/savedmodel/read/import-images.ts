@@ -1,5 +1,5 @@
 /** @file TensorFlow's operators on images: convolutions, pools, normalisation, and the folding of space into batches. */
-import { sizeOf } from "../../base/shape.ts";
+import { sizeOf } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import { type ConvAttrs, isOp, type Node, type Padding, type Pair, type PoolAttrs } from "../../graph/ops.ts";

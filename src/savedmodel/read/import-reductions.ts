@@ -1,5 +1,5 @@
 /** @file TensorFlow's operators over whole axes, and its products. */
-import { isFloat } from "../../base/dtype.ts";
+import { isFloat } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Node } from "../../graph/ops.ts";

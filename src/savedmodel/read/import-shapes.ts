@@ -1,6 +1,5 @@
 /** @file TensorFlow's operators that make and change shapes, and fill them with one value. */
-import { sizeOf } from "../../base/shape.ts";
-import { int64 } from "../../base/tensor.ts";
+import { int64, sizeOf } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Dim, Node } from "../../graph/ops.ts";

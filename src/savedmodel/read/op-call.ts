@@ -1,6 +1,7 @@
 /** @file One TensorFlow node while it is turned into ours: its inputs, its attributes, its constant arguments. */
-import type { DType } from "../../base/dtype.ts";
+
 import { FaceError } from "../../base/errors.ts";
+import type { DType } from "../../base/tensor.ts";
 import { numbersOf } from "../../graph/numbers.ts";
 import { isOp, type Node } from "../../graph/ops.ts";
 import { simplify } from "../../graph/simplify.ts";

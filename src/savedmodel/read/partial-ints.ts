@@ -1,5 +1,5 @@
 /** @file What is known of shapes and axes while a model is read: numbers, and lengths that only a run will tell. */
-import { isFloat } from "../../base/dtype.ts";
+import { isFloat } from "../../base/tensor.ts";
 import { numbersOf } from "../../graph/numbers.ts";
 import { isOp, type Node, UNKNOWN_DIM } from "../../graph/ops.ts";
 import { sliceRange } from "../../graph/shapes.ts";

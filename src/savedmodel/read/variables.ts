@@ -2,8 +2,7 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { FaceError } from "../../base/errors.ts";
-import { shapeText } from "../../base/shape.ts";
-import type { Tensor } from "../../base/tensor.ts";
+import { shapeText, type Tensor } from "../../base/tensor.ts";
 import type { MetaGraphDef } from "../../proto/tensorflow/graph_pb.ts";
 import { Bundle } from "../format/bundle.ts";
 import { InlinedGraph, type InlinedNode } from "./inlined-graph.ts";

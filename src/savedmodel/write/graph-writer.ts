@@ -1,7 +1,6 @@
 /** @file A growing TensorFlow graph: nodes with unique names, typed attributes, constants. */
 import { create } from "@bufbuild/protobuf";
-import type { DType, NumericDType } from "../../base/dtype.ts";
-import { bytesOf, type Tensor } from "../../base/tensor.ts";
+import { bytesOf, type DType, type NumericDType, type Tensor } from "../../base/tensor.ts";
 import type { SymbolicShape } from "../../graph/ops.ts";
 import {
   type AttrValue,
