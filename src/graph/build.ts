@@ -2,7 +2,17 @@
 import { FaceError } from "../base/errors.ts";
 import { type DType, shapeText, sizeOf, type Tensor } from "../base/tensor.ts";
 import { fromNumbers } from "./numbers.ts";
-import type { ConvAttrs, Node, OpAttrs, OpName, PoolAttrs, SymbolicShape } from "./ops.ts";
+import type {
+  BinaryOp,
+  ConvAttrs,
+  Node,
+  OpAttrs,
+  OpName,
+  PoolAttrs,
+  ReduceOp,
+  SymbolicShape,
+  UnaryOp,
+} from "./ops.ts";
 import { typeOf } from "./shapes.ts";
 
 /**
@@ -57,25 +67,6 @@ export function randomUniform(stream: string, shape: readonly number[]): Node<"r
 
 // Element by element.
 
-type UnaryOp =
-  | "neg"
-  | "abs"
-  | "sign"
-  | "exp"
-  | "log"
-  | "sqrt"
-  | "sin"
-  | "cos"
-  | "tanh"
-  | "sigmoid"
-  | "softplus"
-  | "erf"
-  | "relu"
-  | "floor"
-  | "ceil"
-  | "round"
-  | "not";
-
 const unary =
   (op: UnaryOp) =>
   (x: Node): Node =>
@@ -102,20 +93,6 @@ export const not = unary("not");
 export function cast(x: Node, to: DType): Node {
   return x.dtype === to ? x : makeNode("cast", [x], { to });
 }
-
-type BinaryOp =
-  | "add"
-  | "sub"
-  | "mul"
-  | "div"
-  | "pow"
-  | "max"
-  | "min"
-  | "equal"
-  | "less"
-  | "lessEqual"
-  | "and"
-  | "or";
 
 const binary =
   (op: BinaryOp) =>
@@ -165,8 +142,6 @@ interface ReduceOptions {
   readonly axes?: readonly number[];
   readonly keepDims?: boolean;
 }
-
-type ReduceOp = "reduceSum" | "reduceMean" | "reduceMax" | "reduceMin" | "reduceProd";
 
 const reduction =
   (op: ReduceOp) =>

@@ -3,8 +3,7 @@ import { FaceError } from "../base/errors.ts";
 import { bytesPerElement, type Shape, sameShape, sizeOf, stridesOf, type Tensor } from "../base/tensor.ts";
 import { allocate, type Elements, fromNumbers, numbersOf, numericDType, tensorOf } from "./numbers.ts";
 import type { OpAttrs } from "./ops.ts";
-import { sliceRange } from "./shapes-moving.ts";
-import { broadcastShapes } from "./value-type.ts";
+import { broadcastShapes, sliceRange } from "./shape-rules.ts";
 
 /** Which elements of a tensor: where the first one is, and how far the next is along each axis. */
 interface View {

@@ -3,7 +3,7 @@ import { type Shape, sizeOf, type Tensor } from "../base/tensor.ts";
 import { broadcasted, transposed } from "./evaluate-moving.ts";
 import { numbersOf, tensorOf } from "./numbers.ts";
 import type { ConvAttrs, OpAttrs, Pair, PoolAttrs } from "./ops.ts";
-import { broadcastShapes } from "./value-type.ts";
+import { broadcastShapes } from "./shape-rules.ts";
 import { outputSize, resolvePads } from "./windows.ts";
 
 /** A matrix, or a batch of them, with the last two axes exchanged where that is asked for. */

@@ -37,11 +37,41 @@ export interface ReduceAttrs {
   readonly keepDims: boolean;
 }
 
+/** Ops of one number, element by element, that work on floats and integers. */
+export const NUMBER_OPS = ["neg", "abs", "sign", "relu"] as const;
+/** Ops of one float, element by element; `round` goes to the nearest integer, halves to the even one. */
+export const FLOAT_OPS = [
+  ...(["exp", "log", "sqrt", "sin", "cos", "tanh"] as const),
+  ...(["sigmoid", "softplus", "erf", "floor", "ceil", "round"] as const),
+] as const;
+/** Ops of two numbers, element by element; the inputs broadcast as in NumPy. */
+export const ARITHMETIC_OPS = ["add", "sub", "mul", "div", "pow", "max", "min"] as const;
+/** Ops of two values of one type whose result is bool; the inputs broadcast. */
+export const COMPARISON_OPS = ["equal", "less", "lessEqual"] as const;
+/** Ops of two bools; the inputs broadcast. */
+export const LOGICAL_OPS = ["and", "or"] as const;
+/** Ops that make one element of all elements along some axes. */
+export const REDUCE_OPS = ["reduceSum", "reduceMean", "reduceMax", "reduceMin", "reduceProd"] as const;
+
+/** Element-by-element ops of one input that have no attributes. */
+export type UnaryOp = (typeof NUMBER_OPS | typeof FLOAT_OPS)[number] | "not";
+/** Element-by-element ops of two inputs. */
+export type BinaryOp = (typeof ARITHMETIC_OPS | typeof COMPARISON_OPS | typeof LOGICAL_OPS)[number];
+export type ReduceOp = (typeof REDUCE_OPS)[number];
+
+/** The same entry for each of several ops, as part of a table over ops. */
+export function forOps<K extends string, T>(ops: readonly K[], entry: T): { readonly [op in K]: T } {
+  return Object.fromEntries(ops.map((op) => [op, entry])) as { [op in K]: T };
+}
+
+type PlainOps = { readonly [op in UnaryOp | BinaryOp]: NoAttrs };
+type Reductions = { readonly [op in ReduceOp]: ReduceAttrs };
+
 /**
  * Every op and what it needs to know besides its inputs. Each op has one output. Images are `[batch, height, width,
  * channels]`, kernels `[height, width, in / groups, out]`: the order of Keras and TensorFlow.
  */
-export interface OpAttrs {
+export interface OpAttrs extends PlainOps, Reductions {
   // Leaves: where values come from.
   /** A value given at each run. */
   input: { readonly name: string; readonly dtype: DType; readonly shape: SymbolicShape };
@@ -51,40 +81,8 @@ export interface OpAttrs {
   /** Uniform numbers in [0, 1), drawn anew for every run from the stream of this name. */
   randomUniform: { readonly stream: string; readonly shape: readonly number[] };
 
-  // Element by element, one input.
-  neg: NoAttrs;
-  abs: NoAttrs;
-  sign: NoAttrs;
-  exp: NoAttrs;
-  log: NoAttrs;
-  sqrt: NoAttrs;
-  sin: NoAttrs;
-  cos: NoAttrs;
-  tanh: NoAttrs;
-  sigmoid: NoAttrs;
-  softplus: NoAttrs;
-  erf: NoAttrs;
-  relu: NoAttrs;
-  floor: NoAttrs;
-  ceil: NoAttrs;
-  /** To the nearest whole number, halves to even. */
-  round: NoAttrs;
-  not: NoAttrs;
+  // Element by element.
   cast: { readonly to: DType };
-
-  // Element by element, two or three inputs that broadcast as in NumPy.
-  add: NoAttrs;
-  sub: NoAttrs;
-  mul: NoAttrs;
-  div: NoAttrs;
-  pow: NoAttrs;
-  max: NoAttrs;
-  min: NoAttrs;
-  equal: NoAttrs;
-  less: NoAttrs;
-  lessEqual: NoAttrs;
-  and: NoAttrs;
-  or: NoAttrs;
   /** `condition ? a : b` */
   select: NoAttrs;
 
@@ -101,11 +99,6 @@ export interface OpAttrs {
   preluGrad: NoAttrs;
 
   // Over whole axes.
-  reduceSum: ReduceAttrs;
-  reduceMean: ReduceAttrs;
-  reduceMax: ReduceAttrs;
-  reduceMin: ReduceAttrs;
-  reduceProd: ReduceAttrs;
   /** Index of the first greatest element along an axis, int64; the axis goes. */
   argMax: { readonly axis: number };
   softmax: { readonly axis: number };

@@ -4,8 +4,7 @@ import { describe, expect, it } from "vitest";
 import * as g from "./build.ts";
 import { makeNode } from "./build.ts";
 import type { Node } from "./ops.ts";
-import { sliceRange } from "./shapes-moving.ts";
-import { broadcastShapes } from "./value-type.ts";
+import { broadcastShapes, sliceRange } from "./shape-rules.ts";
 
 const x = (...shape: (number | string)[]) => g.input("x", shape);
 

@@ -13,10 +13,17 @@ import {
   reshape,
   scalar,
 } from "./build.ts";
-import { type ConvAttrs, isOp, type Node } from "./ops.ts";
-import type { Rule, Surroundings } from "./simplify-rule.ts";
-import { knownSize } from "./value-type.ts";
+import { type ConvAttrs, isOp, type Node, type OpName } from "./ops.ts";
+import { knownSize } from "./shape-rules.ts";
 
+/** What a rule may ask about the graph around its node. */
+export interface Surroundings {
+  /** Whether only one node uses this value, so that merging it there saves its computation. */
+  usedOnce(node: Node): boolean;
+}
+
+/** A better node of the same value, or undefined where the rule does not apply. */
+export type Rule<K extends OpName> = (node: Node<K>, graph: Surroundings) => Node | undefined;
 /** `x · scale + shift` per channel of the last axis; either may be missing. Both are `[]` or `[channels]`. */
 interface ChannelMap {
   readonly x: Node;

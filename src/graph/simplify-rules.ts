@@ -1,5 +1,5 @@
 /** @file What simplification knows about each op: a table of small rules, each true for all values. */
-import { type DType, isFloat } from "../base/tensor.ts";
+import { type DType, isFloat, type Tensor } from "../base/tensor.ts";
 import {
   abs,
   add,
@@ -16,54 +16,45 @@ import {
   sub,
   transpose,
 } from "./build.ts";
-import { isOp, type Node, type OpName, type Pads, type SymbolicShape } from "./ops.ts";
+import { numbersOf } from "./numbers.ts";
+import {
+  type BinaryOp,
+  COMPARISON_OPS,
+  FLOAT_OPS,
+  forOps,
+  isOp,
+  LOGICAL_OPS,
+  type Node,
+  type OpName,
+  type Pads,
+  REDUCE_OPS,
+  type ReduceOp,
+  type SymbolicShape,
+  type UnaryOp,
+} from "./ops.ts";
+import { broadcastShapes } from "./shape-rules.ts";
 import {
   addIntoShift,
   channelsIntoKernel,
   composeChannelwise,
+  type Rule,
   scaleIntoProduct,
 } from "./simplify-channels.ts";
-import { type Rule, uniformValue } from "./simplify-rule.ts";
-import { broadcastShapes } from "./value-type.ts";
 import { NO_PADS } from "./windows.ts";
 
 export type SimplifyRules = { readonly [K in OpName]?: readonly Rule<K>[] };
 
-type BroadcastOp =
-  | "add"
-  | "sub"
-  | "mul"
-  | "div"
-  | "pow"
-  | "max"
-  | "min"
-  | "equal"
-  | "less"
-  | "lessEqual"
-  | "and"
-  | "or"
-  | "select"
-  | UnaryOp;
+type BroadcastOp = UnaryOp | BinaryOp | "cast" | "select";
 
-type UnaryOp =
-  | "neg"
-  | "abs"
-  | "sign"
-  | "exp"
-  | "log"
-  | "sqrt"
-  | "sin"
-  | "cos"
-  | "tanh"
-  | "sigmoid"
-  | "softplus"
-  | "erf"
-  | "relu"
-  | "floor"
-  | "ceil"
-  | "round"
-  | "not"
-  | "cast";
+/** The number that all elements of a constant are, if they are alike. */
+export function uniformValue(node: Node): number | undefined {
+  if (isOp(node, "broadcastTo") || isOp(node, "reshape")) return uniformValue(node.inputs[0]!);
+  if (!isOp(node, "constant") || node.attrs.value.dtype === "string") return undefined;
+  const { value } = node.attrs;
+  const data = value.data as Float32Array;
+  for (let i = 1; i < data.length; i++) if (data[i] !== data[0]) return undefined;
+  return data.length === 0 ? undefined : numbersOf({ ...value, data: data.slice(0, 1) } as Tensor)[0];
+}
 
 const equalDims = (a: SymbolicShape, b: SymbolicShape) =>
   a.length === b.length && a.every((dim, axis) => dim === b[axis] && dim !== "?");
@@ -170,9 +161,7 @@ const trivialScale: Rule<"affine"> = ({ inputs: [x, scale, shift] }) => {
 };
 
 /** A reduction over no axis, or over axes of side 1 only, leaves the elements as they are. */
-function reducesNothing(
-  node: Node<"reduceSum" | "reduceMean" | "reduceMax" | "reduceMin" | "reduceProd">,
-): Node | undefined {
+function reducesNothing(node: Node<ReduceOp>): Node | undefined {
   const x = node.inputs[0]!;
   if (!node.attrs.axes.every((axis) => x.shape[axis] === 1)) return undefined;
   return node.shape.length === x.shape.length ? x : reshapedTo(x, node.shape);
@@ -247,9 +236,6 @@ const paddedImage: Rule<"conv2d"> = ({ inputs: [x, kernel], attrs }) => {
   return conv2d(x.inputs[0]!, kernel!, { ...attrs, padding });
 };
 
-const unaryRules = [withoutBroadcast];
-
-/** The rules of each op, tried in order. An op that is not here has none. */
 /**
  * relu's mask on a pooled derivative can be taken before it is spread over the windows, where there are fewer elements:
  * only an element that equals its window's maximum gets anything, and it is positive just when the maximum is.
@@ -266,25 +252,18 @@ const knownSide: Rule<"side"> = ({ inputs: [x], attrs }) => {
   return typeof length === "number" ? scalar(length, "int64") : undefined;
 };
 
+/** The rules of each op, tried in order. An op that is not here has none. */
 export const simplifyRules: SimplifyRules = {
-  neg: [twiceIsNothing("neg"), ...unaryRules, composeChannelwise],
-  abs: [once("abs"), absOfNegative, ...unaryRules],
-  sign: unaryRules,
-  exp: unaryRules,
-  log: unaryRules,
-  sqrt: unaryRules,
-  sin: unaryRules,
-  cos: unaryRules,
-  tanh: unaryRules,
-  sigmoid: unaryRules,
-  softplus: unaryRules,
-  erf: unaryRules,
-  relu: [once("relu"), ...unaryRules],
-  floor: [once("floor"), ...unaryRules],
-  ceil: [once("ceil"), ...unaryRules],
-  round: [once("round"), ...unaryRules],
-  not: [twiceIsNothing("not"), ...unaryRules],
-  cast: [castThrough, ...unaryRules],
+  neg: [twiceIsNothing("neg"), withoutBroadcast, composeChannelwise],
+  abs: [once("abs"), absOfNegative, withoutBroadcast],
+  sign: [withoutBroadcast],
+  ...forOps(FLOAT_OPS, [withoutBroadcast]),
+  relu: [once("relu"), withoutBroadcast],
+  floor: [once("floor"), withoutBroadcast],
+  ceil: [once("ceil"), withoutBroadcast],
+  round: [once("round"), withoutBroadcast],
+  not: [twiceIsNothing("not"), withoutBroadcast],
+  cast: [castThrough, withoutBroadcast],
   add: [neutral(0, [0, 1]), addToItself, addNegative, withoutBroadcast, addIntoShift, composeChannelwise],
   sub: [neutral(0, [1]), subNegative, withoutBroadcast, composeChannelwise],
   mul: [neutral(1, [0, 1]), zeroTimes, withoutBroadcast, composeChannelwise, scaleIntoProduct],
@@ -292,22 +271,16 @@ export const simplifyRules: SimplifyRules = {
   pow: [neutral(1, [1]), squared, withoutBroadcast],
   max: [maxWithZero, withoutBroadcast],
   min: [withoutBroadcast],
-  equal: [withoutBroadcast],
-  less: [withoutBroadcast],
-  lessEqual: [withoutBroadcast],
-  and: [withoutBroadcast],
-  or: [withoutBroadcast],
+  ...forOps(COMPARISON_OPS, [withoutBroadcast]),
+  ...forOps(LOGICAL_OPS, [withoutBroadcast]),
   select: [knownCondition, withoutBroadcast],
   affine: [trivialScale, composeChannelwise, scaleIntoProduct],
   reluGrad: [
     ({ inputs: [dy, y] }) => (isOp(dy!, "reluGrad") && dy.inputs[1] === y ? dy : undefined),
     maskBeforeUnpooling,
   ],
+  ...forOps(REDUCE_OPS, [reducesNothing]),
   reduceSum: [reducesNothing, sumOfUnpooled],
-  reduceMean: [reducesNothing],
-  reduceMax: [reducesNothing],
-  reduceMin: [reducesNothing],
-  reduceProd: [reducesNothing],
   side: [knownSide],
   matmul: [transposedFactor],
   conv2d: [paddedImage, channelsIntoKernel],

@@ -5,9 +5,9 @@ import { bytesOf, hasDType, type NumericDType, shapeText, sizeOf, type Tensor } 
 import { constant, makeNode } from "./build.ts";
 import { evaluateNode } from "./evaluate.ts";
 import { isOp, type Node, type OpName, topological, UNKNOWN_DIM } from "./ops.ts";
-import type { Rule } from "./simplify-rule.ts";
+import { knownSize } from "./shape-rules.ts";
+import type { Rule } from "./simplify-channels.ts";
 import { simplifyRules } from "./simplify-rules.ts";
-import { knownSize } from "./value-type.ts";
 
 /** A constant may be folded into one larger than all its inputs only up to this many elements. */
 const LARGEST_EXPANSION = 1 << 12;

@@ -2,7 +2,7 @@
 import { isFloat } from "../../base/tensor.ts";
 import { numbersOf } from "../../graph/numbers.ts";
 import { isOp, type Node, UNKNOWN_DIM } from "../../graph/ops.ts";
-import { sliceRange } from "../../graph/shapes.ts";
+import { sliceRange } from "../../graph/shape-rules.ts";
 
 /** A whole number, the length of an axis that is known when the model runs, or nothing at all. */
 export type PartialInt = number | Node<"side"> | undefined;
