@@ -2,18 +2,20 @@
 import type { Node, OpAttrs, OpName, Padding, Pads, Pair } from "../../graph/ops.ts";
 import { resolvePads } from "../../graph/windows.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
-import { flipped, imageOf, padList } from "./blocked/blocks.ts";
+import { lowerBlockedConv, lowerBlockedInputGrad } from "./blocked/depthwise.ts";
 import {
   blockedMean,
   blockedPool,
   blockedRepeat,
+  flipped,
+  imageOf,
   lowerWholeConv,
   lowerWholeInputGrad,
+  padList,
 } from "./blocked/lower-blocked.ts";
-import { lowerBlockedConv, lowerBlockedInputGrad } from "./depthwise.ts";
+import { lowerConvInParts, lowerPoolGradInParts } from "./blocked/parts.ts";
 import { BLOCKS, type Lowering, NCHW, OIHW } from "./lowering.ts";
 import { MICROSOFT, type NodeOptions } from "./model-builder.ts";
-import { lowerConvInParts, lowerPoolGradInParts } from "./parts.ts";
 
 type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
@@ -79,13 +81,12 @@ function lowerInputGradAsConv(node: Node<"conv2dInputGrad">, pads: Pads, lowerin
     : lowering.emit(node, "Transpose", [lowering.value(kernel, OIHW)], { perm: [1, 0, 2, 3] });
   const turned = flipped(node, oriented, 2, size, lowering);
   if (lowerBlockedInputGrad(node, turned, margins, lowering)) return;
-  const value = lowering.emit(node, "Conv", [lowering.value(dy, NCHW), turned], {
+  lowering.result(node, NCHW, "Conv", [lowering.value(dy, NCHW), turned], {
     kernel_shape: size,
     dilations,
     group: groups,
     pads: margins,
   });
-  lowering.define(node, value, NCHW);
 }
 
 export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) => {
@@ -105,28 +106,21 @@ export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) =>
   // What the strides skipped at the far edge.
   const rest = (axis: 0 | 1, out: number) =>
     inputSize[axis] - ((out - 1) * strides[axis] - pads[axis][0] - pads[axis][1] + reach[axis] + 1);
-  const value = lowering.emit(
-    node,
-    "ConvTranspose",
-    [lowering.value(dy, NCHW), lowering.value(kernel, OIHW)],
-    {
-      kernel_shape: size,
-      strides,
-      dilations,
-      group: groups,
-      pads: padList(pads),
-      output_padding: [rest(0, outY), rest(1, outX)],
-    },
-  );
-  lowering.define(node, value, NCHW);
+  lowering.result(node, NCHW, "ConvTranspose", [lowering.value(dy, NCHW), lowering.value(kernel, OIHW)], {
+    kernel_shape: size,
+    strides,
+    dilations,
+    group: groups,
+    pads: padList(pads),
+    output_padding: [rest(0, outY), rest(1, outX)],
+  });
 };
 
 export const lowerMaxPool: Rule<"maxPool"> = (node, lowering) => {
   const x = node.inputs[0]!;
   const attributes = poolAttributes(x, node.attrs);
   if (blockedPool("MaxPool", node, attributes, lowering)) return;
-  const value = lowering.emit(node, "MaxPool", [lowering.value(x, NCHW)], attributes);
-  lowering.define(node, value, NCHW);
+  lowering.result(node, NCHW, "MaxPool", [lowering.value(x, NCHW)], attributes);
 };
 
 function poolAttributes(
@@ -172,7 +166,7 @@ function lowerTiledMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): v
     : lowering.emit(node, "AveragePool", [mask], { kernel_shape: size, strides });
   const count = lowering.emit(node, "Mul", [share, lowering.model.float(size[0] * size[1])]);
   const each = lowering.emit(node, "Div", [dy, count]);
-  lowering.define(node, lowering.emit(node, "Mul", [mask, spread(each)]), order);
+  lowering.result(node, order, "Mul", [mask, spread(each)]);
 }
 
 /** Less than any pixel, for margins that must never be a maximum; finite, since it is multiplied by zero below. */
@@ -202,12 +196,12 @@ function generalMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): stri
   const padded = lowering.emit(node, "Pad", [lowering.value(x, NCHW), margins, model.float(LOWEST)]);
   const elements = lowering.emit(node, "Conv", [padded, kernel], attributes);
   const perWindow = (value: string, each: number) =>
-    lowering.emit(node, "Reshape", [value, model.ints([batch, channels, each, outY, outX])]);
+    lowering.reshaped(node, value, [batch, channels, each, outY, outX]);
   const mask = hits(node, lowering, perWindow(elements, places), perWindow(lowering.value(y, NCHW), 1));
   const count = lowering.emit(node, "ReduceSum", [mask, model.ints([2])], { keepdims: 1 });
   const each = lowering.emit(node, "Div", [perWindow(lowering.value(dy, NCHW), 1), count]);
   const shares = lowering.emit(node, "Mul", [mask, each]);
-  const flat = lowering.emit(node, "Reshape", [shares, model.ints([batch, channels * places, outY, outX])]);
+  const flat = lowering.reshaped(node, shares, [batch, channels * places, outY, outX]);
   // What the windows do not reach at the far edge still belongs to the image.
   const rest = [height + top + bottom, width + left + right].map(
     (side, axis) => side - (([outY, outX][axis]! - 1) * strides[axis as 0 | 1] + size[axis as 0 | 1]),
@@ -235,8 +229,7 @@ export const lowerAvgPool: Rule<"avgPool"> = (node, lowering) => {
   const x = node.inputs[0]!;
   const attributes = poolAttributes(x, node.attrs);
   if (blockedPool("AveragePool", node, attributes, lowering)) return;
-  const value = lowering.emit(node, "AveragePool", [lowering.value(x, NCHW)], attributes);
-  lowering.define(node, value, NCHW);
+  lowering.result(node, NCHW, "AveragePool", [lowering.value(x, NCHW)], attributes);
 };
 
 /** How many of each window's elements lie inside the image, one number per window. */
@@ -265,14 +258,13 @@ export const lowerAvgPoolGrad: Rule<"avgPoolGrad"> = (node, lowering) => {
   const pads = resolvePads(padding, inputSize, size, strides);
   const rest = (axis: 0 | 1, out: number) =>
     inputSize[axis] - ((out - 1) * strides[axis] - pads[axis][0] - pads[axis][1] + size[axis]);
-  const value = lowering.emit(node, "ConvTranspose", [share, kernel], {
+  lowering.result(node, NCHW, "ConvTranspose", [share, kernel], {
     kernel_shape: size,
     strides,
     group: channels,
     pads: padList(pads),
     output_padding: [rest(0, outY), rest(1, outX)],
   });
-  lowering.define(node, value, NCHW);
 };
 
 /** Matrix product with either side transposed, over batches of matrices. */

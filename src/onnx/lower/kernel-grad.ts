@@ -1,10 +1,11 @@
 /** @file Derivative of a convolution by its kernel: products of shifted images with the output's derivative. */
 import type { Node, Pads, Pair } from "../../graph/ops.ts";
 import { resolvePads } from "../../graph/windows.ts";
-import { lowerBlockedKernelGrad } from "./depthwise.ts";
+import { lowerBlockedKernelGrad } from "./blocked/depthwise.ts";
+import { placesOf } from "./blocked/lower-blocked.ts";
+import { lowerKernelGradInParts } from "./blocked/parts.ts";
 import { batchedProduct } from "./images.ts";
 import { type Lowering, NCHW, OIHW, type Perm, PLAIN, permuted, physicalAxis } from "./lowering.ts";
-import { lowerKernelGradInParts } from "./parts.ts";
 
 interface Geometry {
   readonly batch: number;
@@ -85,49 +86,40 @@ function shiftedIn(order: Perm, node: Node<"conv2dKernelGrad">, lowering: Loweri
   return (strided ? shiftedBySlices : shiftedByPads)(node, lowering, { value, order }, g);
 }
 
-const positionsOf = ([rows, columns]: Pair): Pair[] =>
-  Array.from({ length: rows * columns }, (_, i): Pair => [Math.floor(i / columns), i % columns]);
-
 /** `[out, in / groups]` for one kernel position, for one group or a full convolution. */
 function product(node: Node, lowering: Lowering, dy: string, moved: string, g: Geometry): string {
   const { model } = lowering;
   const [inputs, outputs] = g.channels;
   const area = g.out[0] * g.out[1];
   if (g.groups === 1) {
-    const flat = lowering.emit(node, "Reshape", [moved, model.ints([g.batch, inputs, area])]);
+    const flat = lowering.reshaped(node, moved, [g.batch, inputs, area]);
     const perImage = batchedProduct(node, lowering, dy, flat, false, true);
     return lowering.emit(node, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 });
   }
   if (g.groups === inputs && inputs === outputs) {
-    const flat = lowering.emit(node, "Reshape", [moved, model.ints([g.batch, inputs, area])]);
+    const flat = lowering.reshaped(node, moved, [g.batch, inputs, area]);
     const weighted = lowering.emit(node, "Mul", [dy, flat]);
     const summed = lowering.emit(node, "ReduceSum", [weighted, model.ints([0, 2])], { keepdims: 0 });
-    return lowering.emit(node, "Reshape", [summed, model.ints([outputs, 1])]);
+    return lowering.reshaped(node, summed, [outputs, 1]);
   }
   const grouped = (value: string, channels: number) =>
-    lowering.emit(node, "Reshape", [value, model.ints([g.batch, g.groups, channels / g.groups, area])]);
+    lowering.reshaped(node, value, [g.batch, g.groups, channels / g.groups, area]);
   const perImage = batchedProduct(node, lowering, grouped(dy, outputs), grouped(moved, inputs), false, true);
   const summed = lowering.emit(node, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 });
-  return lowering.emit(node, "Reshape", [summed, model.ints([outputs, inputs / g.groups])]);
+  return lowering.reshaped(node, summed, [outputs, inputs / g.groups]);
 }
 
 /** All positions at once: shifted images side by side as channels, one product. Pays where channels are few. */
 function stackedProduct(node: Node, lowering: Lowering, shifted: Shifted, dy: string, g: Geometry): string {
   const { model } = lowering;
-  const positions = positionsOf(g.kernel);
+  const positions = placesOf(g.kernel);
   const area = g.out[0] * g.out[1];
   const moved = positions.map(shifted);
   const columns = lowering.emit(node, "Concat", moved, { axis: 1 });
-  const flat = lowering.emit(node, "Reshape", [
-    columns,
-    model.ints([g.batch, positions.length * g.channels[0], area]),
-  ]);
+  const flat = lowering.reshaped(node, columns, [g.batch, positions.length * g.channels[0], area]);
   const perImage = batchedProduct(node, lowering, dy, flat, false, true);
   const summed = lowering.emit(node, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 });
-  const split = lowering.emit(node, "Reshape", [
-    summed,
-    model.ints([g.channels[1], ...g.kernel, g.channels[0]]),
-  ]);
+  const split = lowering.reshaped(node, summed, [g.channels[1], ...g.kernel, g.channels[0]]);
   return lowering.emit(node, "Transpose", [split], { perm: [0, 3, 1, 2] });
 }
 
@@ -136,22 +128,21 @@ function stackedProduct(node: Node, lowering: Lowering, shifted: Shifted, dy: st
  * neither has to be turned within the product, and nothing is left to add up.
  */
 function deepProducts(node: Node<"conv2dKernelGrad">, lowering: Lowering, g: Geometry): string[] {
-  const { model } = lowering;
   const depth = g.batch * g.out[0] * g.out[1];
   const dy = lowering.value(node.inputs[1]!, CHANNELS_FIRST);
-  const flatDy = lowering.emit(node, "Reshape", [dy, model.ints([g.channels[1], depth])]);
+  const flatDy = lowering.reshaped(node, dy, [g.channels[1], depth]);
   const shifted = shiftedIn(PLAIN, node, lowering, g);
-  return positionsOf(g.kernel).map((at) => {
-    const flat = lowering.emit(node, "Reshape", [shifted(at), model.ints([depth, g.channels[0]])]);
+  return placesOf(g.kernel).map((at) => {
+    const flat = lowering.reshaped(node, shifted(at), [depth, g.channels[0]]);
     return lowering.emit(node, "MatMul", [flatDy, flat]);
   });
 }
 
 /**
- * Kernels of one position each as one kernel. Joined in front and then turned they would be ready sooner, had not the
- * runtime its own mind about a transposition before a reshape.
+ * One kernel from kernels of one position each. Joining them in front and transposing the whole would be faster if the
+ * runtime did not rewrite a transposition that comes before a reshape.
  */
-function besides(
+function concatPositions(
   node: Node,
   lowering: Lowering,
   pieces: readonly string[],
@@ -175,21 +166,20 @@ const LARGE_AREA = 900;
 
 export function lowerConv2dKernelGrad(node: Node<"conv2dKernelGrad">, lowering: Lowering): void {
   if (lowerBlockedKernelGrad(node, lowering) || lowerKernelGradInParts(node, lowering)) return;
-  const { model } = lowering;
   const g = geometryOf(node);
   const area = g.out[0] * g.out[1];
   const thin = g.channels[0] < THIN_CHANNELS;
   const rows = [g.channels[1], g.channels[0] / g.groups];
   const define = (products: readonly string[]) =>
-    lowering.define(node, besides(node, lowering, products, [...rows, ...g.kernel]), OIHW);
+    lowering.define(node, concatPositions(node, lowering, products, [...rows, ...g.kernel]), OIHW);
   const places = g.kernel[0] * g.kernel[1];
   if (g.groups === 1 && places > 1 && !thin && area < LARGE_AREA && !Number.isNaN(g.batch)) {
     define(deepProducts(node, lowering, g));
     return;
   }
   const dy = lowering.value(node.inputs[1]!, NCHW);
-  const flatDy = lowering.emit(node, "Reshape", [dy, model.ints([g.batch, g.channels[1], area])]);
+  const flatDy = lowering.reshaped(node, dy, [g.batch, g.channels[1], area]);
   const shifted = shiftedIn(NCHW, node, lowering, g);
   if (g.groups === 1 && thin) lowering.define(node, stackedProduct(node, lowering, shifted, flatDy, g), OIHW);
-  else define(positionsOf(g.kernel).map((at) => product(node, lowering, flatDy, shifted(at), g)));
+  else define(placesOf(g.kernel).map((at) => product(node, lowering, flatDy, shifted(at), g)));
 }

@@ -4,41 +4,12 @@ import { check } from "../../graph/check.ts";
 import { freeze } from "../../graph/freeze.ts";
 import { isOp, type Node, type OpName, type SymbolicShape, topological } from "../../graph/ops.ts";
 import { simplify } from "../../graph/simplify.ts";
-import {
-  elementwise,
-  lowerAffine,
-  lowerArgMax,
-  lowerCast,
-  lowerChannelVariance,
-  lowerMul,
-  lowerPrelu,
-  lowerPreluGrad,
-  lowerReluGrad,
-  lowerSide,
-  lowerSoftmax,
-  reduce,
-} from "./elementwise.ts";
-import {
-  lowerAvgPool,
-  lowerAvgPoolGrad,
-  lowerConv2d,
-  lowerConv2dInputGrad,
-  lowerMaxPool,
-  lowerMaxPoolGrad,
-} from "./images.ts";
+import * as elements from "./elementwise.ts";
+import { elementwise, reduce } from "./elementwise.ts";
+import * as images from "./images.ts";
 import { lowerConv2dKernelGrad } from "./kernel-grad.ts";
 import { Lowering, OIHW, type Perm, PLAIN, permuted } from "./lowering.ts";
-import {
-  lowerBroadcastTo,
-  lowerConcat,
-  lowerGather,
-  lowerGatherGrad,
-  lowerMatmul,
-  lowerPad,
-  lowerReshape,
-  lowerSlice,
-  lowerTranspose,
-} from "./moves.ts";
+import * as moves from "./moves.ts";
 
 export type LowerRules = { readonly [K in OpName]: (node: Node<K>, lowering: Lowering) => void };
 
@@ -67,10 +38,10 @@ const lowerRules: LowerRules = {
   ceil: elementwise("Ceil"),
   round: elementwise("Round"),
   not: elementwise("Not"),
-  cast: lowerCast,
+  cast: elements.lowerCast,
   add: elementwise("Add"),
   sub: elementwise("Sub"),
-  mul: lowerMul,
+  mul: elements.lowerMul,
   div: elementwise("Div"),
   pow: elementwise("Pow"),
   max: elementwise("Max"),
@@ -81,35 +52,35 @@ const lowerRules: LowerRules = {
   and: elementwise("And"),
   or: elementwise("Or"),
   select: elementwise("Where"),
-  affine: lowerAffine,
-  channelVariance: lowerChannelVariance,
-  prelu: lowerPrelu,
-  reluGrad: lowerReluGrad,
-  preluGrad: lowerPreluGrad,
+  affine: elements.lowerAffine,
+  channelVariance: elements.lowerChannelVariance,
+  prelu: elements.lowerPrelu,
+  reluGrad: elements.lowerReluGrad,
+  preluGrad: elements.lowerPreluGrad,
   reduceSum: reduce("ReduceSum"),
   reduceMean: reduce("ReduceMean"),
   reduceMax: reduce("ReduceMax"),
   reduceMin: reduce("ReduceMin"),
   reduceProd: reduce("ReduceProd"),
-  argMax: lowerArgMax,
-  softmax: lowerSoftmax,
-  side: lowerSide,
-  matmul: lowerMatmul,
-  conv2d: lowerConv2d,
-  conv2dInputGrad: lowerConv2dInputGrad,
+  argMax: elements.lowerArgMax,
+  softmax: elements.lowerSoftmax,
+  side: elements.lowerSide,
+  matmul: moves.lowerMatmul,
+  conv2d: images.lowerConv2d,
+  conv2dInputGrad: images.lowerConv2dInputGrad,
   conv2dKernelGrad: lowerConv2dKernelGrad,
-  maxPool: lowerMaxPool,
-  maxPoolGrad: lowerMaxPoolGrad,
-  avgPool: lowerAvgPool,
-  avgPoolGrad: lowerAvgPoolGrad,
-  reshape: lowerReshape,
-  transpose: lowerTranspose,
-  broadcastTo: lowerBroadcastTo,
-  concat: lowerConcat,
-  slice: lowerSlice,
-  pad: lowerPad,
-  gather: lowerGather,
-  gatherGrad: lowerGatherGrad,
+  maxPool: images.lowerMaxPool,
+  maxPoolGrad: images.lowerMaxPoolGrad,
+  avgPool: images.lowerAvgPool,
+  avgPoolGrad: images.lowerAvgPoolGrad,
+  reshape: moves.lowerReshape,
+  transpose: moves.lowerTranspose,
+  broadcastTo: moves.lowerBroadcastTo,
+  concat: moves.lowerConcat,
+  slice: moves.lowerSlice,
+  pad: moves.lowerPad,
+  gather: moves.lowerGather,
+  gatherGrad: moves.lowerGatherGrad,
 };
 
 const randomName = (stream: string) => `random/${stream}`;

@@ -257,6 +257,23 @@ export class Lowering {
   ): string {
     return this.model.node(op, inputs, { attributes, domain, label: node.label });
   }
+
+  /** Adds a Reshape of a value to these sides. */
+  reshaped(node: Node, value: string, shape: readonly number[]): string {
+    return this.emit(node, "Reshape", [value, this.model.ints(shape)]);
+  }
+
+  /** Adds the operator whose output is a node's value, in the given order of axes. */
+  result(
+    node: Node,
+    order: Perm,
+    op: string,
+    inputs: readonly string[],
+    attributes: NodeOptions["attributes"] = {},
+    domain = "",
+  ): void {
+    this.define(node, this.emit(node, op, inputs, attributes, domain), order);
+  }
 }
 
 function knownSize(shape: SymbolicShape): number {

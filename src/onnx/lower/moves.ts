@@ -24,7 +24,7 @@ export const lowerMatmul: Rule<"matmul"> = (node, lowering) => {
   const flat = a.shape.length === 2 && b.shape.length === 2 && node.dtype === "float32";
   if (flat && (transposeA || transposeB)) {
     const attributes = { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 };
-    lowering.define(node, lowering.emit(node, "Gemm", inputs, attributes));
+    lowering.result(node, PLAIN, "Gemm", inputs, attributes);
     return;
   }
   if (lowering.settings.runtimeOps || (!transposeA && !transposeB)) {
@@ -44,10 +44,10 @@ export const lowerMatmul: Rule<"matmul"> = (node, lowering) => {
 };
 
 export const lowerReshape: Rule<"reshape"> = (node, lowering) => {
-  lowering.define(
-    node,
-    lowering.emit(node, "Reshape", [lowering.value(node.inputs[0]!), lowering.model.ints(node.attrs.shape)]),
-  );
+  lowering.result(node, PLAIN, "Reshape", [
+    lowering.value(node.inputs[0]!),
+    lowering.model.ints(node.attrs.shape),
+  ]);
 };
 
 /** A transposition of a rank-4 tensor is no work at all: the same value, seen in another order of axes. */
@@ -64,22 +64,19 @@ export const lowerTranspose: Rule<"transpose"> = (node, lowering) => {
       );
     return;
   }
-  lowering.define(node, lowering.emit(node, "Transpose", [lowering.value(x)], { perm }));
+  lowering.result(node, PLAIN, "Transpose", [lowering.value(x)], { perm });
 };
 
 export const lowerBroadcastTo: Rule<"broadcastTo"> = (node, lowering) => {
   const { model } = lowering;
-  lowering.define(
-    node,
-    lowering.emit(node, "Expand", [lowering.value(node.inputs[0]!), model.ints(node.attrs.shape)]),
-  );
+  lowering.result(node, PLAIN, "Expand", [lowering.value(node.inputs[0]!), model.ints(node.attrs.shape)]);
 };
 
 export const lowerConcat: Rule<"concat"> = (node, lowering) => {
   const order = orderAtHand(node, lowering);
   const axis = node.shape.length === 4 ? physicalAxis(order, node.attrs.axis) : node.attrs.axis;
   const parts = node.inputs.map((part) => lowering.value(part, order));
-  lowering.define(node, lowering.emit(node, "Concat", parts, { axis }), order);
+  lowering.result(node, order, "Concat", parts, { axis });
 };
 
 export const lowerSlice: Rule<"slice"> = (node, lowering) => {
@@ -106,19 +103,14 @@ export const lowerPad: Rule<"pad"> = (node, lowering) => {
   const { model } = lowering;
   const pads = model.ints([...arranged(node, order, before), ...arranged(node, order, after)]);
   const fill = value === 0 ? [] : [model.initializer(fromNumbers(node.dtype, [], [value]))];
-  lowering.define(
-    node,
-    lowering.emit(node, "Pad", [lowering.value(node.inputs[0]!, order), pads, ...fill]),
-    order,
-  );
+  lowering.result(node, order, "Pad", [lowering.value(node.inputs[0]!, order), pads, ...fill]);
 };
 
 export const lowerGather: Rule<"gather"> = (node, lowering) => {
   const [x, indices] = node.inputs as [Node, Node];
-  lowering.define(
-    node,
-    lowering.emit(node, "Gather", [lowering.value(x), lowering.value(indices)], { axis: node.attrs.axis }),
-  );
+  lowering.result(node, PLAIN, "Gather", [lowering.value(x), lowering.value(indices)], {
+    axis: node.attrs.axis,
+  });
 };
 
 /** Rows are added up where their indices say: the axis is brought to the front, scattered into zeros and put back. */
@@ -141,5 +133,5 @@ export const lowerGatherGrad: Rule<"gatherGrad"> = (node, lowering) => {
     0,
     ...Array.from({ length: rest.length - axis }, (_, i) => axis + 1 + i),
   ];
-  lowering.define(node, lowering.emit(node, "Transpose", [summed], { perm: back }));
+  lowering.result(node, PLAIN, "Transpose", [summed], { perm: back });
 };

@@ -1,10 +1,15 @@
-/** @file The only door to onnxruntime-node: our tensors in, our tensors out. */
-// First, since imports take effect in their order.
-import "./disable-telemetry.ts";
-import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+/** @file The only door to onnxruntime-node: loads a model and runs it on our tensors. */
+import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import type { Tensor, TensorMap } from "../../base/tensor.ts";
 import { nativeCall } from "../../base/worker.ts";
+
+// From 1.29 on the runtime reports to its maker over the network unless this variable is set before it is loaded. Native
+// code reads the main thread's environment only, so a module that starts threads with the runtime imports this file too.
+process.env.ORT_DISABLE_TELEMETRY = "1";
+
+/** Loads the native library when it is first needed. */
+const load = () => import("onnxruntime-node");
 
 /** Where and how a model runs. */
 export interface RuntimeOptions {
@@ -34,8 +39,8 @@ export interface RuntimeSession {
 }
 
 /** Views our tensor as the runtime's, without copying. */
-function toRuntime(value: Tensor): OrtTensor {
-  return new OrtTensor(value.dtype as "float32", value.data as Float32Array, value.shape);
+function toRuntime(Native: typeof OrtTensor, value: Tensor): OrtTensor {
+  return new Native(value.dtype as "float32", value.data as Float32Array, value.shape);
 }
 
 function fromRuntime(value: OrtTensor): Tensor {
@@ -52,9 +57,10 @@ function fromRuntime(value: OrtTensor): Tensor {
  */
 export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {}): Promise<RuntimeSession> {
   const { threads = 1, providers = ["cpu"], blockedLayouts = true, profilePrefix } = options;
+  const { InferenceSession: Native, Tensor: NativeTensor } = await load();
   let session: InferenceSession;
   try {
-    session = await InferenceSession.create(bytes, {
+    session = await Native.create(bytes, {
       executionProviders: [...providers],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
@@ -74,11 +80,13 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
     inputNames: session.inputNames,
     outputNames: session.outputNames,
     async run(inputs, outputNames = session.outputNames, into) {
-      const feeds = Object.fromEntries([...inputs].map(([name, value]) => [name, toRuntime(value)]));
+      const feeds = Object.fromEntries(
+        [...inputs].map(([name, value]) => [name, toRuntime(NativeTensor, value)]),
+      );
       const fetches = Object.fromEntries(
         outputNames.map((name) => {
           const target = into?.get(name);
-          return [name, target === undefined ? null : toRuntime(target)];
+          return [name, target === undefined ? null : toRuntime(NativeTensor, target)];
         }),
       );
       const results = await nativeCall(() => session.run(feeds, fetches));

@@ -1,9 +1,35 @@
 /** @file Ordinary convolutions, their derivatives by the input, and pools on images whose channels lie in blocks. */
-import type { Node, OpAttrs, Pair } from "../../../graph/ops.ts";
+import type { Node, OpAttrs, Pads, Pair } from "../../../graph/ops.ts";
 import { resolvePads } from "../../../graph/windows.ts";
 import { BLOCKS, type Lowering, NCHW, OIHW } from "../lowering.ts";
 import { BLOCKED, type NodeOptions } from "../model-builder.ts";
-import { BLOCK, flipped, imageOf, padList } from "./blocks.ts";
+
+/** Channels come in blocks of 8 or 16, whichever suits the processor; multiples of this fill both. */
+export const BLOCK = 16;
+
+export const imageOf = (x: Node): Pair => [Number(x.shape[1]), Number(x.shape[2])];
+
+/** `[top, left, bottom, right]`, ONNX's order. */
+export const padList = ([[top, bottom], [left, right]]: Pads): number[] => [top, left, bottom, right];
+
+/** Places in a window, row by row. */
+export const placesOf = ([rows, columns]: Pair): Pair[] =>
+  Array.from({ length: rows * columns }, (_, i): Pair => [Math.floor(i / columns), i % columns]);
+
+/** A kernel with both spatial axes reversed, the first of which is `axis`. */
+export function flipped(
+  node: Node,
+  kernel: string,
+  axis: number,
+  [height, width]: Pair,
+  lowering: Lowering,
+): string {
+  if (height === 1 && width === 1) return kernel;
+  const { model } = lowering;
+  const ends = model.ints([-height - 1, -width - 1]);
+  const axes = model.ints([axis, axis + 1]);
+  return lowering.emit(node, "Slice", [kernel, model.ints([-1, -1]), ends, axes, model.ints([-1, -1])]);
+}
 
 /** Images with fewer channels than the narrowest block go in as they are; only what comes out is in blocks. */
 const NARROWEST = 8;
@@ -37,12 +63,11 @@ function suits(x: Node, sides: Sides, staysBlocked: boolean, lowering: Lowering)
  * filters, as if they were the channels of one image. Whatever the width of a block, the memory comes out right.
  */
 function filtersInBlocks(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
-  const { model } = lowering;
   const [inputs, outputs] = sides.channels;
   const elements = inputs * sides.kernel[0] * sides.kernel[1];
-  const rows = lowering.emit(node, "Reshape", [kernel, model.ints([1, outputs, elements, 1])]);
+  const rows = lowering.reshaped(node, kernel, [1, outputs, elements, 1]);
   const blocked = lowering.emit(node, "ReorderInput", [rows], {}, BLOCKED);
-  return lowering.emit(node, "Reshape", [blocked, model.ints([outputs, inputs, ...sides.kernel])]);
+  return lowering.reshaped(node, blocked, [outputs, inputs, ...sides.kernel]);
 }
 
 /** A kernel in blocks of channels in and out. */
@@ -119,8 +144,7 @@ export function lowerWholeInputGrad(
   if (groups > 1 || !suits(dy, sides, false, lowering)) return false;
   const filters = turnedKernel(node, lowering.value(kernel, OIHW), sides, lowering);
   const attributes = { kernel_shape: sides.kernel, strides: [1, 1], dilations, group: 1, pads };
-  const value = lowering.emit(node, "Conv", [lowering.value(dy, BLOCKS), filters], attributes, BLOCKED);
-  lowering.define(node, value, BLOCKS);
+  lowering.result(node, BLOCKS, "Conv", [lowering.value(dy, BLOCKS), filters], attributes, BLOCKED);
   return true;
 }
 
@@ -133,8 +157,7 @@ export function blockedPool(
 ): boolean {
   const x = node.inputs[0]!;
   if (!lowering.isBlocked(x)) return false;
-  const value = lowering.emit(node, op, [lowering.value(x, BLOCKS)], attributes, BLOCKED);
-  lowering.define(node, value, BLOCKS);
+  lowering.result(node, BLOCKS, op, [lowering.value(x, BLOCKS)], attributes, BLOCKED);
   return true;
 }
 

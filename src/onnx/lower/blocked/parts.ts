@@ -1,11 +1,19 @@
 /** @file A first layer of few channels whose relu only goes into a pool, computed in parts: one for each place in a window. */
-import { isOp, type Node, type Pads, type Pair } from "../../graph/ops.ts";
-import { resolvePads } from "../../graph/windows.ts";
-import { ONNX_TYPE } from "../dtypes.ts";
-import { imageOf, padList } from "./blocked/blocks.ts";
-import { blockedKernel, fusedRelu, isThin, type Sides, sidesOf } from "./blocked/lower-blocked.ts";
-import { BLOCKS, type Lowering, NCHW, OIHW } from "./lowering.ts";
-import { BLOCKED, MICROSOFT } from "./model-builder.ts";
+import { isOp, type Node, type Pads, type Pair } from "../../../graph/ops.ts";
+import { resolvePads } from "../../../graph/windows.ts";
+import { ONNX_TYPE } from "../../dtypes.ts";
+import { BLOCKS, type Lowering, NCHW, OIHW } from "../lowering.ts";
+import { BLOCKED, MICROSOFT } from "../model-builder.ts";
+import {
+  blockedKernel,
+  fusedRelu,
+  imageOf,
+  isThin,
+  padList,
+  placesOf,
+  type Sides,
+  sidesOf,
+} from "./lower-blocked.ts";
 
 /*
  * A convolution with the pool's strides makes the image of one place in all windows. The pool is the greatest of these
@@ -20,10 +28,6 @@ interface Parted {
 }
 
 const isUnit = ([a, b]: Pair) => a === 1 && b === 1;
-
-/** Places in a window, row by row. */
-const placesOf = ([rows, columns]: Pair): Pair[] =>
-  Array.from({ length: rows * columns }, (_, i): Pair => [Math.floor(i / columns), i % columns]);
 
 /** Margins with which a convolution with the pool's strides meets just the pixels at one place of each window. */
 function marginsAt(place: Pair, pads: Pads, kernel: Pair, strides: Pair): Pads {
@@ -182,14 +186,14 @@ export function lowerKernelGradInParts(node: Node<"conv2dKernelGrad">, lowering:
   const products = placesOf(steps).map((place, i) => {
     const met = placesOf(kernelSize).map(([row, column]) => pixels([place[0] + row, place[1] + column]));
     const stacked = lowering.emit(node, "Concat", met, { axis: 1 });
-    const flat = lowering.emit(node, "Reshape", [stacked, model.ints([batch, met.length * channels, area])]);
+    const flat = lowering.reshaped(node, stacked, [batch, met.length * channels, area]);
     const part = lowering.emit(node, "ReorderOutput", [parts[i]!], { channels: outputs }, BLOCKED);
-    const flatPart = lowering.emit(node, "Reshape", [part, model.ints([batch, outputs, area])]);
+    const flatPart = lowering.reshaped(node, part, [batch, outputs, area]);
     return lowering.emit(node, "FusedMatMul", [flatPart, flat], { transB: 1 }, MICROSOFT);
   });
   const sum = lowering.emit(node, "Sum", products);
   const summed = lowering.emit(node, "ReduceSum", [sum, model.ints([0])], { keepdims: 0 });
-  const split = lowering.emit(node, "Reshape", [summed, model.ints([outputs, ...kernelSize, channels])]);
-  lowering.define(node, lowering.emit(node, "Transpose", [split], { perm: [0, 3, 1, 2] }), OIHW);
+  const split = lowering.reshaped(node, summed, [outputs, ...kernelSize, channels]);
+  lowering.result(node, OIHW, "Transpose", [split], { perm: [0, 3, 1, 2] });
   return true;
 }
