@@ -7,7 +7,7 @@ import { dtypeOf } from "./format/tensor-proto.ts";
 import { importers } from "./read/from-tensorflow.ts";
 import { isFed, sliceOf } from "./read/import-graph.ts";
 import type { InlinedNode } from "./read/inlined-graph.ts";
-import { findPhotographs, PHOTOGRAPH_OPERATORS } from "./read/match-decode-loop.ts";
+import { DECODE_OPERATORS, matchDecodeLoops } from "./read/match-decode-loop.ts";
 import { type ReadModel, readSavedModel } from "./read/read.ts";
 import { VARIABLE_OPS } from "./read/variable-keys.ts";
 import type { Signature, SignatureTensor } from "./signature.ts";
@@ -126,7 +126,7 @@ async function folderBytes(folder: string): Promise<number> {
 /** Reads a version's folder and says what is in it; nothing is run. */
 export async function inspectSavedModel(folder: string): Promise<ModelReport> {
   const model = await readSavedModel(folder);
-  const decodes = [...model.signatures.values()].some((each) => findPhotographs(model.graph, each));
+  const decodes = [...model.signatures.values()].some((each) => matchDecodeLoops(model.graph, each));
   const needed = neededNodes(model);
   const variables = needed.filter(({ def }) => VARIABLE_OPS.has(def.op));
   const defs = [...needed.map(({ def }) => def), ...bodiesOf(needed, model.graph)];
@@ -137,10 +137,7 @@ export async function inspectSavedModel(folder: string): Promise<ModelReport> {
     tags: model.tags,
     tensorflowVersion: model.tensorflowVersion,
     signatures: [...model.signatures].map(([name, signature]) => signatureReport(name, signature)),
-    operations: countOperations(
-      defs,
-      new Set([...PARSING_OPERATORS, ...(decodes ? PHOTOGRAPH_OPERATORS : [])]),
-    ),
+    operations: countOperations(defs, new Set([...PARSING_OPERATORS, ...(decodes ? DECODE_OPERATORS : [])])),
     functions: model.graph.library?.function.length ?? 0,
     variables: variables.length,
     parameters: countConstants(defs) + (await model.variables.count(variables)),

@@ -17,7 +17,7 @@ import { shapeProto } from "../write/graph-writer.ts";
 import { sliceOf } from "./import-graph.ts";
 import { parseSavedModel, readSavedModel } from "./read.ts";
 
-const GOLDEN = join(import.meta.dirname, "../../test/golden/tensorflow");
+const GOLDEN = join(import.meta.dirname, "../../../test/golden/tensorflow");
 const MODELS = ["graph_variables", "nested_functions", "two_shards", "tiny_exported", "tiny_saved"];
 const SHARD = "variables/variables.data-00000-of-00001";
 

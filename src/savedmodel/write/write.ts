@@ -15,7 +15,7 @@ import {
   type SignatureDef,
   SignatureDefSchema,
 } from "../../proto/tensorflow/graph_pb.ts";
-import { type PhotographSize, writePhotographs } from "../decode-loop.ts";
+import { type DecodedSize, writeDecodeLoop } from "../decode-loop.ts";
 import { dataTypeOf } from "../format/tensor-proto.ts";
 import { PREDICT_METHOD } from "../signature.ts";
 import { attr, GraphWriter, shapeProto } from "./graph-writer.ts";
@@ -29,7 +29,7 @@ export interface SignatureGraph {
    * Callers send JPEG or PNG files of any size, `[batch]` strings, in place of each input, which must be a batch of RGB
    * images; the graph decodes and resizes them itself.
    */
-  readonly photographs?: boolean;
+  readonly decodesImages?: boolean;
 }
 
 export interface SavedModelContent {
@@ -76,7 +76,7 @@ function tensorInfo(node: Node, name: string) {
 }
 
 /** The size of the images that an input takes. */
-function photographSize(alias: string, { shape, dtype }: Node): PhotographSize {
+function decodedSize(alias: string, { shape, dtype }: Node): DecodedSize {
   const [, height, width, channels] = shape;
   if (
     dtype !== "float32" ||
@@ -101,7 +101,7 @@ function writeFilePorts({ inputs }: SignatureGraph, graph: GraphWriter): FilePor
   const ports = Object.entries(inputs).map(([alias, node]) => {
     const attributes = { dtype: attr.type("string"), shape: attr.shape(["batch"]) };
     const files = graph.named(alias, "Placeholder", [], attributes);
-    return { alias, node, files, images: writePhotographs(graph, files, photographSize(alias, node)) };
+    return { alias, node, files, images: writeDecodeLoop(graph, files, decodedSize(alias, node)) };
   });
   return {
     files: new Map(ports.map(({ alias, files }) => [alias, files])),
@@ -121,7 +121,7 @@ export function buildSavedModel({ signatures, parameters }: SavedModelContent): 
   const ready = frozen(signatures, parameters);
   const filePorts = new Map(
     Object.entries(ready)
-      .filter(([, { photographs }]) => photographs)
+      .filter(([, { decodesImages }]) => decodesImages)
       .map(([name, signature]) => [name, writeFilePorts(signature, graph)]),
   );
   const decoded = new Map([...filePorts.values()].flatMap(({ images }) => [...images]));
