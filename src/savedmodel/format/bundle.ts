@@ -1,20 +1,10 @@
 /** @file Tensor bundles: the files `variables.index` and `variables.data-…` in which TensorFlow keeps a model's variables. */
-import { type FileHandle, mkdir, open, readFile, stat, writeFile } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+import { type FileHandle, open, readFile, stat } from "node:fs/promises";
+import { basename } from "node:path";
 import { FaceError, messageOf } from "../../base/errors.ts";
-import {
-  bytesOf,
-  bytesPerElement,
-  fromBytes,
-  hasDType,
-  type NumericDType,
-  shapeText,
-  sizeOf,
-  type Tensor,
-  type TensorMap,
-} from "../../base/tensor.ts";
-import { type BundleEntry, type BundleIndex, encodeBundleIndex, parseBundleIndex } from "./bundle-index.ts";
-import { ByteCursor, uint32Bytes, varintBytes } from "./byte-cursor.ts";
+import { bytesPerElement, fromBytes, shapeText, sizeOf, type Tensor } from "../../base/tensor.ts";
+import { type BundleEntry, type BundleIndex, parseBundleIndex } from "./bundle-index.ts";
+import { ByteCursor, uint32Bytes } from "./byte-cursor.ts";
 import { crc32c, masked } from "./crc32c.ts";
 
 /** An index lists names and places only; TensorFlow's take about 80 bytes per tensor. */
@@ -25,7 +15,7 @@ const LARGEST_READ = 2 ** 30;
 const digits = (n: number) => String(n).padStart(5, "0");
 
 /** `variables.data-00000-of-00001` */
-function shardPath(prefix: string, shard: number, shards: number): string {
+export function shardPath(prefix: string, shard: number, shards: number): string {
   return `${prefix}.data-${digits(shard)}-of-${digits(shards)}`;
 }
 
@@ -147,22 +137,6 @@ export class Bundle {
   }
 }
 
-/** Writes a bundle of a single shard; missing folders are made. */
-export async function writeBundle(prefix: string, tensors: TensorMap): Promise<void> {
-  const entries = new Map<string, BundleEntry>();
-  const pieces: Uint8Array[] = [];
-  let offset = 0;
-  for (const [key, { dtype, shape, ...rest }] of tensors) {
-    const { bytes, checksum } = encodeBundleTensor({ dtype, shape, ...rest });
-    entries.set(key, { dtype, shape, shard: 0, offset, size: bytes.length, checksum });
-    pieces.push(bytes);
-    offset += bytes.length;
-  }
-  await mkdir(dirname(prefix), { recursive: true });
-  await writeFile(shardPath(prefix, 0, 1), Buffer.concat(pieces));
-  await writeFile(`${prefix}.index`, encodeBundleIndex(entries));
-}
-
 // The bytes of one tensor: raw elements, or strings with their lengths, and a checksum.
 
 /** A string's length as checksums take it: 32 bits, or 64 where that is too little. */
@@ -172,7 +146,7 @@ function lengthBytes(length: number): Uint8Array {
 }
 
 /** Checksum of the strings' lengths, each as a number of fixed width. */
-function lengthsChecksum(lengths: readonly number[]): number {
+export function lengthsChecksum(lengths: readonly number[]): number {
   return lengths.reduce((crc, length) => crc32c(lengthBytes(length), crc), 0);
 }
 
@@ -220,20 +194,4 @@ function decodeBundleTensor(entry: BundleEntry, bytes: Uint8Array, what: string)
   if (entry.dtype === "string") return strings(entry, bytes, what);
   checkSum(entry, crc32c(bytes), what);
   return fromBytes(entry.dtype, entry.shape, bytes);
-}
-
-/** A tensor's bytes and their masked checksum. */
-function encodeBundleTensor(value: Tensor): { bytes: Uint8Array; checksum: number } {
-  if (!hasDType(value, "string")) {
-    const bytes = bytesOf(value as Tensor<NumericDType>);
-    return { bytes, checksum: masked(crc32c(bytes)) };
-  }
-  const lengths = value.data.map(({ length }) => length);
-  const ofLengths = lengthsChecksum(lengths);
-  const stored = Uint8Array.from(uint32Bytes(masked(ofLengths)));
-  const text = Buffer.concat([...value.data]);
-  return {
-    bytes: Buffer.concat([Uint8Array.from(lengths.flatMap(varintBytes)), stored, text]),
-    checksum: masked(crc32c(text, crc32c(stored, ofLengths))),
-  };
 }

@@ -58,18 +58,6 @@ export class ByteCursor {
   }
 }
 
-/** A whole number of up to 53 bits, seven bits a byte. */
-export function varintBytes(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  while (rest >= 0x80) {
-    bytes.push((rest % 128) | 0x80);
-    rest = Math.floor(rest / 128);
-  }
-  bytes.push(rest);
-  return bytes;
-}
-
 /** Four bytes, lowest first. */
 export function uint32Bytes(value: number): number[] {
   return [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24];
