@@ -1,4 +1,4 @@
-/** @file Every failure a user or a client can meet: one catalogue of codes, one error class. */
+/** @file The error class and the catalogue of its codes, with server status and exit code of each. */
 
 /** The canonical status codes of gRPC that our failures map to. */
 export type CanonicalStatus =

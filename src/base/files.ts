@@ -1,4 +1,4 @@
-/** @file Writing files and folders so that a reader sees all of them or nothing. */
+/** @file Atomic writes of files and folders: a reader sees all of it or nothing. */
 import { randomBytes } from "node:crypto";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";

@@ -1,4 +1,4 @@
-/** @file Lowering of the ops that work element by element, per channel, or over whole axes. */
+/** @file Lowering of ops that work element by element, per channel, or over whole axes. */
 import { float32, type Tensor } from "../../base/tensor.ts";
 import { isOp, type Node, type OpName, type ReduceOp } from "../../graph/ops.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
@@ -19,7 +19,7 @@ export function elementwise<K extends OpName>(
   };
 }
 
-/** A product, unless its sum per channel takes its place. */
+/** A product; one of which only the sum per channel is used is left to `reduce`. */
 export const lowerMul: Rule<"mul"> = (node, lowering) => {
   if (!lowering.settings.runtimeOps || !isChannelProduct(node, lowering)) {
     elementwise<"mul">("Mul")(node, lowering);
@@ -29,7 +29,7 @@ export const lowerMul: Rule<"mul"> = (node, lowering) => {
 export const lowerCast: Rule<"cast"> = (node, lowering) =>
   elementwise<"cast">("Cast", { to: ONNX_TYPE[node.attrs.to] })(node, lowering);
 
-/** So steep that no normal number is lost between 0 and 1. */
+/** A slope for which every normal float saturates to 0 or 1. */
 const STEEP = 3e38;
 
 /** 1 where `sign · x` is positive, else 0, in one pass: `min(1, max(0, sign · STEEP · x))`. */
@@ -45,7 +45,7 @@ export const lowerReluGrad: Rule<"reluGrad"> = (node, lowering) => {
   lowering.result(node, order, "Mul", [lowering.value(dy, order), mask]);
 };
 
-/** The order in which channels come second, which is what the runtime's per-channel operators take. */
+/** The order of axes with channels second, as the runtime's per-channel operators want them. */
 const channelsSecond = (node: Node) => (node.shape.length === 4 ? NCHW : PLAIN);
 
 /** A vector with the same number for each channel. */
@@ -95,7 +95,7 @@ const slopeLessOne = (slope: Node, lowering: Lowering): string =>
     lowering.emit(slope, "Sub", [lowering.value(slope), lowering.model.float(1)]),
   );
 
-/** `slope · x + (1 − slope) · relu(x)`: where all is stored, the runtime keeps each of these operators in its blocks. */
+/** `slope · x + (1 − slope) · relu(x)`: with a stored slope the runtime keeps each of these operators blocked. */
 function storedPrelu(node: Node, lowering: Lowering, { shape, data }: Tensor<"float32">): string {
   const { model } = lowering;
   const x = lowering.value(node.inputs[0]!, channelsSecond(node));
@@ -146,15 +146,15 @@ export const lowerPreluGrad: Rule<"preluGrad"> = (node, lowering) => {
   lowering.result(node, order, "Mul", [lowering.value(dy, order), factor]);
 };
 
-/** Whether a node is the mean per channel that a variance beside it is taken from. */
+/** The channel variance that uses a node as its mean. */
 function varianceOf(node: Node, lowering: Lowering): Node | undefined {
   return lowering.consumers(node).find((user) => user.op === "channelVariance" && user.inputs[1] === node);
 }
 
 /**
- * Mean and variance of each channel in two passes over x: batch normalisation in training mode with momentum 0 hands
- * out the batch's own statistics. The runtime writes them over the running statistics that go in, even over constants,
- * which layers may share; so what goes in are two vectors of this node's own, made from x, and of no influence.
+ * Mean and variance of each channel in two passes over x: batch normalisation in training mode with momentum 0 returns the
+ * statistics of the batch. The runtime overwrites the running statistics it is given, even constants, which layers may
+ * share; so it gets two vectors of this node's own, computed from x, whose values do not matter.
  */
 function lowerMoments(mean: Node, variance: Node, lowering: Lowering): void {
   const x = variance.inputs[0]!;
@@ -210,10 +210,10 @@ export function reduce<K extends ReduceOp>(op: string): Rule<K> {
   };
 }
 
-/** From this many pixels on scalar products are faster than a product that is written down and then added up. */
+/** From this many pixels on scalar products are faster than a stored product that is then summed. */
 const LARGE_AREA = 400;
 
-/** A product of two large images of which only the sum per channel is ever needed. */
+/** Whether a node is a product of two large images of which only the sum per channel is used. */
 function isChannelProduct(node: Node, lowering: Lowering): boolean {
   const sum = lowering.onlyConsumer(node);
   const [a, b] = node.inputs as [Node, Node];
@@ -223,7 +223,7 @@ function isChannelProduct(node: Node, lowering: Lowering): boolean {
   return isSum && isKnown && isLarge && node.dtype === "float32" && a.shape.join() === b.shape.join();
 }
 
-/** Sums of products per channel as scalar products, image by image, without ever writing the product down. */
+/** Sums of products per channel as scalar products, image by image, without storing the product. */
 function lowerChannelProduct(node: Node<ReduceOp>, lowering: Lowering): void {
   const product = node.inputs[0]!;
   const [batch, height, width, channels] = product.shape.map(Number) as [number, number, number, number];
@@ -242,7 +242,7 @@ function lowerReduction(node: Node<ReduceOp>, op: string, lowering: Lowering): v
   const x = node.inputs[0]!;
   const { axes, keepDims } = node.attrs;
   const image = x.shape.length === 4;
-  // Without kept sides the remaining axes must come out in their own order, which a single one always does.
+  // Without kept sides the remaining axes must keep their order, as a single one always does.
   const order = image && (keepDims || axes.length >= 3) ? lowering.commonOrder([x]) : PLAIN;
   const places = (image ? axes.map((axis) => physicalAxis(order, axis)) : [...axes]).toSorted(
     (a, b) => a - b,

@@ -23,7 +23,7 @@ const NO_DILATION: Pair = [1, 1];
 
 const sizeOfKernel = (kernel: Node): Pair => [Number(kernel.shape[0]), Number(kernel.shape[1])];
 
-/** Margins as attributes; an image of unknown size leaves SAME to the runtime. */
+/** Margins as attributes; for an image of unknown size the runtime computes SAME. */
 function padAttributes(
   x: Node,
   padding: Padding,
@@ -36,7 +36,7 @@ function padAttributes(
   return { pads: padList(resolvePads(padding, size, kernel, strides, dilations)) };
 }
 
-/** The bias of a convolution, when adding it is all that is ever done with the result and it is at hand already. */
+/** The bias of a convolution, if its sum is the only consumer and the bias is a leaf. */
 function fusedBias(conv: Node<"conv2d">, lowering: Lowering): { sum: Node; bias: Node } | undefined {
   const sum = lowering.onlyConsumer(conv);
   if (sum?.op !== "add") return undefined;
@@ -66,7 +66,7 @@ export const lowerConv2d: Rule<"conv2d"> = (node, lowering) => {
   lowering.define(fused?.sum ?? node, value, NCHW);
 };
 
-/** The derivative of a stride-1 convolution by its input is a convolution with the kernel turned about. */
+/** The derivative of a stride-1 convolution by its input is a convolution with the flipped kernel. */
 function lowerInputGradAsConv(node: Node<"conv2dInputGrad">, pads: Pads, lowering: Lowering): void {
   const [dy, kernel] = node.inputs as [Node, Node];
   const { dilations, groups } = node.attrs;
@@ -103,7 +103,7 @@ export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) =>
     return;
   }
   const [outY, outX] = imageOf(dy);
-  // What the strides skipped at the far edge.
+  // The rows and columns that the strides skipped at the far edge.
   const rest = (axis: 0 | 1, out: number) =>
     inputSize[axis] - ((out - 1) * strides[axis] - pads[axis][0] - pads[axis][1] + reach[axis] + 1);
   lowering.result(node, NCHW, "ConvTranspose", [lowering.value(dy, NCHW), lowering.value(kernel, OIHW)], {
@@ -150,8 +150,8 @@ function repeated(node: Node, lowering: Lowering, value: string, [height, width]
 }
 
 /**
- * Windows that tile the image: whoever equals the window's maximum takes a share of its derivative. The runtime's own
- * indices of the maxima would name the places too, but computing them takes four times as long as all of this.
+ * Windows that tile the image: elements equal to the window's maximum share its derivative. The runtime can compute the
+ * indices of the maxima, but that takes four times as long as all of this.
  */
 function lowerTiledMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): void {
   const { size, strides } = node.attrs;
@@ -169,12 +169,12 @@ function lowerTiledMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): v
   lowering.result(node, order, "Mul", [mask, spread(each)]);
 }
 
-/** Less than any pixel, for margins that must never be a maximum; finite, since it is multiplied by zero below. */
+/** Less than any pixel, so that a margin is never the maximum; finite, because it is multiplied by zero below. */
 const LOWEST = -3e38;
 
 /**
- * Any windows: a convolution with one-hot kernels lays the elements of each window out as channels, its transpose puts
- * their shares back and adds up where windows overlap.
+ * Any windows: a convolution with one-hot kernels turns the elements of each window into channels; its transpose puts the
+ * shares back and sums them where windows overlap.
  */
 function generalMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): string {
   const [dy, x, y] = node.inputs as [Node, Node, Node];
@@ -202,7 +202,7 @@ function generalMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): stri
   const each = lowering.emit(node, "Div", [perWindow(lowering.value(dy, NCHW), 1), count]);
   const shares = lowering.emit(node, "Mul", [mask, each]);
   const flat = lowering.reshaped(node, shares, [batch, channels * places, outY, outX]);
-  // What the windows do not reach at the far edge still belongs to the image.
+  // The image includes what the windows do not reach at the far edge.
   const rest = [height + top + bottom, width + left + right].map(
     (side, axis) => side - (([outY, outX][axis]! - 1) * strides[axis as 0 | 1] + size[axis as 0 | 1]),
   );

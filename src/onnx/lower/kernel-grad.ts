@@ -37,10 +37,10 @@ function geometryOf(node: Node<"conv2dKernelGrad">): Geometry {
   };
 }
 
-/** For a kernel position (row, column) the elements it meets, as an image of the output's height and width. */
+/** For a kernel position (row, column), the elements under it as an image of the output's size. */
 type Shifted = (position: Pair) => string;
 
-/** An image, and where its rows and columns lie. */
+/** An image and its order of axes. */
 interface Placed {
   readonly value: string;
   readonly order: Perm;
@@ -52,7 +52,7 @@ function marginList(order: Perm, [rows, columns]: Pads, lowering: Lowering): str
   return list.every((margin) => margin === 0) ? undefined : lowering.model.ints(list);
 }
 
-/** With stride 1, one Pad with margins that may be negative shifts, crops and fills in a single copy. */
+/** With stride 1, one Pad with possibly negative margins shifts, crops and fills in a single copy. */
 function shiftedByPads(node: Node, lowering: Lowering, { value, order }: Placed, g: Geometry): Shifted {
   return (position) => {
     const margins = ([0, 1] as const).map((axis): Pair => {
@@ -109,7 +109,7 @@ function product(node: Node, lowering: Lowering, dy: string, moved: string, g: G
   return lowering.reshaped(node, summed, [outputs, inputs / g.groups]);
 }
 
-/** All positions at once: shifted images side by side as channels, one product. Pays where channels are few. */
+/** All positions at once: shifted images joined as channels, one product. Faster where channels are few. */
 function stackedProduct(node: Node, lowering: Lowering, shifted: Shifted, dy: string, g: Geometry): string {
   const { model } = lowering;
   const positions = placesOf(g.kernel);
@@ -124,8 +124,8 @@ function stackedProduct(node: Node, lowering: Lowering, shifted: Shifted, dy: st
 }
 
 /**
- * A product per kernel position over all images at once: channels in front on one side, behind on the other, so that
- * neither has to be turned within the product, and nothing is left to add up.
+ * A product per kernel position over all images at once: channels first in one factor and last in the other, so that
+ * neither is transposed within the product, and no sum over images remains.
  */
 function deepProducts(node: Node<"conv2dKernelGrad">, lowering: Lowering, g: Geometry): string[] {
   const depth = g.batch * g.out[0] * g.out[1];
@@ -159,9 +159,9 @@ function concatPositions(
 /** Channels, batch, height, width. */
 const CHANNELS_FIRST: Perm = [3, 0, 1, 2];
 
-/** Below this many channels a product per kernel position is too thin to keep the engine busy. */
+/** Below this many channels a product per kernel position is too small to be efficient. */
 const THIN_CHANNELS = 16;
-/** From this many pixels on a product per image is as fast, and nothing has to be turned for it. */
+/** From this many pixels on a product per image is as fast and needs no transposition. */
 const LARGE_AREA = 900;
 
 export function lowerConv2dKernelGrad(node: Node<"conv2dKernelGrad">, lowering: Lowering): void {

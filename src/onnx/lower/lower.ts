@@ -87,14 +87,14 @@ const randomName = (stream: string) => `random/${stream}`;
 const parameterName = (name: string) => `parameter/${name}`;
 const updateName = (name: string) => `update/${name}`;
 
-/** A value that enters or leaves the model from outside. */
+/** An input or output of the model. */
 export interface Port {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: SymbolicShape;
 }
 
-/** A parameter that enters the model at each run, or leaves it renewed, or both. */
+/** A parameter that a run reads, updates, or both. */
 export interface ParameterPort {
   readonly name: string;
   readonly shape: readonly number[];
@@ -106,7 +106,7 @@ export interface ParameterPort {
   readonly output: string | undefined;
 }
 
-/** An ONNX model and how to talk to it. */
+/** An ONNX model with its inputs, outputs and parameters. */
 export interface LoweredModel {
   readonly bytes: Uint8Array;
   readonly inputs: readonly Port[];
@@ -130,11 +130,11 @@ export interface Program {
 export interface LowerOptions {
   /** Parameters to store in the model as constants. */
   readonly frozen?: TensorMap;
-  /** Allow ONNX Runtime's own operators; switch off for models that others shall run. Default true. */
+  /** Allow ONNX Runtime's own operators; false for models that other runtimes must run. Default true. */
   readonly runtimeOps?: boolean;
   /**
-   * Use the runtime's blocked operators for convolutions and pools. It does so by itself where kernels are stored in the
-   * model; this is for kernels that are parameters. Only where `hasBlockedOps` says so. Default false.
+   * Use the runtime's blocked operators for convolutions and pools whose kernels are parameters; for stored kernels the
+   * runtime does so by itself. Only where `hasBlockedOps` is true. Default false.
    */
   readonly blockedOps?: boolean;
   readonly name?: string;
@@ -144,11 +144,11 @@ function applyRule<K extends OpName>(node: Node<K>, lowering: Lowering): void {
   lowerRules[node.op](node, lowering);
 }
 
-/** Kernels travel in the engine's own order, so that a training step need not turn them about. */
+/** Kernels are kept in the runtime's order of axes, so that a training step does not transpose them. */
 export const parameterOrder = (shape: readonly number[]): Perm | undefined =>
   shape.length === 4 ? OIHW : undefined;
 
-/** Stores frozen values in a program's graph, simplifies all of it together, and makes sure that it is legal. */
+/** Stores frozen values in a program's graph, simplifies and checks it. */
 function prepared({ outputs, updates = new Map() }: Program, frozen: TensorMap): Required<Program> {
   const names = Object.keys(outputs);
   const nodes = simplify(freeze([...Object.values(outputs), ...updates.values()], frozen));

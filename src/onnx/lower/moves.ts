@@ -1,4 +1,4 @@
-/** @file Lowering of matrix products and of the ops that move elements about. */
+/** @file Lowering of matrix products and of ops that move elements. */
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Node, OpName } from "../../graph/ops.ts";
 import { batchedProduct } from "./images.ts";
@@ -6,10 +6,10 @@ import { inverse, type Lowering, type Perm, PLAIN, permuted, physicalAxis } from
 
 type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
-/** Stands for "to the end" in ONNX's Slice. */
+/** The end of a slice without end in ONNX. */
 const TO_THE_END = 2 ** 53 - 1;
 
-/** The order in which the first input is at hand, so that no copy is needed. */
+/** The order of axes in which the inputs exist, so that none is transposed. */
 const orderAtHand = (node: Node, lowering: Lowering): Perm =>
   node.shape.length === 4 ? lowering.commonOrder(node.inputs) : PLAIN;
 
@@ -50,7 +50,7 @@ export const lowerReshape: Rule<"reshape"> = (node, lowering) => {
   ]);
 };
 
-/** A transposition of a rank-4 tensor is no work at all: the same value, seen in another order of axes. */
+/** Transposing a rank-4 tensor takes no operator: the same value is declared in another order of axes. */
 export const lowerTranspose: Rule<"transpose"> = (node, lowering) => {
   const x = node.inputs[0]!;
   const { perm } = node.attrs;
@@ -83,7 +83,7 @@ export const lowerSlice: Rule<"slice"> = (node, lowering) => {
   const { starts, ends, steps } = node.attrs;
   const { model } = lowering;
   const order = orderAtHand(node, lowering);
-  // Only the axes that are really cut.
+  // Only the axes that are cut.
   const axes = node.shape
     .map((_, axis) => axis)
     .filter((axis) => starts[axis] !== 0 || steps[axis] !== 1 || ends[axis]! < TO_THE_END);
@@ -113,7 +113,7 @@ export const lowerGather: Rule<"gather"> = (node, lowering) => {
   });
 };
 
-/** Rows are added up where their indices say: the axis is brought to the front, scattered into zeros and put back. */
+/** Sums rows by index: the axis is moved to the front, rows are scattered into zeros, the axis is moved back. */
 export const lowerGatherGrad: Rule<"gatherGrad"> = (node, lowering) => {
   const [dy, indices] = node.inputs as [Node, Node];
   const { axis, length } = node.attrs;

@@ -1,4 +1,4 @@
-/** @file Small changes to an ONNX graph that is there already: new operators and constants, tensors read and dropped. */
+/** @file Edits an existing ONNX graph: adds operators and constants, reads and drops stored tensors. */
 import { create } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
 import { bytesOf, float32, type Tensor } from "../../base/tensor.ts";
@@ -17,7 +17,7 @@ export function storedTensor(graph: GraphProto, name: string): Tensor<"float32">
   if (stored === undefined || stored.dataType !== ONNX_TYPE.float32 || stored.rawData.length === 0) {
     throw new FaceError("MODEL_UNSUPPORTED", `${name} is not stored in the model as raw float32`);
   }
-  // A copy, since the bytes may lie at any offset.
+  // A copy, because the bytes may be unaligned.
   return float32(stored.dims.map(Number), new Float32Array(new Uint8Array(stored.rawData).buffer));
 }
 
@@ -30,7 +30,7 @@ export interface GraphEditor {
   node(op: string, inputs: readonly string[], attribute?: AttributeProto[], output?: string): string;
   /** Stores a tensor and returns its name; equal ones are stored once. */
   constant(value: Tensor): string;
-  /** Takes stored tensors out that no operator reads. */
+  /** Drops stored tensors that no operator reads. */
   dropUnused(): void;
 }
 

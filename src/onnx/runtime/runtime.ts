@@ -13,11 +13,11 @@ const load = () => import("onnxruntime-node");
 
 /** Where and how a model runs. */
 export interface RuntimeOptions {
-  /** Threads that share the work of each operator. Default 1: sessions side by side use cores better. */
+  /** Threads that share the work of each operator. Default 1: several sessions use cores better. */
   readonly threads?: number;
   /**
-   * Whether the runtime may keep values in blocked layouts of its own. It pays where kernels are constants; where they
-   * are inputs, as in training, only pools would change, with two copies around each. Default true.
+   * Whether the runtime may use its blocked layouts. They are faster where kernels are constants; where kernels are inputs,
+   * as in training, only pools would use them, with a conversion before and after each. Default true.
    */
   readonly blockedLayouts?: boolean;
   /** ONNX Runtime's execution providers in order of preference. Default `["cpu"]`. */
@@ -26,7 +26,7 @@ export interface RuntimeOptions {
   readonly profilePrefix?: string;
 }
 
-/** A loaded model. `run` occupies the calling thread until it is done. */
+/** A loaded model. `run` blocks the calling thread. */
 export interface RuntimeSession {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
@@ -66,7 +66,7 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
       interOpNumThreads: 1,
       executionMode: "sequential",
       graphOptimizationLevel: blockedLayouts ? "all" : "extended",
-      // Warnings about optimisations that did not apply are of no use to anyone here.
+      // Warnings about optimisations that did not apply are noise here.
       logSeverityLevel: 3,
       ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
     });

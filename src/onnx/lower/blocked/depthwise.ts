@@ -1,11 +1,11 @@
-/** @file Depthwise convolutions and their derivatives on images whose channels lie in blocks as wide as the processor's registers. */
+/** @file Lowering of depthwise convolutions and their derivatives to the runtime's blocked operators. */
 import type { ConvAttrs, Node, Pair } from "../../../graph/ops.ts";
 import { resolvePads } from "../../../graph/windows.ts";
 import { BLOCKS, type Lowering, OIHW } from "../lowering.ts";
 import { BLOCKED } from "../model-builder.ts";
 import { BLOCK, imageOf, padList } from "./lower-blocked.ts";
 
-/** Whether a convolution has one kernel per channel and sizes that the blocked operators can take. */
+/** Whether a convolution has one kernel per channel and sizes that the blocked operators accept. */
 function isBlocked(x: Node, kernel: readonly number[], { groups }: ConvAttrs, lowering: Lowering): boolean {
   const isDepthwise = groups > 1 && kernel[2] === 1 && kernel[3] === groups;
   const isKnown = x.shape.slice(1).every((side) => typeof side === "number");
@@ -19,7 +19,7 @@ function blockedKernel(node: Node, kernel: string, channels: number, size: Pair,
   return lowering.reshaped(node, blocked, [channels, 1, ...size]);
 }
 
-/** Lowers a depthwise convolution to blocks, if it can be. */
+/** Lowers a depthwise convolution to blocked operators where they accept it. */
 export function lowerBlockedConv(node: Node<"conv2d">, lowering: Lowering): boolean {
   const [x, kernel] = node.inputs as [Node, Node];
   const shape = kernel.shape.map(Number);
@@ -33,7 +33,7 @@ export function lowerBlockedConv(node: Node<"conv2d">, lowering: Lowering): bool
   return true;
 }
 
-/** Lowers the derivative of a stride-1 depthwise convolution by its input: again one, with the kernel turned about. */
+/** Lowers the derivative of a stride-1 depthwise convolution by its input: the same convolution with a flipped kernel. */
 export function lowerBlockedInputGrad(
   node: Node<"conv2dInputGrad">,
   turned: string,
@@ -53,8 +53,8 @@ export function lowerBlockedInputGrad(
 
 /**
  * Lowers the derivative by the kernel: each channel of each image convolved with the output's derivative as its kernel.
- * Every image's channels count as channels of one image here; in blocks a depthwise kernel lies in memory just as an
- * image does, so the derivative needs no turning. Strides and dilations change places.
+ * All channels of all images are the channels of one image here. A blocked depthwise kernel has the same memory layout as
+ * an image, so the derivative needs no transposition. Strides and dilations swap roles.
  */
 export function lowerBlockedKernelGrad(node: Node<"conv2dKernelGrad">, lowering: Lowering): boolean {
   const [x, dy] = node.inputs as [Node, Node];
@@ -67,7 +67,7 @@ export function lowerBlockedKernelGrad(node: Node<"conv2dKernelGrad">, lowering:
     number,
     number,
   ];
-  // The far margins that make just as many places as the kernel has.
+  // The bottom and right margins for which the output has as many positions as the kernel.
   const after = ([0, 1] as const).map((axis) => {
     const reach = (out[axis] - 1) * strides[axis] + 1;
     return (kernelSize[axis] - 1) * dilations[axis] + reach - image[axis] - before[axis];

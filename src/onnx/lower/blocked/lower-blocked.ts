@@ -1,10 +1,10 @@
-/** @file Ordinary convolutions, their derivatives by the input, and pools on images whose channels lie in blocks. */
+/** @file Lowering of convolutions, their derivatives by the input, and pools to the runtime's blocked operators. */
 import type { Node, OpAttrs, Pads, Pair } from "../../../graph/ops.ts";
 import { resolvePads } from "../../../graph/windows.ts";
 import { BLOCKS, type Lowering, NCHW, OIHW } from "../lowering.ts";
 import { BLOCKED, type NodeOptions } from "../model-builder.ts";
 
-/** Channels come in blocks of 8 or 16, whichever suits the processor; multiples of this fill both. */
+/** Blocks hold 8 or 16 channels, depending on the processor; multiples of 16 fill both. */
 export const BLOCK = 16;
 
 export const imageOf = (x: Node): Pair => [Number(x.shape[1]), Number(x.shape[2])];
@@ -31,7 +31,7 @@ export function flipped(
   return lowering.emit(node, "Slice", [kernel, model.ints([-1, -1]), ends, axes, model.ints([-1, -1])]);
 }
 
-/** Images with fewer channels than the narrowest block go in as they are; only what comes out is in blocks. */
+/** Images with fewer channels than the narrowest block are taken unblocked; only the output is blocked. */
 const NARROWEST = 8;
 
 const isWhole = (channels: number) => channels % BLOCK === 0;
@@ -42,13 +42,13 @@ export interface Sides {
   readonly kernel: Pair;
 }
 
-/** Whether a convolution takes an image with few channels as it is and brings it into blocks. */
+/** Whether a convolution takes an unblocked image of few channels and gives a blocked one. */
 export const isThin = ({ channels: [inputs, outputs] }: Sides, lowering: Lowering): boolean =>
   lowering.settings.blockedOps && inputs < NARROWEST && isWhole(outputs);
 
 /**
- * Whether blocked operators can take a convolution and are faster. A kernel of one pixel is a plain product, which gains
- * less than it costs to bring an image into blocks; so does one of few channels, unless what follows stays in blocks.
+ * Whether blocked operators accept a convolution and are faster. A kernel of one pixel is a plain product, which gains less
+ * than blocking the image costs; so does a kernel of few channels, unless the ops that follow stay blocked.
  */
 function suits(x: Node, sides: Sides, staysBlocked: boolean, lowering: Lowering): boolean {
   const [inputs, outputs] = sides.channels;
@@ -59,8 +59,8 @@ function suits(x: Node, sides: Sides, staysBlocked: boolean, lowering: Lowering)
 }
 
 /**
- * The second half of bringing a kernel into blocks, after each filter's channels have been, as if they were an image's:
- * filters, as if they were the channels of one image. Whatever the width of a block, the memory comes out right.
+ * The second step of blocking a kernel, after the channels of each filter: blocks the filters as if they were the channels
+ * of one image. The memory layout is right for any block width.
  */
 function filtersInBlocks(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
   const [inputs, outputs] = sides.channels;
@@ -77,7 +77,7 @@ export function blockedKernel(node: Node, kernel: string, sides: Sides, lowering
   return filtersInBlocks(node, each, sides, lowering);
 }
 
-/** A kernel turned about, with channels in and out exchanged; channels lie behind, so that turning moves whole rows. */
+/** A flipped kernel with input and output channels swapped; channels come last, so that flipping moves whole rows. */
 function turnedKernel(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
   const behind = lowering.emit(node, "Transpose", [kernel], { perm: [1, 2, 3, 0] });
   const turned = flipped(node, behind, 1, sides.kernel, lowering);
@@ -93,15 +93,15 @@ export const sidesOf = (kernel: Node): Sides => {
   return { channels: [inputs, outputs], kernel: [height, width] };
 };
 
-/** The relu after a convolution or its bias, when that is all that is ever done with the result. */
+/** The relu after a convolution or its bias, if it is the only consumer. */
 export function fusedRelu(node: Node, lowering: Lowering): Node | undefined {
   const next = lowering.onlyConsumer(node);
   return next?.op === "relu" ? next : undefined;
 }
 
 /**
- * Lowers a convolution to blocks, if it can be, with the bias and the relu after it.
- * @param fused the sum with a bias, where the two may become one.
+ * Lowers a convolution with its bias and relu to blocked operators where they accept it.
+ * @param fused the sum with a bias, if the convolution can include it.
  */
 export function lowerWholeConv(
   node: Node<"conv2d">,
@@ -130,7 +130,7 @@ export function lowerWholeConv(
   return true;
 }
 
-/** Lowers the derivative of a stride-1 convolution by its input: again a convolution, with the kernel turned about. */
+/** Lowers the derivative of a stride-1 convolution by its input: a convolution with the flipped kernel. */
 export function lowerWholeInputGrad(
   node: Node<"conv2dInputGrad">,
   pads: readonly number[],
@@ -148,7 +148,7 @@ export function lowerWholeInputGrad(
   return true;
 }
 
-/** A pool of an image that is in blocks, which it stays in. */
+/** Lowers a pool of a blocked image; the output is blocked too. */
 export function blockedPool(
   op: "MaxPool" | "AveragePool",
   node: Node<"maxPool" | "avgPool">,
