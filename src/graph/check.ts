@@ -23,13 +23,13 @@ import {
 } from "./ops.ts";
 import { typeOf } from "./shapes.ts";
 
-/** What the first input of an op may hold. */
+/** Element types that an op's first input may have. */
 type Kind = "any" | "bool" | "float" | "number";
 
 interface OpSpec<K extends OpName> {
   /** How many inputs; `some` for one or more. */
   readonly inputs: number | "some";
-  /** Element type of the value that is computed with. */
+  /** Element type of the first input. */
   readonly of: Kind;
   /** What is wrong with the attributes, if anything. */
   fault?(attrs: OpAttrs[K]): string | undefined;
@@ -49,7 +49,7 @@ function namedFault({ name, shape }: { name: string; shape: SymbolicShape }): st
   return name === "" ? "a leaf needs a name" : sidesFault(shape);
 }
 
-/** Margins must be smaller than `limit`: a pool's window must never lie on them alone. */
+/** Margins must be smaller than `limit`, so that no pool's window covers only margins. */
 function paddingFault(padding: Padding, limit?: Pair): string | undefined {
   if (typeof padding === "string") return undefined;
   if (!padding.flat().every(isCount)) return "margins must be 0 or more";
@@ -157,7 +157,7 @@ function nodeFault<K extends OpName>({ op, inputs, attrs, shape, dtype }: Node<K
   return `it declares ${dtype}${shapeText(shape)} but gives ${wanted.dtype}${shapeText(wanted.shape)}`;
 }
 
-/** What a leaf is known by, and everything that two leaves of that name must agree on. */
+/** The name of a leaf, and the declaration that all leaves of that name must share. */
 function declaration(node: Node): { name: string; text: string } | undefined {
   const type = `${node.dtype}${shapeText(node.shape)}`;
   if (isOp(node, "randomUniform")) return { name: `stream ${node.attrs.stream}`, text: type };
@@ -174,9 +174,9 @@ function illegal(node: Node, fault: string): FaceError {
 }
 
 /**
- * Makes sure that a graph is legal: ops have the right inputs and sane attributes, every declared shape and type is what
- * the shape rules give, and leaves of one name are declared alike. Cycles cannot be built.
- * @throws FaceError `INTERNAL` naming the first node at fault, or `SHAPE_MISMATCH` from its shape rule.
+ * Checks that a graph is legal: inputs and attributes fit the ops, every declared shape and type is what the shape rules
+ * give, and leaves of one name have one declaration. Cycles cannot be built.
+ * @throws FaceError `INTERNAL` naming the first illegal node, or `SHAPE_MISMATCH` from its shape rule.
  */
 export function check(outputs: readonly Node[]): void {
   const declared = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** @file Evaluation of the ops that compute: element by element, then over whole axes, in double precision. */
+/** @file Evaluates element-by-element ops and reductions in double precision, 64-bit integers exactly. */
 import { FaceError } from "../base/errors.ts";
 import { isFloat, type Shape, sizeOf, type Tensor } from "../base/tensor.ts";
 import { broadcasted, commonShape, transposed } from "./evaluate-moving.ts";
@@ -22,8 +22,8 @@ function bigintsOf(value: Tensor): Elements<bigint> {
 }
 
 /**
- * A rule from the function of one to three elements; the operands broadcast. `exact` is the same for 64-bit integers,
- * where that makes sense.
+ * A rule from a function of one to three elements; the operands broadcast. `exact` is the same for 64-bit integers, if the
+ * op has them.
  */
 export function elementwise(
   op: string,
@@ -49,7 +49,7 @@ export function elementwise(
   };
 }
 
-/** A rule from a question about two elements, of any one type; the answer is bool. */
+/** A rule from a predicate of two elements of one type; the result is bool. */
 export function comparison(holds: (a: number | bigint, b: number | bigint) => boolean): Rule {
   return (inputs) => {
     const shape = commonShape(...inputs);
@@ -63,7 +63,7 @@ export function comparison(holds: (a: number | bigint, b: number | bigint) => bo
   };
 }
 
-/** Quotient; that of whole numbers loses its fraction. */
+/** Quotient; of integers rounded towards zero. */
 const quotient = elementwise(
   "div",
   (a, b) => a / b,
@@ -73,7 +73,7 @@ const quotient = elementwise(
 export function evaluateDiv(inputs: readonly Tensor[]): Tensor {
   const divisor = inputs[1]!;
   if (!isFloat(divisor.dtype) && includesZero(divisor)) {
-    throw new FaceError("MODEL_INVALID", "div: a whole number is divided by zero");
+    throw new FaceError("MODEL_INVALID", "div: an integer is divided by zero");
   }
   return quotient(inputs);
 }
@@ -84,7 +84,7 @@ function includesZero(value: Tensor): boolean {
   return false;
 }
 
-/** A whole number to a whole power; a negative power leaves only the fraction, which is lost. */
+/** An integer to an integer power; the result of a negative power is rounded towards zero. */
 function wholePower(base: bigint, exponent: bigint): bigint {
   if (exponent >= 0n) return base ** exponent;
   if (base === 1n || base === -1n) return base ** -exponent;
@@ -95,7 +95,7 @@ export const evaluatePow = elementwise("pow", (a, b) => a ** b, wholePower);
 
 const LAST_32_BITS = 32;
 
-/** Converts between types; 64-bit integers keep their low bits when they become narrower ones. */
+/** Converts between types; 64-bit integers are truncated to the low bits of a narrower type. */
 export function evaluateCast([x]: readonly Tensor[], { to }: OpAttrs["cast"]): Tensor {
   if (!isBigInt(x!.dtype) || isFloat(to) || to === "bool") return fromNumbers(to, x!.shape, numbersOf(x!));
   const result = allocate(to, x!.shape);
@@ -118,7 +118,7 @@ export function sigmoid(x: number): number {
   return x >= 0 ? 1 / (1 + small) : small / (1 + small);
 }
 
-/** Beyond this the error function differs from ±1 by less than a double can tell. */
+/** Beyond this the error function is ±1 in double precision. */
 const ERF_SATURATES = 6;
 
 /**
@@ -138,7 +138,7 @@ export function erf(x: number): number {
 // Over whole axes: the axes are moved to the end, then each row becomes one element.
 
 interface Rows {
-  /** The elements, those of one row side by side. */
+  /** The elements, row by row. */
   readonly tensor: Tensor;
   readonly count: number;
   readonly length: number;
@@ -175,7 +175,7 @@ function foldRows<T>(values: Elements<T>, rows: Rows, fold: Fold<T>, out: Elemen
   }
 }
 
-/** A rule from the fold of a row, in double precision and, for 64-bit integers, exactly. */
+/** A rule from two folds of a row: in double precision, and exact for 64-bit integers. */
 export function reduction(
   fold: Fold<number>,
   exact: Fold<bigint>,

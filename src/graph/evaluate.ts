@@ -1,4 +1,4 @@
-/** @file The meaning of every op, by plain loops: the oracle that tests compare engines with, and constant folding. */
+/** @file A plain interpreter of graphs: the reference for tests of engines, and constant folding. */
 import { FaceError } from "../base/errors.ts";
 import { float32, int64, type Shape, shapeText, type Tensor, type TensorMap } from "../base/tensor.ts";
 import * as arithmetic from "./evaluate-arithmetic.ts";
@@ -8,18 +8,18 @@ import * as products from "./evaluate-products.ts";
 import { larger, roundHalfToEven, smaller } from "./numbers.ts";
 import { type Node, type OpAttrs, type OpName, topological } from "./ops.ts";
 
-/** Where the leaves of a graph take their values from. */
+/** The values of a graph's leaves. */
 export interface Feeds {
   readonly inputs?: TensorMap;
   readonly parameters?: TensorMap;
-  /** Numbers in [0, 1) for a named stream; asked once per stream and run. */
+  /** Numbers in [0, 1) for a named stream; called once per stream and run. */
   readonly random?: (stream: string, shape: Shape) => Float32Array;
 }
 
 type EvaluateRule<K extends OpName> = (inputs: readonly Tensor[], attrs: OpAttrs[K], feeds: Feeds) => Tensor;
 export type EvaluateRules = { readonly [K in OpName]: EvaluateRule<K> };
 
-/** The value that was given for a leaf, once it is known to fit the leaf's declaration. */
+/** The value given for a leaf, after a check against the leaf's declaration. */
 function fed(kind: string, values: TensorMap | undefined, leaf: OpAttrs["input"]): Tensor {
   const value = values?.get(leaf.name);
   if (value === undefined)
@@ -135,7 +135,7 @@ export function evaluateNode<K extends OpName>(
   return evaluateRules[node.op](inputs, node.attrs, feeds);
 }
 
-/** Asks for the numbers of each stream only once. */
+/** Draws the numbers of each stream once. */
 function drawnOnce(random: Feeds["random"]): Feeds["random"] {
   if (random === undefined) return undefined;
   const drawn = new Map<string, Float32Array>();
@@ -147,7 +147,7 @@ function drawnOnce(random: Feeds["random"]): Feeds["random"] {
 }
 
 /**
- * The values of nodes. Everything is computed in double precision and rounded to the element type of each node.
+ * The values of nodes, computed in double precision and rounded to the element type of each node.
  * @throws FaceError `SHAPE_MISMATCH` when a leaf gets no value or one that does not fit, `MODEL_UNSUPPORTED` for what
  *   an op cannot compute with.
  */

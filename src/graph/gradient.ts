@@ -50,10 +50,10 @@ import { sliceRange } from "./shape-rules.ts";
 type GradRule<K extends OpName> = (node: Node<K>, dy: Node) => readonly (Node | undefined)[];
 export type GradRules = { readonly [K in OpName]: GradRule<K> };
 
-/** For ops whose value does not change, or jumps, as their inputs move. */
+/** For ops whose derivative is zero wherever it exists. */
 const stop = (): readonly undefined[] => [];
 
-/** For ops that have a derivative which nothing has needed yet. */
+/** For ops whose derivative is not implemented. */
 const unavailable = (node: Node): never => {
   throw new FaceError("MODEL_UNSUPPORTED", `the derivative of ${node.op} is not available`);
 };
@@ -88,7 +88,7 @@ function knownShape(node: Node): number[] {
   });
 }
 
-/** A reduced derivative spread over the axes that were reduced. */
+/** The derivative of a reduction broadcast over the reduced axes. */
 function spread(dy: Node, x: Node, axes: readonly number[], keepDims: boolean): Node {
   const kept = x.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
   return broadcastTo(keepDims ? dy : reshapeLike(dy, kept), knownShape(x));
@@ -104,7 +104,7 @@ function extremeGrad(node: Node<"reduceMax" | "reduceMin">, dy: Node): [Node] {
   const x = node.inputs[0]!;
   const { axes, keepDims } = node.attrs;
   const hits = cast(equal(x, spread(node, x, axes, keepDims)), x.dtype);
-  // Ties share alike, as in TensorFlow.
+  // Ties share equally, as in TensorFlow.
   const share = div(hits, reduceSum(hits, { axes, keepDims: true }));
   return [mul(share, spread(dy, x, axes, keepDims))];
 }
@@ -226,7 +226,7 @@ export const gradientRules: GradRules = {
   ],
   channelVariance: ({ inputs: [x, mean] }, dy) => {
     const scale = mul(dy, 2 / countOver(x!, positions(x!)));
-    // Nothing flows to the mean: the deviations from it sum to zero.
+    // The derivative by the mean is zero, because deviations from the mean sum to zero.
     return [affine(x!, scale, neg(mul(scale, mean!)))];
   },
   prelu: ({ inputs: [x, slope] }, dy) => [
@@ -340,7 +340,7 @@ export function gradient(loss: Node, sources: readonly Node[]): Node[] {
     throw new FaceError(
       "SHAPE_MISMATCH",
       `gradient: the loss does not depend on ${source.label ?? source.op}`,
-      { hint: "pass the very node that the loss was made from, not another one of that name" },
+      { hint: "pass the node that the loss was built from, not another node with that name" },
     );
   });
 }

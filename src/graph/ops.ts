@@ -1,10 +1,10 @@
-/** @file The operations of a computation: one map from op to attributes, from which every rule table is typed. */
+/** @file The ops of a computation and their attributes, from which every table over ops is typed. */
 import type { DType, Tensor } from "../base/tensor.ts";
 
 /** A side of a tensor: a number, a name shared by equal unknown sides (`"batch"`), or `"?"` for anything. */
 export type Dim = number | string;
 export type SymbolicShape = readonly Dim[];
-/** The side of which nothing is known, not even that it equals another. */
+/** An unknown side, which may differ from any other. */
 export const UNKNOWN_DIM = "?";
 
 /** A pair along height and width. */
@@ -14,7 +14,7 @@ export type Pads = readonly [Pair, Pair];
 /** `same` and `valid` as TensorFlow defines them, or explicit margins. */
 export type Padding = "same" | "valid" | Pads;
 
-/** Nothing to say beyond the inputs. */
+/** No attributes. */
 export type NoAttrs = { readonly [key in never]: never };
 
 export interface ConvAttrs {
@@ -68,14 +68,14 @@ type PlainOps = { readonly [op in UnaryOp | BinaryOp]: NoAttrs };
 type Reductions = { readonly [op in ReduceOp]: ReduceAttrs };
 
 /**
- * Every op and what it needs to know besides its inputs. Each op has one output. Images are `[batch, height, width,
+ * Every op and its attributes. Each op has one output. Images are `[batch, height, width,
  * channels]`, kernels `[height, width, in / groups, out]`: the order of Keras and TensorFlow.
  */
 export interface OpAttrs extends PlainOps, Reductions {
   // Leaves: where values come from.
   /** A value given at each run. */
   input: { readonly name: string; readonly dtype: DType; readonly shape: SymbolicShape };
-  /** A weight or another value that lives from run to run, found by its name. */
+  /** A weight or another value that persists between runs, found by its name. */
   parameter: { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] };
   constant: { readonly value: Tensor };
   /** Uniform numbers in [0, 1), drawn anew for every run from the stream of this name. */
@@ -86,7 +86,7 @@ export interface OpAttrs extends PlainOps, Reductions {
   /** `condition ? a : b` */
   select: NoAttrs;
 
-  // Per channel, that is along the last axis; the forms that engines have one fast kernel for.
+  // Per channel, along the last axis; engines have a fast kernel for each.
   /** `x · scale + shift`, scale and shift `[channels]`. */
   affine: NoAttrs;
   /** `(x, mean) →` mean square distance from the mean, per channel; `mean` must be the mean of x per channel. */
@@ -99,11 +99,11 @@ export interface OpAttrs extends PlainOps, Reductions {
   preluGrad: NoAttrs;
 
   // Over whole axes.
-  /** Index of the first greatest element along an axis, int64; the axis goes. */
+  /** Index of the first maximum along an axis, int64; the axis is dropped. */
   argMax: { readonly axis: number };
   softmax: { readonly axis: number };
 
-  /** Length of an axis, an int64 without axes: for graphs that compute with the size of a batch. */
+  /** Length of an axis as an int64 scalar, for graphs that compute with the batch size. */
   side: { readonly axis: number };
 
   // Products.
@@ -116,8 +116,8 @@ export interface OpAttrs extends PlainOps, Reductions {
   conv2dKernelGrad: ConvAttrs & { readonly kernelSize: Pair };
   maxPool: PoolAttrs;
   /**
-   * Derivative of maxPool: `(dy, x, y)`; elements that share a window's maximum share its derivative alike. Where nothing but
-   * a kernel's derivative is made of it, the engine may give all to the first of them.
+   * Derivative of maxPool: `(dy, x, y)`; elements equal to a window's maximum share its derivative equally. Where only a
+   * kernel's derivative uses it, the engine may give all of it to the first of them.
    */
   maxPoolGrad: PoolAttrs;
   /** Mean of the window's elements that lie inside the image. */
@@ -125,13 +125,13 @@ export interface OpAttrs extends PlainOps, Reductions {
   /** Derivative of avgPool: `(dy)`. */
   avgPoolGrad: PoolAttrs & { readonly inputSize: Pair };
 
-  // Moving elements about.
-  /** At most one side may be -1: whatever is left. A side 0 keeps the input's side at that place. */
+  // Moving elements.
+  /** At most one side may be -1, which is inferred. A side 0 keeps the input's side at that axis. */
   reshape: { readonly shape: readonly number[] };
   transpose: { readonly perm: readonly number[] };
   broadcastTo: { readonly shape: readonly number[] };
   concat: { readonly axis: number };
-  /** One entry per axis; `ends` beyond the side mean its end; steps may be negative with `ends` below 0 for "through 0". */
+  /** One entry per axis. `ends` beyond the side mean its end; with a negative step, `ends` far below 0 include index 0. */
   slice: {
     readonly starts: readonly number[];
     readonly ends: readonly number[];
@@ -147,14 +147,14 @@ export interface OpAttrs extends PlainOps, Reductions {
 
 export type OpName = keyof OpAttrs;
 
-/** One operation with its inputs; its value is one tensor. Nodes are immutable and make up a graph by pointing back. */
+/** An op with its inputs; its value is one tensor. Nodes are immutable and refer to their inputs. */
 export interface Node<K extends OpName = OpName> {
   readonly op: K;
   readonly inputs: readonly Node[];
   readonly attrs: OpAttrs[K];
   readonly shape: SymbolicShape;
   readonly dtype: DType;
-  /** What people call it, such as the layer that made it; no meaning for the computation. */
+  /** A name for people, such as the layer's; it does not change the computation. */
   readonly label?: string | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** @file Types of values, how shapes broadcast, and the shape rules of products, pools and ops that move elements. */
+/** @file Value types, broadcasting, and the shape rules of products, pools and ops that move elements. */
 import { FaceError } from "../base/errors.ts";
 import { type DType, shapeText } from "../base/tensor.ts";
 import { type Dim, type Node, type OpAttrs, type Pair, type SymbolicShape, UNKNOWN_DIM } from "./ops.ts";
@@ -31,12 +31,12 @@ export function mayEqual(a: Dim | undefined, b: Dim | undefined): boolean {
   return a === b || typeof a === "string" || typeof b === "string";
 }
 
-/** The common side of two that meet in broadcasting, or undefined when they cannot. */
+/** The side that two sides broadcast to, or undefined when they do not fit. */
 function broadcastDim(a: Dim, b: Dim): Dim | undefined {
   if (a === b || b === 1) return a;
   if (a === 1) return b;
   if (typeof a === "number" && typeof b === "number") return undefined;
-  // An unknown side meets a known one greater than 1: it can only be that, or 1, which broadcasts to it.
+  // An unknown side beside a known one greater than 1 must be equal to it or 1.
   if (typeof a === "number") return a;
   if (typeof b === "number") return b;
   return UNKNOWN_DIM;
@@ -59,11 +59,11 @@ export function broadcastShapes(a: SymbolicShape, b: SymbolicShape, op = "broadc
   return result;
 }
 
-// Ops that move elements without computing with them.
+// Ops that move elements.
 
 const onlyNumbers = (shape: SymbolicShape) => shape.filter((dim) => typeof dim === "number");
 
-/** What `-1` stands for: the rest, or the one unknown side when all the known ones cancel; undefined if none fits. */
+/** The side for `-1`: the rest, or the one unknown side when all known sides cancel; undefined if none fits. */
 function inferredDim(from: SymbolicShape, target: readonly number[], kept: SymbolicShape): Dim | undefined {
   const open = from.filter((dim, axis) => typeof dim !== "number" && target[axis] !== 0);
   const rest = knownSize(onlyNumbers(from))! / knownSize(onlyNumbers(kept).filter((dim) => dim !== -1))!;
@@ -130,7 +130,7 @@ export function sliceRange(
   end: number,
   step: number,
 ): { first: number; count: number } {
-  // Going backwards, a slice may begin at the last element and end before the first.
+  // With a negative step, a slice may begin at the last element and end before the first.
   const [low, high] = step > 0 ? [0, length] : [-1, length - 1];
   const within = (index: number) => Math.min(Math.max(index < 0 ? index + length : index, low), high);
   const first = within(start);
@@ -192,7 +192,7 @@ export function gatherGradShape(inputs: readonly Node[], { axis, length }: OpAtt
 
 // Products and pools.
 
-/** Whether tensors have the rank of images and kernels, and one type. */
+/** Whether tensors have rank 4 and one type. */
 function areImages(...nodes: readonly Node[]): boolean {
   return nodes.every((node) => node.shape.length === 4 && node.dtype === nodes[0]!.dtype);
 }
@@ -251,7 +251,7 @@ export function convKernelGradShape(inputs: readonly Node[], attrs: OpAttrs["con
   return { dtype: x.dtype, shape: [...size, Number(x.shape[3]) / groups, dy.shape[3]!] };
 }
 
-/** Refuses a derivative whose height and width are not those of the result it belongs to. */
+/** Refuses a derivative whose height and width are not those of the op's result. */
 function requireOutput(op: string, dy: Node, [height, width]: [Dim, Dim], inputs: readonly Node[]): void {
   if (!mayEqual(dy.shape[1], height) || !mayEqual(dy.shape[2], width)) {
     throw mismatch(op, `a derivative of height ${height} and width ${width}`, inputs);

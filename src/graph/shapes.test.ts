@@ -129,7 +129,7 @@ describe("an op says what it wants and what came", () => {
     },
     "size of conv2d": {
       make: () => g.conv2d(image(1, 2, 5, 3), image(3, 3, 3, 8), { padding: "valid" }),
-      says: "conv2d: a window that reaches over 3 does not fit a side of 2",
+      says: "conv2d: a window that spans 3 does not fit a side of 2",
     },
     "derivative of conv2d by its input": {
       make: () =>

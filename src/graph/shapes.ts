@@ -1,4 +1,4 @@
-/** @file Shape and type rules: what comes out of each op, and the errors for what may not go in. */
+/** @file The shape and type rule of each op, with errors for inputs that do not fit. */
 import {
   ARITHMETIC_OPS,
   COMPARISON_OPS,
@@ -39,7 +39,7 @@ const sameAsFirst = (inputs: readonly Node[]): ValueType => ({
   shape: inputs[0]!.shape,
 });
 
-/** The first input's type, once the vectors after it are known to hold one number per channel. */
+/** The first input's type, after a check that the other inputs are vectors of one number per channel. */
 function perChannel([x, ...vectors]: readonly Node[], op: string): ValueType {
   const fits = vectors.every(
     ({ shape, dtype }) =>

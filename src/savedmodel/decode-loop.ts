@@ -1,4 +1,4 @@
-/** @file Image files decoded inside a TensorFlow graph: a loop from files of any size to a batch of equal images. */
+/** @file Writes the decode loop: a TensorFlow loop that turns image files of any size into a batch of images of one size. */
 import { create } from "@bufbuild/protobuf";
 import { tensor } from "../base/tensor.ts";
 import {
@@ -21,7 +21,7 @@ const INT32 = attr.type("int32");
 const FLOAT = attr.type("float32");
 const LARGEST_BYTE = 255;
 
-/** What the loop carries from image to image: counter, number of files, the files, the images made so far. */
+/** The loop's variables: counter, number of files, the files, the images so far. */
 const CARRIED = [
   { name: "i", type: DataType.DT_INT32 },
   { name: "count", type: DataType.DT_INT32 },
@@ -37,7 +37,7 @@ function step(name: string, op: string, input: string[], attributes: Record<stri
   return create(NodeDefSchema, { name, op, input, attr: attributes });
 }
 
-/** Goes on while there are files left. */
+/** Continues while files are left. */
 function condition(name: string): FunctionDef {
   return create(FunctionDefSchema, {
     signature: { name, inputArg: [...CARRIED], outputArg: [{ name: "more", type: DataType.DT_BOOL }] },

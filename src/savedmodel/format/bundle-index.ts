@@ -1,4 +1,4 @@
-/** @file The index of a tensor bundle (`variables.index`): which tensors there are and where their bytes lie. */
+/** @file Reads the index of a tensor bundle (`variables.index`): names, types, shapes and positions of tensors. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { type DType, type Shape, shapeText } from "../../base/tensor.ts";
@@ -23,11 +23,11 @@ export interface BundleEntry {
   readonly checksum: number;
 }
 
-/** What the index file of a bundle says. */
+/** The content of a bundle's index file. */
 export interface BundleIndex {
   readonly shards: number;
   readonly keys: ReadonlySet<string>;
-  /** @throws FaceError `MODEL_INVALID` for an entry that is not there or makes no sense, `MODEL_UNSUPPORTED` for one cut in slices. */
+  /** @throws FaceError `MODEL_INVALID` for a missing or invalid entry, `MODEL_UNSUPPORTED` for a sliced one. */
   entry(key: string): BundleEntry;
 }
 

@@ -1,4 +1,4 @@
-/** @file Tensor bundles: the files `variables.index` and `variables.data-…` in which TensorFlow keeps a model's variables. */
+/** @file Reads tensor bundles: the files `variables.index` and `variables.data-…` with a model's variables. */
 import { type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { FaceError, messageOf } from "../../base/errors.ts";
@@ -41,7 +41,7 @@ async function openShard(path: string): Promise<Shard> {
   }
 }
 
-/** Part of a file. Never a pooled buffer, so that elements of any width can use the bytes in place. */
+/** Part of a file, in memory of its own so that elements of any width can use the bytes in place. */
 async function readPart({ file, path }: Shard, offset: number, size: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(size);
   for (let done = 0; done < size; ) {
@@ -52,7 +52,7 @@ async function readPart({ file, path }: Shard, offset: number, size: number): Pr
   return bytes;
 }
 
-/** A bundle on disk. Tensors are read when asked for, by their place, so that only what is needed takes memory. */
+/** A bundle on disk. Only the tensors that are asked for are read. */
 export class Bundle {
   readonly keys: ReadonlySet<string>;
   readonly #prefix: string;
@@ -80,7 +80,7 @@ export class Bundle {
     }
   }
 
-  /** What is known of a tensor without reading it. */
+  /** The index entry of a tensor. */
   entry(key: string): BundleEntry {
     return this.#index.entry(key);
   }
@@ -113,7 +113,7 @@ export class Bundle {
     return openShard(shardPath(this.#prefix, shard, this.#index.shards));
   }
 
-  /** Before any memory is taken: every tensor lies within its shard, and no bytes belong to two. */
+  /** Checks, before memory is allocated, that every tensor lies within its shard and none overlap. */
   #checkPlaces(
     wanted: readonly { key: string; entry: BundleEntry }[],
     shards: ReadonlyMap<number, Shard>,
@@ -139,24 +139,24 @@ export class Bundle {
 
 // The bytes of one tensor: raw elements, or strings with their lengths, and a checksum.
 
-/** A string's length as checksums take it: 32 bits, or 64 where that is too little. */
+/** A string's length for checksums: 32 bits, or 64 for longer strings. */
 function lengthBytes(length: number): Uint8Array {
   const high = Math.floor(length / 2 ** 32);
   return Uint8Array.from([length, ...(high > 0 ? [high] : [])].flatMap(uint32Bytes));
 }
 
-/** Checksum of the strings' lengths, each as a number of fixed width. */
+/** Checksum of the strings' lengths. */
 export function lengthsChecksum(lengths: readonly number[]): number {
   return lengths.reduce((crc, length) => crc32c(lengthBytes(length), crc), 0);
 }
 
-/** The bytes that a tensor takes at least: strings have a length of one byte each, and a checksum of the lengths. */
+/** The least bytes of a tensor: strings have a length of at least one byte each, and a checksum of the lengths. */
 function leastSize({ dtype, shape }: BundleEntry): number {
   return dtype === "string" ? sizeOf(shape) + 4 : sizeOf(shape) * bytesPerElement(dtype);
 }
 
 /**
- * Makes sure, before anything is read, that an entry's bytes can hold its tensor.
+ * Checks, before anything is read, that an entry's size fits its tensor.
  * @throws FaceError `MODEL_INVALID`.
  */
 function checkEntrySize(entry: BundleEntry, what: string): void {
@@ -186,7 +186,7 @@ function strings(entry: BundleEntry, bytes: Uint8Array, what: string): Tensor<"s
 }
 
 /**
- * A tensor from its bytes, which it may keep as its elements.
+ * Decodes a tensor, which may use the bytes in place.
  * @throws FaceError `MODEL_INVALID` when checksum or lengths are wrong.
  */
 function decodeBundleTensor(entry: BundleEntry, bytes: Uint8Array, what: string): Tensor {

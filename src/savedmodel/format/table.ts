@@ -1,4 +1,4 @@
-/** @file Sorted tables of keys and values in LevelDB's file format, as tensor bundles keep their index. */
+/** @file Reads LevelDB's table files, the format of a bundle's index; LevelDB packages open databases, not single tables. */
 import { ByteCursor } from "./byte-cursor.ts";
 import { crc32c, masked } from "./crc32c.ts";
 import { unpackSnappy } from "./snappy.ts";
@@ -14,7 +14,7 @@ export const HANDLES_BYTES = 40;
 export const TRAILER_BYTES = 5;
 export const UNCOMPRESSED = 0;
 const SNAPPY = 1;
-/** Keys share beginnings, so a small table could claim huge ones; together they take at most so many times its size. */
+/** Keys share prefixes, so a small table could claim huge keys; all keys may take this many times the table's size. */
 const LARGEST_KEY_RATIO = 64;
 
 const keyText = new TextDecoder();
@@ -28,7 +28,7 @@ function readHandle(cursor: ByteCursor): BlockHandle {
   return { offset: cursor.varint(), size: cursor.varint() };
 }
 
-/** A block's content, once its checksum is found right. */
+/** A block's content, after a check of its checksum. */
 function readBlock(table: ByteCursor, { offset, size }: BlockHandle): Uint8Array {
   const cursor = new ByteCursor(table.bytes, table.what);
   cursor.take(offset);
@@ -39,7 +39,7 @@ function readBlock(table: ByteCursor, { offset, size }: BlockHandle): Uint8Array
   if (actual !== checksum) throw table.damaged(`the checksum of the block at ${offset} is wrong`);
   if (compression === UNCOMPRESSED) return stored;
   if (compression === SNAPPY) return unpackSnappy(stored, `${table.what}, block at ${offset}`);
-  throw table.damaged(`the block at ${offset} is packed in the unknown way ${compression}`);
+  throw table.damaged(`the block at ${offset} has the unknown compression ${compression}`);
 }
 
 export interface BlockEntry {
@@ -47,7 +47,7 @@ export interface BlockEntry {
   readonly value: Uint8Array;
 }
 
-/** The entries of a block, one after the other; the restart points, which only searching needs, are skipped. */
+/** The entries of a block in order; the restart points, which only searches need, are skipped. */
 function* blockEntries(content: Uint8Array, what: string): Generator<BlockEntry> {
   const whole = new ByteCursor(content, what);
   if (content.length < 4) throw whole.damaged("a block is too short");
@@ -80,7 +80,7 @@ function readFooter(table: ByteCursor): BlockHandle {
 /**
  * Reads a whole table.
  * @param what its name, for errors
- * @throws FaceError `MODEL_INVALID` for anything that is not a sound table.
+ * @throws FaceError `MODEL_INVALID` for a damaged table.
  */
 export function readTable(bytes: Uint8Array, what: string): TableEntries {
   const table = new ByteCursor(bytes, what);

@@ -1,4 +1,4 @@
-/** @file Tensors as TensorFlow writes them in models and requests, and the table of element types on both sides. */
+/** @file Converts tensors from and to TensorProto, and element types from and to TensorFlow's. */
 import { create } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import {
@@ -36,7 +36,7 @@ const DTYPES = new Map<DataType, DType>(
   Object.entries(DATA_TYPES).map(([dtype, dataType]) => [dataType, dtype as DType]),
 );
 
-/** TensorFlow adds this to an element type to mean a reference to a variable of it. */
+/** TensorFlow adds this to an element type for references to variables. */
 const REFERENCE_OFFSET = 100;
 
 /** The list that holds the values of each element type, unless they lie in `tensor_content`. */
@@ -71,7 +71,7 @@ export function dataTypeOf(dtype: DType): DataType {
   return DATA_TYPES[dtype];
 }
 
-/** Our element type for TensorFlow's number, references included; `undefined` for complex, quantised and the like. */
+/** The element type for TensorFlow's number, references included; `undefined` for types that we lack. */
 export function dtypeOf(dataType: DataType): DType | undefined {
   return DTYPES.get(dataType > REFERENCE_OFFSET ? dataType - REFERENCE_OFFSET : dataType);
 }
@@ -108,7 +108,7 @@ function shapeOf(proto: TensorProto, width: number, limits: TensorLimits): Shape
   const maxBytes = limits.maxBytes ?? DEFAULT_MAX_BYTES;
   let size = 1;
   for (const side of shape) {
-    if (side < 0) throw invalid(`a tensor's sides are known, got ${shapeText(shape)}`);
+    if (side < 0) throw invalid(`a tensor needs known sides, got ${shapeText(shape)}`);
     size *= side;
     if (size * width > maxBytes) {
       throw invalid(`a tensor of shape ${shapeText(shape)} is larger than the limit of ${maxBytes} bytes`);
@@ -117,7 +117,7 @@ function shapeOf(proto: TensorProto, width: number, limits: TensorLimits): Shape
   return shape;
 }
 
-/** Fills `size` places from a list that may be shorter (its last value repeats), longer (the rest is ignored) or empty. */
+/** Fills `size` elements from a list; a shorter list repeats its last value, the rest of a longer one is ignored. */
 function spread<D extends NumericDType>(
   dtype: D,
   size: number,
@@ -166,7 +166,7 @@ function stringsFrom(proto: TensorProto, size: number): Uint8Array[] {
   return Array.from({ length: size }, (_, index) => values[index] ?? last);
 }
 
-/** Who makes tensors of packed bytes. */
+/** Makes tensors from packed bytes. */
 export interface TensorMaker {
   /** @throws FaceError `SHAPE_MISMATCH` when the bytes do not fill the shape. */
   fromBytes<D extends NumericDType>(dtype: D, shape: Shape, bytes: Uint8Array): Tensor<D>;
@@ -174,8 +174,8 @@ export interface TensorMaker {
 
 /**
  * Reads a tensor in any of TensorFlow's encodings: packed bytes, or a list of values that is repeated or cut to fit.
- * @param maker where the bytes go; left out, aligned `tensor_content` is used in place, without a copy.
- * @throws FaceError `SHAPE_MISMATCH` for an element type, a shape or a length that does not work out.
+ * @param maker makes tensors from bytes; by default aligned `tensor_content` is used in place.
+ * @throws FaceError `SHAPE_MISMATCH` for an unsupported element type, a bad shape or a wrong length.
  */
 export function tensorFromProto(
   proto: TensorProto,
@@ -194,7 +194,7 @@ export function tensorFromProto(
 
 /**
  * Reads a tensor out of a model's file.
- * @param place where it stands, for errors
+ * @param place its name, for errors
  * @throws FaceError `MODEL_INVALID`.
  */
 export function storedTensor(proto: TensorProto, place: string, limits: TensorLimits = {}): Tensor {

@@ -1,4 +1,4 @@
-/** @file TensorFlow's operators over whole axes, and its products. */
+/** @file Imports TensorFlow's reductions and products. */
 import { isFloat } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
@@ -45,7 +45,7 @@ const matmul: Importer = (call) =>
     transposeB: call.bool("transpose_b", call.bool("adj_y", false)),
   });
 
-/** A matrix of the longest axis must fit into memory. */
+/** The longest axis of a Cumsum: a square matrix of that size must fit into memory. */
 const LONGEST_SUM = 1 << 11;
 
 /** Running sums along an axis: a product with a triangle of ones. */
@@ -70,7 +70,7 @@ const cumsum: Importer = (call) => {
 
 const MOST_TOP = 64;
 
-/** The greatest elements one after the other: each is found, noted, and taken out. */
+/** The largest elements one after the other: each is found, stored, and masked. */
 const topK: Importer = (call) => {
   const count = call.constant(1);
   let rest = call.input(0);
@@ -118,7 +118,7 @@ function lettersOf(call: OpCall): Letters {
   return { left, right, result };
 }
 
-/** Axes in the order of letters, those that the result and the other tensor lack summed away. */
+/** Axes in the order of `wanted`; axes that the result and the other tensor lack are summed. */
 function arranged(x: Node, letters: string, wanted: readonly string[]): Node {
   const extra = [...letters].flatMap((letter, axis) => (wanted.includes(letter) ? [] : [axis]));
   const summed = extra.length > 0 ? g.reduceSum(x, { axes: extra }) : x;
@@ -129,7 +129,7 @@ function arranged(x: Node, letters: string, wanted: readonly string[]): Node {
   );
 }
 
-/** Sides that several axes have as one. */
+/** The side of several axes flattened into one. */
 function merged(sides: readonly Dim[]): Dim {
   if (sides.length === 1) return sides[0]!;
   return sides.every((side) => typeof side === "number") ? sides.reduce((a, b) => a * b, 1) : "?";

@@ -1,4 +1,4 @@
-/** @file Recognises the loop that decodes image files inside a graph, so that the decoding can be done outside of it. */
+/** @file Recognises decode loops in a graph, so that images can be decoded before the graph runs. */
 import { toBinary } from "@bufbuild/protobuf";
 import {
   AttrValueSchema,
@@ -10,14 +10,14 @@ import { type DecodedSize, decodeLoopFunctions } from "../decode-loop.ts";
 import { storedTensor } from "../format/tensor-proto.ts";
 import type { Signature, SignatureTensor } from "../signature.ts";
 
-/** A signature whose inputs are image files, seen from behind the decoding. */
+/** A signature whose inputs are image files, as it is after the decoding. */
 export interface DecodingSignature {
   /** The same inputs as the float images that the graph goes on with, `[-1, height, width, 3]`. */
   readonly signature: Signature;
   readonly sizes: ReadonlyMap<string, DecodedSize>;
 }
 
-/** Operators of the loop and around it, which are never run here: what they do is done before the graph. */
+/** Operators of the loop and around it; images are decoded before the graph runs, so these are not run. */
 export const DECODE_OPERATORS: ReadonlySet<string> = new Set([
   "DecodeJpeg",
   "ScaleAndTranslate",
@@ -35,7 +35,7 @@ const LARGEST_LIST = 2 ** 12;
 
 const nodeName = (tensorName: string) => tensorName.replace(/:[0-9]+$/, "");
 
-/** A function with the names of its steps left out: what it computes, in one text. */
+/** What a function computes, as text that does not depend on the names of its nodes. */
 function meaningOf(definition: FunctionDef): string {
   const { inputArg = [], outputArg = [] } = definition.signature ?? {};
   const numbers = new Map(

@@ -1,4 +1,4 @@
-/** @file One TensorFlow node while it is turned into ours: its inputs, its attributes, its constant arguments. */
+/** @file One TensorFlow node during import: its inputs, attributes and constant arguments. */
 
 import { FaceError } from "../../base/errors.ts";
 import type { DType } from "../../base/tensor.ts";
@@ -16,7 +16,7 @@ export type Importers = Readonly<Record<string, Importer>>;
 
 const text = new TextDecoder();
 
-/** Reads a node's arguments; whatever is missing or of another kind is an error that names the node. */
+/** Reads a node's arguments; a missing argument or one of another kind is an error that names the node. */
 export class OpCall {
   readonly def: NodeDef;
   readonly inputs: readonly Node[];
@@ -29,12 +29,12 @@ export class OpCall {
     this.#place = place;
   }
 
-  /** The error for what is there but cannot be done. */
+  /** The error for what we do not support. */
   unsupported(what: string): FaceError {
     return new FaceError("MODEL_UNSUPPORTED", `${this.#place} (${this.def.op}): ${what} is not supported`);
   }
 
-  /** The error for what cannot be, however the model was made. */
+  /** The error for what no valid model has. */
   invalid(what: string): FaceError {
     return new FaceError("MODEL_INVALID", `${this.#place} (${this.def.op}): ${what}`);
   }
@@ -83,7 +83,7 @@ export class OpCall {
     return dtype;
   }
 
-  /** The elements of an input that is a scalar or a list of whole numbers, as far as they are known. */
+  /** The elements of an input that is an integer or a list of them, as far as they are known. */
   partialInts(i: number): readonly PartialInt[] {
     const known = partialInts(this.input(i));
     if (known === undefined)
@@ -107,7 +107,7 @@ export class OpCall {
     return value;
   }
 
-  /** An input that says which axis, counted from the front; with `fresh`, an axis that will only be made. */
+  /** An input that names an axis, counted from the front; with `fresh` 1, an axis of the result with a new axis. */
   axis(i: number, x: Node, fresh: 0 | 1 = 0): number {
     return this.placeOf(this.constant(i), x, fresh);
   }

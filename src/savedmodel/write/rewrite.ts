@@ -1,4 +1,4 @@
-/** @file A model that was read, ready to be written again: frozen, with the decode loops it came with. */
+/** @file Content to write a model again that was read: frozen, with its decode loops. */
 import { matchDecodeLoops } from "../read/match-decode-loop.ts";
 import type { ReadModel } from "../read/read.ts";
 import type { Signature } from "../signature.ts";

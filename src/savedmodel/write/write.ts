@@ -1,4 +1,4 @@
-/** @file Writes a frozen SavedModel: one file with graph, weights and signatures, as any TensorFlow server reads it. */
+/** @file Writes a frozen SavedModel: one file with graph, weights and signatures. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -90,7 +90,7 @@ function decodedSize(alias: string, { shape, dtype }: Node): DecodedSize {
   return { height, width };
 }
 
-/** Where callers put files in place of a signature's images: placeholders, and the values decoded from them. */
+/** Placeholders for files in place of a signature's images, and the values decoded from them. */
 interface FilePorts {
   /** Names of the placeholders by alias. */
   readonly files: ReadonlyMap<string, string>;
