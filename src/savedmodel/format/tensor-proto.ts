@@ -15,60 +15,34 @@ import {
 } from "../../base/tensor.ts";
 import { DataType, type TensorProto, TensorProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
 
-const DATA_TYPES: { readonly [D in DType]: DataType } = {
-  float32: DataType.DT_FLOAT,
-  float64: DataType.DT_DOUBLE,
-  float16: DataType.DT_HALF,
-  bfloat16: DataType.DT_BFLOAT16,
-  int8: DataType.DT_INT8,
-  int16: DataType.DT_INT16,
-  int32: DataType.DT_INT32,
-  int64: DataType.DT_INT64,
-  uint8: DataType.DT_UINT8,
-  uint16: DataType.DT_UINT16,
-  uint32: DataType.DT_UINT32,
-  uint64: DataType.DT_UINT64,
-  bool: DataType.DT_BOOL,
-  string: DataType.DT_STRING,
-};
+/** TensorFlow's number for each element type, and the list that holds its values outside of `tensor_content`. */
+const TYPES = {
+  float32: [DataType.DT_FLOAT, "floatVal"],
+  float64: [DataType.DT_DOUBLE, "doubleVal"],
+  float16: [DataType.DT_HALF, "halfVal"],
+  bfloat16: [DataType.DT_BFLOAT16, "halfVal"],
+  int8: [DataType.DT_INT8, "intVal"],
+  int16: [DataType.DT_INT16, "intVal"],
+  int32: [DataType.DT_INT32, "intVal"],
+  int64: [DataType.DT_INT64, "int64Val"],
+  uint8: [DataType.DT_UINT8, "intVal"],
+  uint16: [DataType.DT_UINT16, "intVal"],
+  uint32: [DataType.DT_UINT32, "uint32Val"],
+  uint64: [DataType.DT_UINT64, "uint64Val"],
+  bool: [DataType.DT_BOOL, "boolVal"],
+  string: [DataType.DT_STRING, "stringVal"],
+} as const satisfies { readonly [D in DType]: readonly [DataType, keyof TensorProto] };
 
 const DTYPES = new Map<DataType, DType>(
-  Object.entries(DATA_TYPES).map(([dtype, dataType]) => [dataType, dtype as DType]),
+  Object.entries(TYPES).map(([dtype, [dataType]]) => [dataType, dtype as DType]),
 );
 
 /** TensorFlow adds this to an element type for references to variables. */
 const REFERENCE_OFFSET = 100;
 
-/** The list that holds the values of each element type, unless they lie in `tensor_content`. */
-type ValueField =
-  | "floatVal"
-  | "doubleVal"
-  | "halfVal"
-  | "intVal"
-  | "int64Val"
-  | "boolVal"
-  | "uint32Val"
-  | "uint64Val";
-
-const VALUE_FIELDS: { readonly [D in NumericDType]: ValueField } = {
-  float32: "floatVal",
-  float64: "doubleVal",
-  float16: "halfVal",
-  bfloat16: "halfVal",
-  int8: "intVal",
-  int16: "intVal",
-  int32: "intVal",
-  int64: "int64Val",
-  uint8: "intVal",
-  uint16: "intVal",
-  uint32: "uint32Val",
-  uint64: "uint64Val",
-  bool: "boolVal",
-};
-
 /** TensorFlow's number for an element type. */
 export function dataTypeOf(dtype: DType): DataType {
-  return DATA_TYPES[dtype];
+  return TYPES[dtype][0];
 }
 
 /** The element type for TensorFlow's number, references included; `undefined` for types that we lack. */
@@ -189,7 +163,7 @@ export function tensorFromProto(
   const size = shape.reduce((product, side) => product * side, 1);
   if (dtype === "string") return { dtype, shape, data: stringsFrom(proto, size) };
   if (proto.tensorContent.length > 0) return maker.fromBytes(dtype, shape, proto.tensorContent);
-  return { dtype, shape, data: spread(dtype, size, proto[VALUE_FIELDS[dtype]]) };
+  return { dtype, shape, data: spread(dtype, size, proto[TYPES[dtype][1]]) };
 }
 
 /**
@@ -219,7 +193,7 @@ function valuesOf(value: Tensor<NumericDType>): unknown[] {
 /** Writes a tensor with every value written out, or as packed bytes. */
 export function tensorToProto(value: Tensor, { asContent = false }: TensorWriting = {}): TensorProto {
   const proto = create(TensorProtoSchema, {
-    dtype: DATA_TYPES[value.dtype],
+    dtype: dataTypeOf(value.dtype),
     tensorShape: { dim: value.shape.map((side) => ({ size: BigInt(side) })) },
   });
   if (value.dtype === "string") {
@@ -227,8 +201,8 @@ export function tensorToProto(value: Tensor, { asContent = false }: TensorWritin
   } else if (asContent) {
     proto.tensorContent = bytesOf(value as Tensor<NumericDType>);
   } else {
-    const lists = proto as unknown as Record<ValueField, unknown[]>;
-    lists[VALUE_FIELDS[value.dtype]] = valuesOf(value as Tensor<NumericDType>);
+    const lists = proto as unknown as Record<string, unknown[]>;
+    lists[TYPES[value.dtype][1]] = valuesOf(value as Tensor<NumericDType>);
   }
   return proto;
 }

@@ -5,7 +5,8 @@ import type { DType } from "../../base/tensor.ts";
 import { numbersOf } from "../../graph/numbers.ts";
 import { isOp, type Node } from "../../graph/ops.ts";
 import { simplify } from "../../graph/simplify.ts";
-import type { NodeDef } from "../../proto/tensorflow/graph_pb.ts";
+import type { AttrValue, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
+import type { DataType } from "../../proto/tensorflow/tensor_pb.ts";
 import { dtypeOf } from "../format/tensor-proto.ts";
 import { type PartialInt, partialInts } from "./partial-ints.ts";
 
@@ -13,6 +14,9 @@ import { type PartialInt, partialInts } from "./partial-ints.ts";
 export type Importer = (call: OpCall) => Node | readonly Node[];
 /** Operator → how to read it. */
 export type Importers = Readonly<Record<string, Importer>>;
+
+type AttrKind = NonNullable<AttrValue["value"]["case"]>;
+type AttrOf<K extends AttrKind> = Extract<AttrValue["value"], { case: K }>["value"];
 
 const text = new TextDecoder();
 
@@ -46,41 +50,32 @@ export class OpCall {
   }
 
   int(name: string, fallback?: number): number {
-    const value = this.def.attr[name]?.value;
-    if (value?.case === "i") return Number(value.value);
-    return this.#default(name, fallback);
+    return this.#attribute("i", Number, name, fallback);
   }
 
   float(name: string, fallback?: number): number {
-    const value = this.def.attr[name]?.value;
-    if (value?.case === "f") return value.value;
-    return this.#default(name, fallback);
+    return this.#attribute("f", (value) => value, name, fallback);
   }
 
   bool(name: string, fallback?: boolean): boolean {
-    const value = this.def.attr[name]?.value;
-    if (value?.case === "b") return value.value;
-    return this.#default(name, fallback);
+    return this.#attribute("b", (value) => value, name, fallback);
   }
 
   text(name: string, fallback?: string): string {
-    const value = this.def.attr[name]?.value;
-    if (value?.case === "s") return text.decode(value.value);
-    return this.#default(name, fallback);
+    return this.#attribute("s", (value) => text.decode(value), name, fallback);
   }
 
   ints(name: string, fallback?: readonly number[]): readonly number[] {
-    const value = this.def.attr[name]?.value;
-    if (value?.case === "list") return value.value.i.map(Number);
-    return this.#default(name, fallback);
+    return this.#attribute("list", ({ i }) => i.map(Number), name, fallback);
   }
 
   type(name: string, fallback?: DType): DType {
-    const value = this.def.attr[name]?.value;
-    if (value?.case !== "type") return this.#default(name, fallback);
-    const dtype = dtypeOf(value.value);
-    if (dtype === undefined) throw this.unsupported(`element type ${value.value}`);
-    return dtype;
+    const convert = (value: DataType) => {
+      const dtype = dtypeOf(value);
+      if (dtype === undefined) throw this.unsupported(`element type ${value}`);
+      return dtype;
+    };
+    return this.#attribute("type", convert, name, fallback);
   }
 
   /** The elements of an input that is an integer or a list of them, as far as they are known. */
@@ -122,7 +117,14 @@ export class OpCall {
     return place;
   }
 
-  #default<T>(name: string, fallback: T | undefined): T {
+  #attribute<K extends AttrKind, T>(
+    kind: K,
+    convert: (value: AttrOf<K>) => T,
+    name: string,
+    fallback: T | undefined,
+  ): T {
+    const value = this.def.attr[name]?.value;
+    if (value?.case === kind) return convert(value.value as AttrOf<K>);
     if (fallback === undefined) throw this.invalid(`the attribute ${name} is missing`);
     return fallback;
   }

@@ -1,8 +1,8 @@
 /** @file Graphs as short readable text, for people and for snapshots in tests. */
 
-import { shapeText, sizeOf, type Tensor } from "../base/tensor.ts";
-import { numbersOf } from "./numbers.ts";
-import { isOp, type Node, topological } from "./ops.ts";
+import { shapeText, sizeOf, type Tensor } from "../../src/base/tensor.ts";
+import { numbersOf } from "../../src/graph/numbers.ts";
+import { isOp, type Node, topological } from "../../src/graph/ops.ts";
 
 const LETTERS = 26;
 
