@@ -1,4 +1,6 @@
-/** @file Tensors: element types and their arrays, shapes, and the values that all rooms exchange. */
+/** @file Tensors: element types, arrays and shapes, the values that all rooms exchange. The room `base/` is what every
+ * room may use: tensors, errors, files, random numbers, the log, worker threads and limits. It knows no other room.
+ */
 import { FaceError } from "./errors.ts";
 
 /** What each element type is kept in. `bool` is 0 or 1; 16-bit floats are their raw bits; a string is its bytes. */

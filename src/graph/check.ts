@@ -90,7 +90,7 @@ const spec = <I extends number | "some", T extends Kind>(inputs: I, of: T) => ({
 const convSpec = { inputs: 2, of: "float", fault: convFault } as const;
 const poolSpec = { of: "float", fault: poolFault } as const;
 
-/** One entry per op; what concerns shapes is left to the shape rules. */
+/** One entry per op; shapes are checked by the shape rules. */
 const opSpecs: OpSpecs = {
   input: { inputs: 0, of: "any", fault: namedFault },
   parameter: { inputs: 0, of: "any", fault: namedFault },

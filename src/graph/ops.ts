@@ -1,4 +1,6 @@
-/** @file The ops of a computation and their attributes, from which every table over ops is typed. */
+/** @file The ops of a computation and their attributes, from which every table over ops is typed. The room `graph/` says
+ * what a computation is: ops, shapes, derivatives, simplification and a plain interpreter. It knows `base/` only.
+ */
 import type { DType, Tensor } from "../base/tensor.ts";
 
 /** A side of a tensor: a number, a name shared by equal unknown sides (`"batch"`), or `"?"` for anything. */

@@ -86,7 +86,7 @@ const twiceIsNothing =
   ({ inputs: [x] }) =>
     isOp(x!, op) ? x.inputs[0] : undefined;
 
-/** An op that does not change its input's shape does nothing to it. */
+/** An op that keeps its input's shape is the identity. */
 const sameShapeIsNothing = (node: Node): Node | undefined =>
   equalDims(node.shape, node.inputs[0]!.shape) ? node.inputs[0] : undefined;
 

@@ -198,7 +198,7 @@ export const lowerChannelVariance: Rule<"channelVariance"> = (node, lowering) =>
   lowering.result(node, PLAIN, "ReduceMean", [squared], { axes, keepdims: 0 });
 };
 
-/** A reduction over the physical places of its axes. */
+/** A reduction over the physical positions of its axes. */
 export function reduce<K extends ReduceOp>(op: string): Rule<K> {
   return (node, lowering) => {
     const x = node.inputs[0]!;

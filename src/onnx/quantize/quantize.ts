@@ -1,9 +1,16 @@
 /** @file Static quantisation of an ONNX model: convolutions and pools in 8-bit integers, without floats between consecutive ones. */
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
-import { float32, floats, type Tensor } from "../../base/tensor.ts";
-import { type GraphProto, ModelProtoSchema, type NodeProto } from "../../proto/onnx/onnx_pb.ts";
-import { attributesOf, type GraphEditor, graphEditor, storedTensor } from "./graph-editor.ts";
+import { bytesOf, float32, floats, type Tensor } from "../../base/tensor.ts";
+import {
+  type AttributeProto,
+  type GraphProto,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+  TensorProtoSchema,
+} from "../../proto/onnx/onnx_pb.ts";
+import { ONNX_TYPE } from "../dtypes.ts";
 
 /** The smallest and largest element of a value. */
 export interface ValueRange {
@@ -200,4 +207,66 @@ export function quantize(
     throw new FaceError("MODEL_UNSUPPORTED", "the model has no convolution with stored weights to quantise");
   }
   return { bytes: toBinary(ModelProtoSchema, model), convolutions };
+}
+
+// Edits of an existing graph.
+
+/** A stored tensor of floats. */
+function storedTensor(graph: GraphProto, name: string): Tensor<"float32"> {
+  const stored = graph.initializer.find((each) => each.name === name);
+  if (stored === undefined || stored.dataType !== ONNX_TYPE.float32 || stored.rawData.length === 0) {
+    throw new FaceError("MODEL_UNSUPPORTED", `${name} is not stored in the model as raw float32`);
+  }
+  // A copy, because the bytes may be unaligned.
+  return float32(stored.dims.map(Number), new Float32Array(new Uint8Array(stored.rawData).buffer));
+}
+
+/** The attributes of a node, for another one. */
+const attributesOf = ({ attribute }: NodeProto): AttributeProto[] => [...attribute];
+
+/** Adds to the end of a graph. */
+interface GraphEditor {
+  /** Adds an operator of one output and returns the output's name. */
+  node(op: string, inputs: readonly string[], attribute?: AttributeProto[], output?: string): string;
+  /** Stores a tensor and returns its name; equal ones are stored once. */
+  constant(value: Tensor): string;
+  /** Drops stored tensors that no operator reads. */
+  dropUnused(): void;
+}
+
+function graphEditor(graph: GraphProto): GraphEditor {
+  const known = new Map<string, string>();
+  let names = 0;
+  const fresh = (hint: string) => `quantized/${hint}_${++names}`;
+  return {
+    node(op, inputs, attribute = [], output = fresh(op)) {
+      graph.node.push(
+        create(NodeProtoSchema, {
+          opType: op,
+          input: [...inputs],
+          output: [output],
+          attribute,
+          name: output,
+        }),
+      );
+      return output;
+    },
+    constant(value) {
+      const rawData = bytesOf(value as Parameters<typeof bytesOf>[0]);
+      const key = `${value.dtype} ${value.shape.join()} ${Buffer.from(rawData).toString("base64")}`;
+      const name = known.get(key) ?? fresh("constant");
+      if (!known.has(key)) {
+        known.set(key, name);
+        const dims = value.shape.map(BigInt);
+        graph.initializer.push(
+          create(TensorProtoSchema, { name, dims, dataType: ONNX_TYPE[value.dtype], rawData }),
+        );
+      }
+      return name;
+    },
+    dropUnused() {
+      const read = new Set(graph.node.flatMap(({ input }) => input));
+      graph.initializer = graph.initializer.filter(({ name }) => read.has(name));
+    },
+  };
 }

@@ -1,4 +1,6 @@
-/** @file The only door to onnxruntime-node: loads a model and runs it on our tensors. */
+/** @file The only import of onnxruntime-node: loads a model and runs it on our tensors. The room `onnx/` lowers graphs to
+ * ONNX (`lower/`), runs models (`runtime/`) and quantises them (`quantize/`). It knows `graph/`, `proto/` and `base/`.
+ */
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import type { Tensor, TensorMap } from "../../base/tensor.ts";

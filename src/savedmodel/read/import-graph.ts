@@ -45,18 +45,18 @@ export interface SignatureSlice {
  * @throws FaceError `MODEL_INVALID` for a graph that contradicts itself.
  */
 export function sliceOf(graph: GraphDef, signature: Signature): SignatureSlice {
-  const placed = new InlinedGraph(graph);
+  const inlined = new InlinedGraph(graph);
   const fed = new Map(
     [...signature.inputs].map(([alias, { tensorName }]) => [
       alias,
-      placed.feed(tensorName, create(NodeDefSchema, { name: alias, op: FED })),
+      inlined.feed(tensorName, create(NodeDefSchema, { name: alias, op: FED })),
     ]),
   );
   const outputs = new Map(
-    [...signature.outputs].map(([alias, { tensorName }]) => [alias, placed.source(tensorName)]),
+    [...signature.outputs].map(([alias, { tensorName }]) => [alias, inlined.source(tensorName)]),
   );
-  const nodes = placed.order([...outputs.values()]);
-  return { graph: placed, nodes, variables: nodes.filter(isVariable), fed, outputs };
+  const nodes = inlined.order([...outputs.values()]);
+  return { graph: inlined, nodes, variables: nodes.filter(isVariable), fed, outputs };
 }
 
 /** Whether a node can be imported or is fed by callers. */

@@ -1,4 +1,6 @@
-/** @file Reads a SavedModel folder: its signatures and the graph behind each. */
+/** @file Reads a SavedModel folder: its signatures and the graph behind each. The room `savedmodel/` reads and writes
+ * TensorFlow's SavedModels (`read/`, `write/`) and their files (`format/`). It knows `graph/`, `proto/` and `base/`.
+ */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";

@@ -132,7 +132,7 @@ export class GraphWriter {
     return known;
   }
 
-  /** Adds a function for nodes to call; a name stands for one function, however often it is given. */
+  /** Adds a function that nodes can call; one of the same name replaces it. */
   define(definition: FunctionDef): void {
     this.#functions.set(definition.signature!.name, definition);
   }

@@ -4,7 +4,7 @@ import type { ReadModel } from "../read/read.ts";
 import type { Signature } from "../signature.ts";
 import type { SavedModelContent, SignatureGraph } from "./write.ts";
 
-/** Names for the inputs of all signatures together: an alias stands for one value of the graph, or gets a prefix. */
+/** Unique names for the inputs of all signatures: an alias that names another value already gets a prefix. */
 class InputNames {
   readonly #owners = new Map<string, string>();
 

@@ -43,7 +43,7 @@ export interface SavedModelContent {
 const TENSORFLOW_VERSION = "2.14.0";
 const SERVE_TAG = "serve";
 
-/** The signatures with weights as constants, simplified together so that they share what they can. */
+/** The signatures with weights as constants, simplified together so that they share nodes. */
 function frozen(
   signatures: SavedModelContent["signatures"],
   parameters: TensorMap,
@@ -131,7 +131,7 @@ export function buildSavedModel({ signatures, parameters }: SavedModelContent): 
   ]);
   const names = writeGraph(nodes, graph, decoded);
   const signatureDef = Object.entries(ready).map(([name, { inputs, outputs }]): [string, SignatureDef] => {
-    // An output gets a node of its own, named after the signature, so that it can be found in any viewer.
+    // Each output gets a node named after the signature, so that viewers show it.
     const ends = Object.entries(outputs).map(([alias, node]) => {
       const end = graph.named(`${name}/${alias}`, "Identity", [names.get(node)!], {
         T: attr.type(node.dtype),
