@@ -63,6 +63,17 @@ export const ERRORS = {
   MODEL_NOT_FOUND: kind("NOT_FOUND", 8, "No model, or no such version of it, is at the given place."),
   MODEL_INVALID: kind("DATA_LOSS", 8, "A model file is damaged or contradicts itself."),
   MODEL_UNSUPPORTED: kind("UNIMPLEMENTED", 8, "A model uses operations or features that faceid cannot run."),
+  PACK_UNKNOWN: kind("NOT_FOUND", 8, "No model pack of that name is in the catalogue."),
+  PACK_MISSING: kind(
+    "FAILED_PRECONDITION",
+    8,
+    "A model pack is not on this machine, and may not or cannot be fetched.",
+  ),
+  PACK_INVALID: kind(
+    "DATA_LOSS",
+    8,
+    "A file kept or given for a model pack is missing or not the one of the catalogue.",
+  ),
   SERVER_UNREACHABLE: kind("UNAVAILABLE", 9, "No server answers at the address."),
   SERVER_ERROR: kind("UNAVAILABLE", 9, "The server answered with an error."),
   PORT_IN_USE: kind("UNAVAILABLE", 10, "Another program listens on the port."),
