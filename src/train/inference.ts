@@ -1,8 +1,7 @@
 /** @file A trained network in use: its weights stored in ONNX models that a pool of sessions runs. */
 import { availableParallelism } from "node:os";
 import { FaceError } from "../base/errors.ts";
-import { sameShape, shapeText } from "../base/shape.ts";
-import { float32, floats, type TensorMap } from "../base/tensor.ts";
+import { float32, floats, sameShape, shapeText, type TensorMap } from "../base/tensor.ts";
 import { embeddingSizeOf } from "../model/model-config.ts";
 import { siamese } from "../model/siamese.ts";
 import type { Embedder, Verifier } from "../model/verifier.ts";

@@ -1,7 +1,6 @@
 /** @file One replica of the network: its weights and sessions, for training steps and inference. */
 import { Random } from "../base/random.ts";
-import { sizeOf } from "../base/shape.ts";
-import { float32, floats, type TensorMap } from "../base/tensor.ts";
+import { float32, floats, sizeOf, type TensorMap } from "../base/tensor.ts";
 import { hasBlockedOps } from "../onnx/lower/blocked/support.ts";
 import { lower, type Program } from "../onnx/lower/lower.ts";
 import { ParameterStore } from "../onnx/runtime/parameter-store.ts";
