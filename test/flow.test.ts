@@ -274,7 +274,7 @@ describe("export, inspect, convert", () => {
     expect(names(after)).toEqual(names(before));
     expect(await faceid(["convert", "models/tiny/1"])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("there is nothing to write"),
+      stderr: expect.stringContaining("nothing to write"),
     });
   });
 });

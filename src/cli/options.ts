@@ -1,11 +1,11 @@
-/** @file Settings from flags, then the environment, then `.env`, then defaults, all checked by one schema. */
+/** @file Reads settings from flags, then the environment, then `.env`, then defaults, and checks them by one schema. */
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { type Command, Option } from "commander";
 import { z } from "zod";
 import { FaceError, systemCode } from "../base/errors.ts";
 
-/** Environment names that users of the original know; every other setting is `FACEID_` and its name. */
+/** Environment variables without our prefix, as in the original project; all others are `FACEID_` and the setting's name. */
 const KNOWN_NAMES: ReadonlySet<string> = new Set([
   "DATASET_PATH",
   "SAVED_MODEL_PATH",
@@ -21,7 +21,7 @@ const KNOWN_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 const PREFIX = "FACEID_";
-/** Variables with our prefix that are no settings: where mistakes show their place, where decoded pixels are kept. */
+/** Variables with our prefix that are not settings: stack traces, the folder of decoded pixels. */
 const OTHER_NAMES: ReadonlySet<string> = new Set(["FACEID_DEBUG", "FACEID_CACHE_DIR"]);
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -33,7 +33,7 @@ export const flagOf = (key: string): string => `--${words(key).toLowerCase().rep
 export const variableOf = (key: string): string =>
   KNOWN_NAMES.has(words(key)) ? words(key) : PREFIX + words(key);
 
-/** What a schema says of one setting. */
+/** One setting of a schema. */
 interface Setting {
   readonly type?: string;
   readonly description?: string;
@@ -50,7 +50,7 @@ function settingsOf(schema: z.ZodObject): [string, Setting][] {
 const isTrue = (text: string) => ["true", "1", "yes", "on", ""].includes(text.toLowerCase());
 const isFalse = (text: string) => ["false", "0", "no", "off"].includes(text.toLowerCase());
 
-/** A text as the value its setting wants; left as it is where it makes no sense, so that the schema can complain. */
+/** A text as a value of the setting's type; unchanged when that fails, so that the schema reports it. */
 function coerce(text: string, setting: Setting): unknown {
   switch (setting.type) {
     case "integer":
@@ -87,7 +87,7 @@ export function addOptions(command: Command, schema: z.ZodObject): Command {
   return command;
 }
 
-/** Reads `.env` from the folder the command was started in; nothing when there is none. */
+/** Reads `.env` from the current folder; empty without the file. */
 export function readDotEnv(path = ".env"): Environment {
   try {
     return parseEnv(readFileSync(path, "utf8")) as Environment;
@@ -103,38 +103,38 @@ function invalid(key: string, came: unknown, source: string, wanted: string): Fa
   });
 }
 
-/** Unknown names with our prefix are mistakes; anything else in the environment is not ours. */
+/** Refuses unknown names with our prefix; the rest of the environment belongs to others. */
 function refuseUnknown(environment: Environment, known: ReadonlySet<string>): void {
   for (const name of Object.keys(environment)) {
     if (name.startsWith(PREFIX) && !known.has(name) && !OTHER_NAMES.has(name)) {
-      throw new FaceError("CONFIG_INVALID", `${name} is no setting of faceid`, {
+      throw new FaceError("CONFIG_INVALID", `unknown setting ${name}`, {
         hint: "faceid <command> --help lists the settings; check the spelling",
       });
     }
   }
 }
 
-/** Where settings come from, strongest first. */
+/** The sources of settings, the strongest first. */
 export interface OptionSources {
-  /** What commander parsed, by setting. */
+  /** Flags that commander parsed, by setting. */
   readonly flags: Readonly<Record<string, unknown>>;
   readonly environment?: Environment;
   readonly dotEnv?: Environment;
-  /** What stands in for the schema's defaults. */
+  /** Defaults that replace those of the schema. */
   readonly preset?: Readonly<Record<string, unknown>>;
-  /** All settings of all commands, so that one `.env` may serve several of them. */
+  /** The settings of all commands, so that one `.env` can hold them all. */
   readonly everyKey?: readonly string[];
 }
 
 /**
- * The settings of a command, defaults included.
- * @throws FaceError `CONFIG_INVALID` for the first value that the schema refuses.
+ * The settings of a command with their defaults.
+ * @throws FaceError `CONFIG_INVALID` for an unknown variable or a value that the schema refuses.
  */
 export function resolveOptions<S extends z.ZodObject>(schema: S, sources: OptionSources): z.infer<S> {
   return resolve(schema, sources).settings;
 }
 
-/** Only the settings that somebody gave, checked all the same. */
+/** Only the settings that a source names, checked in the same way. */
 export function givenOptions<S extends z.ZodObject>(schema: S, sources: OptionSources): Partial<z.infer<S>> {
   const { settings, given } = resolve(schema, sources);
   return Object.fromEntries(Object.entries(settings).filter(([key]) => given.has(key))) as Partial<
@@ -180,7 +180,7 @@ function resolve<S extends z.ZodObject>(
   throw invalid(key, came, source, wantedText(issue, setting));
 }
 
-/** What a schema wanted, in the words of a sentence. */
+/** What the schema expected, as the end of a sentence. */
 function wantedText(issue: z.core.$ZodIssue, { type, items, description }: Setting): string {
   const isWhole = type === "integer" || items?.type === "integer";
   const entries = (origin: string) => (origin === "array" ? ` values: ${description}` : "");
@@ -196,4 +196,39 @@ function wantedText(issue: z.core.$ZodIssue, { type, items, description }: Setti
     default:
       return issue.message;
   }
+}
+
+/**
+ * A parser of commander's options for a number in a range.
+ * @throws FaceError `CONFIG_INVALID`, from the parser, for anything else.
+ */
+export function numberOf(
+  flag: string,
+  least: number,
+  most = Number.POSITIVE_INFINITY,
+  whole = true,
+): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    const fits = text.trim() !== "" && value >= least && value <= most && (!whole || Number.isInteger(value));
+    if (fits) return value;
+    const wanted = Number.isFinite(most) ? `from ${least} to ${most}` : `of at least ${least}`;
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `${flag}: got ${JSON.stringify(text)}, expected a ${whole ? "whole " : ""}number ${wanted}`,
+    );
+  };
+}
+
+/**
+ * Parses the value of `--folds`.
+ * @throws FaceError `CONFIG_INVALID` for anything but whole numbers separated by commas.
+ */
+export function foldNumbers(text: string): number[] {
+  const parsed = z.array(z.coerce.number().int().positive()).safeParse(text.split(","));
+  if (parsed.success) return parsed.data;
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `--folds: got ${JSON.stringify(text)}, expected whole numbers from 1, separated by commas`,
+  );
 }

@@ -1,10 +1,11 @@
 /** @file Whole measurements: figures by hand, thresholds from other people, the record that travels, the text. */
 import { describe, expect, it } from "vitest";
+import { calibrationSchema } from "../artifact/calibration.ts";
 import { Random } from "../base/random.ts";
 import { crossEntropy, measure } from "./metrics.ts";
 import { reportText } from "./report-text.ts";
 import { type ScoredPairs, scoredPairs } from "./scores.ts";
-import { calibrate, calibrationSchema, supportsFar } from "./thresholds.ts";
+import { calibrate, supportsFar } from "./thresholds.ts";
 
 /** Probabilities of a verifier of middling quality. */
 function drawn(count: number, seed: number): ScoredPairs {

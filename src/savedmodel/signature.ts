@@ -2,6 +2,8 @@
 import type { DType } from "../base/dtype.ts";
 import type { Tensor } from "../base/tensor.ts";
 
+export { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
+
 /** One named input or output of a signature. */
 export interface SignatureTensor {
   /** The graph's own name for it, `node:index`. */
@@ -21,5 +23,4 @@ export interface Signature {
   readonly defaults: ReadonlyMap<string, Tensor>;
 }
 
-export const DEFAULT_SIGNATURE = "serving_default";
 export const PREDICT_METHOD = "tensorflow/serving/predict";

@@ -3,10 +3,8 @@ import { join } from "node:path";
 import { Argument, Command } from "commander";
 import { chooseParts, REMOTE_DATASETS, remoteDataset } from "../../../data/catalogue.ts";
 import { type FetchEvent, fetchDataset } from "../../../data/fetch-dataset.ts";
-import { onInterrupt } from "../../interrupt.ts";
-import { durationText } from "../../progress.ts";
-import { bytesText } from "./options.ts";
-import { StatusLine } from "./status-line.ts";
+import { onInterrupt } from "../../process.ts";
+import { bytesText, durationText, StatusLine } from "../../progress.ts";
 
 interface Flags {
   readonly part: readonly string[];

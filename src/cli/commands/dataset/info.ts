@@ -3,10 +3,10 @@ import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { findUnreadable, type Survey, surveyDataset, type Unreadable } from "../../../data/survey.ts";
-import { onInterrupt } from "../../interrupt.ts";
 import { addOptions } from "../../options.ts";
-import { peopleOf, peopleSettings } from "./options.ts";
-import { StatusLine } from "./status-line.ts";
+import { onInterrupt } from "../../process.ts";
+import { StatusLine } from "../../progress.ts";
+import { peopleOf, peopleSettings } from "../../settings.ts";
 
 interface Flags {
   readonly check: boolean;

@@ -5,9 +5,9 @@ import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../data
 import { contactSheet } from "../../../data/contact-sheet.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { encodeJpeg, encodePng } from "../../../image/decode.ts";
-import { consoleLog } from "../../log.ts";
-import { addOptions } from "../../options.ts";
-import { numberOf, peopleOf, peopleSettings, sizeOf, sizeSettings } from "./options.ts";
+import { addOptions, numberOf } from "../../options.ts";
+import { consoleLog } from "../../process.ts";
+import { peopleOf, peopleSettings, sizeOf, sizeSettings } from "../../settings.ts";
 
 interface Flags {
   readonly output: string;

@@ -1,10 +1,10 @@
 /** @file `faceid dataset synthesize`: draws people who do not exist, as PNG files in DigiFace's layout. */
 import { Command } from "commander";
 import { writeSynthetic } from "../../../synthetic/write.ts";
-import { onInterrupt } from "../../interrupt.ts";
-import { addOptions } from "../../options.ts";
-import { numberOf, sizeOf, sizeSettings } from "./options.ts";
-import { StatusLine } from "./status-line.ts";
+import { addOptions, numberOf } from "../../options.ts";
+import { onInterrupt } from "../../process.ts";
+import { StatusLine } from "../../progress.ts";
+import { sizeOf, sizeSettings } from "../../settings.ts";
 
 interface Flags {
   readonly output: string;
