@@ -23,7 +23,7 @@ function byCosine(verifier: Embedder): Verifier {
   return {
     image: verifier.image,
     embeddingSize: size,
-    lanes: verifier.lanes,
+    concurrency: verifier.concurrency,
     embed: (images, count) => verifier.embed(images, count),
     async compare(a, b, count) {
       return Float32Array.from({ length: count }, (_, pair) => {

@@ -3,66 +3,39 @@ import { Command, CommanderError } from "commander";
 import { ERRORS, FaceError, messageOf, systemCode } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 
-/** A subcommand: its line in the list, and the module that adds its options, loaded only when it is called. */
-interface Subcommand {
-  readonly summary: string;
-  load(): Promise<(command: Command) => Command>;
-}
+/** The subcommands, as the list of commands shows them. */
+const SUMMARIES = {
+  quickstart: "train, measure, export, serve and ask, on drawn faces, in about two minutes",
+  train: "train a verifier on a folder of people, measure and export it",
+  evaluate: "measure a model on people it was not trained on",
+  report: "measure a model and write a report as one HTML page",
+  export: "freeze a checkpoint and write it as a SavedModel",
+  serve: "serve models over TensorFlow Serving's REST and gRPC protocols, with its flags in either spelling",
+  request: "ask a server whether two photographs show one person",
+  dataset: "count, show, draw or download datasets",
+  summary: "list a model's layers with their shapes, parameters and connections",
+  plot: "draw a model: its layers, their shapes, and how they are connected",
+  inspect: "print a model's signatures, operations and parameters",
+  quantize: "write an exported model in 8-bit integers, as an ONNX version to serve",
+  convert: "write a SavedModel as an ONNX file, or as a SavedModel with constants for variables",
+} as const;
+type Name = keyof typeof SUMMARIES;
 
-const COMMANDS: Readonly<Record<string, Subcommand>> = {
-  quickstart: {
-    summary: "train, measure, export, serve and ask, on drawn faces, in about two minutes",
-    load: async () => (await import("./commands/quickstart.ts")).quickstartCommand,
-  },
-  train: {
-    summary: "train a verifier on a folder of people, measure and export it",
-    load: async () => (await import("./commands/train.ts")).trainCommand,
-  },
-  evaluate: {
-    summary: "measure a model on people it was not trained on",
-    load: async () => (await import("./commands/evaluate.ts")).evaluateCommand,
-  },
-  report: {
-    summary: "measure a model and write a report as one HTML page",
-    load: async () => (await import("./commands/report.ts")).reportCommand,
-  },
-  export: {
-    summary: "freeze a checkpoint and write it as a SavedModel",
-    load: async () => (await import("./commands/export.ts")).exportCommand,
-  },
-  serve: {
-    summary:
-      "serve models over TensorFlow Serving's REST and gRPC protocols, with its flags in either spelling",
-    load: async () => (await import("./commands/serve.ts")).serveCommand,
-  },
-  request: {
-    summary: "ask a server whether two photographs show one person",
-    load: async () => (await import("./commands/request.ts")).requestCommand,
-  },
-  dataset: {
-    summary: "count, show, draw or download datasets",
-    load: async () => (await import("./commands/dataset.ts")).datasetCommand,
-  },
-  summary: {
-    summary: "list a model's layers with their shapes, parameters and connections",
-    load: async () => (await import("./commands/describe.ts")).summaryCommand,
-  },
-  plot: {
-    summary: "draw a model: its layers, their shapes, and how they are connected",
-    load: async () => (await import("./commands/describe.ts")).plotCommand,
-  },
-  inspect: {
-    summary: "print a model's signatures, operations and parameters",
-    load: async () => (await import("./commands/inspect.ts")).inspectCommand,
-  },
-  quantize: {
-    summary: "write an exported model in 8-bit integers, as an ONNX version to serve",
-    load: async () => (await import("./commands/quantize.ts")).quantizeCommand,
-  },
-  convert: {
-    summary: "write a SavedModel as an ONNX file, or as a SavedModel with constants for variables",
-    load: async () => (await import("./commands/convert.ts")).convertCommand,
-  },
+/** What adds a subcommand's options; its module is loaded only when it is called. */
+const COMMANDS: Readonly<Record<Name, () => Promise<(command: Command) => Command>>> = {
+  quickstart: async () => (await import("./commands/quickstart.ts")).quickstartCommand,
+  train: async () => (await import("./commands/train.ts")).trainCommand,
+  evaluate: async () => (await import("./commands/evaluate.ts")).evaluateCommand,
+  report: async () => (await import("./commands/report.ts")).reportCommand,
+  export: async () => (await import("./commands/export.ts")).exportCommand,
+  serve: async () => (await import("./commands/serve.ts")).serveCommand,
+  request: async () => (await import("./commands/request.ts")).requestCommand,
+  dataset: async () => (await import("./commands/dataset.ts")).datasetCommand,
+  summary: async () => (await import("./commands/describe.ts")).summaryCommand,
+  plot: async () => (await import("./commands/describe.ts")).plotCommand,
+  inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,
+  quantize: async () => (await import("./commands/quantize.ts")).quantizeCommand,
+  convert: async () => (await import("./commands/convert.ts")).convertCommand,
 };
 
 async function program([first, second]: readonly string[]): Promise<Command> {
@@ -72,9 +45,9 @@ async function program([first, second]: readonly string[]): Promise<Command> {
     .showHelpAfterError("(faceid --help lists the commands)")
     .exitOverride();
   const wanted = first === "help" ? second : first;
-  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    const command = new Command(name).description(summary).copyInheritedSettings(root);
-    root.addCommand(name === wanted ? (await load())(command) : command);
+  for (const [name, summary] of Object.entries(SUMMARIES)) {
+    const command = new Command(name).description(summary).exitOverride();
+    root.addCommand(name === wanted ? (await COMMANDS[name as Name]())(command) : command);
   }
   return root;
 }

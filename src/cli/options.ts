@@ -220,15 +220,31 @@ export function numberOf(
   };
 }
 
-/**
- * Parses the value of `--folds`.
- * @throws FaceError `CONFIG_INVALID` for anything but whole numbers separated by commas.
- */
-export function foldNumbers(text: string): number[] {
+/** Parses the value of `--folds`. */
+function foldNumbers(text: string): number[] {
   const parsed = z.array(z.coerce.number().int().positive()).safeParse(text.split(","));
   if (parsed.success) return parsed.data;
   throw new FaceError(
     "CONFIG_INVALID",
     `--folds: got ${JSON.stringify(text)}, expected whole numbers from 1, separated by commas`,
   );
+}
+
+/** Fewer pairs say nothing about an error rate. */
+const LEAST_PAIRS = 10;
+
+/** Adds `--test-pairs`, a number of pairs of held-out people. */
+export const addTestPairs = (command: Command, help: string): Command =>
+  command.option("--test-pairs <count>", help, numberOf("--test-pairs", LEAST_PAIRS));
+
+/** Adds the flags that choose between a pairs file with its folds and held-out people. */
+export function addPairs(command: Command, help: { pairs: string; testPairs: string }): Command {
+  command
+    .option("--pairs <file>", `LFW-style pairs.txt: ${help.pairs}`)
+    .option(
+      "--folds <numbers>",
+      "folds of that file to use, counted from 1, such as 7,8 (default all)",
+      foldNumbers,
+    );
+  return addTestPairs(command, help.testPairs);
 }

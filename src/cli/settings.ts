@@ -70,9 +70,6 @@ export const measureSettings = dataSettings.extend(progressSettings.shape);
 /** The names of all settings. */
 export const EVERY_SETTING: readonly string[] = Object.keys(trainSettings.shape);
 
-/** The smallest `--test-pairs`. */
-export const LEAST_PAIRS = 10;
-
 /** Which people and images; the same flags and variables as in training. */
 export const peopleSettings = trainConfigSchema.pick({
   dataset: true,

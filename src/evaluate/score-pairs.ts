@@ -51,7 +51,7 @@ export async function embedImages(
     underWay.add(work);
     // A failure is thrown below, where the work is awaited; until then it must not count as overlooked.
     work.catch(() => undefined);
-    if (underWay.size >= verifier.lanes * 2) await Promise.race(underWay);
+    if (underWay.size >= verifier.concurrency * 2) await Promise.race(underWay);
   }
   await Promise.all(underWay);
   return { values, size, present };
@@ -135,7 +135,7 @@ async function scoreByImages(
     });
     underWay.add(work);
     work.catch(() => undefined);
-    if (underWay.size >= verifier.lanes * 2) await Promise.race(underWay);
+    if (underWay.size >= verifier.concurrency * 2) await Promise.race(underWay);
   }
   await Promise.all(underWay);
 }

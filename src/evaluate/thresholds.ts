@@ -8,14 +8,16 @@ import { countPairs, type ScoredPairs } from "./scores.ts";
 export const FAR_TARGETS = [1e-1, 1e-2, 1e-3] as const;
 
 /**
- * How many false accepts a rate must stand for before we tell it. With fewer than ten expected, the interval spans
- * more than a factor of two either way; below 3/N nothing can be told at all (rule of three).
+ * Expected false accepts below which a rate is not reported: with fewer than ten, its interval spans more than a factor
+ * of two either way, and below 3/N there is only an upper bound (rule of three).
  */
 const FALSE_ACCEPTS_NEEDED = 10;
 
-/** Whether so many pairs of different people can tell a rate. */
-export const supportsFar = (negatives: number, far: number): boolean =>
-  negatives * far >= FALSE_ACCEPTS_NEEDED;
+/** Pairs of different people that an estimate of a rate needs. */
+export const negativesNeeded = (far: number): number => Math.ceil(FALSE_ACCEPTS_NEEDED / far);
+
+/** Whether so many pairs of different people are enough to estimate a rate. */
+export const supportsFar = (negatives: number, far: number): boolean => negatives >= negativesNeeded(far);
 
 /** An error rate: a share of so many decisions, with its exact interval. */
 export function rate(hits: number, trials: number): Rate {

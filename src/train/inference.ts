@@ -55,7 +55,7 @@ async function pooledEmbedder(
   return {
     image: { height, width },
     embeddingSize,
-    lanes: sessions,
+    concurrency: sessions,
     async embed(images, count) {
       const inputs = new Map([[EMBED.image, float32([count, height, width, 3], images)]]);
       return floats((await pool.run(inputs)).get(EMBED.embedding)!);

@@ -90,10 +90,10 @@ export class FaceModel implements AsyncDisposable {
   async embed(photos: readonly Photo[]): Promise<Float32Array[]> {
     const starts = Array.from({ length: Math.ceil(photos.length / BATCH) }, (_, i) => i * BATCH);
     const batches: Float32Array[][] = [];
-    const { lanes } = this.#embedder;
-    for (let i = 0; i < starts.length; i += lanes) {
+    const { concurrency } = this.#embedder;
+    for (let i = 0; i < starts.length; i += concurrency) {
       const round = starts
-        .slice(i, i + lanes)
+        .slice(i, i + concurrency)
         .map((from) => this.#embedBatch(photos.slice(from, from + BATCH)));
       batches.push(...(await Promise.all(round)));
     }

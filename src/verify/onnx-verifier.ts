@@ -10,16 +10,16 @@ import type { PairVerifier } from "../model/verifier.ts";
 import { type OnnxModel, type OnnxPort, readOnnxFile } from "../onnx/runtime/model-file.ts";
 import { SessionPool } from "../onnx/runtime/session-pool.ts";
 
-/** A verifier from the bytes of an ONNX model of the pair signature, with `lanes` sessions. */
+/** A verifier from the bytes of an ONNX model of the pair signature, run by so many single-threaded sessions. */
 export async function pairVerifier(
   bytes: Uint8Array,
   { height, width }: ImageSize,
-  lanes = availableParallelism(),
+  sessions = availableParallelism(),
 ): Promise<PairVerifier> {
-  const pool = await SessionPool.open(bytes, lanes);
+  const pool = await SessionPool.open(bytes, sessions);
   return {
     image: { height, width },
-    lanes,
+    concurrency: sessions,
     async score(anchors, verifications, count) {
       const shape = [count, height, width, 3];
       const results = await pool.run(
@@ -61,8 +61,8 @@ function imageSizeOf({ inputs, outputs }: OnnxModel, path: string): ImageSize {
  * A verifier from a version's folder with an ONNX file.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
-export async function onnxVerifier(folder: string, lanes?: number): Promise<PairVerifier> {
+export async function onnxVerifier(folder: string, sessions?: number): Promise<PairVerifier> {
   const path = join(folder, ONNX_FILE);
   const { bytes, model } = await readOnnxFile(path);
-  return await pairVerifier(bytes, imageSizeOf(model, path), lanes);
+  return await pairVerifier(bytes, imageSizeOf(model, path), sessions);
 }

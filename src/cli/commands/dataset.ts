@@ -7,6 +7,6 @@ import { synthesizeCommand } from "./dataset/synthesize.ts";
 
 export function datasetCommand(command: Command): Command {
   for (const each of [infoCommand(), previewCommand(), synthesizeCommand(), downloadCommand()])
-    command.addCommand(each.copyInheritedSettings(command));
+    command.addCommand(each.exitOverride());
   return command;
 }

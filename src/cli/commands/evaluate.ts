@@ -3,10 +3,10 @@ import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import { foldText, reportText } from "../../evaluate/report-text.ts";
 import { evaluate, evaluateFolds } from "../../jobs/evaluate.ts";
-import { addOptions, foldNumbers, givenOptions, numberOf } from "../options.ts";
+import { addOptions, addPairs, givenOptions } from "../options.ts";
 import { consoleLog } from "../process.ts";
 import { measureProgress } from "../progress.ts";
-import { EVERY_SETTING, LEAST_PAIRS, measureSettings } from "../settings.ts";
+import { EVERY_SETTING, measureSettings } from "../settings.ts";
 
 interface Flags {
   readonly checkpoint?: string;
@@ -51,17 +51,10 @@ export function evaluateCommand(command: Command): Command {
   command
     .option("--checkpoint <path>", "a run's folder or one of its .safetensors files")
     .option("--saved-model <folder>", "a version's folder of an exported model, SavedModel or ONNX")
-    .option("--pairs <file>", "LFW-style pairs.txt: run its k-fold protocol instead of held-out people")
-    .option(
-      "--folds <numbers>",
-      "folds of that file to use, counted from 1, such as 7,8 (default all)",
-      foldNumbers,
-    )
-    .option(
-      "--test-pairs <count>",
-      "pairs of held-out people to draw (default 4000)",
-      numberOf("--test-pairs", LEAST_PAIRS),
-    )
     .option("--json", "print one JSON object and nothing else on standard output");
+  addPairs(command, {
+    pairs: "run its k-fold protocol instead of held-out people",
+    testPairs: "pairs of held-out people to draw (default 4000)",
+  });
   return addOptions(command, measureSettings).action(run);
 }

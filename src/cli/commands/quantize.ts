@@ -7,10 +7,10 @@ import {
   type QuantizeReport,
   quantizeModel,
 } from "../../jobs/quantize.ts";
-import { addOptions, flagOf, foldNumbers, givenOptions, numberOf } from "../options.ts";
+import { addOptions, addPairs, flagOf, givenOptions, numberOf } from "../options.ts";
 import { consoleLog } from "../process.ts";
 import { measureProgress } from "../progress.ts";
-import { EVERY_SETTING, LEAST_PAIRS, measureSettings } from "../settings.ts";
+import { EVERY_SETTING, measureSettings } from "../settings.ts";
 
 interface Flags {
   readonly images: string;
@@ -105,17 +105,10 @@ export function quantizeCommand(command: Command): Command {
       numberOf("--count", 2),
       64,
     )
-    .option("--pairs <file>", "LFW-style pairs.txt: measure the accuracy before and after on its folds")
-    .option(
-      "--folds <numbers>",
-      "folds of that file to use, counted from 1, such as 7,8 (default all)",
-      foldNumbers,
-    )
-    .option(
-      "--test-pairs <count>",
-      "measure it on this many pairs of held-out people instead",
-      numberOf("--test-pairs", LEAST_PAIRS),
-    )
     .option("--json", "print one JSON object and nothing else on standard output");
+  addPairs(command, {
+    pairs: "measure the accuracy before and after on its folds",
+    testPairs: "measure it on this many pairs of held-out people instead",
+  });
   return addOptions(command, measureSettings).action(run);
 }

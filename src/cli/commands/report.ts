@@ -1,10 +1,10 @@
 /** @file `faceid report`: a run or an exported model as one page of charts and figures. */
 import type { Command } from "commander";
 import { writeReport } from "../../jobs/report.ts";
-import { addOptions, givenOptions, numberOf } from "../options.ts";
+import { addOptions, addTestPairs, givenOptions } from "../options.ts";
 import { consoleLog } from "../process.ts";
 import { measureProgress } from "../progress.ts";
-import { EVERY_SETTING, LEAST_PAIRS, measureSettings } from "../settings.ts";
+import { EVERY_SETTING, measureSettings } from "../settings.ts";
 
 interface Flags {
   readonly output: string;
@@ -26,13 +26,9 @@ export function reportCommand(command: Command): Command {
     .option("--output <file>", "the page to write", "report.html")
     .option("--title <text>", "heading of the page (default: the model's path)")
     .option(
-      "--test-pairs <count>",
-      "pairs of held-out people to draw (default 4000)",
-      numberOf("--test-pairs", LEAST_PAIRS),
-    )
-    .option(
       "--no-photos",
       "leave out the photographs of the worst mistakes, so that the page shows no faces",
     );
+  addTestPairs(command, "pairs of held-out people to draw (default 4000)");
   return addOptions(command, measureSettings).action(run);
 }

@@ -1,4 +1,4 @@
-/** @file `faceid dataset download`: public datasets, licence first. */
+/** @file `faceid dataset download`: shows the licence of a public dataset, then downloads it. */
 import { join } from "node:path";
 import { Argument, Command } from "commander";
 import { chooseParts, REMOTE_DATASETS, remoteDataset } from "../../../data/catalogue.ts";
@@ -7,13 +7,13 @@ import { onInterrupt } from "../../process.ts";
 import { bytesText, durationText, StatusLine } from "../../progress.ts";
 
 interface Flags {
-  readonly part: readonly string[];
+  readonly part?: readonly string[];
   readonly output?: string;
   readonly mirror?: string;
   readonly keepArchives?: true;
 }
 
-/** Puts what happens into words; speed and time left come from the bytes since a file's first ones. */
+/** Shows the events of a download; speed and time left are averages since a file began. */
 function narrator(line: StatusLine, now: () => number = Date.now): (event: FetchEvent) => void {
   let current = "";
   let since = 0;
@@ -30,7 +30,7 @@ function narrator(line: StatusLine, now: () => number = Date.now): (event: Fetch
   return (event) => {
     switch (event.kind) {
       case "present":
-        return line.say(`${event.file}: here already`);
+        return line.say(`${event.file}: already there`);
       case "downloading":
         return downloading(event.file, event.received, event.total);
       case "unpacking":
@@ -43,7 +43,7 @@ function narrator(line: StatusLine, now: () => number = Date.now): (event: Fetch
   };
 }
 
-async function download(name: string, { part, output, mirror, keepArchives }: Flags): Promise<void> {
+async function download(name: string, { part = [], output, mirror, keepArchives }: Flags): Promise<void> {
   const dataset = remoteDataset(name);
   const parts = chooseParts(dataset, part);
   const folder = output ?? join("data", name);
@@ -51,7 +51,7 @@ async function download(name: string, { part, output, mirror, keepArchives }: Fl
   console.log(`\nDownloading to ${folder}:`);
   for (const { name: partName, holds } of parts) console.log(`  part ${partName}: ${holds}`);
   using line = new StatusLine();
-  using interrupt = onInterrupt(() => line.say("stopping; the next run goes on from here"));
+  using interrupt = onInterrupt(() => line.say("stopping; the next run continues from here"));
   const images = await fetchDataset(dataset, parts, {
     output: folder,
     mirror,
@@ -67,9 +67,9 @@ async function download(name: string, { part, output, mirror, keepArchives }: Fl
 export function downloadCommand(): Command {
   const choices = Object.keys(REMOTE_DATASETS);
   return new Command("download")
-    .description("download a public dataset; says under which licence first")
+    .description("download a public dataset, after a note on its licence")
     .addArgument(new Argument("<dataset>", choices.join(" or ")))
-    .option("--part <names...>", "parts to download, or all; a wrong one lists them", [])
+    .option("--part <names...>", "parts to download, or all; an unknown name lists them")
     .option("--output <folder>", "folder to fill (default: data/<dataset>)")
     .option("--mirror <url>", "folder on another server that holds the same files")
     .option("--keep-archives", "keep the archives after unpacking")

@@ -1,4 +1,4 @@
-/** @file `faceid dataset synthesize`: draws people who do not exist, as PNG files in DigiFace's layout. */
+/** @file `faceid dataset synthesize`: draws faces of invented people, as PNG files in DigiFace's layout. */
 import { Command } from "commander";
 import { writeSynthetic } from "../../../synthetic/write.ts";
 import { addOptions, numberOf } from "../../options.ts";
@@ -41,12 +41,12 @@ async function synthesize(flags: Flags & Record<string, unknown>): Promise<void>
 
 export function synthesizeCommand(): Command {
   const command = new Command("synthesize")
-    .description("draw people who do not exist, as PNG files in DigiFace's layout")
-    .requiredOption("--output <folder>", "folder to make")
-    .option("--identities <count>", "people", numberOf("--identities", 1, MOST_PEOPLE), 200)
+    .description("draw faces of invented people, as PNG files in DigiFace's layout")
+    .requiredOption("--output <folder>", "folder to create")
+    .option("--identities <count>", "people to draw", numberOf("--identities", 1, MOST_PEOPLE), 200)
     .option(
       "--images-per-identity <count>",
-      "photographs of each",
+      "photographs of each person",
       numberOf("--images-per-identity", 1, MOST_IMAGES),
       10,
     )
@@ -58,7 +58,7 @@ export function synthesizeCommand(): Command {
     )
     .option(
       "--seed <number>",
-      "seed of the population: another seed, other people",
+      "seed of the population; another seed draws other people",
       numberOf("--seed", 0, 2 ** 31),
       0,
     )
