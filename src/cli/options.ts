@@ -97,12 +97,6 @@ export function readDotEnv(path = ".env"): Environment {
   }
 }
 
-function invalid(key: string, came: unknown, source: string, wanted: string): FaceError {
-  return new FaceError("CONFIG_INVALID", `${source}: got ${JSON.stringify(came)}, expected ${wanted}`, {
-    hint: `set ${flagOf(key)} or ${variableOf(key)}`,
-  });
-}
-
 /** Refuses unknown names with our prefix; the rest of the environment belongs to others. */
 function refuseUnknown(environment: Environment, known: ReadonlySet<string>): void {
   for (const name of Object.keys(environment)) {
@@ -177,7 +171,11 @@ function resolve<S extends z.ZodObject>(
   const key = String(issue.path[0]);
   const { source = flagOf(key), came } = sources.get(key) ?? {};
   const setting = settingsOf(schema).find(([name]) => name === key)?.[1] ?? {};
-  throw invalid(key, came, source, wantedText(issue, setting));
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `${source}: got ${JSON.stringify(came)}, expected ${wantedText(issue, setting)}`,
+    { hint: `set ${flagOf(key)} or ${variableOf(key)}` },
+  );
 }
 
 /** What the schema expected, as the end of a sentence. */
@@ -198,26 +196,30 @@ function wantedText(issue: z.core.$ZodIssue, { type, items, description }: Setti
   }
 }
 
-/**
- * A parser of commander's options for a number in a range.
- * @throws FaceError `CONFIG_INVALID`, from the parser, for anything else.
- */
-export function numberOf(
-  flag: string,
-  least: number,
-  most = Number.POSITIVE_INFINITY,
-  whole = true,
-): (text: string) => number {
-  return (text) => {
+/** A flag that takes a number. */
+interface NumberFlag {
+  /** Without its dashes. */
+  readonly flag: string;
+  readonly help: string;
+  readonly least: number;
+  /** No limit when left out. */
+  readonly most?: number;
+  /** Whether fractions are allowed. */
+  readonly fraction?: boolean;
+  readonly fallback?: number;
+}
+
+/** Adds a flag whose number is checked: anything else is `CONFIG_INVALID`. */
+export function addNumber(command: Command, { flag, help, fallback, ...range }: NumberFlag): Command {
+  const { least, most, fraction = false } = range;
+  const parse = (text: string) => {
     const value = Number(text);
-    const fits = text.trim() !== "" && value >= least && value <= most && (!whole || Number.isInteger(value));
-    if (fits) return value;
-    const wanted = Number.isFinite(most) ? `from ${least} to ${most}` : `of at least ${least}`;
-    throw new FaceError(
-      "CONFIG_INVALID",
-      `${flag}: got ${JSON.stringify(text)}, expected a ${whole ? "whole " : ""}number ${wanted}`,
-    );
+    const inRange = value >= least && value <= (most ?? value);
+    if (text.trim() !== "" && inRange && (fraction || Number.isInteger(value))) return value;
+    const wanted = `${fraction ? "" : "whole "}number ${most === undefined ? `of at least ${least}` : `from ${least} to ${most}`}`;
+    throw new FaceError("CONFIG_INVALID", `--${flag}: got ${JSON.stringify(text)}, expected a ${wanted}`);
   };
+  return command.option(`--${flag} <number>`, help, parse, fallback);
 }
 
 /** Parses the value of `--folds`. */
@@ -235,7 +237,7 @@ const LEAST_PAIRS = 10;
 
 /** Adds `--test-pairs`, a number of pairs of held-out people. */
 export const addTestPairs = (command: Command, help: string): Command =>
-  command.option("--test-pairs <count>", help, numberOf("--test-pairs", LEAST_PAIRS));
+  addNumber(command, { flag: "test-pairs", help, least: LEAST_PAIRS });
 
 /** Adds the flags that choose between a pairs file with its folds and held-out people. */
 export function addPairs(command: Command, help: { pairs: string; testPairs: string }): Command {

@@ -64,6 +64,8 @@ export function serve({
 export type ServerFlagValues = Readonly<Record<string, string | number | boolean | undefined>>;
 type Value = ServerFlagValues[string];
 
+const textOf = (value: Value) => (typeof value === "string" ? value : undefined);
+
 /** As in TensorFlow Serving, port 0 turns an interface off. */
 const portOf = (value: Value) => (value === 0 ? undefined : Number(value));
 
@@ -115,7 +117,10 @@ async function batchingOf({
 
 /** `key=value,key=value`; a value that looks like a whole number becomes one. */
 function channelOptionsOf(text: Value): Record<string, string | number> {
-  const pairs = typeof text === "string" && text !== "" ? text.split(",") : [];
+  const pairs =
+    textOf(text)
+      ?.split(",")
+      .filter((pair) => pair !== "") ?? [];
   return Object.fromEntries(
     pairs.map((pair) => {
       const equals = pair.indexOf("=");
@@ -134,17 +139,17 @@ function channelOptionsOf(text: Value): Record<string, string | number> {
 const MICROS_PER_MS = 1000;
 
 async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log): Promise<ServerOptions> {
-  const { lanes, savedModelTags, grpcSocketPath, sslConfigFile } = values;
+  const tlsFile = textOf(values.sslConfigFile);
   return {
     signal,
     models: await modelsOf(values),
     loader: savedModelLoader({
-      lanes: Number(lanes) || availableParallelism(),
-      tags: String(savedModelTags).split(","),
+      lanes: Number(values.lanes) || availableParallelism(),
+      tags: String(values.savedModelTags).split(","),
     }),
     log,
     grpcPort: portOf(values.port),
-    grpcSocketPath: typeof grpcSocketPath === "string" ? grpcSocketPath : undefined,
+    grpcSocketPath: textOf(values.grpcSocketPath),
     restPort: portOf(values.restApiPort),
     rest: {
       timeoutMs: Number(values.restApiTimeoutInMs),
@@ -164,7 +169,7 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     maxTensorBytes: Number(values.maxTensorBytes),
     grpcChannelOptions: channelOptionsOf(values.grpcChannelArguments),
     metricsPath: await metricsPathOf(values.monitoringConfigFile),
-    tls: typeof sslConfigFile === "string" ? await readTls(sslConfigFile) : undefined,
+    tls: tlsFile === undefined ? undefined : await readTls(tlsFile),
     enableGrpcHealth: values.enableGrpcHealthcheckService === true,
     asTensorContent: values.enableSerializationAsTensorContent === true,
     pollWaitSeconds: Number(values.fileSystemPollWaitSeconds),

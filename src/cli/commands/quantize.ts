@@ -7,7 +7,7 @@ import {
   type QuantizeReport,
   quantizeModel,
 } from "../../jobs/quantize.ts";
-import { addOptions, addPairs, flagOf, givenOptions, numberOf } from "../options.ts";
+import { addNumber, addOptions, addPairs, flagOf, givenOptions } from "../options.ts";
 import { consoleLog } from "../process.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
@@ -99,13 +99,13 @@ export function quantizeCommand(command: Command): Command {
       "photographs like those in use: image files, or a folder of them for each person",
     )
     .requiredOption("--output <folder>", "version's folder to write, such as models/faceid-int8/1")
-    .option(
-      "--count <number>",
-      "images to measure ranges on; the same number of others to compare scores on",
-      numberOf("--count", 2),
-      64,
-    )
     .option("--json", "print one JSON object and nothing else on standard output");
+  addNumber(command, {
+    flag: "count",
+    help: "images to measure ranges on; the same number of others to compare scores on",
+    least: 2,
+    fallback: 64,
+  });
   addPairs(command, {
     pairs: "measure the accuracy before and after on its folds",
     testPairs: "measure it on this many pairs of held-out people instead",

@@ -5,7 +5,7 @@ import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../data
 import { contactSheet } from "../../../data/contact-sheet.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { encodeJpeg, encodePng } from "../../../image/decode.ts";
-import { addOptions, numberOf } from "../../options.ts";
+import { addNumber, addOptions } from "../../options.ts";
 import { consoleLog } from "../../process.ts";
 import { peopleOf, peopleSettings, sizeOf, sizeSettings } from "../../settings.ts";
 
@@ -16,7 +16,7 @@ interface Flags {
   readonly augment?: Augmentation;
 }
 
-const MOST = 100;
+const COUNT = { least: 1, most: 100, fallback: 8 };
 
 async function preview({
   output,
@@ -45,12 +45,12 @@ export function previewCommand(): Command {
   const command = new Command("preview")
     .description("write a contact sheet: one row per person, images as the network gets them")
     .requiredOption("--output <file>", "PNG or JPEG file to write", "preview.png")
-    .option("--rows <count>", "people, spread evenly over the dataset", numberOf("--rows", 1, MOST), 8)
-    .option("--columns <count>", "images of each person", numberOf("--columns", 1, MOST), 8)
     .addOption(
       new Option("--augment <level>", "show each person's first image beside augmented copies of it").choices(
         AUGMENTATIONS,
       ),
     );
+  addNumber(command, { flag: "rows", help: "people, spread evenly over the dataset", ...COUNT });
+  addNumber(command, { flag: "columns", help: "images of each person", ...COUNT });
   return addOptions(addOptions(command, peopleSettings), sizeSettings).action(preview);
 }
