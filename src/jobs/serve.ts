@@ -117,10 +117,7 @@ async function batchingOf({
 
 /** `key=value,key=value`; a value that looks like a whole number becomes one. */
 function channelOptionsOf(text: Value): Record<string, string | number> {
-  const pairs =
-    textOf(text)
-      ?.split(",")
-      .filter((pair) => pair !== "") ?? [];
+  const pairs = (textOf(text) || undefined)?.split(",") ?? [];
   return Object.fromEntries(
     pairs.map((pair) => {
       const equals = pair.indexOf("=");
