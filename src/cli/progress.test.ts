@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { tinyConfig } from "../../test/support/tiny-run.ts";
 import { START } from "../train/checkpoint.ts";
-import type { TrainSettings } from "../train/config.ts";
+import type { TrainConfig } from "../train/config.ts";
 import type { StepRecord } from "../train/listener.ts";
 import {
   commandProgress,
@@ -27,7 +27,11 @@ const step = (stepInEpoch: number): StepRecord => ({
 });
 
 /** Everything that a style writes of a short run. */
-async function shown(style: ProgressStyle, isTTY: boolean, settings: TrainSettings = {}): Promise<string> {
+async function shown(
+  style: ProgressStyle,
+  isTTY: boolean,
+  settings: Partial<TrainConfig> = {},
+): Promise<string> {
   let text = "";
   const listener = progressListener(style, {
     isTTY,
