@@ -35,6 +35,7 @@ describe("faceid --help", () => {
       "inspect",
       "quantize",
       "convert",
+      "models",
     ]);
   });
 

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { ERRORS, FaceError, messageOf, systemCode } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
+import { adoptDotEnv } from "./options.ts";
 
 /** The subcommands, as the list of commands shows them. */
 const SUMMARIES = {
@@ -18,6 +19,7 @@ const SUMMARIES = {
   inspect: "print a model's signatures, operations and parameters",
   quantize: "write an exported model in 8-bit integers, as an ONNX version to serve",
   convert: "write a SavedModel as an ONNX file, or as a SavedModel with constants for variables",
+  models: "list, add or remove model packs: the pretrained networks",
 } as const;
 type Name = keyof typeof SUMMARIES;
 
@@ -36,6 +38,7 @@ const COMMANDS: Readonly<Record<Name, () => Promise<(command: Command) => Comman
   inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,
   quantize: async () => (await import("./commands/quantize.ts")).quantizeCommand,
   convert: async () => (await import("./commands/convert.ts")).convertCommand,
+  models: async () => (await import("./commands/models.ts")).modelsCommand,
 };
 
 async function program([first, second]: readonly string[]): Promise<Command> {
@@ -86,6 +89,7 @@ export async function run(argv: readonly string[]): Promise<void> {
   process.stdout.on("error", endWithReader);
   const args = argv.slice(2);
   try {
+    adoptDotEnv();
     const root = await program(args);
     await root.parseAsync(await normalized(args), { from: "user" });
   } catch (error) {

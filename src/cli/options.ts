@@ -21,8 +21,17 @@ const KNOWN_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 const PREFIX = "FACEID_";
-/** Variables with our prefix that are not settings: stack traces, the folder of decoded pixels. */
-const OTHER_NAMES: ReadonlySet<string> = new Set(["FACEID_DEBUG", "FACEID_CACHE_DIR"]);
+/**
+ * Variables with our prefix that are not settings of a command: stack traces, the folders of decoded pixels and of model
+ * packs, the mirror of packs, and whether downloads are allowed.
+ */
+export const OTHER_NAMES: ReadonlySet<string> = new Set([
+  "FACEID_DEBUG",
+  "FACEID_CACHE_DIR",
+  "FACEID_MODELS_DIR",
+  "FACEID_MODELS_URL",
+  "FACEID_OFFLINE",
+]);
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -87,13 +96,24 @@ export function addOptions(command: Command, schema: z.ZodObject): Command {
   return command;
 }
 
-/** Reads `.env` from the current folder; empty without the file. */
+/** Reads `.env` from the current folder; empty without the file, or when the name is a folder, as a Python environment is. */
 export function readDotEnv(path = ".env"): Environment {
   try {
     return parseEnv(readFileSync(path, "utf8")) as Environment;
   } catch (error) {
-    if (systemCode(error) === "ENOENT") return {};
+    if (["ENOENT", "EISDIR"].includes(systemCode(error) ?? "")) return {};
     throw error;
+  }
+}
+
+/** Copies variables that other rooms read from `.env` into the environment, where they are not set. */
+export function adoptDotEnv(
+  environment: NodeJS.ProcessEnv = process.env,
+  dotEnv: Environment = readDotEnv(),
+): void {
+  for (const name of OTHER_NAMES) {
+    const value = dotEnv[name];
+    if (!environment[name] && value) environment[name] = value;
   }
 }
 

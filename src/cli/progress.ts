@@ -30,15 +30,6 @@ export function durationText(seconds: number): string {
   return `${Math.floor(minutes / MINUTE)}h ${two(minutes % MINUTE)}m`;
 }
 
-const KILO = 1000;
-
-/** `640 B`, `12.3 MB` */
-export function bytesText(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log(bytes) / Math.log(KILO)));
-  return `${(bytes / KILO ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
-}
-
 function epochText(record: EpochRecord): string {
   const validation =
     record.validationLoss === undefined

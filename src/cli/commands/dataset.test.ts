@@ -10,7 +10,8 @@ import { zipOf } from "../../../test/support/archives.ts";
 import { plain, temporaryFolder, writePhotos } from "../../../test/support/photos.ts";
 import { decodePixels, encodePng } from "../../image/decode.ts";
 import { drawPhoto } from "../../synthetic/draw.ts";
-import { bytesText, StatusLine } from "../progress.ts";
+import { StatusLine } from "../progress.ts";
+import { bytesText } from "../transfer.ts";
 import { datasetCommand } from "./dataset.ts";
 
 let printed: string[];

@@ -4,7 +4,8 @@ import { Argument, Command } from "commander";
 import { chooseParts, REMOTE_DATASETS, remoteDataset } from "../../../data/catalogue.ts";
 import { type FetchEvent, fetchDataset } from "../../../data/fetch-dataset.ts";
 import { onInterrupt } from "../../process.ts";
-import { bytesText, durationText, StatusLine } from "../../progress.ts";
+import { StatusLine } from "../../progress.ts";
+import { TransferText } from "../../transfer.ts";
 
 interface Flags {
   readonly part?: readonly string[];
@@ -13,26 +14,15 @@ interface Flags {
   readonly keepArchives?: true;
 }
 
-/** Shows the events of a download; speed and time left are averages since a file began. */
-function narrator(line: StatusLine, now: () => number = Date.now): (event: FetchEvent) => void {
-  let current = "";
-  let since = 0;
-  let first = 0;
-  const downloading = (file: string, received: number, total: number | undefined) => {
-    if (file !== current) [current, since, first] = [file, now(), received];
-    const seconds = (now() - since) / 1000;
-    const speed = seconds > 1 ? (received - first) / seconds : 0;
-    const left = total !== undefined && speed > 0 ? `, ${durationText((total - received) / speed)} left` : "";
-    const share =
-      total === undefined ? "" : ` of ${bytesText(total)} (${Math.floor((100 * received) / total)} %)`;
-    line.show(`${file}: ${bytesText(received)}${share}${speed > 0 ? `, ${bytesText(speed)}/s` : ""}${left}`);
-  };
+/** Shows the events of a download. */
+function narrator(line: StatusLine): (event: FetchEvent) => void {
+  const transfer = new TransferText();
   return (event) => {
     switch (event.kind) {
       case "present":
         return line.say(`${event.file}: already there`);
       case "downloading":
-        return downloading(event.file, event.received, event.total);
+        return line.show(transfer.text(event.file, event.received, event.total));
       case "unpacking":
         return line.show(`${event.file}: unpacked ${event.images} images`);
       case "done":
