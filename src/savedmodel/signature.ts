@@ -1,6 +1,8 @@
 /** @file Signatures: the named ways to call a model, with typed, shaped inputs and outputs. */
 import type { DType, Tensor } from "../base/tensor.ts";
 
+export { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
+
 /** One named input or output of a signature. */
 export interface SignatureTensor {
   /** Its name in the graph, `node:index`. */
@@ -20,5 +22,4 @@ export interface Signature {
   readonly defaults: ReadonlyMap<string, Tensor>;
 }
 
-export const DEFAULT_SIGNATURE = "serving_default";
 export const PREDICT_METHOD = "tensorflow/serving/predict";

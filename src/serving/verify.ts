@@ -1,6 +1,6 @@
 /** @file The friendly request: two image files in, similarity and decision out. */
 
-import { decisionOf } from "../artifact/calibration.ts";
+import { decisionFor } from "../artifact/calibration.ts";
 import { floats, type TensorMap } from "../base/tensor.ts";
 import { DEFAULT_SIGNATURE } from "../savedmodel/signature.ts";
 import { imageBatch, imageSettingsOf } from "./engine/image-input.ts";
@@ -27,7 +27,7 @@ export async function verifyUpload(
   using lease = models.acquire(model);
   const { servable } = lease;
   const similarity = await compare(servable, images, options);
-  const decision = decisionOf(servable.description, far);
+  const decision = decisionFor(servable.description?.calibration, far);
   if (decision === undefined && far !== undefined) {
     throw new StatusError(
       "FAILED_PRECONDITION",

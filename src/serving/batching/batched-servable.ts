@@ -62,7 +62,7 @@ export class BatchedServable implements Servable {
     return this.#servable.signatureDefs;
   }
 
-  get description(): unknown {
+  get description(): Servable["description"] {
     return this.#servable.description;
   }
 

@@ -1,5 +1,6 @@
 /** @file An ONNX file as a servable: one signature, made of the graph's inputs and outputs. */
 import { create } from "@bufbuild/protobuf";
+import type { ExportedModel } from "../../artifact/description.ts";
 import { FaceError } from "../../base/errors.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { type OnnxModel, type OnnxPort, readOnnxFile } from "../../onnx/runtime/model-file.ts";
@@ -13,9 +14,6 @@ import { allOf } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import { ENGINE_NICENESS, misfitText } from "./engine.ts";
 import type { RunOptions, Servable, ServableId } from "./servable.ts";
-
-/** The file that makes a version's folder an ONNX model. */
-export const ONNX_FILE = "model.onnx";
 
 const portMap = (ports: readonly OnnxPort[]) =>
   new Map(ports.map(({ name, dtype, shape }) => [name, { tensorName: name, dtype, shape }]));
@@ -66,14 +64,19 @@ const fits = (wanted: readonly number[] | undefined, given: readonly number[] = 
 class OnnxServable implements Servable {
   readonly name: string;
   readonly version: bigint;
-  readonly description: unknown;
+  readonly description: ExportedModel | undefined;
   readonly signatures: ReadonlyMap<string, Signature>;
   readonly signatureDefs: { readonly [name: string]: SignatureDef };
   readonly #signature: Signature;
   readonly #lanes: SessionPool;
   readonly #rows: number | undefined;
 
-  constructor({ name, version }: ServableId, model: OnnxModel, lanes: SessionPool, description: unknown) {
+  constructor(
+    { name, version }: ServableId,
+    model: OnnxModel,
+    lanes: SessionPool,
+    description: ExportedModel | undefined,
+  ) {
     this.name = name;
     this.version = version;
     this.description = description;
@@ -140,7 +143,7 @@ export async function loadOnnx(
   path: string,
   id: ServableId,
   lanes: number,
-  description: unknown,
+  description: ExportedModel | undefined,
 ): Promise<Servable> {
   const { bytes, model } = await readOnnxFile(path);
   refuseUnservable(model, path);

@@ -1,4 +1,5 @@
 /** @file The interface between the protocols and the engine: a loaded model version that answers requests. */
+import type { ExportedModel } from "../../artifact/description.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import type { SignatureDef } from "../../proto/tensorflow/graph_pb.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
@@ -19,8 +20,8 @@ export interface Servable {
   readonly signatures: ReadonlyMap<string, Signature>;
   /** The signatures exactly as the model declares them, for metadata requests. */
   readonly signatureDefs: { readonly [name: string]: SignatureDef };
-  /** `assets.extra/faceid.json` as it was found beside the model. */
-  readonly description?: unknown;
+  /** The description beside the model, if it has one. */
+  readonly description?: ExportedModel | undefined;
 
   /**
    * What must be done to inputs before the engine can take them, such as decoding: work that needs no place in a batch.

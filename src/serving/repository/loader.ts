@@ -1,13 +1,14 @@
 /** @file Loads a version's folder: a SavedModel's signatures, or an ONNX file, as engines in worker threads. */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { FaceError, systemCode } from "../../base/errors.ts";
+import { type ExportedModel, readDescription } from "../../artifact/description.ts";
+import { modelFileIn, ONNX_FILE } from "../../artifact/files.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { type ReadModel, readSavedModel } from "../../savedmodel/read/read.ts";
 import { DEFAULT_SIGNATURE } from "../../savedmodel/signature.ts";
 import { SignatureEngine } from "../engine/engine.ts";
-import { loadOnnx, ONNX_FILE } from "../engine/onnx-servable.ts";
+import { loadOnnx } from "../engine/onnx-servable.ts";
 import type { ModelLoader, RunOptions, Servable, ServableId } from "../engine/servable.ts";
 
 export interface LoaderOptions {
@@ -17,29 +18,22 @@ export interface LoaderOptions {
   readonly tags?: readonly string[];
 }
 
-const SAVED_MODEL_FILE = "saved_model.pb";
-const DESCRIPTION_FILE = "assets.extra/faceid.json";
-
-async function readDescription(folder: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(join(folder, DESCRIPTION_FILE), "utf8"));
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
-    throw new FaceError("MODEL_INVALID", `${DESCRIPTION_FILE} is damaged`, { cause: error });
-  }
-}
-
 /** A SavedModel version in memory. Signatures other than the default one are made ready on their first request. */
 class SavedModelServable implements Servable {
   readonly name: string;
   readonly version: bigint;
-  readonly description: unknown;
+  readonly description: ExportedModel | undefined;
   readonly #model: ReadModel;
   readonly #lanes: number;
   readonly #engines = new Map<string, SignatureEngine>();
   readonly #running = new Set<Promise<unknown>>();
 
-  constructor({ name, version }: ServableId, model: ReadModel, description: unknown, lanes: number) {
+  constructor(
+    { name, version }: ServableId,
+    model: ReadModel,
+    description: ExportedModel | undefined,
+    lanes: number,
+  ) {
     this.name = name;
     this.version = version;
     this.description = description;
@@ -114,12 +108,6 @@ async function loadSavedModel(
   return servable;
 }
 
-/** Whether a version's folder holds an ONNX file and no SavedModel. */
-async function isOnnx(folder: string): Promise<boolean> {
-  const names = await readdir(folder).catch((): string[] => []);
-  return names.includes(ONNX_FILE) && !names.includes(SAVED_MODEL_FILE);
-}
-
 /**
  * Loads SavedModels, and ONNX files where a version's folder holds `model.onnx` instead; the default signature answers
  * as soon as the promise resolves.
@@ -129,9 +117,11 @@ export function savedModelLoader({
   tags = ["serve"],
 }: LoaderOptions = {}): ModelLoader {
   return async (folder, id, signal) => {
-    const servable = (await isOnnx(folder))
-      ? await loadOnnx(join(folder, ONNX_FILE), id, lanes, await readDescription(folder))
-      : await loadSavedModel(folder, id, { lanes, tags });
+    const names = await readdir(folder).catch((): string[] => []);
+    const servable =
+      modelFileIn(names) === ONNX_FILE
+        ? await loadOnnx(join(folder, ONNX_FILE), id, lanes, await readDescription(folder))
+        : await loadSavedModel(folder, id, { lanes, tags });
     if (signal?.aborted) {
       await servable.close();
       signal.throwIfAborted();
