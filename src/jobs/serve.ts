@@ -31,7 +31,7 @@ export function serve({
   restPort = 8501,
   grpcPort = 8500,
   log = silentLog,
-  lanes,
+  sessions,
   tags,
   ...options
 }: ServeOptions): Promise<RunningServer> {
@@ -40,7 +40,7 @@ export function serve({
     log,
     models: singleModelConfig(modelName, resolve(modelPath)),
     loader: savedModelLoader({
-      ...(lanes === undefined ? {} : { lanes }),
+      ...(sessions === undefined ? {} : { sessions }),
       ...(tags === undefined ? {} : { tags }),
     }),
     restPort: restPort === false ? undefined : restPort,

@@ -1,16 +1,19 @@
-/** @file A whole server: models loaded first, then the ports opened, and everything closed in good order. */
+/** @file The server of TensorFlow Serving's protocols: it loads the models, opens the ports and closes both in order. */
+// The folders of this room hold what it is made of: repository, batching, engine, JSON, REST and gRPC.
 import { availableParallelism } from "node:os";
+import { setFlagsFromString } from "node:v8";
 import type { Log } from "../base/log.ts";
 import type { ModelServerConfig } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { type BatchOptions, defaultBatchOptions } from "./batching/options.ts";
 import type { ModelLoader } from "./engine/servable.ts";
-import { type GrpcServer, type GrpcServerOptions, type GrpcTls, startGrpc } from "./grpc/grpc-server.ts";
+import { type GrpcServer, type GrpcServerOptions, startGrpc } from "./grpc/grpc-server.ts";
 import { JsonCodec } from "./json/codec.ts";
-import { modelChain } from "./repository/model-chain.ts";
+import { ServerMetrics } from "./metrics.ts";
+import { servingLoader } from "./repository/loader.ts";
 import { Repository } from "./repository/repository.ts";
 import type { RestOptions } from "./rest/handler.ts";
-import { type RestLimits, type RestServer, type RestTls, startRest } from "./rest/rest-server.ts";
-import { ServerMetrics } from "./server-metrics.ts";
+import { type RestLimits, type RestServer, startRest } from "./rest/rest-server.ts";
+import type { Tls } from "./tls.ts";
 
 export interface ServerOptions {
   readonly models: ModelServerConfig;
@@ -18,27 +21,27 @@ export interface ServerOptions {
   readonly log: Log;
   /** 0 picks a free port, undefined leaves gRPC off. */
   readonly grpcPort: number | undefined;
-  /** Path of a unix socket for gRPC beside the port. */
+  /** Path of a unix socket for gRPC, beside the port. */
   readonly grpcSocketPath?: string | undefined;
   /** 0 picks a free port, undefined leaves REST off. */
   readonly restPort: number | undefined;
   readonly rest?: Partial<RestOptions>;
   readonly limits?: Partial<RestLimits>;
   readonly metricsPath?: string | undefined;
-  readonly tls?: (GrpcTls & RestTls) | undefined;
+  readonly tls?: Tls | undefined;
   /** grpc.health.v1; on by default. */
   readonly enableGrpcHealth?: boolean;
   /** Options of grpc-js, such as `grpc.max_receive_message_length`. */
   readonly grpcChannelOptions?: GrpcServerOptions["channelOptions"];
-  /** How requests are gathered; `false` runs each by itself. Default: whatever never makes a request fail. */
+  /** How requests are put into batches; `false` runs each by itself. Default: `defaultBatchOptions`. */
   readonly batching?: BatchOptions | false | undefined;
-  /** Take each version's own `batching_params.pbtxt`. */
+  /** Use each version's own `batching_params.pbtxt`. */
   readonly perModelBatching?: boolean;
-  /** Times that each recorded request is sent to a new version; `false` for no warm-up. */
+  /** How often each recorded request is sent to a new version; `false` for no warm-up. */
   readonly warmup?: number | false;
-  /** Largest tensor that a gRPC request may claim. */
+  /** Largest tensor of a gRPC request, by its shape. */
   readonly maxTensorBytes?: number;
-  /** Gives up starting: waiting for models ends, no port opens. */
+  /** Aborts the start. */
   readonly signal?: AbortSignal;
   readonly asTensorContent?: boolean;
   readonly pollWaitSeconds?: number;
@@ -49,12 +52,12 @@ export interface ServerOptions {
 }
 
 export interface RunningServer extends AsyncDisposable {
-  /** Undefined where that interface is off. */
+  /** Undefined when that interface is off. */
   readonly grpcPort: number | undefined;
   readonly restPort: number | undefined;
   /** Replaces the configuration, as a reload request would. */
   reload(config: ModelServerConfig): Promise<void>;
-  /** Stops accepting, answers what is in flight for at most this long, frees the models. */
+  /** Stops accepting, answers requests in flight for at most this long, frees the models. */
   close(graceMs?: number): Promise<void>;
 }
 
@@ -71,13 +74,13 @@ const DEFAULT_REST: RestOptions = {
   listModels: true,
   acceptBinary: false,
 };
-/** Two threads at least, so that one huge document does not hold up all the others. */
+/** At least two threads, so that one huge document does not block the others. */
 const CODEC = { workers: Math.max(2, Math.ceil(availableParallelism() / 4)), maxQueued: 256 };
 const DEFAULT_GRACE_MS = 10_000;
 const LARGEST_TENSOR_BYTES = 1024 * MEGABYTE;
 
 /**
- * Starts a server; the ports open when every model has a version that answers.
+ * Starts a server; the ports open when every model has an available version.
  * @throws FaceError `PORT_IN_USE`, `MODEL_INVALID` when a model cannot be loaded, `INTERRUPTED` by the signal.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
@@ -85,7 +88,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const metrics = new ServerMetrics();
   const codec = new JsonCodec(CODEC);
   const repository = new Repository({
-    loader: modelChain({
+    loader: servingLoader({
       loader: options.loader,
       batching: batching === false ? undefined : batching,
       perModelBatching: options.perModelBatching ?? false,
@@ -173,4 +176,16 @@ async function openRest(
   );
   log.info(`Exporting HTTP/REST API at:localhost:${server.port} ...`);
   return server;
+}
+
+/** How far the heap may grow beyond what a full collection leaves, in percent: to four times as much, V8's maximum. */
+const HEAP_GROWTH_PERCENT = 300;
+
+/**
+ * Makes full collections of this process rarer. V8 schedules them by what is alive, about 30 MB here, and counts the
+ * buffers of requests, which young collections free long before; by default it would collect every dozen requests with
+ * images, and more often the longer the process runs.
+ */
+export function letHeapGrow(): void {
+  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
 }

@@ -12,11 +12,10 @@ import {
 } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { batchOptions, defaultBatchOptions } from "../../serving/batching/options.ts";
 import { normalizeFlags, SERVER_FLAGS, type ServerFlag } from "../../serving/flags.ts";
-import { letHeapGrow } from "../../serving/heap-growth.ts";
 import { savedModelLoader } from "../../serving/repository/loader.ts";
 import { singleModelConfig } from "../../serving/repository/model-config.ts";
 import { parseTextProto, readTextProto } from "../../serving/repository/text-proto.ts";
-import { type ServerOptions, startServer } from "../../serving/server.ts";
+import { letHeapGrow, type ServerOptions, startServer } from "../../serving/server.ts";
 import { readTls } from "../../serving/tls.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { consoleLog } from "../log.ts";
@@ -27,7 +26,8 @@ const camel = (name: string) => name.replaceAll(/_(\w)/g, (_, letter: string) =>
 
 /** Spellings as commander wants them; says which flags are taken but do nothing. */
 export function normalizeServeArguments(argv: readonly string[]): string[] {
-  const { argv: kept, withoutEffect } = normalizeFlags(argv);
+  const { argv: kept, withoutEffect, renamed } = normalizeFlags(argv);
+  for (const [old, current] of renamed) consoleLog().warn(`--${old} is now called --${current}`);
   if (withoutEffect.length > 0) consoleLog().info(`no effect here: ${withoutEffect.join(", ")}`);
   return kept;
 }
@@ -129,12 +129,12 @@ async function logOf(format: Values[string]): Promise<Log> {
 }
 
 async function optionsOf(values: Values, signal: AbortSignal, log: Log): Promise<ServerOptions> {
-  const { lanes, savedModelTags, grpcSocketPath, sslConfigFile } = values;
+  const { sessions, savedModelTags, grpcSocketPath, sslConfigFile } = values;
   return {
     signal,
     models: await modelsOf(values),
     loader: savedModelLoader({
-      lanes: Number(lanes) || availableParallelism(),
+      sessions: Number(sessions) || availableParallelism(),
       tags: String(savedModelTags).split(","),
     }),
     log,

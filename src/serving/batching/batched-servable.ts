@@ -1,8 +1,8 @@
 /** @file A model whose requests are gathered into batches. */
 import type { TensorMap } from "../../base/tensor.ts";
 import type { RunOptions, Servable } from "../engine/servable.ts";
+import { elapsedMicros, type ServerMetrics } from "../metrics.ts";
 import { allOf } from "../request-memory.ts";
-import { elapsedMicros, type ServerMetrics } from "../server-metrics.ts";
 import { StatusError } from "../status.ts";
 import { BatchQueue, type BatchThreads } from "./batcher.ts";
 import type { BatchOptions } from "./options.ts";

@@ -1,7 +1,7 @@
 /** @file Gathers requests into batches, with TensorFlow Serving's parameters, limits and messages. */
 import type { TensorMap } from "../../base/tensor.ts";
+import { elapsedMicros, type ServerMetrics } from "../metrics.ts";
 import { allOf } from "../request-memory.ts";
-import { elapsedMicros, type ServerMetrics } from "../server-metrics.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import { allowedSize, type BatchOptions } from "./options.ts";
 import { checkOutputs, joinOutputs, rowsOf, sliceOutputs, sliceRows, stackInputs } from "./tensors.ts";

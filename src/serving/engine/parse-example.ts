@@ -9,7 +9,7 @@ import { type SignatureSlice, sliceOf } from "../../savedmodel/read/import-graph
 import type { InlinedGraph, InlinedNode, Source } from "../../savedmodel/read/inlined-graph.ts";
 import type { Signature, SignatureTensor } from "../../savedmodel/signature.ts";
 import { invalidArgument } from "../status.ts";
-import type { InputStep } from "./input-step.ts";
+import type { InputStep } from "./servable.ts";
 
 /** A feature of fixed size that becomes a tensor. */
 interface DenseFeature {

@@ -2,7 +2,7 @@
 import type { TensorMap } from "../../base/tensor.ts";
 import type { SignatureDef } from "../../proto/tensorflow/graph_pb.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
-import type { RequestMemory } from "../request-memory.ts";
+import { holding, type RequestMemory } from "../request-memory.ts";
 
 /** Bounds of one run. */
 export interface RunOptions {
@@ -55,6 +55,17 @@ export interface Servable {
   close(): Promise<void>;
 }
 
+/** A step between a request and the graph, for work that the engine cannot do: parsing examples, decoding images. */
+export interface InputStep {
+  /** The signature whose inputs are the step's results. */
+  readonly signature: Signature;
+  /**
+   * @param memory for the results.
+   * @throws StatusError `INVALID_ARGUMENT` or FaceError for inputs that it cannot convert.
+   */
+  parse(inputs: TensorMap, memory?: RequestMemory): TensorMap | Promise<TensorMap>;
+}
+
 /** Which version folder to load as which servable. */
 export interface ServableId {
   readonly name: string;
@@ -70,4 +81,29 @@ export type ModelLoader = (folder: string, id: ServableId, signal?: AbortSignal)
 /** A servable as TensorFlow Serving writes it in its log. */
 export function servableText({ name, version }: ServableId): string {
   return `{name: ${name} version: ${version}}`;
+}
+
+/** Runs a signature; when the signal aborts, it stops waiting and throws the signal's reason. */
+export async function runUntil(
+  servable: Servable,
+  signatureName: string,
+  inputs: TensorMap,
+  outputNames: readonly string[],
+  options: RunOptions,
+): Promise<TensorMap> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const run = holding(options.memory, () => servable.run(signatureName, inputs, outputNames, options));
+  if (signal === undefined) return run;
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    // The batch queue's own error for a request that is still queued comes first.
+    stop = () => setImmediate(() => reject(signal.reason));
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([run, stopped]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }

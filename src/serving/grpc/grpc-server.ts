@@ -31,10 +31,11 @@ import { ServerReflection as ServerReflectionAlpha } from "../../proto/grpc/refl
 import { ModelService } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { PredictionService } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import type { RunOptions } from "../engine/servable.ts";
+import type { ServerMetrics } from "../metrics.ts";
 import type { Catalog } from "../repository/catalog.ts";
-import { REQUEST_ID_HEADER, requestId } from "../request-id.ts";
-import type { ServerMetrics } from "../server-metrics.ts";
+import { REQUEST_ID_HEADER, recordAnswer, requestId } from "../request.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
+import type { Tls } from "../tls.ts";
 import { checkedHealth, healthOf, modelStatusRpc, reloadRpc } from "./model-service.ts";
 import {
   classifyRpc,
@@ -54,19 +55,11 @@ export interface GrpcContext extends PredictionContext {
   readonly log: Log;
 }
 
-/** Certificates in PEM. */
-export interface GrpcTls {
-  readonly key: string;
-  readonly cert: string;
-  readonly ca?: string;
-  readonly requireClientCertificate: boolean;
-}
-
 /** How to serve. */
 export interface GrpcServerOptions {
   /** Addresses to listen on: `0.0.0.0:8500`, `unix:/run/faceid.sock`. */
   readonly addresses: readonly string[];
-  readonly tls?: GrpcTls;
+  readonly tls?: Tls;
   readonly enableHealth: boolean;
   /** grpc-js channel options, such as `grpc.max_receive_message_length`. */
   readonly channelOptions: ChannelOptions;
@@ -126,36 +119,19 @@ function unary<I extends Message, O extends Message>(
     heading.set(REQUEST_ID_HEADER, id);
     call.sendMetadata(heading);
     const { signal, stop } = callSignal(call);
-    const finish = (status: StatusError | undefined, answer?: O) => {
+    const finish = (failure: StatusError | undefined, answer?: O) => {
       stop();
-      if (api !== undefined) {
-        const spec = (call.request as { modelSpec?: { name: string } }).modelSpec;
-        context.metrics.request(spec?.name ?? "", api, "GRPC", status?.status ?? "OK", startedMs);
-      }
-      const ms = Math.round(performance.now() - startedMs);
-      context.log.debug("answered", {
-        requestId: id,
-        path: call.getPath(),
-        status: status?.status ?? "OK",
-        ms,
-      });
-      if (status === undefined) callback(null, answer);
-      else callback(serviceError(status));
+      const spec = (call.request as { modelSpec?: { name: string } }).modelSpec;
+      const labels = api === undefined ? undefined : ([spec?.name ?? "", api, "GRPC"] as const);
+      recordAnswer(context, { requestId: id, fields: { path: call.getPath() }, startedMs, labels }, failure);
+      if (failure === undefined) callback(null, answer);
+      else callback(serviceError(failure));
     };
     Promise.resolve()
       .then(() => work(call.request, { signal }))
       .then(
         (answer) => finish(undefined, answer),
-        (error: unknown) => {
-          const status = toStatusError(error);
-          if (status.cause !== undefined) {
-            // What is wrong with a request is the client's to read; the log is for what is wrong here.
-            const level = status.status === "INVALID_ARGUMENT" ? "debug" : "error";
-            const cause = messageOf(status.cause);
-            context.log[level]("a call failed", { requestId: id, path: call.getPath(), cause });
-          }
-          finish(status);
-        },
+        (error: unknown) => finish(toStatusError(error)),
       );
   };
 }
@@ -250,7 +226,7 @@ function reflectionHandlers(services: readonly DescService[]): UntypedServiceImp
   };
 }
 
-function credentialsOf(tls: GrpcTls | undefined): ServerCredentials {
+function credentialsOf(tls: Tls | undefined): ServerCredentials {
   if (tls === undefined) return ServerCredentials.createInsecure();
   return ServerCredentials.createSsl(
     tls.ca === undefined ? null : Buffer.from(tls.ca),

@@ -7,8 +7,7 @@ import {
   FeatureSchema,
 } from "../../proto/tensorflow/example_pb.ts";
 import { invalidArgument, StatusError } from "../status.ts";
-import { jsonTypeText } from "./debug.ts";
-import { type JsonTape, Kind } from "./tape.ts";
+import { type JsonTape, jsonTypeText, Kind } from "./tape.ts";
 import { formatError, parseObject, readSignatureName } from "./tensors.ts";
 import { base64Value, isBase64 } from "./values.ts";
 

@@ -1,17 +1,11 @@
-/** @file One piece of JSON work, done the same way on the event loop and in a worker thread. */
-import {
-  arrayOf,
-  bytesPerElement,
-  type DType,
-  type DTypeData,
-  type NumericDType,
-  type TensorMap,
-} from "../../base/tensor.ts";
+/** @file The JSON work that is done on the event loop or in a worker thread. */
+import type { DType, TensorMap } from "../../base/tensor.ts";
 import { DEFAULT_SIGNATURE } from "../../savedmodel/signature.ts";
-import { invalidArgument, type StatusCode, StatusError } from "../status.ts";
+import type { ModelChoice, Models } from "../repository/catalog.ts";
+import { allocatorIn, HEAP } from "../request-memory.ts";
+import { invalidArgument, type StatusCode, StatusError, toStatusError } from "../status.ts";
 import { type ExamplesJson, readExamplesJson } from "./examples.ts";
 import { type JsonFormat, type PredictJson, readPredictJson } from "./tensors.ts";
-import { type ElementRoom, HEAP } from "./values.ts";
 import { writePredictJson } from "./write.ts";
 
 /** A failure in a form that can be sent between threads. */
@@ -20,7 +14,7 @@ export interface PlainStatus {
   readonly message: string;
 }
 
-/** The input types of all signatures of the model a request means, or why there is no such model. */
+/** The input types of all signatures of a model, or why the model cannot be used. */
 export type SignatureLookup =
   | { readonly signatures: ReadonlyMap<string, ReadonlyMap<string, DType>> }
   | { readonly error: PlainStatus };
@@ -31,33 +25,38 @@ export type CodecJob =
       readonly kind: "read";
       readonly bytes: Uint8Array;
       readonly lookup: SignatureLookup;
-      /** Shared memory for the numbers, as far as it reaches; the rest goes to the heap. */
+      /** Shared memory for the numbers; what does not fit goes to the heap. */
       readonly into: Uint8Array | undefined;
     }
   | { readonly kind: "examples"; readonly bytes: Uint8Array }
   | { readonly kind: "write"; readonly outputs: TensorMap; readonly format: JsonFormat };
 
-/** What comes of a job: a request read, or an answer written. */
+/** The request that was read or the answer that was written. */
 export type CodecResult = PredictJson | ExamplesJson | Uint8Array;
 
-/** Every element type may begin at a multiple of this. */
-const ALIGNMENT = 8;
-
-/** Arrays one behind the other in one piece of memory. */
-export function roomIn(memory: Uint8Array): ElementRoom {
-  let taken = 0;
-  return {
-    array<D extends NumericDType>(dtype: D, size: number): DTypeData[D] {
-      const bytes = size * bytesPerElement(dtype);
-      const start = taken;
-      if (start + bytes > memory.byteLength) return HEAP.array(dtype, size);
-      taken += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-      return new (arrayOf(dtype))(memory.buffer, memory.byteOffset + start, size);
-    },
-  };
+/** What a codec thread can be asked. An error comes as a value, which keeps its status. */
+export interface CodecCalls {
+  run(job: CodecJob): { readonly result: CodecResult } | { readonly error: PlainStatus };
 }
 
-/** @throws StatusError with the contract's message. */
+/** The input types of a model for `readPredict`, which reports a missing model only after reading the JSON. */
+export function signatureTypes(models: Models, model: ModelChoice): SignatureLookup {
+  try {
+    using lease = models.acquire(model);
+    const signatures = new Map(
+      [...lease.servable.signatures].map(([name, { inputs }]) => [
+        name,
+        new Map([...inputs].map(([alias, { dtype }]) => [alias, dtype])),
+      ]),
+    );
+    return { signatures };
+  } catch (error) {
+    const { status, message } = toStatusError(error);
+    return { error: { status, message } };
+  }
+}
+
+/** @throws StatusError with TensorFlow Serving's message. */
 export function doCodecJob(job: CodecJob): CodecResult {
   if (job.kind === "write") return writePredictJson(job.outputs, job.format);
   if (job.kind === "examples") return readExamplesJson(job.bytes);
@@ -69,5 +68,5 @@ export function doCodecJob(job: CodecJob): CodecResult {
     if (inputs !== undefined) return inputs;
     throw invalidArgument(`Serving signature name: "${name}" not found in signature def`);
   };
-  return readPredictJson(job.bytes, inputTypesOf, into === undefined ? HEAP : roomIn(into));
+  return readPredictJson(job.bytes, inputTypesOf, into === undefined ? HEAP : allocatorIn(into));
 }

@@ -1,10 +1,10 @@
 /** @file The body of a REST predict request as tensors: rows under `instances`, or columns under `inputs`. */
 import { type DType, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
+import { type Allocator, HEAP } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
-import { debugText } from "./debug.ts";
 import { discard, parseJson } from "./parse.ts";
-import { type JsonTape, Kind } from "./tape.ts";
-import { type ElementRoom, type ElementSink, elementSink, HEAP, isBase64 } from "./values.ts";
+import { debugText, type JsonTape, Kind } from "./tape.ts";
+import { type ElementSink, elementSink, isBase64 } from "./values.ts";
 
 /** How the request was laid out, which decides how the answer is. */
 export type JsonFormat = "row" | "columnar";
@@ -24,16 +24,16 @@ export interface PredictJson {
  * Reads a predict body. The checks come in TensorFlow Serving's order: the JSON, the signature's name, then model and
  * signature, then the values.
  * @param inputTypesOf finds the inputs of the named signature; throws StatusError for an unknown model or signature.
- * @param room where the numbers go.
+ * @param allocator for the numbers.
  * @throws StatusError with the message of the contract.
  */
 export function readPredictJson(
   bytes: Uint8Array,
   inputTypesOf: (name: string) => InputTypes,
-  room: ElementRoom = HEAP,
+  allocator: Allocator = HEAP,
 ): PredictJson {
   const tape = parseObject(bytes);
-  const read = readPredictTape(tape, inputTypesOf, room);
+  const read = readPredictTape(tape, inputTypesOf, allocator);
   discard(tape);
   return read;
 }
@@ -41,7 +41,7 @@ export function readPredictJson(
 function readPredictTape(
   tape: JsonTape,
   inputTypesOf: (name: string) => InputTypes,
-  room: ElementRoom,
+  allocator: Allocator,
 ): PredictJson {
   const signatureName = readSignatureName(tape);
   const types = inputTypesOf(signatureName);
@@ -57,10 +57,10 @@ function readPredictTape(
     );
   }
   if (instances !== undefined) {
-    return { signatureName, format: "row", inputs: readRows(tape, instances, types, room) };
+    return { signatureName, format: "row", inputs: readRows(tape, instances, types, allocator) };
   }
   if (inputs === undefined) throw invalidArgument("Missing 'inputs' or 'instances' key");
-  return { signatureName, format: "columnar", inputs: readColumns(tape, inputs, types, room) };
+  return { signatureName, format: "columnar", inputs: readColumns(tape, inputs, types, allocator) };
 }
 
 /** Parses a body whose top level must be an object. */
@@ -143,19 +143,19 @@ function checkList(size: number, level: number, shape: readonly number[]): void 
   }
 }
 
-/** Room for `count` values of this shape; a document cannot hold more values than tokens, whatever its shape claims. */
+/** Elements of `count` values of this shape, at most as many as the document has tokens, whatever its shape claims. */
 function capacityFor(tape: JsonTape, shape: readonly number[], count: number): number {
   return Math.min(sizeOf(shape) * count, tape.kinds.length);
 }
 
-function readColumn(tape: JsonTape, place: number, dtype: DType, room: ElementRoom): Tensor {
+function readColumn(tape: JsonTape, place: number, dtype: DType, allocator: Allocator): Tensor {
   const shape = shapeAt(tape, place);
-  const sink = elementSink(dtype, capacityFor(tape, shape, 1), room);
+  const sink = elementSink(dtype, capacityFor(tape, shape, 1), allocator);
   appendValues(tape, place, shape, sink);
   return { dtype, shape, data: sink.data() };
 }
 
-function readColumns(tape: JsonTape, place: number, types: InputTypes, room: ElementRoom): TensorMap {
+function readColumns(tape: JsonTape, place: number, types: InputTypes, allocator: Allocator): TensorMap {
   if (!isNamedObject(tape, place)) {
     const [only] = types;
     if (types.size > 1 || only === undefined) {
@@ -164,13 +164,13 @@ function readColumns(tape: JsonTape, place: number, types: InputTypes, room: Ele
           "as per tensorinfo_map",
       );
     }
-    return new Map([[only[0], readColumn(tape, place, only[1], room)]]);
+    return new Map([[only[0], readColumn(tape, place, only[1], allocator)]]);
   }
   const tensors = new Map<string, Tensor>();
   for (const [name, dtype] of types) {
     const item = tape.member(place, name);
     if (item === undefined) throw invalidArgument(`Missing named input: ${name} in 'inputs' object.`);
-    tensors.set(name, readColumn(tape, item, dtype, room));
+    tensors.set(name, readColumn(tape, item, dtype, allocator));
   }
   return tensors;
 }
@@ -179,20 +179,20 @@ function readColumns(tape: JsonTape, place: number, types: InputTypes, room: Ele
 class RowStack {
   readonly #dtype: DType;
   readonly #rows: number;
-  readonly #room: ElementRoom;
+  readonly #allocator: Allocator;
   #shape: readonly number[] | undefined;
   #sink: ElementSink | undefined;
 
-  constructor(dtype: DType, rows: number, room: ElementRoom) {
+  constructor(dtype: DType, rows: number, allocator: Allocator) {
     this.#dtype = dtype;
     this.#rows = rows;
-    this.#room = room;
+    this.#allocator = allocator;
   }
 
   append(tape: JsonTape, place: number): void {
     const shape = shapeAt(tape, place);
     if (this.#sink === undefined) {
-      this.#sink = elementSink(this.#dtype, capacityFor(tape, shape, this.#rows), this.#room);
+      this.#sink = elementSink(this.#dtype, capacityFor(tape, shape, this.#rows), this.#allocator);
       this.#shape = shape;
       appendValues(tape, place, shape, this.#sink);
       return;
@@ -217,7 +217,7 @@ class RowStack {
   }
 }
 
-function readRows(tape: JsonTape, place: number, types: InputTypes, room: ElementRoom): TensorMap {
+function readRows(tape: JsonTape, place: number, types: InputTypes, allocator: Allocator): TensorMap {
   if (tape.kinds[place] !== Kind.array) {
     throw formatError(tape, "Expecting 'instances' to be an list/array");
   }
@@ -230,7 +230,7 @@ function readRows(tape: JsonTape, place: number, types: InputTypes, room: Elemen
         "as per tensorinfo_map",
     );
   }
-  const stacks = new Map([...types].map(([name, dtype]) => [name, new RowStack(dtype, rows, room)]));
+  const stacks = new Map([...types].map(([name, dtype]) => [name, new RowStack(dtype, rows, allocator)]));
   const areObjects = isNamedObject(tape, first);
   let index = 0;
   for (const row of tape.entries(place)) {

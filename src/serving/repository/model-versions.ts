@@ -3,9 +3,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { type ModelLoader, type Servable, servableText } from "../engine/servable.ts";
-import type { Lease } from "../predict.ts";
 import { StatusError } from "../status.ts";
-import type { VersionState, VersionStatus } from "./catalog.ts";
+import type { Lease, VersionState, VersionStatus } from "./catalog.ts";
 import { nextTransition } from "./version-policy.ts";
 
 /** How loading behaves when it fails, and how much of it may go on at once. */

@@ -2,16 +2,15 @@
 import { cpus } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { Limiter } from "../../base/limiter.ts";
 import type { Log } from "../../base/log.ts";
 import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type ModelLoader, servableText } from "../engine/servable.ts";
-import type { Lease, ModelChoice } from "../predict.ts";
 import { invalidArgument, StatusError } from "../status.ts";
-import type { Catalog, VersionStatus } from "./catalog.ts";
+import type { Catalog, Lease, ModelChoice, VersionStatus } from "./catalog.ts";
 import { checkedModels, checkTransition } from "./model-config.ts";
 import { ModelVersions } from "./model-versions.ts";
-import { scanVersions } from "./storage.ts";
-import { aspiredVersions, versionPolicy } from "./version-policy.ts";
+import { aspiredVersions, scanVersions, versionPolicy } from "./version-policy.ts";
 
 /** How models are found and loaded. */
 export interface RepositoryOptions {
@@ -47,14 +46,13 @@ export class Repository implements Catalog, AsyncDisposable {
   readonly #models = new Map<string, Model>();
   readonly #closing = new AbortController();
   readonly #waiting = new Set<() => void>();
-  readonly #turns: Turns;
+  readonly #loading = new Limiter(cpus().length);
   #config: ModelServerConfig | undefined;
   #polling: Promise<void> | undefined;
   #reloading: Promise<void> = Promise.resolve();
 
   constructor(options: RepositoryOptions) {
     this.#options = options;
-    this.#turns = new Turns(cpus().length);
   }
 
   names(): readonly string[] {
@@ -115,7 +113,7 @@ export class Repository implements Catalog, AsyncDisposable {
       .finally(() => clearInterval(waiting));
     signal?.removeEventListener("abort", giveUp);
     if (signal?.aborted) throw new FaceError("INTERRUPTED", "stopped before the models were ready");
-    this.#turns.limit = Math.max(1, this.#options.loadThreads);
+    this.#loading.limit = Math.max(1, this.#options.loadThreads);
     if (failures.length > 0) {
       throw new FaceError(
         "MODEL_INVALID",
@@ -176,7 +174,7 @@ export class Repository implements Catalog, AsyncDisposable {
       loader,
       maxRetries: maxLoadRetries,
       retryIntervalMs: loadRetryIntervalMs,
-      schedule: (work) => this.#turns.run(work),
+      schedule: (work) => this.#loading.run(work),
       log,
       onChange: () => this.#changed(),
     });
@@ -295,28 +293,4 @@ function failureText(failures: readonly Failure[]): string {
 
 function isAtRest(versions: ModelVersions): boolean {
   return versions.statuses().every(({ state }) => state === "END" || state === "START");
-}
-
-/** Lets a limited number of loads go on at once, in the order they came. */
-class Turns {
-  limit: number;
-  #running = 0;
-  readonly #queue: (() => void)[] = [];
-
-  constructor(limit: number) {
-    this.limit = limit;
-  }
-
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    // A turn that ends is handed to the next in the queue without being counted down in between.
-    if (this.#running >= this.limit) await new Promise<void>((resolve) => this.#queue.push(resolve));
-    else this.#running++;
-    try {
-      return await work();
-    } finally {
-      const next = this.#queue.shift();
-      if (next === undefined) this.#running--;
-      else next();
-    }
-  }
 }

@@ -1,8 +1,8 @@
-/** @file Reads configuration messages from protobuf's text format, guided by their descriptors. */
+/** @file Reads configuration messages from protobuf's text format by their descriptors. */
+// Written here because `@bufbuild/protobuf` reads the binary and the JSON format only.
 import { readFile } from "node:fs/promises";
 import { create, type DescField, type DescMessage, type MessageShape, ScalarType } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
-import { syntaxError, type Token, tokenize } from "./text-proto-tokens.ts";
 
 /**
  * Parses a message.
@@ -16,7 +16,7 @@ export function parseTextProto<Desc extends DescMessage>(schema: Desc, text: str
 
 /**
  * Reads a file of text format.
- * @throws FaceError `CONFIG_INVALID` when it is missing or does not parse, worded as TensorFlow Serving words it.
+ * @throws FaceError `CONFIG_INVALID` when it is missing or does not parse with TensorFlow Serving's message.
  */
 export async function readTextProto<Desc extends DescMessage>(
   schema: Desc,
@@ -37,6 +37,79 @@ export async function readTextProto<Desc extends DescMessage>(
       { cause: error },
     );
   }
+}
+
+/** One token of the text. */
+interface Token {
+  readonly kind: "name" | "number" | "string" | "mark" | "end";
+  /** The characters; of a string those within its quotation marks, escapes undone. */
+  readonly text: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+const PATTERNS: readonly [Token["kind"] | "space", RegExp][] = [
+  ["space", /(?:\s+|#[^\n]*)+/y],
+  ["name", /[A-Za-z_][A-Za-z0-9_.]*/y],
+  ["number", /-?\s*(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?[fF]?|inf|nan)/y],
+  ["string", /"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/y],
+  ["mark", /[-{}<>[\]:,;/]/y],
+];
+
+const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
+  a: "\x07",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  v: "\v",
+};
+
+function unquoted(quoted: string): string {
+  const inner = quoted.slice(1, -1);
+  return inner.replace(/\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)/g, (_, code: string) => {
+    if (/^x/.test(code)) return String.fromCharCode(Number.parseInt(code.slice(1), 16));
+    if (/^[0-7]/.test(code)) return String.fromCharCode(Number.parseInt(code, 8));
+    return SIMPLE_ESCAPES[code] ?? code;
+  });
+}
+
+/** An error in the form of protobuf's own parser: `line:column: message`. */
+function syntaxError(token: { readonly line: number; readonly column: number }, message: string): FaceError {
+  return new FaceError("CONFIG_INVALID", `${token.line}:${token.column}: ${message}`);
+}
+
+/**
+ * Splits a text; the last token is of kind `end`.
+ * @throws FaceError `CONFIG_INVALID` at a character that starts no token.
+ */
+function tokenize(text: string): Token[] {
+  const tokens: Token[] = [];
+  let at = 0;
+  let line = 1;
+  let lineStart = 0;
+  while (at < text.length) {
+    const place = { line, column: at - lineStart + 1 };
+    let matched: string | undefined;
+    for (const [kind, pattern] of PATTERNS) {
+      pattern.lastIndex = at;
+      matched = pattern.exec(text)?.[0];
+      if (matched === undefined) continue;
+      if (kind !== "space")
+        tokens.push({ kind, text: kind === "string" ? unquoted(matched) : matched, ...place });
+      break;
+    }
+    if (matched === undefined) throw syntaxError(place, `Unexpected character "${text[at]}".`);
+    at += matched.length;
+    const lastBreak = matched.lastIndexOf("\n");
+    if (lastBreak >= 0) {
+      line += matched.split("\n").length - 1;
+      lineStart = at - matched.length + lastBreak + 1;
+    }
+  }
+  tokens.push({ kind: "end", text: "", line, column: at - lineStart + 1 });
+  return tokens;
 }
 
 const CLOSING: Readonly<Record<string, string>> = { "{": "}", "<": ">" };
@@ -182,7 +255,7 @@ class TextReader {
     return Number(digits.replace(/[fF]$/, ""));
   }
 
-  /** A string in quotation marks; several in a row are one. */
+  /** A string in quotation marks; consecutive strings are joined. */
   #string(type: ScalarType, name: string, first: Token): unknown {
     if (first.kind !== "string") {
       throw syntaxError(first, `Expected string for field "${name}", got: ${first.text || "end"}`);

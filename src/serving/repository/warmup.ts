@@ -19,8 +19,8 @@ import {
   predictRpc,
   regressRpc,
 } from "../grpc/prediction-service.ts";
-import type { Models } from "../predict.ts";
 import { StatusError } from "../status.ts";
+import type { Models } from "./catalog.ts";
 
 const MOST_RECORDS = 1000;
 
