@@ -6,174 +6,74 @@ export interface ServerFlag {
   readonly name: string;
   readonly kind: "text" | "number" | "boolean";
   readonly help: string;
-  readonly fallback?: string | number | boolean;
+  readonly fallback?: Value;
+}
+
+type Value = string | number | boolean;
+/** Without a kind, a flag has the kind of its default value; without a default value, it is text. */
+type FlagRow = readonly [name: string, help: string, fallback?: Value | undefined, kind?: ServerFlag["kind"]];
+
+const OURS = "(not in TensorFlow Serving)";
+
+const FLAGS: readonly FlagRow[] = [
+  ["port", "gRPC port; 0 for none", 8500],
+  ["grpc_socket_path", "path of a unix socket for gRPC, beside the port"],
+  ["rest_api_port", "REST port; 0 for none", 0],
+  ["rest_api_timeout_in_ms", "milliseconds for a run by REST; 0 for no limit", 30_000],
+  ["rest_api_enable_cors_support", "send CORS headers", false],
+  ["model_name", "name of the model at --model_base_path", "default"],
+  ["model_base_path", "folder that holds the model's version folders"],
+  ["model_config_file", "ModelServerConfig in text format; replaces the two flags above"],
+  ["model_config_file_poll_wait_seconds", "seconds between reads of that file; 0 for one read", 0],
+  [
+    "file_system_poll_wait_seconds",
+    "seconds between listings of version folders; 0 for one listing, less for none",
+    1,
+  ],
+  ["max_num_load_retries", "retries when a version fails to load", 5],
+  ["load_retry_interval_micros", "microseconds between retries", 60_000_000],
+  ["num_load_threads", "versions loaded at a time after the start; 0 for one", 0],
+  ["allow_version_labels_for_unavailable_models", "a label may name a version not loaded yet", false],
+  ["saved_model_tags", "tags of the meta graph, separated by commas", "serve"],
+  ["ssl_config_file", "SSLConfig in text format, for TLS on both ports"],
+  ["monitoring_config_file", "MonitoringConfig in text format, for the metrics page"],
+  ["enable_grpc_healthcheck_service", "serve grpc.health.v1", true],
+  ["grpc_channel_arguments", "grpc-js options, key=value by commas: grpc.max_receive_message_length=4194304"],
+  [
+    "enable_batching",
+    "true: TensorFlow Serving's batching and limits; false: none; left out: batching that makes no request fail",
+    undefined,
+    "boolean",
+  ],
+  ["batching_parameters_file", "BatchingParameters in text format"],
+  ["enable_per_model_batching_parameters", "use each version's own batching_params.pbtxt", false],
+  ["enable_model_warmup", "first send a new version its recorded requests, or zeros", true],
+  ["num_request_iterations_for_warmup", "how often each recorded request is sent; 0 for once", 0],
+  ["enable_serialization_as_tensor_content", "gRPC answers carry packed bytes, not lists", false],
+  ["rest_api_list_models", `GET /v1/models lists the models ${OURS}`, true],
+  ["rest_api_binary", `predict also takes raw tensors, images and forms ${OURS}`, false],
+  ["rest_api_max_body_bytes", `largest body of a REST request, in bytes ${OURS}`, 256 * 2 ** 20],
+  ["rest_api_max_total_body_bytes", `largest sum of bodies in memory, in bytes ${OURS}`, 2 ** 30],
+  ["rest_api_receive_timeout_in_ms", `milliseconds for a request to arrive completely ${OURS}`, 60_000],
+  ["rest_api_max_connections", `largest number of REST connections ${OURS}`, 10_000],
+  ["max_tensor_bytes", `largest tensor of a gRPC request, in bytes ${OURS}`, 2 ** 30],
+  ["shutdown_grace_in_ms", `milliseconds for requests in flight after SIGTERM ${OURS}`, 10_000],
+  ["log_format", `text, or json for one object per line ${OURS}`, "text"],
+  ["sessions", `size of each signature's session pool: requests at a time; 0 for one per core ${OURS}`, 0],
+];
+
+function kindOf(value: Value | undefined): ServerFlag["kind"] {
+  if (typeof value === "number") return "number";
+  return typeof value === "boolean" ? "boolean" : "text";
 }
 
 /** In TensorFlow Serving's spelling; dashes may replace underscores. */
-export const SERVER_FLAGS: readonly ServerFlag[] = [
-  { name: "port", kind: "number", help: "gRPC port; 0 for none", fallback: 8500 },
-  { name: "grpc_socket_path", kind: "text", help: "path of a unix socket for gRPC, beside the port" },
-  { name: "rest_api_port", kind: "number", help: "REST port; 0 for none", fallback: 0 },
-  {
-    name: "rest_api_timeout_in_ms",
-    kind: "number",
-    help: "milliseconds for the run of a REST request; 0 for no limit",
-    fallback: 30_000,
-  },
-  { name: "rest_api_enable_cors_support", kind: "boolean", help: "send CORS headers", fallback: false },
-  { name: "model_name", kind: "text", help: "name of the model at --model_base_path", fallback: "default" },
-  { name: "model_base_path", kind: "text", help: "folder that holds the model's version folders" },
-  {
-    name: "model_config_file",
-    kind: "text",
-    help: "file with a ModelServerConfig in text format; replaces the two flags above",
-  },
-  {
-    name: "model_config_file_poll_wait_seconds",
-    kind: "number",
-    help: "seconds after which that file is read again; 0 for never",
-    fallback: 0,
-  },
-  {
-    name: "file_system_poll_wait_seconds",
-    kind: "number",
-    help: "seconds after which version folders are listed again; 0 lists them once, less never",
-    fallback: 1,
-  },
-  { name: "max_num_load_retries", kind: "number", help: "retries when a version fails to load", fallback: 5 },
-  {
-    name: "load_retry_interval_micros",
-    kind: "number",
-    help: "microseconds between retries",
-    fallback: 60_000_000,
-  },
-  {
-    name: "num_load_threads",
-    kind: "number",
-    help: "versions loaded at a time after the start; 0 for one",
-    fallback: 0,
-  },
-  {
-    name: "allow_version_labels_for_unavailable_models",
-    kind: "boolean",
-    help: "a label may name a version that is not loaded yet",
-    fallback: false,
-  },
-  {
-    name: "saved_model_tags",
-    kind: "text",
-    help: "tags of the meta graph, separated by commas",
-    fallback: "serve",
-  },
-  {
-    name: "ssl_config_file",
-    kind: "text",
-    help: "file with an SSLConfig in text format; both ports use TLS",
-  },
-  {
-    name: "monitoring_config_file",
-    kind: "text",
-    help: "file with a MonitoringConfig in text format; turns on the metrics page",
-  },
-  { name: "enable_grpc_healthcheck_service", kind: "boolean", help: "serve grpc.health.v1", fallback: true },
-  {
-    name: "grpc_channel_arguments",
-    kind: "text",
-    help: "grpc-js channel options, key=value separated by commas: grpc.max_receive_message_length=4194304",
-  },
-  {
-    name: "enable_batching",
-    kind: "boolean",
-    help:
-      "true: batching with TensorFlow Serving's limits; false: each request runs by itself; left out: requests are " +
-      "batched only where that cannot make one fail",
-  },
-  { name: "batching_parameters_file", kind: "text", help: "file with BatchingParameters in text format" },
-  {
-    name: "enable_per_model_batching_parameters",
-    kind: "boolean",
-    help: "use each version's own batching_params.pbtxt",
-    fallback: false,
-  },
-  {
-    name: "enable_model_warmup",
-    kind: "boolean",
-    help: "send a new version its recorded requests, or one of zeros, before it is available",
-    fallback: true,
-  },
-  {
-    name: "num_request_iterations_for_warmup",
-    kind: "number",
-    help: "how often each recorded request is sent; 0 for once",
-    fallback: 0,
-  },
-  {
-    name: "enable_serialization_as_tensor_content",
-    kind: "boolean",
-    help: "gRPC answers carry packed bytes instead of lists of values",
-    fallback: false,
-  },
-  {
-    name: "rest_api_list_models",
-    kind: "boolean",
-    help: "GET /v1/models lists the models (not in TensorFlow Serving)",
-    fallback: true,
-  },
-  {
-    name: "rest_api_binary",
-    kind: "boolean",
-    help: "predict also takes raw tensors, images and forms, by their content type (not in TensorFlow Serving)",
-    fallback: false,
-  },
-  {
-    name: "rest_api_max_body_bytes",
-    kind: "number",
-    help: "largest body of a REST request, in bytes (not in TensorFlow Serving)",
-    fallback: 256 * 2 ** 20,
-  },
-  {
-    name: "rest_api_max_total_body_bytes",
-    kind: "number",
-    help: "largest sum of all bodies in memory, in bytes (not in TensorFlow Serving)",
-    fallback: 2 ** 30,
-  },
-  {
-    name: "rest_api_receive_timeout_in_ms",
-    kind: "number",
-    help: "milliseconds for a request to arrive completely (not in TensorFlow Serving)",
-    fallback: 60_000,
-  },
-  {
-    name: "rest_api_max_connections",
-    kind: "number",
-    help: "largest number of REST connections (not in TensorFlow Serving)",
-    fallback: 10_000,
-  },
-  {
-    name: "max_tensor_bytes",
-    kind: "number",
-    help: "largest tensor of a gRPC request, in bytes (not in TensorFlow Serving)",
-    fallback: 2 ** 30,
-  },
-  {
-    name: "shutdown_grace_in_ms",
-    kind: "number",
-    help: "milliseconds for requests in flight after SIGTERM (not in TensorFlow Serving)",
-    fallback: 10_000,
-  },
-  {
-    name: "log_format",
-    kind: "text",
-    help: "text, or json for one object per line (not in TensorFlow Serving)",
-    fallback: "text",
-  },
-  {
-    name: "sessions",
-    kind: "number",
-    help: "size of each signature's session pool: requests that run at the same time; 0 for one per core (not in TensorFlow Serving)",
-    fallback: 0,
-  },
-];
+export const SERVER_FLAGS: readonly ServerFlag[] = FLAGS.map(([name, help, fallback, kind]) => ({
+  name,
+  help,
+  kind: kind ?? kindOf(fallback),
+  ...(fallback !== undefined && { fallback }),
+}));
 
 /** Accepted so that existing scripts work: they tune parts that this server does not have. */
 export const FLAGS_WITHOUT_EFFECT: ReadonlySet<string> = new Set([

@@ -111,9 +111,6 @@ function exponentialBounds(first: number, factor: number, count: number): number
   return Array.from({ length: count }, (_, index) => first * factor ** index);
 }
 
-const SERVING = ":tensorflow:serving:";
-const SAVED_MODEL = ":tensorflow:cc:saved_model:";
-
 /** From 10 microseconds to about 25 minutes. */
 const LATENCY_BOUNDS = exponentialBounds(10, 1.8, 33);
 /** Doubling sizes, from 1. */
@@ -122,62 +119,26 @@ const SIZE_BOUNDS = exponentialBounds(1, 2, 15);
 /** The interface of a request. */
 export type Entrypoint = "REST" | "GRPC";
 
-/** All metrics of one server. */
+/** All metrics of one server. Times are in microseconds. */
 export class ServerMetrics {
   readonly #families = new Map<string, Family>();
-  /** Labels: model_name, status. */
-  readonly requestCount: Counter = this.#counter(`${SERVING}request_count`, ["model_name", "status"]);
-  /** Microseconds; labels: model_name, API, entrypoint. Requests that succeeded. */
-  readonly requestLatency: Histogram = this.#histogram(
-    `${SERVING}request_latency`,
-    ["model_name", "API", "entrypoint"],
-    LATENCY_BOUNDS,
-  );
-  /** Microseconds in the engine; labels: model_name, API, runtime. */
-  readonly runtimeLatency: Histogram = this.#histogram(
-    `${SERVING}runtime_latency`,
-    ["model_name", "API", "runtime"],
-    LATENCY_BOUNDS,
-  );
-  /** Microseconds a request waited for its batch; labels: thread_pool_name. */
-  readonly queuingLatency: Histogram = this.#histogram(
-    `${SERVING}batching_session:queuing_latency`,
-    ["thread_pool_name"],
-    LATENCY_BOUNDS,
-  );
-  /** Batches run. */
-  readonly wrappedRunCount: Counter = this.#counter(`${SERVING}batching_session:wrapped_run_count`);
-  /** Rows of padding to reach an allowed size; labels: execution_batch_size. */
-  readonly paddingSize: Histogram = this.#histogram(
-    `${SERVING}batching_session:padding_size`,
-    ["execution_batch_size"],
-    SIZE_BOUNDS,
-  );
+  readonly requestCount = this.#counter("serving:request_count", "model_name", "status");
+  /** Requests that succeeded. */
+  readonly requestLatency = this.#latency("request_latency", "model_name", "API", "entrypoint");
+  /** Time in the engine. */
+  readonly runtimeLatency = this.#latency("runtime_latency", "model_name", "API", "runtime");
+  readonly warmupLatency = this.#latency("model_warmup_latency", "model_path", "status");
+  /** Time that a request waits for its batch. */
+  readonly queuingLatency = this.#latency("batching_session:queuing_latency", "thread_pool_name");
+  readonly batchesRun = this.#counter("serving:batching_session:wrapped_run_count");
+  /** Rows of padding to reach an allowed size. */
+  readonly paddingSize = this.#rows("padding_size", "execution_batch_size");
   /** Rows of a request. */
-  readonly inputBatchSize: Histogram = this.#histogram(
-    `${SERVING}batching_session:input_batch_size`,
-    [],
-    SIZE_BOUNDS,
-  );
+  readonly inputBatchSize = this.#rows("input_batch_size");
   /** Rows of a batch with padding. */
-  readonly processedBatchSize: Histogram = this.#histogram(
-    `${SERVING}batching_session:processed_batch_size`,
-    [],
-    SIZE_BOUNDS,
-  );
-  /** Labels: model_path, status. */
-  readonly warmupLatency: Histogram = this.#histogram(
-    `${SERVING}model_warmup_latency`,
-    ["model_path", "status"],
-    LATENCY_BOUNDS,
-  );
-  /** Labels: model_path, status. */
-  readonly loadAttempts: Counter = this.#counter(`${SAVED_MODEL}load_attempt_count`, [
-    "model_path",
-    "status",
-  ]);
-  /** Microseconds; labels: model_path. */
-  readonly loadLatency: Counter = this.#counter(`${SAVED_MODEL}load_latency`, ["model_path"]);
+  readonly processedBatchSize = this.#rows("processed_batch_size");
+  readonly loadAttempts = this.#counter("cc:saved_model:load_attempt_count", "model_path", "status");
+  readonly loadLatency = this.#counter("cc:saved_model:load_latency", "model_path");
 
   /**
    * Counts a request and, if it succeeded, its time.
@@ -199,16 +160,21 @@ export class ServerMetrics {
     });
   }
 
-  #counter(name: string, labels: readonly string[] = []): Counter {
-    const counter = new Counter(labels);
-    this.#families.set(name, counter);
-    return counter;
+  #counter(name: string, ...labels: readonly string[]): Counter {
+    return this.#add(name, new Counter(labels));
   }
 
-  #histogram(name: string, labels: readonly string[], bounds: readonly number[]): Histogram {
-    const histogram = new Histogram(labels, bounds);
-    this.#families.set(name, histogram);
-    return histogram;
+  #latency(name: string, ...labels: readonly string[]): Histogram {
+    return this.#add(`serving:${name}`, new Histogram(labels, LATENCY_BOUNDS));
+  }
+
+  #rows(name: string, ...labels: readonly string[]): Histogram {
+    return this.#add(`serving:batching_session:${name}`, new Histogram(labels, SIZE_BOUNDS));
+  }
+
+  #add<F extends Family>(name: string, family: F): F {
+    this.#families.set(`:tensorflow:${name}`, family);
+    return family;
   }
 
   /** The page for Prometheus. */

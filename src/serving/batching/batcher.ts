@@ -230,7 +230,7 @@ export class BatchQueue {
   #observe(tasks: readonly Task[], rows: number, size: number): void {
     const metrics = this.#metrics;
     if (metrics === undefined) return;
-    metrics.wrappedRunCount.add();
+    metrics.batchesRun.add();
     metrics.processedBatchSize.observe([], size);
     metrics.paddingSize.observe([String(size)], size - rows);
     for (const { queuedMs } of tasks) {

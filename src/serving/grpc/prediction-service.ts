@@ -6,20 +6,15 @@ import { ExampleSchema } from "../../proto/tensorflow/example_pb.ts";
 import { type ModelSpec, ModelSpecSchema } from "../../proto/tensorflow_serving/model_pb.ts";
 import {
   type ClassificationRequest,
-  type ClassificationResponse,
   ClassificationResponseSchema,
   type GetModelMetadataRequest,
-  type GetModelMetadataResponse,
   GetModelMetadataResponseSchema,
   type Input,
   type MultiInferenceRequest,
-  type MultiInferenceResponse,
   MultiInferenceResponseSchema,
   type PredictRequest,
-  type PredictResponse,
   PredictResponseSchema,
   type RegressionRequest,
-  type RegressionResponse,
   RegressionResponseSchema,
   SignatureDefMapSchema,
 } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
@@ -73,11 +68,7 @@ function answeredSpec({ name, version, signatureName }: Answered): ModelSpec {
 }
 
 /** @param request loses its tensors. */
-export async function predictRpc(
-  context: PredictionContext,
-  request: PredictRequest,
-  options: RunOptions,
-): Promise<PredictResponse> {
+export async function predictRpc(context: PredictionContext, request: PredictRequest, options: RunOptions) {
   using memory = new RequestMemory();
   const call = {
     model: modelChoice(request.modelSpec),
@@ -138,7 +129,7 @@ export async function classifyRpc(
   { models }: PredictionContext,
   request: ClassificationRequest,
   options: RunOptions,
-): Promise<ClassificationResponse> {
+) {
   const answer = await classify(models, exampleCall(request), options);
   const result = classificationResult(answer);
   return create(ClassificationResponseSchema, { modelSpec: answeredSpec(answer), result });
@@ -148,7 +139,7 @@ export async function regressRpc(
   { models }: PredictionContext,
   request: RegressionRequest,
   options: RunOptions,
-): Promise<RegressionResponse> {
+) {
   const answer = await regress(models, exampleCall(request), options);
   return create(RegressionResponseSchema, {
     modelSpec: answeredSpec(answer),
@@ -160,7 +151,7 @@ export async function multiInferenceRpc(
   { models }: PredictionContext,
   request: MultiInferenceRequest,
   options: RunOptions,
-): Promise<MultiInferenceResponse> {
+) {
   const tasks = request.tasks.map(({ modelSpec = create(ModelSpecSchema), methodName }) => ({
     model: { name: modelSpec.name, version: versionChoice(modelSpec) },
     signatureName: modelSpec.signatureName,
@@ -180,10 +171,7 @@ export async function multiInferenceRpc(
 
 const SIGNATURE_FIELD = "signature_def";
 
-export function metadataRpc(
-  { models }: PredictionContext,
-  request: GetModelMetadataRequest,
-): GetModelMetadataResponse {
+export function metadataRpc({ models }: PredictionContext, request: GetModelMetadataRequest) {
   const model = modelChoice(request.modelSpec);
   if (request.metadataField.length === 0) {
     throw invalidArgument("GetModelMetadataRequest must specify at least one metadata_field");

@@ -1,4 +1,4 @@
-/** @file Server reflection: which services there are, and the files that describe them. */
+/** @file Server reflection: lists the services and sends the proto files that describe them. */
 import { create, type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import {
@@ -59,7 +59,7 @@ export class Reflection {
     }
   }
 
-  /** Nested types are found by the outermost type they belong to. */
+  /** A nested type is found by its outermost type. */
   #findSymbol(name: string): DescFile | undefined {
     for (let symbol = name; symbol.includes("."); symbol = symbol.slice(0, symbol.lastIndexOf("."))) {
       const file = this.#symbols.get(symbol);
@@ -68,7 +68,7 @@ export class Reflection {
     return undefined;
   }
 
-  /** A file with all it depends on, so that a client need not ask again. */
+  /** A file with all its dependencies, which saves the client further requests. */
   #file(file: DescFile | undefined, name: string) {
     if (file === undefined) return notFound(name);
     const wanted = new Set<DescFile>([file]);

@@ -1,12 +1,12 @@
-/** @file The body of a REST predict request as tensors: rows under `instances`, or columns under `inputs`. */
-import { type DType, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
+/** @file Reads the body of a REST predict request as tensors: rows under `instances`, or columns under `inputs`. */
+import { type DType, sameShape, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
 import { type Allocator, HEAP } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import { discard, parseJson } from "./parse.ts";
 import { debugText, type JsonTape, Kind } from "./tape.ts";
 import { type ElementSink, elementSink, isBase64 } from "./values.ts";
 
-/** How the request was laid out, which decides how the answer is. */
+/** The layout of a request, and so of its answer. */
 export type JsonFormat = "row" | "columnar";
 
 /** Names and element types of a signature's inputs. */
@@ -14,18 +14,18 @@ export type InputTypes = ReadonlyMap<string, DType>;
 
 /** A predict request read from JSON. */
 export interface PredictJson {
-  /** As the request gave it; empty for the default. */
+  /** Empty for the default. */
   readonly signatureName: string;
   readonly format: JsonFormat;
   readonly inputs: TensorMap;
 }
 
 /**
- * Reads a predict body. The checks come in TensorFlow Serving's order: the JSON, the signature's name, then model and
- * signature, then the values.
+ * Reads a predict body. Checks are in TensorFlow Serving's order: the JSON, the signature's name, model and signature, the
+ * values.
  * @param inputTypesOf finds the inputs of the named signature; throws StatusError for an unknown model or signature.
  * @param allocator for the numbers.
- * @throws StatusError with the message of the contract.
+ * @throws StatusError with TensorFlow Serving's message.
  */
 export function readPredictJson(
   bytes: Uint8Array,
@@ -87,7 +87,7 @@ function isNamedObject(tape: JsonTape, place: number): boolean {
   return tape.kinds[place] === Kind.object && !isBase64(tape, place);
 }
 
-/** Sides by following the first element inwards; an empty list ends it with 0. */
+/** The shape by the first elements: an empty list ends it with 0. */
 function shapeAt(tape: JsonTape, place: number): number[] {
   const shape: number[] = [];
   for (let at = place; tape.kinds[at] === Kind.array; at++) {
@@ -98,7 +98,7 @@ function shapeAt(tape: JsonTape, place: number): number[] {
   return shape;
 }
 
-/** Appends all leaves of a value, checking that every list has the size and depth that the shape says. */
+/** Appends all leaves of a value and checks that every list has the size and depth of the shape. */
 function appendValues(tape: JsonTape, start: number, shape: readonly number[], sink: ElementSink): void {
   const { kinds } = tape;
   const end = tape.next(start);
@@ -175,7 +175,7 @@ function readColumns(tape: JsonTape, place: number, types: InputTypes, allocator
   return tensors;
 }
 
-/** The rows of one input so far: the first one fixes their shape. */
+/** The rows of one input; the first one fixes their shape. */
 class RowStack {
   readonly #dtype: DType;
   readonly #rows: number;
@@ -198,12 +198,11 @@ class RowStack {
       return;
     }
     const expected = this.#shape!;
-    const isSame = shape.length === expected.length && shape.every((side, axis) => side === expected[axis]);
-    if (isSame) {
+    if (sameShape(shape, expected)) {
       appendValues(tape, place, shape, this.#sink);
       return;
     }
-    // The values of a row of another shape are checked first, on their own.
+    // As in TensorFlow Serving, the values of a row of another shape are checked before the shape.
     const stray = elementSink(this.#dtype, capacityFor(tape, shape, 1), HEAP);
     appendValues(tape, place, shape, stray);
     if (sizeOf(expected) !== stray.length) {
@@ -216,6 +215,8 @@ class RowStack {
     return { dtype: this.#dtype, shape: [this.#rows, ...this.#shape!], data: this.#sink!.data() };
   }
 }
+
+type RowStacks = ReadonlyMap<string, RowStack>;
 
 function readRows(tape: JsonTape, place: number, types: InputTypes, allocator: Allocator): TensorMap {
   if (tape.kinds[place] !== Kind.array) {
@@ -245,49 +246,39 @@ function readRows(tape: JsonTape, place: number, types: InputTypes, allocator: A
   return new Map([...stacks].map(([name, stack]) => [name, stack.tensor()]));
 }
 
-function readPlainRow(
-  tape: JsonTape,
-  row: number,
-  index: number,
-  stacks: ReadonlyMap<string, RowStack>,
-): void {
-  const [only] = stacks.values();
-  try {
-    if (stacks.size > 1)
+function readPlainRow(tape: JsonTape, row: number, index: number, stacks: RowStacks): void {
+  inRow(`${index} of`, () => {
+    const [only, another] = stacks.values();
+    if (another !== undefined)
       throw invalidArgument("expecting an object with all named inputs, got a single value");
     only!.append(tape, row);
-  } catch (error) {
-    throw rowError(error, `${index} of`);
-  }
+  });
 }
 
-function readNamedRow(
-  tape: JsonTape,
-  row: number,
-  index: number,
-  stacks: ReadonlyMap<string, RowStack>,
-): void {
+function readNamedRow(tape: JsonTape, row: number, index: number, stacks: RowStacks): void {
   const names = new Set<string>();
   for (const key of tape.entries(row)) {
     const name = tape.text(key);
-    try {
+    inRow(`${index} key: ${name} of`, () => {
       const stack = stacks.get(name);
       if (stack === undefined) throw invalidArgument(`JSON object: does not have named input: ${name}`);
       if (!names.has(name)) stack.append(tape, key + 1);
       names.add(name);
-    } catch (error) {
-      throw rowError(error, `${index} key: ${name} of`);
-    }
+    });
   }
-  if (names.size !== stacks.size) {
-    throw invalidArgument(
-      `Failed to process element: ${index} of 'instances' list. JSON object: ${debugText(tape, row)} ` +
-        `keys must be equal to: ${[...stacks.keys()].sort().join(",")}`,
-    );
-  }
+  if (names.size === stacks.size) return;
+  throw invalidArgument(
+    `Failed to process element: ${index} of 'instances' list. JSON object: ${debugText(tape, row)} ` +
+      `keys must be equal to: ${[...stacks.keys()].sort().join(",")}`,
+  );
 }
 
-function rowError(error: unknown, where: string): unknown {
-  if (!(error instanceof StatusError)) return error;
-  return invalidArgument(`Failed to process element: ${where} 'instances' list. Error: ${error.text}`);
+/** Reads part of a row; an error names the place. */
+function inRow(where: string, read: () => void): void {
+  try {
+    read();
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    throw invalidArgument(`Failed to process element: ${where} 'instances' list. Error: ${error.text}`);
+  }
 }
