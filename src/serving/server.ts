@@ -4,18 +4,17 @@ import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import type { Log } from "../base/log.ts";
 import type { ModelServerConfig } from "../proto/tensorflow_serving/model_service_pb.ts";
-import { type BatchOptions, defaultBatchOptions } from "./batching/options.ts";
 import type { ModelLoader } from "./engine/servable.ts";
 import { type GrpcServer, type GrpcServerOptions, startGrpc } from "./grpc/grpc-server.ts";
 import { JsonCodec } from "./json/codec.ts";
 import { ServerMetrics } from "./metrics.ts";
-import { servingLoader } from "./repository/loader.ts";
-import { Repository } from "./repository/repository.ts";
+import { type ServingSettings, servingLoader } from "./repository/loader.ts";
+import { Repository, type RepositorySettings } from "./repository/repository.ts";
 import type { RestOptions } from "./rest/handler.ts";
 import { type RestLimits, type RestServer, startRest } from "./rest/rest-server.ts";
 import type { Tls } from "./tls.ts";
 
-export interface ServerOptions {
+export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly models: ModelServerConfig;
   readonly loader: ModelLoader;
   readonly log: Log;
@@ -33,22 +32,12 @@ export interface ServerOptions {
   readonly enableGrpcHealth?: boolean;
   /** Options of grpc-js, such as `grpc.max_receive_message_length`. */
   readonly grpcChannelOptions?: GrpcServerOptions["channelOptions"];
-  /** How requests are put into batches; `false` runs each by itself. Default: `defaultBatchOptions`. */
-  readonly batching?: BatchOptions | false | undefined;
-  /** Use each version's own `batching_params.pbtxt`. */
-  readonly perModelBatching?: boolean;
-  /** How often each recorded request is sent to a new version; `false` for no warm-up. */
-  readonly warmup?: number | false;
   /** Largest tensor of a gRPC request, by its shape. */
   readonly maxTensorBytes?: number;
   /** Aborts the start. */
   readonly signal?: AbortSignal;
+  /** gRPC answers carry packed bytes instead of lists of values. */
   readonly asTensorContent?: boolean;
-  readonly pollWaitSeconds?: number;
-  readonly maxLoadRetries?: number;
-  readonly loadRetryIntervalMs?: number;
-  readonly loadThreads?: number;
-  readonly allowLabelsForUnavailable?: boolean;
 }
 
 export interface RunningServer extends AsyncDisposable {
@@ -84,25 +73,9 @@ const LARGEST_TENSOR_BYTES = 1024 * MEGABYTE;
  * @throws FaceError `PORT_IN_USE`, `MODEL_INVALID` when a model cannot be loaded, `INTERRUPTED` by the signal.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { log, batching = defaultBatchOptions(), warmup = 1 } = options;
   const metrics = new ServerMetrics();
   const codec = new JsonCodec(CODEC);
-  const repository = new Repository({
-    loader: servingLoader({
-      loader: options.loader,
-      batching: batching === false ? undefined : batching,
-      perModelBatching: options.perModelBatching ?? false,
-      warmup: warmup === false ? undefined : { iterations: warmup },
-      metrics,
-      log,
-    }),
-    log,
-    pollWaitSeconds: options.pollWaitSeconds ?? 1,
-    maxLoadRetries: options.maxLoadRetries ?? 5,
-    loadRetryIntervalMs: options.loadRetryIntervalMs ?? 60_000,
-    loadThreads: options.loadThreads ?? 0,
-    allowLabelsForUnavailable: options.allowLabelsForUnavailable ?? false,
-  });
+  const repository = new Repository({ ...options, loader: servingLoader({ ...options, metrics }) });
   let grpc: GrpcServer | undefined;
   let rest: RestServer | undefined;
   const close = async (graceMs = DEFAULT_GRACE_MS) => {
@@ -150,7 +123,7 @@ async function openGrpc(
     addresses,
     enableHealth: options.enableGrpcHealth ?? true,
     channelOptions: options.grpcChannelOptions ?? {},
-    ...(tls === undefined ? {} : { tls }),
+    tls,
   });
   log.info(`Running gRPC ModelServer at ${addresses[0]!.replace(/:\d+$/, `:${server.port}`)} ...`);
   return server;
@@ -165,15 +138,8 @@ async function openRest(
   const { log, restPort, metricsPath, tls } = options;
   if (restPort === undefined) return undefined;
   const context = { catalog, codec, metrics, log, options: { ...DEFAULT_REST, ...options.rest } };
-  const server = await startRest(
-    context,
-    {
-      limits: { ...DEFAULT_LIMITS, ...options.limits },
-      ...(metricsPath === undefined ? {} : { metricsPath }),
-      ...(tls === undefined ? {} : { tls }),
-    },
-    restPort,
-  );
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const server = await startRest(context, { limits, metricsPath, tls }, restPort);
   log.info(`Exporting HTTP/REST API at:localhost:${server.port} ...`);
   return server;
 }

@@ -59,7 +59,7 @@ export interface GrpcContext extends PredictionContext {
 export interface GrpcServerOptions {
   /** Addresses to listen on: `0.0.0.0:8500`, `unix:/run/faceid.sock`. */
   readonly addresses: readonly string[];
-  readonly tls?: Tls;
+  readonly tls?: Tls | undefined;
   readonly enableHealth: boolean;
   /** grpc-js channel options, such as `grpc.max_receive_message_length`. */
   readonly channelOptions: ChannelOptions;

@@ -1,5 +1,6 @@
 /** @file From a version's folder to a model that answers requests: loaded, warmed up, behind a batch queue. */
-import { access, readdir, readFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { FaceError, messageOf, systemCode } from "../../base/errors.ts";
@@ -7,14 +8,14 @@ import type { Log } from "../../base/log.ts";
 import { BatchingParametersSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { BatchedServable } from "../batching/batched-servable.ts";
 import { BatchThreads } from "../batching/batcher.ts";
-import { type BatchOptions, batchOptions } from "../batching/options.ts";
+import { type BatchOptions, batchOptions, defaultBatchOptions } from "../batching/options.ts";
 import { loadOnnx, ONNX_FILE } from "../engine/onnx-servable.ts";
 import { loadSavedModel } from "../engine/savedmodel-servable.ts";
 import { type ModelLoader, type Servable, servableText } from "../engine/servable.ts";
 import { elapsedMicros, type ServerMetrics } from "../metrics.ts";
 import { toStatusError } from "../status.ts";
 import { readTextProto } from "./text-proto.ts";
-import { type WarmupOptions, warmUp } from "./warmup.ts";
+import { warmUp } from "./warmup.ts";
 
 export interface LoaderOptions {
   /** Size of each signature's session pool: runs at the same time, each in a thread. Default: one for each core. */
@@ -62,15 +63,18 @@ export function savedModelLoader({
   };
 }
 
-/** How a repository loads models. */
-export interface ServingLoaderOptions {
+/** What is done with a model after it is loaded. */
+export interface ServingSettings {
+  /** How requests are put into batches; `false` runs each by itself. Default: `defaultBatchOptions`. */
+  readonly batching?: BatchOptions | false | undefined;
+  /** Use each version's own `batching_params.pbtxt`; versions without one are not batched. Default false. */
+  readonly perModelBatching?: boolean;
+  /** How often each recorded request is sent to a new version; `false` for no warm-up. Default 1. */
+  readonly warmup?: number | false;
+}
+
+interface ServingLoaderOptions extends ServingSettings {
   readonly loader: ModelLoader;
-  /** Undefined for no batching. */
-  readonly batching: BatchOptions | undefined;
-  /** Take each version's own `batching_params.pbtxt`; versions without one are not batched. */
-  readonly perModelBatching: boolean;
-  /** Undefined for no warm-up. */
-  readonly warmup: WarmupOptions | undefined;
   readonly metrics: ServerMetrics;
   readonly log: Log;
 }
@@ -79,29 +83,30 @@ const BATCHING_FILE = "batching_params.pbtxt";
 
 /** A loader that also warms up the model and puts it behind a batch queue. */
 export function servingLoader(options: ServingLoaderOptions): ModelLoader {
-  const { loader, metrics, batching } = options;
-  const threads = new BatchThreads(batching?.threads ?? 1);
+  const { loader, metrics, batching = defaultBatchOptions(), perModelBatching = false } = options;
+  const threads = new BatchThreads(batching === false ? 1 : batching.threads);
   const queued = new Set<BatchedServable>();
   metrics.watchQueues(() => [...queued].map((model) => [[model.name, String(model.version)], model.depth]));
+  const prepare = async (servable: Servable, folder: string) => {
+    await warmed(servable, folder, options);
+    const settings = batching !== false && perModelBatching ? await batchingOf(folder) : batching;
+    if (settings === false) return servable;
+    const batched = new BatchedServable(servable, settings, threads, metrics);
+    queued.add(batched);
+    batched.onClose = () => queued.delete(batched);
+    return batched;
+  };
   return async (folder, id, signal) => {
     const startedMs = performance.now();
+    let servable: Servable | undefined;
     try {
-      const servable = await loader(folder, id, signal);
-      try {
-        await warmed(servable, folder, options);
-        const settings = await batchingOf(folder, options);
-        metrics.loadAttempts.add([folder, "success"]);
-        metrics.loadLatency.add([folder], elapsedMicros(startedMs));
-        if (settings === undefined) return servable;
-        const batched = new BatchedServable(servable, settings, threads, metrics);
-        queued.add(batched);
-        batched.onClose = () => queued.delete(batched);
-        return batched;
-      } catch (error) {
-        await servable.close();
-        throw error;
-      }
+      servable = await loader(folder, id, signal);
+      const ready = await prepare(servable, folder);
+      metrics.loadAttempts.add([folder, "success"]);
+      metrics.loadLatency.add([folder], elapsedMicros(startedMs));
+      return ready;
     } catch (error) {
+      await servable?.close();
       metrics.loadAttempts.add([folder, "fail"]);
       throw error;
     }
@@ -109,11 +114,11 @@ export function servingLoader(options: ServingLoaderOptions): ModelLoader {
 }
 
 async function warmed(servable: Servable, folder: string, options: ServingLoaderOptions): Promise<void> {
-  const { warmup, metrics, log } = options;
-  if (warmup === undefined) return;
+  const { warmup = 1, metrics, log } = options;
+  if (warmup === false) return;
   const startedMs = performance.now();
   try {
-    const requests = await warmUp(servable, folder, warmup);
+    const requests = await warmUp(servable, folder, { iterations: warmup });
     metrics.warmupLatency.observe([folder, "OK"], elapsedMicros(startedMs));
     log.info(`Warmed up servable ${servableText(servable)} with ${requests} requests`);
   } catch (error) {
@@ -123,15 +128,7 @@ async function warmed(servable: Servable, folder: string, options: ServingLoader
   }
 }
 
-async function batchingOf(
-  folder: string,
-  { batching, perModelBatching }: ServingLoaderOptions,
-): Promise<BatchOptions | undefined> {
-  if (!perModelBatching || batching === undefined) return batching;
+async function batchingOf(folder: string): Promise<BatchOptions | false> {
   const path = join(folder, BATCHING_FILE);
-  const isThere = await access(path).then(
-    () => true,
-    () => false,
-  );
-  return isThere ? batchOptions(await readTextProto(BatchingParametersSchema, path)) : undefined;
+  return existsSync(path) && batchOptions(await readTextProto(BatchingParametersSchema, path));
 }

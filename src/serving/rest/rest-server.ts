@@ -34,8 +34,8 @@ export interface RestLimits {
 export interface RestServerOptions {
   readonly limits: RestLimits;
   /** Path of the Prometheus page; default none. */
-  readonly metricsPath?: string;
-  readonly tls?: Tls;
+  readonly metricsPath?: string | undefined;
+  readonly tls?: Tls | undefined;
 }
 
 /** A REST interface that listens. */
