@@ -90,11 +90,6 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
   } as Parameters<typeof fastify>[0]) as unknown as FastifyInstance;
   app.server.headersTimeout = requestTimeoutMs;
   app.server.maxConnections = options.limits.maxConnections;
-  // Fastify must not choose a parser by the content type: the route collects the body itself.
-  app.addHook("onRequest", async (request) => {
-    contentTypes.set(request.raw, request.raw.headers["content-type"]);
-    request.raw.headers["content-type"] = "application/octet-stream";
-  });
   // A connection with a request in flight at shutdown is closed after its answer instead of kept alive.
   let isClosing = false;
   app.addHook("preClose", async () => {
@@ -103,13 +98,10 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
   app.addHook("onSend", async (_request, reply) => {
     if (isClosing) reply.header("connection", "close");
   });
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/octet-stream", (_request, payload, done) => done(null, payload));
-  app.route({
-    method: METHODS,
-    url: "/",
-    handler: (request, reply) => answer(request, reply, context, options, budget),
-  });
+  // Answered before fastify would parse the body, which it refuses for content types that it does not know.
+  const onRequest = (request: FastifyRequest, reply: FastifyReply) =>
+    answer(request, reply, context, options, budget);
+  app.route({ method: METHODS, url: "/", onRequest, handler: () => undefined });
   app.setNotFoundHandler((_request, reply) => reply.code(501).headers(HTML).send("Not Implemented"));
   return app;
 }
@@ -118,9 +110,6 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
 function closing(status: string): string {
   return `HTTP/1.1 ${status}\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
 }
-
-/** The content type that the client sent. */
-const contentTypes = new WeakMap<IncomingMessage, string | undefined>();
 
 async function answer(
   request: FastifyRequest,
@@ -169,15 +158,14 @@ async function answerV1(
 ): Promise<RestAnswer> {
   const left = new AbortController();
   const leave = () => left.abort(new StatusError("CANCELLED", "The client has left."));
-  const { socket } = request.raw;
+  const { socket, headers } = request.raw;
   socket.once("close", leave);
   let taken = 0;
-  const contentType = contentTypes.get(request.raw);
   using memory = new RequestMemory();
   try {
     const hasBody = request.method !== "GET" && request.method !== "HEAD";
     // The image decoder cannot read shared memory.
-    const isShared = !isFormUpload(contentType ?? "");
+    const isShared = !isFormUpload(headers["content-type"] ?? "");
     const body = hasBody
       ? await budget.collect(request.raw, isShared ? memory : undefined)
       : new Uint8Array(0);
@@ -186,7 +174,7 @@ async function answerV1(
       id: request.id,
       method: request.method,
       target: request.originalUrl,
-      headers: { ...request.raw.headers, "content-type": contentType },
+      headers,
       body,
       memory,
       signal: left.signal,
