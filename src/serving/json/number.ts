@@ -13,6 +13,8 @@ const LOWER_CASE = 0x20;
 /** Powers of ten that a double holds exactly. */
 const EXACT_POWERS = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
 
+const LARGEST_EXACT = EXACT_POWERS.length - 1;
+
 /** 2^27 + 1, which splits a double into two halves of 26 bits (Veltkamp; Dekker, 1971). */
 const SPLITTER = 134_217_729;
 /** Far more than the rounding error of the quotient below, far less than half a unit in the last place. */
@@ -30,15 +32,22 @@ function productError(a: number, b: number, product: number): number {
 }
 
 /**
- * The double nearest to (head × 10^tailDigits + tail) / 10^decimals.
- * @param head at most 15 digits. @param tail 1 to 4 further digits, `tailDigits` of them. @param decimals at most 22.
+ * The double nearest to (head × 10^tailDigits + tail) × 10^scale.
+ * @param head at most 15 digits. @param tail at most 4 further digits, `tailDigits` of them.
  * @returns NaN when the error bound leaves two candidates; the caller then parses the text.
  */
-function nearestDouble(head: number, tail: number, tailDigits: number, decimals: number): number {
+function nearestDouble(head: number, tail: number, tailDigits: number, scale: number): number {
+  if (scale < -LARGEST_EXACT || scale > LARGEST_EXACT) return Number.NaN;
+  if (tailDigits === 0) {
+    // Both operands are exact, so the one operation rounds correctly (Clinger, 1990).
+    return scale < 0 ? head / EXACT_POWERS[-scale]! : head * EXACT_POWERS[scale]!;
+  }
   const shift = EXACT_POWERS[tailDigits]!;
   const high = head * shift;
   const low = productError(head, shift, high) + tail;
-  const power = EXACT_POWERS[decimals]!;
+  if (scale === 0) return high + low;
+  if (scale > 0) return Number.NaN;
+  const power = EXACT_POWERS[-scale]!;
   const quotient = (high + low) / power;
   // Few digits after all: the division had exact operands and is the answer.
   if (high + low <= Number.MAX_SAFE_INTEGER) return quotient;
@@ -236,7 +245,7 @@ function longFraction(bytes: Uint8Array, start: number, first: number): number {
   const thirdStart = stop;
   const third = digits(bytes, thirdStart, thirdStart + THIRD_DIGITS, 0);
   if (isDigit(bytes[stop]!)) return Number.NaN;
-  return nearestDouble(head, third, stop - thirdStart, stop - start);
+  return nearestDouble(head, third, stop - thirdStart, start - stop);
 }
 
 function digitCount(value: number): number {

@@ -247,24 +247,28 @@ function readRows(tape: JsonTape, place: number, types: InputTypes, allocator: A
 }
 
 function readPlainRow(tape: JsonTape, row: number, index: number, stacks: RowStacks): void {
-  inRow(`${index} of`, () => {
-    const [only, another] = stacks.values();
+  const [only, another] = stacks.values();
+  try {
     if (another !== undefined)
       throw invalidArgument("expecting an object with all named inputs, got a single value");
     only!.append(tape, row);
-  });
+  } catch (error) {
+    throw rowError(error, `${index} of`);
+  }
 }
 
 function readNamedRow(tape: JsonTape, row: number, index: number, stacks: RowStacks): void {
   const names = new Set<string>();
   for (const key of tape.entries(row)) {
     const name = tape.text(key);
-    inRow(`${index} key: ${name} of`, () => {
+    try {
       const stack = stacks.get(name);
       if (stack === undefined) throw invalidArgument(`JSON object: does not have named input: ${name}`);
       if (!names.has(name)) stack.append(tape, key + 1);
       names.add(name);
-    });
+    } catch (error) {
+      throw rowError(error, `${index} key: ${name} of`);
+    }
   }
   if (names.size === stacks.size) return;
   throw invalidArgument(
@@ -273,12 +277,7 @@ function readNamedRow(tape: JsonTape, row: number, index: number, stacks: RowSta
   );
 }
 
-/** Reads part of a row; an error names the place. */
-function inRow(where: string, read: () => void): void {
-  try {
-    read();
-  } catch (error) {
-    if (!(error instanceof StatusError)) throw error;
-    throw invalidArgument(`Failed to process element: ${where} 'instances' list. Error: ${error.text}`);
-  }
+function rowError(error: unknown, where: string): unknown {
+  if (!(error instanceof StatusError)) return error;
+  return invalidArgument(`Failed to process element: ${where} 'instances' list. Error: ${error.text}`);
 }
