@@ -3,16 +3,7 @@ import type { Tensor, TensorMap } from "../base/tensor.ts";
 import { DataType } from "../proto/tensorflow/tensor_pb.ts";
 import { dataTypeOf } from "../savedmodel/format/tensor-proto.ts";
 import type { Signature } from "../savedmodel/signature.ts";
-import type { RunOptions } from "./engine/servable.ts";
-import {
-  askExamples,
-  checkExampleInput,
-  type ExampleCall,
-  type ExampleVerb,
-  typeName,
-  unfit,
-} from "./examples.ts";
-import type { Answered, Models } from "./repository/catalog.ts";
+import { checkExampleInput, type ExampleVerb, exampleFunction, typeName, unfit } from "./examples.ts";
 import { invalidArgument } from "./status.ts";
 
 const CLASSES = "classes";
@@ -39,14 +30,7 @@ export const classification: ExampleVerb<Classifications> = {
   answer: (outputs, batch) => ({ method: "classify", classifications: scoredClasses(outputs, batch) }),
 };
 
-/** @throws StatusError with TensorFlow Serving's code and message. */
-export function classify(
-  models: Models,
-  call: ExampleCall,
-  options: RunOptions = {},
-): Promise<Answered & Classifications> {
-  return askExamples(classification, models, call, options);
-}
+export const classify = exampleFunction(classification);
 
 function checkSignature(signature: Signature): void {
   const { inputs, outputs } = signature;

@@ -54,16 +54,16 @@ export async function runExamples<A>(
   return { name, version, signatureName, ...verb.answer(outputs, records.length) };
 }
 
-/** Finds the model of a call and runs a verb on it, as `runExamples`. */
-export async function askExamples<A>(
-  verb: ExampleVerb<A>,
-  models: Models,
-  call: ExampleCall,
-  options: RunOptions,
-): Promise<Answered & A> {
-  using lease = models.acquire(call.model);
-  const signatureName = call.signatureName || DEFAULT_SIGNATURE;
-  return await runExamples(verb, lease.servable, signatureName, call.examples, options);
+/**
+ * A verb as a function that finds the model of a call and runs it.
+ * @returns a function that throws StatusError with TensorFlow Serving's code and message.
+ */
+export function exampleFunction<A>(verb: ExampleVerb<A>) {
+  return async (models: Models, call: ExampleCall, options: RunOptions = {}): Promise<Answered & A> => {
+    using lease = models.acquire(call.model);
+    const signatureName = call.signatureName || DEFAULT_SIGNATURE;
+    return await runExamples(verb, lease.servable, signatureName, call.examples, options);
+  };
 }
 
 function exampleTensor(signature: Signature, records: readonly Uint8Array[]): TensorMap {

@@ -1,15 +1,6 @@
 /** @file Regress: examples in, one number for each out. */
 import { hasDType, type TensorMap } from "../base/tensor.ts";
-import type { RunOptions } from "./engine/servable.ts";
-import {
-  askExamples,
-  checkExampleInput,
-  type ExampleCall,
-  type ExampleVerb,
-  typeName,
-  unfit,
-} from "./examples.ts";
-import type { Answered, Models } from "./repository/catalog.ts";
+import { checkExampleInput, type ExampleVerb, exampleFunction, typeName, unfit } from "./examples.ts";
 import { invalidArgument } from "./status.ts";
 
 const OUTPUTS = "outputs";
@@ -32,14 +23,7 @@ export const regression: ExampleVerb<Regressions> = {
   answer: (outputs, batch) => ({ method: "regress", values: numbers(outputs, batch) }),
 };
 
-/** @throws StatusError with TensorFlow Serving's code and message. */
-export function regress(
-  models: Models,
-  call: ExampleCall,
-  options: RunOptions = {},
-): Promise<Answered & Regressions> {
-  return askExamples(regression, models, call, options);
-}
+export const regress = exampleFunction(regression);
 
 function numbers(outputs: TensorMap, batch: number): Float32Array {
   const value = outputs.get(OUTPUTS)!;
