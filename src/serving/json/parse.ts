@@ -182,10 +182,14 @@ class Parser {
   /** Takes a number, and in a list as many plain ones as follow. */
   #numbers(): State | undefined {
     const before = this.#tape.length;
-    this.#at = readNumberRun(this.#bytes, this.#at, this.#tape, this.#isInList ? Infinity : 1);
+    const isList = this.#isInList;
+    this.#at = readNumberRun(this.#bytes, this.#at, this.#tape, isList ? Infinity : 1);
     const taken = this.#tape.length - before;
+    if (taken > 0 && isList) {
+      this.#counts[this.#counts.length - 1]! += taken;
+      return "after";
+    }
     if (taken === 0) this.#take(readNumber(this.#bytes, this.#at, this.#found));
-    else if (taken > 1) this.#counts[this.#counts.length - 1]! += taken - 1;
     return this.#afterValue();
   }
 
