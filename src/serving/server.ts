@@ -1,5 +1,5 @@
-/** @file The server of TensorFlow Serving's protocols: it loads the models, opens the ports and closes both in order. */
-// The folders of this room hold what it is made of: repository, batching, engine, JSON, REST and gRPC.
+/** @file The server of TensorFlow Serving's protocols: loads models, opens the REST and gRPC ports, closes both in order. */
+// This room knows models as servables with signatures; it knows nothing of datasets and training.
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import type { Log } from "../base/log.ts";

@@ -18,7 +18,7 @@ const MOST_PADDED_AXES = 6;
 
 /**
  * Rows of a request: the common first side of all its inputs.
- * @throws StatusError `INVALID_ARGUMENT` in TensorFlow Serving's words.
+ * @throws StatusError `INVALID_ARGUMENT` with TensorFlow Serving's message.
  */
 export function rowsOf(inputs: TensorMap): number {
   let rows: number | undefined;
@@ -149,7 +149,7 @@ const NO_ROWS = "Batched output tensor has 0 dimensions";
 
 /**
  * Checks that every output has one row for each row of the batch.
- * @throws StatusError `FAILED_PRECONDITION` in TensorFlow Serving's words.
+ * @throws StatusError `FAILED_PRECONDITION` with TensorFlow Serving's message.
  */
 export function checkOutputs(outputs: TensorMap, rows: number): void {
   for (const { shape } of outputs.values()) {

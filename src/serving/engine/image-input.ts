@@ -26,7 +26,7 @@ const RGB_CHANNELS = 3;
 /** Far more than a photograph; a small file can claim more pixels than fit the memory. */
 const MOST_PIXELS = 50_000_000;
 
-/** Height and width of an input that takes RGB images as floats, `[batch, height, width, 3]`. */
+/** The size of an input of RGB images as floats, `[batch, height, width, 3]`; `undefined` for other inputs. */
 export function imageSettingsOf({ dtype, shape }: SignatureTensor): ImageSettings | undefined {
   const [, height = 0, width = 0, channels] = shape ?? [];
   const isImage = dtype === "float32" && shape?.length === 4 && channels === RGB_CHANNELS;

@@ -101,7 +101,7 @@ export class SignatureEngine {
       return SessionPool.open(lowered.bytes, size, { inputNames: names, niceness: NICENESS });
     });
     this.#pools.set(key, opened);
-    // Who asked gets the error; the next request tries again.
+    // This request gets the error, the next one tries again.
     opened.catch(() => this.#pools.delete(key));
     return opened;
   }

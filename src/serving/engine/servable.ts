@@ -6,9 +6,9 @@ import { holding, type RequestMemory } from "../request-memory.ts";
 
 /** Bounds of one run. */
 export interface RunOptions {
-  /** Aborted when nobody waits for the answer any more: the client left, or its time is over. */
+  /** Aborted when the client left or its time is over. */
   readonly signal?: AbortSignal;
-  /** Where large tensors may lie; kept until the run is over, whether somebody waits for it or not. */
+  /** For large tensors; kept until the run ends, even when nobody waits for it. */
   readonly memory?: RequestMemory;
 }
 
@@ -19,12 +19,12 @@ export interface Servable {
   readonly signatures: ReadonlyMap<string, Signature>;
   /** The signatures exactly as the model declares them, for metadata requests. */
   readonly signatureDefs: { readonly [name: string]: SignatureDef };
-  /** `assets.extra/faceid.json` as it was found beside the model. */
+  /** The content of `assets.extra/faceid.json`. */
   readonly description?: unknown;
 
   /**
-   * What must be done to inputs before the engine can take them, such as decoding: work that needs no place in a batch.
-   * @returns the inputs for `runReady`; absent where `run` takes them as they are.
+   * Converts inputs before they enter a batch, for example decodes images. Absent where `run` takes them unchanged.
+   * @returns the inputs for `runReady`.
    */
   readonly makeReady?: (
     signatureName: string,
@@ -40,9 +40,9 @@ export interface Servable {
   ) => Promise<TensorMap>;
 
   /**
-   * Runs one signature. Inputs and outputs go by the names of the signature.
+   * Runs one signature; inputs and outputs have the names of the signature.
    * @param outputNames which outputs to compute.
-   * @throws FaceError or StatusError; either concerns this run only.
+   * @throws FaceError or StatusError that concerns this run only.
    */
   run(
     signatureName: string,
@@ -51,7 +51,7 @@ export interface Servable {
     options?: RunOptions,
   ): Promise<TensorMap>;
 
-  /** Waits for the runs under way, then frees the model. */
+  /** Waits for pending runs, then frees the model. */
   close(): Promise<void>;
 }
 
@@ -66,7 +66,7 @@ export interface InputStep {
   parse(inputs: TensorMap, memory?: RequestMemory): TensorMap | Promise<TensorMap>;
 }
 
-/** Which version folder to load as which servable. */
+/** Name and version of a servable. */
 export interface ServableId {
   readonly name: string;
   readonly version: bigint;
@@ -78,7 +78,7 @@ export interface ServableId {
  */
 export type ModelLoader = (folder: string, id: ServableId, signal?: AbortSignal) => Promise<Servable>;
 
-/** A servable as TensorFlow Serving writes it in its log. */
+/** A servable in the form of TensorFlow Serving's log. */
 export function servableText({ name, version }: ServableId): string {
   return `{name: ${name} version: ${version}}`;
 }

@@ -10,9 +10,8 @@ const CLOSE = 0x5d;
 const LETTER_E = 0x65;
 const LOWER_CASE = 0x20;
 
-/** Powers of ten that a double holds exactly. */
+/** Powers of ten that a double represents exactly. */
 const EXACT_POWERS = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
-
 const LARGEST_EXACT = EXACT_POWERS.length - 1;
 
 /** 2^27 + 1, which splits a double into two halves of 26 bits (Veltkamp; Dekker, 1971). */
@@ -20,7 +19,7 @@ const SPLITTER = 134_217_729;
 /** Far more than the rounding error of the quotient below, far less than half a unit in the last place. */
 const DOUBT = 2 ** -40;
 
-/** What a × b lacks from the exact product, when `product` is the rounded one (Dekker, 1971). */
+/** The exact a × b minus its rounded value `product` (Dekker, 1971). */
 function productError(a: number, b: number, product: number): number {
   const aScaled = SPLITTER * a;
   const aHigh = aScaled - (aScaled - a);

@@ -1,5 +1,6 @@
 /** @file Parses JSON from bytes onto a tape, with the rules, errors and offsets of TensorFlow Serving's parser. */
-// `JSON.parse` makes an object of each list, takes several times as long for an image, and has other rules and errors.
+// `JSON.parse` has other rules and errors. For two images of 112×112×3, with a walk over its lists, it takes 11.8 ms
+// (numbers of all digits) or 8.3 ms (six digits) of CPU time, this parser with the tensors 6.2 or 2.0 ms (Node 20.20.2).
 
 import { invalidArgument, type StatusError } from "../status.ts";
 import {
