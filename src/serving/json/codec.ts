@@ -1,5 +1,4 @@
 /** @file Reads and writes JSON: small documents at once, large ones in worker threads, which keeps the event loop free. */
-import type { TransferListItem } from "node:worker_threads";
 import { FaceError, systemCode } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { TensorMap } from "../../base/tensor.ts";
@@ -7,9 +6,10 @@ import { WorkerClient } from "../../base/worker-client.ts";
 import { WorkerPool } from "../../base/worker-pool.ts";
 import type { RequestMemory } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
-import type { ExamplesJson } from "./examples.ts";
-import { type CodecCalls, type CodecJob, type CodecResult, doCodecJob, type SignatureLookup } from "./job.ts";
+import { type CodecCalls, type Outcome, readPredict, type SignatureLookup } from "./codec-calls.ts";
+import { type ExamplesJson, readExamplesJson } from "./examples.ts";
 import type { JsonFormat, PredictJson } from "./tensors.ts";
+import { writePredictJson } from "./write.ts";
 
 /** Bodies up to this size are read at once: sending them to a thread would take longer. */
 const INLINE_BYTES = 16 * 1024;
@@ -54,53 +54,49 @@ export class JsonCodec implements AsyncDisposable {
     lookup: SignatureLookup,
     { signal, memory }: { signal?: AbortSignal; memory?: RequestMemory } = {},
   ): Promise<PredictJson> {
+    if (bytes.length <= INLINE_BYTES) return readPredict(bytes, lookup);
     // A number with its comma takes about as many bytes in a text as in memory, or more.
-    const into = bytes.length > INLINE_BYTES ? memory?.text(bytes.length) : undefined;
-    return (await this.#read({ kind: "read", bytes, lookup, into }, signal)) as PredictJson;
+    const into = memory?.text(bytes.length);
+    const transfer = movable(bytes);
+    return await this.#inThread(
+      (threads) => threads.call("readPredict", [bytes, lookup, into], transfer),
+      signal,
+    );
   }
 
   /** @throws StatusError as `readPredict`. */
   async readExamples(bytes: Uint8Array, signal?: AbortSignal): Promise<ExamplesJson> {
-    return (await this.#read({ kind: "examples", bytes }, signal)) as ExamplesJson;
+    if (bytes.length <= INLINE_BYTES) return readExamplesJson(bytes);
+    return await this.#inThread((threads) => threads.call("readExamples", [bytes], movable(bytes)), signal);
   }
 
-  #read(
-    job: Exclude<CodecJob, { kind: "write" }>,
-    signal: AbortSignal | undefined,
-  ): Promise<CodecResult> | CodecResult {
-    const { bytes } = job;
-    if (bytes.length <= INLINE_BYTES) return doCodecJob(job);
-    // Moving a view would move its whole buffer, so a view of a larger one is copied.
-    const isWhole = bytes.byteLength === bytes.buffer.byteLength;
-    const transfer = isWhole && bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : [];
-    return this.#submit(job, transfer, signal);
-  }
-
+  /** @throws StatusError as `readPredict`. */
   async writePredict(outputs: TensorMap, format: JsonFormat, signal?: AbortSignal): Promise<Uint8Array> {
-    const job: CodecJob = { kind: "write", outputs, format };
     let elements = 0;
     for (const { data } of outputs.values()) elements += data.length;
-    if (elements <= INLINE_ELEMENTS) return doCodecJob(job) as Uint8Array;
-    return (await this.#submit(job, [], signal)) as Uint8Array;
+    if (elements <= INLINE_ELEMENTS) return writePredictJson(outputs, format);
+    return await this.#inThread((threads) => threads.call("writePredict", [outputs, format]), signal);
   }
 
-  async #submit(
-    job: CodecJob,
-    transfer: readonly TransferListItem[],
+  /** Makes a call in a thread when one is free. */
+  async #inThread<T>(
+    call: (threads: WorkerPool<CodecCalls>) => Promise<Outcome<T>>,
     signal: AbortSignal | undefined,
-  ): Promise<CodecResult> {
-    const reply = await this.#limiter.run(
-      () => this.#threads.call("run", [job], transfer).catch(lost),
-      signal,
-    );
-    if ("result" in reply) return reply.result;
-    throw new StatusError(reply.error.status, reply.error.message);
+  ): Promise<T> {
+    const outcome = await this.#limiter.run(() => call(this.#threads).catch(lost), signal);
+    if ("result" in outcome) return outcome.result;
+    throw new StatusError(outcome.error.status, outcome.error.message);
   }
 
   /** Ends the threads at once. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#threads.terminate();
   }
+}
+
+/** A document that can move to a thread. Moving a view would move its whole buffer, so a view of a larger one is copied. */
+function movable({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer && byteLength === buffer.byteLength ? [buffer] : [];
 }
 
 /** The error of a request whose document ended its thread. */

@@ -27,14 +27,6 @@ export const Kind = {
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-const ESCAPES: { readonly [letter: string]: string } = {
-  b: "\b",
-  f: "\f",
-  n: "\n",
-  r: "\r",
-  t: "\t",
-};
-
 /** Tokens of one document in the order of its text. The document itself is at place 0. */
 export class JsonTape {
   readonly bytes: Uint8Array;
@@ -110,30 +102,13 @@ export function numberText(bytes: Uint8Array, start: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
 }
 
-/** Replaces escapes, whose form the parser has checked. */
+/** Replaces escapes, whose form the parser has checked; all other bytes stay as they are. */
 function unescaped(raw: Uint8Array): Uint8Array {
-  const source = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
-  const parts: Buffer[] = [];
-  let from = 0;
-  for (let at = source.indexOf(BACKSLASH); at >= 0; at = source.indexOf(BACKSLASH, from)) {
-    parts.push(source.subarray(from, at));
-    const letter = String.fromCharCode(source[at + 1]!);
-    from = at + 2;
-    if (letter === "u") {
-      const unit = Number.parseInt(source.toString("latin1", from, from + 4), 16);
-      from += 4;
-      const units = [unit];
-      if (unit >= 0xd800 && unit <= 0xdbff) {
-        units.push(Number.parseInt(source.toString("latin1", from + 2, from + 6), 16));
-        from += 6;
-      }
-      parts.push(Buffer.from(String.fromCharCode(...units)));
-    } else {
-      parts.push(Buffer.from(ESCAPES[letter] ?? letter));
-    }
-  }
-  parts.push(source.subarray(from));
-  return new Uint8Array(Buffer.concat(parts));
+  const text = Buffer.from(raw).toString("latin1");
+  const replaced = text.replace(/\\u[dD][89abAB]..\\u....|\\u....|\\./g, (escaped) =>
+    Buffer.from(JSON.parse(`"${escaped}"`) as string).toString("latin1"),
+  );
+  return new Uint8Array(Buffer.from(replaced, "latin1"));
 }
 
 /** Longest value that an error message shows, in characters. */

@@ -29,16 +29,11 @@ function platformOf(model: ModelConfig): string {
 function checkModel(model: ModelConfig): void {
   const hasType = model.modelType !== ModelType.MODEL_TYPE_UNSPECIFIED;
   const hasPlatform = model.modelPlatform !== "";
-  if (hasType && hasPlatform) {
+  if (hasType === hasPlatform) {
+    const [both, and] = hasType ? ["both", "and"] : ["neither", "nor"];
     throw invalidArgument(
-      "Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform, " +
-        `model name is ${model.name}`,
-    );
-  }
-  if (!hasType && !hasPlatform) {
-    throw invalidArgument(
-      "Illegal setting neither ModelServerConfig::model_type (deprecated) nor ModelServerConfig::model_platform, " +
-        `model name is ${model.name}`,
+      `Illegal setting ${both} ModelServerConfig::model_type (deprecated) ${and} ` +
+        `ModelServerConfig::model_platform, model name is ${model.name}`,
     );
   }
   if (platformOf(model) !== PLATFORM) {

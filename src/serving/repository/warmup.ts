@@ -65,33 +65,25 @@ function parseLog(record: Uint8Array): PredictionLog {
   }
 }
 
+/** Kinds of recorded requests and the calls that answer them. */
+const REPLAYS = {
+  predictLog: predictRpc,
+  classifyLog: classifyRpc,
+  regressLog: regressRpc,
+  multiInferenceLog: multiInferenceRpc,
+} as const;
+
 async function replay(context: PredictionContext, { logType }: PredictionLog, model: string): Promise<void> {
-  const named = <R extends { modelSpec?: { name: string } | undefined }>(request: R): R => {
-    if (request.modelSpec !== undefined) request.modelSpec.name = model;
-    return request;
-  };
-  switch (logType.case) {
-    case undefined:
-      return;
-    case "predictLog":
-      // predictRpc removes the tensors from its request, and this one may be sent again.
-      await predictRpc(context, { ...named(logType.value.request!) }, {});
-      return;
-    case "classifyLog":
-      await classifyRpc(context, named(logType.value.request!), {});
-      return;
-    case "regressLog":
-      await regressRpc(context, named(logType.value.request!), {});
-      return;
-    case "multiInferenceLog": {
-      const request = logType.value.request!;
-      for (const task of request.tasks) named(task);
-      await multiInferenceRpc(context, request, {});
-      return;
-    }
-    default:
-      throw new StatusError("UNIMPLEMENTED", `Unsupported log_type for warmup: ${logType.case}`);
+  if (logType.case === undefined) return;
+  if (!(logType.case in REPLAYS)) {
+    throw new StatusError("UNIMPLEMENTED", `Unsupported log_type for warmup: ${logType.case}`);
   }
+  const { case: kind, value } = logType as Extract<typeof logType, { case: keyof typeof REPLAYS }>;
+  // A copy, since predictRpc removes the tensors from its request and this one may be sent again.
+  const request = { ...value.request! };
+  const specs = "tasks" in request ? request.tasks.map(({ modelSpec }) => modelSpec) : [request.modelSpec];
+  for (const spec of specs) if (spec !== undefined) spec.name = model;
+  await REPLAYS[kind](context, request as never, {});
 }
 
 /**

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Log } from "../../base/log.ts";
 import { classify } from "../classify.ts";
 import type { JsonCodec } from "../json/codec.ts";
-import { signatureTypes } from "../json/job.ts";
+import { signatureTypes } from "../json/codec-calls.ts";
 import {
   writeClassifyJson,
   writeErrorJson,
