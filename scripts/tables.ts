@@ -1,12 +1,12 @@
 /**
- * @file `npm run tables`: fills the tables of README and docs/ from the files in docs/measured, which are what the
+ * @file `npm run tables`: fills the tables of README and docs/ from the files in bench/results, which are what the
  * commands printed. A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..");
-const measuredFile = (name: string) => join(ROOT, "docs/measured", name);
+const measuredFile = (name: string) => join(ROOT, "bench/results", name);
 
 const tableOf = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
@@ -17,7 +17,7 @@ const WORK: Readonly<Record<string, string>> = {
   int8: "inference in 8-bit integers (theirs: floats)",
 };
 
-/** `npm run bench:peers > docs/measured/peers.txt` */
+/** `npm run bench -- peers > bench/results/peers.txt` */
 function peersTable(): string {
   const line =
     /^(\w+) +(\w+) +(\d+) *\| *([\d.]+) +[\d.]+ +(\d+) *\| *([\d.]+) +[\d.]+ +(\d+) *\| *([\d.]+) +([\d.]+)$/;
@@ -45,7 +45,7 @@ function peersTable(): string {
   );
 }
 
-/** The first table of `npm run bench:serving > docs/measured/serving.txt`, at the greatest number of clients. */
+/** The first table of `npm run bench -- serving > bench/results/serving.txt`, at the greatest number of clients. */
 function servingTable(): string {
   const rows = readFileSync(measuredFile("serving.txt"), "utf8")
     .split("\n\nopen loop")[0]!
@@ -75,7 +75,7 @@ interface FoldsReport {
 
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 
-/** `faceid evaluate … --pairs …/pairs.txt --folds 7,8 --json > docs/measured/FILE` of each model. */
+/** `faceid evaluate … --pairs …/pairs.txt --folds 7,8 --json > bench/results/FILE` of each model. */
 function accuracyTable(): string {
   const models = [
     ["`models/lfw-best/1` (`--recipe best`)", "lfw-best.json"],
@@ -92,7 +92,7 @@ function accuracyTable(): string {
   );
 }
 
-/** `npm run bench:processor-time > docs/measured/processor-time.txt`, carried over to replicas as docs/scaling.md says. */
+/** `npm run bench -- processor-time > bench/results/processor-time.txt`, carried over to replicas as docs/scaling.md says. */
 function replicasTable(): string {
   const [perSecond, coresEach, load] = [500, 2, 0.6];
   const text = readFileSync(measuredFile("processor-time.txt"), "utf8");

@@ -1,4 +1,4 @@
-/** @file The tables of measured figures in README and docs/ are what the files in docs/measured say. */
+/** @file The tables of measured figures in README and docs/ are what the files in bench/results say. */
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { describe, expect, it } from "vitest";
