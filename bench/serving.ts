@@ -57,7 +57,7 @@ async function measured(
   }
 }
 
-/** Milliseconds of health checks on a connection of their own, until the signal. */
+/** Milliseconds of health checks, each on its own connection, until the signal. */
 async function healthChecks(restPort: number, signal: AbortSignal): Promise<number[]> {
   const times: number[] = [];
   await delay(HEALTH_AFTER_MS);
@@ -77,7 +77,7 @@ interface Start {
   readonly cpuMs: number;
 }
 
-/** From the command to an open port. */
+/** Time from the command to an open port. */
 async function coldStart(flags: readonly string[]): Promise<Start> {
   const startedMs = performance.now();
   const server = await serve(flags);
