@@ -66,7 +66,7 @@ describe("the package", () => {
       /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
       /^bin\/faceid\.js$/,
       /^dist\/.+\.(js|d\.ts)$/,
-      /^docs\/[\w-]+\.md$/,
+      /^docs\/(notes\/)?[\w-]+\.md$/,
       /^examples\/[\w-]+\.js$/,
       /^proto\/.+\.proto$/,
     ];
