@@ -1,4 +1,4 @@
-/** @file Downloads a large file over HTTP, going on after every kind of interruption, and checks what arrived. */
+/** @file Downloads a large file over HTTP, resumes after interruptions and checks the result. */
 import {
   type FileHandle,
   mkdir,
@@ -15,47 +15,47 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { FaceError, messageOf } from "./errors.ts";
 import { sha256OfFile, writeError } from "./files.ts";
 
-/** How far a download is, in bytes; `total` is unknown when the server does not say. */
+/** Progress of a download in bytes; `total` is undefined when the server does not send it. */
 export interface DownloadProgress {
   readonly received: number;
   readonly total: number | undefined;
 }
 
-/** What the user of a command can do, as its hints say it. */
+/** Hints for errors. */
 export interface DownloadAdvice {
-  /** When the server refuses the file, as if it had moved. */
+  /** For a file that the server refuses. */
   readonly refused?: string;
-  /** When the disk is too small. */
+  /** For a disk that is too small. */
   readonly space?: string;
 }
 
 export interface DownloadOptions {
   readonly url: string;
-  /** Where the whole file goes; beside it lies a `.part` file meanwhile. */
+  /** Where the file is written; the part so far is in a `.part` file beside it. */
   readonly path: string;
-  /** Checksum in hexadecimal digits, where it is known. */
+  /** Checksum in hexadecimal digits, if known. */
   readonly sha256?: string | undefined;
-  /** Length, where it is known: a server that offers or sends another one is not listened to for longer. */
+  /** Length, if known; the download stops when the server sends another one. */
   readonly bytes?: number | undefined;
   readonly onProgress?: (progress: DownloadProgress) => void;
   readonly signal?: AbortSignal | undefined;
-  /** Attempts in a row that may bring nothing before giving up. Default 5. */
+  /** Attempts in a row without new bytes before giving up. Default 5. */
   readonly attempts?: number;
   /** Wait before the second attempt; doubled each time. Default 1000. */
   readonly retryDelayMs?: number;
-  /** A connection that brings nothing for so long is given up. Default 60,000. */
+  /** A connection is dropped after this time without bytes. Default 60,000. */
   readonly stallMs?: number;
   readonly advice?: DownloadAdvice;
 }
 
-/** What the server said about the file of which a part is here; kept beside the part. */
+/** What the server said about the file; stored beside the part. */
 interface PartInfo {
   readonly url: string;
-  /** A strong ETag or a date, with which the server can tell whether the file is still the same. */
+  /** A strong ETag or a date, by which the server knows whether the file has changed. */
   readonly validator: string;
 }
 
-/** A failure that another attempt will not mend. */
+/** A failure that another attempt cannot fix. */
 const isFinal = (error: unknown) => error instanceof FaceError;
 
 function failed(url: string, reason: string, hint: string, cause?: unknown): FaceError {
@@ -97,14 +97,14 @@ class Download {
           const hint = "check the connection and run the command again: it goes on where it stopped";
           throw failed(url, messageOf(causeOf(error)), hint, error);
         }
-        // A signal ends the wait; the next attempt then says so.
+        // A signal ends the wait; the next attempt throws for it.
         await sleep(retryDelayMs * 2 ** (vain - 1), undefined, { signal }).catch(() => undefined);
       }
     }
     await this.#finish();
   }
 
-  /** The part's length and the word by which to ask for the rest; nothing when there is none that can be trusted. */
+  /** The part's length and the validator for the rest; undefined without a part that can be resumed. */
   async #resumable(): Promise<{ length: number; validator: string } | undefined> {
     try {
       const { size } = await stat(this.#part);
@@ -117,7 +117,7 @@ class Download {
     }
   }
 
-  /** One request; ends when the file is whole and throws otherwise. */
+  /** One request; throws unless the file is complete afterwards. */
   async #attempt(): Promise<void> {
     const { url, signal, stallMs = 60_000 } = this.#options;
     const known = await this.#resumable();
@@ -148,7 +148,7 @@ class Download {
     }
   }
 
-  /** Reads the head of an answer: the byte at which its body begins; undefined when the part is whole already. */
+  /** The byte at which an answer's body begins; undefined when the part is complete already. */
   async #accept(response: Response, have: number): Promise<number | undefined> {
     const { url } = this.#options;
     const { status, headers } = response;
@@ -199,7 +199,7 @@ class Download {
     );
   }
 
-  /** Whatever keeps us from writing is no fault of the server's: another attempt would not mend it. */
+  /** Marks failures of writing, which another attempt cannot fix. */
   async #writing<T>(act: () => Promise<T>): Promise<T> {
     try {
       return await act();
@@ -208,7 +208,7 @@ class Download {
     }
   }
 
-  /** Keeps what allows the server to say later whether the part still fits. A weak ETag does not. */
+  /** Stores the validator for resuming later. A weak ETag cannot serve as one. */
   async #remember(headers: Headers): Promise<void> {
     const etag = headers.get("etag");
     const validator = etag !== null && !etag.startsWith("W/") ? etag : headers.get("last-modified");
@@ -222,7 +222,7 @@ class Download {
     await rm(this.#infoPath, { force: true });
   }
 
-  /** Writes an answer's body at its place in the part. */
+  /** Writes an answer's body at its offset in the part. */
   async #receive(response: Response, start: number, alive: () => void): Promise<void> {
     const file = await this.#writing(() => open(this.#part, start === 0 ? "w" : "r+"));
     this.#received = start;
@@ -239,7 +239,7 @@ class Download {
   }
 
   async #write(file: FileHandle, chunk: Uint8Array): Promise<void> {
-    // A server that does not say how much it sends may send without end.
+    // A server that sends no length may send without end.
     const { bytes = Number.POSITIVE_INFINITY } = this.#options;
     if (this.#received + chunk.length > bytes) await this.#expectTotal(this.#received + chunk.length);
     await this.#writing(async () => {
@@ -251,7 +251,7 @@ class Download {
     });
   }
 
-  /** A disk that is too small is found out before the download, not after hours of it. */
+  /** Checks the free space before the download. */
   async #checkSpace(start: number): Promise<void> {
     if (this.#total === undefined) return;
     const { bavail, bsize } = await statfs(dirname(this.#part));
@@ -292,7 +292,7 @@ function causeOf(error: unknown): unknown {
 /**
  * The address of a file in a folder on a server.
  * @param mirror the folder's address, with or without a slash at its end
- * @throws FaceError `CONFIG_INVALID` for anything that is no address
+ * @throws FaceError `CONFIG_INVALID` for an invalid address
  */
 export function mirrorAddress(mirror: string, file: string): string {
   const base = mirror.endsWith("/") ? mirror : `${mirror}/`;
@@ -303,10 +303,10 @@ export function mirrorAddress(mirror: string, file: string): string {
 }
 
 /**
- * Downloads a file, or goes on with the part of it that an earlier attempt left. The server is asked for the rest only
- * if it can tell that the file is still the same (`If-Range`); otherwise it is fetched anew.
- * @throws FaceError `DOWNLOAD_FAILED` when the server refuses, stays away, or sends something with another checksum;
- *   `DISK_FULL`; `INTERRUPTED` on the signal. A part is kept for the next time, except after a wrong checksum.
+ * Downloads a file, or resumes from the part that an earlier attempt left, if the server can tell that the file has not
+ * changed (`If-Range`); otherwise the whole file is fetched again.
+ * @throws FaceError `DOWNLOAD_FAILED` when the server refuses, does not answer, or sends a file with another checksum;
+ *   `DISK_FULL`; `INTERRUPTED` on the signal. The part is kept for the next attempt, except after a wrong checksum.
  */
 export async function downloadFile(options: DownloadOptions): Promise<void> {
   await new Download(options).run();

@@ -1,4 +1,7 @@
-/** @file Tensors: element types and their arrays, shapes, and the value that travels between all rooms. */
+/** @file Tensors: element types, arrays and shapes, the values that all rooms exchange. The room `base/` is what every
+ * room may use: tensors, errors, files, downloads, archives, random numbers, the log, worker threads and limits. It knows
+ * no other room.
+ */
 import { FaceError } from "./errors.ts";
 
 /** What each element type is kept in. `bool` is 0 or 1; 16-bit floats are their raw bits; a string is its bytes. */
@@ -55,7 +58,7 @@ export function bytesPerElement(dtype: NumericDType): number {
   return ARRAYS[dtype].BYTES_PER_ELEMENT;
 }
 
-/** Whether differentiation makes sense for this type. */
+/** Whether a type is a float, so that it can be differentiated. */
 export function isFloat(dtype: DType): boolean {
   return dtype === "float32" || dtype === "float64" || dtype === "float16" || dtype === "bfloat16";
 }
@@ -90,7 +93,7 @@ export function shapeText(shape: readonly (number | string)[]): string {
   return `[${shape.join(", ")}]`;
 }
 
-/** An element type, a shape and the elements in row-major order. Treated as immutable once it is handed on. */
+/** An element type, a shape and the elements in row-major order. Nobody changes a tensor that others have. */
 export interface Tensor<D extends DType = DType> {
   readonly dtype: D;
   readonly shape: Shape;
@@ -137,7 +140,7 @@ export function hasDType<D extends DType>(value: Tensor, dtype: D): value is Ten
 
 /**
  * The elements of a float32 tensor.
- * @throws FaceError `INTERNAL` for any other type: a tensor of the wrong kind got past the edge where it is checked.
+ * @throws FaceError `INTERNAL` for any other type.
  */
 export function floats(value: Tensor): Float32Array {
   if (hasDType(value, "float32")) return value.data;

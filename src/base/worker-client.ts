@@ -164,7 +164,7 @@ export class WorkerClient<C extends Calls<C>> implements AsyncDisposable {
       });
     });
     this.ready = this.#reply(READY) as Promise<void>;
-    // Who does not wait for it sees the error in the calls.
+    // Callers that do not wait for it get the error from their calls.
     this.ready.catch(() => undefined);
   }
 
@@ -224,7 +224,7 @@ export class WorkerClient<C extends Calls<C>> implements AsyncDisposable {
 
   #end(): void {
     this.#isEnding = true;
-    // Without this an idle process would end before the thread has, and whoever awaits that would not go on.
+    // Otherwise an idle process could end before the thread has, and code that awaits this would never continue.
     this.#worker.ref();
   }
 

@@ -1,4 +1,4 @@
-/** @file Worker threads: how one is started from a module of ours, source or build, and how the process ends around them. */
+/** @file Starts worker threads from sources or the build, and ends the process without aborting their native calls. */
 import { readlinkSync } from "node:fs";
 import { getPriority, setPriority } from "node:os";
 import { basename } from "node:path";
@@ -11,7 +11,7 @@ import {
   type WorkerOptions,
 } from "node:worker_threads";
 
-/** The largest niceness there is. */
+/** The highest niceness on Linux. */
 const LEAST_PRIORITY = 19;
 
 /**
@@ -29,7 +29,7 @@ export function lowerPriority(niceness: number): void {
   }
 }
 
-/** Numbers that all threads share: whether the process is ending, then the native calls under way in each thread. */
+/** Numbers that all threads share: whether the process ends, then how many native calls each thread is in. */
 const SHARED = "faceid: native calls";
 const ENDING = 0;
 const THREADS = 1024;
@@ -47,7 +47,7 @@ function sharedNumbers(): Int32Array<SharedArrayBuffer> {
 const shared = sharedNumbers();
 const placeOf = (thread: number) => 1 + (thread % THREADS);
 
-/** Lets the calls under way return; a thread that would begin another waits for its end instead. */
+/** Waits for native calls to return; a thread that would begin another one waits for the end of the process. */
 function awaitNativeCalls(): void {
   Atomics.store(shared, ENDING, 1);
   const last = performance.now() + LONGEST_WAIT_MS;
@@ -83,7 +83,7 @@ export interface ThreadLimits {
 }
 
 /**
- * Starts the module `name` (without extension) that lies beside the caller.
+ * Starts the module `name` (without extension) in the caller's folder.
  * @param from the caller's `import.meta.url`, which also tells whether sources or the build are running.
  */
 export function startWorker(
@@ -92,7 +92,7 @@ export function startWorker(
   workerData: unknown,
   { heapMegabytes }: ThreadLimits = {},
 ): Worker {
-  // A program given by `node --input-type=module --eval` hands this flag on to threads, which end of it.
+  // Threads of a program run with `node --input-type=module --eval` inherit the flag and fail on it.
   const evaluated = process.execArgv.some((flag) => flag.startsWith("--input-type"));
   const options = {
     workerData,
@@ -101,15 +101,15 @@ export function startWorker(
   };
   const worker = new Worker(...programOf(from, name, options));
   const place = placeOf(worker.threadId);
-  // Calls that the thread was ended in are not under way any more.
+  // A thread that has ended is in no call.
   worker.once("exit", () => Atomics.store(shared, place, 0));
   return worker;
 }
 
-/** What a thread is given to run: the built module, or the source by way of a loader. */
+/** What a thread runs: the built module, or the source through a loader. */
 function programOf(from: string, name: string, options: WorkerOptions): [URL | string, WorkerOptions] {
   if (!from.endsWith(".ts")) return [new URL(`${name}.js`, from), options];
-  // Node 20 cannot read TypeScript by itself. Only development and tests run from source; they have tsx at hand.
+  // Node 20 cannot read TypeScript by itself. Only development and tests run from source, where tsx is installed.
   const loader = import.meta.resolve("tsx/esm/api");
   const source = new URL(`${name}.ts`, from).href;
   const start = `import(${JSON.stringify(loader)}).then((tsx) => { tsx.register(); return import(${JSON.stringify(source)}); })`;

@@ -1,4 +1,4 @@
-/** @file Reads zip archives file by file; the only door to yauzl. */
+/** @file Reads zip archives file by file; the only import of yauzl. */
 import { open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { type Entry, openPromise, type ZipFile } from "yauzl";
@@ -6,9 +6,9 @@ import { type Entry, openPromise, type ZipFile } from "yauzl";
 /** A regular file of an archive. */
 export interface PackedFile {
   readonly path: string;
-  /** Bytes of the content, as the archive claims; nothing that is read is longer. */
+  /** Bytes of the content, as the archive claims; a longer content is an error. */
   readonly size: number;
-  /** The content; to be called before the next file is asked for, or not at all. */
+  /** The content; call it before the next file is taken, or not at all. */
   read(): Promise<Uint8Array>;
 }
 
@@ -33,7 +33,7 @@ async function readZipped(zip: ZipFile, entry: Entry): Promise<Uint8Array> {
 const SYMBOLIC_LINK = 0o120000;
 const FILE_KIND = 0o170000;
 
-/** Whether a file begins as a zip archive does. */
+/** Whether a file begins like a zip archive. */
 export async function isZip(path: string): Promise<boolean> {
   const file = await open(path);
   try {

@@ -12,8 +12,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { systemCacheFolder } from "../base/cache-folder.ts";
 import { messageOf } from "../base/errors.ts";
+import { systemCacheFolder } from "../base/files.ts";
 import { type ImageSettings, imageSize, settingsText } from "../image/settings.ts";
 import { DRAWING_VERSION } from "../synthetic/photo.ts";
 import type { ImageRef } from "./identity.ts";

@@ -1,4 +1,4 @@
-/** @file Weights become part of a graph: its parameters are replaced by constants. */
+/** @file Freezing: replaces a graph's parameters with constants. */
 import { FaceError } from "../base/errors.ts";
 import { shapeText, type TensorMap } from "../base/tensor.ts";
 import { constant, labelled } from "./build.ts";

@@ -1,5 +1,5 @@
 /** @file Verify, our own verb: two image files in, similarity and decision out. */
-import { decisionOf } from "../artifact/calibration.ts";
+import { decisionFor } from "../artifact/calibration.ts";
 import { floats, type TensorMap } from "../base/tensor.ts";
 import { DEFAULT_SIGNATURE } from "../savedmodel/signature.ts";
 import { imageBatch, imageSettingsOf } from "./engine/image-input.ts";
@@ -32,7 +32,7 @@ export async function verify(
   using lease = models.acquire(model);
   const { servable } = lease;
   const similarity = await compare(servable, images, options);
-  const decision = decisionOf(servable.description, far);
+  const decision = decisionFor(servable.description?.calibration, far);
   if (decision === undefined && far !== undefined) {
     throw new StatusError(
       "FAILED_PRECONDITION",

@@ -1,5 +1,5 @@
 /** @file The training engine: replicas of the network in worker threads, fed from the thread that runs everything else. */
-import "../onnx/runtime/disable-telemetry.ts";
+import "../onnx/runtime/runtime.ts";
 import { availableParallelism } from "node:os";
 import type { TransferListItem, Worker } from "node:worker_threads";
 import { FaceError, messageOf } from "../base/errors.ts";
@@ -204,7 +204,7 @@ export class TrainingEngine implements Verifier {
     return this.#turn().ask({ kind: "compare", anchors, verifications, count });
   }
 
-  get lanes(): number {
+  get concurrency(): number {
     return this.#hands.length;
   }
 

@@ -1,6 +1,6 @@
 /** @file Where packs are kept and fetched from, as the environment says. */
 import { join, resolve } from "node:path";
-import { systemCacheFolder } from "../../base/cache-folder.ts";
+import { systemCacheFolder } from "../../base/files.ts";
 
 type Environment = NodeJS.ProcessEnv;
 

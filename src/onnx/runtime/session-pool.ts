@@ -1,5 +1,4 @@
 /** @file One ONNX model in several worker threads, so that its runs leave the calling thread free. */
-import "./disable-telemetry.ts";
 import { FaceError } from "../../base/errors.ts";
 import {
   buffersOf,
@@ -14,6 +13,8 @@ import {
 } from "../../base/tensor.ts";
 import { WorkerClient } from "../../base/worker-client.ts";
 import { WorkerPool } from "../../base/worker-pool.ts";
+// Also for its effect on the environment of the threads.
+import "./runtime.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 
 /** An input in memory that both threads see; the session's thread copies its parts to where the runtime reads them. */

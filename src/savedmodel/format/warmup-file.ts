@@ -1,4 +1,4 @@
-/** @file The file of requests that a server sends to a new model itself, before any client does. */
+/** @file Writes the warm-up file: requests that a server sends to a new model before clients do. */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { sizeOf } from "../../base/tensor.ts";
 import type { TensorProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";

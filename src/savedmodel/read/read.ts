@@ -1,7 +1,10 @@
-/** @file Reads a SavedModel folder: its signatures, and each one's graph in our words. */
+/** @file Reads a SavedModel folder: its signatures and the graph behind each. The room `savedmodel/` reads and writes
+ * TensorFlow's SavedModels (`read/`, `write/`) and their files (`format/`). It knows `graph/`, `proto/` and `base/`.
+ */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
+import { SAVED_MODEL_FILE } from "../../artifact/files.ts";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import {
   type GraphDef,
@@ -18,10 +21,9 @@ import { Variables } from "./variables.ts";
 
 export type { SignatureProgram } from "./import-graph.ts";
 
-const FILE = "saved_model.pb";
 /** The pseudo-signature under which TensorFlow 2 keeps its initialiser. */
 const INIT_SIGNATURE = "__saved_model_init_op";
-/** Values for inputs that a request may leave out are small. */
+/** Largest default value of an optional input, in bytes. */
 const LARGEST_DEFAULT = 2 ** 28;
 /** Protobuf's own limit on one message. */
 const LARGEST_MESSAGE = 2 ** 31 - 1;
@@ -47,7 +49,7 @@ export interface ReadModel {
 /** Forms of the file that TensorFlow writes only when asked to, or for models beyond 2 GB. */
 const OTHER_FORMS = ["saved_model.cpb", "saved_model.pbtxt"];
 
-/** Why a folder holds no model that can be read. */
+/** The error for a folder without a model that we can read. */
 async function notFound(folder: string, error: unknown): Promise<FaceError> {
   const names = await readdir(folder).catch((): string[] => []);
   const other = OTHER_FORMS.find((name) => names.includes(name));
@@ -56,18 +58,18 @@ async function notFound(folder: string, error: unknown): Promise<FaceError> {
       "MODEL_UNSUPPORTED",
       `${join(folder, other)}: this form of a SavedModel cannot be read`,
       {
-        hint: `save the model as ${FILE}, below 2 GB`,
+        hint: `save the model as ${SAVED_MODEL_FILE}, below 2 GB`,
       },
     );
   }
   return new FaceError("MODEL_NOT_FOUND", `${folder} holds no SavedModel: ${messageOf(error)}`, {
-    hint: `name a version's folder, the one with ${FILE} in it`,
+    hint: `name a version's folder, the one with ${SAVED_MODEL_FILE} in it`,
     cause: error,
   });
 }
 
 async function readBytes(folder: string): Promise<Uint8Array> {
-  const path = join(folder, FILE);
+  const path = join(folder, SAVED_MODEL_FILE);
   try {
     const { size } = await stat(path);
     if (size > LARGEST_MESSAGE) throw new FaceError("MODEL_UNSUPPORTED", `${path} is larger than 2 GB`);
@@ -81,9 +83,13 @@ function parse(bytes: Uint8Array, folder: string): SavedModel {
   try {
     return fromBinary(SavedModelSchema, bytes);
   } catch (error) {
-    throw new FaceError("MODEL_INVALID", `${join(folder, FILE)} is damaged: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new FaceError(
+      "MODEL_INVALID",
+      `${join(folder, SAVED_MODEL_FILE)} is damaged: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -106,7 +112,7 @@ function metaGraph(model: SavedModel, tags: readonly string[]): MetaGraphDef {
 function signatureTensor(info: TensorInfo, place: string): SignatureTensor {
   const dtype = dtypeOf(info.dtype);
   if (info.encoding.case !== "name" || dtype === undefined) {
-    throw new FaceError("MODEL_UNSUPPORTED", `${place} is no plain tensor`);
+    throw new FaceError("MODEL_UNSUPPORTED", `${place} is not a dense tensor of a supported type`);
   }
   const shape = info.tensorShape;
   const sides =
@@ -128,14 +134,14 @@ function signatureOf(name: string, def: SignatureDef): Signature {
   return { inputs: ports("inputs"), outputs: ports("outputs"), methodName: def.methodName, defaults };
 }
 
-/** Refuses files beside the model that would lie elsewhere. */
+/** Refuses asset files outside the model's folder. */
 function checkAssets({ assetFileDef }: MetaGraphDef, folder: string): void {
   for (const { filename } of assetFileDef) {
     const path = normalize(join("assets", filename));
     if (filename !== "" && path.startsWith(normalize("assets/"))) continue;
     throw new FaceError(
       "MODEL_INVALID",
-      `${join(folder, FILE)} names the asset ${filename}, outside of its folder`,
+      `${join(folder, SAVED_MODEL_FILE)} names the asset ${filename}, outside of its folder`,
     );
   }
 }
@@ -165,7 +171,8 @@ export function parseSavedModel(
   const meta = metaGraph(parse(bytes, folder), tags);
   checkAssets(meta, folder);
   const graph = meta.graphDef;
-  if (graph === undefined) throw new FaceError("MODEL_INVALID", `${join(folder, FILE)} holds no graph`);
+  if (graph === undefined)
+    throw new FaceError("MODEL_INVALID", `${join(folder, SAVED_MODEL_FILE)} holds no graph`);
   const signatures = new Map(
     Object.entries(meta.signatureDef)
       .filter(([name]) => name !== INIT_SIGNATURE)

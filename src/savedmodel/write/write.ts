@@ -1,7 +1,8 @@
-/** @file Writes a frozen SavedModel: one file with graph, weights and signatures, as any TensorFlow server reads it. */
+/** @file Writes a frozen SavedModel: one file with graph, weights and signatures. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { SAVED_MODEL_FILE } from "../../artifact/files.ts";
 import { FaceError } from "../../base/errors.ts";
 import { publishFolder } from "../../base/files.ts";
 import type { TensorMap } from "../../base/tensor.ts";
@@ -15,7 +16,7 @@ import {
   type SignatureDef,
   SignatureDefSchema,
 } from "../../proto/tensorflow/graph_pb.ts";
-import { type PhotographSize, writePhotographs } from "../decode-loop.ts";
+import { type DecodedSize, writeDecodeLoop } from "../decode-loop.ts";
 import { dataTypeOf } from "../format/tensor-proto.ts";
 import { PREDICT_METHOD } from "../signature.ts";
 import { attr, GraphWriter, shapeProto } from "./graph-writer.ts";
@@ -29,7 +30,7 @@ export interface SignatureGraph {
    * Callers send JPEG or PNG files of any size, `[batch]` strings, in place of each input, which must be a batch of RGB
    * images; the graph decodes and resizes them itself.
    */
-  readonly photographs?: boolean;
+  readonly decodesImages?: boolean;
 }
 
 export interface SavedModelContent {
@@ -43,7 +44,7 @@ export interface SavedModelContent {
 const TENSORFLOW_VERSION = "2.14.0";
 const SERVE_TAG = "serve";
 
-/** The signatures with weights as constants, simplified together so that they share what they can. */
+/** The signatures with weights as constants, simplified together so that they share nodes. */
 function frozen(
   signatures: SavedModelContent["signatures"],
   parameters: TensorMap,
@@ -67,16 +68,17 @@ function frozen(
   );
 }
 
-function tensorInfo(node: Node, name: string) {
-  return {
-    encoding: { case: "name" as const, value: `${name}:0` },
-    dtype: dataTypeOf(node.dtype),
-    tensorShape: shapeProto(node.shape),
-  };
-}
+const tensorInfo = (name: string, { dtype, shape }: Pick<Node, "dtype" | "shape">) => ({
+  encoding: { case: "name" as const, value: `${name}:0` },
+  dtype: dataTypeOf(dtype),
+  tensorShape: shapeProto(shape),
+});
+
+/** Any number of image files. */
+const FILES = { dtype: "string", shape: ["batch"] } as const;
 
 /** The size of the images that an input takes. */
-function photographSize(alias: string, { shape, dtype }: Node): PhotographSize {
+function decodedSize(alias: string, { shape, dtype }: Node): DecodedSize {
   const [, height, width, channels] = shape;
   if (
     dtype !== "float32" ||
@@ -90,7 +92,7 @@ function photographSize(alias: string, { shape, dtype }: Node): PhotographSize {
   return { height, width };
 }
 
-/** Where callers put files in place of a signature's images: placeholders, and the values decoded from them. */
+/** Placeholders for files in place of a signature's images, and the values decoded from them. */
 interface FilePorts {
   /** Names of the placeholders by alias. */
   readonly files: ReadonlyMap<string, string>;
@@ -99,9 +101,9 @@ interface FilePorts {
 
 function writeFilePorts({ inputs }: SignatureGraph, graph: GraphWriter): FilePorts {
   const ports = Object.entries(inputs).map(([alias, node]) => {
-    const attributes = { dtype: attr.type("string"), shape: attr.shape(["batch"]) };
+    const attributes = { dtype: attr.type(FILES.dtype), shape: attr.shape(FILES.shape) };
     const files = graph.named(alias, "Placeholder", [], attributes);
-    return { alias, node, files, images: writePhotographs(graph, files, photographSize(alias, node)) };
+    return { alias, node, files, images: writeDecodeLoop(graph, files, decodedSize(alias, node)) };
   });
   return {
     files: new Map(ports.map(({ alias, files }) => [alias, files])),
@@ -109,19 +111,13 @@ function writeFilePorts({ inputs }: SignatureGraph, graph: GraphWriter): FilePor
   };
 }
 
-const fileInfo = (name: string) => ({
-  encoding: { case: "name" as const, value: `${name}:0` },
-  dtype: dataTypeOf("string"),
-  tensorShape: shapeProto(["batch"]),
-});
-
 /** Builds the model in memory. */
 export function buildSavedModel({ signatures, parameters }: SavedModelContent): SavedModel {
   const graph = new GraphWriter();
   const ready = frozen(signatures, parameters);
   const filePorts = new Map(
     Object.entries(ready)
-      .filter(([, { photographs }]) => photographs)
+      .filter(([, { decodesImages }]) => decodesImages)
       .map(([name, signature]) => [name, writeFilePorts(signature, graph)]),
   );
   const decoded = new Map([...filePorts.values()].flatMap(({ images }) => [...images]));
@@ -131,12 +127,12 @@ export function buildSavedModel({ signatures, parameters }: SavedModelContent): 
   ]);
   const names = writeGraph(nodes, graph, decoded);
   const signatureDef = Object.entries(ready).map(([name, { inputs, outputs }]): [string, SignatureDef] => {
-    // An output gets a node of its own, named after the signature, so that it can be found in any viewer.
+    // Each output gets a node named after the signature, so that viewers show it.
     const ends = Object.entries(outputs).map(([alias, node]) => {
       const end = graph.named(`${name}/${alias}`, "Identity", [names.get(node)!], {
         T: attr.type(node.dtype),
       });
-      return [alias, tensorInfo(node, end)];
+      return [alias, tensorInfo(end, node)];
     });
     return [
       name,
@@ -144,7 +140,10 @@ export function buildSavedModel({ signatures, parameters }: SavedModelContent): 
         inputs: Object.fromEntries(
           Object.entries(inputs).map(([alias, node]) => {
             const files = filePorts.get(name)?.files.get(alias);
-            return [alias, files === undefined ? tensorInfo(node, names.get(node)!) : fileInfo(files)];
+            return [
+              alias,
+              files === undefined ? tensorInfo(names.get(node)!, node) : tensorInfo(files, FILES),
+            ];
           }),
         ),
         outputs: Object.fromEntries(ends),
@@ -181,7 +180,7 @@ export async function writeSavedModel(folder: string, content: SavedModelContent
     );
   }
   await publishFolder(folder, async (temporary) => {
-    await writeFile(join(temporary, "saved_model.pb"), bytes);
+    await writeFile(join(temporary, SAVED_MODEL_FILE), bytes);
     for (const [path, data] of Object.entries(content.files ?? {})) {
       await mkdir(dirname(join(temporary, path)), { recursive: true });
       await writeFile(join(temporary, path), data);

@@ -38,7 +38,7 @@ export class BatchedServable implements Servable {
   readonly version: bigint;
   readonly signatures: Servable["signatures"];
   readonly signatureDefs: Servable["signatureDefs"];
-  readonly description: unknown;
+  readonly description: Servable["description"];
   readonly #servable: Servable;
   readonly #options: BatchOptions;
   readonly #threads: BatchThreads;

@@ -8,7 +8,7 @@ import { prepareInto } from "../../image/prepare.ts";
 import { resizeInto } from "../../image/resize.ts";
 import { type ImageSettings, imageSize } from "../../image/settings.ts";
 import type { GraphDef } from "../../proto/tensorflow/graph_pb.ts";
-import { findPhotographs } from "../../savedmodel/read/match-decode-loop.ts";
+import { matchDecodeLoops } from "../../savedmodel/read/match-decode-loop.ts";
 import type { Signature, SignatureTensor } from "../../savedmodel/signature.ts";
 import { allOf, holding, type RequestMemory } from "../request-memory.ts";
 import { invalidArgument } from "../status.ts";
@@ -80,7 +80,7 @@ async function imagesOf(
 
 /** The step in place of a signature's decode loop, or `undefined` where its inputs are not image files. */
 export function decodeStep(graph: GraphDef, declared: Signature): InputStep | undefined {
-  const found = findPhotographs(graph, declared);
+  const found = matchDecodeLoops(graph, declared);
   if (found === undefined) return undefined;
   const { signature, sizes } = found;
   return {

@@ -1,5 +1,6 @@
 /** @file An ONNX file as a servable: one signature with the graph's inputs and outputs. */
 import { create } from "@bufbuild/protobuf";
+import type { ExportedModel } from "../../artifact/description.ts";
 import { FaceError } from "../../base/errors.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { type OnnxModel, type OnnxPort, readOnnxFile } from "../../onnx/runtime/model-file.ts";
@@ -13,9 +14,6 @@ import { allOf } from "../request-memory.ts";
 import { invalidArgument } from "../status.ts";
 import type { RunOptions, Servable, ServableId } from "./servable.ts";
 import { fits, misfitText, NICENESS, runSession, shapesOf } from "./session-run.ts";
-
-/** Name of the ONNX file in a version's folder. */
-export const ONNX_FILE = "model.onnx";
 
 const portMap = (ports: readonly OnnxPort[]) =>
   new Map(ports.map(({ name, dtype, shape }) => [name, { tensorName: name, dtype, shape }]));
@@ -62,14 +60,19 @@ function fixedRows({ inputs, outputs }: OnnxModel): number | undefined {
 class OnnxServable implements Servable {
   readonly name: string;
   readonly version: bigint;
-  readonly description: unknown;
+  readonly description: ExportedModel | undefined;
   readonly signatures: ReadonlyMap<string, Signature>;
   readonly signatureDefs: { readonly [name: string]: SignatureDef };
   readonly #signature: Signature;
   readonly #sessions: SessionPool;
   readonly #rows: number | undefined;
 
-  constructor({ name, version }: ServableId, model: OnnxModel, sessions: SessionPool, description: unknown) {
+  constructor(
+    { name, version }: ServableId,
+    model: OnnxModel,
+    sessions: SessionPool,
+    description: ExportedModel | undefined,
+  ) {
     this.name = name;
     this.version = version;
     this.description = description;
@@ -126,7 +129,7 @@ export async function loadOnnx(
   path: string,
   id: ServableId,
   sessions: number,
-  description: unknown,
+  description: ExportedModel | undefined,
 ): Promise<Servable> {
   const { bytes, model } = await readOnnxFile(path);
   refuseUnservable(model, path);

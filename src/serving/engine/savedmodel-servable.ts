@@ -1,4 +1,5 @@
 /** @file A SavedModel as a servable: each signature in a session pool for the shapes that requests bring. */
+import type { ExportedModel } from "../../artifact/description.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { lower } from "../../onnx/lower/lower.ts";
 import { SessionPool } from "../../onnx/runtime/session-pool.ts";
@@ -129,13 +130,18 @@ export class SignatureEngine {
 class SavedModelServable implements Servable {
   readonly name: string;
   readonly version: bigint;
-  readonly description: unknown;
+  readonly description: ExportedModel | undefined;
   readonly #model: ReadModel;
   readonly #sessions: number;
   readonly #engines = new Map<string, SignatureEngine>();
   readonly #running = new Set<Promise<unknown>>();
 
-  constructor({ name, version }: ServableId, model: ReadModel, description: unknown, sessions: number) {
+  constructor(
+    { name, version }: ServableId,
+    model: ReadModel,
+    description: ExportedModel | undefined,
+    sessions: number,
+  ) {
     this.name = name;
     this.version = version;
     this.description = description;
@@ -208,7 +214,7 @@ export async function loadSavedModel(
   folder: string,
   id: ServableId,
   { sessions, tags }: { readonly sessions: number; readonly tags: readonly string[] },
-  description: unknown,
+  description: ExportedModel | undefined,
 ): Promise<Servable> {
   const model = await readSavedModel(folder, tags);
   const servable = new SavedModelServable(id, model, description, sessions);

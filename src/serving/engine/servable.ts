@@ -1,4 +1,5 @@
 /** @file The interface between the protocols and the engine: a loaded model version that answers requests. */
+import type { ExportedModel } from "../../artifact/description.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import type { SignatureDef } from "../../proto/tensorflow/graph_pb.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
@@ -19,8 +20,8 @@ export interface Servable {
   readonly signatures: ReadonlyMap<string, Signature>;
   /** The signatures exactly as the model declares them, for metadata requests. */
   readonly signatureDefs: { readonly [name: string]: SignatureDef };
-  /** The content of `assets.extra/faceid.json`. */
-  readonly description?: unknown;
+  /** The description beside the model, if it has one. */
+  readonly description?: ExportedModel | undefined;
 
   /**
    * Converts inputs before they enter a batch, for example decodes images. Absent where `run` takes them unchanged.

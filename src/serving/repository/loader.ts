@@ -1,15 +1,17 @@
 /** @file From a version's folder to a model that answers requests: loaded, warmed up, behind a batch queue. */
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { FaceError, messageOf, systemCode } from "../../base/errors.ts";
+import { readDescription } from "../../artifact/description.ts";
+import { modelFileIn, ONNX_FILE } from "../../artifact/files.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { BatchingParametersSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { BatchedServable } from "../batching/batched-servable.ts";
 import { BatchThreads } from "../batching/batcher.ts";
 import { type BatchOptions, batchOptions, defaultBatchOptions } from "../batching/options.ts";
-import { loadOnnx, ONNX_FILE } from "../engine/onnx-servable.ts";
+import { loadOnnx } from "../engine/onnx-servable.ts";
 import { loadSavedModel } from "../engine/savedmodel-servable.ts";
 import { type ModelLoader, type Servable, servableText } from "../engine/servable.ts";
 import { elapsedMicros, type ServerMetrics } from "../metrics.ts";
@@ -24,24 +26,6 @@ export interface LoaderOptions {
   readonly tags?: readonly string[];
 }
 
-const SAVED_MODEL_FILE = "saved_model.pb";
-const DESCRIPTION_FILE = "assets.extra/faceid.json";
-
-async function readDescription(folder: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(join(folder, DESCRIPTION_FILE), "utf8"));
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
-    throw new FaceError("MODEL_INVALID", `${DESCRIPTION_FILE} is damaged`, { cause: error });
-  }
-}
-
-/** Whether a version's folder holds an ONNX file and no SavedModel. */
-async function isOnnx(folder: string): Promise<boolean> {
-  const names = await readdir(folder).catch((): string[] => []);
-  return names.includes(ONNX_FILE) && !names.includes(SAVED_MODEL_FILE);
-}
-
 /**
  * Loads a version's folder: a SavedModel, or `model.onnx` where there is no SavedModel. The default signature is open
  * when the promise resolves.
@@ -52,9 +36,11 @@ export function savedModelLoader({
 }: LoaderOptions = {}): ModelLoader {
   return async (folder, id, signal) => {
     const description = await readDescription(folder);
-    const servable = (await isOnnx(folder))
-      ? await loadOnnx(join(folder, ONNX_FILE), id, sessions, description)
-      : await loadSavedModel(folder, id, { sessions, tags }, description);
+    const names = await readdir(folder).catch((): string[] => []);
+    const servable =
+      modelFileIn(names) === ONNX_FILE
+        ? await loadOnnx(join(folder, ONNX_FILE), id, sessions, description)
+        : await loadSavedModel(folder, id, { sessions, tags }, description);
     if (signal?.aborted) {
       await servable.close();
       signal.throwIfAborted();
