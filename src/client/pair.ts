@@ -1,4 +1,5 @@
 /** @file What both interfaces of a server have in common: two photographs as inputs, and the answer. */
+import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, type Tensor } from "../base/tensor.ts";
 import { decodeImage } from "../image/decode.ts";
@@ -44,11 +45,8 @@ export interface DescribedInput {
   readonly shape: readonly number[];
 }
 
-/** Input of faceid's own models for the first image. */
-const FIRST = "anchor_img";
-
 /**
- * The two image inputs of a model that compares faces.
+ * The two image inputs of a model that compares faces, the anchor of our own models first.
  * @throws FaceError `SERVER_ERROR` for a model with other inputs.
  */
 export function imagePorts(
@@ -56,7 +54,9 @@ export function imagePorts(
   model: string,
 ): readonly [ImagePort, ImagePort] {
   const ports = inputs
-    .toSorted((a, b) => Number(b.name === FIRST) - Number(a.name === FIRST) || (a.name < b.name ? -1 : 1))
+    .toSorted(
+      (a, b) => Number(b.name === PAIR.anchor) - Number(a.name === PAIR.anchor) || (a.name < b.name ? -1 : 1),
+    )
     .map(({ name, shape }) => ({
       name,
       height: shape[1] ?? 0,

@@ -1,5 +1,4 @@
 /** @file A model whose requests are put into batches. */
-import type { ExportedModel } from "../../artifact/description.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import type { RunOptions, Servable } from "../engine/servable.ts";
@@ -39,7 +38,7 @@ export class BatchedServable implements Servable {
   readonly version: bigint;
   readonly signatures: Servable["signatures"];
   readonly signatureDefs: Servable["signatureDefs"];
-  readonly description: ExportedModel | undefined;
+  readonly description: Servable["description"];
   readonly #servable: Servable;
   readonly #options: BatchOptions;
   readonly #threads: BatchThreads;

@@ -20,7 +20,7 @@ export interface Servable {
   readonly signatures: ReadonlyMap<string, Signature>;
   /** The signatures exactly as the model declares them, for metadata requests. */
   readonly signatureDefs: { readonly [name: string]: SignatureDef };
-  /** The content of `assets.extra/faceid.json`, where the version has one. */
+  /** The description beside the model, if it has one. */
   readonly description?: ExportedModel | undefined;
 
   /**

@@ -36,8 +36,9 @@ export function savedModelLoader({
 }: LoaderOptions = {}): ModelLoader {
   return async (folder, id, signal) => {
     const description = await readDescription(folder);
+    const names = await readdir(folder).catch((): string[] => []);
     const servable =
-      modelFileIn(await readdir(folder).catch((): string[] => [])) === ONNX_FILE
+      modelFileIn(names) === ONNX_FILE
         ? await loadOnnx(join(folder, ONNX_FILE), id, sessions, description)
         : await loadSavedModel(folder, id, { sessions, tags }, description);
     if (signal?.aborted) {
