@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "../src/base/log.ts";
 import { Loader } from "../src/data/loader.ts";
-import { measureFolds } from "../src/jobs/measure.ts";
+import { measureFolds } from "../src/jobs/evaluate.ts";
 import { PROJECTION } from "../src/model/backbone.ts";
 import { HEAD_WEIGHTS } from "../src/model/siamese.ts";
 import type { Embedder, Verifier } from "../src/model/verifier.ts";
@@ -79,7 +79,7 @@ async function line(name: string, checkpoint: Checkpoint, cosine = false): Promi
   await using judged = cosine
     ? byCosine(await networkEmbedder(config, state))
     : await networkVerifier(config, state);
-  const { accuracy, auc, eer } = await measureFolds(judged, pairs!, { config: whole.config, chosen });
+  const { accuracy, auc, eer } = await measureFolds(judged, pairs!, { config: whole.config, folds: chosen });
   const percent = (value: number) => (value * 100).toFixed(2).padStart(6);
   console.log(`${name.padEnd(36)} ${percent(accuracy.mean)} %  AUC ${auc.toFixed(4)}  EER ${percent(eer)} %`);
 }

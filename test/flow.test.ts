@@ -102,7 +102,7 @@ describe("train", () => {
     [["--epochs", "0"], 2, '--epochs: got "0", expected more than 0'],
     [["--loss", "hinge"], 2, "expected one of bce, contrastive"],
     [["--model", "vgg16"], 2, "there is no model called vgg16"],
-    [["--test-fraction", "0"], 2, "a test share of 0 leaves nobody to measure the network on"],
+    [["--test-fraction", "0"], 2, "a test fraction of 0 leaves nobody to measure the network on"],
     [["--no-such-flag"], 2, "unknown option '--no-such-flag'"],
     [["--dataset", "folder", "--dataset-path", "nowhere"], 3, "there is no folder"],
     [["--output", "run"], 2, "run holds a run already"],
@@ -161,7 +161,7 @@ describe("settings", () => {
     const outcome = await faceid(["train", "--output", "x"], { FACEID_LERNING_RATE: "1" });
     expect(outcome).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("FACEID_LERNING_RATE is no setting"),
+      stderr: expect.stringContaining("unknown setting FACEID_LERNING_RATE"),
     });
   });
 });
@@ -213,7 +213,7 @@ describe("evaluate", () => {
   it("wants just one model", async () => {
     expect(await faceid(["evaluate"])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("name one model"),
+      stderr: expect.stringContaining("expected one model to measure, got none"),
     });
   });
 
@@ -274,7 +274,7 @@ describe("export, inspect, convert", () => {
     expect(names(after)).toEqual(names(before));
     expect(await faceid(["convert", "models/tiny/1"])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("there is nothing to write"),
+      stderr: expect.stringContaining("nothing to write"),
     });
   });
 });

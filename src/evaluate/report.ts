@@ -1,4 +1,5 @@
 /** @file The report page: figures, curves, thresholds, mistakes and the model in one self-contained HTML file. */
+import type { CalibrationRecord } from "../artifact/calibration.ts";
 import type { ModelDescription } from "../model/description.ts";
 import { plotSvg } from "../model/plot.ts";
 import { summaryText } from "../model/summary.ts";
@@ -8,7 +9,7 @@ import { ABOVE_HALF, type EvaluationReport, type Measured } from "./metrics.ts";
 import { REPORT_STYLE } from "./report-style.ts";
 import { epochsByBackbone, type Learning, type ReportedEpoch, trainingSection } from "./report-training.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
-import { type CalibrationRecord, rate, unsupportedText } from "./thresholds.ts";
+import { rate, unsupportedText } from "./thresholds.ts";
 
 export type { Learning, ReportedEpoch } from "./report-training.ts";
 

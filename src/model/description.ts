@@ -1,4 +1,5 @@
 /** @file Describes a network for summaries and drawings: its layers with shapes, parameters and connections. */
+import { EMBED, PAIR } from "../artifact/signatures.ts";
 import { input } from "../graph/build.ts";
 import type { SymbolicShape } from "../graph/ops.ts";
 import { countValues, type Layer, NetworkBuilder, type Weight } from "../nn/network-builder.ts";
@@ -34,7 +35,7 @@ export interface ModelDescription {
 }
 
 const EMBEDDING = "embedding";
-const IMAGE = "input_image";
+const IMAGE = EMBED.image;
 
 const sidesOf = (shape: SymbolicShape) => shape.map((side) => (typeof side === "number" ? side : null));
 const trainableOf = (weights: readonly Weight[]) => weights.filter(({ trainable }) => trainable);
@@ -146,7 +147,7 @@ export function describe(config: ModelConfig): ModelDescription {
   head(top, input("anchor", embedding.shape), input("verification", embedding.shape));
   const written = describeLayers(net, IMAGE);
   const stages = isPlain(config) ? written : describeStages(written, config);
-  const images = [inputLayer("anchor_img", image), inputLayer("verification_img", image)];
+  const images = [inputLayer(PAIR.anchor, image), inputLayer(PAIR.verification, image)];
   const layers: LayerDescription[] = [
     ...images,
     functional(

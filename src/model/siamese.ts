@@ -1,4 +1,5 @@
 /** @file The Siamese network: two backbones with shared weights, the distance of their embeddings, a probability. */
+import { COMPARE, EMBED, PAIR } from "../artifact/signatures.ts";
 import { abs, expandDims, input, labelled, reshape, sigmoid, sub } from "../graph/build.ts";
 import type { Dim, Node } from "../graph/ops.ts";
 import { normal } from "../nn/initializers.ts";
@@ -49,7 +50,7 @@ export function everyPair(net: NetworkBuilder, embeddings: Node): Node {
 
 function decision(net: NetworkBuilder, distance: Node): Node {
   const hidden = dense(net, "dense_distance", distance, { units: DISTANCE_UNITS, activation: "relu" });
-  return dense(net, "classifier", hidden, { units: 1, initializer: normal(UNDECIDED) });
+  return dense(net, PAIR.classifier, hidden, { units: 1, initializer: normal(UNDECIDED) });
 }
 
 /** An image input of the network. */
@@ -73,7 +74,7 @@ export function siamese(
   {
     mode,
     batch,
-    inputs: [anchor, verification] = ["anchor_img", "verification_img"],
+    inputs: [anchor, verification] = [PAIR.anchor, PAIR.verification],
     dropout: rate = 0,
   }: SiameseOptions,
 ): SiameseNetwork {
@@ -105,7 +106,7 @@ export function grouped(
   { batch, dropout: rate = 0 }: { batch: number; dropout?: number },
 ): GroupNetwork {
   const net = new NetworkBuilder("training");
-  const images = imageInput("input_image", batch, config.input);
+  const images = imageInput(EMBED.image, batch, config.input);
   const embeddings = thinned(net, backbone(net, images, config), rate);
   return { net, images, embeddings, logits: everyPair(net, embeddings) };
 }
@@ -113,7 +114,7 @@ export function grouped(
 /** The embedding alone: one image in, one vector out. */
 export function embedder(config: ModelConfig, batch: Dim): { image: Node; embedding: Node } {
   const net = new NetworkBuilder("inference");
-  const image = imageInput("input_image", batch, config.input);
+  const image = imageInput(EMBED.image, batch, config.input);
   return { image, embedding: backbone(net, image, config) };
 }
 
@@ -124,7 +125,7 @@ export function comparer(
 ): { anchor: Node; verification: Node; classifier: Node } {
   const net = new NetworkBuilder("inference");
   const size = embeddingSizeOf(config);
-  const anchor = input("anchor_embedding", [batch, size]);
-  const verification = input("verification_embedding", [batch, size]);
+  const anchor = input(COMPARE.anchor, [batch, size]);
+  const verification = input(COMPARE.verification, [batch, size]);
   return { anchor, verification, classifier: sigmoid(head(net, anchor, verification)) };
 }

@@ -1,6 +1,7 @@
 /** @file Checkpoints: the complete state of a run in one safetensors file, from which it resumes to the same bits. */
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
+import { epochSchema } from "../artifact/description.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import type { TensorMap } from "../base/tensor.ts";
@@ -8,17 +9,6 @@ import { type SettledConfig, storedConfigSchema } from "./config.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 
 const FORMAT = "faceid-checkpoint-1";
-
-const epochSchema = z.strictObject({
-  epoch: z.number().int(),
-  steps: z.number().int(),
-  loss: z.number(),
-  accuracy: z.number(),
-  validationLoss: z.number().optional(),
-  validationAccuracy: z.number().optional(),
-  learningRate: z.number(),
-  seconds: z.number(),
-});
 
 /** Results of an epoch. */
 export type EpochRecord = z.infer<typeof epochSchema>;

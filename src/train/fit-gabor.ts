@@ -1,4 +1,5 @@
 /** @file Fits the PCA projections of the Gabor features to the images of the people trained on, without labels. */
+import { EMBED } from "../artifact/signatures.ts";
 import { Random } from "../base/random.ts";
 import { float32, floats, type Tensor, type TensorMap } from "../base/tensor.ts";
 import type { Identity, ImageRef } from "../data/identity.ts";
@@ -32,7 +33,7 @@ async function featuresOf(
 ): Promise<{ rows: Float32Array; size: number }> {
   const model = { ...modelConfigOf(config), crop };
   const { height, width } = model.input;
-  const input = imageInput("input_image", BATCH, model.input);
+  const input = imageInput(EMBED.image, BATCH, model.input);
   const features = croppedGabor(new NetworkBuilder("inference"), input, model);
   const size = Number(features.shape[1]);
   await using session = await Session.open(lower({ outputs: { features } }));
@@ -42,7 +43,7 @@ async function featuresOf(
   for await (const { images: pixels, count } of loader.imageBatches(images, { batchSize: BATCH })) {
     const full = new Float32Array(BATCH * height * width * 3);
     full.set(pixels);
-    const results = await session.run(new Map([["input_image", float32(shape, full)]]));
+    const results = await session.run(new Map([[EMBED.image, float32(shape, full)]]));
     rows.set(floats(results.get("features")!).subarray(0, count * size), read * size);
     read += count;
   }

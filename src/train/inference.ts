@@ -1,5 +1,6 @@
 /** @file A trained network in use: its weights stored in ONNX models that a pool of sessions runs. */
 import { availableParallelism } from "node:os";
+import { COMPARE, EMBED } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, floats, sameShape, shapeText, type TensorMap } from "../base/tensor.ts";
 import { embeddingSizeOf } from "../model/model-config.ts";
@@ -44,8 +45,8 @@ async function pooledEmbedder(
     embeddingSize,
     concurrency: sessions,
     async embed(images, count) {
-      const inputs = new Map([["input_image", float32([count, height, width, 3], images)]]);
-      return floats((await pool.run(inputs)).get("embedding")!);
+      const inputs = new Map([[EMBED.image, float32([count, height, width, 3], images)]]);
+      return floats((await pool.run(inputs)).get(EMBED.embedding)!);
     },
     [Symbol.asyncDispose]: () => pool.close(),
   };
@@ -74,10 +75,10 @@ export async function pooledVerifier(
     async compare(anchors, verifications, count) {
       const shape = [count, models.embeddingSize];
       const inputs = new Map([
-        ["anchor_embedding", float32(shape, anchors)],
-        ["verification_embedding", float32(shape, verifications)],
+        [COMPARE.anchor, float32(shape, anchors)],
+        [COMPARE.verification, float32(shape, verifications)],
       ]);
-      return floats((await compare.run(inputs)).get("classifier")!);
+      return floats((await compare.run(inputs)).get(COMPARE.classifier)!);
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([embedder[Symbol.asyncDispose](), compare.close()]);

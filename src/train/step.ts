@@ -1,4 +1,5 @@
 /** @file The training step as graphs: forward pass, loss, gradients, updates of weights, optimiser slots and statistics. */
+import { EMBED, PAIR } from "../artifact/signatures.ts";
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
 import type { ModelConfig } from "../model/model-config.ts";
@@ -46,12 +47,12 @@ export type Sampling = (typeof SAMPLINGS)[number];
 
 /** Names of the step's inputs. */
 export const STEP_INPUTS = {
-  anchor: "anchor_img",
-  verification: "verification_img",
+  anchor: PAIR.anchor,
+  verification: PAIR.verification,
   same: "same",
   anchorLabel: "anchor_label",
   verificationLabel: "verification_label",
-  images: "input_image",
+  images: EMBED.image,
   label: "label",
   learningRate: "learning_rate",
   step: "step",
