@@ -215,5 +215,7 @@ export function trainConfig(settings: TrainSettings, log: Log = silentLog): Trai
     issue.code === "unrecognized_keys"
       ? unknownSetting(issue.keys[0]!, Object.keys(trainConfigSchema.shape))
       : [...issue.path, issue.message].join(": ");
-  throw new FaceError("CONFIG_INVALID", message, { hint: "faceid train --help lists the settings" });
+  throw new FaceError("CONFIG_INVALID", message, {
+    hint: "docs/library.md and faceid train --help list the settings",
+  });
 }
