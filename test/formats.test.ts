@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { calibrationSchema } from "../src/artifact/calibration.ts";
 import { Random } from "../src/base/random.ts";
-import { calibrationSchema } from "../src/evaluate/thresholds.ts";
 import { exportModel, signaturesOf } from "../src/jobs/export.ts";
 import { NETWORKS, networkNamed } from "../src/model/networks.ts";
 import { siamese } from "../src/model/siamese.ts";

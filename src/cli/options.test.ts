@@ -89,7 +89,7 @@ describe("settings", () => {
 
   it("refuse a misspelt variable of ours, and leave those of others alone", () => {
     expect(() => resolveOptions(schema, { ...nowhere, environment: { FACEID_LOS: "bce" } })).toThrow(
-      "FACEID_LOS is no setting of faceid",
+      "unknown setting FACEID_LOS",
     );
     const others = { HOME: "/", FACEID_DEBUG: "1", LOSS: "x" };
     expect(resolveOptions(schema, { ...nowhere, environment: others }).loss).toBe("bce");

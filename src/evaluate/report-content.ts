@@ -1,8 +1,8 @@
 /** @file What a report page can tell. */
+import type { CalibrationRecord } from "../artifact/calibration.ts";
 import type { ModelDescription } from "../model/description.ts";
 import type { EvaluationReport } from "./metrics.ts";
 import type { ScoredPairs } from "./scores.ts";
-import type { CalibrationRecord } from "./thresholds.ts";
 
 /** An epoch of training, as run logs and checkpoints keep it. */
 export interface ReportedEpoch {

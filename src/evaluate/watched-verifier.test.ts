@@ -7,7 +7,7 @@ import { watchedVerifier } from "./watched-verifier.ts";
 const verifier: Verifier = {
   image: { height: 2, width: 2 },
   embeddingSize: 1,
-  lanes: 1,
+  concurrency: 1,
   embed: (images) => Promise.resolve(images.subarray(0, 1)),
   compare: (anchors) => Promise.resolve(anchors),
   [Symbol.asyncDispose]: () => Promise.resolve(),
@@ -36,7 +36,7 @@ it("counts both images of every pair where two are taken at once", async () => {
   const told: number[][] = [];
   const pairs: PairVerifier = {
     image: { height: 2, width: 2 },
-    lanes: 1,
+    concurrency: 1,
     score: (anchors) => Promise.resolve(anchors),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

@@ -40,10 +40,10 @@ export function watchedVerifier(
     images += count;
     onProgress({ images, totalImages });
   };
-  const { image, lanes } = verifier;
+  const { image, concurrency } = verifier;
   const common = {
     image,
-    lanes,
+    concurrency,
     finish() {
       if (images < totalImages) onProgress({ images: totalImages, totalImages });
     },

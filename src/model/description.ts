@@ -1,4 +1,5 @@
 /** @file What a network is to people: its layers with shapes, parameters and connections. */
+import { EMBED, PAIR } from "../artifact/signatures.ts";
 import { input } from "../graph/build.ts";
 import type { SymbolicShape } from "../graph/ops.ts";
 import { countValues, type Layer, NetworkBuilder, type Weight } from "../nn/network-builder.ts";
@@ -35,7 +36,7 @@ export interface ModelDescription {
 }
 
 const EMBEDDING = "embedding";
-const IMAGE = "input_image";
+const IMAGE = EMBED.image;
 
 const sidesOf = (shape: SymbolicShape) => shape.map((side) => (typeof side === "number" ? side : null));
 const trainableOf = (weights: readonly Weight[]) => weights.filter(({ trainable }) => trainable);
@@ -156,7 +157,7 @@ export function describe(network: EmbeddingNetwork, image: ImageSize): ModelDesc
   head(top, input("anchor", embedding.shape), input("verification", embedding.shape));
   const written = describeLayers(net, IMAGE);
   const stages = isPlain(image) ? written : describeStages(network, written, image);
-  const images = [inputLayer("anchor_img", image), inputLayer("verification_img", image)];
+  const images = [inputLayer(PAIR.anchor, image), inputLayer(PAIR.verification, image)];
   const layers: LayerDescription[] = [
     ...images,
     functional(

@@ -1,4 +1,5 @@
 /** @file The Siamese network: two backbones that share their weights, the distance of their embeddings, a probability. */
+import { COMPARE, EMBED, PAIR } from "../artifact/signatures.ts";
 import { abs, expandDims, input, labelled, reshape, sigmoid, sub } from "../graph/build.ts";
 import type { Dim, Node } from "../graph/ops.ts";
 import { normal } from "../nn/initializers.ts";
@@ -49,7 +50,7 @@ export function everyPair(net: NetworkBuilder, embeddings: Node): Node {
 
 function decision(net: NetworkBuilder, distance: Node): Node {
   const hidden = dense(net, "dense_distance", distance, { units: DISTANCE_UNITS, activation: "relu" });
-  return dense(net, "classifier", hidden, { units: 1, initializer: normal(UNDECIDED) });
+  return dense(net, PAIR.classifier, hidden, { units: 1, initializer: normal(UNDECIDED) });
 }
 
 /** An image input of the network. */
@@ -74,7 +75,7 @@ export function siamese(
   {
     mode,
     batch,
-    inputs: [anchor, verification] = ["anchor_img", "verification_img"],
+    inputs: [anchor, verification] = [PAIR.anchor, PAIR.verification],
     dropout: rate = 0,
   }: SiameseOptions,
 ): SiameseNetwork {
@@ -107,7 +108,7 @@ export function grouped(
   { batch, dropout: rate = 0 }: { batch: number; dropout?: number },
 ): GroupNetwork {
   const net = new NetworkBuilder("training");
-  const images = imageInput("input_image", batch, image);
+  const images = imageInput(EMBED.image, batch, image);
   const embeddings = thinned(net, backbone(net, network, images, image), rate);
   return { net, images, embeddings, logits: everyPair(net, embeddings) };
 }
@@ -119,7 +120,7 @@ export function embedder(
   batch: Dim,
 ): { image: Node; embedding: Node } {
   const net = new NetworkBuilder("inference");
-  const node = imageInput("input_image", batch, image);
+  const node = imageInput(EMBED.image, batch, image);
   return { image: node, embedding: backbone(net, network, node, image) };
 }
 
@@ -131,7 +132,7 @@ export function comparer(
 ): { anchor: Node; verification: Node; classifier: Node } {
   const net = new NetworkBuilder("inference");
   const size = embeddingSizeOf(network, image);
-  const anchor = input("anchor_embedding", [batch, size]);
-  const verification = input("verification_embedding", [batch, size]);
+  const anchor = input(COMPARE.anchor, [batch, size]);
+  const verification = input(COMPARE.verification, [batch, size]);
   return { anchor, verification, classifier: sigmoid(head(net, anchor, verification)) };
 }

@@ -204,7 +204,7 @@ export class TrainingEngine implements Verifier {
     return this.#turn().ask({ kind: "compare", anchors, verifications, count });
   }
 
-  get lanes(): number {
+  get concurrency(): number {
     return this.#hands.length;
   }
 

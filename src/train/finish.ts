@@ -11,13 +11,13 @@ import { embedImages } from "../evaluate/score-pairs.ts";
 import { METRIC, viewName } from "../model/backbone.ts";
 import { networkNamed } from "../model/networks.ts";
 import { siamese } from "../model/siamese.ts";
-import type { Verifier } from "../model/verifier.ts";
+import type { Embedder } from "../model/verifier.ts";
 import { applyMetric, fitMetric, type LabelledEmbeddings, type Metric } from "../nn/person-metric.ts";
-import { checkpointVerifier } from "../verify/checkpoint-verifier.ts";
 import { type Checkpoint, type Progress, readCheckpoint, START, writeCheckpoint } from "./checkpoint.ts";
 import type { SettledConfig } from "./config.ts";
 import { type EmbeddedPairs, fitHead } from "./fit-head.ts";
 import { fitTexture } from "./fit-texture.ts";
+import { networkEmbedder } from "./inference.ts";
 import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "./listeners/checkpoints.ts";
 import { networkImageOf, type People } from "./people.ts";
 import { averagedState } from "./weight-averages.ts";
@@ -48,7 +48,7 @@ export function joinedBackbones(config: SettledConfig, backbones: readonly Check
 
 /** Embeddings of the people trained on, at most `mostPhotos` of each. */
 async function embedPeople(
-  verifier: Verifier,
+  embedder: Embedder,
   loader: Loader,
   people: readonly Identity[],
   mostPhotos: number,
@@ -58,7 +58,7 @@ async function embedPeople(
     images.slice(0, mostPhotos).map((image) => ({ image, label })),
   );
   const { values, size, present } = await embedImages(
-    verifier,
+    embedder,
     loader,
     listed.map(({ image }) => image),
   );
@@ -72,7 +72,7 @@ async function embedPeople(
 
 /** Mapped embeddings of pairs of validation people. */
 async function embedPairs(
-  verifier: Verifier,
+  embedder: Embedder,
   loader: Loader,
   { seed }: SettledConfig,
   people: readonly Identity[],
@@ -85,7 +85,7 @@ async function embedPairs(
       pairs.flatMap(({ left, right }) => [left, right]).map((image) => [image.index, image]),
     ).values(),
   ];
-  const { values, size, present } = await embedImages(verifier, loader, images);
+  const { values, size, present } = await embedImages(embedder, loader, images);
   const mapped = applyMetric(metric, values, size);
   const length = metric.bias.length;
   const rows = new Map(images.map((image, row) => [image.index, row]));
@@ -137,19 +137,15 @@ export async function finishRun(
     ...joinedBackbones(config, backbones),
     ...(await fitTexture(config, loader, split.train)),
   ]);
-  await using verifier = await checkpointVerifier({
-    config: { ...config, metric: 0 },
-    progress,
-    state: backboneState,
-  });
-  const embeddings = await embedPeople(verifier, loader, split.train, mostPhotos);
+  await using embedder = await networkEmbedder({ ...config, metric: 0 }, backboneState);
+  const embeddings = await embedPeople(embedder, loader, split.train, mostPhotos);
   const metric = fitMetric(embeddings, length);
   const mapped = {
     ...embeddings,
     values: applyMetric(metric, embeddings.values, embeddings.size),
     size: length,
   };
-  const heldOut = await embedPairs(verifier, loader, config, split.validation, metric);
+  const heldOut = await embedPairs(embedder, loader, config, split.validation, metric);
   const head = await fitHead(mapped, heldOut, { seed });
   log.info("head", head.losses);
   const state = new Map<string, Tensor>([

@@ -1,4 +1,5 @@
 /** @file Fits the projections of the texture views to the photographs of the people trained on: no labels, no steps. */
+import { EMBED } from "../artifact/signatures.ts";
 import { Random } from "../base/random.ts";
 import { float32, floats, type Tensor, type TensorMap } from "../base/tensor.ts";
 import type { Identity, ImageRef } from "../data/identity.ts";
@@ -33,7 +34,7 @@ async function describe(
   crop: number,
 ): Promise<{ rows: Float32Array; size: number }> {
   const image = { ...networkImageOf(config), crop };
-  const input = imageInput("input_image", BATCH, image);
+  const input = imageInput(EMBED.image, BATCH, image);
   const told = textureSeen(new NetworkBuilder("inference"), input, image);
   const size = Number(told.shape[1]);
   await using session = await Session.open(lower({ outputs: { told } }));
@@ -43,7 +44,7 @@ async function describe(
   for await (const { images: pixels, count } of loader.imageBatches(images, { batchSize: BATCH })) {
     const full = new Float32Array(BATCH * image.height * image.width * 3);
     full.set(pixels);
-    const results = await session.run(new Map([["input_image", float32(shape, full)]]));
+    const results = await session.run(new Map([[EMBED.image, float32(shape, full)]]));
     rows.set(floats(results.get("told")!).subarray(0, count * size), read * size);
     read += count;
   }

@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { SAVED_MODEL_FILE } from "../../artifact/files.ts";
 import { FaceError } from "../../base/errors.ts";
 import { publishFolder } from "../../base/files.ts";
 import type { TensorMap } from "../../base/tensor.ts";
@@ -179,7 +180,7 @@ export async function writeSavedModel(folder: string, content: SavedModelContent
     );
   }
   await publishFolder(folder, async (temporary) => {
-    await writeFile(join(temporary, "saved_model.pb"), bytes);
+    await writeFile(join(temporary, SAVED_MODEL_FILE), bytes);
     for (const [path, data] of Object.entries(content.files ?? {})) {
       await mkdir(dirname(join(temporary, path)), { recursive: true });
       await writeFile(join(temporary, path), data);

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder, tinyConfig } from "../../test/support/tiny-run.ts";
 import { Random } from "../base/random.ts";
-import { exportModel } from "../jobs/export.ts";
-import { resume, train } from "../jobs/train.ts";
 import { readCheckpoint } from "../train/checkpoint.ts";
+import { networkVerifier } from "../train/inference.ts";
 import type { TrainListener } from "../train/listener.ts";
 import { BEST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
-import { checkpointVerifier } from "../verify/checkpoint-verifier.ts";
 import { savedModelVerifier } from "../verify/saved-model-verifier.ts";
+import { exportModel } from "./export.ts";
+import { resume, train } from "./train.ts";
 
 const config = tinyConfig({
   sampling: "people",
@@ -66,7 +66,7 @@ describe("a run in two stages", () => {
       modelName: "faceid",
       modelVersion: 1,
     });
-    await using before = await checkpointVerifier(best);
+    await using before = await networkVerifier(best.config, best.state);
     await using after = await savedModelVerifier(folder, 1);
     const random = new Random(2);
     // Noise and a wave: two images that no view takes for one.
@@ -89,7 +89,8 @@ describe("a run in two stages", () => {
   it("sees the same person in an image and its mirror image", { timeout: 120_000 }, async () => {
     const folder = temporaryFolder("stages-mirror");
     await train({ config: { ...config, views: [] }, folder });
-    await using verifier = await checkpointVerifier(await bestOf(folder));
+    const best = await bestOf(folder);
+    await using verifier = await networkVerifier(best.config, best.state);
     const random = new Random(4);
     const image = Float32Array.from({ length: 96 * 96 * 3 }, () => random.uniform());
     const mirrored = image.map((_, at) => {
