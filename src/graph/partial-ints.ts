@@ -1,8 +1,10 @@
 /** @file What is known of shapes and axes while a model is read: numbers, and lengths that only a run will tell. */
 import { isFloat } from "../base/dtype.ts";
-import { numbersOf } from "../graph/numbers.ts";
-import { isOp, type Node, UNKNOWN_DIM } from "../graph/ops.ts";
-import { sliceRange } from "../graph/shapes.ts";
+import { numbersOf } from "./numbers.ts";
+import { isOp, type Node, UNKNOWN_DIM } from "./ops.ts";
+import { sliceRange } from "./shapes.ts";
+import { simplify } from "./simplify.ts";
+import { knownSize } from "./value-type.ts";
 
 /** A whole number, the length of an axis that is known when the model runs, or nothing at all. */
 export type PartialInt = number | Node<"side"> | undefined;
@@ -62,9 +64,22 @@ function ofConstant({ attrs: { value } }: Node<"constant">): PartialInt[] | unde
   return Array.from(numbersOf(value));
 }
 
-function partial(node: Node, depth: number): PartialInt[] | undefined {
-  if (depth > DEEPEST || node.shape.length > 2 || isFloat(node.dtype)) return undefined;
-  const of = (input: Node | undefined) => (input === undefined ? undefined : partial(input, depth + 1));
+/** What is known of the nodes that were looked at; a node may be met on very many ways. */
+type Seen = Map<Node, PartialInt[] | undefined>;
+
+function partial(node: Node, depth: number, seen: Seen): PartialInt[] | undefined {
+  const isShort = (knownSize(node.shape) ?? LONGEST_LIST) <= LONGEST_LIST;
+  if (depth > DEEPEST || node.shape.length > 2 || isFloat(node.dtype) || !isShort) return undefined;
+  if (!seen.has(node))
+    seen.set(
+      node,
+      computed(node, (input) => partial(input, depth + 1, seen)),
+    );
+  return seen.get(node);
+}
+
+function computed(node: Node, look: (input: Node) => PartialInt[] | undefined): PartialInt[] | undefined {
+  const of = (input: Node | undefined) => (input === undefined ? undefined : look(input));
   const [first, second] = node.inputs;
   if (isOp(node, "constant")) return ofConstant(node);
   if (isOp(node, "side")) return ofSide(node);
@@ -90,7 +105,16 @@ function partial(node: Node, depth: number): PartialInt[] | undefined {
 
 /** The elements of a scalar or of a list of whole numbers, as far as they are known; undefined where nothing is. */
 export function partialInts(node: Node): readonly PartialInt[] | undefined {
-  return partial(node, 0);
+  return partial(node, 0, new Map());
+}
+
+/** All elements of a value that is known while a model is read; undefined where it depends on what a run is given. */
+export function knownNumbers(node: Node): readonly number[] | undefined {
+  const ints = partialInts(node);
+  if (ints?.every((each) => typeof each === "number")) return ints as number[];
+  const [folded] = simplify([node]);
+  const isKnown = folded !== undefined && isOp(folded, "constant") && folded.attrs.value.dtype !== "string";
+  return isKnown ? Array.from(numbersOf(folded.attrs.value)) : undefined;
 }
 
 /** Whether a length is that of the same axis of x, whatever it will be. */
