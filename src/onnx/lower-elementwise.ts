@@ -284,8 +284,8 @@ export const lowerSide: Rule<"side"> = (node, lowering) => {
 };
 
 export const lowerSoftmax: Rule<"softmax"> = (node, lowering) => {
-  lowering.define(
-    node,
-    lowering.emit(node, "Softmax", [lowering.value(node.inputs[0]!)], { axis: node.attrs.axis }),
-  );
+  const x = node.inputs[0]!;
+  const order = x.shape.length === 4 ? lowering.commonOrder([x]) : PLAIN;
+  const axis = x.shape.length === 4 ? physicalAxis(order, node.attrs.axis) : node.attrs.axis;
+  lowering.define(node, lowering.emit(node, "Softmax", [lowering.value(x, order)], { axis }), order);
 };

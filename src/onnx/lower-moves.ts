@@ -115,10 +115,12 @@ export const lowerPad: Rule<"pad"> = (node, lowering) => {
 
 export const lowerGather: Rule<"gather"> = (node, lowering) => {
   const [x, indices] = node.inputs as [Node, Node];
-  lowering.define(
-    node,
-    lowering.emit(node, "Gather", [lowering.value(x), lowering.value(indices)], { axis: node.attrs.axis }),
-  );
+  // A list of indices changes nothing but the length of the axis.
+  const isImage = x.shape.length === 4 && indices.shape.length === 1;
+  const order = isImage ? lowering.commonOrder([x]) : PLAIN;
+  const axis = isImage ? physicalAxis(order, node.attrs.axis) : node.attrs.axis;
+  const inputs = [lowering.value(x, order), lowering.value(indices)];
+  lowering.define(node, lowering.emit(node, "Gather", inputs, { axis }), order);
 };
 
 /** Rows are added up where their indices say: the axis is brought to the front, scattered into zeros and put back. */
