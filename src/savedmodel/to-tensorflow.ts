@@ -211,7 +211,10 @@ function packed({ graph }: Writing, sides: readonly string[]): string {
 const reshape: Rule<"reshape"> = (node, writing) => {
   const { graph, value } = writing;
   const x = node.inputs[0]!;
-  const wanted = node.attrs.shape.map((side, axis) => (side === 0 ? x.shape[axis]! : side));
+  const wanted = node.attrs.shape.map((side, axis) => {
+    const known = node.shape[axis]!;
+    return typeof known === "number" ? known : side === 0 ? x.shape[axis]! : side;
+  });
   const unknown = wanted.filter((side) => typeof side !== "number" || side === -1).length;
   const target =
     unknown <= 1
