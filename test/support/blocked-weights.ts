@@ -50,6 +50,9 @@ function multiplied(node: NodeProto, byName: ReadonlyMap<string, TensorProto>): 
   return stored(node.output[0]!, dims, result);
 }
 
+const isBlocked = ({ opType, attribute: attributes }: NodeProto) =>
+  opType === "DequantizeLinear" && attributes.some(({ name }) => name === "block_size");
+
 function openAll({ name, type }: ValueInfoProto): void {
   const sides = type?.value.case === "tensorType" ? (type.value.value.shape?.dim ?? []) : [];
   for (const [axis, side] of sides.entries())
@@ -64,9 +67,8 @@ export function multipliedOut(model: Uint8Array, openSides = false): Uint8Array 
   const message = fromBinary(ModelProtoSchema, model);
   const graph = message.graph!;
   const byName = new Map(graph.initializer.map((each) => [each.name, each]));
-  for (const node of graph.node.filter(({ opType }) => opType === "DequantizeLinear"))
-    byName.set(node.output[0]!, multiplied(node, byName));
-  graph.node = graph.node.filter(({ opType }) => opType !== "DequantizeLinear");
+  for (const node of graph.node.filter(isBlocked)) byName.set(node.output[0]!, multiplied(node, byName));
+  graph.node = graph.node.filter((node) => !isBlocked(node));
   graph.initializer = [...byName.values()].filter(({ name }) =>
     graph.node.some(({ input }) => input.includes(name)),
   );

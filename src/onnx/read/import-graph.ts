@@ -122,6 +122,44 @@ function checkTypes(outputs: readonly Node[], what: string): void {
   }
 }
 
+/** Elements of one value, from which on no machine runs it. */
+const LARGEST_VALUE = 2 ** 31;
+/** Elements that all values together may have that do not depend on any input, beyond those that are stored. */
+const MOST_CONSTANT = 1 << 26;
+/** As often as weights may be rearranged on their way into a product. */
+const MOST_COPIES = 16;
+
+/** Keeps count of what a graph makes, so that a small file cannot take all memory. */
+class Budget {
+  readonly #dependent = new Set<Node>();
+  readonly #what: string;
+  #constant: number;
+
+  constructor(inputs: Iterable<Node>, stored: number, what: string) {
+    for (const each of inputs) this.#dependent.add(each);
+    this.#constant = MOST_CONSTANT + MOST_COPIES * stored;
+    this.#what = what;
+  }
+
+  /** Counts what a node has made. */
+  add(given: readonly (Node | undefined)[], made: readonly Node[], place: string): void {
+    const isDependent = given.some((each) => each !== undefined && this.#dependent.has(each));
+    for (const each of made) {
+      const size = each.shape.reduce<number>(
+        (product, side) => product * (typeof side === "number" ? side : 1),
+        1,
+      );
+      if (isDependent) this.#dependent.add(each);
+      else this.#constant -= size;
+      if (size <= LARGEST_VALUE && this.#constant >= 0) continue;
+      throw new FaceError(
+        "MODEL_UNSUPPORTED",
+        `${this.#what}: ${place} makes more elements than can be kept`,
+      );
+    }
+  }
+}
+
 /** An input of the program, and the value that the file's nodes see. */
 function inputNode({ name, dtype, shape, channelsLast }: WantedInput): { port: Node<"input">; value: Node } {
   const port = input(name, channelsLast ? entriesLast(shape) : shape, dtype);
@@ -148,8 +186,14 @@ export function importGraph(
     inputs[each.name] = port;
     values.set(each.name, value);
   }
-  for (const [name, stored] of part.stored)
-    values.set(name, labelled(constant(context.tensor(stored, name)), name));
+  let storedElements = 0;
+  const dependent = [...values.values()];
+  for (const [name, stored] of part.stored) {
+    const tensor = context.tensor(stored, name);
+    storedElements += tensor.data.length;
+    values.set(name, labelled(constant(tensor), name));
+  }
+  const budget = new Budget(dependent, storedElements, what);
   const value = (name: string, place: string): Node => {
     const found = values.get(name);
     if (found === undefined)
@@ -159,6 +203,7 @@ export function importGraph(
   for (const node of part.nodes) {
     const given = node.input.map((name) => (name === "" ? undefined : value(name, placeOf(node))));
     const made = imported(node, given, context);
+    budget.add(given, made, placeOf(node));
     for (const [i, name] of node.output.entries())
       if (name !== "" && made[i] !== undefined) values.set(name, made[i]);
   }
