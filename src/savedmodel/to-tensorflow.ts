@@ -1,36 +1,18 @@
 /** @file Our graph in TensorFlow's words: one rule per op. */
 import { FaceError } from "../base/errors.ts";
 import { tensor } from "../base/tensor.ts";
-import { isOp, type Node, type OpName, type Padding, topological } from "../graph/ops.ts";
+import { isOp, type Node, type OpName, topological } from "../graph/ops.ts";
 import { attr, type GraphWriter } from "./graph-writer.ts";
+import { conv2d, conv2dInputGrad, pool } from "./images-to-tensorflow.ts";
+import { packed, type Rule, sideOf, trainingOnly, typed, values, type Writing } from "./writing.ts";
 
-/** What a rule works with. */
-export interface Writing {
-  readonly graph: GraphWriter;
-  /** The name of the value of an input. */
-  value(node: Node): string;
-}
-
-/** Adds what computes a node and returns the name of its value. */
-type Rule<K extends OpName> = (node: Node<K>, writing: Writing) => string;
 export type TensorflowRules = { readonly [K in OpName]: Rule<K> };
-
-const typed = (node: Node) => ({ T: attr.type(node.dtype) });
-const values = (node: Node, writing: Writing) => node.inputs.map((input) => writing.value(input));
 
 /** An operator with the same inputs and the one attribute T. */
 const same =
   (op: string): Rule<OpName> =>
   (node, writing) =>
     writing.graph.node(op, values(node, writing), typed(node.inputs[0]!), node.label);
-
-/** Only training makes these; what is exported must not hold any. */
-const trainingOnly: Rule<OpName> = (node) => {
-  throw new FaceError(
-    "MODEL_UNSUPPORTED",
-    `${node.op} belongs to training and cannot be part of an exported model`,
-  );
-};
 
 const logical =
   (op: string): Rule<OpName> =>
@@ -93,121 +75,6 @@ const matmul: Rule<"matmul"> = (node, writing) => {
   return writing.graph.node(op, values(node, writing), { ...typed(node), ...attributes }, node.label);
 };
 
-/** Padding as an attribute, or explicit margins put on beforehand. */
-function padded(
-  x: Node,
-  padding: Padding,
-  fill: number,
-  { graph, value }: Writing,
-): { x: string; padding: "SAME" | "VALID" } {
-  if (padding === "same") return { x: value(x), padding: "SAME" };
-  if (padding === "valid") return { x: value(x), padding: "VALID" };
-  const margins = graph.constant(
-    tensor("int32", [4, 2], Int32Array.from([0, 0, ...padding[0], ...padding[1], 0, 0])),
-    "paddings",
-  );
-  const attributes = { ...typed(x), Tpaddings: attr.type("int32") };
-  return {
-    x: graph.node("PadV2", [value(x), margins, graph.float(fill)], attributes, x.label),
-    padding: "VALID",
-  };
-}
-
-const NHWC = { data_format: attr.text("NHWC") };
-
-/** The kernel of a depthwise convolution as TensorFlow keeps it: `[height, width, channels, multiplier]`. */
-function depthwiseKernel(kernel: Node, groups: number, { graph, value }: Writing): string {
-  const [height, width, , out] = kernel.shape.map(Number) as [number, number, number, number];
-  const shape = [height, width, groups, out / groups];
-  if (isOp(kernel, "constant")) {
-    return graph.constant({ ...kernel.attrs.value, shape }, kernel.label ?? "depthwise_kernel");
-  }
-  const attributes = { ...typed(kernel), Tshape: attr.type("int32") };
-  return graph.node("Reshape", [value(kernel), graph.ints(shape)], attributes, kernel.label);
-}
-
-const conv2d: Rule<"conv2d"> = (node, writing) => {
-  const [x, kernel] = node.inputs as [Node, Node];
-  const { strides, padding, dilations, groups } = node.attrs;
-  const image = padded(x, padding, 0, writing);
-  const attributes = {
-    ...typed(node),
-    ...NHWC,
-    strides: attr.ints([1, ...strides, 1]),
-    dilations: attr.ints([1, ...dilations, 1]),
-    padding: attr.text(image.padding),
-  };
-  const depthwise = groups > 1 && kernel.shape[2] === 1;
-  const filter = depthwise ? depthwiseKernel(kernel, groups, writing) : writing.value(kernel);
-  return writing.graph.node(
-    depthwise ? "DepthwiseConv2dNative" : "Conv2D",
-    [image.x, filter],
-    attributes,
-    node.label,
-  );
-};
-
-/** The transposed convolution; its output's batch is that of its input, whatever it is at run time. */
-const conv2dInputGrad: Rule<"conv2dInputGrad"> = (node, writing) => {
-  const { strides, padding, dilations, groups, inputSize } = node.attrs;
-  if (groups > 1) return trainingOnly(node, writing);
-  const { graph, value } = writing;
-  const dy = value(node.inputs[0]!);
-  const explicit = padding !== "same" && padding !== "valid";
-  const attributes = {
-    ...typed(node),
-    ...NHWC,
-    strides: attr.ints([1, ...strides, 1]),
-    dilations: attr.ints([1, ...dilations, 1]),
-    padding: attr.text(explicit ? "EXPLICIT" : padding.toUpperCase()),
-    ...(explicit ? { explicit_paddings: attr.ints([0, 0, ...padding[0], ...padding[1], 0, 0]) } : {}),
-  };
-  const sizes = packed(writing, [
-    sideOf(writing, node.inputs[0]!, 0),
-    ...inputSize.map((side) => graph.int(side)),
-    graph.int(Number(node.shape[3])),
-  ]);
-  return graph.node("Conv2DBackpropInput", [sizes, value(node.inputs[1]!), dy], attributes, node.label);
-};
-
-const pool =
-  (op: string, fill: number): Rule<"maxPool" | "avgPool"> =>
-  (node, writing) => {
-    const { size, strides, padding } = node.attrs;
-    const explicit = padding !== "same" && padding !== "valid";
-    if (explicit && op === "AvgPool") {
-      // Margins would count as elements there.
-      throw new FaceError(
-        "MODEL_UNSUPPORTED",
-        "an average pool with explicit margins cannot be exported to TensorFlow",
-      );
-    }
-    const image = padded(node.inputs[0]!, padding, fill, writing);
-    const attributes = {
-      ...typed(node),
-      ...NHWC,
-      ksize: attr.ints([1, ...size, 1]),
-      strides: attr.ints([1, ...strides, 1]),
-      padding: attr.text(image.padding),
-    };
-    return writing.graph.node(op, [image.x], attributes, node.label);
-  };
-
-/** One side of a value as it is at run time. */
-function sideOf({ graph, value }: Writing, x: Node, axis: number): string {
-  const shape = graph.node("Shape", [value(x)], { ...typed(x), out_type: attr.type("int32") }, x.label);
-  return graph.node(
-    "StridedSlice",
-    [shape, graph.ints([axis]), graph.ints([axis + 1]), graph.ints([1])],
-    { T: attr.type("int32"), Index: attr.type("int32"), shrink_axis_mask: attr.int(1) },
-    x.label,
-  );
-}
-
-function packed({ graph }: Writing, sides: readonly string[]): string {
-  return graph.node("Pack", sides, { T: attr.type("int32"), N: attr.int(sides.length), axis: attr.int(0) });
-}
-
 const reshape: Rule<"reshape"> = (node, writing) => {
   const { graph, value } = writing;
   const x = node.inputs[0]!;
@@ -256,9 +123,6 @@ const pad: Rule<"pad"> = (node, { graph, value }) => {
   const attributes = { ...typed(node), Tpaddings: attr.type("int32") };
   return graph.node("PadV2", [value(node.inputs[0]!), paddings, graph.float(fill)], attributes, node.label);
 };
-
-/** Less than any number a network computes, for margins of max pools. */
-const LOWEST = -3.4028234663852886e38;
 
 /** One rule per op. */
 const rules: TensorflowRules = {
@@ -334,9 +198,9 @@ const rules: TensorflowRules = {
   conv2d,
   conv2dInputGrad,
   conv2dKernelGrad: trainingOnly,
-  maxPool: pool("MaxPool", LOWEST),
+  maxPool: pool("MaxPool"),
   maxPoolGrad: trainingOnly,
-  avgPool: pool("AvgPool", 0),
+  avgPool: pool("AvgPool"),
   avgPoolGrad: trainingOnly,
   reshape,
   transpose: (node, { graph, value }) => {
