@@ -38,15 +38,28 @@ function combined(op: Binary, a: PartialInt, b: PartialInt): PartialInt {
   return a === NEUTRAL[op] && (op === "add" || op === "mul") ? b : undefined;
 }
 
-function binaryInts(
-  op: Binary,
-  a: readonly PartialInt[],
-  b: readonly PartialInt[],
+/** Whether two numbers are equal, as 1 or 0; the length of an axis is never negative. */
+function equality(a: PartialInt, b: PartialInt): PartialInt {
+  if (typeof a === "number" && typeof b === "number") return a === b ? 1 : 0;
+  if (typeof a === "object" && typeof b === "object") return a === b ? 1 : undefined;
+  const [length, other] = typeof a === "object" ? [a, b] : [b, a];
+  return typeof length === "object" && typeof other === "number" && other < 0 ? 0 : undefined;
+}
+
+const chosen = (condition: PartialInt, a: PartialInt, b: PartialInt): PartialInt =>
+  typeof condition === "number" ? (condition === 0 ? b : a) : undefined;
+
+/** Lists combined element by element, those of one element with each of the others. */
+function together(
+  lists: readonly (readonly PartialInt[] | undefined)[],
+  combine: (...each: PartialInt[]) => PartialInt,
 ): PartialInt[] | undefined {
-  if (a.length !== b.length && a.length !== 1 && b.length !== 1) return undefined;
-  const length = Math.max(a.length, b.length);
-  const at = (list: readonly PartialInt[], i: number) => (list.length === 1 ? list[0] : list[i]);
-  return Array.from({ length }, (_, i) => combined(op, at(a, i), at(b, i)));
+  if (!lists.every((list) => list !== undefined)) return undefined;
+  const length = Math.max(...lists.map((list) => list.length));
+  if (lists.some((list) => list.length !== length && list.length !== 1)) return undefined;
+  return Array.from({ length }, (_, i) =>
+    combine(...lists.map((list) => (list.length === 1 ? list[0] : list[i]))),
+  );
 }
 
 /** Lists within lists of parts, or undefined where one is not known. */
@@ -68,14 +81,37 @@ function ofConstant({ attrs: { value } }: Node<"constant">): PartialInt[] | unde
 type Seen = Map<Node, PartialInt[] | undefined>;
 
 function partial(node: Node, depth: number, seen: Seen): PartialInt[] | undefined {
-  const isShort = (knownSize(node.shape) ?? LONGEST_LIST) <= LONGEST_LIST;
+  const size = knownSize(node.shape);
+  const isShort = size !== undefined && size <= LONGEST_LIST;
   if (depth > DEEPEST || node.shape.length > 2 || isFloat(node.dtype) || !isShort) return undefined;
-  if (!seen.has(node))
-    seen.set(
-      node,
-      computed(node, (input) => partial(input, depth + 1, seen)),
-    );
+  if (!seen.has(node)) {
+    const list = computed(node, (input) => partial(input, depth + 1, seen));
+    // Matrices that broadcast against each other are no lists.
+    seen.set(node, list?.length === size ? list : undefined);
+  }
   return seen.get(node);
+}
+
+function repeatedInts(
+  { attrs: { shape } }: Node<"broadcastTo">,
+  list: PartialInt[] | undefined,
+): PartialInt[] | undefined {
+  return list?.length === 1 ? new Array<PartialInt>(shape[0]!).fill(list[0]) : list;
+}
+
+function slicedInts(
+  { attrs: { starts, ends, steps } }: Node<"slice">,
+  list: PartialInt[] | undefined,
+): PartialInt[] | undefined {
+  const range = list && sliceRange(list.length, starts[0]!, ends[0]!, steps[0]!);
+  return range && Array.from({ length: range.count }, (_, i) => list[range.first + i * steps[0]!]);
+}
+
+function gatheredInts(
+  list: PartialInt[] | undefined,
+  places: PartialInt[] | undefined,
+): PartialInt[] | undefined {
+  return list && places?.map((place) => (typeof place === "number" ? list.at(place) : undefined));
 }
 
 function computed(node: Node, look: (input: Node) => PartialInt[] | undefined): PartialInt[] | undefined {
@@ -85,22 +121,16 @@ function computed(node: Node, look: (input: Node) => PartialInt[] | undefined): 
   if (isOp(node, "side")) return ofSide(node);
   if (isOp(node, "cast") || isOp(node, "reshape")) return of(first);
   if (isOp(node, "concat")) return node.attrs.axis === 0 ? joined(node.inputs.map(of)) : undefined;
-  if (isOp(node, "slice") && node.shape.length === 1) {
-    const { starts, ends, steps } = node.attrs;
-    const list = of(first);
-    const range = list && sliceRange(list.length, starts[0]!, ends[0]!, steps[0]!);
-    return range && Array.from({ length: range.count }, (_, i) => list[range.first + i * steps[0]!]);
-  }
-  if (isOp(node, "gather") && first!.shape.length === 1) {
-    const [list, places] = [of(first), of(second)];
-    return list && places?.map((place) => (typeof place === "number" ? list.at(place) : undefined));
-  }
+  if (node.shape.length === 1 && isOp(node, "broadcastTo")) return repeatedInts(node, of(first));
+  if (node.shape.length === 1 && isOp(node, "slice")) return slicedInts(node, of(first));
+  if (isOp(node, "gather") && first!.shape.length === 1) return gatheredInts(of(first), of(second));
   if (isOp(node, "reduceProd") && node.shape.length === 0) {
     return of(first)?.reduce<PartialInt[]>(([product], side) => [combined("mul", product, side)], [1]);
   }
-  if (!isBinary(node)) return undefined;
-  const [a, b] = [of(first), of(second)];
-  return a && b && binaryInts(node.op, a, b);
+  const lists = () => node.inputs.map(of);
+  if (isOp(node, "equal")) return together(lists(), equality);
+  if (isOp(node, "select")) return together(lists(), chosen);
+  return isBinary(node) ? together(lists(), (a, b) => combined(node.op, a, b)) : undefined;
 }
 
 /** The elements of a scalar or of a list of whole numbers, as far as they are known; undefined where nothing is. */

@@ -124,6 +124,24 @@ const pad: Rule<"pad"> = (node, { graph, value }) => {
   return graph.node("PadV2", [value(node.inputs[0]!), paddings, graph.float(fill)], attributes, node.label);
 };
 
+/** Sides that only a run will tell are those of the value itself. */
+const broadcastTo: Rule<"broadcastTo"> = (node, writing) => {
+  const { graph, value } = writing;
+  const x = node.inputs[0]!;
+  const ahead = node.shape.length - x.shape.length;
+  const isKnown = node.shape.every((side) => typeof side === "number");
+  const target = isKnown
+    ? graph.ints(node.shape as number[])
+    : packed(
+        writing,
+        node.shape.map((side, axis) =>
+          typeof side === "number" ? graph.int(side) : sideOf(writing, x, axis - ahead),
+        ),
+      );
+  const attributes = { ...typed(node), Tidx: attr.type("int32") };
+  return graph.node("BroadcastTo", [value(x), target], attributes, node.label);
+};
+
 /** One rule per op. */
 const rules: TensorflowRules = {
   input: (node, { graph }) =>
@@ -212,15 +230,7 @@ const rules: TensorflowRules = {
       node.label,
     );
   },
-  broadcastTo: (node, { graph, value }) => {
-    const attributes = { ...typed(node), Tidx: attr.type("int32") };
-    return graph.node(
-      "BroadcastTo",
-      [value(node.inputs[0]!), graph.ints(node.attrs.shape)],
-      attributes,
-      node.label,
-    );
-  },
+  broadcastTo,
   concat: (node, writing) => {
     const attributes = { ...typed(node), N: attr.int(node.inputs.length), Tidx: attr.type("int32") };
     const inputs = [...values(node, writing), writing.graph.int(node.attrs.axis)];

@@ -68,6 +68,21 @@ describe("a SavedModel", () => {
     expect(readFileSync(join(folder, "assets.extra/note.txt"), "utf8")).toBe("hello");
   });
 
+  it("repeats values of any number of images", async () => {
+    const x = g.input("x", ["batch", 1, 3]);
+    const y = g.broadcastTo(x, [2, 1, 4, 3]);
+    const model = buildSavedModel({
+      signatures: { a: { inputs: { x }, outputs: { y } } },
+      parameters: new Map(),
+    });
+    const nodes = model.metaGraphs[0]!.graphDef!.node;
+    // TensorFlow wants every side of the target, not 1 where a side is to stay.
+    const spread = nodes.find(({ op }) => op === "BroadcastTo")!;
+    const target = nodes.find(({ name }) => name === spread.input[1])!;
+    expect(target.op).toBe("Pack");
+    expect(target.input).toHaveLength(4);
+  });
+
   it("keeps margins of average pools from counting, and free sides of reshapes", async () => {
     const image = g.input("image", ["batch", 7, 6, 2]);
     const pads = [

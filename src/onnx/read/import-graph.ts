@@ -122,6 +122,9 @@ function checkTypes(outputs: readonly Node[], what: string): void {
   }
 }
 
+const unsupportedOutput = (node: NodeProto, i: number) =>
+  new FaceError("MODEL_UNSUPPORTED", `${placeOf(node)} (${node.opType}): its output ${i} is not supported`);
+
 /** Elements of one value, from which on no machine runs it. */
 const LARGEST_VALUE = 2 ** 31;
 /** Elements that all values together may have that do not depend on any input, beyond those that are stored. */
@@ -194,8 +197,10 @@ export function importGraph(
     values.set(name, labelled(constant(tensor), name));
   }
   const budget = new Budget(dependent, storedElements, what);
+  const unmade = new Map<string, FaceError>();
   const value = (name: string, place: string): Node => {
     const found = values.get(name);
+    if (unmade.has(name)) throw unmade.get(name)!;
     if (found === undefined)
       throw new FaceError("MODEL_INVALID", `${what}: ${place} needs ${name}, which is not made before it`);
     return found;
@@ -204,8 +209,10 @@ export function importGraph(
     const given = node.input.map((name) => (name === "" ? undefined : value(name, placeOf(node))));
     const made = imported(node, given, context);
     budget.add(given, made, placeOf(node));
-    for (const [i, name] of node.output.entries())
-      if (name !== "" && made[i] !== undefined) values.set(name, made[i]);
+    for (const [i, name] of node.output.entries()) {
+      if (made[i] !== undefined) values.set(name, made[i]);
+      else unmade.set(name, unsupportedOutput(node, i));
+    }
   }
   const outputs = Object.fromEntries(graph.output.map(({ name }) => [name, value(name, "the output")]));
   checkTypes(Object.values(outputs), what);

@@ -3,7 +3,7 @@ import type { DType } from "../../base/dtype.ts";
 import { sizeOf } from "../../base/shape.ts";
 import type { Tensor } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
-import { fromNumbers, numbersOf } from "../../graph/numbers.ts";
+import { numbersOf, tensorOf } from "../../graph/numbers.ts";
 import { isOp, type Node } from "../../graph/ops.ts";
 import type { Importer, Importers, OnnxCall } from "./onnx-call.ts";
 
@@ -30,18 +30,26 @@ function grainOf(call: OnnxCall, x: Node, scale: Node): Grain {
   );
 }
 
-/** The place of each element's scale among the scales. */
-function scalePlaces(call: OnnxCall, shape: readonly number[], grain: Grain): (i: number) => number {
-  if (grain.kind === "all") return () => 0;
-  const side = shape[grain.axis]!;
-  const inner = sizeOf(shape.slice(grain.axis + 1));
-  if (grain.kind === "axis") return (i) => Math.floor(i / inner) % side;
+/** How the elements of a tensor lie around the axis along which scales change. */
+interface Lay {
+  readonly outer: number;
+  readonly side: number;
+  readonly inner: number;
+  /** Where the scale of an element lies among the scales. */
+  readonly scaleAt: (outer: number, place: number, inner: number) => number;
+}
+
+function layOf(call: OnnxCall, shape: readonly number[], grain: Grain): Lay {
+  if (grain.kind === "all") return { outer: 1, side: 1, inner: sizeOf(shape), scaleAt: () => 0 };
+  const { axis } = grain;
+  const [side, inner] = [shape[axis]!, sizeOf(shape.slice(axis + 1))];
+  const outer = sizeOf(shape.slice(0, axis));
+  if (grain.kind === "axis") return { outer, side, inner, scaleAt: (_, place) => place };
   const block = call.int("block_size");
   const blocks = Math.ceil(side / block);
-  return (i) => {
-    const along = Math.floor(i / inner);
-    return (Math.floor(along / side) * blocks + Math.floor((along % side) / block)) * inner + (i % inner);
-  };
+  const scaleAt = (i: number, place: number, j: number) =>
+    (i * blocks + Math.floor(place / block)) * inner + j;
+  return { outer, side, inner, scaleAt };
 }
 
 /** `(q − zero) · scale` of a stored tensor. */
@@ -52,15 +60,18 @@ function multipliedOut(
   zero: Tensor | undefined,
   grain: Grain,
 ): Tensor {
-  const place = scalePlaces(call, q.shape, grain);
+  const { outer, side, inner, scaleAt } = layOf(call, q.shape, grain);
   const [whole, scales] = [numbersOf(q), numbersOf(scale)];
   const zeros = zero === undefined ? undefined : numbersOf(zero);
-  const result = new Float64Array(whole.length);
-  for (let i = 0; i < result.length; i++) {
-    const at = place(i);
-    result[i] = (whole[i]! - (zeros?.[at] ?? 0)) * scales[at]!;
-  }
-  return fromNumbers(scale.dtype, q.shape, result);
+  return tensorOf(scale.dtype, q.shape, (out) => {
+    let at = 0;
+    for (let i = 0; i < outer; i++)
+      for (let place = 0; place < side; place++)
+        for (let j = 0; j < inner; j++, at++) {
+          const s = scaleAt(i, place, j);
+          out[at] = (whole[at]! - (zeros === undefined ? 0 : zeros[s]!)) * scales[s]!;
+        }
+  });
 }
 
 /** Scales or zeros so that they broadcast against x. */

@@ -123,7 +123,7 @@ export class OnnxCall {
 
   /** The elements of an input that is a scalar or a list of whole numbers, as far as they are known. */
   partialInts(i: number): readonly PartialInt[] {
-    const known = partialInts(this.input(i));
+    const known = partialInts(this.input(i)) ?? knownNumbers(this.input(i));
     if (known === undefined)
       throw this.unsupported(`input ${i} that is computed from other values than shapes`);
     return known;

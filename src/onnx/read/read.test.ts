@@ -153,6 +153,32 @@ describe("the number of images", () => {
     expect(sideOf(single("MatMul", [1, 2, 6], { stored: { w: noise(6, 3) } }))).toBe("batch");
   });
 
+  it("may be computed with, as exporters do where they repeat values", async () => {
+    const file = onnxFile({
+      inputs: { x: { shape: ["N", 3] }, v: { shape: [1, 1] } },
+      stored: { four: int64([1], [2]), none: int64([], [-1]) },
+      nodes: [
+        { op: "Shape", inputs: ["x"], outputs: ["sides"] },
+        {
+          op: "ConstantOfShape",
+          inputs: ["four"],
+          outputs: ["ones"],
+          attributes: { value: int64([1], [1]) },
+        },
+        { op: "Equal", inputs: ["sides", "none"], outputs: ["open"] },
+        { op: "Where", inputs: ["open", "ones", "sides"], outputs: ["target"] },
+        { op: "Expand", inputs: ["v", "target"] },
+      ],
+    });
+    const inputs = new Map([
+      ["x", noise(4, 3)],
+      ["v", noise(1, 1)],
+    ]);
+    const program = readOnnx(file);
+    expect(program.outputs.y!.shape).toEqual(["N", 3]);
+    expectSame(await compute(program, inputs), await run(file, inputs));
+  });
+
   it("is what the caller says, or refused", () => {
     const fixed = onnxFile(single("Relu", [1, 4]));
     expect(readOnnx(fixed, { inputShapes: { x: [1, 4] } }).outputs.y!.shape).toEqual([1, 4]);
@@ -250,6 +276,22 @@ describe("what cannot be read", () => {
       },
       "MODEL_UNSUPPORTED",
       `here (${op}): ${text}`,
+    );
+  });
+
+  it("names outputs that are not made, where they are used", () => {
+    const pool = {
+      op: "MaxPool",
+      inputs: ["x"],
+      outputs: ["y", "places"],
+      attributes: { kernel_shape: [2, 2] },
+    };
+    const inputs = { x: { shape: [1, 2, 4, 4] } };
+    expect(readOnnx(onnxFile({ inputs, nodes: [pool] })).outputs.y!.shape).toEqual(["batch", 2, 3, 3]);
+    refuse(
+      { inputs, nodes: [pool], outputs: { places: { dtype: "int64" } } },
+      "MODEL_UNSUPPORTED",
+      "y (MaxPool): its output 1 is not supported",
     );
   });
 
