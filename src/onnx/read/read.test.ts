@@ -1,3 +1,4 @@
+/** @file Whole ONNX files: networks of several ages, the number of images, and what is written and read again. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { multipliedOut } from "../../../test/support/blocked-weights.ts";
