@@ -92,10 +92,7 @@ const mean: Importer = (call) =>
     ),
   );
 
-/** A quotient without its fraction, as whole numbers are divided; floats are divided as they are. */
-const divided = (a: Node, b: Node) => g.div(a, b);
-
-/** The remainder with the divisor's sign, or for floats, with `fmod`, the dividend's. */
+/** What is left of a division; with `fmod` it has the dividend's sign. */
 const modulo: Importer = (call) => {
   const [a, b] = [call.input(0), call.input(1)];
   const isTruncated = call.flag("fmod", false);
@@ -154,7 +151,7 @@ export const elementwiseImporters: Importers = {
   Add: binary(g.add),
   Sub: binary(g.sub),
   Mul: binary(g.mul),
-  Div: binary(divided),
+  Div: binary(g.div),
   Mod: modulo,
   Pow: binary(power),
   Max: variadic(g.max),
