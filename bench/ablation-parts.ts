@@ -7,23 +7,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "../src/base/log.ts";
 import { Loader } from "../src/data/loader.ts";
+import { measureFolds } from "../src/jobs/evaluate.ts";
+import { METRIC } from "../src/model/backbone.ts";
 import { HEAD_WEIGHTS } from "../src/model/siamese.ts";
-import { METRIC } from "../src/model/tower.ts";
-import type { Verifier } from "../src/model/verifier.ts";
+import type { Embedder, Verifier } from "../src/model/verifier.ts";
 import { type Checkpoint, readCheckpoint } from "../src/train/checkpoint.ts";
+import { finishRun, viewFolder } from "../src/train/finish.ts";
+import { networkEmbedder, networkVerifier } from "../src/train/inference.ts";
 import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../src/train/listeners/checkpoints.ts";
-import { finishRun, viewFolder } from "../src/workflow/finish.ts";
-import { measureFolds } from "../src/workflow/measure.ts";
-import { openPeople, settingsOf } from "../src/workflow/people.ts";
-import { checkpointVerifier } from "../src/workflow/verifier.ts";
+import { openPeople, settingsOf } from "../src/train/people.ts";
 
-/** A verifier that answers with the cosine, from −1 to 1 moved to 0 to 1. */
-function byCosine(verifier: Verifier): Verifier {
+/** Compares embeddings by their cosine, from −1 to 1 moved to 0 to 1. */
+function byCosine(verifier: Embedder): Verifier {
   const size = verifier.embeddingSize;
   return {
     image: verifier.image,
     embeddingSize: size,
-    lanes: verifier.lanes,
+    concurrency: verifier.concurrency,
     embed: (images, count) => verifier.embed(images, count),
     async compare(a, b, count) {
       return Float32Array.from({ length: count }, (_, pair) => {
@@ -74,9 +74,11 @@ async function finished(
 }
 
 async function line(name: string, checkpoint: Checkpoint, cosine = false): Promise<void> {
-  const verifier = await checkpointVerifier(checkpoint);
-  await using judged = cosine ? byCosine(verifier) : verifier;
-  const { accuracy, auc, eer } = await measureFolds(judged, pairs!, { config: whole.config, chosen });
+  const { config, state } = checkpoint;
+  await using judged = cosine
+    ? byCosine(await networkEmbedder(config, state))
+    : await networkVerifier(config, state);
+  const { accuracy, auc, eer } = await measureFolds(judged, pairs!, { config: whole.config, folds: chosen });
   const percent = (value: number) => (value * 100).toFixed(2).padStart(6);
   console.log(`${name.padEnd(36)} ${percent(accuracy.mean)} %  AUC ${auc.toFixed(4)}  EER ${percent(eer)} %`);
 }

@@ -6,13 +6,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { measureFolds } from "../src/jobs/evaluate.ts";
+import { train } from "../src/jobs/train.ts";
 import { readCheckpoint } from "../src/train/checkpoint.ts";
 import type { TrainSettings } from "../src/train/config.ts";
+import { networkVerifier } from "../src/train/inference.ts";
 import { BEST_CHECKPOINT } from "../src/train/listeners/checkpoints.ts";
 import { recipeSettings } from "../src/train/recipes.ts";
-import { measureFolds } from "../src/workflow/measure.ts";
-import { train } from "../src/workflow/train.ts";
-import { checkpointVerifier } from "../src/workflow/verifier.ts";
 
 const [datasetPath, pairs, folds, epochs = "8", ...lines] = process.argv.slice(2);
 if (datasetPath === undefined || pairs === undefined || folds === undefined) {
@@ -73,8 +73,11 @@ for (const [name, config] of VARIANTS) {
       continue;
     }
     const checkpoint = await readCheckpoint(join(folder, BEST_CHECKPOINT));
-    await using verifier = await checkpointVerifier(checkpoint);
-    const { accuracy, auc, eer } = await measureFolds(verifier, pairs, { config: checkpoint.config, chosen });
+    await using verifier = await networkVerifier(checkpoint.config, checkpoint.state);
+    const { accuracy, auc, eer } = await measureFolds(verifier, pairs, {
+      config: checkpoint.config,
+      folds: chosen,
+    });
     const percent = (value: number) => (value * 100).toFixed(2).padStart(6);
     console.log(
       `${name.padEnd(42)} ${percent(accuracy.mean)} %  AUC ${auc.toFixed(4)}  EER ${percent(eer)} %`,

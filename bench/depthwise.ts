@@ -1,13 +1,12 @@
 /** @file What do the runtime's blocked operators save in depthwise convolutions with kernels that are inputs? `npm run bench:depthwise` */
 import { Random } from "../src/base/random.ts";
-import { type Shape, sizeOf } from "../src/base/shape.ts";
-import { float32 } from "../src/base/tensor.ts";
+import { float32, type Shape, sizeOf } from "../src/base/tensor.ts";
 import * as g from "../src/graph/build.ts";
 import { gradient } from "../src/graph/gradient.ts";
 import type { Node } from "../src/graph/ops.ts";
-import { lower } from "../src/onnx/lower.ts";
-import { ParameterStore } from "../src/onnx/parameter-store.ts";
-import { Session } from "../src/onnx/session.ts";
+import { lower } from "../src/onnx/lower/lower.ts";
+import { ParameterStore } from "../src/onnx/runtime/parameter-store.ts";
+import { Session } from "../src/onnx/runtime/session.ts";
 
 const IMAGES = 8;
 const WARM_UP = 2;

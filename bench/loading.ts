@@ -10,13 +10,13 @@ import { Random } from "../src/base/random.ts";
 import { float32, type Tensor } from "../src/base/tensor.ts";
 import * as g from "../src/graph/build.ts";
 import type { Node } from "../src/graph/ops.ts";
-import { lower } from "../src/onnx/lower.ts";
+import { lower } from "../src/onnx/lower/lower.ts";
 import { NodeDefSchema, SavedModelSchema } from "../src/proto/tensorflow/graph_pb.ts";
 import { DataType } from "../src/proto/tensorflow/tensor_pb.ts";
-import { writeBundle } from "../src/savedmodel/bundle.ts";
-import { readSavedModel } from "../src/savedmodel/read.ts";
-import { tensorFromProto } from "../src/savedmodel/tensor-proto.ts";
-import { writeSavedModel } from "../src/savedmodel/write.ts";
+import { tensorFromProto } from "../src/savedmodel/format/tensor-proto.ts";
+import { readSavedModel } from "../src/savedmodel/read/read.ts";
+import { writeSavedModel } from "../src/savedmodel/write/write.ts";
+import { writeBundle } from "../test/support/write-bundle.ts";
 import { memoryMegabytes } from "./process-usage.ts";
 
 const RUNS = 3;

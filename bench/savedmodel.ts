@@ -3,12 +3,12 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Random } from "../src/base/random.ts";
+import { exportModel } from "../src/jobs/export.ts";
 import { NETWORKS, networkNamed } from "../src/model/networks.ts";
 import { siamese } from "../src/model/siamese.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
 import { START, writeCheckpoint } from "../src/train/checkpoint.ts";
 import { trainConfigSchema } from "../src/train/config.ts";
-import { exportModel } from "../src/workflow/export.ts";
 
 const IMAGE = { height: 112, width: 112 };
 const RUNS = 5;

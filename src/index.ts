@@ -5,6 +5,10 @@
 
 // Training
 
+export type { ExportedModel, Framing } from "./artifact/description.ts";
+export { type ExportOptions, exportModel } from "./jobs/export.ts";
+export { tensorBoard } from "./jobs/tensorboard.ts";
+export { type ResumeOptions, resume, type TrainOptions, type TrainResult, train } from "./jobs/train.ts";
 export { type Checkpoint, type EpochRecord, type Progress, readCheckpoint } from "./train/checkpoint.ts";
 export {
   type SettledConfig,
@@ -13,31 +17,23 @@ export {
   trainConfigSchema,
 } from "./train/config.ts";
 export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./train/listener.ts";
-export {
-  type ExportOptions,
-  exportModel,
-  type ModelDescription as ExportedModel,
-} from "./workflow/export.ts";
-export { tensorBoard } from "./workflow/tensorboard.ts";
-export { type ResumeOptions, resume, type TrainOptions, type TrainResult, train } from "./workflow/train.ts";
 
 // Using and measuring a model
 
+export type { CalibrationRecord, OperatingPoint, Rate } from "./artifact/calibration.ts";
 export type { FoldReport } from "./evaluate/folds.ts";
 export type { EvaluationReport, Measured, TarAtFar } from "./evaluate/metrics.ts";
 export type { ScoredPairs } from "./evaluate/scores.ts";
-export type { CalibrationRecord, OperatingPoint, Rate } from "./evaluate/thresholds.ts";
-export { type EvaluateOptions, evaluate, evaluateFolds } from "./workflow/evaluate.ts";
+export type { MeasureProgress, OnMeasureProgress } from "./evaluate/watched-verifier.ts";
+export { type EvaluateOptions, evaluate, evaluateFolds, type Measurement } from "./jobs/evaluate.ts";
+export { type ReportOptions, writeReport } from "./jobs/report.ts";
 export {
   FaceModel,
   loadModel,
   type Photo,
   type Verification,
   type VerifyOptions,
-} from "./workflow/face-model.ts";
-export type { Measurement } from "./workflow/measure.ts";
-export { type ReportOptions, writeReport } from "./workflow/report.ts";
-export type { MeasureProgress, OnMeasureProgress } from "./workflow/watched-verifier.ts";
+} from "./verify/face-model.ts";
 
 // Data
 
@@ -47,19 +43,26 @@ export type { DatasetFunction, DatasetModule, ModuleDataset, ModuleIdentity } fr
 export type { Pair } from "./data/pairs.ts";
 export { type DatasetSplit, type SplitOptions, splitIdentities } from "./data/split.ts";
 
+// Model packs
+
+export { type Models, models } from "./faces/models.ts";
+export type { Pack, PackFile, PackRole } from "./faces/packs/catalogue.ts";
+export type { OnPackProgress, PackProgress } from "./faces/packs/fetch.ts";
+export type { AddPackOptions, OpenPackOptions, PackStatus } from "./faces/packs/store.ts";
+
 // Serving, and asking a server
 
 export type { Answer } from "./client/answer.ts";
 export { type RequestTarget, request } from "./client/request.ts";
+export { type ServeOptions, serve } from "./jobs/serve.ts";
 export type { RunningServer, ServerOptions } from "./serving/server.ts";
-export { type ServeOptions, serve } from "./workflow/serve.ts";
 
 // Models of any origin
 
+export { inspectModels, type OnnxReport } from "./jobs/inspect.ts";
+export { loadSignatures, type SignatureModel } from "./jobs/signature-model.ts";
 export type { ModelReport } from "./savedmodel/inspect.ts";
 export type { Signature, SignatureTensor } from "./savedmodel/signature.ts";
-export { inspectModels, type OnnxReport } from "./workflow/inspect.ts";
-export { loadSignatures, type SignatureModel } from "./workflow/signature-model.ts";
 
 // Networks
 
@@ -71,7 +74,6 @@ export { summaryText } from "./model/summary.ts";
 
 // What all of them speak of
 
-export type { DType } from "./base/dtype.ts";
 export { ERRORS, type ErrorCode, FaceError } from "./base/errors.ts";
 export type { Log } from "./base/log.ts";
-export { float32, type Tensor, type TensorMap, tensor } from "./base/tensor.ts";
+export { type DType, float32, type Tensor, type TensorMap, tensor } from "./base/tensor.ts";

@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { onnxImporters } from "../src/onnx/read/from-onnx.ts";
-import { importers } from "../src/savedmodel/from-tensorflow.ts";
-import { CALL_OPS } from "../src/savedmodel/placed-graph.ts";
-import { VARIABLE_OPS } from "../src/savedmodel/variable-keys.ts";
+import { importers } from "../src/savedmodel/read/from-tensorflow.ts";
+import { CALL_OPS } from "../src/savedmodel/read/inlined-graph.ts";
+import { VARIABLE_OPS } from "../src/savedmodel/read/variable-keys.ts";
 
 const document = readFileSync(join(import.meta.dirname, "../docs/formats.md"), "utf8");
 

@@ -2,16 +2,16 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { calibrationSchema } from "../src/artifact/calibration.ts";
 import { Random } from "../src/base/random.ts";
-import { calibrationSchema } from "../src/evaluate/thresholds.ts";
+import { exportModel, signaturesOf } from "../src/jobs/export.ts";
 import { NETWORKS, networkNamed } from "../src/model/networks.ts";
 import { siamese } from "../src/model/siamese.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
-import { readSavedModel } from "../src/savedmodel/read.ts";
-import { buildSavedModel } from "../src/savedmodel/write.ts";
+import { readSavedModel } from "../src/savedmodel/read/read.ts";
+import { buildSavedModel } from "../src/savedmodel/write/write.ts";
 import { START, writeCheckpoint } from "../src/train/checkpoint.ts";
 import { trainConfigSchema } from "../src/train/config.ts";
-import { exportModel, signaturesOf } from "../src/workflow/export.ts";
 import { temporaryFolder } from "./support/photos.ts";
 
 const document = readFileSync(join(import.meta.dirname, "../docs/formats.md"), "utf8");

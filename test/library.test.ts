@@ -2,7 +2,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, expectTypeOf, it } from "vitest";
-import { writeSynthetic } from "../src/data/synthetic/write.ts";
 import { imageSettings } from "../src/image/settings.ts";
 import type {
   Answer,
@@ -19,6 +18,7 @@ import type {
   Verification,
 } from "../src/index.ts";
 import * as faceid from "../src/index.ts";
+import { writeSynthetic } from "../src/synthetic/write.ts";
 import { temporaryFolder, tinyConfig } from "./support/tiny-run.ts";
 
 describe("the public list", () => {
@@ -37,6 +37,7 @@ describe("the public list", () => {
         "inspectModels",
         "loadModel",
         "loadSignatures",
+        "models",
         "networkNamed",
         "openDataset",
         "plotSvg",
@@ -67,6 +68,8 @@ describe("the public list", () => {
     expectTypeOf<FaceModel["embed"]>().returns.resolves.toEqualTypeOf<Float32Array[]>();
     expectTypeOf<FaceModel["verify"]>().returns.resolves.toEqualTypeOf<Verification>();
     expectTypeOf<FaceModel["calibration"]>().toEqualTypeOf<CalibrationRecord | undefined>();
+    expectTypeOf(faceid.models.add).parameter(0).toBeString();
+    expectTypeOf(faceid.models.list).returns.resolves.toEqualTypeOf<faceid.PackStatus[]>();
     expectTypeOf(faceid.serve).returns.resolves.toEqualTypeOf<RunningServer>();
     expectTypeOf(faceid.request).returns.resolves.toEqualTypeOf<Answer>();
     expectTypeOf<{ url: string }>().toExtend<faceid.RequestTarget>();

@@ -11,8 +11,8 @@ import { ServerReflection as OldReflection } from "../src/proto/grpc/reflection/
 import { ModelServerConfigSchema, ModelService } from "../src/proto/tensorflow_serving/model_service_pb.ts";
 import { PredictionService } from "../src/proto/tensorflow_serving/prediction_service_pb.ts";
 import { FLAGS_WITHOUT_EFFECT, REFUSED_FLAGS, SERVER_FLAGS } from "../src/serving/flags.ts";
+import { parseTextProto } from "../src/serving/repository/text-proto.ts";
 import { type RunningServer, startServer } from "../src/serving/server.ts";
-import { parseTextProto } from "../src/serving/text-proto.ts";
 import { loadProgram, type ModelFolder, modelFolder } from "./support/servables.ts";
 
 const PAGE = readFileSync(join(import.meta.dirname, "../docs/serving-compatibility.md"), "utf8");

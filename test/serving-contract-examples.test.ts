@@ -12,9 +12,9 @@ import {
   RegressionRequestSchema,
 } from "../src/proto/tensorflow_serving/prediction_service_pb.ts";
 import { classify, regress } from "../src/serving/classify.ts";
-import { savedModelLoader } from "../src/serving/loader.ts";
-import { singleModelConfig } from "../src/serving/model-config.ts";
-import { Repository } from "../src/serving/repository.ts";
+import { savedModelLoader } from "../src/serving/repository/loader.ts";
+import { singleModelConfig } from "../src/serving/repository/model-config.ts";
+import { Repository } from "../src/serving/repository/repository.ts";
 import { type RunningServer, startServer } from "../src/serving/server.ts";
 import { STATUS, type StatusError } from "../src/serving/status.ts";
 import { type GrpcCaller, grpcCaller } from "./support/grpc-client.ts";

@@ -8,12 +8,12 @@ import {
   PredictionService,
   PredictRequestSchema,
 } from "../src/proto/tensorflow_serving/prediction_service_pb.ts";
-import { tensorFromProto, tensorToProto } from "../src/savedmodel/tensor-proto.ts";
+import { tensorFromProto, tensorToProto } from "../src/savedmodel/format/tensor-proto.ts";
 import { type ModelChoice, predict } from "../src/serving/predict.ts";
-import { Repository } from "../src/serving/repository.ts";
+import { Repository } from "../src/serving/repository/repository.ts";
+import { parseTextProto } from "../src/serving/repository/text-proto.ts";
 import { type RunningServer, startServer } from "../src/serving/server.ts";
 import { STATUS, type StatusError } from "../src/serving/status.ts";
-import { parseTextProto } from "../src/serving/text-proto.ts";
 import { type GrpcCaller, grpcCaller } from "./support/grpc-client.ts";
 import { loadProgram, type ModelFolder, modelFolder } from "./support/servables.ts";
 

@@ -15,10 +15,10 @@ import {
   PredictionService,
   PredictRequestSchema,
 } from "../src/proto/tensorflow_serving/prediction_service_pb.ts";
-import { tensorToProto } from "../src/savedmodel/tensor-proto.ts";
-import { batchOptions } from "../src/serving/batch-options.ts";
-import { savedModelLoader } from "../src/serving/loader.ts";
-import { singleModelConfig } from "../src/serving/model-config.ts";
+import { tensorToProto } from "../src/savedmodel/format/tensor-proto.ts";
+import { batchOptions } from "../src/serving/batching/options.ts";
+import { savedModelLoader } from "../src/serving/repository/loader.ts";
+import { singleModelConfig } from "../src/serving/repository/model-config.ts";
 import { type RunningServer, startServer } from "../src/serving/server.ts";
 import { writeFaceModel } from "./support/face-model.ts";
 import { grpcCaller } from "./support/grpc-client.ts";
@@ -200,7 +200,7 @@ describe.skipIf(process.platform === "win32")("a signal to faceid serve", () => 
     await using server = await serve(flags);
     const { answer } = await largeRequest(server.restPort);
     const exit = server.stop("SIGTERM");
-    await server.until("answering what is in flight");
+    await server.until("finishing the requests in progress");
     // Nobody new is let in meanwhile.
     await expect(fetch(`http://localhost:${server.restPort}/healthz`)).rejects.toThrow();
     const { status, body } = await answer;
@@ -214,7 +214,7 @@ describe.skipIf(process.platform === "win32")("a signal to faceid serve", () => 
     const { answer } = await largeRequest(server.restPort);
     const lost = answer.catch(() => "lost");
     const exit = server.stop("SIGTERM");
-    await server.until("answering what is in flight");
+    await server.until("finishing the requests in progress");
     void server.stop("SIGTERM");
     expect(await exit).toBe(130);
     expect(await lost).toBe("lost");

@@ -11,12 +11,12 @@ import {
   type PredictRequest,
   PredictRequestSchema,
 } from "../src/proto/tensorflow_serving/prediction_service_pb.ts";
-import { tensorFromProto, tensorToProto } from "../src/savedmodel/tensor-proto.ts";
-import { writeSavedModel } from "../src/savedmodel/write.ts";
-import { defaultBatchOptions } from "../src/serving/batch-options.ts";
-import { savedModelLoader } from "../src/serving/loader.ts";
-import { singleModelConfig } from "../src/serving/model-config.ts";
-import type { ModelLoader } from "../src/serving/servable.ts";
+import { tensorFromProto, tensorToProto } from "../src/savedmodel/format/tensor-proto.ts";
+import { writeSavedModel } from "../src/savedmodel/write/write.ts";
+import { defaultBatchOptions } from "../src/serving/batching/options.ts";
+import type { ModelLoader } from "../src/serving/engine/servable.ts";
+import { savedModelLoader } from "../src/serving/repository/loader.ts";
+import { singleModelConfig } from "../src/serving/repository/model-config.ts";
 import { type RunningServer, startServer } from "../src/serving/server.ts";
 import { grpcCaller } from "./support/grpc-client.ts";
 import { temporaryFolder } from "./support/photos.ts";

@@ -13,7 +13,7 @@ import {
   PredictionService,
   PredictRequestSchema,
 } from "../src/proto/tensorflow_serving/prediction_service_pb.ts";
-import { tensorToProto } from "../src/savedmodel/tensor-proto.ts";
+import { tensorToProto } from "../src/savedmodel/format/tensor-proto.ts";
 import { authority, type Certificate, hasOpenssl } from "./support/certificates.ts";
 import { grpcCaller } from "./support/grpc-client.ts";
 import { writeHalfPlusTwo } from "./support/saved-models.ts";

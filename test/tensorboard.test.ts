@@ -3,10 +3,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
+import { tensorBoard } from "../src/jobs/tensorboard.ts";
+import { resume, train } from "../src/jobs/train.ts";
 import { EventSchema } from "../src/proto/tensorflow/event_pb.ts";
-import { readRecords } from "../src/savedmodel/tfrecord.ts";
-import { tensorBoard } from "../src/workflow/tensorboard.ts";
-import { resume, train } from "../src/workflow/train.ts";
+import { readRecords } from "../src/savedmodel/format/tfrecord.ts";
 import { temporaryFolder, tinyConfig } from "./support/tiny-run.ts";
 
 interface Told {

@@ -2,7 +2,7 @@
 import { decodeImage, decodePixels } from "../../src/image/decode.ts";
 import { prepareInto } from "../../src/image/prepare.ts";
 import { resizeInto } from "../../src/image/resize.ts";
-import { readPredictJson } from "../../src/serving/json-tensors.ts";
+import { readPredictJson } from "../../src/serving/json/tensors.ts";
 import { median } from "./load.ts";
 import { type Requests, SIDE } from "./requests.ts";
 

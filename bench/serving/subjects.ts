@@ -1,10 +1,10 @@
 /** @file What is compared: the engine with no server around it, and the server by each of its doors. */
 import { availableParallelism } from "node:os";
 import { float32, type TensorMap, tensor } from "../../src/base/tensor.ts";
-import { defaultBatchOptions } from "../../src/serving/batch-options.ts";
-import { BatchedServable } from "../../src/serving/batched-servable.ts";
-import { BatchThreads } from "../../src/serving/batching.ts";
-import { savedModelLoader } from "../../src/serving/loader.ts";
+import { BatchedServable } from "../../src/serving/batching/batched-servable.ts";
+import { BatchThreads } from "../../src/serving/batching/batcher.ts";
+import { defaultBatchOptions } from "../../src/serving/batching/options.ts";
+import { savedModelLoader } from "../../src/serving/repository/loader.ts";
 import type { ServerProcess } from "../../test/support/server-process.ts";
 import { type BenchClient, restClient } from "./clients.ts";
 import { grpcClient } from "./grpc-client.ts";

@@ -9,6 +9,7 @@ import {
 } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Client, credentials, status as grpcStatus, type ServiceError } from "@grpc/grpc-js";
+import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { bytesOf, type Tensor } from "../base/tensor.ts";
 import { DataType } from "../proto/tensorflow/tensor_pb.ts";
@@ -58,7 +59,7 @@ async function inputsOf(client: Client, model: string, timeoutMs: number): Promi
   const { metadata } = await call(client, PredictionService.method.getModelMetadata, request, timeoutMs);
   const packed = metadata.signature_def;
   const signatures = packed === undefined ? undefined : anyUnpack(packed, SignatureDefMapSchema);
-  const inputs = signatures?.signatureDef.serving_default?.inputs ?? {};
+  const inputs = signatures?.signatureDef[DEFAULT_SIGNATURE]?.inputs ?? {};
   return Object.entries(inputs).map(([name, { tensorShape }]) => ({
     name,
     shape: (tensorShape?.dim ?? []).map(({ size }) => Number(size)),

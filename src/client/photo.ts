@@ -1,4 +1,5 @@
 /** @file A photograph as a model wants it: decoded, turned upright, resized to what the model's metadata asks for. */
+import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, type Tensor } from "../base/tensor.ts";
 import { decodeImage } from "../image/decode.ts";
@@ -18,11 +19,8 @@ export interface DescribedInput {
   readonly shape: readonly number[];
 }
 
-/** Names of the pair's inputs in faceid's own models: the anchor comes first. */
-const FIRST = "anchor_img";
-
 /**
- * The two image inputs of a model that compares faces.
+ * The two image inputs of a model that compares faces, the anchor of our own models first.
  * @throws FaceError `SERVER_ERROR` when the model takes something else.
  */
 export function imagePorts(
@@ -30,7 +28,9 @@ export function imagePorts(
   model: string,
 ): readonly [ImagePort, ImagePort] {
   const ports = inputs
-    .toSorted((a, b) => Number(b.name === FIRST) - Number(a.name === FIRST) || (a.name < b.name ? -1 : 1))
+    .toSorted(
+      (a, b) => Number(b.name === PAIR.anchor) - Number(a.name === PAIR.anchor) || (a.name < b.name ? -1 : 1),
+    )
     .map(({ name, shape }) => ({
       name,
       height: shape[1] ?? 0,

@@ -1,5 +1,6 @@
 /** @file Asks a server over TensorFlow Serving's REST interface. */
 import { z } from "zod";
+import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { type Answer, onOneLine } from "./answer.ts";
 import { type DescribedInput, imagePorts, readPhoto } from "./photo.ts";
@@ -85,9 +86,12 @@ function asAnswer({ status, text }: { status: number; text: string }, url: strin
 
 function inputsOf(text: string, model: string): DescribedInput[] {
   const metadata = metadataSchema.safeParse(parsed(text));
-  const signature = metadata.data?.metadata.signature_def.signature_def.serving_default;
+  const signature = metadata.data?.metadata.signature_def.signature_def[DEFAULT_SIGNATURE];
   if (signature === undefined) {
-    throw new FaceError("SERVER_ERROR", `the server's metadata of ${model} describes no serving_default`);
+    throw new FaceError(
+      "SERVER_ERROR",
+      `the server's metadata of ${model} describes no ${DEFAULT_SIGNATURE}`,
+    );
   }
   return Object.entries(signature.inputs).map(([name, { tensor_shape }]) => ({
     name,

@@ -1,16 +1,16 @@
 /** @file Opens a dataset, whatever its layout. */
 import { basename, join, resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
-import { listFolder, listImages } from "./folder.ts";
-import type { Dataset, Identity } from "./identity.ts";
-import { detectLayout, type FolderLayout, LAYOUTS, type Range } from "./layouts.ts";
-import { isModulePath, type ListedIdentity, openModule } from "./module.ts";
 import {
   DEFAULT_SYNTHETIC_IDENTITIES,
   DEFAULT_SYNTHETIC_IMAGES,
   drawnIdentities,
   type SyntheticOptions,
-} from "./synthetic/dataset.ts";
+} from "../synthetic/dataset.ts";
+import { listFolder, listImages } from "./folder.ts";
+import type { Dataset, Identity } from "./identity.ts";
+import { detectLayout, type FolderLayout, LAYOUTS, type Range } from "./layouts.ts";
+import { isModulePath, type ListedIdentity, openModule } from "./module.ts";
 
 export type { Dataset } from "./identity.ts";
 

@@ -1,8 +1,8 @@
 /** @file The pixels behind an image reference, decoded or drawn. */
 import { decodeImage } from "../image/decode.ts";
 import type { ImageSettings } from "../image/settings.ts";
+import { drawPhoto } from "../synthetic/draw.ts";
 import type { ImageRef } from "./identity.ts";
-import { drawPhoto } from "./synthetic/draw.ts";
 
 /**
  * @returns eight-bit RGB, `[settings.height, settings.width, 3]`

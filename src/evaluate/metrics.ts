@@ -1,8 +1,9 @@
 /** @file Everything that is told about a verifier on people it has never seen. */
+import type { CalibrationRecord, Rate } from "../artifact/calibration.ts";
 import { bootstrap, type Interval, wilson } from "./intervals.ts";
 import { accuracyAt, areaUnder, equalErrorRate, pointAtFar, type RocPoint, rocCurve } from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
-import { type CalibrationRecord, FAR_TARGETS, type Rate, ratesAt, supportsFar } from "./thresholds.ts";
+import { FAR_TARGETS, ratesAt, supportsFar } from "./thresholds.ts";
 
 /** A measure with its 95 % interval. */
 export interface Measured {

@@ -1,12 +1,12 @@
 /** @file What a report page can tell. */
+import type { CalibrationRecord } from "../artifact/calibration.ts";
 import type { ModelDescription } from "../model/description.ts";
 import type { EvaluationReport } from "./metrics.ts";
 import type { ScoredPairs } from "./scores.ts";
-import type { CalibrationRecord } from "./thresholds.ts";
 
 /** An epoch of training, as run logs and checkpoints keep it. */
 export interface ReportedEpoch {
-  /** Counted from 1; the place in the list when left out. A tower after the first begins anew. */
+  /** Counted from 1; the place in the list when left out. A backbone after the first begins anew. */
   readonly epoch?: number | undefined;
   readonly loss: number;
   readonly accuracy: number;

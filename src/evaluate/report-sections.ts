@@ -1,5 +1,6 @@
 /** @file The sections of the report page, each from what was measured or logged. */
 
+import type { CalibrationRecord } from "../artifact/calibration.ts";
 import type { ModelDescription } from "../model/description.ts";
 import { plotSvg } from "../model/plot.ts";
 import { summaryText } from "../model/summary.ts";
@@ -9,7 +10,7 @@ import { ABOVE_HALF, type Measured } from "./metrics.ts";
 import type { PicturedMistake, ReportContent } from "./report-content.ts";
 import { figure, section } from "./report-parts.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
-import { type CalibrationRecord, rate } from "./thresholds.ts";
+import { rate } from "./thresholds.ts";
 
 type Evaluation = NonNullable<ReportContent["evaluation"]>;
 

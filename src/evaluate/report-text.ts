@@ -1,6 +1,7 @@
 /** @file A measurement as text for people. */
 import type { FoldReport } from "./folds.ts";
 import type { EvaluationReport, Measured } from "./metrics.ts";
+import { negativesNeeded } from "./thresholds.ts";
 
 const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
 const measured = ({
@@ -31,7 +32,9 @@ export function reportText(report: EvaluationReport): string {
   rows.push(["ROC AUC", measured(report.auc)], ["equal error rate", measured(report.eer)]);
   for (const { far, tar } of report.tarAtFar) {
     const text =
-      tar === undefined ? `not told: too few pairs of different people (${report.negatives})` : measured(tar);
+      tar === undefined
+        ? `n/a: needs at least ${negativesNeeded(far)} pairs of different people, has ${report.negatives}`
+        : measured(tar);
     rows.push([`TAR at FAR ${far}`, text]);
   }
   if (report.missing > 0) rows.push(["pairs left out", `${report.missing}, an image could not be read`]);

@@ -1,7 +1,7 @@
 /** @file The training section tells of each kind of training just what its figures mean. */
 import { describe, expect, it } from "vitest";
 import type { Learning, ReportedEpoch } from "./report-content.ts";
-import { epochsByTower, trainingSection } from "./report-training.ts";
+import { epochsByBackbone, trainingSection } from "./report-training.ts";
 
 const epoch = (number: number): ReportedEpoch => ({
   epoch: number,
@@ -67,17 +67,17 @@ describe("trainingSection", () => {
     expect(trainingSection(EPOCHS, learning).source).toContain("one photograph of each person");
   });
 
-  it("tells of each tower by itself", () => {
+  it("tells of each backbone by itself", () => {
     const epochs = [...EPOCHS, epoch(1), epoch(2)];
-    expect(epochsByTower(epochs).map((tower) => tower.map(({ epoch }) => epoch))).toEqual([
+    expect(epochsByBackbone(epochs).map((backbone) => backbone.map(({ epoch }) => epoch))).toEqual([
       [1, 2, 3],
       [1, 2],
     ]);
-    expect(epochsByTower(EPOCHS.map(({ epoch: _, ...rest }) => rest))).toHaveLength(1);
+    expect(epochsByBackbone(EPOCHS.map(({ epoch: _, ...rest }) => rest))).toHaveLength(1);
     const charts = told({ loss: "cosface", sampling: "people", photosPerPerson: 1 }, epochs);
     expect(charts.map(({ caption }) => caption)).toEqual([
-      "Tower 1. The loss trained with, cosface, over epochs.",
-      "Tower 2. The loss trained with, cosface, over epochs.",
+      "Backbone 1. The loss trained with, cosface, over epochs.",
+      "Backbone 2. The loss trained with, cosface, over epochs.",
     ]);
   });
 

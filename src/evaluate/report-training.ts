@@ -4,16 +4,16 @@ import { type Html, html } from "./html.ts";
 import type { Learning, ReportedEpoch } from "./report-content.ts";
 import { figure, section } from "./report-parts.ts";
 
-/** The epochs of each network that was trained: two-stage runs train one tower after the other. */
-export function epochsByTower(epochs: readonly ReportedEpoch[]): ReportedEpoch[][] {
-  const towers: ReportedEpoch[][] = [];
+/** The epochs of each network that was trained: two-stage runs train one backbone after the other. */
+export function epochsByBackbone(epochs: readonly ReportedEpoch[]): ReportedEpoch[][] {
+  const backbones: ReportedEpoch[][] = [];
   for (const each of epochs) {
-    const last = towers.at(-1);
+    const last = backbones.at(-1);
     const before = last?.at(-1)?.epoch ?? 0;
-    if (last === undefined || (each.epoch ?? before + 1) <= before) towers.push([each]);
+    if (last === undefined || (each.epoch ?? before + 1) <= before) backbones.push([each]);
     else last.push(each);
   }
-  return towers;
+  return backbones;
 }
 
 type Figures = readonly EpochFigure[];
@@ -89,7 +89,7 @@ function accuracyCharts(epochs: readonly ReportedEpoch[], { loss, sampling }: Le
 /** Whether a network in training ever saw two photographs of one person side by side. */
 const seesPairs = ({ sampling, photosPerPerson }: Learning) => sampling === "pairs" || photosPerPerson > 1;
 
-function towerCharts(epochs: readonly ReportedEpoch[], learning: Learning): Chart[] {
+function backboneCharts(epochs: readonly ReportedEpoch[], learning: Learning): Chart[] {
   if (seesPairs(learning)) return [...lossCharts(epochs, learning), ...accuracyCharts(epochs, learning)];
   return chart("loss", figuresOf(epochs, "loss", undefined), trainedWith(learning));
 }
@@ -97,12 +97,12 @@ function towerCharts(epochs: readonly ReportedEpoch[], learning: Learning): Char
 /** Learning of pairs by their cross-entropy, which is assumed where a model does not say. */
 const OF_PAIRS: Learning = { loss: "bce", sampling: "pairs", photosPerPerson: 1 };
 
-/** Curves over the epochs, of each tower by itself. */
+/** Curves over the epochs, of each backbone by itself. */
 export function trainingSection(epochs: readonly ReportedEpoch[], learning: Learning = OF_PAIRS): Html {
-  const towers = epochsByTower(epochs);
-  const charts = towers.flatMap((tower, i) => {
-    const name = towers.length === 1 ? "" : `Tower ${i + 1}. `;
-    return towerCharts(tower, learning).map(({ svg, caption }) => figure(svg, name + caption));
+  const backbones = epochsByBackbone(epochs);
+  const charts = backbones.flatMap((backbone, i) => {
+    const name = backbones.length === 1 ? "" : `Backbone ${i + 1}. `;
+    return backboneCharts(backbone, learning).map(({ svg, caption }) => figure(svg, name + caption));
   });
   const remark = seesPairs(learning)
     ? ""

@@ -53,7 +53,7 @@ describe("reportHtml", () => {
     ]);
   });
 
-  it("draws all towers of a model in two stages", () => {
+  it("draws all backbones of a model in two stages", () => {
     const image = { height: 112, width: 112, views: [0.6, 0.9], mirror: true, metric: 16 };
     const text = reportHtml({ ...content, model: describeModel(networkNamed("compact"), image) });
     for (const name of ["view1/compact", "view2/compact", "metric"]) expect(text).toContain(`>${name}<`);

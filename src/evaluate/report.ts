@@ -10,15 +10,15 @@ import {
   thresholdsSection,
 } from "./report-sections.ts";
 import { REPORT_STYLE } from "./report-style.ts";
-import { epochsByTower, trainingSection } from "./report-training.ts";
+import { epochsByBackbone, trainingSection } from "./report-training.ts";
 
 export type { Learning, PicturedMistake, ReportContent, ReportedEpoch } from "./report-content.ts";
 
 function epochText(epochs: readonly ReportedEpoch[]): string[] {
-  const towers = epochsByTower(epochs);
-  const [most = 0] = towers.map(({ length }) => length).toSorted((a, b) => b - a);
+  const backbones = epochsByBackbone(epochs);
+  const [most = 0] = backbones.map(({ length }) => length).toSorted((a, b) => b - a);
   const counted = `${most} ${most === 1 ? "epoch" : "epochs"}`;
-  if (towers.length > 1) return [`${towers.length} towers of ${counted}`];
+  if (backbones.length > 1) return [`${backbones.length} backbones of ${counted}`];
   return most === 0 ? [] : [counted];
 }
 

@@ -19,7 +19,7 @@ const BROKEN = 7;
 class RedVerifier implements Verifier {
   readonly image = { height: SIDE, width: SIDE };
   readonly embeddingSize = 1;
-  readonly lanes = 2;
+  readonly concurrency = 2;
   embedded = 0;
 
   async embed(images: Float32Array, count: number): Promise<Float32Array> {
@@ -40,7 +40,7 @@ class RedVerifier implements Verifier {
 /** Compares two images at once by the same rule. */
 class RedPairVerifier implements PairVerifier {
   readonly image = { height: SIDE, width: SIDE };
-  readonly lanes = 2;
+  readonly concurrency = 2;
 
   async score(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array> {
     const red = (images: Float32Array, i: number) => images[(i * images.length) / count]! * LEVELS;

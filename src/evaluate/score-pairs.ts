@@ -5,12 +5,12 @@ import type { ImageBatch } from "../data/batches.ts";
 import type { ImageRef } from "../data/identity.ts";
 import type { Loader } from "../data/loader.ts";
 import type { Pair } from "../data/pairs.ts";
-import type { AnyVerifier, PairVerifier, Verifier } from "../model/verifier.ts";
+import type { AnyVerifier, Embedder, PairVerifier, Verifier } from "../model/verifier.ts";
 import { ABOVE_HALF, crossEntropy } from "./metrics.ts";
 import { accuracyAt } from "./roc.ts";
 import { scoredPairs } from "./scores.ts";
 
-/** Images in one run of the tower. */
+/** Images in one run of the backbone. */
 const EMBED_BATCH = 16;
 /** Pairs in one run of the head. */
 const COMPARE_BATCH = 256;
@@ -32,7 +32,7 @@ interface Embeddings {
 
 /** Embeds images, as many batches at a time as the verifier can do side by side. */
 export async function embedImages(
-  verifier: Verifier,
+  verifier: Embedder,
   loader: Loader,
   images: readonly ImageRef[],
 ): Promise<Embeddings> {
@@ -51,7 +51,7 @@ export async function embedImages(
     underWay.add(work);
     // A failure is thrown below, where the work is awaited; until then it must not count as overlooked.
     work.catch(() => undefined);
-    if (underWay.size >= verifier.lanes * 2) await Promise.race(underWay);
+    if (underWay.size >= verifier.concurrency * 2) await Promise.race(underWay);
   }
   await Promise.all(underWay);
   return { values, size, present };
@@ -135,7 +135,7 @@ async function scoreByImages(
     });
     underWay.add(work);
     work.catch(() => undefined);
-    if (underWay.size >= verifier.lanes * 2) await Promise.race(underWay);
+    if (underWay.size >= verifier.concurrency * 2) await Promise.race(underWay);
   }
   await Promise.all(underWay);
 }

@@ -1,5 +1,5 @@
-/** @file The calibration record: thresholds, the error rates measured at them, and how sure they are. */
-import { z } from "zod";
+/** @file Makes the calibration record: chooses thresholds, and measures the error rates at them. */
+import type { CalibrationRecord, OperatingPoint, Rate } from "../artifact/calibration.ts";
 import { clopperPearson } from "./intervals.ts";
 import { bestThreshold, pointAtFar, rocCurve, thresholdAt } from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
@@ -8,53 +8,16 @@ import { countPairs, type ScoredPairs } from "./scores.ts";
 export const FAR_TARGETS = [1e-1, 1e-2, 1e-3] as const;
 
 /**
- * How many false accepts a rate must stand for before we tell it. With fewer than ten expected, the interval spans
- * more than a factor of two either way; below 3/N nothing can be told at all (rule of three).
+ * Expected false accepts below which a rate is not reported: with fewer than ten, its interval spans more than a factor
+ * of two either way, and below 3/N there is only an upper bound (rule of three).
  */
 const FALSE_ACCEPTS_NEEDED = 10;
 
-/** Whether so many pairs of different people can tell a rate. */
-export const supportsFar = (negatives: number, far: number): boolean =>
-  negatives * far >= FALSE_ACCEPTS_NEEDED;
+/** Pairs of different people that an estimate of a rate needs. */
+export const negativesNeeded = (far: number): number => Math.ceil(FALSE_ACCEPTS_NEEDED / far);
 
-const intervalSchema = z.tuple([z.number(), z.number()]);
-
-const rateSchema = z.strictObject({
-  value: z.number(),
-  /** 95 % confidence. */
-  interval: intervalSchema,
-});
-
-export const operatingPointSchema = z.strictObject({
-  /** The rate that was aimed at. */
-  far: z.number(),
-  /** Pairs at or above this probability count as one person. */
-  threshold: z.number(),
-  /** False accept rate and true accept rate on the pairs it was measured on. */
-  measuredFar: rateSchema,
-  measuredTar: rateSchema,
-});
-
-export const calibrationSchema = z.strictObject({
-  /** The threshold with the most right decisions on the calibration pairs. */
-  threshold: z.number(),
-  /** False accept rate and true accept rate at that threshold, on the same pairs; absent in older records. */
-  measuredFar: rateSchema.optional(),
-  measuredTar: rateSchema.optional(),
-  operatingPoints: z.array(operatingPointSchema),
-  data: z.strictObject({
-    dataset: z.string(),
-    /** Which people: never those trained on. */
-    people: z.string(),
-    positives: z.number().int(),
-    negatives: z.number().int(),
-  }),
-});
-
-export type Rate = z.infer<typeof rateSchema>;
-export type OperatingPoint = z.infer<typeof operatingPointSchema>;
-/** What travels in an exported model's description, so that a score can be turned into a decision. */
-export type CalibrationRecord = z.infer<typeof calibrationSchema>;
+/** Whether so many pairs of different people are enough to estimate a rate. */
+export const supportsFar = (negatives: number, far: number): boolean => negatives >= negativesNeeded(far);
 
 /** An error rate: a share of so many decisions, with its exact interval. */
 export function rate(hits: number, trials: number): Rate {

@@ -1,10 +1,9 @@
 /** @file What is known of shapes and axes while a model is read: numbers, and lengths that only a run will tell. */
-import { isFloat } from "../base/dtype.ts";
+import { isFloat } from "../base/tensor.ts";
 import { numbersOf } from "./numbers.ts";
 import { isOp, type Node, UNKNOWN_DIM } from "./ops.ts";
-import { sliceRange } from "./shapes.ts";
+import { knownSize, sliceRange } from "./shape-rules.ts";
 import { simplify } from "./simplify.ts";
-import { knownSize } from "./value-type.ts";
 
 /** A whole number, the length of an axis that is known when the model runs, or nothing at all. */
 export type PartialInt = number | Node<"side"> | undefined;

@@ -1,6 +1,5 @@
 /** @file Shapes of which some sides only a run will tell: asked for as a list, and given to a reshape or a repetition. */
-import { sizeOf } from "../base/shape.ts";
-import { int64 } from "../base/tensor.ts";
+import { int64, sizeOf } from "../base/tensor.ts";
 import { broadcastTo, cast, concat, constant, reshape, select, side, slice } from "./build.ts";
 import { fromNumbers } from "./numbers.ts";
 import type { Dim, Node } from "./ops.ts";

@@ -1,13 +1,13 @@
 /** @file Descriptions of the networks, their tables and drawings. */
 import { expect, describe as group, it } from "vitest";
 import { countValues } from "../nn/network-builder.ts";
+import type { ImageSize } from "./backbone.ts";
 import { describe, type LayerDescription } from "./description.ts";
 import { groupLayers } from "./layer-groups.ts";
 import { NETWORKS, networkNamed } from "./networks.ts";
 import { plotSvg } from "./plot.ts";
 import { siamese } from "./siamese.ts";
 import { summarySvg, summaryText } from "./summary.ts";
-import type { ImageSize } from "./tower.ts";
 
 const IMAGE = { height: 112, width: 112 };
 const faceid = describe(networkNamed("faceid"), IMAGE);
@@ -35,7 +35,7 @@ group("describe", () => {
     });
   });
 
-  it("lists the tower's layers with any batch size", () => {
+  it("lists the backbone's layers with any batch size", () => {
     const inner = faceid.layers[2]!.inner!;
     expect(inner).toHaveLength(23);
     expect(inner[1]).toMatchObject({ name: "conv1", outputShape: [null, 112, 112, 64], parameters: 4864 });
@@ -104,9 +104,9 @@ group("describe for a network in two stages", () => {
 
   it("shows the texture beside the views", () => {
     const { layers } = describe(networkNamed("closeup"), { ...image, texture: [0.59] });
-    const tower = find(layers, "embedding").inner!;
-    expect(find(tower, "views").inputs).toEqual(["view1", "view2", "texture1"]);
-    const texture = find(tower, "texture1").inner!;
+    const backbone = find(layers, "embedding").inner!;
+    expect(find(backbone, "views").inputs).toEqual(["view1", "view2", "texture1"]);
+    const texture = find(backbone, "texture1").inner!;
     expect(texture.map(({ name, inputs, outputShape }) => [name, inputs, outputShape])).toEqual([
       ["input_image", [], [null, 112, 112, 3]],
       ["crop", ["input_image"], [null, 66, 66, 3]],
@@ -117,7 +117,7 @@ group("describe for a network in two stages", () => {
       ["projection", ["sum"], [null, 300]],
       ["direction", ["projection"], [null, 300]],
     ]);
-    expect(find(tower, "metric").parameters).toBe((2 * 256 + 300) * 128 + 128);
+    expect(find(backbone, "metric").parameters).toBe((2 * 256 + 300) * 128 + 128);
   });
 
   it("shows a single look without views, and a crop that training used", () => {

@@ -1,11 +1,12 @@
 /** @file What a network is to people: its layers with shapes, parameters and connections. */
+import { EMBED, PAIR } from "../artifact/signatures.ts";
 import { input } from "../graph/build.ts";
 import type { SymbolicShape } from "../graph/ops.ts";
 import { countValues, type Layer, NetworkBuilder, type Weight } from "../nn/network-builder.ts";
+import { backbone, type ImageSize, isPlain, LOOK, viewName } from "./backbone.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
 import { head, imageInput } from "./siamese.ts";
 import { textureName } from "./texture.ts";
-import { type ImageSize, isPlain, LOOK, tower, viewName } from "./tower.ts";
 
 /** One layer; a layer may be a network itself. */
 export interface LayerDescription {
@@ -35,7 +36,7 @@ export interface ModelDescription {
 }
 
 const EMBEDDING = "embedding";
-const IMAGE = "input_image";
+const IMAGE = EMBED.image;
 
 const sidesOf = (shape: SymbolicShape) => shape.map((side) => (typeof side === "number" ? side : null));
 const trainableOf = (weights: readonly Weight[]) => weights.filter(({ trainable }) => trainable);
@@ -122,7 +123,7 @@ function layersWithin(part: string, layers: readonly LayerDescription[]): LayerD
   return reconnected(own, plain).map((layer) => ({ ...layer, name: plain(layer.name) }));
 }
 
-/** The tower in use: several looks at the image, joined, and mapped. */
+/** The backbone in use: several looks at the image, joined, and mapped. */
 function describeStages(
   { name }: EmbeddingNetwork,
   layers: readonly LayerDescription[],
@@ -146,17 +147,17 @@ function describeStages(
 }
 
 /**
- * Describes the Siamese network around an embedding network as it is used: both towers are one layer, used twice. Views,
+ * Describes the Siamese network around an embedding network as it is used: both backbones are one layer, used twice. Views,
  * the mirrored image and the metric are layers of it.
  */
 export function describe(network: EmbeddingNetwork, image: ImageSize): ModelDescription {
   const net = new NetworkBuilder("inference");
-  const embedding = tower(net, network, imageInput(IMAGE, "batch", image), image);
+  const embedding = backbone(net, network, imageInput(IMAGE, "batch", image), image);
   const top = new NetworkBuilder("inference");
   head(top, input("anchor", embedding.shape), input("verification", embedding.shape));
   const written = describeLayers(net, IMAGE);
   const stages = isPlain(image) ? written : describeStages(network, written, image);
-  const images = [inputLayer("anchor_img", image), inputLayer("verification_img", image)];
+  const images = [inputLayer(PAIR.anchor, image), inputLayer(PAIR.verification, image)];
   const layers: LayerDescription[] = [
     ...images,
     functional(

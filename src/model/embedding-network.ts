@@ -2,7 +2,7 @@
 import type { Node } from "../graph/ops.ts";
 import type { NetworkBuilder } from "../nn/network-builder.ts";
 
-/** One architecture of the shared tower. */
+/** One architecture of the shared backbone. */
 export interface EmbeddingNetwork {
   /** What `--model` calls it. */
   readonly name: string;

@@ -18,8 +18,8 @@ describe("networks", () => {
 
   it("mobilefacenet has the paper's 0.99 million, counted exactly", () => {
     const { net } = siamese(networkNamed("mobilefacenet"), IMAGE, { mode: "training", batch: 4 });
-    const tower = net.weights.filter(({ name, trainable }) => trainable && !HEAD.test(name));
-    expect(countValues(tower)).toBe(1_003_136);
+    const backbone = net.weights.filter(({ name, trainable }) => trainable && !HEAD.test(name));
+    expect(countValues(backbone)).toBe(1_003_136);
   });
 
   it.each(NETWORKS.flatMap(({ name }) => [96, 160, 224].map((side) => [name, side] as const)))(

@@ -1,11 +1,12 @@
-/** @file The Siamese network: two towers that share their weights, the distance of their embeddings, a probability. */
+/** @file The Siamese network: two backbones that share their weights, the distance of their embeddings, a probability. */
+import { COMPARE, EMBED, PAIR } from "../artifact/signatures.ts";
 import { abs, expandDims, input, labelled, reshape, sigmoid, sub } from "../graph/build.ts";
 import type { Dim, Node } from "../graph/ops.ts";
 import { normal } from "../nn/initializers.ts";
 import { dense, dropout } from "../nn/layers.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
+import { backbone, embeddingSizeOf, type ImageSize } from "./backbone.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
-import { embeddingSizeOf, type ImageSize, tower } from "./tower.ts";
 
 /** Units of the dense layer between distance and decision. */
 export const DISTANCE_UNITS = 128;
@@ -49,7 +50,7 @@ export function everyPair(net: NetworkBuilder, embeddings: Node): Node {
 
 function decision(net: NetworkBuilder, distance: Node): Node {
   const hidden = dense(net, "dense_distance", distance, { units: DISTANCE_UNITS, activation: "relu" });
-  return dense(net, "classifier", hidden, { units: 1, initializer: normal(UNDECIDED) });
+  return dense(net, PAIR.classifier, hidden, { units: 1, initializer: normal(UNDECIDED) });
 }
 
 /** An image input of the network. */
@@ -74,14 +75,14 @@ export function siamese(
   {
     mode,
     batch,
-    inputs: [anchor, verification] = ["anchor_img", "verification_img"],
+    inputs: [anchor, verification] = [PAIR.anchor, PAIR.verification],
     dropout: rate = 0,
   }: SiameseOptions,
 ): SiameseNetwork {
   const net = new NetworkBuilder(mode);
   const anchorImage = imageInput(anchor, batch, image);
   const verificationImage = imageInput(verification, batch, image);
-  const embedding = (pixels: Node) => thinned(net, tower(net, network, pixels, image), rate);
+  const embedding = (pixels: Node) => thinned(net, backbone(net, network, pixels, image), rate);
   const anchorEmbedding = embedding(anchorImage);
   const verificationEmbedding = embedding(verificationImage);
   const logits = head(net, anchorEmbedding, verificationEmbedding);
@@ -107,8 +108,8 @@ export function grouped(
   { batch, dropout: rate = 0 }: { batch: number; dropout?: number },
 ): GroupNetwork {
   const net = new NetworkBuilder("training");
-  const images = imageInput("input_image", batch, image);
-  const embeddings = thinned(net, tower(net, network, images, image), rate);
+  const images = imageInput(EMBED.image, batch, image);
+  const embeddings = thinned(net, backbone(net, network, images, image), rate);
   return { net, images, embeddings, logits: everyPair(net, embeddings) };
 }
 
@@ -119,8 +120,8 @@ export function embedder(
   batch: Dim,
 ): { image: Node; embedding: Node } {
   const net = new NetworkBuilder("inference");
-  const node = imageInput("input_image", batch, image);
-  return { image: node, embedding: tower(net, network, node, image) };
+  const node = imageInput(EMBED.image, batch, image);
+  return { image: node, embedding: backbone(net, network, node, image) };
 }
 
 /** The head alone: two embeddings in, a probability out. */
@@ -131,7 +132,7 @@ export function comparer(
 ): { anchor: Node; verification: Node; classifier: Node } {
   const net = new NetworkBuilder("inference");
   const size = embeddingSizeOf(network, image);
-  const anchor = input("anchor_embedding", [batch, size]);
-  const verification = input("verification_embedding", [batch, size]);
+  const anchor = input(COMPARE.anchor, [batch, size]);
+  const verification = input(COMPARE.verification, [batch, size]);
   return { anchor, verification, classifier: sigmoid(head(net, anchor, verification)) };
 }

@@ -7,8 +7,8 @@ import { opCases } from "../../test/support/op-cases.ts";
 import type { Tensor, TensorMap } from "../base/tensor.ts";
 import { maxPool } from "../graph/build.ts";
 import type { Node, OpName } from "../graph/ops.ts";
-import { lower } from "./lower.ts";
-import { openRuntime } from "./runtime.ts";
+import { lower } from "./lower/lower.ts";
+import { openRuntime } from "./runtime/runtime.ts";
 
 /** Runs one node through ONNX Runtime, with the random numbers and parameters of the evaluation. */
 async function runTry(node: Node, { parameters }: OpTry, inputs: TensorMap): Promise<Tensor> {

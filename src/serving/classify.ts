@@ -1,11 +1,11 @@
 /** @file Classify, Regress and MultiInference: examples in, labels with scores or numbers out. */
 import { hasDType, type Tensor, type TensorMap } from "../base/tensor.ts";
 import { DataType } from "../proto/tensorflow/tensor_pb.ts";
+import { dataTypeOf, dataTypeText } from "../savedmodel/format/tensor-proto.ts";
 import { DEFAULT_SIGNATURE, type Signature } from "../savedmodel/signature.ts";
-import { dataTypeOf, dataTypeText } from "../savedmodel/tensor-proto.ts";
-import type { ScoredClass } from "./json-write.ts";
+import type { RunOptions, Servable } from "./engine/servable.ts";
+import type { ScoredClass } from "./json/write.ts";
 import { type ModelChoice, type Models, runUntil } from "./predict.ts";
-import type { RunOptions, Servable } from "./servable.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
 /** The names that classify and regress signatures use for what goes in and out. */

@@ -1,9 +1,9 @@
 /** @file Predict, the one way for REST, gRPC and callers in the same process: find the model, check, run. */
 import type { TensorMap } from "../base/tensor.ts";
+import { dataTypeOf, dataTypeText } from "../savedmodel/format/tensor-proto.ts";
 import { DEFAULT_SIGNATURE, type Signature } from "../savedmodel/signature.ts";
-import { dataTypeOf, dataTypeText } from "../savedmodel/tensor-proto.ts";
+import type { RunOptions, Servable } from "./engine/servable.ts";
 import { holding } from "./request-memory.ts";
-import type { RunOptions, Servable } from "./servable.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
 /** Which version of a model a request means. */

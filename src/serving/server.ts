@@ -2,14 +2,14 @@
 import { availableParallelism } from "node:os";
 import type { Log } from "../base/log.ts";
 import type { ModelServerConfig } from "../proto/tensorflow_serving/model_service_pb.ts";
-import { type BatchOptions, defaultBatchOptions } from "./batch-options.ts";
-import { type GrpcServer, type GrpcServerOptions, type GrpcTls, startGrpc } from "./grpc.ts";
-import { JsonCodec } from "./json-codec.ts";
-import { modelChain } from "./model-chain.ts";
-import { Repository } from "./repository.ts";
-import { type RestLimits, type RestServer, type RestTls, startRest } from "./rest.ts";
-import type { RestOptions } from "./rest-handler.ts";
-import type { ModelLoader } from "./servable.ts";
+import { type BatchOptions, defaultBatchOptions } from "./batching/options.ts";
+import type { ModelLoader } from "./engine/servable.ts";
+import { type GrpcServer, type GrpcServerOptions, type GrpcTls, startGrpc } from "./grpc/grpc-server.ts";
+import { JsonCodec } from "./json/codec.ts";
+import { modelChain } from "./repository/model-chain.ts";
+import { Repository } from "./repository/repository.ts";
+import type { RestOptions } from "./rest/handler.ts";
+import { type RestLimits, type RestServer, type RestTls, startRest } from "./rest/rest-server.ts";
 import { ServerMetrics } from "./server-metrics.ts";
 
 export interface ServerOptions {

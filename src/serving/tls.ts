@@ -2,8 +2,8 @@
 import { createSecureContext } from "node:tls";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { SSLConfigSchema } from "../proto/tensorflow_serving/model_service_pb.ts";
-import type { RestTls } from "./rest.ts";
-import { readTextProto } from "./text-proto.ts";
+import { readTextProto } from "./repository/text-proto.ts";
+import type { RestTls } from "./rest/rest-server.ts";
 
 /**
  * Reads an SSLConfig, whose values are the certificates themselves in PEM, not paths.

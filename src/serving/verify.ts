@@ -1,12 +1,13 @@
 /** @file The friendly request: two image files in, similarity and decision out. */
+
+import { decisionFor } from "../artifact/calibration.ts";
 import { floats, type TensorMap } from "../base/tensor.ts";
 import { DEFAULT_SIGNATURE } from "../savedmodel/signature.ts";
-import { decisionOf } from "./calibration.ts";
-import { imageBatch, imageSettingsOf } from "./image-input.ts";
-import { readForm } from "./multipart.ts";
+import { imageBatch, imageSettingsOf } from "./engine/image-input.ts";
+import type { RunOptions, Servable } from "./engine/servable.ts";
 import { type ModelChoice, type Models, runUntil } from "./predict.ts";
 import { RequestMemory } from "./request-memory.ts";
-import type { RunOptions, Servable } from "./servable.ts";
+import { readForm } from "./rest/multipart.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
 /**
@@ -26,7 +27,7 @@ export async function verifyUpload(
   using lease = models.acquire(model);
   const { servable } = lease;
   const similarity = await compare(servable, images, options);
-  const decision = decisionOf(servable.description, far);
+  const decision = decisionFor(servable.description?.calibration, far);
   if (decision === undefined && far !== undefined) {
     throw new StatusError(
       "FAILED_PRECONDITION",

@@ -1,6 +1,7 @@
 /** @file Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file. */
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
+import { epochSchema } from "../artifact/description.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import type { TensorMap } from "../base/tensor.ts";
@@ -8,17 +9,6 @@ import { type SettledConfig, trainConfigSchema } from "./config.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 
 const FORMAT = "faceid-checkpoint-1";
-
-const epochSchema = z.strictObject({
-  epoch: z.number().int(),
-  steps: z.number().int(),
-  loss: z.number(),
-  accuracy: z.number(),
-  validationLoss: z.number().optional(),
-  validationAccuracy: z.number().optional(),
-  learningRate: z.number(),
-  seconds: z.number(),
-});
 
 /** What an epoch came to. */
 export type EpochRecord = z.infer<typeof epochSchema>;

@@ -75,7 +75,9 @@ export const trainConfigSchema = z.strictObject({
   views: z
     .array(z.number().min(0.4).max(1))
     .default([])
-    .describe("such shares for several towers, trained one after the other and then joined, instead of crop"),
+    .describe(
+      "such shares for several backbones, trained one after the other and then joined, instead of crop",
+    ),
   texture: z
     .array(z.number().min(0.2).max(1))
     .default([])

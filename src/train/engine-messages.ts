@@ -1,7 +1,7 @@
 /** @file What the training engine and its replicas in worker threads say to each other. */
 import type { ErrorCode } from "../base/errors.ts";
 import type { TensorMap } from "../base/tensor.ts";
-import type { ImageSize } from "../model/tower.ts";
+import type { ImageSize } from "../model/backbone.ts";
 import type { SharedLanes } from "./averaging.ts";
 import type { OptimizerSettings } from "./optimizer-settings.ts";
 import type { Sampling } from "./step.ts";

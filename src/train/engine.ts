@@ -1,13 +1,12 @@
 /** @file The training engine: replicas of the network in worker threads, fed from the thread that runs everything else. */
-import "../onnx/keep-quiet.ts";
+import "../onnx/runtime/runtime.ts";
 import { availableParallelism } from "node:os";
 import type { TransferListItem, Worker } from "node:worker_threads";
 import { FaceError, messageOf } from "../base/errors.ts";
-import { sizeOf } from "../base/shape.ts";
-import type { TensorMap } from "../base/tensor.ts";
+import { sizeOf, type TensorMap } from "../base/tensor.ts";
 import { startWorker } from "../base/worker.ts";
+import { embeddingSizeOf, type ImageSize } from "../model/backbone.ts";
 import { networkNamed } from "../model/networks.ts";
-import { embeddingSizeOf, type ImageSize } from "../model/tower.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { createLanes, type SharedLanes } from "./averaging.ts";
 import type { Answers, Command, ReplicaSettings, Reply, StepBatch } from "./engine-messages.ts";
@@ -205,7 +204,7 @@ export class TrainingEngine implements Verifier {
     return this.#turn().ask({ kind: "compare", anchors, verifications, count });
   }
 
-  get lanes(): number {
+  get concurrency(): number {
     return this.#hands.length;
   }
 

@@ -10,8 +10,8 @@ import { fitLogistic, type LogisticFit } from "../nn/logistic-fit.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
 import { adam } from "../nn/optimizers.ts";
 import type { LabelledEmbeddings } from "../nn/person-metric.ts";
-import { lower, type Program } from "../onnx/lower.ts";
-import { Session } from "../onnx/session.ts";
+import { lower, type Program } from "../onnx/lower/lower.ts";
+import { Session } from "../onnx/runtime/session.ts";
 import { slotName } from "./step.ts";
 
 /** People in a batch, with two photographs each: 8,000 pairs. */

@@ -4,8 +4,8 @@ import type { Random } from "../base/random.ts";
 import { float32, floats } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
 import { dot, symmetricEigen } from "../nn/symmetric-eigen.ts";
-import { lower } from "../onnx/lower.ts";
-import { Session } from "../onnx/session.ts";
+import { lower } from "../onnx/lower/lower.ts";
+import { Session } from "../onnx/runtime/session.ts";
 
 export interface PrincipalAxes {
   /** `[size]`: of all rows. */

@@ -27,7 +27,7 @@ const LFW: Settings = { excludePairs: "pairs.txt", excludeFolds: [7, 8], testSha
 
 const best: Recipe = {
   summary:
-    "three close-cut towers with CosFace over all people, texture, metric and head: for some thousands of photographs",
+    "three close-cut backbones with CosFace over all people, texture, metric and head: for some thousands of photographs",
   settings: {
     ...SOFTMAX_OVER_PEOPLE,
     model: "closeup",

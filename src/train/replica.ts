@@ -1,13 +1,13 @@
 /** @file One replica of the network: holds the weights and the sessions, computes steps and inference. */
+import { COMPARE, EMBED } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
-import { sizeOf } from "../base/shape.ts";
-import { float32, floats, type TensorMap } from "../base/tensor.ts";
+import { float32, floats, sizeOf, type TensorMap } from "../base/tensor.ts";
 import { networkNamed } from "../model/networks.ts";
-import { hasBlockedOps } from "../onnx/blocked-support.ts";
-import { lower, type Program } from "../onnx/lower.ts";
-import { ParameterStore } from "../onnx/parameter-store.ts";
-import { Session } from "../onnx/session.ts";
+import { hasBlockedOps } from "../onnx/lower/blocked/support.ts";
+import { lower, type Program } from "../onnx/lower/lower.ts";
+import { ParameterStore } from "../onnx/runtime/parameter-store.ts";
+import { Session } from "../onnx/runtime/session.ts";
 import { Averager, ownersOf } from "./averaging.ts";
 import type { Answers, ReplicaSettings, StepCommand } from "./engine-messages.ts";
 import { optimizerOf } from "./optimizer-settings.ts";
@@ -169,18 +169,18 @@ export class Replica {
   /** Embeddings `[count, size]` of images `[count, height, width, 3]`. */
   async embed(images: Float32Array, count: number): Promise<Float32Array> {
     const { height, width } = this.#settings.image;
-    const inputs = new Map([["input_image", float32([count, height, width, 3], images)]]);
-    return floats((await this.#inference!.embed.run(inputs)).get("embedding")!);
+    const inputs = new Map([[EMBED.image, float32([count, height, width, 3], images)]]);
+    return floats((await this.#inference!.embed.run(inputs)).get(EMBED.embedding)!);
   }
 
   /** Probabilities `[count]` that embeddings `[count, size]` are of one person. */
   async compare(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array> {
     const shape = [count, anchors.length / count];
     const inputs = new Map([
-      ["anchor_embedding", float32(shape, anchors)],
-      ["verification_embedding", float32(shape, verifications)],
+      [COMPARE.anchor, float32(shape, anchors)],
+      [COMPARE.verification, float32(shape, verifications)],
     ]);
-    return floats((await this.#inference!.compare.run(inputs)).get("classifier")!);
+    return floats((await this.#inference!.compare.run(inputs)).get(COMPARE.classifier)!);
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-/** @file The losses that a run can choose, and the derivatives that each of them gives to tower and head. */
+/** @file The losses that a run can choose, and the derivatives that each of them gives to backbone and head. */
 import * as g from "../graph/build.ts";
 import { gradient } from "../graph/gradient.ts";
 import type { Node } from "../graph/ops.ts";
@@ -69,7 +69,7 @@ export function lossSettings(
 /** Distance that the contrastive loss asks for between different people, of the 2 that are possible. */
 const CONTRASTIVE_MARGIN = 1;
 
-/** One direction for each person that the tower is trained on; left behind when training ends. */
+/** One direction for each person that the backbone is trained on; left behind when training ends. */
 const DIRECTIONS = "people/directions";
 const DIRECTION_DEVIATION = 0.01;
 
@@ -149,20 +149,20 @@ function embeddingLoss({ net, loss, embeddings, labels, contrastive }: LossInput
 }
 
 /**
- * The loss and its derivatives. With the pair's cross-entropy the whole network learns from it; otherwise the tower
- * learns from the embeddings' loss alone, and the head learns to read the distances without moving the tower.
+ * The loss and its derivatives. With the pair's cross-entropy the whole network learns from it; otherwise the backbone
+ * learns from the embeddings' loss alone, and the head learns to read the distances without moving the backbone.
  */
 export function lossesOf(inputs: LossInputs): Losses {
   const { net, pairLoss, loss } = inputs;
   if (loss.name === "bce") {
     return { reported: pairLoss, derivatives: derivativesOf(pairLoss, trainableOf(net), net) };
   }
-  const towerLoss = embeddingLoss(inputs);
+  const backboneLoss = embeddingLoss(inputs);
   const part = (inHead: boolean) => trainableOf(net).filter(({ name }) => HEAD_WEIGHTS.test(name) === inHead);
   return {
-    reported: towerLoss,
+    reported: backboneLoss,
     derivatives: new Map([
-      ...derivativesOf(towerLoss, part(false), net),
+      ...derivativesOf(backboneLoss, part(false), net),
       ...derivativesOf(pairLoss, part(true), net),
     ]),
   };

@@ -1,9 +1,10 @@
 /** @file The training step as graphs: forward, loss, derivatives, and what the optimiser and the statistics make of them. */
+import { COMPARE, EMBED, PAIR } from "../artifact/signatures.ts";
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
+import { embeddingSizeOf, type ImageSize } from "../model/backbone.ts";
 import type { EmbeddingNetwork } from "../model/embedding-network.ts";
 import { embedder, grouped, head, siamese } from "../model/siamese.ts";
-import { embeddingSizeOf, type ImageSize } from "../model/tower.ts";
 import {
   batchPairs,
   minedPairs,
@@ -14,7 +15,7 @@ import {
 import { binaryAccuracy, binaryCrossentropy, contrastiveLoss } from "../nn/losses.ts";
 import { NetworkBuilder, type Weight } from "../nn/network-builder.ts";
 import { decayed, type Optimizer, type StepInputs } from "../nn/optimizers.ts";
-import type { Program } from "../onnx/lower.ts";
+import type { Program } from "../onnx/lower/lower.ts";
 import { type Losses, type LossSettings, lossesOf } from "./step-losses.ts";
 
 export interface StepOptions {
@@ -43,12 +44,12 @@ export type Sampling = (typeof SAMPLINGS)[number];
 
 /** Names of the step's inputs. */
 export const STEP_INPUTS = {
-  anchor: "anchor_img",
-  verification: "verification_img",
+  anchor: PAIR.anchor,
+  verification: PAIR.verification,
   same: "same",
   anchorLabel: "anchor_label",
   verificationLabel: "verification_label",
-  images: "input_image",
+  images: EMBED.image,
   label: "label",
   learningRate: "learning_rate",
   step: "step",
@@ -190,7 +191,7 @@ export function inferenceGraphs(
 ): { embed: Program; compare: Program } {
   const { embedding } = embedder(network, image, "batch");
   const top = new NetworkBuilder("inference");
-  const [anchor, verification] = ["anchor_embedding", "verification_embedding"].map((name) =>
+  const [anchor, verification] = [COMPARE.anchor, COMPARE.verification].map((name) =>
     g.input(name, ["batch", embeddingSizeOf(network, image)]),
   ) as [Node, Node];
   const classifier = g.sigmoid(head(top, anchor, verification));

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { float32, floats } from "../base/tensor.ts";
 import { zeros } from "../nn/initializers.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
-import { ParameterStore } from "../onnx/parameter-store.ts";
+import { ParameterStore } from "../onnx/runtime/parameter-store.ts";
 import { averagedState, averageName, decayAt, WeightAverages } from "./weight-averages.ts";
 
 function averagesOf(decay: number) {

@@ -1,7 +1,7 @@
 /** @file A running average of a network's weights: what the last steps have in common, without their noise. */
 import type { TensorMap } from "../base/tensor.ts";
 import type { Weight } from "../nn/network-builder.ts";
-import { ParameterStore } from "../onnx/parameter-store.ts";
+import { ParameterStore } from "../onnx/runtime/parameter-store.ts";
 
 const PREFIX = "average/";
 

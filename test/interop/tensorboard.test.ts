@@ -1,10 +1,10 @@
 /** @file Our event files in genuine TensorBoard: its reader finds every figure of the run at its step. */
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { tensorBoard } from "../../src/jobs/tensorboard.ts";
+import { train } from "../../src/jobs/train.ts";
 import type { EpochRecord } from "../../src/train/checkpoint.ts";
 import type { StepRecord, TrainListener } from "../../src/train/listener.ts";
-import { tensorBoard } from "../../src/workflow/tensorboard.ts";
-import { train } from "../../src/workflow/train.ts";
 import { tinyConfig } from "../support/tiny-run.ts";
 import { openPython, temporaryFolder } from "./python-environment.ts";
 

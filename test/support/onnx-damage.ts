@@ -1,10 +1,10 @@
 /** @file Ways to damage ONNX files, byte by byte and in what they say. */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { lower } from "../../src/onnx/lower.ts";
+import { lower } from "../../src/onnx/lower/lower.ts";
 import { onnxImporters } from "../../src/onnx/read/from-onnx.ts";
 import { readOnnx } from "../../src/onnx/read/read.ts";
-import { openRuntime } from "../../src/onnx/runtime.ts";
+import { openRuntime } from "../../src/onnx/runtime/runtime.ts";
 import {
   type AttributeProto,
   type GraphProto,

@@ -1,6 +1,6 @@
 /** @file ONNX files written by hand for tests: any operator, any operator set. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { DType, NumericDType } from "../../src/base/dtype.ts";
+import type { DType, NumericDType } from "../../src/base/tensor.ts";
 import { bytesOf, type Tensor } from "../../src/base/tensor.ts";
 import { ONNX_TYPE } from "../../src/onnx/dtypes.ts";
 import {

@@ -1,7 +1,6 @@
 /** @file Small ONNX networks of all ages: what exporters have written, in a few nodes each. */
 import { Random } from "../../src/base/random.ts";
-import { sizeOf } from "../../src/base/shape.ts";
-import { float32, int64, type Tensor, tensor } from "../../src/base/tensor.ts";
+import { float32, int64, sizeOf, type Tensor, tensor } from "../../src/base/tensor.ts";
 import type { OnnxFile } from "./onnx-file.ts";
 
 const random = new Random(3);

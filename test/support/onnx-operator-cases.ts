@@ -1,7 +1,6 @@
 /** @file How every ONNX operator that can be read is tried: inputs, stored values and attributes. */
 import { Random } from "../../src/base/random.ts";
-import { sizeOf } from "../../src/base/shape.ts";
-import { float32, int64, type Tensor, tensor } from "../../src/base/tensor.ts";
+import { float32, int64, sizeOf, type Tensor, tensor } from "../../src/base/tensor.ts";
 import type { Attribute } from "./onnx-file.ts";
 
 export type Attributes = Readonly<Record<string, Attribute>>;

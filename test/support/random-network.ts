@@ -1,7 +1,6 @@
 /** @file Random ONNX networks of the layers that face models are made of. */
 import { Random } from "../../src/base/random.ts";
-import { sizeOf } from "../../src/base/shape.ts";
-import { float32, int64, type Tensor } from "../../src/base/tensor.ts";
+import { float32, int64, sizeOf, type Tensor } from "../../src/base/tensor.ts";
 import type { Attribute, OnnxFile, OnnxFileNode } from "./onnx-file.ts";
 
 /** A value of the network: its name and `[channels, height, width]`. */

@@ -8,9 +8,9 @@ import { float32, floats, type Tensor, type TensorMap } from "../../src/base/ten
 import { ExampleSchema } from "../../src/proto/tensorflow/example_pb.ts";
 import { type SignatureDef, SignatureDefSchema } from "../../src/proto/tensorflow/graph_pb.ts";
 import { DataType } from "../../src/proto/tensorflow/tensor_pb.ts";
+import { dtypeOf } from "../../src/savedmodel/format/tensor-proto.ts";
 import type { Signature, SignatureTensor } from "../../src/savedmodel/signature.ts";
-import { dtypeOf } from "../../src/savedmodel/tensor-proto.ts";
-import type { ModelLoader, Servable, ServableId } from "../../src/serving/servable.ts";
+import type { ModelLoader, Servable, ServableId } from "../../src/serving/engine/servable.ts";
 
 interface Port {
   readonly name: string;

@@ -5,7 +5,7 @@ import { Random } from "../../src/base/random.ts";
 import { float32 } from "../../src/base/tensor.ts";
 import { constant, input, matmul } from "../../src/graph/build.ts";
 import type { Node } from "../../src/graph/ops.ts";
-import { writeSavedModel } from "../../src/savedmodel/write.ts";
+import { writeSavedModel } from "../../src/savedmodel/write/write.ts";
 
 const SIDE = 512;
 

@@ -4,11 +4,10 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { multipliedOut } from "../../../test/support/blocked-weights.ts";
 import { Random } from "../../base/random.ts";
-import { sizeOf } from "../../base/shape.ts";
-import { float32, type Tensor, type TensorMap } from "../../base/tensor.ts";
-import { lower } from "../lower.ts";
-import { parseOnnx } from "../model-file.ts";
-import { openRuntime } from "../runtime.ts";
+import { float32, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
+import { lower } from "../lower/lower.ts";
+import { parseOnnx } from "../runtime/model-file.ts";
+import { openRuntime } from "../runtime/runtime.ts";
 import { type OnnxProgram, readOnnx } from "./read.ts";
 
 const FOLDER = join(import.meta.dirname, "../../../../shared/models/opencv");

@@ -1,5 +1,5 @@
 /** @file ONNX's operators that go element by element, in our graph's words. */
-import { isFloat } from "../../base/dtype.ts";
+import { isFloat } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { isOp, type Node } from "../../graph/ops.ts";
 import { broadcasting, channelsLast, channelsSecond, operandLast } from "./channels-last.ts";

@@ -1,6 +1,7 @@
 /** @file An ONNX graph becomes ours: what its outputs need, from its inputs on. */
-import type { DType } from "../../base/dtype.ts";
+
 import { FaceError, messageOf } from "../../base/errors.ts";
+import type { DType } from "../../base/tensor.ts";
 import { constant, input, labelled } from "../../graph/build.ts";
 import { check } from "../../graph/check.ts";
 import type { Node, SymbolicShape } from "../../graph/ops.ts";

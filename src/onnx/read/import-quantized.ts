@@ -1,7 +1,5 @@
 /** @file ONNX's whole numbers with a scale: multiplied out where they are stored, computed with where they are not. */
-import type { DType } from "../../base/dtype.ts";
-import { sizeOf } from "../../base/shape.ts";
-import type { Tensor } from "../../base/tensor.ts";
+import { type DType, sizeOf, type Tensor } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { numbersOf, tensorOf } from "../../graph/numbers.ts";
 import { isOp, type Node } from "../../graph/ops.ts";

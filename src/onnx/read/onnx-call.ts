@@ -1,7 +1,7 @@
 /** @file One ONNX node while it is turned into ours: its inputs, its attributes, its constant arguments. */
-import type { DType } from "../../base/dtype.ts";
+
 import { FaceError } from "../../base/errors.ts";
-import type { Tensor } from "../../base/tensor.ts";
+import type { DType, Tensor } from "../../base/tensor.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
 import { knownNumbers, type PartialInt, partialInts } from "../../graph/partial-ints.ts";
 import * as partial from "../../graph/partial-shapes.ts";

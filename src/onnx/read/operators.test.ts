@@ -7,12 +7,11 @@ import {
   onnxOperatorCases,
 } from "../../../test/support/onnx-operator-cases.ts";
 import { Random } from "../../base/random.ts";
-import { sizeOf } from "../../base/shape.ts";
-import { float32, type Tensor } from "../../base/tensor.ts";
+import { float32, sizeOf, type Tensor } from "../../base/tensor.ts";
 import { evaluate } from "../../graph/evaluate.ts";
 import { numbersOf } from "../../graph/numbers.ts";
-import { lower } from "../lower.ts";
-import { openRuntime } from "../runtime.ts";
+import { lower } from "../lower/lower.ts";
+import { openRuntime } from "../runtime/runtime.ts";
 import { onnxImporters } from "./from-onnx.ts";
 import { readOnnx } from "./read.ts";
 

@@ -7,13 +7,12 @@ import { ONNX_NETWORKS } from "../../../test/support/onnx-networks.ts";
 import { IMAGES, randomGraph, randomGraphs } from "../../../test/support/random-graph.ts";
 import { NETWORK_IMAGE, randomNetwork } from "../../../test/support/random-network.ts";
 import { Random } from "../../base/random.ts";
-import { sizeOf } from "../../base/shape.ts";
-import { float32, int64, type TensorMap, tensor } from "../../base/tensor.ts";
+import { float32, int64, sizeOf, type TensorMap, tensor } from "../../base/tensor.ts";
 import { input } from "../../graph/build.ts";
 import { evaluate } from "../../graph/evaluate.ts";
 import { numbersOf } from "../../graph/numbers.ts";
-import { lower } from "../lower.ts";
-import { openRuntime } from "../runtime.ts";
+import { lower } from "../lower/lower.ts";
+import { openRuntime } from "../runtime/runtime.ts";
 import { type OnnxProgram, readOnnx } from "./read.ts";
 
 async function run(model: Uint8Array, inputs: TensorMap): Promise<TensorMap> {

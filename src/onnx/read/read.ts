@@ -1,8 +1,7 @@
 /** @file Reads ONNX files into our graph: what they take, what they give, and the computation in between. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
-import { shapeText } from "../../base/shape.ts";
-import type { Tensor } from "../../base/tensor.ts";
+import { shapeText, type Tensor } from "../../base/tensor.ts";
 import { type Dim, type SymbolicShape, UNKNOWN_DIM } from "../../graph/ops.ts";
 import {
   type GraphProto,

@@ -4,8 +4,7 @@ import { describe, expect, it } from "vitest";
 import { type OnnxFile, onnxFile, onnxModel } from "../../../test/support/onnx-file.ts";
 import { FaceError } from "../../base/errors.ts";
 import { Random } from "../../base/random.ts";
-import { sizeOf } from "../../base/shape.ts";
-import { float32, int64, type Tensor } from "../../base/tensor.ts";
+import { float32, int64, sizeOf, type Tensor } from "../../base/tensor.ts";
 import { type ModelProto, ModelProtoSchema } from "../../proto/onnx/onnx_pb.ts";
 import { readOnnx } from "./read.ts";
 

@@ -1,7 +1,7 @@
 /** @file Tensors as ONNX files store them: raw bytes, or one list per kind of number; here or in a file beside it. */
-import { bytesPerElement, type DType, type NumericDType } from "../../base/dtype.ts";
+
 import { FaceError } from "../../base/errors.ts";
-import { fromBytes, type Tensor } from "../../base/tensor.ts";
+import { bytesPerElement, type DType, fromBytes, type NumericDType, type Tensor } from "../../base/tensor.ts";
 import { allocate, fromNumbers, isBigInt } from "../../graph/numbers.ts";
 import { type TensorProto, TensorProto_DataLocation } from "../../proto/onnx/onnx_pb.ts";
 import { dtypeOfOnnx } from "../dtypes.ts";

@@ -1,40 +1,28 @@
-/** @file `faceid dataset download`: public datasets, licence first. */
+/** @file `faceid dataset download`: shows the licence of a public dataset, then downloads it. */
 import { join } from "node:path";
 import { Argument, Command } from "commander";
 import { chooseParts, REMOTE_DATASETS, remoteDataset } from "../../../data/catalogue.ts";
 import { type FetchEvent, fetchDataset } from "../../../data/fetch-dataset.ts";
-import { onInterrupt } from "../../interrupt.ts";
-import { durationText } from "../../progress.ts";
-import { bytesText } from "./options.ts";
-import { StatusLine } from "./status-line.ts";
+import { onInterrupt } from "../../process.ts";
+import { StatusLine } from "../../progress.ts";
+import { TransferText } from "../../transfer.ts";
 
 interface Flags {
-  readonly part: readonly string[];
+  readonly part?: readonly string[];
   readonly output?: string;
   readonly mirror?: string;
   readonly keepArchives?: true;
 }
 
-/** Puts what happens into words; speed and time left come from the bytes since a file's first ones. */
-function narrator(line: StatusLine, now: () => number = Date.now): (event: FetchEvent) => void {
-  let current = "";
-  let since = 0;
-  let first = 0;
-  const downloading = (file: string, received: number, total: number | undefined) => {
-    if (file !== current) [current, since, first] = [file, now(), received];
-    const seconds = (now() - since) / 1000;
-    const speed = seconds > 1 ? (received - first) / seconds : 0;
-    const left = total !== undefined && speed > 0 ? `, ${durationText((total - received) / speed)} left` : "";
-    const share =
-      total === undefined ? "" : ` of ${bytesText(total)} (${Math.floor((100 * received) / total)} %)`;
-    line.show(`${file}: ${bytesText(received)}${share}${speed > 0 ? `, ${bytesText(speed)}/s` : ""}${left}`);
-  };
+/** Shows the events of a download. */
+function narrator(line: StatusLine): (event: FetchEvent) => void {
+  const transfer = new TransferText();
   return (event) => {
     switch (event.kind) {
       case "present":
-        return line.say(`${event.file}: here already`);
+        return line.say(`${event.file}: already there`);
       case "downloading":
-        return downloading(event.file, event.received, event.total);
+        return line.show(transfer.text(event.file, event.received, event.total));
       case "unpacking":
         return line.show(`${event.file}: unpacked ${event.images} images`);
       case "done":
@@ -45,7 +33,7 @@ function narrator(line: StatusLine, now: () => number = Date.now): (event: Fetch
   };
 }
 
-async function download(name: string, { part, output, mirror, keepArchives }: Flags): Promise<void> {
+async function download(name: string, { part = [], output, mirror, keepArchives }: Flags): Promise<void> {
   const dataset = remoteDataset(name);
   const parts = chooseParts(dataset, part);
   const folder = output ?? join("data", name);
@@ -53,7 +41,7 @@ async function download(name: string, { part, output, mirror, keepArchives }: Fl
   console.log(`\nDownloading to ${folder}:`);
   for (const { name: partName, holds } of parts) console.log(`  part ${partName}: ${holds}`);
   using line = new StatusLine();
-  using interrupt = onInterrupt(() => line.say("stopping; the next run goes on from here"));
+  using interrupt = onInterrupt(() => line.say("stopping; the next run continues from here"));
   const images = await fetchDataset(dataset, parts, {
     output: folder,
     mirror,
@@ -69,9 +57,9 @@ async function download(name: string, { part, output, mirror, keepArchives }: Fl
 export function downloadCommand(): Command {
   const choices = Object.keys(REMOTE_DATASETS);
   return new Command("download")
-    .description("download a public dataset; says under which licence first")
+    .description("download a public dataset, after a note on its licence")
     .addArgument(new Argument("<dataset>", choices.join(" or ")))
-    .option("--part <names...>", "parts to download, or all; a wrong one lists them", [])
+    .option("--part <names...>", "parts to download, or all; an unknown name lists them")
     .option("--output <folder>", "folder to fill (default: data/<dataset>)")
     .option("--mirror <url>", "folder on another server that holds the same files")
     .option("--keep-archives", "keep the archives after unpacking")

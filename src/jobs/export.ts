@@ -1,0 +1,146 @@
+/** @file Freezes a trained network and writes it as a SavedModel version with its description. */
+import { join } from "node:path";
+import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { descriptionText, type ExportedModel, type Framing } from "../artifact/description.ts";
+import { DESCRIPTION_FILE } from "../artifact/files.ts";
+import { COMPARE, EMBED, PAIR, VERIFY_ENCODED } from "../artifact/signatures.ts";
+import { writeFileAtomic } from "../base/files.ts";
+import { VERSION } from "../base/version.ts";
+import type { EvaluationReport } from "../evaluate/metrics.ts";
+import type { Node } from "../graph/ops.ts";
+import { encodeJpeg } from "../image/decode.ts";
+import { embeddingSizeOf, type ImageSize } from "../model/backbone.ts";
+import { networkNamed } from "../model/networks.ts";
+import { comparer, embedder, siamese } from "../model/siamese.ts";
+import { lower } from "../onnx/lower/lower.ts";
+import {
+  WARMUP_FILE,
+  type WarmupInput,
+  type WarmupRequest,
+  warmupFile,
+} from "../savedmodel/format/warmup-file.ts";
+import { type SignatureGraph, writeSavedModel } from "../savedmodel/write/write.ts";
+import { readCheckpoint } from "../train/checkpoint.ts";
+import { inferenceWeights } from "../train/inference.ts";
+import { networkImageOf, settingsOf } from "../train/people.ts";
+import { checkpointFile } from "../verify/open-model.ts";
+
+/** The graphs of all signatures. */
+export function signaturesOf(
+  network: string,
+  config: Parameters<typeof networkImageOf>[0],
+): Record<string, SignatureGraph> {
+  const [backbone, image] = [networkNamed(network), networkImageOf(config)];
+  const options = { mode: "inference", batch: "batch" } as const;
+  const pair = siamese(backbone, image, options);
+  const encoded = siamese(backbone, image, {
+    ...options,
+    inputs: [VERIFY_ENCODED.anchor, VERIFY_ENCODED.verification],
+  });
+  const single = embedder(backbone, image, "batch");
+  const top = comparer(backbone, image, "batch");
+  return {
+    [PAIR.signature]: {
+      inputs: { [PAIR.anchor]: pair.anchorImage, [PAIR.verification]: pair.verificationImage },
+      outputs: { [PAIR.classifier]: pair.classifier },
+    },
+    [EMBED.signature]: {
+      inputs: { [EMBED.image]: single.image },
+      outputs: { [EMBED.embedding]: single.embedding },
+    },
+    [COMPARE.signature]: {
+      inputs: { [COMPARE.anchor]: top.anchor, [COMPARE.verification]: top.verification },
+      outputs: { [COMPARE.classifier]: top.classifier },
+    },
+    [VERIFY_ENCODED.signature]: {
+      inputs: {
+        [VERIFY_ENCODED.anchor]: encoded.anchorImage,
+        [VERIFY_ENCODED.verification]: encoded.verificationImage,
+      },
+      outputs: { [VERIFY_ENCODED.classifier]: encoded.classifier },
+      decodesImages: true,
+    },
+  };
+}
+
+const GREY = 128;
+
+/** One request to each signature: a server runs them when it loads the model, so that its first client does not wait. */
+export async function warmupRequests(
+  signatures: Record<string, SignatureGraph>,
+  { height, width }: ImageSize,
+): Promise<WarmupRequest[]> {
+  const pixels = new Uint8Array(height * width * 3).fill(GREY);
+  const file = await encodeJpeg(pixels, width, height);
+  const inputOf = (node: Node, decodesImages: boolean | undefined): WarmupInput =>
+    decodesImages
+      ? { files: [file] }
+      : { shape: node.shape.map((side) => (typeof side === "number" ? side : 1)), fill: GREY / 255 };
+  return Object.entries(signatures).map(([signature, { inputs, decodesImages }]) => ({
+    signature,
+    inputs: Object.fromEntries(
+      Object.entries(inputs).map(([alias, node]) => [alias, inputOf(node, decodesImages)]),
+    ),
+  }));
+}
+
+/** Where an exported model goes. */
+export interface ExportTarget {
+  /** Folder of the model's versions. */
+  readonly savedModelPath: string;
+  readonly modelName: string;
+  readonly modelVersion: number;
+}
+
+export interface ExportOptions extends ExportTarget {
+  /** A `.safetensors` file, or a run's folder for its best checkpoint. */
+  readonly checkpoint: string;
+  /** Figures and thresholds for the model's description; left out of it when the model was not measured. */
+  readonly measured?:
+    | { readonly calibration?: CalibrationRecord | undefined; readonly report: EvaluationReport }
+    | undefined;
+  /** How faces lie in the images it was trained on, if that is known. */
+  readonly framing?: Framing | undefined;
+  /** Writes the signature `serving_default` as this ONNX file too. */
+  readonly onnx?: string | undefined;
+}
+
+/**
+ * Exports a checkpoint.
+ * @returns the version's folder.
+ * @throws FaceError `CHECKPOINT_INVALID`; `FILE_INVALID` when the version exists already; `DISK_FULL`.
+ */
+export async function exportModel(options: ExportOptions): Promise<string> {
+  const { config, progress, state } = await readCheckpoint(await checkpointFile(options.checkpoint));
+  const signatures = signaturesOf(config.model, config);
+  const parameters = inferenceWeights(config, state);
+  const { measured, framing } = options;
+  const description: ExportedModel = {
+    format: "faceid-model-1",
+    faceid: VERSION,
+    name: options.modelName,
+    version: options.modelVersion,
+    network: config.model,
+    embeddingSize: embeddingSizeOf(networkNamed(config.model), config),
+    image: { ...settingsOf(config), range: [0, 1] },
+    ...(framing === undefined ? {} : { framing }),
+    training: { epochs: progress.epoch, steps: progress.step, config, history: progress.history },
+    ...(measured?.calibration === undefined ? {} : { calibration: measured.calibration }),
+    ...(measured === undefined ? {} : { evaluation: { ...measured.report } }),
+  };
+  const folder = join(options.savedModelPath, String(options.modelVersion));
+  await writeSavedModel(folder, {
+    signatures,
+    parameters,
+    files: {
+      [DESCRIPTION_FILE]: descriptionText(description),
+      [WARMUP_FILE]: warmupFile(options.modelName, await warmupRequests(signatures, networkImageOf(config))),
+    },
+  });
+  if (options.onnx !== undefined) {
+    const { outputs } = signatures[PAIR.signature]!;
+    const { bytes } = lower({ outputs }, { frozen: parameters, runtimeOps: false });
+    await writeFileAtomic(options.onnx, bytes);
+  }
+  return folder;
+}

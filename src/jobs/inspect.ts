@@ -1,0 +1,103 @@
+/** @file Lists what SavedModels and ONNX files contain: signatures, operations, parameters. */
+import { readdir, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { modelFileIn, ONNX_FILE, SAVED_MODEL_FILE, versionsIn } from "../artifact/files.ts";
+import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
+import { FaceError, messageOf } from "../base/errors.ts";
+import { onnxImporters } from "../onnx/read/from-onnx.ts";
+import { readOnnxFile } from "../onnx/runtime/model-file.ts";
+import {
+  inspectSavedModel,
+  type ModelReport,
+  type SignatureReport,
+  signatureReport,
+} from "../savedmodel/inspect.ts";
+import { onnxSignature } from "../serving/engine/onnx-servable.ts";
+
+/** The content of an ONNX file as plain data. */
+export interface OnnxReport {
+  readonly format: "onnx";
+  readonly file: string;
+  readonly bytes: number;
+  /** Program that wrote the file, with its version; empty when it does not say. */
+  readonly producer: string;
+  readonly irVersion: number;
+  /** Operator set of each domain. */
+  readonly opsets: Readonly<Record<string, number>>;
+  /** The one signature under which the file is served. */
+  readonly signatures: readonly SignatureReport[];
+  /** Operators with how often they occur, most frequent first, bodies of loops and branches included. */
+  readonly operations: readonly {
+    readonly name: string;
+    readonly count: number;
+    /** Whether it can be read into a graph, to be converted; the engine runs more of them. */
+    readonly supported: boolean;
+  }[];
+  /** Numbers in stored tensors of four elements or more. */
+  readonly parameters: number;
+}
+
+/** Describes an ONNX file without running it. */
+async function inspectOnnx(file: string): Promise<OnnxReport> {
+  const { bytes, model } = await readOnnxFile(file, { mayBeExternal: true });
+  const inputs = model.inputs.filter(({ name }) => model.usedInputs.has(name));
+  return {
+    format: "onnx",
+    file,
+    bytes: bytes.length,
+    producer: model.producer,
+    irVersion: model.irVersion,
+    opsets: Object.fromEntries(model.opsets),
+    signatures: [signatureReport(DEFAULT_SIGNATURE, onnxSignature({ ...model, inputs }))],
+    operations: [...model.operations]
+      .map(([name, count]) => ({ name, count, supported: Object.hasOwn(onnxImporters, name) }))
+      .toSorted((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1)),
+    parameters: model.parameters,
+  };
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    throw new FaceError("MODEL_NOT_FOUND", `cannot list ${folder}: ${messageOf(error)}`, {
+      hint: "name a version's folder, the folder of all versions, or an ONNX file",
+      cause: error,
+    });
+  }
+}
+
+/** The model files behind a path: the file itself, the one of a version's folder, or one for each version. */
+async function modelFiles(path: string): Promise<string[]> {
+  if ((await stat(path).catch(() => undefined))?.isFile()) return [path];
+  const names = await namesIn(path);
+  const own = modelFileIn(names);
+  if (own !== undefined) return [join(path, own)];
+  const versions = versionsIn(names);
+  if (versions.length === 0) {
+    throw new FaceError(
+      "MODEL_NOT_FOUND",
+      `${path} holds neither ${SAVED_MODEL_FILE} nor ${ONNX_FILE} nor folders named by version numbers`,
+    );
+  }
+  return Promise.all(
+    versions.map(async (version) => {
+      const folder = join(path, version);
+      return join(folder, modelFileIn(await namesIn(folder)) ?? SAVED_MODEL_FILE);
+    }),
+  );
+}
+
+/**
+ * Describes a model without running it, with one report for each version.
+ * @param path a version's folder, the folder of all versions, a `saved_model.pb` or an ONNX file.
+ * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
+ */
+export async function inspectModels(path: string): Promise<(ModelReport | OnnxReport)[]> {
+  const reports: (ModelReport | OnnxReport)[] = [];
+  for (const file of await modelFiles(path)) {
+    const isSavedModel = basename(file) === SAVED_MODEL_FILE;
+    reports.push(await (isSavedModel ? inspectSavedModel(dirname(file)) : inspectOnnx(file)));
+  }
+  return reports;
+}

@@ -1,0 +1,147 @@
+/** @file Writes the report page of a run or an exported model: its figures, its training, its worst mistakes. */
+import { readFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { z } from "zod";
+import { systemCode } from "../base/errors.ts";
+import { writeFileAtomic } from "../base/files.ts";
+import { VERSION } from "../base/version.ts";
+import { type ImageRef, imageName } from "../data/identity.ts";
+import type { Pair } from "../data/pairs.ts";
+import { readPixels } from "../data/read-pixels.ts";
+import { type Mistake, worstMistakes } from "../evaluate/mistakes.ts";
+import {
+  type Learning,
+  type PicturedMistake,
+  type ReportContent,
+  type ReportedEpoch,
+  reportHtml,
+} from "../evaluate/report.ts";
+import { encodeJpeg } from "../image/decode.ts";
+import { describe } from "../model/description.ts";
+import { networkNamed } from "../model/networks.ts";
+import { trainConfigSchema } from "../train/config.ts";
+import { RUN_LOG } from "../train/listeners/run-log.ts";
+import { type DataConfig, networkImageOf, settingsOf } from "../train/people.ts";
+import { type OpenedModel, openModel } from "../verify/open-model.ts";
+import { type EvaluateOptions, type Measurement, measureHeldOut } from "./evaluate.ts";
+
+export interface ReportOptions extends EvaluateOptions {
+  /** A run's folder, a `.safetensors` file, a SavedModel version's folder, or the folder of its versions. */
+  readonly model: string;
+  /** The HTML file to write. */
+  readonly output: string;
+  /** Heading of the page; by default the model's path. */
+  readonly title?: string | undefined;
+  /** A measurement of this model; measured now when left out. */
+  readonly measured?: Measurement;
+  /** Shows the photographs of the most confident mistakes, so that the page contains faces. Default true. */
+  readonly photos?: boolean;
+}
+
+/** Name of the page in a run's folder. */
+export const REPORT_FILE = "report.html";
+
+/** Mistakes shown of each kind. */
+const MISTAKES = 8;
+const JPEG_QUALITY = 82;
+
+/** An image's caption: its path within the dataset. */
+const placeOf = ({ datasetPath }: Pick<DataConfig, "datasetPath">, image: ImageRef): string =>
+  image.kind === "file" && datasetPath !== undefined ? relative(datasetPath, image.path) : imageName(image);
+
+async function picture(mistake: Mistake, pair: Pair, config: DataConfig): Promise<PicturedMistake> {
+  const settings = settingsOf(config);
+  const jpeg = async (image: ImageRef) =>
+    encodeJpeg(await readPixels(image, settings), settings.width, settings.height, JPEG_QUALITY);
+  const [left, right] = await Promise.all([jpeg(pair.left), jpeg(pair.right)]);
+  return {
+    score: mistake.score,
+    same: mistake.same,
+    left,
+    right,
+    captions: [placeOf(config, pair.left), placeOf(config, pair.right)],
+  };
+}
+
+/** The worst decisions at the calibrated threshold, with their photographs. */
+async function pictures(
+  { scored, pairs, report }: Measurement,
+  config: DataConfig,
+): Promise<PicturedMistake[]> {
+  const { falseAccepts, falseRejects } = worstMistakes(scored, report.calibrated?.threshold ?? 0.5, MISTAKES);
+  return await Promise.all(
+    [...falseAccepts, ...falseRejects].map((mistake) => picture(mistake, pairs[mistake.pair]!, config)),
+  );
+}
+
+/**
+ * The epochs of a run's log. A resumed run may log an epoch twice; the later record counts.
+ * @returns an empty list without a log.
+ */
+async function loggedEpochs(runFolder: string): Promise<ReportedEpoch[]> {
+  let text: string;
+  try {
+    text = await readFile(join(runFolder, RUN_LOG), "utf8");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return [];
+    throw error;
+  }
+  const epochs = new Map<number, ReportedEpoch>();
+  for (const line of text.split("\n").filter((each) => each.startsWith('{"kind":"epoch"'))) {
+    const record = JSON.parse(line) as ReportedEpoch & { epoch: number };
+    epochs.set(record.epoch, record);
+  }
+  return [...epochs].toSorted(([a], [b]) => a - b).map(([, record]) => record);
+}
+
+/** Settings as readable text, without those that are not set. */
+function settingsText(settings: Readonly<Record<string, unknown>>): Record<string, string> {
+  const text = (name: string, value: unknown) =>
+    Array.isArray(value) ? value.join(name === "imageShape" ? " × " : ", ") || "none" : String(value);
+  return Object.fromEntries(
+    Object.entries(settings)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, text(name, value)]),
+  );
+}
+
+const learningSchema = z.object(
+  trainConfigSchema.pick({ loss: true, sampling: true, photosPerPerson: true }).shape,
+);
+
+/** How a run was trained, if its settings are known. */
+function learningOf(settings: Readonly<Record<string, unknown>> | undefined): { learning?: Learning } {
+  const parsed = learningSchema.safeParse(settings);
+  return parsed.success ? { learning: parsed.data } : {};
+}
+
+async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<ReportContent> {
+  const { model, title = model, photos = true } = options;
+  const config: DataConfig = { ...opened.config, ...options.data };
+  const measured = options.measured ?? (await measureHeldOut(opened.verifier, { ...options, config }));
+  const logged = opened.path.endsWith(".safetensors") ? await loggedEpochs(dirname(opened.path)) : [];
+  return {
+    title,
+    made: `faceid ${VERSION}, ${new Date().toISOString().slice(0, 10)}`,
+    ...(opened.network === undefined
+      ? {}
+      : { model: describe(networkNamed(opened.network), networkImageOf(opened.config)) }),
+    ...(opened.settings === undefined ? {} : { settings: settingsText(opened.settings) }),
+    epochs: logged.length === 0 ? opened.history : logged,
+    ...learningOf(opened.settings),
+    evaluation: measured,
+    ...(photos ? { mistakes: await pictures(measured, config) } : {}),
+  };
+}
+
+/**
+ * Writes the report page of a model: one HTML file that loads nothing else.
+ * @returns the file's path.
+ * @throws FaceError as opening and measuring the model do.
+ */
+export async function writeReport(options: ReportOptions): Promise<string> {
+  const opened = await openModel(options.model);
+  await using _verifier = opened.verifier;
+  await writeFileAtomic(options.output, reportHtml(await contentOf(opened, options)));
+  return options.output;
+}

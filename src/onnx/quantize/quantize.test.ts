@@ -1,0 +1,94 @@
+/** @file Quantised models through ONNX Runtime: close to the floats they were made of, and integers all the way between. */
+import { fromBinary } from "@bufbuild/protobuf";
+import { expect, it } from "vitest";
+import { noiseFrom } from "../../../test/support/like-evaluation.ts";
+import { Random } from "../../base/random.ts";
+import { floats } from "../../base/tensor.ts";
+import * as g from "../../graph/build.ts";
+import type { Node } from "../../graph/ops.ts";
+import { ModelProtoSchema } from "../../proto/onnx/onnx_pb.ts";
+import { lower } from "../lower/lower.ts";
+import { openRuntime } from "../runtime/runtime.ts";
+import { measureRanges } from "./calibrate.ts";
+import { quantize, scaleFor, valuesToMeasure } from "./quantize.ts";
+
+const random = new Random(3);
+const noise = noiseFrom(random);
+const images = () => new Map([["x", noise([4, 12, 12, 3], 0, 1)]]);
+
+/** Convolutions with and without ReLU, one for each channel among them, a pool, and a product that stays in floats. */
+function network(): Node {
+  const conv = (x: Node, kernel: number[], options = {}) =>
+    g.add(g.conv2d(x, g.constant(noise(kernel)), options), g.constant(noise([kernel[3]!])));
+  let y = g.relu(conv(g.input("x", ["batch", 12, 12, 3]), [3, 3, 3, 8]));
+  y = g.maxPool(y, { size: [2, 2] });
+  y = g.relu(conv(y, [1, 1, 8, 16]));
+  y = conv(y, [3, 3, 1, 16], { groups: 16, strides: [2, 2] });
+  return g.matmul(g.flatten(y), g.constant(noise([9 * 16, 2])));
+}
+
+const operators = (bytes: Uint8Array) =>
+  fromBinary(ModelProtoSchema, bytes).graph!.node.map((node) => node.opType);
+
+it("computes nearly the same, in integers from the first convolution to the last", async () => {
+  const { bytes } = lower({ outputs: { y: network() } }, { runtimeOps: false });
+  const ranges = await measureRanges(bytes, valuesToMeasure(bytes), [images(), images()]);
+  const { bytes: integers, convolutions } = quantize(bytes, ranges);
+  expect(convolutions).toBe(3);
+  expect(operators(integers).filter((op) => !/Identity|Reshape|Transpose/.test(op))).toEqual([
+    "QuantizeLinear",
+    "QLinearConv",
+    "MaxPool",
+    "QLinearConv",
+    "QLinearConv",
+    "DequantizeLinear",
+    "MatMul",
+  ]);
+  const inputs = images();
+  const run = async (model: Uint8Array) => {
+    const session = await openRuntime(model);
+    const y = floats((await session.run(inputs)).get("y")!);
+    await session.close();
+    return y;
+  };
+  const [expected, actual] = [await run(bytes), await run(integers)];
+  const span = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  // Two hundred and fifty-five steps for each of four values in a row: a few hundredths of the greatest output.
+  expect(actual).toBeAllClose(expected, { absolute: 0.05 * span, relative: 0 });
+});
+
+it("cuts a lonely outlier off where the rest gains by it, and keeps 0 exact", async () => {
+  const x = g.input("x", [1, 1, 1, 65536]);
+  const { bytes } = lower({ outputs: { y: g.conv2d(x, g.constant(noise([1, 1, 65536, 1]))) } });
+  const values = noise([1, 1, 1, 65536]);
+  values.data[7] = 1.1;
+  const [range] = (await measureRanges(bytes, ["x"], [new Map([["x", values]])])).values();
+  expect(range!.high).toBeLessThan(1.09);
+  expect(range!.high).toBeGreaterThanOrEqual(1);
+  const { scale, zero } = scaleFor({ low: -1, high: 2 });
+  expect(zero).toBe(85);
+  expect(scale).toBeCloseTo(3 / 255, 6);
+});
+
+it("refuses a model without convolutions", () => {
+  const { bytes } = lower({ outputs: { y: g.relu(g.input("x", [2])) } });
+  expect(() => quantize(bytes, new Map())).toThrow("no convolution with stored weights");
+});
+
+it("leaves a convolution in floats that is squared, and one of squares", async () => {
+  const conv = (x: Node, kernel: number[]) => g.conv2d(x, g.constant(noise(kernel)));
+  const answers = g.square(conv(g.input("x", ["batch", 12, 12, 3]), [3, 3, 3, 8]));
+  const sums = g.conv2d(answers, g.constant(noise([1, 1, 8, 8], 0, 1)));
+  const y = conv(g.sqrt(g.add(sums, 1e-8)), [3, 3, 8, 4]);
+  const { bytes } = lower({ outputs: { y } }, { runtimeOps: false });
+  const ranges = await measureRanges(bytes, valuesToMeasure(bytes), [images()]);
+  const { bytes: integers, convolutions } = quantize(bytes, ranges);
+  expect(convolutions).toBe(1);
+  expect(operators(integers).filter((op) => /Conv|Mul|Sqrt/.test(op))).toEqual([
+    "Conv",
+    "Mul",
+    "Conv",
+    "Sqrt",
+    "QLinearConv",
+  ]);
+});

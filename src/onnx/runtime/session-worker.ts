@@ -1,0 +1,45 @@
+/** @file The worker thread behind SessionPool: loads one model, then runs it, one call at a time. */
+import { FaceError, messageOf } from "../../base/errors.ts";
+import { arrayOf, buffersOf, bytesPerElement, sizeOf, type Tensor } from "../../base/tensor.ts";
+import { lowerPriority } from "../../base/worker.ts";
+import { Moved, serveCalls } from "../../base/worker-client.ts";
+import { openRuntime } from "./runtime.ts";
+import type { SessionCalls, SessionData, SharedInput } from "./session-pool.ts";
+
+/** Copies of shared inputs by name, since the runtime reads no shared memory. Calls take turns, so they share it. */
+const gathered = new Map<string, ArrayBuffer>();
+
+function gather(name: string, { dtype, shape, parts }: SharedInput): Tensor {
+  const bytes = sizeOf(shape) * bytesPerElement(dtype);
+  let memory = gathered.get(name);
+  if (memory === undefined || memory.byteLength < bytes) {
+    memory = new ArrayBuffer(bytes);
+    gathered.set(name, memory);
+  }
+  const data = new (arrayOf(dtype))(memory, 0, sizeOf(shape)) as Float32Array;
+  let at = 0;
+  for (const part of parts) {
+    data.set(part, at);
+    at += part.length;
+  }
+  return { dtype, shape, data } as Tensor;
+}
+
+serveCalls<SessionCalls, SessionData>(async ({ bytes, options, niceness }) => {
+  lowerPriority(niceness);
+  const session = await openRuntime(bytes, options);
+  return {
+    async run(inputs, outputs) {
+      try {
+        const ready = [...inputs].map(
+          ([name, value]) => [name, "parts" in value ? gather(name, value) : value] as const,
+        );
+        const results = await session.run(new Map(ready), outputs);
+        return new Moved(results, buffersOf(results.values()));
+      } catch (error) {
+        throw error instanceof FaceError ? error : new FaceError("MODEL_UNSUPPORTED", messageOf(error));
+      }
+    },
+    [Symbol.asyncDispose]: () => session.close(),
+  };
+});

@@ -1,0 +1,145 @@
+/** @file Imports TensorFlow's element-by-element operators. */
+import { float32, isFloat } from "../../base/tensor.ts";
+import * as g from "../../graph/build.ts";
+import type { Node } from "../../graph/ops.ts";
+import type { Importer, Importers, OpCall } from "./op-call.ts";
+
+const unary =
+  (build: (x: Node) => Node): Importer =>
+  (call) =>
+    build(call.input(0));
+
+const binary =
+  (build: (a: Node, b: Node) => Node): Importer =>
+  (call) =>
+    build(call.input(0), call.input(1));
+
+const alias = unary((x) => x);
+const clipped = (x: Node, low: number, high: number) => g.min(g.max(x, low), high);
+const reciprocal = (x: Node) => g.div(g.cast(g.constant(float32([], [1])), x.dtype), x);
+const differ = (a: Node, b: Node) => g.not(g.equal(a, b));
+
+/** `x > 0 ? x : e^x − 1` */
+const elu = (x: Node) => g.add(g.relu(x), g.sub(g.exp(g.min(x, 0)), 1));
+
+/** Klambauer et al., 2017: the two constants keep mean 0 and variance 1. */
+const SELU_ALPHA = 1.6732632423543772;
+const SELU_SCALE = 1.0507009873554805;
+
+function selu(x: Node): Node {
+  return g.mul(g.add(g.relu(x), g.mul(g.sub(g.exp(g.min(x, 0)), 1), SELU_ALPHA)), SELU_SCALE);
+}
+
+function leakyRelu(call: OpCall): Node {
+  const x = call.input(0);
+  return g.add(g.relu(x), g.mul(g.min(x, 0), call.float("alpha", 0.2)));
+}
+
+/** The quotient rounded towards zero. */
+function truncated(a: Node, b: Node): Node {
+  if (!isFloat(a.dtype)) return g.div(a, b);
+  const quotient = g.div(a, b);
+  return g.mul(g.sign(quotient), g.floor(g.abs(quotient)));
+}
+
+/** The quotient rounded down. */
+function floorDiv(a: Node, b: Node): Node {
+  if (isFloat(a.dtype)) return g.floor(g.div(a, b));
+  const quotient = g.div(a, b);
+  const rest = g.sub(a, g.mul(quotient, b));
+  const isRounded = g.and(differ(rest, g.scalar(0, a.dtype)), differ(g.less(rest, 0), g.less(b, 0)));
+  return g.sub(quotient, g.cast(isRounded, a.dtype));
+}
+
+const remainder = (quotient: (a: Node, b: Node) => Node) => (a: Node, b: Node) =>
+  g.sub(a, g.mul(quotient(a, b), b));
+
+/** 0 where the second operand is 0, even if the first is NaN. */
+const unlessZero = (build: (a: Node, b: Node) => Node) => (a: Node, b: Node) =>
+  g.select(g.equal(b, g.scalar(0, b.dtype)), g.scalar(0, a.dtype), build(a, b));
+
+/** The condition of the old Select may be a vector, one element for each slice. */
+function select(call: OpCall): Node {
+  const [condition, a, b] = [call.input(0), call.input(1), call.input(2)];
+  const isPerSlice = condition.shape.length === 1 && a.shape.length > 1;
+  if (!isPerSlice) return g.select(condition, a, b);
+  const perSlice = a.shape.slice(1).reduce((node) => g.expandDims(node, -1), condition);
+  return g.select(perSlice, a, b);
+}
+
+export const elementwiseImporters: Importers = {
+  Identity: alias,
+  StopGradient: alias,
+  PreventGradient: alias,
+  Snapshot: alias,
+  EnsureShape: alias,
+  CheckNumerics: alias,
+  PlaceholderWithDefault: alias,
+  ReadVariableOp: alias,
+  IdentityN: (call) => call.inputs,
+
+  Neg: unary(g.neg),
+  Abs: unary(g.abs),
+  Sign: unary(g.sign),
+  Exp: unary(g.exp),
+  Expm1: unary((x) => g.sub(g.exp(x), 1)),
+  Log: unary(g.log),
+  Log1p: unary((x) => g.log(g.add(x, 1))),
+  Sqrt: unary(g.sqrt),
+  Rsqrt: unary((x) => reciprocal(g.sqrt(x))),
+  Reciprocal: unary(reciprocal),
+  Inv: unary(reciprocal),
+  Square: unary(g.square),
+  Sin: unary(g.sin),
+  Cos: unary(g.cos),
+  Tan: unary((x) => g.div(g.sin(x), g.cos(x))),
+  Tanh: unary(g.tanh),
+  Sigmoid: unary(g.sigmoid),
+  Softplus: unary(g.softplus),
+  Softsign: unary((x) => g.div(x, g.add(1, g.abs(x)))),
+  Erf: unary(g.erf),
+  Erfc: unary((x) => g.sub(1, g.erf(x))),
+  Floor: unary(g.floor),
+  Ceil: unary(g.ceil),
+  Round: unary(g.round),
+  Rint: unary(g.round),
+  IsNan: unary((x) => differ(x, x)),
+  LogicalNot: unary(g.not),
+  Cast: (call) => g.cast(call.input(0), call.type("DstT")),
+
+  Relu: unary(g.relu),
+  Relu6: unary((x) => clipped(x, 0, 6)),
+  LeakyRelu: leakyRelu,
+  Elu: unary(elu),
+  Selu: unary(selu),
+
+  Add: binary(g.add),
+  AddV2: binary(g.add),
+  AddN: (call) => call.inputs.slice(1).reduce((sum, part) => g.add(sum, part), call.input(0)),
+  Sub: binary(g.sub),
+  Mul: binary(g.mul),
+  MulNoNan: binary(unlessZero(g.mul)),
+  RealDiv: binary(g.div),
+  Div: binary(g.div),
+  DivNoNan: binary(unlessZero(g.div)),
+  FloorDiv: binary(floorDiv),
+  FloorMod: binary(remainder(floorDiv)),
+  TruncateDiv: binary(truncated),
+  Mod: binary(remainder(truncated)),
+  TruncateMod: binary(remainder(truncated)),
+  Pow: binary(g.pow),
+  Maximum: binary(g.max),
+  Minimum: binary(g.min),
+  SquaredDifference: binary((a, b) => g.square(g.sub(a, b))),
+  Equal: binary(g.equal),
+  NotEqual: binary(differ),
+  Less: binary(g.less),
+  LessEqual: binary(g.lessEqual),
+  Greater: binary((a, b) => g.less(b, a)),
+  GreaterEqual: binary((a, b) => g.lessEqual(b, a)),
+  LogicalAnd: binary(g.and),
+  LogicalOr: binary(g.or),
+  Select: select,
+  SelectV2: (call) => g.select(call.input(0), call.input(1), call.input(2)),
+  ClipByValue: (call) => g.min(g.max(call.input(0), call.input(1)), call.input(2)),
+};

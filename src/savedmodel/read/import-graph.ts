@@ -1,0 +1,164 @@
+/** @file Imports the part of a TensorFlow graph that a signature needs. */
+import { create } from "@bufbuild/protobuf";
+import { FaceError, messageOf } from "../../base/errors.ts";
+import type { Tensor } from "../../base/tensor.ts";
+import { constant, input, labelled } from "../../graph/build.ts";
+import { check } from "../../graph/check.ts";
+import type { Node } from "../../graph/ops.ts";
+import { type GraphDef, NodeDefSchema } from "../../proto/tensorflow/graph_pb.ts";
+import type { Signature } from "../signature.ts";
+import { importers } from "./from-tensorflow.ts";
+import { InlinedGraph, type InlinedNode, type Source } from "./inlined-graph.ts";
+import { OpCall } from "./op-call.ts";
+import { VARIABLE_OPS } from "./variable-keys.ts";
+
+/** A signature's graph: inputs and outputs by the names that callers use. */
+export interface SignatureProgram {
+  readonly inputs: Readonly<Record<string, Node<"input">>>;
+  readonly outputs: Readonly<Record<string, Node>>;
+}
+
+/** Reads the values of variables, by the paths of their nodes. */
+export type ReadVariables = (nodes: readonly InlinedNode[]) => Promise<ReadonlyMap<string, Tensor>>;
+
+/** How many nodes of each unsupported operator an error lists. */
+const EXAMPLES_SHOWN = 3;
+/** The operator of values that callers feed. */
+const FED = "faceid.Fed";
+
+const isVariable = ({ def }: InlinedNode) => VARIABLE_OPS.has(def.op);
+const isReadable = (op: string) => op in importers || VARIABLE_OPS.has(op) || op === FED;
+
+/** The part of a graph that a signature needs. */
+export interface SignatureSlice {
+  readonly graph: InlinedGraph;
+  /** What the outputs need, inputs first. */
+  readonly nodes: readonly InlinedNode[];
+  readonly variables: readonly InlinedNode[];
+  /** Values that callers feed, by the signature's names. */
+  readonly fed: ReadonlyMap<string, InlinedNode>;
+  readonly outputs: ReadonlyMap<string, Source>;
+}
+
+/**
+ * Finds what a signature needs.
+ * @throws FaceError `MODEL_INVALID` for a graph that contradicts itself.
+ */
+export function sliceOf(graph: GraphDef, signature: Signature): SignatureSlice {
+  const inlined = new InlinedGraph(graph);
+  const fed = new Map(
+    [...signature.inputs].map(([alias, { tensorName }]) => [
+      alias,
+      inlined.feed(tensorName, create(NodeDefSchema, { name: alias, op: FED })),
+    ]),
+  );
+  const outputs = new Map(
+    [...signature.outputs].map(([alias, { tensorName }]) => [alias, inlined.source(tensorName)]),
+  );
+  const nodes = inlined.order([...outputs.values()]);
+  return { graph: inlined, nodes, variables: nodes.filter(isVariable), fed, outputs };
+}
+
+/** Whether a node can be imported or is fed by callers. */
+export function isSupported({ def }: InlinedNode): boolean {
+  return isReadable(def.op);
+}
+
+/** Whether a node is a value that callers feed. */
+export function isFed({ def }: InlinedNode): boolean {
+  return def.op === FED;
+}
+
+/** Throws one error for all unsupported operators. */
+function refuseUnknown(nodes: readonly InlinedNode[], signature: string): void {
+  const places = new Map<string, string[]>();
+  for (const node of nodes.filter((each) => !isSupported(each))) {
+    const known = places.get(node.def.op);
+    if (known === undefined) places.set(node.def.op, [node.place]);
+    else known.push(node.place);
+  }
+  if (places.size === 0) return;
+  const list = [...places].map(([op, names]) => {
+    const more = names.length > EXAMPLES_SHOWN ? ` and ${names.length - EXAMPLES_SHOWN} more` : "";
+    return `${op} (${names.slice(0, EXAMPLES_SHOWN).join(", ")}${more})`;
+  });
+  throw new FaceError(
+    "MODEL_UNSUPPORTED",
+    `signature ${signature} uses operations that faceid cannot run: ${list.join("; ")}`,
+    { hint: "docs/formats.md lists the operations that can be read" },
+  );
+}
+
+/** Names unknown sides; all unknown first sides are one batch. */
+function symbolicShape(alias: string, shape: readonly number[] | undefined): (number | string)[] {
+  if (shape === undefined) {
+    throw new FaceError("MODEL_UNSUPPORTED", `the input ${alias} has no known rank`, {
+      hint: "export the model with a shape for each input; single sides may be unknown",
+    });
+  }
+  return shape.map((side, axis) => (side >= 0 ? side : axis === 0 ? "batch" : `${alias}_${axis}`));
+}
+
+/** Imports one node; shapes that do not fit are the model's fault. */
+function imported(
+  node: InlinedNode,
+  inputs: readonly Node[],
+  values: ReadonlyMap<string, Tensor>,
+): readonly Node[] {
+  if (isVariable(node)) return [labelled(constant(values.get(node.place)!), node.def.name)];
+  try {
+    const made = importers[node.def.op]!(new OpCall(node.def, inputs, node.place));
+    return Array.isArray(made) ? (made as Node[]) : [made as Node];
+  } catch (error) {
+    if (!(error instanceof FaceError) || error.code !== "SHAPE_MISMATCH") throw error;
+    throw new FaceError("MODEL_INVALID", `${node.place} (${node.def.op}): ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Checks that the types of all values fit together. */
+function checkTypes(outputs: readonly Node[], signature: string): void {
+  try {
+    check(outputs);
+  } catch (error) {
+    const reason = messageOf(error).replace(/^internal: /, "");
+    throw new FaceError("MODEL_INVALID", `signature ${signature} contradicts itself: ${reason}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Reads one signature's graph.
+ * @throws FaceError `MODEL_UNSUPPORTED` naming every operation that cannot be read, `MODEL_INVALID` for a graph that
+ *   contradicts itself.
+ */
+export async function importSignature(
+  graph: GraphDef,
+  name: string,
+  signature: Signature,
+  readVariables: ReadVariables,
+): Promise<SignatureProgram> {
+  const slice = sliceOf(graph, signature);
+  refuseUnknown(slice.nodes, name);
+  const variables = await readVariables(slice.variables);
+  const values = new Map<InlinedNode, readonly Node[]>();
+  const inputs: Record<string, Node<"input">> = {};
+  for (const [alias, { shape, dtype }] of signature.inputs) {
+    inputs[alias] = input(alias, symbolicShape(alias, shape), dtype);
+    values.set(slice.fed.get(alias)!, [inputs[alias]]);
+  }
+  const value = ({ node, output }: Source): Node => {
+    const found = values.get(node)?.[output];
+    if (found === undefined)
+      throw new FaceError("MODEL_INVALID", `the graph has no value ${node.place}:${output}`);
+    return found;
+  };
+  for (const node of slice.nodes) {
+    if (!isFed(node)) values.set(node, imported(node, slice.graph.inputs(node).map(value), variables));
+  }
+  const outputs = Object.fromEntries([...slice.outputs].map(([alias, source]) => [alias, value(source)]));
+  checkTypes(Object.values(outputs), name);
+  return { inputs, outputs };
+}

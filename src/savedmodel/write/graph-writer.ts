@@ -1,0 +1,147 @@
+/** @file Builds a TensorFlow graph: nodes with unique names, typed attributes, constants. */
+import { create } from "@bufbuild/protobuf";
+import { bytesOf, type DType, type NumericDType, type Tensor } from "../../base/tensor.ts";
+import type { SymbolicShape } from "../../graph/ops.ts";
+import {
+  type AttrValue,
+  AttrValueSchema,
+  type FunctionDef,
+  type GraphDef,
+  GraphDefSchema,
+  type NodeDef,
+  NodeDefSchema,
+} from "../../proto/tensorflow/graph_pb.ts";
+import {
+  type DataType,
+  type TensorShapeProto,
+  TensorShapeProtoSchema,
+} from "../../proto/tensorflow/tensor_pb.ts";
+import { dataTypeOf, tensorToProto } from "../format/tensor-proto.ts";
+
+/** TensorFlow 2.14's graph version; older and newer runtimes read it. */
+const PRODUCER = 1575;
+const MIN_CONSUMER = 12;
+
+/** Attributes by kind, because TensorFlow distinguishes `b: false` from a missing value. */
+export const attr = {
+  type: (dtype: DType): AttrValue =>
+    create(AttrValueSchema, { value: { case: "type", value: dataTypeOf(dtype) } }),
+  int: (value: number): AttrValue => create(AttrValueSchema, { value: { case: "i", value: BigInt(value) } }),
+  float: (value: number): AttrValue => create(AttrValueSchema, { value: { case: "f", value } }),
+  bool: (value: boolean): AttrValue => create(AttrValueSchema, { value: { case: "b", value } }),
+  text: (value: string): AttrValue =>
+    create(AttrValueSchema, { value: { case: "s", value: new TextEncoder().encode(value) } }),
+  ints: (values: readonly number[]): AttrValue =>
+    create(AttrValueSchema, { value: { case: "list", value: { i: values.map(BigInt) } } }),
+  dataTypes: (types: readonly DataType[]): AttrValue =>
+    create(AttrValueSchema, { value: { case: "list", value: { type: [...types] } } }),
+  func: (name: string): AttrValue => create(AttrValueSchema, { value: { case: "func", value: { name } } }),
+  shape: (shape: SymbolicShape): AttrValue =>
+    create(AttrValueSchema, { value: { case: "shape", value: shapeProto(shape) } }),
+  tensor: (value: Tensor): AttrValue =>
+    create(AttrValueSchema, {
+      value: { case: "tensor", value: tensorToProto(value, { asContent: value.data.length > 1 }) },
+    }),
+};
+
+/** A shape with -1 for sides that are not known. */
+export function shapeProto(shape: SymbolicShape): TensorShapeProto {
+  const dim = shape.map((side) => ({ size: BigInt(typeof side === "number" ? side : -1) }));
+  return create(TensorShapeProtoSchema, { dim });
+}
+
+/** Whether two tensors of one type and shape hold the same bits. */
+function sameElements(a: Tensor, b: Tensor): boolean {
+  if (a.dtype === "string" || b.dtype === "string") return false;
+  return Buffer.compare(bytesOf(a as Tensor<NumericDType>), bytesOf(b as Tensor<NumericDType>)) === 0;
+}
+
+/** Values are known by the names of the nodes that make them. */
+export class GraphWriter {
+  readonly #nodes: NodeDef[] = [];
+  readonly #names = new Map<string, number>();
+  readonly #constants = new Map<string, string>();
+  readonly #labelled = new Map<string, readonly { value: Tensor; name: string }[]>();
+  readonly #functions = new Map<string, FunctionDef>();
+
+  /** A name that no other node has: `conv1/Conv2D`, then `conv1/Conv2D_1`. */
+  #unique(wanted: string): string {
+    const clean = wanted.replaceAll(/[^A-Za-z0-9_./\\-]/g, "_");
+    const used = this.#names.get(clean) ?? 0;
+    this.#names.set(clean, used + 1);
+    return used === 0 ? clean : this.#unique(`${clean}_${used}`);
+  }
+
+  /** Adds a node and returns its name. */
+  node(
+    op: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, AttrValue>>,
+    label?: string,
+  ): string {
+    const name = this.#unique(label === undefined ? op : `${label}/${op}`);
+    this.#nodes.push(create(NodeDefSchema, { name, op, input: [...inputs], attr: { ...attributes } }));
+    return name;
+  }
+
+  /** Adds a node under a name that the outside relies on. */
+  named(
+    name: string,
+    op: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, AttrValue>>,
+  ): string {
+    const taken = this.#unique(name);
+    this.#nodes.push(create(NodeDefSchema, { name: taken, op, input: [...inputs], attr: { ...attributes } }));
+    return taken;
+  }
+
+  /** A constant; the same one under the same label is stored once. */
+  constant(value: Tensor, label = "Const"): string {
+    const key = `${label} ${value.dtype} ${value.shape}`;
+    const alike = this.#labelled.get(key) ?? [];
+    const same = alike.find((each) => sameElements(each.value, value));
+    if (same !== undefined) return same.name;
+    const name = this.named(label, "Const", [], { dtype: attr.type(value.dtype), value: attr.tensor(value) });
+    this.#labelled.set(key, [...alike, { value, name }]);
+    return name;
+  }
+
+  /** An int32 list, stored once. */
+  ints(values: readonly number[]): string {
+    return this.#once(`ints ${values.join(",")}`, {
+      dtype: "int32",
+      shape: [values.length],
+      data: Int32Array.from(values),
+    });
+  }
+
+  /** An int32 scalar, stored once. */
+  int(value: number): string {
+    return this.#once(`int ${value}`, { dtype: "int32", shape: [], data: Int32Array.of(value) });
+  }
+
+  /** A float32 scalar, stored once. */
+  float(value: number): string {
+    return this.#once(`float ${value}`, { dtype: "float32", shape: [], data: Float32Array.of(value) });
+  }
+
+  #once(key: string, value: Tensor): string {
+    const known = this.#constants.get(key) ?? this.constant(value);
+    this.#constants.set(key, known);
+    return known;
+  }
+
+  /** Adds a function that nodes can call; one of the same name replaces it. */
+  define(definition: FunctionDef): void {
+    this.#functions.set(definition.signature!.name, definition);
+  }
+
+  graph(): GraphDef {
+    return create(GraphDefSchema, {
+      node: this.#nodes,
+      ...(this.#functions.size === 0 ? {} : { library: { function: [...this.#functions.values()] } }),
+      versions: { producer: PRODUCER, minConsumer: MIN_CONSUMER },
+    });
+  }
+}

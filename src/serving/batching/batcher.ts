@@ -1,0 +1,250 @@
+/** @file Gathers requests into batches, with TensorFlow Serving's parameters, limits and messages. */
+import type { TensorMap } from "../../base/tensor.ts";
+import { allOf } from "../request-memory.ts";
+import { elapsedMicros, type ServerMetrics } from "../server-metrics.ts";
+import { invalidArgument, StatusError } from "../status.ts";
+import { allowedSize, type BatchOptions } from "./options.ts";
+import { checkOutputs, joinOutputs, rowsOf, sliceOutputs, sliceRows, stackInputs } from "./tensors.ts";
+
+/** Runs one batch. */
+export type RunBatch = (inputs: TensorMap, outputNames: readonly string[]) => Promise<TensorMap>;
+
+interface Task {
+  readonly inputs: TensorMap;
+  readonly rows: number;
+  readonly signal: AbortSignal | undefined;
+  readonly queuedMs: number;
+  readonly resolve: (outputs: TensorMap) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Batch {
+  readonly tasks: Task[];
+  rows: number;
+  readonly openedMs: number;
+}
+
+/** How many batches run at once, over all queues that share it. */
+export class BatchThreads {
+  readonly #count: number;
+  #busy = 0;
+  /** Queues that have something to run, in the order they are served. */
+  readonly #waiting = new Set<BatchQueue>();
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  /** Says that a queue may have a batch to run. */
+  offer(queue: BatchQueue): void {
+    this.#waiting.add(queue);
+    this.#serve();
+  }
+
+  #serve(): void {
+    for (const queue of this.#waiting) {
+      if (this.#busy >= this.#count) return;
+      const work = queue.take();
+      // A queue goes to the end of the line after each batch, so that none starves.
+      this.#waiting.delete(queue);
+      if (work === undefined) continue;
+      if (queue.depth > 0) this.#waiting.add(queue);
+      this.#busy++;
+      void work().finally(() => {
+        this.#busy--;
+        this.#serve();
+      });
+    }
+  }
+}
+
+/** The requests for one set of inputs and outputs. */
+export class BatchQueue {
+  readonly #run: RunBatch;
+  readonly #outputNames: readonly string[];
+  readonly #options: BatchOptions;
+  readonly #threads: BatchThreads;
+  readonly #metrics: ServerMetrics | undefined;
+  readonly #batches: Batch[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    run: RunBatch,
+    outputNames: readonly string[],
+    options: BatchOptions,
+    threads: BatchThreads,
+    metrics?: ServerMetrics,
+  ) {
+    this.#run = run;
+    this.#outputNames = outputNames;
+    this.#options = options;
+    this.#threads = threads;
+    this.#metrics = metrics;
+  }
+
+  /** Batches that wait. */
+  get depth(): number {
+    return this.#batches.length;
+  }
+
+  /**
+   * Adds a request; the answer has its rows alone.
+   * @throws StatusError `INVALID_ARGUMENT` for a request too large, `UNAVAILABLE` when the queue is full.
+   */
+  async submit(inputs: TensorMap, signal?: AbortSignal): Promise<TensorMap> {
+    const rows = rowsOf(inputs);
+    this.#metrics?.inputBatchSize.observe([], rows);
+    const { maxBatchSize, splitLargeRequests, maxExecutionBatchSize } = this.#options;
+    if (!splitLargeRequests) {
+      if (rows > maxBatchSize) {
+        throw invalidArgument(`Task size ${rows} is larger than maximum input batch size ${maxBatchSize}`);
+      }
+      return this.#enqueue(inputs, rows, signal);
+    }
+    if (rows <= maxExecutionBatchSize) return this.#enqueue(inputs, rows, signal);
+    const parts: Promise<TensorMap>[] = [];
+    this.#checkCapacity(rows);
+    for (let from = 0; from < rows; from += maxExecutionBatchSize) {
+      const to = Math.min(rows, from + maxExecutionBatchSize);
+      const part = new Map([...inputs].map(([name, value]) => [name, sliceRows(value, from, to)]));
+      // There is room for all of them, or they have been let in together.
+      parts.push(this.#enqueue(part, to - from, signal, { isLetIn: true }));
+    }
+    return joinOutputs(await allOf(parts));
+  }
+
+  #checkCapacity(rows: number): void {
+    const { maxEnqueuedBatches, maxExecutionBatchSize } = this.#options;
+    const capacity = (maxEnqueuedBatches - this.#batches.length) * maxExecutionBatchSize;
+    // A request larger than the whole queue is let in while the queue is empty: it could never get in otherwise.
+    if (rows <= capacity || this.#batches.length === 0) return;
+    throw new StatusError(
+      "UNAVAILABLE",
+      "The batch scheduling queue to which this task was submitted is full; task size is " +
+        `${rows} but scheduling capacity is only ${capacity} (num_enqueued_batches=${this.#batches.length}, ` +
+        `max_enqueued_batches=${maxEnqueuedBatches})`,
+    );
+  }
+
+  #enqueue(
+    inputs: TensorMap,
+    rows: number,
+    signal: AbortSignal | undefined,
+    { isLetIn = false } = {},
+  ): Promise<TensorMap> {
+    const batch = this.#openBatch(rows, isLetIn);
+    return new Promise((resolve, reject) => {
+      const task: Task = { inputs, rows, signal, queuedMs: performance.now(), resolve, reject };
+      batch.tasks.push(task);
+      batch.rows += rows;
+      signal?.addEventListener("abort", () => this.#abandon(batch, task), { once: true });
+      this.#threads.offer(this);
+    });
+  }
+
+  /** Takes out a task that still waits and that nobody waits for any more: its place is free for another. */
+  #abandon(batch: Batch, task: Task): void {
+    const place = this.#batches.indexOf(batch);
+    if (place < 0) return;
+    batch.tasks.splice(batch.tasks.indexOf(task), 1);
+    batch.rows -= task.rows;
+    if (batch.tasks.length === 0) this.#batches.splice(place, 1);
+    this.#isStillWanted(task);
+  }
+
+  /** The batch that the next task of this size joins. */
+  #openBatch(rows: number, isLetIn: boolean): Batch {
+    const { maxEnqueuedBatches, splitLargeRequests } = this.#options;
+    const last = this.#batches.at(-1);
+    if (last !== undefined && last.rows + rows <= this.#largestBatch) return last;
+    if (this.#batches.length >= maxEnqueuedBatches && !splitLargeRequests) {
+      throw new StatusError(
+        "UNAVAILABLE",
+        "The batch scheduling queue to which this task was submitted is full; currently " +
+          `${this.#batches.length} batches enqueued and max_enqueued_batches is ${maxEnqueuedBatches}`,
+      );
+    }
+    if (splitLargeRequests && !isLetIn) this.#checkCapacity(rows);
+    const batch: Batch = { tasks: [], rows: 0, openedMs: performance.now() };
+    this.#batches.push(batch);
+    return batch;
+  }
+
+  get #largestBatch(): number {
+    const { splitLargeRequests, maxExecutionBatchSize, maxBatchSize } = this.#options;
+    return splitLargeRequests ? maxExecutionBatchSize : maxBatchSize;
+  }
+
+  /** The next batch as a piece of work, if one is full or has waited long enough. */
+  take(): (() => Promise<void>) | undefined {
+    const [next] = this.#batches;
+    if (next === undefined) return undefined;
+    const waitMs = next.openedMs + this.#options.timeoutMs - performance.now();
+    if (next.rows < this.#largestBatch && this.#batches.length === 1 && waitMs > 0) {
+      this.#timer ??= setTimeout(() => {
+        this.#timer = undefined;
+        this.#threads.offer(this);
+      }, waitMs);
+      return undefined;
+    }
+    this.#batches.shift();
+    return () => this.#process(next);
+  }
+
+  async #process({ tasks }: Batch): Promise<void> {
+    const waiting = tasks.filter((task) => this.#isStillWanted(task));
+    const [first] = waiting;
+    if (first === undefined) return;
+    try {
+      const rows = waiting.reduce((sum, task) => sum + task.rows, 0);
+      const size = allowedSize(rows, this.#options);
+      this.#observe(waiting, rows, size);
+      const isAlone = waiting.length === 1 && size === rows;
+      const inputs = isAlone
+        ? first.inputs
+        : stackInputs(
+            waiting.map((task) => task.inputs),
+            size,
+            this.#options.padVariableLengthInputs,
+          );
+      const outputs = await this.#run(inputs, this.#outputNames);
+      if (isAlone && !this.#options.isStrict) first.resolve(outputs);
+      else share(waiting, outputs, size);
+    } catch (error) {
+      for (const task of waiting) task.reject(error);
+    }
+  }
+
+  /** A task whose client has left or whose time is over is not run. */
+  #isStillWanted({ signal, reject }: Task): boolean {
+    if (signal?.aborted !== true) return true;
+    const isLate = signal.reason instanceof StatusError && signal.reason.status === "DEADLINE_EXCEEDED";
+    reject(
+      isLate
+        ? new StatusError("RESOURCE_EXHAUSTED", "Run() timeout exceeded while waiting in batching queue")
+        : signal.reason,
+    );
+    return false;
+  }
+
+  #observe(tasks: readonly Task[], rows: number, size: number): void {
+    const metrics = this.#metrics;
+    if (metrics === undefined) return;
+    metrics.wrappedRunCount.add();
+    metrics.processedBatchSize.observe([], size);
+    metrics.paddingSize.observe([String(size)], size - rows);
+    for (const { queuedMs } of tasks) {
+      metrics.queuingLatency.observe([this.#options.threadPoolName], elapsedMicros(queuedMs));
+    }
+  }
+}
+
+/** Gives each request its rows of the answer. */
+function share(tasks: readonly Task[], outputs: TensorMap, size: number): void {
+  checkOutputs(outputs, size);
+  let from = 0;
+  for (const task of tasks) {
+    task.resolve(sliceOutputs(outputs, from, from + task.rows));
+    from += task.rows;
+  }
+}

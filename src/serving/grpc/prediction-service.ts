@@ -1,0 +1,210 @@
+/** @file PredictionService as functions from request message to response message. */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { anyPack } from "@bufbuild/protobuf/wkt";
+import type { Tensor, TensorMap } from "../../base/tensor.ts";
+import { ExampleSchema } from "../../proto/tensorflow/example_pb.ts";
+import { type ModelSpec, ModelSpecSchema } from "../../proto/tensorflow_serving/model_pb.ts";
+import {
+  type ClassificationRequest,
+  type ClassificationResponse,
+  ClassificationResponseSchema,
+  type GetModelMetadataRequest,
+  type GetModelMetadataResponse,
+  GetModelMetadataResponseSchema,
+  type Input,
+  type MultiInferenceRequest,
+  type MultiInferenceResponse,
+  MultiInferenceResponseSchema,
+  type PredictRequest,
+  type PredictResponse,
+  PredictResponseSchema,
+  type RegressionRequest,
+  type RegressionResponse,
+  RegressionResponseSchema,
+  SignatureDefMapSchema,
+} from "../../proto/tensorflow_serving/prediction_service_pb.ts";
+import { type TensorLimits, tensorFromProto, tensorToProto } from "../../savedmodel/format/tensor-proto.ts";
+import { classify, multiInference, regress } from "../classify.ts";
+import type { RunOptions } from "../engine/servable.ts";
+import { withContext } from "../json/examples.ts";
+import type { ScoredClass } from "../json/write.ts";
+import { type ModelChoice, type Models, predict, type VersionChoice } from "../predict.ts";
+import { RequestMemory } from "../request-memory.ts";
+import { invalidArgument, StatusError } from "../status.ts";
+
+/** What PredictionService works with. */
+export interface PredictionContext {
+  readonly models: Models;
+  /** Answers carry packed bytes instead of lists of values. */
+  readonly asTensorContent: boolean;
+  readonly limits: TensorLimits;
+}
+
+/**
+ * The model that a request means.
+ * @throws StatusError `INVALID_ARGUMENT` when it names none.
+ */
+export function modelChoice(spec: ModelSpec | undefined): ModelChoice {
+  if (spec === undefined) throw invalidArgument("Missing ModelSpec");
+  if (spec.name === "") throw invalidArgument("ModelSpec has no name specified.");
+  return { name: spec.name, version: versionChoice(spec) };
+}
+
+function versionChoice({ versionChoice }: ModelSpec): VersionChoice {
+  switch (versionChoice.case) {
+    case "version":
+      return { by: "version", version: versionChoice.value.value };
+    case "versionLabel":
+      return { by: "label", label: versionChoice.value };
+    default:
+      return { by: "latest" };
+  }
+}
+
+interface Answered {
+  readonly name: string;
+  readonly version: bigint;
+  readonly signatureName: string;
+}
+
+/** Which model answered, with the version it has. */
+function answeredSpec({ name, version, signatureName }: Answered): ModelSpec {
+  return create(ModelSpecSchema, {
+    name,
+    signatureName,
+    versionChoice: { case: "version", value: { value: version } },
+  });
+}
+
+/** @param request gives its tensors away: it has none afterwards. */
+export async function predictRpc(
+  context: PredictionContext,
+  request: PredictRequest,
+  options: RunOptions,
+): Promise<PredictResponse> {
+  using memory = new RequestMemory();
+  const call = {
+    model: modelChoice(request.modelSpec),
+    signatureName: request.modelSpec!.signatureName,
+    inputs: () => tensorsOf(request, context.limits, memory),
+    outputFilter: request.outputFilter,
+  };
+  const answer = await predict(context.models, call, { ...options, memory });
+  const writing = { asContent: context.asTensorContent };
+  return create(PredictResponseSchema, {
+    modelSpec: answeredSpec(answer),
+    outputs: Object.fromEntries(
+      [...answer.outputs].map(([name, value]) => [name, tensorToProto(value, writing)]),
+    ),
+  });
+}
+
+/** The message's tensors are let go: numbers have been copied, and would lie in memory twice until the call is over. */
+function tensorsOf(request: PredictRequest, limits: TensorLimits, memory: RequestMemory): TensorMap {
+  const tensors = new Map<string, Tensor>();
+  for (const [alias, proto] of Object.entries(request.inputs)) {
+    try {
+      tensors.set(alias, tensorFromProto(proto, limits, memory));
+    } catch (error) {
+      throw new StatusError("INVALID_ARGUMENT", `tensor parsing error: ${alias}`, { cause: error });
+    }
+  }
+  request.inputs = {};
+  return tensors;
+}
+
+/** The examples of a request, serialized, each with the shared context in front. */
+function examplesOf(input: Input | undefined): Uint8Array[] {
+  const { kind } = input ?? {};
+  const examples = (kind?.value?.examples ?? []).map((example) => toBinary(ExampleSchema, example));
+  const shared = kind?.case === "exampleListWithContext" ? kind.value.context : undefined;
+  const context = shared && toBinary(ExampleSchema, shared);
+  return examples.map((example) => withContext(context, example));
+}
+
+function exampleCall(request: ClassificationRequest | RegressionRequest) {
+  return {
+    model: modelChoice(request.modelSpec),
+    signatureName: request.modelSpec!.signatureName,
+    examples: () => examplesOf(request.input),
+  };
+}
+
+function classificationResult(classifications: readonly (readonly ScoredClass[])[]) {
+  return {
+    classifications: classifications.map((classes) => ({
+      classes: classes.map((scored) => ({ ...scored })),
+    })),
+  };
+}
+
+function regressionResult(values: Float32Array) {
+  return { regressions: Array.from(values, (value) => ({ value })) };
+}
+
+export async function classifyRpc(
+  { models }: PredictionContext,
+  request: ClassificationRequest,
+  options: RunOptions,
+): Promise<ClassificationResponse> {
+  const answer = await classify(models, exampleCall(request), options);
+  return create(ClassificationResponseSchema, {
+    modelSpec: answeredSpec(answer),
+    result: classificationResult(answer.classifications),
+  });
+}
+
+export async function regressRpc(
+  { models }: PredictionContext,
+  request: RegressionRequest,
+  options: RunOptions,
+): Promise<RegressionResponse> {
+  const answer = await regress(models, exampleCall(request), options);
+  return create(RegressionResponseSchema, {
+    modelSpec: answeredSpec(answer),
+    result: regressionResult(answer.values),
+  });
+}
+
+export async function multiInferenceRpc(
+  { models }: PredictionContext,
+  request: MultiInferenceRequest,
+  options: RunOptions,
+): Promise<MultiInferenceResponse> {
+  const tasks = request.tasks.map(({ modelSpec = create(ModelSpecSchema), methodName }) => ({
+    model: { name: modelSpec.name, version: versionChoice(modelSpec) },
+    signatureName: modelSpec.signatureName,
+    methodName,
+  }));
+  const answers = await multiInference(models, tasks, () => examplesOf(request.input), options);
+  return create(MultiInferenceResponseSchema, {
+    results: answers.map((answer) => ({
+      modelSpec: answeredSpec(answer),
+      result:
+        answer.method === "classify"
+          ? { case: "classificationResult" as const, value: classificationResult(answer.classifications) }
+          : { case: "regressionResult" as const, value: regressionResult(answer.values) },
+    })),
+  });
+}
+
+const SIGNATURE_FIELD = "signature_def";
+
+export function metadataRpc(
+  { models }: PredictionContext,
+  request: GetModelMetadataRequest,
+): GetModelMetadataResponse {
+  const model = modelChoice(request.modelSpec);
+  if (request.metadataField.length === 0) {
+    throw invalidArgument("GetModelMetadataRequest must specify at least one metadata_field");
+  }
+  const unknown = request.metadataField.find((field) => field !== SIGNATURE_FIELD);
+  if (unknown !== undefined) throw invalidArgument(`Metadata field ${unknown} is not supported`);
+  using lease = models.acquire(model);
+  const { name, version, signatureDefs } = lease.servable;
+  const map = create(SignatureDefMapSchema, { signatureDef: { ...signatureDefs } });
+  return create(GetModelMetadataResponseSchema, {
+    modelSpec: answeredSpec({ name, version, signatureName: "" }),
+    metadata: { [SIGNATURE_FIELD]: anyPack(SignatureDefMapSchema, map) },
+  });
+}

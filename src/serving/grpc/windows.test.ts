@@ -1,0 +1,147 @@
+/** @file The room for large gRPC messages, seen from a bare HTTP/2 client. */
+import { once } from "node:events";
+import { type ClientHttp2Session, connect, createServer, type Settings } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
+import { describe, expect, it } from "vitest";
+import { loadProgram, modelFolder } from "../../../test/support/servables.ts";
+import { silentLog } from "../../base/log.ts";
+import { singleModelConfig } from "../repository/model-config.ts";
+import { startServer } from "../server.ts";
+import { dropPieces, FRAME_BYTES, WINDOW_BYTES, widenCalls, widenConnections } from "./windows.ts";
+
+const FIRST_WINDOW = 65_535;
+const MESSAGE_BYTES = 3 * 2 ** 20;
+
+async function session(port: number): Promise<ClientHttp2Session> {
+  const client = connect(`http://localhost:${port}`);
+  await once(client, "remoteSettings");
+  return client;
+}
+
+interface EchoCall {
+  readonly request: Buffer;
+}
+
+/**
+ * A server with one method that answers with what it got.
+ * @param seen what the widening gets to see of it. @param look what else is done in a call.
+ */
+async function echoServer(
+  seen: (server: Server) => object,
+  look: (call: EchoCall) => void = () => undefined,
+) {
+  const server = new Server({ "grpc.max_receive_message_length": -1 });
+  widenCalls(seen(server));
+  const same = (bytes: Buffer) => bytes;
+  const echo = {
+    path: "/test/Echo",
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  };
+  server.addService(
+    { echo },
+    {
+      echo: (call: EchoCall, answer: (error: null, value: Buffer) => void) => {
+        look(call);
+        answer(null, call.request);
+      },
+    },
+  );
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync("localhost:0", ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    ),
+  );
+  widenConnections(seen(server));
+  const ask = (message: Buffer) =>
+    new Promise<Buffer>((resolve, reject) => {
+      const client = new Client(`localhost:${port}`, credentials.createInsecure());
+      client.makeUnaryRequest(echo.path, same, same, message, (error, value) => {
+        client.close();
+        if (error === null) resolve(value!);
+        else reject(error);
+      });
+    });
+  return { port, ask, [Symbol.dispose]: () => server.forceShutdown() };
+}
+
+describe("a gRPC connection", () => {
+  it("takes megabytes ahead in one call and in all of them together", async () => {
+    await using folder = await modelFolder();
+    await folder.add("half", 1, "half_plus_two");
+    await using server = await startServer({
+      models: singleModelConfig("half", `${folder.path}/half`),
+      loader: loadProgram,
+      log: silentLog,
+      grpcPort: 0,
+      restPort: undefined,
+      maxLoadRetries: 0,
+    });
+    const client = await session(server.grpcPort!);
+    try {
+      expect(client.remoteSettings.initialWindowSize).toBe(WINDOW_BYTES);
+      expect(client.remoteSettings.maxFrameSize).toBe(FRAME_BYTES);
+      // The word on the connection follows that on its calls.
+      await new Promise((resolve) => client.ping(resolve));
+      expect(client.state.remoteWindowSize).toBe(WINDOW_BYTES);
+    } finally {
+      client.destroy();
+    }
+  });
+
+  it("lets three megabytes in though nobody reads them", async () => {
+    const widened: { commonServerOptions: { settings?: Settings } } = { commonServerOptions: {} };
+    widenCalls(widened);
+    const listener = createServer(widened.commonServerOptions);
+    listener.on("stream", (stream) => stream.on("error", () => undefined).pause());
+    widenConnections({ http2Servers: new Map([[listener, undefined]]) });
+    await once(listener.listen(0), "listening");
+    const client = await session((listener.address() as AddressInfo).port);
+    try {
+      const call = client.request({ ":method": "POST" });
+      call.write(Buffer.alloc(MESSAGE_BYTES));
+      // Each goes to the server and back behind what could be sent before it.
+      for (let i = 0; i < 50; i++) await new Promise((resolve) => client.ping(resolve));
+      expect(call.writableLength).toBe(0);
+    } finally {
+      client.destroy();
+      listener.close();
+    }
+  });
+
+  it("stays as narrow as HTTP/2 begins where grpc-js keeps its insides elsewhere, and answers all the same", async () => {
+    using server = await echoServer(() => ({}));
+    const client = await session(server.port);
+    expect(client.remoteSettings.initialWindowSize).toBe(FIRST_WINDOW);
+    await new Promise((resolve) => client.ping(resolve));
+    expect(client.state.remoteWindowSize).toBe(FIRST_WINDOW);
+    client.destroy();
+    const message = Buffer.alloc(MESSAGE_BYTES, 7);
+    expect((await server.ask(message)).equals(message)).toBe(true);
+  });
+
+  it("does not keep the pieces of a message beside the message", async () => {
+    const kept: number[] = [];
+    const pieces = (call: object) =>
+      (call as { call: { decoder: { readPartialMessage: Buffer[] } } }).call.decoder.readPartialMessage
+        .length;
+    using server = await echoServer(
+      (whole) => whole,
+      (call) => {
+        kept.push(pieces(call));
+        dropPieces(call);
+        dropPieces({ request: call.request });
+        kept.push(pieces(call));
+      },
+    );
+    const message = Buffer.alloc(MESSAGE_BYTES, 7);
+    expect((await server.ask(message)).equals(message)).toBe(true);
+    expect(kept[0]).toBeGreaterThan(1);
+    expect(kept[1]).toBe(0);
+  });
+});

@@ -1,0 +1,219 @@
+/** @file One JSON value as one element of a tensor, by the rules of each element type. */
+import { arrayOf, type DType, type DTypeData, type NumericDType } from "../../base/tensor.ts";
+import { dataTypeOf, dataTypeText } from "../../savedmodel/format/tensor-proto.ts";
+import { invalidArgument, StatusError } from "../status.ts";
+import { debugText, jsonTypeText } from "./debug.ts";
+import { type JsonTape, Kind } from "./tape.ts";
+
+const INT32_MIN = -(2 ** 31);
+const INT32_MAX = 2 ** 31 - 1;
+const UINT32_MAX = 2 ** 32 - 1;
+/** Each string is an object of its own, many times as large as a short text. */
+const MOST_STRINGS = 4_000_000;
+const INT64_MIN = -(2n ** 63n);
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** Collects the elements of one tensor. */
+export interface ElementSink {
+  readonly dtype: DType;
+  readonly length: number;
+  /** @throws StatusError when the value does not fit the element type. */
+  append(tape: JsonTape, place: number): void;
+  /**
+   * Appends plain numbers that follow each other, as far as this can be done without looking at each for long.
+   * @returns the place of the first value that `append` must take.
+   */
+  appendRun(tape: JsonTape, place: number, end: number): number;
+  /**
+   * Appends lists of `size` plain numbers that follow each other, such as an image's pixels.
+   * @returns the place of the first that is different.
+   */
+  appendLists(tape: JsonTape, place: number, end: number, size: number): number;
+  /** The elements collected so far. */
+  data(): DTypeData[DType];
+}
+
+/** Who has memory for elements, of whatever values. */
+export interface ElementRoom {
+  array<D extends NumericDType>(dtype: D, size: number): DTypeData[D];
+}
+
+/** The heap. */
+export const HEAP: ElementRoom = { array: (dtype, size) => new (arrayOf(dtype))(size) };
+
+/** Makes a sink with room for `capacity` elements. */
+export function elementSink(dtype: DType, capacity: number, room: ElementRoom): ElementSink {
+  return dtype === "string" ? new StringSink() : new NumberSink(dtype, capacity, room);
+}
+
+class NumberSink implements ElementSink {
+  readonly dtype: NumericDType;
+  length = 0;
+  readonly #data: { [index: number]: number | bigint };
+  readonly #convert: Convert;
+
+  constructor(dtype: NumericDType, capacity: number, room: ElementRoom) {
+    this.dtype = dtype;
+    this.#data = room.array(dtype, capacity) as unknown as { [index: number]: number | bigint };
+    this.#convert = CONVERT[dtype];
+  }
+
+  append(tape: JsonTape, place: number): void {
+    const value = this.#convert(tape, place, tape.kinds[place]!);
+    if (value === undefined) throw typeError(tape, place, this.dtype);
+    this.#data[this.length++] = value;
+  }
+
+  appendRun({ kinds, values }: JsonTape, place: number, end: number): number {
+    if (this.dtype !== "float32") return place;
+    const data = this.#data as unknown as Float32Array;
+    let at = place;
+    let length = this.length;
+    for (; at < end && (kinds[at] === Kind.decimal || kinds[at] === Kind.integer); at++) {
+      data[length++] = values[at]!;
+    }
+    this.length = length;
+    return at;
+  }
+
+  appendLists(tape: JsonTape, place: number, end: number, size: number): number {
+    if (this.dtype !== "float32") return place;
+    const { kinds, values } = tape;
+    let at = place;
+    while (at < end && kinds[at] === Kind.array && values[at] === at + size + 1) {
+      const { length } = this;
+      const after = this.appendRun(tape, at + 1, at + size + 1);
+      if (after !== at + size + 1) {
+        this.length = length;
+        break;
+      }
+      at = after + 1;
+    }
+    return at;
+  }
+
+  data(): DTypeData[DType] {
+    return (this.#data as unknown as Float32Array).subarray(0, this.length);
+  }
+}
+
+class StringSink implements ElementSink {
+  readonly dtype = "string";
+  readonly #data: Uint8Array[] = [];
+
+  get length(): number {
+    return this.#data.length;
+  }
+
+  append(tape: JsonTape, place: number): void {
+    if (this.#data.length >= MOST_STRINGS) {
+      throw new StatusError("RESOURCE_EXHAUSTED", `The request holds more than ${MOST_STRINGS} strings.`);
+    }
+    const kind = tape.kinds[place];
+    if (kind === Kind.object) this.#data.push(base64Value(tape, place));
+    else if (kind === Kind.string) this.#data.push(tape.string(place));
+    else throw typeError(tape, place, "string");
+  }
+
+  appendRun(_tape: JsonTape, place: number): number {
+    return place;
+  }
+
+  appendLists(_tape: JsonTape, place: number): number {
+    return place;
+  }
+
+  data(): readonly Uint8Array[] {
+    return this.#data;
+  }
+}
+
+/** The element a value becomes, or `undefined` when it is of the wrong type. */
+type Convert = (tape: JsonTape, place: number, kind: number) => number | bigint | undefined;
+
+function real(tape: JsonTape, place: number, kind: number): number | undefined {
+  if (kind === Kind.decimal || kind === Kind.integer) return tape.values[place];
+  return kind === Kind.bigInteger ? Number(tape.bigInteger(place)) : undefined;
+}
+
+/** Integers of up to 32 bits. Smaller types wrap around, as they do in TensorFlow Serving. */
+function integer(low: number, high: number): Convert {
+  return (tape, place, kind) => {
+    const value = tape.values[place]!;
+    return kind === Kind.integer && value >= low && value <= high ? value : undefined;
+  };
+}
+
+function longInteger(low: bigint, high: bigint): Convert {
+  return (tape, place, kind) => {
+    if (kind !== Kind.integer && kind !== Kind.bigInteger) return undefined;
+    const value = kind === Kind.integer ? BigInt(tape.values[place]!) : tape.bigInteger(place);
+    return value >= low && value <= high ? value : undefined;
+  };
+}
+
+function truth(_tape: JsonTape, _place: number, kind: number): number | undefined {
+  if (kind === Kind.true) return 1;
+  return kind === Kind.false ? 0 : undefined;
+}
+
+function unsupported(dtype: DType): Convert {
+  return (tape, place) => {
+    const type = dataTypeText(dataTypeOf(dtype));
+    throw new StatusError(
+      "UNIMPLEMENTED",
+      `Conversion of JSON Value: ${debugText(tape, place)} to type: ${type}`,
+    );
+  };
+}
+
+const CONVERT: { readonly [D in NumericDType]: Convert } = {
+  float32: real,
+  float64: real,
+  int8: integer(INT32_MIN, INT32_MAX),
+  int16: integer(INT32_MIN, INT32_MAX),
+  int32: integer(INT32_MIN, INT32_MAX),
+  uint8: integer(INT32_MIN, INT32_MAX),
+  uint32: integer(0, UINT32_MAX),
+  int64: longInteger(INT64_MIN, INT64_MAX),
+  uint64: longInteger(0n, 2n ** 64n - 1n),
+  bool: truth,
+  float16: unsupported("float16"),
+  bfloat16: unsupported("bfloat16"),
+  uint16: unsupported("uint16"),
+};
+
+function typeError(tape: JsonTape, place: number, dtype: DType): StatusError {
+  return invalidArgument(
+    `JSON Value: ${debugText(tape, place)} Type: ${jsonTypeText(tape, place)} ` +
+      `is not of expected type: ${dataTypeText(dataTypeOf(dtype))}`,
+  );
+}
+
+/** Whether the value is `{"b64": "…"}`, which stands for bytes. */
+export function isBase64(tape: JsonTape, place: number): boolean {
+  return (
+    tape.kinds[place] === Kind.object &&
+    tape.count(place) === 1 &&
+    tape.kinds[place + 2] === Kind.string &&
+    tape.text(place + 1) === "b64"
+  );
+}
+
+/**
+ * The bytes of `{"b64": "…"}`: the standard alphabet; padding may be left out but not be wrong.
+ * @throws StatusError when the object or its text is anything else.
+ */
+export function base64Value(tape: JsonTape, place: number): Uint8Array {
+  if (!isBase64(tape, place)) {
+    throw invalidArgument(`JSON Value: ${debugText(tape, place)} not formatted correctly for base64 data`);
+  }
+  const text = Buffer.from(tape.string(place + 2))
+    .toString("latin1")
+    .replace(/[ \t\r\n\v\f]+/g, "");
+  const digits = text.replace(/={1,2}$/, "");
+  const isPadded = digits.length !== text.length;
+  const isRight = isPadded ? text.length % 4 === 0 : digits.length % 4 !== 1;
+  if (!isRight || !/^[A-Za-z0-9+/]*$/.test(digits)) throw invalidArgument("Unable to base64 decode");
+  return new Uint8Array(Buffer.from(digits, "base64"));
+}

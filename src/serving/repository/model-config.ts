@@ -1,0 +1,90 @@
+/** @file Which models to serve: the rules a configuration must keep, on its own and against the one before. */
+import { isAbsolute } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import {
+  type ModelConfig,
+  type ModelServerConfig,
+  ModelServerConfigSchema,
+  ModelType,
+} from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { invalidArgument, StatusError } from "../status.ts";
+
+const PLATFORM = "tensorflow";
+
+/** The configuration that `--model_name` and `--model_base_path` stand for. */
+export function singleModelConfig(name: string, basePath: string): ModelServerConfig {
+  return create(ModelServerConfigSchema, {
+    config: {
+      case: "modelConfigList",
+      value: { config: [{ name, basePath, modelPlatform: PLATFORM }] },
+    },
+  });
+}
+
+function platformOf(model: ModelConfig): string {
+  if (model.modelType === ModelType.TENSORFLOW) return PLATFORM;
+  return model.modelPlatform || ModelType[model.modelType]!.toLowerCase();
+}
+
+function checkModel(model: ModelConfig): void {
+  const hasType = model.modelType !== ModelType.MODEL_TYPE_UNSPECIFIED;
+  const hasPlatform = model.modelPlatform !== "";
+  if (hasType && hasPlatform) {
+    throw invalidArgument(
+      "Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform, " +
+        `model name is ${model.name}`,
+    );
+  }
+  if (!hasType && !hasPlatform) {
+    throw invalidArgument(
+      "Illegal setting neither ModelServerConfig::model_type (deprecated) nor ModelServerConfig::model_platform, " +
+        `model name is ${model.name}`,
+    );
+  }
+  if (platformOf(model) !== PLATFORM) {
+    throw invalidArgument(`Model ${model.name} requests unsupported platform ${platformOf(model)}`);
+  }
+  if (!isAbsolute(model.basePath)) {
+    throw invalidArgument(
+      `Expected model ${model.name} to have an absolute path or URI; got base_path()=${model.basePath}`,
+    );
+  }
+  if (model.loggingConfig !== undefined) {
+    throw new StatusError("FAILED_PRECONDITION", "No request-logger-creator provided.");
+  }
+}
+
+/**
+ * The models of a configuration.
+ * @throws StatusError when the configuration breaks a rule.
+ */
+export function checkedModels(config: ModelServerConfig): readonly ModelConfig[] {
+  if (config.config.case === "customModelConfig") {
+    throw invalidArgument(
+      "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported",
+    );
+  }
+  const models = config.config.value?.config ?? [];
+  const names = new Set<string>();
+  for (const model of models) {
+    if (names.has(model.name)) {
+      throw invalidArgument(`Illegal to list model ${model.name} multiple times in config list`);
+    }
+    names.add(model.name);
+    checkModel(model);
+  }
+  return models;
+}
+
+/**
+ * Refuses to go from a list of models to no list at all.
+ * @throws StatusError `FAILED_PRECONDITION`.
+ */
+export function checkTransition(before: ModelServerConfig | undefined, after: ModelServerConfig): void {
+  const isFirst = before === undefined || before.config.case === undefined;
+  if (isFirst || after.config.case === before.config.case) return;
+  throw new StatusError(
+    "FAILED_PRECONDITION",
+    "Cannot transition to requested config. It is only legal to transition from one ModelConfigList to another.",
+  );
+}

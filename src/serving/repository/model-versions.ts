@@ -1,0 +1,201 @@
+/** @file The versions of one model through their lives: loading with retries, serving, unloading when nobody uses them. */
+import { setTimeout as delay } from "node:timers/promises";
+import { FaceError, messageOf } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { type ModelLoader, type Servable, servableText } from "../engine/servable.ts";
+import type { Lease } from "../predict.ts";
+import { StatusError } from "../status.ts";
+import type { VersionState, VersionStatus } from "./catalog.ts";
+import { nextTransition } from "./version-policy.ts";
+
+/** How loading behaves when it fails, and how much of it may go on at once. */
+export interface LoadOptions {
+  readonly loader: ModelLoader;
+  /** Further attempts after the first. */
+  readonly maxRetries: number;
+  readonly retryIntervalMs: number;
+  /** Runs a load when its turn has come. */
+  readonly schedule: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly log: Log;
+  /** Called after every change of state. */
+  readonly onChange: () => void;
+}
+
+interface Entry {
+  readonly version: bigint;
+  folder: string;
+  state: VersionState;
+  isAspired: boolean;
+  /** Set when the version was given up, or unloaded; it is not tried again until it is wanted anew. */
+  isOver: boolean;
+  error: StatusError | undefined;
+  servable: Servable | undefined;
+  leases: number;
+  /** Cancels a load that is no longer wanted. */
+  cancel: AbortController | undefined;
+  /** Called when the last lease is given back. */
+  onFree: (() => void) | undefined;
+}
+
+/** All versions ever seen of one model. */
+export class ModelVersions {
+  readonly name: string;
+  readonly #options: LoadOptions;
+  readonly #entries = new Map<bigint, Entry>();
+
+  constructor(name: string, options: LoadOptions) {
+    this.name = name;
+    this.#options = options;
+  }
+
+  /** States, newest version first. */
+  statuses(): VersionStatus[] {
+    return [...this.#entries.values()]
+      .sort((a, b) => (a.version < b.version ? 1 : -1))
+      .map(({ version, state, error }) => ({ version, state, ...(error && { error }) }));
+  }
+
+  /** The newest version that answers. */
+  latestAvailable(): bigint | undefined {
+    return this.statuses().find(({ state }) => state === "AVAILABLE")?.version;
+  }
+
+  /** Whether this version answers. */
+  isAvailable(version: bigint): boolean {
+    return this.#entries.get(version)?.state === "AVAILABLE";
+  }
+
+  /** The right to use a version, or `undefined` when it does not answer. */
+  lease(version: bigint): Lease | undefined {
+    const entry = this.#entries.get(version);
+    if (entry?.servable === undefined || entry.state !== "AVAILABLE") return undefined;
+    const { servable } = entry;
+    entry.leases++;
+    let isHeld = true;
+    return {
+      servable,
+      [Symbol.dispose]: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        entry.leases--;
+        if (entry.leases === 0) entry.onFree?.();
+      },
+    };
+  }
+
+  /** Says which versions are wanted, with their folders. */
+  aspire(wanted: ReadonlyMap<bigint, string>): void {
+    for (const [version, folder] of wanted) this.#want(version, folder);
+    for (const entry of this.#entries.values()) {
+      if (!wanted.has(entry.version) && entry.isAspired) {
+        entry.isAspired = false;
+        entry.cancel?.abort();
+      }
+    }
+    this.#proceed();
+  }
+
+  #want(version: bigint, folder: string): void {
+    const entry = this.#entries.get(version);
+    if (entry === undefined) {
+      this.#entries.set(version, {
+        version,
+        folder,
+        state: "START",
+        isAspired: true,
+        isOver: false,
+        error: undefined,
+        servable: undefined,
+        leases: 0,
+        cancel: undefined,
+        onFree: undefined,
+      });
+    } else if (!entry.isAspired) {
+      entry.isAspired = true;
+      entry.folder = folder;
+      if (entry.isOver) {
+        entry.isOver = false;
+        entry.error = undefined;
+        entry.state = "START";
+      }
+    }
+  }
+
+  /** Takes every step that is due; later steps follow when one of these ends. */
+  #proceed(): void {
+    for (;;) {
+      const next = nextTransition(
+        [...this.#entries.values()].map((entry) => ({
+          version: entry.version,
+          isAspired: entry.isAspired,
+          isNew: entry.state === "START" && !entry.isOver,
+          isReady: entry.state === "AVAILABLE",
+        })),
+      );
+      if (next === undefined) break;
+      const entry = this.#entries.get(next.version)!;
+      if (next.act === "load") void this.#load(entry);
+      else void this.#unload(entry);
+    }
+    this.#options.onChange();
+  }
+
+  async #load(entry: Entry): Promise<void> {
+    const { loader, maxRetries, retryIntervalMs, schedule, log } = this.#options;
+    const id = { name: this.name, version: entry.version };
+    const cancel = new AbortController();
+    entry.cancel = cancel;
+    entry.state = "LOADING";
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const servable = await schedule(() => loader(entry.folder, id, cancel.signal));
+        entry.servable = servable;
+        entry.state = "AVAILABLE";
+        log.info(`Successfully loaded servable version ${servableText(id)}`);
+        break;
+      } catch (error) {
+        log.error(`Loading servable: ${servableText(id)} failed: ${messageOf(error)}`);
+        entry.error = cancel.signal.aborted ? undefined : loadError(error, entry);
+        if (attempt >= maxRetries || cancel.signal.aborted) {
+          this.#end(entry);
+          break;
+        }
+        log.info(`Retrying of loading servable ${servableText(id)}, retry ${attempt + 1}`);
+        await delay(retryIntervalMs, undefined, { signal: cancel.signal }).catch(() => undefined);
+      }
+    }
+    if (entry.state === "AVAILABLE") entry.error = undefined;
+    entry.cancel = undefined;
+    this.#proceed();
+  }
+
+  async #unload(entry: Entry): Promise<void> {
+    const { log } = this.#options;
+    entry.state = "UNLOADING";
+    if (entry.leases > 0) await new Promise<void>((resolve) => (entry.onFree = resolve));
+    entry.onFree = undefined;
+    const { servable } = entry;
+    entry.servable = undefined;
+    try {
+      await servable?.close();
+    } catch (error) {
+      log.warn(`Unloading servable ${this.name} version ${entry.version}: ${messageOf(error)}`);
+    }
+    log.info(`Done unloading servable version ${servableText({ name: this.name, version: entry.version })}`);
+    this.#end(entry);
+    this.#proceed();
+  }
+
+  /** A version that was wanted again meanwhile starts over. */
+  #end(entry: Entry): void {
+    const failed = entry.error !== undefined;
+    entry.state = entry.isAspired && !failed ? "START" : "END";
+    entry.isOver = entry.state === "END";
+  }
+}
+
+/** A failed load as the status shows it: what is wrong with the model, but not where it lies. */
+function loadError(error: unknown, { folder, version }: Entry): StatusError {
+  const status = error instanceof StatusError || error instanceof FaceError ? error.status : "UNKNOWN";
+  return new StatusError(status, messageOf(error).replaceAll(folder, `version ${version}`), { cause: error });
+}

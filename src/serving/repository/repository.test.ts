@@ -1,0 +1,225 @@
+/** @file Versions come and go on disk and in the configuration, and something always answers. */
+import { rm } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, expect, it, vi } from "vitest";
+import { loadProgram, type ModelFolder, modelFolder } from "../../../test/support/servables.ts";
+import { type Log, silentLog } from "../../base/log.ts";
+import { ModelServerConfigSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import type { ModelChoice } from "../predict.ts";
+import { singleModelConfig } from "./model-config.ts";
+import { Repository, type RepositoryOptions } from "./repository.ts";
+import { parseTextProto } from "./text-proto.ts";
+import { aspiredVersions, nextTransition, type VersionView } from "./version-policy.ts";
+
+function repository(options: Partial<RepositoryOptions> = {}): Repository {
+  return new Repository({
+    loader: loadProgram,
+    log: silentLog,
+    pollWaitSeconds: 0.01,
+    maxLoadRetries: 0,
+    loadRetryIntervalMs: 1,
+    loadThreads: 0,
+    allowLabelsForUnavailable: false,
+    ...options,
+  });
+}
+
+const config = (text: string) => parseTextProto(ModelServerConfigSchema, text);
+const modelText = (folder: ModelFolder, name: string, more = "") =>
+  `config { name: "${name}" base_path: "${folder.path}/${name}" model_platform: "tensorflow" ${more} }`;
+const latest = (name: string) => ({ name, version: { by: "latest" } as const });
+const states = (models: Repository, name: string) =>
+  models.versions(name).map(({ version, state }) => `${version} ${state}`);
+
+/** The version that answers now. */
+function answering(models: Repository, choice: ModelChoice): bigint {
+  using lease = models.acquire(choice);
+  return lease.servable.version;
+}
+
+async function eventually(condition: () => boolean): Promise<void> {
+  while (!condition()) await delay(5);
+}
+
+describe("version policy", () => {
+  it("wants the newest, all or the named versions", () => {
+    const onDisk = [1n, 10n, 9n];
+    expect(aspiredVersions({ kind: "latest", count: 2 }, onDisk)).toEqual([10n, 9n]);
+    expect(aspiredVersions({ kind: "all" }, onDisk)).toEqual([10n, 9n, 1n]);
+    expect(aspiredVersions({ kind: "specific", versions: [9n, 7n] }, onDisk)).toEqual([9n]);
+  });
+
+  it("keeps the old version until a new one is ready", () => {
+    const view = (version: bigint, isAspired: boolean, isNew: boolean, isReady: boolean): VersionView => ({
+      version,
+      isAspired,
+      isNew,
+      isReady,
+    });
+    expect(nextTransition([view(1n, false, false, true), view(2n, true, true, false)])).toEqual({
+      act: "load",
+      version: 2n,
+    });
+    expect(nextTransition([view(1n, false, false, true), view(2n, true, false, false)])).toBeUndefined();
+    expect(nextTransition([view(1n, false, false, true), view(2n, true, false, true)])).toEqual({
+      act: "unload",
+      version: 1n,
+    });
+    expect(nextTransition([view(1n, false, false, true)])).toEqual({ act: "unload", version: 1n });
+  });
+});
+
+describe("repository", () => {
+  it("serves the newest version and swaps without a gap; leases keep the old one loaded", async () => {
+    await using folder = await modelFolder();
+    await folder.add("m", "001", "half_plus_two");
+    await using models = repository();
+    await models.start(singleModelConfig("m", `${folder.path}/m`));
+    const held = models.acquire(latest("m"));
+    expect(held.servable.version).toBe(1n);
+    await folder.add("m", 2, "half_plus_two");
+    await eventually(() => answering(models, latest("m")) === 2n);
+    await eventually(() => states(models, "m")[1] === "1 UNLOADING");
+    expect(() => models.acquire({ name: "m", version: { by: "version", version: 1n } })).toThrow(
+      "Servable not found for request: Specific(m, 1)",
+    );
+    held[Symbol.dispose]();
+    await eventually(() => states(models, "m")[1] === "1 END");
+  });
+
+  it("keeps the old version when the new one is broken, and shows why", async () => {
+    await using folder = await modelFolder();
+    await folder.add("m", 1, "half_plus_two");
+    await using models = repository({ maxLoadRetries: 2 });
+    await models.start(singleModelConfig("m", `${folder.path}/m`));
+    await folder.add("m", 2, "broken");
+    await eventually(() => states(models, "m")[0] === "2 END");
+    expect(answering(models, latest("m"))).toBe(1n);
+    const [failed] = models.versions("m");
+    expect(failed?.error).toMatchObject({ status: "DATA_LOSS", message: "the model in version 2 is broken" });
+  });
+
+  it("fails to start when a model fails, and names it", async () => {
+    await using folder = await modelFolder();
+    await folder.add("m", 1, "broken");
+    await using models = repository();
+    await expect(models.start(singleModelConfig("m", `${folder.path}/m`))).rejects.toThrow(
+      "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available: {{{name: m version: 1} due to error:",
+    );
+  });
+
+  it("waits for a folder that is not there yet", async () => {
+    await using folder = await modelFolder();
+    await using models = repository();
+    const started = models.start(singleModelConfig("m", `${folder.path}/m`));
+    await delay(30);
+    expect(models.versions("m")).toEqual([]);
+    await folder.add("m", 3, "half_plus_two");
+    await started;
+    expect(answering(models, latest("m"))).toBe(3n);
+  });
+
+  it("says at once that a folder is missing, then once a minute, and anew when it goes again", async () => {
+    await using folder = await modelFolder();
+    const said: string[] = [];
+    let looks = 0;
+    const log: Log = {
+      ...silentLog,
+      error: (text) => said.push(text),
+      warn: () => {
+        looks++;
+      },
+    };
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      await using models = repository({ log });
+      await folder.add("there", "no-number", "half_plus_two");
+      const missing = `${folder.path}/missing`;
+      // A folder without versions is complained of at every look, so that looks can be counted.
+      void models
+        .start(config(`model_config_list { ${modelText(folder, "there")} ${modelText(folder, "missing")} }`))
+        .catch(() => undefined);
+      const look = async () => {
+        const last = looks + 3;
+        await eventually(() => looks >= last);
+        return said.length;
+      };
+      expect(await look()).toBe(1);
+      expect(said[0]).toContain(`Could not find base path ${missing} for servable missing with error `);
+      vi.setSystemTime(Date.now() + 59_000);
+      expect(await look()).toBe(1);
+      vi.setSystemTime(Date.now() + 2_000);
+      expect(await look()).toBe(2);
+      await folder.add("missing", 1, "half_plus_two");
+      await eventually(() => states(models, "missing").includes("1 AVAILABLE"));
+      await rm(missing, { recursive: true });
+      expect(await look()).toBe(3);
+      expect(new Set(said).size).toBe(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("knows no labels before it knows models", async () => {
+    await using models = repository();
+    await models.start(config(""));
+    const choice = { name: "m", version: { by: "label", label: "stable" } } as const;
+    expect(() => models.acquire(choice)).toThrow("Model labels does not init yet.stable");
+    await models.reload(config("model_config_list {}"));
+    expect(() => models.acquire(choice)).toThrow("Unrecognized servable version label: stable");
+  });
+
+  it("replaces the configuration as a whole, waiting for new models", async () => {
+    await using folder = await modelFolder();
+    for (const name of ["a", "b"]) await folder.add(name, 1, "half_plus_two");
+    await folder.add("bad", 1, "broken");
+    await using models = repository();
+    await models.start(config(`model_config_list { ${modelText(folder, "a")} }`));
+    await models.reload(config(`model_config_list { ${modelText(folder, "b")} }`));
+    expect(answering(models, latest("b"))).toBe(1n);
+    expect(() => models.acquire(latest("a"))).toThrow("Servable not found for request: Latest(a)");
+    expect(models.names()).toEqual(["b"]);
+    await expect(models.reload(config(`model_config_list { ${modelText(folder, "bad")} }`))).rejects.toThrow(
+      "did not become available",
+    );
+    await expect(models.reload(config(""))).rejects.toThrow("Cannot transition");
+    await models.reload(config("model_config_list {}"));
+    expect(models.names()).toEqual([]);
+  });
+
+  it("points labels only at versions that answer, unless told otherwise", async () => {
+    await using folder = await modelFolder();
+    for (const version of [1, 2]) await folder.add("m", version, "half_plus_two");
+    const all = "model_version_policy { all {} }";
+    const labelled = (version: number) =>
+      config(
+        `model_config_list { ${modelText(folder, "m", `${all} version_labels { key: "stable" value: ${version} }`)} }`,
+      );
+    await using models = repository();
+    await expect(models.start(labelled(1))).rejects.toThrow(
+      "Request to assign label to version 1 of model m, which is not currently available for inference",
+    );
+    await models.reload(config(`model_config_list { ${modelText(folder, "m", all)} }`));
+    await eventually(() => states(models, "m").join() === "2 AVAILABLE,1 AVAILABLE");
+    await models.reload(labelled(1));
+    const stable = { name: "m", version: { by: "label", label: "stable" } } as const;
+    expect(answering(models, stable)).toBe(1n);
+    await expect(models.reload(labelled(3))).rejects.toThrow("not currently available");
+    expect(() => models.acquire({ name: "m", version: { by: "label", label: "x" } })).toThrow(
+      "Unrecognized servable version label: x",
+    );
+  });
+
+  it.each([
+    ['config { name: "m" base_path: "/m" }', "Illegal setting neither"],
+    ['config { name: "m" base_path: "/m" model_platform: "torch" }', "requests unsupported platform torch"],
+    ['config { name: "m" base_path: "m" model_platform: "tensorflow" }', "absolute path or URI"],
+    [
+      'config { name: "m" base_path: "/m" model_platform: "tensorflow" } config { name: "m" base_path: "/m" model_platform: "tensorflow" }',
+      "Illegal to list model m multiple times",
+    ],
+  ])("refuses the configuration %s", async (text, message) => {
+    await using models = repository();
+    await expect(models.start(config(`model_config_list { ${text} }`))).rejects.toThrow(message);
+  });
+});

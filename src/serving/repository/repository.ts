@@ -1,0 +1,322 @@
+/** @file The models of a server: configuration, labels, polling of the file system, and finding a model for a request. */
+import { cpus } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import { FaceError, messageOf } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { type ModelLoader, servableText } from "../engine/servable.ts";
+import type { Lease, ModelChoice } from "../predict.ts";
+import { invalidArgument, StatusError } from "../status.ts";
+import type { Catalog, VersionStatus } from "./catalog.ts";
+import { checkedModels, checkTransition } from "./model-config.ts";
+import { ModelVersions } from "./model-versions.ts";
+import { scanVersions } from "./storage.ts";
+import { aspiredVersions, versionPolicy } from "./version-policy.ts";
+
+/** How models are found and loaded. */
+export interface RepositoryOptions {
+  readonly loader: ModelLoader;
+  readonly log: Log;
+  /** Seconds between looks at the file system; 0 looks once, less never looks. */
+  readonly pollWaitSeconds: number;
+  readonly maxLoadRetries: number;
+  readonly loadRetryIntervalMs: number;
+  /** Versions loaded at once after the start; 0 is one at a time. */
+  readonly loadThreads: number;
+  readonly allowLabelsForUnavailable: boolean;
+}
+
+interface Model {
+  readonly versions: ModelVersions;
+  /** Absent when the model is no longer in the configuration. */
+  config: ModelConfig | undefined;
+  labels: ReadonlyMap<string, bigint>;
+  /** What was last said of a base path that cannot be read, and when. */
+  complaint?: { readonly text: string; readonly saidMs: number } | undefined;
+}
+
+/** A base path that stays away is mentioned this often. */
+const COMPLAIN_EVERY_MS = 60_000;
+
+/** Longer than any start; a timer cannot take more. */
+const LONG_MS = 2 ** 31 - 1;
+
+/** Models by name, kept as the configuration and the file system say. */
+export class Repository implements Catalog, AsyncDisposable {
+  readonly #options: RepositoryOptions;
+  readonly #models = new Map<string, Model>();
+  readonly #closing = new AbortController();
+  readonly #waiting = new Set<() => void>();
+  readonly #turns: Turns;
+  #config: ModelServerConfig | undefined;
+  #polling: Promise<void> | undefined;
+  #reloading: Promise<void> = Promise.resolve();
+
+  constructor(options: RepositoryOptions) {
+    this.#options = options;
+    this.#turns = new Turns(cpus().length);
+  }
+
+  names(): readonly string[] {
+    return [...this.#models].filter(([, model]) => model.config !== undefined).map(([name]) => name);
+  }
+
+  versions(name: string): readonly VersionStatus[] {
+    return this.#models.get(name)?.versions.statuses() ?? [];
+  }
+
+  labels(name: string): ReadonlyMap<string, bigint> {
+    return this.#models.get(name)?.labels ?? new Map();
+  }
+
+  acquire({ name, version: choice }: ModelChoice): Lease {
+    const model = this.#models.get(name);
+    if (choice.by === "latest") {
+      const latest = model?.versions.latestAvailable();
+      const lease = latest === undefined ? undefined : model?.versions.lease(latest);
+      if (lease !== undefined) return lease;
+      throw new StatusError("NOT_FOUND", `Servable not found for request: Latest(${name})`);
+    }
+    const version = choice.by === "version" ? choice.version : this.#versionOf(model, choice.label);
+    const lease = model?.versions.lease(version);
+    if (lease !== undefined) return lease;
+    throw new StatusError("NOT_FOUND", `Servable not found for request: Specific(${name}, ${version})`);
+  }
+
+  /** Where a label points. Before there is any list of models, there are no labels that could be wrong. */
+  #versionOf(model: Model | undefined, label: string): bigint {
+    if (this.#config?.config.case === undefined) {
+      throw new StatusError("UNAVAILABLE", `Model labels does not init yet.${label}`);
+    }
+    const version = model?.labels.get(label);
+    if (version === undefined) throw invalidArgument(`Unrecognized servable version label: ${label}`);
+    return version;
+  }
+
+  /**
+   * Takes the first configuration and waits until each model has a version that answers or has failed for good.
+   * @param signal gives up waiting.
+   * @throws FaceError `MODEL_INVALID` when a model failed, `CONFIG_INVALID` when the configuration is not legal,
+   *   `INTERRUPTED` by the signal.
+   */
+  async start(config: ModelServerConfig, signal?: AbortSignal): Promise<void> {
+    const giveUp = () => {
+      this.#closing.abort();
+      this.#changed();
+    };
+    signal?.addEventListener("abort", giveUp, { once: true });
+    const { pollWaitSeconds } = this.#options;
+    // A folder that is missing or empty now may be there at the next look.
+    if (pollWaitSeconds > 0) this.#polling = this.#poll(pollWaitSeconds);
+    // Waiting alone would not keep the program running.
+    const waiting = setInterval(() => undefined, LONG_MS);
+    const failures = await this.#apply(config)
+      .catch(refuseToStart)
+      .finally(() => clearInterval(waiting));
+    signal?.removeEventListener("abort", giveUp);
+    if (signal?.aborted) throw new FaceError("INTERRUPTED", "stopped before the models were ready");
+    this.#turns.limit = Math.max(1, this.#options.loadThreads);
+    if (failures.length > 0) {
+      throw new FaceError(
+        "MODEL_INVALID",
+        `Failed to start server. Error: UNKNOWN: ${failureText(failures)}`,
+        {
+          hint: "the log above says what is wrong with each model",
+        },
+      );
+    }
+  }
+
+  /** One reload at a time: each replaces the whole configuration. */
+  reload(config: ModelServerConfig): Promise<void> {
+    const reload = this.#reloading.then(async () => {
+      const failures = await this.#apply(config);
+      if (failures.length > 0) throw new StatusError("UNKNOWN", failureText(failures));
+    });
+    this.#reloading = reload.catch(() => undefined);
+    return reload;
+  }
+
+  /** Stops polling and loading and unloads everything once it is no longer in use. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#polling;
+    for (const model of this.#models.values()) model.versions.aspire(new Map());
+    await this.#until(() => [...this.#models.values()].every((model) => isAtRest(model.versions)));
+  }
+
+  /** @returns the versions of new models that failed for good. */
+  async #apply(config: ModelServerConfig): Promise<Failure[]> {
+    const configs = checkedModels(config);
+    checkTransition(this.#config, config);
+    this.#config = config;
+    const labels = configs.map((model) => this.#checkedLabels(model));
+    const added = configs.filter(({ name }) => this.#models.get(name)?.config === undefined);
+    const kept = new Set(configs.map(({ name }) => name));
+    for (const [name, model] of this.#models) {
+      if (kept.has(name)) continue;
+      model.config = undefined;
+      model.labels = new Map();
+      model.versions.aspire(new Map());
+    }
+    for (const [index, modelConfig] of configs.entries()) {
+      const model = this.#modelFor(modelConfig.name);
+      model.config = modelConfig;
+      model.labels = labels[index]!;
+    }
+    if (this.#options.pollWaitSeconds >= 0) await this.#look();
+    return this.#settled(added.map(({ name }) => name));
+  }
+
+  #modelFor(name: string): Model {
+    const known = this.#models.get(name);
+    if (known !== undefined) return known;
+    const { loader, maxLoadRetries, loadRetryIntervalMs, log } = this.#options;
+    const versions = new ModelVersions(name, {
+      loader,
+      maxRetries: maxLoadRetries,
+      retryIntervalMs: loadRetryIntervalMs,
+      schedule: (work) => this.#turns.run(work),
+      log,
+      onChange: () => this.#changed(),
+    });
+    const model: Model = { versions, config: undefined, labels: new Map() };
+    this.#models.set(name, model);
+    return model;
+  }
+
+  /** Labels may point only to versions that answer, unless new ones are allowed to wait for theirs. */
+  #checkedLabels({ name, versionLabels }: ModelConfig): Map<string, bigint> {
+    const model = this.#models.get(name);
+    const labels = new Map(Object.entries(versionLabels));
+    for (const [label, version] of labels) {
+      if (model?.versions.isAvailable(version)) continue;
+      const before = model?.labels.get(label);
+      const mayWait = before === undefined || before === version;
+      if (this.#options.allowLabelsForUnavailable && mayWait) continue;
+      throw new StatusError(
+        "FAILED_PRECONDITION",
+        `Request to assign label to version ${version} of model ${name}, which is not currently available for inference`,
+      );
+    }
+    return labels;
+  }
+
+  async #poll(seconds: number): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      await delay(seconds * 1000, undefined, { signal }).catch(() => undefined);
+      if (!signal.aborted) await this.#look();
+    }
+  }
+
+  /** Looks for versions of every model. */
+  async #look(): Promise<void> {
+    const configured = [...this.#models.values()].filter((model) => model.config !== undefined);
+    await Promise.all(configured.map((model) => this.#lookFor(model)));
+  }
+
+  async #lookFor(model: Model): Promise<void> {
+    const { log } = this.#options;
+    const { name, basePath, modelVersionPolicy } = model.config!;
+    try {
+      const { folders, duplicates } = await scanVersions(basePath);
+      model.complaint = undefined;
+      if (duplicates.length > 0) log.warn(`Duplicate versions of servable ${name}: ${duplicates.join(", ")}`);
+      if (folders.size === 0) {
+        log.warn(
+          `No versions of servable ${name} found under base path ${basePath}. Did you forget to name your leaf ` +
+            "directory as a number (eg. '/1/')?",
+        );
+      }
+      const policy = versionPolicy(modelVersionPolicy);
+      const wanted = aspiredVersions(policy, folders.keys());
+      if (policy.kind === "specific" && wanted.length < Math.max(1, policy.versions.length)) {
+        log.warn(`Not all versions wanted of servable ${name} are there: ${policy.versions.join(", ")}`);
+      }
+      // The model may have left the configuration while its folder was read.
+      if (model.config === undefined) return;
+      model.versions.aspire(new Map(wanted.map((version) => [version, folders.get(version)!])));
+    } catch (error) {
+      const text = `Could not find base path ${basePath} for servable ${name} with error ${messageOf(error)}`;
+      const isOld = model.complaint?.text === text && Date.now() < model.complaint.saidMs + COMPLAIN_EVERY_MS;
+      if (isOld) return;
+      model.complaint = { text, saidMs: Date.now() };
+      log.error(text);
+    }
+  }
+
+  /** Waits until each of the models has a version that answers, or has only failed ones. */
+  async #settled(names: readonly string[]): Promise<Failure[]> {
+    const statuses = (name: string) => this.versions(name);
+    const isSettled = (name: string) =>
+      statuses(name).some(({ state }) => state === "AVAILABLE") ||
+      (statuses(name).length > 0 && statuses(name).every(({ state }) => state === "END"));
+    await this.#until(() => this.#closing.signal.aborted || names.every(isSettled));
+    return names.flatMap((name) => {
+      if (statuses(name).some(({ state }) => state === "AVAILABLE")) return [];
+      return statuses(name).flatMap(({ version, error }) => (error ? [{ name, version, error }] : []));
+    });
+  }
+
+  #until(condition: () => boolean): Promise<void> {
+    if (condition()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const check = () => {
+        if (!condition()) return;
+        this.#waiting.delete(check);
+        resolve();
+      };
+      this.#waiting.add(check);
+    });
+  }
+
+  #changed(): void {
+    for (const check of [...this.#waiting]) check();
+  }
+}
+
+interface Failure {
+  readonly name: string;
+  readonly version: bigint;
+  readonly error: StatusError;
+}
+
+/** A configuration that is not legal, in the words of TensorFlow Serving's last line. */
+function refuseToStart(error: unknown): never {
+  if (!(error instanceof StatusError)) throw error;
+  throw new FaceError("CONFIG_INVALID", `Failed to start server. Error: ${error.text}`, { cause: error });
+}
+
+function failureText(failures: readonly Failure[]): string {
+  const items = failures.map((failure) => `{${servableText(failure)} due to error: ${failure.error.text}}, `);
+  return `${failures.length} servable(s) did not become available: {${items.join("")}}`;
+}
+
+function isAtRest(versions: ModelVersions): boolean {
+  return versions.statuses().every(({ state }) => state === "END" || state === "START");
+}
+
+/** Lets a limited number of loads go on at once, in the order they came. */
+class Turns {
+  limit: number;
+  #running = 0;
+  readonly #queue: (() => void)[] = [];
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    // A turn that ends is handed to the next in the queue without being counted down in between.
+    if (this.#running >= this.limit) await new Promise<void>((resolve) => this.#queue.push(resolve));
+    else this.#running++;
+    try {
+      return await work();
+    } finally {
+      const next = this.#queue.shift();
+      if (next === undefined) this.#running--;
+      else next();
+    }
+  }
+}

@@ -1,0 +1,71 @@
+/** @file Which model and which action a REST path means. */
+import type { VersionChoice } from "../predict.ts";
+
+/** What can be asked by POST. `verify` is ours; the others are TensorFlow Serving's. */
+export type PostAction = "predict" | "classify" | "regress" | "verify";
+export type GetAction = "status" | "metadata";
+
+/** What a request line under `/v1/` asks for. */
+export type ModelPath =
+  | { readonly kind: "malformed" }
+  | { readonly kind: "list" }
+  /** A version or a label, but of no model. */
+  | { readonly kind: "unnamed" }
+  /** The path has the right form, but the version in it is too large. */
+  | { readonly kind: "undecodable" }
+  | {
+      readonly kind: "model";
+      readonly name: string;
+      readonly version: VersionChoice;
+      readonly action: PostAction | GetAction;
+    };
+
+const WHICH = "(?:/versions/([0-9]+)|/labels/([^/:]+))?";
+const POST_PATH = new RegExp(`^/v1/models/([^/:]+)${WHICH}:(classify|regress|predict|verify)$`, "i");
+const GET_PATH = new RegExp(`^/v1/models(?:/([^/:]+))?${WHICH}(?:/(metadata))?$`, "i");
+const LIST_PATH = /^\/v1\/models$/i;
+/** The characters of a URI, as strict parsers take them. */
+const URI = /^(?:[\w\-.~!$&'()*+,;=:@/?#]|%[0-9a-f]{2})*$/i;
+const INT64_MAX = 2n ** 63n - 1n;
+const MALFORMED: ModelPath = { kind: "malformed" };
+
+/** Whether a request target is a URI at all. */
+export function isUri(target: string): boolean {
+  return URI.test(target);
+}
+
+/** Undoes percent-encoding; bytes that are no UTF-8 become replacement characters. */
+function decoded(text: string): string {
+  const bytes = text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return Buffer.from(bytes, "latin1").toString("utf8");
+}
+
+/**
+ * Reads a request line. Patterns cover the whole target, query included, and ignore case, so that a query on a predict
+ * URL is malformed; names and labels are percent-decoded after matching.
+ */
+export function parseModelPath(method: string, target: string): ModelPath {
+  if (method === "POST") {
+    const match = POST_PATH.exec(target);
+    return match === null ? MALFORMED : modelPath(match, match[4]!.toLowerCase() as PostAction);
+  }
+  if (method !== "GET") return MALFORMED;
+  const match = GET_PATH.exec(target);
+  if (match === null) return MALFORMED;
+  if (match[1] === undefined) return LIST_PATH.test(target) ? { kind: "list" } : { kind: "unnamed" };
+  return modelPath(match, match[4] === undefined ? "status" : "metadata");
+}
+
+function modelPath(match: RegExpExecArray, action: PostAction | GetAction): ModelPath {
+  const [, encodedName, digits, encodedLabel] = match;
+  const name = decoded(encodedName!);
+  if (digits !== undefined) {
+    const version = BigInt(digits);
+    if (version > INT64_MAX) return { kind: "undecodable" };
+    return { kind: "model", name, version: { by: "version", version }, action };
+  }
+  if (encodedLabel === undefined) return { kind: "model", name, version: { by: "latest" }, action };
+  return { kind: "model", name, version: { by: "label", label: decoded(encodedLabel) }, action };
+}

@@ -1,0 +1,253 @@
+/** @file The only door to fastify: the REST interface on a socket. */
+import type { IncomingMessage } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type HTTPMethods,
+} from "fastify";
+import { FaceError, messageOf, systemCode } from "../../base/errors.ts";
+import { writeErrorJson } from "../json/write.ts";
+import { isAvailable } from "../repository/catalog.ts";
+import { REQUEST_ID_HEADER, requestId } from "../request-id.ts";
+import { RequestMemory } from "../request-memory.ts";
+import { STATUS, StatusError, toStatusError } from "../status.ts";
+import { BodyBudget, BodyTooLarge } from "./body.ts";
+import { isFormUpload } from "./form-tensors.ts";
+import { answerRest, type RestAnswer, type RestContext } from "./handler.ts";
+import { isUri } from "./path.ts";
+
+/** Limits against slow, large and many clients. */
+export interface RestLimits {
+  /** Largest body of one request. */
+  readonly maxBodyBytes: number;
+  /** Largest sum of bodies in memory. */
+  readonly maxTotalBodyBytes: number;
+  /** A request must arrive completely within this time. */
+  readonly requestTimeoutMs: number;
+  readonly maxConnections: number;
+}
+
+/** Certificates in PEM, for HTTPS. */
+export interface RestTls {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca?: string;
+  readonly requireClientCertificate: boolean;
+}
+
+/** How to serve. */
+export interface RestServerOptions {
+  readonly limits: RestLimits;
+  /** Path of the Prometheus page; none when left out. */
+  readonly metricsPath?: string;
+  readonly tls?: RestTls;
+}
+
+/** A REST interface that listens. */
+export interface RestServer {
+  readonly port: number;
+  /** Stops accepting and answers what is in flight, for at most this long; then closes every connection. */
+  close(graceMs: number): Promise<void>;
+}
+
+const METHODS: HTTPMethods[] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"];
+const UNDER_V1 = /^\/v1\//i;
+const NOT_FOUND_PAGE =
+  "<html><head>\n<title>404 Not Found</title>\n</head><body>\n<h1>Not Found</h1>\n" +
+  "<p>The requested URL was not found on this server.</p>\n</body></html>\n";
+const BAD_REQUEST_PAGE =
+  "<html><head>\n<title>400 Bad Request</title>\n</head><body>\n<h1>Bad Request</h1>\n</body></html>\n";
+const CHECKS_PER_TIMEOUT = 4;
+const HTML = { "content-type": "text/html", connection: "close" } as const;
+const TEXT = { "content-type": "text/plain" } as const;
+
+/** Builds the interface without listening; `inject` of the result answers in process. */
+export function createRestApp(context: RestContext, options: RestServerOptions): FastifyInstance {
+  const budget = new BodyBudget(options.limits.maxBodyBytes, options.limits.maxTotalBodyBytes);
+  const { requestTimeoutMs } = options.limits;
+  // Node looks for requests that take too long only now and then.
+  const checking =
+    requestTimeoutMs > 0
+      ? { connectionsCheckingInterval: Math.ceil(requestTimeoutMs / CHECKS_PER_TIMEOUT) }
+      : {};
+  const app = fastify({
+    genReqId: ({ headers }: IncomingMessage) => requestId(headers[REQUEST_ID_HEADER]),
+    requestTimeout: requestTimeoutMs,
+    forceCloseConnections: "idle",
+    return503OnClosing: false,
+    clientErrorHandler: (error: unknown, socket: Socket) => {
+      const isLate = systemCode(error) === "ERR_HTTP_REQUEST_TIMEOUT";
+      if (socket.writable) socket.end(closing(isLate ? "408 Request Timeout" : "400 Bad Request"));
+    },
+    // One route takes every path as it came; the path is read by our own rules, whatever characters it has.
+    rewriteUrl: () => "/",
+    http: checking,
+    ...(options.tls && {
+      https: {
+        ...checking,
+        key: options.tls.key,
+        cert: options.tls.cert,
+        ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
+        requestCert: options.tls.requireClientCertificate,
+        rejectUnauthorized: options.tls.requireClientCertificate,
+      },
+    }),
+  } as Parameters<typeof fastify>[0]) as unknown as FastifyInstance;
+  app.server.headersTimeout = requestTimeoutMs;
+  app.server.maxConnections = options.limits.maxConnections;
+  // The content type says nothing here: bodies are collected by the route itself.
+  app.addHook("onRequest", async (request) => {
+    contentTypes.set(request.raw, request.raw.headers["content-type"]);
+    request.raw.headers["content-type"] = "application/octet-stream";
+  });
+  // A connection whose request was in flight when the end came is closed with its answer, not kept for another one.
+  let isClosing = false;
+  app.addHook("preClose", async () => {
+    isClosing = true;
+  });
+  app.addHook("onSend", async (_request, reply) => {
+    if (isClosing) reply.header("connection", "close");
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/octet-stream", (_request, payload, done) => done(null, payload));
+  app.route({
+    method: METHODS,
+    url: "/",
+    handler: (request, reply) => answer(request, reply, context, options, budget),
+  });
+  app.setNotFoundHandler((_request, reply) => reply.code(501).headers(HTML).send("Not Implemented"));
+  return app;
+}
+
+/** The answer to what is not HTTP, or never comes to its end. */
+function closing(status: string): string {
+  return `HTTP/1.1 ${status}\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
+}
+
+/** What the client said its body is. */
+const contentTypes = new WeakMap<IncomingMessage, string | undefined>();
+
+async function answer(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  context: RestContext,
+  options: RestServerOptions,
+  budget: BodyBudget,
+): Promise<FastifyReply> {
+  const target = request.originalUrl;
+  reply.header(REQUEST_ID_HEADER, request.id);
+  if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
+  if (UNDER_V1.test(target)) {
+    const { status, headers, body } = await answerV1(request, context, budget);
+    // Given text, fastify would add a character set to the content type.
+    return reply.code(status).headers(headers).send(asBuffer(body));
+  }
+  const [path] = target.split("?", 1);
+  if (path === options.metricsPath) {
+    if (target === path) return reply.headers(TEXT).send(context.metrics.page.text());
+    return reply.code(400).headers(TEXT).send(`Unexpected path: ${target}. Should be ${path}`);
+  }
+  if (target === "/healthz") return reply.headers(TEXT).send("ok\n");
+  if (target === "/readyz") return ready(reply, context);
+  return reply.code(404).headers(HTML).send(NOT_FOUND_PAGE);
+}
+
+function asBuffer(body: Uint8Array | string): Buffer {
+  if (typeof body === "string") return Buffer.from(body);
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+}
+
+/** Ready means: every model of the configuration has a version that answers. */
+function ready(reply: FastifyReply, { catalog }: RestContext): FastifyReply {
+  const missing = catalog.names().filter((name) => !isAvailable(catalog, name));
+  if (missing.length === 0) return reply.headers(TEXT).send("ok\n");
+  return reply
+    .code(503)
+    .headers(TEXT)
+    .send(`not available: ${missing.join(", ")}\n`);
+}
+
+async function answerV1(
+  request: FastifyRequest,
+  context: RestContext,
+  budget: BodyBudget,
+): Promise<RestAnswer> {
+  const left = new AbortController();
+  const leave = () => left.abort(new StatusError("CANCELLED", "The client has left."));
+  const { socket } = request.raw;
+  socket.once("close", leave);
+  let taken = 0;
+  const contentType = contentTypes.get(request.raw);
+  using memory = new RequestMemory();
+  try {
+    const hasBody = request.method !== "GET" && request.method !== "HEAD";
+    // Who decodes images cannot read shared memory.
+    const isShared = !isFormUpload(contentType ?? "");
+    const body = hasBody
+      ? await budget.collect(request.raw, isShared ? memory : undefined)
+      : new Uint8Array(0);
+    taken = body.length;
+    return await answerRest(context, {
+      id: request.id,
+      method: request.method,
+      target: request.originalUrl,
+      headers: { ...request.raw.headers, "content-type": contentType },
+      body,
+      signal: left.signal,
+    });
+  } catch (error) {
+    return refusal(error);
+  } finally {
+    budget.release(taken);
+    socket.off("close", leave);
+  }
+}
+
+/** A body that could not be taken: too large, or cut off. */
+function refusal(error: unknown): RestAnswer {
+  const headers = { "content-type": "application/json", connection: "close" };
+  if (error instanceof BodyTooLarge) return { status: 413, headers, body: writeErrorJson(error.message) };
+  const { status, message } = toStatusError(error);
+  return { status: STATUS[status].http, headers, body: writeErrorJson(message) };
+}
+
+/**
+ * Opens the port on all addresses.
+ * @throws FaceError `PORT_IN_USE`.
+ */
+export async function startRest(
+  context: RestContext,
+  options: RestServerOptions,
+  port: number,
+): Promise<RestServer> {
+  const app = createRestApp(context, options);
+  try {
+    await listen(app, port);
+  } catch (error) {
+    await app.close();
+    throw new FaceError("PORT_IN_USE", `cannot listen on REST port ${port}: ${messageOf(error)}`, {
+      hint: "stop the program that uses it, or choose another --rest_api_port",
+      cause: error,
+    });
+  }
+  return {
+    port: (app.server.address() as AddressInfo).port,
+    close: async (graceMs) => {
+      const timer = setTimeout(() => app.server.closeAllConnections(), graceMs);
+      await app.close();
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** Both kinds of addresses where the machine has them, IPv4 alone otherwise. */
+async function listen(app: FastifyInstance, port: number): Promise<void> {
+  try {
+    await app.listen({ port, host: "::" });
+  } catch (error) {
+    if (systemCode(error) !== "EAFNOSUPPORT") throw error;
+    await app.listen({ port, host: "0.0.0.0" });
+  }
+}

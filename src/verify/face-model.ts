@@ -1,0 +1,192 @@
+/** @file The library's `FaceModel`: photographs to embeddings, embeddings to probabilities and decisions. */
+import { type CalibrationRecord, decisionFor } from "../artifact/calibration.ts";
+import { FaceError } from "../base/errors.ts";
+import { decodeImage } from "../image/decode.ts";
+import { prepare } from "../image/prepare.ts";
+import type { ImageSettings } from "../image/settings.ts";
+import type { Verifier } from "../model/verifier.ts";
+import { type OpenedModel, openModel } from "./open-model.ts";
+
+/** A photograph: the path of an image file, or the file's content (JPEG, PNG, WebP, GIF, TIFF, AVIF, PGM, PPM, PBM). */
+export type Photo = string | Uint8Array;
+
+/** The result for two photographs. */
+export interface Verification {
+  /** Probability that both show one person, in [0, 1]. */
+  readonly probability: number;
+  /** Whether the probability reaches the threshold; absent when the model has no calibration record. */
+  readonly same?: boolean;
+  /** In [0, 1]. */
+  readonly threshold?: number;
+}
+
+/** How to decide. */
+export interface VerifyOptions {
+  /** Highest false accept rate wanted, between 0 and 1; the threshold with the most right decisions when left out. */
+  readonly far?: number;
+}
+
+/** Photographs in one run of the network. */
+const BATCH = 16;
+
+/**
+ * Decodes photographs and scales them to a model's size.
+ * @returns `[photos.length, height, width, 3]`, RGB in [0, 1].
+ */
+export async function decodePhotos(photos: readonly Photo[], size: ImageSettings): Promise<Float32Array> {
+  const length = size.height * size.width * size.channels;
+  const images = new Float32Array(photos.length * length);
+  const pixels = await Promise.all(photos.map((photo) => decodeImage(photo, size)));
+  for (const [row, each] of pixels.entries()) images.set(prepare(each), row * length);
+  return images;
+}
+
+/** A loaded model; `await using` or `close()` frees its threads. */
+export class FaceModel implements AsyncDisposable {
+  readonly #opened: OpenedModel;
+
+  /** Use `loadModel`. */
+  constructor(opened: OpenedModel) {
+    this.#opened = opened;
+  }
+
+  /** The checkpoint's file or the version's folder. */
+  get path(): string {
+    return this.#opened.path;
+  }
+
+  /** Height and width that photographs are scaled to, in pixels. */
+  get image(): ImageSettings {
+    const { height, width } = this.#opened.verifier.image;
+    return { height, width, channels: 3 };
+  }
+
+  /**
+   * Numbers in an embedding.
+   * @throws FaceError `MODEL_UNSUPPORTED` for an ONNX version, which gives no embeddings.
+   */
+  get embeddingSize(): number {
+    return this.#embedder.embeddingSize;
+  }
+
+  get #embedder(): Verifier {
+    const { verifier } = this.#opened;
+    if (!("score" in verifier)) return verifier;
+    throw new FaceError("MODEL_UNSUPPORTED", `${this.path} compares photographs and gives no embeddings`, {
+      hint: "use verify, or load the SavedModel or the run that it was made from",
+    });
+  }
+
+  /** Thresholds with the error rates measured at them; only exported models have them. */
+  get calibration(): CalibrationRecord | undefined {
+    return this.#opened.calibration;
+  }
+
+  /**
+   * Embeds photographs, in batches of sixteen, on all cores.
+   * @returns an embedding of `embeddingSize` numbers for each, in the same order.
+   * @throws FaceError `IMAGE_UNREADABLE` for a file that is missing, damaged or not an image.
+   */
+  async embed(photos: readonly Photo[]): Promise<Float32Array[]> {
+    const starts = Array.from({ length: Math.ceil(photos.length / BATCH) }, (_, i) => i * BATCH);
+    const batches: Float32Array[][] = [];
+    const { concurrency } = this.#embedder;
+    for (let i = 0; i < starts.length; i += concurrency) {
+      const round = starts
+        .slice(i, i + concurrency)
+        .map((from) => this.#embedBatch(photos.slice(from, from + BATCH)));
+      batches.push(...(await Promise.all(round)));
+    }
+    return batches.flat();
+  }
+
+  /**
+   * Compares two embeddings of this model.
+   * @returns the probability that they are of one person, in [0, 1].
+   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size.
+   */
+  async compare(left: Float32Array, right: Float32Array): Promise<number> {
+    return (await this.compareAll([[left, right]]))[0]!;
+  }
+
+  /** Compares many pairs of embeddings at once; see `compare`. */
+  async compareAll(pairs: readonly (readonly [Float32Array, Float32Array])[]): Promise<Float32Array> {
+    const verifier = this.#embedder;
+    const size = verifier.embeddingSize;
+    const rows = (side: 0 | 1) => {
+      const values = new Float32Array(pairs.length * size);
+      pairs.forEach((pair, row) => {
+        if (pair[side].length !== size) {
+          throw new FaceError(
+            "SHAPE_MISMATCH",
+            `an embedding of this model has ${size} numbers, got ${pair[side].length}`,
+          );
+        }
+        values.set(pair[side], row * size);
+      });
+      return values;
+    };
+    const [left, right] = [rows(0), rows(1)];
+    return pairs.length === 0 ? new Float32Array() : await verifier.compare(left, right, pairs.length);
+  }
+
+  /**
+   * Says whether two photographs show one person.
+   * @throws FaceError `IMAGE_UNREADABLE`, or `CONFIG_INVALID` when `far` is not between 0 and 1 or the model is not
+   *   calibrated for so low a rate.
+   */
+  async verify(left: Photo, right: Photo, { far }: VerifyOptions = {}): Promise<Verification> {
+    const threshold = this.#threshold(far);
+    const probability = await this.#score(left, right);
+    return threshold === undefined
+      ? { probability }
+      : { probability, same: probability >= threshold, threshold };
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve(this.#opened.verifier[Symbol.asyncDispose]());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #threshold(far: number | undefined): number | undefined {
+    const { calibration } = this.#opened;
+    const decision = decisionFor(calibration, far);
+    if (decision !== undefined || far === undefined) return decision?.threshold;
+    const supported = calibration?.operatingPoints.map((each) => each.far).join(", ");
+    throw new FaceError("CONFIG_INVALID", `the model is not calibrated for a false accept rate of ${far}`, {
+      hint: supported
+        ? `choose ${supported}, or leave far out`
+        : "only models exported with enough data are calibrated; leave far out",
+    });
+  }
+
+  async #score(left: Photo, right: Photo): Promise<number> {
+    const { verifier } = this.#opened;
+    if ("score" in verifier) {
+      const [one, other] = await Promise.all([left, right].map((photo) => decodePhotos([photo], this.image)));
+      return (await verifier.score(one!, other!, 1))[0]!;
+    }
+    const [one, other] = await this.embed([left, right]);
+    return await this.compare(one!, other!);
+  }
+
+  async #embedBatch(photos: readonly Photo[]): Promise<Float32Array[]> {
+    const size = this.embeddingSize;
+    const images = await decodePhotos(photos, this.image);
+    const values = await this.#embedder.embed(images, photos.length);
+    return photos.map((_, row) => values.slice(row * size, (row + 1) * size));
+  }
+}
+
+/**
+ * Loads a model for use in this process.
+ * @param path a run's folder (its best checkpoint), a `.safetensors` file, a SavedModel or ONNX version's folder, or the folder
+ *   of all versions (the newest).
+ * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID`, `MODEL_UNSUPPORTED` or `CHECKPOINT_INVALID`.
+ */
+export async function loadModel(path: string): Promise<FaceModel> {
+  return new FaceModel(await openModel(path));
+}

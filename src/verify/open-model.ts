@@ -1,0 +1,139 @@
+/** @file Opens a model by its path, from a checkpoint, a SavedModel or an ONNX file, as one interface. */
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { type ExportedModel, readDescription } from "../artifact/description.ts";
+import { DESCRIPTION_FILE, modelFileIn, ONNX_FILE, SAVED_MODEL_FILE, versionsIn } from "../artifact/files.ts";
+import { FaceError, messageOf } from "../base/errors.ts";
+import type { AnyVerifier } from "../model/verifier.ts";
+import { type EpochRecord, readCheckpoint } from "../train/checkpoint.ts";
+import { type TrainConfig, trainConfig } from "../train/config.ts";
+import { networkVerifier } from "../train/inference.ts";
+import { BEST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import type { DataConfig } from "../train/people.ts";
+import { onnxVerifier } from "./onnx-verifier.ts";
+import { savedModelVerifier } from "./saved-model-verifier.ts";
+
+/** An open model, with what is known about its training. */
+export interface OpenedModel {
+  /** The `.safetensors` file or the version's folder. */
+  readonly path: string;
+  readonly verifier: AnyVerifier;
+  /** The data it was trained on; the defaults for a model without a description. */
+  readonly config: DataConfig;
+  /** Name of its network; absent for a model without a description. */
+  readonly network?: string;
+  /** Every setting of its training; absent for a model without a description. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** Epochs up to the state that was kept. */
+  readonly history: readonly EpochRecord[];
+  /** Thresholds of an exported model. */
+  readonly calibration?: CalibrationRecord;
+}
+
+/** The names in a folder; undefined for anything else. */
+async function namesIn(path: string): Promise<readonly string[] | undefined> {
+  const about = await stat(path).catch(() => undefined);
+  return about?.isDirectory() === true ? await readdir(path) : undefined;
+}
+
+/** The file of a checkpoint; a run's folder stands for its best one. */
+export async function checkpointFile(path: string): Promise<string> {
+  return (await namesIn(path)) === undefined ? path : join(path, BEST_CHECKPOINT);
+}
+
+/**
+ * Opens a checkpoint.
+ * @param path the file or a run's folder.
+ * @throws FaceError `CHECKPOINT_INVALID`.
+ */
+async function openCheckpoint(path: string): Promise<OpenedModel> {
+  const file = await checkpointFile(path);
+  const { config, progress, state } = await readCheckpoint(file);
+  return {
+    path: file,
+    verifier: await networkVerifier(config, state),
+    config,
+    network: config.model,
+    settings: config,
+    history: progress.history,
+  };
+}
+
+/**
+ * The settings of an exported model's training; the defaults for a model without a description.
+ * @throws FaceError `MODEL_INVALID` naming the setting that this version of faceid does not accept.
+ */
+export function trainingConfig(folder: string, description: ExportedModel | undefined): TrainConfig {
+  try {
+    return trainConfig(description?.training.config ?? {});
+  } catch (error) {
+    const path = join(folder, DESCRIPTION_FILE);
+    throw new FaceError("MODEL_INVALID", `${path}: training.config: ${messageOf(error)}`, {
+      hint: "another version of faceid wrote it; export the model again with this one",
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Opens a version's folder of an exported model, a SavedModel or an ONNX file.
+ * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
+ */
+async function openVersion(folder: string): Promise<OpenedModel> {
+  const description = await readDescription(folder);
+  const trained = trainingConfig(folder, description);
+  const isOnnx = modelFileIn((await namesIn(folder)) ?? []) === ONNX_FILE;
+  const verifier = await (isOnnx ? onnxVerifier(folder) : savedModelVerifier(folder));
+  const { height, width } = verifier.image;
+  const config = { ...trained, imageShape: [height, width] };
+  if (description === undefined) return { path: folder, verifier, config, history: [] };
+  const { network, training, calibration } = description;
+  return {
+    path: folder,
+    verifier,
+    config,
+    network,
+    settings: training.config,
+    history: training.history,
+    ...(calibration === undefined ? {} : { calibration }),
+  };
+}
+
+/** Where a model lies, and what it is. */
+export interface ModelPlace {
+  readonly kind: "checkpoint" | "version";
+  readonly path: string;
+}
+
+/**
+ * Finds a model by its path alone.
+ * @param path a run's folder, a `.safetensors` file, a version's folder, or the folder of all versions, which stands for
+ *   the newest.
+ * @throws FaceError `MODEL_NOT_FOUND` when it is none of these.
+ */
+export async function locateModel(path: string): Promise<ModelPlace> {
+  const names = await namesIn(path);
+  if (names === undefined && path.endsWith(".safetensors")) return { kind: "checkpoint", path };
+  if (names?.includes(BEST_CHECKPOINT)) return { kind: "checkpoint", path: join(path, BEST_CHECKPOINT) };
+  if (names !== undefined && modelFileIn(names) !== undefined) return { kind: "version", path };
+  const newest = versionsIn(names ?? []).at(-1);
+  if (newest !== undefined) return { kind: "version", path: join(path, newest) };
+  const found =
+    names === undefined
+      ? "is not a folder"
+      : `holds neither ${BEST_CHECKPOINT} nor ${SAVED_MODEL_FILE} nor ${ONNX_FILE}`;
+  throw new FaceError("MODEL_NOT_FOUND", `${path} ${found}`, {
+    hint: "name a run's folder, a .safetensors file, a SavedModel or ONNX version's folder, or the folder of its versions",
+  });
+}
+
+/**
+ * Opens a model.
+ * @param kind what the path names; found out when left out.
+ * @throws FaceError as `locateModel`, or `CHECKPOINT_INVALID`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
+ */
+export async function openModel(path: string, kind?: ModelPlace["kind"] | undefined): Promise<OpenedModel> {
+  const place = kind === undefined ? await locateModel(path) : { kind, path };
+  return await (place.kind === "checkpoint" ? openCheckpoint(place.path) : openVersion(place.path));
+}
