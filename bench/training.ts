@@ -1,4 +1,4 @@
-/** @file How fast does a training step run, and what does it spend its time on? `npm run bench` */
+/** @file Rate of training steps, and the share of the time by operator: `npm run bench -- training` */
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";

@@ -54,7 +54,7 @@ it("is written beside its description, served with the same contract, and scores
   expect(model.operations.get("QuantizeLinear")).toBe(2);
   expect(model.operations.get("DequantizeLinear")).toBe(2);
 
-  const load = savedModelLoader({ lanes: 1 });
+  const load = savedModelLoader({ sessions: 1 });
   const [before, after] = [
     await load(source, { name: "faceid", version: 1n }),
     await load(target, { name: "int8", version: 1n }),

@@ -35,7 +35,7 @@ beforeAll(async () => {
   await writePhotos(folder, ["a.png", "b.png"]);
   server = await startServer({
     models: singleModelConfig("faceid", join(folder, "faceid")),
-    loader: savedModelLoader({ lanes: 1 }),
+    loader: savedModelLoader({ sessions: 1 }),
     log: silentLog,
     grpcPort: 0,
     restPort: 0,

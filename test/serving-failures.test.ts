@@ -47,7 +47,7 @@ describe("a thread that dies", () => {
     await writeFaceModel(join(folder, "face/1"));
     await using server = await startServer({
       models: singleModelConfig("face", join(folder, "face")),
-      loader: savedModelLoader({ lanes: 2 }),
+      loader: savedModelLoader({ sessions: 2 }),
       log: silentLog,
       grpcPort: undefined,
       restPort: 0,

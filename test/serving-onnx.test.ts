@@ -75,7 +75,7 @@ async function writeVersion(name: string, bytes: Uint8Array): Promise<string> {
 const serve = (name: string) =>
   startServer({
     models: singleModelConfig(name, join(root, name)),
-    loader: savedModelLoader({ lanes: 1 }),
+    loader: savedModelLoader({ sessions: 1 }),
     log: silentLog,
     grpcPort: 0,
     restPort: 0,

@@ -1,4 +1,4 @@
-/** @file Our side of bench/peers/run.ts: argument a job in JSON; times one run for each line it reads. */
+/** @file faceid's side of bench/peers.ts: takes a job as JSON, times one run for each line on standard input. */
 import { createInterface } from "node:readline";
 import { Random } from "../../src/base/random.ts";
 import { float32 } from "../../src/base/tensor.ts";
@@ -10,7 +10,7 @@ import { measureRanges } from "../../src/onnx/quantize/calibrate.ts";
 import { quantize, valuesToMeasure } from "../../src/onnx/quantize/quantize.ts";
 import { SessionPool } from "../../src/onnx/runtime/session-pool.ts";
 import { TrainingEngine } from "../../src/train/engine.ts";
-import type { Job } from "./job.ts";
+import type { Job } from "./peer.ts";
 
 const IMAGE = { height: 112, width: 112 };
 const PIXELS = IMAGE.height * IMAGE.width * 3;

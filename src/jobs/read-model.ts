@@ -2,15 +2,11 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ONNX_FILE } from "../artifact/files.ts";
+import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import type { SymbolicShape } from "../graph/ops.ts";
 import { type OpenOnnx, openOnnx } from "../onnx/read/open.ts";
 import { type CallableModel, readSavedModel } from "../savedmodel/read/read.ts";
-import {
-  DEFAULT_SIGNATURE,
-  PREDICT_METHOD,
-  type Signature,
-  type SignatureTensor,
-} from "../savedmodel/signature.ts";
+import { PREDICT_METHOD, type Signature, type SignatureTensor } from "../savedmodel/signature.ts";
 import type { SignatureGraph } from "../savedmodel/write/write.ts";
 
 const exists = async (path: string, kind: "isFile" | "isDirectory") =>

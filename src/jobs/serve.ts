@@ -10,11 +10,10 @@ import {
   MonitoringConfigSchema,
 } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { batchOptions, defaultBatchOptions } from "../serving/batching/options.ts";
-import { letHeapGrow } from "../serving/heap-growth.ts";
 import { type LoaderOptions, savedModelLoader } from "../serving/repository/loader.ts";
 import { singleModelConfig } from "../serving/repository/model-config.ts";
 import { parseTextProto, readTextProto } from "../serving/repository/text-proto.ts";
-import { type RunningServer, type ServerOptions, startServer } from "../serving/server.ts";
+import { letHeapGrow, type RunningServer, type ServerOptions, startServer } from "../serving/server.ts";
 import { readTls } from "../serving/tls.ts";
 
 /** What to serve and where. */
@@ -43,7 +42,7 @@ export function serve({
   restPort = 8501,
   grpcPort = 8500,
   log = silentLog,
-  lanes,
+  sessions,
   tags,
   ...options
 }: ServeOptions): Promise<RunningServer> {
@@ -52,7 +51,7 @@ export function serve({
     log,
     models: singleModelConfig(modelName, resolve(modelPath)),
     loader: savedModelLoader({
-      ...(lanes === undefined ? {} : { lanes }),
+      ...(sessions === undefined ? {} : { sessions }),
       ...(tags === undefined ? {} : { tags }),
     }),
     restPort: restPort === false ? undefined : restPort,
@@ -141,7 +140,7 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     signal,
     models: await modelsOf(values),
     loader: savedModelLoader({
-      lanes: Number(values.lanes) || availableParallelism(),
+      sessions: Number(values.sessions) || availableParallelism(),
       tags: String(values.savedModelTags).split(","),
     }),
     log,

@@ -1,8 +1,6 @@
 /** @file Signatures: the named ways to call a model, with typed, shaped inputs and outputs. */
 import type { DType, Tensor } from "../base/tensor.ts";
 
-export { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
-
 /** One named input or output of a signature. */
 export interface SignatureTensor {
   /** Its name in the graph, `node:index`. */

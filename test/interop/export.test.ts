@@ -128,7 +128,7 @@ async function exported({ title, network, look }: (typeof MODELS)[number]): Prom
     files: { [WARMUP_FILE]: warmup },
   });
   await writeSavedModel(again, await contentOf(await readSavedModel(folder)));
-  const servable = await savedModelLoader({ lanes: 1 })(folder, { name: title, version: 1n });
+  const servable = await savedModelLoader({ sessions: 1 })(folder, { name: title, version: 1n });
   const requests = new Map<string, TensorMap>();
   for (const [name, signature] of servable.signatures) {
     const request = await requestFor(signature);

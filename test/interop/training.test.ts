@@ -29,7 +29,7 @@ interface Job {
 }
 
 /**
- * Rates and first weights for which float32 decides nothing by chance, as docs/architecture.md explains: a ReLU's corner
+ * Rates and first weights for which float32 decides nothing by chance, as docs/notes/keras-parity.md explains: a ReLU's corner
  * that rounding moves a value across changes derivatives by percents, and Adam's first steps have the same length
  * whatever a derivative's size. With others, Keras on one kind of arithmetic is as far from itself on another.
  */

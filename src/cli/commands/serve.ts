@@ -10,7 +10,8 @@ const camel = (name: string) => name.replaceAll(/_(\w)/g, (_, letter: string) =>
 
 /** Flags in commander's spelling; logs which ones have no effect. */
 export function normalizeServeArguments(argv: readonly string[]): string[] {
-  const { argv: kept, withoutEffect } = normalizeFlags(argv);
+  const { argv: kept, withoutEffect, renamed } = normalizeFlags(argv);
+  for (const [old, current] of renamed) consoleLog().warn(`--${old} is now called --${current}`);
   if (withoutEffect.length > 0) consoleLog().info(`no effect here: ${withoutEffect.join(", ")}`);
   return kept;
 }

@@ -1,4 +1,4 @@
-/** @file How long does an export take? `npm run bench` */
+/** @file Time from a checkpoint to a SavedModel: `npm run bench -- export` */
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -2,9 +2,11 @@
 import { describe, expect, it } from "vitest";
 import { type DType, float32, type Tensor, tensor } from "../base/tensor.ts";
 import type { Signature, SignatureTensor } from "../savedmodel/signature.ts";
-import { classify, multiInference, regress } from "./classify.ts";
+import { classify } from "./classify.ts";
 import type { Servable } from "./engine/servable.ts";
-import type { Models } from "./predict.ts";
+import { multiInference } from "./multi-inference.ts";
+import { regress } from "./regress.ts";
+import type { Models } from "./repository/catalog.ts";
 
 type Ports = Readonly<Record<string, SignatureTensor>>;
 

@@ -54,7 +54,7 @@ async function imagesOf(files: readonly Uint8Array[]): Promise<Tensor> {
 describe("a signature of image files", () => {
   let folder: string;
   let files: Record<"a" | "b", Uint8Array[]>;
-  const open = (place = folder) => savedModelLoader({ lanes: 1 })(place, { name: "m", version: 1n });
+  const open = (place = folder) => savedModelLoader({ sessions: 1 })(place, { name: "m", version: 1n });
 
   beforeAll(async () => {
     folder = join(await temporaryFolder(), "1");

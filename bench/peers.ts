@@ -1,28 +1,27 @@
 /**
- * @file `npm run bench:peers [network] [work]`: the same work by us and by Keras on TensorFlow, turn by turn, with equal
- * threads; prints both rates, the processor time, the ratios, and each side's peak memory. While other programs
- * run, the ratio of processor times is the one to trust.
+ * @file The same training and inference in faceid and in Keras on TensorFlow, in alternating turns with equal threads:
+ * `npm run bench -- peers [NETWORK [WORK]]`. Prints rates, processor times, their ratios and peak memory. While other
+ * programs run, only the ratio of processor times is reliable.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Job } from "./job.ts";
-import { type Farewell, Peer, type Timing } from "./peer.ts";
+import { type Farewell, type Job, Peer, type Timing } from "./peers/peer.ts";
 
 const THREADS = 2;
-/** Turns of each side, after one to warm up. */
+/** Turns of each side, after one warm-up turn. */
 const TURNS = 3;
-/** Runs on end in a turn, as steps follow each other in training and batches in a server. */
+/** Consecutive runs in a turn, like steps in training and batches in a server. */
 const RUNS = 5;
-/** A process may be some percent faster than the next one all its life, so each side starts more than once. */
+/** Process starts of each side: the rate differs by a few percent from one process to the next. */
 const STARTS = 3;
-const HERE = import.meta.dirname;
-const PYTHON = join(HERE, "../../test/interop/.venv/bin/python");
+const HERE = join(import.meta.dirname, "peers");
+const PYTHON = join(import.meta.dirname, "../test/interop/.venv/bin/python");
 
 interface Measured extends Farewell {
   readonly timings: readonly Timing[];
 }
 
-/** Runs both by turns, so that whatever else the machine does falls on both alike. */
+/** Alternates both sides, so that other load on the machine affects both equally. */
 async function measure(job: Job): Promise<[ours: Measured, theirs: Measured]> {
   const text = JSON.stringify(job);
   const peers = [
@@ -43,7 +42,7 @@ async function measure(job: Job): Promise<[ours: Measured, theirs: Measured]> {
   return [ours!, theirs!];
 }
 
-/** The runs of all starts together. */
+/** The runs of all starts. */
 async function measureStarts(job: Job): Promise<[ours: Measured, theirs: Measured]> {
   const starts: [Measured, Measured][] = [];
   for (let start = 0; start < STARTS; start++) starts.push(await measure(job));
@@ -70,7 +69,7 @@ function sideText({ batch }: Job, side: Measured): string {
 }
 
 if (!existsSync(PYTHON)) {
-  console.log("Keras is left out: run `npm run test:interop` once, which makes the Python environment");
+  console.log("skipped Keras: run `npm run test:interop` once to make the Python environment");
   process.exit(1);
 }
 const [onlyNetwork, onlyWork] = process.argv.slice(2);

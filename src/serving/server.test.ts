@@ -1,10 +1,10 @@
-/** @file The word to V8 about its heap, which it would take no notice of if it did not know it. */
+/** @file V8's setting for the growth of the heap: an unknown one would be ignored with a warning. */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
 
-const MODULE = join(import.meta.dirname, "heap-growth.ts");
+const MODULE = join(import.meta.dirname, "server.ts");
 
 async function complaint(program: string): Promise<string> {
   const flags = ["--import", "tsx", "--input-type=module", "--eval", program];
