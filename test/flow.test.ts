@@ -260,6 +260,18 @@ describe("export, inspect, convert", () => {
     expect(converted.code).toBe(0);
   });
 
+  it("make a SavedModel of an ONNX file", async () => {
+    const converted = await faceid(["convert", "embed.onnx", "--saved-model", "embedding/1"]);
+    expect(converted).toMatchObject({ code: 0, stdout: "embedding/1\n" });
+    const { stdout } = await faceid(["inspect", "embedding/1", "--json"]);
+    const [report] = JSON.parse(stdout);
+    expect(report.signatures).toHaveLength(1);
+    expect(report.signatures[0].inputs).toMatchObject([
+      { name: "input_image", shape: [-1, expect.any(Number), expect.any(Number), 3] },
+    ]);
+    expect(report.operations.every(({ supported }: { supported: boolean }) => supported)).toBe(true);
+  });
+
   it("write a SavedModel once more, with all its signatures", async () => {
     const again = await faceid(["convert", "models/tiny/1", "--saved-model", "again/1"]);
     expect(again).toMatchObject({ code: 0, stdout: "again/1\n" });
