@@ -13,6 +13,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   nn: ["graph", "base"],
   onnx: ["graph", "proto", "base"],
   image: ["base"],
+  faces: ["onnx", "graph", "image", "base"],
   data: ["image", "base"],
   model: ["nn", "graph", "image", "base"],
   train: ["model", "data", "nn", "onnx", "graph", "base"],
@@ -70,6 +71,10 @@ const DOORS: Record<string, string> = {
 /** Rooms that must run anywhere, so without Node's own modules. */
 const PURE = ["graph", "nn", "model"];
 
+/** Files of other rooms that must run anywhere too, and so import only each other, types and `base/`. */
+const PURE_FILES =
+  /^faces\/(face|yunet|similarity|alignment|pyramid|quality|quality-limits|choose|scans|network)\.ts$/;
+
 const files = readdirSync(SOURCE, { recursive: true, encoding: "utf8" })
   .filter((path) => path.endsWith(".ts") && statSync(join(SOURCE, path)).isFile())
   .map((path) => path.replaceAll("\\", "/"));
@@ -101,6 +106,14 @@ function expectPure(path: string, specifier: string): void {
   if (!isTest(path)) expect(PURE, `${path} imports ${specifier}`).not.toContain(roomOf(path));
 }
 
+/** The page's files import each other and what needs nothing of Node's. */
+function expectForPage(path: string, specifier: string): void {
+  const target = relative(SOURCE, join(SOURCE, path, "..", specifier)).replaceAll("\\", "/");
+  const mayImport =
+    PURE_FILES.test(target) || /^(image\/pixels|base\/(errors|tensor|dtype|shape))\.ts$/.test(target);
+  expect(mayImport, `${path} imports ${specifier}`).toBe(true);
+}
+
 function expectDoor(path: string, specifier: string): void {
   const parts = specifier.split("/");
   const name = specifier.startsWith("@") ? `${parts[0]}/${parts[1]}` : parts[0]!;
@@ -123,6 +136,10 @@ describe("architecture", () => {
       else if (specifier.startsWith("node:")) expectPure(path, specifier);
       else expectDoor(path, specifier);
     }
+  });
+
+  it.each(files.filter((path) => PURE_FILES.test(path)))("%s runs in a browser", (path) => {
+    for (const specifier of importsOf(path)) expectForPage(path, specifier);
   });
 
   it("keeps base/ small and shared", () => {

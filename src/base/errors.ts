@@ -46,6 +46,21 @@ export const ERRORS = {
     exit: 3,
     meaning: "A file could not be decoded as an image.",
   },
+  FACE_NOT_FOUND: {
+    status: "INVALID_ARGUMENT",
+    exit: 11,
+    meaning: "A photograph shows no face that the detector is sure of.",
+  },
+  SEVERAL_FACES: {
+    status: "INVALID_ARGUMENT",
+    exit: 11,
+    meaning: "A photograph shows several faces where only one was wanted.",
+  },
+  FACE_UNFIT: {
+    status: "INVALID_ARGUMENT",
+    exit: 11,
+    meaning: "A face is too small, cut off, turned away, blurred or badly lit to be compared.",
+  },
   DOWNLOAD_FAILED: {
     status: "UNAVAILABLE",
     exit: 4,
