@@ -2,7 +2,7 @@
 import { alignTo } from "./alignment.ts";
 import type { Box, Detection, Point } from "./face.ts";
 import { type Pyramid, sample } from "./pyramid.ts";
-import { borderedScan, type QuarterTurns, type Scan, scansOf } from "./scans.ts";
+import { borderedScan, type Scan, scansOf } from "./scans.ts";
 import { angleOf, applySimilarity, type Similarity, scaleOf, similarityAbout } from "./similarity.ts";
 import { meanDetection, mergeDetections, overlap } from "./yunet.ts";
 import type { YunetNetwork } from "./yunet-network.ts";
@@ -29,12 +29,26 @@ export interface CloseUp {
   readonly side: number;
 }
 
-/** Three sizes scatter by a third less than one does (docs/faces.md). */
+/** Candidates for a second look. */
+const CANDIDATE_THRESHOLD = 0.4;
+/** Faces that score at least this in a close-up are upright; those in a wrong position score less (docs/faces.md). */
+const SURE = 0.91;
+/** A face in a close-up counts as upright when its points say so to 2.5 degrees. */
+const UPRIGHT = (2.5 * Math.PI) / 180;
+/** A face is turned by about three times what the network's points say: it was trained on upright ones (docs/faces.md). */
+const SHOWN_ROLL = 3;
+/** How often a close-up is turned to follow the face. */
+const MOST_TURNS = 3;
+
+/** The first is the one that decides the face's position. Three sizes scatter by a third less than one does (docs/faces.md). */
 const CLOSE_UPS: readonly CloseUp[] = [
-  { face: 87, side: 160 },
   { face: 108, side: 192 },
+  { face: 87, side: 160 },
   { face: 139, side: 256 },
 ];
+
+/** Quarter turns in which a photograph is searched when nothing was found upright. */
+const TURNS = [1, 3, 2, 0.5, 3.5, 1.5, 2.5];
 
 const DEFAULTS: Required<DetectorOptions> = {
   threshold: 0.6,
@@ -43,6 +57,10 @@ const DEFAULTS: Required<DetectorOptions> = {
   closeUps: CLOSE_UPS,
 };
 
+/** Radians by which a face is turned clockwise. */
+const rollOf = ({ landmarks }: Detection) => -angleOf(alignTo(landmarks));
+/** The same angle between −π and π. */
+const wrapped = (angle: number) => Math.atan2(Math.sin(angle), Math.cos(angle));
 const sizeOf = ({ box: [, , width, height] }: Detection) => Math.sqrt(width * height);
 // A box's edges lie between pixels, half a pixel before the first one's centre.
 const centreOf = ({ box: [x, y, width, height] }: Detection): Point => [
@@ -84,7 +102,7 @@ export class Detector {
     const attempts: (() => Scan[])[] = [
       () => scansOf(pixels, this.#options.maxPixels),
       () => [borderedScan(pixels)],
-      ...([1, 3, 2] as QuarterTurns[]).map((turns) => () => [
+      ...TURNS.map((turns) => () => [
         ...scansOf(pixels, this.#options.maxPixels, turns),
         borderedScan(pixels, turns),
       ]),
@@ -100,12 +118,13 @@ export class Detector {
     const { threshold, limit } = this.#options;
     const candidates: Detection[] = [];
     for (const scan of scans) {
-      candidates.push(...mergeDetections(await this.#cells(photograph, scan), threshold, limit));
+      const cells = await this.#cells(photograph, scan);
+      candidates.push(...mergeDetections(cells, Math.min(threshold, CANDIDATE_THRESHOLD), limit));
     }
     const faces: Detection[] = [];
-    for (const candidate of mergeDetections(candidates, threshold, limit)) {
+    for (const candidate of mergeDetections(candidates, 0, limit)) {
       const face = await this.#lookAgain(photograph, candidate);
-      if (face.score >= threshold) faces.push(face);
+      if (face !== undefined && face.score >= threshold) faces.push(face);
     }
     // Two candidates may have become one face.
     return mergeDetections(faces, threshold, limit);
@@ -117,21 +136,50 @@ export class Detector {
     return cells.map((cell) => moved(cell, toPhotograph));
   }
 
-  /** Finds a face again, upright and in sizes that the network places points best in; each miss lowers its score. */
-  async #lookAgain(photograph: Pyramid, candidate: Detection): Promise<Detection> {
-    if (this.#options.closeUps.length === 0) return candidate;
-    const angle = -angleOf(alignTo(candidate.landmarks));
-    const seen: Detection[] = [];
-    for (const { face, side } of this.#options.closeUps) {
-      const middle: Point = [(side - 1) / 2, (side - 1) / 2];
-      const toPhotograph = similarityAbout(middle, centreOf(candidate), sizeOf(candidate) / face, angle);
-      const cells = await this.#cells(photograph, { toPhotograph, width: side, height: side });
-      const again = mergeDetections(cells, CELL_THRESHOLD, this.#options.limit).find(
-        ({ box }) => overlap(box, candidate.box) > SAME_PLACE,
-      );
+  /** The face of a candidate in one of the sizes that the network places points best in, turned upright by `angle`. */
+  async #closeUp(photograph: Pyramid, candidate: Detection, angle: number, { face, side }: CloseUp) {
+    const middle: Point = [(side - 1) / 2, (side - 1) / 2];
+    const toPhotograph = similarityAbout(middle, centreOf(candidate), sizeOf(candidate) / face, angle);
+    const cells = await this.#cells(photograph, { toPhotograph, width: side, height: side });
+    return mergeDetections(cells, CELL_THRESHOLD, this.#options.limit).find(
+      ({ box }) => overlap(box, candidate.box) > SAME_PLACE,
+    );
+  }
+
+  /** The same, turned again until the face in it is upright, and the angle at which it is. */
+  async #upright(photograph: Pyramid, candidate: Detection, angle: number, closeUp: CloseUp) {
+    let frame = angle;
+    let face = await this.#closeUp(photograph, candidate, frame, closeUp);
+    for (let i = 0; face !== undefined; i++) {
+      const off = wrapped(rollOf(face) - frame);
+      frame += SHOWN_ROLL * off;
+      if (Math.abs(off) < UPRIGHT || i === MOST_TURNS) return { face, angle: frame };
+      face = await this.#closeUp(photograph, face, frame, closeUp);
+    }
+    return undefined;
+  }
+
+  /**
+   * Finds a face again, upright and in several sizes, and averages what is seen; each miss lowers the score. A face that lies
+   * or stands on its head is often found as if it were upright, unsurely and with points in wrong places: then the other
+   * quarter turns are tried.
+   */
+  async #lookAgain(photograph: Pyramid, candidate: Detection): Promise<Detection | undefined> {
+    const [first, ...others] = this.#options.closeUps;
+    if (first === undefined) return candidate;
+    const roll = rollOf(candidate);
+    let best: { readonly face: Detection; readonly angle: number } | undefined;
+    for (const turn of [0, 0.5, 1.5, 1]) {
+      const upright = await this.#upright(photograph, candidate, roll + turn * Math.PI, first);
+      if (upright !== undefined && upright.face.score > (best?.face.score ?? 0)) best = upright;
+      if (best !== undefined && best.face.score >= SURE) break;
+    }
+    if (best === undefined) return undefined;
+    const seen = [best.face];
+    for (const closeUp of others) {
+      const again = await this.#closeUp(photograph, best.face, best.angle, closeUp);
       if (again !== undefined) seen.push(again);
     }
-    if (seen.length === 0) return { ...candidate, score: 0 };
     const score = seen.reduce((sum, each) => sum + each.score, 0) / this.#options.closeUps.length;
     return { ...meanDetection(seen), score };
   }

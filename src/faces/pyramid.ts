@@ -91,15 +91,21 @@ function addRow({ pixels, a, b, x0, y0 }: Grid, startX: number, v: number, sums:
   const { data, width, height } = pixels;
   const stride = width * 3;
   const border = new Float64Array(3);
+  const [lastColumn, lastRow] = [width - 1, height - 1];
+  const [startPlaceX, startPlaceY] = [x0 - b * v, y0 + a * v];
   let inside = 0;
   for (let at = 0, u = startX; at < sums.length; at += 3, u++) {
-    const x = a * u - b * v + x0;
-    const y = b * u + a * v + y0;
-    const [left, top] = [Math.floor(x), Math.floor(y)];
-    if (left >= 0 && top >= 0 && left < width - 1 && top < height - 1) {
-      const [right, down] = [x - left, y - top];
+    const x = a * u + startPlaceX;
+    const y = b * u + startPlaceY;
+    if (x >= 0 && y >= 0 && x < lastColumn && y < lastRow) {
+      // Cuts the fraction off, as Math.floor does above 0, in a third of the time.
+      const left = x | 0;
+      const top = y | 0;
+      const right = x - left;
+      const down = y - top;
       const w11 = right * down;
-      const [w01, w10] = [right - w11, down - w11];
+      const w01 = right - w11;
+      const w10 = down - w11;
       const w00 = 1 - right - w10;
       const from = top * stride + left * 3;
       const below = from + stride;
@@ -119,6 +125,18 @@ function addRow({ pixels, a, b, x0, y0 }: Grid, startX: number, v: number, sums:
   return inside;
 }
 
+/** A part of the photograph as it is, black beyond the border. */
+function cut({ data, width, height }: Pixels, left: number, top: number, out: Pixels): Sampled {
+  const [first, end] = [Math.max(0, -left), Math.min(out.width, width - left)];
+  let inside = 0;
+  for (let row = Math.max(0, -top); row < Math.min(out.height, height - top) && first < end; row++) {
+    const from = (row + top) * width + left;
+    out.data.set(data.subarray((from + first) * 3, (from + end) * 3), (row * out.width + first) * 3);
+    inside += end - first;
+  }
+  return { ...out, inside: inside / (out.width * out.height) };
+}
+
 /**
  * Samples a picture of another size, place and angle from a photograph: bilinear, from a level that is neither too fine
  * (aliasing) nor too coarse (blur); black beyond the border.
@@ -129,6 +147,9 @@ export function sample(pyramid: Pyramid, toPhotograph: Similarity, width: number
   const grid = gridOf(pyramid, toPhotograph);
   const { fine } = grid;
   const out = new Uint8Array(width * height * 3);
+  if (grid.a === 1 && grid.b === 0 && Number.isInteger(grid.x0) && Number.isInteger(grid.y0)) {
+    return cut(grid.pixels, grid.x0, grid.y0, { data: out, width, height });
+  }
   const sums = new Float32Array(width * 3);
   const weight = 1 / (fine * fine);
   const offset = (index: number) => (index + 0.5) / fine - 0.5;

@@ -10,9 +10,6 @@ export interface Scan {
   readonly height: number;
 }
 
-/** Quarter turns of the photograph, clockwise, before it is searched. */
-export type QuarterTurns = 0 | 1 | 2 | 3;
-
 interface Size {
   readonly width: number;
   readonly height: number;
@@ -29,25 +26,28 @@ const WITHIN = 192;
 
 const middleOf = ({ width, height }: Size): Point => [(width - 1) / 2, (height - 1) / 2];
 
-/** The photograph turned and scaled about its middle, in the middle of a picture. */
-function placed(photograph: Size, scale: number, turns: QuarterTurns, picture?: Size): Scan {
-  const sides = [Math.round(photograph.width * scale), Math.round(photograph.height * scale)];
-  const [width, height] = (turns % 2 === 0 ? sides : sides.reverse()).map((side) => Math.max(1, side));
-  const size = picture ?? { width: width!, height: height! };
-  const toPhotograph = similarityAbout(
-    middleOf(size),
-    middleOf(photograph),
-    1 / scale,
-    (-turns * Math.PI) / 2,
+/** The photograph turned and scaled about its middle, in the middle of a picture, whole unless the picture's size is given. */
+function placed(photograph: Size, scale: number, turns: number, picture?: Size): Scan {
+  const angle = (turns * Math.PI) / 2;
+  // Quarter turns are exact, so that no row or column is added for the sake of rounding.
+  const [cos, sin] = [Math.abs(Math.cos(angle)), Math.abs(Math.sin(angle))].map((value) =>
+    value < 1e-9 ? 0 : value,
   );
-  return { toPhotograph, ...size };
+  const reach = (along: number, across: number) =>
+    Math.max(1, Math.round((along * cos! + across * sin!) * scale));
+  const size = picture ?? {
+    width: reach(photograph.width, photograph.height),
+    height: reach(photograph.height, photograph.width),
+  };
+  return { toPhotograph: similarityAbout(middleOf(size), middleOf(photograph), 1 / scale, -angle), ...size };
 }
 
 /**
  * The whole photograph in halving sizes, the finest first: from its own size, or the largest that `maxPixels` allow, to one
  * in which a face that fills it is found.
+ * @param turns quarter turns of the photograph, clockwise, before it is searched.
  */
-export function scansOf(photograph: Size, maxPixels: number, turns: QuarterTurns = 0): Scan[] {
+export function scansOf(photograph: Size, maxPixels: number, turns = 0): Scan[] {
   const longest = Math.max(photograph.width, photograph.height);
   const enlarged = Math.max(1, SMALLEST / longest);
   const scans: Scan[] = [];
@@ -60,7 +60,7 @@ export function scansOf(photograph: Size, maxPixels: number, turns: QuarterTurns
 }
 
 /** The photograph small within a black border, where a face that reaches beyond it is found. */
-export function borderedScan(photograph: Size, turns: QuarterTurns = 0): Scan {
+export function borderedScan(photograph: Size, turns = 0): Scan {
   const longest = Math.max(photograph.width, photograph.height);
   return placed(photograph, WITHIN / longest, turns, { width: BORDERED, height: BORDERED });
 }
