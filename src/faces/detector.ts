@@ -32,9 +32,9 @@ export interface CloseUp {
 /** Candidates for a second look. */
 const CANDIDATE_THRESHOLD = 0.4;
 /** Faces that score at least this in a close-up are upright; those in a wrong position score less (docs/faces.md). */
-const SURE = 0.91;
-/** A face in a close-up counts as upright when its points say so to 2.5 degrees. */
-const UPRIGHT = (2.5 * Math.PI) / 180;
+const SURE = 0.9;
+/** A face in a close-up counts as upright up to this angle. */
+const UPRIGHT = (8 * Math.PI) / 180;
 /** A face is turned by about three times what the network's points say: it was trained on upright ones (docs/faces.md). */
 const SHOWN_ROLL = 3;
 /** How often a close-up is turned to follow the face. */
@@ -47,8 +47,8 @@ const CLOSE_UPS: readonly CloseUp[] = [
   { face: 139, side: 256 },
 ];
 
-/** Quarter turns in which a photograph is searched when nothing was found upright. */
-const TURNS = [1, 3, 2, 0.5, 3.5, 1.5, 2.5];
+/** Quarter turns in which a photograph is searched until something is found. */
+const TURNS = [0, 1, 3, 2, 0.5, 3.5, 1.5, 2.5];
 
 const DEFAULTS: Required<DetectorOptions> = {
   threshold: 0.6,
@@ -61,6 +61,8 @@ const DEFAULTS: Required<DetectorOptions> = {
 const rollOf = ({ landmarks }: Detection) => -angleOf(alignTo(landmarks));
 /** The same angle between −π and π. */
 const wrapped = (angle: number) => Math.atan2(Math.sin(angle), Math.cos(angle));
+/** The angle at which a face is upright, from one found in a picture turned by `angle`. */
+const trueAngle = (face: Detection, angle: number) => angle + SHOWN_ROLL * wrapped(rollOf(face) - angle);
 const sizeOf = ({ box: [, , width, height] }: Detection) => Math.sqrt(width * height);
 // A box's edges lie between pixels, half a pixel before the first one's centre.
 const centreOf = ({ box: [x, y, width, height] }: Detection): Point => [
@@ -99,22 +101,19 @@ export class Detector {
    */
   async find(photograph: Pyramid): Promise<Detection[]> {
     const { pixels } = photograph.level(0);
-    const attempts: (() => Scan[])[] = [
-      () => scansOf(pixels, this.#options.maxPixels),
-      () => [borderedScan(pixels)],
-      ...TURNS.map((turns) => () => [
-        ...scansOf(pixels, this.#options.maxPixels, turns),
-        borderedScan(pixels, turns),
-      ]),
-    ];
-    for (const attempt of attempts) {
-      const faces = await this.#search(photograph, attempt());
-      if (faces.length > 0) return faces;
+    for (const turns of TURNS) {
+      const bordered = [borderedScan(pixels, turns)];
+      const scans = scansOf(pixels, this.#options.maxPixels, turns);
+      for (const attempt of turns === 0 ? [scans, bordered] : [[...scans, ...bordered]]) {
+        const faces = await this.#search(photograph, attempt, (-turns * Math.PI) / 2);
+        if (faces.length > 0) return faces;
+      }
     }
     return [];
   }
 
-  async #search(photograph: Pyramid, scans: readonly Scan[]): Promise<Detection[]> {
+  /** @param upright the angle at which the scans show what is upright. */
+  async #search(photograph: Pyramid, scans: readonly Scan[], upright: number): Promise<Detection[]> {
     const { threshold, limit } = this.#options;
     const candidates: Detection[] = [];
     for (const scan of scans) {
@@ -123,7 +122,7 @@ export class Detector {
     }
     const faces: Detection[] = [];
     for (const candidate of mergeDetections(candidates, 0, limit)) {
-      const face = await this.#lookAgain(photograph, candidate);
+      const face = await this.#lookAgain(photograph, candidate, upright);
       if (face !== undefined && face.score >= threshold) faces.push(face);
     }
     // Two candidates may have become one face.
@@ -151,9 +150,9 @@ export class Detector {
     let frame = angle;
     let face = await this.#closeUp(photograph, candidate, frame, closeUp);
     for (let i = 0; face !== undefined; i++) {
-      const off = wrapped(rollOf(face) - frame);
-      frame += SHOWN_ROLL * off;
-      if (Math.abs(off) < UPRIGHT || i === MOST_TURNS) return { face, angle: frame };
+      const last = frame;
+      frame = trueAngle(face, last);
+      if (Math.abs(frame - last) < UPRIGHT || i === MOST_TURNS) return { face, angle: frame };
       face = await this.#closeUp(photograph, face, frame, closeUp);
     }
     return undefined;
@@ -164,10 +163,14 @@ export class Detector {
    * or stands on its head is often found as if it were upright, unsurely and with points in wrong places: then the other
    * quarter turns are tried.
    */
-  async #lookAgain(photograph: Pyramid, candidate: Detection): Promise<Detection | undefined> {
+  async #lookAgain(
+    photograph: Pyramid,
+    candidate: Detection,
+    scanned: number,
+  ): Promise<Detection | undefined> {
     const [first, ...others] = this.#options.closeUps;
     if (first === undefined) return candidate;
-    const roll = rollOf(candidate);
+    const roll = trueAngle(candidate, scanned);
     let best: { readonly face: Detection; readonly angle: number } | undefined;
     for (const turn of [0, 0.5, 1.5, 1]) {
       const upright = await this.#upright(photograph, candidate, roll + turn * Math.PI, first);

@@ -19,6 +19,17 @@ function normalized(vector: Float32Array): Float32Array | undefined {
   return length > 0 && Number.isFinite(length) ? vector.map((value) => value / length) : undefined;
 }
 
+/** The direction of the sum of vectors of length 1, each the direction of `size` of the values. */
+function sumOfDirections(values: Float32Array, size: number): Float32Array | undefined {
+  const sum = new Float32Array(size);
+  for (let start = 0; start < values.length; start += size) {
+    const direction = normalized(values.subarray(start, start + size));
+    if (direction === undefined) return undefined;
+    for (let i = 0; i < size; i++) sum[i]! += direction[i]!;
+  }
+  return normalized(sum);
+}
+
 /**
  * Cosine of the angle between two embeddings of length 1, −1 to 1: larger means more alike.
  * @throws FaceError `SHAPE_MISMATCH` for embeddings of different sizes.
@@ -37,16 +48,23 @@ export function cosineSimilarity(a: Float32Array, b: Float32Array): number {
 /** SFace (Zhong et al., 2021). */
 export class FaceEmbedder implements AsyncDisposable {
   readonly #runner: NetworkRunner;
+  readonly #mirror: boolean;
 
-  private constructor(runner: NetworkRunner) {
+  private constructor(runner: NetworkRunner, mirror: boolean) {
     this.#runner = runner;
+    this.#mirror = mirror;
   }
 
   /**
    * @param model the ONNX file's content.
+   * @param options.mirror whether the mirror image takes part. Default true.
    * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a file that is not SFace.
    */
-  static async open(model: Uint8Array, open: OpenNetwork): Promise<FaceEmbedder> {
+  static async open(
+    model: Uint8Array,
+    open: OpenNetwork,
+    { mirror = true }: { mirror?: boolean | undefined } = {},
+  ): Promise<FaceEmbedder> {
     const { inputs, outputs } = readOnnx(model, { what: "the face embedding" });
     if (!(INPUT in inputs && OUTPUT in outputs)) {
       throw new FaceError(
@@ -57,7 +75,7 @@ export class FaceEmbedder implements AsyncDisposable {
         },
       );
     }
-    return new FaceEmbedder(await open(lower({ outputs: { [OUTPUT]: outputs[OUTPUT]! } }).bytes));
+    return new FaceEmbedder(await open(lower({ outputs: { [OUTPUT]: outputs[OUTPUT]! } }).bytes), mirror);
   }
 
   /**
@@ -75,22 +93,18 @@ export class FaceEmbedder implements AsyncDisposable {
       );
     }
     const size = 3 * width * height;
-    const data = new Float32Array(2 * size);
-    writePlanes(crop, "rgb", false, data, 0);
-    writePlanes(crop, "rgb", true, data, size);
+    const images = this.#mirror ? 2 : 1;
+    const data = new Float32Array(images * size);
+    for (let i = 0; i < images; i++) writePlanes(crop, "rgb", i === 1, data, i * size);
     const results = await this.#runner.run(
-      new Map([[INPUT, { dtype: "float32" as const, shape: [2, 3, height, width], data }]]),
+      new Map([[INPUT, { dtype: "float32" as const, shape: [images, 3, height, width], data }]]),
     );
     const values = floats(results.get(OUTPUT)!);
-    const half = values.length / 2;
-    const [face, mirror] = [normalized(values.subarray(0, half)), normalized(values.subarray(half))];
-    const sum =
-      face === undefined || mirror === undefined
-        ? undefined
-        : normalized(face.map((value, i) => value + mirror[i]!));
-    if (sum === undefined)
+    const embedding = sumOfDirections(values, values.length / images);
+    if (embedding === undefined) {
       throw new FaceError("MODEL_INVALID", "the face embedding gave a vector without direction");
-    return sum;
+    }
+    return embedding;
   }
 
   async close(): Promise<void> {

@@ -31,6 +31,8 @@ export interface PipelineOptions {
    * Starts a session of a network. Default: in the calling thread; `WorkerSession.open` gives each network a thread of its own.
    */
   readonly open?: OpenNetwork;
+  /** Whether the mirror image takes part in embeddings, at twice the time. Embeddings with and without differ. Default true. */
+  readonly mirror?: boolean;
 }
 
 /** A decoded photograph with the faces found in it, the surest first. */
@@ -80,9 +82,9 @@ export class FacePipeline implements AsyncDisposable {
 
   /** @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for files that are not YuNet and SFace. */
   static async open(models: PipelineModels, options: PipelineOptions = {}): Promise<FacePipeline> {
-    const { open = openRuntime } = options;
+    const { open = openRuntime, mirror } = options;
     const network = new YunetNetwork(models.detector, open);
-    const embedder = await FaceEmbedder.open(models.embedding, open);
+    const embedder = await FaceEmbedder.open(models.embedding, open, { mirror });
     return new FacePipeline(network, new Detector(network, options.detector), embedder);
   }
 

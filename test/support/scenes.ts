@@ -1,5 +1,5 @@
 /** @file Large photographs made by program: faces from a dataset at any size, place and angle on drawn backgrounds. */
-import { Random } from "../../src/base/random.ts";
+import type { Random } from "../../src/base/random.ts";
 import { Pyramid, sample } from "../../src/faces/pyramid.ts";
 import { applySimilarity, invert, similarityAbout } from "../../src/faces/similarity.ts";
 import type { Pixels } from "../../src/image/pixels.ts";
@@ -34,7 +34,8 @@ export function drawnBackground(width: number, height: number, random: Random): 
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at += 3) {
       for (let i = 0; i < 3; i++) {
-        let value = base[i]! + (y > horizon ? 25 : 0) + grain * (((x * 7919 + y * 104_729 + i * 31) % 97) / 48 - 1);
+        let value =
+          base[i]! + (y > horizon ? 25 : 0) + grain * (((x * 7919 + y * 104_729 + i * 31) % 97) / 48 - 1);
         for (const wave of waves.slice(i * 3, i * 3 + 3)) {
           value += wave.size * Math.sin(x * wave.x + y * wave.y + wave.phase);
         }
