@@ -74,17 +74,22 @@ async function embeddings(paths: readonly string[]): Promise<Map<string, Float32
   await embeddingOf(pipeline, paths[0]!);
   for (const stage of STAGES) spent[stage] = 0;
   let [count, done] = [0, 0];
+  const save = async () => {
+    if (file === undefined || file === "") return;
+    await mkdir(flags.cache!, { recursive: true });
+    await writeFile(file, JSON.stringify(known));
+  };
   for (const path of paths) {
-    if (++done % 500 === 0) console.error(`${done} of ${paths.length} photographs`);
+    if (++done % 250 === 0) {
+      console.error(`${done} of ${paths.length} photographs`);
+      await save();
+    }
     if (path in known) continue;
     const embedding = await embeddingOf(pipeline, path);
     known[path] = embedding === undefined ? null : [...embedding];
     count++;
   }
-  if (file) {
-    await mkdir(flags.cache!, { recursive: true });
-    await writeFile(file, JSON.stringify(known));
-  }
+  await save();
   if (count > 0) {
     const parts = STAGES.map((stage) => `${stage} ${(spent[stage] / count).toFixed(1)}`);
     const total = STAGES.reduce((sum, stage) => sum + spent[stage], 0) / count;

@@ -18,6 +18,12 @@ export type Framing =
       readonly factor: number;
     };
 
+/**
+ * LFW's own framing. Its photographs have 250 pixels a side; the faces' boxes by our detector 109 (median of 3,074
+ * photographs; 10 % have less than 101, 10 % more than 118).
+ */
+export const LFW_FRAMING: Framing = { kind: "centred", factor: 2.29 };
+
 /** ArcFace's template for 112×112 pixels (Deng et al., 2019, and the code published with it). */
 const ARCFACE: Landmarks = [
   [38.2946, 51.6963],

@@ -10,7 +10,7 @@ import type { YunetNetwork } from "./yunet-network.ts";
 export interface DetectorOptions {
   /** Lowest score of a face, 0 to 1. Default 0.6. */
   readonly threshold?: number;
-  /** Most pixels of one picture that is searched; a larger photograph is scaled down to it. Default 2 million. */
+  /** Most pixels of one picture that is searched; a larger photograph is scaled down to it. Default 3 million. */
   readonly maxPixels?: number;
   /** Most faces of a photograph, the surest ones. Default 100. */
   readonly limit?: number;
@@ -52,7 +52,7 @@ const TURNS = [0, 1, 3, 2, 0.5, 3.5, 1.5, 2.5];
 
 const DEFAULTS: Required<DetectorOptions> = {
   threshold: 0.6,
-  maxPixels: 2_000_000,
+  maxPixels: 3_000_000,
   limit: 100,
   closeUps: CLOSE_UPS,
 };

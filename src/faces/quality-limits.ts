@@ -19,10 +19,10 @@ export interface QualityLimits {
 }
 
 export const DEFAULT_QUALITY_LIMITS: QualityLimits = {
-  minScore: 0.75,
+  minScore: 0.8,
   minEyeDistance: 16,
   maxYaw: 50,
-  maxPitch: 35,
+  maxPitch: 30,
   minSharpness: 0.12,
   minBrightness: 0.1,
   maxBrightness: 0.9,

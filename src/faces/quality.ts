@@ -15,6 +15,9 @@ const EYE_DISTANCE = 35.2;
  */
 const DEPTHS = [0, 0, 0.45 * EYE_DISTANCE, 0.05 * EYE_DISTANCE, 0.05 * EYE_DISTANCE] as const;
 
+/** Degrees of pitch that YuNet's points of a level head seem to have against the template: the median over LFW. */
+const LEVEL_PITCH = 10;
+
 const degrees = (radians: number) => (radians * 180) / Math.PI;
 
 /** Solves a symmetric 3×3 system by Cramer's rule. */
@@ -69,7 +72,7 @@ export function poseOf(landmarks: Landmarks): Pick<FaceQuality, "yaw" | "pitch" 
   const [, yy, yz] = projectionRow(upright.map(([, y]) => y));
   return {
     yaw: degrees(Math.atan2(xz, xx)),
-    pitch: degrees(Math.atan2(yz, yy)),
+    pitch: degrees(Math.atan2(yz, yy)) - LEVEL_PITCH,
     roll: -degrees(roll),
   };
 }

@@ -19,27 +19,34 @@ export interface ScenePlace {
   readonly angle: number;
 }
 
-/** Smooth colours with some grain and some edges, as walls, lawns and skies have. */
+/** A plane wave by the sines and cosines of its columns and rows. */
+function wave(width: number, height: number, random: Random) {
+  const [x, y] = [random.normal() / random.between(30, 400), random.normal() / random.between(30, 400)];
+  const [phase, size] = [random.between(0, 7), random.between(5, 40)];
+  return {
+    sinX: Float32Array.from({ length: width }, (_, column) => size * Math.sin(x * column + phase)),
+    cosX: Float32Array.from({ length: width }, (_, column) => size * Math.cos(x * column + phase)),
+    sinY: Float32Array.from({ length: height }, (_, row) => Math.sin(y * row)),
+    cosY: Float32Array.from({ length: height }, (_, row) => Math.cos(y * row)),
+  };
+}
+
+/** Smooth colours with some grain and an edge, as walls, lawns and skies have. */
 export function drawnBackground(width: number, height: number, random: Random): Pixels {
   const data = new Uint8Array(width * height * 3);
-  const waves = Array.from({ length: 9 }, () => ({
-    x: random.normal() / random.between(30, 400),
-    y: random.normal() / random.between(30, 400),
-    phase: random.between(0, 7),
-    size: random.between(5, 40),
-  }));
-  const base = [random.between(40, 200), random.between(40, 200), random.between(40, 200)];
   const horizon = random.between(0.2, 0.9) * height;
   const grain = random.between(0, 12);
-  for (let y = 0, at = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, at += 3) {
-      for (let i = 0; i < 3; i++) {
-        let value =
-          base[i]! + (y > horizon ? 25 : 0) + grain * (((x * 7919 + y * 104_729 + i * 31) % 97) / 48 - 1);
-        for (const wave of waves.slice(i * 3, i * 3 + 3)) {
-          value += wave.size * Math.sin(x * wave.x + y * wave.y + wave.phase);
+  for (let colour = 0; colour < 3; colour++) {
+    const base = random.between(40, 200);
+    const waves = Array.from({ length: 3 }, () => wave(width, height, random));
+    for (let row = 0; row < height; row++) {
+      const ground = base + (row > horizon ? 25 : 0);
+      for (let column = 0, at = row * width * 3 + colour; column < width; column++, at += 3) {
+        let value = ground + grain * (((column * 7919 + row * 104_729 + colour * 31) % 97) / 48 - 1);
+        for (const { sinX, cosX, sinY, cosY } of waves) {
+          value += sinX[column]! * cosY[row]! + cosX[column]! * sinY[row]!;
         }
-        data[at + i] = Math.max(0, Math.min(255, value));
+        data[at] = Math.max(0, Math.min(255, value));
       }
     }
   }
