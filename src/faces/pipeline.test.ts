@@ -195,6 +195,35 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
     await expect(pipeline.embedPhotograph(file)).rejects.toMatchObject({ code: "FACE_NOT_FOUND" });
   });
 
+  it("ends the sessions of large sizes that are not in use, and opens them again", async () => {
+    const live = new Set<string>();
+    let opened = 0;
+    await using network = new YunetNetwork(readFileSync(YUNET), async (bytes) => {
+      const runner = await openRuntime(bytes);
+      const name = `session ${opened++}`;
+      live.add(name);
+      const close = async () => {
+        live.delete(name);
+        await runner.close();
+      };
+      return { run: (inputs) => runner.run(inputs), close };
+    });
+    const blank = (width: number, height: number) => ({
+      data: new Uint8Array(width * height * 3),
+      width,
+      height,
+    });
+    const sides = [1280, 1248, 1216];
+    const found = await Promise.all(sides.map((side) => network.detect(blank(side, side), false, 0.3)));
+    expect(found).toEqual([[], [], []]);
+    // Three million pixels at most stay open.
+    expect(opened).toBe(3);
+    expect(live.size).toBe(1);
+    for (const side of sides) await network.detect(blank(side, side), false, 0.3);
+    expect(opened).toBeGreaterThan(4);
+    expect(live.size).toBe(1);
+  });
+
   it("takes photographs of one pixel and of odd sides", async () => {
     for (const [width, height] of [
       [1, 1],

@@ -15,6 +15,8 @@ const INPUT = "input";
  * pixel). A size used less recently is opened again when it is needed.
  */
 const KEPT_PIXELS = 3_000_000;
+/** And so many may be kept, since each can have a thread of its own. */
+const KEPT_SESSIONS = 12;
 
 const ceiling = (side: number) => Math.max(1, Math.ceil(side / INPUT_MULTIPLE)) * INPUT_MULTIPLE;
 
@@ -87,7 +89,7 @@ export class YunetNetwork implements AsyncDisposable {
   async #forget(): Promise<void> {
     let pixels = [...this.#sessions.values()].reduce((sum, session) => sum + session.pixels, 0);
     for (const [key, session] of [...this.#sessions]) {
-      if (pixels <= KEPT_PIXELS) return;
+      if (pixels <= KEPT_PIXELS && this.#sessions.size <= KEPT_SESSIONS) return;
       if (session.users > 0) continue;
       this.#sessions.delete(key);
       pixels -= session.pixels;
