@@ -31,7 +31,7 @@ interface Rows {
 
 function rowsOf(people: readonly PersonEmbeddings[]): Rows {
   const count = people.reduce((sum, photographs) => sum + photographs.length, 0);
-  const size = people.find((photographs) => photographs.length > 0)?.[0]!.length ?? 0;
+  const size = people.flat()[0]?.length ?? 0;
   const values = new Float32Array(count * size);
   const person = new Uint16Array(count);
   const start = new Uint32Array(people.length + 1);

@@ -4,14 +4,9 @@ import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { isImageFile, listFolder, listImages } from "../data/folder.ts";
-import { drawComparison } from "../verify/draw-faces.ts";
+import { drawComparison, requirePngName } from "../verify/draw-faces.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
-import type {
-  PhotoEmbedding,
-  PhotoModel,
-  PhotoVerification,
-  PhotoVerifyOptions,
-} from "../verify/photo-model.ts";
+import type { PhotoModel, PhotoVerification, PhotoVerifyOptions } from "../verify/photo-model.ts";
 
 export interface VerifyPhotosOptions extends LoadFaceModelOptions, PhotoVerifyOptions {
   /** As for `loadFaceModel`. */
@@ -35,13 +30,6 @@ async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
-async function draw(path: string, pair: readonly [PhotoEmbedding, PhotoEmbedding]): Promise<void> {
-  if (!path.toLowerCase().endsWith(".png")) {
-    throw new FaceError("CONFIG_INVALID", `--show: got ${path}, expected a name ending in .png`);
-  }
-  await writeFileAtomic(path, await drawComparison(pair));
-}
-
 async function verifyPair(
   model: PhotoModel,
   [first, second]: readonly [string, string],
@@ -49,7 +37,7 @@ async function verifyPair(
 ): Promise<PhotoVerification> {
   const pair = [await model.embed(first, options), await model.embed(second, options)] as const;
   const verification = await model.compare(...pair, far);
-  if (show !== undefined) await draw(show, pair);
+  if (show !== undefined) await writeFileAtomic(show, await drawComparison(pair));
   return verification;
 }
 
@@ -99,6 +87,7 @@ export async function verifyPhotos(
   if (many && options.show !== undefined) {
     throw new FaceError("CONFIG_INVALID", "--show draws two photographs, not a folder");
   }
+  if (options.show !== undefined) requirePngName(options.show);
   await using model = await loadFaceModel(options.model, options);
   // A rate that cannot be answered is refused before any work.
   model.decide(0, options.far);

@@ -1,4 +1,5 @@
 /** @file Draws photographs with the boxes and points of their faces, and the crops that were compared, as PNG. */
+import { FaceError } from "../base/errors.ts";
 import type { Face } from "../faces/face.ts";
 import { Pyramid, sample } from "../faces/pyramid.ts";
 import { similarityAbout } from "../faces/similarity.ts";
@@ -16,6 +17,12 @@ const GAP = 16;
 const PAPER = "#f4f4f2";
 const CHOSEN = "#00c26e";
 const OTHER = "#ffb000";
+
+/** @throws FaceError `CONFIG_INVALID` for a picture's path with another ending. */
+export function requirePngName(path: string): void {
+  if (path.toLowerCase().endsWith(".png")) return;
+  throw new FaceError("CONFIG_INVALID", `--show: got ${path}, expected a name ending in .png`);
+}
 
 interface Place {
   readonly x: number;
