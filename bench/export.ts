@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Random } from "../src/base/random.ts";
 import { exportModel } from "../src/jobs/export.ts";
-import { NETWORKS, networkNamed } from "../src/model/networks.ts";
+import { NETWORKS } from "../src/model/networks.ts";
 import { siamese } from "../src/model/siamese.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
 import { START, writeCheckpoint } from "../src/train/checkpoint.ts";
@@ -16,7 +16,7 @@ const MEGABYTE = 2 ** 20;
 
 /** From a checkpoint on disk to a version's folder: all four signatures, description and warm-up file. */
 async function timeExport(network: string, folder: string): Promise<string> {
-  const { net } = siamese(networkNamed(network), IMAGE, { mode: "training", batch: 1 });
+  const { net } = siamese({ network, input: IMAGE }, { mode: "training", batch: 1 });
   const config = { ...trainConfigSchema.parse({ dataset: "synthetic", model: network }), replicas: 1 };
   const checkpoint = join(folder, `${network}.safetensors`);
   await writeCheckpoint(checkpoint, {

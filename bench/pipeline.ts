@@ -12,7 +12,6 @@ import { type Dataset, openDataset } from "../src/data/dataset.ts";
 import { Loader } from "../src/data/loader.ts";
 import { samplePairs } from "../src/data/pairs.ts";
 import { imageSettings } from "../src/image/settings.ts";
-import { networkNamed } from "../src/model/networks.ts";
 import { siamese } from "../src/model/siamese.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
 import { defaultReplicas, TrainingEngine } from "../src/train/engine.ts";
@@ -44,17 +43,14 @@ async function alone(dataset: Dataset, cacheFolder: string | false, name: (typeo
 
 /** The engine's share of the time of real steps, each waiting for its batch. */
 async function busyShare(dataset: Dataset, network: string, name: (typeof AUGMENTATIONS)[number]) {
+  const model = { network, input: { height: SIDE, width: SIDE } };
   await using engine = await TrainingEngine.open({
-    network,
-    image: { height: SIDE, width: SIDE },
+    step: { model, loss: { name: "bce" }, optimizer: { name: "adam" }, weightDecay: 0 },
     batchSize: BATCH,
-    loss: { name: "bce" },
-    optimizer: { name: "adam" },
-    weightDecay: 0,
     replicas: defaultReplicas(BATCH),
     threads: 1,
   });
-  const { net } = siamese(networkNamed(network), engine.image, { mode: "training", batch: 1 });
+  const { net } = siamese(model, { mode: "training", batch: 1 });
   await engine.load(initialWeights(net.weights, new Random(1)));
   await using loader = new Loader({ settings: imageSettings(SIDE), cacheFolder: false });
   const pairs = pairsOf(dataset, BATCH * (WARM_UP + STEPS));

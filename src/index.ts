@@ -16,15 +16,15 @@ export {
   type TrainSettings,
   trainConfigSchema,
 } from "./train/config.ts";
-export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./train/listener.ts";
+export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./train/listeners.ts";
 
 // Using and measuring a model
 
 export type { CalibrationRecord, OperatingPoint, Rate } from "./artifact/calibration.ts";
 export type { FoldReport } from "./evaluate/folds.ts";
 export type { EvaluationReport, Measured, TarAtFar } from "./evaluate/metrics.ts";
+export type { MeasureProgress, OnMeasureProgress } from "./evaluate/score-pairs.ts";
 export type { ScoredPairs } from "./evaluate/scores.ts";
-export type { MeasureProgress, OnMeasureProgress } from "./evaluate/watched-verifier.ts";
 export { type EvaluateOptions, evaluate, evaluateFolds, type Measurement } from "./jobs/evaluate.ts";
 export { type ReportOptions, writeReport } from "./jobs/report.ts";
 export {

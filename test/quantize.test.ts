@@ -100,8 +100,8 @@ const FACES = {
   dataset: "synthetic",
   idTo: 29,
   imagesPerId: 4,
-  validationShare: 0.3,
-  testShare: 0.3,
+  validationFraction: 0.3,
+  testFraction: 0.3,
 } as const;
 
 describe("the accuracy of 8 bits", () => {

@@ -4,6 +4,8 @@ import { parseEnv } from "node:util";
 import { type Command, Option } from "commander";
 import { z } from "zod";
 import { FaceError, systemCode } from "../base/errors.ts";
+import { currentSettings, removedSettings, renamedSettings, unknownSetting } from "../train/setting-names.ts";
+import { consoleLog } from "./process.ts";
 
 /** Environment variables without our prefix, as in the original project; all others are `FACEID_` and the setting's name. */
 const KNOWN_NAMES: ReadonlySet<string> = new Set([
@@ -41,6 +43,15 @@ export const flagOf = (key: string): string => `--${words(key).toLowerCase().rep
 /** `batchSize → BATCH_SIZE`, `seed → FACEID_SEED` */
 export const variableOf = (key: string): string =>
   KNOWN_NAMES.has(words(key)) ? words(key) : PREFIX + words(key);
+
+/** A setting's name, then its former ones. */
+const namesOf = (key: string): string[] => [
+  key,
+  ...Object.keys(renamedSettings).filter((old) => renamedSettings[old] === key),
+];
+/** Settings that were removed from the commands of a schema. */
+const removedFrom = (schema: z.ZodObject): string[] =>
+  Object.keys(removedSettings).filter((key) => removedSettings[key]!.beside in schema.shape);
 
 /** One setting of a schema. */
 interface Setting {
@@ -92,7 +103,10 @@ export function addOptions(command: Command, schema: z.ZodObject): Command {
       .filter((part) => part !== undefined)
       .join("; ")})`;
     command.addOption(option);
+    for (const old of namesOf(key).slice(1))
+      command.addOption(new Option(`${flagOf(old)} ${value}`).hideHelp());
   }
+  for (const key of removedFrom(schema)) command.addOption(new Option(`${flagOf(key)} <value>`).hideHelp());
   return command;
 }
 
@@ -121,7 +135,7 @@ export function adoptDotEnv(
 function refuseUnknown(environment: Environment, known: ReadonlySet<string>): void {
   for (const name of Object.keys(environment)) {
     if (name.startsWith(PREFIX) && !known.has(name) && !OTHER_NAMES.has(name)) {
-      throw new FaceError("CONFIG_INVALID", `unknown setting ${name}`, {
+      throw new FaceError("CONFIG_INVALID", unknownSetting(name, [...known]), {
         hint: "faceid <command> --help lists the settings; check the spelling",
       });
     }
@@ -156,6 +170,45 @@ export function givenOptions<S extends z.ZodObject>(schema: S, sources: OptionSo
   >;
 }
 
+const warned = new Set<string>();
+
+/** Warns about a former name, once in a process. */
+function warnRenamed(old: string, current: string): void {
+  if (warned.has(old)) return;
+  warned.add(old);
+  consoleLog().warn(`${old} is now ${current}`);
+}
+
+/** Where a setting was given, under its name or a former one, and the text. */
+function findSetting(
+  key: string,
+  { flags, environment, dotEnv }: Required<Pick<OptionSources, "flags" | "environment" | "dotEnv">>,
+): { source: string; came: unknown } | undefined {
+  const places = [
+    { suffix: "", spell: flagOf, of: (name: string) => (flags[name] === true ? "" : flags[name]) },
+    ...[
+      { suffix: " in the environment", values: environment },
+      { suffix: " in .env", values: dotEnv },
+    ].map(({ suffix, values }) => ({
+      suffix,
+      spell: variableOf,
+      of: (name: string) => values[variableOf(name)] || undefined,
+    })),
+  ];
+  for (const { suffix, spell, of } of places) {
+    const [name, twice] = namesOf(key).filter((each) => of(each) !== undefined);
+    if (name === undefined) continue;
+    if (twice !== undefined) {
+      throw new FaceError("CONFIG_INVALID", `${spell(name)} and ${spell(twice)} are the same setting`, {
+        hint: `leave out ${spell(twice)}, the former name`,
+      });
+    }
+    if (name !== key) warnRenamed(spell(name), spell(key));
+    return { source: spell(name) + suffix, came: of(name) };
+  }
+  return undefined;
+}
+
 function resolve<S extends z.ZodObject>(
   schema: S,
   {
@@ -166,24 +219,20 @@ function resolve<S extends z.ZodObject>(
     everyKey = Object.keys(schema.shape),
   }: OptionSources,
 ): { settings: z.infer<S>; given: ReadonlySet<string> } {
-  const known = new Set(everyKey.map(variableOf));
+  const known = new Set([...everyKey.flatMap(namesOf), ...Object.keys(removedSettings)].map(variableOf));
   refuseUnknown(environment, known);
   refuseUnknown(dotEnv, known);
   const values: Record<string, unknown> = { ...preset };
   const sources = new Map<string, { source: string; came: unknown }>();
   for (const [key, setting] of settingsOf(schema)) {
-    const variable = variableOf(key);
-    const found = (
-      [
-        [flagOf(key), flags[key] === true ? "" : flags[key]],
-        [`${variable} in the environment`, environment[variable] || undefined],
-        [`${variable} in .env`, dotEnv[variable] || undefined],
-      ] as const
-    ).find(([, value]) => value !== undefined);
+    const found = findSetting(key, { flags, environment, dotEnv });
     if (found === undefined) continue;
-    const [source, text] = found;
-    values[key] = typeof text === "string" ? coerce(text, setting) : text;
-    sources.set(key, { source, came: text });
+    const { came } = found;
+    values[key] = typeof came === "string" ? coerce(came, setting) : came;
+    sources.set(key, found);
+  }
+  for (const key of removedFrom(schema)) {
+    currentSettings({ [key]: findSetting(key, { flags, environment, dotEnv })?.came });
   }
   const parsed = schema.safeParse(values);
   if (parsed.success) return { settings: parsed.data as z.infer<S>, given: new Set(sources.keys()) };

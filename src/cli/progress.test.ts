@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { tinyConfig } from "../../test/support/tiny-run.ts";
 import { START } from "../train/checkpoint.ts";
 import type { TrainConfig } from "../train/config.ts";
-import type { StepRecord } from "../train/listener.ts";
+import type { StepRecord } from "../train/listeners.ts";
 import {
   commandProgress,
   durationText,

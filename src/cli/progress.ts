@@ -1,8 +1,8 @@
 /** @file Shows a training run as it goes: a bar that redraws itself, plain lines, or JSON. */
 import { styleText } from "node:util";
-import type { OnMeasureProgress } from "../evaluate/watched-verifier.ts";
+import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
-import type { StepRecord, TrainListener } from "../train/listener.ts";
+import type { StepRecord, TrainListener } from "../train/listeners.ts";
 
 export const PROGRESS_STYLES = ["bar", "plain", "json"] as const;
 export type ProgressStyle = (typeof PROGRESS_STYLES)[number];

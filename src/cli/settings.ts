@@ -59,8 +59,8 @@ export const dataSettings = trainConfigSchema.pick({
   difficulty: true,
   excludePairs: true,
   excludeFolds: true,
-  validationShare: true,
-  testShare: true,
+  validationFraction: true,
+  testFraction: true,
   seed: true,
 });
 

@@ -4,22 +4,26 @@ import { clopperPearson } from "./intervals.ts";
 import { bestThreshold, pointAtFar, rocCurve, thresholdAt } from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
 
-/** The false accept rates that people ask for. */
+/** The false accept rates that reports list. */
 export const FAR_TARGETS = [1e-1, 1e-2, 1e-3] as const;
 
 /**
- * Expected false accepts below which a rate is not reported: with fewer than ten, its interval spans more than a factor
- * of two either way, and below 3/N there is only an upper bound (rule of three).
+ * Expected false accepts that a rate needs before it is reported. With fewer, its interval spans more than a factor of two
+ * either way; below 3/N there is no estimate at all (rule of three).
  */
 const FALSE_ACCEPTS_NEEDED = 10;
 
-/** Pairs of different people that an estimate of a rate needs. */
-export const negativesNeeded = (far: number): number => Math.ceil(FALSE_ACCEPTS_NEEDED / far);
+/** Pairs of different people that a rate needs. */
+const negativesNeeded = (far: number): number => Math.ceil(FALSE_ACCEPTS_NEEDED / far);
 
-/** Whether so many pairs of different people are enough to estimate a rate. */
+/** Whether the number of pairs of different people supports a rate. */
 export const supportsFar = (negatives: number, far: number): boolean => negatives >= negativesNeeded(far);
 
-/** An error rate: a share of so many decisions, with its exact interval. */
+/** Why a rate is not reported. */
+export const unsupportedText = (far: number, negatives: number): string =>
+  `n/a: needs at least ${negativesNeeded(far)} pairs of different people, has ${negatives}`;
+
+/** A rate with its exact interval. */
 export function rate(hits: number, trials: number): Rate {
   return { value: trials === 0 ? 0 : hits / trials, interval: [...clopperPearson(hits, trials)] };
 }
@@ -32,7 +36,7 @@ export function ratesAt(pairs: ScoredPairs, threshold: number): { far: Rate; tar
   return { far: rate(accepted(0), negatives), tar: rate(accepted(1), positives) };
 }
 
-/** The strictest thresholds that keep to the wanted false accept rates, where the pairs can tell them. */
+/** The lowest thresholds that keep to each supported false accept rate. */
 export function operatingPoints(pairs: ScoredPairs): OperatingPoint[] {
   const curve = rocCurve(pairs);
   const { positives, negatives } = countPairs(pairs);
@@ -47,7 +51,7 @@ export function operatingPoints(pairs: ScoredPairs): OperatingPoint[] {
   });
 }
 
-/** Chooses thresholds on calibration pairs, whose people must be neither trained on nor measured on afterwards. */
+/** Chooses thresholds on calibration pairs, whose people must be neither in training nor in the test. */
 export function calibrate(pairs: ScoredPairs, data: { dataset: string; people: string }): CalibrationRecord {
   const threshold = bestThreshold(pairs);
   const { far, tar } = ratesAt(pairs, threshold);

@@ -1,11 +1,12 @@
-/** @file Writes a SavedModel as an ONNX file, or as a SavedModel with constants for variables. */
+/** @file Writes a SavedModel or an ONNX file as an ONNX file, or as a SavedModel with constants for variables. */
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { lower } from "../onnx/lower/lower.ts";
-import { type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
+import type { CallableModel } from "../savedmodel/read/read.ts";
 import { contentOf } from "../savedmodel/write/rewrite.ts";
 import { writeSavedModel } from "../savedmodel/write/write.ts";
+import { readAnyModel } from "./read-model.ts";
 
 export interface ConvertOptions {
   /** The ONNX file to write. */
@@ -16,7 +17,7 @@ export interface ConvertOptions {
   readonly savedModel?: string | undefined;
 }
 
-async function onnxBytes(model: ReadModel, signature: string): Promise<Uint8Array> {
+async function onnxBytes(model: CallableModel, signature: string): Promise<Uint8Array> {
   if (model.signatures.has(signature))
     return lower({ outputs: (await model.program(signature)).outputs }, { runtimeOps: false }).bytes;
   throw new FaceError("MODEL_NOT_FOUND", `the model has no signature ${signature}`, {
@@ -25,12 +26,13 @@ async function onnxBytes(model: ReadModel, signature: string): Promise<Uint8Arra
 }
 
 /**
- * Converts a version's folder.
+ * Converts a model.
+ * @param path a SavedModel's version folder, an ONNX file, or a version's folder with one.
  * @returns the files and folders written, with the size of files in bytes.
  * @throws FaceError `CONFIG_INVALID` without a target, `MODEL_…` for a model that cannot be read or lacks the signature.
  */
 export async function convertModel(
-  folder: string,
+  path: string,
   { onnx, signature = DEFAULT_SIGNATURE, savedModel }: ConvertOptions,
 ): Promise<{ readonly path: string; readonly bytes?: number }[]> {
   if (onnx === undefined && savedModel === undefined) {
@@ -43,7 +45,7 @@ export async function convertModel(
     );
   }
   const written: { path: string; bytes?: number }[] = [];
-  const model = await readSavedModel(folder);
+  const model = await readAnyModel(path);
   if (onnx !== undefined) {
     const bytes = await onnxBytes(model, signature);
     await writeFileAtomic(onnx, bytes);

@@ -5,10 +5,8 @@ import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { rasterizeSvg } from "../image/decode.ts";
 import { describe, type ModelDescription } from "../model/description.ts";
-import { networkNamed } from "../model/networks.ts";
 import { readCheckpoint } from "../train/checkpoint.ts";
-import type { NetworkSettings } from "../train/inference.ts";
-import { networkImageOf } from "../train/people.ts";
+import { modelConfigOf, type NetworkSettings } from "../train/config.ts";
 import { locateModel, trainingConfig } from "../verify/open-model.ts";
 
 async function settingsAt(path: string): Promise<NetworkSettings> {
@@ -31,7 +29,7 @@ async function settingsAt(path: string): Promise<NetworkSettings> {
  */
 export async function describeModel(model: string | NetworkSettings): Promise<ModelDescription> {
   const settings = typeof model === "string" ? await settingsAt(model) : model;
-  return describe(networkNamed(settings.model), networkImageOf(settings));
+  return describe(modelConfigOf(settings));
 }
 
 /** Columns of a PNG: twice the width of a common screen, so that letters stay sharp. */

@@ -8,19 +8,12 @@ import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair } from "../data/pairs.ts";
 import { type FoldReport, kFold } from "../evaluate/folds.ts";
 import { type EvaluationReport, measure } from "../evaluate/metrics.ts";
-import { scorePairs } from "../evaluate/score-pairs.ts";
+import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate/score-pairs.ts";
 import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
 import { calibrate } from "../evaluate/thresholds.ts";
-import { type OnMeasureProgress, watchedVerifier } from "../evaluate/watched-verifier.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
-import {
-  type DataConfig,
-  datasetOptions,
-  excludedPairs,
-  openPeople,
-  type People,
-  settingsOf,
-} from "../train/people.ts";
+import { settingsOf } from "../train/config.ts";
+import { type DataConfig, datasetOptions, excludedPairs, openPeople, type People } from "../train/people.ts";
 import { type ModelPlace, openModel } from "../verify/open-model.ts";
 
 /** Pairs from each group of held-out people; a rate of 1 in 100 needs a thousand pairs of different people. */
@@ -50,12 +43,11 @@ interface MeasureOptions extends Watching {
   readonly config: DataConfig;
 }
 
-async function scored(
-  verifier: AnyVerifier,
-  loader: Loader,
+/** Scores with their labels, and the pairs that have one. */
+function scoredOf(
   pairs: readonly Pair[],
-): Promise<ScoredPairs & { readonly pairs: readonly Pair[] }> {
-  const { scores } = await scorePairs(verifier, loader, pairs);
+  { scores }: PairScores,
+): ScoredPairs & { readonly pairs: readonly Pair[] } {
   const labels = pairs.map(({ same }) => same);
   return { ...scoredPairs(scores, labels), pairs: pairs.filter((_, i) => !Number.isNaN(scores[i])) };
 }
@@ -74,7 +66,7 @@ export async function measureHeldOut(
   verifier: AnyVerifier,
   options: MeasureOptions & { readonly pairs?: number | undefined },
 ): Promise<Measurement> {
-  const { config, pairs: count = DEFAULT_PAIRS, log = silentLog, onProgress = () => undefined } = options;
+  const { config, pairs: count = DEFAULT_PAIRS, log = silentLog, onProgress } = options;
   const people = await openPeople(config, log);
   const { dataset, split } = people;
   await using loader = new Loader({ settings: settingsOf(config), log });
@@ -82,16 +74,18 @@ export async function measureHeldOut(
     evaluationPairs(split[group], { count, random: new Random(config.seed).fork(`${group} measurement`) });
   const validation = split.validation.length === 0 ? [] : drawn("validation");
   const test = (await pairsOfExcluded(config, people)) ?? drawn("test");
-  const watched = watchedVerifier(verifier, [validation, test], onProgress);
+  const [ofValidation, ofTest] = (await scoreLists(verifier, loader, [validation, test], onProgress)) as [
+    PairScores,
+    PairScores,
+  ];
   const calibration =
     validation.length === 0
       ? undefined
-      : calibrate(await scored(watched, loader, validation), {
+      : calibrate(scoredOf(validation, ofValidation), {
           dataset: dataset.name,
           people: `${split.validation.length} validation people`,
         });
-  const { pairs, ...result } = await scored(watched, loader, test);
-  watched.finish();
+  const { pairs, ...result } = scoredOf(test, ofTest);
   const missing = test.length - result.scores.length;
   const report = measure(result, { calibration, seed: config.seed, missing });
   return { report, calibration, scored: result, pairs, seed: config.seed };
@@ -106,15 +100,13 @@ export async function measureFolds(
   pairsFile: string,
   options: MeasureOptions & { readonly folds?: readonly number[] | undefined },
 ): Promise<FoldReport> {
-  const { config, folds: chosen = [], log = silentLog, onProgress = () => undefined } = options;
+  const { config, folds: chosen = [], log = silentLog, onProgress } = options;
   const dataset = await openDataset(datasetOptions(config));
   const protocol = findPairs(chosenFolds(await readPairs(pairsFile), chosen), dataset.identities);
   for (const name of protocol.missing) log.warn(`${name} is in the pairs file but not in the dataset`);
   await using loader = new Loader({ settings: settingsOf(config), log });
-  const folds: ScoredPairs[] = [];
-  const watched = watchedVerifier(verifier, protocol.folds, onProgress);
-  for (const fold of protocol.folds) folds.push(await scored(watched, loader, fold));
-  watched.finish();
+  const scores = await scoreLists(verifier, loader, protocol.folds, onProgress);
+  const folds = protocol.folds.map((fold, i) => scoredOf(fold, scores[i]!));
   const used = folds.reduce((sum, fold) => sum + fold.scores.length, 0);
   const wanted = protocol.folds.reduce((sum, fold) => sum + fold.length, 0);
   return kFold(folds, wanted - used + protocol.missing.length);

@@ -9,8 +9,7 @@ import { VERSION } from "../base/version.ts";
 import type { EvaluationReport } from "../evaluate/metrics.ts";
 import type { Node } from "../graph/ops.ts";
 import { encodeJpeg } from "../image/decode.ts";
-import { embeddingSizeOf, type ImageSize } from "../model/backbone.ts";
-import { networkNamed } from "../model/networks.ts";
+import { embeddingSizeOf, type ImageSize, type ModelConfig } from "../model/model-config.ts";
 import { comparer, embedder, siamese } from "../model/siamese.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import {
@@ -21,24 +20,20 @@ import {
 } from "../savedmodel/format/warmup-file.ts";
 import { type SignatureGraph, writeSavedModel } from "../savedmodel/write/write.ts";
 import { readCheckpoint } from "../train/checkpoint.ts";
+import { modelConfigOf, settingsOf } from "../train/config.ts";
 import { inferenceWeights } from "../train/inference.ts";
-import { networkImageOf, settingsOf } from "../train/people.ts";
 import { checkpointFile } from "../verify/open-model.ts";
 
 /** The graphs of all signatures. */
-export function signaturesOf(
-  network: string,
-  config: Parameters<typeof networkImageOf>[0],
-): Record<string, SignatureGraph> {
-  const [backbone, image] = [networkNamed(network), networkImageOf(config)];
+export function signaturesOf(model: ModelConfig): Record<string, SignatureGraph> {
   const options = { mode: "inference", batch: "batch" } as const;
-  const pair = siamese(backbone, image, options);
-  const encoded = siamese(backbone, image, {
+  const pair = siamese(model, options);
+  const encoded = siamese(model, {
     ...options,
     inputs: [VERIFY_ENCODED.anchor, VERIFY_ENCODED.verification],
   });
-  const single = embedder(backbone, image, "batch");
-  const top = comparer(backbone, image, "batch");
+  const single = embedder(model, "batch");
+  const top = comparer(model, "batch");
   return {
     [PAIR.signature]: {
       inputs: { [PAIR.anchor]: pair.anchorImage, [PAIR.verification]: pair.verificationImage },
@@ -112,7 +107,8 @@ export interface ExportOptions extends ExportTarget {
  */
 export async function exportModel(options: ExportOptions): Promise<string> {
   const { config, progress, state } = await readCheckpoint(await checkpointFile(options.checkpoint));
-  const signatures = signaturesOf(config.model, config);
+  const model = modelConfigOf(config);
+  const signatures = signaturesOf(model);
   const parameters = inferenceWeights(config, state);
   const { measured, framing } = options;
   const description: ExportedModel = {
@@ -121,7 +117,7 @@ export async function exportModel(options: ExportOptions): Promise<string> {
     name: options.modelName,
     version: options.modelVersion,
     network: config.model,
-    embeddingSize: embeddingSizeOf(networkNamed(config.model), config),
+    embeddingSize: embeddingSizeOf(model),
     image: { ...settingsOf(config), range: [0, 1] },
     ...(framing === undefined ? {} : { framing }),
     training: { epochs: progress.epoch, steps: progress.step, config, history: progress.history },
@@ -134,7 +130,7 @@ export async function exportModel(options: ExportOptions): Promise<string> {
     parameters,
     files: {
       [DESCRIPTION_FILE]: descriptionText(description),
-      [WARMUP_FILE]: warmupFile(options.modelName, await warmupRequests(signatures, networkImageOf(config))),
+      [WARMUP_FILE]: warmupFile(options.modelName, await warmupRequests(signatures, model.input)),
     },
   });
   if (options.onnx !== undefined) {

@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { modelFileIn, ONNX_FILE, SAVED_MODEL_FILE, versionsIn } from "../artifact/files.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
+import { onnxImporters } from "../onnx/read/from-onnx.ts";
 import { readOnnxFile } from "../onnx/runtime/model-file.ts";
 import {
   inspectSavedModel,
@@ -26,14 +27,20 @@ export interface OnnxReport {
   /** The one signature under which the file is served. */
   readonly signatures: readonly SignatureReport[];
   /** Operators with how often they occur, most frequent first, bodies of loops and branches included. */
-  readonly operations: readonly { readonly name: string; readonly count: number }[];
+  readonly operations: readonly {
+    readonly name: string;
+    readonly count: number;
+    /** Whether it can be read into a graph, to be converted; the engine runs more of them. */
+    readonly supported: boolean;
+  }[];
   /** Numbers in stored tensors of four elements or more. */
   readonly parameters: number;
 }
 
 /** Describes an ONNX file without running it. */
 async function inspectOnnx(file: string): Promise<OnnxReport> {
-  const { bytes, model } = await readOnnxFile(file);
+  const { bytes, model } = await readOnnxFile(file, { mayBeExternal: true });
+  const inputs = model.inputs.filter(({ name }) => model.usedInputs.has(name));
   return {
     format: "onnx",
     file,
@@ -41,9 +48,9 @@ async function inspectOnnx(file: string): Promise<OnnxReport> {
     producer: model.producer,
     irVersion: model.irVersion,
     opsets: Object.fromEntries(model.opsets),
-    signatures: [signatureReport(DEFAULT_SIGNATURE, onnxSignature(model))],
+    signatures: [signatureReport(DEFAULT_SIGNATURE, onnxSignature({ ...model, inputs }))],
     operations: [...model.operations]
-      .map(([name, count]) => ({ name, count }))
+      .map(([name, count]) => ({ name, count, supported: Object.hasOwn(onnxImporters, name) }))
       .toSorted((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1)),
     parameters: model.parameters,
   };

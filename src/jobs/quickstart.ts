@@ -11,10 +11,10 @@ import type { Identity, ImageRef } from "../data/identity.ts";
 import { readPixels } from "../data/read-pixels.ts";
 import { reportText } from "../evaluate/report-text.ts";
 import { encodePng } from "../image/decode.ts";
-import { type TrainConfig, trainConfigSchema } from "../train/config.ts";
-import type { TrainListener } from "../train/listener.ts";
-import { BEST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
-import { datasetOptions, openPeople, settingsOf } from "../train/people.ts";
+import { settingsOf, type TrainConfig, trainConfigSchema } from "../train/config.ts";
+import type { TrainListener } from "../train/listeners.ts";
+import { BEST_CHECKPOINT } from "../train/listeners.ts";
+import { datasetOptions, openPeople } from "../train/people.ts";
 import { evaluate } from "./evaluate.ts";
 import { exportModel } from "./export.ts";
 import { REPORT_FILE, writeReport } from "./report.ts";
@@ -36,8 +36,8 @@ const CONFIG: TrainConfig = trainConfigSchema.parse({
   learningRate: 0.002,
   warmupSteps: 50,
   validationPairs: 400,
-  validationShare: 0.15,
-  testShare: 0.15,
+  validationFraction: 0.15,
+  testFraction: 0.15,
 });
 
 /** Training stops after the epoch that reaches this. */

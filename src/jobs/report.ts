@@ -8,7 +8,6 @@ import { VERSION } from "../base/version.ts";
 import { type ImageRef, imageName } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
 import { readPixels } from "../data/read-pixels.ts";
-import { type Mistake, worstMistakes } from "../evaluate/mistakes.ts";
 import {
   type Learning,
   type PicturedMistake,
@@ -16,12 +15,12 @@ import {
   type ReportedEpoch,
   reportHtml,
 } from "../evaluate/report.ts";
+import { type Mistake, worstMistakes } from "../evaluate/scores.ts";
 import { encodeJpeg } from "../image/decode.ts";
 import { describe } from "../model/description.ts";
-import { networkNamed } from "../model/networks.ts";
-import { trainConfigSchema } from "../train/config.ts";
-import { RUN_LOG } from "../train/listeners/run-log.ts";
-import { type DataConfig, networkImageOf, settingsOf } from "../train/people.ts";
+import { modelConfigOf, settingsOf, trainConfigSchema } from "../train/config.ts";
+import { RUN_LOG } from "../train/listeners.ts";
+import type { DataConfig } from "../train/people.ts";
 import { type OpenedModel, openModel } from "../verify/open-model.ts";
 import { type EvaluateOptions, type Measurement, measureHeldOut } from "./evaluate.ts";
 
@@ -125,7 +124,7 @@ async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<R
     made: `faceid ${VERSION}, ${new Date().toISOString().slice(0, 10)}`,
     ...(opened.network === undefined
       ? {}
-      : { model: describe(networkNamed(opened.network), networkImageOf(opened.config)) }),
+      : { model: describe(modelConfigOf({ ...opened.config, model: opened.network })) }),
     ...(opened.settings === undefined ? {} : { settings: settingsText(opened.settings) }),
     epochs: logged.length === 0 ? opened.history : logged,
     ...learningOf(opened.settings),

@@ -6,8 +6,8 @@ import { temporaryFolder, tinyConfig } from "../../test/support/tiny-run.ts";
 import { Random } from "../base/random.ts";
 import { readCheckpoint } from "../train/checkpoint.ts";
 import { networkVerifier } from "../train/inference.ts";
-import type { TrainListener } from "../train/listener.ts";
-import { BEST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import type { TrainListener } from "../train/listeners.ts";
+import { BEST_CHECKPOINT } from "../train/listeners.ts";
 import { savedModelVerifier } from "../verify/saved-model-verifier.ts";
 import { exportModel } from "./export.ts";
 import { resume, train } from "./train.ts";
@@ -19,10 +19,10 @@ const config = tinyConfig({
   averageDecay: 0.9,
   epochs: 1,
   replicas: 1,
-  views: [0.6, 1],
-  texture: [0.8, 0.6],
+  crops: [0.6, 1],
+  gaborCrops: [0.8, 0.6],
   mirror: true,
-  metric: 8,
+  projectionDim: 8,
 });
 
 const bestOf = (folder: string) => readCheckpoint(join(folder, BEST_CHECKPOINT));
@@ -75,7 +75,7 @@ describe("a run in two stages", () => {
       i < pixels ? random.uniform() : 0.5 + 0.5 * Math.sin(i / 30),
     );
     const embedded = await before.embed(images.slice(), 2);
-    expect(embedded).toHaveLength(2 * config.metric);
+    expect(embedded).toHaveLength(2 * config.projectionDim);
     expect(Math.hypot(...embedded.subarray(0, 8))).toBeCloseTo(1, 5);
     const exported = await after.embed(images.slice(), 2);
     expect(exported).toBeAllClose(embedded, { absolute: 1e-5, relative: 1e-4 });
@@ -86,9 +86,9 @@ describe("a run in two stages", () => {
     expect(probability[0]).toBeLessThan(1);
   });
 
-  it("sees the same person in an image and its mirror image", { timeout: 120_000 }, async () => {
+  it("sees the same person in an image and its mirror image", { timeout: 600_000 }, async () => {
     const folder = temporaryFolder("stages-mirror");
-    await train({ config: { ...config, views: [] }, folder });
+    await train({ config: { ...config, crops: [] }, folder });
     const best = await bestOf(folder);
     await using verifier = await networkVerifier(best.config, best.state);
     const random = new Random(4);
@@ -101,8 +101,10 @@ describe("a run in two stages", () => {
     expect(await verifier.embed(mirrored, 1)).toBeAllClose(embedded, { absolute: 1e-4, relative: 1e-3 });
   });
 
-  it("refuses views without the metric that joins them", async () => {
+  it("refuses an ensemble without a projection", async () => {
     const folder = temporaryFolder("stages-refused");
-    await expect(train({ config: { ...config, metric: 0 }, folder })).rejects.toThrow(/joined by the metric/);
+    await expect(train({ config: { ...config, projectionDim: 0 }, folder })).rejects.toThrow(
+      /needs a projection/,
+    );
   });
 });

@@ -9,7 +9,7 @@ import {
   eventRecords,
   type ScalarEvent,
 } from "../savedmodel/format/event-file.ts";
-import type { TrainListener } from "../train/listener.ts";
+import type { TrainListener } from "../train/listeners.ts";
 
 const MILLISECONDS = 1000;
 /** Events are written in groups, so that few steps wait for the disk. */

@@ -4,11 +4,17 @@ import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { silentLog } from "../base/log.ts";
 import { Loader } from "../data/loader.ts";
-import type { OnMeasureProgress } from "../evaluate/watched-verifier.ts";
-import { type SettledConfig, type TrainConfig, trainConfig, trainConfigSchema } from "../train/config.ts";
-import { finishRun, viewFolder } from "../train/finish.ts";
-import type { RunEnd } from "../train/listener.ts";
-import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
+import {
+  type SettledConfig,
+  settingsOf,
+  storedConfigSchema,
+  type TrainConfig,
+  trainConfig,
+} from "../train/config.ts";
+import { finishRun, memberFolder } from "../train/finish.ts";
+import type { RunEnd } from "../train/listeners.ts";
+import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../train/listeners.ts";
 import {
   type ResumeOptions,
   RUN_FILE,
@@ -19,7 +25,7 @@ import {
   trainNetwork,
   writeRunFile,
 } from "../train/network-run.ts";
-import { openPeople, settingsOf } from "../train/people.ts";
+import { openPeople } from "../train/people.ts";
 import { evaluate, type Measurement } from "./evaluate.ts";
 import { type ExportTarget, exportModel } from "./export.ts";
 import { REPORT_FILE, writeReport } from "./report.ts";
@@ -34,18 +40,25 @@ const exists = (path: string) =>
 
 /** The configuration of a run in two stages, with the crop of each backbone; undefined for a run of one network. */
 function stagesOf(config: SettledConfig): SettledConfig | undefined {
-  if (config.metric === 0) {
-    if (config.views.length + config.texture.length === 0) return undefined;
-    throw new FaceError("CONFIG_INVALID", "several views are joined by the metric, which is off", {
-      hint: "set --metric, for instance to 128, or use --crop for a single backbone without texture",
+  if (config.projectionDim === 0) {
+    if (config.crops.length + config.gaborCrops.length === 0) return undefined;
+    throw new FaceError("CONFIG_INVALID", "an ensemble of crops needs a projection, got projectionDim 0", {
+      hint: "set --projection-dim, for instance to 128, or use --crop for a single backbone",
     });
   }
-  return { ...config, views: config.views.length === 0 ? [config.crop] : config.views };
+  return { ...config, crops: config.crops.length === 0 ? [config.crop] : config.crops };
 }
 
 /** The configuration of one backbone. */
-function backboneConfig(config: SettledConfig, view: number): SettledConfig {
-  return { ...config, crop: config.views[view]!, views: [], texture: [], mirror: false, metric: 0 };
+function backboneConfig(config: SettledConfig, index: number): SettledConfig {
+  return {
+    ...config,
+    crop: config.crops[index]!,
+    crops: [],
+    gaborCrops: [],
+    mirror: false,
+    projectionDim: 0,
+  };
 }
 
 /** Trains the backbones that are not complete yet, one after the other, then joins them. */
@@ -54,12 +67,12 @@ async function trainStages(options: TrainOptions, config: SettledConfig): Promis
   const people = await openPeople(config, log);
   await writeRunFile(folder, config, people);
   let last: RunEnd | undefined;
-  for (const view of config.views.keys()) {
-    const backbone = viewFolder(folder, view);
-    log.info(`view ${view + 1} of ${config.views.length}`, { crop: config.views[view] });
+  for (const [index, crop] of config.crops.entries()) {
+    const backbone = memberFolder(folder, index);
+    log.info(`backbone ${index + 1} of ${config.crops.length}`, { crop });
     const result = (await exists(join(backbone, LAST_CHECKPOINT)))
       ? await resumeNetwork(backbone, { ...options, epochs: config.epochs })
-      : await trainNetwork({ ...options, folder: backbone, config: backboneConfig(config, view) });
+      : await trainNetwork({ ...options, folder: backbone, config: backboneConfig(config, index) });
     last = result.end;
     if (last.reason === "interrupted" || last.reason === "diverged") return { ...result, folder, config };
   }
@@ -73,7 +86,7 @@ async function stagedConfig(folder: string): Promise<SettledConfig | undefined> 
   const file = join(folder, RUN_FILE);
   if (!(await exists(file)) || (await exists(join(folder, LAST_CHECKPOINT)))) return undefined;
   const about = JSON.parse(await readFile(file, "utf8")) as { config?: unknown };
-  const config = trainConfigSchema.required({ replicas: true }).safeParse(about.config);
+  const config = storedConfigSchema.safeParse(about.config);
   return config.success ? stagesOf(config.data as SettledConfig) : undefined;
 }
 
@@ -83,7 +96,7 @@ async function stagedConfig(folder: string): Promise<SettledConfig | undefined> 
  *   `DISK_FULL`. A run that diverges or is interrupted does not throw: see `end.reason`.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const staged = stagesOf(settle(trainConfig(options.config)));
+  const staged = stagesOf(settle(trainConfig(options.config, options.log)));
   return staged === undefined ? await trainNetwork(options) : await trainStages(options, staged);
 }
 
@@ -111,7 +124,7 @@ async function refuseTaken({ savedModelPath, modelVersion }: ExportTarget): Prom
 
 /** Refuses the folder of an earlier run, so that no run overwrites another. */
 async function refuseOldRun(folder: string): Promise<void> {
-  const places = [folder, viewFolder(folder, 0)].map((place) => exists(join(place, LAST_CHECKPOINT)));
+  const places = [folder, memberFolder(folder, 0)].map((place) => exists(join(place, LAST_CHECKPOINT)));
   if ((await Promise.all(places)).includes(true)) {
     throw new FaceError("CONFIG_INVALID", `${folder} holds a run already`, {
       hint: `continue it with --resume ${folder}, or choose another --output`,
@@ -120,10 +133,10 @@ async function refuseOldRun(folder: string): Promise<void> {
 }
 
 /** Refuses a run that could not be measured at its end. */
-function refuseUnmeasured({ testShare, excludePairs }: TrainConfig): void {
-  if (testShare > 0 || excludePairs !== undefined) return;
-  throw new FaceError("CONFIG_INVALID", "a test share of 0 leaves nobody to measure the network on", {
-    hint: "hold out people with --test-share, or name the pairs to measure on with --exclude-pairs",
+function refuseUnmeasured({ testFraction, excludePairs }: TrainConfig): void {
+  if (testFraction > 0 || excludePairs !== undefined) return;
+  throw new FaceError("CONFIG_INVALID", "a test fraction of 0 leaves nobody to measure the network on", {
+    hint: "hold out people with --test-fraction, or name the pairs to measure on with --exclude-pairs",
   });
 }
 

@@ -1,5 +1,5 @@
 /** @file The interface of a trained network at work: images to embeddings, embeddings to probabilities. */
-import type { ImageSize } from "./backbone.ts";
+import type { ImageSize } from "./model-config.ts";
 
 /** A network that turns images into embeddings. */
 export interface Embedder extends AsyncDisposable {

@@ -3,32 +3,21 @@ import { availableParallelism } from "node:os";
 import { COMPARE, EMBED } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, floats, sameShape, shapeText, type TensorMap } from "../base/tensor.ts";
-import { embeddingSizeOf } from "../model/backbone.ts";
-import { networkNamed } from "../model/networks.ts";
+import { embeddingSizeOf } from "../model/model-config.ts";
 import { siamese } from "../model/siamese.ts";
 import type { Embedder, Verifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { SessionPool } from "../onnx/runtime/session-pool.ts";
-import type { TrainConfig } from "./config.ts";
-import { networkImageOf } from "./people.ts";
+import { modelConfigOf, type NetworkSettings } from "./config.ts";
 import { inferenceGraphs } from "./step.ts";
 import { averagedState } from "./weight-averages.ts";
-
-/** The settings that define a network. */
-export type NetworkSettings = Pick<TrainConfig, "model"> & Parameters<typeof networkImageOf>[0];
-
-const describeNetwork = (config: NetworkSettings) => {
-  const [network, image] = [networkNamed(config.model), networkImageOf(config)];
-  return { network, image, embeddingSize: embeddingSizeOf(network, image) };
-};
 
 /**
  * The weights that inference needs, out of a training state: the running averages where it holds them.
  * @throws FaceError `CHECKPOINT_INVALID` when one is missing, `CHECKPOINT_MISMATCH` when one has another shape.
  */
 export function inferenceWeights(config: NetworkSettings, state: TensorMap): TensorMap {
-  const { network, image } = describeNetwork(config);
-  const { net } = siamese(network, image, { mode: "inference", batch: 1 });
+  const { net } = siamese(modelConfigOf(config), { mode: "inference", batch: 1 });
   const values = averagedState(state);
   return new Map(
     net.weights.map(({ name, shape }) => {
@@ -103,11 +92,12 @@ export async function pooledVerifier(
  * @throws FaceError `CHECKPOINT_INVALID` when a weight is missing, `CHECKPOINT_MISMATCH` when one has another shape.
  */
 export async function networkVerifier(config: NetworkSettings, state: TensorMap): Promise<Verifier> {
-  const { network, ...described } = describeNetwork(config);
+  const model = modelConfigOf(config);
   const frozen = inferenceWeights(config, state);
-  const graphs = inferenceGraphs(network, described.image);
+  const graphs = inferenceGraphs(model);
   return await pooledVerifier({
-    ...described,
+    image: model.input,
+    embeddingSize: embeddingSizeOf(model),
     embed: lower(graphs.embed, { frozen }).bytes,
     compare: lower(graphs.compare, { frozen }).bytes,
   });
@@ -115,10 +105,10 @@ export async function networkVerifier(config: NetworkSettings, state: TensorMap)
 
 /** The embeddings of a network whose head is not fitted yet, with one session per core. */
 export async function networkEmbedder(config: NetworkSettings, state: TensorMap): Promise<Embedder> {
-  const { network, ...described } = describeNetwork(config);
-  const { embed } = inferenceGraphs(network, described.image);
+  const model = modelConfigOf(config);
+  const { bytes } = lower(inferenceGraphs(model).embed, { frozen: averagedState(state) });
   return await pooledEmbedder(
-    { ...described, embed: lower(embed, { frozen: averagedState(state) }).bytes },
+    { image: model.input, embeddingSize: embeddingSizeOf(model), embed: bytes },
     availableParallelism(),
   );
 }

@@ -5,7 +5,7 @@ import { ONNX_FILE } from "../artifact/files.ts";
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, floats } from "../base/tensor.ts";
-import type { ImageSize } from "../model/backbone.ts";
+import type { ImageSize } from "../model/model-config.ts";
 import type { PairVerifier } from "../model/verifier.ts";
 import { type OnnxModel, type OnnxPort, readOnnxFile } from "../onnx/runtime/model-file.ts";
 import { SessionPool } from "../onnx/runtime/session-pool.ts";

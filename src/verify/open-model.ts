@@ -9,8 +9,9 @@ import type { AnyVerifier } from "../model/verifier.ts";
 import { type EpochRecord, readCheckpoint } from "../train/checkpoint.ts";
 import { type TrainConfig, trainConfig } from "../train/config.ts";
 import { networkVerifier } from "../train/inference.ts";
-import { BEST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import { BEST_CHECKPOINT } from "../train/listeners.ts";
 import type { DataConfig } from "../train/people.ts";
+import { currentSettings } from "../train/setting-names.ts";
 import { onnxVerifier } from "./onnx-verifier.ts";
 import { savedModelVerifier } from "./saved-model-verifier.ts";
 
@@ -94,7 +95,7 @@ async function openVersion(folder: string): Promise<OpenedModel> {
     verifier,
     config,
     network,
-    settings: training.config,
+    settings: currentSettings(training.config),
     history: training.history,
     ...(calibration === undefined ? {} : { calibration }),
   };

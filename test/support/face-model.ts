@@ -5,8 +5,7 @@ import { descriptionText, type ExportedModel } from "../../src/artifact/descript
 import { DESCRIPTION_FILE } from "../../src/artifact/files.ts";
 import { Random } from "../../src/base/random.ts";
 import { signaturesOf } from "../../src/jobs/export.ts";
-import { embeddingSizeOf } from "../../src/model/backbone.ts";
-import { networkNamed } from "../../src/model/networks.ts";
+import { embeddingSizeOf } from "../../src/model/model-config.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
 import { writeSavedModel } from "../../src/savedmodel/write/write.ts";
@@ -28,14 +27,15 @@ export async function writeFaceModel(
   } = {},
 ): Promise<void> {
   const image = { height: side, width: side };
-  const { net } = siamese(networkNamed(network), image, { mode: "inference", batch: 1 });
+  const model = { network, input: image };
+  const { net } = siamese(model, { mode: "inference", batch: 1 });
   const described: ExportedModel = {
     format: "faceid-model-1",
     faceid: "0.1.0",
     name: "faceid",
     version: 1,
     network,
-    embeddingSize: embeddingSizeOf(networkNamed(network), {}),
+    embeddingSize: embeddingSizeOf(model),
     image: { ...image, channels: 3, range: [0, 1] },
     training: { epochs: 0, steps: 0, config: trainConfigSchema.parse({}), history: [] },
     ...description,
@@ -44,7 +44,7 @@ export async function writeFaceModel(
     description === undefined ? {} : { [DESCRIPTION_FILE]: descriptionText(described) };
   await mkdir(dirname(folder), { recursive: true });
   await writeSavedModel(folder, {
-    signatures: signaturesOf(network, { imageShape: [side, side] }),
+    signatures: signaturesOf(model),
     parameters: initialWeights(net.weights, new Random(seed)),
     files,
   });

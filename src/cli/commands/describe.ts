@@ -14,16 +14,16 @@ import { EVERY_SETTING } from "../settings.ts";
 const networkSettings: z.ZodObject<
   Pick<
     typeof trainConfigSchema.shape,
-    "model" | "imageShape" | "crop" | "views" | "texture" | "mirror" | "metric"
+    "model" | "imageShape" | "crop" | "crops" | "gaborCrops" | "mirror" | "projectionDim"
   >
 > = trainConfigSchema.pick({
   model: true,
   imageShape: true,
   crop: true,
-  views: true,
-  texture: true,
+  crops: true,
+  gaborCrops: true,
   mirror: true,
-  metric: true,
+  projectionDim: true,
 });
 
 const MODEL_ARGUMENT =

@@ -39,8 +39,8 @@ describe("faceid summary", () => {
     expect(text).toContain("(None, 96, 128, 3)");
   });
 
-  it("shows the backbones, the metric and the head of a model in two stages, by options or by its path", async () => {
-    const flags = ["--model", "closeup", "--views", "0.55,0.7", "--mirror", "--metric", "128"];
+  it("shows the backbones, the projection and the head of an ensemble, by options or by its path", async () => {
+    const flags = ["--model", "closeup", "--crops", "0.55,0.7", "--mirror", "--projection-dim", "128"];
     const text = await printed(() => summaryCommand(new Command("summary")).parseAsync(call(...flags)));
     expect(text).toMatch(/closeup \(Functional\) .+ crop\[0]\[0], mirrored\[0]\[0]/);
     expect(text).toMatch(/metric \(Dense\) +\(None, 128\) +65,664 {3}views/);

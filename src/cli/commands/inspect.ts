@@ -24,9 +24,10 @@ function originText(model: ModelReport | OnnxReport): string {
 }
 
 function operationTexts(model: ModelReport | OnnxReport): string[] {
-  if (model.format === "onnx") return model.operations.map(({ name, count }) => `${name} ${count}`);
+  // The engine runs more of ONNX than can be read into a graph.
+  const otherwise = model.format === "onnx" ? " (cannot be converted)" : " (not supported)";
   return model.operations.map(
-    ({ name, count, supported }) => `${name} ${count}${supported ? "" : " (not supported)"}`,
+    ({ name, count, supported }) => `${name} ${count}${supported ? "" : otherwise}`,
   );
 }
 

@@ -28,22 +28,28 @@ const LARGEST_DEFAULT = 2 ** 28;
 /** Protobuf's own limit on one message. */
 const LARGEST_MESSAGE = 2 ** 31 - 1;
 
-/** A model that has been read. */
-export interface ReadModel {
+/** A model of any format that can be called and written again. */
+export interface CallableModel {
   /** What can be called. */
   readonly signatures: ReadonlyMap<string, Signature>;
-  /** The signatures as the file has them, the initialiser included, for metadata requests. */
-  readonly signatureDefs: { readonly [name: string]: SignatureDef };
-  readonly tags: readonly string[];
-  readonly tensorflowVersion: string;
-  readonly graph: GraphDef;
-  readonly variables: Variables;
   /**
    * The graph behind a signature, read when asked for.
    * @param as the same signature for other shapes, or for other places to feed
    * @throws FaceError `MODEL_UNSUPPORTED` naming every operation that cannot be read, or `MODEL_INVALID`.
    */
   program(name: string, as?: Signature): Promise<SignatureProgram>;
+  /** TensorFlow's graph, where the model comes from TensorFlow. */
+  readonly graph?: GraphDef;
+}
+
+/** A SavedModel that has been read. */
+export interface ReadModel extends CallableModel {
+  /** The signatures as the file has them, the initialiser included, for metadata requests. */
+  readonly signatureDefs: { readonly [name: string]: SignatureDef };
+  readonly tags: readonly string[];
+  readonly tensorflowVersion: string;
+  readonly graph: GraphDef;
+  readonly variables: Variables;
 }
 
 /** Forms of the file that TensorFlow writes only when asked to, or for models beyond 2 GB. */
