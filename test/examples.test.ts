@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
 import { imageSettings } from "../src/image/settings.ts";
-import { writeSynthetic } from "../src/synthetic/write.ts";
+import { writeSynthetic } from "../src/data/drawn.ts";
 import { temporaryFolder } from "./support/tiny-run.ts";
 
 const run = promisify(execFile);

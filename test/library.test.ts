@@ -18,7 +18,7 @@ import type {
   Verification,
 } from "../src/index.ts";
 import * as faceid from "../src/index.ts";
-import { writeSynthetic } from "../src/synthetic/write.ts";
+import { writeSynthetic } from "../src/data/drawn.ts";
 import { temporaryFolder, tinyConfig } from "./support/tiny-run.ts";
 
 describe("the public list", () => {

@@ -6,7 +6,7 @@ import {
   DEFAULT_SYNTHETIC_IMAGES,
   drawnIdentities,
   type SyntheticOptions,
-} from "../synthetic/dataset.ts";
+} from "./drawn.ts";
 import { listFolder, listImages } from "./folder.ts";
 import type { Dataset, Identity } from "./identity.ts";
 import { detectLayout, type FolderLayout, LAYOUTS, type Range } from "./layouts.ts";

@@ -1,5 +1,5 @@
 /** @file The nouns of a dataset: people, their images, and where an image's pixels come from. */
-import type { SyntheticPhoto } from "../synthetic/photo.ts";
+import type { SyntheticPhoto } from "../synthetic/draw.ts";
 
 /** An image in a file. */
 export interface FileImage {

@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { messageOf } from "../base/errors.ts";
 import { type ImageSettings, imageSize, settingsText } from "../image/settings.ts";
-import { DRAWING_VERSION } from "../synthetic/photo.ts";
+import { DRAWING_VERSION } from "../synthetic/draw.ts";
 import type { ImageRef } from "./identity.ts";
 
 /** Raise when decoding or resizing changes, so that old pixels are not taken for new ones. */

@@ -1,6 +1,6 @@
 /** @file What differs between photographs of one person: pose, expression, light, hair, glasses, surroundings, camera. */
 import type { Random } from "../base/random.ts";
-import type { Rgb } from "./colour.ts";
+import type { Rgb } from "./paint.ts";
 
 export interface Pose {
   /** Turn to the side, nod and tilt, in radians. */
@@ -38,7 +38,7 @@ export interface Light {
 }
 
 /** What the hairdresser and the morning did. */
-export interface HairDay {
+export interface HairVariation {
   /** Added to the usual length. */
   readonly longer: number;
   /** How far a fringe comes down the forehead. */
@@ -91,7 +91,7 @@ export interface Circumstances {
   readonly pose: Pose;
   readonly expression: Expression;
   readonly light: Light;
-  readonly hair: HairDay;
+  readonly hair: HairVariation;
   readonly glasses: Glasses | undefined;
   readonly surroundings: Surroundings;
   readonly camera: Camera;
@@ -149,7 +149,7 @@ function sampleLight(random: Random, difficulty: number): Light {
   };
 }
 
-function sampleHairDay(random: Random, difficulty: number): HairDay {
+function sampleHairVariation(random: Random, difficulty: number): HairVariation {
   return {
     longer: spread(random, 0.08 * difficulty) - (random.chance(0.07 * difficulty) ? 0.5 : 0),
     fringe: random.chance(0.18 * difficulty) ? random.between(0, 0.28) : 0,
@@ -205,7 +205,7 @@ export function sampleCircumstances(random: Random, difficulty: number): Circums
     pose: samplePose(random.fork("pose"), difficulty),
     expression: sampleExpression(random.fork("expression"), difficulty),
     light: sampleLight(random.fork("light"), difficulty),
-    hair: sampleHairDay(random.fork("hair"), difficulty),
+    hair: sampleHairVariation(random.fork("hair"), difficulty),
     glasses: sampleGlasses(random.fork("glasses"), difficulty),
     surroundings: sampleSurroundings(random.fork("surroundings")),
     camera: sampleCamera(random.fork("camera"), difficulty),

@@ -1,8 +1,7 @@
-/** @file Paints a face: skin, eyes, brows, lips, beard and marks, by their place on the front of the head. */
-import type { Expression, HairDay } from "./circumstances.ts";
-import { hill, mixRgb, type Paint, type Rgb, scaleRgb, smooth } from "./colour.ts";
-import type { Noise } from "./noise.ts";
-import type { Person } from "./person.ts";
+/** @file Paints a face: skin, eyes, brows, lips, beard, marks and glasses, by their place on the front of the head. */
+import type { Expression, Glasses, HairVariation } from "./circumstances.ts";
+import { hill, mixRgb, type Noise, type Paint, type Rgb, scaleRgb, smooth } from "./paint.ts";
+import type { Eyes, Person } from "./person.ts";
 
 const PUPIL: Rgb = [0.004, 0.004, 0.005];
 const EYE_WHITE: Rgb = [0.62, 0.58, 0.55];
@@ -31,10 +30,16 @@ export class Face {
   readonly #beardColour: Rgb;
 
   /** @param soft head units to a pixel: how wide an edge is */
-  constructor(person: Person, expression: Expression, hairDay: HairDay, soft: number, noise: Noise) {
+  constructor(
+    person: Person,
+    expression: Expression,
+    hairVariation: HairVariation,
+    soft: number,
+    noise: Noise,
+  ) {
     this.#person = person;
     this.#expression = expression;
-    this.#shaving = hairDay.shaving;
+    this.#shaving = hairVariation.shaving;
     this.#soft = soft;
     this.#noise = noise;
     this.#marks = paintMarks(person);
@@ -222,4 +227,39 @@ function paintMarks({ skin }: Person): Float32Array {
     }
   }
   return map;
+}
+
+const GLINT: Rgb = [0.8, 0.85, 0.9];
+
+/**
+ * Paints the glasses over a pixel.
+ * @param x where the ray passes the plane of the glasses
+ * @param lit brightness of the light, for the rim
+ */
+export function paintGlasses(
+  glasses: Glasses,
+  eyes: Eyes,
+  x: number,
+  y: number,
+  soft: number,
+  lit: number,
+  out: Paint,
+): void {
+  const { halfWidth, halfHeight, squareness, rim } = glasses;
+  const side = Math.abs(x);
+  const dy = y - eyes.y - 0.03;
+  if (Math.abs(dy) > halfHeight + 0.1 || side > eyes.x + halfWidth + 0.1) return;
+  const power = Math.abs((side - eyes.x) / halfWidth) ** squareness + Math.abs(dy / halfHeight) ** squareness;
+  const distance = (power ** (1 / squareness) - 1) * halfHeight;
+  const lens = Math.max(0, Math.min(1, 0.5 - distance / soft));
+  const glint = Math.max(0, 1 - Math.abs(side - eyes.x + dy - 0.03) / 0.04) * 0.12;
+  out.cover(glasses.colour, lens * glasses.tint);
+  out.cover(GLINT, lens * glint);
+  const frame = Math.max(0, Math.min(1, 0.5 - (Math.abs(distance) - rim / 2) / soft));
+  const bridge = side < eyes.x - halfWidth * 0.9 ? inBridge(dy, rim, soft) : 0;
+  out.coverScaled(glasses.colour, lit, Math.max(frame, bridge));
+}
+
+function inBridge(dy: number, rim: number, soft: number): number {
+  return Math.max(0, Math.min(1, 0.5 - (Math.abs(dy + 0.03) - rim / 2) / soft));
 }

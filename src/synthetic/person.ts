@@ -1,6 +1,6 @@
 /** @file What makes a drawn person that person: proportions, features, colours and marks, the same in every photograph. */
 import type { Random } from "../base/random.ts";
-import { mixRgb, type Rgb } from "./colour.ts";
+import { mixRgb, type Rgb } from "./paint.ts";
 
 /**
  * Lengths are in head units: the face is about two units high and its origin lies at the root of the nose's tip, x to
@@ -29,9 +29,9 @@ export interface HeadShape {
   readonly chinSquareness: number;
   readonly depth: number;
   /** How far cheekbones, chin and brow ridge stand out. */
-  readonly cheekRelief: number;
-  readonly chinRelief: number;
-  readonly browRelief: number;
+  readonly cheekHeight: number;
+  readonly chinHeight: number;
+  readonly browHeight: number;
   /** Dimple in the chin, 0 to 1. */
   readonly cleft: number;
   /** Half the height of the ears, and how far they stand off. */
@@ -171,9 +171,9 @@ function sampleHead(random: Random): HeadShape {
     chinY: around(random, 0.97, 0.07),
     chinSquareness: random.between(3, 7),
     depth: around(random, 0.84, 0.04),
-    cheekRelief: around(random, 0.05, 0.025),
-    chinRelief: around(random, 0.07, 0.03),
-    browRelief: around(random, 0.045, 0.02),
+    cheekHeight: around(random, 0.05, 0.025),
+    chinHeight: around(random, 0.07, 0.03),
+    browHeight: around(random, 0.045, 0.02),
     cleft: random.chance(0.2) ? random.between(0.4, 1) : 0,
     earSize: around(random, 0.2, 0.025),
     earSpread: random.between(0.01, 0.075),

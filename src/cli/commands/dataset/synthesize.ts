@@ -1,6 +1,6 @@
 /** @file `faceid dataset synthesize`: draws people who do not exist, as PNG files in DigiFace's layout. */
 import { Command } from "commander";
-import { writeSynthetic } from "../../../synthetic/write.ts";
+import { writeSynthetic } from "../../../data/drawn.ts";
 import { onInterrupt } from "../../interrupt.ts";
 import { addOptions } from "../../options.ts";
 import { numberOf, sizeOf, sizeSettings } from "./options.ts";

@@ -1,4 +1,5 @@
-/** @file An egg in space (an ellipsoid along the axes) and where a ray of sight meets it. */
+/** @file Vectors, an ellipsoid and where a ray meets it, and the rotation of the head. */
+import type { Pose } from "./circumstances.ts";
 
 /** A direction or a point: x to the viewer's right, y down, z towards the viewer. */
 export interface Vector {
@@ -17,7 +18,7 @@ export function normalise(v: Vector): void {
   v.z /= length;
 }
 
-export class Egg {
+export class Ellipsoid {
   readonly #centre: Vector;
   readonly #radii: Vector;
   /** The point that `meet` found. */
@@ -30,7 +31,7 @@ export class Egg {
   }
 
   /**
-   * The `t` at which the ray `from + t · along` meets the egg, on the viewer's side or the far one; NaN when it misses.
+   * The `t` at which the ray `from + t · along` meets the ellipsoid, on the viewer's side or the far one; NaN when it misses.
    * @param along towards the viewer
    */
   reach(from: Vector, along: Vector, far: boolean): number {
@@ -49,7 +50,7 @@ export class Egg {
     return ((far ? -half : half) - b) / a;
   }
 
-  /** Whether the ray meets the egg; `point` tells where. */
+  /** Whether the ray meets the ellipsoid; `point` tells where. */
   meet(from: Vector, along: Vector, far: boolean): boolean {
     const t = this.reach(from, along, far);
     if (Number.isNaN(t)) return false;
@@ -70,5 +71,30 @@ export class Egg {
     normal.z = (point.z - centre.z) / (radii.z * radii.z);
     normalise(normal);
     return normal;
+  }
+}
+
+/** Turns what the picture sees into the head's own directions. */
+export class View {
+  readonly #columns: readonly [Vector, Vector, Vector];
+
+  /** The head is turned, then nodded, then tilted. */
+  constructor({ yaw, pitch, roll }: Pose) {
+    const [cy, sy] = [Math.cos(yaw), Math.sin(yaw)];
+    const [cp, sp] = [Math.cos(pitch), Math.sin(pitch)];
+    const [cr, sr] = [Math.cos(roll), Math.sin(roll)];
+    this.#columns = [
+      { x: cr * cy - sr * sp * sy, y: -sr * cp, z: cr * sy + sr * sp * cy },
+      { x: sr * cy + cr * sp * sy, y: cr * cp, z: sr * sy - cr * sp * cy },
+      { x: -cp * sy, y: sp, z: cp * cy },
+    ];
+  }
+
+  toHead(x: number, y: number, z: number, out: Vector): Vector {
+    const [a, b, c] = this.#columns;
+    out.x = a.x * x + b.x * y + c.x * z;
+    out.y = a.y * x + b.y * y + c.y * z;
+    out.z = a.z * x + b.z * y + c.z * z;
+    return out;
   }
 }
