@@ -22,18 +22,34 @@ COPY package.json package-lock.json .npmrc ./
 COPY scripts/prune-platforms.js scripts/
 RUN npm ci --omit=dev --ignore-scripts && node scripts/prune-platforms.js node_modules
 
+# `--build-arg PACK=opencv-sface` takes a model pack along: from its origins, or with PACK_FROM=deploy/packs from the files, a
+# zip or a wheel laid into that folder of the context.
+FROM production AS pack
+ARG PACK=
+ARG PACK_FROM=
+WORKDIR /app
+COPY package.json ./
+COPY bin bin
+COPY --from=build /build/dist dist
+COPY deploy/packs deploy/packs
+RUN mkdir packs && if [ -n "$PACK" ]; then \
+      FACEID_MODELS_DIR=packs node bin/faceid.js models add "$PACK" ${PACK_FROM:+--from "$PACK_FROM"}; \
+    fi
+
 # `--target gpu`: the same program with CUDA 12 and cuDNN 9. The install script fetches ONNX Runtime's CUDA libraries.
 FROM production AS production-gpu
 RUN node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12
 
 FROM nvidia/cuda:${CUDA_VERSION}-cudnn-runtime-ubuntu24.04 AS gpu
+ARG PACK=
 COPY --from=node /usr/local/bin/node /usr/local/bin/
 COPY --from=production-gpu /app/node_modules /app/node_modules
 COPY --from=production-gpu --chown=1000:1000 /app/cache /cache
+COPY --from=pack /app/packs /app/packs
 COPY package.json LICENSE /app/
 COPY bin /app/bin
 COPY --from=build /build/dist /app/dist
-ENV NODE_ENV=production HOME=/tmp XDG_CACHE_HOME=/cache FACEID_PROVIDER=cuda
+ENV NODE_ENV=production HOME=/tmp XDG_CACHE_HOME=/cache FACEID_PROVIDER=cuda FACEID_MODELS_DIR=${PACK:+/app/packs}
 WORKDIR /work
 USER 1000:1000
 ENTRYPOINT ["node", "/app/bin/faceid.js"]
@@ -41,6 +57,7 @@ CMD ["train"]
 
 FROM debian:${DEBIAN_VERSION}-slim AS runtime
 ARG VERSION=0.1.0
+ARG PACK=
 LABEL org.opencontainers.image.title="faceid" \
       org.opencontainers.image.description="Trains, measures, exports and serves face verifiers over TensorFlow Serving's protocols" \
       org.opencontainers.image.version="${VERSION}" \
@@ -49,12 +66,14 @@ LABEL org.opencontainers.image.title="faceid" \
 COPY --from=node /usr/local/bin/node /usr/local/bin/
 COPY --from=production /app/node_modules /app/node_modules
 COPY --from=production --chown=1000:1000 /app/cache /cache
+COPY --from=pack /app/packs /app/packs
 COPY package.json LICENSE /app/
 COPY bin /app/bin
 COPY --from=build /build/dist /app/dist
 # The root file system may be read-only: what is written goes to mounted folders, /cache and /tmp.
 # Two arenas of the C library in place of up to eight a core: memory of versions that were unloaded is used again sooner.
-ENV NODE_ENV=production HOME=/tmp XDG_CACHE_HOME=/cache MALLOC_ARENA_MAX=2
+# Without a pack in the image packs are kept in /cache as elsewhere.
+ENV NODE_ENV=production HOME=/tmp XDG_CACHE_HOME=/cache MALLOC_ARENA_MAX=2 FACEID_MODELS_DIR=${PACK:+/app/packs}
 WORKDIR /work
 USER 1000:1000
 EXPOSE 8500 8501

@@ -45,7 +45,7 @@ array() {
 mapfile -t entrypoint < <(array ENTRYPOINT)
 mapfile -t command < <(array CMD)
 mapfile -t healthcheck < <(array HEALTHCHECK)
-mapfile -t environment < <(grep '^ENV ' "$config" | cut -c5- | tr ' ' '\n' | sed -e "s|=/|=$volumes/|")
+mapfile -t environment < <(grep '^ENV ' "$config" | cut -c5- | tr ' ' '\n' | sed -e "s|=/app/|=$root/app/|;t" -e "s|=/|=$volumes/|")
 
 # A command in the container; `exec` makes the process that is waited for the one that gets the signals.
 container() { cd "$volumes/work" && exec "${as[@]}" env -i PATH=/usr/bin:/bin "${environment[@]}" "$@"; }
@@ -71,6 +71,13 @@ foreign=$(find "$root/app/node_modules" "$node" \( -name '*.node' -o -name '*.so
   awk '/=>/ { print $1, $3 }' | grep -v "$root/app" | cut -d' ' -f1 | sort -u | grep -vE "$provided" || true)
 [[ -z $foreign ]] || fail "the base image lacks $foreign"
 echo "nothing beyond glibc, libstdc++ and libgcc"
+
+# Which pack was put into it, if any, shows in its environment.
+if grep -q '^ENV .*FACEID_MODELS_DIR=/' "$config"; then
+  echo "== model pack"
+  packs=$(container FACEID_OFFLINE=1 "${entrypoint[@]}" models list)
+  grep -E '^[a-z-]+ .*, here$' <<<"$packs" || fail "the pack is not in the image: $packs"
+fi
 
 echo "== train"
 "$node" "$root/app/bin/faceid.js" dataset synthesize --output "$volumes/dataset" --identities 24 --images-per-identity 4 >/dev/null
@@ -100,7 +107,7 @@ until (container "${healthcheck[@]}"); do
   sleep 0.2
 done
 echo "health check: passed after $((($(now) - began) / 1000000)) ms"
-find "$volumes/dataset" -name '*.png' | head -2 >"$volumes/work/photos"
+find "$volumes/dataset" -name '*.png' | sed -n 1,2p >"$volumes/work/photos"
 mapfile -t photos <"$volumes/work/photos"
 (container "${entrypoint[@]}" request "${photos[@]}")
 (container "${entrypoint[@]}" request --grpc localhost:8500 "${photos[@]}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Does what `docker build` would do, without an engine: follows the Dockerfile's instructions up to the stage `runtime`, with
 # this machine's system in place of the base images, and then runs the result as the engine would (image-run.sh).
-#   scripts/image-steps.sh [context] [node]
+#   [PACK=NAME PACK_FROM=deploy/packs] scripts/image-steps.sh [context] [node]
 # context: the folder to build from, as .dockerignore leaves it; node: the program to build and run with.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -75,7 +75,15 @@ while read -r word rest; do
       echo "+ $rest"
       bash -euo pipefail -c "$rest"
       ;;
-    ENV | USER | ENTRYPOINT | CMD | HEALTHCHECK)
+    ARG)
+      # The environment stands for --build-arg; as in Docker a value of its own wins over the default.
+      argument=${rest%%=*}
+      [[ $rest == *=* && -z ${!argument:-} ]] && export "$rest"
+      ;;
+    ENV)
+      $skipped || eval "echo \"ENV $rest\"" >>"$work/$stage.config"
+      ;;
+    USER | ENTRYPOINT | CMD | HEALTHCHECK)
       $skipped || echo "$word $rest" >>"$work/$stage.config"
       ;;
   esac

@@ -47,6 +47,13 @@ export type { DatasetFunction, DatasetModule, ModuleDataset, ModuleIdentity } fr
 export type { Pair } from "./data/pairs.ts";
 export { type DatasetSplit, type SplitOptions, splitIdentities } from "./data/split.ts";
 
+// Model packs
+
+export { type Models, models } from "./faces/models.ts";
+export type { Pack, PackFile, PackRole } from "./faces/packs/catalogue.ts";
+export type { OnPackProgress, PackProgress } from "./faces/packs/fetch.ts";
+export type { AddPackOptions, OpenPackOptions, PackStatus } from "./faces/packs/store.ts";
+
 // Serving, and asking a server
 
 export type { Answer } from "./client/answer.ts";

@@ -107,7 +107,8 @@ describe("architecture", () => {
 
   it("keeps base/ small and shared", () => {
     const base = files.filter((path) => path.startsWith("base/") && !path.endsWith(".test.ts"));
-    expect(base.length).toBeLessThanOrEqual(12);
+    // One more than a dozen: packs and datasets share downloads, archives and the system's cache folder.
+    expect(base.length).toBeLessThanOrEqual(13);
   });
 
   it("names each file's content in its first line", () => {

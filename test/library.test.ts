@@ -37,6 +37,7 @@ describe("the public list", () => {
         "inspectModels",
         "loadModel",
         "loadSignatures",
+        "models",
         "networkNamed",
         "openDataset",
         "plotSvg",
@@ -67,6 +68,8 @@ describe("the public list", () => {
     expectTypeOf<FaceModel["embed"]>().returns.resolves.toEqualTypeOf<Float32Array[]>();
     expectTypeOf<FaceModel["verify"]>().returns.resolves.toEqualTypeOf<Verification>();
     expectTypeOf<FaceModel["calibration"]>().toEqualTypeOf<CalibrationRecord | undefined>();
+    expectTypeOf(faceid.models.add).parameter(0).toBeString();
+    expectTypeOf(faceid.models.list).returns.resolves.toEqualTypeOf<faceid.PackStatus[]>();
     expectTypeOf(faceid.serve).returns.resolves.toEqualTypeOf<RunningServer>();
     expectTypeOf(faceid.request).returns.resolves.toEqualTypeOf<Answer>();
     expectTypeOf<{ url: string }>().toExtend<faceid.RequestTarget>();

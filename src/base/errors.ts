@@ -97,6 +97,17 @@ export const ERRORS = {
     exit: 8,
     meaning: "A model uses operations or features that faceid cannot run.",
   },
+  PACK_UNKNOWN: { status: "NOT_FOUND", exit: 8, meaning: "No model pack of that name is in the catalogue." },
+  PACK_MISSING: {
+    status: "FAILED_PRECONDITION",
+    exit: 8,
+    meaning: "A model pack is not on this machine, and may not or cannot be fetched.",
+  },
+  PACK_INVALID: {
+    status: "DATA_LOSS",
+    exit: 8,
+    meaning: "A file kept or given for a model pack is missing or not the one of the catalogue.",
+  },
   SERVER_UNREACHABLE: { status: "UNAVAILABLE", exit: 9, meaning: "No server answers at the address." },
   SERVER_ERROR: { status: "UNAVAILABLE", exit: 9, meaning: "The server answered with an error." },
   PORT_IN_USE: { status: "UNAVAILABLE", exit: 10, meaning: "Another program listens on the port." },

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { VERSION } from "../base/version.ts";
 import { describeFailure } from "./failure.ts";
+import { adoptDotEnv } from "./options.ts";
 
 /** Subcommands by name; each is loaded only when it is called, so that `faceid serve` starts fast. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -18,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   inspect: async () => (await import("./commands/inspect.ts")).inspectCommand(),
   quantize: async () => (await import("./commands/quantize.ts")).quantizeCommand(),
   convert: async () => (await import("./commands/convert.ts")).convertCommand(),
+  models: async () => (await import("./commands/models.ts")).modelsCommand(),
 };
 
 async function program(name: string | undefined): Promise<Command> {
@@ -48,6 +50,7 @@ function endWithReader(error: NodeJS.ErrnoException): void {
 export async function run(argv: readonly string[]): Promise<void> {
   process.stdout.on("error", endWithReader);
   try {
+    adoptDotEnv();
     const root = await program(argv[2]);
     await root.parseAsync([...(await normalized(argv))]);
   } catch (error) {

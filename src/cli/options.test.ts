@@ -4,7 +4,15 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import { addOptions, flagOf, givenOptions, readDotEnv, resolveOptions, variableOf } from "./options.ts";
+import {
+  addOptions,
+  adoptDotEnv,
+  flagOf,
+  givenOptions,
+  readDotEnv,
+  resolveOptions,
+  variableOf,
+} from "./options.ts";
 
 const schema = z.strictObject({
   batchSize: z.number().int().positive().default(16).describe("pairs per step"),
@@ -108,5 +116,22 @@ describe("settings", () => {
     expect(readDotEnv(path)).toEqual({});
     await writeFileAtomic(path, '# how large\nBATCH_SIZE=4\nDATASET_PATH="my faces"\n');
     expect(readDotEnv(path)).toEqual({ BATCH_SIZE: "4", DATASET_PATH: "my faces" });
+    expect(readDotEnv(await temporaryFolder())).toEqual({});
+  });
+
+  it("hand over to the environment what .env says of variables that no command takes, and no other", () => {
+    const environment: NodeJS.ProcessEnv = { FACEID_MODELS_DIR: "mine", FACEID_OFFLINE: "" };
+    const dotEnv = {
+      FACEID_MODELS_DIR: "theirs",
+      FACEID_OFFLINE: "1",
+      FACEID_CACHE_DIR: "cache",
+      BATCH_SIZE: "4",
+    };
+    adoptDotEnv(environment, dotEnv);
+    expect(environment).toEqual({
+      FACEID_MODELS_DIR: "mine",
+      FACEID_OFFLINE: "1",
+      FACEID_CACHE_DIR: "cache",
+    });
   });
 });

@@ -21,8 +21,15 @@ const KNOWN_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 const PREFIX = "FACEID_";
-/** Variables with our prefix that are no settings: where mistakes show their place, where decoded pixels are kept. */
-const OTHER_NAMES: ReadonlySet<string> = new Set(["FACEID_DEBUG", "FACEID_CACHE_DIR"]);
+/** Variables with our prefix that are no setting of one command: where mistakes show their place, where decoded pixels
+ * and model packs are kept, where packs come from and whether they may. */
+export const OTHER_NAMES: ReadonlySet<string> = new Set([
+  "FACEID_DEBUG",
+  "FACEID_CACHE_DIR",
+  "FACEID_MODELS_DIR",
+  "FACEID_MODELS_URL",
+  "FACEID_OFFLINE",
+]);
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -87,13 +94,25 @@ export function addOptions(command: Command, schema: z.ZodObject): Command {
   return command;
 }
 
-/** Reads `.env` from the folder the command was started in; nothing when there is none. */
+/** Reads `.env` from the folder the command was started in; nothing when there is none, or a folder of that name, as
+ * Python's environments are often called. */
 export function readDotEnv(path = ".env"): Environment {
   try {
     return parseEnv(readFileSync(path, "utf8")) as Environment;
   } catch (error) {
-    if (systemCode(error) === "ENOENT") return {};
+    if (["ENOENT", "EISDIR"].includes(systemCode(error) ?? "")) return {};
     throw error;
+  }
+}
+
+/** Gives the environment what `.env` says of variables that are read below `cli/`, where nobody knows of that file. */
+export function adoptDotEnv(
+  environment: NodeJS.ProcessEnv = process.env,
+  dotEnv: Environment = readDotEnv(),
+): void {
+  for (const name of OTHER_NAMES) {
+    const value = dotEnv[name];
+    if (!environment[name] && value) environment[name] = value;
   }
 }
 

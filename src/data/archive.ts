@@ -1,13 +1,13 @@
-/** @file Unpacks archives into a folder and nowhere else; the only door to yauzl. */
+/** @file Unpacks archives into a folder and nowhere else. */
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { crc32, createGunzip } from "node:zlib";
-import { type Entry, openPromise, type ZipFile } from "yauzl";
+import { createGunzip } from "node:zlib";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { writeError } from "../base/files.ts";
-import { readTar, type TarFile } from "./tar.ts";
+import { isZip, type PackedFile, zipFiles } from "../base/zip.ts";
+import { readTar } from "./tar.ts";
 
 /** No image is larger; what claims to be is a bomb. */
 const MAX_FILE_BYTES = 256 * 2 ** 20;
@@ -35,39 +35,7 @@ function checkPath(archive: string, path: string): string {
   return path;
 }
 
-async function readStream(stream: AsyncIterable<Buffer>, size: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(size);
-  let at = 0;
-  for await (const chunk of stream) {
-    if (at + chunk.length > size) throw new Error("a file is longer than the archive says");
-    at += chunk.copy(bytes, at);
-  }
-  if (at !== size) throw new Error("a file is shorter than the archive says");
-  return bytes;
-}
-
-/** Reads one file of a zip archive and compares its checksum. */
-async function readZipped(zip: ZipFile, entry: Entry): Promise<Uint8Array> {
-  const bytes = await readStream(await zip.openReadStreamPromise(entry), entry.uncompressedSize);
-  if (crc32(bytes) !== entry.crc32) throw new Error(`the checksum of ${entry.fileName} is wrong`);
-  return bytes;
-}
-
-const SYMBOLIC_LINK = 0o120000;
-const FILE_KIND = 0o170000;
-
-async function* zipFiles(path: string): AsyncGenerator<TarFile> {
-  const zip = await openPromise(path, { lazyEntries: true });
-  for await (const entry of zip.eachEntry()) {
-    if (entry.fileName.endsWith("/")) continue;
-    if (((entry.externalFileAttributes >>> 16) & FILE_KIND) === SYMBOLIC_LINK) {
-      throw new Error(`${entry.fileName} is a link, which a dataset has no use for`);
-    }
-    yield { path: entry.fileName, size: entry.uncompressedSize, read: () => readZipped(zip, entry) };
-  }
-}
-
-async function* gzippedTarFiles(path: string): AsyncGenerator<TarFile> {
+async function* gzippedTarFiles(path: string): AsyncGenerator<PackedFile> {
   const gunzip = createGunzip();
   const unpacking = pipeline(createReadStream(path), gunzip);
   // The failure comes out of the loop below as well; here it only must not go unheard.
@@ -75,12 +43,12 @@ async function* gzippedTarFiles(path: string): AsyncGenerator<TarFile> {
   yield* readTar(gunzip);
 }
 
-async function filesOf(path: string): Promise<AsyncGenerator<TarFile>> {
+async function filesOf(path: string): Promise<AsyncGenerator<PackedFile>> {
+  if (await isZip(path)) return zipFiles(path);
   const file = await open(path);
   try {
     const start = Buffer.alloc(2);
     await file.read(start, 0, 2, 0);
-    if (start.toString("latin1") === "PK") return zipFiles(path);
     if (start[0] === 0x1f && start[1] === 0x8b) return gzippedTarFiles(path);
   } finally {
     await file.close();

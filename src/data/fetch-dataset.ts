@@ -2,11 +2,11 @@
 import { existsSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { type DownloadProgress, downloadFile, mirrorAddress } from "../base/download.ts";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { extractArchive } from "./archive.ts";
 import type { RemoteDataset, RemoteFile, RemotePart } from "./catalogue.ts";
-import { type DownloadProgress, downloadFile } from "./download.ts";
 
 /** What happens, as it happens. */
 export type FetchEvent =
@@ -40,24 +40,19 @@ async function readRecord(output: string): Promise<Record<string, { images: numb
 
 const isArchive = (name: string) => /\.(zip|tgz)$/.test(name);
 
-/** The address of a file, on the mirror if there is one. */
-function addressOf({ name, url }: RemoteFile, mirror: string | undefined): string {
-  if (mirror === undefined) return url;
-  const base = mirror.endsWith("/") ? mirror : `${mirror}/`;
-  if (URL.canParse(name, base)) return new URL(name, base).href;
-  throw new FaceError("CONFIG_INVALID", `${JSON.stringify(mirror)} is no address`, {
-    hint: "a mirror begins with https:// or http:// and names the folder that holds the archives",
-  });
-}
-
 async function download(file: RemoteFile, path: string, options: FetchOptions): Promise<void> {
   const { mirror, onEvent, signal, retryDelayMs } = options;
   await downloadFile({
-    url: addressOf(file, mirror),
+    url: mirror === undefined ? file.url : mirrorAddress(mirror, file.name),
     path,
     sha256: file.sha256,
     signal,
     ...(retryDelayMs === undefined ? {} : { retryDelayMs }),
+    advice: {
+      refused:
+        "the file may have moved: look at the dataset's page, and pass --mirror with the folder it is in now",
+      space: "free some space, or choose another folder with --output",
+    },
     onProgress: (progress) => onEvent?.({ kind: "downloading", file: file.name, ...progress }),
   });
 }

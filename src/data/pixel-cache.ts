@@ -10,9 +10,9 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
+import { systemCacheFolder } from "../base/cache-folder.ts";
 import { messageOf } from "../base/errors.ts";
 import { type ImageSettings, imageSize, settingsText } from "../image/settings.ts";
 import { DRAWING_VERSION } from "../synthetic/draw.ts";
@@ -37,12 +37,7 @@ const MEGABYTE = 2 ** 20;
 
 /** Where decoded pixels are kept unless the user chooses another folder: the system's place for caches. */
 export function defaultCacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
-  const { FACEID_CACHE_DIR, XDG_CACHE_HOME, LOCALAPPDATA } = environment;
-  if (FACEID_CACHE_DIR !== undefined && FACEID_CACHE_DIR !== "") return FACEID_CACHE_DIR;
-  if (process.platform === "win32" && LOCALAPPDATA !== undefined)
-    return join(LOCALAPPDATA, "faceid", "cache");
-  if (process.platform === "darwin") return join(homedir(), "Library", "Caches", "faceid");
-  return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "faceid");
+  return environment.FACEID_CACHE_DIR || systemCacheFolder(environment);
 }
 
 /** Size and time of a file; undefined when it cannot be looked at, which decoding will explain better. */

@@ -1,12 +1,5 @@
 /** @file Reads tar archives as a stream: POSIX ustar with GNU and pax long names. */
-
-/** A regular file of an archive. */
-export interface TarFile {
-  readonly path: string;
-  readonly size: number;
-  /** The content; to be called before the next file is asked for, or not at all. */
-  read(): Promise<Uint8Array>;
-}
+import type { PackedFile } from "../base/zip.ts";
 
 const BLOCK = 512;
 /** A long name is a path, not a book. */
@@ -138,7 +131,7 @@ async function readLong(reader: ByteReader, { kind, size, padded }: Header): Pro
  * Lists the regular files of a tar stream in order. Folders are left out, since files name theirs.
  * @throws Error when the archive is cut off or malformed, or holds a link or a device.
  */
-export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<TarFile> {
+export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<PackedFile> {
   const reader = new ByteReader(chunks);
   let long = new Map<string, string>();
   for (let header = await readHeader(reader, long); header; header = await readHeader(reader, long)) {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
-import { variableOf } from "../../src/cli/options.ts";
+import { OTHER_NAMES, variableOf } from "../../src/cli/options.ts";
 import { EVERY_SETTING } from "../../src/cli/settings.ts";
 import { openTools, ROOT } from "./tools.ts";
 
@@ -106,7 +106,12 @@ describe(".env.example", () => {
   it("names only settings that exist, the commented ones too", () => {
     const text = readFileSync(join(ROOT, ".env.example"), "utf8");
     const everyLine = parseEnv(text.replaceAll(/^#(?=[A-Z_]+=)/gm, ""));
-    const known = new Set([...EVERY_SETTING.map(variableOf), "COMPOSE_PROFILES", "CONTAINER_USER"]);
+    const known = new Set([
+      ...EVERY_SETTING.map(variableOf),
+      ...OTHER_NAMES,
+      "COMPOSE_PROFILES",
+      "CONTAINER_USER",
+    ]);
     expect(Object.keys(everyLine).filter((name) => !known.has(name))).toEqual([]);
     for (const name of ["DATASET_PATH", "SAVED_MODEL_PATH", "MODEL_NAME", "MODEL_VERSION", "BATCH_SIZE"]) {
       expect(everyLine).toHaveProperty(name);

@@ -1,11 +1,13 @@
 /** @file The image without an engine: the Dockerfile is linted, and its own steps are done on this machine. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTools, ROOT, run } from "./tools.ts";
 
 const tools = await openTools();
+/** The files of a model pack, where they are at hand. */
+const PACK_FILES = join(ROOT, "../shared/models/opencv");
 const DOCKERFILE = readFileSync(join(ROOT, "Dockerfile"), "utf8");
 
 describe.skipIf("unavailable" in tools)("the Dockerfile", () => {
@@ -57,8 +59,15 @@ describe.skipIf("unavailable" in tools || process.platform !== "linux")("the ima
   });
 
   it("build, train, stop and go on, serve, pass the health check and end with 0 on SIGTERM", async () => {
-    const { code, stdout, stderr } = await run("bash", ["scripts/image-steps.sh", context, tools.node24]);
+    const withPack = existsSync(PACK_FILES);
+    for (const name of withPack ? readdirSync(PACK_FILES) : [])
+      copyFileSync(join(PACK_FILES, name), join(context, "deploy/packs", name));
+    const { code, stdout, stderr } = await run("bash", ["scripts/image-steps.sh", context, tools.node24], {
+      environment: withPack ? { PACK: "opencv-sface", PACK_FROM: "deploy/packs" } : {},
+    });
     expect(code, stdout + stderr).toBe(0);
+    if (withPack) expect(stdout).toMatch(/^opencv-sface .*, here$/m);
+    else process.stderr.write(`skipped: a model pack in the image, since ${PACK_FILES} has none\n`);
     expect(stdout).toMatch(/health check: passed/);
     expect(stdout).toMatch(/stopped, resumed and exported/);
     expect(stdout).toContain("SIGTERM: exit code 0");

@@ -106,6 +106,7 @@ export class DocumentSandbox implements AsyncDisposable {
       ...process.env,
       PATH: `${this.#home}/node_modules/.bin:${process.env.PATH}`,
       FACEID_CACHE_DIR: join(this.#folder, "cache"),
+      FACEID_MODELS_DIR: join(this.#folder, "packs"),
     };
     return spawn("bash", ["-c", `set -eo pipefail\n${line}`], {
       cwd: this.#home,

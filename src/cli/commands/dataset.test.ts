@@ -9,8 +9,8 @@ import { zipOf } from "../../../test/support/archives.ts";
 import { plain, temporaryFolder, writePhotos } from "../../../test/support/photos.ts";
 import { decodePixels, encodePng } from "../../image/decode.ts";
 import { drawPhoto } from "../../synthetic/draw.ts";
-import { bytesText } from "./dataset/options.ts";
-import { StatusLine } from "./dataset/status-line.ts";
+import { StatusLine } from "../status-line.ts";
+import { bytesText } from "../transfer.ts";
 import { datasetCommand } from "./dataset.ts";
 
 let printed: string[];

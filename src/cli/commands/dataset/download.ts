@@ -4,9 +4,8 @@ import { Argument, Command } from "commander";
 import { chooseParts, REMOTE_DATASETS, remoteDataset } from "../../../data/catalogue.ts";
 import { type FetchEvent, fetchDataset } from "../../../data/fetch-dataset.ts";
 import { onInterrupt } from "../../interrupt.ts";
-import { durationText } from "../../progress.ts";
-import { bytesText } from "./options.ts";
-import { StatusLine } from "./status-line.ts";
+import { StatusLine } from "../../status-line.ts";
+import { TransferText } from "../../transfer.ts";
 
 interface Flags {
   readonly part: readonly string[];
@@ -15,26 +14,15 @@ interface Flags {
   readonly keepArchives?: true;
 }
 
-/** Puts what happens into words; speed and time left come from the bytes since a file's first ones. */
-function narrator(line: StatusLine, now: () => number = Date.now): (event: FetchEvent) => void {
-  let current = "";
-  let since = 0;
-  let first = 0;
-  const downloading = (file: string, received: number, total: number | undefined) => {
-    if (file !== current) [current, since, first] = [file, now(), received];
-    const seconds = (now() - since) / 1000;
-    const speed = seconds > 1 ? (received - first) / seconds : 0;
-    const left = total !== undefined && speed > 0 ? `, ${durationText((total - received) / speed)} left` : "";
-    const share =
-      total === undefined ? "" : ` of ${bytesText(total)} (${Math.floor((100 * received) / total)} %)`;
-    line.show(`${file}: ${bytesText(received)}${share}${speed > 0 ? `, ${bytesText(speed)}/s` : ""}${left}`);
-  };
+/** Puts what happens into words. */
+function narrator(line: StatusLine): (event: FetchEvent) => void {
+  const transfer = new TransferText();
   return (event) => {
     switch (event.kind) {
       case "present":
         return line.say(`${event.file}: here already`);
       case "downloading":
-        return downloading(event.file, event.received, event.total);
+        return line.show(transfer.text(event.file, event.received, event.total));
       case "unpacking":
         return line.show(`${event.file}: unpacked ${event.images} images`);
       case "done":

@@ -5,8 +5,8 @@ import { openDataset } from "../../../data/dataset.ts";
 import { findUnreadable, type Survey, surveyDataset, type Unreadable } from "../../../data/survey.ts";
 import { onInterrupt } from "../../interrupt.ts";
 import { addOptions } from "../../options.ts";
+import { StatusLine } from "../../status-line.ts";
 import { peopleOf, peopleSettings } from "./options.ts";
-import { StatusLine } from "./status-line.ts";
 
 interface Flags {
   readonly check: boolean;

@@ -47,12 +47,3 @@ export function numberOf(flag: string, least: number, most: number, whole = true
     );
   };
 }
-
-const KILO = 1000;
-
-/** `640 B`, `12.3 MB` */
-export function bytesText(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log(bytes) / Math.log(KILO)));
-  return `${(bytes / KILO ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
-}

@@ -3,8 +3,8 @@ import { Command } from "commander";
 import { writeSynthetic } from "../../../data/drawn.ts";
 import { onInterrupt } from "../../interrupt.ts";
 import { addOptions } from "../../options.ts";
+import { StatusLine } from "../../status-line.ts";
 import { numberOf, sizeOf, sizeSettings } from "./options.ts";
-import { StatusLine } from "./status-line.ts";
 
 interface Flags {
   readonly output: string;

@@ -1,63 +1,46 @@
 /** @file Downloads from a real server that is cut off, restarted, changed, damaged, silent, or ignores ranges. */
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { type Answer, FileServer, type Sending, sendFile } from "../../test/support/file-server.ts";
 import { temporaryFolder } from "../../test/support/photos.ts";
-import { type DownloadOptions, downloadFile } from "./download.ts";
+import { type DownloadOptions, downloadFile, mirrorAddress } from "./download.ts";
 
 const CONTENT = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, i) => (i * 31) % 251));
 const SHA256 = createHash("sha256").update(CONTENT).digest("hex");
 
-let server: Server | undefined;
-afterEach(() => {
-  server?.closeAllConnections();
-  server?.close();
-});
-
-type Answer = (request: IncomingMessage, response: ServerResponse, attempt: number) => void;
+let server: FileServer | undefined;
+afterEach(() => server?.[Symbol.asyncDispose]());
 
 /** Starts a server whose n-th answer the test decides; returns what it was asked for and a target path. */
 async function serving(answer: Answer) {
   const ranges: (string | undefined)[] = [];
-  server = createServer((request, response) => {
+  server = await FileServer.start((request, response, attempt) => {
     ranges.push(request.headers.range);
-    answer(request, response, ranges.length);
+    answer(request, response, attempt);
   });
-  await new Promise<void>((resolve) => server!.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
   const folder = await temporaryFolder();
   const path = join(folder, "deep/set.zip");
-  const url = `http://127.0.0.1:${port}/set.zip`;
+  part = `${path}.part`;
+  const url = `${server.url}/set.zip`;
   const get = (options: Partial<DownloadOptions> = {}) =>
     downloadFile({ url, path, retryDelayMs: 1, ...options });
   return { ranges, path, folder, url, get };
 }
 
-interface Sending {
-  /** Close the connection after so many bytes of the body. */
-  readonly cutAt?: number;
-  readonly content?: Buffer;
-  readonly etag?: string;
-  readonly ignoreRange?: boolean;
-}
+/** The file that the test of the moment fills. */
+let part = "";
+const hasArrived = (bytes: number) => existsSync(part) && statSync(part).size >= bytes;
 
 /** Sends the content as a well-behaved server does, unless told otherwise. */
-function send(request: IncomingMessage, response: ServerResponse, sending: Sending = {}): void {
-  const { content = CONTENT, etag = '"v1"', cutAt, ignoreRange = false } = sending;
-  const wanted = /^bytes=(\d+)-$/.exec(request.headers.range ?? "");
-  const start =
-    wanted === null || ignoreRange || request.headers["if-range"] !== etag ? 0 : Number(wanted[1]);
-  const body = content.subarray(start);
-  const range =
-    start > 0 ? { "content-range": `bytes ${start}-${content.length - 1}/${content.length}` } : {};
-  response.writeHead(start > 0 ? 206 : 200, { etag, "content-length": body.length, ...range });
-  if (cutAt === undefined) response.end(body);
-  else response.write(body.subarray(0, cutAt), () => setTimeout(() => response.destroy(), 20));
-}
+const send = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  { content = CONTENT, ...sending }: Sending & { content?: Buffer } = {},
+) => sendFile(request, response, content, { arrived: hasArrived, ...sending });
 
 const content = (path: string) => readFileSync(path).equals(CONTENT);
 
@@ -117,7 +100,7 @@ describe("downloadFile", () => {
     );
     await ignoring.get({ sha256: SHA256 });
     expect(content(ignoring.path)).toBe(true);
-    server?.close();
+    await server?.[Symbol.asyncDispose]();
     const nameless = await serving((request, response, attempt) =>
       send(request, response, { etag: 'W/"weak"', ...(attempt === 1 ? { cutAt: 100_000 } : {}) }),
     );
@@ -158,6 +141,42 @@ describe("downloadFile", () => {
     expect(readdirSync(join(path, ".."))).toEqual([]);
   });
 
+  it("does not listen to a server that has another length there, or none and no end", async () => {
+    const other = await serving((request, response) => send(request, response));
+    await expect(other.get({ bytes: 299_999 })).rejects.toMatchObject({
+      code: "DOWNLOAD_FAILED",
+      message: expect.stringContaining("has 300000 bytes there, expected 299999"),
+    });
+    expect(other.ranges).toHaveLength(1);
+    await server?.[Symbol.asyncDispose]();
+    const endless = await serving((_, response) => {
+      response.writeHead(200);
+      const pour = () => {
+        while (!response.destroyed && response.write(CONTENT));
+      };
+      response.on("drain", pour);
+      pour();
+    });
+    await expect(endless.get({ bytes: 1_000_000 })).rejects.toMatchObject({ code: "DOWNLOAD_FAILED" });
+    expect(readdirSync(join(endless.path, ".."))).toEqual([]);
+  });
+
+  it("goes on where a server that names no length broke off, when the length is known", async () => {
+    const { get, path } = await serving((request, response, attempt) => {
+      if (attempt > 1) return send(request, response);
+      response.writeHead(200, { etag: '"v1"' }).end(CONTENT.subarray(0, 70_000));
+    });
+    await get({ bytes: CONTENT.length });
+    expect(content(path)).toBe(true);
+  });
+
+  it.skipIf(process.platform === "win32")("says at once when it cannot write", async () => {
+    const { get, ranges, folder } = await serving((request, response) => send(request, response));
+    await writeFile(join(folder, "deep"), "a file where a folder is needed");
+    await expect(get()).rejects.toMatchObject({ code: "FILE_INVALID" });
+    expect(ranges).toHaveLength(0);
+  });
+
   it("waits and tries again while the server is busy, but not when the file is not there", async () => {
     const busy = await serving((request, response, attempt) => {
       if (attempt < 3) response.writeHead(attempt === 1 ? 503 : 429).end("later");
@@ -165,12 +184,12 @@ describe("downloadFile", () => {
     });
     await busy.get();
     expect(content(busy.path)).toBe(true);
-    server?.close();
+    await server?.[Symbol.asyncDispose]();
     const gone = await serving((_, response) => response.writeHead(404).end());
-    await expect(gone.get()).rejects.toMatchObject({
+    await expect(gone.get({ advice: { refused: "ask elsewhere" } })).rejects.toMatchObject({
       code: "DOWNLOAD_FAILED",
       message: expect.stringContaining("404"),
-      hint: expect.stringContaining("--mirror"),
+      hint: "ask elsewhere",
     });
     expect(gone.ranges).toHaveLength(1);
   });
@@ -188,12 +207,20 @@ describe("downloadFile", () => {
     const { get } = await serving((_, response) =>
       response.writeHead(200, { "content-length": 1e17 }).flushHeaders(),
     );
-    await expect(get()).rejects.toMatchObject({ code: "DISK_FULL" });
+    await expect(get()).rejects.toMatchObject({ code: "DISK_FULL", hint: expect.stringContaining("free") });
     await expect(get({ url: "http://127.0.0.1:1/x", attempts: 2 })).rejects.toMatchObject({
       code: "DOWNLOAD_FAILED",
       message: expect.stringContaining("127.0.0.1:1"),
       hint: expect.stringContaining("goes on where it stopped"),
     });
+  });
+
+  it("stops while it waits for the next attempt", async () => {
+    const { get } = await serving((_, response) => response.writeHead(503).end());
+    const stop = new AbortController();
+    const stopped = get({ signal: stop.signal, retryDelayMs: 3_600_000 });
+    setTimeout(() => stop.abort(), 50);
+    await expect(stopped).rejects.toMatchObject({ code: "INTERRUPTED" });
   });
 
   it("stops on a signal and keeps the part", async () => {
@@ -206,5 +233,16 @@ describe("downloadFile", () => {
     const stopped = get({ signal: stop.signal, onProgress: () => setTimeout(() => stop.abort(), 10) });
     await expect(stopped).rejects.toMatchObject({ code: "INTERRUPTED" });
     expect(readdirSync(join(path, "..")).sort()).toEqual(["set.zip.part", "set.zip.part.json"]);
+  });
+});
+
+describe("mirrorAddress", () => {
+  it("puts a file below the mirror's folder", () => {
+    expect(mirrorAddress("https://host/sets", "a/b.zip")).toBe("https://host/sets/a/b.zip");
+    expect(mirrorAddress("http://host:81/sets/", "b.zip")).toBe("http://host:81/sets/b.zip");
+  });
+
+  it.each(["my disk", "/mnt/mirror", "ftp://host", ""])("refuses %j", (mirror) => {
+    expect(() => mirrorAddress(mirror, "b.zip")).toThrow(expect.objectContaining({ code: "CONFIG_INVALID" }));
   });
 });

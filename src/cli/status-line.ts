@@ -1,5 +1,5 @@
 /** @file One line on standard error that says how far a long job is. */
-import type { Output } from "../../progress.ts";
+import type { Output } from "./progress.ts";
 
 /** How often a terminal's line is redrawn, and how often a log gets a new one. */
 const REDRAW_MS = 100;

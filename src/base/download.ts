@@ -1,16 +1,32 @@
 /** @file Downloads a large file over HTTP, going on after every kind of interruption, and checks what arrived. */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  writeFile,
+} from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { FaceError, messageOf } from "../base/errors.ts";
-import { writeError } from "../base/files.ts";
+import { FaceError, messageOf } from "./errors.ts";
+import { sha256OfFile, writeError } from "./files.ts";
 
 /** How far a download is, in bytes; `total` is unknown when the server does not say. */
 export interface DownloadProgress {
   readonly received: number;
   readonly total: number | undefined;
+}
+
+/** What the user of a command can do, as its hints say it. */
+export interface DownloadAdvice {
+  /** When the server refuses the file, as if it had moved. */
+  readonly refused?: string;
+  /** When the disk is too small. */
+  readonly space?: string;
 }
 
 export interface DownloadOptions {
@@ -19,6 +35,8 @@ export interface DownloadOptions {
   readonly path: string;
   /** Checksum in hexadecimal digits, where it is known. */
   readonly sha256?: string | undefined;
+  /** Length, where it is known: a server that offers or sends another one is not listened to for longer. */
+  readonly bytes?: number | undefined;
   readonly onProgress?: (progress: DownloadProgress) => void;
   readonly signal?: AbortSignal | undefined;
   /** Attempts in a row that may bring nothing before giving up. Default 5. */
@@ -27,6 +45,7 @@ export interface DownloadOptions {
   readonly retryDelayMs?: number;
   /** A connection that brings nothing for so long is given up. Default 60,000. */
   readonly stallMs?: number;
+  readonly advice?: DownloadAdvice;
 }
 
 /** What the server said about the file of which a part is here; kept beside the part. */
@@ -59,7 +78,7 @@ class Download {
 
   async run(): Promise<void> {
     const { attempts = 5, retryDelayMs = 1000, signal, url } = this.#options;
-    await mkdir(dirname(this.#part), { recursive: true });
+    await this.#writing(() => mkdir(dirname(this.#part), { recursive: true }));
     for (let vain = 0; ; ) {
       const before = this.#received;
       try {
@@ -78,7 +97,8 @@ class Download {
           const hint = "check the connection and run the command again: it goes on where it stopped";
           throw failed(url, messageOf(causeOf(error)), hint, error);
         }
-        await sleep(retryDelayMs * 2 ** (vain - 1));
+        // A signal ends the wait; the next attempt then says so.
+        await sleep(retryDelayMs * 2 ** (vain - 1), undefined, { signal }).catch(() => undefined);
       }
     }
     await this.#finish();
@@ -146,12 +166,14 @@ class Download {
         await this.#forget();
         throw new Error("the server sent another part than was asked for");
       }
-      this.#total = Number(range[2]);
+      await this.#expectTotal(Number(range[2]));
+      await this.#checkSpace(have);
       return have;
     }
     if (status === 200) {
       const length = headers.get("content-length");
-      this.#total = length === null ? undefined : Number(length);
+      await this.#expectTotal(length === null ? this.#options.bytes : Number(length));
+      await this.#checkSpace(0);
       await this.#remember(headers);
       return 0;
     }
@@ -161,8 +183,29 @@ class Download {
     throw failed(
       url,
       `the server answered ${status} ${response.statusText}`,
-      "the file may have moved: look at the dataset's page, and pass --mirror with the folder it is in now",
+      this.#options.advice?.refused ?? "the file may have moved; check the address",
     );
+  }
+
+  async #expectTotal(total: number | undefined): Promise<void> {
+    this.#total = total;
+    const { bytes = total, url } = this.#options;
+    if (total === bytes) return;
+    await this.#forget();
+    throw failed(
+      url,
+      `the server has ${total} bytes there, expected ${bytes}`,
+      "the file was replaced by another, or a proxy answers in the server's place; check the address",
+    );
+  }
+
+  /** Whatever keeps us from writing is no fault of the server's: another attempt would not mend it. */
+  async #writing<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      throw writeError(this.#part, error);
+    }
   }
 
   /** Keeps what allows the server to say later whether the part still fits. A weak ETag does not. */
@@ -170,7 +213,8 @@ class Download {
     const etag = headers.get("etag");
     const validator = etag !== null && !etag.startsWith("W/") ? etag : headers.get("last-modified");
     if (validator === null) return await rm(this.#infoPath, { force: true });
-    await writeFile(this.#infoPath, JSON.stringify({ url: this.#options.url, validator } satisfies PartInfo));
+    const info: PartInfo = { url: this.#options.url, validator };
+    await this.#writing(() => writeFile(this.#infoPath, JSON.stringify(info)));
   }
 
   async #forget(): Promise<void> {
@@ -180,8 +224,7 @@ class Download {
 
   /** Writes an answer's body at its place in the part. */
   async #receive(response: Response, start: number, alive: () => void): Promise<void> {
-    await this.#checkSpace(start);
-    const file = await open(this.#part, start === 0 ? "w" : "r+");
+    const file = await this.#writing(() => open(this.#part, start === 0 ? "w" : "r+"));
     this.#received = start;
     try {
       for await (const chunk of response.body ?? []) {
@@ -195,16 +238,17 @@ class Download {
     }
   }
 
-  async #write(file: Awaited<ReturnType<typeof open>>, chunk: Uint8Array): Promise<void> {
-    try {
+  async #write(file: FileHandle, chunk: Uint8Array): Promise<void> {
+    // A server that does not say how much it sends may send without end.
+    const { bytes = Number.POSITIVE_INFINITY } = this.#options;
+    if (this.#received + chunk.length > bytes) await this.#expectTotal(this.#received + chunk.length);
+    await this.#writing(async () => {
       for (let at = 0; at < chunk.length; ) {
         const { bytesWritten } = await file.write(chunk, at, chunk.length - at, this.#received);
         at += bytesWritten;
         this.#received += bytesWritten;
       }
-    } catch (error) {
-      throw writeError(this.#part, error);
-    }
+    });
   }
 
   /** A disk that is too small is found out before the download, not after hours of it. */
@@ -217,7 +261,7 @@ class Download {
       "DISK_FULL",
       `${this.#options.path} needs ${needed} more bytes, ${bavail * bsize} are free`,
       {
-        hint: "free some space, or choose another folder with --output",
+        hint: this.#options.advice?.space ?? "free some space, or choose another folder",
       },
     );
   }
@@ -225,7 +269,7 @@ class Download {
   async #finish(): Promise<void> {
     const { path, sha256, url } = this.#options;
     if (sha256 !== undefined) {
-      const found = await hashOf(this.#part);
+      const found = await sha256OfFile(this.#part);
       if (found !== sha256.toLowerCase()) {
         await this.#forget();
         throw failed(
@@ -245,10 +289,17 @@ function causeOf(error: unknown): unknown {
   return error instanceof Error && error.cause instanceof Error ? error.cause : error;
 }
 
-async function hashOf(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest("hex");
+/**
+ * The address of a file in a folder on a server.
+ * @param mirror the folder's address, with or without a slash at its end
+ * @throws FaceError `CONFIG_INVALID` for anything that is no address
+ */
+export function mirrorAddress(mirror: string, file: string): string {
+  const base = mirror.endsWith("/") ? mirror : `${mirror}/`;
+  if (/^https?:/i.test(base) && URL.canParse(file, base)) return new URL(file, base).href;
+  throw new FaceError("CONFIG_INVALID", `${JSON.stringify(mirror)} is no address of a mirror`, {
+    hint: "a mirror begins with https:// or http:// and names the folder that holds the files",
+  });
 }
 
 /**

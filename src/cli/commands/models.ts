@@ -1,0 +1,109 @@
+/** @file `faceid models`: lists, adds and removes model packs, and says where they are. */
+import { join } from "node:path";
+import { Command } from "commander";
+import { z } from "zod";
+import { models } from "../../faces/models.ts";
+import { bytesOf, filesOf, type Pack, packNamed } from "../../faces/packs/catalogue.ts";
+import type { PackStatus } from "../../faces/packs/store.ts";
+import { onInterrupt } from "../interrupt.ts";
+import { consoleLog } from "../log.ts";
+import { resolveOptions } from "../options.ts";
+import { EVERY_SETTING } from "../settings.ts";
+import { StatusLine } from "../status-line.ts";
+import { bytesText, TransferText } from "../transfer.ts";
+
+const STATE_WORDS = { present: "here", absent: "not here", damaged: "damaged" } as const;
+
+/** What a pack is made of, in lines of at most 80 columns: files, licences, what they were trained on. */
+function termsLines(pack: Pack): string[] {
+  const lines = filesOf(pack).flatMap(([role, { name, bytes, holds, licence, trainedOn }]) => [
+    `${role.padEnd(11)}${holds}`,
+    `${" ".repeat(11)}${name}, ${bytesText(bytes)}, ${licence}`,
+    `${" ".repeat(11)}trained on ${trainedOn}`,
+  ]);
+  return [...lines, `note: ${pack.note}`].map((line) => `  ${line}`);
+}
+
+function statusLines(status: PackStatus): string[] {
+  const { pack, state, folder } = status;
+  const head = `${pack.name}  ${bytesText(bytesOf(pack))}, ${STATE_WORDS[state]}`;
+  const damage =
+    state === "damaged" ? [`  ${status.problem}`, `  faceid models add ${pack.name} replaces it`] : [];
+  return [head, ...(state === "absent" ? [] : [`  ${folder}`]), ...damage, ...termsLines(pack)];
+}
+
+/** A status for programs. */
+function statusObject({ pack, folder, ...state }: PackStatus): object {
+  const files = filesOf(pack).map(([role, file]) => ({ role, ...file, path: join(folder, file.name) }));
+  return { name: pack.name, ...state, folder, bytes: bytesOf(pack), note: pack.note, files };
+}
+
+/** A misspelt variable would go unnoticed, since packs have no other settings. */
+function checkVariables(): void {
+  resolveOptions(z.strictObject({}), { flags: {}, everyKey: EVERY_SETTING });
+}
+
+async function list({ json }: { json?: true }): Promise<void> {
+  checkVariables();
+  const all = await models.list();
+  if (json === true) console.log(JSON.stringify(all.map(statusObject), undefined, 2));
+  else console.log(all.map((status) => statusLines(status).join("\n")).join("\n\n"));
+}
+
+async function add(name: string, { from }: { from?: string[] }): Promise<void> {
+  checkVariables();
+  const pack = packNamed(name);
+  const folder = models.path(name);
+  const { state } = (await models.list()).find((each) => each.pack === pack)!;
+  if (state === "present") {
+    console.log(`${name} is here already: ${folder}`);
+    return;
+  }
+  console.log([`${name} goes to ${folder}`, ...termsLines(pack)].join("\n"));
+  const transfer = new TransferText();
+  using line = new StatusLine();
+  using interrupt = onInterrupt(() => line.say("stopping; the next run goes on from here"));
+  await models.add(name, {
+    from,
+    log: { ...consoleLog(), info: (message) => line.say(message) },
+    progress: ({ received, total }) => line.show(transfer.text(name, received, total)),
+    signal: interrupt.signal,
+  });
+  line[Symbol.dispose]();
+  console.log(`${name} is here and checked`);
+}
+
+async function remove(name: string): Promise<void> {
+  checkVariables();
+  const was = await models.remove(name);
+  console.log(was ? `${name} is removed` : `${name} was not here`);
+}
+
+function path(name: string | undefined): void {
+  checkVariables();
+  console.log(models.path(name));
+}
+
+export function modelsCommand(): Command {
+  const command = new Command("models").description(
+    "list, add or remove model packs: the pretrained networks",
+  );
+  const commands = [
+    new Command("list")
+      .description("print every pack: whether it is here, size, licences, what it was trained on")
+      .option("--json", "print a list of JSON objects, with digests and addresses")
+      .action(list),
+    new Command("add")
+      .description("fetch a pack, or copy it from files that are here; either way its digests must be right")
+      .argument("<name>", "the pack, as faceid models list names it")
+      .option("--from <paths...>", "files of the pack, a folder with them, or a zip such as a Python wheel")
+      .action(add),
+    new Command("remove").description("delete a pack").argument("<name>", "the pack").action(remove),
+    new Command("path")
+      .description("print the folder of all packs (FACEID_MODELS_DIR), or of one")
+      .argument("[name]", "the pack")
+      .action(path),
+  ];
+  for (const each of commands) command.addCommand(each.exitOverride());
+  return command;
+}

@@ -1,0 +1,102 @@
+/** @file The catalogue of model packs: their files, digests, origins, licences, and what they were trained on. */
+import { FaceError } from "../../base/errors.ts";
+
+/** What a file of a pack is for. */
+export type PackRole = "detector" | "embedding";
+
+/** One file of a pack. */
+export interface PackFile {
+  readonly name: string;
+  readonly bytes: number;
+  /** SHA-256 in lower-case hexadecimal digits; a file with another one is never used. */
+  readonly sha256: string;
+  /** Where its makers publish it, in the order in which the addresses are tried. */
+  readonly origins: readonly string[];
+  /** What it does, in a few words. */
+  readonly holds: string;
+  /** SPDX's name of the licence of the weights. */
+  readonly licence: string;
+  /** The faces that it learned from, as far as its makers say. */
+  readonly trainedOn: string;
+}
+
+/**
+ * Files that work together. The name stands for these very bytes: other files, such as a newer detector, make a pack of
+ * another name, since programs of several versions share one folder.
+ */
+export interface Pack {
+  readonly name: string;
+  readonly files: Readonly<Record<PackRole, PackFile>>;
+  /** What its user must know besides the licences, as one line. */
+  readonly note: string;
+}
+
+/** OpenCV's model zoo at a fixed commit; its large files lie in Git LFS, which this host serves. */
+const ZOO =
+  "https://media.githubusercontent.com/media/opencv/opencv_zoo/47534e27c9851bb1128ccc0102f1145e27f23f98/models";
+/** The same files in OpenCV's own organisation. */
+const HUGGING_FACE = "https://huggingface.co/opencv";
+
+/** A file of the zoo lies at both places in a folder of the same name. */
+const originsOf = (folder: string, name: string): readonly string[] => [
+  `${ZOO}/${folder}/${name}`,
+  `${HUGGING_FACE}/${folder}/resolve/main/${name}`,
+];
+
+const YUNET = "face_detection_yunet_2023mar_int8bq.onnx";
+const SFACE = "face_recognition_sface_2021dec_int8bq.onnx";
+
+const opencvSface: Pack = {
+  name: "opencv-sface",
+  files: {
+    detector: {
+      name: YUNET,
+      bytes: 122_489,
+      sha256: "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
+      origins: originsOf("face_detection_yunet", YUNET),
+      holds: "YuNet: finds faces and five points of each",
+      licence: "MIT",
+      trainedOn: "WIDER FACE",
+    },
+    embedding: {
+      name: SFACE,
+      bytes: 10_667_852,
+      sha256: "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+      origins: originsOf("face_recognition_sface", SFACE),
+      holds: "SFace: an aligned face as 128 numbers",
+      licence: "Apache-2.0",
+      trainedOn: "CASIA-WebFace, VGGFace2 or MS1M (which is not said)",
+    },
+  },
+  note: "trained on faces under research terms, like all public face models",
+};
+
+/** Every pack there is. */
+export const PACKS: readonly Pack[] = [opencvSface];
+
+/**
+ * A pack's entry in the catalogue.
+ * @throws FaceError `PACK_UNKNOWN` for any other name
+ */
+export function packNamed(name: string, catalogue: readonly Pack[] = PACKS): Pack {
+  const found = catalogue.find((pack) => pack.name === name);
+  if (found !== undefined) return found;
+  throw new FaceError("PACK_UNKNOWN", `there is no model pack ${JSON.stringify(name)}`, {
+    hint: `the catalogue has ${catalogue.map((pack) => pack.name).join(", ")}`,
+  });
+}
+
+/** The files of a pack with their roles. */
+export function filesOf({ files }: Pack): readonly (readonly [PackRole, PackFile])[] {
+  return Object.entries(files) as [PackRole, PackFile][];
+}
+
+/** Bytes of all files of a pack. */
+export function bytesOf(pack: Pack): number {
+  return filesOf(pack).reduce((sum, [, { bytes }]) => sum + bytes, 0);
+}
+
+/** The licences of a pack's files, each once: `MIT and Apache-2.0`. */
+export function licencesOf(pack: Pack): string {
+  return [...new Set(filesOf(pack).map(([, { licence }]) => licence))].join(" and ");
+}

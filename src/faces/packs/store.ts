@@ -1,0 +1,230 @@
+/** @file The packs on this machine: listed, added, removed, and opened, which fetches at first use. */
+import { randomBytes } from "node:crypto";
+import { rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { FaceError, systemCode } from "../../base/errors.ts";
+import { writeError } from "../../base/files.ts";
+import { type Log, silentLog } from "../../base/log.ts";
+import { bytesOf, licencesOf, PACKS, type Pack, packNamed } from "./catalogue.ts";
+import { checkPack, type PackState } from "./check.ts";
+import { copyPack } from "./copy.ts";
+import { fetchPack, type OnPackProgress } from "./fetch.ts";
+import { isOffline, mirrorOf, packsFolder } from "./places.ts";
+import { REMOVED, sweep, WorkFolder } from "./work-folder.ts";
+
+/** A pack of the catalogue and how it stands with it here. */
+export type PackStatus = PackState & {
+  readonly pack: Pack;
+  /** Where it lies, or would lie. */
+  readonly folder: string;
+};
+
+/** A pack that is here, checked. */
+export interface OpenedPack {
+  readonly name: string;
+  /** Paths of the files. */
+  readonly files: { readonly detector: string; readonly embedding: string };
+  /** The catalogue's entry: licences, what it was trained on, digests. */
+  readonly about: Pack;
+}
+
+export interface OpenPackOptions {
+  /** Gets one line with size and licence before anything is fetched. */
+  readonly log?: Log | undefined;
+  readonly progress?: OnPackProgress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface AddPackOptions extends OpenPackOptions {
+  /** Files, folders and zip archives to copy from; without them the pack is fetched. */
+  readonly from?: string | readonly string[] | undefined;
+}
+
+export interface PackStoreOptions {
+  readonly catalogue?: readonly Pack[];
+  /** Where `FACEID_MODELS_DIR`, `FACEID_MODELS_URL` and `FACEID_OFFLINE` are looked up. */
+  readonly environment?: NodeJS.ProcessEnv;
+  /** For `downloadFile`. */
+  readonly retryDelayMs?: number;
+}
+
+const MEGABYTE = 1e6;
+
+/** `10.8 MB; licences of the weights: MIT and Apache-2.0` */
+function termsOf(pack: Pack): string {
+  return `${(bytesOf(pack) / MEGABYTE).toFixed(1)} MB; licences of the weights: ${licencesOf(pack)}`;
+}
+
+/** Puts a whole work folder in the pack's place, where another process may have been quicker. */
+async function publish(pack: Pack, work: WorkFolder, folder: string): Promise<void> {
+  for (;;) {
+    try {
+      return await rename(work.path, folder);
+    } catch (error) {
+      if (!["ENOTEMPTY", "EEXIST", "EPERM", "EACCES"].includes(systemCode(error) ?? "")) throw error;
+      const { state } = await checkPack(pack, folder);
+      if (state === "absent") throw error;
+      if (state === "present") return;
+      await discard(folder).catch((failure: unknown) => {
+        // Another process that replaces the damaged pack was quicker.
+        if (systemCode(failure) !== "ENOENT") throw failure;
+      });
+    }
+  }
+}
+
+/** Removes a folder in one step as others see it. */
+async function discard(folder: string): Promise<void> {
+  const aside = join(folder, "..", `${REMOVED}${randomBytes(4).toString("hex")}`);
+  await rename(folder, aside);
+  await rm(aside, { recursive: true, force: true });
+}
+
+/** The model packs in one folder, which any number of processes may share. */
+export class PackStore {
+  readonly #catalogue: readonly Pack[];
+  readonly #environment: NodeJS.ProcessEnv;
+  readonly #retryDelayMs: number | undefined;
+
+  constructor({ catalogue = PACKS, environment = process.env, retryDelayMs }: PackStoreOptions = {}) {
+    this.#catalogue = catalogue;
+    this.#environment = environment;
+    this.#retryDelayMs = retryDelayMs;
+  }
+
+  /**
+   * The folder of all packs, or that of one; it may not exist yet.
+   * @throws FaceError `PACK_UNKNOWN`
+   */
+  path(name?: string): string {
+    const root = packsFolder(this.#environment);
+    return name === undefined ? root : join(root, packNamed(name, this.#catalogue).name);
+  }
+
+  /** Every pack of the catalogue; the contents of those that are here are checked. */
+  async list(): Promise<PackStatus[]> {
+    return await Promise.all(
+      this.#catalogue.map(async (pack) => {
+        const folder = this.path(pack.name);
+        return { pack, folder, ...(await checkPack(pack, folder)) };
+      }),
+    );
+  }
+
+  /**
+   * Fetches a pack, or copies it from files that are here. One that is here already is left alone, a damaged one
+   * replaced; it appears whole or not at all.
+   * @returns whether anything was added
+   * @throws FaceError `PACK_UNKNOWN`; `PACK_MISSING` when it would have to be fetched and `FACEID_OFFLINE` forbids it;
+   *   `DOWNLOAD_FAILED`, after which the next call goes on from there; `PACK_INVALID`, `ARCHIVE_INVALID` or
+   *   `FILE_INVALID` for what `from` names; `DISK_FULL`; `INTERRUPTED` on the signal
+   */
+  async add(
+    name: string,
+    { from, log = silentLog, progress, signal }: AddPackOptions = {},
+  ): Promise<boolean> {
+    const pack = packNamed(name, this.#catalogue);
+    const [root, folder] = [this.path(), this.path(name)];
+    const isHere = async () => (await checkPack(pack, folder)).state === "present";
+    if (await isHere()) return false;
+    if (from !== undefined) {
+      const sources = typeof from === "string" ? [from] : from;
+      const work = await WorkFolder.make(root, name);
+      await this.#gather(pack, work, (path) => copyPack(pack, path, sources, signal)).finally(() =>
+        work.remove(),
+      );
+      return true;
+    }
+    if (isOffline(this.#environment)) throw this.#missing(pack, "FACEID_OFFLINE forbids to fetch it");
+    const onWait = () => log.info(`another process is fetching ${name}; waiting for it`);
+    let work: WorkFolder | undefined;
+    while (work === undefined) {
+      work = await WorkFolder.claim(root, name, { onWait, signal });
+      if (work === undefined && (await isHere())) return false;
+    }
+    log.info(`fetching ${name}: ${termsOf(pack)}`);
+    await this.#gather(pack, work, (path) =>
+      fetchPack(pack, path, {
+        mirror: mirrorOf(this.#environment),
+        onProgress: progress,
+        signal,
+        retryDelayMs: this.#retryDelayMs,
+      }),
+    );
+    return true;
+  }
+
+  /** Has a work folder filled, and publishes it; what a failed download has left stays for the next time. */
+  async #gather(pack: Pack, work: WorkFolder, fill: (path: string) => Promise<void>): Promise<void> {
+    const root = this.path();
+    try {
+      await fill(work.path);
+      await publish(pack, work, this.path(pack.name));
+      await work.remove();
+    } catch (error) {
+      await work.leave();
+      throw systemCode(error) === undefined ? error : writeError(work.path, error);
+    }
+    await sweep(root, pack.name);
+  }
+
+  /**
+   * Removes a pack and what interrupted downloads have left of it.
+   * @returns whether it was here
+   * @throws FaceError `PACK_UNKNOWN`, or `FILE_INVALID` when it may not be removed
+   */
+  async remove(name: string): Promise<boolean> {
+    const folder = this.path(name);
+    try {
+      await sweep(this.path(), name);
+      await discard(folder);
+      return true;
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return false;
+      throw writeError(folder, error);
+    }
+  }
+
+  /**
+   * A pack, checked by its digests; fetched first where it is not here.
+   * @throws FaceError `PACK_UNKNOWN`; `PACK_MISSING` when it is not here and may not or cannot be fetched;
+   *   `PACK_INVALID` when a file of it is not the catalogue's; `DISK_FULL`; `INTERRUPTED` on the signal
+   */
+  async open(name: string, options: OpenPackOptions = {}): Promise<OpenedPack> {
+    const pack = packNamed(name, this.#catalogue);
+    const folder = this.path(name);
+    const found = await checkPack(pack, folder);
+    if (found.state === "damaged") {
+      throw new FaceError("PACK_INVALID", `the model pack in ${folder} is damaged: ${found.problem}`, {
+        hint: `run faceid models add ${name}, which replaces it`,
+      });
+    }
+    if (found.state === "absent") await this.#fetchForUse(pack, options);
+    const { detector, embedding } = pack.files;
+    return {
+      name,
+      files: { detector: join(folder, detector.name), embedding: join(folder, embedding.name) },
+      about: pack,
+    };
+  }
+
+  async #fetchForUse(pack: Pack, options: OpenPackOptions): Promise<void> {
+    try {
+      if (await this.add(pack.name, options)) options.log?.info(pack.note);
+    } catch (error) {
+      if (!(error instanceof FaceError) || error.code !== "DOWNLOAD_FAILED") throw error;
+      throw this.#missing(pack, `it could not be fetched: ${error.message}`, error);
+    }
+  }
+
+  #missing({ name }: Pack, reason: string, cause?: unknown): FaceError {
+    return new FaceError("PACK_MISSING", `the model pack ${name} is not here, and ${reason}`, {
+      hint: [
+        `fetch it:            faceid models add ${name}`,
+        `take it from files:  faceid models add ${name} --from FOLDER (or files, or a zip)`,
+        `look elsewhere:      set FACEID_MODELS_DIR (now ${this.path()})`,
+      ].join("\n  "),
+      cause,
+    });
+  }
+}

@@ -1,0 +1,168 @@
+/** @file The folder in which one process gathers a pack before it is published, and what others do meanwhile. */
+import { createHash, randomBytes } from "node:crypto";
+import { mkdir, readdir, rename, rm, rmdir, stat, utimes } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { FaceError, systemCode } from "../../base/errors.ts";
+import { writeError } from "../../base/files.ts";
+
+/** A folder whose owner works is touched so often … */
+const TOUCH_MS = 5_000;
+/** … and one that nobody touched for so long is nobody's. */
+const ABANDONED_MS = 30_000;
+const LOOK_AGAIN_MS = 200;
+
+const HOST = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
+const OWNER = /^\.(?<pack>.+)\.(?<host>[0-9a-f]{8})-(?<pid>\d+)-[0-9a-f]{8}\.part$/;
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) !== "ESRCH";
+  }
+}
+
+interface Found {
+  readonly path: string;
+  /** Its owner gave it up, died or does nothing any more. */
+  readonly abandoned: boolean;
+}
+
+/** The work folders of a pack, in the order of their names. */
+async function foldersFor(root: string, pack: string): Promise<Found[]> {
+  const found: Found[] = [];
+  const names = await readdir(root).catch((error: unknown) => {
+    if (["ENOENT", "ENOTDIR"].includes(systemCode(error) ?? "")) return [];
+    throw writeError(root, error);
+  });
+  for (const name of names.sort()) {
+    const owner = OWNER.exec(name)?.groups;
+    if (owner?.pack !== pack) continue;
+    const path = join(root, name);
+    const stats = await stat(path).catch(() => undefined);
+    if (stats === undefined) continue;
+    // Threads of one process share its number: of these only the time tells.
+    const pid = Number(owner.pid);
+    const dead = owner.host === HOST && pid !== process.pid && !isAlive(pid);
+    found.push({ path, abandoned: dead || Date.now() - stats.mtimeMs > ABANDONED_MS });
+  }
+  return found;
+}
+
+export interface ClaimOptions {
+  /** Called once when another process is at work on the same pack. */
+  readonly onWait: () => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A folder of one owner beside the published packs. Its name is unique, so no two processes ever write into one file;
+ * what an owner that died has left is taken over by renaming it, which only one can do.
+ */
+export class WorkFolder {
+  readonly path: string;
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(path: string) {
+    this.path = path;
+    this.#timer = setInterval(() => {
+      const now = new Date();
+      utimes(path, now, now).catch(() => undefined);
+    }, TOUCH_MS);
+    this.#timer.unref();
+  }
+
+  static #nameFor(root: string, pack: string): string {
+    return join(root, `.${pack}.${HOST}-${process.pid}-${randomBytes(4).toString("hex")}.part`);
+  }
+
+  /**
+   * A new folder.
+   * @throws FaceError `FILE_INVALID` or `DISK_FULL` when it cannot be made
+   */
+  static async make(root: string, pack: string): Promise<WorkFolder> {
+    const path = WorkFolder.#nameFor(root, pack);
+    try {
+      await mkdir(path, { recursive: true });
+    } catch (error) {
+      const { code, message } = writeError(path, error);
+      throw new FaceError(code, message, {
+        hint: "set FACEID_MODELS_DIR to a folder that may be written to and has room",
+        cause: error,
+      });
+    }
+    return new WorkFolder(path);
+  }
+
+  /** What an owner has left, under a name of this process; nothing when another was quicker. */
+  static async #takeOver(left: string, root: string, pack: string): Promise<WorkFolder | undefined> {
+    const path = WorkFolder.#nameFor(root, pack);
+    try {
+      const now = new Date();
+      // First, so that nobody finds it abandoned under its new name.
+      await utimes(left, now, now);
+      await rename(left, path);
+      return new WorkFolder(path);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * A folder of this process, with what an interrupted one has left in it; nothing after another process was waited
+   * for: then the pack may be there.
+   * @throws FaceError as `make`; `INTERRUPTED` on the signal
+   */
+  static async claim(root: string, pack: string, options: ClaimOptions): Promise<WorkFolder | undefined> {
+    const found = await foldersFor(root, pack);
+    if (found.some(isBusy)) return await waitFor(root, pack, options);
+    const left = found.find(({ abandoned }) => abandoned);
+    const taken = left === undefined ? undefined : await WorkFolder.#takeOver(left.path, root, pack);
+    const own = taken ?? (await WorkFolder.make(root, pack));
+    // Of two that began at the same moment the first by name goes on; at worst both do, and one publishes.
+    const earlier = (await foldersFor(root, pack)).some((each) => isBusy(each) && each.path < own.path);
+    if (!earlier) return own;
+    await own.leave();
+    return await waitFor(root, pack, options);
+  }
+
+  /** Leaves what is in the folder to the next process, which may take it over at once; without anything it goes. */
+  async leave(): Promise<void> {
+    clearInterval(this.#timer);
+    await rmdir(this.path).catch(() => utimes(this.path, 0, 0).catch(() => undefined));
+  }
+
+  /** Removes the folder with all that is in it. */
+  async remove(): Promise<void> {
+    clearInterval(this.#timer);
+    await rm(this.path, { recursive: true, force: true });
+  }
+}
+
+const isBusy = ({ abandoned }: Found): boolean => !abandoned;
+
+/** Waits until nobody works on the pack any more. */
+async function waitFor(root: string, pack: string, { onWait, signal }: ClaimOptions): Promise<undefined> {
+  onWait();
+  while ((await foldersFor(root, pack)).some(isBusy)) {
+    await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => {
+      throw new FaceError("INTERRUPTED", `stopped waiting for another process that fetches ${pack}`);
+    });
+  }
+}
+
+/** How the name of a folder begins that is being removed. */
+export const REMOVED = ".removed-";
+
+/** Removes what processes that ended badly have left of a pack. */
+export async function sweep(root: string, pack: string): Promise<void> {
+  for (const name of await readdir(root).catch(() => [])) {
+    if (name.startsWith(REMOVED)) await rm(join(root, name), { recursive: true, force: true });
+  }
+  for (const { path, abandoned } of await foldersFor(root, pack)) {
+    if (abandoned) await rm(path, { recursive: true, force: true });
+  }
+}
