@@ -1,7 +1,6 @@
 /** @file What do the runtime's blocked operators save in depthwise convolutions with kernels that are inputs? `npm run bench:depthwise` */
 import { Random } from "../src/base/random.ts";
-import { type Shape, sizeOf } from "../src/base/shape.ts";
-import { float32 } from "../src/base/tensor.ts";
+import { float32, type Shape, sizeOf } from "../src/base/tensor.ts";
 import * as g from "../src/graph/build.ts";
 import { gradient } from "../src/graph/gradient.ts";
 import type { Node } from "../src/graph/ops.ts";

@@ -13,10 +13,10 @@ import type { Node } from "../src/graph/ops.ts";
 import { lower } from "../src/onnx/lower/lower.ts";
 import { NodeDefSchema, SavedModelSchema } from "../src/proto/tensorflow/graph_pb.ts";
 import { DataType } from "../src/proto/tensorflow/tensor_pb.ts";
-import { writeBundle } from "../src/savedmodel/format/bundle.ts";
 import { tensorFromProto } from "../src/savedmodel/format/tensor-proto.ts";
 import { readSavedModel } from "../src/savedmodel/read/read.ts";
 import { writeSavedModel } from "../src/savedmodel/write/write.ts";
+import { writeBundle } from "../test/support/write-bundle.ts";
 import { memoryMegabytes } from "./process-usage.ts";
 
 const RUNS = 3;

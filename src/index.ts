@@ -78,7 +78,6 @@ export { summaryText } from "./model/summary.ts";
 
 // What all of them speak of
 
-export type { DType } from "./base/dtype.ts";
 export { ERRORS, type ErrorCode, FaceError } from "./base/errors.ts";
 export type { Log } from "./base/log.ts";
-export { float32, type Tensor, type TensorMap, tensor } from "./base/tensor.ts";
+export { type DType, float32, type Tensor, type TensorMap, tensor } from "./base/tensor.ts";

@@ -107,7 +107,7 @@ describe("architecture", () => {
 
   it("keeps base/ small and shared", () => {
     const base = files.filter((path) => path.startsWith("base/") && !path.endsWith(".test.ts"));
-    // One more than a dozen: packs and datasets share downloads, archives and the system's cache folder.
+    // Model packs and datasets share downloads, archives and the system's cache folder.
     expect(base.length).toBeLessThanOrEqual(13);
   });
 

@@ -34,7 +34,7 @@ function opening(name: string, from: string, open: string, close: string): strin
   return [file];
 }
 
-const built = (file: string) => pathToFileURL(join(ROOT, "dist/onnx", file)).href;
+const built = (file: string) => pathToFileURL(join(ROOT, "dist/onnx/runtime", file)).href;
 
 /** What a program leaves behind in the home folder of somebody who never ran one before. */
 async function leftBehind(name: string, args: readonly string[]): Promise<string[]> {
@@ -61,9 +61,9 @@ describe.skipIf(process.platform !== "linux")("the engine", () => {
     { place: "calling", from: built("runtime.js"), open: "openRuntime", close: ".close" },
     {
       place: "worker",
-      from: built("worker-session.js"),
-      open: "WorkerSession.open",
-      close: "[Symbol.asyncDispose]",
+      from: built("session-pool.js"),
+      open: "SessionPool.open",
+      close: ".close",
     },
   ])("leaves nothing when it runs in the $place thread", async ({ place, from, open, close }) => {
     expect(await leftBehind(place, opening(place, from, open, close))).toEqual([]);

@@ -225,7 +225,7 @@ describe("a damaged ONNX file", () => {
     refuse("the impossible shape [1099511627776,1099511627776]", vast);
     const elsewhere = sample("rows");
     elsewhere.graph!.initializer[0]!.dataLocation = 1;
-    refuse("w is kept in another file", elsewhere);
+    refuse("w is stored in another file", elsewhere);
     refuse("holds no graph", create(ModelProtoSchema, {}));
   });
 });

@@ -8,7 +8,7 @@ import { initialWeights } from "../../src/nn/network-builder.ts";
 import { lower } from "../../src/onnx/lower/lower.ts";
 import { measureRanges } from "../../src/onnx/quantize/calibrate.ts";
 import { quantize, valuesToMeasure } from "../../src/onnx/quantize/quantize.ts";
-import { Lanes } from "../../src/serving/engine/lanes.ts";
+import { SessionPool } from "../../src/onnx/runtime/session-pool.ts";
 import { TrainingEngine } from "../../src/train/engine.ts";
 import type { Job } from "./job.ts";
 
@@ -49,7 +49,7 @@ async function quantized(bytes: Uint8Array, names: readonly string[]): Promise<U
   return quantize(bytes, await measureRanges(bytes, valuesToMeasure(bytes), [images])).bytes;
 }
 
-/** The exported network in as many single-threaded lanes as the server would use, the batch shared among them. */
+/** The exported network in as many single-threaded sessions as the server would use, the batch shared among them. */
 async function inference(): Promise<() => Promise<unknown>> {
   const model = siamese(network, IMAGE, { mode: "inference", batch: "batch" });
   const { net } = siamese(network, IMAGE, { mode: "training", batch: 1 });
@@ -57,13 +57,13 @@ async function inference(): Promise<() => Promise<unknown>> {
   const { bytes, inputs } = lower(program, { frozen: initialWeights(net.weights, new Random(1)) });
   const names = inputs.map(({ name }) => name);
   const served = job.work === "int8" ? await quantized(bytes, names) : bytes;
-  const lanes = await Lanes.open(served, names, job.threads);
+  const pool = await SessionPool.open(served, job.threads);
   const share = job.batch / job.threads;
   const parts = Array.from(
     { length: job.threads },
     () => new Map(names.map((name) => [name, float32([share, IMAGE.height, IMAGE.width, 3], pixels(share))])),
   );
-  return () => Promise.all(parts.map((part) => lanes.run(part, ["classifier"])));
+  return () => Promise.all(parts.map((part) => pool.run(part, ["classifier"])));
 }
 
 const run = await { training, inference, int8: inference }[job.work]();

@@ -1,4 +1,4 @@
-/** @file Every failure a user or a client can meet: one catalogue of codes, one error class. */
+/** @file The error class and the catalogue of its codes, with server status and exit code of each. */
 
 /** The canonical status codes of gRPC that our failures map to. */
 export type CanonicalStatus =
@@ -24,100 +24,62 @@ interface ErrorKind {
   readonly meaning: string;
 }
 
+const kind = (status: CanonicalStatus, exit: number, meaning: string): ErrorKind => ({
+  status,
+  exit,
+  meaning,
+});
+
 /** Code → server status, exit code and meaning. docs/errors.md lists the same codes; a test compares the two. */
 export const ERRORS = {
-  CONFIG_INVALID: {
-    status: "INVALID_ARGUMENT",
-    exit: 2,
-    meaning: "A flag, variable or configuration value is unknown or out of range.",
-  },
-  DATASET_NOT_FOUND: {
-    status: "NOT_FOUND",
-    exit: 3,
-    meaning: "The dataset's folder or module does not exist.",
-  },
-  DATASET_INVALID: {
-    status: "INVALID_ARGUMENT",
-    exit: 3,
-    meaning: "The dataset exists but cannot be used: empty, wrong layout, no possible pairs.",
-  },
-  IMAGE_UNREADABLE: {
-    status: "INVALID_ARGUMENT",
-    exit: 3,
-    meaning: "A file could not be decoded as an image.",
-  },
-  DOWNLOAD_FAILED: {
-    status: "UNAVAILABLE",
-    exit: 4,
-    meaning: "A download was refused, cut off or did not match its checksum.",
-  },
-  ARCHIVE_INVALID: {
-    status: "DATA_LOSS",
-    exit: 4,
-    meaning: "An archive is damaged or tries to write outside its folder.",
-  },
-  CHECKPOINT_INVALID: {
-    status: "DATA_LOSS",
-    exit: 5,
-    meaning: "A checkpoint is missing, damaged or of another format.",
-  },
-  CHECKPOINT_MISMATCH: {
-    status: "FAILED_PRECONDITION",
-    exit: 5,
-    meaning: "A checkpoint belongs to another network or configuration.",
-  },
-  TRAINING_DIVERGED: {
-    status: "ABORTED",
-    exit: 6,
-    meaning: "The loss became NaN or infinite; the last good checkpoint was kept.",
-  },
-  INTERRUPTED: {
-    status: "CANCELLED",
-    exit: 130,
-    meaning: "The user stopped the command; what was done so far is saved.",
-  },
-  DISK_FULL: {
-    status: "RESOURCE_EXHAUSTED",
-    exit: 7,
-    meaning: "A file could not be written because the disk or quota is full.",
-  },
-  FILE_INVALID: {
-    status: "INVALID_ARGUMENT",
-    exit: 3,
-    meaning: "A file is missing, unreadable, or not in the expected format.",
-  },
-  MODEL_NOT_FOUND: {
-    status: "NOT_FOUND",
-    exit: 8,
-    meaning: "No model, or no such version of it, is at the given place.",
-  },
-  MODEL_INVALID: { status: "DATA_LOSS", exit: 8, meaning: "A model file is damaged or contradicts itself." },
-  MODEL_UNSUPPORTED: {
-    status: "UNIMPLEMENTED",
-    exit: 8,
-    meaning: "A model uses operations or features that faceid cannot run.",
-  },
-  PACK_UNKNOWN: { status: "NOT_FOUND", exit: 8, meaning: "No model pack of that name is in the catalogue." },
-  PACK_MISSING: {
-    status: "FAILED_PRECONDITION",
-    exit: 8,
-    meaning: "A model pack is not on this machine, and may not or cannot be fetched.",
-  },
-  PACK_INVALID: {
-    status: "DATA_LOSS",
-    exit: 8,
-    meaning: "A file kept or given for a model pack is missing or not the one of the catalogue.",
-  },
-  SERVER_UNREACHABLE: { status: "UNAVAILABLE", exit: 9, meaning: "No server answers at the address." },
-  SERVER_ERROR: { status: "UNAVAILABLE", exit: 9, meaning: "The server answered with an error." },
-  PORT_IN_USE: { status: "UNAVAILABLE", exit: 10, meaning: "Another program listens on the port." },
-  SHAPE_MISMATCH: {
-    status: "INVALID_ARGUMENT",
-    exit: 1,
-    meaning: "A tensor's shape or type is not what the operation takes.",
-  },
-  INTERNAL: { status: "INTERNAL", exit: 70, meaning: "A mistake in faceid itself; please report it." },
-} as const satisfies Record<string, ErrorKind>;
+  CONFIG_INVALID: kind(
+    "INVALID_ARGUMENT",
+    2,
+    "A flag, variable or configuration value is unknown or out of range.",
+  ),
+  DATASET_NOT_FOUND: kind("NOT_FOUND", 3, "The dataset's folder or module does not exist."),
+  DATASET_INVALID: kind(
+    "INVALID_ARGUMENT",
+    3,
+    "The dataset exists but cannot be used: empty, wrong layout, no possible pairs.",
+  ),
+  IMAGE_UNREADABLE: kind("INVALID_ARGUMENT", 3, "A file could not be decoded as an image."),
+  DOWNLOAD_FAILED: kind("UNAVAILABLE", 4, "A download was refused, cut off or did not match its checksum."),
+  ARCHIVE_INVALID: kind("DATA_LOSS", 4, "An archive is damaged or tries to write outside its folder."),
+  CHECKPOINT_INVALID: kind("DATA_LOSS", 5, "A checkpoint is missing, damaged or of another format."),
+  CHECKPOINT_MISMATCH: kind(
+    "FAILED_PRECONDITION",
+    5,
+    "A checkpoint belongs to another network or configuration.",
+  ),
+  TRAINING_DIVERGED: kind(
+    "ABORTED",
+    6,
+    "The loss became NaN or infinite; the last good checkpoint was kept.",
+  ),
+  INTERRUPTED: kind("CANCELLED", 130, "The user stopped the command; what was done so far is saved."),
+  DISK_FULL: kind("RESOURCE_EXHAUSTED", 7, "A file could not be written because the disk or quota is full."),
+  FILE_INVALID: kind("INVALID_ARGUMENT", 3, "A file is missing, unreadable, or not in the expected format."),
+  MODEL_NOT_FOUND: kind("NOT_FOUND", 8, "No model, or no such version of it, is at the given place."),
+  MODEL_INVALID: kind("DATA_LOSS", 8, "A model file is damaged or contradicts itself."),
+  MODEL_UNSUPPORTED: kind("UNIMPLEMENTED", 8, "A model uses operations or features that faceid cannot run."),
+  PACK_UNKNOWN: kind("NOT_FOUND", 8, "No model pack of that name is in the catalogue."),
+  PACK_MISSING: kind(
+    "FAILED_PRECONDITION",
+    8,
+    "A model pack is not on this machine, and may not or cannot be fetched.",
+  ),
+  PACK_INVALID: kind(
+    "DATA_LOSS",
+    8,
+    "A file kept or given for a model pack is missing or not the one of the catalogue.",
+  ),
+  SERVER_UNREACHABLE: kind("UNAVAILABLE", 9, "No server answers at the address."),
+  SERVER_ERROR: kind("UNAVAILABLE", 9, "The server answered with an error."),
+  PORT_IN_USE: kind("UNAVAILABLE", 10, "Another program listens on the port."),
+  SHAPE_MISMATCH: kind("INVALID_ARGUMENT", 1, "A tensor's shape or type is not what the operation takes."),
+  INTERNAL: kind("INTERNAL", 70, "A mistake in faceid itself; please report it."),
+} as const;
 
 export type ErrorCode = keyof typeof ERRORS;
 

@@ -1,12 +1,12 @@
-/** @file Writing files and folders so that a reader sees all of them or nothing, and the digest of a file. */
+/** @file Atomic writes of files and folders (a reader sees all of it or nothing), and the digest of a file. */
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FaceError, messageOf, systemCode } from "./errors.ts";
 
-/** A hidden name beside the target, so that the final rename stays on one file system. */
-function besides(path: string): string {
+/** A hidden name in the target's folder, so that the final rename stays on one file system. */
+function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`);
 }
 
@@ -30,7 +30,7 @@ export async function writeFileAtomic(
   path: string,
   chunks: string | Uint8Array | readonly Uint8Array[],
 ): Promise<void> {
-  const temporary = besides(path);
+  const temporary = temporaryPath(path);
   try {
     await mkdir(dirname(path), { recursive: true });
     const file = await open(temporary, "wx");
@@ -56,7 +56,7 @@ export async function writeFileAtomic(
  * @throws FaceError `FILE_INVALID` when the folder exists already, or whatever `fill` throws; nothing is left behind.
  */
 export async function publishFolder(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
-  const temporary = besides(path);
+  const temporary = temporaryPath(path);
   try {
     await mkdir(temporary, { recursive: true });
     await fill(temporary);

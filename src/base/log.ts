@@ -1,6 +1,6 @@
-/** @file What a room says while it works; who listens is decided in `cli/`. */
+/** @file The log that rooms write to; `cli/` decides where it goes. */
 
-/** Structured log lines: a message and the values behind it. */
+/** Structured log lines: a message and the values that belong to it. */
 export interface Log {
   debug(message: string, fields?: Record<string, unknown>): void;
   info(message: string, fields?: Record<string, unknown>): void;
@@ -8,7 +8,7 @@ export interface Log {
   error(message: string, fields?: Record<string, unknown>): void;
 }
 
-/** Says nothing. */
+/** Drops every line. */
 export const silentLog: Log = {
   debug: () => undefined,
   info: () => undefined,

@@ -1,9 +1,98 @@
-/** @file The value that travels between all rooms: an element type, a shape and the elements, row-major. */
-import { arrayOf, bytesPerElement, type DType, type DTypeData, type NumericDType } from "./dtype.ts";
+/** @file Tensors: element types, arrays and shapes, the values that all rooms exchange. The room `base/` is what every
+ * room may use: tensors, errors, files, random numbers, the log, worker threads and limits. It knows no other room.
+ */
 import { FaceError } from "./errors.ts";
-import { type Shape, shapeText, sizeOf } from "./shape.ts";
 
-/** An element type, a shape and the elements in row-major order. Treated as immutable once it is handed on. */
+/** What each element type is kept in. `bool` is 0 or 1; 16-bit floats are their raw bits; a string is its bytes. */
+export interface DTypeData {
+  float32: Float32Array;
+  float64: Float64Array;
+  float16: Uint16Array;
+  bfloat16: Uint16Array;
+  int8: Int8Array;
+  int16: Int16Array;
+  int32: Int32Array;
+  int64: BigInt64Array;
+  uint8: Uint8Array;
+  uint16: Uint16Array;
+  uint32: Uint32Array;
+  uint64: BigUint64Array;
+  bool: Uint8Array;
+  string: readonly Uint8Array[];
+}
+
+export type DType = keyof DTypeData;
+/** Element types that live in a typed array, which is all but `string`. */
+export type NumericDType = Exclude<DType, "string">;
+
+type ArrayConstructor<D extends NumericDType> = {
+  new (length: number): DTypeData[D];
+  new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): DTypeData[D];
+  readonly BYTES_PER_ELEMENT: number;
+};
+
+const ARRAYS: { readonly [D in NumericDType]: ArrayConstructor<D> } = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
+};
+
+/** The typed array class of an element type. */
+export function arrayOf<D extends NumericDType>(dtype: D): ArrayConstructor<D> {
+  return ARRAYS[dtype];
+}
+
+/** Bytes of one element. */
+export function bytesPerElement(dtype: NumericDType): number {
+  return ARRAYS[dtype].BYTES_PER_ELEMENT;
+}
+
+/** Whether a type is a float, so that it can be differentiated. */
+export function isFloat(dtype: DType): boolean {
+  return dtype === "float32" || dtype === "float64" || dtype === "float16" || dtype === "bfloat16";
+}
+
+/** Sides of a tensor, outermost first; `[]` is a scalar. */
+export type Shape = readonly number[];
+
+/** Number of elements; 1 for a scalar. */
+export function sizeOf(shape: Shape): number {
+  let size = 1;
+  for (const side of shape) size *= side;
+  return size;
+}
+
+/** Elements to skip for one step along each axis, row-major. */
+export function stridesOf(shape: Shape): number[] {
+  const strides = new Array<number>(shape.length);
+  let stride = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    strides[axis] = stride;
+    stride *= shape[axis]!;
+  }
+  return strides;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((side, axis) => side === b[axis]);
+}
+
+/** `[2, 112, 112, 3]` as people write it. */
+export function shapeText(shape: readonly (number | string)[]): string {
+  return `[${shape.join(", ")}]`;
+}
+
+/** An element type, a shape and the elements in row-major order. Nobody changes a tensor that others have. */
 export interface Tensor<D extends DType = DType> {
   readonly dtype: D;
   readonly shape: Shape;
@@ -50,7 +139,7 @@ export function hasDType<D extends DType>(value: Tensor, dtype: D): value is Ten
 
 /**
  * The elements of a float32 tensor.
- * @throws FaceError `INTERNAL` for any other type: a tensor of the wrong kind got past the edge where it is checked.
+ * @throws FaceError `INTERNAL` for any other type.
  */
 export function floats(value: Tensor): Float32Array {
   if (hasDType(value, "float32")) return value.data;
@@ -76,4 +165,55 @@ export function fromBytes<D extends NumericDType>(dtype: D, shape: Shape, bytes:
   const aligned = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   const Elements = arrayOf(dtype);
   return { dtype, shape, data: new Elements(aligned.buffer, aligned.byteOffset, size) };
+}
+
+/**
+ * One tensor over the rows of several. Code that copies the elements anyway, to another thread, reads `parts`; all other
+ * code reads `data`, which is materialized at the first read.
+ */
+export class ConcatenatedView implements Tensor {
+  readonly dtype: NumericDType;
+  readonly shape: Shape;
+  readonly parts: readonly Tensor[];
+  #data: Float32Array | undefined;
+
+  /** @param parts of one element type, filling the shape one after the other. */
+  constructor(dtype: NumericDType, shape: Shape, parts: readonly Tensor[]) {
+    this.dtype = dtype;
+    this.shape = shape;
+    this.parts = parts;
+  }
+
+  get data(): Float32Array {
+    this.#data ??= this.#materialize();
+    return this.#data;
+  }
+
+  #materialize(): Float32Array {
+    const size = this.parts.reduce((sum, { data }) => sum + data.length, 0);
+    const whole = new (arrayOf(this.dtype))(size) as Float32Array;
+    let at = 0;
+    for (const { data } of this.parts) {
+      whole.set(data as Float32Array, at);
+      at += data.length;
+    }
+    return whole;
+  }
+}
+
+/** A tensor of plain fields that can be sent to a thread; a concatenated view is copied into one array. */
+export const materialize = ({ dtype, shape, data }: Tensor): Tensor => ({ dtype, shape, data }) as Tensor;
+
+/** Whether a tensor lies in memory that threads share, all of it. */
+export const isShared = (value: Tensor): boolean =>
+  partsOf(value).every(({ data }) => ArrayBuffer.isView(data) && data.buffer instanceof SharedArrayBuffer);
+
+/** The tensors that a view is made of; any other tensor is its own only part. */
+export const partsOf = (value: Tensor): readonly Tensor[] =>
+  value instanceof ConcatenatedView ? value.parts : [value];
+
+/** The memory of tensors, to move it to another thread. Shared memory, which need not move, is left out. */
+export function buffersOf(tensors: Iterable<Tensor>): ArrayBuffer[] {
+  const buffers = [...tensors].map(({ data }) => (ArrayBuffer.isView(data) ? data.buffer : undefined));
+  return [...new Set(buffers)].filter((buffer) => buffer instanceof ArrayBuffer);
 }

@@ -5,7 +5,7 @@ interface Manifest {
   readonly version: string;
 }
 
-/** As package.json says; it lies two folders up from sources and build alike. */
+/** From package.json, which is two folders up from both the sources and the build. */
 export const VERSION: string = (
   JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as Manifest
 ).version;

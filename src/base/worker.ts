@@ -1,4 +1,4 @@
-/** @file Worker threads: how one is started from a module of ours, source or build, and how the process ends around them. */
+/** @file Starts worker threads from sources or the build, and ends the process without aborting their native calls. */
 import { readlinkSync } from "node:fs";
 import { getPriority, setPriority } from "node:os";
 import { basename } from "node:path";
@@ -11,21 +11,25 @@ import {
   type WorkerOptions,
 } from "node:worker_threads";
 
-/** The largest niceness there is. */
+/** The highest niceness on Linux. */
 const LEAST_PRIORITY = 19;
 
-/** Lets other threads go before this one. Linux gives each thread a priority of its own, and its number by this link. */
-export function stepBack(niceness: number): void {
+/**
+ * Gives this thread a lower priority than others, on Linux only: there each thread has its own priority, and the link
+ * names the thread's number.
+ * @param niceness how much lower, from 0 for no change to 19.
+ */
+export function lowerPriority(niceness: number): void {
   if (niceness === 0 || process.platform !== "linux") return;
   try {
     const thread = Number(basename(readlinkSync("/proc/thread-self")));
     setPriority(thread, Math.min(getPriority(thread) + niceness, LEAST_PRIORITY));
   } catch {
-    // Where that is forbidden, all threads are equal.
+    // Where that is forbidden, the priority stays as it is.
   }
 }
 
-/** Numbers that all threads share: whether the process is ending, then the native calls under way in each thread. */
+/** Numbers that all threads share: whether the process ends, then how many native calls each thread is in. */
 const SHARED = "faceid: native calls";
 const ENDING = 0;
 const THREADS = 1024;
@@ -43,7 +47,7 @@ function sharedNumbers(): Int32Array<SharedArrayBuffer> {
 const shared = sharedNumbers();
 const placeOf = (thread: number) => 1 + (thread % THREADS);
 
-/** Lets the calls under way return; a thread that would begin another waits for its end instead. */
+/** Waits for native calls to return; a thread that would begin another one waits for the end of the process. */
 function awaitNativeCalls(): void {
   Atomics.store(shared, ENDING, 1);
   const last = performance.now() + LONGEST_WAIT_MS;
@@ -73,18 +77,22 @@ export async function nativeCall<T>(call: () => Promise<T>): Promise<T> {
   return await new Promise<T>(() => undefined);
 }
 
+export interface ThreadLimits {
+  /** The most that JavaScript values may take; a thread that needs more ends with an error. */
+  readonly heapMegabytes?: number | undefined;
+}
+
 /**
- * Starts the module `name` (without extension) that lies beside the caller.
+ * Starts the module `name` (without extension) in the caller's folder.
  * @param from the caller's `import.meta.url`, which also tells whether sources or the build are running.
- * @param options.heapMegabytes the most that JavaScript values may take; a thread that needs more ends with an error.
  */
 export function startWorker(
   from: string,
   name: string,
   workerData: unknown,
-  { heapMegabytes }: { heapMegabytes?: number } = {},
+  { heapMegabytes }: ThreadLimits = {},
 ): Worker {
-  // A program given by `node --input-type=module --eval` hands this flag on to threads, which end of it.
+  // Threads of a program run with `node --input-type=module --eval` inherit the flag and fail on it.
   const evaluated = process.execArgv.some((flag) => flag.startsWith("--input-type"));
   const options = {
     workerData,
@@ -93,15 +101,15 @@ export function startWorker(
   };
   const worker = new Worker(...programOf(from, name, options));
   const place = placeOf(worker.threadId);
-  // Calls that the thread was ended in are not under way any more.
+  // A thread that has ended is in no call.
   worker.once("exit", () => Atomics.store(shared, place, 0));
   return worker;
 }
 
-/** What a thread is given to run: the built module, or the source by way of a loader. */
+/** What a thread runs: the built module, or the source through a loader. */
 function programOf(from: string, name: string, options: WorkerOptions): [URL | string, WorkerOptions] {
   if (!from.endsWith(".ts")) return [new URL(`${name}.js`, from), options];
-  // Node 20 cannot read TypeScript by itself. Only development and tests run from source; they have tsx at hand.
+  // Node 20 cannot read TypeScript by itself. Only development and tests run from source, where tsx is installed.
   const loader = import.meta.resolve("tsx/esm/api");
   const source = new URL(`${name}.ts`, from).href;
   const start = `import(${JSON.stringify(loader)}).then((tsx) => { tsx.register(); return import(${JSON.stringify(source)}); })`;

@@ -1,10 +1,18 @@
-/** @file The words a computation is written in: one function per op, and the compositions that need no op of their own. */
-import type { DType } from "../base/dtype.ts";
+/** @file Builds graphs: one function per op, and compositions of them. */
 import { FaceError } from "../base/errors.ts";
-import { shapeText, sizeOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
+import { type DType, shapeText, sizeOf, type Tensor } from "../base/tensor.ts";
 import { fromNumbers } from "./numbers.ts";
-import type { ConvAttrs, Node, OpAttrs, OpName, PoolAttrs, SymbolicShape } from "./ops.ts";
+import type {
+  BinaryOp,
+  ConvAttrs,
+  Node,
+  OpAttrs,
+  OpName,
+  PoolAttrs,
+  ReduceOp,
+  SymbolicShape,
+  UnaryOp,
+} from "./ops.ts";
 import { typeOf } from "./shapes.ts";
 
 /**
@@ -20,12 +28,12 @@ export function makeNode<K extends OpName>(
   return { op, inputs, attrs, label, ...typeOf(op, inputs, attrs) };
 }
 
-/** The same node under a name for people. */
+/** The same node with a label. */
 export function labelled<N extends Node>(node: N, label: string): N {
   return { ...node, label };
 }
 
-/** A tensor, or a plain number that takes the other operand's type. */
+/** A node, or a number that takes the other operand's type. */
 export type Operand = Node | number;
 
 const NO_ATTRS = {};
@@ -59,25 +67,6 @@ export function randomUniform(stream: string, shape: readonly number[]): Node<"r
 
 // Element by element.
 
-type UnaryOp =
-  | "neg"
-  | "abs"
-  | "sign"
-  | "exp"
-  | "log"
-  | "sqrt"
-  | "sin"
-  | "cos"
-  | "tanh"
-  | "sigmoid"
-  | "softplus"
-  | "erf"
-  | "relu"
-  | "floor"
-  | "ceil"
-  | "round"
-  | "not";
-
 const unary =
   (op: UnaryOp) =>
   (x: Node): Node =>
@@ -104,20 +93,6 @@ export const not = unary("not");
 export function cast(x: Node, to: DType): Node {
   return x.dtype === to ? x : makeNode("cast", [x], { to });
 }
-
-type BinaryOp =
-  | "add"
-  | "sub"
-  | "mul"
-  | "div"
-  | "pow"
-  | "max"
-  | "min"
-  | "equal"
-  | "less"
-  | "lessEqual"
-  | "and"
-  | "or";
 
 const binary =
   (op: BinaryOp) =>
@@ -167,8 +142,6 @@ interface ReduceOptions {
   readonly axes?: readonly number[];
   readonly keepDims?: boolean;
 }
-
-type ReduceOp = "reduceSum" | "reduceMean" | "reduceMax" | "reduceMin" | "reduceProd";
 
 const reduction =
   (op: ReduceOp) =>
@@ -223,7 +196,7 @@ export function avgPool(x: Node, { size, strides = size, padding = "valid" }: Po
 
 type PoolOptions = Pick<PoolAttrs, "size"> & Partial<PoolAttrs>;
 
-// Moving elements about.
+// Moving elements.
 
 export function reshape(x: Node, shape: readonly number[]): Node {
   return makeNode("reshape", [x], { shape });
@@ -272,7 +245,7 @@ export function square(x: Node): Node {
 /** A new axis of length 1. */
 export function expandDims(x: Node, axis: number): Node {
   const at = axis < 0 ? axis + x.shape.length + 1 : axis;
-  // 0 keeps the input's side at that place, which serves the axes before the new one; known sides serve the rest.
+  // 0 keeps the input's side at that axis, which works for the axes before the new one.
   const after = x.shape.slice(at).map((dim) => (typeof dim === "number" ? dim : -1));
   return reshape(x, [...x.shape.slice(0, at).map((dim) => (typeof dim === "number" ? dim : 0)), 1, ...after]);
 }
@@ -283,12 +256,12 @@ function knownSides(op: string, sides: SymbolicShape): number[] {
   throw new FaceError("SHAPE_MISMATCH", `${op}: every side must be known, got ${shapeText(sides)}`);
 }
 
-/** All but the batch laid out in one row: `[batch, height, width, channels] → [batch, height · width · channels]`. */
+/** All axes but the batch as one: `[batch, height, width, channels] → [batch, height · width · channels]`. */
 export function flatten(x: Node): Node {
   return reshape(x, [-1, sizeOf(knownSides("flatten", x.shape.slice(1)))]);
 }
 
-/** Mean of an image's positions: `[batch, height, width, channels] → [batch, channels]`. */
+/** Mean over an image's pixels: `[batch, height, width, channels] → [batch, channels]`. */
 export function globalAveragePool(x: Node): Node {
   return reduceMean(x, { axes: [1, 2] });
 }

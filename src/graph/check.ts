@@ -1,36 +1,41 @@
-/** @file What a legal graph is: run in tests between passes, and once before a graph is lowered. */
-import type { DType } from "../base/dtype.ts";
-import { isFloat } from "../base/dtype.ts";
+/** @file Checks that a graph is legal: tests run it between passes, and each graph is checked once before it is lowered. */
 import { FaceError } from "../base/errors.ts";
-import { shapeText, sizeOf } from "../base/shape.ts";
+import { type DType, isFloat, shapeText, sizeOf } from "../base/tensor.ts";
 import {
+  ARITHMETIC_OPS,
+  COMPARISON_OPS,
   type ConvAttrs,
+  FLOAT_OPS,
+  forOps,
   isOp,
+  LOGICAL_OPS,
   type Node,
+  NUMBER_OPS,
   type OpAttrs,
   type OpName,
   type Padding,
   type Pair,
   type PoolAttrs,
+  REDUCE_OPS,
   type ReduceAttrs,
   type SymbolicShape,
   topological,
 } from "./ops.ts";
 import { typeOf } from "./shapes.ts";
 
-/** What the first input of an op may hold. */
+/** Element types that an op's first input may have. */
 type Kind = "any" | "bool" | "float" | "number";
 
-interface OpLaw<K extends OpName> {
+interface OpSpec<K extends OpName> {
   /** How many inputs; `some` for one or more. */
   readonly inputs: number | "some";
-  /** Element type of the value that is computed with. */
+  /** Element type of the first input. */
   readonly of: Kind;
   /** What is wrong with the attributes, if anything. */
-  fault?(attrs: OpAttrs[K], inputs: readonly Node[]): string | undefined;
+  fault?(attrs: OpAttrs[K]): string | undefined;
 }
 
-type OpLaws = { readonly [K in OpName]: OpLaw<K> };
+type OpSpecs = { readonly [K in OpName]: OpSpec<K> };
 
 const isCount = (value: number) => Number.isInteger(value) && value >= 0;
 const isPositive = (value: number) => Number.isInteger(value) && value > 0;
@@ -44,7 +49,7 @@ function namedFault({ name, shape }: { name: string; shape: SymbolicShape }): st
   return name === "" ? "a leaf needs a name" : sidesFault(shape);
 }
 
-/** Margins must be smaller than `limit`: a pool's window must never lie on them alone. */
+/** Margins must be smaller than `limit`, so that no pool's window covers only margins. */
 function paddingFault(padding: Padding, limit?: Pair): string | undefined {
   if (typeof padding === "string") return undefined;
   if (!padding.flat().every(isCount)) return "margins must be 0 or more";
@@ -81,78 +86,50 @@ function constantFault({ value }: OpAttrs["constant"]): string | undefined {
     : "elements do not fill the shape";
 }
 
-const unaryFloat = { inputs: 1, of: "float" } as const;
-const unaryNumber = { inputs: 1, of: "number" } as const;
-const binaryNumber = { inputs: 2, of: "number" } as const;
-const binaryBool = { inputs: 2, of: "bool" } as const;
-const overAxes = { inputs: 1, of: "number", fault: axesFault } as const;
+const spec = <I extends number | "some", T extends Kind>(inputs: I, of: T) => ({ inputs, of });
+const convSpec = { inputs: 2, of: "float", fault: convFault } as const;
+const poolSpec = { of: "float", fault: poolFault } as const;
 
-/** One law per op; what concerns shapes is the shape rules' business. */
-const laws: OpLaws = {
+/** One entry per op; shapes are checked by the shape rules. */
+const opSpecs: OpSpecs = {
   input: { inputs: 0, of: "any", fault: namedFault },
   parameter: { inputs: 0, of: "any", fault: namedFault },
   constant: { inputs: 0, of: "any", fault: constantFault },
   randomUniform: { inputs: 0, of: "any", fault: ({ stream, shape }) => namedFault({ name: stream, shape }) },
-  neg: unaryNumber,
-  abs: unaryNumber,
-  sign: unaryNumber,
-  exp: unaryFloat,
-  log: unaryFloat,
-  sqrt: unaryFloat,
-  sin: unaryFloat,
-  cos: unaryFloat,
-  tanh: unaryFloat,
-  sigmoid: unaryFloat,
-  softplus: unaryFloat,
-  erf: unaryFloat,
-  relu: unaryNumber,
-  floor: unaryFloat,
-  ceil: unaryFloat,
-  round: unaryFloat,
-  not: { inputs: 1, of: "bool" },
-  cast: { inputs: 1, of: "any" },
-  add: binaryNumber,
-  sub: binaryNumber,
-  mul: binaryNumber,
-  div: binaryNumber,
-  pow: binaryNumber,
-  max: binaryNumber,
-  min: binaryNumber,
-  equal: { inputs: 2, of: "any" },
-  less: binaryNumber,
-  lessEqual: binaryNumber,
-  and: binaryBool,
-  or: binaryBool,
-  select: { inputs: 3, of: "bool" },
-  affine: { inputs: 3, of: "float" },
-  channelVariance: { inputs: 2, of: "float" },
-  prelu: { inputs: 2, of: "float" },
-  reluGrad: { inputs: 2, of: "float" },
-  preluGrad: { inputs: 3, of: "float" },
-  reduceSum: overAxes,
-  reduceMean: overAxes,
-  reduceMax: overAxes,
-  reduceMin: overAxes,
-  reduceProd: overAxes,
-  argMax: unaryNumber,
-  softmax: unaryFloat,
-  side: { inputs: 1, of: "any" },
-  matmul: binaryNumber,
-  conv2d: { inputs: 2, of: "float", fault: convFault },
-  conv2dInputGrad: { inputs: 2, of: "float", fault: convFault },
-  conv2dKernelGrad: { inputs: 2, of: "float", fault: convFault },
-  maxPool: { inputs: 1, of: "float", fault: poolFault },
-  maxPoolGrad: { inputs: 3, of: "float", fault: poolFault },
-  avgPool: { inputs: 1, of: "float", fault: poolFault },
-  avgPoolGrad: { inputs: 1, of: "float", fault: poolFault },
-  reshape: { inputs: 1, of: "any" },
-  transpose: { inputs: 1, of: "any" },
+  ...forOps(NUMBER_OPS, spec(1, "number")),
+  ...forOps(FLOAT_OPS, spec(1, "float")),
+  not: spec(1, "bool"),
+  cast: spec(1, "any"),
+  ...forOps(ARITHMETIC_OPS, spec(2, "number")),
+  ...forOps(COMPARISON_OPS, spec(2, "number")),
+  equal: spec(2, "any"),
+  ...forOps(LOGICAL_OPS, spec(2, "bool")),
+  select: spec(3, "bool"),
+  affine: spec(3, "float"),
+  channelVariance: spec(2, "float"),
+  prelu: spec(2, "float"),
+  reluGrad: spec(2, "float"),
+  preluGrad: spec(3, "float"),
+  ...forOps(REDUCE_OPS, { inputs: 1, of: "number", fault: axesFault }),
+  argMax: spec(1, "number"),
+  softmax: spec(1, "float"),
+  side: spec(1, "any"),
+  matmul: spec(2, "number"),
+  conv2d: convSpec,
+  conv2dInputGrad: convSpec,
+  conv2dKernelGrad: convSpec,
+  maxPool: { inputs: 1, ...poolSpec },
+  maxPoolGrad: { inputs: 3, ...poolSpec },
+  avgPool: { inputs: 1, ...poolSpec },
+  avgPoolGrad: { inputs: 1, ...poolSpec },
+  reshape: spec(1, "any"),
+  transpose: spec(1, "any"),
   broadcastTo: { inputs: 1, of: "any", fault: ({ shape }) => sidesFault(shape) },
-  concat: { inputs: "some", of: "any" },
-  slice: { inputs: 1, of: "any" },
+  concat: spec("some", "any"),
+  slice: spec(1, "any"),
   pad: { inputs: 1, of: "any", fault: marginsFault },
-  gather: { inputs: 2, of: "any" },
-  gatherGrad: { inputs: 2, of: "float" },
+  gather: spec(2, "any"),
+  gatherGrad: spec(2, "float"),
 };
 
 function isKind(dtype: DType, kind: Kind): boolean {
@@ -163,16 +140,16 @@ function isKind(dtype: DType, kind: Kind): boolean {
 
 /** What is wrong with one node, if anything. */
 function nodeFault<K extends OpName>({ op, inputs, attrs, shape, dtype }: Node<K>): string | undefined {
-  const law: OpLaw<K> | undefined = laws[op];
-  if (law === undefined) return "there is no such op";
-  if (law.inputs === "some" ? inputs.length === 0 : inputs.length !== law.inputs) {
-    return `it takes ${law.inputs} inputs, has ${inputs.length}`;
+  const known: OpSpec<K> | undefined = opSpecs[op];
+  if (known === undefined) return "there is no such op";
+  if (known.inputs === "some" ? inputs.length === 0 : inputs.length !== known.inputs) {
+    return `it takes ${known.inputs} inputs, has ${inputs.length}`;
   }
   const first = inputs[0];
-  if (first !== undefined && !isKind(first.dtype, law.of)) {
-    return `it takes ${law.of} elements, has ${first.dtype}`;
+  if (first !== undefined && !isKind(first.dtype, known.of)) {
+    return `it takes ${known.of} elements, has ${first.dtype}`;
   }
-  const fault = law.fault?.(attrs, inputs);
+  const fault = known.fault?.(attrs);
   if (fault !== undefined) return fault;
   const wanted = typeOf(op, inputs, attrs);
   const fits = wanted.dtype === dtype && shapeText(wanted.shape) === shapeText(shape);
@@ -180,7 +157,7 @@ function nodeFault<K extends OpName>({ op, inputs, attrs, shape, dtype }: Node<K
   return `it declares ${dtype}${shapeText(shape)} but gives ${wanted.dtype}${shapeText(wanted.shape)}`;
 }
 
-/** What a leaf is known by, and everything that two leaves of that name must agree on. */
+/** The name of a leaf, and the declaration that all leaves of that name must share. */
 function declaration(node: Node): { name: string; text: string } | undefined {
   const type = `${node.dtype}${shapeText(node.shape)}`;
   if (isOp(node, "randomUniform")) return { name: `stream ${node.attrs.stream}`, text: type };
@@ -197,9 +174,9 @@ function illegal(node: Node, fault: string): FaceError {
 }
 
 /**
- * Makes sure that a graph is legal: ops have the right inputs and sane attributes, every declared shape and type is what
- * the shape rules give, and leaves of one name are declared alike. Cycles cannot be built.
- * @throws FaceError `INTERNAL` naming the first node at fault, or `SHAPE_MISMATCH` from its shape rule.
+ * Checks that a graph is legal: inputs and attributes fit the ops, every declared shape and type is what the shape rules
+ * give, and leaves of one name have one declaration. Cycles cannot be built.
+ * @throws FaceError `INTERNAL` naming the first illegal node, or `SHAPE_MISMATCH` from its shape rule.
  */
 export function check(outputs: readonly Node[]): void {
   const declared = new Map<string, string>();

@@ -1,21 +1,18 @@
-/** @file Evaluation of the ops that move elements about: all of them are copies between strided views. */
-import { bytesPerElement } from "../base/dtype.ts";
+/** @file Evaluates ops that move elements: each is a copy between strided views. */
 import { FaceError } from "../base/errors.ts";
-import { type Shape, sameShape, sizeOf, stridesOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
+import { bytesPerElement, type Shape, sameShape, sizeOf, stridesOf, type Tensor } from "../base/tensor.ts";
 import { allocate, type Elements, fromNumbers, numbersOf, numericDType, tensorOf } from "./numbers.ts";
 import type { OpAttrs } from "./ops.ts";
-import { sliceRange } from "./shapes-moving.ts";
-import { broadcastShapes } from "./value-type.ts";
+import { broadcastShapes, sliceRange } from "./shape-rules.ts";
 
-/** Which elements of a tensor: where the first one is, and how far the next is along each axis. */
+/** A selection of a tensor's elements: the offset of the first and the stride along each axis. */
 interface View {
   readonly tensor: Tensor;
   readonly strides: readonly number[];
   readonly offset: number;
 }
 
-/** The elements as bits in one of four array types, whatever they mean: moving needs no more, and stays fast. */
+/** The elements as bits in one of four array types, which is all that copying needs, and fast. */
 function bitsOf(value: Tensor): Elements<number> {
   const { buffer, byteOffset, length } = value.data as Float32Array;
   const width = bytesPerElement(numericDType(value.dtype));
@@ -25,7 +22,7 @@ function bitsOf(value: Tensor): Elements<number> {
   return new BigInt64Array(buffer, byteOffset, length) as unknown as Elements<number>;
 }
 
-/** Copies elements one by one from view to view, over a box of the given sides. */
+/** Copies the elements of one view to another of the same shape. */
 function copy(shape: Shape, from: View, to: View): void {
   const [source, target] = [bitsOf(from.tensor), bitsOf(to.tensor)];
   const rank = shape.length;
@@ -50,7 +47,7 @@ function copy(shape: Shape, from: View, to: View): void {
 
 const whole = (tensor: Tensor): View => ({ tensor, strides: stridesOf(tensor.shape), offset: 0 });
 
-/** A tensor of its own with the elements that a view of another shows. */
+/** A new tensor with the elements of a view. */
 function gathered(shape: Shape, view: View): Tensor {
   const result = allocate(view.tensor.dtype, shape);
   copy(shape, view, whole(result));
@@ -82,7 +79,7 @@ export function broadcasted(x: Tensor, shape: Shape): Tensor {
   return gathered(shape, { tensor: x, strides, offset: 0 });
 }
 
-/** The shape that the shapes of values broadcast to; they are all known. */
+/** The shape that the shapes of values broadcast to. */
 export function commonShape(...values: readonly Tensor[]): Shape {
   return values.reduce<Shape>((shape, value) => broadcastShapes(shape, value.shape) as number[], []);
 }
@@ -135,7 +132,7 @@ export function evaluatePad([x]: readonly Tensor[], { before, after, value }: Op
   return result;
 }
 
-/** Indices as places along an axis; negative ones count from its end. */
+/** Indices along an axis; negative ones count from its end. */
 function places(indices: Tensor, length: number): number[] {
   return Array.from(numbersOf(indices), (index) => {
     const place = index < 0 ? index + length : index;

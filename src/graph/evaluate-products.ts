@@ -1,13 +1,12 @@
-/** @file Evaluation of products and pools by plain loops: matrices, convolutions, windows, and their derivatives. */
-import { type Shape, sizeOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
+/** @file Evaluates matrix products, convolutions, pools and their derivatives with plain loops. */
+import { type Shape, sizeOf, type Tensor } from "../base/tensor.ts";
 import { broadcasted, transposed } from "./evaluate-moving.ts";
 import { numbersOf, tensorOf } from "./numbers.ts";
 import type { ConvAttrs, OpAttrs, Pair, PoolAttrs } from "./ops.ts";
-import { broadcastShapes } from "./value-type.ts";
+import { broadcastShapes } from "./shape-rules.ts";
 import { outputSize, resolvePads } from "./windows.ts";
 
-/** A matrix, or a batch of them, with the last two axes exchanged where that is asked for. */
+/** A matrix or a batch of them, transposed if `transpose` is set. */
 function oriented(x: Tensor, transpose: boolean): Tensor {
   const axes = x.shape.map((_, axis) => axis);
   return transpose ? transposed(x, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]) : x;
@@ -34,7 +33,7 @@ export function evaluateMatmul(inputs: readonly Tensor[], attrs: OpAttrs["matmul
   });
 }
 
-/** Windows over a batch of images: the shapes of both, and how the windows lie. */
+/** Windows over a batch of images. */
 interface Windows {
   readonly input: Shape;
   readonly output: Shape;
@@ -57,14 +56,14 @@ function windowsOver(
   return { input, output, size, strides, dilations, margin: [pads[0][0], pads[1][0]] };
 }
 
-/** A window's place along one axis, one of its taps, and where on the image that falls. */
+/** A window along one axis, a tap of it, and the image position under the tap. */
 interface Tap {
   readonly window: number;
   readonly tap: number;
   readonly place: number;
 }
 
-/** All taps along one axis that fall on the image and not on its margins. */
+/** All taps along one axis that lie on the image, not on its margins. */
 function tapsAlong(axis: 0 | 1, { input, output, size, strides, dilations, margin }: Windows): Tap[] {
   const taps: Tap[] = [];
   for (let window = 0; window < output[axis + 1]!; window++)
@@ -92,8 +91,8 @@ function forEachTap(
 }
 
 /**
- * Visits every product that a convolution adds up, as the places of its three elements in image, kernel and result.
- * The convolution and both of its derivatives are this one sum: each adds the product of two of them to the third.
+ * Visits every product of a convolution's sum, as the indices of its elements in image, kernel and result. The
+ * convolution and both derivatives are this one sum: each adds the product of two of the elements to the third.
  */
 function forEachProduct(
   image: Shape,
@@ -164,7 +163,7 @@ export function evaluateConvKernelGrad(
   );
 }
 
-/** Visits every pair of a pool's result and an element under its window, as places in result and image. */
+/** Visits every pair of an output element of a pool and an input element under its window, as indices. */
 function forEachPooled(windows: Windows, visit: (output: number, input: number) => void): void {
   const channels = windows.input[3]!;
   forEachTap(windows, (outputPosition, inputPosition) => {

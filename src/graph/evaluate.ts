@@ -1,63 +1,25 @@
-/** @file The meaning of every op, by plain loops: the oracle that tests compare engines with, and constant folding. */
+/** @file A plain interpreter of graphs: the reference for tests of engines, and constant folding. */
 import { FaceError } from "../base/errors.ts";
-import { type Shape, shapeText } from "../base/shape.ts";
-import { float32, int64, type Tensor, type TensorMap } from "../base/tensor.ts";
-import {
-  comparison,
-  elementwise,
-  erf,
-  evaluateCast,
-  evaluateDiv,
-  evaluatePow,
-  sigmoid,
-  softplus,
-} from "./evaluate-elementwise.ts";
-import {
-  evaluateBroadcastTo,
-  evaluateConcat,
-  evaluateGather,
-  evaluateGatherGrad,
-  evaluatePad,
-  evaluateReshape,
-  evaluateSelect,
-  evaluateSlice,
-  transposed,
-} from "./evaluate-moving.ts";
-import {
-  evaluateAvgPool,
-  evaluateAvgPoolGrad,
-  evaluateConv,
-  evaluateConvInputGrad,
-  evaluateConvKernelGrad,
-  evaluateMatmul,
-  evaluateMaxPool,
-  evaluateMaxPoolGrad,
-} from "./evaluate-products.ts";
-import {
-  evaluateArgMax,
-  evaluateChannelVariance,
-  evaluateMax,
-  evaluateMean,
-  evaluateMin,
-  evaluateProd,
-  evaluateSoftmax,
-  evaluateSum,
-} from "./evaluate-reduce.ts";
+import { float32, int64, type Shape, shapeText, type Tensor, type TensorMap } from "../base/tensor.ts";
+import * as arithmetic from "./evaluate-arithmetic.ts";
+import { comparison, elementwise } from "./evaluate-arithmetic.ts";
+import * as moving from "./evaluate-moving.ts";
+import * as products from "./evaluate-products.ts";
 import { larger, roundHalfToEven, smaller } from "./numbers.ts";
 import { type Node, type OpAttrs, type OpName, topological } from "./ops.ts";
 
-/** Where the leaves of a graph take their values from. */
+/** The values of a graph's leaves. */
 export interface Feeds {
   readonly inputs?: TensorMap;
   readonly parameters?: TensorMap;
-  /** Numbers in [0, 1) for a named stream; asked once per stream and run. */
+  /** Numbers in [0, 1) for a named stream; called once per stream and run. */
   readonly random?: (stream: string, shape: Shape) => Float32Array;
 }
 
 type EvaluateRule<K extends OpName> = (inputs: readonly Tensor[], attrs: OpAttrs[K], feeds: Feeds) => Tensor;
 export type EvaluateRules = { readonly [K in OpName]: EvaluateRule<K> };
 
-/** The value that was given for a leaf, once it is known to fit the leaf's declaration. */
+/** The value given for a leaf, after a check against the leaf's declaration. */
 function fed(kind: string, values: TensorMap | undefined, leaf: OpAttrs["input"]): Tensor {
   const value = values?.get(leaf.name);
   if (value === undefined)
@@ -95,9 +57,9 @@ export const evaluateRules: EvaluateRules = {
   sin: elementwise("sin", Math.sin),
   cos: elementwise("cos", Math.cos),
   tanh: elementwise("tanh", Math.tanh),
-  sigmoid: elementwise("sigmoid", sigmoid),
-  softplus: elementwise("softplus", softplus),
-  erf: elementwise("erf", erf),
+  sigmoid: elementwise("sigmoid", arithmetic.sigmoid),
+  softplus: elementwise("softplus", arithmetic.softplus),
+  erf: elementwise("erf", arithmetic.erf),
   relu: elementwise(
     "relu",
     (x) => Math.max(x, 0),
@@ -107,7 +69,7 @@ export const evaluateRules: EvaluateRules = {
   ceil: elementwise("ceil", Math.ceil, (x) => x),
   round: elementwise("round", roundHalfToEven, (x) => x),
   not: elementwise("not", (x) => 1 - x),
-  cast: evaluateCast,
+  cast: arithmetic.evaluateCast,
   add: elementwise(
     "add",
     (a, b) => a + b,
@@ -123,8 +85,8 @@ export const evaluateRules: EvaluateRules = {
     (a, b) => a * b,
     (a, b) => a * b,
   ),
-  div: evaluateDiv,
-  pow: evaluatePow,
+  div: arithmetic.evaluateDiv,
+  pow: arithmetic.evaluatePow,
   max: elementwise("max", Math.max, larger),
   min: elementwise("min", Math.min, smaller),
   equal: comparison((a, b) => a === b),
@@ -132,36 +94,36 @@ export const evaluateRules: EvaluateRules = {
   lessEqual: comparison((a, b) => a <= b),
   and: elementwise("and", (a, b) => a & b),
   or: elementwise("or", (a, b) => a | b),
-  select: evaluateSelect,
+  select: moving.evaluateSelect,
   affine: elementwise("affine", (x, scale, shift) => x * scale + shift),
-  channelVariance: evaluateChannelVariance,
+  channelVariance: arithmetic.evaluateChannelVariance,
   prelu: elementwise("prelu", (x, slope) => (x < 0 ? slope * x : x)),
   reluGrad: elementwise("reluGrad", (dy, y) => (y > 0 ? dy : 0)),
   preluGrad: elementwise("preluGrad", (dy, x, slope) => (x > 0 ? dy : slope * dy)),
-  reduceSum: evaluateSum,
-  reduceMean: evaluateMean,
-  reduceMax: evaluateMax,
-  reduceMin: evaluateMin,
-  reduceProd: evaluateProd,
-  argMax: evaluateArgMax,
-  softmax: evaluateSoftmax,
+  reduceSum: arithmetic.evaluateSum,
+  reduceMean: arithmetic.evaluateMean,
+  reduceMax: arithmetic.evaluateMax,
+  reduceMin: arithmetic.evaluateMin,
+  reduceProd: arithmetic.evaluateProd,
+  argMax: arithmetic.evaluateArgMax,
+  softmax: arithmetic.evaluateSoftmax,
   side: ([x], { axis }) => int64([], [x!.shape[axis]!]),
-  matmul: evaluateMatmul,
-  conv2d: evaluateConv,
-  conv2dInputGrad: evaluateConvInputGrad,
-  conv2dKernelGrad: evaluateConvKernelGrad,
-  maxPool: evaluateMaxPool,
-  maxPoolGrad: evaluateMaxPoolGrad,
-  avgPool: evaluateAvgPool,
-  avgPoolGrad: evaluateAvgPoolGrad,
-  reshape: evaluateReshape,
-  transpose: ([x], { perm }) => transposed(x!, perm),
-  broadcastTo: evaluateBroadcastTo,
-  concat: evaluateConcat,
-  slice: evaluateSlice,
-  pad: evaluatePad,
-  gather: evaluateGather,
-  gatherGrad: evaluateGatherGrad,
+  matmul: products.evaluateMatmul,
+  conv2d: products.evaluateConv,
+  conv2dInputGrad: products.evaluateConvInputGrad,
+  conv2dKernelGrad: products.evaluateConvKernelGrad,
+  maxPool: products.evaluateMaxPool,
+  maxPoolGrad: products.evaluateMaxPoolGrad,
+  avgPool: products.evaluateAvgPool,
+  avgPoolGrad: products.evaluateAvgPoolGrad,
+  reshape: moving.evaluateReshape,
+  transpose: ([x], { perm }) => moving.transposed(x!, perm),
+  broadcastTo: moving.evaluateBroadcastTo,
+  concat: moving.evaluateConcat,
+  slice: moving.evaluateSlice,
+  pad: moving.evaluatePad,
+  gather: moving.evaluateGather,
+  gatherGrad: moving.evaluateGatherGrad,
 };
 
 /** The value of one node from the values of its inputs. */
@@ -173,7 +135,7 @@ export function evaluateNode<K extends OpName>(
   return evaluateRules[node.op](inputs, node.attrs, feeds);
 }
 
-/** Asks for the numbers of each stream only once. */
+/** Draws the numbers of each stream once. */
 function drawnOnce(random: Feeds["random"]): Feeds["random"] {
   if (random === undefined) return undefined;
   const drawn = new Map<string, Float32Array>();
@@ -185,7 +147,7 @@ function drawnOnce(random: Feeds["random"]): Feeds["random"] {
 }
 
 /**
- * The values of nodes. Everything is computed in double precision and rounded to the element type of each node.
+ * The values of nodes, computed in double precision and rounded to the element type of each node.
  * @throws FaceError `SHAPE_MISMATCH` when a leaf gets no value or one that does not fit, `MODEL_UNSUPPORTED` for what
  *   an op cannot compute with.
  */

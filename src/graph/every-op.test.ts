@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { checkOp } from "../../test/support/check-op.ts";
 import { opCases } from "../../test/support/op-cases.ts";
 import { evaluateRules } from "./evaluate.ts";
-import { gradientRules } from "./gradients.ts";
+import { gradientRules } from "./gradient.ts";
 import type { OpName } from "./ops.ts";
 import { shapeRules } from "./shapes.ts";
 

@@ -1,7 +1,6 @@
-/** @file Weights become part of a graph: its parameters are replaced by constants. */
+/** @file Freezing: replaces a graph's parameters with constants. */
 import { FaceError } from "../base/errors.ts";
-import { shapeText } from "../base/shape.ts";
-import type { TensorMap } from "../base/tensor.ts";
+import { shapeText, type TensorMap } from "../base/tensor.ts";
 import { constant, labelled } from "./build.ts";
 import { isOp, type Node, topological } from "./ops.ts";
 

@@ -1,16 +1,306 @@
-/** @file Reverse-mode differentiation: the derivative of a scalar by any nodes, as more nodes of the same graph. */
+/** @file Reverse-mode differentiation: the derivative rule of each op, and the derivative of a scalar as more nodes. */
 import { FaceError } from "../base/errors.ts";
-import { shapeText } from "../base/shape.ts";
-import { scalar } from "./build.ts";
-import { accumulate, inputGradients } from "./gradients.ts";
-import { type Node, topological } from "./ops.ts";
+import { int64, isFloat, shapeText } from "../base/tensor.ts";
+import {
+  add,
+  affine,
+  avgPool,
+  broadcastTo,
+  cast,
+  constant,
+  conv2d,
+  cos,
+  div,
+  equal,
+  gather,
+  lessEqual,
+  log,
+  makeNode,
+  matmul,
+  min,
+  mul,
+  neg,
+  pad,
+  pow,
+  reduceSum,
+  reshape,
+  scalar,
+  select,
+  sigmoid,
+  sign,
+  sin,
+  slice,
+  square,
+  sub,
+  transpose,
+} from "./build.ts";
+import {
+  COMPARISON_OPS,
+  forOps,
+  LOGICAL_OPS,
+  type Node,
+  type OpName,
+  type Pair,
+  type SymbolicShape,
+  topological,
+} from "./ops.ts";
+import { sliceRange } from "./shape-rules.ts";
+
+/** From a node and the derivative by its value to the derivatives by its inputs; `undefined` where there is none. */
+type GradRule<K extends OpName> = (node: Node<K>, dy: Node) => readonly (Node | undefined)[];
+export type GradRules = { readonly [K in OpName]: GradRule<K> };
+
+/** For ops whose derivative is zero wherever it exists. */
+const stop = (): readonly undefined[] => [];
+
+/** For ops whose derivative is not implemented. */
+const unavailable = (node: Node): never => {
+  throw new FaceError("MODEL_UNSUPPORTED", `the derivative of ${node.op} is not available`);
+};
+
+/** Sums a derivative over the axes along which its operand was repeated. */
+function unbroadcast(dy: Node, shape: SymbolicShape): Node {
+  const extra = dy.shape.length - shape.length;
+  const missing = dy.shape.slice(0, extra).map((_, axis) => axis);
+  const summed = extra === 0 ? dy : reduceSum(dy, { axes: missing });
+  const repeated = shape.flatMap((dim, axis) => (dim === 1 && summed.shape[axis] !== 1 ? [axis] : []));
+  return repeated.length === 0 ? summed : reduceSum(summed, { axes: repeated, keepDims: true });
+}
+
+/** A shape as a reshape target: an unknown side becomes -1. */
+function reshapeLike(x: Node, shape: SymbolicShape): Node {
+  return reshape(
+    x,
+    shape.map((dim) => (typeof dim === "number" ? dim : -1)),
+  );
+}
+
+function knownShape(node: Node): number[] {
+  return node.shape.map((dim) => {
+    if (typeof dim === "number") return dim;
+    throw new FaceError(
+      "SHAPE_MISMATCH",
+      `a derivative needs every side of the ${node.op} result, ${dim} is unknown`,
+      {
+        hint: "build the training graph for one batch size",
+      },
+    );
+  });
+}
+
+/** The derivative of a reduction broadcast over the reduced axes. */
+function spread(dy: Node, x: Node, axes: readonly number[], keepDims: boolean): Node {
+  const kept = x.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
+  return broadcastTo(keepDims ? dy : reshapeLike(dy, kept), knownShape(x));
+}
+
+const countOver = (x: Node, axes: readonly number[]) =>
+  axes.reduce((count, axis) => count * knownShape(x)[axis]!, 1);
+
+/** All axes but the channels'. */
+const positions = (x: Node) => x.shape.slice(0, -1).map((_, axis) => axis);
+
+function extremeGrad(node: Node<"reduceMax" | "reduceMin">, dy: Node): [Node] {
+  const x = node.inputs[0]!;
+  const { axes, keepDims } = node.attrs;
+  const hits = cast(equal(x, spread(node, x, axes, keepDims)), x.dtype);
+  // Ties share equally, as in TensorFlow.
+  const share = div(hits, reduceSum(hits, { axes, keepDims: true }));
+  return [mul(share, spread(dy, x, axes, keepDims))];
+}
+
+function pickGrad(node: Node<"max" | "min">, dy: Node, first: Node): [Node, Node] {
+  const [a, b] = node.inputs as [Node, Node];
+  const none = scalar(0, dy.dtype);
+  return [unbroadcast(select(first, dy, none), a.shape), unbroadcast(select(first, none, dy), b.shape)];
+}
+
+function matmulGrad(node: Node<"matmul">, dy: Node): [Node, Node] {
+  const [a, b] = node.inputs as [Node, Node];
+  const { transposeA, transposeB } = node.attrs;
+  const da = transposeA
+    ? matmul(b, dy, { transposeA: transposeB, transposeB: true })
+    : matmul(dy, b, { transposeB: !transposeB });
+  const db = transposeB
+    ? matmul(dy, a, { transposeA: true, transposeB: transposeA })
+    : matmul(a, dy, { transposeA: !transposeA });
+  return [unbroadcast(da, a.shape), unbroadcast(db, b.shape)];
+}
+
+function sliceGrad(node: Node<"slice">, dy: Node): [Node] {
+  const sides = knownShape(node.inputs[0]!);
+  const { starts, ends, steps } = node.attrs;
+  const before = sides.map(() => 0);
+  const after = sides.map(() => 0);
+  let grad = dy;
+  sides.forEach((side, axis) => {
+    const step = steps[axis]!;
+    const { first, count } = sliceRange(side, starts[axis]!, ends[axis]!, step);
+    if (step === 1) {
+      before[axis] = first;
+      after[axis] = side - first - count;
+    } else {
+      const indices = constant(
+        int64(
+          [count],
+          Array.from({ length: count }, (_, i) => first + i * step),
+        ),
+      );
+      grad = makeNode("gatherGrad", [grad, indices], { axis, length: side });
+    }
+  });
+  return [before.every((n) => n === 0) && after.every((n) => n === 0) ? grad : pad(grad, before, after)];
+}
+
+function concatGrad(node: Node<"concat">, dy: Node): Node[] {
+  const { axis } = node.attrs;
+  let from = 0;
+  return node.inputs.map((part) => {
+    const to = from + knownShape(part)[axis]!;
+    const bound = (value: number) => [...positionsBefore(axis), value];
+    const piece = slice(dy, bound(from), [...positionsBefore(axis, Number.MAX_SAFE_INTEGER), to]);
+    from = to;
+    return piece;
+  });
+}
+
+const positionsBefore = (axis: number, value = 0) => new Array<number>(axis).fill(value);
+
+const imageSize = (x: Node): Pair => [knownShape(x)[1]!, knownShape(x)[2]!];
+const kernelSize = (kernel: Node): Pair => [knownShape(kernel)[0]!, knownShape(kernel)[1]!];
+
+const SQRT_PI = Math.sqrt(Math.PI);
+
+/** One rule per op. */
+export const gradientRules: GradRules = {
+  input: stop,
+  parameter: stop,
+  constant: stop,
+  randomUniform: stop,
+  neg: (_, dy) => [neg(dy)],
+  abs: ({ inputs: [x] }, dy) => [mul(dy, sign(x!))],
+  sign: stop,
+  exp: (node, dy) => [mul(dy, node)],
+  log: ({ inputs: [x] }, dy) => [div(dy, x!)],
+  sqrt: (node, dy) => [div(dy, mul(node, 2))],
+  sin: ({ inputs: [x] }, dy) => [mul(dy, cos(x!))],
+  cos: ({ inputs: [x] }, dy) => [neg(mul(dy, sin(x!)))],
+  tanh: (node, dy) => [mul(dy, sub(1, square(node)))],
+  sigmoid: (node, dy) => [mul(dy, mul(node, sub(1, node)))],
+  softplus: ({ inputs: [x] }, dy) => [mul(dy, sigmoid(x!))],
+  erf: ({ inputs: [x] }, dy) => [mul(dy, mul(makeNode("exp", [neg(square(x!))], {}), 2 / SQRT_PI))],
+  relu: (node, dy) => [makeNode("reluGrad", [dy, node], {})],
+  floor: stop,
+  ceil: stop,
+  round: stop,
+  not: stop,
+  cast: ({ inputs: [x] }, dy) => [isFloat(x!.dtype) ? cast(dy, x!.dtype) : undefined],
+  add: ({ inputs: [a, b] }, dy) => [unbroadcast(dy, a!.shape), unbroadcast(dy, b!.shape)],
+  sub: ({ inputs: [a, b] }, dy) => [unbroadcast(dy, a!.shape), unbroadcast(neg(dy), b!.shape)],
+  mul: ({ inputs: [a, b] }, dy) => [unbroadcast(mul(dy, b!), a!.shape), unbroadcast(mul(dy, a!), b!.shape)],
+  div: (node, dy) => {
+    const [a, b] = node.inputs as [Node, Node];
+    return [unbroadcast(div(dy, b), a.shape), unbroadcast(neg(mul(dy, div(node, b))), b.shape)];
+  },
+  pow: (node, dy) => {
+    const [a, b] = node.inputs as [Node, Node];
+    const byBase = mul(dy, mul(b, pow(a, sub(b, 1))));
+    return [unbroadcast(byBase, a.shape), unbroadcast(mul(dy, mul(node, log(a))), b.shape)];
+  },
+  max: (node, dy) => pickGrad(node, dy, lessEqual(node.inputs[1]!, node.inputs[0]!)),
+  min: (node, dy) => pickGrad(node, dy, lessEqual(node.inputs[0]!, node.inputs[1]!)),
+  ...forOps(COMPARISON_OPS, stop),
+  ...forOps(LOGICAL_OPS, stop),
+  select: ({ inputs: [condition, a, b] }, dy) => {
+    const none = scalar(0, dy.dtype);
+    return [
+      undefined,
+      unbroadcast(select(condition!, dy, none), a!.shape),
+      unbroadcast(select(condition!, none, dy), b!.shape),
+    ];
+  },
+  affine: ({ inputs: [x, scale] }, dy) => [
+    mul(dy, scale!),
+    reduceSum(mul(dy, x!), { axes: positions(x!) }),
+    reduceSum(dy, { axes: positions(x!) }),
+  ],
+  channelVariance: ({ inputs: [x, mean] }, dy) => {
+    const scale = mul(dy, 2 / countOver(x!, positions(x!)));
+    // The derivative by the mean is zero, because deviations from the mean sum to zero.
+    return [affine(x!, scale, neg(mul(scale, mean!)))];
+  },
+  prelu: ({ inputs: [x, slope] }, dy) => [
+    makeNode("preluGrad", [dy, x!, slope!], {}),
+    reduceSum(mul(dy, min(x!, 0)), { axes: positions(x!) }),
+  ],
+  reluGrad: ({ inputs: [, y] }, g) => [makeNode("reluGrad", [g, y!], {})],
+  preluGrad: unavailable,
+  reduceSum: ({ inputs: [x], attrs }, dy) => [spread(dy, x!, attrs.axes, attrs.keepDims)],
+  reduceMean: ({ inputs: [x], attrs }, dy) => [
+    spread(mul(dy, 1 / countOver(x!, attrs.axes)), x!, attrs.axes, attrs.keepDims),
+  ],
+  reduceMax: extremeGrad,
+  reduceMin: extremeGrad,
+  reduceProd: unavailable,
+  argMax: stop,
+  side: stop,
+  softmax: (node, dy) => {
+    const weighted = mul(dy, node);
+    return [sub(weighted, mul(node, reduceSum(weighted, { axes: [node.attrs.axis], keepDims: true })))];
+  },
+  matmul: matmulGrad,
+  conv2d: ({ inputs: [x, kernel], attrs }, dy) => [
+    makeNode("conv2dInputGrad", [dy, kernel!], { ...attrs, inputSize: imageSize(x!) }),
+    makeNode("conv2dKernelGrad", [x!, dy], { ...attrs, kernelSize: kernelSize(kernel!) }),
+  ],
+  // Both derivatives of a convolution are linear in each input, so theirs are convolutions again.
+  conv2dInputGrad: ({ inputs: [dy, kernel], attrs }, g) => [
+    conv2d(g, kernel!, attrs),
+    makeNode("conv2dKernelGrad", [g, dy!], { ...attrs, kernelSize: kernelSize(kernel!) }),
+  ],
+  conv2dKernelGrad: ({ inputs: [x, dy], attrs }, g) => [
+    makeNode("conv2dInputGrad", [dy!, g], { ...attrs, inputSize: imageSize(x!) }),
+    conv2d(x!, g, attrs),
+  ],
+  maxPool: (node, dy) => [makeNode("maxPoolGrad", [dy, node.inputs[0]!, node], node.attrs)],
+  maxPoolGrad: unavailable,
+  avgPool: ({ inputs: [x], attrs }, dy) => [
+    makeNode("avgPoolGrad", [dy], { ...attrs, inputSize: imageSize(x!) }),
+  ],
+  avgPoolGrad: ({ attrs }, g) => [avgPool(g, attrs)],
+  reshape: ({ inputs: [x] }, dy) => [reshapeLike(dy, x!.shape)],
+  transpose: ({ attrs }, dy) => [
+    transpose(
+      dy,
+      attrs.perm.map((_, axis) => attrs.perm.indexOf(axis)),
+    ),
+  ],
+  broadcastTo: ({ inputs: [x] }, dy) => [unbroadcast(dy, x!.shape)],
+  concat: concatGrad,
+  slice: sliceGrad,
+  pad: ({ inputs: [x], attrs }, dy) => [
+    slice(
+      dy,
+      attrs.before,
+      knownShape(x!).map((side, axis) => attrs.before[axis]! + side),
+    ),
+  ],
+  gather: ({ inputs: [x, indices], attrs }, dy) => [
+    makeNode("gatherGrad", [dy, indices!], { axis: attrs.axis, length: knownShape(x!)[attrs.axis]! }),
+    undefined,
+  ],
+  gatherGrad: ({ inputs: [, indices], attrs }, g) => [gather(g, indices!, attrs.axis), undefined],
+};
+
+/** The derivative rule of any node, applied. */
+function inputGradients<K extends OpName>(node: Node<K>, dy: Node): readonly (Node | undefined)[] {
+  return gradientRules[node.op](node, dy);
+}
 
 /** The nodes whose value depends on one of the sources. */
 function dependents(order: readonly Node[], sources: readonly Node[]): Set<Node> {
   const found = new Set<Node>(sources);
-  for (const node of order) {
-    if (node.inputs.some((input) => found.has(input))) found.add(node);
-  }
+  for (const node of order) if (node.inputs.some((input) => found.has(input))) found.add(node);
   return found;
 }
 
@@ -39,8 +329,9 @@ export function gradient(loss: Node, sources: readonly Node[]): Node[] {
     const passed = inputGradients(node, dy);
     node.inputs.forEach((input, i) => {
       const part = passed[i];
-      if (part !== undefined && relevant.has(input))
-        derivatives.set(input, accumulate(derivatives.get(input), part));
+      if (part === undefined || !relevant.has(input)) return;
+      const total = derivatives.get(input);
+      derivatives.set(input, total === undefined ? part : add(total, part));
     });
   }
   return sources.map((source) => {
@@ -49,7 +340,7 @@ export function gradient(loss: Node, sources: readonly Node[]): Node[] {
     throw new FaceError(
       "SHAPE_MISMATCH",
       `gradient: the loss does not depend on ${source.label ?? source.op}`,
-      { hint: "pass the very node that the loss was made from, not another one of that name" },
+      { hint: "pass the node that the loss was built from, not another node with that name" },
     );
   });
 }

@@ -1,10 +1,8 @@
-/** @file Tensors as plain numbers: what each element type can hold, and how numbers are rounded to it. */
-import { arrayOf, type DType, type NumericDType } from "../base/dtype.ts";
+/** @file Conversion between tensors of any element type and plain numbers. */
 import { FaceError } from "../base/errors.ts";
-import { type Shape, sizeOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
+import { arrayOf, type DType, type NumericDType, type Shape, sizeOf, type Tensor } from "../base/tensor.ts";
 
-/** A run of elements that can be read and written by index. */
+/** An array whose elements are read and written by index. */
 export interface Elements<T> {
   readonly length: number;
   [index: number]: T;
@@ -17,7 +15,7 @@ export function isBigInt(dtype: DType): dtype is BigIntDType {
   return dtype === "int64" || dtype === "uint64";
 }
 
-/** @throws FaceError `MODEL_UNSUPPORTED` for strings, which no op but a reshape computes with. */
+/** @throws FaceError `MODEL_UNSUPPORTED` for strings, which only a reshape accepts. */
 export function numericDType(dtype: DType): NumericDType {
   if (dtype !== "string") return dtype;
   throw new FaceError("MODEL_UNSUPPORTED", "a graph cannot compute with strings");
@@ -43,7 +41,7 @@ export function smaller(a: bigint, b: bigint): bigint {
 
 const FLOAT16_SUBNORMAL = 2 ** -24;
 
-/** The number that the bits of an IEEE 754 half stand for. */
+/** The number that the bits of an IEEE 754 half encode. */
 function float16Value(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
@@ -53,7 +51,7 @@ function float16Value(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** A number without its fraction, halves to even. */
+/** A number rounded to the nearest integer, halves to even. */
 export function roundHalfToEven(value: number): number {
   const below = Math.floor(value);
   const over = value - below;
@@ -69,7 +67,7 @@ function float16Bits(value: number): number {
   if (size >= 65520) return sign | 0x7c00;
   if (size < 2 ** -14) return sign | roundHalfToEven(size / FLOAT16_SUBNORMAL);
   const exponent = Math.floor(Math.log2(size));
-  // A fraction rounded up to 1024 carries into the exponent, as it should.
+  // A fraction rounded up to 1024 correctly carries into the exponent.
   return sign | (((exponent + 15) << 10) + roundHalfToEven((size / 2 ** exponent - 1) * 1024));
 }
 
@@ -87,12 +85,12 @@ function bfloat16Bits(value: number): number {
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
-/** A number without its fraction; what is no number at all becomes 0. */
+/** A number rounded towards zero; NaN and infinities become 0. */
 function wholeNumber(value: number): bigint {
   return Number.isFinite(value) ? BigInt(Math.trunc(value)) : 0n;
 }
 
-/** The elements as numbers: the data itself where that is numbers; 64-bit integers are rounded beyond 2^53. */
+/** The elements as numbers, without a copy where possible; 64-bit integers are rounded beyond 2^53. */
 export function numbersOf({ dtype, data }: Tensor): Elements<number> {
   if (dtype === "float16") return Float64Array.from(data as Uint16Array, float16Value);
   if (dtype === "bfloat16") return Float64Array.from(data as Uint16Array, bfloat16Value);
@@ -102,8 +100,7 @@ export function numbersOf({ dtype, data }: Tensor): Elements<number> {
 }
 
 /**
- * A tensor from numbers: floats are rounded to nearest, integers lose their fraction and wrap around, anything but 0
- * is true.
+ * A tensor from numbers: floats are rounded to nearest, integers are truncated and wrap around, any number but 0 is true.
  */
 export function fromNumbers(dtype: DType, shape: Shape, numbers: ArrayLike<number>): Tensor<NumericDType> {
   const result = allocate(dtype, shape);
@@ -120,7 +117,7 @@ export function fromNumbers(dtype: DType, shape: Shape, numbers: ArrayLike<numbe
   return result;
 }
 
-/** A tensor whose elements a loop writes as numbers, which are rounded to the type as they are stored; bools are written as 0 and 1. */
+/** A tensor whose elements `write` sets as numbers, which are rounded to the type; bools are written as 0 and 1. */
 export function tensorOf(
   dtype: DType,
   shape: Shape,

@@ -1,11 +1,12 @@
-/** @file The operations of a computation: one map from op to attributes, from which every rule table is typed. */
-import type { DType } from "../base/dtype.ts";
-import type { Tensor } from "../base/tensor.ts";
+/** @file The ops of a computation and their attributes, from which every table over ops is typed. The room `graph/` says
+ * what a computation is: ops, shapes, derivatives, simplification and a plain interpreter. It knows `base/` only.
+ */
+import type { DType, Tensor } from "../base/tensor.ts";
 
 /** A side of a tensor: a number, a name shared by equal unknown sides (`"batch"`), or `"?"` for anything. */
 export type Dim = number | string;
 export type SymbolicShape = readonly Dim[];
-/** The side of which nothing is known, not even that it equals another. */
+/** An unknown side, which may differ from any other. */
 export const UNKNOWN_DIM = "?";
 
 /** A pair along height and width. */
@@ -15,7 +16,7 @@ export type Pads = readonly [Pair, Pair];
 /** `same` and `valid` as TensorFlow defines them, or explicit margins. */
 export type Padding = "same" | "valid" | Pads;
 
-/** Nothing to say beyond the inputs. */
+/** No attributes. */
 export type NoAttrs = { readonly [key in never]: never };
 
 export interface ConvAttrs {
@@ -38,58 +39,56 @@ export interface ReduceAttrs {
   readonly keepDims: boolean;
 }
 
+/** Ops of one number, element by element, that work on floats and integers. */
+export const NUMBER_OPS = ["neg", "abs", "sign", "relu"] as const;
+/** Ops of one float, element by element; `round` goes to the nearest integer, halves to the even one. */
+export const FLOAT_OPS = [
+  ...(["exp", "log", "sqrt", "sin", "cos", "tanh"] as const),
+  ...(["sigmoid", "softplus", "erf", "floor", "ceil", "round"] as const),
+] as const;
+/** Ops of two numbers, element by element; the inputs broadcast as in NumPy. */
+export const ARITHMETIC_OPS = ["add", "sub", "mul", "div", "pow", "max", "min"] as const;
+/** Ops of two values of one type whose result is bool; the inputs broadcast. */
+export const COMPARISON_OPS = ["equal", "less", "lessEqual"] as const;
+/** Ops of two bools; the inputs broadcast. */
+export const LOGICAL_OPS = ["and", "or"] as const;
+/** Ops that make one element of all elements along some axes. */
+export const REDUCE_OPS = ["reduceSum", "reduceMean", "reduceMax", "reduceMin", "reduceProd"] as const;
+
+/** Element-by-element ops of one input that have no attributes. */
+export type UnaryOp = (typeof NUMBER_OPS | typeof FLOAT_OPS)[number] | "not";
+/** Element-by-element ops of two inputs. */
+export type BinaryOp = (typeof ARITHMETIC_OPS | typeof COMPARISON_OPS | typeof LOGICAL_OPS)[number];
+export type ReduceOp = (typeof REDUCE_OPS)[number];
+
+/** The same entry for each of several ops, as part of a table over ops. */
+export function forOps<K extends string, T>(ops: readonly K[], entry: T): { readonly [op in K]: T } {
+  return Object.fromEntries(ops.map((op) => [op, entry])) as { [op in K]: T };
+}
+
+type PlainOps = { readonly [op in UnaryOp | BinaryOp]: NoAttrs };
+type Reductions = { readonly [op in ReduceOp]: ReduceAttrs };
+
 /**
- * Every op and what it needs to know besides its inputs. Each op has one output. Images are `[batch, height, width,
+ * Every op and its attributes. Each op has one output. Images are `[batch, height, width,
  * channels]`, kernels `[height, width, in / groups, out]`: the order of Keras and TensorFlow.
  */
-export interface OpAttrs {
+export interface OpAttrs extends PlainOps, Reductions {
   // Leaves: where values come from.
   /** A value given at each run. */
   input: { readonly name: string; readonly dtype: DType; readonly shape: SymbolicShape };
-  /** A weight or another value that lives from run to run, found by its name. */
+  /** A weight or another value that persists between runs, found by its name. */
   parameter: { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] };
   constant: { readonly value: Tensor };
   /** Uniform numbers in [0, 1), drawn anew for every run from the stream of this name. */
   randomUniform: { readonly stream: string; readonly shape: readonly number[] };
 
-  // Element by element, one input.
-  neg: NoAttrs;
-  abs: NoAttrs;
-  sign: NoAttrs;
-  exp: NoAttrs;
-  log: NoAttrs;
-  sqrt: NoAttrs;
-  sin: NoAttrs;
-  cos: NoAttrs;
-  tanh: NoAttrs;
-  sigmoid: NoAttrs;
-  softplus: NoAttrs;
-  erf: NoAttrs;
-  relu: NoAttrs;
-  floor: NoAttrs;
-  ceil: NoAttrs;
-  /** To the nearest whole number, halves to even. */
-  round: NoAttrs;
-  not: NoAttrs;
+  // Element by element.
   cast: { readonly to: DType };
-
-  // Element by element, two or three inputs that broadcast as in NumPy.
-  add: NoAttrs;
-  sub: NoAttrs;
-  mul: NoAttrs;
-  div: NoAttrs;
-  pow: NoAttrs;
-  max: NoAttrs;
-  min: NoAttrs;
-  equal: NoAttrs;
-  less: NoAttrs;
-  lessEqual: NoAttrs;
-  and: NoAttrs;
-  or: NoAttrs;
   /** `condition ? a : b` */
   select: NoAttrs;
 
-  // Per channel, that is along the last axis; the forms that engines have one fast kernel for.
+  // Per channel, along the last axis; engines have a fast kernel for each.
   /** `x · scale + shift`, scale and shift `[channels]`. */
   affine: NoAttrs;
   /** `(x, mean) →` mean square distance from the mean, per channel; `mean` must be the mean of x per channel. */
@@ -102,16 +101,11 @@ export interface OpAttrs {
   preluGrad: NoAttrs;
 
   // Over whole axes.
-  reduceSum: ReduceAttrs;
-  reduceMean: ReduceAttrs;
-  reduceMax: ReduceAttrs;
-  reduceMin: ReduceAttrs;
-  reduceProd: ReduceAttrs;
-  /** Index of the first greatest element along an axis, int64; the axis goes. */
+  /** Index of the first maximum along an axis, int64; the axis is dropped. */
   argMax: { readonly axis: number };
   softmax: { readonly axis: number };
 
-  /** Length of an axis, an int64 without axes: for graphs that compute with the size of a batch. */
+  /** Length of an axis as an int64 scalar, for graphs that compute with the batch size. */
   side: { readonly axis: number };
 
   // Products.
@@ -124,8 +118,8 @@ export interface OpAttrs {
   conv2dKernelGrad: ConvAttrs & { readonly kernelSize: Pair };
   maxPool: PoolAttrs;
   /**
-   * Derivative of maxPool: `(dy, x, y)`; elements that share a window's maximum share its derivative alike. Where nothing but
-   * a kernel's derivative is made of it, the engine may give all to the first of them.
+   * Derivative of maxPool: `(dy, x, y)`; elements equal to a window's maximum share its derivative equally. Where only a
+   * kernel's derivative uses it, the engine may give all of it to the first of them.
    */
   maxPoolGrad: PoolAttrs;
   /** Mean of the window's elements that lie inside the image. */
@@ -133,13 +127,13 @@ export interface OpAttrs {
   /** Derivative of avgPool: `(dy)`. */
   avgPoolGrad: PoolAttrs & { readonly inputSize: Pair };
 
-  // Moving elements about.
-  /** At most one side may be -1: whatever is left. A side 0 keeps the input's side at that place. */
+  // Moving elements.
+  /** At most one side may be -1, which is inferred. A side 0 keeps the input's side at that axis. */
   reshape: { readonly shape: readonly number[] };
   transpose: { readonly perm: readonly number[] };
   broadcastTo: { readonly shape: readonly number[] };
   concat: { readonly axis: number };
-  /** One entry per axis; `ends` beyond the side mean its end; steps may be negative with `ends` below 0 for "through 0". */
+  /** One entry per axis. `ends` beyond the side mean its end; with a negative step, `ends` far below 0 include index 0. */
   slice: {
     readonly starts: readonly number[];
     readonly ends: readonly number[];
@@ -155,14 +149,14 @@ export interface OpAttrs {
 
 export type OpName = keyof OpAttrs;
 
-/** One operation with its inputs; its value is one tensor. Nodes are immutable and make up a graph by pointing back. */
+/** An op with its inputs; its value is one tensor. Nodes are immutable and refer to their inputs. */
 export interface Node<K extends OpName = OpName> {
   readonly op: K;
   readonly inputs: readonly Node[];
   readonly attrs: OpAttrs[K];
   readonly shape: SymbolicShape;
   readonly dtype: DType;
-  /** What people call it, such as the layer that made it; no meaning for the computation. */
+  /** A name for people, such as the layer's; it does not change the computation. */
   readonly label?: string | undefined;
 }
 

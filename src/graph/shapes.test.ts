@@ -4,8 +4,7 @@ import { describe, expect, it } from "vitest";
 import * as g from "./build.ts";
 import { makeNode } from "./build.ts";
 import type { Node } from "./ops.ts";
-import { sliceRange } from "./shapes-moving.ts";
-import { broadcastShapes } from "./value-type.ts";
+import { broadcastShapes, sliceRange } from "./shape-rules.ts";
 
 const x = (...shape: (number | string)[]) => g.input("x", shape);
 
@@ -130,7 +129,7 @@ describe("an op says what it wants and what came", () => {
     },
     "size of conv2d": {
       make: () => g.conv2d(image(1, 2, 5, 3), image(3, 3, 3, 8), { padding: "valid" }),
-      says: "conv2d: a window that reaches over 3 does not fit a side of 2",
+      says: "conv2d: a window that spans 3 does not fit a side of 2",
     },
     "derivative of conv2d by its input": {
       make: () =>

@@ -1,25 +1,19 @@
-/** @file Shape and type rules: what comes out of each op, and the errors for what may not go in. */
-import type { Node, OpAttrs, OpName, ReduceAttrs } from "./ops.ts";
+/** @file The shape and type rule of each op, with errors for inputs that do not fit. */
 import {
-  broadcastToShape,
-  concatShape,
-  gatherGradShape,
-  gatherShape,
-  padShape,
-  reshapeShape,
-  sliceShape,
-  transposeShape,
-} from "./shapes-moving.ts";
-import {
-  avgPoolGradShape,
-  convInputGradShape,
-  convKernelGradShape,
-  convShape,
-  matmulShape,
-  maxPoolGradShape,
-  poolShape,
-} from "./shapes-products.ts";
-import { broadcastShapes, mayEqual, mismatch, type ValueType } from "./value-type.ts";
+  ARITHMETIC_OPS,
+  COMPARISON_OPS,
+  FLOAT_OPS,
+  forOps,
+  LOGICAL_OPS,
+  type Node,
+  NUMBER_OPS,
+  type OpAttrs,
+  type OpName,
+  REDUCE_OPS,
+  type ReduceAttrs,
+} from "./ops.ts";
+import * as rules from "./shape-rules.ts";
+import { broadcastShapes, mayEqual, mismatch, type ValueType } from "./shape-rules.ts";
 
 type ShapeRule<K extends OpName> = (inputs: readonly Node[], attrs: OpAttrs[K], op: K) => ValueType;
 export type ShapeRules = { readonly [K in OpName]: ShapeRule<K> };
@@ -45,7 +39,7 @@ const sameAsFirst = (inputs: readonly Node[]): ValueType => ({
   shape: inputs[0]!.shape,
 });
 
-/** The first input's type, once the vectors after it are known to hold one number per channel. */
+/** The first input's type, after a check that the other inputs are vectors of one number per channel. */
 function perChannel([x, ...vectors]: readonly Node[], op: string): ValueType {
   const fits = vectors.every(
     ({ shape, dtype }) =>
@@ -96,36 +90,13 @@ export const shapeRules: ShapeRules = {
   parameter: (_, { dtype, shape }) => ({ dtype, shape }),
   constant: (_, { value }) => ({ dtype: value.dtype, shape: value.shape }),
   randomUniform: (_, { shape }) => ({ dtype: "float32", shape }),
-  neg: sameAsFirst,
-  abs: sameAsFirst,
-  sign: sameAsFirst,
-  exp: sameAsFirst,
-  log: sameAsFirst,
-  sqrt: sameAsFirst,
-  sin: sameAsFirst,
-  cos: sameAsFirst,
-  tanh: sameAsFirst,
-  sigmoid: sameAsFirst,
-  softplus: sameAsFirst,
-  erf: sameAsFirst,
-  relu: sameAsFirst,
-  floor: sameAsFirst,
-  ceil: sameAsFirst,
-  round: sameAsFirst,
+  ...forOps(NUMBER_OPS, sameAsFirst),
+  ...forOps(FLOAT_OPS, sameAsFirst),
   not: logical,
   cast: ([x], { to }) => ({ dtype: to, shape: x!.shape }),
-  add: broadcast,
-  sub: broadcast,
-  mul: broadcast,
-  div: broadcast,
-  pow: broadcast,
-  max: broadcast,
-  min: broadcast,
-  equal: compare,
-  less: compare,
-  lessEqual: compare,
-  and: logical,
-  or: logical,
+  ...forOps(ARITHMETIC_OPS, broadcast),
+  ...forOps(COMPARISON_OPS, compare),
+  ...forOps(LOGICAL_OPS, logical),
   select: selectShape,
   affine: (inputs) => perChannel(inputs, "affine"),
   channelVariance: (inputs) => {
@@ -138,11 +109,7 @@ export const shapeRules: ShapeRules = {
     perChannel([x!, slope!], "preluGrad");
     return alike([dy!, x!], "preluGrad");
   },
-  reduceSum: reduceShape,
-  reduceMean: reduceShape,
-  reduceMax: reduceShape,
-  reduceMin: reduceShape,
-  reduceProd: reduceShape,
+  ...forOps(REDUCE_OPS, reduceShape),
   argMax: (inputs, { axis }) => ({
     dtype: "int64",
     shape: reduceShape(inputs, { axes: [axis], keepDims: false }, "argMax").shape,
@@ -155,22 +122,22 @@ export const shapeRules: ShapeRules = {
     requireAxes([axis], inputs, "softmax");
     return sameAsFirst(inputs);
   },
-  matmul: matmulShape,
-  conv2d: convShape,
-  conv2dInputGrad: convInputGradShape,
-  conv2dKernelGrad: convKernelGradShape,
-  maxPool: poolShape,
-  maxPoolGrad: maxPoolGradShape,
-  avgPool: poolShape,
-  avgPoolGrad: avgPoolGradShape,
-  reshape: reshapeShape,
-  transpose: transposeShape,
-  broadcastTo: broadcastToShape,
-  concat: concatShape,
-  slice: sliceShape,
-  pad: padShape,
-  gather: gatherShape,
-  gatherGrad: gatherGradShape,
+  matmul: rules.matmulShape,
+  conv2d: rules.convShape,
+  conv2dInputGrad: rules.convInputGradShape,
+  conv2dKernelGrad: rules.convKernelGradShape,
+  maxPool: rules.poolShape,
+  maxPoolGrad: rules.maxPoolGradShape,
+  avgPool: rules.poolShape,
+  avgPoolGrad: rules.avgPoolGradShape,
+  reshape: rules.reshapeShape,
+  transpose: rules.transposeShape,
+  broadcastTo: rules.broadcastToShape,
+  concat: rules.concatShape,
+  slice: rules.sliceShape,
+  pad: rules.padShape,
+  gather: rules.gatherShape,
+  gatherGrad: rules.gatherGradShape,
 };
 
 /**
@@ -181,5 +148,3 @@ export function typeOf<K extends OpName>(op: K, inputs: readonly Node[], attrs: 
   const { dtype, shape } = shapeRules[op](inputs, attrs, op);
   return { dtype, shape };
 }
-
-export { sliceRange } from "./shapes-moving.ts";

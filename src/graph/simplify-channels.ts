@@ -1,5 +1,5 @@
-/** @file Simplification of what is linear per channel: chains of scales and shifts, and scales that a kernel can take in. */
-import { isFloat } from "../base/dtype.ts";
+/** @file Simplification rules for scales and shifts per channel: they are merged with each other and into kernels. */
+import { isFloat } from "../base/tensor.ts";
 import {
   add,
   affine,
@@ -13,10 +13,17 @@ import {
   reshape,
   scalar,
 } from "./build.ts";
-import { type ConvAttrs, isOp, type Node } from "./ops.ts";
-import type { Rule, Surroundings } from "./simplify-rule.ts";
-import { knownSize } from "./value-type.ts";
+import { type ConvAttrs, isOp, type Node, type OpName } from "./ops.ts";
+import { knownSize } from "./shape-rules.ts";
 
+/** What a rule may ask about the graph around its node. */
+export interface Surroundings {
+  /** Whether only one node uses this value, so that merging it there saves work. */
+  usedOnce(node: Node): boolean;
+}
+
+/** A better node of the same value, or undefined where the rule does not apply. */
+export type Rule<K extends OpName> = (node: Node<K>, graph: Surroundings) => Node | undefined;
 /** `x · scale + shift` per channel of the last axis; either may be missing. Both are `[]` or `[channels]`. */
 interface ChannelMap {
   readonly x: Node;
@@ -26,7 +33,7 @@ interface ChannelMap {
 
 type Linear = "neg" | "add" | "sub" | "mul" | "div" | "affine";
 
-/** An operand that holds one number per channel of x, or one for all, with its other axes taken away. */
+/** An operand with one number per channel of x, or one for all, as a vector or a scalar. */
 function channelVector(operand: Node, x: Node): Node | undefined {
   const channels = x.shape.at(-1);
   if (operand.shape.length > x.shape.length) return undefined;
@@ -49,7 +56,7 @@ function channelMapOfBinary(node: Node<"add" | "sub" | "mul" | "div">): ChannelM
   return { x, scale: node.op === "mul" ? vector : div(1, vector) };
 }
 
-/** What a node does to its input per channel, where that is linear with constants; x has the node's shape. */
+/** The scale and shift that a node applies to its input, if they are constants per channel; x has the node's shape. */
 function channelMap(node: Node): ChannelMap | undefined {
   if (!isFloat(node.dtype)) return undefined;
   if (isOp(node, "affine")) {
@@ -61,7 +68,7 @@ function channelMap(node: Node): ChannelMap | undefined {
   return isBinary ? channelMapOfBinary(node as Node<"add" | "sub" | "mul" | "div">) : undefined;
 }
 
-/** The one node that does it: a product, a sum, or both at once where there are channels to tell apart. */
+/** The single node for a scale and shift: a product, a sum, or both at once. */
 function applied({ x, scale, shift }: ChannelMap): Node | undefined {
   if (shift === undefined) return scale === undefined ? x : mul(x, scale);
   if (scale === undefined) return add(x, shift);
@@ -84,7 +91,7 @@ export const composeChannelwise: Rule<Linear> = (node, graph) => {
   });
 };
 
-/** A sum with something added to the shift of an affine in it, where nothing else uses either. */
+/** A sum with the addend merged into the shift of an affine in it, if nothing else uses either. */
 function shifted(sum: Node, addend: Node, graph: Surroundings): Node | undefined {
   if (!graph.usedOnce(sum)) return undefined;
   if (isOp(sum, "affine")) {
@@ -100,13 +107,13 @@ function shifted(sum: Node, addend: Node, graph: Surroundings): Node | undefined
 }
 
 /**
- * `affine(x, p, q) + r = affine(x, p, q + r)` for any r with one number per channel, also where the affine stands in a
- * longer sum, as in the derivative of a batch normalisation.
+ * `affine(x, p, q) + r = affine(x, p, q + r)` for any r with one number per channel, also where the affine is part
+ * of a longer sum, as in the derivative of a batch normalisation.
  */
 export const addIntoShift: Rule<"add"> = ({ inputs: [a, b] }, graph) =>
   shifted(a!, b!, graph) ?? shifted(b!, a!, graph);
 
-/** A product whose constant weights give each channel of the result its own column, scaled there. */
+/** A product with the scale of its output channels merged into its constant weights. */
 function scaledProduct(product: Node, scale: Node): Node | undefined {
   const [x, weights] = product.inputs as [Node, Node];
   if (isOp(product, "conv2d") && isConstant(weights)) {
@@ -129,14 +136,14 @@ export const scaleIntoProduct: Rule<Linear> = (node, graph) => {
   return product && applied({ x: product, shift });
 };
 
-/** Whether a convolution never looks beyond the image, where zeros would not have been scaled and shifted. */
+/** Whether a convolution never reads margins, whose zeros would not be scaled and shifted. */
 function staysInside(kernel: Node, { padding }: ConvAttrs): boolean {
   if (padding === "valid") return true;
   if (padding === "same") return kernel.shape[0] === 1 && kernel.shape[1] === 1;
   return padding.flat().every((margin) => margin === 0);
 }
 
-/** `conv2d(x · s + t, kernel) = conv2d(x, kernel · s) + Σ kernel · t`: what comes before a kernel goes into it. */
+/** `conv2d(x · s + t, kernel) = conv2d(x, kernel · s) + Σ kernel · t`: a scale and shift before a convolution are merged into it. */
 export const channelsIntoKernel: Rule<"conv2d"> = ({ inputs: [y, kernel], attrs, label }, graph) => {
   if (!isConstant(kernel!) || attrs.groups !== 1 || !staysInside(kernel!, attrs)) return undefined;
   const { x, scale, shift } = (graph.usedOnce(y!) && channelMap(y!)) || {};

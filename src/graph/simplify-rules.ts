@@ -1,5 +1,5 @@
-/** @file What simplification knows about each op: a table of small rules, each true for all values. */
-import { type DType, isFloat } from "../base/dtype.ts";
+/** @file The simplification rules of each op; each holds for all values. */
+import { type DType, isFloat, type Tensor } from "../base/tensor.ts";
 import {
   abs,
   add,
@@ -16,66 +16,57 @@ import {
   sub,
   transpose,
 } from "./build.ts";
-import { isOp, type Node, type OpName, type Pads, type SymbolicShape } from "./ops.ts";
+import { numbersOf } from "./numbers.ts";
+import {
+  type BinaryOp,
+  COMPARISON_OPS,
+  FLOAT_OPS,
+  forOps,
+  isOp,
+  LOGICAL_OPS,
+  type Node,
+  type OpName,
+  type Pads,
+  REDUCE_OPS,
+  type ReduceOp,
+  type SymbolicShape,
+  type UnaryOp,
+} from "./ops.ts";
+import { broadcastShapes } from "./shape-rules.ts";
 import {
   addIntoShift,
   channelsIntoKernel,
   composeChannelwise,
+  type Rule,
   scaleIntoProduct,
 } from "./simplify-channels.ts";
-import { type Rule, uniformValue } from "./simplify-rule.ts";
-import { broadcastShapes } from "./value-type.ts";
 import { NO_PADS } from "./windows.ts";
 
 export type SimplifyRules = { readonly [K in OpName]?: readonly Rule<K>[] };
 
-type BroadcastOp =
-  | "add"
-  | "sub"
-  | "mul"
-  | "div"
-  | "pow"
-  | "max"
-  | "min"
-  | "equal"
-  | "less"
-  | "lessEqual"
-  | "and"
-  | "or"
-  | "select"
-  | UnaryOp;
+type BroadcastOp = UnaryOp | BinaryOp | "cast" | "select";
 
-type UnaryOp =
-  | "neg"
-  | "abs"
-  | "sign"
-  | "exp"
-  | "log"
-  | "sqrt"
-  | "sin"
-  | "cos"
-  | "tanh"
-  | "sigmoid"
-  | "softplus"
-  | "erf"
-  | "relu"
-  | "floor"
-  | "ceil"
-  | "round"
-  | "not"
-  | "cast";
+/** The number that all elements of a constant equal, if there is one. */
+export function uniformValue(node: Node): number | undefined {
+  if (isOp(node, "broadcastTo") || isOp(node, "reshape")) return uniformValue(node.inputs[0]!);
+  if (!isOp(node, "constant") || node.attrs.value.dtype === "string") return undefined;
+  const { value } = node.attrs;
+  const data = value.data as Float32Array;
+  for (let i = 1; i < data.length; i++) if (data[i] !== data[0]) return undefined;
+  return data.length === 0 ? undefined : numbersOf({ ...value, data: data.slice(0, 1) } as Tensor)[0];
+}
 
 const equalDims = (a: SymbolicShape, b: SymbolicShape) =>
   a.length === b.length && a.every((dim, axis) => dim === b[axis] && dim !== "?");
 
-/** One operand in place of an op whose other operands change nothing, repeated to the op's shape where it is smaller. */
+/** One operand in place of an op whose other operands change nothing, broadcast to the op's shape if it is smaller. */
 function insteadOf(node: Node, operand: Node): Node | undefined {
   if (equalDims(operand.shape, node.shape)) return operand;
   const sides = node.shape.filter((dim) => typeof dim === "number");
   return sides.length === node.shape.length ? broadcastTo(operand, sides) : undefined;
 }
 
-/** `x ∘ neutral → x`, with the neutral element on the given sides. */
+/** `x ∘ neutral → x`, with the neutral element among the given inputs. */
 const neutral =
   <K extends "add" | "sub" | "mul" | "div" | "pow">(value: number, sides: readonly (0 | 1)[]): Rule<K> =>
   (node) => {
@@ -95,26 +86,26 @@ const twiceIsNothing =
   ({ inputs: [x] }) =>
     isOp(x!, op) ? x.inputs[0] : undefined;
 
-/** An op that does not change its input's shape does nothing to it. */
+/** An op that keeps its input's shape is the identity. */
 const sameShapeIsNothing = (node: Node): Node | undefined =>
   equalDims(node.shape, node.inputs[0]!.shape) ? node.inputs[0] : undefined;
 
 /**
- * A repeated operand enters as it was before: the op broadcasts by itself, or its smaller result is repeated, so that
- * less is computed.
+ * A broadcast operand is used unbroadcast: the op broadcasts by itself, or its smaller result is broadcast, which is less
+ * work.
  */
 function withoutBroadcast(node: Node<BroadcastOp>): Node | undefined {
   const place = node.inputs.findIndex((input) => isOp(input, "broadcastTo"));
   if (place < 0) return undefined;
   const inputs = node.inputs.with(place, node.inputs[place]!.inputs[0]!);
   const shape = inputs.reduce<SymbolicShape>((all, { shape }) => broadcastShapes(all, shape), []);
-  // The bare operand may have an unknown side that meets another one; then the two cannot be told to be equal.
+  // The operand may have an unknown side beside another one; then they may differ.
   if (shape.includes("?")) return undefined;
   return insteadOf(node, makeNode(node.op, inputs, node.attrs));
 }
 
 const zeroTimes: Rule<"mul"> = (node) => {
-  // A float may be infinite or no number, and then zero times it is not zero.
+  // Zero times an infinite float or NaN is not zero.
   if (isFloat(node.dtype)) return undefined;
   return node.inputs.some((input) => uniformValue(input) === 0)
     ? insteadOf(node, scalar(0, node.dtype))
@@ -147,7 +138,7 @@ const knownCondition: Rule<"select"> = (node) => {
   return holds === undefined ? undefined : insteadOf(node, holds === 0 ? b : a);
 };
 
-/** Types by what they can hold: each holds every value of those it lists. */
+/** The types whose every value a type can represent. */
 const HOLDS: { readonly [D in DType]?: readonly DType[] } = {
   float64: ["float32", "float16", "bfloat16", "int32", "uint32", "int16", "uint16", "int8", "uint8", "bool"],
   float32: ["float16", "bfloat16", "int16", "uint16", "int8", "uint8", "bool"],
@@ -155,7 +146,7 @@ const HOLDS: { readonly [D in DType]?: readonly DType[] } = {
   int32: ["int16", "uint16", "int8", "uint8", "bool"],
 };
 
-/** A cast by way of a type that holds every value is a cast at once. */
+/** A cast through a type that represents every value is one cast. */
 const castThrough: Rule<"cast"> = ({ inputs: [x], attrs }) => {
   if (!isOp(x!, "cast")) return undefined;
   const from = x.inputs[0]!;
@@ -170,22 +161,20 @@ const trivialScale: Rule<"affine"> = ({ inputs: [x, scale, shift] }) => {
 };
 
 /** A reduction over no axis, or over axes of side 1 only, leaves the elements as they are. */
-function reducesNothing(
-  node: Node<"reduceSum" | "reduceMean" | "reduceMax" | "reduceMin" | "reduceProd">,
-): Node | undefined {
+function reducesNothing(node: Node<ReduceOp>): Node | undefined {
   const x = node.inputs[0]!;
   if (!node.attrs.axes.every((axis) => x.shape[axis] === 1)) return undefined;
   return node.shape.length === x.shape.length ? x : reshapedTo(x, node.shape);
 }
 
-/** A pool's derivative hands all of each window's share to the window's elements, so sums over images need not spread it. */
+/** A pool's derivative only distributes each window's value, so a sum over the image is the sum of the windows' values. */
 const sumOfUnpooled: Rule<"reduceSum"> = ({ inputs: [x], attrs }) => {
   const unpooled = isOp(x!, "maxPoolGrad") || isOp(x!, "avgPoolGrad");
   const overImage = attrs.axes.includes(1) && attrs.axes.includes(2);
   return unpooled && overImage ? reduceSum(x!.inputs[0]!, attrs) : undefined;
 };
 
-/** A reshape that gives just this shape; at most one side may be unknown. */
+/** A reshape to this shape, of which at most one side may be unknown. */
 function reshapedTo(x: Node, shape: SymbolicShape): Node | undefined {
   const unknown = shape.filter((dim) => typeof dim === "string");
   if (unknown.length > 1) return undefined;
@@ -219,7 +208,7 @@ const broadcastTwice: Rule<"broadcastTo"> = ({ inputs: [x], shape }) => {
 const slicesNothing: Rule<"slice"> = (node) =>
   node.attrs.steps.every((step) => step === 1) ? sameShapeIsNothing(node) : undefined;
 
-/** Whether a transpose only exchanges the last two axes, which a product can do by itself. */
+/** Whether a transpose only swaps the last two axes, which a product can do by itself. */
 const exchangesLastTwo = (node: Node): node is Node<"transpose"> =>
   isOp(node, "transpose") &&
   node.attrs.perm.every((axis, i) => {
@@ -247,12 +236,9 @@ const paddedImage: Rule<"conv2d"> = ({ inputs: [x, kernel], attrs }) => {
   return conv2d(x.inputs[0]!, kernel!, { ...attrs, padding });
 };
 
-const unaryRules = [withoutBroadcast];
-
-/** The rules of each op, tried in order. An op that is not here has none. */
 /**
- * relu's mask on a pooled derivative can be taken before it is spread over the windows, where there are fewer elements:
- * only an element that equals its window's maximum gets anything, and it is positive just when the maximum is.
+ * relu's mask on a pool's derivative can be applied before the derivative is distributed over the windows, to fewer
+ * elements: only an element equal to its window's maximum gets a share, and it is positive if the maximum is.
  */
 const maskBeforeUnpooling: Rule<"reluGrad"> = ({ inputs: [dy, y] }) => {
   if (!isOp(dy!, "maxPoolGrad") || dy.inputs[1] !== y) return undefined;
@@ -260,31 +246,24 @@ const maskBeforeUnpooling: Rule<"reluGrad"> = ({ inputs: [dy, y] }) => {
   return makeNode("maxPoolGrad", [makeNode("reluGrad", [pooledGrad, pooled], {}), x, pooled], dy.attrs);
 };
 
-/** The length of an axis that the shape tells. */
+/** The length of an axis of known side. */
 const knownSide: Rule<"side"> = ({ inputs: [x], attrs }) => {
   const length = x!.shape[attrs.axis];
   return typeof length === "number" ? scalar(length, "int64") : undefined;
 };
 
+/** The rules of each op, tried in order. An op that is not here has none. */
 export const simplifyRules: SimplifyRules = {
-  neg: [twiceIsNothing("neg"), ...unaryRules, composeChannelwise],
-  abs: [once("abs"), absOfNegative, ...unaryRules],
-  sign: unaryRules,
-  exp: unaryRules,
-  log: unaryRules,
-  sqrt: unaryRules,
-  sin: unaryRules,
-  cos: unaryRules,
-  tanh: unaryRules,
-  sigmoid: unaryRules,
-  softplus: unaryRules,
-  erf: unaryRules,
-  relu: [once("relu"), ...unaryRules],
-  floor: [once("floor"), ...unaryRules],
-  ceil: [once("ceil"), ...unaryRules],
-  round: [once("round"), ...unaryRules],
-  not: [twiceIsNothing("not"), ...unaryRules],
-  cast: [castThrough, ...unaryRules],
+  neg: [twiceIsNothing("neg"), withoutBroadcast, composeChannelwise],
+  abs: [once("abs"), absOfNegative, withoutBroadcast],
+  sign: [withoutBroadcast],
+  ...forOps(FLOAT_OPS, [withoutBroadcast]),
+  relu: [once("relu"), withoutBroadcast],
+  floor: [once("floor"), withoutBroadcast],
+  ceil: [once("ceil"), withoutBroadcast],
+  round: [once("round"), withoutBroadcast],
+  not: [twiceIsNothing("not"), withoutBroadcast],
+  cast: [castThrough, withoutBroadcast],
   add: [neutral(0, [0, 1]), addToItself, addNegative, withoutBroadcast, addIntoShift, composeChannelwise],
   sub: [neutral(0, [1]), subNegative, withoutBroadcast, composeChannelwise],
   mul: [neutral(1, [0, 1]), zeroTimes, withoutBroadcast, composeChannelwise, scaleIntoProduct],
@@ -292,22 +271,16 @@ export const simplifyRules: SimplifyRules = {
   pow: [neutral(1, [1]), squared, withoutBroadcast],
   max: [maxWithZero, withoutBroadcast],
   min: [withoutBroadcast],
-  equal: [withoutBroadcast],
-  less: [withoutBroadcast],
-  lessEqual: [withoutBroadcast],
-  and: [withoutBroadcast],
-  or: [withoutBroadcast],
+  ...forOps(COMPARISON_OPS, [withoutBroadcast]),
+  ...forOps(LOGICAL_OPS, [withoutBroadcast]),
   select: [knownCondition, withoutBroadcast],
   affine: [trivialScale, composeChannelwise, scaleIntoProduct],
   reluGrad: [
     ({ inputs: [dy, y] }) => (isOp(dy!, "reluGrad") && dy.inputs[1] === y ? dy : undefined),
     maskBeforeUnpooling,
   ],
+  ...forOps(REDUCE_OPS, [reducesNothing]),
   reduceSum: [reducesNothing, sumOfUnpooled],
-  reduceMean: [reducesNothing],
-  reduceMax: [reducesNothing],
-  reduceMin: [reducesNothing],
-  reduceProd: [reducesNothing],
   side: [knownSide],
   matmul: [transposedFactor],
   conv2d: [paddedImage, channelsIntoKernel],

@@ -2,17 +2,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { draws, plainNumbers } from "../../test/support/op-case.ts";
+import { print } from "../../test/support/print-graph.ts";
 import { IMAGES, randomGraph, randomGraphs } from "../../test/support/random-graph.ts";
 import { Random } from "../base/random.ts";
-import { sizeOf } from "../base/shape.ts";
-import { float32, int64, type TensorMap } from "../base/tensor.ts";
+import { float32, int64, sizeOf, type TensorMap } from "../base/tensor.ts";
 import * as g from "./build.ts";
 import { check } from "./check.ts";
 import { evaluate } from "./evaluate.ts";
 import { gradient } from "./gradient.ts";
 import { fromNumbers } from "./numbers.ts";
 import { isOp, type Node, topological } from "./ops.ts";
-import { print } from "./print.ts";
 import { simplify } from "./simplify.ts";
 
 const vector = (...values: number[]) => g.constant(float32([values.length], values));

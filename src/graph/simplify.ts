@@ -1,23 +1,21 @@
-/** @file Rewrites a graph into a smaller one with the same values: shared once, folded, and simplified rule by rule. */
+/** @file Rewrites a graph into a cheaper one with the same values: shared nodes, folded constants, simplification rules. */
 
-import type { NumericDType } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
-import { shapeText, sizeOf } from "../base/shape.ts";
-import { bytesOf, hasDType, type Tensor } from "../base/tensor.ts";
+import { bytesOf, hasDType, type NumericDType, shapeText, sizeOf, type Tensor } from "../base/tensor.ts";
 import { constant, makeNode } from "./build.ts";
 import { evaluateNode } from "./evaluate.ts";
 import { isOp, type Node, type OpName, topological, UNKNOWN_DIM } from "./ops.ts";
-import type { Rule } from "./simplify-rule.ts";
+import { knownSize } from "./shape-rules.ts";
+import type { Rule } from "./simplify-channels.ts";
 import { simplifyRules } from "./simplify-rules.ts";
-import { knownSize } from "./value-type.ts";
 
-/** A constant may be folded into one larger than all its inputs only up to this many elements. */
+/** A folded constant may be larger than its inputs only up to this many elements. */
 const LARGEST_EXPANSION = 1 << 12;
-/** Products are folded only for inputs of up to this many elements together, as plain loops are slow. */
+/** Products are folded only for up to this many elements in all, as plain loops are slow. */
 const LARGEST_PRODUCT = 1 << 16;
 /** Constants of up to this many bytes are compared by content, larger ones by identity. */
 const COMPARED_BYTES = 256;
-/** One pass nearly always suffices; what a rule adds next to it may give another rule its turn. */
+/** One pass nearly always suffices; nodes that rules add may allow further rules. */
 const MOST_PASSES = 8;
 
 const COMMUTATIVE: ReadonlySet<OpName> = new Set(["add", "mul", "max", "min", "equal", "and", "or"]);
@@ -32,13 +30,13 @@ const PRODUCTS: ReadonlySet<OpName> = new Set([
   "avgPoolGrad",
 ]);
 
-/** The node's value where all its inputs are constants and it is worth storing. */
+/** The node's value as a constant, if all inputs are constants and the value is worth storing. */
 function folded(node: Node): Node | undefined {
   const values = node.inputs.map((input) => (isOp(input, "constant") ? input.attrs.value : undefined));
   if (values.length === 0 || !values.every((value) => value !== undefined && value.dtype !== "string")) {
     return undefined;
   }
-  // Repeated elements are not worth storing, but for vectors, which other rules look for.
+  // Repeated elements are not worth storing, except for vectors, which other rules look for.
   if (node.op === "broadcastTo" && node.shape.length > 1) return undefined;
   const known = values as Tensor[];
   const taken = known.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
@@ -47,12 +45,12 @@ function folded(node: Node): Node | undefined {
   return { ...constant(evaluateNode(node, known)), label: node.label };
 }
 
-/** Spells out the numbers that JSON has no word for. */
+/** Writes as text the numbers that JSON lacks. */
 function attributeText(_: string, value: unknown): unknown {
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
 
-/** Whether a rewritten node says at least as much about its shape; else the rewriting is not taken. */
+/** Whether a rewritten node knows at least as much about its shape; otherwise the rewriting is dropped. */
 function saysAsMuch(better: Node, node: Node): boolean {
   const contradicts = better.shape.some(
     (dim, axis) =>
@@ -70,7 +68,7 @@ function saysAsMuch(better: Node, node: Node): boolean {
 
 /** One pass over a graph, inputs before the nodes that use them. */
 class Pass {
-  /** Nodes that are in their final form, by what they compute. */
+  /** Nodes in their final form, by a key of what they compute. */
   readonly #shared = new Map<string, Node>();
   readonly #numbers = new Map<object, number>();
   /** Final forms, by the node of the old graph or by a rewritten one. */
@@ -89,7 +87,7 @@ class Pass {
     }
   }
 
-  /** The final form of a node. The old graph's come in order, so this recurs only into what rules have added. */
+  /** The final form of a node. The old graph's nodes come in order, so this recurses only into nodes that rules added. */
   simplified(node: Node): Node {
     const known = this.#results.get(node);
     if (known !== undefined) return known;
@@ -117,7 +115,7 @@ class Pass {
     return node;
   }
 
-  /** Whether the old graph needs this value in one place only, so that it may be merged into that. */
+  /** Whether the old graph uses this value once. */
   usedOnce(node: Node): boolean {
     return (this.#uses.get(node) ?? 1) === 1;
   }

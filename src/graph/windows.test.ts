@@ -70,8 +70,8 @@ describe("outputSize", () => {
 
   it("refuses a window larger than the image", () => {
     expect(() => outputSize("maxPool", [2, 7], window)).toThrow(
-      "maxPool: a window that reaches over 3 does not fit a side of 2, margins included",
+      "maxPool: a window that spans 3 does not fit a side of 2, margins included",
     );
-    expect(() => outputSize("conv2d", [4, 7], { ...window, dilations: [2, 1] })).toThrow("reaches over 5");
+    expect(() => outputSize("conv2d", [4, 7], { ...window, dilations: [2, 1] })).toThrow("spans 5");
   });
 });

@@ -1,4 +1,4 @@
-/** @file The geometry of windows that slide over an image: margins and output sides of convolutions and pools. */
+/** @file The geometry of sliding windows: margins and output sizes of convolutions and pools. */
 import { FaceError } from "../base/errors.ts";
 import { type Dim, type Padding, type Pads, type Pair, UNKNOWN_DIM } from "./ops.ts";
 
@@ -31,7 +31,7 @@ export function resolvePads(
   ];
 }
 
-/** A window and how it moves; of convolutions and pools alike. */
+/** The window of a convolution or pool. */
 export interface Window {
   readonly size: Pair;
   readonly strides: Pair;
@@ -48,14 +48,14 @@ function outputSide(op: string, side: Dim, axis: 0 | 1, window: Window): Dim {
   if (side + margins < reach) {
     throw new FaceError(
       "SHAPE_MISMATCH",
-      `${op}: a window that reaches over ${reach} does not fit a side of ${side + margins}, margins included`,
+      `${op}: a window that spans ${reach} does not fit a side of ${side + margins}, margins included`,
     );
   }
   return Math.floor((side + margins - reach) / strides[axis]) + 1;
 }
 
 /**
- * Height and width of what a sliding window makes of an image.
+ * Height and width of the output of a sliding window.
  * @throws FaceError `SHAPE_MISMATCH` when the window is larger than the image with its margins.
  */
 export function outputSize(op: string, size: readonly [Dim, Dim], window: Window): [Dim, Dim] {

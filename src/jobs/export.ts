@@ -78,7 +78,7 @@ export function signaturesOf(
     verify_encoded: {
       inputs: { anchor_bytes: encoded.anchorImage, verification_bytes: encoded.verificationImage },
       outputs: { classifier: encoded.classifier },
-      photographs: true,
+      decodesImages: true,
     },
   };
 }
@@ -92,14 +92,14 @@ export async function warmupRequests(
 ): Promise<WarmupRequest[]> {
   const pixels = new Uint8Array(height * width * 3).fill(GREY);
   const photograph = await encodeJpeg(pixels, width, height);
-  const inputOf = (node: Node, photographs: boolean | undefined): WarmupInput =>
-    photographs
+  const inputOf = (node: Node, decodesImages: boolean | undefined): WarmupInput =>
+    decodesImages
       ? { files: [photograph] }
       : { shape: node.shape.map((side) => (typeof side === "number" ? side : 1)), fill: GREY / 255 };
-  return Object.entries(signatures).map(([signature, { inputs, photographs }]) => ({
+  return Object.entries(signatures).map(([signature, { inputs, decodesImages }]) => ({
     signature,
     inputs: Object.fromEntries(
-      Object.entries(inputs).map(([alias, node]) => [alias, inputOf(node, photographs)]),
+      Object.entries(inputs).map(([alias, node]) => [alias, inputOf(node, decodesImages)]),
     ),
   }));
 }

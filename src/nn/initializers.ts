@@ -1,7 +1,6 @@
 /** @file Initial values of weights, with Keras' names and formulas. */
 import type { Random } from "../base/random.ts";
-import { sizeOf } from "../base/shape.ts";
-import { type Tensor, tensor } from "../base/tensor.ts";
+import { sizeOf, type Tensor, tensor } from "../base/tensor.ts";
 
 /** How many inputs feed one output, and how many outputs one input feeds. */
 export interface Fans {

@@ -1,7 +1,7 @@
 /** @file Layers with Keras' names, defaults and arithmetic, written in graph ops. */
 
 import { FaceError } from "../base/errors.ts";
-import { shapeText } from "../base/shape.ts";
+import { shapeText } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
 import type { Node, Padding, Pair } from "../graph/ops.ts";
 import { constantOf, glorotUniform, type Initializer, ones, zeros } from "./initializers.ts";

@@ -1,8 +1,7 @@
 /** @file Collects what layers bring along while a network is written down: weights, running statistics, descriptions. */
 import { FaceError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
-import { shapeText, sizeOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
+import { shapeText, sizeOf, type Tensor } from "../base/tensor.ts";
 import { parameter } from "../graph/build.ts";
 import type { Node, SymbolicShape } from "../graph/ops.ts";
 import { type Fans, fansOf, type Initializer } from "./initializers.ts";

@@ -1,5 +1,5 @@
-/** @file ONNX's numbers for our element types. */
-import type { DType } from "../base/dtype.ts";
+/** @file The numbers that ONNX gives to element types. */
+import type { DType } from "../base/tensor.ts";
 
 /** `TensorProto.DataType` of the ONNX format. */
 export const ONNX_TYPE: { readonly [D in DType]: number } = {
@@ -21,7 +21,7 @@ export const ONNX_TYPE: { readonly [D in DType]: number } = {
 
 const BY_NUMBER = new Map(Object.entries(ONNX_TYPE).map(([dtype, number]) => [number, dtype as DType]));
 
-/** Our element type for ONNX's number, if we have it. */
+/** The element type with an ONNX number; undefined for types that we do not have. */
 export function dtypeOfOnnx(number: number): DType | undefined {
   return BY_NUMBER.get(number);
 }

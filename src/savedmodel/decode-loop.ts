@@ -1,4 +1,4 @@
-/** @file Image files decoded inside a TensorFlow graph: a loop from files of any size to a batch of equal images. */
+/** @file Writes the decode loop: a TensorFlow loop that turns image files of any size into a batch of images of one size. */
 import { create } from "@bufbuild/protobuf";
 import { tensor } from "../base/tensor.ts";
 import {
@@ -12,7 +12,7 @@ import { DataType } from "../proto/tensorflow/tensor_pb.ts";
 import { attr, type GraphWriter } from "./write/graph-writer.ts";
 
 /** Rows and columns of the images that the network takes. */
-export interface PhotographSize {
+export interface DecodedSize {
   readonly height: number;
   readonly width: number;
 }
@@ -21,7 +21,7 @@ const INT32 = attr.type("int32");
 const FLOAT = attr.type("float32");
 const LARGEST_BYTE = 255;
 
-/** What the loop carries from image to image: counter, number of files, the files, the images made so far. */
+/** The loop's variables: counter, number of files, the files, the images so far. */
 const CARRIED = [
   { name: "i", type: DataType.DT_INT32 },
   { name: "count", type: DataType.DT_INT32 },
@@ -37,7 +37,7 @@ function step(name: string, op: string, input: string[], attributes: Record<stri
   return create(NodeDefSchema, { name, op, input, attr: attributes });
 }
 
-/** Goes on while there are files left. */
+/** Continues while files are left. */
 function condition(name: string): FunctionDef {
   return create(FunctionDefSchema, {
     signature: { name, inputArg: [...CARRIED], outputArg: [{ name: "more", type: DataType.DT_BOOL }] },
@@ -50,7 +50,7 @@ function condition(name: string): FunctionDef {
  * One file becomes one image: decoded with libjpeg's exact transform, resized with a triangle filter that widens as the
  * image shrinks (as training prepares its photographs), scaled to [0, 1].
  */
-function bodySteps({ height, width }: PhotographSize): NodeDef[] {
+function bodySteps({ height, width }: DecodedSize): NodeDef[] {
   const list = { element_dtype: attr.type("string") };
   return [
     step("one", "Const", [], constant(int32([], 1))),
@@ -97,7 +97,7 @@ function bodySteps({ height, width }: PhotographSize): NodeDef[] {
   ];
 }
 
-function body(name: string, size: PhotographSize): FunctionDef {
+function body(name: string, size: DecodedSize): FunctionDef {
   return create(FunctionDefSchema, {
     signature: {
       name,
@@ -115,7 +115,7 @@ function body(name: string, size: PhotographSize): FunctionDef {
 }
 
 /** The loop's two functions for images of a size. */
-export function photographFunctions(size: PhotographSize): { condition: FunctionDef; body: FunctionDef } {
+export function decodeLoopFunctions(size: DecodedSize): { condition: FunctionDef; body: FunctionDef } {
   const name = `photographs_${size.height}x${size.width}`;
   return { condition: condition(`${name}_condition`), body: body(`${name}_body`, size) };
 }
@@ -125,8 +125,8 @@ export function photographFunctions(size: PhotographSize): { condition: Function
  * @param files the value of type string, `[batch]`.
  * @returns the name of the value `[batch, height, width, 3]`, float32 RGB in [0, 1].
  */
-export function writePhotographs(graph: GraphWriter, files: string, size: PhotographSize): string {
-  const functions = photographFunctions(size);
+export function writeDecodeLoop(graph: GraphWriter, files: string, size: DecodedSize): string {
+  const functions = decodeLoopFunctions(size);
   graph.define(functions.condition);
   graph.define(functions.body);
   const shapes = { shape_type: INT32 };

@@ -1,13 +1,13 @@
-/** @file What is inside a SavedModel: signatures, operations, parameters, sizes. */
+/** @file Summarises a SavedModel: signatures, operations, parameters, sizes. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isFloat } from "../base/dtype.ts";
+import { isFloat } from "../base/tensor.ts";
 import type { GraphDef, NodeDef } from "../proto/tensorflow/graph_pb.ts";
 import { dtypeOf } from "./format/tensor-proto.ts";
 import { importers } from "./read/from-tensorflow.ts";
 import { isFed, sliceOf } from "./read/import-graph.ts";
 import type { InlinedNode } from "./read/inlined-graph.ts";
-import { findPhotographs, PHOTOGRAPH_OPERATORS } from "./read/match-decode-loop.ts";
+import { DECODE_OPERATORS, matchDecodeLoops } from "./read/match-decode-loop.ts";
 import { type ReadModel, readSavedModel } from "./read/read.ts";
 import { VARIABLE_OPS } from "./read/variable-keys.ts";
 import type { Signature, SignatureTensor } from "./signature.ts";
@@ -16,7 +16,7 @@ import type { Signature, SignatureTensor } from "./signature.ts";
 export interface PortReport {
   readonly name: string;
   readonly dtype: string;
-  /** Sides, -1 where any will do; null when the rank is unknown. */
+  /** Sides, -1 for any size; null when the rank is unknown. */
   readonly shape: readonly number[] | null;
   readonly tensor: string;
 }
@@ -35,7 +35,7 @@ export interface ModelReport {
   readonly tags: readonly string[];
   readonly tensorflowVersion: string;
   readonly signatures: readonly SignatureReport[];
-  /** Operators that the signatures need, with how often they occur once calls are opened up, most frequent first. */
+  /** Operators that the signatures need with their counts after inlining calls, most frequent first. */
   readonly operations: readonly {
     readonly name: string;
     readonly count: number;
@@ -70,7 +70,7 @@ export function signatureReport(name: string, signature: Signature): SignatureRe
   };
 }
 
-/** What all signatures need, each node once. */
+/** The nodes that any signature needs. */
 function neededNodes({ graph, signatures }: ReadModel): InlinedNode[] {
   const nodes = new Map<string, InlinedNode>();
   for (const signature of signatures.values()) {
@@ -123,10 +123,10 @@ async function folderBytes(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** Reads a version's folder and says what is in it; nothing is run. */
+/** Reads a version's folder and summarises it; nothing is run. */
 export async function inspectSavedModel(folder: string): Promise<ModelReport> {
   const model = await readSavedModel(folder);
-  const decodes = [...model.signatures.values()].some((each) => findPhotographs(model.graph, each));
+  const decodes = [...model.signatures.values()].some((each) => matchDecodeLoops(model.graph, each));
   const needed = neededNodes(model);
   const variables = needed.filter(({ def }) => VARIABLE_OPS.has(def.op));
   const defs = [...needed.map(({ def }) => def), ...bodiesOf(needed, model.graph)];
@@ -137,10 +137,7 @@ export async function inspectSavedModel(folder: string): Promise<ModelReport> {
     tags: model.tags,
     tensorflowVersion: model.tensorflowVersion,
     signatures: [...model.signatures].map(([name, signature]) => signatureReport(name, signature)),
-    operations: countOperations(
-      defs,
-      new Set([...PARSING_OPERATORS, ...(decodes ? PHOTOGRAPH_OPERATORS : [])]),
-    ),
+    operations: countOperations(defs, new Set([...PARSING_OPERATORS, ...(decodes ? DECODE_OPERATORS : [])])),
     functions: model.graph.library?.function.length ?? 0,
     variables: variables.length,
     parameters: countConstants(defs) + (await model.variables.count(variables)),

@@ -1,10 +1,9 @@
-/** @file What a model offers to its callers: named signatures with typed, shaped inputs and outputs. */
-import type { DType } from "../base/dtype.ts";
-import type { Tensor } from "../base/tensor.ts";
+/** @file Signatures: the named ways to call a model, with typed, shaped inputs and outputs. */
+import type { DType, Tensor } from "../base/tensor.ts";
 
 /** One named input or output of a signature. */
 export interface SignatureTensor {
-  /** The graph's own name for it, `node:index`. */
+  /** Its name in the graph, `node:index`. */
   readonly tensorName: string;
   readonly dtype: DType;
   /** Sides, -1 where unknown; `undefined` when even the rank is unknown. */
@@ -15,9 +14,9 @@ export interface SignatureTensor {
 export interface Signature {
   readonly inputs: ReadonlyMap<string, SignatureTensor>;
   readonly outputs: ReadonlyMap<string, SignatureTensor>;
-  /** `tensorflow/serving/predict`, `…/classify` or `…/regress`; free text in old models. */
+  /** `tensorflow/serving/predict`, `…/classify` or `…/regress`; any text in old models. */
   readonly methodName: string;
-  /** Values for inputs that a request may leave out. */
+  /** Default values of optional inputs. */
   readonly defaults: ReadonlyMap<string, Tensor>;
 }
 

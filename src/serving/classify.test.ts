@@ -1,7 +1,6 @@
 /** @file Classify, Regress and MultiInference: the order of the checks, and the words for each thing that can be wrong. */
 import { describe, expect, it } from "vitest";
-import type { DType } from "../base/dtype.ts";
-import { float32, type Tensor, tensor } from "../base/tensor.ts";
+import { type DType, float32, type Tensor, tensor } from "../base/tensor.ts";
 import type { Signature, SignatureTensor } from "../savedmodel/signature.ts";
 import { classify, multiInference, regress } from "./classify.ts";
 import type { Servable } from "./engine/servable.ts";

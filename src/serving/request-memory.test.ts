@@ -1,7 +1,6 @@
 /** @file Memory of requests: who gets which piece, and when it is given to the next. */
 import { describe, expect, it } from "vitest";
-import type { NumericDType } from "../base/dtype.ts";
-import { float32, floats, int64, tensor } from "../base/tensor.ts";
+import { float32, floats, int64, type NumericDType, tensor } from "../base/tensor.ts";
 import { allOf, RequestMemory } from "./request-memory.ts";
 
 const KIB = 1024;

@@ -1,8 +1,15 @@
 /** @file Memory for the large tensors of requests: shared with the engine's threads, and used again and again. */
-import { arrayOf, bytesPerElement, type DTypeData, type NumericDType } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
-import { type Shape, shapeText, sizeOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
+import {
+  arrayOf,
+  bytesPerElement,
+  type DTypeData,
+  type NumericDType,
+  type Shape,
+  shapeText,
+  sizeOf,
+  type Tensor,
+} from "../base/tensor.ts";
 
 /** Smaller tensors are sent to a thread as fast by copying. */
 const LEAST_BYTES = 4096;

@@ -1,10 +1,9 @@
 /** @file The training engine: replicas of the network in worker threads, fed from the thread that runs everything else. */
-import "../onnx/runtime/disable-telemetry.ts";
+import "../onnx/runtime/runtime.ts";
 import { availableParallelism } from "node:os";
 import type { TransferListItem, Worker } from "node:worker_threads";
 import { FaceError, messageOf } from "../base/errors.ts";
-import { sizeOf } from "../base/shape.ts";
-import type { TensorMap } from "../base/tensor.ts";
+import { sizeOf, type TensorMap } from "../base/tensor.ts";
 import { startWorker } from "../base/worker.ts";
 import { embeddingSizeOf, type ImageSize } from "../model/backbone.ts";
 import { networkNamed } from "../model/networks.ts";

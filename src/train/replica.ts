@@ -1,8 +1,7 @@
 /** @file One replica of the network: holds the weights and the sessions, computes steps and inference. */
 import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
-import { sizeOf } from "../base/shape.ts";
-import { float32, floats, type TensorMap } from "../base/tensor.ts";
+import { float32, floats, sizeOf, type TensorMap } from "../base/tensor.ts";
 import { networkNamed } from "../model/networks.ts";
 import { hasBlockedOps } from "../onnx/lower/blocked/support.ts";
 import { lower, type Program } from "../onnx/lower/lower.ts";

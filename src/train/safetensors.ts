@@ -1,9 +1,15 @@
 /** @file The safetensors format: a JSON table of contents, then the tensors' bytes one after the other. */
-import type { DType, NumericDType } from "../base/dtype.ts";
-import { bytesPerElement } from "../base/dtype.ts";
 import { FaceError } from "../base/errors.ts";
-import { sizeOf } from "../base/shape.ts";
-import { bytesOf, fromBytes, type Tensor, type TensorMap } from "../base/tensor.ts";
+import {
+  bytesOf,
+  bytesPerElement,
+  type DType,
+  fromBytes,
+  type NumericDType,
+  sizeOf,
+  type Tensor,
+  type TensorMap,
+} from "../base/tensor.ts";
 
 const TYPE_NAMES: Partial<Record<DType, string>> = {
   float32: "F32",

@@ -1,10 +1,8 @@
 /** @file The harness of ops: what must hold for every op, over random shapes and attributes. */
 import { expect } from "vitest";
-import { isFloat } from "../../src/base/dtype.ts";
 import { FaceError } from "../../src/base/errors.ts";
 import { Random } from "../../src/base/random.ts";
-import { sizeOf } from "../../src/base/shape.ts";
-import type { Tensor, TensorMap } from "../../src/base/tensor.ts";
+import { isFloat, sizeOf, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
 import { cast, constant, mul, reduceSum } from "../../src/graph/build.ts";
 import { check } from "../../src/graph/check.ts";
 import { evaluate } from "../../src/graph/evaluate.ts";

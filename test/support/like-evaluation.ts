@@ -1,8 +1,7 @@
 /** @file What tests of lowered programs share: values to run them on, and their evaluation to hold the results against. */
 import { expect } from "vitest";
 import type { Random } from "../../src/base/random.ts";
-import { type Shape, sizeOf } from "../../src/base/shape.ts";
-import { float32, floats, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
+import { float32, floats, type Shape, sizeOf, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
 import { evaluate } from "../../src/graph/evaluate.ts";
 import type { Node } from "../../src/graph/ops.ts";
 

@@ -9,9 +9,10 @@ import { openRuntime } from "../../src/onnx/runtime/runtime.ts";
 import { type AttrValue, type NodeDef, SavedModelSchema } from "../../src/proto/tensorflow/graph_pb.ts";
 import type { TensorShapeProto } from "../../src/proto/tensorflow/tensor_pb.ts";
 import { parseBundleIndex } from "../../src/savedmodel/format/bundle-index.ts";
-import { readTable, writeTable } from "../../src/savedmodel/format/table.ts";
+import { readTable } from "../../src/savedmodel/format/table.ts";
 import { importers } from "../../src/savedmodel/read/from-tensorflow.ts";
 import { parseSavedModel } from "../../src/savedmodel/read/read.ts";
+import { writeTable } from "./write-bundle.ts";
 
 const GOLDEN = join(import.meta.dirname, "../golden/tensorflow");
 const NAMES = ["graph_variables", "nested_functions", "two_shards", "tiny_exported", "tiny_saved"] as const;

@@ -1,9 +1,7 @@
 /** @file One try of an op: inputs with shapes and kinds of values, and how the node is made from them. */
 import fc from "fast-check";
-import type { DType } from "../../src/base/dtype.ts";
 import { Random } from "../../src/base/random.ts";
-import { sizeOf } from "../../src/base/shape.ts";
-import type { Tensor, TensorMap } from "../../src/base/tensor.ts";
+import { type DType, sizeOf, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
 import { input } from "../../src/graph/build.ts";
 import { fromNumbers } from "../../src/graph/numbers.ts";
 import type { Node } from "../../src/graph/ops.ts";

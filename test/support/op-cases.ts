@@ -1,7 +1,6 @@
 /** @file How each op is tried: one entry per op, so that an op without a test does not compile. */
 import fc from "fast-check";
-import { sizeOf } from "../../src/base/shape.ts";
-import { float32 } from "../../src/base/tensor.ts";
+import { float32, sizeOf } from "../../src/base/tensor.ts";
 import * as g from "../../src/graph/build.ts";
 import { channelMoments, makeNode } from "../../src/graph/build.ts";
 import type { Node, OpName } from "../../src/graph/ops.ts";

@@ -1,7 +1,7 @@
 /** @file Random graphs that are full of what simplification looks for. */
 import fc from "fast-check";
 import { Random } from "../../src/base/random.ts";
-import { sizeOf } from "../../src/base/shape.ts";
+import { sizeOf } from "../../src/base/tensor.ts";
 import * as g from "../../src/graph/build.ts";
 import { fromNumbers } from "../../src/graph/numbers.ts";
 import type { Node } from "../../src/graph/ops.ts";

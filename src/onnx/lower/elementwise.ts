@@ -1,6 +1,6 @@
-/** @file Lowering of the ops that work element by element, per channel, or over whole axes. */
+/** @file Lowering of ops that work element by element, per channel, or over whole axes. */
 import { float32, type Tensor } from "../../base/tensor.ts";
-import { isOp, type Node, type OpName, type SymbolicShape } from "../../graph/ops.ts";
+import { isOp, type Node, type OpName, type ReduceOp } from "../../graph/ops.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
 import { type Lowering, NCHW, PLAIN, physicalAxis } from "./lowering.ts";
 import { MICROSOFT, type NodeOptions } from "./model-builder.ts";
@@ -15,11 +15,11 @@ export function elementwise<K extends OpName>(
   return (node, lowering) => {
     const order = lowering.elementOrder(node);
     const inputs = node.inputs.map((input) => lowering.broadcastable(input, order));
-    lowering.define(node, lowering.emit(node, op, inputs, attributes), order);
+    lowering.result(node, order, op, inputs, attributes);
   };
 }
 
-/** A product, unless its sum per channel takes its place. */
+/** A product; one of which only the sum per channel is used is left to `reduce`. */
 export const lowerMul: Rule<"mul"> = (node, lowering) => {
   if (!lowering.settings.runtimeOps || !isChannelProduct(node, lowering)) {
     elementwise<"mul">("Mul")(node, lowering);
@@ -29,7 +29,7 @@ export const lowerMul: Rule<"mul"> = (node, lowering) => {
 export const lowerCast: Rule<"cast"> = (node, lowering) =>
   elementwise<"cast">("Cast", { to: ONNX_TYPE[node.attrs.to] })(node, lowering);
 
-/** So steep that no normal number is lost between 0 and 1. */
+/** A slope for which every normal float saturates to 0 or 1. */
 const STEEP = 3e38;
 
 /** 1 where `sign · x` is positive, else 0, in one pass: `min(1, max(0, sign · STEEP · x))`. */
@@ -42,10 +42,10 @@ export const lowerReluGrad: Rule<"reluGrad"> = (node, lowering) => {
   const order = lowering.elementOrder(node);
   // A product with 0 or 1 is faster than a selection.
   const mask = hasSign(node, lowering, lowering.value(y, order), 1);
-  lowering.define(node, lowering.emit(node, "Mul", [lowering.value(dy, order), mask]), order);
+  lowering.result(node, order, "Mul", [lowering.value(dy, order), mask]);
 };
 
-/** The order in which channels come second, which is what the runtime's per-channel operators take. */
+/** The order of axes with channels second, as the runtime's per-channel operators want them. */
 const channelsSecond = (node: Node) => (node.shape.length === 4 ? NCHW : PLAIN);
 
 /** A vector with the same number for each channel. */
@@ -81,7 +81,7 @@ export const lowerAffine: Rule<"affine"> = (node, lowering) => {
   }
   const order = node.shape.length === 4 ? lowering.commonOrder([x]) : PLAIN;
   const scaled = lowering.emit(node, "Mul", [lowering.value(x, order), lowering.broadcastable(scale, order)]);
-  lowering.define(node, lowering.emit(node, "Add", [scaled, lowering.broadcastable(shift, order)]), order);
+  lowering.result(node, order, "Add", [scaled, lowering.broadcastable(shift, order)]);
 };
 
 /** `min(x, 0)`, which PReLU and both of its derivatives are made of. */
@@ -95,7 +95,7 @@ const slopeLessOne = (slope: Node, lowering: Lowering): string =>
     lowering.emit(slope, "Sub", [lowering.value(slope), lowering.model.float(1)]),
   );
 
-/** `slope · x + (1 − slope) · relu(x)`: where all is stored, the runtime keeps each of these operators in its blocks. */
+/** `slope · x + (1 − slope) · relu(x)`: with a stored slope the runtime keeps each of these operators blocked. */
 function storedPrelu(node: Node, lowering: Lowering, { shape, data }: Tensor<"float32">): string {
   const { model } = lowering;
   const x = lowering.value(node.inputs[0]!, channelsSecond(node));
@@ -131,7 +131,7 @@ export const lowerPrelu: Rule<"prelu"> = (node, lowering) => {
   const sloped = isPerChannel(node)
     ? channelAffine(node, lowering, negativePart(x, lowering), less, filled(node, lowering, 0))
     : lowering.emit(node, "Mul", [negativePart(x, lowering), less]);
-  lowering.define(node, lowering.emit(node, "Add", [lowering.value(x, order), sloped]), order);
+  lowering.result(node, order, "Add", [lowering.value(x, order), sloped]);
 };
 
 /** `dy · (1 + (slope − 1) · [x < 0])` */
@@ -143,18 +143,18 @@ export const lowerPreluGrad: Rule<"preluGrad"> = (node, lowering) => {
   const factor = isPerChannel(node)
     ? channelAffine(node, lowering, negative, less, filled(node, lowering, 1))
     : lowering.emit(node, "Add", [lowering.emit(node, "Mul", [negative, less]), lowering.model.float(1)]);
-  lowering.define(node, lowering.emit(node, "Mul", [lowering.value(dy, order), factor]), order);
+  lowering.result(node, order, "Mul", [lowering.value(dy, order), factor]);
 };
 
-/** Whether a node is the mean per channel that a variance beside it is taken from. */
+/** The channel variance that uses a node as its mean. */
 function varianceOf(node: Node, lowering: Lowering): Node | undefined {
   return lowering.consumers(node).find((user) => user.op === "channelVariance" && user.inputs[1] === node);
 }
 
 /**
- * Mean and variance of each channel in two passes over x: batch normalisation in training mode with momentum 0 hands
- * out the batch's own statistics. The runtime writes them over the running statistics that go in, even over constants,
- * which layers may share; so what goes in are two vectors of this node's own, made from x, and of no influence.
+ * Mean and variance of each channel in two passes over x: batch normalisation in training mode with momentum 0 returns the
+ * statistics of the batch. The runtime overwrites the running statistics it is given, even constants, which layers may
+ * share; so it gets two vectors of this node's own, computed from x, whose values do not matter.
  */
 function lowerMoments(mean: Node, variance: Node, lowering: Lowering): void {
   const x = variance.inputs[0]!;
@@ -173,7 +173,7 @@ function lowerMoments(mean: Node, variance: Node, lowering: Lowering): void {
     model.ints(ends),
     model.ints([0, ...axes]),
   ]);
-  const scratch = lowering.emit(variance, "Reshape", [corner, model.ints([channels])]);
+  const scratch = lowering.reshaped(variance, corner, [channels]);
   const otherScratch = lowering.emit(variance, "Neg", [scratch]);
   const [, runningMean, runningVariance] = model.nodes(
     "BatchNormalization",
@@ -195,65 +195,54 @@ export const lowerChannelVariance: Rule<"channelVariance"> = (node, lowering) =>
   const squared = lowering.emit(node, "Mul", [deviation, deviation]);
   const channel = x.shape.length === 4 ? physicalAxis(order, 3) : x.shape.length - 1;
   const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== channel);
-  lowering.define(node, lowering.emit(node, "ReduceMean", [squared], { axes, keepdims: 0 }));
+  lowering.result(node, PLAIN, "ReduceMean", [squared], { axes, keepdims: 0 });
 };
 
-type ReduceName = "reduceSum" | "reduceMean" | "reduceMax" | "reduceMin" | "reduceProd";
-
-/** A reduction over the physical places of its axes. */
-export function reduce<K extends ReduceName>(op: string): Rule<K> {
+/** A reduction over the physical positions of its axes. */
+export function reduce<K extends ReduceOp>(op: string): Rule<K> {
   return (node, lowering) => {
     const x = node.inputs[0]!;
     const variance = node.op === "reduceMean" ? varianceOf(node, lowering) : undefined;
     if (variance !== undefined && isPerChannel(x)) lowerMoments(node, variance, lowering);
     else if (!lowering.isDefined(x)) lowerChannelProduct(node, lowering);
-    else if (node.attrs.axes.length === 0)
-      lowering.define(node, lowering.emit(node, "Identity", [lowering.value(x)]));
+    else if (node.attrs.axes.length === 0) lowering.result(node, PLAIN, "Identity", [lowering.value(x)]);
     else lowerReduction(node, op, lowering);
   };
 }
 
-const sameShape = (a: SymbolicShape, b: SymbolicShape) => a.join() === b.join();
-
-/** From this many pixels on scalar products are faster than a product that is written down and then added up. */
+/** From this many pixels on scalar products are faster than a stored product that is then summed. */
 const LARGE_AREA = 400;
 
-/** A product of two large images of which only the sum per channel is ever needed. */
+/** Whether a node is a product of two large images of which only the sum per channel is used. */
 function isChannelProduct(node: Node, lowering: Lowering): boolean {
   const sum = lowering.onlyConsumer(node);
   const [a, b] = node.inputs as [Node, Node];
   const isSum = sum !== undefined && isOp(sum, "reduceSum") && sum.attrs.axes.join() === "0,1,2";
   const isKnown = node.shape.length === 4 && node.shape.every((side) => typeof side === "number");
   const isLarge = Number(node.shape[1]) * Number(node.shape[2]) >= LARGE_AREA;
-  return isSum && isKnown && isLarge && node.dtype === "float32" && sameShape(a.shape, b.shape);
+  return isSum && isKnown && isLarge && node.dtype === "float32" && a.shape.join() === b.shape.join();
 }
 
-/** Sums of products per channel as scalar products, image by image, without ever writing the product down. */
-function lowerChannelProduct(node: Node<ReduceName>, lowering: Lowering): void {
+/** Sums of products per channel as scalar products, image by image, without storing the product. */
+function lowerChannelProduct(node: Node<ReduceOp>, lowering: Lowering): void {
   const product = node.inputs[0]!;
   const [batch, height, width, channels] = product.shape.map(Number) as [number, number, number, number];
   const { model } = lowering;
   const [a, b] = product.inputs.map((factor) =>
-    lowering.emit(node, "Reshape", [
-      lowering.value(factor, NCHW),
-      model.ints([batch * channels, 1, height * width]),
-    ]),
+    lowering.reshaped(node, lowering.value(factor, NCHW), [batch * channels, 1, height * width]),
   );
   const dots = lowering.emit(node, "FusedMatMul", [a!, b!], { transB: 1 }, MICROSOFT);
-  const perImage = lowering.emit(node, "Reshape", [dots, model.ints([batch, channels])]);
+  const perImage = lowering.reshaped(node, dots, [batch, channels]);
   const sums = lowering.emit(node, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 });
   const shape = node.shape.map(Number);
-  lowering.define(
-    node,
-    shape.length === 1 ? sums : lowering.emit(node, "Reshape", [sums, model.ints(shape)]),
-  );
+  lowering.define(node, shape.length === 1 ? sums : lowering.reshaped(node, sums, shape));
 }
 
-function lowerReduction(node: Node<ReduceName>, op: string, lowering: Lowering): void {
+function lowerReduction(node: Node<ReduceOp>, op: string, lowering: Lowering): void {
   const x = node.inputs[0]!;
   const { axes, keepDims } = node.attrs;
   const image = x.shape.length === 4;
-  // Without kept sides the remaining axes must come out in their own order, which a single one always does.
+  // Without kept sides the remaining axes must keep their order, as a single one always does.
   const order = image && (keepDims || axes.length >= 3) ? lowering.commonOrder([x]) : PLAIN;
   const places = (image ? axes.map((axis) => physicalAxis(order, axis)) : [...axes]).toSorted(
     (a, b) => a - b,
@@ -268,11 +257,10 @@ function lowerReduction(node: Node<ReduceName>, op: string, lowering: Lowering):
 }
 
 export const lowerArgMax: Rule<"argMax"> = (node, lowering) => {
-  const value = lowering.emit(node, "ArgMax", [lowering.value(node.inputs[0]!)], {
+  lowering.result(node, PLAIN, "ArgMax", [lowering.value(node.inputs[0]!)], {
     axis: node.attrs.axis,
     keepdims: 0,
   });
-  lowering.define(node, value);
 };
 
 export const lowerSide: Rule<"side"> = (node, lowering) => {
@@ -280,12 +268,9 @@ export const lowerSide: Rule<"side"> = (node, lowering) => {
   const order = x.shape.length === 4 ? lowering.commonOrder([x]) : PLAIN;
   const axis = x.shape.length === 4 ? physicalAxis(order, node.attrs.axis) : node.attrs.axis;
   const list = lowering.emit(node, "Shape", [lowering.value(x, order)], { start: axis, end: axis + 1 });
-  lowering.define(node, lowering.emit(node, "Squeeze", [list]));
+  lowering.result(node, PLAIN, "Squeeze", [list]);
 };
 
 export const lowerSoftmax: Rule<"softmax"> = (node, lowering) => {
-  lowering.define(
-    node,
-    lowering.emit(node, "Softmax", [lowering.value(node.inputs[0]!)], { axis: node.attrs.axis }),
-  );
+  lowering.result(node, PLAIN, "Softmax", [lowering.value(node.inputs[0]!)], { axis: node.attrs.axis });
 };

@@ -2,18 +2,20 @@
 import type { Node, OpAttrs, OpName, Padding, Pads, Pair } from "../../graph/ops.ts";
 import { resolvePads } from "../../graph/windows.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
-import { flipped, imageOf, padList } from "./blocked/blocks.ts";
+import { lowerBlockedConv, lowerBlockedInputGrad } from "./blocked/depthwise.ts";
 import {
   blockedMean,
   blockedPool,
   blockedRepeat,
+  flipped,
+  imageOf,
   lowerWholeConv,
   lowerWholeInputGrad,
+  padList,
 } from "./blocked/lower-blocked.ts";
-import { lowerBlockedConv, lowerBlockedInputGrad } from "./depthwise.ts";
+import { lowerConvInParts, lowerPoolGradInParts } from "./blocked/parts.ts";
 import { BLOCKS, type Lowering, NCHW, OIHW } from "./lowering.ts";
 import { MICROSOFT, type NodeOptions } from "./model-builder.ts";
-import { lowerConvInParts, lowerPoolGradInParts } from "./parts.ts";
 
 type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
@@ -21,7 +23,7 @@ const NO_DILATION: Pair = [1, 1];
 
 const sizeOfKernel = (kernel: Node): Pair => [Number(kernel.shape[0]), Number(kernel.shape[1])];
 
-/** Margins as attributes; an image of unknown size leaves SAME to the runtime. */
+/** Margins as attributes; for an image of unknown size the runtime computes SAME. */
 function padAttributes(
   x: Node,
   padding: Padding,
@@ -34,7 +36,7 @@ function padAttributes(
   return { pads: padList(resolvePads(padding, size, kernel, strides, dilations)) };
 }
 
-/** The bias of a convolution, when adding it is all that is ever done with the result and it is at hand already. */
+/** The bias of a convolution, if its sum is the only consumer and the bias is a leaf. */
 function fusedBias(conv: Node<"conv2d">, lowering: Lowering): { sum: Node; bias: Node } | undefined {
   const sum = lowering.onlyConsumer(conv);
   if (sum?.op !== "add") return undefined;
@@ -64,7 +66,7 @@ export const lowerConv2d: Rule<"conv2d"> = (node, lowering) => {
   lowering.define(fused?.sum ?? node, value, NCHW);
 };
 
-/** The derivative of a stride-1 convolution by its input is a convolution with the kernel turned about. */
+/** The derivative of a stride-1 convolution by its input is a convolution with the flipped kernel. */
 function lowerInputGradAsConv(node: Node<"conv2dInputGrad">, pads: Pads, lowering: Lowering): void {
   const [dy, kernel] = node.inputs as [Node, Node];
   const { dilations, groups } = node.attrs;
@@ -79,13 +81,12 @@ function lowerInputGradAsConv(node: Node<"conv2dInputGrad">, pads: Pads, lowerin
     : lowering.emit(node, "Transpose", [lowering.value(kernel, OIHW)], { perm: [1, 0, 2, 3] });
   const turned = flipped(node, oriented, 2, size, lowering);
   if (lowerBlockedInputGrad(node, turned, margins, lowering)) return;
-  const value = lowering.emit(node, "Conv", [lowering.value(dy, NCHW), turned], {
+  lowering.result(node, NCHW, "Conv", [lowering.value(dy, NCHW), turned], {
     kernel_shape: size,
     dilations,
     group: groups,
     pads: margins,
   });
-  lowering.define(node, value, NCHW);
 }
 
 export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) => {
@@ -102,31 +103,24 @@ export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) =>
     return;
   }
   const [outY, outX] = imageOf(dy);
-  // What the strides skipped at the far edge.
+  // The rows and columns that the strides skipped at the far edge.
   const rest = (axis: 0 | 1, out: number) =>
     inputSize[axis] - ((out - 1) * strides[axis] - pads[axis][0] - pads[axis][1] + reach[axis] + 1);
-  const value = lowering.emit(
-    node,
-    "ConvTranspose",
-    [lowering.value(dy, NCHW), lowering.value(kernel, OIHW)],
-    {
-      kernel_shape: size,
-      strides,
-      dilations,
-      group: groups,
-      pads: padList(pads),
-      output_padding: [rest(0, outY), rest(1, outX)],
-    },
-  );
-  lowering.define(node, value, NCHW);
+  lowering.result(node, NCHW, "ConvTranspose", [lowering.value(dy, NCHW), lowering.value(kernel, OIHW)], {
+    kernel_shape: size,
+    strides,
+    dilations,
+    group: groups,
+    pads: padList(pads),
+    output_padding: [rest(0, outY), rest(1, outX)],
+  });
 };
 
 export const lowerMaxPool: Rule<"maxPool"> = (node, lowering) => {
   const x = node.inputs[0]!;
   const attributes = poolAttributes(x, node.attrs);
   if (blockedPool("MaxPool", node, attributes, lowering)) return;
-  const value = lowering.emit(node, "MaxPool", [lowering.value(x, NCHW)], attributes);
-  lowering.define(node, value, NCHW);
+  lowering.result(node, NCHW, "MaxPool", [lowering.value(x, NCHW)], attributes);
 };
 
 function poolAttributes(
@@ -156,8 +150,8 @@ function repeated(node: Node, lowering: Lowering, value: string, [height, width]
 }
 
 /**
- * Windows that tile the image: whoever equals the window's maximum takes a share of its derivative. The runtime's own
- * indices of the maxima would name the places too, but computing them takes four times as long as all of this.
+ * Windows that tile the image: elements equal to the window's maximum share its derivative. The runtime can compute the
+ * indices of the maxima, but that takes four times as long as all of this.
  */
 function lowerTiledMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): void {
   const { size, strides } = node.attrs;
@@ -172,15 +166,15 @@ function lowerTiledMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): v
     : lowering.emit(node, "AveragePool", [mask], { kernel_shape: size, strides });
   const count = lowering.emit(node, "Mul", [share, lowering.model.float(size[0] * size[1])]);
   const each = lowering.emit(node, "Div", [dy, count]);
-  lowering.define(node, lowering.emit(node, "Mul", [mask, spread(each)]), order);
+  lowering.result(node, order, "Mul", [mask, spread(each)]);
 }
 
-/** Less than any pixel, for margins that must never be a maximum; finite, since it is multiplied by zero below. */
+/** Less than any pixel, so that a margin is never the maximum; finite, because it is multiplied by zero below. */
 const LOWEST = -3e38;
 
 /**
- * Any windows: a convolution with one-hot kernels lays the elements of each window out as channels, its transpose puts
- * their shares back and adds up where windows overlap.
+ * Any windows: a convolution with one-hot kernels turns the elements of each window into channels; its transpose puts the
+ * shares back and sums them where windows overlap.
  */
 function generalMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): string {
   const [dy, x, y] = node.inputs as [Node, Node, Node];
@@ -202,13 +196,13 @@ function generalMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): stri
   const padded = lowering.emit(node, "Pad", [lowering.value(x, NCHW), margins, model.float(LOWEST)]);
   const elements = lowering.emit(node, "Conv", [padded, kernel], attributes);
   const perWindow = (value: string, each: number) =>
-    lowering.emit(node, "Reshape", [value, model.ints([batch, channels, each, outY, outX])]);
+    lowering.reshaped(node, value, [batch, channels, each, outY, outX]);
   const mask = hits(node, lowering, perWindow(elements, places), perWindow(lowering.value(y, NCHW), 1));
   const count = lowering.emit(node, "ReduceSum", [mask, model.ints([2])], { keepdims: 1 });
   const each = lowering.emit(node, "Div", [perWindow(lowering.value(dy, NCHW), 1), count]);
   const shares = lowering.emit(node, "Mul", [mask, each]);
-  const flat = lowering.emit(node, "Reshape", [shares, model.ints([batch, channels * places, outY, outX])]);
-  // What the windows do not reach at the far edge still belongs to the image.
+  const flat = lowering.reshaped(node, shares, [batch, channels * places, outY, outX]);
+  // The image includes what the windows do not reach at the far edge.
   const rest = [height + top + bottom, width + left + right].map(
     (side, axis) => side - (([outY, outX][axis]! - 1) * strides[axis as 0 | 1] + size[axis as 0 | 1]),
   );
@@ -235,8 +229,7 @@ export const lowerAvgPool: Rule<"avgPool"> = (node, lowering) => {
   const x = node.inputs[0]!;
   const attributes = poolAttributes(x, node.attrs);
   if (blockedPool("AveragePool", node, attributes, lowering)) return;
-  const value = lowering.emit(node, "AveragePool", [lowering.value(x, NCHW)], attributes);
-  lowering.define(node, value, NCHW);
+  lowering.result(node, NCHW, "AveragePool", [lowering.value(x, NCHW)], attributes);
 };
 
 /** How many of each window's elements lie inside the image, one number per window. */
@@ -265,14 +258,13 @@ export const lowerAvgPoolGrad: Rule<"avgPoolGrad"> = (node, lowering) => {
   const pads = resolvePads(padding, inputSize, size, strides);
   const rest = (axis: 0 | 1, out: number) =>
     inputSize[axis] - ((out - 1) * strides[axis] - pads[axis][0] - pads[axis][1] + size[axis]);
-  const value = lowering.emit(node, "ConvTranspose", [share, kernel], {
+  lowering.result(node, NCHW, "ConvTranspose", [share, kernel], {
     kernel_shape: size,
     strides,
     group: channels,
     pads: padList(pads),
     output_padding: [rest(0, outY), rest(1, outX)],
   });
-  lowering.define(node, value, NCHW);
 };
 
 /** Matrix product with either side transposed, over batches of matrices. */

@@ -1,10 +1,11 @@
 /** @file Derivative of a convolution by its kernel: products of shifted images with the output's derivative. */
 import type { Node, Pads, Pair } from "../../graph/ops.ts";
 import { resolvePads } from "../../graph/windows.ts";
-import { lowerBlockedKernelGrad } from "./depthwise.ts";
+import { lowerBlockedKernelGrad } from "./blocked/depthwise.ts";
+import { placesOf } from "./blocked/lower-blocked.ts";
+import { lowerKernelGradInParts } from "./blocked/parts.ts";
 import { batchedProduct } from "./images.ts";
 import { type Lowering, NCHW, OIHW, type Perm, PLAIN, permuted, physicalAxis } from "./lowering.ts";
-import { lowerKernelGradInParts } from "./parts.ts";
 
 interface Geometry {
   readonly batch: number;
@@ -36,10 +37,10 @@ function geometryOf(node: Node<"conv2dKernelGrad">): Geometry {
   };
 }
 
-/** For a kernel position (row, column) the elements it meets, as an image of the output's height and width. */
+/** For a kernel position (row, column), the elements under it as an image of the output's size. */
 type Shifted = (position: Pair) => string;
 
-/** An image, and where its rows and columns lie. */
+/** An image and its order of axes. */
 interface Placed {
   readonly value: string;
   readonly order: Perm;
@@ -51,7 +52,7 @@ function marginList(order: Perm, [rows, columns]: Pads, lowering: Lowering): str
   return list.every((margin) => margin === 0) ? undefined : lowering.model.ints(list);
 }
 
-/** With stride 1, one Pad with margins that may be negative shifts, crops and fills in a single copy. */
+/** With stride 1, one Pad with possibly negative margins shifts, crops and fills in a single copy. */
 function shiftedByPads(node: Node, lowering: Lowering, { value, order }: Placed, g: Geometry): Shifted {
   return (position) => {
     const margins = ([0, 1] as const).map((axis): Pair => {
@@ -85,73 +86,63 @@ function shiftedIn(order: Perm, node: Node<"conv2dKernelGrad">, lowering: Loweri
   return (strided ? shiftedBySlices : shiftedByPads)(node, lowering, { value, order }, g);
 }
 
-const positionsOf = ([rows, columns]: Pair): Pair[] =>
-  Array.from({ length: rows * columns }, (_, i): Pair => [Math.floor(i / columns), i % columns]);
-
 /** `[out, in / groups]` for one kernel position, for one group or a full convolution. */
 function product(node: Node, lowering: Lowering, dy: string, moved: string, g: Geometry): string {
   const { model } = lowering;
   const [inputs, outputs] = g.channels;
   const area = g.out[0] * g.out[1];
   if (g.groups === 1) {
-    const flat = lowering.emit(node, "Reshape", [moved, model.ints([g.batch, inputs, area])]);
+    const flat = lowering.reshaped(node, moved, [g.batch, inputs, area]);
     const perImage = batchedProduct(node, lowering, dy, flat, false, true);
     return lowering.emit(node, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 });
   }
   if (g.groups === inputs && inputs === outputs) {
-    const flat = lowering.emit(node, "Reshape", [moved, model.ints([g.batch, inputs, area])]);
+    const flat = lowering.reshaped(node, moved, [g.batch, inputs, area]);
     const weighted = lowering.emit(node, "Mul", [dy, flat]);
     const summed = lowering.emit(node, "ReduceSum", [weighted, model.ints([0, 2])], { keepdims: 0 });
-    return lowering.emit(node, "Reshape", [summed, model.ints([outputs, 1])]);
+    return lowering.reshaped(node, summed, [outputs, 1]);
   }
   const grouped = (value: string, channels: number) =>
-    lowering.emit(node, "Reshape", [value, model.ints([g.batch, g.groups, channels / g.groups, area])]);
+    lowering.reshaped(node, value, [g.batch, g.groups, channels / g.groups, area]);
   const perImage = batchedProduct(node, lowering, grouped(dy, outputs), grouped(moved, inputs), false, true);
   const summed = lowering.emit(node, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 });
-  return lowering.emit(node, "Reshape", [summed, model.ints([outputs, inputs / g.groups])]);
+  return lowering.reshaped(node, summed, [outputs, inputs / g.groups]);
 }
 
-/** All positions at once: shifted images side by side as channels, one product. Pays where channels are few. */
+/** All positions at once: shifted images joined as channels, one product. Faster where channels are few. */
 function stackedProduct(node: Node, lowering: Lowering, shifted: Shifted, dy: string, g: Geometry): string {
   const { model } = lowering;
-  const positions = positionsOf(g.kernel);
+  const positions = placesOf(g.kernel);
   const area = g.out[0] * g.out[1];
   const moved = positions.map(shifted);
   const columns = lowering.emit(node, "Concat", moved, { axis: 1 });
-  const flat = lowering.emit(node, "Reshape", [
-    columns,
-    model.ints([g.batch, positions.length * g.channels[0], area]),
-  ]);
+  const flat = lowering.reshaped(node, columns, [g.batch, positions.length * g.channels[0], area]);
   const perImage = batchedProduct(node, lowering, dy, flat, false, true);
   const summed = lowering.emit(node, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 });
-  const split = lowering.emit(node, "Reshape", [
-    summed,
-    model.ints([g.channels[1], ...g.kernel, g.channels[0]]),
-  ]);
+  const split = lowering.reshaped(node, summed, [g.channels[1], ...g.kernel, g.channels[0]]);
   return lowering.emit(node, "Transpose", [split], { perm: [0, 3, 1, 2] });
 }
 
 /**
- * A product per kernel position over all images at once: channels in front on one side, behind on the other, so that
- * neither has to be turned within the product, and nothing is left to add up.
+ * A product per kernel position over all images at once: channels first in one factor and last in the other, so that
+ * neither is transposed within the product, and no sum over images remains.
  */
 function deepProducts(node: Node<"conv2dKernelGrad">, lowering: Lowering, g: Geometry): string[] {
-  const { model } = lowering;
   const depth = g.batch * g.out[0] * g.out[1];
   const dy = lowering.value(node.inputs[1]!, CHANNELS_FIRST);
-  const flatDy = lowering.emit(node, "Reshape", [dy, model.ints([g.channels[1], depth])]);
+  const flatDy = lowering.reshaped(node, dy, [g.channels[1], depth]);
   const shifted = shiftedIn(PLAIN, node, lowering, g);
-  return positionsOf(g.kernel).map((at) => {
-    const flat = lowering.emit(node, "Reshape", [shifted(at), model.ints([depth, g.channels[0]])]);
+  return placesOf(g.kernel).map((at) => {
+    const flat = lowering.reshaped(node, shifted(at), [depth, g.channels[0]]);
     return lowering.emit(node, "MatMul", [flatDy, flat]);
   });
 }
 
 /**
- * Kernels of one position each as one kernel. Joined in front and then turned they would be ready sooner, had not the
- * runtime its own mind about a transposition before a reshape.
+ * One kernel from kernels of one position each. Joining them in front and transposing the whole would be faster if the
+ * runtime did not rewrite a transposition that comes before a reshape.
  */
-function besides(
+function concatPositions(
   node: Node,
   lowering: Lowering,
   pieces: readonly string[],
@@ -168,28 +159,27 @@ function besides(
 /** Channels, batch, height, width. */
 const CHANNELS_FIRST: Perm = [3, 0, 1, 2];
 
-/** Below this many channels a product per kernel position is too thin to keep the engine busy. */
+/** Below this many channels a product per kernel position is too small to be efficient. */
 const THIN_CHANNELS = 16;
-/** From this many pixels on a product per image is as fast, and nothing has to be turned for it. */
+/** From this many pixels on a product per image is as fast and needs no transposition. */
 const LARGE_AREA = 900;
 
 export function lowerConv2dKernelGrad(node: Node<"conv2dKernelGrad">, lowering: Lowering): void {
   if (lowerBlockedKernelGrad(node, lowering) || lowerKernelGradInParts(node, lowering)) return;
-  const { model } = lowering;
   const g = geometryOf(node);
   const area = g.out[0] * g.out[1];
   const thin = g.channels[0] < THIN_CHANNELS;
   const rows = [g.channels[1], g.channels[0] / g.groups];
   const define = (products: readonly string[]) =>
-    lowering.define(node, besides(node, lowering, products, [...rows, ...g.kernel]), OIHW);
+    lowering.define(node, concatPositions(node, lowering, products, [...rows, ...g.kernel]), OIHW);
   const places = g.kernel[0] * g.kernel[1];
   if (g.groups === 1 && places > 1 && !thin && area < LARGE_AREA && !Number.isNaN(g.batch)) {
     define(deepProducts(node, lowering, g));
     return;
   }
   const dy = lowering.value(node.inputs[1]!, NCHW);
-  const flatDy = lowering.emit(node, "Reshape", [dy, model.ints([g.batch, g.channels[1], area])]);
+  const flatDy = lowering.reshaped(node, dy, [g.batch, g.channels[1], area]);
   const shifted = shiftedIn(NCHW, node, lowering, g);
   if (g.groups === 1 && thin) lowering.define(node, stackedProduct(node, lowering, shifted, flatDy, g), OIHW);
-  else define(positionsOf(g.kernel).map((at) => product(node, lowering, flatDy, shifted(at), g)));
+  else define(placesOf(g.kernel).map((at) => product(node, lowering, flatDy, shifted(at), g)));
 }

@@ -1,45 +1,15 @@
 /** @file Turns a graph into an ONNX model: one lowering rule per op, and the model's inputs and outputs. */
-import type { DType } from "../../base/dtype.ts";
-import type { TensorMap } from "../../base/tensor.ts";
+import type { DType, TensorMap } from "../../base/tensor.ts";
 import { check } from "../../graph/check.ts";
 import { freeze } from "../../graph/freeze.ts";
 import { isOp, type Node, type OpName, type SymbolicShape, topological } from "../../graph/ops.ts";
 import { simplify } from "../../graph/simplify.ts";
-import {
-  elementwise,
-  lowerAffine,
-  lowerArgMax,
-  lowerCast,
-  lowerChannelVariance,
-  lowerMul,
-  lowerPrelu,
-  lowerPreluGrad,
-  lowerReluGrad,
-  lowerSide,
-  lowerSoftmax,
-  reduce,
-} from "./elementwise.ts";
-import {
-  lowerAvgPool,
-  lowerAvgPoolGrad,
-  lowerConv2d,
-  lowerConv2dInputGrad,
-  lowerMaxPool,
-  lowerMaxPoolGrad,
-} from "./images.ts";
+import * as elements from "./elementwise.ts";
+import { elementwise, reduce } from "./elementwise.ts";
+import * as images from "./images.ts";
 import { lowerConv2dKernelGrad } from "./kernel-grad.ts";
 import { Lowering, OIHW, type Perm, PLAIN, permuted } from "./lowering.ts";
-import {
-  lowerBroadcastTo,
-  lowerConcat,
-  lowerGather,
-  lowerGatherGrad,
-  lowerMatmul,
-  lowerPad,
-  lowerReshape,
-  lowerSlice,
-  lowerTranspose,
-} from "./moves.ts";
+import * as moves from "./moves.ts";
 
 export type LowerRules = { readonly [K in OpName]: (node: Node<K>, lowering: Lowering) => void };
 
@@ -68,10 +38,10 @@ const lowerRules: LowerRules = {
   ceil: elementwise("Ceil"),
   round: elementwise("Round"),
   not: elementwise("Not"),
-  cast: lowerCast,
+  cast: elements.lowerCast,
   add: elementwise("Add"),
   sub: elementwise("Sub"),
-  mul: lowerMul,
+  mul: elements.lowerMul,
   div: elementwise("Div"),
   pow: elementwise("Pow"),
   max: elementwise("Max"),
@@ -82,49 +52,49 @@ const lowerRules: LowerRules = {
   and: elementwise("And"),
   or: elementwise("Or"),
   select: elementwise("Where"),
-  affine: lowerAffine,
-  channelVariance: lowerChannelVariance,
-  prelu: lowerPrelu,
-  reluGrad: lowerReluGrad,
-  preluGrad: lowerPreluGrad,
+  affine: elements.lowerAffine,
+  channelVariance: elements.lowerChannelVariance,
+  prelu: elements.lowerPrelu,
+  reluGrad: elements.lowerReluGrad,
+  preluGrad: elements.lowerPreluGrad,
   reduceSum: reduce("ReduceSum"),
   reduceMean: reduce("ReduceMean"),
   reduceMax: reduce("ReduceMax"),
   reduceMin: reduce("ReduceMin"),
   reduceProd: reduce("ReduceProd"),
-  argMax: lowerArgMax,
-  softmax: lowerSoftmax,
-  side: lowerSide,
-  matmul: lowerMatmul,
-  conv2d: lowerConv2d,
-  conv2dInputGrad: lowerConv2dInputGrad,
+  argMax: elements.lowerArgMax,
+  softmax: elements.lowerSoftmax,
+  side: elements.lowerSide,
+  matmul: moves.lowerMatmul,
+  conv2d: images.lowerConv2d,
+  conv2dInputGrad: images.lowerConv2dInputGrad,
   conv2dKernelGrad: lowerConv2dKernelGrad,
-  maxPool: lowerMaxPool,
-  maxPoolGrad: lowerMaxPoolGrad,
-  avgPool: lowerAvgPool,
-  avgPoolGrad: lowerAvgPoolGrad,
-  reshape: lowerReshape,
-  transpose: lowerTranspose,
-  broadcastTo: lowerBroadcastTo,
-  concat: lowerConcat,
-  slice: lowerSlice,
-  pad: lowerPad,
-  gather: lowerGather,
-  gatherGrad: lowerGatherGrad,
+  maxPool: images.lowerMaxPool,
+  maxPoolGrad: images.lowerMaxPoolGrad,
+  avgPool: images.lowerAvgPool,
+  avgPoolGrad: images.lowerAvgPoolGrad,
+  reshape: moves.lowerReshape,
+  transpose: moves.lowerTranspose,
+  broadcastTo: moves.lowerBroadcastTo,
+  concat: moves.lowerConcat,
+  slice: moves.lowerSlice,
+  pad: moves.lowerPad,
+  gather: moves.lowerGather,
+  gatherGrad: moves.lowerGatherGrad,
 };
 
 const randomName = (stream: string) => `random/${stream}`;
 const parameterName = (name: string) => `parameter/${name}`;
 const updateName = (name: string) => `update/${name}`;
 
-/** A value that enters or leaves the model from outside. */
+/** An input or output of the model. */
 export interface Port {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: SymbolicShape;
 }
 
-/** A parameter that enters the model at each run, or leaves it renewed, or both. */
+/** A parameter that a run reads, updates, or both. */
 export interface ParameterPort {
   readonly name: string;
   readonly shape: readonly number[];
@@ -136,7 +106,7 @@ export interface ParameterPort {
   readonly output: string | undefined;
 }
 
-/** An ONNX model and how to talk to it. */
+/** An ONNX model with its inputs, outputs and parameters. */
 export interface LoweredModel {
   readonly bytes: Uint8Array;
   readonly inputs: readonly Port[];
@@ -160,11 +130,11 @@ export interface Program {
 export interface LowerOptions {
   /** Parameters to store in the model as constants. */
   readonly frozen?: TensorMap;
-  /** Allow ONNX Runtime's own operators; switch off for models that others shall run. Default true. */
+  /** Allow ONNX Runtime's own operators; false for models that other runtimes must run. Default true. */
   readonly runtimeOps?: boolean;
   /**
-   * Use the runtime's blocked operators for convolutions and pools. It does so by itself where kernels are stored in the
-   * model; this is for kernels that are parameters. Only where `hasBlockedOps` says so. Default false.
+   * Use the runtime's blocked operators for convolutions and pools whose kernels are parameters; for stored kernels the
+   * runtime does so by itself. Only where `hasBlockedOps` is true. Default false.
    */
   readonly blockedOps?: boolean;
   readonly name?: string;
@@ -174,11 +144,11 @@ function applyRule<K extends OpName>(node: Node<K>, lowering: Lowering): void {
   lowerRules[node.op](node, lowering);
 }
 
-/** Kernels travel in the engine's own order, so that a training step need not turn them about. */
+/** Kernels are kept in the runtime's order of axes, so that a training step does not transpose them. */
 export const parameterOrder = (shape: readonly number[]): Perm | undefined =>
   shape.length === 4 ? OIHW : undefined;
 
-/** Stores frozen values in a program's graph, simplifies all of it together, and makes sure that it is legal. */
+/** Stores frozen values in a program's graph, simplifies and checks it. */
 function prepared({ outputs, updates = new Map() }: Program, frozen: TensorMap): Required<Program> {
   const names = Object.keys(outputs);
   const nodes = simplify(freeze([...Object.values(outputs), ...updates.values()], frozen));

@@ -1,22 +1,20 @@
 /** @file The state of a lowering: which ONNX values hold a node, in which order of axes, and what may be fused. */
-import { arrayOf, type NumericDType } from "../../base/dtype.ts";
 import { FaceError } from "../../base/errors.ts";
-import { sizeOf, stridesOf } from "../../base/shape.ts";
-import type { Tensor } from "../../base/tensor.ts";
+import { arrayOf, type NumericDType, sizeOf, stridesOf, type Tensor } from "../../base/tensor.ts";
 import { isOp, type Node, type SymbolicShape } from "../../graph/ops.ts";
 import { BLOCKED, ModelBuilder, type NodeOptions } from "./model-builder.ts";
 
 /** Physical axis i holds logical axis `perm[i]`. Only tensors of rank 4 are kept in another order than their own. */
 export type Perm = readonly number[];
-/** The order in which the engine wants images: batch, channels, height, width. */
+/** The runtime's order of axes for images: batch, channels, height, width. */
 export const NCHW: Perm = [0, 3, 1, 2];
-/** The order in which it wants kernels: out, in, height, width. */
+/** The runtime's order of axes for kernels: out, in, height, width. */
 export const OIHW: Perm = [3, 2, 0, 1];
-/** As written in the graph. */
+/** The graph's order. */
 export const PLAIN: Perm = [0, 1, 2, 3];
 /**
- * Batch, blocks of channels, height, width, channels of a block: how the runtime's fastest operators want images. A block
- * is as wide as the processor's registers, and only those operators know how wide that is.
+ * Batch, blocks of channels, height, width, channels of a block: the layout of the runtime's fastest operators. A block is
+ * as wide as the processor's registers; only those operators know the width.
  */
 export const BLOCKS: Perm = [0, 3, 1, 2, 3];
 
@@ -59,10 +57,10 @@ export interface LowerSettings {
   readonly blockedOps: boolean;
 }
 
-/** The values that hold a node's parts, and after them, round by round, what was made of each two. */
+/** The values that hold a node's parts, then, round by round, the results of combining pairs. */
 type Rounds = readonly (readonly string[])[];
 
-/** What a lowering rule works with: asks for inputs in an order of axes, defines its node's value. */
+/** What a lowering rule works with: it asks for inputs in an order of axes and defines its node's value. */
 export class Lowering {
   readonly model = new ModelBuilder();
   readonly settings: LowerSettings;
@@ -70,7 +68,7 @@ export class Lowering {
   readonly #derived = new Map<Node, Map<string, string>>();
   readonly #consumers = new Map<Node, Node[]>();
   readonly #outputs: ReadonlySet<Node>;
-  /** Nodes that have become part of the one after them, with no value of their own. */
+  /** Nodes that were merged into their consumer and have no value of their own. */
   readonly #absorbed = new Set<Node>();
   readonly #parts = new Map<Node, Rounds>();
 
@@ -90,13 +88,13 @@ export class Lowering {
     return this.#consumers.get(node) ?? [];
   }
 
-  /** The only node that uses a value which is no output itself, so that the two may become one. */
+  /** The only consumer of a node that is no output, so that the two can be merged. */
   onlyConsumer(node: Node): Node | undefined {
     const consumers = this.consumers(node);
     return consumers.length === 1 && !this.#outputs.has(node) ? consumers[0] : undefined;
   }
 
-  /** Says that a value of the model holds this node, in the given order of axes. */
+  /** Declares that a value of the model holds this node, in the given order of axes. */
   define(node: Node, name: string, perm: Perm = PLAIN): void {
     const known = this.#values.get(node) ?? new Map();
     known.set(keyOf(perm), { name, perm });
@@ -107,44 +105,44 @@ export class Lowering {
     return this.#values.has(node);
   }
 
-  /** Says that a node's only consumer, which was defined with it, needs no value of it. */
+  /** Declares that a node was merged into its only consumer and needs no value. */
   absorb(node: Node): void {
     this.#absorbed.add(node);
   }
 
-  /** Says that several values of the model hold parts of a node; those who use it must ask for them. */
+  /** Declares that several values of the model hold parts of a node; its consumers must ask for them. */
   defineParts(node: Node, rounds: Rounds): void {
     this.#parts.set(node, rounds);
   }
 
-  /** The values that hold the parts of a node, if it is held so. */
+  /** The values that hold the parts of a node, if it is held in parts. */
   parts(node: Node): Rounds | undefined {
     return this.#parts.get(node);
   }
 
-  /** Whether no rule has to lower a node any more. */
+  /** Whether a node is already lowered. */
   isDone(node: Node): boolean {
     return this.isDefined(node) || this.#absorbed.has(node) || this.#parts.has(node);
   }
 
-  /** Whether a node is asked for by the model's user, so that it must have a value in one piece. */
+  /** Whether a node is an output of the model, which needs a value in one piece. */
   isOutput(node: Node): boolean {
     return this.#outputs.has(node);
   }
 
-  /** Every order of axes in which a node is at hand; where it is so in blocks only, the one they are next to. */
+  /** Every order of axes in which a node has a value; a node that has blocked values only counts as NCHW. */
   orders(node: Node): Perm[] {
     const known = [...(this.#values.get(node)?.values() ?? [])].map((value) => value.perm);
     const orders = known.filter((perm) => perm !== BLOCKS);
     return orders.length === 0 && known.length > 0 ? [NCHW] : orders;
   }
 
-  /** Whether a node is at hand with its channels in blocks. */
+  /** Whether a node has a blocked value. */
   isBlocked(node: Node): boolean {
     return this.#values.get(node)?.has(keyOf(BLOCKS)) ?? false;
   }
 
-  /** The value that holds a node in the wanted order of axes, transposed once if it is not at hand. */
+  /** The value that holds a node in the wanted order of axes; if there is none, one is transposed once. */
   value(node: Node, perm: Perm = PLAIN): string {
     const known = this.#values.get(node);
     const first = known?.values().next().value;
@@ -159,7 +157,7 @@ export class Lowering {
     return name;
   }
 
-  /** A value made from a node for which several rules ask, made once. */
+  /** A value derived from a node that several rules need, made once. */
   derived(node: Node, what: string, make: () => string): string {
     const known = this.#derived.get(node) ?? new Map<string, string>();
     this.#derived.set(node, known);
@@ -195,12 +193,12 @@ export class Lowering {
     return isOp(node, "constant") ? node.attrs.value : undefined;
   }
 
-  /** Brings a constant or a parameter into the model, wherever it is needed first; returns its value. */
+  /** Adds a constant or a parameter to the model when it is first needed; returns its value. */
   leaf(node: Node): string {
     if (this.isDefined(node)) return this.value(node);
     const stored = this.storedValue(node);
     if (stored !== undefined) {
-      // Rank-4 tensors are stored in the orders that are asked for, so maybe not at all in their own.
+      // Rank-4 tensors are stored only in the orders that rules ask for.
       this.define(node, node.shape.length === 4 ? "" : this.model.initializer(stored, node.label ?? node.op));
     } else if (isOp(node, "parameter")) {
       const { name, shape, dtype } = node.attrs;
@@ -211,7 +209,7 @@ export class Lowering {
     return node.shape.length === 4 ? "" : this.value(node);
   }
 
-  /** The order of axes that costs the fewest transpositions when several nodes meet element by element. */
+  /** The order of axes that needs the fewest transpositions for an element-by-element op of several nodes. */
   commonOrder(nodes: readonly Node[]): Perm {
     const images = nodes.filter((node) => node.shape.length === 4 && this.storedValue(node) === undefined);
     const [first] = images.toSorted((a, b) => knownSize(b.shape) - knownSize(a.shape));
@@ -219,7 +217,7 @@ export class Lowering {
     return orders.find((perm) => keyOf(perm) !== keyOf(PLAIN)) ?? PLAIN;
   }
 
-  /** The order for an op that treats each element alike: blocks too, where images of one shape come in them. */
+  /** The order for an element-by-element op; blocks if its inputs are blocked images of one shape. */
   elementOrder(node: Node): Perm {
     if (node.shape.length !== 4) return PLAIN;
     const images = node.inputs.filter(({ shape }) => shape.length > 0);
@@ -258,6 +256,23 @@ export class Lowering {
     domain = "",
   ): string {
     return this.model.node(op, inputs, { attributes, domain, label: node.label });
+  }
+
+  /** Adds a Reshape of a value to these sides. */
+  reshaped(node: Node, value: string, shape: readonly number[]): string {
+    return this.emit(node, "Reshape", [value, this.model.ints(shape)]);
+  }
+
+  /** Adds the operator whose output is a node's value, in the given order of axes. */
+  result(
+    node: Node,
+    order: Perm,
+    op: string,
+    inputs: readonly string[],
+    attributes: NodeOptions["attributes"] = {},
+    domain = "",
+  ): void {
+    this.define(node, this.emit(node, op, inputs, attributes, domain), order);
   }
 }
 

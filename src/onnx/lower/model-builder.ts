@@ -1,24 +1,32 @@
-/** @file Puts an ONNX model together: nodes, values, initialisers, and the bytes of it all. */
-import { create } from "@bufbuild/protobuf";
-import type { DType, NumericDType } from "../../base/dtype.ts";
+/** @file Builds an ONNX model: nodes, values, initialisers, and its bytes. */
+import { create, toBinary } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
-import type { Shape } from "../../base/shape.ts";
-import type { Tensor } from "../../base/tensor.ts";
+import {
+  bytesOf,
+  bytesPerElement,
+  type DType,
+  type NumericDType,
+  type Shape,
+  sizeOf,
+  type Tensor,
+} from "../../base/tensor.ts";
 import type { SymbolicShape } from "../../graph/ops.ts";
 import { UNKNOWN_DIM } from "../../graph/ops.ts";
 import {
   type AttributeProto,
   AttributeProtoSchema,
   AttributeProto_AttributeType as AttributeType,
+  type GraphProto,
   GraphProtoSchema,
+  type ModelProto,
   ModelProtoSchema,
   type NodeProto,
   NodeProtoSchema,
+  TensorProtoSchema,
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from "../../proto/onnx/onnx_pb.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
-import { modelBytes, type StoredTensor } from "../runtime/model-bytes.ts";
 
 /** Operator set 17 (ONNX 1.12): the newest in which all reductions but ReduceSum keep their axes as attributes. */
 const OPSET = 17n;
@@ -26,10 +34,10 @@ const IR_VERSION = 8n;
 
 /** The domain of ONNX Runtime's own operators. */
 export const MICROSOFT = "com.microsoft";
-/** The domain of its operators on images whose channels lie in blocks. */
+/** The domain of its operators on blocked images. */
 export const BLOCKED = "com.microsoft.nchwc";
 
-/** A whole number, a list of them, a text, or a real number marked as such. */
+/** An integer, a list of integers, a text, or a marked float. */
 export type AttributeValue = number | string | readonly number[] | { readonly float: number };
 
 function attributeProto(name: string, value: AttributeValue): AttributeProto {
@@ -63,7 +71,7 @@ export class ModelBuilder {
   readonly #outputs: ValueInfoProto[] = [];
   readonly #domains = new Set<string>([""]);
   readonly #constants = new Map<string, string>();
-  /** Values that operators made, and the names under which they leave the model. */
+  /** Values that operators made, and the names of those that are outputs of the model. */
   readonly #made = new Set<string>();
   readonly #leaving = new Map<string, string>();
   #names = 0;
@@ -107,7 +115,7 @@ export class ModelBuilder {
     return this.initializerOf(value.dtype, value.shape, () => value, hint);
   }
 
-  /** A tensor stored in the model, made only when the model is written, so that large ones do not all lie in memory. */
+  /** A tensor stored in the model, made only when the model is written, to save memory. */
   initializerOf(dtype: DType, shape: Shape, make: () => Tensor, hint = "constant"): string {
     if (dtype === "string") {
       throw new FaceError("MODEL_UNSUPPORTED", "string constants cannot be part of an ONNX graph");
@@ -146,8 +154,8 @@ export class ModelBuilder {
   }
 
   /**
-   * Makes a value an output of the model, under a name of its own. Only what enters the model, is stored in it or leaves it
-   * already is copied for that.
+   * Makes a value an output of the model under its own name. Inputs, stored tensors and values that are an output already
+   * are copied for that.
    */
   output(name: string, value: string, dtype: DType, shape: SymbolicShape): void {
     if (this.#made.has(value) && !this.#leaving.has(value)) this.#leaving.set(value, name);
@@ -158,7 +166,7 @@ export class ModelBuilder {
     this.#outputs.push(valueInfo(name, dtype, shape));
   }
 
-  /** The operators with values under the names by which they leave the model. */
+  /** The operators, with output values renamed to the outputs' names. */
   #renamed(): NodeProto[] {
     const last = (name: string) => this.#leaving.get(name) ?? name;
     return this.#nodes.map((node) => ({
@@ -193,4 +201,67 @@ function valueInfo(name: string, dtype: DType, shape: SymbolicShape): ValueInfoP
   );
   const tensorType = { elemType: ONNX_TYPE[dtype], shape: { dim } };
   return create(ValueInfoProtoSchema, { name, type: { value: { case: "tensorType", value: tensorType } } });
+}
+
+// The bytes of a model, written once: large tensors go straight to their place, without intermediate copies.
+
+/** A tensor of the model whose elements are made when they are written. */
+interface StoredTensor {
+  readonly name: string;
+  readonly dtype: NumericDType;
+  readonly shape: Shape;
+  readonly elements: () => Tensor<NumericDType>;
+}
+
+/** Protobuf tags of the fields written here: the field's number and the wire type for length-delimited bytes. */
+const tag = (field: number) => field * 8 + 2;
+const MODEL_GRAPH = tag(7);
+const GRAPH_INITIALIZER = tag(5);
+const TENSOR_RAW_DATA = tag(9);
+
+/** An integer as a varint: seven bits a byte, lowest first. */
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  for (let rest = value; ; rest = Math.floor(rest / 128)) {
+    if (rest < 128) return [...bytes, rest];
+    bytes.push((rest % 128) + 128);
+  }
+}
+
+/** A field's tag and length. */
+const head = (fieldTag: number, length: number) => Uint8Array.from([fieldTag, ...varint(length)]);
+
+/** The bytes before a tensor's elements, and how many bytes the elements take. */
+function tensorFrame({ name, dtype, shape }: StoredTensor): { before: Uint8Array; size: number } {
+  const proto = create(TensorProtoSchema, { name, dims: shape.map(BigInt), dataType: ONNX_TYPE[dtype] });
+  const size = sizeOf(shape) * bytesPerElement(dtype);
+  const fields = Buffer.concat([toBinary(TensorProtoSchema, proto), head(TENSOR_RAW_DATA, size)]);
+  return { before: Buffer.concat([head(GRAPH_INITIALIZER, fields.length + size), fields]), size };
+}
+
+/**
+ * Writes a model.
+ * @param model everything but the graph
+ * @param graph everything but the tensors
+ */
+function modelBytes(model: ModelProto, graph: GraphProto, tensors: readonly StoredTensor[]): Uint8Array {
+  const [modelFields, graphFields] = [toBinary(ModelProtoSchema, model), toBinary(GraphProtoSchema, graph)];
+  const frames = tensors.map(tensorFrame);
+  const graphSize = frames.reduce((sum, { before, size }) => sum + before.length + size, graphFields.length);
+  const graphHead = head(MODEL_GRAPH, graphSize);
+  const { buffer, byteOffset, length } = Buffer.allocUnsafeSlow(
+    modelFields.length + graphHead.length + graphSize,
+  );
+  const bytes = new Uint8Array(buffer, byteOffset, length);
+  let at = 0;
+  const put = (piece: Uint8Array) => {
+    bytes.set(piece, at);
+    at += piece.length;
+  };
+  for (const piece of [modelFields, graphHead, graphFields]) put(piece);
+  for (const [i, tensor] of tensors.entries()) {
+    put(frames[i]!.before);
+    put(bytesOf(tensor.elements()));
+  }
+  return bytes;
 }

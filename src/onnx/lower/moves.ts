@@ -1,4 +1,4 @@
-/** @file Lowering of matrix products and of the ops that move elements about. */
+/** @file Lowering of matrix products and of ops that move elements. */
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Node, OpName } from "../../graph/ops.ts";
 import { batchedProduct } from "./images.ts";
@@ -6,10 +6,10 @@ import { inverse, type Lowering, type Perm, PLAIN, permuted, physicalAxis } from
 
 type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
-/** Stands for "to the end" in ONNX's Slice. */
+/** The end of a slice without end in ONNX. */
 const TO_THE_END = 2 ** 53 - 1;
 
-/** The order in which the first input is at hand, so that no copy is needed. */
+/** The order of axes in which the inputs exist, so that none is transposed. */
 const orderAtHand = (node: Node, lowering: Lowering): Perm =>
   node.shape.length === 4 ? lowering.commonOrder(node.inputs) : PLAIN;
 
@@ -24,7 +24,7 @@ export const lowerMatmul: Rule<"matmul"> = (node, lowering) => {
   const flat = a.shape.length === 2 && b.shape.length === 2 && node.dtype === "float32";
   if (flat && (transposeA || transposeB)) {
     const attributes = { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 };
-    lowering.define(node, lowering.emit(node, "Gemm", inputs, attributes));
+    lowering.result(node, PLAIN, "Gemm", inputs, attributes);
     return;
   }
   if (lowering.settings.runtimeOps || (!transposeA && !transposeB)) {
@@ -44,13 +44,13 @@ export const lowerMatmul: Rule<"matmul"> = (node, lowering) => {
 };
 
 export const lowerReshape: Rule<"reshape"> = (node, lowering) => {
-  lowering.define(
-    node,
-    lowering.emit(node, "Reshape", [lowering.value(node.inputs[0]!), lowering.model.ints(node.attrs.shape)]),
-  );
+  lowering.result(node, PLAIN, "Reshape", [
+    lowering.value(node.inputs[0]!),
+    lowering.model.ints(node.attrs.shape),
+  ]);
 };
 
-/** A transposition of a rank-4 tensor is no work at all: the same value, seen in another order of axes. */
+/** Transposing a rank-4 tensor takes no operator: the same value is declared in another order of axes. */
 export const lowerTranspose: Rule<"transpose"> = (node, lowering) => {
   const x = node.inputs[0]!;
   const { perm } = node.attrs;
@@ -64,29 +64,26 @@ export const lowerTranspose: Rule<"transpose"> = (node, lowering) => {
       );
     return;
   }
-  lowering.define(node, lowering.emit(node, "Transpose", [lowering.value(x)], { perm }));
+  lowering.result(node, PLAIN, "Transpose", [lowering.value(x)], { perm });
 };
 
 export const lowerBroadcastTo: Rule<"broadcastTo"> = (node, lowering) => {
   const { model } = lowering;
-  lowering.define(
-    node,
-    lowering.emit(node, "Expand", [lowering.value(node.inputs[0]!), model.ints(node.attrs.shape)]),
-  );
+  lowering.result(node, PLAIN, "Expand", [lowering.value(node.inputs[0]!), model.ints(node.attrs.shape)]);
 };
 
 export const lowerConcat: Rule<"concat"> = (node, lowering) => {
   const order = orderAtHand(node, lowering);
   const axis = node.shape.length === 4 ? physicalAxis(order, node.attrs.axis) : node.attrs.axis;
   const parts = node.inputs.map((part) => lowering.value(part, order));
-  lowering.define(node, lowering.emit(node, "Concat", parts, { axis }), order);
+  lowering.result(node, order, "Concat", parts, { axis });
 };
 
 export const lowerSlice: Rule<"slice"> = (node, lowering) => {
   const { starts, ends, steps } = node.attrs;
   const { model } = lowering;
   const order = orderAtHand(node, lowering);
-  // Only the axes that are really cut.
+  // Only the axes that are cut.
   const axes = node.shape
     .map((_, axis) => axis)
     .filter((axis) => starts[axis] !== 0 || steps[axis] !== 1 || ends[axis]! < TO_THE_END);
@@ -106,22 +103,17 @@ export const lowerPad: Rule<"pad"> = (node, lowering) => {
   const { model } = lowering;
   const pads = model.ints([...arranged(node, order, before), ...arranged(node, order, after)]);
   const fill = value === 0 ? [] : [model.initializer(fromNumbers(node.dtype, [], [value]))];
-  lowering.define(
-    node,
-    lowering.emit(node, "Pad", [lowering.value(node.inputs[0]!, order), pads, ...fill]),
-    order,
-  );
+  lowering.result(node, order, "Pad", [lowering.value(node.inputs[0]!, order), pads, ...fill]);
 };
 
 export const lowerGather: Rule<"gather"> = (node, lowering) => {
   const [x, indices] = node.inputs as [Node, Node];
-  lowering.define(
-    node,
-    lowering.emit(node, "Gather", [lowering.value(x), lowering.value(indices)], { axis: node.attrs.axis }),
-  );
+  lowering.result(node, PLAIN, "Gather", [lowering.value(x), lowering.value(indices)], {
+    axis: node.attrs.axis,
+  });
 };
 
-/** Rows are added up where their indices say: the axis is brought to the front, scattered into zeros and put back. */
+/** Sums rows by index: the axis is moved to the front, rows are scattered into zeros, the axis is moved back. */
 export const lowerGatherGrad: Rule<"gatherGrad"> = (node, lowering) => {
   const [dy, indices] = node.inputs as [Node, Node];
   const { axis, length } = node.attrs;
@@ -141,5 +133,5 @@ export const lowerGatherGrad: Rule<"gatherGrad"> = (node, lowering) => {
     0,
     ...Array.from({ length: rest.length - axis }, (_, i) => axis + 1 + i),
   ];
-  lowering.define(node, lowering.emit(node, "Transpose", [summed], { perm: back }));
+  lowering.result(node, PLAIN, "Transpose", [summed], { perm: back });
 };

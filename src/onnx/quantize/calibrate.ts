@@ -1,4 +1,4 @@
-/** @file Measures which values a model's inner values take on, for quantisation. */
+/** @file Measures the ranges of a model's inner values for quantisation. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { floats, type TensorMap } from "../../base/tensor.ts";
 import { ModelProtoSchema, ValueInfoProtoSchema } from "../../proto/onnx/onnx_pb.ts";
@@ -6,11 +6,11 @@ import { ONNX_TYPE } from "../dtypes.ts";
 import { openRuntime } from "../runtime/runtime.ts";
 import type { ValueRange } from "./quantize.ts";
 
-/** Steps into which the span of a value is divided while looking for the best place to cut it off. */
+/** Histogram bins for finding the best place to clip a value. */
 const BINS = 2048;
 /** Steps of the 8-bit grid. */
 const LEVELS = 256;
-/** Places to cut off that are tried, from the whole span down to a third of it. */
+/** Clipping bounds that are tried, from the whole span down to a third of it. */
 const CUTS = 40;
 const LEAST_KEPT = 1 / 3;
 
@@ -26,7 +26,7 @@ function withOutputs(bytes: Uint8Array, names: readonly string[]): Uint8Array {
   return toBinary(ModelProtoSchema, model);
 }
 
-/** A histogram of magnitudes that widens as greater ones come. */
+/** A histogram of magnitudes that widens for larger values. */
 class Magnitudes {
   #counts = new Float64Array(BINS);
   #span = 0;
@@ -60,7 +60,7 @@ class Magnitudes {
     this.#span *= 2;
   }
 
-  /** Mean square error when magnitudes above a bound are cut off and the rest is rounded to the grid. */
+  /** Squared error when magnitudes above a bound are clipped and the rest is rounded to the grid. */
   #error(bound: number): number {
     const width = this.#span / BINS;
     const rounding = (bound / (LEVELS - 1)) ** 2 / 12;
@@ -84,8 +84,8 @@ class Magnitudes {
 }
 
 /**
- * Runs a model on batches and finds for each of the named values the range that 8 bits hold with the least error: a few
- * far outliers are cut off if the rest gains by it.
+ * Runs a model on batches and finds for each of the named values the range that 8 bits represent with the least error: a
+ * few outliers are clipped if that lowers the error of the rest.
  */
 export async function measureRanges(
   bytes: Uint8Array,

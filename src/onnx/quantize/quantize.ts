@@ -1,11 +1,18 @@
-/** @file Static quantisation of an ONNX model: convolutions and pools in 8-bit integers, end to end where they follow each other. */
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+/** @file Static quantisation of an ONNX model: convolutions and pools in 8-bit integers, without floats between consecutive ones. */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
-import { float32, floats, type Tensor } from "../../base/tensor.ts";
-import { type GraphProto, ModelProtoSchema, type NodeProto } from "../../proto/onnx/onnx_pb.ts";
-import { attributesOf, type GraphEditor, graphEditor, storedTensor } from "./graph-editor.ts";
+import { bytesOf, float32, floats, type Tensor } from "../../base/tensor.ts";
+import {
+  type AttributeProto,
+  type GraphProto,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+  TensorProtoSchema,
+} from "../../proto/onnx/onnx_pb.ts";
+import { ONNX_TYPE } from "../dtypes.ts";
 
-/** The least and the greatest that a value takes on. */
+/** The smallest and largest element of a value. */
 export interface ValueRange {
   readonly low: number;
   readonly high: number;
@@ -21,14 +28,14 @@ interface Quantized {
 const STEPS = 255;
 const WEIGHT_STEPS = 127;
 
-/** A scale and a zero point that hold a range, in which 0 is exact. */
+/** The scale and zero point for a range; 0 is exact. */
 export function scaleFor({ low, high }: ValueRange): { scale: number; zero: number } {
   const [least, most] = [Math.min(0, low), Math.max(0, high)];
   const scale = Math.fround((most - least) / STEPS) || 1;
   return { scale, zero: Math.round(-least / scale) };
 }
 
-/** The ReLU that is all that becomes of a convolution, if there is one. */
+/** The ReLU that is the only consumer of a convolution, if there is one. */
 function onlyRelu(conv: NodeProto, graph: GraphProto): NodeProto | undefined {
   const users = graph.node.filter(({ input }) => input.includes(conv.output[0]!));
   const isOutput = graph.output.some(({ name }) => name === conv.output[0]);
@@ -40,7 +47,7 @@ const isStored = (graph: GraphProto, name: string | undefined) =>
 
 const isSquare = ({ opType, input }: NodeProto) => opType === "Mul" && input[0] === input[1];
 
-/** Whether a convolution's output is squared, or its input is squares: they span twice as many bits as what was squared. */
+/** Whether a convolution's output is squared, or its input is a square: squares span twice as many bits. */
 const isByASquare = (conv: NodeProto, graph: GraphProto) =>
   graph.node.some(
     (node) => isSquare(node) && (node.input[0] === conv.output[0] || node.output[0] === conv.input[0]),
@@ -53,7 +60,7 @@ const isQuantizable = (node: NodeProto, graph: GraphProto) =>
   isStored(graph, node.input[1]) &&
   isStored(graph, node.input[2]);
 
-/** The values whose ranges quantisation needs: what goes into convolutions and what comes out of them. */
+/** The values whose ranges quantisation needs: inputs and outputs of convolutions. */
 export function valuesToMeasure(bytes: Uint8Array): string[] {
   const { graph } = fromBinary(ModelProtoSchema, bytes);
   const names = new Set<string>();
@@ -63,7 +70,7 @@ export function valuesToMeasure(bytes: Uint8Array): string[] {
   return [...names];
 }
 
-/** Weights `[out, …]` as whole numbers in −127…127, each row with a scale of its own. */
+/** Weights `[out, …]` as integers in −127…127, with a scale for each row. */
 function quantizedRows({ shape, data }: Tensor<"float32">): { values: Int8Array; scales: Float32Array } {
   const rows = shape[0]!;
   const length = data.length / rows;
@@ -81,7 +88,7 @@ function quantizedRows({ shape, data }: Tensor<"float32">): { values: Int8Array;
   return { values, scales };
 }
 
-/** One graph on its way to integers. */
+/** Quantises one graph. */
 class Quantizer {
   readonly #graph: GraphProto;
   readonly #editor: GraphEditor;
@@ -119,7 +126,7 @@ class Quantizer {
   #rangeOf(name: string): ValueRange {
     const range = this.#ranges.get(name);
     if (range !== undefined) return range;
-    throw new FaceError("INTERNAL", `internal: nobody has measured the range of ${name}`);
+    throw new FaceError("INTERNAL", `internal: the range of ${name} was not measured`);
   }
 
   #parameters({ scale, zero }: Pick<Quantized, "scale" | "zero">): [string, string] {
@@ -134,7 +141,7 @@ class Quantizer {
     const stored = this.#editor.node("QuantizeLinear", [name, ...this.#parameters(grid)]);
     const value = { name: stored, ...grid };
     this.#quantized.set(name, value);
-    // The float is there already.
+    // The float exists already.
     this.#written.add(name);
     return value;
   }
@@ -144,7 +151,7 @@ class Quantizer {
     const kernel = storedTensor(this.#graph, node.input[1]!);
     const { values, scales } = quantizedRows(kernel);
     const range = this.#rangeOf(output);
-    // A zero point of 0 cuts negative values off, which is all that ReLU does.
+    // A zero point of 0 clips negative values, which is what ReLU does.
     const grid = scaleFor(positive ? { low: 0, high: range.high } : range);
     const zeros = new Int8Array(scales.length);
     const inputs = [
@@ -170,7 +177,7 @@ class Quantizer {
     this.#quantized.set(node.output[0]!, { ...x, name });
   }
 
-  /** Whatever stays in floats is given floats. */
+  /** An operator that stays in floats gets float inputs. */
   #other(node: NodeProto): void {
     for (const name of node.input) this.#restore(name);
     this.#graph.node.push(node);
@@ -185,8 +192,8 @@ class Quantizer {
 }
 
 /**
- * Rewrites convolutions with stored kernels to integers: activations in 8 bits without a sign, weights in 8 bits with
- * one and a scale for each channel, products summed in 32 bits.
+ * Rewrites convolutions with stored kernels to integers: activations are unsigned 8-bit, weights signed 8-bit with a
+ * scale for each channel, products are summed in 32 bits.
  * @param ranges of all values that `valuesToMeasure` names.
  * @throws FaceError `MODEL_UNSUPPORTED` when the model has no such convolution.
  */
@@ -200,4 +207,66 @@ export function quantize(
     throw new FaceError("MODEL_UNSUPPORTED", "the model has no convolution with stored weights to quantise");
   }
   return { bytes: toBinary(ModelProtoSchema, model), convolutions };
+}
+
+// Edits of an existing graph.
+
+/** A stored tensor of floats. */
+function storedTensor(graph: GraphProto, name: string): Tensor<"float32"> {
+  const stored = graph.initializer.find((each) => each.name === name);
+  if (stored === undefined || stored.dataType !== ONNX_TYPE.float32 || stored.rawData.length === 0) {
+    throw new FaceError("MODEL_UNSUPPORTED", `${name} is not stored in the model as raw float32`);
+  }
+  // A copy, because the bytes may be unaligned.
+  return float32(stored.dims.map(Number), new Float32Array(new Uint8Array(stored.rawData).buffer));
+}
+
+/** The attributes of a node, for another one. */
+const attributesOf = ({ attribute }: NodeProto): AttributeProto[] => [...attribute];
+
+/** Adds to the end of a graph. */
+interface GraphEditor {
+  /** Adds an operator of one output and returns the output's name. */
+  node(op: string, inputs: readonly string[], attribute?: AttributeProto[], output?: string): string;
+  /** Stores a tensor and returns its name; equal ones are stored once. */
+  constant(value: Tensor): string;
+  /** Drops stored tensors that no operator reads. */
+  dropUnused(): void;
+}
+
+function graphEditor(graph: GraphProto): GraphEditor {
+  const known = new Map<string, string>();
+  let names = 0;
+  const fresh = (hint: string) => `quantized/${hint}_${++names}`;
+  return {
+    node(op, inputs, attribute = [], output = fresh(op)) {
+      graph.node.push(
+        create(NodeProtoSchema, {
+          opType: op,
+          input: [...inputs],
+          output: [output],
+          attribute,
+          name: output,
+        }),
+      );
+      return output;
+    },
+    constant(value) {
+      const rawData = bytesOf(value as Parameters<typeof bytesOf>[0]);
+      const key = `${value.dtype} ${value.shape.join()} ${Buffer.from(rawData).toString("base64")}`;
+      const name = known.get(key) ?? fresh("constant");
+      if (!known.has(key)) {
+        known.set(key, name);
+        const dims = value.shape.map(BigInt);
+        graph.initializer.push(
+          create(TensorProtoSchema, { name, dims, dataType: ONNX_TYPE[value.dtype], rawData }),
+        );
+      }
+      return name;
+    },
+    dropUnused() {
+      const read = new Set(graph.node.flatMap(({ input }) => input));
+      graph.initializer = graph.initializer.filter(({ name }) => read.has(name));
+    },
+  };
 }

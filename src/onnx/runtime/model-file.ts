@@ -1,8 +1,8 @@
-/** @file Reads an ONNX file: what it takes, what it gives, what it is made of. Nothing is run. */
+/** @file Reads what an ONNX file holds: inputs, outputs, operators, parameters. Nothing is run. */
 import { readFile, stat } from "node:fs/promises";
 import { fromBinary } from "@bufbuild/protobuf";
-import { bytesPerElement, type DType } from "../../base/dtype.ts";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { bytesPerElement, type DType } from "../../base/tensor.ts";
 import {
   type GraphProto,
   type ModelProto,
@@ -19,11 +19,11 @@ import { dtypeOfOnnx } from "../dtypes.ts";
 export interface OnnxPort {
   readonly name: string;
   readonly dtype: DType;
-  /** Sides, -1 where any will do; `undefined` when even the rank is unknown. */
+  /** Sides, -1 for any size; `undefined` when the rank is unknown. */
   readonly shape: readonly number[] | undefined;
 }
 
-/** What an ONNX file says about itself. */
+/** A summary of an ONNX file. */
 export interface OnnxModel {
   readonly inputs: readonly OnnxPort[];
   readonly outputs: readonly OnnxPort[];
@@ -59,7 +59,7 @@ function portOf({ name, type }: ValueInfoProto, what: string): OnnxPort {
   const value = type?.value;
   const dtype = value?.case === "tensorType" ? dtypeOfOnnx(value.value.elemType) : undefined;
   if (value?.case !== "tensorType" || dtype === undefined) {
-    throw new FaceError("MODEL_UNSUPPORTED", `${what}: ${name} is no tensor of a type that faceid knows`, {
+    throw new FaceError("MODEL_UNSUPPORTED", `${what}: ${name} is not a tensor of a supported type`, {
       hint: "sequences, maps and complex numbers cannot be inputs or outputs",
     });
   }
@@ -75,10 +75,10 @@ function sizeOf({ name, dims }: TensorProto, what: string): number {
   return size;
 }
 
-/** Checks that a stored tensor is in the file, whole; the runtime is handed nothing that contradicts itself. */
+/** Checks that the file holds all of a stored tensor, so that the runtime gets no inconsistent model. */
 function checkStored(stored: TensorProto, what: string): void {
   if (stored.dataLocation === TensorProto_DataLocation.EXTERNAL) {
-    throw new FaceError("MODEL_UNSUPPORTED", `${what}: ${stored.name} is kept in another file`, {
+    throw new FaceError("MODEL_UNSUPPORTED", `${what}: ${stored.name} is stored in another file`, {
       hint: "save the model in one file: onnx.save_model(model, path, save_as_external_data=False)",
     });
   }

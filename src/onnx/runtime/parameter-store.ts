@@ -1,11 +1,10 @@
-/** @file The values that live from run to run: weights, optimiser slots, derivatives between two halves of a step. */
+/** @file Values that persist between runs: weights, optimiser slots, derivatives between the two halves of a step. */
 import { FaceError } from "../../base/errors.ts";
-import { sameShape, shapeText, sizeOf } from "../../base/shape.ts";
-import type { Tensor, TensorMap } from "../../base/tensor.ts";
+import { sameShape, shapeText, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
 import type { ParameterPort } from "../lower/lower.ts";
 import { inverse, permuted, permuteTensor } from "../lower/lowering.ts";
 
-/** One value's memory: what the next run reads, and what it writes. The two change places after a run. */
+/** One value's memory: the buffer that the next run reads and the one it writes; they are swapped after a run. */
 interface Slot {
   readonly port: ParameterPort;
   current: Tensor<"float32">;
@@ -17,11 +16,11 @@ function blank({ perm, shape }: ParameterPort): Tensor<"float32"> {
   return { dtype: "float32", shape: physical, data: new Float32Array(sizeOf(physical)) };
 }
 
-/** Values by name, kept in the engine's order of axes and shared by any number of sessions. They start at zero. */
+/** Values by name in the runtime's order of axes, shared by any number of sessions. They start at zero. */
 export class ParameterStore {
   readonly #slots = new Map<string, Slot>();
 
-  /** Makes room for what a model reads and writes. */
+  /** Allocates what a model reads and writes. */
   admit(ports: readonly ParameterPort[]): void {
     for (const port of ports) {
       const slot = this.#slots.get(port.name) ?? { port, current: blank(port), next: undefined };
@@ -30,12 +29,12 @@ export class ParameterStore {
     }
   }
 
-  /** How a value is kept, for another store to keep one like it. */
+  /** The port of a value, to admit the same value in another store. */
   port(name: string): ParameterPort {
     return { ...this.#slot(name).port, output: undefined };
   }
 
-  /** What a run of these ports reads (by input name) and where it shall write (by output name). */
+  /** What a run with these ports reads (by input name) and writes to (by output name). */
   tensors(ports: readonly ParameterPort[]): { reads: Map<string, Tensor>; writes: Map<string, Tensor> } {
     const reads = new Map<string, Tensor>();
     const writes = new Map<string, Tensor>();
@@ -47,7 +46,7 @@ export class ParameterStore {
     return { reads, writes };
   }
 
-  /** Makes what a run has written current. */
+  /** Makes the values that a run has written current. */
   commit(ports: readonly ParameterPort[]): void {
     for (const { name, output } of ports) {
       const slot = this.#slot(name);
@@ -56,13 +55,13 @@ export class ParameterStore {
     }
   }
 
-  /** The elements of a value in the engine's order of axes; writing to them changes the value. */
+  /** The elements of a value in the runtime's order of axes; writing to them changes the value. */
   elements(name: string): Float32Array {
     return this.#slot(name).current.data;
   }
 
   /**
-   * Sets values in the graph's order of axes; names that no model asked for are passed over.
+   * Sets values in the graph's order of axes; names that no model uses are ignored.
    * @throws FaceError `CHECKPOINT_MISMATCH` when one has another shape.
    */
   load(values: TensorMap): void {

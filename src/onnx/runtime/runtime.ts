@@ -1,18 +1,25 @@
-/** @file The only door to onnxruntime-node: our tensors in, our tensors out. */
-// First, since imports take effect in their order.
-import "./disable-telemetry.ts";
-import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+/** @file The only import of onnxruntime-node: loads a model and runs it on our tensors. The room `onnx/` lowers graphs to
+ * ONNX (`lower/`), runs models (`runtime/`) and quantises them (`quantize/`). It knows `graph/`, `proto/` and `base/`.
+ */
+import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import type { Tensor, TensorMap } from "../../base/tensor.ts";
 import { nativeCall } from "../../base/worker.ts";
 
+// From 1.29 on the runtime reports to its maker over the network unless this variable is set before it is loaded. Native
+// code reads the main thread's environment only, so a module that starts threads with the runtime imports this file too.
+process.env.ORT_DISABLE_TELEMETRY = "1";
+
+/** Loads the native library when it is first needed. */
+const load = () => import("onnxruntime-node");
+
 /** Where and how a model runs. */
 export interface RuntimeOptions {
-  /** Threads that share the work of each operator. Default 1: sessions side by side use cores better. */
+  /** Threads that share the work of each operator. Default 1: several sessions use cores better. */
   readonly threads?: number;
   /**
-   * Whether the runtime may keep values in blocked layouts of its own. It pays where kernels are constants; where they
-   * are inputs, as in training, only pools would change, with two copies around each. Default true.
+   * Whether the runtime may use its blocked layouts. They are faster where kernels are constants; where kernels are inputs,
+   * as in training, only pools would use them, with a conversion before and after each. Default true.
    */
   readonly blockedLayouts?: boolean;
   /** ONNX Runtime's execution providers in order of preference. Default `["cpu"]`. */
@@ -21,7 +28,7 @@ export interface RuntimeOptions {
   readonly profilePrefix?: string;
 }
 
-/** A loaded model. `run` occupies the calling thread until it is done. */
+/** A loaded model. `run` blocks the calling thread. */
 export interface RuntimeSession {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
@@ -34,8 +41,8 @@ export interface RuntimeSession {
 }
 
 /** Views our tensor as the runtime's, without copying. */
-function toRuntime(value: Tensor): OrtTensor {
-  return new OrtTensor(value.dtype as "float32", value.data as Float32Array, value.shape);
+function toRuntime(Native: typeof OrtTensor, value: Tensor): OrtTensor {
+  return new Native(value.dtype as "float32", value.data as Float32Array, value.shape);
 }
 
 function fromRuntime(value: OrtTensor): Tensor {
@@ -52,15 +59,16 @@ function fromRuntime(value: OrtTensor): Tensor {
  */
 export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {}): Promise<RuntimeSession> {
   const { threads = 1, providers = ["cpu"], blockedLayouts = true, profilePrefix } = options;
+  const { InferenceSession: Native, Tensor: NativeTensor } = await load();
   let session: InferenceSession;
   try {
-    session = await InferenceSession.create(bytes, {
+    session = await Native.create(bytes, {
       executionProviders: [...providers],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: "sequential",
       graphOptimizationLevel: blockedLayouts ? "all" : "extended",
-      // Warnings about optimisations that did not apply are of no use to anyone here.
+      // Warnings about optimisations that did not apply are noise here.
       logSeverityLevel: 3,
       ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
     });
@@ -74,11 +82,13 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
     inputNames: session.inputNames,
     outputNames: session.outputNames,
     async run(inputs, outputNames = session.outputNames, into) {
-      const feeds = Object.fromEntries([...inputs].map(([name, value]) => [name, toRuntime(value)]));
+      const feeds = Object.fromEntries(
+        [...inputs].map(([name, value]) => [name, toRuntime(NativeTensor, value)]),
+      );
       const fetches = Object.fromEntries(
         outputNames.map((name) => {
           const target = into?.get(name);
-          return [name, target === undefined ? null : toRuntime(target)];
+          return [name, target === undefined ? null : toRuntime(NativeTensor, target)];
         }),
       );
       const results = await nativeCall(() => session.run(feeds, fetches));

@@ -1,27 +1,116 @@
-/** @file One model in several threads that take turns. */
-import type { TensorMap } from "../../base/tensor.ts";
-import { WorkerSession } from "./worker-session.ts";
+/** @file One ONNX model in several worker threads, so that its runs leave the calling thread free. */
+import { FaceError } from "../../base/errors.ts";
+import {
+  buffersOf,
+  ConcatenatedView,
+  isShared,
+  materialize,
+  type NumericDType,
+  partsOf,
+  type Shape,
+  type Tensor,
+  type TensorMap,
+} from "../../base/tensor.ts";
+import { WorkerClient } from "../../base/worker-client.ts";
+import { WorkerPool } from "../../base/worker-pool.ts";
+// Also for its effect on the environment of the threads.
+import "./runtime.ts";
+import type { RuntimeOptions } from "./runtime.ts";
 
-/** Sessions of one model, one per lane, used in turn. */
-export class SessionPool {
-  readonly #sessions: readonly WorkerSession[];
-  #next = 0;
+/** An input in memory that both threads see; the session's thread copies its parts to where the runtime reads them. */
+export interface SharedInput {
+  readonly dtype: NumericDType;
+  readonly shape: Shape;
+  readonly parts: readonly Float32Array[];
+}
 
-  private constructor(sessions: readonly WorkerSession[]) {
-    this.#sessions = sessions;
+export type SessionInputs = ReadonlyMap<string, Tensor | SharedInput>;
+
+/** What a session's thread can be asked. */
+export interface SessionCalls {
+  run(inputs: SessionInputs, outputs: readonly string[] | undefined): TensorMap;
+}
+
+/** What a session's thread is started with. */
+export interface SessionData {
+  readonly bytes: Uint8Array;
+  readonly options: RuntimeOptions;
+  readonly niceness: number;
+}
+
+export interface SessionPoolOptions {
+  readonly runtime?: RuntimeOptions;
+  /** The inputs that the model reads; others are not sent to it. Default: all that a run is given. */
+  readonly inputNames?: readonly string[];
+  /** How much lower than others the priority of the threads is, on Linux: from 0, the default, to 19. */
+  readonly niceness?: number;
+}
+
+/** Sessions of one ONNX model, each in its own thread; a run goes to the thread with the fewest runs. */
+export class SessionPool implements AsyncDisposable {
+  readonly #threads: WorkerPool<SessionCalls>;
+  readonly #inputNames: ReadonlySet<string> | undefined;
+
+  private constructor(threads: WorkerPool<SessionCalls>, inputNames: readonly string[] | undefined) {
+    this.#threads = threads;
+    this.#inputNames = inputNames && new Set(inputNames);
   }
 
-  /** @param bytes an ONNX model with all its parameters. */
-  static async open(bytes: Uint8Array, lanes: number): Promise<SessionPool> {
-    return new SessionPool(await Promise.all(Array.from({ length: lanes }, () => WorkerSession.open(bytes))));
+  /**
+   * Loads a model whose parameters are all stored in it into `size` threads.
+   * @throws FaceError `MODEL_UNSUPPORTED` when the runtime cannot load it.
+   */
+  static async open(
+    bytes: Uint8Array,
+    size = 1,
+    { runtime: options = {}, inputNames, niceness = 0 }: SessionPoolOptions = {},
+  ): Promise<SessionPool> {
+    const data: SessionData = { bytes, options, niceness };
+    const start = () => new WorkerClient<SessionCalls>(import.meta.url, "session-worker", data);
+    const threads = new WorkerPool(size, start);
+    await threads.open();
+    return new SessionPool(threads, inputNames);
   }
 
-  run(inputs: TensorMap): Promise<TensorMap> {
-    this.#next = (this.#next + 1) % this.#sessions.length;
-    return this.#sessions[this.#next]!.run(inputs);
+  /**
+   * Runs the model once. Inputs in shared memory are not copied on their way and must not change until the answer.
+   * @param outputs which outputs to compute; all when left out.
+   * @throws FaceError `MODEL_UNSUPPORTED` with the runtime's message when the inputs do not fit, `INTERNAL` when the
+   *   thread dies; later runs get a new thread.
+   */
+  async run(inputs: TensorMap, outputs?: readonly string[]): Promise<TensorMap> {
+    const read = [...inputs].filter(([name]) => this.#inputNames?.has(name) ?? true);
+    const sent = read.map(([name, value]) => [name, sharedInput(value) ?? compact(value)] as const);
+    const copied = sent.flatMap(([, value]) => ("parts" in value ? [] : [value]));
+    // Only copies made here may be moved; the caller keeps the rest.
+    const isOurs = sent.every(([, value], i) => value !== read[i]![1]);
+    return this.#threads.call("run", [new Map(sent), outputs], isOurs ? buffersOf(copied) : []);
   }
 
-  async close(): Promise<void> {
-    await Promise.all(this.#sessions.map((session) => session.close()));
+  /** Waits for the runs that are pending, then ends the threads. */
+  close(): Promise<void> {
+    return this.#threads.close();
   }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function sharedInput(value: Tensor): SharedInput | undefined {
+  if (value.dtype === "string") throw new FaceError("MODEL_UNSUPPORTED", "the engine takes no strings");
+  if (!isShared(value)) return undefined;
+  return {
+    dtype: value.dtype,
+    shape: value.shape,
+    parts: partsOf(value).map(({ data }) => data as Float32Array),
+  };
+}
+
+/** A tensor that owns its memory: sending a view copies all the memory behind it, so a small view is copied first. */
+function compact(value: Tensor): Tensor {
+  if (value instanceof ConcatenatedView) return materialize(value);
+  const data = value.data as Float32Array;
+  const isSmallView = data.byteLength * 2 < data.buffer.byteLength;
+  return isSmallView ? ({ ...value, data: data.slice() } as Tensor) : value;
 }

@@ -1,26 +1,12 @@
-/** @file The worker thread behind WorkerSession: loads one model, then runs what it is sent, one request at a time. */
-import { parentPort, workerData } from "node:worker_threads";
-import { arrayOf, bytesPerElement } from "../../base/dtype.ts";
+/** @file The worker thread behind SessionPool: loads one model, then runs it, one call at a time. */
 import { FaceError, messageOf } from "../../base/errors.ts";
-import { sizeOf } from "../../base/shape.ts";
-import type { Tensor } from "../../base/tensor.ts";
-import { stepBack } from "../../base/worker.ts";
-import { openRuntime, type RuntimeOptions } from "./runtime.ts";
-import { buffersOf, LOADED, type RunReply, type RunRequest, type SharedInput } from "./worker-session.ts";
+import { arrayOf, buffersOf, bytesPerElement, sizeOf, type Tensor } from "../../base/tensor.ts";
+import { lowerPriority } from "../../base/worker.ts";
+import { Moved, serveCalls } from "../../base/worker-client.ts";
+import { openRuntime } from "./runtime.ts";
+import type { SessionCalls, SessionData, SharedInput } from "./session-pool.ts";
 
-const { bytes, options, niceness } = workerData as {
-  bytes: Uint8Array;
-  options: RuntimeOptions;
-  niceness: number;
-};
-
-function fail(id: number, error: unknown): void {
-  const code = error instanceof FaceError ? error.code : "MODEL_UNSUPPORTED";
-  const reply: RunReply = { id, failure: { code, message: messageOf(error) } };
-  parentPort?.postMessage(reply);
-}
-
-/** Where shared inputs are brought together, by name: the runtime reads no shared memory. Runs take turns in it. */
+/** Copies of shared inputs by name, since the runtime reads no shared memory. Calls take turns, so they share it. */
 const gathered = new Map<string, ArrayBuffer>();
 
 function gather(name: string, { dtype, shape, parts }: SharedInput): Tensor {
@@ -39,27 +25,21 @@ function gather(name: string, { dtype, shape, parts }: SharedInput): Tensor {
   return { dtype, shape, data } as Tensor;
 }
 
-async function serve(): Promise<void> {
-  stepBack(niceness);
+serveCalls<SessionCalls, SessionData>(async ({ bytes, options, niceness }) => {
+  lowerPriority(niceness);
   const session = await openRuntime(bytes, options);
-  const answer = async ({ id, inputs, outputs }: RunRequest) => {
-    try {
-      const ready = new Map(
-        [...inputs].map(([name, value]) => [name, "parts" in value ? gather(name, value) : value]),
-      );
-      const results = await session.run(ready, outputs);
-      const reply: RunReply = { id, outputs: results };
-      parentPort?.postMessage(reply, buffersOf(results.values()));
-    } catch (error) {
-      fail(id, error);
-    }
+  return {
+    async run(inputs, outputs) {
+      try {
+        const ready = [...inputs].map(
+          ([name, value]) => [name, "parts" in value ? gather(name, value) : value] as const,
+        );
+        const results = await session.run(new Map(ready), outputs);
+        return new Moved(results, buffersOf(results.values()));
+      } catch (error) {
+        throw error instanceof FaceError ? error : new FaceError("MODEL_UNSUPPORTED", messageOf(error));
+      }
+    },
+    [Symbol.asyncDispose]: () => session.close(),
   };
-  let queue = Promise.resolve();
-  parentPort?.on("message", (request: RunRequest) => {
-    queue = queue.then(() => answer(request));
-  });
-  const loaded: RunReply = { id: LOADED, outputs: new Map() };
-  parentPort?.postMessage(loaded);
-}
-
-serve().catch((error) => fail(LOADED, error));
+});

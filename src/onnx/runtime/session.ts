@@ -1,20 +1,19 @@
 /** @file A lowered model ready to run: inputs and outputs by name, parameters read from and written to a store. */
 import { FaceError } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
-import { sizeOf } from "../../base/shape.ts";
-import type { Tensor, TensorMap } from "../../base/tensor.ts";
+import { sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
 import type { LoweredModel } from "../lower/lower.ts";
 import { ParameterStore } from "./parameter-store.ts";
 import { openRuntime, type RuntimeOptions, type RuntimeSession } from "./runtime.ts";
 
 export interface RunOptions {
-  /** The stream that random inputs are drawn from; needed only where the graph has some. */
+  /** The stream that random inputs are drawn from; required if the graph has any. */
   readonly random?: Random;
   /** Which outputs to compute; all when left out. */
   readonly outputs?: readonly string[];
 }
 
-/** A lowered model with its parameters. Runs occupy the calling thread; worker-session.ts gives it one of its own. */
+/** A lowered model with its parameters. Runs block the calling thread; a SessionPool runs in threads of its own. */
 export class Session implements AsyncDisposable {
   readonly model: LoweredModel;
   readonly store: ParameterStore;

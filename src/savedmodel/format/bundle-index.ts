@@ -1,16 +1,15 @@
-/** @file The index of a tensor bundle (`variables.index`): which tensors there are and where their bytes lie. */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { DType } from "../../base/dtype.ts";
+/** @file Reads the index of a tensor bundle (`variables.index`): names, types, shapes and positions of tensors. */
+import { fromBinary } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
-import { type Shape, shapeText } from "../../base/shape.ts";
+import { type DType, type Shape, shapeText } from "../../base/tensor.ts";
 import {
   type BundleEntryProto,
   BundleEntryProtoSchema,
   type BundleHeaderProto,
   BundleHeaderProtoSchema,
 } from "../../proto/tensorflow/graph_pb.ts";
-import { readTable, writeTable } from "./table.ts";
-import { dataTypeOf, dataTypeText, dtypeOf } from "./tensor-proto.ts";
+import { readTable } from "./table.ts";
+import { dataTypeText, dtypeOf } from "./tensor-proto.ts";
 
 /** One tensor of a bundle. */
 export interface BundleEntry {
@@ -24,16 +23,16 @@ export interface BundleEntry {
   readonly checksum: number;
 }
 
-/** What the index file of a bundle says. */
+/** The content of a bundle's index file. */
 export interface BundleIndex {
   readonly shards: number;
   readonly keys: ReadonlySet<string>;
-  /** @throws FaceError `MODEL_INVALID` for an entry that is not there or makes no sense, `MODEL_UNSUPPORTED` for one cut in slices. */
+  /** @throws FaceError `MODEL_INVALID` for a missing or invalid entry, `MODEL_UNSUPPORTED` for a sliced one. */
   entry(key: string): BundleEntry;
 }
 
 /** The key of the header, which comes before all others. */
-const HEADER_KEY = "";
+export const HEADER_KEY = "";
 const LITTLE_ENDIAN = 0;
 /** TensorFlow writes one shard per device or host; the file names have five digits. */
 const MOST_SHARDS = 99_999;
@@ -109,22 +108,4 @@ export function parseBundleIndex(bytes: Uint8Array, what: string): BundleIndex {
       );
     },
   };
-}
-
-/** Writes the index of a bundle with a single shard. */
-export function encodeBundleIndex(entries: ReadonlyMap<string, BundleEntry>): Uint8Array {
-  const header = create(BundleHeaderProtoSchema, { numShards: 1, version: { producer: 1 } });
-  const table = new Map([[HEADER_KEY, toBinary(BundleHeaderProtoSchema, header)]]);
-  for (const [key, { dtype, shape, shard, offset, size, checksum }] of entries) {
-    const proto = create(BundleEntryProtoSchema, {
-      dtype: dataTypeOf(dtype),
-      shape: { dim: shape.map((side) => ({ size: BigInt(side) })) },
-      shardId: shard,
-      offset: BigInt(offset),
-      size: BigInt(size),
-      crc32c: checksum,
-    });
-    table.set(key, toBinary(BundleEntryProtoSchema, proto));
-  }
-  return writeTable(table);
 }

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../../test/support/photos.ts";
+import { encodeBundleIndex, writeBundle } from "../../../test/support/write-bundle.ts";
 import { float32, int64, type Tensor } from "../../base/tensor.ts";
-import { Bundle, writeBundle } from "./bundle.ts";
-import { encodeBundleIndex, parseBundleIndex } from "./bundle-index.ts";
+import { Bundle } from "./bundle.ts";
+import { parseBundleIndex } from "./bundle-index.ts";
 
 const words = (...list: string[]): Tensor<"string"> => ({
   dtype: "string",

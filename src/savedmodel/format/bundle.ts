@@ -1,10 +1,11 @@
-/** @file Tensor bundles: the files `variables.index` and `variables.data-…` in which TensorFlow keeps a model's variables. */
-import { type FileHandle, mkdir, open, readFile, stat, writeFile } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+/** @file Reads tensor bundles: the files `variables.index` and `variables.data-…` with a model's variables. */
+import { type FileHandle, open, readFile, stat } from "node:fs/promises";
+import { basename } from "node:path";
 import { FaceError, messageOf } from "../../base/errors.ts";
-import type { Tensor, TensorMap } from "../../base/tensor.ts";
-import { type BundleEntry, type BundleIndex, encodeBundleIndex, parseBundleIndex } from "./bundle-index.ts";
-import { checkEntrySize, decodeBundleTensor, encodeBundleTensor } from "./bundle-values.ts";
+import { bytesPerElement, fromBytes, shapeText, sizeOf, type Tensor } from "../../base/tensor.ts";
+import { type BundleEntry, type BundleIndex, parseBundleIndex } from "./bundle-index.ts";
+import { ByteCursor, uint32Bytes } from "./byte-cursor.ts";
+import { crc32c, masked } from "./crc32c.ts";
 
 /** An index lists names and places only; TensorFlow's take about 80 bytes per tensor. */
 const LARGEST_INDEX = 2 ** 28;
@@ -14,7 +15,7 @@ const LARGEST_READ = 2 ** 30;
 const digits = (n: number) => String(n).padStart(5, "0");
 
 /** `variables.data-00000-of-00001` */
-function shardPath(prefix: string, shard: number, shards: number): string {
+export function shardPath(prefix: string, shard: number, shards: number): string {
   return `${prefix}.data-${digits(shard)}-of-${digits(shards)}`;
 }
 
@@ -40,7 +41,7 @@ async function openShard(path: string): Promise<Shard> {
   }
 }
 
-/** Part of a file. Never a pooled buffer, so that elements of any width can use the bytes in place. */
+/** Part of a file, in memory of its own so that elements of any width can use the bytes in place. */
 async function readPart({ file, path }: Shard, offset: number, size: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(size);
   for (let done = 0; done < size; ) {
@@ -51,7 +52,7 @@ async function readPart({ file, path }: Shard, offset: number, size: number): Pr
   return bytes;
 }
 
-/** A bundle on disk. Tensors are read when asked for, by their place, so that only what is needed takes memory. */
+/** A bundle on disk. Only the tensors that are asked for are read. */
 export class Bundle {
   readonly keys: ReadonlySet<string>;
   readonly #prefix: string;
@@ -79,7 +80,7 @@ export class Bundle {
     }
   }
 
-  /** What is known of a tensor without reading it. */
+  /** The index entry of a tensor. */
   entry(key: string): BundleEntry {
     return this.#index.entry(key);
   }
@@ -112,7 +113,7 @@ export class Bundle {
     return openShard(shardPath(this.#prefix, shard, this.#index.shards));
   }
 
-  /** Before any memory is taken: every tensor lies within its shard, and no bytes belong to two. */
+  /** Checks, before memory is allocated, that every tensor lies within its shard and none overlap. */
   #checkPlaces(
     wanted: readonly { key: string; entry: BundleEntry }[],
     shards: ReadonlyMap<number, Shard>,
@@ -136,18 +137,61 @@ export class Bundle {
   }
 }
 
-/** Writes a bundle of a single shard; missing folders are made. */
-export async function writeBundle(prefix: string, tensors: TensorMap): Promise<void> {
-  const entries = new Map<string, BundleEntry>();
-  const pieces: Uint8Array[] = [];
-  let offset = 0;
-  for (const [key, { dtype, shape, ...rest }] of tensors) {
-    const { bytes, checksum } = encodeBundleTensor({ dtype, shape, ...rest });
-    entries.set(key, { dtype, shape, shard: 0, offset, size: bytes.length, checksum });
-    pieces.push(bytes);
-    offset += bytes.length;
+// The bytes of one tensor: raw elements, or strings with their lengths, and a checksum.
+
+/** A string's length for checksums: 32 bits, or 64 for longer strings. */
+function lengthBytes(length: number): Uint8Array {
+  const high = Math.floor(length / 2 ** 32);
+  return Uint8Array.from([length, ...(high > 0 ? [high] : [])].flatMap(uint32Bytes));
+}
+
+/** Checksum of the strings' lengths. */
+export function lengthsChecksum(lengths: readonly number[]): number {
+  return lengths.reduce((crc, length) => crc32c(lengthBytes(length), crc), 0);
+}
+
+/** The least bytes of a tensor: strings have a length of at least one byte each, and a checksum of the lengths. */
+function leastSize({ dtype, shape }: BundleEntry): number {
+  return dtype === "string" ? sizeOf(shape) + 4 : sizeOf(shape) * bytesPerElement(dtype);
+}
+
+/**
+ * Checks, before anything is read, that an entry's size fits its tensor.
+ * @throws FaceError `MODEL_INVALID`.
+ */
+function checkEntrySize(entry: BundleEntry, what: string): void {
+  const least = leastSize(entry);
+  if (entry.dtype === "string" ? entry.size >= least : entry.size === least) return;
+  const wanted = `a ${entry.dtype} tensor of shape ${shapeText(entry.shape)} takes ${least} bytes`;
+  throw new FaceError("MODEL_INVALID", `${what} is damaged: ${wanted}, it has ${entry.size}`);
+}
+
+function checkSum(entry: BundleEntry, crc: number, what: string): void {
+  if (masked(crc) === entry.checksum) return;
+  throw new FaceError("MODEL_INVALID", `${what} is damaged: its checksum is wrong`);
+}
+
+function strings(entry: BundleEntry, bytes: Uint8Array, what: string): Tensor<"string"> {
+  const cursor = new ByteCursor(bytes, what);
+  const lengths = Array.from({ length: sizeOf(entry.shape) }, () => cursor.varint());
+  const ofLengths = lengthsChecksum(lengths);
+  const stored = cursor.take(4);
+  if (masked(ofLengths) !== new ByteCursor(stored, what).uint32()) {
+    throw cursor.damaged("the checksum of its lengths is wrong");
   }
-  await mkdir(dirname(prefix), { recursive: true });
-  await writeFile(shardPath(prefix, 0, 1), Buffer.concat(pieces));
-  await writeFile(`${prefix}.index`, encodeBundleIndex(entries));
+  checkSum(entry, crc32c(cursor.bytes.subarray(cursor.at), crc32c(stored, ofLengths)), what);
+  const data = lengths.map((length) => cursor.take(length));
+  if (cursor.left > 0) throw cursor.damaged("it is longer than its strings");
+  return { dtype: "string", shape: entry.shape, data };
+}
+
+/**
+ * Decodes a tensor, which may use the bytes in place.
+ * @throws FaceError `MODEL_INVALID` when checksum or lengths are wrong.
+ */
+function decodeBundleTensor(entry: BundleEntry, bytes: Uint8Array, what: string): Tensor {
+  checkEntrySize(entry, what);
+  if (entry.dtype === "string") return strings(entry, bytes, what);
+  checkSum(entry, crc32c(bytes), what);
+  return fromBytes(entry.dtype, entry.shape, bytes);
 }

@@ -1,10 +1,10 @@
-/** @file Reads numbers and byte strings out of a file's bytes, one after the other, and never past the end. */
+/** @file A cursor that reads numbers and byte strings from a file's bytes, never past the end. */
 import { FaceError } from "../../base/errors.ts";
 
-/** A varint of 64 bits takes at most so many bytes. */
+/** The longest varint of 64 bits, in bytes. */
 const LONGEST_VARINT = 10;
 
-/** A place in some bytes that moves on with everything that is read. */
+/** A position in bytes that advances with each read. */
 export class ByteCursor {
   readonly bytes: Uint8Array;
   /** What the bytes are, for errors. */
@@ -21,7 +21,7 @@ export class ByteCursor {
     return this.bytes.length - this.at;
   }
 
-  /** The error for bytes that cannot be what they should be. */
+  /** The error for damaged bytes. */
   damaged(reason: string): FaceError {
     return new FaceError("MODEL_INVALID", `${this.what} is damaged: ${reason}`);
   }
@@ -56,18 +56,6 @@ export class ByteCursor {
     }
     throw this.damaged("a number is too large");
   }
-}
-
-/** A whole number of up to 53 bits, seven bits a byte. */
-export function varintBytes(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  while (rest >= 0x80) {
-    bytes.push((rest % 128) | 0x80);
-    rest = Math.floor(rest / 128);
-  }
-  bytes.push(rest);
-  return bytes;
 }
 
 /** Four bytes, lowest first. */

@@ -1,4 +1,4 @@
-/** @file The checksum of LevelDB tables, tensor bundles and TFRecord files: CRC-32C (Castagnoli), and its masked form. */
+/** @file CRC-32C, the checksum of LevelDB tables, tensor bundles and TFRecord files; Node's zlib has CRC-32 only, with another polynomial. */
 
 /** The Castagnoli polynomial, lowest power first. */
 const POLYNOMIAL = 0x82f63b78;
@@ -46,7 +46,7 @@ export function crc32c(bytes: Uint8Array, previous = 0): number {
 
 const MASK_DELTA = 0xa282ead8;
 
-/** The form in which checksums are stored, so that checksums of data that holds checksums stay meaningful. */
+/** The form in which checksums are stored, as LevelDB masks them, since data with embedded checksums is summed again. */
 export function masked(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + MASK_DELTA) >>> 0;
 }

@@ -1,4 +1,4 @@
-/** @file TensorBoard's event files: TFRecords of `tf.Event`, one file a writer, grown at its end. */
+/** @file Writes TensorBoard's event files: TFRecords of `tf.Event`. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import {
   type Event,
@@ -16,7 +16,7 @@ export interface ScalarEvent {
   readonly scalars: Readonly<Record<string, number>>;
 }
 
-/** What a file's first record says, so that readers know its format. */
+/** The content of a file's first record, which names the format. */
 const FILE_VERSION = "brain.Event:2";
 
 /** A name that TensorBoard takes for an event file; files of one folder are read in the order of their names. */

@@ -1,7 +1,7 @@
-/** @file Unpacks Snappy's raw format, in which some TensorFlow programs store a table's blocks. */
+/** @file Unpacks Snappy's raw format, an option of TensorFlow's table blocks; Node lacks it, and it takes 60 lines. */
 import { ByteCursor } from "./byte-cursor.ts";
 
-/** A copy's three bytes give 64 at most, so no honest block grows by more than this. */
+/** A copy of three bytes gives 64 at most, so no valid block grows by more than this. */
 const LARGEST_RATIO = 64;
 
 /** Kinds of elements, by the lowest two bits of their first byte. */
@@ -9,7 +9,7 @@ const LITERAL = 0;
 const NEAR_COPY = 1;
 const COPY_2 = 2;
 
-/** Up to this length, less one, a literal's length fits into its first byte; above, it takes 1 to 4 more. */
+/** Literals of up to this length minus one keep it in the first byte; longer ones take 1 to 4 more bytes. */
 const SHORT_LITERAL = 60;
 
 function littleEndian(cursor: ByteCursor, width: number): number {
@@ -52,9 +52,9 @@ export function unpackSnappy(packed: Uint8Array, what: string): Uint8Array {
       continue;
     }
     const { length, distance } = copyOf(tag, cursor);
-    if (distance === 0 || distance > at) throw cursor.damaged("it repeats what is not there");
+    if (distance === 0 || distance > at) throw cursor.damaged("it copies bytes from before its start");
     room(length);
-    // Byte by byte: a piece may overlap what it makes.
+    // Byte by byte, because source and target may overlap.
     for (const end = at + length; at < end; at++) out[at] = out[at - distance]!;
   }
   if (at !== size) throw cursor.damaged("it unpacks to less than it claims");

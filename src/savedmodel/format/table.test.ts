@@ -1,9 +1,10 @@
 /** @file LevelDB tables: round trips and damage. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { uint32Bytes, varintBytes } from "./byte-cursor.ts";
+import { varintBytes, writeTable } from "../../../test/support/write-bundle.ts";
+import { uint32Bytes } from "./byte-cursor.ts";
 import { crc32c, masked } from "./crc32c.ts";
-import { readTable, writeTable } from "./table.ts";
+import { readTable } from "./table.ts";
 
 const text = (value: string) => new TextEncoder().encode(value);
 const table = (entries: Record<string, string>) =>

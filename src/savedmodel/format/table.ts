@@ -1,20 +1,20 @@
-/** @file Sorted tables of keys and values in LevelDB's file format, as tensor bundles keep their index. */
-import { ByteCursor, uint32Bytes, varintBytes } from "./byte-cursor.ts";
+/** @file Reads LevelDB's table files, the format of a bundle's index; LevelDB packages open databases, not single tables. */
+import { ByteCursor } from "./byte-cursor.ts";
 import { crc32c, masked } from "./crc32c.ts";
 import { unpackSnappy } from "./snappy.ts";
 
 /** A table's entries in the order of their keys' bytes. */
 export type TableEntries = ReadonlyMap<string, Uint8Array>;
 
-const MAGIC = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
-const FOOTER_BYTES = 48;
+export const MAGIC = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
+export const FOOTER_BYTES = 48;
 /** Two handles of up to 20 bytes each, padded. */
-const HANDLES_BYTES = 40;
+export const HANDLES_BYTES = 40;
 /** Compression type and checksum behind each block. */
-const TRAILER_BYTES = 5;
-const UNCOMPRESSED = 0;
+export const TRAILER_BYTES = 5;
+export const UNCOMPRESSED = 0;
 const SNAPPY = 1;
-/** Keys share beginnings, so a small table could claim huge ones; together they take at most so many times its size. */
+/** Keys share prefixes, so a small table could claim huge keys; all keys may take this many times the table's size. */
 const LARGEST_KEY_RATIO = 64;
 
 const keyText = new TextDecoder();
@@ -28,7 +28,7 @@ function readHandle(cursor: ByteCursor): BlockHandle {
   return { offset: cursor.varint(), size: cursor.varint() };
 }
 
-/** A block's content, once its checksum is found right. */
+/** A block's content, after a check of its checksum. */
 function readBlock(table: ByteCursor, { offset, size }: BlockHandle): Uint8Array {
   const cursor = new ByteCursor(table.bytes, table.what);
   cursor.take(offset);
@@ -39,15 +39,15 @@ function readBlock(table: ByteCursor, { offset, size }: BlockHandle): Uint8Array
   if (actual !== checksum) throw table.damaged(`the checksum of the block at ${offset} is wrong`);
   if (compression === UNCOMPRESSED) return stored;
   if (compression === SNAPPY) return unpackSnappy(stored, `${table.what}, block at ${offset}`);
-  throw table.damaged(`the block at ${offset} is packed in the unknown way ${compression}`);
+  throw table.damaged(`the block at ${offset} has the unknown compression ${compression}`);
 }
 
-interface BlockEntry {
+export interface BlockEntry {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
 }
 
-/** The entries of a block, one after the other; the restart points, which only searching needs, are skipped. */
+/** The entries of a block in order; the restart points, which only searches need, are skipped. */
 function* blockEntries(content: Uint8Array, what: string): Generator<BlockEntry> {
   const whole = new ByteCursor(content, what);
   if (content.length < 4) throw whole.damaged("a block is too short");
@@ -80,7 +80,7 @@ function readFooter(table: ByteCursor): BlockHandle {
 /**
  * Reads a whole table.
  * @param what its name, for errors
- * @throws FaceError `MODEL_INVALID` for anything that is not a sound table.
+ * @throws FaceError `MODEL_INVALID` for a damaged table.
  */
 export function readTable(bytes: Uint8Array, what: string): TableEntries {
   const table = new ByteCursor(bytes, what);
@@ -103,78 +103,4 @@ export function readTable(bytes: Uint8Array, what: string): TableEntries {
     }
   }
   return entries;
-}
-
-/** Entries between restart points in data blocks, as TensorFlow writes them. */
-const RESTART_INTERVAL = 16;
-/** A block is closed once it is this large. */
-const BLOCK_BYTES = 1 << 18;
-
-function sharedLength(a: Uint8Array, b: Uint8Array): number {
-  const most = Math.min(a.length, b.length);
-  let n = 0;
-  while (n < most && a[n] === b[n]) n++;
-  return n;
-}
-
-function blockContent(entries: readonly BlockEntry[], restartInterval: number): Uint8Array {
-  const pieces: Uint8Array[] = [];
-  const restarts: number[] = [];
-  let size = 0;
-  let last = new Uint8Array(0);
-  entries.forEach(({ key, value }, i) => {
-    const isRestart = i % restartInterval === 0;
-    if (isRestart) restarts.push(size);
-    const shared = isRestart ? 0 : sharedLength(last, key);
-    const suffix = key.subarray(shared);
-    const head = Uint8Array.from([...[shared, suffix.length, value.length].flatMap(varintBytes)]);
-    pieces.push(head, suffix, value);
-    size += head.length + suffix.length + value.length;
-    last = new Uint8Array(key);
-  });
-  if (restarts.length === 0) restarts.push(0);
-  return Buffer.concat([...pieces, Uint8Array.from([...restarts, restarts.length].flatMap(uint32Bytes))]);
-}
-
-/** A growing file of blocks. */
-class TableWriter {
-  readonly #pieces: Uint8Array[] = [];
-  #size = 0;
-
-  block(entries: readonly BlockEntry[], restartInterval: number): Uint8Array {
-    const stored = Buffer.concat([blockContent(entries, restartInterval), Uint8Array.of(UNCOMPRESSED)]);
-    const handle = Uint8Array.from([...varintBytes(this.#size), ...varintBytes(stored.length - 1)]);
-    this.#pieces.push(stored, Uint8Array.from(uint32Bytes(masked(crc32c(stored)))));
-    this.#size += stored.length - 1 + TRAILER_BYTES;
-    return handle;
-  }
-
-  finish(meta: Uint8Array, index: Uint8Array): Uint8Array {
-    const footer = new Uint8Array(FOOTER_BYTES);
-    footer.set(meta);
-    footer.set(index, meta.length);
-    footer.set(MAGIC, HANDLES_BYTES);
-    return Buffer.concat([...this.#pieces, footer]);
-  }
-}
-
-/** Writes a table, uncompressed; entries may come in any order. */
-export function writeTable(entries: ReadonlyMap<string, Uint8Array>): Uint8Array {
-  const encoder = new TextEncoder();
-  const sorted = [...entries]
-    .map(([key, value]): BlockEntry => ({ key: encoder.encode(key), value }))
-    .sort((a, b) => Buffer.compare(a.key, b.key));
-  const writer = new TableWriter();
-  const index: BlockEntry[] = [];
-  for (let start = 0; start < sorted.length; ) {
-    let end = start;
-    for (let size = 0; end < sorted.length && size < BLOCK_BYTES; end++) {
-      size += sorted[end]!.key.length + sorted[end]!.value.length;
-    }
-    const block = writer.block(sorted.slice(start, end), RESTART_INTERVAL);
-    index.push({ key: sorted[end - 1]!.key, value: block });
-    start = end;
-  }
-  const meta = writer.block([], 1);
-  return writer.finish(meta, writer.block(index, 1));
 }

@@ -1,68 +1,51 @@
-/** @file Tensors as TensorFlow writes them in models and requests, and the table of element types on both sides. */
+/** @file Converts tensors from and to TensorProto, and element types from and to TensorFlow's. */
 import { create } from "@bufbuild/protobuf";
-import { arrayOf, bytesPerElement, type DType, type DTypeData, type NumericDType } from "../../base/dtype.ts";
 import { FaceError, messageOf } from "../../base/errors.ts";
-import { type Shape, shapeText } from "../../base/shape.ts";
-import { bytesOf, fromBytes, type Tensor } from "../../base/tensor.ts";
+import {
+  arrayOf,
+  bytesOf,
+  bytesPerElement,
+  type DType,
+  type DTypeData,
+  fromBytes,
+  type NumericDType,
+  type Shape,
+  shapeText,
+  type Tensor,
+} from "../../base/tensor.ts";
 import { DataType, type TensorProto, TensorProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
 
-const DATA_TYPES: { readonly [D in DType]: DataType } = {
-  float32: DataType.DT_FLOAT,
-  float64: DataType.DT_DOUBLE,
-  float16: DataType.DT_HALF,
-  bfloat16: DataType.DT_BFLOAT16,
-  int8: DataType.DT_INT8,
-  int16: DataType.DT_INT16,
-  int32: DataType.DT_INT32,
-  int64: DataType.DT_INT64,
-  uint8: DataType.DT_UINT8,
-  uint16: DataType.DT_UINT16,
-  uint32: DataType.DT_UINT32,
-  uint64: DataType.DT_UINT64,
-  bool: DataType.DT_BOOL,
-  string: DataType.DT_STRING,
-};
+/** TensorFlow's number for each element type, and the list that holds its values outside of `tensor_content`. */
+const TYPES = {
+  float32: [DataType.DT_FLOAT, "floatVal"],
+  float64: [DataType.DT_DOUBLE, "doubleVal"],
+  float16: [DataType.DT_HALF, "halfVal"],
+  bfloat16: [DataType.DT_BFLOAT16, "halfVal"],
+  int8: [DataType.DT_INT8, "intVal"],
+  int16: [DataType.DT_INT16, "intVal"],
+  int32: [DataType.DT_INT32, "intVal"],
+  int64: [DataType.DT_INT64, "int64Val"],
+  uint8: [DataType.DT_UINT8, "intVal"],
+  uint16: [DataType.DT_UINT16, "intVal"],
+  uint32: [DataType.DT_UINT32, "uint32Val"],
+  uint64: [DataType.DT_UINT64, "uint64Val"],
+  bool: [DataType.DT_BOOL, "boolVal"],
+  string: [DataType.DT_STRING, "stringVal"],
+} as const satisfies { readonly [D in DType]: readonly [DataType, keyof TensorProto] };
 
 const DTYPES = new Map<DataType, DType>(
-  Object.entries(DATA_TYPES).map(([dtype, dataType]) => [dataType, dtype as DType]),
+  Object.entries(TYPES).map(([dtype, [dataType]]) => [dataType, dtype as DType]),
 );
 
-/** TensorFlow adds this to an element type to mean a reference to a variable of it. */
+/** TensorFlow adds this to an element type for references to variables. */
 const REFERENCE_OFFSET = 100;
-
-/** The list that holds the values of each element type, unless they lie in `tensor_content`. */
-type ValueField =
-  | "floatVal"
-  | "doubleVal"
-  | "halfVal"
-  | "intVal"
-  | "int64Val"
-  | "boolVal"
-  | "uint32Val"
-  | "uint64Val";
-
-const VALUE_FIELDS: { readonly [D in NumericDType]: ValueField } = {
-  float32: "floatVal",
-  float64: "doubleVal",
-  float16: "halfVal",
-  bfloat16: "halfVal",
-  int8: "intVal",
-  int16: "intVal",
-  int32: "intVal",
-  int64: "int64Val",
-  uint8: "intVal",
-  uint16: "intVal",
-  uint32: "uint32Val",
-  uint64: "uint64Val",
-  bool: "boolVal",
-};
 
 /** TensorFlow's number for an element type. */
 export function dataTypeOf(dtype: DType): DataType {
-  return DATA_TYPES[dtype];
+  return TYPES[dtype][0];
 }
 
-/** Our element type for TensorFlow's number, references included; `undefined` for complex, quantised and the like. */
+/** The element type for TensorFlow's number, references included; `undefined` for types that we lack. */
 export function dtypeOf(dataType: DataType): DType | undefined {
   return DTYPES.get(dataType > REFERENCE_OFFSET ? dataType - REFERENCE_OFFSET : dataType);
 }
@@ -99,7 +82,7 @@ function shapeOf(proto: TensorProto, width: number, limits: TensorLimits): Shape
   const maxBytes = limits.maxBytes ?? DEFAULT_MAX_BYTES;
   let size = 1;
   for (const side of shape) {
-    if (side < 0) throw invalid(`a tensor's sides are known, got ${shapeText(shape)}`);
+    if (side < 0) throw invalid(`a tensor needs known sides, got ${shapeText(shape)}`);
     size *= side;
     if (size * width > maxBytes) {
       throw invalid(`a tensor of shape ${shapeText(shape)} is larger than the limit of ${maxBytes} bytes`);
@@ -108,7 +91,7 @@ function shapeOf(proto: TensorProto, width: number, limits: TensorLimits): Shape
   return shape;
 }
 
-/** Fills `size` places from a list that may be shorter (its last value repeats), longer (the rest is ignored) or empty. */
+/** Fills `size` elements from a list; a shorter list repeats its last value, the rest of a longer one is ignored. */
 function spread<D extends NumericDType>(
   dtype: D,
   size: number,
@@ -157,7 +140,7 @@ function stringsFrom(proto: TensorProto, size: number): Uint8Array[] {
   return Array.from({ length: size }, (_, index) => values[index] ?? last);
 }
 
-/** Who makes tensors of packed bytes. */
+/** Makes tensors from packed bytes. */
 export interface TensorMaker {
   /** @throws FaceError `SHAPE_MISMATCH` when the bytes do not fill the shape. */
   fromBytes<D extends NumericDType>(dtype: D, shape: Shape, bytes: Uint8Array): Tensor<D>;
@@ -165,8 +148,8 @@ export interface TensorMaker {
 
 /**
  * Reads a tensor in any of TensorFlow's encodings: packed bytes, or a list of values that is repeated or cut to fit.
- * @param maker where the bytes go; left out, aligned `tensor_content` is used in place, without a copy.
- * @throws FaceError `SHAPE_MISMATCH` for an element type, a shape or a length that does not work out.
+ * @param maker makes tensors from bytes; by default aligned `tensor_content` is used in place.
+ * @throws FaceError `SHAPE_MISMATCH` for an unsupported element type, a bad shape or a wrong length.
  */
 export function tensorFromProto(
   proto: TensorProto,
@@ -180,12 +163,12 @@ export function tensorFromProto(
   const size = shape.reduce((product, side) => product * side, 1);
   if (dtype === "string") return { dtype, shape, data: stringsFrom(proto, size) };
   if (proto.tensorContent.length > 0) return maker.fromBytes(dtype, shape, proto.tensorContent);
-  return { dtype, shape, data: spread(dtype, size, proto[VALUE_FIELDS[dtype]]) };
+  return { dtype, shape, data: spread(dtype, size, proto[TYPES[dtype][1]]) };
 }
 
 /**
  * Reads a tensor out of a model's file.
- * @param place where it stands, for errors
+ * @param place its name, for errors
  * @throws FaceError `MODEL_INVALID`.
  */
 export function storedTensor(proto: TensorProto, place: string, limits: TensorLimits = {}): Tensor {
@@ -210,7 +193,7 @@ function valuesOf(value: Tensor<NumericDType>): unknown[] {
 /** Writes a tensor with every value written out, or as packed bytes. */
 export function tensorToProto(value: Tensor, { asContent = false }: TensorWriting = {}): TensorProto {
   const proto = create(TensorProtoSchema, {
-    dtype: DATA_TYPES[value.dtype],
+    dtype: dataTypeOf(value.dtype),
     tensorShape: { dim: value.shape.map((side) => ({ size: BigInt(side) })) },
   });
   if (value.dtype === "string") {
@@ -218,8 +201,8 @@ export function tensorToProto(value: Tensor, { asContent = false }: TensorWritin
   } else if (asContent) {
     proto.tensorContent = bytesOf(value as Tensor<NumericDType>);
   } else {
-    const lists = proto as unknown as Record<ValueField, unknown[]>;
-    lists[VALUE_FIELDS[value.dtype]] = valuesOf(value as Tensor<NumericDType>);
+    const lists = proto as unknown as Record<string, unknown[]>;
+    lists[TYPES[value.dtype][1]] = valuesOf(value as Tensor<NumericDType>);
   }
   return proto;
 }

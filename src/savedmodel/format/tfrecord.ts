@@ -1,4 +1,4 @@
-/** @file TFRecord files: records one after the other, each with checksums of its length and its content. */
+/** @file Reads and writes TFRecord files, a framing of records with checksums that takes 30 lines. */
 import { ByteCursor, uint32Bytes } from "./byte-cursor.ts";
 import { crc32c, masked } from "./crc32c.ts";
 

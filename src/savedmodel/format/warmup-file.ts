@@ -1,6 +1,6 @@
-/** @file The file of requests that a server sends to a new model itself, before any client does. */
+/** @file Writes the warm-up file: requests that a server sends to a new model before clients do. */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { sizeOf } from "../../base/shape.ts";
+import { sizeOf } from "../../base/tensor.ts";
 import type { TensorProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
 import { PredictionLogSchema } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import { dataTypeOf } from "./tensor-proto.ts";

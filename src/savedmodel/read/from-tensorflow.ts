@@ -1,4 +1,4 @@
-/** @file TensorFlow's operators in our graph's words: one entry per operator that can be read. */
+/** @file How each TensorFlow operator is imported. */
 import { elementwiseImporters } from "./import-elementwise.ts";
 import { imageImporters } from "./import-images.ts";
 import { movingImporters } from "./import-moving.ts";
@@ -7,7 +7,7 @@ import { resizeImporters } from "./import-resize.ts";
 import { shapeImporters } from "./import-shapes.ts";
 import type { Importers } from "./op-call.ts";
 
-/** Operator → how to read it. docs/formats.md lists the same names; a test compares the two. */
+/** Operator → importer. docs/formats.md lists the same names; a test compares the two. */
 export const importers: Importers = {
   ...elementwiseImporters,
   ...imageImporters,

@@ -1,6 +1,5 @@
-/** @file TensorFlow's operators that go element by element, in our graph's words. */
-import { isFloat } from "../../base/dtype.ts";
-import { float32 } from "../../base/tensor.ts";
+/** @file Imports TensorFlow's element-by-element operators. */
+import { float32, isFloat } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import type { Node } from "../../graph/ops.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
@@ -36,7 +35,7 @@ function leakyRelu(call: OpCall): Node {
   return g.add(g.relu(x), g.mul(g.min(x, 0), call.float("alpha", 0.2)));
 }
 
-/** The quotient without its fraction, towards zero. */
+/** The quotient rounded towards zero. */
 function truncated(a: Node, b: Node): Node {
   if (!isFloat(a.dtype)) return g.div(a, b);
   const quotient = g.div(a, b);
@@ -55,11 +54,11 @@ function floorDiv(a: Node, b: Node): Node {
 const remainder = (quotient: (a: Node, b: Node) => Node) => (a: Node, b: Node) =>
   g.sub(a, g.mul(quotient(a, b), b));
 
-/** 0 where the second operand is 0, whatever the first is. */
+/** 0 where the second operand is 0, even if the first is NaN. */
 const unlessZero = (build: (a: Node, b: Node) => Node) => (a: Node, b: Node) =>
   g.select(g.equal(b, g.scalar(0, b.dtype)), g.scalar(0, a.dtype), build(a, b));
 
-/** The condition of the old Select may be a vector that tells whole slices apart. */
+/** The condition of the old Select may be a vector, one element for each slice. */
 function select(call: OpCall): Node {
   const [condition, a, b] = [call.input(0), call.input(1), call.input(2)];
   const isPerSlice = condition.shape.length === 1 && a.shape.length > 1;

@@ -1,4 +1,4 @@
-/** @file A TensorFlow graph becomes ours: what the signatures need, walked from their outputs back to their inputs. */
+/** @file Imports the part of a TensorFlow graph that a signature needs. */
 import { create } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import type { Tensor } from "../../base/tensor.ts";
@@ -18,24 +18,24 @@ export interface SignatureProgram {
   readonly outputs: Readonly<Record<string, Node>>;
 }
 
-/** Reads the values of variables, by the places of their nodes. */
+/** Reads the values of variables, by the paths of their nodes. */
 export type ReadVariables = (nodes: readonly InlinedNode[]) => Promise<ReadonlyMap<string, Tensor>>;
 
-/** Nodes that unsupported operators stand at, at most so many of each in an error. */
+/** How many nodes of each unsupported operator an error lists. */
 const EXAMPLES_SHOWN = 3;
-/** The operator of values that are given from outside. */
+/** The operator of values that callers feed. */
 const FED = "faceid.Fed";
 
 const isVariable = ({ def }: InlinedNode) => VARIABLE_OPS.has(def.op);
 const isReadable = (op: string) => op in importers || VARIABLE_OPS.has(op) || op === FED;
 
-/** A signature's part of a graph, before any of it is computed. */
+/** The part of a graph that a signature needs. */
 export interface SignatureSlice {
   readonly graph: InlinedGraph;
   /** What the outputs need, inputs first. */
   readonly nodes: readonly InlinedNode[];
   readonly variables: readonly InlinedNode[];
-  /** Values that come from outside, by the signature's names. */
+  /** Values that callers feed, by the signature's names. */
   readonly fed: ReadonlyMap<string, InlinedNode>;
   readonly outputs: ReadonlyMap<string, Source>;
 }
@@ -45,31 +45,31 @@ export interface SignatureSlice {
  * @throws FaceError `MODEL_INVALID` for a graph that contradicts itself.
  */
 export function sliceOf(graph: GraphDef, signature: Signature): SignatureSlice {
-  const placed = new InlinedGraph(graph);
+  const inlined = new InlinedGraph(graph);
   const fed = new Map(
     [...signature.inputs].map(([alias, { tensorName }]) => [
       alias,
-      placed.feed(tensorName, create(NodeDefSchema, { name: alias, op: FED })),
+      inlined.feed(tensorName, create(NodeDefSchema, { name: alias, op: FED })),
     ]),
   );
   const outputs = new Map(
-    [...signature.outputs].map(([alias, { tensorName }]) => [alias, placed.source(tensorName)]),
+    [...signature.outputs].map(([alias, { tensorName }]) => [alias, inlined.source(tensorName)]),
   );
-  const nodes = placed.order([...outputs.values()]);
-  return { graph: placed, nodes, variables: nodes.filter(isVariable), fed, outputs };
+  const nodes = inlined.order([...outputs.values()]);
+  return { graph: inlined, nodes, variables: nodes.filter(isVariable), fed, outputs };
 }
 
-/** Whether a node is one that can be read, or stands for a value from outside. */
+/** Whether a node can be imported or is fed by callers. */
 export function isSupported({ def }: InlinedNode): boolean {
   return isReadable(def.op);
 }
 
-/** Whether a node stands for a value from outside rather than for an operation of the graph. */
+/** Whether a node is a value that callers feed. */
 export function isFed({ def }: InlinedNode): boolean {
   return def.op === FED;
 }
 
-/** One error for everything that cannot be read. */
+/** Throws one error for all unsupported operators. */
 function refuseUnknown(nodes: readonly InlinedNode[], signature: string): void {
   const places = new Map<string, string[]>();
   for (const node of nodes.filter((each) => !isSupported(each))) {
@@ -89,7 +89,7 @@ function refuseUnknown(nodes: readonly InlinedNode[], signature: string): void {
   );
 }
 
-/** Side names: all first sides that are unknown are one batch. */
+/** Names unknown sides; all unknown first sides are one batch. */
 function symbolicShape(alias: string, shape: readonly number[] | undefined): (number | string)[] {
   if (shape === undefined) {
     throw new FaceError("MODEL_UNSUPPORTED", `the input ${alias} has no known rank`, {
@@ -99,7 +99,7 @@ function symbolicShape(alias: string, shape: readonly number[] | undefined): (nu
   return shape.map((side, axis) => (side >= 0 ? side : axis === 0 ? "batch" : `${alias}_${axis}`));
 }
 
-/** One node in our words. What does not fit together in its shapes is the model's fault. */
+/** Imports one node; shapes that do not fit are the model's fault. */
 function imported(
   node: InlinedNode,
   inputs: readonly Node[],
@@ -117,7 +117,7 @@ function imported(
   }
 }
 
-/** Makes sure that the types of all values go together. */
+/** Checks that the types of all values fit together. */
 function checkTypes(outputs: readonly Node[], signature: string): void {
   try {
     check(outputs);

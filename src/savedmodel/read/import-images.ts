@@ -1,5 +1,5 @@
-/** @file TensorFlow's operators on images: convolutions, pools, normalisation, and the folding of space into batches. */
-import { sizeOf } from "../../base/shape.ts";
+/** @file Imports TensorFlow's operators on images: convolutions, pools, normalisation, space to depth or batch and back. */
+import { sizeOf } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import { type ConvAttrs, isOp, type Node, type Padding, type Pair, type PoolAttrs } from "../../graph/ops.ts";
@@ -14,13 +14,13 @@ function channelsFirst(call: OpCall): boolean {
   return format === "NCHW";
 }
 
-/** Runs an image operator in our order of axes, whatever the graph's is. */
+/** Imports an image operator in our order of axes, whatever the graph's. */
 export function onImages(call: OpCall, image: Node, work: (image: Node) => Node): Node {
   if (image.shape.length !== 4) throw call.invalid(`an image has 4 axes, not ${image.shape.length}`);
   return channelsFirst(call) ? g.transpose(work(g.transpose(image, TO_NHWC)), TO_NCHW) : work(image);
 }
 
-/** Height and width out of a list of four, in the graph's order; the others must be 1 where they are steps. */
+/** Height and width from a list of four in the graph's order; with `others` 1 the rest must be 1. */
 function spatial(call: OpCall, list: readonly number[], others: 1 | "any" = 1): Pair {
   const [height, width] = channelsFirst(call) ? [2, 3] : [1, 2];
   if (list.length !== 4) throw call.invalid(`a list of four is needed, got ${list.length}`);
@@ -40,7 +40,7 @@ function paddingOf(call: OpCall): Padding {
   const list = call.ints("explicit_paddings");
   const at = channelsFirst(call) ? 4 : 2;
   if (padding !== "EXPLICIT" || list.length !== 8 || list.some((margin) => !(margin >= 0))) {
-    throw call.invalid(`the padding ${padding} [${list.join(", ")}] makes no sense`);
+    throw call.invalid(`the padding ${padding} [${list.join(", ")}] is invalid`);
   }
   return [
     [list[at]!, list[at + 1]!],
@@ -80,7 +80,7 @@ const depthwiseConv2D: Importer = (call) => {
   return onImages(call, call.input(0), (image) => g.conv2d(image, ours, convAttrs(call, channels)));
 };
 
-/** A transposed convolution: the derivative of a convolution by its input, whose size the first input tells. */
+/** A transposed convolution: the derivative of a convolution by its input, of the size in the first input. */
 const conv2DBackpropInput: Importer = (call) => {
   const kernel = call.input(1);
   const sizes = call.partialInts(0).map((side) => (typeof side === "number" ? side : -1));
@@ -139,7 +139,7 @@ const localResponse: Importer = (call) => {
 
 const LARGEST_BAND = 1 << 11;
 
-/** Sides that moving between space, depth and batch needs; all but the batch. */
+/** All sides but the batch, which must be known. */
 function knownSides(call: OpCall, x: Node): number[] {
   const sides = x.shape.slice(1);
   if (sides.every((side) => typeof side === "number")) return sides;
@@ -176,16 +176,16 @@ const spaceToDepth: Importer = (call) => {
   });
 };
 
-/** An image whose places were dealt out over a larger batch, and what it was before. */
+/** The image and block shape behind the result of SpaceToBatchND. */
 interface Dealt {
   readonly image: Node;
   readonly block: readonly number[];
 }
 
-/** Remembers dealt images: a convolution of one, put together again, is a dilated convolution of the image itself. */
+/** Results of SpaceToBatchND: a convolution of one between it and BatchToSpaceND is a dilated convolution of the image. */
 const dealtImages = new WeakMap<Node, Dealt>();
 
-/** Pairs of numbers along the first axes after the batch. */
+/** Margins along the first axes after the batch. */
 function margins(call: OpCall, i: number, x: Node): { before: number[]; after: number[] } {
   const list = call.constants(i);
   const rest = x.shape.slice(1 + list.length / 2).map(() => 0);
@@ -218,7 +218,7 @@ const spaceToBatch: Importer = (call) => {
   return dealt;
 };
 
-/** The dilated convolution that a convolution of a dealt image amounts to. */
+/** The dilated convolution that is equal to a convolution of a result of SpaceToBatchND. */
 function dilated(x: Node, block: readonly number[]): Node | undefined {
   if (!isOp(x, "conv2d") || block.length !== 2) return undefined;
   const dealt = dealtImages.get(x.inputs[0]!);

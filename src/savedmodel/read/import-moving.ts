@@ -1,4 +1,4 @@
-/** @file TensorFlow's operators that take tensors apart, join them and pick elements out. */
+/** @file Imports TensorFlow's operators that split, join, slice, pad and gather. */
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
@@ -78,13 +78,13 @@ const slice: Importer = (call) => {
   const ends = call.partialInts(2).map((size, axis) => {
     const begin = begins[axis] ?? 0;
     if (size === -1 || (begin === 0 && isSideOf(size, x, axis))) return TO_THE_END;
-    if (typeof size !== "number") throw call.unsupported("a size that only a run will tell");
+    if (typeof size !== "number") throw call.unsupported("a size that is unknown before a run");
     return begin + size;
   });
   return g.slice(x, begins, ends);
 };
 
-/** What StridedSlice says of one axis of its input, or of a new one. */
+/** What StridedSlice does to one axis of its input. */
 interface Cut {
   readonly start: number;
   readonly end: number;
@@ -94,19 +94,19 @@ interface Cut {
 
 const WHOLE: Cut = { start: 0, end: TO_THE_END, step: 1, fate: "kept" };
 
-/** Reads entry i of a StridedSlice; `axis` is the axis of x that it speaks of. */
+/** Reads entry i of a StridedSlice, which applies to `axis` of x. */
 function cutOf(call: OpCall, i: number, axis: number, isSet: (mask: string) => boolean): Cut {
   const x = call.input(0);
   const [begin, end] = [call.partialInts(1)[i], call.partialInts(2)[i]];
   const step = call.constants(3)[i] ?? 1;
   const start = isSet("begin_mask") ? (step > 0 ? 0 : -1) : begin;
-  if (typeof start !== "number") throw call.unsupported("a start that only a run will tell");
+  if (typeof start !== "number") throw call.unsupported("a start that is unknown before a run");
   if (isSet("shrink_axis_mask")) {
     return { start, end: start === -1 ? TO_THE_END : start + 1, step: 1, fate: "dropped" };
   }
   const isWhole = isSet("end_mask") || (step > 0 && isSideOf(end, x, axis));
   const far = step > 0 ? TO_THE_END : -TO_THE_END;
-  if (!isWhole && typeof end !== "number") throw call.unsupported("an end that only a run will tell");
+  if (!isWhole && typeof end !== "number") throw call.unsupported("an end that is unknown before a run");
   return { start, end: isWhole ? far : (end as number), step, fate: "kept" };
 }
 
@@ -146,7 +146,7 @@ const stridedSlice: Importer = (call) => {
       );
 };
 
-/** Margins of each axis: all that come before, all that come after. */
+/** Margins of all axes, before and after. */
 function marginsOf(call: OpCall): { before: number[]; after: number[] } {
   const margins = call.constants(1);
   const every = (offset: number) => margins.filter((_, i) => i % 2 === offset);
@@ -159,7 +159,7 @@ const pad: Importer = (call) => {
   return g.pad(call.input(0), before, after, call.inputs.length > 2 ? call.constant(2) : 0);
 };
 
-/** The edge of an axis, turned about; the outermost element itself belongs to it or does not. */
+/** A reversed range of an axis. */
 function mirrored(x: Node, axis: number, start: number, end: number): Node {
   return g.slice(
     x,
@@ -190,11 +190,11 @@ const gatherV2: Importer = (call) => {
   return g.gather(x, wholeIndices(call.input(1)), call.axis(2, x));
 };
 
-/** Indices in a type that gathering takes. */
+/** Indices in a type that gather accepts. */
 const wholeIndices = (indices: Node) =>
   indices.dtype === "int32" || indices.dtype === "int64" ? indices : g.cast(indices, "int64");
 
-/** Indices of several axes become places in those axes laid out in one. */
+/** Indices of several axes become indices of those axes flattened into one. */
 const gatherNd: Importer = (call) => {
   const [x, indices] = [call.input(0), wholeIndices(call.input(1))];
   const depth = indices.shape.at(-1);
@@ -203,7 +203,7 @@ const gatherNd: Importer = (call) => {
   const inner = x.shape.slice(1, depth);
   const rest = x.shape.slice(depth);
   if (![...inner, ...rest].every((side) => typeof side === "number"))
-    throw call.unsupported("sides that only a run will tell");
+    throw call.unsupported("sides that are unknown before a run");
   const strides = Array.from({ length: depth }, (_, i) =>
     (inner.slice(i) as number[]).reduce((product, side) => product * side, 1),
   );

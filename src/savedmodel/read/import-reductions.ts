@@ -1,9 +1,9 @@
-/** @file TensorFlow's operators over whole axes, and its products. */
-import { isFloat } from "../../base/dtype.ts";
+/** @file Imports TensorFlow's reductions and products. */
+import { isFloat } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
-import type { Node } from "../../graph/ops.ts";
-import { einsum } from "./import-einsum.ts";
+import type { Dim, Node } from "../../graph/ops.ts";
+import { reshapeTo } from "./import-shapes.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
 
 type Reduction = typeof g.reduceSum;
@@ -45,7 +45,7 @@ const matmul: Importer = (call) =>
     transposeB: call.bool("transpose_b", call.bool("adj_y", false)),
   });
 
-/** A matrix of the longest axis must fit into memory. */
+/** The longest axis of a Cumsum: a square matrix of that size must fit into memory. */
 const LONGEST_SUM = 1 << 11;
 
 /** Running sums along an axis: a product with a triangle of ones. */
@@ -70,7 +70,7 @@ const cumsum: Importer = (call) => {
 
 const MOST_TOP = 64;
 
-/** The greatest elements one after the other: each is found, noted, and taken out. */
+/** The largest elements one after the other: each is found, stored, and masked. */
 const topK: Importer = (call) => {
   const count = call.constant(1);
   let rest = call.input(0);
@@ -97,6 +97,73 @@ const topK: Importer = (call) => {
     rest = g.select(g.equal(place, places), g.scalar(Number.NEGATIVE_INFINITY, rest.dtype), rest);
   }
   return [g.concat(values, -1), g.cast(g.concat(indices, -1), call.type("index_type", "int32"))];
+};
+
+// Einstein sums of two tensors: one matrix product between transpositions.
+
+/** The letters of an equation such as `bij,bjk->bik`, by their part in the product. */
+interface Letters {
+  readonly left: string;
+  readonly right: string;
+  readonly result: string;
+}
+
+function lettersOf(call: OpCall): Letters {
+  const equation = call.text("equation").replaceAll(" ", "");
+  const match = /^([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]*)$/.exec(equation);
+  const [, left = "", right = "", result = ""] = match ?? [];
+  const isPlain = [left, right, result].every((word) => new Set(word).size === word.length);
+  const isKnown = [...result].every((letter) => left.includes(letter) || right.includes(letter));
+  if (match === null || !isPlain || !isKnown) throw call.unsupported(`the equation ${equation}`);
+  return { left, right, result };
+}
+
+/** Axes in the order of `wanted`; axes that the result and the other tensor lack are summed. */
+function arranged(x: Node, letters: string, wanted: readonly string[]): Node {
+  const extra = [...letters].flatMap((letter, axis) => (wanted.includes(letter) ? [] : [axis]));
+  const summed = extra.length > 0 ? g.reduceSum(x, { axes: extra }) : x;
+  const rest = [...letters].filter((letter) => wanted.includes(letter));
+  return g.transpose(
+    summed,
+    wanted.map((letter) => rest.indexOf(letter)),
+  );
+}
+
+/** The side of several axes flattened into one. */
+function merged(sides: readonly Dim[]): Dim {
+  if (sides.length === 1) return sides[0]!;
+  return sides.every((side) => typeof side === "number") ? sides.reduce((a, b) => a * b, 1) : "?";
+}
+
+const einsum: Importer = (call) => {
+  const { left, right, result } = lettersOf(call);
+  const [a, b] = [call.input(0), call.input(1)];
+  if (a.shape.length !== left.length || b.shape.length !== right.length) {
+    throw call.invalid(
+      `the equation ${call.text("equation")} is not for tensors of rank ${a.shape.length} and ${b.shape.length}`,
+    );
+  }
+  const both = [...result].filter((letter) => left.includes(letter) && right.includes(letter));
+  const rows = [...result].filter((letter) => left.includes(letter) && !both.includes(letter));
+  const columns = [...result].filter((letter) => right.includes(letter) && !both.includes(letter));
+  const inner = [...left].filter((letter) => right.includes(letter) && !result.includes(letter));
+  const sideOf = (letter: string): Dim => {
+    const sides = [a.shape[left.indexOf(letter)], b.shape[right.indexOf(letter)]];
+    return sides.find((side) => typeof side === "number") ?? sides.find((side) => side !== undefined)!;
+  };
+  const sides = (letters: readonly string[]) => letters.map(sideOf);
+  const x = arranged(a, left, [...both, ...rows, ...inner]);
+  const y = arranged(b, right, [...both, ...inner, ...columns]);
+  const product = g.matmul(
+    reshapeTo(call, x, [...sides(both), merged(sides(rows)), merged(sides(inner))]),
+    reshapeTo(call, y, [...sides(both), merged(sides(inner)), merged(sides(columns))]),
+  );
+  const letters = [...both, ...rows, ...columns];
+  const apart = reshapeTo(call, product, sides(letters));
+  return g.transpose(
+    apart,
+    [...result].map((letter) => letters.indexOf(letter)),
+  );
 };
 
 export const reductionImporters: Importers = {

@@ -1,14 +1,14 @@
-/** @file Images of another size, sampled as TensorFlow does: nearest, bilinear and bicubic, with all its rules for places. */
+/** @file Imports TensorFlow's image resizing: nearest, bilinear and bicubic, with its rules for positions. */
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Node } from "../../graph/ops.ts";
 import { checkExpansion } from "./import-shapes.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
 
-/** One of the places that a new row is made of, and its share, for each new row. */
+/** For each output row, one input row and its weight. */
 interface Tap {
   readonly places: readonly number[];
-  /** Undefined for "all of it". */
+  /** Undefined for weights of 1. */
   readonly shares: readonly number[] | undefined;
 }
 
@@ -19,12 +19,12 @@ interface Sampling {
   readonly isAligned: boolean;
 }
 
-/** Rows of the old image per row of the new one, in the precision that TensorFlow computes it in. */
+/** Input rows per output row, in TensorFlow's precision. */
 function scaleOf({ from, to, isAligned }: Sampling): number {
   return Math.fround(isAligned && to > 1 ? (from - 1) / (to - 1) : from / to);
 }
 
-/** Where the middle of each new row lies in the old image. */
+/** The input position of the centre of each output row. */
 function positions(sampling: Sampling): number[] {
   const scale = scaleOf(sampling);
   return Array.from({ length: sampling.to }, (_, i) =>
@@ -54,10 +54,10 @@ function bilinear(sampling: Sampling): Tap[] {
   ];
 }
 
-/** TensorFlow looks the cubic up in a table of so many steps between two rows. */
+/** Steps of TensorFlow's table of the cubic between two rows. */
 const CUBIC_STEPS = 1024;
 
-/** Keys' cubic (1981): the share of a row at a distance below 2. */
+/** Keys' cubic (1981): the weight of a row at a distance below 2. */
 function cubic(distance: number, a: number): number {
   const x = distance;
   return x <= 1 ? ((a + 2) * x - (a + 3)) * x * x + 1 : ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
@@ -70,7 +70,7 @@ function bicubic(sampling: Sampling): Tap[] {
     const places = [-1, 0, 1, 2].map((offset) => Math.floor(x) + offset);
     const shares = [1 + step, step, 1 - step, 2 - step].map((distance) => cubic(distance, a));
     if (!sampling.isHalfPixel) return { places, shares };
-    // Rows outside the image count nothing, and the others share what is theirs.
+    // Rows outside the image have no weight; the others are scaled to sum to 1.
     const inside = shares.map((share, i) => (places[i] === within(places[i]!, sampling) ? share : 0));
     const sum = inside.reduce((total, share) => total + share, 0);
     return { places, shares: inside.map((share) => share / sum) };
@@ -81,7 +81,7 @@ function bicubic(sampling: Sampling): Tap[] {
   }));
 }
 
-/** An image with the rows of one axis replaced by mixtures of them. */
+/** An image resampled along one axis. */
 function sampled(image: Node, axis: 1 | 2, taps: readonly Tap[]): Node {
   const parts = taps.map(({ places, shares }) => {
     const rows = g.gather(image, g.constant(fromNumbers("int64", [places.length], places)), axis);

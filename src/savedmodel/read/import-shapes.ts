@@ -1,6 +1,5 @@
-/** @file TensorFlow's operators that make and change shapes, and fill them with one value. */
-import { sizeOf } from "../../base/shape.ts";
-import { int64 } from "../../base/tensor.ts";
+/** @file Imports TensorFlow's operators that read, change and fill shapes. */
+import { int64, sizeOf } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
@@ -8,16 +7,16 @@ import { tensorFromProto } from "../format/tensor-proto.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
 import { isSideOf, type PartialInt } from "./partial-ints.ts";
 
-/** Elements that a model may make out of a single one; a small file must not take all memory. */
+/** The most elements of a tensor made from few, so that a small file cannot exhaust memory. */
 const LARGEST_EXPANSION = 1 << 26;
 
-/** Refuses a shape that takes too much memory for what it is made of. */
+/** Refuses a shape that is too large for a tensor made from few elements. */
 export function checkExpansion(call: OpCall, sides: readonly number[]): void {
   if (sizeOf(sides) <= LARGEST_EXPANSION && sides.every((side) => side >= 0)) return;
   throw call.unsupported(`a tensor of shape [${sides.join(", ")}] made of few elements`);
 }
 
-/** A reshape to sides of which some may be unknown: such a side stays in its place, or there is only one. */
+/** A reshape to sides of which several may be unknown if all but one keep their axis. */
 export function reshapeTo(call: OpCall, x: Node, sides: readonly (Dim | PartialInt)[]): Node {
   const target = sides.map((side, axis) => {
     if (typeof side === "number") return side;
@@ -25,14 +24,14 @@ export function reshapeTo(call: OpCall, x: Node, sides: readonly (Dim | PartialI
     return stays ? 0 : -1;
   });
   if (target.filter((side) => side === -1).length > 1) {
-    throw call.unsupported("a reshape to several sides that only a run will tell");
+    throw call.unsupported("a reshape to several sides that are unknown before a run");
   }
   return g.reshape(x, target);
 }
 
 const reshape: Importer = (call) => {
   const sides = call.partialInts(1);
-  // To us 0 means "as it was", to TensorFlow "nothing".
+  // 0 keeps a side in our reshape, but is an empty side in TensorFlow.
   if (sides.includes(0)) throw call.unsupported("a reshape to an empty tensor");
   return reshapeTo(call, call.input(0), sides);
 };
@@ -51,7 +50,7 @@ const expandDims: Importer = (call) => {
   return reshapeTo(call, x, [...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)]);
 };
 
-/** The sides of a tensor as a list; those that only a run will tell are asked of it then. */
+/** The sides of a tensor as a list; unknown ones are computed at run time. */
 function shapeList(x: Node): Node {
   if (x.shape.every((side) => typeof side === "number")) return g.constant(int64([x.shape.length], x.shape));
   const sides = x.shape.map((side, axis) =>
@@ -62,7 +61,7 @@ function shapeList(x: Node): Node {
 
 const listed = (call: OpCall, x: Node) => g.cast(shapeList(x), call.type("out_type", "int32"));
 
-/** A length as a node; it may be known only when the model runs. */
+/** A length that is known at run time only, as a node. */
 function lengthNode(call: OpCall, length: PartialInt): Node<"side"> {
   if (typeof length === "object") return length;
   throw call.unsupported("a shape that is computed from more than one unknown side");
@@ -77,7 +76,7 @@ function broadcast(call: OpCall, x: Node, sides: readonly PartialInt[]): Node {
     if (typeof side === "number" || isSideOf(side, result, axis)) continue;
     const { inputs, attrs } = lengthNode(call, side);
     const owner = inputs[0]!;
-    // One element for each place along that axis; its values are never looked at.
+    // A vector as long as that axis; its values are not used.
     const ends = owner.shape.map((_, i) => (i === attrs.axis ? Number.MAX_SAFE_INTEGER : 1));
     const line = g.reshape(
       g.slice(
@@ -103,7 +102,7 @@ const filledLike =
     return broadcast(call, g.scalar(value, x.dtype), sides);
   };
 
-/** An axis of 1 is repeated; a longer one is laid end to end. */
+/** Sides of 1 are broadcast; longer ones are concatenated. */
 const tile: Importer = (call) => {
   const x = call.input(0);
   const multiples = call.partialInts(1);

@@ -93,10 +93,10 @@ describe("a graph with functions", () => {
   });
 
   it.each([
-    ["a circle", [node("a", "Neg", "b"), node("b", "Neg", "a")], {}, "goes in a circle through"],
-    ["a node that feeds itself", [node("a", "Neg", "a")], {}, "goes in a circle through a"],
+    ["a circle", [node("a", "Neg", "b"), node("b", "Neg", "a")], {}, "has a cycle through"],
+    ["a node that feeds itself", [node("a", "Neg", "a")], {}, "has a cycle through a"],
     ["a missing node", [node("a", "Neg", "nowhere:3")], {}, "refers to nowhere, which it does not hold"],
-    ["a reference that is none", [node("a", "Neg", "x:y:z:0")], {}, "is no value's name"],
+    ["a reference that is none", [node("a", "Neg", "x:y:z:0")], {}, "is not the name of a value"],
     ["a missing function", [call("a", "f")], {}, "calls the function f, which the graph does not hold"],
     ["a missing argument", [call("a", "f")], { f: { ret: { y: "x" } } }, "called without its argument x"],
     ["a missing output", [call("a", "f")], { f: { ret: {} } }, "has no output 0"],
@@ -110,7 +110,7 @@ describe("a graph with functions", () => {
       "calls that pass one value round",
       [call("a", "f", "b"), call("b", "f", "a")],
       { f: { ret: { y: "x" } } },
-      "goes in a circle through",
+      "has a cycle through",
     ],
   ])("refuses %s", (_, nodes, functions, says) => {
     expect(() => places(graphOf(nodes, functions), "a")).toThrow(says);

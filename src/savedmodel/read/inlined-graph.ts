@@ -1,22 +1,22 @@
-/** @file A TensorFlow graph with its calls opened up: every node in its place, every value followed to where it is made. */
+/** @file A TensorFlow graph with its function calls inlined: finds the node that makes each value. */
 import { FaceError } from "../../base/errors.ts";
 import type { FunctionDef, GraphDef, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
 
-/** A node as one call, or the graph itself, uses it. */
+/** A node in the graph itself or in one call of a function. */
 export interface InlinedNode {
   readonly def: NodeDef;
-  /** The way to it through the calls, for people: `StatefulPartitionedCall/conv1/Conv2D`. */
+  /** Its path through the calls, for messages: `StatefulPartitionedCall/conv1/Conv2D`. */
   readonly place: string;
   readonly scope: Scope;
 }
 
-/** Where a value is made: an output of a node that is no call, or a value that is given from outside. */
+/** The output of a node, which is no call, that makes a value. */
 export interface Source {
   readonly node: InlinedNode;
   readonly output: number;
 }
 
-/** What the nodes' names mean: the graph itself, or the inside of one call of a function. */
+/** A scope of node names: the graph itself, or one call of a function. */
 interface Scope {
   readonly path: string;
   readonly depth: number;
@@ -29,12 +29,12 @@ interface Scope {
   readonly calls: Map<string, Scope>;
 }
 
-/** A function's definition, made ready for looking up. */
+/** A function's definition as lookup tables. */
 interface Body {
   readonly name: string;
   readonly defs: ReadonlyMap<string, NodeDef>;
   readonly args: ReadonlyMap<string, number>;
-  /** Names of the outputs, in order, and where inside the function each comes from. */
+  /** Names of the outputs in order, and the reference that each returns. */
   readonly outputs: readonly string[];
   readonly returns: Readonly<Record<string, string>>;
 }
@@ -42,15 +42,15 @@ interface Body {
 /** Operators that call a function. */
 export const CALL_OPS: ReadonlySet<string> = new Set(["PartitionedCall", "StatefulPartitionedCall"]);
 
-/** Deeper nesting than any program writes; functions that call themselves end here. */
+/** The deepest nesting of calls. */
 const DEEPEST_CALL = 128;
-/** Calls and nodes after opening up: a small file can claim any number of them by calls within calls. */
+/** Most calls and nodes after inlining; nested calls in a small file could claim any number. */
 const MOST_CALLS = 20_000;
 const MOST_NODES = 500_000;
-/** How often one value may be passed on, into calls and out of them, before it counts as a circle. */
+/** How many references one value may be followed through before it counts as a cycle. */
 const MOST_STEPS = 100_000;
 
-/** Outputs of operators that have several, each one tensor; all others have one output, which may be a list. */
+/** Output names of operators with several outputs; all others have one, which may be a list. */
 const OUTPUT_NAMES: Readonly<Record<string, readonly string[]>> = {
   FusedBatchNorm: ["y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"],
   FusedBatchNormV2: ["y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"],
@@ -65,7 +65,7 @@ const OUTPUT_NAMES: Readonly<Record<string, readonly string[]>> = {
   TopKV2: ["values", "indices"],
 };
 
-/** Has three outputs for every sparse feature in front of those for the dense ones. */
+/** It has three outputs for each sparse feature before those of dense ones. */
 const PARSER = "ParseExampleV2";
 const OUTPUTS_OF_SPARSE = 3;
 
@@ -76,12 +76,12 @@ export function parseReference(reference: string): { name: string; output: strin
   const [name = "", ...rest] = reference.split(":");
   const index = rest.length === 0 ? 0 : Number(rest.at(-1));
   if (name === "" || rest.length > 2 || !Number.isInteger(index) || index < 0) {
-    throw invalid(`the graph refers to ${JSON.stringify(reference)}, which is no value's name`);
+    throw invalid(`the graph refers to ${JSON.stringify(reference)}, which is not the name of a value`);
   }
   return { name, output: rest.length === 2 ? rest[0]! : "", index };
 }
 
-/** A node's inputs without those that only say what must run before. */
+/** A node's inputs without control inputs. */
 export const dataInputs = (def: NodeDef): string[] => def.input.filter((name) => !name.startsWith("^"));
 
 function bodyOf(definition: FunctionDef): Body {
@@ -95,7 +95,7 @@ function bodyOf(definition: FunctionDef): Body {
   };
 }
 
-/** Looks values up in a graph, through its calls. */
+/** Looks up values in a graph, through its calls. */
 export class InlinedGraph {
   readonly #root: Scope;
   readonly #functions: ReadonlyMap<string, FunctionDef>;
@@ -118,8 +118,8 @@ export class InlinedGraph {
   }
 
   /**
-   * Says that a value is given from outside, whatever would compute it: a value of the graph itself by its name, one
-   * inside a call by its node's place.
+   * Declares that callers feed a value, whatever would compute it: a value of the graph itself by its name, one inside a
+   * call by its node's path.
    */
   feed(tensorName: string, def: NodeDef): InlinedNode {
     const { name, index } = parseReference(tensorName);
@@ -144,20 +144,20 @@ export class InlinedGraph {
     return dataInputs(def).map((reference) => this.#follow(scope, reference));
   }
 
-  /** The nodes inside a call, as that call uses them; empty for a node that is no call. */
+  /** The nodes of the function that a node calls; empty for a node that is no call. */
   inside(node: InlinedNode): InlinedNode[] {
     const scope = this.#opened(node.scope, node.def);
     return scope === undefined ? [] : [...scope.defs.values()].map((def) => this.#place(scope, def));
   }
 
-  /** A neighbour of a node by its name. */
+  /** The node of that name in the same scope. */
   beside({ scope }: InlinedNode, name: string): InlinedNode {
     return this.#place(scope, this.#def(scope, name));
   }
 
   /**
    * The nodes that values need, inputs first.
-   * @throws FaceError `MODEL_INVALID` for a circle or a reference to nothing.
+   * @throws FaceError `MODEL_INVALID` for a cycle or a reference to a missing node.
    */
   order(sources: readonly Source[]): InlinedNode[] {
     const order: InlinedNode[] = [];
@@ -181,7 +181,7 @@ export class InlinedGraph {
         state.set(top.node, "done");
         stack.pop();
       } else if (state.get(input) === "open") {
-        throw invalid(`the graph goes in a circle through ${input.place}`);
+        throw invalid(`the graph has a cycle through ${input.place}`);
       } else if (!state.has(input)) {
         stack.push({ node: input, inputs: undefined, next: 0 });
       }
@@ -212,7 +212,7 @@ export class InlinedGraph {
       }
       [scope, next] = [inner, returned(inner.call!.body, output, index, inner.path)];
     }
-    throw invalid(`the graph goes in a circle through ${start.path}${reference}`);
+    throw invalid(`the graph has a cycle through ${start.path}${reference}`);
   }
 
   /** The inside of a call, or undefined for a node that is none. */
@@ -263,8 +263,7 @@ export class InlinedGraph {
   #place(scope: Scope, def: NodeDef): InlinedNode {
     const known = scope.placed.get(def.name);
     if (known !== undefined) return known;
-    if (++this.#nodes > MOST_NODES)
-      throw invalid("the graph has too many nodes once its calls are opened up");
+    if (++this.#nodes > MOST_NODES) throw invalid("the graph has too many nodes after its calls are inlined");
     const node = { def, place: `${scope.path}${def.name}`, scope };
     scope.placed.set(def.name, node);
     return node;
@@ -277,7 +276,7 @@ export class InlinedGraph {
   }
 }
 
-/** The place of an output among all outputs of an operator. */
+/** The index of an output among all outputs of an operator. */
 function outputIndex({ op, attr }: NodeDef, output: string, index: number): number {
   if (op === PARSER && output === "dense_values") {
     const sparse = attr.num_sparse?.value;
@@ -287,7 +286,7 @@ function outputIndex({ op, attr }: NodeDef, output: string, index: number): numb
   return Math.max(first, 0) + index;
 }
 
-/** What a function returns as one of a call's outputs. */
+/** The reference that a function returns for one of a call's outputs. */
 function returned(body: Body, output: string, index: number, path: string): string {
   const first = body.outputs.indexOf(output);
   const name = body.outputs[Math.max(first, 0) + index];

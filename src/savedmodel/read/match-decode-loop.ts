@@ -1,4 +1,4 @@
-/** @file Recognises the loop that decodes image files inside a graph, so that the decoding can be done outside of it. */
+/** @file Recognises decode loops in a graph, so that images can be decoded before the graph runs. */
 import { toBinary } from "@bufbuild/protobuf";
 import {
   AttrValueSchema,
@@ -6,19 +6,19 @@ import {
   type GraphDef,
   type NodeDef,
 } from "../../proto/tensorflow/graph_pb.ts";
-import { type PhotographSize, photographFunctions } from "../decode-loop.ts";
+import { type DecodedSize, decodeLoopFunctions } from "../decode-loop.ts";
 import { storedTensor } from "../format/tensor-proto.ts";
 import type { Signature, SignatureTensor } from "../signature.ts";
 
-/** A signature whose inputs are image files, seen from behind the decoding. */
-export interface PhotographSignature {
+/** A signature whose inputs are image files, as it is after the decoding. */
+export interface DecodingSignature {
   /** The same inputs as the float images that the graph goes on with, `[-1, height, width, 3]`. */
   readonly signature: Signature;
-  readonly sizes: ReadonlyMap<string, PhotographSize>;
+  readonly sizes: ReadonlyMap<string, DecodedSize>;
 }
 
-/** Operators of the loop and around it, which are never run here: what they do is done before the graph. */
-export const PHOTOGRAPH_OPERATORS: ReadonlySet<string> = new Set([
+/** Operators of the loop and around it; images are decoded before the graph runs, so these are not run. */
+export const DECODE_OPERATORS: ReadonlySet<string> = new Set([
   "DecodeJpeg",
   "ScaleAndTranslate",
   "Size",
@@ -35,7 +35,7 @@ const LARGEST_LIST = 2 ** 12;
 
 const nodeName = (tensorName: string) => tensorName.replace(/:[0-9]+$/, "");
 
-/** A function with the names of its steps left out: what it computes, in one text. */
+/** What a function computes, as text that does not depend on the names of its nodes. */
 function meaningOf(definition: FunctionDef): string {
   const { inputArg = [], outputArg = [] } = definition.signature ?? {};
   const numbers = new Map(
@@ -65,7 +65,7 @@ class Loops {
   }
 
   /** The value that the images of these files are stacked into, and their size. */
-  imagesOf({ tensorName }: SignatureTensor): { tensorName: string; size: PhotographSize } | undefined {
+  imagesOf({ tensorName }: SignatureTensor): { tensorName: string; size: DecodedSize } | undefined {
     const files = nodeName(tensorName);
     const list = this.#takes("TensorListFromTensor", 0, files);
     const loop = list && this.#takes("StatelessWhile", 2, list.name);
@@ -106,8 +106,8 @@ class Loops {
     );
   }
 
-  #decodes(loop: NodeDef, size: PhotographSize): boolean {
-    const ours = photographFunctions(size);
+  #decodes(loop: NodeDef, size: DecodedSize): boolean {
+    const ours = decodeLoopFunctions(size);
     const isSame = (attribute: string, wanted: FunctionDef) => {
       const value = loop.attr[attribute]?.value;
       const name = value?.case === "func" ? value.value.name : undefined;
@@ -119,13 +119,13 @@ class Loops {
 }
 
 /** The signature behind the decoding, or `undefined` where one of the inputs is anything but files of images. */
-export function findPhotographs(graph: GraphDef, signature: Signature): PhotographSignature | undefined {
+export function matchDecodeLoops(graph: GraphDef, signature: Signature): DecodingSignature | undefined {
   if (signature.inputs.size === 0 || [...signature.inputs.values()].some(({ dtype }) => dtype !== "string")) {
     return undefined;
   }
   const loops = new Loops(graph);
   const inputs = new Map<string, SignatureTensor>();
-  const sizes = new Map<string, PhotographSize>();
+  const sizes = new Map<string, DecodedSize>();
   for (const [alias, input] of signature.inputs) {
     const found = loops.imagesOf(input);
     if (found === undefined) return undefined;

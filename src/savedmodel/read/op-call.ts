@@ -1,10 +1,12 @@
-/** @file One TensorFlow node while it is turned into ours: its inputs, its attributes, its constant arguments. */
-import type { DType } from "../../base/dtype.ts";
+/** @file One TensorFlow node during import: its inputs, attributes and constant arguments. */
+
 import { FaceError } from "../../base/errors.ts";
+import type { DType } from "../../base/tensor.ts";
 import { numbersOf } from "../../graph/numbers.ts";
 import { isOp, type Node } from "../../graph/ops.ts";
 import { simplify } from "../../graph/simplify.ts";
-import type { NodeDef } from "../../proto/tensorflow/graph_pb.ts";
+import type { AttrValue, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
+import type { DataType } from "../../proto/tensorflow/tensor_pb.ts";
 import { dtypeOf } from "../format/tensor-proto.ts";
 import { type PartialInt, partialInts } from "./partial-ints.ts";
 
@@ -13,9 +15,12 @@ export type Importer = (call: OpCall) => Node | readonly Node[];
 /** Operator → how to read it. */
 export type Importers = Readonly<Record<string, Importer>>;
 
+type AttrKind = NonNullable<AttrValue["value"]["case"]>;
+type AttrOf<K extends AttrKind> = Extract<AttrValue["value"], { case: K }>["value"];
+
 const text = new TextDecoder();
 
-/** Reads a node's arguments; whatever is missing or of another kind is an error that names the node. */
+/** Reads a node's arguments; a missing argument or one of another kind is an error that names the node. */
 export class OpCall {
   readonly def: NodeDef;
   readonly inputs: readonly Node[];
@@ -28,12 +33,12 @@ export class OpCall {
     this.#place = place;
   }
 
-  /** The error for what is there but cannot be done. */
+  /** The error for what we do not support. */
   unsupported(what: string): FaceError {
     return new FaceError("MODEL_UNSUPPORTED", `${this.#place} (${this.def.op}): ${what} is not supported`);
   }
 
-  /** The error for what cannot be, however the model was made. */
+  /** The error for what no valid model has. */
   invalid(what: string): FaceError {
     return new FaceError("MODEL_INVALID", `${this.#place} (${this.def.op}): ${what}`);
   }
@@ -45,44 +50,35 @@ export class OpCall {
   }
 
   int(name: string, fallback?: number): number {
-    const value = this.def.attr[name]?.value;
-    if (value?.case === "i") return Number(value.value);
-    return this.#default(name, fallback);
+    return this.#attribute("i", Number, name, fallback);
   }
 
   float(name: string, fallback?: number): number {
-    const value = this.def.attr[name]?.value;
-    if (value?.case === "f") return value.value;
-    return this.#default(name, fallback);
+    return this.#attribute("f", (value) => value, name, fallback);
   }
 
   bool(name: string, fallback?: boolean): boolean {
-    const value = this.def.attr[name]?.value;
-    if (value?.case === "b") return value.value;
-    return this.#default(name, fallback);
+    return this.#attribute("b", (value) => value, name, fallback);
   }
 
   text(name: string, fallback?: string): string {
-    const value = this.def.attr[name]?.value;
-    if (value?.case === "s") return text.decode(value.value);
-    return this.#default(name, fallback);
+    return this.#attribute("s", (value) => text.decode(value), name, fallback);
   }
 
   ints(name: string, fallback?: readonly number[]): readonly number[] {
-    const value = this.def.attr[name]?.value;
-    if (value?.case === "list") return value.value.i.map(Number);
-    return this.#default(name, fallback);
+    return this.#attribute("list", ({ i }) => i.map(Number), name, fallback);
   }
 
   type(name: string, fallback?: DType): DType {
-    const value = this.def.attr[name]?.value;
-    if (value?.case !== "type") return this.#default(name, fallback);
-    const dtype = dtypeOf(value.value);
-    if (dtype === undefined) throw this.unsupported(`element type ${value.value}`);
-    return dtype;
+    const convert = (value: DataType) => {
+      const dtype = dtypeOf(value);
+      if (dtype === undefined) throw this.unsupported(`element type ${value}`);
+      return dtype;
+    };
+    return this.#attribute("type", convert, name, fallback);
   }
 
-  /** The elements of an input that is a scalar or a list of whole numbers, as far as they are known. */
+  /** The elements of an input that is an integer or a list of them, as far as they are known. */
   partialInts(i: number): readonly PartialInt[] {
     const known = partialInts(this.input(i));
     if (known === undefined)
@@ -106,7 +102,7 @@ export class OpCall {
     return value;
   }
 
-  /** An input that says which axis, counted from the front; with `fresh`, an axis that will only be made. */
+  /** An input that names an axis, counted from the front; with `fresh` 1, an axis of the result with a new axis. */
   axis(i: number, x: Node, fresh: 0 | 1 = 0): number {
     return this.placeOf(this.constant(i), x, fresh);
   }
@@ -121,7 +117,14 @@ export class OpCall {
     return place;
   }
 
-  #default<T>(name: string, fallback: T | undefined): T {
+  #attribute<K extends AttrKind, T>(
+    kind: K,
+    convert: (value: AttrOf<K>) => T,
+    name: string,
+    fallback: T | undefined,
+  ): T {
+    const value = this.def.attr[name]?.value;
+    if (value?.case === kind) return convert(value.value as AttrOf<K>);
     if (fallback === undefined) throw this.invalid(`the attribute ${name} is missing`);
     return fallback;
   }

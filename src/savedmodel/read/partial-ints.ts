@@ -1,10 +1,10 @@
-/** @file What is known of shapes and axes while a model is read: numbers, and lengths that only a run will tell. */
-import { isFloat } from "../../base/dtype.ts";
+/** @file Integers that are known or partly known during import: numbers, and lengths of axes that are known at run time. */
+import { isFloat } from "../../base/tensor.ts";
 import { numbersOf } from "../../graph/numbers.ts";
 import { isOp, type Node, UNKNOWN_DIM } from "../../graph/ops.ts";
-import { sliceRange } from "../../graph/shapes.ts";
+import { sliceRange } from "../../graph/shape-rules.ts";
 
-/** A whole number, the length of an axis that is known when the model runs, or nothing at all. */
+/** An integer, the length of an axis that is known at run time, or undefined for an unknown number. */
 export type PartialInt = number | Node<"side"> | undefined;
 
 /** Shapes are short; longer lists are data. */
@@ -22,7 +22,7 @@ const ARITHMETIC: { readonly [op in Binary]: (a: number, b: number) => number } 
   max: Math.max,
   min: Math.min,
 };
-/** The number that changes nothing as the second operand; for products and sums also as the first. */
+/** The neutral second operand; of sums and products also the neutral first one. */
 const NEUTRAL: { readonly [op in Binary]?: number } = { add: 0, sub: 0, mul: 1, div: 1 };
 
 const isBinary = (node: Node): node is Node<Binary> => node.op in ARITHMETIC;
@@ -88,7 +88,7 @@ function partial(node: Node, depth: number): PartialInt[] | undefined {
   return a && b && binaryInts(node.op, a, b);
 }
 
-/** The elements of a scalar or of a list of whole numbers, as far as they are known; undefined where nothing is. */
+/** The elements of an integer scalar or list, as far as they are known; undefined if none is. */
 export function partialInts(node: Node): readonly PartialInt[] | undefined {
   return partial(node, 0);
 }

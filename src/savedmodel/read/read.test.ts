@@ -5,6 +5,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../../test/support/photos.ts";
 import { expectAlike, readCases } from "../../../test/support/recorded-cases.ts";
+import { writeBundle } from "../../../test/support/write-bundle.ts";
 import { evaluate } from "../../graph/evaluate.ts";
 import {
   AssetFileDefSchema,
@@ -12,12 +13,12 @@ import {
   type MetaGraphDef,
   SavedModelSchema,
 } from "../../proto/tensorflow/graph_pb.ts";
-import { Bundle, writeBundle } from "../format/bundle.ts";
+import { Bundle } from "../format/bundle.ts";
 import { shapeProto } from "../write/graph-writer.ts";
 import { sliceOf } from "./import-graph.ts";
 import { parseSavedModel, readSavedModel } from "./read.ts";
 
-const GOLDEN = join(import.meta.dirname, "../../test/golden/tensorflow");
+const GOLDEN = join(import.meta.dirname, "../../../test/golden/tensorflow");
 const MODELS = ["graph_variables", "nested_functions", "two_shards", "tiny_exported", "tiny_saved"];
 const SHARD = "variables/variables.data-00000-of-00001";
 

@@ -1,4 +1,6 @@
-/** @file Reads a SavedModel folder: its signatures, and each one's graph in our words. */
+/** @file Reads a SavedModel folder: its signatures and the graph behind each. The room `savedmodel/` reads and writes
+ * TensorFlow's SavedModels (`read/`, `write/`) and their files (`format/`). It knows `graph/`, `proto/` and `base/`.
+ */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -21,7 +23,7 @@ export type { SignatureProgram } from "./import-graph.ts";
 const FILE = "saved_model.pb";
 /** The pseudo-signature under which TensorFlow 2 keeps its initialiser. */
 const INIT_SIGNATURE = "__saved_model_init_op";
-/** Values for inputs that a request may leave out are small. */
+/** Largest default value of an optional input, in bytes. */
 const LARGEST_DEFAULT = 2 ** 28;
 /** Protobuf's own limit on one message. */
 const LARGEST_MESSAGE = 2 ** 31 - 1;
@@ -47,7 +49,7 @@ export interface ReadModel {
 /** Forms of the file that TensorFlow writes only when asked to, or for models beyond 2 GB. */
 const OTHER_FORMS = ["saved_model.cpb", "saved_model.pbtxt"];
 
-/** Why a folder holds no model that can be read. */
+/** The error for a folder without a model that we can read. */
 async function notFound(folder: string, error: unknown): Promise<FaceError> {
   const names = await readdir(folder).catch((): string[] => []);
   const other = OTHER_FORMS.find((name) => names.includes(name));
@@ -106,7 +108,7 @@ function metaGraph(model: SavedModel, tags: readonly string[]): MetaGraphDef {
 function signatureTensor(info: TensorInfo, place: string): SignatureTensor {
   const dtype = dtypeOf(info.dtype);
   if (info.encoding.case !== "name" || dtype === undefined) {
-    throw new FaceError("MODEL_UNSUPPORTED", `${place} is no plain tensor`);
+    throw new FaceError("MODEL_UNSUPPORTED", `${place} is not a dense tensor of a supported type`);
   }
   const shape = info.tensorShape;
   const sides =
@@ -128,7 +130,7 @@ function signatureOf(name: string, def: SignatureDef): Signature {
   return { inputs: ports("inputs"), outputs: ports("outputs"), methodName: def.methodName, defaults };
 }
 
-/** Refuses files beside the model that would lie elsewhere. */
+/** Refuses asset files outside the model's folder. */
 function checkAssets({ assetFileDef }: MetaGraphDef, folder: string): void {
   for (const { filename } of assetFileDef) {
     const path = normalize(join("assets", filename));

@@ -1,4 +1,4 @@
-/** @file Which tensor of a bundle is the value of which variable: by the object graph, by the restoring nodes, by name. */
+/** @file Finds the bundle key of each variable: by the object graph, by the restoring nodes, or by name. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import type { Tensor } from "../../base/tensor.ts";
@@ -24,10 +24,10 @@ export const OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH";
 /** Operators that hold a variable. */
 export const VARIABLE_OPS: ReadonlySet<string> = new Set(["VarHandleOp", "VariableV2", "Variable"]);
 const ASSIGN_OPS: ReadonlySet<string> = new Set(["AssignVariableOp", "Assign"]);
-/** Operators that hand a variable, or a value to be put into it, on. */
+/** Operators that pass on a variable or the value assigned to it. */
 const HANDED_ON: ReadonlySet<string> = new Set(["Identity", "Cast", "Reshape"]);
 const MOST_RESTORING_NODES = 200_000;
-/** A list of keys, counted with 16 bytes each. */
+/** Largest list of keys, with 16 bytes counted for each. */
 const LARGEST_KEY_LIST = 2 ** 24;
 
 const VALUE_ATTRIBUTE = "VARIABLE_VALUE";
@@ -47,7 +47,7 @@ export function parseObjectGraph(value: Tensor | undefined): TrackableObjectGrap
   }
 }
 
-/** Walks the model's objects and the checkpoint's side by side, by the names of their children. */
+/** Walks the objects of model and checkpoint together, by the names of their children. */
 function objectKeys(saved: SavedObjectGraph, tracked: TrackableObjectGraph): Map<number, string> {
   const keys = new Map<number, string>();
   const partner = new Map<number, number>([[0, 0]]);
@@ -65,7 +65,7 @@ function objectKeys(saved: SavedObjectGraph, tracked: TrackableObjectGraph): Map
   return keys;
 }
 
-/** The objects that a signature's function is called with, behind its own inputs. */
+/** The objects that a signature's function gets after its own inputs. */
 function boundObjects(saved: SavedObjectGraph, signature: string): readonly number[] {
   const child = (id: number | undefined, name: string) =>
     saved.nodes[id ?? -1]?.children.find(({ localName }) => localName === name)?.nodeId;
@@ -74,10 +74,10 @@ function boundObjects(saved: SavedObjectGraph, signature: string): readonly numb
   return saved.concreteFunctions[name]?.boundInputs ?? [];
 }
 
-/** The node of the graph itself that a value comes out of, past nodes that only hand it on. */
+/** The node of the graph itself that makes a value, past identities. */
 function makerOf(graph: InlinedGraph, tensorName: string): InlinedNode {
   let node = graph.node(parseReference(tensorName).name);
-  // A damaged graph may hand a value round in a circle.
+  // A damaged graph may have a cycle of identities.
   for (const seen = new Set<InlinedNode>(); node.def.op === "Identity" && !seen.has(node); ) {
     seen.add(node);
     node = graph.node(parseReference(dataInputs(node.def)[0] ?? "").name);
@@ -127,7 +127,7 @@ function restoringNodes(graph: InlinedGraph, name: string): ReadonlySet<InlinedN
   return nodes;
 }
 
-/** Where a value comes from, past nodes that hand it on unchanged or in another form. */
+/** Where a value comes from, past nodes that pass it on, cast or reshaped. */
 function origin(graph: InlinedGraph, source: Source | undefined): Source | undefined {
   let found = source;
   const seen = new Set<InlinedNode>();
@@ -169,7 +169,7 @@ function keysByRestoring(graph: InlinedGraph, meta: MetaGraphDef): Keys {
   return keys;
 }
 
-/** By names, which tell only where no two variables share one. */
+/** By names that no two variables share. */
 function keysByName(tracked: TrackableObjectGraph): Keys {
   const keys = new Map<string, string>();
   const ambiguous = new Set<string>();

@@ -1,9 +1,8 @@
-/** @file The values of a model's variables, read from its bundle when a graph first needs them, and then kept. */
+/** @file A model's variables: values are read from the bundle when first needed, then kept. */
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { FaceError } from "../../base/errors.ts";
-import { shapeText } from "../../base/shape.ts";
-import type { Tensor } from "../../base/tensor.ts";
+import { shapeText, type Tensor } from "../../base/tensor.ts";
 import type { MetaGraphDef } from "../../proto/tensorflow/graph_pb.ts";
 import { Bundle } from "../format/bundle.ts";
 import { InlinedGraph, type InlinedNode } from "./inlined-graph.ts";
@@ -30,7 +29,7 @@ async function openStore(folder: string, meta: MetaGraphDef): Promise<Store | un
   return { bundle, keys: new VariableKeys(graph, meta, parseObjectGraph(objects), bundle.keys) };
 }
 
-/** Refuses a value of another type or shape than its variable declares. */
+/** Refuses a value of another shape than its variable declares. */
 function checkFit({ def, place }: InlinedNode, key: string, value: Pick<Tensor, "dtype" | "shape">): void {
   const declared = def.attr.shape?.value;
   if (declared?.case !== "shape" || declared.value.unknownRank) return;
@@ -58,7 +57,7 @@ export class Variables {
   }
 
   /**
-   * The values of variables, by the places of their nodes.
+   * The values of variables, by the paths of their nodes.
    * @throws FaceError `MODEL_INVALID` when one has none, or a damaged one.
    */
   async read(nodes: readonly InlinedNode[]): Promise<ReadonlyMap<string, Tensor>> {

@@ -1,7 +1,6 @@
-/** @file A growing TensorFlow graph: nodes with unique names, typed attributes, constants. */
+/** @file Builds a TensorFlow graph: nodes with unique names, typed attributes, constants. */
 import { create } from "@bufbuild/protobuf";
-import type { DType, NumericDType } from "../../base/dtype.ts";
-import { bytesOf, type Tensor } from "../../base/tensor.ts";
+import { bytesOf, type DType, type NumericDType, type Tensor } from "../../base/tensor.ts";
 import type { SymbolicShape } from "../../graph/ops.ts";
 import {
   type AttrValue,
@@ -23,7 +22,7 @@ import { dataTypeOf, tensorToProto } from "../format/tensor-proto.ts";
 const PRODUCER = 1575;
 const MIN_CONSUMER = 12;
 
-/** Attributes by kind, since TensorFlow tells `b: false` from nothing. */
+/** Attributes by kind, because TensorFlow distinguishes `b: false` from a missing value. */
 export const attr = {
   type: (dtype: DType): AttrValue =>
     create(AttrValueSchema, { value: { case: "type", value: dataTypeOf(dtype) } }),
@@ -133,7 +132,7 @@ export class GraphWriter {
     return known;
   }
 
-  /** Adds a function for nodes to call; a name stands for one function, however often it is given. */
+  /** Adds a function that nodes can call; one of the same name replaces it. */
   define(definition: FunctionDef): void {
     this.#functions.set(definition.signature!.name, definition);
   }

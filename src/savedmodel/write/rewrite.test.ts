@@ -7,7 +7,7 @@ import { Random } from "../../base/random.ts";
 import { float32, floats } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { evaluate } from "../../graph/evaluate.ts";
-import { findPhotographs } from "../read/match-decode-loop.ts";
+import { matchDecodeLoops } from "../read/match-decode-loop.ts";
 import { readSavedModel } from "../read/read.ts";
 import { contentOf } from "./rewrite.ts";
 import { writeSavedModel } from "./write.ts";
@@ -31,7 +31,7 @@ it("writes a model that was read with everything it had, weights stored once", a
   await writeSavedModel(first, {
     signatures: {
       images: { inputs: { x: image }, outputs: { y: score(image) } },
-      files: { inputs: { x: file }, outputs: { y: score(file) }, photographs: true },
+      files: { inputs: { x: file }, outputs: { y: score(file) }, decodesImages: true },
       rows: { inputs: { x: row }, outputs: { y: g.matmul(row, weight) } },
     },
     parameters: new Map([["kernel", kernel]]),
@@ -43,7 +43,7 @@ it("writes a model that was read with everything it had, weights stored once", a
     const sides = ({ inputs }: typeof signature) => [...inputs].map(([alias, { shape }]) => [alias, shape]);
     expect(sides(signature)).toEqual(sides(before.signatures.get(name)!));
   }
-  expect(findPhotographs(after.graph, after.signatures.get("files")!)?.sizes).toEqual(
+  expect(matchDecodeLoops(after.graph, after.signatures.get("files")!)?.sizes).toEqual(
     new Map([["x", { height: 4, width: 4 }]]),
   );
   const x = float32(

@@ -1,10 +1,10 @@
-/** @file A model that was read, ready to be written again: frozen, with the decoding of photographs it came with. */
-import { findPhotographs } from "../read/match-decode-loop.ts";
+/** @file Content to write a model again that was read: frozen, with its decode loops. */
+import { matchDecodeLoops } from "../read/match-decode-loop.ts";
 import type { ReadModel } from "../read/read.ts";
 import type { Signature } from "../signature.ts";
 import type { SavedModelContent, SignatureGraph } from "./write.ts";
 
-/** Names for the inputs of all signatures together: an alias stands for one value of the graph, or gets a prefix. */
+/** Unique names for the inputs of all signatures: an alias that names another value already gets a prefix. */
 class InputNames {
   readonly #owners = new Map<string, string>();
 
@@ -18,8 +18,8 @@ class InputNames {
 
 async function graphOf(model: ReadModel, name: string, names: InputNames): Promise<SignatureGraph> {
   const declared = model.signatures.get(name)!;
-  const photographs = findPhotographs(model.graph, declared);
-  const { inputs } = photographs?.signature ?? declared;
+  const decoding = matchDecodeLoops(model.graph, declared);
+  const { inputs } = decoding?.signature ?? declared;
   const named = [...inputs].map(
     ([alias, input]) => [alias, names.nameOf(name, alias, input.tensorName), input] as const,
   );
@@ -31,7 +31,7 @@ async function graphOf(model: ReadModel, name: string, names: InputNames): Promi
   return {
     inputs: Object.fromEntries(named.map(([alias, unique]) => [alias, program.inputs[unique]!])),
     outputs: program.outputs,
-    photographs: photographs !== undefined,
+    decodesImages: decoding !== undefined,
   };
 }
 

@@ -136,7 +136,7 @@ describe("a SavedModel", () => {
     relu.op = "Relu";
     const conv = graph.node.find((node) => node.op === "BiasAdd")!;
     conv.input[0] = relu.name;
-    await expect(put()).rejects.toThrow("circle");
+    await expect(put()).rejects.toThrow("cycle");
   });
 
   it("says which tags there are when the wanted ones are not", async () => {

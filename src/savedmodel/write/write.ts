@@ -1,4 +1,4 @@
-/** @file Writes a frozen SavedModel: one file with graph, weights and signatures, as any TensorFlow server reads it. */
+/** @file Writes a frozen SavedModel: one file with graph, weights and signatures. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -15,7 +15,7 @@ import {
   type SignatureDef,
   SignatureDefSchema,
 } from "../../proto/tensorflow/graph_pb.ts";
-import { type PhotographSize, writePhotographs } from "../decode-loop.ts";
+import { type DecodedSize, writeDecodeLoop } from "../decode-loop.ts";
 import { dataTypeOf } from "../format/tensor-proto.ts";
 import { PREDICT_METHOD } from "../signature.ts";
 import { attr, GraphWriter, shapeProto } from "./graph-writer.ts";
@@ -29,7 +29,7 @@ export interface SignatureGraph {
    * Callers send JPEG or PNG files of any size, `[batch]` strings, in place of each input, which must be a batch of RGB
    * images; the graph decodes and resizes them itself.
    */
-  readonly photographs?: boolean;
+  readonly decodesImages?: boolean;
 }
 
 export interface SavedModelContent {
@@ -43,7 +43,7 @@ export interface SavedModelContent {
 const TENSORFLOW_VERSION = "2.14.0";
 const SERVE_TAG = "serve";
 
-/** The signatures with weights as constants, simplified together so that they share what they can. */
+/** The signatures with weights as constants, simplified together so that they share nodes. */
 function frozen(
   signatures: SavedModelContent["signatures"],
   parameters: TensorMap,
@@ -76,7 +76,7 @@ function tensorInfo(node: Node, name: string) {
 }
 
 /** The size of the images that an input takes. */
-function photographSize(alias: string, { shape, dtype }: Node): PhotographSize {
+function decodedSize(alias: string, { shape, dtype }: Node): DecodedSize {
   const [, height, width, channels] = shape;
   if (
     dtype !== "float32" ||
@@ -90,7 +90,7 @@ function photographSize(alias: string, { shape, dtype }: Node): PhotographSize {
   return { height, width };
 }
 
-/** Where callers put files in place of a signature's images: placeholders, and the values decoded from them. */
+/** Placeholders for files in place of a signature's images, and the values decoded from them. */
 interface FilePorts {
   /** Names of the placeholders by alias. */
   readonly files: ReadonlyMap<string, string>;
@@ -101,7 +101,7 @@ function writeFilePorts({ inputs }: SignatureGraph, graph: GraphWriter): FilePor
   const ports = Object.entries(inputs).map(([alias, node]) => {
     const attributes = { dtype: attr.type("string"), shape: attr.shape(["batch"]) };
     const files = graph.named(alias, "Placeholder", [], attributes);
-    return { alias, node, files, images: writePhotographs(graph, files, photographSize(alias, node)) };
+    return { alias, node, files, images: writeDecodeLoop(graph, files, decodedSize(alias, node)) };
   });
   return {
     files: new Map(ports.map(({ alias, files }) => [alias, files])),
@@ -121,7 +121,7 @@ export function buildSavedModel({ signatures, parameters }: SavedModelContent): 
   const ready = frozen(signatures, parameters);
   const filePorts = new Map(
     Object.entries(ready)
-      .filter(([, { photographs }]) => photographs)
+      .filter(([, { decodesImages }]) => decodesImages)
       .map(([name, signature]) => [name, writeFilePorts(signature, graph)]),
   );
   const decoded = new Map([...filePorts.values()].flatMap(({ images }) => [...images]));
@@ -131,7 +131,7 @@ export function buildSavedModel({ signatures, parameters }: SavedModelContent): 
   ]);
   const names = writeGraph(nodes, graph, decoded);
   const signatureDef = Object.entries(ready).map(([name, { inputs, outputs }]): [string, SignatureDef] => {
-    // An output gets a node of its own, named after the signature, so that it can be found in any viewer.
+    // Each output gets a node named after the signature, so that viewers show it.
     const ends = Object.entries(outputs).map(([alias, node]) => {
       const end = graph.named(`${name}/${alias}`, "Identity", [names.get(node)!], {
         T: attr.type(node.dtype),

@@ -1,9 +1,16 @@
 /** @file Requests stacked into one batch and answers cut out of it again. */
 
-import { ConcatenatedView, materialize } from "../../base/concatenated.ts";
-import { arrayOf, type NumericDType } from "../../base/dtype.ts";
-import { sameShape, sizeOf, stridesOf } from "../../base/shape.ts";
-import type { Tensor, TensorMap } from "../../base/tensor.ts";
+import {
+  arrayOf,
+  ConcatenatedView,
+  materialize,
+  type NumericDType,
+  sameShape,
+  sizeOf,
+  stridesOf,
+  type Tensor,
+  type TensorMap,
+} from "../../base/tensor.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 
 /** More axes than any padded input has in TensorFlow Serving. */

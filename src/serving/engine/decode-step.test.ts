@@ -33,7 +33,7 @@ async function write(folder: string): Promise<void> {
       encoded: {
         inputs: { a_bytes: encoded.inputs[0], b_bytes: encoded.inputs[1] },
         outputs: { both: encoded.both },
-        photographs: true,
+        decodesImages: true,
       },
     },
     parameters: new Map(),

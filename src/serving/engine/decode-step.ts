@@ -5,7 +5,7 @@ import { imageFormat } from "../../image/format.ts";
 import { resizeInto } from "../../image/resize.ts";
 import { type ImageSettings, imageSize } from "../../image/settings.ts";
 import type { GraphDef } from "../../proto/tensorflow/graph_pb.ts";
-import { findPhotographs } from "../../savedmodel/read/match-decode-loop.ts";
+import { matchDecodeLoops } from "../../savedmodel/read/match-decode-loop.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
 import { allOf, holding, type RequestMemory } from "../request-memory.ts";
 import { invalidArgument } from "../status.ts";
@@ -42,7 +42,7 @@ async function imagesOf(
 
 /** The decoding in front of a signature, or `undefined` where its inputs are no image files. */
 export function photographStep(graph: GraphDef, declared: Signature): InputStep | undefined {
-  const found = findPhotographs(graph, declared);
+  const found = matchDecodeLoops(graph, declared);
   if (found === undefined) return undefined;
   const { signature, sizes } = found;
   return {

@@ -2,18 +2,20 @@
 import { FaceError } from "../../base/errors.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { lower } from "../../onnx/lower/lower.ts";
+import { SessionPool } from "../../onnx/runtime/session-pool.ts";
 import type { ReadModel } from "../../savedmodel/read/read.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import { photographStep } from "./decode-step.ts";
 import type { InputStep } from "./input-step.ts";
-import { Lanes } from "./lanes.ts";
 import { exampleStep } from "./parse-example.ts";
 import type { RunOptions } from "./servable.ts";
 
 /** Engines for shapes other than the declared ones that are kept at once, for each signature. */
 const MOST_VARIANTS = 4;
 const DECLARED = "declared";
+/** The thread that talks to clients goes before the engine's: its work is short, and keeps theirs coming. */
+export const ENGINE_NICENESS = 5;
 /** Keeps outputs apart from inputs of the same name, which signatures may have. */
 const OUTPUT = "output/";
 
@@ -51,7 +53,7 @@ export class SignatureEngine {
   /** The signature as the graph takes it: behind the parsing of examples or the decoding of files, where there is one. */
   readonly #signature: Signature;
   readonly #step: InputStep | undefined;
-  readonly #engines = new Map<string, Promise<Lanes>>();
+  readonly #engines = new Map<string, Promise<SessionPool>>();
 
   constructor(model: ReadModel, name: string, lanes: number) {
     const declared = model.signatures.get(name)!;
@@ -99,7 +101,7 @@ export class SignatureEngine {
     }
   }
 
-  async #engineFor(inputs: TensorMap): Promise<Lanes> {
+  async #engineFor(inputs: TensorMap): Promise<SessionPool> {
     const shapes = new Map([...inputs].map(([alias, { shape }]) => [alias, shape]));
     if (fits(this.#signature, shapes)) return this.#engine(DECLARED, this.#signature);
     const key = JSON.stringify([...shapes].map(([alias, shape]) => [alias, shape.length, shape.slice(1)]));
@@ -110,7 +112,7 @@ export class SignatureEngine {
     }
   }
 
-  #engine(key: string, signature: Signature): Promise<Lanes> {
+  #engine(key: string, signature: Signature): Promise<SessionPool> {
     const known = this.#engines.get(key);
     if (known !== undefined) return known;
     this.#dropVariant();
@@ -119,7 +121,8 @@ export class SignatureEngine {
       const named = Object.entries(outputs).map(([name, node]) => [OUTPUT + name, node] as const);
       const lowered = lower({ outputs: Object.fromEntries(named) });
       const names = lowered.inputs.map(({ name }) => name);
-      return Lanes.open(lowered.bytes, names, key === DECLARED ? this.#lanes : 1);
+      const size = key === DECLARED ? this.#lanes : 1;
+      return SessionPool.open(lowered.bytes, size, { inputNames: names, niceness: ENGINE_NICENESS });
     });
     this.#engines.set(key, opened);
     // A failure is told to who asked; the next request may try again.

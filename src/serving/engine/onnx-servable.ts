@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { type OnnxModel, type OnnxPort, readOnnxFile } from "../../onnx/runtime/model-file.ts";
+import { SessionPool } from "../../onnx/runtime/session-pool.ts";
 import { type SignatureDef, SignatureDefSchema } from "../../proto/tensorflow/graph_pb.ts";
 import { dataTypeOf } from "../../savedmodel/format/tensor-proto.ts";
 import { DEFAULT_SIGNATURE, PREDICT_METHOD, type Signature } from "../../savedmodel/signature.ts";
@@ -10,8 +11,7 @@ import { shapeProto } from "../../savedmodel/write/graph-writer.ts";
 import { checkOutputs, joinOutputs, sliceOutputs } from "../batching/tensors.ts";
 import { allOf } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
-import { misfitText } from "./engine.ts";
-import { Lanes } from "./lanes.ts";
+import { ENGINE_NICENESS, misfitText } from "./engine.ts";
 import type { RunOptions, Servable, ServableId } from "./servable.ts";
 
 /** The file that makes a version's folder an ONNX model. */
@@ -70,10 +70,10 @@ class OnnxServable implements Servable {
   readonly signatures: ReadonlyMap<string, Signature>;
   readonly signatureDefs: { readonly [name: string]: SignatureDef };
   readonly #signature: Signature;
-  readonly #lanes: Lanes;
+  readonly #lanes: SessionPool;
   readonly #rows: number | undefined;
 
-  constructor({ name, version }: ServableId, model: OnnxModel, lanes: Lanes, description: unknown) {
+  constructor({ name, version }: ServableId, model: OnnxModel, lanes: SessionPool, description: unknown) {
     this.name = name;
     this.version = version;
     this.description = description;
@@ -144,6 +144,7 @@ export async function loadOnnx(
 ): Promise<Servable> {
   const { bytes, model } = await readOnnxFile(path);
   refuseUnservable(model, path);
-  const names = model.inputs.map(({ name }) => name);
-  return new OnnxServable(id, model, await Lanes.open(bytes, names, lanes), description);
+  const inputNames = model.inputs.map(({ name }) => name);
+  const pool = await SessionPool.open(bytes, lanes, { inputNames, niceness: ENGINE_NICENESS });
+  return new OnnxServable(id, model, pool, description);
 }

@@ -1,9 +1,7 @@
 /** @file TensorFlow's ParseExample in front of a graph: serialized examples into the tensors the graph goes on from. */
 import { fromBinary } from "@bufbuild/protobuf";
-import type { DType } from "../../base/dtype.ts";
 import { FaceError } from "../../base/errors.ts";
-import { sizeOf } from "../../base/shape.ts";
-import type { Tensor, TensorMap } from "../../base/tensor.ts";
+import { type DType, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
 import { type Example, ExampleSchema, type Feature } from "../../proto/tensorflow/example_pb.ts";
 import type { GraphDef, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
 import { dtypeOf, storedTensor } from "../../savedmodel/format/tensor-proto.ts";

@@ -1,6 +1,6 @@
 /** @file The worker thread behind the JSON codec: one document at a time. */
 import { parentPort, type TransferListItem } from "node:worker_threads";
-import { stepBack } from "../../base/worker.ts";
+import { lowerPriority } from "../../base/worker.ts";
 import { toStatusError } from "../status.ts";
 import { type CodecJob, type CodecResult, doCodecJob, type PlainStatus } from "./job.ts";
 
@@ -23,7 +23,7 @@ function buffersOf(result: CodecResult): TransferListItem[] {
 /** Behind the thread that talks to clients, in front of the engine's, which wait for what comes from here. */
 const NICENESS = 3;
 
-stepBack(NICENESS);
+lowerPriority(NICENESS);
 parentPort?.on("message", (job: CodecJob) => {
   try {
     const result = doCodecJob(job);

@@ -1,6 +1,6 @@
 /** @file Large documents in threads of their own: what they are read from, and where their numbers go. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { DType } from "../../base/dtype.ts";
+import type { DType } from "../../base/tensor.ts";
 import { copyBytes, RequestMemory } from "../request-memory.ts";
 import { JsonCodec } from "./codec.ts";
 import { type CodecJob, doCodecJob, type SignatureLookup } from "./job.ts";

@@ -124,7 +124,7 @@ export class JsonCodec implements AsyncDisposable {
 
   #start(): Worker | undefined {
     if (this.#busy.size >= this.#options.workers) return undefined;
-    const worker = startWorker(import.meta.url, "json-codec-worker", undefined, {
+    const worker = startWorker(import.meta.url, "codec-worker", undefined, {
       heapMegabytes: HEAP_MEGABYTES,
     });
     worker.on("message", (reply: CodecReply) => {

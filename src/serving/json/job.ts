@@ -1,6 +1,12 @@
 /** @file One piece of JSON work, done the same way on the event loop and in a worker thread. */
-import { arrayOf, bytesPerElement, type DType, type DTypeData, type NumericDType } from "../../base/dtype.ts";
-import type { TensorMap } from "../../base/tensor.ts";
+import {
+  arrayOf,
+  bytesPerElement,
+  type DType,
+  type DTypeData,
+  type NumericDType,
+  type TensorMap,
+} from "../../base/tensor.ts";
 import { DEFAULT_SIGNATURE } from "../../savedmodel/signature.ts";
 import { invalidArgument, type StatusCode, StatusError } from "../status.ts";
 import { type ExamplesJson, readExamplesJson } from "./examples.ts";

@@ -1,8 +1,7 @@
 /** @file JSON in and out: numbers exactly, tensors by the rules of the contract, every error in its words. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { DType } from "../../base/dtype.ts";
-import { float32, type Tensor, tensor } from "../../base/tensor.ts";
+import { type DType, float32, type Tensor, tensor } from "../../base/tensor.ts";
 import { decimalText } from "./decimal.ts";
 import { JsonOut } from "./out.ts";
 import { parseJson } from "./parse.ts";

@@ -1,7 +1,5 @@
 /** @file One tensor as nested JSON lists, written element by element. */
-import type { DType } from "../../base/dtype.ts";
-import { stridesOf } from "../../base/shape.ts";
-import type { Tensor } from "../../base/tensor.ts";
+import { type DType, stridesOf, type Tensor } from "../../base/tensor.ts";
 import { dataTypeOf, dataTypeText } from "../../savedmodel/format/tensor-proto.ts";
 import { invalidArgument } from "../status.ts";
 import type { JsonOut } from "./out.ts";

@@ -1,7 +1,5 @@
 /** @file The body of a REST predict request as tensors: rows under `instances`, or columns under `inputs`. */
-import type { DType } from "../../base/dtype.ts";
-import { sizeOf } from "../../base/shape.ts";
-import type { Tensor, TensorMap } from "../../base/tensor.ts";
+import { type DType, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import { debugText } from "./debug.ts";
 import { discard, parseJson } from "./parse.ts";

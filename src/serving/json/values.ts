@@ -1,5 +1,5 @@
 /** @file One JSON value as one element of a tensor, by the rules of each element type. */
-import { arrayOf, type DType, type DTypeData, type NumericDType } from "../../base/dtype.ts";
+import { arrayOf, type DType, type DTypeData, type NumericDType } from "../../base/tensor.ts";
 import { dataTypeOf, dataTypeText } from "../../savedmodel/format/tensor-proto.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import { debugText, jsonTypeText } from "./debug.ts";

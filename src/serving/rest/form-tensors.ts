@@ -1,7 +1,5 @@
 /** @file Predict requests whose body is not JSON: raw tensors, images, and forms of both. */
-import { bytesPerElement } from "../../base/dtype.ts";
-import { sizeOf } from "../../base/shape.ts";
-import type { Tensor } from "../../base/tensor.ts";
+import { bytesPerElement, sizeOf, type Tensor } from "../../base/tensor.ts";
 import { DEFAULT_SIGNATURE, type Signature, type SignatureTensor } from "../../savedmodel/signature.ts";
 import { imageBatch, imageSettingsOf } from "../engine/image-input.ts";
 import type { PredictJson } from "../json/tensors.ts";

@@ -1,11 +1,37 @@
-/** @file Ordinary convolutions, their derivatives by the input, and pools on images whose channels lie in blocks. */
-import type { Node, OpAttrs, Pair } from "../../../graph/ops.ts";
+/** @file Lowering of convolutions, their derivatives by the input, and pools to the runtime's blocked operators. */
+import type { Node, OpAttrs, Pads, Pair } from "../../../graph/ops.ts";
 import { resolvePads } from "../../../graph/windows.ts";
 import { BLOCKS, type Lowering, NCHW, OIHW } from "../lowering.ts";
 import { BLOCKED, type NodeOptions } from "../model-builder.ts";
-import { BLOCK, flipped, imageOf, padList } from "./blocks.ts";
 
-/** Images with fewer channels than the narrowest block go in as they are; only what comes out is in blocks. */
+/** Blocks hold 8 or 16 channels, depending on the processor; multiples of 16 fill both. */
+export const BLOCK = 16;
+
+export const imageOf = (x: Node): Pair => [Number(x.shape[1]), Number(x.shape[2])];
+
+/** `[top, left, bottom, right]`, ONNX's order. */
+export const padList = ([[top, bottom], [left, right]]: Pads): number[] => [top, left, bottom, right];
+
+/** Places in a window, row by row. */
+export const placesOf = ([rows, columns]: Pair): Pair[] =>
+  Array.from({ length: rows * columns }, (_, i): Pair => [Math.floor(i / columns), i % columns]);
+
+/** A kernel with both spatial axes reversed, the first of which is `axis`. */
+export function flipped(
+  node: Node,
+  kernel: string,
+  axis: number,
+  [height, width]: Pair,
+  lowering: Lowering,
+): string {
+  if (height === 1 && width === 1) return kernel;
+  const { model } = lowering;
+  const ends = model.ints([-height - 1, -width - 1]);
+  const axes = model.ints([axis, axis + 1]);
+  return lowering.emit(node, "Slice", [kernel, model.ints([-1, -1]), ends, axes, model.ints([-1, -1])]);
+}
+
+/** Images with fewer channels than the narrowest block are taken unblocked; only the output is blocked. */
 const NARROWEST = 8;
 
 const isWhole = (channels: number) => channels % BLOCK === 0;
@@ -16,13 +42,13 @@ export interface Sides {
   readonly kernel: Pair;
 }
 
-/** Whether a convolution takes an image with few channels as it is and brings it into blocks. */
+/** Whether a convolution takes an unblocked image of few channels and gives a blocked one. */
 export const isThin = ({ channels: [inputs, outputs] }: Sides, lowering: Lowering): boolean =>
   lowering.settings.blockedOps && inputs < NARROWEST && isWhole(outputs);
 
 /**
- * Whether blocked operators can take a convolution and are faster. A kernel of one pixel is a plain product, which gains
- * less than it costs to bring an image into blocks; so does one of few channels, unless what follows stays in blocks.
+ * Whether blocked operators accept a convolution and are faster. A kernel of one pixel is a plain product, which gains less
+ * than blocking the image costs; so does a kernel of few channels, unless the ops that follow stay blocked.
  */
 function suits(x: Node, sides: Sides, staysBlocked: boolean, lowering: Lowering): boolean {
   const [inputs, outputs] = sides.channels;
@@ -33,16 +59,15 @@ function suits(x: Node, sides: Sides, staysBlocked: boolean, lowering: Lowering)
 }
 
 /**
- * The second half of bringing a kernel into blocks, after each filter's channels have been, as if they were an image's:
- * filters, as if they were the channels of one image. Whatever the width of a block, the memory comes out right.
+ * The second step of blocking a kernel, after the channels of each filter: blocks the filters as if they were the channels
+ * of one image. The memory layout is right for any block width.
  */
 function filtersInBlocks(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
-  const { model } = lowering;
   const [inputs, outputs] = sides.channels;
   const elements = inputs * sides.kernel[0] * sides.kernel[1];
-  const rows = lowering.emit(node, "Reshape", [kernel, model.ints([1, outputs, elements, 1])]);
+  const rows = lowering.reshaped(node, kernel, [1, outputs, elements, 1]);
   const blocked = lowering.emit(node, "ReorderInput", [rows], {}, BLOCKED);
-  return lowering.emit(node, "Reshape", [blocked, model.ints([outputs, inputs, ...sides.kernel])]);
+  return lowering.reshaped(node, blocked, [outputs, inputs, ...sides.kernel]);
 }
 
 /** A kernel in blocks of channels in and out. */
@@ -52,7 +77,7 @@ export function blockedKernel(node: Node, kernel: string, sides: Sides, lowering
   return filtersInBlocks(node, each, sides, lowering);
 }
 
-/** A kernel turned about, with channels in and out exchanged; channels lie behind, so that turning moves whole rows. */
+/** A flipped kernel with input and output channels swapped; channels come last, so that flipping moves whole rows. */
 function turnedKernel(node: Node, kernel: string, sides: Sides, lowering: Lowering): string {
   const behind = lowering.emit(node, "Transpose", [kernel], { perm: [1, 2, 3, 0] });
   const turned = flipped(node, behind, 1, sides.kernel, lowering);
@@ -68,15 +93,15 @@ export const sidesOf = (kernel: Node): Sides => {
   return { channels: [inputs, outputs], kernel: [height, width] };
 };
 
-/** The relu after a convolution or its bias, when that is all that is ever done with the result. */
+/** The relu after a convolution or its bias, if it is the only consumer. */
 export function fusedRelu(node: Node, lowering: Lowering): Node | undefined {
   const next = lowering.onlyConsumer(node);
   return next?.op === "relu" ? next : undefined;
 }
 
 /**
- * Lowers a convolution to blocks, if it can be, with the bias and the relu after it.
- * @param fused the sum with a bias, where the two may become one.
+ * Lowers a convolution with its bias and relu to blocked operators where they accept it.
+ * @param fused the sum with a bias, if the convolution can include it.
  */
 export function lowerWholeConv(
   node: Node<"conv2d">,
@@ -105,7 +130,7 @@ export function lowerWholeConv(
   return true;
 }
 
-/** Lowers the derivative of a stride-1 convolution by its input: again a convolution, with the kernel turned about. */
+/** Lowers the derivative of a stride-1 convolution by its input: a convolution with the flipped kernel. */
 export function lowerWholeInputGrad(
   node: Node<"conv2dInputGrad">,
   pads: readonly number[],
@@ -119,12 +144,11 @@ export function lowerWholeInputGrad(
   if (groups > 1 || !suits(dy, sides, false, lowering)) return false;
   const filters = turnedKernel(node, lowering.value(kernel, OIHW), sides, lowering);
   const attributes = { kernel_shape: sides.kernel, strides: [1, 1], dilations, group: 1, pads };
-  const value = lowering.emit(node, "Conv", [lowering.value(dy, BLOCKS), filters], attributes, BLOCKED);
-  lowering.define(node, value, BLOCKS);
+  lowering.result(node, BLOCKS, "Conv", [lowering.value(dy, BLOCKS), filters], attributes, BLOCKED);
   return true;
 }
 
-/** A pool of an image that is in blocks, which it stays in. */
+/** Lowers a pool of a blocked image; the output is blocked too. */
 export function blockedPool(
   op: "MaxPool" | "AveragePool",
   node: Node<"maxPool" | "avgPool">,
@@ -133,8 +157,7 @@ export function blockedPool(
 ): boolean {
   const x = node.inputs[0]!;
   if (!lowering.isBlocked(x)) return false;
-  const value = lowering.emit(node, op, [lowering.value(x, BLOCKS)], attributes, BLOCKED);
-  lowering.define(node, value, BLOCKS);
+  lowering.result(node, BLOCKS, op, [lowering.value(x, BLOCKS)], attributes, BLOCKED);
   return true;
 }
 

@@ -1,11 +1,11 @@
-/** @file Whether the runtime here has blocked operators that may be used in a model; asked once for each process. */
+/** @file Tests whether this runtime accepts blocked operators in a model, once per process. */
 import { float32, floats } from "../../../base/tensor.ts";
 import { openRuntime } from "../../runtime/runtime.ts";
 import { BLOCKED, ModelBuilder } from "../model-builder.ts";
 
 const CHANNELS = 16;
 
-/** Brings an image into blocks and back. */
+/** Converts an image to blocks and back. */
 async function tryBlocks(): Promise<boolean> {
   const model = new ModelBuilder();
   const shape = [1, CHANNELS, 2, 1];
@@ -25,14 +25,14 @@ async function tryBlocks(): Promise<boolean> {
     await session.close();
     return y.every((value, i) => value === x.data[i]);
   } catch {
-    // Builds for other processors have no such operators; everything has a form without them.
+    // Builds for other processors lack these operators; every op can be lowered without them.
     return false;
   }
 }
 
 let answer: Promise<boolean> | undefined;
 
-/** Whether `blockedOps` may be asked of `lower` for models that run on this machine's processor. */
+/** Whether models that run on this machine may be lowered with `blockedOps`. */
 export function hasBlockedOps(): Promise<boolean> {
   answer ??= tryBlocks();
   return answer;

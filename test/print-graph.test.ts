@@ -1,8 +1,8 @@
 /** @file Graphs as text. */
 import { expect, it } from "vitest";
-import { float32, int64, tensor } from "../base/tensor.ts";
-import * as g from "./build.ts";
-import { print } from "./print.ts";
+import { float32, int64, tensor } from "../src/base/tensor.ts";
+import * as g from "../src/graph/build.ts";
+import { print } from "./support/print-graph.ts";
 
 it("prints every node once, inputs first, with names in order", () => {
   const x = g.input("image", ["batch", 8, 8, 3]);

@@ -1,15 +1,23 @@
-/** @file A first layer of few channels whose relu only goes into a pool, computed in parts: one for each place in a window. */
-import { isOp, type Node, type Pads, type Pair } from "../../graph/ops.ts";
-import { resolvePads } from "../../graph/windows.ts";
-import { ONNX_TYPE } from "../dtypes.ts";
-import { imageOf, padList } from "./blocked/blocks.ts";
-import { blockedKernel, fusedRelu, isThin, type Sides, sidesOf } from "./blocked/lower-blocked.ts";
-import { BLOCKS, type Lowering, NCHW, OIHW } from "./lowering.ts";
-import { BLOCKED, MICROSOFT } from "./model-builder.ts";
+/** @file A first layer of few channels whose relu only feeds a pool, computed in parts: one for each position in a window. */
+import { isOp, type Node, type Pads, type Pair } from "../../../graph/ops.ts";
+import { resolvePads } from "../../../graph/windows.ts";
+import { ONNX_TYPE } from "../../dtypes.ts";
+import { BLOCKS, type Lowering, NCHW, OIHW } from "../lowering.ts";
+import { BLOCKED, MICROSOFT } from "../model-builder.ts";
+import {
+  blockedKernel,
+  fusedRelu,
+  imageOf,
+  isThin,
+  padList,
+  placesOf,
+  type Sides,
+  sidesOf,
+} from "./lower-blocked.ts";
 
 /*
- * A convolution with the pool's strides makes the image of one place in all windows. The pool is the greatest of these
- * parts; its derivative needs nothing repeated, and each part is small enough to stay near the processor.
+ * A convolution with the pool's strides computes one position of all windows. The pool is the maximum of these parts; its
+ * derivative needs no upsampling, and each part is small enough for the processor's cache.
  */
 
 interface Parted {
@@ -21,11 +29,7 @@ interface Parted {
 
 const isUnit = ([a, b]: Pair) => a === 1 && b === 1;
 
-/** Places in a window, row by row. */
-const placesOf = ([rows, columns]: Pair): Pair[] =>
-  Array.from({ length: rows * columns }, (_, i): Pair => [Math.floor(i / columns), i % columns]);
-
-/** Margins with which a convolution with the pool's strides meets just the pixels at one place of each window. */
+/** Margins for which a convolution with the pool's strides computes one position of each window. */
 function marginsAt(place: Pair, pads: Pads, kernel: Pair, strides: Pair): Pads {
   return ([0, 1] as const).map((axis): Pair => {
     const before = pads[axis][0] - place[axis];
@@ -33,7 +37,7 @@ function marginsAt(place: Pair, pads: Pads, kernel: Pair, strides: Pair): Pads {
   }) as unknown as Pads;
 }
 
-/** The derivative of a pool that nothing but the derivative by this convolution's kernel uses. */
+/** Whether only the derivative by this convolution's kernel uses the derivative of the pool. */
 function onlyForKernel(grad: Node | undefined, conv: Node<"conv2d">, lowering: Lowering): boolean {
   if (grad === undefined || !isOp(grad, "maxPoolGrad")) return false;
   const next = lowering.onlyConsumer(grad);
@@ -45,7 +49,7 @@ function onlyForKernel(grad: Node | undefined, conv: Node<"conv2d">, lowering: L
   );
 }
 
-/** What is to be computed in parts, if a convolution and what follows are just what this file is about. */
+/** The ops to compute in parts, if a convolution and the ops after it have the form that this file handles. */
 function partedFrom(conv: Node<"conv2d">, sum: Node, sides: Sides, lowering: Lowering): Parted | undefined {
   const { strides, dilations, padding, groups } = conv.attrs;
   const relu = fusedRelu(sum, lowering);
@@ -65,11 +69,11 @@ function partedFrom(conv: Node<"conv2d">, sum: Node, sides: Sides, lowering: Low
   return tiles && fits ? { sum, relu, pool, margins } : undefined;
 }
 
-/** Neighbours two by two; the last has none where their number is odd. */
+/** Neighbours in pairs; with an odd count the last has no partner. */
 const inPairs = (values: readonly string[]): [string, string | undefined][] =>
   values.flatMap((value, i) => (i % 2 === 0 ? [[value, values[i + 1]]] : []));
 
-/** The parts, the greater of each two of them, and so on to the greatest of all: one list for each round. */
+/** The parts, the maximum of each pair of them, and so on to the maximum of all: one list for each round. */
 function tournament(pool: Node, parts: readonly string[], lowering: Lowering): string[][] {
   const rounds = [[...parts]];
   for (let last = rounds[0]!; last.length > 1; last = rounds.at(-1)!) {
@@ -78,7 +82,7 @@ function tournament(pool: Node, parts: readonly string[], lowering: Lowering): s
   return rounds;
 }
 
-/** Lowers a convolution, its bias, its relu and the pool after it in parts, if that is what they are. */
+/** Lowers a convolution, its bias, its relu and the pool after it in parts, if they have that form. */
 export function lowerConvInParts(
   node: Node<"conv2d">,
   fused: { sum: Node; bias: Node } | undefined,
@@ -113,8 +117,8 @@ export function lowerConvInParts(
 }
 
 /**
- * Lowers the derivative of a pool whose image is held in parts: back through the rounds it goes to the greater of two, and
- * to the first where they are equal, as in TensorFlow.
+ * Lowers the derivative of a pool whose input is held in parts: backwards through the rounds it goes to the greater of two,
+ * and to the first where they are equal, as in TensorFlow.
  */
 export function lowerPoolGradInParts(node: Node<"maxPoolGrad">, lowering: Lowering): boolean {
   const [dy, x] = node.inputs as [Node, Node, Node];
@@ -134,7 +138,7 @@ export function lowerPoolGradInParts(node: Node<"maxPoolGrad">, lowering: Loweri
   return true;
 }
 
-/** Gives the pixels that a kernel position meets at one place of all windows, as an image of as many pixels as windows. */
+/** The pixels under a kernel position at one position of all windows, as an image with a pixel for each window. */
 function pixelsAt(node: Node<"conv2dKernelGrad">, windows: Pair, steps: Pair, lowering: Lowering) {
   const { model } = lowering;
   const x = node.inputs[0]!;
@@ -144,7 +148,7 @@ function pixelsAt(node: Node<"conv2dKernelGrad">, windows: Pair, steps: Pair, lo
   const margins = model.ints([0, 0, top, left, 0, 0, bottom, right]);
   const padded = lowering.emit(node, "Pad", [lowering.value(x, NCHW), margins]);
   const end = model.ints([imageOf(x)[1] + left + right]);
-  // Columns are taken apart once, so that the many slices below move whole rows.
+  // Columns are split once, so that the many slices below move whole rows.
   const columns = Array.from({ length: steps[1] }, (_, first) =>
     lowering.emit(node, "Slice", [padded, model.ints([first]), end, model.ints([3]), model.ints([steps[1]])]),
   );
@@ -166,7 +170,7 @@ function pixelsAt(node: Node<"conv2dKernelGrad">, windows: Pair, steps: Pair, lo
   };
 }
 
-/** Lowers the derivative by a kernel from a derivative that is held in parts: one product for each, all positions at once. */
+/** Lowers the derivative by a kernel from a derivative held in parts: one product per part, for all kernel positions. */
 export function lowerKernelGradInParts(node: Node<"conv2dKernelGrad">, lowering: Lowering): boolean {
   const [x, dy] = node.inputs as [Node, Node];
   const parts = lowering.parts(dy)?.[0];
@@ -182,14 +186,14 @@ export function lowerKernelGradInParts(node: Node<"conv2dKernelGrad">, lowering:
   const products = placesOf(steps).map((place, i) => {
     const met = placesOf(kernelSize).map(([row, column]) => pixels([place[0] + row, place[1] + column]));
     const stacked = lowering.emit(node, "Concat", met, { axis: 1 });
-    const flat = lowering.emit(node, "Reshape", [stacked, model.ints([batch, met.length * channels, area])]);
+    const flat = lowering.reshaped(node, stacked, [batch, met.length * channels, area]);
     const part = lowering.emit(node, "ReorderOutput", [parts[i]!], { channels: outputs }, BLOCKED);
-    const flatPart = lowering.emit(node, "Reshape", [part, model.ints([batch, outputs, area])]);
+    const flatPart = lowering.reshaped(node, part, [batch, outputs, area]);
     return lowering.emit(node, "FusedMatMul", [flatPart, flat], { transB: 1 }, MICROSOFT);
   });
   const sum = lowering.emit(node, "Sum", products);
   const summed = lowering.emit(node, "ReduceSum", [sum, model.ints([0])], { keepdims: 0 });
-  const split = lowering.emit(node, "Reshape", [summed, model.ints([outputs, ...kernelSize, channels])]);
-  lowering.define(node, lowering.emit(node, "Transpose", [split], { perm: [0, 3, 1, 2] }), OIHW);
+  const split = lowering.reshaped(node, summed, [outputs, ...kernelSize, channels]);
+  lowering.result(node, OIHW, "Transpose", [split], { perm: [0, 3, 1, 2] });
   return true;
 }

@@ -1,11 +1,12 @@
-/** @file Evaluation of the ops that go over whole axes: the axes are brought to the end, then each row is folded. */
-import { type Shape, sizeOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
-import { transposed } from "./evaluate-moving.ts";
+/** @file Evaluates element-by-element ops and reductions in double precision, 64-bit integers exactly. */
+import { FaceError } from "../base/errors.ts";
+import { isFloat, type Shape, sizeOf, type Tensor } from "../base/tensor.ts";
+import { broadcasted, commonShape, transposed } from "./evaluate-moving.ts";
 import {
   allocate,
   type BigIntDType,
   type Elements,
+  fromNumbers,
   isBigInt,
   larger,
   numbersOf,
@@ -14,8 +15,130 @@ import {
 } from "./numbers.ts";
 import type { OpAttrs, ReduceAttrs } from "./ops.ts";
 
+type Rule = (inputs: readonly Tensor[]) => Tensor;
+
+function bigintsOf(value: Tensor): Elements<bigint> {
+  return (value as Tensor<BigIntDType>).data;
+}
+
+/**
+ * A rule from a function of one to three elements; the operands broadcast. `exact` is the same for 64-bit integers, if the
+ * op has them.
+ */
+export function elementwise(
+  op: string,
+  f: (a: number, b: number, c: number) => number,
+  exact?: (a: bigint, b: bigint) => bigint,
+): Rule {
+  return (inputs) => {
+    const shape = commonShape(...inputs);
+    const [x, y = x, z = x] = inputs.map((value) => broadcasted(value, shape)) as [Tensor, Tensor?, Tensor?];
+    if (!isBigInt(x.dtype)) {
+      const [a, b, c] = [numbersOf(x), numbersOf(y), numbersOf(z)];
+      return tensorOf(x.dtype, shape, (out) => {
+        for (let i = 0; i < out.length; i++) out[i] = f(a[i]!, b[i]!, c[i]!);
+      });
+    }
+    if (exact === undefined) {
+      throw new FaceError("MODEL_UNSUPPORTED", `${op} of ${x.dtype} numbers is not available`);
+    }
+    const result = allocate(x.dtype, shape);
+    const [a, b, out] = [bigintsOf(x), bigintsOf(y), bigintsOf(result)];
+    for (let i = 0; i < out.length; i++) out[i] = exact(a[i]!, b[i]!);
+    return result;
+  };
+}
+
+/** A rule from a predicate of two elements of one type; the result is bool. */
+export function comparison(holds: (a: number | bigint, b: number | bigint) => boolean): Rule {
+  return (inputs) => {
+    const shape = commonShape(...inputs);
+    const [a, b] = inputs.map((value) => {
+      const whole = broadcasted(value, shape);
+      return isBigInt(value.dtype) ? bigintsOf(whole) : numbersOf(whole);
+    }) as [Elements<number | bigint>, Elements<number | bigint>];
+    return tensorOf("bool", shape, (out) => {
+      for (let i = 0; i < out.length; i++) out[i] = holds(a[i]!, b[i]!) ? 1 : 0;
+    });
+  };
+}
+
+/** Quotient; of integers rounded towards zero. */
+const quotient = elementwise(
+  "div",
+  (a, b) => a / b,
+  (a, b) => a / b,
+);
+
+export function evaluateDiv(inputs: readonly Tensor[]): Tensor {
+  const divisor = inputs[1]!;
+  if (!isFloat(divisor.dtype) && includesZero(divisor)) {
+    throw new FaceError("MODEL_INVALID", "div: an integer is divided by zero");
+  }
+  return quotient(inputs);
+}
+
+function includesZero(value: Tensor): boolean {
+  const numbers = numbersOf(value);
+  for (let i = 0; i < numbers.length; i++) if (numbers[i] === 0) return true;
+  return false;
+}
+
+/** An integer to an integer power; the result of a negative power is rounded towards zero. */
+function wholePower(base: bigint, exponent: bigint): bigint {
+  if (exponent >= 0n) return base ** exponent;
+  if (base === 1n || base === -1n) return base ** -exponent;
+  return 0n;
+}
+
+export const evaluatePow = elementwise("pow", (a, b) => a ** b, wholePower);
+
+const LAST_32_BITS = 32;
+
+/** Converts between types; 64-bit integers are truncated to the low bits of a narrower type. */
+export function evaluateCast([x]: readonly Tensor[], { to }: OpAttrs["cast"]): Tensor {
+  if (!isBigInt(x!.dtype) || isFloat(to) || to === "bool") return fromNumbers(to, x!.shape, numbersOf(x!));
+  const result = allocate(to, x!.shape);
+  const values = bigintsOf(x!);
+  const out = result.data as Elements<number | bigint>;
+  for (let i = 0; i < out.length; i++) {
+    out[i] = isBigInt(to) ? values[i]! : Number(BigInt.asIntN(LAST_32_BITS, values[i]!));
+  }
+  return result;
+}
+
+/** Logarithm of 1 + e^x without overflow. */
+export function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+}
+
+/** 1 / (1 + e^-x) without overflow. */
+export function sigmoid(x: number): number {
+  const small = Math.exp(-Math.abs(x));
+  return x >= 0 ? 1 / (1 + small) : small / (1 + small);
+}
+
+/** Beyond this the error function is ±1 in double precision. */
+const ERF_SATURATES = 6;
+
+/**
+ * The error function, by its series of positive terms (Abramowitz and Stegun, 7.1.6):
+ * `2/√π · e^(−x²) · Σ 2ⁿ x^(2n+1) / (2n+1)!!`.
+ */
+export function erf(x: number): number {
+  if (Math.abs(x) > ERF_SATURATES) return Math.sign(x);
+  let [term, sum] = [x, x];
+  for (let n = 1; Math.abs(term) > Math.abs(sum) * Number.EPSILON; n++) {
+    term *= (2 * x * x) / (2 * n + 1);
+    sum += term;
+  }
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
+}
+
+// Over whole axes: the axes are moved to the end, then each row becomes one element.
+
 interface Rows {
-  /** The elements, those of one row side by side. */
+  /** The elements, row by row. */
   readonly tensor: Tensor;
   readonly count: number;
   readonly length: number;
@@ -52,7 +175,7 @@ function foldRows<T>(values: Elements<T>, rows: Rows, fold: Fold<T>, out: Elemen
   }
 }
 
-/** A rule from the fold of a row, in double precision and, for 64-bit integers, exactly. */
+/** A rule from two folds of a row: in double precision, and exact for 64-bit integers. */
 export function reduction(
   fold: Fold<number>,
   exact: Fold<bigint>,

@@ -1,13 +1,12 @@
 /** @file Graphs as short readable text, for people and for snapshots in tests. */
 
-import { shapeText, sizeOf } from "../base/shape.ts";
-import type { Tensor } from "../base/tensor.ts";
-import { numbersOf } from "./numbers.ts";
-import { isOp, type Node, topological } from "./ops.ts";
+import { shapeText, sizeOf, type Tensor } from "../../src/base/tensor.ts";
+import { numbersOf } from "../../src/graph/numbers.ts";
+import { isOp, type Node, topological } from "../../src/graph/ops.ts";
 
 const LETTERS = 26;
 
-/** a, b … z, aa, ab …: the names of values in the order of their lines. */
+/** Names of values in the order of their lines: a, b … z, aa, ab … */
 function nameOf(index: number): string {
   const last = String.fromCharCode("a".charCodeAt(0) + (index % LETTERS));
   return index < LETTERS ? last : nameOf(Math.floor(index / LETTERS) - 1) + last;
@@ -31,7 +30,7 @@ function attributeText(value: unknown): string {
   return Array.isArray(value) ? `[${value.map(attributeText).join(", ")}]` : String(value);
 }
 
-/** What a node says besides its inputs: a leaf's name, a constant's elements, an op's attributes. */
+/** A leaf's name, a constant's elements, or an op's attributes. */
 function attributesText(node: Node): string {
   if (isOp(node, "constant")) return elementsText(node.attrs.value);
   if (isOp(node, "input") || isOp(node, "parameter")) return JSON.stringify(node.attrs.name);

@@ -1,11 +1,11 @@
-/** @file Depthwise convolutions and their derivatives on images whose channels lie in blocks as wide as the processor's registers. */
-import type { ConvAttrs, Node, Pair } from "../../graph/ops.ts";
-import { resolvePads } from "../../graph/windows.ts";
-import { BLOCK, imageOf, padList } from "./blocked/blocks.ts";
-import { BLOCKS, type Lowering, OIHW } from "./lowering.ts";
-import { BLOCKED } from "./model-builder.ts";
+/** @file Lowering of depthwise convolutions and their derivatives to the runtime's blocked operators. */
+import type { ConvAttrs, Node, Pair } from "../../../graph/ops.ts";
+import { resolvePads } from "../../../graph/windows.ts";
+import { BLOCKS, type Lowering, OIHW } from "../lowering.ts";
+import { BLOCKED } from "../model-builder.ts";
+import { BLOCK, imageOf, padList } from "./lower-blocked.ts";
 
-/** Whether a convolution has one kernel per channel and sizes that the blocked operators can take. */
+/** Whether a convolution has one kernel per channel and sizes that the blocked operators accept. */
 function isBlocked(x: Node, kernel: readonly number[], { groups }: ConvAttrs, lowering: Lowering): boolean {
   const isDepthwise = groups > 1 && kernel[2] === 1 && kernel[3] === groups;
   const isKnown = x.shape.slice(1).every((side) => typeof side === "number");
@@ -14,13 +14,12 @@ function isBlocked(x: Node, kernel: readonly number[], { groups }: ConvAttrs, lo
 
 /** A depthwise kernel `[channels, 1, height, width]` in blocks: the same memory as one image with as many channels. */
 function blockedKernel(node: Node, kernel: string, channels: number, size: Pair, lowering: Lowering): string {
-  const { model } = lowering;
-  const image = lowering.emit(node, "Reshape", [kernel, model.ints([1, channels, ...size])]);
+  const image = lowering.reshaped(node, kernel, [1, channels, ...size]);
   const blocked = lowering.emit(node, "ReorderInput", [image], {}, BLOCKED);
-  return lowering.emit(node, "Reshape", [blocked, model.ints([channels, 1, ...size])]);
+  return lowering.reshaped(node, blocked, [channels, 1, ...size]);
 }
 
-/** Lowers a depthwise convolution to blocks, if it can be. */
+/** Lowers a depthwise convolution to blocked operators where they accept it. */
 export function lowerBlockedConv(node: Node<"conv2d">, lowering: Lowering): boolean {
   const [x, kernel] = node.inputs as [Node, Node];
   const shape = kernel.shape.map(Number);
@@ -30,12 +29,11 @@ export function lowerBlockedConv(node: Node<"conv2d">, lowering: Lowering): bool
   const pads = padList(resolvePads(padding, imageOf(x), size, strides, dilations));
   const attributes = { group: groups, kernel_shape: size, strides, dilations, pads };
   const filters = blockedKernel(node, lowering.value(kernel, OIHW), groups, size, lowering);
-  const value = lowering.emit(node, "Conv", [lowering.value(x, BLOCKS), filters], attributes, BLOCKED);
-  lowering.define(node, value, BLOCKS);
+  lowering.result(node, BLOCKS, "Conv", [lowering.value(x, BLOCKS), filters], attributes, BLOCKED);
   return true;
 }
 
-/** Lowers the derivative of a stride-1 depthwise convolution by its input: again one, with the kernel turned about. */
+/** Lowers the derivative of a stride-1 depthwise convolution by its input: the same convolution with a flipped kernel. */
 export function lowerBlockedInputGrad(
   node: Node<"conv2dInputGrad">,
   turned: string,
@@ -49,15 +47,14 @@ export function lowerBlockedInputGrad(
   const size: Pair = [shape[0]!, shape[1]!];
   const attributes = { group: groups, kernel_shape: size, strides: [1, 1], dilations, pads };
   const filters = blockedKernel(node, turned, groups, size, lowering);
-  const value = lowering.emit(node, "Conv", [lowering.value(dy, BLOCKS), filters], attributes, BLOCKED);
-  lowering.define(node, value, BLOCKS);
+  lowering.result(node, BLOCKS, "Conv", [lowering.value(dy, BLOCKS), filters], attributes, BLOCKED);
   return true;
 }
 
 /**
  * Lowers the derivative by the kernel: each channel of each image convolved with the output's derivative as its kernel.
- * Every image's channels count as channels of one image here; in blocks a depthwise kernel lies in memory just as an
- * image does, so the derivative needs no turning. Strides and dilations change places.
+ * All channels of all images are the channels of one image here. A blocked depthwise kernel has the same memory layout as
+ * an image, so the derivative needs no transposition. Strides and dilations swap roles.
  */
 export function lowerBlockedKernelGrad(node: Node<"conv2dKernelGrad">, lowering: Lowering): boolean {
   const [x, dy] = node.inputs as [Node, Node];
@@ -70,7 +67,7 @@ export function lowerBlockedKernelGrad(node: Node<"conv2dKernelGrad">, lowering:
     number,
     number,
   ];
-  // The far margins that make just as many places as the kernel has.
+  // The bottom and right margins for which the output has as many positions as the kernel.
   const after = ([0, 1] as const).map((axis) => {
     const reach = (out[axis] - 1) * strides[axis] + 1;
     return (kernelSize[axis] - 1) * dilations[axis] + reach - image[axis] - before[axis];
@@ -78,14 +75,8 @@ export function lowerBlockedKernelGrad(node: Node<"conv2dKernelGrad">, lowering:
   if (after.some((margin) => margin < 0)) return false;
   const { model } = lowering;
   const channels = batch * groups;
-  const all = lowering.emit(node, "Reshape", [
-    lowering.value(x, BLOCKS),
-    model.ints([1, channels, ...image]),
-  ]);
-  const filters = lowering.emit(node, "Reshape", [
-    lowering.value(dy, BLOCKS),
-    model.ints([channels, 1, ...out]),
-  ]);
+  const all = lowering.reshaped(node, lowering.value(x, BLOCKS), [1, channels, ...image]);
+  const filters = lowering.reshaped(node, lowering.value(dy, BLOCKS), [channels, 1, ...out]);
   const attributes = {
     group: channels,
     kernel_shape: out,
@@ -95,7 +86,7 @@ export function lowerBlockedKernelGrad(node: Node<"conv2dKernelGrad">, lowering:
   };
   const blocked = lowering.emit(node, "Conv", [all, filters], attributes, BLOCKED);
   const places = lowering.emit(node, "ReorderOutput", [blocked], { channels }, BLOCKED);
-  const perImage = lowering.emit(node, "Reshape", [places, model.ints([batch, groups, 1, ...kernelSize])]);
-  lowering.define(node, lowering.emit(node, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 }), OIHW);
+  const perImage = lowering.reshaped(node, places, [batch, groups, 1, ...kernelSize]);
+  lowering.result(node, OIHW, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 });
   return true;
 }

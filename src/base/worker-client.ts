@@ -1,0 +1,257 @@
+/** @file Typed calls to a worker thread: the client, and the loop in the thread that answers it. */
+import { parentPort, type TransferListItem, type Worker, workerData } from "node:worker_threads";
+import { type ErrorCode, FaceError, messageOf } from "./errors.ts";
+import { startWorker, type ThreadLimits } from "./worker.ts";
+
+/** What a thread can be asked, as functions by name. Arguments and answers are copied between the threads. */
+export type Calls<C> = { readonly [K in keyof C]: (...args: never[]) => unknown };
+export type Arguments<C extends Calls<C>, K extends keyof C> = Parameters<C[K]>;
+export type Answer<C extends Calls<C>, K extends keyof C> = Awaited<ReturnType<C[K]>>;
+
+interface Request {
+  readonly id: number;
+  readonly name: string;
+  readonly args: readonly unknown[];
+}
+
+interface Failure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string | undefined;
+  readonly stack: string | undefined;
+}
+
+type Reply =
+  | { readonly id: number; readonly answer: unknown }
+  | { readonly id: number; readonly failure: Failure };
+
+/** The id of a thread's first reply, which says that it is open. */
+const READY = 0;
+/** The id of the request after which the thread ends. */
+const CLOSE = -1;
+
+/** An answer whose memory moves to the caller instead of being copied. */
+export class Moved<T> {
+  readonly answer: T;
+  readonly buffers: readonly TransferListItem[];
+
+  constructor(answer: T, buffers: readonly TransferListItem[]) {
+    this.answer = answer;
+    this.buffers = buffers;
+  }
+}
+
+type Handled<T> = T | Moved<T>;
+
+/** The functions of `C` as a thread defines them; the dispose function runs when the client closes the thread. */
+export type Handlers<C extends Calls<C>> = {
+  readonly [K in keyof C]: (
+    ...args: Arguments<C, K>
+  ) => Handled<Answer<C, K>> | Promise<Handled<Answer<C, K>>>;
+} & Partial<AsyncDisposable>;
+
+export interface ServeOptions {
+  /** Whether a call starts while earlier ones are awaited. Default false: one at a time, in the order they came. */
+  readonly concurrent?: boolean;
+  /** Called with each error before it is sent to the client. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/**
+ * Answers the calls of a WorkerClient; the module of a worker thread calls it once.
+ * @param open turns the client's `data` into the functions; calls wait until it is done.
+ */
+export function serveCalls<C extends Calls<C>, Data = undefined>(
+  open: (data: Data) => Handlers<C> | Promise<Handlers<C>>,
+  { concurrent = false, onError }: ServeOptions = {},
+): void {
+  const port = parentPort!;
+  const send = (id: number, answer: unknown) => {
+    if (answer instanceof Moved) port.postMessage({ id, answer: answer.answer }, answer.buffers);
+    else port.postMessage({ id, answer });
+  };
+  const fail = (id: number, error: unknown) => {
+    onError?.(error);
+    port.postMessage({ id, failure: failureOf(error) });
+  };
+  const listen = (handlers: Handlers<C>) => {
+    const functions = handlers as Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
+    let earlier: Promise<unknown> = Promise.resolve();
+    const answer = async ({ id, name, args }: Request) => {
+      try {
+        send(id, await functions[name]!(...args));
+      } catch (error) {
+        fail(id, error);
+      }
+    };
+    const close = async () => {
+      await earlier;
+      await handlers[Symbol.asyncDispose]?.();
+      port.close();
+    };
+    port.on("message", ({ id, name, args }: Request) => {
+      if (id === CLOSE) {
+        void close();
+        return;
+      }
+      const request = { id, name, args };
+      const work = concurrent ? answer(request) : earlier.then(() => answer(request));
+      earlier = Promise.all([earlier, work]);
+    });
+    send(READY, undefined);
+  };
+  Promise.resolve(workerData as Data)
+    .then(open)
+    .then(listen)
+    .catch((error: unknown) => fail(READY, error));
+}
+
+function failureOf(error: unknown): Failure {
+  const { code, hint } = error instanceof FaceError ? error : { code: "INTERNAL" as const, hint: undefined };
+  return { code, message: messageOf(error), hint, stack: error instanceof Error ? error.stack : undefined };
+}
+
+function errorOf({ code, message, hint, stack }: Failure): FaceError {
+  const error = new FaceError(code, message, hint === undefined ? {} : { hint });
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
+interface Pending {
+  resolve(answer: unknown): void;
+  reject(error: FaceError): void;
+}
+
+export interface WorkerClientOptions extends ThreadLimits {
+  /** What errors call the thread. Default "the worker thread". */
+  readonly label?: string;
+}
+
+/** A worker thread whose module calls `serveCalls`. It keeps the process alive only while a call is pending. */
+export class WorkerClient<C extends Calls<C>> implements AsyncDisposable {
+  /** Settles when the thread is open, or rejects with the error of its `open`. Calls need not wait for it. */
+  readonly ready: Promise<void>;
+  readonly #label: string;
+  readonly #worker: Worker;
+  readonly #exit: Promise<void>;
+  readonly #pending = new Map<number, Pending>();
+  #lastId = READY;
+  #failure: FaceError | undefined;
+  #isEnding = false;
+
+  /**
+   * Starts a thread.
+   * @param from the caller's `import.meta.url`.
+   * @param module the thread's module beside the caller, without extension.
+   * @param data what the thread's `open` gets.
+   */
+  constructor(
+    from: string,
+    module: string,
+    data: unknown,
+    { label = "the worker thread", heapMegabytes }: WorkerClientOptions = {},
+  ) {
+    this.#label = label;
+    this.#worker = startWorker(from, module, data, { heapMegabytes });
+    this.#worker.on("message", (reply: Reply) => this.#receive(reply));
+    this.#worker.on("error", (cause) => {
+      this.#fail(new FaceError("INTERNAL", `${label} crashed: ${messageOf(cause)}`, { cause }));
+    });
+    this.#exit = new Promise((resolve) => {
+      this.#worker.once("exit", () => {
+        this.#fail(new FaceError("INTERNAL", `${label} has ended`));
+        resolve();
+      });
+    });
+    this.ready = this.#reply(READY) as Promise<void>;
+    // Callers that do not wait for it get the error from their calls.
+    this.ready.catch(() => undefined);
+  }
+
+  /** Whether the thread can take calls: it has neither failed nor been closed. */
+  get alive(): boolean {
+    return this.#failure === undefined && !this.#isEnding;
+  }
+
+  /** How many calls wait for their answer; opening the thread counts as one. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /**
+   * Calls a function of the thread.
+   * @param transfer memory that moves to the thread; the caller must not use it afterwards.
+   * @throws FaceError with the code, message and hint of the error that the function threw, `INTERNAL` for any error
+   *   other than a FaceError, and when the thread has failed, ended or been closed. `cause` is what ended the thread.
+   */
+  call<K extends keyof C & string>(
+    name: K,
+    args: Arguments<C, K>,
+    transfer: readonly TransferListItem[] = [],
+  ): Promise<Answer<C, K>> {
+    if (!this.alive) return Promise.reject(this.#failure ?? this.#closed());
+    const id = ++this.#lastId;
+    try {
+      this.#worker.postMessage({ id, name, args } satisfies Request, transfer);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#reply(id) as Promise<Answer<C, K>>;
+  }
+
+  /** Ends the thread when it has answered what is pending and disposed of what it opened. Later calls fail. */
+  async close(): Promise<void> {
+    if (!this.alive) return this.#exit;
+    this.#end();
+    this.#worker.postMessage({ id: CLOSE, name: "", args: [] } satisfies Request);
+    await this.#exit;
+  }
+
+  /** Ends the thread at once; pending calls fail. */
+  async terminate(): Promise<void> {
+    this.#end();
+    this.#fail(this.#closed());
+    await this.#worker.terminate();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #closed(): FaceError {
+    return new FaceError("INTERNAL", `internal: ${this.#label} was closed`);
+  }
+
+  #end(): void {
+    this.#isEnding = true;
+    // Otherwise an idle process could end before the thread has, and code that awaits this would never continue.
+    this.#worker.ref();
+  }
+
+  #reply(id: number): Promise<unknown> {
+    this.#worker.ref();
+    return new Promise((resolve, reject) => this.#pending.set(id, { resolve, reject }));
+  }
+
+  #receive(reply: Reply): void {
+    const pending = this.#pending.get(reply.id);
+    this.#pending.delete(reply.id);
+    if (this.#pending.size === 0 && !this.#isEnding) this.#worker.unref();
+    if ("answer" in reply) {
+      pending?.resolve(reply.answer);
+      return;
+    }
+    const error = errorOf(reply.failure);
+    pending?.reject(error);
+    if (reply.id === READY) {
+      this.#fail(error);
+      void this.#worker.terminate();
+    }
+  }
+
+  #fail(error: FaceError): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#pending.values()) reject(this.#failure);
+    this.#pending.clear();
+  }
+}

@@ -1,0 +1,101 @@
+/** @file Writes convolutions and pools as TensorFlow operators. */
+import { FaceError } from "../../base/errors.ts";
+import { tensor } from "../../base/tensor.ts";
+import { isOp, type Node, type Padding, type Pair } from "../../graph/ops.ts";
+import { type EmitContext, type EmitRule, type EmitRules, trainingOnly } from "./emit-context.ts";
+import { attr } from "./graph-writer.ts";
+
+/** Less than any number a network computes, for margins of max pools. */
+const LOWEST = -3.4028234663852886e38;
+
+/** Two numbers for rows and columns as an attribute of four. */
+const spatial = (pair: Pair) => attr.ints([1, ...pair, 1]);
+
+const windowAttributes = (strides: Pair, padding: string) => ({
+  data_format: attr.text("NHWC"),
+  strides: spatial(strides),
+  padding: attr.text(padding),
+});
+
+/** An image with explicit margins added, and the attribute for all other padding. */
+function padded(
+  x: Node,
+  padding: Padding,
+  fill: number,
+  context: EmitContext,
+): { x: string; padding: "SAME" | "VALID" } {
+  if (padding === "same") return { x: context.value(x), padding: "SAME" };
+  if (padding === "valid") return { x: context.value(x), padding: "VALID" };
+  const { graph } = context;
+  const margins = tensor("int32", [4, 2], Int32Array.from([0, 0, ...padding[0], ...padding[1], 0, 0]));
+  const inputs = [context.value(x), graph.constant(margins, "paddings"), graph.float(fill)];
+  return { x: context.operator(x, "PadV2", inputs, { Tpaddings: attr.type("int32") }), padding: "VALID" };
+}
+
+/** The kernel of a depthwise convolution as TensorFlow keeps it: `[height, width, channels, multiplier]`. */
+function depthwiseKernel(kernel: Node, groups: number, context: EmitContext): string {
+  const { graph } = context;
+  const [height, width, , out] = kernel.shape.map(Number) as [number, number, number, number];
+  const shape = [height, width, groups, out / groups];
+  if (isOp(kernel, "constant")) {
+    return graph.constant({ ...kernel.attrs.value, shape }, kernel.label ?? "depthwise_kernel");
+  }
+  const inputs = [context.value(kernel), graph.ints(shape)];
+  return context.operator(kernel, "Reshape", inputs, { Tshape: attr.type("int32") });
+}
+
+const conv2d: EmitRule<"conv2d"> = (node, context) => {
+  const [x, kernel] = node.inputs as [Node, Node];
+  const { strides, padding, dilations, groups } = node.attrs;
+  const image = padded(x, padding, 0, context);
+  const attributes = { ...windowAttributes(strides, image.padding), dilations: spatial(dilations) };
+  const isDepthwise = groups > 1 && kernel.shape[2] === 1;
+  const filter = isDepthwise ? depthwiseKernel(kernel, groups, context) : context.value(kernel);
+  const op = isDepthwise ? "DepthwiseConv2dNative" : "Conv2D";
+  return context.operator(node, op, [image.x, filter], attributes);
+};
+
+/** The transposed convolution; its output's batch is that of its input, whatever it is at run time. */
+const conv2dInputGrad: EmitRule<"conv2dInputGrad"> = (node, context) => {
+  const { strides, padding, dilations, groups, inputSize } = node.attrs;
+  if (groups > 1) return trainingOnly(node, context);
+  const { graph } = context;
+  const [dy, kernel] = node.inputs as [Node, Node];
+  const isExplicit = padding !== "same" && padding !== "valid";
+  const sizes = context.packed([
+    context.sideOf(dy, 0, "int32", dy.label),
+    ...inputSize.map((side) => graph.int(side)),
+    graph.int(Number(node.shape[3])),
+  ]);
+  return context.operator(node, "Conv2DBackpropInput", [sizes, context.value(kernel), context.value(dy)], {
+    ...windowAttributes(strides, isExplicit ? "EXPLICIT" : padding.toUpperCase()),
+    dilations: spatial(dilations),
+    ...(isExplicit && { explicit_paddings: attr.ints([0, 0, ...padding[0], ...padding[1], 0, 0]) }),
+  });
+};
+
+const pool =
+  (op: string, fill: number): EmitRule<"maxPool" | "avgPool"> =>
+  (node, context) => {
+    const { size, strides, padding } = node.attrs;
+    if (op === "AvgPool" && padding !== "same" && padding !== "valid") {
+      // TensorFlow would count the margins as elements.
+      throw new FaceError(
+        "MODEL_UNSUPPORTED",
+        "an average pool with explicit margins cannot be exported to TensorFlow",
+      );
+    }
+    const image = padded(node.inputs[0]!, padding, fill, context);
+    const attributes = { ...windowAttributes(strides, image.padding), ksize: spatial(size) };
+    return context.operator(node, op, [image.x], attributes);
+  };
+
+export const imageRules = {
+  conv2d,
+  conv2dInputGrad,
+  conv2dKernelGrad: trainingOnly,
+  maxPool: pool("MaxPool", LOWEST),
+  maxPoolGrad: trainingOnly,
+  avgPool: pool("AvgPool", 0),
+  avgPoolGrad: trainingOnly,
+} satisfies Partial<EmitRules>;
