@@ -1,13 +1,9 @@
 /** @file Unpacks archives into a folder and nowhere else. */
-import { createReadStream } from "node:fs";
-import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { createGunzip } from "node:zlib";
+import { gzippedTarFiles, isGzip, isZip, type PackedFile, zipFiles } from "../base/archives.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { writeError } from "../base/files.ts";
-import { isZip, type PackedFile, zipFiles } from "../base/zip.ts";
-import { readTar } from "./tar.ts";
 
 /** No image is larger; what claims to be is a bomb. */
 const MAX_FILE_BYTES = 256 * 2 ** 20;
@@ -35,24 +31,9 @@ function checkPath(archive: string, path: string): string {
   return path;
 }
 
-async function* gzippedTarFiles(path: string): AsyncGenerator<PackedFile> {
-  const gunzip = createGunzip();
-  const unpacking = pipeline(createReadStream(path), gunzip);
-  // The failure comes out of the loop below as well; here it only must not go unheard.
-  unpacking.catch(() => undefined);
-  yield* readTar(gunzip);
-}
-
 async function filesOf(path: string): Promise<AsyncGenerator<PackedFile>> {
   if (await isZip(path)) return zipFiles(path);
-  const file = await open(path);
-  try {
-    const start = Buffer.alloc(2);
-    await file.read(start, 0, 2, 0);
-    if (start[0] === 0x1f && start[1] === 0x8b) return gzippedTarFiles(path);
-  } finally {
-    await file.close();
-  }
+  if (await isGzip(path)) return gzippedTarFiles(path);
   throw new Error("neither a zip nor a gzipped tar archive");
 }
 
