@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { isZip, zipFiles } from "../../base/archives.ts";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../base/files.ts";
-import { isZip, zipFiles } from "../../base/archives.ts";
 import { filesOf, type Pack, type PackFile } from "./catalogue.ts";
 
 /** A file that may be one of the pack's. */
