@@ -2,7 +2,7 @@
 import { FaceError } from "../base/errors.ts";
 import { float32, type Tensor } from "../base/tensor.ts";
 import { decodeImage } from "../image/decode.ts";
-import { prepare } from "../image/prepare.ts";
+import { prepare } from "../image/settings.ts";
 
 /** One image input of a signature, as its metadata describes it. */
 export interface ImagePort {

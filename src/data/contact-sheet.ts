@@ -3,10 +3,8 @@ import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { augmentImage } from "../image/augment.ts";
 import type { AugmentSettings } from "../image/augment-settings.ts";
-import type { Pixels } from "../image/pixels.ts";
-import type { ImageSettings } from "../image/settings.ts";
-import { type Identity, type ImageRef, imageName } from "./identity.ts";
-import { readPixels } from "./read-pixels.ts";
+import type { ImageSettings, Pixels } from "../image/settings.ts";
+import { type Identity, type ImageRef, imageName, readPixels } from "./identity.ts";
 
 export interface SheetOptions {
   /** People at most, taken evenly from the whole list. */

@@ -7,9 +7,8 @@ import {
   drawnIdentities,
   type SyntheticOptions,
 } from "./drawn.ts";
-import { listFolder, listImages } from "./folder.ts";
+import { detectLayout, type FolderLayout, LAYOUTS, listFolder, listImages, type Range } from "./folder.ts";
 import type { Dataset, Identity } from "./identity.ts";
-import { detectLayout, type FolderLayout, LAYOUTS, type Range } from "./layouts.ts";
 import { isModulePath, type ListedIdentity, openModule } from "./module.ts";
 
 export type { Dataset } from "./identity.ts";

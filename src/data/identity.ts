@@ -1,5 +1,8 @@
-/** @file The nouns of a dataset: people, their images, and where an image's pixels come from. */
-import type { SyntheticPhoto } from "../synthetic/draw.ts";
+/** @file People, their images, and reading an image's pixels. */
+
+import { decodeImage } from "../image/decode.ts";
+import type { ImageSettings } from "../image/settings.ts";
+import { drawPhoto, type SyntheticPhoto } from "../synthetic/draw.ts";
 
 /** An image in a file. */
 export interface FileImage {
@@ -48,4 +51,13 @@ export function imageName(image: ImageRef): string {
 /** Number of images of all people together. */
 export function countImages(identities: readonly Identity[]): number {
   return identities.reduce((sum, identity) => sum + identity.images.length, 0);
+}
+
+/**
+ * @returns eight-bit RGB, `[settings.height, settings.width, 3]`
+ * @throws FaceError `IMAGE_UNREADABLE` when it is a file that cannot be decoded.
+ */
+export function readPixels(image: ImageRef, settings: ImageSettings): Promise<Uint8Array> {
+  if (image.kind === "file") return decodeImage(image.path, settings);
+  return Promise.resolve(drawPhoto(image.photo, settings));
 }

@@ -1,8 +1,8 @@
 /** @file Batches by people: a few photographs of each of many people, so that every image of a batch has likenesses in it. */
 import { FaceError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
-import type { LabelledImage } from "./batches.ts";
 import type { Identity } from "./identity.ts";
+import type { LabelledImage } from "./loader.ts";
 
 export interface GroupOptions {
   /** How many images. */

@@ -1,8 +1,7 @@
 /** @file Counts a dataset and tries every file in it. */
 import { FaceError } from "../base/errors.ts";
 import type { ImageSettings } from "../image/settings.ts";
-import { countImages, type Dataset, type ImageRef, imageName } from "./identity.ts";
-import { readPixels } from "./read-pixels.ts";
+import { countImages, type Dataset, type ImageRef, imageName, readPixels } from "./identity.ts";
 
 /** How many images people have. */
 export interface Spread {

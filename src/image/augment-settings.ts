@@ -1,4 +1,4 @@
-/** @file What may happen to a training image, and how often: plain data. */
+/** @file Which random changes training applies to images: settings and the named presets. */
 
 /** How likely a change is, and how far it goes either way. */
 export interface Range {
@@ -92,3 +92,15 @@ export const DIGIFACE_AUGMENT: AugmentSettings = {
   noise: 0.035,
   jpeg: 0.05,
 };
+
+export const AUGMENTATIONS = ["none", "light", "strong", "digiface"] as const;
+export type Augmentation = (typeof AUGMENTATIONS)[number];
+
+const SETTINGS: Readonly<Record<Augmentation, AugmentSettings>> = {
+  none: {},
+  light: LIGHT_AUGMENT,
+  strong: STRONG_AUGMENT,
+  digiface: DIGIFACE_AUGMENT,
+};
+
+export const augmentSettings = (augmentation: Augmentation): AugmentSettings => SETTINGS[augmentation];

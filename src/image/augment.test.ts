@@ -6,9 +6,8 @@ import { Random } from "../base/random.ts";
 import { augmentImage } from "./augment.ts";
 import { DIGIFACE_AUGMENT, LIGHT_AUGMENT, STRONG_AUGMENT } from "./augment-settings.ts";
 import { smearAlong, turnHues } from "./camera.ts";
-import { projectImage, squareToPlaces } from "./project.ts";
 import type { ImageSettings } from "./settings.ts";
-import { warpImage } from "./warp.ts";
+import { projectImage, squareToPlaces, warpImage } from "./warp.ts";
 
 const SETTINGS: ImageSettings = { height: 5, width: 6, channels: 3 };
 const IMAGE = Uint8Array.from({ length: 5 * 6 * 3 }, (_, i) => i);

@@ -1,5 +1,5 @@
 /** @file Reads PBM, PGM and PPM files, plain and raw, 8 and 16 bits (netpbm.sourceforge.net/doc/pnm.html). */
-import type { Pixels } from "./pixels.ts";
+import type { Pixels } from "./settings.ts";
 
 interface Header {
   /** The digit after the P. */

@@ -1,6 +1,5 @@
 /** @file Resizes decoded images as graphs do that decode photographs themselves, in steps that leave room for others. */
-import type { Pixels } from "./pixels.ts";
-import { type ImageSettings, imageSize } from "./settings.ts";
+import { type ImageSettings, imageSize, type Pixels } from "./settings.ts";
 
 /** The pixels along one axis that a place of the result is mixed from. */
 interface Span {

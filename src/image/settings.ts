@@ -1,4 +1,4 @@
-/** @file What a model expects of an image: its size and channels. Travels inside checkpoints and exported models. */
+/** @file The form in which a network takes images, and the conversion of pixels to floats. */
 import { FaceError } from "../base/errors.ts";
 
 /**
@@ -46,4 +46,29 @@ export function imageSize(settings: ImageSettings): number {
 /** `112x112` as people write it. */
 export function settingsText(settings: ImageSettings): string {
   return `${settings.height}x${settings.width}`;
+}
+
+/** Eight-bit RGB, row-major `[height, width, 3]`. */
+export interface Pixels {
+  readonly data: Uint8Array;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** What each eight-bit value becomes: value / 255 in float32. */
+const SCALED = Float32Array.from({ length: 256 }, (_, value) => value / 255);
+
+/**
+ * Writes pixels as floats in [0, 1] into a batch.
+ * @param out at least `offset + pixels.length` elements
+ */
+export function prepareInto(pixels: Uint8Array, out: Float32Array, offset: number): void {
+  for (let i = 0; i < pixels.length; i++) out[offset + i] = SCALED[pixels[i]!]!;
+}
+
+/** Pixels as floats in [0, 1]: one image, `[height, width, 3]`. */
+export function prepare(pixels: Uint8Array): Float32Array {
+  const out = new Float32Array(pixels.length);
+  prepareInto(pixels, out, 0);
+  return out;
 }

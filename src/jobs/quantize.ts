@@ -6,7 +6,7 @@ import { publishFolder } from "../base/files.ts";
 import { float32, floats, type TensorMap } from "../base/tensor.ts";
 import { listFolder, listImages } from "../data/folder.ts";
 import { decodeImage } from "../image/decode.ts";
-import { prepare } from "../image/prepare.ts";
+import { prepare } from "../image/settings.ts";
 import type { ImageSize } from "../model/backbone.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { measureRanges } from "../onnx/quantize/calibrate.ts";

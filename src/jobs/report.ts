@@ -6,9 +6,8 @@ import { systemCode } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
-import { type ImageRef, imageName } from "../data/identity.ts";
+import { type ImageRef, imageName, readPixels } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
-import { readPixels } from "../data/read-pixels.ts";
 import { type Mistake, worstMistakes } from "../evaluate/mistakes.ts";
 import {
   type Learning,

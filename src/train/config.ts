@@ -1,7 +1,7 @@
 /** @file Everything a training run can be told: one schema for flags, environment, `.env`, run.json and checkpoints. */
 import { z } from "zod";
 import { FaceError } from "../base/errors.ts";
-import { AUGMENTATIONS } from "../data/augmentations.ts";
+import { AUGMENTATIONS } from "../image/augment-settings.ts";
 import { MININGS } from "../nn/batch-pairs.ts";
 import { ADAMW_DECAY } from "../nn/optimizers.ts";
 import { OPTIMIZERS } from "./optimizer-settings.ts";

@@ -1,11 +1,10 @@
 /** @file What the training loop is fed: pairs, or photographs by people, drawn anew for each epoch. */
 import { Random } from "../base/random.ts";
-import { augmentSettings } from "../data/augmentations.ts";
-import type { LabelledBatch, PairBatch, TrainingBatchOptions } from "../data/batches.ts";
 import type { Identity } from "../data/identity.ts";
-import type { Loader } from "../data/loader.ts";
+import type { LabelledBatch, Loader, PairBatch, TrainingBatchOptions } from "../data/loader.ts";
 import { samplePairs } from "../data/pairs.ts";
 import { samplePhotoGroups } from "../data/photo-groups.ts";
+import { augmentSettings } from "../image/augment-settings.ts";
 import type { SettledConfig } from "./config.ts";
 import type { StepBatch } from "./engine-messages.ts";
 import { epochSeed } from "./loop.ts";

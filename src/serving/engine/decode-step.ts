@@ -1,7 +1,6 @@
 /** @file Decoding in front of a graph that would decode image files itself: files into the images it goes on from. */
 import { float32, type Tensor, type TensorMap } from "../../base/tensor.ts";
-import { decodePixels } from "../../image/decode.ts";
-import { imageFormat } from "../../image/format.ts";
+import { decodePixels, imageFormat } from "../../image/decode.ts";
 import { resizeInto } from "../../image/resize.ts";
 import { type ImageSettings, imageSize } from "../../image/settings.ts";
 import type { GraphDef } from "../../proto/tensorflow/graph_pb.ts";

@@ -1,8 +1,7 @@
 /** @file Image inputs of a signature: which they are, and photographs made fit for them. */
 import { float32, type Tensor } from "../../base/tensor.ts";
 import { decodeImage } from "../../image/decode.ts";
-import { prepareInto } from "../../image/prepare.ts";
-import { type ImageSettings, imageSize } from "../../image/settings.ts";
+import { type ImageSettings, imageSize, prepareInto } from "../../image/settings.ts";
 import type { SignatureTensor } from "../../savedmodel/signature.ts";
 import type { RequestMemory } from "../request-memory.ts";
 import { decodeInTurn } from "./decode-in-turn.ts";

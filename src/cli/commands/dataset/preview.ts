@@ -1,9 +1,9 @@
 /** @file `faceid dataset preview`: a contact sheet of what the network will see. */
 import { Command, Option } from "commander";
 import { writeFileAtomic } from "../../../base/files.ts";
-import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../data/augmentations.ts";
 import { contactSheet } from "../../../data/contact-sheet.ts";
 import { openDataset } from "../../../data/dataset.ts";
+import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../image/augment-settings.ts";
 import { encodeJpeg, encodePng } from "../../../image/decode.ts";
 import { consoleLog } from "../../log.ts";
 import { addOptions } from "../../options.ts";
