@@ -1,8 +1,8 @@
-/** @file Where the system keeps what programs can fetch or make again. */
+/** @file The system's folder for caches. */
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** faceid's folder in the system's place for caches; it may not exist yet. */
+/** faceid's folder in the system's folder for caches; it may not exist yet. */
 export function systemCacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
   const { XDG_CACHE_HOME, LOCALAPPDATA } = environment;
   if (process.platform === "win32" && LOCALAPPDATA) return join(LOCALAPPDATA, "faceid", "cache");

@@ -1,5 +1,4 @@
-/** @file Drawn people as a dataset, in memory or written to disk in DigiFace's layout. */
-
+/** @file Drawn people as a dataset, in memory or written to disk in the layout of DigiFace. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
@@ -11,23 +10,22 @@ import type { Identity, SyntheticImage } from "./identity.ts";
 import { Loader } from "./loader.ts";
 
 export interface SyntheticOptions {
-  /** How many people. Default 200. */
+  /** Number of people. Default 200. */
   readonly identities?: number;
-  /** Seed of the population: another seed, other people. Default 0. */
+  /** Seed of the people. Default 0. */
   readonly seed?: number;
-  /** How much photographs of one person vary: 0 hardly, up to 2. Default 1. */
+  /** How much the images of one person vary, from 0 to 2. Default 1. */
   readonly difficulty?: number;
 }
 
 export const DEFAULT_SYNTHETIC_IDENTITIES = 200;
 export const DEFAULT_SYNTHETIC_IMAGES = 10;
 
-/** Digits of a drawn person's name: name order is number order up to a million people. */
+/** Digits of a drawn person's name, so that name order is number order for up to a million people. */
 const NAME_DIGITS = 6;
 
 /**
- * Drawn people number `from` to `to`, both inclusive, with so many photographs each. Person 7 of a seed is the same
- * whatever the range.
+ * Drawn people with numbers `from` to `to`, both included. A number and a seed always give the same person.
  */
 export function drawnIdentities(
   from: number,
@@ -51,11 +49,11 @@ export function drawnIdentities(
 }
 
 export interface WriteOptions extends SyntheticOptions {
-  /** A folder that does not exist yet, or is empty. */
+  /** A new or empty folder. */
   readonly output: string;
   readonly identities: number;
   readonly imagesPerIdentity: number;
-  /** Number of the first person: another range, other people. Default 0. */
+  /** Number of the first person. Default 0. */
   readonly first?: number;
   readonly settings: ImageSettings;
   readonly onProgress?: (written: number) => void;
@@ -75,8 +73,8 @@ async function writePhoto(path: string, pixels: Uint8Array, { width, height }: I
 
 /**
  * Draws people on all cores and writes `<output>/<person>/<photo>.png`. The folder appears when it is complete.
- * @returns the number of images
- * @throws FaceError `FILE_INVALID` when the folder holds something already; `DISK_FULL`; `INTERRUPTED` on the signal.
+ * @returns the number of images.
+ * @throws FaceError `FILE_INVALID` when the folder is not empty; `DISK_FULL`; `INTERRUPTED` on the signal.
  */
 export async function writeSynthetic(options: WriteOptions): Promise<number> {
   const { output, identities, imagesPerIdentity, first = 0, settings, onProgress, signal } = options;

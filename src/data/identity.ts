@@ -8,19 +8,19 @@ import { drawPhoto, type SyntheticPhoto } from "../synthetic/draw.ts";
 export interface FileImage {
   readonly kind: "file";
   readonly path: string;
-  /** Position in the dataset's whole list: the image's slot in the pixel cache. */
+  /** Index in the dataset's list of images. */
   readonly index: number;
 }
 
-/** An image that the program draws. */
+/** An image that is drawn. */
 export interface SyntheticImage {
   readonly kind: "synthetic";
   readonly photo: SyntheticPhoto;
-  /** Position in the dataset's whole list: the image's slot in the pixel cache. */
+  /** Index in the dataset's list of images. */
   readonly index: number;
 }
 
-/** Where one image's pixels come from. Plain data, so it can be sent to a worker thread; nothing is decoded yet. */
+/** The source of an image's pixels, as plain data that can be sent to a worker thread. */
 export type ImageRef = FileImage | SyntheticImage;
 
 /** One person and the images of that person, in a fixed order. */
@@ -29,12 +29,12 @@ export interface Identity {
   readonly images: readonly ImageRef[];
 }
 
-/** How a dataset lies on disk, or that it is drawn, or that a user's module lists it. */
+/** A layout on disk, or drawn images, or a user's module. */
 export type DatasetKind = "digiface" | "lfw" | "folder" | "synthetic" | "module";
 
-/** People with their images; no two identities share a name. */
+/** People with their images; names are unique. */
 export interface Dataset {
-  /** For people: a layout and where it lies. */
+  /** For display: the layout and the folder's name. */
   readonly name: string;
   readonly kind: DatasetKind;
   /** The folder or module it was read from; absent for drawn faces. */
@@ -43,12 +43,12 @@ export interface Dataset {
   readonly identities: readonly Identity[];
 }
 
-/** A text that finds the image again: its path, or `synthetic/<identity>/<photo>`. */
+/** A name that identifies the image: its path, or `synthetic/<identity>/<photo>`. */
 export function imageName(image: ImageRef): string {
   return image.kind === "file" ? image.path : `synthetic/${image.photo.identity}/${image.photo.number}`;
 }
 
-/** Number of images of all people together. */
+/** Number of images of all people. */
 export function countImages(identities: readonly Identity[]): number {
   return identities.reduce((sum, identity) => sum + identity.images.length, 0);
 }

@@ -1,4 +1,4 @@
-/** @file Draws a photograph of a person who does not exist: who, under which circumstances, ray by ray, taken by a camera. */
+/** @file Draws a photograph of a person who does not exist: draws person and circumstances, traces rays, applies a camera. */
 import { Random } from "../base/random.ts";
 import { loseAsJpeg } from "../image/jpeg-loss.ts";
 import type { ImageSettings } from "../image/settings.ts";
@@ -6,7 +6,7 @@ import { type Camera, sampleCircumstances } from "./circumstances.ts";
 import { samplePerson } from "./person.ts";
 import { Scene } from "./scene.ts";
 
-/** The coordinates of a drawn photograph. */
+/** The numbers that identify a drawn photograph. */
 export interface SyntheticPhoto {
   /** Seed of the whole drawn population. */
   readonly seed: number;
@@ -14,24 +14,24 @@ export interface SyntheticPhoto {
   readonly identity: number;
   /** Which photograph of that person, from 0. */
   readonly number: number;
-  /** How much photographs of one person vary: 0 hardly, 1 as the default is meant, up to 2. */
+  /** How much the photographs of one person vary, from 0 to 2; the default is 1. */
   readonly difficulty: number;
 }
 
-/** Raise when a change of the drawing changes its pixels, so that cached ones are not taken for new ones. */
+/** Raise this when drawing changes pixels, which makes cached pixels invalid. */
 export const DRAWING_VERSION = 2;
 
-/** Linear light from 0 to 1 in so many steps. */
+/** Steps of linear light from 0 to 1. */
 const LEVELS = 4096;
 
-/** What a display shows of each level of light (IEC 61966-2-1, sRGB), 0 to 255. */
+/** The sRGB value, 0 to 255, of each step of linear light (IEC 61966-2-1). */
 const SHOWN = new Float32Array(LEVELS + 1);
 for (let level = 0; level <= LEVELS; level++) {
   const light = level / LEVELS;
   SHOWN[level] = 255 * (light <= 0.0031308 ? 12.92 * light : 1.055 * light ** (1 / 2.4) - 0.055);
 }
 
-/** Blurs rows, then columns, with a bell of the given deviation in pixels. */
+/** Blurs rows, then columns, with a Gaussian of the given standard deviation in pixels. */
 function defocus(scene: Float32Array, width: number, height: number, deviation: number): void {
   const reach = Math.ceil(deviation * 2.5);
   if (deviation < 0.2) return;
@@ -65,15 +65,15 @@ function defocus(scene: Float32Array, width: number, height: number, deviation: 
 }
 
 /**
- * Takes the picture of a scene.
- * @param scene linear light, `[height, width, 3]`; used up
+ * Turns a scene into the camera's image.
+ * @param scene linear light, `[height, width, 3]`; its content is overwritten
  * @returns eight-bit sRGB of the same shape
  */
 export function takePicture(scene: Float32Array, width: number, height: number, camera: Camera): Uint8Array {
   defocus(scene, width, height, camera.blur * width);
   const random = new Random(camera.seed);
   const pixels = new Uint8Array(scene.length);
-  // Rounds and clamps as it stores.
+  // This array rounds and clamps.
   const bytes = new Uint8ClampedArray(pixels.buffer);
   const { gain, contrast } = camera;
   const deviation = camera.noise * 255;
@@ -88,7 +88,7 @@ export function takePicture(scene: Float32Array, width: number, height: number, 
   return pixels;
 }
 
-/** Four bytes of one draw summed, scaled to deviation 1: close to normal, and fast. */
+/** The sum of four random bytes, scaled to standard deviation 1: close to normal, and fast. */
 function almostNormal(random: Random): number {
   const bits = random.uint32();
   return ((bits & 255) + ((bits >>> 8) & 255) + ((bits >>> 16) & 255) + (bits >>> 24) - 510) / 147.8;

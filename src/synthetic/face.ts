@@ -1,4 +1,4 @@
-/** @file Paints a face: skin, eyes, brows, lips, beard, marks and glasses, by their place on the front of the head. */
+/** @file Paints a face: skin, eyes, brows, lips, beard, marks and glasses, by position on the front of the head. */
 import type { Expression, Glasses, HairVariation } from "./circumstances.ts";
 import { hill, mixRgb, type Noise, type Paint, type Rgb, scaleRgb, smooth } from "./paint.ts";
 import type { Eyes, Person } from "./person.ts";
@@ -13,12 +13,12 @@ const LASHES: Rgb = [0.012, 0.01, 0.01];
 const MAP_SIDE = 128;
 const MAP_REACH = 1.1;
 
-/** Full inside, nothing outside, soft over one pixel. */
+/** 1 inside, 0 outside, with an edge of one pixel. */
 function inside(distance: number, soft: number): number {
   return Math.max(0, Math.min(1, 0.5 - distance / soft));
 }
 
-/** Where a face is painted; asked once for every pixel of skin. */
+/** Paints the face; called once for every pixel of skin. */
 export class Face {
   readonly #person: Person;
   readonly #expression: Expression;
@@ -29,7 +29,7 @@ export class Face {
   readonly #browColour: Rgb;
   readonly #beardColour: Rgb;
 
-  /** @param soft head units to a pixel: how wide an edge is */
+  /** @param soft head units per pixel: the width of an edge */
   constructor(
     person: Person,
     expression: Expression,
@@ -47,7 +47,7 @@ export class Face {
     this.#beardColour = mixRgb(scaleRgb(person.hair.colour, 0.8), person.skin.colour, 0.1);
   }
 
-  /** The skin's own colour, before light, at a point of the head's front. */
+  /** The colour of the skin before lighting at a point of the front of the head. */
   paint(x: number, y: number, out: Paint): void {
     out.set(this.#person.skin.colour);
     this.#complexion(x, y, out);
@@ -206,7 +206,7 @@ export class Face {
   }
 }
 
-/** The marks of a person's skin as a map of how much they darken. */
+/** The marks of a person's skin as a map of darkening. */
 function paintMarks({ skin }: Person): Float32Array {
   const map = new Float32Array(MAP_SIDE * MAP_SIDE);
   const scale = MAP_SIDE / (2 * MAP_REACH);
@@ -233,7 +233,7 @@ const GLINT: Rgb = [0.8, 0.85, 0.9];
 
 /**
  * Paints the glasses over a pixel.
- * @param x where the ray passes the plane of the glasses
+ * @param x where the ray crosses the plane of the glasses
  * @param lit brightness of the light, for the rim
  */
 export function paintGlasses(

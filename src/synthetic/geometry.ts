@@ -1,4 +1,4 @@
-/** @file Vectors, an ellipsoid and where a ray meets it, and the rotation of the head. */
+/** @file Vectors, the intersection of a ray with an ellipsoid, and the rotation of the head. */
 import type { Pose } from "./circumstances.ts";
 
 /** A direction or a point: x to the viewer's right, y down, z towards the viewer. */
@@ -10,7 +10,7 @@ export interface Vector {
 
 export const vector = (): Vector => ({ x: 0, y: 0, z: 0 });
 
-/** Makes a vector one unit long. */
+/** Normalises a vector. */
 export function normalise(v: Vector): void {
   const length = Math.sqrt(v.x * v.x + v.y * v.y + v.z * v.z);
   v.x /= length;
@@ -31,7 +31,7 @@ export class Ellipsoid {
   }
 
   /**
-   * The `t` at which the ray `from + t · along` meets the ellipsoid, on the viewer's side or the far one; NaN when it misses.
+   * The `t` at which the ray `from + t · along` meets the ellipsoid, on the viewer's side or the far one; NaN without an intersection.
    * @param along towards the viewer
    */
   reach(from: Vector, along: Vector, far: boolean): number {
@@ -45,12 +45,12 @@ export class Ellipsoid {
     const oz = (from.z - centre.z) / radii.z;
     const a = ax * ax + ay * ay + az * az;
     const b = ax * ox + ay * oy + az * oz;
-    // The square root of a negative number, NaN, is the miss.
+    // Without an intersection this is the square root of a negative number, NaN.
     const half = Math.sqrt(b * b - a * (ox * ox + oy * oy + oz * oz - 1));
     return ((far ? -half : half) - b) / a;
   }
 
-  /** Whether the ray meets the ellipsoid; `point` tells where. */
+  /** Whether the ray meets the ellipsoid; sets `point`. */
   meet(from: Vector, along: Vector, far: boolean): boolean {
     const t = this.reach(from, along, far);
     if (Number.isNaN(t)) return false;
@@ -74,7 +74,7 @@ export class Ellipsoid {
   }
 }
 
-/** Turns what the picture sees into the head's own directions. */
+/** Converts directions of the image to directions of the head. */
 export class View {
   readonly #columns: readonly [Vector, Vector, Vector];
 

@@ -6,7 +6,7 @@ import type { Person } from "./person.ts";
 
 const CENTRE_Y = -0.2;
 const CENTRE_Z = -0.06;
-/** Below this the ends of short hair lie. */
+/** The ends of short hair are below this height. */
 const LONG_HAIR_Y = 0.3;
 
 /** The hair of a photograph. */
@@ -40,9 +40,9 @@ export class Hair {
   }
 
   /**
-   * Follows a ray to the hair.
-   * @param far to the far side of the head instead of the near one
-   * @returns how much hair covers the ray there, 0 to 1
+   * Intersects a ray with the hair.
+   * @param far the far side of the head instead of the near one
+   * @returns coverage by hair, 0 to 1
    */
   meet(from: Vector, along: Vector, far: boolean, soft: number): number {
     this.#met = this.#upper;
@@ -52,7 +52,7 @@ export class Hair {
     return 0;
   }
 
-  /** Whether hair grows to the point of the shell: above the hairline in front, above the ends elsewhere. */
+  /** Whether hair grows at the point of the shell: above the hairline in front, above the ends elsewhere. */
   #cover(soft: number): number {
     const { hair } = this.#person;
     const { x, y, z } = this.#met.point;
@@ -75,7 +75,7 @@ export class Hair {
     return cover * smooth(-0.6, -0.45, y) * smooth(0.6, 0.3, front);
   }
 
-  /** The hair's own colour at the point that was met. */
+  /** The colour of the hair before lighting at the point of intersection. */
   paint(out: Paint): void {
     const { colour, curl } = this.#person.hair;
     const { x, y, z } = this.#met.point;

@@ -1,4 +1,4 @@
-/** @file The head as a solid: its height map, where a ray meets skin or an ear, and the normal there. */
+/** @file The head as a solid: its height map, and the intersection of rays with skin and ears. */
 import type { Expression } from "./circumstances.ts";
 import { Ellipsoid, normalise, type Vector, vector } from "./geometry.ts";
 import { hill, type Paint, type Rgb, smooth } from "./paint.ts";
@@ -9,7 +9,7 @@ const SIDE = 96;
 const REACH = 1.2;
 const STEP = (2 * REACH) / (SIDE - 1);
 
-/** A round or oval hill somewhere on the face. */
+/** A round or oval hill on the face. */
 function bump(x: number, y: number, atX: number, atY: number, radiusX: number, radiusY: number): number {
   const dx = (x - atX) / radiusX;
   const dy = (y - atY) / radiusY;
@@ -29,7 +29,7 @@ function noseHeight({ nose, eyes }: Person, x: number, y: number): number {
   return (ridge + hump) * rise * hill(((x - centre) / (width * 1.5)) ** 2);
 }
 
-/** Height at a point of the face; left and right are alike but for the nose's bend. */
+/** Height at a point of the face; symmetric except for the bend of the nose. */
 function heightAt(person: Person, expression: Expression, x: number, y: number): number {
   const { head, eyes, nose, mouth } = person;
   const side = Math.abs(x);
@@ -54,7 +54,7 @@ function heightAt(person: Person, expression: Expression, x: number, y: number):
   );
 }
 
-/** Height and slope of a face's heights, looked up between grid points. */
+/** Height and slope of the face, interpolated between grid points. */
 export class HeightMap {
   readonly #heights = new Float32Array(SIDE * SIDE);
   readonly #slopesX = new Float32Array(SIDE * SIDE);
@@ -82,7 +82,7 @@ export class HeightMap {
     }
   }
 
-  /** The height alone at a point; flat outside the grid. */
+  /** The height at a point; flat outside the grid. */
   heightAt(x: number, y: number): number {
     return this.#place(x, y) ? this.#mix(this.#heights) : 0;
   }
@@ -95,7 +95,7 @@ export class HeightMap {
     this.slopeY = inside ? this.#mix(this.#slopesY) : 0;
   }
 
-  /** Finds the four grid points around a place and their shares; false outside the grid. */
+  /** Finds the four grid points around a point and their weights; false outside the grid. */
   #place(x: number, y: number): boolean {
     const column = (x + REACH) / STEP;
     const row = (y + REACH) / STEP;
@@ -116,9 +116,9 @@ export class HeightMap {
   }
 }
 
-/** Half widths are given at these heights. */
+/** Heights of the given half widths. */
 const WIDTH_Y = [-1.1, -0.6, -0.1, 0.5, 0.9] as const;
-/** Where the head is widest from back to front, and how far it reaches above that. */
+/** Height at which the head is deepest, and its extent above that. */
 const MIDDLE_Y = -0.15;
 const TOP_REACH = 1.02;
 const TOP_ROUNDNESS = 2.2;
@@ -127,23 +127,23 @@ const TABLE_FROM = -1.4;
 const TABLE_STEP = 0.02;
 const TABLE_SIZE = 140;
 
-/** Steps towards the surface at most, how long they are for the equation's value, and when to stop. */
+/** Sphere tracing: most steps, step length per unit of the equation's value, and tolerance. */
 const STEPS = 40;
 const STRIDE = 0.3;
 const NEAR = 0.004;
 
 /** How far from zero the head's equation may end for the ray to count as a hit. */
 const MISS = 0.02;
-/** Behind this a ray that has met nothing has passed by. */
+/** A ray without a hit up to this depth has missed. */
 const BEHIND = -0.3;
-/** How far the nose stands out of the ellipsoid around the head, and the room that ellipsoid leaves around all else. */
+/** How far the nose protrudes from the bounding ellipsoid, and the margin of that ellipsoid around the rest. */
 const NOSE = 0.25;
 const BOUND = 1.06;
 
-/** Half the head's usual radius: with it, facing squared is the distance from the outline. */
+/** Half the usual radius of the head: times facing squared, it gives the distance from the outline. */
 const ROUNDING = 0.35;
 
-/** Half width at any height, smoothly through the given ones (Catmull and Rom, 1974). */
+/** Half width at any height: a Catmull-Rom spline (1974) through the given ones. */
 function widthAt(widths: readonly number[], y: number): number {
   let i = 0;
   while (i < WIDTH_Y.length - 2 && y > WIDTH_Y[i + 1]!) i++;
@@ -190,9 +190,9 @@ export class Head {
   }
 
   /**
-   * Follows a ray `from + t · along` from the viewer's side to the skin.
+   * Traces a ray `from + t · along` from the viewer's side to the skin.
    * @param along unit vector towards the viewer
-   * @returns whether the ray meets the head; `point`, `normal` and `rim` tell where
+   * @returns whether the ray meets the head; sets `point`, `normal` and `rim`
    */
   meet(from: Vector, along: Vector): boolean {
     let t = this.#bound.reach(from, along, false);
@@ -228,7 +228,7 @@ export class Head {
     return across * across + deep * deep + caps[i]! + share * (caps[i + 1]! - caps[i]!) - 1;
   }
 
-  /** The gradient of the head's equation: the direction that points straight out of the skin. */
+  /** The gradient of the head's equation: the outward normal of the skin. */
   #gradient({ x, y, z }: Vector, out: Vector): void {
     const heights = this.#heights;
     heights.look(x, y);
@@ -276,7 +276,7 @@ export class Ear {
     return this.#ellipsoid.meet(from, along, false);
   }
 
-  /** The ear's own colour where it was met: redder than the face, darker in its hollow. */
+  /** The colour of the ear before lighting: redder than the face, darker in its hollow. */
   paint(out: Paint): void {
     const { y, z } = this.#ellipsoid.point;
     const dy = (y - this.#centre.y) / this.#size;

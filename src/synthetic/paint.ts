@@ -1,10 +1,10 @@
-/** @file Colours in linear light, how a surface mixes them, and smooth random patterns. */
+/** @file Colours in linear light, layers of paint, and smooth random patterns. */
 import type { Random } from "../base/random.ts";
 
 /** Red, green and blue in linear light, 0 to 1. */
 export type Rgb = readonly [number, number, number];
 
-/** Colours part way from one to another. */
+/** Interpolates between two colours. */
 export function mixRgb(a: Rgb, b: Rgb, share: number): Rgb {
   return [a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share, a[2] + (b[2] - a[2]) * share];
 }
@@ -13,7 +13,7 @@ export function scaleRgb(colour: Rgb, factor: number): Rgb {
   return [colour[0] * factor, colour[1] * factor, colour[2] * factor];
 }
 
-/** A colour that is painted over, reused from pixel to pixel so that drawing allocates nothing. */
+/** A mutable colour, reused for all pixels so that drawing does not allocate. */
 export class Paint {
   r = 0;
   g = 0;
@@ -54,7 +54,7 @@ export class Paint {
   }
 }
 
-/** From 0 to 1 as `value` goes from `low` to `high`, without corners. */
+/** From 0 to 1 as `value` goes from `low` to `high`, smoothly. */
 export function smooth(low: number, high: number, value: number): number {
   const share = Math.max(0, Math.min(1, (value - low) / (high - low)));
   return share * share * (3 - 2 * share);

@@ -1,4 +1,4 @@
-/** @file One picture: head, hair, body and background under one lamp, and what a ray meets. */
+/** @file The scene of one photograph: head, hair, body, background and light, rendered ray by ray. */
 import { Random } from "../base/random.ts";
 import type { Circumstances, Light, Surroundings } from "./circumstances.ts";
 import { Face, paintGlasses } from "./face.ts";
@@ -8,7 +8,7 @@ import { Ear, Head, HeightMap } from "./head.ts";
 import { Noise, Paint, type Rgb, smooth } from "./paint.ts";
 import type { Person } from "./person.ts";
 
-/** Light that creeps around an edge, as skin lets it. */
+/** Light that is scattered around an edge, as in skin. */
 const WRAP = 0.12;
 
 /** The light of a photograph, as seen from the turned head. */
@@ -28,10 +28,10 @@ export class Lamp {
   }
 
   /**
-   * Turns a surface's own colour into the light that reaches the camera.
-   * @param lit 1 in full light, 0 in the shadow of something
+   * Turns the colour of a surface into the light that reaches the camera.
+   * @param lit 1 in full light, 0 in shadow
    * @param open 1 under the open sky, less in a hollow
-   * @param gloss how much it shines
+   * @param gloss specular reflection
    */
   shine(paint: Paint, normal: Vector, lit: number, open: number, gloss: number): void {
     const { towards } = this;
@@ -51,13 +51,13 @@ export class Lamp {
 
 const NECK_RADIUS = 0.4;
 
-/** Background colour at a place of the picture, in head units from its middle. */
+/** Background colour at a point of the image, in head units from the centre. */
 export function paintBackground(around: Surroundings, noise: Noise, x: number, y: number, out: Paint): void {
   const blotch = noise.at(x * 1.4 + around.seed, y * 1.4);
   const share = Math.max(0, Math.min(1, 0.5 + 0.4 * y + 0.5 * blotch));
   out.set(around.top);
   out.cover(around.bottom, share);
-  // Edges of doors, shelves and trees, out of focus.
+  // Blurred edges, as of doors, shelves and trees.
   const shape = noise.at(x * 2.3 + 17, y * 0.9 + around.seed);
   out.scale(1 + 0.45 * smooth(0.1, 0.2, shape) - 0.35 * smooth(0.25, 0.35, -shape));
 }
@@ -78,7 +78,7 @@ export class Body {
   }
 
   /**
-   * Paints the body where there is one.
+   * Paints the body.
    * @param x head units from the neck's middle
    * @returns how much of the background it covers
    */
@@ -106,10 +106,10 @@ const HAIR_GLOSS = 0.06;
 /** The plane of the glasses. */
 const GLASSES_Z = 0.9;
 
-/** Distances towards the light at which something may stand in its way. */
+/** Distances towards the light at which shadows are tested. */
 const SHADOW_STEPS = [0.07, 0.14, 0.22];
 
-/** Everything that is in one picture, and how a ray through it is painted. */
+/** All parts of one photograph, and the rendering of a ray through them. */
 export class Scene {
   readonly #person: Person;
   readonly #what: Circumstances;
@@ -128,7 +128,7 @@ export class Scene {
   readonly #lamp: Lamp;
   readonly #bodyLamp: Lamp;
   readonly #layer = new Paint();
-  /** The light that comes along the last ray. */
+  /** The light of the last ray. */
   readonly seen = new Paint();
 
   constructor(person: Person, what: Circumstances, grain: Random, soft: number) {
@@ -151,7 +151,7 @@ export class Scene {
     this.#bodyLamp = new Lamp(what.light, { x: lx, y: ly, z: lz }, { x: 0, y: 0, z: 1 });
   }
 
-  /** Paints what is seen at a place of the picture, from back to front; x and y in head units. */
+  /** Paints a point of the image from back to front; x and y in head units. */
   trace(x: number, y: number): void {
     const from = this.#view.toHead(x, y, 0, this.#from);
     const skin = this.#head.meet(from, this.#along);
@@ -167,7 +167,7 @@ export class Scene {
     paintBackground(this.#what.surroundings, this.#backdrop, x, y, seen);
     this.#strands(from, true);
     const layer = this.#layer;
-    // The neck stands behind the chin when the head turns.
+    // The neck stays behind the chin when the head turns.
     const body = this.#body.paint(x + 0.25 * this.#along.x, y, this.#soft, layer);
     if (body > 0) {
       this.#bodyLamp.shine(layer, this.#body.normal, 1, 0.8, 0);
@@ -193,7 +193,7 @@ export class Scene {
     this.seen.coverWith(layer, edge);
   }
 
-  /** How much light reaches a point of the face past nose, brows and cheeks. */
+  /** Fraction of the light that reaches a point of the face past nose, brows and cheeks. */
   #shadow(point: Vector): number {
     const { towards } = this.#lamp;
     const heights = this.#heights;
@@ -204,7 +204,7 @@ export class Scene {
       const above = there - height - towards.z * step;
       lit = Math.min(lit, 1 - Math.max(0, Math.min(1, above / 0.05)));
     }
-    // Rooms are bright enough that no shadow of a nose is black.
+    // Ambient light keeps the shadow of the nose from being black.
     return 0.35 + 0.65 * lit;
   }
 

@@ -83,7 +83,12 @@ async function* asImageBatches(batches: AsyncIterable<LabelledBatch>): AsyncGene
 function peopleFeed(config: SettledConfig, told: readonly Identity[], loader: Loader, count: number): Feed {
   const { photosPerPerson: groupSize, mostPhotos, seed } = config;
   const imagesOf = (epoch: number) =>
-    samplePhotoGroups(told, { count, groupSize, mostPhotos, random: new Random(seed).fork("groups", epoch) });
+    samplePhotoGroups(told, {
+      count,
+      groupSize,
+      maxImagesPerId: mostPhotos,
+      random: new Random(seed).fork("groups", epoch),
+    });
   imagesOf(0);
   return {
     classes: needsLabels(config.loss) ? told.length : 0,
