@@ -1,7 +1,8 @@
-/** @file Atomic writes of files and folders (a reader sees all of it or nothing), and the digest of a file. */
+/** @file Atomic writes of files and folders (a reader sees all of it or nothing), digests of files, and the cache folder. */
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
+import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { FaceError, messageOf, systemCode } from "./errors.ts";
 
@@ -87,4 +88,12 @@ export async function sha256OfFile(path: string): Promise<string> {
     hash.update(chunk as Buffer);
   }
   return hash.digest("hex");
+}
+
+/** faceid's folder in the system's folder for caches; it may not exist yet. */
+export function systemCacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
+  const { XDG_CACHE_HOME, LOCALAPPDATA } = environment;
+  if (process.platform === "win32" && LOCALAPPDATA) return join(LOCALAPPDATA, "faceid", "cache");
+  if (process.platform === "darwin") return join(homedir(), "Library", "Caches", "faceid");
+  return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "faceid");
 }

@@ -79,17 +79,29 @@ function negativePair(a: Identity, b: Identity, random: Random): Pair {
   return { left: random.pick(a.images), right: random.pick(b.images), same: false };
 }
 
-function positivesOf(count: number, positiveFraction: number): number {
+/** Checks the options and returns the numbers of pairs of each kind with functions that draw one. */
+function pairDraws(identities: readonly Identity[], { count, random, positiveFraction = 0.5 }: PairOptions) {
   if (!(Number.isInteger(count) && count >= 0 && positiveFraction >= 0 && positiveFraction <= 1)) {
     throw new FaceError(
       "CONFIG_INVALID",
       `cannot draw ${count} pairs with a fraction ${positiveFraction} of positives`,
-      {
-        hint: "the count is a whole number from 0, the fraction lies between 0 and 1",
-      },
+      { hint: "the count is a whole number from 0, the fraction lies between 0 and 1" },
     );
   }
-  return Math.round(count * positiveFraction);
+  const positives = Math.round(count * positiveFraction);
+  const negatives = count - positives;
+  const { pictured, pairable } = checkPeople(identities, positives, negatives);
+  const same = new Dealer(pairable, random);
+  const different = new Dealer(pictured, random);
+  return {
+    positives,
+    negatives,
+    drawPositive: () => positivePair(same.next(), random),
+    drawNegative: () => {
+      const person = different.next();
+      return negativePair(person, different.nextExcept(person), random);
+    },
+  };
 }
 
 /**
@@ -98,18 +110,11 @@ function positivesOf(count: number, positiveFraction: number): number {
  * @throws FaceError `DATASET_INVALID` when nobody has two images, or all images are of one person.
  */
 export function samplePairs(identities: readonly Identity[], options: PairOptions): Pair[] {
-  const { count, random, positiveFraction = 0.5 } = options;
-  const positives = positivesOf(count, positiveFraction);
-  const { pictured, pairable } = checkPeople(identities, positives, count - positives);
-  const pairs: Pair[] = [];
-  const same = new Dealer(pairable, random);
-  while (pairs.length < positives) pairs.push(positivePair(same.next(), random));
-  const different = new Dealer(pictured, random);
-  while (pairs.length < count) {
-    const person = different.next();
-    pairs.push(negativePair(person, different.nextExcept(person), random));
-  }
-  return random.shuffle(pairs);
+  const { positives, negatives, drawPositive, drawNegative } = pairDraws(identities, options);
+  return options.random.shuffle([
+    ...Array.from({ length: positives }, drawPositive),
+    ...Array.from({ length: negatives }, drawNegative),
+  ]);
 }
 
 /** A key that is equal for the same two images in either order. */
@@ -136,20 +141,12 @@ const MAX_REPEATS = 1000;
  * @throws FaceError `DATASET_INVALID` as `samplePairs`.
  */
 export function evaluationPairs(identities: readonly Identity[], options: PairOptions): Pair[] {
-  const { count, random, positiveFraction = 0.5 } = options;
-  const positives = positivesOf(count, positiveFraction);
-  const negatives = count - positives;
-  const { pictured, pairable } = checkPeople(identities, positives, negatives);
-  const same = new Dealer(pairable, random);
-  const different = new Dealer(pictured, random);
-  const samePairs = drawDifferent(positives, () => positivePair(same.next(), random));
-  const differentPairs = drawDifferent(negatives, () => {
-    const person = different.next();
-    return negativePair(person, different.nextExcept(person), random);
-  });
+  const { positives, negatives, drawPositive, drawNegative } = pairDraws(identities, options);
+  const samePairs = drawDifferent(positives, drawPositive);
+  const differentPairs = drawDifferent(negatives, drawNegative);
   const fill = Math.min(samePairs.length / (positives || 1), differentPairs.length / (negatives || 1));
   const scale = positives === 0 || negatives === 0 ? 1 : fill;
-  return random.shuffle([
+  return options.random.shuffle([
     ...samePairs.slice(0, Math.round(positives * scale)),
     ...differentPairs.slice(0, Math.round(negatives * scale)),
   ]);

@@ -31,23 +31,9 @@ export function imageFormat(bytes: Uint8Array): ImageFormat | undefined {
 }
 
 /** File name extensions of these formats, in lower case, without the dot. */
-export const IMAGE_EXTENSIONS: ReadonlySet<string> = new Set([
-  "jpg",
-  "jpeg",
-  "jpe",
-  "jfif",
-  "png",
-  "gif",
-  "webp",
-  "tif",
-  "tiff",
-  "avif",
-  "heif",
-  "pgm",
-  "ppm",
-  "pbm",
-  "pnm",
-]);
+export const IMAGE_EXTENSIONS: ReadonlySet<string> = new Set(
+  "jpg jpeg jpe jfif png gif webp tif tiff avif heif pgm ppm pbm pnm".split(" "),
+);
 
 export type { Pixels } from "./settings.ts";
 

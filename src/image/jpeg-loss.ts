@@ -1,7 +1,5 @@
-/**
- * @file The loss of JPEG compression, without a file: hand-written because training images must be the same on every
- * machine, and JPEG libraries differ.
- */
+/** @file The loss of JPEG compression, applied to pixels without a file. */
+// Hand-written because training images must be the same on every machine, and JPEG libraries differ.
 
 /** Quantisation tables of ITU-T T.81, annex K, in row order. */
 const LUMINANCE = [

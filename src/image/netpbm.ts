@@ -1,7 +1,5 @@
-/**
- * @file Reads PBM, PGM and PPM files, plain and raw, 8 and 16 bits (netpbm.sourceforge.net/doc/pnm.html). Hand-written
- * because the libvips that sharp brings has no reader for them.
- */
+/** @file Reads PBM, PGM and PPM files, plain and raw, 8 and 16 bits (netpbm.sourceforge.net/doc/pnm.html). */
+// Hand-written because the libvips that sharp brings cannot read them.
 import type { Pixels } from "./settings.ts";
 
 interface Header {

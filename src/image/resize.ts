@@ -1,7 +1,5 @@
-/**
- * @file Resizes decoded images to floats: hand-written because pixels must be the same on every machine and in exported
- * TensorFlow graphs, and it must not block the event loop for long.
- */
+/** @file Resizes decoded images to floats in steps that do not block the event loop. */
+// Hand-written because pixels must be the same on every machine and in TensorFlow's graph.
 import { type ImageSettings, imageSize, type Pixels } from "./settings.ts";
 
 /** The source pixels along one axis that contribute to one position of the result. */

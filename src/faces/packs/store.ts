@@ -1,16 +1,33 @@
 /** @file Lists, adds, removes and opens the packs of this machine; opening downloads at first use. */
+
 import { randomBytes } from "node:crypto";
 import { rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { FaceError, systemCode } from "../../base/errors.ts";
-import { writeError } from "../../base/files.ts";
+import { systemCacheFolder, writeError } from "../../base/files.ts";
 import { type Log, silentLog } from "../../base/log.ts";
 import { bytesOf, licencesOf, PACKS, type Pack, packNamed } from "./catalogue.ts";
 import { checkPack, type PackState } from "./check.ts";
 import { copyPack } from "./copy.ts";
 import { fetchPack, type OnPackProgress } from "./fetch.ts";
-import { isOffline, mirrorOf, packsFolder } from "./places.ts";
 import { REMOVED, sweep, WorkFolder } from "./work-folder.ts";
+
+type Environment = NodeJS.ProcessEnv;
+
+/** The folder of all packs: `FACEID_MODELS_DIR`, else a folder in the system's folder for caches. */
+export function packsFolder(environment: Environment): string {
+  return resolve(environment.FACEID_MODELS_DIR || join(systemCacheFolder(environment), "models"));
+}
+
+/** `FACEID_MODELS_URL`: the URL of a server with `<mirror>/<pack>/<file>`, used instead of the origins. */
+export function mirrorOf(environment: Environment): string | undefined {
+  return environment.FACEID_MODELS_URL || undefined;
+}
+
+/** Whether `FACEID_OFFLINE` forbids downloads: it is set to any value but 0, false, no or off. */
+export function isOffline(environment: Environment): boolean {
+  return !["", "0", "false", "no", "off"].includes((environment.FACEID_OFFLINE ?? "").trim().toLowerCase());
+}
 
 /** A pack of the catalogue and its state on this machine. */
 export type PackStatus = PackState & {
