@@ -1,5 +1,5 @@
-# The faceid command on plain Debian with Node and nothing else. docs/containers.md tells what is inside and why.
-# onnxruntime-node is built against glibc, so Alpine's images cannot run it.
+# The faceid command on plain Debian with the node binary. docs/containers.md describes the stages.
+# onnxruntime-node is built against glibc, so it does not run on Alpine.
 ARG NODE_VERSION=24.21.0
 ARG DEBIAN_VERSION=bookworm-20261005
 ARG CUDA_VERSION=12.9.1
@@ -14,7 +14,7 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 RUN npm run build -- --declaration false --sourceMap false
 
-# Production dependencies alone. Without its install script ONNX Runtime comes for the processor only.
+# Production dependencies. Without its install script ONNX Runtime supports the CPU only.
 FROM node AS production
 WORKDIR /app
 RUN mkdir cache
@@ -22,8 +22,8 @@ COPY package.json package-lock.json .npmrc ./
 COPY scripts/prune-platforms.js scripts/
 RUN npm ci --omit=dev --ignore-scripts && node scripts/prune-platforms.js node_modules
 
-# `--build-arg PACK=opencv-sface` takes a model pack along: from its origins, or with PACK_FROM=deploy/packs from the files, a
-# zip or a wheel laid into that folder of the context.
+# `--build-arg PACK=opencv-sface` includes a model pack: from its origins, or with PACK_FROM=deploy/packs from the files, a zip or
+# a wheel in that folder of the context.
 FROM production AS pack
 ARG PACK=
 ARG PACK_FROM=
@@ -36,7 +36,7 @@ RUN mkdir packs && if [ -n "$PACK" ]; then \
       FACEID_MODELS_DIR=packs node bin/faceid.js models add "$PACK" ${PACK_FROM:+--from "$PACK_FROM"}; \
     fi
 
-# `--target gpu`: the same program with CUDA 12 and cuDNN 9. The install script fetches ONNX Runtime's CUDA libraries.
+# `--target gpu`: the same program with CUDA 12 and cuDNN 9. The install script downloads ONNX Runtime's CUDA libraries.
 FROM production AS production-gpu
 RUN node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12
 
@@ -70,15 +70,15 @@ COPY --from=pack /app/packs /app/packs
 COPY package.json LICENSE /app/
 COPY bin /app/bin
 COPY --from=build /build/dist /app/dist
-# The root file system may be read-only: what is written goes to mounted folders, /cache and /tmp.
-# Two arenas of the C library in place of up to eight a core: memory of versions that were unloaded is used again sooner.
-# Without a pack in the image packs are kept in /cache as elsewhere.
+# The root file system may be read-only: the program writes to mounted folders, /cache and /tmp.
+# Two malloc arenas instead of up to eight per core, so that memory of unloaded versions is reused sooner.
+# An image without a pack keeps packs in /cache.
 ENV NODE_ENV=production HOME=/tmp XDG_CACHE_HOME=/cache MALLOC_ARENA_MAX=2 FACEID_MODELS_DIR=${PACK:+/app/packs}
 WORKDIR /work
 USER 1000:1000
 EXPOSE 8500 8501
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8501/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-# In exec form node is the first process, so that SIGTERM reaches it: it answers what is in flight and ends with 0.
+# In exec form node is process 1 and receives SIGTERM: it finishes the requests in flight and exits with 0.
 ENTRYPOINT ["node", "/app/bin/faceid.js"]
 CMD ["serve", "--model_name", "faceid", "--model_base_path", "/models/faceid", "--port", "8500", "--rest_api_port", "8501"]

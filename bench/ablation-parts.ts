@@ -1,5 +1,5 @@
 /**
- * @file What the parts of a two-stage run give: its towers finished without one of them at a time.
+ * @file Ablation of an ensemble: its backbones finished without one part at a time.
  * `node --import tsx bench/ablation-parts.ts RUN PAIRS FOLDS`
  */
 import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
@@ -7,23 +7,24 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "../src/base/log.ts";
 import { Loader } from "../src/data/loader.ts";
-import { measureFolds } from "../src/jobs/measure.ts";
-import { METRIC } from "../src/model/backbone.ts";
+import { measureFolds } from "../src/jobs/evaluate.ts";
+import { PROJECTION } from "../src/model/backbone.ts";
 import { HEAD_WEIGHTS } from "../src/model/siamese.ts";
-import type { Verifier } from "../src/model/verifier.ts";
+import type { Embedder, Verifier } from "../src/model/verifier.ts";
 import { type Checkpoint, readCheckpoint } from "../src/train/checkpoint.ts";
-import { finishRun, viewFolder } from "../src/train/finish.ts";
-import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../src/train/listeners/checkpoints.ts";
-import { openPeople, settingsOf } from "../src/train/people.ts";
-import { checkpointVerifier } from "../src/verify/checkpoint-verifier.ts";
+import { settingsOf } from "../src/train/config.ts";
+import { finishRun, memberFolder } from "../src/train/finish.ts";
+import { networkEmbedder, networkVerifier } from "../src/train/inference.ts";
+import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../src/train/listeners.ts";
+import { openPeople } from "../src/train/people.ts";
 
-/** A verifier that answers with the cosine, from −1 to 1 moved to 0 to 1. */
-function byCosine(verifier: Verifier): Verifier {
+/** Compares embeddings by their cosine, from −1 to 1 moved to 0 to 1. */
+function byCosine(verifier: Embedder): Verifier {
   const size = verifier.embeddingSize;
   return {
     image: verifier.image,
     embeddingSize: size,
-    lanes: verifier.lanes,
+    concurrency: verifier.concurrency,
     embed: (images, count) => verifier.embed(images, count),
     async compare(a, b, count) {
       return Float32Array.from({ length: count }, (_, pair) => {
@@ -46,14 +47,14 @@ if (run === undefined || pairs === undefined || folds === undefined) {
 }
 const chosen = folds.split(",").map(Number);
 const whole = await readCheckpoint(join(run, BEST_CHECKPOINT));
-const { views, texture } = whole.config;
+const { crops, gaborCrops } = whole.config;
 const people = await openPeople(whole.config, silentLog);
 await using loader = new Loader({ settings: settingsOf(whole.config), log: silentLog });
 
 /** What is fitted to the joined embedding. */
-const isFitted = (name: string) => name.startsWith(`${METRIC}/`) || HEAD_WEIGHTS.test(name);
+const isFitted = (name: string) => name.startsWith(`${PROJECTION}/`) || HEAD_WEIGHTS.test(name);
 
-/** The run finished with other parts. @param kept towers, by their number. */
+/** The run finished with other parts. @param kept numbers of the backbones. */
 async function finished(
   kept: readonly number[],
   changes: Partial<Checkpoint["config"]>,
@@ -61,11 +62,11 @@ async function finished(
   const folder = await mkdtemp(join(tmpdir(), "faceid-ablation-"));
   try {
     for (const [to, from] of kept.entries()) {
-      await mkdir(viewFolder(folder, to), { recursive: true });
-      const tower = join(viewFolder(run!, from), LAST_CHECKPOINT);
-      await copyFile(tower, join(viewFolder(folder, to), LAST_CHECKPOINT));
+      await mkdir(memberFolder(folder, to), { recursive: true });
+      const backbone = join(memberFolder(run!, from), LAST_CHECKPOINT);
+      await copyFile(backbone, join(memberFolder(folder, to), LAST_CHECKPOINT));
     }
-    const config = { ...whole.config, ...changes, views: kept.map((view) => views[view]!) };
+    const config = { ...whole.config, ...changes, crops: kept.map((index) => crops[index]!) };
     await finishRun(folder, config, people, loader, silentLog);
     return await readCheckpoint(join(folder, BEST_CHECKPOINT));
   } finally {
@@ -74,32 +75,34 @@ async function finished(
 }
 
 async function line(name: string, checkpoint: Checkpoint, cosine = false): Promise<void> {
-  const verifier = await checkpointVerifier(checkpoint);
-  await using judged = cosine ? byCosine(verifier) : verifier;
-  const { accuracy, auc, eer } = await measureFolds(judged, pairs!, { config: whole.config, chosen });
+  const { config, state } = checkpoint;
+  await using judged = cosine
+    ? byCosine(await networkEmbedder(config, state))
+    : await networkVerifier(config, state);
+  const { accuracy, auc, eer } = await measureFolds(judged, pairs!, { config: whole.config, folds: chosen });
   const percent = (value: number) => (value * 100).toFixed(2).padStart(6);
   console.log(`${name.padEnd(36)} ${percent(accuracy.mean)} %  AUC ${auc.toFixed(4)}  EER ${percent(eer)} %`);
 }
 
-const all = [...views.keys()];
+const all = [...crops.keys()];
 await line("everything", whole);
 await line("without the head (cosine instead)", whole, true);
 const unmapped = new Map([...whole.state].filter(([name]) => !isFitted(name)));
 await line(
-  "without the metric (cosine instead)",
-  { ...whole, config: { ...whole.config, metric: 0 }, state: unmapped },
+  "without the projection (cosine instead)",
+  { ...whole, config: { ...whole.config, projectionDim: 0 }, state: unmapped },
   true,
 );
 await line("without the mirror image", await finished(all, { mirror: false }));
-for (const share of texture) {
-  const others = texture.filter((other) => other !== share);
-  await line(`without the texture of ${share}`, await finished(all, { texture: others }));
+for (const crop of gaborCrops) {
+  const others = gaborCrops.filter((other) => other !== crop);
+  await line(`without the Gabor crop of ${crop}`, await finished(all, { gaborCrops: others }));
 }
-if (texture.length > 1) await line("without any texture", await finished(all, { texture: [] }));
-for (const view of all.filter(() => views.length > 1)) {
-  const others = all.filter((other) => other !== view);
-  await line(`without the view of ${views[view]}`, await finished(others, {}));
+if (gaborCrops.length > 1) await line("without Gabor features", await finished(all, { gaborCrops: [] }));
+for (const index of all.filter(() => crops.length > 1)) {
+  const others = all.filter((other) => other !== index);
+  await line(`without the crop of ${crops[index]}`, await finished(others, {}));
 }
-if (texture.length > 0 && views.length > 1) {
-  await line(`the view of ${views[0]} alone`, await finished([0], { texture: [] }));
+if (gaborCrops.length > 0 && crops.length > 1) {
+  await line(`the crop of ${crops[0]} alone`, await finished([0], { gaborCrops: [] }));
 }

@@ -1,18 +1,17 @@
 /**
- * @file What the ingredients of the recipe's training give: one tower, trained briefly, with one of them switched off at a
- * time; and what choosing pairs gives the original network.
+ * @file Ablation of the recipe's training: one backbone, trained briefly, with one ingredient switched off at a time.
  * `node --import tsx bench/ablation-training.ts DATASET PAIRS FOLDS [EPOCHS [LINE…]]`; lines are named as it prints them.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { measureFolds } from "../src/jobs/measure.ts";
+import { measureFolds } from "../src/jobs/evaluate.ts";
 import { train } from "../src/jobs/train.ts";
 import { readCheckpoint } from "../src/train/checkpoint.ts";
 import type { TrainSettings } from "../src/train/config.ts";
-import { BEST_CHECKPOINT } from "../src/train/listeners/checkpoints.ts";
+import { networkVerifier } from "../src/train/inference.ts";
+import { BEST_CHECKPOINT } from "../src/train/listeners.ts";
 import { recipeSettings } from "../src/train/recipes.ts";
-import { checkpointVerifier } from "../src/verify/checkpoint-verifier.ts";
 
 const [datasetPath, pairs, folds, epochs = "8", ...lines] = process.argv.slice(2);
 if (datasetPath === undefined || pairs === undefined || folds === undefined) {
@@ -29,34 +28,32 @@ const where: TrainSettings = {
   excludeFolds: chosen,
   epochs: Number(epochs),
 };
-/** One view without texture: what the network learns is to be seen. */
+/** One crop without Gabor features, so that the effect on the network shows. */
 const best: TrainSettings = {
   ...recipeSettings("best", "lfw"),
   ...where,
-  views: [0.55],
-  texture: [],
-  metric: 128,
+  crops: [0.55],
+  gaborCrops: [],
+  projectionDim: 128,
 };
 const original: TrainSettings = { ...recipeSettings("original", "lfw"), ...where };
 
 const VARIANTS: readonly (readonly [name: string, settings: TrainSettings])[] = [
   ["everything", best],
-  ["people with two photographs only", { ...best, fewestPhotos: 2 }],
+  ["people with two photographs only", { ...best, minImagesPerId: 2 }],
   ["augmentation light instead of strong", { ...best, augment: "light" }],
   ["no augmentation", { ...best, augment: "none" }],
   ["no dropout", { ...best, dropout: 0 }],
   ["last weights, not their average", { ...best, averageDecay: 0 }],
   ["no weight decay", { ...best, weightDecay: 0 }],
-  ["no clipping of derivatives", { ...best, clipNorm: 0 }],
+  ["no gradient clipping", { ...best, clipNorm: 0 }],
   ["constant learning rate", { ...best, schedule: "constant" }],
   ["arcface instead of cosface", { ...best, loss: "arcface" }],
   [
-    "triplets, half-hard, instead of cosface",
-    { ...best, loss: "triplet-semihard", photosPerPerson: 4, fewestPhotos: 2 },
+    "triplets, semi-hard, instead of cosface",
+    { ...best, loss: "triplet-semihard", photosPerPerson: 4, minImagesPerId: 2 },
   ],
   ["the original network, all pairs", original],
-  ["the original network, half-hard pairs", { ...original, mining: "semihard" }],
-  ["the original network, hardest pairs", { ...original, mining: "hard" }],
 ];
 
 const names = VARIANTS.map(([name]) => name);
@@ -73,8 +70,11 @@ for (const [name, config] of VARIANTS) {
       continue;
     }
     const checkpoint = await readCheckpoint(join(folder, BEST_CHECKPOINT));
-    await using verifier = await checkpointVerifier(checkpoint);
-    const { accuracy, auc, eer } = await measureFolds(verifier, pairs, { config: checkpoint.config, chosen });
+    await using verifier = await networkVerifier(checkpoint.config, checkpoint.state);
+    const { accuracy, auc, eer } = await measureFolds(verifier, pairs, {
+      config: checkpoint.config,
+      folds: chosen,
+    });
     const percent = (value: number) => (value * 100).toFixed(2).padStart(6);
     console.log(
       `${name.padEnd(42)} ${percent(accuracy.mean)} %  AUC ${auc.toFixed(4)}  EER ${percent(eer)} %`,

@@ -1,4 +1,4 @@
-/** @file What do the runtime's blocked operators save in depthwise convolutions with kernels that are inputs? `npm run bench:depthwise` */
+/** @file Depthwise convolutions with kernels as inputs, with and without the runtime's blocked operators: `npm run bench -- depthwise` */
 import { Random } from "../src/base/random.ts";
 import { float32, type Shape, sizeOf } from "../src/base/tensor.ts";
 import * as g from "../src/graph/build.ts";

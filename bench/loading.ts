@@ -1,4 +1,4 @@
-/** @file How long does it take to load a SavedModel of 100 MB and convert it to ONNX, and in how much memory? `npm run bench` */
+/** @file Time and memory to load a SavedModel of 100 MB and convert it to ONNX: `npm run bench -- loading` */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -86,10 +86,10 @@ async function moveToVariables(folder: string): Promise<void> {
   await writeFile(path, toBinary(SavedModelSchema, model));
 }
 
-/** What a process that does nothing else measures. */
+/** Measured in a process of its own. */
 interface Measured {
   readonly seconds: number;
-  /** Beyond what the process took before it began. */
+  /** Above the memory of the process before it began. */
   readonly peakBytes: number;
   readonly onnxBytes: number;
 }
@@ -100,7 +100,7 @@ async function measure(folder: string): Promise<Measured> {
   const { outputs } = await (await readSavedModel(folder)).program("serving_default");
   const { bytes } = lower({ outputs }, { runtimeOps: false });
   const seconds = (performance.now() - started) / 1000;
-  // Not getrusage's maximum, which a process inherits from the larger one that started it.
+  // Not getrusage's maximum: a process inherits it from its parent.
   const peakBytes = (memoryMegabytes(process.pid, "VmHWM") - before) * 2 ** 20;
   return { seconds, peakBytes, onnxBytes: bytes.length };
 }

@@ -1,6 +1,6 @@
 /**
- * @file Does the data pipeline keep the engine busy? Images per second that it delivers by itself, and the engine's share
- * of the time while training on real photographs. `npm run bench:pipeline -- [folder of LFW]`
+ * @file Images per second of the data pipeline by itself, and the engine's share of the time while training on real
+ * photographs: `npm run bench -- pipeline [FOLDER OF LFW]`
  */
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -12,14 +12,13 @@ import { Loader } from "../src/data/loader.ts";
 import { samplePairs } from "../src/data/pairs.ts";
 import { AUGMENTATIONS, augmentSettings } from "../src/image/augment-settings.ts";
 import { imageSettings } from "../src/image/settings.ts";
-import { networkNamed } from "../src/model/networks.ts";
 import { siamese } from "../src/model/siamese.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
 import { defaultReplicas, TrainingEngine } from "../src/train/engine.ts";
 
 const BATCH = 16;
 const SIDE = 112;
-/** Pairs that the pipeline delivers by itself. */
+/** Pairs to load when the pipeline runs without an engine. */
 const ALONE = 640;
 const WARM_UP = 2;
 const STEPS = 12;
@@ -44,17 +43,14 @@ async function alone(dataset: Dataset, cacheFolder: string | false, name: (typeo
 
 /** The engine's share of the time of real steps, each waiting for its batch. */
 async function busyShare(dataset: Dataset, network: string, name: (typeof AUGMENTATIONS)[number]) {
+  const model = { network, input: { height: SIDE, width: SIDE } };
   await using engine = await TrainingEngine.open({
-    network,
-    image: { height: SIDE, width: SIDE },
+    step: { model, loss: { name: "bce" }, optimizer: { name: "adam" }, weightDecay: 0 },
     batchSize: BATCH,
-    loss: { name: "bce" },
-    optimizer: { name: "adam" },
-    weightDecay: 0,
     replicas: defaultReplicas(BATCH),
     threads: 1,
   });
-  const { net } = siamese(networkNamed(network), engine.image, { mode: "training", batch: 1 });
+  const { net } = siamese(model, { mode: "training", batch: 1 });
   await engine.load(initialWeights(net.weights, new Random(1)));
   await using loader = new Loader({ settings: imageSettings(SIDE), cacheFolder: false });
   const pairs = pairsOf(dataset, BATCH * (WARM_UP + STEPS));
@@ -77,12 +73,12 @@ async function busyShare(dataset: Dataset, network: string, name: (typeof AUGMEN
 
 const path = process.argv[2] ?? "../shared/datasets/lfw";
 if (!existsSync(path)) {
-  console.log(`the pipeline's bench is left out: there is no folder ${path}`);
+  console.log(`skipped the pipeline's bench: there is no folder ${path}`);
 } else {
   const dataset = await openDataset({ dataset: "lfw", path });
   const folder = await mkdtemp(join(tmpdir(), "faceid-bench-"));
   console.log(`one loading thread, photographs of ${path} to ${SIDE}×${SIDE}\n`);
-  // Once through fills the cache.
+  // The first pass fills the cache.
   await alone(dataset, folder, "none");
   for (const name of AUGMENTATIONS) {
     const [decoded, cached] = [await alone(dataset, false, name), await alone(dataset, folder, name)];

@@ -1,4 +1,4 @@
-/** @file What a process takes of the machine, as Linux counts it. */
+/** @file Processor time and memory of a process, from /proc. */
 import { readFileSync } from "node:fs";
 
 /** The kernel's unit of processor time. */

@@ -1,4 +1,4 @@
-/** @file How much processor time does one answer take? Replicas follow from it (docs/scaling.md). `npm run bench:processor-time` */
+/** @file Processor time of the server for one answer, from which docs/scaling.md computes replicas: `npm run bench -- processor-time` */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ const PHOTO_SIDE = 250;
 const CLIENTS = 4;
 const REQUESTS_PER_CLIENT = 25;
 const ROUNDS = 3;
-/** A picture with soft and hard parts, so that its file has about the size of a photograph's. */
+/** An image with smooth and noisy parts, whose JPEG file is about as large as a photograph's. */
 function photo(random: Random): Promise<Uint8Array> {
   const pixels = Uint8Array.from({ length: PHOTO_SIDE * PHOTO_SIDE * 3 }, (_, i) => {
     const [x, y] = [Math.floor(i / 3) % PHOTO_SIDE, Math.floor(i / (3 * PHOTO_SIDE))];
@@ -24,7 +24,7 @@ function photo(random: Random): Promise<Uint8Array> {
   return encodeJpeg(pixels, PHOTO_SIDE, PHOTO_SIDE);
 }
 
-/** Bodies of predict requests for one pair, by what is sent. */
+/** Bodies of predict requests for one pair, by input format. */
 async function requests(embeddingSize: number): Promise<Record<string, string>> {
   const random = new Random(1);
   const image = () =>
@@ -54,7 +54,7 @@ async function ask({ restPort }: ServerProcess, body: string): Promise<unknown> 
   return JSON.parse(text);
 }
 
-/** Milliseconds of processor time for each answer, one for each round. */
+/** Milliseconds of processor time for each answer, per round. */
 async function costs(server: ServerProcess, body: string): Promise<number[]> {
   const load = () =>
     Promise.all(

@@ -1,4 +1,28 @@
-/** @file `npm run bench`: every bench that takes a few minutes at most, one after the other. */
-await import("./training.ts");
-await import("./savedmodel.ts");
-await import("./loading.ts");
+/** @file `npm run bench -- NAME [ARGUMENT…]` runs one bench; without a name it runs the three that take a few minutes. */
+const BENCHES = {
+  training: "rate of training steps, and the share of the time by operator",
+  export: "time from a checkpoint to a SavedModel",
+  loading: "time and memory to load a SavedModel of 100 MB",
+  peers: "training and inference beside Keras on TensorFlow [NETWORK [WORK]]",
+  pipeline: "images per second of the data pipeline, and the engine's share of the time [FOLDER OF LFW]",
+  depthwise: "depthwise convolutions with and without the runtime's blocked operators",
+  serving:
+    "rates and latencies of the server beside its engine [--clients 1,8,32] [--rounds N] [--seconds N]",
+  "processor-time": "processor time of the server for one answer",
+  soak: "memory and latency of the server under constant load [--minutes 10] [--output FOLDER]",
+  "ablation-parts": "what each part of a trained ensemble contributes: RUN PAIRS FOLDS",
+  "ablation-training": "what each training setting contributes: DATASET PAIRS FOLDS [EPOCHS [LINE…]]",
+} as const;
+
+const DEFAULT: readonly (keyof typeof BENCHES)[] = ["training", "export", "loading"];
+
+const [name] = process.argv.splice(2, 1);
+if (name === undefined) {
+  for (const bench of DEFAULT) await import(`./${bench}.ts`);
+} else if (Object.hasOwn(BENCHES, name)) {
+  await import(`./${name}.ts`);
+} else {
+  const lines = Object.entries(BENCHES).map(([bench, about]) => `  ${bench.padEnd(18)} ${about}`);
+  console.error(["usage: npm run bench -- NAME [ARGUMENT…]", ...lines].join("\n"));
+  process.exitCode = 2;
+}

@@ -1,4 +1,4 @@
-/** @file What does a server cost beside its engine? `npm run bench:serving` */
+/** @file Rates and latencies of the server beside its engine: `npm run bench -- serving` */
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { get } from "node:http";
@@ -26,13 +26,13 @@ const ROUNDS = Number(values.rounds);
 const SECONDS = Number(values.seconds);
 const WARM_UP_SECONDS = 1;
 const COLD_STARTS = 3;
-/** Share of the closed loop's rate at which requests come in the open loop. */
+/** Rate of the open loop as a fraction of the closed loop's. */
 const OPEN_LOAD = 0.7;
 const HEALTH_EVERY_MS = 50;
-/** Clients begin all at once, which is more than full load: the checks wait until that is over. */
+/** All clients start at once, which is more than full load; the checks start after that peak. */
 const HEALTH_AFTER_MS = 500;
 
-/** One stretch of load and what the process under it used. */
+/** One period of load, and what the process used in it. */
 interface Measured extends LoadResult {
   /** Processor time for each answer, in milliseconds. */
   readonly cpuMs: number;
@@ -57,7 +57,7 @@ async function measured(
   }
 }
 
-/** Milliseconds of health checks on a connection of their own, until the signal. */
+/** Milliseconds of health checks, each on its own connection, until the signal. */
 async function healthChecks(restPort: number, signal: AbortSignal): Promise<number[]> {
   const times: number[] = [];
   await delay(HEALTH_AFTER_MS);
@@ -77,7 +77,7 @@ interface Start {
   readonly cpuMs: number;
 }
 
-/** From the command to an open port. */
+/** Time from the command to an open port. */
 async function coldStart(flags: readonly string[]): Promise<Start> {
   const startedMs = performance.now();
   const server = await serve(flags);
@@ -90,7 +90,7 @@ const rate = ({ answered, seconds }: LoadResult) => answered / seconds;
 const over = (results: readonly Measured[], of: (result: Measured) => number) => median(results.map(of));
 const cell = (value: number, digits = 0) => value.toFixed(digits);
 
-/** A row of the first table. @param decoding the engine that is fed with files, for rows that are too. */
+/** A row of the first table. @param decoding results of the engine on image files, for rows that send files. */
 function row(
   name: string,
   clients: number,

@@ -1,4 +1,4 @@
-/** @file Does a server that works for a long time stay as it was? `npm run soak -- --minutes 10 --output docs/images` */
+/** @file Memory and latency of the server under constant load, as CSV and SVG: `npm run bench -- soak --minutes 10 --output bench/results` */
 import { cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -21,11 +21,11 @@ const { values } = parseArgs({
 });
 const MINUTES = Number(values.minutes);
 const SAMPLES = 60;
-/** Between a client's answer and its next request. */
+/** Pause between a client's answer and its next request. */
 const PAUSE_MS = 20;
-/** Every so often a new version is published, and the old one unloaded. */
+/** Versions published over the run; each replaces the one before it. */
 const VERSIONS = 5;
-/** Every so often somebody hangs up in the middle of a request. */
+/** Interval at which a client disconnects in the middle of a request. */
 const HANG_UP_EVERY_MS = 500;
 const CLIENTS_EACH = 2;
 

@@ -1,9 +1,8 @@
-/** @file How fast does a training step run, and what does it spend its time on? `npm run bench` */
+/** @file Rate of training steps, and the share of the time by operator: `npm run bench -- training` */
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Random } from "../src/base/random.ts";
-import { networkNamed } from "../src/model/networks.ts";
 import { siamese } from "../src/model/siamese.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
 import { defaultReplicas, type EngineOptions, TrainingEngine } from "../src/train/engine.ts";
@@ -15,12 +14,13 @@ const SHARES_SHOWN = 10;
 
 function optionsFor(network: string, batchSize: number, replicas: number): EngineOptions {
   return {
-    network,
-    image: IMAGE,
+    step: {
+      model: { network, input: IMAGE },
+      loss: { name: "bce" },
+      optimizer: { name: "adam" },
+      weightDecay: 0,
+    },
     batchSize,
-    loss: { name: "bce" },
-    optimizer: { name: "adam" },
-    weightDecay: 0,
     replicas,
     threads: 1,
   };
@@ -29,7 +29,7 @@ function optionsFor(network: string, batchSize: number, replicas: number): Engin
 /** Milliseconds of each step, after warming up. */
 async function timeSteps(options: EngineOptions, runs: number): Promise<number[]> {
   await using engine = await TrainingEngine.open(options);
-  const { net } = siamese(networkNamed(options.network), IMAGE, { mode: "training", batch: 1 });
+  const { net } = siamese(options.step.model, { mode: "training", batch: 1 });
   await engine.load(initialWeights(net.weights, new Random(1)));
   const random = new Random(2);
   const size = options.batchSize * IMAGE.height * IMAGE.width * 3;

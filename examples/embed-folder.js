@@ -1,4 +1,4 @@
-// Embeds all photographs of a folder once, compares each with each, and lists the pairs that look most alike.
+// Embeds all photographs of a folder, compares every pair, and prints the most similar pairs.
 //
 //   node examples/embed-folder.js models/example photos/ada
 import { readdir } from "node:fs/promises";

@@ -1,4 +1,4 @@
-// Measures a run or an exported model, prints its thresholds with what they cost, and writes the report page.
+// Measures a run or an exported model, prints its thresholds with their error rates, and writes the report page.
 //
 //   node examples/evaluate.js models/example report.html
 import { evaluate, writeReport } from "faceid";

@@ -1,4 +1,4 @@
-// Runs any SavedModel in this process, also one that TensorFlow wrote: lists its signatures and calls one with zeros.
+// Runs any SavedModel in this process, including those of TensorFlow: lists its signatures and runs one on zeros.
 //
 //   node examples/foreign-model.js models/example/1 serving_default
 import { float32, loadSignatures } from "faceid";

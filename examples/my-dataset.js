@@ -1,10 +1,10 @@
-// A dataset of one's own: photographs that do not lie in one folder per person.
+// A dataset of your own: photographs that are not sorted into one folder per person.
 //
 //   faceid dataset info --dataset ./examples/my-dataset.js --dataset-path staff/
 //   faceid train        --dataset ./examples/my-dataset.js --dataset-path staff/
 //
-// Here every photograph's name begins with the person's: staff/ada-lovelace.3.jpg. The function gets the path that
-// --dataset-path (or DATASET_PATH) names; what it returns may come from anywhere: a CSV file, a database, a web page.
+// Here the name of each file begins with the person's: staff/ada-lovelace.3.jpg. The function receives the value of
+// --dataset-path (or DATASET_PATH). The list may come from anywhere: a CSV file, a database, a web page.
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 

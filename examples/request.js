@@ -1,4 +1,4 @@
-// Asks a server about two photographs, over REST and over gRPC; also TensorFlow Serving answers.
+// Sends two photographs to a server, over REST and over gRPC; it may be faceid's or TensorFlow Serving.
 //
 //   node examples/request.js photos/ada/1.jpg photos/bo/1.jpg http://localhost:8501 localhost:8500
 import { FaceError, request } from "faceid";

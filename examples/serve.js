@@ -1,4 +1,4 @@
-// Serves a model from within a program, over REST and gRPC, until Ctrl-C.
+// Serves a model from a program, over REST and gRPC, until Ctrl-C.
 //
 //   node examples/serve.js models/example 8501 8500
 import { serve } from "faceid";

@@ -2,7 +2,7 @@
 //
 //   node examples/train.js photos runs/example models/example
 //
-// photos/ holds one folder of photographs for each person; the others are made.
+// photos/ holds one folder of photographs per person; the program creates the other two folders.
 import { evaluate, exportModel, openDataset, train } from "faceid";
 
 const [photos = "photos", run = "runs/example", models = "models/example"] = process.argv.slice(2);

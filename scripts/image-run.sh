@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs what image-steps.sh built as an engine would: nobody's user, read-only root file system, its own loopback, the image's
-# entry point, command, environment and health check. Needs root for the first three and says what it leaves out without.
+# Runs the result of image-steps.sh like a Docker engine: user nobody, read-only root file system, its own loopback, the image's
+# entry point, command, environment and health check. The first three need root; without it the script says what it leaves out.
 #   scripts/image-run.sh ROOT CONFIG NODE
 set -euo pipefail
 root=$1 config=$2 node=$3
@@ -19,7 +19,7 @@ if [[ ${FACEID_IMAGE_ISOLATED:-} == yes ]]; then
   mount --make-rprivate /
   mount --bind "$volumes" "$volumes"
   mount -o remount,ro,bind /
-  # Other mounts, such as a temporary folder of its own, would stay writable.
+  # Other mounts, such as a separate temporary folder, would stay writable.
   findmnt --noheadings --raw --output TARGET | grep -E "^(${TMPDIR:-/tmp}|/home|/work|/root|/var)" |
     while read -r mounted; do [[ $mounted == "$volumes" ]] || mount -o remount,ro,bind "$mounted" 2>/dev/null || true; done
   as=(setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --bounding-set=-all)
@@ -47,12 +47,12 @@ mapfile -t command < <(array CMD)
 mapfile -t healthcheck < <(array HEALTHCHECK)
 mapfile -t environment < <(grep '^ENV ' "$config" | cut -c5- | tr ' ' '\n' | sed -e "s|=/app/|=$root/app/|;t" -e "s|=/|=$volumes/|")
 
-# A command in the container; `exec` makes the process that is waited for the one that gets the signals.
+# A command in the container; with `exec` the awaited process receives the signals.
 container() { cd "$volumes/work" && exec "${as[@]}" env -i PATH=/usr/bin:/bin "${environment[@]}" "$@"; }
 now() { date +%s%N; }
 fail() { echo "FAILED: $*"; exit 1; }
 
-# Asks a background process to end and expects an exit code in time.
+# Terminates a background process and expects an exit code in time.
 stop() {
   local process=$1 wanted=$2 began code=0
   began=$(now)
@@ -64,7 +64,7 @@ stop() {
   echo "SIGTERM: exit code $code after $ms ms"
 }
 
-# Libraries that the image's programs ask for and that debian:bookworm-slim has: glibc's and the compiler's.
+# Libraries that the image's binaries need and debian:bookworm-slim has: glibc's and the compiler's.
 echo "== shared libraries"
 provided='^(linux-vdso|ld-linux.*|libc|libm|libdl|librt|libpthread|libresolv|libstdc\+\+|libgcc_s)\.so'
 foreign=$(find "$root/app/node_modules" "$node" \( -name '*.node' -o -name '*.so*' -o -name node -type f \) -exec ldd {} + 2>/dev/null |
@@ -72,7 +72,7 @@ foreign=$(find "$root/app/node_modules" "$node" \( -name '*.node' -o -name '*.so
 [[ -z $foreign ]] || fail "the base image lacks $foreign"
 echo "nothing beyond glibc, libstdc++ and libgcc"
 
-# Which pack was put into it, if any, shows in its environment.
+# The environment shows whether the image includes a pack.
 if grep -q '^ENV .*FACEID_MODELS_DIR=/' "$config"; then
   echo "== model pack"
   packs=$(container FACEID_OFFLINE=1 "${entrypoint[@]}" models list)
@@ -112,4 +112,4 @@ mapfile -t photos <"$volumes/work/photos"
 (container "${entrypoint[@]}" request "${photos[@]}")
 (container "${entrypoint[@]}" request --grpc localhost:8500 "${photos[@]}")
 stop $server 0
-echo "== the image's steps hold"
+echo "== the image's steps succeeded"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Does what `docker build` would do, without an engine: follows the Dockerfile's instructions up to the stage `runtime`, with
-# this machine's system in place of the base images, and then runs the result as the engine would (image-run.sh).
+# Builds the image without a Docker engine: follows the Dockerfile's instructions up to the stage `runtime`, with this machine's
+# system instead of the base images, and runs the result like an engine (image-run.sh).
 #   [PACK=NAME PACK_FROM=deploy/packs] scripts/image-steps.sh [context] [node]
-# context: the folder to build from, as .dockerignore leaves it; node: the program to build and run with.
+# context: the folder to build from, after .dockerignore; node: the binary to build and run with.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 context=$(cd "${1:-$here/..}" && pwd)
@@ -12,7 +12,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/faceid-image-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 
-# This program, and the npm that came with it where one did.
+# This node, and the npm that came with it, if any.
 npm=$(dirname "$node")/../lib/node_modules/npm/bin/npm-cli.js
 mkdir "$work/bin"
 ln -s "$node" "$work/bin/node"
@@ -30,7 +30,7 @@ copy() {
     [[ $1 == --from=* ]] && from=$work/${1#--from=}
     shift
   done
-  # The program stands for the one of Node's image.
+  # This machine's node replaces that of Node's image.
   [[ $1 == /usr/local/bin/node ]] && return
   [[ $target == /* ]] && target=$root$target || target=$PWD/$target
   # As in Docker: several sources or a trailing slash make the target a folder, and a folder's contents are copied.
@@ -52,7 +52,7 @@ while read -r word rest; do
       stage=${rest##* AS }
       root=$work/$stage
       base=${rest%% *}
-      # The stages for graphics cards need what only their base image has.
+      # The GPU stages need files that only their base image has.
       [[ $stage == *gpu ]] && skipped=true || skipped=false
       $skipped && continue
       echo "== stage $stage"
@@ -76,7 +76,7 @@ while read -r word rest; do
       bash -euo pipefail -c "$rest"
       ;;
     ARG)
-      # The environment stands for --build-arg; as in Docker a value of its own wins over the default.
+      # The environment replaces --build-arg; as in Docker its value overrides the default.
       argument=${rest%%=*}
       [[ $rest == *=* && -z ${!argument:-} ]] && export "$rest"
       ;;
@@ -89,7 +89,7 @@ while read -r word rest; do
   esac
 done < <(instructions)
 
-echo "== what the image holds besides its base"
+echo "== contents of the image besides its base"
 kilobytes() { du -sk --apparent-size "$@" | sed "s|$root||" | sort -rn; }
 kilobytes "$node"
 kilobytes "$root"/app

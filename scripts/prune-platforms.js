@@ -1,4 +1,4 @@
-/** @file Removes from node_modules the native libraries of other platforms, which one package ships for all of them. */
+/** @file Removes ONNX Runtime's libraries for other platforms from node_modules; its package ships all of them. */
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 

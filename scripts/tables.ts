@@ -1,68 +1,31 @@
 /**
- * @file `npm run tables`: fills the tables of README and docs/ from the files in docs/measured, which are what the
- * commands printed. A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`.
+ * @file `npm run tables` fills the tables of README and docs/ from what the benchmarks printed (bench/results) and from the
+ * schema of the settings. A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`.
  */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
+import { flagOf } from "../src/cli/options.ts";
+import { trainSettings } from "../src/cli/settings.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const measuredFile = (name: string) => join(ROOT, "docs/measured", name);
+const measuredFile = (name: string) => join(ROOT, "bench/results", name);
 
 const tableOf = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 
-const WORK: Readonly<Record<string, string>> = {
-  training: "training step",
-  inference: "inference",
-  int8: "inference in 8-bit integers (theirs: floats)",
-};
-
-/** `npm run bench:peers > docs/measured/peers.txt` */
+/** Floats at the larger batch of `npm run bench -- peers > bench/results/peers.txt`. */
 function peersTable(): string {
-  const line =
-    /^(\w+) +(\w+) +(\d+) *\| *([\d.]+) +[\d.]+ +(\d+) *\| *([\d.]+) +[\d.]+ +(\d+) *\| *([\d.]+) +([\d.]+)$/;
+  const line = /^(\w+) +(training|inference) +32 *\| *([\d.]+) .*?\| *([\d.]+) .*?\| *([\d.]+) /;
   const rows = readFileSync(measuredFile("peers.txt"), "utf8")
     .split("\n")
     .flatMap((text) => {
-      const [, network, work, batch, ours, ourMegabytes, theirs, theirMegabytes, ratio, cpu] =
-        line.exec(text) ?? [];
-      if (network === undefined) return [];
-      const memory = `${ourMegabytes} / ${theirMegabytes}`;
-      return [[`\`${network}\``, WORK[work!]!, batch!, ours!, theirs!, `**${ratio}**`, cpu!, memory]];
+      const [, network, work, ours, theirs, ratio] = line.exec(text) ?? [];
+      return network === undefined ? [] : [[`\`${network}\``, work!, ours!, theirs!, `**${ratio}**`]];
     });
   return tableOf(
-    [
-      "network",
-      "work",
-      "batch",
-      "faceid, pairs/s",
-      "Keras on TensorFlow, pairs/s",
-      "ratio",
-      "ratio of processor time",
-      "peak memory, MB",
-    ],
+    ["network", "work, batches of 32", "faceid, pairs/s", "Keras on TensorFlow, pairs/s", "ratio"],
     rows,
-  );
-}
-
-/** The first table of `npm run bench:serving > docs/measured/serving.txt`, at the greatest number of clients. */
-function servingTable(): string {
-  const rows = readFileSync(measuredFile("serving.txt"), "utf8")
-    .split("\n\nopen loop")[0]!
-    .split("\n")
-    .filter((text) => text.startsWith("| ") && !text.startsWith("| way"))
-    .map((text) =>
-      text
-        .split("|")
-        .slice(1, -1)
-        .map((cell) => cell.trim()),
-    );
-  const most = Math.max(...rows.map((cells) => Number(cells[1])));
-  return tableOf(
-    ["way", "clients", "pairs/s", "of the engine", "p50 ms", "p99 ms"],
-    rows
-      .filter((cells) => Number(cells[1]) === most)
-      .map(([way, clients, pairs, share, p50, , p99]) => [way!, clients!, pairs!, share!, p50!, p99!]),
   );
 }
 
@@ -75,7 +38,7 @@ interface FoldsReport {
 
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 
-/** `faceid evaluate … --pairs …/pairs.txt --folds 7,8 --json > docs/measured/FILE` of each model. */
+/** `faceid evaluate … --pairs …/pairs.txt --folds 7,8 --json > bench/results/FILE` of each model. */
 function accuracyTable(): string {
   const models = [
     ["`models/lfw-best/1` (`--recipe best`)", "lfw-best.json"],
@@ -92,7 +55,7 @@ function accuracyTable(): string {
   );
 }
 
-/** `npm run bench:processor-time > docs/measured/processor-time.txt`, carried over to replicas as docs/scaling.md says. */
+/** `npm run bench -- processor-time > bench/results/processor-time.txt`, carried over to replicas as docs/scaling.md says. */
 function replicasTable(): string {
   const [perSecond, coresEach, load] = [500, 2, 0.6];
   const text = readFileSync(measuredFile("processor-time.txt"), "utf8");
@@ -113,7 +76,26 @@ function replicasTable(): string {
   );
 }
 
-/** What a command printed, as it stands; of a part, the lines that the pattern finds. */
+/** What a setting's schema says of it. */
+interface Setting {
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly string[];
+}
+
+/** Every setting of `faceid train`, from its schema. */
+function settingsTable(): string {
+  const settings = z.toJSONSchema(trainSettings, { io: "input" }).properties as Record<string, Setting>;
+  const rows = Object.entries(settings).map(([name, { description = "", default: value, enum: choices }]) => {
+    const usual = Array.isArray(value) ? value.join("x") : String(value ?? "");
+    const meaning =
+      description.replaceAll("|", "\\|") + (choices === undefined ? "" : ` (${choices.join(", ")})`);
+    return [`\`${name}\``, `\`${flagOf(name)}\``, usual === "" ? "" : `\`${usual}\``, meaning];
+  });
+  return tableOf(["setting", "flag", "default", "meaning"], rows);
+}
+
+/** What a command printed, or the lines of it that match a pattern. */
 const printed = (name: string, part?: RegExp) => () => {
   const text = readFileSync(measuredFile(name), "utf8");
   const lines = part === undefined ? [text.trimEnd()] : text.split("\n").filter((line) => part.test(line));
@@ -128,7 +110,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
   partsPrinted: printed("ablation-parts.txt"),
   peers: peersTable,
   replicas: replicasTable,
-  serving: servingTable,
+  settings: settingsTable,
   exportPrinted: printed("bench.txt", / first .* median of /),
   loadingPrinted: printed("bench.txt", /^SavedModel with /),
   peersPrinted: printed("peers.txt"),
@@ -152,12 +134,12 @@ export function filled(markdown: string): string {
   });
 }
 
-/** Documents that may hold tables. */
+/** Documents that may hold tables: README and every page below docs/. */
 export function documents(): string[] {
-  const pages = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
-  return [join(ROOT, "README.md"), ...pages.map((name) => join(ROOT, "docs", name))].filter((path) =>
-    existsSync(path),
+  const pages = ["docs", "docs/notes"].flatMap((folder) =>
+    readdirSync(join(ROOT, folder)).map((name) => join(ROOT, folder, name)),
   );
+  return [join(ROOT, "README.md"), ...pages.filter((path) => path.endsWith(".md"))];
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -5,11 +5,8 @@
 
 // Training
 
-export {
-  type ExportOptions,
-  exportModel,
-  type ModelDescription as ExportedModel,
-} from "./jobs/export.ts";
+export type { ExportedModel, Framing } from "./artifact/description.ts";
+export { type ExportOptions, exportModel } from "./jobs/export.ts";
 export { tensorBoard } from "./jobs/tensorboard.ts";
 export { type ResumeOptions, resume, type TrainOptions, type TrainResult, train } from "./jobs/train.ts";
 export { type Checkpoint, type EpochRecord, type Progress, readCheckpoint } from "./train/checkpoint.ts";
@@ -19,17 +16,16 @@ export {
   type TrainSettings,
   trainConfigSchema,
 } from "./train/config.ts";
-export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./train/listener.ts";
+export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./train/listeners.ts";
 
 // Using and measuring a model
 
+export type { CalibrationRecord, OperatingPoint, Rate } from "./artifact/calibration.ts";
 export type { FoldReport } from "./evaluate/folds.ts";
 export type { EvaluationReport, Measured, TarAtFar } from "./evaluate/metrics.ts";
+export type { MeasureProgress, OnMeasureProgress } from "./evaluate/score-pairs.ts";
 export type { ScoredPairs } from "./evaluate/scores.ts";
-export type { CalibrationRecord, OperatingPoint, Rate } from "./evaluate/thresholds.ts";
-export type { MeasureProgress, OnMeasureProgress } from "./evaluate/watched-verifier.ts";
-export { type EvaluateOptions, evaluate, evaluateFolds } from "./jobs/evaluate.ts";
-export type { Measurement } from "./jobs/measure.ts";
+export { type EvaluateOptions, evaluate, evaluateFolds, type Measurement } from "./jobs/evaluate.ts";
 export { type ReportOptions, writeReport } from "./jobs/report.ts";
 export {
   FaceModel,
@@ -56,7 +52,7 @@ export type { AddPackOptions, OpenPackOptions, PackStatus } from "./faces/packs/
 
 // Serving, and asking a server
 
-export type { Answer } from "./client/answer.ts";
+export type { Answer } from "./client/pair.ts";
 export { type RequestTarget, request } from "./client/request.ts";
 export { type ServeOptions, serve } from "./jobs/serve.ts";
 export type { RunningServer, ServerOptions } from "./serving/server.ts";

@@ -107,7 +107,6 @@ describe("architecture", () => {
 
   it("keeps base/ small and shared", () => {
     const base = files.filter((path) => path.startsWith("base/") && !path.endsWith(".test.ts"));
-    // Model packs and datasets share downloads and archives.
     expect(base.length).toBeLessThanOrEqual(12);
   });
 

@@ -1,6 +1,9 @@
-/** @file Every command in README and docs/ is run as it stands, on small drawn data; what cannot be is skipped by name. */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+/**
+ * @file README and docs/: every command is run as it is, on small drawn data, or skipped with its reason; links, scripts,
+ * benches and source files that a page names exist.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { commandBlocks, unmarkedCommands } from "./support/document-commands.ts";
 import { DocumentSandbox } from "./support/document-sandbox.ts";
@@ -9,12 +12,32 @@ const ROOT = join(import.meta.dirname, "..");
 const DOCUMENTS = [
   "README.md",
   "CONTRIBUTING.md",
-  ...readdirSync(join(ROOT, "docs"))
-    .filter((name) => name.endsWith(".md"))
-    .map((name) => `docs/${name}`),
+  "CHANGELOG.md",
+  ...["docs", "docs/notes"].flatMap((folder) =>
+    readdirSync(join(ROOT, folder))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `${folder}/${name}`),
+  ),
 ];
 
 const textOf = (name: string) => readFileSync(join(ROOT, name), "utf8");
+const found = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, name]) => name!);
+
+/** Anchors of a page's headings, as GitHub makes them. */
+const anchorsOf = (page: string) =>
+  found(textOf(page), /^#+ (.+)$/gm).map((title) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, "")
+      .replaceAll(" ", "-"),
+  );
+
+/** Whether a relative link of a page leads to a file, and to a heading of it where it names one. */
+function leadsSomewhere(page: string, link: string): boolean {
+  const [path, anchor] = link.split("#") as [string, string?];
+  const target = path === "" ? page : join(dirname(page), path);
+  return existsSync(join(ROOT, target)) && (anchor === undefined || anchorsOf(target).includes(anchor));
+}
 
 describe.each(DOCUMENTS)("%s", (name) => {
   const blocks = commandBlocks(textOf(name));
@@ -40,6 +63,41 @@ describe.each(DOCUMENTS)("%s", (name) => {
       }
     });
   }
+});
+
+describe("what the pages name exists", () => {
+  it.each(DOCUMENTS)("%s: the targets of its links", (page) => {
+    const links = found(textOf(page), /\]\(([^)\s]+)\)/g).filter((link) => !link.includes(":"));
+    expect(links.filter((link) => !leadsSomewhere(page, link))).toEqual([]);
+  });
+
+  it("scripts of package.json, and benches", () => {
+    const { scripts } = JSON.parse(textOf("package.json")) as { scripts: Record<string, string> };
+    const text = DOCUMENTS.map(textOf).join("\n");
+    const unknown = found(text, /npm run (?:-\S+ )?([\w:]+)/g).filter((name) => !(name in scripts));
+    expect(unknown).toEqual([]);
+    const benches = found(text, /npm run bench -- ([a-z-]+)/g);
+    expect(benches.length).toBeGreaterThan(5);
+    expect(benches.filter((name) => !existsSync(join(ROOT, "bench", `${name}.ts`)))).toEqual([]);
+  });
+
+  it("source files in docs/architecture.md and CONTRIBUTING.md", () => {
+    const text = textOf("docs/architecture.md") + textOf("CONTRIBUTING.md");
+    const paths = found(text, /`((?:src|test|bench|scripts|docs|deploy|models)\/[\w./-]+)`/g);
+    expect(paths.length).toBeGreaterThan(50);
+    expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  });
+
+  it("documents that the program names, in the package too", () => {
+    const source = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" });
+    const text = source
+      .filter((path) => path.endsWith(".ts"))
+      .map((path) => textOf(join("src", path)))
+      .join("\n");
+    const names = found(text, /\b((?:docs|bench)\/[\w/-]+\.(?:md|txt|json|csv))\b/g);
+    expect(names.length).toBeGreaterThan(3);
+    expect(names.filter((name) => !DOCUMENTS.includes(name))).toEqual([]);
+  });
 });
 
 describe("commands in a document", () => {

@@ -102,7 +102,7 @@ describe("train", () => {
     [["--epochs", "0"], 2, '--epochs: got "0", expected more than 0'],
     [["--loss", "hinge"], 2, "expected one of bce, contrastive"],
     [["--model", "vgg16"], 2, "there is no model called vgg16"],
-    [["--test-share", "0"], 2, "a test share of 0 leaves nobody to measure the network on"],
+    [["--test-fraction", "0"], 2, "a test fraction of 0 leaves nobody to measure the network on"],
     [["--no-such-flag"], 2, "unknown option '--no-such-flag'"],
     [["--dataset", "folder", "--dataset-path", "nowhere"], 3, "there is no folder"],
     [["--output", "run"], 2, "run holds a run already"],
@@ -161,7 +161,7 @@ describe("settings", () => {
     const outcome = await faceid(["train", "--output", "x"], { FACEID_LERNING_RATE: "1" });
     expect(outcome).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("FACEID_LERNING_RATE is no setting"),
+      stderr: expect.stringContaining("unknown setting FACEID_LERNING_RATE"),
     });
   });
 });
@@ -176,7 +176,7 @@ describe("report", () => {
       readFileSync(join(work, name), "utf8"),
     );
     const titles = (page: string) => [...page.matchAll(/<h2>([^<]+)</g)].map(([, title]) => title);
-    const common = ["On people it has never seen", "Error rates", "Thresholds", "Training"];
+    const common = ["Held-out people", "Error rates", "Thresholds", "Training"];
     expect(titles(runPage!)).toEqual([...common, "Most confident mistakes", "Model", "Settings"]);
     expect(titles(modelPage!)).toEqual([...common, "Model", "Settings"]);
     expect(runPage).toContain("data:image/jpeg;base64,");
@@ -213,7 +213,7 @@ describe("evaluate", () => {
   it("wants just one model", async () => {
     expect(await faceid(["evaluate"])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("name one model"),
+      stderr: expect.stringContaining("expected one model to measure, got none"),
     });
   });
 
@@ -260,6 +260,18 @@ describe("export, inspect, convert", () => {
     expect(converted.code).toBe(0);
   });
 
+  it("make a SavedModel of an ONNX file", async () => {
+    const converted = await faceid(["convert", "embed.onnx", "--saved-model", "embedding/1"]);
+    expect(converted).toMatchObject({ code: 0, stdout: "embedding/1\n" });
+    const { stdout } = await faceid(["inspect", "embedding/1", "--json"]);
+    const [report] = JSON.parse(stdout);
+    expect(report.signatures).toHaveLength(1);
+    expect(report.signatures[0].inputs).toMatchObject([
+      { name: "input_image", shape: [-1, expect.any(Number), expect.any(Number), 3] },
+    ]);
+    expect(report.operations.every(({ supported }: { supported: boolean }) => supported)).toBe(true);
+  });
+
   it("write a SavedModel once more, with all its signatures", async () => {
     const again = await faceid(["convert", "models/tiny/1", "--saved-model", "again/1"]);
     expect(again).toMatchObject({ code: 0, stdout: "again/1\n" });
@@ -274,7 +286,7 @@ describe("export, inspect, convert", () => {
     expect(names(after)).toEqual(names(before));
     expect(await faceid(["convert", "models/tiny/1"])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("there is nothing to write"),
+      stderr: expect.stringContaining("nothing to write"),
     });
   });
 });

@@ -2,10 +2,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { calibrationSchema } from "../src/artifact/calibration.ts";
 import { Random } from "../src/base/random.ts";
-import { calibrationSchema } from "../src/evaluate/thresholds.ts";
 import { exportModel, signaturesOf } from "../src/jobs/export.ts";
-import { NETWORKS, networkNamed } from "../src/model/networks.ts";
+import { NETWORKS } from "../src/model/networks.ts";
 import { siamese } from "../src/model/siamese.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
 import { readSavedModel } from "../src/savedmodel/read/read.ts";
@@ -38,11 +38,8 @@ describe("docs/formats.md on what is written", () => {
 
   beforeAll(async () => {
     const work = await temporaryFolder();
-    const { net } = siamese(
-      networkNamed("faceid"),
-      { height: SIDE, width: SIDE },
-      { mode: "training", batch: 1 },
-    );
+    const model = { network: "faceid", input: { height: SIDE, width: SIDE } };
+    const { net } = siamese(model, { mode: "training", batch: 1 });
     const state = initialWeights(net.weights, new Random(1));
     const config = { ...trainConfigSchema.parse({ dataset: "synthetic" }), replicas: 1 };
     const checkpoint = join(work, "last.safetensors");
@@ -87,10 +84,10 @@ describe("docs/formats.md on what is written", () => {
     const [graph, loop] = [new Set<string>(), new Set<string>()];
     for (const { name } of NETWORKS) {
       for (const crop of [1, 0.8]) {
-        const image = { height: SIDE, width: SIDE, crop };
-        const { net } = siamese(networkNamed(name), image, { mode: "inference", batch: 1 });
+        const config = { network: name, input: { height: SIDE, width: SIDE }, crop };
+        const { net } = siamese(config, { mode: "inference", batch: 1 });
         const model = buildSavedModel({
-          signatures: signaturesOf(name, { imageShape: [SIDE, SIDE], crop }),
+          signatures: signaturesOf(config),
           parameters: initialWeights(net.weights, new Random(1)),
         });
         const { node, library } = model.metaGraphs[0]!.graphDef!;

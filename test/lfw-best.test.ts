@@ -2,13 +2,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { calibrationSchema } from "../src/artifact/calibration.ts";
+import { DESCRIPTION_FILE } from "../src/artifact/files.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { chosenFolds, findPairs, readPairs } from "../src/data/lfw.ts";
 import { Loader } from "../src/data/loader.ts";
 import { scorePairs } from "../src/evaluate/score-pairs.ts";
-import { calibrationSchema } from "../src/evaluate/thresholds.ts";
 import { imageSettings } from "../src/image/settings.ts";
-import { DESCRIPTION_FILE } from "../src/jobs/export.ts";
 import { savedModelVerifier } from "../src/verify/saved-model-verifier.ts";
 
 const MODEL = "models/lfw-best/1";

@@ -66,6 +66,7 @@ describe("the package", () => {
       /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
       /^bin\/faceid\.js$/,
       /^dist\/.+\.(js|d\.ts)$/,
+      /^docs\/(notes\/)?[\w-]+\.md$/,
       /^examples\/[\w-]+\.js$/,
       /^proto\/.+\.proto$/,
     ];
@@ -78,6 +79,7 @@ describe("the package", () => {
       "README.md",
       "bin",
       "dist",
+      "docs",
       "examples",
       "package.json",
       "proto",

@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import type { CalibrationRecord } from "../src/artifact/calibration.ts";
 import { Random } from "../src/base/random.ts";
 import { float32, floats, type TensorMap } from "../src/base/tensor.ts";
 import * as g from "../src/graph/build.ts";
@@ -11,17 +12,15 @@ import { type QuantizeReport, quantizeModel } from "../src/jobs/quantize.ts";
 import { lower } from "../src/onnx/lower/lower.ts";
 import { readOnnxFile } from "../src/onnx/runtime/model-file.ts";
 import { savedModelLoader } from "../src/serving/repository/loader.ts";
-import { trainConfigSchema } from "../src/train/config.ts";
 import { loadModel } from "../src/verify/face-model.ts";
 import { writeFaceModel } from "./support/face-model.ts";
 import { temporaryFolder } from "./support/photos.ts";
 
 const SIDE = 112;
-const DESCRIPTION = {
-  format: "faceid-model-1",
-  network: "faceid",
-  training: { epochs: 0, steps: 0, config: trainConfigSchema.parse({}), history: [] },
-  calibration: { threshold: 0.51, operatingPoints: [] },
+const CALIBRATION: CalibrationRecord = {
+  threshold: 0.51,
+  operatingPoints: [],
+  data: { dataset: "drawn", people: "10 validation people", positives: 5, negatives: 5 },
 };
 
 /** Photographs of nobody: patches of colour with noise, two for each of four names. */
@@ -43,7 +42,7 @@ async function writeNoise(root: string): Promise<void> {
 it("is written beside its description, served with the same contract, and scores as before", async () => {
   const root = await temporaryFolder();
   const [source, target, images] = [join(root, "faceid/1"), join(root, "int8/1"), join(root, "images")];
-  await writeFaceModel(source, { network: "faceid", side: SIDE, description: DESCRIPTION });
+  await writeFaceModel(source, { network: "faceid", side: SIDE, description: { calibration: CALIBRATION } });
   await writeNoise(images);
   const report = await quantizeModel({ savedModel: source, images, output: target, count: 4 });
   expect(report).toMatchObject({ convolutions: 26, calibrationImages: 4, pairs: 3, threshold: 0.51 });
@@ -55,12 +54,13 @@ it("is written beside its description, served with the same contract, and scores
   expect(model.operations.get("QuantizeLinear")).toBe(2);
   expect(model.operations.get("DequantizeLinear")).toBe(2);
 
-  const load = savedModelLoader({ lanes: 1 });
+  const load = savedModelLoader({ sessions: 1 });
   const [before, after] = [
     await load(source, { name: "faceid", version: 1n }),
     await load(target, { name: "int8", version: 1n }),
   ];
-  expect(after.description).toEqual(DESCRIPTION);
+  expect(after.description).toEqual(before.description);
+  expect(after.description).toMatchObject({ network: "faceid", calibration: CALIBRATION });
   const sides = (servable: typeof before) => {
     const { inputs, outputs } = servable.signatures.get("serving_default")!;
     return [...inputs, ...outputs].map(([alias, { dtype, shape }]) => ({ alias, dtype, shape }));
@@ -100,8 +100,8 @@ const FACES = {
   dataset: "synthetic",
   idTo: 29,
   imagesPerId: 4,
-  validationShare: 0.3,
-  testShare: 0.3,
+  validationFraction: 0.3,
+  testFraction: 0.3,
 } as const;
 
 describe("the accuracy of 8 bits", () => {
@@ -111,9 +111,13 @@ describe("the accuracy of 8 bits", () => {
   beforeAll(async () => {
     const root = await temporaryFolder();
     [source, target, images] = [join(root, "faceid/1"), join(root, "int8/1"), join(root, "images")];
-    await writeFaceModel(source, { network: "faceid", side: SIDE, description: DESCRIPTION });
+    await writeFaceModel(source, {
+      network: "faceid",
+      side: SIDE,
+      description: { calibration: CALIBRATION },
+    });
     await writeNoise(images);
-    const accuracy = { testPairs: 40, data: FACES };
+    const accuracy = { pairs: 40, data: FACES };
     report = await quantizeModel({ savedModel: source, images, output: target, count: 4, accuracy });
   }, 120_000);
 

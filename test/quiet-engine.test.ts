@@ -74,7 +74,7 @@ describe.skipIf(process.platform !== "linux")("the engine", () => {
     const faces = join(work, "faces");
     const people = ["--identities", "12", "--images-per-identity", "2"];
     await execute("node", [faceid, "dataset", "synthesize", "--output", faces, ...people]);
-    const shares = ["--validation-share", "0.3", "--test-share", "0.3", "--validation-pairs", "4"];
+    const shares = ["--validation-fraction", "0.3", "--test-fraction", "0.3", "--validation-pairs", "4"];
     const small = [
       "--model",
       "compact",

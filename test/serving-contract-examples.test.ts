@@ -11,7 +11,8 @@ import {
   PredictionService,
   RegressionRequestSchema,
 } from "../src/proto/tensorflow_serving/prediction_service_pb.ts";
-import { classify, regress } from "../src/serving/classify.ts";
+import { classify } from "../src/serving/classify.ts";
+import { regress } from "../src/serving/regress.ts";
 import { savedModelLoader } from "../src/serving/repository/loader.ts";
 import { singleModelConfig } from "../src/serving/repository/model-config.ts";
 import { Repository } from "../src/serving/repository/repository.ts";
@@ -42,7 +43,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "faceid-examples-"));
   await writeHalfPlusTwo(join(folder, "1"));
   const config = singleModelConfig("half", folder);
-  const loader = savedModelLoader({ lanes: 1 });
+  const loader = savedModelLoader({ sessions: 1 });
   server = await startServer({ models: config, loader, log: silentLog, grpcPort: 0, restPort: 0 });
   models = new Repository({
     loader,

@@ -9,7 +9,8 @@ import {
   PredictRequestSchema,
 } from "../src/proto/tensorflow_serving/prediction_service_pb.ts";
 import { tensorFromProto, tensorToProto } from "../src/savedmodel/format/tensor-proto.ts";
-import { type ModelChoice, predict } from "../src/serving/predict.ts";
+import { predict } from "../src/serving/predict.ts";
+import type { ModelChoice } from "../src/serving/repository/catalog.ts";
 import { Repository } from "../src/serving/repository/repository.ts";
 import { parseTextProto } from "../src/serving/repository/text-proto.ts";
 import { type RunningServer, startServer } from "../src/serving/server.ts";

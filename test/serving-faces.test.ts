@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { deflateSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { decisionOf } from "../src/artifact/calibration.ts";
+import { type CalibrationRecord, decisionFor } from "../src/artifact/calibration.ts";
 import { silentLog } from "../src/base/log.ts";
 import { requestGrpc } from "../src/client/grpc.ts";
 import { requestRest } from "../src/client/rest.ts";
@@ -13,15 +13,16 @@ import { type RunningServer, startServer } from "../src/serving/server.ts";
 import { writeFaceModel } from "./support/face-model.ts";
 import { temporaryFolder, writePhotos } from "./support/photos.ts";
 
-const CALIBRATION = {
-  calibration: {
-    threshold: 0.4,
-    measuredFar: { value: 0.12, interval: [0.1, 0.14] },
-    operatingPoints: [
-      { far: 0.1, threshold: 0.6, measuredFar: { value: 0.09, interval: [0.07, 0.11] } },
-      { far: 0.01, threshold: 0.9, measuredFar: { value: 0.011, interval: [0.006, 0.02] } },
-    ],
-  },
+const TAR = { value: 0.9, interval: [0.8, 1] } satisfies CalibrationRecord["measuredTar"];
+const CALIBRATION: CalibrationRecord = {
+  threshold: 0.4,
+  measuredFar: { value: 0.12, interval: [0.1, 0.14] },
+  measuredTar: TAR,
+  operatingPoints: [
+    { far: 0.1, threshold: 0.6, measuredFar: { value: 0.09, interval: [0.07, 0.11] }, measuredTar: TAR },
+    { far: 0.01, threshold: 0.9, measuredFar: { value: 0.011, interval: [0.006, 0.02] }, measuredTar: TAR },
+  ],
+  data: { dataset: "drawn", people: "10 validation people", positives: 1000, negatives: 1000 },
 };
 
 let folder: string;
@@ -30,11 +31,11 @@ let url: string;
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  await writeFaceModel(join(folder, "faceid/1"), { description: CALIBRATION });
+  await writeFaceModel(join(folder, "faceid/1"), { description: { calibration: CALIBRATION } });
   await writePhotos(folder, ["a.png", "b.png"]);
   server = await startServer({
     models: singleModelConfig("faceid", join(folder, "faceid")),
-    loader: savedModelLoader({ lanes: 1 }),
+    loader: savedModelLoader({ sessions: 1 }),
     log: silentLog,
     grpcPort: 0,
     restPort: 0,
@@ -68,9 +69,9 @@ async function pair(extra: Record<string, string> = {}): Promise<FormData> {
 
 describe("a calibration record without a rate at its default threshold", () => {
   it("decides, and tells no rate", () => {
-    const { measuredFar: _rate, ...old } = CALIBRATION.calibration;
-    expect(decisionOf({ calibration: old }, undefined)).toEqual({ threshold: 0.4 });
-    expect(decisionOf({ calibration: old }, 0.1)).toEqual({
+    const { measuredFar: _rate, ...old } = CALIBRATION;
+    expect(decisionFor(old, undefined)).toEqual({ threshold: 0.4 });
+    expect(decisionFor(old, 0.1)).toEqual({
       threshold: 0.6,
       far: 0.09,
       farInterval: [0.07, 0.11],

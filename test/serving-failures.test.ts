@@ -47,7 +47,7 @@ describe("a thread that dies", () => {
     await writeFaceModel(join(folder, "face/1"));
     await using server = await startServer({
       models: singleModelConfig("face", join(folder, "face")),
-      loader: savedModelLoader({ lanes: 2 }),
+      loader: savedModelLoader({ sessions: 2 }),
       log: silentLog,
       grpcPort: undefined,
       restPort: 0,
@@ -200,7 +200,7 @@ describe.skipIf(process.platform === "win32")("a signal to faceid serve", () => 
     await using server = await serve(flags);
     const { answer } = await largeRequest(server.restPort);
     const exit = server.stop("SIGTERM");
-    await server.until("answering what is in flight");
+    await server.until("finishing the requests in progress");
     // Nobody new is let in meanwhile.
     await expect(fetch(`http://localhost:${server.restPort}/healthz`)).rejects.toThrow();
     const { status, body } = await answer;
@@ -214,7 +214,7 @@ describe.skipIf(process.platform === "win32")("a signal to faceid serve", () => 
     const { answer } = await largeRequest(server.restPort);
     const lost = answer.catch(() => "lost");
     const exit = server.stop("SIGTERM");
-    await server.until("answering what is in flight");
+    await server.until("finishing the requests in progress");
     void server.stop("SIGTERM");
     expect(await exit).toBe(130);
     expect(await lost).toBe("lost");

@@ -133,7 +133,7 @@ describe("faceid serve", () => {
     ]);
     const { answer } = await slowRequest(server, 800);
     const ended = server.stop("SIGTERM");
-    await server.until("answering what is in flight");
+    await server.until("finishing the requests in progress");
     while (await isOpen(server.restPort)) await delay(10);
     expect(await answer).toMatchObject({ status: 200, connection: "close" });
     expect(await ended).toBe(0);
@@ -143,7 +143,7 @@ describe("faceid serve", () => {
     const server = await serve([...QUICK, "--model_name=slow", `--model_base_path=${base("slow")}`]);
     const { answer } = await slowRequest(server, 100_000);
     void server.stop("SIGTERM");
-    await server.until("answering what is in flight");
+    await server.until("finishing the requests in progress");
     expect(await server.stop("SIGTERM")).toBe(130);
     await expect(answer).rejects.toThrow();
   });

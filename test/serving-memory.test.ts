@@ -158,7 +158,7 @@ describe("the engine's threads", () => {
     await writeSavedModel(join(root, "m/1"), { signatures, parameters: new Map() });
     await using server = await startServer({
       models: singleModelConfig("m", join(root, "m")),
-      loader: savedModelLoader({ lanes: 2 }),
+      loader: savedModelLoader({ sessions: 2 }),
       log: silentLog,
       grpcPort: 0,
       restPort: 0,

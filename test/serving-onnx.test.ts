@@ -7,7 +7,6 @@ import { silentLog } from "../src/base/log.ts";
 import { Random } from "../src/base/random.ts";
 import { requestGrpc } from "../src/client/grpc.ts";
 import { inspectModels } from "../src/jobs/inspect.ts";
-import { networkNamed } from "../src/model/networks.ts";
 import { siamese } from "../src/model/siamese.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
 import { lower } from "../src/onnx/lower/lower.ts";
@@ -75,7 +74,7 @@ async function writeVersion(name: string, bytes: Uint8Array): Promise<string> {
 const serve = (name: string) =>
   startServer({
     models: singleModelConfig(name, join(root, name)),
-    loader: savedModelLoader({ lanes: 1 }),
+    loader: savedModelLoader({ sessions: 1 }),
     log: silentLog,
     grpcPort: 0,
     restPort: 0,
@@ -169,8 +168,8 @@ describe("an ONNX file with a fixed number of rows", () => {
 
 describe("a network of ours as an ONNX file", () => {
   it("gives the client a score, over gRPC too", async () => {
-    const image = { height: 96, width: 96 };
-    const { net, ...pair } = siamese(networkNamed("compact"), image, { mode: "inference", batch: "batch" });
+    const model = { network: "compact", input: { height: 96, width: 96 } };
+    const { net, ...pair } = siamese(model, { mode: "inference", batch: "batch" });
     const frozen = initialWeights(net.weights, new Random(1));
     await writeVersion("pair", lower({ outputs: { classifier: pair.classifier } }, { frozen }).bytes);
     await using server = await serve("pair");

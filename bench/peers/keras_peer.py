@@ -1,4 +1,4 @@
-"""Keras on TensorFlow as a peer of bench/peers/run.ts: argument a job in JSON; times one run per line it reads.
+"""Keras on TensorFlow as a peer of bench/peers.ts: argument a job in JSON; times one run per line it reads.
 
 Two threads, the same networks, loss, optimiser and kind of data as ours. Prints {"ms": …, "cpuMs": …} for each run and, at the end
 of its input, {"peakMegabytes": …, "version": …}.

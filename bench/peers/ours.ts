@@ -1,8 +1,7 @@
-/** @file Our side of bench/peers/run.ts: argument a job in JSON; times one run for each line it reads. */
+/** @file faceid's side of bench/peers.ts: takes a job as JSON, times one run for each line on standard input. */
 import { createInterface } from "node:readline";
 import { Random } from "../../src/base/random.ts";
 import { float32 } from "../../src/base/tensor.ts";
-import { networkNamed } from "../../src/model/networks.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
 import { lower } from "../../src/onnx/lower/lower.ts";
@@ -10,7 +9,7 @@ import { measureRanges } from "../../src/onnx/quantize/calibrate.ts";
 import { quantize, valuesToMeasure } from "../../src/onnx/quantize/quantize.ts";
 import { SessionPool } from "../../src/onnx/runtime/session-pool.ts";
 import { TrainingEngine } from "../../src/train/engine.ts";
-import type { Job } from "./job.ts";
+import type { Job } from "./peer.ts";
 
 const IMAGE = { height: 112, width: 112 };
 const PIXELS = IMAGE.height * IMAGE.width * 3;
@@ -18,21 +17,17 @@ const PIXELS = IMAGE.height * IMAGE.width * 3;
 const job = JSON.parse(process.argv[2]!) as Job;
 const random = new Random(2);
 const pixels = (count: number) => Float32Array.from({ length: count * PIXELS }, () => random.uniform());
-const network = networkNamed(job.network);
+const model = { network: job.network, input: IMAGE };
 
 /** A step of `faceid train`: one single-threaded replica for each thread. */
 async function training(): Promise<() => Promise<unknown>> {
   const engine = await TrainingEngine.open({
-    network: job.network,
-    image: IMAGE,
+    step: { model, loss: { name: "bce" }, optimizer: { name: "adam" }, weightDecay: 0 },
     batchSize: job.batch,
-    loss: { name: "bce" },
-    optimizer: { name: "adam" },
-    weightDecay: 0,
     replicas: job.threads,
     threads: 1,
   });
-  const { net } = siamese(network, IMAGE, { mode: "training", batch: 1 });
+  const { net } = siamese(model, { mode: "training", batch: 1 });
   await engine.load(initialWeights(net.weights, new Random(1)));
   const inputs = {
     anchor_img: pixels(job.batch),
@@ -51,9 +46,9 @@ async function quantized(bytes: Uint8Array, names: readonly string[]): Promise<U
 
 /** The exported network in as many single-threaded sessions as the server would use, the batch shared among them. */
 async function inference(): Promise<() => Promise<unknown>> {
-  const model = siamese(network, IMAGE, { mode: "inference", batch: "batch" });
-  const { net } = siamese(network, IMAGE, { mode: "training", batch: 1 });
-  const program = { outputs: { classifier: model.classifier } };
+  const pair = siamese(model, { mode: "inference", batch: "batch" });
+  const { net } = siamese(model, { mode: "training", batch: 1 });
+  const program = { outputs: { classifier: pair.classifier } };
   const { bytes, inputs } = lower(program, { frozen: initialWeights(net.weights, new Random(1)) });
   const names = inputs.map(({ name }) => name);
   const served = job.work === "int8" ? await quantized(bytes, names) : bytes;

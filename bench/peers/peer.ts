@@ -1,15 +1,24 @@
-/** @file A program that runs a job when told to, in a process of its own, so that its peak memory is its own too. */
+/** @file A job, and a process that runs it on request; a process of its own, so that peak memory is measured per side. */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 
-/** How long a run took, and how much time of all threads together. */
+/** One network, one batch size, one kind of work; both sides take it as JSON on their command line. */
+export interface Job {
+  readonly network: "faceid" | "mobilefacenet";
+  /** Pairs in one run. */
+  readonly batch: number;
+  readonly work: "training" | "inference" | "int8";
+  readonly threads: number;
+}
+
+/** Wall-clock time of a run, and processor time of all its threads. */
 export interface Timing {
   readonly ms: number;
   readonly cpuMs: number;
 }
 
-/** What a peer says of itself when it has done its runs. */
+/** The last message of a peer, after its runs. */
 export interface Farewell {
   readonly peakMegabytes: number;
   readonly version: string;
@@ -17,7 +26,7 @@ export interface Farewell {
 
 type PeerProcess = ChildProcessByStdio<Writable, Readable, null>;
 
-/** One line in starts a run, one line out tells how long it took. */
+/** A line on standard input starts a run; a line on standard output reports its time. */
 export class Peer {
   readonly #process: PeerProcess;
   readonly #lines: AsyncIterator<string>;
@@ -41,7 +50,7 @@ export class Peer {
     for (;;) {
       const { value, done } = await this.#lines.next();
       if (done) throw new Error(`the program ended early: ${this.#process.spawnargs.join(" ")}`);
-      // Libraries may print what they like in between.
+      // Libraries may print lines of their own.
       if (value.startsWith("{")) return JSON.parse(value);
     }
   }

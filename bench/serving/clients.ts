@@ -1,4 +1,4 @@
-/** @file Clients that do as little as they can: they share the cores with the server they measure. */
+/** @file Clients with little overhead, since they share the cores with the server that they measure. */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 

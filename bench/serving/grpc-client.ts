@@ -1,11 +1,11 @@
-/** @file A gRPC client of one prepared request, without a library: the frames are made once, and sent as they are. */
+/** @file A minimal gRPC client that sends one request, whose frames are encoded once. */
 import type { Socket } from "node:net";
 import { type BenchClient, connection } from "./clients.ts";
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PATH = "/tensorflow.serving.PredictionService/Predict";
 const HEAD_BYTES = 9;
-/** What every server takes in one frame; one that takes more says so. */
+/** Frame size that every server accepts; a server may announce a larger one. */
 const LEAST_FRAME_BYTES = 16_384;
 const FRAME = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7, windowUpdate: 8 } as const;
 const END_STREAM = 0x1;
@@ -25,7 +25,7 @@ function frame(type: number, flags: number, stream: number, payload: Uint8Array)
   return Buffer.concat([head, payload]);
 }
 
-/** A header field as plain text, to be kept in no table. */
+/** A header field as a literal that is not indexed. */
 function field(name: string, value: string): Buffer {
   return Buffer.from(
     `\0${String.fromCharCode(name.length)}${name}${String.fromCharCode(value.length)}${value}`,
@@ -62,7 +62,7 @@ class GrpcClient implements BenchClient {
   readonly #socket: Socket;
   readonly #message: Uint8Array;
   readonly #messageBytes: number;
-  /** The message in frames, and where each says which call it belongs to. */
+  /** The message in frames, and the offsets of their stream ids. */
   #request: Buffer = Buffer.alloc(0);
   #streamPlaces: number[] = [];
   #stream = -1;
@@ -144,7 +144,7 @@ class GrpcClient implements BenchClient {
     this.#socket.write(frame(FRAME.settings, ACK, 0, Buffer.alloc(0)));
   }
 
-  /** A call that fails ends without a message. */
+  /** A failed call ends without a message. */
   #check(): void {
     const answer = this.#answer;
     const isWhole = answer.length > 5 && answer[0] === 0 && answer.readUInt32BE(1) === answer.length - 5;
@@ -167,8 +167,8 @@ class GrpcClient implements BenchClient {
 }
 
 /**
- * Connects to the gRPC port. It sends only whole messages, so the server must let a message in without a word between
- * its frames: one that does not is never asked anything.
+ * Connects to the gRPC port. It sends a message in one go, so the server's window must hold a whole message; otherwise no
+ * request is sent.
  */
 export async function grpcClient(port: number, message: Uint8Array): Promise<BenchClient> {
   return new GrpcClient(await connection(port), message);

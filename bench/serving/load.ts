@@ -1,8 +1,8 @@
-/** @file Load in two forms: clients that wait for their answers, and requests that come whether answers do or not. */
+/** @file Closed-loop load (clients wait for their answers) and open-loop load (requests at a fixed rate). */
 import { setTimeout as delay } from "node:timers/promises";
 import type { BenchClient } from "./clients.ts";
 
-/** What came of a stretch of load. */
+/** Result of a period of load. */
 export interface LoadResult {
   readonly answered: number;
   readonly failed: number;
@@ -11,12 +11,12 @@ export interface LoadResult {
   readonly latencies: readonly number[];
 }
 
-/** The value below which this share of an ascending list lies. */
+/** The quantile of an ascending list. */
 export function quantile(ascending: readonly number[], share: number): number {
   return ascending[Math.min(ascending.length - 1, Math.floor(share * ascending.length))] ?? Number.NaN;
 }
 
-/** The middle of a list. */
+/** The median of a list. */
 export function median(values: readonly number[]): number {
   return quantile(
     values.toSorted((a, b) => a - b),
@@ -24,7 +24,7 @@ export function median(values: readonly number[]): number {
   );
 }
 
-/** Each client asks again as soon as it is answered, for this long. Requests that began in time are waited for. */
+/** Each client sends its next request after each answer, for this long. Waits for the answers of requests in flight. */
 export async function closedLoop(clients: readonly BenchClient[], seconds: number): Promise<LoadResult> {
   const latencies: number[] = [];
   let failed = 0;
@@ -50,8 +50,8 @@ export async function closedLoop(clients: readonly BenchClient[], seconds: numbe
 }
 
 /**
- * Requests at a fixed rate. Latency counts from the moment a request was due, so that a slow server cannot hide behind
- * clients that wait. A request that finds no free client fails.
+ * Requests at a fixed rate. Latency counts from the moment a request was due, so that waiting clients do not hide a slow
+ * server. A request that finds no free client counts as failed.
  */
 export async function openLoop(
   clients: readonly BenchClient[],

@@ -1,4 +1,4 @@
-/** @file What a request costs by its nature, however it is served: its photographs decoded, its numbers read. */
+/** @file Processor time of the unavoidable parts of a request: decoding photographs, parsing numbers. */
 import { decodeImage, decodePixels } from "../../src/image/decode.ts";
 import { resizeInto } from "../../src/image/resize.ts";
 import { prepareInto } from "../../src/image/settings.ts";
@@ -8,7 +8,7 @@ import { type Requests, SIDE } from "./requests.ts";
 
 const ROUNDS = 5;
 const RUNS = 60;
-/** Pairs under way at once: as many as keep two cores busy, as in the server. */
+/** Pairs in parallel: enough to keep two cores busy, as in the server. */
 const AT_ONCE = 2;
 const SETTINGS = { height: SIDE, width: SIDE, channels: 3 } as const;
 const PIXELS = SIDE * SIDE * 3;
@@ -33,7 +33,7 @@ async function timed(name: string, work: () => unknown): Promise<Part> {
   return { name, cpuMs: median(times) };
 }
 
-/** Measures each part in this process, with nothing beside it. */
+/** Measures each part alone, in this process. */
 export async function measureParts({ files, json }: Requests): Promise<readonly Part[]> {
   const body = json.subarray(json.indexOf("\r\n\r\n") + 4);
   const types = new Map([

@@ -1,4 +1,4 @@
-/** @file The same pair of photographs as request bytes of every kind, made ready before the clock runs. */
+/** @file The same pair of photographs as requests of every format, prepared before the clock starts. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { decodeImage, encodeJpeg } from "../../src/image/decode.ts";
 import { prepare } from "../../src/image/settings.ts";
@@ -49,7 +49,7 @@ function grpcRequest(floats: Requests["floats"]): Buffer {
 }
 
 function jsonRequest(floats: Requests["floats"]): Buffer {
-  // As many digits as a float32 takes to be read back: what clients of other languages print.
+  // The digits that identify a float32, as clients in other languages print them.
   const rows = (pixels: Float32Array) =>
     Array.from({ length: SIDE }, (_, y) =>
       Array.from({ length: SIDE }, (_, x) =>
@@ -82,7 +82,7 @@ function base64Body(files: readonly [Uint8Array, Uint8Array]): Buffer {
   return Buffer.from(JSON.stringify({ signature_name: "verify_encoded", instances: [instance] }));
 }
 
-/** Draws two photographs and makes a request of each kind. */
+/** Draws two photographs and encodes a request of each format. */
 export async function makeRequests(): Promise<Requests> {
   const photo = async (number: number) => {
     const photograph = { seed: 1, identity: number, number: 0, difficulty: 1 };

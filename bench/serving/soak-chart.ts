@@ -1,6 +1,6 @@
-/** @file The curve of a soak as an SVG drawing: memory above, latency below, minutes to the right. */
+/** @file The result of a soak as an SVG chart: memory above, latency below, over minutes. */
 
-/** One stretch of a soak. */
+/** Measurements of one interval of a soak. */
 export interface SoakSample {
   readonly minutes: number;
   readonly megabytes: number;
@@ -57,7 +57,7 @@ function panel(samples: readonly SoakSample[], title: string, curves: readonly C
   ].join("\n");
 }
 
-/** Draws a soak. */
+/** The chart as SVG. */
 export function soakChart(samples: readonly SoakSample[]): string {
   const second = TOP + PANEL + GAP;
   const memory = { name: "resident", colour: "#1f77b4", of: ({ megabytes }: SoakSample) => megabytes };

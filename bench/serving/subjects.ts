@@ -1,4 +1,4 @@
-/** @file What is compared: the engine with no server around it, and the server by each of its doors. */
+/** @file The systems under load: the engine without a server, and the server by each protocol and format. */
 import { availableParallelism } from "node:os";
 import { float32, type TensorMap, tensor } from "../../src/base/tensor.ts";
 import { BatchedServable } from "../../src/serving/batching/batched-servable.ts";
@@ -10,23 +10,23 @@ import { type BenchClient, restClient } from "./clients.ts";
 import { grpcClient } from "./grpc-client.ts";
 import { MODEL, type Requests, SIDE } from "./requests.ts";
 
-/** One way to have a pair judged. */
+/** One way to verify a pair. */
 export interface Subject {
   readonly name: string;
-  /** Whether the pair comes as photographs in files, so that decoding belongs to the model's own work. */
+  /** Whether the pair is sent as image files, so that decoding is part of the model's work. */
   readonly isEncoded: boolean;
   /** The process whose time and memory count. */
   readonly pid: number;
   client(): Promise<BenchClient>;
 }
 
-/** The engine in this process, fed with floats and with files. */
+/** The engine in this process, on floats and on files. */
 export interface EngineSubjects extends AsyncDisposable {
   readonly floats: Subject;
   readonly files: Subject;
 }
 
-/** The engine with the server's own batching and as many lanes, in this process. */
+/** The engine in this process, with the server's batching and as many sessions. */
 export async function engineSubjects(folder: string, { floats, files }: Requests): Promise<EngineSubjects> {
   const servable = await savedModelLoader()(folder, { name: MODEL, version: 1n });
   const cores = availableParallelism();
@@ -58,7 +58,7 @@ export async function engineSubjects(folder: string, { floats, files }: Requests
   };
 }
 
-/** The server by each of its doors. */
+/** The server by each protocol and format. */
 export function serverSubjects({ pid, grpcPort, restPort }: ServerProcess, requests: Requests): Subject[] {
   const rest = (name: string, isEncoded: boolean, request: Buffer): Subject => ({
     name,

@@ -1,44 +1,77 @@
-/** @file The calibration record beside a model: at which probability two photographs count as one person. */
+/** @file The calibration record: thresholds, the error rates measured at them, and the decision they support. */
 import { z } from "zod";
+import { FaceError } from "../base/errors.ts";
 
-const rateSchema = z.object({ value: z.number(), interval: z.tuple([z.number(), z.number()]) });
+const share = z.number().min(0).max(1);
 
-const calibrationSchema = z.object({
-  calibration: z.object({
-    /** The threshold with the most right decisions, where nobody asks for an error rate. */
-    threshold: z.number(),
-    /** Older records do not tell it. */
-    measuredFar: rateSchema.optional(),
-    operatingPoints: z.array(z.object({ far: z.number(), threshold: z.number(), measuredFar: rateSchema })),
+const rateSchema = z.object({
+  value: share,
+  /** 95 % confidence. */
+  interval: z.tuple([share, share]),
+});
+
+const operatingPointSchema = z.object({
+  /** The rate that was aimed at. */
+  far: share,
+  /** Pairs at or above this probability count as one person. */
+  threshold: z.number(),
+  /** False accept rate and true accept rate on the pairs it was measured on. */
+  measuredFar: rateSchema,
+  measuredTar: rateSchema,
+});
+
+export const calibrationSchema = z.object({
+  /** The threshold with the most right decisions on the calibration pairs. */
+  threshold: z.number(),
+  /** False accept rate and true accept rate at that threshold, on the same pairs; absent in older records. */
+  measuredFar: rateSchema.optional(),
+  measuredTar: rateSchema.optional(),
+  operatingPoints: z.array(operatingPointSchema),
+  data: z.object({
+    dataset: z.string(),
+    /** Which people; never those trained on. */
+    people: z.string(),
+    positives: z.number().int(),
+    negatives: z.number().int(),
   }),
 });
 
-/** How a similarity becomes a decision. */
+export type Rate = z.infer<typeof rateSchema>;
+export type OperatingPoint = z.infer<typeof operatingPointSchema>;
+/** Part of an exported model's description: it turns a probability into a decision. */
+export type CalibrationRecord = z.infer<typeof calibrationSchema>;
+
+/** How a probability becomes a decision. */
 export interface Decision {
   /** Pairs at or above this probability count as one person. */
   readonly threshold: number;
-  /** The share of pairs of different people that it let through when it was measured, where that is known. */
+  /** The false accept rate measured at the threshold; absent in older records. */
   readonly far?: number;
   /** 95 % confidence. */
   readonly farInterval?: readonly [number, number];
 }
 
-const decisionAt = (threshold: number, far: z.infer<typeof rateSchema> | undefined): Decision =>
-  far === undefined ? { threshold } : { threshold, far: far.value, farInterval: far.interval };
-
 /**
- * The decision that a model's description supports.
- * @param far the highest false accept rate wanted; left out, the threshold with the most right decisions.
- * @returns `undefined` where the model was not calibrated, or not for so low a rate.
+ * The decision that a calibration record supports.
+ * @param far the highest false accept rate wanted, between 0 and 1; when left out, the threshold with the most right
+ *   decisions.
+ * @returns `undefined` without a record, or when the record has no operating point with so low a rate.
+ * @throws FaceError `CONFIG_INVALID` for a rate that is not between 0 and 1.
  */
-export function decisionOf(description: unknown, far: number | undefined): Decision | undefined {
-  const parsed = calibrationSchema.safeParse(description);
-  if (!parsed.success) return undefined;
-  const { threshold, measuredFar, operatingPoints } = parsed.data.calibration;
-  if (far === undefined) return decisionAt(threshold, measuredFar);
-  const point = operatingPoints
-    .filter((each) => each.far <= far)
-    .toSorted((a, b) => a.far - b.far)
-    .at(-1);
-  return point && decisionAt(point.threshold, point.measuredFar);
+export function decisionFor(
+  record: CalibrationRecord | undefined,
+  far?: number | undefined,
+): Decision | undefined {
+  if (far !== undefined && !(far > 0 && far < 1)) {
+    throw new FaceError("CONFIG_INVALID", `far: got ${far}, expected a rate between 0 and 1`, {
+      hint: "pass the highest false accept rate you accept, such as 0.001 for 1 in 1,000",
+    });
+  }
+  const point =
+    far === undefined
+      ? record
+      : record?.operatingPoints.filter((each) => each.far <= far).toSorted((a, b) => b.far - a.far)[0];
+  if (point === undefined) return undefined;
+  const { threshold, measuredFar: rate } = point;
+  return rate === undefined ? { threshold } : { threshold, far: rate.value, farInterval: rate.interval };
 }

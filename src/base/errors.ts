@@ -44,6 +44,13 @@ export const ERRORS = {
     "The dataset exists but cannot be used: empty, wrong layout, no possible pairs.",
   ),
   IMAGE_UNREADABLE: kind("INVALID_ARGUMENT", 3, "A file could not be decoded as an image."),
+  FACE_NOT_FOUND: kind("INVALID_ARGUMENT", 11, "A photograph shows no face that the detector is sure of."),
+  SEVERAL_FACES: kind("INVALID_ARGUMENT", 11, "A photograph shows several faces where only one was wanted."),
+  FACE_UNFIT: kind(
+    "INVALID_ARGUMENT",
+    11,
+    "A face is too small, cut off, turned away, blurred or badly lit to be compared.",
+  ),
   DOWNLOAD_FAILED: kind("UNAVAILABLE", 4, "A download was refused, cut off or did not match its checksum."),
   ARCHIVE_INVALID: kind("DATA_LOSS", 4, "An archive is damaged or tries to write outside its folder."),
   CHECKPOINT_INVALID: kind("DATA_LOSS", 5, "A checkpoint is missing, damaged or of another format."),

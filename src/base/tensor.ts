@@ -1,5 +1,6 @@
 /** @file Tensors: element types, arrays and shapes, the values that all rooms exchange. The room `base/` is what every
- * room may use: tensors, errors, files, random numbers, the log, worker threads and limits. It knows no other room.
+ * room may use: tensors, errors, files, downloads, archives, random numbers, the log, worker threads and limits. It knows
+ * no other room.
  */
 import { FaceError } from "./errors.ts";
 

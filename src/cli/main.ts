@@ -1,46 +1,84 @@
-/** @file The faceid command: finds the subcommand, runs it, and ends with a clear line when it fails. */
-import { Command } from "commander";
+/** @file The faceid command. The room parses arguments, calls a job and prints; this file finds the subcommand. */
+import { Command, CommanderError } from "commander";
+import { ERRORS, FaceError, messageOf, systemCode } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
-import { describeFailure } from "./failure.ts";
 import { adoptDotEnv } from "./options.ts";
 
-/** Subcommands by name; each is loaded only when it is called, so that `faceid serve` starts fast. */
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  quickstart: async () => (await import("./commands/quickstart.ts")).quickstartCommand(),
-  train: async () => (await import("./commands/train.ts")).trainCommand(),
-  evaluate: async () => (await import("./commands/evaluate.ts")).evaluateCommand(),
-  report: async () => (await import("./commands/report.ts")).reportCommand(),
-  export: async () => (await import("./commands/export.ts")).exportCommand(),
-  serve: async () => (await import("./commands/serve.ts")).serveCommand(),
-  request: async () => (await import("./commands/request.ts")).requestCommand(),
-  dataset: async () => (await import("./commands/dataset.ts")).datasetCommand(),
-  summary: async () => (await import("./commands/summary.ts")).summaryCommand(),
-  plot: async () => (await import("./commands/plot.ts")).plotCommand(),
-  inspect: async () => (await import("./commands/inspect.ts")).inspectCommand(),
-  quantize: async () => (await import("./commands/quantize.ts")).quantizeCommand(),
-  convert: async () => (await import("./commands/convert.ts")).convertCommand(),
-  models: async () => (await import("./commands/models.ts")).modelsCommand(),
+/** The subcommands, as the list of commands shows them. */
+const SUMMARIES = {
+  quickstart: "train, measure, export, serve and ask, on drawn faces, in about two minutes",
+  train: "train a verifier on a folder of people, measure and export it",
+  evaluate: "measure a model on people it was not trained on",
+  report: "measure a model and write a report as one HTML page",
+  export: "freeze a checkpoint and write it as a SavedModel",
+  serve: "serve models over TensorFlow Serving's REST and gRPC protocols, with its flags in either spelling",
+  request: "ask a server whether two photographs show one person",
+  dataset: "count, show, draw or download datasets",
+  summary: "list a model's layers with their shapes, parameters and connections",
+  plot: "draw a model: its layers, their shapes, and how they are connected",
+  inspect: "print a model's signatures, operations and parameters",
+  quantize: "write an exported model in 8-bit integers, as an ONNX version to serve",
+  convert: "write a SavedModel as an ONNX file, or as a SavedModel with constants for variables",
+  models: "list, add or remove model packs: the pretrained networks",
+} as const;
+type Name = keyof typeof SUMMARIES;
+
+/** What adds a subcommand's options; its module is loaded only when it is called. */
+const COMMANDS: Readonly<Record<Name, () => Promise<(command: Command) => Command>>> = {
+  quickstart: async () => (await import("./commands/quickstart.ts")).quickstartCommand,
+  train: async () => (await import("./commands/train.ts")).trainCommand,
+  evaluate: async () => (await import("./commands/evaluate.ts")).evaluateCommand,
+  report: async () => (await import("./commands/report.ts")).reportCommand,
+  export: async () => (await import("./commands/export.ts")).exportCommand,
+  serve: async () => (await import("./commands/serve.ts")).serveCommand,
+  request: async () => (await import("./commands/request.ts")).requestCommand,
+  dataset: async () => (await import("./commands/dataset.ts")).datasetCommand,
+  summary: async () => (await import("./commands/describe.ts")).summaryCommand,
+  plot: async () => (await import("./commands/describe.ts")).plotCommand,
+  inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,
+  quantize: async () => (await import("./commands/quantize.ts")).quantizeCommand,
+  convert: async () => (await import("./commands/convert.ts")).convertCommand,
+  models: async () => (await import("./commands/models.ts")).modelsCommand,
 };
 
-async function program(name: string | undefined): Promise<Command> {
+async function program([first, second]: readonly string[]): Promise<Command> {
   const root = new Command("faceid")
     .description("Train, measure, export and serve a face verifier.")
     .version(VERSION)
-    .showHelpAfterError("(faceid --help lists the commands)");
-  const wanted = name !== undefined && name in COMMANDS ? [name] : Object.keys(COMMANDS);
-  for (const each of wanted) root.addCommand(await COMMANDS[each]!());
-  for (const command of [root, ...root.commands]) command.exitOverride();
+    .showHelpAfterError("(faceid --help lists the commands)")
+    .exitOverride();
+  const wanted = first === "help" ? second : first;
+  for (const [name, summary] of Object.entries(SUMMARIES)) {
+    const command = new Command(name).description(summary).exitOverride();
+    root.addCommand(name === wanted ? (await COMMANDS[name as Name]())(command) : command);
+  }
   return root;
 }
 
-/** Arguments as the subcommand's parser wants them: TensorFlow Serving's flags come with underscores. */
-async function normalized(argv: readonly string[]): Promise<readonly string[]> {
-  if (argv[2] !== "serve") return argv;
+/** The subcommand's arguments as its parser expects them: TensorFlow Serving's flags are spelled with underscores. */
+async function normalized(args: readonly string[]): Promise<readonly string[]> {
+  if (args[0] !== "serve") return args;
   const { normalizeServeArguments } = await import("./commands/serve.ts");
-  return [...argv.slice(0, 3), ...normalizeServeArguments(argv.slice(3))];
+  return ["serve", ...normalizeServeArguments(args.slice(1))];
 }
 
-/** A reader that has seen enough, such as `head`, ends the command quietly. */
+/** The lines for standard error and the exit code of a failure; a stack comes only with FACEID_DEBUG or for our own bugs. */
+function describeFailure(error: unknown): { readonly text: string; readonly exitCode: number } {
+  // Commander has printed its own message already.
+  if (error instanceof CommanderError)
+    return { text: "", exitCode: error.exitCode === 0 ? 0 : ERRORS.CONFIG_INVALID.exit };
+  const lines = [`error: ${messageOf(error)}`];
+  const stack = error instanceof Error && error.stack !== undefined ? [error.stack] : [];
+  if (error instanceof FaceError) {
+    if (error.hint !== undefined) lines.push(`  ${error.hint}`);
+    if (process.env.FACEID_DEBUG !== undefined) lines.push(...stack);
+    return { text: lines.join("\n"), exitCode: error.exitCode };
+  }
+  if (systemCode(error) !== undefined) return { text: lines.join("\n"), exitCode: ERRORS.FILE_INVALID.exit };
+  return { text: [...lines, ...stack].join("\n"), exitCode: ERRORS.INTERNAL.exit };
+}
+
+/** Ends the command quietly when the reader of its output closes it early, as `head` does. */
 function endWithReader(error: NodeJS.ErrnoException): void {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);
@@ -49,10 +87,11 @@ function endWithReader(error: NodeJS.ErrnoException): void {
 /** Runs the command line `argv` (with node and script first) and sets the process's exit code. */
 export async function run(argv: readonly string[]): Promise<void> {
   process.stdout.on("error", endWithReader);
+  const args = argv.slice(2);
   try {
     adoptDotEnv();
-    const root = await program(argv[2]);
-    await root.parseAsync([...(await normalized(argv))]);
+    const root = await program(args);
+    await root.parseAsync(await normalized(args), { from: "user" });
   } catch (error) {
     const { text, exitCode } = describeFailure(error);
     if (text !== "") console.error(text);

@@ -89,10 +89,35 @@ describe("settings", () => {
 
   it("refuse a misspelt variable of ours, and leave those of others alone", () => {
     expect(() => resolveOptions(schema, { ...nowhere, environment: { FACEID_LOS: "bce" } })).toThrow(
-      "FACEID_LOS is no setting of faceid",
+      "unknown setting FACEID_LOS, did you mean FACEID_LOSS?",
     );
     const others = { HOME: "/", FACEID_DEBUG: "1", LOSS: "x" };
     expect(resolveOptions(schema, { ...nowhere, environment: others }).loss).toBe("bce");
+  });
+
+  it("are accepted under their former names, but not under both", () => {
+    const renamed = z.strictObject({
+      projectionDim: z.number().int().default(0),
+      loss: z.string().default("bce"),
+    });
+    const read = (flags: object, environment = {}) =>
+      resolveOptions(renamed, { ...nowhere, flags: { ...flags }, environment }).projectionDim;
+    expect(read({ metric: "8" })).toBe(8);
+    expect(read({}, { FACEID_METRIC: "9" })).toBe(9);
+    expect(read({ projectionDim: "7" }, { FACEID_METRIC: "9" })).toBe(7);
+    expect(() => read({ metric: "8", projectionDim: "8" })).toThrow(
+      "--projection-dim and --metric are the same",
+    );
+    const help = addOptions(new Command("x"), renamed);
+    expect(help.helpInformation()).not.toContain("--metric");
+    expect(help.parse(["--metric", "8"], { from: "user" }).opts()).toEqual({ metric: "8" });
+  });
+
+  it("that were removed are accepted where they change nothing", () => {
+    expect(resolveOptions(schema, { ...nowhere, flags: { mining: "all" } }).loss).toBe("bce");
+    expect(() => resolveOptions(schema, { ...nowhere, environment: { FACEID_MINING: "hard" } })).toThrow(
+      "pair mining for bce was removed",
+    );
   });
 
   it("are named alike as flag and variable", () => {

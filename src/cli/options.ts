@@ -1,11 +1,13 @@
-/** @file Settings from flags, then the environment, then `.env`, then defaults, all checked by one schema. */
+/** @file Reads settings from flags, then the environment, then `.env`, then defaults, and checks them by one schema. */
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { type Command, Option } from "commander";
 import { z } from "zod";
 import { FaceError, systemCode } from "../base/errors.ts";
+import { currentSettings, removedSettings, renamedSettings, unknownSetting } from "../train/setting-names.ts";
+import { consoleLog } from "./process.ts";
 
-/** Environment names that users of the original know; every other setting is `FACEID_` and its name. */
+/** Environment variables without our prefix, as in the original project; all others are `FACEID_` and the setting's name. */
 const KNOWN_NAMES: ReadonlySet<string> = new Set([
   "DATASET_PATH",
   "SAVED_MODEL_PATH",
@@ -21,8 +23,10 @@ const KNOWN_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 const PREFIX = "FACEID_";
-/** Variables with our prefix that are no setting of one command: where mistakes show their place, where decoded pixels
- * and model packs are kept, where packs come from and whether they may. */
+/**
+ * Variables with our prefix that are not settings of a command: stack traces, the folders of decoded pixels and of model
+ * packs, the mirror of packs, and whether downloads are allowed.
+ */
 export const OTHER_NAMES: ReadonlySet<string> = new Set([
   "FACEID_DEBUG",
   "FACEID_CACHE_DIR",
@@ -40,7 +44,16 @@ export const flagOf = (key: string): string => `--${words(key).toLowerCase().rep
 export const variableOf = (key: string): string =>
   KNOWN_NAMES.has(words(key)) ? words(key) : PREFIX + words(key);
 
-/** What a schema says of one setting. */
+/** A setting's name, then its former ones. */
+const namesOf = (key: string): string[] => [
+  key,
+  ...Object.keys(renamedSettings).filter((old) => renamedSettings[old] === key),
+];
+/** Settings that were removed from the commands of a schema. */
+const removedFrom = (schema: z.ZodObject): string[] =>
+  Object.keys(removedSettings).filter((key) => removedSettings[key]!.beside in schema.shape);
+
+/** One setting of a schema. */
 interface Setting {
   readonly type?: string;
   readonly description?: string;
@@ -57,7 +70,7 @@ function settingsOf(schema: z.ZodObject): [string, Setting][] {
 const isTrue = (text: string) => ["true", "1", "yes", "on", ""].includes(text.toLowerCase());
 const isFalse = (text: string) => ["false", "0", "no", "off"].includes(text.toLowerCase());
 
-/** A text as the value its setting wants; left as it is where it makes no sense, so that the schema can complain. */
+/** A text as a value of the setting's type; unchanged when that fails, so that the schema reports it. */
 function coerce(text: string, setting: Setting): unknown {
   switch (setting.type) {
     case "integer":
@@ -90,12 +103,14 @@ export function addOptions(command: Command, schema: z.ZodObject): Command {
       .filter((part) => part !== undefined)
       .join("; ")})`;
     command.addOption(option);
+    for (const old of namesOf(key).slice(1))
+      command.addOption(new Option(`${flagOf(old)} ${value}`).hideHelp());
   }
+  for (const key of removedFrom(schema)) command.addOption(new Option(`${flagOf(key)} <value>`).hideHelp());
   return command;
 }
 
-/** Reads `.env` from the folder the command was started in; nothing when there is none, or a folder of that name, as
- * Python's environments are often called. */
+/** Reads `.env` from the current folder; empty without the file, or when the name is a folder, as a Python environment is. */
 export function readDotEnv(path = ".env"): Environment {
   try {
     return parseEnv(readFileSync(path, "utf8")) as Environment;
@@ -105,7 +120,7 @@ export function readDotEnv(path = ".env"): Environment {
   }
 }
 
-/** Gives the environment what `.env` says of variables that are read below `cli/`, where nobody knows of that file. */
+/** Copies variables that other rooms read from `.env` into the environment, where they are not set. */
 export function adoptDotEnv(
   environment: NodeJS.ProcessEnv = process.env,
   dotEnv: Environment = readDotEnv(),
@@ -116,49 +131,82 @@ export function adoptDotEnv(
   }
 }
 
-function invalid(key: string, came: unknown, source: string, wanted: string): FaceError {
-  return new FaceError("CONFIG_INVALID", `${source}: got ${JSON.stringify(came)}, expected ${wanted}`, {
-    hint: `set ${flagOf(key)} or ${variableOf(key)}`,
-  });
-}
-
-/** Unknown names with our prefix are mistakes; anything else in the environment is not ours. */
+/** Refuses unknown names with our prefix; the rest of the environment belongs to others. */
 function refuseUnknown(environment: Environment, known: ReadonlySet<string>): void {
   for (const name of Object.keys(environment)) {
     if (name.startsWith(PREFIX) && !known.has(name) && !OTHER_NAMES.has(name)) {
-      throw new FaceError("CONFIG_INVALID", `${name} is no setting of faceid`, {
+      throw new FaceError("CONFIG_INVALID", unknownSetting(name, [...known]), {
         hint: "faceid <command> --help lists the settings; check the spelling",
       });
     }
   }
 }
 
-/** Where settings come from, strongest first. */
+/** The sources of settings, the strongest first. */
 export interface OptionSources {
-  /** What commander parsed, by setting. */
+  /** Flags that commander parsed, by setting. */
   readonly flags: Readonly<Record<string, unknown>>;
   readonly environment?: Environment;
   readonly dotEnv?: Environment;
-  /** What stands in for the schema's defaults. */
+  /** Defaults that replace those of the schema. */
   readonly preset?: Readonly<Record<string, unknown>>;
-  /** All settings of all commands, so that one `.env` may serve several of them. */
+  /** The settings of all commands, so that one `.env` can hold them all. */
   readonly everyKey?: readonly string[];
 }
 
 /**
- * The settings of a command, defaults included.
- * @throws FaceError `CONFIG_INVALID` for the first value that the schema refuses.
+ * The settings of a command with their defaults.
+ * @throws FaceError `CONFIG_INVALID` for an unknown variable or a value that the schema refuses.
  */
 export function resolveOptions<S extends z.ZodObject>(schema: S, sources: OptionSources): z.infer<S> {
   return resolve(schema, sources).settings;
 }
 
-/** Only the settings that somebody gave, checked all the same. */
+/** Only the settings that a source names, checked in the same way. */
 export function givenOptions<S extends z.ZodObject>(schema: S, sources: OptionSources): Partial<z.infer<S>> {
   const { settings, given } = resolve(schema, sources);
   return Object.fromEntries(Object.entries(settings).filter(([key]) => given.has(key))) as Partial<
     z.infer<S>
   >;
+}
+
+const warned = new Set<string>();
+
+/** Warns about a former name, once in a process. */
+function warnRenamed(old: string, current: string): void {
+  if (warned.has(old)) return;
+  warned.add(old);
+  consoleLog().warn(`${old} is now ${current}`);
+}
+
+/** Where a setting was given, under its name or a former one, and the text. */
+function findSetting(
+  key: string,
+  { flags, environment, dotEnv }: Required<Pick<OptionSources, "flags" | "environment" | "dotEnv">>,
+): { source: string; came: unknown } | undefined {
+  const places = [
+    { suffix: "", spell: flagOf, of: (name: string) => (flags[name] === true ? "" : flags[name]) },
+    ...[
+      { suffix: " in the environment", values: environment },
+      { suffix: " in .env", values: dotEnv },
+    ].map(({ suffix, values }) => ({
+      suffix,
+      spell: variableOf,
+      of: (name: string) => values[variableOf(name)] || undefined,
+    })),
+  ];
+  for (const { suffix, spell, of } of places) {
+    const [name, twice] = namesOf(key).filter((each) => of(each) !== undefined);
+    if (name === undefined) continue;
+    if (twice !== undefined) {
+      throw new FaceError("CONFIG_INVALID", `${spell(name)} and ${spell(twice)} are the same setting`, {
+        hint: `leave out ${spell(twice)}, the former name`,
+      });
+    }
+    if (name !== key) warnRenamed(spell(name), spell(key));
+    return { source: spell(name) + suffix, came: of(name) };
+  }
+  return undefined;
 }
 
 function resolve<S extends z.ZodObject>(
@@ -171,24 +219,20 @@ function resolve<S extends z.ZodObject>(
     everyKey = Object.keys(schema.shape),
   }: OptionSources,
 ): { settings: z.infer<S>; given: ReadonlySet<string> } {
-  const known = new Set(everyKey.map(variableOf));
+  const known = new Set([...everyKey.flatMap(namesOf), ...Object.keys(removedSettings)].map(variableOf));
   refuseUnknown(environment, known);
   refuseUnknown(dotEnv, known);
   const values: Record<string, unknown> = { ...preset };
   const sources = new Map<string, { source: string; came: unknown }>();
   for (const [key, setting] of settingsOf(schema)) {
-    const variable = variableOf(key);
-    const found = (
-      [
-        [flagOf(key), flags[key] === true ? "" : flags[key]],
-        [`${variable} in the environment`, environment[variable] || undefined],
-        [`${variable} in .env`, dotEnv[variable] || undefined],
-      ] as const
-    ).find(([, value]) => value !== undefined);
+    const found = findSetting(key, { flags, environment, dotEnv });
     if (found === undefined) continue;
-    const [source, text] = found;
-    values[key] = typeof text === "string" ? coerce(text, setting) : text;
-    sources.set(key, { source, came: text });
+    const { came } = found;
+    values[key] = typeof came === "string" ? coerce(came, setting) : came;
+    sources.set(key, found);
+  }
+  for (const key of removedFrom(schema)) {
+    currentSettings({ [key]: findSetting(key, { flags, environment, dotEnv })?.came });
   }
   const parsed = schema.safeParse(values);
   if (parsed.success) return { settings: parsed.data as z.infer<S>, given: new Set(sources.keys()) };
@@ -196,10 +240,14 @@ function resolve<S extends z.ZodObject>(
   const key = String(issue.path[0]);
   const { source = flagOf(key), came } = sources.get(key) ?? {};
   const setting = settingsOf(schema).find(([name]) => name === key)?.[1] ?? {};
-  throw invalid(key, came, source, wantedText(issue, setting));
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `${source}: got ${JSON.stringify(came)}, expected ${wantedText(issue, setting)}`,
+    { hint: `set ${flagOf(key)} or ${variableOf(key)}` },
+  );
 }
 
-/** What a schema wanted, in the words of a sentence. */
+/** What the schema expected, as the end of a sentence. */
 function wantedText(issue: z.core.$ZodIssue, { type, items, description }: Setting): string {
   const isWhole = type === "integer" || items?.type === "integer";
   const entries = (origin: string) => (origin === "array" ? ` values: ${description}` : "");
@@ -215,4 +263,59 @@ function wantedText(issue: z.core.$ZodIssue, { type, items, description }: Setti
     default:
       return issue.message;
   }
+}
+
+/** A flag that takes a number. */
+interface NumberFlag {
+  /** Without its dashes. */
+  readonly flag: string;
+  readonly help: string;
+  readonly least: number;
+  /** No limit when left out. */
+  readonly most?: number;
+  /** Whether fractions are allowed. */
+  readonly fraction?: boolean;
+  readonly fallback?: number;
+}
+
+/** Adds a flag whose number is checked: anything else is `CONFIG_INVALID`. */
+export function addNumber(command: Command, { flag, help, fallback, ...range }: NumberFlag): Command {
+  const { least, most, fraction = false } = range;
+  const parse = (text: string) => {
+    const value = Number(text);
+    const inRange = value >= least && value <= (most ?? value);
+    if (text.trim() !== "" && inRange && (fraction || Number.isInteger(value))) return value;
+    const wanted = `${fraction ? "" : "whole "}number ${most === undefined ? `of at least ${least}` : `from ${least} to ${most}`}`;
+    throw new FaceError("CONFIG_INVALID", `--${flag}: got ${JSON.stringify(text)}, expected a ${wanted}`);
+  };
+  return command.option(`--${flag} <number>`, help, parse, fallback);
+}
+
+/** Parses the value of `--folds`. */
+function foldNumbers(text: string): number[] {
+  const parsed = z.array(z.coerce.number().int().positive()).safeParse(text.split(","));
+  if (parsed.success) return parsed.data;
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `--folds: got ${JSON.stringify(text)}, expected whole numbers from 1, separated by commas`,
+  );
+}
+
+/** Fewer pairs say nothing about an error rate. */
+const LEAST_PAIRS = 10;
+
+/** Adds `--test-pairs`, a number of pairs of held-out people. */
+export const addTestPairs = (command: Command, help: string): Command =>
+  addNumber(command, { flag: "test-pairs", help, least: LEAST_PAIRS });
+
+/** Adds the flags that choose between a pairs file with its folds and held-out people. */
+export function addPairs(command: Command, help: { pairs: string; testPairs: string }): Command {
+  command
+    .option("--pairs <file>", `LFW-style pairs.txt: ${help.pairs}`)
+    .option(
+      "--folds <numbers>",
+      "folds of that file to use, counted from 1, such as 7,8 (default all)",
+      foldNumbers,
+    );
+  return addTestPairs(command, help.testPairs);
 }

@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { tinyConfig } from "../../test/support/tiny-run.ts";
 import { START } from "../train/checkpoint.ts";
-import type { StepRecord } from "../train/listener.ts";
+import type { TrainConfig } from "../train/config.ts";
+import type { StepRecord } from "../train/listeners.ts";
 import {
   commandProgress,
   durationText,
@@ -26,7 +27,11 @@ const step = (stepInEpoch: number): StepRecord => ({
 });
 
 /** Everything that a style writes of a short run. */
-async function shown(style: ProgressStyle, isTTY: boolean): Promise<string> {
+async function shown(
+  style: ProgressStyle,
+  isTTY: boolean,
+  settings: Partial<TrainConfig> = {},
+): Promise<string> {
   let text = "";
   const listener = progressListener(style, {
     isTTY,
@@ -34,7 +39,7 @@ async function shown(style: ProgressStyle, isTTY: boolean): Promise<string> {
       text += part;
     },
   });
-  const config = { ...tinyConfig({ epochs: 2, batchSize: 4 }), replicas: 1 };
+  const config = { ...tinyConfig({ epochs: 2, batchSize: 4, ...settings }), replicas: 1 };
   const checkpoint = () => Promise.reject(new Error("nobody asks for it"));
   await listener.onRunStart?.({ config, stepsPerEpoch: 100, progress: START });
   for (let i = 1; i <= 100; i++) await listener.onStep?.(step(i));
@@ -71,6 +76,13 @@ describe("progress", () => {
         "",
       ]);
     }
+  });
+
+  it("counts images where a batch is made of people", async () => {
+    const text = await shown("plain", false, { sampling: "people" });
+    expect(text).toContain("2 epochs of 100 steps of 4 images\n");
+    expect(text).toContain("  8.0 images/s  ");
+    expect(text).not.toContain("pairs");
   });
 
   it("is a bar that redraws itself on a terminal, and leaves one line an epoch", async () => {

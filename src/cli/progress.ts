@@ -1,22 +1,24 @@
 /** @file Shows a training run as it goes: a bar that redraws itself, plain lines, or JSON. */
 import { styleText } from "node:util";
-import type { OnMeasureProgress } from "../evaluate/watched-verifier.ts";
+import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
-import type { StepRecord, TrainListener } from "../train/listener.ts";
+import type { StepRecord, TrainListener } from "../train/listeners.ts";
 
 export const PROGRESS_STYLES = ["bar", "plain", "json"] as const;
 export type ProgressStyle = (typeof PROGRESS_STYLES)[number];
 
-/** Where the lines go; a terminal or a file. */
+/** A terminal or a file. */
 export interface Output {
   readonly isTTY?: boolean | undefined;
   write(text: string): unknown;
 }
 
 const BAR_WIDTH = 24;
-/** Plain logs get a line at least this often, in steps. */
+/** Steps between two lines of a plain log. */
 const PLAIN_EVERY = 50;
 const MINUTE = 60;
+/** Moves a terminal to the start of its line and clears it. */
+const CLEAR = "\r\u001b[2K";
 
 /** `7s`, `3m 05s`, `2h 04m` */
 export function durationText(seconds: number): string {
@@ -36,23 +38,23 @@ function epochText(record: EpochRecord): string {
   return `loss ${record.loss.toFixed(4)}  accuracy ${record.accuracy.toFixed(4)}${validation}  ${durationText(record.seconds)}`;
 }
 
-function stepText(record: StepRecord, secondsLeft: number): string {
+function stepText(record: StepRecord, unit: string, secondsLeft: number): string {
   return [
     `${String(record.stepInEpoch).padStart(String(record.stepsPerEpoch).length)}/${record.stepsPerEpoch}`,
     `loss ${record.epochLoss.toFixed(4)}`,
     `accuracy ${record.epochAccuracy.toFixed(4)}`,
-    `${record.pairsPerSecond.toFixed(1)} pairs/s`,
+    `${record.pairsPerSecond.toFixed(1)} ${unit}/s`,
     `${durationText(secondsLeft)} left`,
   ].join("  ");
 }
 
-/** Seconds that the rest of the run takes at the pace of the last steps. */
+/** Estimates the seconds left from the speed of the last steps. */
 class Pace {
   #secondsPerStep: number | undefined;
 
   left(record: StepRecord, totalSteps: number, batchSize: number): number {
     const seconds = batchSize / record.pairsPerSecond;
-    // A running mean over some twenty steps: steady, and quick to follow a change.
+    // A running mean over about twenty steps.
     this.#secondsPerStep =
       this.#secondsPerStep === undefined ? seconds : 0.95 * this.#secondsPerStep + 0.05 * seconds;
     return (totalSteps - record.step) * this.#secondsPerStep;
@@ -64,7 +66,7 @@ function bar(done: number): string {
   return `${"━".repeat(full)}${styleText("dim", "━".repeat(BAR_WIDTH - full))}`;
 }
 
-/** Where progress is shown: people watch standard error, so that results stand alone on standard output. */
+/** Progress goes to standard error, so that standard output holds the results alone. */
 export interface Outputs {
   readonly stdout: Output;
   readonly stderr: Output;
@@ -72,8 +74,8 @@ export interface Outputs {
 
 /**
  * Progress of a command.
- * @param style a bar on a terminal and plain lines elsewhere when left out. `json` goes to standard output, where all
- *   else that the command says is JSON then, too.
+ * @param style a bar on a terminal and plain lines elsewhere when left out. `json` goes to standard output, where
+ *   everything else is JSON then, too.
  */
 export function commandProgress(
   style: ProgressStyle | undefined,
@@ -86,7 +88,7 @@ export function commandProgress(
 /** One line for programs. */
 export const jsonLine = (kind: string, fields: object): string => `${JSON.stringify({ kind, ...fields })}\n`;
 
-/** Draws the run in the given style; `bar` needs a terminal and falls back to `plain` without one. */
+/** Shows a run in the given style; `bar` falls back to `plain` without a terminal. */
 export function progressListener(style: ProgressStyle, output: Output): TrainListener {
   if (style === "json") return jsonProgress(output);
   const drawn = style === "bar" && output.isTTY === true;
@@ -94,50 +96,53 @@ export function progressListener(style: ProgressStyle, output: Output): TrainLis
   let totalSteps = 0;
   let batchSize = 1;
   let epochs = 0;
+  let unit = "pairs";
   return {
     onRunStart({ config, stepsPerEpoch, progress }) {
       ({ batchSize, epochs } = config);
       totalSteps = stepsPerEpoch * epochs;
-      const from = progress.step === 0 ? "" : `, going on after step ${progress.step}`;
-      output.write(`${epochs} epochs of ${stepsPerEpoch} steps of ${batchSize} pairs${from}\n`);
+      const from = progress.step === 0 ? "" : `, continued after step ${progress.step}`;
+      // A batch by people holds images, of which every pair is compared.
+      unit = config.sampling === "people" ? "images" : "pairs";
+      output.write(`${epochs} epochs of ${stepsPerEpoch} steps of ${batchSize} ${unit}${from}\n`);
     },
     onStep(record) {
-      const text = stepText(record, pace.left(record, totalSteps, batchSize));
+      const text = stepText(record, unit, pace.left(record, totalSteps, batchSize));
       const head = `epoch ${record.epoch}/${epochs}`;
-      if (drawn) output.write(`\r\u001b[2K${head} ${bar(record.stepInEpoch / record.stepsPerEpoch)} ${text}`);
+      if (drawn) output.write(`${CLEAR}${head} ${bar(record.stepInEpoch / record.stepsPerEpoch)} ${text}`);
       else if (record.stepInEpoch % PLAIN_EVERY === 0) output.write(`${head}  ${text}\n`);
     },
     onEpochEnd({ record, best }) {
       const line = `epoch ${record.epoch}/${epochs}  ${epochText(record)}${best ? "  best so far" : ""}\n`;
-      output.write(drawn ? `\r\u001b[2K${line}` : line);
+      output.write(drawn ? `${CLEAR}${line}` : line);
     },
     onRunEnd({ reason, detail }) {
-      output.write(`${drawn ? "\r\u001b[2K" : ""}${reason}: ${detail}\n`);
+      output.write(`${drawn ? CLEAR : ""}${reason}: ${detail}\n`);
     },
   };
 }
 
-/** Parts of a measurement between two lines where nothing is redrawn. */
+/** Lines that a measurement writes when nothing is redrawn. */
 const PARTS = 10;
 
 /**
- * Shows how far a measurement is, as `commandProgress` shows training.
- * @param output standard error, unless all that the command says is JSON on standard output.
+ * Shows the progress of a measurement, as `commandProgress` shows training.
+ * @param output standard error, unless the command writes JSON to standard output.
  */
 export function measureProgress(
   style: ProgressStyle | undefined,
   output: Output = process.stderr,
 ): OnMeasureProgress {
   const drawn = style !== "plain" && style !== "json" && output.isTTY === true;
-  let told = 0;
+  let reported = 0;
   return ({ images, totalImages }) => {
     const done = images / totalImages;
     if (drawn) {
-      output.write(`\r\u001b[2K${done < 1 ? `measuring ${bar(done)} ${images}/${totalImages} images` : ""}`);
+      output.write(`${CLEAR}${done < 1 ? `measuring ${bar(done)} ${images}/${totalImages} images` : ""}`);
       return;
     }
-    if (done < 1 && Math.floor(done * PARTS) === told) return;
-    told = Math.floor(done * PARTS);
+    if (done < 1 && Math.floor(done * PARTS) === reported) return;
+    reported = Math.floor(done * PARTS);
     const line = `measuring  ${images}/${totalImages} images\n`;
     output.write(style === "json" ? jsonLine("measuring", { images, totalImages }) : line);
   };
@@ -154,4 +159,44 @@ function jsonProgress(output: Output): TrainListener {
     onCheckpoint: (path) => line("checkpoint", { path }),
     onRunEnd: ({ reason, detail }) => line("end", { reason, detail }),
   };
+}
+
+/** How often a terminal's line is redrawn, and how often a log gets a new one. */
+const REDRAW_MS = 100;
+const LOG_EVERY_MS = 10_000;
+
+/** The status of a long job: a line that redraws itself on a terminal, a new line every ten seconds elsewhere. */
+export class StatusLine implements Disposable {
+  readonly #output: Output;
+  readonly #now: () => number;
+  #shownAt: number;
+  #open = false;
+
+  constructor(output: Output = process.stderr, now: () => number = Date.now) {
+    this.#output = output;
+    this.#now = now;
+    // A short job writes no line to a log.
+    this.#shownAt = output.isTTY === true ? Number.NEGATIVE_INFINITY : now();
+  }
+
+  /** Shows the text, unless the last one is too recent. */
+  show(text: string): void {
+    const terminal = this.#output.isTTY === true;
+    if (this.#now() - this.#shownAt < (terminal ? REDRAW_MS : LOG_EVERY_MS)) return;
+    this.#shownAt = this.#now();
+    this.#output.write(terminal ? `${CLEAR}${text}` : `${text}\n`);
+    this.#open = terminal;
+  }
+
+  /** Shows a text that stays. */
+  say(text: string): void {
+    this[Symbol.dispose]();
+    this.#output.write(`${text}\n`);
+  }
+
+  /** Removes the line. */
+  [Symbol.dispose](): void {
+    if (this.#open) this.#output.write(CLEAR);
+    this.#open = false;
+  }
 }

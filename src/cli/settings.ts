@@ -1,10 +1,13 @@
 /** @file The settings of all commands, so that one `.env` can serve them all. */
 import { z } from "zod";
+import type { DatasetOptions } from "../data/dataset.ts";
+import { type ImageSettings, imageSettings } from "../image/settings.ts";
 import { trainConfigSchema } from "../train/config.ts";
 import { RECIPE_NAMES } from "../train/recipes.ts";
+import { resolveOptions } from "./options.ts";
 import { PROGRESS_STYLES } from "./progress.ts";
 
-/** Where models go and what they are called there. */
+/** Where an exported model goes. */
 export const modelSettings = z.strictObject({
   savedModelPath: z.string().min(1).default("models/faceid").describe("folder of the model's versions"),
   modelName: z
@@ -15,22 +18,22 @@ export const modelSettings = z.strictObject({
   modelVersion: z.number().int().positive().default(1).describe("version to write"),
 });
 
-/** How far a command is. */
+/** The display of a command's progress. */
 export const progressSettings = z.strictObject({
   progress: z
     .enum(PROGRESS_STYLES)
     .optional()
     .describe(
-      "how to show progress: bar on terminals and plain lines elsewhere when left out, json for programs",
+      "display of progress: a bar on terminals and plain lines elsewhere when left out, json for programs",
     ),
 });
 
-/** How a training run is shown and where it is kept. */
+/** The display and the folder of a training run. */
 export const runSettings = z.strictObject({
   recipe: z
     .enum(RECIPE_NAMES)
     .optional()
-    .describe("settings that go well together; every one of them can be set otherwise"),
+    .describe("a set of defaults that work well together; any of them can be changed"),
   output: z
     .string()
     .min(1)
@@ -41,12 +44,12 @@ export const runSettings = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe("folder for TensorBoard's event files; none when left out"),
+    .describe("folder for TensorBoard event files; none when left out"),
 });
 
 export const trainSettings = trainConfigSchema.extend(runSettings.shape).extend(modelSettings.shape);
 
-/** Settings that say what is measured on; what is left out is as it was in training. */
+/** The data to measure on; settings that are left out are those of the training. */
 export const dataSettings = trainConfigSchema.pick({
   dataset: true,
   datasetPath: true,
@@ -56,13 +59,38 @@ export const dataSettings = trainConfigSchema.pick({
   difficulty: true,
   excludePairs: true,
   excludeFolds: true,
-  validationShare: true,
-  testShare: true,
+  validationFraction: true,
+  testFraction: true,
   seed: true,
 });
 
 /** Settings of the commands that measure. */
 export const measureSettings = dataSettings.extend(progressSettings.shape);
 
-/** Every setting there is, by name. */
+/** The names of all settings. */
 export const EVERY_SETTING: readonly string[] = Object.keys(trainSettings.shape);
+
+/** Which people and images; the same flags and variables as in training. */
+export const peopleSettings = trainConfigSchema.pick({
+  dataset: true,
+  datasetPath: true,
+  idFrom: true,
+  idTo: true,
+  imagesPerId: true,
+});
+
+/** The size of images. */
+export const sizeSettings = trainConfigSchema.pick({ imageShape: true });
+
+type Flags = Readonly<Record<string, unknown>>;
+
+/** The dataset that flags, environment and `.env` name. */
+export function peopleOf(flags: Flags): DatasetOptions {
+  const { datasetPath, ...rest } = resolveOptions(peopleSettings, { flags, everyKey: EVERY_SETTING });
+  return { ...rest, path: datasetPath };
+}
+
+export function sizeOf(flags: Flags): ImageSettings {
+  const { imageShape } = resolveOptions(sizeSettings, { flags, everyKey: EVERY_SETTING });
+  return imageSettings(imageShape[0]!, imageShape[1]!);
+}

@@ -9,6 +9,7 @@ import {
 } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Client, credentials, status as grpcStatus, type ServiceError } from "@grpc/grpc-js";
+import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { bytesOf, type Tensor } from "../base/tensor.ts";
 import { DataType } from "../proto/tensorflow/tensor_pb.ts";
@@ -18,8 +19,14 @@ import {
   PredictRequestSchema,
   SignatureDefMapSchema,
 } from "../proto/tensorflow_serving/prediction_service_pb.ts";
-import { type Answer, errorAnswer, predictionsAnswer } from "./answer.ts";
-import { type DescribedInput, imagePorts, readPhoto } from "./photo.ts";
+import {
+  type Answer,
+  type DescribedInput,
+  errorAnswer,
+  imagePorts,
+  predictionsAnswer,
+  readPhoto,
+} from "./pair.ts";
 
 export interface GrpcTarget {
   /** `localhost:8500` */
@@ -58,7 +65,7 @@ async function inputsOf(client: Client, model: string, timeoutMs: number): Promi
   const { metadata } = await call(client, PredictionService.method.getModelMetadata, request, timeoutMs);
   const packed = metadata.signature_def;
   const signatures = packed === undefined ? undefined : anyUnpack(packed, SignatureDefMapSchema);
-  const inputs = signatures?.signatureDef.serving_default?.inputs ?? {};
+  const inputs = signatures?.signatureDef[DEFAULT_SIGNATURE]?.inputs ?? {};
   return Object.entries(inputs).map(([name, { tensorShape }]) => ({
     name,
     shape: (tensorShape?.dim ?? []).map(({ size }) => Number(size)),
@@ -71,7 +78,7 @@ const tensorMessage = ({ shape, ...value }: Tensor<"float32">) => ({
   tensorContent: bytesOf({ shape, ...value }),
 });
 
-/** A float out of a response's tensor, in either encoding. */
+/** The first float of a tensor in either encoding. */
 function firstFloat(floatVal: readonly number[], content: Uint8Array): number | undefined {
   if (content.length >= Float32Array.BYTES_PER_ELEMENT) {
     return new DataView(content.buffer, content.byteOffset).getFloat32(0, true);
@@ -85,7 +92,7 @@ function isServiceError(error: unknown): error is ServiceError {
 
 /**
  * Asks whether two photographs show one person.
- * @returns the answer in the form of the REST interface, also when it is an error.
+ * @returns the answer, which may be an error, in the form of the REST interface.
  * @throws FaceError `IMAGE_UNREADABLE`, `SERVER_UNREACHABLE` or `SERVER_ERROR`.
  */
 export async function requestGrpc(target: GrpcTarget, images: readonly [string, string]): Promise<Answer> {
@@ -101,7 +108,8 @@ export async function requestGrpc(target: GrpcTarget, images: readonly [string, 
     const { outputs } = await call(client, PredictionService.method.predict, request, timeoutMs);
     const [output] = Object.values(outputs);
     const probability = output === undefined ? undefined : firstFloat(output.floatVal, output.tensorContent);
-    if (probability === undefined) throw new FaceError("SERVER_ERROR", `${model} answered without a number`);
+    if (probability === undefined)
+      throw new FaceError("SERVER_ERROR", `the answer of ${model} has no number`);
     return predictionsAnswer(probability);
   } catch (error) {
     if (!isServiceError(error)) throw error;

@@ -1,6 +1,6 @@
-/** @file Asks a server about two photographs, over whichever of its interfaces the target names. */
-import type { Answer } from "./answer.ts";
+/** @file The client of a server: asks over REST or gRPC, and knows of it only what the protocols say. */
 import { requestGrpc } from "./grpc.ts";
+import type { Answer } from "./pair.ts";
 import { requestRest } from "./rest.ts";
 
 /** A server and a model on it: over REST by `url`, over gRPC by `address`. */
@@ -23,9 +23,9 @@ export type RequestTarget = {
 );
 
 /**
- * Asks whether two photographs show one person. The model's metadata says how large it wants them.
+ * Asks whether two photographs show one person. They are resized to what the model's metadata declares.
  * @param images paths of image files.
- * @returns the server's answer: `probability` in [0, 1] where it gave one, and its words as JSON, also of an error.
+ * @returns the server's answer as JSON, which may be an error, and `probability` in [0, 1] where there is one.
  * @throws FaceError `IMAGE_UNREADABLE`, `SERVER_UNREACHABLE` or `SERVER_ERROR`.
  */
 export function request(target: RequestTarget, images: readonly [string, string]): Promise<Answer> {

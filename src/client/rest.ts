@@ -1,11 +1,11 @@
 /** @file Asks a server over TensorFlow Serving's REST interface. */
 import { z } from "zod";
+import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
-import { type Answer, onOneLine } from "./answer.ts";
-import { type DescribedInput, imagePorts, readPhoto } from "./photo.ts";
+import { type Answer, type DescribedInput, imagePorts, onOneLine, readPhoto } from "./pair.ts";
 
 export interface RestTarget {
-  /** Where the server is: `http://localhost:8501`. */
+  /** Address of the server: `http://localhost:8501`. */
   readonly url: string;
   readonly model: string;
   /** Milliseconds for each request. */
@@ -38,7 +38,7 @@ const unreachable = (url: string, error: unknown) =>
     cause: error,
   });
 
-/** fetch hides the reason one level down. */
+/** The cause of an error of `fetch`, which names the reason. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return messageOf(cause) || "the connection was refused";
@@ -69,7 +69,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** An answer in the server's own words; anything that is no JSON is a server we do not understand. */
+/** The server's answer. @throws FaceError `SERVER_ERROR` when it is not JSON. */
 function asAnswer({ status, text }: { status: number; text: string }, url: string): Answer {
   const value = parsed(text);
   const predictions = predictionsSchema.safeParse(value);
@@ -79,15 +79,15 @@ function asAnswer({ status, text }: { status: number; text: string }, url: strin
   if (typeof value === "object" && value !== null)
     return { text: onOneLine(text), isError: !isOk(status) || "error" in value };
   throw new FaceError("SERVER_ERROR", `${url} answered with status ${status} and no JSON`, {
-    hint: "is it a server of TensorFlow Serving's protocol?",
+    hint: "check that a server of TensorFlow Serving's protocol runs there",
   });
 }
 
 function inputsOf(text: string, model: string): DescribedInput[] {
   const metadata = metadataSchema.safeParse(parsed(text));
-  const signature = metadata.data?.metadata.signature_def.signature_def.serving_default;
+  const signature = metadata.data?.metadata.signature_def.signature_def[DEFAULT_SIGNATURE];
   if (signature === undefined) {
-    throw new FaceError("SERVER_ERROR", `the server's metadata of ${model} describes no serving_default`);
+    throw new FaceError("SERVER_ERROR", `the metadata of ${model} has no signature ${DEFAULT_SIGNATURE}`);
   }
   return Object.entries(signature.inputs).map(([name, { tensor_shape }]) => ({
     name,
@@ -97,7 +97,7 @@ function inputsOf(text: string, model: string): DescribedInput[] {
 
 /**
  * Asks whether two photographs show one person.
- * @returns the server's answer, also when it is an error.
+ * @returns the server's answer, which may be an error.
  * @throws FaceError `IMAGE_UNREADABLE`, `SERVER_UNREACHABLE` or `SERVER_ERROR`.
  */
 export async function requestRest(target: RestTarget, images: readonly [string, string]): Promise<Answer> {
@@ -111,7 +111,7 @@ export async function requestRest(target: RestTarget, images: readonly [string, 
   return asAnswer(await ask(target, ":predict", JSON.stringify({ instances: [instance] })), target.url);
 }
 
-/** `[height][width][3]` numbers, with the six digits that eight-bit pixels need. */
+/** `[height][width][3]` numbers of six decimals, enough for eight-bit pixels. */
 function nested(values: Float32Array, height: number, width: number): number[][][] {
   const DIGITS = 1e6;
   return Array.from({ length: height }, (_, y) =>

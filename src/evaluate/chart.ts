@@ -5,32 +5,32 @@ import { bootstrap } from "./intervals.ts";
 import { pointAtFar, type RocPoint, rocCurve } from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
 
-/** Sizes in pixels; narrow, so that letters stay readable where a phone makes the drawing smaller. */
+/** Pixels; narrow, so that text stays readable on a phone. */
 const WIDTH = 440;
 const MARGIN = { marginTop: 28, marginRight: 24, marginBottom: 44, marginLeft: 54 };
 
-/** Blue and orange differ for colour-blind eyes, too; these stand out as well from white as from black. */
+/** Distinct for colour-blind readers, with contrast to white and to black. */
 const BLUE = "#3579cf";
 const ORANGE = "#bf5f0c";
 const FAINT = 0.18;
 
 const percent = (value: number) => `${Number((100 * value).toPrecision(3))} %`;
 
-/** Coordinates finer than anybody sees make up most of a drawing's size. */
+/** Coordinates with needless digits, which make up most of a drawing's size. */
 const LONG_NUMBER = /-?\d+\.\d{5,}/g;
 
-/** Plot labels each mark as "line" or "dot", which says nothing to those who listen; the drawing has one label. */
+/** Plot's labels of marks ("line", "dot"), useless to screen readers; the drawing has one label. */
 const GROUP_LABEL = /(<g\b[^>]*?) aria-label="[^"]*"/g;
 
-/** What this file needs of the DOM; the browser's own types are not ours to load. */
+/** The part of the DOM's types that this file needs. */
 interface DrawnElement {
   readonly outerHTML: string;
   setAttribute(name: string, value: string): void;
 }
 
 /**
- * Draws marks without a browser. Text and axes take the colour of the page around them.
- * @param label says what the drawing shows to those who cannot see it.
+ * Draws marks without a browser. Text and axes inherit the colour of the page.
+ * @param label for screen readers.
  */
 function draw(label: string, height: number, options: Plot.PlotOptions): string {
   const { document } = parseHTML("<!doctype html><html><body></body></html>");
@@ -54,7 +54,7 @@ function draw(label: string, height: number, options: Plot.PlotOptions): string 
     .replaceAll(LONG_NUMBER, (number) => String(Math.round(Number(number) * 100) / 100));
 }
 
-/** The corners of a curve of steps; points on straight lines between them draw nothing new. */
+/** The corners of a step curve, without the points on the lines between them. */
 function corners(curve: readonly RocPoint[]): RocPoint[] {
   return curve.filter((point, i) => {
     const [before, after] = [curve[i - 1], curve[i + 1]];
@@ -65,7 +65,7 @@ function corners(curve: readonly RocPoint[]): RocPoint[] {
   });
 }
 
-/** What a threshold makes of the pairs, as a point of the curve. */
+/** The point of the curve at a threshold. */
 function pointAt(curve: readonly RocPoint[], threshold: number): RocPoint {
   return curve.findLast((point) => point.threshold >= threshold) ?? curve[0]!;
 }
@@ -85,11 +85,11 @@ function band(pairs: ScoredPairs, fars: readonly number[], seed: number): BandPo
 export interface CurveOptions {
   /** Marked on the curve. */
   readonly threshold?: number | undefined;
-  /** Of the resampling behind the band. */
+  /** Seed of the bootstrap behind the band. */
   readonly seed: number;
 }
 
-/** A dot on the curve and the threshold it stands for, `dy` pixels lower. */
+/** A dot on the curve with its threshold, `dy` pixels lower. */
 function markThreshold(x: number, y: number, threshold: number | undefined, dy: number): Plot.Markish[] {
   if (threshold === undefined) return [];
   const at = [{ x, y }];
@@ -100,17 +100,14 @@ function markThreshold(x: number, y: number, threshold: number | undefined, dy: 
   ];
 }
 
-/** What a colour stands for, above the frame. */
+/** The meaning of a colour, above the frame. */
 function legend(text: string, fill: string, frameAnchor: "top-left" | "top" | "top-right"): Plot.Markish {
   return Plot.text([text], { frameAnchor, dy: -20, fill, fontWeight: 600 });
 }
 
 const BAND_STEPS = 60;
 
-/**
- * The receiver operating characteristic with its 95 % band; the diagonal is what guessing gives.
- * @returns an SVG drawing.
- */
+/** The ROC curve with its 95 % band, as SVG; the diagonal is random guessing. */
 export function rocChart(pairs: ScoredPairs, { threshold, seed }: CurveOptions): string {
   const curve = rocCurve(pairs);
   // Denser towards zero, where the curve bends.
@@ -136,13 +133,12 @@ export function rocChart(pairs: ScoredPairs, { threshold, seed }: CurveOptions):
   });
 }
 
-/** Rates that people read off. */
+/** Ticks. */
 const DECADES = [0.0001, 0.001, 0.01, 0.1, 1];
 
 /**
- * The detection error trade-off: false rejects over false accepts, both on logarithmic axes, with the 95 % band.
- * Rates below one pair in all cannot be told and are cut off.
- * @returns an SVG drawing.
+ * The detection error trade-off as SVG: false reject rate over false accept rate on logarithmic axes, with the 95 % band,
+ * cut off at the rate of one pair.
  */
 export function detChart(pairs: ScoredPairs, { threshold, seed }: CurveOptions): string {
   const curve = rocCurve(pairs);
@@ -195,35 +191,31 @@ const BINS = 40;
 interface Bin {
   readonly from: number;
   readonly to: number;
-  readonly share: number;
+  readonly fraction: number;
 }
 
-/** Shares of the scores of one kind in bins of equal width over [0, 1]. */
+/** Fractions of the scores of one kind in bins of equal width over [0, 1]. */
 function histogram({ scores, same }: ScoredPairs, kind: 0 | 1): Bin[] {
   const counts = new Array<number>(BINS).fill(0);
   const of = scores.filter((_, i) => same[i] === kind);
   for (const score of of) counts[Math.min(Math.floor(score * BINS), BINS - 1)]!++;
-  return counts.map((count, i) => ({ from: i / BINS, to: (i + 1) / BINS, share: count / of.length }));
+  return counts.map((count, i) => ({ from: i / BINS, to: (i + 1) / BINS, fraction: count / of.length }));
 }
 
-/**
- * How the probabilities of pairs of one person and of two are spread, and where the threshold parts them.
- * @param pairs scores in [0, 1].
- * @returns an SVG drawing.
- */
+/** Histograms of the scores, in [0, 1], of pairs of the same person and of different people, with the threshold, as SVG. */
 export function scoreChart(pairs: ScoredPairs, threshold?: number): string {
   const bars = (kind: 0 | 1, fill: string) =>
     Plot.rectY(histogram(pairs, kind), {
       x1: "from",
       x2: "to",
-      y: "share",
+      y: "fraction",
       fill,
       fillOpacity: 0.6,
       insetLeft: 0.5,
       insetRight: 0.5,
     });
   return draw("Histogram of scores of same and different pairs", WIDTH * 0.55, {
-    x: { label: "probability of one person", labelAnchor: "center", domain: [0, 1], ticks: 5 },
+    x: { label: "probability of the same person", labelAnchor: "center", domain: [0, 1], ticks: 5 },
     y: { label: null, tickFormat: percent, ticks: 5 },
     marks: [
       Plot.gridY({ ticks: 5, strokeOpacity: 0.12 }),
@@ -237,7 +229,7 @@ export function scoreChart(pairs: ScoredPairs, threshold?: number): string {
   });
 }
 
-/** An upright line at the threshold, its number on the side with more room. */
+/** A vertical line at the threshold, labelled on the side with more space. */
 function markLine(threshold: number): Plot.Markish[] {
   const left = threshold > 0.5;
   return [
@@ -254,19 +246,17 @@ function markLine(threshold: number): Plot.Markish[] {
   ];
 }
 
-/** One figure of an epoch, on the pairs trained on and on validation people. */
+/** One metric of an epoch in training and on validation pairs. */
 export interface EpochFigure {
   readonly epoch: number;
-  /** Absent where the figure says nothing in training. */
   readonly training?: number | undefined;
   readonly validation?: number | undefined;
 }
 
 /**
- * A figure over the epochs of a run.
- * @param name what it is, such as `loss`.
- * @param format of the values at the axis.
- * @returns an SVG drawing.
+ * A metric over the epochs of a run, as SVG.
+ * @param name of the metric, such as `loss`.
+ * @param format of the axis.
  */
 export function trainingChart(
   name: string,
@@ -292,5 +282,5 @@ export function trainingChart(
   });
 }
 
-/** Epochs are whole. */
+/** Labels whole epochs only. */
 const epochText = (epoch: number) => (Number.isInteger(epoch) ? String(epoch) : "");

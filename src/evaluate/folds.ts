@@ -1,4 +1,4 @@
-/** @file The k-fold protocol of LFW's View 2: each fold is judged by a threshold chosen on the others. */
+/** @file The k-fold protocol of LFW's View 2: the threshold of each fold is chosen on the others. */
 import { FaceError } from "../base/errors.ts";
 import { accuracyAt, areaUnder, bestThreshold, equalErrorRate, rocCurve } from "./roc.ts";
 import { joinPairs, type ScoredPairs } from "./scores.ts";
@@ -19,7 +19,7 @@ export interface FoldReport {
   readonly eer: number;
   /** Mean of the folds' thresholds. */
   readonly threshold: number;
-  /** Pairs of the file that could not be scored. */
+  /** Pairs of the file without a score. */
   readonly missing: number;
 }
 
@@ -27,12 +27,15 @@ const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + 
 
 /**
  * Runs the protocol on the scores of each fold.
- * @param missing pairs that have no score; their folds are just smaller, no pair changes its fold.
+ * @param missing pairs without a score, which their folds leave out.
  * @throws FaceError `DATASET_INVALID` for fewer than two folds, an empty fold, or pairs of one kind only.
  */
 export function kFold(folds: readonly ScoredPairs[], missing = 0): FoldReport {
   if (folds.length < 2) {
-    throw new FaceError("DATASET_INVALID", `the protocol takes two folds or more, got ${folds.length}`);
+    throw new FaceError(
+      "DATASET_INVALID",
+      `the k-fold protocol needs at least two folds, got ${folds.length}`,
+    );
   }
   const empty = folds.findIndex(({ scores }) => scores.length === 0);
   if (empty >= 0) {

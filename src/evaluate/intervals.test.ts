@@ -2,8 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
-import { chanceOfAtLeast } from "./binomial.ts";
-import { bootstrap, clopperPearson, wilson } from "./intervals.ts";
+import { bootstrap, chanceOfAtLeast, clopperPearson, wilson } from "./intervals.ts";
 import { areaUnder, equalErrorRate, rocCurve } from "./roc.ts";
 import type { ScoredPairs } from "./scores.ts";
 

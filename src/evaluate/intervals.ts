@@ -1,6 +1,5 @@
-/** @file Confidence intervals: how far a measured figure may lie from the true one. */
+/** @file 95 % confidence intervals of rates and of figures of the ROC curve. */
 import { Random } from "../base/random.ts";
-import { chanceOfAtLeast } from "./binomial.ts";
 import { curveOf, type RocPoint, rankPairs } from "./roc.ts";
 import type { ScoredPairs } from "./scores.ts";
 
@@ -9,28 +8,81 @@ export type Interval = readonly [number, number];
 
 /** Quantile of the normal distribution for 95 % within. */
 const Z_95 = 1.959963984540054;
-/** What a 95 % interval leaves out at either end. */
+/** Probability beyond either end of a 95 % interval. */
 const TAIL = 0.025;
 
-/**
- * The 95 % interval of a share, Wilson's (1927): covers 95 % on average, also for few trials and shares near 0 and 1.
- * @param hits how often it happened
- * @param trials how often it could have
- */
+/** Wilson's interval (1927) of the rate `hits / trials`: 95 % coverage on average, also for few trials and rates near 0 and 1. */
 export function wilson(hits: number, trials: number): Interval {
   if (trials === 0) return [0, 1];
-  const share = hits / trials;
+  const rate = hits / trials;
   const square = Z_95 ** 2;
-  const centre = (share + square / (2 * trials)) / (1 + square / trials);
+  const centre = (rate + square / (2 * trials)) / (1 + square / trials);
   const half =
-    (Z_95 / (1 + square / trials)) * Math.sqrt((share * (1 - share)) / trials + square / (4 * trials ** 2));
+    (Z_95 / (1 + square / trials)) * Math.sqrt((rate * (1 - rate)) / trials + square / (4 * trials ** 2));
   return [hits === 0 ? 0 : centre - half, hits === trials ? 1 : centre + half];
+}
+
+/** Lanczos' coefficients for g = 7 and nine terms (Godfrey's table), accurate to about 15 digits. */
+const LANCZOS_G = 7;
+const LANCZOS = [
+  0.9999999999998099, 676.5203681218851, -1259.1392167224028, 771.3234287776531, -176.6150291621406,
+  12.507343278686905, -0.13857109526572012, 9.984369578019572e-6, 1.5056327351493116e-7,
+] as const;
+
+/** ln Γ(x) for x ≥ 1 (Lanczos, 1964). */
+function logGamma(x: number): number {
+  const z = x - 1;
+  const t = z + LANCZOS_G + 0.5;
+  const series = LANCZOS.reduce(
+    (sum, coefficient, k) => sum + (k === 0 ? coefficient : coefficient / (z + k)),
+    0,
+  );
+  return 0.5 * Math.log(2 * Math.PI) + (z + 0.5) * Math.log(t) - t + Math.log(series);
+}
+
+const MOST_TERMS = 10_000;
+const TINY = 1e-300;
+const PRECISION = 1e-15;
+
+/** The continued fraction of the incomplete beta function (DLMF 8.17.22), by Lentz' method. */
+function betaFraction(x: number, a: number, b: number): number {
+  const away = (value: number) => (Math.abs(value) < TINY ? TINY : value);
+  let c = 1;
+  let d = 1 / away(1 - ((a + b) * x) / (a + 1));
+  let fraction = d;
+  for (let m = 1; m <= MOST_TERMS; m++) {
+    const even = (m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m));
+    const odd = (-(a + m) * (a + b + m) * x) / ((a + 2 * m) * (a + 2 * m + 1));
+    const before = fraction;
+    for (const term of [even, odd]) {
+      d = 1 / away(1 + term * d);
+      c = away(1 + term / c);
+      fraction *= c * d;
+    }
+    if (Math.abs(fraction - before) <= PRECISION * fraction) break;
+  }
+  return fraction;
+}
+
+/** I_x(a, b) for whole a, b ≥ 1 and x in [0, 1]. */
+function incompleteBeta(x: number, a: number, b: number): number {
+  if (x <= 0 || x >= 1) return x <= 0 ? 0 : 1;
+  const factor = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log1p(-x));
+  // The fraction converges fast on this side of the mean; the other side is its mirror image.
+  return x < (a + 1) / (a + b + 2)
+    ? (factor * betaFraction(x, a, b)) / a
+    : 1 - (factor * betaFraction(1 - x, b, a)) / b;
+}
+
+/** The probability of at least `hits` successes in `trials`, 1 ≤ hits ≤ trials, each with probability `rate`. */
+export function chanceOfAtLeast(hits: number, trials: number, rate: number): number {
+  return incompleteBeta(rate, hits, trials - hits + 1);
 }
 
 const BISECTIONS = 60;
 
 /** Where a rising function reaches the target within [0, 1]. */
-function solve(rising: (share: number) => number, target: number): number {
+function solve(rising: (rate: number) => number, target: number): number {
   let [low, high] = [0, 1];
   for (let i = 0; i < BISECTIONS; i++) {
     const middle = (low + high) / 2;
@@ -40,22 +92,17 @@ function solve(rising: (share: number) => number, target: number): number {
   return (low + high) / 2;
 }
 
-/**
- * The 95 % interval of a share, Clopper's and Pearson's (1934): exact, so never too narrow. For error rates that
- * people rely on; somewhat wider than Wilson's.
- * @param hits how often it happened
- * @param trials how often it could have
- */
+/** Clopper's and Pearson's interval (1934) of the rate `hits / trials`: coverage of at least 95 %, wider than Wilson's. */
 export function clopperPearson(hits: number, trials: number): Interval {
   if (trials === 0) return [0, 1];
-  const low = hits === 0 ? 0 : solve((share) => chanceOfAtLeast(hits, trials, share), TAIL);
-  const high = hits === trials ? 1 : solve((share) => chanceOfAtLeast(hits + 1, trials, share), 1 - TAIL);
+  const low = hits === 0 ? 0 : solve((rate) => chanceOfAtLeast(hits, trials, rate), TAIL);
+  const high = hits === trials ? 1 : solve((rate) => chanceOfAtLeast(hits + 1, trials, rate), 1 - TAIL);
   return [low, high];
 }
 
 const RESAMPLES = 1000;
 
-/** How often each pair comes up when as many of its kind are drawn as there are. */
+/** How often each pair is drawn in a resample of the same size, per kind. */
 function drawAnew(kinds: readonly (readonly number[])[], pairs: number, random: Random): Uint32Array {
   const times = new Uint32Array(pairs);
   for (const kind of kinds) {
@@ -65,11 +112,10 @@ function drawAnew(kinds: readonly (readonly number[])[], pairs: number, random: 
 }
 
 /**
- * The 95 % intervals of figures of the curve, by drawing pairs anew with replacement a thousand times (Efron, 1979):
- * pairs of one person and of two apart, so that both keep their number. Pairs are taken as independent, which those
- * that share a person are not quite: for few people the true interval is somewhat wider.
- * @param figures any number of figures of a curve; their intervals come in the same order.
- * @param seed makes the draws repeatable.
+ * Bootstrap intervals (Efron, 1979) of figures of the ROC curve, from a thousand resamples of the pairs with replacement,
+ * stratified by kind. It treats pairs as independent; pairs that share a person are not, so that with few people the true
+ * interval is somewhat wider.
+ * @param figures computes any number of figures of a curve; the intervals have the same order.
  */
 export function bootstrap(
   pairs: ScoredPairs,
@@ -89,9 +135,9 @@ export function bootstrap(
   });
 }
 
-/** The value below which the given share of sorted values lies, on the line between its neighbours. */
-function quantile(sorted: readonly number[], share: number): number {
-  const place = share * (sorted.length - 1);
+/** A quantile of sorted values, interpolated linearly. */
+function quantile(sorted: readonly number[], rate: number): number {
+  const place = rate * (sorted.length - 1);
   const low = Math.floor(place);
   const high = Math.min(low + 1, sorted.length - 1);
   return sorted[low]! + (place - low) * (sorted[high]! - sorted[low]!);

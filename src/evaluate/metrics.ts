@@ -1,8 +1,9 @@
-/** @file Everything that is told about a verifier on people it has never seen. */
+/** @file The metrics of a verifier on held-out people. */
+import type { CalibrationRecord, Rate } from "../artifact/calibration.ts";
 import { bootstrap, type Interval, wilson } from "./intervals.ts";
 import { accuracyAt, areaUnder, equalErrorRate, pointAtFar, type RocPoint, rocCurve } from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
-import { type CalibrationRecord, FAR_TARGETS, type Rate, ratesAt, supportsFar } from "./thresholds.ts";
+import { FAR_TARGETS, ratesAt, supportsFar } from "./thresholds.ts";
 
 /** A measure with its 95 % interval. */
 export interface Measured {
@@ -10,7 +11,7 @@ export interface Measured {
   readonly interval: Interval;
 }
 
-/** True accepts at a false accept rate; `tar` is absent where there are too few pairs of different people. */
+/** True accept rate at a false accept rate; `tar` is absent with too few pairs of different people. */
 export interface TarAtFar {
   readonly far: number;
   readonly supported: boolean;
@@ -27,12 +28,12 @@ export interface EvaluationReport {
   readonly missing: number;
   /** Mean binary cross-entropy. */
   readonly loss: number;
-  /** Right decisions at probability 0.5. */
+  /** Accuracy at probability 0.5. */
   readonly accuracy: Measured;
   readonly auc: Measured;
   readonly eer: Measured;
   readonly tarAtFar: readonly TarAtFar[];
-  /** Decisions at the threshold chosen on validation people; absent where there were none. */
+  /** Metrics at the threshold chosen on validation people; absent without any. */
   readonly calibrated?: {
     readonly threshold: number;
     readonly accuracy: Measured;
@@ -41,7 +42,7 @@ export interface EvaluationReport {
   };
 }
 
-/** Keras keeps probabilities this far from 0 and 1 before taking logarithms. */
+/** Keras clips probabilities this far from 0 and 1 before the logarithm. */
 const KERAS_EPSILON = 1e-7;
 
 /** Mean binary cross-entropy of probabilities. */
@@ -59,14 +60,14 @@ function measuredAccuracy(pairs: ScoredPairs, threshold: number): Measured {
   return { value, interval: wilson(Math.round(value * pairs.scores.length), pairs.scores.length) };
 }
 
-/** Area, equal error rate and true accepts, all from one resampling. */
+/** Area, equal error rate and true accept rates, with intervals from one bootstrap. */
 function ofCurve(pairs: ScoredPairs, seed: number): Pick<EvaluationReport, "auc" | "eer" | "tarAtFar"> {
   const { negatives } = countPairs(pairs);
-  const told = FAR_TARGETS.filter((far) => supportsFar(negatives, far));
+  const supported = FAR_TARGETS.filter((far) => supportsFar(negatives, far));
   const figures = (curve: readonly RocPoint[]) => [
     areaUnder(curve),
     equalErrorRate(curve),
-    ...told.map((far) => pointAtFar(curve, far).tar),
+    ...supported.map((far) => pointAtFar(curve, far).tar),
   ];
   const intervals = bootstrap(pairs, figures, seed);
   const [auc, eer, ...tars] = figures(rocCurve(pairs)).map((value, i) => ({
@@ -77,7 +78,7 @@ function ofCurve(pairs: ScoredPairs, seed: number): Pick<EvaluationReport, "auc"
     auc: auc!,
     eer: eer!,
     tarAtFar: FAR_TARGETS.map((far) => {
-      const tar = tars[told.indexOf(far)];
+      const tar = tars[supported.indexOf(far)];
       return tar === undefined ? { far, supported: false } : { far, supported: true, tar };
     }),
   };
@@ -87,13 +88,13 @@ function atCalibrated(pairs: ScoredPairs, threshold: number): NonNullable<Evalua
   return { threshold, accuracy: measuredAccuracy(pairs, threshold), ...ratesAt(pairs, threshold) };
 }
 
-/** Accuracy counts a probability of just one half as different people, as training does. */
+/** Accuracy counts a probability of exactly 0.5 as different people, as training does. */
 export const ABOVE_HALF = 0.5 + Number.EPSILON;
 
 /**
- * Measures probabilities of pairs.
- * @param calibration thresholds from other people's pairs.
- * @param seed of the resampling behind some of the intervals.
+ * Computes all metrics of scored pairs.
+ * @param calibration thresholds chosen on other people's pairs.
+ * @param seed of the bootstrap.
  * @throws FaceError `DATASET_INVALID` when one kind of pairs is missing.
  */
 export function measure(

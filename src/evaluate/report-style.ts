@@ -1,6 +1,5 @@
-/** @file How the report page looks: on a desk, on a phone, in the dark and on paper. */
+/** @file The style sheet of the report page, for desktop, phone, dark mode and print. */
 
-/** A style sheet. */
 export const REPORT_STYLE = `
 :root { --ground: #ffffff; --card: #f6f8fa; --ink: #1f2328; --faded: #59636e; --edge: #d1d9e0; --accent: #0969da; }
 @media (prefers-color-scheme: dark) {

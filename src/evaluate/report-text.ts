@@ -1,6 +1,7 @@
-/** @file A measurement as text for people. */
+/** @file Measurements as text tables. */
 import type { FoldReport } from "./folds.ts";
 import type { EvaluationReport, Measured } from "./metrics.ts";
+import { unsupportedText } from "./thresholds.ts";
 
 const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
 const measured = ({
@@ -30,8 +31,7 @@ export function reportText(report: EvaluationReport): string {
   }
   rows.push(["ROC AUC", measured(report.auc)], ["equal error rate", measured(report.eer)]);
   for (const { far, tar } of report.tarAtFar) {
-    const text =
-      tar === undefined ? `not told: too few pairs of different people (${report.negatives})` : measured(tar);
+    const text = tar === undefined ? unsupportedText(far, report.negatives) : measured(tar);
     rows.push([`TAR at FAR ${far}`, text]);
   }
   if (report.missing > 0) rows.push(["pairs left out", `${report.missing}, an image could not be read`]);
@@ -39,7 +39,7 @@ export function reportText(report: EvaluationReport): string {
   return `${title}\n${table(rows)}`;
 }
 
-/** The report of a pairs file. */
+/** The report of the k-fold protocol. */
 export function foldText(report: FoldReport): string {
   const { accuracy } = report;
   const rows: [string, string][] = [

@@ -1,6 +1,6 @@
 /** @file The training section tells of each kind of training just what its figures mean. */
 import { describe, expect, it } from "vitest";
-import type { Learning, ReportedEpoch } from "./report-content.ts";
+import type { Learning, ReportedEpoch } from "./report-training.ts";
 import { epochsByBackbone, trainingSection } from "./report-training.ts";
 
 const epoch = (number: number): ReportedEpoch => ({
@@ -27,7 +27,7 @@ const both = ["training", "validation"];
 describe("trainingSection", () => {
   it("lays training and validation over each other for pairs and their cross-entropy, and where nothing is said", () => {
     const expected = [
-      { caption: "Loss over epochs, on the pairs trained on and on validation people.", lines: both },
+      { caption: "Loss over epochs, on the training pairs and on validation pairs.", lines: both },
       { caption: "Right decisions at probability 0.5.", lines: both },
     ];
     expect(told(undefined)).toEqual(expected);
@@ -36,7 +36,7 @@ describe("trainingSection", () => {
 
   it("says of batches by people that all their pairs are judged", () => {
     const [loss, accuracy] = told({ loss: "bce", sampling: "people", photosPerPerson: 2 });
-    expect(loss!.caption).toContain("on all pairs of the batches trained on and on validation people");
+    expect(loss!.caption).toContain("on all pairs of the training batches and on validation pairs");
     expect(accuracy).toEqual({ caption: expect.stringContaining("all pairs of a batch"), lines: both });
   });
 
@@ -47,10 +47,13 @@ describe("trainingSection", () => {
       photosPerPerson: 2,
     });
     expect(loss).toEqual({
-      caption: "The loss trained with, triplet-hard, over epochs.",
+      caption: "Training loss (triplet-hard) over epochs.",
       lines: ["training"],
     });
-    expect(validation).toEqual({ caption: expect.stringContaining("another figure"), lines: ["validation"] });
+    expect(validation).toEqual({
+      caption: expect.stringContaining("not the training loss"),
+      lines: ["validation"],
+    });
     expect(accuracy!.lines).toEqual(both);
   });
 
@@ -62,9 +65,9 @@ describe("trainingSection", () => {
   it("tells nothing of pairs where batches held none", () => {
     const learning = { loss: "cosface", sampling: "people", photosPerPerson: 1 };
     expect(told(learning)).toEqual([
-      { caption: "The loss trained with, cosface, over epochs.", lines: ["training"] },
+      { caption: "Training loss (cosface) over epochs.", lines: ["training"] },
     ]);
-    expect(trainingSection(EPOCHS, learning).source).toContain("one photograph of each person");
+    expect(trainingSection(EPOCHS, learning).source).toContain("one image per person");
   });
 
   it("tells of each backbone by itself", () => {
@@ -76,8 +79,8 @@ describe("trainingSection", () => {
     expect(epochsByBackbone(EPOCHS.map(({ epoch: _, ...rest }) => rest))).toHaveLength(1);
     const charts = told({ loss: "cosface", sampling: "people", photosPerPerson: 1 }, epochs);
     expect(charts.map(({ caption }) => caption)).toEqual([
-      "Backbone 1. The loss trained with, cosface, over epochs.",
-      "Backbone 2. The loss trained with, cosface, over epochs.",
+      "Backbone 1. Training loss (cosface) over epochs.",
+      "Backbone 2. Training loss (cosface) over epochs.",
     ]);
   });
 

@@ -1,10 +1,28 @@
-/** @file The section of the report page on how a network learned: only figures that say something about it. */
+/** @file The training section of the report page: the curves that are meaningful for the loss and sampling. */
 import { type EpochFigure, trainingChart } from "./chart.ts";
-import { type Html, html } from "./html.ts";
-import type { Learning, ReportedEpoch } from "./report-content.ts";
-import { figure, section } from "./report-parts.ts";
+import { figure, type Html, html, section } from "./html.ts";
 
-/** The epochs of each network that was trained: two-stage runs train one backbone after the other. */
+/** An epoch of training, as run logs and checkpoints keep it. */
+export interface ReportedEpoch {
+  /** Counted from 1; by default the position in the list. Each further backbone starts at 1 again. */
+  readonly epoch?: number | undefined;
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly validationLoss?: number | undefined;
+  readonly validationAccuracy?: number | undefined;
+}
+
+/** How a network was trained, which decides what its curves mean. */
+export interface Learning {
+  /** As `--loss`. */
+  readonly loss: string;
+  /** As `--sampling`. */
+  readonly sampling: string;
+  /** Images per person in a batch by people. */
+  readonly photosPerPerson: number;
+}
+
+/** The epochs of each backbone; an ensemble trains one after the other. */
 export function epochsByBackbone(epochs: readonly ReportedEpoch[]): ReportedEpoch[][] {
   const backbones: ReportedEpoch[][] = [];
   for (const each of epochs) {
@@ -30,30 +48,29 @@ function figuresOf(
   }));
 }
 
-/** A drawing with what it shows. */
 interface Chart {
   readonly svg: string;
   readonly caption: string;
 }
 
-const trainedWith = ({ loss }: Pick<Learning, "loss">) => `The loss trained with, ${loss}, over epochs.`;
+const trainedWith = ({ loss }: Pick<Learning, "loss">) => `Training loss (${loss}) over epochs.`;
 
-/** A chart, unless there is nothing to draw. */
+/** A chart, if there are values to draw. */
 function chart(
   name: string,
   figures: Figures,
   caption: string,
   format: "number" | "percent" = "number",
 ): Chart[] {
-  const told = figures.some(({ training, validation }) => (training ?? validation) !== undefined);
-  return told ? [{ svg: trainingChart(name, figures, format), caption }] : [];
+  const isDrawn = figures.some(({ training, validation }) => (training ?? validation) !== undefined);
+  return isDrawn ? [{ svg: trainingChart(name, figures, format), caption }] : [];
 }
 
-/** Cross-entropy is one figure on both kinds of people; any other loss is a figure of its own. */
+/** Under bce, training and validation loss are the same quantity; under other losses they are not. */
 function lossCharts(epochs: readonly ReportedEpoch[], { loss, sampling }: Learning): Chart[] {
   if (loss === "bce") {
-    const trainedOn = sampling === "people" ? "all pairs of the batches trained on" : "the pairs trained on";
-    const caption = `Loss over epochs, on ${trainedOn} and on validation people.`;
+    const trainedOn = sampling === "people" ? "all pairs of the training batches" : "the training pairs";
+    const caption = `Loss over epochs, on ${trainedOn} and on validation pairs.`;
     return chart("loss", figuresOf(epochs, "loss", "validationLoss"), caption);
   }
   return [
@@ -61,7 +78,7 @@ function lossCharts(epochs: readonly ReportedEpoch[], { loss, sampling }: Learni
     ...chart(
       "cross-entropy",
       figuresOf(epochs, undefined, "validationLoss"),
-      "Cross-entropy of pairs of validation people: another figure than the loss trained with.",
+      "Cross-entropy of validation pairs, which is not the training loss.",
     ),
   ];
 }
@@ -76,17 +93,17 @@ function accuracyCharts(epochs: readonly ReportedEpoch[], { loss, sampling }: Le
   }
   if (SOFTMAX.has(loss)) {
     const figures = figuresOf(epochs, undefined, "validationAccuracy");
-    return chart("accuracy", figures, `${decisions}, about pairs of validation people.`, "percent");
+    return chart("accuracy", figures, `${decisions}, on validation pairs.`, "percent");
   }
   return chart(
     "accuracy",
     figuresOf(epochs, "accuracy", "validationAccuracy"),
-    `${decisions}; in training about all pairs of a batch, those of one person counting as much as those of two.`,
+    `${decisions}; in training over all pairs of a batch, with equal total weight for same and different people.`,
     "percent",
   );
 }
 
-/** Whether a network in training ever saw two photographs of one person side by side. */
+/** Whether training batches contain two images of one person. */
 const seesPairs = ({ sampling, photosPerPerson }: Learning) => sampling === "pairs" || photosPerPerson > 1;
 
 function backboneCharts(epochs: readonly ReportedEpoch[], learning: Learning): Chart[] {
@@ -94,10 +111,10 @@ function backboneCharts(epochs: readonly ReportedEpoch[], learning: Learning): C
   return chart("loss", figuresOf(epochs, "loss", undefined), trainedWith(learning));
 }
 
-/** Learning of pairs by their cross-entropy, which is assumed where a model does not say. */
+/** The assumption for a model that does not say how it was trained. */
 const OF_PAIRS: Learning = { loss: "bce", sampling: "pairs", photosPerPerson: 1 };
 
-/** Curves over the epochs, of each backbone by itself. */
+/** Curves over the epochs, per backbone. */
 export function trainingSection(epochs: readonly ReportedEpoch[], learning: Learning = OF_PAIRS): Html {
   const backbones = epochsByBackbone(epochs);
   const charts = backbones.flatMap((backbone, i) => {
@@ -106,6 +123,6 @@ export function trainingSection(epochs: readonly ReportedEpoch[], learning: Lear
   });
   const remark = seesPairs(learning)
     ? ""
-    : html`<p>Batches held one photograph of each person. Nothing was learned about pairs meanwhile, so nothing is told of them.</p>`;
+    : html`<p>Batches held one image per person, so there are no pair metrics of the training.</p>`;
   return section("Training", html`<div class="charts">${charts}</div>${remark}`);
 }

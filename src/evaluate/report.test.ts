@@ -2,13 +2,12 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
 import { describe as describeModel } from "../model/description.ts";
-import { networkNamed } from "../model/networks.ts";
 import { measure } from "./metrics.ts";
-import { worstMistakes } from "./mistakes.ts";
 import { type ReportContent, reportHtml } from "./report.ts";
-import type { ScoredPairs } from "./scores.ts";
+import { type ScoredPairs, worstMistakes } from "./scores.ts";
 import { calibrate } from "./thresholds.ts";
 
+const IMAGE = { height: 112, width: 112 };
 const random = new Random(6);
 const same = Uint8Array.from({ length: 400 }, (_, i) => i % 2);
 const scored: ScoredPairs = {
@@ -19,7 +18,7 @@ const calibration = calibrate(scored, { dataset: "<b>faces</b>", people: "20 val
 const content: ReportContent = {
   title: "Run “one” & more",
   made: "faceid 0.1.0",
-  model: describeModel(networkNamed("compact"), { height: 112, width: 112 }),
+  model: describeModel({ network: "compact", input: IMAGE }),
   settings: { model: "compact", seed: "1" },
   epochs: [
     { loss: 0.7, accuracy: 0.5, validationLoss: 0.69, validationAccuracy: 0.52 },
@@ -43,7 +42,7 @@ describe("reportHtml", () => {
   it("holds every section", () => {
     const titles = [...page.matchAll(/<h2>([^<]+)<\/h2>/g)].map((match) => match[1]);
     expect(titles).toEqual([
-      "On people it has never seen",
+      "Held-out people",
       "Error rates",
       "Thresholds",
       "Training",
@@ -54,17 +53,20 @@ describe("reportHtml", () => {
   });
 
   it("draws all backbones of a model in two stages", () => {
-    const image = { height: 112, width: 112, views: [0.6, 0.9], mirror: true, metric: 16 };
-    const text = reportHtml({ ...content, model: describeModel(networkNamed("compact"), image) });
+    const ensemble = { crops: [0.6, 0.9], mirror: true, projectionDim: 16 };
+    const model = describeModel({ network: "compact", input: IMAGE, ...ensemble });
+    const text = reportHtml({ ...content, model });
     for (const name of ["view1/compact", "view2/compact", "metric"]) expect(text).toContain(`>${name}<`);
     expect(text).toContain("Model: &quot;embedding/view2/compact&quot;");
   });
 
   it("says what the default threshold costs, where the record tells it", () => {
-    expect(page).toMatch(/Most decisions are right at [\d.]+, where [\d.]+\u00a0% \(.+? are accepted\./);
+    expect(page).toMatch(
+      /accuracy is highest at [\d.]+: false accept rate [\d.]+\u00a0% \(.+?\), true accept rate .+?\)\./,
+    );
     const { measuredFar: _far, measuredTar: _tar, ...old } = calibration;
     const evaluation = { ...content.evaluation!, calibration: old };
-    expect(reportHtml({ ...content, evaluation })).toMatch(/Most decisions are right at [\d.]+\.<\/p>/);
+    expect(reportHtml({ ...content, evaluation })).toMatch(/accuracy is highest at [\d.]+\.<\/p>/);
   });
 
   it("loads nothing", () => {

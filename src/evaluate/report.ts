@@ -1,18 +1,191 @@
-/** @file A measurement as one self-contained page: figures, curves, thresholds, mistakes, the model itself. */
-import { Html, html } from "./html.ts";
-import type { ReportContent, ReportedEpoch } from "./report-content.ts";
-import {
-  curvesSection,
-  headlineSection,
-  mistakesSection,
-  modelSection,
-  settingsSection,
-  thresholdsSection,
-} from "./report-sections.ts";
+/** @file The report page: figures, curves, thresholds, mistakes and the model in one self-contained HTML file. */
+import type { CalibrationRecord } from "../artifact/calibration.ts";
+import type { ModelDescription } from "../model/description.ts";
+import { plotSvg } from "../model/plot.ts";
+import { summaryText } from "../model/summary.ts";
+import { detChart, rocChart, scoreChart } from "./chart.ts";
+import { figure, Html, html, section, table } from "./html.ts";
+import { ABOVE_HALF, type EvaluationReport, type Measured } from "./metrics.ts";
 import { REPORT_STYLE } from "./report-style.ts";
-import { epochsByBackbone, trainingSection } from "./report-training.ts";
+import { epochsByBackbone, type Learning, type ReportedEpoch, trainingSection } from "./report-training.ts";
+import { countPairs, type ScoredPairs } from "./scores.ts";
+import { rate, unsupportedText } from "./thresholds.ts";
 
-export type { Learning, PicturedMistake, ReportContent, ReportedEpoch } from "./report-content.ts";
+export type { Learning, ReportedEpoch } from "./report-training.ts";
+
+/** A wrong decision with its two images. */
+export interface PicturedMistake {
+  readonly score: number;
+  readonly same: boolean;
+  /** JPEG files. */
+  readonly left: Uint8Array;
+  readonly right: Uint8Array;
+  /** Paths of the two images. */
+  readonly captions: readonly [string, string];
+}
+
+/** Content of a page; absent parts leave their sections out. */
+export interface ReportContent {
+  readonly title: string;
+  /** Version of faceid and date, for the foot of the page. */
+  readonly made: string;
+  readonly model?: ModelDescription;
+  /** Settings of the run by name. */
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly epochs?: readonly ReportedEpoch[];
+  readonly learning?: Learning;
+  readonly evaluation?: {
+    readonly report: EvaluationReport;
+    readonly scored: ScoredPairs;
+    readonly calibration?: CalibrationRecord | undefined;
+    /** Seed of the bootstrap behind the bands. */
+    readonly seed: number;
+  };
+  readonly mistakes?: readonly PicturedMistake[];
+}
+
+type Evaluation = NonNullable<ReportContent["evaluation"]>;
+
+/** No line break between a number and its unit. */
+const NO_BREAK = "\u00a0";
+const percent = (value: number) => `${(100 * value).toFixed(2)}${NO_BREAK}%`;
+/** A chosen rate, without trailing zeros. */
+const target = (far: number) => `${Number((100 * far).toPrecision(3))}${NO_BREAK}%`;
+const range = ([low, high]: readonly [number, number]) => `${percent(low)} to ${percent(high)}`;
+
+function tile(name: string, { value, interval }: Measured): Html {
+  return html`<div class="tile"><dt>${name}</dt><dd>${percent(value)}<small>${range(interval)}</small></dd></div>`;
+}
+
+/** The main figures. */
+function headlineSection({ report }: Evaluation): Html {
+  const { calibrated } = report;
+  const tiles = [
+    calibrated === undefined
+      ? tile("accuracy at 0.5", report.accuracy)
+      : tile(`accuracy at ${calibrated.threshold.toFixed(3)}`, calibrated.accuracy),
+    tile("ROC AUC", report.auc),
+    tile("equal error rate", report.eer),
+    ...report.tarAtFar.flatMap(({ far, tar }) =>
+      tar === undefined ? [] : [tile(`TAR at FAR ${target(far)}`, tar)],
+    ),
+  ];
+  const limits = report.tarAtFar
+    .filter(({ supported }) => !supported)
+    .map(({ far }) => html` TAR at FAR ${target(far)}: ${unsupportedText(far, report.negatives)}.`);
+  return section(
+    "Held-out people",
+    html`<dl class="tiles">${tiles}</dl>
+<p>${report.pairs} pairs: ${report.positives} of the same person, ${report.negatives} of different people. Ranges are 95 % confidence intervals.${limits}</p>`,
+  );
+}
+
+/** Accepted and refused pairs at a threshold. */
+function decisions(scored: ScoredPairs, threshold: number): Html {
+  const { positives, negatives } = countPairs(scored);
+  const accepted = (kind: 0 | 1) =>
+    scored.scores.reduce((sum, score, i) => sum + (scored.same[i] === kind && score >= threshold ? 1 : 0), 0);
+  const [right, wrong] = [accepted(1), accepted(0)];
+  const row = (name: string, accepted: number, all: number, mistakes: number) => {
+    const { value, interval } = rate(mistakes, all);
+    return [name, String(accepted), String(all - accepted), `${percent(value)} (${range(interval)})`];
+  };
+  const rows = [
+    row("same person", right, positives, positives - right),
+    row("different people", wrong, negatives, wrong),
+  ];
+  return html`<figure>${table("Decisions", ["pairs of", "accepted", "refused", "errors"], rows)}
+<figcaption>Decisions at the threshold ${threshold.toFixed(4)}.</figcaption></figure>`;
+}
+
+/** ROC, DET, the distribution of scores, and the decisions at the threshold. */
+function curvesSection({ report, scored, seed }: Evaluation): Html {
+  const threshold = report.calibrated?.threshold;
+  const options = { threshold, seed };
+  return section(
+    "Error rates",
+    html`<div class="charts">
+${figure(rocChart(scored, options), "ROC: true accept rate over false accept rate. Band: 95 % confidence.")}
+${figure(detChart(scored, options), "DET: false reject rate over false accept rate, on logarithmic axes.")}
+${figure(scoreChart(scored, threshold), "Distribution of the scores. Errors come from the overlap.")}
+${decisions(scored, threshold ?? ABOVE_HALF)}
+</div>`,
+  );
+}
+
+/** The calibration record. */
+function thresholdsSection(record: CalibrationRecord): Html {
+  const { threshold, measuredFar, measuredTar, operatingPoints, data } = record;
+  const rows = operatingPoints.map((point) => [
+    target(point.far),
+    point.threshold.toFixed(4),
+    `${percent(point.measuredFar.value)} (${range(point.measuredFar.interval)})`,
+    `${percent(point.measuredTar.value)} (${range(point.measuredTar.interval)})`,
+  ]);
+  const costs =
+    measuredFar === undefined || measuredTar === undefined
+      ? "."
+      : `: false accept rate ${percent(measuredFar.value)} (${range(measuredFar.interval)}), true accept rate ${percent(measuredTar.value)} (${range(measuredTar.interval)}).`;
+  const headings = ["target false accept rate", "threshold", "false accepts", "true accepts"];
+  return section(
+    "Thresholds",
+    html`<p>Chosen on ${data.people} of ${data.dataset}: ${data.positives} pairs of the same person, ${data.negatives} of different people. The accuracy is highest at ${threshold.toFixed(4)}${costs}</p>`,
+    rows.length === 0
+      ? html`<p>Too few pairs of different people for a threshold at a given false accept rate.</p>`
+      : table("Thresholds", headings, rows),
+  );
+}
+
+const jpeg = (file: Uint8Array) => `data:image/jpeg;base64,${Buffer.from(file).toString("base64")}`;
+
+function mistakeCard({ score, same, left, right, captions }: PicturedMistake): Html {
+  const [first, second] = captions;
+  return html`<figure class="mistake"><div class="pair">
+<img src="${jpeg(left)}" alt="${first}" width="112" height="112"><img src="${jpeg(right)}" alt="${second}" width="112" height="112">
+</div><figcaption><strong>${percent(score)}</strong> ${same ? "same person, refused" : "different people, accepted"}
+<small>${first}<br>${second}</small></figcaption></figure>`;
+}
+
+/** Images of the wrong decisions furthest from the threshold. */
+function mistakesSection(list: readonly PicturedMistake[]): Html {
+  const group = (title: string, cards: readonly PicturedMistake[]) =>
+    cards.length === 0
+      ? html``
+      : html`<h3>${title}</h3><div class="mistakes">${cards.map(mistakeCard)}</div>`;
+  return section(
+    "Most confident mistakes",
+    html`<p>Wrong decisions furthest from the threshold, with the images as the network sees them. Wrong labels and bad images are often among them.</p>`,
+    group(
+      "False accepts",
+      list.filter(({ same }) => !same),
+    ),
+    group(
+      "False rejects",
+      list.filter(({ same }) => same),
+    ),
+  );
+}
+
+/** Smallest scale of a drawing before it scrolls. */
+const SMALLEST = 0.6;
+
+/** The drawing and the table of layers. */
+function modelSection(model: ModelDescription): Html {
+  const drawing = plotSvg(model);
+  const width = Number(/ width="([\d.]+)"/.exec(drawing)![1]);
+  return section(
+    "Model",
+    html`<div class="scroll paper" style="--least: ${Math.round(SMALLEST * width)}px" tabindex="0" role="region" aria-label="Drawing of the model">${new Html(drawing)}</div>
+<details><summary>All layers</summary><pre tabindex="0">${summaryText(model)}</pre></details>`,
+  );
+}
+
+function settingsSection(settings: Readonly<Record<string, string>>): Html {
+  const entries = Object.entries(settings).map(
+    ([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`,
+  );
+  return section("Settings", html`<dl class="settings">${entries}</dl>`);
+}
 
 function epochText(epochs: readonly ReportedEpoch[]): string[] {
   const backbones = epochsByBackbone(epochs);
@@ -22,7 +195,7 @@ function epochText(epochs: readonly ReportedEpoch[]): string[] {
   return most === 0 ? [] : [counted];
 }
 
-/** What the model is and what it learned from, in a line. */
+/** Network, epochs and dataset in one line. */
 function subtitle({ model, evaluation, epochs = [] }: ReportContent): Html {
   const dataset = evaluation?.calibration?.data.dataset;
   const parts = [
@@ -33,7 +206,7 @@ function subtitle({ model, evaluation, epochs = [] }: ReportContent): Html {
   return html`<p>${parts.join(" · ")}</p>`;
 }
 
-/** The whole page; it loads nothing from anywhere. */
+/** The whole page, which loads nothing from elsewhere. */
 export function reportHtml(content: ReportContent): string {
   const {
     title,

@@ -1,20 +1,20 @@
-/** @file The receiver operating characteristic, exactly: one point for every distinct score. */
+/** @file The exact ROC curve, with one point per distinct score, and what is read off it. */
 import { countPairs, requireBothKinds, type ScoredPairs } from "./scores.ts";
 
-/** Pairs with a score of at least `threshold` count as one person. */
+/** Rates when pairs with a score of at least `threshold` are accepted. */
 export interface RocPoint {
   readonly threshold: number;
-  /** Share of different people accepted: false accept rate. */
+  /** False accept rate: fraction of pairs of different people that are accepted. */
   readonly far: number;
-  /** Share of one person accepted: true accept rate. */
+  /** True accept rate: fraction of pairs of the same person that are accepted. */
   readonly tar: number;
 }
 
-/** Pairs by falling score. */
+/** Pairs by descending score. */
 export type RankedPairs = ScoredPairs;
 
 /**
- * Sorts pairs by falling score.
+ * Sorts pairs by descending score.
  * @throws FaceError `DATASET_INVALID` when one kind of pairs is missing.
  */
 export function rankPairs(pairs: ScoredPairs): RankedPairs {
@@ -28,8 +28,8 @@ export function rankPairs(pairs: ScoredPairs): RankedPairs {
 }
 
 /**
- * The curve from accepting nobody to accepting all, by falling threshold; pairs of equal score fall together.
- * @param times how often each pair counts; once when left out.
+ * The curve by descending threshold, from accepting no pair to accepting all; pairs of equal score share a point.
+ * @param times how often each pair counts. Default once.
  */
 export function curveOf({ scores, same }: RankedPairs, times?: Uint32Array): RocPoint[] {
   const accepted = [0, 0] as [number, number];
@@ -59,8 +59,8 @@ export function rocCurve(pairs: ScoredPairs): RocPoint[] {
 }
 
 /**
- * Area under the curve: the chance that a pair of one person scores above a pair of two, ties counting half
- * (Mann and Whitney, 1947).
+ * Area under the curve: the probability that a pair of the same person scores higher than one of different people, ties
+ * counting half (Mann and Whitney, 1947).
  */
 export function areaUnder(curve: readonly RocPoint[]): number {
   let area = 0;
@@ -70,21 +70,21 @@ export function areaUnder(curve: readonly RocPoint[]): number {
   return area;
 }
 
-/** Where false accepts and false rejects are equally frequent, on the straight line between the points around it. */
+/** The rate at which false accepts and false rejects are equal, interpolated linearly. */
 export function equalErrorRate(curve: readonly RocPoint[]): number {
   const gap = ({ far, tar }: RocPoint) => far - (1 - tar);
   const after = curve.findIndex((point) => gap(point) >= 0);
   const [a, b] = [curve[after - 1]!, curve[after]!];
-  const share = -gap(a) / (gap(b) - gap(a));
-  return a.far + share * (b.far - a.far);
+  const fraction = -gap(a) / (gap(b) - gap(a));
+  return a.far + fraction * (b.far - a.far);
 }
 
-/** The point with the most true accepts whose false accept rate is at most `far`. */
+/** The point with the highest true accept rate whose false accept rate is at most `far`. */
 export function pointAtFar(curve: readonly RocPoint[], far: number): RocPoint {
   return curve.findLast((point) => point.far <= far) ?? curve[0]!;
 }
 
-/** Share of right decisions when pairs of at least `threshold` are accepted. */
+/** Fraction of right decisions when pairs of at least `threshold` are accepted. */
 export function accuracyAt({ scores, same }: ScoredPairs, threshold: number): number {
   let right = 0;
   scores.forEach((score, i) => {
@@ -93,23 +93,23 @@ export function accuracyAt({ scores, same }: ScoredPairs, threshold: number): nu
   return right / scores.length;
 }
 
-/** The next score above that can be told apart: no pair of this score is accepted there. */
+/** A threshold just above a score. */
 const justAbove = (score: number) => score + Math.abs(score) * Number.EPSILON + Number.MIN_VALUE;
 
 /**
- * The threshold that decides the measured pairs as a point of the curve does, and is fairest to new ones: the middle
- * between the lowest accepted score and the highest refused one; just above the highest score where none is accepted.
+ * The threshold for a point of the curve: midway between the lowest accepted score and the highest refused one; just above
+ * the highest score if none is accepted.
  */
 export function thresholdAt(curve: readonly RocPoint[], point: RocPoint): number {
   const below = curve[curve.indexOf(point) + 1]?.threshold;
   if (below === undefined) return point.threshold;
   if (point.threshold === Number.POSITIVE_INFINITY) return justAbove(below);
   const middle = below + (point.threshold - below) / 2;
-  // Between neighbouring floating-point numbers there is nothing.
+  // There is nothing between neighbouring floating-point numbers.
   return middle > below ? middle : point.threshold;
 }
 
-/** The threshold with the most right decisions; of several as good, the middle one in order. */
+/** The threshold with the highest accuracy; of several, the middle one. */
 export function bestThreshold(pairs: ScoredPairs): number {
   const curve = rocCurve(pairs);
   const { positives, negatives } = countPairs(pairs);

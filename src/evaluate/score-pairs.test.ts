@@ -7,8 +7,8 @@ import { openDataset } from "../data/dataset.ts";
 import type { ImageRef } from "../data/identity.ts";
 import { Loader } from "../data/loader.ts";
 import type { Pair } from "../data/pairs.ts";
-import type { PairVerifier, Verifier } from "../model/verifier.ts";
-import { lossAndAccuracy, scorePairs } from "./score-pairs.ts";
+import type { AnyVerifier, PairVerifier, Verifier } from "../model/verifier.ts";
+import { lossAndAccuracy, scoreLists, scorePairs } from "./score-pairs.ts";
 
 const SIDE = 8;
 const IMAGES = 40;
@@ -19,7 +19,7 @@ const BROKEN = 7;
 class RedVerifier implements Verifier {
   readonly image = { height: SIDE, width: SIDE };
   readonly embeddingSize = 1;
-  readonly lanes = 2;
+  readonly concurrency = 2;
   embedded = 0;
 
   async embed(images: Float32Array, count: number): Promise<Float32Array> {
@@ -40,7 +40,7 @@ class RedVerifier implements Verifier {
 /** Compares two images at once by the same rule. */
 class RedPairVerifier implements PairVerifier {
   readonly image = { height: SIDE, width: SIDE };
-  readonly lanes = 2;
+  readonly concurrency = 2;
 
   async score(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array> {
     const red = (images: Float32Array, i: number) => images[(i * images.length) / count]! * LEVELS;
@@ -120,5 +120,31 @@ describe("scorePairs", () => {
     verifier.embed = () => Promise.reject(new Error("the engine failed"));
     const pairs = images.slice(8).map((_, i) => pair(i + 8, i + 8));
     await expect(scorePairs(verifier, loader, pairs)).rejects.toThrow("the engine failed");
+  });
+});
+
+describe("scoreLists", () => {
+  const progressOf = async (verifier: AnyVerifier, lists: readonly (readonly Pair[])[]) => {
+    const progress: number[][] = [];
+    await scoreLists(verifier, loader, lists, ({ images, totalImages }) =>
+      progress.push([images, totalImages]),
+    );
+    return progress;
+  };
+
+  it("counts each image once per list, and ends where images are unreadable", async () => {
+    const lists = [[pair(1, 2), pair(2, 3)], [pair(1, BROKEN)], []];
+    expect(await progressOf(new RedVerifier(), lists)).toEqual([
+      [3, 5],
+      [4, 5],
+      [5, 5],
+    ]);
+  });
+
+  it("counts both images of every pair where two are taken at once", async () => {
+    expect(await progressOf(new RedPairVerifier(), [[pair(1, 2), pair(BROKEN, 3)]])).toEqual([
+      [2, 4],
+      [4, 4],
+    ]);
   });
 });

@@ -1,10 +1,10 @@
-/** @file Scores of pairs of images: by embeddings, each image embedded once, or two images at a time. */
+/** @file Scores pairs of images: by embeddings, each image embedded once, or two images at a time. */
 
 import { FaceError } from "../base/errors.ts";
 import type { ImageRef } from "../data/identity.ts";
 import type { ImageBatch, Loader } from "../data/loader.ts";
 import type { Pair } from "../data/pairs.ts";
-import type { AnyVerifier, PairVerifier, Verifier } from "../model/verifier.ts";
+import type { AnyVerifier, Embedder, PairVerifier, Verifier } from "../model/verifier.ts";
 import { ABOVE_HALF, crossEntropy } from "./metrics.ts";
 import { accuracyAt } from "./roc.ts";
 import { scoredPairs } from "./scores.ts";
@@ -15,10 +15,19 @@ const EMBED_BATCH = 16;
 const COMPARE_BATCH = 256;
 
 export interface PairScores {
-  /** Probability that both are one person, for each pair in order; NaN where an image could not be read. */
+  /** Probability of the same person for each pair; NaN where an image is unreadable. */
   readonly scores: Float64Array;
-  /** Numbers of the pairs without a score. */
+  /** Positions of the pairs without a score. */
   readonly unreadable: readonly number[];
+}
+
+/** Rows of a matrix `[rows, size]`, in the given order. */
+export function selectRows(values: Float32Array, size: number, rows: readonly number[]): Float32Array {
+  const selected = new Float32Array(rows.length * size);
+  rows.forEach((row, to) => {
+    selected.set(values.subarray(row * size, (row + 1) * size), to * size);
+  });
+  return selected;
 }
 
 interface Embeddings {
@@ -29,11 +38,15 @@ interface Embeddings {
   readonly present: Uint8Array;
 }
 
-/** Embeds images, as many batches at a time as the verifier can do side by side. */
+/** Called with the number of images of each batch when it is done. */
+type OnImages = (count: number) => void;
+
+/** Embeds images, several batches at a time. */
 export async function embedImages(
-  verifier: Verifier,
+  verifier: Embedder,
   loader: Loader,
   images: readonly ImageRef[],
+  onImages: OnImages = () => undefined,
 ): Promise<Embeddings> {
   const size = verifier.embeddingSize;
   const values = new Float32Array(images.length * size);
@@ -45,18 +58,19 @@ export async function embedImages(
         values.set(rows.subarray(row * size, (row + 1) * size), position * size);
         present[position] = 1;
       });
+      onImages(batch.count);
       underWay.delete(work);
     });
     underWay.add(work);
-    // A failure is thrown below, where the work is awaited; until then it must not count as overlooked.
+    // A failure is thrown below, where the work is awaited; until then it is not an unhandled rejection.
     work.catch(() => undefined);
-    if (underWay.size >= verifier.lanes * 2) await Promise.race(underWay);
+    if (underWay.size >= verifier.concurrency * 2) await Promise.race(underWay);
   }
   await Promise.all(underWay);
   return { values, size, present };
 }
 
-/** A model's answers, if they are numbers. */
+/** A model's answers, if they are finite. */
 function checked(probabilities: Float32Array): Float32Array {
   if (probabilities.every(Number.isFinite)) return probabilities;
   throw new FaceError("MODEL_INVALID", "the model answers with numbers that are not finite", {
@@ -64,32 +78,31 @@ function checked(probabilities: Float32Array): Float32Array {
   });
 }
 
-/** Scores by embeddings: each image goes through the network once, however many pairs it is in. */
+/** Scores by embeddings: each image passes the network once, however many pairs it is in. */
 async function scoreByEmbeddings(
   verifier: Verifier,
   loader: Loader,
   pairs: readonly Pair[],
   scores: Float64Array,
+  onImages: OnImages,
 ): Promise<void> {
   const numbers = new Map<ImageRef, number>();
   for (const { left, right } of pairs) {
     for (const image of [left, right]) if (!numbers.has(image)) numbers.set(image, numbers.size);
   }
-  const { values, size, present } = await embedImages(verifier, loader, [...numbers.keys()]);
+  const { values, size, present } = await embedImages(verifier, loader, [...numbers.keys()], onImages);
   const rowOf = (image: ImageRef) => numbers.get(image)!;
   const readable = pairs.flatMap(({ left, right }, i) =>
     present[rowOf(left)] && present[rowOf(right)] ? [i] : [],
   );
   for (let from = 0; from < readable.length; from += COMPARE_BATCH) {
     const part = readable.slice(from, from + COMPARE_BATCH);
-    const gather = (side: "left" | "right") => {
-      const rows = new Float32Array(part.length * size);
-      part.forEach((pair, i) => {
-        const row = rowOf(pairs[pair]![side]);
-        rows.set(values.subarray(row * size, (row + 1) * size), i * size);
-      });
-      return rows;
-    };
+    const gather = (side: "left" | "right") =>
+      selectRows(
+        values,
+        size,
+        part.map((pair) => rowOf(pairs[pair]![side])),
+      );
     const probabilities = checked(await verifier.compare(gather("left"), gather("right"), part.length));
     part.forEach((pair, i) => {
       scores[pair] = probabilities[i]!;
@@ -97,18 +110,16 @@ async function scoreByEmbeddings(
   }
 }
 
-/** The pairs of a batch of images, left and right by turns, of which both could be read. */
+/** The pairs of a batch of alternating left and right images of which both are readable. */
 function wholePairs({ images, positions }: ImageBatch, size: number) {
   const rows = new Map([...positions].map((position, row) => [position, row]));
   const pairs = [...rows.keys()].filter((position) => position % 2 === 0 && rows.has(position + 1));
-  const side = (offset: 0 | 1) => {
-    const values = new Float32Array(pairs.length * size);
-    pairs.forEach((position, to) => {
-      const row = rows.get(position + offset)!;
-      values.set(images.subarray(row * size, (row + 1) * size), to * size);
-    });
-    return values;
-  };
+  const side = (offset: 0 | 1) =>
+    selectRows(
+      images,
+      size,
+      pairs.map((position) => rows.get(position + offset)!),
+    );
   return { pairs: pairs.map((position) => position / 2), left: side(0), right: side(1) };
 }
 
@@ -118,6 +129,7 @@ async function scoreByImages(
   loader: Loader,
   list: readonly Pair[],
   scores: Float64Array,
+  onImages: OnImages,
 ): Promise<void> {
   const size = verifier.image.height * verifier.image.width * 3;
   const images = list.flatMap(({ left, right }) => [left, right]);
@@ -130,13 +142,48 @@ async function scoreByImages(
       pairs.forEach((pair, i) => {
         scores[pair] = probabilities[i]!;
       });
+      onImages(2 * pairs.length);
       underWay.delete(work);
     });
     underWay.add(work);
     work.catch(() => undefined);
-    if (underWay.size >= verifier.lanes * 2) await Promise.race(underWay);
+    if (underWay.size >= verifier.concurrency * 2) await Promise.race(underWay);
   }
   await Promise.all(underWay);
+}
+
+/** Progress of a measurement. */
+export interface MeasureProgress {
+  readonly images: number;
+  readonly totalImages: number;
+}
+
+export type OnMeasureProgress = (progress: MeasureProgress) => void;
+
+/** Images that a verifier takes for some pairs: one that embeds takes each once. */
+const countImages = (verifier: AnyVerifier, pairs: readonly Pair[]) =>
+  "score" in verifier ? 2 * pairs.length : new Set(pairs.flatMap(({ left, right }) => [left, right])).size;
+
+/** Scores several lists of pairs one after the other, with progress over all of them after each batch. */
+export async function scoreLists(
+  verifier: AnyVerifier,
+  loader: Loader,
+  lists: readonly (readonly Pair[])[],
+  onProgress: OnMeasureProgress = () => undefined,
+): Promise<PairScores[]> {
+  const totalImages = lists.reduce((sum, pairs) => sum + countImages(verifier, pairs), 0);
+  let images = 0;
+  const results: PairScores[] = [];
+  for (const pairs of lists) {
+    const done = (count: number) => {
+      images += count;
+      onProgress({ images, totalImages });
+    };
+    results.push(await scorePairs(verifier, loader, pairs, done));
+  }
+  // Unreadable images never reach the verifier.
+  if (images < totalImages) onProgress({ images: totalImages, totalImages });
+  return results;
 }
 
 /**
@@ -147,14 +194,15 @@ export async function scorePairs(
   verifier: AnyVerifier,
   loader: Loader,
   pairs: readonly Pair[],
+  onImages: OnImages = () => undefined,
 ): Promise<PairScores> {
   const scores = new Float64Array(pairs.length).fill(Number.NaN);
-  if ("score" in verifier) await scoreByImages(verifier, loader, pairs, scores);
-  else await scoreByEmbeddings(verifier, loader, pairs, scores);
+  if ("score" in verifier) await scoreByImages(verifier, loader, pairs, scores, onImages);
+  else await scoreByEmbeddings(verifier, loader, pairs, scores, onImages);
   return { scores, unreadable: pairs.flatMap((_, i) => (Number.isNaN(scores[i]) ? [i] : [])) };
 }
 
-/** Binary cross-entropy and share of right decisions at probability 0.5, over the pairs that have a score. */
+/** Binary cross-entropy and accuracy at probability 0.5, over the pairs with a score. */
 export function lossAndAccuracy(
   pairs: readonly Pair[],
   { scores }: PairScores,

@@ -1,21 +1,21 @@
-/** @file Scores of pairs beside the truth: what every measurement starts from. */
+/** @file Scores of pairs with their labels, the input of every measurement. */
 import { FaceError } from "../base/errors.ts";
 
 /** Scores and labels of the same pairs in the same order. */
 export interface ScoredPairs {
-  /** Larger means more alike; any finite range. */
+  /** Higher means more similar; any finite range. */
   readonly scores: Float64Array;
-  /** 1 for one person, 0 for two. */
+  /** 1 for the same person, 0 for different people. */
   readonly same: Uint8Array;
 }
 
 /**
- * Puts scores beside labels, leaving out pairs that could not be scored (NaN).
+ * Combines scores and labels, without pairs that could not be scored (NaN).
  * @throws FaceError `SHAPE_MISMATCH` when the lists differ in length.
  */
 export function scoredPairs(scores: Float64Array, labels: readonly boolean[]): ScoredPairs {
   if (scores.length !== labels.length) {
-    throw new FaceError("SHAPE_MISMATCH", `${scores.length} scores do not fit ${labels.length} pairs`);
+    throw new FaceError("SHAPE_MISMATCH", `got ${scores.length} scores for ${labels.length} pairs`);
   }
   const kept = labels.flatMap((_, i) => (Number.isNaN(scores[i]) ? [] : [i]));
   return {
@@ -24,16 +24,13 @@ export function scoredPairs(scores: Float64Array, labels: readonly boolean[]): S
   };
 }
 
-/** How many pairs are of one person and of two. */
+/** Number of pairs of the same person and of different people. */
 export function countPairs({ same }: ScoredPairs): { positives: number; negatives: number } {
   const positives = same.reduce((sum, label) => sum + label, 0);
   return { positives, negatives: same.length - positives };
 }
 
-/**
- * Makes sure that error rates can be told.
- * @throws FaceError `DATASET_INVALID` when one of the two kinds of pairs is missing.
- */
+/** @throws FaceError `DATASET_INVALID` when one of the two kinds of pairs is missing. */
 export function requireBothKinds(pairs: ScoredPairs): void {
   const { positives, negatives } = countPairs(pairs);
   if (positives > 0 && negatives > 0) return;
@@ -44,10 +41,33 @@ export function requireBothKinds(pairs: ScoredPairs): void {
   );
 }
 
-/** All pairs of several lists. */
+/** Concatenates several lists. */
 export function joinPairs(parts: readonly ScoredPairs[]): ScoredPairs {
   return {
     scores: Float64Array.from(parts.flatMap(({ scores }) => [...scores])),
     same: Uint8Array.from(parts.flatMap(({ same }) => [...same])),
+  };
+}
+
+/** A wrong decision. */
+export interface Mistake {
+  /** Position of the pair in its list. */
+  readonly pair: number;
+  readonly score: number;
+  readonly same: boolean;
+}
+
+/** The wrong decisions furthest from the threshold, worst first, at most `most` of each kind. */
+export function worstMistakes(
+  { scores, same }: ScoredPairs,
+  threshold: number,
+  most: number,
+): { readonly falseAccepts: readonly Mistake[]; readonly falseRejects: readonly Mistake[] } {
+  const wrong = Array.from(scores, (score, pair) => ({ pair, score, same: same[pair] === 1 }))
+    .filter((decision) => decision.score >= threshold !== decision.same)
+    .sort((a, b) => Math.abs(b.score - threshold) - Math.abs(a.score - threshold));
+  return {
+    falseAccepts: wrong.filter((mistake) => !mistake.same).slice(0, most),
+    falseRejects: wrong.filter((mistake) => mistake.same).slice(0, most),
   };
 }

@@ -1,47 +1,149 @@
-/** @file Measures a model by its path: on held-out people, or by the folds of a pairs file. */
-import type { Log } from "../base/log.ts";
-import type { FoldReport } from "../evaluate/folds.ts";
-import type { OnMeasureProgress } from "../evaluate/watched-verifier.ts";
-import type { DataConfig } from "../train/people.ts";
-import { openModel } from "../verify/open-model.ts";
-import { type Measurement, measureFolds, measureHeldOut } from "./measure.ts";
+/** @file Measures a model: on people it was not trained on, or by the folds of a pairs file. */
+import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { type Log, silentLog } from "../base/log.ts";
+import { Random } from "../base/random.ts";
+import { openDataset } from "../data/dataset.ts";
+import { chosenFolds, findPairs, readPairs } from "../data/lfw.ts";
+import { Loader } from "../data/loader.ts";
+import { evaluationPairs, type Pair } from "../data/pairs.ts";
+import { type FoldReport, kFold } from "../evaluate/folds.ts";
+import { type EvaluationReport, measure } from "../evaluate/metrics.ts";
+import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate/score-pairs.ts";
+import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
+import { calibrate } from "../evaluate/thresholds.ts";
+import type { AnyVerifier } from "../model/verifier.ts";
+import { settingsOf } from "../train/config.ts";
+import { type DataConfig, datasetOptions, excludedPairs, openPeople, type People } from "../train/people.ts";
+import { type ModelPlace, openModel } from "../verify/open-model.ts";
+
+/** Pairs from each group of held-out people; a rate of 1 in 100 needs a thousand pairs of different people. */
+const DEFAULT_PAIRS = 4000;
+
+/** The result of measuring a model on held-out people. */
+export interface Measurement {
+  readonly report: EvaluationReport;
+  /** Thresholds from the validation people; absent when there are none. */
+  readonly calibration: CalibrationRecord | undefined;
+  readonly scored: ScoredPairs;
+  /** The pairs behind `scored`, in the same order. */
+  readonly pairs: readonly Pair[];
+  /** Seed of the resampling behind the intervals. */
+  readonly seed: number;
+}
+
+/** What a measurement reports while it runs. */
+interface Watching {
+  /** Gets a line for each unreadable image and each name that the dataset lacks. Default: silent. */
+  readonly log?: Log | undefined;
+  /** Called after each batch of images. */
+  readonly onProgress?: OnMeasureProgress | undefined;
+}
+
+interface MeasureOptions extends Watching {
+  readonly config: DataConfig;
+}
+
+/** Scores with their labels, and the pairs that have one. */
+function scoredOf(
+  pairs: readonly Pair[],
+  { scores }: PairScores,
+): ScoredPairs & { readonly pairs: readonly Pair[] } {
+  const labels = pairs.map(({ same }) => same);
+  return { ...scoredPairs(scores, labels), pairs: pairs.filter((_, i) => !Number.isNaN(scores[i])) };
+}
+
+/** Without a test group in the split: the pairs of the people that the configuration excludes from training. */
+async function pairsOfExcluded(config: DataConfig, { dataset, split }: People): Promise<Pair[] | undefined> {
+  const file = split.test.length > 0 ? undefined : await excludedPairs(config);
+  return file === undefined ? undefined : findPairs(file, dataset.identities).folds.flat();
+}
+
+/**
+ * Measures a verifier on the test people, with thresholds chosen on the validation people of the same split.
+ * @param options.pairs pairs to draw of each group, half of them of one person. Default 4000.
+ */
+export async function measureHeldOut(
+  verifier: AnyVerifier,
+  options: MeasureOptions & { readonly pairs?: number | undefined },
+): Promise<Measurement> {
+  const { config, pairs: count = DEFAULT_PAIRS, log = silentLog, onProgress } = options;
+  const people = await openPeople(config, log);
+  const { dataset, split } = people;
+  await using loader = new Loader({ settings: settingsOf(config), log });
+  const drawn = (group: "validation" | "test") =>
+    evaluationPairs(split[group], { count, random: new Random(config.seed).fork(`${group} measurement`) });
+  const validation = split.validation.length === 0 ? [] : drawn("validation");
+  const test = (await pairsOfExcluded(config, people)) ?? drawn("test");
+  const [ofValidation, ofTest] = (await scoreLists(verifier, loader, [validation, test], onProgress)) as [
+    PairScores,
+    PairScores,
+  ];
+  const calibration =
+    validation.length === 0
+      ? undefined
+      : calibrate(scoredOf(validation, ofValidation), {
+          dataset: dataset.name,
+          people: `${split.validation.length} validation people`,
+        });
+  const { pairs, ...result } = scoredOf(test, ofTest);
+  const missing = test.length - result.scores.length;
+  const report = measure(result, { calibration, seed: config.seed, missing });
+  return { report, calibration, scored: result, pairs, seed: config.seed };
+}
+
+/**
+ * Runs the k-fold protocol of a pairs file on a verifier.
+ * @param options.folds folds to use, counted from 1; all when left out.
+ */
+export async function measureFolds(
+  verifier: AnyVerifier,
+  pairsFile: string,
+  options: MeasureOptions & { readonly folds?: readonly number[] | undefined },
+): Promise<FoldReport> {
+  const { config, folds: chosen = [], log = silentLog, onProgress } = options;
+  const dataset = await openDataset(datasetOptions(config));
+  const protocol = findPairs(chosenFolds(await readPairs(pairsFile), chosen), dataset.identities);
+  for (const name of protocol.missing) log.warn(`${name} is in the pairs file but not in the dataset`);
+  await using loader = new Loader({ settings: settingsOf(config), log });
+  const scores = await scoreLists(verifier, loader, protocol.folds, onProgress);
+  const folds = protocol.folds.map((fold, i) => scoredOf(fold, scores[i]!));
+  const used = folds.reduce((sum, fold) => sum + fold.scores.length, 0);
+  const wanted = protocol.folds.reduce((sum, fold) => sum + fold.length, 0);
+  return kFold(folds, wanted - used + protocol.missing.length);
+}
 
 /** What to measure on. */
-export interface EvaluateOptions {
-  /** Settings of the data other than those of the training, which are taken when left out. */
-  readonly data?: Partial<DataConfig>;
+export interface EvaluateOptions extends Watching {
+  /** What the model's path names; found out when left out. */
+  readonly kind?: ModelPlace["kind"] | undefined;
+  /** Settings of the data that differ from those of the training. */
+  readonly data?: Partial<DataConfig> | undefined;
   /** Pairs to draw of each group of held-out people, half of them of one person. Default 4000. */
-  readonly pairs?: number;
-  /** Where unreadable images and the like are told. Default: nowhere. */
-  readonly log?: Log;
-  /** Told after each batch of images. */
-  readonly onProgress?: OnMeasureProgress;
+  readonly pairs?: number | undefined;
 }
 
 /**
  * Measures a model on people it was not trained on, with thresholds chosen on the validation people.
- * @param model as for `loadModel`.
+ * @param model a path as for `loadModel`.
  * @throws FaceError as `loadModel` and `openDataset` do; `DATASET_INVALID` when there are no people to measure on.
  */
-export async function evaluate(
-  model: string,
-  { data = {}, ...options }: EvaluateOptions = {},
-): Promise<Measurement> {
-  const { verifier, config } = await openModel(model);
+export async function evaluate(model: string, options: EvaluateOptions = {}): Promise<Measurement> {
+  const { verifier, config } = await openModel(model, options.kind);
   await using opened = verifier;
-  return await measureHeldOut(opened, { config: { ...config, ...data }, ...options });
+  return await measureHeldOut(opened, { ...options, config: { ...config, ...options.data } });
 }
 
 /**
  * Measures a model by the k-fold protocol of an LFW-style `pairs.txt`: each fold is judged by the others' threshold.
+ * @param options.folds folds to use, counted from 1; all when left out.
  * @throws FaceError as `evaluate`; `FILE_INVALID` for a damaged pairs file.
  */
 export async function evaluateFolds(
   model: string,
   pairsFile: string,
-  { data = {}, ...options }: Omit<EvaluateOptions, "pairs"> = {},
+  options: Omit<EvaluateOptions, "pairs"> & { readonly folds?: readonly number[] | undefined } = {},
 ): Promise<FoldReport> {
-  const { verifier, config } = await openModel(model);
+  const { verifier, config } = await openModel(model, options.kind);
   await using opened = verifier;
-  return await measureFolds(opened, pairsFile, { config: { ...config, ...data }, ...options });
+  return await measureFolds(opened, pairsFile, { ...options, config: { ...config, ...options.data } });
 }

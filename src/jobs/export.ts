@@ -1,15 +1,15 @@
-/** @file Freezes a trained network and writes it as a SavedModel version, with what is known about it beside it. */
+/** @file Freezes a trained network and writes it as a SavedModel version with its description. */
 import { join } from "node:path";
-import { FaceError } from "../base/errors.ts";
+import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { descriptionText, type ExportedModel, type Framing } from "../artifact/description.ts";
+import { DESCRIPTION_FILE } from "../artifact/files.ts";
+import { COMPARE, EMBED, PAIR, VERIFY_ENCODED } from "../artifact/signatures.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import type { TensorMap } from "../base/tensor.ts";
 import { VERSION } from "../base/version.ts";
 import type { EvaluationReport } from "../evaluate/metrics.ts";
-import type { CalibrationRecord } from "../evaluate/thresholds.ts";
 import type { Node } from "../graph/ops.ts";
 import { encodeJpeg } from "../image/decode.ts";
-import { embeddingSizeOf, type ImageSize } from "../model/backbone.ts";
-import { networkNamed } from "../model/networks.ts";
+import { embeddingSizeOf, type ImageSize, type ModelConfig } from "../model/model-config.ts";
 import { comparer, embedder, siamese } from "../model/siamese.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import {
@@ -19,65 +19,40 @@ import {
   warmupFile,
 } from "../savedmodel/format/warmup-file.ts";
 import { type SignatureGraph, writeSavedModel } from "../savedmodel/write/write.ts";
-import { type Checkpoint, readCheckpoint } from "../train/checkpoint.ts";
+import { readCheckpoint } from "../train/checkpoint.ts";
+import { modelConfigOf, settingsOf } from "../train/config.ts";
+import { inferenceWeights } from "../train/inference.ts";
+import { checkpointFile } from "../verify/open-model.ts";
 
-import { networkImageOf, settingsOf } from "../train/people.ts";
-import { averagedState } from "../train/weight-averages.ts";
-
-/** `assets.extra/faceid.json`: what a model is, how it was trained, how far its scores can be trusted. */
-export interface ModelDescription {
-  readonly format: "faceid-model-1";
-  readonly faceid: string;
-  readonly name: string;
-  readonly version: number;
-  readonly network: string;
-  readonly embeddingSize: number;
-  readonly image: {
-    readonly height: number;
-    readonly width: number;
-    readonly channels: 3;
-    readonly range: readonly [0, 1];
-  };
-  readonly training: {
-    readonly epochs: number;
-    readonly steps: number;
-    readonly config: Checkpoint["config"];
-    readonly history: Checkpoint["progress"]["history"];
-  };
-  readonly calibration?: CalibrationRecord;
-  readonly evaluation?: EvaluationReport;
-}
-
-/** Where the description lies within a version's folder. */
-export const DESCRIPTION_FILE = "assets.extra/faceid.json";
-
-/** The signatures of DESIGN's contract. */
-export function signaturesOf(
-  network: string,
-  config: Parameters<typeof networkImageOf>[0],
-): Record<string, SignatureGraph> {
-  const [backbone, image] = [networkNamed(network), networkImageOf(config)];
-  const pair = siamese(backbone, image, { mode: "inference", batch: "batch" });
-  const encoded = siamese(backbone, image, {
-    mode: "inference",
-    batch: "batch",
-    inputs: ["anchor_bytes", "verification_bytes"],
+/** The graphs of all signatures. */
+export function signaturesOf(model: ModelConfig): Record<string, SignatureGraph> {
+  const options = { mode: "inference", batch: "batch" } as const;
+  const pair = siamese(model, options);
+  const encoded = siamese(model, {
+    ...options,
+    inputs: [VERIFY_ENCODED.anchor, VERIFY_ENCODED.verification],
   });
-  const single = embedder(backbone, image, "batch");
-  const top = comparer(backbone, image, "batch");
+  const single = embedder(model, "batch");
+  const top = comparer(model, "batch");
   return {
-    serving_default: {
-      inputs: { anchor_img: pair.anchorImage, verification_img: pair.verificationImage },
-      outputs: { classifier: pair.classifier },
+    [PAIR.signature]: {
+      inputs: { [PAIR.anchor]: pair.anchorImage, [PAIR.verification]: pair.verificationImage },
+      outputs: { [PAIR.classifier]: pair.classifier },
     },
-    embed: { inputs: { input_image: single.image }, outputs: { embedding: single.embedding } },
-    compare: {
-      inputs: { anchor_embedding: top.anchor, verification_embedding: top.verification },
-      outputs: { classifier: top.classifier },
+    [EMBED.signature]: {
+      inputs: { [EMBED.image]: single.image },
+      outputs: { [EMBED.embedding]: single.embedding },
     },
-    verify_encoded: {
-      inputs: { anchor_bytes: encoded.anchorImage, verification_bytes: encoded.verificationImage },
-      outputs: { classifier: encoded.classifier },
+    [COMPARE.signature]: {
+      inputs: { [COMPARE.anchor]: top.anchor, [COMPARE.verification]: top.verification },
+      outputs: { [COMPARE.classifier]: top.classifier },
+    },
+    [VERIFY_ENCODED.signature]: {
+      inputs: {
+        [VERIFY_ENCODED.anchor]: encoded.anchorImage,
+        [VERIFY_ENCODED.verification]: encoded.verificationImage,
+      },
+      outputs: { [VERIFY_ENCODED.classifier]: encoded.classifier },
       decodesImages: true,
     },
   };
@@ -85,16 +60,16 @@ export function signaturesOf(
 
 const GREY = 128;
 
-/** A request to each signature, so that a server's first client does not wait for its preparations. */
+/** One request to each signature: a server runs them when it loads the model, so that its first client does not wait. */
 export async function warmupRequests(
   signatures: Record<string, SignatureGraph>,
   { height, width }: ImageSize,
 ): Promise<WarmupRequest[]> {
   const pixels = new Uint8Array(height * width * 3).fill(GREY);
-  const photograph = await encodeJpeg(pixels, width, height);
+  const file = await encodeJpeg(pixels, width, height);
   const inputOf = (node: Node, decodesImages: boolean | undefined): WarmupInput =>
     decodesImages
-      ? { files: [photograph] }
+      ? { files: [file] }
       : { shape: node.shape.map((side) => (typeof side === "number" ? side : 1)), fill: GREY / 255 };
   return Object.entries(signatures).map(([signature, { inputs, decodesImages }]) => ({
     signature,
@@ -104,69 +79,63 @@ export async function warmupRequests(
   }));
 }
 
-/** The weights that inference needs, out of everything that a checkpoint keeps. */
-export function weightsOf({ config, state }: Checkpoint): TensorMap {
-  const { net } = siamese(networkNamed(config.model), networkImageOf(config), {
-    mode: "inference",
-    batch: 1,
-  });
-  const values = averagedState(state);
-  return new Map(
-    net.weights.map(({ name }) => {
-      const value = values.get(name);
-      if (value === undefined) throw new FaceError("CHECKPOINT_INVALID", `the checkpoint holds no ${name}`);
-      return [name, value];
-    }),
-  );
-}
-
-export interface ExportOptions {
-  /** A `.safetensors` file. */
-  readonly checkpoint: string;
-  /** What was measured with it, if anything: thresholds and figures travel with the model. */
-  readonly measured?:
-    | { readonly calibration?: CalibrationRecord | undefined; readonly report: EvaluationReport }
-    | undefined;
+/** Where an exported model goes. */
+export interface ExportTarget {
+  /** Folder of the model's versions. */
   readonly savedModelPath: string;
   readonly modelName: string;
   readonly modelVersion: number;
-  /** Writes the pair signature as an ONNX file too. */
+}
+
+export interface ExportOptions extends ExportTarget {
+  /** A `.safetensors` file, or a run's folder for its best checkpoint. */
+  readonly checkpoint: string;
+  /** Figures and thresholds for the model's description; left out of it when the model was not measured. */
+  readonly measured?:
+    | { readonly calibration?: CalibrationRecord | undefined; readonly report: EvaluationReport }
+    | undefined;
+  /** How faces lie in the images it was trained on, if that is known. */
+  readonly framing?: Framing | undefined;
+  /** Writes the signature `serving_default` as this ONNX file too. */
   readonly onnx?: string | undefined;
 }
 
-/** Exports a checkpoint; returns the version's folder. */
+/**
+ * Exports a checkpoint.
+ * @returns the version's folder.
+ * @throws FaceError `CHECKPOINT_INVALID`; `FILE_INVALID` when the version exists already; `DISK_FULL`.
+ */
 export async function exportModel(options: ExportOptions): Promise<string> {
-  const checkpoint = await readCheckpoint(options.checkpoint);
-  const { config, progress } = checkpoint;
-  const signatures = signaturesOf(config.model, config);
-  const parameters = weightsOf(checkpoint);
-  const { measured } = options;
-  const description: ModelDescription = {
+  const { config, progress, state } = await readCheckpoint(await checkpointFile(options.checkpoint));
+  const model = modelConfigOf(config);
+  const signatures = signaturesOf(model);
+  const parameters = inferenceWeights(config, state);
+  const { measured, framing } = options;
+  const description: ExportedModel = {
     format: "faceid-model-1",
     faceid: VERSION,
     name: options.modelName,
     version: options.modelVersion,
     network: config.model,
-    embeddingSize: embeddingSizeOf(networkNamed(config.model), config),
+    embeddingSize: embeddingSizeOf(model),
     image: { ...settingsOf(config), range: [0, 1] },
+    ...(framing === undefined ? {} : { framing }),
     training: { epochs: progress.epoch, steps: progress.step, config, history: progress.history },
     ...(measured?.calibration === undefined ? {} : { calibration: measured.calibration }),
-    ...(measured === undefined ? {} : { evaluation: measured.report }),
+    ...(measured === undefined ? {} : { evaluation: { ...measured.report } }),
   };
   const folder = join(options.savedModelPath, String(options.modelVersion));
   await writeSavedModel(folder, {
     signatures,
     parameters,
     files: {
-      [DESCRIPTION_FILE]: `${JSON.stringify(description, null, 2)}\n`,
-      [WARMUP_FILE]: warmupFile(options.modelName, await warmupRequests(signatures, networkImageOf(config))),
+      [DESCRIPTION_FILE]: descriptionText(description),
+      [WARMUP_FILE]: warmupFile(options.modelName, await warmupRequests(signatures, model.input)),
     },
   });
   if (options.onnx !== undefined) {
-    const { bytes } = lower(
-      { outputs: signatures.serving_default!.outputs },
-      { frozen: parameters, runtimeOps: false },
-    );
+    const { outputs } = signatures[PAIR.signature]!;
+    const { bytes } = lower({ outputs }, { frozen: parameters, runtimeOps: false });
     await writeFileAtomic(options.onnx, bytes);
   }
   return folder;

@@ -1,7 +1,10 @@
-/** @file What is inside exported models: SavedModels of one version or many, and ONNX files. */
+/** @file Lists what SavedModels and ONNX files contain: signatures, operations, parameters. */
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { modelFileIn, ONNX_FILE, SAVED_MODEL_FILE, versionsIn } from "../artifact/files.ts";
+import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
+import { onnxImporters } from "../onnx/read/from-onnx.ts";
 import { readOnnxFile } from "../onnx/runtime/model-file.ts";
 import {
   inspectSavedModel,
@@ -9,10 +12,9 @@ import {
   type SignatureReport,
   signatureReport,
 } from "../savedmodel/inspect.ts";
-import { DEFAULT_SIGNATURE } from "../savedmodel/signature.ts";
-import { ONNX_FILE, onnxSignature } from "../serving/engine/onnx-servable.ts";
+import { onnxSignature } from "../serving/engine/onnx-servable.ts";
 
-/** An ONNX file in plain data. */
+/** The content of an ONNX file as plain data. */
 export interface OnnxReport {
   readonly format: "onnx";
   readonly file: string;
@@ -25,14 +27,20 @@ export interface OnnxReport {
   /** The one signature under which the file is served. */
   readonly signatures: readonly SignatureReport[];
   /** Operators with how often they occur, most frequent first, bodies of loops and branches included. */
-  readonly operations: readonly { readonly name: string; readonly count: number }[];
+  readonly operations: readonly {
+    readonly name: string;
+    readonly count: number;
+    /** Whether it can be read into a graph, to be converted; the engine runs more of them. */
+    readonly supported: boolean;
+  }[];
   /** Numbers in stored tensors of four elements or more. */
   readonly parameters: number;
 }
 
-/** Says what is in an ONNX file; nothing is run. */
-export async function inspectOnnx(file: string): Promise<OnnxReport> {
-  const { bytes, model } = await readOnnxFile(file);
+/** Describes an ONNX file without running it. */
+async function inspectOnnx(file: string): Promise<OnnxReport> {
+  const { bytes, model } = await readOnnxFile(file, { mayBeExternal: true });
+  const inputs = model.inputs.filter(({ name }) => model.usedInputs.has(name));
   return {
     format: "onnx",
     file,
@@ -40,9 +48,9 @@ export async function inspectOnnx(file: string): Promise<OnnxReport> {
     producer: model.producer,
     irVersion: model.irVersion,
     opsets: Object.fromEntries(model.opsets),
-    signatures: [signatureReport(DEFAULT_SIGNATURE, onnxSignature(model))],
+    signatures: [signatureReport(DEFAULT_SIGNATURE, onnxSignature({ ...model, inputs }))],
     operations: [...model.operations]
-      .map(([name, count]) => ({ name, count }))
+      .map(([name, count]) => ({ name, count, supported: Object.hasOwn(onnxImporters, name) }))
       .toSorted((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1)),
     parameters: model.parameters,
   };
@@ -52,18 +60,11 @@ async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
   } catch (error) {
-    throw new FaceError("MODEL_NOT_FOUND", `cannot look into ${folder}: ${messageOf(error)}`, {
+    throw new FaceError("MODEL_NOT_FOUND", `cannot list ${folder}: ${messageOf(error)}`, {
       hint: "name a version's folder, the folder of all versions, or an ONNX file",
       cause: error,
     });
   }
-}
-
-const SAVED_MODEL_FILE = "saved_model.pb";
-
-/** What a folder is as a version: its model's file, or nothing. */
-function modelFileIn(names: readonly string[]): string | undefined {
-  return [SAVED_MODEL_FILE, ONNX_FILE].find((file) => names.includes(file));
 }
 
 /** The model files behind a path: the file itself, the one of a version's folder, or one for each version. */
@@ -72,7 +73,7 @@ async function modelFiles(path: string): Promise<string[]> {
   const names = await namesIn(path);
   const own = modelFileIn(names);
   if (own !== undefined) return [join(path, own)];
-  const versions = names.filter((name) => /^\d+$/.test(name)).toSorted((a, b) => Number(a) - Number(b));
+  const versions = versionsIn(names);
   if (versions.length === 0) {
     throw new FaceError(
       "MODEL_NOT_FOUND",
@@ -88,7 +89,7 @@ async function modelFiles(path: string): Promise<string[]> {
 }
 
 /**
- * Says what is in a model: one report for each version.
+ * Describes a model without running it, with one report for each version.
  * @param path a version's folder, the folder of all versions, a `saved_model.pb` or an ONNX file.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */

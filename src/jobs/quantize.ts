@@ -1,33 +1,38 @@
-/** @file Makes an 8-bit ONNX version of an exported model, ready to be served, and says what that costs in accuracy. */
-import { mkdir, writeFile } from "node:fs/promises";
+/** @file Makes an 8-bit ONNX version of an exported model, and measures what that costs in accuracy. */
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { readDescription } from "../artifact/description.ts";
+import { DESCRIPTION_FILE, ONNX_FILE } from "../artifact/files.ts";
+import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { publishFolder } from "../base/files.ts";
-import { float32, floats, type TensorMap } from "../base/tensor.ts";
+import { float32, type TensorMap } from "../base/tensor.ts";
 import { listFolder, listImages } from "../data/folder.ts";
-import { decodeImage } from "../image/decode.ts";
-import { prepare } from "../image/settings.ts";
-import type { ImageSize } from "../model/backbone.ts";
+import { accuracyAt, areaUnder, equalErrorRate, rocCurve } from "../evaluate/roc.ts";
+import type { ImageSettings } from "../image/settings.ts";
+import type { AnyVerifier, PairVerifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { measureRanges } from "../onnx/quantize/calibrate.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";
-import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
-import { ONNX_FILE } from "../serving/engine/onnx-servable.ts";
 import type { DataConfig } from "../train/people.ts";
-import { PAIR_INPUTS, PAIR_OUTPUT, pairVerifier } from "../verify/onnx-verifier.ts";
-import { dataOf } from "../verify/open-model.ts";
-import { readDescription } from "../verify/saved-model-verifier.ts";
-import { DESCRIPTION_FILE } from "./export.ts";
-import { type AccuracyOptions, type AccuracyReport, compareAccuracy } from "./quantize-accuracy.ts";
+import { decodePhotos } from "../verify/face-model.ts";
+import { pairVerifier } from "../verify/onnx-verifier.ts";
+import { trainingConfig } from "../verify/open-model.ts";
+import { type EvaluateOptions, measureFolds, measureHeldOut } from "./evaluate.ts";
 
-const SIGNATURE = "serving_default";
-const INPUTS = PAIR_INPUTS;
-const OUTPUT = PAIR_OUTPUT;
-/** Images in one run while measuring. */
+/** Images in one run of the network. */
 const BATCH = 8;
-/** Where a model without a calibration record decides. */
+/** The threshold of a model without a calibration record. */
 const EVEN = 0.5;
+
+/** Which pairs to measure on. */
+export interface AccuracyOptions extends EvaluateOptions {
+  /** LFW-style pairs.txt for its k-fold protocol; pairs of held-out people when left out. */
+  readonly pairsFile?: string | undefined;
+  /** Folds of that file, counted from 1; all when left out. */
+  readonly folds?: readonly number[];
+}
 
 export interface QuantizeOptions {
   /** A version's folder of an exported model. */
@@ -36,13 +41,29 @@ export interface QuantizeOptions {
   readonly images: string;
   /** The version's folder to write. */
   readonly output: string;
-  /** Images to measure ranges on; as many again, others, to compare on. */
+  /** Images to measure ranges on; the same number of other images serves to compare scores. */
   readonly count: number;
-  /** Pairs to measure the accuracy on, before and after; none when left out. */
-  readonly accuracy?: AccuracyOptions;
+  /** Measures the accuracy before and after; not measured when left out. */
+  readonly accuracy?: AccuracyOptions | undefined;
 }
 
-/** How the 8-bit model differs from the one it was made of, on pairs of images that its ranges were not measured on. */
+/** Figures of one model, in [0, 1]. */
+export interface AccuracyFigures {
+  readonly accuracy: number;
+  readonly auc: number;
+  readonly eer: number;
+}
+
+/** Figures on the same pairs before and after. */
+export interface AccuracyReport {
+  readonly pairs: number;
+  /** Number of folds, each judged by the others' threshold; absent when one threshold judges all pairs. */
+  readonly folds?: number;
+  readonly float: AccuracyFigures;
+  readonly int8: AccuracyFigures;
+}
+
+/** How the 8-bit model differs from the float model, on pairs of images that its ranges were not measured on. */
 export interface QuantizeReport {
   readonly convolutions: number;
   readonly bytes: { readonly float: number; readonly int8: number };
@@ -51,25 +72,22 @@ export interface QuantizeReport {
   readonly threshold: number;
   /** Absolute differences of scores. */
   readonly difference: { readonly mean: number; readonly greatest: number };
-  /** Pairs that both decide alike at the threshold. */
+  /** Pairs on the same side of the threshold in both models. */
   readonly sameDecisions: number;
-  /** On labelled pairs, where some were given. */
+  /** On labelled pairs, if they were measured. */
   readonly accuracy?: AccuracyReport;
 }
 
-function imageSizeOf(model: ReadModel, folder: string): { height: number; width: number; channels: 3 } {
-  const signature = model.signatures.get(SIGNATURE);
-  const [, height, width, channels] = signature?.inputs.get(INPUTS[0])?.shape ?? [];
-  if (!signature?.outputs.has(OUTPUT) || !height || !width || height < 1 || width < 1 || channels !== 3) {
-    throw new FaceError(
-      "MODEL_UNSUPPORTED",
-      `${folder} has no signature ${SIGNATURE} that compares two images`,
-      {
-        hint: "quantise a version that `faceid export` or `faceid train` wrote",
-      },
-    );
-  }
-  return { height, width, channels };
+function imageSettingsOf(model: ReadModel, folder: string): ImageSettings {
+  const signature = model.signatures.get(PAIR.signature);
+  const [, height = 0, width = 0, channels] = signature?.inputs.get(PAIR.anchor)?.shape ?? [];
+  if (signature?.outputs.has(PAIR.classifier) && Math.min(height, width) > 0 && channels === 3)
+    return { height, width, channels };
+  throw new FaceError(
+    "MODEL_UNSUPPORTED",
+    `${folder} has no signature ${PAIR.signature} that compares two images`,
+    { hint: "quantise a version that `faceid export` or `faceid train` wrote" },
+  );
 }
 
 /** All image files in a folder and in the folders in it, in order. */
@@ -79,49 +97,35 @@ async function imagesIn(root: string): Promise<string[]> {
   return listed.flatMap(({ name, files }) => files.map((file) => join(root, name, file)));
 }
 
-/** Some of a list, evenly spread over it. */
+/** `count` items spread evenly over a list. */
 function spread<T>(list: readonly T[], count: number): T[] {
   const taken = Math.min(count, list.length);
   return Array.from({ length: taken }, (_, i) => list[Math.floor((i * list.length) / taken)]!);
 }
 
-/** Images as `[count, height, width, 3]`. */
-async function load(paths: readonly string[], size: ReturnType<typeof imageSizeOf>) {
-  const length = size.height * size.width * size.channels;
-  const values = new Float32Array(paths.length * length);
-  const pixels = await Promise.all(paths.map((path) => decodeImage(path, size)));
-  for (const [i, each] of pixels.entries()) values.set(prepare(each), i * length);
-  return float32([paths.length, size.height, size.width, size.channels], values);
-}
-
 const inBatches = <T>(list: readonly T[]): T[][] =>
   Array.from({ length: Math.ceil(list.length / BATCH) }, (_, i) => list.slice(i * BATCH, (i + 1) * BATCH));
 
-/** Both backbones see the same images while ranges are measured, so that both get the same grids. */
-async function* calibrationRuns(paths: readonly string[], size: ReturnType<typeof imageSizeOf>) {
+/** Both inputs get the same images while ranges are measured, so that both backbones get the same grids. */
+async function* calibrationRuns(paths: readonly string[], size: ImageSettings) {
   for (const batch of inBatches(paths)) {
-    const images = await load(batch, size);
-    yield new Map(INPUTS.map((name) => [name, images])) as TensorMap;
+    const shape = [batch.length, size.height, size.width, size.channels];
+    const images = float32(shape, await decodePhotos(batch, size));
+    yield new Map([PAIR.anchor, PAIR.verification].map((name) => [name, images])) as TensorMap;
   }
 }
 
 /** Scores of each image with the next one. */
-async function scoresOf(bytes: Uint8Array, paths: readonly string[], size: ReturnType<typeof imageSizeOf>) {
-  const session = await openRuntime(bytes);
+async function scoresOf(verifier: PairVerifier, paths: readonly string[], size: ImageSettings) {
   const scores: number[] = [];
   for (const batch of inBatches(paths.slice(0, -1).map((path, i) => [path, paths[i + 1]!] as const))) {
-    const sides = await Promise.all(
-      ([0, 1] as const).map((side) =>
-        load(
-          batch.map((pair) => pair[side]),
-          size,
-        ),
-      ),
-    );
-    const results = await session.run(new Map(INPUTS.map((name, i) => [name, sides[i]!])), [OUTPUT]);
-    scores.push(...floats(results.get(OUTPUT)!));
+    const side = (index: 0 | 1) =>
+      decodePhotos(
+        batch.map((pair) => pair[index]),
+        size,
+      );
+    scores.push(...(await verifier.score(await side(0), await side(1), batch.length)));
   }
-  await session.close();
   return scores;
 }
 
@@ -136,28 +140,63 @@ function differenceOf(float: readonly number[], int8: readonly number[], thresho
   };
 }
 
-async function accuracyOf(
-  models: { readonly float: Uint8Array; readonly int8: Uint8Array },
+type Measured = AccuracyFigures & Omit<AccuracyReport, "float" | "int8">;
+
+/** Figures of one model, and what they were measured on. */
+async function figuresOf(
+  verifier: AnyVerifier,
   config: DataConfig,
-  size: ImageSize,
+  threshold: number,
+  { pairsFile, ...options }: AccuracyOptions,
+): Promise<Measured> {
+  if (pairsFile !== undefined) {
+    const { pairs, folds, accuracy, auc, eer } = await measureFolds(verifier, pairsFile, {
+      ...options,
+      config,
+    });
+    return { pairs, folds, accuracy: accuracy.mean, auc, eer };
+  }
+  const { scored } = await measureHeldOut(verifier, { ...options, config });
+  const curve = rocCurve(scored);
+  // Both versions are served with the same calibration record, so one threshold judges both.
+  return {
+    pairs: scored.scores.length,
+    accuracy: accuracyAt(scored, threshold),
+    auc: areaUnder(curve),
+    eer: equalErrorRate(curve),
+  };
+}
+
+/** Measures two verifiers on the same pairs. */
+async function compareAccuracy(
+  floatModel: AnyVerifier,
+  int8Model: AnyVerifier,
+  config: DataConfig,
   threshold: number,
   options: AccuracyOptions,
 ): Promise<AccuracyReport> {
-  await using float = await pairVerifier(models.float, size);
-  await using int8 = await pairVerifier(models.int8, size);
-  return await compareAccuracy({ float, int8 }, config, threshold, options);
+  const data = { ...config, ...options.data };
+  const { accuracy, auc, eer, ...measuredOn } = await figuresOf(floatModel, data, threshold, options);
+  const int8 = await figuresOf(int8Model, data, threshold, options);
+  return {
+    ...measuredOn,
+    float: { accuracy, auc, eer },
+    int8: { accuracy: int8.accuracy, auc: int8.auc, eer: int8.eer },
+  };
 }
 
 /**
- * Quantises the pair signature of an exported model and writes it as a version's folder with an ONNX file, the
- * description beside it.
+ * Quantises the signature `serving_default` of an exported model and writes a version's folder with an ONNX file and the
+ * same description.
  * @throws FaceError `MODEL_…` for a model that cannot be quantised, `DATASET_…` for a folder without enough images.
  */
 export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeReport> {
   const { savedModel, images, output, count } = options;
   const model = await readSavedModel(savedModel);
-  const size = imageSizeOf(model, savedModel);
+  const size = imageSettingsOf(model, savedModel);
   const description = await readDescription(savedModel);
+  const { height, width } = size;
+  const config = { ...trainingConfig(savedModel, description), imageShape: [height, width] };
   const chosen = spread(await imagesIn(images), 2 * count);
   if (chosen.length < 4) {
     throw new FaceError(
@@ -165,27 +204,30 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
       `${images} holds ${chosen.length} images, quantising takes at least 4`,
     );
   }
-  // By turns, so that both halves are spread over all folders.
+  // Alternating, so that both halves are spread over all folders.
   const measuredOn = chosen.filter((_, i) => i % 4 < 2);
   const comparedOn = chosen.filter((_, i) => i % 4 >= 2);
-  const { outputs } = await model.program(SIGNATURE);
-  const { bytes: float } = lower({ outputs }, { runtimeOps: false });
-  const ranges = await measureRanges(float, valuesToMeasure(float), calibrationRuns(measuredOn, size));
-  const { bytes: int8, convolutions } = quantize(float, ranges);
+  const { outputs } = await model.program(PAIR.signature);
+  const { bytes: floatBytes } = lower({ outputs }, { runtimeOps: false });
+  const runs = calibrationRuns(measuredOn, size);
+  const ranges = await measureRanges(floatBytes, valuesToMeasure(floatBytes), runs);
+  const { bytes: int8Bytes, convolutions } = quantize(floatBytes, ranges);
   const threshold = description?.calibration?.threshold ?? EVEN;
+  await using float = await pairVerifier(floatBytes, size);
+  await using int8 = await pairVerifier(int8Bytes, size);
   const scores = [await scoresOf(float, comparedOn, size), await scoresOf(int8, comparedOn, size)] as const;
   const accuracy =
-    options.accuracy &&
-    (await accuracyOf({ float, int8 }, dataOf(description, size), size, threshold, options.accuracy));
+    options.accuracy && (await compareAccuracy(float, int8, config, threshold, options.accuracy));
   await publishFolder(output, async (temporary) => {
-    await writeFile(join(temporary, ONNX_FILE), int8);
+    await writeFile(join(temporary, ONNX_FILE), int8Bytes);
     if (description === undefined) return;
-    await mkdir(dirname(join(temporary, DESCRIPTION_FILE)), { recursive: true });
-    await writeFile(join(temporary, DESCRIPTION_FILE), `${JSON.stringify(description, null, 2)}\n`);
+    const copy = join(temporary, DESCRIPTION_FILE);
+    await mkdir(dirname(copy), { recursive: true });
+    await copyFile(join(savedModel, DESCRIPTION_FILE), copy);
   });
   return {
     convolutions,
-    bytes: { float: float.length, int8: int8.length },
+    bytes: { float: floatBytes.length, int8: int8Bytes.length },
     calibrationImages: measuredOn.length,
     pairs: scores[0].length,
     threshold,

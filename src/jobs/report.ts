@@ -1,14 +1,12 @@
-/** @file The report page of a run or an exported model: what was measured, how it was trained, what it gets wrong. */
+/** @file Writes the report page of a run or an exported model: its figures, its training, its worst mistakes. */
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { z } from "zod";
 import { systemCode } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import { type Log, silentLog } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import { type ImageRef, imageName, readPixels } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
-import { type Mistake, worstMistakes } from "../evaluate/mistakes.ts";
 import {
   type Learning,
   type PicturedMistake,
@@ -16,44 +14,36 @@ import {
   type ReportedEpoch,
   reportHtml,
 } from "../evaluate/report.ts";
-import type { OnMeasureProgress } from "../evaluate/watched-verifier.ts";
+import { type Mistake, worstMistakes } from "../evaluate/scores.ts";
 import { encodeJpeg } from "../image/decode.ts";
 import { describe } from "../model/description.ts";
-import { networkNamed } from "../model/networks.ts";
-import { trainConfigSchema } from "../train/config.ts";
-import { RUN_LOG } from "../train/listeners/run-log.ts";
-import { type DataConfig, networkImageOf, settingsOf } from "../train/people.ts";
+import { modelConfigOf, settingsOf, trainConfigSchema } from "../train/config.ts";
+import { RUN_LOG } from "../train/listeners.ts";
+import type { DataConfig } from "../train/people.ts";
 import { type OpenedModel, openModel } from "../verify/open-model.ts";
-import { type Measurement, measureHeldOut } from "./measure.ts";
+import { type EvaluateOptions, type Measurement, measureHeldOut } from "./evaluate.ts";
 
-export interface ReportOptions {
+export interface ReportOptions extends EvaluateOptions {
   /** A run's folder, a `.safetensors` file, a SavedModel version's folder, or the folder of its versions. */
   readonly model: string;
   /** The HTML file to write. */
   readonly output: string;
   /** Heading of the page; by default the model's path. */
-  readonly title?: string;
-  /** What was measured already, with this model; measured now when left out. */
+  readonly title?: string | undefined;
+  /** A measurement of this model; measured now when left out. */
   readonly measured?: Measurement;
-  /** Settings of the data other than in training. */
-  readonly data?: Partial<DataConfig>;
-  /** Pairs of held-out people to draw. */
-  readonly pairs?: number;
-  /** Shows the photographs of the most confident mistakes. Default true; the page then holds faces. */
+  /** Shows the photographs of the most confident mistakes, so that the page contains faces. Default true. */
   readonly photos?: boolean;
-  readonly log?: Log;
-  /** Told how far the measurement is. */
-  readonly onProgress?: OnMeasureProgress;
 }
 
-/** The page that a run leaves in its folder. */
+/** Name of the page in a run's folder. */
 export const REPORT_FILE = "report.html";
 
-/** Mistakes shown, of either kind. */
+/** Mistakes shown of each kind. */
 const MISTAKES = 8;
 const JPEG_QUALITY = 82;
 
-/** Folder that an image's name can be told from. */
+/** An image's caption: its path within the dataset. */
 const placeOf = ({ datasetPath }: Pick<DataConfig, "datasetPath">, image: ImageRef): string =>
   image.kind === "file" && datasetPath !== undefined ? relative(datasetPath, image.path) : imageName(image);
 
@@ -83,8 +73,8 @@ async function pictures(
 }
 
 /**
- * The epochs that a run's log tells; a resumed run tells some twice, and the later time counts.
- * @returns nothing where there is no log.
+ * The epochs of a run's log. A resumed run may log an epoch twice; the later record counts.
+ * @returns an empty list without a log.
  */
 async function loggedEpochs(runFolder: string): Promise<ReportedEpoch[]> {
   let text: string;
@@ -102,7 +92,7 @@ async function loggedEpochs(runFolder: string): Promise<ReportedEpoch[]> {
   return [...epochs].toSorted(([a], [b]) => a - b).map(([, record]) => record);
 }
 
-/** Settings as people read them, those left out of the run left out here. */
+/** Settings as readable text, without those that are not set. */
 function settingsText(settings: Readonly<Record<string, unknown>>): Record<string, string> {
   const text = (name: string, value: unknown) =>
     Array.isArray(value) ? value.join(name === "imageShape" ? " × " : ", ") || "none" : String(value);
@@ -117,30 +107,23 @@ const learningSchema = z.object(
   trainConfigSchema.pick({ loss: true, sampling: true, photosPerPerson: true }).shape,
 );
 
-/** What a run was trained with, where its settings tell it. */
+/** How a run was trained, if its settings are known. */
 function learningOf(settings: Readonly<Record<string, unknown>> | undefined): { learning?: Learning } {
   const parsed = learningSchema.safeParse(settings);
   return parsed.success ? { learning: parsed.data } : {};
 }
 
 async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<ReportContent> {
-  const { model, title = model, pairs, log = silentLog, photos = true, onProgress } = options;
+  const { model, title = model, photos = true } = options;
   const config: DataConfig = { ...opened.config, ...options.data };
-  const measured =
-    options.measured ??
-    (await measureHeldOut(opened.verifier, {
-      config,
-      log,
-      onProgress,
-      ...(pairs === undefined ? {} : { pairs }),
-    }));
+  const measured = options.measured ?? (await measureHeldOut(opened.verifier, { ...options, config }));
   const logged = opened.path.endsWith(".safetensors") ? await loggedEpochs(dirname(opened.path)) : [];
   return {
     title,
     made: `faceid ${VERSION}, ${new Date().toISOString().slice(0, 10)}`,
     ...(opened.network === undefined
       ? {}
-      : { model: describe(networkNamed(opened.network), networkImageOf(opened.config)) }),
+      : { model: describe(modelConfigOf({ ...opened.config, model: opened.network })) }),
     ...(opened.settings === undefined ? {} : { settings: settingsText(opened.settings) }),
     epochs: logged.length === 0 ? opened.history : logged,
     ...learningOf(opened.settings),
@@ -150,7 +133,7 @@ async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<R
 }
 
 /**
- * Writes the report page of a model; it holds all that it shows and loads nothing.
+ * Writes the report page of a model: one HTML file that loads nothing else.
  * @returns the file's path.
  * @throws FaceError as opening and measuring the model do.
  */

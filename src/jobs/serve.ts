@@ -1,28 +1,39 @@
-/** @file Serves models from within a program: TensorFlow Serving's protocols in a few words. */
+/** @file Serves models over TensorFlow Serving's protocols, by options or by the flags of `tensorflow_model_server`. */
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
+import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import {
+  BatchingParametersSchema,
+  type ModelServerConfig,
+  ModelServerConfigSchema,
+  MonitoringConfigSchema,
+} from "../proto/tensorflow_serving/model_service_pb.ts";
+import { batchOptions, defaultBatchOptions } from "../serving/batching/options.ts";
 import { type LoaderOptions, savedModelLoader } from "../serving/repository/loader.ts";
 import { singleModelConfig } from "../serving/repository/model-config.ts";
-import { type RunningServer, type ServerOptions, startServer } from "../serving/server.ts";
+import { parseTextProto, readTextProto } from "../serving/repository/text-proto.ts";
+import { letHeapGrow, type RunningServer, type ServerOptions, startServer } from "../serving/server.ts";
+import { readTls } from "../serving/tls.ts";
 
 /** What to serve and where. */
 export interface ServeOptions
   extends Omit<ServerOptions, "models" | "loader" | "log" | "grpcPort" | "restPort">,
     LoaderOptions {
-  /** The folder of the model's versions; new ones are found while the server runs. */
+  /** The folder of the model's versions; the server loads new ones while it runs. */
   readonly modelPath: string;
   /** Name under which clients ask for it. Default `faceid`. */
   readonly modelName?: string;
-  /** Port of the REST interface; 0 picks a free one, `false` leaves it off. Default 8501. */
+  /** Port of the REST interface; 0 picks a free one, `false` turns it off. Default 8501. */
   readonly restPort?: number | false;
-  /** Port of the gRPC interface; 0 picks a free one, `false` leaves it off. Default 8500. */
+  /** Port of the gRPC interface; 0 picks a free one, `false` turns it off. Default 8500. */
   readonly grpcPort?: number | false;
   /** Default: silent. */
   readonly log?: Log;
 }
 
 /**
- * Starts a server; it answers as soon as the promise resolves. `await using` or `close()` ends it in good order.
+ * Starts a server; it answers requests when the promise resolves. `await using` or `close()` stops it.
  * @throws FaceError `PORT_IN_USE`, or `MODEL_INVALID` when the model cannot be loaded.
  */
 export function serve({
@@ -31,7 +42,7 @@ export function serve({
   restPort = 8501,
   grpcPort = 8500,
   log = silentLog,
-  lanes,
+  sessions,
   tags,
   ...options
 }: ServeOptions): Promise<RunningServer> {
@@ -40,10 +51,159 @@ export function serve({
     log,
     models: singleModelConfig(modelName, resolve(modelPath)),
     loader: savedModelLoader({
-      ...(lanes === undefined ? {} : { lanes }),
+      ...(sessions === undefined ? {} : { sessions }),
       ...(tags === undefined ? {} : { tags }),
     }),
     restPort: restPort === false ? undefined : restPort,
     grpcPort: grpcPort === false ? undefined : grpcPort,
   });
+}
+
+/** Flags of the server by name in camel case, each with its value or default. */
+export type ServerFlagValues = Readonly<Record<string, string | number | boolean | undefined>>;
+type Value = ServerFlagValues[string];
+
+const textOf = (value: Value) => (typeof value === "string" ? value : undefined);
+
+/** As in TensorFlow Serving, port 0 turns an interface off. */
+const portOf = (value: Value) => (value === 0 ? undefined : Number(value));
+
+async function modelsOf({
+  modelConfigFile,
+  modelName,
+  modelBasePath,
+}: ServerFlagValues): Promise<ModelServerConfig> {
+  if (typeof modelConfigFile === "string") return readTextProto(ModelServerConfigSchema, modelConfigFile);
+  if (typeof modelBasePath === "string") return singleModelConfig(String(modelName), resolve(modelBasePath));
+  throw new FaceError("CONFIG_INVALID", "there is no model to serve", {
+    hint: "pass --model_base_path DIR, the folder that holds the version folders, or --model_config_file FILE",
+  });
+}
+
+const DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics";
+
+async function metricsPathOf(file: Value): Promise<string | undefined> {
+  if (typeof file !== "string") return undefined;
+  const { prometheusConfig } = await readTextProto(MonitoringConfigSchema, file);
+  return prometheusConfig?.enable === true ? prometheusConfig.path || DEFAULT_METRICS_PATH : undefined;
+}
+
+/** The parameters of TensorFlow Serving when `--enable_batching` comes without a file. */
+const TENSORFLOW_BATCHING = 'thread_pool_name { value: "model_server_batch_threads" }';
+
+/**
+ * Without the flag batching is on with safe values; `true` gives exactly TensorFlow Serving's behaviour.
+ * @throws FaceError `CONFIG_INVALID` for a parameters file without `--enable_batching`.
+ */
+async function batchingOf({
+  enableBatching,
+  batchingParametersFile: file,
+}: ServerFlagValues): Promise<ServerOptions["batching"]> {
+  if (enableBatching === true) {
+    return batchOptions(
+      typeof file === "string"
+        ? await readTextProto(BatchingParametersSchema, file)
+        : parseTextProto(BatchingParametersSchema, TENSORFLOW_BATCHING),
+    );
+  }
+  if (typeof file === "string") {
+    throw new FaceError("CONFIG_INVALID", "--batching_parameters_file needs --enable_batching", {
+      hint: "add --enable_batching, or leave the file out",
+    });
+  }
+  return enableBatching === false ? false : defaultBatchOptions();
+}
+
+/** `key=value,key=value`; a value that looks like a whole number becomes one. */
+function channelOptionsOf(text: Value): Record<string, string | number> {
+  const pairs = (textOf(text) || undefined)?.split(",") ?? [];
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const equals = pair.indexOf("=");
+      if (equals <= 0) {
+        throw new FaceError(
+          "CONFIG_INVALID",
+          `--grpc_channel_arguments: got ${JSON.stringify(pair)}, expected key=value`,
+        );
+      }
+      const value = pair.slice(equals + 1);
+      return [pair.slice(0, equals), /^-?[0-9]+$/.test(value) ? Number(value) : value];
+    }),
+  );
+}
+
+const MICROS_PER_MS = 1000;
+
+async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log): Promise<ServerOptions> {
+  const tlsFile = textOf(values.sslConfigFile);
+  return {
+    signal,
+    models: await modelsOf(values),
+    loader: savedModelLoader({
+      sessions: Number(values.sessions) || availableParallelism(),
+      tags: String(values.savedModelTags).split(","),
+    }),
+    log,
+    grpcPort: portOf(values.port),
+    grpcSocketPath: textOf(values.grpcSocketPath),
+    restPort: portOf(values.restApiPort),
+    rest: {
+      timeoutMs: Number(values.restApiTimeoutInMs),
+      enableCors: values.restApiEnableCorsSupport === true,
+      listModels: values.restApiListModels === true,
+      acceptBinary: values.restApiBinary === true,
+    },
+    limits: {
+      maxBodyBytes: Number(values.restApiMaxBodyBytes),
+      maxTotalBodyBytes: Number(values.restApiMaxTotalBodyBytes),
+      requestTimeoutMs: Number(values.restApiReceiveTimeoutInMs),
+      maxConnections: Number(values.restApiMaxConnections),
+    },
+    batching: await batchingOf(values),
+    perModelBatching: values.enablePerModelBatchingParameters === true,
+    warmup: values.enableModelWarmup === true && Number(values.numRequestIterationsForWarmup),
+    maxTensorBytes: Number(values.maxTensorBytes),
+    grpcChannelOptions: channelOptionsOf(values.grpcChannelArguments),
+    metricsPath: await metricsPathOf(values.monitoringConfigFile),
+    tls: tlsFile === undefined ? undefined : await readTls(tlsFile),
+    enableGrpcHealth: values.enableGrpcHealthcheckService === true,
+    asTensorContent: values.enableSerializationAsTensorContent === true,
+    pollWaitSeconds: Number(values.fileSystemPollWaitSeconds),
+    maxLoadRetries: Number(values.maxNumLoadRetries),
+    loadRetryIntervalMs: Number(values.loadRetryIntervalMicros) / MICROS_PER_MS,
+    loadThreads: Number(values.numLoadThreads),
+    allowLabelsForUnavailable: values.allowVersionLabelsForUnavailableModels === true,
+  };
+}
+
+/** Reads the configuration file again at the interval of its flag, until the signal. */
+function pollConfig(values: ServerFlagValues, server: RunningServer, signal: AbortSignal, log: Log): void {
+  const seconds = Number(values.modelConfigFilePollWaitSeconds);
+  if (seconds <= 0 || typeof values.modelConfigFile !== "string") return;
+  const timer = setInterval(() => {
+    modelsOf(values)
+      .then((config) => server.reload(config))
+      .catch((error: unknown) => log.error(`the configuration was not applied: ${String(error)}`));
+  }, seconds * 1000);
+  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+}
+
+/**
+ * Serves as `tensorflow_model_server` does with the same flags, until the signal.
+ * @throws FaceError `CONFIG_INVALID` for flags that contradict each other; as `serve` does.
+ */
+export async function serveByFlags(values: ServerFlagValues, signal: AbortSignal, log: Log): Promise<void> {
+  letHeapGrow();
+  const options = await optionsOf(values, signal, log);
+  const server = await startServer(options).catch((error: unknown) => {
+    // A server that is stopped while it waits for its models ends without an error.
+    if (signal.aborted) return undefined;
+    throw error;
+  });
+  if (server === undefined) return;
+  pollConfig(values, server, signal, log);
+  if (!signal.aborted) {
+    await new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
+  }
+  await server.close(Number(values.shutdownGraceInMs));
 }

@@ -1,4 +1,4 @@
-/** @file Any SavedModel or ONNX file, ours or not, run signature by signature within a program. */
+/** @file Runs the signatures of any SavedModel or ONNX file within a program. */
 import { basename, resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import type { TensorMap } from "../base/tensor.ts";
@@ -7,22 +7,22 @@ import { type LoaderOptions, savedModelLoader } from "../serving/repository/load
 
 /** A model whose signatures can be run. */
 export interface SignatureModel extends AsyncDisposable {
-  /** By name: inputs and outputs with their types and shapes, -1 where any side will do. */
+  /** By name: inputs and outputs with their types and shapes, -1 for a side of any length. */
   readonly signatures: ReadonlyMap<string, Signature>;
   /**
    * Runs a signature.
-   * @param inputs tensors by the names that the signature gives them.
+   * @param inputs tensors by the names in the signature.
    * @returns all outputs by name.
-   * @throws FaceError `MODEL_UNSUPPORTED` when the model has no such signature, or one with operations that cannot be run;
+   * @throws FaceError `MODEL_UNSUPPORTED` when the model has no such signature, or when an operation is not supported;
    *   `SHAPE_MISMATCH` when the inputs do not fit.
    */
   run(signature: string, inputs: TensorMap): Promise<TensorMap>;
-  /** Waits for the runs under way, then frees the model; `await using` does the same. */
+  /** Waits for the runs in progress, then frees the model; `await using` does the same. */
   close(): Promise<void>;
 }
 
 /**
- * Opens a version's folder, with `saved_model.pb` or `model.onnx` in it.
+ * Opens a version's folder that holds `saved_model.pb` or `model.onnx`.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
 export async function loadSignatures(folder: string, options: LoaderOptions = {}): Promise<SignatureModel> {

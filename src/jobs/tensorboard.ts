@@ -1,4 +1,4 @@
-/** @file Shows a training run in TensorBoard: curves of steps and epochs, in the folders and under the names of Keras. */
+/** @file A training listener that writes TensorBoard event files, in the folders and under the names of Keras. */
 import { appendFile, mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -9,13 +9,13 @@ import {
   eventRecords,
   type ScalarEvent,
 } from "../savedmodel/format/event-file.ts";
-import type { TrainListener } from "../train/listener.ts";
+import type { TrainListener } from "../train/listeners.ts";
 
 const MILLISECONDS = 1000;
-/** Events are gathered and written together, so that writing never holds up a step for long. */
+/** Events are written in groups, so that few steps wait for the disk. */
 const EVENTS_PER_WRITE = 50;
 
-/** One event file; it comes to be with its first event. */
+/** One event file, created with its first event. */
 class EventWriter {
   readonly #folder: string;
   readonly #now: () => number;
@@ -56,7 +56,7 @@ class EventWriter {
 /**
  * Writes event files into `folder/train` and `folder/validation`, so that TensorBoard draws both into one chart: by
  * step `batch_loss`, `batch_accuracy`, `learning_rate` and `pairs_per_second`, by epoch `epoch_loss` and
- * `epoch_accuracy`. A resumed run goes on in files of its own, which TensorBoard joins.
+ * `epoch_accuracy`. A resumed run starts new files, which TensorBoard joins.
  * @param now seconds since 1970.
  */
 export function tensorBoard(folder: string, now = () => Date.now() / MILLISECONDS): TrainListener {

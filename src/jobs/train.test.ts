@@ -3,11 +3,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder, tinyConfig } from "../../test/support/tiny-run.ts";
+import { silentLog } from "../base/log.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import { readCheckpoint, writeCheckpoint } from "../train/checkpoint.ts";
 import { weightDecayOf } from "../train/config.ts";
-import type { TrainListener } from "../train/listener.ts";
-import { LAST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import type { TrainListener } from "../train/listeners.ts";
+import { LAST_CHECKPOINT } from "../train/listeners.ts";
 import { resume, train } from "./train.ts";
 
 const lastOf = (folder: string) => readCheckpoint(join(folder, LAST_CHECKPOINT));
@@ -104,21 +105,47 @@ describe("train", () => {
     expect(weightDecayOf({ optimizer: "adam", weightDecay: undefined })).toBe(0);
   });
 
-  it("learns from the hardest pairs of a batch, and refuses to look for them where it cannot", async () => {
-    const settings = { sampling: "people", photosPerPerson: 2, replicas: 1, epochs: 1 } as const;
-    const losses = await Promise.all(
-      (["all", "semihard", "hard"] as const).map(async (mining) => {
-        const config = tinyConfig({ ...settings, mining });
-        return (await train({ config, folder: temporaryFolder(mining) })).end.progress.history[0]!.loss;
-      }),
+  it("resumes a run whose settings have their former names", async () => {
+    const folder = temporaryFolder("former");
+    await train({ config: tinyConfig({ epochs: 1, replicas: 1, minImagesPerId: 1 }), folder });
+    const last = await lastOf(folder);
+    const { validationFraction, testFraction, minImagesPerId, maxImagesPerId, ...kept } = last.config;
+    const former = {
+      ...kept,
+      validationShare: validationFraction,
+      testShare: testFraction,
+      fewestPhotos: minImagesPerId,
+      mostPhotos: maxImagesPerId,
+      views: kept.crops,
+      texture: kept.gaborCrops,
+      metric: kept.projectionDim,
+      mining: "all",
+    };
+    const { crops: _crops, gaborCrops: _gaborCrops, projectionDim: _projectionDim, ...config } = former;
+    await writeCheckpoint(join(folder, LAST_CHECKPOINT), { ...last, config: config as never });
+    expect((await lastOf(folder)).config).toEqual(last.config);
+    expect((await resume(folder, { epochs: 2 })).end.reason).toBe("finished");
+    const mined = { ...last, config: { ...config, mining: "hard" } as never };
+    await writeCheckpoint(join(folder, LAST_CHECKPOINT), mined);
+    await expect(resume(folder, { epochs: 3 })).rejects.toThrow(/pair mining for bce was removed/);
+  });
+
+  it("accepts former names of settings, and suggests the name for a misspelt one", async () => {
+    const folder = temporaryFolder("names");
+    const run = (changes: object) => train({ config: { ...tinyConfig(), ...changes } as never, folder });
+    await expect(run({ mining: "semihard" })).rejects.toThrow(
+      /mining: got "semihard"; pair mining .* removed/,
     );
-    expect(new Set(losses).size).toBe(3);
-    expect(losses.every(Number.isFinite)).toBe(true);
-    const refused = [{ mining: "hard" }, { ...settings, mining: "hard", loss: "cosface" }] as const;
-    for (const changes of refused) {
-      const run = train({ config: tinyConfig(changes), folder: temporaryFolder("mining") });
-      await expect(run).rejects.toThrow(/mining hard looks for hard pairs in batches by people/);
-    }
+    await expect(run({ metric: 8 })).rejects.toThrow(/projectionDim is set twice/);
+    const warnings: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => warnings.push(message) };
+    const { projectionDim: _, ...former } = { ...tinyConfig({ epochs: 1, datasetSize: 4 }), metric: 0 };
+    const { config } = await train({ config: former, folder: temporaryFolder("former-name"), log });
+    expect(config.projectionDim).toBe(0);
+    expect(warnings).toEqual(["the setting metric is now projectionDim"]);
+    await expect(run({ learningrate: 1 })).rejects.toThrow(
+      "unknown setting learningrate, did you mean learningRate?",
+    );
   });
 
   it("keeps the last good checkpoint when the loss is no number any more", async () => {

@@ -1,126 +1,109 @@
-/** @file What a backbone makes of an image: what it looks at, the embeddings of its views, what becomes of them. */
+/** @file From an image to its embedding: crop, backbone, and at inference mirror image, ensemble and projection. */
 import { add, concat, l2Normalize, slice } from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
 import { dense } from "../nn/layers.ts";
 import type { NetworkBuilder } from "../nn/network-builder.ts";
-import type { EmbeddingNetwork } from "./embedding-network.ts";
-import { TEXTURE_SIZE, textureName, textureOf } from "./texture.ts";
+import { GABOR_SIZE, gaborFeatures } from "./gabor.ts";
+import { isPlain, type ModelConfig } from "./model-config.ts";
+import { networkNamed } from "./networks.ts";
 
-/** Height and width of the images in pixels, how the backbone looks at them, and what becomes of its embedding. */
-export interface ImageSize {
-  readonly height: number;
-  readonly width: number;
-  /** Share of each side, around the middle; all of it when left out. */
-  readonly crop?: number;
-  /** Such shares for several backbones, trained one after the other, whose embeddings inference joins; instead of `crop`. */
-  readonly views?: readonly number[];
-  /** Whether inference embeds the mirrored image too and takes the mean of both directions. */
-  readonly mirror?: boolean;
-  /** Share of each side that each view of texture sees, which is joined to the others; none when left out. */
-  readonly texture?: readonly number[];
-  /** Length of the embedding after the map that was fitted to the trained one (see `fitMetric`); none when left out. */
-  readonly metric?: number;
-}
+/** Names of the layers around a backbone. */
+export const AROUND = { crop: "crop", mirrored: "mirrored", direction: "direction" } as const;
 
-/** Numbers in an embedding when the network is used. */
-export const embeddingSizeOf = (
-  network: EmbeddingNetwork,
-  { views = [], texture = [], metric = 0 }: Pick<ImageSize, "views" | "texture" | "metric">,
-): number =>
-  metric > 0 ? metric : network.embeddingSize * Math.max(1, views.length) + TEXTURE_SIZE * texture.length;
+// Names of weights and layers in checkpoints; earlier versions wrote them, so they stay.
+/** Prefix of the weights of an ensemble's backbone. */
+export const memberName = (index: number): string => `view${index + 1}`;
+/** Prefix of the weights of a crop's Gabor features. */
+export const gaborName = (index: number): string => `texture${index + 1}`;
+/** The layer of the PLDA projection. */
+export const PROJECTION = "metric";
 
-/** The layers of a look at an image that stand around the network. */
-export const LOOK = { crop: "crop", mirrored: "mirrored", direction: "direction" } as const;
+const WHOLE = Number.MAX_SAFE_INTEGER;
 
-/** First and last position of the middle `share` of a side, with as much left out before it as behind it. */
-function middle(side: number, share: number): [number, number] {
-  const start = Math.round((side * (1 - share)) / 2);
+/** First and last position of the central `fraction` of a side. */
+function middle(side: number, fraction: number): [number, number] {
+  const start = Math.round((side * (1 - fraction)) / 2);
   return [start, side - start];
 }
 
-/** What the backbone sees of an image: clients send whole photographs and need not know. */
-function seen(net: NetworkBuilder, image: Node, { height, width, crop = 1 }: ImageSize): Node {
+function cropped(
+  net: NetworkBuilder,
+  image: Node,
+  { input: { height, width }, crop = 1 }: ModelConfig,
+): Node {
   if (crop === 1) return image;
   const [top, bottom] = middle(height, crop);
   const [left, right] = middle(width, crop);
-  const cut = slice(image, [0, top, left], [Number.MAX_SAFE_INTEGER, bottom, right]);
-  return net.record(LOOK.crop, "CenterCrop", [image], cut);
+  return net.record(AROUND.crop, "CenterCrop", [image], slice(image, [0, top, left], [WHOLE, bottom, right]));
 }
-
-const WHOLE = Number.MAX_SAFE_INTEGER;
 
 /** Columns from right to left. */
 function mirrored(net: NetworkBuilder, image: Node): Node {
   const last = Number(image.shape[2]) - 1;
   const turned = slice(image, [0, 0, last], [WHOLE, WHOLE, -WHOLE], [1, 1, -1]);
-  return net.record(LOOK.mirrored, "Mirror", [image], turned);
+  return net.record(AROUND.mirrored, "Mirror", [image], turned);
 }
 
-/** The direction of an embedding in use: of the image, or between those of the image and its mirror image. */
-function direction(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size: ImageSize): Node {
-  const view = seen(net, image, size);
-  const embedding = network.build(net, view);
-  const sides = size.mirror ? [embedding, network.build(net, mirrored(net, view))] : [embedding];
-  const sum = sides.map((side) => l2Normalize(side)).reduce((a, b) => add(a, b));
-  return net.record(LOOK.direction, "UnitNormalization", sides, l2Normalize(sum));
-}
+const normalized = (net: NetworkBuilder, inputs: readonly Node[], sum: Node): Node =>
+  net.record(AROUND.direction, "UnitNormalization", inputs, l2Normalize(sum));
 
-/** What the wavelets say of the crop of an image and, where that is asked for, of its mirror image: `[batch, numbers]`. */
-export function textureSeen(net: NetworkBuilder, image: Node, size: ImageSize): Node {
-  const view = seen(net, image, size);
-  const sides = size.mirror ? [view, mirrored(net, view)] : [view];
-  const told = sides.map((side) => textureOf(net, side));
-  return size.mirror ? net.record("sum", "Add", told, add(told[0]!, told[1]!)) : told[0]!;
-}
-
-/** The direction of the texture's projection. */
-function textureDirection(net: NetworkBuilder, image: Node, size: ImageSize): Node {
-  const projected = dense(net, "projection", textureSeen(net, image, size), { units: TEXTURE_SIZE });
-  return net.record(LOOK.direction, "UnitNormalization", [projected], l2Normalize(projected));
-}
-
-/** The embeddings of all views, each of length 1. */
-function directionsOf(
-  net: NetworkBuilder,
-  network: EmbeddingNetwork,
-  image: Node,
-  { views = [], texture = [], ...size }: ImageSize,
-): Node[] {
-  const learned =
-    views.length === 0
-      ? [direction(net, network, image, size)]
-      : views.map((crop, i) =>
-          net.within(viewName(i), () => direction(net, network, image, { ...size, crop })),
-        );
-  const textures = texture.map((crop, i) =>
-    net.within(textureName(i), () => textureDirection(net, image, { ...size, crop })),
+/** A backbone's embedding scaled to length 1, or the mean direction of those of the image and its mirror image. */
+function memberEmbedding(net: NetworkBuilder, image: Node, config: ModelConfig): Node {
+  const { build } = networkNamed(config.network);
+  const crop = cropped(net, image, config);
+  const embedding = build(net, crop);
+  const sides = config.mirror ? [embedding, build(net, mirrored(net, crop))] : [embedding];
+  return normalized(
+    net,
+    sides,
+    sides.map((side) => l2Normalize(side)).reduce((a, b) => add(a, b)),
   );
-  return [...learned, ...textures];
 }
 
-/** Whether the network is used as it is trained: one look at the image, the embedding as the backbone gives it. */
-export const isPlain = ({ views = [], mirror = false, texture = [], metric = 0 }: ImageSize): boolean =>
-  views.length + texture.length === 0 && !mirror && metric === 0;
+/** Gabor features `[batch, size]` of the crop, summed with those of its mirror image where the network uses it. */
+export function croppedGabor(net: NetworkBuilder, image: Node, config: ModelConfig): Node {
+  const crop = cropped(net, image, config);
+  if (!config.mirror) return gaborFeatures(net, crop);
+  const [features, others] = [crop, mirrored(net, crop)].map((pass) => gaborFeatures(net, pass)) as [
+    Node,
+    Node,
+  ];
+  return net.record("sum", "Add", [features, others], add(features, others));
+}
 
-/**
- * The embedding of an image. Several views, texture, the mirror image and the fitted map come in when the network is
- * used, not while a backbone learns.
- */
-export function backbone(net: NetworkBuilder, network: EmbeddingNetwork, image: Node, size: ImageSize): Node {
-  const { metric = 0 } = size;
-  if (net.mode === "training" || isPlain(size)) return network.build(net, seen(net, image, size));
-  const directions = directionsOf(net, network, image, size);
+/** Gabor features, projected and scaled to length 1. */
+function gaborEmbedding(net: NetworkBuilder, image: Node, config: ModelConfig): Node {
+  const projected = dense(net, "projection", croppedGabor(net, image, config), { units: GABOR_SIZE });
+  return normalized(net, [projected], projected);
+}
+
+/** The embeddings of all members of the ensemble, each of length 1. */
+function memberEmbeddings(net: NetworkBuilder, image: Node, config: ModelConfig): Node[] {
+  const { crops = [], gaborCrops = [] } = config;
+  const learned =
+    crops.length === 0
+      ? [memberEmbedding(net, image, config)]
+      : crops.map((crop, i) =>
+          net.within(memberName(i), () => memberEmbedding(net, image, { ...config, crop })),
+        );
+  const gabor = gaborCrops.map((crop, i) =>
+    net.within(gaborName(i), () => gaborEmbedding(net, image, { ...config, crop })),
+  );
+  return [...learned, ...gabor];
+}
+
+/** The embedding of an image. In training it is one backbone's; ensemble, mirror image and projection come at inference. */
+export function backbone(net: NetworkBuilder, image: Node, config: ModelConfig): Node {
+  if (net.mode === "training" || isPlain(config)) {
+    return networkNamed(config.network).build(net, cropped(net, image, config));
+  }
+  const members = memberEmbeddings(net, image, config);
   const joined =
-    directions.length === 1
-      ? directions[0]!
-      : net.record("views", "Concatenate", directions, l2Normalize(concat(directions, 1)));
-  if (metric === 0) return joined;
-  const mapped = dense(net, METRIC, joined, { units: metric });
-  return net.record("embedding", "UnitNormalization", [mapped], l2Normalize(mapped));
+    members.length === 1
+      ? members[0]!
+      : net.record("views", "Concatenate", members, l2Normalize(concat(members, 1)));
+  const { projectionDim = 0 } = config;
+  if (projectionDim === 0) return joined;
+  const projected = dense(net, PROJECTION, joined, { units: projectionDim });
+  return net.record("embedding", "UnitNormalization", [projected], l2Normalize(projected));
 }
-
-/** What stands before the names of a view's weights. */
-export const viewName = (index: number): string => `view${index + 1}`;
-
-/** The layer that holds the fitted map. */
-export const METRIC = "metric";

@@ -1,9 +1,7 @@
-/** @file A small network for quick experiments: four strided convolutions and a learned average of what they see. */
-import { mul, sub } from "../graph/build.ts";
-import type { Node, Pair } from "../graph/ops.ts";
-import { heNormal } from "../nn/initializers.ts";
-import { batchNormalization, conv2D, depthwiseConv2D, flatten, prelu } from "../nn/layers.ts";
-import type { EmbeddingNetwork } from "./embedding-network.ts";
+/** @file A small network for quick experiments: four strided convolutions and a global depthwise convolution. */
+import type { Node } from "../graph/ops.ts";
+import { flatten, prelu } from "../nn/layers.ts";
+import { convNorm, type EmbeddingNetwork, globalDepthwise, rescaled } from "./embedding-network.ts";
 
 const EMBEDDING_SIZE = 128;
 /** Channels after each convolution, which halves both sides of the image. */
@@ -15,28 +13,12 @@ export const compactNetwork: EmbeddingNetwork = {
     "four strided convolutions, embedding of 128; a tenth of the work of faceid, for quick experiments",
   embeddingSize: EMBEDDING_SIZE,
   build(net, image) {
-    let x: Node = net.record("rescaling", "Rescaling", [image], sub(mul(image, 2), 1));
+    let x: Node = rescaled(net, image);
     CHANNELS.forEach((filters, i) => {
       const name = `conv${i + 1}`;
-      x = conv2D(net, name, x, {
-        filters,
-        kernelSize: [3, 3],
-        strides: [2, 2],
-        useBias: false,
-        initializer: heNormal,
-      });
-      x = prelu(net, `${name}_prelu`, batchNormalization(net, `${name}_bn`, x));
+      x = prelu(net, `${name}_prelu`, convNorm(net, name, x, { filters, side: 3, stride: 2 }));
     });
-    const field: Pair = [Number(x.shape[1]), Number(x.shape[2])];
-    const options = { kernelSize: field, padding: "valid" as const, useBias: false, initializer: heNormal };
-    x = batchNormalization(net, "global_depthwise_bn", depthwiseConv2D(net, "global_depthwise", x, options));
-    const projection = {
-      filters: EMBEDDING_SIZE,
-      kernelSize: [1, 1] as Pair,
-      useBias: false,
-      initializer: heNormal,
-    };
-    x = batchNormalization(net, "embedding_bn", conv2D(net, "embedding_conv", x, projection));
-    return flatten(net, "flatten", x);
+    const embedding = { filters: EMBEDDING_SIZE, side: 1, norm: "embedding_bn" };
+    return flatten(net, "flatten", convNorm(net, "embedding_conv", globalDepthwise(net, x), embedding));
   },
 };

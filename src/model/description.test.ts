@@ -1,16 +1,16 @@
 /** @file Descriptions of the networks, their tables and drawings. */
 import { expect, describe as group, it } from "vitest";
 import { countValues } from "../nn/network-builder.ts";
-import type { ImageSize } from "./backbone.ts";
 import { describe, type LayerDescription } from "./description.ts";
-import { groupLayers } from "./layer-groups.ts";
-import { NETWORKS, networkNamed } from "./networks.ts";
+import type { ModelConfig } from "./model-config.ts";
+import { NETWORKS } from "./networks.ts";
 import { plotSvg } from "./plot.ts";
+import { groupLayers } from "./plot-parts.ts";
 import { siamese } from "./siamese.ts";
 import { summarySvg, summaryText } from "./summary.ts";
 
 const IMAGE = { height: 112, width: 112 };
-const faceid = describe(networkNamed("faceid"), IMAGE);
+const faceid = describe({ network: "faceid", input: IMAGE });
 
 group("describe", () => {
   it("counts the original's parameters exactly", () => {
@@ -45,40 +45,46 @@ group("describe", () => {
   });
 
   it("follows the image's size", () => {
-    const large = describe(networkNamed("faceid"), { height: 224, width: 160 });
+    const large = describe({ network: "faceid", input: { height: 224, width: 160 } });
     const flatten = large.layers[2]!.inner!.find(({ name }) => name === "flatten");
     expect(flatten!.outputShape).toEqual([null, 7 * 5 * 64]);
   });
 
-  it.each(NETWORKS.map((network) => [network.name, network] as const))(
-    "agrees with the weights of %s",
-    (_, network) => {
-      const { net } = siamese(network, IMAGE, { mode: "training", batch: 2 });
-      const count = (trainable: boolean) =>
-        net.weights
-          .filter((weight) => weight.trainable === trainable)
-          .reduce((sum, { shape }) => sum + shape.reduce((size, side) => size * side, 1), 0);
-      expect(describe(network, IMAGE)).toMatchObject({ trainable: count(true), nonTrainable: count(false) });
-    },
-  );
+  it.each(NETWORKS.map(({ name }) => name))("agrees with the weights of %s", (network) => {
+    const { net } = siamese({ network, input: IMAGE }, { mode: "training", batch: 2 });
+    const count = (trainable: boolean) =>
+      net.weights
+        .filter((weight) => weight.trainable === trainable)
+        .reduce((sum, { shape }) => sum + shape.reduce((size, side) => size * side, 1), 0);
+    expect(describe({ network, input: IMAGE })).toMatchObject({
+      trainable: count(true),
+      nonTrainable: count(false),
+    });
+  });
 });
 
 group("describe for a network in two stages", () => {
-  const image = { ...IMAGE, views: [0.55, 0.7], mirror: true, metric: 128 };
-  const model = describe(networkNamed("closeup"), image);
+  const config = {
+    network: "closeup",
+    input: IMAGE,
+    crops: [0.55, 0.7],
+    mirror: true,
+    projectionDim: 128,
+  };
+  const model = describe(config);
   const embedding = model.layers[2]!;
   const find = (layers: readonly LayerDescription[], name: string) =>
     layers.find((each) => each.name === name)!;
 
   it("counts just the weights of the network in use", () => {
-    const { net } = siamese(networkNamed("closeup"), image, { mode: "inference", batch: 1 });
+    const { net } = siamese(config, { mode: "inference", batch: 1 });
     expect(model.total).toBe(countValues(net.weights));
     expect(model.nonTrainable).toBe(countValues(net.weights.filter(({ trainable }) => !trainable)));
     expect(embedding.outputShape).toEqual([null, 128]);
     expect(find(model.layers, "dense_distance").parameters).toBe(128 * 128 + 128);
   });
 
-  it("shows the views, what joins them, and the metric", () => {
+  it("shows the members, what joins them, and the projection", () => {
     expect(embedding.inner!.map(({ name, kind, inputs }) => [name, kind, inputs])).toEqual([
       ["input_image", "InputLayer", []],
       ["view1", "Functional", ["input_image"]],
@@ -89,7 +95,7 @@ group("describe for a network in two stages", () => {
     ]);
   });
 
-  it("shows that each view is cut out of the image, and seen from both sides by one network", () => {
+  it("shows that each member crops the image, and that one network takes it and its mirror image", () => {
     const view = find(embedding.inner!, "view2").inner!;
     expect(view.map(({ name, inputs, outputShape }) => [name, inputs, outputShape])).toEqual([
       ["input_image", [], [null, 112, 112, 3]],
@@ -98,12 +104,12 @@ group("describe for a network in two stages", () => {
       ["closeup", ["crop", "mirrored"], [null, 256]],
       ["direction", ["closeup", "closeup"], [null, 256]],
     ]);
-    const plain = describe(networkNamed("closeup"), { height: 78, width: 78 }).layers[2]!;
+    const plain = describe({ network: "closeup", input: { height: 78, width: 78 } }).layers[2]!;
     expect(find(view, "closeup").inner).toEqual(plain.inner);
   });
 
-  it("shows the texture beside the views", () => {
-    const { layers } = describe(networkNamed("closeup"), { ...image, texture: [0.59] });
+  it("shows the Gabor features beside the members", () => {
+    const { layers } = describe({ ...config, gaborCrops: [0.59] });
     const backbone = find(layers, "embedding").inner!;
     expect(find(backbone, "views").inputs).toEqual(["view1", "view2", "texture1"]);
     const texture = find(backbone, "texture1").inner!;
@@ -120,15 +126,21 @@ group("describe for a network in two stages", () => {
     expect(find(backbone, "metric").parameters).toBe((2 * 256 + 300) * 128 + 128);
   });
 
-  it("shows a single look without views, and a crop that training used", () => {
-    const names = (changes: Partial<ImageSize>) =>
-      describe(networkNamed("closeup"), { ...IMAGE, ...changes }).layers[2]!.inner!.map(({ name }) => name);
+  it("shows a single backbone without an ensemble, and the crop that training used", () => {
+    const names = (changes: Partial<ModelConfig>) =>
+      describe({ network: "closeup", input: IMAGE, ...changes }).layers[2]!.inner!.map(({ name }) => name);
     expect(names({ mirror: true })).toEqual(["input_image", "mirrored", "closeup", "direction"]);
-    expect(names({ metric: 8 })).toEqual(["input_image", "closeup", "direction", "metric", "embedding"]);
+    expect(names({ projectionDim: 8 })).toEqual([
+      "input_image",
+      "closeup",
+      "direction",
+      "metric",
+      "embedding",
+    ]);
     expect(names({ crop: 0.7 }).slice(0, 3)).toEqual(["input_image", "crop", "rescaling"]);
   });
 
-  it("is drawn with every view, and listed with every table", () => {
+  it("is drawn with every member, and listed with every table", () => {
     const drawing = plotSvg(model);
     const shown = ["view1/crop", "view2/mirrored", "view1/closeup", "view2/direction", "views", "metric"];
     for (const name of shown) expect(drawing).toContain(`>${name}<`);
@@ -144,8 +156,8 @@ group("describe for a network in two stages", () => {
     ]);
   });
 
-  it("is drawn with the texture beside the views, not after them", () => {
-    const drawing = plotSvg(describe(networkNamed("closeup"), { ...image, texture: [0.7] }));
+  it("is drawn with the Gabor features beside the backbones, not after them", () => {
+    const drawing = plotSvg(describe({ ...config, gaborCrops: [0.7] }));
     const rowOf = (name: string) =>
       Number(new RegExp(`<text x="[\\d.]+" y="([\\d.]+)" font-weight="700">${name}<`).exec(drawing)![1]);
     expect(rowOf("texture1")).toBe(rowOf("view1/crop"));
@@ -154,12 +166,12 @@ group("describe for a network in two stages", () => {
 
   it("is drawn without boxes over each other", () => {
     for (const changes of [
-      image,
-      { ...image, views: [] },
-      { ...image, texture: [0.6, 0.9] },
-      { ...IMAGE, views: [0.5, 0.6, 1], mirror: true },
+      config,
+      { ...config, crops: [] },
+      { ...config, gaborCrops: [0.6, 0.9] },
+      { crops: [0.5, 0.6, 1], mirror: true },
     ]) {
-      const drawing = plotSvg(describe(networkNamed("compact"), changes));
+      const drawing = plotSvg(describe({ ...changes, network: "compact", input: IMAGE }));
       const boxes = [...drawing.matchAll(/<rect x="([\d.]+)" y="([\d.]+)" width="300" height="50"/g)].map(
         ([, x, y]) => [Number(x), Number(y)] as const,
       );
@@ -194,7 +206,7 @@ group("summaryText", () => {
 });
 
 group("drawings", () => {
-  it.each(NETWORKS.map((network) => [network.name, describe(network, IMAGE)] as const))(
+  it.each(NETWORKS.map(({ name }) => [name, describe({ network: name, input: IMAGE })] as const))(
     "of %s are well-formed and hold every name",
     (_, model) => {
       const plot = plotSvg(model);
@@ -210,7 +222,7 @@ group("drawings", () => {
 });
 
 group("groupLayers", () => {
-  const inner = describe(networkNamed("mobilefacenet"), IMAGE).layers[2]!.inner!;
+  const inner = describe({ network: "mobilefacenet", input: IMAGE }).layers[2]!.inner!;
   const groups = groupLayers(inner);
 
   it("puts a block into one box", () => {

@@ -1,23 +1,23 @@
-/** @file What a network is to people: its layers with shapes, parameters and connections. */
+/** @file Describes a network for summaries and drawings: its layers with shapes, parameters and connections. */
+import { EMBED, PAIR } from "../artifact/signatures.ts";
 import { input } from "../graph/build.ts";
 import type { SymbolicShape } from "../graph/ops.ts";
 import { countValues, type Layer, NetworkBuilder, type Weight } from "../nn/network-builder.ts";
-import { backbone, type ImageSize, isPlain, LOOK, viewName } from "./backbone.ts";
-import type { EmbeddingNetwork } from "./embedding-network.ts";
+import { AROUND, backbone, gaborName, memberName } from "./backbone.ts";
+import { type ImageSize, isPlain, type ModelConfig } from "./model-config.ts";
 import { head, imageInput } from "./siamese.ts";
-import { textureName } from "./texture.ts";
 
 /** One layer; a layer may be a network itself. */
 export interface LayerDescription {
   readonly name: string;
   /** Keras' name of its class. */
   readonly kind: string;
-  /** Sides of its output; null for the batch's, which may be any. */
+  /** Shape of its output; null for the batch. */
   readonly outputShape: readonly (number | null)[];
-  /** Single values it holds, running statistics included. */
+  /** Number of its parameters, running statistics included. */
   readonly parameters: number;
   readonly trainableParameters: number;
-  /** Names of the layers it takes its input from; a shared layer stands there once for each use. */
+  /** Names of the layers before it; a shared layer occurs once for each use. */
   readonly inputs: readonly string[];
   /** The layers it consists of. */
   readonly inner?: readonly LayerDescription[];
@@ -28,25 +28,25 @@ export interface ModelDescription {
   /** What `--model` calls it. */
   readonly name: string;
   readonly layers: readonly LayerDescription[];
-  /** Numbers of single values. */
+  /** Numbers of parameters. */
   readonly total: number;
   readonly trainable: number;
   readonly nonTrainable: number;
 }
 
 const EMBEDDING = "embedding";
-const IMAGE = "input_image";
+const IMAGE = EMBED.image;
 
 const sidesOf = (shape: SymbolicShape) => shape.map((side) => (typeof side === "number" ? side : null));
 const trainableOf = (weights: readonly Weight[]) => weights.filter(({ trainable }) => trainable);
 
-/** An image input, which is a layer in Keras' eyes. */
+/** An image input, which Keras counts as a layer. */
 function inputLayer(name: string, { height, width }: ImageSize): LayerDescription {
   const outputShape = [null, height, width, 3];
   return { name, kind: "InputLayer", outputShape, parameters: 0, trainableParameters: 0, inputs: [] };
 }
 
-/** @param source the layer that stands where the network's own input does. */
+/** @param source the layer that feeds the network's input. */
 function described(layer: Layer, source: string, known: ReadonlySet<string>): LayerDescription {
   return {
     name: layer.name,
@@ -87,18 +87,15 @@ function functional(
 const reconnected = (layers: readonly LayerDescription[], rename: (name: string) => string) =>
   layers.map((layer) => ({ ...layer, inputs: layer.inputs.map(rename) }));
 
-/**
- * One look at an image, from its layers: a crop, the network, which may see the mirrored image too, and the mean
- * direction.
- */
-function describeLook(
+/** The forward pass of one backbone: crop, mirror image, the network as one layer, normalisation. */
+function describePass(
   name: string,
   layers: readonly LayerDescription[],
   image: ImageSize,
 ): LayerDescription[] {
   const found = (wanted: string) => layers.filter((layer) => layer.name === wanted);
-  const [crop, mirrored, direction] = [LOOK.crop, LOOK.mirrored, LOOK.direction].map(found);
-  const around: ReadonlySet<string> = new Set(Object.values(LOOK));
+  const [crop, mirrored, direction] = [AROUND.crop, AROUND.mirrored, AROUND.direction].map(found);
+  const around: ReadonlySet<string> = new Set(Object.values(AROUND));
   const own = layers.filter((layer) => !around.has(layer.name));
   const seen = crop![0]?.name ?? IMAGE;
   const passes = [seen, ...mirrored!.map((layer) => layer.name)];
@@ -122,41 +119,35 @@ function layersWithin(part: string, layers: readonly LayerDescription[]): LayerD
   return reconnected(own, plain).map((layer) => ({ ...layer, name: plain(layer.name) }));
 }
 
-/** The backbone in use: several looks at the image, joined, and mapped. */
-function describeStages(
-  { name }: EmbeddingNetwork,
-  layers: readonly LayerDescription[],
-  image: ImageSize,
-): LayerDescription[] {
-  const { views = [], texture = [] } = image;
-  if (views.length === 0) {
-    const after = layers.findIndex((layer) => layer.name === LOOK.direction) + 1;
-    return [...describeLook(name, layers.slice(0, after), image), ...layers.slice(after)];
+/** The backbone at inference: the members of the ensemble, their concatenation, the projection. */
+function describeStages(layers: readonly LayerDescription[], config: ModelConfig): LayerDescription[] {
+  const { network: name, input: image, crops = [], gaborCrops = [] } = config;
+  if (crops.length === 0) {
+    const after = layers.findIndex((layer) => layer.name === AROUND.direction) + 1;
+    return [...describePass(name, layers.slice(0, after), image), ...layers.slice(after)];
   }
-  const looks = views.map((_, view) => {
-    const own = layersWithin(viewName(view), layers);
-    return functional(viewName(view), [inputLayer(IMAGE, image), ...describeLook(name, own, image)], [IMAGE]);
+  const members = crops.map((_, i) => {
+    const own = layersWithin(memberName(i), layers);
+    return functional(memberName(i), [inputLayer(IMAGE, image), ...describePass(name, own, image)], [IMAGE]);
   });
-  const textures = texture.map((_, i) => {
-    const name = textureName(i);
+  const gabor = gaborCrops.map((_, i) => {
+    const name = gaborName(i);
     return functional(name, [inputLayer(IMAGE, image), ...layersWithin(name, layers)], [IMAGE]);
   });
   const joined = layers.filter((layer) => !layer.name.includes("/"));
-  return [...looks, ...textures, ...reconnected(joined, (input) => input.split("/")[0]!)];
+  return [...members, ...gabor, ...reconnected(joined, (input) => input.split("/")[0]!)];
 }
 
-/**
- * Describes the Siamese network around an embedding network as it is used: both backbones are one layer, used twice. Views,
- * the mirrored image and the metric are layers of it.
- */
-export function describe(network: EmbeddingNetwork, image: ImageSize): ModelDescription {
+/** Describes the Siamese network as inference runs it; the backbone that both images share is one layer, used twice. */
+export function describe(config: ModelConfig): ModelDescription {
+  const image = config.input;
   const net = new NetworkBuilder("inference");
-  const embedding = backbone(net, network, imageInput(IMAGE, "batch", image), image);
+  const embedding = backbone(net, imageInput(IMAGE, "batch", image), config);
   const top = new NetworkBuilder("inference");
   head(top, input("anchor", embedding.shape), input("verification", embedding.shape));
   const written = describeLayers(net, IMAGE);
-  const stages = isPlain(image) ? written : describeStages(network, written, image);
-  const images = [inputLayer("anchor_img", image), inputLayer("verification_img", image)];
+  const stages = isPlain(config) ? written : describeStages(written, config);
+  const images = [inputLayer(PAIR.anchor, image), inputLayer(PAIR.verification, image)];
   const layers: LayerDescription[] = [
     ...images,
     functional(
@@ -168,5 +159,5 @@ export function describe(network: EmbeddingNetwork, image: ImageSize): ModelDesc
   ];
   const total = sum(layers, ({ parameters }) => parameters);
   const trainable = sum(layers, ({ trainableParameters }) => trainableParameters);
-  return { name: network.name, layers, total, trainable, nonTrainable: total - trainable };
+  return { name: config.network, layers, total, trainable, nonTrainable: total - trainable };
 }

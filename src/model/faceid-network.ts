@@ -12,7 +12,7 @@ export const faceidNetwork: EmbeddingNetwork = {
     "the original: 13 convolutions and a dense embedding of 1024 (1.6 M parameters, 492 M multiply-adds)",
   embeddingSize: EMBEDDING_SIZE,
   build(net, image) {
-    // `fresh` layers get signed input; the others get the two halves that a layer before them began with.
+    // Input of `fresh` layers is signed; that of the others is two mirrored halves of the layer before.
     const conv = (name: string, x: Node, filters: number, side: number, fresh = false) =>
       conv2D(net, name, x, {
         filters,

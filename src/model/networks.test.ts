@@ -9,7 +9,7 @@ const HEAD = /^(dense_distance|classifier)\//;
 
 describe("networks", () => {
   it("faceid is the original, to the parameter", () => {
-    const { net, classifier } = siamese(networkNamed("faceid"), IMAGE, { mode: "training", batch: 4 });
+    const { net, classifier } = siamese({ network: "faceid", input: IMAGE }, { mode: "training", batch: 4 });
     expect(countValues(net.weights)).toBe(1_711_169);
     expect(countValues(net.weights.filter((weight) => weight.trainable))).toBe(1_710_849);
     expect(countValues(net.weights.filter(({ name }) => !HEAD.test(name)))).toBe(1_579_840);
@@ -17,7 +17,7 @@ describe("networks", () => {
   });
 
   it("mobilefacenet has the paper's 0.99 million, counted exactly", () => {
-    const { net } = siamese(networkNamed("mobilefacenet"), IMAGE, { mode: "training", batch: 4 });
+    const { net } = siamese({ network: "mobilefacenet", input: IMAGE }, { mode: "training", batch: 4 });
     const backbone = net.weights.filter(({ name, trainable }) => trainable && !HEAD.test(name));
     expect(countValues(backbone)).toBe(1_003_136);
   });
@@ -25,21 +25,18 @@ describe("networks", () => {
   it.each(NETWORKS.flatMap(({ name }) => [96, 160, 224].map((side) => [name, side] as const)))(
     "%s takes images of %i pixels",
     (name, side) => {
-      const network = networkNamed(name);
       const { anchorEmbedding } = siamese(
-        network,
-        { height: side, width: side },
+        { network: name, input: { height: side, width: side } },
         { mode: "inference", batch: "batch" },
       );
-      expect(anchorEmbedding.shape).toEqual(["batch", network.embeddingSize]);
+      expect(anchorEmbedding.shape).toEqual(["batch", networkNamed(name).embeddingSize]);
     },
   );
 
   it("changes the flatten size with the image", () => {
     const flattened = (side: number) =>
       siamese(
-        networkNamed("faceid"),
-        { height: side, width: side },
+        { network: "faceid", input: { height: side, width: side } },
         { mode: "inference", batch: 1 },
       ).net.layers.find(({ name }) => name === "flatten")?.outputShape;
     expect(flattened(112)).toEqual([1, 576]);

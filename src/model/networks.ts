@@ -1,4 +1,4 @@
-/** @file The embedding networks that `--model` offers. */
+/** @file The embedding networks, by name. */
 import { FaceError } from "../base/errors.ts";
 import { compactNetwork } from "./compact-network.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
@@ -14,10 +14,7 @@ export const NETWORKS: readonly EmbeddingNetwork[] = [
   compactNetwork,
 ];
 
-/**
- * The network of this name.
- * @throws FaceError `CONFIG_INVALID` listing the names there are.
- */
+/** @throws FaceError `CONFIG_INVALID` with the known names. */
 export function networkNamed(name: string): EmbeddingNetwork {
   const found = NETWORKS.find((network) => network.name === name);
   if (found !== undefined) return found;

@@ -1,9 +1,61 @@
-/** @file What drawings of networks are made of: boxes for layers, arrows between them, frames around them. */
+/** @file Parts of network drawings: groups of layers, boxes, arrows, and panels with a frame. */
 import type { LayerDescription } from "./description.ts";
-import type { Group } from "./layer-groups.ts";
 import { element, round } from "./svg.ts";
 
-/** Sizes in pixels. */
+/** One box: a layer, or consecutive layers whose names start with the same word. */
+export interface Group {
+  readonly name: string;
+  /** The class of its first layer. */
+  readonly kind: string;
+  /** Its classes, as shown. */
+  readonly label: string;
+  readonly outputShape: readonly (number | null)[];
+  readonly parameters: number;
+}
+
+/** Most classes that a label lists. */
+const MOST_KINDS = 3;
+
+const SHORT: Readonly<Record<string, string>> = { BatchNormalization: "norm" };
+
+function labelOf(layers: readonly LayerDescription[]): string {
+  const [first] = layers;
+  if (layers.length === 1) return first!.kind;
+  const kinds = layers.map(({ kind }) => SHORT[kind] ?? kind);
+  if (layers.length <= MOST_KINDS) return kinds.join(", ");
+  return `${kinds.includes("Add") ? "residual block" : "block"} of ${layers.length} layers`;
+}
+
+/** The words that all names have in common at their start. */
+function commonName(names: readonly string[]): string {
+  const words = names.map((name) => name.split("_"));
+  const different = words[0]!.findIndex((word, i) => words.some((other) => other[i] !== word));
+  return words[0]!.slice(0, different < 0 ? undefined : different).join("_");
+}
+
+function gather(layers: readonly LayerDescription[]): Group {
+  return {
+    name: commonName(layers.map(({ name }) => name)),
+    kind: layers[0]!.kind,
+    label: labelOf(layers),
+    outputShape: layers.at(-1)!.outputShape,
+    parameters: layers.reduce((sum, { parameters }) => sum + parameters, 0),
+  };
+}
+
+/** Groups consecutive layers whose names start with the same word. */
+export function groupLayers(layers: readonly LayerDescription[]): Group[] {
+  const runs: LayerDescription[][] = [];
+  for (const layer of layers) {
+    const run = runs.at(-1);
+    const word = layer.name.split("_")[0];
+    if (run !== undefined && run[0]!.name.split("_")[0] === word) run.push(layer);
+    else runs.push([layer]);
+  }
+  return runs.map(gather);
+}
+
+/** Pixels. */
 export const BOX = { width: 300, height: 50 } as const;
 export const GAP = 24;
 export const PITCH = BOX.height + GAP;
@@ -17,7 +69,7 @@ const ARROW = "#8c959f";
 const PANEL = "#f6f8fa";
 export const EDGE = "#d0d7de";
 
-/** What colour a layer's class has. */
+/** Colours of the classes. */
 const COLOURS: Readonly<Record<string, string>> = {
   InputLayer: "#6e7781",
   Conv2D: "#0969da",
@@ -39,7 +91,7 @@ export interface Place {
 export const count = (value: number) => value.toLocaleString("en-US");
 const shapeText = (shape: readonly (number | null)[]) => shape.slice(1).join(" × ");
 
-/** A layer or several: name and class on the left, output shape and parameters on the right. */
+/** A box: name and class on the left, output shape and parameters on the right. */
 export function box({ x, y }: Place, { name, kind, label, outputShape, parameters }: Group): string {
   const colour = COLOURS[kind] ?? OTHER;
   const right = { x: x + BOX.width - 14, "text-anchor": "end" };
@@ -59,7 +111,7 @@ export function box({ x, y }: Place, { name, kind, label, outputShape, parameter
   );
 }
 
-/** An arrow along straight lines through points. */
+/** An arrow through points. */
 export function arrow(points: readonly Place[]): string {
   const d = points.map(({ x, y }, i) => `${i === 0 ? "M" : "L"}${round(x)} ${round(y)}`).join(" ");
   return element("path", {
@@ -72,13 +124,13 @@ export function arrow(points: readonly Place[]): string {
   });
 }
 
-export const below = ({ x, y }: Place, share = 0.5): Place => ({
-  x: x + BOX.width * share,
+export const below = ({ x, y }: Place, fraction = 0.5): Place => ({
+  x: x + BOX.width * fraction,
   y: y + BOX.height,
 });
-export const above = ({ x, y }: Place, share = 0.5): Place => ({ x: x + BOX.width * share, y: y - 2 });
+export const above = ({ x, y }: Place, fraction = 0.5): Place => ({ x: x + BOX.width * fraction, y: y - 2 });
 
-/** From the bottom of one box to the top of another; with a step where they do not stand in line. */
+/** An arrow from the bottom of one box to the top of another, with a step if they are not aligned. */
 export function connect(from: Place, to: Place): string {
   if (from.x === to.x) return arrow([from, to]);
   const middle = to.y - GAP / 2 - 4;
@@ -87,15 +139,15 @@ export function connect(from: Place, to: Place): string {
 
 export const single = (layer: LayerDescription): Group => ({ ...layer, label: layer.kind });
 
-/** A part of a drawing that can stand anywhere. */
+/** A part of a drawing that can be placed anywhere. */
 export interface Panel {
   readonly width: number;
   readonly height: number;
-  /** Elements, its upper left corner at a place. */
+  /** Its elements, with the upper left corner at a place. */
   draw(place: Place): string;
 }
 
-/** A frame with a heading, and on its right what there is to add. */
+/** A frame with a heading and a note on its right. */
 export function frame(
   place: Place,
   { width, height }: Pick<Panel, "width" | "height">,
@@ -111,11 +163,11 @@ export function frame(
   );
 }
 
-/** Width of a panel of so many columns. */
+/** Width of a panel of a number of columns. */
 export const panelWidth = (columns: number): number =>
   2 * PANEL_PADDING + columns * BOX.width + (columns - 1) * COLUMN_GAP;
 
-/** Height of a panel of so many rows. */
+/** Height of a panel of a number of rows. */
 export const panelHeight = (rows: number): number => PANEL_HEADER + rows * PITCH - GAP + PANEL_PADDING;
 
 export const arrowHead = element(

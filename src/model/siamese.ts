@@ -1,11 +1,12 @@
-/** @file The Siamese network: two backbones that share their weights, the distance of their embeddings, a probability. */
+/** @file The Siamese network: two backbones with shared weights, the distance of their embeddings, a probability. */
+import { COMPARE, EMBED, PAIR } from "../artifact/signatures.ts";
 import { abs, expandDims, input, labelled, reshape, sigmoid, sub } from "../graph/build.ts";
 import type { Dim, Node } from "../graph/ops.ts";
 import { normal } from "../nn/initializers.ts";
 import { dense, dropout } from "../nn/layers.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
-import { backbone, embeddingSizeOf, type ImageSize } from "./backbone.ts";
-import type { EmbeddingNetwork } from "./embedding-network.ts";
+import { backbone } from "./backbone.ts";
+import { embeddingSizeOf, type ImageSize, type ModelConfig } from "./model-config.ts";
 
 /** Units of the dense layer between distance and decision. */
 export const DISTANCE_UNITS = 128;
@@ -13,14 +14,14 @@ export const DISTANCE_UNITS = 128;
 /** Deviation of the classifier's first weights: small, so that training begins at a probability of one half. */
 const UNDECIDED = 0.01;
 
-/** Names of the weights after the distance. */
+/** Names of the head's weights. */
 export const HEAD_WEIGHTS = /^(dense_distance|classifier)\//;
 
-/** Lets training do without some of the embedding's values at each step. */
+/** Dropout on the embedding in training. */
 const thinned = (net: NetworkBuilder, embedding: Node, rate: number): Node =>
   rate === 0 ? embedding : dropout(net, "embedding_dropout", embedding, rate);
 
-/** A pair of images on its way to a probability; every node with what it holds. */
+/** The network on a pair of images. */
 export interface SiameseNetwork {
   readonly net: NetworkBuilder;
   /** `[batch, height, width, 3]`, RGB in [0, 1]. */
@@ -49,7 +50,7 @@ export function everyPair(net: NetworkBuilder, embeddings: Node): Node {
 
 function decision(net: NetworkBuilder, distance: Node): Node {
   const hidden = dense(net, "dense_distance", distance, { units: DISTANCE_UNITS, activation: "relu" });
-  return dense(net, "classifier", hidden, { units: 1, initializer: normal(UNDECIDED) });
+  return dense(net, PAIR.classifier, hidden, { units: 1, initializer: normal(UNDECIDED) });
 }
 
 /** An image input of the network. */
@@ -57,31 +58,30 @@ export function imageInput(name: string, batch: Dim, { height, width }: ImageSiz
   return input(name, [batch, height, width, 3]);
 }
 
-/** How a Siamese network is written down. */
+/** How to build a Siamese network. */
 export interface SiameseOptions {
   readonly mode: "training" | "inference";
   readonly batch: Dim;
   /** Names of the two image inputs. */
   readonly inputs?: readonly [anchor: string, verification: string];
-  /** Share of each embedding's values that training leaves out. */
+  /** Dropout rate of the embeddings in training. */
   readonly dropout?: number;
 }
 
-/** Writes down the whole network for one batch size, or for any (`"batch"`). */
+/** Builds the whole network for one batch size, or for any (`"batch"`). */
 export function siamese(
-  network: EmbeddingNetwork,
-  image: ImageSize,
+  config: ModelConfig,
   {
     mode,
     batch,
-    inputs: [anchor, verification] = ["anchor_img", "verification_img"],
+    inputs: [anchor, verification] = [PAIR.anchor, PAIR.verification],
     dropout: rate = 0,
   }: SiameseOptions,
 ): SiameseNetwork {
   const net = new NetworkBuilder(mode);
-  const anchorImage = imageInput(anchor, batch, image);
-  const verificationImage = imageInput(verification, batch, image);
-  const embedding = (pixels: Node) => thinned(net, backbone(net, network, pixels, image), rate);
+  const anchorImage = imageInput(anchor, batch, config.input);
+  const verificationImage = imageInput(verification, batch, config.input);
+  const embedding = (pixels: Node) => thinned(net, backbone(net, pixels, config), rate);
   const anchorEmbedding = embedding(anchorImage);
   const verificationEmbedding = embedding(verificationImage);
   const logits = head(net, anchorEmbedding, verificationEmbedding);
@@ -89,7 +89,7 @@ export function siamese(
   return { net, anchorImage, verificationImage, anchorEmbedding, verificationEmbedding, logits, classifier };
 }
 
-/** A batch of images, each embedded once and compared with all. */
+/** The network on a batch of images, each embedded once and compared with all. */
 export interface GroupNetwork {
   readonly net: NetworkBuilder;
   /** `[batch, height, width, 3]`, RGB in [0, 1]. */
@@ -100,38 +100,32 @@ export interface GroupNetwork {
   readonly logits: Node;
 }
 
-/** Writes down the network for training on batches of images. */
+/** Builds the network for training on batches of images. */
 export function grouped(
-  network: EmbeddingNetwork,
-  image: ImageSize,
+  config: ModelConfig,
   { batch, dropout: rate = 0 }: { batch: number; dropout?: number },
 ): GroupNetwork {
   const net = new NetworkBuilder("training");
-  const images = imageInput("input_image", batch, image);
-  const embeddings = thinned(net, backbone(net, network, images, image), rate);
+  const images = imageInput(EMBED.image, batch, config.input);
+  const embeddings = thinned(net, backbone(net, images, config), rate);
   return { net, images, embeddings, logits: everyPair(net, embeddings) };
 }
 
 /** The embedding alone: one image in, one vector out. */
-export function embedder(
-  network: EmbeddingNetwork,
-  image: ImageSize,
-  batch: Dim,
-): { image: Node; embedding: Node } {
+export function embedder(config: ModelConfig, batch: Dim): { image: Node; embedding: Node } {
   const net = new NetworkBuilder("inference");
-  const node = imageInput("input_image", batch, image);
-  return { image: node, embedding: backbone(net, network, node, image) };
+  const image = imageInput(EMBED.image, batch, config.input);
+  return { image, embedding: backbone(net, image, config) };
 }
 
 /** The head alone: two embeddings in, a probability out. */
 export function comparer(
-  network: EmbeddingNetwork,
-  image: ImageSize,
+  config: ModelConfig,
   batch: Dim,
 ): { anchor: Node; verification: Node; classifier: Node } {
   const net = new NetworkBuilder("inference");
-  const size = embeddingSizeOf(network, image);
-  const anchor = input("anchor_embedding", [batch, size]);
-  const verification = input("verification_embedding", [batch, size]);
+  const size = embeddingSizeOf(config);
+  const anchor = input(COMPARE.anchor, [batch, size]);
+  const verification = input(COMPARE.verification, [batch, size]);
   return { anchor, verification, classifier: sigmoid(head(net, anchor, verification)) };
 }

@@ -1,4 +1,4 @@
-/** @file A network as a table in Keras' manner, as text and as a picture of a terminal. */
+/** @file A network as a table in the style of Keras, as text and as a drawing of a terminal. */
 import type { LayerDescription, ModelDescription } from "./description.ts";
 import { element, round } from "./svg.ts";
 
@@ -11,7 +11,7 @@ const count = (value: number) => value.toLocaleString("en-US");
 const shapeOf = ({ outputShape }: LayerDescription) =>
   `(${outputShape.map((side) => side ?? "None").join(", ")}${outputShape.length === 1 ? "," : ""})`;
 
-/** Keras numbers the uses of a shared layer, then its outputs, of which ours have one. */
+/** Keras numbers the uses of a shared layer and then its outputs; our layers have one output. */
 function connections({ inputs }: LayerDescription): string {
   const uses = new Map<string, number>();
   const texts = inputs.map((name) => {
@@ -26,7 +26,7 @@ function rowOf(layer: LayerDescription): string[] {
   return [`${layer.name} (${layer.kind})`, shapeOf(layer), count(layer.parameters), connections(layer)];
 }
 
-/** Titles and lines of the tables: the network's own, then those of each layer that is a network itself. */
+/** The table of a network, then those of the networks within it. */
 function tables(
   title: string,
   layers: readonly LayerDescription[],
@@ -41,7 +41,7 @@ function tables(
 const BYTES_PER_VALUE = 4;
 const UNITS = ["B", "KB", "MB", "GB"];
 
-/** Size of so many float32 values, in powers of 1024, as Keras tells it. */
+/** Size of float32 values in powers of 1024, as Keras prints it. */
 function bytes(values: number): string {
   const size = values * BYTES_PER_VALUE;
   const unit = size === 0 ? 0 : Math.min(Math.floor(Math.log2(size) / 10), UNITS.length - 1);
@@ -49,8 +49,8 @@ function bytes(values: number): string {
 }
 
 /**
- * The table of `model.summary()`: each layer with the shape of its output, its parameters and what it is connected to;
- * each network within in a table of its own; the totals at the end.
+ * The table of Keras' `model.summary()`: each layer with its output shape, parameters and inputs, a table for each network
+ * within, and the totals.
  */
 export function summaryText(model: ModelDescription): string {
   const all = tables(model.name, model.layers);
@@ -82,7 +82,7 @@ export function summaryText(model: ModelDescription): string {
   ].join("\n");
 }
 
-/** Sizes in pixels. */
+/** Pixels. */
 const LETTER = 8.4;
 const FONT = 14;
 const LEADING = 21;
@@ -103,10 +103,10 @@ const BUTTONS = ["#ff5f57", "#febc2e", "#28c840"];
 const isHeading = (text: string) => text.startsWith("Model:") || HEADINGS.some((heading) => heading === text);
 const isCount = (text: string) => /^[\d,]+$/.test(text);
 
-/** A run of text at a column of the terminal; the kind of a layer is dimmed. */
+/** Text at a column of the terminal; the class of a layer is dimmed. */
 function run(text: string, column: number, y: number): string {
   const x = round(MARGIN + column * LETTER);
-  // Right-aligned by their end, so that they line up in a font of another width, too.
+  // Anchored at the end, so that numbers align in fonts of another width too.
   if (isCount(text)) {
     const end = round(x + text.length * LETTER);
     return element("text", { x: end, y, "text-anchor": "end", fill: COLOURS.accent }, text);
@@ -121,7 +121,7 @@ function run(text: string, column: number, y: number): string {
   );
 }
 
-/** One line of the terminal: a rule as a line, text column by column. */
+/** One line of the terminal; rules become lines. */
 function drawLine(text: string, number: number): string {
   const y = round(TITLE_BAR + MARGIN + number * LEADING + FONT / 2);
   if (text.startsWith(RULE)) {
@@ -129,15 +129,11 @@ function drawLine(text: string, number: number): string {
     const x2 = round(MARGIN + text.length * LETTER);
     return element("line", { x1: MARGIN, y1: round(middle), x2, y2: round(middle), stroke: COLOURS.border });
   }
-  // Runs are parted by two spaces or more.
+  // Two or more spaces separate the columns.
   return [...text.matchAll(/\S+(?: \S+)*/g)].map((match) => run(match[0], match.index, y)).join("");
 }
 
-/**
- * The same table as a picture of a terminal.
- * @param command what was typed there.
- * @returns an SVG drawing.
- */
+/** The same table as an SVG drawing of a terminal in which `command` was typed. */
 export function summarySvg(
   model: ModelDescription,
   command = `faceid summary --model ${model.name}`,

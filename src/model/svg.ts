@@ -3,10 +3,10 @@
 const ESCAPES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 const escaped = (text: string) => text.replaceAll(/[&<>"]/g, (character) => ESCAPES[character]!);
 
-/** To a tenth of a pixel, which is as fine as anybody sees. */
+/** Rounds to a tenth of a pixel. */
 export const round = (value: number): number => Math.round(value * 10) / 10;
 
-/** Elements whose content is text; that of all others is elements. */
+/** Elements whose content is text rather than elements. */
 const TEXTUAL: ReadonlySet<string> = new Set(["text", "title"]);
 
 /** One element with its attributes and content. */

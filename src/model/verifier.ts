@@ -1,14 +1,18 @@
 /** @file The interface of a trained network at work: images to embeddings, embeddings to probabilities. */
-import type { ImageSize } from "./backbone.ts";
+import type { ImageSize } from "./model-config.ts";
 
-/** Whatever can embed and compare faces: a network in training, a checkpoint, an exported model. */
-export interface Verifier extends AsyncDisposable {
+/** A network that turns images into embeddings. */
+export interface Embedder extends AsyncDisposable {
   readonly image: ImageSize;
   readonly embeddingSize: number;
-  /** How many calls may run side by side with profit. */
-  readonly lanes: number;
+  /** Calls that pay to run at the same time, such as the sessions of a pool. */
+  readonly concurrency: number;
   /** Embeddings `[count, embeddingSize]` of images `[count, height, width, 3]`, RGB in [0, 1]. */
   embed(images: Float32Array, count: number): Promise<Float32Array>;
+}
+
+/** A network that embeds and compares faces: in training, from a checkpoint, or exported. */
+export interface Verifier extends Embedder {
   /** Probabilities `[count]` that two embeddings `[count, embeddingSize]` each are of one person. */
   compare(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array>;
 }
@@ -16,7 +20,7 @@ export interface Verifier extends AsyncDisposable {
 /** A model that only takes two images at once and gives no embeddings, such as an ONNX file of the pair signature. */
 export interface PairVerifier extends AsyncDisposable {
   readonly image: ImageSize;
-  readonly lanes: number;
+  readonly concurrency: number;
   /** Probabilities `[count]` that two images `[count, height, width, 3]` each show one person. */
   score(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array>;
 }

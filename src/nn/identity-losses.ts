@@ -1,9 +1,9 @@
-/** @file Losses that tell people apart by number: softmax over people with a margin. */
+/** @file Softmax losses over people with a margin: CosFace, ArcFace, AdaFace. */
 import { float32 } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
 
-/** `[batch] → [batch, classes]`: one where the class is the label's. */
+/** One-hot encoding: `[batch] → [batch, classes]`. */
 export function oneHot(labels: Node, classes: number): Node {
   const numbers = g.constant(
     float32(
@@ -14,20 +14,20 @@ export function oneHot(labels: Node, classes: number): Node {
   return g.cast(g.equal(g.expandDims(labels, 1), numbers), "float32");
 }
 
-/** Cross-entropy of `[batch, classes]` logits against target shares of the same shape, averaged over the batch. */
+/** Mean cross-entropy of logits `[batch, classes]` against target probabilities of the same shape. */
 export function categoricalCrossentropy(logits: Node, targets: Node): Node {
-  // Taking the greatest logit off keeps the exponentials in range and changes nothing.
+  // Subtracting the maximum prevents overflow and does not change the result.
   const shifted = g.sub(logits, g.reduceMax(logits, { axes: [1], keepDims: true }));
   const logSum = g.log(g.reduceSum(g.exp(shifted), { axes: [1] }));
   return g.reduceMean(g.sub(logSum, g.reduceSum(g.mul(shifted, targets), { axes: [1] })));
 }
 
 export interface MarginOptions {
-  /** What the right class has to be ahead by: a cosine (CosFace) or an angle in radians (ArcFace). */
+  /** Margin of the right class: a cosine (CosFace) or an angle in radians (ArcFace). */
   readonly margin: number;
-  /** Length that embeddings are scaled to before the softmax. */
+  /** Scale of the logits. */
   readonly scale: number;
-  /** Share of the target that is spread over all classes (Szegedy et al., 2016, §7). */
+  /** Label smoothing (Szegedy et al., 2016, §7). */
   readonly smoothing?: number;
 }
 
@@ -48,19 +48,19 @@ function marginLoss(
   return categoricalCrossentropy(logits, targets);
 }
 
-/** CosFace (Wang et al., 2018, eq. 4): softmax over people, the right one's cosine lowered by a margin. */
+/** CosFace (Wang et al., 2018, eq. 4): subtracts the margin from the cosine of the right person. */
 export function cosFaceLoss(embeddings: Node, directions: Node, labels: Node, options: MarginOptions): Node {
   const cosines = classCosines(embeddings, directions);
   const own = oneHot(labels, Number(directions.shape[1]));
   return marginLoss(cosines, g.sub(cosines, options.margin), own, options);
 }
 
-/** Keeps the derivative of the sine finite where an embedding lies on its class's direction. */
+/** Keeps the derivative of the sine finite where an embedding has the direction of its class. */
 const SMALLEST_SQUARED_SINE = 1e-6;
 
 /**
- * ArcFace (Deng et al., 2019, eq. 3): the angle to the right person's direction grown by a margin. Beyond π − margin,
- * where that would lower the loss again, the cosine falls on linearly.
+ * ArcFace (Deng et al., 2019, eq. 3): adds the margin to the angle of the right person. Beyond π − margin, where that
+ * would raise the cosine again, the cosine is lowered linearly.
  */
 export function arcFaceLoss(embeddings: Node, directions: Node, labels: Node, options: MarginOptions): Node {
   const { margin } = options;
@@ -73,17 +73,17 @@ export function arcFaceLoss(embeddings: Node, directions: Node, labels: Node, op
   return marginLoss(cosines, withMargin, own, options);
 }
 
-/** AdaFace's h: how many standard deviations of the norms reach from the easiest to the hardest margin. */
+/** AdaFace's h: scales the normalised norm to the range of margins. */
 const NORM_SPREAD = 0.333;
 const NORM_RANGE = [0.001, 100] as const;
 
-/** Running mean and deviation of the embeddings' lengths. */
+/** Running mean and standard deviation of the embeddings' norms. */
 export interface NormStatistics {
   readonly mean: Node;
   readonly deviation: Node;
 }
 
-/** Lengths of embeddings `[batch, size]` as `[batch, 1]`, without a derivative: they steer the loss, it does not steer them. */
+/** Norms of embeddings `[batch, size]` as `[batch, 1]`, as constants for the gradient. */
 export function embeddingNorms(embeddings: Node): Node {
   const norms = g.sqrt(g.reduceSum(g.square(embeddings), { axes: [1], keepDims: true }));
   const clipped = g.min(g.max(norms, NORM_RANGE[0]), NORM_RANGE[1]);
@@ -92,12 +92,12 @@ export function embeddingNorms(embeddings: Node): Node {
 
 const ROUNDING = 4096;
 
-/** The value to four thousandths of a unit; rounding passes no derivative back. */
+/** Stops the gradient by rounding, to 1/4096. */
 const withoutDerivative = (x: Node): Node => g.div(g.round(g.mul(x, ROUNDING)), ROUNDING);
 
 /**
- * AdaFace (Kim, Jain and Liu, 2022, eq. 8): the margin goes with the embedding's length, which tells how good a picture
- * is. Long ones get an additive margin on the cosine, short ones an angular one that spares hopeless pictures.
+ * AdaFace (Kim, Jain and Liu, 2022, eq. 8): the margin depends on the norm of the embedding, a proxy of image quality.
+ * Large norms get an additive margin on the cosine, small norms an angular margin that spares images of poor quality.
  */
 export function adaFaceLoss(
   embeddings: Node,

@@ -2,7 +2,7 @@
 import type { Random } from "../base/random.ts";
 import { sizeOf, type Tensor, tensor } from "../base/tensor.ts";
 
-/** How many inputs feed one output, and how many outputs one input feeds. */
+/** Number of inputs per output, and of outputs per input. */
 export interface Fans {
   readonly in: number;
   readonly out: number;
@@ -15,7 +15,6 @@ function filled(shape: readonly number[], draw: () => number): Tensor<"float32">
   return tensor("float32", shape, Float32Array.from({ length: sizeOf(shape) }, draw));
 }
 
-/** A fixed number everywhere. */
 export const constantOf =
   (value: number): Initializer =>
   (shape) =>
@@ -30,7 +29,7 @@ export const glorotUniform: Initializer = (shape, random, fans) => {
   return filled(shape, () => random.between(-limit, limit));
 };
 
-/** Standard deviation that a normal distribution keeps after being cut off at two of them. */
+/** Standard deviation of a standard normal distribution truncated at ±2. */
 const TRUNCATED_DEVIATION = 0.8796256610342398;
 
 /** A normal draw within two standard deviations. */
@@ -60,11 +59,11 @@ export function fansOf(shape: readonly number[]): Fans {
 }
 
 /**
- * "Looks linear" (Balduzzi et al., 2017, "The Shattered Gradients Problem"): half of the outputs begin as the negative
- * of the other half, so that after a ReLU the next layer can put both halves together again and the whole stack begins
- * as a linear map. Deep ReLU stacks without normalisation otherwise begin by making all inputs look alike.
- * @param mirrored whether the layer's input consists of two such halves already.
- * @param channels how many inputs belong to one place, for a dense layer on a flattened image.
+ * "Looks linear" (Balduzzi et al., 2017, "The Shattered Gradients Problem"): half of the outputs start as the negative of
+ * the other half, so that the next layer can undo the ReLU and the whole stack starts as a linear map. Deep ReLU stacks
+ * without normalisation otherwise start with nearly the same output for all inputs.
+ * @param mirrored whether the layer's input consists of two such halves.
+ * @param channels inputs per position, for a dense layer on a flattened image.
  */
 export const looksLinear =
   (mirrored: boolean, channels?: number): Initializer =>

@@ -1,5 +1,4 @@
-/** @file Layers with Keras' names, defaults and arithmetic, written in graph ops. */
-
+/** @file Layers with Keras' names, defaults and arithmetic, in graph ops. */
 import { FaceError } from "../base/errors.ts";
 import { shapeText } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
@@ -7,7 +6,7 @@ import type { Node, Padding, Pair } from "../graph/ops.ts";
 import { constantOf, glorotUniform, type Initializer, ones, zeros } from "./initializers.ts";
 import type { NetworkBuilder } from "./network-builder.ts";
 
-/** What may follow a layer's linear part. */
+/** Activation functions of layers. */
 export type Activation = "linear" | "relu" | "sigmoid";
 
 const ACTIVATIONS: { readonly [A in Activation]: (x: Node) => Node } = {
@@ -25,6 +24,15 @@ function channelsOf(x: Node, layer: string): number {
   );
 }
 
+const NO_FANS = { in: 1, out: 1 };
+
+/** Adds a learned bias per channel, if wanted. */
+function biased(net: NetworkBuilder, name: string, x: Node, useBias: boolean): Node {
+  if (!useBias) return x;
+  const bias = net.weight(`${name}/bias`, [channelsOf(x, name)], { initializer: zeros, fans: NO_FANS });
+  return g.labelled(g.add(x, bias), name);
+}
+
 export interface Conv2DOptions {
   readonly filters: number;
   readonly kernelSize: Pair;
@@ -35,7 +43,7 @@ export interface Conv2DOptions {
   readonly initializer?: Initializer;
 }
 
-/** Convolution of images `[batch, height, width, channels]`; stride 1 and SAME padding unless said otherwise. */
+/** Convolution of images `[batch, height, width, channels]`; by default with stride 1 and SAME padding. */
 export function conv2D(net: NetworkBuilder, name: string, x: Node, options: Conv2DOptions): Node {
   const {
     filters,
@@ -50,23 +58,11 @@ export function conv2D(net: NetworkBuilder, name: string, x: Node, options: Conv
     initializer,
     decays: true,
   });
-  const bias = useBias
-    ? net.weight(`${name}/bias`, [filters], { initializer: zeros, fans: NO_FANS })
-    : undefined;
   const convolved = g.labelled(g.conv2d(x, kernel, { strides, padding }), name);
-  const summed = bias === undefined ? convolved : g.labelled(g.add(convolved, bias), name);
-  return net.record(name, "Conv2D", [x], ACTIVATIONS[activation](summed));
+  return net.record(name, "Conv2D", [x], ACTIVATIONS[activation](biased(net, name, convolved, useBias)));
 }
 
-const NO_FANS = { in: 1, out: 1 };
-
-export interface DepthwiseConv2DOptions {
-  readonly kernelSize: Pair;
-  readonly strides?: Pair;
-  readonly padding?: Padding;
-  readonly useBias?: boolean;
-  readonly initializer?: Initializer;
-}
+export type DepthwiseConv2DOptions = Omit<Conv2DOptions, "filters" | "activation">;
 
 /** One kernel for each channel. */
 export function depthwiseConv2D(
@@ -84,18 +80,15 @@ export function depthwiseConv2D(
   } = options;
   const channels = channelsOf(x, name);
   const field = kernelSize[0] * kernelSize[1];
-  // Keras keeps this kernel as [height, width, channels, 1] and takes the fans from there.
+  // Keras' kernel is [height, width, channels, 1], and its fans follow from that shape.
   const fans = { in: field * channels, out: field };
   const kernel = net.weight(`${name}/kernel`, [...kernelSize, 1, channels], {
     initializer,
     fans,
     decays: true,
   });
-  const bias = useBias
-    ? net.weight(`${name}/bias`, [channels], { initializer: zeros, fans: NO_FANS })
-    : undefined;
   const convolved = g.labelled(g.conv2d(x, kernel, { strides, padding, groups: channels }), name);
-  return net.record(name, "DepthwiseConv2D", [x], bias === undefined ? convolved : g.add(convolved, bias));
+  return net.record(name, "DepthwiseConv2D", [x], biased(net, name, convolved, useBias));
 }
 
 export interface DenseOptions {
@@ -113,23 +106,19 @@ export function dense(net: NetworkBuilder, name: string, x: Node, options: Dense
     decays: true,
   });
   const product = g.labelled(g.matmul(x, kernel), name);
-  const bias = useBias
-    ? net.weight(`${name}/bias`, [units], { initializer: zeros, fans: NO_FANS })
-    : undefined;
-  const linear = bias === undefined ? product : g.labelled(g.add(product, bias), name);
-  return net.record(name, "Dense", [x], ACTIVATIONS[activation](linear));
+  return net.record(name, "Dense", [x], ACTIVATIONS[activation](biased(net, name, product, useBias)));
 }
 
 export interface BatchNormalizationOptions {
-  /** Share of the old running statistics that stays at each step. */
+  /** Decay of the running statistics. Default 0.99. */
   readonly momentum?: number;
-  /** Added to the variance. */
+  /** Added to the variance. Default 1e-3. */
   readonly epsilon?: number;
 }
 
 /**
- * Batch normalisation over all axes but the last (Ioffe and Szegedy, 2015). Training normalises with the batch's mean
- * and population variance and moves the running ones towards them; inference uses the running ones.
+ * Batch normalisation over all axes but the last (Ioffe and Szegedy, 2015). Training uses the batch's mean and population
+ * variance and updates the running ones; inference uses the running ones.
  */
 export function batchNormalization(
   net: NetworkBuilder,
@@ -161,7 +150,7 @@ export function batchNormalization(
   return net.record(name, "BatchNormalization", [x], g.labelled(g.affine(x, scale, shift), name));
 }
 
-/** The greatest element of each window; windows lie side by side unless strides say otherwise. */
+/** Max pooling; by default the windows do not overlap. */
 export function maxPooling2D(
   net: NetworkBuilder,
   name: string,
@@ -172,7 +161,7 @@ export function maxPooling2D(
   return net.record(name, "MaxPooling2D", [x], g.labelled(g.maxPool(x, { size, strides }), name));
 }
 
-/** ReLU with a learned slope per channel below zero (He et al., 2015, who start it at 0.25). */
+/** PReLU with a learned slope per channel (He et al., 2015, with their initial slope). */
 export function prelu(net: NetworkBuilder, name: string, x: Node, initialSlope = 0.25): Node {
   const slope = net.weight(`${name}/alpha`, [channelsOf(x, name)], {
     initializer: constantOf(initialSlope),
@@ -191,7 +180,7 @@ export function addLayers(net: NetworkBuilder, name: string, a: Node, b: Node): 
   return net.record(name, "Add", [a, b], g.labelled(g.add(a, b), name));
 }
 
-/** Zero with probability `rate` while training; nothing at inference. */
+/** Dropout in training; the identity at inference. */
 export function dropout(net: NetworkBuilder, name: string, x: Node, rate: number): Node {
   if (net.mode === "inference" || rate === 0)
     return net.record(

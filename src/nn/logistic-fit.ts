@@ -1,16 +1,16 @@
-/** @file Logistic regression on one score: turns a score into a probability (Platt, 1999). */
+/** @file Logistic regression on one score (Platt, 1999), which turns scores into probabilities. */
 
 export interface LogisticFit {
   /** The log odds of a score are `slope · score + offset`. */
   readonly slope: number;
   readonly offset: number;
-  /** Mean cross-entropy with them, both kinds of pair counting alike. */
+  /** Mean cross-entropy, with equal total weight for both kinds of pairs. */
   readonly loss: number;
 }
 
 const MOST_STEPS = 100;
 const SMALLEST_STEP = 1e-9;
-/** Keeps the matrix invertible where the two kinds are separated entirely, and the slope finite. */
+/** Keeps the slope finite where a threshold separates the two kinds. */
 const RIDGE = 1e-6;
 
 const logistic = (x: number) => 1 / (1 + Math.exp(-x));
@@ -24,7 +24,7 @@ interface Scaled {
   readonly spread: number;
 }
 
-/** Scores around 0 with deviation 1, and weights that give either kind one half. */
+/** Standardised scores, and weights that sum to one half for each kind. */
 function scaled(scores: ArrayLike<number>, same: readonly boolean[]): Scaled {
   const positives = same.filter((value) => value).length;
   const weights = Float64Array.from(same, (value) => 0.5 / (value ? positives : same.length - positives));
@@ -58,24 +58,21 @@ function lossOf({ x, weights }: Scaled, same: readonly boolean[], slope: number,
   }, 0);
 }
 
-/**
- * Fits log odds to scores of pairs, pairs of one person and of two counting half each.
- * @param scores of which there is at least one of either kind.
- */
+/** Fits log odds to scores of pairs, with at least one pair of each kind and equal total weight for both. */
 export function fitLogistic(scores: ArrayLike<number>, same: readonly boolean[]): LogisticFit {
   const data = scaled(scores, same);
   let [slope, offset] = [0, 0];
   let loss = lossOf(data, same, slope, offset);
   for (let step = 0; step < MOST_STEPS; step++) {
     const move = newtonStep(data, same, slope, offset);
-    // Halved until it gets better: far from the end Newton's step may be too long.
-    let share = 1;
-    const trial = () => lossOf(data, same, slope - share * move.slope, offset - share * move.offset);
-    while (share > SMALLEST_STEP && !(trial() < loss)) share /= 2;
-    if (share <= SMALLEST_STEP) break;
+    // Halved until the loss falls: far from the minimum Newton's step may be too long.
+    let fraction = 1;
+    const trial = () => lossOf(data, same, slope - fraction * move.slope, offset - fraction * move.offset);
+    while (fraction > SMALLEST_STEP && !(trial() < loss)) fraction /= 2;
+    if (fraction <= SMALLEST_STEP) break;
     loss = trial();
-    slope -= share * move.slope;
-    offset -= share * move.offset;
+    slope -= fraction * move.slope;
+    offset -= fraction * move.offset;
   }
   return { slope: slope / data.spread, offset: offset - (slope * data.centre) / data.spread, loss };
 }

@@ -7,7 +7,7 @@ import { evaluate } from "../graph/evaluate.ts";
 import { gradient } from "../graph/gradient.ts";
 import type { Node } from "../graph/ops.ts";
 import { adaFaceLoss, arcFaceLoss, cosFaceLoss } from "./identity-losses.ts";
-import { binaryCrossentropy, contrastiveLoss } from "./losses.ts";
+import { binaryCrossentropy, contrastiveLoss } from "./pair-losses.ts";
 import { tripletLoss } from "./triplet-loss.ts";
 
 const BATCH = 6;

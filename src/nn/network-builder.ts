@@ -1,4 +1,4 @@
-/** @file Collects what layers bring along while a network is written down: weights, running statistics, descriptions. */
+/** @file Collects weights, running statistics and layer descriptions while layers build a network. */
 import { FaceError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { shapeText, sizeOf, type Tensor } from "../base/tensor.ts";
@@ -19,44 +19,41 @@ export interface Weight {
   readonly decays: boolean;
 }
 
-/** What a layer is to people: one line of a summary, one box of a drawing. */
+/** A layer for summaries and drawings. */
 export interface Layer {
   readonly name: string;
   /** Keras' name of its class. */
   readonly kind: string;
   readonly outputShape: SymbolicShape;
   readonly weights: readonly Weight[];
-  /** Names of the layers it takes its input from. */
+  /** Names of the layers before it. */
   readonly inputs: readonly string[];
 }
 
 type WeightOptions = Pick<Weight, "initializer"> & Partial<Pick<Weight, "fans" | "trainable" | "decays">>;
 
-/**
- * A network being written down. Writing the same layers twice, as for the two backbones of a Siamese network, shares
- * their weights: a weight is known by its name.
- */
+/** A network under construction. Layers with the same name share their weights, as the two backbones of a Siamese network do. */
 export class NetworkBuilder {
-  /** Training uses the batch's own statistics and drops out; inference uses the running ones. */
+  /** Decides between batch and running statistics, and whether dropout applies. */
   readonly mode: "training" | "inference";
   readonly #weights = new Map<string, { declared: Weight; node: Node }>();
   readonly #updates = new Map<string, Node>();
   readonly #layers = new Map<string, Layer>();
   readonly #producers = new Map<Node, string>();
 
-  /** Stands before the names of layers and weights; see `within`. */
+  /** Prefix of the names of layers and weights; see `within`. */
   #scope = "";
 
   constructor(mode: "training" | "inference") {
     this.mode = mode;
   }
 
-  /** Writes a part down under names of its own, so that the same layers elsewhere keep other weights. */
-  within<T>(scope: string, write: () => T): T {
+  /** Builds a part under a prefix, so that the same layers elsewhere have other weights. */
+  within<T>(scope: string, build: () => T): T {
     const outer = this.#scope;
     this.#scope = `${outer}${scope}/`;
     try {
-      return write();
+      return build();
     } finally {
       this.#scope = outer;
     }
@@ -79,7 +76,7 @@ export class NetworkBuilder {
     return node;
   }
 
-  /** The value a weight has after what was written so far: running statistics move with every use of their layer. */
+  /** The value of a weight after the updates so far; each use of a layer updates its running statistics. */
   currentValue(plainName: string): Node {
     const name = this.#scope + plainName;
     const value = this.#updates.get(name) ?? this.#weights.get(name)?.node;
@@ -87,12 +84,12 @@ export class NetworkBuilder {
     return value;
   }
 
-  /** Lets a weight take a new value at the end of the step. */
+  /** Sets the value of a weight after the step. */
   update(name: string, value: Node): void {
     this.#updates.set(this.#scope + name, value);
   }
 
-  /** Describes a layer, once; returns its output. */
+  /** Records a layer on its first use; returns its output. */
   record(plainName: string, kind: string, inputs: readonly Node[], output: Node): Node {
     const name = this.#scope + plainName;
     if (!this.#layers.has(name)) {
@@ -127,7 +124,7 @@ export class NetworkBuilder {
   }
 }
 
-/** Draws all initial weights; each from its own stream, so that adding a layer leaves the others as they were. */
+/** Draws all initial weights, each from a random stream of its own, so that further layers do not change them. */
 export function initialWeights(weights: readonly Weight[], random: Random): Map<string, Tensor> {
   return new Map(
     weights.map(({ name, shape, initializer, fans }) => [
@@ -137,6 +134,6 @@ export function initialWeights(weights: readonly Weight[], random: Random): Map<
   );
 }
 
-/** Number of single values in weights. */
+/** Number of parameters. */
 export const countValues = (weights: readonly Weight[]): number =>
   weights.reduce((count, { shape }) => count + sizeOf(shape), 0);

@@ -1,8 +1,8 @@
-/** @file Optimisers as graph nodes: from a weight, its derivative and its slots to their next values. */
+/** @file Optimisers as graph nodes: from a weight, its gradient and its slots to their next values. */
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
 
-/** What an optimiser is told at each step. */
+/** Inputs of an optimiser step. */
 export interface StepInputs {
   /** Scalar. */
   readonly learningRate: Node;
@@ -20,7 +20,6 @@ export interface Optimizer {
   readonly name: string;
   /** Names of the running values kept for each weight; they start at zero. */
   readonly slots: readonly string[];
-  /** The part of the update that is the same for all weights, such as the bias correction. */
   update(
     weight: Node,
     gradient: Node,
@@ -36,8 +35,8 @@ export interface AdamOptions {
 }
 
 /**
- * Adam (Kingma and Ba, 2015) in Keras' arithmetic: the bias correction goes into the step size, and epsilon stands
- * beside the uncorrected root ("epsilon hat" in the paper's §2).
+ * Adam (Kingma and Ba, 2015) in Keras' arithmetic: the bias correction scales the step size, and epsilon is added to the
+ * uncorrected root ("epsilon hat" in the paper's §2).
  */
 export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7 }: AdamOptions = {}): Optimizer {
   return {
@@ -57,17 +56,17 @@ export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7 }: AdamOptions
 }
 
 /**
- * Weight decay that no derivative sees (Loshchilov and Hutter, 2019): the weight shrinks by the learning rate times
- * `amount` before its update, as in Keras. The paper's λ is `amount` times the greatest learning rate.
+ * Decoupled weight decay (Loshchilov and Hutter, 2019): the weight shrinks by the learning rate times `amount` before its
+ * update, as in Keras. The paper's λ is `amount` times the greatest learning rate.
  */
 export function decayed(weight: Node, learningRate: Node, amount: number): Node {
   return g.sub(weight, g.mul(weight, g.mul(learningRate, amount)));
 }
 
-/** What AdamW takes where nobody says otherwise: Keras' default. */
+/** AdamW's default weight decay, as in Keras. */
 export const ADAMW_DECAY = 0.004;
 
-/** AdamW (Loshchilov and Hutter, 2019): Adam for weights that have `decayed` first. */
+/** AdamW (Loshchilov and Hutter, 2019): Adam on weights after `decayed`. */
 export function adamw(options: AdamOptions = {}): Optimizer {
   return { ...adam(options), name: "adamw" };
 }
@@ -77,7 +76,7 @@ export interface SgdOptions {
   readonly nesterov?: boolean;
 }
 
-/** Stochastic gradient descent with momentum, in Keras' arithmetic: the velocity holds the learning rate. */
+/** Stochastic gradient descent with momentum, in Keras' arithmetic: the velocity includes the learning rate. */
 export function sgd({ momentum = 0, nesterov = false }: SgdOptions = {}): Optimizer {
   return {
     name: "sgd",
@@ -90,4 +89,15 @@ export function sgd({ momentum = 0, nesterov = false }: SgdOptions = {}): Optimi
       return { weight: g.add(weight, move), slots: { velocity } };
     },
   };
+}
+
+/** Names of the optimisers that a run can choose. */
+export const OPTIMIZERS = ["adam", "adamw", "sgd"] as const;
+
+/** An optimiser as plain data. */
+export type OptimizerSettings = { readonly name: "adam" | "adamw" } | ({ readonly name: "sgd" } & SgdOptions);
+
+export function optimizerOf(settings: OptimizerSettings): Optimizer {
+  if (settings.name === "sgd") return sgd(settings);
+  return settings.name === "adam" ? adam() : adamw();
 }

@@ -20,5 +20,4 @@ export interface Signature {
   readonly defaults: ReadonlyMap<string, Tensor>;
 }
 
-export const DEFAULT_SIGNATURE = "serving_default";
 export const PREDICT_METHOD = "tensorflow/serving/predict";

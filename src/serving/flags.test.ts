@@ -30,11 +30,20 @@ describe("normalizeFlags", () => {
     ]);
   });
 
-  it("refuses what cannot be had, but takes its default", () => {
+  it("takes the old name of a flag and says so", () => {
+    const { argv, renamed } = normalizeFlags(["--lanes=2", "--lanes", "3"]);
+    expect(argv).toEqual(["--sessions=2", "--sessions", "3"]);
+    expect(renamed).toEqual([
+      ["lanes", "sessions"],
+      ["lanes", "sessions"],
+    ]);
+  });
+
+  it("refuses what is not supported, but takes its default", () => {
     expect(() => normalizeFlags(["--use_alts_credentials"])).toThrow(
-      "--use_alts_credentials cannot be had here",
+      "--use_alts_credentials is not supported",
     );
-    expect(() => normalizeFlags(["--platform_config_file", "x"])).toThrow("cannot be had");
+    expect(() => normalizeFlags(["--platform_config_file", "x"])).toThrow("is not supported");
     expect(normalizeFlags(["--prefer_tflite_model=false"]).argv).toEqual([]);
   });
 });

@@ -1,154 +1,81 @@
-/** @file tensorflow_model_server's flags: which mean something here, and what becomes of the others. */
-
+/** @file tensorflow_model_server's flags: those with an effect, those without, and those that are refused. */
 import { FaceError } from "../base/errors.ts";
 
-/** A flag that is understood. */
+/** A flag with an effect. */
 export interface ServerFlag {
   readonly name: string;
   readonly kind: "text" | "number" | "boolean";
   readonly help: string;
-  readonly fallback?: string | number | boolean;
+  readonly fallback?: Value;
 }
 
-/** In the spelling of TensorFlow Serving; dashes may stand for underscores. */
-export const SERVER_FLAGS: readonly ServerFlag[] = [
-  { name: "port", kind: "number", help: "gRPC port; 0 for none", fallback: 8500 },
-  { name: "grpc_socket_path", kind: "text", help: "unix socket for gRPC beside the port" },
-  { name: "rest_api_port", kind: "number", help: "REST port; 0 for none", fallback: 0 },
-  {
-    name: "rest_api_timeout_in_ms",
-    kind: "number",
-    help: "time for a REST request; 0 for no limit",
-    fallback: 30_000,
-  },
-  { name: "rest_api_enable_cors_support", kind: "boolean", help: "send CORS headers", fallback: false },
-  { name: "model_name", kind: "text", help: "name of the one model to serve", fallback: "default" },
-  { name: "model_base_path", kind: "text", help: "folder of the model's versions" },
-  {
-    name: "model_config_file",
-    kind: "text",
-    help: "ModelServerConfig in text format; replaces the two above",
-  },
-  {
-    name: "model_config_file_poll_wait_seconds",
-    kind: "number",
-    help: "seconds between looks at that file; 0 never looks again",
-    fallback: 0,
-  },
-  {
-    name: "file_system_poll_wait_seconds",
-    kind: "number",
-    help: "seconds between looks for versions",
-    fallback: 1,
-  },
-  { name: "max_num_load_retries", kind: "number", help: "further tries to load a version", fallback: 5 },
-  { name: "load_retry_interval_micros", kind: "number", help: "pause between tries", fallback: 60_000_000 },
-  { name: "num_load_threads", kind: "number", help: "versions loaded at once after the start", fallback: 0 },
-  {
-    name: "allow_version_labels_for_unavailable_models",
-    kind: "boolean",
-    help: "labels may point to versions that are not loaded yet",
-    fallback: false,
-  },
-  { name: "saved_model_tags", kind: "text", help: "tags of the meta graph, by commas", fallback: "serve" },
-  { name: "ssl_config_file", kind: "text", help: "SSLConfig in text format; secures both ports" },
-  { name: "monitoring_config_file", kind: "text", help: "MonitoringConfig in text format" },
-  { name: "enable_grpc_healthcheck_service", kind: "boolean", help: "serve grpc.health.v1", fallback: true },
-  {
-    name: "grpc_channel_arguments",
-    kind: "text",
-    help: "grpc-js channel options, key=value by commas, such as grpc.max_receive_message_length=4194304",
-  },
-  {
-    name: "enable_batching",
-    kind: "boolean",
-    help:
-      "true: TensorFlow Serving's batching with its limits; false: every request by itself; left out: requests are " +
-      "gathered where that cannot make one fail",
-  },
-  { name: "batching_parameters_file", kind: "text", help: "BatchingParameters in text format" },
-  {
-    name: "enable_per_model_batching_parameters",
-    kind: "boolean",
-    help: "take each version's own batching_params.pbtxt",
-    fallback: false,
-  },
-  { name: "enable_model_warmup", kind: "boolean", help: "answer recorded requests first", fallback: true },
-  {
-    name: "num_request_iterations_for_warmup",
-    kind: "number",
-    help: "times that each recorded request is sent",
-    fallback: 0,
-  },
-  {
-    name: "enable_serialization_as_tensor_content",
-    kind: "boolean",
-    help: "answer gRPC with packed bytes instead of lists",
-    fallback: false,
-  },
-  {
-    name: "rest_api_list_models",
-    kind: "boolean",
-    help: "GET /v1/models lists the models (not in TensorFlow Serving)",
-    fallback: true,
-  },
-  {
-    name: "rest_api_binary",
-    kind: "boolean",
-    help: "predict takes raw tensors, images and forms by their content type too (not in TensorFlow Serving)",
-    fallback: false,
-  },
-  {
-    name: "rest_api_max_body_bytes",
-    kind: "number",
-    help: "largest body of a REST request (not in TensorFlow Serving)",
-    fallback: 256 * 2 ** 20,
-  },
-  {
-    name: "rest_api_max_total_body_bytes",
-    kind: "number",
-    help: "largest sum of all bodies in memory (not in TensorFlow Serving)",
-    fallback: 2 ** 30,
-  },
-  {
-    name: "rest_api_receive_timeout_in_ms",
-    kind: "number",
-    help: "time for a request to arrive completely (not in TensorFlow Serving)",
-    fallback: 60_000,
-  },
-  {
-    name: "rest_api_max_connections",
-    kind: "number",
-    help: "connections at once (not in TensorFlow Serving)",
-    fallback: 10_000,
-  },
-  {
-    name: "max_tensor_bytes",
-    kind: "number",
-    help: "largest tensor that a gRPC request may claim (not in TensorFlow Serving)",
-    fallback: 2 ** 30,
-  },
-  {
-    name: "shutdown_grace_in_ms",
-    kind: "number",
-    help: "time for requests in flight after SIGTERM (not in TensorFlow Serving)",
-    fallback: 10_000,
-  },
-  {
-    name: "log_format",
-    kind: "text",
-    help: "text, or json for one object a line (not in TensorFlow Serving)",
-    fallback: "text",
-  },
-  {
-    name: "lanes",
-    kind: "number",
-    help: "requests of a signature that run side by side (not in TensorFlow Serving); 0 for one per core",
-    fallback: 0,
-  },
+type Value = string | number | boolean;
+/** Without a kind, a flag has the kind of its default value; without a default value, it is text. */
+type FlagRow = readonly [name: string, help: string, fallback?: Value | undefined, kind?: ServerFlag["kind"]];
+
+const OURS = "(not in TensorFlow Serving)";
+
+const FLAGS: readonly FlagRow[] = [
+  ["port", "gRPC port; 0 for none", 8500],
+  ["grpc_socket_path", "path of a unix socket for gRPC, beside the port"],
+  ["rest_api_port", "REST port; 0 for none", 0],
+  ["rest_api_timeout_in_ms", "milliseconds for a run by REST; 0 for no limit", 30_000],
+  ["rest_api_enable_cors_support", "send CORS headers", false],
+  ["model_name", "name of the model at --model_base_path", "default"],
+  ["model_base_path", "folder that holds the model's version folders"],
+  ["model_config_file", "ModelServerConfig in text format; replaces the two flags above"],
+  ["model_config_file_poll_wait_seconds", "seconds between reads of that file; 0 for one read", 0],
+  [
+    "file_system_poll_wait_seconds",
+    "seconds between listings of version folders; 0 for one listing, less for none",
+    1,
+  ],
+  ["max_num_load_retries", "retries when a version fails to load", 5],
+  ["load_retry_interval_micros", "microseconds between retries", 60_000_000],
+  ["num_load_threads", "versions loaded at a time after the start; 0 for one", 0],
+  ["allow_version_labels_for_unavailable_models", "a label may name a version not loaded yet", false],
+  ["saved_model_tags", "tags of the meta graph, separated by commas", "serve"],
+  ["ssl_config_file", "SSLConfig in text format, for TLS on both ports"],
+  ["monitoring_config_file", "MonitoringConfig in text format, for the metrics page"],
+  ["enable_grpc_healthcheck_service", "serve grpc.health.v1", true],
+  ["grpc_channel_arguments", "grpc-js options, key=value by commas: grpc.max_receive_message_length=4194304"],
+  [
+    "enable_batching",
+    "true: TensorFlow Serving's batching and limits; false: none; left out: batching that makes no request fail",
+    undefined,
+    "boolean",
+  ],
+  ["batching_parameters_file", "BatchingParameters in text format"],
+  ["enable_per_model_batching_parameters", "use each version's own batching_params.pbtxt", false],
+  ["enable_model_warmup", "first send a new version its recorded requests, or zeros", true],
+  ["num_request_iterations_for_warmup", "how often each recorded request is sent; 0 for once", 0],
+  ["enable_serialization_as_tensor_content", "gRPC answers carry packed bytes, not lists", false],
+  ["rest_api_list_models", `GET /v1/models lists the models ${OURS}`, true],
+  ["rest_api_binary", `predict also takes raw tensors, images and forms ${OURS}`, false],
+  ["rest_api_max_body_bytes", `largest body of a REST request, in bytes ${OURS}`, 256 * 2 ** 20],
+  ["rest_api_max_total_body_bytes", `largest sum of bodies in memory, in bytes ${OURS}`, 2 ** 30],
+  ["rest_api_receive_timeout_in_ms", `milliseconds for a request to arrive completely ${OURS}`, 60_000],
+  ["rest_api_max_connections", `largest number of REST connections ${OURS}`, 10_000],
+  ["max_tensor_bytes", `largest tensor of a gRPC request, in bytes ${OURS}`, 2 ** 30],
+  ["shutdown_grace_in_ms", `milliseconds for requests in flight after SIGTERM ${OURS}`, 10_000],
+  ["log_format", `text, or json for one object per line ${OURS}`, "text"],
+  ["sessions", `size of each signature's session pool: requests at a time; 0 for one per core ${OURS}`, 0],
 ];
 
-/** Taken for the sake of existing scripts; they tune parts that this server does not have. */
+function kindOf(value: Value | undefined): ServerFlag["kind"] {
+  if (typeof value === "number") return "number";
+  return typeof value === "boolean" ? "boolean" : "text";
+}
+
+/** In TensorFlow Serving's spelling; dashes may replace underscores. */
+export const SERVER_FLAGS: readonly ServerFlag[] = FLAGS.map(([name, help, fallback, kind]) => ({
+  name,
+  help,
+  kind: kind ?? kindOf(fallback),
+  ...(fallback !== undefined && { fallback }),
+}));
+
+/** Accepted so that existing scripts work: they tune parts that this server does not have. */
 export const FLAGS_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "rest_api_num_threads",
   "num_unload_threads",
@@ -169,28 +96,33 @@ export const FLAGS_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "thread_pool_factory_config_file",
 ]);
 
-/** Flags that ask for something this server does not do: why it cannot be had. Their defaults are taken. */
+/** Flags that are refused unless they have their default value, and the reason. */
 export const REFUSED_FLAGS: ReadonlyMap<string, string> = new Map([
-  ["use_alts_credentials", "ALTS exists in Google's cloud only; use --ssl_config_file"],
+  ["use_alts_credentials", "ALTS works in Google's cloud only; use --ssl_config_file"],
   ["platform_config_file", "only SavedModels are served; leave the flag out"],
   ["prefer_tflite_model", "TensorFlow Lite models are not served; leave the flag out"],
   ["mixed_precision", "models run in the precision they were exported in; leave the flag out"],
   ["enable_signature_method_name_check", "method names are not checked; leave the flag out"],
 ]);
 
+/** Old names of flags, accepted for one version. */
+const RENAMED_FLAGS: ReadonlyMap<string, string> = new Map([["lanes", "sessions"]]);
+
 const spelled = (flag: string) => flag.replaceAll("-", "_");
 
 /**
- * Brings both spellings (`--rest_api_port`, `--rest-api-port`) and both forms (`--flag=value`, `--flag value`) to the
- * one with dashes, and takes out the flags that have no effect.
- * @throws FaceError `CONFIG_INVALID` for a flag that asks for what cannot be had.
+ * Spells all flags with dashes, whether they came with underscores or dashes, and removes those without effect.
+ * @returns the arguments, the flags without effect, and the renamed ones as pairs of old and new name.
+ * @throws FaceError `CONFIG_INVALID` for a flag that asks for something unsupported.
  */
 export function normalizeFlags(argv: readonly string[]): {
   readonly argv: string[];
   readonly withoutEffect: string[];
+  readonly renamed: (readonly [old: string, current: string])[];
 } {
   const kept: string[] = [];
   const withoutEffect: string[] = [];
+  const renamed: (readonly [string, string])[] = [];
   for (let i = 0; i < argv.length; i++) {
     const [flag, value] = split(argv[i]!);
     if (flag === undefined) {
@@ -201,17 +133,18 @@ export function normalizeFlags(argv: readonly string[]): {
       withoutEffect.push(`--${flag}`);
       if (isSeparate) i++;
     } else {
-      kept.push(`--${flag.replaceAll("_", "-")}${value === undefined ? "" : `=${value}`}`);
+      const name = RENAMED_FLAGS.get(flag) ?? flag;
+      if (name !== flag) renamed.push([flag, name]);
+      kept.push(argv[i]!.replace(/^--[^=]+/, `--${name.replaceAll("_", "-")}`));
     }
   }
-  return { argv: kept, withoutEffect };
+  return { argv: kept, withoutEffect, renamed };
 }
 
-/** @throws FaceError `CONFIG_INVALID` when a flag asks for what cannot be had. */
 function refuse(flag: string, value: string | undefined): void {
   const reason = REFUSED_FLAGS.get(flag);
   if (reason === undefined || value === "" || value === "false" || value === "0") return;
-  throw new FaceError("CONFIG_INVALID", `--${flag} cannot be had here`, { hint: reason });
+  throw new FaceError("CONFIG_INVALID", `--${flag} is not supported`, { hint: reason });
 }
 
 function split(argument: string): [flag: string | undefined, value: string | undefined] {

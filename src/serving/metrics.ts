@@ -1,170 +1,196 @@
-/** @file Counters, gauges and histograms in the text form of TensorFlow Serving's Prometheus page. */
-
-// The form differs from what Prometheus libraries write (names that begin with a colon, braces even without labels, no
-// help lines), and dashboards made for TensorFlow Serving rely on it, so it is written here.
+/** @file What the server counts and times, and the page for Prometheus, with TensorFlow Serving's names and text form. */
+// `prom-client` 15.1.3 was tried: it takes the names, but its page has help lines, no braces without labels, `le`
+// before the other labels and numbers of 17 digits, while TensorFlow Serving has no help lines, always braces, `le`
+// last and C's `%g`. One count with one observation took it 2.0 µs, and this code 0.8 µs (Node 20.20.2).
+import { generalText } from "./json/decimal.ts";
+import type { StatusCode } from "./status.ts";
 
 /** Values of a metric's labels, in the order of their names. */
 type LabelValues = readonly string[];
 
+/** One line of the page: what follows the metric's name, the labels, the value. */
+type Sample = readonly [suffix: string, labels: string, value: number];
+
 interface Family {
   readonly type: "counter" | "gauge" | "histogram";
-  lines(): Iterable<string>;
+  samples(): Iterable<Sample>;
 }
 
-/** `a="b",c="d"` with backslashes and quotation marks escaped. */
+/** `a="b",c="d"` with backslashes, quotation marks and line breaks escaped. */
 function labelText(names: readonly string[], values: LabelValues): string {
-  return names
-    .map(
-      (name, index) => `${name}="${(values[index] ?? "").replace(/[\\"]/g, "\\$&").replace(/\n/g, "\\n")}"`,
-    )
-    .join(",");
+  const escaped = (value = "") => value.replace(/[\\"]/g, "\\$&").replace(/\n/g, "\\n");
+  return names.map((name, index) => `${name}="${escaped(values[index])}"`).join(",");
 }
 
-/** A number as C's `%g` prints it. */
-export function numberText(value: number): string {
-  if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value);
-  const [mantissa = "", exponent = "0"] = value.toExponential(5).split("e");
-  const power = Number(exponent);
-  if (!Number.isFinite(value)) return value > 0 ? "+Inf" : String(value);
-  if (power >= -4 && power < 6) return String(Number(value.toPrecision(6)));
-  const digits = mantissa.replace(/\.?0+$/, "");
-  return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
+function numberText(value: number): string {
+  return Number.isFinite(value) ? generalText(value, 6) : value > 0 ? "+Inf" : String(value);
+}
+
+/** A state for each combination of label values. */
+class Labelled<S> {
+  readonly #names: readonly string[];
+  readonly #initial: () => S;
+  readonly #entries = new Map<string, readonly [labels: string, state: S]>();
+
+  constructor(names: readonly string[], initial: () => S) {
+    this.#names = names;
+    this.#initial = initial;
+  }
+
+  at(values: LabelValues): S {
+    const key = values.join("\0");
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = [labelText(this.#names, values), this.#initial()];
+      this.#entries.set(key, entry);
+    }
+    return entry[1];
+  }
+
+  entries(): Iterable<readonly [labels: string, state: S]> {
+    return this.#entries.values();
+  }
 }
 
 /** A number that only grows, per combination of labels. */
-export class Counter implements Family {
+class Counter implements Family {
   readonly type = "counter";
-  readonly #name: string;
-  readonly #labels: readonly string[];
-  readonly #values = new Map<string, number>();
+  readonly #totals: Labelled<{ total: number }>;
 
-  constructor(name: string, labels: readonly string[] = []) {
-    this.#name = name;
-    this.#labels = labels;
+  constructor(labels: readonly string[]) {
+    this.#totals = new Labelled(labels, () => ({ total: 0 }));
   }
 
   add(values: LabelValues = [], amount = 1): void {
-    const key = labelText(this.#labels, values);
-    this.#values.set(key, (this.#values.get(key) ?? 0) + amount);
+    this.#totals.at(values).total += amount;
   }
 
-  /** What was counted so far. */
-  value(values: LabelValues = []): number {
-    return this.#values.get(labelText(this.#labels, values)) ?? 0;
-  }
-
-  *lines(): Iterable<string> {
-    for (const [key, value] of this.#values) yield `${this.#name}{${key}} ${numberText(value)}`;
+  *samples(): Iterable<Sample> {
+    for (const [labels, { total }] of this.#totals.entries()) yield ["", labels, total];
   }
 }
 
-/** A number read at the moment the page is asked for. */
-export class Gauge implements Family {
-  readonly type = "gauge";
-  readonly #name: string;
-  readonly #labels: readonly string[];
-  readonly #read: () => Iterable<readonly [LabelValues, number]>;
-
-  constructor(name: string, labels: readonly string[], read: () => Iterable<readonly [LabelValues, number]>) {
-    this.#name = name;
-    this.#labels = labels;
-    this.#read = read;
-  }
-
-  *lines(): Iterable<string> {
-    for (const [values, value] of this.#read()) {
-      yield `${this.#name}{${labelText(this.#labels, values)}} ${numberText(value)}`;
-    }
-  }
-}
-
-interface Distribution {
-  /** How many observations fell into each bucket, the last one without an upper end. */
-  readonly counts: Float64Array;
-  sum: number;
-  count: number;
-}
-
-/** How observations spread over buckets of growing width. */
-export class Histogram implements Family {
+/** How observations spread over buckets, per combination of labels. */
+class Histogram implements Family {
   readonly type = "histogram";
-  readonly #name: string;
-  readonly #labels: readonly string[];
   /** Upper ends of all buckets but the last. */
   readonly #bounds: readonly number[];
-  readonly #distributions = new Map<string, Distribution>();
+  readonly #distributions: Labelled<{ readonly counts: Float64Array; sum: number; count: number }>;
 
-  constructor(name: string, labels: readonly string[], bounds: readonly number[]) {
-    this.#name = name;
-    this.#labels = labels;
+  constructor(labels: readonly string[], bounds: readonly number[]) {
     this.#bounds = bounds;
+    const initial = () => ({ counts: new Float64Array(bounds.length + 1), sum: 0, count: 0 });
+    this.#distributions = new Labelled(labels, initial);
   }
 
   observe(values: LabelValues, value: number): void {
-    const key = labelText(this.#labels, values);
-    let distribution = this.#distributions.get(key);
-    if (distribution === undefined) {
-      distribution = { counts: new Float64Array(this.#bounds.length + 1), sum: 0, count: 0 };
-      this.#distributions.set(key, distribution);
-    }
+    const distribution = this.#distributions.at(values);
     const bucket = this.#bounds.findIndex((bound) => value <= bound);
     distribution.counts[bucket < 0 ? this.#bounds.length : bucket]!++;
     distribution.sum += value;
     distribution.count++;
   }
 
-  *lines(): Iterable<string> {
-    for (const [key, { counts, sum, count }] of this.#distributions) {
-      const prefix = key === "" ? "" : `${key},`;
+  *samples(): Iterable<Sample> {
+    for (const [labels, { counts, sum, count }] of this.#distributions.entries()) {
+      const prefix = labels === "" ? "" : `${labels},`;
       let cumulative = 0;
       for (const [index, bucket] of counts.entries()) {
         cumulative += bucket;
-        const bound = index < this.#bounds.length ? numberText(this.#bounds[index]!) : "+Inf";
-        yield `${this.#name}_bucket{${prefix}le="${bound}"} ${numberText(cumulative)}`;
+        const bound = numberText(this.#bounds[index] ?? Number.POSITIVE_INFINITY);
+        yield ["_bucket", `${prefix}le="${bound}"`, cumulative];
       }
-      yield `${this.#name}_sum{${key}} ${numberText(sum)}`;
-      yield `${this.#name}_count{${key}} ${numberText(count)}`;
+      yield ["_sum", labels, sum];
+      yield ["_count", labels, count];
     }
   }
 }
 
 /** Upper ends that begin at `first` and grow by `factor`. */
-export function exponentialBounds(first: number, factor: number, count: number): number[] {
+function exponentialBounds(first: number, factor: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => first * factor ** index);
 }
 
-/** Named families that print themselves as one page. */
-export class MetricPage {
+/** From 10 microseconds to about 25 minutes. */
+const LATENCY_BOUNDS = exponentialBounds(10, 1.8, 33);
+/** Doubling sizes, from 1. */
+const SIZE_BOUNDS = exponentialBounds(1, 2, 15);
+
+/** The interface of a request. */
+export type Entrypoint = "REST" | "GRPC";
+
+/** All metrics of one server. Times are in microseconds. */
+export class ServerMetrics {
   readonly #families = new Map<string, Family>();
+  readonly requestCount = this.#counter("serving:request_count", "model_name", "status");
+  /** Requests that succeeded. */
+  readonly requestLatency = this.#latency("request_latency", "model_name", "API", "entrypoint");
+  /** Time in the engine. */
+  readonly runtimeLatency = this.#latency("runtime_latency", "model_name", "API", "runtime");
+  readonly warmupLatency = this.#latency("model_warmup_latency", "model_path", "status");
+  /** Time that a request waits for its batch. */
+  readonly queuingLatency = this.#latency("batching_session:queuing_latency", "thread_pool_name");
+  readonly batchesRun = this.#counter("serving:batching_session:wrapped_run_count");
+  /** Rows of padding to reach an allowed size. */
+  readonly paddingSize = this.#rows("padding_size", "execution_batch_size");
+  /** Rows of a request. */
+  readonly inputBatchSize = this.#rows("input_batch_size");
+  /** Rows of a batch with padding. */
+  readonly processedBatchSize = this.#rows("processed_batch_size");
+  readonly loadAttempts = this.#counter("cc:saved_model:load_attempt_count", "model_path", "status");
+  readonly loadLatency = this.#counter("cc:saved_model:load_latency", "model_path");
 
-  counter(name: string, labels?: readonly string[]): Counter {
-    return this.#add(name, new Counter(name, labels));
+  /**
+   * Counts a request and, if it succeeded, its time.
+   * @param api `Predict` and the like over gRPC; the verb of the path over REST, empty without one.
+   */
+  request(model: string, api: string, from: Entrypoint, status: StatusCode, startedMs: number): void {
+    this.requestCount.add([model, status]);
+    if (status === "OK") this.requestLatency.observe([model, api, from], elapsedMicros(startedMs));
   }
 
-  gauge(
-    name: string,
-    labels: readonly string[],
-    read: () => Iterable<readonly [LabelValues, number]>,
-  ): Gauge {
-    return this.#add(name, new Gauge(name, labels, read));
+  /** Adds a gauge, not in TensorFlow Serving, of the batches that wait. */
+  watchQueues(read: () => Iterable<readonly [readonly string[], number]>): void {
+    const names = ["model_name", "version"];
+    this.#families.set(":faceid:serving:queue_depth", {
+      type: "gauge",
+      samples: function* () {
+        for (const [values, depth] of read()) yield ["", labelText(names, values), depth];
+      },
+    });
   }
 
-  histogram(name: string, labels: readonly string[], bounds: readonly number[]): Histogram {
-    return this.#add(name, new Histogram(name, labels, bounds));
+  #counter(name: string, ...labels: readonly string[]): Counter {
+    return this.#add(name, new Counter(labels));
+  }
+
+  #latency(name: string, ...labels: readonly string[]): Histogram {
+    return this.#add(`serving:${name}`, new Histogram(labels, LATENCY_BOUNDS));
+  }
+
+  #rows(name: string, ...labels: readonly string[]): Histogram {
+    return this.#add(`serving:batching_session:${name}`, new Histogram(labels, SIZE_BOUNDS));
   }
 
   #add<F extends Family>(name: string, family: F): F {
-    this.#families.set(name, family);
+    this.#families.set(`:tensorflow:${name}`, family);
     return family;
   }
 
-  /** The whole page. */
-  text(): string {
+  /** The page for Prometheus. */
+  page(): string {
     let page = "";
     for (const [name, family] of this.#families) {
       page += `# TYPE ${name} ${family.type}\n`;
-      for (const line of family.lines()) page += `${line}\n`;
+      for (const [suffix, labels, value] of family.samples()) {
+        page += `${name}${suffix}{${labels}} ${numberText(value)}\n`;
+      }
     }
     return page;
   }
+}
+
+/** Microseconds since a moment of `performance.now()`. */
+export function elapsedMicros(startedMs: number): number {
+  return (performance.now() - startedMs) * 1000;
 }

@@ -1,56 +1,32 @@
-/** @file Predict, the one way for REST, gRPC and callers in the same process: find the model, check, run. */
+/** @file Predict: finds the model, checks the inputs against the signature, and runs it. */
+
+import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import { dataTypeOf, dataTypeText } from "../savedmodel/format/tensor-proto.ts";
-import { DEFAULT_SIGNATURE, type Signature } from "../savedmodel/signature.ts";
-import type { RunOptions, Servable } from "./engine/servable.ts";
-import { holding } from "./request-memory.ts";
+import type { Signature } from "../savedmodel/signature.ts";
+import { type RunOptions, runUntil } from "./engine/servable.ts";
+import type { Answered, ModelChoice, Models } from "./repository/catalog.ts";
 import { invalidArgument, StatusError } from "./status.ts";
-
-/** Which version of a model a request means. */
-export type VersionChoice =
-  | { readonly by: "latest" }
-  | { readonly by: "version"; readonly version: bigint }
-  | { readonly by: "label"; readonly label: string };
-
-/** Which model a request means. */
-export interface ModelChoice {
-  readonly name: string;
-  readonly version: VersionChoice;
-}
-
-/** The right to use a servable, which stays loaded until this is given back. */
-export interface Lease extends Disposable {
-  readonly servable: Servable;
-}
-
-/** The models that are there. */
-export interface Models {
-  /** @throws StatusError `NOT_FOUND`, or `INVALID_ARGUMENT` for an unknown label. */
-  acquire(choice: ModelChoice): Lease;
-}
 
 /** What to predict. */
 export interface PredictCall {
   readonly model: ModelChoice;
   /** Empty for `serving_default`. */
   readonly signatureName: string;
-  /** The tensors, or how to read them once the model and its signature are found. */
+  /** The tensors, or a function that reads them, called when the model and its signature are found. */
   readonly inputs: TensorMap | (() => TensorMap);
   /** Which outputs to compute; empty for all. */
   readonly outputFilter: readonly string[];
 }
 
-/** Which version answered, and with what. */
-export interface PredictAnswer {
-  readonly name: string;
-  readonly version: bigint;
-  readonly signatureName: string;
+/** The outputs of the version that answered. */
+export interface PredictAnswer extends Answered {
   readonly outputs: TensorMap;
 }
 
 /**
  * Runs one signature of one model.
- * @throws StatusError with the code and message that TensorFlow Serving answers over gRPC.
+ * @throws StatusError with TensorFlow Serving's code and message.
  */
 export async function predict(
   models: Models,
@@ -69,31 +45,6 @@ export async function predict(
   const outputNames = chooseOutputs(signature, call.outputFilter);
   const outputs = await runUntil(servable, signatureName, inputs, outputNames, options);
   return { name: servable.name, version: servable.version, signatureName, outputs };
-}
-
-/** Runs a signature and stops waiting, with the signal's reason, when the signal is aborted. */
-export async function runUntil(
-  servable: Servable,
-  signatureName: string,
-  inputs: TensorMap,
-  outputNames: readonly string[],
-  options: RunOptions,
-): Promise<TensorMap> {
-  const { signal } = options;
-  signal?.throwIfAborted();
-  const run = holding(options.memory, () => servable.run(signatureName, inputs, outputNames, options));
-  if (signal === undefined) return run;
-  let stop: () => void = () => undefined;
-  const stopped = new Promise<never>((_, reject) => {
-    // What still waits for a batch has words of its own for that, which come first.
-    stop = () => setImmediate(() => reject(signal.reason));
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([run, stopped]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
 }
 
 function namesText(names: Iterable<string>): string {
@@ -142,7 +93,7 @@ function sizeError(signature: Signature, given: TensorMap): StatusError {
   );
 }
 
-/** TensorFlow has no tensors of more axes; a document can nest half a million lists. */
+/** TensorFlow's limit; a JSON document can nest half a million lists. */
 const MOST_AXES = 254;
 
 function checkTypes(signature: Signature, inputs: TensorMap): void {
@@ -151,7 +102,7 @@ function checkTypes(signature: Signature, inputs: TensorMap): void {
     const { dtype: given, shape } = inputs.get(alias)!;
     if (shape.length > MOST_AXES) {
       throw invalidArgument(
-        `tensor parsing error: ${alias} (${shape.length} axes, at most ${MOST_AXES} can be had)`,
+        `tensor parsing error: ${alias} (${shape.length} axes, at most ${MOST_AXES} are supported)`,
       );
     }
     if (given !== dtype) {

@@ -1,4 +1,5 @@
-/** @file Memory for the large tensors of requests: shared with the engine's threads, and used again and again. */
+/** @file Memory for the large tensors of requests: shared with worker threads and reused from request to request. */
+
 import { FaceError } from "../base/errors.ts";
 import {
   arrayOf,
@@ -9,22 +10,48 @@ import {
   shapeText,
   sizeOf,
   type Tensor,
+  type TensorMap,
 } from "../base/tensor.ts";
 
-/** Smaller tensors are sent to a thread as fast by copying. */
+/** Allocates arrays for elements, of any initial values. */
+export interface Allocator {
+  array<D extends NumericDType>(dtype: D, size: number): DTypeData[D];
+}
+
+/** Allocates on the heap. */
+export const HEAP: Allocator = { array: (dtype, size) => new (arrayOf(dtype))(size) };
+
+/** Every element type may start at a multiple of this many bytes. */
+const ALIGNMENT = 8;
+
+/** Allocates arrays one behind the other in one buffer, and on the heap what does not fit. */
+export function allocatorIn(buffer: Uint8Array): Allocator {
+  let used = 0;
+  return {
+    array<D extends NumericDType>(dtype: D, size: number): DTypeData[D] {
+      const bytes = size * bytesPerElement(dtype);
+      const start = used;
+      if (start + bytes > buffer.byteLength) return HEAP.array(dtype, size);
+      used += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+      return new (arrayOf(dtype))(buffer.buffer, buffer.byteOffset + start, size);
+    },
+  };
+}
+
+/** Copying a smaller tensor to a thread is as fast. */
 const LEAST_BYTES = 4096;
-/** Larger ones are rare, and would be kept for ever. */
+/** Larger buffers are rare and would be kept for ever. */
 const MOST_BYTES = 4 * 2 ** 20;
-/** Pieces for texts come in eight sizes between a power of two and the next. */
+/** Buffers for texts have eight sizes between a power of two and the next. */
 const TEXT_STEP_BITS = 3;
-/** All of it together, in use or not; what is asked for beyond comes from the heap. */
+/** Limit on all buffers together, in use or free; requests beyond it use the heap. */
 const MOST_TOTAL_BYTES = 128 * 2 ** 20;
 
 /**
- * Pieces of shared memory by size. Each megabyte that a request takes from the heap brings the next full collection
- * nearer, costs the kernel's work for fresh pages, and has to be copied to get to another thread; these do not.
+ * Buffers of shared memory by size, reused from request to request. Memory from the heap would bring the next full
+ * collection nearer, cost the kernel fresh pages, and be copied on its way to another thread.
  */
-class Pool {
+class BufferPool {
   readonly #free = new Map<number, SharedArrayBuffer[]>();
   #totalBytes = 0;
 
@@ -37,47 +64,46 @@ class Pool {
     return new SharedArrayBuffer(bytes);
   }
 
-  giveBack(piece: SharedArrayBuffer): void {
-    const free = this.#free.get(piece.byteLength);
-    if (free === undefined) this.#free.set(piece.byteLength, [piece]);
-    else free.push(piece);
+  giveBack(buffer: SharedArrayBuffer): void {
+    const free = this.#free.get(buffer.byteLength);
+    if (free === undefined) this.#free.set(buffer.byteLength, [buffer]);
+    else free.push(buffer);
   }
 
-  /** Makes room for other sizes. */
+  /** Frees the unused buffers, so that others of other sizes can be allocated. */
   #dropFree(): void {
-    for (const [bytes, pieces] of this.#free) this.#totalBytes -= bytes * pieces.length;
+    for (const [bytes, buffers] of this.#free) this.#totalBytes -= bytes * buffers.length;
     this.#free.clear();
   }
 }
 
-const pool = new Pool();
+const pool = new BufferPool();
 
-/** What one request holds of the memory. It is given back when the last who uses it lets go. */
-export class RequestMemory implements Disposable {
-  readonly #pieces: SharedArrayBuffer[] = [];
+/** The shared memory of one request. It returns to the pool when its last user releases it. */
+export class RequestMemory implements Allocator, Disposable {
+  readonly #buffers: SharedArrayBuffer[] = [];
   #users = 1;
 
-  /** Room for elements, of whatever values; ordinary memory, all zero, where the shared one would be of no use. */
+  /** An array of any initial values in shared memory; on the heap, all zero, where shared memory would not pay. */
   array<D extends NumericDType>(dtype: D, size: number): DTypeData[D] {
-    const Elements = arrayOf(dtype);
     const bytes = size * bytesPerElement(dtype);
     const isFit = bytes >= LEAST_BYTES && bytes <= MOST_BYTES;
-    // Who still works on a request that is over gets memory that nobody else will have.
-    const piece = isFit && this.#users > 0 ? pool.take(bytes) : undefined;
-    if (piece === undefined) return new Elements(size);
-    this.#pieces.push(piece);
-    return new Elements(piece, 0, size);
+    // Work that goes on after the request has ended must not get memory that another request will reuse.
+    const buffer = isFit && this.#users > 0 ? pool.take(bytes) : undefined;
+    if (buffer === undefined) return HEAP.array(dtype, size);
+    this.#buffers.push(buffer);
+    return new (arrayOf(dtype))(buffer, 0, size);
   }
 
   /**
-   * Room for a text, of whatever values. Hardly two texts are of the same length, so pieces are a little larger.
-   * @returns undefined where a text that long, or any at present, has no place in the shared memory.
+   * Bytes for a text, of any initial values. Few texts have the same length, so the buffers are a little larger.
+   * @returns undefined where a text of that length, or any text at present, does not fit the shared memory.
    */
   text(length: number): Uint8Array | undefined {
     const step = 2 ** Math.max(0, Math.floor(Math.log2(length)) - TEXT_STEP_BITS);
-    const bytes = Math.ceil(length / step) * step;
-    const room = bytes > MOST_BYTES ? undefined : this.array("uint8", bytes);
-    return room?.buffer instanceof SharedArrayBuffer ? room.subarray(0, length) : undefined;
+    const size = Math.ceil(length / step) * step;
+    const bytes = size > MOST_BYTES ? undefined : this.array("uint8", size);
+    return bytes?.buffer instanceof SharedArrayBuffer ? bytes.subarray(0, length) : undefined;
   }
 
   /**
@@ -98,7 +124,7 @@ export class RequestMemory implements Disposable {
     return { dtype, shape, data };
   }
 
-  /** The same tensor in this memory, if it is of a size for it. */
+  /** The same tensor in shared memory, if its size is between the limits. */
   adopt(value: Tensor): Tensor {
     if (value.dtype === "string") return value;
     const dtype: NumericDType = value.dtype;
@@ -110,7 +136,11 @@ export class RequestMemory implements Disposable {
     return { dtype, shape: value.shape, data };
   }
 
-  /** Keeps the memory for one more user, who calls `release`. */
+  adoptAll(tensors: TensorMap): TensorMap {
+    return new Map([...tensors].map(([name, value]) => [name, this.adopt(value)]));
+  }
+
+  /** Adds a user of the memory, who must call `release`. */
   hold(): void {
     this.#users++;
   }
@@ -118,7 +148,7 @@ export class RequestMemory implements Disposable {
   release(): void {
     this.#users--;
     if (this.#users > 0) return;
-    for (const piece of this.#pieces.splice(0)) pool.giveBack(piece);
+    for (const buffer of this.#buffers.splice(0)) pool.giveBack(buffer);
   }
 
   [Symbol.dispose](): void {
@@ -126,7 +156,7 @@ export class RequestMemory implements Disposable {
   }
 }
 
-/** Goes on to the end of the work, whoever has left meanwhile, and keeps the memory until then. */
+/** Keeps the memory until the work has ended, even when nobody waits for it any more. */
 export async function holding<T>(memory: RequestMemory | undefined, work: () => Promise<T>): Promise<T> {
   memory?.hold();
   try {
@@ -136,13 +166,13 @@ export async function holding<T>(memory: RequestMemory | undefined, work: () => 
   }
 }
 
-/** `set` copies into shared memory in small steps; filling does it in one. */
+/** Copies bytes. `TypedArray.set` copies into shared memory in small steps, `Buffer.fill` in one. */
 export function copyBytes(from: ArrayBufferView, to: ArrayBufferView): void {
   const source = Buffer.from(from.buffer, from.byteOffset, from.byteLength);
   if (source.length > 0) Buffer.from(to.buffer, to.byteOffset, to.byteLength).fill(source);
 }
 
-/** Like `Promise.all`, but a failure is told only when none of them works any more: they write to a request's memory. */
+/** Like `Promise.all`, but rejects only when all have settled: they may write to a request's memory until then. */
 export async function allOf<T>(work: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(work);
   return Promise.all(work);

@@ -1,60 +1,52 @@
-/** @file A whole server: models loaded first, then the ports opened, and everything closed in good order. */
+/** @file The server of TensorFlow Serving's protocols: loads models, opens the REST and gRPC ports, closes both in order. */
+// This room knows models as servables with signatures; it knows nothing of datasets and training.
 import { availableParallelism } from "node:os";
+import { setFlagsFromString } from "node:v8";
 import type { Log } from "../base/log.ts";
 import type { ModelServerConfig } from "../proto/tensorflow_serving/model_service_pb.ts";
-import { type BatchOptions, defaultBatchOptions } from "./batching/options.ts";
 import type { ModelLoader } from "./engine/servable.ts";
-import { type GrpcServer, type GrpcServerOptions, type GrpcTls, startGrpc } from "./grpc/grpc-server.ts";
+import { type GrpcServer, type GrpcServerOptions, startGrpc } from "./grpc/grpc-server.ts";
 import { JsonCodec } from "./json/codec.ts";
-import { modelChain } from "./repository/model-chain.ts";
-import { Repository } from "./repository/repository.ts";
+import { ServerMetrics } from "./metrics.ts";
+import { type ServingSettings, servingLoader } from "./repository/loader.ts";
+import { Repository, type RepositorySettings } from "./repository/repository.ts";
 import type { RestOptions } from "./rest/handler.ts";
-import { type RestLimits, type RestServer, type RestTls, startRest } from "./rest/rest-server.ts";
-import { ServerMetrics } from "./server-metrics.ts";
+import { type RestLimits, type RestServer, startRest } from "./rest/rest-server.ts";
+import type { Tls } from "./tls.ts";
 
-export interface ServerOptions {
+export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly models: ModelServerConfig;
   readonly loader: ModelLoader;
   readonly log: Log;
   /** 0 picks a free port, undefined leaves gRPC off. */
   readonly grpcPort: number | undefined;
-  /** Path of a unix socket for gRPC beside the port. */
+  /** Path of a unix socket for gRPC, beside the port. */
   readonly grpcSocketPath?: string | undefined;
   /** 0 picks a free port, undefined leaves REST off. */
   readonly restPort: number | undefined;
   readonly rest?: Partial<RestOptions>;
   readonly limits?: Partial<RestLimits>;
   readonly metricsPath?: string | undefined;
-  readonly tls?: (GrpcTls & RestTls) | undefined;
+  readonly tls?: Tls | undefined;
   /** grpc.health.v1; on by default. */
   readonly enableGrpcHealth?: boolean;
   /** Options of grpc-js, such as `grpc.max_receive_message_length`. */
   readonly grpcChannelOptions?: GrpcServerOptions["channelOptions"];
-  /** How requests are gathered; `false` runs each by itself. Default: whatever never makes a request fail. */
-  readonly batching?: BatchOptions | false | undefined;
-  /** Take each version's own `batching_params.pbtxt`. */
-  readonly perModelBatching?: boolean;
-  /** Times that each recorded request is sent to a new version; `false` for no warm-up. */
-  readonly warmup?: number | false;
-  /** Largest tensor that a gRPC request may claim. */
+  /** Largest tensor of a gRPC request, by its shape. */
   readonly maxTensorBytes?: number;
-  /** Gives up starting: waiting for models ends, no port opens. */
+  /** Aborts the start. */
   readonly signal?: AbortSignal;
+  /** gRPC answers carry packed bytes instead of lists of values. */
   readonly asTensorContent?: boolean;
-  readonly pollWaitSeconds?: number;
-  readonly maxLoadRetries?: number;
-  readonly loadRetryIntervalMs?: number;
-  readonly loadThreads?: number;
-  readonly allowLabelsForUnavailable?: boolean;
 }
 
 export interface RunningServer extends AsyncDisposable {
-  /** Undefined where that interface is off. */
+  /** Undefined when that interface is off. */
   readonly grpcPort: number | undefined;
   readonly restPort: number | undefined;
   /** Replaces the configuration, as a reload request would. */
   reload(config: ModelServerConfig): Promise<void>;
-  /** Stops accepting, answers what is in flight for at most this long, frees the models. */
+  /** Stops accepting, answers requests in flight for at most this long, frees the models. */
   close(graceMs?: number): Promise<void>;
 }
 
@@ -71,35 +63,19 @@ const DEFAULT_REST: RestOptions = {
   listModels: true,
   acceptBinary: false,
 };
-/** Two threads at least, so that one huge document does not hold up all the others. */
+/** At least two threads, so that one huge document does not block the others. */
 const CODEC = { workers: Math.max(2, Math.ceil(availableParallelism() / 4)), maxQueued: 256 };
 const DEFAULT_GRACE_MS = 10_000;
 const LARGEST_TENSOR_BYTES = 1024 * MEGABYTE;
 
 /**
- * Starts a server; the ports open when every model has a version that answers.
+ * Starts a server; the ports open when every model has an available version.
  * @throws FaceError `PORT_IN_USE`, `MODEL_INVALID` when a model cannot be loaded, `INTERRUPTED` by the signal.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { log, batching = defaultBatchOptions(), warmup = 1 } = options;
   const metrics = new ServerMetrics();
   const codec = new JsonCodec(CODEC);
-  const repository = new Repository({
-    loader: modelChain({
-      loader: options.loader,
-      batching: batching === false ? undefined : batching,
-      perModelBatching: options.perModelBatching ?? false,
-      warmup: warmup === false ? undefined : { iterations: warmup },
-      metrics,
-      log,
-    }),
-    log,
-    pollWaitSeconds: options.pollWaitSeconds ?? 1,
-    maxLoadRetries: options.maxLoadRetries ?? 5,
-    loadRetryIntervalMs: options.loadRetryIntervalMs ?? 60_000,
-    loadThreads: options.loadThreads ?? 0,
-    allowLabelsForUnavailable: options.allowLabelsForUnavailable ?? false,
-  });
+  const repository = new Repository({ ...options, loader: servingLoader({ ...options, metrics }) });
   let grpc: GrpcServer | undefined;
   let rest: RestServer | undefined;
   const close = async (graceMs = DEFAULT_GRACE_MS) => {
@@ -147,7 +123,7 @@ async function openGrpc(
     addresses,
     enableHealth: options.enableGrpcHealth ?? true,
     channelOptions: options.grpcChannelOptions ?? {},
-    ...(tls === undefined ? {} : { tls }),
+    tls,
   });
   log.info(`Running gRPC ModelServer at ${addresses[0]!.replace(/:\d+$/, `:${server.port}`)} ...`);
   return server;
@@ -162,15 +138,20 @@ async function openRest(
   const { log, restPort, metricsPath, tls } = options;
   if (restPort === undefined) return undefined;
   const context = { catalog, codec, metrics, log, options: { ...DEFAULT_REST, ...options.rest } };
-  const server = await startRest(
-    context,
-    {
-      limits: { ...DEFAULT_LIMITS, ...options.limits },
-      ...(metricsPath === undefined ? {} : { metricsPath }),
-      ...(tls === undefined ? {} : { tls }),
-    },
-    restPort,
-  );
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const server = await startRest(context, { limits, metricsPath, tls }, restPort);
   log.info(`Exporting HTTP/REST API at:localhost:${server.port} ...`);
   return server;
+}
+
+/** How far the heap may grow beyond what a full collection leaves, in percent: to four times as much, V8's maximum. */
+const HEAP_GROWTH_PERCENT = 300;
+
+/**
+ * Makes full collections of this process rarer. V8 schedules them by what is alive, about 30 MB here, and counts the
+ * buffers of requests, which young collections free long before; by default it would collect every dozen requests with
+ * images, and more often the longer the process runs.
+ */
+export function letHeapGrow(): void {
+  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
 }

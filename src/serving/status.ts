@@ -1,4 +1,4 @@
-/** @file What a client is told when a request fails: a canonical code with its numbers, and a text free of internals. */
+/** @file Errors as clients get them: a canonical code with its numbers, and a message without internals. */
 import { type CanonicalStatus, FaceError } from "../base/errors.ts";
 
 /** Every canonical code a server of TensorFlow's protocols may answer. */

@@ -1,15 +1,22 @@
-/** @file The certificates of `--ssl_config_file`, checked before anything else starts. */
+/** @file The certificates of both interfaces, read from `--ssl_config_file` and checked before anything else starts. */
 import { createSecureContext } from "node:tls";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { SSLConfigSchema } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { readTextProto } from "./repository/text-proto.ts";
-import type { RestTls } from "./rest/rest-server.ts";
+
+/** Certificates in PEM. */
+export interface Tls {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca?: string;
+  readonly requireClientCertificate: boolean;
+}
 
 /**
  * Reads an SSLConfig, whose values are the certificates themselves in PEM, not paths.
  * @throws FaceError `CONFIG_INVALID` when the key and certificates cannot be used.
  */
-export async function readTls(file: string): Promise<RestTls> {
+export async function readTls(file: string): Promise<Tls> {
   const config = await readTextProto(SSLConfigSchema, file);
   const { serverKey: key, serverCert: cert, customCa, clientVerify: requireClientCertificate } = config;
   const tls = { key, cert, requireClientCertificate, ...(customCa === "" ? {} : { ca: customCa }) };

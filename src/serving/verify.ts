@@ -1,72 +1,56 @@
-/** @file The friendly request: two image files in, similarity and decision out. */
-
-import { decisionOf } from "../artifact/calibration.ts";
+/** @file Verify, our own verb: two image files in, similarity and decision out. */
+import { decisionFor } from "../artifact/calibration.ts";
+import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { floats, type TensorMap } from "../base/tensor.ts";
-import { DEFAULT_SIGNATURE } from "../savedmodel/signature.ts";
 import { imageBatch, imageSettingsOf } from "./engine/image-input.ts";
-import type { RunOptions, Servable } from "./engine/servable.ts";
-import { type ModelChoice, type Models, runUntil } from "./predict.ts";
-import { RequestMemory } from "./request-memory.ts";
-import { readForm } from "./rest/multipart.ts";
-import { invalidArgument, StatusError } from "./status.ts";
+import { type RunOptions, runUntil, type Servable } from "./engine/servable.ts";
+import type { ModelChoice, Models } from "./repository/catalog.ts";
+import { StatusError } from "./status.ts";
+
+/** The images to compare. */
+export interface VerifyCall {
+  /** Two image files. */
+  readonly images: readonly [Uint8Array, Uint8Array];
+  /** The accepted false accept rate, between 0 and 1; `undefined` for the model's default. */
+  readonly far: number | undefined;
+}
+
+type VerifyOptions = Required<RunOptions>;
 
 /**
- * Reads a form with two image files and an optional field `far`, compares the images, and decides by the model's
- * calibration record.
- * @returns JSON with similarity, and, where the model is calibrated, decision, threshold and its false accept rate.
- * @throws StatusError for a form, an image or a model that does not serve.
+ * Compares two images and decides by the model's calibration record.
+ * @returns the similarity and, where the model is calibrated, the decision, its threshold and false accept rate.
+ * @throws StatusError for a model that does not compare images or is not calibrated for `far`, FaceError
+ *   `IMAGE_UNREADABLE`.
  */
-export async function verifyUpload(
+export async function verify(
   models: Models,
   model: ModelChoice,
-  contentType: string,
-  body: Uint8Array,
-  options: RunOptions,
-): Promise<string> {
-  const { images, far } = readPair(body, contentType);
+  { images, far }: VerifyCall,
+  options: VerifyOptions,
+) {
   using lease = models.acquire(model);
   const { servable } = lease;
   const similarity = await compare(servable, images, options);
-  const decision = decisionOf(servable.description, far);
+  const decision = decisionFor(servable.description?.calibration, far);
   if (decision === undefined && far !== undefined) {
     throw new StatusError(
       "FAILED_PRECONDITION",
       `Model ${servable.name} is not calibrated for a false accept rate of ${far}; leave far out`,
     );
   }
-  const answer = {
+  return {
     model: servable.name,
     version: String(servable.version),
     similarity,
     ...(decision && { same: similarity >= decision.threshold, ...decision }),
   };
-  return `${JSON.stringify(answer, null, 1)}\n`;
-}
-
-function readPair(
-  body: Uint8Array,
-  contentType: string,
-): { images: [Uint8Array, Uint8Array]; far: number | undefined } {
-  if (!/^multipart\/form-data/i.test(contentType)) {
-    throw invalidArgument("verify takes a multipart/form-data body with two image files");
-  }
-  const parts = readForm(body, contentType);
-  const files = parts.filter((part) => part.fileName !== "");
-  const [first, second] = files;
-  if (first === undefined || second === undefined || files.length > 2) {
-    throw invalidArgument(`verify takes two image files, got ${files.length}`);
-  }
-  const field = parts.find((part) => part.name === "far");
-  const far = field === undefined ? undefined : Number(Buffer.from(field.data).toString("utf8"));
-  if (far !== undefined && !(far > 0 && far < 1))
-    throw invalidArgument("far is a rate between 0 and 1, such as 0.001");
-  return { images: [first.data, second.data], far };
 }
 
 async function compare(
   servable: Servable,
   images: readonly [Uint8Array, Uint8Array],
-  options: RunOptions,
+  { signal, memory }: VerifyOptions,
 ): Promise<number> {
   const signature = servable.signatures.get(DEFAULT_SIGNATURE);
   const ports = [...(signature?.inputs ?? [])];
@@ -75,10 +59,9 @@ async function compare(
   if (ports.length !== 2 || sizes.includes(undefined) || output === undefined) {
     throw new StatusError(
       "FAILED_PRECONDITION",
-      `Model ${servable.name} does not compare two images: its ${DEFAULT_SIGNATURE} signature is of another kind`,
+      `Model ${servable.name} does not compare two images: its ${DEFAULT_SIGNATURE} signature takes other inputs`,
     );
   }
-  using memory = new RequestMemory();
   const inputs: TensorMap = new Map(
     await Promise.all(
       ports.map(
@@ -86,6 +69,6 @@ async function compare(
       ),
     ),
   );
-  const outputs = await runUntil(servable, DEFAULT_SIGNATURE, inputs, [output], { ...options, memory });
+  const outputs = await runUntil(servable, DEFAULT_SIGNATURE, inputs, [output], { signal, memory });
   return floats(outputs.get(output)!)[0]!;
 }

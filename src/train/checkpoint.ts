@@ -1,43 +1,33 @@
-/** @file Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file. */
+/** @file Checkpoints: the complete state of a run in one safetensors file, from which it resumes to the same bits. */
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
+import { epochSchema } from "../artifact/description.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import type { TensorMap } from "../base/tensor.ts";
-import { type SettledConfig, trainConfigSchema } from "./config.ts";
+import { type SettledConfig, storedConfigSchema } from "./config.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 
 const FORMAT = "faceid-checkpoint-1";
 
-const epochSchema = z.strictObject({
-  epoch: z.number().int(),
-  steps: z.number().int(),
-  loss: z.number(),
-  accuracy: z.number(),
-  validationLoss: z.number().optional(),
-  validationAccuracy: z.number().optional(),
-  learningRate: z.number(),
-  seconds: z.number(),
-});
-
-/** What an epoch came to. */
+/** Results of an epoch. */
 export type EpochRecord = z.infer<typeof epochSchema>;
 
 const sumsSchema = z.strictObject({ loss: z.number(), accuracy: z.number(), seconds: z.number() });
 
 const progressSchema = z.strictObject({
-  /** Epochs that are complete. */
+  /** Complete epochs. */
   epoch: z.number().int(),
-  /** Steps done in the epoch after them. */
+  /** Steps done in the current epoch. */
   stepInEpoch: z.number().int(),
-  /** Steps done in all. */
+  /** Steps done since the start. */
   step: z.number().int(),
-  /** Sums over the steps done in the unfinished epoch. */
+  /** Sums over the steps of the current epoch. */
   sums: sumsSchema,
   history: z.array(epochSchema),
 });
 
-/** Where a run stands. */
+/** The position of a run. */
 export type Progress = z.infer<typeof progressSchema>;
 
 export const START: Progress = {
@@ -55,7 +45,7 @@ export interface Checkpoint {
   readonly state: TensorMap;
 }
 
-/** Writes a checkpoint whole or not at all. */
+/** Writes a checkpoint atomically. */
 export async function writeCheckpoint(path: string, { config, progress, state }: Checkpoint): Promise<void> {
   const metadata = { format: FORMAT, config: JSON.stringify(config), progress: JSON.stringify(progress) };
   await writeFileAtomic(path, writeSafetensors(state, metadata));
@@ -71,7 +61,7 @@ function parseJson(text: string | undefined): unknown {
 
 /**
  * Reads a checkpoint.
- * @throws FaceError `CHECKPOINT_INVALID` when the file is missing, damaged or no checkpoint of ours.
+ * @throws FaceError `CHECKPOINT_INVALID` when the file is missing, damaged or not a checkpoint; `CONFIG_INVALID` for a removed setting.
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   let bytes: Uint8Array;
@@ -84,7 +74,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
     });
   }
   const { tensors, metadata } = readSafetensors(bytes);
-  const config = trainConfigSchema.required({ replicas: true }).safeParse(parseJson(metadata.config));
+  const config = storedConfigSchema.safeParse(parseJson(metadata.config));
   const progress = progressSchema.safeParse(parseJson(metadata.progress));
   if (metadata.format !== FORMAT || !config.success || !progress.success) {
     const misfit = config.error?.issues[0] ?? progress.error?.issues[0];

@@ -1,184 +1,161 @@
-/** @file Everything a training run can be told: one schema for flags, environment, `.env`, run.json and checkpoints. */
+/** @file The settings of a training run: one schema for flags, environment, `.env`, run.json and checkpoints. */
 import { z } from "zod";
 import { FaceError } from "../base/errors.ts";
+import { type Log, silentLog } from "../base/log.ts";
 import { AUGMENTATIONS } from "../image/augment-settings.ts";
-import { MININGS } from "../nn/batch-pairs.ts";
-import { ADAMW_DECAY } from "../nn/optimizers.ts";
-import { OPTIMIZERS } from "./optimizer-settings.ts";
-import { SAMPLINGS } from "./step.ts";
-import { LOSSES } from "./step-losses.ts";
+import { type ImageSettings, imageSettings } from "../image/settings.ts";
+import type { ModelConfig } from "../model/model-config.ts";
+import { ADAMW_DECAY, OPTIMIZERS } from "../nn/optimizers.ts";
+import { currentSettings, renamedSettings, unknownSetting } from "./setting-names.ts";
+import { SAMPLINGS, type StepSettings } from "./step.ts";
+import { LOSSES, lossSettings } from "./step-losses.ts";
 
 const positive = z.number().int().positive();
-const share = z.number().min(0).max(0.9);
+const whole = z.number().int().nonnegative();
+const heldOut = z.number().min(0).max(0.9);
+const cropSide = z.number().min(0.4).max(1);
 
-/** How the learning rate goes over the run. */
+/** Courses of the learning rate. */
 export const SCHEDULES = ["constant", "cosine", "step"] as const;
 
 export const trainConfigSchema = z.strictObject({
   dataset: z
     .string()
     .optional()
-    .describe("layout (digiface, lfw, folder, synthetic) or a module of your own; found out when left out"),
-  datasetPath: z.string().optional().describe("folder with one folder of images per person"),
-  idFrom: z.number().int().nonnegative().optional().describe("first identity to use"),
-  idTo: z.number().int().nonnegative().optional().describe("last identity to use"),
-  imagesPerId: positive.optional().describe("at most so many images of each identity"),
+    .describe(
+      "layout (digiface, lfw, folder, synthetic) or the path of a dataset module; detected by default",
+    ),
+  datasetPath: z.string().optional().describe("folder with one folder of images per identity"),
+  idFrom: whole.optional().describe("first identity to use"),
+  idTo: whole.optional().describe("last identity to use"),
+  imagesPerId: positive.optional().describe("images to use of each identity, at most"),
   difficulty: z
     .number()
     .min(0)
     .max(2)
     .default(1)
-    .describe("how much drawn photographs of one person vary (synthetic only)"),
+    .describe("variation among the drawn images of one identity (synthetic only)"),
   excludePairs: z
     .string()
     .optional()
     .describe(
-      "LFW-style pairs.txt whose people are kept out of training and validation; with testShare 0 they are measured on",
+      "LFW-style pairs.txt whose people are kept out of training and validation; with testFraction 0 they are measured on",
     ),
   excludeFolds: z
     .array(positive)
     .default([])
-    .describe("folds of excludePairs to keep out, counted from 1; all when left out"),
+    .describe("folds of excludePairs to keep out, counted from 1; all by default"),
   model: z.string().default("faceid").describe("embedding network"),
   imageShape: z
     .array(z.number().int())
     .length(2)
     .default([112, 112])
-    .describe("height and width of the images"),
+    .describe("height and width of the images in pixels"),
   sampling: z
     .enum(SAMPLINGS)
     .default("pairs")
-    .describe("what a batch is made of: pairs, or people whose photographs are all compared with each other"),
+    .describe("content of a batch: pairs of images, or images of several people compared with each other"),
   batchSize: positive.default(16).describe("pairs per step, or images with sampling people"),
-  epochs: positive.default(10).describe("passes over the epoch's pairs or images"),
+  epochs: positive.default(10).describe("number of epochs"),
   datasetSize: positive.default(5000).describe("pairs per epoch, or images with sampling people"),
-  photosPerPerson: positive.default(4).describe("photographs of a person in a row (sampling people)"),
-  mostPhotos: positive
+  photosPerPerson: positive.default(4).describe("images per identity in a batch (sampling people)"),
+  maxImagesPerId: positive
     .default(40)
-    .describe("photographs of one person that count for how often he or she is drawn (sampling people)"),
-  fewestPhotos: positive
+    .describe("cap on the images that decide how often an identity is drawn (sampling people)"),
+  minImagesPerId: positive
     .default(2)
-    .describe("photographs that a person must have to be told apart by number or drawn by sampling people"),
+    .describe("fewest images of an identity for losses with labels and for sampling people"),
   validationPairs: positive.default(600).describe("pairs of validation people measured after each epoch"),
-  validationShare: share.default(0.1).describe("share of people held out for validation"),
-  testShare: share.default(0.1).describe("share of people held out for the final measurement"),
+  validationFraction: heldOut.default(0.1).describe("fraction of the people held out for validation"),
+  testFraction: heldOut.default(0.1).describe("fraction of the people held out for the final measurement"),
   initializer: z
     .enum(["network", "glorot"])
     .default("network")
-    .describe("first kernels: as the network's architecture asks, or Keras' default everywhere"),
-  crop: z
-    .number()
-    .min(0.4)
-    .max(1)
+    .describe("initial kernels: the network's own initialiser, or Glorot's (Keras' default) everywhere"),
+  crop: cropSide
     .default(1)
-    .describe("share of each side, around the middle, that the network looks at"),
-  views: z
-    .array(z.number().min(0.4).max(1))
+    .describe("side of the central crop given to the network, as a fraction of the image's"),
+  crops: z
+    .array(cropSide)
     .default([])
-    .describe(
-      "such shares for several backbones, trained one after the other and then joined, instead of crop",
-    ),
-  texture: z
+    .describe("ensemble of backbones, one per central crop, instead of crop (with projectionDim)"),
+  gaborCrops: z
     .array(z.number().min(0.2).max(1))
     .default([])
-    .describe("such shares for views that learn no kernels but take Gabor wavelets (with metric)"),
+    .describe("central crops whose Gabor features join the ensemble (with projectionDim)"),
   mirror: z
     .boolean()
     .default(false)
-    .describe("embed the mirrored image too and take the mean, when the network is used"),
-  metric: z
-    .number()
-    .int()
-    .nonnegative()
+    .describe("average the embeddings of an image and its mirror image at inference"),
+  projectionDim: whole
     .default(0)
-    .describe("numbers in the embedding after a map and the head were fitted to it; 0 leaves it as trained"),
-  loss: z.enum(LOSSES).default("bce").describe("what is made small"),
-  mining: z
-    .enum(MININGS)
-    .default("all")
-    .describe(
-      "pairs of two people that count (loss bce with sampling people): all; semihard, for each pair of one person the most alike of those less alike; hard, for each photograph the most alike",
-    ),
+    .describe("embedding size after a PLDA projection fitted to the trained backbones; 0 fits none"),
+  loss: z.enum(LOSSES).default("bce").describe("training loss"),
   margin: z
     .number()
     .min(0)
     .max(1)
     .default(0.35)
-    .describe("what the right person has to be ahead by (triplet-…, cosface, arcface, adaface)"),
-  scale: z
-    .number()
-    .positive()
-    .default(32)
-    .describe("length of embeddings before the softmax (cosface, arcface, adaface)"),
-  labelSmoothing: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0)
-    .describe("share of the target spread over all people (cosface, arcface, adaface)"),
+    .describe("margin of the loss (triplet-…, cosface, arcface, adaface)"),
+  scale: z.number().positive().default(32).describe("scale of the logits (cosface, arcface, adaface)"),
+  labelSmoothing: z.number().min(0).lt(1).default(0).describe("label smoothing (cosface, arcface, adaface)"),
   optimizer: z.enum(OPTIMIZERS).default("adam").describe("optimiser"),
   momentum: z.number().min(0).lt(1).default(0.9).describe("momentum of sgd"),
-  nesterov: z.boolean().default(false).describe("Nesterov's form of sgd's momentum"),
+  nesterov: z.boolean().default(false).describe("Nesterov momentum for sgd"),
   learningRate: z.number().positive().default(0.001).describe("learning rate after warm-up"),
-  schedule: z.enum(SCHEDULES).default("constant").describe("course of the learning rate"),
+  schedule: z.enum(SCHEDULES).default("constant").describe("learning-rate schedule"),
   decayEpochs: z
     .array(positive)
     .default([])
-    .describe("epochs after which the step schedule divides the rate by 10"),
-  warmupSteps: z
-    .number()
-    .int()
-    .nonnegative()
-    .default(0)
-    .describe("steps over which the rate rises from zero"),
+    .describe("epochs after which the step schedule divides the learning rate by 10"),
+  warmupSteps: whole.default(0).describe("steps over which the learning rate rises from zero"),
   weightDecay: z
     .number()
     .nonnegative()
     .optional()
-    .describe(`decoupled weight decay of kernels; when left out, ${ADAMW_DECAY} with adamw and none else`),
-  dropout: z
-    .number()
-    .min(0)
-    .max(0.9)
-    .default(0)
-    .describe("share of the embedding's values that each training step leaves out"),
-  clipNorm: z
-    .number()
-    .nonnegative()
-    .default(0)
-    .describe("greatest length of all derivatives of a step together; 0 for any"),
+    .describe(`decoupled weight decay of kernels; by default ${ADAMW_DECAY} with adamw, else 0`),
+  dropout: z.number().min(0).max(0.9).default(0).describe("dropout rate of the embedding in training"),
+  clipNorm: z.number().nonnegative().default(0).describe("global gradient-norm limit; 0 disables clipping"),
   averageDecay: z
     .number()
     .min(0)
     .lt(1)
     .default(0)
-    .describe("share of the weights' running average that stays at each step; 0 uses the last weights"),
+    .describe("decay of the weights' moving average, which replaces them at inference; 0 disables it"),
   augment: z
     .enum(AUGMENTATIONS)
     .default("light")
     .describe(
-      "random changes of training images: none, mirrored and shifted, everything a camera does, or those of DigiFace-1M's paper",
+      "augmentation: none, mirroring and shifts, camera effects too, or that of the DigiFace-1M paper",
     ),
-  patience: z
-    .number()
-    .int()
-    .nonnegative()
+  patience: whole
     .default(0)
-    .describe("epochs without a better validation loss before stopping; 0 never stops"),
-  seed: z.number().int().nonnegative().default(1).describe("seed of every random choice"),
+    .describe("epochs without a lower validation loss before training stops; 0 disables early stopping"),
+  seed: whole.default(1).describe("random seed"),
   replicas: positive
     .optional()
-    .describe("copies of the network that share a batch, each on a core; found out when left out"),
-  threads: positive.default(1).describe("threads of each replica"),
+    .describe("copies of the network that split a batch, one thread each; by default as many as cores allow"),
+  threads: positive.default(1).describe("threads per replica"),
   provider: z.string().default("cpu").describe("ONNX Runtime execution provider"),
-  strict: z.boolean().default(false).describe("make an unreadable image an error"),
+  strict: z.boolean().default(false).describe("fail on unreadable images instead of skipping them"),
 });
 
 export type TrainConfig = z.infer<typeof trainConfigSchema>;
-/** A configuration in which what depends on the machine or on other settings has been settled, so that the run can be repeated. */
+/** A configuration without open choices, so that the run can be repeated elsewhere. */
 export type SettledConfig = TrainConfig & { readonly replicas: number };
-/** Settings as a program gives them: what is left out takes its default. */
+/** Settings before defaults are filled in. */
 export type TrainSettings = z.input<typeof trainConfigSchema>;
+
+const recordSchema = z.record(z.string(), z.unknown());
+
+/** Reads the configuration that a file of this or an earlier version holds. */
+export const storedConfigSchema = z.preprocess(
+  (value) => {
+    const record = recordSchema.safeParse(value);
+    return record.success ? currentSettings(record.data) : value;
+  },
+  trainConfigSchema.required({ replicas: true }),
+);
 
 /** The weight decay of a configuration that may leave it out. */
 export const weightDecayOf = ({
@@ -187,15 +164,58 @@ export const weightDecayOf = ({
 }: Pick<TrainConfig, "optimizer" | "weightDecay">): number =>
   weightDecay ?? (optimizer === "adamw" ? ADAMW_DECAY : 0);
 
+/** The settings that define a network. */
+export type NetworkSettings = Pick<TrainConfig, "model" | "imageShape"> &
+  Partial<Pick<TrainConfig, "crop" | "crops" | "gaborCrops" | "mirror" | "projectionDim">>;
+
+/** The image settings of a configuration. */
+export function settingsOf({ imageShape }: Pick<TrainConfig, "imageShape">): ImageSettings {
+  return imageSettings(imageShape[0]!, imageShape[1]!);
+}
+
+/** The network of a configuration. */
+export function modelConfigOf(config: NetworkSettings): ModelConfig {
+  const { model: network, crop = 1, crops = [], gaborCrops = [], mirror = false, projectionDim = 0 } = config;
+  const { height, width } = settingsOf(config);
+  return { network, input: { height, width }, crop, crops, gaborCrops, mirror, projectionDim };
+}
+
+/**
+ * The training step of a configuration.
+ * @param classes number of people, for losses with labels; 0 for losses of pairs.
+ */
+export function stepSettingsOf(config: TrainConfig, classes: number): StepSettings {
+  const { sampling, optimizer, momentum, nesterov, dropout, clipNorm, averageDecay } = config;
+  const { loss, margin, scale, labelSmoothing: smoothing } = config;
+  return {
+    model: modelConfigOf(config),
+    sampling,
+    loss: lossSettings(loss, { margin, scale, smoothing, classes }),
+    optimizer: optimizer === "sgd" ? { name: optimizer, momentum, nesterov } : { name: optimizer },
+    weightDecay: weightDecayOf(config),
+    dropout,
+    clipNorm,
+    averageDecay,
+  };
+}
+
 /**
  * Fills in the defaults and checks every setting.
+ * @param log for warnings about former names.
  * @throws FaceError `CONFIG_INVALID`.
  */
-export function trainConfig(settings: TrainSettings): TrainConfig {
-  const parsed = trainConfigSchema.safeParse(settings);
+export function trainConfig(settings: TrainSettings, log: Log = silentLog): TrainConfig {
+  for (const [old, name] of Object.entries(renamedSettings)) {
+    if (old in settings) log.warn(`the setting ${old} is now ${name}`);
+  }
+  const parsed = trainConfigSchema.safeParse(currentSettings(settings));
   if (parsed.success) return parsed.data;
-  const { path, message } = parsed.error.issues[0]!;
-  throw new FaceError("CONFIG_INVALID", [...path, message].join(": "), {
-    hint: "docs/library.md lists the settings",
+  const issue = parsed.error.issues[0]!;
+  const message =
+    issue.code === "unrecognized_keys"
+      ? unknownSetting(issue.keys[0]!, Object.keys(trainConfigSchema.shape))
+      : [...issue.path, issue.message].join(": ");
+  throw new FaceError("CONFIG_INVALID", message, {
+    hint: "docs/library.md and faceid train --help list the settings",
   });
 }

@@ -2,23 +2,19 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
 import type { TensorMap } from "../base/tensor.ts";
-import { networkNamed } from "../model/networks.ts";
 import { initialWeights } from "../nn/network-builder.ts";
 import { defaultReplicas, TrainingEngine } from "./engine.ts";
-import type { StepBatch } from "./engine-messages.ts";
-import { optimizerOf } from "./optimizer-settings.ts";
-import { trainingGraphs } from "./step.ts";
+import type { StepBatch } from "./replica.ts";
+import { type StepSettings, trainingGraphs } from "./step.ts";
 
 const image = { height: 96, width: 96 };
-const optimizer = { name: "sgd", momentum: 0.9, nesterov: false } as const;
-const common = {
-  network: "compact",
-  image,
+const settings = {
+  model: { network: "compact", input: image },
   loss: { name: "bce" },
-  optimizer,
+  optimizer: { name: "sgd", momentum: 0.9, nesterov: false },
   weightDecay: 0.001,
-  threads: 1,
 } as const;
+const common = { step: settings, threads: 1 } as const;
 
 const RATE = 0.05;
 
@@ -41,14 +37,18 @@ function repeatedPairs(times: number): StepBatch {
   };
 }
 
-async function stateAfter(steps: number, replicas: number, options = {}): Promise<TensorMap> {
-  const graphs = trainingGraphs({
+async function stateAfter(
+  steps: number,
+  replicas: number,
+  changes: Partial<StepSettings> = {},
+): Promise<TensorMap> {
+  const graphs = trainingGraphs(settings, 1);
+  await using engine = await TrainingEngine.open({
     ...common,
-    network: networkNamed("compact"),
-    batch: 1,
-    optimizer: optimizerOf(optimizer),
+    step: { ...settings, ...changes },
+    batchSize: 4,
+    replicas,
   });
-  await using engine = await TrainingEngine.open({ ...common, ...options, batchSize: 4, replicas });
   await engine.load(initialWeights(graphs.weights, new Random(1)));
   for (let step = 1; step <= steps; step++) {
     await engine.step(repeatedPairs(2), { learningRate: RATE, step, seed: 1 });
@@ -81,8 +81,8 @@ describe("the training engine", () => {
     await engine.load(one);
     await engine.step(repeatedPairs(2), { learningRate: RATE, step: 3, seed: 1 });
     const size = image.height * image.width * 3;
-    const looks = [0, 1].map(() => engine.embed(repeatedPairs(1).inputs.anchor_img!.slice(0, size), 1));
-    const [first, second] = await Promise.all(looks);
+    const passes = [0, 1].map(() => engine.embed(repeatedPairs(1).inputs.anchor_img!.slice(0, size), 1));
+    const [first, second] = await Promise.all(passes);
     expect(first).toEqual(second);
   });
 
@@ -123,7 +123,7 @@ describe("the training engine", () => {
 
   it("refuses a batch that cannot be shared evenly", async () => {
     await expect(TrainingEngine.open({ ...common, batchSize: 5, replicas: 2 })).rejects.toThrow(
-      "a batch of 5 cannot be shared evenly by 2 replicas",
+      "a batch of 5 cannot be split evenly among 2 replicas",
     );
   });
 });

@@ -1,50 +1,43 @@
-/** @file The training engine: replicas of the network in worker threads, fed from the thread that runs everything else. */
+/** @file The training engine: replicas of the network in worker threads that train together and infer side by side. */
 import "../onnx/runtime/runtime.ts";
 import { availableParallelism } from "node:os";
 import type { TransferListItem, Worker } from "node:worker_threads";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { sizeOf, type TensorMap } from "../base/tensor.ts";
 import { startWorker } from "../base/worker.ts";
-import { embeddingSizeOf, type ImageSize } from "../model/backbone.ts";
-import { networkNamed } from "../model/networks.ts";
+import { embeddingSizeOf, type ImageSize } from "../model/model-config.ts";
 import type { Verifier } from "../model/verifier.ts";
-import { createLanes, type SharedLanes } from "./averaging.ts";
-import type { Answers, Command, ReplicaSettings, Reply, StepBatch } from "./engine-messages.ts";
-import { type OptimizerSettings, optimizerOf } from "./optimizer-settings.ts";
-import { type Sampling, trainingGraphs } from "./step.ts";
-import type { LossSettings } from "./step-losses.ts";
+import { createReduceBuffer, type ReduceBuffer } from "./all-reduce.ts";
+import type {
+  Replica,
+  ReplicaSettings,
+  RunSettings,
+  StepBatch,
+  StepPosition,
+  StepResult,
+} from "./replica.ts";
+import type { Command, Method, Reply } from "./replica-worker.ts";
+import { type StepSettings, trainingGraphs } from "./step.ts";
 
-export interface EngineOptions {
-  readonly network: string;
-  readonly image: ImageSize;
-  readonly sampling?: Sampling;
-  /** Pairs or images per step, over all replicas; 0 for an engine that only infers. */
+export interface EngineOptions extends RunSettings {
+  readonly step: StepSettings;
+  /** Pairs or images per step, over all replicas. */
   readonly batchSize: number;
-  readonly loss: LossSettings;
-  readonly optimizer: OptimizerSettings;
-  readonly weightDecay: number;
-  readonly dropout?: number;
-  readonly clipNorm?: number;
-  readonly averageDecay?: number;
-  /** Copies of the network that share a step; must divide the batch size. */
+  /** Copies of the network that split a batch; must divide the batch size. */
   readonly replicas: number;
-  /** Threads of each replica. */
-  readonly threads: number;
-  readonly providers?: readonly string[];
-  readonly profilePrefix?: string;
 }
 
-/** The `index`-th of `shares` equal parts of a batch, in memory of its own. */
-function shareOf({ count, inputs }: StepBatch, index: number, shares: number): StepBatch {
+/** The `index`-th of `count` equal parts of a batch, in memory of its own. */
+function partOf({ count: all, inputs }: StepBatch, index: number, count: number): StepBatch {
   const part = (values: Float32Array) => {
-    const length = values.length / shares;
+    const length = values.length / count;
     return values.slice(index * length, (index + 1) * length);
   };
   const parts = Object.entries(inputs).map(([name, values]) => [name, part(values)]);
-  return { count: count / shares, inputs: Object.fromEntries(parts) };
+  return { count: all / count, inputs: Object.fromEntries(parts) };
 }
 
-/** As many replicas as there are cores, but no more than divide the batch evenly. */
+/** The largest number of replicas, at most one per core, that divides the batch size. */
 export function defaultReplicas(batchSize: number, cores = availableParallelism()): number {
   let replicas = Math.min(cores, batchSize);
   while (replicas > 1 && batchSize % replicas !== 0) replicas--;
@@ -56,8 +49,8 @@ interface Pending {
   reject(error: FaceError): void;
 }
 
-/** One worker thread; answers come in the order of the commands. */
-class Hand {
+/** A worker thread that answers commands in their order. */
+class WorkerHandle {
   readonly #worker: Worker;
   readonly #pending: Pending[] = [];
   #failure: FaceError | undefined;
@@ -75,16 +68,22 @@ class Hand {
     this.ready = this.#answer();
   }
 
-  ask<C extends Command>(command: C, transfer: TransferListItem[] = []): Promise<Answers[C["kind"]]> {
+  /** Calls a method of the replica. */
+  ask<M extends Method>(
+    method: M,
+    args: Parameters<Replica[M]>,
+    transfer: TransferListItem[] = [],
+  ): Promise<Awaited<ReturnType<Replica[M]>>> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    this.#worker.postMessage(command, transfer);
+    this.#worker.postMessage({ method, args }, transfer);
     return this.#answer();
   }
 
   async close(): Promise<void> {
     if (this.#failure !== undefined) return;
     const ended = new Promise<void>((resolve) => this.#worker.once("exit", () => resolve()));
-    this.#worker.postMessage("close");
+    const command: Command = "close";
+    this.#worker.postMessage(command);
     await ended;
   }
 
@@ -102,66 +101,53 @@ class Hand {
   }
 }
 
-/** Room for what the replicas average. */
-function lanesFor(options: EngineOptions): SharedLanes | undefined {
-  if (options.replicas === 1 || options.batchSize === 0) return undefined;
-  const graphs = trainingGraphs({
-    ...options,
-    network: networkNamed(options.network),
-    batch: 1,
-    optimizer: optimizerOf(options.optimizer),
-  });
+function reduceBufferFor({ step, replicas }: EngineOptions): ReduceBuffer | undefined {
+  if (replicas === 1) return undefined;
+  const graphs = trainingGraphs(step, 1);
   const sizes = new Map(graphs.weights.map(({ name, shape }) => [name, sizeOf(shape)]));
   const length = graphs.averaged.reduce((sum, name) => sum + sizes.get(name.replace(/^gradient\//, ""))!, 0);
-  return createLanes(options.replicas, length);
+  return createReduceBuffer(replicas, length);
 }
 
-/** What is left out of an engine's options. */
-const REPLICA_DEFAULTS = { sampling: "pairs", dropout: 0, clipNorm: 0, averageDecay: 0 } as const;
-
-/** Replicas that train together, and that infer side by side. */
+/** Replicas of one network; validation uses their weights where they are. */
 export class TrainingEngine implements Verifier {
   readonly image: ImageSize;
   readonly embeddingSize: number;
-  readonly #hands: readonly Hand[];
+  readonly #workers: readonly WorkerHandle[];
   #next = 0;
 
-  private constructor(options: EngineOptions, hands: readonly Hand[]) {
-    this.image = options.image;
-    this.embeddingSize = embeddingSizeOf(networkNamed(options.network), options.image);
-    this.#hands = hands;
+  private constructor(options: EngineOptions, workers: readonly WorkerHandle[]) {
+    const { model } = options.step;
+    this.image = model.input;
+    this.embeddingSize = embeddingSizeOf(model);
+    this.#workers = workers;
   }
 
-  /** Starts the threads and builds the graphs; all values start at zero, see `load`. */
+  /** Starts the threads and builds the graphs. All values are zero until `load`. */
   static async open(options: EngineOptions): Promise<TrainingEngine> {
-    const { replicas, batchSize } = options;
+    const { replicas, batchSize, profilePrefix, ...settings } = options;
     if (batchSize % replicas !== 0) {
       throw new FaceError(
         "CONFIG_INVALID",
-        `a batch of ${batchSize} cannot be shared evenly by ${replicas} replicas`,
-        {
-          hint: `choose a number of replicas that divides ${batchSize}`,
-        },
+        `a batch of ${batchSize} cannot be split evenly among ${replicas} replicas`,
+        { hint: `choose a number of replicas that divides ${batchSize}` },
       );
     }
-    const lanes = lanesFor(options);
-    const hands = Array.from(
+    const buffer = reduceBufferFor(options);
+    const workers = Array.from(
       { length: replicas },
       (_, index) =>
-        new Hand({
-          ...REPLICA_DEFAULTS,
-          ...options,
+        new WorkerHandle({
+          ...settings,
+          ...(profilePrefix !== undefined && { profilePrefix: `${profilePrefix}-${index}` }),
           batch: batchSize / replicas,
           index,
-          lanes,
-          providers: options.providers ?? ["cpu"],
-          profilePrefix:
-            options.profilePrefix === undefined ? undefined : `${options.profilePrefix}-${index}`,
+          buffer,
         }),
     );
-    const engine = new TrainingEngine(options, hands);
+    const engine = new TrainingEngine(options, workers);
     try {
-      await Promise.all(hands.map((hand) => hand.ready));
+      await Promise.all(workers.map((worker) => worker.ready));
     } catch (error) {
       await engine.#terminate();
       throw error;
@@ -170,55 +156,52 @@ export class TrainingEngine implements Verifier {
   }
 
   /** One training step; all replicas end with the same weights. */
-  async step(
-    batch: StepBatch,
-    options: { learningRate: number; step: number; seed: number },
-  ): Promise<Answers["step"]> {
-    const shares = this.#hands.map((hand, index) => {
-      const share = shareOf(batch, index, this.#hands.length);
-      const memory = Object.values(share.inputs).map(({ buffer }) => buffer as ArrayBuffer);
-      return hand.ask({ kind: "step", batch: share, ...options }, memory);
+  async step(batch: StepBatch, position: StepPosition): Promise<StepResult> {
+    const steps = this.#workers.map((worker, index) => {
+      const part = partOf(batch, index, this.#workers.length);
+      const memory = Object.values(part.inputs).map(({ buffer }) => buffer as ArrayBuffer);
+      return worker.ask("step", [part, position], memory);
     });
-    const results = await Promise.all(shares);
-    const mean = (pick: (result: Answers["step"]) => number) =>
+    const results = await Promise.all(steps);
+    const mean = (pick: (result: StepResult) => number) =>
       results.reduce((sum, result) => sum + pick(result), 0) / results.length;
     return { loss: mean((r) => r.loss), accuracy: mean((r) => r.accuracy), busyMs: mean((r) => r.busyMs) };
   }
 
   /** Sets weights and slots in all replicas. */
   async load(state: TensorMap): Promise<void> {
-    await Promise.all(this.#hands.map((hand) => hand.ask({ kind: "load", state })));
+    await Promise.all(this.#workers.map((worker) => worker.ask("load", [state])));
   }
 
   /** Weights, statistics and slots as they are now. */
   async state(): Promise<TensorMap> {
-    const states = await Promise.all(this.#hands.map((hand) => hand.ask({ kind: "state" })));
+    const states = await Promise.all(this.#workers.map((worker) => worker.ask("state", [])));
     return new Map(states.flatMap((state) => [...state]));
   }
 
   embed(images: Float32Array, count: number): Promise<Float32Array> {
-    return this.#turn().ask({ kind: "embed", images, count });
+    return this.#turn().ask("embed", [images, count]);
   }
 
   compare(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array> {
-    return this.#turn().ask({ kind: "compare", anchors, verifications, count });
+    return this.#turn().ask("compare", [anchors, verifications, count]);
   }
 
-  get lanes(): number {
-    return this.#hands.length;
+  get concurrency(): number {
+    return this.#workers.length;
   }
 
-  #turn(): Hand {
-    this.#next = (this.#next + 1) % this.#hands.length;
-    return this.#hands[this.#next]!;
+  #turn(): WorkerHandle {
+    this.#next = (this.#next + 1) % this.#workers.length;
+    return this.#workers[this.#next]!;
   }
 
   async #terminate(): Promise<void> {
-    await Promise.all(this.#hands.map((hand) => hand.terminate()));
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#hands.map((hand) => hand.close()));
+    await Promise.all(this.#workers.map((worker) => worker.close()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,4 @@
-/** @file What the training loop is fed: pairs, or photographs by people, drawn anew for each epoch. */
+/** @file The batches of the training loop: pairs, or images by people, drawn anew for each epoch. */
 import { Random } from "../base/random.ts";
 import type { Identity } from "../data/identity.ts";
 import type { LabelledBatch, Loader, PairBatch, TrainingBatchOptions } from "../data/loader.ts";
@@ -6,19 +6,20 @@ import { samplePairs } from "../data/pairs.ts";
 import { samplePhotoGroups } from "../data/photo-groups.ts";
 import { augmentSettings } from "../image/augment-settings.ts";
 import type { SettledConfig } from "./config.ts";
-import type { StepBatch } from "./engine-messages.ts";
 import { epochSeed } from "./loop.ts";
+import type { StepBatch } from "./replica.ts";
 import { STEP_INPUTS } from "./step.ts";
 import { needsLabels } from "./step-losses.ts";
 
-/** The batches of an epoch from a step on, and what has to be known about the people in them. */
+/** The batches of a run. */
 export interface Feed {
-  /** People that the loss tells apart; 0 for losses of pairs. */
+  /** Number of people for losses with labels; 0 for losses of pairs. */
   readonly classes: number;
+  /** Those of an epoch, from the step `start` on. */
   batches(epoch: number, start: number): AsyncIterable<StepBatch>;
 }
 
-/** How an epoch's images are read and changed. */
+/** How an epoch's images are loaded and augmented. */
 function batchOptions(config: SettledConfig, epoch: number, start: number): TrainingBatchOptions {
   const seed = epochSeed(config.seed, "augment", epoch);
   return {
@@ -53,18 +54,21 @@ async function* asStepBatches(
 function pairFeed(
   config: SettledConfig,
   people: readonly Identity[],
-  told: readonly Identity[],
+  eligible: readonly Identity[],
   loader: Loader,
   count: number,
 ): Feed {
   const labelled = needsLabels(config.loss);
-  const labels = new Map(told.flatMap(({ images }, label) => images.map(({ index }) => [index, label])));
+  const labels = new Map(eligible.flatMap(({ images }, label) => images.map(({ index }) => [index, label])));
   const pairsOf = (epoch: number) =>
-    samplePairs(labelled ? told : people, { count, random: new Random(config.seed).fork("pairs", epoch) });
-  // A dataset without possible pairs is refused here, before the engine starts.
+    samplePairs(labelled ? eligible : people, {
+      count,
+      random: new Random(config.seed).fork("pairs", epoch),
+    });
+  // Fails before the engine starts if the dataset offers no pairs.
   pairsOf(0);
   return {
-    classes: labelled ? told.length : 0,
+    classes: labelled ? eligible.length : 0,
     batches: (epoch, start) =>
       asStepBatches(
         loader.pairBatches(pairsOf(epoch), batchOptions(config, epoch, start)),
@@ -79,19 +83,24 @@ async function* asImageBatches(batches: AsyncIterable<LabelledBatch>): AsyncGene
   }
 }
 
-/** Photographs by people, drawn anew for each epoch. */
-function peopleFeed(config: SettledConfig, told: readonly Identity[], loader: Loader, count: number): Feed {
-  const { photosPerPerson: groupSize, mostPhotos, seed } = config;
+/** Images by people, drawn anew for each epoch. */
+function peopleFeed(
+  config: SettledConfig,
+  eligible: readonly Identity[],
+  loader: Loader,
+  count: number,
+): Feed {
+  const { photosPerPerson: groupSize, maxImagesPerId, seed } = config;
   const imagesOf = (epoch: number) =>
-    samplePhotoGroups(told, {
+    samplePhotoGroups(eligible, {
       count,
       groupSize,
-      maxImagesPerId: mostPhotos,
+      maxImagesPerId,
       random: new Random(seed).fork("groups", epoch),
     });
   imagesOf(0);
   return {
-    classes: needsLabels(config.loss) ? told.length : 0,
+    classes: needsLabels(config.loss) ? eligible.length : 0,
     batches: (epoch, start) =>
       asImageBatches(loader.labelledBatches(imagesOf(epoch), batchOptions(config, epoch, start))),
   };
@@ -100,7 +109,7 @@ function peopleFeed(config: SettledConfig, told: readonly Identity[], loader: Lo
 /**
  * The batches of a run.
  * @param count pairs or images in an epoch.
- * @throws FaceError `DATASET_INVALID` when the people do not offer what is to be drawn.
+ * @throws FaceError `DATASET_INVALID` when the dataset has too few people or images.
  */
 export function feedOf(
   config: SettledConfig,
@@ -108,8 +117,8 @@ export function feedOf(
   loader: Loader,
   count: number,
 ): Feed {
-  const told = people.filter(({ images }) => images.length >= config.fewestPhotos);
+  const eligible = people.filter(({ images }) => images.length >= config.minImagesPerId);
   return config.sampling === "people"
-    ? peopleFeed(config, told, loader, count)
-    : pairFeed(config, people, told, loader, count);
+    ? peopleFeed(config, eligible, loader, count)
+    : pairFeed(config, people, eligible, loader, count);
 }

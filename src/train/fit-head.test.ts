@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
 import { floats } from "../base/tensor.ts";
-import type { LabelledEmbeddings } from "../nn/person-metric.ts";
+import type { LabelledEmbeddings } from "../nn/plda.ts";
 import { type EmbeddedPairs, fitHead, logitsOf, squaredDistanceHead } from "./fit-head.ts";
 
 const SIZE = 16;

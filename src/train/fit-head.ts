@@ -1,27 +1,28 @@
-/** @file Fits the Siamese head to embeddings that stay as they are: seconds for very many pairs. */
+/** @file Fits the Siamese head to fixed embeddings, in seconds for millions of pairs. */
 import { Random } from "../base/random.ts";
 import { float32, floats, type Tensor, type TensorMap } from "../base/tensor.ts";
+import { selectRows } from "../evaluate/score-pairs.ts";
 import * as g from "../graph/build.ts";
 import { gradient } from "../graph/gradient.ts";
 import type { Node } from "../graph/ops.ts";
 import { DISTANCE_UNITS, everyPair, head } from "../model/siamese.ts";
-import { batchPairs, pairsCrossentropy } from "../nn/batch-pairs.ts";
 import { fitLogistic, type LogisticFit } from "../nn/logistic-fit.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
 import { adam } from "../nn/optimizers.ts";
-import type { LabelledEmbeddings } from "../nn/person-metric.ts";
+import { batchPairs, pairsCrossentropy } from "../nn/pair-losses.ts";
+import type { LabelledEmbeddings } from "../nn/plda.ts";
 import { lower, type Program } from "../onnx/lower/lower.ts";
 import { Session } from "../onnx/runtime/session.ts";
-import { slotName } from "./step.ts";
+import { updateOf } from "./step.ts";
 
-/** People in a batch, with two photographs each: 8,000 pairs. */
+/** People in a batch, with two images each: about 8,000 pairs. */
 const PEOPLE = 64;
 const STEPS = 400;
 const LEARNING_RATE = 3e-4;
-/** Decoupled: keeps the head near a sum of distances where the people it learns from say nothing. */
+/** Decoupled; regularises the head where the training people give no information. */
 const WEIGHT_DECAY = 0.01;
 
-/** Where the square's second, steeper piece begins, as a multiple of a coordinate's mean distance. */
+/** Start of the second linear piece of the square, as a multiple of a coordinate's mean distance. */
 const KNOT = 1.5;
 
 function meanDistances({ values, size, labels }: LabelledEmbeddings): Float64Array {
@@ -36,9 +37,9 @@ function meanDistances({ values, size, labels }: LabelledEmbeddings): Float64Arr
 }
 
 /**
- * A head that begins near the squared distance, which for embeddings of length 1 orders pairs as their cosine does: one
- * unit adds up all coordinates' distances, and each other unit bends the line of one coordinate into a square of two pieces.
- * Coordinates beyond the units keep their line: those of the metric come in the order of how much they tell.
+ * A head that approximates the squared distance, which orders embeddings of length 1 as their cosine does: one unit sums
+ * the distances of all coordinates, and each other unit makes that of one coordinate a piecewise linear square. Coordinates
+ * beyond the number of units stay linear; PLDA sorts its coordinates by importance.
  */
 export function squaredDistanceHead(embeddings: LabelledEmbeddings): TensorMap {
   const { size } = embeddings;
@@ -47,7 +48,7 @@ export function squaredDistanceHead(embeddings: LabelledEmbeddings): TensorMap {
   const decision = new Float32Array(DISTANCE_UNITS).fill(-1);
   const knots = meanDistances(embeddings).map((mean) => mean * KNOT);
   for (let i = 0; i < size; i++) {
-    // The chord of the square from nothing to the knot, then one half again as steep as up to twice the knot.
+    // The chord of the square from 0 to the knot, then that from the knot to twice the knot.
     kernel[i * DISTANCE_UNITS] = knots[i]!;
     const unit = i + 1;
     if (unit >= DISTANCE_UNITS) continue;
@@ -62,7 +63,7 @@ export function squaredDistanceHead(embeddings: LabelledEmbeddings): TensorMap {
   ]);
 }
 
-/** Pairs of embeddings of people that nothing was trained on. */
+/** Pairs of embeddings of held-out people. */
 export interface EmbeddedPairs {
   /** `[pairs, size]` each. */
   readonly left: Float32Array;
@@ -70,7 +71,7 @@ export interface EmbeddedPairs {
   readonly same: readonly boolean[];
 }
 
-/** The head's argument of the sigmoid for each pair. */
+/** The head's logit for each pair. */
 export async function logitsOf(
   weights: TensorMap,
   { left, right, same }: EmbeddedPairs,
@@ -88,58 +89,43 @@ export async function logitsOf(
   return floats((await session.run(inputs)).get("logits")!);
 }
 
-/** The head with its logits moved along a line. */
-function moved(weights: TensorMap, { slope, offset }: LogisticFit): TensorMap {
-  const [kernel, bias] = [weights.get("classifier/kernel")!, weights.get("classifier/bias")!];
-  return new Map<string, Tensor>([
-    ...weights,
-    [
-      "classifier/kernel",
+/** The head with its logits scaled and shifted. */
+function rescaled(weights: TensorMap, { slope, offset }: LogisticFit): TensorMap {
+  const scaled = (name: string, shift: number): [string, Tensor] => {
+    const value = weights.get(name)!;
+    return [
+      name,
       float32(
-        kernel.shape,
-        floats(kernel).map((value) => value * slope),
+        value.shape,
+        floats(value).map((each) => each * slope + shift),
       ),
-    ],
-    [
-      "classifier/bias",
-      float32(
-        bias.shape,
-        floats(bias).map((value) => value * slope + offset),
-      ),
-    ],
-  ]);
+    ];
+  };
+  return new Map([...weights, scaled("classifier/kernel", 0), scaled("classifier/bias", offset)]);
 }
 
-/** A head whose probabilities hold for the people of the pairs, and its loss on them. */
+/** The head calibrated on pairs, and its loss on them. */
 async function calibrated(
   weights: TensorMap,
   pairs: EmbeddedPairs,
 ): Promise<{ weights: TensorMap; loss: number }> {
   const fit = fitLogistic(await logitsOf(weights, pairs), pairs.same);
-  return { weights: moved(weights, fit), loss: fit.loss };
+  return { weights: rescaled(weights, fit), loss: fit.loss };
 }
 
-/** A step on all pairs of a batch of embeddings. */
+/** A training step on all pairs of a batch of embeddings. */
 function stepProgram(size: number, images: number): { program: Program; weights: readonly string[] } {
   const net = new NetworkBuilder("training");
   const logits = everyPair(net, g.input("embeddings", [images, size]));
   const loss = pairsCrossentropy(logits, batchPairs(g.input("labels", [images])));
-  const inputs = { learningRate: g.scalar(LEARNING_RATE), step: g.input("step", []) };
-  const optimizer = adam();
+  const rule = {
+    optimizer: adam(),
+    weightDecay: WEIGHT_DECAY,
+    inputs: { learningRate: g.scalar(LEARNING_RATE), step: g.input("step", []) },
+  };
   const nodes = net.weights.map(({ name }) => net.nodeOf(name));
-  const derivatives = gradient(loss, nodes);
-  const updates = net.weights.flatMap(({ name, shape, decays }, i) => {
-    const slots = Object.fromEntries(
-      optimizer.slots.map((slot) => [slot, g.parameter(slotName(optimizer.name, slot, name), shape)]),
-    );
-    const value = decays ? g.mul(nodes[i]!, 1 - LEARNING_RATE * WEIGHT_DECAY) : nodes[i]!;
-    const next = optimizer.update(value, derivatives[i]!, slots, inputs);
-    const kept = Object.entries(next.slots).map(([slot, node]): [string, Node] => [
-      slotName(optimizer.name, slot, name),
-      node,
-    ]);
-    return [[name, next.weight] as [string, Node], ...kept];
-  });
+  const gradients = gradient(loss, nodes);
+  const updates = net.weights.flatMap((weight, i) => updateOf(weight, nodes[i]!, gradients[i]!, rule));
   return {
     program: { outputs: { loss }, updates: new Map(updates) },
     weights: net.weights.map(({ name }) => name),
@@ -154,10 +140,7 @@ function drawBatch(
 ): TensorMap {
   const chosen = random.shuffle(people).slice(0, PEOPLE);
   const rows = chosen.flatMap((own) => random.shuffle(own).slice(0, 2));
-  const embeddings = new Float32Array(rows.length * size);
-  rows.forEach((row, i) => {
-    embeddings.set(values.subarray(row * size, (row + 1) * size), i * size);
-  });
+  const embeddings = selectRows(values, size, rows);
   const labels = chosen.flatMap((_, person) => [person, person]);
   return new Map([
     ["embeddings", float32([rows.length, size], embeddings)],
@@ -188,19 +171,19 @@ async function trained(
 
 export interface HeadOptions {
   readonly seed: number;
-  /** Steps of learning. */
+  /** Training steps. */
   readonly steps?: number;
 }
 
 export interface FittedHead {
   readonly weights: TensorMap;
-  /** Cross-entropy on the held-out pairs: as begun, and after learning from the people trained on. */
+  /** Cross-entropy on the held-out pairs, of the squared-distance head and of the trained head. */
   readonly losses: { readonly begun: number; readonly learned: number };
 }
 
 /**
- * Fits the head: from the squared distance on, to all pairs of embeddings of the people trained on; then its probabilities
- * to people held out. Where learning made it worse for those, it stays the squared distance.
+ * Fits the head: starts with the squared distance, trains on pairs of the training people, calibrates on held-out people,
+ * and keeps the squared-distance head if that has the lower loss on them.
  */
 export async function fitHead(
   embeddings: LabelledEmbeddings,

@@ -1,14 +1,14 @@
-/** @file The training loop: epochs of steps, validation in between, listeners at every moment. */
+/** @file The training loop: epochs of steps, validation after each, and calls of listeners. */
 import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { type Checkpoint, type Progress, START } from "./checkpoint.ts";
 import type { SettledConfig } from "./config.ts";
 import type { TrainingEngine } from "./engine.ts";
-import type { StepBatch } from "./engine-messages.ts";
-import type { EpochEnd, RunEnd, TrainListener } from "./listener.ts";
+import type { EpochEnd, RunEnd, TrainListener } from "./listeners.ts";
+import type { StepBatch } from "./replica.ts";
 import { learningRateAt } from "./schedule.ts";
 
-/** Loss and accuracy on people that are not trained on. */
+/** Loss and accuracy on validation pairs. */
 export interface Validation {
   readonly loss: number;
   readonly accuracy: number;
@@ -18,21 +18,21 @@ export interface LoopOptions {
   readonly config: SettledConfig;
   readonly engine: TrainingEngine;
   readonly stepsPerEpoch: number;
-  /** The batches of an epoch (counted from 0) from the given step on; always the same for the same epoch. */
+  /** The batches of an epoch (counted from 0) from a step on; the same for the same epoch. */
   batches(epoch: number, fromStep: number): AsyncIterable<StepBatch>;
-  /** Measures the network as it is. */
+  /** Measures the current network. */
   validate?(): Promise<Validation>;
   readonly listeners: readonly TrainListener[];
-  /** Where to go on; at the beginning when left out. */
+  /** Where to resume. Default: the beginning. */
   readonly progress?: Progress;
-  /** Ends the run after the step under way. */
+  /** Ends the run after the current step. */
   readonly signal?: AbortSignal;
-  /** Milliseconds, growing. */
+  /** A monotonic clock in milliseconds. */
   now?(): number;
 }
 
-/** Calls one moment of all listeners, one after the other. */
-async function tell(
+/** Calls one method of all listeners, one after the other. */
+async function notify(
   listeners: readonly TrainListener[],
   moment: (listener: TrainListener) => void | Promise<void>,
 ): Promise<void> {
@@ -53,7 +53,7 @@ class Loop {
 
   async run(): Promise<RunEnd> {
     const { config, listeners, stepsPerEpoch } = this.#options;
-    await tell(listeners, (listener) =>
+    await notify(listeners, (listener) =>
       listener.onRunStart?.({ config, stepsPerEpoch, progress: this.#progress }),
     );
     let end: Pick<RunEnd, "reason" | "detail"> = {
@@ -73,11 +73,11 @@ class Loop {
       }
     }
     const result: RunEnd = { ...end, progress: this.#progress, checkpoint: () => this.#checkpoint() };
-    await tell(listeners, (listener) => listener.onRunEnd?.(result));
+    await notify(listeners, (listener) => listener.onRunEnd?.(result));
     return result;
   }
 
-  /** The steps of an epoch; returns why the run must end within it, if it must. */
+  /** The steps of an epoch; returns the reason if the run ends within it. */
   async #epoch(): Promise<Pick<RunEnd, "reason" | "detail"> | undefined> {
     const { batches, signal, stepsPerEpoch } = this.#options;
     this.#busyMs = 0;
@@ -125,7 +125,7 @@ class Loop {
         seconds: sums.seconds + elapsedMs / 1000,
       },
     };
-    await tell(listeners, (listener) =>
+    await notify(listeners, (listener) =>
       listener.onStep?.({
         step,
         epoch: this.#progress.epoch + 1,
@@ -169,7 +169,7 @@ class Loop {
         this.#stopReason ??= reason;
       },
     };
-    await tell(listeners, (listener) => listener.onEpochEnd?.(end));
+    await notify(listeners, (listener) => listener.onEpochEnd?.(end));
   }
 
   async #checkpoint(): Promise<Checkpoint> {
@@ -183,14 +183,13 @@ class Loop {
 }
 
 /**
- * Trains from where `progress` stands to the last epoch, or until a listener, the signal or a loss that is no number
- * ends it.
+ * Trains from `progress` to the last epoch, or until a listener, the signal or a non-finite loss ends the run.
  */
 export function runLoop(options: LoopOptions): Promise<RunEnd> {
   return new Loop(options).run();
 }
 
-/** The seed of an epoch's choices of one kind, drawn from the run's seed. */
+/** The seed of one purpose in an epoch, derived from the run's seed. */
 export function epochSeed(seed: number, purpose: string, epoch: number): number {
   return new Random(seed).fork(purpose, epoch).uint32();
 }

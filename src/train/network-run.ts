@@ -1,4 +1,4 @@
-/** @file Trains one network in a folder of its own: data, steps, validation, checkpoints. */
+/** @file Trains one network in a folder: data, engine, loop, validation, checkpoints. */
 import { arch, platform, release } from "node:os";
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
@@ -15,6 +15,8 @@ import { initialWeights, type Weight } from "../nn/network-builder.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
 import {
   type SettledConfig,
+  settingsOf,
+  stepSettingsOf,
   type TrainConfig,
   type TrainSettings,
   trainConfig,
@@ -22,25 +24,19 @@ import {
 } from "./config.ts";
 import { defaultReplicas, TrainingEngine } from "./engine.ts";
 import { feedOf } from "./feed.ts";
-import type { RunEnd, TrainListener } from "./listener.ts";
-import { checkpoints, LAST_CHECKPOINT } from "./listeners/checkpoints.ts";
-import { earlyStop } from "./listeners/early-stop.ts";
-import { runLog } from "./listeners/run-log.ts";
+import type { RunEnd, TrainListener } from "./listeners.ts";
+import { checkpoints, earlyStop, LAST_CHECKPOINT, runLog } from "./listeners.ts";
 import { runLoop } from "./loop.ts";
-import type { OptimizerSettings } from "./optimizer-settings.ts";
-import { optimizerOf } from "./optimizer-settings.ts";
-import { networkImageOf, openPeople, type People, settingsOf } from "./people.ts";
-import { trainingGraphs } from "./step.ts";
-import { type LossSettings, lossSettings } from "./step-losses.ts";
+import { openPeople, type People } from "./people.ts";
+import { type StepSettings, trainingGraphs } from "./step.ts";
 
 export interface TrainOptions {
-  /** What to train on and how; what is left out takes its default. */
   readonly config: TrainSettings;
-  /** Folder of the run: log, configuration, checkpoints. */
+  /** Folder of the run, for log, configuration and checkpoints. */
   readonly folder: string;
   readonly listeners?: readonly TrainListener[];
   readonly log?: Log;
-  /** Ends the run after the step under way; the checkpoint then says where to go on. */
+  /** Ends the run after the current step and writes a checkpoint to resume from. */
   readonly signal?: AbortSignal;
 }
 
@@ -51,7 +47,7 @@ export interface TrainResult {
   readonly config: SettledConfig;
 }
 
-/** A configuration with everything settled that depends on the machine or on other settings. */
+/** Settles what depends on the machine or on other settings. */
 export function settle(config: TrainConfig): SettledConfig {
   return {
     ...config,
@@ -60,21 +56,9 @@ export function settle(config: TrainConfig): SettledConfig {
   };
 }
 
-export function optimizerSettings({ optimizer, momentum, nesterov }: TrainConfig): OptimizerSettings {
-  return optimizer === "sgd" ? { name: "sgd", momentum, nesterov } : { name: optimizer };
-}
-
-/** The weights a run begins with, drawn from its seed. */
-function freshState(config: SettledConfig, classes: number): ReturnType<typeof initialWeights> {
-  const { weights } = trainingGraphs({
-    ...config,
-    loss: lossOf(config, classes),
-    network: networkNamed(config.model),
-    image: networkImageOf(config),
-    batch: 1,
-    weightDecay: weightDecayOf(config),
-    optimizer: optimizerOf(optimizerSettings(config)),
-  });
+/** The initial weights of a run, drawn from its seed. */
+function freshState(config: SettledConfig, step: StepSettings): ReturnType<typeof initialWeights> {
+  const { weights } = trainingGraphs(step, 1);
   const keras = ({ name, initializer }: Weight) => (name.endsWith("/kernel") ? glorotUniform : initializer);
   const chosen =
     config.initializer === "network"
@@ -83,40 +67,7 @@ function freshState(config: SettledConfig, classes: number): ReturnType<typeof i
   return initialWeights(chosen, new Random(config.seed));
 }
 
-/** The loss of a configuration; `classes` counts only where the loss has a direction for each person. */
-export function lossOf(config: TrainConfig, classes: number): LossSettings {
-  const { loss, mining, margin, scale, labelSmoothing: smoothing } = config;
-  return lossSettings(loss, { mining, margin, scale, smoothing, classes });
-}
-
-/**
- * Starts a run's engine.
- * @param classes people that the loss tells apart; 0 for losses of pairs.
- */
-export function openEngine(
-  config: SettledConfig,
-  classes: number,
-  profilePrefix?: string,
-): Promise<TrainingEngine> {
-  return TrainingEngine.open({
-    loss: lossOf(config, classes),
-    network: config.model,
-    image: networkImageOf(config),
-    sampling: config.sampling,
-    batchSize: config.batchSize,
-    optimizer: optimizerSettings(config),
-    weightDecay: weightDecayOf(config),
-    dropout: config.dropout,
-    clipNorm: config.clipNorm,
-    averageDecay: config.averageDecay,
-    replicas: config.replicas,
-    threads: config.threads,
-    providers: config.provider === "cpu" ? ["cpu"] : [config.provider, "cpu"],
-    ...(profilePrefix === undefined ? {} : { profilePrefix }),
-  });
-}
-
-/** Validation pairs are the same after every epoch. */
+/** The pairs of validation people, the same after every epoch. */
 function validationPairs(people: People, config: SettledConfig): Pair[] | undefined {
   if (people.split.validation.length === 0) return undefined;
   const random = new Random(config.seed).fork("validation pairs");
@@ -135,13 +86,16 @@ async function fitNetwork(
     throw new FaceError(
       "CONFIG_INVALID",
       `an epoch of ${config.datasetSize} does not fill one batch of ${config.batchSize}`,
-      { hint: "raise DATASET_SIZE or lower BATCH_SIZE" },
+      { hint: "raise --dataset-size or lower --batch-size" },
     );
   }
   const feed = feedOf(config, people.split.train, loader, stepsPerEpoch * config.batchSize);
   const held = validationPairs(people, config);
-  await using engine = await openEngine(config, feed.classes);
-  await engine.load(from?.state ?? freshState(config, feed.classes));
+  const step = stepSettingsOf(config, feed.classes);
+  const { batchSize, replicas, threads, provider } = config;
+  const providers = provider === "cpu" ? [provider] : [provider, "cpu"];
+  await using engine = await TrainingEngine.open({ step, batchSize, replicas, threads, providers });
+  await engine.load(from?.state ?? freshState(config, step));
   return await runLoop({
     config,
     engine,
@@ -163,27 +117,14 @@ async function fitNetwork(
   });
 }
 
-/** Hard pairs are found within a batch, and only the pair's own loss is taken of them. */
-function checkMining({ mining, loss, sampling }: SettledConfig): void {
-  if (mining === "all" || (loss === "bce" && sampling === "people")) return;
-  throw new FaceError(
-    "CONFIG_INVALID",
-    `mining ${mining} looks for hard pairs in batches by people and their cross-entropy, not with loss ${loss} and sampling ${sampling}`,
-    {
-      hint: "set --sampling people and --loss bce, use --loss triplet-hard or triplet-semihard, or leave mining at all",
-    },
-  );
-}
-
 async function run(
   options: TrainOptions,
   config: SettledConfig,
   from: Checkpoint | undefined,
 ): Promise<TrainResult> {
   const log = options.log ?? silentLog;
-  // A misspelt network is said before the dataset is looked through.
+  // Fails on a misspelt network before the dataset is read.
   networkNamed(config.model);
-  checkMining(config);
   const people = await openPeople(config, log);
   await using loader = new Loader({
     settings: settingsOf(config),
@@ -195,10 +136,10 @@ async function run(
   return { end, folder: options.folder, people, config };
 }
 
-/** What a run's folder says of it. */
+/** The description of a run in its folder. */
 export const RUN_FILE = "run.json";
 
-/** Describes the run, so that it can be understood and repeated. */
+/** Writes the configuration, versions and data of a run. */
 export async function writeRunFile(
   folder: string,
   config: SettledConfig,
@@ -222,13 +163,13 @@ export function trainNetwork(options: TrainOptions): Promise<TrainResult> {
   return run(options, settle(trainConfig(options.config)), undefined);
 }
 
-/** How to go on with a run. */
+/** How to resume a run. */
 export interface ResumeOptions extends Omit<TrainOptions, "config" | "folder"> {
-  /** A new number of epochs, to train longer than first planned. */
+  /** A new number of epochs. Default: that of the run. */
   readonly epochs?: number;
 }
 
-/** Goes on with the network in a folder as if it had never stopped: same configuration, same data, same numbers. */
+/** Resumes the network in a folder: same configuration, data and numbers as without the interruption. */
 export async function resumeNetwork(
   folder: string,
   { epochs, ...options }: ResumeOptions = {},

@@ -1,14 +1,13 @@
-/** @file Who is trained on and who is measured on: the dataset of a configuration, opened and split by people. */
+/** @file The dataset of a configuration, opened and split by people into training, validation and test. */
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Log } from "../base/log.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { chosenFolds, namesIn, type PairsFile, readPairs } from "../data/lfw.ts";
 import { type DatasetSplit, excludeIdentities, splitIdentities } from "../data/split.ts";
-import { type ImageSettings, imageSettings } from "../image/settings.ts";
-import type { ImageSize } from "../model/backbone.ts";
 import type { TrainConfig } from "./config.ts";
 
+/** Settings of the data, and of the network that the data goes through. */
 export type DataConfig = Pick<
   TrainConfig,
   | "dataset"
@@ -19,18 +18,18 @@ export type DataConfig = Pick<
   | "difficulty"
   | "excludePairs"
   | "excludeFolds"
-  | "validationShare"
-  | "testShare"
+  | "validationFraction"
+  | "testFraction"
   | "seed"
   | "imageShape"
   | "crop"
-  | "views"
-  | "texture"
+  | "crops"
+  | "gaborCrops"
   | "mirror"
-  | "metric"
+  | "projectionDim"
 >;
 
-/** The keys of a configuration that say which images are used, without those that are not set. */
+/** The settings that choose the images, without those that are not set. */
 export function datasetOptions(config: DataConfig) {
   const { dataset, datasetPath, idFrom, idTo, imagesPerId, difficulty } = config;
   return {
@@ -43,29 +42,7 @@ export function datasetOptions(config: DataConfig) {
   };
 }
 
-/** The image settings of a configuration. */
-export function settingsOf(config: Pick<DataConfig, "imageShape">): ImageSettings {
-  return imageSettings(config.imageShape[0]!, config.imageShape[1]!);
-}
-
-/** The settings that say how the network looks at an image. */
-type ViewConfig = Pick<TrainConfig, "imageShape"> &
-  Partial<Pick<TrainConfig, "crop" | "views" | "texture" | "mirror" | "metric">>;
-
-/** What the network is given, how much of it the backbones look at, and what becomes of their embeddings. */
-export function networkImageOf({
-  crop = 1,
-  views = [],
-  texture = [],
-  mirror = false,
-  metric = 0,
-  ...config
-}: ViewConfig): ImageSize {
-  const { height, width } = settingsOf(config);
-  return { height, width, crop, views, texture, mirror, metric };
-}
-
-/** The pairs file whose people are kept out, cut down to the folds that are; its name alone means one in the dataset. */
+/** The excluded folds of the pairs file; a bare file name may lie in the dataset's folder. */
 export async function excludedPairs({
   excludePairs,
   excludeFolds,
@@ -80,11 +57,11 @@ export async function excludedPairs({
 export interface People {
   readonly dataset: Dataset;
   readonly split: DatasetSplit;
-  /** People that a pairs file keeps for its own measurement. */
+  /** Number of people that the pairs file excludes. */
   readonly excluded: number;
 }
 
-/** Opens the dataset and splits its people; the same configuration always gives the same split. */
+/** Opens the dataset and splits its people; the same configuration gives the same split. */
 export async function openPeople(config: DataConfig, log: Log): Promise<People> {
   const dataset = await openDataset(datasetOptions(config));
   const file = await excludedPairs(config);
@@ -92,8 +69,8 @@ export async function openPeople(config: DataConfig, log: Log): Promise<People> 
   const identities = excludeIdentities(dataset.identities, kept);
   const split = splitIdentities(identities, {
     seed: config.seed,
-    validation: config.validationShare,
-    test: config.testShare,
+    validation: config.validationFraction,
+    test: config.testFraction,
   });
   log.debug("people", {
     train: split.train.length,

@@ -63,6 +63,6 @@ describe("principal axes", () => {
 
   it("refuses a single row", async () => {
     const options = { size: 4, length: 2, random: new Random(1) };
-    await expect(principalAxes(new Float32Array(4), options)).rejects.toThrow(/fewer than two images/);
+    await expect(principalAxes(new Float32Array(4), options)).rejects.toThrow(/need at least two images/);
   });
 });

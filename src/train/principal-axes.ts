@@ -1,4 +1,4 @@
-/** @file Principal axes of many long rows: the few directions along which they vary most, by subspace iteration. */
+/** @file PCA of many long rows by subspace iteration. */
 import { FaceError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { float32, floats } from "../base/tensor.ts";
@@ -10,17 +10,17 @@ import { Session } from "../onnx/runtime/session.ts";
 export interface PrincipalAxes {
   /** `[size]`: of all rows. */
   readonly mean: Float32Array;
-  /** Unit vectors `[size]`, that of the greatest variance first; fewer than asked for where the rows vary in fewer directions. */
+  /** Unit vectors `[size]` by descending variance; fewer than requested if the rows have a lower rank. */
   readonly axes: readonly Float64Array[];
   /** Along each axis. */
   readonly variances: Float64Array;
 }
 
-/** Vectors beyond those asked for: they let the last of these settle sooner. */
+/** Oversampling, which speeds up the convergence of the last axes. */
 const SPARE = 32;
-/** Each round draws the vectors further towards the axes, the faster the greater their variance. */
+/** Iterations. */
 const ROUNDS = 12;
-/** Share of the greatest variance below which an axis counts as none. */
+/** Fraction of the largest variance below which axes are dropped. */
 const NEGLIGIBLE = 1e-6;
 
 async function covariance(rows: Float32Array, size: number) {
@@ -30,17 +30,17 @@ async function covariance(rows: Float32Array, size: number) {
   const centred = g.sub(input, mean);
   const product = g.div(g.matmul(centred, centred, { transposeA: true }), count);
   await using session = await Session.open(lower({ outputs: { mean, product } }));
-  const told = await session.run(new Map([["rows", float32([count, size], rows)]]));
-  return { mean: floats(told.get("mean")!).slice(), product: floats(told.get("product")!).slice() };
+  const results = await session.run(new Map([["rows", float32([count, size], rows)]]));
+  return { mean: floats(results.get("mean")!).slice(), product: floats(results.get("product")!).slice() };
 }
 
-/** Makes vectors orthogonal and of length 1, each to those before it (modified Gram–Schmidt); drops those that vanish. */
+/** Modified Gram–Schmidt; drops dependent vectors. */
 function orthonormal(vectors: readonly Float64Array[]): Float64Array[] {
   const basis: Float64Array[] = [];
   for (const vector of vectors) {
     const own = vector.slice();
     const before = Math.sqrt(dot(own, own));
-    // Twice is enough (Giraud et al., 2005) for what rounding leaves of the earlier vectors.
+    // The second pass removes rounding errors (Giraud et al., 2005).
     for (let pass = 0; pass < 2; pass++) {
       for (const earlier of basis) {
         const along = dot(own, earlier);
@@ -64,13 +64,13 @@ async function multiplier(matrix: Float32Array, size: number, width: number) {
       rows.forEach((row, i) => {
         packed.set(row, i * size);
       });
-      const told = await session.run(
+      const results = await session.run(
         new Map([
           ["vectors", float32([width, size], packed)],
           ["matrix", fixed],
         ]),
       );
-      const moved = floats(told.get("moved")!);
+      const moved = floats(results.get("moved")!);
       return rows.map((_, i) => Float64Array.from(moved.subarray(i * size, (i + 1) * size)));
     },
     [Symbol.asyncDispose]: () => session.close(),
@@ -78,9 +78,9 @@ async function multiplier(matrix: Float32Array, size: number, width: number) {
 }
 
 /**
- * The principal axes of rows `[count, size]`, by orthogonal iteration and a Rayleigh–Ritz step at its end (Golub and
- * Van Loan, 2013, §8.2.4): no decomposition of a matrix as large as the rows are long.
- * @param length axes asked for.
+ * The principal axes of rows `[count, size]`, by orthogonal iteration with a final Rayleigh–Ritz step (Golub and Van Loan,
+ * 2013, §8.2.4), which needs no decomposition of a matrix of the rows' size.
+ * @param length number of axes.
  * @throws FaceError `DATASET_INVALID` for fewer than two rows.
  */
 export async function principalAxes(
@@ -88,8 +88,8 @@ export async function principalAxes(
   { size, length, random }: { size: number; length: number; random: Random },
 ): Promise<PrincipalAxes> {
   if (rows.length < 2 * size) {
-    throw new FaceError("DATASET_INVALID", "principal axes are sought of fewer than two images", {
-      hint: "give more photographs that can be read",
+    throw new FaceError("DATASET_INVALID", "principal axes need at least two images", {
+      hint: "use a dataset with more readable images",
     });
   }
   const { mean, product } = await covariance(rows, size);

@@ -10,8 +10,8 @@ describe("recipes", () => {
       const config = trainConfigSchema.parse(recipeSettings(name, dataset));
       expect(networkNamed(config.model).name).toBe(config.model);
       expect(config.datasetSize).toBeGreaterThanOrEqual(config.batchSize);
-      // Views can be joined by the metric only.
-      expect(config.views.length === 0 || config.metric > 0).toBe(true);
+      // Only the projection joins an ensemble.
+      expect(config.crops.length === 0 || config.projectionDim > 0).toBe(true);
     }
   });
 

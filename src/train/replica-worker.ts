@@ -1,38 +1,30 @@
-/** @file The worker thread of one replica: opens it, then does what it is told, one command after the other. */
+/** @file The worker thread of one replica: opens it, then runs commands one after the other. */
 import { parentPort, type TransferListItem, workerData } from "node:worker_threads";
-import { FaceError, messageOf } from "../base/errors.ts";
-import { abortLanes } from "./averaging.ts";
-import type { Answers, Command, ReplicaSettings, Reply } from "./engine-messages.ts";
-import { Replica } from "./replica.ts";
+import { type ErrorCode, FaceError, messageOf } from "../base/errors.ts";
+import { abortReduce } from "./all-reduce.ts";
+import { Replica, type ReplicaSettings } from "./replica.ts";
 
 const settings = workerData as ReplicaSettings;
 
-function obey(
-  replica: Replica,
-  command: Command,
-): Promise<Answers[Command["kind"]]> | Answers[Command["kind"]] {
-  switch (command.kind) {
-    case "step":
-      return replica.step(command);
-    case "load":
-      replica.load(command.state);
-      return undefined;
-    case "state":
-      return replica.state();
-    case "embed":
-      return replica.embed(command.images, command.count);
-    case "compare":
-      return replica.compare(command.anchors, command.verifications, command.count);
-  }
-}
+/** The methods of a replica that the engine calls. */
+export type Method = "step" | "load" | "state" | "embed" | "compare";
+
+/** A call of a method, or `close`. */
+export type Command =
+  | { [M in Method]: { readonly method: M; readonly args: Parameters<Replica[M]> } }[Method]
+  | "close";
+
+export type Reply =
+  | { readonly answer: unknown }
+  | { readonly failure: { readonly code: ErrorCode; readonly message: string } };
 
 function send(reply: Reply, transfer: TransferListItem[] = []): void {
   parentPort?.postMessage(reply, transfer);
 }
 
 function fail(error: unknown): void {
-  // The others must not wait for a derivative that will never come.
-  if (settings.lanes !== undefined) abortLanes(settings.lanes);
+  // The others must not wait for gradients that will never come.
+  if (settings.buffer !== undefined) abortReduce(settings.buffer);
   send({
     failure: { code: error instanceof FaceError ? error.code : "INTERNAL", message: messageOf(error) },
   });
@@ -41,7 +33,7 @@ function fail(error: unknown): void {
 async function serve(): Promise<void> {
   const replica = await Replica.open(settings);
   let queue = Promise.resolve();
-  parentPort?.on("message", (command: Command | "close") => {
+  parentPort?.on("message", (command: Command) => {
     queue = queue.then(async () => {
       try {
         if (command === "close") {
@@ -49,7 +41,8 @@ async function serve(): Promise<void> {
           parentPort?.close();
           return;
         }
-        const answer = await obey(replica, command);
+        const method = replica[command.method] as (...args: unknown[]) => unknown;
+        const answer = await method.apply(replica, command.args);
         send({ answer }, answer instanceof Float32Array ? [answer.buffer as ArrayBuffer] : []);
       } catch (error) {
         fail(error);

@@ -1,118 +1,169 @@
-/** @file One replica of the network: holds the weights and the sessions, computes steps and inference. */
-import { FaceError } from "../base/errors.ts";
+/** @file One replica of the network: its weights and sessions, for training steps and inference. */
+import { COMPARE, EMBED } from "../artifact/signatures.ts";
 import { Random } from "../base/random.ts";
 import { float32, floats, sizeOf, type TensorMap } from "../base/tensor.ts";
-import { networkNamed } from "../model/networks.ts";
 import { hasBlockedOps } from "../onnx/lower/blocked/support.ts";
 import { lower, type Program } from "../onnx/lower/lower.ts";
 import { ParameterStore } from "../onnx/runtime/parameter-store.ts";
 import { Session } from "../onnx/runtime/session.ts";
-import { Averager, ownersOf } from "./averaging.ts";
-import type { Answers, ReplicaSettings, StepCommand } from "./engine-messages.ts";
-import { optimizerOf } from "./optimizer-settings.ts";
-import { gradientName, inferenceGraphs, STEP_INPUTS, type TrainingGraphs, trainingGraphs } from "./step.ts";
+import { AllReduce, ownersOf, type ReduceBuffer } from "./all-reduce.ts";
+import {
+  gradientName,
+  inferenceGraphs,
+  STEP_INPUTS,
+  type StepSettings,
+  type TrainingGraphs,
+  trainingGraphs,
+} from "./step.ts";
 import { WeightAverages } from "./weight-averages.ts";
 
-interface Sessions {
+/** How replicas run. */
+export interface RunSettings {
+  /** Threads of each replica. */
+  readonly threads: number;
+  /** Execution providers in order of preference. Default `["cpu"]`. */
+  readonly providers?: readonly string[];
+  /** Prefix of the runtime's profiles; none are written by default. */
+  readonly profilePrefix?: string;
+}
+
+/** What a replica needs to build its graphs. */
+export interface ReplicaSettings extends RunSettings {
+  readonly step: StepSettings;
+  /** Pairs or images per step in this replica. */
+  readonly batch: number;
+  readonly index: number;
+  /** Absent for a replica that trains alone. */
+  readonly buffer: ReduceBuffer | undefined;
+}
+
+/** Pairs of images, or labelled images: the input of a step. */
+export interface StepBatch {
+  /** Pairs or images. */
+  readonly count: number;
+  /** The step's inputs by name, each with the same number of elements per pair or image. */
+  readonly inputs: Readonly<Record<string, Float32Array>>;
+}
+
+/** A step's position in the run. */
+export interface StepPosition {
+  readonly learningRate: number;
+  /** Counted from 1. */
+  readonly step: number;
+  readonly seed: number;
+}
+
+export interface StepResult {
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly busyMs: number;
+}
+
+interface TrainingSessions {
   /** The whole step, or its first half. */
   readonly step: Session;
-  /** The second half, where replicas average in between, for the weights that this one owns, if it owns any. */
+  /** The second half, for the weights that this replica owns, if any. */
   readonly update: Session | undefined;
+}
+
+/** A replica that is ready to run. */
+interface Parts {
+  readonly store: ParameterStore;
+  readonly graphs: TrainingGraphs;
+  /** The replica that updates each trainable weight. */
+  readonly owners: ReadonlyMap<string, number>;
+  readonly training: TrainingSessions;
+  readonly averages: WeightAverages | undefined;
+  readonly inference: { readonly embed: Session; readonly compare: Session };
+}
+
+/** Opens a session of a program on a store. */
+async function openSession(
+  { threads, providers = ["cpu"], profilePrefix }: ReplicaSettings,
+  program: Program,
+  store: ParameterStore,
+  profile?: string,
+): Promise<Session> {
+  // Only the CPU provider knows the blocked operators.
+  const blockedOps = providers.every((provider) => provider === "cpu") && (await hasBlockedOps());
+  return Session.open(lower(program, { blockedOps }), store, {
+    threads,
+    providers,
+    blockedLayouts: false,
+    ...(profilePrefix !== undefined &&
+      profile !== undefined && { profilePrefix: `${profilePrefix}-${profile}` }),
+  });
+}
+
+/** Names of the weights that a replica updates. */
+const ownedBy = (owners: ReadonlyMap<string, number>, index: number): Set<string> =>
+  new Set([...owners].filter(([, owner]) => owner === index).map(([name]) => name));
+
+async function openParts(settings: ReplicaSettings): Promise<Parts> {
+  const { step, batch, index, buffer } = settings;
+  const store = new ParameterStore();
+  const graphs = trainingGraphs(step, batch);
+  const trainable = graphs.weights.filter((weight) => weight.trainable);
+  const sizes = new Map(trainable.map(({ name, shape }) => [name, sizeOf(shape)]));
+  const owners = ownersOf(sizes, buffer?.replicas ?? 1);
+  const owned = ownedBy(owners, index);
+  const open = (program: Program, profile: string) => openSession(settings, program, store, profile);
+  const training =
+    buffer === undefined
+      ? { step: await open(graphs.whole, "step"), update: undefined }
+      : {
+          step: await open(graphs.gradients, "gradients"),
+          update: owned.size === 0 ? undefined : await open(graphs.update(owned), "update"),
+        };
+  const { averageDecay = 0 } = step;
+  const averages = averageDecay > 0 ? new WeightAverages(store, graphs.weights, averageDecay) : undefined;
+  const { embed, compare } = inferenceGraphs(step.model);
+  // Validation measures the weights that inference will use: the averages, where they are kept.
+  const used = averages?.store ?? store;
+  const inference = {
+    embed: await openSession(settings, embed, used),
+    compare: await openSession(settings, compare, used),
+  };
+  return { store, graphs, owners, training, averages, inference };
 }
 
 /** Weights and sessions of one replica; all methods occupy the calling thread. */
 export class Replica {
   readonly #settings: ReplicaSettings;
-  readonly #store = new ParameterStore();
-  readonly #averager: Averager | undefined;
-  #graphs: TrainingGraphs | undefined;
-  /** The replica that updates each trainable weight. */
-  #owners: ReadonlyMap<string, number> = new Map();
-  #sessions: Sessions | undefined;
-  #averages: WeightAverages | undefined;
-  #inference: { embed: Session; compare: Session } | undefined;
+  readonly #reduce: AllReduce | undefined;
+  readonly #parts: Parts;
 
-  private constructor(settings: ReplicaSettings) {
+  private constructor(settings: ReplicaSettings, parts: Parts) {
+    const { buffer, index } = settings;
     this.#settings = settings;
-    this.#averager = settings.lanes === undefined ? undefined : new Averager(settings.lanes, settings.index);
+    this.#reduce = buffer === undefined ? undefined : new AllReduce(buffer, index);
+    this.#parts = parts;
   }
 
   static async open(settings: ReplicaSettings): Promise<Replica> {
-    const replica = new Replica(settings);
-    if (settings.batch > 0) await replica.#openTraining();
-    await replica.#openInference();
-    return replica;
+    return new Replica(settings, await openParts(settings));
   }
 
-  async #session(program: Program, profile?: string, store = this.#store): Promise<Session> {
-    const { threads, providers, profilePrefix } = this.#settings;
-    // Other providers than the processor's own do not know its operators.
-    const blockedOps = providers.every((provider) => provider === "cpu") && (await hasBlockedOps());
-    return Session.open(lower(program, { blockedOps }), store, {
-      threads,
-      providers,
-      blockedLayouts: false,
-      ...(profilePrefix === undefined || profile === undefined
-        ? {}
-        : { profilePrefix: `${profilePrefix}-${profile}` }),
-    });
-  }
-
-  async #openTraining(): Promise<void> {
-    const { network, optimizer, ...rest } = this.#settings;
-    const graphs = trainingGraphs({
-      ...rest,
-      network: networkNamed(network),
-      optimizer: optimizerOf(optimizer),
-    });
-    this.#graphs = graphs;
-    const trainable = graphs.weights.filter((weight) => weight.trainable);
-    const sizes = new Map(trainable.map(({ name, shape }) => [name, sizeOf(shape)]));
-    this.#owners = ownersOf(sizes, this.#settings.lanes?.replicas ?? 1);
-    const owned = this.#owned();
-    this.#sessions =
-      this.#averager === undefined
-        ? { step: await this.#session(graphs.whole, "step"), update: undefined }
-        : {
-            step: await this.#session(graphs.derivatives, "derivatives"),
-            update: owned.size === 0 ? undefined : await this.#session(graphs.update(owned), "update"),
-          };
-    const { averageDecay } = this.#settings;
-    if (averageDecay > 0) this.#averages = new WeightAverages(this.#store, graphs.weights, averageDecay);
-  }
-
-  async #openInference(): Promise<void> {
-    const graphs = inferenceGraphs(networkNamed(this.#settings.network), this.#settings.image);
-    // What is measured is what will be used: the averages, where they are kept.
-    const store = this.#averages?.store ?? this.#store;
-    this.#inference = {
-      embed: await this.#session(graphs.embed, undefined, store),
-      compare: await this.#session(graphs.compare, undefined, store),
-    };
-  }
-
-  async step(command: StepCommand): Promise<Answers["step"]> {
-    if (this.#sessions === undefined || this.#graphs === undefined) {
-      throw new FaceError("INTERNAL", "internal: this replica was opened for inference only");
-    }
+  /** One training step on this replica's part of a batch. */
+  async step(batch: StepBatch, { learningRate, step, seed }: StepPosition): Promise<StepResult> {
+    const { training, averages } = this.#parts;
     const started = performance.now();
     const rates = new Map([
-      [STEP_INPUTS.learningRate, float32([], [command.learningRate])],
-      [STEP_INPUTS.step, float32([], [command.step])],
+      [STEP_INPUTS.learningRate, float32([], [learningRate])],
+      [STEP_INPUTS.step, float32([], [step])],
     ]);
     const feeds = new Map(
-      Object.entries(command.batch.inputs).map(([name, values]) => [
+      Object.entries(batch.inputs).map(([name, values]) => [
         name,
-        float32(this.#shapeOf(values, command.batch.count), values),
+        float32(this.#shapeOf(values, batch.count), values),
       ]),
     );
-    // Each replica draws for other pairs, so from a stream of its own.
-    const random = new Random(command.seed).fork("replica", this.#settings.index, command.step);
-    const averager = this.#averager;
-    const inputs = averager === undefined ? new Map([...feeds, ...rates]) : feeds;
-    const results = await this.#sessions.step.run(inputs, { random });
-    if (averager !== undefined) await this.#update(averager, rates);
-    this.#averages?.follow(command.step);
+    // Each replica has other pairs, so it draws from a stream of its own.
+    const random = new Random(seed).fork("replica", this.#settings.index, step);
+    const inputs = this.#reduce === undefined ? new Map([...feeds, ...rates]) : feeds;
+    const results = await training.step.run(inputs, { random });
+    if (this.#reduce !== undefined) await this.#update(this.#reduce, rates);
+    averages?.follow(step);
     const [loss, accuracy] = ["loss", "accuracy"].map((name) => floats(results.get(name)!)[0]!) as [
       number,
       number,
@@ -120,75 +171,65 @@ export class Replica {
     return { loss, accuracy, busyMs: performance.now() - started };
   }
 
-  /** Names of the weights that this replica updates. */
-  #owned(): Set<string> {
-    const own = [...this.#owners].filter(([, owner]) => owner === this.#settings.index);
-    return new Set(own.map(([name]) => name));
-  }
-
-  /** The second half of a step: every replica updates the weights that it owns and hands them to the others. */
-  async #update(averager: Averager, rates: TensorMap): Promise<void> {
-    const update = this.#sessions?.update;
-    const read = new Set(update?.model.parameters.map(({ name }) => name));
-    const averaged = this.#graphs!.averaged;
-    // Every replica needs all statistics; of the derivatives those of its own weights, or all where they are clipped.
+  /** The second half of a step: every replica updates the weights that it owns and broadcasts them. */
+  async #update(reduce: AllReduce, rates: TensorMap): Promise<void> {
+    const { store, owners, graphs, training } = this.#parts;
+    const read = new Set(training.update?.model.parameters.map(({ name }) => name));
+    const { averaged } = graphs;
+    // Every replica needs all statistics, and the gradients of its own weights, or all of them for clipping.
     const isUsed = (name: string) => read.has(name) || !name.startsWith(gradientName(""));
-    averager.average(
-      averaged.map((name) => this.#store.elements(name)),
+    reduce.mean(
+      averaged.map((name) => store.elements(name)),
       (index) => isUsed(averaged[index]!),
     );
-    await update?.run(rates);
-    const names = [...this.#owners.keys()];
-    averager.share(
-      names.map((name) => this.#store.elements(name)),
-      [...this.#owners.values()],
+    await training.update?.run(rates);
+    reduce.broadcast(
+      [...owners.keys()].map((name) => store.elements(name)),
+      [...owners.values()],
     );
   }
 
-  /** Images have their sides; of everything else there is one number for each pair or image. */
+  /** Everything but images is one number per pair or image. */
   #shapeOf(values: Float32Array, count: number): number[] {
-    const { height, width } = this.#settings.image;
+    const { height, width } = this.#settings.step.model.input;
     return values.length === count ? [count] : [count, height, width, 3];
   }
 
   load(state: TensorMap): void {
-    this.#store.load(state);
-    this.#averages?.load(state);
+    this.#parts.store.load(state);
+    this.#parts.averages?.load(state);
   }
 
-  /** Of the first replica weights, statistics and averages as they are now; of each the slots of the weights it owns. */
+  /** The optimiser slots of the weights that this replica owns; from the first one also weights, statistics and averages. */
   state(): TensorMap {
-    if (this.#graphs === undefined) return new Map();
-    const slots = this.#store.read(this.#graphs.slots(this.#owned()));
-    if (this.#settings.index > 0) return slots;
-    const weights = this.#store.read(this.#graphs.weights.map(({ name }) => name));
-    return new Map([...weights, ...slots, ...(this.#averages?.read() ?? [])]);
+    const { store, graphs, owners, averages } = this.#parts;
+    const { index } = this.#settings;
+    const slots = store.read(graphs.slots(ownedBy(owners, index)));
+    if (index > 0) return slots;
+    const weights = store.read(graphs.weights.map(({ name }) => name));
+    return new Map([...weights, ...slots, ...(averages?.read() ?? [])]);
   }
 
   /** Embeddings `[count, size]` of images `[count, height, width, 3]`. */
   async embed(images: Float32Array, count: number): Promise<Float32Array> {
-    const { height, width } = this.#settings.image;
-    const inputs = new Map([["input_image", float32([count, height, width, 3], images)]]);
-    return floats((await this.#inference!.embed.run(inputs)).get("embedding")!);
+    const { height, width } = this.#settings.step.model.input;
+    const inputs = new Map([[EMBED.image, float32([count, height, width, 3], images)]]);
+    return floats((await this.#parts.inference.embed.run(inputs)).get(EMBED.embedding)!);
   }
 
   /** Probabilities `[count]` that embeddings `[count, size]` are of one person. */
   async compare(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array> {
     const shape = [count, anchors.length / count];
     const inputs = new Map([
-      ["anchor_embedding", float32(shape, anchors)],
-      ["verification_embedding", float32(shape, verifications)],
+      [COMPARE.anchor, float32(shape, anchors)],
+      [COMPARE.verification, float32(shape, verifications)],
     ]);
-    return floats((await this.#inference!.compare.run(inputs)).get("classifier")!);
+    return floats((await this.#parts.inference.compare.run(inputs)).get(COMPARE.classifier)!);
   }
 
   async close(): Promise<void> {
-    const sessions = [
-      this.#sessions?.step,
-      this.#sessions?.update,
-      this.#inference?.embed,
-      this.#inference?.compare,
-    ];
+    const { training, inference } = this.#parts;
+    const sessions = [training.step, training.update, inference.embed, inference.compare];
     for (const session of sessions) await session?.close();
   }
 }

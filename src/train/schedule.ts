@@ -8,7 +8,7 @@ type ScheduleConfig = Pick<
 
 const STEP_FACTOR = 0.1;
 
-/** The rate after warm-up, at a point of the run between 0 and 1. */
+/** The learning rate after warm-up, at a fraction of the run. */
 function decayed({ learningRate, schedule, decayEpochs, epochs }: ScheduleConfig, done: number): number {
   switch (schedule) {
     case "constant":

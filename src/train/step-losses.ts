@@ -1,9 +1,8 @@
-/** @file The losses that a run can choose, and the derivatives that each of them gives to backbone and head. */
+/** @file The losses that a run can choose, and the gradients of backbone and head under each. */
 import * as g from "../graph/build.ts";
 import { gradient } from "../graph/gradient.ts";
 import type { Node } from "../graph/ops.ts";
 import { HEAD_WEIGHTS } from "../model/siamese.ts";
-import type { PairMining } from "../nn/batch-pairs.ts";
 import {
   adaFaceLoss,
   arcFaceLoss,
@@ -16,90 +15,80 @@ import { constantOf, normal } from "../nn/initializers.ts";
 import type { NetworkBuilder, Weight } from "../nn/network-builder.ts";
 import { tripletLoss } from "../nn/triplet-loss.ts";
 
-/** Losses of pairs; `bce` is the Siamese network's own. */
+/** Losses of pairs; `bce` is the Siamese network's own, on the head's output. */
 const PAIR_LOSSES = ["bce", "contrastive"] as const;
-/** Losses between the images of a batch, whoever they show. */
+/** Losses of triplets found within a batch. */
 const TRIPLET_LOSSES = ["triplet-semihard", "triplet-hard"] as const;
-/** Losses that have a direction for each person. */
+/** Softmax losses over all people, with one weight vector each. */
 const IDENTITY_LOSSES = ["cosface", "arcface", "adaface"] as const;
 
-/**
- * What is made small: the pair's cross-entropy; or what embeddings are to each other, or to the people they show, with
- * the head trained on top of them.
- */
+/** Training losses. Under all but `bce` the backbone learns from its embeddings and the head on top of them. */
 export const LOSSES = [...PAIR_LOSSES, ...TRIPLET_LOSSES, ...IDENTITY_LOSSES] as const;
 export type LossName = (typeof LOSSES)[number];
 
-/** A loss with what it has to be told. */
+/** A loss with its parameters. */
 export type LossSettings =
-  | { readonly name: "contrastive" }
-  | {
-      readonly name: "bce";
-      /** Which pairs of two people count in a batch by people; all when left out. */
-      readonly mining?: PairMining;
-    }
+  | { readonly name: (typeof PAIR_LOSSES)[number] }
   | {
       readonly name: (typeof TRIPLET_LOSSES)[number];
-      /** By which the squared distance to others shall exceed the one within a person. */
+      /** By which the squared distance to a negative should exceed the one to a positive. */
       readonly margin: number;
     }
   | ({
       readonly name: (typeof IDENTITY_LOSSES)[number];
-      /** People that are told apart. */
+      /** Number of people. */
       readonly classes: number;
     } & MarginOptions);
 
 const isOneOf = <T extends string>(names: readonly T[], name: string): name is T =>
   (names as readonly string[]).includes(name);
 
-/** Whether a loss has to be told who is on each image. */
+/** Whether a loss needs the identity on each image. */
 export const needsLabels = (name: LossName): boolean => !isOneOf(PAIR_LOSSES, name);
 
-/** The settings of a loss; of the options it takes those that it has a use for. */
+/** The settings of a loss, with those of the options that it uses. */
 export function lossSettings(
   name: LossName,
-  { mining, ...options }: MarginOptions & { readonly classes: number; readonly mining: PairMining },
+  options: MarginOptions & { readonly classes: number },
 ): LossSettings {
-  if (name === "bce") return { name, mining };
-  if (name === "contrastive") return { name };
+  if (isOneOf(PAIR_LOSSES, name)) return { name };
   if (isOneOf(TRIPLET_LOSSES, name)) return { name, margin: options.margin };
   return { name, ...options };
 }
 
-/** Distance that the contrastive loss asks for between different people, of the 2 that are possible. */
+/** Margin of the contrastive loss; the largest possible distance is 2. */
 const CONTRASTIVE_MARGIN = 1;
 
-/** One direction for each person that the backbone is trained on; left behind when training ends. */
+/** The weight vectors of the people trained on; inference does not use them. */
 const DIRECTIONS = "people/directions";
 const DIRECTION_DEVIATION = 0.01;
 
-/** AdaFace's running statistics: names, first values, and the share that each batch contributes (its paper's α). */
+/** AdaFace's running statistics of embedding norms: names, initial values, and the weight of each batch (the paper's α). */
 const NORM_MEAN = "people/norm_mean";
 const NORM_DEVIATION = "people/norm_deviation";
 const NORM_START = { mean: 20, deviation: 100 };
-const NORM_SHARE = 0.01;
+const NORM_RATE = 0.01;
 
 export interface Losses {
   readonly reported: Node;
-  /** The derivative of the loss by each trainable weight. */
-  readonly derivatives: ReadonlyMap<string, Node>;
+  /** By the name of each trainable weight. */
+  readonly gradients: ReadonlyMap<string, Node>;
 }
 
-/** What a loss is taken of, whatever the batch is made of. */
+/** Inputs of a loss, for either sampling. */
 export interface LossInputs {
   readonly net: NetworkBuilder;
   readonly loss: LossSettings;
   /** `[images, size]` */
   readonly embeddings: Node;
-  /** `[images]`: who is on each; used by losses that need labels only. */
+  /** `[images]`: identities, for the losses that need labels. */
   readonly labels: Node;
-  /** Of the head. */
+  /** Cross-entropy of the head. */
   readonly pairLoss: Node;
-  /** Of the embeddings, for the contrastive loss. */
   contrastive(margin: number): Node;
 }
 
-function derivativesOf(loss: Node, weights: readonly Weight[], net: NetworkBuilder): Map<string, Node> {
+function gradientsOf(loss: Node, weights: readonly Weight[], net: NetworkBuilder): Map<string, Node> {
   const nodes = weights.map(({ name }) => net.nodeOf(name));
   const gradients = gradient(loss, nodes);
   return new Map(weights.map(({ name }, i) => [name, gradients[i]!]));
@@ -107,7 +96,7 @@ function derivativesOf(loss: Node, weights: readonly Weight[], net: NetworkBuild
 
 const trainableOf = (net: NetworkBuilder) => net.weights.filter((weight) => weight.trainable);
 
-/** Reads the lengths' running statistics and moves them towards the batch's. */
+/** The running statistics of embedding norms after this batch. */
 function normStatistics(net: NetworkBuilder, embeddings: Node): NormStatistics {
   const statistic = (name: string, start: number) =>
     net.weight(name, [], { initializer: constantOf(start), trainable: false, fans: { in: 1, out: 1 } });
@@ -116,14 +105,14 @@ function normStatistics(net: NetworkBuilder, embeddings: Node): NormStatistics {
   const norms = embeddingNorms(embeddings);
   const batchMean = g.reduceMean(norms);
   const batchDeviation = g.sqrt(g.reduceMean(g.square(g.sub(norms, batchMean))));
-  const moved = (value: Node, batch: Node) => g.add(g.mul(value, 1 - NORM_SHARE), g.mul(batch, NORM_SHARE));
+  const moved = (value: Node, batch: Node) => g.add(g.mul(value, 1 - NORM_RATE), g.mul(batch, NORM_RATE));
   const next = { mean: moved(mean, batchMean), deviation: moved(deviation, batchDeviation) };
   net.update(NORM_MEAN, next.mean);
   net.update(NORM_DEVIATION, next.deviation);
   return next;
 }
 
-/** How far embeddings are from where they belong: pair by pair, or by whom they show. */
+/** The loss of the embeddings. */
 function embeddingLoss({ net, loss, embeddings, labels, contrastive }: LossInputs): Node {
   switch (loss.name) {
     case "bce":
@@ -149,21 +138,21 @@ function embeddingLoss({ net, loss, embeddings, labels, contrastive }: LossInput
 }
 
 /**
- * The loss and its derivatives. With the pair's cross-entropy the whole network learns from it; otherwise the backbone
- * learns from the embeddings' loss alone, and the head learns to read the distances without moving the backbone.
+ * The loss and its gradients. Under `bce` the whole network learns from the pairs' cross-entropy; otherwise the backbone
+ * learns from the embeddings' loss, and the cross-entropy trains the head alone.
  */
 export function lossesOf(inputs: LossInputs): Losses {
   const { net, pairLoss, loss } = inputs;
   if (loss.name === "bce") {
-    return { reported: pairLoss, derivatives: derivativesOf(pairLoss, trainableOf(net), net) };
+    return { reported: pairLoss, gradients: gradientsOf(pairLoss, trainableOf(net), net) };
   }
   const backboneLoss = embeddingLoss(inputs);
   const part = (inHead: boolean) => trainableOf(net).filter(({ name }) => HEAD_WEIGHTS.test(name) === inHead);
   return {
     reported: backboneLoss,
-    derivatives: new Map([
-      ...derivativesOf(backboneLoss, part(false), net),
-      ...derivativesOf(pairLoss, part(true), net),
+    gradients: new Map([
+      ...gradientsOf(backboneLoss, part(false), net),
+      ...gradientsOf(pairLoss, part(true), net),
     ]),
   };
 }

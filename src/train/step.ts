@@ -1,113 +1,117 @@
-/** @file The training step as graphs: forward, loss, derivatives, and what the optimiser and the statistics make of them. */
+/** @file The training step as graphs: forward pass, loss, gradients, updates of weights, optimiser slots and statistics. */
+import { EMBED, PAIR } from "../artifact/signatures.ts";
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
-import { embeddingSizeOf, type ImageSize } from "../model/backbone.ts";
-import type { EmbeddingNetwork } from "../model/embedding-network.ts";
-import { embedder, grouped, head, siamese } from "../model/siamese.ts";
+import type { ModelConfig } from "../model/model-config.ts";
+import { comparer, embedder, grouped, siamese } from "../model/siamese.ts";
+import type { NetworkBuilder, Weight } from "../nn/network-builder.ts";
+import {
+  decayed,
+  type Optimizer,
+  type OptimizerSettings,
+  optimizerOf,
+  type StepInputs,
+} from "../nn/optimizers.ts";
 import {
   batchPairs,
-  minedPairs,
+  binaryAccuracy,
+  binaryCrossentropy,
+  contrastiveLoss,
   pairsAccuracy,
   pairsContrastive,
   pairsCrossentropy,
-} from "../nn/batch-pairs.ts";
-import { binaryAccuracy, binaryCrossentropy, contrastiveLoss } from "../nn/losses.ts";
-import { NetworkBuilder, type Weight } from "../nn/network-builder.ts";
-import { decayed, type Optimizer, type StepInputs } from "../nn/optimizers.ts";
+} from "../nn/pair-losses.ts";
 import type { Program } from "../onnx/lower/lower.ts";
 import { type Losses, type LossSettings, lossesOf } from "./step-losses.ts";
 
-export interface StepOptions {
-  readonly network: EmbeddingNetwork;
-  readonly image: ImageSize;
-  /** Pairs when left out. */
+/** What a training step computes, as plain data. */
+export interface StepSettings {
+  readonly model: ModelConfig;
+  /** Default `pairs`. */
   readonly sampling?: Sampling;
-  /** Pairs or images in one run of the graph. */
-  readonly batch: number;
   readonly loss: LossSettings;
-  readonly optimizer: Optimizer;
-  /** Share of each kernel that is taken off at learning rate 1 (Loshchilov and Hutter, 2019). */
+  readonly optimizer: OptimizerSettings;
+  /** Decoupled weight decay of kernels (Loshchilov and Hutter, 2019). */
   readonly weightDecay: number;
-  /** Probability with which a value of the embedding is left out of a step. */
+  /** Dropout rate of the embedding. Default 0. */
   readonly dropout?: number;
-  /** Greatest length of all derivatives together; 0 for any. */
+  /** Global gradient-norm limit; 0, the default, disables clipping. */
   readonly clipNorm?: number;
+  /** Decay of the weights' moving average; 0, the default, keeps none. */
+  readonly averageDecay?: number;
 }
 
-/**
- * What a batch is made of: pairs; or some photographs of each of several people, every one embedded once and compared
- * with all others.
- */
+/** Content of a batch: pairs; or several images of each of several people, each embedded once and compared with all others. */
 export const SAMPLINGS = ["pairs", "people"] as const;
 export type Sampling = (typeof SAMPLINGS)[number];
 
 /** Names of the step's inputs. */
 export const STEP_INPUTS = {
-  anchor: "anchor_img",
-  verification: "verification_img",
+  anchor: PAIR.anchor,
+  verification: PAIR.verification,
   same: "same",
   anchorLabel: "anchor_label",
   verificationLabel: "verification_label",
-  images: "input_image",
+  images: EMBED.image,
   label: "label",
   learningRate: "learning_rate",
   step: "step",
 } as const;
 
-/** Where a replica leaves a weight's derivative for the update. */
+/** The parameter that holds a weight's gradient between the two halves of a step. */
 export const gradientName = (weight: string): string => `gradient/${weight}`;
-/** Where the optimiser keeps a running value of a weight. */
+/** The parameter of an optimiser slot. */
 export const slotName = (optimizer: string, slot: string, weight: string): string =>
   `${optimizer}/${slot}/${weight}`;
 
 export interface TrainingGraphs {
   /** The whole step in one graph. */
   readonly whole: Program;
-  /** The step in two, for replicas that average their derivatives in between. */
-  readonly derivatives: Program;
-  /** The second half, for some of the trainable weights. */
+  /** First half of the step, for replicas that average their gradients before the second. */
+  readonly gradients: Program;
+  /** Second half of the step, for some of the trainable weights. */
   update(owned: ReadonlySet<string>): Program;
   readonly weights: readonly Weight[];
-  /** What the optimiser keeps for some of the trainable weights. */
+  /** Names of the optimiser slots of some of the trainable weights. */
   slots(owned: ReadonlySet<string>): readonly string[];
-  /** What replicas have to average: derivatives and batch statistics. */
+  /** Names of what replicas average: gradients and batch statistics. */
   readonly averaged: readonly string[];
 }
 
+/** How weights change in a step. */
+interface UpdateRule {
+  readonly optimizer: Optimizer;
+  readonly weightDecay: number;
+  readonly inputs: StepInputs;
+}
+
 /** The next values of one weight and its slots, by name. */
-function updateOf(
+export function updateOf(
   weight: Weight,
   value: Node,
-  derivative: Node,
-  inputs: StepInputs,
-  options: StepOptions,
+  gradient: Node,
+  { optimizer, weightDecay, inputs }: UpdateRule,
 ): [string, Node][] {
-  const { optimizer, weightDecay } = options;
+  const nameOf = (slot: string) => slotName(optimizer.name, slot, weight.name);
   const slots = Object.fromEntries(
-    optimizer.slots.map((slot) => [
-      slot,
-      g.parameter(slotName(optimizer.name, slot, weight.name), weight.shape),
-    ]),
+    optimizer.slots.map((slot) => [slot, g.parameter(nameOf(slot), weight.shape)]),
   );
   const shrunk = weightDecay > 0 && weight.decays ? decayed(value, inputs.learningRate, weightDecay) : value;
-  const next = optimizer.update(shrunk, derivative, slots, inputs);
-  const kept = Object.entries(next.slots).map(([slot, node]): [string, Node] => [
-    slotName(optimizer.name, slot, weight.name),
-    node,
-  ]);
+  const next = optimizer.update(shrunk, gradient, slots, inputs);
+  const kept = Object.entries(next.slots).map(([slot, node]): [string, Node] => [nameOf(slot), node]);
   return [[weight.name, next.weight], ...kept];
 }
 
-/** A batch on its way to a loss. */
+/** The forward pass of a batch up to its loss. */
 interface Batch {
   readonly net: NetworkBuilder;
   readonly losses: Losses;
   readonly accuracy: Node;
 }
 
-function pairsBatch({ network, image, batch, loss, dropout = 0 }: StepOptions): Batch {
-  const model = siamese(network, image, { mode: "training", batch, dropout });
-  const { net, anchorEmbedding, verificationEmbedding, logits } = model;
+function pairsBatch({ model, loss, dropout = 0 }: StepSettings, batch: number): Batch {
+  const network = siamese(model, { mode: "training", batch, dropout });
+  const { net, anchorEmbedding, verificationEmbedding, logits } = network;
   const same = g.input(STEP_INPUTS.same, [batch]);
   const labels = [STEP_INPUTS.anchorLabel, STEP_INPUTS.verificationLabel].map((name) =>
     g.input(name, [batch]),
@@ -123,36 +127,39 @@ function pairsBatch({ network, image, batch, loss, dropout = 0 }: StepOptions): 
   return { net, losses, accuracy: binaryAccuracy(logits, same) };
 }
 
-function peopleBatch({ network, image, batch, loss, dropout = 0 }: StepOptions): Batch {
-  const { net, embeddings, logits } = grouped(network, image, { batch, dropout });
+function peopleBatch({ model, loss, dropout = 0 }: StepSettings, batch: number): Batch {
+  const { net, embeddings, logits } = grouped(model, { batch, dropout });
   const labels = g.input(STEP_INPUTS.label, [batch]);
   const pairs = batchPairs(labels);
-  const { mining = "all" } = loss.name === "bce" ? loss : {};
   const losses = lossesOf({
     net,
     loss,
     embeddings,
     labels,
-    pairLoss: pairsCrossentropy(logits, minedPairs(pairs, logits, mining)),
+    pairLoss: pairsCrossentropy(logits, pairs),
     contrastive: (margin) => pairsContrastive(embeddings, pairs, margin),
   });
   return { net, losses, accuracy: pairsAccuracy(logits, pairs) };
 }
 
-/** Derivatives together no longer than `limit` (Pascanu, Mikolov and Bengio, 2013); 0 leaves them as they are. */
-function clipped(derivatives: ReadonlyMap<string, Node>, limit: number): ReadonlyMap<string, Node> {
-  if (limit === 0) return derivatives;
-  const squares = [...derivatives.values()].map((derivative) => g.reduceSum(g.square(derivative)));
-  const length = g.sqrt(squares.reduce((sum, square) => g.add(sum, square)));
-  const factor = g.div(limit, g.max(length, limit));
-  return new Map([...derivatives].map(([name, derivative]) => [name, g.mul(derivative, factor)]));
+/** Gradients scaled to a global norm of at most `limit` (Pascanu, Mikolov and Bengio, 2013); unchanged for 0. */
+function clipped(gradients: ReadonlyMap<string, Node>, limit: number): ReadonlyMap<string, Node> {
+  if (limit === 0) return gradients;
+  const squares = [...gradients.values()].map((gradient) => g.reduceSum(g.square(gradient)));
+  const norm = g.sqrt(squares.reduce((sum, square) => g.add(sum, square)));
+  const factor = g.div(limit, g.max(norm, limit));
+  return new Map([...gradients].map(([name, gradient]) => [name, g.mul(gradient, factor)]));
 }
 
-/** Writes down the training step of a Siamese network. */
-export function trainingGraphs(options: StepOptions): TrainingGraphs {
-  const { sampling, optimizer, clipNorm = 0 } = options;
-  const { net, losses, accuracy } = sampling === "people" ? peopleBatch(options) : pairsBatch(options);
-  const { reported, derivatives } = losses;
+/**
+ * Builds the training step of a Siamese network.
+ * @param batch pairs or images in one run of the graph.
+ */
+export function trainingGraphs(settings: StepSettings, batch: number): TrainingGraphs {
+  const { sampling, weightDecay, clipNorm = 0 } = settings;
+  const optimizer = optimizerOf(settings.optimizer);
+  const { net, losses, accuracy } = (sampling === "people" ? peopleBatch : pairsBatch)(settings, batch);
+  const { reported, gradients } = losses;
   const trainable = net.weights.filter((weight) => weight.trainable);
   const outputs = { loss: reported, accuracy };
 
@@ -160,21 +167,18 @@ export function trainingGraphs(options: StepOptions): TrainingGraphs {
   const updates = (given: ReadonlyMap<string, Node>, weights = trainable) => {
     const used = clipped(given, clipNorm);
     return weights.flatMap((weight) =>
-      updateOf(weight, net.nodeOf(weight.name), used.get(weight.name)!, inputs, options),
+      updateOf(weight, net.nodeOf(weight.name), used.get(weight.name)!, { optimizer, weightDecay, inputs }),
     );
   };
-  const direct = updates(derivatives);
+  const direct = updates(gradients);
   const averages = new Map(
     trainable.map(({ name, shape }) => [name, g.parameter(gradientName(name), shape)]),
   );
   const those = (owned: ReadonlySet<string>) => trainable.filter(({ name }) => owned.has(name));
-  const handedOver = trainable.map(({ name }): [string, Node] => [
-    gradientName(name),
-    derivatives.get(name)!,
-  ]);
+  const handedOver = trainable.map(({ name }): [string, Node] => [gradientName(name), gradients.get(name)!]);
   return {
     whole: { outputs, updates: new Map([...direct, ...net.updates]) },
-    derivatives: { outputs, updates: new Map([...handedOver, ...net.updates]) },
+    gradients: { outputs, updates: new Map([...handedOver, ...net.updates]) },
     update: (owned) => ({ outputs: {}, updates: new Map(updates(averages, those(owned))) }),
     weights: net.weights,
     slots: (owned) =>
@@ -183,19 +187,9 @@ export function trainingGraphs(options: StepOptions): TrainingGraphs {
   };
 }
 
-/** The forward pass of either half of the network, for validation while training: any batch size. */
-export function inferenceGraphs(
-  network: EmbeddingNetwork,
-  image: ImageSize,
-): { embed: Program; compare: Program } {
-  const { embedding } = embedder(network, image, "batch");
-  const top = new NetworkBuilder("inference");
-  const [anchor, verification] = ["anchor_embedding", "verification_embedding"].map((name) =>
-    g.input(name, ["batch", embeddingSizeOf(network, image)]),
-  ) as [Node, Node];
-  const classifier = g.sigmoid(head(top, anchor, verification));
-  return {
-    embed: { outputs: { embedding } },
-    compare: { outputs: { classifier } },
-  };
+/** The forward passes of backbone and head at inference, for any batch size. */
+export function inferenceGraphs(model: ModelConfig): { embed: Program; compare: Program } {
+  const { embedding } = embedder(model, "batch");
+  const { classifier } = comparer(model, "batch");
+  return { embed: { outputs: { embedding } }, compare: { outputs: { classifier } } };
 }

@@ -1,20 +1,17 @@
-/** @file A running average of a network's weights: what the last steps have in common, without their noise. */
+/** @file Exponential moving averages of a network's weights, used in their place at inference. */
 import type { TensorMap } from "../base/tensor.ts";
 import type { Weight } from "../nn/network-builder.ts";
 import { ParameterStore } from "../onnx/runtime/parameter-store.ts";
 
 const PREFIX = "average/";
 
-/** Under which name a checkpoint keeps the average of a weight. */
+/** Name of the average of a weight in a checkpoint. */
 export const averageName = (weight: string): string => `${PREFIX}${weight}`;
 
-/** Share of the old average that stays at a step, counted from 1: little at first, when old weights are worth nothing. */
+/** Decay of the average at a step, counted from 1; small at first, when old weights are poor. */
 export const decayAt = (decay: number, step: number): number => Math.min(decay, (1 + step) / (10 + step));
 
-/**
- * The weights to measure and to export: the averages where a state holds them, else the weights themselves.
- * @returns by the weights' own names, everything else of the state as it is.
- */
+/** The state with the averages, where it holds any, in place of the weights. */
 export function averagedState(state: TensorMap): TensorMap {
   const averages = [...state].filter(([name]) => name.startsWith(PREFIX));
   return new Map([...state, ...averages.map(([name, value]) => [name.slice(PREFIX.length), value] as const)]);
@@ -35,17 +32,17 @@ export class WeightAverages {
     this.store.admit(this.#names.map((name) => source.port(name)));
   }
 
-  /** Moves each average towards its weight's present value. */
+  /** Moves each average towards the current value of its weight. */
   follow(step: number): void {
-    const share = 1 - decayAt(this.#decay, step);
+    const rate = 1 - decayAt(this.#decay, step);
     for (const name of this.#names) {
       const average = this.store.elements(name);
       const value = this.#source.elements(name);
-      for (let i = 0; i < average.length; i++) average[i]! += share * (value[i]! - average[i]!);
+      for (let i = 0; i < average.length; i++) average[i]! += rate * (value[i]! - average[i]!);
     }
   }
 
-  /** Takes the averages of a state, or its weights where it holds no averages yet. */
+  /** Loads the averages of a state, or its weights without any. */
   load(state: TensorMap): void {
     this.store.load(averagedState(state));
   }

@@ -1,6 +1,6 @@
-/** @file A trained model in the hands of a program: photographs to embeddings, embeddings to probabilities, a decision. */
+/** @file The library's `FaceModel`: photographs to embeddings, embeddings to probabilities and decisions. */
+import { type CalibrationRecord, decisionFor } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
-import type { CalibrationRecord } from "../evaluate/thresholds.ts";
 import { decodeImage } from "../image/decode.ts";
 import { type ImageSettings, prepare } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
@@ -9,11 +9,11 @@ import { type OpenedModel, openModel } from "./open-model.ts";
 /** A photograph: the path of an image file, or the file's content (JPEG, PNG, WebP, GIF, TIFF, AVIF, PGM, PPM, PBM). */
 export type Photo = string | Uint8Array;
 
-/** What a model says about two photographs. */
+/** The result for two photographs. */
 export interface Verification {
-  /** That both show one person, in [0, 1]. */
+  /** Probability that both show one person, in [0, 1]. */
   readonly probability: number;
-  /** Whether the probability reaches the threshold; absent where the model carries no calibration record. */
+  /** Whether the probability reaches the threshold; absent when the model has no calibration record. */
   readonly same?: boolean;
   /** In [0, 1]. */
   readonly threshold?: number;
@@ -21,14 +21,26 @@ export interface Verification {
 
 /** How to decide. */
 export interface VerifyOptions {
-  /** Highest false accept rate wanted, such as 0.01; the threshold with the most right decisions when left out. */
+  /** Highest false accept rate wanted, between 0 and 1; the threshold with the most right decisions when left out. */
   readonly far?: number;
 }
 
 /** Photographs in one run of the network. */
 const BATCH = 16;
 
-/** A model that has been loaded; `await using` or `close()` frees its threads. */
+/**
+ * Decodes photographs and scales them to a model's size.
+ * @returns `[photos.length, height, width, 3]`, RGB in [0, 1].
+ */
+export async function decodePhotos(photos: readonly Photo[], size: ImageSettings): Promise<Float32Array> {
+  const length = size.height * size.width * size.channels;
+  const images = new Float32Array(photos.length * length);
+  const pixels = await Promise.all(photos.map((photo) => decodeImage(photo, size)));
+  for (const [row, each] of pixels.entries()) images.set(prepare(each), row * length);
+  return images;
+}
+
+/** A loaded model; `await using` or `close()` frees its threads. */
 export class FaceModel implements AsyncDisposable {
   readonly #opened: OpenedModel;
 
@@ -50,7 +62,7 @@ export class FaceModel implements AsyncDisposable {
 
   /**
    * Numbers in an embedding.
-   * @throws FaceError `MODEL_UNSUPPORTED` for an ONNX version, which gives none.
+   * @throws FaceError `MODEL_UNSUPPORTED` for an ONNX version, which gives no embeddings.
    */
   get embeddingSize(): number {
     return this.#embedder.embeddingSize;
@@ -60,27 +72,27 @@ export class FaceModel implements AsyncDisposable {
     const { verifier } = this.#opened;
     if (!("score" in verifier)) return verifier;
     throw new FaceError("MODEL_UNSUPPORTED", `${this.path} compares photographs and gives no embeddings`, {
-      hint: "use verify, or load the SavedModel or the run that it was made of",
+      hint: "use verify, or load the SavedModel or the run that it was made from",
     });
   }
 
-  /** Thresholds with the error rates measured at them; only exported models carry them. */
+  /** Thresholds with the error rates measured at them; only exported models have them. */
   get calibration(): CalibrationRecord | undefined {
     return this.#opened.calibration;
   }
 
   /**
-   * Embeds photographs, sixteen at a time, on all cores.
+   * Embeds photographs, in batches of sixteen, on all cores.
    * @returns an embedding of `embeddingSize` numbers for each, in the same order.
-   * @throws FaceError `IMAGE_UNREADABLE` for a photograph that is missing, damaged or no image.
+   * @throws FaceError `IMAGE_UNREADABLE` for a file that is missing, damaged or not an image.
    */
   async embed(photos: readonly Photo[]): Promise<Float32Array[]> {
     const starts = Array.from({ length: Math.ceil(photos.length / BATCH) }, (_, i) => i * BATCH);
     const batches: Float32Array[][] = [];
-    const { lanes } = this.#embedder;
-    for (let i = 0; i < starts.length; i += lanes) {
+    const { concurrency } = this.#embedder;
+    for (let i = 0; i < starts.length; i += concurrency) {
       const round = starts
-        .slice(i, i + lanes)
+        .slice(i, i + concurrency)
         .map((from) => this.#embedBatch(photos.slice(from, from + BATCH)));
       batches.push(...(await Promise.all(round)));
     }
@@ -89,7 +101,7 @@ export class FaceModel implements AsyncDisposable {
 
   /**
    * Compares two embeddings of this model.
-   * @returns the probability that they are of one person, in [0, 1]; the order may matter slightly.
+   * @returns the probability that they are of one person, in [0, 1].
    * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size.
    */
   async compare(left: Float32Array, right: Float32Array): Promise<number> {
@@ -119,7 +131,8 @@ export class FaceModel implements AsyncDisposable {
 
   /**
    * Says whether two photographs show one person.
-   * @throws FaceError `IMAGE_UNREADABLE`, or `CONFIG_INVALID` when the model is not calibrated for so low a rate.
+   * @throws FaceError `IMAGE_UNREADABLE`, or `CONFIG_INVALID` when `far` is not between 0 and 1 or the model is not
+   *   calibrated for so low a rate.
    */
   async verify(left: Photo, right: Photo, { far }: VerifyOptions = {}): Promise<Verification> {
     const threshold = this.#threshold(far);
@@ -139,40 +152,29 @@ export class FaceModel implements AsyncDisposable {
 
   #threshold(far: number | undefined): number | undefined {
     const { calibration } = this.#opened;
-    if (far === undefined) return calibration?.threshold;
-    const points = calibration?.operatingPoints.filter((point) => point.far <= far) ?? [];
-    const point = points.toSorted((a, b) => b.far - a.far)[0];
-    if (point !== undefined) return point.threshold;
-    const known = calibration?.operatingPoints.map((each) => each.far).join(", ");
+    const decision = decisionFor(calibration, far);
+    if (decision !== undefined || far === undefined) return decision?.threshold;
+    const supported = calibration?.operatingPoints.map((each) => each.far).join(", ");
     throw new FaceError("CONFIG_INVALID", `the model is not calibrated for a false accept rate of ${far}`, {
-      hint: known
-        ? `choose ${known}, or leave far out`
-        : "only exported models with enough data are calibrated; leave far out",
+      hint: supported
+        ? `choose ${supported}, or leave far out`
+        : "only models exported with enough data are calibrated; leave far out",
     });
   }
 
   async #score(left: Photo, right: Photo): Promise<number> {
     const { verifier } = this.#opened;
     if ("score" in verifier) {
-      const [one, other] = await Promise.all([left, right].map((photo) => this.#pixels([photo])));
+      const [one, other] = await Promise.all([left, right].map((photo) => decodePhotos([photo], this.image)));
       return (await verifier.score(one!, other!, 1))[0]!;
     }
     const [one, other] = await this.embed([left, right]);
     return await this.compare(one!, other!);
   }
 
-  async #pixels(photos: readonly Photo[]): Promise<Float32Array> {
-    const { image } = this;
-    const pixels = await Promise.all(photos.map((photo) => decodeImage(photo, image)));
-    const length = image.height * image.width * image.channels;
-    const images = new Float32Array(photos.length * length);
-    for (const [row, each] of pixels.entries()) images.set(prepare(each), row * length);
-    return images;
-  }
-
   async #embedBatch(photos: readonly Photo[]): Promise<Float32Array[]> {
     const size = this.embeddingSize;
-    const images = await this.#pixels(photos);
+    const images = await decodePhotos(photos, this.image);
     const values = await this.#embedder.embed(images, photos.length);
     return photos.map((_, row) => values.slice(row * size, (row + 1) * size));
   }

@@ -1,65 +1,58 @@
-/** @file Opens an ONNX version, such as `faceid quantize` writes, to compare images two by two. */
+/** @file Opens an ONNX version, such as `faceid quantize` writes; it scores pairs of images and gives no embeddings. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { ONNX_FILE } from "../artifact/files.ts";
+import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, floats } from "../base/tensor.ts";
-import type { ImageSize } from "../model/backbone.ts";
+import type { ImageSize } from "../model/model-config.ts";
 import type { PairVerifier } from "../model/verifier.ts";
 import { type OnnxModel, type OnnxPort, readOnnxFile } from "../onnx/runtime/model-file.ts";
 import { SessionPool } from "../onnx/runtime/session-pool.ts";
-import { ONNX_FILE } from "../serving/engine/onnx-servable.ts";
 
-/** The names of the pair signature. */
-export const PAIR_INPUTS = ["anchor_img", "verification_img"] as const;
-export const PAIR_OUTPUT = "classifier";
-
-/** A verifier from the bytes of an ONNX model of the pair signature. */
+/** A verifier from the bytes of an ONNX model of the pair signature, run by so many single-threaded sessions. */
 export async function pairVerifier(
   bytes: Uint8Array,
   { height, width }: ImageSize,
-  lanes = availableParallelism(),
+  sessions = availableParallelism(),
 ): Promise<PairVerifier> {
-  const pool = await SessionPool.open(bytes, lanes);
+  const pool = await SessionPool.open(bytes, sessions);
   return {
     image: { height, width },
-    lanes,
+    concurrency: sessions,
     async score(anchors, verifications, count) {
       const shape = [count, height, width, 3];
-      const [anchor, verification] = PAIR_INPUTS;
       const results = await pool.run(
         new Map([
-          [anchor, float32(shape, anchors)],
-          [verification, float32(shape, verifications)],
+          [PAIR.anchor, float32(shape, anchors)],
+          [PAIR.verification, float32(shape, verifications)],
         ]),
       );
-      return floats(results.get(PAIR_OUTPUT)!);
+      return floats(results.get(PAIR.classifier)!);
     },
     [Symbol.asyncDispose]: () => pool.close(),
   };
 }
 
-/** Whether a side of a port takes any number. */
-const isFree = (side: number | undefined) => side !== undefined && side < 0;
-
 /** The image size that the pair signature of an ONNX model takes. */
 function imageSizeOf({ inputs, outputs }: OnnxModel, path: string): ImageSize {
   const named = (ports: readonly OnnxPort[], name: string) => ports.find((port) => port.name === name);
-  const [anchor, verification] = PAIR_INPUTS.map((name) => named(inputs, name));
+  const [anchor, verification] = [PAIR.anchor, PAIR.verification].map((name) => named(inputs, name));
   const [rows, height, width, channels] = anchor?.shape ?? [];
   const isPair =
     inputs.length === 2 &&
     [anchor, verification].every((port) => port?.dtype === "float32") &&
     String(anchor?.shape) === String(verification?.shape) &&
-    named(outputs, PAIR_OUTPUT)?.dtype === "float32";
-  if (isPair && isFree(rows) && channels === 3 && height! > 0 && width! > 0)
+    named(outputs, PAIR.classifier)?.dtype === "float32";
+  if (isPair && rows! < 0 && channels === 3 && height! > 0 && width! > 0)
     return { height: height!, width: width! };
   const text = (ports: readonly OnnxPort[]) =>
     ports.map(({ name, dtype, shape }) => `${name} ${dtype} [${shape?.join(",") ?? "?"}]`).join(", ");
   throw new FaceError(
     "MODEL_UNSUPPORTED",
-    `${path} takes ${text(inputs)} and gives ${text(outputs)}; measuring takes two images, ${PAIR_INPUTS.join(" and ")} [-1,height,width,3], and gives ${PAIR_OUTPUT}`,
+    `${path} takes ${text(inputs)} and gives ${text(outputs)}; measuring takes two images, ${PAIR.anchor} and ${PAIR.verification} [-1,height,width,3], and gives ${PAIR.classifier}`,
     {
-      hint: "measure an ONNX version that `faceid quantize` wrote, or a file that `--onnx` wrote as model.onnx",
+      hint: `use an ONNX version that \`faceid quantize\` wrote, or a file that \`--onnx\` wrote as ${ONNX_FILE}`,
     },
   );
 }
@@ -68,8 +61,8 @@ function imageSizeOf({ inputs, outputs }: OnnxModel, path: string): ImageSize {
  * A verifier from a version's folder with an ONNX file.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
-export async function onnxVerifier(folder: string, lanes?: number): Promise<PairVerifier> {
+export async function onnxVerifier(folder: string, sessions?: number): Promise<PairVerifier> {
   const path = join(folder, ONNX_FILE);
   const { bytes, model } = await readOnnxFile(path);
-  return await pairVerifier(bytes, imageSizeOf(model, path), lanes);
+  return await pairVerifier(bytes, imageSizeOf(model, path), sessions);
 }

@@ -1,55 +1,59 @@
-/** @file Opens whatever stands for a model: a run's folder, a checkpoint, a SavedModel or ONNX version, a folder of versions. */
+/** @file Opens a model by its path, from a checkpoint, a SavedModel or an ONNX file, as one interface. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { FaceError } from "../base/errors.ts";
-import type { CalibrationRecord } from "../evaluate/thresholds.ts";
-import type { ModelDescription } from "../jobs/export.ts";
+import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { type ExportedModel, readDescription } from "../artifact/description.ts";
+import { DESCRIPTION_FILE, modelFileIn, ONNX_FILE, SAVED_MODEL_FILE, versionsIn } from "../artifact/files.ts";
+import { FaceError, messageOf } from "../base/errors.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
-import { ONNX_FILE } from "../serving/engine/onnx-servable.ts";
 import { type EpochRecord, readCheckpoint } from "../train/checkpoint.ts";
-import { trainConfigSchema } from "../train/config.ts";
-import { BEST_CHECKPOINT } from "../train/listeners/checkpoints.ts";
+import { type TrainConfig, trainConfig } from "../train/config.ts";
+import { networkVerifier } from "../train/inference.ts";
+import { BEST_CHECKPOINT } from "../train/listeners.ts";
 import type { DataConfig } from "../train/people.ts";
-import { checkpointVerifier } from "./checkpoint-verifier.ts";
+import { currentSettings } from "../train/setting-names.ts";
 import { onnxVerifier } from "./onnx-verifier.ts";
-import { readDescription, savedModelVerifier } from "./saved-model-verifier.ts";
+import { savedModelVerifier } from "./saved-model-verifier.ts";
 
-/** A model open for use, and what is known about how it came to be. */
+/** An open model, with what is known about its training. */
 export interface OpenedModel {
   /** The `.safetensors` file or the version's folder. */
   readonly path: string;
   readonly verifier: AnyVerifier;
-  /** The data it was trained on; defaults where it does not say. */
+  /** The data it was trained on; the defaults for a model without a description. */
   readonly config: DataConfig;
-  /** Name of its network; absent for a SavedModel that does not say. */
+  /** Name of its network; absent for a model without a description. */
   readonly network?: string;
-  /** Every setting of its training; absent for a SavedModel that does not say. */
+  /** Every setting of its training; absent for a model without a description. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Epochs up to the state that was kept. */
   readonly history: readonly EpochRecord[];
-  /** Thresholds that travel with an exported model. */
+  /** Thresholds of an exported model. */
   readonly calibration?: CalibrationRecord;
 }
 
-const SAVED_MODEL_FILE = "saved_model.pb";
-
-/** The names in a folder; undefined for anything that is no folder. */
+/** The names in a folder; undefined for anything else. */
 async function namesIn(path: string): Promise<readonly string[] | undefined> {
   const about = await stat(path).catch(() => undefined);
   return about?.isDirectory() === true ? await readdir(path) : undefined;
 }
 
+/** The file of a checkpoint; a run's folder stands for its best one. */
+export async function checkpointFile(path: string): Promise<string> {
+  return (await namesIn(path)) === undefined ? path : join(path, BEST_CHECKPOINT);
+}
+
 /**
- * Opens a checkpoint; a run's folder stands for its best one.
+ * Opens a checkpoint.
+ * @param path the file or a run's folder.
  * @throws FaceError `CHECKPOINT_INVALID`.
  */
-export async function openCheckpoint(path: string): Promise<OpenedModel> {
-  const file = (await namesIn(path)) === undefined ? path : join(path, BEST_CHECKPOINT);
-  const checkpoint = await readCheckpoint(file);
-  const { config, progress } = checkpoint;
+async function openCheckpoint(path: string): Promise<OpenedModel> {
+  const file = await checkpointFile(path);
+  const { config, progress, state } = await readCheckpoint(file);
   return {
     path: file,
-    verifier: await checkpointVerifier(checkpoint),
+    verifier: await networkVerifier(config, state),
     config,
     network: config.model,
     settings: config,
@@ -57,27 +61,33 @@ export async function openCheckpoint(path: string): Promise<OpenedModel> {
   };
 }
 
-/** The data that a model was trained on; defaults where it does not say. */
-export function dataOf(
-  description: ModelDescription | undefined,
-  { height, width }: { readonly height: number; readonly width: number },
-): DataConfig {
-  return { ...(description?.training.config ?? trainConfigSchema.parse({})), imageShape: [height, width] };
+/**
+ * The settings of an exported model's training; the defaults for a model without a description.
+ * @throws FaceError `MODEL_INVALID` naming the setting that this version of faceid does not accept.
+ */
+export function trainingConfig(folder: string, description: ExportedModel | undefined): TrainConfig {
+  try {
+    return trainConfig(description?.training.config ?? {});
+  } catch (error) {
+    const path = join(folder, DESCRIPTION_FILE);
+    throw new FaceError("MODEL_INVALID", `${path}: training.config: ${messageOf(error)}`, {
+      hint: "another version of faceid wrote it; export the model again with this one",
+      cause: error,
+    });
+  }
 }
 
-/** Whether these are the names in a version's folder that holds an ONNX file and no SavedModel. */
-const isOnnx = (names: readonly string[]) => names.includes(ONNX_FILE) && !names.includes(SAVED_MODEL_FILE);
-
 /**
- * Opens a version's folder of an exported model, a SavedModel or the ONNX file of one.
+ * Opens a version's folder of an exported model, a SavedModel or an ONNX file.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
-export async function openSavedModel(folder: string): Promise<OpenedModel> {
-  const verifier = isOnnx((await namesIn(folder)) ?? [])
-    ? await onnxVerifier(folder)
-    : await savedModelVerifier(folder);
+async function openVersion(folder: string): Promise<OpenedModel> {
   const description = await readDescription(folder);
-  const config = dataOf(description, verifier.image);
+  const trained = trainingConfig(folder, description);
+  const isOnnx = modelFileIn((await namesIn(folder)) ?? []) === ONNX_FILE;
+  const verifier = await (isOnnx ? onnxVerifier(folder) : savedModelVerifier(folder));
+  const { height, width } = verifier.image;
+  const config = { ...trained, imageShape: [height, width] };
   if (description === undefined) return { path: folder, verifier, config, history: [] };
   const { network, training, calibration } = description;
   return {
@@ -85,18 +95,10 @@ export async function openSavedModel(folder: string): Promise<OpenedModel> {
     verifier,
     config,
     network,
-    settings: training.config,
+    settings: currentSettings(training.config),
     history: training.history,
     ...(calibration === undefined ? {} : { calibration }),
   };
-}
-
-/** The newest of the version folders, by number. */
-function newestVersion(names: readonly string[]): string | undefined {
-  return names
-    .filter((name) => /^\d+$/.test(name))
-    .toSorted((a, b) => Number(a) - Number(b))
-    .at(-1);
 }
 
 /** Where a model lies, and what it is. */
@@ -107,21 +109,20 @@ export interface ModelPlace {
 
 /**
  * Finds a model by its path alone.
- * @param path a run's folder, a `.safetensors` file, a version's folder, or the folder of all versions (the newest
- *   counts).
+ * @param path a run's folder, a `.safetensors` file, a version's folder, or the folder of all versions, which stands for
+ *   the newest.
  * @throws FaceError `MODEL_NOT_FOUND` when it is none of these.
  */
 export async function locateModel(path: string): Promise<ModelPlace> {
   const names = await namesIn(path);
   if (names === undefined && path.endsWith(".safetensors")) return { kind: "checkpoint", path };
   if (names?.includes(BEST_CHECKPOINT)) return { kind: "checkpoint", path: join(path, BEST_CHECKPOINT) };
-  if (names?.some((name) => name === SAVED_MODEL_FILE || name === ONNX_FILE))
-    return { kind: "version", path };
-  const newest = newestVersion(names ?? []);
+  if (names !== undefined && modelFileIn(names) !== undefined) return { kind: "version", path };
+  const newest = versionsIn(names ?? []).at(-1);
   if (newest !== undefined) return { kind: "version", path: join(path, newest) };
   const found =
     names === undefined
-      ? "is no folder"
+      ? "is not a folder"
       : `holds neither ${BEST_CHECKPOINT} nor ${SAVED_MODEL_FILE} nor ${ONNX_FILE}`;
   throw new FaceError("MODEL_NOT_FOUND", `${path} ${found}`, {
     hint: "name a run's folder, a .safetensors file, a SavedModel or ONNX version's folder, or the folder of its versions",
@@ -129,10 +130,11 @@ export async function locateModel(path: string): Promise<ModelPlace> {
 }
 
 /**
- * Opens a model by its path alone.
- * @throws FaceError as `locateModel`, or as the file's own reader.
+ * Opens a model.
+ * @param kind what the path names; found out when left out.
+ * @throws FaceError as `locateModel`, or `CHECKPOINT_INVALID`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
-export async function openModel(path: string): Promise<OpenedModel> {
-  const place = await locateModel(path);
-  return place.kind === "checkpoint" ? await openCheckpoint(place.path) : await openSavedModel(place.path);
+export async function openModel(path: string, kind?: ModelPlace["kind"] | undefined): Promise<OpenedModel> {
+  const place = kind === undefined ? await locateModel(path) : { kind, path };
+  return await (place.kind === "checkpoint" ? openCheckpoint(place.path) : openVersion(place.path));
 }

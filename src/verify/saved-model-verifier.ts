@@ -1,76 +1,48 @@
-/** @file Opens an exported model for use, with what its description says about it. */
-import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
-import { join } from "node:path";
-import { FaceError, systemCode } from "../base/errors.ts";
-import { float32, floats } from "../base/tensor.ts";
-import { DESCRIPTION_FILE, type ModelDescription } from "../jobs/export.ts";
-import type { ImageSize } from "../model/backbone.ts";
+/** @file Opens the SavedModel of an exported model. */
+import { COMPARE, EMBED } from "../artifact/signatures.ts";
+import { FaceError } from "../base/errors.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower/lower.ts";
-import { SessionPool } from "../onnx/runtime/session-pool.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
+import { pooledVerifier } from "../train/inference.ts";
 
-/** Reads `assets.extra/faceid.json`; undefined for a model that others made. */
-export async function readDescription(folder: string): Promise<ModelDescription | undefined> {
-  const path = join(folder, DESCRIPTION_FILE);
-  try {
-    return JSON.parse(await readFile(path, "utf8")) as ModelDescription;
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
-    throw new FaceError("MODEL_INVALID", `${path} is damaged`, { cause: error });
-  }
+async function onnxOf(model: ReadModel, signature: string): Promise<Uint8Array> {
+  return lower({ outputs: (await model.program(signature)).outputs }).bytes;
 }
 
-async function openPool(model: ReadModel, signature: string, lanes: number): Promise<SessionPool> {
-  if (!model.signatures.has(signature)) {
-    throw new FaceError("MODEL_UNSUPPORTED", `the model has no signature ${signature}`, {
-      hint: "measuring takes a model exported by faceid, with the signatures embed and compare",
-    });
-  }
-  return SessionPool.open(lower({ outputs: (await model.program(signature)).outputs }).bytes, lanes);
+/** The sizes that the signatures `embed` and `compare` name. */
+function sizesOf(
+  { signatures }: ReadModel,
+  folder: string,
+): { height: number; width: number; embeddingSize: number } {
+  const embed = signatures.get(EMBED.signature);
+  const [, height = 0, width = 0] = embed?.inputs.get(EMBED.image)?.shape ?? [];
+  const embeddingSize = embed?.outputs.get(EMBED.embedding)?.shape?.[1] ?? 0;
+  const missing = [EMBED, COMPARE].find(({ signature }) => !signatures.has(signature));
+  if (missing === undefined && Math.min(height, width, embeddingSize) > 0)
+    return { height, width, embeddingSize };
+  throw new FaceError(
+    "MODEL_UNSUPPORTED",
+    missing === undefined
+      ? `the signature ${EMBED.signature} of ${folder} does not name the size of its images and embeddings`
+      : `${folder} has no signature ${missing.signature}`,
+    {
+      hint: `use a model that faceid exported, with the signatures ${EMBED.signature} and ${COMPARE.signature}`,
+    },
+  );
 }
 
-/** The image size that a model's `embed` signature takes. */
-function imageSizeOf(model: ReadModel): ImageSize {
-  const [, height, width] = model.signatures.get("embed")?.inputs.get("input_image")?.shape ?? [];
-  if (height === undefined || width === undefined || height < 1 || width < 1) {
-    throw new FaceError(
-      "MODEL_UNSUPPORTED",
-      "the model's embed signature does not say what size of images it takes",
-    );
-  }
-  return { height, width };
-}
-
-/** A verifier from a version's folder. */
-export async function savedModelVerifier(folder: string, lanes = availableParallelism()): Promise<Verifier> {
+/**
+ * A verifier from a version's folder.
+ * @param sessions sessions for embedding; one per core when left out.
+ * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
+ */
+export async function savedModelVerifier(folder: string, sessions?: number): Promise<Verifier> {
   const model = await readSavedModel(folder);
-  const embed = await openPool(model, "embed", lanes);
-  const compare = await openPool(model, "compare", 1);
-  const { height, width } = imageSizeOf(model);
-  const embeddingSize = model.signatures.get("embed")!.outputs.get("embedding")?.shape?.[1] ?? 0;
-  const close = async () => {
-    await Promise.all([embed.close(), compare.close()]);
-  };
-  return {
-    image: { height, width },
-    embeddingSize,
-    lanes,
-    async embed(images, count) {
-      const results = await embed.run(new Map([["input_image", float32([count, height, width, 3], images)]]));
-      return floats(results.get("embedding")!);
-    },
-    async compare(anchors, verifications, count) {
-      const shape = [count, embeddingSize];
-      const results = await compare.run(
-        new Map([
-          ["anchor_embedding", float32(shape, anchors)],
-          ["verification_embedding", float32(shape, verifications)],
-        ]),
-      );
-      return floats(results.get("classifier")!);
-    },
-    [Symbol.asyncDispose]: close,
-  };
+  const { height, width, embeddingSize } = sizesOf(model, folder);
+  const [embed, compare] = await Promise.all([
+    onnxOf(model, EMBED.signature),
+    onnxOf(model, COMPARE.signature),
+  ]);
+  return await pooledVerifier({ image: { height, width }, embeddingSize, embed, compare }, sessions);
 }

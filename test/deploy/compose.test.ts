@@ -1,5 +1,5 @@
 /** @file The compose files: held against the compose specification, and read by Docker Compose itself. */
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
@@ -8,7 +8,14 @@ import { OTHER_NAMES, variableOf } from "../../src/cli/options.ts";
 import { EVERY_SETTING } from "../../src/cli/settings.ts";
 import { openTools, ROOT } from "./tools.ts";
 
-const FILES = ["docker-compose.yml", "docker-compose.train.yml", "docker-compose.train.gpu.yml"];
+const GPU = "deploy/compose/train.gpu.yml";
+const FILES = [
+  "docker-compose.yml",
+  "docker-compose.train.yml",
+  "deploy/compose/serve.yml",
+  "deploy/compose/train.yml",
+  GPU,
+];
 const tools = await openTools();
 
 interface Service {
@@ -30,7 +37,7 @@ interface Service {
 describe.skipIf("unavailable" in tools)("Docker Compose", () => {
   if ("unavailable" in tools) return;
   const folder = mkdtempSync(join(tmpdir(), "faceid-compose-"));
-  for (const file of FILES) copyFileSync(join(ROOT, file), join(folder, file));
+  for (const file of FILES) cpSync(join(ROOT, file), join(folder, file));
   copyFileSync(join(ROOT, ".env.example"), join(folder, ".env"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -83,7 +90,7 @@ describe.skipIf("unavailable" in tools)("Docker Compose", () => {
   });
 
   it("asks for a graphics card in the variant for one", async () => {
-    const files = ["-f", "docker-compose.train.yml", "-f", "docker-compose.train.gpu.yml"];
+    const files = ["-f", "docker-compose.train.yml", "-f", GPU];
     const { train } = await services(files);
     expect(train!.build?.target).toBe("gpu");
     expect(train!.environment).toMatchObject({ FACEID_PROVIDER: "cuda" });

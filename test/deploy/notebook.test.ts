@@ -74,8 +74,8 @@ describe.skipIf("unavailable" in tools || process.platform === "win32")("the not
       DATASET_SIZE: "32",
       FACEID_MODEL: "compact",
       FACEID_VALIDATION_PAIRS: "16",
-      FACEID_VALIDATION_SHARE: "0.25",
-      FACEID_TEST_SHARE: "0.25",
+      FACEID_VALIDATION_FRACTION: "0.25",
+      FACEID_TEST_FRACTION: "0.25",
       IPYTHONDIR: join(folder, "ipython"),
     };
     const script = join(ROOT, "test/deploy/python/run_notebook.py");

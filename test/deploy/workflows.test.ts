@@ -51,10 +51,19 @@ describe.skipIf("unavailable" in tools)("the workflows", () => {
       os: ["ubuntu-latest", "macos-latest", "windows-latest"],
       node: [20, 22, 24],
     });
-    const readme = readFileSync(join(ROOT, "README.md"), "utf8");
-    const typed = commands!.steps!.map((step) => step.run).filter((line) => line !== undefined);
-    expect(typed.length).toBe(2);
-    for (const line of typed) expect(readme).toContain(line);
+    const runs = commands!.steps!.map((step) => step.run).filter((line) => line !== undefined);
+    expect(runs).toEqual(["bash .ci/run test quickstart"]);
+  });
+
+  it("call every stage of .ci/run, which are those that it runs by default", async () => {
+    const script = readFileSync(join(ROOT, ".ci/run"), "utf8");
+    const stages = [...script.matchAll(/^stage_(\w+)\(\)/gm)].map(([, name]) => name!);
+    expect(script).toContain(`set -- ${stages.join(" ")}`);
+    const jobs = Object.values(await jobsOf(".github/workflows/ci.yml"));
+    const called = jobs
+      .flatMap(({ steps = [] }) => steps)
+      .flatMap(({ run: text = "" }) => /^bash \.ci\/run (.+)$/.exec(text)?.[1]?.split(" ") ?? []);
+    expect(called.toSorted()).toEqual(stages.toSorted());
   });
 
   it("call only scripts of package.json, pin every action, and end by themselves", async () => {
@@ -65,10 +74,13 @@ describe.skipIf("unavailable" in tools)("the workflows", () => {
     const steps = own.flatMap((job) => job.steps ?? []);
     const actions = steps.flatMap(({ uses = [] }) => uses);
     expect(actions.filter((uses) => !/@v\d/.test(uses))).toEqual([]);
-    const called = steps.flatMap(({ run: text = "" }) =>
-      [...text.matchAll(/npm run ([\w:]+)/g)].map(([, name]) => name!),
+    const texts = [...steps.map(({ run: text = "" }) => text), readFileSync(join(ROOT, ".ci/run"), "utf8")];
+    const called = texts.flatMap((text) =>
+      [...text.matchAll(/\bnpm run (?:--silent )?([\w:]+)|^ +vitest ([\w:]+)$/gm)].map(
+        ([, script, tests]) => (script ?? tests)!,
+      ),
     );
-    expect(called.length).toBeGreaterThan(3);
+    expect(called.length).toBeGreaterThan(8);
     for (const name of called) expect(scripts).toHaveProperty(name);
   });
 });

@@ -1,9 +1,10 @@
 /** @file `npm run fuzz [cases] [seed]`: damages model files in a hundred thousand ways and counts what comes of it. */
 import fc from "fast-check";
 import { DAMAGES } from "../support/model-damage.ts";
+import { ONNX_DAMAGES } from "../support/onnx-damage.ts";
 
 const [cases = 100_000, seed = 1] = process.argv.slice(2).map(Number);
-const kinds = Object.entries(DAMAGES);
+const kinds = Object.entries({ ...DAMAGES, ...ONNX_DAMAGES });
 const MEGABYTE = 2 ** 20;
 
 /** Failures that were printed: each place in the code once. */

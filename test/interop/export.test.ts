@@ -7,8 +7,8 @@ import { float32, floats, sizeOf, type Tensor, type TensorMap, tensor } from "..
 import { decodeImage, encodeJpeg, encodePng } from "../../src/image/decode.ts";
 import { prepare } from "../../src/image/settings.ts";
 import { signaturesOf, warmupRequests } from "../../src/jobs/export.ts";
-import { embeddingSizeOf } from "../../src/model/backbone.ts";
-import { NETWORKS, networkNamed } from "../../src/model/networks.ts";
+import { embeddingSizeOf, type ModelConfig } from "../../src/model/model-config.ts";
+import { NETWORKS } from "../../src/model/networks.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
 import { WARMUP_FILE, warmupFile } from "../../src/savedmodel/format/warmup-file.ts";
@@ -27,23 +27,20 @@ const SIDE = 112;
 const BATCH = 3;
 const SETTINGS = { height: SIDE, width: SIDE, channels: 3 } as const;
 const LFW = join(import.meta.dirname, "../../../shared/datasets/lfw");
-/** How a network looks at an image. */
-type Look = Omit<Parameters<typeof signaturesOf>[1], "imageShape">;
-const MODELS: readonly { title: string; network: string; look: Look }[] = [
-  ...NETWORKS.map(({ name }) => ({ title: name, network: name, look: {} })),
-  { title: "compact with a crop", network: "compact", look: { crop: 0.8 } },
+const input = { height: SIDE, width: SIDE };
+const MODELS: readonly { title: string; model: ModelConfig }[] = [
+  ...NETWORKS.map(({ name }) => ({ title: name, model: { network: name, input } })),
+  { title: "compact with a crop", model: { network: "compact", input, crop: 0.8 } },
   {
     title: "compact in two stages",
-    network: "compact",
-    look: { views: [0.6, 1], texture: [0.6], mirror: true, metric: 64 },
+    model: { network: "compact", input, crops: [0.6, 1], gaborCrops: [0.6], mirror: true, projectionDim: 64 },
   },
 ];
 const LOADERS = ["tf2", "tf1", "c"];
 
 /** First weights with running statistics and biases moved away from their round values. */
-function someWeights(network: string, look: Look): TensorMap {
-  const image = { height: SIDE, width: SIDE, ...look };
-  const { net } = siamese(networkNamed(network), image, { mode: "inference", batch: 1 });
+function someWeights(model: ModelConfig): TensorMap {
+  const { net } = siamese(model, { mode: "inference", batch: 1 });
   const random = new Random(3);
   return new Map(
     [...initialWeights(net.weights, random)].map(([name, value]) => {
@@ -117,18 +114,18 @@ interface Exported {
   readonly requests: ReadonlyMap<string, TensorMap>;
 }
 
-async function exported({ title, network, look }: (typeof MODELS)[number]): Promise<Exported> {
-  const [work, workAgain] = [temporaryFolder(network), temporaryFolder(`${network}-again`)];
+async function exported({ title, model }: (typeof MODELS)[number]): Promise<Exported> {
+  const [work, workAgain] = [temporaryFolder(model.network), temporaryFolder(`${model.network}-again`)];
   const [folder, again] = [join(work, "model/1"), join(workAgain, "model/1")];
-  const signatures = signaturesOf(network, { imageShape: [SIDE, SIDE], ...look });
+  const signatures = signaturesOf(model);
   const warmup = warmupFile(title, await warmupRequests(signatures, SETTINGS));
   await writeSavedModel(folder, {
     signatures,
-    parameters: someWeights(network, look),
+    parameters: someWeights(model),
     files: { [WARMUP_FILE]: warmup },
   });
   await writeSavedModel(again, await contentOf(await readSavedModel(folder)));
-  const servable = await savedModelLoader({ lanes: 1 })(folder, { name: title, version: 1n });
+  const servable = await savedModelLoader({ sessions: 1 })(folder, { name: title, version: 1n });
   const requests = new Map<string, TensorMap>();
   for (const [name, signature] of servable.signatures) {
     const request = await requestFor(signature);
@@ -212,7 +209,7 @@ describe.skipIf("unavailable" in python)("TensorFlow", () => {
   });
 
   it("parses and answers the warm-up requests, one for each signature", () => {
-    MODELS.forEach(({ title, network, look }, i) => {
+    MODELS.forEach(({ title, model: config }, i) => {
       const requests = warmup[2 * i]!;
       expect(requests.map(({ signature }) => signature).sort()).toEqual([
         "compare",
@@ -223,9 +220,7 @@ describe.skipIf("unavailable" in python)("TensorFlow", () => {
       for (const { model, signature, answers } of requests) {
         expect(model).toBe(title);
         expect(answers).toEqual(
-          signature === "embed"
-            ? { embedding: [1, embeddingSizeOf(networkNamed(network), look)] }
-            : { classifier: [1, 1] },
+          signature === "embed" ? { embedding: [1, embeddingSizeOf(config)] } : { classifier: [1, 1] },
         );
       }
     });

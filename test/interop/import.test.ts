@@ -89,7 +89,7 @@ describe.skipIf("unavailable" in python)("models by TensorFlow", () => {
       const folder = join(work, name);
       const server = await startServer({
         models: singleModelConfig(name, folder),
-        loader: savedModelLoader({ lanes: 1 }),
+        loader: savedModelLoader({ sessions: 1 }),
         log: silentLog,
         grpcPort: 0,
         restPort: 0,

@@ -5,10 +5,9 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { float32, floats, sizeOf, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
 import { signaturesOf } from "../../src/jobs/export.ts";
-import { NETWORKS, networkNamed } from "../../src/model/networks.ts";
+import { NETWORKS } from "../../src/model/networks.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
-import { adam, sgd } from "../../src/nn/optimizers.ts";
 import { type LoweredModel, lower } from "../../src/onnx/lower/lower.ts";
 import { ParameterStore } from "../../src/onnx/runtime/parameter-store.ts";
 import { Session } from "../../src/onnx/runtime/session.ts";
@@ -36,31 +35,27 @@ interface Case {
 
 /** The exported pair, the step in one graph, and the step in two. */
 function casesOf(network: string): Case[] {
-  const { net } = siamese(networkNamed(network), IMAGE, { mode: "training", batch: BATCH });
+  const config = { network, input: IMAGE };
+  const { net } = siamese(config, { mode: "training", batch: BATCH });
   const weights = initialWeights(net.weights, new Random(5));
-  const { outputs } = signaturesOf(network, { imageShape: [SIDE, SIDE] }).serving_default!;
-  const options = {
-    network: networkNamed(network),
-    image: IMAGE,
-    batch: BATCH,
-    loss: { name: "bce" },
-    weightDecay: 1e-2,
-  } as const;
-  const whole = trainingGraphs({ ...options, optimizer: sgd({ momentum: 0.9, nesterov: true }) });
-  const halves = trainingGraphs({ ...options, optimizer: adam() });
-  // Derivatives for the update alone: anything will do that is not near zero, where Adam turns on its sign.
-  const derivatives = net.weights.map(({ name, shape }): [string, Tensor] => [
+  const { outputs } = signaturesOf(config).serving_default!;
+  const settings = { model: config, loss: { name: "bce" }, weightDecay: 1e-2 } as const;
+  const sgd = { name: "sgd", momentum: 0.9, nesterov: true } as const;
+  const whole = trainingGraphs({ ...settings, optimizer: sgd }, BATCH);
+  const halves = trainingGraphs({ ...settings, optimizer: { name: "adam" } }, BATCH);
+  // Gradients for the update alone, not near zero, where Adam's result depends on their sign.
+  const gradients = net.weights.map(({ name, shape }): [string, Tensor] => [
     `gradient/${name}`,
     float32(
       shape,
       floats(uniform(shape)).map((value) => value + 0.1),
     ),
   ]);
-  const state = new Map([...weights, ...derivatives]);
+  const state = new Map([...weights, ...gradients]);
   return [
     { title: "exported", model: lower({ outputs }, { frozen: weights, runtimeOps: false }), state },
     { title: "whole step", model: lower(whole.whole), state },
-    { title: "derivatives", model: lower(halves.derivatives), state },
+    { title: "gradients", model: lower(halves.gradients), state },
     { title: "update", model: lower(halves.update(new Set(halves.weights.map(({ name }) => name)))), state },
   ];
 }

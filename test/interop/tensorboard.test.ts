@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { tensorBoard } from "../../src/jobs/tensorboard.ts";
 import { train } from "../../src/jobs/train.ts";
 import type { EpochRecord } from "../../src/train/checkpoint.ts";
-import type { StepRecord, TrainListener } from "../../src/train/listener.ts";
+import type { StepRecord, TrainListener } from "../../src/train/listeners.ts";
 import { tinyConfig } from "../support/tiny-run.ts";
 import { openPython, temporaryFolder } from "./python-environment.ts";
 

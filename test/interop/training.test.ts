@@ -5,16 +5,16 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { float32, floats, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
 import { prepare } from "../../src/image/settings.ts";
-import { networkNamed } from "../../src/model/networks.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
+import type { OptimizerSettings } from "../../src/nn/optimizers.ts";
 import { drawPhoto } from "../../src/synthetic/draw.ts";
 import { TrainingEngine } from "../../src/train/engine.ts";
-import type { OptimizerSettings } from "../../src/train/optimizer-settings.ts";
 import { openPython, readFloats, temporaryFolder, writeFloats } from "./python-environment.ts";
 
 const python = await openPython();
 const SIDE = 112;
+const INPUT = { height: SIDE, width: SIDE };
 const BATCH = 4;
 const BATCHES = 5;
 const STEPS = 30;
@@ -29,7 +29,7 @@ interface Job {
 }
 
 /**
- * Rates and first weights for which float32 decides nothing by chance, as docs/architecture.md explains: a ReLU's corner
+ * Rates and first weights for which float32 decides nothing by chance, as docs/notes/keras-parity.md explains: a ReLU's corner
  * that rounding moves a value across changes derivatives by percents, and Adam's first steps have the same length
  * whatever a derivative's size. With others, Keras on one kind of arithmetic is as far from itself on another.
  */
@@ -75,8 +75,7 @@ function drawBatches(): Batch[] {
 }
 
 function firstWeights({ network, slope }: Job): TensorMap {
-  const image = { height: SIDE, width: SIDE };
-  const { net } = siamese(networkNamed(network), image, { mode: "training", batch: BATCH });
+  const { net } = siamese({ network, input: INPUT }, { mode: "training", batch: BATCH });
   const weights = initialWeights(net.weights, new Random(6));
   return new Map(
     [...weights].map(([name, value]) => {
@@ -114,10 +113,8 @@ function writeJob(job: Job, state: TensorMap, batches: readonly Batch[]): string
 
 async function ours(job: Job, state: TensorMap, batches: readonly Batch[]) {
   await using engine = await TrainingEngine.open({
-    ...job,
-    image: { height: SIDE, width: SIDE },
+    step: { ...job, model: { network: job.network, input: INPUT }, loss: { name: "bce" } },
     batchSize: BATCH,
-    loss: { name: "bce" },
     replicas: 1,
     threads: 2,
   });

@@ -9,7 +9,6 @@ import { calibrate } from "../../src/evaluate/thresholds.ts";
 import { encodeJpeg } from "../../src/image/decode.ts";
 import { imageSettings } from "../../src/image/settings.ts";
 import { describe } from "../../src/model/description.ts";
-import { networkNamed } from "../../src/model/networks.ts";
 import { trainConfigSchema } from "../../src/train/config.ts";
 
 const IMAGE = imageSettings(112);
@@ -57,7 +56,7 @@ export async function fullReport(): Promise<ReportContent> {
   return {
     title: "Verifier of staff photographs",
     made: "faceid, for a test",
-    model: describe(networkNamed("faceid"), IMAGE),
+    model: describe({ network: "faceid", input: IMAGE }),
     settings: Object.fromEntries(Object.entries(config).map(([name, value]) => [name, String(value)])),
     epochs: Array.from({ length: EPOCHS }, (_, i) => ({
       loss: 0.7 * Math.exp(-i / 8),

@@ -30,7 +30,7 @@ const PHOTOS = 4;
 const SMALLER: readonly (readonly [command: RegExp, flags: string])[] = [
   [
     /^(?!.*--resume).*\bfaceid train\b/,
-    "--epochs 1 --dataset-size 8 --batch-size 4 --validation-pairs 8 --validation-share 0.3 --test-share 0.3 --progress plain",
+    "--epochs 1 --dataset-size 8 --batch-size 4 --validation-pairs 8 --validation-fraction 0.3 --test-fraction 0.3 --progress plain",
   ],
   [/\bfaceid (evaluate|report)\b(?!.*--pairs)/, "--test-pairs 20"],
   [/\bfaceid dataset synthesize\b/, "--identities 4 --images-per-identity 2"],

@@ -1,14 +1,17 @@
 /** @file An exported face verifier with its first weights, as a version folder: small, genuine, and of no judgement. */
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { descriptionText, type ExportedModel } from "../../src/artifact/description.ts";
+import { DESCRIPTION_FILE } from "../../src/artifact/files.ts";
 import { Random } from "../../src/base/random.ts";
 import { signaturesOf } from "../../src/jobs/export.ts";
-import { networkNamed } from "../../src/model/networks.ts";
+import { embeddingSizeOf } from "../../src/model/model-config.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
 import { writeSavedModel } from "../../src/savedmodel/write/write.ts";
+import { trainConfigSchema } from "../../src/train/config.ts";
 
-/** Writes a model of a network's architecture; `description` is what stands in `assets.extra/faceid.json`. */
+/** Writes a model of a network's architecture; `description` replaces fields of its `assets.extra/faceid.json`. */
 export async function writeFaceModel(
   folder: string,
   {
@@ -20,16 +23,28 @@ export async function writeFaceModel(
     network?: string;
     side?: number;
     seed?: number;
-    description?: unknown;
+    description?: Partial<ExportedModel>;
   } = {},
 ): Promise<void> {
   const image = { height: side, width: side };
-  const { net } = siamese(networkNamed(network), image, { mode: "inference", batch: 1 });
+  const model = { network, input: image };
+  const { net } = siamese(model, { mode: "inference", batch: 1 });
+  const described: ExportedModel = {
+    format: "faceid-model-1",
+    faceid: "0.1.0",
+    name: "faceid",
+    version: 1,
+    network,
+    embeddingSize: embeddingSizeOf(model),
+    image: { ...image, channels: 3, range: [0, 1] },
+    training: { epochs: 0, steps: 0, config: trainConfigSchema.parse({}), history: [] },
+    ...description,
+  };
   const files: Record<string, string> =
-    description === undefined ? {} : { "assets.extra/faceid.json": JSON.stringify(description) };
+    description === undefined ? {} : { [DESCRIPTION_FILE]: descriptionText(described) };
   await mkdir(dirname(folder), { recursive: true });
   await writeSavedModel(folder, {
-    signatures: signaturesOf(network, { imageShape: [side, side] }),
+    signatures: signaturesOf(model),
     parameters: initialWeights(net.weights, new Random(seed)),
     files,
   });

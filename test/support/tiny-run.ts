@@ -16,8 +16,8 @@ export function tinyConfig(changes: Partial<TrainConfig> = {}): TrainConfig {
     datasetSize: 8,
     epochs: 2,
     validationPairs: 8,
-    validationShare: 0.2,
-    testShare: 0.2,
+    validationFraction: 0.2,
+    testFraction: 0.2,
     ...changes,
   });
 }
@@ -32,8 +32,8 @@ export const TINY_FLAGS: readonly string[] = [
   ["--batch-size", "4"],
   ["--dataset-size", "16"],
   ["--validation-pairs", "8"],
-  ["--validation-share", "0.25"],
-  ["--test-share", "0.25"],
+  ["--validation-fraction", "0.25"],
+  ["--test-fraction", "0.25"],
   ["--progress", "plain"],
 ].flat();
 

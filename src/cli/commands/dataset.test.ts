@@ -4,12 +4,13 @@ import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename, join } from "node:path";
+import { Command } from "commander";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { zipOf } from "../../../test/support/archives.ts";
 import { plain, temporaryFolder, writePhotos } from "../../../test/support/photos.ts";
 import { decodePixels, encodePng } from "../../image/decode.ts";
 import { drawPhoto } from "../../synthetic/draw.ts";
-import { StatusLine } from "../status-line.ts";
+import { StatusLine } from "../progress.ts";
 import { bytesText } from "../transfer.ts";
 import { datasetCommand } from "./dataset.ts";
 
@@ -28,7 +29,7 @@ afterEach(() => {
 /** Runs `faceid dataset …` and returns what it printed. */
 async function run(...words: string[]): Promise<string> {
   printed = [];
-  await datasetCommand().parseAsync(words, { from: "user" });
+  await datasetCommand(new Command("dataset")).parseAsync(words, { from: "user" });
   return printed.join("\n");
 }
 

@@ -1,10 +1,10 @@
 /** @file `faceid summary` and `faceid plot` as somebody calls them, with real files. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Command } from "commander";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../../test/support/photos.ts";
-import { plotCommand } from "./plot.ts";
-import { summaryCommand } from "./summary.ts";
+import { plotCommand, summaryCommand } from "./describe.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -24,22 +24,24 @@ const PNG = Uint8Array.of(0x89, 0x50, 0x4e, 0x47);
 describe("faceid summary", () => {
   it("prints the table and draws it", async () => {
     const file = join(await temporaryFolder(), "images/summary.png");
-    const text = await printed(() => summaryCommand().parseAsync(call("--output", file)));
+    const text = await printed(() =>
+      summaryCommand(new Command("summary")).parseAsync(call("--output", file)),
+    );
     expect(text).toMatch(/Total params: 1,711,169 \(6\.53 MB\)\nTrainable params: 1,710,849/);
     expect((await readFile(file)).subarray(0, 4)).toEqual(Buffer.from(PNG));
   });
 
   it("follows model and image size", async () => {
     const args = call("--model", "mobilefacenet", "--image-shape", "96x128");
-    const text = await printed(() => summaryCommand().parseAsync(args));
+    const text = await printed(() => summaryCommand(new Command("summary")).parseAsync(args));
     expect(text).toContain('Model: "mobilefacenet"');
     expect(text).toContain("anchor_img (InputLayer)");
     expect(text).toContain("(None, 96, 128, 3)");
   });
 
-  it("shows the backbones, the metric and the head of a model in two stages, by options or by its path", async () => {
-    const flags = ["--model", "closeup", "--views", "0.55,0.7", "--mirror", "--metric", "128"];
-    const text = await printed(() => summaryCommand().parseAsync(call(...flags)));
+  it("shows the backbones, the projection and the head of an ensemble, by options or by its path", async () => {
+    const flags = ["--model", "closeup", "--crops", "0.55,0.7", "--mirror", "--projection-dim", "128"];
+    const text = await printed(() => summaryCommand(new Command("summary")).parseAsync(call(...flags)));
     expect(text).toMatch(/closeup \(Functional\) .+ crop\[0]\[0], mirrored\[0]\[0]/);
     expect(text).toMatch(/metric \(Dense\) +\(None, 128\) +65,664 {3}views/);
     expect(text).toContain("Total params: 3,429,633");
@@ -59,19 +61,27 @@ describe("faceid summary", () => {
     const shares = (["views", "texture"] as const).flatMap((name) =>
       config[name].length === 0 ? [] : [`--${name}`, config[name].join(",")],
     );
-    const text = await printed(() => summaryCommand().parseAsync(call(...flags.map(String), ...shares)));
-    vi.restoreAllMocks();
-    expect(await printed(() => summaryCommand().parseAsync(call("models/lfw-best")))).toBe(text);
-    await expect(summaryCommand().parseAsync(call("models/lfw-best", "--metric", "64"))).rejects.toThrow(
-      "models/lfw-best says what its layers are, --metric cannot",
+    const text = await printed(() =>
+      summaryCommand(new Command("summary")).parseAsync(call(...flags.map(String), ...shares)),
     );
-    await expect(summaryCommand().parseAsync(call("src"))).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
+    vi.restoreAllMocks();
+    expect(
+      await printed(() => summaryCommand(new Command("summary")).parseAsync(call("models/lfw-best"))),
+    ).toBe(text);
+    await expect(
+      summaryCommand(new Command("summary")).parseAsync(call("models/lfw-best", "--metric", "64")),
+    ).rejects.toThrow("--metric cannot change the layers of models/lfw-best");
+    await expect(summaryCommand(new Command("summary")).parseAsync(call("src"))).rejects.toMatchObject({
+      code: "MODEL_NOT_FOUND",
+    });
   });
 
   it("names the command in the title of its picture", async () => {
     const file = join(await temporaryFolder(), "summary.svg");
     await printed(() =>
-      summaryCommand().parseAsync(call("--model", "compact", "--mirror", "--output", file)),
+      summaryCommand(new Command("summary")).parseAsync(
+        call("--model", "compact", "--mirror", "--output", file),
+      ),
     );
     expect(await readFile(file, "utf8")).toContain(">faceid summary --model compact --mirror<");
   });
@@ -81,20 +91,22 @@ describe("faceid summary", () => {
     [["--image-shape", "20x20"], "an image side of 20 pixels is not possible"],
     [["--image-shape", "wide"], "--image-shape: got"],
   ])("refuses %j", async (args, message) => {
-    await expect(summaryCommand().parseAsync(call(...args))).rejects.toThrow(message);
+    await expect(summaryCommand(new Command("summary")).parseAsync(call(...args))).rejects.toThrow(message);
   });
 });
 
 describe("faceid plot", () => {
   it.each(["svg", "png"])("writes %s", async (ending) => {
     const file = join(await temporaryFolder(), `model.${ending}`);
-    expect(await printed(() => plotCommand().parseAsync(call("--output", file)))).toBe(`wrote ${file}`);
+    expect(await printed(() => plotCommand(new Command("plot")).parseAsync(call("--output", file)))).toBe(
+      `wrote ${file}`,
+    );
     const start = (await readFile(file)).subarray(0, 4);
     expect(start).toEqual(Buffer.from(ending === "svg" ? "<svg" : PNG));
   });
 
   it("says which files it can write", async () => {
-    await expect(plotCommand().parseAsync(call("--output", "model.gif"))).rejects.toThrow(
+    await expect(plotCommand(new Command("plot")).parseAsync(call("--output", "model.gif"))).rejects.toThrow(
       "--output: got model.gif, expected a name ending in .svg or .png",
     );
   });

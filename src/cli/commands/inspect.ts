@@ -1,5 +1,5 @@
-/** @file `faceid inspect`: what an exported model offers and is made of. */
-import { Command } from "commander";
+/** @file `faceid inspect`: the signatures, operations and parameters of an exported model. */
+import type { Command } from "commander";
 import { inspectModels, type OnnxReport } from "../../jobs/inspect.ts";
 import type { ModelReport, SignatureReport } from "../../savedmodel/inspect.ts";
 
@@ -14,7 +14,7 @@ function portLines(title: string, ports: SignatureReport["inputs"]): string[] {
   });
 }
 
-/** Where a model comes from, in half a sentence. */
+/** Which program wrote the model. */
 function originText(model: ModelReport | OnnxReport): string {
   if (model.format === "savedmodel") {
     return `written by TensorFlow ${model.tensorflowVersion || "unknown"}, tags ${model.tags.join(", ")}`;
@@ -24,9 +24,10 @@ function originText(model: ModelReport | OnnxReport): string {
 }
 
 function operationTexts(model: ModelReport | OnnxReport): string[] {
-  if (model.format === "onnx") return model.operations.map(({ name, count }) => `${name} ${count}`);
+  // The engine runs more of ONNX than can be read into a graph.
+  const otherwise = model.format === "onnx" ? " (cannot be converted)" : " (not supported)";
   return model.operations.map(
-    ({ name, count, supported }) => `${name} ${count}${supported ? "" : " (cannot be read)"}`,
+    ({ name, count, supported }) => `${name} ${count}${supported ? "" : otherwise}`,
   );
 }
 
@@ -56,9 +57,8 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
   console.log(json === true ? JSON.stringify(reports) : reports.map(reportText).join("\n\n"));
 }
 
-export function inspectCommand(): Command {
-  return new Command("inspect")
-    .description("print a model's signatures, operations and parameters")
+export function inspectCommand(command: Command): Command {
+  return command
     .argument("<path>", "a version's folder, the folder of all versions, or an ONNX file")
     .option("--json", "print a list of JSON objects")
     .action(run);

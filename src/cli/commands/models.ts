@@ -5,11 +5,10 @@ import { z } from "zod";
 import { models } from "../../faces/models.ts";
 import { bytesOf, filesOf, type Pack, packNamed } from "../../faces/packs/catalogue.ts";
 import type { PackStatus } from "../../faces/packs/store.ts";
-import { onInterrupt } from "../interrupt.ts";
-import { consoleLog } from "../log.ts";
 import { resolveOptions } from "../options.ts";
+import { consoleLog, onInterrupt } from "../process.ts";
+import { StatusLine } from "../progress.ts";
 import { EVERY_SETTING } from "../settings.ts";
-import { StatusLine } from "../status-line.ts";
 import { bytesText, TransferText } from "../transfer.ts";
 
 const STATE_WORDS = { present: "here", absent: "not here", damaged: "damaged" } as const;
@@ -84,10 +83,7 @@ function path(name: string | undefined): void {
   console.log(models.path(name));
 }
 
-export function modelsCommand(): Command {
-  const command = new Command("models").description(
-    "list, add or remove model packs: the pretrained networks",
-  );
+export function modelsCommand(command: Command): Command {
   const commands = [
     new Command("list")
       .description("print every pack: whether it is here, size, licences, what it was trained on")

@@ -1,37 +1,32 @@
-/** @file `faceid quantize`: an exported model in 8-bit integers, as an ONNX version that the server takes. */
-import { Command } from "commander";
+/** @file `faceid quantize`: an exported model in 8-bit integers, as an ONNX version that the server loads. */
+import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
-import { type QuantizeReport, quantizeModel } from "../../jobs/quantize.ts";
-import type { AccuracyOptions, AccuracyReport } from "../../jobs/quantize-accuracy.ts";
-import { consoleLog } from "../log.ts";
-import { foldNumbers, pairCount } from "../measuring.ts";
-import { addOptions, flagOf, givenOptions } from "../options.ts";
+import {
+  type AccuracyOptions,
+  type AccuracyReport,
+  type QuantizeReport,
+  quantizeModel,
+} from "../../jobs/quantize.ts";
+import { addNumber, addOptions, addPairs, flagOf, givenOptions } from "../options.ts";
+import { consoleLog } from "../process.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
 
 interface Flags {
   readonly images: string;
   readonly output: string;
-  readonly count: string;
+  readonly count: number;
   readonly pairs?: string;
-  readonly folds?: string;
-  readonly testPairs?: string;
+  readonly folds?: number[];
+  readonly testPairs?: number;
   readonly json?: true;
-}
-
-const LEAST = 2;
-
-function countOf(text: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= LEAST) return count;
-  throw new FaceError("CONFIG_INVALID", `--count takes a whole number from ${LEAST}, got ${text}`);
 }
 
 const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 
-/** What labelled pairs say. */
+/** The accuracy on labelled pairs. */
 function accuracyText({ pairs, folds, float, int8 }: AccuracyReport, threshold: number): string[] {
   const judged =
     folds === undefined
@@ -56,61 +51,64 @@ function text(report: QuantizeReport, output: string): string {
   ].join("\n");
 }
 
-/** Which pairs to measure on, if any are named. */
-function accuracyOf(flags: Omit<Flags, "images" | "output" | "count">): AccuracyOptions | undefined {
-  const { pairs, folds, testPairs, json, ...rest } = flags;
+/** The pairs to measure on, if the flags name any. */
+function accuracyOf({
+  pairs: pairsFile,
+  folds,
+  testPairs,
+  json,
+  ...rest
+}: Omit<Flags, "images" | "output" | "count">): AccuracyOptions | undefined {
   const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
-  if (folds !== undefined && pairs === undefined) {
-    throw new FaceError("CONFIG_INVALID", "--folds are those of a pairs file", {
+  if (folds !== undefined && pairsFile === undefined) {
+    throw new FaceError("CONFIG_INVALID", "--folds needs a pairs file", {
       hint: "name the file: --pairs pairs.txt",
     });
   }
-  if (pairs === undefined && testPairs === undefined) {
+  if (pairsFile === undefined && testPairs === undefined) {
     const [first] = Object.keys(rest);
     if (first === undefined) return undefined;
-    throw new FaceError(
-      "CONFIG_INVALID",
-      `${flagOf(first)} belongs to a measurement, and none is asked for`,
-      {
-        hint: "add --pairs FILE or --test-pairs COUNT",
-      },
-    );
+    throw new FaceError("CONFIG_INVALID", `${flagOf(first)} has no effect without a measurement`, {
+      hint: "add --pairs FILE or --test-pairs COUNT",
+    });
   }
-  const count = pairCount(testPairs).pairs;
   return {
     data,
     log: consoleLog({ quiet: json === true }),
     onProgress: measureProgress(progress),
-    ...(pairs === undefined ? {} : { pairsFile: pairs, folds: foldNumbers(folds) }),
-    ...(count === undefined ? {} : { testPairs: count }),
+    pairsFile,
+    pairs: testPairs,
+    ...(folds === undefined ? {} : { folds }),
   };
 }
 
-async function run(savedModel: string, { images, output, count, ...rest }: Flags): Promise<void> {
+async function run(
+  savedModel: string,
+  { images, output, count, ...rest }: Flags & Record<string, unknown>,
+): Promise<void> {
   const accuracy = accuracyOf(rest);
-  const report = await quantizeModel({
-    savedModel,
-    images,
-    output,
-    count: countOf(count),
-    ...(accuracy === undefined ? {} : { accuracy }),
-  });
+  const report = await quantizeModel({ savedModel, images, output, count, accuracy });
   console.log(rest.json === true ? JSON.stringify(report) : text(report, output));
 }
 
-export function quantizeCommand(): Command {
-  const command = new Command("quantize")
-    .description("write an exported model in 8-bit integers, as an ONNX version to serve")
+export function quantizeCommand(command: Command): Command {
+  command
     .argument("<saved-model>", "a version's folder of an exported model")
     .requiredOption(
       "--images <folder>",
-      "photographs like those to come: files, or a folder of them for each person",
+      "photographs like those in use: image files, or a folder of them for each person",
     )
-    .requiredOption("--output <folder>", "the version's folder to write, such as models/faceid-int8/1")
-    .option("--count <number>", "images to measure ranges on; as many others to compare on", "64")
-    .option("--pairs <file>", "LFW-style pairs.txt: measure the accuracy before and after by its folds")
-    .option("--folds <numbers>", "folds of that file to use, counted from 1, such as 7,8 (default all)")
-    .option("--test-pairs <count>", "measure it on so many pairs of held-out people instead")
+    .requiredOption("--output <folder>", "version's folder to write, such as models/faceid-int8/1")
     .option("--json", "print one JSON object and nothing else on standard output");
+  addNumber(command, {
+    flag: "count",
+    help: "images to measure ranges on; the same number of others to compare scores on",
+    least: 2,
+    fallback: 64,
+  });
+  addPairs(command, {
+    pairs: "measure the accuracy before and after on its folds",
+    testPairs: "measure it on this many pairs of held-out people instead",
+  });
   return addOptions(command, measureSettings).action(run);
 }

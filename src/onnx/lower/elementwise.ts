@@ -272,5 +272,8 @@ export const lowerSide: Rule<"side"> = (node, lowering) => {
 };
 
 export const lowerSoftmax: Rule<"softmax"> = (node, lowering) => {
-  lowering.result(node, PLAIN, "Softmax", [lowering.value(node.inputs[0]!)], { axis: node.attrs.axis });
+  const x = node.inputs[0]!;
+  const order = x.shape.length === 4 ? lowering.commonOrder([x]) : PLAIN;
+  const axis = x.shape.length === 4 ? physicalAxis(order, node.attrs.axis) : node.attrs.axis;
+  lowering.result(node, order, "Softmax", [lowering.value(x, order)], { axis });
 };

@@ -136,7 +136,7 @@ function hits(node: Node, lowering: Lowering, x: string, y: string): string {
 }
 
 /** Each element repeated over a block, image by image. */
-function repeated(node: Node, lowering: Lowering, value: string, [height, width]: Pair): string {
+export function repeated(node: Node, lowering: Lowering, value: string, [height, width]: Pair): string {
   const scales = lowering.model.initializer({
     dtype: "float32",
     shape: [4],

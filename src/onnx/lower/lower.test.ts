@@ -235,3 +235,24 @@ it("uses standard operators only where others shall run the model", () => {
   expect(operators({ outputs: { y } })).toEqual(["FusedMatMul"]);
   expect(operators({ outputs: { y } }, { runtimeOps: false })).toEqual(["Transpose", "MatMul"]);
 });
+
+describe("repeated rows and columns", () => {
+  const conv = g.conv2d(g.input("x", [2, 4, 3, 3]), g.constant(noise([1, 1, 3, 4])));
+  const inputs = new Map([["x", noise([2, 4, 3, 3])]]);
+  const gathered = (x: Node, axis: number, places: readonly number[]) =>
+    g.gather(x, g.constant(int64([places.length], places)), axis);
+  const rows = gathered(conv, 1, [0, 0, 1, 1, 2, 2, 3, 3]);
+
+  it("are one larger image", async () => {
+    const y = gathered(rows, 2, [0, 0, 0, 1, 1, 1, 2, 2, 2]);
+    expect(operators({ outputs: { y } })).toEqual(["Transpose", "Conv", "Resize", "Transpose"]);
+    await expectEvaluated({ y }, inputs);
+    await expectEvaluated({ rows, y }, inputs);
+  });
+
+  it("stay a choice of rows where they do not come equally often", async () => {
+    const y = gathered(conv, 1, [0, 0, 0, 1, 1, 2, 2, 3]);
+    expect(operators({ outputs: { y } })).toEqual(["Transpose", "Conv", "Gather", "Transpose"]);
+    await expectEvaluated({ y }, inputs);
+  });
+});

@@ -1,8 +1,8 @@
 /** @file Lowering of matrix products and of ops that move elements. */
-import { fromNumbers } from "../../graph/numbers.ts";
-import type { Node, OpName } from "../../graph/ops.ts";
-import { batchedProduct } from "./images.ts";
-import { inverse, type Lowering, type Perm, PLAIN, permuted, physicalAxis } from "./lowering.ts";
+import { fromNumbers, numbersOf } from "../../graph/numbers.ts";
+import { isOp, type Node, type OpName, type Pair } from "../../graph/ops.ts";
+import { batchedProduct, repeated } from "./images.ts";
+import { inverse, type Lowering, NCHW, type Perm, PLAIN, permuted, physicalAxis } from "./lowering.ts";
 
 type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
@@ -106,11 +106,42 @@ export const lowerPad: Rule<"pad"> = (node, lowering) => {
   lowering.result(node, order, "Pad", [lowering.value(node.inputs[0]!, order), pads, ...fill]);
 };
 
-export const lowerGather: Rule<"gather"> = (node, lowering) => {
+/** How often each row or column of an image comes in turn, where that is all that a gather does. */
+function repeatsOf(node: Node, lowering: Lowering): Pair | undefined {
+  if (!isOp(node, "gather") || node.dtype !== "float32" || node.shape.length !== 4) return undefined;
   const [x, indices] = node.inputs as [Node, Node];
-  lowering.result(node, PLAIN, "Gather", [lowering.value(x), lowering.value(indices)], {
-    axis: node.attrs.axis,
-  });
+  const places = lowering.storedValue(indices);
+  const { axis } = node.attrs;
+  const times = Number(node.shape[axis]) / Number(x.shape[axis]);
+  const isImageAxis = axis === 1 || axis === 2;
+  if (places === undefined || indices.shape.length !== 1 || !isImageAxis || !Number.isInteger(times))
+    return undefined;
+  const numbers = numbersOf(places);
+  for (let i = 0; i < numbers.length; i++) if (numbers[i] !== Math.floor(i / times)) return undefined;
+  return axis === 1 ? [times, 1] : [1, times];
+}
+
+/** Repeated rows and columns are an image made larger, which the runtime does at once, in its blocks too. */
+function lowerRepeats(node: Node<"gather">, lowering: Lowering): boolean {
+  const own = repeatsOf(node, lowering);
+  if (own === undefined) return false;
+  const next = lowering.onlyConsumer(node);
+  const other = next && repeatsOf(next, lowering);
+  const times: Pair = [own[0] * (other?.[0] ?? 1), own[1] * (other?.[1] ?? 1)];
+  const value = repeated(node, lowering, lowering.value(node.inputs[0]!, NCHW), times);
+  lowering.define(other === undefined ? node : next!, value, NCHW);
+  return true;
+}
+
+export const lowerGather: Rule<"gather"> = (node, lowering) => {
+  if (lowerRepeats(node, lowering)) return;
+  const [x, indices] = node.inputs as [Node, Node];
+  // A list of indices changes nothing but the length of the axis.
+  const isImage = x.shape.length === 4 && indices.shape.length === 1;
+  const order = isImage ? lowering.commonOrder([x]) : PLAIN;
+  const axis = isImage ? physicalAxis(order, node.attrs.axis) : node.attrs.axis;
+  const inputs = [lowering.value(x, order), lowering.value(indices)];
+  lowering.result(node, order, "Gather", inputs, { axis });
 };
 
 /** Sums rows by index: the axis is moved to the front, rows are scattered into zeros, the axis is moved back. */

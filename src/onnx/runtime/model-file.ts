@@ -26,6 +26,8 @@ export interface OnnxPort {
 /** A summary of an ONNX file. */
 export interface OnnxModel {
   readonly inputs: readonly OnnxPort[];
+  /** Names of the inputs that a node reads; files may list others, which nothing depends on. */
+  readonly usedInputs: ReadonlySet<string>;
   readonly outputs: readonly OnnxPort[];
   /** How often each operator occurs, bodies of loops and branches included; those of other domains as `domain.Name`. */
   readonly operations: ReadonlyMap<string, number>;
@@ -76,10 +78,11 @@ function sizeOf({ name, dims }: TensorProto, what: string): number {
 }
 
 /** Checks that the file holds all of a stored tensor, so that the runtime gets no inconsistent model. */
-function checkStored(stored: TensorProto, what: string): void {
-  if (stored.dataLocation === TensorProto_DataLocation.EXTERNAL) {
+function checkStored(stored: TensorProto, what: string, mayBeExternal: boolean): void {
+  const isExternal = stored.dataLocation === TensorProto_DataLocation.EXTERNAL;
+  if (isExternal && !mayBeExternal) {
     throw new FaceError("MODEL_UNSUPPORTED", `${what}: ${stored.name} is stored in another file`, {
-      hint: "save the model in one file: onnx.save_model(model, path, save_as_external_data=False)",
+      hint: "make one file of it: faceid convert MODEL --onnx FILE",
     });
   }
   const size = sizeOf(stored, what);
@@ -118,24 +121,38 @@ function parse(bytes: Uint8Array, what: string): ModelProto {
   }
 }
 
+export interface ParseOptions {
+  /** Whether weights may be kept in other files, which are not read. Default false, as the engine gets the bytes alone. */
+  readonly mayBeExternal?: boolean;
+}
+
 /**
  * Reads an ONNX model.
  * @param what its name, for errors.
  * @throws FaceError `MODEL_INVALID` for a damaged file, `MODEL_UNSUPPORTED` for weights in other files and for inputs
  *   or outputs that are no tensors.
  */
-export function parseOnnx(bytes: Uint8Array, what: string): OnnxModel {
+export function parseOnnx(
+  bytes: Uint8Array,
+  what: string,
+  { mayBeExternal = false }: ParseOptions = {},
+): OnnxModel {
   const model = parse(bytes, what);
   const { graph } = model;
   if (graph === undefined || graph.output.length === 0) throw damaged(what, "it holds no graph");
   const graphs = allGraphs(graph);
   const stored = graphs.flatMap(({ initializer }) => initializer);
-  for (const each of stored) checkStored(each, what);
+  for (const each of stored) checkStored(each, what, mayBeExternal);
   // Before IR version 4 every stored tensor had to be listed as an input too.
   const isStored = new Set(graph.initializer.map(({ name }) => name));
+  const read = new Set([
+    ...graph.output.map(({ name }) => name),
+    ...graphs.flatMap(({ node }) => node.flatMap(({ input }) => input)),
+  ]);
   const weights = stored.map((each) => sizeOf(each, what)).filter((size) => size >= SMALLEST_WEIGHT);
   return {
     inputs: graph.input.filter(({ name }) => !isStored.has(name)).map((port) => portOf(port, what)),
+    usedInputs: read,
     outputs: graph.output.map((port) => portOf(port, what)),
     operations: countOperations(graphs.flatMap(({ node }) => node)),
     parameters: weights.reduce((sum, size) => sum + size, 0),
@@ -151,7 +168,10 @@ export function parseOnnx(bytes: Uint8Array, what: string): OnnxModel {
  * Reads an ONNX file.
  * @throws FaceError `MODEL_NOT_FOUND` when it cannot be read, otherwise as `parseOnnx`.
  */
-export async function readOnnxFile(path: string): Promise<{ bytes: Uint8Array; model: OnnxModel }> {
+export async function readOnnxFile(
+  path: string,
+  options?: ParseOptions,
+): Promise<{ bytes: Uint8Array; model: OnnxModel }> {
   let bytes: Uint8Array;
   try {
     const { size } = await stat(path);
@@ -161,5 +181,5 @@ export async function readOnnxFile(path: string): Promise<{ bytes: Uint8Array; m
     if (error instanceof FaceError) throw error;
     throw new FaceError("MODEL_NOT_FOUND", `cannot read ${path}: ${messageOf(error)}`, { cause: error });
   }
-  return { bytes, model: parseOnnx(bytes, path) };
+  return { bytes, model: parseOnnx(bytes, path, options) };
 }

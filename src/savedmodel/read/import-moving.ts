@@ -2,9 +2,9 @@
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
+import { isSideOf, type PartialInt } from "../../graph/partial-ints.ts";
 import { checkExpansion, reshapeTo } from "./import-shapes.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
-import { isSideOf, type PartialInt } from "./partial-ints.ts";
 
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
 

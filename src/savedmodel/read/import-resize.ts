@@ -1,16 +1,9 @@
 /** @file Imports TensorFlow's image resizing: nearest, bilinear and bicubic, with its rules for positions. */
 import * as g from "../../graph/build.ts";
-import { fromNumbers } from "../../graph/numbers.ts";
 import type { Node } from "../../graph/ops.ts";
+import { sampled, type Tap } from "../../graph/sampling.ts";
 import { checkExpansion } from "./import-shapes.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
-
-/** For each output row, one input row and its weight. */
-interface Tap {
-  readonly places: readonly number[];
-  /** Undefined for weights of 1. */
-  readonly shares: readonly number[] | undefined;
-}
 
 interface Sampling {
   readonly from: number;
@@ -79,17 +72,6 @@ function bicubic(sampling: Sampling): Tap[] {
     places: rows.map(({ places }) => within(places[tap]!, sampling)),
     shares: rows.map(({ shares }) => shares[tap]!),
   }));
-}
-
-/** An image resampled along one axis. */
-function sampled(image: Node, axis: 1 | 2, taps: readonly Tap[]): Node {
-  const parts = taps.map(({ places, shares }) => {
-    const rows = g.gather(image, g.constant(fromNumbers("int64", [places.length], places)), axis);
-    if (shares === undefined) return rows;
-    const shape = axis === 1 ? [places.length, 1, 1] : [places.length, 1];
-    return g.mul(rows, g.constant(fromNumbers(image.dtype, shape, shares)));
-  });
-  return parts.reduce((sum, part) => g.add(sum, part));
 }
 
 const resize =

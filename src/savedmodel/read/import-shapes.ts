@@ -1,32 +1,25 @@
 /** @file Imports TensorFlow's operators that read, change and fill shapes. */
-import { int64, sizeOf } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
+import type { PartialInt } from "../../graph/partial-ints.ts";
+import * as partial from "../../graph/partial-shapes.ts";
+import { isAffordable } from "../../graph/partial-shapes.ts";
 import { tensorFromProto } from "../format/tensor-proto.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
-import { isSideOf, type PartialInt } from "./partial-ints.ts";
-
-/** The most elements of a tensor made from few, so that a small file cannot exhaust memory. */
-const LARGEST_EXPANSION = 1 << 26;
 
 /** Refuses a shape that is too large for a tensor made from few elements. */
 export function checkExpansion(call: OpCall, sides: readonly number[]): void {
-  if (sizeOf(sides) <= LARGEST_EXPANSION && sides.every((side) => side >= 0)) return;
+  if (isAffordable(sides)) return;
   throw call.unsupported(`a tensor of shape [${sides.join(", ")}] made of few elements`);
 }
 
 /** A reshape to sides of which several may be unknown if all but one keep their axis. */
 export function reshapeTo(call: OpCall, x: Node, sides: readonly (Dim | PartialInt)[]): Node {
-  const target = sides.map((side, axis) => {
-    if (typeof side === "number") return side;
-    const stays = typeof side === "string" ? side === x.shape[axis] : isSideOf(side, x, axis);
-    return stays ? 0 : -1;
-  });
-  if (target.filter((side) => side === -1).length > 1) {
+  const reshaped = partial.reshapeTo(x, sides);
+  if (reshaped === undefined)
     throw call.unsupported("a reshape to several sides that are unknown before a run");
-  }
-  return g.reshape(x, target);
+  return reshaped;
 }
 
 const reshape: Importer = (call) => {
@@ -50,56 +43,25 @@ const expandDims: Importer = (call) => {
   return reshapeTo(call, x, [...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)]);
 };
 
-/** The sides of a tensor as a list; unknown ones are computed at run time. */
-function shapeList(x: Node): Node {
-  if (x.shape.every((side) => typeof side === "number")) return g.constant(int64([x.shape.length], x.shape));
-  const sides = x.shape.map((side, axis) =>
-    typeof side === "number" ? g.constant(int64([1], [side])) : g.reshape(g.side(x, axis), [1]),
-  );
-  return g.concat(sides, 0);
-}
-
-const listed = (call: OpCall, x: Node) => g.cast(shapeList(x), call.type("out_type", "int32"));
-
-/** A length that is known at run time only, as a node. */
-function lengthNode(call: OpCall, length: PartialInt): Node<"side"> {
-  if (typeof length === "object") return length;
-  throw call.unsupported("a shape that is computed from more than one unknown side");
-}
+const listed = (call: OpCall, x: Node) => g.cast(partial.shapeList(x), call.type("out_type", "int32"));
 
 /** Repeats a tensor along its sides of 1. */
 function broadcast(call: OpCall, x: Node, sides: readonly PartialInt[]): Node {
-  const known = sides.map((side) => (typeof side === "number" ? side : 1));
-  checkExpansion(call, known);
-  let result = g.broadcastTo(x, known);
-  for (const [axis, side] of sides.entries()) {
-    if (typeof side === "number" || isSideOf(side, result, axis)) continue;
-    const { inputs, attrs } = lengthNode(call, side);
-    const owner = inputs[0]!;
-    // A vector as long as that axis; its values are not used.
-    const ends = owner.shape.map((_, i) => (i === attrs.axis ? Number.MAX_SAFE_INTEGER : 1));
-    const line = g.reshape(
-      g.slice(
-        owner,
-        owner.shape.map(() => 0),
-        ends,
-      ),
-      [...known.map((_, i) => (i === axis ? -1 : 1))],
-    );
-    const yes = g.constant(fromNumbers("bool", [], [1]));
-    result = g.select(yes, result, g.cast(line, result.dtype));
-  }
-  return result;
+  checkExpansion(
+    call,
+    sides.map((side) => (typeof side === "number" ? side : 1)),
+  );
+  const repeated = partial.repeatedTo(x, sides);
+  if (repeated === undefined)
+    throw call.unsupported("a shape that is computed from more than one unknown side");
+  return repeated;
 }
 
 const filledLike =
   (value: number): Importer =>
   (call) => {
     const x = call.input(0);
-    const sides = x.shape.map(
-      (side, axis): PartialInt => (typeof side === "number" ? side : (g.side(x, axis) as Node<"side">)),
-    );
-    return broadcast(call, g.scalar(value, x.dtype), sides);
+    return broadcast(call, g.scalar(value, x.dtype), partial.sidesOf(x));
   };
 
 /** Sides of 1 are broadcast; longer ones are concatenated. */
@@ -109,8 +71,7 @@ const tile: Importer = (call) => {
   if (multiples.length !== x.shape.length)
     throw call.invalid(`${multiples.length} multiples for rank ${x.shape.length}`);
   const spread = multiples.map((times, axis): PartialInt => {
-    const side = x.shape[axis];
-    return side === 1 ? times : typeof side === "number" ? side : (g.side(x, axis) as Node<"side">);
+    return x.shape[axis] === 1 ? times : partial.sidesOf(x)[axis];
   });
   return multiples.reduce(
     (tiled: Node, times, axis) => {
@@ -156,7 +117,7 @@ export const shapeImporters: Importers = {
   ExpandDims: expandDims,
   Shape: (call) => listed(call, call.input(0)),
   ShapeN: (call) => call.inputs.map((x) => listed(call, x)),
-  Size: (call) => g.cast(g.reduceProd(shapeList(call.input(0))), call.type("out_type", "int32")),
+  Size: (call) => g.cast(g.reduceProd(partial.shapeList(call.input(0))), call.type("out_type", "int32")),
   Rank: (call) => g.scalar(call.input(0).shape.length, "int32"),
   Fill: (call) => broadcast(call, call.input(1), call.partialInts(0)),
   BroadcastTo: (call) => broadcast(call, call.input(0), call.partialInts(1)),

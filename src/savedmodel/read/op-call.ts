@@ -2,13 +2,11 @@
 
 import { FaceError } from "../../base/errors.ts";
 import type { DType } from "../../base/tensor.ts";
-import { numbersOf } from "../../graph/numbers.ts";
-import { isOp, type Node } from "../../graph/ops.ts";
-import { simplify } from "../../graph/simplify.ts";
+import type { Node } from "../../graph/ops.ts";
+import { knownNumbers, type PartialInt, partialInts } from "../../graph/partial-ints.ts";
 import type { AttrValue, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
 import type { DataType } from "../../proto/tensorflow/tensor_pb.ts";
 import { dtypeOf } from "../format/tensor-proto.ts";
-import { type PartialInt, partialInts } from "./partial-ints.ts";
 
 /** Turns a node into the values of its outputs. */
 export type Importer = (call: OpCall) => Node | readonly Node[];
@@ -88,12 +86,9 @@ export class OpCall {
 
   /** An input that must be known while the model is loaded, such as a shape or an axis. */
   constants(i: number): readonly number[] {
-    const known = partialInts(this.input(i));
-    if (known?.every((each) => typeof each === "number")) return known as number[];
-    const [folded] = simplify([this.input(i)]);
-    if (folded === undefined || !isOp(folded, "constant") || folded.attrs.value.dtype === "string")
-      throw this.unsupported(`input ${i} that is not constant`);
-    return Array.from(numbersOf(folded.attrs.value));
+    const known = knownNumbers(this.input(i));
+    if (known === undefined) throw this.unsupported(`input ${i} that is not constant`);
+    return known;
   }
 
   constant(i: number): number {

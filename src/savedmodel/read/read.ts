@@ -4,6 +4,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
+import { SAVED_MODEL_FILE } from "../../artifact/files.ts";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import {
   type GraphDef,
@@ -20,7 +21,6 @@ import { Variables } from "./variables.ts";
 
 export type { SignatureProgram } from "./import-graph.ts";
 
-const FILE = "saved_model.pb";
 /** The pseudo-signature under which TensorFlow 2 keeps its initialiser. */
 const INIT_SIGNATURE = "__saved_model_init_op";
 /** Largest default value of an optional input, in bytes. */
@@ -28,22 +28,28 @@ const LARGEST_DEFAULT = 2 ** 28;
 /** Protobuf's own limit on one message. */
 const LARGEST_MESSAGE = 2 ** 31 - 1;
 
-/** A model that has been read. */
-export interface ReadModel {
+/** A model of any format that can be called and written again. */
+export interface CallableModel {
   /** What can be called. */
   readonly signatures: ReadonlyMap<string, Signature>;
-  /** The signatures as the file has them, the initialiser included, for metadata requests. */
-  readonly signatureDefs: { readonly [name: string]: SignatureDef };
-  readonly tags: readonly string[];
-  readonly tensorflowVersion: string;
-  readonly graph: GraphDef;
-  readonly variables: Variables;
   /**
    * The graph behind a signature, read when asked for.
    * @param as the same signature for other shapes, or for other places to feed
    * @throws FaceError `MODEL_UNSUPPORTED` naming every operation that cannot be read, or `MODEL_INVALID`.
    */
   program(name: string, as?: Signature): Promise<SignatureProgram>;
+  /** TensorFlow's graph, where the model comes from TensorFlow. */
+  readonly graph?: GraphDef;
+}
+
+/** A SavedModel that has been read. */
+export interface ReadModel extends CallableModel {
+  /** The signatures as the file has them, the initialiser included, for metadata requests. */
+  readonly signatureDefs: { readonly [name: string]: SignatureDef };
+  readonly tags: readonly string[];
+  readonly tensorflowVersion: string;
+  readonly graph: GraphDef;
+  readonly variables: Variables;
 }
 
 /** Forms of the file that TensorFlow writes only when asked to, or for models beyond 2 GB. */
@@ -58,18 +64,18 @@ async function notFound(folder: string, error: unknown): Promise<FaceError> {
       "MODEL_UNSUPPORTED",
       `${join(folder, other)}: this form of a SavedModel cannot be read`,
       {
-        hint: `save the model as ${FILE}, below 2 GB`,
+        hint: `save the model as ${SAVED_MODEL_FILE}, below 2 GB`,
       },
     );
   }
   return new FaceError("MODEL_NOT_FOUND", `${folder} holds no SavedModel: ${messageOf(error)}`, {
-    hint: `name a version's folder, the one with ${FILE} in it`,
+    hint: `name a version's folder, the one with ${SAVED_MODEL_FILE} in it`,
     cause: error,
   });
 }
 
 async function readBytes(folder: string): Promise<Uint8Array> {
-  const path = join(folder, FILE);
+  const path = join(folder, SAVED_MODEL_FILE);
   try {
     const { size } = await stat(path);
     if (size > LARGEST_MESSAGE) throw new FaceError("MODEL_UNSUPPORTED", `${path} is larger than 2 GB`);
@@ -83,9 +89,13 @@ function parse(bytes: Uint8Array, folder: string): SavedModel {
   try {
     return fromBinary(SavedModelSchema, bytes);
   } catch (error) {
-    throw new FaceError("MODEL_INVALID", `${join(folder, FILE)} is damaged: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new FaceError(
+      "MODEL_INVALID",
+      `${join(folder, SAVED_MODEL_FILE)} is damaged: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -137,7 +147,7 @@ function checkAssets({ assetFileDef }: MetaGraphDef, folder: string): void {
     if (filename !== "" && path.startsWith(normalize("assets/"))) continue;
     throw new FaceError(
       "MODEL_INVALID",
-      `${join(folder, FILE)} names the asset ${filename}, outside of its folder`,
+      `${join(folder, SAVED_MODEL_FILE)} names the asset ${filename}, outside of its folder`,
     );
   }
 }
@@ -167,7 +177,8 @@ export function parseSavedModel(
   const meta = metaGraph(parse(bytes, folder), tags);
   checkAssets(meta, folder);
   const graph = meta.graphDef;
-  if (graph === undefined) throw new FaceError("MODEL_INVALID", `${join(folder, FILE)} holds no graph`);
+  if (graph === undefined)
+    throw new FaceError("MODEL_INVALID", `${join(folder, SAVED_MODEL_FILE)} holds no graph`);
   const signatures = new Map(
     Object.entries(meta.signatureDef)
       .filter(([name]) => name !== INIT_SIGNATURE)

@@ -1,7 +1,8 @@
 /** @file Writes convolutions and pools as TensorFlow operators. */
 import { FaceError } from "../../base/errors.ts";
-import { tensor } from "../../base/tensor.ts";
-import { isOp, type Node, type Padding, type Pair } from "../../graph/ops.ts";
+import { type Tensor, tensor } from "../../base/tensor.ts";
+import { fromNumbers } from "../../graph/numbers.ts";
+import { isOp, type Node, type Padding, type Pads, type Pair } from "../../graph/ops.ts";
 import { type EmitContext, type EmitRule, type EmitRules, trainingOnly } from "./emit-context.ts";
 import { attr } from "./graph-writer.ts";
 
@@ -74,20 +75,37 @@ const conv2dInputGrad: EmitRule<"conv2dInputGrad"> = (node, context) => {
   });
 };
 
+/** How much of each window lies inside the image, one number per window. */
+function windowShares(node: Node<"maxPool" | "avgPool">, pads: Pads): Tensor {
+  const { size, strides } = node.attrs;
+  const [height, width] = [node.inputs[0]!.shape[1], node.inputs[0]!.shape[2]];
+  if (typeof height !== "number" || typeof width !== "number") {
+    throw new FaceError(
+      "MODEL_UNSUPPORTED",
+      "an average pool with explicit margins on an image of unknown size cannot be exported to TensorFlow",
+    );
+  }
+  const along = (axis: 0 | 1, side: number) =>
+    Array.from({ length: Number(node.shape[axis + 1]) }, (_, i) => {
+      const start = i * strides[axis] - pads[axis][0];
+      return (Math.min(start + size[axis], side) - Math.max(start, 0)) / size[axis];
+    });
+  const columns = along(1, width);
+  const shares = along(0, height).flatMap((rows) => columns.map((share) => rows * share));
+  return fromNumbers(node.dtype, [1, Number(node.shape[1]), Number(node.shape[2]), 1], shares);
+}
+
+/** TensorFlow counts explicit margins as elements of an average, so each window is divided by its share of the image. */
 const pool =
-  (op: string, fill: number): EmitRule<"maxPool" | "avgPool"> =>
+  (op: "MaxPool" | "AvgPool", fill: number): EmitRule<"maxPool" | "avgPool"> =>
   (node, context) => {
     const { size, strides, padding } = node.attrs;
-    if (op === "AvgPool" && padding !== "same" && padding !== "valid") {
-      // TensorFlow would count the margins as elements.
-      throw new FaceError(
-        "MODEL_UNSUPPORTED",
-        "an average pool with explicit margins cannot be exported to TensorFlow",
-      );
-    }
     const image = padded(node.inputs[0]!, padding, fill, context);
     const attributes = { ...windowAttributes(strides, image.padding), ksize: spatial(size) };
-    return context.operator(node, op, [image.x], attributes);
+    const pooled = context.operator(node, op, [image.x], attributes);
+    if (typeof padding === "string" || op === "MaxPool") return pooled;
+    const shares = context.graph.constant(windowShares(node, padding), "window_shares");
+    return context.operator(node, "RealDiv", [pooled, shares]);
   };
 
 export const imageRules = {

@@ -9,7 +9,10 @@ const INT32 = attr.type("int32");
 const reshape: EmitRule<"reshape"> = (node, context) => {
   const { graph } = context;
   const x = node.inputs[0]!;
-  const wanted = node.attrs.shape.map((side, axis) => (side === 0 ? x.shape[axis]! : side));
+  const wanted = node.attrs.shape.map((side, axis) => {
+    const known = node.shape[axis]!;
+    return typeof known === "number" ? known : side === 0 ? x.shape[axis]! : side;
+  });
   const unknown = wanted.filter((side) => typeof side !== "number" || side === -1).length;
   const sides = () =>
     wanted.map((side, axis) =>
@@ -53,6 +56,20 @@ const gather: EmitRule<"gather"> = (node, context) => {
   return context.graph.node("GatherV2", inputs, attributes, node.label);
 };
 
+/** Unknown sides of the target are those of the value itself. */
+const broadcastTo: EmitRule<"broadcastTo"> = (node, context) => {
+  const { graph } = context;
+  const x = node.inputs[0]!;
+  const ahead = node.shape.length - x.shape.length;
+  const isKnown = node.shape.every((side) => typeof side === "number");
+  const sides = () =>
+    node.shape.map((side, axis) =>
+      typeof side === "number" ? graph.int(side) : context.sideOf(x, axis - ahead, "int32", x.label),
+    );
+  const target = isKnown ? graph.ints(node.shape as number[]) : context.packed(sides());
+  return context.operator(node, "BroadcastTo", [context.value(x), target], { Tidx: INT32 });
+};
+
 export const movingRules = {
   side: (node, context) => context.sideOf(node.inputs[0]!, node.attrs.axis, "int64", node.label),
   reshape,
@@ -60,10 +77,7 @@ export const movingRules = {
     const inputs = [...context.inputs(node), context.graph.ints(node.attrs.perm)];
     return context.operator(node, "Transpose", inputs, { Tperm: INT32 });
   },
-  broadcastTo: (node, context) => {
-    const inputs = [...context.inputs(node), context.graph.ints(node.attrs.shape)];
-    return context.operator(node, "BroadcastTo", inputs, { Tidx: INT32 });
-  },
+  broadcastTo,
   concat: (node, context) => {
     const inputs = [...context.inputs(node), context.graph.int(node.attrs.axis)];
     return context.operator(node, "ConcatV2", inputs, { N: attr.int(node.inputs.length), Tidx: INT32 });

@@ -1,6 +1,6 @@
 /** @file Content to write a model again that was read: frozen, with its decode loops. */
 import { matchDecodeLoops } from "../read/match-decode-loop.ts";
-import type { ReadModel } from "../read/read.ts";
+import type { CallableModel } from "../read/read.ts";
 import type { Signature } from "../signature.ts";
 import type { SavedModelContent, SignatureGraph } from "./write.ts";
 
@@ -16,9 +16,9 @@ class InputNames {
   }
 }
 
-async function graphOf(model: ReadModel, name: string, names: InputNames): Promise<SignatureGraph> {
+async function graphOf(model: CallableModel, name: string, names: InputNames): Promise<SignatureGraph> {
   const declared = model.signatures.get(name)!;
-  const decoding = matchDecodeLoops(model.graph, declared);
+  const decoding = model.graph && matchDecodeLoops(model.graph, declared);
   const { inputs } = decoding?.signature ?? declared;
   const named = [...inputs].map(
     ([alias, input]) => [alias, names.nameOf(name, alias, input.tensorName), input] as const,
@@ -39,7 +39,7 @@ async function graphOf(model: ReadModel, name: string, names: InputNames): Promi
  * All signatures of a model for `writeSavedModel`, variables as the constants they were read as.
  * @throws FaceError `MODEL_UNSUPPORTED` when one of them uses operations that cannot be read.
  */
-export async function contentOf(model: ReadModel): Promise<SavedModelContent> {
+export async function contentOf(model: CallableModel): Promise<SavedModelContent> {
   const names = new InputNames();
   const signatures: Record<string, SignatureGraph> = {};
   for (const name of model.signatures.keys()) signatures[name] = await graphOf(model, name, names);

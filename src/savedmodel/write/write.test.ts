@@ -68,6 +68,46 @@ describe("a SavedModel", () => {
     expect(readFileSync(join(folder, "assets.extra/note.txt"), "utf8")).toBe("hello");
   });
 
+  it("repeats values of any number of images", async () => {
+    const x = g.input("x", ["batch", 1, 3]);
+    const y = g.broadcastTo(x, [2, 1, 4, 3]);
+    const model = buildSavedModel({
+      signatures: { a: { inputs: { x }, outputs: { y } } },
+      parameters: new Map(),
+    });
+    const nodes = model.metaGraphs[0]!.graphDef!.node;
+    // TensorFlow wants every side of the target, not 1 where a side is to stay.
+    const spread = nodes.find(({ op }) => op === "BroadcastTo")!;
+    const target = nodes.find(({ name }) => name === spread.input[1])!;
+    expect(target.op).toBe("Pack");
+    expect(target.input).toHaveLength(4);
+  });
+
+  it("keeps margins of average pools from counting, and free sides of reshapes", async () => {
+    const image = g.input("image", ["batch", 7, 6, 2]);
+    const pads = [
+      [1, 0],
+      [1, 2],
+    ] as const;
+    const pooled = g.avgPool(image, { size: [2, 3], strides: [2, 2], padding: pads });
+    const outputs = { pooled, rows: g.reshape(image, [0, -1, 2]) };
+    const place = join(mkdtempSync(join(tmpdir(), "faceid-pools-")), "1");
+    await writeSavedModel(place, {
+      signatures: { a: { inputs: { image }, outputs } },
+      parameters: new Map(),
+    });
+    const inputs = new Map([["image", noise(3, 7, 6, 2)]]);
+    const expected = evaluate(Object.values(outputs), { inputs });
+    const program = await (await readSavedModel(place)).program("a");
+    const got = evaluate([program.outputs.pooled!, program.outputs.rows!], { inputs });
+    expect(program.outputs.rows!.shape).toEqual(["batch", 42, 2]);
+    for (const i of [0, 1]) expect(floats(got[i]!)).toBeAllClose(floats(expected[i]!), { absolute: 1e-6 });
+    const open = g.input("image", ["batch", "height", 6, 2]);
+    const free = { pooled: g.avgPool(open, { size: [2, 3], padding: pads }) };
+    const content = { signatures: { a: { inputs: { image: open }, outputs: free } }, parameters: new Map() };
+    expect(() => buildSavedModel(content)).toThrow("on an image of unknown size cannot be exported");
+  });
+
   it("is never written over", async () => {
     const content = { signatures: { serving_default: { inputs: { image: x }, outputs: { y } } }, parameters };
     await expect(writeSavedModel(folder, content)).rejects.toMatchObject({ code: "FILE_INVALID" });

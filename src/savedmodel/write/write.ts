@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { SAVED_MODEL_FILE } from "../../artifact/files.ts";
 import { FaceError } from "../../base/errors.ts";
 import { publishFolder } from "../../base/files.ts";
 import type { TensorMap } from "../../base/tensor.ts";
@@ -67,13 +68,14 @@ function frozen(
   );
 }
 
-function tensorInfo(node: Node, name: string) {
-  return {
-    encoding: { case: "name" as const, value: `${name}:0` },
-    dtype: dataTypeOf(node.dtype),
-    tensorShape: shapeProto(node.shape),
-  };
-}
+const tensorInfo = (name: string, { dtype, shape }: Pick<Node, "dtype" | "shape">) => ({
+  encoding: { case: "name" as const, value: `${name}:0` },
+  dtype: dataTypeOf(dtype),
+  tensorShape: shapeProto(shape),
+});
+
+/** Any number of image files. */
+const FILES = { dtype: "string", shape: ["batch"] } as const;
 
 /** The size of the images that an input takes. */
 function decodedSize(alias: string, { shape, dtype }: Node): DecodedSize {
@@ -99,7 +101,7 @@ interface FilePorts {
 
 function writeFilePorts({ inputs }: SignatureGraph, graph: GraphWriter): FilePorts {
   const ports = Object.entries(inputs).map(([alias, node]) => {
-    const attributes = { dtype: attr.type("string"), shape: attr.shape(["batch"]) };
+    const attributes = { dtype: attr.type(FILES.dtype), shape: attr.shape(FILES.shape) };
     const files = graph.named(alias, "Placeholder", [], attributes);
     return { alias, node, files, images: writeDecodeLoop(graph, files, decodedSize(alias, node)) };
   });
@@ -108,12 +110,6 @@ function writeFilePorts({ inputs }: SignatureGraph, graph: GraphWriter): FilePor
     images: new Map(ports.map(({ node, images }) => [node, images])),
   };
 }
-
-const fileInfo = (name: string) => ({
-  encoding: { case: "name" as const, value: `${name}:0` },
-  dtype: dataTypeOf("string"),
-  tensorShape: shapeProto(["batch"]),
-});
 
 /** Builds the model in memory. */
 export function buildSavedModel({ signatures, parameters }: SavedModelContent): SavedModel {
@@ -136,7 +132,7 @@ export function buildSavedModel({ signatures, parameters }: SavedModelContent): 
       const end = graph.named(`${name}/${alias}`, "Identity", [names.get(node)!], {
         T: attr.type(node.dtype),
       });
-      return [alias, tensorInfo(node, end)];
+      return [alias, tensorInfo(end, node)];
     });
     return [
       name,
@@ -144,7 +140,10 @@ export function buildSavedModel({ signatures, parameters }: SavedModelContent): 
         inputs: Object.fromEntries(
           Object.entries(inputs).map(([alias, node]) => {
             const files = filePorts.get(name)?.files.get(alias);
-            return [alias, files === undefined ? tensorInfo(node, names.get(node)!) : fileInfo(files)];
+            return [
+              alias,
+              files === undefined ? tensorInfo(names.get(node)!, node) : tensorInfo(files, FILES),
+            ];
           }),
         ),
         outputs: Object.fromEntries(ends),
@@ -181,7 +180,7 @@ export async function writeSavedModel(folder: string, content: SavedModelContent
     );
   }
   await publishFolder(folder, async (temporary) => {
-    await writeFile(join(temporary, "saved_model.pb"), bytes);
+    await writeFile(join(temporary, SAVED_MODEL_FILE), bytes);
     for (const [path, data] of Object.entries(content.files ?? {})) {
       await mkdir(dirname(join(temporary, path)), { recursive: true });
       await writeFile(join(temporary, path), data);

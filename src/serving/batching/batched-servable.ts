@@ -1,69 +1,70 @@
-/** @file A model whose requests are gathered into batches. */
+/** @file A model whose requests are put into batches. */
+import { Limiter } from "../../base/limiter.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import type { RunOptions, Servable } from "../engine/servable.ts";
+import { elapsedMicros, type ServerMetrics } from "../metrics.ts";
 import { allOf } from "../request-memory.ts";
-import { elapsedMicros, type ServerMetrics } from "../server-metrics.ts";
 import { StatusError } from "../status.ts";
 import { BatchQueue, type BatchThreads } from "./batcher.ts";
 import type { BatchOptions } from "./options.ts";
 import { checkOutputs, isNotRowByRow, joinOutputs, sliceRows } from "./tensors.ts";
 
-/** A piece of a large request that takes less is too small to be worth a message to another thread. */
+/** A part of a large request that takes less time is too small for a message to another thread. */
 const SHORT_RUN_MS = 2;
 const MOST_ROWS_AT_ONCE = 1 << 16;
-/** Beyond this many queues the idle ones are dropped. */
+/** With more queues, idle ones are dropped. */
 const MOST_QUEUES = 64;
 
-/** The rows of a request if all its inputs have equally many, else 0. */
+/** The rows of a request if all its inputs have the same number, else 0. */
 function commonRows(inputs: TensorMap): number {
   const [rows = 0, ...others] = new Set([...inputs.values()].map(({ shape }) => shape[0] ?? 0));
   return others.length === 0 ? rows : 0;
 }
 
-/** What requests must have in common to be brought together. */
+/** A limit without waiting: further requests are refused. */
+function withoutQueue(limit: number): Limiter {
+  const refusal = () => new StatusError("UNAVAILABLE", `${limit} requests wait already; try again`);
+  return new Limiter(limit, { maxQueued: 0, refusal });
+}
+
+/** The row shapes of a request, which requests in a batch have in common. */
 function rowKeys(inputs: TensorMap): string[] {
   return [...inputs].map(([name, { shape }]) => `${name} ${shape.slice(1).join(",")}`).sort();
 }
 
-/** The same model with its requests gathered into batches, a queue for each signature and set of outputs. */
+/** A servable that batches requests, with a queue for each signature, set of outputs and shape of rows. */
 export class BatchedServable implements Servable {
+  readonly name: string;
+  readonly version: bigint;
+  readonly signatures: Servable["signatures"];
+  readonly signatureDefs: Servable["signatureDefs"];
+  readonly description: Servable["description"];
   readonly #servable: Servable;
   readonly #options: BatchOptions;
   readonly #threads: BatchThreads;
   readonly #metrics: ServerMetrics | undefined;
   readonly #queues = new Map<string, BatchQueue>();
   /** Signatures whose outputs turned out not to have a row for each row of the inputs. */
-  readonly #alone = new Set<string>();
-  #aloneUnderWay = 0;
-  #becomingReady = 0;
+  readonly #unbatchable = new Set<string>();
+  /** Requests that run without a batch are limited as the queues are. */
+  readonly #alone: Limiter;
+  readonly #preparing: Limiter;
   /** Called when the model is unloaded. */
   onClose: (() => void) | undefined;
 
   constructor(servable: Servable, options: BatchOptions, threads: BatchThreads, metrics?: ServerMetrics) {
+    const { maxEnqueuedBatches, maxExecutionBatchSize } = options;
+    this.name = servable.name;
+    this.version = servable.version;
+    this.signatures = servable.signatures;
+    this.signatureDefs = servable.signatureDefs;
+    this.description = servable.description;
     this.#servable = servable;
     this.#options = options;
     this.#threads = threads;
     this.#metrics = metrics;
-  }
-
-  get name(): string {
-    return this.#servable.name;
-  }
-
-  get version(): bigint {
-    return this.#servable.version;
-  }
-
-  get signatures(): Servable["signatures"] {
-    return this.#servable.signatures;
-  }
-
-  get signatureDefs(): Servable["signatureDefs"] {
-    return this.#servable.signatureDefs;
-  }
-
-  get description(): unknown {
-    return this.#servable.description;
+    this.#alone = withoutQueue(maxEnqueuedBatches + options.threads);
+    this.#preparing = withoutQueue(maxEnqueuedBatches * maxExecutionBatchSize);
   }
 
   /** Batches that wait, over all queues. */
@@ -81,34 +82,34 @@ export class BatchedServable implements Servable {
   ): Promise<TensorMap> {
     const { signal } = options;
     if (this.#options.isStrict) return this.#queueFor(signatureName, outputNames, []).submit(given, signal);
-    const inputs = await this.#ready(signatureName, given, options);
+    const inputs = await this.#prepare(signatureName, given, options);
     const whole = (part: TensorMap) => this.#timed(signatureName, part, outputNames);
-    const rows = this.#canShare(signatureName) ? commonRows(inputs) : 0;
-    if (rows === 0) return this.#runAlone(() => whole(inputs));
+    const rows = this.#canBatch(signatureName) ? commonRows(inputs) : 0;
+    if (rows === 0) return this.#alone.run(() => whole(inputs));
     try {
       if (rows > this.#options.maxBatchSize) {
-        return await this.#runAlone(() => this.#inParts(inputs, rows, whole, signal));
+        return await this.#alone.run(() => this.#inParts(inputs, rows, whole, signal));
       }
       return await this.#queueFor(signatureName, outputNames, rowKeys(inputs)).submit(inputs, signal);
     } catch (error) {
       if (!isNotRowByRow(error)) throw error;
-      this.#alone.add(signatureName);
-      // Who has left holds the model no longer, which may be closed by now.
+      this.#unbatchable.add(signatureName);
+      // A client that has left holds no lease, so the model may be closed by now.
       signal?.throwIfAborted();
-      return this.#runAlone(() => whole(inputs));
+      return this.#alone.run(() => whole(inputs));
     }
   }
 
-  /** Whether requests may be brought together or taken apart: not where a signature says how many rows there are. */
-  #canShare(signatureName: string): boolean {
+  /** Whether requests may be joined and split: not where the signature fixes the number of rows. */
+  #canBatch(signatureName: string): boolean {
     const inputs = this.signatures.get(signatureName)?.inputs.values() ?? [];
     const isFixed = [...inputs].some(({ shape }) => shape?.[0] !== undefined && shape[0] >= 0);
-    return !isFixed && !this.#alone.has(signatureName);
+    return !isFixed && !this.#unbatchable.has(signatureName);
   }
 
   /**
-   * Runs a request of very many rows in short pieces: all threads of the engine share it, others get their turn between
-   * two pieces, and when its client leaves there is an end to it. Pieces that take no time grow: sending is work too.
+   * Runs a large request in short parts: all threads of the engine work on it, other requests run in between, and it
+   * stops when its client leaves. Parts that take little time grow, to save messages.
    */
   async #inParts(
     inputs: TensorMap,
@@ -125,11 +126,11 @@ export class BatchedServable implements Servable {
         const [from, to] = [next, Math.min(rows, next + most)];
         next = to;
         const startedMs = performance.now();
-        const told = await run(
+        const part = await run(
           new Map([...inputs].map(([name, value]) => [name, sliceRows(value, from, to)])),
         );
-        checkOutputs(told, to - from);
-        outputs.set(from, told);
+        checkOutputs(part, to - from);
+        outputs.set(from, part);
         const isQuick = performance.now() - startedMs < SHORT_RUN_MS;
         if (isQuick && to - from === most) most = Math.min(2 * most, MOST_ROWS_AT_ONCE);
       }
@@ -139,36 +140,13 @@ export class BatchedServable implements Servable {
       throw error;
     };
     await allOf(Array.from({ length: this.#options.threads }, () => work().catch(stop)));
-    return joinOutputs([...outputs].sort(([a], [b]) => a - b).map(([, told]) => told));
+    return joinOutputs([...outputs].sort(([a], [b]) => a - b).map(([, part]) => part));
   }
 
-  /** A request is decoded before it queues: no thread of the engine waits for that, and no other request fails with it. */
-  async #ready(signatureName: string, inputs: TensorMap, options: RunOptions): Promise<TensorMap> {
+  /** Decodes before queueing, so that no thread of the engine waits for it and its errors concern one request. */
+  async #prepare(signatureName: string, inputs: TensorMap, options: RunOptions): Promise<TensorMap> {
     if (this.#servable.makeReady === undefined) return inputs;
-    const { maxEnqueuedBatches, maxExecutionBatchSize } = this.#options;
-    if (this.#becomingReady >= maxEnqueuedBatches * maxExecutionBatchSize) {
-      throw new StatusError("UNAVAILABLE", `${this.#becomingReady} requests wait already; try again`);
-    }
-    this.#becomingReady++;
-    try {
-      return await this.#servable.makeReady(signatureName, inputs, options);
-    } finally {
-      this.#becomingReady--;
-    }
-  }
-
-  /** Requests that cannot share a batch are bounded as the queues are. */
-  async #runAlone(run: () => Promise<TensorMap>): Promise<TensorMap> {
-    const { maxEnqueuedBatches, threads } = this.#options;
-    if (this.#aloneUnderWay >= maxEnqueuedBatches + threads) {
-      throw new StatusError("UNAVAILABLE", `${this.#aloneUnderWay} requests wait already; try again`);
-    }
-    this.#aloneUnderWay++;
-    try {
-      return await run();
-    } finally {
-      this.#aloneUnderWay--;
-    }
+    return await this.#preparing.run(() => this.#servable.makeReady!(signatureName, inputs, options));
   }
 
   async #timed(signatureName: string, inputs: TensorMap, outputNames: readonly string[]): Promise<TensorMap> {
@@ -200,7 +178,7 @@ export class BatchedServable implements Servable {
     return queue;
   }
 
-  /** Clients may send rows of ever new shapes; a queue without requests is not missed. */
+  /** Clients may send rows of ever new shapes. */
   #dropIdleQueues(): void {
     for (const [key, queue] of this.#queues) if (queue.depth === 0) this.#queues.delete(key);
   }

@@ -1,7 +1,7 @@
-/** @file Gathers requests into batches, with TensorFlow Serving's parameters, limits and messages. */
+/** @file Puts requests into batches, with TensorFlow Serving's parameters, limits and messages. */
 import type { TensorMap } from "../../base/tensor.ts";
+import { elapsedMicros, type ServerMetrics } from "../metrics.ts";
 import { allOf } from "../request-memory.ts";
-import { elapsedMicros, type ServerMetrics } from "../server-metrics.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import { allowedSize, type BatchOptions } from "./options.ts";
 import { checkOutputs, joinOutputs, rowsOf, sliceOutputs, sliceRows, stackInputs } from "./tensors.ts";
@@ -24,18 +24,18 @@ interface Batch {
   readonly openedMs: number;
 }
 
-/** How many batches run at once, over all queues that share it. */
+/** Limits the batches that run at a time, over all queues, and serves the queues in turn. */
 export class BatchThreads {
   readonly #count: number;
   #busy = 0;
-  /** Queues that have something to run, in the order they are served. */
+  /** Queues with a batch to run, in the order they are served. */
   readonly #waiting = new Set<BatchQueue>();
 
   constructor(count: number) {
     this.#count = count;
   }
 
-  /** Says that a queue may have a batch to run. */
+  /** Adds a queue that may have a batch to run. */
   offer(queue: BatchQueue): void {
     this.#waiting.add(queue);
     this.#serve();
@@ -45,7 +45,7 @@ export class BatchThreads {
     for (const queue of this.#waiting) {
       if (this.#busy >= this.#count) return;
       const work = queue.take();
-      // A queue goes to the end of the line after each batch, so that none starves.
+      // A queue goes to the end after each batch, so that none starves.
       this.#waiting.delete(queue);
       if (work === undefined) continue;
       if (queue.depth > 0) this.#waiting.add(queue);
@@ -58,7 +58,7 @@ export class BatchThreads {
   }
 }
 
-/** The requests for one set of inputs and outputs. */
+/** The batches of one signature and set of outputs. */
 export class BatchQueue {
   readonly #run: RunBatch;
   readonly #outputNames: readonly string[];
@@ -88,8 +88,9 @@ export class BatchQueue {
   }
 
   /**
-   * Adds a request; the answer has its rows alone.
-   * @throws StatusError `INVALID_ARGUMENT` for a request too large, `UNAVAILABLE` when the queue is full.
+   * Adds a request.
+   * @returns the outputs for its rows.
+   * @throws StatusError `INVALID_ARGUMENT` for a request that is too large, `UNAVAILABLE` when the queue is full.
    */
   async submit(inputs: TensorMap, signal?: AbortSignal): Promise<TensorMap> {
     const rows = rowsOf(inputs);
@@ -107,8 +108,8 @@ export class BatchQueue {
     for (let from = 0; from < rows; from += maxExecutionBatchSize) {
       const to = Math.min(rows, from + maxExecutionBatchSize);
       const part = new Map([...inputs].map(([name, value]) => [name, sliceRows(value, from, to)]));
-      // There is room for all of them, or they have been let in together.
-      parts.push(this.#enqueue(part, to - from, signal, { isLetIn: true }));
+      // The capacity was checked for all parts together.
+      parts.push(this.#enqueue(part, to - from, signal, { isChecked: true }));
     }
     return joinOutputs(await allOf(parts));
   }
@@ -116,7 +117,7 @@ export class BatchQueue {
   #checkCapacity(rows: number): void {
     const { maxEnqueuedBatches, maxExecutionBatchSize } = this.#options;
     const capacity = (maxEnqueuedBatches - this.#batches.length) * maxExecutionBatchSize;
-    // A request larger than the whole queue is let in while the queue is empty: it could never get in otherwise.
+    // A request larger than the whole queue is accepted when the queue is empty; otherwise it never could be.
     if (rows <= capacity || this.#batches.length === 0) return;
     throw new StatusError(
       "UNAVAILABLE",
@@ -130,9 +131,9 @@ export class BatchQueue {
     inputs: TensorMap,
     rows: number,
     signal: AbortSignal | undefined,
-    { isLetIn = false } = {},
+    { isChecked = false } = {},
   ): Promise<TensorMap> {
-    const batch = this.#openBatch(rows, isLetIn);
+    const batch = this.#openBatch(rows, isChecked);
     return new Promise((resolve, reject) => {
       const task: Task = { inputs, rows, signal, queuedMs: performance.now(), resolve, reject };
       batch.tasks.push(task);
@@ -142,7 +143,7 @@ export class BatchQueue {
     });
   }
 
-  /** Takes out a task that still waits and that nobody waits for any more: its place is free for another. */
+  /** Removes an aborted task that still waits. */
   #abandon(batch: Batch, task: Task): void {
     const place = this.#batches.indexOf(batch);
     if (place < 0) return;
@@ -153,7 +154,7 @@ export class BatchQueue {
   }
 
   /** The batch that the next task of this size joins. */
-  #openBatch(rows: number, isLetIn: boolean): Batch {
+  #openBatch(rows: number, isChecked: boolean): Batch {
     const { maxEnqueuedBatches, splitLargeRequests } = this.#options;
     const last = this.#batches.at(-1);
     if (last !== undefined && last.rows + rows <= this.#largestBatch) return last;
@@ -164,7 +165,7 @@ export class BatchQueue {
           `${this.#batches.length} batches enqueued and max_enqueued_batches is ${maxEnqueuedBatches}`,
       );
     }
-    if (splitLargeRequests && !isLetIn) this.#checkCapacity(rows);
+    if (splitLargeRequests && !isChecked) this.#checkCapacity(rows);
     const batch: Batch = { tasks: [], rows: 0, openedMs: performance.now() };
     this.#batches.push(batch);
     return batch;
@@ -175,7 +176,7 @@ export class BatchQueue {
     return splitLargeRequests ? maxExecutionBatchSize : maxBatchSize;
   }
 
-  /** The next batch as a piece of work, if one is full or has waited long enough. */
+  /** The next batch as a function that runs it, if one is full or has waited long enough. */
   take(): (() => Promise<void>) | undefined {
     const [next] = this.#batches;
     if (next === undefined) return undefined;
@@ -215,7 +216,7 @@ export class BatchQueue {
     }
   }
 
-  /** A task whose client has left or whose time is over is not run. */
+  /** Rejects a task whose client has left or whose time is over. */
   #isStillWanted({ signal, reject }: Task): boolean {
     if (signal?.aborted !== true) return true;
     const isLate = signal.reason instanceof StatusError && signal.reason.status === "DEADLINE_EXCEEDED";
@@ -230,7 +231,7 @@ export class BatchQueue {
   #observe(tasks: readonly Task[], rows: number, size: number): void {
     const metrics = this.#metrics;
     if (metrics === undefined) return;
-    metrics.wrappedRunCount.add();
+    metrics.batchesRun.add();
     metrics.processedBatchSize.observe([], size);
     metrics.paddingSize.observe([String(size)], size - rows);
     for (const { queuedMs } of tasks) {
@@ -239,7 +240,7 @@ export class BatchQueue {
   }
 }
 
-/** Gives each request its rows of the answer. */
+/** Resolves each task with its rows of the outputs. */
 function share(tasks: readonly Task[], outputs: TensorMap, size: number): void {
   checkOutputs(outputs, size);
   let from = 0;

@@ -1,4 +1,4 @@
-/** @file How requests are gathered into batches: TensorFlow Serving's parameters, their defaults and their rules. */
+/** @file The parameters of batching: TensorFlow Serving's, their defaults and checks. */
 import { availableParallelism } from "node:os";
 import type { BatchingParameters } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { invalidArgument } from "../status.ts";
@@ -7,7 +7,7 @@ import { invalidArgument } from "../status.ts";
 export interface BatchOptions {
   /** Most rows of a batch, and of one request unless large ones are split. */
   readonly maxBatchSize: number;
-  /** How long a batch waits to be filled once something could run it. */
+  /** How long a batch waits for more requests when a thread is free. */
   readonly timeoutMs: number;
   /** Batches that may wait; further requests are refused. */
   readonly maxEnqueuedBatches: number;
@@ -21,8 +21,8 @@ export interface BatchOptions {
   /** Whether a request of more rows than a batch is spread over several. */
   readonly splitLargeRequests: boolean;
   /**
-   * Whether a request that cannot share a batch fails, as in TensorFlow Serving; otherwise it is run by itself, and only
-   * requests of equal rows are brought together.
+   * Whether a request that does not fit a batch fails, as in TensorFlow Serving; otherwise it runs by itself, and only
+   * requests with the same row shapes share a batch.
    */
   readonly isStrict: boolean;
   /** Most rows run at once when requests are split. */
@@ -30,8 +30,8 @@ export interface BatchOptions {
 }
 
 /**
- * What is used where nobody says anything: no waiting, small batches, and large requests split, so that batching never
- * makes a request fail or slower than it would be alone.
+ * The default: no waiting, small batches, large requests split, so that batching makes no request fail or slower than it
+ * would be alone.
  */
 export function defaultBatchOptions(threads = availableParallelism()): BatchOptions {
   return {
@@ -44,13 +44,13 @@ export function defaultBatchOptions(threads = availableParallelism()): BatchOpti
     padVariableLengthInputs: false,
     splitLargeRequests: true,
     isStrict: false,
-    // On a processor a row costs the same in a batch of any size; short runs keep every thread supplied.
+    // On a CPU a row costs the same in a batch of any size, and short runs keep all threads busy.
     maxExecutionBatchSize: 8,
   };
 }
 
 const MICROS_PER_MS = 1000;
-/** TensorFlow Serving's defaults for a parameters file that leaves something out. */
+/** TensorFlow Serving's defaults for what a parameters file leaves out. */
 const FILE_DEFAULTS = {
   maxBatchSize: 1000,
   maxEnqueuedBatches: 10,
@@ -59,7 +59,7 @@ const FILE_DEFAULTS = {
 
 /**
  * The options of a parameters file.
- * @throws StatusError `INVALID_ARGUMENT` for sizes that contradict each other.
+ * @throws StatusError `INVALID_ARGUMENT` for invalid sizes.
  */
 export function batchOptions(parameters: BatchingParameters): BatchOptions {
   const number = (value: bigint | undefined, fallback: number) =>
@@ -108,7 +108,7 @@ function checkOptions(options: BatchOptions): void {
   }
 }
 
-/** Rows a batch of `rows` is run with. */
+/** The size that a batch of `rows` rows is padded to. */
 export function allowedSize(rows: number, { allowedBatchSizes }: BatchOptions): number {
   return allowedBatchSizes.find((size) => size >= rows) ?? rows;
 }

@@ -1,4 +1,4 @@
-/** @file Requests stacked into one batch and answers cut out of it again. */
+/** @file Concatenates the inputs of requests into a batch and slices its outputs. */
 
 import {
   arrayOf,
@@ -13,12 +13,12 @@ import {
 } from "../../base/tensor.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 
-/** More axes than any padded input has in TensorFlow Serving. */
+/** TensorFlow Serving pads inputs of at most this many axes. */
 const MOST_PADDED_AXES = 6;
 
 /**
  * Rows of a request: the common first side of all its inputs.
- * @throws StatusError `INVALID_ARGUMENT` in TensorFlow Serving's words.
+ * @throws StatusError `INVALID_ARGUMENT` with TensorFlow Serving's message.
  */
 export function rowsOf(inputs: TensorMap): number {
   let rows: number | undefined;
@@ -35,7 +35,7 @@ export function rowsOf(inputs: TensorMap): number {
   return rows;
 }
 
-/** Numbers of any type, or strings, to be moved about without looking at them. */
+/** Elements of any type, to be copied. */
 type Elements = { [index: number]: unknown; readonly length: number };
 
 /** An array for `size` elements of the type of `like`. */
@@ -56,7 +56,7 @@ export function sliceRows(value: Tensor, from: number, to: number): Tensor {
   return { dtype: value.dtype, shape: [to - from, ...value.shape.slice(1)], data };
 }
 
-/** Copies `source` into the corner of a larger block of rows, filling the rest with its first element. */
+/** Copies `source` into larger rows and pads them with its first element, as TensorFlow Serving does. */
 function copyPadded(source: Tensor, target: Elements, offset: number, rowShape: readonly number[]): void {
   const rows = source.shape[0]!;
   const from = source.data as unknown as Elements;
@@ -76,7 +76,7 @@ function copyPadded(source: Tensor, target: Elements, offset: number, rowShape: 
   }
 }
 
-/** The shape of a row that all parts fit into. */
+/** The smallest shape of a row that all parts fit. */
 function commonRowShape(name: string, parts: readonly Tensor[], mayPad: boolean): readonly number[] {
   const first = parts[0]!.shape.slice(1);
   if (parts.every(({ shape }) => sameShape(shape.slice(1), first))) return first;
@@ -92,7 +92,7 @@ function commonRowShape(name: string, parts: readonly Tensor[], mayPad: boolean)
   return first.map((_, axis) => Math.max(...parts.map(({ shape }) => shape[axis + 1]!)));
 }
 
-/** Whether the parts are all there is: nothing to pad and no rows to fill up. */
+/** Whether the parts need no padding. */
 function isExact(parts: readonly Tensor[], rows: number, rowShape: readonly number[]): boolean {
   const given = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
   return given === rows && parts.every(({ shape }) => sameShape(shape.slice(1), rowShape));
@@ -142,14 +142,14 @@ export function stackInputs(requests: readonly TensorMap[], rows: number, mayPad
   );
 }
 
-/** What is said of outputs that do not have a row for each row of the inputs. */
+/** TensorFlow Serving's errors for outputs that do not have a row for each row of the inputs. */
 const NOT_ROW_BY_ROW =
   "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input tensors";
 const NO_ROWS = "Batched output tensor has 0 dimensions";
 
 /**
  * Checks that every output has one row for each row of the batch.
- * @throws StatusError `FAILED_PRECONDITION` in TensorFlow Serving's words.
+ * @throws StatusError `FAILED_PRECONDITION` with TensorFlow Serving's message.
  */
 export function checkOutputs(outputs: TensorMap, rows: number): void {
   for (const { shape } of outputs.values()) {
@@ -159,7 +159,7 @@ export function checkOutputs(outputs: TensorMap, rows: number): void {
   }
 }
 
-/** Whether an error says that a model's outputs cannot be shared out. */
+/** Whether an error is one of `checkOutputs`. */
 export function isNotRowByRow(error: unknown): boolean {
   return error instanceof StatusError && [NO_ROWS, NOT_ROW_BY_ROW].includes(error.message);
 }
@@ -169,10 +169,10 @@ export function sliceOutputs(outputs: TensorMap, from: number, to: number): Tens
   return new Map([...outputs].map(([name, value]) => [name, sliceRows(value, from, to)]));
 }
 
-/** The parts of a split request's answer as one. */
+/** The outputs of a split request's parts as one. */
 export function joinOutputs(parts: readonly TensorMap[]): TensorMap {
   if (parts.length === 1) return parts[0]!;
   const rows = parts.reduce((sum, part) => sum + [...part.values()][0]!.shape[0]!, 0);
-  // A stack could not be sent to the thread that writes JSON.
+  // A concatenated view cannot be sent to the thread that writes JSON.
   return new Map([...stackInputs(parts, rows, false)].map(([name, value]) => [name, materialize(value)]));
 }

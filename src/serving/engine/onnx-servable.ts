@@ -1,26 +1,26 @@
-/** @file An ONNX file as a servable: one signature, made of the graph's inputs and outputs. */
+/** @file An ONNX file as a servable: one signature with the graph's inputs and outputs. */
+
 import { create } from "@bufbuild/protobuf";
+import type { ExportedModel } from "../../artifact/description.ts";
+import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
 import { FaceError } from "../../base/errors.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { type OnnxModel, type OnnxPort, readOnnxFile } from "../../onnx/runtime/model-file.ts";
 import { SessionPool } from "../../onnx/runtime/session-pool.ts";
 import { type SignatureDef, SignatureDefSchema } from "../../proto/tensorflow/graph_pb.ts";
 import { dataTypeOf } from "../../savedmodel/format/tensor-proto.ts";
-import { DEFAULT_SIGNATURE, PREDICT_METHOD, type Signature } from "../../savedmodel/signature.ts";
+import { PREDICT_METHOD, type Signature } from "../../savedmodel/signature.ts";
 import { shapeProto } from "../../savedmodel/write/graph-writer.ts";
 import { checkOutputs, joinOutputs, sliceOutputs } from "../batching/tensors.ts";
 import { allOf } from "../request-memory.ts";
-import { invalidArgument, StatusError } from "../status.ts";
-import { ENGINE_NICENESS, misfitText } from "./engine.ts";
+import { invalidArgument } from "../status.ts";
 import type { RunOptions, Servable, ServableId } from "./servable.ts";
-
-/** The file that makes a version's folder an ONNX model. */
-export const ONNX_FILE = "model.onnx";
+import { fits, misfitText, NICENESS, runSession, shapesOf } from "./session-run.ts";
 
 const portMap = (ports: readonly OnnxPort[]) =>
   new Map(ports.map(({ name, dtype, shape }) => [name, { tensorName: name, dtype, shape }]));
 
-/** The way to call an ONNX model. */
+/** The inputs and outputs of an ONNX model as a signature. */
 export function onnxSignature({ inputs, outputs }: OnnxModel): Signature {
   return {
     inputs: portMap(inputs),
@@ -47,33 +47,34 @@ function refuseUnservable({ inputs, outputs }: OnnxModel, path: string): void {
   const odd = [...inputs, ...outputs].find(({ dtype }) => dtype === "string" || dtype === "bfloat16");
   if (odd !== undefined) {
     throw new FaceError("MODEL_UNSUPPORTED", `${path}: ${odd.name} is of type ${odd.dtype}`, {
-      hint: "the engine takes and gives numbers of up to 64 bits, float16 included",
+      hint: "inputs and outputs must be numbers of up to 64 bits; float16 is supported, bfloat16 and strings are not",
     });
   }
 }
 
-/** The rows of one run where the file fixes them, on all sides alike. */
+/** The batch size, where all inputs and outputs fix the same one. */
 function fixedRows({ inputs, outputs }: OnnxModel): number | undefined {
   const [rows, ...others] = new Set([...inputs, ...outputs].map(({ shape }) => shape?.[0] ?? -1));
   return others.length === 0 && rows !== undefined && rows > 0 ? rows : undefined;
 }
 
-const fits = (wanted: readonly number[] | undefined, given: readonly number[] = []) =>
-  wanted === undefined ||
-  (wanted.length === given.length && wanted.every((side, axis) => side < 0 || side === given[axis]));
-
 /** An ONNX model version in memory. */
 class OnnxServable implements Servable {
   readonly name: string;
   readonly version: bigint;
-  readonly description: unknown;
+  readonly description: ExportedModel | undefined;
   readonly signatures: ReadonlyMap<string, Signature>;
   readonly signatureDefs: { readonly [name: string]: SignatureDef };
   readonly #signature: Signature;
-  readonly #lanes: SessionPool;
+  readonly #sessions: SessionPool;
   readonly #rows: number | undefined;
 
-  constructor({ name, version }: ServableId, model: OnnxModel, lanes: SessionPool, description: unknown) {
+  constructor(
+    { name, version }: ServableId,
+    model: OnnxModel,
+    sessions: SessionPool,
+    description: ExportedModel | undefined,
+  ) {
     this.name = name;
     this.version = version;
     this.description = description;
@@ -85,7 +86,7 @@ class OnnxServable implements Servable {
       methodName: PREDICT_METHOD,
     });
     this.signatureDefs = { [DEFAULT_SIGNATURE]: def };
-    this.#lanes = lanes;
+    this.#sessions = sessions;
     this.#rows = fixedRows(model);
   }
 
@@ -102,7 +103,7 @@ class OnnxServable implements Servable {
     return joinOutputs(answers);
   }
 
-  /** A file that was written for batches of one size answers larger ones piece by piece. */
+  /** Splits a request into batches of the size that the file fixes. */
   #parts(inputs: TensorMap): TensorMap[] {
     const step = this.#rows;
     const rows = [...inputs.values()][0]?.shape[0] ?? 0;
@@ -112,39 +113,29 @@ class OnnxServable implements Servable {
   }
 
   async #runPart(inputs: TensorMap, outputNames: readonly string[]): Promise<TensorMap> {
-    const declared = this.#signature.inputs;
-    if (![...declared].every(([name, { shape }]) => fits(shape, inputs.get(name)?.shape))) {
-      const shapes = new Map([...inputs].map(([name, { shape }]) => [name, shape]));
-      throw new StatusError("INVALID_ARGUMENT", misfitText(this.#signature, shapes));
-    }
-    try {
-      return await this.#lanes.run(inputs, outputNames);
-    } catch (error) {
-      // The runtime's words on inputs that do not fit are the client's to read, not a fault of the server.
-      if (error instanceof FaceError && error.code === "MODEL_UNSUPPORTED")
-        throw invalidArgument(error.message);
-      throw error;
-    }
+    const shapes = shapesOf(inputs);
+    if (!fits(this.#signature, shapes)) throw invalidArgument(misfitText(this.#signature, shapes));
+    return await runSession(this.#sessions, inputs, outputNames);
   }
 
   close(): Promise<void> {
-    return this.#lanes.close();
+    return this.#sessions.close();
   }
 }
 
 /**
- * Loads an ONNX file into `lanes` threads.
+ * Loads an ONNX file into `sessions` threads.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
 export async function loadOnnx(
   path: string,
   id: ServableId,
-  lanes: number,
-  description: unknown,
+  sessions: number,
+  description: ExportedModel | undefined,
 ): Promise<Servable> {
   const { bytes, model } = await readOnnxFile(path);
   refuseUnservable(model, path);
   const inputNames = model.inputs.map(({ name }) => name);
-  const pool = await SessionPool.open(bytes, lanes, { inputNames, niceness: ENGINE_NICENESS });
+  const pool = await SessionPool.open(bytes, sessions, { inputNames, niceness: NICENESS });
   return new OnnxServable(id, model, pool, description);
 }

@@ -1,4 +1,4 @@
-/** @file TensorFlow's ParseExample in front of a graph: serialized examples into the tensors the graph goes on from. */
+/** @file TensorFlow's ParseExample: parses serialized examples into the inputs of a graph. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
 import { type DType, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
@@ -9,34 +9,40 @@ import { type SignatureSlice, sliceOf } from "../../savedmodel/read/import-graph
 import type { InlinedGraph, InlinedNode, Source } from "../../savedmodel/read/inlined-graph.ts";
 import type { Signature, SignatureTensor } from "../../savedmodel/signature.ts";
 import { invalidArgument } from "../status.ts";
-import type { InputStep } from "./input-step.ts";
+import type { InputStep } from "./servable.ts";
 
 /** A feature of fixed size that becomes a tensor. */
 interface DenseFeature {
   readonly key: string;
-  readonly dtype: DType;
-  /** Sides of one example's value; a first side of -1 takes as many values as there are. */
+  readonly dtype: FeatureType;
+  /** Shape of one example's value; a first side of -1 takes any number of values. */
   readonly shape: readonly number[];
-  /** Used where an example lacks the feature; empty when it must be there. */
+  /** The value for an example without the feature; empty when the feature is required. */
   readonly fallback: Tensor;
-  /** The graph's name for the stacked values. */
+  /** The graph's name for the values of all examples. */
   readonly tensorName: string;
 }
 
-/** Keys and defaults are small; a damaged file may claim more. */
+/** Limit on keys and defaults, which are small; a damaged file may claim more. */
 const LARGEST_CONSTANT = 2 ** 24;
-const KINDS = { float32: "floatList", int64: "int64List", string: "bytesList" } as const;
-/** TensorFlow's names: of element types, and of lists of values. */
-const TYPE_TEXT = { float32: "float", int64: "int64", string: "string" } as const;
-const LIST_TEXT = { float32: "float", int64: "int64", string: "bytes" } as const;
-const KIND_TEXT = { floatList: "float", int64List: "int64", bytesList: "string" } as const;
-type FeatureType = keyof typeof KINDS;
-/** What shorter lists are filled up with where the model names nothing. */
-const BLANK = { float32: 0, int64: 0n, string: new Uint8Array(0) } as const;
+/** By element type: its list in an Example, TensorFlow's names of it and of a list of it, and the padding of short lists. */
+const FEATURE_TYPES = {
+  float32: { list: "floatList", text: "float", listText: "float", padding: 0 },
+  int64: { list: "int64List", text: "int64", listText: "int64", padding: 0n },
+  string: { list: "bytesList", text: "string", listText: "bytes", padding: new Uint8Array(0) },
+} as const;
+type FeatureType = keyof typeof FEATURE_TYPES;
 /** Bytes of a damaged example that an error shows. */
 const MOST_SHOWN = 64;
-/** Operators in front of a constant that leave its values as they are. */
+/** Operators that pass values on unchanged. */
 const SAME_VALUES: ReadonlySet<string> = new Set(["Identity", "Reshape"]);
+
+/** The node whose values a source passes on. */
+function originOf(graph: InlinedGraph, source: Source | undefined): InlinedNode | undefined {
+  let node = source?.node;
+  while (node !== undefined && SAME_VALUES.has(node.def.op)) node = graph.inputs(node)[0]?.node;
+  return node;
+}
 
 function attrNumber({ attr }: NodeDef, name: string): number {
   const value = attr[name]?.value;
@@ -45,8 +51,7 @@ function attrNumber({ attr }: NodeDef, name: string): number {
 
 /** A constant of the graph. */
 function constantAt(graph: InlinedGraph, source: Source | undefined): Tensor {
-  let node = source?.node;
-  while (node !== undefined && SAME_VALUES.has(node.def.op)) node = graph.inputs(node)[0]?.node;
+  const node = originOf(graph, source);
   const value = node?.def.attr.value?.value;
   if (node?.def.op !== "Const" || value?.case !== "tensor") {
     throw new FaceError("MODEL_UNSUPPORTED", `ParseExample's argument ${node?.place} is not a constant`);
@@ -58,6 +63,8 @@ function stringsAt(graph: InlinedGraph, source: Source | undefined): string[] {
   const { data } = constantAt(graph, source);
   return (data as readonly Uint8Array[]).map((bytes) => Buffer.from(bytes).toString("utf8"));
 }
+
+const isFeatureType = (dtype: DType): dtype is FeatureType => dtype in FEATURE_TYPES;
 
 function denseFeatures(parser: InlinedNode, graph: InlinedGraph): DenseFeature[] {
   const { def, place } = parser;
@@ -76,7 +83,7 @@ function denseFeatures(parser: InlinedNode, graph: InlinedGraph): DenseFeature[]
   const firstDefault = isV2 ? 5 : 2 + sparse + dtypes.length;
   return dtypes.map((type, i) => {
     const dtype = dtypeOf(type);
-    if (dtype === undefined || !(dtype in KINDS)) {
+    if (dtype === undefined || !isFeatureType(dtype)) {
       throw new FaceError("MODEL_UNSUPPORTED", `ParseExample's feature ${keys[i]} has an unknown type`);
     }
     return {
@@ -94,16 +101,11 @@ const PARSERS: ReadonlySet<string> = new Set(["ParseExample", "ParseExampleV2"])
 
 /** The parsing node that takes this input, if there is one. */
 function parserOf({ graph, nodes }: SignatureSlice, input: InlinedNode): InlinedNode | undefined {
-  return nodes.find((node) => {
-    if (!PARSERS.has(node.def.op)) return false;
-    let source = graph.inputs(node)[0]?.node;
-    while (source !== undefined && SAME_VALUES.has(source.def.op)) source = graph.inputs(source)[0]?.node;
-    return source === input;
-  });
+  return nodes.find((node) => PARSERS.has(node.def.op) && originOf(graph, graph.inputs(node)[0]) === input);
 }
 
 /**
- * The parsing in front of a signature, or `undefined` where its inputs are no examples.
+ * The parsing step of a signature, or `undefined` where its inputs are not examples.
  * @throws FaceError `MODEL_UNSUPPORTED` when the features are not constants of the graph.
  */
 export function exampleStep(graph: GraphDef, signature: Signature): InputStep | undefined {
@@ -142,30 +144,33 @@ function stacked(feature: DenseFeature, examples: readonly Example[]): Tensor {
   const { dtype, shape, fallback } = feature;
   const [first, ...inner] = shape;
   const rows = examples.map((example, i) => valuesOf(feature, example.features?.feature[feature.key], i));
-  if (first !== -1) {
-    return { dtype, shape: [examples.length, ...shape], data: asData(dtype, rows.flat()) } as Tensor;
-  }
+  if (first !== -1)
+    return { dtype, shape: [examples.length, ...shape], data: arrayFor(dtype, rows.flat()) } as Tensor;
   const longest = Math.max(0, ...rows.map(({ length }) => length));
-  const [padding] = fallback.data.length > 0 ? fallback.data : [BLANK[dtype as FeatureType]];
-  const padded = rows.flatMap((row) => [...row, ...Array(longest - row.length).fill(padding)]);
-  const sides = [examples.length, longest / sizeOf(inner), ...inner];
-  return { dtype, shape: sides, data: asData(dtype, padded) } as Tensor;
+  const filler = fallback.data.length > 0 ? fallback.data[0] : FEATURE_TYPES[dtype].padding;
+  const padded = rows.flatMap((row) => [...row, ...Array(longest - row.length).fill(filler)]);
+  return {
+    dtype,
+    shape: [examples.length, longest / sizeOf(inner), ...inner],
+    data: arrayFor(dtype, padded),
+  } as Tensor;
 }
 
-function asData(dtype: DType, values: readonly unknown[]): Tensor["data"] {
+function arrayFor(dtype: FeatureType, values: readonly unknown[]): Tensor["data"] {
   if (dtype === "float32") return Float32Array.from(values as number[]);
-  return dtype === "int64" ? BigInt64Array.from(values as bigint[]) : (values as Uint8Array[]);
+  return dtype === "int64" ? BigInt64Array.from(values as bigint[]) : (values as readonly Uint8Array[]);
 }
 
 function valuesOf(wanted: DenseFeature, feature: Feature | undefined, index: number): readonly unknown[] {
   const { key, dtype, shape } = wanted;
-  const type = dtype as FeatureType;
+  const { list, text, listText } = FEATURE_TYPES[dtype];
   const { kind } = feature ?? {};
-  if (kind?.case === undefined) return standIn(wanted);
+  if (kind?.case === undefined) return defaultValues(wanted);
   const where = `Name: <unknown>, Key: ${key}, Index: ${index}.  `;
-  if (kind.case !== KINDS[type]) {
+  if (kind.case !== list) {
+    const given = Object.values(FEATURE_TYPES).find((type) => type.list === kind.case)!;
     throw invalidArgument(
-      `${where}Data types don't match. Data type: ${KIND_TEXT[kind.case]} but expected type: ${TYPE_TEXT[type]}`,
+      `${where}Data types don't match. Data type: ${given.text} but expected type: ${text}`,
     );
   }
   const { value } = kind.value;
@@ -174,17 +179,17 @@ function valuesOf(wanted: DenseFeature, feature: Feature | undefined, index: num
   if (isRight) return value;
   const sides = shape.map((side) => (side === -1 ? "?" : side)).join(",");
   throw invalidArgument(
-    `${where}Number of ${LIST_TEXT[type]} values != expected.  ` +
+    `${where}Number of ${listText} values != expected.  ` +
       `Values size: ${value.length} but output shape: [${sides}]`,
   );
 }
 
-/** What an example has that lacks the feature. */
-function standIn({ key, dtype, shape, fallback }: DenseFeature): readonly unknown[] {
+/** The values of an example without the feature. */
+function defaultValues({ key, dtype, shape, fallback }: DenseFeature): readonly unknown[] {
   if (shape[0] === -1) return [];
   if (fallback.data.length === 0) {
     throw invalidArgument(
-      `Name: <unknown>, Feature: ${key} (data type: ${TYPE_TEXT[dtype as FeatureType]}) ` +
+      `Name: <unknown>, Feature: ${key} (data type: ${FEATURE_TYPES[dtype].text}) ` +
         "is required but could not be found.",
     );
   }

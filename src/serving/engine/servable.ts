@@ -1,14 +1,15 @@
 /** @file The interface between the protocols and the engine: a loaded model version that answers requests. */
+import type { ExportedModel } from "../../artifact/description.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import type { SignatureDef } from "../../proto/tensorflow/graph_pb.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
-import type { RequestMemory } from "../request-memory.ts";
+import { holding, type RequestMemory } from "../request-memory.ts";
 
 /** Bounds of one run. */
 export interface RunOptions {
-  /** Aborted when nobody waits for the answer any more: the client left, or its time is over. */
+  /** Aborted when the client left or its time is over. */
   readonly signal?: AbortSignal;
-  /** Where large tensors may lie; kept until the run is over, whether somebody waits for it or not. */
+  /** For large tensors; kept until the run ends, even when nobody waits for it. */
   readonly memory?: RequestMemory;
 }
 
@@ -19,12 +20,12 @@ export interface Servable {
   readonly signatures: ReadonlyMap<string, Signature>;
   /** The signatures exactly as the model declares them, for metadata requests. */
   readonly signatureDefs: { readonly [name: string]: SignatureDef };
-  /** `assets.extra/faceid.json` as it was found beside the model. */
-  readonly description?: unknown;
+  /** The description beside the model, if it has one. */
+  readonly description?: ExportedModel | undefined;
 
   /**
-   * What must be done to inputs before the engine can take them, such as decoding: work that needs no place in a batch.
-   * @returns the inputs for `runReady`; absent where `run` takes them as they are.
+   * Converts inputs before they enter a batch, for example decodes images. Absent where `run` takes them unchanged.
+   * @returns the inputs for `runReady`.
    */
   readonly makeReady?: (
     signatureName: string,
@@ -40,9 +41,9 @@ export interface Servable {
   ) => Promise<TensorMap>;
 
   /**
-   * Runs one signature. Inputs and outputs go by the names of the signature.
+   * Runs one signature; inputs and outputs have the names of the signature.
    * @param outputNames which outputs to compute.
-   * @throws FaceError or StatusError; either concerns this run only.
+   * @throws FaceError or StatusError that concerns this run only.
    */
   run(
     signatureName: string,
@@ -51,11 +52,22 @@ export interface Servable {
     options?: RunOptions,
   ): Promise<TensorMap>;
 
-  /** Waits for the runs under way, then frees the model. */
+  /** Waits for pending runs, then frees the model. */
   close(): Promise<void>;
 }
 
-/** Which version folder to load as which servable. */
+/** A step between a request and the graph, for work that the engine cannot do: parsing examples, decoding images. */
+export interface InputStep {
+  /** The signature whose inputs are the step's results. */
+  readonly signature: Signature;
+  /**
+   * @param memory for the results.
+   * @throws StatusError `INVALID_ARGUMENT` or FaceError for inputs that it cannot convert.
+   */
+  parse(inputs: TensorMap, memory?: RequestMemory): TensorMap | Promise<TensorMap>;
+}
+
+/** Name and version of a servable. */
 export interface ServableId {
   readonly name: string;
   readonly version: bigint;
@@ -67,7 +79,32 @@ export interface ServableId {
  */
 export type ModelLoader = (folder: string, id: ServableId, signal?: AbortSignal) => Promise<Servable>;
 
-/** A servable as TensorFlow Serving writes it in its log. */
+/** A servable in the form of TensorFlow Serving's log. */
 export function servableText({ name, version }: ServableId): string {
   return `{name: ${name} version: ${version}}`;
+}
+
+/** Runs a signature; when the signal aborts, it stops waiting and throws the signal's reason. */
+export async function runUntil(
+  servable: Servable,
+  signatureName: string,
+  inputs: TensorMap,
+  outputNames: readonly string[],
+  options: RunOptions,
+): Promise<TensorMap> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const run = holding(options.memory, () => servable.run(signatureName, inputs, outputNames, options));
+  if (signal === undefined) return run;
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    // The batch queue's own error for a request that is still queued comes first.
+    stop = () => setImmediate(() => reject(signal.reason));
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([run, stopped]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }

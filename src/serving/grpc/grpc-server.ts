@@ -1,4 +1,4 @@
-/** @file The only door of the server to grpc-js: services on a socket. */
+/** @file The gRPC interface on a socket; the only importer of grpc-js in this room. */
 import { create, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import {
   type ChannelOptions,
@@ -18,9 +18,9 @@ import type { Log } from "../../base/log.ts";
 import {
   type HealthCheckRequest,
   type HealthCheckResponse,
-  HealthCheckResponse_ServingStatus,
   HealthCheckResponseSchema,
   Health as HealthService,
+  HealthCheckResponse_ServingStatus as HealthStatus,
 } from "../../proto/grpc/health/v1/health_pb.ts";
 import {
   ServerReflection,
@@ -31,11 +31,12 @@ import { ServerReflection as ServerReflectionAlpha } from "../../proto/grpc/refl
 import { ModelService } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { PredictionService } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import type { RunOptions } from "../engine/servable.ts";
+import type { ServerMetrics } from "../metrics.ts";
 import type { Catalog } from "../repository/catalog.ts";
-import { REQUEST_ID_HEADER, requestId } from "../request-id.ts";
-import type { ServerMetrics } from "../server-metrics.ts";
+import { REQUEST_ID_HEADER, recordAnswer, requestId } from "../request.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
-import { checkedHealth, healthOf, modelStatusRpc, reloadRpc } from "./model-service.ts";
+import type { Tls } from "../tls.ts";
+import { healthOf, healthRpc, modelStatusRpc, reloadRpc } from "./model-service.ts";
 import {
   classifyRpc,
   metadataRpc,
@@ -47,26 +48,18 @@ import {
 import { Reflection } from "./reflection.ts";
 import { dropPieces, widenCalls, widenConnections } from "./windows.ts";
 
-/** What the gRPC interface works with. */
+/** What answering gRPC calls takes. */
 export interface GrpcContext extends PredictionContext {
   readonly catalog: Catalog;
   readonly metrics: ServerMetrics;
   readonly log: Log;
 }
 
-/** Certificates in PEM. */
-export interface GrpcTls {
-  readonly key: string;
-  readonly cert: string;
-  readonly ca?: string;
-  readonly requireClientCertificate: boolean;
-}
-
 /** How to serve. */
 export interface GrpcServerOptions {
   /** Addresses to listen on: `0.0.0.0:8500`, `unix:/run/faceid.sock`. */
   readonly addresses: readonly string[];
-  readonly tls?: GrpcTls;
+  readonly tls?: Tls | undefined;
   readonly enableHealth: boolean;
   /** grpc-js channel options, such as `grpc.max_receive_message_length`. */
   readonly channelOptions: ChannelOptions;
@@ -76,16 +69,16 @@ export interface GrpcServerOptions {
 export interface GrpcServer {
   /** Port of the first address. */
   readonly port: number;
-  /** Stops accepting and answers what is in flight, for at most this long. */
+  /** Stops accepting and answers calls in flight for at most this long. */
   close(graceMs: number): Promise<void>;
 }
 
 const LARGEST_MESSAGE = 2 ** 31 - 1;
-/** Longest text of an error in bytes, as in TensorFlow Serving. */
+/** Longest error text in bytes, as in TensorFlow Serving. */
 const MOST_DETAIL = 1024;
 const HEALTH_WATCH_MS = 500;
 
-/** grpc-js' description of a service, from the generated one. */
+/** A generated service description in the form of grpc-js. */
 function definitionOf(service: DescService, typeName = service.typeName): ServiceDefinition {
   return Object.fromEntries(
     service.methods.map((method) => [
@@ -110,57 +103,44 @@ function serviceError(error: StatusError): Partial<ServiceError> {
   return { code: STATUS[error.status].grpc, details };
 }
 
-type Unary<I, O> = (request: I, options: RunOptions) => O | Promise<O>;
+/** A call as a function from request to response message. */
+type Rpc<I, O> = (context: GrpcContext, request: I, options: RunOptions) => O | Promise<O>;
 
-/** Wraps a function as a grpc-js handler with the client's deadline, counting and error codes. */
+/**
+ * A call as a handler of grpc-js: with the client's deadline, error codes, log and metrics.
+ * @param api its name in the metrics; not counted without one.
+ */
 function unary<I extends Message, O extends Message>(
   context: GrpcContext,
-  api: "Predict" | "Classify" | "Regress" | undefined,
-  work: Unary<I, O>,
+  rpc: Rpc<I, O>,
+  api?: "Predict" | "Classify" | "Regress",
 ) {
   return (call: ServerUnaryCall<I, O>, callback: sendUnaryData<O>): void => {
     const startedMs = performance.now();
     dropPieces(call);
     const id = requestId(call.metadata.get(REQUEST_ID_HEADER)[0]);
-    const heading = new Metadata();
-    heading.set(REQUEST_ID_HEADER, id);
-    call.sendMetadata(heading);
+    const metadata = new Metadata();
+    metadata.set(REQUEST_ID_HEADER, id);
+    call.sendMetadata(metadata);
     const { signal, stop } = callSignal(call);
-    const finish = (status: StatusError | undefined, answer?: O) => {
+    const finish = (failure: StatusError | undefined, answer?: O) => {
       stop();
-      if (api !== undefined) {
-        const spec = (call.request as { modelSpec?: { name: string } }).modelSpec;
-        context.metrics.request(spec?.name ?? "", api, "GRPC", status?.status ?? "OK", startedMs);
-      }
-      const ms = Math.round(performance.now() - startedMs);
-      context.log.debug("answered", {
-        requestId: id,
-        path: call.getPath(),
-        status: status?.status ?? "OK",
-        ms,
-      });
-      if (status === undefined) callback(null, answer);
-      else callback(serviceError(status));
+      const spec = (call.request as { modelSpec?: { name: string } }).modelSpec;
+      const labels = api === undefined ? undefined : ([spec?.name ?? "", api, "GRPC"] as const);
+      recordAnswer(context, { requestId: id, fields: { path: call.getPath() }, startedMs, labels }, failure);
+      if (failure === undefined) callback(null, answer);
+      else callback(serviceError(failure));
     };
     Promise.resolve()
-      .then(() => work(call.request, { signal }))
+      .then(() => rpc(context, call.request, { signal }))
       .then(
         (answer) => finish(undefined, answer),
-        (error: unknown) => {
-          const status = toStatusError(error);
-          if (status.cause !== undefined) {
-            // What is wrong with a request is the client's to read; the log is for what is wrong here.
-            const level = status.status === "INVALID_ARGUMENT" ? "debug" : "error";
-            const cause = messageOf(status.cause);
-            context.log[level]("a call failed", { requestId: id, path: call.getPath(), cause });
-          }
-          finish(status);
-        },
+        (error: unknown) => finish(toStatusError(error)),
       );
   };
 }
 
-/** Aborted when the client's deadline passes or it cancels the call. */
+/** A signal that aborts when the client cancels the call or its deadline passes. */
 function callSignal<I, O>(call: ServerUnaryCall<I, O>): { signal: AbortSignal; stop: () => void } {
   const controller = new AbortController();
   const deadline = Number(call.getDeadline());
@@ -176,66 +156,43 @@ function callSignal<I, O>(call: ServerUnaryCall<I, O>): { signal: AbortSignal; s
   return { signal: controller.signal, stop: () => call.off("cancelled", giveUp) };
 }
 
-function predictionHandlers(context: GrpcContext): UntypedServiceImplementation {
-  return {
-    predict: unary(context, "Predict", (request: Parameters<typeof predictRpc>[1], options) =>
-      predictRpc(context, request, options),
-    ),
-    classify: unary(context, "Classify", (request: Parameters<typeof classifyRpc>[1], options) =>
-      classifyRpc(context, request, options),
-    ),
-    regress: unary(context, "Regress", (request: Parameters<typeof regressRpc>[1], options) =>
-      regressRpc(context, request, options),
-    ),
-    multiInference: unary(context, undefined, (request: Parameters<typeof multiInferenceRpc>[1], options) =>
-      multiInferenceRpc(context, request, options),
-    ),
-    getModelMetadata: unary(context, undefined, (request: Parameters<typeof metadataRpc>[1]) =>
-      metadataRpc(context, request),
-    ),
-  };
-}
+const predictionHandlers = (context: GrpcContext): UntypedServiceImplementation => ({
+  predict: unary(context, predictRpc, "Predict"),
+  classify: unary(context, classifyRpc, "Classify"),
+  regress: unary(context, regressRpc, "Regress"),
+  multiInference: unary(context, multiInferenceRpc),
+  getModelMetadata: unary(context, metadataRpc),
+});
 
-function modelHandlers(context: GrpcContext): UntypedServiceImplementation {
-  return {
-    getModelStatus: unary(context, undefined, (request: Parameters<typeof modelStatusRpc>[1]) =>
-      modelStatusRpc(context.catalog, request),
-    ),
-    handleReloadConfigRequest: unary(context, undefined, (request: Parameters<typeof reloadRpc>[1]) =>
-      reloadRpc(context.catalog, request),
-    ),
-  };
-}
+const modelHandlers = (context: GrpcContext): UntypedServiceImplementation => ({
+  getModelStatus: unary(context, modelStatusRpc),
+  handleReloadConfigRequest: unary(context, reloadRpc),
+});
 
-/** @param ending aborted when the server ends: whoever watches is told, and let go. */
+/** @param ending aborted when the server closes: watchers get `NOT_SERVING`, and their calls end. */
 function healthHandlers(context: GrpcContext, ending: AbortSignal): UntypedServiceImplementation {
-  const { catalog } = context;
   return {
-    check: unary(context, undefined, (request: HealthCheckRequest) =>
-      create(HealthCheckResponseSchema, { status: checkedHealth(catalog, request) }),
-    ),
+    check: unary(context, healthRpc),
     watch: (call: ServerWritableStream<HealthCheckRequest, HealthCheckResponse>) => {
-      let last: HealthCheckResponse_ServingStatus | undefined;
-      const tell = () => {
-        const status = healthOf(catalog, call.request) ?? HealthCheckResponse_ServingStatus.SERVICE_UNKNOWN;
+      let last: HealthStatus | undefined;
+      const write = (status: HealthStatus) => {
         if (status !== last) call.write(create(HealthCheckResponseSchema, { status }));
         last = status;
       };
-      tell();
-      const timer = setInterval(tell, HEALTH_WATCH_MS).unref();
-      const letGo = () => {
+      const check = () => write(healthOf(context.catalog, call.request) ?? HealthStatus.SERVICE_UNKNOWN);
+      check();
+      const timer = setInterval(check, HEALTH_WATCH_MS).unref();
+      const end = () => {
         clearInterval(timer);
-        ending.removeEventListener("abort", sayGoodbye);
+        ending.removeEventListener("abort", close);
         call.end();
       };
-      const sayGoodbye = () => {
-        call.write(
-          create(HealthCheckResponseSchema, { status: HealthCheckResponse_ServingStatus.NOT_SERVING }),
-        );
-        letGo();
+      const close = () => {
+        write(HealthStatus.NOT_SERVING);
+        end();
       };
-      ending.addEventListener("abort", sayGoodbye, { once: true });
-      call.on("cancelled", letGo);
+      ending.addEventListener("abort", close, { once: true });
+      call.on("cancelled", end);
     },
   };
 }
@@ -250,7 +207,7 @@ function reflectionHandlers(services: readonly DescService[]): UntypedServiceImp
   };
 }
 
-function credentialsOf(tls: GrpcTls | undefined): ServerCredentials {
+function credentialsOf(tls: Tls | undefined): ServerCredentials {
   if (tls === undefined) return ServerCredentials.createInsecure();
   return ServerCredentials.createSsl(
     tls.ca === undefined ? null : Buffer.from(tls.ca),
@@ -279,7 +236,7 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
   const services = [PredictionService, ModelService, ...(options.enableHealth ? [HealthService] : [])];
   const described = reflectionHandlers([...services, ServerReflection, ServerReflectionAlpha]);
   server.addService(definitionOf(ServerReflection), described);
-  // The older version differs in its name alone.
+  // The older version differs only in its name.
   server.addService(definitionOf(ServerReflection, ServerReflectionAlpha.typeName), described);
   let port = 0;
   for (const address of options.addresses) {
@@ -310,7 +267,7 @@ function bind(server: Server, address: string, credentials: ServerCredentials): 
   });
 }
 
-/** Calls that do not end within the time are cut off. */
+/** Aborts calls that do not end within the time. */
 function shutDown(server: Server, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => server.forceShutdown(), graceMs);

@@ -1,25 +1,27 @@
-/** @file ModelService and the health check as functions from request message to response message. */
+/** @file The calls of ModelService and the health check as functions from request message to response message. */
 import { create } from "@bufbuild/protobuf";
 import {
   HealthCheckResponse_ServingStatus as Health,
   type HealthCheckRequest,
+  HealthCheckResponseSchema,
 } from "../../proto/grpc/health/v1/health_pb.ts";
 import {
   type GetModelStatusRequest,
-  type GetModelStatusResponse,
   GetModelStatusResponseSchema,
   ModelVersionStatus_State,
 } from "../../proto/tensorflow_serving/model_pb.ts";
 import {
   type ReloadConfigRequest,
-  type ReloadConfigResponse,
   ReloadConfigResponseSchema,
 } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type Catalog, isAvailable, statusOf } from "../repository/catalog.ts";
 import { invalidArgument, STATUS, StatusError } from "../status.ts";
 
-export function modelStatusRpc(catalog: Catalog, request: GetModelStatusRequest): GetModelStatusResponse {
-  const { modelSpec } = request;
+interface CatalogContext {
+  readonly catalog: Catalog;
+}
+
+export function modelStatusRpc({ catalog }: CatalogContext, { modelSpec }: GetModelStatusRequest) {
   if (modelSpec === undefined) throw invalidArgument("Missing ModelSpec");
   const { versionChoice } = modelSpec;
   const version = versionChoice.case === "version" ? versionChoice.value.value : undefined;
@@ -35,11 +37,7 @@ export function modelStatusRpc(catalog: Catalog, request: GetModelStatusRequest)
   });
 }
 
-export async function reloadRpc(
-  catalog: Catalog,
-  request: ReloadConfigRequest,
-): Promise<ReloadConfigResponse> {
-  const { config } = request;
+export async function reloadRpc({ catalog }: CatalogContext, { config }: ReloadConfigRequest) {
   if (config?.config.case !== "modelConfigList") {
     throw invalidArgument(
       "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported",
@@ -49,7 +47,7 @@ export async function reloadRpc(
   return create(ReloadConfigResponseSchema, { status: {} });
 }
 
-/** The server as a whole, and the services whose health follows that of the models. */
+/** The server as a whole (an empty name), and the services whose health is that of the models. */
 const HEALTH_SERVICES: ReadonlySet<string> = new Set([
   "",
   "ModelService",
@@ -58,16 +56,15 @@ const HEALTH_SERVICES: ReadonlySet<string> = new Set([
   "tensorflow.serving.PredictionService",
 ]);
 
-/** SERVING only while at least one model answers; `undefined` for a service that is not here. */
+/** SERVING while at least one model is available; `undefined` for an unknown service. */
 export function healthOf(catalog: Catalog, { service }: HealthCheckRequest): Health | undefined {
   if (!HEALTH_SERVICES.has(service)) return undefined;
   const isServing = catalog.names().some((name) => isAvailable(catalog, name));
   return isServing ? Health.SERVING : Health.NOT_SERVING;
 }
 
-/** As `healthOf`, for a single question. */
-export function checkedHealth(catalog: Catalog, request: HealthCheckRequest): Health {
-  const health = healthOf(catalog, request);
-  if (health === undefined) throw new StatusError("NOT_FOUND", "unknown service");
-  return health;
+export function healthRpc({ catalog }: CatalogContext, request: HealthCheckRequest) {
+  const status = healthOf(catalog, request);
+  if (status === undefined) throw new StatusError("NOT_FOUND", "unknown service");
+  return create(HealthCheckResponseSchema, { status });
 }

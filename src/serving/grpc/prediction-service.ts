@@ -1,4 +1,4 @@
-/** @file PredictionService as functions from request message to response message. */
+/** @file The calls of PredictionService as functions from request message to response message. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import type { Tensor, TensorMap } from "../../base/tensor.ts";
@@ -6,33 +6,30 @@ import { ExampleSchema } from "../../proto/tensorflow/example_pb.ts";
 import { type ModelSpec, ModelSpecSchema } from "../../proto/tensorflow_serving/model_pb.ts";
 import {
   type ClassificationRequest,
-  type ClassificationResponse,
   ClassificationResponseSchema,
   type GetModelMetadataRequest,
-  type GetModelMetadataResponse,
   GetModelMetadataResponseSchema,
   type Input,
   type MultiInferenceRequest,
-  type MultiInferenceResponse,
   MultiInferenceResponseSchema,
   type PredictRequest,
-  type PredictResponse,
   PredictResponseSchema,
   type RegressionRequest,
-  type RegressionResponse,
   RegressionResponseSchema,
   SignatureDefMapSchema,
 } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import { type TensorLimits, tensorFromProto, tensorToProto } from "../../savedmodel/format/tensor-proto.ts";
-import { classify, multiInference, regress } from "../classify.ts";
+import { type Classifications, classify } from "../classify.ts";
 import type { RunOptions } from "../engine/servable.ts";
 import { withContext } from "../json/examples.ts";
-import type { ScoredClass } from "../json/write.ts";
-import { type ModelChoice, type Models, predict, type VersionChoice } from "../predict.ts";
+import { multiInference } from "../multi-inference.ts";
+import { predict } from "../predict.ts";
+import { type Regressions, regress } from "../regress.ts";
+import type { Answered, ModelChoice, Models, VersionChoice } from "../repository/catalog.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 
-/** What PredictionService works with. */
+/** What the calls work with. */
 export interface PredictionContext {
   readonly models: Models;
   /** Answers carry packed bytes instead of lists of values. */
@@ -61,13 +58,7 @@ function versionChoice({ versionChoice }: ModelSpec): VersionChoice {
   }
 }
 
-interface Answered {
-  readonly name: string;
-  readonly version: bigint;
-  readonly signatureName: string;
-}
-
-/** Which model answered, with the version it has. */
+/** Model, version and signature that answered. */
 function answeredSpec({ name, version, signatureName }: Answered): ModelSpec {
   return create(ModelSpecSchema, {
     name,
@@ -76,12 +67,8 @@ function answeredSpec({ name, version, signatureName }: Answered): ModelSpec {
   });
 }
 
-/** @param request gives its tensors away: it has none afterwards. */
-export async function predictRpc(
-  context: PredictionContext,
-  request: PredictRequest,
-  options: RunOptions,
-): Promise<PredictResponse> {
+/** @param request loses its tensors. */
+export async function predictRpc(context: PredictionContext, request: PredictRequest, options: RunOptions) {
   using memory = new RequestMemory();
   const call = {
     model: modelChoice(request.modelSpec),
@@ -99,7 +86,7 @@ export async function predictRpc(
   });
 }
 
-/** The message's tensors are let go: numbers have been copied, and would lie in memory twice until the call is over. */
+/** Copies the tensors out of the message and removes them there, so that they are in memory once during the call. */
 function tensorsOf(request: PredictRequest, limits: TensorLimits, memory: RequestMemory): TensorMap {
   const tensors = new Map<string, Tensor>();
   for (const [alias, proto] of Object.entries(request.inputs)) {
@@ -130,39 +117,33 @@ function exampleCall(request: ClassificationRequest | RegressionRequest) {
   };
 }
 
-function classificationResult(classifications: readonly (readonly ScoredClass[])[]) {
-  return {
-    classifications: classifications.map((classes) => ({
-      classes: classes.map((scored) => ({ ...scored })),
-    })),
-  };
-}
+const classificationResult = ({ classifications }: Classifications) => ({
+  classifications: classifications.map((classes) => ({ classes: classes.map((scored) => ({ ...scored })) })),
+});
 
-function regressionResult(values: Float32Array) {
-  return { regressions: Array.from(values, (value) => ({ value })) };
-}
+const regressionResult = ({ values }: Regressions) => ({
+  regressions: Array.from(values, (value) => ({ value })),
+});
 
 export async function classifyRpc(
   { models }: PredictionContext,
   request: ClassificationRequest,
   options: RunOptions,
-): Promise<ClassificationResponse> {
+) {
   const answer = await classify(models, exampleCall(request), options);
-  return create(ClassificationResponseSchema, {
-    modelSpec: answeredSpec(answer),
-    result: classificationResult(answer.classifications),
-  });
+  const result = classificationResult(answer);
+  return create(ClassificationResponseSchema, { modelSpec: answeredSpec(answer), result });
 }
 
 export async function regressRpc(
   { models }: PredictionContext,
   request: RegressionRequest,
   options: RunOptions,
-): Promise<RegressionResponse> {
+) {
   const answer = await regress(models, exampleCall(request), options);
   return create(RegressionResponseSchema, {
     modelSpec: answeredSpec(answer),
-    result: regressionResult(answer.values),
+    result: regressionResult(answer),
   });
 }
 
@@ -170,7 +151,7 @@ export async function multiInferenceRpc(
   { models }: PredictionContext,
   request: MultiInferenceRequest,
   options: RunOptions,
-): Promise<MultiInferenceResponse> {
+) {
   const tasks = request.tasks.map(({ modelSpec = create(ModelSpecSchema), methodName }) => ({
     model: { name: modelSpec.name, version: versionChoice(modelSpec) },
     signatureName: modelSpec.signatureName,
@@ -182,18 +163,15 @@ export async function multiInferenceRpc(
       modelSpec: answeredSpec(answer),
       result:
         answer.method === "classify"
-          ? { case: "classificationResult" as const, value: classificationResult(answer.classifications) }
-          : { case: "regressionResult" as const, value: regressionResult(answer.values) },
+          ? { case: "classificationResult" as const, value: classificationResult(answer) }
+          : { case: "regressionResult" as const, value: regressionResult(answer) },
     })),
   });
 }
 
 const SIGNATURE_FIELD = "signature_def";
 
-export function metadataRpc(
-  { models }: PredictionContext,
-  request: GetModelMetadataRequest,
-): GetModelMetadataResponse {
+export function metadataRpc({ models }: PredictionContext, request: GetModelMetadataRequest) {
   const model = modelChoice(request.modelSpec);
   if (request.metadataField.length === 0) {
     throw invalidArgument("GetModelMetadataRequest must specify at least one metadata_field");

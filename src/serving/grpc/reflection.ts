@@ -1,5 +1,12 @@
-/** @file Server reflection: which services there are, and the files that describe them. */
-import { create, type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
+/** @file Server reflection: lists the services and sends the proto files that describe them. */
+import {
+  create,
+  createRegistry,
+  type DescFile,
+  type DescService,
+  type Registry,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import {
   type ServerReflectionRequest,
@@ -8,29 +15,19 @@ import {
 } from "../../proto/grpc/reflection/v1/reflection_pb.ts";
 import { STATUS } from "../status.ts";
 
-/** Answers questions about a set of services. */
+/** Answers requests about a set of services. */
 export class Reflection {
   readonly #services: readonly DescService[];
   /** Files by name, dependencies included. */
   readonly #files = new Map<string, DescFile>();
-  /** Full name of a service, method, message or enum → its file. */
-  readonly #symbols = new Map<string, DescFile>();
+  /** Messages, enums and services by full name. */
+  readonly #types: Registry;
 
   constructor(services: readonly DescService[]) {
     this.#services = services;
-    for (const service of services) this.#add(service.file);
-  }
-
-  #add(file: DescFile): void {
-    const name = file.proto.name;
-    if (this.#files.has(name)) return;
-    this.#files.set(name, file);
-    for (const { typeName } of [...file.messages, ...file.enums]) this.#symbols.set(typeName, file);
-    for (const service of file.services) {
-      this.#symbols.set(service.typeName, file);
-      for (const method of service.methods) this.#symbols.set(`${service.typeName}.${method.name}`, file);
-    }
-    for (const dependency of file.dependencies) this.#add(dependency);
+    for (const { file } of services)
+      for (const each of withDependencies(file)) this.#files.set(each.proto.name, each);
+    this.#types = createRegistry(...this.#files.values());
   }
 
   answer(request: ServerReflectionRequest): ServerReflectionResponse {
@@ -59,27 +56,23 @@ export class Reflection {
     }
   }
 
-  /** Nested types are found by the outermost type they belong to. */
+  /** A method is found by its service. */
   #findSymbol(name: string): DescFile | undefined {
-    for (let symbol = name; symbol.includes("."); symbol = symbol.slice(0, symbol.lastIndexOf("."))) {
-      const file = this.#symbols.get(symbol);
-      if (file !== undefined) return file;
-    }
-    return undefined;
+    return (this.#types.get(name) ?? this.#types.get(name.slice(0, name.lastIndexOf("."))))?.file;
   }
 
-  /** A file with all it depends on, so that a client need not ask again. */
+  /** A file with all its dependencies, which saves the client further requests. */
   #file(file: DescFile | undefined, name: string) {
     if (file === undefined) return notFound(name);
-    const wanted = new Set<DescFile>([file]);
-    for (const each of wanted) for (const dependency of each.dependencies) wanted.add(dependency);
-    return {
-      case: "fileDescriptorResponse" as const,
-      value: {
-        fileDescriptorProto: [...wanted].map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto)),
-      },
-    };
+    const files = withDependencies(file).map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
+    return { case: "fileDescriptorResponse" as const, value: { fileDescriptorProto: files } };
   }
+}
+
+function withDependencies(file: DescFile): DescFile[] {
+  const files = new Set([file]);
+  for (const each of files) for (const dependency of each.dependencies) files.add(dependency);
+  return [...files];
 }
 
 function notFound(name: string) {

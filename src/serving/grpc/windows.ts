@@ -1,32 +1,32 @@
-/** @file Room for large messages on their way in, which grpc-js has no option for on the side of the server. */
+/** @file Larger HTTP/2 windows and frames for large messages; grpc-js has no options for those of a server. */
 import type { Http2Server, ServerHttp2Session, Settings } from "node:http2";
 
 /**
- * Bytes that a client may send ahead of what has been read, on one connection and in one call. HTTP/2 begins with
- * 65,535, at which a pair of photographs as floats stops and waits for a word of the server nine times.
+ * Bytes that a client may send before the server acknowledges, on a connection and in a call. With HTTP/2's default of
+ * 65,535, a pair of images as floats waits nine times.
  */
 export const WINDOW_BYTES = 4 * 2 ** 20;
 
 /**
- * Bytes that a client may send in one frame, which HTTP/2 begins with 16,384 of. Each frame takes a turn of its own
- * through streams and callbacks; clients that grpc's core stands behind (Python, C++) send as large ones as they may.
+ * Largest frame; HTTP/2's default is 16,384. Each frame passes streams and callbacks on its own, and clients on grpc's C
+ * core (Python, C++) send frames as large as allowed.
  */
 export const FRAME_BYTES = 2 ** 20;
 
-/** What is used of grpc-js that its types keep to themselves; where a version lacks it, messages merely come slower. */
+/** Private fields of a grpc-js server. In a version without them, messages are only slower. */
 interface Inner {
   readonly commonServerOptions?: { settings?: Settings };
   readonly http2Servers?: ReadonlyMap<Http2Server, unknown>;
 }
 
-/** The same of a call: whoever intercepts it stands in front of the one that reads. */
+/** Private fields of a call. An interceptor's call wraps the one that reads. */
 interface InnerCall {
   readonly call?: InnerCall;
   readonly nextCall?: InnerCall;
   readonly decoder?: { readPartialMessage?: Uint8Array[] };
 }
 
-/** Widens the frames and the window of each call of a grpc-js server; to be used before the first address is bound. */
+/** Enlarges the frames and the window of each call; call it before the first address is bound. */
 export function widenCalls(server: object): void {
   const options = (server as Inner).commonServerOptions;
   if (options === undefined) return;
@@ -34,8 +34,8 @@ export function widenCalls(server: object): void {
 }
 
 /**
- * Lets go of the pieces that a message came in, which grpc-js keeps beside the message itself until the call is over:
- * what outlives a few collections of young memory is freed by a full one only, and that takes long.
+ * Drops the chunks of a message that grpc-js keeps until the call ends. Memory that outlives a few young collections is
+ * freed by a full one only, which takes long.
  */
 export function dropPieces(call: object): void {
   let inner: InnerCall | undefined = call;
@@ -43,7 +43,7 @@ export function dropPieces(call: object): void {
   if (inner?.decoder?.readPartialMessage !== undefined) inner.decoder.readPartialMessage = [];
 }
 
-/** Widens the window of each connection; to be used when all addresses are bound. */
+/** Enlarges the window of each connection; call it when all addresses are bound. */
 export function widenConnections(server: object): void {
   for (const listener of (server as Inner).http2Servers?.keys() ?? []) {
     listener.on("session", (session: ServerHttp2Session) => session.setLocalWindowSize(WINDOW_BYTES));

@@ -1,35 +1,39 @@
-/** @file The worker thread behind the JSON codec: one document at a time. */
-import { parentPort, type TransferListItem } from "node:worker_threads";
+/** @file The thread of the JSON codec: one document at a time. */
+import type { TransferListItem } from "node:worker_threads";
+import { buffersOf } from "../../base/tensor.ts";
 import { lowerPriority } from "../../base/worker.ts";
-import { toStatusError } from "../status.ts";
-import { type CodecJob, type CodecResult, doCodecJob, type PlainStatus } from "./job.ts";
+import { Moved, serveCalls } from "../../base/worker-client.ts";
+import { type CodecCalls, type Outcome, plainStatus, readPredict } from "./codec-calls.ts";
+import { readExamplesJson } from "./examples.ts";
+import { writePredictJson } from "./write.ts";
 
-/** What comes back from the thread. */
-export type CodecReply = { readonly result: CodecResult } | { readonly error: PlainStatus };
-
-/** The buffers of a result, which are moved rather than copied; what is shared is neither. */
-function buffersOf(result: CodecResult): TransferListItem[] {
-  if (result instanceof Uint8Array) return [result.buffer as ArrayBuffer];
-  if ("examples" in result) return [];
-  const buffers = new Set<TransferListItem>();
-  for (const { dtype, data } of result.inputs.values()) {
-    if (dtype === "string") continue;
-    const { buffer } = data as Float32Array;
-    if (buffer instanceof ArrayBuffer) buffers.add(buffer);
-  }
-  return [...buffers];
-}
-
-/** Behind the thread that talks to clients, in front of the engine's, which wait for what comes from here. */
+/** Lower than the thread that talks to clients, higher than the sessions, which wait for these documents. */
 const NICENESS = 3;
 
-lowerPriority(NICENESS);
-parentPort?.on("message", (job: CodecJob) => {
+/** @param buffers the memory of a result that moves to the caller. */
+function outcome<T>(
+  work: () => T,
+  buffers: (result: T) => readonly TransferListItem[] = () => [],
+): Outcome<T> | Moved<Outcome<T>> {
   try {
-    const result = doCodecJob(job);
-    parentPort?.postMessage({ result } satisfies CodecReply, buffersOf(result));
+    const result = work();
+    return new Moved({ result }, buffers(result));
   } catch (error) {
-    const { status, message } = toStatusError(error);
-    parentPort?.postMessage({ error: { status, message } } satisfies CodecReply);
+    return { error: plainStatus(error) };
   }
-});
+}
+
+lowerPriority(NICENESS);
+serveCalls<CodecCalls>(() => ({
+  readPredict: (...args) =>
+    outcome(
+      () => readPredict(...args),
+      ({ inputs }) => buffersOf(inputs.values()),
+    ),
+  readExamples: (bytes) => outcome(() => readExamplesJson(bytes)),
+  writePredict: (...args) =>
+    outcome(
+      () => writePredictJson(...args),
+      ({ buffer }) => [buffer as ArrayBuffer],
+    ),
+}));

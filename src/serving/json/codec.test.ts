@@ -3,8 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { DType } from "../../base/tensor.ts";
 import { copyBytes, RequestMemory } from "../request-memory.ts";
 import { JsonCodec } from "./codec.ts";
-import { type CodecJob, doCodecJob, type SignatureLookup } from "./job.ts";
-import type { PredictJson } from "./tensors.ts";
+import { readPredict, type SignatureLookup } from "./codec-calls.ts";
 
 let codec: JsonCodec;
 
@@ -71,8 +70,7 @@ describe("numbers of several inputs", () => {
       JSON.stringify({ inputs: { x: [1, 2, 3], n: [4, 5], y: [6, 7, 8, 9, 10, 11] } }),
     );
     const lookup = signature({ x: "float32", n: "int64", y: "float64" });
-    const job: CodecJob = { kind: "read", bytes, lookup, into };
-    const { inputs } = doCodecJob(job) as PredictJson;
+    const { inputs } = readPredict(bytes, lookup, into);
     expect([...inputs].map(([name, { data }]) => [name, [...(data as Float32Array)].map(Number)])).toEqual([
       ["x", [1, 2, 3]],
       ["n", [4, 5]],

@@ -1,27 +1,22 @@
-/** @file Runs the JSON of large requests and answers in worker threads, so that the event loop stays free. */
-import type { TransferListItem, Worker } from "node:worker_threads";
-import { systemCode } from "../../base/errors.ts";
+/** @file Reads and writes JSON: small documents at once, large ones in worker threads, which keeps the event loop free. */
+import { FaceError, systemCode } from "../../base/errors.ts";
+import { Limiter } from "../../base/limiter.ts";
 import type { TensorMap } from "../../base/tensor.ts";
-import { startWorker } from "../../base/worker.ts";
+import { WorkerClient } from "../../base/worker-client.ts";
+import { WorkerPool } from "../../base/worker-pool.ts";
 import type { RequestMemory } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
-import type { CodecReply } from "./codec-worker.ts";
-import type { ExamplesJson } from "./examples.ts";
-import {
-  type CodecJob,
-  type CodecResult,
-  doCodecJob,
-  type PlainStatus,
-  type SignatureLookup,
-} from "./job.ts";
+import { type CodecCalls, type Outcome, readPredict, type SignatureLookup } from "./codec-calls.ts";
+import { type ExamplesJson, readExamplesJson } from "./examples.ts";
 import type { JsonFormat, PredictJson } from "./tensors.ts";
+import { writePredictJson } from "./write.ts";
 
-/** Bodies up to this size are read at once: handing them over would take longer. */
+/** Bodies up to this size are read at once: sending them to a thread would take longer. */
 const INLINE_BYTES = 16 * 1024;
-/** Answers with up to this many numbers are written at once, about a millisecond's work. */
+/** Answers with up to this many numbers are written at once, in about a millisecond. */
 const INLINE_ELEMENTS = 2048;
 
-/** Numbers lie outside the heap; only a document of millions of strings comes near this. */
+/** Heap of a thread. Numbers lie outside it; only a document with millions of strings comes near the limit. */
 const HEAP_MEGABYTES = 1024;
 
 /** Settings of the codec. */
@@ -32,143 +27,84 @@ export interface CodecOptions {
   readonly maxQueued: number;
 }
 
-interface Waiting {
-  readonly job: CodecJob;
-  readonly transfer: readonly TransferListItem[];
-  readonly signal: AbortSignal | undefined;
-  readonly resolve: (result: CodecResult) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** Reads and writes predict JSON; large documents go to threads that are started when first needed. */
+/** Reads requests and writes answers; the threads for large documents start when first needed. */
 export class JsonCodec implements AsyncDisposable {
-  readonly #options: CodecOptions;
-  readonly #queue: Waiting[] = [];
-  readonly #idle: Worker[] = [];
-  readonly #busy = new Map<Worker, Waiting>();
-  #isClosed = false;
+  readonly #threads: WorkerPool<CodecCalls>;
+  readonly #limiter: Limiter;
 
-  constructor(options: CodecOptions) {
-    this.#options = options;
+  constructor({ workers, maxQueued }: CodecOptions) {
+    const limits = { heapMegabytes: HEAP_MEGABYTES };
+    this.#threads = new WorkerPool(
+      workers,
+      () => new WorkerClient<CodecCalls>(import.meta.url, "codec-worker", undefined, limits),
+    );
+    this.#limiter = new Limiter(workers, {
+      maxQueued,
+      refusal: () =>
+        new StatusError("UNAVAILABLE", "The server is busy reading other large requests; try again."),
+    });
   }
 
   /**
    * @param options.memory for the numbers of a large document.
-   * @throws StatusError with the contract's message, or `UNAVAILABLE` when too many documents wait.
+   * @throws StatusError with TensorFlow Serving's message, or `UNAVAILABLE` when too many documents wait.
    */
   async readPredict(
     bytes: Uint8Array,
     lookup: SignatureLookup,
     { signal, memory }: { signal?: AbortSignal; memory?: RequestMemory } = {},
   ): Promise<PredictJson> {
-    // A number with what parts it from the next takes about as many bytes in a text as in memory, or more.
-    const into = bytes.length > INLINE_BYTES ? memory?.text(bytes.length) : undefined;
-    return (await this.#read({ kind: "read", bytes, lookup, into }, signal)) as PredictJson;
+    if (bytes.length <= INLINE_BYTES) return readPredict(bytes, lookup);
+    // A number with its comma takes about as many bytes in a text as in memory, or more.
+    const into = memory?.text(bytes.length);
+    const transfer = movable(bytes);
+    return await this.#inThread(
+      (threads) => threads.call("readPredict", [bytes, lookup, into], transfer),
+      signal,
+    );
   }
 
   /** @throws StatusError as `readPredict`. */
   async readExamples(bytes: Uint8Array, signal?: AbortSignal): Promise<ExamplesJson> {
-    return (await this.#read({ kind: "examples", bytes }, signal)) as ExamplesJson;
+    if (bytes.length <= INLINE_BYTES) return readExamplesJson(bytes);
+    return await this.#inThread((threads) => threads.call("readExamples", [bytes], movable(bytes)), signal);
   }
 
-  #read(
-    job: Exclude<CodecJob, { kind: "write" }>,
-    signal: AbortSignal | undefined,
-  ): Promise<CodecResult> | CodecResult {
-    const { bytes } = job;
-    if (bytes.length <= INLINE_BYTES) return doCodecJob(job);
-    // A body that is a view of a larger buffer must be copied; moving it would take the rest along.
-    const isWhole = bytes.byteLength === bytes.buffer.byteLength;
-    const transfer = isWhole && bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : [];
-    return this.#submit(job, transfer, signal);
-  }
-
+  /** @throws StatusError as `readPredict`. */
   async writePredict(outputs: TensorMap, format: JsonFormat, signal?: AbortSignal): Promise<Uint8Array> {
-    const job: CodecJob = { kind: "write", outputs, format };
     let elements = 0;
     for (const { data } of outputs.values()) elements += data.length;
-    if (elements <= INLINE_ELEMENTS) return doCodecJob(job) as Uint8Array;
-    return (await this.#submit(job, [], signal)) as Uint8Array;
+    if (elements <= INLINE_ELEMENTS) return writePredictJson(outputs, format);
+    return await this.#inThread((threads) => threads.call("writePredict", [outputs, format]), signal);
   }
 
-  #submit(
-    job: CodecJob,
-    transfer: readonly TransferListItem[],
+  /** Makes a call in a thread when one is free. */
+  async #inThread<T>(
+    call: (threads: WorkerPool<CodecCalls>) => Promise<Outcome<T>>,
     signal: AbortSignal | undefined,
-  ): Promise<CodecResult> {
-    if (this.#isClosed || this.#queue.length >= this.#options.maxQueued) {
-      throw new StatusError("UNAVAILABLE", "The server is busy reading other large requests; try again.");
-    }
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ job, transfer, signal, resolve, reject });
-      this.#dispatch();
-    });
+  ): Promise<T> {
+    const outcome = await this.#limiter.run(() => call(this.#threads).catch(lost), signal);
+    if ("result" in outcome) return outcome.result;
+    throw new StatusError(outcome.error.status, outcome.error.message);
   }
 
-  #dispatch(): void {
-    while (this.#queue.length > 0) {
-      const waiting = this.#queue[0]!;
-      if (waiting.signal?.aborted === true) {
-        this.#queue.shift();
-        waiting.reject(waiting.signal.reason);
-        continue;
-      }
-      const worker = this.#idle.pop() ?? this.#start();
-      if (worker === undefined) return;
-      this.#queue.shift();
-      this.#busy.set(worker, waiting);
-      worker.ref();
-      worker.postMessage(waiting.job, [...waiting.transfer]);
-    }
-  }
-
-  #start(): Worker | undefined {
-    if (this.#busy.size >= this.#options.workers) return undefined;
-    const worker = startWorker(import.meta.url, "codec-worker", undefined, {
-      heapMegabytes: HEAP_MEGABYTES,
-    });
-    worker.on("message", (reply: CodecReply) => {
-      this.#finish(worker, reply);
-      worker.unref();
-      this.#idle.push(worker);
-      this.#dispatch();
-    });
-    worker.on("error", (cause) => this.#finish(worker, { error: lossOf(cause), cause }));
-    worker.on("exit", () => {
-      this.#finish(worker, { error: lossOf(undefined) });
-      const place = this.#idle.indexOf(worker);
-      if (place >= 0) this.#idle.splice(place, 1);
-      if (!this.#isClosed) this.#dispatch();
-    });
-    return worker;
-  }
-
-  #finish(worker: Worker, reply: CodecReply & { cause?: unknown }): void {
-    const waiting = this.#busy.get(worker);
-    if (waiting === undefined) return;
-    this.#busy.delete(worker);
-    if ("result" in reply) waiting.resolve(reply.result);
-    else {
-      const { status, message } = reply.error;
-      waiting.reject(new StatusError(status, message, { cause: reply.cause }));
-    }
-  }
-
+  /** Ends the threads at once. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosed = true;
-    const workers = [...this.#idle, ...this.#busy.keys()];
-    // An idle process would end before its threads have, and whoever awaits this would never hear of it.
-    for (const worker of workers) worker.ref();
-    await Promise.all(workers.map((worker) => worker.terminate()));
+    await this.#threads.terminate();
   }
 }
 
-/** What a client is told whose document ended a thread. */
-function lossOf(cause: unknown): PlainStatus {
-  return systemCode(cause) === "ERR_WORKER_OUT_OF_MEMORY"
-    ? {
-        status: "RESOURCE_EXHAUSTED",
-        message: "The request takes more memory to read than the server gives it.",
-      }
-    : { status: "INTERNAL", message: "The request could not be read." };
+/** A document that can move to a thread. Moving a view would move its whole buffer, so a view of a larger one is copied. */
+function movable({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer && byteLength === buffer.byteLength ? [buffer] : [];
+}
+
+/** The error of a request whose document ended its thread. */
+function lost(error: unknown): never {
+  const cause = error instanceof FaceError ? error.cause : undefined;
+  if (systemCode(cause) === "ERR_WORKER_OUT_OF_MEMORY") {
+    const message = "The request takes more memory to read than the server gives it.";
+    throw new StatusError("RESOURCE_EXHAUSTED", message, { cause });
+  }
+  throw new StatusError("INTERNAL", "The request could not be read.", { cause: cause ?? error });
 }

@@ -1,4 +1,4 @@
-/** @file The body of a REST classify or regress request as tf.Example records. */
+/** @file Reads the body of a REST classify or regress request as tf.Example records. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import {
   type Example,
@@ -7,8 +7,7 @@ import {
   FeatureSchema,
 } from "../../proto/tensorflow/example_pb.ts";
 import { invalidArgument, StatusError } from "../status.ts";
-import { jsonTypeText } from "./debug.ts";
-import { type JsonTape, Kind } from "./tape.ts";
+import { type JsonTape, jsonTypeText, Kind } from "./tape.ts";
 import { formatError, parseObject, readSignatureName } from "./tensors.ts";
 import { base64Value, isBase64 } from "./values.ts";
 
@@ -22,15 +21,15 @@ export interface ExamplesJson {
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 
-/** Joins the shared features with an example's own: concatenated messages merge. */
+/** An example with the shared features: protobuf merges concatenated messages. */
 export function withContext(context: Uint8Array | undefined, example: Uint8Array): Uint8Array {
   return context === undefined ? example : Buffer.concat([context, example]);
 }
 
-/** Each value of an example becomes an object of its own, many times as large as its text. */
+/** Each value of an example becomes an object, many times as large as its text. */
 const MOST_VALUES = 4_000_000;
 
-/** @throws StatusError with the message of the contract, or `RESOURCE_EXHAUSTED` for millions of values. */
+/** @throws StatusError with TensorFlow Serving's message, or `RESOURCE_EXHAUSTED` for millions of values. */
 export function readExamplesJson(bytes: Uint8Array): ExamplesJson {
   const tape = parseObject(bytes);
   if (tape.kinds.length > MOST_VALUES) {

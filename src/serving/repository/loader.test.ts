@@ -16,7 +16,7 @@ let model: Servable;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "faceid-loader-"));
   await writeHalfPlusTwo(join(folder, "1"));
-  model = await savedModelLoader({ lanes: 1 })(join(folder, "1"), { name: "half", version: 1n });
+  model = await savedModelLoader({ sessions: 1 })(join(folder, "1"), { name: "half", version: 1n });
 });
 
 afterAll(async () => {

@@ -1,141 +1,120 @@
-/** @file Loads a version's folder: a SavedModel's signatures, or an ONNX file, as engines in worker threads. */
-import { readdir, readFile } from "node:fs/promises";
+/** @file From a version's folder to a model that answers requests: loaded, warmed up, behind a batch queue. */
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { FaceError, systemCode } from "../../base/errors.ts";
-import type { TensorMap } from "../../base/tensor.ts";
-import { type ReadModel, readSavedModel } from "../../savedmodel/read/read.ts";
-import { DEFAULT_SIGNATURE } from "../../savedmodel/signature.ts";
-import { SignatureEngine } from "../engine/engine.ts";
-import { loadOnnx, ONNX_FILE } from "../engine/onnx-servable.ts";
-import type { ModelLoader, RunOptions, Servable, ServableId } from "../engine/servable.ts";
+import { readDescription } from "../../artifact/description.ts";
+import { modelFileIn, ONNX_FILE } from "../../artifact/files.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { BatchingParametersSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { BatchedServable } from "../batching/batched-servable.ts";
+import { BatchThreads } from "../batching/batcher.ts";
+import { type BatchOptions, batchOptions, defaultBatchOptions } from "../batching/options.ts";
+import { loadOnnx } from "../engine/onnx-servable.ts";
+import { loadSavedModel } from "../engine/savedmodel-servable.ts";
+import { type ModelLoader, type Servable, servableText } from "../engine/servable.ts";
+import { elapsedMicros, type ServerMetrics } from "../metrics.ts";
+import { toStatusError } from "../status.ts";
+import { readTextProto } from "./text-proto.ts";
+import { warmUp } from "./warmup.ts";
 
 export interface LoaderOptions {
-  /** Sessions side by side for each signature, each with a thread of its own. Default: one per core. */
-  readonly lanes?: number;
-  /** Tags of the meta graph to serve. */
+  /** Size of each signature's session pool: runs at the same time, each in a thread. Default: one for each core. */
+  readonly sessions?: number;
+  /** Tags of the meta graph to serve. Default `serve`. */
   readonly tags?: readonly string[];
 }
 
-const SAVED_MODEL_FILE = "saved_model.pb";
-const DESCRIPTION_FILE = "assets.extra/faceid.json";
-
-async function readDescription(folder: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(join(folder, DESCRIPTION_FILE), "utf8"));
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
-    throw new FaceError("MODEL_INVALID", `${DESCRIPTION_FILE} is damaged`, { cause: error });
-  }
-}
-
-/** A SavedModel version in memory. Signatures other than the default one are made ready on their first request. */
-class SavedModelServable implements Servable {
-  readonly name: string;
-  readonly version: bigint;
-  readonly description: unknown;
-  readonly #model: ReadModel;
-  readonly #lanes: number;
-  readonly #engines = new Map<string, SignatureEngine>();
-  readonly #running = new Set<Promise<unknown>>();
-
-  constructor({ name, version }: ServableId, model: ReadModel, description: unknown, lanes: number) {
-    this.name = name;
-    this.version = version;
-    this.description = description;
-    this.#model = model;
-    this.#lanes = lanes;
-  }
-
-  get signatures(): ReadModel["signatures"] {
-    return this.#model.signatures;
-  }
-
-  get signatureDefs(): ReadModel["signatureDefs"] {
-    return this.#model.signatureDefs;
-  }
-
-  engine(signatureName: string): SignatureEngine {
-    let engine = this.#engines.get(signatureName);
-    if (engine === undefined) {
-      engine = new SignatureEngine(this.#model, signatureName, this.#lanes);
-      this.#engines.set(signatureName, engine);
-    }
-    return engine;
-  }
-
-  makeReady(signatureName: string, inputs: TensorMap, options?: RunOptions): Promise<TensorMap> {
-    return this.#counted(this.engine(signatureName).makeReady(inputs, options));
-  }
-
-  runReady(signatureName: string, inputs: TensorMap, outputNames: readonly string[]): Promise<TensorMap> {
-    return this.#counted(this.engine(signatureName).run(inputs, outputNames));
-  }
-
-  async run(
-    signatureName: string,
-    inputs: TensorMap,
-    outputNames: readonly string[],
-    options: RunOptions = {},
-  ): Promise<TensorMap> {
-    const engine = this.engine(signatureName);
-    return this.#counted(
-      engine.makeReady(inputs, options).then((ready) => engine.run(ready, outputNames, options.signal)),
-    );
-  }
-
-  async #counted<T>(work: Promise<T>): Promise<T> {
-    this.#running.add(work);
-    try {
-      return await work;
-    } finally {
-      this.#running.delete(work);
-    }
-  }
-
-  async close(): Promise<void> {
-    await Promise.allSettled(this.#running);
-    await Promise.all([...this.#engines.values()].map((engine) => engine.close()));
-  }
-}
-
-/** Reads a SavedModel and makes its default signature, or else its first, ready. */
-async function loadSavedModel(
-  folder: string,
-  id: ServableId,
-  { lanes, tags }: Required<LoaderOptions>,
-): Promise<Servable> {
-  const model = await readSavedModel(folder, tags);
-  const servable = new SavedModelServable(id, model, await readDescription(folder), lanes);
-  const first = model.signatures.has(DEFAULT_SIGNATURE)
-    ? DEFAULT_SIGNATURE
-    : model.signatures.keys().next().value;
-  if (first !== undefined) await servable.engine(first).prepare();
-  return servable;
-}
-
-/** Whether a version's folder holds an ONNX file and no SavedModel. */
-async function isOnnx(folder: string): Promise<boolean> {
-  const names = await readdir(folder).catch((): string[] => []);
-  return names.includes(ONNX_FILE) && !names.includes(SAVED_MODEL_FILE);
-}
-
 /**
- * Loads SavedModels, and ONNX files where a version's folder holds `model.onnx` instead; the default signature answers
- * as soon as the promise resolves.
+ * Loads a version's folder: a SavedModel, or `model.onnx` where there is no SavedModel. The default signature is open
+ * when the promise resolves.
  */
 export function savedModelLoader({
-  lanes = availableParallelism(),
+  sessions = availableParallelism(),
   tags = ["serve"],
 }: LoaderOptions = {}): ModelLoader {
   return async (folder, id, signal) => {
-    const servable = (await isOnnx(folder))
-      ? await loadOnnx(join(folder, ONNX_FILE), id, lanes, await readDescription(folder))
-      : await loadSavedModel(folder, id, { lanes, tags });
+    const description = await readDescription(folder);
+    const names = await readdir(folder).catch((): string[] => []);
+    const servable =
+      modelFileIn(names) === ONNX_FILE
+        ? await loadOnnx(join(folder, ONNX_FILE), id, sessions, description)
+        : await loadSavedModel(folder, id, { sessions, tags }, description);
     if (signal?.aborted) {
       await servable.close();
       signal.throwIfAborted();
     }
     return servable;
   };
+}
+
+/** What is done with a model after it is loaded. */
+export interface ServingSettings {
+  /** How requests are put into batches; `false` runs each by itself. Default: `defaultBatchOptions`. */
+  readonly batching?: BatchOptions | false | undefined;
+  /** Use each version's own `batching_params.pbtxt`; versions without one are not batched. Default false. */
+  readonly perModelBatching?: boolean;
+  /** How often each recorded request is sent to a new version; `false` for no warm-up. Default 1. */
+  readonly warmup?: number | false;
+}
+
+interface ServingLoaderOptions extends ServingSettings {
+  readonly loader: ModelLoader;
+  readonly metrics: ServerMetrics;
+  readonly log: Log;
+}
+
+const BATCHING_FILE = "batching_params.pbtxt";
+
+/** A loader that also warms up the model and puts it behind a batch queue. */
+export function servingLoader(options: ServingLoaderOptions): ModelLoader {
+  const { loader, metrics, batching = defaultBatchOptions(), perModelBatching = false } = options;
+  const threads = new BatchThreads(batching === false ? 1 : batching.threads);
+  const queued = new Set<BatchedServable>();
+  metrics.watchQueues(() => [...queued].map((model) => [[model.name, String(model.version)], model.depth]));
+  const prepare = async (servable: Servable, folder: string) => {
+    await warmed(servable, folder, options);
+    const settings = batching !== false && perModelBatching ? await batchingOf(folder) : batching;
+    if (settings === false) return servable;
+    const batched = new BatchedServable(servable, settings, threads, metrics);
+    queued.add(batched);
+    batched.onClose = () => queued.delete(batched);
+    return batched;
+  };
+  return async (folder, id, signal) => {
+    const startedMs = performance.now();
+    let servable: Servable | undefined;
+    try {
+      servable = await loader(folder, id, signal);
+      const ready = await prepare(servable, folder);
+      metrics.loadAttempts.add([folder, "success"]);
+      metrics.loadLatency.add([folder], elapsedMicros(startedMs));
+      return ready;
+    } catch (error) {
+      await servable?.close();
+      metrics.loadAttempts.add([folder, "fail"]);
+      throw error;
+    }
+  };
+}
+
+async function warmed(servable: Servable, folder: string, options: ServingLoaderOptions): Promise<void> {
+  const { warmup = 1, metrics, log } = options;
+  if (warmup === false) return;
+  const startedMs = performance.now();
+  try {
+    const requests = await warmUp(servable, folder, { iterations: warmup });
+    metrics.warmupLatency.observe([folder, "OK"], elapsedMicros(startedMs));
+    log.info(`Warmed up servable ${servableText(servable)} with ${requests} requests`);
+  } catch (error) {
+    metrics.warmupLatency.observe([folder, toStatusError(error).status], elapsedMicros(startedMs));
+    log.error(`Warming up servable ${servableText(servable)} failed: ${messageOf(error)}`);
+    throw error;
+  }
+}
+
+async function batchingOf(folder: string): Promise<BatchOptions | false> {
+  const path = join(folder, BATCHING_FILE);
+  return existsSync(path) && batchOptions(await readTextProto(BatchingParametersSchema, path));
 }

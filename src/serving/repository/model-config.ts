@@ -1,4 +1,4 @@
-/** @file Which models to serve: the rules a configuration must keep, on its own and against the one before. */
+/** @file The list of models to serve: checks a configuration, alone and as the successor of another. */
 import { isAbsolute } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
@@ -11,7 +11,7 @@ import { invalidArgument, StatusError } from "../status.ts";
 
 const PLATFORM = "tensorflow";
 
-/** The configuration that `--model_name` and `--model_base_path` stand for. */
+/** The configuration of `--model_name` and `--model_base_path`. */
 export function singleModelConfig(name: string, basePath: string): ModelServerConfig {
   return create(ModelServerConfigSchema, {
     config: {
@@ -29,16 +29,11 @@ function platformOf(model: ModelConfig): string {
 function checkModel(model: ModelConfig): void {
   const hasType = model.modelType !== ModelType.MODEL_TYPE_UNSPECIFIED;
   const hasPlatform = model.modelPlatform !== "";
-  if (hasType && hasPlatform) {
+  if (hasType === hasPlatform) {
+    const [both, and] = hasType ? ["both", "and"] : ["neither", "nor"];
     throw invalidArgument(
-      "Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform, " +
-        `model name is ${model.name}`,
-    );
-  }
-  if (!hasType && !hasPlatform) {
-    throw invalidArgument(
-      "Illegal setting neither ModelServerConfig::model_type (deprecated) nor ModelServerConfig::model_platform, " +
-        `model name is ${model.name}`,
+      `Illegal setting ${both} ModelServerConfig::model_type (deprecated) ${and} ` +
+        `ModelServerConfig::model_platform, model name is ${model.name}`,
     );
   }
   if (platformOf(model) !== PLATFORM) {
@@ -56,7 +51,7 @@ function checkModel(model: ModelConfig): void {
 
 /**
  * The models of a configuration.
- * @throws StatusError when the configuration breaks a rule.
+ * @throws StatusError when the configuration is invalid.
  */
 export function checkedModels(config: ModelServerConfig): readonly ModelConfig[] {
   if (config.config.case === "customModelConfig") {
@@ -77,7 +72,7 @@ export function checkedModels(config: ModelServerConfig): readonly ModelConfig[]
 }
 
 /**
- * Refuses to go from a list of models to no list at all.
+ * Refuses a transition from a list of models to none.
  * @throws StatusError `FAILED_PRECONDITION`.
  */
 export function checkTransition(before: ModelServerConfig | undefined, after: ModelServerConfig): void {

@@ -1,20 +1,18 @@
-/** @file The versions of one model through their lives: loading with retries, serving, unloading when nobody uses them. */
+/** @file The versions of one model: loaded with retries, leased to requests, unloaded after the last lease. */
 import { setTimeout as delay } from "node:timers/promises";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { type ModelLoader, type Servable, servableText } from "../engine/servable.ts";
-import type { Lease } from "../predict.ts";
 import { StatusError } from "../status.ts";
-import type { VersionState, VersionStatus } from "./catalog.ts";
+import type { Lease, VersionState, VersionStatus } from "./catalog.ts";
 import { nextTransition } from "./version-policy.ts";
 
-/** How loading behaves when it fails, and how much of it may go on at once. */
+/** How versions are loaded. */
 export interface LoadOptions {
   readonly loader: ModelLoader;
-  /** Further attempts after the first. */
-  readonly maxRetries: number;
-  readonly retryIntervalMs: number;
-  /** Runs a load when its turn has come. */
+  readonly maxLoadRetries: number;
+  readonly loadRetryIntervalMs: number;
+  /** Runs a load within the limit on loads at a time. */
   readonly schedule: <T>(work: () => Promise<T>) => Promise<T>;
   readonly log: Log;
   /** Called after every change of state. */
@@ -26,18 +24,18 @@ interface Entry {
   folder: string;
   state: VersionState;
   isAspired: boolean;
-  /** Set when the version was given up, or unloaded; it is not tried again until it is wanted anew. */
+  /** Whether the version failed or was unloaded; it is loaded again only when it is wanted again. */
   isOver: boolean;
-  error: StatusError | undefined;
-  servable: Servable | undefined;
+  error?: StatusError | undefined;
+  servable?: Servable | undefined;
   leases: number;
   /** Cancels a load that is no longer wanted. */
-  cancel: AbortController | undefined;
-  /** Called when the last lease is given back. */
-  onFree: (() => void) | undefined;
+  cancel?: AbortController | undefined;
+  /** Called when the last lease is disposed. */
+  onFree?: (() => void) | undefined;
 }
 
-/** All versions ever seen of one model. */
+/** All versions that were seen of one model. */
 export class ModelVersions {
   readonly name: string;
   readonly #options: LoadOptions;
@@ -55,17 +53,16 @@ export class ModelVersions {
       .map(({ version, state, error }) => ({ version, state, ...(error && { error }) }));
   }
 
-  /** The newest version that answers. */
+  /** The newest available version. */
   latestAvailable(): bigint | undefined {
     return this.statuses().find(({ state }) => state === "AVAILABLE")?.version;
   }
 
-  /** Whether this version answers. */
   isAvailable(version: bigint): boolean {
     return this.#entries.get(version)?.state === "AVAILABLE";
   }
 
-  /** The right to use a version, or `undefined` when it does not answer. */
+  /** A lease of a version, or `undefined` when it is not available. */
   lease(version: bigint): Lease | undefined {
     const entry = this.#entries.get(version);
     if (entry?.servable === undefined || entry.state !== "AVAILABLE") return undefined;
@@ -83,7 +80,7 @@ export class ModelVersions {
     };
   }
 
-  /** Says which versions are wanted, with their folders. */
+  /** Sets the wanted versions and their folders. */
   aspire(wanted: ReadonlyMap<bigint, string>): void {
     for (const [version, folder] of wanted) this.#want(version, folder);
     for (const entry of this.#entries.values()) {
@@ -96,32 +93,18 @@ export class ModelVersions {
   }
 
   #want(version: bigint, folder: string): void {
-    const entry = this.#entries.get(version);
-    if (entry === undefined) {
-      this.#entries.set(version, {
-        version,
-        folder,
-        state: "START",
-        isAspired: true,
-        isOver: false,
-        error: undefined,
-        servable: undefined,
-        leases: 0,
-        cancel: undefined,
-        onFree: undefined,
-      });
-    } else if (!entry.isAspired) {
-      entry.isAspired = true;
-      entry.folder = folder;
-      if (entry.isOver) {
-        entry.isOver = false;
-        entry.error = undefined;
-        entry.state = "START";
-      }
+    const known = this.#entries.get(version);
+    if (known === undefined) {
+      const entry: Entry = { version, folder, state: "START", isAspired: true, isOver: false, leases: 0 };
+      this.#entries.set(version, entry);
+    } else if (!known.isAspired) {
+      known.isAspired = true;
+      known.folder = folder;
+      if (known.isOver) Object.assign(known, { isOver: false, error: undefined, state: "START" });
     }
   }
 
-  /** Takes every step that is due; later steps follow when one of these ends. */
+  /** Starts every due load and unload; each calls this again when it ends. */
   #proceed(): void {
     for (;;) {
       const next = nextTransition(
@@ -141,7 +124,7 @@ export class ModelVersions {
   }
 
   async #load(entry: Entry): Promise<void> {
-    const { loader, maxRetries, retryIntervalMs, schedule, log } = this.#options;
+    const { loader, maxLoadRetries, loadRetryIntervalMs, schedule, log } = this.#options;
     const id = { name: this.name, version: entry.version };
     const cancel = new AbortController();
     entry.cancel = cancel;
@@ -156,12 +139,12 @@ export class ModelVersions {
       } catch (error) {
         log.error(`Loading servable: ${servableText(id)} failed: ${messageOf(error)}`);
         entry.error = cancel.signal.aborted ? undefined : loadError(error, entry);
-        if (attempt >= maxRetries || cancel.signal.aborted) {
+        if (attempt >= maxLoadRetries || cancel.signal.aborted) {
           this.#end(entry);
           break;
         }
         log.info(`Retrying of loading servable ${servableText(id)}, retry ${attempt + 1}`);
-        await delay(retryIntervalMs, undefined, { signal: cancel.signal }).catch(() => undefined);
+        await delay(loadRetryIntervalMs, undefined, { signal: cancel.signal }).catch(() => undefined);
       }
     }
     if (entry.state === "AVAILABLE") entry.error = undefined;
@@ -186,7 +169,7 @@ export class ModelVersions {
     this.#proceed();
   }
 
-  /** A version that was wanted again meanwhile starts over. */
+  /** A version that is wanted again by now starts over. */
   #end(entry: Entry): void {
     const failed = entry.error !== undefined;
     entry.state = entry.isAspired && !failed ? "START" : "END";
@@ -194,7 +177,7 @@ export class ModelVersions {
   }
 }
 
-/** A failed load as the status shows it: what is wrong with the model, but not where it lies. */
+/** The error of a failed load in the status, without the path of the model. */
 function loadError(error: unknown, { folder, version }: Entry): StatusError {
   const status = error instanceof StatusError || error instanceof FaceError ? error.status : "UNKNOWN";
   return new StatusError(status, messageOf(error).replaceAll(folder, `version ${version}`), { cause: error });

@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from "vitest";
 import { loadProgram, type ModelFolder, modelFolder } from "../../../test/support/servables.ts";
 import { type Log, silentLog } from "../../base/log.ts";
 import { ModelServerConfigSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
-import type { ModelChoice } from "../predict.ts";
+import type { ModelChoice } from "./catalog.ts";
 import { singleModelConfig } from "./model-config.ts";
 import { Repository, type RepositoryOptions } from "./repository.ts";
 import { parseTextProto } from "./text-proto.ts";

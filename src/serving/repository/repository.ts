@@ -1,60 +1,72 @@
-/** @file The models of a server: configuration, labels, polling of the file system, and finding a model for a request. */
+/** @file The models of a server: applies configurations, polls version folders, and finds the model for a request. */
 import { cpus } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { Limiter } from "../../base/limiter.ts";
 import type { Log } from "../../base/log.ts";
 import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type ModelLoader, servableText } from "../engine/servable.ts";
-import type { Lease, ModelChoice } from "../predict.ts";
 import { invalidArgument, StatusError } from "../status.ts";
-import type { Catalog, VersionStatus } from "./catalog.ts";
+import type { Catalog, Lease, ModelChoice, VersionStatus } from "./catalog.ts";
 import { checkedModels, checkTransition } from "./model-config.ts";
 import { ModelVersions } from "./model-versions.ts";
-import { scanVersions } from "./storage.ts";
-import { aspiredVersions, versionPolicy } from "./version-policy.ts";
+import { aspiredVersions, scanVersions, versionPolicy } from "./version-policy.ts";
 
-/** How models are found and loaded. */
-export interface RepositoryOptions {
+/** How versions are found and loaded. */
+export interface RepositorySettings {
+  /** Seconds between listings of version folders; 0 lists them once, less never. Default 1. */
+  readonly pollWaitSeconds?: number;
+  /** Retries when a version fails to load. Default 5. */
+  readonly maxLoadRetries?: number;
+  /** Default one minute. */
+  readonly loadRetryIntervalMs?: number;
+  /** Versions loaded at a time after the start; 0 for one. Default 0. */
+  readonly loadThreads?: number;
+  /** Whether a label may name a version that is not loaded yet. Default false. */
+  readonly allowLabelsForUnavailable?: boolean;
+}
+
+export interface RepositoryOptions extends RepositorySettings {
   readonly loader: ModelLoader;
   readonly log: Log;
-  /** Seconds between looks at the file system; 0 looks once, less never looks. */
-  readonly pollWaitSeconds: number;
-  readonly maxLoadRetries: number;
-  readonly loadRetryIntervalMs: number;
-  /** Versions loaded at once after the start; 0 is one at a time. */
-  readonly loadThreads: number;
-  readonly allowLabelsForUnavailable: boolean;
 }
+
+const DEFAULTS: Required<RepositorySettings> = {
+  pollWaitSeconds: 1,
+  maxLoadRetries: 5,
+  loadRetryIntervalMs: 60_000,
+  loadThreads: 0,
+  allowLabelsForUnavailable: false,
+};
 
 interface Model {
   readonly versions: ModelVersions;
   /** Absent when the model is no longer in the configuration. */
   config: ModelConfig | undefined;
   labels: ReadonlyMap<string, bigint>;
-  /** What was last said of a base path that cannot be read, and when. */
-  complaint?: { readonly text: string; readonly saidMs: number } | undefined;
+  /** The last log line about a base path that cannot be read, and its time. */
+  complaint?: { readonly text: string; readonly loggedMs: number } | undefined;
 }
 
-/** A base path that stays away is mentioned this often. */
+/** The same problem of a base path is logged this often. */
 const COMPLAIN_EVERY_MS = 60_000;
 
-/** Longer than any start; a timer cannot take more. */
+/** The longest delay of a timer. */
 const LONG_MS = 2 ** 31 - 1;
 
-/** Models by name, kept as the configuration and the file system say. */
+/** The models by name, kept in step with the configuration and the file system. */
 export class Repository implements Catalog, AsyncDisposable {
-  readonly #options: RepositoryOptions;
+  readonly #options: Required<RepositoryOptions>;
   readonly #models = new Map<string, Model>();
   readonly #closing = new AbortController();
   readonly #waiting = new Set<() => void>();
-  readonly #turns: Turns;
+  readonly #loading = new Limiter(cpus().length);
   #config: ModelServerConfig | undefined;
   #polling: Promise<void> | undefined;
   #reloading: Promise<void> = Promise.resolve();
 
   constructor(options: RepositoryOptions) {
-    this.#options = options;
-    this.#turns = new Turns(cpus().length);
+    this.#options = { ...DEFAULTS, ...options };
   }
 
   names(): readonly string[] {
@@ -83,7 +95,7 @@ export class Repository implements Catalog, AsyncDisposable {
     throw new StatusError("NOT_FOUND", `Servable not found for request: Specific(${name}, ${version})`);
   }
 
-  /** Where a label points. Before there is any list of models, there are no labels that could be wrong. */
+  /** The version of a label. Without a list of models yet, labels are unavailable rather than wrong. */
   #versionOf(model: Model | undefined, label: string): bigint {
     if (this.#config?.config.case === undefined) {
       throw new StatusError("UNAVAILABLE", `Model labels does not init yet.${label}`);
@@ -94,9 +106,9 @@ export class Repository implements Catalog, AsyncDisposable {
   }
 
   /**
-   * Takes the first configuration and waits until each model has a version that answers or has failed for good.
-   * @param signal gives up waiting.
-   * @throws FaceError `MODEL_INVALID` when a model failed, `CONFIG_INVALID` when the configuration is not legal,
+   * Applies the first configuration and waits until each model has an available version or has failed.
+   * @param signal stops waiting.
+   * @throws FaceError `MODEL_INVALID` when a model failed, `CONFIG_INVALID` for an invalid configuration,
    *   `INTERRUPTED` by the signal.
    */
   async start(config: ModelServerConfig, signal?: AbortSignal): Promise<void> {
@@ -106,28 +118,23 @@ export class Repository implements Catalog, AsyncDisposable {
     };
     signal?.addEventListener("abort", giveUp, { once: true });
     const { pollWaitSeconds } = this.#options;
-    // A folder that is missing or empty now may be there at the next look.
+    // A folder that is missing or empty now may be complete at the next listing.
     if (pollWaitSeconds > 0) this.#polling = this.#poll(pollWaitSeconds);
-    // Waiting alone would not keep the program running.
+    // Promises alone would not keep the process alive.
     const waiting = setInterval(() => undefined, LONG_MS);
     const failures = await this.#apply(config)
       .catch(refuseToStart)
       .finally(() => clearInterval(waiting));
     signal?.removeEventListener("abort", giveUp);
     if (signal?.aborted) throw new FaceError("INTERRUPTED", "stopped before the models were ready");
-    this.#turns.limit = Math.max(1, this.#options.loadThreads);
+    this.#loading.limit = Math.max(1, this.#options.loadThreads);
     if (failures.length > 0) {
-      throw new FaceError(
-        "MODEL_INVALID",
-        `Failed to start server. Error: UNKNOWN: ${failureText(failures)}`,
-        {
-          hint: "the log above says what is wrong with each model",
-        },
-      );
+      const text = `Failed to start server. Error: UNKNOWN: ${failureText(failures)}`;
+      throw new FaceError("MODEL_INVALID", text, { hint: "the log above has the error of each model" });
     }
   }
 
-  /** One reload at a time: each replaces the whole configuration. */
+  /** Reloads run one after another, since each replaces the whole configuration. */
   reload(config: ModelServerConfig): Promise<void> {
     const reload = this.#reloading.then(async () => {
       const failures = await this.#apply(config);
@@ -137,7 +144,7 @@ export class Repository implements Catalog, AsyncDisposable {
     return reload;
   }
 
-  /** Stops polling and loading and unloads everything once it is no longer in use. */
+  /** Stops polling and loading, and unloads each model when its last request ends. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     await this.#polling;
@@ -145,7 +152,7 @@ export class Repository implements Catalog, AsyncDisposable {
     await this.#until(() => [...this.#models.values()].every((model) => isAtRest(model.versions)));
   }
 
-  /** @returns the versions of new models that failed for good. */
+  /** @returns the versions of new models that failed. */
   async #apply(config: ModelServerConfig): Promise<Failure[]> {
     const configs = checkedModels(config);
     checkTransition(this.#config, config);
@@ -164,20 +171,16 @@ export class Repository implements Catalog, AsyncDisposable {
       model.config = modelConfig;
       model.labels = labels[index]!;
     }
-    if (this.#options.pollWaitSeconds >= 0) await this.#look();
+    if (this.#options.pollWaitSeconds >= 0) await this.#scan();
     return this.#settled(added.map(({ name }) => name));
   }
 
   #modelFor(name: string): Model {
     const known = this.#models.get(name);
     if (known !== undefined) return known;
-    const { loader, maxLoadRetries, loadRetryIntervalMs, log } = this.#options;
     const versions = new ModelVersions(name, {
-      loader,
-      maxRetries: maxLoadRetries,
-      retryIntervalMs: loadRetryIntervalMs,
-      schedule: (work) => this.#turns.run(work),
-      log,
+      ...this.#options,
+      schedule: (work) => this.#loading.run(work),
       onChange: () => this.#changed(),
     });
     const model: Model = { versions, config: undefined, labels: new Map() };
@@ -185,7 +188,7 @@ export class Repository implements Catalog, AsyncDisposable {
     return model;
   }
 
-  /** Labels may point only to versions that answer, unless new ones are allowed to wait for theirs. */
+  /** The labels of a model, each of an available version unless the settings allow a new label to wait for one. */
   #checkedLabels({ name, versionLabels }: ModelConfig): Map<string, bigint> {
     const model = this.#models.get(name);
     const labels = new Map(Object.entries(versionLabels));
@@ -206,17 +209,17 @@ export class Repository implements Catalog, AsyncDisposable {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       await delay(seconds * 1000, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted) await this.#look();
+      if (!signal.aborted) await this.#scan();
     }
   }
 
-  /** Looks for versions of every model. */
-  async #look(): Promise<void> {
+  /** Lists the version folders of every model. */
+  async #scan(): Promise<void> {
     const configured = [...this.#models.values()].filter((model) => model.config !== undefined);
-    await Promise.all(configured.map((model) => this.#lookFor(model)));
+    await Promise.all(configured.map((model) => this.#scanModel(model)));
   }
 
-  async #lookFor(model: Model): Promise<void> {
+  async #scanModel(model: Model): Promise<void> {
     const { log } = this.#options;
     const { name, basePath, modelVersionPolicy } = model.config!;
     try {
@@ -232,21 +235,22 @@ export class Repository implements Catalog, AsyncDisposable {
       const policy = versionPolicy(modelVersionPolicy);
       const wanted = aspiredVersions(policy, folders.keys());
       if (policy.kind === "specific" && wanted.length < Math.max(1, policy.versions.length)) {
-        log.warn(`Not all versions wanted of servable ${name} are there: ${policy.versions.join(", ")}`);
+        log.warn(`Some versions of servable ${name} are missing; wanted: ${policy.versions.join(", ")}`);
       }
       // The model may have left the configuration while its folder was read.
       if (model.config === undefined) return;
       model.versions.aspire(new Map(wanted.map((version) => [version, folders.get(version)!])));
     } catch (error) {
       const text = `Could not find base path ${basePath} for servable ${name} with error ${messageOf(error)}`;
-      const isOld = model.complaint?.text === text && Date.now() < model.complaint.saidMs + COMPLAIN_EVERY_MS;
+      const isOld =
+        model.complaint?.text === text && Date.now() < model.complaint.loggedMs + COMPLAIN_EVERY_MS;
       if (isOld) return;
-      model.complaint = { text, saidMs: Date.now() };
+      model.complaint = { text, loggedMs: Date.now() };
       log.error(text);
     }
   }
 
-  /** Waits until each of the models has a version that answers, or has only failed ones. */
+  /** Waits until each of the models has an available version, or only failed ones. */
   async #settled(names: readonly string[]): Promise<Failure[]> {
     const statuses = (name: string) => this.versions(name);
     const isSettled = (name: string) =>
@@ -282,7 +286,7 @@ interface Failure {
   readonly error: StatusError;
 }
 
-/** A configuration that is not legal, in the words of TensorFlow Serving's last line. */
+/** The error for an invalid configuration, in the form of TensorFlow Serving's last log line. */
 function refuseToStart(error: unknown): never {
   if (!(error instanceof StatusError)) throw error;
   throw new FaceError("CONFIG_INVALID", `Failed to start server. Error: ${error.text}`, { cause: error });
@@ -295,28 +299,4 @@ function failureText(failures: readonly Failure[]): string {
 
 function isAtRest(versions: ModelVersions): boolean {
   return versions.statuses().every(({ state }) => state === "END" || state === "START");
-}
-
-/** Lets a limited number of loads go on at once, in the order they came. */
-class Turns {
-  limit: number;
-  #running = 0;
-  readonly #queue: (() => void)[] = [];
-
-  constructor(limit: number) {
-    this.limit = limit;
-  }
-
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    // A turn that ends is handed to the next in the queue without being counted down in between.
-    if (this.#running >= this.limit) await new Promise<void>((resolve) => this.#queue.push(resolve));
-    else this.#running++;
-    try {
-      return await work();
-    } finally {
-      const next = this.#queue.shift();
-      if (next === undefined) this.#running--;
-      else next();
-    }
-  }
 }

@@ -1,22 +1,20 @@
-/** @file Reads configuration messages from protobuf's text format, guided by their descriptors. */
+/** @file Reads configuration messages from protobuf's text format by their descriptors. */
+// Written here because `@bufbuild/protobuf` reads the binary and the JSON format only.
 import { readFile } from "node:fs/promises";
 import { create, type DescField, type DescMessage, type MessageShape, ScalarType } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
-import { syntaxError, type Token, tokenize } from "./text-proto-tokens.ts";
 
 /**
  * Parses a message.
  * @throws FaceError `CONFIG_INVALID` with line, column and what was wrong.
  */
 export function parseTextProto<Desc extends DescMessage>(schema: Desc, text: string): MessageShape<Desc> {
-  const reader = new TextReader(tokenize(text));
-  const init = reader.message(schema, undefined);
-  return create(schema, init as never);
+  return create(schema, new TextReader(text).message(schema, undefined) as never);
 }
 
 /**
  * Reads a file of text format.
- * @throws FaceError `CONFIG_INVALID` when it is missing or does not parse, worded as TensorFlow Serving words it.
+ * @throws FaceError `CONFIG_INVALID` when it is missing or does not parse with TensorFlow Serving's message.
  */
 export async function readTextProto<Desc extends DescMessage>(
   schema: Desc,
@@ -39,30 +37,90 @@ export async function readTextProto<Desc extends DescMessage>(
   }
 }
 
+/** One token of the text. */
+interface Token {
+  readonly kind: "name" | "number" | "string" | "mark" | "end";
+  /** The characters; of a string those within its quotation marks, escapes undone. */
+  readonly text: string;
+  /** Where it starts. */
+  readonly at: number;
+}
+
+const PATTERNS = {
+  space: /(?:\s+|#[^\n]*)+/,
+  name: /[A-Za-z_][A-Za-z0-9_.]*/,
+  number: /-?\s*(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?[fF]?|inf|nan)/,
+  string: /"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/,
+  mark: /[-{}<>[\]:,;/]/,
+};
+const ANY_TOKEN = new RegExp(
+  Object.entries(PATTERNS)
+    .map(([kind, { source }]) => `(?<${kind}>${source})`)
+    .join("|"),
+  "y",
+);
+
+const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
+  a: "\x07",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  v: "\v",
+};
+
+function unquoted(quoted: string): string {
+  const inner = quoted.slice(1, -1);
+  return inner.replace(/\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)/g, (_, code: string) => {
+    if (/^x/.test(code)) return String.fromCharCode(Number.parseInt(code.slice(1), 16));
+    if (/^[0-7]/.test(code)) return String.fromCharCode(Number.parseInt(code, 8));
+    return SIMPLE_ESCAPES[code] ?? code;
+  });
+}
+
+/** An error in the form of protobuf's own parser: `line:column: message`. */
+function syntaxError(source: string, at: number, message: string): FaceError {
+  const lines = source.slice(0, at).split("\n");
+  return new FaceError("CONFIG_INVALID", `${lines.length}:${lines.at(-1)!.length + 1}: ${message}`);
+}
+
+/**
+ * Splits a text; the last token is of kind `end`.
+ * @throws FaceError `CONFIG_INVALID` at a character that starts no token.
+ */
+function tokenize(source: string): Token[] {
+  const tokens: Token[] = [];
+  let at = 0;
+  while (at < source.length) {
+    ANY_TOKEN.lastIndex = at;
+    const { groups = {} } = ANY_TOKEN.exec(source) ?? {};
+    const [found] = Object.entries(groups).filter(([, text]) => text !== undefined);
+    if (found === undefined) throw syntaxError(source, at, `Unexpected character "${source[at]}".`);
+    const [kind, text] = found as [Token["kind"] | "space", string];
+    if (kind !== "space") tokens.push({ kind, text: kind === "string" ? unquoted(text) : text, at });
+    at += text.length;
+  }
+  return [...tokens, { kind: "end", text: "", at }];
+}
+
 const CLOSING: Readonly<Record<string, string>> = { "{": "}", "<": ">" };
-const INTEGER_TYPES: ReadonlySet<ScalarType> = new Set([
-  ScalarType.INT32,
-  ScalarType.UINT32,
-  ScalarType.SINT32,
-  ScalarType.FIXED32,
-  ScalarType.SFIXED32,
-]);
-const LONG_TYPES: ReadonlySet<ScalarType> = new Set([
-  ScalarType.INT64,
-  ScalarType.UINT64,
-  ScalarType.SINT64,
-  ScalarType.FIXED64,
-  ScalarType.SFIXED64,
-]);
+const INTEGER = /^(?:0[xX][0-9a-fA-F]+|[0-9]+)$/;
 
 type Init = Record<string, unknown>;
 
 class TextReader {
+  readonly #source: string;
   readonly #tokens: readonly Token[];
   #next = 0;
 
-  constructor(tokens: readonly Token[]) {
-    this.#tokens = tokens;
+  constructor(source: string) {
+    this.#source = source;
+    this.#tokens = tokenize(source);
+  }
+
+  #error({ at }: Token, message: string): FaceError {
+    return syntaxError(this.#source, at, message);
   }
 
   /** Fields up to `closing`, or up to the end of the text. */
@@ -72,10 +130,10 @@ class TextReader {
       const token = this.#take();
       if (token.kind === "end" && closing === undefined) return init;
       if (token.kind === "mark" && token.text === closing) return init;
-      if (token.kind !== "name") throw syntaxError(token, `Expected identifier, got: ${token.text || "end"}`);
+      if (token.kind !== "name") throw this.#error(token, `Expected identifier, got: ${token.text || "end"}`);
       const field = schema.fields.find(({ name }) => name === token.text);
       if (field === undefined) {
-        throw syntaxError(
+        throw this.#error(
           token,
           `Message type "${schema.typeName}" has no field named "${token.text}". ` +
             `It has: ${schema.fields.map(({ name }) => name).join(", ")}.`,
@@ -89,18 +147,18 @@ class TextReader {
   #field(init: Init, field: DescField, name: Token): void {
     const hasColon = this.#accept(":");
     if (!hasColon && field.fieldKind !== "message" && !this.#isMessageList(field)) {
-      throw syntaxError(this.#peek(), `Expected ":", found "${this.#peek().text}".`);
+      throw this.#error(this.#peek(), `Expected ":", found "${this.#peek().text}".`);
     }
     if (field.fieldKind === "list" || field.fieldKind === "map") {
       for (const value of this.#values(field)) addTo(init, field, value);
     } else if (field.oneof !== undefined) {
       const { localName } = field.oneof;
       if (init[localName] !== undefined)
-        throw syntaxError(name, `Field "${field.name}" conflicts in its oneof.`);
+        throw this.#error(name, `Field "${field.name}" conflicts in its oneof.`);
       init[localName] = { case: field.localName, value: this.#single(field) };
     } else {
       if (init[field.localName] !== undefined) {
-        throw syntaxError(name, `Non-repeated field "${field.name}" is specified multiple times.`);
+        throw this.#error(name, `Non-repeated field "${field.name}" is specified multiple times.`);
       }
       init[field.localName] = this.#single(field);
     }
@@ -125,7 +183,7 @@ class TextReader {
   #single(field: DescField): unknown {
     if (field.fieldKind === "map") return this.#mapEntry(field);
     if (field.message !== undefined) {
-      const value = this.#body(field.message);
+      const value = this.message(field.message, this.#open());
       const isWrapper =
         field.fieldKind === "message" && /^google\.protobuf\.\w+Value$/.test(field.message.typeName);
       return isWrapper ? (value.value ?? defaultOf(field.message)) : value;
@@ -136,31 +194,31 @@ class TextReader {
         ({ name, number }) => name === token.text || String(number) === token.text,
       );
       if (value !== undefined) return value.number;
-      throw syntaxError(token, `Unknown enumeration value of "${token.text}" for field "${field.name}".`);
+      throw this.#error(token, `Unknown enumeration value of "${token.text}" for field "${field.name}".`);
     }
     return this.#scalar(field.scalar!, field.name, token);
   }
 
-  #body(schema: DescMessage): Init {
+  /** Takes an opening bracket. @returns the closing one. */
+  #open(): string {
     const token = this.#take();
     const closing = token.kind === "mark" ? CLOSING[token.text] : undefined;
-    if (closing === undefined) throw syntaxError(token, `Expected "{", found "${token.text}".`);
-    return this.message(schema, closing);
+    if (closing === undefined) throw this.#error(token, `Expected "{", found "${token.text}".`);
+    return closing;
   }
 
   #mapEntry(field: DescField & { fieldKind: "map" }): [string, unknown] {
-    const start = this.#take();
-    const closing = start.kind === "mark" ? CLOSING[start.text] : undefined;
-    if (closing === undefined) throw syntaxError(start, `Expected "{", found "${start.text}".`);
+    const closing = this.#open();
     let key: unknown = "";
     let value: unknown = field.mapKind === "message" ? {} : field.scalar === ScalarType.INT64 ? 0n : "";
     while (!this.#accept(closing)) {
       const name = this.#take();
       this.#accept(":");
       if (name.text === "key") key = this.#scalar(field.mapKey, "key", this.#take());
-      else if (name.text === "value" && field.mapKind === "message") value = this.#body(field.message);
+      else if (name.text === "value" && field.mapKind === "message")
+        value = this.message(field.message, this.#open());
       else if (name.text === "value") value = this.#scalar(field.scalar!, "value", this.#take());
-      else throw syntaxError(name, `Expected "key" or "value", found "${name.text}".`);
+      else throw this.#error(name, `Expected "key" or "value", found "${name.text}".`);
       this.#accept(",", ";");
     }
     return [String(key), value];
@@ -171,21 +229,28 @@ class TextReader {
     if (type === ScalarType.BOOL) {
       if (["true", "t", "True", "1"].includes(token.text)) return true;
       if (["false", "f", "False", "0"].includes(token.text)) return false;
-      throw syntaxError(token, `Invalid value for boolean field "${name}". Value: "${token.text}".`);
+      throw this.#error(token, `Invalid value for boolean field "${name}". Value: "${token.text}".`);
     }
     if (token.kind !== "number") {
-      throw syntaxError(token, `Expected a number for field "${name}", got: ${token.text || "end"}`);
+      throw this.#error(token, `Expected a number for field "${name}", got: ${token.text || "end"}`);
     }
     const digits = token.text.replace(/\s+/g, "");
-    if (LONG_TYPES.has(type)) return integerValue(type, digits, token);
-    if (INTEGER_TYPES.has(type)) return Number(integerValue(type, digits, token));
+    const typeText = ScalarType[type];
+    if (/32$|64$/.test(typeText)) {
+      const isRight = typeText.startsWith("UINT")
+        ? INTEGER.test(digits)
+        : INTEGER.test(digits.replace(/^-/, ""));
+      if (!isRight) throw this.#error(token, `Expected integer, got: ${token.text}`);
+      const value = digits.startsWith("-") ? -BigInt(digits.slice(1)) : BigInt(digits);
+      return typeText.endsWith("64") ? value : Number(value);
+    }
     return Number(digits.replace(/[fF]$/, ""));
   }
 
-  /** A string in quotation marks; several in a row are one. */
+  /** A string in quotation marks; consecutive strings are joined. */
   #string(type: ScalarType, name: string, first: Token): unknown {
     if (first.kind !== "string") {
-      throw syntaxError(first, `Expected string for field "${name}", got: ${first.text || "end"}`);
+      throw this.#error(first, `Expected string for field "${name}", got: ${first.text || "end"}`);
     }
     let text = first.text;
     while (this.#peek().kind === "string") text += this.#take().text;
@@ -208,16 +273,6 @@ class TextReader {
     if (isWanted) this.#next++;
     return isWanted;
   }
-}
-
-function integerValue(type: ScalarType, digits: string, token: Token): bigint {
-  const isNegative = digits.startsWith("-");
-  const isUnsigned = type === ScalarType.UINT32 || type === ScalarType.UINT64;
-  if (!/^-?(?:0[xX][0-9a-fA-F]+|[0-9]+)$/.test(digits) || (isUnsigned && isNegative)) {
-    throw syntaxError(token, `Expected integer, got: ${token.text}`);
-  }
-  const magnitude = BigInt(digits.replace("-", ""));
-  return isNegative ? -magnitude : magnitude;
 }
 
 function defaultOf(wrapper: DescMessage): unknown {

@@ -1,5 +1,34 @@
-/** @file Which versions of a model should be served, and which to load or unload next. */
+/** @file The versions of a model on disk, which of them to serve, and which to load or unload next. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import type { ServableVersionPolicy } from "../../proto/tensorflow_serving/model_service_pb.ts";
+
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** The version folders of a model. */
+export interface VersionFolders {
+  /** Version → folder. Of two names with the same number, the first in alphabetical order counts. */
+  readonly folders: ReadonlyMap<bigint, string>;
+  /** The other names with the same number. */
+  readonly duplicates: readonly string[];
+}
+
+/**
+ * Lists the folders in `basePath` whose names are numbers.
+ * @throws the file system's error when the folder cannot be read.
+ */
+export async function scanVersions(basePath: string): Promise<VersionFolders> {
+  const folders = new Map<bigint, string>();
+  const duplicates: string[] = [];
+  for (const name of (await readdir(basePath)).sort()) {
+    if (!/^[0-9]+$/.test(name)) continue;
+    const version = BigInt(name);
+    if (version > INT64_MAX) continue;
+    if (folders.has(version)) duplicates.push(name);
+    else folders.set(version, join(basePath, name));
+  }
+  return { folders, duplicates };
+}
 
 /** Which of the versions on disk to serve. */
 export type VersionPolicy =
@@ -7,7 +36,7 @@ export type VersionPolicy =
   | { readonly kind: "all" }
   | { readonly kind: "specific"; readonly versions: readonly bigint[] };
 
-/** The policy of a configuration; the newest version alone where it says nothing. */
+/** The policy of a configuration; by default the newest version alone. */
 export function versionPolicy(config: ServableVersionPolicy | undefined): VersionPolicy {
   const choice = config?.policyChoice;
   switch (choice?.case) {
@@ -35,11 +64,11 @@ export function aspiredVersions(policy: VersionPolicy, onDisk: Iterable<bigint>)
   }
 }
 
-/** What the choice of the next step depends on. */
+/** The state of a version, for the choice of the next step. */
 export interface VersionView {
   readonly version: bigint;
   readonly isAspired: boolean;
-  /** Wanted, and nothing was done about it yet. */
+  /** Wanted, and neither loaded nor being loaded. */
   readonly isNew: boolean;
   readonly isReady: boolean;
 }
@@ -48,8 +77,8 @@ export interface VersionView {
 export type Transition = { readonly act: "load" | "unload"; readonly version: bigint };
 
 /**
- * Availability first: an old version goes only when a wanted one is ready, when none is wanted, or when another old one
- * stays; otherwise the newest wanted version is loaded beside it.
+ * TensorFlow Serving's availability-preserving policy: an unwanted version is unloaded only when a wanted one is ready,
+ * none is wanted, or another unwanted one stays; otherwise the newest wanted version is loaded first.
  */
 export function nextTransition(versions: readonly VersionView[]): Transition | undefined {
   const oldestFirst = versions.toSorted((a, b) => (a.version < b.version ? -1 : 1));

@@ -1,7 +1,8 @@
-/** @file A model's first requests, answered before any client sees it. */
+/** @file Sends a new version its first requests before clients can reach it. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
+import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
 import { FaceError, messageOf, systemCode } from "../../base/errors.ts";
 import { zeros } from "../../base/tensor.ts";
 import {
@@ -10,7 +11,6 @@ import {
 } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import { readRecords } from "../../savedmodel/format/tfrecord.ts";
 import { WARMUP_FILE } from "../../savedmodel/format/warmup-file.ts";
-import { DEFAULT_SIGNATURE } from "../../savedmodel/signature.ts";
 import type { Servable } from "../engine/servable.ts";
 import {
   classifyRpc,
@@ -19,18 +19,18 @@ import {
   predictRpc,
   regressRpc,
 } from "../grpc/prediction-service.ts";
-import type { Models } from "../predict.ts";
 import { StatusError } from "../status.ts";
+import type { Models } from "./catalog.ts";
 
 const MOST_RECORDS = 1000;
 
-/** How often to ask. */
+/** Settings of the warm-up. */
 export interface WarmupOptions {
-  /** Times that each recorded request is sent. */
+  /** How often each recorded request is sent; 0 for once. */
   readonly iterations: number;
 }
 
-/** Whatever a request names, it is answered by this model. */
+/** Finds this model for every request. */
 function onlyThis(servable: Servable): Models {
   return { acquire: () => ({ servable, [Symbol.dispose]: () => undefined }) };
 }
@@ -65,39 +65,31 @@ function parseLog(record: Uint8Array): PredictionLog {
   }
 }
 
+/** Kinds of recorded requests and the calls that answer them. */
+const REPLAYS = {
+  predictLog: predictRpc,
+  classifyLog: classifyRpc,
+  regressLog: regressRpc,
+  multiInferenceLog: multiInferenceRpc,
+} as const;
+
 async function replay(context: PredictionContext, { logType }: PredictionLog, model: string): Promise<void> {
-  const named = <R extends { modelSpec?: { name: string } | undefined }>(request: R): R => {
-    if (request.modelSpec !== undefined) request.modelSpec.name = model;
-    return request;
-  };
-  switch (logType.case) {
-    case undefined:
-      return;
-    case "predictLog":
-      // A request gives its tensors away, and this one may be sent again.
-      await predictRpc(context, { ...named(logType.value.request!) }, {});
-      return;
-    case "classifyLog":
-      await classifyRpc(context, named(logType.value.request!), {});
-      return;
-    case "regressLog":
-      await regressRpc(context, named(logType.value.request!), {});
-      return;
-    case "multiInferenceLog": {
-      const request = logType.value.request!;
-      for (const task of request.tasks) named(task);
-      await multiInferenceRpc(context, request, {});
-      return;
-    }
-    default:
-      throw new StatusError("UNIMPLEMENTED", `Unsupported log_type for warmup: ${logType.case}`);
+  if (logType.case === undefined) return;
+  if (!(logType.case in REPLAYS)) {
+    throw new StatusError("UNIMPLEMENTED", `Unsupported log_type for warmup: ${logType.case}`);
   }
+  const { case: kind, value } = logType as Extract<typeof logType, { case: keyof typeof REPLAYS }>;
+  // A copy, since predictRpc removes the tensors from its request and this one may be sent again.
+  const request = { ...value.request! };
+  const specs = "tasks" in request ? request.tasks.map(({ modelSpec }) => modelSpec) : [request.modelSpec];
+  for (const spec of specs) if (spec !== undefined) spec.name = model;
+  await REPLAYS[kind](context, request as never, {});
 }
 
 /**
- * Sends a new model the requests recorded beside it, or a blank one where there are none.
+ * Sends a new version the requests recorded in its folder, or a request of zeros where there are none.
  * @returns how many requests were sent.
- * @throws StatusError or FaceError when one of the recorded requests fails: the version must not be served then.
+ * @throws StatusError or FaceError when a recorded request fails; the version must not be served then.
  */
 export async function warmUp(
   servable: Servable,
@@ -105,7 +97,7 @@ export async function warmUp(
   { iterations }: WarmupOptions,
 ): Promise<number> {
   const records = await recordsOf(folder);
-  if (records === undefined) return askBlank(servable);
+  if (records === undefined) return sendZeros(servable);
   if (records.length > MOST_RECORDS) {
     throw new StatusError(
       "INVALID_ARGUMENT",
@@ -120,8 +112,8 @@ export async function warmUp(
   return records.length;
 }
 
-/** One row of zeros for the default signature, so that the first client does not pay for the engine's preparations. */
-async function askBlank(servable: Servable): Promise<number> {
+/** Sends one row of zeros to the default signature, so that the first client does not wait for the engine's allocations. */
+async function sendZeros(servable: Servable): Promise<number> {
   const signature = servable.signatures.get(DEFAULT_SIGNATURE);
   const inputs = [...(signature?.inputs ?? [])].map(([alias, { dtype, shape }]) => {
     const sides = shape?.map((side, axis) => (side < 0 && axis === 0 ? 1 : side));
@@ -134,7 +126,7 @@ async function askBlank(servable: Servable): Promise<number> {
     await servable.run(DEFAULT_SIGNATURE, new Map(known), [...signature.outputs.keys()]);
     return 1;
   } catch (error) {
-    // A model may rightly refuse zeros; one that cannot run at all is no model.
+    // A model may refuse zeros, but an operator that cannot run fails the version.
     if (error instanceof FaceError && error.code === "MODEL_UNSUPPORTED") throw error;
     return 0;
   }

@@ -5,20 +5,20 @@ import { gunzip } from "node:zlib";
 import { copyBytes, type RequestMemory } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
 
-/** Largest inflated body: TensorFlow Serving's limit. A larger one counts as empty, as there. */
+/** Largest inflated body. As in TensorFlow Serving, a larger one counts as empty. */
 export const MAX_INFLATED_BYTES = 104_857_600;
 const gunzipAsync = promisify(gunzip);
-/** Shorter bodies are as fast put together in memory of their own. */
+/** Shorter bodies gain nothing from shared memory. */
 const LEAST_SHARED_BYTES = 16 * 1024;
 
 /** A body larger than the server takes; the connection is closed after the answer. */
 export class BodyTooLarge extends Error {}
 
-/** How long a body that is refused is still read, and dropped, so that its sender gets to read the answer. */
+/** How long a refused body is still read, and dropped, so that its sender reads the answer instead of failing to write. */
 const LINGER_MS = 2000;
 const TOO_MANY = "The server holds too many large requests at once; try again.";
 
-/** How many bytes of request bodies may be in memory at once, over all connections. */
+/** Limits the bytes of request bodies in memory, over all connections. */
 export class BodyBudget {
   readonly #maxBytes: number;
   readonly #maxTotalBytes: number;
@@ -29,19 +29,19 @@ export class BodyBudget {
     this.#maxTotalBytes = maxTotalBytes;
   }
 
-  /** Bytes of bodies in memory at present. */
+  /** Bytes of bodies in memory. */
   get totalBytes(): number {
     return this.#totalBytes;
   }
 
-  /** Gives back what a finished request took. */
+  /** Subtracts the body of a finished request. */
   release(bytes: number): void {
     this.#totalBytes -= bytes;
   }
 
   /**
-   * Collects a body and undoes its gzip. The caller releases the length of what it gets when the request is over.
-   * @param memory where a large body may lie, for a reader that can do with shared memory.
+   * Collects a body and inflates gzip. The caller releases the length of the result when the request is over.
+   * @param memory for a large body, if its reader can read shared memory.
    * @throws BodyTooLarge, or StatusError `UNAVAILABLE` when the bodies of all requests together are too large.
    */
   async collect(request: IncomingMessage, memory?: RequestMemory): Promise<Uint8Array> {
@@ -83,7 +83,7 @@ export class BodyBudget {
   }
 }
 
-/** Like iterating over the stream, but leaves the connection open for an answer when `take` throws. */
+/** Calls `take` with each chunk. Unlike iteration, it leaves the connection open for an answer when `take` throws. */
 function eachChunk(request: IncomingMessage, take: (chunk: Uint8Array) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     let refusal: unknown;
@@ -109,13 +109,13 @@ function eachChunk(request: IncomingMessage, take: (chunk: Uint8Array) => void):
     const onEnd = () => finish(() => (refusal === undefined ? resolve() : reject(refusal)));
     const onError = (error: Error) => finish(() => reject(error));
     const onClose = () => finish(() => reject(new StatusError("CANCELLED", "The client has left.")));
-    // What is announced can be refused before anything has come.
+    // A body whose announced length is too large is refused before any of it arrives.
     onData(new Uint8Array(0));
     request.on("data", onData).on("end", onEnd).on("error", onError).on("close", onClose);
   });
 }
 
-/** One array of its own memory, so that it can be handed to a thread whole. */
+/** One array in a buffer of its own, which can be moved to a thread. */
 function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
   const body = new Uint8Array(length);
   let at = 0;
@@ -126,7 +126,7 @@ function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
   return body;
 }
 
-/** Undoes gzip where the header mentions it; whatever cannot be inflated within the limit counts as empty. */
+/** Inflates gzip if the header mentions it; a body that cannot be inflated within the limit counts as empty. */
 async function inflated(body: Uint8Array, contentEncoding: string | undefined): Promise<Uint8Array> {
   if (!contentEncoding?.includes("gzip")) return body;
   try {

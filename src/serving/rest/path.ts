@@ -1,30 +1,30 @@
-/** @file Which model and which action a REST path means. */
-import type { VersionChoice } from "../predict.ts";
+/** @file Reads the model and the action from a REST path. */
+import type { VersionChoice } from "../repository/catalog.ts";
 
-/** What can be asked by POST. `verify` is ours; the others are TensorFlow Serving's. */
-export type PostAction = "predict" | "classify" | "regress" | "verify";
-export type GetAction = "status" | "metadata";
+/** Actions by POST, of which `verify` is not in TensorFlow Serving, and by GET. */
+type PostAction = "predict" | "classify" | "regress" | "verify";
+export type ModelAction = PostAction | "status" | "metadata";
 
-/** What a request line under `/v1/` asks for. */
+/** The meaning of a request line under `/v1/`. */
 export type ModelPath =
   | { readonly kind: "malformed" }
   | { readonly kind: "list" }
-  /** A version or a label, but of no model. */
+  /** A version or a label without a model. */
   | { readonly kind: "unnamed" }
-  /** The path has the right form, but the version in it is too large. */
+  /** The path has the right form, but its version exceeds 63 bits. */
   | { readonly kind: "undecodable" }
   | {
       readonly kind: "model";
       readonly name: string;
       readonly version: VersionChoice;
-      readonly action: PostAction | GetAction;
+      readonly action: ModelAction;
     };
 
 const WHICH = "(?:/versions/([0-9]+)|/labels/([^/:]+))?";
 const POST_PATH = new RegExp(`^/v1/models/([^/:]+)${WHICH}:(classify|regress|predict|verify)$`, "i");
 const GET_PATH = new RegExp(`^/v1/models(?:/([^/:]+))?${WHICH}(?:/(metadata))?$`, "i");
 const LIST_PATH = /^\/v1\/models$/i;
-/** The characters of a URI, as strict parsers take them. */
+/** The characters of a URI by RFC 3986. */
 const URI = /^(?:[\w\-.~!$&'()*+,;=:@/?#]|%[0-9a-f]{2})*$/i;
 const INT64_MAX = 2n ** 63n - 1n;
 const MALFORMED: ModelPath = { kind: "malformed" };
@@ -34,7 +34,7 @@ export function isUri(target: string): boolean {
   return URI.test(target);
 }
 
-/** Undoes percent-encoding; bytes that are no UTF-8 become replacement characters. */
+/** Undoes percent-encoding; bytes that are not UTF-8 become replacement characters. */
 function decoded(text: string): string {
   const bytes = text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
@@ -43,8 +43,8 @@ function decoded(text: string): string {
 }
 
 /**
- * Reads a request line. Patterns cover the whole target, query included, and ignore case, so that a query on a predict
- * URL is malformed; names and labels are percent-decoded after matching.
+ * Reads a request line. As in TensorFlow Serving, patterns cover the whole target and ignore case, so a URL with a query
+ * is malformed; names and labels are percent-decoded after matching.
  */
 export function parseModelPath(method: string, target: string): ModelPath {
   if (method === "POST") {
@@ -58,7 +58,7 @@ export function parseModelPath(method: string, target: string): ModelPath {
   return modelPath(match, match[4] === undefined ? "status" : "metadata");
 }
 
-function modelPath(match: RegExpExecArray, action: PostAction | GetAction): ModelPath {
+function modelPath(match: RegExpExecArray, action: ModelAction): ModelPath {
   const [, encodedName, digits, encodedLabel] = match;
   const name = decoded(encodedName!);
   if (digits !== undefined) {

@@ -9,9 +9,9 @@ import { loadProgram, type ModelFolder, modelFolder } from "../../../test/suppor
 import { silentLog } from "../../base/log.ts";
 import { ModelServerConfigSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { JsonCodec } from "../json/codec.ts";
+import { ServerMetrics } from "../metrics.ts";
 import { Repository } from "../repository/repository.ts";
 import { parseTextProto } from "../repository/text-proto.ts";
-import { ServerMetrics } from "../server-metrics.ts";
 import type { RestOptions } from "./handler.ts";
 import { type RestServer, type RestServerOptions, startRest } from "./rest-server.ts";
 

@@ -1,4 +1,4 @@
-/** @file The only door to fastify: the REST interface on a socket. */
+/** @file The REST interface on a socket; the only importer of fastify. */
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import fastify, {
@@ -10,13 +10,14 @@ import fastify, {
 import { FaceError, messageOf, systemCode } from "../../base/errors.ts";
 import { writeErrorJson } from "../json/write.ts";
 import { isAvailable } from "../repository/catalog.ts";
-import { REQUEST_ID_HEADER, requestId } from "../request-id.ts";
+import { REQUEST_ID_HEADER, requestId } from "../request.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
+import type { Tls } from "../tls.ts";
 import { BodyBudget, BodyTooLarge } from "./body.ts";
-import { isFormUpload } from "./form-tensors.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./handler.ts";
 import { isUri } from "./path.ts";
+import { isFormUpload } from "./upload.ts";
 
 /** Limits against slow, large and many clients. */
 export interface RestLimits {
@@ -29,20 +30,12 @@ export interface RestLimits {
   readonly maxConnections: number;
 }
 
-/** Certificates in PEM, for HTTPS. */
-export interface RestTls {
-  readonly key: string;
-  readonly cert: string;
-  readonly ca?: string;
-  readonly requireClientCertificate: boolean;
-}
-
 /** How to serve. */
 export interface RestServerOptions {
   readonly limits: RestLimits;
-  /** Path of the Prometheus page; none when left out. */
-  readonly metricsPath?: string;
-  readonly tls?: RestTls;
+  /** Path of the Prometheus page; default none. */
+  readonly metricsPath?: string | undefined;
+  readonly tls?: Tls | undefined;
 }
 
 /** A REST interface that listens. */
@@ -67,7 +60,7 @@ const TEXT = { "content-type": "text/plain" } as const;
 export function createRestApp(context: RestContext, options: RestServerOptions): FastifyInstance {
   const budget = new BodyBudget(options.limits.maxBodyBytes, options.limits.maxTotalBodyBytes);
   const { requestTimeoutMs } = options.limits;
-  // Node looks for requests that take too long only now and then.
+  // Node checks for late requests at intervals.
   const checking =
     requestTimeoutMs > 0
       ? { connectionsCheckingInterval: Math.ceil(requestTimeoutMs / CHECKS_PER_TIMEOUT) }
@@ -81,7 +74,7 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
       const isLate = systemCode(error) === "ERR_HTTP_REQUEST_TIMEOUT";
       if (socket.writable) socket.end(closing(isLate ? "408 Request Timeout" : "400 Bad Request"));
     },
-    // One route takes every path as it came; the path is read by our own rules, whatever characters it has.
+    // One route takes every path unchanged, since `path.ts` reads it by TensorFlow Serving's rules.
     rewriteUrl: () => "/",
     http: checking,
     ...(options.tls && {
@@ -97,12 +90,7 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
   } as Parameters<typeof fastify>[0]) as unknown as FastifyInstance;
   app.server.headersTimeout = requestTimeoutMs;
   app.server.maxConnections = options.limits.maxConnections;
-  // The content type says nothing here: bodies are collected by the route itself.
-  app.addHook("onRequest", async (request) => {
-    contentTypes.set(request.raw, request.raw.headers["content-type"]);
-    request.raw.headers["content-type"] = "application/octet-stream";
-  });
-  // A connection whose request was in flight when the end came is closed with its answer, not kept for another one.
+  // A connection with a request in flight at shutdown is closed after its answer instead of kept alive.
   let isClosing = false;
   app.addHook("preClose", async () => {
     isClosing = true;
@@ -110,24 +98,18 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
   app.addHook("onSend", async (_request, reply) => {
     if (isClosing) reply.header("connection", "close");
   });
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/octet-stream", (_request, payload, done) => done(null, payload));
-  app.route({
-    method: METHODS,
-    url: "/",
-    handler: (request, reply) => answer(request, reply, context, options, budget),
-  });
+  // Answered before fastify would parse the body, which it refuses for content types that it does not know.
+  const onRequest = (request: FastifyRequest, reply: FastifyReply) =>
+    answer(request, reply, context, options, budget);
+  app.route({ method: METHODS, url: "/", onRequest, handler: () => undefined });
   app.setNotFoundHandler((_request, reply) => reply.code(501).headers(HTML).send("Not Implemented"));
   return app;
 }
 
-/** The answer to what is not HTTP, or never comes to its end. */
+/** The answer to bytes that are not HTTP, and to requests that do not arrive in time. */
 function closing(status: string): string {
   return `HTTP/1.1 ${status}\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
 }
-
-/** What the client said its body is. */
-const contentTypes = new WeakMap<IncomingMessage, string | undefined>();
 
 async function answer(
   request: FastifyRequest,
@@ -141,12 +123,12 @@ async function answer(
   if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
   if (UNDER_V1.test(target)) {
     const { status, headers, body } = await answerV1(request, context, budget);
-    // Given text, fastify would add a character set to the content type.
+    // For text, fastify would add a character set to the content type.
     return reply.code(status).headers(headers).send(asBuffer(body));
   }
   const [path] = target.split("?", 1);
   if (path === options.metricsPath) {
-    if (target === path) return reply.headers(TEXT).send(context.metrics.page.text());
+    if (target === path) return reply.headers(TEXT).send(context.metrics.page());
     return reply.code(400).headers(TEXT).send(`Unexpected path: ${target}. Should be ${path}`);
   }
   if (target === "/healthz") return reply.headers(TEXT).send("ok\n");
@@ -159,7 +141,7 @@ function asBuffer(body: Uint8Array | string): Buffer {
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
 }
 
-/** Ready means: every model of the configuration has a version that answers. */
+/** Ready means that every model of the configuration has an available version. */
 function ready(reply: FastifyReply, { catalog }: RestContext): FastifyReply {
   const missing = catalog.names().filter((name) => !isAvailable(catalog, name));
   if (missing.length === 0) return reply.headers(TEXT).send("ok\n");
@@ -176,15 +158,14 @@ async function answerV1(
 ): Promise<RestAnswer> {
   const left = new AbortController();
   const leave = () => left.abort(new StatusError("CANCELLED", "The client has left."));
-  const { socket } = request.raw;
+  const { socket, headers } = request.raw;
   socket.once("close", leave);
   let taken = 0;
-  const contentType = contentTypes.get(request.raw);
   using memory = new RequestMemory();
   try {
     const hasBody = request.method !== "GET" && request.method !== "HEAD";
-    // Who decodes images cannot read shared memory.
-    const isShared = !isFormUpload(contentType ?? "");
+    // The image decoder cannot read shared memory.
+    const isShared = !isFormUpload(headers["content-type"] ?? "");
     const body = hasBody
       ? await budget.collect(request.raw, isShared ? memory : undefined)
       : new Uint8Array(0);
@@ -193,8 +174,9 @@ async function answerV1(
       id: request.id,
       method: request.method,
       target: request.originalUrl,
-      headers: { ...request.raw.headers, "content-type": contentType },
+      headers,
       body,
+      memory,
       signal: left.signal,
     });
   } catch (error) {
@@ -205,7 +187,7 @@ async function answerV1(
   }
 }
 
-/** A body that could not be taken: too large, or cut off. */
+/** The answer for a body that is too large or cut off. */
 function refusal(error: unknown): RestAnswer {
   const headers = { "content-type": "application/json", connection: "close" };
   if (error instanceof BodyTooLarge) return { status: 413, headers, body: writeErrorJson(error.message) };
@@ -242,7 +224,7 @@ export async function startRest(
   };
 }
 
-/** Both kinds of addresses where the machine has them, IPv4 alone otherwise. */
+/** Listens on IPv6 and IPv4, or on IPv4 alone where the machine has no IPv6. */
 async function listen(app: FastifyInstance, port: number): Promise<void> {
   try {
     await app.listen({ port, host: "::" });

@@ -1,6 +1,6 @@
 """How far Keras is from itself: derivatives in float32 beside float64, and the losses of training in both.
 
-Argument: a folder that the training test made (it prints them). The test does not run this; docs/architecture.md quotes it.
+Argument: a folder that the training test made (it prints them). The test does not run this; docs/notes/keras-parity.md quotes it.
 """
 import json
 import sys

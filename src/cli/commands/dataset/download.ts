@@ -1,26 +1,26 @@
-/** @file `faceid dataset download`: public datasets, licence first. */
+/** @file `faceid dataset download`: shows the licence of a public dataset, then downloads it. */
 import { join } from "node:path";
 import { Argument, Command } from "commander";
 import { chooseParts, REMOTE_DATASETS, remoteDataset } from "../../../data/catalogue.ts";
 import { type FetchEvent, fetchDataset } from "../../../data/fetch-dataset.ts";
-import { onInterrupt } from "../../interrupt.ts";
-import { StatusLine } from "../../status-line.ts";
+import { onInterrupt } from "../../process.ts";
+import { StatusLine } from "../../progress.ts";
 import { TransferText } from "../../transfer.ts";
 
 interface Flags {
-  readonly part: readonly string[];
+  readonly part?: readonly string[];
   readonly output?: string;
   readonly mirror?: string;
   readonly keepArchives?: true;
 }
 
-/** Puts what happens into words. */
+/** Shows the events of a download. */
 function narrator(line: StatusLine): (event: FetchEvent) => void {
   const transfer = new TransferText();
   return (event) => {
     switch (event.kind) {
       case "present":
-        return line.say(`${event.file}: here already`);
+        return line.say(`${event.file}: already there`);
       case "downloading":
         return line.show(transfer.text(event.file, event.received, event.total));
       case "unpacking":
@@ -33,7 +33,7 @@ function narrator(line: StatusLine): (event: FetchEvent) => void {
   };
 }
 
-async function download(name: string, { part, output, mirror, keepArchives }: Flags): Promise<void> {
+async function download(name: string, { part = [], output, mirror, keepArchives }: Flags): Promise<void> {
   const dataset = remoteDataset(name);
   const parts = chooseParts(dataset, part);
   const folder = output ?? join("data", name);
@@ -41,7 +41,7 @@ async function download(name: string, { part, output, mirror, keepArchives }: Fl
   console.log(`\nDownloading to ${folder}:`);
   for (const { name: partName, holds } of parts) console.log(`  part ${partName}: ${holds}`);
   using line = new StatusLine();
-  using interrupt = onInterrupt(() => line.say("stopping; the next run goes on from here"));
+  using interrupt = onInterrupt(() => line.say("stopping; the next run continues from here"));
   const images = await fetchDataset(dataset, parts, {
     output: folder,
     mirror,
@@ -57,9 +57,9 @@ async function download(name: string, { part, output, mirror, keepArchives }: Fl
 export function downloadCommand(): Command {
   const choices = Object.keys(REMOTE_DATASETS);
   return new Command("download")
-    .description("download a public dataset; says under which licence first")
+    .description("download a public dataset, after a note on its licence")
     .addArgument(new Argument("<dataset>", choices.join(" or ")))
-    .option("--part <names...>", "parts to download, or all; a wrong one lists them", [])
+    .option("--part <names...>", "parts to download, or all; an unknown name lists them")
     .option("--output <folder>", "folder to fill (default: data/<dataset>)")
     .option("--mirror <url>", "folder on another server that holds the same files")
     .option("--keep-archives", "keep the archives after unpacking")

@@ -1,12 +1,12 @@
-/** @file `faceid dataset info`: who is in a dataset, with how many images, and which files cannot be read. */
+/** @file `faceid dataset info`: counts the people and images of a dataset and finds unreadable files. */
 import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { findUnreadable, type Survey, surveyDataset, type Unreadable } from "../../../data/survey.ts";
-import { onInterrupt } from "../../interrupt.ts";
 import { addOptions } from "../../options.ts";
-import { StatusLine } from "../../status-line.ts";
-import { peopleOf, peopleSettings } from "./options.ts";
+import { onInterrupt } from "../../process.ts";
+import { StatusLine } from "../../progress.ts";
+import { peopleOf, peopleSettings } from "../../settings.ts";
 
 interface Flags {
   readonly check: boolean;
@@ -14,7 +14,7 @@ interface Flags {
   readonly strict?: true;
 }
 
-/** Unreadable files named on the screen; `--json` lists all. */
+/** Unreadable files that the text names; `--json` lists all. */
 const NAMED = 20;
 
 function surveyText(survey: Survey, unreadable: readonly Unreadable[] | undefined): string {
@@ -59,8 +59,8 @@ async function info({ check, json, strict, ...rest }: Flags & Record<string, unk
 
 export function infoCommand(): Command {
   const command = new Command("info")
-    .description("count a dataset's people and images, and try every file")
-    .option("--no-check", "count only; decode nothing")
+    .description("count a dataset's people and images, and decode every file")
+    .option("--no-check", "count only, without decoding the files")
     .option("--strict", "fail when a file cannot be read")
     .option("--json", "print one JSON object and nothing else on standard output");
   return addOptions(command, peopleSettings).action(info);

@@ -1,13 +1,13 @@
-/** @file `faceid dataset preview`: a contact sheet of what the network will see. */
+/** @file `faceid dataset preview`: a contact sheet of the images as the network gets them. */
 import { Command, Option } from "commander";
 import { writeFileAtomic } from "../../../base/files.ts";
 import { contactSheet } from "../../../data/contact-sheet.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../image/augment-settings.ts";
 import { encodeJpeg, encodePng } from "../../../image/decode.ts";
-import { consoleLog } from "../../log.ts";
-import { addOptions } from "../../options.ts";
-import { numberOf, peopleOf, peopleSettings, sizeOf, sizeSettings } from "./options.ts";
+import { addNumber, addOptions } from "../../options.ts";
+import { consoleLog } from "../../process.ts";
+import { peopleOf, peopleSettings, sizeOf, sizeSettings } from "../../settings.ts";
 
 interface Flags {
   readonly output: string;
@@ -16,7 +16,7 @@ interface Flags {
   readonly augment?: Augmentation;
 }
 
-const MOST = 100;
+const COUNT = { least: 1, most: 100, fallback: 8 };
 
 async function preview({
   output,
@@ -43,15 +43,14 @@ async function preview({
 
 export function previewCommand(): Command {
   const command = new Command("preview")
-    .description("write a contact sheet: one row per person, as the network will see them")
+    .description("write a contact sheet: one row per person, images as the network gets them")
     .requiredOption("--output <file>", "PNG or JPEG file to write", "preview.png")
-    .option("--rows <count>", "people, taken evenly from the whole dataset", numberOf("--rows", 1, MOST), 8)
-    .option("--columns <count>", "images of each", numberOf("--columns", 1, MOST), 8)
     .addOption(
-      new Option(
-        "--augment <level>",
-        "show the first image of each as training may change it, beside itself",
-      ).choices(AUGMENTATIONS),
+      new Option("--augment <level>", "show each person's first image beside augmented copies of it").choices(
+        AUGMENTATIONS,
+      ),
     );
+  addNumber(command, { flag: "rows", help: "people, spread evenly over the dataset", ...COUNT });
+  addNumber(command, { flag: "columns", help: "images of each person", ...COUNT });
   return addOptions(addOptions(command, peopleSettings), sizeSettings).action(preview);
 }

@@ -1,10 +1,10 @@
-/** @file `faceid dataset synthesize`: draws people who do not exist, as PNG files in DigiFace's layout. */
+/** @file `faceid dataset synthesize`: draws faces of invented people, as PNG files in DigiFace's layout. */
 import { Command } from "commander";
 import { writeSynthetic } from "../../../data/drawn.ts";
-import { onInterrupt } from "../../interrupt.ts";
-import { addOptions } from "../../options.ts";
-import { StatusLine } from "../../status-line.ts";
-import { numberOf, sizeOf, sizeSettings } from "./options.ts";
+import { addNumber, addOptions } from "../../options.ts";
+import { onInterrupt } from "../../process.ts";
+import { StatusLine } from "../../progress.ts";
+import { sizeOf, sizeSettings } from "../../settings.ts";
 
 interface Flags {
   readonly output: string;
@@ -16,7 +16,27 @@ interface Flags {
 }
 
 const MOST_PEOPLE = 1_000_000;
-const MOST_IMAGES = 1000;
+
+const NUMBERS = [
+  { flag: "identities", help: "people to draw", least: 1, most: MOST_PEOPLE, fallback: 200 },
+  { flag: "images-per-identity", help: "photographs of each person", least: 1, most: 1000, fallback: 10 },
+  { flag: "first-identity", help: "number of the first person", least: 0, most: MOST_PEOPLE, fallback: 0 },
+  {
+    flag: "seed",
+    help: "seed of the population; another seed draws other people",
+    least: 0,
+    most: 2 ** 31,
+    fallback: 0,
+  },
+  {
+    flag: "difficulty",
+    help: "how much photographs of one person vary, 0 to 2",
+    least: 0,
+    most: 2,
+    fraction: true,
+    fallback: 1,
+  },
+];
 
 async function synthesize(flags: Flags & Record<string, unknown>): Promise<void> {
   const { output, identities, imagesPerIdentity, firstIdentity, seed, difficulty, ...rest } = flags;
@@ -41,32 +61,8 @@ async function synthesize(flags: Flags & Record<string, unknown>): Promise<void>
 
 export function synthesizeCommand(): Command {
   const command = new Command("synthesize")
-    .description("draw people who do not exist, as PNG files in DigiFace's layout")
-    .requiredOption("--output <folder>", "folder to make")
-    .option("--identities <count>", "people", numberOf("--identities", 1, MOST_PEOPLE), 200)
-    .option(
-      "--images-per-identity <count>",
-      "photographs of each",
-      numberOf("--images-per-identity", 1, MOST_IMAGES),
-      10,
-    )
-    .option(
-      "--first-identity <number>",
-      "number of the first person",
-      numberOf("--first-identity", 0, MOST_PEOPLE),
-      0,
-    )
-    .option(
-      "--seed <number>",
-      "seed of the population: another seed, other people",
-      numberOf("--seed", 0, 2 ** 31),
-      0,
-    )
-    .option(
-      "--difficulty <number>",
-      "how much photographs of one person vary, 0 to 2",
-      numberOf("--difficulty", 0, 2, false),
-      1,
-    );
+    .description("draw faces of invented people, as PNG files in DigiFace's layout")
+    .requiredOption("--output <folder>", "folder to create");
+  for (const each of NUMBERS) addNumber(command, each);
   return addOptions(command, sizeSettings).action(synthesize);
 }

@@ -1,0 +1,140 @@
+/**
+ * @file How right and how dear is the face pipeline on LFW's whole photographs?
+ * `node --import tsx bench/faces.ts [--folds 5,6,7,8] [--fast] [--cache FOLDER] [--limit N]`
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { chosenFolds, type NamedImage, readPairs } from "../src/data/lfw.ts";
+import { kFold } from "../src/evaluate/folds.ts";
+import { wilson } from "../src/evaluate/intervals.ts";
+import { pointAtFar, rocCurve } from "../src/evaluate/roc.ts";
+import { joinPairs, type ScoredPairs } from "../src/evaluate/scores.ts";
+import { chooseFace } from "../src/faces/choose.ts";
+import { cosineSimilarity } from "../src/faces/embedder.ts";
+import { FacePipeline } from "../src/faces/pipeline.ts";
+import { decodePixels } from "../src/image/decode.ts";
+
+const SHARED = "../shared";
+const LFW = `${SHARED}/datasets/lfw`;
+const MODELS = `${SHARED}/models/opencv`;
+/** Below every cosine: a pair with a face that was not found counts as two people. */
+const NOT_FOUND = -2;
+const STAGES = ["decode", "detect", "embed"] as const;
+type Stage = (typeof STAGES)[number];
+
+const { values: flags } = parseArgs({
+  options: {
+    folds: { type: "string", default: "1,2,3,4,5,6,7,8" },
+    fast: { type: "boolean", default: false },
+    cache: { type: "string" },
+    limit: { type: "string", default: "0" },
+  },
+});
+
+const pathOf = ({ name, number }: NamedImage) => join(name, `${name}_${String(number).padStart(4, "0")}.jpg`);
+
+/** Processor milliseconds by stage. */
+const spent: Record<Stage, number> = { decode: 0, detect: 0, embed: 0 };
+
+async function timed<T>(stage: Stage, work: () => Promise<T>): Promise<T> {
+  const before = process.cpuUsage();
+  const result = await work();
+  const { user, system } = process.cpuUsage(before);
+  spent[stage] += (user + system) / 1000;
+  return result;
+}
+
+async function openPipeline(): Promise<FacePipeline> {
+  const [detector, embedding] = await Promise.all([
+    readFile(`${MODELS}/face_detection_yunet_2023mar_int8bq.onnx`),
+    readFile(`${MODELS}/face_recognition_sface_2021dec_int8bq.onnx`),
+  ]);
+  const fast = { detector: { closeUps: [] }, mirror: false };
+  return FacePipeline.open({ detector, embedding }, flags.fast ? fast : {});
+}
+
+/** The embedding of the most central face; undefined where none is found. */
+async function embeddingOf(pipeline: FacePipeline, path: string): Promise<Float32Array | undefined> {
+  const bytes = await readFile(join(LFW, path));
+  const pixels = await timed("decode", () => decodePixels(bytes));
+  const { photograph, faces } = await timed("detect", () => pipeline.findIn(pixels));
+  if (faces.length === 0) return undefined;
+  return timed("embed", () => pipeline.embed(photograph, chooseFace(faces, "central", pixels)));
+}
+
+/** Embeddings by photograph, from a file of an earlier run where there is one. */
+async function embeddings(paths: readonly string[]): Promise<Map<string, Float32Array | undefined>> {
+  const file = flags.cache && join(flags.cache, `embeddings${flags.fast ? "-fast" : ""}.json`);
+  const known: Record<string, number[] | null> = file
+    ? await readFile(file, "utf8").then(JSON.parse, () => ({}))
+    : {};
+  await using pipeline = await openPipeline();
+  // Sessions open with the first photograph; that is no part of what a photograph costs.
+  await embeddingOf(pipeline, paths[0]!);
+  for (const stage of STAGES) spent[stage] = 0;
+  let [count, done] = [0, 0];
+  const save = async () => {
+    if (file === undefined || file === "") return;
+    await mkdir(flags.cache!, { recursive: true });
+    await writeFile(file, JSON.stringify(known));
+  };
+  for (const path of paths) {
+    if (++done % 250 === 0) {
+      console.error(`${done} of ${paths.length} photographs`);
+      await save();
+    }
+    if (path in known) continue;
+    const embedding = await embeddingOf(pipeline, path);
+    known[path] = embedding === undefined ? null : [...embedding];
+    count++;
+  }
+  await save();
+  if (count > 0) {
+    const parts = STAGES.map((stage) => `${stage} ${(spent[stage] / count).toFixed(1)}`);
+    const total = STAGES.reduce((sum, stage) => sum + spent[stage], 0) / count;
+    console.log(
+      `processor time of a photograph, ms: ${parts.join(", ")}, in all ${total.toFixed(1)} (${count} photographs)`,
+    );
+  }
+  return new Map(paths.map((path) => [path, known[path] ? Float32Array.from(known[path]) : undefined]));
+}
+
+const percent = (value: number, digits = 2) => `${(100 * value).toFixed(digits)} %`;
+
+function report(folds: readonly ScoredPairs[]): void {
+  const { accuracy, auc, eer, threshold } = kFold(folds);
+  console.log(`accuracy ${percent(accuracy.mean)} ± ${percent(accuracy.standardError)} (standard error)`);
+  console.log(
+    `  errors by fold: ${accuracy.perFold.map((right, i) => Math.round((1 - right) * folds[i]!.scores.length)).join(" ")}`,
+  );
+  console.log(`  AUC ${auc.toFixed(5)}, EER ${percent(eer)}, mean threshold ${threshold.toFixed(3)}`);
+  const all = joinPairs(folds);
+  const curve = rocCurve(all);
+  const positives = all.same.reduce((sum, same) => sum + same, 0);
+  for (const far of [1e-2, 1e-3]) {
+    const { tar } = pointAtFar(curve, far);
+    const [low, high] = wilson(Math.round(tar * positives), positives);
+    console.log(`  TAR at FAR ${far}: ${percent(tar)} (95 % interval ${percent(low)} to ${percent(high)})`);
+  }
+}
+
+const file = chosenFolds(await readPairs(`${LFW}/pairs.txt`), flags.folds.split(",").map(Number));
+const all = [
+  ...new Set(file.folds.flat().flatMap(({ left, right }) => [pathOf(left), pathOf(right)])),
+].sort();
+const paths = Number(flags.limit) > 0 ? all.slice(0, Number(flags.limit)) : all;
+const found = await embeddings(paths);
+const lost = paths.filter((path) => found.get(path) === undefined);
+console.log(`${paths.length} photographs, faces not found: ${lost.length} ${lost.join(" ")}`);
+if (paths.length === all.length) {
+  report(
+    file.folds.map((fold) => ({
+      scores: Float64Array.from(fold, ({ left, right }) => {
+        const [a, b] = [found.get(pathOf(left)), found.get(pathOf(right))];
+        return a === undefined || b === undefined ? NOT_FOUND : cosineSimilarity(a, b);
+      }),
+      same: Uint8Array.from(fold, ({ same }) => (same ? 1 : 0)),
+    })),
+  );
+}

@@ -1,0 +1,127 @@
+/** @file The contract of exported models: descriptions that are read or refused, decisions from a calibration record. */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../test/support/photos.ts";
+import { decisionFor } from "./calibration.ts";
+import { descriptionText, type ExportedModel, readDescription } from "./description.ts";
+import { DESCRIPTION_FILE, modelFileIn, versionsIn } from "./files.ts";
+
+const SHIPPED = "models/lfw-best/1";
+
+/** A folder whose description has this content. */
+async function folderWith(content: string): Promise<string> {
+  const folder = await temporaryFolder();
+  const path = join(folder, DESCRIPTION_FILE);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, content);
+  return folder;
+}
+
+/** The shipped description, changed. */
+async function changed(change: (description: Record<string, unknown>) => void): Promise<string> {
+  const description = JSON.parse(await readFile(join(SHIPPED, DESCRIPTION_FILE), "utf8"));
+  change(description);
+  return await folderWith(JSON.stringify(description));
+}
+
+const shipped = async (): Promise<ExportedModel> => (await readDescription(SHIPPED))!;
+
+describe("a model's description", () => {
+  it("is read from the shipped model, and written as it was", async () => {
+    expect(descriptionText(await shipped())).toBe(await readFile(join(SHIPPED, DESCRIPTION_FILE), "utf8"));
+  });
+
+  it("is undefined for a model without one", async () => {
+    expect(await readDescription(await temporaryFolder())).toBeUndefined();
+  });
+
+  it("may lack what older versions did not write", async () => {
+    const folder = await changed((description) => {
+      delete description.calibration;
+      delete description.evaluation;
+    });
+    const { calibration: _record, evaluation: _report, ...rest } = await shipped();
+    expect(await readDescription(folder)).toEqual(rest);
+  });
+
+  it.each([
+    { kind: "aligned", template: "arcface", side: 112 },
+    { kind: "centred", enlarge: 2.2 },
+    { kind: "none" },
+  ])("holds the framing $kind", async (framing) => {
+    const folder = await changed((description) => {
+      description.framing = framing;
+    });
+    expect((await readDescription(folder))?.framing).toEqual(framing);
+  });
+
+  it.each<[string, (description: Record<string, unknown>) => void, RegExp]>([
+    ["another format", (d) => Object.assign(d, { format: "faceid-model-9" }), /damaged: format: /],
+    ["no training", (d) => delete d.training, /damaged: training: /],
+    [
+      "a framing without its side",
+      (d) => Object.assign(d, { framing: { kind: "aligned", template: "a" } }),
+      /framing\.side: /,
+    ],
+    ["an unknown framing", (d) => Object.assign(d, { framing: { kind: "loose" } }), /framing\.kind: /],
+    [
+      "a rate above 1",
+      (d) =>
+        Object.assign(d, {
+          calibration: { ...(d.calibration as object), measuredFar: { value: 2, interval: [0, 1] } },
+        }),
+      /calibration\.measuredFar\.value: /,
+    ],
+  ])("with %s is refused with its path and field", async (_, change, field) => {
+    const folder = await changed(change);
+    await expect(readDescription(folder)).rejects.toMatchObject({
+      code: "MODEL_INVALID",
+      message: expect.stringMatching(field),
+    });
+    await expect(readDescription(folder)).rejects.toThrow(join(folder, DESCRIPTION_FILE));
+  });
+
+  it("that is no JSON is refused", async () => {
+    await expect(readDescription(await folderWith('{"format": '))).rejects.toMatchObject({
+      code: "MODEL_INVALID",
+      message: expect.stringContaining("cannot be read as JSON"),
+    });
+  });
+});
+
+describe("a decision", () => {
+  it("takes the largest calibrated rate that is not above the wanted one", async () => {
+    const { calibration } = await shipped();
+    const [tenth, hundredth] = calibration!.operatingPoints;
+    expect(decisionFor(calibration)).toMatchObject({ threshold: calibration!.threshold, far: 0.101 });
+    expect(decisionFor(calibration, 0.5)?.threshold).toBe(tenth!.threshold);
+    expect(decisionFor(calibration, 0.1)?.threshold).toBe(tenth!.threshold);
+    expect(decisionFor(calibration, 0.05)).toEqual({
+      threshold: hundredth!.threshold,
+      far: hundredth!.measuredFar.value,
+      farInterval: hundredth!.measuredFar.interval,
+    });
+  });
+
+  it("is undefined without a record, or for a rate that the record does not support", async () => {
+    expect(decisionFor(undefined)).toBeUndefined();
+    expect(decisionFor((await shipped()).calibration, 0.001)).toBeUndefined();
+  });
+
+  it.each([0, 1, -0.1, 2, Number.NaN])("refuses a rate of %s", (far) => {
+    expect(() => decisionFor(undefined, far)).toThrow(`far: got ${far}, expected a rate between 0 and 1`);
+  });
+});
+
+describe("the files of a version", () => {
+  it("are found by name, a SavedModel before an ONNX file", () => {
+    expect(modelFileIn(["model.onnx", "saved_model.pb"])).toBe("saved_model.pb");
+    expect(modelFileIn(["model.onnx", "assets.extra"])).toBe("model.onnx");
+    expect(modelFileIn(["assets.extra"])).toBeUndefined();
+  });
+
+  it("lie in folders named by numbers, in numeric order", () => {
+    expect(versionsIn(["10", "9", "new", "1"])).toEqual(["1", "9", "10"]);
+  });
+});

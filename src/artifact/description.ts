@@ -1,0 +1,97 @@
+/** @file `assets.extra/faceid.json`: what a model is, how it was trained and how far its scores can be trusted. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { FaceError, systemCode } from "../base/errors.ts";
+import { calibrationSchema } from "./calibration.ts";
+import { DESCRIPTION_FILE } from "./files.ts";
+
+const positive = z.number().int().positive();
+const count = z.number().int().nonnegative();
+
+/** One epoch of training. */
+export const epochSchema = z.object({
+  epoch: z.number().int(),
+  steps: z.number().int(),
+  loss: z.number(),
+  accuracy: z.number(),
+  validationLoss: z.number().optional(),
+  validationAccuracy: z.number().optional(),
+  learningRate: z.number(),
+  seconds: z.number(),
+});
+
+/** How a face must lie in the image that the model gets. */
+const framingSchema = z.discriminatedUnion("kind", [
+  /** Warped so that the landmarks lie as in the named template, which is `side` pixels wide and high. */
+  z.object({ kind: z.literal("aligned"), template: z.string().min(1), side: positive }),
+  /** The face's box enlarged by a factor, as in Labeled Faces in the Wild. */
+  z.object({ kind: z.literal("centred"), enlarge: z.number().positive() }),
+  /** Any crop. */
+  z.object({ kind: z.literal("none") }),
+]);
+
+export type Framing = z.infer<typeof framingSchema>;
+
+const descriptionSchema = z.object({
+  format: z.literal("faceid-model-1"),
+  /** Version of faceid that wrote it. */
+  faceid: z.string(),
+  name: z.string(),
+  version: count,
+  network: z.string(),
+  embeddingSize: positive,
+  image: z.object({
+    height: positive,
+    width: positive,
+    channels: z.literal(3),
+    range: z.tuple([z.literal(0), z.literal(1)]),
+  }),
+  /** Absent when it is not known. */
+  framing: framingSchema.optional(),
+  training: z.object({
+    epochs: count,
+    steps: count,
+    /** Every setting of the training; `train/` checks them. */
+    config: z.record(z.string(), z.unknown()),
+    history: z.array(epochSchema),
+  }),
+  calibration: calibrationSchema.optional(),
+  /** What was measured on people held out. */
+  evaluation: z.record(z.string(), z.unknown()).optional(),
+});
+
+/** The content of an exported model's description. */
+export type ExportedModel = z.infer<typeof descriptionSchema>;
+
+/** The description as the content of its file. */
+export const descriptionText = (description: ExportedModel): string =>
+  `${JSON.stringify(description, null, 2)}\n`;
+
+/**
+ * Reads the description in a version's folder.
+ * @returns `undefined` for a folder without one, as of a model from elsewhere.
+ * @throws FaceError `MODEL_INVALID` with the path and the field when it is damaged.
+ */
+export async function readDescription(folder: string): Promise<ExportedModel | undefined> {
+  const path = join(folder, DESCRIPTION_FILE);
+  const damaged = (reason: string, cause: unknown) =>
+    new FaceError("MODEL_INVALID", `${path} is damaged: ${reason}`, {
+      hint: "export the model again, or copy the version's folder again",
+      cause,
+    });
+  let content: unknown;
+  try {
+    content = JSON.parse(await readFile(path, "utf8"));
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw damaged("it cannot be read as JSON", error);
+  }
+  const parsed = descriptionSchema.safeParse(content);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw damaged(
+    [issue!.path.join("."), issue!.message].filter((text) => text !== "").join(": "),
+    parsed.error,
+  );
+}

@@ -1,0 +1,31 @@
+/** @file The signatures of an exported model, with the names of their tensors. */
+
+/** The signature that TensorFlow Serving runs when a request names none. */
+export const DEFAULT_SIGNATURE = "serving_default";
+
+/** Two images `[-1, height, width, 3]`, float32 RGB in [0, 1], to the probability `[-1, 1]` that they show one person. */
+export const PAIR = {
+  signature: DEFAULT_SIGNATURE,
+  anchor: "anchor_img",
+  verification: "verification_img",
+  classifier: "classifier",
+} as const;
+
+/** Images `[-1, height, width, 3]` to embeddings `[-1, embeddingSize]`. */
+export const EMBED = { signature: "embed", image: "input_image", embedding: "embedding" } as const;
+
+/** Two embeddings `[-1, embeddingSize]` to a probability `[-1, 1]`. */
+export const COMPARE = {
+  signature: "compare",
+  anchor: "anchor_embedding",
+  verification: "verification_embedding",
+  classifier: "classifier",
+} as const;
+
+/** Two JPEG or PNG files `[-1]`, already framed, to a probability `[-1, 1]`. */
+export const VERIFY_ENCODED = {
+  signature: "verify_encoded",
+  anchor: "anchor_bytes",
+  verification: "verification_bytes",
+  classifier: "classifier",
+} as const;

@@ -1,0 +1,81 @@
+/** @file What both interfaces of a server have in common: two photographs as inputs, and the answer. */
+import { PAIR } from "../artifact/signatures.ts";
+import { FaceError } from "../base/errors.ts";
+import { float32, type Tensor } from "../base/tensor.ts";
+import { decodeImage } from "../image/decode.ts";
+import { prepare } from "../image/settings.ts";
+
+/** What a server answered. */
+export interface Answer {
+  /** `{"predictions": [[p]]}` or `{"error": "…"}`. */
+  readonly text: string;
+  readonly isError: boolean;
+  /** The probability, where there is one. */
+  readonly probability?: number;
+}
+
+/** JSON on one line, `{"predictions": [[p]]}`, with the numbers and strings of the server unchanged. */
+export function onOneLine(json: string): string {
+  return json.replaceAll(
+    /("(?:[^"\\]|\\.)*")|\s+|([:,])/g,
+    (_, text: string | undefined, mark: string | undefined) => text ?? (mark === undefined ? "" : `${mark} `),
+  );
+}
+
+/** An answer in the form of TensorFlow Serving's REST interface. */
+export function predictionsAnswer(probability: number): Answer {
+  return { text: onOneLine(JSON.stringify({ predictions: [[probability]] })), isError: false, probability };
+}
+
+export function errorAnswer(message: string): Answer {
+  return { text: onOneLine(JSON.stringify({ error: message })), isError: true };
+}
+
+/** One image input of a signature, as its metadata describes it. */
+export interface ImagePort {
+  readonly name: string;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** An input of a signature, from either protocol. */
+export interface DescribedInput {
+  readonly name: string;
+  /** Sides, -1 for any. */
+  readonly shape: readonly number[];
+}
+
+/**
+ * The two image inputs of a model that compares faces, the anchor of our own models first.
+ * @throws FaceError `SERVER_ERROR` for a model with other inputs.
+ */
+export function imagePorts(
+  inputs: readonly DescribedInput[],
+  model: string,
+): readonly [ImagePort, ImagePort] {
+  const ports = inputs
+    .toSorted(
+      (a, b) => Number(b.name === PAIR.anchor) - Number(a.name === PAIR.anchor) || (a.name < b.name ? -1 : 1),
+    )
+    .map(({ name, shape }) => ({
+      name,
+      height: shape[1] ?? 0,
+      width: shape[2] ?? 0,
+      channels: shape[3],
+      rank: shape.length,
+    }));
+  const fits =
+    ports.length === 2 &&
+    ports.every((port) => port.rank === 4 && port.height > 0 && port.width > 0 && port.channels === 3);
+  if (fits) return ports as unknown as [ImagePort, ImagePort];
+  const declared = inputs.map(({ name, shape }) => `${name} [${shape.join(", ")}]`).join(", ");
+  const problem = `${model} does not compare two images: it takes ${declared || "nothing"}`;
+  const hint = "name a model with two inputs of shape [-1, height, width, 3] by --model-name";
+  throw new FaceError("SERVER_ERROR", problem, { hint });
+}
+
+/** A batch of one photograph: `[1, height, width, 3]`, RGB in [0, 1]. */
+export async function readPhoto(path: string, { height, width }: ImagePort): Promise<Tensor<"float32">> {
+  const pixels = await decodeImage(path, { height, width, channels: 3 });
+  return float32([1, height, width, 3], prepare(pixels));
+}

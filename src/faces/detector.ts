@@ -1,0 +1,189 @@
+/** @file Finds the faces of a photograph, whatever their size and angle, and places their five points. */
+import { alignTo } from "./alignment.ts";
+import type { Box, Detection, Point } from "./face.ts";
+import { type Pyramid, sample } from "./pyramid.ts";
+import { borderedScan, type Scan, scansOf } from "./scans.ts";
+import { angleOf, applySimilarity, type Similarity, scaleOf, similarityAbout } from "./similarity.ts";
+import { meanDetection, mergeDetections, overlap } from "./yunet.ts";
+import type { YunetNetwork } from "./yunet-network.ts";
+
+export interface DetectorOptions {
+  /** Lowest score of a face, 0 to 1. Default 0.6. */
+  readonly threshold?: number;
+  /** Most pixels of one picture that is searched; a larger photograph is scaled down to it. Default 3 million. */
+  readonly maxPixels?: number;
+  /** Most faces of a photograph, the surest ones. Default 100. */
+  readonly limit?: number;
+  /** How each face is looked at again; not at all where the list is empty. Default: in three sizes. */
+  readonly closeUps?: readonly CloseUp[];
+}
+
+/** Cells below this say nothing. */
+const CELL_THRESHOLD = 0.3;
+/** A second look at a face is of the same face where the boxes share this much. */
+const SAME_PLACE = 0.3;
+
+/** A second look at a face: the size of its box in it, and the side of the picture around it. */
+export interface CloseUp {
+  readonly face: number;
+  readonly side: number;
+}
+
+/** Candidates for a second look. */
+const CANDIDATE_THRESHOLD = 0.4;
+/** Faces that score at least this in a close-up are upright; those in a wrong position score less (docs/faces.md). */
+const SURE = 0.9;
+/** A face in a close-up counts as upright up to this angle. */
+const UPRIGHT = (8 * Math.PI) / 180;
+/** A face is turned by about three times what the network's points say: it was trained on upright ones (docs/faces.md). */
+const SHOWN_ROLL = 3;
+/** How often a close-up is turned to follow the face. */
+const MOST_TURNS = 3;
+
+/** The first is the one that decides the face's position. Three sizes scatter by a third less than one does (docs/faces.md). */
+const CLOSE_UPS: readonly CloseUp[] = [
+  { face: 108, side: 192 },
+  { face: 87, side: 160 },
+  { face: 139, side: 256 },
+];
+
+/** Quarter turns in which a photograph is searched until something is found. */
+const TURNS = [0, 1, 3, 2, 0.5, 3.5, 1.5, 2.5];
+
+const DEFAULTS: Required<DetectorOptions> = {
+  threshold: 0.6,
+  maxPixels: 3_000_000,
+  limit: 100,
+  closeUps: CLOSE_UPS,
+};
+
+/** Radians by which a face is turned clockwise. */
+const rollOf = ({ landmarks }: Detection) => -angleOf(alignTo(landmarks));
+/** The same angle between −π and π. */
+const wrapped = (angle: number) => Math.atan2(Math.sin(angle), Math.cos(angle));
+/** The angle at which a face is upright, from one found in a picture turned by `angle`. */
+const trueAngle = (face: Detection, angle: number) => angle + SHOWN_ROLL * wrapped(rollOf(face) - angle);
+const sizeOf = ({ box: [, , width, height] }: Detection) => Math.sqrt(width * height);
+// A box's edges lie between pixels, half a pixel before the first one's centre.
+const centreOf = ({ box: [x, y, width, height] }: Detection): Point => [
+  x + width / 2 - 0.5,
+  y + height / 2 - 0.5,
+];
+
+/** A detection elsewhere: its box stays upright, and lies down where the face does. */
+function moved(detection: Detection, by: Similarity): Detection {
+  const place = (point: Point) => applySimilarity(by, point);
+  const scale = scaleOf(by);
+  const [x, y] = place(centreOf(detection));
+  const [, , boxWidth, boxHeight] = detection.box;
+  const lies = Math.abs(by.b) > Math.abs(by.a);
+  const [width, height] = lies
+    ? [boxHeight * scale, boxWidth * scale]
+    : [boxWidth * scale, boxHeight * scale];
+  const box: Box = [x + 0.5 - width / 2, y + 0.5 - height / 2, width, height];
+  const [a, b, c, d, e] = detection.landmarks;
+  return { box, landmarks: [place(a), place(b), place(c), place(d), place(e)], score: detection.score };
+}
+
+/** Finds faces with YuNet. */
+export class Detector {
+  readonly #network: YunetNetwork;
+  readonly #options: Required<DetectorOptions>;
+
+  constructor(network: YunetNetwork, options: DetectorOptions = {}) {
+    this.#network = network;
+    this.#options = { ...DEFAULTS, ...options };
+  }
+
+  /**
+   * The faces of a photograph, the surest first. A photograph in which nothing is found upright is searched within a black
+   * border, for a face that fills it, and on its sides and its head.
+   */
+  async find(photograph: Pyramid): Promise<Detection[]> {
+    const { pixels } = photograph.level(0);
+    for (const turns of TURNS) {
+      const bordered = [borderedScan(pixels, turns)];
+      const scans = scansOf(pixels, this.#options.maxPixels, turns);
+      for (const attempt of turns === 0 ? [scans, bordered] : [[...scans, ...bordered]]) {
+        const faces = await this.#search(photograph, attempt, (-turns * Math.PI) / 2);
+        if (faces.length > 0) return faces;
+      }
+    }
+    return [];
+  }
+
+  /** @param upright the angle at which the scans show what is upright. */
+  async #search(photograph: Pyramid, scans: readonly Scan[], upright: number): Promise<Detection[]> {
+    const { threshold, limit } = this.#options;
+    const candidates: Detection[] = [];
+    for (const scan of scans) {
+      const cells = await this.#cells(photograph, scan);
+      candidates.push(...mergeDetections(cells, Math.min(threshold, CANDIDATE_THRESHOLD), limit));
+    }
+    const faces: Detection[] = [];
+    for (const candidate of mergeDetections(candidates, 0, limit)) {
+      const face = await this.#lookAgain(photograph, candidate, upright);
+      if (face !== undefined && face.score >= threshold) faces.push(face);
+    }
+    // Two candidates may have become one face.
+    return mergeDetections(faces, threshold, limit);
+  }
+
+  async #cells(photograph: Pyramid, { toPhotograph, width, height }: Scan): Promise<Detection[]> {
+    const picture = sample(photograph, toPhotograph, width, height);
+    const cells = await this.#network.detect(picture, false, CELL_THRESHOLD);
+    return cells.map((cell) => moved(cell, toPhotograph));
+  }
+
+  /** The face of a candidate in one of the sizes that the network places points best in, turned upright by `angle`. */
+  async #closeUp(photograph: Pyramid, candidate: Detection, angle: number, { face, side }: CloseUp) {
+    const middle: Point = [(side - 1) / 2, (side - 1) / 2];
+    const toPhotograph = similarityAbout(middle, centreOf(candidate), sizeOf(candidate) / face, angle);
+    const cells = await this.#cells(photograph, { toPhotograph, width: side, height: side });
+    return mergeDetections(cells, CELL_THRESHOLD, this.#options.limit).find(
+      ({ box }) => overlap(box, candidate.box) > SAME_PLACE,
+    );
+  }
+
+  /** The same, turned again until the face in it is upright, and the angle at which it is. */
+  async #upright(photograph: Pyramid, candidate: Detection, angle: number, closeUp: CloseUp) {
+    let frame = angle;
+    let face = await this.#closeUp(photograph, candidate, frame, closeUp);
+    for (let i = 0; face !== undefined; i++) {
+      const last = frame;
+      frame = trueAngle(face, last);
+      if (Math.abs(frame - last) < UPRIGHT || i === MOST_TURNS) return { face, angle: frame };
+      face = await this.#closeUp(photograph, face, frame, closeUp);
+    }
+    return undefined;
+  }
+
+  /**
+   * Finds a face again, upright and in several sizes, and averages what is seen; each miss lowers the score. A face that lies
+   * or stands on its head is often found as if it were upright, unsurely and with points in wrong places: then the other
+   * quarter turns are tried.
+   */
+  async #lookAgain(
+    photograph: Pyramid,
+    candidate: Detection,
+    scanned: number,
+  ): Promise<Detection | undefined> {
+    const [first, ...others] = this.#options.closeUps;
+    if (first === undefined) return candidate;
+    const roll = trueAngle(candidate, scanned);
+    let best: { readonly face: Detection; readonly angle: number } | undefined;
+    for (const turn of [0, 0.5, 1.5, 1]) {
+      const upright = await this.#upright(photograph, candidate, roll + turn * Math.PI, first);
+      if (upright !== undefined && upright.face.score > (best?.face.score ?? 0)) best = upright;
+      if (best !== undefined && best.face.score >= SURE) break;
+    }
+    if (best === undefined) return undefined;
+    const seen = [best.face];
+    for (const closeUp of others) {
+      const again = await this.#closeUp(photograph, best.face, best.angle, closeUp);
+      if (again !== undefined) seen.push(again);
+    }
+    const score = seen.reduce((sum, each) => sum + each.score, 0) / this.#options.closeUps.length;
+    return { ...meanDetection(seen), score };
+  }
+}

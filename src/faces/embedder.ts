@@ -1,0 +1,117 @@
+/** @file Aligned faces become embeddings, whose cosine says how alike two faces are. */
+import { FaceError } from "../base/errors.ts";
+import { floats } from "../base/tensor.ts";
+import type { Pixels } from "../image/settings.ts";
+import { lower } from "../onnx/lower/lower.ts";
+import { readOnnx } from "../onnx/read/read.ts";
+import { type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";
+
+/** SFace's input and output in its file. */
+const INPUT = "data";
+const OUTPUT = "fc1";
+
+/** Side in pixels of the crops that SFace reads, aligned to ArcFace's template. */
+export const EMBEDDING_SIDE = 112;
+
+/** Scales a vector to length 1; undefined for one that has no direction. */
+function normalized(vector: Float32Array): Float32Array | undefined {
+  const length = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
+  return length > 0 && Number.isFinite(length) ? vector.map((value) => value / length) : undefined;
+}
+
+/** The direction of the sum of vectors of length 1, each the direction of `size` of the values. */
+function sumOfDirections(values: Float32Array, size: number): Float32Array | undefined {
+  const sum = new Float32Array(size);
+  for (let start = 0; start < values.length; start += size) {
+    const direction = normalized(values.subarray(start, start + size));
+    if (direction === undefined) return undefined;
+    for (let i = 0; i < size; i++) sum[i]! += direction[i]!;
+  }
+  return normalized(sum);
+}
+
+/**
+ * Cosine of the angle between two embeddings of length 1, −1 to 1: larger means more alike.
+ * @throws FaceError `SHAPE_MISMATCH` for embeddings of different sizes.
+ */
+export function cosineSimilarity(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) {
+    throw new FaceError(
+      "SHAPE_MISMATCH",
+      `embeddings of ${a.length} and ${b.length} numbers cannot be compared`,
+    );
+  }
+  const sum = a.reduce((total, value, i) => total + value * b[i]!, 0);
+  return Math.max(-1, Math.min(1, sum));
+}
+
+/** SFace (Zhong et al., 2021). */
+export class FaceEmbedder implements AsyncDisposable {
+  readonly #runner: NetworkRunner;
+  readonly #mirror: boolean;
+
+  private constructor(runner: NetworkRunner, mirror: boolean) {
+    this.#runner = runner;
+    this.#mirror = mirror;
+  }
+
+  /**
+   * @param model the ONNX file's content.
+   * @param options.mirror whether the mirror image takes part. Default true.
+   * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a file that is not SFace.
+   */
+  static async open(
+    model: Uint8Array,
+    open: OpenNetwork,
+    { mirror = true }: { mirror?: boolean | undefined } = {},
+  ): Promise<FaceEmbedder> {
+    const { inputs, outputs } = readOnnx(model, { what: "the face embedding" });
+    if (!(INPUT in inputs && OUTPUT in outputs)) {
+      throw new FaceError(
+        "MODEL_UNSUPPORTED",
+        `the face embedding has no input ${INPUT} or no output ${OUTPUT}`,
+        {
+          hint: "use SFace's file face_recognition_sface_2021dec or its int8bq variant",
+        },
+      );
+    }
+    return new FaceEmbedder(await open(lower({ outputs: { [OUTPUT]: outputs[OUTPUT]! } }).bytes), mirror);
+  }
+
+  /**
+   * The embedding of a face: that of its crop and that of the crop's mirror image, each of length 1, summed and scaled to
+   * length 1 again. Both are always run together and without others, so no batch changes a bit of the result.
+   * @param crop eight-bit RGB `[112, 112, 3]`, aligned to ArcFace's template.
+   * @throws FaceError `SHAPE_MISMATCH` for a crop of another size.
+   */
+  async embed(crop: Pixels): Promise<Float32Array> {
+    const { width, height } = crop;
+    if (width !== EMBEDDING_SIDE || height !== EMBEDDING_SIDE) {
+      throw new FaceError(
+        "SHAPE_MISMATCH",
+        `the face embedding takes ${EMBEDDING_SIDE}x${EMBEDDING_SIDE} pixels, got ${width}x${height}`,
+      );
+    }
+    const size = 3 * width * height;
+    const images = this.#mirror ? 2 : 1;
+    const data = new Float32Array(images * size);
+    for (let i = 0; i < images; i++) writePlanes(crop, "rgb", i === 1, data, i * size);
+    const results = await this.#runner.run(
+      new Map([[INPUT, { dtype: "float32" as const, shape: [images, 3, height, width], data }]]),
+    );
+    const values = floats(results.get(OUTPUT)!);
+    const embedding = sumOfDirections(values, values.length / images);
+    if (embedding === undefined) {
+      throw new FaceError("MODEL_INVALID", "the face embedding gave a vector without direction");
+    }
+    return embedding;
+  }
+
+  async close(): Promise<void> {
+    await this.#runner.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

@@ -1,0 +1,49 @@
+/** @file A face found in a photograph: where it is, and the numbers that say how well it can be compared. */
+
+/** A place in a photograph in pixels, x to the right, y down; the centre of the first pixel is at (0, 0). */
+export type Point = readonly [x: number, y: number];
+
+/** Left, top, width and height in pixels. A box may reach over the photograph's border. */
+export type Box = readonly [x: number, y: number, width: number, height: number];
+
+/**
+ * Five points of a face in the order of ArcFace's template: the eye on the image's left (the person's right), the other
+ * eye, the tip of the nose, the corner of the mouth on the image's left, the other corner. Left and right are those of
+ * the upright face.
+ */
+export type Landmarks = readonly [Point, Point, Point, Point, Point];
+
+/** What a detector finds. */
+export interface Detection {
+  readonly box: Box;
+  readonly landmarks: Landmarks;
+  /** The detector's confidence, 0 to 1. */
+  readonly score: number;
+}
+
+/** Numbers that say how well a face can be compared. */
+export interface FaceQuality {
+  /** The detector's confidence, 0 to 1. */
+  readonly score: number;
+  /** Distance between the eyes in pixels of the photograph. */
+  readonly eyeDistance: number;
+  /** Degrees by which the head is turned to the image's right; 0 faces the camera. Estimated from five points. */
+  readonly yaw: number;
+  /** Degrees by which the head is bent down. Estimated from five points. */
+  readonly pitch: number;
+  /** Degrees by which the face is turned clockwise in the photograph, -180 to 180. */
+  readonly roll: number;
+  /** Detail of the aligned face, 0 (blank) upwards: strength of the Laplacian beside the contrast. */
+  readonly sharpness: number;
+  /** Mean luminance of the aligned face, 0 (black) to 1 (white). */
+  readonly brightness: number;
+  /** Standard deviation of the aligned face's luminance, 0 to 0.5. */
+  readonly contrast: number;
+  /** Share of the aligned crop that lies inside the photograph, 0 to 1. */
+  readonly inside: number;
+}
+
+/** A face with the numbers that say how well it can be compared. */
+export interface Face extends Detection {
+  readonly quality: FaceQuality;
+}

@@ -1,0 +1,249 @@
+/** @file Whole photographs through the detector and the embedding of OpenCV's pack; skipped where its files are absent. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { picturesWithoutFaces } from "../../test/support/no-faces.ts";
+import { drawnBackground, paste } from "../../test/support/scenes.ts";
+import { Random } from "../base/random.ts";
+import { decodePixels, encodePng } from "../image/decode.ts";
+import type { Pixels } from "../image/settings.ts";
+import { openRuntime } from "../onnx/runtime/runtime.ts";
+import { chooseFace } from "./choose.ts";
+import { cosineSimilarity, FaceEmbedder } from "./embedder.ts";
+import type { Detection, Landmarks } from "./face.ts";
+import { FacePipeline } from "./pipeline.ts";
+import { Pyramid, sample } from "./pyramid.ts";
+import { applySimilarity, similarityAbout } from "./similarity.ts";
+import { mergeDetections } from "./yunet.ts";
+import { YunetNetwork } from "./yunet-network.ts";
+
+const SHARED = join(import.meta.dirname, "../../../shared");
+const YUNET = join(SHARED, "models/opencv/face_detection_yunet_2023mar_int8bq.onnx");
+const SFACE = join(SHARED, "models/opencv/face_recognition_sface_2021dec_int8bq.onnx");
+const LFW = join(SHARED, "datasets/lfw");
+const isThere = [YUNET, SFACE, LFW].every((path) => existsSync(path));
+const note = isThere ? "" : ` (not tested: there is no ${SHARED} with models/opencv and datasets/lfw)`;
+
+const photo = (name: string, number: number) =>
+  join(LFW, name, `${name}_${String(number).padStart(4, "0")}.jpg`);
+
+/** Two photographs of one person, one of another. */
+const ONE = photo("Aaron_Peirsol", 1);
+const TWO = photo("Aaron_Peirsol", 2);
+const OTHER = photo("Abba_Eban", 1);
+const PEOPLE = ["Abdullah_Gul", "Abel_Pacheco", "Adam_Scott", "Adrien_Brody", "Ai_Sugiyama", "Aishwarya_Rai"]
+  .map((name) => photo(name, 1))
+  .filter((path) => isThere && existsSync(path));
+
+/** Between the same points of two faces, in distances between the eyes. */
+function pointError(actual: Landmarks, expected: Landmarks): number {
+  const eyes = Math.hypot(expected[0][0] - expected[1][0], expected[0][1] - expected[1][1]);
+  const sum = actual.reduce(
+    (total, [x, y], i) => total + Math.hypot(x - expected[i]![0], y - expected[i]![1]),
+    0,
+  );
+  return sum / actual.length / eyes;
+}
+
+const central = <F extends Detection>(faces: readonly F[], pixels: Pixels) =>
+  chooseFace(faces, "central", pixels);
+
+describe.skipIf(!isThere)(`photographs${note}`, () => {
+  let pipeline: FacePipeline;
+  beforeAll(async () => {
+    pipeline = await FacePipeline.open({ detector: readFileSync(YUNET), embedding: readFileSync(SFACE) });
+  });
+  afterAll(() => pipeline?.close());
+
+  it("has the best cell where numpy has it", async () => {
+    await using network = new YunetNetwork(readFileSync(YUNET), openRuntime);
+    const cells = await network.detect(await decodePixels(OTHER), false, 0.5);
+    const best = cells.reduce((first, cell) => (cell.score > first.score ? cell : first));
+    expect(cells).toHaveLength(10);
+    expect(best.score).toBeCloseTo(0.93819, 3);
+    const box = [69.089, 66.004, 94.914, 137.019];
+    const points = [
+      [96.287, 114.551],
+      [145.186, 112.546],
+      [124.085, 139.439],
+      [103.305, 163.882],
+      [145.34, 162.381],
+    ];
+    for (const [i, value] of box.entries()) expect(Math.abs(best.box[i]! - value)).toBeLessThan(0.2);
+    for (const [i, [x, y]] of points.entries()) {
+      expect(Math.abs(best.landmarks[i]![0] - x!)).toBeLessThan(0.2);
+      expect(Math.abs(best.landmarks[i]![1] - y!)).toBeLessThan(0.2);
+    }
+  });
+
+  it("finds the mirror image's points exchanged", async () => {
+    await using network = new YunetNetwork(readFileSync(YUNET), openRuntime);
+    const picture = await decodePixels(ONE);
+    const points = async (mirrored: boolean) => {
+      const [face] = mergeDetections(await network.detect(picture, mirrored, 0.3), 0.6, 1);
+      return face!.landmarks;
+    };
+    expect(pointError(await points(true), await points(false))).toBeLessThan(0.15);
+  });
+
+  it("tells one person from another, about as numpy does with one crop", async () => {
+    const [one, two, other] = await Promise.all(
+      [ONE, TWO, OTHER].map((path) => pipeline.embedPhotograph(path)),
+    );
+    expect(cosineSimilarity(one!.embedding, two!.embedding)).toBeGreaterThan(0.75);
+    expect(cosineSimilarity(one!.embedding, other!.embedding)).toBeLessThan(0.2);
+    expect(one!.warnings).toEqual([]);
+  });
+
+  it("gives the same bits alone, again and among others", async () => {
+    const alone = await pipeline.embedPhotograph(ONE);
+    const [, among] = await Promise.all([OTHER, ONE, TWO].map((path) => pipeline.embedPhotograph(path)));
+    expect(among).toEqual(alone);
+    await using another = await FacePipeline.open({
+      detector: readFileSync(YUNET),
+      embedding: readFileSync(SFACE),
+    });
+    expect(await another.embedPhotograph(ONE)).toEqual(alone);
+  });
+
+  it.each([90, 180, 270, 45, 200])(
+    "finds a photograph turned by %d degrees, with the same points",
+    async (angle) => {
+      const pixels = await decodePixels(ONE);
+      const { faces } = await pipeline.findIn(pixels);
+      const original = central(faces, pixels);
+      const side = 360;
+      const middle = [(side - 1) / 2, (side - 1) / 2] as const;
+      const back = similarityAbout(middle, [124.5, 124.5], 1, (-angle * Math.PI) / 180);
+      const turned = sample(new Pyramid(pixels), back, side, side);
+      const face = central((await pipeline.findIn(turned)).faces, turned);
+      const points = face.landmarks.map((point) => applySimilarity(back, point)) as unknown as Landmarks;
+      expect(pointError(points, original.landmarks)).toBeLessThan(0.1);
+      const roll = ((face.quality.roll - original.quality.roll - angle + 900) % 360) - 180;
+      expect(Math.abs(roll)).toBeLessThan(6);
+    },
+  );
+
+  it("finds a face that fills the photograph and is cut off by its border", async () => {
+    for (const path of PEOPLE) {
+      const pixels = await decodePixels(path);
+      const whole = await pipeline.findIn(pixels);
+      const face = central(whole.faces, pixels);
+      const [x, y, width, height] = face.box;
+      const to = { a: 1, b: 0, x0: Math.round(x + 0.06 * width), y0: Math.round(y + 0.06 * height) };
+      const crop = sample(whole.photograph, to, Math.round(0.88 * width), Math.round(0.88 * height));
+      const tight = await pipeline.findIn(crop);
+      const [found] = tight.faces;
+      expect(found, path).toBeDefined();
+      const similarity = cosineSimilarity(
+        await pipeline.embed(tight.photograph, found!),
+        await pipeline.embed(whole.photograph, face),
+      );
+      expect(similarity, path).toBeGreaterThan(0.5);
+      expect(found!.quality.inside).toBeLessThan(1);
+    }
+  });
+
+  it("finds faces of any size and angle in large photographs, and decides as on the original", async () => {
+    const random = new Random(11);
+    for (const [i, path] of PEOPLE.entries()) {
+      const original = await pipeline.embedPhotograph(path, { face: "central" });
+      const scene = drawnBackground(1200, 900, random.fork("background", i));
+      const faceWidth = [40, 60, 100, 180, 280, 400][i % 6]!;
+      const reach = Math.min(faceWidth, 440);
+      const centre = [random.between(reach, 1200 - reach), random.between(reach, 900 - reach)] as const;
+      paste(scene, await decodePixels(path), { centre, faceWidth, angle: random.between(-180, 180) });
+      const file = await encodePng(scene.data, scene.width, scene.height);
+      const placed = await pipeline.embedPhotograph(file);
+      const similarity = cosineSimilarity(placed.embedding, original.embedding);
+      expect(similarity, `${path}, ${faceWidth} pixels wide`).toBeGreaterThan(faceWidth < 60 ? 0.5 : 0.8);
+    }
+  });
+
+  it("finds several faces, chooses as asked, and refuses where only one is wanted", async () => {
+    const scene = drawnBackground(1000, 500, new Random(3));
+    const places = [
+      { path: ONE, centre: [250, 250], faceWidth: 150 },
+      { path: OTHER, centre: [510, 250], faceWidth: 60 },
+      { path: TWO, centre: [800, 250], faceWidth: 100 },
+    ] as const;
+    for (const { path, centre, faceWidth } of places) {
+      paste(scene, await decodePixels(path), { centre, faceWidth, angle: 0 });
+    }
+    const file = await encodePng(scene.data, scene.width, scene.height);
+    const one = await pipeline.embedPhotograph(ONE);
+    const other = await pipeline.embedPhotograph(OTHER);
+    const largest = await pipeline.embedPhotograph(file);
+    expect(largest.faces).toBe(3);
+    expect(cosineSimilarity(largest.embedding, one.embedding)).toBeGreaterThan(0.8);
+    const middle = await pipeline.embedPhotograph(file, { face: "central" });
+    expect(cosineSimilarity(middle.embedding, other.embedding)).toBeGreaterThan(0.7);
+    const only = pipeline.embedPhotograph(file, { face: "only", what: "party.png" });
+    await expect(only).rejects.toMatchObject({
+      code: "SEVERAL_FACES",
+      message: expect.stringContaining("party.png"),
+    });
+  });
+
+  it("finds no face in pictures that show none", async () => {
+    for (const { kind, pixels } of await picturesWithoutFaces(16, 7)) {
+      const { faces } = await pipeline.findIn(pixels);
+      expect(faces, kind).toEqual([]);
+    }
+    const [blank] = await picturesWithoutFaces(1, 7);
+    const file = await encodePng(blank!.pixels.data, blank!.pixels.width, blank!.pixels.height);
+    await expect(pipeline.embedPhotograph(file)).rejects.toMatchObject({ code: "FACE_NOT_FOUND" });
+  });
+
+  it("ends the sessions of large sizes that are not in use, and opens them again", async () => {
+    const live = new Set<string>();
+    let opened = 0;
+    await using network = new YunetNetwork(readFileSync(YUNET), async (bytes) => {
+      const runner = await openRuntime(bytes);
+      const name = `session ${opened++}`;
+      live.add(name);
+      const close = async () => {
+        live.delete(name);
+        await runner.close();
+      };
+      return { run: (inputs) => runner.run(inputs), close };
+    });
+    const blank = (width: number, height: number) => ({
+      data: new Uint8Array(width * height * 3),
+      width,
+      height,
+    });
+    const sides = [1280, 1248, 1216];
+    const found = await Promise.all(sides.map((side) => network.detect(blank(side, side), false, 0.3)));
+    expect(found).toEqual([[], [], []]);
+    // Three million pixels at most stay open.
+    expect(opened).toBe(3);
+    expect(live.size).toBe(1);
+    for (const side of sides) await network.detect(blank(side, side), false, 0.3);
+    expect(opened).toBeGreaterThan(4);
+    expect(live.size).toBe(1);
+  });
+
+  it("takes photographs of one pixel and of odd sides", async () => {
+    for (const [width, height] of [
+      [1, 1],
+      [1, 700],
+      [333, 17],
+    ] as const) {
+      const { faces } = await pipeline.findIn({ data: new Uint8Array(width * height * 3), width, height });
+      expect(faces).toEqual([]);
+    }
+  });
+
+  it("refuses files that are not the networks, and crops of another size", async () => {
+    expect(() => new YunetNetwork(readFileSync(SFACE), openRuntime)).toThrow(
+      expect.objectContaining({ code: "MODEL_UNSUPPORTED" }),
+    );
+    await expect(FaceEmbedder.open(readFileSync(YUNET), openRuntime)).rejects.toMatchObject({
+      code: "MODEL_UNSUPPORTED",
+    });
+    await using embedder = await FaceEmbedder.open(readFileSync(SFACE), openRuntime);
+    const crop = { data: new Uint8Array(96 * 112 * 3), width: 96, height: 112 };
+    await expect(embedder.embed(crop)).rejects.toMatchObject({ code: "SHAPE_MISMATCH" });
+  });
+});

@@ -1,0 +1,142 @@
+/** @file From the bytes of a photograph to its faces, the one that is meant, its crop and its embedding. */
+import { type DecodeOptions, decodePixels, type ImageSource } from "../image/decode.ts";
+import type { Pixels } from "../image/settings.ts";
+import { openRuntime } from "../onnx/runtime/runtime.ts";
+import { cropOf, type Framing } from "./alignment.ts";
+import { chooseFace, type FaceChoice } from "./choose.ts";
+import { Detector, type DetectorOptions } from "./detector.ts";
+import { EMBEDDING_SIDE, FaceEmbedder } from "./embedder.ts";
+import type { Face } from "./face.ts";
+import type { OpenNetwork } from "./network.ts";
+import { Pyramid, type Sampled, sample } from "./pyramid.ts";
+import { QUALITY_SIDE, qualityOf } from "./quality.ts";
+import {
+  DEFAULT_QUALITY_LIMITS,
+  type QualityLimits,
+  type QualityWarning,
+  qualityWarnings,
+  requireQuality,
+} from "./quality-limits.ts";
+import { YunetNetwork } from "./yunet-network.ts";
+
+/** The contents of the two ONNX files of a pack. */
+export interface PipelineModels {
+  readonly detector: Uint8Array;
+  readonly embedding: Uint8Array;
+}
+
+export interface PipelineOptions {
+  readonly detector?: DetectorOptions;
+  /**
+   * Starts a session of a network. Default: in the calling thread; `WorkerSession.open` gives each network a thread of its own.
+   */
+  readonly open?: OpenNetwork;
+  /** Whether the mirror image takes part in embeddings, at twice the time. Embeddings with and without differ. Default true. */
+  readonly mirror?: boolean;
+}
+
+/** A decoded photograph with the faces found in it, the surest first. */
+export interface FoundFaces {
+  readonly photograph: Pyramid;
+  readonly faces: readonly Face[];
+}
+
+export interface EmbedOptions {
+  /** Which face is meant where there are several. Default `largest`. */
+  readonly face?: FaceChoice;
+  /** Limits on the face's quality. */
+  readonly limits?: Partial<QualityLimits>;
+  /** Whether a face beyond the limits is an error. Default false: it is embedded, with warnings. */
+  readonly strict?: boolean;
+  /** The photograph's name, for errors; its path when left out. */
+  readonly what?: string;
+}
+
+/** The face that was meant, ready to be compared. */
+export interface EmbeddedFace {
+  readonly face: Face;
+  /** How many faces the photograph shows. */
+  readonly faces: number;
+  /** Of length 1. */
+  readonly embedding: Float32Array;
+  /** Quality numbers beyond their limits; empty for a face fit to be compared. */
+  readonly warnings: readonly QualityWarning[];
+}
+
+/** The crop of a face that a model reads. */
+export function cropFace(photograph: Pyramid, face: Face, framing: Framing, side: number): Sampled {
+  return sample(photograph, cropOf(face, framing, side), side, side);
+}
+
+/** A detector and an embedding. The same photograph gives the same bits, whatever else is under way. */
+export class FacePipeline implements AsyncDisposable {
+  readonly #network: YunetNetwork;
+  readonly #detector: Detector;
+  readonly #embedder: FaceEmbedder;
+
+  private constructor(network: YunetNetwork, detector: Detector, embedder: FaceEmbedder) {
+    this.#network = network;
+    this.#detector = detector;
+    this.#embedder = embedder;
+  }
+
+  /** @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for files that are not YuNet and SFace. */
+  static async open(models: PipelineModels, options: PipelineOptions = {}): Promise<FacePipeline> {
+    const { open = openRuntime, mirror } = options;
+    const network = new YunetNetwork(models.detector, open);
+    const embedder = await FaceEmbedder.open(models.embedding, open, { mirror });
+    return new FacePipeline(network, new Detector(network, options.detector), embedder);
+  }
+
+  /**
+   * Decodes a photograph, upright by its EXIF orientation and in sRGB, and finds its faces.
+   * @throws FaceError `IMAGE_UNREADABLE` for a file that cannot be decoded. No face is no error here.
+   */
+  async find(source: ImageSource, options: DecodeOptions = {}): Promise<FoundFaces> {
+    return this.findIn(await decodePixels(source, options));
+  }
+
+  /** Finds the faces of decoded pixels. */
+  async findIn(pixels: Pixels): Promise<FoundFaces> {
+    const photograph = new Pyramid(pixels);
+    const detections = await this.#detector.find(photograph);
+    const faces = detections.map((detection): Face => {
+      const crop = sample(
+        photograph,
+        cropOf(detection, { kind: "aligned" }, QUALITY_SIDE),
+        QUALITY_SIDE,
+        QUALITY_SIDE,
+      );
+      return { ...detection, quality: qualityOf(detection, crop) };
+    });
+    return { photograph, faces };
+  }
+
+  /** The embedding of one of a photograph's faces. */
+  embed(photograph: Pyramid, face: Face): Promise<Float32Array> {
+    return this.#embedder.embed(cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE));
+  }
+
+  /**
+   * From a photograph to the embedding of the face that is meant.
+   * @throws FaceError `IMAGE_UNREADABLE`, `FACE_NOT_FOUND`, `SEVERAL_FACES` (with `only`), `FACE_UNFIT` (with `strict`).
+   */
+  async embedPhotograph(source: ImageSource, options: EmbedOptions = {}): Promise<EmbeddedFace> {
+    const { face: choice = "largest", limits = {}, strict = false } = options;
+    const { what = typeof source === "string" ? source : "the photograph" } = options;
+    const { photograph, faces } = await this.find(source);
+    const face = chooseFace(faces, choice, photograph.level(0).pixels, what);
+    const warnings = qualityWarnings(face.quality, { ...DEFAULT_QUALITY_LIMITS, ...limits });
+    if (strict) requireQuality(warnings, what);
+    return { face, faces: faces.length, embedding: await this.embed(photograph, face), warnings };
+  }
+
+  async close(): Promise<void> {
+    await this.#network.close();
+    await this.#embedder.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

@@ -1,0 +1,128 @@
+/** @file Numbers that say how well a face can be compared, from its five points and its aligned crop. */
+import type { Pixels } from "../image/settings.ts";
+import { alignTo, templateOf } from "./alignment.ts";
+import type { Detection, FaceQuality, Landmarks, Point } from "./face.ts";
+import type { Sampled } from "./pyramid.ts";
+import { angleOf } from "./similarity.ts";
+
+/** Side of the aligned crop that quality is measured on. */
+export const QUALITY_SIDE = 112;
+
+const EYE_DISTANCE = 35.2;
+/**
+ * How far the nose's tip and the corners of the mouth stand before the eyes, in pixels of the template: 0.45 and 0.05 of
+ * the distance between the eyes, a grown head's proportions.
+ */
+const DEPTHS = [0, 0, 0.45 * EYE_DISTANCE, 0.05 * EYE_DISTANCE, 0.05 * EYE_DISTANCE] as const;
+
+/** Degrees of pitch that YuNet's points of a level head seem to have against the template: the median over LFW. */
+const LEVEL_PITCH = 10;
+
+const degrees = (radians: number) => (radians * 180) / Math.PI;
+
+/** Solves a symmetric 3×3 system by Cramer's rule. */
+function solve3(m: readonly (readonly number[])[], right: readonly number[]): [number, number, number] {
+  const [[a, b, c], [, e, f], [, , i]] = m as [number[], number[], number[]] as [
+    [number, number, number],
+    [number, number, number],
+    [number, number, number],
+  ];
+  const cofactors = [
+    [e * i - f * f, c * f - b * i, b * f - c * e],
+    [c * f - b * i, a * i - c * c, b * c - a * f],
+    [b * f - c * e, b * c - a * f, a * e - b * b],
+  ];
+  const determinant = a * cofactors[0]![0]! + b * cofactors[0]![1]! + c * cofactors[0]![2]!;
+  const row = (k: number) =>
+    cofactors[k]!.reduce((sum, value, j) => sum + value * right[j]!, 0) / determinant;
+  return [row(0), row(1), row(2)];
+}
+
+/** The face's points in space: the template with depths, about their mean. */
+const MODEL = (() => {
+  const points = templateOf(QUALITY_SIDE).map(([x, y], i) => [x, y, DEPTHS[i]!]);
+  const mean = [0, 1, 2].map((axis) => points.reduce((sum, point) => sum + point[axis]!, 0) / points.length);
+  return points.map((point) => point.map((value, axis) => value - mean[axis]!));
+})();
+
+const NORMAL = [0, 1, 2].map((i) =>
+  [0, 1, 2].map((j) => MODEL.reduce((sum, point) => sum + point[i]! * point[j]!, 0)),
+);
+
+/** The row of the projection that gives one coordinate of the five points, by least squares. */
+function projectionRow(coordinates: readonly number[]): [number, number, number] {
+  const sums = [0, 1, 2].map((axis) =>
+    MODEL.reduce((sum, point, i) => sum + point[axis]! * coordinates[i]!, 0),
+  );
+  return solve3(NORMAL, sums);
+}
+
+/**
+ * How the head is turned, in degrees, from five points: the scaled orthographic projection of a rigid model that fits
+ * them best (DeMenthon and Davis, 1995, first step).
+ */
+export function poseOf(landmarks: Landmarks): Pick<FaceQuality, "yaw" | "pitch" | "roll"> {
+  const roll = angleOf(alignTo(landmarks, QUALITY_SIDE));
+  // Upright first: yaw and pitch are about the head's own axes.
+  const upright = landmarks.map(([x, y]): Point => {
+    const [cos, sin] = [Math.cos(roll), Math.sin(roll)];
+    return [cos * x - sin * y, sin * x + cos * y];
+  });
+  const [xx, , xz] = projectionRow(upright.map(([x]) => x));
+  const [, yy, yz] = projectionRow(upright.map(([, y]) => y));
+  return {
+    yaw: degrees(Math.atan2(xz, xx)),
+    pitch: degrees(Math.atan2(yz, yy)) - LEVEL_PITCH,
+    roll: -degrees(roll),
+  };
+}
+
+const distance = ([ax, ay]: Point, [bx, by]: Point) => Math.hypot(ax - bx, ay - by);
+
+/** Luminance of sRGB pixels, 0 to 255 (ITU-R BT.601, as JPEG stores it). */
+function luminance({ data }: Pixels): Float32Array {
+  const out = new Float32Array(data.length / 3);
+  for (let i = 0, at = 0; i < out.length; i++, at += 3) {
+    out[i] = 0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!;
+  }
+  return out;
+}
+
+/** The part of the aligned crop that is face whatever the head's shape. */
+const FACE_PART = { left: 24, right: 88, top: 36, bottom: 104 } as const;
+
+/** What the aligned crop's pixels say. */
+function lookOf(crop: Pixels): Pick<FaceQuality, "sharpness" | "brightness" | "contrast"> {
+  const light = luminance(crop);
+  const { left, right, top, bottom } = FACE_PART;
+  let [sum, squares, detail] = [0, 0, 0];
+  for (let row = top; row < bottom; row++) {
+    for (let column = left; column < right; column++) {
+      const at = row * crop.width + column;
+      const value = light[at]!;
+      const around = light[at - 1]! + light[at + 1]! + light[at - crop.width]! + light[at + crop.width]!;
+      sum += value;
+      squares += value * value;
+      detail += (around - 4 * value) ** 2;
+    }
+  }
+  const count = (right - left) * (bottom - top);
+  const mean = sum / count;
+  const variance = Math.max(0, squares / count - mean * mean);
+  return {
+    sharpness: variance < 1 ? 0 : Math.sqrt(detail / count / variance),
+    brightness: mean / 255,
+    contrast: Math.sqrt(variance) / 255,
+  };
+}
+
+/** @param crop the face aligned to `QUALITY_SIDE`. */
+export function qualityOf({ landmarks, score }: Detection, crop: Sampled): FaceQuality {
+  return {
+    score,
+    eyeDistance: distance(landmarks[0], landmarks[1]),
+    ...poseOf(landmarks),
+    ...lookOf(crop),
+    inside: crop.inside,
+  };
+}

@@ -1,0 +1,59 @@
+/** @file Writes a SavedModel or an ONNX file as an ONNX file, or as a SavedModel with constants for variables. */
+import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
+import { FaceError } from "../base/errors.ts";
+import { writeFileAtomic } from "../base/files.ts";
+import { lower } from "../onnx/lower/lower.ts";
+import type { CallableModel } from "../savedmodel/read/read.ts";
+import { contentOf } from "../savedmodel/write/rewrite.ts";
+import { writeSavedModel } from "../savedmodel/write/write.ts";
+import { readAnyModel } from "./read-model.ts";
+
+export interface ConvertOptions {
+  /** The ONNX file to write. */
+  readonly onnx?: string | undefined;
+  /** The signature that the ONNX file gets. Default `serving_default`. */
+  readonly signature?: string | undefined;
+  /** The version's folder to write, with all signatures. */
+  readonly savedModel?: string | undefined;
+}
+
+async function onnxBytes(model: CallableModel, signature: string): Promise<Uint8Array> {
+  if (model.signatures.has(signature))
+    return lower({ outputs: (await model.program(signature)).outputs }, { runtimeOps: false }).bytes;
+  throw new FaceError("MODEL_NOT_FOUND", `the model has no signature ${signature}`, {
+    hint: `it has ${[...model.signatures.keys()].join(", ") || "none"}`,
+  });
+}
+
+/**
+ * Converts a model.
+ * @param path a SavedModel's version folder, an ONNX file, or a version's folder with one.
+ * @returns the files and folders written, with the size of files in bytes.
+ * @throws FaceError `CONFIG_INVALID` without a target, `MODEL_…` for a model that cannot be read or lacks the signature.
+ */
+export async function convertModel(
+  path: string,
+  { onnx, signature = DEFAULT_SIGNATURE, savedModel }: ConvertOptions,
+): Promise<{ readonly path: string; readonly bytes?: number }[]> {
+  if (onnx === undefined && savedModel === undefined) {
+    throw new FaceError(
+      "CONFIG_INVALID",
+      "nothing to write: neither an ONNX file nor a SavedModel is named",
+      {
+        hint: "pass --onnx FILE, or --saved-model DIR for a new version's folder",
+      },
+    );
+  }
+  const written: { path: string; bytes?: number }[] = [];
+  const model = await readAnyModel(path);
+  if (onnx !== undefined) {
+    const bytes = await onnxBytes(model, signature);
+    await writeFileAtomic(onnx, bytes);
+    written.push({ path: onnx, bytes: bytes.length });
+  }
+  if (savedModel !== undefined) {
+    await writeSavedModel(savedModel, await contentOf(model));
+    written.push({ path: savedModel });
+  }
+  return written;
+}

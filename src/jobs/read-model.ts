@@ -1,0 +1,79 @@
+/** @file A model to convert, whatever its format: a SavedModel's folder or an ONNX file. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { ONNX_FILE } from "../artifact/files.ts";
+import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
+import type { SymbolicShape } from "../graph/ops.ts";
+import { type OpenOnnx, openOnnx } from "../onnx/read/open.ts";
+import { type CallableModel, readSavedModel } from "../savedmodel/read/read.ts";
+import { PREDICT_METHOD, type Signature, type SignatureTensor } from "../savedmodel/signature.ts";
+import type { SignatureGraph } from "../savedmodel/write/write.ts";
+
+const exists = async (path: string, kind: "isFile" | "isDirectory") =>
+  (await stat(path).catch(() => undefined))?.[kind]() ?? false;
+
+/** The ONNX file behind a path: itself, or the one in a version's folder. */
+async function onnxFileAt(path: string): Promise<string | undefined> {
+  if (path.toLowerCase().endsWith(".onnx") || (await exists(path, "isFile"))) return path;
+  const within = join(path, ONNX_FILE);
+  return (await exists(within, "isFile")) ? within : undefined;
+}
+
+const tensors = (nodes: SignatureGraph["inputs"]): Map<string, SignatureTensor> =>
+  new Map(
+    Object.entries(nodes).map(([name, { dtype, shape }]) => [
+      name,
+      { tensorName: name, dtype, shape: shape.map((side) => (typeof side === "number" ? side : -1)) },
+    ]),
+  );
+
+/** Sides that a signature leaves open get names, the first that of the batch. */
+function symbolic(name: string, shape: readonly number[]): SymbolicShape {
+  return shape.map((side, axis) => (side >= 0 ? side : axis === 0 ? "batch" : `${name}_${axis}`));
+}
+
+/** Shapes that a signature asks for in place of the file's. */
+function otherShapes(declared: Signature, as: Signature): Record<string, SymbolicShape> {
+  const changed = [...as.inputs.values()].flatMap(({ tensorName, shape }) => {
+    const own = declared.inputs.get(tensorName)?.shape;
+    return shape === undefined || shape.join() === own?.join()
+      ? []
+      : [[tensorName, symbolic(tensorName, shape)]];
+  });
+  return Object.fromEntries(changed) as Record<string, SymbolicShape>;
+}
+
+/** An ONNX file as a model with one signature. */
+function callable(file: OpenOnnx): CallableModel {
+  const whole = file.program();
+  const declared: Signature = {
+    inputs: tensors(whole.inputs),
+    outputs: tensors(whole.outputs),
+    methodName: PREDICT_METHOD,
+    defaults: new Map(),
+  };
+  return {
+    signatures: new Map([[DEFAULT_SIGNATURE, declared]]),
+    async program(_name, as = declared) {
+      const shapes = otherShapes(declared, as);
+      const { inputs, outputs } =
+        Object.keys(shapes).length === 0 ? whole : file.program({ inputShapes: shapes });
+      return {
+        inputs: Object.fromEntries(
+          [...as.inputs].map(([alias, { tensorName }]) => [alias, inputs[tensorName]!]),
+        ),
+        outputs,
+      };
+    },
+  };
+}
+
+/**
+ * Reads a model to convert it.
+ * @param path a SavedModel's version folder, an ONNX file, or a version's folder with one.
+ * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID`, or `MODEL_UNSUPPORTED` naming every operation that cannot be read.
+ */
+export async function readAnyModel(path: string): Promise<CallableModel> {
+  const file = await onnxFileAt(path);
+  return file === undefined ? readSavedModel(path) : callable(await openOnnx(file));
+}

@@ -1,0 +1,221 @@
+/** @file An ONNX graph becomes ours: what its outputs need, from its inputs on. */
+
+import { FaceError, messageOf } from "../../base/errors.ts";
+import type { DType } from "../../base/tensor.ts";
+import { constant, input, labelled } from "../../graph/build.ts";
+import { check } from "../../graph/check.ts";
+import type { Node, SymbolicShape } from "../../graph/ops.ts";
+import type { GraphProto, NodeProto, TensorProto } from "../../proto/onnx/onnx_pb.ts";
+import { channelsSecond, entriesLast } from "./channels-last.ts";
+import { onnxImporters } from "./from-onnx.ts";
+import { OnnxCall, type OnnxContext } from "./onnx-call.ts";
+
+/** An ONNX graph in our words: inputs and outputs by their names in the file. */
+export interface OnnxProgram {
+  readonly inputs: Readonly<Record<string, Node<"input">>>;
+  readonly outputs: Readonly<Record<string, Node>>;
+}
+
+/** An input that the outputs need, as it is to be read. */
+export interface WantedInput {
+  readonly name: string;
+  readonly dtype: DType;
+  /** In the file's order of axes. */
+  readonly shape: SymbolicShape;
+  /** Whether the program takes it with its channels last. */
+  readonly channelsLast: boolean;
+}
+
+/** What the outputs of a graph need, before any of it is computed. */
+export interface NeededPart {
+  readonly nodes: readonly NodeProto[];
+  readonly stored: ReadonlyMap<string, TensorProto>;
+  /** Names of the inputs that are used and have no stored value. */
+  readonly inputs: readonly string[];
+}
+
+/** Nodes that unsupported operators stand at, at most so many of each in an error. */
+const EXAMPLES_SHOWN = 3;
+
+const isStandard = (domain: string) => domain === "" || domain === "ai.onnx";
+const operatorOf = ({ domain, opType }: NodeProto) => (isStandard(domain) ? opType : `${domain}.${opType}`);
+const placeOf = ({ name, output }: NodeProto) =>
+  name || output.find((each) => each !== "") || "a nameless node";
+
+const isReadable = (node: NodeProto) => isStandard(node.domain) && Object.hasOwn(onnxImporters, node.opType);
+
+/**
+ * Finds what the outputs need; the rest of a graph is of no interest.
+ * @param what the file, for errors
+ */
+export function neededPart(graph: GraphProto, what: string): NeededPart {
+  const invalid = (reason: string) => new FaceError("MODEL_INVALID", `${what}: ${reason}`);
+  const stored = new Map(graph.initializer.map((each) => [each.name, each]));
+  const declared = new Set(graph.input.map(({ name }) => name));
+  const made = new Set<string>();
+  for (const name of graph.node.flatMap(({ output }) => output.filter((each) => each !== ""))) {
+    if (made.has(name) || stored.has(name) || declared.has(name))
+      throw invalid(`the value ${name} is made in two places`);
+    made.add(name);
+  }
+  const needed = new Set(graph.output.map(({ name }) => name));
+  // Inputs of a node stand before it, as the format demands; where they do not, reading it finds them missing.
+  const nodes = graph.node
+    .toReversed()
+    .filter(({ input: inputs, output }) => {
+      const isNeeded = output.some((name) => name !== "" && needed.has(name));
+      if (isNeeded) for (const name of inputs) if (name !== "") needed.add(name);
+      return isNeeded;
+    })
+    .toReversed();
+  return {
+    nodes,
+    stored: new Map([...stored].filter(([name]) => needed.has(name))),
+    inputs: [...declared].filter((name) => needed.has(name) && !stored.has(name)),
+  };
+}
+
+/** One error for everything that cannot be read. */
+export function refuseUnknown(nodes: readonly NodeProto[], what: string): void {
+  const places = new Map<string, string[]>();
+  for (const node of nodes.filter((each) => !isReadable(each))) {
+    const known = places.get(operatorOf(node));
+    if (known === undefined) places.set(operatorOf(node), [placeOf(node)]);
+    else known.push(placeOf(node));
+  }
+  if (places.size === 0) return;
+  const list = [...places].map(([op, names]) => {
+    const more = names.length > EXAMPLES_SHOWN ? ` and ${names.length - EXAMPLES_SHOWN} more` : "";
+    return `${op} (${names.slice(0, EXAMPLES_SHOWN).join(", ")}${more})`;
+  });
+  throw new FaceError(
+    "MODEL_UNSUPPORTED",
+    `${what} uses operations that faceid cannot run: ${list.join("; ")}`,
+    {
+      hint: "docs/formats.md lists the operations that can be read",
+    },
+  );
+}
+
+/** One node in our words. What does not fit together in its shapes is the model's fault. */
+function imported(
+  node: NodeProto,
+  inputs: readonly (Node | undefined)[],
+  context: OnnxContext,
+): readonly Node[] {
+  const place = placeOf(node);
+  try {
+    const made = onnxImporters[node.opType]!(new OnnxCall(node, inputs, context, place));
+    return Array.isArray(made) ? (made as Node[]) : [made as Node];
+  } catch (error) {
+    if (!(error instanceof FaceError) || error.code !== "SHAPE_MISMATCH") throw error;
+    throw new FaceError("MODEL_INVALID", `${place} (${node.opType}): ${error.message}`, { cause: error });
+  }
+}
+
+/** Makes sure that the types of all values go together. */
+function checkTypes(outputs: readonly Node[], what: string): void {
+  try {
+    check(outputs);
+  } catch (error) {
+    const reason = messageOf(error).replace(/^internal: /, "");
+    throw new FaceError("MODEL_INVALID", `${what} contradicts itself: ${reason}`, { cause: error });
+  }
+}
+
+const unsupportedOutput = (node: NodeProto, i: number) =>
+  new FaceError("MODEL_UNSUPPORTED", `${placeOf(node)} (${node.opType}): its output ${i} is not supported`);
+
+/** Elements of one value, from which on no machine runs it. */
+const LARGEST_VALUE = 2 ** 31;
+/** Elements that all values together may have that do not depend on any input, beyond those that are stored. */
+const MOST_CONSTANT = 1 << 26;
+/** As often as weights may be rearranged on their way into a product. */
+const MOST_COPIES = 16;
+
+/** Keeps count of what a graph makes, so that a small file cannot take all memory. */
+class Budget {
+  readonly #dependent = new Set<Node>();
+  readonly #what: string;
+  #constant: number;
+
+  constructor(inputs: Iterable<Node>, stored: number, what: string) {
+    for (const each of inputs) this.#dependent.add(each);
+    this.#constant = MOST_CONSTANT + MOST_COPIES * stored;
+    this.#what = what;
+  }
+
+  /** Counts what a node has made. */
+  add(given: readonly (Node | undefined)[], made: readonly Node[], place: string): void {
+    const isDependent = given.some((each) => each !== undefined && this.#dependent.has(each));
+    for (const each of made) {
+      const size = each.shape.reduce<number>(
+        (product, side) => product * (typeof side === "number" ? side : 1),
+        1,
+      );
+      if (isDependent) this.#dependent.add(each);
+      else this.#constant -= size;
+      if (size <= LARGEST_VALUE && this.#constant >= 0) continue;
+      throw new FaceError(
+        "MODEL_UNSUPPORTED",
+        `${this.#what}: ${place} makes more elements than can be kept`,
+      );
+    }
+  }
+}
+
+/** An input of the program, and the value that the file's nodes see. */
+function inputNode({ name, dtype, shape, channelsLast }: WantedInput): { port: Node<"input">; value: Node } {
+  const port = input(name, channelsLast ? entriesLast(shape) : shape, dtype);
+  return { port, value: channelsLast ? channelsSecond(port) : port };
+}
+
+/**
+ * Reads a graph.
+ * @param part what its outputs need; every operator in it must be known
+ * @param wanted the inputs that it needs
+ * @throws FaceError `MODEL_UNSUPPORTED` for what cannot be done, `MODEL_INVALID` for a graph that contradicts itself.
+ */
+export function importGraph(
+  graph: GraphProto,
+  part: NeededPart,
+  wanted: readonly WantedInput[],
+  context: OnnxContext,
+  what: string,
+): OnnxProgram {
+  const values = new Map<string, Node>();
+  const inputs: Record<string, Node<"input">> = {};
+  for (const each of wanted) {
+    const { port, value } = inputNode(each);
+    inputs[each.name] = port;
+    values.set(each.name, value);
+  }
+  let storedElements = 0;
+  const dependent = [...values.values()];
+  for (const [name, stored] of part.stored) {
+    const tensor = context.tensor(stored, name);
+    storedElements += tensor.data.length;
+    values.set(name, labelled(constant(tensor), name));
+  }
+  const budget = new Budget(dependent, storedElements, what);
+  const unmade = new Map<string, FaceError>();
+  const value = (name: string, place: string): Node => {
+    const found = values.get(name);
+    if (unmade.has(name)) throw unmade.get(name)!;
+    if (found === undefined)
+      throw new FaceError("MODEL_INVALID", `${what}: ${place} needs ${name}, which is not made before it`);
+    return found;
+  };
+  for (const node of part.nodes) {
+    const given = node.input.map((name) => (name === "" ? undefined : value(name, placeOf(node))));
+    const made = imported(node, given, context);
+    budget.add(given, made, placeOf(node));
+    for (const [i, name] of node.output.entries()) {
+      if (made[i] !== undefined) values.set(name, made[i]);
+      else unmade.set(name, unsupportedOutput(node, i));
+    }
+  }
+  const outputs = Object.fromEntries(graph.output.map(({ name }) => [name, value(name, "the output")]));
+  checkTypes(Object.values(outputs), what);
+  return { inputs, outputs };
+}

@@ -1,0 +1,40 @@
+/** @file Opens an ONNX file with what lies beside it; its graph is read when asked for. */
+import { readFile, stat } from "node:fs/promises";
+import { FaceError, messageOf } from "../../base/errors.ts";
+import { readExternal } from "./external-data.ts";
+import type { OnnxProgram } from "./import-graph.ts";
+import { type OnnxReadOptions, parseModel, programOf } from "./read.ts";
+
+/** Protobuf's own limit on one message. */
+const LARGEST_MESSAGE = 2 ** 31 - 1;
+
+/** An ONNX model in memory. */
+export interface OpenOnnx {
+  /**
+   * Its graph, read anew at each call.
+   * @throws FaceError as `readOnnx`.
+   */
+  program(options?: Pick<OnnxReadOptions, "inputShapes" | "images">): OnnxProgram;
+}
+
+async function bytesOf(path: string): Promise<Uint8Array> {
+  try {
+    const { size } = await stat(path);
+    if (size > LARGEST_MESSAGE) throw new FaceError("MODEL_UNSUPPORTED", `${path} is larger than 2 GB`);
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof FaceError) throw error;
+    throw new FaceError("MODEL_NOT_FOUND", `cannot read ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Opens an ONNX file.
+ * @throws FaceError `MODEL_NOT_FOUND` when it cannot be read, `MODEL_INVALID` when it is damaged or its weights are not
+ *   where it says.
+ */
+export async function openOnnx(path: string): Promise<OpenOnnx> {
+  const { model, graph } = parseModel(await bytesOf(path), path);
+  const external = await readExternal(graph, path, path);
+  return { program: (options = {}) => programOf(model, graph, { ...options, what: path, external }) };
+}

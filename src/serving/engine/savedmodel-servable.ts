@@ -1,0 +1,227 @@
+/** @file A SavedModel as a servable: each signature in a session pool for the shapes that requests bring. */
+import type { ExportedModel } from "../../artifact/description.ts";
+import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
+import type { TensorMap } from "../../base/tensor.ts";
+import { lower } from "../../onnx/lower/lower.ts";
+import { SessionPool } from "../../onnx/runtime/session-pool.ts";
+import { type ReadModel, readSavedModel } from "../../savedmodel/read/read.ts";
+import type { Signature } from "../../savedmodel/signature.ts";
+import { StatusError } from "../status.ts";
+import { decodeStep } from "./image-input.ts";
+import { exampleStep } from "./parse-example.ts";
+import type { InputStep, RunOptions, Servable, ServableId } from "./servable.ts";
+import { fits, misfitText, NICENESS, runSession, type Shapes, shapesOf } from "./session-run.ts";
+
+/** Session pools that a signature keeps for shapes other than the declared ones. */
+const MOST_VARIANTS = 4;
+const DECLARED = "declared";
+/** Prefix of outputs: a signature may have an input of the same name. */
+const OUTPUT = "output/";
+
+/** The same signature with the ranks and sides of these tensors; the first side stays open for batches. */
+function reshaped(signature: Signature, shapes: Shapes): Signature {
+  const inputs = new Map(
+    [...signature.inputs].map(([alias, input]) => {
+      const [, ...sides] = shapes.get(alias)!;
+      return [alias, { ...input, shape: shapes.get(alias)!.length === 0 ? [] : [-1, ...sides] }];
+    }),
+  );
+  return { ...signature, inputs };
+}
+
+/** One signature of a model, lowered to ONNX when first used. */
+export class SignatureEngine {
+  readonly #model: ReadModel;
+  readonly #name: string;
+  readonly #sessions: number;
+  /** The inputs of the graph, after the step that parses examples or decodes files, if there is one. */
+  readonly #signature: Signature;
+  readonly #step: InputStep | undefined;
+  readonly #pools = new Map<string, Promise<SessionPool>>();
+
+  constructor(model: ReadModel, name: string, sessions: number) {
+    const declared = model.signatures.get(name)!;
+    this.#model = model;
+    this.#name = name;
+    this.#sessions = sessions;
+    this.#step = exampleStep(model.graph, declared) ?? decodeStep(model.graph, declared);
+    this.#signature = this.#step?.signature ?? declared;
+  }
+
+  get #isRankKnown(): boolean {
+    return [...this.#signature.inputs.values()].every(({ shape }) => shape !== undefined);
+  }
+
+  /**
+   * Opens the sessions for the declared shapes.
+   * @throws FaceError `MODEL_UNSUPPORTED` or `MODEL_INVALID`.
+   */
+  async prepare(): Promise<void> {
+    if (this.#isRankKnown) await this.#pool(DECLARED, this.#signature);
+  }
+
+  /**
+   * Parses examples or decodes files, where the signature takes them.
+   * @throws StatusError `INVALID_ARGUMENT` or FaceError for inputs that it cannot convert.
+   */
+  async makeReady(given: TensorMap, { signal, memory }: RunOptions = {}): Promise<TensorMap> {
+    const inputs = this.#step === undefined ? given : await this.#step.parse(given, memory);
+    signal?.throwIfAborted();
+    return inputs;
+  }
+
+  /** @throws StatusError `INVALID_ARGUMENT` for inputs that do not fit the graph. */
+  async run(inputs: TensorMap, outputNames: readonly string[], signal?: AbortSignal): Promise<TensorMap> {
+    const pool = await this.#poolFor(inputs);
+    signal?.throwIfAborted();
+    const names = outputNames.map((name) => OUTPUT + name);
+    const outputs = await runSession(pool, inputs, names);
+    return new Map(outputNames.map((name) => [name, outputs.get(OUTPUT + name)!]));
+  }
+
+  async #poolFor(inputs: TensorMap): Promise<SessionPool> {
+    const shapes = shapesOf(inputs);
+    if (this.#isRankKnown && fits(this.#signature, shapes)) return this.#pool(DECLARED, this.#signature);
+    const key = JSON.stringify([...shapes].map(([alias, shape]) => [alias, shape.length, shape.slice(1)]));
+    try {
+      return await this.#pool(key, reshaped(this.#signature, shapes));
+    } catch (error) {
+      throw new StatusError("INVALID_ARGUMENT", misfitText(this.#signature, shapes), { cause: error });
+    }
+  }
+
+  #pool(key: string, signature: Signature): Promise<SessionPool> {
+    const known = this.#pools.get(key);
+    if (known !== undefined) return known;
+    this.#dropVariant();
+    const opened = Promise.resolve().then(async () => {
+      const { outputs } = await this.#model.program(this.#name, signature);
+      const named = Object.entries(outputs).map(([name, node]) => [OUTPUT + name, node] as const);
+      const lowered = lower({ outputs: Object.fromEntries(named) });
+      const names = lowered.inputs.map(({ name }) => name);
+      const size = key === DECLARED ? this.#sessions : 1;
+      return SessionPool.open(lowered.bytes, size, { inputNames: names, niceness: NICENESS });
+    });
+    this.#pools.set(key, opened);
+    // This request gets the error, the next one tries again.
+    opened.catch(() => this.#pools.delete(key));
+    return opened;
+  }
+
+  /** Closes the oldest pool when another shape would be one too many. */
+  #dropVariant(): void {
+    const variants = [...this.#pools.keys()].filter((key) => key !== DECLARED);
+    const [oldest] = variants;
+    if (oldest === undefined || variants.length < MOST_VARIANTS) return;
+    const pool = this.#pools.get(oldest)!;
+    this.#pools.delete(oldest);
+    void pool.then(
+      (opened) => opened.close(),
+      () => undefined,
+    );
+  }
+
+  async close(): Promise<void> {
+    const pools = await Promise.allSettled(this.#pools.values());
+    await Promise.all(pools.map((each) => (each.status === "fulfilled" ? each.value.close() : undefined)));
+  }
+}
+
+/** A SavedModel version in memory. Signatures other than the default one are opened on their first request. */
+class SavedModelServable implements Servable {
+  readonly name: string;
+  readonly version: bigint;
+  readonly description: ExportedModel | undefined;
+  readonly #model: ReadModel;
+  readonly #sessions: number;
+  readonly #engines = new Map<string, SignatureEngine>();
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(
+    { name, version }: ServableId,
+    model: ReadModel,
+    description: ExportedModel | undefined,
+    sessions: number,
+  ) {
+    this.name = name;
+    this.version = version;
+    this.description = description;
+    this.#model = model;
+    this.#sessions = sessions;
+  }
+
+  get signatures(): ReadModel["signatures"] {
+    return this.#model.signatures;
+  }
+
+  get signatureDefs(): ReadModel["signatureDefs"] {
+    return this.#model.signatureDefs;
+  }
+
+  #engine(signatureName: string): SignatureEngine {
+    let engine = this.#engines.get(signatureName);
+    if (engine === undefined) {
+      engine = new SignatureEngine(this.#model, signatureName, this.#sessions);
+      this.#engines.set(signatureName, engine);
+    }
+    return engine;
+  }
+
+  /** Opens the sessions of a signature before its first request. */
+  prepare(signatureName: string): Promise<void> {
+    return this.#engine(signatureName).prepare();
+  }
+
+  makeReady(signatureName: string, inputs: TensorMap, options?: RunOptions): Promise<TensorMap> {
+    return this.#counted(this.#engine(signatureName).makeReady(inputs, options));
+  }
+
+  runReady(signatureName: string, inputs: TensorMap, outputNames: readonly string[]): Promise<TensorMap> {
+    return this.#counted(this.#engine(signatureName).run(inputs, outputNames));
+  }
+
+  async run(
+    signatureName: string,
+    inputs: TensorMap,
+    outputNames: readonly string[],
+    options: RunOptions = {},
+  ): Promise<TensorMap> {
+    const engine = this.#engine(signatureName);
+    return this.#counted(
+      engine.makeReady(inputs, options).then((ready) => engine.run(ready, outputNames, options.signal)),
+    );
+  }
+
+  async #counted<T>(work: Promise<T>): Promise<T> {
+    this.#running.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#running.delete(work);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#running);
+    await Promise.all([...this.#engines.values()].map((engine) => engine.close()));
+  }
+}
+
+/**
+ * Reads a SavedModel and opens its default signature, or else its first, in `sessions` threads.
+ * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
+ */
+export async function loadSavedModel(
+  folder: string,
+  id: ServableId,
+  { sessions, tags }: { readonly sessions: number; readonly tags: readonly string[] },
+  description: ExportedModel | undefined,
+): Promise<Servable> {
+  const model = await readSavedModel(folder, tags);
+  const servable = new SavedModelServable(id, model, description, sessions);
+  const first = model.signatures.has(DEFAULT_SIGNATURE)
+    ? DEFAULT_SIGNATURE
+    : model.signatures.keys().next().value;
+  if (first !== undefined) await servable.prepare(first);
+  return servable;
+}

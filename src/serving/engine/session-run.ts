@@ -1,0 +1,51 @@
+/** @file Runs a session pool for a request, so that inputs which do not fit are the client's error. */
+import { FaceError } from "../../base/errors.ts";
+import type { TensorMap } from "../../base/tensor.ts";
+import type { SessionPool } from "../../onnx/runtime/session-pool.ts";
+import type { Signature } from "../../savedmodel/signature.ts";
+import { invalidArgument } from "../status.ts";
+
+/** Priority below the thread that talks to clients: its work is short and keeps the sessions busy. */
+export const NICENESS = 5;
+
+export type Shapes = ReadonlyMap<string, readonly number[]>;
+
+/** The shapes of inputs by name. */
+export function shapesOf(inputs: TensorMap): Shapes {
+  return new Map([...inputs].map(([name, { shape }]) => [name, shape]));
+}
+
+/** Whether inputs have the shapes that a signature declares; an unknown rank fits any shape. */
+export function fits({ inputs }: Signature, shapes: Shapes): boolean {
+  return [...inputs].every(([name, { shape: wanted }]) => {
+    const given = shapes.get(name) ?? [];
+    return (
+      wanted === undefined ||
+      (wanted.length === given.length && wanted.every((side, axis) => side < 0 || side === given[axis]))
+    );
+  });
+}
+
+/** The error message for shapes that do not fit: for each input the declared and the given one. */
+export function misfitText({ inputs }: Signature, shapes: Shapes): string {
+  const parts = [...inputs].map(([name, { shape }]) => {
+    const wanted = shape === undefined ? "any shape" : `[${shape.join(",")}]`;
+    return `${name} takes ${wanted}, got [${(shapes.get(name) ?? []).join(",")}]`;
+  });
+  return `Shapes do not fit the model: ${parts.join("; ")}`;
+}
+
+/** @throws StatusError `INVALID_ARGUMENT` with the runtime's message when it refuses the inputs. */
+export async function runSession(
+  pool: SessionPool,
+  inputs: TensorMap,
+  outputNames: readonly string[],
+): Promise<TensorMap> {
+  try {
+    return await pool.run(inputs, outputNames);
+  } catch (error) {
+    if (error instanceof FaceError && error.code === "MODEL_UNSUPPORTED")
+      throw invalidArgument(error.message);
+    throw error;
+  }
+}
