@@ -2,11 +2,9 @@
 import { availableParallelism } from "node:os";
 import { Limiter } from "../../base/limiter.ts";
 import { float32, type Tensor, type TensorMap } from "../../base/tensor.ts";
-import { decodeImage, decodePixels } from "../../image/decode.ts";
-import { imageFormat } from "../../image/format.ts";
-import { prepareInto } from "../../image/prepare.ts";
+import { decodeImage, decodePixels, imageFormat } from "../../image/decode.ts";
 import { resizeInto } from "../../image/resize.ts";
-import { type ImageSettings, imageSize } from "../../image/settings.ts";
+import { type ImageSettings, imageSize, prepareInto } from "../../image/settings.ts";
 import type { GraphDef } from "../../proto/tensorflow/graph_pb.ts";
 import { matchDecodeLoops } from "../../savedmodel/read/match-decode-loop.ts";
 import type { Signature, SignatureTensor } from "../../savedmodel/signature.ts";
