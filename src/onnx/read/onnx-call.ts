@@ -3,7 +3,7 @@
 import type { DType, Tensor } from "../../base/tensor.ts";
 import { ImportCall } from "../../graph/import-call.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
-import { knownNumbers, type PartialInt } from "../../graph/partial-ints.ts";
+import { knownNumbers, type PartialInt, partialInts } from "../../graph/partial-ints.ts";
 import * as partial from "../../graph/partial-shapes.ts";
 import {
   type AttributeProto,
@@ -102,7 +102,8 @@ export class OnnxCall extends ImportCall<Node | undefined> {
 
   /** The elements of an input that is a scalar or a list of whole numbers, as far as they are known. */
   override partialInts(i: number): readonly PartialInt[] {
-    return knownNumbers(this.input(i)) ?? super.partialInts(i);
+    const x = this.input(i);
+    return partialInts(x) ?? knownNumbers(x) ?? super.partialInts(i);
   }
 
   /** A list that was an attribute up to an operator set and is an input from there on; undefined where it is left out. */
