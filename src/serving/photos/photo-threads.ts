@@ -6,7 +6,6 @@ import { WorkerPool } from "../../base/worker-pool.ts";
 import type { Framing } from "../../faces/alignment.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
 import type { Face } from "../../faces/face.ts";
-import type { QualityWarning } from "../../faces/quality-limits.ts";
 import { untilAborted } from "../engine/servable.ts";
 import { StatusError } from "../status.ts";
 
@@ -30,9 +29,9 @@ export interface FaceWish {
   readonly strict: boolean;
 }
 
-/** A face with what of it lies beyond the limits on quality. */
+/** A face with what makes it unfit to be compared, in words. */
 export interface JudgedFace extends Face {
-  readonly warnings: readonly QualityWarning[];
+  readonly warnings: readonly string[];
 }
 
 /** The face that was meant, and how many faces the photograph shows. */

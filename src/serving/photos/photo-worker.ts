@@ -11,7 +11,10 @@ import { MOST_PIXELS } from "../engine/image-input.ts";
 import { NICENESS } from "../engine/session-run.ts";
 import type { FaceWish, JudgedFace, MeantFace, PackFiles, PhotoCalls, Photograph } from "./photo-threads.ts";
 
-const judged = (face: Face): JudgedFace => ({ ...face, warnings: qualityWarnings(face.quality) });
+const judged = (face: Face): JudgedFace => ({
+  ...face,
+  warnings: qualityWarnings(face.quality).map(({ message }) => message),
+});
 
 async function open(files: PackFiles): Promise<FacePipeline> {
   const [detector, embedding] = await Promise.all([readFile(files.detector), readFile(files.embedding)]);
@@ -29,9 +32,9 @@ async function find(pipeline: FacePipeline, { file, what }: Photograph): Promise
 
 /** The face that is meant. */
 function meant({ photograph, faces }: FoundFaces, what: string, { choice, strict }: FaceWish): MeantFace {
-  const face = judged(chooseFace(faces, choice, photograph.level(0).pixels, what));
-  if (strict) requireQuality(face.warnings, what);
-  return { face, found: faces.length };
+  const face = chooseFace(faces, choice, photograph.level(0).pixels, what);
+  if (strict) requireQuality(qualityWarnings(face.quality), what);
+  return { face: judged(face), found: faces.length };
 }
 
 lowerPriority(NICENESS);
