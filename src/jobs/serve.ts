@@ -1,7 +1,6 @@
 /** @file Serves models over TensorFlow Serving's protocols, by options or by the flags of `tensorflow_model_server`. */
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { create } from "@bufbuild/protobuf";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { openPack } from "../faces/models.ts";
@@ -13,7 +12,7 @@ import {
 } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { batchOptions, defaultBatchOptions } from "../serving/batching/options.ts";
 import { type LoaderOptions, savedModelLoader } from "../serving/repository/loader.ts";
-import { singleModelConfig } from "../serving/repository/model-config.ts";
+import { NO_MODELS, singleModelConfig } from "../serving/repository/model-config.ts";
 import { parseTextProto, readTextProto } from "../serving/repository/text-proto.ts";
 import {
   letHeapGrow,
@@ -76,10 +75,6 @@ export async function serve({
     grpcPort: grpcPort === false ? undefined : grpcPort,
   });
 }
-
-const NO_MODELS = create(ModelServerConfigSchema, {
-  config: { case: "modelConfigList", value: { config: [] } },
-});
 
 /** What was measured of each pack. */
 const CALIBRATIONS = new Map([["opencv-sface", OPENCV_SFACE_CALIBRATION]]);
