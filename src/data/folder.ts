@@ -16,7 +16,7 @@ const READS_AT_ONCE = 16;
 const byCode = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 /** Whether a file's name ends like an image's; hidden files never count. */
-function isImageFile(name: string): boolean {
+export function isImageFile(name: string): boolean {
   return !name.startsWith(".") && IMAGE_EXTENSIONS.has(extname(name).slice(1).toLowerCase());
 }
 

@@ -101,11 +101,11 @@ function requireVerifier(path: string, verifier: object & { readonly image: Veri
 }
 
 /**
- * A model by its path, whose measure is the probability.
+ * A model by its path, called `name`, whose measure is the probability.
  * @param detects whether faces are cut out of photographs, for which the model must say how they lie in its images.
  * @throws FaceError as `openModel`, or `MODEL_UNSUPPORTED` for a model that cannot compare faces of photographs.
  */
-export async function modelComparer(path: string, detects: boolean): Promise<FaceComparer> {
+export async function modelComparer(name: string, path: string, detects: boolean): Promise<FaceComparer> {
   const opened = await openModel(path);
   try {
     const verifier = requireVerifier(path, opened.verifier);
@@ -119,7 +119,7 @@ export async function modelComparer(path: string, detects: boolean): Promise<Fac
       ? framingOf(path, described?.framing, side, typeof dataset === "string" ? dataset : undefined)
       : undefined;
     return {
-      name: path,
+      name,
       measure: "probability",
       calibration: opened.calibration,
       crop: (photograph, face) => cropFace(photograph, face, framing!, side),

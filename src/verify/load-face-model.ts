@@ -1,7 +1,6 @@
 /** @file Opens a model for whole photographs: a pack by its name, an exported model by its path, or what there is. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FaceError } from "../base/errors.ts";
 import { openPack } from "../faces/models.ts";
@@ -42,9 +41,9 @@ async function loadPack(name: string, options: LoadFaceModelOptions): Promise<Ph
   );
 }
 
-async function loadExported(path: string, options: LoadFaceModelOptions): Promise<PhotoModel> {
+async function loadExported(name: string, path: string, options: LoadFaceModelOptions): Promise<PhotoModel> {
   const { detect = true } = options;
-  const comparer = await modelComparer(path, detect);
+  const comparer = await modelComparer(name, path, detect);
   try {
     return new PhotoModel(comparer, detect ? await openPipeline(DEFAULT_PACK, options) : undefined, detect);
   } catch (error) {
@@ -62,7 +61,7 @@ async function loadDefault(options: LoadFaceModelOptions): Promise<PhotoModel> {
     // Without the pack there is no detector, so only crops can be answered.
     if (!missing || options.detect !== false || !existsSync(SHIPPED)) throw error;
     options.log?.warn(`${error.message}; using the model ${SHIPPED_NAME}`);
-    return await loadExported(SHIPPED, options);
+    return await loadExported(SHIPPED_NAME, SHIPPED, options);
   }
 }
 
@@ -76,6 +75,6 @@ async function loadDefault(options: LoadFaceModelOptions): Promise<PhotoModel> {
 export async function loadFaceModel(model?: string, options: LoadFaceModelOptions = {}): Promise<PhotoModel> {
   if (model === undefined) return await loadDefault(options);
   if (PACKS.some(({ name }) => name === model)) return await loadPack(model, options);
-  const isShipped = model === SHIPPED_NAME && !existsSync(join(SHIPPED_NAME));
-  return await loadExported(isShipped ? SHIPPED : model, options);
+  const isShipped = model === SHIPPED_NAME && !existsSync(model);
+  return await loadExported(model, isShipped ? SHIPPED : model, options);
 }

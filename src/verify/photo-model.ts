@@ -123,17 +123,17 @@ export class PhotoModel implements AsyncDisposable {
    * Finds all faces of a photograph, the surest first; none is no error.
    * @throws FaceError `IMAGE_UNREADABLE`, or `CONFIG_INVALID` for a model that was opened without detection.
    */
-  async faces(photo: Photo, { limits }: Pick<PhotoOptions, "limits"> = {}): Promise<PhotoFace[]> {
-    const { faces } = await this.find(photo);
-    return faces.map((face) => this.#judged(face, limits).face);
+  async faces(photo: Photo, options: Pick<PhotoOptions, "limits"> = {}): Promise<PhotoFace[]> {
+    return [...(await this.findFaces(photo, options)).faces];
   }
 
   /** The same, with the decoded photograph. */
-  async find(photo: Photo): Promise<FoundFaces> {
-    if (this.#pipeline !== undefined && this.#detects) return await this.#pipeline.find(photo);
-    throw new FaceError("CONFIG_INVALID", `${this.name} was opened without detection and finds no faces`, {
-      hint: "leave out detect: false",
-    });
+  async findFaces(
+    photo: Photo,
+    { limits }: Pick<PhotoOptions, "limits"> = {},
+  ): Promise<{ readonly photograph: Pyramid; readonly faces: readonly PhotoFace[] }> {
+    const { photograph, faces } = await this.#find(photo);
+    return { photograph, faces: faces.map((face) => this.#judged(face, limits).face) };
   }
 
   /**
@@ -201,6 +201,13 @@ export class PhotoModel implements AsyncDisposable {
     await this.close();
   }
 
+  async #find(photo: Photo): Promise<FoundFaces> {
+    if (this.#pipeline !== undefined && this.#detects) return await this.#pipeline.find(photo);
+    throw new FaceError("CONFIG_INVALID", `${this.name} was opened without detection and finds no faces`, {
+      hint: "leave out detect: false",
+    });
+  }
+
   async #embed(photo: Photo, what: string, options: PhotoOptions): Promise<PhotoEmbedding> {
     try {
       return this.#detects ? await this.#embedFace(photo, what, options) : await this.#embedCrop(photo);
@@ -215,7 +222,7 @@ export class PhotoModel implements AsyncDisposable {
   }
 
   async #embedFace(photo: Photo, what: string, options: PhotoOptions): Promise<PhotoEmbedding> {
-    const { photograph, faces } = await this.find(photo);
+    const { photograph, faces } = await this.#find(photo);
     const chosen = chooseFace(faces, options.face ?? "largest", photograph.level(0).pixels, what);
     const { face, beyond } = this.#judged(chosen, options.limits);
     if (options.strict === true) requireQuality(beyond, what);
