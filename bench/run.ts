@@ -8,6 +8,8 @@ const BENCHES = {
   depthwise: "depthwise convolutions with and without the runtime's blocked operators",
   serving:
     "rates and latencies of the server beside its engine [--clients 1,8,32] [--rounds N] [--seconds N]",
+  "pack-calibration":
+    "thresholds of the model pack from all pairs of LFW, written into src/verify [--cache FOLDER] [--shard I/N]",
   "processor-time": "processor time of the server for one answer",
   soak: "memory and latency of the server under constant load [--minutes 10] [--output FOLDER]",
   faces: "accuracy, detections and time of the face pipeline on LFW [--folds 5,6,7,8] [--fast] [--limit N]",

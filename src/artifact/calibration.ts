@@ -13,7 +13,7 @@ const rateSchema = z.object({
 const operatingPointSchema = z.object({
   /** The rate that was aimed at. */
   far: share,
-  /** Pairs at or above this probability count as one person. */
+  /** Pairs at or above this score count as one person: a probability, or a cosine for a model pack. */
   threshold: z.number(),
   /** False accept rate and true accept rate on the pairs it was measured on. */
   measuredFar: rateSchema,
@@ -40,6 +40,21 @@ export type Rate = z.infer<typeof rateSchema>;
 export type OperatingPoint = z.infer<typeof operatingPointSchema>;
 /** Part of an exported model's description: it turns a probability into a decision. */
 export type CalibrationRecord = z.infer<typeof calibrationSchema>;
+
+/** What is known about the thresholds of a model pack, whose scores are cosines in [-1, 1]. */
+export interface PackCalibration {
+  readonly pack: string;
+  /** SHA-256 of the embedding's file that was measured. */
+  readonly sha256: string;
+  readonly calibration: CalibrationRecord;
+  /** How the intervals were computed. */
+  readonly intervals: string;
+  readonly photographs: number;
+  /** Photographs in which no face was found; they are in no pair. */
+  readonly withoutFace: readonly string[];
+  /** What must be known about the people. */
+  readonly note: string;
+}
 
 /** How a probability becomes a decision. */
 export interface Decision {

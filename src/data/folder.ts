@@ -11,6 +11,11 @@ export interface Folder {
   readonly files: readonly string[];
 }
 
+/** Whether a file's name ends like an image's; hidden files never count. */
+export function isImageFile(name: string): boolean {
+  return !name.startsWith(".") && IMAGE_EXTENSIONS.has(extname(name).slice(1).toLowerCase());
+}
+
 interface Entries {
   readonly folders: string[];
   readonly files: string[];
@@ -60,10 +65,9 @@ export async function listFolder(path: string): Promise<Entries> {
 /** The image files of each of the named folders, in the same order; folders without images are left out. */
 export async function listImages(root: string, names: readonly string[]): Promise<Folder[]> {
   const limiter = new Limiter(MAX_READS);
-  const isImage = (name: string) => IMAGE_EXTENSIONS.has(extname(name).slice(1).toLowerCase());
   const list = async (name: string) => ({
     name,
-    files: (await listFolder(join(root, name))).files.filter(isImage),
+    files: (await listFolder(join(root, name))).files.filter(isImageFile),
   });
   const folders = await Promise.all(names.map((name) => limiter.run(() => list(name))));
   return folders.filter(({ files }) => files.length > 0);

@@ -114,7 +114,12 @@ export class FacePipeline implements AsyncDisposable {
 
   /** The embedding of one of a photograph's faces. */
   embed(photograph: Pyramid, face: Face): Promise<Float32Array> {
-    return this.#embedder.embed(cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE));
+    return this.embedCrop(cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE));
+  }
+
+  /** The embedding of an aligned crop of `EMBEDDING_SIDE` pixels a side. */
+  embedCrop(crop: Pixels): Promise<Float32Array> {
+    return this.#embedder.embed(crop);
   }
 
   /**

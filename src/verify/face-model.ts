@@ -1,9 +1,10 @@
 /** @file The library's `FaceModel`: photographs to embeddings, embeddings to probabilities and decisions. */
-import { type CalibrationRecord, decisionFor } from "../artifact/calibration.ts";
+import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
 import { decodeImage } from "../image/decode.ts";
 import { type ImageSettings, prepare } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
+import { requireDecision } from "./decision.ts";
 import { type OpenedModel, openModel } from "./open-model.ts";
 
 /** A photograph: the path of an image file, or the file's content (JPEG, PNG, WebP, GIF, TIFF, AVIF, PGM, PPM, PBM). */
@@ -135,7 +136,7 @@ export class FaceModel implements AsyncDisposable {
    *   calibrated for so low a rate.
    */
   async verify(left: Photo, right: Photo, { far }: VerifyOptions = {}): Promise<Verification> {
-    const threshold = this.#threshold(far);
+    const threshold = requireDecision(this.#opened.calibration, far)?.threshold;
     const probability = await this.#score(left, right);
     return threshold === undefined
       ? { probability }
@@ -148,18 +149,6 @@ export class FaceModel implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #threshold(far: number | undefined): number | undefined {
-    const { calibration } = this.#opened;
-    const decision = decisionFor(calibration, far);
-    if (decision !== undefined || far === undefined) return decision?.threshold;
-    const supported = calibration?.operatingPoints.map((each) => each.far).join(", ");
-    throw new FaceError("CONFIG_INVALID", `the model is not calibrated for a false accept rate of ${far}`, {
-      hint: supported
-        ? `choose ${supported}, or leave far out`
-        : "only models exported with enough data are calibrated; leave far out",
-    });
   }
 
   async #score(left: Photo, right: Photo): Promise<number> {

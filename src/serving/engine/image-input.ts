@@ -22,7 +22,7 @@ const decoding = new Limiter(Math.min(LIBUV_THREADS, Math.max(2, availableParall
 
 const RGB_CHANNELS = 3;
 /** Far more than a photograph; a small file can claim more pixels than fit the memory. */
-const MOST_PIXELS = 50_000_000;
+export const MOST_PIXELS = 50_000_000;
 
 /** The size of an input of RGB images as floats, `[batch, height, width, 3]`; `undefined` for other inputs. */
 export function imageSettingsOf({ dtype, shape }: SignatureTensor): ImageSettings | undefined {

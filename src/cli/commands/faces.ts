@@ -1,0 +1,106 @@
+/** @file `faceid faces`: lists the faces of photographs as text, CSV or JSON, and draws them. */
+import type { Command } from "commander";
+import { FaceError } from "../../base/errors.ts";
+import { type ListedPhoto, listFaces } from "../../jobs/faces.ts";
+import type { PhotoFace } from "../../verify/photo-model.ts";
+import { consoleLog, onInterrupt } from "../process.ts";
+
+interface Flags {
+  readonly show?: string;
+  readonly json?: true;
+  readonly csv?: true;
+}
+
+/** Columns of the table, as numbers of a face. */
+const COLUMNS: Readonly<Record<string, (face: PhotoFace) => number>> = {
+  x: ({ box }) => box[0],
+  y: ({ box }) => box[1],
+  width: ({ box }) => box[2],
+  height: ({ box }) => box[3],
+  ...Object.fromEntries(
+    ["left_eye", "right_eye", "nose", "left_mouth", "right_mouth"].flatMap((name, i) =>
+      (["x", "y"] as const).map((axis, k) => [
+        `${name}_${axis}`,
+        ({ landmarks }: PhotoFace) => landmarks[i]![k]!,
+      ]),
+    ),
+  ),
+  score: ({ score }) => score,
+  eye_distance: ({ quality }) => quality.eyeDistance,
+  yaw: ({ quality }) => quality.yaw,
+  pitch: ({ quality }) => quality.pitch,
+  roll: ({ quality }) => quality.roll,
+  sharpness: ({ quality }) => quality.sharpness,
+  brightness: ({ quality }) => quality.brightness,
+  contrast: ({ quality }) => quality.contrast,
+  inside: ({ quality }) => quality.inside,
+};
+
+/** A field as RFC 4180 writes it. */
+const quoted = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+/** Four decimals are below what a detector can tell. */
+const numberText = (value: number) => String(Number(value.toFixed(4)));
+
+/** One line for each face; photographs without faces have none. */
+function csvText(listed: readonly ListedPhoto[]): string {
+  const rows = listed.flatMap((photo) =>
+    "error" in photo
+      ? []
+      : photo.faces.map((face) => [
+          photo.image,
+          ...Object.values(COLUMNS).map((value) => numberText(value(face))),
+          face.warnings.join("; "),
+        ]),
+  );
+  return [["image", ...Object.keys(COLUMNS), "warnings"], ...rows]
+    .map((row) => row.map(quoted).join(","))
+    .join("\n");
+}
+
+function photoText(photo: ListedPhoto): string {
+  if ("error" in photo) return `${photo.image}  ${photo.error.message}`;
+  const { image, width, height, faces } = photo;
+  const count = faces.length === 1 ? "1 face" : `${faces.length} faces`;
+  const lines = faces.map(({ box, score, quality, warnings }) => {
+    const [x, y, w, h] = box.map(Math.round) as [number, number, number, number];
+    const where = `at ${x},${y}  ${w}x${h} pixels  score ${score.toFixed(2)}`;
+    const angles = `yaw ${quality.yaw.toFixed(0)}  pitch ${quality.pitch.toFixed(0)}  roll ${quality.roll.toFixed(0)}`;
+    return [`  ${where}  ${angles}`, ...warnings.map((warning) => `    ${warning}`)].join("\n");
+  });
+  return [`${image}  ${width}x${height} pixels, ${count}`, ...lines].join("\n");
+}
+
+/** A photograph for programs. */
+function photoObject(photo: ListedPhoto): object {
+  if (!("error" in photo)) return photo;
+  const { code, message } = photo.error;
+  return { image: photo.image, error: { code, message } };
+}
+
+async function run(photos: readonly string[], { show, json, csv }: Flags): Promise<void> {
+  if (json === true && csv === true) {
+    throw new FaceError("CONFIG_INVALID", "--json and --csv are two formats of one list", {
+      hint: "choose one",
+    });
+  }
+  const log = consoleLog({ quiet: json === true || csv === true });
+  using interrupt = onInterrupt(() => log.warn("stopping"));
+  const listed = await listFaces(photos, { show, log, signal: interrupt.signal });
+  if (json === true) console.log(JSON.stringify({ photographs: listed.map(photoObject) }));
+  else if (csv === true) console.log(csvText(listed));
+  else console.log(listed.map(photoText).join("\n"));
+  for (const photo of listed) {
+    if (!("error" in photo)) continue;
+    if (csv === true) log.error(photo.error.message);
+    process.exitCode = photo.error.exitCode;
+  }
+}
+
+export function facesCommand(command: Command): Command {
+  return command
+    .argument("<photos...>", "photographs")
+    .option("--show <path>", "draw the faces: a .png for one photograph, a folder for several")
+    .option("--json", "print one JSON object")
+    .option("--csv", "print one line for each face, with a line of names")
+    .action(run);
+}

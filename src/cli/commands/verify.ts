@@ -1,0 +1,155 @@
+/** @file `faceid verify`: says whether two photographs show one person, without a server. */
+import { type Command, Option } from "commander";
+import { ERRORS, FaceError, messageOf } from "../../base/errors.ts";
+import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
+import { type Candidate, type VerifiedFolder, verifyPhotos } from "../../jobs/verify.ts";
+import { type PhotoDecision, PhotoError, type PhotoVerification } from "../../verify/photo-model.ts";
+import { addNumber } from "../options.ts";
+import { consoleLog, onInterrupt } from "../process.ts";
+
+interface Flags {
+  readonly model?: string;
+  readonly far?: number;
+  readonly show?: string;
+  readonly face: FaceChoice;
+  readonly strict?: true;
+  readonly detect: boolean;
+  readonly json?: true;
+}
+
+/** Exit code for photographs of two people; 0 stands for one person. */
+const DIFFERENT = 1;
+
+const percent = (rate: number) => `${Number((100 * rate).toPrecision(3))} %`;
+const words = ({ same }: PhotoDecision) => (same ? "same person" : "different people");
+
+function rateLine({ falseAcceptRate: rate }: PhotoDecision): string {
+  if (rate === undefined) return "false accept rate  not measured at this threshold";
+  return `false accept rate  ${percent(rate.estimate)}  (95 %: ${percent(rate.low)} to ${percent(rate.high)})`;
+}
+
+function pairText(verification: PhotoVerification): string {
+  const { similarity, threshold, model, faces } = verification;
+  return [
+    words(verification),
+    `similarity         ${similarity.toFixed(3)}`,
+    `threshold          ${threshold.toFixed(3)}`,
+    rateLine(verification),
+    `model              ${model}`,
+    ...faces.flatMap(({ warnings }, i) =>
+      warnings.map((warning) => `warning: ${["first", "second"][i]} photograph: ${warning}`),
+    ),
+  ].join("\n");
+}
+
+function candidateLine(candidate: Candidate): string {
+  if ("error" in candidate) return `${candidate.error.code.padEnd(24)} ${candidate.image}`;
+  const { verification, image } = candidate;
+  return `${words(verification).padEnd(16)}  ${verification.similarity.toFixed(3).padStart(6)} ${image}`;
+}
+
+function folderText({ candidates }: VerifiedFolder): string {
+  const answered = candidates.flatMap((each) => ("verification" in each ? [each.verification] : []));
+  const [first] = answered;
+  if (first === undefined) return candidates.map(candidateLine).join("\n");
+  const same = answered.filter((each) => each.same).length;
+  return [
+    ...candidates.map(candidateLine),
+    `${same} of ${candidates.length} photographs show the same person; ${candidates.length - answered.length} could not be compared`,
+    `threshold          ${first.threshold.toFixed(3)}`,
+    `${rateLine(first)} for each photograph`,
+    `model              ${first.model}`,
+  ].join("\n");
+}
+
+function errorObject(error: FaceError): object {
+  const { code, message } = error;
+  return { code, message, ...(error instanceof PhotoError ? { image: error.image } : {}) };
+}
+
+/** A candidate for programs. */
+function candidateObject(candidate: Candidate): object {
+  if ("error" in candidate) return { image: candidate.image, error: errorObject(candidate.error) };
+  return { image: candidate.image, ...candidate.verification };
+}
+
+/** The exit code of an error; 0 and 1 are answers. */
+function failureExit(error: unknown): number {
+  if (!(error instanceof FaceError)) return ERRORS.INTERNAL.exit;
+  return error.exitCode <= DIFFERENT ? ERRORS.INTERNAL.exit : error.exitCode;
+}
+
+/** One against many succeeds with one photograph of the person; what could not be compared is no "different". */
+function folderExit({ candidates }: VerifiedFolder): number {
+  if (candidates.some((each) => "verification" in each && each.verification.same)) return 0;
+  const failed = candidates.find((each) => "error" in each);
+  return failed === undefined ? DIFFERENT : failureExit(failed.error);
+}
+
+async function answer(photo: string, other: string, flags: Flags): Promise<void> {
+  const { json = false, detect, ...options } = flags;
+  const log = consoleLog({ quiet: json });
+  using interrupt = onInterrupt(() => log.warn("stopping"));
+  const result = await verifyPhotos(photo, other, { ...options, detect, log, signal: interrupt.signal });
+  if ("candidates" in result) {
+    const { candidates } = result;
+    console.log(json ? JSON.stringify({ candidates: candidates.map(candidateObject) }) : folderText(result));
+    process.exitCode = folderExit(result);
+    return;
+  }
+  console.log(json ? JSON.stringify(result) : pairText(result));
+  process.exitCode = result.same ? 0 : DIFFERENT;
+}
+
+async function run(photo: string, other: string, flags: Flags): Promise<void> {
+  // Node ends with 1 after an exception that nobody catches, which would say that the people differ.
+  process.once("uncaughtException", (error) => {
+    console.error(error);
+    process.exit(ERRORS.INTERNAL.exit);
+  });
+  try {
+    await answer(photo, other, flags);
+  } catch (error) {
+    if (flags.json === true && error instanceof FaceError) {
+      console.log(JSON.stringify({ error: errorObject(error) }));
+      process.exitCode = failureExit(error);
+      return;
+    }
+    if (error instanceof FaceError && error.exitCode !== failureExit(error)) {
+      throw new FaceError("INTERNAL", messageOf(error), { cause: error });
+    }
+    throw error;
+  }
+}
+
+export function verifyCommand(command: Command): Command {
+  command
+    .argument("<photo>", "a photograph")
+    .argument("<other>", "another one, or a folder of photographs to find the same person in")
+    .option(
+      "--model <name|folder>",
+      "a model pack, or the folder of an exported model (default opencv-sface)",
+    )
+    .option("--show <picture.png>", "draw both photographs with boxes, points and crops")
+    .addOption(
+      new Option("--face <choice>", "which face is meant where there are several")
+        .choices(FACE_CHOICES)
+        .default("largest"),
+    )
+    .option("--strict", "refuse faces that are small, blurred, turned away, cut off or badly lit")
+    .option("--no-detect", "take the photographs as crops of faces already")
+    .option("--json", "print one JSON object");
+  addNumber(command, {
+    flag: "far",
+    help: "highest false accept rate wanted, such as 0.001 (the default)",
+    least: 0,
+    most: 1,
+    fraction: true,
+  });
+  return command
+    .addHelpText(
+      "after",
+      "\nExit code: 0 same person, 1 different people, others are errors (docs/errors.md).",
+    )
+    .action(run);
+}

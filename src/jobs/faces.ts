@@ -1,0 +1,66 @@
+/** @file Lists the faces of photographs, and draws them. */
+import { mkdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { FaceError } from "../base/errors.ts";
+import { writeFileAtomic } from "../base/files.ts";
+import { drawFaces, requirePngName } from "../verify/draw-faces.ts";
+import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
+import type { PhotoFace } from "../verify/photo-model.ts";
+
+export interface ListFacesOptions extends Omit<LoadFaceModelOptions, "detect"> {
+  /** Where the photographs are drawn with their faces: a PNG for one photograph, a folder for several. */
+  readonly show?: string | undefined;
+}
+
+/** The faces of one photograph, the surest first, or why it could not be read. */
+export type ListedPhoto =
+  | {
+      readonly image: string;
+      /** Of the photograph, upright. */
+      readonly width: number;
+      readonly height: number;
+      readonly faces: readonly PhotoFace[];
+    }
+  | { readonly image: string; readonly error: FaceError };
+
+/** The picture of each photograph; two photographs of one name would overwrite each other. */
+function picturePaths(photos: readonly string[], show: string): string[] {
+  if (photos.length === 1) {
+    requirePngName(show);
+    return [show];
+  }
+  const names = photos.map((photo) => `${basename(photo)}.png`);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice === undefined) return names.map((name) => join(show, name));
+  throw new FaceError("CONFIG_INVALID", `--show: two photographs would be drawn as ${twice}`, {
+    hint: "draw them in two runs with folders of their own",
+  });
+}
+
+/**
+ * Finds the faces of photographs, one photograph after the other.
+ * @returns one entry for each photograph, in order; one that cannot be read is an entry with its error.
+ * @throws FaceError as `loadFaceModel`; `INTERRUPTED` on the signal.
+ */
+export async function listFaces(
+  photos: readonly string[],
+  { show, ...options }: ListFacesOptions = {},
+): Promise<ListedPhoto[]> {
+  const pictures = show === undefined ? undefined : picturePaths(photos, show);
+  if (pictures !== undefined && pictures.length > 1) await mkdir(show!, { recursive: true });
+  await using model = await loadFaceModel(undefined, options);
+  const listed: ListedPhoto[] = [];
+  for (const [i, image] of photos.entries()) {
+    if (options.signal?.aborted) throw new FaceError("INTERRUPTED", "faces was stopped");
+    try {
+      const { photograph, faces } = await model.findFaces(image);
+      const { width, height } = photograph.level(0).pixels;
+      listed.push({ image, width, height, faces });
+      if (pictures !== undefined) await writeFileAtomic(pictures[i]!, await drawFaces(photograph, faces));
+    } catch (error) {
+      if (!(error instanceof FaceError && error.code === "IMAGE_UNREADABLE")) throw error;
+      listed.push({ image, error });
+    }
+  }
+  return listed;
+}

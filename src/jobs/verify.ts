@@ -1,0 +1,95 @@
+/** @file Compares one photograph with another, or with all photographs of a folder. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { FaceError } from "../base/errors.ts";
+import { writeFileAtomic } from "../base/files.ts";
+import { isImageFile, listFolder, listImages } from "../data/folder.ts";
+import { drawComparison, requirePngName } from "../verify/draw-faces.ts";
+import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
+import type { PhotoModel, PhotoVerification, PhotoVerifyOptions } from "../verify/photo-model.ts";
+
+export interface VerifyPhotosOptions extends LoadFaceModelOptions, PhotoVerifyOptions {
+  /** As for `loadFaceModel`. */
+  readonly model?: string | undefined;
+  /** Path of a PNG that shows what was compared; only for two photographs. */
+  readonly show?: string | undefined;
+}
+
+/** What came of one photograph of a folder. */
+export type Candidate =
+  | { readonly image: string; readonly verification: PhotoVerification }
+  | { readonly image: string; readonly error: FaceError };
+
+/** One photograph against many: those that could be compared by falling similarity, then those that could not. */
+export interface VerifiedFolder {
+  readonly candidates: readonly Candidate[];
+}
+
+/** Whether a path names a folder. */
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
+}
+
+async function verifyPair(
+  model: PhotoModel,
+  [first, second]: readonly [string, string],
+  { show, far, ...options }: VerifyPhotosOptions,
+): Promise<PhotoVerification> {
+  const pair = [await model.embed(first, options), await model.embed(second, options)] as const;
+  const verification = await model.compare(...pair, far);
+  if (show !== undefined) await writeFileAtomic(show, await drawComparison(pair));
+  return verification;
+}
+
+/** Photographs of a folder and of the folders in it, in name order. */
+async function imagesOf(folder: string): Promise<string[]> {
+  const { folders, files } = await listFolder(folder);
+  const inFolders = await listImages(folder, folders);
+  const paths = inFolders.flatMap(({ name, files: images }) => images.map((image) => join(name, image)));
+  return [...files.filter(isImageFile), ...paths].map((path) => join(folder, path));
+}
+
+async function verifyFolder(
+  model: PhotoModel,
+  [photo, folder]: readonly [string, string],
+  { far, signal, ...options }: VerifyPhotosOptions,
+): Promise<VerifiedFolder> {
+  const images = await imagesOf(folder);
+  if (images.length === 0) throw new FaceError("DATASET_INVALID", `there are no photographs in ${folder}`);
+  const wanted = await model.embed(photo, options);
+  const candidates: Candidate[] = [];
+  for (const image of images) {
+    if (signal?.aborted) throw new FaceError("INTERRUPTED", "verify was stopped");
+    try {
+      const verification = await model.compare(wanted, await model.embed(image, options), far);
+      candidates.push({ image, verification });
+    } catch (error) {
+      if (!(error instanceof FaceError)) throw error;
+      candidates.push({ image, error });
+    }
+  }
+  const rank = (each: Candidate) =>
+    "verification" in each ? each.verification.similarity : Number.NEGATIVE_INFINITY;
+  return { candidates: candidates.toSorted((a, b) => (rank(a) < rank(b) ? 1 : rank(a) > rank(b) ? -1 : 0)) };
+}
+
+/**
+ * Says whether two photographs show one person, or which photographs of a folder show the person of the first.
+ * @throws FaceError as `loadFaceModel` and `PhotoModel.verify`; a photograph of a folder that cannot be compared is an
+ *   entry with its error instead.
+ */
+export async function verifyPhotos(
+  photo: string,
+  other: string,
+  options: VerifyPhotosOptions = {},
+): Promise<PhotoVerification | VerifiedFolder> {
+  const many = await isFolder(other);
+  if (many && options.show !== undefined) {
+    throw new FaceError("CONFIG_INVALID", "--show draws two photographs, not a folder");
+  }
+  if (options.show !== undefined) requirePngName(options.show);
+  await using model = await loadFaceModel(options.model, options);
+  // A rate that cannot be answered is refused before any work.
+  model.decide(0, options.far);
+  return await (many ? verifyFolder : verifyPair)(model, [photo, other], options);
+}

@@ -1,0 +1,23 @@
+/** @file The decision that a model's calibration supports, or the reason why it supports none. */
+import { type CalibrationRecord, type Decision, decisionFor } from "../artifact/calibration.ts";
+import { FaceError } from "../base/errors.ts";
+
+/**
+ * The decision for a wanted false accept rate.
+ * @param far when left out, the threshold with the most right decisions.
+ * @returns `undefined` for a model without a calibration record when no rate is wanted.
+ * @throws FaceError `CONFIG_INVALID` when `far` is not between 0 and 1, or is lower than the record supports.
+ */
+export function requireDecision(
+  calibration: CalibrationRecord | undefined,
+  far: number | undefined,
+): Decision | undefined {
+  const decision = decisionFor(calibration, far);
+  if (decision !== undefined || far === undefined) return decision;
+  const supported = calibration?.operatingPoints.map((each) => each.far).join(", ");
+  throw new FaceError("CONFIG_INVALID", `the model is not calibrated for a false accept rate of ${far}`, {
+    hint: supported
+      ? `choose ${supported}, or leave far out`
+      : "only models exported with enough data are calibrated; leave far out",
+  });
+}

@@ -1,0 +1,137 @@
+/** @file Draws photographs with the boxes and points of their faces, and the crops that were compared, as PNG. */
+import { FaceError } from "../base/errors.ts";
+import type { Face } from "../faces/face.ts";
+import { Pyramid, sample } from "../faces/pyramid.ts";
+import { similarityAbout } from "../faces/similarity.ts";
+import { encodeJpeg, rasterizeSvg } from "../image/decode.ts";
+import type { Pixels } from "../image/pixels.ts";
+import { element, round } from "../model/svg.ts";
+import type { PhotoEmbedding } from "./photo-model.ts";
+
+/** Longest side of a drawn photograph in pixels; smaller ones are enlarged to it. */
+const COMPARED_SIDE = 480;
+/** The same where one photograph is the whole picture. */
+const SINGLE_SIDE = 1280;
+const CROP_SIDE = 160;
+const GAP = 16;
+const PAPER = "#f4f4f2";
+const CHOSEN = "#00c26e";
+const OTHER = "#ffb000";
+
+/** @throws FaceError `CONFIG_INVALID` for a picture's path with another ending. */
+export function requirePngName(path: string): void {
+  if (path.toLowerCase().endsWith(".png")) return;
+  throw new FaceError("CONFIG_INVALID", `--show: got ${path}, expected a name ending in .png`);
+}
+
+interface Place {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Pixels as an SVG image. */
+async function imageElement(pixels: Pixels, { x, y }: Place, width: number, height: number): Promise<string> {
+  const file = await encodeJpeg(pixels.data, pixels.width, pixels.height, 92);
+  const href = `data:image/jpeg;base64,${Buffer.from(file).toString("base64")}`;
+  return element("image", { x, y, width, height, href, preserveAspectRatio: "none" });
+}
+
+/** A face's box and points at a scale. */
+function faceElements({ box, landmarks }: Face, { x, y }: Place, scale: number, colour: string): string[] {
+  const [left, top, width, height] = box.map((value) => value * scale) as [number, number, number, number];
+  const rect = element("rect", {
+    x: round(x + left),
+    y: round(y + top),
+    width: round(width),
+    height: round(height),
+    fill: "none",
+    stroke: colour,
+    "stroke-width": 2,
+  });
+  // The centre of the first pixel is at (0, 0); a drawing's origin is that pixel's corner.
+  const points = landmarks.map(([px, py]) =>
+    element("circle", {
+      cx: round(x + (px + 0.5) * scale),
+      cy: round(y + (py + 0.5) * scale),
+      r: 2.5,
+      fill: colour,
+      stroke: "black",
+      "stroke-width": 0.5,
+    }),
+  );
+  return [rect, ...points];
+}
+
+interface Panel {
+  readonly width: number;
+  readonly height: number;
+  readonly elements: readonly string[];
+}
+
+/** A photograph with its faces, its longest side of a given length. */
+async function photographPanel(
+  photograph: Pyramid,
+  faces: readonly { readonly face: Face; readonly colour: string }[],
+  place: Place,
+  longest: number,
+): Promise<Panel> {
+  const { pixels } = photograph.level(0);
+  const scale = longest / Math.max(pixels.width, pixels.height);
+  const width = Math.max(1, Math.round(pixels.width * scale));
+  const height = Math.max(1, Math.round(pixels.height * scale));
+  const origin = [-0.5, -0.5] as const;
+  const toPhotograph = similarityAbout(origin, origin, 1 / scale, 0);
+  const drawn = sample(photograph, toPhotograph, width, height);
+  const elements = [
+    await imageElement(drawn, place, width, height),
+    ...faces.flatMap(({ face, colour }) => faceElements(face, place, scale, colour)),
+  ];
+  return { width, height, elements };
+}
+
+function picture(width: number, height: number, elements: readonly string[]): Promise<Uint8Array> {
+  const paper = element("rect", { width, height, fill: PAPER });
+  const attributes = {
+    xmlns: "http://www.w3.org/2000/svg",
+    width,
+    height,
+    viewBox: `0 0 ${width} ${height}`,
+  };
+  return rasterizeSvg(element("svg", attributes, paper, ...elements));
+}
+
+/** One photograph that was compared, with the crop that the model read below it. */
+async function comparedPanel(compared: PhotoEmbedding, x: number): Promise<Panel> {
+  const { photograph, face, crop } = compared;
+  const shown = await photographPanel(
+    photograph ?? new Pyramid(crop),
+    face === undefined ? [] : [{ face, colour: CHOSEN }],
+    { x, y: GAP },
+    COMPARED_SIDE,
+  );
+  const y = GAP + COMPARED_SIDE + GAP;
+  const cropElement = await imageElement(crop, { x, y }, CROP_SIDE, CROP_SIDE);
+  return {
+    width: shown.width,
+    height: y + CROP_SIDE + GAP,
+    elements: [...shown.elements, cropElement],
+  };
+}
+
+/** Two photographs side by side with the faces that were compared, and below each the crop that the model read. */
+export async function drawComparison(pair: readonly [PhotoEmbedding, PhotoEmbedding]): Promise<Uint8Array> {
+  const left = await comparedPanel(pair[0], GAP);
+  const right = await comparedPanel(pair[1], GAP + left.width + GAP);
+  const width = GAP + left.width + GAP + Math.max(right.width, CROP_SIDE) + GAP;
+  return await picture(width, left.height, [...left.elements, ...right.elements]);
+}
+
+/** A photograph with all its faces; those with warnings in another colour. */
+export async function drawFaces(
+  photograph: Pyramid,
+  faces: readonly (Face & { readonly warnings: readonly string[] })[],
+): Promise<Uint8Array> {
+  const coloured = faces.map((face) => ({ face, colour: face.warnings.length === 0 ? CHOSEN : OTHER }));
+  const panel = await photographPanel(photograph, coloured, { x: 0, y: 0 }, SINGLE_SIDE);
+  return await picture(panel.width, panel.height, panel.elements);
+}

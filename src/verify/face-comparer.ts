@@ -1,0 +1,135 @@
+/** @file What compares faces that were found in photographs: the embedding of a model pack, or an exported model. */
+import type { CalibrationRecord } from "../artifact/calibration.ts";
+import type { Framing as ModelFraming } from "../artifact/description.ts";
+import { readDescription } from "../artifact/description.ts";
+import { FaceError } from "../base/errors.ts";
+import { type Framing, LFW_FRAMING } from "../faces/alignment.ts";
+import { cosineSimilarity, EMBEDDING_SIDE } from "../faces/embedder.ts";
+import type { Face } from "../faces/face.ts";
+import { cropFace, type FacePipeline } from "../faces/pipeline.ts";
+import type { Pyramid } from "../faces/pyramid.ts";
+import { decodeImage } from "../image/decode.ts";
+import type { Pixels } from "../image/pixels.ts";
+import { prepare } from "../image/prepare.ts";
+import { imageSettings } from "../image/settings.ts";
+import type { Verifier } from "../model/verifier.ts";
+import type { Photo } from "./face-model.ts";
+import { openModel } from "./open-model.ts";
+
+/** Faces to embeddings, embeddings to similarities. */
+export interface FaceComparer extends AsyncDisposable {
+  /** The pack's name, or the model's path. */
+  readonly name: string;
+  /** What `similarity` is. */
+  readonly measure: "cosine" | "probability";
+  readonly calibration: CalibrationRecord | undefined;
+  /** Cuts a face out as the model reads it. */
+  crop(photograph: Pyramid, face: Face): Pixels;
+  /** Decodes a picture that is such a crop already, scaled to the model's size. */
+  readCrop(photo: Photo): Promise<Pixels>;
+  /** The embedding of a crop. */
+  embed(crop: Pixels): Promise<Float32Array>;
+  /** How alike two embeddings are. */
+  similarity(a: Float32Array, b: Float32Array): Promise<number>;
+}
+
+async function readSquare(photo: Photo, side: number): Promise<Pixels> {
+  return { data: await decodeImage(photo, imageSettings(side)), width: side, height: side };
+}
+
+/** The embedding of a pack, whose measure is the cosine. The pipeline stays open. */
+export function packComparer(
+  name: string,
+  pipeline: FacePipeline,
+  calibration: CalibrationRecord | undefined,
+): FaceComparer {
+  return {
+    name,
+    measure: "cosine",
+    calibration,
+    crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
+    readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),
+    embed: (crop) => pipeline.embedCrop(crop),
+    similarity: async (a, b) => cosineSimilarity(a, b),
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+/** The template that aligned models name; the only one there is. */
+const ARCFACE = "arcface";
+
+/**
+ * How faces lie in a model's images, in the terms of the face pipeline.
+ * @param dataset what it was trained on; LFW's photographs have a framing of their own.
+ */
+function framingOf(
+  path: string,
+  framing: ModelFraming | undefined,
+  side: number,
+  dataset: string | undefined,
+): Framing {
+  if (framing?.kind === "centred") return { kind: "centred", factor: framing.enlarge };
+  if (framing?.kind === "aligned" && framing.template === ARCFACE && framing.side === side) {
+    return { kind: "aligned" };
+  }
+  if (framing === undefined && dataset === "lfw") return LFW_FRAMING;
+  const what =
+    framing === undefined
+      ? "does not say how faces lie in its images"
+      : `takes the framing ${JSON.stringify(framing)} in images of ${side} pixels, which cannot be cut out of a photograph`;
+  throw new FaceError("MODEL_UNSUPPORTED", `${path} ${what}`, {
+    hint: "cut the faces out as in its training images and pass --no-detect, or export the model with its framing",
+  });
+}
+
+const isCheckpoint = (path: string) => path.endsWith(".safetensors");
+
+/** Checks what comparing faces takes: embeddings, and square images. */
+function requireVerifier(path: string, verifier: object & { readonly image: Verifier["image"] }): Verifier {
+  const { height, width } = verifier.image;
+  if (!("compare" in verifier)) {
+    throw new FaceError("MODEL_UNSUPPORTED", `${path} compares images and gives no embeddings`, {
+      hint: "use the SavedModel that it was made from",
+    });
+  }
+  if (height !== width) {
+    throw new FaceError("MODEL_UNSUPPORTED", `${path} takes images of ${width}x${height} pixels`, {
+      hint: "faces of whole photographs are cut out as squares; use a model of square images",
+    });
+  }
+  return verifier as Verifier;
+}
+
+/**
+ * A model by its path, called `name`, whose measure is the probability.
+ * @param detects whether faces are cut out of photographs, for which the model must say how they lie in its images.
+ * @throws FaceError as `openModel`, or `MODEL_UNSUPPORTED` for a model that cannot compare faces of photographs.
+ */
+export async function modelComparer(name: string, path: string, detects: boolean): Promise<FaceComparer> {
+  const opened = await openModel(path);
+  try {
+    const verifier = requireVerifier(path, opened.verifier);
+    const side = verifier.image.height;
+    const described =
+      opened.network === undefined || isCheckpoint(opened.path)
+        ? undefined
+        : await readDescription(opened.path);
+    const dataset = opened.settings?.dataset;
+    const framing = detects
+      ? framingOf(path, described?.framing, side, typeof dataset === "string" ? dataset : undefined)
+      : undefined;
+    return {
+      name,
+      measure: "probability",
+      calibration: opened.calibration,
+      crop: (photograph, face) => cropFace(photograph, face, framing!, side),
+      readCrop: (photo) => readSquare(photo, side),
+      embed: (crop) => verifier.embed(prepare(crop.data), 1),
+      similarity: async (a, b) => (await verifier.compare(a, b, 1))[0]!,
+      [Symbol.asyncDispose]: async () => await verifier[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await opened.verifier[Symbol.asyncDispose]();
+    throw error;
+  }
+}

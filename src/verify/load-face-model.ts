@@ -1,0 +1,80 @@
+/** @file Opens a model for whole photographs: a pack by its name, an exported model by its path, or what there is. */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { FaceError } from "../base/errors.ts";
+import { openPack } from "../faces/models.ts";
+import { PACKS } from "../faces/packs/catalogue.ts";
+import type { OpenPackOptions } from "../faces/packs/store.ts";
+import { FacePipeline } from "../faces/pipeline.ts";
+import { modelComparer, packComparer } from "./face-comparer.ts";
+import { OPENCV_SFACE_CALIBRATION } from "./opencv-sface-calibration.ts";
+import { PhotoModel } from "./photo-model.ts";
+
+/** The pack that is used when no model is named, and whose detector serves exported models. */
+const DEFAULT_PACK = "opencv-sface";
+
+/** The model of this repository; npm's package does not hold it. */
+const SHIPPED_NAME = "lfw-best";
+const SHIPPED = fileURLToPath(new URL(`../../models/${SHIPPED_NAME}`, import.meta.url));
+
+const CALIBRATIONS = new Map([[DEFAULT_PACK, OPENCV_SFACE_CALIBRATION]]);
+
+export interface LoadFaceModelOptions extends OpenPackOptions {
+  /** Whether faces are looked for. Without it a picture must be a face's crop as the model reads it. Default true. */
+  readonly detect?: boolean | undefined;
+}
+
+/** A pack's pipeline; fetches the pack first where it is not here. */
+async function openPipeline(pack: string, options: LoadFaceModelOptions): Promise<FacePipeline> {
+  const { files } = await openPack(pack, options);
+  const [detector, embedding] = await Promise.all([readFile(files.detector), readFile(files.embedding)]);
+  return await FacePipeline.open({ detector, embedding });
+}
+
+async function loadPack(name: string, options: LoadFaceModelOptions): Promise<PhotoModel> {
+  const pipeline = await openPipeline(name, options);
+  return new PhotoModel(
+    packComparer(name, pipeline, CALIBRATIONS.get(name)?.calibration),
+    pipeline,
+    options.detect ?? true,
+  );
+}
+
+async function loadExported(name: string, path: string, options: LoadFaceModelOptions): Promise<PhotoModel> {
+  const { detect = true } = options;
+  const comparer = await modelComparer(name, path, detect);
+  try {
+    return new PhotoModel(comparer, detect ? await openPipeline(DEFAULT_PACK, options) : undefined, detect);
+  } catch (error) {
+    await comparer[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The pretrained pack; for crops the shipped model where the pack cannot be had. */
+async function loadDefault(options: LoadFaceModelOptions): Promise<PhotoModel> {
+  try {
+    return await loadPack(DEFAULT_PACK, options);
+  } catch (error) {
+    const missing = error instanceof FaceError && error.code === "PACK_MISSING";
+    // Without the pack there is no detector, so only crops can be answered.
+    if (!missing || options.detect !== false || !existsSync(SHIPPED)) throw error;
+    options.log?.warn(`${error.message}; using the model ${SHIPPED_NAME}`);
+    return await loadExported(SHIPPED_NAME, SHIPPED, options);
+  }
+}
+
+/**
+ * Loads a model that finds, embeds and compares the faces of whole photographs, in this process.
+ * @param model the name of a model pack (`faceid models list`), which is fetched at first use; the path of an exported
+ *   model, whose faces the pack's detector finds; `lfw-best`, the model of this repository. Default: the pack `opencv-sface`.
+ * @throws FaceError `PACK_MISSING` when the pack is not here and may not or cannot be fetched; `PACK_INVALID`;
+ *   `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a path.
+ */
+export async function loadFaceModel(model?: string, options: LoadFaceModelOptions = {}): Promise<PhotoModel> {
+  if (model === undefined) return await loadDefault(options);
+  if (PACKS.some(({ name }) => name === model)) return await loadPack(model, options);
+  const isShipped = model === SHIPPED_NAME && !existsSync(model);
+  return await loadExported(model, isShipped ? SHIPPED : model, options);
+}

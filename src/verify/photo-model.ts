@@ -1,0 +1,237 @@
+/** @file The library's `PhotoModel`: whole photographs to faces, embeddings and decisions. */
+import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { FaceError } from "../base/errors.ts";
+import { chooseFace, type FaceChoice } from "../faces/choose.ts";
+import type { Face } from "../faces/face.ts";
+import type { FacePipeline, FoundFaces } from "../faces/pipeline.ts";
+import type { Pyramid } from "../faces/pyramid.ts";
+import {
+  DEFAULT_QUALITY_LIMITS,
+  type QualityLimits,
+  qualityWarnings,
+  requireQuality,
+} from "../faces/quality-limits.ts";
+import type { Pixels } from "../image/pixels.ts";
+import { requireDecision } from "./decision.ts";
+import type { FaceComparer } from "./face-comparer.ts";
+import type { Photo } from "./face-model.ts";
+
+/** A face in a photograph, with what makes it unfit to be compared, in words. */
+export interface PhotoFace extends Face {
+  /** Quality numbers beyond their limits; empty for a face fit to be compared. */
+  readonly warnings: readonly string[];
+}
+
+/** The face of a photograph that was meant, with its embedding. */
+export interface PhotoEmbedding {
+  readonly embedding: Float32Array;
+  /** Absent where the photograph was taken as a crop. */
+  readonly face?: PhotoFace;
+  /** How many faces the photograph shows; 1 where it was taken as a crop. */
+  readonly count: number;
+  /** What the model read. */
+  readonly crop: Pixels;
+  /** The whole photograph; absent where it was taken as a crop. */
+  readonly photograph?: Pyramid;
+}
+
+/** A false accept rate as it was measured, with its 95 % interval; each in [0, 1]. */
+export interface FalseAcceptRate {
+  readonly estimate: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** What a similarity means. */
+export interface PhotoDecision {
+  /** Whether the similarity reaches the threshold. */
+  readonly same: boolean;
+  /** A cosine in [-1, 1] for a model pack, a probability in [0, 1] for an exported model. */
+  readonly similarity: number;
+  readonly threshold: number;
+  /** Measured at the threshold; absent in older calibration records. */
+  readonly falseAcceptRate?: FalseAcceptRate;
+}
+
+/** The answer to whether two photographs show one person. */
+export interface PhotoVerification extends PhotoDecision {
+  /** The pack's name or the model's path. */
+  readonly model: string;
+  /** The faces that were compared, one of each photograph; empty where the photographs were taken as crops. */
+  readonly faces: readonly PhotoFace[];
+}
+
+export interface PhotoOptions {
+  /** Which face is meant where there are several. Default `largest`. */
+  readonly face?: FaceChoice | undefined;
+  /** Limits on the face's quality, beyond which it is embedded with warnings. */
+  readonly limits?: Partial<QualityLimits> | undefined;
+  /** Whether a face beyond the limits is an error. Default false. */
+  readonly strict?: boolean | undefined;
+}
+
+export interface PhotoVerifyOptions extends PhotoOptions {
+  /** Highest false accept rate wanted, between 0 and 1. Default 0.001, or the nearest that the model is calibrated for. */
+  readonly far?: number | undefined;
+}
+
+/** A failure that concerns one photograph. */
+export class PhotoError extends FaceError {
+  /** The photograph's path, or its place among the photographs given. */
+  readonly image: string;
+
+  constructor(image: string, { code, message, hint }: FaceError, cause: unknown) {
+    super(code, message, { ...(hint === undefined ? {} : { hint }), cause });
+    this.image = image;
+  }
+}
+
+/** The false accept rate at which decisions are made unless another is wanted: one stranger in a thousand is accepted. */
+const USUAL_FAR = 0.001;
+
+const nameOf = (photo: Photo, what: string) => (typeof photo === "string" ? photo : what);
+
+/** A model for whole photographs; `await using` or `close()` frees its sessions. */
+export class PhotoModel implements AsyncDisposable {
+  readonly #comparer: FaceComparer;
+  readonly #pipeline: FacePipeline | undefined;
+  readonly #detects: boolean;
+
+  /** Use `loadFaceModel`. */
+  constructor(comparer: FaceComparer, pipeline: FacePipeline | undefined, detects: boolean) {
+    this.#comparer = comparer;
+    this.#pipeline = pipeline;
+    this.#detects = detects;
+  }
+
+  /** The pack's name or the model's path. */
+  get name(): string {
+    return this.#comparer.name;
+  }
+
+  /** What a similarity of this model is: the cosine of embeddings, or the probability of one person. */
+  get measure(): "cosine" | "probability" {
+    return this.#comparer.measure;
+  }
+
+  /** Thresholds with the error rates measured at them. */
+  get calibration(): CalibrationRecord | undefined {
+    return this.#comparer.calibration;
+  }
+
+  /**
+   * Finds all faces of a photograph, the surest first; none is no error.
+   * @throws FaceError `IMAGE_UNREADABLE`, or `CONFIG_INVALID` for a model that was opened without detection.
+   */
+  async faces(photo: Photo, options: Pick<PhotoOptions, "limits"> = {}): Promise<PhotoFace[]> {
+    return [...(await this.findFaces(photo, options)).faces];
+  }
+
+  /** The same, with the decoded photograph. */
+  async findFaces(
+    photo: Photo,
+    { limits }: Pick<PhotoOptions, "limits"> = {},
+  ): Promise<{ readonly photograph: Pyramid; readonly faces: readonly PhotoFace[] }> {
+    const { photograph, faces } = await this.#find(photo);
+    return { photograph, faces: faces.map((face) => this.#judged(face, limits).face) };
+  }
+
+  /**
+   * The embedding of the face that is meant.
+   * @throws PhotoError `IMAGE_UNREADABLE`, `FACE_NOT_FOUND`, `SEVERAL_FACES` (with `only`), `FACE_UNFIT` (with `strict`).
+   */
+  async embed(photo: Photo, options: PhotoOptions = {}): Promise<PhotoEmbedding> {
+    return await this.#embed(photo, nameOf(photo, "the photograph"), options);
+  }
+
+  /** How alike two embeddings of this model are, as `measure` says; larger means more alike. */
+  async similarity(a: Float32Array, b: Float32Array): Promise<number> {
+    return await this.#comparer.similarity(a, b);
+  }
+
+  /**
+   * Says what a similarity means.
+   * @throws FaceError `CONFIG_INVALID` for a rate that the model is not calibrated for, `MODEL_UNSUPPORTED` for a model
+   *   without a calibration record.
+   */
+  decide(similarity: number, far?: number | undefined): PhotoDecision {
+    const { calibration } = this;
+    const supportsUsual = calibration?.operatingPoints.some((point) => point.far <= USUAL_FAR);
+    const lowest = Math.min(...(calibration?.operatingPoints.map((point) => point.far) ?? []));
+    const usual = supportsUsual ? USUAL_FAR : Number.isFinite(lowest) ? lowest : undefined;
+    const decision = requireDecision(calibration, far ?? usual);
+    if (decision === undefined) {
+      throw new FaceError("MODEL_UNSUPPORTED", `${this.name} has no calibration record, so no threshold`, {
+        hint: "use an exported model that was measured, or a model pack",
+      });
+    }
+    const { threshold, far: rate, farInterval } = decision;
+    const measured =
+      rate === undefined || farInterval === undefined
+        ? {}
+        : { falseAcceptRate: { estimate: rate, low: farInterval[0], high: farInterval[1] } };
+    return { same: similarity >= threshold, similarity, threshold, ...measured };
+  }
+
+  /**
+   * Says whether two photographs show one person.
+   * @throws PhotoError as `embed`, naming the photograph; FaceError as `decide`.
+   */
+  async verify(a: Photo, b: Photo, options: PhotoVerifyOptions = {}): Promise<PhotoVerification> {
+    // A rate that cannot be answered is refused before any work.
+    this.decide(0, options.far);
+    const first = await this.#embed(a, nameOf(a, "the first photograph"), options);
+    const second = await this.#embed(b, nameOf(b, "the second photograph"), options);
+    return await this.compare(first, second, options.far);
+  }
+
+  /** `verify` for photographs that are embedded already. */
+  async compare(a: PhotoEmbedding, b: PhotoEmbedding, far?: number | undefined): Promise<PhotoVerification> {
+    const similarity = await this.similarity(a.embedding, b.embedding);
+    const faces = [a.face, b.face].filter((face) => face !== undefined);
+    return { ...this.decide(similarity, far), model: this.name, faces };
+  }
+
+  async close(): Promise<void> {
+    await this.#comparer[Symbol.asyncDispose]();
+    await this.#pipeline?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #find(photo: Photo): Promise<FoundFaces> {
+    if (this.#pipeline !== undefined && this.#detects) return await this.#pipeline.find(photo);
+    throw new FaceError("CONFIG_INVALID", `${this.name} was opened without detection and finds no faces`, {
+      hint: "leave out detect: false",
+    });
+  }
+
+  async #embed(photo: Photo, what: string, options: PhotoOptions): Promise<PhotoEmbedding> {
+    try {
+      return this.#detects ? await this.#embedFace(photo, what, options) : await this.#embedCrop(photo);
+    } catch (error) {
+      throw error instanceof FaceError ? new PhotoError(what, error, error) : error;
+    }
+  }
+
+  async #embedCrop(photo: Photo): Promise<PhotoEmbedding> {
+    const crop = await this.#comparer.readCrop(photo);
+    return { embedding: await this.#comparer.embed(crop), count: 1, crop };
+  }
+
+  async #embedFace(photo: Photo, what: string, options: PhotoOptions): Promise<PhotoEmbedding> {
+    const { photograph, faces } = await this.#find(photo);
+    const chosen = chooseFace(faces, options.face ?? "largest", photograph.level(0).pixels, what);
+    const { face, beyond } = this.#judged(chosen, options.limits);
+    if (options.strict === true) requireQuality(beyond, what);
+    const crop = this.#comparer.crop(photograph, chosen);
+    return { embedding: await this.#comparer.embed(crop), face, count: faces.length, crop, photograph };
+  }
+
+  #judged(face: Face, limits: Partial<QualityLimits> = {}) {
+    const beyond = qualityWarnings(face.quality, { ...DEFAULT_QUALITY_LIMITS, ...limits });
+    return { face: { ...face, warnings: beyond.map(({ message }) => message) }, beyond };
+  }
+}
