@@ -11,7 +11,7 @@ import {
   qualityWarnings,
   requireQuality,
 } from "../faces/quality-limits.ts";
-import type { Pixels } from "../image/pixels.ts";
+import type { Pixels } from "../image/settings.ts";
 import { requireDecision } from "./decision.ts";
 import type { FaceComparer } from "./face-comparer.ts";
 import type { Photo } from "./face-model.ts";

@@ -1,7 +1,7 @@
 /** @file Faces as a model of the server reads them: what it compares, and how its crops are cut. */
 import { float32, type Tensor } from "../../base/tensor.ts";
 import type { Framing } from "../../faces/alignment.ts";
-import { prepareInto } from "../../image/prepare.ts";
+import { prepareInto } from "../../image/settings.ts";
 import { imageSettingsOf } from "../engine/image-input.ts";
 import type { Servable } from "../engine/servable.ts";
 import type { Models } from "../repository/catalog.ts";
