@@ -4,7 +4,7 @@ import type { Box, Detection, Point } from "./face.ts";
 import { type Pyramid, sample } from "./pyramid.ts";
 import { borderedScan, type Scan, scansOf } from "./scans.ts";
 import { angleOf, applySimilarity, type Similarity, scaleOf, similarityAbout } from "./similarity.ts";
-import { meanDetection, mergeDetections, overlap } from "./yunet.ts";
+import { meanDetection, mergeDetections, overlap, suppressOverlaps } from "./yunet.ts";
 import type { YunetNetwork } from "./yunet-network.ts";
 
 export interface DetectorOptions {
@@ -125,8 +125,8 @@ export class Detector {
       const face = await this.#lookAgain(photograph, candidate, upright);
       if (face !== undefined && face.score >= threshold) faces.push(face);
     }
-    // Two candidates may have become one face.
-    return mergeDetections(faces, threshold, limit);
+    // Two candidates may have become one face, which the better one sees best: a mean would mix right points with wrong ones.
+    return suppressOverlaps(faces, limit);
   }
 
   async #cells(photograph: Pyramid, { toPhotograph, width, height }: Scan): Promise<Detection[]> {

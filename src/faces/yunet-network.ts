@@ -75,11 +75,12 @@ export class YunetNetwork implements AsyncDisposable {
 
   #session({ width, height }: InputSize): SizedSession {
     const key = `${width}x${height}`;
-    const session = this.#sessions.get(key) ?? {
-      pixels: width * height,
-      runner: this.#openFor({ width, height }),
-      users: 0,
-    };
+    let session = this.#sessions.get(key);
+    if (session === undefined) {
+      session = { pixels: width * height, runner: this.#openFor({ width, height }), users: 0 };
+      // One that could not be opened is tried again next time.
+      session.runner.catch(() => this.#sessions.delete(key));
+    }
     this.#sessions.delete(key);
     this.#sessions.set(key, session);
     return session;

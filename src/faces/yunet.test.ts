@@ -1,7 +1,7 @@
 /** @file Cells become boxes and points by hand-made numbers; overlapping ones become one face. */
 import { describe, expect, it } from "vitest";
 import type { Box, Detection } from "./face.ts";
-import { decodeYunet, mergeDetections, overlap, STRIDES } from "./yunet.ts";
+import { decodeYunet, mergeDetections, overlap, STRIDES, suppressOverlaps } from "./yunet.ts";
 
 const SIZE = { width: 64, height: 32 };
 
@@ -110,5 +110,17 @@ describe("mergeDetections", () => {
     expect(mergeDetections(far, 0.6, 2).map(({ score }) => score)).toEqual([0.9, 0.8]);
     expect(mergeDetections(far, 0.75, 100)).toHaveLength(2);
     expect(mergeDetections([], 0.6, 100)).toEqual([]);
+  });
+});
+
+describe("suppressOverlaps", () => {
+  it("keeps the best of each face unchanged", () => {
+    const [best, same, other] = [
+      detection([0, 0, 100, 100], 0.9),
+      detection([5, 0, 100, 100], 0.8),
+      detection([200, 0, 100, 100], 0.7),
+    ];
+    expect(suppressOverlaps([other, same, best], 100)).toEqual([best, other]);
+    expect(suppressOverlaps([other, same, best], 1)).toEqual([best]);
   });
 });

@@ -121,3 +121,17 @@ export function mergeDetections(
   }
   return faces;
 }
+
+/**
+ * The best detection of each face as it is: greedy non-maximum suppression.
+ * @param limit how many faces at most.
+ * @returns by falling score.
+ */
+export function suppressOverlaps(detections: readonly Detection[], limit: number): Detection[] {
+  const kept: Detection[] = [];
+  for (const detection of detections.toSorted((a, b) => b.score - a.score)) {
+    if (kept.length === limit) break;
+    if (kept.every(({ box }) => overlap(box, detection.box) <= SAME_FACE)) kept.push(detection);
+  }
+  return kept;
+}
