@@ -136,6 +136,11 @@ describe.skipIf(!isThere)(`a pack as a model${note}`, () => {
     expect(same).toMatchObject({ status: 200, body: { model: "face", version: "1" } });
     expect(same.body.similarity).toBeGreaterThan(0.4);
     expect(different.body.similarity).toBeLessThan(0.3);
+    for (const { body } of [same, different]) {
+      expect(body.same).toBe(body.similarity! >= (body.threshold as number));
+      expect(body.far).toBeLessThanOrEqual(0.0011);
+    }
+    expect([same.body.same, different.body.same]).toEqual([true, false]);
     const { anchor, verification } = same.body.faces!;
     for (const face of [anchor!, verification!]) {
       const [x, y, width, height] = face.box as [number, number, number, number];
