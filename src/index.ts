@@ -35,6 +35,21 @@ export {
   type VerifyOptions,
 } from "./verify/face-model.ts";
 
+// Whole photographs
+
+export { type LoadFaceModelOptions, loadFaceModel } from "./verify/load-face-model.ts";
+export {
+  type FalseAcceptRate,
+  type PhotoDecision,
+  type PhotoEmbedding,
+  PhotoError,
+  type PhotoFace,
+  PhotoModel,
+  type PhotoOptions,
+  type PhotoVerification,
+  type PhotoVerifyOptions,
+} from "./verify/photo-model.ts";
+
 // Data
 
 export { type DatasetOptions, openDataset } from "./data/dataset.ts";

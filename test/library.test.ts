@@ -29,12 +29,15 @@ describe("the public list", () => {
         "FaceError",
         "FaceModel",
         "NETWORKS",
+        "PhotoError",
+        "PhotoModel",
         "describe",
         "evaluate",
         "evaluateFolds",
         "exportModel",
         "float32",
         "inspectModels",
+        "loadFaceModel",
         "loadModel",
         "loadSignatures",
         "models",
@@ -70,6 +73,10 @@ describe("the public list", () => {
     expectTypeOf<FaceModel["calibration"]>().toEqualTypeOf<CalibrationRecord | undefined>();
     expectTypeOf(faceid.models.add).parameter(0).toBeString();
     expectTypeOf(faceid.models.list).returns.resolves.toEqualTypeOf<faceid.PackStatus[]>();
+    expectTypeOf(faceid.loadFaceModel).returns.resolves.toEqualTypeOf<faceid.PhotoModel>();
+    expectTypeOf<faceid.PhotoModel["verify"]>().returns.resolves.toEqualTypeOf<faceid.PhotoVerification>();
+    expectTypeOf<faceid.PhotoModel["faces"]>().returns.resolves.toEqualTypeOf<faceid.PhotoFace[]>();
+    expectTypeOf<faceid.PhotoModel["embed"]>().returns.resolves.toEqualTypeOf<faceid.PhotoEmbedding>();
     expectTypeOf(faceid.serve).returns.resolves.toEqualTypeOf<RunningServer>();
     expectTypeOf(faceid.request).returns.resolves.toEqualTypeOf<Answer>();
     expectTypeOf<{ url: string }>().toExtend<faceid.RequestTarget>();

@@ -2,13 +2,17 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { CalibrationRecord } from "../src/artifact/calibration.ts";
 import type { ExportedModel } from "../src/artifact/description.ts";
 import { silentLog } from "../src/base/log.ts";
 import { decodeImage, decodePixels, encodePng } from "../src/image/decode.ts";
 import { models, type RunningServer, serve } from "../src/index.ts";
+import { NO_MODELS } from "../src/serving/repository/model-config.ts";
+import { startServer } from "../src/serving/server.ts";
 import { writeFaceModel } from "./support/face-model.ts";
 import { hugePng } from "./support/huge-png.ts";
 import { plain, temporaryFolder } from "./support/photos.ts";
+import { serve as serveByCommand } from "./support/server-process.ts";
 
 const SHARED = join(import.meta.dirname, "../../shared");
 const PACK_FILES = join(SHARED, "models/opencv");
@@ -64,7 +68,7 @@ const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, x, i)
 
 /** Posts to a verb: a form, an image file, or anything else as JSON. */
 async function post(
-  server: RunningServer,
+  server: Pick<RunningServer, "restPort">,
   path: string,
   body: FormData | Uint8Array | string | object,
 ): Promise<Answer> {
@@ -132,6 +136,11 @@ describe.skipIf(!isThere)(`a pack as a model${note}`, () => {
     expect(same).toMatchObject({ status: 200, body: { model: "face", version: "1" } });
     expect(same.body.similarity).toBeGreaterThan(0.4);
     expect(different.body.similarity).toBeLessThan(0.3);
+    for (const { body } of [same, different]) {
+      expect(body.same).toBe(body.similarity! >= (body.threshold as number));
+      expect(body.far).toBeLessThanOrEqual(0.0011);
+    }
+    expect([same.body.same, different.body.same]).toEqual([true, false]);
     const { anchor, verification } = same.body.faces!;
     for (const face of [anchor!, verification!]) {
       const [x, y, width, height] = face.box as [number, number, number, number];
@@ -296,6 +305,65 @@ describe.skipIf(!isThere)(`a pack as a model${note}`, () => {
     gone.abort();
     expect(await Promise.all(left)).toEqual(Array(4).fill("AbortError"));
     expect((await ask("detect", ONE)).status).toBe(200);
+  });
+});
+
+describe.skipIf(!isThere)(`a calibrated pack${note}`, () => {
+  const rate = { value: 0.5, interval: [0.4, 0.6] } satisfies CalibrationRecord["measuredTar"];
+  const point = (far: number, threshold: number) => ({
+    far,
+    threshold,
+    measuredFar: { value: far, interval: [far / 2, far * 2] as [number, number] },
+    measuredTar: rate,
+  });
+  const [detector, embedding] = [
+    "face_detection_yunet_2023mar_int8bq",
+    "face_recognition_sface_2021dec_int8bq",
+  ].map((name) => join(PACK_FILES, `${name}.onnx`)) as [string, string];
+
+  it("decides at one stranger in a thousand, or at the rate that is asked for", async () => {
+    await using server = await startServer({
+      models: NO_MODELS,
+      loader: () => Promise.reject(new Error("there are no folders to load")),
+      log: silentLog,
+      grpcPort: undefined,
+      restPort: 0,
+      pack: {
+        files: { detector, embedding },
+        model: {
+          name: "face",
+          calibration: {
+            threshold: 0.01,
+            operatingPoints: [point(0.1, 0.02), point(0.001, 0.3), point(0.0001, 0.99)],
+            data: { dataset: "drawn", people: "none", positives: 1, negatives: 1 },
+          },
+        },
+      },
+    });
+    const ask = (far?: number) =>
+      post(server, "face:verify", { anchor: dataUrl(ONE), verification: dataUrl(TWO), ...(far && { far }) });
+    expect((await ask()).body).toMatchObject({
+      same: true,
+      threshold: 0.3,
+      far: 0.001,
+      farInterval: [0.0005, 0.002],
+    });
+    expect((await ask(0.2)).body).toMatchObject({ same: true, threshold: 0.02 });
+    expect((await ask(0.0001)).body).toMatchObject({ same: false, threshold: 0.99 });
+    expect((await ask(0.00001)).body).toMatchObject({ code: "FAILED_PRECONDITION" });
+  });
+});
+
+describe.skipIf(!isThere)(`faceid serve --pack${note}`, () => {
+  it("serves the pack under the name of the model, without an export", async () => {
+    await using server = await serveByCommand(["--model_name=face", `--pack=${PACK}`]);
+    const answer = await post(server, "face:verify", formOf({ a: ONE, b: OTHER }));
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { model: "face", faces: { anchor: {}, verification: {} } },
+    });
+    expect(answer.body.similarity).toBeLessThan(0.3);
+    expect(await server.stop()).toBe(0);
   });
 });
 

@@ -1,5 +1,5 @@
 /** @file Verify, our own verb: two photographs or two crops in, similarity and decision out. */
-import { type CalibrationRecord, decisionFor } from "../artifact/calibration.ts";
+import { type CalibrationRecord, decisionFor, usualFar } from "../artifact/calibration.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { floats, type Tensor, type TensorMap } from "../base/tensor.ts";
 import { cosineSimilarity } from "../faces/embedder.ts";
@@ -25,7 +25,10 @@ import { invalidArgument, StatusError } from "./status.ts";
 export interface VerifyCall {
   /** Two image files. */
   readonly images: readonly [Uint8Array, Uint8Array];
-  /** The accepted false accept rate, between 0 and 1; `undefined` for the model's default. */
+  /**
+   * The accepted false accept rate, between 0 and 1. When it is `undefined`, `usualFar` decides about faces, and the
+   * threshold with the most right decisions about images compared as they are.
+   */
   readonly far: number | undefined;
   /** Which faces are meant; `undefined` for the largest ones, whatever their quality. */
   readonly wish: FaceWish | undefined;
@@ -54,8 +57,8 @@ export async function verify(
 ) {
   using lease = models.acquire(model);
   const { servable } = lease;
-  const decision = decisionOf(servable, call.far);
   const { similarity, faces } = await compare(servable, photos, call, options);
+  const decision = decisionOf(servable, call.far, faces !== undefined);
   return {
     model: servable.name,
     version: String(servable.version),
@@ -68,12 +71,14 @@ export async function verify(
 const calibrationOf = (servable: Servable): CalibrationRecord | undefined =>
   servable instanceof PackServable ? servable.calibration : servable.description?.calibration;
 
-function decisionOf(servable: Servable, far: number | undefined) {
-  const decision = decisionFor(calibrationOf(servable), far);
-  if (decision !== undefined || far === undefined) return decision;
+/** The decision of a model, where it supports one. @param wanted the rate that the request names. */
+function decisionOf(servable: Servable, wanted: number | undefined, isOfFaces: boolean) {
+  const calibration = calibrationOf(servable);
+  const decision = decisionFor(calibration, wanted ?? (isOfFaces ? usualFar(calibration) : undefined));
+  if (decision !== undefined || wanted === undefined) return decision;
   throw new StatusError(
     "FAILED_PRECONDITION",
-    `Model ${servable.name} is not calibrated for a false accept rate of ${far}; leave far out`,
+    `Model ${servable.name} is not calibrated for a false accept rate of ${wanted}; leave far out`,
   );
 }
 

@@ -1,5 +1,5 @@
 /** @file The library's `PhotoModel`: whole photographs to faces, embeddings and decisions. */
-import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { type CalibrationRecord, usualFar } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
 import { chooseFace, type FaceChoice } from "../faces/choose.ts";
 import type { Face } from "../faces/face.ts";
@@ -86,9 +86,6 @@ export class PhotoError extends FaceError {
   }
 }
 
-/** The false accept rate at which decisions are made unless another is wanted: one stranger in a thousand is accepted. */
-const USUAL_FAR = 0.001;
-
 const nameOf = (photo: Photo, what: string) => (typeof photo === "string" ? photo : what);
 
 /** A model for whole photographs; `await using` or `close()` frees its sessions. */
@@ -156,10 +153,7 @@ export class PhotoModel implements AsyncDisposable {
    */
   decide(similarity: number, far?: number | undefined): PhotoDecision {
     const { calibration } = this;
-    const supportsUsual = calibration?.operatingPoints.some((point) => point.far <= USUAL_FAR);
-    const lowest = Math.min(...(calibration?.operatingPoints.map((point) => point.far) ?? []));
-    const usual = supportsUsual ? USUAL_FAR : Number.isFinite(lowest) ? lowest : undefined;
-    const decision = requireDecision(calibration, far ?? usual);
+    const decision = requireDecision(calibration, far ?? usualFar(calibration));
     if (decision === undefined) {
       throw new FaceError("MODEL_UNSUPPORTED", `${this.name} has no calibration record, so no threshold`, {
         hint: "use an exported model that was measured, or a model pack",

@@ -13,6 +13,7 @@ function nextSteps({ models, photos: [anna, again] }: QuickstartResult): string 
   return [
     `  npx faceid serve --model_name ${QUICKSTART_MODEL} --model_base_path ${models} --rest_api_port 8501`,
     `  npx faceid request ${anna} ${again} --model-name ${QUICKSTART_MODEL}`,
+    "  npx faceid verify a.jpg b.jpg                  (two photographs of yours, by a pretrained model)",
     "  npx faceid train --dataset-path my-photos      (a folder with one folder of photographs per person)",
   ].join("\n");
 }
