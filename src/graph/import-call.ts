@@ -67,7 +67,7 @@ const EXAMPLES_SHOWN = 3;
 
 /**
  * Throws one error for all operators that cannot be read.
- * @param unknown each with the place where it stands in the model.
+ * @param unknown each with its place in the model.
  * @param what the part of the model that uses them, for the error.
  */
 export function refuseOperators(
