@@ -27,6 +27,8 @@ describe("faceid --help", () => {
       "evaluate",
       "report",
       "export",
+      "verify",
+      "faces",
       "serve",
       "request",
       "dataset",

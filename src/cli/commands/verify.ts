@@ -103,10 +103,11 @@ async function answer(photo: string, other: string, flags: Flags): Promise<void>
 
 async function run(photo: string, other: string, flags: Flags): Promise<void> {
   // Node ends with 1 after an exception that nobody catches, which would say that the people differ.
-  process.once("uncaughtException", (error) => {
+  const end = (error: unknown) => {
     console.error(error);
     process.exit(ERRORS.INTERNAL.exit);
-  });
+  };
+  process.once("uncaughtException", end);
   try {
     await answer(photo, other, flags);
   } catch (error) {
@@ -119,6 +120,8 @@ async function run(photo: string, other: string, flags: Flags): Promise<void> {
       throw new FaceError("INTERNAL", messageOf(error), { cause: error });
     }
     throw error;
+  } finally {
+    process.off("uncaughtException", end);
   }
 }
 

@@ -1,13 +1,15 @@
 /** @file Whole photographs through the command and the library; skipped where the pack's files or LFW are absent. */
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { encodePng } from "../src/image/decode.ts";
-import { loadFaceModel, models, type PhotoModel } from "../src/index.ts";
-import { temporaryFolder } from "./support/tiny-run.ts";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { temporaryFolder } from "../../../test/support/photos.ts";
+import { models } from "../../faces/models.ts";
+import { encodePng } from "../../image/decode.ts";
+import { loadFaceModel } from "../../verify/load-face-model.ts";
+import type { PhotoModel } from "../../verify/photo-model.ts";
+import { run } from "../main.ts";
 
-const ROOT = join(import.meta.dirname, "..");
+const ROOT = join(import.meta.dirname, "../../..");
 const SHARED = join(ROOT, "../shared");
 const FILES = join(SHARED, "models/opencv");
 const LFW = join(SHARED, "datasets/lfw");
@@ -18,24 +20,34 @@ const photo = (name: string, number: number) =>
   join(LFW, name, `${name}_${String(number).padStart(4, "0")}.jpg`);
 const [ONE, TWO, OTHER] = [photo("Aaron_Peirsol", 1), photo("Aaron_Peirsol", 2), photo("Abba_Eban", 1)];
 
-const work = temporaryFolder("photographs");
+const MODEL = join(ROOT, "models/lfw-best");
+
+const work = await temporaryFolder();
 const packs = join(work, "packs");
 const blank = join(work, "blank.png");
 
-const PROGRAM = `
-  import { run } from ${JSON.stringify(join(ROOT, "src/cli/main.ts"))};
-  await run(process.argv);
-`;
-
-/** Runs the command in a process of its own. */
-function faceid(args: readonly string[], variables: Record<string, string> = {}) {
-  const environment = { ...process.env, FACEID_MODELS_DIR: packs, FACEID_OFFLINE: "1", ...variables };
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ["--import", "tsx", "--input-type=module", "-e", PROGRAM, "faceid", ...args],
-    { cwd: ROOT, env: environment, encoding: "utf8" },
-  );
-  return { status, stdout, stderr };
+/** Runs the command in this process. */
+async function faceid(args: readonly string[]) {
+  const lines = { stdout: "", stderr: "" };
+  const stdout = vi.spyOn(console, "log").mockImplementation((line) => {
+    lines.stdout += `${line}\n`;
+  });
+  const write = vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    lines.stderr += String(text);
+    return true;
+  });
+  const error = vi.spyOn(console, "error").mockImplementation((line) => {
+    lines.stderr += `${line}\n`;
+  });
+  const before = process.exitCode;
+  process.exitCode = undefined;
+  try {
+    await run(["node", "faceid", ...args]);
+    return { status: process.exitCode ?? 0, ...lines };
+  } finally {
+    process.exitCode = before;
+    for (const spy of [stdout, write, error]) spy.mockRestore();
+  }
 }
 
 interface Answer {
@@ -58,31 +70,37 @@ beforeAll(async () => {
 });
 
 describe("without a model pack", () => {
-  const empty = { FACEID_MODELS_DIR: join(work, "no-packs") };
+  beforeAll(() => {
+    vi.stubEnv("FACEID_MODELS_DIR", join(work, "no-packs"));
+    vi.stubEnv("FACEID_OFFLINE", "1");
+  });
+  afterAll(() => {
+    vi.unstubAllEnvs();
+  });
 
-  it("says how to get it, with an exit code that is no answer", () => {
-    const { status, stdout, stderr } = faceid(["verify", blank, blank], empty);
+  it("says how to get it, with an exit code that is no answer", async () => {
+    const { status, stdout, stderr } = await faceid(["verify", blank, blank]);
     expect(stderr).toContain("FACEID_OFFLINE forbids");
     expect(stderr).toContain("faceid models add opencv-sface");
     expect([status, stdout]).toEqual([8, ""]);
   });
 
-  it("says so as one JSON object", () => {
-    const { status, stdout } = faceid(["verify", blank, blank, "--json"], empty);
+  it("says so as one JSON object", async () => {
+    const { status, stdout } = await faceid(["verify", blank, blank, "--json"]);
     expect(JSON.parse(stdout)).toEqual({
       error: { code: "PACK_MISSING", message: expect.stringContaining("opencv-sface") },
     });
     expect(status).toBe(8);
   });
 
-  it("cannot look for faces for an exported model either", () => {
-    const { status, stderr } = faceid(["verify", blank, blank, "--model", "models/lfw-best"], empty);
+  it("cannot look for faces for an exported model either", async () => {
+    const { status, stderr } = await faceid(["verify", blank, blank, "--model", MODEL]);
     expect(stderr).toContain("faceid models add opencv-sface");
     expect(status).toBe(8);
   });
 
-  it("compares crops by the model of the repository, and names it", () => {
-    const { status, stdout, stderr } = faceid(["verify", blank, blank, "--no-detect"], empty);
+  it("compares crops by the model of the repository, and names it", async () => {
+    const { status, stdout, stderr } = await faceid(["verify", blank, blank, "--no-detect"]);
     expect(stderr).toContain("using the model lfw-best");
     expect(stdout).toMatch(/^same person\n/);
     expect(stdout).toContain("lfw-best");
@@ -93,30 +111,30 @@ describe("without a model pack", () => {
 describe.skipIf(!isThere)(`with the pack${note}`, () => {
   let model: PhotoModel;
   beforeAll(async () => {
-    process.env.FACEID_MODELS_DIR = packs;
+    vi.stubEnv("FACEID_MODELS_DIR", packs);
     await models.add("opencv-sface", { from: FILES });
     model = await loadFaceModel();
   });
   afterAll(async () => {
     await model?.close();
-    delete process.env.FACEID_MODELS_DIR;
+    vi.unstubAllEnvs();
   });
 
-  it("tells one person from another by exit code and in words", () => {
-    const same = faceid(["verify", ONE, TWO]);
+  it("tells one person from another by exit code and in words", async () => {
+    const same = await faceid(["verify", ONE, TWO]);
     expect(same.stdout).toMatch(/^same person\n/);
     expect(same.stdout).toMatch(
       /similarity +0\.\d{3}\nthreshold +0\.\d{3}\nfalse accept rate +0\.1 % +\(95 %: /,
     );
     expect(same.status).toBe(0);
-    const different = faceid(["verify", ONE, OTHER]);
+    const different = await faceid(["verify", ONE, OTHER]);
     expect(different.stdout).toMatch(/^different people\n/);
     expect(different.status).toBe(1);
   });
 
-  it("prints one JSON object, and draws", () => {
+  it("prints one JSON object, and draws", async () => {
     const picture = join(work, "show.png");
-    const { status, stdout } = faceid(["verify", ONE, OTHER, "--json", "--show", picture]);
+    const { status, stdout } = await faceid(["verify", ONE, OTHER, "--json", "--show", picture]);
     const { faces, falseAcceptRate, ...rest } = answerOf(stdout);
     expect(rest).toEqual({
       same: false,
@@ -135,45 +153,45 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     expect(readFileSync(picture).subarray(1, 4).toString()).toBe("PNG");
   });
 
-  it("takes a stricter threshold for a lower false accept rate, and refuses one that was not measured", () => {
-    const [loose, strict] = ["0.1", "0.0001"].map((far) =>
-      answerOf(faceid(["verify", ONE, TWO, "--json", "--far", far]).stdout),
-    );
-    expect(loose!.threshold).toBeLessThan(strict!.threshold);
-    expect(strict!.falseAcceptRate.estimate).toBeLessThanOrEqual(0.0001);
-    const { status, stdout } = faceid(["verify", ONE, TWO, "--json", "--far", "1e-6"]);
+  it("takes a stricter threshold for a lower false accept rate, and refuses one that was not measured", async () => {
+    const at = async (far: string) =>
+      answerOf((await faceid(["verify", ONE, TWO, "--json", "--far", far])).stdout);
+    const [loose, strict] = [await at("0.1"), await at("0.0001")];
+    expect(loose.threshold).toBeLessThan(strict.threshold);
+    expect(strict.falseAcceptRate.estimate).toBeLessThanOrEqual(0.0001);
+    const { status, stdout } = await faceid(["verify", ONE, TWO, "--json", "--far", "1e-6"]);
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: "CONFIG_INVALID" } });
     expect(status).toBe(2);
   });
 
-  it("names the photograph that shows no face, and the one that is none", () => {
-    const noFace = faceid(["verify", ONE, blank, "--json"]);
+  it("names the photograph that shows no face, and the one that is none", async () => {
+    const noFace = await faceid(["verify", ONE, blank, "--json"]);
     expect(JSON.parse(noFace.stdout)).toEqual({
       error: { code: "FACE_NOT_FOUND", message: expect.stringContaining(blank), image: blank },
     });
     expect(noFace.status).toBe(11);
     const missing = join(work, "missing.jpg");
-    const unreadable = faceid(["verify", missing, ONE, "--json"]);
+    const unreadable = await faceid(["verify", missing, ONE, "--json"]);
     expect(JSON.parse(unreadable.stdout)).toMatchObject({
       error: { code: "IMAGE_UNREADABLE", image: missing },
     });
     expect(unreadable.status).toBe(3);
   });
 
-  it("decides by an exported model whose photographs are LFW's", () => {
-    const { status, stdout } = faceid(["verify", ONE, TWO, "--json", "--model", "models/lfw-best"]);
-    expect(answerOf(stdout)).toMatchObject({ same: true, model: "models/lfw-best" });
+  it("decides by an exported model whose photographs are LFW's", async () => {
+    const { status, stdout } = await faceid(["verify", ONE, TWO, "--json", "--model", MODEL]);
+    expect(answerOf(stdout)).toMatchObject({ same: true, model: MODEL });
     expect(answerOf(stdout).similarity).toBeGreaterThan(0.9);
     expect(status).toBe(0);
   });
 
-  it("finds a person in a folder, and keeps what could not be compared apart", () => {
+  it("finds a person in a folder, and keeps what could not be compared apart", async () => {
     const folder = join(work, "many");
     mkdirSync(join(folder, "more"), { recursive: true });
     symlinkSync(OTHER, join(folder, "other.jpg"));
     symlinkSync(TWO, join(folder, "more", "two.jpg"));
     symlinkSync(blank, join(folder, "blank.png"));
-    const { status, stdout } = faceid(["verify", ONE, folder, "--json"]);
+    const { status, stdout } = await faceid(["verify", ONE, folder, "--json"]);
     const { candidates } = JSON.parse(stdout) as { candidates: { image: string }[] };
     expect(candidates).toMatchObject([
       { image: join(folder, "more", "two.jpg"), same: true },
@@ -182,13 +200,13 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     ]);
     expect(status).toBe(0);
     // Not 1: the blank picture was not found to show somebody else.
-    expect(faceid(["verify", OTHER, join(folder, "more")]).status).toBe(1);
-    expect(faceid(["verify", photo("Aaron_Eckhart", 1), folder]).status).toBe(11);
+    expect((await faceid(["verify", OTHER, join(folder, "more")])).status).toBe(1);
+    expect((await faceid(["verify", photo("Aaron_Eckhart", 1), folder])).status).toBe(11);
   });
 
-  it("lists faces as text, CSV and JSON, and draws them", () => {
+  it("lists faces as text, CSV and JSON, and draws them", async () => {
     const pictures = join(work, "drawn");
-    const { status, stdout } = faceid(["faces", ONE, blank, "--json", "--show", pictures]);
+    const { status, stdout } = await faceid(["faces", ONE, blank, "--json", "--show", pictures]);
     const { photographs } = JSON.parse(stdout) as { photographs: { faces: unknown[] }[] };
     expect(photographs).toMatchObject([
       { image: ONE, width: 250, height: 250 },
@@ -197,18 +215,18 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     expect(photographs[0]!.faces.length).toBeGreaterThan(0);
     expect(status).toBe(0);
     expect(existsSync(join(pictures, "blank.png.png"))).toBe(true);
-    const csv = faceid(["faces", ONE, "--csv"]).stdout.trimEnd().split("\n");
+    const csv = (await faceid(["faces", ONE, "--csv"])).stdout.trimEnd().split("\n");
     expect(csv).toHaveLength(1 + photographs[0]!.faces.length);
     expect(csv[1]!.split(",")).toHaveLength(csv[0]!.split(",").length);
-    expect(faceid(["faces", ONE]).stdout).toContain("250x250 pixels, 1 face");
-    const unreadable = faceid(["faces", join(work, "missing.jpg")]);
+    expect((await faceid(["faces", ONE])).stdout).toContain("250x250 pixels, 1 face");
+    const unreadable = await faceid(["faces", join(work, "missing.jpg")]);
     expect(unreadable.stdout).toContain("no such file");
     expect(unreadable.status).toBe(3);
   });
 
   it("answers by library as by command", async () => {
     const { similarity, same, faces } = await model.verify(ONE, readFileSync(TWO));
-    const printed = answerOf(faceid(["verify", ONE, TWO, "--json"]).stdout);
+    const printed = answerOf((await faceid(["verify", ONE, TWO, "--json"])).stdout);
     expect({ similarity, same }).toEqual({ similarity: printed.similarity, same: printed.same });
     expect(JSON.parse(JSON.stringify(faces))).toEqual(printed.faces);
     expect(await model.faces(ONE)).toHaveLength(1);
