@@ -1,7 +1,7 @@
 /** @file The library's `PhotoModel`: whole photographs to faces, embeddings and decisions. */
 import { type CalibrationRecord, usualFar } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
-import { chooseFace, type FaceChoice } from "../faces/choose.ts";
+import { chooseFace, type FaceChoice, rivalWarning } from "../faces/choose.ts";
 import type { Face } from "../faces/face.ts";
 import type { FacePipeline, FoundFaces } from "../faces/pipeline.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
@@ -217,9 +217,13 @@ export class PhotoModel implements AsyncDisposable {
 
   async #embedFace(photo: Photo, what: string, options: PhotoOptions): Promise<PhotoEmbedding> {
     const { photograph, faces } = await this.#find(photo);
-    const chosen = chooseFace(faces, options.face ?? "largest", photograph.level(0).pixels, what);
-    const { face, beyond } = this.#judged(chosen, options.limits);
-    if (options.strict === true) requireQuality(beyond, what);
+    const size = photograph.level(0).pixels;
+    const chosen = chooseFace(faces, options.face ?? "largest", size, what);
+    const judged = this.#judged(chosen, options.limits);
+    if (options.strict === true) requireQuality(judged.beyond, what);
+    const rival = rivalWarning(faces, chosen, size);
+    const warnings = rival === undefined ? judged.face.warnings : [...judged.face.warnings, rival];
+    const face = { ...judged.face, warnings };
     const crop = this.#comparer.crop(photograph, chosen);
     return { embedding: await this.#comparer.embed(crop), face, count: faces.length, crop, photograph };
   }

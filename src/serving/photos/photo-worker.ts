@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { FaceError } from "../../base/errors.ts";
 import { lowerPriority } from "../../base/worker.ts";
 import { Moved, serveCalls } from "../../base/worker-client.ts";
-import { chooseFace } from "../../faces/choose.ts";
+import { chooseFace, rivalWarning } from "../../faces/choose.ts";
 import type { Face } from "../../faces/face.ts";
 import { cropFace, FacePipeline, type FoundFaces } from "../../faces/pipeline.ts";
 import { qualityWarnings, requireQuality } from "../../faces/quality-limits.ts";
@@ -32,9 +32,13 @@ async function find(pipeline: FacePipeline, { file, what }: Photograph): Promise
 
 /** The face that is meant. */
 function meant({ photograph, faces }: FoundFaces, what: string, { choice, strict }: FaceWish): MeantFace {
-  const face = chooseFace(faces, choice, photograph.level(0).pixels, what);
-  if (strict) requireQuality(qualityWarnings(face.quality), what);
-  return { face: judged(face), found: faces.length };
+  const size = photograph.level(0).pixels;
+  const chosen = chooseFace(faces, choice, size, what);
+  if (strict) requireQuality(qualityWarnings(chosen.quality), what);
+  const face = judged(chosen);
+  const rival = rivalWarning(faces, chosen, size);
+  const warnings = rival === undefined ? face.warnings : [...face.warnings, rival];
+  return { face: { ...face, warnings }, found: faces.length };
 }
 
 lowerPriority(NICENESS);
