@@ -65,7 +65,7 @@ const opencvSface: Pack = {
       origins: originsOf("face_recognition_sface", SFACE),
       holds: "SFace: an aligned face as 128 numbers",
       licence: "Apache-2.0",
-      trainedOn: "CASIA-WebFace, VGGFace2 or MS1M (which is not said)",
+      trainedOn: "CASIA-WebFace, VGGFace2 or MS1M (not published which)",
     },
   },
   note: "trained on faces under research terms, like all public face models",
