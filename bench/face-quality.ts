@@ -13,7 +13,7 @@ import type { FaceQuality } from "../src/faces/face.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
 import { Pyramid, sample } from "../src/faces/pyramid.ts";
 import { decodePixels } from "../src/image/decode.ts";
-import type { Pixels } from "../src/image/pixels.ts";
+import type { Pixels } from "../src/image/settings.ts";
 
 const LFW = "../shared/datasets/lfw";
 const MODELS = "../shared/models/opencv";

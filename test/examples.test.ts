@@ -4,8 +4,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
+import { writeSynthetic } from "../src/data/drawn.ts";
 import { imageSettings } from "../src/image/settings.ts";
-import { writeSynthetic } from "../src/synthetic/write.ts";
 import { temporaryFolder } from "./support/tiny-run.ts";
 
 const run = promisify(execFile);

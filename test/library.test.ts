@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, expectTypeOf, it } from "vitest";
+import { writeSynthetic } from "../src/data/drawn.ts";
 import { imageSettings } from "../src/image/settings.ts";
 import type {
   Answer,
@@ -18,7 +19,6 @@ import type {
   Verification,
 } from "../src/index.ts";
 import * as faceid from "../src/index.ts";
-import { writeSynthetic } from "../src/synthetic/write.ts";
 import { temporaryFolder, tinyConfig } from "./support/tiny-run.ts";
 
 describe("the public list", () => {

@@ -1,7 +1,7 @@
 /** @file Processor time of the unavoidable parts of a request: decoding photographs, parsing numbers. */
 import { decodeImage, decodePixels } from "../../src/image/decode.ts";
-import { prepareInto } from "../../src/image/prepare.ts";
 import { resizeInto } from "../../src/image/resize.ts";
+import { prepareInto } from "../../src/image/settings.ts";
 import { readPredictJson } from "../../src/serving/json/tensors.ts";
 import { median } from "./load.ts";
 import { type Requests, SIDE } from "./requests.ts";

@@ -1,7 +1,7 @@
 /** @file The same pair of photographs as requests of every format, prepared before the clock starts. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { decodeImage, encodeJpeg } from "../../src/image/decode.ts";
-import { prepare } from "../../src/image/prepare.ts";
+import { prepare } from "../../src/image/settings.ts";
 import { DataType } from "../../src/proto/tensorflow/tensor_pb.ts";
 import { PredictRequestSchema } from "../../src/proto/tensorflow_serving/prediction_service_pb.ts";
 import { drawPhoto } from "../../src/synthetic/draw.ts";

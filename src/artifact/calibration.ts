@@ -90,3 +90,15 @@ export function decisionFor(
   const { threshold, measuredFar: rate } = point;
   return rate === undefined ? { threshold } : { threshold, far: rate.value, farInterval: rate.interval };
 }
+
+/** One stranger in a thousand is accepted. */
+const USUAL_FAR = 0.001;
+
+/**
+ * The false accept rate at which faces of photographs are decided unless another is wanted: 0.001, or the lowest that the
+ * record has. `undefined` for a record without operating points.
+ */
+export function usualFar(record: CalibrationRecord | undefined): number | undefined {
+  const fars = record?.operatingPoints.map(({ far }) => far) ?? [];
+  return fars.length === 0 ? undefined : Math.max(USUAL_FAR, Math.min(...fars));
+}

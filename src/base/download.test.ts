@@ -211,7 +211,7 @@ describe("downloadFile", () => {
     await expect(get({ url: "http://127.0.0.1:1/x", attempts: 2 })).rejects.toMatchObject({
       code: "DOWNLOAD_FAILED",
       message: expect.stringContaining("127.0.0.1:1"),
-      hint: expect.stringContaining("goes on where it stopped"),
+      hint: expect.stringContaining("it resumes"),
     });
   });
 

@@ -1,4 +1,4 @@
-/** @file Downloads a large file over HTTP, resumes after interruptions and checks the result. */
+/** @file Downloads a large file over HTTP, resumes after interruptions, and checks length and checksum. */
 import {
   type FileHandle,
   mkdir,
@@ -15,54 +15,54 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { FaceError, messageOf } from "./errors.ts";
 import { sha256OfFile, writeError } from "./files.ts";
 
-/** Progress of a download in bytes; `total` is undefined when the server does not send it. */
+/** Progress in bytes; `total` is undefined when the server does not send it. */
 export interface DownloadProgress {
   readonly received: number;
   readonly total: number | undefined;
 }
 
-/** Hints for errors. */
+/** Hints for the user of the command that downloads. */
 export interface DownloadAdvice {
-  /** For a file that the server refuses. */
+  /** When the server refuses the file. */
   readonly refused?: string;
-  /** For a disk that is too small. */
+  /** When the disk is full. */
   readonly space?: string;
 }
 
 export interface DownloadOptions {
   readonly url: string;
-  /** Where the file is written; the part so far is in a `.part` file beside it. */
+  /** Path of the complete file; an incomplete one is beside it with the suffix `.part`. */
   readonly path: string;
   /** Checksum in hexadecimal digits, if known. */
   readonly sha256?: string | undefined;
-  /** Length, if known; the download stops when the server sends another one. */
+  /** Length, if known. The download stops when the server announces or sends another one. */
   readonly bytes?: number | undefined;
   readonly onProgress?: (progress: DownloadProgress) => void;
   readonly signal?: AbortSignal | undefined;
-  /** Attempts in a row without new bytes before giving up. Default 5. */
+  /** Attempts without any progress before giving up. Default 5. */
   readonly attempts?: number;
   /** Wait before the second attempt; doubled each time. Default 1000. */
   readonly retryDelayMs?: number;
-  /** A connection is dropped after this time without bytes. Default 60,000. */
+  /** A connection is closed when no data comes for this long. Default 60,000. */
   readonly stallMs?: number;
   readonly advice?: DownloadAdvice;
 }
 
-/** What the server said about the file; stored beside the part. */
+/** What the server said about a partly downloaded file; stored beside the part. */
 interface PartInfo {
   readonly url: string;
-  /** A strong ETag or a date, by which the server knows whether the file has changed. */
+  /** A strong ETag or a date, by which the server recognises whether the file has changed. */
   readonly validator: string;
 }
 
-/** A failure that another attempt cannot fix. */
+/** A failure that another attempt would not fix. */
 const isFinal = (error: unknown) => error instanceof FaceError;
 
 function failed(url: string, reason: string, hint: string, cause?: unknown): FaceError {
   return new FaceError("DOWNLOAD_FAILED", `cannot download ${url}: ${reason}`, { hint, cause });
 }
 
-/** One download: the part on disk and the requests that make it whole. */
+/** One download: the part on disk and the requests that complete it. */
 class Download {
   readonly #options: DownloadOptions;
   readonly #part: string;
@@ -86,25 +86,22 @@ class Download {
         break;
       } catch (error) {
         if (signal?.aborted) {
-          throw new FaceError(
-            "INTERRUPTED",
-            `stopped downloading ${url}; the part that is here will be used`,
-          );
+          throw new FaceError("INTERRUPTED", `stopped downloading ${url}; the next call resumes`);
         }
         if (isFinal(error)) throw error;
         vain = this.#received > before ? 1 : vain + 1;
         if (vain >= attempts) {
-          const hint = "check the connection and run the command again: it goes on where it stopped";
+          const hint = "check the connection and run the command again: it resumes";
           throw failed(url, messageOf(causeOf(error)), hint, error);
         }
-        // A signal ends the wait; the next attempt throws for it.
+        // A signal ends the wait; the next attempt reports it.
         await sleep(retryDelayMs * 2 ** (vain - 1), undefined, { signal }).catch(() => undefined);
       }
     }
     await this.#finish();
   }
 
-  /** The part's length and the validator for the rest; undefined without a part that can be resumed. */
+  /** Length and validator of the part; undefined when there is no part to resume. */
   async #resumable(): Promise<{ length: number; validator: string } | undefined> {
     try {
       const { size } = await stat(this.#part);
@@ -117,7 +114,7 @@ class Download {
     }
   }
 
-  /** One request; throws unless the file is complete afterwards. */
+  /** One request; throws unless the file is complete after it. */
   async #attempt(): Promise<void> {
     const { url, signal, stallMs = 60_000 } = this.#options;
     const known = await this.#resumable();
@@ -138,7 +135,7 @@ class Download {
         timer = setTimeout(() => stall.abort(), stallMs);
       });
     } catch (error) {
-      if (stall.signal.aborted) throw new Error(`nothing came for ${stallMs / 1000} seconds`);
+      if (stall.signal.aborted) throw new Error(`no data came for ${stallMs / 1000} seconds`);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -148,7 +145,7 @@ class Download {
     }
   }
 
-  /** The byte at which an answer's body begins; undefined when the part is complete already. */
+  /** Checks the head of a response: the offset at which its body begins; undefined when the part is complete. */
   async #accept(response: Response, have: number): Promise<number | undefined> {
     const { url } = this.#options;
     const { status, headers } = response;
@@ -159,12 +156,12 @@ class Download {
         return undefined;
       }
       await this.#forget();
-      throw new Error("the part that is here does not fit the file");
+      throw new Error("the part on disk does not fit the file");
     }
     if (status === 206) {
       if (range === null || Number(range[1]) !== have) {
         await this.#forget();
-        throw new Error("the server sent another part than was asked for");
+        throw new Error("the server sent another range than requested");
       }
       await this.#expectTotal(Number(range[2]));
       await this.#checkSpace(have);
@@ -199,7 +196,7 @@ class Download {
     );
   }
 
-  /** Marks failures of writing, which another attempt cannot fix. */
+  /** Turns errors of writing into a FaceError, which another attempt would not fix. */
   async #writing<T>(act: () => Promise<T>): Promise<T> {
     try {
       return await act();
@@ -208,7 +205,7 @@ class Download {
     }
   }
 
-  /** Stores the validator for resuming later. A weak ETag cannot serve as one. */
+  /** Stores the validator for a later `If-Range`, which does not accept weak ETags. */
   async #remember(headers: Headers): Promise<void> {
     const etag = headers.get("etag");
     const validator = etag !== null && !etag.startsWith("W/") ? etag : headers.get("last-modified");
@@ -222,7 +219,7 @@ class Download {
     await rm(this.#infoPath, { force: true });
   }
 
-  /** Writes an answer's body at its offset in the part. */
+  /** Writes the body of a response at its offset in the part. */
   async #receive(response: Response, start: number, alive: () => void): Promise<void> {
     const file = await this.#writing(() => open(this.#part, start === 0 ? "w" : "r+"));
     this.#received = start;
@@ -239,7 +236,7 @@ class Download {
   }
 
   async #write(file: FileHandle, chunk: Uint8Array): Promise<void> {
-    // A server that sends no length may send without end.
+    // A server that sends no length could send without end.
     const { bytes = Number.POSITIVE_INFINITY } = this.#options;
     if (this.#received + chunk.length > bytes) await this.#expectTotal(this.#received + chunk.length);
     await this.#writing(async () => {
@@ -251,7 +248,7 @@ class Download {
     });
   }
 
-  /** Checks the free space before the download. */
+  /** Fails before the download when the disk has too little space. */
   async #checkSpace(start: number): Promise<void> {
     if (this.#total === undefined) return;
     const { bavail, bsize } = await statfs(dirname(this.#part));
@@ -275,7 +272,7 @@ class Download {
         throw failed(
           url,
           `its SHA-256 is ${found}, expected ${sha256}`,
-          "the transfer was damaged or the file was replaced; run the command again, and if that does not help choose another mirror",
+          "the transfer was damaged or the file was replaced; run the command again, or choose another mirror",
         );
       }
     }
@@ -284,29 +281,28 @@ class Download {
   }
 }
 
-/** The reason below "fetch failed". */
+/** The cause of a "fetch failed". */
 function causeOf(error: unknown): unknown {
   return error instanceof Error && error.cause instanceof Error ? error.cause : error;
 }
 
 /**
- * The address of a file in a folder on a server.
- * @param mirror the folder's address, with or without a slash at its end
- * @throws FaceError `CONFIG_INVALID` for an invalid address
+ * The URL of a file in a folder on a server.
+ * @param mirror the URL of the folder, with or without a slash at the end.
+ * @throws FaceError `CONFIG_INVALID` when `mirror` is not an HTTP URL.
  */
 export function mirrorAddress(mirror: string, file: string): string {
   const base = mirror.endsWith("/") ? mirror : `${mirror}/`;
   if (/^https?:/i.test(base) && URL.canParse(file, base)) return new URL(file, base).href;
-  throw new FaceError("CONFIG_INVALID", `${JSON.stringify(mirror)} is no address of a mirror`, {
+  throw new FaceError("CONFIG_INVALID", `${JSON.stringify(mirror)} is not the URL of a mirror`, {
     hint: "a mirror begins with https:// or http:// and names the folder that holds the files",
   });
 }
 
 /**
- * Downloads a file, or resumes from the part that an earlier attempt left, if the server can tell that the file has not
- * changed (`If-Range`); otherwise the whole file is fetched again.
+ * Downloads a file, or resumes an earlier download if the server can confirm that the file is the same (`If-Range`).
  * @throws FaceError `DOWNLOAD_FAILED` when the server refuses, does not answer, or sends a file with another checksum;
- *   `DISK_FULL`; `INTERRUPTED` on the signal. The part is kept for the next attempt, except after a wrong checksum.
+ *   `DISK_FULL`; `INTERRUPTED` on the signal. The part is kept for the next call, except after a wrong checksum.
  */
 export async function downloadFile(options: DownloadOptions): Promise<void> {
   await new Download(options).run();

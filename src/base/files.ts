@@ -1,4 +1,4 @@
-/** @file Atomic writes of files and folders, the digest of a file, and the folder for caches. */
+/** @file Atomic writes of files and folders (a reader sees all of it or nothing), digests of files, and the cache folder. */
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
@@ -75,7 +75,7 @@ export async function publishFolder(path: string, fill: (temporary: string) => P
   }
 }
 
-/** Large chunks hash three times as fast as the stream's default. */
+/** Long pieces hash three times as fast as the stream's usual ones. */
 const HASHED_AT_ONCE = 2 ** 20;
 
 /**
@@ -90,7 +90,7 @@ export async function sha256OfFile(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** faceid's folder in the system's place for caches; it may not exist yet. */
+/** faceid's folder in the system's folder for caches; it may not exist yet. */
 export function systemCacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
   const { XDG_CACHE_HOME, LOCALAPPDATA } = environment;
   if (process.platform === "win32" && LOCALAPPDATA) return join(LOCALAPPDATA, "faceid", "cache");

@@ -3,7 +3,7 @@ import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, type Tensor } from "../base/tensor.ts";
 import { decodeImage } from "../image/decode.ts";
-import { prepare } from "../image/prepare.ts";
+import { prepare } from "../image/settings.ts";
 
 /** What a server answered. */
 export interface Answer {

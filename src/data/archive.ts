@@ -1,26 +1,22 @@
-/** @file Unpacks archives into a folder and nowhere else. */
-import { createReadStream } from "node:fs";
-import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
+/** @file Unpacks archives into a folder and never outside it. */
+import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { createGunzip } from "node:zlib";
+import { gzippedTarFiles, isGzip, isZip, type PackedFile, zipFiles } from "../base/archives.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { writeError } from "../base/files.ts";
-import { isZip, type PackedFile, zipFiles } from "../base/zip.ts";
-import { readTar } from "./tar.ts";
 
-/** No image is larger; what claims to be is a bomb. */
+/** No image is larger: a file that claims more is a decompression bomb. */
 const MAX_FILE_BYTES = 256 * 2 ** 20;
 
 export interface ExtractOptions {
-  /** Where a file of the archive goes, relative to the folder; undefined leaves it out. Default: everything stays. */
+  /** Path of a file of the archive in the folder; undefined leaves it out. Default: its path in the archive. */
   readonly place?: (path: string) => string | undefined;
   /** Called after each file. */
   readonly onFile?: (done: number) => void;
   readonly signal?: AbortSignal;
 }
 
-/** A path of an archive that cannot leave the folder it is unpacked into, on any system. */
+/** Returns the path, or throws if it could lead outside the folder on any system. */
 function checkPath(archive: string, path: string): string {
   const climbs = path.split(/[/\\]/).includes("..");
   if (path === "" || climbs || /^[/\\]|^[A-Za-z]:|\0|\\/.test(path)) {
@@ -35,28 +31,13 @@ function checkPath(archive: string, path: string): string {
   return path;
 }
 
-async function* gzippedTarFiles(path: string): AsyncGenerator<PackedFile> {
-  const gunzip = createGunzip();
-  const unpacking = pipeline(createReadStream(path), gunzip);
-  // The failure comes out of the loop below as well; here it only must not go unheard.
-  unpacking.catch(() => undefined);
-  yield* readTar(gunzip);
-}
-
 async function filesOf(path: string): Promise<AsyncGenerator<PackedFile>> {
   if (await isZip(path)) return zipFiles(path);
-  const file = await open(path);
-  try {
-    const start = Buffer.alloc(2);
-    await file.read(start, 0, 2, 0);
-    if (start[0] === 0x1f && start[1] === 0x8b) return gzippedTarFiles(path);
-  } finally {
-    await file.close();
-  }
+  if (await isGzip(path)) return gzippedTarFiles(path);
   throw new Error("neither a zip nor a gzipped tar archive");
 }
 
-/** Writes a file under a temporary name first, so that one that is there is whole. */
+/** Writes a file under a temporary name first, so that a file of the final name is complete. */
 async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.tmp`;
   try {
@@ -69,18 +50,18 @@ async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Whether a file of that size is there already, from an earlier attempt. */
-async function isThere(path: string, size: number): Promise<boolean> {
+/** Whether an earlier attempt has written a file of that size. */
+async function exists(path: string, size: number): Promise<boolean> {
   const stats = await stat(path).catch(() => undefined);
   return stats?.size === size;
 }
 
 /**
- * Unpacks a zip or gzipped tar archive. Files that are there already in their right size are left as they are, so that
- * an interrupted unpacking goes on where it was.
- * @returns the number of files that are in place now
- * @throws FaceError `ARCHIVE_INVALID` when the archive is damaged, holds links, or names a path outside the folder (then
- *   what came before it stays); `DISK_FULL`; `INTERRUPTED` on the signal.
+ * Unpacks a zip or gzipped tar archive. Files of the right size that exist already are kept, so an interrupted call can
+ * be repeated.
+ * @returns the number of files of the archive that are in the folder now.
+ * @throws FaceError `ARCHIVE_INVALID` when the archive is damaged, holds links, or names a path outside the folder; the
+ *   files before that stay; `DISK_FULL`; `INTERRUPTED` on the signal.
  */
 export async function extractArchive(
   archive: string,
@@ -96,7 +77,7 @@ export async function extractArchive(
       if (target === undefined) continue;
       if (file.size > MAX_FILE_BYTES) throw new Error(`${file.path} claims ${file.size} bytes`);
       const path = join(folder, checkPath(archive, target));
-      if (!(await isThere(path, file.size))) await writeWhole(path, await file.read());
+      if (!(await exists(path, file.size))) await writeWhole(path, await file.read());
       done++;
       onFile?.(done);
     }

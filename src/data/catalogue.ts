@@ -1,31 +1,31 @@
-/** @file Public datasets that can be downloaded: their licences, their parts and where these lie. */
+/** @file The catalogue of public datasets that can be downloaded: licences, parts and addresses. */
 import { FaceError } from "../base/errors.ts";
 
 /** A file on a server. */
 export interface RemoteFile {
   readonly name: string;
   readonly url: string;
-  /** Checksum, where its source is known to us. */
+  /** Checksum, if published. */
   readonly sha256?: string;
 }
 
-/** A part that can be had by itself. */
+/** A part that can be downloaded alone. */
 export interface RemotePart {
-  /** What the user calls it. */
+  /** Name on the command line. */
   readonly name: string;
-  /** What is in it. */
+  /** Description of its content. */
   readonly holds: string;
   readonly files: readonly RemoteFile[];
 }
 
 export interface RemoteDataset {
   readonly name: string;
-  /** What the user must know before downloading, as lines of text. */
+  /** Terms to show before downloading, as lines of text. */
   readonly licence: readonly string[];
   readonly parts: readonly RemotePart[];
-  /** Parts taken when the user names none. */
+  /** Parts to download by default. */
   readonly usual: readonly string[];
-  /** Where a file of an archive goes below the output folder; undefined leaves it out. */
+  /** Path of an archive's file in the output folder; undefined leaves it out. */
   readonly place: (path: string) => string | undefined;
 }
 
@@ -63,9 +63,12 @@ const digiface: RemoteDataset = {
   place: (path) => /(?:^|\/)(\d+\/\d+\.png)$/.exec(path)?.[1],
 };
 
-/** The original server of the University of Massachusetts has been unreachable for years; these are the same files,
- * kept at figshare for scikit-learn, with the checksums published there. */
-const FIGSHARE = "https://ndownloader.figshare.com/files";
+/** The same files as on the university's server, which has been unreachable for years, at figshare for scikit-learn. */
+const figshare = (name: string, id: number, sha256: string): RemoteFile => ({
+  name,
+  url: `https://ndownloader.figshare.com/files/${id}`,
+  sha256,
+});
 
 const lfw: RemoteDataset = {
   name: "lfw",
@@ -80,11 +83,11 @@ const lfw: RemoteDataset = {
       name: "funneled",
       holds: "all photographs, 250x250, aligned by funneling (about 230 MB)",
       files: [
-        {
-          name: "lfw-funneled.tgz",
-          url: `${FIGSHARE}/5976015`,
-          sha256: "b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a",
-        },
+        figshare(
+          "lfw-funneled.tgz",
+          5976015,
+          "b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a",
+        ),
       ],
     },
     {
@@ -92,21 +95,17 @@ const lfw: RemoteDataset = {
       holds:
         "pairs.txt (ten folds to report on), pairsDevTrain.txt and pairsDevTest.txt (to choose models by)",
       files: [
-        {
-          name: "pairs.txt",
-          url: `${FIGSHARE}/5976006`,
-          sha256: "ea42330c62c92989f9d7c03237ed5d591365e89b3e649747777b70e692dc1592",
-        },
-        {
-          name: "pairsDevTrain.txt",
-          url: `${FIGSHARE}/5976012`,
-          sha256: "1d454dada7dfeca0e7eab6f65dc4e97a6312d44cf142207be28d688be92aabfa",
-        },
-        {
-          name: "pairsDevTest.txt",
-          url: `${FIGSHARE}/5976009`,
-          sha256: "7cb06600ea8b2814ac26e946201cdb304296262aad67d046a16a7ec85d0ff87c",
-        },
+        figshare("pairs.txt", 5976006, "ea42330c62c92989f9d7c03237ed5d591365e89b3e649747777b70e692dc1592"),
+        figshare(
+          "pairsDevTrain.txt",
+          5976012,
+          "1d454dada7dfeca0e7eab6f65dc4e97a6312d44cf142207be28d688be92aabfa",
+        ),
+        figshare(
+          "pairsDevTest.txt",
+          5976009,
+          "7cb06600ea8b2814ac26e946201cdb304296262aad67d046a16a7ec85d0ff87c",
+        ),
       ],
     },
   ],
@@ -129,8 +128,8 @@ export function remoteDataset(name: string): RemoteDataset {
 }
 
 /**
- * The parts of a dataset by name; `all` is every one, no name at all the usual ones.
- * @throws FaceError `CONFIG_INVALID` for a part that there is not.
+ * The parts of a dataset by name; `all` means every part, an empty list the default parts.
+ * @throws FaceError `CONFIG_INVALID` for an unknown part.
  */
 export function chooseParts(dataset: RemoteDataset, names: readonly string[]): RemotePart[] {
   const wanted = names.length === 0 ? dataset.usual : names;
@@ -140,7 +139,7 @@ export function chooseParts(dataset: RemoteDataset, names: readonly string[]): R
     if (part !== undefined) return part;
     const choices = dataset.parts.map((each) => `  ${each.name}: ${each.holds}`);
     throw new FaceError("CONFIG_INVALID", `${dataset.name} has no part ${JSON.stringify(name)}`, {
-      hint: ["its parts are", ...choices, "  all: every one of them"].join("\n"),
+      hint: ["the parts are", ...choices, "  all: every part"].join("\n"),
     });
   });
 }

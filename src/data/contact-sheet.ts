@@ -1,41 +1,39 @@
-/** @file A picture of a dataset: one row per person, side by side what the network would see. */
+/** @file Draws a contact sheet of a dataset: one row per person, with images as the network gets them. */
 import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { augmentImage } from "../image/augment.ts";
 import type { AugmentSettings } from "../image/augment-settings.ts";
-import type { Pixels } from "../image/pixels.ts";
-import type { ImageSettings } from "../image/settings.ts";
-import { type Identity, type ImageRef, imageName } from "./identity.ts";
-import { readPixels } from "./read-pixels.ts";
+import type { ImageSettings, Pixels } from "../image/settings.ts";
+import { type Identity, type ImageRef, imageName, readPixels } from "./identity.ts";
 
 export interface SheetOptions {
-  /** People at most, taken evenly from the whole list. */
+  /** Largest number of people, evenly spaced in the list. */
   readonly rows: number;
-  /** Images of each at most, the first ones. */
+  /** Largest number of images per person, from the first. */
   readonly columns: number;
   readonly settings: ImageSettings;
-  /** Shows the first image of each as it is and then as training may change it, instead of the others. */
+  /** Shows each person's first image unchanged and then with random changes. */
   readonly augment?: AugmentSettings;
-  /** Hears of images that could not be decoded; their places stay empty. */
+  /** Called for images that cannot be decoded; their cells stay empty. */
   readonly onUnreadable?: (name: string, reason: string) => void;
 }
 
 export interface ContactSheet extends Pixels {
-  /** Who is shown, from top to bottom. */
+  /** The people, from top to bottom. */
   readonly names: readonly string[];
 }
 
 /** Pixels between and around the images, and their grey. */
 const GAP = 4;
-const PAPER = 240;
+const BACKGROUND = 240;
 
-/** As many of a list as wanted, evenly spread over it. */
+/** At most `count` items, evenly spaced in the list. */
 function spread<T>(items: readonly T[], count: number): T[] {
   if (items.length <= count) return [...items];
   return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);
 }
 
-/** Reads the images of one row, one after the other; unreadable ones are undefined. */
+/** Reads the images of one row; unreadable ones are undefined. */
 async function* rowPixels(
   images: readonly ImageRef[],
   row: number,
@@ -51,7 +49,7 @@ async function* rowPixels(
     return;
   }
   const decoded = images[0] === undefined ? undefined : await read(images[0]);
-  // A Buffer's slice would be a view of the same bytes.
+  // Not slice(): decoded pixels are Buffers, whose slices share memory.
   const pixels = decoded && new Uint8Array(decoded);
   for (let column = 0; column < columns; column++) {
     const random = new Random(1).fork("preview", row, column);
@@ -61,7 +59,7 @@ async function* rowPixels(
 
 /**
  * Draws a contact sheet.
- * @throws FaceError `DATASET_INVALID` when there is nobody to show.
+ * @throws FaceError `DATASET_INVALID` when there are no images.
  */
 export async function contactSheet(
   identities: readonly Identity[],
@@ -71,10 +69,10 @@ export async function contactSheet(
   const shown = spread(identities, rows);
   const photographs = Math.max(0, ...shown.map(({ images }) => images.length));
   const most = augment === undefined ? Math.min(columns, photographs) : columns;
-  if (photographs === 0) throw new FaceError("DATASET_INVALID", "there is nobody to show");
+  if (photographs === 0) throw new FaceError("DATASET_INVALID", "there are no images to show");
   const width = GAP + most * (settings.width + GAP);
   const height = GAP + shown.length * (settings.height + GAP);
-  const data = new Uint8Array(width * height * 3).fill(PAPER);
+  const data = new Uint8Array(width * height * 3).fill(BACKGROUND);
   const rowBytes = settings.width * 3;
   for (const [row, { images }] of shown.entries()) {
     let column = -1;

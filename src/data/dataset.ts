@@ -1,4 +1,4 @@
-/** @file Opens a dataset, whatever its layout. */
+/** @file Datasets of people and images: opens folders of any layout, drawn faces, and users' modules. */
 import { basename, join, resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import {
@@ -6,32 +6,38 @@ import {
   DEFAULT_SYNTHETIC_IMAGES,
   drawnIdentities,
   type SyntheticOptions,
-} from "../synthetic/dataset.ts";
-import { listFolder, listImages } from "./folder.ts";
+} from "./drawn.ts";
+import {
+  detectLayout,
+  type FolderLayout,
+  type IdentityRange,
+  LAYOUTS,
+  listFolder,
+  listImages,
+} from "./folder.ts";
 import type { Dataset, Identity } from "./identity.ts";
-import { detectLayout, type FolderLayout, LAYOUTS, type Range } from "./layouts.ts";
 import { isModulePath, type ListedIdentity, openModule } from "./module.ts";
 
 export type { Dataset } from "./identity.ts";
 
 /** What to open; the environment calls them `DATASET_PATH`, `ID_FROM`, `ID_TO` and `IMAGES_PER_ID`. */
 export interface DatasetOptions {
-  /** A layout, or the path of a user's module (`./my-dataset.js`). Found out from `path` when left out. */
+  /** A layout, or the path of a user's module (`./my-dataset.js`). Detected from `path` by default. */
   readonly dataset?: string | undefined;
   /** The folder that holds the identities' folders. Not needed for `synthetic`. */
   readonly path?: string | undefined;
   /** First identity, inclusive: the folder's or face's number for `digiface` and `synthetic`, else the position in
    * name order, from 0. Default 0. */
   readonly idFrom?: number | undefined;
-  /** Last identity, inclusive. Default: all that there are. */
+  /** Last identity, inclusive. Default: the last one. */
   readonly idTo?: number | undefined;
-  /** At most so many images of each identity, the first in file order. Default: all. */
+  /** Largest number of images of each identity, the first in file order. Default: all. */
   readonly imagesPerId?: number | undefined;
   /** For drawn faces only. */
   readonly synthetic?: SyntheticOptions | undefined;
 }
 
-/** Folders looked at in order to tell the layout. */
+/** Folders that are read to detect the layout. */
 const SAMPLE = 8;
 
 const isFolderLayout = (name: string): name is FolderLayout => Object.hasOwn(LAYOUTS, name);
@@ -42,7 +48,7 @@ function checkWhole(name: string, value: number | undefined, smallest: number): 
   }
 }
 
-function rangeOf({ idFrom, idTo, imagesPerId }: DatasetOptions): Range {
+function rangeOf({ idFrom, idTo, imagesPerId }: DatasetOptions): IdentityRange {
   checkWhole("ID_FROM", idFrom, 0);
   checkWhole("ID_TO", idTo, 0);
   checkWhole("IMAGES_PER_ID", imagesPerId, 1);
@@ -55,7 +61,7 @@ function rangeOf({ idFrom, idTo, imagesPerId }: DatasetOptions): Range {
   return range;
 }
 
-/** People with their files as identities, each image numbered; people without images are left out. */
+/** Identities with numbered images; people without images are left out. */
 function identitiesOf(people: readonly ListedIdentity[], imagesPerId = Number.POSITIVE_INFINITY): Identity[] {
   let index = 0;
   return people
@@ -66,8 +72,13 @@ function identitiesOf(people: readonly ListedIdentity[], imagesPerId = Number.PO
     }));
 }
 
-/** Nobody was found: says what is there and what was looked for. */
-function emptyError(root: string, kind: FolderLayout, folders: readonly string[], range: Range): FaceError {
+/** The error when no images were found. */
+function emptyError(
+  root: string,
+  kind: FolderLayout,
+  folders: readonly string[],
+  range: IdentityRange,
+): FaceError {
   const nested = folders.length === 1 ? `; did you mean ${join(root, folders[0]!)}?` : "";
   const ranged = range.from > 0 || Number.isFinite(range.to);
   return new FaceError(
@@ -75,7 +86,7 @@ function emptyError(root: string, kind: FolderLayout, folders: readonly string[]
     ranged
       ? `no images of people ${range.from} to ${range.to} among the ${folders.length} folders of ${root}`
       : `no images of people in the ${folders.length} folders of ${root}`,
-    { hint: `the layout ${kind} is ${LAYOUTS[kind].looks}${nested}` },
+    { hint: `the layout ${kind} is ${LAYOUTS[kind].description}${nested}` },
   );
 }
 
@@ -95,7 +106,7 @@ async function openFolder(
   }));
   const identities = identitiesOf(listed, options.imagesPerId);
   if (identities.length === 0) throw emptyError(root, kind, folders, range);
-  // The name travels inside exported models; where the folder lies on this machine is nobody else's business.
+  // Exported models contain the name, so it must not reveal the folder's place on this machine.
   const folder = basename(root);
   return { name: folder === kind ? kind : `${kind} ${folder}`, kind, path: root, identities };
 }
@@ -136,7 +147,7 @@ async function openListed(path: string, options: DatasetOptions): Promise<Datase
 /**
  * Lists a dataset's people and images; decodes nothing.
  * @throws FaceError `CONFIG_INVALID` for an unknown layout or an impossible range; `DATASET_NOT_FOUND` when the folder
- *   or module does not exist; `DATASET_INVALID` when nobody is found in it.
+ *   or module does not exist; `DATASET_INVALID` when it has no images of people.
  */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   const { dataset, path } = options;

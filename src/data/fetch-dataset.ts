@@ -1,4 +1,4 @@
-/** @file Downloads parts of a public dataset and unpacks them; what is done already is not done again. */
+/** @file Downloads and unpacks parts of a public dataset, without repeating what an earlier call has done. */
 import { existsSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { writeFileAtomic } from "../base/files.ts";
 import { extractArchive } from "./archive.ts";
 import type { RemoteDataset, RemoteFile, RemotePart } from "./catalogue.ts";
 
-/** What happens, as it happens. */
+/** Progress of a download. */
 export type FetchEvent =
   | { readonly kind: "present"; readonly file: string }
   | ({ readonly kind: "downloading"; readonly file: string } & DownloadProgress)
@@ -17,7 +17,7 @@ export type FetchEvent =
 
 export interface FetchOptions {
   readonly output: string;
-  /** Folder on another server that holds files of the same names. */
+  /** URL of a folder on another server with files of the same names. */
   readonly mirror?: string | undefined;
   /** Keeps the archives after unpacking. */
   readonly keepArchives?: boolean;
@@ -27,7 +27,7 @@ export interface FetchOptions {
   readonly retryDelayMs?: number;
 }
 
-/** Names of the files that are finished, in the output folder. */
+/** File in the output folder that lists what is complete. */
 const RECORD = ".faceid-download.json";
 
 async function readRecord(output: string): Promise<Record<string, { images: number }>> {
@@ -50,14 +50,14 @@ async function download(file: RemoteFile, path: string, options: FetchOptions): 
     ...(retryDelayMs === undefined ? {} : { retryDelayMs }),
     advice: {
       refused:
-        "the file may have moved: look at the dataset's page, and pass --mirror with the folder it is in now",
+        "the file may have moved: look at the dataset's page, and pass --mirror with the URL of its folder",
       space: "free some space, or choose another folder with --output",
     },
     onProgress: (progress) => onEvent?.({ kind: "downloading", file: file.name, ...progress }),
   });
 }
 
-/** Unpacks an archive; one that turns out to be bad is removed, so that the next run fetches it anew. */
+/** Unpacks an archive and deletes it if it is damaged, so that the next call downloads it again. */
 async function unpack(dataset: RemoteDataset, file: RemoteFile, path: string, options: FetchOptions) {
   const { output, onEvent, signal } = options;
   try {
@@ -76,11 +76,11 @@ async function unpack(dataset: RemoteDataset, file: RemoteFile, path: string, op
   }
 }
 
-/** Brings one file in place; returns the number of images it holds. */
+/** Downloads and unpacks one file; returns its number of images. */
 async function fetchFile(dataset: RemoteDataset, file: RemoteFile, options: FetchOptions): Promise<number> {
   const path = join(options.output, file.name);
   const archive = isArchive(file.name);
-  // An archive that is here whole was interrupted while it was unpacked.
+  // A complete archive is left over from an interrupted unpacking.
   if (!archive || !existsSync(path)) await download(file, path, options);
   if (!archive) return 0;
   const images = await unpack(dataset, file, path, options);
@@ -90,8 +90,8 @@ async function fetchFile(dataset: RemoteDataset, file: RemoteFile, options: Fetc
 
 /**
  * Downloads and unpacks parts of a dataset into one folder, in the layout that `openDataset` reads.
- * @returns the number of images of these parts
- * @throws FaceError `DOWNLOAD_FAILED`, `ARCHIVE_INVALID`, `DISK_FULL` or `INTERRUPTED`; the next call goes on from there.
+ * @returns the number of images of these parts.
+ * @throws FaceError `DOWNLOAD_FAILED`, `ARCHIVE_INVALID`, `DISK_FULL` or `INTERRUPTED`; the next call resumes.
  */
 export async function fetchDataset(
   dataset: RemoteDataset,

@@ -1,23 +1,26 @@
-/** @file The nouns of a dataset: people, their images, and where an image's pixels come from. */
-import type { SyntheticPhoto } from "../synthetic/photo.ts";
+/** @file People, their images, and reading an image's pixels. */
+
+import { decodeImage } from "../image/decode.ts";
+import type { ImageSettings } from "../image/settings.ts";
+import { drawPhoto, type SyntheticPhoto } from "../synthetic/draw.ts";
 
 /** An image in a file. */
 export interface FileImage {
   readonly kind: "file";
   readonly path: string;
-  /** Position in the dataset's whole list: the image's slot in the pixel cache. */
+  /** Index in the dataset's list of images. */
   readonly index: number;
 }
 
-/** An image that the program draws. */
+/** An image that is drawn. */
 export interface SyntheticImage {
   readonly kind: "synthetic";
   readonly photo: SyntheticPhoto;
-  /** Position in the dataset's whole list: the image's slot in the pixel cache. */
+  /** Index in the dataset's list of images. */
   readonly index: number;
 }
 
-/** Where one image's pixels come from. Plain data, so it can be sent to a worker thread; nothing is decoded yet. */
+/** The source of an image's pixels, as plain data that can be sent to a worker thread. */
 export type ImageRef = FileImage | SyntheticImage;
 
 /** One person and the images of that person, in a fixed order. */
@@ -26,12 +29,12 @@ export interface Identity {
   readonly images: readonly ImageRef[];
 }
 
-/** How a dataset lies on disk, or that it is drawn, or that a user's module lists it. */
+/** A layout on disk, or drawn images, or a user's module. */
 export type DatasetKind = "digiface" | "lfw" | "folder" | "synthetic" | "module";
 
-/** People with their images; no two identities share a name. */
+/** People with their images; names are unique. */
 export interface Dataset {
-  /** For people: a layout and where it lies. */
+  /** For display: the layout and the folder's name. */
   readonly name: string;
   readonly kind: DatasetKind;
   /** The folder or module it was read from; absent for drawn faces. */
@@ -40,12 +43,21 @@ export interface Dataset {
   readonly identities: readonly Identity[];
 }
 
-/** A text that finds the image again: its path, or `synthetic/<identity>/<photo>`. */
+/** A name that identifies the image: its path, or `synthetic/<identity>/<photo>`. */
 export function imageName(image: ImageRef): string {
   return image.kind === "file" ? image.path : `synthetic/${image.photo.identity}/${image.photo.number}`;
 }
 
-/** Number of images of all people together. */
+/** Number of images of all people. */
 export function countImages(identities: readonly Identity[]): number {
   return identities.reduce((sum, identity) => sum + identity.images.length, 0);
+}
+
+/**
+ * @returns eight-bit RGB, `[settings.height, settings.width, 3]`
+ * @throws FaceError `IMAGE_UNREADABLE` when it is a file that cannot be decoded.
+ */
+export function readPixels(image: ImageRef, settings: ImageSettings): Promise<Uint8Array> {
+  if (image.kind === "file") return decodeImage(image.path, settings);
+  return Promise.resolve(drawPhoto(image.photo, settings));
 }

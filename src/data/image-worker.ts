@@ -1,67 +1,79 @@
-/** @file The thread behind `ImageThreads`: decodes or draws images, changes them at random, hands out floats. */
-import { parentPort, workerData } from "node:worker_threads";
+/** @file The worker thread of a Loader: decodes or draws images, augments them and returns floats. */
 import { FaceError, messageOf } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
+import { Moved, serveCalls } from "../base/worker-client.ts";
 import { augmentImage } from "../image/augment.ts";
-import { prepareInto } from "../image/prepare.ts";
-import { imageSize } from "../image/settings.ts";
-import type { ImageRef } from "./identity.ts";
-import type { Failure, ImageJob, LoadedImages, ThreadReply, ThreadSettings } from "./image-threads.ts";
+import type { AugmentSettings } from "../image/augment-settings.ts";
+import { type ImageSettings, imageSize, prepareInto } from "../image/settings.ts";
+import { type ImageRef, readPixels } from "./identity.ts";
 import { PixelCache } from "./pixel-cache.ts";
-import { readPixels } from "./read-pixels.ts";
 
-const { settings, cacheFolder, cacheMegabytes } = workerData as ThreadSettings;
-const size = imageSize(settings);
-const cache = openCache();
-let complained = false;
-
-function send(reply: ThreadReply): void {
-  parentPort?.postMessage(reply, reply.kind === "loaded" ? [reply.values.buffer as ArrayBuffer] : []);
+/** What a thread is started with. */
+export interface ImageThread {
+  readonly settings: ImageSettings;
+  /** Folder of the pixel cache; undefined for none. */
+  readonly cacheFolder: string | undefined;
+  readonly cacheMegabytes: number;
 }
 
-function openCache(): PixelCache | undefined {
-  if (cacheFolder === undefined) return undefined;
+/** Images to load, in order. */
+export interface ImageJob {
+  readonly images: readonly ImageRef[];
+  readonly augment: AugmentSettings | undefined;
+  readonly seed: number;
+  /** Number of the first image in the epoch. It seeds the random changes, so threads may finish in any order. */
+  readonly first: number;
+}
+
+export interface LoadedImages {
+  /** Float32 `[images, height, width, 3]` in [0, 1]; zeros where an image could not be read. */
+  readonly values: Float32Array;
+  /** Images that could not be read, by their position in the job. */
+  readonly failures: readonly { readonly position: number; readonly message: string }[];
+  /** Why the cache is not used or not written to, if so. */
+  readonly cacheFailure: string | undefined;
+}
+
+export interface ImageCalls {
+  load(job: ImageJob): LoadedImages;
+}
+
+function openCache({ cacheFolder, settings, cacheMegabytes }: ImageThread): {
+  readonly cache?: PixelCache;
+  readonly failure?: string;
+} {
+  if (cacheFolder === undefined) return {};
   try {
-    return new PixelCache(cacheFolder, settings, cacheMegabytes);
+    return { cache: new PixelCache(cacheFolder, settings, cacheMegabytes) };
   } catch (error) {
-    send({ kind: "uncached", reason: messageOf(error) });
-    return undefined;
+    return { failure: messageOf(error) };
   }
 }
 
-async function pixelsOf(image: ImageRef): Promise<Uint8Array> {
-  const read = () => readPixels(image, settings);
-  if (cache === undefined) return read();
-  const pixels = await cache.pixels(image, read);
-  if (cache.failure !== undefined && !complained) {
-    complained = true;
-    send({ kind: "uncached", reason: cache.failure });
-  }
-  return pixels;
-}
-
-async function load({ images, augment, seed, first }: ImageJob): Promise<LoadedImages> {
-  const values = new Float32Array(images.length * size);
-  const failures: Failure[] = [];
-  const loadOne = async (image: ImageRef, position: number) => {
-    try {
-      const pixels = await pixelsOf(image);
-      // Drawn from the image's number in the epoch, not from when its turn comes: threads may be fast or slow.
-      const random = () => new Random(seed).fork(first + position);
-      const changed = augment === undefined ? pixels : augmentImage(pixels, settings, augment, random());
-      prepareInto(changed, values, position * size);
-    } catch (error) {
-      if (!(error instanceof FaceError)) throw error;
-      failures.push({ position, message: error.message });
-    }
+function openThread(thread: ImageThread) {
+  const { settings } = thread;
+  const { cache, failure } = openCache(thread);
+  const size = imageSize(settings);
+  const load = async ({ images, augment, seed, first }: ImageJob): Promise<Moved<LoadedImages>> => {
+    const values = new Float32Array(images.length * size);
+    const failures: { position: number; message: string }[] = [];
+    const loadOne = async (image: ImageRef, position: number) => {
+      try {
+        const read = () => readPixels(image, settings);
+        const pixels = cache === undefined ? await read() : await cache.pixels(image, read);
+        const random = () => new Random(seed).fork(first + position);
+        const changed = augment === undefined ? pixels : augmentImage(pixels, settings, augment, random());
+        prepareInto(changed, values, position * size);
+      } catch (error) {
+        if (!(error instanceof FaceError)) throw error;
+        failures.push({ position, message: error.message });
+      }
+    };
+    await Promise.all(images.map(loadOne));
+    failures.sort((a, b) => a.position - b.position);
+    return new Moved({ values, failures, cacheFailure: failure ?? cache?.failure }, [values.buffer]);
   };
-  await Promise.all(images.map(loadOne));
-  return { values, failures: failures.sort((a, b) => a.position - b.position) };
+  return { load };
 }
 
-parentPort?.on("message", (job: ImageJob) => {
-  load(job).then(
-    (loaded) => send({ kind: "loaded", id: job.id, ...loaded }),
-    (error: unknown) => send({ kind: "crashed", id: job.id, reason: messageOf(error) }),
-  );
-});
+serveCalls<ImageCalls, ImageThread>(openThread, { concurrent: true });

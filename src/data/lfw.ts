@@ -1,17 +1,17 @@
-/** @file The verification protocol of Labeled Faces in the Wild: pairs.txt and its folds. */
+/** @file The verification protocol of Labeled Faces in the Wild: reads pairs.txt and finds its images in a dataset. */
 import { readFile } from "node:fs/promises";
 import { parse } from "node:path";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { type Identity, type ImageRef, imageName } from "./identity.ts";
 import type { Pair } from "./pairs.ts";
 
-/** An image as a pairs file names it: `Name` and the number at the end of the file's name. */
+/** An image in a pairs file: the person's name and the number at the end of the file's name. */
 export interface NamedImage {
   readonly name: string;
   readonly number: number;
 }
 
-/** A pair as a pairs file names it. */
+/** A pair in a pairs file. */
 export interface NamedPair {
   readonly left: NamedImage;
   readonly right: NamedImage;
@@ -30,11 +30,11 @@ export interface PairsFile {
 /** The folds with their images found in a dataset. */
 export interface Protocol {
   readonly folds: readonly (readonly Pair[])[];
-  /** Pairs left out of their fold because an image is not in the dataset, with the reason; empty as a rule. */
+  /** A message for each pair that was left out because an image is not in the dataset. */
   readonly missing: readonly string[];
 }
 
-/** Reads the lines of one file and knows where it stands, for errors. */
+/** Reads the lines of a file and counts them for error messages. */
 class LineReader {
   readonly #path: string;
   readonly #lines: string[];
@@ -50,7 +50,7 @@ class LineReader {
     return this.#lines.length - this.number;
   }
 
-  /** The columns of the next line; they are parted by tabs, or spaces where somebody's editor has changed them. */
+  /** The columns of the next line, separated by tabs, or by spaces if an editor has replaced them. */
   columns(): string[] {
     const line = this.#lines[this.number++];
     if (line === undefined) throw this.error(`the file ends after ${this.#lines.length} lines`);
@@ -74,34 +74,27 @@ class LineReader {
   }
 }
 
-function readSame(reader: LineReader): NamedPair {
+function readPair(reader: LineReader, same: boolean): NamedPair {
   const columns = reader.columns();
-  if (columns.length !== 3) {
-    throw reader.error(`expected a pair of one person, three columns, got ${columns.length}`);
+  const [people, wanted] = same ? ["one person, three", 3] : ["two people, four", 4];
+  if (columns.length !== wanted) {
+    throw reader.error(`expected a pair of ${people} columns, got ${columns.length}`);
   }
-  const name = columns[0]!;
-  const left = { name, number: reader.positive(columns[1], "the first image number") };
-  const right = { name, number: reader.positive(columns[2], "the second image number") };
-  if (left.number === right.number) throw reader.error("the pair is one image with itself");
-  return { left, right, same: true, line: reader.number };
-}
-
-function readDifferent(reader: LineReader): NamedPair {
-  const columns = reader.columns();
-  if (columns.length !== 4) {
-    throw reader.error(`expected a pair of two people, four columns, got ${columns.length}`);
-  }
+  const [second, number] = same ? [columns[0]!, columns[2]] : [columns[2]!, columns[3]];
   const left = { name: columns[0]!, number: reader.positive(columns[1], "the first image number") };
-  const right = { name: columns[2]!, number: reader.positive(columns[3], "the second image number") };
-  if (left.name === right.name) throw reader.error(`both sides of a pair of two people are ${left.name}`);
-  return { left, right, same: false, line: reader.number };
+  const right = { name: second, number: reader.positive(number, "the second image number") };
+  if (same && left.number === right.number) throw reader.error("the pair is one image with itself");
+  if (!same && left.name === right.name) {
+    throw reader.error(`both sides of a pair of two people are ${left.name}`);
+  }
+  return { left, right, same, line: reader.number };
 }
 
 /**
- * Reads the text of a pairs file. The first line holds the number of folds and of pairs of each kind in a fold
- * (`10 300`), or that number alone for a file of one fold (LFW's View 1).
- * @param path for error messages
- * @throws FaceError `FILE_INVALID` with file and line at the first thing that is not as it should be.
+ * Reads the text of a pairs file. The first line has the number of folds and the number of pairs of each kind per fold
+ * (`10 300`), or only the latter for a file of one fold (LFW's View 1).
+ * @param path for error messages.
+ * @throws FaceError `FILE_INVALID` with file and line of the first mistake.
  */
 export function parsePairs(text: string, path: string): PairsFile {
   const reader = new LineReader(path, text);
@@ -114,9 +107,8 @@ export function parsePairs(text: string, path: string): PairsFile {
     throw reader.error(`the first line promises ${expected} pairs, but ${reader.left} lines follow`);
   }
   const folds = Array.from({ length: foldCount }, () => {
-    const same = Array.from({ length: perKind }, () => readSame(reader));
-    const different = Array.from({ length: perKind }, () => readDifferent(reader));
-    return [...same, ...different];
+    const read = (same: boolean) => Array.from({ length: perKind }, () => readPair(reader, same));
+    return [...read(true), ...read(false)];
   });
   return { path, folds };
 }
@@ -156,7 +148,7 @@ export function chosenFolds(file: PairsFile, numbers: readonly number[]): PairsF
   return { ...file, folds };
 }
 
-/** Everybody named in a pairs file: the people who must stay out of training. */
+/** The names of all people in a pairs file, who must not be trained on. */
 export function namesIn(file: PairsFile): Set<string> {
   return new Set(file.folds.flat().flatMap(({ left, right }) => [left.name, right.name]));
 }
@@ -168,8 +160,7 @@ function numberOf(image: ImageRef): number | undefined {
 }
 
 /**
- * Finds the images of a pairs file in a dataset. A pair with a missing image is left out of its own fold and reported;
- * the folds' borders stay where they are.
+ * Finds the images of a pairs file in a dataset. A pair with a missing image is left out of its fold and reported.
  * @throws FaceError `DATASET_INVALID` when a fold has no pair left.
  */
 export function findPairs(file: PairsFile, identities: readonly Identity[]): Protocol {
@@ -193,7 +184,7 @@ export function findPairs(file: PairsFile, identities: readonly Identity[]): Pro
       "DATASET_INVALID",
       `none of the pairs of fold ${empty + 1} of ${file.path} is in the dataset`,
       {
-        hint: "check that the dataset is the one the pairs file is for, and that ID_FROM, ID_TO and IMAGES_PER_ID leave it whole",
+        hint: "check that the dataset is the one the pairs file is for, and that ID_FROM, ID_TO and IMAGES_PER_ID leave nothing out",
       },
     );
   }

@@ -1,9 +1,9 @@
-/** @file Datasets listed by a user's own module. */
+/** @file Loads a user's module that lists a dataset, and checks what it exports. */
 import { dirname, extname, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { FaceError, messageOf } from "../base/errors.ts";
 
-/** One person as a user's module gives it. */
+/** One person in a user's module. */
 export interface ModuleIdentity {
   /** Unique in the dataset. */
   readonly name: string;
@@ -18,10 +18,10 @@ export interface ModuleDataset {
   readonly identities: Iterable<ModuleIdentity> | AsyncIterable<ModuleIdentity>;
 }
 
-/** A function that makes the list; `path` is what `--dataset-path` names. */
+/** A function that returns the list; `path` is the value of `--dataset-path`. */
 export type DatasetFunction = (options: { readonly path?: string }) => ModuleDataset | Promise<ModuleDataset>;
 
-/** The default export of a user's module: the list itself, or a function that makes it. */
+/** The default export of a user's module: the list, or a function that returns it. */
 export type DatasetModule = ModuleDataset | DatasetFunction;
 
 /** A person with the absolute paths of the image files. */
@@ -46,7 +46,6 @@ function invalid(module: string, message: string, cause?: unknown): FaceError {
 const isObject = (value: unknown): value is Record<PropertyKey, unknown> =>
   typeof value === "object" && value !== null;
 
-/** A user may write TypeScript or JavaScript, so nothing is taken for granted. */
 function isIterable(value: unknown): value is Iterable<unknown> | AsyncIterable<unknown> {
   return isObject(value) && (Symbol.iterator in value || Symbol.asyncIterator in value);
 }
@@ -66,7 +65,7 @@ async function importModule(path: string): Promise<unknown> {
   }
 }
 
-/** Absolute path of an image as a module may give it. */
+/** The absolute path of an image. */
 function imagePath(module: string, person: string, image: unknown): string {
   if (image instanceof URL) {
     if (image.protocol !== "file:") {
@@ -96,9 +95,9 @@ function listedIdentity(module: string, position: number, person: unknown): List
 
 /**
  * Loads a user's module and lists its people.
- * @param path of the module, relative to the working directory
- * @param dataPath handed on to the module's function, if it exports one
- * @throws FaceError `DATASET_NOT_FOUND` when there is no such module, `DATASET_INVALID` when it exports something else.
+ * @param path the module's path, relative to the working directory.
+ * @param dataPath argument of the module's function, if it exports one.
+ * @throws FaceError `DATASET_NOT_FOUND` when the module does not exist, `DATASET_INVALID` when it does not export a list.
  */
 export async function openModule(
   path: string,

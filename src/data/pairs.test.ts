@@ -64,17 +64,21 @@ describe.each([
     expect(() => draw([], { count: 4, random })).toThrow(
       expect.objectContaining({ code: "DATASET_INVALID" }),
     );
-    expect(() => draw(people([2, 2]), { count: 4, random, positiveShare: 1.5 })).toThrow(
+    expect(() => draw(people([2, 2]), { count: 4, random, positiveFraction: 1.5 })).toThrow(
       expect.objectContaining({ code: "CONFIG_INVALID" }),
     );
-    expect(draw(people([5]), { count: 4, random, positiveShare: 1 })).toHaveLength(4);
-    expect(draw(people([1, 1, 1, 1]), { count: 4, random, positiveShare: 0 })).toHaveLength(4);
+    expect(draw(people([5]), { count: 4, random, positiveFraction: 1 })).toHaveLength(4);
+    expect(draw(people([1, 1, 1, 1]), { count: 4, random, positiveFraction: 0 })).toHaveLength(4);
   });
 });
 
 describe("samplePairs", () => {
-  it("draws as many as asked for, in the share asked for", () => {
-    const pairs = samplePairs(people([2, 1, 3]), { count: 101, random: new Random(3), positiveShare: 0.25 });
+  it("draws as many as asked for, in the fraction asked for", () => {
+    const pairs = samplePairs(people([2, 1, 3]), {
+      count: 101,
+      random: new Random(3),
+      positiveFraction: 0.25,
+    });
     expect(pairs).toHaveLength(101);
     expect(pairs.filter(({ same }) => same)).toHaveLength(25);
   });
@@ -82,13 +86,13 @@ describe("samplePairs", () => {
   it("deals every person equally often, however many images they have", () => {
     const identities = people([2, 40, 2, 3]);
     const who = owners(identities);
-    const pairs = samplePairs(identities, { count: 400, random: new Random(1), positiveShare: 1 });
+    const pairs = samplePairs(identities, { count: 400, random: new Random(1), positiveFraction: 1 });
     for (const { name } of identities)
       expect(pairs.filter(({ left }) => who.get(left) === name)).toHaveLength(100);
   });
 
   it("uses all images of a person, and both orders of a pair", () => {
-    const pairs = samplePairs(people([4, 4]), { count: 600, random: new Random(2), positiveShare: 1 });
+    const pairs = samplePairs(people([4, 4]), { count: 600, random: new Random(2), positiveFraction: 1 });
     const seen = new Set(pairs.map(({ left, right }) => `${left.index} ${right.index}`));
     expect(seen.size).toBe(24);
   });
@@ -109,7 +113,7 @@ describe("evaluationPairs", () => {
     );
   });
 
-  it("keeps the share when the people offer too few pairs of a kind", () => {
+  it("keeps the fraction when the people offer too few pairs of a kind", () => {
     // Three people with two images: three positive pairs, twelve negative ones.
     const pairs = evaluationPairs(people([2, 2, 2]), { count: 100, random: new Random(1) });
     expect(pairs.filter(({ same }) => same)).toHaveLength(3);

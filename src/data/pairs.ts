@@ -1,4 +1,4 @@
-/** @file Pairs of images: two different photographs of one person, or photographs of two people. */
+/** @file Draws pairs of images, of one person or of two people, for training and evaluation. */
 import { FaceError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Identity, ImageRef } from "./identity.ts";
@@ -15,11 +15,11 @@ export interface PairOptions {
   readonly count: number;
   /** A stream of its own, for instance `new Random(seed).fork("pairs", epoch)`. */
   readonly random: Random;
-  /** Share of pairs of one person, in [0, 1]. Default 0.5. */
-  readonly positiveShare?: number;
+  /** Fraction of pairs of one person, in [0, 1]. Default 0.5. */
+  readonly positiveFraction?: number;
 }
 
-/** Deals people round after round, each round in a new order, so that nobody is left out or favoured. */
+/** Yields people in rounds, each in a new order, so that all are drawn equally often. */
 class Dealer {
   readonly #people: readonly Identity[];
   readonly #random: Random;
@@ -45,7 +45,7 @@ class Dealer {
   }
 }
 
-/** People with at least one image, and those with at least two; fails when the wanted kinds of pair are impossible. */
+/** People with at least one image, and those with at least two. Throws when a wanted kind of pair is impossible. */
 function checkPeople(identities: readonly Identity[], positives: number, negatives: number) {
   const pictured = identities.filter((identity) => identity.images.length >= 1);
   const pairable = identities.filter((identity) => identity.images.length >= 2);
@@ -54,7 +54,7 @@ function checkPeople(identities: readonly Identity[], positives: number, negativ
       "DATASET_INVALID",
       `no pair of one person is possible: none of ${identities.length} people has two images`,
       {
-        hint: "give at least one person a second photograph, and look at the dataset with faceid dataset info",
+        hint: "add a second image of at least one person; faceid dataset info counts the images",
       },
     );
   }
@@ -79,78 +79,74 @@ function negativePair(a: Identity, b: Identity, random: Random): Pair {
   return { left: random.pick(a.images), right: random.pick(b.images), same: false };
 }
 
-function positivesOf(count: number, positiveShare: number): number {
-  if (!(Number.isInteger(count) && count >= 0 && positiveShare >= 0 && positiveShare <= 1)) {
+/** Checks the options and returns the numbers of pairs of each kind with functions that draw one. */
+function pairDraws(identities: readonly Identity[], { count, random, positiveFraction = 0.5 }: PairOptions) {
+  if (!(Number.isInteger(count) && count >= 0 && positiveFraction >= 0 && positiveFraction <= 1)) {
     throw new FaceError(
       "CONFIG_INVALID",
-      `cannot draw ${count} pairs with a share ${positiveShare} of positives`,
-      {
-        hint: "the count is a whole number from 0, the share lies between 0 and 1",
-      },
+      `cannot draw ${count} pairs with a fraction ${positiveFraction} of positives`,
+      { hint: "the count is a whole number from 0, the fraction lies between 0 and 1" },
     );
   }
-  return Math.round(count * positiveShare);
+  const positives = Math.round(count * positiveFraction);
+  const negatives = count - positives;
+  const { pictured, pairable } = checkPeople(identities, positives, negatives);
+  const same = new Dealer(pairable, random);
+  const different = new Dealer(pictured, random);
+  return {
+    positives,
+    negatives,
+    drawPositive: () => positivePair(same.next(), random),
+    drawNegative: () => {
+      const person = different.next();
+      return negativePair(person, different.nextExcept(person), random);
+    },
+  };
 }
 
 /**
- * Draws pairs for one epoch of training: the same stream gives the same pairs. Each person is dealt equally often, so
- * people with many images do not outweigh the others; within a person all images are equally likely.
+ * Draws pairs for one epoch of training; the same stream gives the same pairs. People are drawn equally often, however
+ * many images they have, and the images of a person with equal probability.
  * @throws FaceError `DATASET_INVALID` when nobody has two images, or all images are of one person.
  */
 export function samplePairs(identities: readonly Identity[], options: PairOptions): Pair[] {
-  const { count, random, positiveShare = 0.5 } = options;
-  const positives = positivesOf(count, positiveShare);
-  const { pictured, pairable } = checkPeople(identities, positives, count - positives);
-  const pairs: Pair[] = [];
-  const same = new Dealer(pairable, random);
-  while (pairs.length < positives) pairs.push(positivePair(same.next(), random));
-  const different = new Dealer(pictured, random);
-  while (pairs.length < count) {
-    const person = different.next();
-    pairs.push(negativePair(person, different.nextExcept(person), random));
-  }
-  return random.shuffle(pairs);
+  const { positives, negatives, drawPositive, drawNegative } = pairDraws(identities, options);
+  return options.random.shuffle([
+    ...Array.from({ length: positives }, drawPositive),
+    ...Array.from({ length: negatives }, drawNegative),
+  ]);
 }
 
 /** A key that is equal for the same two images in either order. */
 const pairKey = ({ left, right }: Pair) =>
   left.index < right.index ? `${left.index} ${right.index}` : `${right.index} ${left.index}`;
 
-/** Draws until enough different pairs are found, or so many draws in a row were repetitions that few can be left. */
+/** Draws until enough different pairs are found, or too many draws in a row were repetitions. */
 function drawDifferent(wanted: number, draw: () => Pair): Pair[] {
   const found = new Map<string, Pair>();
-  for (let vain = 0; found.size < wanted && vain < VAIN_DRAWS + found.size; ) {
+  for (let repeats = 0; found.size < wanted && repeats < MAX_REPEATS + found.size; ) {
     const pair = draw();
     const key = pairKey(pair);
-    vain = found.has(key) ? vain + 1 : 0;
+    repeats = found.has(key) ? repeats + 1 : 0;
     if (!found.has(key)) found.set(key, pair);
   }
   return [...found.values()];
 }
 
-const VAIN_DRAWS = 1000;
+const MAX_REPEATS = 1000;
 
 /**
- * Draws pairs for an evaluation: no pair comes twice, since a repetition tells nothing new. Where the people offer
- * fewer pairs of a kind than wanted, there are fewer, and the other kind is cut to keep the share; so the result may
- * hold fewer than `count`.
+ * Draws different pairs for an evaluation. When there are too few pairs of one kind, the other kind is reduced to keep
+ * the fraction, and the result has fewer than `count` pairs.
  * @throws FaceError `DATASET_INVALID` as `samplePairs`.
  */
 export function evaluationPairs(identities: readonly Identity[], options: PairOptions): Pair[] {
-  const { count, random, positiveShare = 0.5 } = options;
-  const positives = positivesOf(count, positiveShare);
-  const negatives = count - positives;
-  const { pictured, pairable } = checkPeople(identities, positives, negatives);
-  const same = new Dealer(pairable, random);
-  const different = new Dealer(pictured, random);
-  const samePairs = drawDifferent(positives, () => positivePair(same.next(), random));
-  const differentPairs = drawDifferent(negatives, () => {
-    const person = different.next();
-    return negativePair(person, different.nextExcept(person), random);
-  });
+  const { positives, negatives, drawPositive, drawNegative } = pairDraws(identities, options);
+  const samePairs = drawDifferent(positives, drawPositive);
+  const differentPairs = drawDifferent(negatives, drawNegative);
   const fill = Math.min(samePairs.length / (positives || 1), differentPairs.length / (negatives || 1));
   const scale = positives === 0 || negatives === 0 ? 1 : fill;
-  return random.shuffle([
+  return options.random.shuffle([
     ...samePairs.slice(0, Math.round(positives * scale)),
     ...differentPairs.slice(0, Math.round(negatives * scale)),
   ]);

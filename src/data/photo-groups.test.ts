@@ -16,10 +16,10 @@ function people(...counts: number[]): Identity[] {
   }));
 }
 
-const options = (count: number, groupSize: number, mostPhotos = 40, seed = 3) => ({
+const options = (count: number, groupSize: number, maxImagesPerId = 40, seed = 3) => ({
   count,
   groupSize,
-  mostPhotos,
+  maxImagesPerId,
   random: new Random(seed),
 });
 
@@ -57,6 +57,6 @@ describe("images by people", () => {
   });
 
   it("need two people", () => {
-    expect(() => samplePhotoGroups(people(7), options(4, 2))).toThrow(/1 people.*two are needed/);
+    expect(() => samplePhotoGroups(people(7), options(4, 2))).toThrow(/only 1 people.*two are needed/);
   });
 });

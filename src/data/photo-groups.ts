@@ -1,40 +1,43 @@
-/** @file Batches by people: a few photographs of each of many people, so that every image of a batch has likenesses in it. */
+/** @file Draws images person by person, so that a batch has several images of each of its people. */
 import { FaceError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
-import type { LabelledImage } from "./batches.ts";
 import type { Identity } from "./identity.ts";
+import type { LabelledImage } from "./loader.ts";
 
 export interface GroupOptions {
   /** How many images. */
   readonly count: number;
-  /** Photographs of a person that stand together. */
+  /** Consecutive images of one person. */
   readonly groupSize: number;
-  /** At most so many photographs of one person count for how often he or she is dealt. */
-  readonly mostPhotos: number;
+  /** Cap on the images that decide how often a person is drawn. */
+  readonly maxImagesPerId: number;
   /** A stream of its own, for instance `new Random(seed).fork("groups", epoch)`. */
   readonly random: Random;
 }
 
-/** A person's photographs in random order, over and over again. */
+/** Yields a person's images in random order, again and again. */
 function* shuffledPhotos({ images }: Identity, random: Random) {
   for (;;) yield* random.shuffle(images);
 }
 
-/** Every person once for each group that his or her photographs fill, `mostPhotos` at most; in random order. */
-function round(identities: readonly Identity[], { groupSize, mostPhotos, random }: GroupOptions): number[] {
+/** Every person once for each group that the capped number of images fills, in random order. */
+function round(
+  identities: readonly Identity[],
+  { groupSize, maxImagesPerId, random }: GroupOptions,
+): number[] {
   const turns = identities.flatMap(({ images }, label) => {
-    const groups = Math.ceil(Math.min(images.length, mostPhotos) / groupSize);
+    const groups = Math.ceil(Math.min(images.length, maxImagesPerId) / groupSize);
     return Array.from({ length: groups }, () => label);
   });
   return random.shuffle(turns);
 }
 
 /**
- * Draws the images of one epoch, person by person: the same stream gives the same images. People with more photographs
- * come more often, up to `mostPhotos`; a person with fewer photographs than a group takes is shown twice from the same
- * one, which the random changes make two.
- * @param identities each with at least one image; their positions are the labels
- * @returns `count` images, `groupSize` in a row of each person
+ * Draws the images of one epoch in groups of one person; the same stream gives the same images. People with more images
+ * are drawn more often, up to `maxImagesPerId`. Where a person has fewer images than a group, images repeat, and the
+ * augmentation makes them differ.
+ * @param identities each with at least one image; their indices are the labels.
+ * @returns `count` images, `groupSize` of each person in a row.
  * @throws FaceError `DATASET_INVALID` when there are fewer than two people.
  */
 export function samplePhotoGroups(identities: readonly Identity[], options: GroupOptions): LabelledImage[] {
@@ -42,8 +45,8 @@ export function samplePhotoGroups(identities: readonly Identity[], options: Grou
   if (identities.length < 2) {
     throw new FaceError(
       "DATASET_INVALID",
-      `${identities.length} people have photographs enough to be told apart; two are needed`,
-      { hint: "add people, add photographs, or lower FEWEST_PHOTOS" },
+      `only ${identities.length} people have enough images; two are needed`,
+      { hint: "add people, add images, or lower --min-images-per-id (MIN_IMAGES_PER_ID)" },
     );
   }
   const photos = identities.map((person) => shuffledPhotos(person, random.fork("photos", person.name)));

@@ -1,61 +1,47 @@
-/** @file Decoded pixels on disk, so that an image is decoded once and not in every epoch of every run. */
+/** @file A cache of decoded pixels on disk, so that an image is not decoded again in every epoch and run. */
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  mkdirSync,
-  openSync,
-  readSync,
-  type Stats,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, mkdirSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { messageOf } from "../base/errors.ts";
 import { systemCacheFolder } from "../base/files.ts";
 import { type ImageSettings, imageSize, settingsText } from "../image/settings.ts";
-import { DRAWING_VERSION } from "../synthetic/photo.ts";
+import { DRAWING_VERSION } from "../synthetic/draw.ts";
 import type { ImageRef } from "./identity.ts";
 
-/** Raise when decoding or resizing changes, so that old pixels are not taken for new ones. */
+/** Raise this when decoding or resizing changes, which makes old entries invalid. */
 const DECODING_VERSION = 1;
 
-/** Images that share one place; within it any of them may be replaced, as in a processor's cache. */
+/** Slots of one set, as in a set-associative processor cache. */
 const WAYS = 8;
-/** Bytes of a key, and of the keys of one place. */
+/** Bytes of a key, and of the keys of one set. */
 const KEY_BYTES = 8;
 const LINE_BYTES = WAYS * KEY_BYTES;
-/** Before the pixels of a slot: the key again, then the checksum of the pixels. */
+/** A slot begins with the key and the checksum of the pixels. */
 const SLOT_HEADER_BYTES = KEY_BYTES + 4;
 
-/** When a place is full, one newcomer in so many replaces an image there: a set that does not fit is not rewritten
- * in every epoch. */
+/** Of so many images that find their set full, one replaces another; otherwise a dataset larger than the cache would
+ * rewrite it in every epoch. */
 const REPLACE_EVERY = 16;
 
 const MEGABYTE = 2 ** 20;
 
-/** Where decoded pixels are kept unless the user chooses another folder: the system's place for caches. */
+/** The default folder of the cache: `FACEID_CACHE_DIR`, or the system's folder for caches. */
 export function defaultCacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
   return environment.FACEID_CACHE_DIR || systemCacheFolder(environment);
 }
 
-/** Size and time of a file; undefined when it cannot be looked at, which decoding will explain better. */
-function statsOf(path: string): Stats | undefined {
-  try {
-    return statSync(path);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The key of an image's pixels: a hash of all that they depend on. A changed file gets another key, a missing one none. */
+/** A hash of all that an image's pixels depend on. A changed file has another key, an unreadable file none. */
 function keyOf(image: ImageRef): Buffer | undefined {
   let source: string;
   if (image.kind === "file") {
-    const stats = statsOf(image.path);
-    if (stats === undefined) return undefined;
-    source = `file ${DECODING_VERSION} ${stats.size} ${stats.mtimeMs} ${image.path}`;
+    try {
+      const { size, mtimeMs } = statSync(image.path);
+      source = `file ${DECODING_VERSION} ${size} ${mtimeMs} ${image.path}`;
+    } catch {
+      // Decoding will give the reason.
+      return undefined;
+    }
   } else {
     const { seed, identity, number, difficulty } = image.photo;
     source = `drawn ${DRAWING_VERSION} ${seed} ${identity} ${number} ${difficulty}`;
@@ -67,36 +53,36 @@ function keyOf(image: ImageRef): Buffer | undefined {
 }
 
 /**
- * One file for one image size, shared by all datasets, runs and threads: a table of keys, then as many slots. Every slot
- * carries its key and a checksum, so whatever another process or a crash leaves behind is at worst decoded again.
+ * One file per image size for all datasets, runs and threads: a table of keys, then the slots. A slot has its key and a
+ * checksum, so a slot that a crash or another process left incomplete is only decoded again.
  */
 export class PixelCache implements Disposable {
   readonly #file: number;
   readonly #slotBytes: number;
-  /** Number of places; each has WAYS slots. */
-  readonly #places: number;
+  /** Number of sets of WAYS slots. */
+  readonly #sets: number;
   readonly #line = Buffer.alloc(LINE_BYTES);
   #refused = 0;
-  /** Why nothing is written any more, for instance a full disk. */
+  /** Why the cache is no longer written to, for instance a full disk. */
   failure: string | undefined;
 
   /**
-   * Opens the cache, or makes it. Where the file system allows it, the file takes space only as it is filled.
-   * @param megabytes of space at most
-   * @throws the system's error when the folder cannot be written to
+   * Opens or creates the cache. On most file systems the file takes only the space of its used slots.
+   * @param megabytes largest size.
+   * @throws the system's error when the folder cannot be written to.
    */
   constructor(folder: string, settings: ImageSettings, megabytes: number) {
     this.#slotBytes = SLOT_HEADER_BYTES + imageSize(settings);
     const slots = Math.floor((megabytes * MEGABYTE) / (this.#slotBytes + KEY_BYTES));
-    this.#places = Math.max(1, Math.floor(slots / WAYS));
+    this.#sets = Math.max(1, Math.floor(slots / WAYS));
     mkdirSync(folder, { recursive: true });
-    const path = join(folder, `pixels-${settingsText(settings)}-${this.#places * WAYS}.bin`);
+    const path = join(folder, `pixels-${settingsText(settings)}-${this.#sets * WAYS}.bin`);
     this.#file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
   }
 
   /**
-   * The image's pixels, or what `decode` makes of it, which is then kept.
-   * @throws whatever `decode` throws
+   * The image's pixels from the cache, or from `decode`, which are then stored.
+   * @throws what `decode` throws.
    */
   async pixels(image: ImageRef, decode: () => Promise<Uint8Array>): Promise<Uint8Array> {
     const key = keyOf(image);
@@ -112,27 +98,27 @@ export class PixelCache implements Disposable {
     closeSync(this.#file);
   }
 
-  #placeOf(key: Buffer): number {
-    return key.readUInt32LE(0) % this.#places;
+  #setOf(key: Buffer): number {
+    return key.readUInt32LE(0) % this.#sets;
   }
 
-  #slotStart(place: number, way: number): number {
-    return this.#places * LINE_BYTES + (place * WAYS + way) * this.#slotBytes;
+  #slotStart(set: number, way: number): number {
+    return this.#sets * LINE_BYTES + (set * WAYS + way) * this.#slotBytes;
   }
 
-  /** Reads the keys of a place; missing ones, beyond the end of the file, are zeros. */
-  #readLine(place: number): Buffer {
+  /** Reads the keys of a set; those beyond the end of the file are zeros. */
+  #readLine(set: number): Buffer {
     const line = this.#line;
-    const length = readSync(this.#file, line, 0, LINE_BYTES, place * LINE_BYTES);
+    const length = readSync(this.#file, line, 0, LINE_BYTES, set * LINE_BYTES);
     return length === LINE_BYTES ? line : line.fill(0, length);
   }
 
   #read(key: Buffer): Uint8Array | undefined {
-    const place = this.#placeOf(key);
-    const way = wayOf(this.#readLine(place), key);
+    const set = this.#setOf(key);
+    const way = wayOf(this.#readLine(set), key);
     if (way < 0) return undefined;
     const slot = Buffer.allocUnsafeSlow(this.#slotBytes);
-    const length = readSync(this.#file, slot, 0, this.#slotBytes, this.#slotStart(place, way));
+    const length = readSync(this.#file, slot, 0, this.#slotBytes, this.#slotStart(set, way));
     const pixels = slot.subarray(SLOT_HEADER_BYTES);
     const whole =
       length === this.#slotBytes &&
@@ -142,9 +128,9 @@ export class PixelCache implements Disposable {
   }
 
   #write(key: Buffer, pixels: Uint8Array): void {
-    const place = this.#placeOf(key);
-    const line = this.#readLine(place);
-    // Its own slot, when that turned out damaged; else an empty one; else, sometimes, somebody else's.
+    const set = this.#setOf(key);
+    const line = this.#readLine(set);
+    // The slot with this key, if it is damaged; else an empty slot; else, sometimes, a used one.
     let way = wayOf(line, key);
     if (way < 0) way = wayOf(line, NO_KEY);
     if (way < 0) {
@@ -156,8 +142,8 @@ export class PixelCache implements Disposable {
     slot.writeUInt32LE(crc32(pixels), KEY_BYTES);
     slot.set(pixels, SLOT_HEADER_BYTES);
     try {
-      writeFully(this.#file, slot, this.#slotStart(place, way));
-      writeFully(this.#file, key, place * LINE_BYTES + way * KEY_BYTES);
+      writeFully(this.#file, slot, this.#slotStart(set, way));
+      writeFully(this.#file, key, set * LINE_BYTES + way * KEY_BYTES);
     } catch (error) {
       this.failure = messageOf(error);
     }
@@ -166,7 +152,7 @@ export class PixelCache implements Disposable {
 
 const NO_KEY = Buffer.alloc(KEY_BYTES);
 
-/** Which of a place's keys is this one; -1 for none. */
+/** Index of a key in a set; -1 if it is not there. */
 function wayOf(line: Buffer, key: Buffer): number {
   for (let way = 0; way < WAYS; way++) {
     if (line.compare(key, 0, KEY_BYTES, way * KEY_BYTES, (way + 1) * KEY_BYTES) === 0) return way;
@@ -174,7 +160,7 @@ function wayOf(line: Buffer, key: Buffer): number {
   return -1;
 }
 
-/** Writes all bytes; a nearly full disk may take fewer at once. */
+/** Writes all bytes; one call may write fewer when the disk is nearly full. */
 function writeFully(file: number, bytes: Uint8Array, position: number): void {
   for (let done = 0; done < bytes.length; ) {
     done += writeSync(file, bytes, done, bytes.length - done, position + done);

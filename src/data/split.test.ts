@@ -17,13 +17,13 @@ const names = (identities: readonly Identity[]) => identities.map(({ name }) => 
 
 describe("splitIdentities", () => {
   it("puts everybody in exactly one part, whatever the numbers", () => {
-    const shares = fc.constantFrom(0, 0.05, 0.1, 0.3);
+    const fractions = fc.constantFrom(0, 0.05, 0.1, 0.3);
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 30, maxLength: 120 }),
         fc.integer(),
-        shares,
-        shares,
+        fractions,
+        fractions,
         (counts, seed, validation, test) => {
           const all = people([...counts, 2, 2, 2, 2, 2, 2, 2, 2]);
           const split = splitIdentities(all, { seed, validation, test });
@@ -45,7 +45,7 @@ describe("splitIdentities", () => {
     expect([split.train.length, split.validation.length, split.test.length]).toEqual([80, 10, 10]);
   });
 
-  it("gives each part its share of the people who can make a positive pair", () => {
+  it("gives each part its fraction of the people who can make a positive pair", () => {
     const all = people([...Array(900).fill(1), ...Array(100).fill(4)]);
     const { validation, test } = splitIdentities(all, { seed: 1, validation: 0.2, test: 0.1 });
     const pairable = (part: readonly Identity[]) => part.filter(({ images }) => images.length > 1).length;
@@ -53,19 +53,19 @@ describe("splitIdentities", () => {
     expect([pairable(test), test.length]).toEqual([10, 100]);
   });
 
-  it("refuses too few people and impossible shares", () => {
+  it("refuses too few people and impossible fractions", () => {
     const few = people([2, 2, 2, 2, 2, 1, 1, 1]);
     expect(() => splitIdentities(few, { seed: 1 })).toThrow(
       expect.objectContaining({ code: "DATASET_INVALID", message: expect.stringContaining("5 people") }),
     );
     expect(() => splitIdentities(few, { seed: 1, test: 0 })).not.toThrow();
-    for (const shares of [
+    for (const fractions of [
       { test: 1 },
       { validation: -0.1 },
       { validation: 0.6, test: 0.5 },
       { test: Number.NaN },
     ]) {
-      expect(() => splitIdentities(few, { seed: 1, ...shares })).toThrow(
+      expect(() => splitIdentities(few, { seed: 1, ...fractions })).toThrow(
         expect.objectContaining({ code: "CONFIG_INVALID" }),
       );
     }

@@ -1,10 +1,10 @@
-/** @file Counts a dataset and tries every file in it. */
+/** @file Counts the people, images and pairs of a dataset and finds files that cannot be decoded. */
 import { FaceError } from "../base/errors.ts";
+import { eachLimited } from "../base/limiter.ts";
 import type { ImageSettings } from "../image/settings.ts";
-import { countImages, type Dataset, type ImageRef, imageName } from "./identity.ts";
-import { readPixels } from "./read-pixels.ts";
+import { countImages, type Dataset, type ImageRef, imageName, readPixels } from "./identity.ts";
 
-/** How many images people have. */
+/** Numbers of images per person. */
 export interface Spread {
   readonly least: number;
   readonly median: number;
@@ -19,9 +19,9 @@ export interface Survey {
   readonly identities: number;
   readonly images: number;
   readonly imagesPerIdentity: Spread;
-  /** People with two images or more, who make pairs of one person. */
+  /** People with two or more images, who can form a pair of one person. */
   readonly pairable: number;
-  /** Different pairs of one person that are possible. */
+  /** Number of different pairs of one person. */
   readonly positivePairs: number;
 }
 
@@ -31,7 +31,7 @@ export interface Unreadable {
   readonly reason: string;
 }
 
-/** Counts people, images and pairs; reads nothing. */
+/** Counts people, images and pairs without reading files. */
 export function surveyDataset(dataset: Dataset): Survey {
   const { name, kind, path, identities } = dataset;
   const counts = identities.map(({ images }) => images.length).sort((a, b) => a - b);
@@ -55,13 +55,13 @@ export function surveyDataset(dataset: Dataset): Survey {
   };
 }
 
-/** Files decoded at the same time: as many as there are threads behind the decoder. */
-const AT_ONCE = 4;
-/** Whether a file can be decoded shows at any size. */
+/** Files decoded concurrently: the number of threads that decode. */
+const CONCURRENCY = 4;
+/** A small size is the fastest check. */
 const TINY: ImageSettings = { height: 8, width: 8, channels: 3 };
 
 /**
- * Decodes every file of a dataset and tells which cannot be. Drawn images always can.
+ * Decodes every file of a dataset and returns those that fail.
  * @param onProgress called with the number of files tried so far
  * @throws FaceError `INTERRUPTED` on the signal.
  */
@@ -71,9 +71,9 @@ export async function findUnreadable(
 ): Promise<Unreadable[]> {
   const files = dataset.identities.flatMap(({ images }) => images.filter(({ kind }) => kind === "file"));
   const found: (Unreadable & { readonly index: number })[] = [];
-  let next = 0;
   let tried = 0;
-  const tryOne = async (image: ImageRef) => {
+  await eachLimited(files, CONCURRENCY, async (image: ImageRef) => {
+    if (options.signal?.aborted) throw new FaceError("INTERRUPTED", `stopped after ${tried} files`);
     try {
       await readPixels(image, TINY);
     } catch (error) {
@@ -81,14 +81,7 @@ export async function findUnreadable(
       const path = imageName(image);
       found.push({ path, reason: error.message.replace(`cannot read ${path}: `, ""), index: image.index });
     }
-  };
-  const lane = async () => {
-    while (next < files.length) {
-      if (options.signal?.aborted) throw new FaceError("INTERRUPTED", `stopped after ${tried} files`);
-      await tryOne(files[next++]!);
-      options.onProgress?.(++tried);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+    options.onProgress?.(++tried);
+  });
   return found.sort((a, b) => a.index - b.index).map(({ path, reason }) => ({ path, reason }));
 }

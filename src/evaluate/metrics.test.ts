@@ -124,7 +124,7 @@ describe("measure", () => {
     const text = reportText(report);
     expect(text).toMatch(/^on 2000 pairs of people not trained on \(1000 same, 1000 different\)\n/);
     expect(text).toMatch(/ROC AUC +9\d\.\d\d % {2}\(95 %: /);
-    expect(text).toMatch(/TAR at FAR 0\.001 +n\/a: needs at least 10000 pairs of different people, has 1000/);
+    expect(text).toMatch(/TAR at FAR 0\.001 +n\/a: needs at least 10000 negative pairs, has 1000/);
     expect(text).toMatch(/pairs left out +2, an image could not be read/);
   });
 });

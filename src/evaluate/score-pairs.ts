@@ -1,9 +1,8 @@
 /** @file Scores pairs of images: by embeddings, each image embedded once, or two images at a time. */
 
 import { FaceError } from "../base/errors.ts";
-import type { ImageBatch } from "../data/batches.ts";
 import type { ImageRef } from "../data/identity.ts";
-import type { Loader } from "../data/loader.ts";
+import type { ImageBatch, Loader } from "../data/loader.ts";
 import type { Pair } from "../data/pairs.ts";
 import type { AnyVerifier, Embedder, PairVerifier, Verifier } from "../model/verifier.ts";
 import { ABOVE_HALF, crossEntropy } from "./metrics.ts";

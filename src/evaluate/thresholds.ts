@@ -21,7 +21,7 @@ export const supportsFar = (negatives: number, far: number): boolean => negative
 
 /** Why a rate is not reported. */
 export const unsupportedText = (far: number, negatives: number): string =>
-  `n/a: needs at least ${negativesNeeded(far)} pairs of different people, has ${negatives}`;
+  `n/a: needs at least ${negativesNeeded(far)} negative pairs, has ${negatives}`;
 
 /** A rate with its exact interval. */
 export function rate(hits: number, trials: number): Rate {

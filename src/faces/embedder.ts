@@ -1,7 +1,7 @@
 /** @file Aligned faces become embeddings, whose cosine says how alike two faces are. */
 import { FaceError } from "../base/errors.ts";
 import { floats } from "../base/tensor.ts";
-import type { Pixels } from "../image/pixels.ts";
+import type { Pixels } from "../image/settings.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { readOnnx } from "../onnx/read/read.ts";
 import { type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";

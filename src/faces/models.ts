@@ -1,4 +1,4 @@
-/** @file The library's word for model packs: list, add, remove, path; and opening one for use. */
+/** @file Model packs as the library exports them: list, add, remove, path, and opening one. */
 import {
   type AddPackOptions,
   type OpenedPack,
@@ -9,13 +9,13 @@ import {
 
 /** The model packs of this machine. `FACEID_MODELS_DIR`, `FACEID_MODELS_URL` and `FACEID_OFFLINE` hold for all of it. */
 export interface Models {
-  /** Every pack of the catalogue, whether it is here, and whether it is whole. */
+  /** All packs of the catalogue and their state on this machine. */
   list(): Promise<PackStatus[]>;
-  /** Fetches a pack, or copies it `from` files; tells whether anything was added. Errors as `PackStore.add`. */
+  /** Downloads a pack, or copies it `from` files; returns whether it was added. Errors as `PackStore.add`. */
   add(name: string, options?: AddPackOptions): Promise<boolean>;
-  /** Removes a pack; tells whether it was here. Throws `PACK_UNKNOWN`, or `FILE_INVALID` where it may not. */
+  /** Removes a pack; returns whether it was there. Throws `PACK_UNKNOWN`, or `FILE_INVALID` without permission. */
   remove(name: string): Promise<boolean>;
-  /** The folder of all packs, or of one, whether it is there or not. Throws `PACK_UNKNOWN`. */
+  /** The folder of all packs, or of one; it may not exist. Throws `PACK_UNKNOWN`. */
   path(name?: string): string;
 }
 
@@ -26,7 +26,7 @@ export const models: Models = {
   path: (name) => new PackStore().path(name),
 };
 
-/** A pack for use, checked, fetched first where it is not here. Errors as `PackStore.open`. */
+/** Opens a checked pack and downloads it first if needed. Errors as `PackStore.open`. */
 export async function openPack(name: string, options?: OpenPackOptions): Promise<OpenedPack> {
   return await new PackStore().open(name, options);
 }

@@ -1,6 +1,6 @@
 /** @file Small pictures through a network: planes in, named tensors out. */
 import type { TensorMap } from "../base/tensor.ts";
-import type { Pixels } from "../image/pixels.ts";
+import type { Pixels } from "../image/settings.ts";
 
 /** Whatever runs a network: a session, or a pool of sessions in worker threads. */
 export interface NetworkRunner {

@@ -6,7 +6,7 @@ import { picturesWithoutFaces } from "../../test/support/no-faces.ts";
 import { drawnBackground, paste } from "../../test/support/scenes.ts";
 import { Random } from "../base/random.ts";
 import { decodePixels, encodePng } from "../image/decode.ts";
-import type { Pixels } from "../image/pixels.ts";
+import type { Pixels } from "../image/settings.ts";
 import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { chooseFace } from "./choose.ts";
 import { cosineSimilarity, FaceEmbedder } from "./embedder.ts";

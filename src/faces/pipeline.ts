@@ -1,6 +1,6 @@
 /** @file From the bytes of a photograph to its faces, the one that is meant, its crop and its embedding. */
 import { type DecodeOptions, decodePixels, type ImageSource } from "../image/decode.ts";
-import type { Pixels } from "../image/pixels.ts";
+import type { Pixels } from "../image/settings.ts";
 import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { cropOf, type Framing } from "./alignment.ts";
 import { chooseFace, type FaceChoice } from "./choose.ts";

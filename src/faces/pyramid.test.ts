@@ -1,6 +1,6 @@
 /** @file Pictures sampled from photographs: exact where they must be, without aliasing where they shrink. */
 import { describe, expect, it } from "vitest";
-import type { Pixels } from "../image/pixels.ts";
+import type { Pixels } from "../image/settings.ts";
 import { Pyramid, sample } from "./pyramid.ts";
 import { IDENTITY, similarityAbout } from "./similarity.ts";
 

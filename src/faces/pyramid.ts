@@ -1,5 +1,5 @@
 /** @file A photograph in halved sizes, and pictures sampled from it by a similarity without aliasing. */
-import type { Pixels } from "../image/pixels.ts";
+import type { Pixels } from "../image/settings.ts";
 import { type Similarity, scaleOf } from "./similarity.ts";
 
 /** A photograph with its halved copies, each made when it is first needed. */

@@ -19,15 +19,15 @@ export interface QualityLimits {
 }
 
 export const DEFAULT_QUALITY_LIMITS: QualityLimits = {
-  minScore: 0.8,
-  minEyeDistance: 16,
+  minScore: 0.85,
+  minEyeDistance: 12,
   maxYaw: 50,
   maxPitch: 30,
-  minSharpness: 0.12,
-  minBrightness: 0.1,
-  maxBrightness: 0.9,
+  minSharpness: 0.08,
+  minBrightness: 0.08,
+  maxBrightness: 0.8,
   minContrast: 0.04,
-  minInside: 0.8,
+  minInside: 0.65,
 };
 
 /** A quality number beyond its limit. */

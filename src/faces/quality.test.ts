@@ -1,6 +1,6 @@
 /** @file Quality numbers: pose of heads whose turn is known, sharpness of blurred faces, limits and errors. */
 import { describe, expect, it } from "vitest";
-import type { Pixels } from "../image/pixels.ts";
+import type { Pixels } from "../image/settings.ts";
 import { templateOf } from "./alignment.ts";
 import { chooseFace } from "./choose.ts";
 import type { Box, Detection, FaceQuality, Landmarks, Point } from "./face.ts";

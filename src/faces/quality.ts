@@ -1,5 +1,5 @@
 /** @file Numbers that say how well a face can be compared, from its five points and its aligned crop. */
-import type { Pixels } from "../image/pixels.ts";
+import type { Pixels } from "../image/settings.ts";
 import { alignTo, templateOf } from "./alignment.ts";
 import type { Detection, FaceQuality, Landmarks, Point } from "./face.ts";
 import type { Sampled } from "./pyramid.ts";

@@ -1,7 +1,7 @@
 /** @file YuNet's network for pictures of any size: one session for each size of input. */
 import { FaceError } from "../base/errors.ts";
 import { floats, type TensorMap } from "../base/tensor.ts";
-import type { Pixels } from "../image/pixels.ts";
+import type { Pixels } from "../image/settings.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { readOnnx } from "../onnx/read/read.ts";
 import type { Detection, Point } from "./face.ts";

@@ -1,94 +1,94 @@
-/** @file What may happen to a training image, and how often: plain data. */
+/** @file Which random changes training applies to images: the settings and the named presets. */
 
-/** How likely a change is, and how far it goes either way. */
-export interface Range {
+/** A change's probability, and the largest change in either direction. */
+export interface ChanceRange {
   readonly chance: number;
   readonly range: number;
 }
 
-/** A projection of the picture's plane; all but `aspect` happen to every picture. */
-export interface Projection {
-  readonly aspect: Range;
-  /** Largest zoom, shift and displacement of a corner, as shares; largest angle, in degrees. */
-  readonly zoom: number;
+/** Limits of a random movement of the image. */
+interface MoveLimits {
+  /** Largest shift along each axis, as a fraction of the side. */
   readonly shift: number;
-  readonly corner: number;
+  /** Largest relative change of size. */
+  readonly zoom: number;
+  /** Largest rotation, in degrees. */
   readonly turn: number;
 }
 
-/** Which changes, how likely and how strong. What is left out is not applied. */
+/** Which changes, their probabilities and limits. A change that is left out is not applied. Probabilities are in [0, 1]. */
 export interface AugmentSettings {
-  /** Probability of mirroring left and right, in [0, 1]. */
+  /** Probability of mirroring left and right. */
   readonly flip?: number;
-  /** Largest shift along each axis as a share of the side, in [0, 0.5]; the border's pixels are repeated. */
+  /** Largest shift along each axis as a fraction of the side, in [0, 0.5]; border pixels are repeated. */
   readonly shift?: number;
-  /** Turning, zooming, stretching and shifting in one move. */
-  readonly warp?: {
-    readonly chance: number;
-    /** Largest shift, zoom and change of aspect, as shares; largest angle, in degrees. */
-    readonly shift: number;
-    readonly zoom: number;
-    readonly stretch: number;
-    readonly turn: number;
-  };
-  /** Probability of keeping a part of the picture where it is and blackening the rest, in [0, 1]. */
+  /** Rotation, zoom, shift and a relative change of the aspect ratio of up to `stretch`. */
+  readonly warp?: MoveLimits & { readonly chance: number; readonly stretch: number };
+  /** Probability of keeping a part of the image at its place and blackening the rest. */
   readonly crop?: number;
-  /** All of `warp`, now and then a change of aspect, and each corner moved by itself, in one projection of the plane. */
-  readonly project?: Projection;
-  /** Brightness, contrast and saturation by factors up to `1 ± range`. */
-  readonly light?: { readonly chance: number; readonly range: number };
-  /** The same, each by a chance of its own, and hues turned by up to `hue.range` degrees. */
-  readonly colour?: Readonly<Record<"brightness" | "contrast" | "saturation" | "hue", Range>>;
-  /** Probabilities, in [0, 1]: without colour, from afar, out of focus or moved, noisy, compressed, partly covered. */
+  /** A projection of every image: a move, now and then another aspect ratio, and each corner displaced by up to
+   * `corner`, a fraction of the side. */
+  readonly project?: MoveLimits & { readonly aspect: ChanceRange; readonly corner: number };
+  /** Factors for brightness, contrast and saturation of up to `1 ± range`, all three at once. */
+  readonly light?: ChanceRange;
+  /** The same factors, each with its own probability, and a rotation of hues in degrees. */
+  readonly colour?: Readonly<Record<"brightness" | "contrast" | "saturation" | "hue", ChanceRange>>;
+  /** Probability of removing the colour. */
   readonly grey?: number;
+  /** Probability of a lower resolution. */
   readonly coarse?: number;
+  /** Probability of a blur that is drawn for each axis separately. */
   readonly blur?: number;
-  /** Probabilities: softened alike in all directions, and along one direction only. */
+  /** Probability of a blur that is equal in all directions. */
   readonly soft?: number;
+  /** Probability of motion blur in one direction. */
   readonly motion?: number;
   readonly noise?: number;
   readonly jpeg?: number;
+  /** Probability of covering a rectangle. */
   readonly cutout?: number;
 }
 
-/** Mirroring every other image and shifts of up to 4 % of the side: about 4 pixels of 112. */
-export const LIGHT_AUGMENT: AugmentSettings = { flip: 0.5, shift: 0.04 };
+export const AUGMENTATIONS = ["none", "light", "strong", "digiface"] as const;
+export type Augmentation = (typeof AUGMENTATIONS)[number];
 
-/**
- * Everything that may happen to a photograph. The probabilities of appearance follow DigiFace-1M's (Bae et al., 2023, §4.2)
- * in kind, several times as often: a few thousand real photographs repeat more than a million drawn ones.
- */
-export const STRONG_AUGMENT: AugmentSettings = {
-  flip: 0.5,
-  warp: { chance: 0.9, shift: 0.03, zoom: 0.08, turn: 8, stretch: 0.05 },
-  light: { chance: 0.5, range: 0.35 },
-  grey: 0.08,
-  coarse: 0.1,
-  blur: 0.1,
-  noise: 0.05,
-  jpeg: 0.05,
-  cutout: 0.3,
-};
-
-/**
- * The augmentation of DigiFace-1M's paper (Bae et al., 2023, §4.2) with its probabilities: mirroring and AdaFace's crop,
- * ten changes of appearance, and a warp. The paper does not say how far they go: light and colour go as far as AdaFace's,
- * the rest was chosen by eye.
- */
-export const DIGIFACE_AUGMENT: AugmentSettings = {
-  flip: 0.5,
-  crop: 0.2,
-  project: { aspect: { chance: 0.1, range: 0.2 }, zoom: 0.1, turn: 10, shift: 0.05, corner: 0.05 },
-  colour: {
-    brightness: { chance: 0.15, range: 0.5 },
-    contrast: { chance: 0.3, range: 0.5 },
-    saturation: { chance: 0.1, range: 0.5 },
-    hue: { chance: 0.1, range: 20 },
+const PRESETS: Readonly<Record<Augmentation, AugmentSettings>> = {
+  none: {},
+  // 4 % of the side are about 4 pixels of 112.
+  light: { flip: 0.5, shift: 0.04 },
+  // The changes of appearance are those of DigiFace-1M (Bae et al., 2023, §4.2), several times as often: a few thousand
+  // real photographs are repeated more often than a million drawn ones.
+  strong: {
+    flip: 0.5,
+    warp: { chance: 0.9, shift: 0.03, zoom: 0.08, turn: 8, stretch: 0.05 },
+    light: { chance: 0.5, range: 0.35 },
+    grey: 0.08,
+    coarse: 0.1,
+    blur: 0.1,
+    noise: 0.05,
+    jpeg: 0.05,
+    cutout: 0.3,
   },
-  grey: 0.01,
-  soft: 0.05,
-  motion: 0.05,
-  coarse: 0.01,
-  noise: 0.035,
-  jpeg: 0.05,
+  // DigiFace-1M's augmentation (Bae et al., 2023, §4.2) with its probabilities: mirroring and AdaFace's crop, ten changes
+  // of appearance, and a warp. The paper gives no ranges: light and colour have AdaFace's, the others were chosen by eye.
+  digiface: {
+    flip: 0.5,
+    crop: 0.2,
+    project: { aspect: { chance: 0.1, range: 0.2 }, zoom: 0.1, turn: 10, shift: 0.05, corner: 0.05 },
+    colour: {
+      brightness: { chance: 0.15, range: 0.5 },
+      contrast: { chance: 0.3, range: 0.5 },
+      saturation: { chance: 0.1, range: 0.5 },
+      hue: { chance: 0.1, range: 20 },
+    },
+    grey: 0.01,
+    soft: 0.05,
+    motion: 0.05,
+    coarse: 0.01,
+    noise: 0.035,
+    jpeg: 0.05,
+  },
 };
+
+/** The changes of a preset. */
+export const augmentSettings = (augmentation: Augmentation): AugmentSettings => PRESETS[augmentation];

@@ -4,11 +4,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
 import { augmentImage } from "./augment.ts";
-import { DIGIFACE_AUGMENT, LIGHT_AUGMENT, STRONG_AUGMENT } from "./augment-settings.ts";
+import { augmentSettings } from "./augment-settings.ts";
 import { smearAlong, turnHues } from "./camera.ts";
-import { projectImage, squareToPlaces } from "./project.ts";
 import type { ImageSettings } from "./settings.ts";
-import { warpImage } from "./warp.ts";
+import { projectImage, squareToPlaces, warpImage } from "./warp.ts";
 
 const SETTINGS: ImageSettings = { height: 5, width: 6, channels: 3 };
 const IMAGE = Uint8Array.from({ length: 5 * 6 * 3 }, (_, i) => i);
@@ -65,15 +64,17 @@ describe("augmentImage", () => {
   it("leaves decoded pictures alone, whose slices are views", () => {
     const decoded = Buffer.from(PICTURE);
     for (let seed = 0; seed < 200; seed++) {
-      const changed = augmentImage(decoded, SIZE, STRONG_AUGMENT, new Random(seed));
-      expect(new Uint8Array(changed)).toEqual(augmentImage(PICTURE, SIZE, STRONG_AUGMENT, new Random(seed)));
+      const changed = augmentImage(decoded, SIZE, augmentSettings("strong"), new Random(seed));
+      expect(new Uint8Array(changed)).toEqual(
+        augmentImage(PICTURE, SIZE, augmentSettings("strong"), new Random(seed)),
+      );
     }
     expect(new Uint8Array(decoded)).toEqual(PICTURE);
   });
 
   it.each([
-    ["light", LIGHT_AUGMENT, "0ae3699f1a76c993e00c4f7d46ff74f60084de2f478a64d30691bc40357c4d8d"],
-    ["strong", STRONG_AUGMENT, "c67baf14e924c14814c0e6f7a5139970064aeb63ebc5c422bebf5334818c1348"],
+    ["light", augmentSettings("light"), "0ae3699f1a76c993e00c4f7d46ff74f60084de2f478a64d30691bc40357c4d8d"],
+    ["strong", augmentSettings("strong"), "c67baf14e924c14814c0e6f7a5139970064aeb63ebc5c422bebf5334818c1348"],
   ])("does to the bit what %s did when models were trained with it", (_, augment, expected) => {
     const hash = createHash("sha256");
     for (let seed = 0; seed < 200; seed++)
@@ -97,7 +98,7 @@ describe("DigiFace-1M's augmentation", () => {
     ["jpeg", 0.05],
   ] as const)("does %s as often as the paper says", (name, chance) => {
     const draws = 3000;
-    const augment = { [name]: DIGIFACE_AUGMENT[name] };
+    const augment = { [name]: augmentSettings("digiface")[name] };
     const small = { height: 6, width: 6, channels: 3 } as const;
     const picture = PICTURE.slice(0, 6 * 6 * 3);
     let changed = 0;
@@ -110,7 +111,7 @@ describe("DigiFace-1M's augmentation", () => {
   });
 
   it("names every change, and no other", () => {
-    expect(Object.keys(DIGIFACE_AUGMENT).sort()).toEqual(
+    expect(Object.keys(augmentSettings("digiface")).sort()).toEqual(
       ["flip", "crop", "project", "colour", "grey", "soft", "motion", "coarse", "noise", "jpeg"].sort(),
     );
   });

@@ -1,9 +1,8 @@
-/** @file What a camera and a lossy file do to a picture: light, colour, sharpness, noise, compression. All in place on bytes. */
+/** @file Effects of cameras on an image: light, colour, blur, resolution, noise, covered parts. All change the bytes in place. */
 import type { Random } from "../base/random.ts";
-import { loseAsJpeg } from "./jpeg-loss.ts";
 import type { ImageSettings } from "./settings.ts";
 
-/** Rec. 601: how bright red, green and blue look. */
+/** Luminance of red, green and blue (Rec. 601). */
 const RED = 0.299;
 const GREEN = 0.587;
 const BLUE = 0.114;
@@ -18,14 +17,14 @@ function meanLuminance(pixels: Uint8Array): number {
   return (sum / pixels.length) * 3;
 }
 
-/** Factors around 1: brightness of everything, distance from the mean brightness, distance from grey. */
+/** Factors, 1 for no change: brightness, distance from the mean brightness, distance from grey. */
 export interface Light {
   readonly brightness: number;
   readonly contrast: number;
   readonly saturation: number;
 }
 
-/** Changes light and colour. */
+/** Changes brightness, contrast and saturation. */
 export function relight(pixels: Uint8Array, { brightness, contrast, saturation }: Light): void {
   const mean = meanLuminance(pixels) * brightness;
   for (let i = 0; i < pixels.length; i += 3) {
@@ -39,10 +38,7 @@ export function relight(pixels: Uint8Array, { brightness, contrast, saturation }
   }
 }
 
-/**
- * Turns all hues by an angle in degrees and leaves brightness as it is: colours go round the axis of greys in the plane of
- * the two colour differences of YIQ.
- */
+/** Rotates all hues by an angle in degrees around the grey axis of YIQ; luminance stays the same. */
 export function turnHues(pixels: Uint8Array, degrees: number): void {
   const [cos, sin] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];
   for (let i = 0; i < pixels.length; i += 3) {
@@ -57,21 +53,21 @@ export function turnHues(pixels: Uint8Array, degrees: number): void {
   }
 }
 
-/** Averages neighbours along rows or columns with the kernel 1, `reach` times over itself: near a Gaussian. */
+/** Blurs along rows or columns with the kernel 1 2 1, applied `passes` times, which is close to a Gaussian. */
 function smear(
   pixels: Uint8Array,
   count: number,
   step: number,
   lines: number,
   lineStep: number,
-  reach: number,
+  passes: number,
 ) {
   const line = new Float32Array(count);
   for (let n = 0; n < lines; n++) {
     for (let channel = 0; channel < 3; channel++) {
       const start = n * lineStep + channel;
       for (let i = 0; i < count; i++) line[i] = pixels[start + i * step]!;
-      for (let pass = 0; pass < reach; pass++) {
+      for (let pass = 0; pass < passes; pass++) {
         let before = line[0]!;
         for (let i = 0; i < count; i++) {
           const here = line[i]!;
@@ -84,7 +80,7 @@ function smear(
   }
 }
 
-/** Softens a picture; different numbers of passes along the two axes are as if the camera had moved. */
+/** Blurs an image by numbers of passes along each axis. */
 export function blur(
   pixels: Uint8Array,
   { height, width }: ImageSettings,
@@ -95,7 +91,7 @@ export function blur(
   if (down > 0) smear(pixels, height, width * 3, width, 3, down);
 }
 
-/** Averages each pixel with those on a straight way through it, as if the camera had moved while the shutter was open. */
+/** Motion blur: averages each pixel with its neighbours on a line of `length` pixels at `angle` radians. */
 export function smearAlong(
   pixels: Uint8Array,
   { height, width }: ImageSettings,
@@ -125,7 +121,7 @@ export function smearAlong(
   }
 }
 
-/** Between which of the pixels that are kept each place along a side lies, and how near to the second. */
+/** For each position along a side: the two kept pixels around it, and the weight of the second. */
 function placesBetween(side: number, kept: number) {
   const from = new Int32Array(side);
   const to = new Int32Array(side);
@@ -141,11 +137,11 @@ function placesBetween(side: number, kept: number) {
   return { from, to, part };
 }
 
-/** Keeps one pixel in so many and draws the others between them: as if taken from afar. */
-export function coarsen(pixels: Uint8Array, { height, width }: ImageSettings, share: number): void {
+/** Lowers the resolution to a fraction of both sides and interpolates back to the full size. */
+export function coarsen(pixels: Uint8Array, { height, width }: ImageSettings, fraction: number): void {
   const source = new Uint8Array(pixels);
-  const down = placesBetween(height, Math.max(2, Math.round(height * share)));
-  const across = placesBetween(width, Math.max(2, Math.round(width * share)));
+  const down = placesBetween(height, Math.max(2, Math.round(height * fraction)));
+  const across = placesBetween(width, Math.max(2, Math.round(width * fraction)));
   for (let row = 0, at = 0; row < height; row++) {
     const top = down.from[row]! * width * 3;
     const bottom = down.to[row]! * width * 3;
@@ -163,9 +159,9 @@ export function coarsen(pixels: Uint8Array, { height, width }: ImageSettings, sh
   }
 }
 
-/** Adds noise of the given standard deviation, in steps of the 255. */
+/** Adds noise with the given standard deviation, on the scale of 255. */
 export function addNoise(pixels: Uint8Array, deviation: number, random: Random): void {
-  // Four bytes of one draw, added up, are near enough to a normal distribution and four times as fast.
+  // The sum of four random bytes is close to a normal distribution and four times as fast.
   const unit = deviation / 147.8;
   for (let i = 0; i < pixels.length; i++) {
     const draw = random.uint32();
@@ -174,12 +170,7 @@ export function addNoise(pixels: Uint8Array, deviation: number, random: Random):
   }
 }
 
-/** Writes and reads the picture as JPEG would. */
-export function compress(pixels: Uint8Array, { height, width }: ImageSettings, quality: number): void {
-  loseAsJpeg(pixels, width, height, quality);
-}
-
-/** A part of a picture: rows from `top` to before `bottom`, columns from `left` to before `right`. */
+/** A rectangle: rows from `top` to before `bottom`, columns from `left` to before `right`. */
 export interface Part {
   readonly left: number;
   readonly top: number;
@@ -187,7 +178,7 @@ export interface Part {
   readonly bottom: number;
 }
 
-/** Blackens everything outside a part. */
+/** Blackens everything outside a rectangle. */
 export function blacken(pixels: Uint8Array, { height, width }: ImageSettings, kept: Part): void {
   const at = (row: number, column: number) => (row * width + column) * 3;
   pixels.fill(0, 0, at(kept.top, 0));
@@ -198,7 +189,7 @@ export function blacken(pixels: Uint8Array, { height, width }: ImageSettings, ke
   pixels.fill(0, at(kept.bottom, 0), at(height, 0));
 }
 
-/** Paints a rectangle in one grey (DeVries and Taylor, 2017, "cutout"): a hand, a microphone, a shadow. */
+/** Fills a rectangle with one grey (DeVries and Taylor, 2017, "cutout"). */
 export function coverPart(
   pixels: Uint8Array,
   { width }: ImageSettings,

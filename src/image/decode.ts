@@ -1,41 +1,69 @@
-/** @file The only door to sharp: image files into pixels, pixels and drawings into image files. */
+/** @file The only door to sharp: image files to pixels, pixels and SVG to image files. */
 import { readFile } from "node:fs/promises";
-import sharp, { type Sharp, type SharpOptions } from "sharp";
+import type { Sharp, SharpOptions } from "sharp";
+import sharp from "sharp";
 import { FaceError, messageOf, systemCode } from "../base/errors.ts";
-import { imageFormat } from "./format.ts";
 import { readNetpbm } from "./netpbm.ts";
-import type { Pixels } from "./pixels.ts";
-import type { ImageSettings } from "./settings.ts";
+import type { ImageSettings, Pixels } from "./settings.ts";
 
-export type { Pixels } from "./pixels.ts";
+/** Formats that can be read. `netpbm` is PBM, PGM and PPM; `heif` is AVIF and HEIC. */
+export type ImageFormat = "jpeg" | "png" | "gif" | "webp" | "tiff" | "heif" | "netpbm";
+
+/** Bytes as Latin-1 text. */
+function text(bytes: Uint8Array, start: number, end: number): string {
+  return String.fromCharCode(...bytes.subarray(start, end));
+}
+
+/**
+ * The format of a file by its first bytes; undefined for any other. SVG is left out on purpose: it is a program
+ * for a renderer, not a photograph, and must not run because somebody sent it.
+ */
+export function imageFormat(bytes: Uint8Array): ImageFormat | undefined {
+  const start = text(bytes, 0, 4);
+  if (start.startsWith("\xff\xd8\xff")) return "jpeg";
+  if (start === "\x89PNG") return "png";
+  if (start === "GIF8") return "gif";
+  if (start === "RIFF" && text(bytes, 8, 12) === "WEBP") return "webp";
+  if (start === "II*\0" || start === "MM\0*" || start === "II+\0" || start === "MM\0+") return "tiff";
+  if (text(bytes, 4, 8) === "ftyp") return "heif";
+  if (/^P[1-6][\s#]/.test(start)) return "netpbm";
+  return undefined;
+}
+
+/** File name extensions of these formats, in lower case, without the dot. */
+export const IMAGE_EXTENSIONS: ReadonlySet<string> = new Set(
+  "jpg jpeg jpe jfif png gif webp tif tiff avif heif pgm ppm pbm pnm".split(" "),
+);
+
+export type { Pixels } from "./settings.ts";
 
 /** A file's path or its whole content. */
 export type ImageSource = string | Uint8Array;
 
 export interface DecodeOptions {
-  /** Largest number of pixels that will be decoded; a larger image is refused unread. Default 100 million. */
+  /** Largest number of pixels; a larger image is refused before it is decoded. Default 100 million. */
   readonly maxPixels?: number;
-  /** Turns the image as its EXIF orientation says. Default true. */
+  /** Applies the EXIF orientation. Default true. */
   readonly orient?: boolean;
   /**
-   * The colours as the file stores them: no colour profile applied, transparency left out instead of laid on black, as
-   * graphs do that decode files themselves. Default false.
+   * Keeps the colours as stored: ignores colour profiles and drops transparency instead of laying it on black, as
+   * TensorFlow's decoding ops do. Default false.
    */
   readonly storedColours?: boolean;
 }
 
-/** Larger than any camera's photograph of 2026, yet at most 300 MB decoded. */
+/** More than cameras of 2026 have; 300 MB decoded. */
 const DEFAULT_MAX_PIXELS = 100_000_000;
 
 /** Dots per inch at which one SVG pixel is one pixel. */
 const SVG_DENSITY = 72;
 
-// Decoded files are kept in our own cache, if at all; libvips' would only grow the process.
+// Decoded files are cached by the pixel cache; the cache of libvips would only use more memory.
 sharp.cache(false);
-// Images are decoded several at a time, so each takes one thread.
+// Several images are decoded concurrently, each with one thread.
 sharp.concurrency(1);
 
-/** Runs a step of decoding and names the image in whatever goes wrong. */
+/** Runs a step of decoding; its errors name the image. */
 async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -50,7 +78,7 @@ async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<
   }
 }
 
-/** Opens the content of a file as a still RGB image, upright and opaque. */
+/** Opens the content of a file as an upright, opaque image. */
 function open(bytes: Uint8Array, options: DecodeOptions): Sharp {
   const limit = options.maxPixels ?? DEFAULT_MAX_PIXELS;
   const format = imageFormat(bytes);
@@ -93,7 +121,7 @@ export function decodeImage(
     const image = open(await load(source), options).resize(settings.width, settings.height, {
       fit: "fill",
       kernel: "linear",
-      // JPEG's own scaling would make the result depend on the file's format.
+      // Scaling inside the JPEG decoder would make pixels depend on the file's format.
       fastShrinkOnLoad: false,
     });
     return (await rgb(image)).data;
@@ -128,14 +156,14 @@ export async function encodeJpeg(
 
 /**
  * An SVG drawing as a PNG file.
- * @param options.width columns of the picture; the drawing's own width when left out
+ * @param options.width columns of the image. Default: the width of the drawing.
  * @throws FaceError `FILE_INVALID` when the drawing is not SVG.
  */
 export async function rasterizeSvg(svg: string, options: { width?: number } = {}): Promise<Uint8Array> {
   try {
     const { width: natural } = await sharp(Buffer.from(svg)).metadata();
     const scale = options.width === undefined ? 1 : options.width / natural;
-    // The drawing is made at the wanted size, not enlarged afterwards, so that lines and letters stay sharp.
+    // Rendering at the final size keeps lines and letters sharp.
     const image = sharp(Buffer.from(svg), { density: SVG_DENSITY * scale });
     return await image
       .resize({ ...(options.width === undefined ? {} : { width: options.width }) })

@@ -1,4 +1,5 @@
-/** @file What JPEG compression takes from a picture, without making a file of it. */
+/** @file The loss of JPEG compression, applied to pixels without a file. */
+// Hand-written because training images must be the same on every machine, and JPEG libraries differ.
 
 /** Quantisation tables of ITU-T T.81, annex K, in row order. */
 const LUMINANCE = [
@@ -16,7 +17,7 @@ const BLOCK = 8;
 
 /** Row k holds the k-th cosine of the orthonormal transform. */
 const COSINES = new Float64Array(BLOCK * BLOCK);
-/** The same, columns for rows. */
+/** Its transpose. */
 const TRANSPOSED = new Float64Array(BLOCK * BLOCK);
 for (let k = 0; k < BLOCK; k++) {
   for (let x = 0; x < BLOCK; x++) {
@@ -55,7 +56,7 @@ function quantiseBlock(steps: readonly number[]): void {
   multiply(half, COSINES, block);
 }
 
-/** Copies a block out of a plane; beyond the border the border's values repeat. */
+/** Copies a block out of a plane; outside the border, border values repeat. */
 function readBlock(plane: Float32Array, width: number, height: number, left: number, top: number): void {
   for (let y = 0, at = 0; y < BLOCK; y++) {
     const start = Math.min(height - 1, top + y) * width;
@@ -80,7 +81,7 @@ function quantise(plane: Float32Array, width: number, height: number, steps: rea
   }
 }
 
-/** Quantises a plane of colour at half the size, as cameras store it. */
+/** Quantises a chroma plane at half the size. */
 function quantiseHalved(plane: Float32Array, width: number, height: number, steps: readonly number[]): void {
   const halfWidth = Math.ceil(width / 2);
   const halfHeight = Math.ceil(height / 2);
@@ -101,8 +102,8 @@ function quantiseHalved(plane: Float32Array, width: number, height: number, step
 }
 
 /**
- * Changes a picture as writing it as JPEG and reading it again would: blocks of 8×8 frequencies rounded to the standard
- * tables, colour at half the size. The same on every machine, whatever JPEG library is installed.
+ * Changes an image as compressing it would: frequencies of 8×8 blocks are rounded to the standard tables, chroma is
+ * stored at half the size.
  * @param pixels eight-bit RGB `[height, width, 3]`; changed in place
  * @param quality 1 to 100, on the usual scale
  */
@@ -124,7 +125,7 @@ export function loseAsJpeg(pixels: Uint8Array, width: number, height: number, qu
   quantise(luma, width, height, scaled(LUMINANCE, quality));
   quantiseHalved(blue, width, height, chroma);
   quantiseHalved(red, width, height, chroma);
-  // Rounds and clamps as it stores.
+  // This view rounds and clamps.
   const bytes = new Uint8ClampedArray(pixels.buffer, pixels.byteOffset, pixels.length);
   for (let i = 0, at = 0; i < count; i++, at += 3) {
     const y = luma[i]! + 128;

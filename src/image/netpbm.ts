@@ -1,14 +1,15 @@
 /** @file Reads PBM, PGM and PPM files, plain and raw, 8 and 16 bits (netpbm.sourceforge.net/doc/pnm.html). */
-import type { Pixels } from "./pixels.ts";
+// Hand-written because the libvips that sharp brings cannot read them.
+import type { Pixels } from "./settings.ts";
 
 interface Header {
   /** The digit after the P. */
   readonly kind: number;
   readonly width: number;
   readonly height: number;
-  /** The sample that means full intensity. */
+  /** The sample of full intensity. */
   readonly maximum: number;
-  /** Where the samples begin. */
+  /** Offset of the samples. */
   readonly dataStart: number;
 }
 
@@ -26,35 +27,29 @@ class NumberReader {
     this.position = position;
   }
 
-  skipSpace(): void {
+  #skipSpace(): void {
     const bytes = this.#bytes;
-    while (this.position < bytes.length) {
+    for (; this.position < bytes.length; this.position++) {
       const byte = bytes[this.position]!;
       if (byte === 35) while (this.position < bytes.length && bytes[this.position] !== 10) this.position++;
       else if (!isSpace(byte)) return;
-      this.position++;
     }
   }
 
-  next(): number {
-    this.skipSpace();
+  /** The next number; with `digits` 1 the next digit, since bits of plain PBM files need no space between them. */
+  next(digits = Number.POSITIVE_INFINITY): number {
+    this.#skipSpace();
     const start = this.position;
     let value = 0;
-    while (this.position < this.#bytes.length && isDigit(this.#bytes[this.position]!)) {
+    while (this.position - start < digits && isDigit(this.#bytes[this.position] ?? 0)) {
       value = value * 10 + (this.#bytes[this.position++]! - 48);
     }
-    if (this.position === start)
-      throw new Error("the netpbm file is cut off or holds something other than numbers");
+    if (this.position === start || (digits === 1 && value > 1)) {
+      throw new Error(
+        `the netpbm file is cut off or holds something other than ${digits === 1 ? "bits" : "numbers"}`,
+      );
+    }
     return value;
-  }
-
-  /** A bit of a plain PBM file, which needs no space around it. */
-  nextBit(): number {
-    this.skipSpace();
-    const byte = this.#bytes[this.position++];
-    if (byte !== 48 && byte !== 49)
-      throw new Error("the netpbm file is cut off or holds something other than bits");
-    return byte - 48;
   }
 }
 
@@ -69,48 +64,33 @@ function readHeader(bytes: Uint8Array, maxPixels: number): Header {
   }
   if (width * height > maxPixels)
     throw new Error(`${width}x${height} pixels exceed the limit of ${maxPixels}`);
-  // Exactly one white space stands between the header and raw samples.
+  // Exactly one white space separates the header from raw samples.
   return { kind, width, height, maximum, dataStart: reader.position + 1 };
 }
 
-/** Samples of a raw PGM or PPM file, one or two bytes each, most significant first. */
-function rawSamples(bytes: Uint8Array, header: Header, count: number): ArrayLike<number> {
-  const wide = header.maximum > 255;
-  const end = header.dataStart + count * (wide ? 2 : 1);
-  if (bytes.length < end) throw new Error(`the netpbm file is cut off: ${bytes.length} of ${end} bytes`);
-  if (!wide) return bytes.subarray(header.dataStart, end);
-  const samples = new Uint16Array(count);
-  for (let i = 0, at = header.dataStart; i < count; i++, at += 2) {
-    samples[i] = (bytes[at]! << 8) | bytes[at + 1]!;
-  }
-  return samples;
-}
-
-/** Bits of a raw PBM file, each row filled up to whole bytes; 1 is black. */
-function rawBits(bytes: Uint8Array, header: Header): Uint8Array {
-  const { width, height, dataStart } = header;
+/** A function that returns the sample at an index, after checking that the file has them all. */
+function sampler(bytes: Uint8Array, header: Header, count: number): (index: number) => number {
+  const { kind, width, height, maximum, dataStart } = header;
   const rowBytes = Math.ceil(width / 8);
-  const end = dataStart + rowBytes * height;
-  if (bytes.length < end) throw new Error(`the netpbm file is cut off: ${bytes.length} of ${end} bytes`);
-  const samples = new Uint8Array(width * height);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const bit = (bytes[dataStart + y * rowBytes + (x >> 3)]! >> (7 - (x & 7))) & 1;
-      samples[y * width + x] = 1 - bit;
-    }
+  // A sample of a plain file takes at least one byte, so a small file cannot claim a large image.
+  const needed = kind === 4 ? rowBytes * height : count * (kind > 4 && maximum > 255 ? 2 : 1);
+  if (bytes.length - dataStart < needed) {
+    throw new Error(`the netpbm file is cut off: ${bytes.length} of ${dataStart + needed} bytes`);
   }
-  return samples;
-}
-
-function readSamples(bytes: Uint8Array, header: Header, count: number): ArrayLike<number> {
-  if (header.kind === 4) return rawBits(bytes, header);
-  if (header.kind > 4) return rawSamples(bytes, header, count);
-  // Every sample of a plain file takes at least one byte: a tiny file cannot make us allocate much.
-  if (bytes.length - header.dataStart < count) throw new Error("the netpbm file is cut off");
-  const reader = new NumberReader(bytes, header.dataStart - 1);
-  return Uint16Array.from({ length: count }, () =>
-    header.kind === 1 ? 1 - reader.nextBit() : Math.min(reader.next(), header.maximum),
-  );
+  if (kind < 4) {
+    // In index order only, which is how they are read.
+    const reader = new NumberReader(bytes, dataStart - 1);
+    return () => (kind === 1 ? 1 - reader.next(1) : Math.min(reader.next(), maximum));
+  }
+  // Rows of bits are padded to whole bytes; 1 is black.
+  if (kind === 4) {
+    return (index) => {
+      const [row, column] = [Math.floor(index / width), index % width];
+      return 1 - ((bytes[dataStart + row * rowBytes + (column >> 3)]! >> (7 - (column & 7))) & 1);
+    };
+  }
+  if (maximum <= 255) return (index) => bytes[dataStart + index]!;
+  return (index) => (bytes[dataStart + 2 * index]! << 8) | bytes[dataStart + 2 * index + 1]!;
 }
 
 /**
@@ -120,13 +100,14 @@ function readSamples(bytes: Uint8Array, header: Header, count: number): ArrayLik
 export function readNetpbm(bytes: Uint8Array, maxPixels: number): Pixels {
   const header = readHeader(bytes, maxPixels);
   const { kind, width, height, maximum } = header;
-  const coloured = kind === 3 || kind === 6;
-  const size = width * height * 3;
-  const samples = readSamples(bytes, header, coloured ? size : width * height);
-  const data = new Uint8Array(size);
-  for (let i = 0; i < size; i++) {
-    const sample = samples[coloured ? i : Math.floor(i / 3)]!;
-    data[i] = Math.min(255, Math.round((sample * 255) / maximum));
+  const channels = kind === 3 || kind === 6 ? 3 : 1;
+  const count = width * height * channels;
+  const sample = sampler(bytes, header, count);
+  const data = new Uint8Array(width * height * 3);
+  for (let i = 0; i < count; i++) {
+    const value = Math.min(255, Math.round((sample(i) * 255) / maximum));
+    if (channels === 3) data[i] = value;
+    else data[3 * i] = data[3 * i + 1] = data[3 * i + 2] = value;
   }
   return { data, width, height };
 }

@@ -1,7 +1,7 @@
 /** @file Resizing with antialiasing, against TensorFlow's own numbers. */
 import { describe, expect, it } from "vitest";
-import { prepare } from "./prepare.ts";
 import { resizeInto } from "./resize.ts";
+import { prepare } from "./settings.ts";
 
 const [HEIGHT, WIDTH] = [5, 7];
 /** Squares of the position modulo 251, the same in each channel. */

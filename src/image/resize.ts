@@ -1,8 +1,8 @@
-/** @file Resizes decoded images as graphs do that decode photographs themselves, in steps that leave room for others. */
-import type { Pixels } from "./pixels.ts";
-import { type ImageSettings, imageSize } from "./settings.ts";
+/** @file Resizes decoded images to floats in steps that do not block the event loop. */
+// Hand-written because pixels must be the same on every machine and in TensorFlow's graph.
+import { type ImageSettings, imageSize, type Pixels } from "./settings.ts";
 
-/** The pixels along one axis that a place of the result is mixed from. */
+/** The source pixels along one axis that contribute to one position of the result. */
 interface Span {
   readonly start: number;
   readonly weights: Float32Array;
@@ -11,8 +11,8 @@ interface Span {
 const { fround } = Math;
 
 /**
- * A triangle filter around each place of the result, as wide as the distance between places: interpolation when an image
- * grows, an average without gaps when it shrinks. TensorFlow's float32 arithmetic, step by step.
+ * A triangle filter for each position of the result: bilinear interpolation when an image grows, antialiasing when it
+ * shrinks. The float32 arithmetic follows TensorFlow's step by step.
  */
 function makeSpans(from: number, to: number): readonly Span[] {
   const scale = fround(1 / fround(to / from));
@@ -31,7 +31,7 @@ function makeSpans(from: number, to: number): readonly Span[] {
   });
 }
 
-/** Spans of the sizes asked for last: photographs tend to come in the same ones. */
+/** Spans of the sizes used last, since photographs tend to have the same ones. */
 const known = new Map<string, readonly Span[]>();
 const MOST_KNOWN = 16;
 
@@ -44,15 +44,15 @@ function spans(from: number, to: number): readonly Span[] {
   return made;
 }
 
-/** Values mixed between two looks at the clock; a few milliseconds' work. */
-const VALUES_AT_ONCE = 2_000_000;
+/** Values mixed before the event loop gets a turn: a few milliseconds of work. */
+const VALUES_PER_TURN = 2_000_000;
 
-/** The event loop's turn. */
-const others = () => new Promise<void>((resolve) => setImmediate(resolve));
+/** Lets other work of the event loop run. */
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /**
- * One row of the result at the source's width. Four source rows are mixed at a time, rounded to float32 after each as
- * if each were added by itself.
+ * One row of the result at the source's width. Four source rows are added in one pass, with rounding to float32 after
+ * each.
  */
 function mixRows({ data, width }: Pixels, { start, weights }: Span, row: Float32Array): void {
   const size = width * 3;
@@ -76,7 +76,7 @@ function mixRows({ data, width }: Pixels, { start, weights }: Span, row: Float32
   }
 }
 
-/** The spans of an axis in flat arrays, to be gone through once for each row. */
+/** The spans of an axis in flat arrays, which are read once for each row. */
 interface Columns {
   readonly starts: Int32Array;
   /** Where each span's weights end in `weights`. */
@@ -143,8 +143,8 @@ export async function resizeInto(
     mixRows(image, span, row);
     mixColumns(row, columns, out, offset + y * rowSize);
     work += row.length * (span.weights.length + 2);
-    if (work < VALUES_AT_ONCE) continue;
+    if (work < VALUES_PER_TURN) continue;
     work = 0;
-    await others();
+    await nextTurn();
   }
 }

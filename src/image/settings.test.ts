@@ -1,6 +1,6 @@
-/** @file The sizes that a model may ask for. */
+/** @file Sizes of a model's images, and eight-bit pixels as floats. */
 import { describe, expect, it } from "vitest";
-import { imageSettings, imageSize, settingsText } from "./settings.ts";
+import { imageSettings, imageSize, prepare, prepareInto, settingsText } from "./settings.ts";
 
 describe("imageSettings", () => {
   it("takes whole sides from 96 to 224", () => {
@@ -12,5 +12,18 @@ describe("imageSettings", () => {
 
   it.each([95, 225, 112.5, Number.NaN])("refuses %d", (side) => {
     expect(() => imageSettings(side)).toThrow(expect.objectContaining({ code: "CONFIG_INVALID" }));
+  });
+});
+
+describe("prepare", () => {
+  it("divides by 255 in float32", () => {
+    const values = prepare(Uint8Array.from({ length: 256 }, (_, i) => i));
+    expect([...values]).toEqual(Array.from(values, (_, i) => Math.fround(i / 255)));
+  });
+
+  it("writes into a batch and nowhere else", () => {
+    const out = new Float32Array(9).fill(-1);
+    prepareInto(Uint8Array.of(0, 51, 255), out, 3);
+    expect([...out]).toEqual([-1, -1, -1, 0, Math.fround(0.2), 1, -1, -1, -1]);
   });
 });

@@ -8,7 +8,7 @@ import { silentLog } from "../base/log.ts";
 import { requestRest } from "../client/rest.ts";
 import { openDataset } from "../data/dataset.ts";
 import type { Identity, ImageRef } from "../data/identity.ts";
-import { readPixels } from "../data/read-pixels.ts";
+import { readPixels } from "../data/identity.ts";
 import { reportText } from "../evaluate/report-text.ts";
 import { encodePng } from "../image/decode.ts";
 import { settingsOf, type TrainConfig, trainConfigSchema } from "../train/config.ts";

@@ -5,9 +5,8 @@ import { z } from "zod";
 import { systemCode } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { VERSION } from "../base/version.ts";
-import { type ImageRef, imageName } from "../data/identity.ts";
+import { type ImageRef, imageName, readPixels } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
-import { readPixels } from "../data/read-pixels.ts";
 import {
   type Learning,
   type PicturedMistake,

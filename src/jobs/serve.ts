@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import { openPack } from "../faces/models.ts";
 import {
   BatchingParametersSchema,
   type ModelServerConfig,
@@ -11,17 +12,26 @@ import {
 } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { batchOptions, defaultBatchOptions } from "../serving/batching/options.ts";
 import { type LoaderOptions, savedModelLoader } from "../serving/repository/loader.ts";
-import { singleModelConfig } from "../serving/repository/model-config.ts";
+import { NO_MODELS, singleModelConfig } from "../serving/repository/model-config.ts";
 import { parseTextProto, readTextProto } from "../serving/repository/text-proto.ts";
-import { letHeapGrow, type RunningServer, type ServerOptions, startServer } from "../serving/server.ts";
+import {
+  letHeapGrow,
+  type PackOptions,
+  type RunningServer,
+  type ServerOptions,
+  startServer,
+} from "../serving/server.ts";
 import { readTls } from "../serving/tls.ts";
+import { OPENCV_SFACE_CALIBRATION } from "../verify/opencv-sface-calibration.ts";
 
 /** What to serve and where. */
 export interface ServeOptions
-  extends Omit<ServerOptions, "models" | "loader" | "log" | "grpcPort" | "restPort">,
+  extends Omit<ServerOptions, "models" | "loader" | "log" | "pack" | "grpcPort" | "restPort">,
     LoaderOptions {
-  /** The folder of the model's versions; the server loads new ones while it runs. */
-  readonly modelPath: string;
+  /** The folder of the model's versions; the server loads new ones while it runs. Without it the pack is served. */
+  readonly modelPath?: string;
+  /** Name of the model pack that finds faces in photographs; fetched first where it is not here. Default: none. */
+  readonly pack?: string;
   /** Name under which clients ask for it. Default `faceid`. */
   readonly modelName?: string;
   /** Port of the REST interface; 0 picks a free one, `false` turns it off. Default 8501. */
@@ -34,11 +44,13 @@ export interface ServeOptions
 
 /**
  * Starts a server; it answers requests when the promise resolves. `await using` or `close()` stops it.
- * @throws FaceError `PORT_IN_USE`, or `MODEL_INVALID` when the model cannot be loaded.
+ * @throws FaceError `PORT_IN_USE`, `MODEL_INVALID` when the model cannot be loaded, `CONFIG_INVALID` without model and pack,
+ *   or as `openPack`.
  */
-export function serve({
+export async function serve({
   modelPath,
   modelName = "faceid",
+  pack,
   restPort = 8501,
   grpcPort = 8500,
   log = silentLog,
@@ -46,16 +58,42 @@ export function serve({
   tags,
   ...options
 }: ServeOptions): Promise<RunningServer> {
+  if (modelPath === undefined && pack === undefined) throw nothingToServe();
   return startServer({
     ...options,
     log,
-    models: singleModelConfig(modelName, resolve(modelPath)),
+    models: modelPath === undefined ? NO_MODELS : singleModelConfig(modelName, resolve(modelPath)),
+    pack:
+      pack === undefined
+        ? undefined
+        : await packOf(pack, modelPath === undefined ? modelName : undefined, log, options.signal),
     loader: savedModelLoader({
       ...(sessions === undefined ? {} : { sessions }),
       ...(tags === undefined ? {} : { tags }),
     }),
     restPort: restPort === false ? undefined : restPort,
     grpcPort: grpcPort === false ? undefined : grpcPort,
+  });
+}
+
+/** What was measured of each pack. */
+const CALIBRATIONS = new Map([["opencv-sface", OPENCV_SFACE_CALIBRATION]]);
+
+/** Opens a pack. @param modelName under which it is served; left out where it only finds faces for other models. */
+async function packOf(
+  name: string,
+  modelName: string | undefined,
+  log: Log,
+  signal: AbortSignal | undefined,
+): Promise<PackOptions> {
+  const { files } = await openPack(name, { log, signal });
+  if (modelName === undefined) return { files };
+  return { files, model: { name: modelName, calibration: CALIBRATIONS.get(name)?.calibration } };
+}
+
+function nothingToServe(): FaceError {
+  return new FaceError("CONFIG_INVALID", "there is no model to serve", {
+    hint: "pass --model_base_path DIR, the folder that holds the version folders, --model_config_file FILE, or --pack NAME",
   });
 }
 
@@ -72,12 +110,12 @@ async function modelsOf({
   modelConfigFile,
   modelName,
   modelBasePath,
+  pack,
 }: ServerFlagValues): Promise<ModelServerConfig> {
   if (typeof modelConfigFile === "string") return readTextProto(ModelServerConfigSchema, modelConfigFile);
   if (typeof modelBasePath === "string") return singleModelConfig(String(modelName), resolve(modelBasePath));
-  throw new FaceError("CONFIG_INVALID", "there is no model to serve", {
-    hint: "pass --model_base_path DIR, the folder that holds the version folders, or --model_config_file FILE",
-  });
+  if (typeof pack === "string") return NO_MODELS;
+  throw nothingToServe();
 }
 
 const DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics";
@@ -132,6 +170,17 @@ function channelOptionsOf(text: Value): Record<string, string | number> {
   );
 }
 
+/** The pack is a model itself where no other is named. */
+async function packOptionsOf(
+  { pack, modelName, modelBasePath, modelConfigFile }: ServerFlagValues,
+  signal: AbortSignal,
+  log: Log,
+): Promise<PackOptions | undefined> {
+  if (typeof pack !== "string") return undefined;
+  const isAlone = modelBasePath === undefined && modelConfigFile === undefined;
+  return await packOf(pack, isAlone ? String(modelName) : undefined, log, signal);
+}
+
 const MICROS_PER_MS = 1000;
 
 async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log): Promise<ServerOptions> {
@@ -139,6 +188,7 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
   return {
     signal,
     models: await modelsOf(values),
+    pack: await packOptionsOf(values, signal, log),
     loader: savedModelLoader({
       sessions: Number(values.sessions) || availableParallelism(),
       tags: String(values.savedModelTags).split(","),

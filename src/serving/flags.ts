@@ -50,6 +50,10 @@ const FLAGS: readonly FlagRow[] = [
   ["enable_model_warmup", "first send a new version its recorded requests, or zeros", true],
   ["num_request_iterations_for_warmup", "how often each recorded request is sent; 0 for once", 0],
   ["enable_serialization_as_tensor_content", "gRPC answers carry packed bytes, not lists", false],
+  [
+    "pack",
+    `model pack that finds faces in photographs, such as opencv-sface; without other models it is served itself ${OURS}`,
+  ],
   ["rest_api_list_models", `GET /v1/models lists the models ${OURS}`, true],
   ["rest_api_binary", `predict also takes raw tensors, images and forms ${OURS}`, false],
   ["rest_api_max_body_bytes", `largest body of a REST request, in bytes ${OURS}`, 256 * 2 ** 20],

@@ -8,9 +8,12 @@ import type { ModelLoader } from "./engine/servable.ts";
 import { type GrpcServer, type GrpcServerOptions, startGrpc } from "./grpc/grpc-server.ts";
 import { JsonCodec } from "./json/codec.ts";
 import { ServerMetrics } from "./metrics.ts";
+import { PackCatalog, type PackModel } from "./photos/pack-catalog.ts";
+import { type PackFiles, PhotoThreads } from "./photos/photo-threads.ts";
+import type { Catalog } from "./repository/catalog.ts";
 import { type ServingSettings, servingLoader } from "./repository/loader.ts";
 import { Repository, type RepositorySettings } from "./repository/repository.ts";
-import type { RestOptions } from "./rest/handler.ts";
+import type { RestContext, RestOptions } from "./rest/handler.ts";
 import { type RestLimits, type RestServer, startRest } from "./rest/rest-server.ts";
 import type { Tls } from "./tls.ts";
 
@@ -18,6 +21,8 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly models: ModelServerConfig;
   readonly loader: ModelLoader;
   readonly log: Log;
+  /** For whole photographs, which are refused without it. */
+  readonly pack?: PackOptions | undefined;
   /** 0 picks a free port, undefined leaves gRPC off. */
   readonly grpcPort: number | undefined;
   /** Path of a unix socket for gRPC, beside the port. */
@@ -38,6 +43,13 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly signal?: AbortSignal;
   /** gRPC answers carry packed bytes instead of lists of values. */
   readonly asTensorContent?: boolean;
+}
+
+/** A model pack, with which the server finds faces in photographs. */
+export interface PackOptions {
+  readonly files: PackFiles;
+  /** The pack as a model of its own; left out where it serves models that lie in folders. */
+  readonly model?: PackModel | undefined;
 }
 
 export interface RunningServer extends AsyncDisposable {
@@ -76,17 +88,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const metrics = new ServerMetrics();
   const codec = new JsonCodec(CODEC);
   const repository = new Repository({ ...options, loader: servingLoader({ ...options, metrics }) });
+  const catalog =
+    options.pack?.model === undefined ? repository : new PackCatalog(repository, options.pack.model);
+  let photos: PhotoThreads | undefined;
   let grpc: GrpcServer | undefined;
   let rest: RestServer | undefined;
   const close = async (graceMs = DEFAULT_GRACE_MS) => {
     await Promise.all([grpc?.close(graceMs), rest?.close(graceMs)]);
     await codec[Symbol.asyncDispose]();
+    await photos?.close();
     await repository[Symbol.asyncDispose]();
   };
   try {
     await repository.start(options.models, options.signal);
-    grpc = await openGrpc(options, repository, metrics);
-    rest = await openRest(options, repository, metrics, codec);
+    photos = options.pack && (await PhotoThreads.open(options.pack.files));
+    grpc = await openGrpc(options, catalog, metrics);
+    rest = await openRest(options, { catalog, metrics, codec, photos });
   } catch (error) {
     await close(0);
     throw error;
@@ -94,7 +111,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return {
     grpcPort: grpc?.port,
     restPort: rest?.port,
-    reload: (config) => repository.reload(config),
+    reload: (config) => catalog.reload(config),
     close,
     [Symbol.asyncDispose]: () => close(),
   };
@@ -102,7 +119,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
 async function openGrpc(
   options: ServerOptions,
-  catalog: Repository,
+  catalog: Catalog,
   metrics: ServerMetrics,
 ): Promise<GrpcServer | undefined> {
   const { log, grpcPort, grpcSocketPath, tls } = options;
@@ -131,13 +148,11 @@ async function openGrpc(
 
 async function openRest(
   options: ServerOptions,
-  catalog: Repository,
-  metrics: ServerMetrics,
-  codec: JsonCodec,
+  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "photos">,
 ): Promise<RestServer | undefined> {
   const { log, restPort, metricsPath, tls } = options;
   if (restPort === undefined) return undefined;
-  const context = { catalog, codec, metrics, log, options: { ...DEFAULT_REST, ...options.rest } };
+  const context = { ...parts, log, options: { ...DEFAULT_REST, ...options.rest } };
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const server = await startRest(context, { limits, metricsPath, tls }, restPort);
   log.info(`Exporting HTTP/REST API at:localhost:${server.port} ...`);

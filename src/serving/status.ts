@@ -59,7 +59,13 @@ export function invalidArgument(message: string): StatusError {
 }
 
 /** Codes of ours whose messages speak only of what the client sent. */
-const CLIENT_CODES: ReadonlySet<string> = new Set(["SHAPE_MISMATCH", "IMAGE_UNREADABLE"]);
+export const CLIENT_CODES: ReadonlySet<string> = new Set([
+  "SHAPE_MISMATCH",
+  "IMAGE_UNREADABLE",
+  "FACE_NOT_FOUND",
+  "SEVERAL_FACES",
+  "FACE_UNFIT",
+]);
 
 /**
  * Any failure as an answer to a client. Messages of ours that describe the request pass; everything else may name

@@ -1,55 +1,136 @@
-/** @file Verify, our own verb: two image files in, similarity and decision out. */
-import { decisionFor } from "../artifact/calibration.ts";
+/** @file Verify, our own verb: two photographs or two crops in, similarity and decision out. */
+import { type CalibrationRecord, decisionFor, usualFar } from "../artifact/calibration.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
-import { floats, type TensorMap } from "../base/tensor.ts";
+import { floats, type Tensor, type TensorMap } from "../base/tensor.ts";
+import { cosineSimilarity } from "../faces/embedder.ts";
+import type { ImageSettings } from "../image/settings.ts";
 import { imageBatch, imageSettingsOf } from "./engine/image-input.ts";
 import { type RunOptions, runUntil, type Servable } from "./engine/servable.ts";
-import type { ModelChoice, Models } from "./repository/catalog.ts";
-import { StatusError } from "./status.ts";
+import {
+  DEFAULT_WISH,
+  type FaceInput,
+  faceAnswer,
+  faceInputOf,
+  faceTensor,
+  PAIR_NAMES,
+  type VerbContext,
+} from "./photos/meant-faces.ts";
+import { PackServable } from "./photos/pack-catalog.ts";
+import type { FaceWish, MeantFace, PhotoThreads } from "./photos/photo-threads.ts";
+import type { ModelChoice } from "./repository/catalog.ts";
+import { allOf } from "./request-memory.ts";
+import { invalidArgument, StatusError } from "./status.ts";
 
 /** The images to compare. */
 export interface VerifyCall {
   /** Two image files. */
   readonly images: readonly [Uint8Array, Uint8Array];
-  /** The accepted false accept rate, between 0 and 1; `undefined` for the model's default. */
+  /**
+   * The accepted false accept rate, between 0 and 1. When it is `undefined`, `usualFar` decides about faces, and the
+   * threshold with the most right decisions about images compared as they are.
+   */
   readonly far: number | undefined;
+  /** Which faces are meant; `undefined` for the largest ones, whatever their quality. */
+  readonly wish: FaceWish | undefined;
 }
 
 type VerifyOptions = Required<RunOptions>;
 
+interface Compared {
+  readonly similarity: number;
+  /** The two faces that were compared; absent where the images themselves were. */
+  readonly faces?: readonly MeantFace[];
+}
+
 /**
- * Compares two images and decides by the model's calibration record.
- * @returns the similarity and, where the model is calibrated, the decision, its threshold and false accept rate.
+ * Compares two images and decides by the model's calibration record. The faces of photographs are found first where the
+ * server has a detector and the model says how a face lies in its images; any other model compares the images as they are.
+ * @returns the similarity, the faces, and, where the model is calibrated, the decision, its threshold and false accept rate.
  * @throws StatusError for a model that does not compare images or is not calibrated for `far`, FaceError
- *   `IMAGE_UNREADABLE`.
+ *   `IMAGE_UNREADABLE`, `FACE_NOT_FOUND`, `SEVERAL_FACES` or `FACE_UNFIT`.
  */
 export async function verify(
-  models: Models,
+  { models, photos }: VerbContext,
   model: ModelChoice,
-  { images, far }: VerifyCall,
+  call: VerifyCall,
   options: VerifyOptions,
 ) {
   using lease = models.acquire(model);
   const { servable } = lease;
-  const similarity = await compare(servable, images, options);
-  const decision = decisionFor(servable.description?.calibration, far);
-  if (decision === undefined && far !== undefined) {
-    throw new StatusError(
-      "FAILED_PRECONDITION",
-      `Model ${servable.name} is not calibrated for a false accept rate of ${far}; leave far out`,
-    );
-  }
+  const { similarity, faces } = await compare(servable, photos, call, options);
+  const decision = decisionOf(servable, call.far, faces !== undefined);
   return {
     model: servable.name,
     version: String(servable.version),
     similarity,
     ...(decision && { same: similarity >= decision.threshold, ...decision }),
+    ...(faces && { faces: Object.fromEntries(PAIR_NAMES.map((name, i) => [name, faceAnswer(faces[i]!)])) }),
   };
+}
+
+const calibrationOf = (servable: Servable): CalibrationRecord | undefined =>
+  servable instanceof PackServable ? servable.calibration : servable.description?.calibration;
+
+/** The decision of a model, where it supports one. @param wanted the rate that the request names. */
+function decisionOf(servable: Servable, wanted: number | undefined, isOfFaces: boolean) {
+  const calibration = calibrationOf(servable);
+  const decision = decisionFor(calibration, wanted ?? (isOfFaces ? usualFar(calibration) : undefined));
+  if (decision !== undefined || wanted === undefined) return decision;
+  throw new StatusError(
+    "FAILED_PRECONDITION",
+    `Model ${servable.name} is not calibrated for a false accept rate of ${wanted}; leave far out`,
+  );
 }
 
 async function compare(
   servable: Servable,
-  images: readonly [Uint8Array, Uint8Array],
+  photos: PhotoThreads | undefined,
+  call: VerifyCall,
+  options: VerifyOptions,
+): Promise<Compared> {
+  if (photos !== undefined && servable instanceof PackServable) return comparePack(photos, call, options);
+  const input = photos && faceInputOf(servable, DEFAULT_SIGNATURE);
+  if (photos !== undefined && input !== undefined)
+    return compareFaces(servable, photos, input, call, options);
+  if (call.wish !== undefined) {
+    throw invalidArgument(
+      `Model ${servable.name} compares the images as they are, without finding faces; leave face and strict out`,
+    );
+  }
+  const imageOf = (i: number, size: ImageSettings) => imageBatch([call.images[i]!], size, options.memory);
+  return { similarity: await comparePair(servable, imageOf, options) };
+}
+
+async function comparePack(
+  photos: PhotoThreads,
+  { images, wish = DEFAULT_WISH }: VerifyCall,
+  { signal }: VerifyOptions,
+): Promise<Compared> {
+  const faces = await allOf(
+    images.map((file, i) => photos.embedding({ file, what: `the ${PAIR_NAMES[i]}` }, wish, signal)),
+  );
+  const [anchor, verification] = faces.map(({ embedding }) => embedding);
+  return { similarity: cosineSimilarity(anchor!, verification!), faces };
+}
+
+async function compareFaces(
+  servable: Servable,
+  photos: PhotoThreads,
+  input: FaceInput,
+  { images, wish = DEFAULT_WISH }: VerifyCall,
+  options: VerifyOptions,
+): Promise<Compared> {
+  const faces = await allOf(
+    images.map((file, i) => faceTensor(photos, { file, what: `the ${PAIR_NAMES[i]}` }, wish, input, options)),
+  );
+  const similarity = await comparePair(servable, (i) => faces[i]!.tensor, options);
+  return { similarity, faces: faces.map(({ meant }) => meant) };
+}
+
+/** @param imageOf the batch of one image for each of the two inputs. */
+async function comparePair(
+  servable: Servable,
+  imageOf: (index: number, size: ImageSettings) => Tensor | Promise<Tensor>,
   { signal, memory }: VerifyOptions,
 ): Promise<number> {
   const signature = servable.signatures.get(DEFAULT_SIGNATURE);
@@ -62,13 +143,8 @@ async function compare(
       `Model ${servable.name} does not compare two images: its ${DEFAULT_SIGNATURE} signature takes other inputs`,
     );
   }
-  const inputs: TensorMap = new Map(
-    await Promise.all(
-      ports.map(
-        async ([name], i) => [name, await imageBatch([images[i as 0 | 1]], sizes[i]!, memory)] as const,
-      ),
-    ),
-  );
+  const images = await Promise.all(ports.map((_, i) => imageOf(i, sizes[i]!)));
+  const inputs: TensorMap = new Map(ports.map(([name], i) => [name, images[i]!]));
   const outputs = await runUntil(servable, DEFAULT_SIGNATURE, inputs, [output], { signal, memory });
   return floats(outputs.get(output)!)[0]!;
 }

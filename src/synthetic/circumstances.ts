@@ -1,25 +1,25 @@
 /** @file What differs between photographs of one person: pose, expression, light, hair, glasses, surroundings, camera. */
 import type { Random } from "../base/random.ts";
-import type { Rgb } from "./colour.ts";
+import type { Rgb } from "./paint.ts";
 
 export interface Pose {
   /** Turn to the side, nod and tilt, in radians. */
   readonly yaw: number;
   readonly pitch: number;
   readonly roll: number;
-  /** Where the head's origin lies in the picture, in half sides from its middle. */
+  /** Position of the head's origin in the image, in half sides from the centre. */
   readonly shiftX: number;
   readonly shiftY: number;
-  /** Head units from the middle of the picture to its border. */
+  /** Head units from the centre of the image to its border. */
   readonly reach: number;
 }
 
 export interface Expression {
-  /** Corners of the mouth: 1 is a broad smile, below 0 a sulk. */
+  /** Corners of the mouth: 1 is a broad smile, below 0 they point down. */
   readonly smile: number;
   /** 0 closed, 1 wide open. */
   readonly mouthOpen: number;
-  /** 0 closed, 1 as usual. */
+  /** 0 closed, 1 normal. */
   readonly eyesOpen: number;
   /** Brows raised (positive) or lowered, in head units. */
   readonly browRaise: number;
@@ -31,17 +31,17 @@ export interface Light {
   /** Towards the light, unit length; x right, y down, z towards the camera. */
   readonly direction: readonly [number, number, number];
   readonly colour: Rgb;
-  /** Light from everywhere. */
+  /** Ambient light. */
   readonly ambient: Rgb;
-  /** How much skin shines. */
+  /** Specular reflection of the skin. */
   readonly gloss: number;
 }
 
-/** What the hairdresser and the morning did. */
-export interface HairDay {
-  /** Added to the usual length. */
+/** Variation of the hair. */
+export interface HairVariation {
+  /** Added to the person's length. */
   readonly longer: number;
-  /** How far a fringe comes down the forehead. */
+  /** Length of the fringe on the forehead. */
   readonly fringe: number;
   /** Side of the parting, -1 to 1. */
   readonly parting: number;
@@ -63,13 +63,13 @@ export interface Glasses {
 }
 
 export interface Camera {
-  /** Brightness and colour balance of the picture. */
+  /** Brightness and colour balance of the image. */
   readonly gain: Rgb;
   /** Above 1 deepens shadows. */
   readonly contrast: number;
-  /** Standard deviation of defocus, as a share of the side. */
+  /** Standard deviation of defocus, as a fraction of the side. */
   readonly blur: number;
-  /** Standard deviation of the sensor's noise, of full intensity. */
+  /** Standard deviation of the sensor's noise, as a fraction of full intensity. */
   readonly noise: number;
   /** JPEG quality, 1 to 100. */
   readonly quality: number;
@@ -81,17 +81,17 @@ export interface Surroundings {
   readonly top: Rgb;
   readonly bottom: Rgb;
   readonly clothes: Rgb;
-  /** Where the collar lies and how deep it is cut. */
+  /** Height and depth of the collar. */
   readonly collar: number;
   readonly neckline: number;
 }
 
-/** One photograph's circumstances. */
+/** The circumstances of one photograph. */
 export interface Circumstances {
   readonly pose: Pose;
   readonly expression: Expression;
   readonly light: Light;
-  readonly hair: HairDay;
+  readonly hair: HairVariation;
   readonly glasses: Glasses | undefined;
   readonly surroundings: Surroundings;
   readonly camera: Camera;
@@ -99,12 +99,12 @@ export interface Circumstances {
 
 const DEGREE = Math.PI / 180;
 
-/** A normal draw with the given deviation, kept within two and a half deviations. */
+/** A normal draw with the given standard deviation, limited to 2.5 deviations. */
 function spread(random: Random, deviation: number): number {
   return deviation * Math.max(-2.5, Math.min(2.5, random.normal()));
 }
 
-/** Any colour, more often dull than vivid. */
+/** A random colour; low saturation is more likely than high. */
 function anyColour(random: Random, brightest: number): Rgb {
   const grey = random.uniform() ** 1.5;
   const vivid = random.uniform() ** 1.5;
@@ -149,7 +149,7 @@ function sampleLight(random: Random, difficulty: number): Light {
   };
 }
 
-function sampleHairDay(random: Random, difficulty: number): HairDay {
+function sampleHairVariation(random: Random, difficulty: number): HairVariation {
   return {
     longer: spread(random, 0.08 * difficulty) - (random.chance(0.07 * difficulty) ? 0.5 : 0),
     fringe: random.chance(0.18 * difficulty) ? random.between(0, 0.28) : 0,
@@ -197,15 +197,15 @@ function sampleSurroundings(random: Random): Surroundings {
 }
 
 /**
- * Draws one photograph's circumstances from a stream of that photograph's own.
- * @param difficulty 0 for passport photographs all alike, 1 as meant, up to 2
+ * Draws the circumstances of one photograph.
+ * @param difficulty 0 for passport photographs without variation, 1 for the default, up to 2
  */
 export function sampleCircumstances(random: Random, difficulty: number): Circumstances {
   return {
     pose: samplePose(random.fork("pose"), difficulty),
     expression: sampleExpression(random.fork("expression"), difficulty),
     light: sampleLight(random.fork("light"), difficulty),
-    hair: sampleHairDay(random.fork("hair"), difficulty),
+    hair: sampleHairVariation(random.fork("hair"), difficulty),
     glasses: sampleGlasses(random.fork("glasses"), difficulty),
     surroundings: sampleSurroundings(random.fork("surroundings")),
     camera: sampleCamera(random.fork("camera"), difficulty),

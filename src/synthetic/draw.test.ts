@@ -2,8 +2,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { ImageSettings } from "../image/settings.ts";
-import { drawPhoto } from "./draw.ts";
-import { DRAWING_VERSION, type SyntheticPhoto } from "./photo.ts";
+import { DRAWING_VERSION, drawPhoto, type SyntheticPhoto } from "./draw.ts";
 
 const SMALL: ImageSettings = { height: 40, width: 40, channels: 3 };
 const PHOTO: SyntheticPhoto = { seed: 1, identity: 2, number: 3, difficulty: 1 };

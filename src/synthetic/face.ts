@@ -1,8 +1,7 @@
-/** @file Paints a face: skin, eyes, brows, lips, beard and marks, by their place on the front of the head. */
-import type { Expression, HairDay } from "./circumstances.ts";
-import { hill, mixRgb, type Paint, type Rgb, scaleRgb, smooth } from "./colour.ts";
-import type { Noise } from "./noise.ts";
-import type { Person } from "./person.ts";
+/** @file Paints a face: skin, eyes, brows, lips, beard, marks and glasses, by position on the front of the head. */
+import type { Expression, Glasses, HairVariation } from "./circumstances.ts";
+import { hill, mixRgb, type Noise, type Paint, type Rgb, scaleRgb, smooth } from "./paint.ts";
+import type { Eyes, Person } from "./person.ts";
 
 const PUPIL: Rgb = [0.004, 0.004, 0.005];
 const EYE_WHITE: Rgb = [0.62, 0.58, 0.55];
@@ -14,12 +13,12 @@ const LASHES: Rgb = [0.012, 0.01, 0.01];
 const MAP_SIDE = 128;
 const MAP_REACH = 1.1;
 
-/** Full inside, nothing outside, soft over one pixel. */
+/** 1 inside, 0 outside, with an edge of one pixel. */
 function inside(distance: number, soft: number): number {
   return Math.max(0, Math.min(1, 0.5 - distance / soft));
 }
 
-/** Where a face is painted; asked once for every pixel of skin. */
+/** Paints the face; called once for every pixel of skin. */
 export class Face {
   readonly #person: Person;
   readonly #expression: Expression;
@@ -30,11 +29,17 @@ export class Face {
   readonly #browColour: Rgb;
   readonly #beardColour: Rgb;
 
-  /** @param soft head units to a pixel: how wide an edge is */
-  constructor(person: Person, expression: Expression, hairDay: HairDay, soft: number, noise: Noise) {
+  /** @param soft head units per pixel: the width of an edge */
+  constructor(
+    person: Person,
+    expression: Expression,
+    hairVariation: HairVariation,
+    soft: number,
+    noise: Noise,
+  ) {
     this.#person = person;
     this.#expression = expression;
-    this.#shaving = hairDay.shaving;
+    this.#shaving = hairVariation.shaving;
     this.#soft = soft;
     this.#noise = noise;
     this.#marks = paintMarks(person);
@@ -42,7 +47,7 @@ export class Face {
     this.#beardColour = mixRgb(scaleRgb(person.hair.colour, 0.8), person.skin.colour, 0.1);
   }
 
-  /** The skin's own colour, before light, at a point of the head's front. */
+  /** The colour of the skin before lighting at a point of the front of the head. */
   paint(x: number, y: number, out: Paint): void {
     out.set(this.#person.skin.colour);
     this.#complexion(x, y, out);
@@ -201,7 +206,7 @@ export class Face {
   }
 }
 
-/** The marks of a person's skin as a map of how much they darken. */
+/** The marks of a person's skin as a map of darkening. */
 function paintMarks({ skin }: Person): Float32Array {
   const map = new Float32Array(MAP_SIDE * MAP_SIDE);
   const scale = MAP_SIDE / (2 * MAP_REACH);
@@ -222,4 +227,39 @@ function paintMarks({ skin }: Person): Float32Array {
     }
   }
   return map;
+}
+
+const GLINT: Rgb = [0.8, 0.85, 0.9];
+
+/**
+ * Paints the glasses over a pixel.
+ * @param x where the ray crosses the plane of the glasses
+ * @param lit brightness of the light, for the rim
+ */
+export function paintGlasses(
+  glasses: Glasses,
+  eyes: Eyes,
+  x: number,
+  y: number,
+  soft: number,
+  lit: number,
+  out: Paint,
+): void {
+  const { halfWidth, halfHeight, squareness, rim } = glasses;
+  const side = Math.abs(x);
+  const dy = y - eyes.y - 0.03;
+  if (Math.abs(dy) > halfHeight + 0.1 || side > eyes.x + halfWidth + 0.1) return;
+  const power = Math.abs((side - eyes.x) / halfWidth) ** squareness + Math.abs(dy / halfHeight) ** squareness;
+  const distance = (power ** (1 / squareness) - 1) * halfHeight;
+  const lens = Math.max(0, Math.min(1, 0.5 - distance / soft));
+  const glint = Math.max(0, 1 - Math.abs(side - eyes.x + dy - 0.03) / 0.04) * 0.12;
+  out.cover(glasses.colour, lens * glasses.tint);
+  out.cover(GLINT, lens * glint);
+  const frame = Math.max(0, Math.min(1, 0.5 - (Math.abs(distance) - rim / 2) / soft));
+  const bridge = side < eyes.x - halfWidth * 0.9 ? inBridge(dy, rim, soft) : 0;
+  out.coverScaled(glasses.colour, lit, Math.max(frame, bridge));
+}
+
+function inBridge(dy: number, rim: number, soft: number): number {
+  return Math.max(0, Math.min(1, 0.5 - (Math.abs(dy + 0.03) - rim / 2) / soft));
 }

@@ -1,37 +1,36 @@
-/** @file Hair as an egg-shaped shell around the head, with a hairline in front and ends below. */
-import type { HairDay } from "./circumstances.ts";
-import { hill, type Paint, smooth } from "./colour.ts";
-import { Egg, type Vector } from "./egg.ts";
-import type { Noise } from "./noise.ts";
+/** @file Hair as an ellipsoid-shaped shell around the head, with a hairline in front and ends below. */
+import type { HairVariation } from "./circumstances.ts";
+import { Ellipsoid, type Vector } from "./geometry.ts";
+import { hill, type Noise, type Paint, smooth } from "./paint.ts";
 import type { Person } from "./person.ts";
 
 const CENTRE_Y = -0.2;
 const CENTRE_Z = -0.06;
-/** Below this the ends of short hair lie. */
+/** The ends of short hair are below this height. */
 const LONG_HAIR_Y = 0.3;
 
 /** The hair of a photograph. */
 export class Hair {
   readonly #person: Person;
-  readonly #day: HairDay;
+  readonly #variation: HairVariation;
   readonly #noise: Noise;
-  /** Half an egg above the centre, and a longer half below. */
-  readonly #upper: Egg;
-  readonly #lower: Egg;
+  /** Half an ellipsoid above the centre, and a longer half below. */
+  readonly #upper: Ellipsoid;
+  readonly #lower: Ellipsoid;
   readonly #ends: number;
-  #met: Egg;
+  #met: Ellipsoid;
 
-  constructor(person: Person, day: HairDay, noise: Noise) {
+  constructor(person: Person, variation: HairVariation, noise: Noise) {
     const { head, hair } = person;
-    const volume = Math.max(0.02, hair.volume + day.fuller);
+    const volume = Math.max(0.02, hair.volume + variation.fuller);
     this.#person = person;
-    this.#day = day;
+    this.#variation = variation;
     this.#noise = noise;
-    this.#ends = hair.length + day.longer;
+    this.#ends = hair.length + variation.longer;
     const centre = { x: 0, y: CENTRE_Y, z: CENTRE_Z };
     const radii = { x: head.cheekbones + volume * 0.75, z: head.depth + volume };
-    this.#upper = new Egg(centre, { ...radii, y: 0.97 + volume });
-    this.#lower = new Egg(centre, { ...radii, y: this.#ends > LONG_HAIR_Y ? 2.2 : 1.25 });
+    this.#upper = new Ellipsoid(centre, { ...radii, y: 0.97 + volume });
+    this.#lower = new Ellipsoid(centre, { ...radii, y: this.#ends > LONG_HAIR_Y ? 2.2 : 1.25 });
     this.#met = this.#upper;
   }
 
@@ -41,9 +40,9 @@ export class Hair {
   }
 
   /**
-   * Follows a ray to the hair.
-   * @param far to the far side of the head instead of the near one
-   * @returns how much hair covers the ray there, 0 to 1
+   * Intersects a ray with the hair.
+   * @param far the far side of the head instead of the near one
+   * @returns coverage by hair, 0 to 1
    */
   meet(from: Vector, along: Vector, far: boolean, soft: number): number {
     this.#met = this.#upper;
@@ -53,22 +52,22 @@ export class Hair {
     return 0;
   }
 
-  /** Whether hair grows to the point of the shell: above the hairline in front, above the ends elsewhere. */
+  /** Whether hair grows at the point of the shell: above the hairline in front, above the ends elsewhere. */
   #cover(soft: number): number {
     const { hair } = this.#person;
     const { x, y, z } = this.#met.point;
     const around = Math.sqrt(x * x + z * z) + 1e-6;
     const front = z / around;
     const turn = x / around;
-    const strands = this.#noise.at(turn * 14 + this.#day.seed, y * (1 + 4 * hair.curl));
-    const wave = hair.curl * this.#noise.at(turn * 7 + 5, y * 7 + this.#day.seed);
+    const strands = this.#noise.at(turn * 14 + this.#variation.seed, y * (1 + 4 * hair.curl));
+    const wave = hair.curl * this.#noise.at(turn * 7 + 5, y * 7 + this.#variation.seed);
     const temples = hill(((Math.abs(x) - 0.45) / 0.25) ** 2);
     const line =
       hair.hairline +
-      this.#day.fringe * (1 - 0.4 * turn * turn) -
+      this.#variation.fringe * (1 - 0.4 * turn * turn) -
       hair.recession * temples +
-      0.12 * this.#day.parting * x +
-      (0.02 + this.#day.fringe * 0.2) * strands;
+      0.12 * this.#variation.parting * x +
+      (0.02 + this.#variation.fringe * 0.2) * strands;
     const ends = this.#ends + 0.06 * strands + 0.08 * wave;
     const border = line + (ends - line) * smooth(0.66, 0.4, front);
     const cover = Math.max(0, Math.min(1, 0.5 - (y - border) / (soft * 2.5)));
@@ -76,12 +75,12 @@ export class Hair {
     return cover * smooth(-0.6, -0.45, y) * smooth(0.6, 0.3, front);
   }
 
-  /** The hair's own colour at the point that was met. */
+  /** The colour of the hair before lighting at the point of intersection. */
   paint(out: Paint): void {
     const { colour, curl } = this.#person.hair;
     const { x, y, z } = this.#met.point;
     const turn = x / (Math.sqrt(x * x + z * z) + 1e-6);
-    const lock = this.#noise.at(turn * 22 + this.#day.seed, y * (1.5 + 9 * curl));
+    const lock = this.#noise.at(turn * 22 + this.#variation.seed, y * (1.5 + 9 * curl));
     const strand = this.#noise.at(turn * 60, y * (2 + 12 * curl) + 9);
     out.set(colour);
     out.scale(1 + 0.3 * lock + 0.22 * strand);

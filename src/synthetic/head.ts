@@ -1,11 +1,124 @@
-/** @file The head as a solid: where a ray of sight meets it, and which way the skin faces there. */
-import { Egg, normalise, type Vector, vector } from "./egg.ts";
-import type { HeadShape } from "./person.ts";
-import type { Relief } from "./relief.ts";
+/** @file The head as a solid: its height map, and the intersection of rays with skin and ears. */
+import type { Expression } from "./circumstances.ts";
+import { Ellipsoid, normalise, type Vector, vector } from "./geometry.ts";
+import { hill, type Paint, type Rgb, smooth } from "./paint.ts";
+import type { HeadShape, Person } from "./person.ts";
 
-/** Half widths are given at these heights. */
+/** Grid points along each side, over x and y from -REACH to REACH. */
+const SIDE = 96;
+const REACH = 1.2;
+const STEP = (2 * REACH) / (SIDE - 1);
+
+/** A round or oval hill on the face. */
+function bump(x: number, y: number, atX: number, atY: number, radiusX: number, radiusY: number): number {
+  const dx = (x - atX) / radiusX;
+  const dy = (y - atY) / radiusY;
+  return hill(dx * dx + dy * dy);
+}
+
+function noseHeight({ nose, eyes }: Person, x: number, y: number): number {
+  const top = eyes.y - 0.08;
+  const end = nose.tipY + 0.07;
+  if (y < top || y > end) return 0;
+  const along = (y - top) / (nose.tipY - top);
+  const width = nose.bridgeWidth + (nose.tipWidth - nose.bridgeWidth) * Math.min(1, along) ** 2;
+  const ridge = nose.bridgeHeight + (nose.tipHeight - nose.bridgeHeight) * Math.min(1, along) ** 1.6;
+  const hump = nose.hump * hill(((along - 0.45) / 0.35) ** 2);
+  const rise = smooth(top, top + 0.12, y) * (1 - smooth(nose.tipY, end, y));
+  const centre = nose.bend * Math.sin(Math.min(1, along) * Math.PI);
+  return (ridge + hump) * rise * hill(((x - centre) / (width * 1.5)) ** 2);
+}
+
+/** Height at a point of the face; symmetric except for the bend of the nose. */
+function heightAt(person: Person, expression: Expression, x: number, y: number): number {
+  const { head, eyes, nose, mouth } = person;
+  const side = Math.abs(x);
+  const lift = Math.max(0, expression.smile);
+  const mouthWidth = mouth.halfWidth * (1 + 0.18 * lift);
+  const wings = 0.09 * bump(side, y, nose.wingWidth * 0.72, nose.tipY + 0.01, 0.1, 0.085);
+  return (
+    Math.max(noseHeight(person, x, y), wings) +
+    head.browHeight * bump(side, y, 0.3, eyes.y - 0.16, 0.34, 0.13) -
+    eyes.socketDepth * bump(side, y, eyes.x - 0.03, eyes.y, 0.27, 0.18) +
+    0.045 * bump(side, y, eyes.x, eyes.y, 0.17, 0.1) +
+    (head.cheekHeight + 0.03 * lift) * bump(side, y, 0.42, 0.08 - 0.04 * lift, 0.3, 0.26) -
+    0.02 * lift * bump(side, y, mouthWidth + 0.09, mouth.y - 0.02, 0.07, 0.2) +
+    0.05 * bump(x, y, 0, mouth.y, 0.42, 0.25) +
+    0.035 * bump(x, y, 0, mouth.y - 0.035, mouthWidth, 0.05 + mouth.upperLip) +
+    0.045 *
+      bump(x, y, 0, mouth.y + 0.06 + 0.12 * expression.mouthOpen, mouthWidth * 0.85, 0.05 + mouth.lowerLip) -
+    0.02 * bump(x, y, 0, mouth.y - 0.14, 0.045, 0.09) -
+    0.045 * bump(x, y, 0, mouth.y + 0.19, 0.22, 0.09) +
+    head.chinHeight * bump(x, y, 0, head.chinY - 0.13, 0.24, 0.18) -
+    0.03 * head.cleft * bump(x, y, 0, head.chinY - 0.12, 0.05, 0.1)
+  );
+}
+
+/** Height and slope of the face, interpolated between grid points. */
+export class HeightMap {
+  readonly #heights = new Float32Array(SIDE * SIDE);
+  readonly #slopesX = new Float32Array(SIDE * SIDE);
+  readonly #slopesY = new Float32Array(SIDE * SIDE);
+  #at = 0;
+  #fx = 0;
+  #fy = 0;
+  /** What `look` found. */
+  height = 0;
+  slopeX = 0;
+  slopeY = 0;
+
+  constructor(person: Person, expression: Expression) {
+    for (let row = 0, at = 0; row < SIDE; row++) {
+      for (let column = 0; column < SIDE; column++, at++) {
+        this.#heights[at] = heightAt(person, expression, column * STEP - REACH, row * STEP - REACH);
+      }
+    }
+    for (let row = 1; row < SIDE - 1; row++) {
+      for (let column = 1; column < SIDE - 1; column++) {
+        const at = row * SIDE + column;
+        this.#slopesX[at] = (this.#heights[at + 1]! - this.#heights[at - 1]!) / (2 * STEP);
+        this.#slopesY[at] = (this.#heights[at + SIDE]! - this.#heights[at - SIDE]!) / (2 * STEP);
+      }
+    }
+  }
+
+  /** The height at a point; flat outside the grid. */
+  heightAt(x: number, y: number): number {
+    return this.#place(x, y) ? this.#mix(this.#heights) : 0;
+  }
+
+  /** Finds height and slopes at a point. */
+  look(x: number, y: number): void {
+    const inside = this.#place(x, y);
+    this.height = inside ? this.#mix(this.#heights) : 0;
+    this.slopeX = inside ? this.#mix(this.#slopesX) : 0;
+    this.slopeY = inside ? this.#mix(this.#slopesY) : 0;
+  }
+
+  /** Finds the four grid points around a point and their weights; false outside the grid. */
+  #place(x: number, y: number): boolean {
+    const column = (x + REACH) / STEP;
+    const row = (y + REACH) / STEP;
+    if (!(column >= 0 && row >= 0 && column < SIDE - 1 && row < SIDE - 1)) return false;
+    const left = Math.floor(column);
+    const top = Math.floor(row);
+    this.#at = top * SIDE + left;
+    this.#fx = column - left;
+    this.#fy = row - top;
+    return true;
+  }
+
+  #mix(grid: Float32Array): number {
+    const at = this.#at;
+    const above = grid[at]! + (grid[at + 1]! - grid[at]!) * this.#fx;
+    const below = grid[at + SIDE]! + (grid[at + SIDE + 1]! - grid[at + SIDE]!) * this.#fx;
+    return above + (below - above) * this.#fy;
+  }
+}
+
+/** Heights of the given half widths. */
 const WIDTH_Y = [-1.1, -0.6, -0.1, 0.5, 0.9] as const;
-/** Where the head is widest from back to front, and how far it reaches above that. */
+/** Height at which the head is deepest, and its extent above that. */
 const MIDDLE_Y = -0.15;
 const TOP_REACH = 1.02;
 const TOP_ROUNDNESS = 2.2;
@@ -14,23 +127,23 @@ const TABLE_FROM = -1.4;
 const TABLE_STEP = 0.02;
 const TABLE_SIZE = 140;
 
-/** Steps towards the surface at most, how long they are for the equation's value, and when to stop. */
+/** Sphere tracing: most steps, step length per unit of the equation's value, and tolerance. */
 const STEPS = 40;
 const STRIDE = 0.3;
 const NEAR = 0.004;
 
 /** How far from zero the head's equation may end for the ray to count as a hit. */
 const MISS = 0.02;
-/** Behind this a ray that has met nothing has passed by. */
+/** A ray without a hit up to this depth has missed. */
 const BEHIND = -0.3;
-/** How far the nose stands out of the egg around the head, and the room that egg leaves around all else. */
+/** How far the nose protrudes from the bounding ellipsoid, and the margin of that ellipsoid around the rest. */
 const NOSE = 0.25;
 const BOUND = 1.06;
 
-/** Half the head's usual radius: with it, facing squared is the distance from the outline. */
+/** Half the usual radius of the head: times facing squared, it gives the distance from the outline. */
 const ROUNDING = 0.35;
 
-/** Half width at any height, smoothly through the given ones (Catmull and Rom, 1974). */
+/** Half width at any height: a Catmull-Rom spline (1974) through the given ones. */
 function widthAt(widths: readonly number[], y: number): number {
   let i = 0;
   while (i < WIDTH_Y.length - 2 && y > WIDTH_Y[i + 1]!) i++;
@@ -42,13 +155,13 @@ function widthAt(widths: readonly number[], y: number): number {
 }
 
 /**
- * A head: at each height an ellipse of the width there, closed at crown and chin, with the relief of the face on its
- * front. Points satisfy (x / w(y))² + ((z − relief) / depth)² + cap(y) = 1.
+ * A head: at each height an ellipse of the width there, closed at crown and chin, with the heights of the face on its
+ * front. Points satisfy (x / w(y))² + ((z − heights) / depth)² + cap(y) = 1.
  */
 export class Head {
-  readonly #relief: Relief;
+  readonly #heights: HeightMap;
   readonly #depth: number;
-  readonly #bound: Egg;
+  readonly #bound: Ellipsoid;
   readonly #widths = new Float32Array(TABLE_SIZE);
   readonly #caps = new Float32Array(TABLE_SIZE);
   /** The point that `meet` found, and the surface's unit normal there. */
@@ -57,8 +170,8 @@ export class Head {
   /** Distance from the outline, in head units, as far as it matters for a soft edge. */
   rim = 0;
 
-  constructor(head: HeadShape, relief: Relief) {
-    this.#relief = relief;
+  constructor(head: HeadShape, heights: HeightMap) {
+    this.#heights = heights;
     this.#depth = head.depth;
     const widths = [head.crown, head.temples, head.cheekbones, head.jaw, head.chin];
     for (let i = 0; i < TABLE_SIZE; i++) {
@@ -70,16 +183,16 @@ export class Head {
           : ((y - MIDDLE_Y) / (head.chinY - MIDDLE_Y)) ** head.chinSquareness;
     }
     const height = (head.chinY - MIDDLE_Y + TOP_REACH) / 2;
-    this.#bound = new Egg(
+    this.#bound = new Ellipsoid(
       { x: 0, y: MIDDLE_Y - TOP_REACH + height, z: 0 },
       { x: Math.max(...widths) * BOUND, y: height * BOUND, z: (head.depth + NOSE) * BOUND },
     );
   }
 
   /**
-   * Follows a ray `from + t · along` from the viewer's side to the skin.
+   * Traces a ray `from + t · along` from the viewer's side to the skin.
    * @param along unit vector towards the viewer
-   * @returns whether the ray meets the head; `point`, `normal` and `rim` tell where
+   * @returns whether the ray meets the head; sets `point`, `normal` and `rim`
    */
   meet(from: Vector, along: Vector): boolean {
     let t = this.#bound.reach(from, along, false);
@@ -111,23 +224,66 @@ export class Head {
     const widths = this.#widths;
     const caps = this.#caps;
     const across = x / (widths[i]! + share * (widths[i + 1]! - widths[i]!));
-    const deep = (z - this.#relief.heightAt(x, y)) / this.#depth;
+    const deep = (z - this.#heights.heightAt(x, y)) / this.#depth;
     return across * across + deep * deep + caps[i]! + share * (caps[i + 1]! - caps[i]!) - 1;
   }
 
-  /** The gradient of the head's equation: the direction that points straight out of the skin. */
+  /** The gradient of the head's equation: the outward normal of the skin. */
   #gradient({ x, y, z }: Vector, out: Vector): void {
-    const relief = this.#relief;
-    relief.look(x, y);
+    const heights = this.#heights;
+    heights.look(x, y);
     const row = Math.max(0, Math.min(TABLE_SIZE - 1.001, (y - TABLE_FROM) / TABLE_STEP));
     const i = Math.floor(row);
     const widening = this.#widths[i + 1]! - this.#widths[i]!;
     const width = this.#widths[i]! + (row - i) * widening;
     const across = x / width;
-    const pull = (2 * (z - relief.height)) / (this.#depth * this.#depth);
+    const pull = (2 * (z - heights.height)) / (this.#depth * this.#depth);
     const closing = this.#caps[i + 1]! - this.#caps[i]!;
-    out.x = (2 * across) / width - pull * relief.slopeX;
-    out.y = (closing - (2 * across * across * widening) / width) / TABLE_STEP - pull * relief.slopeY;
+    out.x = (2 * across) / width - pull * heights.slopeX;
+    out.y = (closing - (2 * across * across * widening) / width) / TABLE_STEP - pull * heights.slopeY;
     out.z = pull;
+  }
+}
+
+const EAR_Y = -0.08;
+const EAR_Z = -0.08;
+
+/** One ear. */
+export class Ear {
+  readonly #ellipsoid: Ellipsoid;
+  readonly #centre: Vector;
+  readonly #size: number;
+  readonly #colour: Rgb;
+
+  /** @param side 1 for the one at the viewer's right, -1 for the other */
+  constructor(head: HeadShape, colour: Rgb, side: number) {
+    this.#size = head.earSize;
+    this.#colour = colour;
+    this.#centre = { x: side * (head.cheekbones * 0.985 + head.earSpread), y: EAR_Y, z: EAR_Z };
+    this.#ellipsoid = new Ellipsoid(this.#centre, {
+      x: 0.035 + head.earSpread,
+      y: head.earSize,
+      z: head.earSize * 0.62,
+    });
+  }
+
+  get normal(): Vector {
+    return this.#ellipsoid.face();
+  }
+
+  /** Whether the ray meets the ear. */
+  meet(from: Vector, along: Vector): boolean {
+    return this.#ellipsoid.meet(from, along, false);
+  }
+
+  /** The colour of the ear before lighting: redder than the face, darker in its hollow. */
+  paint(out: Paint): void {
+    const { y, z } = this.#ellipsoid.point;
+    const dy = (y - this.#centre.y) / this.#size;
+    const dz = (z - this.#centre.z - 0.02) / (this.#size * 0.62);
+    out.set(this.#colour);
+    out.g *= 0.88;
+    out.b *= 0.86;
+    out.scale(1 - 0.5 * hill((dy * dy + dz * dz) * 2.6));
   }
 }

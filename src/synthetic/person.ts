@@ -1,6 +1,6 @@
-/** @file What makes a drawn person that person: proportions, features, colours and marks, the same in every photograph. */
+/** @file The attributes of a drawn person that all photographs share: proportions, features, colours and marks. */
 import type { Random } from "../base/random.ts";
-import { mixRgb, type Rgb } from "./colour.ts";
+import { mixRgb, type Rgb } from "./paint.ts";
 
 /**
  * Lengths are in head units: the face is about two units high and its origin lies at the root of the nose's tip, x to
@@ -29,9 +29,9 @@ export interface HeadShape {
   readonly chinSquareness: number;
   readonly depth: number;
   /** How far cheekbones, chin and brow ridge stand out. */
-  readonly cheekRelief: number;
-  readonly chinRelief: number;
-  readonly browRelief: number;
+  readonly cheekHeight: number;
+  readonly chinHeight: number;
+  readonly browHeight: number;
   /** Dimple in the chin, 0 to 1. */
   readonly cleft: number;
   /** Half the height of the ears, and how far they stand off. */
@@ -128,12 +128,12 @@ export interface HairStyle {
   readonly bald: boolean;
 }
 
-/** A normal draw around a mean, kept within three deviations. */
+/** A normal draw around a mean, limited to three deviations. */
 function around(random: Random, mean: number, deviation: number): number {
   return mean + deviation * Math.max(-3, Math.min(3, random.normal()));
 }
 
-/** Light to dark, between which skin lies (linear light). */
+/** The lightest and darkest skin (linear light). */
 const PALEST: Rgb = [0.72, 0.48, 0.38];
 const TAN: Rgb = [0.42, 0.23, 0.14];
 const DARKEST: Rgb = [0.09, 0.045, 0.028];
@@ -171,9 +171,9 @@ function sampleHead(random: Random): HeadShape {
     chinY: around(random, 0.97, 0.07),
     chinSquareness: random.between(3, 7),
     depth: around(random, 0.84, 0.04),
-    cheekRelief: around(random, 0.05, 0.025),
-    chinRelief: around(random, 0.07, 0.03),
-    browRelief: around(random, 0.045, 0.02),
+    cheekHeight: around(random, 0.05, 0.025),
+    chinHeight: around(random, 0.07, 0.03),
+    browHeight: around(random, 0.045, 0.02),
     cleft: random.chance(0.2) ? random.between(0.4, 1) : 0,
     earSize: around(random, 0.2, 0.025),
     earSpread: random.between(0.01, 0.075),
@@ -234,7 +234,7 @@ function sampleMouth(random: Random, skin: Rgb): Mouth {
   };
 }
 
-/** Moles and scars, few and distinct, and freckles, many and faint. */
+/** Moles and scars, which are few and distinct, and freckles, which are many and faint. */
 function sampleMarks(random: Random): Mark[] {
   const marks: Mark[] = [];
   const place = () => ({ x: random.between(-0.6, 0.6), y: random.between(-0.75, 0.8) });
@@ -280,9 +280,9 @@ function sampleHair(random: Random, bearded: boolean): HairStyle {
   };
 }
 
-/** Draws a person from a stream of that person's own. */
+/** Draws a person from a random stream. */
 export function samplePerson(random: Random): Person {
-  // Beards, short and receding hair come together more often than not.
+  // Beards, short hair and receding hair are correlated.
   const bearded = random.chance(0.5);
   const skin = sampleSkin(random.fork("skin"), bearded);
   return {

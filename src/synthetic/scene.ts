@@ -1,29 +1,115 @@
-/** @file Everything that is in one picture, and what a ray of sight meets in it. */
+/** @file The scene of one photograph: head, hair, body, background and light, rendered ray by ray. */
 import { Random } from "../base/random.ts";
-import type { Circumstances } from "./circumstances.ts";
-import { Paint } from "./colour.ts";
-import { Ear } from "./ear.ts";
-import { type Vector, vector } from "./egg.ts";
-import { Face } from "./face.ts";
-import { paintGlasses } from "./glasses.ts";
+import type { Circumstances, Light, Surroundings } from "./circumstances.ts";
+import { Face, paintGlasses } from "./face.ts";
+import { type Vector, View, vector } from "./geometry.ts";
 import { Hair } from "./hair.ts";
-import { Head } from "./head.ts";
-import { Lamp } from "./light.ts";
-import { Noise } from "./noise.ts";
+import { Ear, Head, HeightMap } from "./head.ts";
+import { Noise, Paint, type Rgb, smooth } from "./paint.ts";
 import type { Person } from "./person.ts";
-import { Relief } from "./relief.ts";
-import { Body, paintBackground } from "./surroundings.ts";
-import { View } from "./view.ts";
+
+/** Light that is scattered around an edge, as in skin. */
+const WRAP = 0.12;
+
+/** The light of a photograph, as seen from the turned head. */
+export class Lamp {
+  readonly #light: Light;
+  /** Unit vector towards the light. */
+  readonly towards: Vector;
+  /** Halfway between light and viewer. */
+  readonly #half: Vector;
+
+  constructor(light: Light, towards: Vector, viewer: Vector) {
+    this.#light = light;
+    this.towards = towards;
+    const [x, y, z] = [towards.x + viewer.x, towards.y + viewer.y, towards.z + viewer.z];
+    const length = Math.hypot(x, y, z);
+    this.#half = { x: x / length, y: y / length, z: z / length };
+  }
+
+  /**
+   * Turns the colour of a surface into the light that reaches the camera.
+   * @param lit 1 in full light, 0 in shadow
+   * @param open 1 under the open sky, less in a hollow
+   * @param gloss specular reflection
+   */
+  shine(paint: Paint, normal: Vector, lit: number, open: number, gloss: number): void {
+    const { towards } = this;
+    const { colour, ambient } = this.#light;
+    const facing = normal.x * towards.x + normal.y * towards.y + normal.z * towards.z;
+    const direct = (Math.max(0, facing + WRAP) / (1 + WRAP)) * lit;
+    const half = this.#half;
+    const mirror = Math.max(0, normal.x * half.x + normal.y * half.y + normal.z * half.z);
+    const squared = mirror * mirror;
+    const fourth = squared * squared;
+    const glint = gloss * lit * fourth * fourth * fourth * fourth;
+    paint.r = paint.r * (direct * colour[0] + ambient[0] * open) + glint * colour[0];
+    paint.g = paint.g * (direct * colour[1] + ambient[1] * open) + glint * colour[1];
+    paint.b = paint.b * (direct * colour[2] + ambient[2] * open) + glint * colour[2];
+  }
+}
+
+const NECK_RADIUS = 0.4;
+
+/** Background colour at a point of the image, in head units from the centre. */
+export function paintBackground(around: Surroundings, noise: Noise, x: number, y: number, out: Paint): void {
+  const blotch = noise.at(x * 1.4 + around.seed, y * 1.4);
+  const share = Math.max(0, Math.min(1, 0.5 + 0.4 * y + 0.5 * blotch));
+  out.set(around.top);
+  out.cover(around.bottom, share);
+  // Blurred edges, as of doors, shelves and trees.
+  const shape = noise.at(x * 2.3 + 17, y * 0.9 + around.seed);
+  out.scale(1 + 0.45 * smooth(0.1, 0.2, shape) - 0.35 * smooth(0.25, 0.35, -shape));
+}
+
+/** Neck and clothes below the head. */
+export class Body {
+  readonly #around: Surroundings;
+  readonly #skin: Rgb;
+  readonly #noise: Noise;
+  readonly #chinY: number;
+  readonly normal = { x: 0, y: 0, z: 1 };
+
+  constructor(around: Surroundings, skin: Rgb, chinY: number, noise: Noise) {
+    this.#around = around;
+    this.#skin = skin;
+    this.#chinY = chinY;
+    this.#noise = noise;
+  }
+
+  /**
+   * Paints the body.
+   * @param x head units from the neck's middle
+   * @returns how much of the background it covers
+   */
+  paint(x: number, y: number, soft: number, out: Paint): number {
+    const side = Math.abs(x);
+    const beyond = Math.max(0, side - NECK_RADIUS);
+    const shoulder = this.#around.collar + 0.5 * beyond * Math.sqrt(beyond);
+    const neckline = this.#around.neckline * Math.max(0, 1 - side / NECK_RADIUS);
+    const cloth = Math.max(0, Math.min(1, 0.5 + (y - shoulder - neckline) / soft));
+    const neck = Math.max(0, Math.min(1, 0.5 + (NECK_RADIUS - side) / soft)) * smooth(0, 0.02, y);
+    if (cloth === 0 && neck === 0) return 0;
+    const bend = Math.max(-0.98, Math.min(0.98, x / (cloth > 0.5 ? 1.3 : NECK_RADIUS)));
+    this.normal.x = bend;
+    this.normal.z = Math.sqrt(1 - bend * bend);
+    out.set(this.#skin);
+    out.scale(0.55 + 0.35 * smooth(this.#chinY, this.#chinY + 0.35, y));
+    const weave = 1 + 0.15 * this.#noise.at(x * 5 + this.#around.seed, y * 5);
+    out.coverScaled(this.#around.clothes, weave, cloth);
+    return Math.max(neck, cloth);
+  }
+}
 
 /** Shine of hair and cloth. */
 const HAIR_GLOSS = 0.06;
 /** The plane of the glasses. */
 const GLASSES_Z = 0.9;
 
-/** Distances towards the light at which something may stand in its way. */
+/** Distances towards the light at which shadows are tested. */
 const SHADOW_STEPS = [0.07, 0.14, 0.22];
 
-/** Everything that is in one picture, and how a ray through it is painted. */
+/** All parts of one photograph, and the rendering of a ray through them. */
 export class Scene {
   readonly #person: Person;
   readonly #what: Circumstances;
@@ -33,7 +119,7 @@ export class Scene {
   readonly #view: View;
   readonly #along: Vector;
   readonly #from = vector();
-  readonly #relief: Relief;
+  readonly #heights: HeightMap;
   readonly #head: Head;
   readonly #face: Face;
   readonly #hair: Hair;
@@ -42,7 +128,7 @@ export class Scene {
   readonly #lamp: Lamp;
   readonly #bodyLamp: Lamp;
   readonly #layer = new Paint();
-  /** The light that comes along the last ray. */
+  /** The light of the last ray. */
   readonly seen = new Paint();
 
   constructor(person: Person, what: Circumstances, grain: Random, soft: number) {
@@ -55,8 +141,8 @@ export class Scene {
     this.#backdrop = new Noise(new Random(what.surroundings.seed));
     this.#view = new View(what.pose);
     this.#along = this.#view.toHead(0, 0, 1, vector());
-    this.#relief = new Relief(person, what.expression);
-    this.#head = new Head(person.head, this.#relief);
+    this.#heights = new HeightMap(person, what.expression);
+    this.#head = new Head(person.head, this.#heights);
     this.#face = new Face(person, what.expression, what.hair, soft, this.#noise);
     this.#ears = [-1, 1].map((side) => new Ear(person.head, person.skin.colour, side));
     this.#hair = new Hair(person, what.hair, this.#noise);
@@ -65,7 +151,7 @@ export class Scene {
     this.#bodyLamp = new Lamp(what.light, { x: lx, y: ly, z: lz }, { x: 0, y: 0, z: 1 });
   }
 
-  /** Paints what is seen at a place of the picture, from back to front; x and y in head units. */
+  /** Paints a point of the image from back to front; x and y in head units. */
   trace(x: number, y: number): void {
     const from = this.#view.toHead(x, y, 0, this.#from);
     const skin = this.#head.meet(from, this.#along);
@@ -81,7 +167,7 @@ export class Scene {
     paintBackground(this.#what.surroundings, this.#backdrop, x, y, seen);
     this.#strands(from, true);
     const layer = this.#layer;
-    // The neck stands behind the chin when the head turns.
+    // The neck stays behind the chin when the head turns.
     const body = this.#body.paint(x + 0.25 * this.#along.x, y, this.#soft, layer);
     if (body > 0) {
       this.#bodyLamp.shine(layer, this.#body.normal, 1, 0.8, 0);
@@ -100,25 +186,25 @@ export class Scene {
     const layer = this.#layer;
     this.#face.paint(point.x, point.y, layer);
     const lit = this.#shadow(point);
-    this.#relief.look(point.x, point.y);
+    this.#heights.look(point.x, point.y);
     // Hollows see less of the sky than ridges do.
-    const open = Math.max(0.6, Math.min(1.1, 1 + 2 * this.#relief.height));
+    const open = Math.max(0.6, Math.min(1.1, 1 + 2 * this.#heights.height));
     this.#lamp.shine(layer, normal, lit, open, this.#what.light.gloss);
     this.seen.coverWith(layer, edge);
   }
 
-  /** How much light reaches a point of the face past nose, brows and cheeks. */
+  /** Fraction of the light that reaches a point of the face past nose, brows and cheeks. */
   #shadow(point: Vector): number {
     const { towards } = this.#lamp;
-    const relief = this.#relief;
-    const height = relief.heightAt(point.x, point.y);
+    const heights = this.#heights;
+    const height = heights.heightAt(point.x, point.y);
     let lit = 1;
     for (const step of SHADOW_STEPS) {
-      const there = relief.heightAt(point.x + towards.x * step, point.y + towards.y * step);
+      const there = heights.heightAt(point.x + towards.x * step, point.y + towards.y * step);
       const above = there - height - towards.z * step;
       lit = Math.min(lit, 1 - Math.max(0, Math.min(1, above / 0.05)));
     }
-    // Rooms are bright enough that no shadow of a nose is black.
+    // Ambient light keeps the shadow of the nose from being black.
     return 0.35 + 0.65 * lit;
   }
 

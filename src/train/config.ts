@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
-import { AUGMENTATIONS } from "../data/augmentations.ts";
+import { AUGMENTATIONS } from "../image/augment-settings.ts";
 import { type ImageSettings, imageSettings } from "../image/settings.ts";
 import type { ModelConfig } from "../model/model-config.ts";
 import { ADAMW_DECAY, OPTIMIZERS } from "../nn/optimizers.ts";

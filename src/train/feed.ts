@@ -1,11 +1,10 @@
 /** @file The batches of the training loop: pairs, or images by people, drawn anew for each epoch. */
 import { Random } from "../base/random.ts";
-import { augmentSettings } from "../data/augmentations.ts";
-import type { LabelledBatch, PairBatch, TrainingBatchOptions } from "../data/batches.ts";
 import type { Identity } from "../data/identity.ts";
-import type { Loader } from "../data/loader.ts";
+import type { LabelledBatch, Loader, PairBatch, TrainingBatchOptions } from "../data/loader.ts";
 import { samplePairs } from "../data/pairs.ts";
 import { samplePhotoGroups } from "../data/photo-groups.ts";
+import { augmentSettings } from "../image/augment-settings.ts";
 import type { SettledConfig } from "./config.ts";
 import { epochSeed } from "./loop.ts";
 import type { StepBatch } from "./replica.ts";
@@ -91,12 +90,12 @@ function peopleFeed(
   loader: Loader,
   count: number,
 ): Feed {
-  const { photosPerPerson: groupSize, maxImagesPerId: mostPhotos, seed } = config;
+  const { photosPerPerson: groupSize, maxImagesPerId, seed } = config;
   const imagesOf = (epoch: number) =>
     samplePhotoGroups(eligible, {
       count,
       groupSize,
-      mostPhotos,
+      maxImagesPerId,
       random: new Random(seed).fork("groups", epoch),
     });
   imagesOf(0);

@@ -25,7 +25,7 @@ const SOFTMAX_OVER_PEOPLE: Settings = {
 /** Keeps folds 7 and 8, the last two that are complete in the dataset, for the measurement. */
 const LFW: Settings = { excludePairs: "pairs.txt", excludeFolds: [7, 8], testFraction: 0 };
 
-// The Gabor crop of 0.59 does not pay (docs/measured/ablation-parts.txt); it stays while the shipped model has it.
+// The Gabor crop of 0.59 does not pay (docs/accuracy.md); it stays while the shipped model has it.
 const best: Recipe = {
   summary:
     "ensemble of three crops with CosFace, Gabor features, PLDA projection and fitted head: for thousands of images",

@@ -29,7 +29,7 @@ export const removedSettings: Readonly<
     beside: "loss",
     ignored: "all",
     reason:
-      "pair mining for bce was removed: in docs/measured/ablation-training.txt it lowers accuracy from 75 % to 71 % and 58 %",
+      "pair mining for bce was removed: it lowers accuracy from 75 % to 71 % and 58 % (docs/notes/recipe-best.md)",
   },
 };
 

@@ -4,7 +4,7 @@ import type { Face } from "../faces/face.ts";
 import { Pyramid, sample } from "../faces/pyramid.ts";
 import { similarityAbout } from "../faces/similarity.ts";
 import { encodeJpeg, rasterizeSvg } from "../image/decode.ts";
-import type { Pixels } from "../image/pixels.ts";
+import type { Pixels } from "../image/settings.ts";
 import { element, round } from "../model/svg.ts";
 import type { PhotoEmbedding } from "./photo-model.ts";
 

@@ -2,8 +2,7 @@
 import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
 import { decodeImage } from "../image/decode.ts";
-import { prepare } from "../image/prepare.ts";
-import type { ImageSettings } from "../image/settings.ts";
+import { type ImageSettings, prepare } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { requireDecision } from "./decision.ts";
 import { type OpenedModel, openModel } from "./open-model.ts";

@@ -52,7 +52,7 @@ async function loadExported(name: string, path: string, options: LoadFaceModelOp
   }
 }
 
-/** The pretrained pack; for crops the shipped model where the pack cannot be had. */
+/** The pretrained pack; for crops the shipped model where the pack is missing. */
 async function loadDefault(options: LoadFaceModelOptions): Promise<PhotoModel> {
   try {
     return await loadPack(DEFAULT_PACK, options);

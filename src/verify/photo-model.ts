@@ -1,7 +1,7 @@
 /** @file The library's `PhotoModel`: whole photographs to faces, embeddings and decisions. */
-import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { type CalibrationRecord, usualFar } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
-import { chooseFace, type FaceChoice } from "../faces/choose.ts";
+import { chooseFace, type FaceChoice, rivalWarning } from "../faces/choose.ts";
 import type { Face } from "../faces/face.ts";
 import type { FacePipeline, FoundFaces } from "../faces/pipeline.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
@@ -11,7 +11,7 @@ import {
   qualityWarnings,
   requireQuality,
 } from "../faces/quality-limits.ts";
-import type { Pixels } from "../image/pixels.ts";
+import type { Pixels } from "../image/settings.ts";
 import { requireDecision } from "./decision.ts";
 import type { FaceComparer } from "./face-comparer.ts";
 import type { Photo } from "./face-model.ts";
@@ -86,9 +86,6 @@ export class PhotoError extends FaceError {
   }
 }
 
-/** The false accept rate at which decisions are made unless another is wanted: one stranger in a thousand is accepted. */
-const USUAL_FAR = 0.001;
-
 const nameOf = (photo: Photo, what: string) => (typeof photo === "string" ? photo : what);
 
 /** A model for whole photographs; `await using` or `close()` frees its sessions. */
@@ -156,10 +153,7 @@ export class PhotoModel implements AsyncDisposable {
    */
   decide(similarity: number, far?: number | undefined): PhotoDecision {
     const { calibration } = this;
-    const supportsUsual = calibration?.operatingPoints.some((point) => point.far <= USUAL_FAR);
-    const lowest = Math.min(...(calibration?.operatingPoints.map((point) => point.far) ?? []));
-    const usual = supportsUsual ? USUAL_FAR : Number.isFinite(lowest) ? lowest : undefined;
-    const decision = requireDecision(calibration, far ?? usual);
+    const decision = requireDecision(calibration, far ?? usualFar(calibration));
     if (decision === undefined) {
       throw new FaceError("MODEL_UNSUPPORTED", `${this.name} has no calibration record, so no threshold`, {
         hint: "use an exported model that was measured, or a model pack",
@@ -223,9 +217,13 @@ export class PhotoModel implements AsyncDisposable {
 
   async #embedFace(photo: Photo, what: string, options: PhotoOptions): Promise<PhotoEmbedding> {
     const { photograph, faces } = await this.#find(photo);
-    const chosen = chooseFace(faces, options.face ?? "largest", photograph.level(0).pixels, what);
-    const { face, beyond } = this.#judged(chosen, options.limits);
-    if (options.strict === true) requireQuality(beyond, what);
+    const size = photograph.level(0).pixels;
+    const chosen = chooseFace(faces, options.face ?? "largest", size, what);
+    const judged = this.#judged(chosen, options.limits);
+    if (options.strict === true) requireQuality(judged.beyond, what);
+    const rival = rivalWarning(faces, chosen, size);
+    const warnings = rival === undefined ? judged.face.warnings : [...judged.face.warnings, rival];
+    const face = { ...judged.face, warnings };
     const crop = this.#comparer.crop(photograph, chosen);
     return { embedding: await this.#comparer.embed(crop), face, count: faces.length, crop, photograph };
   }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { float32, floats, sizeOf, type Tensor, type TensorMap, tensor } from "../../src/base/tensor.ts";
 import { decodeImage, encodeJpeg, encodePng } from "../../src/image/decode.ts";
-import { prepare } from "../../src/image/prepare.ts";
+import { prepare } from "../../src/image/settings.ts";
 import { signaturesOf, warmupRequests } from "../../src/jobs/export.ts";
 import { embeddingSizeOf, type ModelConfig } from "../../src/model/model-config.ts";
 import { NETWORKS } from "../../src/model/networks.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { float32, floats, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
-import { prepare } from "../../src/image/prepare.ts";
+import { prepare } from "../../src/image/settings.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
 import type { OptimizerSettings } from "../../src/nn/optimizers.ts";

@@ -1,8 +1,7 @@
 /** @file A report with everything in it, made from drawn faces and scores out of a formula. */
 import { Random } from "../../src/base/random.ts";
 import { openDataset } from "../../src/data/dataset.ts";
-import type { ImageRef } from "../../src/data/identity.ts";
-import { readPixels } from "../../src/data/read-pixels.ts";
+import { type ImageRef, readPixels } from "../../src/data/identity.ts";
 import { measure } from "../../src/evaluate/metrics.ts";
 import type { PicturedMistake, ReportContent } from "../../src/evaluate/report.ts";
 import type { ScoredPairs } from "../../src/evaluate/scores.ts";

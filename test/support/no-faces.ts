@@ -1,7 +1,7 @@
 /** @file Pictures without a human face, drawn by program: plain, noise, text, gradients, cartoons, animal heads. */
 import { Random } from "../../src/base/random.ts";
 import { decodePixels, rasterizeSvg } from "../../src/image/decode.ts";
-import type { Pixels } from "../../src/image/pixels.ts";
+import type { Pixels } from "../../src/image/settings.ts";
 
 const SIDE = 320;
 

@@ -2,7 +2,7 @@
 import type { Random } from "../../src/base/random.ts";
 import { Pyramid, sample } from "../../src/faces/pyramid.ts";
 import { applySimilarity, invert, similarityAbout } from "../../src/faces/similarity.ts";
-import type { Pixels } from "../../src/image/pixels.ts";
+import type { Pixels } from "../../src/image/settings.ts";
 
 /** What of a 250×250 photograph of LFW is pasted: its middle, face and hair. */
 const PASTED = 180;

@@ -88,7 +88,7 @@ describe("faceid summary", () => {
 
   it.each([
     [["--model", "nobody"], "there is no model called nobody"],
-    [["--image-shape", "20x20"], "an image side of 20 pixels is not possible"],
+    [["--image-shape", "20x20"], "an image side of 20 pixels is not supported"],
     [["--image-shape", "wide"], "--image-shape: got"],
   ])("refuses %j", async (args, message) => {
     await expect(summaryCommand(new Command("summary")).parseAsync(call(...args))).rejects.toThrow(message);

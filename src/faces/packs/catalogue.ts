@@ -10,13 +10,13 @@ export interface PackFile {
   readonly bytes: number;
   /** SHA-256 in lower-case hexadecimal digits; a file with another one is never used. */
   readonly sha256: string;
-  /** Where its makers publish it, in the order in which the addresses are tried. */
+  /** URLs of its publishers, in the order in which they are tried. */
   readonly origins: readonly string[];
-  /** What it does, in a few words. */
+  /** Description of what it does. */
   readonly holds: string;
-  /** SPDX's name of the licence of the weights. */
+  /** SPDX identifier of the licence of the weights. */
   readonly licence: string;
-  /** The faces that it learned from, as far as its makers say. */
+  /** The training data, as far as its publishers say. */
   readonly trainedOn: string;
 }
 
@@ -27,17 +27,17 @@ export interface PackFile {
 export interface Pack {
   readonly name: string;
   readonly files: Readonly<Record<PackRole, PackFile>>;
-  /** What its user must know besides the licences, as one line. */
+  /** What users must know beyond the licences, as one line. */
   readonly note: string;
 }
 
-/** OpenCV's model zoo at a fixed commit; its large files lie in Git LFS, which this host serves. */
+/** OpenCV's model zoo at a fixed commit, from the host of its Git LFS files. */
 const ZOO =
   "https://media.githubusercontent.com/media/opencv/opencv_zoo/47534e27c9851bb1128ccc0102f1145e27f23f98/models";
-/** The same files in OpenCV's own organisation. */
+/** The same files in OpenCV's organisation on Hugging Face. */
 const HUGGING_FACE = "https://huggingface.co/opencv";
 
-/** A file of the zoo lies at both places in a folder of the same name. */
+/** Both hosts have a file of the zoo in a folder of the same name. */
 const originsOf = (folder: string, name: string): readonly string[] => [
   `${ZOO}/${folder}/${name}`,
   `${HUGGING_FACE}/${folder}/resolve/main/${name}`,
@@ -65,13 +65,13 @@ const opencvSface: Pack = {
       origins: originsOf("face_recognition_sface", SFACE),
       holds: "SFace: an aligned face as 128 numbers",
       licence: "Apache-2.0",
-      trainedOn: "CASIA-WebFace, VGGFace2 or MS1M (which is not said)",
+      trainedOn: "CASIA-WebFace, VGGFace2 or MS1M (not published which)",
     },
   },
   note: "trained on faces under research terms, like all public face models",
 };
 
-/** Every pack there is. */
+/** All packs. */
 export const PACKS: readonly Pack[] = [opencvSface];
 
 /**

@@ -1,17 +1,17 @@
-/** @file Whether a pack lies in its folder, whole and unchanged. */
+/** @file Checks whether a pack is in its folder, complete and unchanged. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { systemCode } from "../../base/errors.ts";
 import { sha256OfFile } from "../../base/files.ts";
 import { filesOf, type Pack, type PackFile } from "./catalogue.ts";
 
-/** `problem` says in half a sentence what is wrong with a damaged pack. */
+/** `problem` is the part of a sentence that says what is wrong with a damaged pack. */
 export type PackState =
   | { readonly state: "present" }
   | { readonly state: "absent" }
   | { readonly state: "damaged"; readonly problem: string };
 
-/** What is wrong with a file; nothing when it is the catalogue's. */
+/** What is wrong with a file; undefined when it is the catalogue's. */
 async function problemOf(path: string, { bytes, sha256 }: PackFile): Promise<string | undefined> {
   try {
     const { size } = await stat(path);
@@ -28,8 +28,7 @@ export async function isFileOf(path: string, file: PackFile): Promise<boolean> {
 }
 
 /**
- * Looks at all files of a pack, contents included: 11 MB take 10 ms, so that nothing needs to be remembered about files
- * that were looked at before.
+ * Checks the digests of all files of a pack. 11 MB take 10 ms, so results are not cached.
  */
 export async function checkPack(pack: Pack, folder: string): Promise<PackState> {
   const failure = await stat(folder).then(() => undefined, systemCode);

@@ -1,19 +1,19 @@
-/** @file Finds the files of a pack among those that a user has: single files, folders, zip archives such as wheels. */
+/** @file Finds the files of a pack in a user's files, folders and zip archives, such as Python wheels, and copies them. */
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { isZip, zipFiles } from "../../base/archives.ts";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../base/files.ts";
-import { isZip, zipFiles } from "../../base/zip.ts";
 import { filesOf, type Pack, type PackFile } from "./catalogue.ts";
 
 /** A file that may be one of the pack's. */
 interface Candidate {
-  /** Where it lies, as an error tells it. */
+  /** Its place, for error messages. */
   readonly place: string;
   readonly name: string;
   readonly size: number;
-  /** The content; to be called before the next candidate is asked for, or not at all. */
+  /** Reads the content. Only possible before the next candidate is asked for. */
   read(): Promise<Uint8Array>;
 }
 
@@ -33,16 +33,16 @@ function badSource(path: string, error: unknown): FaceError {
   });
 }
 
-/** Waits for a reading, and tells of its failure in our words. */
+/** Awaits a result and turns its error into a FaceError. */
 async function reading<T>(
   path: string,
   result: Promise<T>,
-  wording: (path: string, error: unknown) => FaceError,
+  asError: (path: string, error: unknown) => FaceError,
 ): Promise<T> {
   try {
     return await result;
   } catch (error) {
-    throw wording(path, error);
+    throw asError(path, error);
   }
 }
 
@@ -73,7 +73,7 @@ async function* inFile(path: string, size: number): AsyncGenerator<Candidate> {
   else yield fileAt(path, size);
 }
 
-/** All files below a folder, those behind links and in its zip archives included. */
+/** All files below a folder, including those behind links and in its zip archives. */
 async function* inFolder(folder: string): AsyncGenerator<Candidate> {
   const entries = readdir(folder, { recursive: true, withFileTypes: true });
   for (const { parentPath, name } of await reading(folder, entries, badSource)) {
@@ -92,19 +92,19 @@ async function* candidatesIn(source: string): AsyncGenerator<Candidate> {
 
 const digestOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
-/** Git keeps large files apart; without its extension for them a clone holds these few lines in their place. */
+/** Whether a file is a Git LFS pointer, which a clone without Git LFS has in place of the file. */
 const isPointer = (bytes: Uint8Array) =>
   Buffer.from(bytes.subarray(0, 24)).toString("latin1") === "version https://git-lfs.";
 
-/** Why a file of the right name is not the one that is wanted. */
+/** Why a file of the right name is not the catalogue's. */
 async function differenceOf({ place, size, read }: Candidate, file: PackFile): Promise<string> {
   if (size < 1024 && isPointer(await read()))
-    return `${place} only stands for the file: run git lfs pull there`;
+    return `${place} is a Git LFS pointer to the file: run git lfs pull there`;
   if (size !== file.bytes) return `${place} has ${size} bytes, expected ${file.bytes}`;
   return `${place} has SHA-256 ${digestOf(await read())}, expected ${file.sha256}`;
 }
 
-/** Copies one candidate if it is among the files wanted; says which one it is. */
+/** Copies a candidate if it is one of the wanted files; returns which one. */
 async function take(
   candidate: Candidate,
   wanted: Iterable<PackFile>,
@@ -120,11 +120,10 @@ async function take(
 }
 
 /**
- * Copies the files of a pack into a folder. They are known by their contents, so their names and whatever lies beside
- * them do not matter.
- * @param sources files, folders and zip archives
+ * Copies the files of a pack into a folder. Files are recognised by content, so names and other files do not matter.
+ * @param sources files, folders and zip archives.
  * @throws FaceError `PACK_INVALID` when one of the files is not among them, or only another of its name; `FILE_INVALID`
- *   or `ARCHIVE_INVALID` for a source that cannot be read; `DISK_FULL`; `INTERRUPTED` on the signal
+ *   or `ARCHIVE_INVALID` for a source that cannot be read; `DISK_FULL`; `INTERRUPTED` on the signal.
  */
 export async function copyPack(
   pack: Pack,
@@ -147,7 +146,7 @@ export async function copyPack(
   }
   if (wanted.size === 0) return;
   const missing = [...wanted].map(({ name }) => name).join(" and no ");
-  const hint = "take the files of exactly this name and digest (faceid models list --json tells both)";
+  const hint = "take the files of exactly this name and digest (faceid models list --json prints both)";
   const said = differences.length > 0 ? differences.join("; ") : `${sources.join(", ")} holds no ${missing}`;
   throw new FaceError("PACK_INVALID", said, { hint });
 }

@@ -1,14 +1,14 @@
-/** @file Brings the files of a pack from their origins or a mirror into a folder. */
+/** @file Downloads the files of a pack from their origins or a mirror into a folder. */
 import { join } from "node:path";
 import { downloadFile, mirrorAddress } from "../../base/download.ts";
 import { FaceError } from "../../base/errors.ts";
 import { bytesOf, filesOf, type Pack, type PackFile } from "./catalogue.ts";
 import { isFileOf } from "./check.ts";
 
-/** How far the fetching of a pack is, in bytes of all its files. */
+/** Progress of a pack's download, in bytes of all its files. */
 export interface PackProgress {
   readonly pack: string;
-  /** The file that is coming in. */
+  /** The file being downloaded. */
   readonly file: string;
   readonly received: number;
   readonly total: number;
@@ -24,7 +24,7 @@ export interface FetchOptions {
   readonly retryDelayMs?: number | undefined;
 }
 
-/** Another address waits, so that one that is dead or asleep is given up sooner than usual. */
+/** Lower than usual, because there is another address to try. */
 const ATTEMPTS = 3;
 const STALL_MS = 30_000;
 
@@ -56,15 +56,15 @@ async function fetchFile(
     }
   }
   throw new FaceError("DOWNLOAD_FAILED", failures.map(({ message }) => message).join("\n  "), {
-    hint: "name a mirror by FACEID_MODELS_URL, or bring the files yourself and add them with --from",
+    hint: "name a mirror by FACEID_MODELS_URL, or copy the files here and add them with --from",
     cause: failures[0],
   });
 }
 
 /**
- * Downloads what is not in the folder yet; parts that were left there are gone on with.
- * @throws FaceError `CONFIG_INVALID` for a mirror that is no address; `DOWNLOAD_FAILED` when no address has given the
- *   file with the catalogue's digest; `DISK_FULL`; `FILE_INVALID` where the folder cannot be written to; `INTERRUPTED`
+ * Downloads the files that are not in the folder yet and resumes incomplete ones.
+ * @throws FaceError `CONFIG_INVALID` for a mirror that is not a URL; `DOWNLOAD_FAILED` when no address has the file with
+ *   the catalogue's digest; `DISK_FULL`; `FILE_INVALID` when the folder cannot be written to; `INTERRUPTED`.
  */
 export async function fetchPack(pack: Pack, folder: string, options: FetchOptions): Promise<void> {
   const { mirror, onProgress } = options;
@@ -72,14 +72,14 @@ export async function fetchPack(pack: Pack, folder: string, options: FetchOption
   let before = 0;
   for (const [, file] of filesOf(pack)) {
     const path = join(folder, file.name);
-    const tell = (received: number) =>
+    const report = (received: number) =>
       onProgress?.({ pack: pack.name, file: file.name, received: before + received, total });
     if (!(await isFileOf(path, file))) {
       const addresses =
         mirror === undefined ? file.origins : [mirrorAddress(mirror, `${pack.name}/${file.name}`)];
-      await fetchFile(file, path, addresses, { ...options, onBytes: tell });
+      await fetchFile(file, path, addresses, { ...options, onBytes: report });
     }
     before += file.bytes;
-    tell(0);
+    report(0);
   }
 }

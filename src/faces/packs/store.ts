@@ -1,25 +1,42 @@
-/** @file The packs on this machine: listed, added, removed, and opened, which fetches at first use. */
+/** @file Lists, adds, removes and opens the packs of this machine; opening downloads at first use. */
+
 import { randomBytes } from "node:crypto";
 import { rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { FaceError, systemCode } from "../../base/errors.ts";
-import { writeError } from "../../base/files.ts";
+import { systemCacheFolder, writeError } from "../../base/files.ts";
 import { type Log, silentLog } from "../../base/log.ts";
 import { bytesOf, licencesOf, PACKS, type Pack, packNamed } from "./catalogue.ts";
 import { checkPack, type PackState } from "./check.ts";
 import { copyPack } from "./copy.ts";
 import { fetchPack, type OnPackProgress } from "./fetch.ts";
-import { isOffline, mirrorOf, packsFolder } from "./places.ts";
 import { REMOVED, sweep, WorkFolder } from "./work-folder.ts";
 
-/** A pack of the catalogue and how it stands with it here. */
+type Environment = NodeJS.ProcessEnv;
+
+/** The folder of all packs: `FACEID_MODELS_DIR`, else a folder in the system's folder for caches. */
+export function packsFolder(environment: Environment): string {
+  return resolve(environment.FACEID_MODELS_DIR || join(systemCacheFolder(environment), "models"));
+}
+
+/** `FACEID_MODELS_URL`: the URL of a server with `<mirror>/<pack>/<file>`, used instead of the origins. */
+export function mirrorOf(environment: Environment): string | undefined {
+  return environment.FACEID_MODELS_URL || undefined;
+}
+
+/** Whether `FACEID_OFFLINE` forbids downloads: it is set to any value but 0, false, no or off. */
+export function isOffline(environment: Environment): boolean {
+  return !["", "0", "false", "no", "off"].includes((environment.FACEID_OFFLINE ?? "").trim().toLowerCase());
+}
+
+/** A pack of the catalogue and its state on this machine. */
 export type PackStatus = PackState & {
   readonly pack: Pack;
-  /** Where it lies, or would lie. */
+  /** Its folder, which may not exist yet. */
   readonly folder: string;
 };
 
-/** A pack that is here, checked. */
+/** A checked pack on this machine. */
 export interface OpenedPack {
   readonly name: string;
   /** Paths of the files. */
@@ -29,20 +46,20 @@ export interface OpenedPack {
 }
 
 export interface OpenPackOptions {
-  /** Gets one line with size and licence before anything is fetched. */
+  /** Gets one line with size and licence before a download. */
   readonly log?: Log | undefined;
   readonly progress?: OnPackProgress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface AddPackOptions extends OpenPackOptions {
-  /** Files, folders and zip archives to copy from; without them the pack is fetched. */
+  /** Files, folders and zip archives to copy from; without them the pack is downloaded. */
   readonly from?: string | readonly string[] | undefined;
 }
 
 export interface PackStoreOptions {
   readonly catalogue?: readonly Pack[];
-  /** Where `FACEID_MODELS_DIR`, `FACEID_MODELS_URL` and `FACEID_OFFLINE` are looked up. */
+  /** Has `FACEID_MODELS_DIR`, `FACEID_MODELS_URL` and `FACEID_OFFLINE`. Default: `process.env`. */
   readonly environment?: NodeJS.ProcessEnv;
   /** For `downloadFile`. */
   readonly retryDelayMs?: number;
@@ -55,7 +72,7 @@ function termsOf(pack: Pack): string {
   return `${(bytesOf(pack) / MEGABYTE).toFixed(1)} MB; licences of the weights: ${licencesOf(pack)}`;
 }
 
-/** Puts a whole work folder in the pack's place, where another process may have been quicker. */
+/** Renames a complete work folder to the pack's folder, which another process may have done first. */
 async function publish(pack: Pack, work: WorkFolder, folder: string): Promise<void> {
   for (;;) {
     try {
@@ -66,21 +83,21 @@ async function publish(pack: Pack, work: WorkFolder, folder: string): Promise<vo
       if (state === "absent") throw error;
       if (state === "present") return;
       await discard(folder).catch((failure: unknown) => {
-        // Another process that replaces the damaged pack was quicker.
+        // Another process has replaced the damaged pack first.
         if (systemCode(failure) !== "ENOENT") throw failure;
       });
     }
   }
 }
 
-/** Removes a folder in one step as others see it. */
+/** Removes a folder atomically for other processes. */
 async function discard(folder: string): Promise<void> {
   const aside = join(folder, "..", `${REMOVED}${randomBytes(4).toString("hex")}`);
   await rename(folder, aside);
   await rm(aside, { recursive: true, force: true });
 }
 
-/** The model packs in one folder, which any number of processes may share. */
+/** The model packs in one folder, which several processes may share. */
 export class PackStore {
   readonly #catalogue: readonly Pack[];
   readonly #environment: NodeJS.ProcessEnv;
@@ -101,7 +118,7 @@ export class PackStore {
     return name === undefined ? root : join(root, packNamed(name, this.#catalogue).name);
   }
 
-  /** Every pack of the catalogue; the contents of those that are here are checked. */
+  /** All packs of the catalogue with their state; digests are checked. */
   async list(): Promise<PackStatus[]> {
     return await Promise.all(
       this.#catalogue.map(async (pack) => {
@@ -112,12 +129,12 @@ export class PackStore {
   }
 
   /**
-   * Fetches a pack, or copies it from files that are here. One that is here already is left alone, a damaged one
-   * replaced; it appears whole or not at all.
-   * @returns whether anything was added
-   * @throws FaceError `PACK_UNKNOWN`; `PACK_MISSING` when it would have to be fetched and `FACEID_OFFLINE` forbids it;
-   *   `DOWNLOAD_FAILED`, after which the next call goes on from there; `PACK_INVALID`, `ARCHIVE_INVALID` or
-   *   `FILE_INVALID` for what `from` names; `DISK_FULL`; `INTERRUPTED` on the signal
+   * Downloads a pack, or copies it from files. A complete pack is kept, a damaged one replaced. The pack appears
+   * complete or not at all.
+   * @returns whether the pack was added.
+   * @throws FaceError `PACK_UNKNOWN`; `PACK_MISSING` when `FACEID_OFFLINE` forbids the download; `DOWNLOAD_FAILED`, after
+   *   which the next call resumes; `PACK_INVALID`, `ARCHIVE_INVALID` or
+   *   `FILE_INVALID` for the sources in `from`; `DISK_FULL`; `INTERRUPTED` on the signal.
    */
   async add(
     name: string,
@@ -154,7 +171,7 @@ export class PackStore {
     return true;
   }
 
-  /** Has a work folder filled, and publishes it; what a failed download has left stays for the next time. */
+  /** Fills and publishes a work folder; after a failure it stays for the next call to resume. */
   async #gather(pack: Pack, work: WorkFolder, fill: (path: string) => Promise<void>): Promise<void> {
     const root = this.path();
     try {
@@ -169,9 +186,9 @@ export class PackStore {
   }
 
   /**
-   * Removes a pack and what interrupted downloads have left of it.
-   * @returns whether it was here
-   * @throws FaceError `PACK_UNKNOWN`, or `FILE_INVALID` when it may not be removed
+   * Removes a pack and the remains of interrupted downloads.
+   * @returns whether the pack was on this machine.
+   * @throws FaceError `PACK_UNKNOWN`, or `FILE_INVALID` without permission to remove it.
    */
   async remove(name: string): Promise<boolean> {
     const folder = this.path(name);
@@ -186,9 +203,9 @@ export class PackStore {
   }
 
   /**
-   * A pack, checked by its digests; fetched first where it is not here.
-   * @throws FaceError `PACK_UNKNOWN`; `PACK_MISSING` when it is not here and may not or cannot be fetched;
-   *   `PACK_INVALID` when a file of it is not the catalogue's; `DISK_FULL`; `INTERRUPTED` on the signal
+   * Opens a pack after checking its digests; downloads it first if it is not on this machine.
+   * @throws FaceError `PACK_UNKNOWN`; `PACK_MISSING` when it cannot or may not be downloaded; `PACK_INVALID` when a file
+   *   is not the catalogue's; `DISK_FULL`; `INTERRUPTED` on the signal.
    */
   async open(name: string, options: OpenPackOptions = {}): Promise<OpenedPack> {
     const pack = packNamed(name, this.#catalogue);

@@ -1,4 +1,4 @@
-/** @file The folder in which one process gathers a pack before it is published, and what others do meanwhile. */
+/** @file The temporary folder in which one process collects a pack before publishing it, while other processes wait. */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, rmdir, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
@@ -7,9 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { FaceError, systemCode } from "../../base/errors.ts";
 import { writeError } from "../../base/files.ts";
 
-/** A folder whose owner works is touched so often … */
+/** How often the owner of a work folder renews its modification time. */
 const TOUCH_MS = 5_000;
-/** … and one that nobody touched for so long is nobody's. */
+/** A folder that was not renewed for this long is abandoned. */
 const ABANDONED_MS = 30_000;
 const LOOK_AGAIN_MS = 200;
 
@@ -27,7 +27,7 @@ function isAlive(pid: number): boolean {
 
 interface Found {
   readonly path: string;
-  /** Its owner gave it up, died or does nothing any more. */
+  /** Its owner has left it, died or stopped renewing it. */
   readonly abandoned: boolean;
 }
 
@@ -44,7 +44,7 @@ async function foldersFor(root: string, pack: string): Promise<Found[]> {
     const path = join(root, name);
     const stats = await stat(path).catch(() => undefined);
     if (stats === undefined) continue;
-    // Threads of one process share its number: of these only the time tells.
+    // Threads of one process share its pid, so for them only the modification time counts.
     const pid = Number(owner.pid);
     const dead = owner.host === HOST && pid !== process.pid && !isAlive(pid);
     found.push({ path, abandoned: dead || Date.now() - stats.mtimeMs > ABANDONED_MS });
@@ -53,14 +53,14 @@ async function foldersFor(root: string, pack: string): Promise<Found[]> {
 }
 
 export interface ClaimOptions {
-  /** Called once when another process is at work on the same pack. */
+  /** Called once when another process works on the same pack. */
   readonly onWait: () => void;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * A folder of one owner beside the published packs. Its name is unique, so no two processes ever write into one file;
- * what an owner that died has left is taken over by renaming it, which only one can do.
+ * A folder with one owner beside the published packs. Its name is unique, so no two processes write the same file. The
+ * folder of a dead owner is taken over by renaming it, which only one process can do.
  */
 export class WorkFolder {
   readonly path: string;
@@ -80,8 +80,8 @@ export class WorkFolder {
   }
 
   /**
-   * A new folder.
-   * @throws FaceError `FILE_INVALID` or `DISK_FULL` when it cannot be made
+   * Creates a folder.
+   * @throws FaceError `FILE_INVALID` or `DISK_FULL` when it cannot be created.
    */
   static async make(root: string, pack: string): Promise<WorkFolder> {
     const path = WorkFolder.#nameFor(root, pack);
@@ -90,19 +90,19 @@ export class WorkFolder {
     } catch (error) {
       const { code, message } = writeError(path, error);
       throw new FaceError(code, message, {
-        hint: "set FACEID_MODELS_DIR to a folder that may be written to and has room",
+        hint: "set FACEID_MODELS_DIR to a writable folder with enough space",
         cause: error,
       });
     }
     return new WorkFolder(path);
   }
 
-  /** What an owner has left, under a name of this process; nothing when another was quicker. */
+  /** Takes over an abandoned folder; undefined when another process was faster. */
   static async #takeOver(left: string, root: string, pack: string): Promise<WorkFolder | undefined> {
     const path = WorkFolder.#nameFor(root, pack);
     try {
       const now = new Date();
-      // First, so that nobody finds it abandoned under its new name.
+      // Before the rename, so that it is not abandoned under its new name.
       await utimes(left, now, now);
       await rename(left, path);
       return new WorkFolder(path);
@@ -112,9 +112,9 @@ export class WorkFolder {
   }
 
   /**
-   * A folder of this process, with what an interrupted one has left in it; nothing after another process was waited
-   * for: then the pack may be there.
-   * @throws FaceError as `make`; `INTERRUPTED` on the signal
+   * Takes over an abandoned folder or creates one. Returns undefined after waiting for another process, which may have
+   * published the pack.
+   * @throws FaceError as `make`; `INTERRUPTED` on the signal.
    */
   static async claim(root: string, pack: string, options: ClaimOptions): Promise<WorkFolder | undefined> {
     const found = await foldersFor(root, pack);
@@ -122,20 +122,20 @@ export class WorkFolder {
     const left = found.find(({ abandoned }) => abandoned);
     const taken = left === undefined ? undefined : await WorkFolder.#takeOver(left.path, root, pack);
     const own = taken ?? (await WorkFolder.make(root, pack));
-    // Of two that began at the same moment the first by name goes on; at worst both do, and one publishes.
+    // Of two that started together the first by name continues; at worst both do, and one publishes.
     const earlier = (await foldersFor(root, pack)).some((each) => isBusy(each) && each.path < own.path);
     if (!earlier) return own;
     await own.leave();
     return await waitFor(root, pack, options);
   }
 
-  /** Leaves what is in the folder to the next process, which may take it over at once; without anything it goes. */
+  /** Leaves the folder for the next process to take over; an empty one is removed. */
   async leave(): Promise<void> {
     clearInterval(this.#timer);
     await rmdir(this.path).catch(() => utimes(this.path, 0, 0).catch(() => undefined));
   }
 
-  /** Removes the folder with all that is in it. */
+  /** Removes the folder and its content. */
   async remove(): Promise<void> {
     clearInterval(this.#timer);
     await rm(this.path, { recursive: true, force: true });
@@ -144,7 +144,7 @@ export class WorkFolder {
 
 const isBusy = ({ abandoned }: Found): boolean => !abandoned;
 
-/** Waits until nobody works on the pack any more. */
+/** Waits until no process works on the pack. */
 async function waitFor(root: string, pack: string, { onWait, signal }: ClaimOptions): Promise<undefined> {
   onWait();
   while ((await foldersFor(root, pack)).some(isBusy)) {
@@ -154,10 +154,10 @@ async function waitFor(root: string, pack: string, { onWait, signal }: ClaimOpti
   }
 }
 
-/** How the name of a folder begins that is being removed. */
+/** Prefix of the names of folders that are being removed. */
 export const REMOVED = ".removed-";
 
-/** Removes what processes that ended badly have left of a pack. */
+/** Removes what dead processes have left of a pack. */
 export async function sweep(root: string, pack: string): Promise<void> {
   for (const name of await readdir(root).catch(() => [])) {
     if (name.startsWith(REMOVED)) await rm(join(root, name), { recursive: true, force: true });

@@ -4,6 +4,7 @@ import { FaceError, messageOf } from "../../base/errors.ts";
 import type { DType } from "../../base/tensor.ts";
 import { constant, input, labelled } from "../../graph/build.ts";
 import { check } from "../../graph/check.ts";
+import { refuseOperators } from "../../graph/import-call.ts";
 import type { Node, SymbolicShape } from "../../graph/ops.ts";
 import type { GraphProto, NodeProto, TensorProto } from "../../proto/onnx/onnx_pb.ts";
 import { channelsSecond, entriesLast } from "./channels-last.ts";
@@ -33,9 +34,6 @@ export interface NeededPart {
   /** Names of the inputs that are used and have no stored value. */
   readonly inputs: readonly string[];
 }
-
-/** Nodes that unsupported operators stand at, at most so many of each in an error. */
-const EXAMPLES_SHOWN = 3;
 
 const isStandard = (domain: string) => domain === "" || domain === "ai.onnx";
 const operatorOf = ({ domain, opType }: NodeProto) => (isStandard(domain) ? opType : `${domain}.${opType}`);
@@ -75,25 +73,12 @@ export function neededPart(graph: GraphProto, what: string): NeededPart {
   };
 }
 
-/** One error for everything that cannot be read. */
+/** Throws one error for all operators that cannot be read. */
 export function refuseUnknown(nodes: readonly NodeProto[], what: string): void {
-  const places = new Map<string, string[]>();
-  for (const node of nodes.filter((each) => !isReadable(each))) {
-    const known = places.get(operatorOf(node));
-    if (known === undefined) places.set(operatorOf(node), [placeOf(node)]);
-    else known.push(placeOf(node));
-  }
-  if (places.size === 0) return;
-  const list = [...places].map(([op, names]) => {
-    const more = names.length > EXAMPLES_SHOWN ? ` and ${names.length - EXAMPLES_SHOWN} more` : "";
-    return `${op} (${names.slice(0, EXAMPLES_SHOWN).join(", ")}${more})`;
-  });
-  throw new FaceError(
-    "MODEL_UNSUPPORTED",
-    `${what} uses operations that faceid cannot run: ${list.join("; ")}`,
-    {
-      hint: "docs/formats.md lists the operations that can be read",
-    },
+  const unknown = nodes.filter((node) => !isReadable(node));
+  refuseOperators(
+    unknown.map((node) => ({ operator: operatorOf(node), place: placeOf(node) })),
+    what,
   );
 }
 

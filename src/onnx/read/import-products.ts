@@ -39,7 +39,7 @@ const AXES_INPUT = { sum: 13, other: 18 };
 /** Reduces where the image's places are all gone, or nothing moves, in the order of axes at hand. */
 function reduced(x: Node, axes: readonly number[], keepDims: boolean, work: Reduction): Node {
   if (keepDims) return alongAxes(x, (y, place) => work(y, { axes: axes.map(place), keepDims }));
-  // What is left then stands in the same order.
+  // The remaining axes keep their order.
   const isOverImage = isTurned(x) && axes.includes(2) && axes.includes(3);
   return isOverImage
     ? work(channelsLast(x), { axes: axes.map(placeLast), keepDims })

@@ -8,7 +8,7 @@ import type { Importer, Importers, OnnxCall } from "./onnx-call.ts";
 /** Which scale belongs to which element. */
 type Grain = { readonly kind: "all" } | { readonly kind: "axis" | "blocks"; readonly axis: number };
 
-/** How finely the scales are told apart. */
+/** The granularity of the scales: one for the whole tensor, one for each entry of an axis, or one for each block. */
 function grainOf(call: OnnxCall, x: Node, scale: Node): Grain {
   const block = call.int("block_size", 0);
   if (block === 0 && scale.shape.every((side) => side === 1) && scale.shape.length <= 1)

@@ -1,7 +1,7 @@
 /** @file One ONNX node while it is turned into ours: its inputs, its attributes, its constant arguments. */
 
-import { FaceError } from "../../base/errors.ts";
 import type { DType, Tensor } from "../../base/tensor.ts";
+import { ImportCall } from "../../graph/import-call.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
 import { knownNumbers, type PartialInt, partialInts } from "../../graph/partial-ints.ts";
 import * as partial from "../../graph/partial-shapes.ts";
@@ -31,42 +31,21 @@ export interface OnnxContext {
 const text = new TextDecoder();
 
 /** Reads a node's arguments; whatever is missing or of another kind is an error that names the node. */
-export class OnnxCall {
+export class OnnxCall extends ImportCall<Node | undefined> {
   readonly node: NodeProto;
-  /** Undefined where an optional input is left out. */
-  readonly inputs: readonly (Node | undefined)[];
   readonly #context: OnnxContext;
   readonly #place: string;
 
   /** @param place where the node stands, for errors */
   constructor(node: NodeProto, inputs: readonly (Node | undefined)[], context: OnnxContext, place: string) {
+    super(inputs, `${place} (${node.opType})`);
     this.node = node;
-    this.inputs = inputs;
     this.#context = context;
     this.#place = place;
   }
 
   get opset(): number {
     return this.#context.opset;
-  }
-
-  /** The error for what is there but cannot be done. */
-  unsupported(what: string): FaceError {
-    return new FaceError(
-      "MODEL_UNSUPPORTED",
-      `${this.#place} (${this.node.opType}): ${what} is not supported`,
-    );
-  }
-
-  /** The error for what cannot be, however the model was made. */
-  invalid(what: string): FaceError {
-    return new FaceError("MODEL_INVALID", `${this.#place} (${this.node.opType}): ${what}`);
-  }
-
-  input(i: number): Node {
-    const node = this.inputs[i];
-    if (node === undefined) throw this.invalid(`input ${i} is missing`);
-    return node;
   }
 
   /** All inputs of an operator that takes any number of them. */
@@ -122,40 +101,15 @@ export class OnnxCall {
   }
 
   /** The elements of an input that is a scalar or a list of whole numbers, as far as they are known. */
-  partialInts(i: number): readonly PartialInt[] {
-    const known = partialInts(this.input(i)) ?? knownNumbers(this.input(i));
-    if (known === undefined)
-      throw this.unsupported(`input ${i} that is computed from other values than shapes`);
-    return known;
-  }
-
-  /** An input that must be known while the model is read, such as a shape or an axis. */
-  constants(i: number): readonly number[] {
-    const known = knownNumbers(this.input(i));
-    if (known === undefined) throw this.unsupported(`input ${i} that is not constant`);
-    return known;
-  }
-
-  constant(i: number): number {
-    const [value] = this.constants(i);
-    if (value === undefined) throw this.invalid(`input ${i} is empty`);
-    return value;
+  override partialInts(i: number): readonly PartialInt[] {
+    const x = this.input(i);
+    return partialInts(x) ?? knownNumbers(x) ?? super.partialInts(i);
   }
 
   /** A list that was an attribute up to an operator set and is an input from there on; undefined where it is left out. */
   listFrom(opset: number, name: string, i: number): readonly number[] | undefined {
     if (this.opset < opset) return this.has(name) ? this.ints(name) : undefined;
     return this.inputs[i] === undefined ? undefined : this.constants(i);
-  }
-
-  /** An axis counted from the front; with `fresh`, one that will only be made. */
-  placeOf(axis: number, x: Node, fresh = 0): number {
-    const rank = x.shape.length + fresh;
-    const place = axis < 0 ? axis + rank : axis;
-    if (!(Number.isInteger(place) && place >= 0 && place < rank)) {
-      throw this.invalid(`there is no axis ${axis} in a tensor of rank ${rank}`);
-    }
-    return place;
   }
 
   /** Axes counted from the front, each once. */

@@ -4,6 +4,7 @@ import { FaceError, messageOf } from "../../base/errors.ts";
 import type { Tensor } from "../../base/tensor.ts";
 import { constant, input, labelled } from "../../graph/build.ts";
 import { check } from "../../graph/check.ts";
+import { refuseOperators } from "../../graph/import-call.ts";
 import type { Node } from "../../graph/ops.ts";
 import { type GraphDef, NodeDefSchema } from "../../proto/tensorflow/graph_pb.ts";
 import type { Signature } from "../signature.ts";
@@ -21,8 +22,6 @@ export interface SignatureProgram {
 /** Reads the values of variables, by the paths of their nodes. */
 export type ReadVariables = (nodes: readonly InlinedNode[]) => Promise<ReadonlyMap<string, Tensor>>;
 
-/** How many nodes of each unsupported operator an error lists. */
-const EXAMPLES_SHOWN = 3;
 /** The operator of values that callers feed. */
 const FED = "faceid.Fed";
 
@@ -67,26 +66,6 @@ export function isSupported({ def }: InlinedNode): boolean {
 /** Whether a node is a value that callers feed. */
 export function isFed({ def }: InlinedNode): boolean {
   return def.op === FED;
-}
-
-/** Throws one error for all unsupported operators. */
-function refuseUnknown(nodes: readonly InlinedNode[], signature: string): void {
-  const places = new Map<string, string[]>();
-  for (const node of nodes.filter((each) => !isSupported(each))) {
-    const known = places.get(node.def.op);
-    if (known === undefined) places.set(node.def.op, [node.place]);
-    else known.push(node.place);
-  }
-  if (places.size === 0) return;
-  const list = [...places].map(([op, names]) => {
-    const more = names.length > EXAMPLES_SHOWN ? ` and ${names.length - EXAMPLES_SHOWN} more` : "";
-    return `${op} (${names.slice(0, EXAMPLES_SHOWN).join(", ")}${more})`;
-  });
-  throw new FaceError(
-    "MODEL_UNSUPPORTED",
-    `signature ${signature} uses operations that faceid cannot run: ${list.join("; ")}`,
-    { hint: "docs/formats.md lists the operations that can be read" },
-  );
 }
 
 /** Names unknown sides; all unknown first sides are one batch. */
@@ -141,7 +120,11 @@ export async function importSignature(
   readVariables: ReadVariables,
 ): Promise<SignatureProgram> {
   const slice = sliceOf(graph, signature);
-  refuseUnknown(slice.nodes, name);
+  const unknown = slice.nodes.filter((node) => !isSupported(node));
+  refuseOperators(
+    unknown.map(({ def, place }) => ({ operator: def.op, place })),
+    `signature ${name}`,
+  );
   const variables = await readVariables(slice.variables);
   const values = new Map<InlinedNode, readonly Node[]>();
   const inputs: Record<string, Node<"input">> = {};

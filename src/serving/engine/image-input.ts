@@ -2,11 +2,9 @@
 import { availableParallelism } from "node:os";
 import { Limiter } from "../../base/limiter.ts";
 import { float32, type Tensor, type TensorMap } from "../../base/tensor.ts";
-import { decodeImage, decodePixels } from "../../image/decode.ts";
-import { imageFormat } from "../../image/format.ts";
-import { prepareInto } from "../../image/prepare.ts";
+import { decodeImage, decodePixels, imageFormat } from "../../image/decode.ts";
 import { resizeInto } from "../../image/resize.ts";
-import { type ImageSettings, imageSize } from "../../image/settings.ts";
+import { type ImageSettings, imageSize, prepareInto } from "../../image/settings.ts";
 import type { GraphDef } from "../../proto/tensorflow/graph_pb.ts";
 import { matchDecodeLoops } from "../../savedmodel/read/match-decode-loop.ts";
 import type { Signature, SignatureTensor } from "../../savedmodel/signature.ts";
@@ -24,7 +22,7 @@ const decoding = new Limiter(Math.min(LIBUV_THREADS, Math.max(2, availableParall
 
 const RGB_CHANNELS = 3;
 /** Far more than a photograph; a small file can claim more pixels than fit the memory. */
-const MOST_PIXELS = 50_000_000;
+export const MOST_PIXELS = 50_000_000;
 
 /** The size of an input of RGB images as floats, `[batch, height, width, 3]`; `undefined` for other inputs. */
 export function imageSettingsOf({ dtype, shape }: SignatureTensor): ImageSettings | undefined {

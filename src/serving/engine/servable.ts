@@ -84,7 +84,22 @@ export function servableText({ name, version }: ServableId): string {
   return `{name: ${name} version: ${version}}`;
 }
 
-/** Runs a signature; when the signal aborts, it stops waiting and throws the signal's reason. */
+/** Waits for work; when the signal aborts, it stops waiting and throws the signal's reason. */
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    // The own error of work that is still queued comes first.
+    stop = () => setImmediate(() => reject(signal.reason));
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+/** Runs a signature until the signal; see `untilAborted`. */
 export async function runUntil(
   servable: Servable,
   signatureName: string,
@@ -95,16 +110,5 @@ export async function runUntil(
   const { signal } = options;
   signal?.throwIfAborted();
   const run = holding(options.memory, () => servable.run(signatureName, inputs, outputNames, options));
-  if (signal === undefined) return run;
-  let stop: () => void = () => undefined;
-  const stopped = new Promise<never>((_, reject) => {
-    // The batch queue's own error for a request that is still queued comes first.
-    stop = () => setImmediate(() => reject(signal.reason));
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([run, stopped]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
+  return signal === undefined ? run : untilAborted(run, signal);
 }

@@ -6,6 +6,7 @@ import type { ModelChoice, Models } from "../repository/catalog.ts";
 import { allocatorIn, HEAP } from "../request-memory.ts";
 import { invalidArgument, type StatusCode, StatusError, toStatusError } from "../status.ts";
 import type { ExamplesJson } from "./examples.ts";
+import type { PhotosJson } from "./photos.ts";
 import { type JsonFormat, type PredictJson, readPredictJson } from "./tensors.ts";
 
 /** A failure in a form that can be sent between threads. */
@@ -21,6 +22,7 @@ export type Outcome<T> = { readonly result: T } | { readonly error: PlainStatus 
 export interface CodecCalls {
   readPredict(bytes: Uint8Array, lookup: SignatureLookup, into: Uint8Array | undefined): Outcome<PredictJson>;
   readExamples(bytes: Uint8Array): Outcome<ExamplesJson>;
+  readPhotos(bytes: Uint8Array, names: readonly string[]): Outcome<PhotosJson>;
   writePredict(outputs: TensorMap, format: JsonFormat): Outcome<Uint8Array>;
 }
 

@@ -5,6 +5,7 @@ import { lowerPriority } from "../../base/worker.ts";
 import { Moved, serveCalls } from "../../base/worker-client.ts";
 import { type CodecCalls, type Outcome, plainStatus, readPredict } from "./codec-calls.ts";
 import { readExamplesJson } from "./examples.ts";
+import { readPhotosJson } from "./photos.ts";
 import { writePredictJson } from "./write.ts";
 
 /** Lower than the thread that talks to clients, higher than the sessions, which wait for these documents. */
@@ -31,6 +32,11 @@ serveCalls<CodecCalls>(() => ({
       ({ inputs }) => buffersOf(inputs.values()),
     ),
   readExamples: (bytes) => outcome(() => readExamplesJson(bytes)),
+  readPhotos: (...args) =>
+    outcome(
+      () => readPhotosJson(...args),
+      ({ files }) => files.map(({ buffer }) => buffer as ArrayBuffer),
+    ),
   writePredict: (...args) =>
     outcome(
       () => writePredictJson(...args),

@@ -8,6 +8,7 @@ import type { RequestMemory } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
 import { type CodecCalls, type Outcome, readPredict, type SignatureLookup } from "./codec-calls.ts";
 import { type ExamplesJson, readExamplesJson } from "./examples.ts";
+import { type PhotosJson, readPhotosJson } from "./photos.ts";
 import type { JsonFormat, PredictJson } from "./tensors.ts";
 import { writePredictJson } from "./write.ts";
 
@@ -68,6 +69,18 @@ export class JsonCodec implements AsyncDisposable {
   async readExamples(bytes: Uint8Array, signal?: AbortSignal): Promise<ExamplesJson> {
     if (bytes.length <= INLINE_BYTES) return readExamplesJson(bytes);
     return await this.#inThread((threads) => threads.call("readExamples", [bytes], movable(bytes)), signal);
+  }
+
+  /**
+   * Reads a body with photographs; see `readPhotosJson`.
+   * @throws StatusError `INVALID_ARGUMENT`, or as `readPredict`.
+   */
+  async readPhotos(bytes: Uint8Array, names: readonly string[], signal?: AbortSignal): Promise<PhotosJson> {
+    if (bytes.length <= INLINE_BYTES) return readPhotosJson(bytes, names);
+    return await this.#inThread(
+      (threads) => threads.call("readPhotos", [bytes, names], movable(bytes)),
+      signal,
+    );
   }
 
   /** @throws StatusError as `readPredict`. */

@@ -273,8 +273,9 @@ export function writeRegressJson(values: ArrayLike<number>): Uint8Array {
 }
 
 /** `{"error": …}`. */
-export function writeErrorJson(message: string): Uint8Array {
-  return bytesOfText(`{\n${INDENT}"error": ${quoteText(message)}\n}`);
+export function writeErrorJson(message: string, code?: string): Uint8Array {
+  const coded = code === undefined ? "" : `,\n${INDENT}"code": ${quoteText(code)}`;
+  return bytesOfText(`{\n${INDENT}"error": ${quoteText(message)}${coded}\n}`);
 }
 
 /** JSON indented by one space, as protobuf's writer does it. */

@@ -11,6 +11,11 @@ import { invalidArgument, StatusError } from "../status.ts";
 
 const PLATFORM = "tensorflow";
 
+/** The configuration of a server that serves only its model pack. */
+export const NO_MODELS: ModelServerConfig = create(ModelServerConfigSchema, {
+  config: { case: "modelConfigList", value: { config: [] } },
+});
+
 /** The configuration of `--model_name` and `--model_base_path`. */
 export function singleModelConfig(name: string, basePath: string): ModelServerConfig {
   return create(ModelServerConfigSchema, {

@@ -1,7 +1,9 @@
 /** @file The REST interface as a function from request to answer, without a socket. */
 import type { IncomingHttpHeaders } from "node:http";
+import { FaceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { classify } from "../classify.ts";
+import { detect, embed } from "../faces.ts";
 import type { JsonCodec } from "../json/codec.ts";
 import { signatureTypes } from "../json/codec-calls.ts";
 import {
@@ -14,15 +16,17 @@ import {
   writeStatusJson,
 } from "../json/write.ts";
 import type { ServerMetrics } from "../metrics.ts";
+import type { PhotoThreads } from "../photos/photo-threads.ts";
 import { predict } from "../predict.ts";
 import { regress } from "../regress.ts";
 import { type Catalog, statusOf } from "../repository/catalog.ts";
 import { recordAnswer } from "../request.ts";
 import type { RequestMemory } from "../request-memory.ts";
-import { invalidArgument, STATUS, StatusError, toStatusError } from "../status.ts";
+import { CLIENT_CODES, invalidArgument, STATUS, StatusError, toStatusError } from "../status.ts";
 import { verify } from "../verify.ts";
 import { type ModelAction, type ModelPath, parseModelPath } from "./path.ts";
-import { isFormUpload, readPair, readUpload } from "./upload.ts";
+import { readPair, readPhoto } from "./photo-body.ts";
+import { isFormUpload, readUpload } from "./upload.ts";
 
 /** Settings of the REST interface. */
 export interface RestOptions {
@@ -39,6 +43,8 @@ export interface RestOptions {
 export interface RestContext {
   readonly catalog: Catalog;
   readonly codec: JsonCodec;
+  /** Finds faces in photographs; absent on a server without a detector. */
+  readonly photos?: PhotoThreads | undefined;
   readonly metrics: ServerMetrics;
   readonly log: Log;
   readonly options: RestOptions;
@@ -96,6 +102,7 @@ export async function answerRest(context: RestContext, request: RestRequest): Pr
   } catch (error) {
     const failure = toStatusError(error);
     recordAnswer(context, record, failure);
+    if (OURS.has(verb)) return { headers, ...ourFailure(failure) };
     // TensorFlow Serving answers errors of reading the path without JSON.
     const body = path.kind === "undecodable" ? "" : writeErrorJson(failure.message);
     return { status: STATUS[failure.status].http, headers, body };
@@ -162,12 +169,49 @@ const ANSWERS: { readonly [A in ModelAction]: Answer } = {
   },
 
   verify: async (context, request, model) => {
-    const call = readPair(request.body, request.headers["content-type"] ?? "");
+    const call = await readPair(received(context, request));
     using limit = runLimit(context, request);
-    const { memory } = request;
-    return writeIndentedJson(await verify(context.catalog, model, call, { signal: limit.signal, memory }));
+    return writeIndentedJson(await verify(verbContext(context), model, call, runOptions(limit, request)));
+  },
+
+  detect: async (context, request, model) => {
+    const call = await readPhoto(received(context, request), []);
+    using limit = runLimit(context, request);
+    return writeIndentedJson(await detect(verbContext(context), model, call, runOptions(limit, request)));
+  },
+
+  embed: async (context, request, model) => {
+    const call = await readPhoto(received(context, request), ["face", "strict"]);
+    using limit = runLimit(context, request);
+    return writeIndentedJson(await embed(verbContext(context), model, call, runOptions(limit, request)));
   },
 };
+
+/** The actions that TensorFlow Serving does not have; their errors have a code. */
+const OURS: ReadonlySet<string> = new Set(["verify", "detect", "embed"] satisfies ModelAction[]);
+/** Photographs that were read and understood, but show no face to answer about. */
+const UNPROCESSABLE = 422;
+const FACE_CODES: ReadonlySet<string> = new Set(["FACE_NOT_FOUND", "SEVERAL_FACES", "FACE_UNFIT"]);
+
+/** The answer to a failure of one of our own actions. */
+function ourFailure({ status, message, cause }: StatusError): { status: number; body: Uint8Array } {
+  const code = cause instanceof FaceError && CLIENT_CODES.has(cause.code) ? cause.code : status;
+  return {
+    status: FACE_CODES.has(code) ? UNPROCESSABLE : STATUS[status].http,
+    body: writeErrorJson(message, code),
+  };
+}
+
+const verbContext = ({ catalog, photos }: RestContext) => ({ models: catalog, photos });
+
+const received = ({ codec }: RestContext, { body, headers, signal }: RestRequest) => ({
+  body,
+  contentType: headers["content-type"] ?? "",
+  codec,
+  signal,
+});
+
+const runOptions = ({ signal }: { signal: AbortSignal }, { memory }: RestRequest) => ({ signal, memory });
 
 /** A signal that aborts when the client leaves or the time for a run, without reading and writing JSON, is over. */
 function runLimit({ options }: RestContext, { signal }: RestRequest): Disposable & { signal: AbortSignal } {

@@ -1,8 +1,10 @@
 /** @file Reads the model and the action from a REST path. */
 import type { VersionChoice } from "../repository/catalog.ts";
 
-/** Actions by POST, of which `verify` is not in TensorFlow Serving, and by GET. */
-type PostAction = "predict" | "classify" | "regress" | "verify";
+/** Actions by POST, of which `verify`, `detect` and `embed` are not in TensorFlow Serving, and by GET. */
+type PostAction = "predict" | "classify" | "regress" | PhotoAction;
+/** Our own actions, on photographs. */
+type PhotoAction = "verify" | "detect" | "embed";
 export type ModelAction = PostAction | "status" | "metadata";
 
 /** The meaning of a request line under `/v1/`. */
@@ -21,7 +23,10 @@ export type ModelPath =
     };
 
 const WHICH = "(?:/versions/([0-9]+)|/labels/([^/:]+))?";
-const POST_PATH = new RegExp(`^/v1/models/([^/:]+)${WHICH}:(classify|regress|predict|verify)$`, "i");
+const POST_PATH = new RegExp(
+  `^/v1/models/([^/:]+)${WHICH}:(classify|regress|predict|verify|detect|embed)$`,
+  "i",
+);
 const GET_PATH = new RegExp(`^/v1/models(?:/([^/:]+))?${WHICH}(?:/(metadata))?$`, "i");
 const LIST_PATH = /^\/v1\/models$/i;
 /** The characters of a URI by RFC 3986. */

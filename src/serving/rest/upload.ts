@@ -11,10 +11,9 @@ import type { PredictJson } from "../json/tensors.ts";
 import type { ModelChoice, Models } from "../repository/catalog.ts";
 import type { RequestMemory } from "../request-memory.ts";
 import { invalidArgument } from "../status.ts";
-import type { VerifyCall } from "../verify.ts";
 
 /** One field of a form. */
-interface FormPart {
+export interface FormPart {
   readonly name: string;
   /** Empty for fields that are not files. */
   readonly fileName: string;
@@ -35,7 +34,7 @@ function parameter(header: string, name: string): string | undefined {
  * Splits a form into its parts, whose data are views of the body.
  * @throws StatusError `INVALID_ARGUMENT` when the body is not a complete form.
  */
-function readForm(body: Uint8Array, contentType: string): FormPart[] {
+export function readForm(body: Uint8Array, contentType: string): FormPart[] {
   const boundary = parameter(contentType, "boundary");
   if (boundary === undefined || boundary === "") {
     throw invalidArgument("multipart/form-data needs a boundary in its content type");
@@ -165,25 +164,4 @@ function shapeFor(name: string, { shape }: SignatureTensor, elements: number): n
     throw invalidArgument(`"${name}" takes rows of ${known} elements, the body holds ${elements} elements`);
   }
   return shape.map((size) => (size < 0 ? side : size));
-}
-
-/**
- * Reads a form with two image files and an optional field `far`.
- * @throws StatusError `INVALID_ARGUMENT` for any other body.
- */
-export function readPair(body: Uint8Array, contentType: string): VerifyCall {
-  if (!/^multipart\/form-data/i.test(contentType)) {
-    throw invalidArgument("verify takes a multipart/form-data body with two image files");
-  }
-  const parts = readForm(body, contentType);
-  const files = parts.filter((part) => part.fileName !== "");
-  const [first, second] = files;
-  if (first === undefined || second === undefined || files.length > 2) {
-    throw invalidArgument(`verify takes two image files, got ${files.length}`);
-  }
-  const field = parts.find((part) => part.name === "far");
-  const far = field === undefined ? undefined : Number(Buffer.from(field.data).toString("utf8"));
-  if (far !== undefined && !(far > 0 && far < 1))
-    throw invalidArgument("far is a rate between 0 and 1, such as 0.001");
-  return { images: [first.data, second.data], far };
 }

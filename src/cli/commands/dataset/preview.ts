@@ -1,9 +1,9 @@
 /** @file `faceid dataset preview`: a contact sheet of the images as the network gets them. */
 import { Command, Option } from "commander";
 import { writeFileAtomic } from "../../../base/files.ts";
-import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../data/augmentations.ts";
 import { contactSheet } from "../../../data/contact-sheet.ts";
 import { openDataset } from "../../../data/dataset.ts";
+import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../image/augment-settings.ts";
 import { encodeJpeg, encodePng } from "../../../image/decode.ts";
 import { addNumber, addOptions } from "../../options.ts";
 import { consoleLog } from "../../process.ts";

@@ -1,6 +1,6 @@
 /** @file `faceid dataset synthesize`: draws faces of invented people, as PNG files in DigiFace's layout. */
 import { Command } from "commander";
-import { writeSynthetic } from "../../../synthetic/write.ts";
+import { writeSynthetic } from "../../../data/drawn.ts";
 import { addNumber, addOptions } from "../../options.ts";
 import { onInterrupt } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";

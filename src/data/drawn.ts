@@ -1,20 +1,59 @@
-/** @file Writes drawn people to disk as PNG files in DigiFace's layout. */
+/** @file Drawn people as a dataset, in memory or written to disk in the layout of DigiFace. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { publishFolder, writeError } from "../base/files.ts";
-import { Loader } from "../data/loader.ts";
 import { encodePng } from "../image/decode.ts";
 import { type ImageSettings, imageSize } from "../image/settings.ts";
-import { drawnIdentities, type SyntheticOptions } from "./dataset.ts";
+import type { Identity, SyntheticImage } from "./identity.ts";
+import { Loader } from "./loader.ts";
+
+export interface SyntheticOptions {
+  /** Number of people. Default 200. */
+  readonly identities?: number;
+  /** Seed of the people. Default 0. */
+  readonly seed?: number;
+  /** How much the images of one person vary, from 0 to 2. Default 1. */
+  readonly difficulty?: number;
+}
+
+export const DEFAULT_SYNTHETIC_IDENTITIES = 200;
+export const DEFAULT_SYNTHETIC_IMAGES = 10;
+
+/** Digits of a drawn person's name, so that name order is number order for up to a million people. */
+const NAME_DIGITS = 6;
+
+/**
+ * Drawn people with numbers `from` to `to`, both included. A number and a seed always give the same person.
+ */
+export function drawnIdentities(
+  from: number,
+  to: number,
+  imagesPerIdentity: number,
+  options: SyntheticOptions = {},
+): Identity[] {
+  const { seed = 0, difficulty = 1 } = options;
+  return Array.from({ length: to - from + 1 }, (_, position) => {
+    const identity = from + position;
+    const images = Array.from(
+      { length: imagesPerIdentity },
+      (_, number): SyntheticImage => ({
+        kind: "synthetic",
+        photo: { seed, identity, number, difficulty },
+        index: position * imagesPerIdentity + number,
+      }),
+    );
+    return { name: String(identity).padStart(NAME_DIGITS, "0"), images };
+  });
+}
 
 export interface WriteOptions extends SyntheticOptions {
-  /** A folder that does not exist yet, or is empty. */
+  /** A new or empty folder. */
   readonly output: string;
   readonly identities: number;
   readonly imagesPerIdentity: number;
-  /** Number of the first person: another range, other people. Default 0. */
+  /** Number of the first person. Default 0. */
   readonly first?: number;
   readonly settings: ImageSettings;
   readonly onProgress?: (written: number) => void;
@@ -34,8 +73,8 @@ async function writePhoto(path: string, pixels: Uint8Array, { width, height }: I
 
 /**
  * Draws people on all cores and writes `<output>/<person>/<photo>.png`. The folder appears when it is complete.
- * @returns the number of images
- * @throws FaceError `FILE_INVALID` when the folder holds something already; `DISK_FULL`; `INTERRUPTED` on the signal.
+ * @returns the number of images.
+ * @throws FaceError `FILE_INVALID` when the folder is not empty; `DISK_FULL`; `INTERRUPTED` on the signal.
  */
 export async function writeSynthetic(options: WriteOptions): Promise<number> {
   const { output, identities, imagesPerIdentity, first = 0, settings, onProgress, signal } = options;

@@ -1,4 +1,5 @@
-/** @file An egg in space (an ellipsoid along the axes) and where a ray of sight meets it. */
+/** @file Vectors, the intersection of a ray with an ellipsoid, and the rotation of the head. */
+import type { Pose } from "./circumstances.ts";
 
 /** A direction or a point: x to the viewer's right, y down, z towards the viewer. */
 export interface Vector {
@@ -9,7 +10,7 @@ export interface Vector {
 
 export const vector = (): Vector => ({ x: 0, y: 0, z: 0 });
 
-/** Makes a vector one unit long. */
+/** Normalises a vector. */
 export function normalise(v: Vector): void {
   const length = Math.sqrt(v.x * v.x + v.y * v.y + v.z * v.z);
   v.x /= length;
@@ -17,7 +18,7 @@ export function normalise(v: Vector): void {
   v.z /= length;
 }
 
-export class Egg {
+export class Ellipsoid {
   readonly #centre: Vector;
   readonly #radii: Vector;
   /** The point that `meet` found. */
@@ -30,7 +31,7 @@ export class Egg {
   }
 
   /**
-   * The `t` at which the ray `from + t · along` meets the egg, on the viewer's side or the far one; NaN when it misses.
+   * The `t` at which the ray `from + t · along` meets the ellipsoid, on the viewer's side or the far one; NaN without an intersection.
    * @param along towards the viewer
    */
   reach(from: Vector, along: Vector, far: boolean): number {
@@ -44,12 +45,12 @@ export class Egg {
     const oz = (from.z - centre.z) / radii.z;
     const a = ax * ax + ay * ay + az * az;
     const b = ax * ox + ay * oy + az * oz;
-    // The square root of a negative number, NaN, is the miss.
+    // Without an intersection this is the square root of a negative number, NaN.
     const half = Math.sqrt(b * b - a * (ox * ox + oy * oy + oz * oz - 1));
     return ((far ? -half : half) - b) / a;
   }
 
-  /** Whether the ray meets the egg; `point` tells where. */
+  /** Whether the ray meets the ellipsoid; sets `point`. */
   meet(from: Vector, along: Vector, far: boolean): boolean {
     const t = this.reach(from, along, far);
     if (Number.isNaN(t)) return false;
@@ -70,5 +71,30 @@ export class Egg {
     normal.z = (point.z - centre.z) / (radii.z * radii.z);
     normalise(normal);
     return normal;
+  }
+}
+
+/** Converts directions of the image to directions of the head. */
+export class View {
+  readonly #columns: readonly [Vector, Vector, Vector];
+
+  /** The head is turned, then nodded, then tilted. */
+  constructor({ yaw, pitch, roll }: Pose) {
+    const [cy, sy] = [Math.cos(yaw), Math.sin(yaw)];
+    const [cp, sp] = [Math.cos(pitch), Math.sin(pitch)];
+    const [cr, sr] = [Math.cos(roll), Math.sin(roll)];
+    this.#columns = [
+      { x: cr * cy - sr * sp * sy, y: -sr * cp, z: cr * sy + sr * sp * cy },
+      { x: sr * cy + cr * sp * sy, y: cr * cp, z: sr * sy - cr * sp * cy },
+      { x: -cp * sy, y: sp, z: cp * cy },
+    ];
+  }
+
+  toHead(x: number, y: number, z: number, out: Vector): Vector {
+    const [a, b, c] = this.#columns;
+    out.x = a.x * x + b.x * y + c.x * z;
+    out.y = a.y * x + b.y * y + c.y * z;
+    out.z = a.z * x + b.z * y + c.z * z;
+    return out;
   }
 }

@@ -1,9 +1,10 @@
-/** @file Colours in linear light, and how a surface mixes them. */
+/** @file Colours in linear light, layers of paint, and smooth random patterns. */
+import type { Random } from "../base/random.ts";
 
 /** Red, green and blue in linear light, 0 to 1. */
 export type Rgb = readonly [number, number, number];
 
-/** Colours part way from one to another. */
+/** Interpolates between two colours. */
 export function mixRgb(a: Rgb, b: Rgb, share: number): Rgb {
   return [a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share, a[2] + (b[2] - a[2]) * share];
 }
@@ -12,7 +13,7 @@ export function scaleRgb(colour: Rgb, factor: number): Rgb {
   return [colour[0] * factor, colour[1] * factor, colour[2] * factor];
 }
 
-/** A colour that is painted over, reused from pixel to pixel so that drawing allocates nothing. */
+/** A mutable colour, reused for all pixels so that drawing does not allocate. */
 export class Paint {
   r = 0;
   g = 0;
@@ -53,7 +54,7 @@ export class Paint {
   }
 }
 
-/** From 0 to 1 as `value` goes from `low` to `high`, without corners. */
+/** From 0 to 1 as `value` goes from `low` to `high`, smoothly. */
 export function smooth(low: number, high: number, value: number): number {
   const share = Math.max(0, Math.min(1, (value - low) / (high - low)));
   return share * share * (3 - 2 * share);
@@ -64,4 +65,33 @@ export function hill(squaredDistance: number): number {
   if (squaredDistance >= 1) return 0;
   const inside = 1 - squaredDistance;
   return inside * inside;
+}
+
+const SIDE = 64;
+
+/** Value noise: random numbers at whole coordinates, smooth between them, repeating every 64. */
+export class Noise {
+  readonly #values = new Float32Array(SIDE * SIDE);
+
+  constructor(random: Random) {
+    for (let i = 0; i < this.#values.length; i++) this.#values[i] = random.between(-1, 1);
+  }
+
+  /** The pattern's value at a point, from -1 to 1. */
+  at(x: number, y: number): number {
+    const column = Math.floor(x);
+    const row = Math.floor(y);
+    const fx = x - column;
+    const fy = y - row;
+    const sx = fx * fx * (3 - 2 * fx);
+    const sy = fy * fy * (3 - 2 * fy);
+    const left = column & (SIDE - 1);
+    const right = (column + 1) & (SIDE - 1);
+    const top = (row & (SIDE - 1)) * SIDE;
+    const bottom = ((row + 1) & (SIDE - 1)) * SIDE;
+    const values = this.#values;
+    const above = values[top + left]! + (values[top + right]! - values[top + left]!) * sx;
+    const below = values[bottom + left]! + (values[bottom + right]! - values[bottom + left]!) * sx;
+    return above + (below - above) * sy;
+  }
 }

@@ -1,0 +1,48 @@
+/** @file Which face of several is compared, and the warning when another could be meant as well. */
+import { describe, expect, it } from "vitest";
+import { chooseFace, rivalWarning } from "./choose.ts";
+import type { Detection } from "./face.ts";
+
+const PHOTOGRAPH = { width: 200, height: 100 };
+
+const face = (x: number, y: number, width: number, height: number): Detection => ({
+  box: [x, y, width, height],
+  landmarks: [
+    [x, y],
+    [x + width, y],
+    [x + width / 2, y + height / 2],
+    [x, y + height],
+    [x + width, y + height],
+  ],
+  score: 0.9,
+});
+
+describe("choosing a face", () => {
+  const small = face(95, 45, 10, 10);
+  const large = face(10, 10, 40, 50);
+  // Larger than `large`, but mostly outside the photograph.
+  const cut = face(-50, 10, 60, 60);
+
+  it("takes the largest by what lies inside the photograph", () => {
+    expect(chooseFace([cut, small, large], "largest", PHOTOGRAPH)).toBe(large);
+  });
+
+  it("takes the most central", () => {
+    expect(chooseFace([cut, large, small], "central", PHOTOGRAPH)).toBe(small);
+  });
+
+  it.each([
+    ["FACE_NOT_FOUND", []],
+    ["SEVERAL_FACES", [large, small]],
+  ] as const)("fails with %s", (code, faces) => {
+    expect(() => chooseFace(faces, "only", PHOTOGRAPH, "a.jpg")).toThrow(
+      expect.objectContaining({ code, message: expect.stringContaining("a.jpg") }),
+    );
+  });
+
+  it("warns of another face of at least half the area", () => {
+    const rival = face(120, 10, 30, 40);
+    expect(rivalWarning([large, small], large, PHOTOGRAPH)).toBeUndefined();
+    expect(rivalWarning([large, rival, small], large, PHOTOGRAPH)).toContain("2 faces");
+  });
+});

@@ -1,0 +1,131 @@
+/** @file Threads that find the faces of photographs, so that the thread that talks to clients stays free. */
+import { availableParallelism } from "node:os";
+import { Limiter } from "../../base/limiter.ts";
+import { WorkerClient } from "../../base/worker-client.ts";
+import { WorkerPool } from "../../base/worker-pool.ts";
+import type { Framing } from "../../faces/alignment.ts";
+import type { FaceChoice } from "../../faces/choose.ts";
+import type { Face } from "../../faces/face.ts";
+import { untilAborted } from "../engine/servable.ts";
+import { StatusError } from "../status.ts";
+
+/** Paths of a pack's ONNX files. */
+export interface PackFiles {
+  readonly detector: string;
+  readonly embedding: string;
+}
+
+/** A photograph, and what it is called in errors. */
+export interface Photograph {
+  /** The content of an image file. */
+  readonly file: Uint8Array;
+  readonly what: string;
+}
+
+/** Which face of a photograph is meant. */
+export interface FaceWish {
+  readonly choice: FaceChoice;
+  /** Whether a face beyond the limits on quality is an error. */
+  readonly strict: boolean;
+}
+
+/** A face with what makes it unfit to be compared, in words. */
+export interface JudgedFace extends Face {
+  readonly warnings: readonly string[];
+}
+
+/** The face that was meant, and how many faces the photograph shows. */
+export interface MeantFace {
+  readonly face: JudgedFace;
+  readonly found: number;
+}
+
+/** What a thread can be asked. All throw FaceError `IMAGE_UNREADABLE`, the last two also as `chooseFace` and `requireQuality`. */
+export interface PhotoCalls {
+  faces(photograph: Photograph): JudgedFace[];
+  /** With the pack's embedding, of length 1. */
+  embedding(photograph: Photograph, wish: FaceWish): MeantFace & { embedding: Float32Array };
+  /** With the face as a model reads it: eight-bit RGB `[side, side, 3]`. */
+  crop(
+    photograph: Photograph,
+    wish: FaceWish,
+    framing: Framing,
+    side: number,
+  ): MeantFace & { crop: Uint8Array };
+}
+
+/** Each thread may hold a photograph of the largest size, about 250 MB. */
+const MOST_THREADS = 4;
+/** Photographs that may wait for a thread, over all requests. */
+const MOST_QUEUED = 128;
+
+export class PhotoThreads implements AsyncDisposable {
+  readonly #threads: WorkerPool<PhotoCalls>;
+  readonly #limiter: Limiter;
+
+  private constructor(threads: WorkerPool<PhotoCalls>, size: number) {
+    this.#threads = threads;
+    this.#limiter = new Limiter(size, {
+      maxQueued: MOST_QUEUED,
+      refusal: () => new StatusError("UNAVAILABLE", "The server is busy with other photographs; try again."),
+    });
+  }
+
+  /**
+   * Starts the threads with the models of a pack.
+   * @param size photographs at a time. Default: one for each core, at most 4.
+   * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for files that are not YuNet and SFace.
+   */
+  static async open(
+    files: PackFiles,
+    size = Math.min(MOST_THREADS, availableParallelism()),
+  ): Promise<PhotoThreads> {
+    const start = () =>
+      new WorkerClient<PhotoCalls>(import.meta.url, "photo-worker", files, { label: "a photo thread" });
+    const threads = new WorkerPool(size, start);
+    await threads.open();
+    return new PhotoThreads(threads, size);
+  }
+
+  /** The faces of a photograph, the surest first. */
+  faces(photograph: Photograph, signal: AbortSignal): Promise<JudgedFace[]> {
+    return this.#run(photograph, signal, (sent, buffers) => this.#threads.call("faces", [sent], buffers));
+  }
+
+  /** The face that is meant, and its embedding by the pack. */
+  embedding(photograph: Photograph, wish: FaceWish, signal: AbortSignal) {
+    return this.#run(photograph, signal, (sent, buffers) =>
+      this.#threads.call("embedding", [sent, wish], buffers),
+    );
+  }
+
+  /** The face that is meant, and its crop for a model. */
+  crop(photograph: Photograph, wish: FaceWish, framing: Framing, side: number, signal: AbortSignal) {
+    return this.#run(photograph, signal, (sent, buffers) =>
+      this.#threads.call("crop", [sent, wish, framing, side], buffers),
+    );
+  }
+
+  /** Ends the threads when they have answered what is pending. */
+  close(): Promise<void> {
+    return this.#threads.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** A thread cannot be interrupted: it keeps its place until it is done, even when nobody waits for it any more. */
+  #run<T>(
+    { file, what }: Photograph,
+    signal: AbortSignal,
+    call: (sent: Photograph, buffers: ArrayBuffer[]) => Promise<T>,
+  ): Promise<T> {
+    const work = this.#limiter.run(() => {
+      // A part of a body is copied when its turn comes, since sending it would send the whole body.
+      const copy = new Uint8Array(file);
+      return call({ file: copy, what }, [copy.buffer]);
+    }, signal);
+    return untilAborted(work, signal);
+  }
+}

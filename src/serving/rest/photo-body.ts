@@ -1,0 +1,116 @@
+/** @file Bodies of our own verbs: photographs with their wishes, as a form, as JSON or as a bare image file. */
+import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
+import type { PhotoCall } from "../faces.ts";
+import type { JsonCodec } from "../json/codec.ts";
+import { DEFAULT_WISH, PAIR_NAMES } from "../photos/meant-faces.ts";
+import type { FaceWish } from "../photos/photo-threads.ts";
+import { invalidArgument } from "../status.ts";
+import type { VerifyCall } from "../verify.ts";
+import { type FormPart, isFormUpload, readForm } from "./upload.ts";
+
+/** A body that was received. */
+export interface Received {
+  readonly body: Uint8Array;
+  readonly contentType: string;
+  readonly codec: JsonCodec;
+  readonly signal: AbortSignal;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Fields of a form are text. */
+function fieldsOf(parts: readonly FormPart[]): Fields {
+  const texts = parts
+    .filter(({ fileName }) => fileName === "")
+    .map(({ name, data }) => [name, Buffer.from(data).toString("utf8")] as const);
+  const given = new Map<string, unknown>(texts);
+  const [far, strict] = [given.get("far"), given.get("strict")];
+  if (far !== undefined) given.set("far", Number(far));
+  if (strict === "true" || strict === "false") given.set("strict", strict === "true");
+  return Object.fromEntries(given);
+}
+
+function refuseUnknown(fields: Fields, known: readonly string[]): void {
+  const unknown = Object.keys(fields).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const wanted = known.length === 0 ? "none is known beside the image" : `known are ${known.join(", ")}`;
+  throw invalidArgument(`the body has a field ${JSON.stringify(unknown)}; ${wanted}`);
+}
+
+function farOf({ far }: Fields): number | undefined {
+  if (far === undefined) return undefined;
+  if (typeof far === "number" && far > 0 && far < 1) return far;
+  throw invalidArgument("far is a rate between 0 and 1, such as 0.001");
+}
+
+function isChoice(value: unknown): value is FaceChoice {
+  return FACE_CHOICES.some((choice) => choice === value);
+}
+
+function wishOf({ face, strict }: Fields): FaceWish | undefined {
+  if (face === undefined && strict === undefined) return undefined;
+  const choice = face ?? DEFAULT_WISH.choice;
+  const wanted = strict ?? DEFAULT_WISH.strict;
+  if (!isChoice(choice)) throw invalidArgument(`face is one of ${FACE_CHOICES.join(", ")}`);
+  if (typeof wanted !== "boolean") throw invalidArgument("strict is true or false");
+  return { choice, strict: wanted };
+}
+
+const isForm = (contentType: string) => /^multipart\/form-data/i.test(contentType);
+
+/** The files of a form in the order of the names, where each has its name; otherwise in the order of the form. */
+function pairOf(parts: readonly FormPart[]): readonly [Uint8Array, Uint8Array] {
+  const files = parts.filter((part) => part.fileName !== "");
+  const named = PAIR_NAMES.map((name) => files.find((part) => part.name === name));
+  const [first, second] = named.includes(undefined) ? files : named;
+  if (first === undefined || second === undefined || files.length > 2) {
+    throw invalidArgument(`verify takes two image files, got ${files.length}`);
+  }
+  return [first.data, second.data];
+}
+
+/**
+ * Reads two photographs: a form with two files, or JSON with `anchor` and `verification`; beside them `far`, `face` and `strict`.
+ * @throws StatusError `INVALID_ARGUMENT` for any other body.
+ */
+export async function readPair({ body, contentType, codec, signal }: Received): Promise<VerifyCall> {
+  if (isForm(contentType)) {
+    const parts = readForm(body, contentType);
+    const fields = fieldsOf(parts);
+    return { images: pairOf(parts), far: farOf(fields), wish: wishOf(fields) };
+  }
+  if (isFormUpload(contentType)) {
+    throw invalidArgument(
+      `verify takes two image files, in a form or in JSON, got a body of type ${contentType}`,
+    );
+  }
+  const { files, fields } = await codec.readPhotos(body, PAIR_NAMES, signal);
+  refuseUnknown(fields, ["far", "face", "strict"]);
+  return { images: [files[0]!, files[1]!], far: farOf(fields), wish: wishOf(fields) };
+}
+
+/**
+ * Reads one photograph: a form with one file, JSON with `image`, or the file itself.
+ * @param known names of the fields that may be beside it, in a form or in JSON.
+ * @throws StatusError `INVALID_ARGUMENT` for any other body.
+ */
+export async function readPhoto(
+  { body, contentType, codec, signal }: Received,
+  known: readonly string[],
+): Promise<PhotoCall> {
+  if (isForm(contentType)) {
+    const parts = readForm(body, contentType);
+    const files = parts.filter((part) => part.fileName !== "");
+    const [file] = files;
+    if (file === undefined || files.length > 1) {
+      throw invalidArgument(`a form with one image file is wanted, got ${files.length} files`);
+    }
+    const fields = fieldsOf(parts);
+    refuseUnknown(fields, known);
+    return { image: file.data, wish: wishOf(fields) };
+  }
+  if (isFormUpload(contentType)) return { image: body, wish: undefined };
+  const { files, fields } = await codec.readPhotos(body, ["image"], signal);
+  refuseUnknown(fields, known);
+  return { image: files[0]!, wish: wishOf(fields) };
+}
