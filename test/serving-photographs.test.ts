@@ -192,7 +192,7 @@ describe.skipIf(!isThere)(`a pack as a model${note}`, () => {
 
   it("says which photograph shows no face, several, or one unfit to be compared", async () => {
     const both = await besideEachOther(ONE, OTHER);
-    const small = await shrunk(ONE, 70);
+    const small = await shrunk(ONE, 60);
     const cases = [
       [{ anchor: ONE, verification: BLANK }, "FACE_NOT_FOUND", "no face was found in the verification"],
       [

@@ -43,7 +43,7 @@ describe("faceid --help", () => {
 
   it("shows the options of a subcommand in both spellings", async () => {
     const text = await printed("convert", "--help");
-    expect(text).toMatch(/Usage: faceid convert \[options\] <folder>[\s\S]*--onnx <file>/);
+    expect(text).toMatch(/Usage: faceid convert \[options\] <path>[\s\S]*--onnx <file>/);
     expect(await printed("help", "convert")).toBe(text);
   });
 });

@@ -1,4 +1,5 @@
 /** @file Writes a SavedModel or an ONNX file as an ONNX file, or as a SavedModel with constants for variables. */
+import { resolve } from "node:path";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
@@ -43,6 +44,11 @@ export async function convertModel(
         hint: "pass --onnx FILE, or --saved-model DIR for a new version's folder",
       },
     );
+  }
+  if (onnx !== undefined && resolve(onnx) === resolve(path)) {
+    throw new FaceError("CONFIG_INVALID", `--onnx would overwrite the model ${path}`, {
+      hint: "choose another name",
+    });
   }
   const written: { path: string; bytes?: number }[] = [];
   const model = await readAnyModel(path);

@@ -3,13 +3,15 @@ import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import { drawFaces, requirePngName } from "../verify/draw-faces.ts";
+import { drawFaces, isPngName, requirePicture } from "../verify/draw-faces.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type { PhotoFace } from "../verify/photo-model.ts";
 
 export interface ListFacesOptions extends Omit<LoadFaceModelOptions, "detect"> {
   /** Where the photographs are drawn with their faces: a PNG for one photograph, a folder for several. */
   readonly show?: string | undefined;
+  /** Called after each photograph, with its entry of the result. */
+  readonly onPhoto?: (photo: ListedPhoto) => void;
 }
 
 /** The faces of one photograph, the surest first, or why it could not be read. */
@@ -24,10 +26,16 @@ export type ListedPhoto =
   | { readonly image: string; readonly error: FaceError };
 
 /** The picture of each photograph; two photographs of one name would overwrite each other. */
-function picturePaths(photos: readonly string[], show: string): string[] {
+async function picturePaths(photos: readonly string[], show: string): Promise<string[]> {
   if (photos.length === 1) {
-    requirePngName(show);
+    await requirePicture(show, photos);
     return [show];
+  }
+  if (isPngName(show)) {
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `--show: got ${show} for ${photos.length} photographs, expected a folder`,
+    );
   }
   const names = photos.map((photo) => `${basename(photo)}.png`);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
@@ -44,22 +52,26 @@ function picturePaths(photos: readonly string[], show: string): string[] {
  */
 export async function listFaces(
   photos: readonly string[],
-  { show, ...options }: ListFacesOptions = {},
+  { show, onPhoto, ...options }: ListFacesOptions = {},
 ): Promise<ListedPhoto[]> {
-  const pictures = show === undefined ? undefined : picturePaths(photos, show);
+  const pictures = show === undefined ? undefined : await picturePaths(photos, show);
   if (pictures !== undefined && pictures.length > 1) await mkdir(show!, { recursive: true });
   await using model = await loadFaceModel(undefined, options);
   const listed: ListedPhoto[] = [];
+  const add = (photo: ListedPhoto) => {
+    listed.push(photo);
+    onPhoto?.(photo);
+  };
   for (const [i, image] of photos.entries()) {
     if (options.signal?.aborted) throw new FaceError("INTERRUPTED", "faces was stopped");
     try {
       const { photograph, faces } = await model.findFaces(image);
       const { width, height } = photograph.level(0).pixels;
-      listed.push({ image, width, height, faces });
       if (pictures !== undefined) await writeFileAtomic(pictures[i]!, await drawFaces(photograph, faces));
+      add({ image, width, height, faces });
     } catch (error) {
       if (!(error instanceof FaceError && error.code === "IMAGE_UNREADABLE")) throw error;
-      listed.push({ image, error });
+      add({ image, error });
     }
   }
   return listed;

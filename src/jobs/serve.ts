@@ -170,15 +170,25 @@ function channelOptionsOf(text: Value): Record<string, string | number> {
   );
 }
 
-/** The pack is a model itself where no other is named. */
+/** TensorFlow Serving's default of `--model_name`. */
+const DEFAULT_MODEL_NAME = "default";
+
+/** The pack is a model itself where no other is named, under `--model_name` or its own name. */
 async function packOptionsOf(
-  { pack, modelName, modelBasePath, modelConfigFile }: ServerFlagValues,
+  { pack, modelName, modelBasePath, modelConfigFile, restApiPort }: ServerFlagValues,
   signal: AbortSignal,
   log: Log,
 ): Promise<PackOptions | undefined> {
   if (typeof pack !== "string") return undefined;
   const isAlone = modelBasePath === undefined && modelConfigFile === undefined;
-  return await packOf(pack, isAlone ? String(modelName) : undefined, log, signal);
+  if (isAlone && portOf(restApiPort) === undefined) {
+    throw new FaceError("CONFIG_INVALID", "a pack answers over REST only, and REST is off", {
+      hint: "add --rest_api_port 8501",
+    });
+  }
+  const name = modelName === DEFAULT_MODEL_NAME ? pack : String(modelName);
+  if (isAlone) log.info(`the pack is served as ${name}: POST /v1/models/${name}:verify, :detect and :embed`);
+  return await packOf(pack, isAlone ? name : undefined, log, signal);
 }
 
 const MICROS_PER_MS = 1000;

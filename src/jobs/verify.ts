@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { isImageFile, listFolder, listImages } from "../data/folder.ts";
-import { drawComparison, requirePngName } from "../verify/draw-faces.ts";
+import { drawComparison, requirePicture } from "../verify/draw-faces.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type { PhotoModel, PhotoVerification, PhotoVerifyOptions } from "../verify/photo-model.ts";
 
@@ -87,7 +87,7 @@ export async function verifyPhotos(
   if (many && options.show !== undefined) {
     throw new FaceError("CONFIG_INVALID", "--show draws two photographs, not a folder");
   }
-  if (options.show !== undefined) requirePngName(options.show);
+  if (options.show !== undefined) await requirePicture(options.show, [photo, other]);
   await using model = await loadFaceModel(options.model, options);
   // A rate that cannot be answered is refused before any work.
   model.decide(0, options.far);

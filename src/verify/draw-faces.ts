@@ -1,4 +1,7 @@
 /** @file Draws photographs with the boxes and points of their faces, and the crops that were compared, as PNG. */
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import type { Face } from "../faces/face.ts";
 import { Pyramid, sample } from "../faces/pyramid.ts";
@@ -18,10 +21,32 @@ const PAPER = "#f4f4f2";
 const CHOSEN = "#00c26e";
 const OTHER = "#ffb000";
 
-/** @throws FaceError `CONFIG_INVALID` for a picture's path with another ending. */
-export function requirePngName(path: string): void {
-  if (path.toLowerCase().endsWith(".png")) return;
-  throw new FaceError("CONFIG_INVALID", `--show: got ${path}, expected a name ending in .png`);
+export const isPngName = (path: string): boolean => path.toLowerCase().endsWith(".png");
+
+/**
+ * Checks where a picture is to be written, before any work.
+ * @param photos the photographs that are read.
+ * @throws FaceError `CONFIG_INVALID` for a name that is no PNG's or that of a photograph, `FILE_INVALID` for a folder that
+ *   does not exist or cannot be written to.
+ */
+export async function requirePicture(path: string, photos: readonly string[]): Promise<void> {
+  if (!isPngName(path)) {
+    throw new FaceError("CONFIG_INVALID", `--show: got ${path}, expected a name ending in .png`);
+  }
+  if (photos.some((photo) => resolve(photo) === resolve(path))) {
+    throw new FaceError("CONFIG_INVALID", `--show: the picture would overwrite the photograph ${path}`, {
+      hint: "choose another name",
+    });
+  }
+  const folder = dirname(resolve(path));
+  try {
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    throw new FaceError("FILE_INVALID", `--show: cannot write to the folder ${folder}`, {
+      hint: "choose a folder that exists and that you may write to",
+      cause: error,
+    });
+  }
 }
 
 interface Place {

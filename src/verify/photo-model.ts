@@ -93,6 +93,7 @@ export class PhotoModel implements AsyncDisposable {
   readonly #comparer: FaceComparer;
   readonly #pipeline: FacePipeline | undefined;
   readonly #detects: boolean;
+  #closing: Promise<void> | undefined;
 
   /** Use `loadFaceModel`. */
   constructor(comparer: FaceComparer, pipeline: FacePipeline | undefined, detects: boolean) {
@@ -143,6 +144,7 @@ export class PhotoModel implements AsyncDisposable {
 
   /** How alike two embeddings of this model are, as `measure` says; larger means more alike. */
   async similarity(a: Float32Array, b: Float32Array): Promise<number> {
+    this.#checkOpen();
     return await this.#comparer.similarity(a, b);
   }
 
@@ -186,16 +188,30 @@ export class PhotoModel implements AsyncDisposable {
     return { ...this.decide(similarity, far), model: this.name, faces };
   }
 
-  async close(): Promise<void> {
-    await this.#comparer[Symbol.asyncDispose]();
-    await this.#pipeline?.close();
+  /** Frees the sessions; further calls do nothing. */
+  close(): Promise<void> {
+    this.#closing ??= this.#free();
+    return this.#closing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
+  async #free(): Promise<void> {
+    await this.#comparer[Symbol.asyncDispose]();
+    await this.#pipeline?.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#closing === undefined) return;
+    throw new FaceError("CONFIG_INVALID", `the model ${this.name} is closed`, {
+      hint: "load it again, or close it after the last call",
+    });
+  }
+
   async #find(photo: Photo): Promise<FoundFaces> {
+    this.#checkOpen();
     if (this.#pipeline !== undefined && this.#detects) return await this.#pipeline.find(photo);
     throw new FaceError("CONFIG_INVALID", `${this.name} was opened without detection and finds no faces`, {
       hint: "leave out detect: false",
@@ -203,6 +219,7 @@ export class PhotoModel implements AsyncDisposable {
   }
 
   async #embed(photo: Photo, what: string, options: PhotoOptions): Promise<PhotoEmbedding> {
+    this.#checkOpen();
     try {
       return this.#detects ? await this.#embedFace(photo, what, options) : await this.#embedCrop(photo);
     } catch (error) {

@@ -41,20 +41,17 @@ const quoted = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"
 /** Four decimals are below what a detector can tell. */
 const numberText = (value: number) => String(Number(value.toFixed(4)));
 
-/** One line for each face; photographs without faces have none. */
-function csvText(listed: readonly ListedPhoto[]): string {
-  const rows = listed.flatMap((photo) =>
-    "error" in photo
-      ? []
-      : photo.faces.map((face) => [
-          photo.image,
-          ...Object.values(COLUMNS).map((value) => numberText(value(face))),
-          face.warnings.join("; "),
-        ]),
-  );
-  return [["image", ...Object.keys(COLUMNS), "warnings"], ...rows]
-    .map((row) => row.map(quoted).join(","))
-    .join("\n");
+const CSV_HEAD = ["image", ...Object.keys(COLUMNS), "warnings"].join(",");
+
+/** One line for each face; a photograph without faces has none. */
+function csvLines(photo: ListedPhoto): string[] {
+  if ("error" in photo) return [];
+  const fields = (face: PhotoFace) => [
+    photo.image,
+    ...Object.values(COLUMNS).map((value) => numberText(value(face))),
+    face.warnings.join("; "),
+  ];
+  return photo.faces.map((face) => fields(face).map(quoted).join(","));
 }
 
 function photoText(photo: ListedPhoto): string {
@@ -85,10 +82,14 @@ async function run(photos: readonly string[], { show, json, csv }: Flags): Promi
   }
   const log = consoleLog({ quiet: json === true || csv === true });
   using interrupt = onInterrupt(() => log.warn("stopping"));
-  const listed = await listFaces(photos, { show, log, signal: interrupt.signal });
+  if (csv === true) console.log(CSV_HEAD);
+  // Text and CSV appear photograph by photograph, so that what was found before an interruption is not lost.
+  const onPhoto = (photo: ListedPhoto) => {
+    if (csv === true) for (const line of csvLines(photo)) console.log(line);
+    else if (json !== true) console.log(photoText(photo));
+  };
+  const listed = await listFaces(photos, { show, log, onPhoto, signal: interrupt.signal });
   if (json === true) console.log(JSON.stringify({ photographs: listed.map(photoObject) }));
-  else if (csv === true) console.log(csvText(listed));
-  else console.log(listed.map(photoText).join("\n"));
   for (const photo of listed) {
     if (!("error" in photo)) continue;
     if (csv === true) log.error(photo.error.message);

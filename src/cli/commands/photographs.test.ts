@@ -178,6 +178,37 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     expect(unreadable.status).toBe(3);
   });
 
+  it("draws over no photograph, into no missing folder, and several only into a folder", async () => {
+    const copy = join(work, "copy.png");
+    writeFileSync(copy, readFileSync(blank));
+    const cases = [
+      [["faces", copy, "--show", copy], 2, "would overwrite"],
+      [["verify", ONE, copy, "--show", copy], 2, "would overwrite"],
+      [["faces", ONE, "--show", join(work, "nowhere", "x.png")], 3, "cannot write to the folder"],
+      [["faces", ONE, TWO, "--show", join(work, "two.png")], 2, "expected a folder"],
+    ] as const;
+    for (const [command, exit, message] of cases) {
+      const { status, stderr } = await faceid([...command]);
+      expect(stderr).toContain(message);
+      expect(status).toBe(exit);
+    }
+    expect(readFileSync(copy)).toEqual(readFileSync(blank));
+    expect(existsSync(join(work, "nowhere"))).toBe(false);
+  });
+
+  it("is not served where nobody could ask it: without REST", async () => {
+    const { status, stderr } = await faceid(["serve", "--pack", "opencv-sface", "--port", "0"]);
+    expect(stderr).toContain("--rest_api_port 8501");
+    expect(status).toBe(2);
+  });
+
+  it("frees its sessions once, and refuses what comes after", async () => {
+    const other = await loadFaceModel();
+    await Promise.all([other.close(), other.close()]);
+    await other.close();
+    await expect(other.verify(ONE, TWO)).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+  });
+
   it("decides by an exported model whose photographs are LFW's", async () => {
     const { status, stdout } = await faceid(["verify", ONE, TWO, "--json", "--model", MODEL]);
     expect(answerOf(stdout)).toMatchObject({ same: true, model: MODEL });

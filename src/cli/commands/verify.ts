@@ -28,7 +28,10 @@ function rateLine({ falseAcceptRate: rate }: PhotoDecision): string {
   return `false accept rate  ${percent(rate.estimate)}  (95 %: ${percent(rate.low)} to ${percent(rate.high)})`;
 }
 
-function pairText(verification: PhotoVerification): string {
+const CROPS_WARNING =
+  "warning: no face was looked for; the rate holds only for crops that lie as the model's own do";
+
+function pairText(verification: PhotoVerification, detect: boolean): string {
   const { similarity, threshold, model, faces } = verification;
   return [
     words(verification),
@@ -39,6 +42,7 @@ function pairText(verification: PhotoVerification): string {
     ...faces.flatMap(({ warnings }, i) =>
       warnings.map((warning) => `warning: ${["first", "second"][i]} photograph: ${warning}`),
     ),
+    ...(detect ? [] : [CROPS_WARNING]),
   ].join("\n");
 }
 
@@ -97,7 +101,7 @@ async function answer(photo: string, other: string, flags: Flags): Promise<void>
     process.exitCode = folderExit(result);
     return;
   }
-  console.log(json ? JSON.stringify(result) : pairText(result));
+  console.log(json ? JSON.stringify(result) : pairText(result, detect));
   process.exitCode = result.same ? 0 : DIFFERENT;
 }
 
