@@ -90,7 +90,7 @@ export function modelsCommand(command: Command): Command {
       .option("--json", "print a list of JSON objects, with digests and addresses")
       .action(list),
     new Command("add")
-      .description("fetch a pack, or copy it from files that are here; either way its digests must be right")
+      .description("download a pack, or copy it from files; its digests are checked")
       .argument("<name>", "the pack, as faceid models list names it")
       .option("--from <paths...>", "files of the pack, a folder with them, or a zip such as a Python wheel")
       .action(add),

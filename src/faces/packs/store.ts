@@ -152,7 +152,7 @@ export class PackStore {
       );
       return true;
     }
-    if (isOffline(this.#environment)) throw this.#missing(pack, "FACEID_OFFLINE forbids to fetch it");
+    if (isOffline(this.#environment)) throw this.#missing(pack, "FACEID_OFFLINE forbids fetching it");
     const onWait = () => log.info(`another process is fetching ${name}; waiting for it`);
     let work: WorkFolder | undefined;
     while (work === undefined) {
