@@ -91,7 +91,7 @@ interface Answer {
 
 describe.skipIf("unavailable" in python)("ONNX", () => {
   const cases = NETWORKS.flatMap(({ name }) =>
-    ["exported", "whole step", "derivatives", "update"].map((title) => ({ network: name, title })),
+    ["exported", "whole step", "gradients", "update"].map((title) => ({ network: name, title })),
   );
   const wanted = new Map<string, TensorMap>();
   const answers = new Map<string, Answer & { work: string }>();
