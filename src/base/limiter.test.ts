@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { FaceError } from "./errors.ts";
 import { eachLimited, Limiter } from "./limiter.ts";
 
-/** Work that ends when it is told to, and notes when it starts. */
+/** Work that records its start and ends on request. */
 function controlled() {
   const started: number[] = [];
   const ends = new Map<number, () => void>();

@@ -53,7 +53,7 @@ export type GradRules = { readonly [K in OpName]: GradRule<K> };
 /** For ops whose derivative is zero wherever it exists. */
 const stop = (): readonly undefined[] => [];
 
-/** For ops whose derivative is not implemented. */
+/** For ops whose derivative no network here needs; differentiating one is an error, unlike under `stop`. */
 const unavailable = (node: Node): never => {
   throw new FaceError("MODEL_UNSUPPORTED", `the derivative of ${node.op} is not available`);
 };

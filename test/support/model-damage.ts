@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { FaceError } from "../../src/base/errors.ts";
 import { lower } from "../../src/onnx/lower/lower.ts";
 import { openRuntime } from "../../src/onnx/runtime/runtime.ts";
 import { type AttrValue, type NodeDef, SavedModelSchema } from "../../src/proto/tensorflow/graph_pb.ts";
@@ -12,6 +11,7 @@ import { parseBundleIndex } from "../../src/savedmodel/format/bundle-index.ts";
 import { readTable } from "../../src/savedmodel/format/table.ts";
 import { importers } from "../../src/savedmodel/read/from-tensorflow.ts";
 import { parseSavedModel } from "../../src/savedmodel/read/read.ts";
+import { type ByteEdit, byteEdits, edited, hostile, type Outcome, outcome, pick } from "./byte-damage.ts";
 import { writeTable } from "./write-bundle.ts";
 
 const GOLDEN = join(import.meta.dirname, "../golden/tensorflow");
@@ -28,59 +28,6 @@ const MODELS: readonly GoldenModel[] = NAMES.map((name) => {
   const file = (path: string) => new Uint8Array(readFileSync(join(folder, path)));
   return { folder, model: file("saved_model.pb"), index: file("variables/variables.index") };
 });
-
-/** A change of bytes; places and lengths are shares of the file. */
-type ByteEdit =
-  | { readonly kind: "set"; readonly at: number; readonly to: number }
-  | { readonly kind: "flip"; readonly at: number; readonly bit: number }
-  | { readonly kind: "cut"; readonly at: number }
-  | { readonly kind: "drop"; readonly at: number; readonly length: number }
-  | { readonly kind: "repeat"; readonly at: number; readonly length: number }
-  | { readonly kind: "insert"; readonly at: number; readonly bytes: Uint8Array };
-
-const share = fc.double({ min: 0, max: 0.999999, noNaN: true });
-const someBytes = fc.uint8Array({ minLength: 1, maxLength: 12 });
-
-const byteEdit: fc.Arbitrary<ByteEdit> = fc.oneof(
-  fc.record({ kind: fc.constant("set" as const), at: share, to: fc.constantFrom(0, 1, 0x7f, 0x80, 0xff) }),
-  fc.record({ kind: fc.constant("set" as const), at: share, to: fc.nat(255) }),
-  fc.record({ kind: fc.constant("flip" as const), at: share, bit: fc.nat(7) }),
-  fc.record({ kind: fc.constant("cut" as const), at: share }),
-  fc.record({ kind: fc.constant("drop" as const), at: share, length: fc.integer({ min: 1, max: 64 }) }),
-  fc.record({ kind: fc.constant("repeat" as const), at: share, length: fc.integer({ min: 1, max: 64 }) }),
-  fc.record({ kind: fc.constant("insert" as const), at: share, bytes: someBytes }),
-);
-
-function edited(content: Uint8Array, edit: ByteEdit): Uint8Array {
-  const at = Math.floor(edit.at * content.length);
-  const [head, tail] = [content.subarray(0, at), content.subarray(at)];
-  if (edit.kind === "cut") return head;
-  if (edit.kind === "insert") return Buffer.concat([head, edit.bytes, tail]);
-  if (edit.kind === "drop") return Buffer.concat([head, tail.subarray(edit.length)]);
-  if (edit.kind === "repeat") return Buffer.concat([head, tail.subarray(0, edit.length), tail]);
-  const changed = Uint8Array.from(content);
-  if (at < changed.length) changed[at] = edit.kind === "set" ? edit.to : changed[at]! ^ (1 << edit.bit);
-  return changed;
-}
-
-/** Numbers at which readers stumble. */
-const HOSTILE = [
-  0n,
-  1n,
-  -1n,
-  2n,
-  3n,
-  7n,
-  255n,
-  2n ** 20n,
-  2n ** 31n - 1n,
-  2n ** 31n,
-  2n ** 40n,
-  2n ** 53n,
-  2n ** 62n,
-  -(2n ** 63n),
-];
-const hostile = fc.constantFrom(...HOSTILE);
 
 /** A change of what a graph says. */
 interface GraphEdit {
@@ -114,7 +61,6 @@ const OPERATORS = [
   "VariableV2",
   "StatelessWhile",
 ];
-const pick = <T>(list: readonly T[], which: number): T | undefined => list[which % Math.max(list.length, 1)];
 
 function spoilShape(shape: TensorShapeProto | undefined, { which, number }: GraphEdit): void {
   const side = pick(shape?.dim ?? [], which);
@@ -177,21 +123,6 @@ function spoiled(content: Uint8Array, edits: readonly GraphEdit[]): Uint8Array {
   return toBinary(SavedModelSchema, model);
 }
 
-const REFUSALS: ReadonlySet<string> = new Set(["MODEL_INVALID", "MODEL_UNSUPPORTED", "MODEL_NOT_FOUND"]);
-
-/** What came of a damaged file. */
-export type Outcome = "read" | "refused";
-
-async function outcome(work: () => Promise<void> | void): Promise<Outcome> {
-  try {
-    await work();
-    return "read";
-  } catch (error) {
-    if (error instanceof FaceError && REFUSALS.has(error.code)) return "refused";
-    throw error;
-  }
-}
-
 /** Reads a model's graph, for every signature, to the point where the engine takes it, or into the engine. */
 function readModel(content: Uint8Array, folder: string, intoEngine = false): Promise<Outcome> {
   return outcome(async () => {
@@ -219,11 +150,10 @@ function spoiledIndex(content: Uint8Array, which: number, edits: readonly ByteEd
 }
 
 const model = fc.constantFrom(...MODELS);
-const edits = fc.array(byteEdit, { minLength: 1, maxLength: 4 });
 
 /** Kinds of damage; each draws a damaged file and says what comes of reading it, or throws what nobody shall ever see. */
 export const DAMAGES: Readonly<Record<string, fc.Arbitrary<() => Promise<Outcome>>>> = {
-  "bytes of a graph": fc.tuple(model, edits).map(
+  "bytes of a graph": fc.tuple(model, byteEdits).map(
     ([{ folder, model: content }, changes]) =>
       () =>
         readModel(changes.reduce(edited, content), folder),
@@ -238,12 +168,12 @@ export const DAMAGES: Readonly<Record<string, fc.Arbitrary<() => Promise<Outcome
       () =>
         readModel(spoiled(content, changes), folder, true),
   ),
-  "bytes of an index": fc.tuple(model, edits).map(
+  "bytes of an index": fc.tuple(model, byteEdits).map(
     ([{ index }, changes]) =>
       () =>
         readIndex(changes.reduce(edited, index)),
   ),
-  "entries of an index": fc.tuple(model, fc.nat(), edits).map(
+  "entries of an index": fc.tuple(model, fc.nat(), byteEdits).map(
     ([{ index }, which, changes]) =>
       () =>
         readIndex(spoiledIndex(index, which, changes)),
