@@ -25,7 +25,7 @@ import {
   trainNetwork,
   writeRunFile,
 } from "../train/network-run.ts";
-import { openPeople } from "../train/people.ts";
+import { trainingPeople } from "../train/people.ts";
 import { evaluate, type Measurement } from "./evaluate.ts";
 import { type ExportTarget, exportModel } from "./export.ts";
 import { REPORT_FILE, writeReport } from "./report.ts";
@@ -64,7 +64,7 @@ function backboneConfig(config: SettledConfig, index: number): SettledConfig {
 /** Trains the backbones that are not complete yet, one after the other, then joins them. */
 async function trainStages(options: TrainOptions, config: SettledConfig): Promise<TrainResult> {
   const { folder, log = silentLog } = options;
-  const people = await openPeople(config, log);
+  const people = await trainingPeople(config, log, options.signal);
   await writeRunFile(folder, config, people);
   let last: RunEnd | undefined;
   for (const [index, crop] of config.crops.entries()) {

@@ -27,7 +27,7 @@ import { feedOf } from "./feed.ts";
 import type { RunEnd, TrainListener } from "./listeners.ts";
 import { checkpoints, earlyStop, LAST_CHECKPOINT, runLog } from "./listeners.ts";
 import { runLoop } from "./loop.ts";
-import { openPeople, type People } from "./people.ts";
+import { type People, trainingPeople } from "./people.ts";
 import { type StepSettings, trainingGraphs } from "./step.ts";
 
 export interface TrainOptions {
@@ -125,7 +125,7 @@ async function run(
   const log = options.log ?? silentLog;
   // Fails on a misspelt network before the dataset is read.
   networkNamed(config.model);
-  const people = await openPeople(config, log);
+  const people = await trainingPeople(config, log, options.signal);
   await using loader = new Loader({
     settings: settingsOf(config),
     strict: config.strict,
@@ -143,7 +143,7 @@ export const RUN_FILE = "run.json";
 export async function writeRunFile(
   folder: string,
   config: SettledConfig,
-  { dataset, split, excluded }: People,
+  { dataset, split, excluded, leftOut }: People,
 ): Promise<void> {
   const about = {
     faceid: VERSION,
@@ -153,6 +153,7 @@ export async function writeRunFile(
     seed: config.seed,
     config,
     dataset: { name: dataset.name, kind: dataset.kind, identities: dataset.identities.length, excluded },
+    ...(leftOut === undefined ? {} : { leftOut }),
     people: { train: split.train.length, validation: split.validation.length, test: split.test.length },
   };
   await writeFileAtomic(join(folder, RUN_FILE), `${JSON.stringify(about, null, 2)}\n`);

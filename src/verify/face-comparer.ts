@@ -1,7 +1,5 @@
 /** @file What compares faces that were found in photographs: the embedding of a model pack, or an exported model. */
 import type { CalibrationRecord } from "../artifact/calibration.ts";
-import type { Framing as ModelFraming } from "../artifact/description.ts";
-import { readDescription } from "../artifact/description.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Framing, LFW_FRAMING } from "../faces/alignment.ts";
 import { cosineSimilarity, EMBEDDING_SIDE } from "../faces/embedder.ts";
@@ -13,7 +11,7 @@ import type { Pixels } from "../image/settings.ts";
 import { imageSettings, prepare } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
 import type { Photo } from "./face-model.ts";
-import { openModel } from "./open-model.ts";
+import { ARCFACE, type OpenedModel, openModel } from "./open-model.ts";
 
 /** Faces to embeddings, embeddings to similarities. */
 export interface FaceComparer extends AsyncDisposable {
@@ -54,19 +52,18 @@ export function packComparer(
   };
 }
 
-/** The template that aligned models name; the only one there is. */
-const ARCFACE = "arcface";
-
 /**
- * How faces lie in a model's images, in the terms of the face pipeline.
- * @param dataset what it was trained on; LFW's photographs have a framing of their own.
+ * How faces lie in a model's images, in the terms of the face pipeline. A model that does not say so, but was trained on
+ * LFW as it is, has LFW's own framing.
+ * @param path for the error.
+ * @throws FaceError `MODEL_UNSUPPORTED` when faces cannot be cut out for it.
  */
-function framingOf(
+export function framingOf(
   path: string,
-  framing: ModelFraming | undefined,
-  side: number,
-  dataset: string | undefined,
+  { framing, settings, verifier }: Pick<OpenedModel, "framing" | "settings" | "verifier">,
 ): Framing {
+  const side = verifier.image.height;
+  const dataset = settings?.dataset;
   if (framing?.kind === "centred") return { kind: "centred", factor: framing.enlarge };
   if (framing?.kind === "aligned" && framing.template === ARCFACE && framing.side === side) {
     return { kind: "aligned" };
@@ -80,8 +77,6 @@ function framingOf(
     hint: "cut the faces out as in its training images and pass --no-detect, or export the model with its framing",
   });
 }
-
-const isCheckpoint = (path: string) => path.endsWith(".safetensors");
 
 /** Checks what comparing faces takes: embeddings, and square images. */
 function requireVerifier(path: string, verifier: object & { readonly image: Verifier["image"] }): Verifier {
@@ -109,14 +104,7 @@ export async function modelComparer(name: string, path: string, detects: boolean
   try {
     const verifier = requireVerifier(path, opened.verifier);
     const side = verifier.image.height;
-    const described =
-      opened.network === undefined || isCheckpoint(opened.path)
-        ? undefined
-        : await readDescription(opened.path);
-    const dataset = opened.settings?.dataset;
-    const framing = detects
-      ? framingOf(path, described?.framing, side, typeof dataset === "string" ? dataset : undefined)
-      : undefined;
+    const framing = detects ? framingOf(path, opened) : undefined;
     return {
       name,
       measure: "probability",

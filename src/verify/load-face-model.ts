@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
 import { openPack } from "../faces/models.ts";
 import { PACKS } from "../faces/packs/catalogue.ts";
@@ -20,6 +21,10 @@ const SHIPPED = fileURLToPath(new URL(`../../models/${SHIPPED_NAME}`, import.met
 
 const CALIBRATIONS = new Map([[DEFAULT_PACK, OPENCV_SFACE_CALIBRATION]]);
 
+/** The thresholds that were measured for a pack. */
+export const packCalibration = (name: string): CalibrationRecord | undefined =>
+  CALIBRATIONS.get(name)?.calibration;
+
 export interface LoadFaceModelOptions extends OpenPackOptions {
   /** Whether faces are looked for. Without it a picture must be a face's crop as the model reads it. Default true. */
   readonly detect?: boolean | undefined;
@@ -35,7 +40,7 @@ async function openPipeline(pack: string, options: LoadFaceModelOptions): Promis
 async function loadPack(name: string, options: LoadFaceModelOptions): Promise<PhotoModel> {
   const pipeline = await openPipeline(name, options);
   return new PhotoModel(
-    packComparer(name, pipeline, CALIBRATIONS.get(name)?.calibration),
+    packComparer(name, pipeline, packCalibration(name)),
     pipeline,
     options.detect ?? true,
   );

@@ -2,7 +2,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
-import { type ExportedModel, readDescription } from "../artifact/description.ts";
+import { type ExportedModel, type Framing, readDescription } from "../artifact/description.ts";
 import { DESCRIPTION_FILE, modelFileIn, ONNX_FILE, SAVED_MODEL_FILE, versionsIn } from "../artifact/files.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
@@ -30,7 +30,14 @@ export interface OpenedModel {
   readonly history: readonly EpochRecord[];
   /** Thresholds of an exported model. */
   readonly calibration?: CalibrationRecord;
+  /** How faces lie in its images, if that is known. */
+  readonly framing?: Framing;
+  /** The name of the model pack that it is: its scores are cosines, and it was not trained on any dataset here. */
+  readonly pack?: string;
 }
+
+/** The template of aligned faces; the only one there is. */
+export const ARCFACE = "arcface";
 
 /** The names in a folder; undefined for anything else. */
 async function namesIn(path: string): Promise<readonly string[] | undefined> {
@@ -41,6 +48,14 @@ async function namesIn(path: string): Promise<readonly string[] | undefined> {
 /** The file of a checkpoint; a run's folder stands for its best one. */
 export async function checkpointFile(path: string): Promise<string> {
   return (await namesIn(path)) === undefined ? path : join(path, BEST_CHECKPOINT);
+}
+
+/** How faces lie in the images of a network that was trained with these settings, if they say so. */
+export function trainedFraming({ faces, imageShape }: Pick<DataConfig, "faces" | "imageShape">): {
+  framing?: Framing;
+} {
+  if (faces === "none") return {};
+  return { framing: { kind: "aligned", template: ARCFACE, side: imageShape[0]! } };
 }
 
 /**
@@ -58,6 +73,7 @@ async function openCheckpoint(path: string): Promise<OpenedModel> {
     network: config.model,
     settings: config,
     history: progress.history,
+    ...trainedFraming(config),
   };
 }
 
@@ -89,7 +105,7 @@ async function openVersion(folder: string): Promise<OpenedModel> {
   const { height, width } = verifier.image;
   const config = { ...trained, imageShape: [height, width] };
   if (description === undefined) return { path: folder, verifier, config, history: [] };
-  const { network, training, calibration } = description;
+  const { network, training, calibration, framing } = description;
   return {
     path: folder,
     verifier,
@@ -98,6 +114,7 @@ async function openVersion(folder: string): Promise<OpenedModel> {
     settings: currentSettings(training.config),
     history: training.history,
     ...(calibration === undefined ? {} : { calibration }),
+    ...(framing === undefined ? {} : { framing }),
   };
 }
 
