@@ -23,6 +23,33 @@ export type Framing =
 /** Where the five points of a face should lie: `arcface`'s narrow crop, or as in the whole photographs of `lfw`. */
 export type Template = "arcface" | "lfw";
 
+/** A framing as a model's description names it. */
+export type NamedFraming =
+  | { readonly kind: "aligned"; readonly template: string; readonly side: number }
+  | { readonly kind: "centred"; readonly enlarge: number }
+  | { readonly kind: "none" };
+
+const TEMPLATES: readonly Template[] = ["arcface", "lfw"];
+
+/**
+ * How a crop of a side is cut out for a description's framing.
+ * @returns `undefined` where it cannot be: there is no framing, no such template, or it is for images of another side.
+ */
+export function framingFrom(named: NamedFraming, side: number): Framing | undefined {
+  if (named.kind === "centred") return { kind: "centred", factor: named.enlarge };
+  const template =
+    named.kind === "aligned" && named.side === side
+      ? TEMPLATES.find((each) => each === named.template)
+      : undefined;
+  return template === undefined ? undefined : { kind: "aligned", ...(template === "lfw" && { template }) };
+}
+
+/** The description's terms for the framing of crops of a side. */
+export const framingName = (framing: Framing, side: number): NamedFraming =>
+  framing.kind === "centred"
+    ? { kind: "centred", enlarge: framing.factor }
+    : { kind: "aligned", template: framing.template ?? "arcface", side };
+
 /** LFW's own framing: whoever was trained on its photographs reads faces as they lie there. */
 export const LFW_FRAMING: Framing = { kind: "aligned", template: "lfw" };
 

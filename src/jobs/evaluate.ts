@@ -20,6 +20,7 @@ import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate
 import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
 import { calibrate } from "../evaluate/thresholds.ts";
 import type { Framing } from "../faces/alignment.ts";
+import { PACKS } from "../faces/packs/catalogue.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
 import { settingsOf } from "../train/config.ts";
 import { type DataConfig, excludedPairs, openImages, openPeople, type People } from "../train/people.ts";
@@ -172,7 +173,7 @@ export async function measureFolds(
 
 /** What to measure on. */
 export interface EvaluateOptions extends Watching {
-  /** What the model's path or name stands for; a path is looked into when left out. */
+  /** What the model's path or name stands for; found out when left out. */
   readonly kind?: ModelPlace["kind"] | "pack" | undefined;
   /** Settings of the data that differ from those of the training. */
   readonly data?: Partial<DataConfig> | undefined;
@@ -185,7 +186,8 @@ export async function openMeasured(
   model: string,
   { kind, log }: Pick<EvaluateOptions, "kind" | "log">,
 ): Promise<OpenedModel> {
-  return await (kind === "pack" ? openPackModel(model, { log }) : openModel(model, kind));
+  const isPack = kind === "pack" || (kind === undefined && PACKS.some(({ name }) => name === model));
+  return await (isPack ? openPackModel(model, { log }) : openModel(model, kind));
 }
 
 /** How a model is measured with these settings of the data. */

@@ -1,12 +1,11 @@
 /** @file Compares one photograph with another, or with all photographs of a folder. */
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import { isImageFile, listFolder, listImages } from "../data/folder.ts";
 import { drawComparison, requirePicture } from "../verify/draw-faces.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type { PhotoModel, PhotoVerification, PhotoVerifyOptions } from "../verify/photo-model.ts";
+import { isFolder, photosIn } from "./photos-in.ts";
 
 export interface VerifyPhotosOptions extends LoadFaceModelOptions, PhotoVerifyOptions {
   /** As for `loadFaceModel`. */
@@ -25,11 +24,6 @@ export interface VerifiedFolder {
   readonly candidates: readonly Candidate[];
 }
 
-/** Whether a path names a folder. */
-async function isFolder(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
-}
-
 async function verifyPair(
   model: PhotoModel,
   [first, second]: readonly [string, string],
@@ -41,21 +35,12 @@ async function verifyPair(
   return verification;
 }
 
-/** Photographs of a folder and of the folders in it, in name order. */
-async function imagesOf(folder: string): Promise<string[]> {
-  const { folders, files } = await listFolder(folder);
-  const inFolders = await listImages(folder, folders);
-  const paths = inFolders.flatMap(({ name, files: images }) => images.map((image) => join(name, image)));
-  return [...files.filter(isImageFile), ...paths].map((path) => join(folder, path));
-}
-
 async function verifyFolder(
   model: PhotoModel,
   [photo, folder]: readonly [string, string],
   { far, signal, ...options }: VerifyPhotosOptions,
 ): Promise<VerifiedFolder> {
-  const images = await imagesOf(folder);
-  if (images.length === 0) throw new FaceError("DATASET_INVALID", `there are no photographs in ${folder}`);
+  const images = (await photosIn(folder)).map((path) => join(folder, path));
   const wanted = await model.embed(photo, options);
   const candidates: Candidate[] = [];
   for (const image of images) {

@@ -60,7 +60,7 @@ export async function excludedPairs({
 }
 
 /** How networks that are trained here take faces. */
-const TRAINED_FRAMING: Framing = { kind: "aligned" };
+export const TRAINED_FRAMING: Framing = { kind: "aligned" };
 
 /**
  * Opens the dataset of a configuration. With `faces: align` its images are the faces of its photographs.

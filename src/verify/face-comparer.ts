@@ -1,7 +1,7 @@
 /** @file What compares faces that were found in photographs: the embedding of a model pack, or an exported model. */
 import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
-import { type Framing, LFW_FRAMING } from "../faces/alignment.ts";
+import { type Framing, framingFrom, LFW_FRAMING } from "../faces/alignment.ts";
 import { cosineSimilarity, EMBEDDING_SIDE } from "../faces/embedder.ts";
 import type { Face } from "../faces/face.ts";
 import { cropFace, type FacePipeline } from "../faces/pipeline.ts";
@@ -11,7 +11,7 @@ import type { Pixels } from "../image/settings.ts";
 import { imageSettings, prepare } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
 import type { Photo } from "./face-model.ts";
-import { ARCFACE, type OpenedModel, openModel } from "./open-model.ts";
+import { type OpenedModel, openModel } from "./open-model.ts";
 
 /** Faces to embeddings, embeddings to similarities. */
 export interface FaceComparer extends AsyncDisposable {
@@ -64,10 +64,8 @@ export function framingOf(
 ): Framing {
   const side = verifier.image.height;
   const dataset = settings?.dataset;
-  if (framing?.kind === "centred") return { kind: "centred", factor: framing.enlarge };
-  if (framing?.kind === "aligned" && framing.template === ARCFACE && framing.side === side) {
-    return { kind: "aligned" };
-  }
+  const cut = framing && framingFrom(framing, side);
+  if (cut !== undefined) return cut;
   if (framing === undefined && dataset === "lfw") return LFW_FRAMING;
   const what =
     framing === undefined
@@ -79,7 +77,10 @@ export function framingOf(
 }
 
 /** Checks what comparing faces takes: embeddings, and square images. */
-function requireVerifier(path: string, verifier: object & { readonly image: Verifier["image"] }): Verifier {
+export function requireVerifier(
+  path: string,
+  verifier: object & { readonly image: Verifier["image"] },
+): Verifier {
   const { height, width } = verifier.image;
   if (!("compare" in verifier)) {
     throw new FaceError("MODEL_UNSUPPORTED", `${path} compares images and gives no embeddings`, {

@@ -5,12 +5,13 @@ import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { type ExportedModel, type Framing, readDescription } from "../artifact/description.ts";
 import { DESCRIPTION_FILE, modelFileIn, ONNX_FILE, SAVED_MODEL_FILE, versionsIn } from "../artifact/files.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
+import { framingName } from "../faces/alignment.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
 import { type EpochRecord, readCheckpoint } from "../train/checkpoint.ts";
 import { type TrainConfig, trainConfig } from "../train/config.ts";
 import { networkVerifier } from "../train/inference.ts";
 import { BEST_CHECKPOINT } from "../train/listeners.ts";
-import type { DataConfig } from "../train/people.ts";
+import { type DataConfig, TRAINED_FRAMING } from "../train/people.ts";
 import { currentSettings } from "../train/setting-names.ts";
 import { onnxVerifier } from "./onnx-verifier.ts";
 import { savedModelVerifier } from "./saved-model-verifier.ts";
@@ -36,9 +37,6 @@ export interface OpenedModel {
   readonly pack?: string;
 }
 
-/** The template of aligned faces; the only one there is. */
-export const ARCFACE = "arcface";
-
 /** The names in a folder; undefined for anything else. */
 async function namesIn(path: string): Promise<readonly string[] | undefined> {
   const about = await stat(path).catch(() => undefined);
@@ -55,7 +53,7 @@ export function trainedFraming({ faces, imageShape }: Pick<DataConfig, "faces" |
   framing?: Framing;
 } {
   if (faces === "none") return {};
-  return { framing: { kind: "aligned", template: ARCFACE, side: imageShape[0]! } };
+  return { framing: framingName(TRAINED_FRAMING, imageShape[0]!) };
 }
 
 /**

@@ -1,6 +1,7 @@
 /** @file The embedding of a model pack as a verifier of crops, so that it is measured as trained models are. */
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { framingName } from "../faces/alignment.ts";
 import { cosineSimilarity, EMBEDDING_SIDE, FaceEmbedder } from "../faces/embedder.ts";
 import { openPack } from "../faces/models.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
@@ -8,7 +9,7 @@ import type { Verifier } from "../model/verifier.ts";
 import { SessionPool } from "../onnx/runtime/session-pool.ts";
 import { trainConfigSchema } from "../train/config.ts";
 import { packCalibration } from "./load-face-model.ts";
-import { ARCFACE, type OpenedModel } from "./open-model.ts";
+import type { OpenedModel } from "./open-model.ts";
 
 /** Values of an image. */
 const IMAGE = EMBEDDING_SIDE * EMBEDDING_SIDE * 3;
@@ -62,7 +63,7 @@ export async function openPackModel(
     config: trainConfigSchema.parse({ faces: "align", imageShape: [EMBEDDING_SIDE, EMBEDDING_SIDE] }),
     history: [],
     ...(calibration === undefined ? {} : { calibration }),
-    framing: { kind: "aligned", template: ARCFACE, side: EMBEDDING_SIDE },
+    framing: framingName({ kind: "aligned" }, EMBEDDING_SIDE),
     pack: name,
   };
 }
