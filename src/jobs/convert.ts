@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
+import { type Log, silentLog } from "../base/log.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import type { CallableModel } from "../savedmodel/read/read.ts";
 import { contentOf } from "../savedmodel/write/rewrite.ts";
@@ -16,6 +17,8 @@ export interface ConvertOptions {
   readonly signature?: string | undefined;
   /** The version's folder to write, with all signatures. */
   readonly savedModel?: string | undefined;
+  /** Gets a line where the result is not what the file was. */
+  readonly log?: Log | undefined;
 }
 
 async function onnxBytes(model: CallableModel, signature: string): Promise<Uint8Array> {
@@ -34,7 +37,7 @@ async function onnxBytes(model: CallableModel, signature: string): Promise<Uint8
  */
 export async function convertModel(
   path: string,
-  { onnx, signature = DEFAULT_SIGNATURE, savedModel }: ConvertOptions,
+  { onnx, signature = DEFAULT_SIGNATURE, savedModel, log = silentLog }: ConvertOptions,
 ): Promise<{ readonly path: string; readonly bytes?: number }[]> {
   if (onnx === undefined && savedModel === undefined) {
     throw new FaceError(
@@ -52,6 +55,12 @@ export async function convertModel(
   }
   const written: { path: string; bytes?: number }[] = [];
   const model = await readAnyModel(path);
+  const { dequantized = 0 } = model;
+  if (dequantized > 0) {
+    log.warn(
+      `${dequantized} weights that ${path} stores in 8 bits or fewer are written as floats, multiplied out by their scales: the answers are the same, the file is larger`,
+    );
+  }
   if (onnx !== undefined) {
     const bytes = await onnxBytes(model, signature);
     await writeFileAtomic(onnx, bytes);

@@ -171,7 +171,7 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
   const leftOut = new Map(journal.records.map((record) => [record.path, record]));
   let [written, kept, done] = [0, 0, 0];
   const threads = Math.min(4, availableParallelism());
-  await using photos = await PhotoThreads.open(files, threads);
+  await using photos = await PhotoThreads.open(files, threads, 0);
   await eachLimited(paths, threads * 2, async (path) => {
     signal?.throwIfAborted();
     const [source, target] = [join(folder, path), join(output, targets.get(path)!)];

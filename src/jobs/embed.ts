@@ -82,7 +82,7 @@ const threadsAtMost = () => Math.min(4, availableParallelism());
 
 async function packEmbedder(name: string, log: Log): Promise<PhotoEmbedder> {
   const { files, about } = await openPack(name, { log });
-  const threads = await PhotoThreads.open(files, threadsAtMost());
+  const threads = await PhotoThreads.open(files, threadsAtMost(), 0);
   return {
     name,
     digest: about.files.embedding.sha256,
@@ -119,7 +119,7 @@ async function modelEmbedder(path: string, log: Log): Promise<PhotoEmbedder> {
     const verifier = requireVerifier(path, opened.verifier);
     const framing = framingOf(path, opened);
     const { files } = await openPack(DEFAULT_PACK, { log });
-    const threads = await PhotoThreads.open(files, threadsAtMost());
+    const threads = await PhotoThreads.open(files, threadsAtMost(), 0);
     return {
       // The folders above are this machine's business.
       name: join(basename(dirname(opened.path)), basename(opened.path)),

@@ -43,8 +43,14 @@ function otherShapes(declared: Signature, as: Signature): Record<string, Symboli
   return Object.fromEntries(changed) as Record<string, SymbolicShape>;
 }
 
+/** A model to convert. */
+export interface ConvertibleModel extends CallableModel {
+  /** Weights that its file stores in 8 bits or fewer; here they are floats. */
+  readonly dequantized?: number;
+}
+
 /** An ONNX file as a model with one signature. */
-function callable(file: OpenOnnx): CallableModel {
+function callable(file: OpenOnnx): ConvertibleModel {
   const whole = file.program();
   const declared: Signature = {
     inputs: tensors(whole.inputs),
@@ -53,6 +59,7 @@ function callable(file: OpenOnnx): CallableModel {
     defaults: new Map(),
   };
   return {
+    dequantized: file.dequantized,
     signatures: new Map([[DEFAULT_SIGNATURE, declared]]),
     async program(_name, as = declared) {
       const shapes = otherShapes(declared, as);
@@ -73,7 +80,7 @@ function callable(file: OpenOnnx): CallableModel {
  * @param path a SavedModel's version folder, an ONNX file, or a version's folder with one.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID`, or `MODEL_UNSUPPORTED` naming every operation that cannot be read.
  */
-export async function readAnyModel(path: string): Promise<CallableModel> {
+export async function readAnyModel(path: string): Promise<ConvertibleModel> {
   const file = await onnxFileAt(path);
   return file === undefined ? readSavedModel(path) : callable(await openOnnx(file));
 }

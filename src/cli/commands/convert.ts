@@ -2,9 +2,10 @@
 import type { Command } from "commander";
 import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
 import { type ConvertOptions, convertModel } from "../../jobs/convert.ts";
+import { consoleLog } from "../process.ts";
 
 async function run(path: string, options: ConvertOptions): Promise<void> {
-  for (const { path: written, bytes } of await convertModel(path, options))
+  for (const { path: written, bytes } of await convertModel(path, { ...options, log: consoleLog() }))
     console.log(bytes === undefined ? written : `${written}  ${bytes} bytes`);
 }
 

@@ -7,12 +7,19 @@ import type { Framing } from "../../faces/alignment.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
 import type { Face } from "../../faces/face.ts";
 import { untilAborted } from "../engine/servable.ts";
+import { NICENESS } from "../engine/session-run.ts";
 import { StatusError } from "../status.ts";
 
 /** Paths of a pack's ONNX files. */
 export interface PackFiles {
   readonly detector: string;
   readonly embedding: string;
+}
+
+/** What a thread is started with. */
+export interface PhotoThreadData {
+  readonly files: PackFiles;
+  readonly niceness: number;
 }
 
 /** A photograph, and what it is called in errors. */
@@ -74,14 +81,17 @@ export class PhotoThreads implements AsyncDisposable {
   /**
    * Starts the threads with the models of a pack.
    * @param size photographs at a time. Default: one for each core, at most 4.
+   * @param niceness how much the threads yield to others, on Linux: from 0 to 19. Default: as a server's engine does.
    * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for files that are not YuNet and SFace.
    */
   static async open(
     files: PackFiles,
     size = Math.min(MOST_THREADS, availableParallelism()),
+    niceness = NICENESS,
   ): Promise<PhotoThreads> {
+    const data: PhotoThreadData = { files, niceness };
     const start = () =>
-      new WorkerClient<PhotoCalls>(import.meta.url, "photo-worker", files, { label: "a photo thread" });
+      new WorkerClient<PhotoCalls>(import.meta.url, "photo-worker", data, { label: "a photo thread" });
     const threads = new WorkerPool(size, start);
     await threads.open();
     return new PhotoThreads(threads, size);
