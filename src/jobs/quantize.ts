@@ -88,7 +88,9 @@ function imageSettingsOf(model: ReadModel, folder: string): ImageSettings {
   throw new FaceError(
     "MODEL_UNSUPPORTED",
     `${folder} has no signature ${PAIR.signature} that compares two images`,
-    { hint: "quantise a version that `faceid export` or `faceid train` wrote" },
+    {
+      hint: "quantise a version that `faceid export` or `faceid train` wrote; networks converted from elsewhere can be served as they are",
+    },
   );
 }
 
