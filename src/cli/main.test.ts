@@ -29,6 +29,8 @@ describe("faceid --help", () => {
       "export",
       "verify",
       "faces",
+      "crop",
+      "embed",
       "serve",
       "request",
       "dataset",

@@ -6,7 +6,6 @@ import { z } from "zod";
 import { framingSchema, type Framing as NamedFraming } from "../artifact/description.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
 import { TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
-import { Journal } from "../base/journal.ts";
 import { eachLimited } from "../base/limiter.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
@@ -14,6 +13,7 @@ import type { FaceChoice } from "../faces/choose.ts";
 import { openPack } from "../faces/models.ts";
 import { encodePixels, type WrittenFormat } from "../image/decode.ts";
 import { PhotoThreads } from "../serving/photos/photo-threads.ts";
+import { Journal } from "./journal.ts";
 import { type LeftOutFile, leftOutCsv, leftOutFile, type OnPhotoProgress, photosIn } from "./photos-in.ts";
 
 /** `aligned`: by ArcFace's template; `lfw`: as faces lie in LFW's photographs; `centred`: the box enlarged as in LFW. */

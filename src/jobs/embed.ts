@@ -6,7 +6,6 @@ import { basename, dirname, join } from "node:path";
 import { modelFileIn } from "../artifact/files.ts";
 import { FaceError } from "../base/errors.ts";
 import { sha256OfFile, writeFileAtomic } from "../base/files.ts";
-import { Journal } from "../base/journal.ts";
 import { eachLimited } from "../base/limiter.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import type { Framing } from "../faces/alignment.ts";
@@ -19,6 +18,7 @@ import { type MeantFace, type Photograph, PhotoThreads } from "../serving/photos
 import { framingOf, requireVerifier } from "../verify/face-comparer.ts";
 import { openModel } from "../verify/open-model.ts";
 import { type EmbeddedPhoto, type EmbeddingFormat, formatOf, writeEmbeddings } from "./embedding-files.ts";
+import { Journal } from "./journal.ts";
 import {
   type LeftOutFile,
   leftOutCsv,

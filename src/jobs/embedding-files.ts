@@ -1,9 +1,9 @@
 /** @file Embeddings as files for other programs: Parquet, NumPy's .npy, lines of JSON; the only door to hyparquet-writer. */
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { csvLine } from "../base/csv.ts";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import type { Box, FaceQuality } from "../faces/face.ts";
+import { csvLine } from "./csv.ts";
 
 /** The face of one photograph. */
 export interface EmbeddedPhoto {

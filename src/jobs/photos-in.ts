@@ -1,9 +1,9 @@
 /** @file The photographs of a folder, of whatever layout, and what a job says of those it leaves out. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { csvLine } from "../base/csv.ts";
 import { FaceError } from "../base/errors.ts";
 import { isImageFile, listFolder } from "../data/folder.ts";
+import { csvLine } from "./csv.ts";
 
 /** Deeper folders are most likely links that lead back. */
 const DEEPEST = 12;

@@ -1,7 +1,7 @@
 /** @file `faceid faces`: lists the faces of photographs as text, CSV or JSON, and draws them. */
 import type { Command } from "commander";
-import { csvLine } from "../../base/csv.ts";
 import { FaceError } from "../../base/errors.ts";
+import { csvLine } from "../../jobs/csv.ts";
 import { type ListedPhoto, listFaces } from "../../jobs/faces.ts";
 import type { PhotoFace } from "../../verify/photo-model.ts";
 import { consoleLog, onInterrupt } from "../process.ts";

@@ -1,7 +1,7 @@
 /** @file A file of JSON lines that grows while a job runs, so that a job that was killed continues where it was. */
 import { appendFile, readFile, rm, truncate } from "node:fs/promises";
-import { FaceError, systemCode } from "./errors.ts";
-import { writeError, writeFileAtomic } from "./files.ts";
+import { FaceError, systemCode } from "../base/errors.ts";
+import { writeError, writeFileAtomic } from "../base/files.ts";
 
 /** Records of one job. A line that a crash cut off is dropped when the journal is opened again. */
 export class Journal<T> {
