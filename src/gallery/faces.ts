@@ -126,6 +126,16 @@ export class Faces {
     );
   }
 
+  /** The same, with their embeddings. */
+  async withEmbeddings(personId: string): Promise<(EnrolledFace & { readonly embedding: Float32Array })[]> {
+    const rows = await this.#scope.database.rows<EnrolledFace & { vector: number[] }>(
+      `SELECT ${FACE_COLUMNS}, f.embedding::real[] AS vector FROM faceid_faces f
+       WHERE f.gallery_id = $1 AND f.person_id::text = $2 AND f.model_digest = $3 ORDER BY f.created_at, f.id`,
+      [this.#scope.id, personId, this.#kind.digest],
+    );
+    return rows.map(({ vector, ...face }) => ({ ...face, embedding: Float32Array.from(vector) }));
+  }
+
   /** @throws FaceError `PERSON_NOT_FOUND` when the person has no such face. */
   async remove(personId: string, faceId: string): Promise<void> {
     await this.#scope.change("deleted", personId, async (queries) => {

@@ -51,6 +51,8 @@ interface GalleryRow {
 }
 
 const COLUMNS = `id, name, model, model_digest AS "modelDigest", dimensions, indexed`;
+/** More than anybody's photographs and changes. */
+const EVENTS_OF_PERSON = 100_000;
 const DEFAULT_NAME = "default";
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,62}$/u;
 
@@ -183,9 +185,12 @@ export class Gallery implements AsyncDisposable {
     );
   }
 
-  /** The people whose faces are nearest to an embedding; a search is recorded with what `matched` says, without the face. */
-  async search(embedding: Float32Array, limit = 5): Promise<Neighbour[]> {
-    return await this.faces.nearest(embedding, limit, { indexed: this.#indexed });
+  /**
+   * The people whose faces are nearest to an embedding.
+   * @param without a person who is not looked for.
+   */
+  async search(embedding: Float32Array, limit = 5, without?: string): Promise<Neighbour[]> {
+    return await this.faces.nearest(embedding, limit, { indexed: this.#indexed, without });
   }
 
   /** Records that somebody searched: how many faces, and who was found. */
@@ -196,6 +201,11 @@ export class Gallery implements AsyncDisposable {
   /** What happened, oldest first, from after an event's id. */
   async events(page: { readonly after?: number; readonly limit?: number } = {}): Promise<GalleryEvent[]> {
     return await listEvents(this.#scope, page);
+  }
+
+  /** What happened to a person, oldest first. */
+  async eventsOf(personId: string): Promise<GalleryEvent[]> {
+    return await listEvents(this.#scope, { personId, limit: EVENTS_OF_PERSON });
   }
 
   /** Counts what needs somebody's attention, and measures the index. */

@@ -65,14 +65,22 @@ export async function record(
   );
 }
 
-/** Events with larger ids, oldest first. */
+export interface EventPage {
+  /** Events with larger ids. */
+  readonly after?: number | undefined;
+  readonly limit?: number | undefined;
+  /** Only what concerns this person. */
+  readonly personId?: string | undefined;
+}
+
+/** Events, oldest first. */
 export async function listEvents(
   { database, id }: Pick<GalleryScope, "database" | "id">,
-  { after = 0, limit = 100 }: { readonly after?: number | undefined; readonly limit?: number | undefined },
+  { after = 0, limit = 100, personId }: EventPage,
 ): Promise<GalleryEvent[]> {
   return await database.rows<GalleryEvent>(
     `SELECT id::float8 AS id, at, action, actor, person_id AS "personId", detail FROM faceid_events
-     WHERE gallery_id = $1 AND id > $2 ORDER BY id LIMIT $3`,
-    [id, after, limit],
+     WHERE gallery_id = $1 AND id > $2 AND ($4::text IS NULL OR person_id::text = $4) ORDER BY id LIMIT $3`,
+    [id, after, limit, personId ?? null],
   );
 }
