@@ -33,27 +33,43 @@ export interface EnrolledFace {
   readonly createdAt: Date;
 }
 
-/** A person whose face resembles the one that is searched for. */
-export interface Neighbour {
-  readonly personId: string;
-  readonly name: string;
-  /** The nearest of the person's faces. */
-  readonly faceId: string;
-  readonly embedding: Float32Array;
-}
-
 /** The gallery's model, as far as its embeddings are concerned. */
 export interface EmbeddingKind {
   readonly digest: string;
   readonly dimensions: number;
+  readonly template: Template;
 }
-
-/** How many of the nearest faces an index is asked for, before they are grouped by person. */
-const INDEX_FACES = 200;
 
 const FACE_COLUMNS = `f.id, f.person_id AS "personId", f.box, f.quality, f.source, f.photo_digest AS "photoDigest",
   f.model_digest AS "modelDigest", f.created_at AS "createdAt",
   EXISTS (SELECT 1 FROM faceid_photos o WHERE o.face_id = f.id) AS "hasPhoto"`;
+
+/** How a person with several photographs is compared; docs/galleries.md has the error rates of both. */
+export type Template = "centroid" | "best";
+
+/** @throws FaceError `GALLERY_MISMATCH` for an embedding that is not of this kind. */
+export function checkEmbedding({ dimensions }: EmbeddingKind, embedding: Float32Array): void {
+  const finite = embedding.every(Number.isFinite);
+  if (embedding.length === dimensions && finite) return;
+  throw new FaceError(
+    "GALLERY_MISMATCH",
+    `an embedding of ${embedding.length} ${finite ? "numbers" : "numbers, some not finite,"} came; the gallery's have ${dimensions}`,
+    { hint: "use the model that the gallery was made with, or run faceid gallery reindex" },
+  );
+}
+
+/** Computes the centroids of people from their faces of one model: the direction of the sum. */
+export async function setCentroids(
+  queries: Queries,
+  digest: string,
+  people: Iterable<string>,
+): Promise<void> {
+  await queries.rows(
+    `UPDATE faceid_people p SET centroid = (SELECT l2_normalize(avg(f.embedding)) FROM faceid_faces f
+       WHERE f.person_id = p.id AND f.model_digest = $1) WHERE p.id::text = ANY($2::text[])`,
+    [digest, [...people]],
+  );
+}
 
 /** pgvector's text form of a vector. */
 export const vectorText = (embedding: Float32Array): string => `[${embedding.join(",")}]`;
@@ -75,10 +91,11 @@ export class Faces {
    * @throws FaceError `GALLERY_MISMATCH` for an embedding of another length.
    */
   async add(faces: readonly (NewFace & { readonly personId: string })[]): Promise<(string | undefined)[]> {
-    for (const { embedding } of faces) this.#check(embedding);
+    for (const { embedding } of faces) checkEmbedding(this.#kind, embedding);
     return await this.#scope.database.transaction(async (queries) => {
       const ids: (string | undefined)[] = [];
       for (const face of faces) ids.push(await this.#insert(queries, face));
+      await setCentroids(queries, this.#kind.digest, new Set(faces.map(({ personId }) => personId)));
       return ids;
     });
   }
@@ -146,6 +163,7 @@ export class Faces {
       if (rows.length === 0) {
         throw new FaceError("PERSON_NOT_FOUND", `the person has no face ${JSON.stringify(faceId)}`);
       }
+      await setCentroids(queries, this.#kind.digest, [personId]);
       return { face: faceId };
     });
   }
@@ -169,52 +187,6 @@ export class Faces {
     return row === undefined ? undefined : this.#box.open(row.bytes, row.encrypted);
   }
 
-  /** How many faces of this model a search compares with. */
-  async count(): Promise<number> {
-    const [row] = await this.#scope.database.rows<{ count: number }>(
-      "SELECT count(*)::int AS count FROM faceid_faces WHERE gallery_id = $1 AND model_digest = $2",
-      [this.#scope.id, this.#kind.digest],
-    );
-    return row?.count ?? 0;
-  }
-
-  /**
-   * The people whose faces are nearest to an embedding, each by the nearest of their faces, nearest first. Euclidean
-   * distance, which orders embeddings of unit length as the cosine does.
-   * @param without a person who is not looked for.
-   */
-  async nearest(
-    embedding: Float32Array,
-    limit: number,
-    { indexed = false, without }: { readonly indexed?: boolean; readonly without?: string | undefined } = {},
-  ): Promise<Neighbour[]> {
-    this.#check(embedding);
-    const { dimensions, digest } = this.#kind;
-    // The index covers this expression under this condition; PostgreSQL compares both by their text.
-    const vector = `f.embedding::vector(${dimensions})`;
-    const own = `f.gallery_id = ${this.#scope.id} AND f.model_digest = '${digest.replaceAll("'", "''")}'`;
-    const distance = `${vector} <-> $1::vector(${dimensions})`;
-    const faces = `SELECT f.id, f.person_id, f.embedding, ${distance} AS distance FROM faceid_faces f WHERE ${own}`;
-    const candidates = indexed ? `${faces} ORDER BY ${distance} LIMIT ${INDEX_FACES}` : faces;
-    const search = (queries: Queries) =>
-      queries.rows<Omit<Neighbour, "embedding"> & { vector: number[] }>(
-        `SELECT person_id AS "personId", name, face_id AS "faceId", embedding::real[] AS vector FROM (
-           SELECT DISTINCT ON (c.person_id) c.person_id, p.name, c.id AS face_id, c.embedding, c.distance
-           FROM (${candidates}) c JOIN faceid_people p ON p.id = c.person_id
-           WHERE (p.expires_at IS NULL OR p.expires_at > now()) AND p.id::text IS DISTINCT FROM $3
-           ORDER BY c.person_id, c.distance) best
-         ORDER BY distance, "personId" LIMIT $2`,
-        [vectorText(embedding), limit, without ?? null],
-      );
-    const rows = indexed
-      ? await this.#scope.database.transaction(async (queries) => {
-          await queries.run(`SET LOCAL hnsw.ef_search = ${INDEX_FACES}`);
-          return await search(queries);
-        })
-      : await search(this.#scope.database);
-    return rows.map(({ vector: values, ...row }) => ({ ...row, embedding: Float32Array.from(values) }));
-  }
-
   /** The faces whose embeddings another model made, some at a time, in the order of their ids. */
   async stale(after: string, limit: number): Promise<EnrolledFace[]> {
     return await this.#scope.database.rows<EnrolledFace>(
@@ -224,23 +196,19 @@ export class Faces {
     );
   }
 
-  /** Gives a face the embedding of the gallery's model. */
-  async replace(faceId: string, embedding: Float32Array): Promise<void> {
-    this.#check(embedding);
-    await this.#scope.database.rows(
-      "UPDATE faceid_faces SET embedding = $2::vector, model_digest = $3 WHERE id = $1",
-      [faceId, vectorText(embedding), this.#kind.digest],
-    );
-  }
-
-  #check(embedding: Float32Array): void {
-    const { dimensions } = this.#kind;
-    const finite = embedding.every(Number.isFinite);
-    if (embedding.length === dimensions && finite) return;
-    throw new FaceError(
-      "GALLERY_MISMATCH",
-      `an embedding of ${embedding.length} ${finite ? "numbers" : "numbers, some not finite,"} came; the gallery's have ${dimensions}`,
-      { hint: "use the model that the gallery was made with, or run faceid gallery reindex" },
-    );
+  /** Gives a person's face the embedding of the gallery's model. */
+  async replace(
+    { id, personId }: Pick<EnrolledFace, "id" | "personId">,
+    embedding: Float32Array,
+  ): Promise<void> {
+    checkEmbedding(this.#kind, embedding);
+    await this.#scope.database.transaction(async (queries) => {
+      await queries.rows("UPDATE faceid_faces SET embedding = $2::vector, model_digest = $3 WHERE id = $1", [
+        id,
+        vectorText(embedding),
+        this.#kind.digest,
+      ]);
+      await setCentroids(queries, this.#kind.digest, [personId]);
+    });
   }
 }

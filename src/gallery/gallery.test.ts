@@ -11,8 +11,13 @@ import { Gallery, type GalleryModel, listGalleries } from "./gallery.ts";
 import { openDatabase } from "./open-database.ts";
 import { migrate, SCHEMA_VERSION } from "./schema.ts";
 
-const MODEL: GalleryModel = { name: "test-model", digest: "a".repeat(64), dimensions: 16 };
-const OTHER: GalleryModel = { name: "other-model", digest: "b".repeat(64), dimensions: 8 };
+const MODEL: GalleryModel = {
+  name: "test-model",
+  digest: "a".repeat(64),
+  dimensions: 16,
+  template: "centroid",
+};
+const OTHER: GalleryModel = { name: "other-model", digest: "b".repeat(64), dimensions: 8, template: "best" };
 const KEY = "11".repeat(32);
 
 /** A random direction of unit length. */
@@ -153,25 +158,47 @@ describe.each(stores)("a gallery on $store", ({ store, make }) => {
         [0, 1, 2].map(() => ({ ...face(near(centre, random)), personId: people[i]!.id })),
       ),
     );
-    expect(await gallery.faces.count()).toBe(60);
+    expect(await gallery.comparisons()).toBe(20);
     const probe = near(centres[7]!, random);
     const found = await gallery.search(probe, 3);
     expect(found).toHaveLength(3);
     expect(new Set(found.map(({ personId }) => personId)).size).toBe(3);
     expect(found[0]).toMatchObject({ personId: people[7]!.id, name: "person 7" });
-    const faces = await gallery.faces.of(people[7]!.id);
-    expect(faces.map(({ id }) => id)).toContain(found[0]!.faceId);
     const distance = (a: Float32Array) => Math.hypot(...a.map((value, i) => value - probe[i]!));
     const distances = found.map(({ embedding }) => distance(embedding));
     expect(distances).toEqual(distances.toSorted((a, b) => a - b));
   });
 
-  it("gives back the embedding to the last bit", async () => {
+  it("compares with the centroid of a person's faces, whatever is added, removed or merged", async () => {
+    const [a, b] = [await gallery.people.add("a"), await gallery.people.add("b")];
+    const unit = (at: number) =>
+      Float32Array.from({ length: MODEL.dimensions }, (_, i) => (i === at ? 1 : 0));
+    const [first] = await gallery.faces.add([
+      { ...face(unit(0)), personId: a.id },
+      { ...face(unit(1)), personId: a.id },
+      { ...face(unit(2)), personId: b.id },
+    ]);
+    const centroidOf = async (id: string) =>
+      (await gallery.search(unit(0), 5)).find(({ personId }) => personId === id)?.embedding;
+    const half = Math.fround(Math.SQRT1_2);
+    expect((await centroidOf(a.id))!.slice(0, 3)).toEqual(Float32Array.of(half, half, 0));
+    await gallery.faces.remove(a.id, first!);
+    expect(await centroidOf(a.id)).toEqual(unit(1));
+    await gallery.people.merge(b.id, a.id);
+    expect((await centroidOf(a.id))!.slice(0, 3)).toEqual(Float32Array.of(0, half, half));
+    for (const { id } of await gallery.faces.of(a.id)) await gallery.faces.remove(a.id, id);
+    expect(await gallery.search(unit(0))).toEqual([]);
+    expect(await gallery.comparisons()).toBe(0);
+  });
+
+  it("gives back the embedding of one face to a rounding", async () => {
     const person = await gallery.people.add(name);
     const embedding = direction(random);
     await gallery.faces.add([{ ...face(embedding), personId: person.id }]);
     const [found] = await gallery.search(embedding, 1);
-    expect(found!.embedding).toEqual(embedding);
+    expect(Math.max(...found!.embedding.map((value, i) => Math.abs(value - embedding[i]!)))).toBeLessThan(
+      1e-7,
+    );
   });
 
   it("keeps a photograph of a person once", async () => {
@@ -281,7 +308,8 @@ describe.each(stores)("a gallery on $store", ({ store, make }) => {
     const embedding = direction(random, OTHER.dimensions);
     expect(await changed.search(embedding)).toEqual([]);
     expect((await changed.faces.stale("", 10)).map(({ id }) => id)).toEqual([faceId]);
-    await changed.faces.replace(faceId!, embedding);
+    await changed.faces.replace({ id: faceId!, personId: person.id }, embedding);
+    expect(await changed.comparisons()).toBe(1);
     expect((await changed.search(embedding))[0]).toMatchObject({ personId: person.id });
     await changed.changeModel(MODEL);
   });
@@ -297,9 +325,9 @@ describe.each(stores)("a gallery on $store", ({ store, make }) => {
     const probes = centres.map((centre) => near(centre, random));
     const exact = await Promise.all(probes.map((probe) => gallery.search(probe, 1)));
     expect(await gallery.index(1000)).toBe(false);
-    expect(await gallery.index(100)).toBe(true);
+    expect(await gallery.index(50)).toBe(true);
     const indexed = await Promise.all(probes.map((probe) => gallery.search(probe, 1)));
-    expect(indexed).toEqual(exact);
+    expect(indexed.map((found) => found[0]!.personId)).toEqual(exact.map((found) => found[0]!.personId));
     expect((await gallery.check()).recall).toBeGreaterThan(0.98);
   });
 

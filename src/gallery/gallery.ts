@@ -2,12 +2,13 @@
 import { userInfo } from "node:os";
 import { FaceError } from "../base/errors.ts";
 import { type Database, isUniqueViolation } from "./database.ts";
-import { type EmbeddingKind, Faces, type Neighbour } from "./faces.ts";
+import { type EmbeddingKind, Faces, type Template } from "./faces.ts";
 import { openDatabase } from "./open-database.ts";
 import { People } from "./people.ts";
 import { photoBox } from "./photo-box.ts";
 import { migrate } from "./schema.ts";
 import { type GalleryEvent, GalleryScope, listEvents, record } from "./scope.ts";
+import { countSearched, type Neighbour, nearestPeople, searchedRows } from "./search.ts";
 
 /** What makes the embeddings of a gallery. */
 export interface GalleryModel extends EmbeddingKind {
@@ -47,17 +48,18 @@ interface GalleryRow {
   readonly model: string;
   readonly modelDigest: string;
   readonly dimensions: number;
+  readonly template: Template;
   readonly indexed: boolean;
 }
 
-const COLUMNS = `id, name, model, model_digest AS "modelDigest", dimensions, indexed`;
+const COLUMNS = `id, name, model, model_digest AS "modelDigest", dimensions, template, indexed`;
 /** More than anybody's photographs and changes. */
 const EVENTS_OF_PERSON = 100_000;
 const DEFAULT_NAME = "default";
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,62}$/u;
 
-/** Faces from which on searches use an index; see docs/galleries.md for the times of both. */
-export const INDEX_FROM = 50_000;
+/** Comparisons from which on searches use an index; see docs/galleries.md for the times of both. */
+const INDEX_FROM = 50_000;
 /** pgvector's largest indexed vector. */
 const MAX_INDEXED_DIMENSIONS = 2000;
 /** Searches by which an index is compared with an exact search, and how many neighbours of each. */
@@ -88,8 +90,8 @@ async function createRow(
   try {
     await database.transaction(async (queries) => {
       const [row] = await queries.rows<{ id: number }>(
-        "INSERT INTO faceid_galleries (name, model, model_digest, dimensions) VALUES ($1, $2, $3, $4) RETURNING id",
-        [name, model.name, model.digest, model.dimensions],
+        "INSERT INTO faceid_galleries (name, model, model_digest, dimensions, template) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+        [name, model.name, model.digest, model.dimensions, model.template],
       );
       await record(queries, { id: row!.id, actor }, "created", null, { model: model.name });
     });
@@ -117,11 +119,12 @@ export class Gallery implements AsyncDisposable {
 
   private constructor(database: Database, row: GalleryRow, actor: string, photoKey: string | undefined) {
     this.name = row.name;
-    this.model = { name: row.model, digest: row.modelDigest, dimensions: row.dimensions };
+    const { model, modelDigest: digest, dimensions, template } = row;
+    this.model = { name: model, digest, dimensions, template };
     this.#indexed = row.indexed;
     this.#photoKey = photoKey;
     this.#scope = new GalleryScope(database, row.id, actor);
-    this.people = new People(this.#scope);
+    this.people = new People(this.#scope, digest);
     this.faces = new Faces(this.#scope, this.model, photoBox(photoKey));
   }
 
@@ -162,9 +165,9 @@ export class Gallery implements AsyncDisposable {
   /** The same gallery for another actor, on the same connection; closing either closes both. */
   as(actor: string): Gallery {
     const { id, database } = this.#scope;
-    const { name, model } = this;
-    const row = { id, name, model: model.name, modelDigest: model.digest, dimensions: model.dimensions };
-    return new Gallery(database, { ...row, indexed: this.#indexed }, actor, this.#photoKey);
+    const { name: model, digest: modelDigest, dimensions, template } = this.model;
+    const row = { id, name: this.name, model, modelDigest, dimensions, template, indexed: this.#indexed };
+    return new Gallery(database, row, actor, this.#photoKey);
   }
 
   /** Where it is, without a password. */
@@ -190,7 +193,16 @@ export class Gallery implements AsyncDisposable {
    * @param without a person who is not looked for.
    */
   async search(embedding: Float32Array, limit = 5, without?: string): Promise<Neighbour[]> {
-    return await this.faces.nearest(embedding, limit, { indexed: this.#indexed, without });
+    return await nearestPeople(this.#scope, this.model, embedding, {
+      limit,
+      indexed: this.#indexed,
+      without,
+    });
+  }
+
+  /** How many comparisons a search makes: one with each person, or one with each face. */
+  async comparisons(): Promise<number> {
+    return await countSearched(this.#scope, this.model);
   }
 
   /** Records that somebody searched: how many faces, and who was found. */
@@ -227,14 +239,12 @@ export class Gallery implements AsyncDisposable {
   /** Builds the index once there are so many faces that searching without takes long; see docs/galleries.md. */
   async index(from = INDEX_FROM): Promise<boolean> {
     const { id, database } = this.#scope;
-    const { dimensions, digest } = this.model;
-    if (this.#indexed || dimensions > MAX_INDEXED_DIMENSIONS || (await this.faces.count()) < from) {
-      return this.#indexed;
-    }
+    const tooLong = this.model.dimensions > MAX_INDEXED_DIMENSIONS;
+    if (this.#indexed || tooLong || (await this.comparisons()) < from) return this.#indexed;
+    const { table, vector, where } = searchedRows(id, this.model);
     await database.run(`DROP INDEX IF EXISTS faceid_nearest_${id}`);
     await database.run(
-      `CREATE INDEX faceid_nearest_${id} ON faceid_faces USING hnsw ((embedding::vector(${dimensions})) vector_l2_ops)
-       WHERE gallery_id = ${id} AND model_digest = '${digest.replaceAll("'", "''")}'`,
+      `CREATE INDEX faceid_nearest_${id} ON ${table} USING hnsw ((${vector}) vector_l2_ops) WHERE ${where}`,
     );
     await database.rows("UPDATE faceid_galleries SET indexed = true WHERE id = $1", [id]);
     this.#indexed = true;
@@ -250,9 +260,11 @@ export class Gallery implements AsyncDisposable {
     await this.#scope.change("reindexed", null, async (queries) => {
       await queries.run(`DROP INDEX IF EXISTS faceid_nearest_${id}`);
       await queries.rows(
-        "UPDATE faceid_galleries SET model = $2, model_digest = $3, dimensions = $4, indexed = false WHERE id = $1",
-        [id, model.name, model.digest, model.dimensions],
+        `UPDATE faceid_galleries SET model = $2, model_digest = $3, dimensions = $4, template = $5, indexed = false
+         WHERE id = $1`,
+        [id, model.name, model.digest, model.dimensions, model.template],
       );
+      await queries.rows("UPDATE faceid_people SET centroid = NULL WHERE gallery_id = $1", [id]);
       return { from: this.model.name, to: model.name };
     });
     return new Gallery(database, (await readRow(database, this.name))!, actor, this.#photoKey);
@@ -263,20 +275,20 @@ export class Gallery implements AsyncDisposable {
   }
 
   async #recall(): Promise<number> {
-    const rows = await this.#scope.database.rows<{ vector: number[] }>(
-      `SELECT embedding::real[] AS vector FROM faceid_faces WHERE gallery_id = $1 AND model_digest = $2
+    const { table, vector, where } = searchedRows(this.#scope.id, this.model);
+    const rows = await this.#scope.database.rows<{ values: number[] }>(
+      `SELECT ${vector}::real[] AS values FROM ${table} WHERE ${where}
        ORDER BY md5(id::text) LIMIT ${RECALL_SEARCHES}`,
-      [this.#scope.id, this.model.digest],
     );
-    let found = 0;
-    let wanted = 0;
-    for (const { vector } of rows) {
-      const embedding = Float32Array.from(vector);
-      const [exact, indexed] = [false, true].map((index) =>
-        this.faces.nearest(embedding, RECALL_NEIGHBOURS, { indexed: index }),
-      );
-      const people = new Set((await indexed)!.map(({ personId }) => personId));
-      const nearest = (await exact)!;
+    let [found, wanted] = [0, 0];
+    for (const { values } of rows) {
+      const search = (indexed: boolean) =>
+        nearestPeople(this.#scope, this.model, Float32Array.from(values), {
+          limit: RECALL_NEIGHBOURS,
+          indexed,
+        });
+      const nearest = await search(false);
+      const people = new Set((await search(true)).map(({ personId }) => personId));
       wanted += nearest.length;
       found += nearest.filter(({ personId }) => people.has(personId)).length;
     }

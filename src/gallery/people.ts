@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { FaceError } from "../base/errors.ts";
 import { isUniqueViolation, type Queries } from "./database.ts";
+import { setCentroids } from "./faces.ts";
 import type { GalleryScope } from "./scope.ts";
 
 /** That a person agreed to be enrolled. */
@@ -84,9 +85,12 @@ const json = (value: unknown) => (value === null ? null : JSON.stringify(value))
 
 export class People {
   readonly #scope: GalleryScope;
+  readonly #digest: string;
 
-  constructor(scope: GalleryScope) {
+  /** @param digest of the model whose faces a search compares with. */
+  constructor(scope: GalleryScope, digest: string) {
     this.#scope = scope;
+    this.#digest = digest;
   }
 
   /** @throws FaceError `PERSON_EXISTS` when the name is taken. */
@@ -196,6 +200,7 @@ export class People {
       await queries.rows("UPDATE faceid_people SET version = version + 1, updated_at = now() WHERE id = $1", [
         target.id,
       ]);
+      await setCentroids(queries, this.#digest, [target.id]);
       return { merged: source.id };
     });
     return await this.get(target.id);

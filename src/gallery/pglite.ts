@@ -1,5 +1,5 @@
 /** @file PGlite with pgvector in a folder as a gallery's database; the only door to both packages. */
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import { vector } from "@electric-sql/pglite-pgvector";
@@ -9,6 +9,24 @@ import { FolderLock } from "./folder-lock.ts";
 
 /** The part of a folder that belongs to PGlite. */
 const DATA = "database";
+
+/**
+ * PGlite does not come back from a write that fails for want of space, so a write is refused before: this covers a segment of
+ * the write-ahead log (16 MB), the next one that it prepares, and a large photograph in both log and table.
+ */
+const LEAST_FREE = 128 * 2 ** 20;
+
+/** @throws FaceError `DISK_FULL` */
+async function requireSpace(folder: string): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  if (bavail * bsize >= LEAST_FREE) return;
+  const free = Math.floor((bavail * bsize) / 2 ** 20);
+  throw new FaceError(
+    "DISK_FULL",
+    `the gallery ${folder} is not written to: ${free} MB are free on its disk, ${LEAST_FREE / 2 ** 20} MB are wanted`,
+    { hint: "free some space and run the command again: what was acknowledged is kept" },
+  );
+}
 
 type Runner = Pick<PGlite, "query" | "exec">;
 
@@ -44,6 +62,7 @@ class PgliteDatabase implements Database {
   }
 
   async transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    await requireSpace(this.address);
     return await this.#guarded(() => this.#pglite.transaction((runner) => work(queriesOf(runner))));
   }
 
@@ -93,6 +112,7 @@ async function claimFolder(folder: string, create: boolean): Promise<void> {
 /** Opens a folder, which no other process may have open; see `openDatabase`. */
 export async function openPglite(folder: string, create: boolean): Promise<Database> {
   await claimFolder(folder, create);
+  if (create) await requireSpace(folder);
   const lock = await FolderLock.acquire(folder);
   try {
     const pglite = await PGlite.create({ dataDir: join(folder, DATA), extensions: { vector } });

@@ -52,7 +52,11 @@ const STEPS: readonly string[] = [
   `CREATE TABLE faceid_photos (
      face_id uuid PRIMARY KEY REFERENCES faceid_faces ON DELETE CASCADE,
      encrypted boolean NOT NULL,
-     bytes bytea NOT NULL);`,
+     bytes bytea NOT NULL);
+   ALTER TABLE faceid_galleries ADD COLUMN template text NOT NULL DEFAULT 'centroid';
+   ALTER TABLE faceid_people ADD COLUMN centroid vector;
+   UPDATE faceid_people p SET centroid = (SELECT l2_normalize(avg(f.embedding)) FROM faceid_faces f
+     JOIN faceid_galleries g ON g.id = f.gallery_id AND g.model_digest = f.model_digest WHERE f.person_id = p.id);`,
 ];
 
 /** The version that this program writes. */
@@ -62,6 +66,8 @@ export const SCHEMA_VERSION = STEPS.length;
 const LOCK_KEY = 7_206_233;
 
 async function versionOf(queries: Queries): Promise<number> {
+  const [table] = await queries.rows<{ oid: unknown }>("SELECT to_regclass('faceid_schema') AS oid");
+  if (table?.oid == null) return 0;
   const [row] = await queries.rows<{ version: number }>("SELECT version FROM faceid_schema");
   return row?.version ?? 0;
 }
@@ -72,6 +78,8 @@ async function versionOf(queries: Queries): Promise<number> {
  * @throws FaceError `GALLERY_INVALID` when a newer program made them.
  */
 export async function migrate(database: Database, until = SCHEMA_VERSION): Promise<void> {
+  // A gallery that is up to date is read without a write, also on a full disk.
+  if ((await versionOf(database)) === until) return;
   await database.transaction(async (queries) => {
     await queries.rows("SELECT pg_advisory_xact_lock($1)", [LOCK_KEY]);
     await queries.run("CREATE EXTENSION IF NOT EXISTS vector");

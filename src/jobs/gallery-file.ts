@@ -19,7 +19,12 @@ const base64 = (bytes: Uint8Array) =>
 const headSchema = z.object({
   format: z.literal(FORMAT),
   version: z.literal(VERSION),
-  model: z.object({ name: z.string(), digest: z.string(), dimensions: z.number().int().positive() }),
+  model: z.object({
+    name: z.string(),
+    digest: z.string(),
+    dimensions: z.number().int().positive(),
+    template: z.enum(["centroid", "best"]),
+  }),
 });
 
 const faceSchema = z.object({

@@ -305,7 +305,8 @@ export async function reindexGallery({
   for (let after = ""; ; ) {
     const faces = await gallery.faces.stale(after, REINDEX_PAGE);
     if (faces.length === 0) break;
-    for (const { id, hasPhoto, box } of faces) {
+    for (const face of faces) {
+      const { id, hasPhoto, box } = face;
       if (signal?.aborted) throw new FaceError("INTERRUPTED", "reindexing was stopped");
       after = id;
       const photo = hasPhoto ? await gallery.faces.photo(id) : undefined;
@@ -316,7 +317,7 @@ export async function reindexGallery({
       const embedding = await embedAgain(model, photo, box);
       if (embedding === undefined) counts.withoutFace++;
       else {
-        await gallery.faces.replace(id, embedding);
+        await gallery.faces.replace(face, embedding);
         counts.embedded++;
       }
     }

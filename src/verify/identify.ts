@@ -11,7 +11,7 @@ export interface IdentifyOptions {
   readonly candidates?: number | undefined;
 }
 
-/** A person of the gallery and how alike the nearest of their faces is. */
+/** A person of the gallery and how alike their faces are. */
 export interface IdentifiedPerson {
   readonly person: string;
   readonly id: string;
@@ -39,7 +39,13 @@ const RANKED_BY_HEAD = 100;
 
 /** What a gallery must know of a model. */
 export async function galleryModel(model: PhotoModel): Promise<GalleryModel> {
-  return { name: model.name, digest: model.digest, dimensions: await model.dimensions() };
+  return {
+    name: model.name,
+    digest: model.digest,
+    dimensions: await model.dimensions(),
+    // A head that was trained on pairs of photographs knows no centroids.
+    template: model.measure === "cosine" ? "centroid" : "best",
+  };
 }
 
 /** The threshold for a search in the gallery as it is now. */
@@ -48,7 +54,7 @@ export async function thresholdOf(
   gallery: Gallery,
   fpir = USUAL_FPIR,
 ): Promise<SearchThreshold> {
-  return searchThreshold(model.calibration, fpir, await gallery.faces.count());
+  return searchThreshold(model.calibration, fpir, await gallery.comparisons());
 }
 
 /**
