@@ -1,10 +1,8 @@
 /** @file `faceid gallery export`, `import`, `check` and `reindex`. */
-import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
-import { finished } from "node:stream/promises";
+import { pipeline } from "node:stream/promises";
 import { Command } from "commander";
-import { FaceError } from "../../../base/errors.ts";
 import { writeError } from "../../../base/files.ts";
 import type { Gallery } from "../../../gallery/gallery.ts";
 import { reindexGallery } from "../../../jobs/gallery.ts";
@@ -19,22 +17,20 @@ interface ExportFlags extends GalleryFlags {
 /** Writes lines beside the file and renames them into place, so that a stopped export leaves no half. */
 async function writeLines(path: string, lines: AsyncIterable<string>): Promise<number> {
   const temporary = `${path}.${process.pid}.tmp`;
-  const stream = createWriteStream(temporary, { mode: 0o600 });
   let count = 0;
-  try {
-    await once(stream, "open");
+  async function* text() {
     for await (const line of lines) {
-      if (!stream.write(`${line}\n`)) await once(stream, "drain");
       count++;
+      yield `${line}\n`;
     }
-    stream.end();
-    await finished(stream);
+  }
+  try {
+    await pipeline(text, createWriteStream(temporary, { mode: 0o600 }));
     await rename(temporary, path);
     return count;
   } catch (error) {
-    stream.destroy();
     await rm(temporary, { force: true });
-    throw error instanceof FaceError ? error : writeError(path, error);
+    throw writeError(path, error);
   }
 }
 
