@@ -1,7 +1,7 @@
 /** @file Reads `.env` files as editors, shells and Docker write them. */
 import { readFileSync } from "node:fs";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { decodeText } from "../base/text.ts";
+import { decodeText } from "../base/files.ts";
 
 /** Variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -7,7 +7,7 @@ import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { publishFolder } from "../base/files.ts";
 import { float32, type TensorMap } from "../base/tensor.ts";
-import { listFolder, listImages } from "../data/folder.ts";
+import { listPhotographs } from "../data/folder.ts";
 import { accuracyAt, areaUnder, equalErrorRate, rocCurve } from "../evaluate/roc.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import type { AnyVerifier, PairVerifier } from "../model/verifier.ts";
@@ -88,13 +88,6 @@ function imageSettingsOf(model: ReadModel, folder: string): ImageSettings {
     `${folder} has no signature ${PAIR.signature} that compares two images`,
     { hint: "quantise a version that `faceid export` or `faceid train` wrote" },
   );
-}
-
-/** All image files in a folder and in the folders in it, in order. */
-async function imagesIn(root: string): Promise<string[]> {
-  const { folders } = await listFolder(root);
-  const listed = [...(await listImages(root, folders)), ...(await listImages(root, [""]))];
-  return listed.flatMap(({ name, files }) => files.map((file) => join(root, name, file)));
 }
 
 /** `count` items spread evenly over a list. */
@@ -197,7 +190,7 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   const description = await readDescription(savedModel);
   const { height, width } = size;
   const config = { ...trainingConfig(savedModel, description), imageShape: [height, width] };
-  const chosen = spread(await imagesIn(images), 2 * count);
+  const chosen = spread(await listPhotographs(images), 2 * count);
   if (chosen.length < 4) {
     throw new FaceError(
       "DATASET_INVALID",

@@ -1,6 +1,6 @@
 /** @file The dataset commands, run on real folders and a real server. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { copyFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename, join } from "node:path";
@@ -48,9 +48,20 @@ describe("faceid dataset info", () => {
       pairable: 2,
       positivePairs: 4,
       unreadable: [{ path: join(folder, "bob/2.jpg"), reason: "not an image of a known format" }],
+      leftOut: [],
+      remarks: [],
+      duplicates: { ofOnePerson: [], ofTwoPeople: [] },
     });
+    await copyFile(join(folder, "ann/1.png"), join(folder, "bob/same.png"));
+    await writeFile(join(folder, "bob/clip.mov"), "film");
     const text = await run("info", "--dataset-path", folder);
     expect(text).toContain("identities           2\n");
+    expect(text).toContain(
+      `left out             1\n  1 videos, which are not read; save frames as JPEG (${folder}`,
+    );
+    expect(text).toContain(
+      `equal, two people    1\n  ${join(folder, "bob/same.png")} = ${join(folder, "ann/1.png")}`,
+    );
     expect(text).toContain(`${join(folder, "bob/2.jpg")}: not an image of a known format`);
     expect(await run("info", "--dataset-path", folder, "--no-check")).toContain("not checked");
     await expect(run("info", "--dataset-path", folder, "--strict")).rejects.toMatchObject({
