@@ -3,9 +3,10 @@ import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { Random } from "../base/random.ts";
 import { openDataset } from "../data/dataset.ts";
-import { chosenFolds, findPairs, readPairs } from "../data/lfw.ts";
 import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair } from "../data/pairs.ts";
+import { chosenFolds, readPairs } from "../data/pairs-file.ts";
+import { findPairs } from "../data/protocol.ts";
 import { type FoldReport, kFold } from "../evaluate/folds.ts";
 import { type EvaluationReport, measure } from "../evaluate/metrics.ts";
 import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate/score-pairs.ts";
@@ -55,7 +56,7 @@ function scoredOf(
 /** Without a test group in the split: the pairs of the people that the configuration excludes from training. */
 async function pairsOfExcluded(config: DataConfig, { dataset, split }: People): Promise<Pair[] | undefined> {
   const file = split.test.length > 0 ? undefined : await excludedPairs(config);
-  return file === undefined ? undefined : findPairs(file, dataset.identities).folds.flat();
+  return file === undefined ? undefined : findPairs(file, dataset.identities, dataset.path).folds.flat();
 }
 
 /**
@@ -91,6 +92,18 @@ export async function measureHeldOut(
   return { report, calibration, scored: result, pairs, seed: config.seed };
 }
 
+/** Folds of a pairs file that names none. */
+const DEFAULT_FOLDS = 10;
+
+/** Deals the pairs of a file without folds out to folds, each with its share of both kinds. */
+function cutInFolds(pairs: readonly Pair[]): Pair[][] {
+  const kinds = [true, false].map((same) => pairs.filter((pair) => pair.same === same));
+  const count = Math.max(1, Math.min(DEFAULT_FOLDS, ...kinds.map(({ length }) => length)));
+  return Array.from({ length: count }, (_, k) =>
+    kinds.flatMap((kind) => kind.filter((_, i) => i % count === k)),
+  );
+}
+
 /**
  * Runs the k-fold protocol of a pairs file on a verifier.
  * @param options.folds folds to use, counted from 1; all when left out.
@@ -102,8 +115,13 @@ export async function measureFolds(
 ): Promise<FoldReport> {
   const { config, folds: chosen = [], log = silentLog, onProgress } = options;
   const dataset = await openDataset(datasetOptions(config));
-  const protocol = findPairs(chosenFolds(await readPairs(pairsFile), chosen), dataset.identities);
-  for (const name of protocol.missing) log.warn(`${name} is in the pairs file but not in the dataset`);
+  const file = chosenFolds(await readPairs(pairsFile), chosen);
+  const { missing, folds: found } = findPairs(file, dataset.identities, dataset.path);
+  for (const line of [...file.remarks, ...missing]) log.warn(line);
+  const protocol = {
+    folds: found.length === 1 && chosen.length === 0 ? cutInFolds(found[0]!) : found,
+    missing,
+  };
   await using loader = new Loader({ settings: settingsOf(config), log });
   const scores = await scoreLists(verifier, loader, protocol.folds, onProgress);
   const folds = protocol.folds.map((fold, i) => scoredOf(fold, scores[i]!));

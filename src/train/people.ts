@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Log } from "../base/log.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
-import { chosenFolds, namesIn, type PairsFile, readPairs } from "../data/lfw.ts";
+import { chosenFolds, type PairsFile, readPairs } from "../data/pairs-file.ts";
+import { peopleIn } from "../data/protocol.ts";
 import { type DatasetSplit, excludeIdentities, splitIdentities } from "../data/split.ts";
 import type { TrainConfig } from "./config.ts";
 
@@ -65,8 +66,15 @@ export interface People {
 export async function openPeople(config: DataConfig, log: Log): Promise<People> {
   const dataset = await openDataset(datasetOptions(config));
   const file = await excludedPairs(config);
-  const kept = file === undefined ? new Set<string>() : namesIn(file);
-  const identities = excludeIdentities(dataset.identities, kept);
+  const { names, unknown } =
+    file === undefined
+      ? { names: new Set<string>(), unknown: [] }
+      : peopleIn(file, dataset.identities, dataset.path);
+  for (const remark of file?.remarks ?? []) log.warn(remark);
+  if (unknown.length > 0) {
+    log.warn(`${unknown.length} people of ${file!.path} are not in the dataset, such as ${unknown[0]}`);
+  }
+  const identities = excludeIdentities(dataset.identities, names);
   const split = splitIdentities(identities, {
     seed: config.seed,
     validation: config.validationFraction,
