@@ -1,5 +1,6 @@
 /** @file Measures a model: on people it was not trained on, or by the folds of a pairs file. */
 import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { Random } from "../base/random.ts";
 import { openDataset } from "../data/dataset.ts";
@@ -14,7 +15,14 @@ import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
 import { calibrate } from "../evaluate/thresholds.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
 import { settingsOf } from "../train/config.ts";
-import { type DataConfig, datasetOptions, excludedPairs, openPeople, type People } from "../train/people.ts";
+import {
+  type DataConfig,
+  datasetOptions,
+  excludedPairs,
+  measuredData,
+  openPeople,
+  type People,
+} from "../train/people.ts";
 import { type ModelPlace, openModel } from "../verify/open-model.ts";
 
 /** Pairs from each group of held-out people; a rate of 1 in 100 needs a thousand pairs of different people. */
@@ -68,7 +76,7 @@ export async function measureHeldOut(
   options: MeasureOptions & { readonly pairs?: number | undefined },
 ): Promise<Measurement> {
   const { config, pairs: count = DEFAULT_PAIRS, log = silentLog, onProgress } = options;
-  const people = await openPeople(config, log);
+  const people = await openPeople(config, log, 0);
   const { dataset, split } = people;
   await using loader = new Loader({ settings: settingsOf(config), log });
   const drawn = (group: "validation" | "test") =>
@@ -130,11 +138,25 @@ export async function measureFolds(
   return kFold(folds, wanted - used + protocol.missing.length);
 }
 
+/** Says of a folder that nobody typed where its path comes from. */
+async function withOrigin<T>(given: Partial<DataConfig> | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isTheirs = given?.dataset !== undefined || given?.datasetPath !== undefined;
+    if (isTheirs || !(error instanceof FaceError) || error.code !== "DATASET_NOT_FOUND") throw error;
+    throw new FaceError(error.code, `${error.message}, which the model's record names`, {
+      hint: "give the photographs to measure on: --dataset-path FOLDER",
+      cause: error,
+    });
+  }
+}
+
 /** What to measure on. */
 export interface EvaluateOptions extends Watching {
   /** What the model's path names; found out when left out. */
   readonly kind?: ModelPlace["kind"] | undefined;
-  /** Settings of the data that differ from those of the training. */
+  /** Settings of the data that differ from those of the training; another dataset is measured with all its people. */
   readonly data?: Partial<DataConfig> | undefined;
   /** Pairs to draw of each group of held-out people, half of them of one person. Default 4000. */
   readonly pairs?: number | undefined;
@@ -148,7 +170,9 @@ export interface EvaluateOptions extends Watching {
 export async function evaluate(model: string, options: EvaluateOptions = {}): Promise<Measurement> {
   const { verifier, config } = await openModel(model, options.kind);
   await using opened = verifier;
-  return await measureHeldOut(opened, { ...options, config: { ...config, ...options.data } });
+  return await withOrigin(options.data, () =>
+    measureHeldOut(opened, { ...options, config: measuredData(config, options.data) }),
+  );
 }
 
 /**
@@ -163,5 +187,7 @@ export async function evaluateFolds(
 ): Promise<FoldReport> {
   const { verifier, config } = await openModel(model, options.kind);
   await using opened = verifier;
-  return await measureFolds(opened, pairsFile, { ...options, config: { ...config, ...options.data } });
+  return await withOrigin(options.data, () =>
+    measureFolds(opened, pairsFile, { ...options, config: measuredData(config, options.data) }),
+  );
 }

@@ -15,7 +15,7 @@ import { lower } from "../onnx/lower/lower.ts";
 import { measureRanges } from "../onnx/quantize/calibrate.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
-import type { DataConfig } from "../train/people.ts";
+import { type DataConfig, measuredData } from "../train/people.ts";
 import { decodePhotos } from "../verify/face-model.ts";
 import { pairVerifier } from "../verify/onnx-verifier.ts";
 import { trainingConfig } from "../verify/open-model.ts";
@@ -168,7 +168,7 @@ async function compareAccuracy(
   threshold: number,
   options: AccuracyOptions,
 ): Promise<AccuracyReport> {
-  const data = { ...config, ...options.data };
+  const data = measuredData(config, options.data);
   const { accuracy, auc, eer, ...measuredOn } = await figuresOf(floatModel, data, threshold, options);
   const int8 = await figuresOf(int8Model, data, threshold, options);
   return {
