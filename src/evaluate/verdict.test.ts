@@ -36,10 +36,7 @@ describe("the verdict", () => {
       { 0.1: 0.95, 0.01: 0.92 },
       "at 1 % false accepts it recognises 92 %: fit for sorting photographs and suggesting",
     ],
-    [
-      { 0.1: 0.95, 0.01: 0.89 },
-      "at 10 % false accepts it recognises 95 %: fit for sorting photographs that somebody",
-    ],
+    [{ 0.1: 0.95 }, "at 10 % false accepts it recognises 95 %: fit for sorting photographs that somebody"],
     [{ 0.1: 0.85 }, "at 10 % false accepts it recognises 85 %: not for access control"],
     [
       { 0.1: 1, 0.01: 0.99, 0.001: 0.96 },
