@@ -3,7 +3,8 @@ import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { Random } from "../base/random.ts";
-import { openDataset } from "../data/dataset.ts";
+import { type Dataset, openDataset } from "../data/dataset.ts";
+import { isLoss, type LeftOut, leftOutText } from "../data/left-out.ts";
 import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair } from "../data/pairs.ts";
 import { chosenFolds, readPairs } from "../data/pairs-file.ts";
@@ -38,6 +39,8 @@ export interface Measurement {
   readonly pairs: readonly Pair[];
   /** Seed of the resampling behind the intervals. */
   readonly seed: number;
+  /** What the dataset's folder holds that was not used, by reason. */
+  readonly leftOut: readonly LeftOut[];
 }
 
 /** What a measurement reports while it runs. */
@@ -50,6 +53,8 @@ interface Watching {
 
 interface MeasureOptions extends Watching {
   readonly config: DataConfig;
+  /** Whether the user knows already what the dataset leaves out. */
+  readonly isTold?: boolean;
 }
 
 /** Scores with their labels, and the pairs that have one. */
@@ -78,6 +83,7 @@ export async function measureHeldOut(
   const { config, pairs: count = DEFAULT_PAIRS, log = silentLog, onProgress } = options;
   const people = await openPeople(config, log, 0);
   const { dataset, split } = people;
+  if (options.isTold !== true) warnLeftOut(dataset, log);
   await using loader = new Loader({ settings: settingsOf(config), log });
   const drawn = (group: "validation" | "test") =>
     evaluationPairs(split[group], { count, random: new Random(config.seed).fork(`${group} measurement`) });
@@ -97,7 +103,7 @@ export async function measureHeldOut(
   const { pairs, ...result } = scoredOf(test, ofTest);
   const missing = test.length - result.scores.length;
   const report = measure(result, { calibration, seed: config.seed, missing });
-  return { report, calibration, scored: result, pairs, seed: config.seed };
+  return { report, calibration, scored: result, pairs, seed: config.seed, leftOut: dataset.leftOut ?? [] };
 }
 
 /** Folds of a pairs file that names none. */
@@ -120,9 +126,10 @@ export async function measureFolds(
   verifier: AnyVerifier,
   pairsFile: string,
   options: MeasureOptions & { readonly folds?: readonly number[] | undefined },
-): Promise<FoldReport> {
+): Promise<FoldReport & Pick<Measurement, "leftOut">> {
   const { config, folds: chosen = [], log = silentLog, onProgress } = options;
   const dataset = await openDataset(datasetOptions(config));
+  if (options.isTold !== true) warnLeftOut(dataset, log);
   const file = chosenFolds(await readPairs(pairsFile), chosen);
   const { missing, folds: found } = findPairs(file, dataset.identities, dataset.path);
   for (const line of [...file.remarks, ...missing]) log.warn(line);
@@ -135,7 +142,16 @@ export async function measureFolds(
   const folds = protocol.folds.map((fold, i) => scoredOf(fold, scores[i]!));
   const used = folds.reduce((sum, fold) => sum + fold.scores.length, 0);
   const wanted = protocol.folds.reduce((sum, fold) => sum + fold.length, 0);
-  return kFold(folds, wanted - used + protocol.missing.length);
+  return { ...kFold(folds, wanted - used + protocol.missing.length), leftOut: dataset.leftOut ?? [] };
+}
+
+/** Warns of what the dataset's folder holds that is not used, and of how it was read. */
+export function warnLeftOut(
+  { leftOut = [], remarks = [] }: Pick<Dataset, "leftOut" | "remarks">,
+  log: Log,
+): void {
+  for (const remark of remarks) log.warn(remark);
+  for (const item of leftOut.filter(isLoss)) log.warn(`left out: ${leftOutText(item)}`);
 }
 
 /** Says of a folder that nobody typed where its path comes from. */
@@ -184,7 +200,7 @@ export async function evaluateFolds(
   model: string,
   pairsFile: string,
   options: Omit<EvaluateOptions, "pairs"> & { readonly folds?: readonly number[] | undefined } = {},
-): Promise<FoldReport> {
+): Promise<FoldReport & Pick<Measurement, "leftOut">> {
   const { verifier, config } = await openModel(model, options.kind);
   await using opened = verifier;
   return await withOrigin(options.data, () =>

@@ -46,9 +46,11 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
     );
     return;
   }
-  const { report, calibration } = await evaluate(model, { ...options, pairs: testPairs });
+  const { report, calibration, leftOut } = await evaluate(model, { ...options, pairs: testPairs });
   console.log(
-    json === true ? JSON.stringify({ ...report, calibration, verdict: verdict(report) }) : reportText(report),
+    json === true
+      ? JSON.stringify({ ...report, calibration, leftOut, verdict: verdict(report) })
+      : reportText(report),
   );
 }
 
