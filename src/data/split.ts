@@ -79,7 +79,9 @@ export function splitIdentities(identities: readonly Identity[], options: SplitO
     throw new FaceError(
       "DATASET_INVALID",
       `${pairable.length} people with two or more images are too few to split: ${needed} are needed`,
-      { hint: "add people, add images to people who have only one, or set the fraction of a set to 0" },
+      {
+        hint: "add people, add images to people who have only one, or set the fraction of a set to 0; the pretrained network compares faces without training: faceid verify a.jpg b.jpg",
+      },
     );
   }
   const a = cut(pairable, sizes[0]!, sizes[1]!);

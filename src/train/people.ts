@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { Log } from "../base/log.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
+import { isLoss, leftOutText } from "../data/left-out.ts";
 import { chosenFolds, type PairsFile, readPairs } from "../data/pairs-file.ts";
 import { peopleIn } from "../data/protocol.ts";
 import { type DatasetSplit, excludeIdentities, splitIdentities } from "../data/split.ts";
@@ -125,12 +126,19 @@ export async function openPeople(config: DataConfig, log: Log, leastTrained?: nu
     log.warn(`${unknown.length} people of ${file!.path} are not in the dataset, such as ${unknown[0]}`);
   }
   const identities = excludeIdentities(dataset.identities, names);
-  const split = splitIdentities(identities, {
-    seed: config.seed,
-    validation: config.validationFraction,
-    test: config.testFraction,
-    leastTrained,
-  });
+  let split: DatasetSplit;
+  try {
+    split = splitIdentities(identities, {
+      seed: config.seed,
+      validation: config.validationFraction,
+      test: config.testFraction,
+      leastTrained,
+    });
+  } catch (error) {
+    // Somebody whose people are too few wants to know whom the folder's layout left out.
+    for (const item of (dataset.leftOut ?? []).filter(isLoss)) log.warn(`left out: ${leftOutText(item)}`);
+    throw error;
+  }
   log.debug("people", {
     train: split.train.length,
     validation: split.validation.length,

@@ -7,11 +7,12 @@ import type { ExportTarget } from "../../jobs/export.ts";
 import { tensorBoard } from "../../jobs/tensorboard.ts";
 import { recordedTarget, type TrainOutcome, trainAndExport } from "../../jobs/train.ts";
 import type { TrainConfig } from "../../train/config.ts";
+import type { TrainListener } from "../../train/listeners.ts";
 import { RECIPE_NAMES, RECIPES, recipeSettings } from "../../train/recipes.ts";
 import type { StartSummary } from "../../train/start-summary.ts";
 import { addOptions, resolveOptions } from "../options.ts";
 import { consoleLog, onInterrupt } from "../process.ts";
-import { commandProgress, jsonLine, measureProgress } from "../progress.ts";
+import { commandProgress, durationText, jsonLine, measureProgress, type ProgressStyle } from "../progress.ts";
 import { EVERY_SETTING, modelSettings, runSettings, trainSettings } from "../settings.ts";
 
 /** The outcome for people. */
@@ -92,6 +93,29 @@ function startText(summary: StartSummary, folder: string, target: ExportTarget |
   ].join("\n");
 }
 
+/** Steps after which the speed is known well enough. */
+const TIMED_STEPS = 5;
+
+/** Says once how long the run will take, where no bar shows it. */
+function expectedTime(style: ProgressStyle | undefined): TrainListener {
+  let left = TIMED_STEPS;
+  let seconds = 0;
+  let totalSteps = 0;
+  let batchSize = 1;
+  return {
+    onRunStart({ config, stepsPerEpoch }) {
+      totalSteps = stepsPerEpoch * config.epochs;
+      batchSize = config.batchSize;
+    },
+    onStep({ step, pairsPerSecond }) {
+      if (left === 0 || style === "json" || (style !== "plain" && process.stderr.isTTY === true)) return;
+      seconds += batchSize / pairsPerSecond / TIMED_STEPS;
+      if (--left > 0 || totalSteps - step < TIMED_STEPS) return;
+      process.stderr.write(`about ${durationText((totalSteps - step) * seconds)} to train\n`);
+    },
+  };
+}
+
 /** Where the model goes: what flags say now, else what the run was first asked for, else the settings. */
 async function targetOf(
   flags: Record<string, unknown>,
@@ -134,7 +158,11 @@ async function run({ resume, export: exporting, ...flags }: Flags & Record<strin
     resume: resume !== undefined,
     epochs: flags.epochs === undefined ? undefined : settings.epochs,
     target,
-    listeners: [commandProgress(progress), ...(tensorboard === undefined ? [] : [tensorBoard(tensorboard)])],
+    listeners: [
+      commandProgress(progress),
+      expectedTime(progress),
+      ...(tensorboard === undefined ? [] : [tensorBoard(tensorboard)]),
+    ],
     log: consoleLog(),
     signal: interrupt.signal,
     onProgress: measureProgress(progress, progress === "json" ? process.stdout : process.stderr),
