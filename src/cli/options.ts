@@ -31,7 +31,7 @@ const KNOWN_NAMES: ReadonlySet<string> = new Set([
 const PREFIX = "FACEID_";
 /**
  * Variables with our prefix that are not settings of a command: stack traces, the folders of decoded pixels and of model
- * packs, the mirror of packs, and whether downloads are allowed.
+ * packs, the mirror of packs, whether downloads are allowed, and the gallery with the key of its photographs.
  */
 export const OTHER_NAMES: ReadonlySet<string> = new Set([
   "FACEID_DEBUG",
@@ -39,6 +39,8 @@ export const OTHER_NAMES: ReadonlySet<string> = new Set([
   "FACEID_MODELS_DIR",
   "FACEID_MODELS_URL",
   "FACEID_OFFLINE",
+  "FACEID_GALLERY",
+  "FACEID_GALLERY_KEY",
 ]);
 
 const words = (key: string) => key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
