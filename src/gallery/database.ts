@@ -1,5 +1,4 @@
-/**
- * @file What a gallery asks of a database, and the errors of one. The room keeps people and the embeddings of their faces in
+/** @file What a gallery asks of a database, and the errors of one. The room keeps people and the embeddings of their faces in
  * PGlite or PostgreSQL, with the same SQL; it knows nothing of images and models beyond a model's digest.
  */
 import { FaceError, messageOf, systemCode } from "../base/errors.ts";

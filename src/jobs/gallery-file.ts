@@ -1,5 +1,4 @@
-/**
- * @file A gallery as a file of JSON lines: what the gallery is, then one line for each person with faces and events. For moving
+/** @file A gallery as a file of JSON lines: what the gallery is, then one line for each person with faces and events. For moving
  * to another store, and for giving a person what is kept about them.
  */
 import { createReadStream } from "node:fs";
