@@ -1,10 +1,10 @@
 /** @file The builder's conveniences and compositions. */
 import { describe, expect, it } from "vitest";
+import { evaluate } from "../../test/support/evaluate.ts";
 import { plainNumbers } from "../../test/support/op-case.ts";
 import { float32 } from "../base/tensor.ts";
 import * as g from "./build.ts";
 import { check } from "./check.ts";
-import { evaluate } from "./evaluate.ts";
 import type { Node } from "./ops.ts";
 
 const constant = (shape: number[], values: number[]) => g.constant(float32(shape, values));

@@ -1,5 +1,5 @@
 /** @file The ops of a computation and their attributes, from which every table over ops is typed. The room `graph/` says
- * what a computation is: ops, shapes, derivatives, simplification and a plain interpreter. It knows `base/` only.
+ * what a computation is: ops, shapes, derivatives and simplification. It knows `base/` only.
  */
 import type { DType, Tensor } from "../base/tensor.ts";
 
