@@ -2,7 +2,8 @@
 import type { DType, TensorMap } from "../../base/tensor.ts";
 import { check } from "../../graph/check.ts";
 import { freeze } from "../../graph/freeze.ts";
-import { isOp, type Node, type OpName, type SymbolicShape, topological } from "../../graph/ops.ts";
+import type { Node, OpName, SymbolicShape } from "../../graph/ops.ts";
+import { ELEMENTWISE_OPS, forNamedOps, isOp, REDUCE_OPS, topological } from "../../graph/ops.ts";
 import { simplify } from "../../graph/simplify.ts";
 import * as elements from "./elementwise.ts";
 import { elementwise, reduce } from "./elementwise.ts";
@@ -21,47 +22,17 @@ const lowerRules: LowerRules = {
   constant: (node, lowering) => lowering.leaf(node),
   randomUniform: (node, lowering) =>
     lowering.define(node, lowering.model.input(randomName(node.attrs.stream), node.dtype, node.shape)),
-  neg: elementwise("Neg"),
-  abs: elementwise("Abs"),
-  sign: elementwise("Sign"),
-  exp: elementwise("Exp"),
-  log: elementwise("Log"),
-  sqrt: elementwise("Sqrt"),
-  sin: elementwise("Sin"),
-  cos: elementwise("Cos"),
-  tanh: elementwise("Tanh"),
-  sigmoid: elementwise("Sigmoid"),
-  softplus: elementwise("Softplus"),
-  erf: elementwise("Erf"),
-  relu: elementwise("Relu"),
-  floor: elementwise("Floor"),
-  ceil: elementwise("Ceil"),
-  round: elementwise("Round"),
-  not: elementwise("Not"),
+  ...forNamedOps(ELEMENTWISE_OPS, elementwise),
   cast: elements.lowerCast,
-  add: elementwise("Add"),
-  sub: elementwise("Sub"),
   mul: elements.lowerMul,
-  div: elementwise("Div"),
-  pow: elementwise("Pow"),
-  max: elementwise("Max"),
-  min: elementwise("Min"),
-  equal: elementwise("Equal"),
-  less: elementwise("Less"),
   lessEqual: elementwise("LessOrEqual"),
-  and: elementwise("And"),
-  or: elementwise("Or"),
   select: elementwise("Where"),
   affine: elements.lowerAffine,
   channelVariance: elements.lowerChannelVariance,
   prelu: elements.lowerPrelu,
   reluGrad: elements.lowerReluGrad,
   preluGrad: elements.lowerPreluGrad,
-  reduceSum: reduce("ReduceSum"),
-  reduceMean: reduce("ReduceMean"),
-  reduceMax: reduce("ReduceMax"),
-  reduceMin: reduce("ReduceMin"),
-  reduceProd: reduce("ReduceProd"),
+  ...forNamedOps(REDUCE_OPS, reduce),
   argMax: elements.lowerArgMax,
   softmax: elements.lowerSoftmax,
   side: elements.lowerSide,
