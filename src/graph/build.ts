@@ -261,11 +261,6 @@ export function flatten(x: Node): Node {
   return reshape(x, [-1, sizeOf(knownSides("flatten", x.shape.slice(1)))]);
 }
 
-/** Mean over an image's pixels: `[batch, height, width, channels] → [batch, channels]`. */
-export function globalAveragePool(x: Node): Node {
-  return reduceMean(x, { axes: [1, 2] });
-}
-
 /** The least length that L2 normalisation divides by, as in TensorFlow (`epsilon` is compared with the square). */
 export const L2_EPSILON = 1e-12;
 

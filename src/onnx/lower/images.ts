@@ -7,6 +7,7 @@ import {
   blockedMean,
   blockedPool,
   blockedRepeat,
+  type Fused,
   flipped,
   imageOf,
   lowerWholeConv,
@@ -37,7 +38,7 @@ function padAttributes(
 }
 
 /** The bias of a convolution, if its sum is the only consumer and the bias is a leaf. */
-function fusedBias(conv: Node<"conv2d">, lowering: Lowering): { sum: Node; bias: Node } | undefined {
+function fusedBias(conv: Node<"conv2d">, lowering: Lowering): Fused | undefined {
   const sum = lowering.onlyConsumer(conv);
   if (sum?.op !== "add") return undefined;
   const bias = sum.inputs[sum.inputs[0] === conv ? 1 : 0]!;

@@ -66,10 +66,7 @@ const argMax: EmitRule<"argMax"> = (node, context) => {
 };
 
 const matmul: EmitRule<"matmul"> = (node, context) => {
-  const [a, b] = [node.attrs.transposeA, node.attrs.transposeB].map(attr.bool) as [
-    ReturnType<typeof attr.bool>,
-    ReturnType<typeof attr.bool>,
-  ];
+  const [a, b] = [attr.bool(node.attrs.transposeA), attr.bool(node.attrs.transposeB)];
   const isFlat = node.inputs.every((input) => input.shape.length === 2);
   return isFlat
     ? context.operator(node, "MatMul", context.inputs(node), { transpose_a: a, transpose_b: b })

@@ -99,15 +99,14 @@ export function fusedRelu(node: Node, lowering: Lowering): Node | undefined {
   return next?.op === "relu" ? next : undefined;
 }
 
-/**
- * Lowers a convolution with its bias and relu to blocked operators where they accept it.
- * @param fused the sum with a bias, if the convolution can include it.
- */
-export function lowerWholeConv(
-  node: Node<"conv2d">,
-  fused: { sum: Node; bias: Node } | undefined,
-  lowering: Lowering,
-): boolean {
+/** The sum with a bias that a convolution can include. */
+export interface Fused {
+  readonly sum: Node;
+  readonly bias: Node;
+}
+
+/** Lowers a convolution with its bias and relu to blocked operators where they accept it. */
+export function lowerWholeConv(node: Node<"conv2d">, fused: Fused | undefined, lowering: Lowering): boolean {
   const [x, kernel] = node.inputs as [Node, Node];
   const sides = sidesOf(kernel);
   const { groups, strides, dilations, padding } = node.attrs;

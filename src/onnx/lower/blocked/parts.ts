@@ -6,6 +6,7 @@ import { BLOCKS, type Lowering, NCHW, OIHW } from "../lowering.ts";
 import { BLOCKED, MICROSOFT } from "../model-builder.ts";
 import {
   blockedKernel,
+  type Fused,
   fusedRelu,
   imageOf,
   isThin,
@@ -85,7 +86,7 @@ function tournament(pool: Node, parts: readonly string[], lowering: Lowering): s
 /** Lowers a convolution, its bias, its relu and the pool after it in parts, if they have that form. */
 export function lowerConvInParts(
   node: Node<"conv2d">,
-  fused: { sum: Node; bias: Node } | undefined,
+  fused: Fused | undefined,
   lowering: Lowering,
 ): boolean {
   const [x, kernel] = node.inputs as [Node, Node];
