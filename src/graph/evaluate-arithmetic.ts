@@ -2,17 +2,8 @@
 import { FaceError } from "../base/errors.ts";
 import { isFloat, type Shape, sizeOf, type Tensor } from "../base/tensor.ts";
 import { broadcasted, commonShape, transposed } from "./evaluate-moving.ts";
-import {
-  allocate,
-  type BigIntDType,
-  type Elements,
-  fromNumbers,
-  isBigInt,
-  larger,
-  numbersOf,
-  smaller,
-  tensorOf,
-} from "./numbers.ts";
+import type { BigIntDType, Elements } from "./numbers.ts";
+import { allocate, fromNumbers, isBigInt, larger, numbersOf, smaller, tensorOf } from "./numbers.ts";
 import type { OpAttrs, ReduceAttrs } from "./ops.ts";
 import { broadcastShapes } from "./shape-rules.ts";
 

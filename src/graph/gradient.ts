@@ -2,16 +2,8 @@
 import { FaceError } from "../base/errors.ts";
 import { int64, isFloat, shapeText } from "../base/tensor.ts";
 import * as g from "./build.ts";
-import {
-  COMPARISON_OPS,
-  forOps,
-  LOGICAL_OPS,
-  type Node,
-  type OpName,
-  type Pair,
-  type SymbolicShape,
-  topological,
-} from "./ops.ts";
+import type { Node, OpName, Pair, SymbolicShape } from "./ops.ts";
+import { COMPARISON_OPS, forOps, LOGICAL_OPS, topological } from "./ops.ts";
 import { sliceRange } from "./shape-rules.ts";
 
 /** From a node and the derivative by its value to the derivatives by its inputs; `undefined` where there is none. */
@@ -49,9 +41,7 @@ function knownShape(node: Node): number[] {
     throw new FaceError(
       "SHAPE_MISMATCH",
       `a derivative needs every side of the ${node.op} result, ${dim} is unknown`,
-      {
-        hint: "build the training graph for one batch size",
-      },
+      { hint: "build the training graph for one batch size" },
     );
   });
 }
@@ -285,9 +275,7 @@ export function gradient(loss: Node, sources: readonly Node[]): Node[] {
     throw new FaceError(
       "SHAPE_MISMATCH",
       `gradient: the loss must be a scalar, got shape ${shapeText(loss.shape)}`,
-      {
-        hint: "reduce it to its mean or sum first",
-      },
+      { hint: "reduce it to its mean or sum first" },
     );
   }
   const order = topological([loss]);

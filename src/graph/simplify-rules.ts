@@ -2,21 +2,8 @@
 import { type DType, isFloat, type Tensor } from "../base/tensor.ts";
 import * as g from "./build.ts";
 import { numbersOf } from "./numbers.ts";
-import {
-  type BinaryOp,
-  COMPARISON_OPS,
-  FLOAT_OPS,
-  forOps,
-  isOp,
-  LOGICAL_OPS,
-  type Node,
-  type OpName,
-  type Pads,
-  REDUCE_OPS,
-  type ReduceOp,
-  type SymbolicShape,
-  type UnaryOp,
-} from "./ops.ts";
+import type { BinaryOp, Node, OpName, Pads, ReduceOp, SymbolicShape, UnaryOp } from "./ops.ts";
+import { COMPARISON_OPS, FLOAT_OPS, forOps, isOp, LOGICAL_OPS, REDUCE_OPS } from "./ops.ts";
 import { broadcastShapes } from "./shape-rules.ts";
 import {
   addIntoShift,

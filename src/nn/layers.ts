@@ -101,10 +101,7 @@ export interface DenseOptions {
 /** `activation(x · kernel + bias)` on rows `[batch, features]`. */
 export function dense(net: NetworkBuilder, name: string, x: Node, options: DenseOptions): Node {
   const { units, activation = "linear", useBias = true, initializer = glorotUniform } = options;
-  const kernel = net.weight(`${name}/kernel`, [channelsOf(x, name), units], {
-    initializer,
-    decays: true,
-  });
+  const kernel = net.weight(`${name}/kernel`, [channelsOf(x, name), units], { initializer, decays: true });
   const product = g.labelled(g.matmul(x, kernel), name);
   return net.record(name, "Dense", [x], ACTIVATIONS[activation](biased(net, name, product, useBias)));
 }

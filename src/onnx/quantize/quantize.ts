@@ -2,14 +2,8 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
 import { bytesOf, float32, floats, type Tensor } from "../../base/tensor.ts";
-import {
-  type AttributeProto,
-  type GraphProto,
-  ModelProtoSchema,
-  type NodeProto,
-  NodeProtoSchema,
-  TensorProtoSchema,
-} from "../../proto/onnx/onnx_pb.ts";
+import type { AttributeProto, GraphProto, NodeProto } from "../../proto/onnx/onnx_pb.ts";
+import { ModelProtoSchema, NodeProtoSchema, TensorProtoSchema } from "../../proto/onnx/onnx_pb.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
 
 /** The smallest and largest element of a value. */

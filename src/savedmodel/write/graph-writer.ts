@@ -2,20 +2,10 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { bytesOf, type DType, type NumericDType, type Tensor } from "../../base/tensor.ts";
 import type { SymbolicShape } from "../../graph/ops.ts";
-import {
-  type AttrValue,
-  AttrValueSchema,
-  type FunctionDef,
-  type GraphDef,
-  GraphDefSchema,
-  type NodeDef,
-  NodeDefSchema,
-} from "../../proto/tensorflow/graph_pb.ts";
-import {
-  type DataType,
-  type TensorShapeProto,
-  TensorShapeProtoSchema,
-} from "../../proto/tensorflow/tensor_pb.ts";
+import type { AttrValue, FunctionDef, GraphDef, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
+import { AttrValueSchema, GraphDefSchema, NodeDefSchema } from "../../proto/tensorflow/graph_pb.ts";
+import type { DataType, TensorShapeProto } from "../../proto/tensorflow/tensor_pb.ts";
+import { TensorShapeProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
 import { dataTypeOf, tensorToProto } from "../format/tensor-proto.ts";
 
 /** TensorFlow 2.14's graph version; older and newer runtimes read it. */

@@ -10,12 +10,8 @@ import { check } from "../../graph/check.ts";
 import { freeze } from "../../graph/freeze.ts";
 import { isOp, type Node, topological } from "../../graph/ops.ts";
 import { simplify } from "../../graph/simplify.ts";
-import {
-  type SavedModel,
-  SavedModelSchema,
-  type SignatureDef,
-  SignatureDefSchema,
-} from "../../proto/tensorflow/graph_pb.ts";
+import type { SavedModel, SignatureDef } from "../../proto/tensorflow/graph_pb.ts";
+import { SavedModelSchema, SignatureDefSchema } from "../../proto/tensorflow/graph_pb.ts";
 import { type DecodedSize, writeDecodeLoop } from "../decode-loop.ts";
 import { dataTypeOf } from "../format/tensor-proto.ts";
 import { PREDICT_METHOD } from "../signature.ts";

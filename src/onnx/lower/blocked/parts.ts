@@ -4,17 +4,8 @@ import { resolvePads } from "../../../graph/windows.ts";
 import { ONNX_TYPE } from "../../dtypes.ts";
 import { BLOCKS, type Lowering, NCHW, OIHW } from "../lowering.ts";
 import { BLOCKED, MICROSOFT } from "../model-builder.ts";
-import {
-  blockedKernel,
-  type Fused,
-  fusedRelu,
-  imageOf,
-  isThin,
-  padList,
-  placesOf,
-  type Sides,
-  sidesOf,
-} from "./lower-blocked.ts";
+import type { Fused, Sides } from "./lower-blocked.ts";
+import { blockedKernel, fusedRelu, imageOf, isThin, padList, placesOf, sidesOf } from "./lower-blocked.ts";
 
 /*
  * A convolution with the pool's strides computes one position of all windows. The pool is the maximum of these parts; its
