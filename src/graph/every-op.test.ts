@@ -6,9 +6,9 @@ import { referenceRules } from "../../test/support/evaluate.ts";
 import { opCases } from "../../test/support/op-cases.ts";
 import { gradientRules } from "./gradient.ts";
 import type { OpName } from "./ops.ts";
-import { shapeRules } from "./shapes.ts";
+import { opRules } from "./shapes.ts";
 
-const ops = Object.keys(shapeRules) as OpName[];
+const ops = Object.keys(opRules) as OpName[];
 
 it("has a case and every kind of rule for each op", () => {
   for (const table of [opCases, referenceRules, gradientRules]) {
