@@ -61,6 +61,17 @@ export function scalar(value: number, dtype: DType = "float32"): Node<"constant"
   return constant(fromNumbers(dtype, [], [value]));
 }
 
+/** The numbers from `start` on, each by `step` greater than the one before: `[length]`. */
+export function range(dtype: DType, length: number, start = 0, step = 1): Node<"constant"> {
+  return constant(
+    fromNumbers(
+      dtype,
+      [length],
+      Array.from({ length }, (_, i) => start + i * step),
+    ),
+  );
+}
+
 export function randomUniform(stream: string, shape: readonly number[]): Node<"randomUniform"> {
   return makeNode("randomUniform", [], { stream, shape });
 }

@@ -1,6 +1,6 @@
 /** @file Reverse-mode differentiation: the derivative rule of each op, and the derivative of a scalar as more nodes. */
 import { FaceError } from "../base/errors.ts";
-import { int64, isFloat, shapeText } from "../base/tensor.ts";
+import { isFloat, shapeText } from "../base/tensor.ts";
 import * as g from "./build.ts";
 import type { Node, OpName, Pair, SymbolicShape } from "./ops.ts";
 import { COMPARISON_OPS, forOps, LOGICAL_OPS, topological } from "./ops.ts";
@@ -98,12 +98,7 @@ function sliceGrad(node: Node<"slice">, dy: Node): [Node] {
       before[axis] = first;
       after[axis] = side - first - count;
     } else {
-      const indices = g.constant(
-        int64(
-          [count],
-          Array.from({ length: count }, (_, i) => first + i * step),
-        ),
-      );
+      const indices = g.range("int64", count, first, step);
       grad = g.makeNode("gatherGrad", [grad, indices], { axis, length: side });
     }
   });

@@ -1,16 +1,10 @@
 /** @file Softmax losses over people with a margin: CosFace, ArcFace, AdaFace. */
-import { float32 } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
 
 /** One-hot encoding: `[batch] → [batch, classes]`. */
 export function oneHot(labels: Node, classes: number): Node {
-  const numbers = g.constant(
-    float32(
-      [1, classes],
-      Array.from({ length: classes }, (_, i) => i),
-    ),
-  );
+  const numbers = g.expandDims(g.range("float32", classes), 0);
   return g.cast(g.equal(g.expandDims(labels, 1), numbers), "float32");
 }
 

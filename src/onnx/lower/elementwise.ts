@@ -161,11 +161,8 @@ function lowerMoments(mean: Node, variance: Node, lowering: Lowering): void {
   const { model } = lowering;
   const channels = Number(x.shape.at(-1));
   const value = lowering.value(x, channelsSecond(x));
-  const ones = model.initializer(float32([channels], new Float32Array(channels).fill(1)));
-  const axes = x.shape
-    .slice(1)
-    .map((_, axis) => axis + 1)
-    .filter((axis) => axis !== 1);
+  const ones = filled(x, lowering, 1);
+  const axes = x.shape.slice(2).map((_, i) => i + 2);
   const ends = [0, ...axes].map(() => 1);
   const corner = lowering.emit(variance, "Slice", [
     value,

@@ -204,13 +204,8 @@ const oneHot: Importer = (call) => {
   const depth = call.constant(1);
   checkExpansion(call, [depth]);
   const axis = call.placeOf(call.int("axis", -1), indices, 1);
-  const numbers = fromNumbers(
-    indices.dtype,
-    [depth],
-    Array.from({ length: depth }, (_, i) => i),
-  );
   const after = indices.shape.length - axis;
-  const places = g.reshape(g.constant(numbers), [depth, ...new Array<number>(after).fill(1)]);
+  const places = g.reshape(g.range(indices.dtype, depth), [depth, ...new Array<number>(after).fill(1)]);
   const apart = reshapeTo(call, indices, [...indices.shape.slice(0, axis), 1, ...indices.shape.slice(axis)]);
   return g.select(g.equal(apart, places), call.input(2), call.input(3));
 };
