@@ -66,7 +66,5 @@ export class WorkerPool<C extends Calls<C>> implements AsyncDisposable {
     await Promise.all(this.#clients.map((client) => client.terminate()));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
+  readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();
 }

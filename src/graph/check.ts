@@ -10,7 +10,6 @@ function isKind(dtype: DType, kind: Kind): boolean {
   return kind === "float" ? isFloat(dtype) : dtype !== "bool" && dtype !== "string";
 }
 
-/** What is wrong with one node, if anything. */
 function nodeFault<K extends OpName>({ op, inputs, attrs, shape, dtype }: Node<K>): string | undefined {
   const known: OpRule<OpAttrs[K]> | undefined = opRules[op];
   if (known === undefined) return "there is no such op";

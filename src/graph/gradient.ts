@@ -248,7 +248,6 @@ export const gradientRules: GradRules = {
   gatherGrad: ({ inputs: [, indices], attrs }, dg) => [g.gather(dg, indices!, attrs.axis), undefined],
 };
 
-/** The derivative rule of any node, applied. */
 function inputGradients<K extends OpName>(node: Node<K>, dy: Node): readonly (Node | undefined)[] {
   return gradientRules[node.op](node, dy);
 }

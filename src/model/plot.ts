@@ -155,13 +155,11 @@ function passing(from: Place, to: Place, fraction: number): string {
   ]);
 }
 
-/** A placed box. */
 interface PlacedBox {
   readonly name: string;
   readonly place: Place;
 }
 
-/** The arrows into a box. */
 function arrowsInto(layer: LayerDescription, place: Place, before: readonly PlacedBox[]): string {
   const fractions = ends(layer.inputs.length);
   return layer.inputs
@@ -290,7 +288,6 @@ function panelsOf(embedding: LayerDescription): [Panel, ...Panel[]] {
     : [stagesPanel(title, stages), ...networkPanels(stages)];
 }
 
-/** The panels side by side. */
 function inRow(panels: readonly Panel[], { x, y }: Place): { drawing: string; right: number } {
   let right = x;
   const drawings = panels.map((panel, i) => {

@@ -141,7 +141,5 @@ export class TrainingEngine implements Verifier {
     await Promise.all(this.#workers.map((worker) => worker.close()));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
+  readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();
 }

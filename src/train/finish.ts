@@ -95,7 +95,6 @@ async function embedPairs(
   return { left: side("left"), right: side("right"), same: readable.map(({ same }) => same) };
 }
 
-/** The progress of all backbones' runs, one after the other. */
 function joinedProgress(backbones: readonly Checkpoint[]): Progress {
   return {
     ...START,

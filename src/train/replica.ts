@@ -60,7 +60,6 @@ interface TrainingSessions {
   readonly update: Session | undefined;
 }
 
-/** A replica that is ready to run. */
 interface Parts {
   readonly store: ParameterStore;
   readonly graphs: TrainingGraphs;
@@ -89,7 +88,6 @@ async function openSession(
   });
 }
 
-/** Names of the weights that a replica updates. */
 const ownedBy = (owners: ReadonlyMap<string, number>, index: number): Set<string> =>
   new Set([...owners].filter(([, owner]) => owner === index).map(([name]) => name));
 

@@ -82,7 +82,6 @@ function quantizedRows({ shape, data }: Tensor<"float32">): { values: Int8Array;
   return { values, scales };
 }
 
-/** Quantises one graph. */
 class Quantizer {
   readonly #graph: GraphProto;
   readonly #editor: GraphEditor;
@@ -205,7 +204,6 @@ export function quantize(
 
 // Edits of an existing graph.
 
-/** A stored tensor of floats. */
 function storedTensor(graph: GraphProto, name: string): Tensor<"float32"> {
   const stored = graph.initializer.find((each) => each.name === name);
   if (stored === undefined || stored.dataType !== ONNX_TYPE.float32 || stored.rawData.length === 0) {
@@ -215,7 +213,6 @@ function storedTensor(graph: GraphProto, name: string): Tensor<"float32"> {
   return float32(stored.dims.map(Number), new Float32Array(new Uint8Array(stored.rawData).buffer));
 }
 
-/** The attributes of a node, for another one. */
 const attributesOf = ({ attribute }: NodeProto): AttributeProto[] => [...attribute];
 
 /** Adds to the end of a graph. */

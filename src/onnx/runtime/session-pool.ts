@@ -83,9 +83,7 @@ export class SessionPool implements AsyncDisposable {
     return this.#threads.close();
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
+  readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();
 }
 
 function sharedInput(value: Tensor): SharedInput | undefined {
