@@ -1,6 +1,15 @@
 /** @file Downloads a large file over HTTP, resumes after interruptions, and checks length and checksum. */
-import type { FileHandle } from "node:fs/promises";
-import { mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  writeFile,
+} from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FaceError, messageOf } from "./errors.ts";
@@ -248,7 +257,9 @@ class Download {
     throw new FaceError(
       "DISK_FULL",
       `${this.#options.path} needs ${needed} more bytes, ${bavail * bsize} are free`,
-      { hint: this.#options.advice?.space ?? "free some space, or choose another folder" },
+      {
+        hint: this.#options.advice?.space ?? "free some space, or choose another folder",
+      },
     );
   }
 

@@ -66,5 +66,7 @@ export class WorkerPool<C extends Calls<C>> implements AsyncDisposable {
     await Promise.all(this.#clients.map((client) => client.terminate()));
   }
 
-  readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
 }

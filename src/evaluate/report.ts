@@ -57,6 +57,7 @@ function tile(name: string, { value, interval }: Measured): Html {
   return html`<div class="tile"><dt>${name}</dt><dd>${percent(value)}<small>${range(interval)}</small></dd></div>`;
 }
 
+/** The main figures. */
 function headlineSection({ report }: Evaluation): Html {
   const { calibrated } = report;
   const tiles = [
@@ -110,6 +111,7 @@ ${decisions(scored, threshold ?? ABOVE_HALF)}
   );
 }
 
+/** The calibration record. */
 function thresholdsSection(record: CalibrationRecord): Html {
   const { threshold, measuredFar, measuredTar, operatingPoints, data } = record;
   const rows = operatingPoints.map((point) => [
@@ -165,6 +167,7 @@ function mistakesSection(list: readonly PicturedMistake[]): Html {
 /** Smallest scale of a drawing before it scrolls. */
 const SMALLEST = 0.6;
 
+/** The drawing and the table of layers. */
 function modelSection(model: ModelDescription): Html {
   const drawing = plotSvg(model);
   const width = Number(/ width="([\d.]+)"/.exec(drawing)![1]);

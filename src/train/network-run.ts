@@ -13,8 +13,15 @@ import { networkNamed } from "../model/networks.ts";
 import { glorotUniform } from "../nn/initializers.ts";
 import { initialWeights, type Weight } from "../nn/network-builder.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
-import type { SettledConfig, TrainConfig, TrainSettings } from "./config.ts";
-import { settingsOf, stepSettingsOf, trainConfig, weightDecayOf } from "./config.ts";
+import {
+  type SettledConfig,
+  settingsOf,
+  stepSettingsOf,
+  type TrainConfig,
+  type TrainSettings,
+  trainConfig,
+  weightDecayOf,
+} from "./config.ts";
 import { defaultReplicas, TrainingEngine } from "./engine.ts";
 import { feedOf } from "./feed.ts";
 import type { RunEnd, TrainListener } from "./listeners.ts";
@@ -119,7 +126,11 @@ async function run(
   // Fails on a misspelt network before the dataset is read.
   networkNamed(config.model);
   const people = await openPeople(config, log);
-  await using loader = new Loader({ settings: settingsOf(config), strict: config.strict, log });
+  await using loader = new Loader({
+    settings: settingsOf(config),
+    strict: config.strict,
+    log,
+  });
   await writeRunFile(options.folder, config, people);
   const end = await fitNetwork(options, config, people, loader, from);
   return { end, folder: options.folder, people, config };

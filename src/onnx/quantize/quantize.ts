@@ -2,8 +2,14 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
 import { bytesOf, float32, floats, type Tensor } from "../../base/tensor.ts";
-import type { AttributeProto, GraphProto, NodeProto } from "../../proto/onnx/onnx_pb.ts";
-import { ModelProtoSchema, NodeProtoSchema, TensorProtoSchema } from "../../proto/onnx/onnx_pb.ts";
+import {
+  type AttributeProto,
+  type GraphProto,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+  TensorProtoSchema,
+} from "../../proto/onnx/onnx_pb.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
 
 /** The smallest and largest element of a value. */
@@ -82,6 +88,7 @@ function quantizedRows({ shape, data }: Tensor<"float32">): { values: Int8Array;
   return { values, scales };
 }
 
+/** Quantises one graph. */
 class Quantizer {
   readonly #graph: GraphProto;
   readonly #editor: GraphEditor;
@@ -204,6 +211,7 @@ export function quantize(
 
 // Edits of an existing graph.
 
+/** A stored tensor of floats. */
 function storedTensor(graph: GraphProto, name: string): Tensor<"float32"> {
   const stored = graph.initializer.find((each) => each.name === name);
   if (stored === undefined || stored.dataType !== ONNX_TYPE.float32 || stored.rawData.length === 0) {
@@ -213,6 +221,7 @@ function storedTensor(graph: GraphProto, name: string): Tensor<"float32"> {
   return float32(stored.dims.map(Number), new Float32Array(new Uint8Array(stored.rawData).buffer));
 }
 
+/** The attributes of a node, for another one. */
 const attributesOf = ({ attribute }: NodeProto): AttributeProto[] => [...attribute];
 
 /** Adds to the end of a graph. */

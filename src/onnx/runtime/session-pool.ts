@@ -1,7 +1,16 @@
 /** @file One ONNX model in several worker threads, so that its runs leave the calling thread free. */
 import { FaceError } from "../../base/errors.ts";
-import type { NumericDType, Shape, Tensor, TensorMap } from "../../base/tensor.ts";
-import { buffersOf, ConcatenatedView, isShared, materialize, partsOf } from "../../base/tensor.ts";
+import {
+  buffersOf,
+  ConcatenatedView,
+  isShared,
+  materialize,
+  type NumericDType,
+  partsOf,
+  type Shape,
+  type Tensor,
+  type TensorMap,
+} from "../../base/tensor.ts";
 import { WorkerClient } from "../../base/worker-client.ts";
 import { WorkerPool } from "../../base/worker-pool.ts";
 // Also for its effect on the environment of the threads.
@@ -83,7 +92,9 @@ export class SessionPool implements AsyncDisposable {
     return this.#threads.close();
   }
 
-  readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
 }
 
 function sharedInput(value: Tensor): SharedInput | undefined {

@@ -63,7 +63,9 @@ async function notFound(folder: string, error: unknown): Promise<FaceError> {
     return new FaceError(
       "MODEL_UNSUPPORTED",
       `${join(folder, other)}: this form of a SavedModel cannot be read`,
-      { hint: `save the model as ${SAVED_MODEL_FILE}, below 2 GB` },
+      {
+        hint: `save the model as ${SAVED_MODEL_FILE}, below 2 GB`,
+      },
     );
   }
   return new FaceError("MODEL_NOT_FOUND", `${folder} holds no SavedModel: ${messageOf(error)}`, {
@@ -90,7 +92,9 @@ function parse(bytes: Uint8Array, folder: string): SavedModel {
     throw new FaceError(
       "MODEL_INVALID",
       `${join(folder, SAVED_MODEL_FILE)} is damaged: ${messageOf(error)}`,
-      { cause: error },
+      {
+        cause: error,
+      },
     );
   }
 }

@@ -87,7 +87,9 @@ export class Variables {
       throw new FaceError(
         "MODEL_INVALID",
         `the model has ${nodes.length} variables, but no ${PREFIX}.index`,
-        { hint: "copy the whole folder of the model, its variables included" },
+        {
+          hint: "copy the whole folder of the model, its variables included",
+        },
       );
     }
     const keys = new Map<string, string>();
