@@ -84,7 +84,11 @@ export const ERRORS = {
   SERVER_UNREACHABLE: kind("UNAVAILABLE", 9, "No server answers at the address."),
   SERVER_ERROR: kind("UNAVAILABLE", 9, "The server answered with an error."),
   PORT_IN_USE: kind("UNAVAILABLE", 10, "Another program listens on the port."),
-  SHAPE_MISMATCH: kind("INVALID_ARGUMENT", 1, "A tensor's shape or type is not what the operation takes."),
+  SHAPE_MISMATCH: kind(
+    "INVALID_ARGUMENT",
+    1,
+    "A tensor's shape, type or values are not what the operation takes.",
+  ),
   INTERNAL: kind("INTERNAL", 70, "A mistake in faceid itself; please report it."),
 } as const;
 

@@ -4,11 +4,11 @@ import type { Framing as ModelFraming } from "../artifact/description.ts";
 import { readDescription } from "../artifact/description.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Framing, LFW_FRAMING } from "../faces/alignment.ts";
-import { cosineSimilarity, EMBEDDING_SIDE } from "../faces/embedder.ts";
+import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE } from "../faces/embedder.ts";
 import type { Face } from "../faces/face.ts";
 import { cropFace, type FacePipeline } from "../faces/pipeline.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
-import { decodeImage } from "../image/decode.ts";
+import { decodeInto } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { imageSettings, prepare } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
@@ -22,6 +22,8 @@ export interface FaceComparer extends AsyncDisposable {
   /** What `similarity` is. */
   readonly measure: "cosine" | "probability";
   readonly calibration: CalibrationRecord | undefined;
+  /** Numbers in an embedding. */
+  readonly embeddingSize: number;
   /** Cuts a face out as the model reads it. */
   crop(photograph: Pyramid, face: Face): Pixels;
   /** Decodes a picture that is such a crop already, scaled to the model's size. */
@@ -33,7 +35,10 @@ export interface FaceComparer extends AsyncDisposable {
 }
 
 async function readSquare(photo: Photo, side: number): Promise<Pixels> {
-  return { data: await decodeImage(photo, imageSettings(side)), width: side, height: side };
+  const image = new Float32Array(side * side * 3);
+  await decodeInto(photo, imageSettings(side), image, 0);
+  const data = Uint8Array.from(image, (value) => Math.round(value * 255));
+  return { data, width: side, height: side };
 }
 
 /** The embedding of a pack, whose measure is the cosine. The pipeline stays open. */
@@ -46,6 +51,7 @@ export function packComparer(
     name,
     measure: "cosine",
     calibration,
+    embeddingSize: EMBEDDING_SIZE,
     crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
     readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),
     embed: (crop) => pipeline.embedCrop(crop),
@@ -121,6 +127,7 @@ export async function modelComparer(name: string, path: string, detects: boolean
       name,
       measure: "probability",
       calibration: opened.calibration,
+      embeddingSize: verifier.embeddingSize,
       crop: (photograph, face) => cropFace(photograph, face, framing!, side),
       readCrop: (photo) => readSquare(photo, side),
       embed: (crop) => verifier.embed(prepare(crop.data), 1),

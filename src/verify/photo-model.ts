@@ -14,7 +14,7 @@ import {
 import type { Pixels } from "../image/settings.ts";
 import { requireDecision } from "./decision.ts";
 import type { FaceComparer } from "./face-comparer.ts";
-import type { Photo } from "./face-model.ts";
+import { checkEmbedding, type Photo } from "./face-model.ts";
 
 /** A face in a photograph, with what makes it unfit to be compared, in words. */
 export interface PhotoFace extends Face {
@@ -142,9 +142,13 @@ export class PhotoModel implements AsyncDisposable {
     return await this.#embed(photo, nameOf(photo, "the photograph"), options);
   }
 
-  /** How alike two embeddings of this model are, as `measure` says; larger means more alike. */
+  /**
+   * How alike two embeddings of this model are, as `measure` says; larger means more alike.
+   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size, or with numbers that are not finite.
+   */
   async similarity(a: Float32Array, b: Float32Array): Promise<number> {
     this.#checkOpen();
+    for (const embedding of [a, b]) checkEmbedding(embedding, this.#comparer.embeddingSize);
     return await this.#comparer.similarity(a, b);
   }
 

@@ -6,15 +6,14 @@ import { lower } from "../../onnx/lower/lower.ts";
 import { SessionPool } from "../../onnx/runtime/session-pool.ts";
 import { type ReadModel, readSavedModel } from "../../savedmodel/read/read.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
+import { checkDescribed } from "../described-inputs.ts";
 import { StatusError } from "../status.ts";
 import { decodeStep } from "./image-input.ts";
 import { exampleStep } from "./parse-example.ts";
 import type { InputStep, RunOptions, Servable, ServableId } from "./servable.ts";
 import { fits, misfitText, NICENESS, runSession, type Shapes, shapesOf } from "./session-run.ts";
+import { ShapeVariants } from "./shape-variants.ts";
 
-/** Session pools that a signature keeps for shapes other than the declared ones. */
-const MOST_VARIANTS = 4;
-const DECLARED = "declared";
 /** Prefix of outputs: a signature may have an input of the same name. */
 const OUTPUT = "output/";
 
@@ -37,14 +36,18 @@ export class SignatureEngine {
   /** The inputs of the graph, after the step that parses examples or decodes files, if there is one. */
   readonly #signature: Signature;
   readonly #step: InputStep | undefined;
-  readonly #pools = new Map<string, Promise<SessionPool>>();
+  readonly #description: ExportedModel | undefined;
+  readonly #variants = new ShapeVariants();
+  #declared: Promise<SessionPool> | undefined;
 
-  constructor(model: ReadModel, name: string, sessions: number) {
+  constructor(model: ReadModel, name: string, sessions: number, description?: ExportedModel) {
     const declared = model.signatures.get(name)!;
     this.#model = model;
     this.#name = name;
     this.#sessions = sessions;
-    this.#step = exampleStep(model.graph, declared) ?? decodeStep(model.graph, declared);
+    this.#description = description;
+    this.#step =
+      exampleStep(model.graph, declared) ?? decodeStep(model.graph, declared, description !== undefined);
     this.#signature = this.#step?.signature ?? declared;
   }
 
@@ -57,7 +60,7 @@ export class SignatureEngine {
    * @throws FaceError `MODEL_UNSUPPORTED` or `MODEL_INVALID`.
    */
   async prepare(): Promise<void> {
-    if (this.#isRankKnown) await this.#pool(DECLARED, this.#signature);
+    if (this.#isRankKnown) await this.#declaredPool();
   }
 
   /**
@@ -65,65 +68,54 @@ export class SignatureEngine {
    * @throws StatusError `INVALID_ARGUMENT` or FaceError for inputs that it cannot convert.
    */
   async makeReady(given: TensorMap, { signal, memory }: RunOptions = {}): Promise<TensorMap> {
-    const inputs = this.#step === undefined ? given : await this.#step.parse(given, memory);
+    if (this.#step === undefined) return given;
+    const inputs = await this.#step.parse(given, memory);
     signal?.throwIfAborted();
+    checkDescribed(this.#description, this.#signature, inputs);
     return inputs;
   }
 
   /** @throws StatusError `INVALID_ARGUMENT` for inputs that do not fit the graph. */
   async run(inputs: TensorMap, outputNames: readonly string[], signal?: AbortSignal): Promise<TensorMap> {
-    const pool = await this.#poolFor(inputs);
-    signal?.throwIfAborted();
     const names = outputNames.map((name) => OUTPUT + name);
-    const outputs = await runSession(pool, inputs, names);
-    return new Map(outputNames.map((name) => [name, outputs.get(OUTPUT + name)!]));
+    const work = async (pool: SessionPool) => {
+      signal?.throwIfAborted();
+      const outputs = await runSession(pool, inputs, names);
+      return new Map(outputNames.map((name) => [name, outputs.get(OUTPUT + name)!]));
+    };
+    const shapes = shapesOf(inputs);
+    if (this.#isRankKnown && fits(this.#signature, shapes)) return await work(await this.#declaredPool());
+    const key = JSON.stringify([...shapes].map(([alias, shape]) => [alias, shape.length, shape.slice(1)]));
+    return await this.#variants.use(key, () => this.#variantPool(shapes), work, signal);
   }
 
-  async #poolFor(inputs: TensorMap): Promise<SessionPool> {
-    const shapes = shapesOf(inputs);
-    if (this.#isRankKnown && fits(this.#signature, shapes)) return this.#pool(DECLARED, this.#signature);
-    const key = JSON.stringify([...shapes].map(([alias, shape]) => [alias, shape.length, shape.slice(1)]));
+  #declaredPool(): Promise<SessionPool> {
+    this.#declared ??= this.#open(this.#signature, this.#sessions).catch((error: unknown) => {
+      // This request gets the error, the next one tries again.
+      this.#declared = undefined;
+      throw error;
+    });
+    return this.#declared;
+  }
+
+  async #variantPool(shapes: Shapes): Promise<SessionPool> {
     try {
-      return await this.#pool(key, reshaped(this.#signature, shapes));
+      return await this.#open(reshaped(this.#signature, shapes), 1);
     } catch (error) {
       throw new StatusError("INVALID_ARGUMENT", misfitText(this.#signature, shapes), { cause: error });
     }
   }
 
-  #pool(key: string, signature: Signature): Promise<SessionPool> {
-    const known = this.#pools.get(key);
-    if (known !== undefined) return known;
-    this.#dropVariant();
-    const opened = Promise.resolve().then(async () => {
-      const { outputs } = await this.#model.program(this.#name, signature);
-      const named = Object.entries(outputs).map(([name, node]) => [OUTPUT + name, node] as const);
-      const lowered = lower({ outputs: Object.fromEntries(named) });
-      const names = lowered.inputs.map(({ name }) => name);
-      const size = key === DECLARED ? this.#sessions : 1;
-      return SessionPool.open(lowered.bytes, size, { inputNames: names, niceness: NICENESS });
-    });
-    this.#pools.set(key, opened);
-    // This request gets the error, the next one tries again.
-    opened.catch(() => this.#pools.delete(key));
-    return opened;
-  }
-
-  /** Closes the oldest pool when another shape would be one too many. */
-  #dropVariant(): void {
-    const variants = [...this.#pools.keys()].filter((key) => key !== DECLARED);
-    const [oldest] = variants;
-    if (oldest === undefined || variants.length < MOST_VARIANTS) return;
-    const pool = this.#pools.get(oldest)!;
-    this.#pools.delete(oldest);
-    void pool.then(
-      (opened) => opened.close(),
-      () => undefined,
-    );
+  async #open(signature: Signature, sessions: number): Promise<SessionPool> {
+    const { outputs } = await this.#model.program(this.#name, signature);
+    const named = Object.entries(outputs).map(([name, node]) => [OUTPUT + name, node] as const);
+    const lowered = lower({ outputs: Object.fromEntries(named) });
+    const names = lowered.inputs.map(({ name }) => name);
+    return await SessionPool.open(lowered.bytes, sessions, { inputNames: names, niceness: NICENESS });
   }
 
   async close(): Promise<void> {
-    const pools = await Promise.allSettled(this.#pools.values());
-    await Promise.all(pools.map((each) => (each.status === "fulfilled" ? each.value.close() : undefined)));
+    await Promise.all([this.#declared?.then((pool) => pool.close()), this.#variants.close()]);
   }
 }
 
@@ -161,7 +153,7 @@ class SavedModelServable implements Servable {
   #engine(signatureName: string): SignatureEngine {
     let engine = this.#engines.get(signatureName);
     if (engine === undefined) {
-      engine = new SignatureEngine(this.#model, signatureName, this.#sessions);
+      engine = new SignatureEngine(this.#model, signatureName, this.#sessions, this.description);
       this.#engines.set(signatureName, engine);
     }
     return engine;
