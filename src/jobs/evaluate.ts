@@ -128,7 +128,7 @@ export interface EvaluateOptions extends Watching {
  * @throws FaceError as `loadModel` and `openDataset` do; `DATASET_INVALID` when there are no people to measure on.
  */
 export async function evaluate(model: string, options: EvaluateOptions = {}): Promise<Measurement> {
-  const { verifier, config } = await openModel(model, options.kind);
+  const { verifier, config } = await openModel(model, options.kind, options.log);
   await using opened = verifier;
   return await measureHeldOut(opened, { ...options, config: { ...config, ...options.data } });
 }
@@ -143,7 +143,7 @@ export async function evaluateFolds(
   pairsFile: string,
   options: Omit<EvaluateOptions, "pairs"> & { readonly folds?: readonly number[] | undefined } = {},
 ): Promise<FoldReport> {
-  const { verifier, config } = await openModel(model, options.kind);
+  const { verifier, config } = await openModel(model, options.kind, options.log);
   await using opened = verifier;
   return await measureFolds(opened, pairsFile, { ...options, config: { ...config, ...options.data } });
 }

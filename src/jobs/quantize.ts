@@ -3,9 +3,11 @@ import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readDescription } from "../artifact/description.ts";
 import { DESCRIPTION_FILE, ONNX_FILE } from "../artifact/files.ts";
+import { findModel } from "../artifact/find-model.ts";
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { publishFolder } from "../base/files.ts";
+import { type Log, silentLog } from "../base/log.ts";
 import { float32, type TensorMap } from "../base/tensor.ts";
 import { listFolder, listImages } from "../data/folder.ts";
 import { accuracyAt, areaUnder, equalErrorRate, rocCurve } from "../evaluate/roc.ts";
@@ -35,7 +37,7 @@ export interface AccuracyOptions extends EvaluateOptions {
 }
 
 export interface QuantizeOptions {
-  /** A version's folder of an exported model. */
+  /** A version's folder of an exported model, or the folder of versions for the highest. */
   readonly savedModel: string;
   /** A folder of image files, or of folders of them. */
   readonly images: string;
@@ -45,6 +47,8 @@ export interface QuantizeOptions {
   readonly count: number;
   /** Measures the accuracy before and after; not measured when left out. */
   readonly accuracy?: AccuracyOptions | undefined;
+  /** Gets a line where the path left a choice. Default: silent. */
+  readonly log?: Log | undefined;
 }
 
 /** Figures of one model, in [0, 1]. */
@@ -191,7 +195,9 @@ async function compareAccuracy(
  * @throws FaceError `MODEL_…` for a model that cannot be quantised, `DATASET_…` for a folder without enough images.
  */
 export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeReport> {
-  const { savedModel, images, output, count } = options;
+  const { images, output, count, log = silentLog } = options;
+  const { folder: savedModel, note } = await findModel(options.savedModel);
+  if (note !== undefined) log.info(note);
   const model = await readSavedModel(savedModel);
   const size = imageSettingsOf(model, savedModel);
   const description = await readDescription(savedModel);

@@ -3,6 +3,7 @@ import type { CalibrationRecord } from "../artifact/calibration.ts";
 import type { Framing as ModelFraming } from "../artifact/description.ts";
 import { readDescription } from "../artifact/description.ts";
 import { FaceError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
 import { type Framing, LFW_FRAMING } from "../faces/alignment.ts";
 import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE } from "../faces/embedder.ts";
 import type { Face } from "../faces/face.ts";
@@ -110,8 +111,13 @@ function requireVerifier(path: string, verifier: object & { readonly image: Veri
  * @param detects whether faces are cut out of photographs, for which the model must say how they lie in its images.
  * @throws FaceError as `openModel`, or `MODEL_UNSUPPORTED` for a model that cannot compare faces of photographs.
  */
-export async function modelComparer(name: string, path: string, detects: boolean): Promise<FaceComparer> {
-  const opened = await openModel(path);
+export async function modelComparer(
+  name: string,
+  path: string,
+  detects: boolean,
+  log?: Log | undefined,
+): Promise<FaceComparer> {
+  const opened = await openModel(path, undefined, log);
   try {
     const verifier = requireVerifier(path, opened.verifier);
     const side = verifier.image.height;

@@ -87,13 +87,20 @@ async function run(
   { images, output, count, ...rest }: Flags & Record<string, unknown>,
 ): Promise<void> {
   const accuracy = accuracyOf(rest);
-  const report = await quantizeModel({ savedModel, images, output, count, accuracy });
+  const report = await quantizeModel({
+    savedModel,
+    images,
+    output,
+    count,
+    accuracy,
+    log: consoleLog({ quiet: rest.json === true }),
+  });
   console.log(rest.json === true ? JSON.stringify(report) : text(report, output));
 }
 
 export function quantizeCommand(command: Command): Command {
   command
-    .argument("<saved-model>", "a version's folder of an exported model")
+    .argument("<saved-model>", "a version's folder of an exported model, or the folder of versions")
     .requiredOption(
       "--images <folder>",
       "photographs like those in use: image files, or a folder of them for each person",

@@ -1,10 +1,9 @@
 /** @file From a version's folder to a model that answers requests: loaded, warmed up, behind a batch queue. */
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { readDescription } from "../../artifact/description.ts";
-import { modelFileIn, ONNX_FILE } from "../../artifact/files.ts";
+import { findModel } from "../../artifact/find-model.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { BatchingParametersSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
@@ -27,7 +26,7 @@ export interface LoaderOptions {
 }
 
 /**
- * Loads a version's folder: a SavedModel, or `model.onnx` where there is no SavedModel. The default signature is open
+ * Loads a version's folder: a SavedModel, or an ONNX file where there is no SavedModel. The default signature is open
  * when the promise resolves.
  */
 export function savedModelLoader({
@@ -35,12 +34,12 @@ export function savedModelLoader({
   tags = ["serve"],
 }: LoaderOptions = {}): ModelLoader {
   return async (folder, id, signal) => {
-    const description = await readDescription(folder);
-    const names = await readdir(folder).catch((): string[] => []);
+    const found = await findModel(folder);
+    const description = await readDescription(found.folder);
     const servable =
-      modelFileIn(names) === ONNX_FILE
-        ? await loadOnnx(join(folder, ONNX_FILE), id, sessions, description)
-        : await loadSavedModel(folder, id, { sessions, tags }, description);
+      found.format === "onnx"
+        ? await loadOnnx(found.file, id, sessions, description)
+        : await loadSavedModel(found.file, id, { sessions, tags }, description);
     if (signal?.aborted) {
       await servable.close();
       signal.throwIfAborted();

@@ -97,11 +97,15 @@ export class ModelVersions {
     if (known === undefined) {
       const entry: Entry = { version, folder, state: "START", isAspired: true, isOver: false, leases: 0 };
       this.#entries.set(version, entry);
-    } else if (!known.isAspired) {
-      known.isAspired = true;
-      known.folder = folder;
-      if (known.isOver) Object.assign(known, { isOver: false, error: undefined, state: "START" });
+      return;
     }
+    // A version that is loaded stays; one that failed, or is still tried, starts over in another folder.
+    const isElsewhere = known.folder !== folder && known.servable === undefined;
+    if (known.isAspired && !isElsewhere) return;
+    known.isAspired = true;
+    known.folder = folder;
+    if (isElsewhere) known.cancel?.abort();
+    if (known.isOver) Object.assign(known, { isOver: false, error: undefined, state: "START" });
   }
 
   /** Starts every due load and unload; each calls this again when it ends. */
