@@ -1,6 +1,7 @@
 /** @file A model of ours answers one photograph in one way, however it comes in; what cannot be its input is refused. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { create } from "@bufbuild/protobuf";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -244,5 +245,83 @@ describe("an input that cannot be right", () => {
       code: "SHAPE_MISMATCH",
       message: "input_image takes RGB in [0, 1], got 200 at [0, 0, 0, 0]; divide eight-bit pixels by 255",
     });
+  });
+});
+
+describe("an upload", () => {
+  const BOUNDARY = "Aa-b0undary";
+
+  /** A form as bytes, each part with its own headers. */
+  async function sendForm(
+    action: string,
+    parts: readonly (readonly [string, Uint8Array | string])[],
+    type?: string,
+  ) {
+    const body = Buffer.concat([
+      ...parts.flatMap(([headers, data]) => [
+        Buffer.from(`--${BOUNDARY}\r\n${headers}\r\n\r\n`),
+        Buffer.from(data),
+        Buffer.from("\r\n"),
+      ]),
+      Buffer.from(`--${BOUNDARY}--\r\n`),
+    ]);
+    const response = await fetch(`http://localhost:${server.restPort}/v1/models/faceid:${action}`, {
+      method: "POST",
+      headers: { "content-type": type ?? `multipart/form-data; boundary=${BOUNDARY}` },
+      body,
+    });
+    return (await response.json()) as { similarity?: number; predictions?: number[][]; error?: string };
+  }
+
+  const named = (name: string, more = "", headers = "") =>
+    `Content-Disposition: form-data; name="${name}"${more}${headers === "" ? "" : `\r\n${headers}`}`;
+
+  it.each<[string, string, string]>([
+    ["without a file name", "", ""],
+    ["with a type and no file name", "", "Content-Type: image/png"],
+    ["with an empty file name", '; filename=""', ""],
+    ["with a name in the form of RFC 5987", "; filename*=UTF-8''na%C3%AFve.png", ""],
+    ["with both names", "; filename=\"n.png\"; filename*=UTF-8''na%C3%AFve.png", "Content-Type: image/png"],
+    ["of an unknown type", '; filename="a"', "Content-Type: application/octet-stream"],
+    ["of a type in upper case", '; FILENAME="a"', "CONTENT-TYPE: IMAGE/PNG"],
+  ])("may hold image parts %s", async (_, more, headers) => {
+    const files = [await picture(1).png().toBuffer(), await plain()] as const;
+    const expected = await encoded(...files);
+    const parts = (a: string, b: string) =>
+      [
+        [named(a, more, headers), files[0]],
+        [named(b, more, headers), files[1]],
+      ] as const;
+    const verified = await sendForm("verify", parts("anchor", "verification"));
+    expect(verified.similarity).toBeCloseTo(expected, 6);
+    const predicted = await sendForm("predict", parts("anchor_img", "verification_img"));
+    expect(predicted.predictions?.[0]?.[0]).toBeCloseTo(expected, 6);
+  });
+
+  it("may name its type in any case, and encode its parts in base64", async () => {
+    const files = [await picture(1).png().toBuffer(), await plain()] as const;
+    const coded = (file: Uint8Array) => Buffer.from(file).toString("base64").replace(/.{76}/g, "$&\r\n");
+    const headers = "Content-Type: image/png\r\nContent-Transfer-Encoding: BASE64";
+    const { similarity } = await sendForm(
+      "verify",
+      [
+        [named("anchor", "", headers), coded(files[0])],
+        [named("verification", "", headers), coded(files[1])],
+      ],
+      `Multipart/Form-Data; Boundary="${BOUNDARY}"; charset=utf-8`,
+    );
+    expect(similarity).toBeCloseTo(await encoded(...files), 6);
+  });
+
+  it.each(["gzip", "GZIP", "x-gzip", "X-GZip"])("may be encoded as %s", async (encoding) => {
+    const files = [await picture(1).png().toBuffer(), await plain()] as const;
+    const body = gzipSync(JSON.stringify({ anchor: b64(files[0]), verification: b64(files[1]) }));
+    const response = await fetch(`http://localhost:${server.restPort}/v1/models/faceid:verify`, {
+      method: "POST",
+      headers: { "content-encoding": encoding, "content-type": "Application/JSON; Charset=UTF-8" },
+      body,
+    });
+    const { similarity } = (await response.json()) as { similarity: number };
+    expect(similarity).toBeCloseTo(await encoded(...files), 6);
   });
 });
