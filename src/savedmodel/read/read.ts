@@ -17,7 +17,7 @@ import {
 } from "../../proto/tensorflow/graph_pb.ts";
 import { dtypeOf, storedTensor } from "../format/tensor-proto.ts";
 import type { Signature, SignatureTensor } from "../signature.ts";
-import { importSignature, type SignatureProgram } from "./import-graph.ts";
+import { importSignature, type SignatureProgram, sliceOf } from "./import-graph.ts";
 import { Variables } from "./variables.ts";
 
 export type { SignatureProgram } from "./import-graph.ts";
@@ -26,6 +26,8 @@ export type { SignatureProgram } from "./import-graph.ts";
 const INIT_SIGNATURE = "__saved_model_init_op";
 /** Largest default value of an optional input, in bytes. */
 const LARGEST_DEFAULT = 2 ** 28;
+/** Added to the number of an element type for a reference to it. */
+const FIRST_REFERENCE = 100;
 /** Protobuf's own limit on one message. */
 const LARGEST_MESSAGE = 2 ** 31 - 1;
 
@@ -88,7 +90,8 @@ function metaGraph(model: SavedModel, tags: readonly string[]): MetaGraphDef {
 }
 
 function signatureTensor(info: TensorInfo, place: string): SignatureTensor {
-  const dtype = dtypeOf(info.dtype);
+  // TensorFlow 1 declares what an assignment passes on as a reference.
+  const dtype = dtypeOf(info.dtype > FIRST_REFERENCE ? info.dtype - FIRST_REFERENCE : info.dtype);
   if (info.encoding.case !== "name" || dtype === undefined) {
     throw new FaceError("MODEL_UNSUPPORTED", `${place} is not a dense tensor of a supported type`);
   }
@@ -159,6 +162,13 @@ export function parseSavedModel(
       .map(([name, def]) => [name, signatureOf(name, def)]),
   );
   const variables = new Variables(folder, meta);
+  let changed: ReadonlySet<string> | undefined;
+  const changedVariables = () => {
+    changed ??= new Set(
+      [...signatures.values()].flatMap((signature) => [...sliceOf(graph, signature).assignments.keys()]),
+    );
+    return changed;
+  };
   return {
     signatures,
     signatureDefs: meta.signatureDef,
@@ -168,7 +178,7 @@ export function parseSavedModel(
     variables,
     async program(name, as = signatures.get(name)) {
       if (as === undefined) throw new FaceError("INTERNAL", `internal: there is no signature ${name}`);
-      return importSignature(graph, name, as, (nodes) => variables.read(nodes));
+      return importSignature(graph, name, as, (nodes) => variables.read(nodes), changedVariables());
     },
   };
 }

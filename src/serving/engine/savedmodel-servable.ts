@@ -4,11 +4,12 @@ import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { lower } from "../../onnx/lower/lower.ts";
 import { SessionPool } from "../../onnx/runtime/session-pool.ts";
-import { type ReadModel, readSavedModel } from "../../savedmodel/read/read.ts";
+import { type ReadModel, readSavedModel, type SignatureProgram } from "../../savedmodel/read/read.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
 import { checkDescribed } from "../described-inputs.ts";
 import { StatusError } from "../status.ts";
 import { decodeStep } from "./image-input.ts";
+import { ModelState, nextName } from "./model-state.ts";
 import { exampleStep } from "./parse-example.ts";
 import type { InputStep, RunOptions, Servable, ServableId } from "./servable.ts";
 import { fits, misfitText, NICENESS, runSession, type Shapes, shapesOf } from "./session-run.ts";
@@ -28,6 +29,20 @@ function reshaped(signature: Signature, shapes: Shapes): Signature {
   return { ...signature, inputs };
 }
 
+/** A signature for shapes, in sessions. */
+interface Compiled {
+  readonly pool: SessionPool;
+  readonly state: SignatureProgram["state"];
+  close(): Promise<void>;
+}
+
+interface SignatureEngineOptions {
+  /** Sessions for the declared shapes. */
+  readonly sessions: number;
+  readonly state: ModelState;
+  readonly description: ExportedModel | undefined;
+}
+
 /** One signature of a model, lowered to ONNX when first used. */
 export class SignatureEngine {
   readonly #model: ReadModel;
@@ -37,15 +52,17 @@ export class SignatureEngine {
   readonly #signature: Signature;
   readonly #step: InputStep | undefined;
   readonly #description: ExportedModel | undefined;
-  readonly #variants = new ShapeVariants();
-  #declared: Promise<SessionPool> | undefined;
+  readonly #state: ModelState;
+  readonly #variants = new ShapeVariants<Compiled>();
+  #declared: Promise<Compiled> | undefined;
 
-  constructor(model: ReadModel, name: string, sessions: number, description?: ExportedModel) {
+  constructor(model: ReadModel, name: string, { sessions, state, description }: SignatureEngineOptions) {
     const declared = model.signatures.get(name)!;
     this.#model = model;
     this.#name = name;
     this.#sessions = sessions;
     this.#description = description;
+    this.#state = state;
     this.#step =
       exampleStep(model.graph, declared) ?? decodeStep(model.graph, declared, description !== undefined);
     this.#signature = this.#step?.signature ?? declared;
@@ -78,9 +95,14 @@ export class SignatureEngine {
   /** @throws StatusError `INVALID_ARGUMENT` for inputs that do not fit the graph. */
   async run(inputs: TensorMap, outputNames: readonly string[], signal?: AbortSignal): Promise<TensorMap> {
     const names = outputNames.map((name) => OUTPUT + name);
-    const work = async (pool: SessionPool) => {
+    const work = async ({ pool, state }: Compiled) => {
       signal?.throwIfAborted();
-      const outputs = await runSession(pool, inputs, names);
+      const outputs =
+        state === undefined
+          ? await runSession(pool, inputs, names)
+          : await this.#state.run(state, (variables, next) =>
+              runSession(pool, new Map([...inputs, ...variables]), [...names, ...next]),
+            );
       return new Map(outputNames.map((name) => [name, outputs.get(OUTPUT + name)!]));
     };
     const shapes = shapesOf(inputs);
@@ -89,7 +111,7 @@ export class SignatureEngine {
     return await this.#variants.use(key, () => this.#variantPool(shapes), work, signal);
   }
 
-  #declaredPool(): Promise<SessionPool> {
+  #declaredPool(): Promise<Compiled> {
     this.#declared ??= this.#open(this.#signature, this.#sessions).catch((error: unknown) => {
       // This request gets the error, the next one tries again.
       this.#declared = undefined;
@@ -98,7 +120,7 @@ export class SignatureEngine {
     return this.#declared;
   }
 
-  async #variantPool(shapes: Shapes): Promise<SessionPool> {
+  async #variantPool(shapes: Shapes): Promise<Compiled> {
     try {
       return await this.#open(reshaped(this.#signature, shapes), 1);
     } catch (error) {
@@ -106,16 +128,20 @@ export class SignatureEngine {
     }
   }
 
-  async #open(signature: Signature, sessions: number): Promise<SessionPool> {
-    const { outputs } = await this.#model.program(this.#name, signature);
+  async #open(signature: Signature, sessions: number): Promise<Compiled> {
+    const { outputs, state } = await this.#model.program(this.#name, signature);
     const named = Object.entries(outputs).map(([name, node]) => [OUTPUT + name, node] as const);
-    const lowered = lower({ outputs: Object.fromEntries(named) });
+    const next = [...(state ?? [])].flatMap(([place, variable]) =>
+      variable.next === undefined ? [] : [[nextName(place), variable.next] as const],
+    );
+    const lowered = lower({ outputs: Object.fromEntries([...named, ...next]) });
     const names = lowered.inputs.map(({ name }) => name);
-    return await SessionPool.open(lowered.bytes, sessions, { inputNames: names, niceness: NICENESS });
+    const pool = await SessionPool.open(lowered.bytes, sessions, { inputNames: names, niceness: NICENESS });
+    return { pool, state, close: () => pool.close() };
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#declared?.then((pool) => pool.close()), this.#variants.close()]);
+    await Promise.all([this.#declared?.then((compiled) => compiled.close()), this.#variants.close()]);
   }
 }
 
@@ -127,6 +153,7 @@ class SavedModelServable implements Servable {
   readonly #model: ReadModel;
   readonly #sessions: number;
   readonly #engines = new Map<string, SignatureEngine>();
+  readonly #state = new ModelState();
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(
@@ -153,7 +180,11 @@ class SavedModelServable implements Servable {
   #engine(signatureName: string): SignatureEngine {
     let engine = this.#engines.get(signatureName);
     if (engine === undefined) {
-      engine = new SignatureEngine(this.#model, signatureName, this.#sessions, this.description);
+      engine = new SignatureEngine(this.#model, signatureName, {
+        sessions: this.#sessions,
+        state: this.#state,
+        description: this.description,
+      });
       this.#engines.set(signatureName, engine);
     }
     return engine;

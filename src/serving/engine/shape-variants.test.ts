@@ -30,7 +30,7 @@ const work = (pool: SessionPool) => pool.run(new Map());
 
 describe("shape variants", () => {
   it("are at most four, for a hundred shapes at once", async () => {
-    const variants = new ShapeVariants();
+    const variants = new ShapeVariants<SessionPool>();
     const { counts, open } = pools();
     await Promise.all(Array.from({ length: 400 }, (_, i) => variants.use(`shape ${i % 100}`, open, work)));
     expect(counts.most).toBeLessThanOrEqual(4);
@@ -39,7 +39,7 @@ describe("shape variants", () => {
   });
 
   it("are closed when they were not used for longest", async () => {
-    const variants = new ShapeVariants();
+    const variants = new ShapeVariants<SessionPool>();
     const { counts, open } = pools();
     for (const shape of ["a", "b", "c", "d", "a", "e", "a", "b"]) await variants.use(shape, open, work);
     // Of these, `e` took the place of `b`, and `b` that of `c`.
@@ -47,7 +47,7 @@ describe("shape variants", () => {
   });
 
   it("are compiled again after a failure", async () => {
-    const variants = new ShapeVariants();
+    const variants = new ShapeVariants<SessionPool>();
     const { open } = pools();
     const fail = () => Promise.reject(new Error("no"));
     await expect(variants.use("a", fail, work)).rejects.toThrow("no");

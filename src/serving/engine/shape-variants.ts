@@ -1,18 +1,22 @@
 /** @file The session pools of a signature for shapes other than the declared ones: a few, those used last. */
 import { Limiter } from "../../base/limiter.ts";
-import type { SessionPool } from "../../onnx/runtime/session-pool.ts";
+
+/** What a shape is compiled to. */
+interface Closable {
+  close(): Promise<void>;
+}
 
 /** Each is a compiled model of its own in memory. */
 const MOST_VARIANTS = 4;
 
-interface Variant {
-  readonly pool: Promise<SessionPool>;
+interface Variant<P> {
+  readonly pool: Promise<P>;
   users: number;
 }
 
 /** At most four compiled variants; further shapes wait, and take the place of the one that was not used for longest. */
-export class ShapeVariants {
-  readonly #variants = new Map<string, Variant>();
+export class ShapeVariants<P extends Closable> {
+  readonly #variants = new Map<string, Variant<P>>();
   /** One more user than variants would leave none to close. */
   readonly #using = new Limiter(MOST_VARIANTS);
 
@@ -27,8 +31,8 @@ export class ShapeVariants {
    */
   use<T>(
     key: string,
-    open: () => Promise<SessionPool>,
-    work: (pool: SessionPool) => Promise<T>,
+    open: () => Promise<P>,
+    work: (pool: P) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
     return this.#using.run(async () => {
@@ -42,7 +46,7 @@ export class ShapeVariants {
     }, signal);
   }
 
-  #variantOf(key: string, open: () => Promise<SessionPool>): Variant {
+  #variantOf(key: string, open: () => Promise<P>): Variant<P> {
     const known = this.#variants.get(key);
     const variant = known ?? { pool: this.#opened(key, open), users: 0 };
     this.#variants.delete(key);
@@ -50,7 +54,7 @@ export class ShapeVariants {
     return variant;
   }
 
-  async #opened(key: string, open: () => Promise<SessionPool>): Promise<SessionPool> {
+  async #opened(key: string, open: () => Promise<P>): Promise<P> {
     try {
       if (this.#variants.size >= MOST_VARIANTS) await this.#closeOldest();
       return await open();
