@@ -16,6 +16,7 @@ import { writeCounter } from "./support/saved-models.ts";
 
 let server: RunningServer;
 let caller: GrpcCaller;
+const warned: string[] = [];
 
 beforeAll(async () => {
   const folder = await temporaryFolder();
@@ -23,7 +24,7 @@ beforeAll(async () => {
   server = await startServer({
     models: singleModelConfig("counter", folder),
     loader: savedModelLoader({ sessions: 2 }),
-    log: silentLog,
+    log: { ...silentLog, warn: (line) => warned.push(line) },
     grpcPort: 0,
     restPort: 0,
   });
@@ -78,6 +79,14 @@ describe("a variable of a served model", () => {
 
   it("is not changed in an order that cannot be read", async () => {
     await expect(call("hidden_change")).rejects.toMatchObject({ code: 12 });
+    const text = expect.stringContaining(
+      "signature hidden_change cannot run: incr (AssignAdd) changes a variable",
+    );
+    expect(warned).toEqual([text]);
+    const status = await fetch(`http://localhost:${server.restPort}/v1/models/counter`);
+    expect(await status.json()).toMatchObject({
+      model_version_status: [{ state: "AVAILABLE", status: { error_code: "OK", error_message: text } }],
+    });
     expect(await call("get_counter")).toBe(0);
   });
 });

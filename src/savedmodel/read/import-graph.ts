@@ -132,6 +132,22 @@ function checkTypes(outputs: readonly Node[], signature: string): void {
 }
 
 /**
+ * Checks that a signature can be read, without reading it: its operators, and the order in which it changes variables.
+ * @returns what it needs.
+ * @throws FaceError `MODEL_UNSUPPORTED` naming what cannot be read, `MODEL_INVALID` for a graph that contradicts itself.
+ */
+export function checkReadable(graph: GraphDef, name: string, signature: Signature): SignatureSlice {
+  const slice = sliceOf(graph, signature);
+  refuseHiddenChanges(graph, slice.graph, slice.nodes);
+  const unknown = slice.nodes.filter((node) => !isSupported(node));
+  refuseOperators(
+    unknown.map(({ def, place }) => ({ operator: def.op, place })),
+    `signature ${name}`,
+  );
+  return slice;
+}
+
+/**
  * Reads one signature's graph.
  * @param changed paths of the variables that any signature of the model changes
  * @throws FaceError `MODEL_UNSUPPORTED` naming every operation that cannot be read, `MODEL_INVALID` for a graph that
@@ -144,13 +160,7 @@ export async function importSignature(
   readVariables: ReadVariables,
   changed: ReadonlySet<string> = new Set(),
 ): Promise<SignatureProgram> {
-  const slice = sliceOf(graph, signature);
-  refuseHiddenChanges(graph, slice.graph, slice.nodes);
-  const unknown = slice.nodes.filter((node) => !isSupported(node));
-  refuseOperators(
-    unknown.map(({ def, place }) => ({ operator: def.op, place })),
-    `signature ${name}`,
-  );
+  const slice = checkReadable(graph, name, signature);
   const variables = await readVariables(slice.variables);
   const values = new Map<InlinedNode, readonly Node[]>();
   const inputs: Record<string, Node<"input">> = {};

@@ -115,6 +115,22 @@ function signatureOf(name: string, def: SignatureDef): Signature {
   return { inputs: ports("inputs"), outputs: ports("outputs"), methodName: def.methodName, defaults };
 }
 
+/** The input that classify and regress feed with examples. */
+const EXAMPLES = "inputs";
+
+/**
+ * A signature of examples as TensorFlow runs it: by what the placeholder takes, whatever the signature declares. Predict
+ * alone compares the declared type.
+ */
+function withExamples(signature: Signature, graph: GraphDef): Signature {
+  const declared = signature.inputs.get(EXAMPLES);
+  if (declared === undefined || signature.inputs.size > 1 || declared.dtype === "string") return signature;
+  const node = graph.node.find(({ name }) => `${name}:0` === declared.tensorName);
+  const type = node?.op === "Placeholder" ? node.attr.dtype?.value : undefined;
+  if (type?.case !== "type" || dtypeOf(type.value) !== "string") return signature;
+  return { ...signature, inputs: new Map([[EXAMPLES, { ...declared, dtype: "string" as const }]]) };
+}
+
 /** Refuses asset files outside the model's folder. */
 function checkAssets({ assetFileDef }: MetaGraphDef, folder: string): void {
   for (const { filename } of assetFileDef) {
@@ -159,7 +175,7 @@ export function parseSavedModel(
   const signatures = new Map(
     Object.entries(meta.signatureDef)
       .filter(([name]) => name !== INIT_SIGNATURE)
-      .map(([name, def]) => [name, signatureOf(name, def)]),
+      .map(([name, def]) => [name, withExamples(signatureOf(name, def), graph)]),
   );
   const variables = new Variables(folder, meta);
   let changed: ReadonlySet<string> | undefined;

@@ -1,9 +1,11 @@
 /** @file A SavedModel as a servable: each signature in a session pool for the shapes that requests bring. */
 import type { ExportedModel } from "../../artifact/description.ts";
 import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { lower } from "../../onnx/lower/lower.ts";
 import { SessionPool } from "../../onnx/runtime/session-pool.ts";
+import { checkReadable, sliceOf } from "../../savedmodel/read/import-graph.ts";
 import { type ReadModel, readSavedModel, type SignatureProgram } from "../../savedmodel/read/read.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
 import { checkDescribed } from "../described-inputs.ts";
@@ -81,6 +83,19 @@ export class SignatureEngine {
   }
 
   /**
+   * Checks that the signature can be run, without compiling it.
+   * @throws FaceError `MODEL_UNSUPPORTED` or `MODEL_INVALID`.
+   */
+  check(): void {
+    checkReadable(this.#model.graph, this.#name, this.#signature);
+  }
+
+  /** Whether the signature changes variables. */
+  get changesState(): boolean {
+    return sliceOf(this.#model.graph, this.#signature).assignments.size > 0;
+  }
+
+  /**
    * Parses examples or decodes files, where the signature takes them.
    * @throws StatusError `INVALID_ARGUMENT` or FaceError for inputs that it cannot convert.
    */
@@ -154,6 +169,7 @@ class SavedModelServable implements Servable {
   readonly #sessions: number;
   readonly #engines = new Map<string, SignatureEngine>();
   readonly #state = new ModelState();
+  #problems: readonly string[] | undefined;
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(
@@ -193,6 +209,22 @@ class SavedModelServable implements Servable {
   /** Opens the sessions of a signature before its first request. */
   prepare(signatureName: string): Promise<void> {
     return this.#engine(signatureName).prepare();
+  }
+
+  get problems(): readonly string[] {
+    this.#problems ??= [...this.signatures.keys()].flatMap((name) => {
+      try {
+        this.#engine(name).check();
+        return [];
+      } catch (error) {
+        return [`signature ${name} cannot run: ${messageOf(error)}`];
+      }
+    });
+    return this.#problems;
+  }
+
+  changesState(signatureName: string): boolean {
+    return this.#engine(signatureName).changesState;
   }
 
   makeReady(signatureName: string, inputs: TensorMap, options?: RunOptions): Promise<TensorMap> {

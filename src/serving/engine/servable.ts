@@ -53,6 +53,12 @@ export interface Servable {
     options?: RunOptions,
   ): Promise<TensorMap>;
 
+  /** Signatures that cannot run, each with the reason; absent where all can. */
+  readonly problems?: readonly string[];
+
+  /** Whether a signature changes variables of the model; absent where none does. */
+  changesState?(signatureName: string): boolean;
+
   /** Waits for pending runs, then frees the model. */
   close(): Promise<void>;
 }

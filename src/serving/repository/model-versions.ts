@@ -50,7 +50,10 @@ export class ModelVersions {
   statuses(): VersionStatus[] {
     return [...this.#entries.values()]
       .sort((a, b) => (a.version < b.version ? 1 : -1))
-      .map(({ version, state, error }) => ({ version, state, ...(error && { error }) }));
+      .map(({ version, state, error, servable }) => {
+        const note = servable?.problems?.join("; ");
+        return { version, state, ...(error && { error }), ...(note && { note }) };
+      });
   }
 
   /** The newest available version. */
@@ -139,6 +142,7 @@ export class ModelVersions {
         entry.servable = servable;
         entry.state = "AVAILABLE";
         log.info(`Successfully loaded servable version ${servableText(id)}`);
+        for (const problem of servable.problems ?? []) log.warn(`${servableText(id)}: ${problem}`);
         break;
       } catch (error) {
         log.error(`Loading servable: ${servableText(id)} failed: ${messageOf(error)}`);
