@@ -26,8 +26,6 @@ export type { SignatureProgram } from "./import-graph.ts";
 const INIT_SIGNATURE = "__saved_model_init_op";
 /** Largest default value of an optional input, in bytes. */
 const LARGEST_DEFAULT = 2 ** 28;
-/** Added to the number of an element type for a reference to it. */
-const FIRST_REFERENCE = 100;
 /** Protobuf's own limit on one message. */
 const LARGEST_MESSAGE = 2 ** 31 - 1;
 
@@ -90,8 +88,7 @@ function metaGraph(model: SavedModel, tags: readonly string[]): MetaGraphDef {
 }
 
 function signatureTensor(info: TensorInfo, place: string): SignatureTensor {
-  // TensorFlow 1 declares what an assignment passes on as a reference.
-  const dtype = dtypeOf(info.dtype > FIRST_REFERENCE ? info.dtype - FIRST_REFERENCE : info.dtype);
+  const dtype = dtypeOf(info.dtype);
   if (info.encoding.case !== "name" || dtype === undefined) {
     throw new FaceError("MODEL_UNSUPPORTED", `${place} is not a dense tensor of a supported type`);
   }

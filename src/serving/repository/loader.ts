@@ -7,6 +7,7 @@ import { findModel } from "../../artifact/find-model.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { BatchingParametersSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { WARMUP_FILE } from "../../savedmodel/format/warmup-file.ts";
 import { BatchedServable } from "../batching/batched-servable.ts";
 import { BatchThreads } from "../batching/batcher.ts";
 import { type BatchOptions, batchOptions, defaultBatchOptions } from "../batching/options.ts";
@@ -105,6 +106,7 @@ async function warmed(servable: Servable, folder: string, options: ServingLoader
   try {
     const requests = await warmUp(servable, folder, { iterations: warmup });
     metrics.warmupLatency.observe([folder, "OK"], elapsedMicros(startedMs));
+    if (existsSync(join(folder, WARMUP_FILE))) metrics.warmupRecords.add([folder, "OK"], requests);
     log.info(`Warmed up servable ${servableText(servable)} with ${requests} requests`);
   } catch (error) {
     metrics.warmupLatency.observe([folder, toStatusError(error).status], elapsedMicros(startedMs));
