@@ -3,14 +3,12 @@ import { cp, mkdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { create, toBinary } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, it } from "vitest";
 import { zipOf } from "../../test/support/archives.ts";
 import { onnxFile } from "../../test/support/onnx-file.ts";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { randomNetwork } from "../../test/support/random-network.ts";
 import { writeHalfPlusTwo } from "../../test/support/saved-models.ts";
-import { GraphDefSchema, MetaGraphDefSchema } from "../proto/tensorflow/graph_pb.ts";
 import { findModel } from "./find-model.ts";
 
 let root: string;
@@ -89,12 +87,12 @@ describe("a model", () => {
 });
 
 describe("what is no model that can be read", () => {
-  const node = { name: "a", op: "Placeholder" };
-  const graph = toBinary(GraphDefSchema, create(GraphDefSchema, { node: [node, node, node] }));
-  const meta = toBinary(
-    MetaGraphDefSchema,
-    create(MetaGraphDefSchema, { metaInfoDef: { tags: ["train"] }, graphDef: { node: [node] } }),
-  );
+  /** A field of a protocol buffer with a message of less than 128 bytes in it. */
+  const field = (number: number, content: Uint8Array | string) =>
+    Buffer.concat([Buffer.of(number * 8 + 2, content.length), Buffer.from(content)]);
+  const node = Buffer.concat([field(1, "a"), field(2, "Placeholder")]);
+  const graph = Buffer.concat([field(1, node), field(1, node), field(1, node)]);
+  const meta = Buffer.concat([field(1, field(4, "train")), field(2, field(1, node))]);
   const tar = Buffer.alloc(1024);
   tar.write("1/saved_model.pb");
   tar.write("ustar", 257);
