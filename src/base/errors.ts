@@ -103,7 +103,11 @@ export const ERRORS = {
   PERSON_NOT_FOUND: kind("NOT_FOUND", 12, "The gallery has no such person or face."),
   PERSON_EXISTS: kind("ALREADY_EXISTS", 12, "The gallery has a person of that name already."),
   PERSON_CHANGED: kind("ABORTED", 12, "A person was changed by somebody else since it was read."),
-  SHAPE_MISMATCH: kind("INVALID_ARGUMENT", 1, "A tensor's shape or type is not what the operation takes."),
+  SHAPE_MISMATCH: kind(
+    "INVALID_ARGUMENT",
+    1,
+    "A tensor's shape, type or values are not what the operation takes.",
+  ),
   INTERNAL: kind("INTERNAL", 70, "A mistake in faceid itself; please report it."),
 } as const;
 

@@ -2,8 +2,7 @@
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, type Tensor } from "../base/tensor.ts";
-import { decodeImage } from "../image/decode.ts";
-import { prepare } from "../image/settings.ts";
+import { decodeInto } from "../image/decode.ts";
 
 /** What a server answered. */
 export interface Answer {
@@ -76,6 +75,7 @@ export function imagePorts(
 
 /** A batch of one photograph: `[1, height, width, 3]`, RGB in [0, 1]. */
 export async function readPhoto(path: string, { height, width }: ImagePort): Promise<Tensor<"float32">> {
-  const pixels = await decodeImage(path, { height, width, channels: 3 });
-  return float32([1, height, width, 3], prepare(pixels));
+  const image = new Float32Array(height * width * 3);
+  await decodeInto(path, { height, width, channels: 3 }, image, 0);
+  return float32([1, height, width, 3], image);
 }

@@ -12,6 +12,8 @@ const OUTPUT = "fc1";
 
 /** Side in pixels of the crops that SFace reads, aligned to ArcFace's template. */
 export const EMBEDDING_SIDE = 112;
+/** Numbers in an embedding. */
+export const EMBEDDING_SIZE = 128;
 
 /** Scales a vector to length 1; undefined for one that has no direction. */
 function normalized(vector: Float32Array): Float32Array | undefined {

@@ -6,6 +6,7 @@ import { FaceError, messageOf, systemCode } from "../base/errors.ts";
 import { isBmp, readBmp } from "./bmp.ts";
 import { isHevc, profileOf, readHeic } from "./heic.ts";
 import { readNetpbm } from "./netpbm.ts";
+import { resizeInto } from "./resize.ts";
 import type { ImageSettings, Pixels } from "./settings.ts";
 import { tiffOf } from "./tiff.ts";
 
@@ -108,14 +109,18 @@ async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<
 }
 
 /** Opens the content of a file as an upright, opaque image. */
-async function open(bytes: Uint8Array, options: DecodeOptions): Promise<Sharp> {
+async function open(
+  bytes: Uint8Array,
+  options: DecodeOptions,
+  failOn: NonNullable<SharpOptions["failOn"]> = "truncated",
+): Promise<Sharp> {
   const limit = options.maxPixels ?? DEFAULT_MAX_PIXELS;
   const format = imageFormat(bytes);
   if (format === undefined) {
     throw new Error(notAnImage(bytes));
   }
   const { orient = true, storedColours = false } = options;
-  const common: SharpOptions = { limitInputPixels: limit, failOn: "truncated", ignoreIcc: storedColours };
+  const common: SharpOptions = { limitInputPixels: limit, failOn, ignoreIcc: storedColours };
   if (format === "netpbm" || format === "bmp") {
     const { data, width, height } = (format === "bmp" ? readBmp : readNetpbm)(bytes, limit);
     return sharp(data, { ...common, raw: { width, height, channels: 3 } });
@@ -142,6 +147,31 @@ async function rgb(image: Sharp): Promise<Pixels> {
   return { data, width: info.width, height: info.height };
 }
 
+/** JPEG's marker of the end. */
+const END_OF_IMAGE = [0xff, 0xd9];
+
+/**
+ * Decodes the content of a file. A JPEG that only lacks its end is read, as TensorFlow reads it: with the end marker
+ * added, a decoder that misses any pixel says so.
+ */
+async function decoded<T>(
+  bytes: Uint8Array,
+  options: DecodeOptions,
+  read: (image: Sharp) => Promise<T>,
+): Promise<T> {
+  try {
+    return await read(await open(bytes, options));
+  } catch (error) {
+    if (imageFormat(bytes) !== "jpeg") throw error;
+    const whole = Buffer.concat([bytes, Buffer.from(END_OF_IMAGE)]);
+    try {
+      return await read(await open(whole, options, "warning"));
+    } catch {
+      throw error;
+    }
+  }
+}
+
 const load = (source: ImageSource): Promise<Uint8Array> =>
   typeof source === "string" ? readFile(source) : Promise.resolve(source);
 
@@ -156,13 +186,15 @@ export function decodeImage(
   options: DecodeOptions = {},
 ): Promise<Uint8Array> {
   return reading(source, async () => {
-    const image = (await open(await load(source), options)).resize(settings.width, settings.height, {
-      fit: "fill",
-      kernel: "linear",
-      // Scaling inside the JPEG decoder would make pixels depend on the file's format.
-      fastShrinkOnLoad: false,
-    });
-    return (await rgb(image)).data;
+    const bytes = await load(source);
+    const resized = (image: Sharp) =>
+      image.resize(settings.width, settings.height, {
+        fit: "fill",
+        kernel: "linear",
+        // Scaling inside the JPEG decoder would make pixels depend on the file's format.
+        fastShrinkOnLoad: false,
+      });
+    return (await decoded(bytes, options, (image) => rgb(resized(image)))).data;
   });
 }
 
@@ -171,7 +203,22 @@ export function decodeImage(
  * @throws FaceError `IMAGE_UNREADABLE` as `decodeImage`.
  */
 export function decodePixels(source: ImageSource, options: DecodeOptions = {}): Promise<Pixels> {
-  return reading(source, async () => rgb(await open(await load(source), options)));
+  return reading(source, async () => decoded(await load(source), options, rgb));
+}
+
+/**
+ * Decodes an image to a model's size as floats in [0, 1], as a graph of TensorFlow does; see `resizeInto`.
+ * @param out receives `[settings.height, settings.width, 3]` from `offset` on
+ * @throws FaceError `IMAGE_UNREADABLE` as `decodeImage`.
+ */
+export async function decodeInto(
+  source: ImageSource,
+  settings: ImageSettings,
+  out: Float32Array,
+  offset: number,
+  options: DecodeOptions = {},
+): Promise<void> {
+  await resizeInto(await decodePixels(source, options), settings, out, offset);
 }
 
 /** Eight-bit RGB `[height, width, 3]` as a PNG file. */

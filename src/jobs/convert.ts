@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
+import type { Log } from "../base/log.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import type { CallableModel } from "../savedmodel/read/read.ts";
 import { contentOf } from "../savedmodel/write/rewrite.ts";
@@ -16,6 +17,8 @@ export interface ConvertOptions {
   readonly signature?: string | undefined;
   /** The version's folder to write, with all signatures. */
   readonly savedModel?: string | undefined;
+  /** Gets a line where the path left a choice. Default: silent. */
+  readonly log?: Log | undefined;
 }
 
 async function onnxBytes(model: CallableModel, signature: string): Promise<Uint8Array> {
@@ -28,13 +31,13 @@ async function onnxBytes(model: CallableModel, signature: string): Promise<Uint8
 
 /**
  * Converts a model.
- * @param path a SavedModel's version folder, an ONNX file, or a version's folder with one.
+ * @param path a SavedModel's version folder, an ONNX file, a version's folder with one, or the folder of versions.
  * @returns the files and folders written, with the size of files in bytes.
  * @throws FaceError `CONFIG_INVALID` without a target, `MODEL_…` for a model that cannot be read or lacks the signature.
  */
 export async function convertModel(
   path: string,
-  { onnx, signature = DEFAULT_SIGNATURE, savedModel }: ConvertOptions,
+  { onnx, signature = DEFAULT_SIGNATURE, savedModel, log }: ConvertOptions,
 ): Promise<{ readonly path: string; readonly bytes?: number }[]> {
   if (onnx === undefined && savedModel === undefined) {
     throw new FaceError(
@@ -51,7 +54,7 @@ export async function convertModel(
     });
   }
   const written: { path: string; bytes?: number }[] = [];
-  const model = await readAnyModel(path);
+  const model = await readAnyModel(path, log);
   if (onnx !== undefined) {
     const bytes = await onnxBytes(model, signature);
     await writeFileAtomic(onnx, bytes);

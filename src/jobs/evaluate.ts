@@ -184,7 +184,7 @@ export interface EvaluateOptions extends Watching {
  * @throws FaceError as `loadModel` and `openDataset` do; `DATASET_INVALID` when there are no people to measure on.
  */
 export async function evaluate(model: string, options: EvaluateOptions = {}): Promise<Measurement> {
-  const { verifier, config } = await openModel(model, options.kind);
+  const { verifier, config } = await openModel(model, options.kind, options.log);
   await using opened = verifier;
   return await withOrigin(options.data, () =>
     measureHeldOut(opened, { ...options, config: measuredData(config, options.data) }),
@@ -201,7 +201,7 @@ export async function evaluateFolds(
   pairsFile: string,
   options: Omit<EvaluateOptions, "pairs"> & { readonly folds?: readonly number[] | undefined } = {},
 ): Promise<FoldReport & Pick<Measurement, "leftOut">> {
-  const { verifier, config } = await openModel(model, options.kind);
+  const { verifier, config } = await openModel(model, options.kind, options.log);
   await using opened = verifier;
   return await withOrigin(options.data, () =>
     measureFolds(opened, pairsFile, { ...options, config: measuredData(config, options.data) }),

@@ -48,7 +48,7 @@ export async function openGallery({
   try {
     const model = await loadFaceModel(options.model ?? gallery.model.name, options);
     try {
-      gallery.requireModel(await galleryModel(model));
+      gallery.requireModel(galleryModel(model));
       return opened(gallery, model);
     } catch (error) {
       await model.close();
@@ -71,7 +71,7 @@ export async function createGallery({
   try {
     // A model without measured rates could never say who somebody is.
     searchThreshold(model.calibration, SOME_RATE, 1);
-    return opened(await Gallery.open(address, { ...options, create: await galleryModel(model) }), model);
+    return opened(await Gallery.open(address, { ...options, create: galleryModel(model) }), model);
   } catch (error) {
     await model.close();
     throw error;
@@ -299,7 +299,7 @@ export async function reindexGallery({
 }: GalleryJobOptions): Promise<ReindexSummary> {
   await using model = await loadFaceModel(options.model, { ...options, signal, log });
   await using before = await Gallery.open(address, options);
-  const wanted = await galleryModel(model);
+  const wanted = galleryModel(model);
   const gallery = wanted.digest === before.model.digest ? before : await before.changeModel(wanted);
   const counts = { embedded: 0, withoutPhoto: 0, withoutFace: 0 };
   for (let after = ""; ; ) {

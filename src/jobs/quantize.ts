@@ -3,6 +3,7 @@ import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readDescription } from "../artifact/description.ts";
 import { DESCRIPTION_FILE, ONNX_FILE } from "../artifact/files.ts";
+import { findModel } from "../artifact/find-model.ts";
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { publishFolder } from "../base/files.ts";
@@ -37,7 +38,7 @@ export interface AccuracyOptions extends EvaluateOptions {
 }
 
 export interface QuantizeOptions {
-  /** A version's folder of an exported model. */
+  /** A version's folder of an exported model, or the folder of versions for the highest. */
   readonly savedModel: string;
   /** A folder of image files, or of folders of them. */
   readonly images: string;
@@ -45,7 +46,7 @@ export interface QuantizeOptions {
   readonly output: string;
   /** Images to measure ranges on; the same number of other images serves to compare scores. */
   readonly count: number;
-  /** Gets a line for each photograph that cannot be read. Default: silent. */
+  /** Gets a line for each photograph that cannot be read, and where the path left a choice. Default: silent. */
   readonly log?: Log | undefined;
   /** Measures the accuracy before and after; not measured when left out. */
   readonly accuracy?: AccuracyOptions | undefined;
@@ -208,7 +209,9 @@ async function compareAccuracy(
  * @throws FaceError `MODEL_…` for a model that cannot be quantised, `DATASET_…` for a folder without enough images.
  */
 export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeReport> {
-  const { savedModel, images, output, count } = options;
+  const { images, output, count, log = silentLog } = options;
+  const { folder: savedModel, note } = await findModel(options.savedModel);
+  if (note !== undefined) log.info(note);
   const model = await readSavedModel(savedModel);
   const size = imageSettingsOf(model, savedModel);
   const description = await readDescription(savedModel);

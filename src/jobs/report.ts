@@ -138,7 +138,7 @@ async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<R
  * @throws FaceError as opening and measuring the model do.
  */
 export async function writeReport(options: ReportOptions): Promise<string> {
-  const opened = await openModel(options.model);
+  const opened = await openModel(options.model, undefined, options.log);
   await using _verifier = opened.verifier;
   await writeFileAtomic(options.output, reportHtml(await contentOf(opened, options)));
   return options.output;

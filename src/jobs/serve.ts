@@ -1,4 +1,5 @@
 /** @file Serves models over TensorFlow Serving's protocols, by options or by the flags of `tensorflow_model_server`. */
+import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
@@ -236,14 +237,39 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
   };
 }
 
-/** Reads the configuration file again at the interval of its flag, until the signal. */
-function pollConfig(values: ServerFlagValues, server: RunningServer, signal: AbortSignal, log: Log): void {
+/**
+ * Reads the configuration file again at the interval of its flag, until the signal, and applies it. The same error is logged
+ * once.
+ */
+function pollConfig(
+  values: ServerFlagValues,
+  reload: RunningServer["reload"],
+  signal: AbortSignal,
+  log: Log,
+): void {
   const seconds = Number(values.modelConfigFilePollWaitSeconds);
-  if (seconds <= 0 || typeof values.modelConfigFile !== "string") return;
+  const file = values.modelConfigFile;
+  if (seconds <= 0 || typeof file !== "string") return;
+  let pending: string | undefined;
+  let logged = "";
+  const apply = async () => {
+    const config = await modelsOf(values);
+    const text = await readFile(file, "utf8");
+    // The models of this text are waited for already; another text takes its place.
+    if (text === pending) return;
+    pending = text;
+    try {
+      await reload(config);
+    } finally {
+      if (pending === text) pending = undefined;
+    }
+  };
   const timer = setInterval(() => {
-    modelsOf(values)
-      .then((config) => server.reload(config))
-      .catch((error: unknown) => log.error(`the configuration was not applied: ${String(error)}`));
+    apply().catch((error: unknown) => {
+      if (String(error) === logged) return;
+      logged = String(error);
+      log.error(`the configuration was not applied: ${logged}`);
+    });
   }, seconds * 1000);
   signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }
@@ -255,13 +281,13 @@ function pollConfig(values: ServerFlagValues, server: RunningServer, signal: Abo
 export async function serveByFlags(values: ServerFlagValues, signal: AbortSignal, log: Log): Promise<void> {
   letHeapGrow();
   const options = await optionsOf(values, signal, log);
-  const server = await startServer(options).catch((error: unknown) => {
+  const onConfigurable = (reload: RunningServer["reload"]) => pollConfig(values, reload, signal, log);
+  const server = await startServer({ ...options, onConfigurable }).catch((error: unknown) => {
     // A server that is stopped while it waits for its models ends without an error.
     if (signal.aborted) return undefined;
     throw error;
   });
   if (server === undefined) return;
-  pollConfig(values, server, signal, log);
   if (!signal.aborted) {
     await new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
   }

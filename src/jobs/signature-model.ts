@@ -3,6 +3,7 @@ import { basename, resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import type { Signature } from "../savedmodel/signature.ts";
+import { runUntil } from "../serving/engine/servable.ts";
 import { type LoaderOptions, savedModelLoader } from "../serving/repository/loader.ts";
 
 /** A model whose signatures can be run. */
@@ -44,7 +45,7 @@ export async function loadSignatures(folder: string, options: LoaderOptions = {}
         if (!given.has(input))
           throw new FaceError("SHAPE_MISMATCH", `the input ${input} of ${name} is missing`);
       }
-      return await servable.run(name, given, [...signature.outputs.keys()]);
+      return await runUntil(servable, name, given, [...signature.outputs.keys()], {});
     },
     close: () => servable.close(),
     [Symbol.asyncDispose]: () => servable.close(),

@@ -122,9 +122,9 @@ async function folderBytes(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** Reads a version's folder and summarises it; nothing is run. */
-export async function inspectSavedModel(folder: string): Promise<ModelReport> {
-  const model = await readSavedModel(folder);
+/** Reads a version's folder and summarises it; nothing is run. @param file of the SavedModel, where it has another name. */
+export async function inspectSavedModel(folder: string, file = folder): Promise<ModelReport> {
+  const model = await readSavedModel(file);
   const decodes = [...model.signatures.values()].some((each) => matchDecodeLoops(model.graph, each));
   const needed = neededNodes(model);
   const variables = needed.filter(({ def }) => VARIABLE_OPS.has(def.op));

@@ -41,6 +41,8 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly maxTensorBytes?: number;
   /** Aborts the start. */
   readonly signal?: AbortSignal;
+  /** Called before the models of the first configuration are waited for, with what replaces it. */
+  readonly onConfigurable?: (reload: RunningServer["reload"]) => void;
   /** gRPC answers carry packed bytes instead of lists of values. */
   readonly asTensorContent?: boolean;
 }
@@ -100,7 +102,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await repository[Symbol.asyncDispose]();
   };
   try {
-    await repository.start(options.models, options.signal);
+    const started = repository.start(options.models, options.signal);
+    options.onConfigurable?.((config) => catalog.reload(config));
+    await started;
     photos = options.pack && (await PhotoThreads.open(options.pack.files));
     grpc = await openGrpc(options, catalog, metrics);
     rest = await openRest(options, { catalog, metrics, codec, photos });

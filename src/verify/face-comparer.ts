@@ -7,13 +7,14 @@ import { readDescription } from "../artifact/description.ts";
 import { SAVED_MODEL_FILE } from "../artifact/files.ts";
 import { FaceError } from "../base/errors.ts";
 import { sha256OfFile } from "../base/files.ts";
+import type { Log } from "../base/log.ts";
 import { type Framing, LFW_FRAMING } from "../faces/alignment.ts";
-import { cosineSimilarity, EMBEDDING_SIDE } from "../faces/embedder.ts";
+import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE } from "../faces/embedder.ts";
 import type { Face } from "../faces/face.ts";
 import { packNamed } from "../faces/packs/catalogue.ts";
 import { cropFace, type FacePipeline } from "../faces/pipeline.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
-import { decodeImage } from "../image/decode.ts";
+import { decodeInto } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { imageSettings, prepare } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
@@ -29,6 +30,8 @@ export interface FaceComparer extends AsyncDisposable {
   readonly calibration: CalibrationRecord | undefined;
   /** SHA-256 of the file with the weights: embeddings of two digests cannot be compared. */
   readonly digest: string;
+  /** Numbers in an embedding. */
+  readonly embeddingSize: number;
   /** Cuts a face out as the model reads it. */
   crop(photograph: Pyramid, face: Face): Pixels;
   /** Decodes a picture that is such a crop already, scaled to the model's size. */
@@ -40,7 +43,10 @@ export interface FaceComparer extends AsyncDisposable {
 }
 
 async function readSquare(photo: Photo, side: number): Promise<Pixels> {
-  return { data: await decodeImage(photo, imageSettings(side)), width: side, height: side };
+  const image = new Float32Array(side * side * 3);
+  await decodeInto(photo, imageSettings(side), image, 0);
+  const data = Uint8Array.from(image, (value) => Math.round(value * 255));
+  return { data, width: side, height: side };
 }
 
 /** The embedding of a pack, whose measure is the cosine. The pipeline stays open. */
@@ -54,6 +60,7 @@ export function packComparer(
     measure: "cosine",
     calibration,
     digest: packNamed(name).files.embedding.sha256,
+    embeddingSize: EMBEDDING_SIZE,
     crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
     readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),
     embed: (crop) => pipeline.embedCrop(crop),
@@ -117,8 +124,13 @@ function requireVerifier(path: string, verifier: object & { readonly image: Veri
  * @param detects whether faces are cut out of photographs, for which the model must say how they lie in its images.
  * @throws FaceError as `openModel`, or `MODEL_UNSUPPORTED` for a model that cannot compare faces of photographs.
  */
-export async function modelComparer(name: string, path: string, detects: boolean): Promise<FaceComparer> {
-  const opened = await openModel(path);
+export async function modelComparer(
+  name: string,
+  path: string,
+  detects: boolean,
+  log?: Log | undefined,
+): Promise<FaceComparer> {
+  const opened = await openModel(path, undefined, log);
   try {
     const verifier = requireVerifier(path, opened.verifier);
     const side = verifier.image.height;
@@ -135,6 +147,7 @@ export async function modelComparer(name: string, path: string, detects: boolean
       measure: "probability",
       calibration: opened.calibration,
       digest: await sha256OfFile(await weightsFile(opened.path)),
+      embeddingSize: verifier.embeddingSize,
       crop: (photograph, face) => cropFace(photograph, face, framing!, side),
       readCrop: (photo) => readSquare(photo, side),
       embed: (crop) => verifier.embed(prepare(crop.data), 1),

@@ -1,8 +1,10 @@
 /** @file The library's `FaceModel`: photographs to embeddings, embeddings to probabilities and decisions. */
+import { checkValues } from "../artifact/allowed-values.ts";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
-import { decodeImage } from "../image/decode.ts";
-import { type ImageSettings, prepare } from "../image/settings.ts";
+import { float32 } from "../base/tensor.ts";
+import { decodeInto } from "../image/decode.ts";
+import type { ImageSettings } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { requireDecision } from "./decision.ts";
 import { type OpenedModel, openModel } from "./open-model.ts";
@@ -36,9 +38,22 @@ const BATCH = 16;
 export async function decodePhotos(photos: readonly Photo[], size: ImageSettings): Promise<Float32Array> {
   const length = size.height * size.width * size.channels;
   const images = new Float32Array(photos.length * length);
-  const pixels = await Promise.all(photos.map((photo) => decodeImage(photo, size)));
-  for (const [row, each] of pixels.entries()) images.set(prepare(each), row * length);
+  await Promise.all(photos.map((photo, row) => decodeInto(photo, size, images, row * length)));
   return images;
+}
+
+/**
+ * @param size how many numbers an embedding of the model has
+ * @throws FaceError `SHAPE_MISMATCH` for an embedding of another size, or with a number that is not finite.
+ */
+export function checkEmbedding(embedding: Float32Array, size: number): void {
+  if (embedding.length !== size) {
+    throw new FaceError(
+      "SHAPE_MISMATCH",
+      `an embedding of this model has ${size} numbers, got ${embedding.length}`,
+    );
+  }
+  checkValues("an embedding", float32([size], embedding));
 }
 
 /** A loaded model; `await using` or `close()` frees its threads. */
@@ -103,7 +118,7 @@ export class FaceModel implements AsyncDisposable {
   /**
    * Compares two embeddings of this model.
    * @returns the probability that they are of one person, in [0, 1].
-   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size.
+   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size, or with numbers that are not finite.
    */
   async compare(left: Float32Array, right: Float32Array): Promise<number> {
     return (await this.compareAll([[left, right]]))[0]!;
@@ -116,12 +131,7 @@ export class FaceModel implements AsyncDisposable {
     const rows = (side: 0 | 1) => {
       const values = new Float32Array(pairs.length * size);
       pairs.forEach((pair, row) => {
-        if (pair[side].length !== size) {
-          throw new FaceError(
-            "SHAPE_MISMATCH",
-            `an embedding of this model has ${size} numbers, got ${pair[side].length}`,
-          );
-        }
+        checkEmbedding(pair[side], size);
         values.set(pair[side], row * size);
       });
       return values;

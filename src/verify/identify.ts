@@ -38,11 +38,11 @@ const CANDIDATES = 5;
 const RANKED_BY_HEAD = 100;
 
 /** What a gallery must know of a model. */
-export async function galleryModel(model: PhotoModel): Promise<GalleryModel> {
+export function galleryModel(model: PhotoModel): GalleryModel {
   return {
     name: model.name,
     digest: model.digest,
-    dimensions: await model.dimensions(),
+    dimensions: model.dimensions,
     // A head that was trained on pairs of photographs knows no centroids.
     template: model.measure === "cosine" ? "centroid" : "best",
   };
@@ -88,7 +88,7 @@ export async function identify(
   photo: Photo,
   { fpir, candidates = CANDIDATES }: IdentifyOptions = {},
 ): Promise<IdentifiedFace[]> {
-  gallery.requireModel(await galleryModel(model));
+  gallery.requireModel(galleryModel(model));
   const { comparisons: _, ...decision } = await thresholdOf(model, gallery, fpir);
   const faces: IdentifiedFace[] = [];
   for (const { embedding, face } of await model.embedFaces(photo)) {

@@ -43,7 +43,7 @@ async function loadPack(name: string, options: LoadFaceModelOptions): Promise<Ph
 
 async function loadExported(name: string, path: string, options: LoadFaceModelOptions): Promise<PhotoModel> {
   const { detect = true } = options;
-  const comparer = await modelComparer(name, path, detect);
+  const comparer = await modelComparer(name, path, detect, options.log);
   try {
     return new PhotoModel(comparer, detect ? await openPipeline(DEFAULT_PACK, options) : undefined, detect);
   } catch (error) {

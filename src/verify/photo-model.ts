@@ -11,11 +11,10 @@ import {
   qualityWarnings,
   requireQuality,
 } from "../faces/quality-limits.ts";
-import { encodePng } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { requireDecision } from "./decision.ts";
 import type { FaceComparer } from "./face-comparer.ts";
-import type { Photo } from "./face-model.ts";
+import { checkEmbedding, type Photo } from "./face-model.ts";
 
 /** A face in a photograph, with what makes it unfit to be compared, in words. */
 export interface PhotoFace extends Face {
@@ -87,10 +86,6 @@ export class PhotoError extends FaceError {
   }
 }
 
-/** A picture of one grey, of any use only for the length of its embedding. */
-const grey = () => encodePng(new Uint8Array(GREY_SIDE * GREY_SIDE * 3).fill(128), GREY_SIDE, GREY_SIDE);
-const GREY_SIDE = 16;
-
 const nameOf = (photo: Photo, what: string) => (typeof photo === "string" ? photo : what);
 
 /** A model for whole photographs; `await using` or `close()` frees its sessions. */
@@ -99,7 +94,6 @@ export class PhotoModel implements AsyncDisposable {
   readonly #pipeline: FacePipeline | undefined;
   readonly #detects: boolean;
   #closing: Promise<void> | undefined;
-  #dimensions: number | undefined;
 
   /** Use `loadFaceModel`. */
   constructor(comparer: FaceComparer, pipeline: FacePipeline | undefined, detects: boolean) {
@@ -129,10 +123,8 @@ export class PhotoModel implements AsyncDisposable {
   }
 
   /** The length of this model's embeddings. */
-  async dimensions(): Promise<number> {
-    this.#checkOpen();
-    this.#dimensions ??= (await this.#comparer.embed(await this.#comparer.readCrop(await grey()))).length;
-    return this.#dimensions;
+  get dimensions(): number {
+    return this.#comparer.embeddingSize;
   }
 
   /**
@@ -181,9 +173,13 @@ export class PhotoModel implements AsyncDisposable {
     }
   }
 
-  /** How alike two embeddings of this model are, as `measure` says; larger means more alike. */
+  /**
+   * How alike two embeddings of this model are, as `measure` says; larger means more alike.
+   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size, or with numbers that are not finite.
+   */
   async similarity(a: Float32Array, b: Float32Array): Promise<number> {
     this.#checkOpen();
+    for (const embedding of [a, b]) checkEmbedding(embedding, this.#comparer.embeddingSize);
     return await this.#comparer.similarity(a, b);
   }
 

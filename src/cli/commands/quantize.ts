@@ -103,7 +103,7 @@ async function run(
 
 export function quantizeCommand(command: Command): Command {
   command
-    .argument("<saved-model>", "a version's folder of an exported model")
+    .argument("<saved-model>", "a version's folder of an exported model, or the folder of versions")
     .requiredOption(
       "--images <folder>",
       "photographs like those in use: image files, or a folder of them for each person",

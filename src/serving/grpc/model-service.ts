@@ -31,7 +31,7 @@ export function modelStatusRpc({ catalog }: CatalogContext, { modelSpec }: GetMo
       state: ModelVersionStatus_State[status.state],
       status: {
         errorCode: STATUS[status.error?.status ?? "OK"].grpc,
-        errorMessage: status.error?.message ?? "",
+        errorMessage: status.error?.message ?? status.note ?? "",
       },
     })),
   });

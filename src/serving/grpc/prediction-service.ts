@@ -22,6 +22,7 @@ import { type TensorLimits, tensorFromProto, tensorToProto } from "../../savedmo
 import { type Classifications, classify } from "../classify.ts";
 import type { RunOptions } from "../engine/servable.ts";
 import { withContext } from "../json/examples.ts";
+import type { ServerMetrics } from "../metrics.ts";
 import { multiInference } from "../multi-inference.ts";
 import { predict } from "../predict.ts";
 import { type Regressions, regress } from "../regress.ts";
@@ -32,6 +33,8 @@ import { invalidArgument, StatusError } from "../status.ts";
 /** What the calls work with. */
 export interface PredictionContext {
   readonly models: Models;
+  /** Counts the examples of requests; absent for requests that are not counted. */
+  readonly metrics?: ServerMetrics;
   /** Answers carry packed bytes instead of lists of values. */
   readonly asTensorContent: boolean;
   readonly limits: TensorLimits;
@@ -148,7 +151,7 @@ export async function regressRpc(
 }
 
 export async function multiInferenceRpc(
-  { models }: PredictionContext,
+  { models, metrics }: PredictionContext,
   request: MultiInferenceRequest,
   options: RunOptions,
 ) {
@@ -157,7 +160,13 @@ export async function multiInferenceRpc(
     signatureName: modelSpec.signatureName,
     methodName,
   }));
-  const answers = await multiInference(models, tasks, () => examplesOf(request.input), options);
+  let examples: readonly Uint8Array[] = [];
+  const readOnce = () => {
+    if (examples.length === 0) examples = examplesOf(request.input);
+    return examples;
+  };
+  const answers = await multiInference(models, tasks, readOnce, options);
+  metrics?.examples(tasks[0]!.model.name, examples.length);
   return create(MultiInferenceResponseSchema, {
     results: answers.map((answer) => ({
       modelSpec: answeredSpec(answer),
@@ -172,13 +181,13 @@ export async function multiInferenceRpc(
 const SIGNATURE_FIELD = "signature_def";
 
 export function metadataRpc({ models }: PredictionContext, request: GetModelMetadataRequest) {
-  const model = modelChoice(request.modelSpec);
+  if (request.modelSpec === undefined) throw invalidArgument("Missing ModelSpec");
   if (request.metadataField.length === 0) {
     throw invalidArgument("GetModelMetadataRequest must specify at least one metadata_field");
   }
   const unknown = request.metadataField.find((field) => field !== SIGNATURE_FIELD);
   if (unknown !== undefined) throw invalidArgument(`Metadata field ${unknown} is not supported`);
-  using lease = models.acquire(model);
+  using lease = models.acquire(modelChoice(request.modelSpec));
   const { name, version, signatureDefs } = lease.servable;
   const map = create(SignatureDefMapSchema, { signatureDef: { ...signatureDefs } });
   return create(GetModelMetadataResponseSchema, {

@@ -286,10 +286,10 @@ export function writeIndentedJson(value: unknown): string {
 /** `{"model_version_status": […]}`. */
 export function writeStatusJson(versions: readonly VersionStatus[]): string {
   return writeIndentedJson({
-    model_version_status: versions.map(({ version, state, error }) => ({
+    model_version_status: versions.map(({ version, state, error, note }) => ({
       version: String(version),
       state,
-      status: { error_code: error?.status ?? "OK", error_message: error?.message ?? "" },
+      status: { error_code: error?.status ?? "OK", error_message: error?.message ?? note ?? "" },
     })),
   });
 }

@@ -42,6 +42,8 @@ export interface VersionStatus {
   readonly state: VersionState;
   /** Why it failed, if it did. */
   readonly error?: StatusError;
+  /** What of an available version cannot run, if anything. */
+  readonly note?: string;
 }
 
 /** The models of a server. */

@@ -122,6 +122,7 @@ async function sendZeros(servable: Servable): Promise<number> {
   });
   const known = inputs.filter((input) => input !== undefined);
   if (signature === undefined || known.length < inputs.length) return 0;
+  if (servable.changesState?.(DEFAULT_SIGNATURE) === true) return 0;
   try {
     await servable.run(DEFAULT_SIGNATURE, new Map(known), [...signature.outputs.keys()]);
     return 1;

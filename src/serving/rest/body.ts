@@ -49,7 +49,7 @@ export class BodyBudget {
     let taken = 0;
     try {
       const announced = Number(request.headers["content-length"] ?? 0);
-      const encoding = request.headers["content-encoding"];
+      const encoding = request.headers["content-encoding"]?.toLowerCase();
       const isLarge = announced >= LEAST_SHARED_BYTES && announced <= this.#maxBytes;
       const shared = isLarge && encoding === undefined ? memory?.text(announced) : undefined;
       await eachChunk(request, (chunk) => {

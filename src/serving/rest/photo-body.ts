@@ -21,7 +21,7 @@ type Fields = Readonly<Record<string, unknown>>;
 /** Fields of a form are text. */
 function fieldsOf(parts: readonly FormPart[]): Fields {
   const texts = parts
-    .filter(({ fileName }) => fileName === "")
+    .filter(({ isFile }) => !isFile)
     .map(({ name, data }) => [name, Buffer.from(data).toString("utf8")] as const);
   const given = new Map<string, unknown>(texts);
   const [far, strict] = [given.get("far"), given.get("strict")];
@@ -60,7 +60,7 @@ const isForm = (contentType: string) => /^multipart\/form-data/i.test(contentTyp
 
 /** The files of a form in the order of the names, where each has its name; otherwise in the order of the form. */
 function pairOf(parts: readonly FormPart[]): readonly [Uint8Array, Uint8Array] {
-  const files = parts.filter((part) => part.fileName !== "");
+  const files = parts.filter(({ isFile }) => isFile);
   const named = PAIR_NAMES.map((name) => files.find((part) => part.name === name));
   const [first, second] = named.includes(undefined) ? files : named;
   if (first === undefined || second === undefined || files.length > 2) {
@@ -100,7 +100,7 @@ export async function readPhoto(
 ): Promise<PhotoCall> {
   if (isForm(contentType)) {
     const parts = readForm(body, contentType);
-    const files = parts.filter((part) => part.fileName !== "");
+    const files = parts.filter(({ isFile }) => isFile);
     const [file] = files;
     if (file === undefined || files.length > 1) {
       throw invalidArgument(`a form with one image file is wanted, got ${files.length} files`);
