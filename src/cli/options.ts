@@ -89,11 +89,27 @@ function coerce(text: string, setting: Setting): unknown {
   }
 }
 
-/** Adds one flag for each setting of a schema. */
+/** A description of a setting, in which `settings` in code marks are written as flags. */
+const inFlags = (text = "") => text.replaceAll(/`(\w+)`/g, (_, key: string) => flagOf(key));
+
+/** Settings in the order of the help: those that everybody needs, those of the data, and the rest. */
+const EVERYDAY: readonly string[] =
+  "datasetPath recipe model epochs output savedModelPath modelName modelVersion progress".split(" ");
+const DATA: readonly string[] =
+  "dataset idFrom idTo imagesPerId difficulty excludePairs excludeFolds imageShape datasetSize validationPairs validationFraction testFraction augment".split(
+    " ",
+  );
+export const DATA_GROUP = "Data:";
+export const EXPERT_GROUP = "Expert:";
+
+const groupOf = (key: string): number => (EVERYDAY.includes(key) ? 0 : DATA.includes(key) ? 1 : 2);
+
+/** Adds one flag for each setting of a schema, in groups. */
 export function addOptions(command: Command, schema: z.ZodObject): Command {
-  for (const [key, setting] of settingsOf(schema)) {
+  for (const [key, setting] of settingsOf(schema).toSorted(([a], [b]) => groupOf(a) - groupOf(b))) {
     const value = setting.type === "boolean" ? "[true|false]" : "<value>";
-    const option = new Option(`${flagOf(key)} ${value}`, setting.description ?? "");
+    const option = new Option(`${flagOf(key)} ${value}`, inFlags(setting.description));
+    if (groupOf(key) > 0) option.helpGroup(groupOf(key) === 1 ? DATA_GROUP : EXPERT_GROUP);
     const shown = Array.isArray(setting.default) ? setting.default.join("x") || undefined : setting.default;
     option.description += ` (${[
       variableOf(key),
@@ -250,7 +266,7 @@ function resolve<S extends z.ZodObject>(
 /** What the schema expected, as the end of a sentence. */
 function wantedText(issue: z.core.$ZodIssue, { type, items, description }: Setting): string {
   const isWhole = type === "integer" || items?.type === "integer";
-  const entries = (origin: string) => (origin === "array" ? ` values: ${description}` : "");
+  const entries = (origin: string) => (origin === "array" ? ` values: ${inFlags(description)}` : "");
   switch (issue.code) {
     case "invalid_type":
       return isWhole ? "a whole number" : `a ${issue.expected}`;

@@ -5,7 +5,7 @@ import { descriptionText, type ExportedModel, type Framing } from "../artifact/d
 import { DESCRIPTION_FILE } from "../artifact/files.ts";
 import { COMPARE, EMBED, PAIR, VERIFY_ENCODED } from "../artifact/signatures.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import { VERSION } from "../base/version.ts";
+import { VERSION } from "../base/platform.ts";
 import type { EvaluationReport } from "../evaluate/metrics.ts";
 import type { Node } from "../graph/ops.ts";
 import { encodeJpeg } from "../image/decode.ts";

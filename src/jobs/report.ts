@@ -4,7 +4,7 @@ import { dirname, join, relative } from "node:path";
 import { z } from "zod";
 import { systemCode } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import { VERSION } from "../base/version.ts";
+import { VERSION } from "../base/platform.ts";
 import { type ImageRef, imageName, readPixels } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
 import {

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { FaceError } from "../base/errors.ts";
+import { didYouMean, FaceError } from "../base/errors.ts";
 import { openPack } from "../faces/models.ts";
 import { PACKS } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
@@ -65,6 +65,14 @@ async function loadDefault(options: LoadFaceModelOptions): Promise<PhotoModel> {
   }
 }
 
+/** A name that is neither a pack nor a path. */
+function noModel(name: string): FaceError {
+  const names = [...PACKS.map((pack) => pack.name), SHIPPED_NAME];
+  return new FaceError("MODEL_NOT_FOUND", `there is no model ${name}${didYouMean(name, names)}`, {
+    hint: `name a pack (${PACKS.map((pack) => pack.name).join(", ")}) or the folder of an exported model`,
+  });
+}
+
 /**
  * Loads a model that finds, embeds and compares the faces of whole photographs, in this process.
  * @param model the name of a model pack (`faceid models list`), which is fetched at first use; the path of an exported
@@ -76,5 +84,6 @@ export async function loadFaceModel(model?: string, options: LoadFaceModelOption
   if (model === undefined) return await loadDefault(options);
   if (PACKS.some(({ name }) => name === model)) return await loadPack(model, options);
   const isShipped = model === SHIPPED_NAME && !existsSync(model);
+  if (!isShipped && !existsSync(model)) throw noModel(model);
   return await loadExported(model, isShipped ? SHIPPED : model, options);
 }

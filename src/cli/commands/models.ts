@@ -6,7 +6,7 @@ import { models } from "../../faces/models.ts";
 import { bytesOf, filesOf, type Pack, packNamed } from "../../faces/packs/catalogue.ts";
 import type { PackStatus } from "../../faces/packs/store.ts";
 import { resolveOptions } from "../options.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
+import { commandText, consoleLog, onInterrupt } from "../process.ts";
 import { StatusLine } from "../progress.ts";
 import { EVERY_SETTING } from "../settings.ts";
 import { bytesText, TransferText } from "../transfer.ts";
@@ -27,7 +27,9 @@ function statusLines(status: PackStatus): string[] {
   const { pack, state, folder } = status;
   const head = `${pack.name}  ${bytesText(bytesOf(pack))}, ${STATE_WORDS[state]}`;
   const damage =
-    state === "damaged" ? [`  ${status.problem}`, `  faceid models add ${pack.name} replaces it`] : [];
+    state === "damaged"
+      ? [`  ${status.problem}`, `  ${commandText("models", "add", pack.name)} replaces it`]
+      : [];
   return [head, ...(state === "absent" ? [] : [`  ${folder}`]), ...damage, ...termsLines(pack)];
 }
 

@@ -156,7 +156,7 @@ export function verifyCommand(command: Command): Command {
   return command
     .addHelpText(
       "after",
-      "\nExit code: 0 same person, 1 different people, others are errors (docs/errors.md).",
+      "\nExit code: 0 same person, 1 different people, others are errors\n(docs/errors.md).",
     )
     .action(run);
 }
