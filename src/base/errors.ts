@@ -210,16 +210,19 @@ export function asFaceError(error: unknown): FaceError | undefined {
   return new FaceError(ours, `${subjectOf(error)}: ${text}`, { hint, cause: error });
 }
 
-/** Number of single-letter insertions, deletions and substitutions between two texts (Levenshtein, 1966). */
+/** Single-letter insertions, deletions, substitutions and swaps of neighbours between two texts (Damerau, 1964). */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const substituted = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(substituted, row[j]! + 1, next[j - 1]! + 1));
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swapped = isSwap ? before[j - 2]! + 1 : substituted;
+      next.push(Math.min(substituted, row[j]! + 1, next[j - 1]! + 1, swapped));
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return row[b.length]!;
 }

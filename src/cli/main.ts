@@ -115,7 +115,7 @@ const USAGE_EXIT = 64;
 function jsonFailure(error: unknown): number {
   const ours =
     error instanceof CommanderError
-      ? new FaceError("CONFIG_INVALID", error.message.replace(/^error: /, "").split("\n")[0]!)
+      ? new FaceError("CONFIG_INVALID", error.message.replace(/^error: /, "").replaceAll("\n", " "))
       : (asOurs(error) ?? new FaceError("INTERNAL", messageOf(error), { cause: error }));
   const image = "image" in ours ? { image: ours.image } : {};
   const { code, message, exitCode } = ours;
@@ -133,7 +133,7 @@ function endWithReader(error: NodeJS.ErrnoException): void {
 
 /** Runs the command line `argv` (with node and script first) and sets the process's exit code. */
 export async function run(argv: readonly string[]): Promise<void> {
-  process.stdout.on("error", endWithReader);
+  process.stdout.off("error", endWithReader).on("error", endWithReader);
   const args = argv.slice(2);
   try {
     adoptDotEnv();

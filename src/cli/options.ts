@@ -291,17 +291,20 @@ interface NumberFlag {
   readonly most?: number;
   /** Whether fractions are allowed. */
   readonly fraction?: boolean;
+  /** Whether the limits themselves are refused. */
+  readonly exclusive?: boolean;
   readonly fallback?: number;
 }
 
 /** Adds a flag whose number is checked: anything else is `CONFIG_INVALID`. */
 export function addNumber(command: Command, { flag, help, fallback, ...range }: NumberFlag): Command {
-  const { least, most, fraction = false } = range;
+  const { least, most, fraction = false, exclusive = false } = range;
   const parse = (text: string) => {
     const value = Number(text);
-    const inRange = value >= least && value <= (most ?? value);
+    const isLimit = value === least || value === most;
+    const inRange = value >= least && value <= (most ?? value) && !(exclusive && isLimit);
     if (text.trim() !== "" && inRange && (fraction || Number.isInteger(value))) return value;
-    const wanted = `${fraction ? "" : "whole "}number ${most === undefined ? `of at least ${least}` : `from ${least} to ${most}`}`;
+    const wanted = `${fraction ? "" : "whole "}number ${most === undefined ? `of at least ${least}` : `${exclusive ? "between" : "from"} ${least} ${exclusive ? "and" : "to"} ${most}`}`;
     throw new FaceError("CONFIG_INVALID", `--${flag}: got ${JSON.stringify(text)}, expected a ${wanted}`);
   };
   return command.option(`--${flag} <number>`, help, parse, fallback);

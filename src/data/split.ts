@@ -1,4 +1,6 @@
 /** @file Splits people into training, validation and test; all images of a person go to the same set. */
+import { z } from "zod";
+import { checkOptions } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import type { Identity } from "./identity.ts";
@@ -11,6 +13,12 @@ export interface SplitOptions {
   /** Fraction of the people for the final measurement only, in [0, 1). Default 0.1. */
   readonly test?: number;
 }
+
+const splitOptions = z.strictObject({
+  seed: z.number().int(),
+  validation: z.number().optional(),
+  test: z.number().optional(),
+} satisfies Record<keyof SplitOptions, z.ZodType>);
 
 /** Three disjoint sets of people, each in name order. */
 export interface DatasetSplit {
@@ -61,6 +69,7 @@ const byName = (a: Identity, b: Identity) => (a.name < b.name ? -1 : 1);
  *   people with two images.
  */
 export function splitIdentities(identities: readonly Identity[], options: SplitOptions): DatasetSplit {
+  checkOptions("splitIdentities", splitOptions, options);
   const { seed, validation = 0.1, test = 0.1 } = options;
   checkFractions(validation, test);
   const random = new Random(seed).fork("split");

@@ -1,8 +1,10 @@
 /** @file Lists what SavedModels and ONNX files contain: signatures, operations, parameters. */
+
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { modelFileIn, ONNX_FILE, SAVED_MODEL_FILE, versionsIn } from "../artifact/files.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
+import { checkPath } from "../base/check-options.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { onnxImporters } from "../onnx/read/from-onnx.ts";
 import { readOnnxFile } from "../onnx/runtime/model-file.ts";
@@ -94,6 +96,7 @@ async function modelFiles(path: string): Promise<string[]> {
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
 export async function inspectModels(path: string): Promise<(ModelReport | OnnxReport)[]> {
+  checkPath("inspectModels, the path", path);
   const reports: (ModelReport | OnnxReport)[] = [];
   for (const file of await modelFiles(path)) {
     const isSavedModel = basename(file) === SAVED_MODEL_FILE;

@@ -1,6 +1,9 @@
 /** @file Trains a network, or several backbones in turn that are then joined; the whole job measures and exports it too. */
+
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
+import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { silentLog } from "../base/log.ts";
 import { Loader } from "../data/loader.ts";
@@ -90,12 +93,28 @@ async function stagedConfig(folder: string): Promise<SettledConfig | undefined> 
   return config.success ? stagesOf(config.data as SettledConfig) : undefined;
 }
 
+const running = {
+  listeners: z.array(given.other).optional(),
+  log: given.log.optional(),
+  signal: given.signal.optional(),
+};
+const trainOptions = z.strictObject({
+  ...running,
+  config: z.looseObject({}),
+  folder: given.text,
+} satisfies Record<keyof TrainOptions, z.ZodType>);
+const resumeOptions = z.strictObject({
+  ...running,
+  epochs: given.count.optional(),
+} satisfies Record<keyof ResumeOptions, z.ZodType>);
+
 /**
  * Trains from scratch.
  * @throws FaceError `CONFIG_INVALID` for a setting that is unknown or out of range; as opening the dataset does;
  *   `DISK_FULL`. A run that diverges or is interrupted does not throw: see `end.reason`.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
+  checkOptions("train", trainOptions, options);
   const staged = stagesOf(settle(trainConfig(options.config, options.log)));
   return staged === undefined ? await trainNetwork(options) : await trainStages(options, staged);
 }
@@ -106,6 +125,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
  * @throws FaceError `CHECKPOINT_INVALID` when the folder holds no run, or one of another version; as `train` does.
  */
 export async function resume(folder: string, options: ResumeOptions = {}): Promise<TrainResult> {
+  checkPath("resume, the folder", folder);
+  checkOptions("resume", resumeOptions, options);
   const staged = await stagedConfig(folder);
   if (staged === undefined) return await resumeNetwork(folder, options);
   const config = { ...staged, ...(options.epochs === undefined ? {} : { epochs: options.epochs }) };
@@ -184,17 +205,17 @@ export interface TrainOutcome {
  *   `INTERRUPTED` or `TRAINING_DIVERGED` for a run that did not finish.
  */
 export async function trainAndExport(job: TrainJob): Promise<TrainOutcome> {
-  const { folder, config, target, epochs, onProgress, log } = job;
+  const { folder, config, target, epochs, onProgress, log, listeners, signal } = job;
   if (target !== undefined) await refuseTaken(target);
   if (job.resume !== true) {
     refuseUnmeasured(config);
     await refuseOldRun(folder);
   }
-  const { epochs: _epochs, ...options } = job;
+  const watching = { listeners, log, signal };
   const result =
     job.resume === true
-      ? await resume(folder, { ...options, ...(epochs === undefined ? {} : { epochs }) })
-      : await train(job);
+      ? await resume(folder, { ...watching, epochs })
+      : await train({ ...watching, config, folder });
   refuseUnfinished(result);
   const checkpoint = join(folder, BEST_CHECKPOINT);
   const measured = await evaluate(checkpoint, { log, onProgress });

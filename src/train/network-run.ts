@@ -34,10 +34,10 @@ export interface TrainOptions {
   readonly config: TrainSettings;
   /** Folder of the run, for log, configuration and checkpoints. */
   readonly folder: string;
-  readonly listeners?: readonly TrainListener[];
-  readonly log?: Log;
+  readonly listeners?: readonly TrainListener[] | undefined;
+  readonly log?: Log | undefined;
   /** Ends the run after the current step and writes a checkpoint to resume from. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface TrainResult {
@@ -166,7 +166,7 @@ export function trainNetwork(options: TrainOptions): Promise<TrainResult> {
 /** How to resume a run. */
 export interface ResumeOptions extends Omit<TrainOptions, "config" | "folder"> {
   /** A new number of epochs. Default: that of the run. */
-  readonly epochs?: number;
+  readonly epochs?: number | undefined;
 }
 
 /** Resumes the network in a folder: same configuration, data and numbers as without the interruption. */

@@ -2,8 +2,10 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
 import { didYouMean, FaceError } from "../base/errors.ts";
-import { openPack } from "../faces/models.ts";
+import { openOptions, openPack } from "../faces/models.ts";
 import { PACKS } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
 import { FacePipeline } from "../faces/pipeline.ts";
@@ -24,6 +26,11 @@ export interface LoadFaceModelOptions extends OpenPackOptions {
   /** Whether faces are looked for. Without it a picture must be a face's crop as the model reads it. Default true. */
   readonly detect?: boolean | undefined;
 }
+
+const loadOptions = z.strictObject({
+  ...openOptions,
+  detect: given.flag.optional(),
+} satisfies Record<keyof LoadFaceModelOptions, z.ZodType>);
 
 /** A pack's pipeline; fetches the pack first where it is not here. */
 async function openPipeline(pack: string, options: LoadFaceModelOptions): Promise<FacePipeline> {
@@ -81,6 +88,8 @@ function noModel(name: string): FaceError {
  *   `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a path.
  */
 export async function loadFaceModel(model?: string, options: LoadFaceModelOptions = {}): Promise<PhotoModel> {
+  checkOptions("loadFaceModel, the model", given.text.optional(), model);
+  checkOptions("loadFaceModel", loadOptions, options);
   if (model === undefined) return await loadDefault(options);
   if (PACKS.some(({ name }) => name === model)) return await loadPack(model, options);
   const isShipped = model === SHIPPED_NAME && !existsSync(model);
