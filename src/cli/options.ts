@@ -310,6 +310,18 @@ export function addNumber(command: Command, { flag, help, fallback, ...range }: 
   return command.option(`--${flag} <number>`, help, parse, fallback);
 }
 
+/**
+ * Makes sure that a picture's name ends as a format that is written; a name that ends otherwise would lie.
+ * @param endings without their dots.
+ */
+export function requireEnding(flag: string, path: string, endings: readonly string[]): void {
+  if (endings.some((ending) => path.toLowerCase().endsWith(`.${ending}`))) return;
+  const wanted = endings.map((ending) => `.${ending}`);
+  const last = wanted.pop();
+  const names = wanted.length === 0 ? last : `${wanted.join(", ")} or ${last}`;
+  throw new FaceError("CONFIG_INVALID", `${flag}: got ${path}, expected a name ending in ${names}`);
+}
+
 /** Parses the value of `--folds`. */
 function foldNumbers(text: string): number[] {
   const parsed = z.array(z.coerce.number().int().positive()).safeParse(text.split(","));

@@ -1,4 +1,5 @@
 /** @file A command's side of its process: log lines on standard error, Ctrl-C and SIGTERM, how it was started. */
+import { readFileSync } from "node:fs";
 import { basename, relative } from "node:path";
 import { ERRORS } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -57,7 +58,35 @@ export interface Interrupt extends Disposable {
   readonly signal: AbortSignal;
 }
 
-/** Aborts at the first SIGINT or SIGTERM and calls `notice`; a second one ends the process. */
+const WATCH_MS = 500;
+
+/** The parent of this process and, where the system tells, the parent's parent: npx puts a shell between itself and us. */
+function starters(): string {
+  const parent = process.ppid;
+  try {
+    const [, after = ""] = readFileSync(`/proc/${parent}/stat`, "utf8").split(/\) (?!.*\) )/);
+    return `${parent} ${after.split(" ")[1]}`;
+  } catch {
+    return String(parent);
+  }
+}
+
+/** Calls `end` once when npx, which does not pass on every signal, is gone. Nothing where npx did not start this process. */
+function watchNpx(end: () => void): NodeJS.Timeout | undefined {
+  if (process.env.npm_command !== "exec") return undefined;
+  const before = starters();
+  const timer = setInterval(() => {
+    if (starters() === before) return;
+    clearInterval(timer);
+    end();
+  }, WATCH_MS);
+  return timer.unref();
+}
+
+/**
+ * Aborts at the first SIGINT or SIGTERM, or when npx that started this process is gone, and calls `notice`; a second signal
+ * ends the process.
+ */
 export function onInterrupt(notice: () => void): Interrupt {
   const controller = new AbortController();
   const handle = () => {
@@ -67,9 +96,13 @@ export function onInterrupt(notice: () => void): Interrupt {
   };
   process.on("SIGINT", handle);
   process.on("SIGTERM", handle);
+  const watch = watchNpx(() => {
+    if (!controller.signal.aborted) handle();
+  });
   return {
     signal: controller.signal,
     [Symbol.dispose]() {
+      clearInterval(watch);
       process.off("SIGINT", handle);
       process.off("SIGTERM", handle);
     },

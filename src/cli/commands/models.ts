@@ -60,17 +60,30 @@ async function add(name: string, { from }: { from?: string[] }): Promise<void> {
     console.log(`${name} is here already: ${folder}`);
     return;
   }
-  console.log([`${name} goes to ${folder}`, ...termsLines(pack)].join("\n"));
+  const terms = [`${name} goes to ${folder}`, ...termsLines(pack)].join("\n");
+  let told = false;
+  // Before the first byte; a pack that cannot be had needs no terms.
+  const tell = () => {
+    if (!told) console.log(terms);
+    told = true;
+  };
   const transfer = new TransferText();
   using line = new StatusLine();
   using interrupt = onInterrupt(() => line.say("stopping; the next run goes on from here"));
   await models.add(name, {
     from,
-    log: { ...consoleLog(), info: (message) => line.say(message) },
+    log: {
+      ...consoleLog(),
+      info: (message) => {
+        tell();
+        line.say(message);
+      },
+    },
     progress: ({ received, total }) => line.show(transfer.text(name, received, total)),
     signal: interrupt.signal,
   });
   line[Symbol.dispose]();
+  tell();
   console.log(`${name} is here and checked`);
 }
 

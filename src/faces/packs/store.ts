@@ -237,7 +237,9 @@ export class PackStore {
   #missing({ name }: Pack, reason: string, cause?: unknown): FaceError {
     return new FaceError("PACK_MISSING", `the model pack ${name} is not here, and ${reason}`, {
       hint: [
-        `fetch it:            faceid models add ${name}`,
+        isOffline(this.#environment)
+          ? `fetch it:            unset FACEID_OFFLINE, then faceid models add ${name}`
+          : `fetch it:            faceid models add ${name}`,
         `take it from files:  faceid models add ${name} --from FOLDER (or files, or a zip)`,
         `look elsewhere:      set FACEID_MODELS_DIR (now ${this.path()})`,
       ].join("\n  "),
