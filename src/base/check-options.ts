@@ -12,7 +12,7 @@ export const given = {
   ),
   signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, "an AbortSignal"),
   /** What is checked elsewhere. */
-  other: z.unknown(),
+  other: z.unknown().optional(),
   /** A highest false accept rate. */
   far: z.custom<number>(
     (value) => typeof value === "number" && value > 0 && value < 1,
