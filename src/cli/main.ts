@@ -100,7 +100,9 @@ function describeFailure(error: unknown): { readonly text: string; readonly exit
     return { text: "", exitCode: error.exitCode === 0 ? 0 : ERRORS.CONFIG_INVALID.exit };
   const ours = asOurs(error);
   const lines = [`error: ${ours?.message ?? messageOf(error)}`];
-  if (ours?.hint !== undefined) lines.push(`  ${asTyped(ours.hint, Object.keys(SUMMARIES))}`);
+  // What can be done about the system's error holds where nothing better is said.
+  const hint = ours?.hint ?? asFaceError(ours?.cause)?.hint;
+  if (hint !== undefined) lines.push(`  ${asTyped(hint, Object.keys(SUMMARIES))}`);
   if (ours === undefined || process.env.FACEID_DEBUG !== undefined) {
     if (error instanceof Error && error.stack !== undefined) lines.push(error.stack);
   }
