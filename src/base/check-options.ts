@@ -36,8 +36,10 @@ function shown(value: unknown): string {
 /** What a schema wanted, as the end of a sentence. */
 function wanted(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
-    case "invalid_type":
-      return `${/^[aeiou]/.test(issue.expected) ? "an" : "a"} ${issue.expected === "int" ? "whole number" : issue.expected}`;
+    case "invalid_type": {
+      const kind = issue.expected === "int" ? "whole number" : issue.expected;
+      return `${/^[aeiou]/.test(kind) ? "an" : "a"} ${kind}`;
+    }
     case "too_small":
       return issue.origin === "string"
         ? "a text that is not empty"
