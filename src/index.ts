@@ -20,7 +20,7 @@ export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./tr
 
 // Using and measuring a model
 
-export type { CalibrationRecord, OperatingPoint, Rate } from "./artifact/calibration.ts";
+export type { CalibrationRecord, FalseAcceptRate, OperatingPoint, Rate } from "./artifact/calibration.ts";
 export type { FoldReport } from "./evaluate/folds.ts";
 export type { EvaluationReport, Measured, TarAtFar } from "./evaluate/metrics.ts";
 export type { MeasureProgress, OnMeasureProgress } from "./evaluate/score-pairs.ts";
@@ -39,7 +39,6 @@ export {
 
 export { type LoadFaceModelOptions, loadFaceModel } from "./verify/load-face-model.ts";
 export {
-  type FalseAcceptRate,
   type PhotoDecision,
   type PhotoEmbedding,
   PhotoError,

@@ -4,7 +4,8 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { FaceError, messageOf, systemCode } from "./errors.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { FaceError, FULL_CODES, messageOf, SYSTEM_REASONS, systemCode } from "./errors.ts";
 
 /** A hidden name in the target's folder, so that the final rename stays on one file system. */
 function temporaryPath(path: string): string {
@@ -14,13 +15,41 @@ function temporaryPath(path: string): string {
 /** Turns a failed write into our error; a full disk gets its own code. */
 export function writeError(path: string, error: unknown): FaceError {
   if (error instanceof FaceError) return error;
-  const full = ["ENOSPC", "EDQUOT", "EFBIG"].includes(systemCode(error) ?? "");
+  const code = systemCode(error) ?? "";
+  const full = FULL_CODES.includes(code);
   return new FaceError(full ? "DISK_FULL" : "FILE_INVALID", `cannot write ${path}: ${messageOf(error)}`, {
-    hint: full
-      ? "free some space or choose another folder"
-      : "check that the folder exists and may be written to",
+    hint: SYSTEM_REASONS[code]?.hint ?? "check that the folder exists and may be written to",
     cause: error,
   });
+}
+
+/** What Windows answers while a virus scanner or another program has the file open. */
+const BLOCKED_CODES: readonly string[] = ["EPERM", "EBUSY", "EACCES"];
+const FIRST_WAIT_MS = 20;
+const LONGEST_WAIT_MS = 1000;
+/** 0.02 + 0.04 + … + 0.64 + 1 + 1 + 1 + 1 seconds. */
+const ATTEMPTS = 11;
+
+/** Settings of `renameWhenFree`, for tests. */
+interface RenameOptions {
+  readonly attempts?: number;
+  readonly rename?: (from: string, to: string) => Promise<void>;
+}
+
+/**
+ * Renames a file or folder; where another program blocks it, tries again for about five seconds.
+ * @throws the system's error of the last attempt.
+ */
+export async function renameWhenFree(from: string, to: string, options: RenameOptions = {}): Promise<void> {
+  const { attempts = ATTEMPTS, rename: move = rename } = options;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await move(from, to);
+    } catch (error) {
+      if (attempt >= attempts || !BLOCKED_CODES.includes(systemCode(error) ?? "")) throw error;
+      await sleep(Math.min(FIRST_WAIT_MS * 2 ** (attempt - 1), LONGEST_WAIT_MS));
+    }
+  }
 }
 
 /**
@@ -45,9 +74,9 @@ export async function writeFileAtomic(
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await renameWhenFree(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw writeError(path, error);
   }
 }
@@ -61,10 +90,11 @@ export async function publishFolder(path: string, fill: (temporary: string) => P
   try {
     await mkdir(temporary, { recursive: true });
     await fill(temporary);
-    await rename(temporary, path);
+    await renameWhenFree(temporary, path);
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    const taken = ["ENOTEMPTY", "EEXIST"].includes(systemCode(error) ?? "");
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    const { syscall } = error as { syscall?: string };
+    const taken = syscall === "rename" && ["ENOTEMPTY", "EEXIST"].includes(systemCode(error) ?? "");
     if (taken) {
       throw new FaceError("FILE_INVALID", `${path} exists already`, {
         hint: "choose another version, or remove that folder first",

@@ -1,14 +1,8 @@
 /** @file Reads settings from flags, then the environment, then `.env`, then defaults, and checks them by one schema. */
 import { type Command, Option } from "commander";
 import { z } from "zod";
-import { FaceError } from "../base/errors.ts";
-import {
-  currentSettings,
-  nearestName,
-  removedSettings,
-  renamedSettings,
-  unknownSetting,
-} from "../train/setting-names.ts";
+import { FaceError, nearestName } from "../base/errors.ts";
+import { currentSettings, removedSettings, renamedSettings, unknownSetting } from "../train/setting-names.ts";
 import { type Environment, readEnvFile } from "./dot-env.ts";
 import { consoleLog } from "./process.ts";
 import { coerce, expandedPath, isFalse, type Setting, unquoted } from "./values.ts";
@@ -64,11 +58,27 @@ function settingsOf(schema: z.ZodObject): [string, Setting][] {
   return Object.entries(properties) as [string, Setting][];
 }
 
-/** Adds one flag for each setting of a schema. */
+/** A description of a setting, in which `settings` in code marks are written as flags. */
+const inFlags = (text = "") => text.replaceAll(/`(\w+)`/g, (_, key: string) => flagOf(key));
+
+/** Settings in the order of the help: those that everybody needs, those of the data, and the rest. */
+const EVERYDAY: readonly string[] =
+  "datasetPath recipe model epochs output savedModelPath modelName modelVersion progress".split(" ");
+const DATA: readonly string[] =
+  "dataset idFrom idTo imagesPerId difficulty excludePairs excludeFolds imageShape datasetSize validationPairs validationFraction testFraction augment".split(
+    " ",
+  );
+export const DATA_GROUP = "Data:";
+export const EXPERT_GROUP = "Expert:";
+
+const groupOf = (key: string): number => (EVERYDAY.includes(key) ? 0 : DATA.includes(key) ? 1 : 2);
+
+/** Adds one flag for each setting of a schema, in groups. */
 export function addOptions(command: Command, schema: z.ZodObject): Command {
-  for (const [key, setting] of settingsOf(schema)) {
+  for (const [key, setting] of settingsOf(schema).toSorted(([a], [b]) => groupOf(a) - groupOf(b))) {
     const value = setting.type === "boolean" ? "[true|false]" : "<value>";
-    const option = new Option(`${flagOf(key)} ${value}`, setting.description ?? "");
+    const option = new Option(`${flagOf(key)} ${value}`, inFlags(setting.description));
+    if (groupOf(key) > 0) option.helpGroup(groupOf(key) === 1 ? DATA_GROUP : EXPERT_GROUP);
     const shown = Array.isArray(setting.default) ? setting.default.join("x") || undefined : setting.default;
     option.description += ` (${[
       variableOf(key),
@@ -282,7 +292,7 @@ const COMMA_HINT = "write decimals with a point (0.001), and thousands without a
 /** What the schema expected, as the end of a sentence. */
 function wantedText(issue: z.core.$ZodIssue, { type, items, description }: Setting): string {
   const isWhole = type === "integer" || items?.type === "integer";
-  const entries = (origin: string) => (origin === "array" ? ` values: ${description}` : "");
+  const entries = (origin: string) => (origin === "array" ? ` values: ${inFlags(description)}` : "");
   switch (issue.code) {
     case "invalid_type":
       return isWhole ? "a whole number" : `a ${issue.expected}`;
@@ -307,20 +317,35 @@ interface NumberFlag {
   readonly most?: number;
   /** Whether fractions are allowed. */
   readonly fraction?: boolean;
+  /** Whether the limits themselves are refused. */
+  readonly exclusive?: boolean;
   readonly fallback?: number;
 }
 
 /** Adds a flag whose number is checked: anything else is `CONFIG_INVALID`. */
 export function addNumber(command: Command, { flag, help, fallback, ...range }: NumberFlag): Command {
-  const { least, most, fraction = false } = range;
+  const { least, most, fraction = false, exclusive = false } = range;
   const parse = (text: string) => {
     const value = Number(text);
-    const inRange = value >= least && value <= (most ?? value);
+    const isLimit = value === least || value === most;
+    const inRange = value >= least && value <= (most ?? value) && !(exclusive && isLimit);
     if (text.trim() !== "" && inRange && (fraction || Number.isInteger(value))) return value;
-    const wanted = `${fraction ? "" : "whole "}number ${most === undefined ? `of at least ${least}` : `from ${least} to ${most}`}`;
+    const wanted = `${fraction ? "" : "whole "}number ${most === undefined ? `of at least ${least}` : `${exclusive ? "between" : "from"} ${least} ${exclusive ? "and" : "to"} ${most}`}`;
     throw new FaceError("CONFIG_INVALID", `--${flag}: got ${JSON.stringify(text)}, expected a ${wanted}`);
   };
   return command.option(`--${flag} <number>`, help, parse, fallback);
+}
+
+/**
+ * Makes sure that a picture's name ends as a format that is written; a name that ends otherwise would lie.
+ * @param endings without their dots.
+ */
+export function requireEnding(flag: string, path: string, endings: readonly string[]): void {
+  if (endings.some((ending) => path.toLowerCase().endsWith(`.${ending}`))) return;
+  const wanted = endings.map((ending) => `.${ending}`);
+  const last = wanted.pop();
+  const names = wanted.length === 0 ? last : `${wanted.join(", ")} or ${last}`;
+  throw new FaceError("CONFIG_INVALID", `${flag}: got ${path}, expected a name ending in ${names}`);
 }
 
 /** Parses the value of `--folds`. */

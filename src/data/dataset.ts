@@ -1,5 +1,8 @@
 /** @file Datasets of people and images: opens folders of any layout, drawn faces, and users' modules. */
+
 import { basename, join, resolve } from "node:path";
+import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import {
   DEFAULT_SYNTHETIC_IDENTITIES,
@@ -41,6 +44,22 @@ export interface DatasetOptions {
   /** For drawn faces only. */
   readonly synthetic?: SyntheticOptions | undefined;
 }
+
+const whole = z.number();
+const datasetOptions = z.strictObject({
+  dataset: z.string().optional(),
+  path: z.string().optional(),
+  idFrom: whole.optional(),
+  idTo: whole.optional(),
+  imagesPerId: whole.optional(),
+  synthetic: z
+    .strictObject({
+      identities: given.count.optional(),
+      seed: whole.optional(),
+      difficulty: z.number().min(0).max(2).optional(),
+    })
+    .optional(),
+} satisfies Record<keyof DatasetOptions, z.ZodType>);
 
 const isFolderLayout = (name: string): name is FolderLayout => Object.hasOwn(LAYOUTS, name);
 
@@ -200,6 +219,7 @@ async function openListed(path: string, options: DatasetOptions): Promise<Datase
  *   or module does not exist; `DATASET_INVALID` when it has no images of people.
  */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
+  checkOptions("openDataset", datasetOptions, options);
   const { dataset, path } = options;
   if (dataset === "synthetic") return openSynthetic(options);
   if (dataset !== undefined && isModulePath(dataset)) return openListed(dataset, options);

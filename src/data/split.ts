@@ -1,4 +1,6 @@
 /** @file Splits people into training, validation and test; all images of a person go to the same set. */
+import { z } from "zod";
+import { checkOptions } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import type { Identity } from "./identity.ts";
@@ -13,6 +15,13 @@ export interface SplitOptions {
   /** People with two images that must be left in neither; with 0 the fractions may sum to 1. Default 2. */
   readonly leastTrained?: number | undefined;
 }
+
+const splitOptions = z.strictObject({
+  seed: z.number().int(),
+  validation: z.number().optional(),
+  test: z.number().optional(),
+  leastTrained: z.number().int().nonnegative().optional(),
+} satisfies Record<keyof SplitOptions, z.ZodType>);
 
 /** Three disjoint sets of people, each in name order. */
 export interface DatasetSplit {
@@ -63,6 +72,7 @@ const byName = (a: Identity, b: Identity) => (a.name < b.name ? -1 : 1);
  *   people with two images.
  */
 export function splitIdentities(identities: readonly Identity[], options: SplitOptions): DatasetSplit {
+  checkOptions("splitIdentities", splitOptions, options);
   const { seed, validation = 0.1, test = 0.1, leastTrained = MIN_PAIRABLE } = options;
   checkFractions(validation, test, leastTrained === 0 ? 1 : 1 - Number.EPSILON);
   const random = new Random(seed).fork("split");

@@ -1,5 +1,7 @@
 /** @file Measures a model: on people it was not trained on, or by the folds of a pairs file. */
+import { z } from "zod";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { Random } from "../base/random.ts";
@@ -15,7 +17,7 @@ import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate
 import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
 import { calibrate } from "../evaluate/thresholds.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
-import { settingsOf } from "../train/config.ts";
+import { settingsOf, trainConfigSchema } from "../train/config.ts";
 import {
   type DataConfig,
   datasetOptions,
@@ -178,12 +180,23 @@ export interface EvaluateOptions extends Watching {
   readonly pairs?: number | undefined;
 }
 
+/** What the options of all measurements may be. */
+export const evaluateOptions = {
+  kind: z.enum(["checkpoint", "version"]).optional(),
+  data: trainConfigSchema.partial().optional(),
+  pairs: given.count.optional(),
+  log: given.log.optional(),
+  onProgress: given.call.optional(),
+} satisfies Record<keyof EvaluateOptions, z.ZodType>;
+
 /**
  * Measures a model on people it was not trained on, with thresholds chosen on the validation people.
  * @param model a path as for `loadModel`.
  * @throws FaceError as `loadModel` and `openDataset` do; `DATASET_INVALID` when there are no people to measure on.
  */
 export async function evaluate(model: string, options: EvaluateOptions = {}): Promise<Measurement> {
+  checkPath("evaluate, the model", model);
+  checkOptions("evaluate", z.strictObject(evaluateOptions), options);
   const { verifier, config } = await openModel(model, options.kind, options.log);
   await using opened = verifier;
   return await withOrigin(options.data, () =>
@@ -201,6 +214,14 @@ export async function evaluateFolds(
   pairsFile: string,
   options: Omit<EvaluateOptions, "pairs"> & { readonly folds?: readonly number[] | undefined } = {},
 ): Promise<FoldReport & Pick<Measurement, "leftOut">> {
+  checkPath("evaluateFolds, the model", model);
+  checkPath("evaluateFolds, the pairs file", pairsFile);
+  const { pairs: _pairs, ...known } = evaluateOptions;
+  checkOptions(
+    "evaluateFolds",
+    z.strictObject({ ...known, folds: z.array(given.count).optional() }),
+    options,
+  );
   const { verifier, config } = await openModel(model, options.kind, options.log);
   await using opened = verifier;
   return await withOrigin(options.data, () =>

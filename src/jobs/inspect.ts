@@ -1,9 +1,11 @@
 /** @file Lists what SavedModels and ONNX files contain: signatures, operations, parameters. */
+
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { modelFileIn, versionsIn } from "../artifact/files.ts";
 import { type FoundModel, findModel } from "../artifact/find-model.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
+import { checkPath } from "../base/check-options.ts";
 import { onnxImporters } from "../onnx/read/from-onnx.ts";
 import { readOnnxFile } from "../onnx/runtime/model-file.ts";
 import {
@@ -70,6 +72,7 @@ async function modelsAt(path: string): Promise<FoundModel[]> {
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
 export async function inspectModels(path: string): Promise<(ModelReport | OnnxReport)[]> {
+  checkPath("inspectModels, the path", path);
   const reports: (ModelReport | OnnxReport)[] = [];
   for (const { format, file, folder } of await modelsAt(path))
     reports.push(await (format === "savedmodel" ? inspectSavedModel(folder, file) : inspectOnnx(file)));

@@ -1,10 +1,12 @@
 /** @file Writes the report page of a run or an exported model: its figures, its training, its worst mistakes. */
+
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
 import { systemCode } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import { VERSION } from "../base/version.ts";
+import { VERSION } from "../base/platform.ts";
 import { type ImageRef, imageName, readPixels } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
 import {
@@ -21,7 +23,7 @@ import { modelConfigOf, settingsOf, trainConfigSchema } from "../train/config.ts
 import { RUN_LOG } from "../train/listeners.ts";
 import { type DataConfig, measuredData } from "../train/people.ts";
 import { type OpenedModel, openModel } from "../verify/open-model.ts";
-import { type EvaluateOptions, type Measurement, measureHeldOut } from "./evaluate.ts";
+import { type EvaluateOptions, evaluateOptions, type Measurement, measureHeldOut } from "./evaluate.ts";
 
 export interface ReportOptions extends EvaluateOptions {
   /** A run's folder, a `.safetensors` file, a SavedModel version's folder, or the folder of its versions. */
@@ -132,12 +134,22 @@ async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<R
   };
 }
 
+const reportOptions = z.strictObject({
+  ...evaluateOptions,
+  model: given.text,
+  output: given.text,
+  title: z.string().optional(),
+  measured: given.other,
+  photos: given.flag.optional(),
+} satisfies Record<keyof ReportOptions, z.ZodType>);
+
 /**
  * Writes the report page of a model: one HTML file that loads nothing else.
  * @returns the file's path.
  * @throws FaceError as opening and measuring the model do.
  */
 export async function writeReport(options: ReportOptions): Promise<string> {
+  checkOptions("writeReport", reportOptions, options);
   const opened = await openModel(options.model, undefined, options.log);
   await using _verifier = opened.verifier;
   await writeFileAtomic(options.output, reportHtml(await contentOf(opened, options)));

@@ -2,6 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
+import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { openPack } from "../faces/models.ts";
@@ -12,6 +14,7 @@ import {
   MonitoringConfigSchema,
 } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { batchOptions, defaultBatchOptions } from "../serving/batching/options.ts";
+import { requireFreePorts } from "../serving/ports.ts";
 import { type LoaderOptions, savedModelLoader } from "../serving/repository/loader.ts";
 import { NO_MODELS, singleModelConfig } from "../serving/repository/model-config.ts";
 import { parseTextProto, readTextProto } from "../serving/repository/text-proto.ts";
@@ -24,10 +27,14 @@ import {
 } from "../serving/server.ts";
 import { readTls } from "../serving/tls.ts";
 import { OPENCV_SFACE_CALIBRATION } from "../verify/opencv-sface-calibration.ts";
+import { loaderOptions } from "./signature-model.ts";
 
 /** What to serve and where. */
 export interface ServeOptions
-  extends Omit<ServerOptions, "models" | "loader" | "log" | "pack" | "grpcPort" | "restPort">,
+  extends Omit<
+      ServerOptions,
+      "onConfigurable" | "models" | "loader" | "log" | "pack" | "grpcPort" | "restPort"
+    >,
     LoaderOptions {
   /** The folder of the model's versions; the server loads new ones while it runs. Without it the pack is served. */
   readonly modelPath?: string;
@@ -43,12 +50,63 @@ export interface ServeOptions
   readonly log?: Log;
 }
 
+const port = z.union([z.number(), z.literal(false)], "a port, or false").optional();
+const serveOptions = z.strictObject({
+  ...loaderOptions,
+  modelPath: given.text.optional(),
+  pack: given.text.optional(),
+  modelName: given.text.optional(),
+  restPort: port,
+  grpcPort: port,
+  grpcSocketPath: given.text.optional(),
+  imageUrls: z.array(given.text).optional(),
+  log: given.log.optional(),
+  signal: given.signal.optional(),
+  metricsPath: z.string().startsWith("/").optional(),
+  enableGrpcHealth: given.flag.optional(),
+  grpcChannelOptions: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
+  maxTensorBytes: given.count.optional(),
+  asTensorContent: given.flag.optional(),
+  pollWaitSeconds: z.number().optional(),
+  maxLoadRetries: z.number().int().optional(),
+  loadRetryIntervalMs: z.number().nonnegative().optional(),
+  loadThreads: z.number().int().nonnegative().optional(),
+  allowLabelsForUnavailable: given.flag.optional(),
+  perModelBatching: given.flag.optional(),
+  warmup: z.union([z.number(), z.literal(false)]).optional(),
+  batching: given.other,
+  tls: given.other,
+  rest: z
+    .strictObject({
+      timeoutMs: z.number(),
+      enableCors: given.flag,
+      listModels: given.flag,
+      acceptBinary: given.flag,
+    } satisfies Record<keyof NonNullable<ServeOptions["rest"]>, z.ZodType>)
+    .partial()
+    .optional(),
+  limits: z
+    .strictObject({
+      maxBodyBytes: given.count,
+      maxTotalBodyBytes: given.count,
+      requestTimeoutMs: z.number(),
+      maxConnections: given.count,
+    } satisfies Record<keyof NonNullable<ServeOptions["limits"]>, z.ZodType>)
+    .partial()
+    .optional(),
+} satisfies Record<keyof ServeOptions, z.ZodType>);
+
 /**
  * Starts a server; it answers requests when the promise resolves. `await using` or `close()` stops it.
  * @throws FaceError `PORT_IN_USE`, `MODEL_INVALID` when the model cannot be loaded, `CONFIG_INVALID` without model and pack,
  *   or as `openPack`.
  */
-export async function serve({
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  checkOptions("serve", serveOptions, options);
+  return await started(options);
+}
+
+async function started({
   modelPath,
   modelName = "faceid",
   pack,
@@ -60,6 +118,10 @@ export async function serve({
   ...options
 }: ServeOptions): Promise<RunningServer> {
   if (modelPath === undefined && pack === undefined) throw nothingToServe();
+  await requireFreePorts([
+    { interface: "REST", port: restPort === false ? undefined : restPort },
+    { interface: "gRPC", port: grpcPort === false ? undefined : grpcPort },
+  ]);
   return startServer({
     ...options,
     log,
@@ -225,6 +287,9 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     warmup: values.enableModelWarmup === true && Number(values.numRequestIterationsForWarmup),
     maxTensorBytes: Number(values.maxTensorBytes),
     grpcChannelOptions: channelOptionsOf(values.grpcChannelArguments),
+    imageUrls: textOf(values.imageUrls)
+      ?.split(",")
+      .filter((each) => each !== ""),
     metricsPath: await metricsPathOf(values.monitoringConfigFile),
     tls: tlsFile === undefined ? undefined : await readTls(tlsFile),
     enableGrpcHealth: values.enableGrpcHealthcheckService === true,
@@ -280,6 +345,15 @@ function pollConfig(
  */
 export async function serveByFlags(values: ServerFlagValues, signal: AbortSignal, log: Log): Promise<void> {
   letHeapGrow();
+  await requireFreePorts([
+    { interface: "REST", port: portOf(values.restApiPort) },
+    { interface: "gRPC", port: portOf(values.port) },
+  ]);
+  if (portOf(values.restApiPort) === undefined) {
+    log.info(
+      "REST is off, as in TensorFlow Serving; faceid request, browsers and curl take --rest_api_port 8501",
+    );
+  }
   const options = await optionsOf(values, signal, log);
   const onConfigurable = (reload: RunningServer["reload"]) => pollConfig(values, reload, signal, log);
   const server = await startServer({ ...options, onConfigurable }).catch((error: unknown) => {

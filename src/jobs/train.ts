@@ -3,6 +3,7 @@ import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { versionsIn } from "../artifact/files.ts";
+import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { writeError } from "../base/files.ts";
 import { silentLog } from "../base/log.ts";
@@ -90,12 +91,30 @@ async function stagedConfig(folder: string): Promise<SettledConfig | undefined> 
   return begun === undefined ? undefined : stagesOf(begun.config);
 }
 
+const running = {
+  listeners: z.array(given.other).optional(),
+  log: given.log.optional(),
+  signal: given.signal.optional(),
+  onPeople: given.call.optional(),
+  about: z.looseObject({}).optional(),
+};
+const trainOptions = z.strictObject({
+  ...running,
+  config: z.looseObject({}),
+  folder: given.text,
+} satisfies Record<keyof TrainOptions, z.ZodType>);
+const resumeOptions = z.strictObject({
+  ...running,
+  epochs: given.count.optional(),
+} satisfies Record<keyof ResumeOptions, z.ZodType>);
+
 /**
  * Trains from scratch.
  * @throws FaceError `CONFIG_INVALID` for a setting that is unknown or out of range; as opening the dataset does;
  *   `DISK_FULL`. A run that diverges or is interrupted does not throw: see `end.reason`.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
+  checkOptions("train", trainOptions, options);
   const staged = stagesOf(settle(trainConfig(options.config, options.log)));
   return staged === undefined ? await trainNetwork(options) : await trainStages(options, staged);
 }
@@ -106,6 +125,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
  * @throws FaceError `CHECKPOINT_INVALID` when the folder holds no run, or one of another version; as `train` does.
  */
 export async function resume(folder: string, options: ResumeOptions = {}): Promise<TrainResult> {
+  checkPath("resume, the folder", folder);
+  checkOptions("resume", resumeOptions, options);
   const staged = await stagedConfig(folder);
   if (staged === undefined) return await resumeNetwork(folder, options);
   const config = { ...staged, ...(options.epochs === undefined ? {} : { epochs: options.epochs }) };
@@ -235,7 +256,18 @@ export interface TrainOutcome {
  *   `INTERRUPTED` or `TRAINING_DIVERGED` for a run that did not finish.
  */
 export async function trainAndExport(job: TrainJob): Promise<TrainOutcome> {
-  const { folder, config, target, epochs, onProgress, log, command = ["faceid", "train"], onStart } = job;
+  const {
+    folder,
+    config,
+    target,
+    epochs,
+    onProgress,
+    log,
+    command = ["faceid", "train"],
+    onStart,
+    listeners,
+    signal,
+  } = job;
   if (target !== undefined) {
     await refuseTaken(target, command);
     await refuseUnwritable(target);
@@ -244,17 +276,18 @@ export async function trainAndExport(job: TrainJob): Promise<TrainOutcome> {
     refuseUnmeasured(config);
     await refuseOldRun(folder);
   }
-  const { epochs: _epochs, ...rest } = job;
-  const options = {
-    ...rest,
+  const watching = {
+    listeners,
+    log,
+    signal,
     about: { export: target ?? null },
     onPeople: async (people: People, settled: SettledConfig) =>
-      onStart?.(await startSummary(people, settled, job.signal)),
+      onStart?.(await startSummary(people, settled, signal)),
   };
   const result =
     job.resume === true
-      ? await resume(folder, { ...options, ...(epochs === undefined ? {} : { epochs }) })
-      : await train(options);
+      ? await resume(folder, { ...watching, epochs })
+      : await train({ ...watching, config, folder });
   refuseUnfinished(result);
   const checkpoint = join(folder, BEST_CHECKPOINT);
   const { verifier, config: trained } = await openModel(checkpoint, "checkpoint");

@@ -1,6 +1,7 @@
 /** @file Summarises a SavedModel: signatures, operations, parameters, sizes. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { readDescription } from "../artifact/description.ts";
 import { isFloat } from "../base/tensor.ts";
 import type { GraphDef, NodeDef } from "../proto/tensorflow/graph_pb.ts";
 import { dtypeOf } from "./format/tensor-proto.ts";
@@ -33,7 +34,10 @@ export interface ModelReport {
   readonly folder: string;
   readonly bytes: number;
   readonly tags: readonly string[];
+  /** The version of TensorFlow whose format it is. */
   readonly tensorflowVersion: string;
+  /** The program that wrote it, with its version: `TensorFlow 2.21.0`, `faceid 0.1.0`. */
+  readonly writtenBy: string;
   readonly signatures: readonly SignatureReport[];
   /** Operators that the signatures need with their counts after inlining calls, most frequent first. */
   readonly operations: readonly {
@@ -122,6 +126,14 @@ async function folderBytes(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
+/** The program that wrote a model; versions that this one's predecessors exported name it in their description. */
+async function writerOf(folder: string, { gitVersion, tensorflowVersion }: ReadModel): Promise<string> {
+  if (gitVersion.startsWith("faceid ")) return gitVersion;
+  const description = await readDescription(folder);
+  if (description !== undefined) return `faceid ${description.faceid}`;
+  return `TensorFlow ${tensorflowVersion || "unknown"}`;
+}
+
 /** Reads a version's folder and summarises it; nothing is run. @param file of the SavedModel, where it has another name. */
 export async function inspectSavedModel(folder: string, file = folder): Promise<ModelReport> {
   const model = await readSavedModel(file);
@@ -135,6 +147,7 @@ export async function inspectSavedModel(folder: string, file = folder): Promise<
     bytes: await folderBytes(folder),
     tags: model.tags,
     tensorflowVersion: model.tensorflowVersion,
+    writtenBy: await writerOf(folder, model),
     signatures: [...model.signatures].map(([name, signature]) => signatureReport(name, signature)),
     operations: countOperations(defs, new Set([...PARSING_OPERATORS, ...(decodes ? DECODE_OPERATORS : [])])),
     functions: model.graph.library?.function.length ?? 0,

@@ -8,6 +8,7 @@ import type { ModelLoader } from "./engine/servable.ts";
 import { type GrpcServer, type GrpcServerOptions, startGrpc } from "./grpc/grpc-server.ts";
 import { JsonCodec } from "./json/codec.ts";
 import { ServerMetrics } from "./metrics.ts";
+import { ImageUrls } from "./photos/image-urls.ts";
 import { PackCatalog, type PackModel } from "./photos/pack-catalog.ts";
 import { type PackFiles, PhotoThreads } from "./photos/photo-threads.ts";
 import type { Catalog } from "./repository/catalog.ts";
@@ -23,6 +24,8 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly log: Log;
   /** For whole photographs, which are refused without it. */
   readonly pack?: PackOptions | undefined;
+  /** Beginnings of the URLs that `:verify`, `:detect` and `:embed` may name instead of files. Default: none. */
+  readonly imageUrls?: readonly string[] | undefined;
   /** 0 picks a free port, undefined leaves gRPC off. */
   readonly grpcPort: number | undefined;
   /** Path of a unix socket for gRPC, beside the port. */
@@ -87,6 +90,8 @@ const LARGEST_TENSOR_BYTES = 1024 * MEGABYTE;
  * @throws FaceError `PORT_IN_USE`, `MODEL_INVALID` when a model cannot be loaded, `INTERRUPTED` by the signal.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  // A wrong list is refused before anything is loaded.
+  const imageUrls = options.imageUrls?.length ? new ImageUrls(options.imageUrls) : undefined;
   const metrics = new ServerMetrics();
   const codec = new JsonCodec(CODEC);
   const repository = new Repository({ ...options, loader: servingLoader({ ...options, metrics }) });
@@ -107,7 +112,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await started;
     photos = options.pack && (await PhotoThreads.open(options.pack.files));
     grpc = await openGrpc(options, catalog, metrics);
-    rest = await openRest(options, { catalog, metrics, codec, photos });
+    rest = await openRest(options, { catalog, metrics, codec, photos, imageUrls });
   } catch (error) {
     await close(0);
     throw error;
@@ -152,7 +157,7 @@ async function openGrpc(
 
 async function openRest(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "photos">,
+  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "photos" | "imageUrls">,
 ): Promise<RestServer | undefined> {
   const { log, restPort, metricsPath, tls } = options;
   if (restPort === undefined) return undefined;

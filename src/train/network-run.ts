@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { FaceError, systemCode } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import { VERSION } from "../base/platform.ts";
 import { Random } from "../base/random.ts";
-import { VERSION } from "../base/version.ts";
 import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair } from "../data/pairs.ts";
 import { lossAndAccuracy, scorePairs } from "../evaluate/score-pairs.ts";
@@ -37,10 +37,10 @@ export interface TrainOptions {
   readonly config: TrainSettings;
   /** Folder of the run, for log, configuration and checkpoints. */
   readonly folder: string;
-  readonly listeners?: readonly TrainListener[];
-  readonly log?: Log;
+  readonly listeners?: readonly TrainListener[] | undefined;
+  readonly log?: Log | undefined;
   /** Ends the run after the current step and writes a checkpoint to resume from. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called when the dataset is open, before anything is written. */
   readonly onPeople?: (people: People, config: SettledConfig) => void | Promise<void>;
   /** Kept in the run's description for a later resumption. */
@@ -186,7 +186,7 @@ export function trainNetwork(options: TrainOptions): Promise<TrainResult> {
 /** How to resume a run. */
 export interface ResumeOptions extends Omit<TrainOptions, "config" | "folder"> {
   /** A new number of epochs. Default: that of the run. */
-  readonly epochs?: number;
+  readonly epochs?: number | undefined;
 }
 
 /** What a run's description says, as far as this version of faceid reads it. */

@@ -1,6 +1,8 @@
 /** @file The library's `FaceModel`: photographs to embeddings, embeddings to probabilities and decisions. */
+import { z } from "zod";
 import { checkValues } from "../artifact/allowed-values.ts";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { checkOptions, checkPath, checkPhoto, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32 } from "../base/tensor.ts";
 import { decodeInto } from "../image/decode.ts";
@@ -25,8 +27,12 @@ export interface Verification {
 /** How to decide. */
 export interface VerifyOptions {
   /** Highest false accept rate wanted, between 0 and 1; the threshold with the most right decisions when left out. */
-  readonly far?: number;
+  readonly far?: number | undefined;
 }
+
+const verifyOptions = z.strictObject({
+  far: given.far.optional(),
+} satisfies Record<keyof VerifyOptions, z.ZodType>);
 
 /** Photographs in one run of the network. */
 const BATCH = 16;
@@ -103,6 +109,8 @@ export class FaceModel implements AsyncDisposable {
    * @throws FaceError `IMAGE_UNREADABLE` for a file that is missing, damaged or not an image.
    */
   async embed(photos: readonly Photo[]): Promise<Float32Array[]> {
+    checkOptions("embed, the photographs", z.array(given.other), photos);
+    for (const [i, photo] of photos.entries()) checkPhoto(`embed, photograph ${i + 1}`, photo);
     const starts = Array.from({ length: Math.ceil(photos.length / BATCH) }, (_, i) => i * BATCH);
     const batches: Float32Array[][] = [];
     const { concurrency } = this.#embedder;
@@ -145,7 +153,11 @@ export class FaceModel implements AsyncDisposable {
    * @throws FaceError `IMAGE_UNREADABLE`, or `CONFIG_INVALID` when `far` is not between 0 and 1 or the model is not
    *   calibrated for so low a rate.
    */
-  async verify(left: Photo, right: Photo, { far }: VerifyOptions = {}): Promise<Verification> {
+  async verify(left: Photo, right: Photo, options: VerifyOptions = {}): Promise<Verification> {
+    checkPhoto("verify, the first photograph", left);
+    checkPhoto("verify, the second photograph", right);
+    checkOptions("verify", verifyOptions, options);
+    const { far } = options;
     const threshold = requireDecision(this.#opened.calibration, far)?.threshold;
     const probability = await this.#score(left, right);
     return threshold === undefined
@@ -186,5 +198,6 @@ export class FaceModel implements AsyncDisposable {
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID`, `MODEL_UNSUPPORTED` or `CHECKPOINT_INVALID`.
  */
 export async function loadModel(path: string): Promise<FaceModel> {
+  checkPath("loadModel, the path", path);
   return new FaceModel(await openModel(path));
 }

@@ -2,8 +2,10 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { FaceError } from "../base/errors.ts";
-import { openPack } from "../faces/models.ts";
+import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
+import { didYouMean, FaceError } from "../base/errors.ts";
+import { openOptions, openPack } from "../faces/models.ts";
 import { PACKS } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
 import { FacePipeline } from "../faces/pipeline.ts";
@@ -24,6 +26,11 @@ export interface LoadFaceModelOptions extends OpenPackOptions {
   /** Whether faces are looked for. Without it a picture must be a face's crop as the model reads it. Default true. */
   readonly detect?: boolean | undefined;
 }
+
+const loadOptions = z.strictObject({
+  ...openOptions,
+  detect: given.flag.optional(),
+} satisfies Record<keyof LoadFaceModelOptions, z.ZodType>);
 
 /** A pack's pipeline; fetches the pack first where it is not here. */
 async function openPipeline(pack: string, options: LoadFaceModelOptions): Promise<FacePipeline> {
@@ -65,6 +72,14 @@ async function loadDefault(options: LoadFaceModelOptions): Promise<PhotoModel> {
   }
 }
 
+/** A name that is neither a pack nor a path. */
+function noModel(name: string): FaceError {
+  const names = [...PACKS.map((pack) => pack.name), SHIPPED_NAME];
+  return new FaceError("MODEL_NOT_FOUND", `there is no model ${name}${didYouMean(name, names)}`, {
+    hint: `name a pack (${PACKS.map((pack) => pack.name).join(", ")}) or the folder of an exported model`,
+  });
+}
+
 /**
  * Loads a model that finds, embeds and compares the faces of whole photographs, in this process.
  * @param model the name of a model pack (`faceid models list`), which is fetched at first use; the path of an exported
@@ -73,8 +88,11 @@ async function loadDefault(options: LoadFaceModelOptions): Promise<PhotoModel> {
  *   `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a path.
  */
 export async function loadFaceModel(model?: string, options: LoadFaceModelOptions = {}): Promise<PhotoModel> {
+  checkOptions("loadFaceModel, the model", given.text.optional(), model);
+  checkOptions("loadFaceModel", loadOptions, options);
   if (model === undefined) return await loadDefault(options);
   if (PACKS.some(({ name }) => name === model)) return await loadPack(model, options);
   const isShipped = model === SHIPPED_NAME && !existsSync(model);
+  if (!isShipped && !existsSync(model)) throw noModel(model);
   return await loadExported(model, isShipped ? SHIPPED : model, options);
 }

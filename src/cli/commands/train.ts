@@ -1,6 +1,6 @@
 /** @file `faceid train`: trains a verifier, measures it, exports it. */
 import { resolve as absolute } from "node:path";
-import type { Command } from "commander";
+import { type Command, Help } from "commander";
 import { ERRORS } from "../../base/errors.ts";
 import { reportText } from "../../evaluate/report-text.ts";
 import type { ExportTarget } from "../../jobs/export.ts";
@@ -11,7 +11,7 @@ import type { TrainListener } from "../../train/listeners.ts";
 import { RECIPE_NAMES, RECIPES, recipeSettings } from "../../train/recipes.ts";
 import type { StartSummary } from "../../train/start-summary.ts";
 import { addOptions, resolveOptions } from "../options.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
+import { commandText, consoleLog, onInterrupt } from "../process.ts";
 import { commandProgress, durationText, jsonLine, measureProgress, type ProgressStyle } from "../progress.ts";
 import { EVERY_SETTING, modelSettings, runSettings, trainSettings } from "../settings.ts";
 
@@ -28,7 +28,7 @@ function outcomeText(
     ...lines,
     `saved model ${exported}\n`,
     "serve it:",
-    `  faceid serve --model_name ${target.modelName} --model_base_path ${models} --port 8500 --rest_api_port 8501`,
+    `  ${commandText("serve", "--model_name", target.modelName, "--model_base_path", models, "--port", "8500", "--rest_api_port", "8501")}`,
   ].join("\n");
 }
 
@@ -170,11 +170,14 @@ async function run({ resume, export: exporting, ...flags }: Flags & Record<strin
   process.stdout.write(progress === "json" ? outcomeJson(outcome) : `${outcomeText(outcome, target)}\n`);
 }
 
+const boxed = (text: string) => new Help().boxWrap(text, 66).replaceAll("\n", `\n${" ".repeat(13)}`);
+
 const HELP = `
 Recipes:
-${RECIPE_NAMES.map((name) => `  ${name.padEnd(10)} ${RECIPES[name].summary}`).join("\n")}
+${RECIPE_NAMES.map((name) => `  ${name.padEnd(10)} ${boxed(RECIPES[name].summary)}`).join("\n")}
 
-Settings come from flags, then the environment, then .env, then the defaults above.
+Settings come from flags, then the environment, then .env, then the defaults
+above.
 Exit code ${ERRORS.INTERRUPTED.exit} means interrupted, ${ERRORS.TRAINING_DIVERGED.exit} diverged.`;
 
 export function trainCommand(command: Command): Command {

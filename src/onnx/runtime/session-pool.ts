@@ -11,8 +11,7 @@ import {
   type Tensor,
   type TensorMap,
 } from "../../base/tensor.ts";
-import { WorkerClient } from "../../base/worker-client.ts";
-import { WorkerPool } from "../../base/worker-pool.ts";
+import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
 // Also for its effect on the environment of the threads.
 import "./runtime.ts";
 import type { RuntimeOptions } from "./runtime.ts";

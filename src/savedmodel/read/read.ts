@@ -49,6 +49,8 @@ export interface ReadModel extends CallableModel {
   readonly signatureDefs: { readonly [name: string]: SignatureDef };
   readonly tags: readonly string[];
   readonly tensorflowVersion: string;
+  /** TensorFlow's commit, or `faceid` with its version. */
+  readonly gitVersion: string;
   readonly graph: GraphDef;
   readonly variables: Variables;
 }
@@ -187,6 +189,7 @@ export function parseSavedModel(
     signatureDefs: meta.signatureDef,
     tags: meta.metaInfoDef?.tags ?? [],
     tensorflowVersion: meta.metaInfoDef?.tensorflowVersion ?? "",
+    gitVersion: meta.metaInfoDef?.tensorflowGitVersion ?? "",
     graph,
     variables,
     async program(name, as = signatures.get(name)) {

@@ -5,6 +5,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { SAVED_MODEL_FILE } from "../../artifact/files.ts";
 import { FaceError } from "../../base/errors.ts";
 import { publishFolder } from "../../base/files.ts";
+import { VERSION } from "../../base/platform.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { check } from "../../graph/check.ts";
 import { freeze } from "../../graph/freeze.ts";
@@ -139,7 +140,13 @@ export function buildSavedModel({ signatures, parameters }: SavedModelContent): 
     savedModelSchemaVersion: 1n,
     metaGraphs: [
       {
-        metaInfoDef: { tags: [SERVE_TAG], tensorflowVersion: TENSORFLOW_VERSION, strippedDefaultAttrs: true },
+        metaInfoDef: {
+          tags: [SERVE_TAG],
+          tensorflowVersion: TENSORFLOW_VERSION,
+          // TensorFlow writes its commit here; `faceid inspect` reads it.
+          tensorflowGitVersion: `faceid ${VERSION}`,
+          strippedDefaultAttrs: true,
+        },
         graphDef: graph.graph(),
         signatureDef: Object.fromEntries(signatureDef),
       },

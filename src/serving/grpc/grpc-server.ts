@@ -13,7 +13,6 @@ import {
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { FaceError, messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import {
   type HealthCheckRequest,
@@ -32,6 +31,7 @@ import { ModelService } from "../../proto/tensorflow_serving/model_service_pb.ts
 import { PredictionService } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import type { RunOptions } from "../engine/servable.ts";
 import type { ServerMetrics } from "../metrics.ts";
+import { portError } from "../ports.ts";
 import type { Catalog } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, recordAnswer, requestId } from "../request.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
@@ -245,10 +245,7 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
       port ||= bound;
     } catch (error) {
       server.forceShutdown();
-      throw new FaceError("PORT_IN_USE", `cannot listen on gRPC address ${address}: ${messageOf(error)}`, {
-        hint: "stop the program that uses it, or choose another --port",
-        cause: error,
-      });
+      throw portError("gRPC", address.replace(/^[\d.]+:/, ""), error);
     }
   }
   widenConnections(server);

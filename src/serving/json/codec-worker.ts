@@ -35,7 +35,7 @@ serveCalls<CodecCalls>(() => ({
   readPhotos: (...args) =>
     outcome(
       () => readPhotosJson(...args),
-      ({ files }) => files.map(({ buffer }) => buffer as ArrayBuffer),
+      ({ files }) => files.flatMap((file) => ("url" in file ? [] : [file.buffer as ArrayBuffer])),
     ),
   writePredict: (...args) =>
     outcome(

@@ -2,8 +2,7 @@
 import { FaceError, systemCode } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { TensorMap } from "../../base/tensor.ts";
-import { WorkerClient } from "../../base/worker-client.ts";
-import { WorkerPool } from "../../base/worker-pool.ts";
+import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
 import type { RequestMemory } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
 import { type CodecCalls, type Outcome, readPredict, type SignatureLookup } from "./codec-calls.ts";

@@ -1,8 +1,7 @@
 /** @file Threads that find the faces of photographs, so that the thread that talks to clients stays free. */
 import { availableParallelism } from "node:os";
 import { Limiter } from "../../base/limiter.ts";
-import { WorkerClient } from "../../base/worker-client.ts";
-import { WorkerPool } from "../../base/worker-pool.ts";
+import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
 import type { Framing } from "../../faces/alignment.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
 import type { Face } from "../../faces/face.ts";

@@ -16,6 +16,7 @@ import {
   writeStatusJson,
 } from "../json/write.ts";
 import type { ServerMetrics } from "../metrics.ts";
+import type { ImageUrls } from "../photos/image-urls.ts";
 import type { PhotoThreads } from "../photos/photo-threads.ts";
 import { predict } from "../predict.ts";
 import { regress } from "../regress.ts";
@@ -45,6 +46,8 @@ export interface RestContext {
   readonly codec: JsonCodec;
   /** Finds faces in photographs; absent on a server without a detector. */
   readonly photos?: PhotoThreads | undefined;
+  /** Fetches photographs that requests name by URL; absent where they may not. */
+  readonly imageUrls?: ImageUrls | undefined;
   readonly metrics: ServerMetrics;
   readonly log: Log;
   readonly options: RestOptions;
@@ -204,10 +207,11 @@ function ourFailure({ status, message, cause }: StatusError): { status: number; 
 
 const verbContext = ({ catalog, photos }: RestContext) => ({ models: catalog, photos });
 
-const received = ({ codec }: RestContext, { body, headers, signal }: RestRequest) => ({
+const received = ({ codec, imageUrls }: RestContext, { body, headers, signal }: RestRequest) => ({
   body,
   contentType: headers["content-type"] ?? "",
   codec,
+  imageUrls,
   signal,
 });
 

@@ -7,8 +7,9 @@ import fastify, {
   type FastifyRequest,
   type HTTPMethods,
 } from "fastify";
-import { FaceError, messageOf, systemCode } from "../../base/errors.ts";
+import { systemCode } from "../../base/errors.ts";
 import { writeErrorJson } from "../json/write.ts";
+import { portError } from "../ports.ts";
 import { isAvailable } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, requestId } from "../request.ts";
 import { RequestMemory } from "../request-memory.ts";
@@ -209,10 +210,7 @@ export async function startRest(
     await listen(app, port);
   } catch (error) {
     await app.close();
-    throw new FaceError("PORT_IN_USE", `cannot listen on REST port ${port}: ${messageOf(error)}`, {
-      hint: "stop the program that uses it, or choose another --rest_api_port",
-      cause: error,
-    });
+    throw portError("REST", port, error);
   }
   return {
     port: (app.server.address() as AddressInfo).port,
