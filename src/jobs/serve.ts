@@ -15,6 +15,7 @@ import { type LoaderOptions, savedModelLoader } from "../serving/repository/load
 import { NO_MODELS, singleModelConfig } from "../serving/repository/model-config.ts";
 import { parseTextProto, readTextProto } from "../serving/repository/text-proto.ts";
 import {
+  type ConfigSource,
   letHeapGrow,
   type PackOptions,
   type RunningServer,
@@ -116,6 +117,13 @@ async function modelsOf({
   if (typeof modelBasePath === "string") return singleModelConfig(String(modelName), resolve(modelBasePath));
   if (typeof pack === "string") return NO_MODELS;
   throw nothingToServe();
+}
+
+/** The configuration file, where a flag says that it is read again. */
+function configSourceOf(values: ServerFlagValues): ConfigSource | undefined {
+  const seconds = Number(values.modelConfigFilePollWaitSeconds);
+  if (seconds <= 0 || typeof values.modelConfigFile !== "string") return undefined;
+  return { seconds, read: () => modelsOf(values) };
 }
 
 const DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics";
@@ -231,21 +239,10 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     pollWaitSeconds: Number(values.fileSystemPollWaitSeconds),
     maxLoadRetries: Number(values.maxNumLoadRetries),
     loadRetryIntervalMs: Number(values.loadRetryIntervalMicros) / MICROS_PER_MS,
+    configSource: configSourceOf(values),
     loadThreads: Number(values.numLoadThreads),
     allowLabelsForUnavailable: values.allowVersionLabelsForUnavailableModels === true,
   };
-}
-
-/** Reads the configuration file again at the interval of its flag, until the signal. */
-function pollConfig(values: ServerFlagValues, server: RunningServer, signal: AbortSignal, log: Log): void {
-  const seconds = Number(values.modelConfigFilePollWaitSeconds);
-  if (seconds <= 0 || typeof values.modelConfigFile !== "string") return;
-  const timer = setInterval(() => {
-    modelsOf(values)
-      .then((config) => server.reload(config))
-      .catch((error: unknown) => log.error(`the configuration was not applied: ${String(error)}`));
-  }, seconds * 1000);
-  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }
 
 /**
@@ -261,7 +258,6 @@ export async function serveByFlags(values: ServerFlagValues, signal: AbortSignal
     throw error;
   });
   if (server === undefined) return;
-  pollConfig(values, server, signal, log);
   if (!signal.aborted) {
     await new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
   }

@@ -43,6 +43,15 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly signal?: AbortSignal;
   /** gRPC answers carry packed bytes instead of lists of values. */
   readonly asTensorContent?: boolean;
+  /** Where later configurations come from; read while the first one is waited for, too. */
+  readonly configSource?: ConfigSource | undefined;
+}
+
+/** A configuration that may change. */
+export interface ConfigSource {
+  /** Seconds between reads. */
+  readonly seconds: number;
+  read(): Promise<ModelServerConfig>;
 }
 
 /** A model pack, with which the server finds faces in photographs. */
@@ -93,13 +102,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let photos: PhotoThreads | undefined;
   let grpc: GrpcServer | undefined;
   let rest: RestServer | undefined;
+  let following: NodeJS.Timeout | undefined;
   const close = async (graceMs = DEFAULT_GRACE_MS) => {
+    clearInterval(following);
     await Promise.all([grpc?.close(graceMs), rest?.close(graceMs)]);
     await codec[Symbol.asyncDispose]();
     await photos?.close();
     await repository[Symbol.asyncDispose]();
   };
   try {
+    following = options.configSource && follow(options.configSource, catalog, options.log);
     await repository.start(options.models, options.signal);
     photos = options.pack && (await PhotoThreads.open(options.pack.files));
     grpc = await openGrpc(options, catalog, metrics);
@@ -115,6 +127,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     close,
     [Symbol.asyncDispose]: () => close(),
   };
+}
+
+/** Applies a configuration again and again; the same problem is logged once. */
+function follow({ seconds, read }: ConfigSource, catalog: Catalog, log: Log): NodeJS.Timeout {
+  let logged: string | undefined;
+  const apply = async () => {
+    let problem: string | undefined;
+    try {
+      await catalog.reload(await read());
+    } catch (error) {
+      problem = `the configuration was not applied: ${String(error)}`;
+    }
+    if (problem !== undefined && problem !== logged) log.error(problem);
+    logged = problem;
+  };
+  return setInterval(() => void apply(), seconds * 1000);
 }
 
 async function openGrpc(

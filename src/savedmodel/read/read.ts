@@ -1,11 +1,12 @@
 /** @file Reads a SavedModel folder: its signatures and the graph behind each. The room `savedmodel/` reads and writes
  * TensorFlow's SavedModels (`read/`, `write/`) and their files (`format/`). It knows `graph/`, `proto/` and `base/`.
  */
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { SAVED_MODEL_FILE } from "../../artifact/files.ts";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { readRegular } from "../../base/files.ts";
 import {
   type GraphDef,
   type MetaGraphDef,
@@ -77,9 +78,7 @@ async function notFound(folder: string, error: unknown): Promise<FaceError> {
 async function readBytes(folder: string): Promise<Uint8Array> {
   const path = join(folder, SAVED_MODEL_FILE);
   try {
-    const { size } = await stat(path);
-    if (size > LARGEST_MESSAGE) throw new FaceError("MODEL_UNSUPPORTED", `${path} is larger than 2 GB`);
-    return await readFile(path);
+    return await readRegular(path, LARGEST_MESSAGE);
   } catch (error) {
     throw error instanceof FaceError ? error : await notFound(folder, error);
   }

@@ -1,10 +1,15 @@
 /** @file The models of a server: applies configurations, polls version folders, and finds the model for a request. */
 import { cpus } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
+import { equals } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { Log } from "../../base/log.ts";
-import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import {
+  type ModelConfig,
+  type ModelServerConfig,
+  ModelServerConfigSchema,
+} from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type ModelLoader, servableText } from "../engine/servable.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import type { Catalog, Lease, ModelChoice, VersionStatus } from "./catalog.ts";
@@ -46,6 +51,8 @@ interface Model {
   labels: ReadonlyMap<string, bigint>;
   /** The last log line about a base path that cannot be read, and its time. */
   complaint?: { readonly text: string; readonly loggedMs: number } | undefined;
+  /** Why the last listing of its folder gave no version to load, if it did not. */
+  problem?: string | undefined;
 }
 
 /** The same problem of a base path is logged this often. */
@@ -63,7 +70,9 @@ export class Repository implements Catalog, AsyncDisposable {
   readonly #loading = new Limiter(cpus().length);
   #config: ModelServerConfig | undefined;
   #polling: Promise<void> | undefined;
-  #reloading: Promise<void> = Promise.resolve();
+  #applying: Promise<unknown> = Promise.resolve();
+  /** Counts configurations: a newer one ends the wait for an older one. */
+  #generation = 0;
 
   constructor(options: RepositoryOptions) {
     this.#options = { ...DEFAULTS, ...options };
@@ -123,6 +132,7 @@ export class Repository implements Catalog, AsyncDisposable {
     // Promises alone would not keep the process alive.
     const waiting = setInterval(() => undefined, LONG_MS);
     const failures = await this.#apply(config)
+      .then(() => this.#started())
       .catch(refuseToStart)
       .finally(() => clearInterval(waiting));
     signal?.removeEventListener("abort", giveUp);
@@ -134,14 +144,29 @@ export class Repository implements Catalog, AsyncDisposable {
     }
   }
 
-  /** Reloads run one after another, since each replaces the whole configuration. */
-  reload(config: ModelServerConfig): Promise<void> {
-    const reload = this.#reloading.then(async () => {
-      const failures = await this.#apply(config);
-      if (failures.length > 0) throw new StatusError("UNKNOWN", failureText(failures));
-    });
-    this.#reloading = reload.catch(() => undefined);
-    return reload;
+  /**
+   * Configurations are applied one after another, since each replaces the whole one. A newer one does not wait until the
+   * models of an older one are loaded; who waits for those is told.
+   */
+  async reload(config: ModelServerConfig): Promise<void> {
+    const { added, generation } = await this.#apply(config);
+    const problems = [...this.#models.values()].flatMap(({ versions, config: isWanted, problem }) =>
+      isWanted === undefined || problem === undefined || this.#isServing(versions.name) ? [] : [problem],
+    );
+    if (problems.length > 0) throw new StatusError("NOT_FOUND", problems.join("; "));
+    const failures = await this.#settled(
+      () => added,
+      () => this.#generation !== generation,
+    );
+    if (failures.length > 0) throw new StatusError("UNKNOWN", failureText(failures));
+    if (this.#generation !== generation && !added.every((name) => this.#isServing(name))) {
+      throw new StatusError("ABORTED", "A newer configuration has replaced this one.");
+    }
+  }
+
+  /** Waits for the models of the configuration, which a reload may replace meanwhile. */
+  #started(): Promise<Failure[]> {
+    return this.#settled(() => this.names());
   }
 
   /** Stops polling and loading, and unloads each model when its last request ends. */
@@ -152,12 +177,22 @@ export class Repository implements Catalog, AsyncDisposable {
     await this.#until(() => [...this.#models.values()].every((model) => isAtRest(model.versions)));
   }
 
-  /** @returns the versions of new models that failed. */
-  async #apply(config: ModelServerConfig): Promise<Failure[]> {
+  /** Replaces the configuration. @returns the names of new models, and the configuration's number. */
+  #apply(
+    config: ModelServerConfig,
+  ): Promise<{ readonly added: readonly string[]; readonly generation: number }> {
+    const applied = this.#applying.then(() => this.#replace(config));
+    this.#applying = applied.catch(() => undefined);
+    return applied;
+  }
+
+  async #replace(config: ModelServerConfig) {
     const configs = checkedModels(config);
     checkTransition(this.#config, config);
-    this.#config = config;
     const labels = configs.map((model) => this.#checkedLabels(model));
+    // A file that is read again with the same content must not end a wait.
+    const isNew = this.#config === undefined || !equals(ModelServerConfigSchema, this.#config, config);
+    this.#config = config;
     const added = configs.filter(({ name }) => this.#models.get(name)?.config === undefined);
     const kept = new Set(configs.map(({ name }) => name));
     for (const [name, model] of this.#models) {
@@ -172,7 +207,10 @@ export class Repository implements Catalog, AsyncDisposable {
       model.labels = labels[index]!;
     }
     if (this.#options.pollWaitSeconds >= 0) await this.#scan();
-    return this.#settled(added.map(({ name }) => name));
+    if (isNew) this.#generation++;
+    const generation = this.#generation;
+    this.#changed();
+    return { added: added.map(({ name }) => name), generation };
   }
 
   #modelFor(name: string): Model {
@@ -225,23 +263,27 @@ export class Repository implements Catalog, AsyncDisposable {
     try {
       const { folders, duplicates } = await scanVersions(basePath);
       model.complaint = undefined;
+      model.problem = undefined;
       if (duplicates.length > 0) log.warn(`Duplicate versions of servable ${name}: ${duplicates.join(", ")}`);
       if (folders.size === 0) {
-        log.warn(
+        model.problem =
           `No versions of servable ${name} found under base path ${basePath}. Did you forget to name your leaf ` +
-            "directory as a number (eg. '/1/')?",
-        );
+          "directory as a number (eg. '/1/')?";
+        log.warn(model.problem);
       }
       const policy = versionPolicy(modelVersionPolicy);
       const wanted = aspiredVersions(policy, folders.keys());
       if (policy.kind === "specific" && wanted.length < Math.max(1, policy.versions.length)) {
-        log.warn(`Some versions of servable ${name} are missing; wanted: ${policy.versions.join(", ")}`);
+        const text = `Some versions of servable ${name} are missing; wanted: ${policy.versions.join(", ")}`;
+        log.warn(text);
+        if (wanted.length === 0) model.problem ??= text;
       }
       // The model may have left the configuration while its folder was read.
       if (model.config === undefined) return;
       model.versions.aspire(new Map(wanted.map((version) => [version, folders.get(version)!])));
     } catch (error) {
       const text = `Could not find base path ${basePath} for servable ${name} with error ${messageOf(error)}`;
+      model.problem = text;
       const isOld =
         model.complaint?.text === text && Date.now() < model.complaint.loggedMs + COMPLAIN_EVERY_MS;
       if (isOld) return;
@@ -250,16 +292,25 @@ export class Repository implements Catalog, AsyncDisposable {
     }
   }
 
-  /** Waits until each of the models has an available version, or only failed ones. */
-  async #settled(names: readonly string[]): Promise<Failure[]> {
-    const statuses = (name: string) => this.versions(name);
-    const isSettled = (name: string) =>
-      statuses(name).some(({ state }) => state === "AVAILABLE") ||
-      (statuses(name).length > 0 && statuses(name).every(({ state }) => state === "END"));
-    await this.#until(() => this.#closing.signal.aborted || names.every(isSettled));
-    return names.flatMap((name) => {
-      if (statuses(name).some(({ state }) => state === "AVAILABLE")) return [];
-      return statuses(name).flatMap(({ version, error }) => (error ? [{ name, version, error }] : []));
+  #isServing(name: string): boolean {
+    return this.versions(name).some(({ state }) => state === "AVAILABLE");
+  }
+
+  /**
+   * Waits until each of the models has an available version, or only failed ones.
+   * @param isOver ends the wait.
+   * @returns the versions that failed, of models that do not answer.
+   */
+  async #settled(names: () => readonly string[], isOver = () => false): Promise<Failure[]> {
+    const isSettled = (name: string) => {
+      const versions = this.versions(name);
+      const hasFailed = versions.length > 0 && versions.every(({ state }) => state === "END");
+      return this.#isServing(name) || hasFailed;
+    };
+    await this.#until(() => this.#closing.signal.aborted || isOver() || names().every(isSettled));
+    return names().flatMap((name) => {
+      if (this.#isServing(name)) return [];
+      return this.versions(name).flatMap(({ version, error }) => (error ? [{ name, version, error }] : []));
     });
   }
 

@@ -1,9 +1,9 @@
 /** @file Sends a new version its first requests before clients can reach it. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
 import { FaceError, messageOf, systemCode } from "../../base/errors.ts";
+import { readRegular } from "../../base/files.ts";
 import { zeros } from "../../base/tensor.ts";
 import {
   type PredictionLog,
@@ -23,6 +23,7 @@ import { StatusError } from "../status.ts";
 import type { Models } from "./catalog.ts";
 
 const MOST_RECORDS = 1000;
+const LARGEST_FILE = 2 ** 30;
 
 /** Settings of the warm-up. */
 export interface WarmupOptions {
@@ -39,7 +40,7 @@ async function recordsOf(folder: string): Promise<Uint8Array[] | undefined> {
   const path = join(folder, WARMUP_FILE);
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    bytes = await readRegular(path, LARGEST_FILE);
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw error;
