@@ -7,6 +7,7 @@ import type { ModelServerConfig } from "../proto/tensorflow_serving/model_servic
 import type { ModelLoader } from "./engine/servable.ts";
 import { type GrpcServer, type GrpcServerOptions, startGrpc } from "./grpc/grpc-server.ts";
 import { JsonCodec } from "./json/codec.ts";
+import { MemoryBudget } from "./memory-budget.ts";
 import { ServerMetrics } from "./metrics.ts";
 import { PackCatalog, type PackModel } from "./photos/pack-catalog.ts";
 import { type PackFiles, PhotoThreads } from "./photos/photo-threads.ts";
@@ -30,7 +31,7 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   /** 0 picks a free port, undefined leaves REST off. */
   readonly restPort: number | undefined;
   readonly rest?: Partial<RestOptions>;
-  readonly limits?: Partial<RestLimits>;
+  readonly limits?: Partial<RequestLimits>;
   readonly metricsPath?: string | undefined;
   readonly tls?: Tls | undefined;
   /** grpc.health.v1; on by default. */
@@ -45,6 +46,12 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly asTensorContent?: boolean;
   /** Where later configurations come from; read while the first one is waited for, too. */
   readonly configSource?: ConfigSource | undefined;
+}
+
+/** Limits against slow, large and many clients. */
+export interface RequestLimits extends RestLimits {
+  /** What all requests may hold together, over both protocols: as they came, inflated, and as tensors. */
+  readonly maxTotalBodyBytes: number;
 }
 
 /** A configuration that may change. */
@@ -72,9 +79,9 @@ export interface RunningServer extends AsyncDisposable {
 }
 
 const MEGABYTE = 2 ** 20;
-const DEFAULT_LIMITS: RestLimits = {
+const DEFAULT_LIMITS: RequestLimits = {
   maxBodyBytes: 256 * MEGABYTE,
-  maxTotalBodyBytes: 1024 * MEGABYTE,
+  maxTotalBodyBytes: 512 * MEGABYTE,
   requestTimeoutMs: 60_000,
   maxConnections: 10_000,
 };
@@ -87,7 +94,9 @@ const DEFAULT_REST: RestOptions = {
 /** At least two threads, so that one huge document does not block the others. */
 const CODEC = { workers: Math.max(2, Math.ceil(availableParallelism() / 4)), maxQueued: 256 };
 const DEFAULT_GRACE_MS = 10_000;
-const LARGEST_TENSOR_BYTES = 1024 * MEGABYTE;
+const LARGEST_TENSOR_BYTES = 256 * MEGABYTE;
+/** Largest message over gRPC, compressed or not, unless `grpc.max_receive_message_length` says otherwise. */
+const LARGEST_MESSAGE_BYTES = 256 * MEGABYTE;
 
 /**
  * Starts a server; the ports open when every model has an available version.
@@ -114,8 +123,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     following = options.configSource && follow(options.configSource, catalog, options.log);
     await repository.start(options.models, options.signal);
     photos = options.pack && (await PhotoThreads.open(options.pack.files));
-    grpc = await openGrpc(options, catalog, metrics);
-    rest = await openRest(options, { catalog, metrics, codec, photos });
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const budget = new MemoryBudget(limits.maxTotalBodyBytes);
+    grpc = await openGrpc(options, { catalog, metrics, codec }, limits, budget);
+    rest = await openRest(options, { catalog, metrics, codec, photos }, limits, budget);
   } catch (error) {
     await close(0);
     throw error;
@@ -147,8 +158,9 @@ function follow({ seconds, read }: ConfigSource, catalog: Catalog, log: Log): No
 
 async function openGrpc(
   options: ServerOptions,
-  catalog: Catalog,
-  metrics: ServerMetrics,
+  parts: Pick<RestContext, "catalog" | "codec" | "metrics">,
+  limits: RequestLimits,
+  budget: MemoryBudget,
 ): Promise<GrpcServer | undefined> {
   const { log, grpcPort, grpcSocketPath, tls } = options;
   const addresses = [
@@ -157,9 +169,8 @@ async function openGrpc(
   ];
   if (addresses.length === 0) return undefined;
   const context = {
-    catalog,
-    models: catalog,
-    metrics,
+    ...parts,
+    models: parts.catalog,
     log,
     asTensorContent: options.asTensorContent ?? false,
     limits: { maxBytes: options.maxTensorBytes ?? LARGEST_TENSOR_BYTES },
@@ -168,21 +179,33 @@ async function openGrpc(
     addresses,
     enableHealth: options.enableGrpcHealth ?? true,
     channelOptions: options.grpcChannelOptions ?? {},
+    intake: {
+      budget,
+      maxMessageBytes: messageLimit(options.grpcChannelOptions?.["grpc.max_receive_message_length"]),
+      receiveTimeoutMs: limits.requestTimeoutMs,
+    },
+    maxConnections: limits.maxConnections,
     tls,
   });
   log.info(`Running gRPC ModelServer at ${addresses[0]!.replace(/:\d+$/, `:${server.port}`)} ...`);
   return server;
 }
 
+/** As in gRPC, -1 means no limit: only the one on all requests together. */
+function messageLimit(given: number | undefined): number {
+  return given === -1 ? Number.POSITIVE_INFINITY : (given ?? LARGEST_MESSAGE_BYTES);
+}
+
 async function openRest(
   options: ServerOptions,
   parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "photos">,
+  limits: RequestLimits,
+  budget: MemoryBudget,
 ): Promise<RestServer | undefined> {
   const { log, restPort, metricsPath, tls } = options;
   if (restPort === undefined) return undefined;
   const context = { ...parts, log, options: { ...DEFAULT_REST, ...options.rest } };
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const server = await startRest(context, { limits, metricsPath, tls }, restPort);
+  const server = await startRest(context, { limits, budget, metricsPath, tls }, restPort);
   log.info(`Exporting HTTP/REST API at:localhost:${server.port} ...`);
   return server;
 }

@@ -7,12 +7,10 @@ import { detect, embed } from "../faces.ts";
 import type { JsonCodec } from "../json/codec.ts";
 import { signatureTypes } from "../json/codec-calls.ts";
 import {
-  writeClassifyJson,
   writeErrorJson,
   writeIndentedJson,
   writeMetadataJson,
   writeModelsJson,
-  writeRegressJson,
   writeStatusJson,
 } from "../json/write.ts";
 import type { ServerMetrics } from "../metrics.ts";
@@ -157,15 +155,17 @@ const ANSWERS: { readonly [A in ModelAction]: Answer } = {
   },
 
   classify: async (context, request, model) => {
-    const call = { model, ...(await context.codec.readExamples(request.body, request.signal)) };
+    const call = { model, ...(await context.codec.readExamples(request.body, request)) };
     using limit = runLimit(context, request);
-    return writeClassifyJson((await classify(context.catalog, call, limit)).classifications);
+    const answer = await classify(context.catalog, call, runOptions(limit, request));
+    return await context.codec.writeClassify(answer, request.signal);
   },
 
   regress: async (context, request, model) => {
-    const call = { model, ...(await context.codec.readExamples(request.body, request.signal)) };
+    const call = { model, ...(await context.codec.readExamples(request.body, request)) };
     using limit = runLimit(context, request);
-    return writeRegressJson((await regress(context.catalog, call, limit)).values);
+    const answer = await regress(context.catalog, call, runOptions(limit, request));
+    return await context.codec.writeRegress(answer, request.signal);
   },
 
   verify: async (context, request, model) => {

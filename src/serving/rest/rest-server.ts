@@ -9,12 +9,13 @@ import fastify, {
 } from "fastify";
 import { FaceError, messageOf, systemCode } from "../../base/errors.ts";
 import { writeErrorJson } from "../json/write.ts";
+import type { MemoryBudget } from "../memory-budget.ts";
 import { isAvailable } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, requestId } from "../request.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
 import type { Tls } from "../tls.ts";
-import { BodyBudget, BodyTooLarge } from "./body.ts";
+import { BodyTooLarge, collectBody } from "./body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./handler.ts";
 import { isUri } from "./path.ts";
 import { isFormUpload } from "./upload.ts";
@@ -23,8 +24,6 @@ import { isFormUpload } from "./upload.ts";
 export interface RestLimits {
   /** Largest body of one request. */
   readonly maxBodyBytes: number;
-  /** Largest sum of bodies in memory. */
-  readonly maxTotalBodyBytes: number;
   /** A request must arrive completely within this time. */
   readonly requestTimeoutMs: number;
   readonly maxConnections: number;
@@ -33,6 +32,8 @@ export interface RestLimits {
 /** How to serve. */
 export interface RestServerOptions {
   readonly limits: RestLimits;
+  /** Of the memory of all requests. */
+  readonly budget: MemoryBudget;
   /** Path of the Prometheus page; default none. */
   readonly metricsPath?: string | undefined;
   readonly tls?: Tls | undefined;
@@ -58,7 +59,6 @@ const TEXT = { "content-type": "text/plain" } as const;
 
 /** Builds the interface without listening; `inject` of the result answers in process. */
 export function createRestApp(context: RestContext, options: RestServerOptions): FastifyInstance {
-  const budget = new BodyBudget(options.limits.maxBodyBytes, options.limits.maxTotalBodyBytes);
   const { requestTimeoutMs } = options.limits;
   // Node checks for late requests at intervals.
   const checking =
@@ -89,6 +89,10 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
     }),
   } as Parameters<typeof fastify>[0]) as unknown as FastifyInstance;
   app.server.headersTimeout = requestTimeoutMs;
+  // A client may close its side when it has sent its request, and is answered.
+  (app.server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
+  // Requests that wait behind each other on a connection listen to its end, each.
+  app.server.on("connection", (socket) => socket.setMaxListeners(0));
   app.server.maxConnections = options.limits.maxConnections;
   // A connection with a request in flight at shutdown is closed after its answer instead of kept alive.
   let isClosing = false;
@@ -100,7 +104,7 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
   });
   // Answered before fastify would parse the body, which it refuses for content types that it does not know.
   const onRequest = (request: FastifyRequest, reply: FastifyReply) =>
-    answer(request, reply, context, options, budget);
+    answer(request, reply, context, options);
   app.route({ method: METHODS, url: "/", onRequest, handler: () => undefined });
   app.setNotFoundHandler((_request, reply) => reply.code(501).headers(HTML).send("Not Implemented"));
   return app;
@@ -116,13 +120,12 @@ async function answer(
   reply: FastifyReply,
   context: RestContext,
   options: RestServerOptions,
-  budget: BodyBudget,
 ): Promise<FastifyReply> {
   const target = request.originalUrl;
   reply.header(REQUEST_ID_HEADER, request.id);
   if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
   if (UNDER_V1.test(target)) {
-    const { status, headers, body } = await answerV1(request, context, budget);
+    const { status, headers, body } = await answerV1(request, context, options);
     // For text, fastify would add a character set to the content type.
     return reply.code(status).headers(headers).send(asBuffer(body));
   }
@@ -154,22 +157,20 @@ function ready(reply: FastifyReply, { catalog }: RestContext): FastifyReply {
 async function answerV1(
   request: FastifyRequest,
   context: RestContext,
-  budget: BodyBudget,
+  { budget, limits }: RestServerOptions,
 ): Promise<RestAnswer> {
   const left = new AbortController();
   const leave = () => left.abort(new StatusError("CANCELLED", "The client has left."));
   const { socket, headers } = request.raw;
   socket.once("close", leave);
-  let taken = 0;
-  using memory = new RequestMemory();
+  using memory = new RequestMemory(budget);
   try {
     const hasBody = request.method !== "GET" && request.method !== "HEAD";
     // The image decoder cannot read shared memory.
-    const isShared = !isFormUpload(headers["content-type"] ?? "");
+    const mayShare = !isFormUpload(headers["content-type"] ?? "");
     const body = hasBody
-      ? await budget.collect(request.raw, isShared ? memory : undefined)
+      ? await collectBody(request.raw, { maxBytes: limits.maxBodyBytes, memory, mayShare })
       : new Uint8Array(0);
-    taken = body.length;
     return await answerRest(context, {
       id: request.id,
       method: request.method,
@@ -182,7 +183,6 @@ async function answerV1(
   } catch (error) {
     return refusal(error);
   } finally {
-    budget.release(taken);
     socket.off("close", leave);
   }
 }
