@@ -1,4 +1,5 @@
 /** @file One limit on the memory that requests take together, over both protocols. */
+import { collectWhenIdle } from "../base/garbage.ts";
 import { StatusError } from "./status.ts";
 
 const TOO_MANY = "The server holds too many large requests at once; try again.";
@@ -8,6 +9,8 @@ const TOO_MANY = "The server holds too many large requests at once; try again.";
  * fail.
  */
 const SMALL_BYTES = 2 ** 20;
+/** What a request of more bytes leaves is freed when it has ended; V8 would wait until as much again is in use. */
+const LARGE_BYTES = 16 * 2 ** 20;
 
 /** Counts the bytes that requests hold: as they came, inflated, and as tensors. */
 export class MemoryBudget {
@@ -36,6 +39,7 @@ export class MemoryBudget {
     if (after > before && isTooMuch) throw new StatusError("UNAVAILABLE", TOO_MANY);
     this.#small = small;
     this.#large = large;
+    if (before > LARGE_BYTES && after === 0) collectWhenIdle();
   }
 }
 

@@ -1,11 +1,14 @@
 /** @file The worker thread behind SessionPool: loads one model, then runs it, one call at a time. */
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { collectWhenIdle } from "../../base/garbage.ts";
 import { arrayOf, buffersOf, bytesPerElement, sizeOf, type Tensor } from "../../base/tensor.ts";
 import { lowerPriority } from "../../base/worker.ts";
 import { Moved, serveCalls } from "../../base/worker-client.ts";
 import { openRuntime } from "./runtime.ts";
 import type { SessionCalls, SessionData, SharedInput } from "./session-pool.ts";
 
+/** Larger inputs are rare and would be kept for ever. */
+const MOST_KEPT_BYTES = 8 * 2 ** 20;
 /** Copies of shared inputs by name, since the runtime reads no shared memory. Calls take turns, so they share it. */
 const gathered = new Map<string, ArrayBuffer>();
 
@@ -14,7 +17,7 @@ function gather(name: string, { dtype, shape, parts }: SharedInput): Tensor {
   let memory = gathered.get(name);
   if (memory === undefined || memory.byteLength < bytes) {
     memory = new ArrayBuffer(bytes);
-    gathered.set(name, memory);
+    if (bytes <= MOST_KEPT_BYTES) gathered.set(name, memory);
   }
   const data = new (arrayOf(dtype))(memory, 0, sizeOf(shape)) as Float32Array;
   let at = 0;
@@ -34,6 +37,8 @@ serveCalls<SessionCalls, SessionData>(async ({ bytes, options, niceness }) => {
         const ready = [...inputs].map(
           ([name, value]) => [name, "parts" in value ? gather(name, value) : value] as const,
         );
+        const isLarge = ready.some(([, { data }]) => (data as Float32Array).byteLength > MOST_KEPT_BYTES);
+        if (isLarge) collectWhenIdle();
         const results = await session.run(new Map(ready), outputs);
         return new Moved(results, buffersOf(results.values()));
       } catch (error) {

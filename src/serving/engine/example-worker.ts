@@ -1,4 +1,5 @@
 /** @file The thread that parses large lists of examples. */
+import { collectWhenIdle } from "../../base/garbage.ts";
 import { lowerPriority } from "../../base/worker.ts";
 import { Moved, serveCalls } from "../../base/worker-client.ts";
 import { plainStatus } from "../json/codec-calls.ts";
@@ -16,6 +17,8 @@ serveCalls<ExampleCalls>(() => ({
       return new Moved({ result }, sentBuffers(result));
     } catch (error) {
       return { error: plainStatus(error) };
+    } finally {
+      collectWhenIdle();
     }
   },
 }));

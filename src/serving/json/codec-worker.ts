@@ -1,5 +1,6 @@
 /** @file The thread of the JSON codec: one document at a time. */
 import type { TransferListItem } from "node:worker_threads";
+import { collectWhenIdle } from "../../base/garbage.ts";
 import { lowerPriority } from "../../base/worker.ts";
 import { Moved, serveCalls } from "../../base/worker-client.ts";
 import {
@@ -27,6 +28,9 @@ function outcome<T>(
     return new Moved({ result }, buffers(result));
   } catch (error) {
     return { error: plainStatus(error) };
+  } finally {
+    // A document leaves many times its size.
+    collectWhenIdle();
   }
 }
 

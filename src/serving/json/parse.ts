@@ -44,6 +44,8 @@ const BYTES_PER_TOKEN = 8;
 const LARGEST_FIRST_CAPACITY = 1 << 18;
 /** Most places of a tape, which takes nine bytes for each: a document of two bytes a value would take many times its size. */
 const MOST_TOKENS = 2 ** 25;
+/** Many times more than the axes of any tensor. */
+const MOST_DEPTH = 2 ** 20;
 const END_OF_INPUT = -1;
 const ESCAPABLE = new Set([...'"\\/bfnrt'].map((letter) => letter.charCodeAt(0)));
 
@@ -204,6 +206,9 @@ class Parser {
   }
 
   #openContainer(kind: number): State {
+    if (this.#open.length >= MOST_DEPTH) {
+      throw new StatusError("RESOURCE_EXHAUSTED", `The document nests more than ${MOST_DEPTH} lists.`);
+    }
     this.#at++;
     this.#open.push(this.#tape.length);
     this.#counts.push(0);
