@@ -133,16 +133,17 @@ export function manyStrings(count: number): Buffer {
   return gzipSync(body, { level: 9 });
 }
 
-/** Opens HTTP/2, sends settings and a frame that is not allowed, and closes. */
-export async function illegalFrame(port: number): Promise<void> {
-  const socket: Socket = connectSocket(port, "127.0.0.1");
+/** DATA on stream 0. */
+const ILLEGAL = Buffer.from([0, 0, 1, 0, 0, 0, 0, 0, 0, 1]);
+
+/** Opens HTTP/2, sends settings and a frame that is not allowed, and waits until the server has closed the connection. */
+export async function illegalFrame(port: number, frame: Uint8Array = ILLEGAL): Promise<void> {
+  const socket: Socket = connectSocket({ port, host: "localhost", allowHalfOpen: true });
   socket.on("error", () => undefined);
   await once(socket, "connect");
   socket.resume();
   const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
-  // DATA on stream 0.
-  const illegal = Buffer.from([0, 0, 1, 0, 0, 0, 0, 0, 0, 1]);
-  socket.write(Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), settings, illegal]));
-  socket.end();
-  await once(socket, "close");
+  socket.write(Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), settings, frame]));
+  await Promise.race([once(socket, "end"), once(socket, "close")]);
+  socket.destroy();
 }

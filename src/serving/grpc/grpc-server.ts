@@ -83,14 +83,15 @@ const LARGEST_ANSWER = 2 ** 31 - 1;
 const MOST_CALLS = 1024;
 /** A connection without a call is asked whether it lives, and closed when it is not used. */
 const KEEPALIVE = {
-  "grpc.keepalive_time_ms": 60_000,
-  "grpc.keepalive_timeout_ms": 20_000,
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 10_000,
   "grpc.max_connection_idle_ms": 10 * 60_000,
   "grpc.max_concurrent_streams": MOST_CALLS,
 } as const;
 /** Longest error text in bytes, as in TensorFlow Serving. */
 const MOST_DETAIL = 1024;
 const HEALTH_WATCH_MS = 500;
+const SETTLE_MS = 10_000;
 
 /** Calls that read and write the bytes of their messages, which may be large. */
 const BY_BYTES: ReadonlySet<string> = new Set(["Predict", "Classify", "Regress", "MultiInference"]);
@@ -282,7 +283,7 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
       });
     }
   }
-  tuneConnections(server, options.maxConnections);
+  tuneConnections(server, { maxConnections: options.maxConnections, settleMs: SETTLE_MS });
   return {
     port,
     close: (graceMs) => {

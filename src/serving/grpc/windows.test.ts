@@ -4,6 +4,7 @@ import { type ClientHttp2Session, connect, createServer, type Settings } from "n
 import type { AddressInfo } from "node:net";
 import { Client, credentials, Server, ServerCredentials, type ServerInterceptingCall } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
+import { illegalFrame } from "../../../test/support/attacks.ts";
 import { loadProgram, modelFolder } from "../../../test/support/servables.ts";
 import { silentLog } from "../../base/log.ts";
 import { MemoryBudget } from "../memory-budget.ts";
@@ -12,6 +13,7 @@ import { startServer } from "../server.ts";
 import { meter } from "./intake.ts";
 import { FRAME_BYTES, tuneConnections, WINDOW_BYTES, widenCalls } from "./windows.ts";
 
+const LIMITS = { maxConnections: 100, settleMs: 200 };
 const FIRST_WINDOW = 65_535;
 const MESSAGE_BYTES = 3 * 2 ** 20;
 
@@ -69,7 +71,7 @@ async function echoServer(
       error === null ? resolve(bound) : reject(error),
     ),
   );
-  tuneConnections(seen(server), 100);
+  tuneConnections(seen(server), LIMITS);
   const ask = (message: Buffer) =>
     new Promise<Buffer>((resolve, reject) => {
       const client = new Client(`localhost:${port}`, credentials.createInsecure());
@@ -111,7 +113,7 @@ describe("a gRPC connection", () => {
     widenCalls(widened);
     const listener = createServer(widened.commonServerOptions);
     listener.on("stream", (stream) => stream.on("error", () => undefined).pause());
-    tuneConnections({ http2Servers: new Map([[listener, undefined]]) }, 100);
+    tuneConnections({ http2Servers: new Map([[listener, undefined]]) }, LIMITS);
     await once(listener.listen(0), "listening");
     const client = await session((listener.address() as AddressInfo).port);
     try {
@@ -152,5 +154,18 @@ describe("a gRPC connection", () => {
     expect(kept[0]).toBeGreaterThan(1);
     expect(kept[1]).toBe(0);
     expect(budget.totalBytes).toBe(0);
+  });
+
+  it.each([
+    ["data of no call", [0, 0, 1, 0, 0, 0, 0, 0, 0, 1]],
+    ["settings of a wrong length", [0, 0, 5, 4, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5]],
+    ["a frame that is too long", [0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1]],
+    ["a continuation of nothing", [0, 0, 1, 9, 4, 0, 0, 0, 1, 0]],
+    ["headers that cannot be decoded", [0, 0, 3, 1, 5, 0, 0, 0, 1, 0xff, 0xff, 0xff]],
+  ])("is closed after an illegal frame: %s", async (_, frame) => {
+    using server = await echoServer((whole) => whole);
+    await illegalFrame(server.port, Buffer.from(frame));
+    const message = Buffer.from("still there");
+    expect((await server.ask(message)).equals(message)).toBe(true);
   });
 });

@@ -26,10 +26,24 @@ export function widenCalls(server: object): void {
   options.settings = { ...options.settings, initialWindowSize: WINDOW_BYTES, maxFrameSize: FRAME_BYTES };
 }
 
+/** Limits on connections. */
+export interface ConnectionLimits {
+  readonly maxConnections: number;
+  /** Time for a client to acknowledge the server's settings. */
+  readonly settleMs: number;
+}
+
 /** Limits the connections and enlarges the window of each; call it when all addresses are bound. */
-export function tuneConnections(server: object, maxConnections: number): void {
+export function tuneConnections(server: object, { maxConnections, settleMs }: ConnectionLimits): void {
   for (const listener of (server as Inner).http2Servers?.keys() ?? []) {
     (listener as Http2Server & { maxConnections: number }).maxConnections = maxConnections;
-    listener.on("session", (session: ServerHttp2Session) => session.setLocalWindowSize(WINDOW_BYTES));
+    listener.on("session", (session: ServerHttp2Session) => {
+      session.setLocalWindowSize(WINDOW_BYTES);
+      // Node 20 keeps a connection on which an illegal frame came open for ever, and says nothing. Later ones are found
+      // by keepalive pings.
+      const timer = setTimeout(() => session.destroy(), settleMs).unref();
+      session.once("localSettings", () => clearTimeout(timer));
+      session.once("close", () => clearTimeout(timer));
+    });
   }
 }
