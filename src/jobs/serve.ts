@@ -1,6 +1,8 @@
 /** @file Serves models over TensorFlow Serving's protocols, by options or by the flags of `tensorflow_model_server`. */
-import { availableParallelism } from "node:os";
+
 import { resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { usableCores } from "../base/cores.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { openPack } from "../faces/models.ts";
@@ -208,10 +210,11 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     models: await modelsOf(values),
     pack: await packOptionsOf(values, signal, log),
     loader: savedModelLoader({
-      sessions: Number(values.sessions) || availableParallelism(),
+      sessions: Number(values.sessions) || usableCores(),
       tags: String(values.savedModelTags).split(","),
     }),
     log,
+    bindAddress: textOf(values.bindAddress),
     grpcPort: portOf(values.port),
     grpcSocketPath: textOf(values.grpcSocketPath),
     restPort: portOf(values.restApiPort),
@@ -226,6 +229,7 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
       maxTotalBodyBytes: Number(values.restApiMaxTotalBodyBytes),
       requestTimeoutMs: Number(values.restApiReceiveTimeoutInMs),
       maxConnections: Number(values.restApiMaxConnections),
+      keepAliveMs: Number(values.restApiKeepAliveInMs),
     },
     batching: await batchingOf(values),
     perModelBatching: values.enablePerModelBatchingParameters === true,
@@ -260,6 +264,11 @@ export async function serveByFlags(values: ServerFlagValues, signal: AbortSignal
   if (server === undefined) return;
   if (!signal.aborted) {
     await new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
+  }
+  const delayMs = Number(values.shutdownDelayInMs);
+  if (delayMs > 0) {
+    server.drain();
+    await delay(delayMs);
   }
   await server.close(Number(values.shutdownGraceInMs));
 }

@@ -1,7 +1,8 @@
 /** @file The server of TensorFlow Serving's protocols: loads models, opens the REST and gRPC ports, closes both in order. */
 // This room knows models as servables with signatures; it knows nothing of datasets and training.
-import { availableParallelism } from "node:os";
+
 import { setFlagsFromString } from "node:v8";
+import { usableCores } from "../base/cores.ts";
 import type { Log } from "../base/log.ts";
 import type { ModelServerConfig } from "../proto/tensorflow_serving/model_service_pb.ts";
 import type { ModelLoader } from "./engine/servable.ts";
@@ -24,6 +25,8 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly log: Log;
   /** For whole photographs, which are refused without it. */
   readonly pack?: PackOptions | undefined;
+  /** The address that both ports listen on. Default: all. */
+  readonly bindAddress?: string | undefined;
   /** 0 picks a free port, undefined leaves gRPC off. */
   readonly grpcPort: number | undefined;
   /** Path of a unix socket for gRPC, beside the port. */
@@ -74,6 +77,8 @@ export interface RunningServer extends AsyncDisposable {
   readonly restPort: number | undefined;
   /** Replaces the configuration, as a reload request would. */
   reload(config: ModelServerConfig): Promise<void>;
+  /** Probes fail from now on, so that no new clients come; requests are still answered. */
+  drain(): void;
   /** Stops accepting, answers requests in flight for at most this long, frees the models. */
   close(graceMs?: number): Promise<void>;
 }
@@ -84,6 +89,7 @@ const DEFAULT_LIMITS: RequestLimits = {
   maxTotalBodyBytes: 512 * MEGABYTE,
   requestTimeoutMs: 60_000,
   maxConnections: 10_000,
+  keepAliveMs: 72_000,
 };
 const DEFAULT_REST: RestOptions = {
   timeoutMs: 30_000,
@@ -92,7 +98,7 @@ const DEFAULT_REST: RestOptions = {
   acceptBinary: false,
 };
 /** At least two threads, so that one huge document does not block the others. */
-const CODEC = { workers: Math.max(2, Math.ceil(availableParallelism() / 4)), maxQueued: 256 };
+const CODEC = { workers: Math.max(2, Math.ceil(usableCores() / 4)), maxQueued: 256 };
 const DEFAULT_GRACE_MS = 10_000;
 const LARGEST_TENSOR_BYTES = 256 * MEGABYTE;
 /** Largest message over gRPC, compressed or not, unless `grpc.max_receive_message_length` says otherwise. */
@@ -111,6 +117,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let photos: PhotoThreads | undefined;
   let grpc: GrpcServer | undefined;
   let rest: RestServer | undefined;
+  const draining = new AbortController();
+  const parts = { catalog, metrics, codec, draining: draining.signal };
   let following: NodeJS.Timeout | undefined;
   const close = async (graceMs = DEFAULT_GRACE_MS) => {
     clearInterval(following);
@@ -125,8 +133,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     photos = options.pack && (await PhotoThreads.open(options.pack.files));
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const budget = new MemoryBudget(limits.maxTotalBodyBytes);
-    grpc = await openGrpc(options, { catalog, metrics, codec }, limits, budget);
-    rest = await openRest(options, { catalog, metrics, codec, photos }, limits, budget);
+    grpc = await openGrpc(options, parts, limits, budget);
+    rest = await openRest(options, { ...parts, photos }, limits, budget);
   } catch (error) {
     await close(0);
     throw error;
@@ -135,6 +143,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     grpcPort: grpc?.port,
     restPort: rest?.port,
     reload: (config) => catalog.reload(config),
+    drain: () => draining.abort(),
     close,
     [Symbol.asyncDispose]: () => close(),
   };
@@ -158,13 +167,13 @@ function follow({ seconds, read }: ConfigSource, catalog: Catalog, log: Log): No
 
 async function openGrpc(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics">,
+  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "draining">,
   limits: RequestLimits,
   budget: MemoryBudget,
 ): Promise<GrpcServer | undefined> {
   const { log, grpcPort, grpcSocketPath, tls } = options;
   const addresses = [
-    ...(grpcPort === undefined ? [] : [`0.0.0.0:${grpcPort}`]),
+    ...(grpcPort === undefined ? [] : [`${grpcHost(options.bindAddress)}:${grpcPort}`]),
     ...(grpcSocketPath === undefined ? [] : [`unix:${grpcSocketPath}`]),
   ];
   if (addresses.length === 0) return undefined;
@@ -191,6 +200,11 @@ async function openGrpc(
   return server;
 }
 
+/** An IPv6 address in brackets. */
+function grpcHost(address = "0.0.0.0"): string {
+  return address.includes(":") ? `[${address}]` : address;
+}
+
 /** As in gRPC, -1 means no limit: only the one on all requests together. */
 function messageLimit(given: number | undefined): number {
   return given === -1 ? Number.POSITIVE_INFINITY : (given ?? LARGEST_MESSAGE_BYTES);
@@ -198,14 +212,15 @@ function messageLimit(given: number | undefined): number {
 
 async function openRest(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "photos">,
+  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "photos" | "draining">,
   limits: RequestLimits,
   budget: MemoryBudget,
 ): Promise<RestServer | undefined> {
   const { log, restPort, metricsPath, tls } = options;
   if (restPort === undefined) return undefined;
   const context = { ...parts, log, options: { ...DEFAULT_REST, ...options.rest } };
-  const server = await startRest(context, { limits, budget, metricsPath, tls }, restPort);
+  const { bindAddress } = options;
+  const server = await startRest(context, { limits, budget, metricsPath, tls, bindAddress }, restPort);
   log.info(`Exporting HTTP/REST API at:localhost:${server.port} ...`);
   return server;
 }

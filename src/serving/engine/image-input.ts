@@ -1,5 +1,5 @@
 /** @file Image files as inputs of a signature: decoded, resized and in the range that the model takes. */
-import { availableParallelism } from "node:os";
+import { usableCores } from "../../base/cores.ts";
 import { Limiter } from "../../base/limiter.ts";
 import { float32, type Tensor, type TensorMap } from "../../base/tensor.ts";
 import { decodeImage, decodePixels, imageFormat } from "../../image/decode.ts";
@@ -9,7 +9,7 @@ import type { GraphDef } from "../../proto/tensorflow/graph_pb.ts";
 import { matchDecodeLoops } from "../../savedmodel/read/match-decode-loop.ts";
 import type { Signature, SignatureTensor } from "../../savedmodel/signature.ts";
 import { allOf, holding, type RequestMemory } from "../request-memory.ts";
-import { invalidArgument } from "../status.ts";
+import { invalidArgument, StatusError } from "../status.ts";
 import type { InputStep } from "./servable.ts";
 
 /** Threads of libuv, each of which decodes one image. */
@@ -18,7 +18,7 @@ const LIBUV_THREADS = 4;
  * Limits the images in memory at full size, over all requests. Each moves from a thread of libuv to one of libvips and
  * back; more of them than cores would only delay the thread that talks to clients.
  */
-const decoding = new Limiter(Math.min(LIBUV_THREADS, Math.max(2, availableParallelism())));
+const decoding = new Limiter(Math.min(LIBUV_THREADS, Math.max(2, usableCores())));
 
 const RGB_CHANNELS = 3;
 /** Far more than a photograph; a small file can claim more pixels than fit the memory. */
@@ -41,12 +41,25 @@ export async function imageBatch(
   memory: RequestMemory,
 ): Promise<Tensor> {
   const size = imageSize(settings);
+  checkTotal("the form", files.length, size);
   const decoded = await Promise.all(
     files.map((file) => decoding.run(() => decodeImage(file, settings, { maxPixels: MOST_PIXELS }))),
   );
   const batch = memory.array("float32", files.length * size);
   for (const [index, pixels] of decoded.entries()) prepareInto(pixels, batch, index * size);
   return float32([files.length, settings.height, settings.width, settings.channels], batch);
+}
+
+/** Largest batch of images at the size that the model takes, in bytes. */
+const LARGEST_BATCH = 256 * 2 ** 20;
+
+function checkTotal(alias: string, files: number, size: number): void {
+  const bytes = files * size * Float32Array.BYTES_PER_ELEMENT;
+  if (bytes <= LARGEST_BATCH) return;
+  throw new StatusError(
+    "RESOURCE_EXHAUSTED",
+    `${alias}: ${files} images take ${bytes} bytes at the size of the model, at most ${LARGEST_BATCH} at a time`,
+  );
 }
 
 /** The images that the decode loop of the graph makes of files, to rounding. */
@@ -61,12 +74,16 @@ async function imagesOf(
   }
   const files = data as readonly Uint8Array[];
   const size = imageSize(settings);
-  const images = memory?.array("float32", files.length * size) ?? new Float32Array(files.length * size);
-  const work = files.map(async (file, index) => {
+  // All files are looked at before there is memory for any.
+  for (const [index, file] of files.entries()) {
     const format = imageFormat(file);
     if (format !== "jpeg" && format !== "png") {
       throw invalidArgument(`${alias}, file ${index}: neither JPEG nor PNG`);
     }
+  }
+  checkTotal(alias, files.length, size);
+  const images = memory?.array("float32", files.length * size) ?? new Float32Array(files.length * size);
+  const work = files.map(async (file, index) => {
     const options = { maxPixels: MOST_PIXELS, orient: false, storedColours: true };
     await decoding.run(async () =>
       resizeInto(await decodePixels(file, options), settings, images, index * size),

@@ -54,6 +54,8 @@ import { tuneConnections, widenCalls } from "./windows.ts";
 /** What answering gRPC calls takes. */
 export interface GrpcContext extends PredictionContext {
   readonly catalog: Catalog;
+  /** Aborted when the server is about to stop. */
+  readonly draining?: AbortSignal;
   readonly metrics: ServerMetrics;
   readonly log: Log;
 }
@@ -204,7 +206,7 @@ function healthHandlers(context: GrpcContext, ending: AbortSignal): UntypedServi
         if (status !== last) call.write(create(HealthCheckResponseSchema, { status }));
         last = status;
       };
-      const check = () => write(healthOf(context.catalog, call.request) ?? HealthStatus.SERVICE_UNKNOWN);
+      const check = () => write(healthOf(context, call.request) ?? HealthStatus.SERVICE_UNKNOWN);
       check();
       const timer = setInterval(check, HEALTH_WATCH_MS).unref();
       const end = () => {

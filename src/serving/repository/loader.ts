@@ -1,10 +1,11 @@
 /** @file From a version's folder to a model that answers requests: loaded, warmed up, behind a batch queue. */
+
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { readDescription } from "../../artifact/description.ts";
 import { modelFileIn, ONNX_FILE } from "../../artifact/files.ts";
+import { usableCores } from "../../base/cores.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { BatchingParametersSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
@@ -31,7 +32,7 @@ export interface LoaderOptions {
  * when the promise resolves.
  */
 export function savedModelLoader({
-  sessions = availableParallelism(),
+  sessions = usableCores(),
   tags = ["serve"],
 }: LoaderOptions = {}): ModelLoader {
   return async (folder, id, signal) => {

@@ -45,6 +45,8 @@ export interface RestContext {
   readonly photos?: PhotoThreads | undefined;
   readonly metrics: ServerMetrics;
   readonly log: Log;
+  /** Aborted when the server is about to stop. */
+  readonly draining?: AbortSignal;
   readonly options: RestOptions;
 }
 

@@ -27,6 +27,8 @@ export interface RestLimits {
   /** A request must arrive completely within this time. */
   readonly requestTimeoutMs: number;
   readonly maxConnections: number;
+  /** An idle connection is closed after this time. Default 72 seconds. */
+  readonly keepAliveMs?: number;
 }
 
 /** How to serve. */
@@ -37,6 +39,8 @@ export interface RestServerOptions {
   /** Path of the Prometheus page; default none. */
   readonly metricsPath?: string | undefined;
   readonly tls?: Tls | undefined;
+  /** Default: all addresses. */
+  readonly bindAddress?: string | undefined;
 }
 
 /** A REST interface that listens. */
@@ -68,6 +72,7 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
   const app = fastify({
     genReqId: ({ headers }: IncomingMessage) => requestId(headers[REQUEST_ID_HEADER]),
     requestTimeout: requestTimeoutMs,
+    ...(options.limits.keepAliveMs !== undefined && { keepAliveTimeout: options.limits.keepAliveMs }),
     forceCloseConnections: "idle",
     return503OnClosing: false,
     clientErrorHandler: (error: unknown, socket: Socket) => {
@@ -145,7 +150,8 @@ function asBuffer(body: Uint8Array | string): Buffer {
 }
 
 /** Ready means that every model of the configuration has an available version. */
-function ready(reply: FastifyReply, { catalog }: RestContext): FastifyReply {
+function ready(reply: FastifyReply, { catalog, draining }: RestContext): FastifyReply {
+  if (draining?.aborted) return reply.code(503).headers(TEXT).send("the server is about to stop\n");
   const missing = catalog.names().filter((name) => !isAvailable(catalog, name));
   if (missing.length === 0) return reply.headers(TEXT).send("ok\n");
   return reply
@@ -206,7 +212,7 @@ export async function startRest(
 ): Promise<RestServer> {
   const app = createRestApp(context, options);
   try {
-    await listen(app, port);
+    await listen(app, port, options.bindAddress);
   } catch (error) {
     await app.close();
     throw new FaceError("PORT_IN_USE", `cannot listen on REST port ${port}: ${messageOf(error)}`, {
@@ -224,8 +230,12 @@ export async function startRest(
   };
 }
 
-/** Listens on IPv6 and IPv4, or on IPv4 alone where the machine has no IPv6. */
-async function listen(app: FastifyInstance, port: number): Promise<void> {
+/** Listens on the address, or else on IPv6 and IPv4, or on IPv4 alone where the machine has no IPv6. */
+async function listen(app: FastifyInstance, port: number, address: string | undefined): Promise<void> {
+  if (address !== undefined) {
+    await app.listen({ port, host: address });
+    return;
+  }
   try {
     await app.listen({ port, host: "::" });
   } catch (error) {
