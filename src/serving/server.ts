@@ -130,6 +130,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   try {
     following = options.configSource && follow(options.configSource, catalog, options.log);
     await repository.start(options.models, options.signal);
+    options.log.info(
+      `The models are loaded; the process holds ${megabytesHeld()} MB, a change of versions needs up to twice that`,
+    );
     photos = options.pack && (await PhotoThreads.open(options.pack.files));
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const budget = new MemoryBudget(limits.maxTotalBodyBytes);
@@ -204,6 +207,8 @@ async function openGrpc(
 function grpcHost(address = "0.0.0.0"): string {
   return address.includes(":") ? `[${address}]` : address;
 }
+
+const megabytesHeld = () => Math.round(process.memoryUsage.rss() / MEGABYTE);
 
 /** As in gRPC, -1 means no limit: only the one on all requests together. */
 function messageLimit(given: number | undefined): number {

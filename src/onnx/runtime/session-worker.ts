@@ -30,7 +30,9 @@ function gather(name: string, { dtype, shape, parts }: SharedInput): Tensor {
 
 serveCalls<SessionCalls, SessionData>(async ({ bytes, options, niceness }) => {
   lowerPriority(niceness);
-  const session = await openRuntime(bytes, options);
+  // The runtime reads no shared memory.
+  const session = await openRuntime(bytes.slice(), options);
+  collectWhenIdle();
   return {
     async run(inputs, outputs) {
       try {

@@ -7,6 +7,7 @@ import { readDescription } from "../../artifact/description.ts";
 import { modelFileIn, ONNX_FILE } from "../../artifact/files.ts";
 import { usableCores } from "../../base/cores.ts";
 import { messageOf } from "../../base/errors.ts";
+import { collectWhenIdle } from "../../base/garbage.ts";
 import type { Log } from "../../base/log.ts";
 import { BatchingParametersSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { BatchedServable } from "../batching/batched-servable.ts";
@@ -91,6 +92,8 @@ export function servingLoader(options: ServingLoaderOptions): ModelLoader {
       const ready = await prepare(servable, folder);
       metrics.loadAttempts.add([folder, "success"]);
       metrics.loadLatency.add([folder], elapsedMicros(startedMs));
+      // Reading a model leaves several times its size.
+      collectWhenIdle();
       return ready;
     } catch (error) {
       await servable?.close();
