@@ -1,6 +1,7 @@
 /** @file The calls of PredictionService as functions from request bytes to answer bytes. */
 import { create } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
+import type { TensorMap } from "../../base/tensor.ts";
 import { type ModelSpec, ModelSpecSchema } from "../../proto/tensorflow_serving/model_pb.ts";
 import {
   type GetModelMetadataRequest,
@@ -73,7 +74,15 @@ export async function predictRpc(
     outputFilter: request.outputFilter,
   };
   const { outputs, ...answered } = await predict(models, call, { ...options, memory });
+  memory.take(2 * bytesOfAll(outputs));
   return await codec.writePredictResponse(answered, outputs, asTensorContent, options.signal);
+}
+
+/** An answer is in memory as tensors and as a message. */
+function bytesOfAll(outputs: TensorMap): number {
+  let bytes = 0;
+  for (const { data } of outputs.values()) bytes += ArrayBuffer.isView(data) ? data.byteLength : 0;
+  return bytes;
 }
 
 function plansOf(

@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { FaceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import type { TensorMap } from "../../base/tensor.ts";
 import { classify } from "../classify.ts";
 import { detect, embed } from "../faces.ts";
 import type { JsonCodec } from "../json/codec.ts";
@@ -152,6 +153,7 @@ const ANSWERS: { readonly [A in ModelAction]: Answer } = {
     const call = { model, signatureName, inputs: memory.adoptAll(read.inputs), outputFilter: [] };
     using limit = runLimit(context, request);
     const { outputs } = await predict(catalog, call, { signal: limit.signal, memory });
+    memory.take(textBytes(outputs));
     // Outputs may be inputs unchanged, so the memory must last until they are written.
     return await codec.writePredict(outputs, format, signal);
   },
@@ -188,6 +190,15 @@ const ANSWERS: { readonly [A in ModelAction]: Answer } = {
     return writeIndentedJson(await embed(verbContext(context), model, call, runOptions(limit, request)));
   },
 };
+
+/** Bytes that a number takes as text, and as an element. */
+const NUMBER_BYTES = 16;
+
+function textBytes(outputs: TensorMap): number {
+  let numbers = 0;
+  for (const { data } of outputs.values()) numbers += data.length;
+  return numbers * NUMBER_BYTES;
+}
 
 /** The actions that TensorFlow Serving does not have; their errors have a code. */
 const OURS: ReadonlySet<string> = new Set(["verify", "detect", "embed"] satisfies ModelAction[]);
