@@ -110,8 +110,9 @@ export class RequestMemory implements TensorMemory, Disposable {
   /** Counts bytes that the request holds no longer. */
   giveBack(bytes: number): void {
     if (this.#users <= 0) return;
-    this.#budget.change(this.#bytes, this.#bytes - bytes);
-    this.#bytes -= bytes;
+    const left = Math.max(0, this.#bytes - bytes);
+    this.#budget.change(this.#bytes, left);
+    this.#bytes = left;
   }
 
   /** An array of any initial values in shared memory; on the heap, all zero, where shared memory would not pay. */

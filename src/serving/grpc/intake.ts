@@ -127,7 +127,9 @@ async function inflated(
     const text = `Received message that decompresses to a size larger than ${maxBytes}`;
     throw failure(new StatusError("RESOURCE_EXHAUSTED", text));
   }
-  memory.take(result.length);
+  // The pieces are garbage as soon as they are joined; the compressed message too.
+  memory.giveBack(result.length + (isStream ? 0 : message.length));
+  if (!isStream) memory.take(result.length);
   // In a buffer of its own, which can move to a thread.
   const whole = Buffer.from(new ArrayBuffer(result.length));
   let at = 0;
@@ -135,7 +137,6 @@ async function inflated(
     whole.set(chunk, at);
     at += chunk.length;
   }
-  memory.giveBack(result.length + (isStream ? result.length : message.length));
   return whole;
 }
 

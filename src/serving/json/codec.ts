@@ -91,10 +91,16 @@ export class JsonCodec implements AsyncDisposable {
     if (bytes.length <= INLINE_BYTES) return readPredict(bytes, lookup);
     // A number with its comma takes about as many bytes in a text as in memory, or more.
     const into = memory?.text(bytes.length);
+    const { length } = bytes;
+    const moved = movable(bytes);
     const read = await this.#inThread(
-      (threads) => threads.call("readPredict", [bytes, lookup, into], movable(bytes)),
-      { bytes: bytes.length, signal },
+      (threads) => threads.call("readPredict", [bytes, lookup, into], moved),
+      {
+        bytes: length,
+        signal,
+      },
     );
+    if (moved.length > 0) memory?.giveBack(length);
     memory?.take(bytesIn(read.inputs));
     return { ...read, inputs: await unpackTensors(read.inputs) };
   }

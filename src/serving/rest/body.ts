@@ -58,9 +58,14 @@ export async function collectBody(
     }
   });
   if (shared !== undefined) return shared;
-  const body = encoding?.includes("gzip") ? await inflated(chunks, memory) : joined(chunks, taken, memory);
+  if (encoding?.includes("gzip")) {
+    const body = await inflated(chunks, memory);
+    memory.giveBack(counted);
+    return body;
+  }
+  // The pieces are garbage as soon as they are joined.
   memory.giveBack(counted);
-  return body;
+  return joined(chunks, taken, memory);
 }
 
 /** Calls `take` with each chunk. Unlike iteration, it leaves the connection open for an answer when `take` throws. */
@@ -114,7 +119,6 @@ async function inflated(chunks: readonly Uint8Array[], memory: RequestMemory): P
     memory,
   });
   if (typeof inflating === "string") return new Uint8Array(0);
-  const body = joined(inflating.chunks, inflating.length, memory);
   memory.giveBack(inflating.length);
-  return body;
+  return joined(inflating.chunks, inflating.length, memory);
 }
