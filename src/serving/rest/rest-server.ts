@@ -58,6 +58,8 @@ const NOT_FOUND_PAGE =
 const BAD_REQUEST_PAGE =
   "<html><head>\n<title>400 Bad Request</title>\n</head><body>\n<h1>Bad Request</h1>\n</body></html>\n";
 const CHECKS_PER_TIMEOUT = 4;
+/** Time from the end of a request to the end of its client's side, where the one says the other. */
+const HALF_CLOSE_MS = 5;
 const HTML = { "content-type": "text/html", connection: "close" } as const;
 const TEXT = { "content-type": "text/plain" } as const;
 
@@ -168,7 +170,13 @@ async function answerV1(
   const left = new AbortController();
   const leave = () => left.abort(new StatusError("CANCELLED", "The client has left."));
   const { socket, headers } = request.raw;
-  socket.once("close", leave);
+  let receivedMs = Number.POSITIVE_INFINITY;
+  // A client may close its side to say that its request is complete; one that does so later has left.
+  const end = () => {
+    if (!request.raw.complete) socket.destroy();
+    else if (performance.now() > receivedMs + HALF_CLOSE_MS) leave();
+  };
+  socket.once("close", leave).once("end", end);
   using memory = new RequestMemory(budget);
   try {
     const hasBody = request.method !== "GET" && request.method !== "HEAD";
@@ -177,6 +185,7 @@ async function answerV1(
     const body = hasBody
       ? await collectBody(request.raw, { maxBytes: limits.maxBodyBytes, memory, mayShare })
       : new Uint8Array(0);
+    receivedMs = performance.now();
     return await answerRest(context, {
       id: request.id,
       method: request.method,
@@ -189,7 +198,7 @@ async function answerV1(
   } catch (error) {
     return refusal(error);
   } finally {
-    socket.off("close", leave);
+    socket.off("close", leave).off("end", end);
   }
 }
 
