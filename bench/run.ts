@@ -10,6 +10,8 @@ const BENCHES = {
     "rates and latencies of the server beside its engine [--clients 1,8,32] [--rounds N] [--seconds N]",
   "pack-calibration":
     "thresholds of the model pack from all pairs of LFW, written into src/verify [--cache FOLDER] [--shard I/N]",
+  identification:
+    "identification on an open set of LFW, from the embeddings of pack-calibration [--cache FOLDER]",
   "processor-time": "processor time of the server for one answer",
   soak: "memory and latency of the server under constant load [--minutes 10] [--output FOLDER]",
   siege:
