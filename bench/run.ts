@@ -14,6 +14,8 @@ const BENCHES = {
     "identification on an open set of LFW, from the embeddings of pack-calibration [--cache FOLDER]",
   "processor-time": "processor time of the server for one answer",
   soak: "memory and latency of the server under constant load [--minutes 10] [--output FOLDER]",
+  siege:
+    "memory, health and lost requests while one client attacks the server [PART OF AN ATTACK'S NAME, or swaps]",
   faces: "accuracy, detections and time of the face pipeline on LFW [--folds 5,6,7,8] [--fast] [--limit N]",
   "face-points": "repeatability of the five landmarks, and detections of turned faces [--photographs N]",
   "face-quality": "decisions on small, blurred, dark, pale and cut-off faces [--pairs N]",

@@ -1,6 +1,7 @@
 /** @file What a file is, by its content: a model that can be read, or one of those that people take for one. */
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import type { ErrorCode } from "../base/errors.ts";
+import { openRegular } from "../base/files.ts";
 
 /** Models that are read as they are. */
 export type ModelFormat = "savedmodel" | "onnx";
@@ -175,9 +176,8 @@ function messageKind(fields: readonly Field[], name: string): ModelFormat | Othe
  * @throws the file system's error when it cannot be read.
  */
 export async function recognise(path: string): Promise<ModelFormat | OtherFile | undefined> {
-  const file = await open(path);
+  const { file, size } = await openRegular(path);
   try {
-    const { size } = await file.stat();
     if (size === 0) return invalid("empty", "copy it again");
     const start = (await bytesAt(file, 0, HEAD_BYTES)).toString("latin1");
     if (start.startsWith("PK\x03\x04")) return await zipKind(file, size);

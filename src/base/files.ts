@@ -1,7 +1,7 @@
 /** @file Atomic writes of files and folders (a reader sees all of it or nothing), digests of files, text of any encoding, and the cache folder. */
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { constants, createReadStream } from "node:fs";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -102,6 +102,56 @@ export async function publishFolder(path: string, fill: (temporary: string) => P
       });
     }
     throw writeError(path, error);
+  }
+}
+
+/** A pipe without a writer would block the reader for ever; Windows has no such flag. */
+const READ_ONLY = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+/** One call to the system reads 2 GB at most. */
+const READ_AT_ONCE = 2 ** 30;
+
+/**
+ * Opens a file of a model to read it. Pipes, devices and folders are refused: they block, or never end.
+ * @throws the system's error, or FaceError `MODEL_INVALID`.
+ */
+export async function openRegular(
+  path: string,
+): Promise<{ readonly file: FileHandle; readonly size: number }> {
+  const file = await open(path, READ_ONLY);
+  try {
+    const info = await file.stat();
+    if (!info.isFile()) {
+      throw new FaceError("MODEL_INVALID", `${path} is not a regular file`, {
+        hint: "a model's folder holds files, or links to files, not pipes or devices",
+      });
+    }
+    return { file, size: info.size };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/**
+ * Reads a file of a model, in memory of its own.
+ * @throws as `openRegular`, and FaceError `MODEL_UNSUPPORTED` for a file of more than `maxBytes`.
+ */
+export async function readRegular(path: string, maxBytes: number): Promise<Buffer<ArrayBuffer>> {
+  const { file, size } = await openRegular(path);
+  try {
+    if (size > maxBytes) {
+      throw new FaceError("MODEL_UNSUPPORTED", `${path} has ${size} bytes, at most ${maxBytes} are read`);
+    }
+    const bytes = Buffer.from(new ArrayBuffer(size));
+    let done = 0;
+    while (done < size) {
+      const { bytesRead } = await file.read(bytes, done, Math.min(size - done, READ_AT_ONCE), done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return bytes.subarray(0, done);
+  } finally {
+    await file.close();
   }
 }
 

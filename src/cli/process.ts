@@ -33,14 +33,29 @@ export function asTyped(text: string, names: readonly string[]): string {
   return text.replaceAll(command, `${programText()} `);
 }
 
+/**
+ * Lines that cannot be written, since the disk is full or their reader has ended, are lost; the program goes on. A file
+ * throws, a pipe reports its error later.
+ */
+export function writeLine(write: () => void): void {
+  try {
+    write();
+  } catch {
+    // There is no place left to say so.
+  }
+}
+process.stderr.on("error", () => undefined);
+
 /** Writes warnings and errors always, information unless `quiet`; fields follow the message as `key=value`. */
 export function consoleLog({ quiet = false, debug = process.env.FACEID_DEBUG !== undefined } = {}): Log {
   const say = (prefix: string, message: string, fields: Record<string, unknown> = {}) => {
     const details = Object.entries(fields).map(
       ([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
     );
-    clearLines();
-    process.stderr.write(`${prefix}${message}${details.join("")}\n`);
+    writeLine(() => {
+      clearLines();
+      process.stderr.write(`${prefix}${message}${details.join("")}\n`);
+    });
   };
   return {
     debug: (message, fields) => {

@@ -1,11 +1,11 @@
 /** @file Serves models over TensorFlow Serving's protocols, by options or by the flags of `tensorflow_model_server`. */
-import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import { usableCores } from "../base/platform.ts";
 import { openPack } from "../faces/models.ts";
 import {
   BatchingParametersSchema,
@@ -19,6 +19,7 @@ import { type LoaderOptions, savedModelLoader } from "../serving/repository/load
 import { NO_MODELS, singleModelConfig } from "../serving/repository/model-config.ts";
 import { parseTextProto, readTextProto } from "../serving/repository/text-proto.ts";
 import {
+  type ConfigSource,
   letHeapGrow,
   type PackOptions,
   type RunningServer,
@@ -33,7 +34,7 @@ import { loaderOptions } from "./signature-model.ts";
 export interface ServeOptions
   extends Omit<
       ServerOptions,
-      "onConfigurable" | "models" | "loader" | "log" | "pack" | "grpcPort" | "restPort"
+      "configSource" | "models" | "loader" | "log" | "pack" | "grpcPort" | "restPort"
     >,
     LoaderOptions {
   /** The folder of the model's versions; the server loads new ones while it runs. Without it the pack is served. */
@@ -60,6 +61,7 @@ const serveOptions = z.strictObject({
   grpcPort: port,
   grpcSocketPath: given.text.optional(),
   imageUrls: z.array(given.text).optional(),
+  bindAddress: z.string().optional(),
   log: given.log.optional(),
   signal: given.signal.optional(),
   metricsPath: z.string().startsWith("/").optional(),
@@ -91,6 +93,7 @@ const serveOptions = z.strictObject({
       maxTotalBodyBytes: given.count,
       requestTimeoutMs: z.number(),
       maxConnections: given.count,
+      keepAliveMs: z.number(),
     } satisfies Record<keyof NonNullable<ServeOptions["limits"]>, z.ZodType>)
     .partial()
     .optional(),
@@ -181,6 +184,13 @@ async function modelsOf({
   throw nothingToServe();
 }
 
+/** The configuration file, where a flag says that it is read again. */
+function configSourceOf(values: ServerFlagValues): ConfigSource | undefined {
+  const seconds = Number(values.modelConfigFilePollWaitSeconds);
+  if (seconds <= 0 || typeof values.modelConfigFile !== "string") return undefined;
+  return { seconds, read: () => modelsOf(values) };
+}
+
 const DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics";
 
 async function metricsPathOf(file: Value): Promise<string | undefined> {
@@ -263,10 +273,11 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     models: await modelsOf(values),
     pack: await packOptionsOf(values, signal, log),
     loader: savedModelLoader({
-      sessions: Number(values.sessions) || availableParallelism(),
+      sessions: Number(values.sessions) || usableCores(),
       tags: String(values.savedModelTags).split(","),
     }),
     log,
+    bindAddress: textOf(values.bindAddress),
     grpcPort: portOf(values.port),
     grpcSocketPath: textOf(values.grpcSocketPath),
     restPort: portOf(values.restApiPort),
@@ -281,6 +292,7 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
       maxTotalBodyBytes: Number(values.restApiMaxTotalBodyBytes),
       requestTimeoutMs: Number(values.restApiReceiveTimeoutInMs),
       maxConnections: Number(values.restApiMaxConnections),
+      keepAliveMs: Number(values.restApiKeepAliveInMs),
     },
     batching: await batchingOf(values),
     perModelBatching: values.enablePerModelBatchingParameters === true,
@@ -297,46 +309,10 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     pollWaitSeconds: Number(values.fileSystemPollWaitSeconds),
     maxLoadRetries: Number(values.maxNumLoadRetries),
     loadRetryIntervalMs: Number(values.loadRetryIntervalMicros) / MICROS_PER_MS,
+    configSource: configSourceOf(values),
     loadThreads: Number(values.numLoadThreads),
     allowLabelsForUnavailable: values.allowVersionLabelsForUnavailableModels === true,
   };
-}
-
-/**
- * Reads the configuration file again at the interval of its flag, until the signal, and applies it. The same error is logged
- * once.
- */
-function pollConfig(
-  values: ServerFlagValues,
-  reload: RunningServer["reload"],
-  signal: AbortSignal,
-  log: Log,
-): void {
-  const seconds = Number(values.modelConfigFilePollWaitSeconds);
-  const file = values.modelConfigFile;
-  if (seconds <= 0 || typeof file !== "string") return;
-  let pending: string | undefined;
-  let logged = "";
-  const apply = async () => {
-    const config = await modelsOf(values);
-    const text = await readFile(file, "utf8");
-    // The models of this text are waited for already; another text takes its place.
-    if (text === pending) return;
-    pending = text;
-    try {
-      await reload(config);
-    } finally {
-      if (pending === text) pending = undefined;
-    }
-  };
-  const timer = setInterval(() => {
-    apply().catch((error: unknown) => {
-      if (String(error) === logged) return;
-      logged = String(error);
-      log.error(`the configuration was not applied: ${logged}`);
-    });
-  }, seconds * 1000);
-  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }
 
 /**
@@ -355,8 +331,7 @@ export async function serveByFlags(values: ServerFlagValues, signal: AbortSignal
     );
   }
   const options = await optionsOf(values, signal, log);
-  const onConfigurable = (reload: RunningServer["reload"]) => pollConfig(values, reload, signal, log);
-  const server = await startServer({ ...options, onConfigurable }).catch((error: unknown) => {
+  const server = await startServer(options).catch((error: unknown) => {
     // A server that is stopped while it waits for its models ends without an error.
     if (signal.aborted) return undefined;
     throw error;
@@ -364,6 +339,11 @@ export async function serveByFlags(values: ServerFlagValues, signal: AbortSignal
   if (server === undefined) return;
   if (!signal.aborted) {
     await new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
+  }
+  const delayMs = Number(values.shutdownDelayInMs);
+  if (delayMs > 0) {
+    server.drain();
+    await delay(delayMs);
   }
   await server.close(Number(values.shutdownGraceInMs));
 }

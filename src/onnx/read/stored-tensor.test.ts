@@ -114,7 +114,7 @@ describe("weights in a file beside the model", () => {
     ["a way out", { location: "data/../../weights.bin" }, "outside of the model's folder"],
     ["another way out", { location: "data\\..\\..\\weights.bin" }, "outside of the model's folder"],
     ["no name", {}, "outside of the model's folder"],
-    ["a folder", { location: "data" }, "is no file"],
+    ["a folder", { location: "data" }, "is not a regular file"],
     ["a file that is not there", { location: "nothing.bin" }, "cannot read its weights in nothing.bin"],
     [
       "more than there is",

@@ -97,8 +97,8 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
       interOpNumThreads: 1,
       executionMode: "sequential",
       graphOptimizationLevel: blockedLayouts ? "all" : "extended",
-      // Warnings about optimisations that did not apply are noise here.
-      logSeverityLevel: 3,
+      // Fatal errors only: all others are thrown here, and the runtime would write a line for each, past our log.
+      logSeverityLevel: 4,
       ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
     });
   } catch (error) {

@@ -64,7 +64,10 @@ export class SessionPool implements AsyncDisposable {
     size = 1,
     { runtime: options = {}, inputNames, niceness = 0 }: SessionPoolOptions = {},
   ): Promise<SessionPool> {
-    const data: SessionData = { bytes, options, niceness };
+    // One copy for all threads, now and when one is replaced.
+    const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+    shared.set(bytes);
+    const data: SessionData = { bytes: shared, options, niceness };
     const start = () => new WorkerClient<SessionCalls>(import.meta.url, "session-worker", data);
     const threads = new WorkerPool(size, start);
     await threads.open();

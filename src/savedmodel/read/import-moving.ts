@@ -174,8 +174,21 @@ const mirrorPad: Importer = (call) => {
 const gatherV2: Importer = (call) => {
   if (call.int("batch_dims", 0) !== 0) throw call.unsupported("gathering within batches");
   const x = call.input(0);
-  return g.gather(x, wholeIndices(call.input(1)), call.axis(2, x));
+  return g.gather(x, indicesFromStart(call.input(1)), call.axis(2, x));
 };
+
+const firstAxis: Importer = (call) => g.gather(call.input(0), indicesFromStart(call.input(1)), 0);
+
+/** An index beyond every axis, which the engine refuses. */
+const NOWHERE = 2 ** 31 - 1;
+
+/** Indices of a request as TensorFlow reads them: it refuses negative ones, which ONNX counts from the end. */
+function indicesFromStart(given: Node): Node {
+  const indices = wholeIndices(given);
+  if (indices.op === "constant") return indices;
+  const isBefore = g.less(indices, g.scalar(0, indices.dtype));
+  return g.select(isBefore, g.scalar(NOWHERE, indices.dtype), indices);
+}
 
 /** Indices in a type that gather accepts. */
 const wholeIndices = (indices: Node) =>
@@ -195,8 +208,15 @@ const gatherNd: Importer = (call) => {
     (inner.slice(i) as number[]).reduce((product, side) => product * side, 1),
   );
   const steps = g.constant(fromNumbers(indices.dtype, [depth], strides));
-  const places = g.reduceSum(g.mul(indices, steps), { axes: [indices.shape.length - 1] });
-  return g.gather(g.reshape(x, [-1, ...(rest as number[])]), places, 0);
+  const lastAxis = { axes: [indices.shape.length - 1] };
+  const places = g.reduceSum(g.mul(indices, steps), lastAxis);
+  // Within the flattened axes an index beyond its own axis would be another row's.
+  const sides = g.constant(fromNumbers(indices.dtype, [depth], [NOWHERE, ...(inner as number[])]));
+  const isOutside = g.or(g.less(indices, g.scalar(0, indices.dtype)), g.lessEqual(sides, indices));
+  const outside = g.reduceMax(g.cast(isOutside, "int32"), lastAxis);
+  const isWrong = g.less(g.scalar(0, "int32"), outside);
+  const checked = g.select(isWrong, g.scalar(NOWHERE, indices.dtype), places);
+  return g.gather(g.reshape(x, [-1, ...(rest as number[])]), checked, 0);
 };
 
 const oneHot: Importer = (call) => {
@@ -223,8 +243,8 @@ export const movingImporters: Importers = {
   Pad: pad,
   PadV2: pad,
   MirrorPad: mirrorPad,
-  Gather: (call) => g.gather(call.input(0), wholeIndices(call.input(1)), 0),
-  ResourceGather: (call) => g.gather(call.input(0), wholeIndices(call.input(1)), 0),
+  Gather: firstAxis,
+  ResourceGather: firstAxis,
   GatherV2: gatherV2,
   GatherNd: gatherNd,
   OneHot: oneHot,

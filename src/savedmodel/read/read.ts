@@ -1,12 +1,12 @@
 /** @file Reads a SavedModel folder: its signatures and the graph behind each. The room `savedmodel/` reads and writes
  * TensorFlow's SavedModels (`read/`, `write/`) and their files (`format/`). It knows `graph/`, `proto/` and `base/`.
  */
-import { readFile, stat } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { SAVED_MODEL_FILE } from "../../artifact/files.ts";
 import { findModel } from "../../artifact/find-model.ts";
 import { FaceError } from "../../base/errors.ts";
+import { readRegular } from "../../base/files.ts";
 import {
   type GraphDef,
   type MetaGraphDef,
@@ -55,11 +55,7 @@ export interface ReadModel extends CallableModel {
   readonly variables: Variables;
 }
 
-async function readBytes(path: string): Promise<Uint8Array> {
-  const { size } = await stat(path);
-  if (size > LARGEST_MESSAGE) throw new FaceError("MODEL_UNSUPPORTED", `${path} is larger than 2 GB`);
-  return await readFile(path);
-}
+const readBytes = (path: string): Promise<Uint8Array> => readRegular(path, LARGEST_MESSAGE);
 
 function parse(bytes: Uint8Array, folder: string): SavedModel {
   try {

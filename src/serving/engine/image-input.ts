@@ -1,6 +1,7 @@
 /** @file Image files as inputs of a signature: decoded, resized and in the range that the model takes. */
-import { availableParallelism } from "node:os";
+
 import { Limiter } from "../../base/limiter.ts";
+import { usableCores } from "../../base/platform.ts";
 import { float32, type Tensor, type TensorMap } from "../../base/tensor.ts";
 import { type DecodeOptions, decodeInto, imageFormat } from "../../image/decode.ts";
 import { type ImageSettings, imageSize } from "../../image/settings.ts";
@@ -8,7 +9,7 @@ import type { GraphDef } from "../../proto/tensorflow/graph_pb.ts";
 import { matchDecodeLoops } from "../../savedmodel/read/match-decode-loop.ts";
 import type { Signature, SignatureTensor } from "../../savedmodel/signature.ts";
 import { allOf, holding, type RequestMemory } from "../request-memory.ts";
-import { invalidArgument } from "../status.ts";
+import { invalidArgument, StatusError } from "../status.ts";
 import type { InputStep } from "./servable.ts";
 
 /** Threads of libuv, each of which decodes one image. */
@@ -17,7 +18,7 @@ const LIBUV_THREADS = 4;
  * Limits the images in memory at full size, over all requests. Each moves from a thread of libuv to one of libvips and
  * back; more of them than cores would only delay the thread that talks to clients.
  */
-const decoding = new Limiter(Math.min(LIBUV_THREADS, Math.max(2, availableParallelism())));
+const decoding = new Limiter(Math.min(LIBUV_THREADS, Math.max(2, usableCores())));
 
 const RGB_CHANNELS = 3;
 /** Far more than a photograph; a small file can claim more pixels than fit the memory. */
@@ -28,6 +29,18 @@ export function imageSettingsOf({ dtype, shape }: SignatureTensor): ImageSetting
   const [, height = 0, width = 0, channels] = shape ?? [];
   const isImage = dtype === "float32" && shape?.length === 4 && channels === RGB_CHANNELS;
   return isImage && height > 0 && width > 0 ? { height, width, channels: RGB_CHANNELS } : undefined;
+}
+
+/** Largest batch of images at the size that the model takes, in bytes. */
+const LARGEST_BATCH = 256 * 2 ** 20;
+
+function checkTotal(files: number, size: number): void {
+  const bytes = files * size * Float32Array.BYTES_PER_ELEMENT;
+  if (bytes <= LARGEST_BATCH) return;
+  throw new StatusError(
+    "RESOURCE_EXHAUSTED",
+    `${files} images take ${bytes} bytes at the size of the model, at most ${LARGEST_BATCH} at a time`,
+  );
 }
 
 /**
@@ -42,6 +55,7 @@ export async function imageBatch(
   options: DecodeOptions = {},
 ): Promise<Tensor> {
   const size = imageSize(settings);
+  checkTotal(files.length, size);
   const images = memory?.array("float32", files.length * size) ?? new Float32Array(files.length * size);
   const work = files.map((file, index) =>
     decoding.run(() =>

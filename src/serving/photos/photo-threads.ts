@@ -1,6 +1,7 @@
 /** @file Threads that find the faces of photographs, so that the thread that talks to clients stays free. */
-import { availableParallelism } from "node:os";
+
 import { Limiter } from "../../base/limiter.ts";
+import { usableCores } from "../../base/platform.ts";
 import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
 import type { Framing } from "../../faces/alignment.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
@@ -75,10 +76,7 @@ export class PhotoThreads implements AsyncDisposable {
    * @param size photographs at a time. Default: one for each core, at most 4.
    * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for files that are not YuNet and SFace.
    */
-  static async open(
-    files: PackFiles,
-    size = Math.min(MOST_THREADS, availableParallelism()),
-  ): Promise<PhotoThreads> {
+  static async open(files: PackFiles, size = Math.min(MOST_THREADS, usableCores())): Promise<PhotoThreads> {
     const start = () =>
       new WorkerClient<PhotoCalls>(import.meta.url, "photo-worker", files, { label: "a photo thread" });
     const threads = new WorkerPool(size, start);

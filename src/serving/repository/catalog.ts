@@ -80,6 +80,11 @@ export function statusOf(
   throw new StatusError("NOT_FOUND", `Could not find version ${version} of model ${name}`);
 }
 
+/** Whether a model is or was in the configuration. */
+export function isKnown(catalog: Catalog, name: string): boolean {
+  return catalog.versions(name).length > 0 || catalog.names().includes(name);
+}
+
 /** Whether at least one version of the model answers requests. */
 export function isAvailable(catalog: Catalog, name: string): boolean {
   return catalog.versions(name).some(({ state }) => state === "AVAILABLE");

@@ -1,11 +1,13 @@
 /** @file From a version's folder to a model that answers requests: loaded, warmed up, behind a batch queue. */
+
 import { existsSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { readDescription } from "../../artifact/description.ts";
 import { findModel } from "../../artifact/find-model.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { usableCores } from "../../base/platform.ts";
+import { collectWhenIdle } from "../../base/worker.ts";
 import { BatchingParametersSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { WARMUP_FILE } from "../../savedmodel/format/warmup-file.ts";
 import { BatchedServable } from "../batching/batched-servable.ts";
@@ -31,7 +33,7 @@ export interface LoaderOptions {
  * when the promise resolves.
  */
 export function savedModelLoader({
-  sessions = availableParallelism(),
+  sessions = usableCores(),
   tags = ["serve"],
 }: LoaderOptions = {}): ModelLoader {
   return async (folder, id, signal) => {
@@ -90,6 +92,8 @@ export function servingLoader(options: ServingLoaderOptions): ModelLoader {
       const ready = await prepare(servable, folder);
       metrics.loadAttempts.add([folder, "success"]);
       metrics.loadLatency.add([folder], elapsedMicros(startedMs));
+      // Reading a model leaves several times its size.
+      collectWhenIdle();
       return ready;
     } catch (error) {
       await servable?.close();

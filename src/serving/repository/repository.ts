@@ -1,10 +1,15 @@
 /** @file The models of a server: applies configurations, polls version folders, and finds the model for a request. */
 import { cpus } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
+import { equals } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { Log } from "../../base/log.ts";
-import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import {
+  type ModelConfig,
+  type ModelServerConfig,
+  ModelServerConfigSchema,
+} from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type ModelLoader, servableText } from "../engine/servable.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import type { Catalog, Lease, ModelChoice, VersionStatus } from "./catalog.ts";
@@ -167,8 +172,8 @@ export class Repository implements Catalog, AsyncDisposable {
   /** Takes over a configuration, without waiting for its models. @returns its number. */
   async #install(config: ModelServerConfig): Promise<number> {
     const configs = checkedModels(config);
+    const isNew = this.#config === undefined || !equals(ModelServerConfigSchema, this.#config, config);
     checkTransition(this.#config, config);
-    this.#config = config;
     const labels = configs.map((model) => this.#checkedLabels(model));
     for (const { name } of configs) {
       if (this.#models.get(name)?.config === undefined) this.#awaited.add(name);
@@ -187,7 +192,9 @@ export class Repository implements Catalog, AsyncDisposable {
       model.config = modelConfig;
       model.labels = labels[index]!;
     }
-    this.#generation++;
+    this.#config = config;
+    // A file that is read again with the same content must not end a wait.
+    if (isNew) this.#generation++;
     this.#changed();
     if (this.#options.pollWaitSeconds >= 0) await this.#scan();
     return this.#generation;
@@ -253,7 +260,9 @@ export class Repository implements Catalog, AsyncDisposable {
       const policy = versionPolicy(modelVersionPolicy);
       const wanted = aspiredVersions(policy, folders.keys());
       if (policy.kind === "specific" && wanted.length < Math.max(1, policy.versions.length)) {
-        log.warn(`Some versions of servable ${name} are missing; wanted: ${policy.versions.join(", ")}`);
+        const text = `Some versions of servable ${name} are missing; wanted: ${policy.versions.join(", ")}`;
+        log.warn(text);
+        if (wanted.length === 0) model.problem ??= text;
       }
       // The model may have left the configuration, or have another base path, since its folder was read.
       if (model.config?.basePath !== basePath) return;

@@ -1,9 +1,12 @@
 /** @file Reads configuration messages from protobuf's text format by their descriptors. */
 // Written here because `@bufbuild/protobuf` reads the binary and the JSON format only.
 import { isUtf8 } from "node:buffer";
-import { readFile } from "node:fs/promises";
 import { create, type DescField, type DescMessage, type MessageShape, ScalarType } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { readRegular } from "../../base/files.ts";
+
+/** A list of models has about 200 bytes for each. */
+const LARGEST_FILE = 2 ** 26;
 
 /**
  * Parses a message.
@@ -23,7 +26,7 @@ export async function readTextProto<Desc extends DescMessage>(
 ): Promise<MessageShape<Desc>> {
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = (await readRegular(path, LARGEST_FILE)).toString("utf8");
   } catch (error) {
     throw new FaceError("CONFIG_INVALID", `cannot read ${path}: ${messageOf(error)}`, { cause: error });
   }
