@@ -12,6 +12,8 @@ const BENCHES = {
   "pack-calibration":
     "thresholds of the model pack from all pairs of LFW, written into src/verify [--cache FOLDER] [--shard I/N]",
   "pack-ranges": "ranges for SFace in 8-bit integers, written into src/faces",
+  identification:
+    "identification on an open set of LFW, from the embeddings of pack-calibration [--cache FOLDER]",
   "processor-time": "processor time of the server for one answer",
   soak: "memory and latency of the server under constant load [--minutes 10] [--output FOLDER]",
   faces: "accuracy, detections and time of the face pipeline on LFW [--folds 5,6,7,8] [--fast] [--limit N]",

@@ -65,6 +65,30 @@ export type { Pack, PackFile, PackRole } from "./faces/packs/catalogue.ts";
 export type { OnPackProgress, PackProgress } from "./faces/packs/fetch.ts";
 export type { AddPackOptions, OpenPackOptions, PackStatus } from "./faces/packs/store.ts";
 
+// Galleries: who is this?
+
+export type { EnrolledFace, NewFace } from "./gallery/faces.ts";
+export {
+  Gallery,
+  type GalleryHealth,
+  type GalleryModel,
+  type OpenGalleryOptions,
+} from "./gallery/gallery.ts";
+export type { Consent, Person, PersonChanges } from "./gallery/people.ts";
+export type { GalleryEvent } from "./gallery/scope.ts";
+export type { Neighbour } from "./gallery/search.ts";
+export { type IdentificationRate, type SearchThreshold, searchThreshold } from "./gallery/threshold.ts";
+export {
+  createGallery,
+  type EnrolSummary,
+  enrolFolder,
+  enrolPhotos,
+  type GalleryJobOptions,
+  type OpenedGallery,
+  openGallery,
+} from "./jobs/gallery.ts";
+export { type IdentifiedFace, type IdentifyOptions, identify } from "./verify/identify.ts";
+
 // Serving, and asking a server
 
 export type { Answer } from "./client/pair.ts";

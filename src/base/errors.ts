@@ -84,6 +84,25 @@ export const ERRORS = {
   SERVER_UNREACHABLE: kind("UNAVAILABLE", 9, "No server answers at the address."),
   SERVER_ERROR: kind("UNAVAILABLE", 9, "The server answered with an error."),
   PORT_IN_USE: kind("UNAVAILABLE", 10, "Another program listens on the port."),
+  GALLERY_NOT_FOUND: kind("NOT_FOUND", 12, "No gallery of that name is at the given address."),
+  GALLERY_INVALID: kind(
+    "FAILED_PRECONDITION",
+    12,
+    "A gallery's folder or tables are damaged, belong to something else, or were made by a newer faceid.",
+  ),
+  GALLERY_MISMATCH: kind(
+    "FAILED_PRECONDITION",
+    12,
+    "A gallery holds embeddings of another model, which cannot be compared with this one's.",
+  ),
+  GALLERY_UNAVAILABLE: kind(
+    "UNAVAILABLE",
+    12,
+    "A gallery's database cannot be reached, or another process has its folder open.",
+  ),
+  PERSON_NOT_FOUND: kind("NOT_FOUND", 12, "The gallery has no such person or face."),
+  PERSON_EXISTS: kind("ALREADY_EXISTS", 12, "The gallery has a person of that name already."),
+  PERSON_CHANGED: kind("ABORTED", 12, "A person was changed by somebody else since it was read."),
   SHAPE_MISMATCH: kind("INVALID_ARGUMENT", 1, "A tensor's shape or type is not what the operation takes."),
   INTERNAL: kind("INTERNAL", 70, "A mistake in faceid itself; please report it."),
 } as const;

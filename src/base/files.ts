@@ -1,4 +1,4 @@
-/** @file Atomic writes of files and folders (a reader sees all of it or nothing), digests of files, and the cache folder. */
+/** @file Atomic writes of files and folders (a reader sees all of it or nothing), digests of files, text of any encoding, and the cache folder. */
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
@@ -96,4 +96,23 @@ export function systemCacheFolder(environment: NodeJS.ProcessEnv = process.env):
   if (process.platform === "win32" && LOCALAPPDATA) return join(LOCALAPPDATA, "faceid", "cache");
   if (process.platform === "darwin") return join(homedir(), "Library", "Caches", "faceid");
   return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "faceid");
+}
+
+/** The encoding that the first bytes tell: a byte-order mark, or the zero bytes of Latin letters in UTF-16. */
+function wideEncoding([first, second]: Uint8Array): "utf-16le" | "utf-16be" | undefined {
+  if ((first === 0xff && second === 0xfe) || (first !== 0 && second === 0)) return "utf-16le";
+  if ((first === 0xfe && second === 0xff) || (first === 0 && second !== 0 && second !== undefined))
+    return "utf-16be";
+  return undefined;
+}
+
+/** Text in UTF-8 or UTF-16, with or without a byte-order mark; what is neither is read as Windows-1252. */
+export function decodeText(bytes: Uint8Array): string {
+  const wide = wideEncoding(bytes);
+  if (wide !== undefined) return new TextDecoder(wide).decode(bytes);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return new TextDecoder("windows-1252").decode(bytes);
+  }
 }

@@ -214,9 +214,7 @@ export class WorkerClient<C extends Calls<C>> implements AsyncDisposable {
     await this.#worker.terminate();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
+  readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();
 
   #closed(): FaceError {
     return new FaceError("INTERNAL", `internal: ${this.#label} was closed`);

@@ -2,14 +2,8 @@
 import { readlinkSync } from "node:fs";
 import { getPriority, setPriority } from "node:os";
 import { basename } from "node:path";
-import {
-  getEnvironmentData,
-  isMainThread,
-  setEnvironmentData,
-  threadId,
-  Worker,
-  type WorkerOptions,
-} from "node:worker_threads";
+import type { WorkerOptions } from "node:worker_threads";
+import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, Worker } from "node:worker_threads";
 
 /** The highest niceness on Linux. */
 const LEAST_PRIORITY = 19;

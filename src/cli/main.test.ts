@@ -29,6 +29,7 @@ describe("faceid --help", () => {
       "export",
       "verify",
       "faces",
+      "gallery",
       "serve",
       "request",
       "dataset",

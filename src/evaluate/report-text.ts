@@ -2,6 +2,7 @@
 import type { FoldReport } from "./folds.ts";
 import type { EvaluationReport, Measured } from "./metrics.ts";
 import { unsupportedText } from "./thresholds.ts";
+import { foldVerdict, verdict } from "./verdict.ts";
 
 const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
 const measured = ({
@@ -36,7 +37,7 @@ export function reportText(report: EvaluationReport): string {
   }
   if (report.missing > 0) rows.push(["pairs left out", `${report.missing}, an image could not be read`]);
   const title = `on ${report.pairs} pairs of people not trained on (${report.positives} same, ${report.negatives} different)`;
-  return `${title}\n${table(rows)}`;
+  return `${title}\n${table(rows)}\n${verdict(report)}`;
 }
 
 /** The report of the k-fold protocol. */
@@ -53,5 +54,5 @@ export function foldText(report: FoldReport): string {
     ["threshold", report.threshold.toFixed(4)],
   ];
   if (report.missing > 0) rows.push(["pairs left out", `${report.missing}, an image could not be read`]);
-  return `${report.folds} folds, ${report.pairs} pairs, each fold judged by the others' threshold\n${table(rows)}`;
+  return `${report.folds} folds, ${report.pairs} pairs, each fold judged by the others' threshold\n${table(rows)}\n${foldVerdict(report)}`;
 }

@@ -6,8 +6,10 @@ import { DESCRIPTION_FILE, ONNX_FILE } from "../artifact/files.ts";
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { publishFolder } from "../base/files.ts";
+import { eachLimited } from "../base/limiter.ts";
+import { type Log, silentLog } from "../base/log.ts";
 import { float32, type TensorMap } from "../base/tensor.ts";
-import { listFolder, listImages } from "../data/folder.ts";
+import { listPhotographs } from "../data/folder.ts";
 import { accuracyAt, areaUnder, equalErrorRate, rocCurve } from "../evaluate/roc.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import type { AnyVerifier, PairVerifier } from "../model/verifier.ts";
@@ -15,7 +17,7 @@ import { lower } from "../onnx/lower/lower.ts";
 import { measureRanges } from "../onnx/quantize/calibrate.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
-import type { DataConfig } from "../train/people.ts";
+import { type DataConfig, measuredData } from "../train/people.ts";
 import { decodePhotos } from "../verify/face-model.ts";
 import { pairVerifier } from "../verify/onnx-verifier.ts";
 import { trainingConfig } from "../verify/open-model.ts";
@@ -43,6 +45,8 @@ export interface QuantizeOptions {
   readonly output: string;
   /** Images to measure ranges on; the same number of other images serves to compare scores. */
   readonly count: number;
+  /** Gets a line for each photograph that cannot be read. Default: silent. */
+  readonly log?: Log | undefined;
   /** Measures the accuracy before and after; not measured when left out. */
   readonly accuracy?: AccuracyOptions | undefined;
 }
@@ -68,6 +72,8 @@ export interface QuantizeReport {
   readonly convolutions: number;
   readonly bytes: { readonly float: number; readonly int8: number };
   readonly calibrationImages: number;
+  /** Photographs that were left out because they cannot be read. */
+  readonly unreadable: number;
   readonly pairs: number;
   readonly threshold: number;
   /** Absolute differences of scores. */
@@ -90,13 +96,6 @@ function imageSettingsOf(model: ReadModel, folder: string): ImageSettings {
   );
 }
 
-/** All image files in a folder and in the folders in it, in order. */
-async function imagesIn(root: string): Promise<string[]> {
-  const { folders } = await listFolder(root);
-  const listed = [...(await listImages(root, folders)), ...(await listImages(root, [""]))];
-  return listed.flatMap(({ name, files }) => files.map((file) => join(root, name, file)));
-}
-
 /** `count` items spread evenly over a list. */
 function spread<T>(list: readonly T[], count: number): T[] {
   const taken = Math.min(count, list.length);
@@ -105,6 +104,24 @@ function spread<T>(list: readonly T[], count: number): T[] {
 
 const inBatches = <T>(list: readonly T[]): T[][] =>
   Array.from({ length: Math.ceil(list.length / BATCH) }, (_, i) => list.slice(i * BATCH, (i + 1) * BATCH));
+
+/** Photographs decoded concurrently. */
+const CHECKS = 4;
+
+/** The photographs that can be read; each other one is named in the log, as in training. */
+async function readable(paths: readonly string[], size: ImageSettings, log: Log): Promise<string[]> {
+  const failed = new Set<string>();
+  await eachLimited(paths, CHECKS, async (path) => {
+    try {
+      await decodePhotos([path], size);
+    } catch (error) {
+      if (!(error instanceof FaceError)) throw error;
+      failed.add(path);
+      log.warn(`${error.message}; it is left out`);
+    }
+  });
+  return paths.filter((path) => !failed.has(path));
+}
 
 /** Both inputs get the same images while ranges are measured, so that both backbones get the same grids. */
 async function* calibrationRuns(paths: readonly string[], size: ImageSettings) {
@@ -175,7 +192,7 @@ async function compareAccuracy(
   threshold: number,
   options: AccuracyOptions,
 ): Promise<AccuracyReport> {
-  const data = { ...config, ...options.data };
+  const data = measuredData(config, options.data);
   const { accuracy, auc, eer, ...measuredOn } = await figuresOf(floatModel, data, threshold, options);
   const int8 = await figuresOf(int8Model, data, threshold, options);
   return {
@@ -197,11 +214,14 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   const description = await readDescription(savedModel);
   const { height, width } = size;
   const config = { ...trainingConfig(savedModel, description), imageShape: [height, width] };
-  const chosen = spread(await imagesIn(images), 2 * count);
+  const listed = spread(await listPhotographs(images), 2 * count);
+  const chosen = await readable(listed, size, options.log ?? silentLog);
+  const unreadable = listed.length - chosen.length;
   if (chosen.length < 4) {
+    const rest = unreadable > 0 ? ` that can be read, and ${unreadable} that cannot` : "";
     throw new FaceError(
       "DATASET_INVALID",
-      `${images} holds ${chosen.length} images, quantising takes at least 4`,
+      `${images} holds ${chosen.length} images${rest}, quantising takes at least 4`,
     );
   }
   // Alternating, so that both halves are spread over all folders.
@@ -229,6 +249,7 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
     convolutions,
     bytes: { float: floatBytes.length, int8: int8Bytes.length },
     calibrationImages: measuredOn.length,
+    unreadable,
     pairs: scores[0].length,
     threshold,
     ...differenceOf(...scores, threshold),

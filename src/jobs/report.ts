@@ -19,7 +19,7 @@ import { encodeJpeg } from "../image/decode.ts";
 import { describe } from "../model/description.ts";
 import { modelConfigOf, settingsOf, trainConfigSchema } from "../train/config.ts";
 import { RUN_LOG } from "../train/listeners.ts";
-import type { DataConfig } from "../train/people.ts";
+import { type DataConfig, measuredData } from "../train/people.ts";
 import { type OpenedModel, openModel } from "../verify/open-model.ts";
 import { type EvaluateOptions, type Measurement, measureHeldOut } from "./evaluate.ts";
 
@@ -115,7 +115,7 @@ function learningOf(settings: Readonly<Record<string, unknown>> | undefined): { 
 
 async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<ReportContent> {
   const { model, title = model, photos = true } = options;
-  const config: DataConfig = { ...opened.config, ...options.data };
+  const config = measuredData(opened.config, options.data);
   const measured = options.measured ?? (await measureHeldOut(opened.verifier, { ...options, config }));
   const logged = opened.path.endsWith(".safetensors") ? await loggedEpochs(dirname(opened.path)) : [];
   return {

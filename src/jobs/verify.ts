@@ -1,9 +1,8 @@
 /** @file Compares one photograph with another, or with all photographs of a folder. */
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import { isImageFile, listFolder, listImages } from "../data/folder.ts";
+import { listPhotographs } from "../data/folder.ts";
 import { drawComparison, requirePicture } from "../verify/draw-faces.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type { PhotoModel, PhotoVerification, PhotoVerifyOptions } from "../verify/photo-model.ts";
@@ -41,20 +40,12 @@ async function verifyPair(
   return verification;
 }
 
-/** Photographs of a folder and of the folders in it, in name order. */
-async function imagesOf(folder: string): Promise<string[]> {
-  const { folders, files } = await listFolder(folder);
-  const inFolders = await listImages(folder, folders);
-  const paths = inFolders.flatMap(({ name, files: images }) => images.map((image) => join(name, image)));
-  return [...files.filter(isImageFile), ...paths].map((path) => join(folder, path));
-}
-
 async function verifyFolder(
   model: PhotoModel,
   [photo, folder]: readonly [string, string],
   { far, signal, ...options }: VerifyPhotosOptions,
 ): Promise<VerifiedFolder> {
-  const images = await imagesOf(folder);
+  const images = await listPhotographs(folder);
   if (images.length === 0) throw new FaceError("DATASET_INVALID", `there are no photographs in ${folder}`);
   const wanted = await model.embed(photo, options);
   const candidates: Candidate[] = [];

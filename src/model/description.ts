@@ -66,7 +66,6 @@ function describeLayers({ layers }: NetworkBuilder, source: string): LayerDescri
 const sum = (layers: readonly LayerDescription[], of: (layer: LayerDescription) => number) =>
   layers.reduce((total, layer) => total + of(layer), 0);
 
-/** A network as one layer. */
 function functional(
   name: string,
   inner: readonly LayerDescription[],

@@ -70,7 +70,6 @@ export function signatureReport(name: string, signature: Signature): SignatureRe
   };
 }
 
-/** The nodes that any signature needs. */
 function neededNodes({ graph, signatures }: ReadModel): InlinedNode[] {
   const nodes = new Map<string, InlinedNode>();
   for (const signature of signatures.values()) {

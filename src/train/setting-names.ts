@@ -72,11 +72,11 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-/** The known name with the fewest edits, if at most a third of the letters differ. */
-function nearestName(name: string, known: readonly string[]): string | undefined {
+/** The known name with the fewest edits, if at most one letter in `tolerance` differs. */
+export function nearestName(name: string, known: readonly string[], tolerance = 3): string | undefined {
   const [nearest] = known
     .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
-    .filter(({ distance }) => distance <= name.length / 3)
+    .filter(({ distance }) => distance <= name.length / tolerance)
     .toSorted((a, b) => a.distance - b.distance);
   return nearest?.candidate;
 }

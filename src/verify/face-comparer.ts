@@ -1,11 +1,16 @@
 /** @file What compares faces that were found in photographs: the embedding of a model pack, or an exported model. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
 import type { Framing as ModelFraming } from "../artifact/description.ts";
 import { readDescription } from "../artifact/description.ts";
+import { SAVED_MODEL_FILE } from "../artifact/files.ts";
 import { FaceError } from "../base/errors.ts";
+import { sha256OfFile } from "../base/files.ts";
 import { type Framing, LFW_FRAMING } from "../faces/alignment.ts";
 import { cosineSimilarity, EMBEDDING_SIDE } from "../faces/embedder.ts";
 import type { Face } from "../faces/face.ts";
+import { packNamed } from "../faces/packs/catalogue.ts";
 import { cropFace, type FacePipeline } from "../faces/pipeline.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
 import { decodeImage } from "../image/decode.ts";
@@ -22,6 +27,8 @@ export interface FaceComparer extends AsyncDisposable {
   /** What `similarity` is. */
   readonly measure: "cosine" | "probability";
   readonly calibration: CalibrationRecord | undefined;
+  /** SHA-256 of the file with the weights: embeddings of two digests cannot be compared. */
+  readonly digest: string;
   /** Cuts a face out as the model reads it. */
   crop(photograph: Pyramid, face: Face): Pixels;
   /** Decodes a picture that is such a crop already, scaled to the model's size. */
@@ -46,6 +53,7 @@ export function packComparer(
     name,
     measure: "cosine",
     calibration,
+    digest: packNamed(name).files.embedding.sha256,
     crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
     readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),
     embed: (crop) => pipeline.embedCrop(crop),
@@ -79,6 +87,11 @@ function framingOf(
   throw new FaceError("MODEL_UNSUPPORTED", `${path} ${what}`, {
     hint: "cut the faces out as in its training images and pass --no-detect, or export the model with its framing",
   });
+}
+
+/** The file that holds a model's weights. */
+async function weightsFile(path: string): Promise<string> {
+  return (await stat(path)).isDirectory() ? join(path, SAVED_MODEL_FILE) : path;
 }
 
 const isCheckpoint = (path: string) => path.endsWith(".safetensors");
@@ -121,6 +134,7 @@ export async function modelComparer(name: string, path: string, detects: boolean
       name,
       measure: "probability",
       calibration: opened.calibration,
+      digest: await sha256OfFile(await weightsFile(opened.path)),
       crop: (photograph, face) => cropFace(photograph, face, framing!, side),
       readCrop: (photo) => readSquare(photo, side),
       embed: (crop) => verifier.embed(prepare(crop.data), 1),

@@ -7,7 +7,7 @@ import type { Verifier } from "../model/verifier.ts";
 import { requireDecision } from "./decision.ts";
 import { type OpenedModel, openModel } from "./open-model.ts";
 
-/** A photograph: the path of an image file, or the file's content (JPEG, PNG, WebP, GIF, TIFF, AVIF, PGM, PPM, PBM). */
+/** A photograph: the path of an image file, or the file's content (JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM, PBM). */
 export type Photo = string | Uint8Array;
 
 /** The result for two photographs. */

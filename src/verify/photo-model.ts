@@ -11,6 +11,7 @@ import {
   qualityWarnings,
   requireQuality,
 } from "../faces/quality-limits.ts";
+import { encodePng } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { requireDecision } from "./decision.ts";
 import type { FaceComparer } from "./face-comparer.ts";
@@ -86,6 +87,10 @@ export class PhotoError extends FaceError {
   }
 }
 
+/** A picture of one grey, of any use only for the length of its embedding. */
+const grey = () => encodePng(new Uint8Array(GREY_SIDE * GREY_SIDE * 3).fill(128), GREY_SIDE, GREY_SIDE);
+const GREY_SIDE = 16;
+
 const nameOf = (photo: Photo, what: string) => (typeof photo === "string" ? photo : what);
 
 /** A model for whole photographs; `await using` or `close()` frees its sessions. */
@@ -94,6 +99,7 @@ export class PhotoModel implements AsyncDisposable {
   readonly #pipeline: FacePipeline | undefined;
   readonly #detects: boolean;
   #closing: Promise<void> | undefined;
+  #dimensions: number | undefined;
 
   /** Use `loadFaceModel`. */
   constructor(comparer: FaceComparer, pipeline: FacePipeline | undefined, detects: boolean) {
@@ -115,6 +121,18 @@ export class PhotoModel implements AsyncDisposable {
   /** Thresholds with the error rates measured at them. */
   get calibration(): CalibrationRecord | undefined {
     return this.#comparer.calibration;
+  }
+
+  /** SHA-256 of the file with the weights: embeddings of two digests cannot be compared. */
+  get digest(): string {
+    return this.#comparer.digest;
+  }
+
+  /** The length of this model's embeddings. */
+  async dimensions(): Promise<number> {
+    this.#checkOpen();
+    this.#dimensions ??= (await this.#comparer.embed(await this.#comparer.readCrop(await grey()))).length;
+    return this.#dimensions;
   }
 
   /**
@@ -140,6 +158,27 @@ export class PhotoModel implements AsyncDisposable {
    */
   async embed(photo: Photo, options: PhotoOptions = {}): Promise<PhotoEmbedding> {
     return await this.#embed(photo, nameOf(photo, "the photograph"), options);
+  }
+
+  /**
+   * The embeddings of all faces of a photograph, the surest face first; none is no error.
+   * @throws PhotoError `IMAGE_UNREADABLE`.
+   */
+  async embedFaces(photo: Photo, { limits }: Pick<PhotoOptions, "limits"> = {}): Promise<PhotoEmbedding[]> {
+    try {
+      const { photograph, faces } = await this.findFaces(photo, { limits });
+      const embeddings: PhotoEmbedding[] = [];
+      for (const face of faces) {
+        const crop = this.#comparer.crop(photograph, face);
+        const embedding = await this.#comparer.embed(crop);
+        embeddings.push({ embedding, face, count: faces.length, crop, photograph });
+      }
+      return embeddings;
+    } catch (error) {
+      throw error instanceof FaceError
+        ? new PhotoError(nameOf(photo, "the photograph"), error, error)
+        : error;
+    }
   }
 
   /** How alike two embeddings of this model are, as `measure` says; larger means more alike. */

@@ -1,18 +1,8 @@
 /** @file Converts tensors from and to TensorProto, and element types from and to TensorFlow's. */
 import { create } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
-import {
-  arrayOf,
-  bytesOf,
-  bytesPerElement,
-  type DType,
-  type DTypeData,
-  fromBytes,
-  type NumericDType,
-  type Shape,
-  shapeText,
-  type Tensor,
-} from "../../base/tensor.ts";
+import type { DType, DTypeData, NumericDType, Shape, Tensor } from "../../base/tensor.ts";
+import { arrayOf, bytesOf, bytesPerElement, fromBytes, shapeText } from "../../base/tensor.ts";
 import { DataType, type TensorProto, TensorProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
 
 /** TensorFlow's number for each element type, and the list that holds its values outside of `tensor_content`. */

@@ -2,19 +2,16 @@
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
-import { isSideOf, type PartialInt } from "../../graph/partial-ints.ts";
+import { isSideOf } from "../../graph/partial-ints.ts";
 import { checkExpansion, reshapeTo } from "./import-shapes.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
 
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
 
-/** The part of x from `start` to before `end` along one axis. */
-function cut(x: Node, axis: number, start: number, end: number): Node {
-  return g.slice(
-    x,
-    x.shape.map((_, i) => (i === axis ? start : 0)),
-    x.shape.map((_, i) => (i === axis ? end : TO_THE_END)),
-  );
+/** The part of x from `start` to before `end` along one axis, backwards with a step of -1. */
+function cut(x: Node, axis: number, start: number, end: number, step: 1 | -1 = 1): Node {
+  const along = (own: number, others: number) => x.shape.map((_, i) => (i === axis ? own : others));
+  return g.slice(x, along(start, 0), along(end, TO_THE_END), along(step, 1));
 }
 
 const concat = (call: OpCall, parts: readonly Node[], axis: number) => {
@@ -159,16 +156,6 @@ const pad: Importer = (call) => {
   return g.pad(call.input(0), before, after, call.inputs.length > 2 ? call.constant(2) : 0);
 };
 
-/** A reversed range of an axis. */
-function mirrored(x: Node, axis: number, start: number, end: number): Node {
-  return g.slice(
-    x,
-    x.shape.map((_, i) => (i === axis ? start : 0)),
-    x.shape.map((_, i) => (i === axis ? end : TO_THE_END)),
-    x.shape.map((_, i) => (i === axis ? -1 : 1)),
-  );
-}
-
 const mirrorPad: Importer = (call) => {
   const skipped = call.text("mode") === "REFLECT" ? 1 : 0;
   const { before, after } = marginsOf(call);
@@ -178,8 +165,8 @@ const mirrorPad: Importer = (call) => {
     if (typeof side !== "number" || Math.max(first, last) > side - skipped) {
       throw call.invalid(`margins of ${first} and ${last} mirror an axis of ${side}`);
     }
-    const head = first > 0 ? [mirrored(x, axis, first - 1 + skipped, skipped === 1 ? 0 : -TO_THE_END)] : [];
-    const tail = last > 0 ? [mirrored(x, axis, -1 - skipped, -1 - skipped - last)] : [];
+    const head = first > 0 ? [cut(x, axis, first - 1 + skipped, skipped === 1 ? 0 : -TO_THE_END, -1)] : [];
+    const tail = last > 0 ? [cut(x, axis, -1 - skipped, -1 - skipped - last, -1)] : [];
     return g.concat([...head, x, ...tail], axis);
   }, call.input(0));
 };
@@ -217,18 +204,11 @@ const oneHot: Importer = (call) => {
   const depth = call.constant(1);
   checkExpansion(call, [depth]);
   const axis = call.placeOf(call.int("axis", -1), indices, 1);
-  const numbers = fromNumbers(
-    indices.dtype,
-    [depth],
-    Array.from({ length: depth }, (_, i) => i),
-  );
   const after = indices.shape.length - axis;
-  const places = g.reshape(g.constant(numbers), [depth, ...new Array<number>(after).fill(1)]);
+  const places = g.reshape(g.range(indices.dtype, depth), [depth, ...new Array<number>(after).fill(1)]);
   const apart = reshapeTo(call, indices, [...indices.shape.slice(0, axis), 1, ...indices.shape.slice(axis)]);
   return g.select(g.equal(apart, places), call.input(2), call.input(3));
 };
-
-const lengthsOf = (call: OpCall): PartialInt[] => [...call.constants(1)];
 
 export const movingImporters: Importers = {
   Transpose: (call) => g.transpose(call.input(0), call.constants(1)),
@@ -237,7 +217,7 @@ export const movingImporters: Importers = {
   Pack: pack,
   Unpack: unpack,
   Split: evenSplit,
-  SplitV: (call) => split(call, call.input(0), call.axis(2, call.input(0)), lengthsOf(call) as number[]),
+  SplitV: (call) => split(call, call.input(0), call.axis(2, call.input(0)), call.constants(1)),
   Slice: slice,
   StridedSlice: stridedSlice,
   Pad: pad,
@@ -252,6 +232,6 @@ export const movingImporters: Importers = {
     const x = call.input(0);
     return call
       .constants(1)
-      .reduce((turned: Node, axis) => mirrored(turned, call.placeOf(axis, x), -1, -TO_THE_END), x);
+      .reduce((turned: Node, axis) => cut(turned, call.placeOf(axis, x), -1, -TO_THE_END, -1), x);
   },
 };
