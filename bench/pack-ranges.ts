@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { openDataset } from "../src/data/dataset.ts";
 import { imageName } from "../src/data/identity.ts";
-import { chosenFolds, readPairs } from "../src/data/lfw.ts";
+import { chosenFolds, readPairs } from "../src/data/pairs-file.ts";
 import { chooseFace } from "../src/faces/choose.ts";
 import { sfaceInput, sfaceModel } from "../src/faces/embedder.ts";
 import { openPack } from "../src/faces/models.ts";

@@ -10,7 +10,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { chosenFolds, type NamedImage, readPairs } from "../src/data/lfw.ts";
+import { chosenFolds, type NamedImage, readPairs } from "../src/data/pairs-file.ts";
 import { kFold } from "../src/evaluate/folds.ts";
 import { pointAtFar, rocCurve } from "../src/evaluate/roc.ts";
 import { joinPairs } from "../src/evaluate/scores.ts";
