@@ -6,6 +6,7 @@ import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
+import { PRECISIONS, type Precision } from "../faces/embedder.ts";
 import { openPack } from "../faces/models.ts";
 import {
   BatchingParametersSchema,
@@ -27,7 +28,7 @@ import {
   startServer,
 } from "../serving/server.ts";
 import { readTls } from "../serving/tls.ts";
-import { OPENCV_SFACE_CALIBRATION } from "../verify/opencv-sface-calibration.ts";
+import { packCalibration } from "../verify/pack-calibrations.ts";
 import { loaderOptions } from "./signature-model.ts";
 
 /** What to serve and where. */
@@ -41,6 +42,8 @@ export interface ServeOptions
   readonly modelPath?: string;
   /** Name of the model pack that finds faces in photographs; fetched first where it is not here. Default: none. */
   readonly pack?: string;
+  /** What the pack computes in, as for `loadFaceModel`. Default `float32`. */
+  readonly precision?: Precision;
   /** Name under which clients ask for it. Default `faceid`. */
   readonly modelName?: string;
   /** Port of the REST interface; 0 picks a free one, `false` turns it off. Default 8501. */
@@ -56,6 +59,7 @@ const serveOptions = z.strictObject({
   ...loaderOptions,
   modelPath: given.text.optional(),
   pack: given.text.optional(),
+  precision: z.enum(PRECISIONS).optional(),
   modelName: given.text.optional(),
   restPort: port,
   grpcPort: port,
@@ -113,6 +117,7 @@ async function started({
   modelPath,
   modelName = "faceid",
   pack,
+  precision = "float32",
   restPort = 8501,
   grpcPort = 8500,
   log = silentLog,
@@ -132,7 +137,7 @@ async function started({
     pack:
       pack === undefined
         ? undefined
-        : await packOf(pack, modelPath === undefined ? modelName : undefined, log, options.signal),
+        : await packOf(pack, precision, modelPath === undefined ? modelName : undefined, log, options.signal),
     loader: savedModelLoader({
       ...(sessions === undefined ? {} : { sessions }),
       ...(tags === undefined ? {} : { tags }),
@@ -142,19 +147,20 @@ async function started({
   });
 }
 
-/** What was measured of each pack. */
-const CALIBRATIONS = new Map([["opencv-sface", OPENCV_SFACE_CALIBRATION]]);
-
 /** Opens a pack. @param modelName under which it is served; left out where it only finds faces for other models. */
 async function packOf(
   name: string,
+  precision: Precision,
   modelName: string | undefined,
   log: Log,
   signal: AbortSignal | undefined,
 ): Promise<PackOptions> {
   const { files } = await openPack(name, { log, signal });
-  if (modelName === undefined) return { files };
-  return { files, model: { name: modelName, calibration: CALIBRATIONS.get(name)?.calibration } };
+  if (modelName === undefined) return { files: { ...files, precision } };
+  return {
+    files: { ...files, precision },
+    model: { name: modelName, calibration: packCalibration(name, precision) },
+  };
 }
 
 function nothingToServe(): FaceError {
@@ -248,10 +254,16 @@ const DEFAULT_MODEL_NAME = "default";
 
 /** The pack is a model itself where no other is named, under `--model_name` or its own name. */
 async function packOptionsOf(
-  { pack, modelName, modelBasePath, modelConfigFile, restApiPort }: ServerFlagValues,
+  { pack, packPrecision, modelName, modelBasePath, modelConfigFile, restApiPort }: ServerFlagValues,
   signal: AbortSignal,
   log: Log,
 ): Promise<PackOptions | undefined> {
+  const precision = PRECISIONS.find((each) => each === (packPrecision ?? "float32"));
+  if (precision === undefined || (typeof pack !== "string" && precision !== "float32")) {
+    throw new FaceError("CONFIG_INVALID", `--pack_precision: got ${JSON.stringify(packPrecision)}`, {
+      hint: `pass one of ${PRECISIONS.join(", ")}, with --pack NAME`,
+    });
+  }
   if (typeof pack !== "string") return undefined;
   const isAlone = modelBasePath === undefined && modelConfigFile === undefined;
   if (isAlone && portOf(restApiPort) === undefined) {
@@ -259,9 +271,11 @@ async function packOptionsOf(
       hint: "add --rest_api_port 8501",
     });
   }
-  const name = modelName === DEFAULT_MODEL_NAME ? pack : String(modelName);
+  // Embeddings of one precision must not be taken for those of another.
+  const ownName = precision === "float32" ? pack : `${pack}-${precision}`;
+  const name = modelName === DEFAULT_MODEL_NAME ? ownName : String(modelName);
   if (isAlone) log.info(`the pack is served as ${name}: POST /v1/models/${name}:verify, :detect and :embed`);
-  return await packOf(pack, isAlone ? name : undefined, log, signal);
+  return await packOf(pack, precision, isAlone ? name : undefined, log, signal);
 }
 
 const MICROS_PER_MS = 1000;

@@ -56,6 +56,7 @@ const FLAGS: readonly FlagRow[] = [
     `model pack that finds faces in photographs, such as opencv-sface; without other models it is served itself ${OURS}`,
   ],
   ["image_urls", `beginnings of the URLs that :verify, :detect and :embed may fetch, by commas ${OURS}`],
+  ["pack_precision", `what the pack computes in: float32, or int8 for half the time ${OURS}`, "float32"],
   ["rest_api_list_models", `GET /v1/models lists the models ${OURS}`, true],
   ["rest_api_binary", `predict also takes raw tensors, images and forms ${OURS}`, false],
   ["rest_api_max_body_bytes", `largest body of a REST request, in bytes ${OURS}`, 256 * 2 ** 20],

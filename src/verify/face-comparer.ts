@@ -9,7 +9,7 @@ import { FaceError } from "../base/errors.ts";
 import { sha256OfFile } from "../base/files.ts";
 import type { Log } from "../base/log.ts";
 import { type Framing, LFW_FRAMING } from "../faces/alignment.ts";
-import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE } from "../faces/embedder.ts";
+import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE, type Precision } from "../faces/embedder.ts";
 import type { Face } from "../faces/face.ts";
 import { packNamed } from "../faces/packs/catalogue.ts";
 import { cropFace, type FacePipeline } from "../faces/pipeline.ts";
@@ -51,15 +51,18 @@ async function readSquare(photo: Photo, side: number): Promise<Pixels> {
 
 /** The embedding of a pack, whose measure is the cosine. The pipeline stays open. */
 export function packComparer(
-  name: string,
+  pack: string,
+  precision: Precision,
   pipeline: FacePipeline,
   calibration: CalibrationRecord | undefined,
 ): FaceComparer {
+  const inFloats = precision === "float32";
+  const { sha256 } = packNamed(pack).files.embedding;
   return {
-    name,
+    name: inFloats ? pack : `${pack}-${precision}`,
     measure: "cosine",
     calibration,
-    digest: packNamed(name).files.embedding.sha256,
+    digest: inFloats ? sha256 : `${sha256}-${precision}`,
     embeddingSize: EMBEDDING_SIZE,
     crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
     readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),

@@ -289,6 +289,22 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     expect(status).toBe(0);
   });
 
+  it("decides in 8-bit integers by thresholds of their own, and says so", async () => {
+    const same = answerOf((await faceid(["verify", ONE, TWO, "--json", "--precision", "int8"])).stdout);
+    const other = answerOf((await faceid(["verify", ONE, OTHER, "--json", "--precision", "int8"])).stdout);
+    expect(same).toMatchObject({ same: true, model: "opencv-sface-int8" });
+    expect(other).toMatchObject({ same: false, model: "opencv-sface-int8" });
+    const float = answerOf((await faceid(["verify", ONE, TWO, "--json"])).stdout);
+    expect(Math.abs(float.similarity - same.similarity)).toBeLessThan(0.1);
+    expect(float.threshold).not.toBe(same.threshold);
+    const refused = await faceid(["verify", ONE, TWO, "--model", MODEL, "--precision", "int8"]);
+    expect(refused.stderr).toContain("faceid quantize");
+    expect(refused.status).toBe(2);
+    const unpacked = await faceid(["serve", "--model_base_path", work, "--pack_precision", "int8"]);
+    expect(unpacked.stderr).toContain("--pack NAME");
+    expect(unpacked.status).toBe(2);
+  });
+
   it("finds a person in a folder, and keeps what could not be compared apart", async () => {
     const folder = join(work, "many");
     mkdirSync(join(folder, "more"), { recursive: true });

@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
+import { PRECISIONS, type Precision } from "../../faces/embedder.ts";
 import { type Candidate, type VerifiedFolder, verifyPhotos } from "../../jobs/verify.ts";
 import { type PhotoDecision, PhotoError, type PhotoVerification } from "../../verify/photo-model.ts";
 import { addNumber } from "../options.ts";
@@ -12,6 +13,7 @@ interface Flags {
   readonly far?: number;
   readonly show?: string;
   readonly face: FaceChoice;
+  readonly precision: Precision;
   readonly strict?: true;
   readonly detect: boolean;
   readonly json?: true;
@@ -167,6 +169,14 @@ export function verifyCommand(command: Command): Command {
     .option(
       "--model <name|folder>",
       "a model pack, or the folder of an exported model (default opencv-sface)",
+    )
+    .addOption(
+      new Option(
+        "--precision <precision>",
+        "what a model pack computes in; int8 takes half the time and has thresholds of its own",
+      )
+        .choices(PRECISIONS)
+        .default("float32"),
     )
     .option("--show <picture.png>", "draw both photographs with boxes, points and crops")
     .addOption(

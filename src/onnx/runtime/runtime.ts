@@ -96,6 +96,8 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: "sequential",
+      // A plan of all memory is a second region beside the one that the first run filled: up to twice the peak, and no faster.
+      enableMemPattern: false,
       graphOptimizationLevel: blockedLayouts ? "all" : "extended",
       // Fatal errors only: all others are thrown here, and the runtime would write a line for each, past our log.
       logSeverityLevel: 4,

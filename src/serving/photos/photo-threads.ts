@@ -5,6 +5,7 @@ import { usableCores } from "../../base/platform.ts";
 import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
 import type { Framing } from "../../faces/alignment.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
+import type { Precision } from "../../faces/embedder.ts";
 import type { Face } from "../../faces/face.ts";
 import { untilAborted } from "../engine/servable.ts";
 import { StatusError } from "../status.ts";
@@ -13,6 +14,8 @@ import { StatusError } from "../status.ts";
 export interface PackFiles {
   readonly detector: string;
   readonly embedding: string;
+  /** What the embedding computes in. Default `float32`. */
+  readonly precision?: Precision | undefined;
 }
 
 /** A photograph, and what it is called in errors. */
