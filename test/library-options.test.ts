@@ -30,6 +30,12 @@ describe("an unknown option", () => {
     ["models.add", () => faceid.models.add("opencv-sface", unknown)],
     ["serve", () => faceid.serve({ modelPath: "x", ...unknown })],
     ["request", () => faceid.request({ url: "x", ...unknown }, ["a", "b"])],
+    ["Gallery.open", () => faceid.Gallery.open("x", unknown)],
+    ["openGallery", () => faceid.openGallery({ gallery: "x", ...unknown })],
+    ["createGallery", () => faceid.createGallery({ gallery: "x", ...unknown })],
+    ["enrolFolder", () => faceid.enrolFolder({} as never, "x", unknown)],
+    ["enrolPhotos", () => faceid.enrolPhotos({} as never, "x", ["y"], unknown)],
+    ["identify", () => faceid.identify({} as never, {} as never, "x", unknown)],
     ["loadSignatures", () => faceid.loadSignatures("x", unknown)],
     [
       "describe",

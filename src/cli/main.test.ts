@@ -108,7 +108,7 @@ describe("a misspelt word", () => {
 describe("an error of the system", () => {
   it.each([
     [["report", "/dev/null/x"], "MODEL_NOT_FOUND"],
-    [["inspect", "/nowhere/at/all"], "no such file or folder"],
+    [["inspect", "/nowhere/at/all"], "there is no /nowhere/at/all"],
   ])("%s comes in words", async (args, wanted) => {
     const { text, exit } = await failed(...args);
     expect(text).toMatch(/^error: [^\n]+\n {2}\S/);

@@ -1,5 +1,7 @@
 /** @file A gallery: people, the embeddings of their faces, and what happened, in a folder or on a PostgreSQL server. */
 import { userInfo } from "node:os";
+import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Database, isUniqueViolation } from "./database.ts";
 import { type EmbeddingKind, Faces, type Template } from "./faces.ts";
@@ -26,6 +28,20 @@ export interface OpenGalleryOptions {
   /** Encrypts kept photographs: 32 bytes as hexadecimal digits or base64. Default `FACEID_GALLERY_KEY`. */
   readonly photoKey?: string | undefined;
 }
+
+const modelSchema = z.strictObject({
+  name: given.text,
+  digest: given.text,
+  dimensions: given.count,
+  template: z.enum(["centroid", "best"]),
+} satisfies Record<keyof GalleryModel, z.ZodType>);
+/** What a program may pass to open a gallery. */
+export const openGalleryOptions = {
+  name: given.text.optional(),
+  create: modelSchema.optional(),
+  actor: given.text.optional(),
+  photoKey: given.text.optional(),
+} satisfies Record<keyof OpenGalleryOptions, z.ZodType>;
 
 /** What `check` finds. */
 export interface GalleryHealth {
@@ -135,6 +151,8 @@ export class Gallery implements AsyncDisposable {
    *   `GALLERY_UNAVAILABLE`, `GALLERY_INVALID`, `DISK_FULL`.
    */
   static async open(address: string, options: OpenGalleryOptions = {}): Promise<Gallery> {
+    checkOptions("Gallery.open, the address", given.text, address);
+    checkOptions("Gallery.open", z.strictObject(openGalleryOptions), options);
     const { name = DEFAULT_NAME, create, actor = currentUser(), photoKey } = options;
     checkName(name);
     const key = photoKey ?? (process.env.FACEID_GALLERY_KEY || undefined);

@@ -1,17 +1,18 @@
 /** @file Fills a gallery from folders and photographs, asks it who somebody is, and moves it to another model. */
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
+import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { silentLog } from "../base/log.ts";
 import { openDataset } from "../data/dataset.ts";
-import type { FaceChoice } from "../faces/choose.ts";
+import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
 import type { NewFace } from "../gallery/faces.ts";
-import { Gallery, type OpenGalleryOptions } from "../gallery/gallery.ts";
+import { Gallery, type OpenGalleryOptions, openGalleryOptions } from "../gallery/gallery.ts";
 import type { PersonChanges } from "../gallery/people.ts";
 import { digestOfPhoto } from "../gallery/photo-box.ts";
 import { searchThreshold } from "../gallery/threshold.ts";
 import { galleryModel, searchGallery, thresholdOf } from "../verify/identify.ts";
-import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
+import { type LoadFaceModelOptions, loadFaceModel, loadOptions } from "../verify/load-face-model.ts";
 import type { PhotoEmbedding, PhotoModel } from "../verify/photo-model.ts";
 
 export interface GalleryAddress extends Omit<OpenGalleryOptions, "create"> {
@@ -23,6 +24,34 @@ export interface GalleryJobOptions extends GalleryAddress, LoadFaceModelOptions 
   /** As for `loadFaceModel`. Default: the model that the gallery was made with. */
   readonly model?: string | undefined;
 }
+
+const { create: _, ...addressOptions } = openGalleryOptions;
+const jobOptions = loadOptions.extend({
+  ...addressOptions,
+  gallery: given.text,
+  model: given.text.optional(),
+} satisfies Record<Exclude<keyof GalleryJobOptions, keyof LoadFaceModelOptions>, z.ZodType>);
+
+/** What a gallery takes of a job's options. */
+const addressOf = ({ name, actor, photoKey }: GalleryAddress): Omit<OpenGalleryOptions, "create"> => ({
+  name,
+  actor,
+  photoKey,
+});
+/** What a model takes of a job's options. */
+const loadingOf = ({
+  log,
+  progress,
+  signal,
+  detect,
+  precision,
+}: LoadFaceModelOptions): LoadFaceModelOptions => ({
+  log,
+  progress,
+  signal,
+  detect,
+  precision,
+});
 
 /** A gallery with the model that made its embeddings; disposing closes both. */
 export interface OpenedGallery extends AsyncDisposable {
@@ -40,13 +69,11 @@ const opened = (gallery: Gallery, model: PhotoModel): OpenedGallery => ({
 });
 
 /** Opens a gallery and the model that it was made with. @throws FaceError `GALLERY_NOT_FOUND`, `GALLERY_MISMATCH`. */
-export async function openGallery({
-  gallery: address,
-  ...options
-}: GalleryJobOptions): Promise<OpenedGallery> {
-  const gallery = await Gallery.open(address, options);
+export async function openGallery(options: GalleryJobOptions): Promise<OpenedGallery> {
+  checkOptions("openGallery", jobOptions, options);
+  const gallery = await Gallery.open(options.gallery, addressOf(options));
   try {
-    const model = await loadFaceModel(options.model ?? gallery.model.name, options);
+    const model = await loadFaceModel(options.model ?? gallery.model.name, loadingOf(options));
     try {
       gallery.requireModel(galleryModel(model));
       return opened(gallery, model);
@@ -61,17 +88,16 @@ export async function openGallery({
 }
 
 /** Opens a gallery, or makes it for the model that is named, by default the pack. */
-export async function createGallery({
-  gallery: address,
-  ...options
-}: GalleryJobOptions): Promise<OpenedGallery> {
-  const existing = options.model === undefined ? await tryOpen({ gallery: address, ...options }) : undefined;
+export async function createGallery(options: GalleryJobOptions): Promise<OpenedGallery> {
+  checkOptions("createGallery", jobOptions, options);
+  const existing = options.model === undefined ? await tryOpen(options) : undefined;
   if (existing !== undefined) return existing;
-  const model = await loadFaceModel(options.model, options);
+  const model = await loadFaceModel(options.model, loadingOf(options));
   try {
     // A model without measured rates could never say who somebody is.
     searchThreshold(model.calibration, SOME_RATE, 1);
-    return opened(await Gallery.open(address, { ...options, create: galleryModel(model) }), model);
+    const create = galleryModel(model);
+    return opened(await Gallery.open(options.gallery, { ...addressOf(options), create }), model);
   } catch (error) {
     await model.close();
     throw error;
@@ -113,11 +139,29 @@ export type EnrolledPhoto = { readonly image: string; readonly person: string } 
   | { readonly state: "left out"; readonly error: FaceError }
 );
 
+const photoOptions = {
+  face: z.enum(FACE_CHOICES).optional(),
+  strict: given.flag.optional(),
+  keepPhotos: given.flag.optional(),
+} satisfies Record<keyof EnrolPhotoOptions, z.ZodType>;
+
 export interface EnrolOptions extends EnrolPhotoOptions {
   /** Called after each photograph. */
   readonly onPhoto?: (photo: EnrolledPhoto, done: number, total: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** What is said of new people. */
+const peopleOptions = {
+  consent: z.strictObject({ given: given.text, how: given.text }).nullish(),
+  expiresAt: z.date().nullish(),
+};
+const enrolOptions = z.strictObject({
+  ...photoOptions,
+  ...peopleOptions,
+  onPhoto: given.call.optional(),
+  signal: given.signal.optional(),
+} satisfies Record<keyof EnrolOptions | "consent" | "expiresAt", z.ZodType>);
 
 /** What a folder's enrolment did. */
 export interface EnrolSummary {
@@ -237,6 +281,8 @@ export async function enrolFolder(
   folder: string,
   options: EnrolOptions & Pick<PersonChanges, "consent" | "expiresAt"> = {},
 ): Promise<EnrolSummary> {
+  checkOptions("enrolFolder, the folder", given.text, folder);
+  checkOptions("enrolFolder", enrolOptions, options);
   const { consent, expiresAt, ...rest } = options;
   const { identities } = await openDataset({ dataset: "folder", path: folder });
   const people = identities.map(({ name, images }) => ({
@@ -253,6 +299,13 @@ export async function enrolPhotos(
   images: readonly string[],
   options: EnrolOptions & Omit<PersonChanges, "name"> = {},
 ): Promise<EnrolSummary> {
+  checkOptions("enrolPhotos, the name", given.text, name);
+  checkOptions("enrolPhotos, the photographs", z.array(given.text).min(1), images);
+  checkOptions(
+    "enrolPhotos",
+    enrolOptions.extend({ notes: z.record(z.string(), z.unknown()).optional() }),
+    options,
+  );
   const { consent, expiresAt, notes, ...rest } = options;
   return await enrolAll(opened, [{ name, images }], rest, { consent, expiresAt, notes });
 }
@@ -291,14 +344,11 @@ const REINDEX_PAGE = 200;
  * Makes a gallery's embeddings by another model, from the photographs that were kept. It can be stopped and goes on.
  * @throws FaceError `GALLERY_NOT_FOUND`, `CONFIG_INVALID` for photographs that the key does not open, `INTERRUPTED`.
  */
-export async function reindexGallery({
-  gallery: address,
-  signal,
-  log = silentLog,
-  ...options
-}: GalleryJobOptions): Promise<ReindexSummary> {
-  await using model = await loadFaceModel(options.model, { ...options, signal, log });
-  await using before = await Gallery.open(address, options);
+export async function reindexGallery(options: GalleryJobOptions): Promise<ReindexSummary> {
+  checkOptions("reindexGallery", jobOptions, options);
+  const { signal } = options;
+  await using model = await loadFaceModel(options.model, loadingOf(options));
+  await using before = await Gallery.open(options.gallery, addressOf(options));
   const wanted = galleryModel(model);
   const gallery = wanted.digest === before.model.digest ? before : await before.changeModel(wanted);
   const counts = { embedded: 0, withoutPhoto: 0, withoutFace: 0 };

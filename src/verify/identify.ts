@@ -1,4 +1,6 @@
 /** @file Who is on a photograph: its faces searched in a gallery, with a threshold for the gallery's size. */
+import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
 import type { Gallery, GalleryModel } from "../gallery/gallery.ts";
 import { type IdentificationRate, type SearchThreshold, searchThreshold } from "../gallery/threshold.ts";
 import type { Photo } from "./face-model.ts";
@@ -10,6 +12,11 @@ export interface IdentifyOptions {
   /** How many people to name for each face. Default 5. */
   readonly candidates?: number | undefined;
 }
+
+const identifyOptions = z.strictObject({
+  fpir: given.far.optional(),
+  candidates: given.count.optional(),
+} satisfies Record<keyof IdentifyOptions, z.ZodType>);
 
 /** A person of the gallery and how alike their faces are. */
 export interface IdentifiedPerson {
@@ -86,8 +93,10 @@ export async function identify(
   model: PhotoModel,
   gallery: Gallery,
   photo: Photo,
-  { fpir, candidates = CANDIDATES }: IdentifyOptions = {},
+  options: IdentifyOptions = {},
 ): Promise<IdentifiedFace[]> {
+  checkOptions("identify", identifyOptions, options);
+  const { fpir, candidates = CANDIDATES } = options;
   gallery.requireModel(galleryModel(model));
   const { comparisons: _, ...decision } = await thresholdOf(model, gallery, fpir);
   const faces: IdentifiedFace[] = [];

@@ -31,7 +31,7 @@ export interface LoadFaceModelOptions extends OpenPackOptions {
   readonly precision?: Precision | undefined;
 }
 
-const loadOptions = z.strictObject({
+export const loadOptions = z.strictObject({
   ...openOptions,
   detect: given.flag.optional(),
   precision: z.enum(PRECISIONS).optional(),

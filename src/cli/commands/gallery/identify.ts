@@ -42,7 +42,8 @@ async function run(photo: string, flags: IdentifyFlags): Promise<void> {
   using context = jobContext(flags);
   await using opened = await openGallery(context.options);
   const { gallery, model } = opened;
-  const faces = await identify(model, gallery, photo, flags);
+  const { fpir, candidates } = flags;
+  const faces = await identify(model, gallery, photo, { fpir, candidates });
   context.line[Symbol.dispose]();
   print(flags, { faces }, () => facesText(faces));
 }
