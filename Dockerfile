@@ -71,9 +71,11 @@ COPY package.json LICENSE /app/
 COPY bin /app/bin
 COPY --from=build /build/dist /app/dist
 # The root file system may be read-only: the program writes to mounted folders, /cache and /tmp.
-# Two malloc arenas instead of up to eight per core, so that memory of unloaded versions is reused sooner.
+# Two malloc arenas instead of up to eight per core, and large blocks that go back to the system when they are freed, so
+# that memory of unloaded versions and of large requests is not kept.
 # An image without a pack keeps packs in /cache.
-ENV NODE_ENV=production HOME=/tmp XDG_CACHE_HOME=/cache MALLOC_ARENA_MAX=2 FACEID_MODELS_DIR=${PACK:+/app/packs}
+ENV NODE_ENV=production HOME=/tmp XDG_CACHE_HOME=/cache MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=1048576 \
+    MALLOC_TRIM_THRESHOLD_=1048576 FACEID_MODELS_DIR=${PACK:+/app/packs}
 WORKDIR /work
 USER 1000:1000
 EXPOSE 8500 8501

@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { readPairs } from "../src/data/lfw.ts";
+import { readPairs } from "../src/data/pairs-file.ts";
 import { alignTo } from "../src/faces/alignment.ts";
 import { chooseFace } from "../src/faces/choose.ts";
 import { Detector } from "../src/faces/detector.ts";

@@ -6,7 +6,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type NamedImage, readPairs } from "../src/data/lfw.ts";
+import { type NamedImage, readPairs } from "../src/data/pairs-file.ts";
 import { chooseFace } from "../src/faces/choose.ts";
 import { cosineSimilarity } from "../src/faces/embedder.ts";
 import type { FaceQuality } from "../src/faces/face.ts";

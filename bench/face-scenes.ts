@@ -9,7 +9,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Random } from "../src/base/random.ts";
-import { readPairs } from "../src/data/lfw.ts";
+import { readPairs } from "../src/data/pairs-file.ts";
 import { chooseFace } from "../src/faces/choose.ts";
 import { cosineSimilarity } from "../src/faces/embedder.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";

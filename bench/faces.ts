@@ -5,7 +5,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { chosenFolds, type NamedImage, readPairs } from "../src/data/lfw.ts";
+import { chosenFolds, type NamedImage, readPairs } from "../src/data/pairs-file.ts";
 import { kFold } from "../src/evaluate/folds.ts";
 import { wilson } from "../src/evaluate/intervals.ts";
 import { pointAtFar, rocCurve } from "../src/evaluate/roc.ts";

@@ -51,7 +51,7 @@ function network(): { x: Node; y: Node; parameters: Map<string, Tensor> } {
     );
     y = g.add(y, g.relu(scaled));
   }
-  return { x, y: g.matmul(g.globalAveragePool(y), weight("dense", CHANNELS, 128)), parameters };
+  return { x, y: g.matmul(g.reduceMean(y, { axes: [1, 2] }), weight("dense", CHANNELS, 128)), parameters };
 }
 
 async function writeFrozen(folder: string): Promise<void> {

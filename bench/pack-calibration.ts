@@ -1,8 +1,8 @@
 /**
  * @file Calibrates the model pack: embeds every photograph of LFW, then measures all pairs of them.
- * `npm run bench -- pack-calibration [--lfw FOLDER] [--cache FOLDER] [--shard I/N]`
+ * `npm run bench -- pack-calibration [--precision int8] [--lfw FOLDER] [--cache FOLDER] [--shard I/N]`
  *
- * The cache keeps embeddings, so that the command can be stopped and continued; delete it when the pipeline has changed.
+ * Floats and 8-bit integers have a record each. The cache keeps embeddings, so that the command can be stopped and continued; delete it when the pipeline has changed.
  * With `--shard` only a part of the photographs is embedded, beside other processes, and nothing is measured.
  */
 import { execFileSync } from "node:child_process";
@@ -13,13 +13,13 @@ import type { PackCalibration, Rate } from "../src/artifact/calibration.ts";
 import { FaceError } from "../src/base/errors.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { imageName } from "../src/data/identity.ts";
-import { calibrateAllPairs } from "../src/evaluate/all-pairs.ts";
+import { PRECISIONS } from "../src/faces/embedder.ts";
 import { openPack } from "../src/faces/models.ts";
 import { packNamed } from "../src/faces/packs/catalogue.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
+import { calibrateAllPairs } from "./all-pairs.ts";
 
 const PACK = "opencv-sface";
-const OUTPUT = "src/verify/opencv-sface-calibration.ts";
 const FARS = [1e-1, 1e-2, 1e-3, 1e-4];
 /** The operating point that holds unless another is wanted. */
 const USUAL_FAR = 1e-3;
@@ -27,17 +27,24 @@ const USUAL_FAR = 1e-3;
 const { values: flags } = parseArgs({
   options: {
     lfw: { type: "string", default: "../shared/datasets/lfw" },
-    cache: { type: "string", default: "runs/pack-calibration" },
+    precision: { type: "string", default: "float32" },
+    cache: { type: "string" },
     shard: { type: "string" },
   },
 });
+const precision = PRECISIONS.find((each) => each === flags.precision);
+if (precision === undefined) throw new Error(`--precision is one of ${PRECISIONS.join(", ")}`);
+const isFloat = precision === "float32";
+const CACHE = flags.cache ?? `runs/pack-calibration${isFloat ? "" : `-${precision}`}`;
+const OUTPUT = `src/verify/opencv-sface${isFloat ? "" : `-${precision}`}-calibration.ts`;
+const CONSTANT = `OPENCV_SFACE${isFloat ? "" : `_${precision.toUpperCase()}`}_CALIBRATION`;
 
 /** One line of the cache: a photograph and its embedding in base64; null where no face was found. */
 type Line = readonly [path: string, embedding: string | null];
 
 async function cached(): Promise<Map<string, string | null>> {
-  const names = (await readdir(flags.cache)).filter((name) => name.endsWith(".jsonl"));
-  const texts = await Promise.all(names.map((name) => readFile(join(flags.cache, name), "utf8")));
+  const names = (await readdir(CACHE)).filter((name) => name.endsWith(".jsonl"));
+  const texts = await Promise.all(names.map((name) => readFile(join(CACHE, name), "utf8")));
   const lines = texts.flatMap((text) => text.split("\n").filter((line) => line.endsWith("]")));
   return new Map(lines.map((line) => JSON.parse(line) as Line));
 }
@@ -46,7 +53,7 @@ async function embedAll(paths: readonly string[], file: string): Promise<void> {
   const known = await cached();
   const { files } = await openPack(PACK);
   const [detector, embedding] = await Promise.all([readFile(files.detector), readFile(files.embedding)]);
-  await using pipeline = await FacePipeline.open({ detector, embedding });
+  await using pipeline = await FacePipeline.open({ detector, embedding }, { precision });
   let done = 0;
   for (const path of paths) {
     if (++done % 500 === 0) console.error(`${done} of ${paths.length} photographs`);
@@ -58,13 +65,13 @@ async function embedAll(paths: readonly string[], file: string): Promise<void> {
         throw error;
       });
     const text = found === undefined ? null : Buffer.from(found.embedding.buffer).toString("base64");
-    await appendFile(join(flags.cache, file), `${JSON.stringify([path, text] satisfies Line)}\n`);
+    await appendFile(join(CACHE, file), `${JSON.stringify([path, text] satisfies Line)}\n`);
   }
 }
 
 const { identities } = await openDataset({ dataset: "lfw", path: flags.lfw });
 const people = identities.map(({ images }) => images.map((image) => relative(flags.lfw, imageName(image))));
-await mkdir(flags.cache, { recursive: true });
+await mkdir(CACHE, { recursive: true });
 if (flags.shard === undefined) {
   await embedAll(people.flat(), "embeddings.jsonl");
   await writeRecord();
@@ -111,10 +118,10 @@ async function writeRecord(): Promise<void> {
   await writeFile(
     OUTPUT,
     [
-      "/** @file Thresholds of the model pack opencv-sface; written by `npm run bench -- pack-calibration`. */",
+      `/** @file Thresholds of the model pack opencv-sface in ${precision}; written by \`npm run bench -- pack-calibration\`. */`,
       'import type { PackCalibration } from "../artifact/calibration.ts";',
       "",
-      `export const OPENCV_SFACE_CALIBRATION: PackCalibration = ${JSON.stringify(record, undefined, 2)};`,
+      `export const ${CONSTANT}: PackCalibration = ${JSON.stringify(record, undefined, 2)};`,
       "",
     ].join("\n"),
   );

@@ -1,12 +1,17 @@
 #!/usr/bin/env node
-/** @file Starts the built command; in a fresh clone it says how to build it. */
+/** @file Starts the built command; on an older Node, or in a fresh clone, it says what to do. */
 import { existsSync } from "node:fs";
 
 const main = new URL("../dist/cli/main.js", import.meta.url);
-if (existsSync(main)) {
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`error: faceid needs Node 20.19 or newer, this is ${process.versions.node}`);
+  console.error("  install a newer one from https://nodejs.org, or by nvm: nvm install 22");
+  process.exitCode = 12;
+} else if (existsSync(main)) {
   const { run } = await import(main.href);
   await run(process.argv);
 } else {
   console.error("error: faceid is not built yet\n  run: npm install && npm run build");
-  process.exitCode = 70;
+  process.exitCode = 12;
 }

@@ -20,7 +20,7 @@ export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./tr
 
 // Using and measuring a model
 
-export type { CalibrationRecord, OperatingPoint, Rate } from "./artifact/calibration.ts";
+export type { CalibrationRecord, FalseAcceptRate, OperatingPoint, Rate } from "./artifact/calibration.ts";
 export type { FoldReport } from "./evaluate/folds.ts";
 export type { EvaluationReport, Measured, TarAtFar } from "./evaluate/metrics.ts";
 export type { MeasureProgress, OnMeasureProgress } from "./evaluate/score-pairs.ts";
@@ -39,7 +39,6 @@ export {
 
 export { type LoadFaceModelOptions, loadFaceModel } from "./verify/load-face-model.ts";
 export {
-  type FalseAcceptRate,
   type PhotoDecision,
   type PhotoEmbedding,
   PhotoError,
@@ -64,6 +63,30 @@ export { type Models, models } from "./faces/models.ts";
 export type { Pack, PackFile, PackRole } from "./faces/packs/catalogue.ts";
 export type { OnPackProgress, PackProgress } from "./faces/packs/fetch.ts";
 export type { AddPackOptions, OpenPackOptions, PackStatus } from "./faces/packs/store.ts";
+
+// Galleries: who is this?
+
+export type { EnrolledFace, NewFace } from "./gallery/faces.ts";
+export {
+  Gallery,
+  type GalleryHealth,
+  type GalleryModel,
+  type OpenGalleryOptions,
+} from "./gallery/gallery.ts";
+export type { Consent, Person, PersonChanges } from "./gallery/people.ts";
+export type { GalleryEvent } from "./gallery/scope.ts";
+export type { Neighbour } from "./gallery/search.ts";
+export { type IdentificationRate, type SearchThreshold, searchThreshold } from "./gallery/threshold.ts";
+export {
+  createGallery,
+  type EnrolSummary,
+  enrolFolder,
+  enrolPhotos,
+  type GalleryJobOptions,
+  type OpenedGallery,
+  openGallery,
+} from "./jobs/gallery.ts";
+export { type IdentifiedFace, type IdentifyOptions, identify } from "./verify/identify.ts";
 
 // Serving, and asking a server
 

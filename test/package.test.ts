@@ -102,6 +102,22 @@ describe("the package", () => {
   });
 });
 
+describe("the install script of ONNX Runtime", () => {
+  it.each(["ONNXRUNTIME_NODE_INSTALL", "npm_config_onnxruntime_node_install"])(
+    "downloads nothing with %s=skip, and nothing that is needed",
+    async (variable) => {
+      const script = join(ROOT, "node_modules/onnxruntime-node/script/install.js");
+      // A proxy that nobody listens on: a download would fail.
+      const proxy = "http://127.0.0.1:9";
+      const env = { ...process.env, [variable]: "skip", GLOBAL_AGENT_HTTPS_PROXY: proxy };
+      const { stdout, stderr } = await run(process.execPath, [script], { env });
+      expect(`${stdout}${stderr}`).not.toMatch(/download/i);
+      // This checkout is installed without scripts (.npmrc), so every other test runs without what they would do.
+      expect(readFileSync(join(ROOT, ".npmrc"), "utf8")).toContain("ignore-scripts=true");
+    },
+  );
+});
+
 describe("an empty project with the package", () => {
   const node = (...args: string[]) => run(process.execPath, args, { cwd: project });
 

@@ -11,7 +11,7 @@ import {
   PredictionService,
   RegressionRequestSchema,
 } from "../src/proto/tensorflow_serving/prediction_service_pb.ts";
-import { classify } from "../src/serving/classify.ts";
+import { classesOf, classify } from "../src/serving/classify.ts";
 import { regress } from "../src/serving/regress.ts";
 import { savedModelLoader } from "../src/serving/repository/loader.ts";
 import { singleModelConfig } from "../src/serving/repository/model-config.ts";
@@ -91,8 +91,9 @@ async function inProcess({ action, model, signature, examples, context }: Questi
   };
   try {
     if (action === "regress") return { results: [...(await regress(models, call)).values] };
-    const { classifications } = await classify(models, call);
-    return { results: classifications.map((classes) => classes.map(({ label, score }) => [label, score])) };
+    const answer = await classify(models, call);
+    const rows = Array.from({ length: answer.batch }, (_, row) => classesOf(answer, row));
+    return { results: rows.map((classes) => classes.map(({ label, score }) => [label, score])) };
   } catch (error) {
     const { status, message } = error as StatusError;
     return { code: STATUS[status].grpc, message };

@@ -1,5 +1,7 @@
 /** @file Whole photographs to the real server: a pack served itself, and models whose faces its detector finds. */
 import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CalibrationRecord } from "../src/artifact/calibration.ts";
@@ -253,6 +255,9 @@ describe.skipIf(!isThere)(`a pack as a model${note}`, () => {
       ["verify", { ...pair, far: "0.1" }, "far is a rate"],
       ["verify", { ...pair, face: "best" }, "face is one of"],
       ["verify", { ...pair, strict: "yes" }, "strict is true or false"],
+      ["verify", { ...pair, anchor: { url: "https://example.org/a.jpg" } }, "start it with --image_urls"],
+      ["detect", { image: { url: "https://example.org/a.jpg" } }, "start it with --image_urls"],
+      ["verify", formOf({ a: ONE, b: ONE, fra: "0.1" }), 'a field "fra"'],
       ["verify", formOf({ a: ONE }), "verify takes two image files, got 1"],
       ["verify", formOf({ a: ONE, b: ONE, c: ONE }), "verify takes two image files, got 3"],
       ["verify", formOf({ a: ONE, b: ONE, strict: "yes" }), "strict is true or false"],
@@ -266,6 +271,27 @@ describe.skipIf(!isThere)(`a pack as a model${note}`, () => {
       expect(answer).toMatchObject({ status: 400, body: { code: "INVALID_ARGUMENT" } });
       expect(answer.body.error).toContain(message);
     }
+  });
+
+  it("fetches photographs by URL from the places that it was started with", async () => {
+    const origin = createServer((_, response) => response.end(ONE));
+    await new Promise<void>((done) => origin.listen(0, "127.0.0.1", done));
+    const base = `http://127.0.0.1:${(origin.address() as AddressInfo).port}`;
+    await using other = await start({ modelName: "face", pack: PACK, imageUrls: [`${base}/`] });
+    const byUrl = { anchor: { url: `${base}/a.jpg` }, verification: dataUrl(TWO) };
+    const [fetched, sent] = [
+      await post(other, "face:verify", byUrl),
+      await post(other, "face:verify", { ...byUrl, anchor: dataUrl(ONE) }),
+    ];
+    expect(fetched.status).toBe(200);
+    expect(fetched.body).toEqual(sent.body);
+    expect((await post(other, "face:embed", { image: { url: `${base}/a.jpg` } })).status).toBe(200);
+    const elsewhere = await post(other, "face:detect", { image: { url: "http://127.0.0.1:1/a.jpg" } });
+    expect(elsewhere).toMatchObject({ status: 400, body: { code: "INVALID_ARGUMENT" } });
+    origin.close();
+    await expect(start({ pack: PACK, imageUrls: ["photos"] })).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+    });
   });
 
   it("is a model like others: status, metadata, versions, figures", async () => {
@@ -347,6 +373,7 @@ describe.skipIf(!isThere)(`a calibrated pack${note}`, () => {
       threshold: 0.3,
       far: 0.001,
       farInterval: [0.0005, 0.002],
+      falseAcceptRate: { estimate: 0.001, low: 0.0005, high: 0.002 },
     });
     expect((await ask(0.2)).body).toMatchObject({ same: true, threshold: 0.02 });
     expect((await ask(0.0001)).body).toMatchObject({ same: false, threshold: 0.99 });

@@ -82,13 +82,33 @@ export function decisionFor(
       hint: "pass the highest false accept rate you accept, such as 0.001 for 1 in 1,000",
     });
   }
-  const point =
-    far === undefined
-      ? record
-      : record?.operatingPoints.filter((each) => each.far <= far).toSorted((a, b) => b.far - a.far)[0];
+  const used = far === undefined ? undefined : usedFar(record, far);
+  const point = far === undefined ? record : record?.operatingPoints.find((each) => each.far === used);
   if (point === undefined) return undefined;
   const { threshold, measuredFar: rate } = point;
   return rate === undefined ? { threshold } : { threshold, far: rate.value, farInterval: rate.interval };
+}
+
+/** The highest rate of the record that is not above the wanted one: that of the threshold that decides. */
+export function usedFar(record: CalibrationRecord | undefined, far: number): number | undefined {
+  const fars = record?.operatingPoints.map((each) => each.far).filter((each) => each <= far) ?? [];
+  return fars.length === 0 ? undefined : Math.max(...fars);
+}
+
+/** A similarity or threshold as answers give it, and as they compare it: more digits are noise. */
+export const roundedScore = (score: number): number => Number(score.toFixed(6));
+
+/** A false accept rate as it was measured, with its 95 % interval; each in [0, 1]. */
+export interface FalseAcceptRate {
+  readonly estimate: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** A rate as answers give it: four digits are more than its interval supports. */
+export function falseAcceptRateOf(rate: number, [low, high]: readonly [number, number]): FalseAcceptRate {
+  const rounded = (value: number) => Number(value.toPrecision(4));
+  return { estimate: rounded(rate), low: rounded(low), high: rounded(high) };
 }
 
 /** One stranger in a thousand is accepted. */

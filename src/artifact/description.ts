@@ -1,8 +1,8 @@
 /** @file `assets.extra/faceid.json`: what a model is, how it was trained and how far its scores can be trusted. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { FaceError, systemCode } from "../base/errors.ts";
+import { readRegular } from "../base/files.ts";
 import { calibrationSchema } from "./calibration.ts";
 import { DESCRIPTION_FILE } from "./files.ts";
 
@@ -68,6 +68,9 @@ export type ExportedModel = z.infer<typeof descriptionSchema>;
 export const descriptionText = (description: ExportedModel): string =>
   `${JSON.stringify(description, null, 2)}\n`;
 
+/** Much more than any description takes. */
+const LARGEST = 2 ** 24;
+
 /**
  * Reads the description in a version's folder.
  * @returns `undefined` for a folder without one, as of a model from elsewhere.
@@ -82,7 +85,7 @@ export async function readDescription(folder: string): Promise<ExportedModel | u
     });
   let content: unknown;
   try {
-    content = JSON.parse(await readFile(path, "utf8"));
+    content = JSON.parse((await readRegular(path, LARGEST)).toString("utf8"));
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw damaged("it cannot be read as JSON", error);

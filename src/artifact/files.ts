@@ -14,7 +14,19 @@ export function modelFileIn(
   return ([SAVED_MODEL_FILE, ONNX_FILE] as const).find((file) => names.includes(file));
 }
 
+/** TensorFlow Serving's largest version. */
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** The version that a folder's name means: a number, or one behind a `v`; `undefined` for other names. */
+export function versionOf(name: string): bigint | undefined {
+  const [, digits] = /^v?(\d+)$/i.exec(name) ?? [];
+  const version = digits === undefined ? undefined : BigInt(digits);
+  return version === undefined || version > INT64_MAX ? undefined : version;
+}
+
 /** The names that are version numbers, in ascending order. */
 export function versionsIn(names: readonly string[]): string[] {
-  return names.filter((name) => /^\d+$/.test(name)).toSorted((a, b) => Number(a) - Number(b));
+  return names
+    .filter((name) => versionOf(name) !== undefined)
+    .toSorted((a, b) => Number(versionOf(a)! - versionOf(b)!));
 }

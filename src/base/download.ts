@@ -1,19 +1,9 @@
 /** @file Downloads a large file over HTTP, resumes after interruptions, and checks length and checksum. */
-import {
-  type FileHandle,
-  mkdir,
-  open,
-  readFile,
-  rename,
-  rm,
-  stat,
-  statfs,
-  writeFile,
-} from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rm, stat, statfs, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FaceError, messageOf } from "./errors.ts";
-import { sha256OfFile, writeError } from "./files.ts";
+import { renameWhenFree, sha256OfFile, writeError } from "./files.ts";
 
 /** Progress in bytes; `total` is undefined when the server does not send it. */
 export interface DownloadProgress {
@@ -276,7 +266,7 @@ class Download {
         );
       }
     }
-    await rename(this.#part, path);
+    await renameWhenFree(this.#part, path);
     await rm(this.#infoPath, { force: true });
   }
 }

@@ -1,4 +1,4 @@
-/** @file The error class and the catalogue of its codes, with server status and exit code of each. */
+/** @file The error class, the catalogue of its codes, and what errors of the operating system mean. */
 
 /** The canonical status codes of gRPC that our failures map to. */
 export type CanonicalStatus =
@@ -84,7 +84,35 @@ export const ERRORS = {
   SERVER_UNREACHABLE: kind("UNAVAILABLE", 9, "No server answers at the address."),
   SERVER_ERROR: kind("UNAVAILABLE", 9, "The server answered with an error."),
   PORT_IN_USE: kind("UNAVAILABLE", 10, "Another program listens on the port."),
-  SHAPE_MISMATCH: kind("INVALID_ARGUMENT", 1, "A tensor's shape or type is not what the operation takes."),
+  PLATFORM_UNSUPPORTED: kind(
+    "FAILED_PRECONDITION",
+    12,
+    "This version of Node, this system or this installation cannot run faceid.",
+  ),
+  GALLERY_NOT_FOUND: kind("NOT_FOUND", 13, "No gallery of that name is at the given address."),
+  GALLERY_INVALID: kind(
+    "FAILED_PRECONDITION",
+    13,
+    "A gallery's folder or tables are damaged, belong to something else, or were made by a newer faceid.",
+  ),
+  GALLERY_MISMATCH: kind(
+    "FAILED_PRECONDITION",
+    13,
+    "A gallery holds embeddings of another model, which cannot be compared with this one's.",
+  ),
+  GALLERY_UNAVAILABLE: kind(
+    "UNAVAILABLE",
+    13,
+    "A gallery's database cannot be reached, or another process has its folder open.",
+  ),
+  PERSON_NOT_FOUND: kind("NOT_FOUND", 13, "The gallery has no such person or face."),
+  PERSON_EXISTS: kind("ALREADY_EXISTS", 13, "The gallery has a person of that name already."),
+  PERSON_CHANGED: kind("ABORTED", 13, "A person was changed by somebody else since it was read."),
+  SHAPE_MISMATCH: kind(
+    "INVALID_ARGUMENT",
+    1,
+    "A tensor's shape, type or values are not what the operation takes.",
+  ),
   INTERNAL: kind("INTERNAL", 70, "A mistake in faceid itself; please report it."),
 } as const;
 
@@ -118,7 +146,121 @@ export function systemCode(error: unknown): string | undefined {
   return typeof error.code === "string" ? error.code : undefined;
 }
 
-/** Any thrown value as one line of text. */
+/** A code in words: what is wrong, and what to do. */
+interface SystemReason {
+  readonly words: string;
+  readonly hint: string;
+}
+
+const reason = (words: string, hint: string): SystemReason => ({ words, hint });
+
+const PERMISSION = "check who owns it and its permissions, or choose another place";
+const NETWORK = "check the address, the network and the proxy, then try again";
+const FULL = "free some space or choose another folder";
+const OPEN_FILES = "close other programs, or raise the limit (ulimit -n)";
+
+/** Codes that reach users, of files and of sockets. */
+export const SYSTEM_REASONS: Readonly<Record<string, SystemReason>> = {
+  ENOENT: reason("there is no such file or folder", "check the path"),
+  EACCES: reason("permission is denied", PERMISSION),
+  EPERM: reason("the operation is not permitted", PERMISSION),
+  EROFS: reason("the file system is read-only", "choose another place"),
+  EISDIR: reason("it is a folder, a file is wanted", "name a file"),
+  ENOTDIR: reason("a part of the path is a file, a folder is wanted", "check the path"),
+  EEXIST: reason("it exists already", "choose another name, or remove it first"),
+  ENOTEMPTY: reason("the folder is not empty", "choose another folder, or empty it first"),
+  ENAMETOOLONG: reason("the path is too long", "choose a shorter name"),
+  ELOOP: reason("the symbolic links form a loop", "repair the links"),
+  EINVAL: reason("the system refuses the path or the operation", "check the path"),
+  EXDEV: reason("the two places are on different file systems", "choose folders on one file system"),
+  EBUSY: reason("another program uses it", "close that program, then try again"),
+  ETXTBSY: reason("another program uses it", "close that program, then try again"),
+  EIO: reason("the disk or the network drive failed", "check the disk and the connection to it"),
+  ENOSPC: reason("no space is left on the disk", FULL),
+  EDQUOT: reason("the disk quota is used up", FULL),
+  EFBIG: reason("the file would be larger than is allowed", FULL),
+  EMFILE: reason("too many files are open in this process", OPEN_FILES),
+  ENFILE: reason("too many files are open on this machine", OPEN_FILES),
+  ENOMEM: reason("no memory is left", "close other programs, or use a machine with more memory"),
+  EADDRINUSE: reason("another program listens on it", "stop that program, or choose another port"),
+  EADDRNOTAVAIL: reason("this machine does not have that address", "choose an address of this machine"),
+  ECONNREFUSED: reason("the connection was refused", "check that the server runs and that the port is right"),
+  ECONNRESET: reason("the connection was closed by the other side", "try again"),
+  ENOTFOUND: reason("the host name is unknown", "check the host's name and the network"),
+  EAI_AGAIN: reason("the host name could not be looked up", NETWORK),
+  ETIMEDOUT: reason("no answer came in time", NETWORK),
+  EHOSTUNREACH: reason("the host cannot be reached", NETWORK),
+  ENETUNREACH: reason("the network cannot be reached", NETWORK),
+  EPIPE: reason("the reader closed the connection", "try again"),
+};
+
+/** Codes of a disk that takes no more. */
+export const FULL_CODES: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
+
+/** The system's error in words, `EISDIR, it is a folder, a file is wanted`; undefined for any other error. */
+function systemReason(error: unknown): string | undefined {
+  const found = systemCode(error);
+  // A folder that is made with those above it may exist; where it may not, a file has its name.
+  const isMade = error instanceof Error && "syscall" in error && error.syscall === "mkdir";
+  const code = found === "EEXIST" && isMade ? "ENOTDIR" : found;
+  const known = code === undefined ? undefined : SYSTEM_REASONS[code];
+  return known && `${code}, ${known.words}`;
+}
+
+/** Any thrown value as text; the system's errors in words. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return systemReason(error) ?? (error instanceof Error ? error.message : String(error));
+}
+
+/** What a call of the system was about: `/data/a.jpg`, `port 8501`, `example.org`. */
+function subjectOf(error: Error): string {
+  const { path, dest, port, hostname, syscall } = error as Error & Record<string, unknown>;
+  const place = dest ?? path ?? (port === undefined ? hostname : `port ${port}`);
+  return String(place ?? syscall ?? "the system");
+}
+
+/** Any thrown value as our error where it is one, or an error of the system; undefined for anything else. */
+export function asFaceError(error: unknown): FaceError | undefined {
+  if (error instanceof FaceError) return error;
+  const [code, text] = [systemCode(error), systemReason(error)];
+  if (!(error instanceof Error) || code === undefined || text === undefined) return undefined;
+  const ours = FULL_CODES.includes(code)
+    ? "DISK_FULL"
+    : code === "EADDRINUSE"
+      ? "PORT_IN_USE"
+      : "FILE_INVALID";
+  const { hint } = SYSTEM_REASONS[code]!;
+  return new FaceError(ours, `${subjectOf(error)}: ${text}`, { hint, cause: error });
+}
+
+/** Single-letter insertions, deletions, substitutions and swaps of neighbours between two texts (Damerau, 1964). */
+function editDistance(a: string, b: string): number {
+  let before: number[] = [];
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substituted = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swapped = isSwap ? before[j - 2]! + 1 : substituted;
+      next.push(Math.min(substituted, row[j]! + 1, next[j - 1]! + 1, swapped));
+    }
+    [before, row] = [row, next];
+  }
+  return row[b.length]!;
+}
+
+/** The known name with the fewest edits, if at most one letter in `tolerance` differs. */
+export function nearestName(name: string, known: readonly string[], tolerance = 3): string | undefined {
+  const [nearest] = known
+    .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
+    .filter(({ distance }) => distance <= name.length / tolerance)
+    .toSorted((a, b) => a.distance - b.distance);
+  return nearest?.candidate;
+}
+
+/** `, did you mean dataset?`, or nothing where no known name is near. */
+export function didYouMean(name: string, known: readonly string[]): string {
+  const nearest = nearestName(name, known);
+  return nearest === undefined ? "" : `, did you mean ${nearest}?`;
 }

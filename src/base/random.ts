@@ -1,8 +1,5 @@
 /** @file Reproducible random numbers: one seed, independent named streams, a state that can be saved. */
 
-/** The state of a stream, as it is kept in a checkpoint. */
-export type RandomState = readonly [number, number, number, number];
-
 const GOLDEN_RATIO_32 = 0x9e3779b9;
 const TO_UNIT_32 = 2 ** -32;
 
@@ -28,7 +25,7 @@ function hashText(text: string): number {
 export class Random {
   #state: [number, number, number, number];
 
-  constructor(seed: number | RandomState) {
+  constructor(seed: number | readonly [number, number, number, number]) {
     if (typeof seed === "number") {
       let word = mix(seed | 0) ^ mix(Math.floor(seed / 2 ** 32) | 0);
       const next = () => (word = mix(word));
@@ -47,11 +44,6 @@ export class Random {
       for (let i = 0; i < 4; i++) words[i] = mix(words[i]! ^ key ^ i);
     }
     return new Random([words[0]!, words[1]!, words[2]!, words[3]!]);
-  }
-
-  /** What to keep in order to go on from here. */
-  get state(): RandomState {
-    return [...this.#state];
   }
 
   /** A whole number in [0, 2^32). */

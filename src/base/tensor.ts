@@ -5,34 +5,7 @@
 import { FaceError } from "./errors.ts";
 
 /** What each element type is kept in. `bool` is 0 or 1; 16-bit floats are their raw bits; a string is its bytes. */
-export interface DTypeData {
-  float32: Float32Array;
-  float64: Float64Array;
-  float16: Uint16Array;
-  bfloat16: Uint16Array;
-  int8: Int8Array;
-  int16: Int16Array;
-  int32: Int32Array;
-  int64: BigInt64Array;
-  uint8: Uint8Array;
-  uint16: Uint16Array;
-  uint32: Uint32Array;
-  uint64: BigUint64Array;
-  bool: Uint8Array;
-  string: readonly Uint8Array[];
-}
-
-export type DType = keyof DTypeData;
-/** Element types that live in a typed array, which is all but `string`. */
-export type NumericDType = Exclude<DType, "string">;
-
-type ArrayConstructor<D extends NumericDType> = {
-  new (length: number): DTypeData[D];
-  new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): DTypeData[D];
-  readonly BYTES_PER_ELEMENT: number;
-};
-
-const ARRAYS: { readonly [D in NumericDType]: ArrayConstructor<D> } = {
+const ARRAYS = {
   float32: Float32Array,
   float64: Float64Array,
   float16: Uint16Array,
@@ -46,11 +19,25 @@ const ARRAYS: { readonly [D in NumericDType]: ArrayConstructor<D> } = {
   uint32: Uint32Array,
   uint64: BigUint64Array,
   bool: Uint8Array,
+} as const;
+
+/** Element types that live in a typed array, which is all but `string`. */
+export type NumericDType = keyof typeof ARRAYS;
+export type DType = NumericDType | "string";
+/** The elements of a tensor of each type. */
+export type DTypeData = { [D in NumericDType]: (typeof ARRAYS)[D]["prototype"] } & {
+  string: readonly Uint8Array[];
 };
+
+interface ArrayConstructor<D extends NumericDType> {
+  new (length: number): DTypeData[D];
+  new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): DTypeData[D];
+  readonly BYTES_PER_ELEMENT: number;
+}
 
 /** The typed array class of an element type. */
 export function arrayOf<D extends NumericDType>(dtype: D): ArrayConstructor<D> {
-  return ARRAYS[dtype];
+  return ARRAYS[dtype] as unknown as ArrayConstructor<D>;
 }
 
 /** Bytes of one element. */

@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { systemCode } from "./errors.ts";
-import { WorkerClient, type WorkerClientOptions } from "./worker-client.ts";
-import { WorkerPool } from "./worker-pool.ts";
+import { WorkerClient, type WorkerClientOptions, WorkerPool } from "./worker-client.ts";
 
 interface ThreadCalls {
   add(a: number, b: number): number;

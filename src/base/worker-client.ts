@@ -1,6 +1,7 @@
-/** @file Typed calls to a worker thread: the client, and the loop in the thread that answers it. */
+/** @file Typed calls to worker threads: the client, the loop in the thread that answers it, and a pool of threads. */
 import { parentPort, type TransferListItem, type Worker, workerData } from "node:worker_threads";
-import { type ErrorCode, FaceError, messageOf } from "./errors.ts";
+import { asFaceError, type ErrorCode, FaceError, messageOf } from "./errors.ts";
+import { platformFailure } from "./platform.ts";
 import { startWorker, type ThreadLimits } from "./worker.ts";
 
 /** What a thread can be asked, as functions by name. Arguments and answers are copied between the threads. */
@@ -107,8 +108,9 @@ export function serveCalls<C extends Calls<C>, Data = undefined>(
 }
 
 function failureOf(error: unknown): Failure {
-  const { code, hint } = error instanceof FaceError ? error : { code: "INTERNAL" as const, hint: undefined };
-  return { code, message: messageOf(error), hint, stack: error instanceof Error ? error.stack : undefined };
+  const { code, message, hint } = platformFailure(error) ??
+    asFaceError(error) ?? { code: "INTERNAL" as const, message: messageOf(error), hint: undefined };
+  return { code, message, hint, stack: error instanceof Error ? error.stack : undefined };
 }
 
 function errorOf({ code, message, hint, stack }: Failure): FaceError {
@@ -155,7 +157,10 @@ export class WorkerClient<C extends Calls<C>> implements AsyncDisposable {
     this.#worker = startWorker(from, module, data, { heapMegabytes });
     this.#worker.on("message", (reply: Reply) => this.#receive(reply));
     this.#worker.on("error", (cause) => {
-      this.#fail(new FaceError("INTERNAL", `${label} crashed: ${messageOf(cause)}`, { cause }));
+      this.#fail(
+        platformFailure(cause) ??
+          new FaceError("INTERNAL", `${label} crashed: ${messageOf(cause)}`, { cause }),
+      );
     });
     this.#exit = new Promise((resolve) => {
       this.#worker.once("exit", () => {
@@ -214,9 +219,7 @@ export class WorkerClient<C extends Calls<C>> implements AsyncDisposable {
     await this.#worker.terminate();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
+  readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();
 
   #closed(): FaceError {
     return new FaceError("INTERNAL", `internal: ${this.#label} was closed`);
@@ -253,5 +256,76 @@ export class WorkerClient<C extends Calls<C>> implements AsyncDisposable {
     this.#failure ??= error;
     for (const { reject } of this.#pending.values()) reject(this.#failure);
     this.#pending.clear();
+  }
+}
+
+/**
+ * Up to `size` threads that share the same calls, started when they are needed: each call goes to the least busy thread,
+ * and a thread that dies is replaced.
+ */
+export class WorkerPool<C extends Calls<C>> implements AsyncDisposable {
+  readonly #size: number;
+  readonly #start: () => WorkerClient<C>;
+  #clients: WorkerClient<C>[] = [];
+  #isClosed = false;
+
+  /** @param start starts one thread. */
+  constructor(size: number, start: () => WorkerClient<C>) {
+    this.#size = size;
+    this.#start = start;
+  }
+
+  /**
+   * Starts all threads and waits until they are open.
+   * @throws what the first of them to fail throws; the others are ended.
+   */
+  async open(): Promise<void> {
+    while (this.#clients.length < this.#size) this.#clients.push(this.#start());
+    try {
+      await Promise.all(this.#clients.map(({ ready }) => ready));
+    } catch (error) {
+      await this.terminate();
+      throw error;
+    }
+  }
+
+  /**
+   * Calls a function of one of the threads, see `WorkerClient.call`.
+   * @throws FaceError `INTERNAL` when the thread dies over it; later calls get a new thread.
+   */
+  call<K extends keyof C & string>(
+    name: K,
+    args: Arguments<C, K>,
+    transfer: readonly TransferListItem[] = [],
+  ): Promise<Answer<C, K>> {
+    if (this.#isClosed)
+      return Promise.reject(new FaceError("INTERNAL", "internal: the thread pool was closed"));
+    return this.#leastBusy().call(name, args, transfer);
+  }
+
+  #leastBusy(): WorkerClient<C> {
+    this.#clients = this.#clients.filter(({ alive }) => alive);
+    const [first, ...others] = this.#clients;
+    const best = others.reduce((a, b) => (b.pending < (a?.pending ?? 0) ? b : a), first);
+    if (best !== undefined && (best.pending === 0 || this.#clients.length >= this.#size)) return best;
+    const started = this.#start();
+    this.#clients.push(started);
+    return started;
+  }
+
+  /** Ends the threads when they have answered what is pending. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#clients.map((client) => client.close()));
+  }
+
+  /** Ends the threads at once; pending calls fail. */
+  async terminate(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#clients.map((client) => client.terminate()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 }

@@ -1,15 +1,11 @@
-/** @file Starts worker threads from sources or the build, and ends the process without aborting their native calls. */
+/** @file Starts worker threads from sources or the build, ends the process without aborting their native calls, frees memory. */
 import { readlinkSync } from "node:fs";
 import { getPriority, setPriority } from "node:os";
 import { basename } from "node:path";
-import {
-  getEnvironmentData,
-  isMainThread,
-  setEnvironmentData,
-  threadId,
-  Worker,
-  type WorkerOptions,
-} from "node:worker_threads";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import type { WorkerOptions } from "node:worker_threads";
+import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, Worker } from "node:worker_threads";
 
 /** The highest niceness on Linux. */
 const LEAST_PRIORITY = 19;
@@ -114,4 +110,25 @@ function programOf(from: string, name: string, options: WorkerOptions): [URL | s
   const source = new URL(`${name}.ts`, from).href;
   const start = `import(${JSON.stringify(loader)}).then((tsx) => { tsx.register(); return import(${JSON.stringify(source)}); })`;
   return [start, { ...options, eval: true }];
+}
+
+let collect: (() => void) | undefined;
+
+/** Collects all garbage of this thread, which stops it for some milliseconds. */
+export function collectGarbage(): void {
+  if (collect === undefined) {
+    setFlagsFromString("--expose-gc");
+    collect = runInNewContext("gc") as () => void;
+  }
+  collect();
+}
+
+/** A thread that is still busy collects its garbage by itself. */
+const IDLE_MS = 200;
+let timer: NodeJS.Timeout | undefined;
+
+/** Collects the garbage of this thread when it has had some time without another call of this function. */
+export function collectWhenIdle(): void {
+  clearTimeout(timer);
+  timer = setTimeout(collectGarbage, IDLE_MS).unref();
 }

@@ -18,34 +18,110 @@ async function printed(...args: string[]): Promise<string> {
   return lines.join("");
 }
 
+/** Every command and subcommand of the help, as words. */
+async function everyCommand(words: readonly string[] = []): Promise<string[][]> {
+  const text = await printed(...words, "--help");
+  const names = [...text.matchAll(/^ {2}(\w+)(?: \[options\]| <\S+>| \[\w+\])*(?: {2,}\w|$)/gm)].map(
+    ([, name]) => name!,
+  );
+  if (!/\[command\]/.test(text)) return [[...words]];
+  const below = names.filter((name) => name !== "help").map((name) => everyCommand([...words, name]));
+  return [[...words], ...(await Promise.all(below)).flat()];
+}
+
 describe("faceid --help", () => {
-  it("lists every subcommand with its purpose", async () => {
+  it("lists every subcommand with its purpose, in groups", async () => {
     const text = await printed("--help");
-    expect([...text.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, name]) => name)).toEqual([
-      "quickstart",
-      "train",
-      "evaluate",
-      "report",
-      "export",
-      "verify",
-      "faces",
-      "crop",
-      "embed",
-      "serve",
-      "request",
-      "dataset",
-      "summary",
-      "plot",
-      "inspect",
-      "quantize",
-      "convert",
-      "models",
+    expect([...text.matchAll(/^(\w+):$/gm)].map(([, group]) => group)).toEqual([
+      "Options",
+      "Everyday",
+      "Data",
+      "Expert",
+      "Commands",
     ]);
+    const names = [...text.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, name]) => name);
+    expect(names).toEqual(
+      expect.arrayContaining(["verify", "faces", "train", "serve", "dataset", "convert", "models"]),
+    );
+    expect(names.indexOf("verify")).toBeLessThan(names.indexOf("dataset"));
   });
 
   it("shows the options of a subcommand in both spellings", async () => {
     const text = await printed("convert", "--help");
     expect(text).toMatch(/Usage: faceid convert \[options\] <path>[\s\S]*--onnx <file>/);
     expect(await printed("help", "convert")).toBe(text);
+  });
+
+  it("fits 80 columns, for every command", async () => {
+    const commands = await everyCommand();
+    expect(commands.length).toBeGreaterThan(20);
+    for (const words of commands) {
+      const text = await printed(...words, "--help");
+      const long = text.split("\n").filter((line) => line.length > 80);
+      expect(long, words.join(" ")).toEqual([]);
+    }
+  });
+
+  it("marks flags that must be given, and names flags as they are typed", async () => {
+    const quantize = await printed("quantize", "--help");
+    expect(quantize).toMatch(/^Usage: .* --images <folder>/);
+    expect(quantize).toContain("(required) photographs like those in use");
+    const train = await printed("train", "--help");
+    for (const flag of ["with --test-fraction 0", "(with --projection-dim)", "with --sampling people"])
+      expect(train.replaceAll(/\s+/g, " ")).toContain(flag);
+    expect(train).not.toMatch(/\b(testFraction|excludePairs|projectionDim)\b|`/);
+    expect(train.indexOf("Data:")).toBeLessThan(train.indexOf("Expert:"));
+  });
+});
+
+/** What a failing command line prints on standard error and standard output, and its exit code. */
+async function failed(...args: string[]) {
+  const told: string[] = [];
+  const out: string[] = [];
+  const write = vi.spyOn(process.stderr, "write").mockImplementation((text) => told.push(String(text)) > 0);
+  const error = vi.spyOn(console, "error").mockImplementation((line) => void told.push(`${line}\n`));
+  const log = vi.spyOn(console, "log").mockImplementation((line) => void out.push(String(line)));
+  await run(["node", "faceid", ...args]);
+  for (const spy of [write, error, log]) spy.mockRestore();
+  return { text: told.join(""), out: out.join("\n"), exit: process.exitCode };
+}
+
+describe("a misspelt word", () => {
+  it.each([
+    [["verfy", "a.jpg", "b.jpg"], "verify"],
+    [["dataset", "inof"], "info"],
+    [["models", "lst"], "list"],
+    [["train", "--epoch", "3"], "--epochs"],
+    [["serve", "--modle_name", "x"], "--model-name"],
+    [["verify", "a.jpg", "b.jpg", "--shwo", "x.png"], "--show"],
+    [["train", "--model", "facied"], "did you mean faceid?"],
+    [["verify", "a.jpg", "b.jpg", "--model", "opencv-sfase"], "did you mean opencv-sface?"],
+    [["models", "add", "opencv-sfac"], "did you mean opencv-sface?"],
+    [["serve", "--pack", "opencv-sfac", "--rest_api_port", "8501"], "did you mean opencv-sface?"],
+  ])("%s is answered with the right one", async (args, wanted) => {
+    const { text, exit } = await failed(...args);
+    expect(text).toContain(wanted);
+    expect(exit).toBeGreaterThan(1);
+  });
+});
+
+describe("an error of the system", () => {
+  it.each([
+    [["report", "/dev/null/x"], "MODEL_NOT_FOUND"],
+    [["inspect", "/nowhere/at/all"], "there is no /nowhere/at/all"],
+  ])("%s comes in words", async (args, wanted) => {
+    const { text, exit } = await failed(...args);
+    expect(text).toMatch(/^error: [^\n]+\n {2}\S/);
+    expect(text).not.toMatch(/, (open|stat|scandir|mkdir|write) '|\n {4}at /);
+    if (wanted.includes(" ")) expect(text).toContain(wanted);
+    expect(exit).not.toBe(70);
+  });
+});
+
+describe("faceid models", () => {
+  it("lists when nothing else is said", async () => {
+    const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
+    await run(["node", "faceid", "models"]);
+    expect(String(log.mock.calls[0]?.[0])).toMatch(/^opencv-sface/);
   });
 });

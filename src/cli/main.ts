@@ -1,8 +1,10 @@
 /** @file The faceid command. The room parses arguments, calls a job and prints; this file finds the subcommand. */
 import { Command, CommanderError } from "commander";
-import { ERRORS, FaceError, messageOf, systemCode } from "../base/errors.ts";
-import { VERSION } from "../base/version.ts";
+import { asFaceError, ERRORS, FaceError, messageOf } from "../base/errors.ts";
+import { platformFailure, VERSION } from "../base/platform.ts";
+import { withHelp } from "./help.ts";
 import { adoptDotEnv } from "./options.ts";
+import { asTyped } from "./process.ts";
 
 /** The subcommands, as the list of commands shows them. */
 const SUMMARIES = {
@@ -15,6 +17,7 @@ const SUMMARIES = {
   faces: "list and draw all faces of photographs",
   crop: "cut the faces out of a dataset's photographs",
   embed: "embed the faces of a folder's photographs into one file",
+  gallery: "keep people, and say who is on a photograph",
   serve: "serve models over TensorFlow Serving's REST and gRPC protocols, with its flags in either spelling",
   request: "ask a server whether two photographs show one person",
   dataset: "count, show, draw or download datasets",
@@ -38,6 +41,7 @@ const COMMANDS: Readonly<Record<Name, () => Promise<(command: Command) => Comman
   faces: async () => (await import("./commands/faces.ts")).facesCommand,
   crop: async () => (await import("./commands/crop.ts")).cropCommand,
   embed: async () => (await import("./commands/embed.ts")).embedCommand,
+  gallery: async () => (await import("./commands/gallery.ts")).galleryCommand,
   serve: async () => (await import("./commands/serve.ts")).serveCommand,
   request: async () => (await import("./commands/request.ts")).requestCommand,
   dataset: async () => (await import("./commands/dataset.ts")).datasetCommand,
@@ -49,41 +53,84 @@ const COMMANDS: Readonly<Record<Name, () => Promise<(command: Command) => Comman
   models: async () => (await import("./commands/models.ts")).modelsCommand,
 };
 
+/** The groups in which the list of commands shows them; what is in none of the first two is for experts. */
+const GROUPS: readonly (readonly [heading: string, names: readonly string[]])[] = [
+  ["Everyday:", ["verify", "faces", "quickstart", "train", "evaluate", "report", "serve", "request"]],
+  ["Data:", ["dataset", "crop", "embed"]],
+  ["Expert:", Object.keys(SUMMARIES)],
+];
+
+/** The names of all commands with the headings of their groups, in the order of the help. */
+function grouped(): Map<string, string> {
+  const headings = new Map<string, string>();
+  for (const [heading, names] of GROUPS) {
+    for (const name of names) if (name in SUMMARIES && !headings.has(name)) headings.set(name, heading);
+  }
+  return headings;
+}
+
 async function program([first, second]: readonly string[]): Promise<Command> {
   const root = new Command("faceid")
-    .description("Train, measure, export and serve a face verifier.")
+    .description("Compare faces in photographs; train, measure, export and serve a face verifier.")
     .version(VERSION)
     .showHelpAfterError("(faceid --help lists the commands)")
     .exitOverride();
   const wanted = first === "help" ? second : first;
-  for (const [name, summary] of Object.entries(SUMMARIES)) {
-    const command = new Command(name).description(summary).exitOverride();
+  for (const [name, heading] of grouped()) {
+    const command = new Command(name)
+      .description(SUMMARIES[name as Name])
+      .helpGroup(heading)
+      .exitOverride();
     root.addCommand(name === wanted ? (await COMMANDS[name as Name]())(command) : command);
   }
-  return root;
+  return withHelp(root);
 }
 
 /** The subcommand's arguments as its parser expects them: TensorFlow Serving's flags are spelled with underscores. */
 async function normalized(args: readonly string[]): Promise<readonly string[]> {
+  // Alone, or with --json, `faceid models` lists.
+  if (args[0] === "models" && args.slice(1).every((arg) => arg === "--json"))
+    return ["models", "list", ...args.slice(1)];
   if (args[0] !== "serve") return args;
   const { normalizeServeArguments } = await import("./commands/serve.ts");
   return ["serve", ...normalizeServeArguments(args.slice(1))];
 }
+
+/** Any failure as ours, where it is one that a user can do something about. */
+const asOurs = (error: unknown): FaceError | undefined => platformFailure(error) ?? asFaceError(error);
 
 /** The lines for standard error and the exit code of a failure; a stack comes only with FACEID_DEBUG or for our own bugs. */
 function describeFailure(error: unknown): { readonly text: string; readonly exitCode: number } {
   // Commander has printed its own message already.
   if (error instanceof CommanderError)
     return { text: "", exitCode: error.exitCode === 0 ? 0 : ERRORS.CONFIG_INVALID.exit };
-  const lines = [`error: ${messageOf(error)}`];
-  const stack = error instanceof Error && error.stack !== undefined ? [error.stack] : [];
-  if (error instanceof FaceError) {
-    if (error.hint !== undefined) lines.push(`  ${error.hint}`);
-    if (process.env.FACEID_DEBUG !== undefined) lines.push(...stack);
-    return { text: lines.join("\n"), exitCode: error.exitCode };
+  const ours = asOurs(error);
+  const lines = [`error: ${ours?.message ?? messageOf(error)}`];
+  // What can be done about the system's error holds where nothing better is said.
+  const hint = ours?.hint ?? asFaceError(ours?.cause)?.hint;
+  if (hint !== undefined) lines.push(`  ${asTyped(hint, Object.keys(SUMMARIES))}`);
+  if (ours === undefined || process.env.FACEID_DEBUG !== undefined) {
+    if (error instanceof Error && error.stack !== undefined) lines.push(error.stack);
   }
-  if (systemCode(error) !== undefined) return { text: lines.join("\n"), exitCode: ERRORS.FILE_INVALID.exit };
-  return { text: [...lines, ...stack].join("\n"), exitCode: ERRORS.INTERNAL.exit };
+  return { text: lines.join("\n"), exitCode: ours?.exitCode ?? ERRORS.INTERNAL.exit };
+}
+
+/** Codes below are answers of `verify` or those that other programs use for "misused". */
+const LEAST_JSON_EXIT = 3;
+const USAGE_EXIT = 64;
+
+/** `faceid verify --json` prints errors as JSON too. */
+function jsonFailure(error: unknown): number {
+  const ours =
+    error instanceof CommanderError
+      ? new FaceError("CONFIG_INVALID", error.message.replace(/^error: /, "").replaceAll("\n", " "))
+      : (asOurs(error) ?? new FaceError("INTERNAL", messageOf(error), { cause: error }));
+  const image = "image" in ours ? { image: ours.image } : {};
+  const { code, message, exitCode } = ours;
+  console.log(JSON.stringify({ error: { code, message, ...image } }));
+  if (code === "INTERNAL" && error instanceof Error) console.error(error.stack);
+  if (exitCode >= LEAST_JSON_EXIT) return exitCode;
+  return code === "CONFIG_INVALID" ? USAGE_EXIT : ERRORS.INTERNAL.exit;
 }
 
 /** Ends the command quietly when the reader of its output closes it early, as `head` does. */
@@ -94,13 +141,18 @@ function endWithReader(error: NodeJS.ErrnoException): void {
 
 /** Runs the command line `argv` (with node and script first) and sets the process's exit code. */
 export async function run(argv: readonly string[]): Promise<void> {
-  process.stdout.on("error", endWithReader);
+  process.stdout.off("error", endWithReader).on("error", endWithReader);
   const args = argv.slice(2);
   try {
     adoptDotEnv();
     const root = await program(args);
     await root.parseAsync(await normalized(args), { from: "user" });
   } catch (error) {
+    const isFailure = !(error instanceof CommanderError && error.exitCode === 0);
+    if (isFailure && args[0] === "verify" && args.includes("--json")) {
+      process.exitCode = jsonFailure(error);
+      return;
+    }
     const { text, exitCode } = describeFailure(error);
     if (text !== "") console.error(text);
     process.exitCode = exitCode;

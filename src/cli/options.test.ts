@@ -1,6 +1,8 @@
 /** @file Settings: which source wins, and what is said of a value that makes no sense. */
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { Command } from "commander";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { writeFileAtomic } from "../base/files.ts";
@@ -60,6 +62,15 @@ describe("settings", () => {
     [{ augment: true }, { augment: true }],
     [{ imageShape: "96x128" }, { imageShape: [96, 128] }],
     [{ imageShape: "96, 128" }, { imageShape: [96, 128] }],
+    [{ imageShape: "112,96,3" }, { imageShape: [112, 96] }],
+    [{ imageShape: "(112, 96, 3)" }, { imageShape: [112, 96] }],
+    [{ imageShape: "[112;96]" }, { imageShape: [112, 96] }],
+    [{ imageShape: '"112 × 96"' }, { imageShape: [112, 96] }],
+    [{ augment: " 'True' " }, { augment: true }],
+    [{ augment: "OFF" }, { augment: false }],
+    [{ batchSize: '"1_000"' }, { batchSize: 1000 }],
+    [{ batchSize: "8 # pairs" }, { batchSize: 8 }],
+    [{ loss: "Contrastive" }, { loss: "contrastive" }],
   ])("read %j", (flags, wanted) => {
     expect(resolveOptions(schema, { ...nowhere, flags })).toMatchObject(wanted);
   });
@@ -73,6 +84,9 @@ describe("settings", () => {
     [{ imageShape: "axb" }, '--image-shape: got "axb", expected a whole number'],
     [{ loss: "mse" }, '--loss: got "mse", expected one of bce, contrastive'],
     [{ augment: "perhaps" }, '--augment: got "perhaps", expected a boolean'],
+    [{ learningRate: "0,001" }, '--learning-rate: got "0,001", expected a number'],
+    [{ batchSize: "1,000" }, '--batch-size: got "1,000", expected a whole number'],
+    [{ imageShape: "3,112,112" }, "expected at most 2 values: height and width"],
   ])("refuse %j with what came and what was wanted", (flags, message) => {
     expect(() => resolveOptions(schema, { ...nowhere, flags })).toThrow(message);
   });
@@ -93,6 +107,64 @@ describe("settings", () => {
     );
     const others = { HOME: "/", FACEID_DEBUG: "1", LOSS: "x" };
     expect(resolveOptions(schema, { ...nowhere, environment: others }).loss).toBe("bce");
+  });
+
+  it.each([
+    ["FACEID_BATCH_SIZE", "BATCH_SIZE"],
+    ["FACE_ID_BATCH_SIZE", "BATCH_SIZE"],
+    ["faceid_loss", "FACEID_LOSS"],
+    ["FACEID_LEARNINGRATE", "FACEID_LEARNING_RATE"],
+  ])("refuse %s, a known name under a wrong prefix", (name, right) => {
+    for (const source of ["environment", "dotEnv"]) {
+      expect(() => resolveOptions(schema, { ...nowhere, [source]: { [name]: "2" } })).toThrow(
+        `unknown setting ${name}, did you mean ${right}?`,
+      );
+    }
+  });
+
+  it("warn of a name that looks like a setting and is read by nobody", () => {
+    const write = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    const dotEnv = { EPOCH: "5", loss: "bce", SECRET_KEY: "x", COMPOSE_PROFILES: "faceid" };
+    const everyKey = [...Object.keys(schema.shape), "epochs"];
+    resolveOptions(schema, { ...nowhere, dotEnv, environment: { LEARNING_RATE: "1", LOSS: "x" }, everyKey });
+    expect(write.mock.calls.map(([text]) => text)).toEqual([
+      "warning: LEARNING_RATE in the environment is not read; did you mean FACEID_LEARNING_RATE?\n",
+      "warning: EPOCH in .env is not read; did you mean EPOCHS?\n",
+      "warning: loss in .env is not read; did you mean FACEID_LOSS?\n",
+    ]);
+    write.mockRestore();
+  });
+
+  it("leave alone what Kubernetes and Docker inject for a service of our name", () => {
+    const injected = {
+      FACEID_PORT: "tcp://10.0.0.1:8500",
+      FACEID_PORT_8501_TCP: "tcp://10.0.0.1:8501",
+      FACEID_PORT_8501_TCP_ADDR: "10.0.0.1",
+      FACEID_PORT_8501_TCP_PORT: "8501",
+      FACEID_PORT_53_UDP_PROTO: "udp",
+      FACEID_SERVICE_HOST: "10.0.0.1",
+      FACEID_SERVICE_PORT: "8500",
+      FACEID_SERVICE_PORT_HTTP: "8501",
+      FACEID_WEB_PORT: "udp://10.0.0.2:80",
+      FACEID_WEB_SERVICE_HOST: "10.0.0.2",
+      FACEID_NAME: "/client/faceid",
+      FACEID_ENV_PATH: "/usr/bin",
+    };
+    expect(resolveOptions(schema, { ...nowhere, environment: injected }).batchSize).toBe(16);
+    expect(() => resolveOptions(schema, { ...nowhere, environment: { FACEID_PORT: "8501" } })).toThrow(
+      "unknown setting FACEID_PORT",
+    );
+  });
+
+  it("write out the home folder and the variable that a path begins with", () => {
+    const paths = z.strictObject({ datasetPath: z.string().optional() });
+    const read = (datasetPath: string) =>
+      resolveOptions(paths, { ...nowhere, flags: { datasetPath } }).datasetPath;
+    expect(read("~/faces")).toBe(join(homedir(), "faces"));
+    expect(read('"$HOME/my faces"')).toBe(join(process.env.HOME ?? homedir(), "my faces"));
+    expect(read("%USERPROFILE%/faces")).toBe(`${process.env.USERPROFILE ?? homedir()}/faces`);
+    expect(read("file:///data/my%20faces")).toBe("/data/my faces");
+    expect(read("/data/~ann/a#b")).toBe("/data/~ann/a#b");
   });
 
   it("are accepted under their former names, but not under both", () => {
@@ -144,19 +216,53 @@ describe("settings", () => {
     expect(readDotEnv(await temporaryFolder())).toEqual({});
   });
 
+  const TEXT = "DATASET_PATH=/photos/ann\nEPOCHS=3\n";
+  it.each([
+    ["a byte-order mark", Buffer.from(`\uFEFF${TEXT}`)],
+    ["UTF-16 LE", Buffer.from(`\uFEFF${TEXT}`, "utf16le")],
+    ["UTF-16 LE without a mark", Buffer.from(TEXT, "utf16le")],
+    ["UTF-16 BE", Buffer.from(`\uFEFF${TEXT}`, "utf16le").swap16()],
+    ["Windows' line ends", Buffer.from(TEXT.replaceAll("\n", "\r\n"))],
+    ["old Macintosh line ends", Buffer.from(TEXT.replaceAll("\n", "\r"))],
+    ["export", Buffer.from(`export ${TEXT.replace("\n", "\nexport ")}`)],
+    ["spaces and comments", Buffer.from("DATASET_PATH = '/photos/ann' # mine\n\nEPOCHS= 3 # few \n")],
+  ])("read a .env with %s", async (_, bytes) => {
+    const path = `${await temporaryFolder()}/.env`;
+    await writeFileAtomic(path, bytes);
+    expect(readDotEnv(path)).toEqual({ DATASET_PATH: "/photos/ann", EPOCHS: "3" });
+  });
+
+  it("read other programs' lines of .env as far as they go, and refuse ours that make no sense", async () => {
+    const path = `${await temporaryFolder()}/.env`;
+    const read = async (text: string) => {
+      await writeFileAtomic(path, text);
+      return readDotEnv(path);
+    };
+    const others = 'KEY="one\ntwo" # three\nnot a line\nA=1\nA=2\nEPOCHS=3\nEPOCHS="3"\nB="open\nC=C:\\new';
+    expect(await read(others)).toEqual({ KEY: "one\ntwo", A: "2", EPOCHS: "3", B: '"open', C: "C:\\new" });
+    await expect(read("A=1\nEPOCHS: 5\n")).rejects.toThrow('.env:2: got "EPOCHS: 5"');
+    await expect(read("EPOCHS=5\n\nEPOCHS=10\n")).rejects.toThrow(
+      'sets EPOCHS twice: to "5" in line 1 and to "10" in line 3',
+    );
+  });
+
   it("hand over to the environment what .env says of variables that no command takes, and no other", () => {
-    const environment: NodeJS.ProcessEnv = { FACEID_MODELS_DIR: "mine", FACEID_OFFLINE: "" };
+    const environment: NodeJS.ProcessEnv = {
+      FACEID_MODELS_DIR: "'mine'",
+      FACEID_OFFLINE: "",
+      FACEID_DEBUG: "off",
+    };
     const dotEnv = {
       FACEID_MODELS_DIR: "theirs",
       FACEID_OFFLINE: "1",
-      FACEID_CACHE_DIR: "cache",
+      FACEID_CACHE_DIR: "~/cache",
       BATCH_SIZE: "4",
     };
     adoptDotEnv(environment, dotEnv);
     expect(environment).toEqual({
       FACEID_MODELS_DIR: "mine",
       FACEID_OFFLINE: "1",
-      FACEID_CACHE_DIR: "cache",
+      FACEID_CACHE_DIR: join(homedir(), "cache"),
     });
   });
 });

@@ -1,11 +1,11 @@
 /** @file Reads settings from flags, then the environment, then `.env`, then defaults, and checks them by one schema. */
-import { readFileSync } from "node:fs";
-import { parseEnv } from "node:util";
 import { type Command, Option } from "commander";
 import { z } from "zod";
-import { FaceError, systemCode } from "../base/errors.ts";
+import { FaceError, nearestName } from "../base/errors.ts";
 import { currentSettings, removedSettings, renamedSettings, unknownSetting } from "../train/setting-names.ts";
+import { type Environment, readEnvFile } from "./dot-env.ts";
 import { consoleLog } from "./process.ts";
+import { coerce, expandedPath, isFalse, type Setting, unquoted } from "./values.ts";
 
 /** Environment variables without our prefix, as in the original project; all others are `FACEID_` and the setting's name. */
 const KNOWN_NAMES: ReadonlySet<string> = new Set([
@@ -25,7 +25,7 @@ const KNOWN_NAMES: ReadonlySet<string> = new Set([
 const PREFIX = "FACEID_";
 /**
  * Variables with our prefix that are not settings of a command: stack traces, the folders of decoded pixels and of model
- * packs, the mirror of packs, and whether downloads are allowed.
+ * packs, the mirror of packs, whether downloads are allowed, and the gallery with the key of its photographs.
  */
 export const OTHER_NAMES: ReadonlySet<string> = new Set([
   "FACEID_DEBUG",
@@ -33,9 +33,9 @@ export const OTHER_NAMES: ReadonlySet<string> = new Set([
   "FACEID_MODELS_DIR",
   "FACEID_MODELS_URL",
   "FACEID_OFFLINE",
+  "FACEID_GALLERY",
+  "FACEID_GALLERY_KEY",
 ]);
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 const words = (key: string) => key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 /** `batchSize → --batch-size` */
@@ -53,47 +53,32 @@ const namesOf = (key: string): string[] => [
 const removedFrom = (schema: z.ZodObject): string[] =>
   Object.keys(removedSettings).filter((key) => removedSettings[key]!.beside in schema.shape);
 
-/** One setting of a schema. */
-interface Setting {
-  readonly type?: string;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly enum?: readonly string[];
-  readonly items?: { readonly type?: string };
-}
-
 function settingsOf(schema: z.ZodObject): [string, Setting][] {
   const { properties = {} } = z.toJSONSchema(schema, { io: "input" });
   return Object.entries(properties) as [string, Setting][];
 }
 
-const isTrue = (text: string) => ["true", "1", "yes", "on", ""].includes(text.toLowerCase());
-const isFalse = (text: string) => ["false", "0", "no", "off"].includes(text.toLowerCase());
+/** A description of a setting, in which `settings` in code marks are written as flags. */
+const inFlags = (text = "") => text.replaceAll(/`(\w+)`/g, (_, key: string) => flagOf(key));
 
-/** A text as a value of the setting's type; unchanged when that fails, so that the schema reports it. */
-function coerce(text: string, setting: Setting): unknown {
-  switch (setting.type) {
-    case "integer":
-    case "number":
-      return text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
-    case "boolean":
-      if (isTrue(text)) return true;
-      return isFalse(text) ? false : text;
-    case "array":
-      return text
-        .split(/[\s,x]+/)
-        .filter((part) => part !== "")
-        .map((part) => coerce(part, setting.items ?? {}));
-    default:
-      return text;
-  }
-}
+/** Settings in the order of the help: those that everybody needs, those of the data, and the rest. */
+const EVERYDAY: readonly string[] =
+  "datasetPath recipe model epochs output savedModelPath modelName modelVersion progress".split(" ");
+const DATA: readonly string[] =
+  "dataset idFrom idTo imagesPerId difficulty excludePairs excludeFolds imageShape datasetSize validationPairs validationFraction testFraction augment".split(
+    " ",
+  );
+export const DATA_GROUP = "Data:";
+export const EXPERT_GROUP = "Expert:";
 
-/** Adds one flag for each setting of a schema. */
+const groupOf = (key: string): number => (EVERYDAY.includes(key) ? 0 : DATA.includes(key) ? 1 : 2);
+
+/** Adds one flag for each setting of a schema, in groups. */
 export function addOptions(command: Command, schema: z.ZodObject): Command {
-  for (const [key, setting] of settingsOf(schema)) {
+  for (const [key, setting] of settingsOf(schema).toSorted(([a], [b]) => groupOf(a) - groupOf(b))) {
     const value = setting.type === "boolean" ? "[true|false]" : "<value>";
-    const option = new Option(`${flagOf(key)} ${value}`, setting.description ?? "");
+    const option = new Option(`${flagOf(key)} ${value}`, inFlags(setting.description));
+    if (groupOf(key) > 0) option.helpGroup(groupOf(key) === 1 ? DATA_GROUP : EXPERT_GROUP);
     const shown = Array.isArray(setting.default) ? setting.default.join("x") || undefined : setting.default;
     option.description += ` (${[
       variableOf(key),
@@ -110,35 +95,78 @@ export function addOptions(command: Command, schema: z.ZodObject): Command {
   return command;
 }
 
-/** Reads `.env` from the current folder; empty without the file, or when the name is a folder, as a Python environment is. */
-export function readDotEnv(path = ".env"): Environment {
-  try {
-    return parseEnv(readFileSync(path, "utf8")) as Environment;
-  } catch (error) {
-    if (["ENOENT", "EISDIR"].includes(systemCode(error) ?? "")) return {};
-    throw error;
-  }
-}
+/** Whether a variable must be one of ours. */
+const isOurs = (name: string) => name.startsWith(PREFIX) || KNOWN_NAMES.has(name);
 
-/** Copies variables that other rooms read from `.env` into the environment, where they are not set. */
+/** Reads `.env` from the current folder; empty without the file. */
+export const readDotEnv = (path = ".env"): Environment => readEnvFile(path, isOurs);
+
+/**
+ * Copies variables that other rooms read from `.env` into the environment, where they are not set, without quotes and
+ * with the home folder written out.
+ */
 export function adoptDotEnv(
   environment: NodeJS.ProcessEnv = process.env,
   dotEnv: Environment = readDotEnv(),
 ): void {
   for (const name of OTHER_NAMES) {
-    const value = dotEnv[name];
-    if (!environment[name] && value) environment[name] = value;
+    const value = expandedPath(unquoted(environment[name] || dotEnv[name] || ""), environment);
+    if (value !== "") environment[name] = value;
+  }
+  if (isFalse(environment.FACEID_DEBUG ?? "")) delete environment.FACEID_DEBUG;
+}
+
+/**
+ * Variables that Kubernetes and Docker set in a container for a service or a linked container called faceid, or faceid-web
+ * (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
+ */
+function isInjected(name: string, value: string | undefined): boolean {
+  return (
+    /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$|^FACEID_ENV_/.test(name) ||
+    (/_PORT$/.test(name) && /^(tcp|udp|sctp):\/\//.test(value ?? "")) ||
+    (/_NAME$/.test(name) && (value ?? "").startsWith("/"))
+  );
+}
+
+/** A name's letters without the prefix, to find it under another prefix or in another case. */
+const bareName = (name: string) =>
+  name
+    .toUpperCase()
+    .replace(/^FACE_?ID_+/, "")
+    .replaceAll(/[^A-Z]/g, "");
+
+/** A variable of ours that a name may have been meant for. */
+function meant(name: string, known: readonly string[]): string | undefined {
+  return known.find((each) => bareName(each) === bareName(name));
+}
+
+/** Refuses unknown names with our prefix; the rest belongs to others. */
+function refuseUnknown(environment: Environment, known: ReadonlySet<string>): void {
+  for (const [name, value] of Object.entries(environment)) {
+    if (!/^FACE_?ID_/i.test(name) || known.has(name) || OTHER_NAMES.has(name) || isInjected(name, value))
+      continue;
+    const other = meant(name, [...known, ...OTHER_NAMES]);
+    // In the environment, spellings that are not ours may belong to another program.
+    if (other === undefined && !name.startsWith(PREFIX)) continue;
+    const message =
+      other === undefined
+        ? unknownSetting(name, [...known])
+        : `unknown setting ${name}, did you mean ${other}?`;
+    throw new FaceError("CONFIG_INVALID", message, {
+      hint: "faceid <command> --help lists the settings; check the spelling",
+    });
   }
 }
 
-/** Refuses unknown names with our prefix; the rest of the environment belongs to others. */
-function refuseUnknown(environment: Environment, known: ReadonlySet<string>): void {
-  for (const name of Object.keys(environment)) {
-    if (name.startsWith(PREFIX) && !known.has(name) && !OTHER_NAMES.has(name)) {
-      throw new FaceError("CONFIG_INVALID", unknownSetting(name, [...known]), {
-        hint: "faceid <command> --help lists the settings; check the spelling",
-      });
-    }
+/** Warns about names that look like settings but are read by nobody. */
+function warnUnread(values: Environment, place: string, known: ReadonlySet<string>, isLoose: boolean): void {
+  for (const name of Object.keys(values)) {
+    if (/^FACE_?ID_/i.test(name) || known.has(name)) continue;
+    const unprefixed = [...known].filter((each) => !each.startsWith(PREFIX));
+    // A variable such as MODEL or OUTPUT may be anybody's; LEARNING_RATE is hardly.
+    const other = isLoose || name.includes("_") ? meant(name, [...known]) : undefined;
+    const near = other ?? (isLoose ? nearestName(name, unprefixed, 5) : undefined);
+    if (near !== undefined) warnOnce(`${name} in ${place} is not read; did you mean ${near}?`);
   }
 }
 
@@ -172,12 +200,17 @@ export function givenOptions<S extends z.ZodObject>(schema: S, sources: OptionSo
 
 const warned = new Set<string>();
 
-/** Warns about a former name, once in a process. */
-function warnRenamed(old: string, current: string): void {
-  if (warned.has(old)) return;
-  warned.add(old);
-  consoleLog().warn(`${old} is now ${current}`);
+/** Warns once in a process. */
+function warnOnce(message: string): void {
+  if (warned.has(message)) return;
+  warned.add(message);
+  consoleLog().warn(message);
 }
+
+const flagValue = (value: unknown) => {
+  if (value === true) return "";
+  return typeof value === "string" ? unquoted(value) : value;
+};
 
 /** Where a setting was given, under its name or a former one, and the text. */
 function findSetting(
@@ -185,14 +218,14 @@ function findSetting(
   { flags, environment, dotEnv }: Required<Pick<OptionSources, "flags" | "environment" | "dotEnv">>,
 ): { source: string; came: unknown } | undefined {
   const places = [
-    { suffix: "", spell: flagOf, of: (name: string) => (flags[name] === true ? "" : flags[name]) },
+    { suffix: "", spell: flagOf, of: (name: string) => flagValue(flags[name]) },
     ...[
       { suffix: " in the environment", values: environment },
       { suffix: " in .env", values: dotEnv },
     ].map(({ suffix, values }) => ({
       suffix,
       spell: variableOf,
-      of: (name: string) => values[variableOf(name)] || undefined,
+      of: (name: string) => unquoted(values[variableOf(name)] ?? "") || undefined,
     })),
   ];
   for (const { suffix, spell, of } of places) {
@@ -203,7 +236,7 @@ function findSetting(
         hint: `leave out ${spell(twice)}, the former name`,
       });
     }
-    if (name !== key) warnRenamed(spell(name), spell(key));
+    if (name !== key) warnOnce(`${spell(name)} is now ${spell(key)}`);
     return { source: spell(name) + suffix, came: of(name) };
   }
   return undefined;
@@ -222,13 +255,15 @@ function resolve<S extends z.ZodObject>(
   const known = new Set([...everyKey.flatMap(namesOf), ...Object.keys(removedSettings)].map(variableOf));
   refuseUnknown(environment, known);
   refuseUnknown(dotEnv, known);
+  warnUnread(environment, "the environment", known, false);
+  warnUnread(dotEnv, ".env", known, true);
   const values: Record<string, unknown> = { ...preset };
   const sources = new Map<string, { source: string; came: unknown }>();
   for (const [key, setting] of settingsOf(schema)) {
     const found = findSetting(key, { flags, environment, dotEnv });
     if (found === undefined) continue;
     const { came } = found;
-    values[key] = typeof came === "string" ? coerce(came, setting) : came;
+    values[key] = typeof came === "string" ? coerce(key, came, setting) : came;
     sources.set(key, found);
   }
   for (const key of removedFrom(schema)) {
@@ -243,14 +278,21 @@ function resolve<S extends z.ZodObject>(
   throw new FaceError(
     "CONFIG_INVALID",
     `${source}: got ${JSON.stringify(came)}, expected ${wantedText(issue, setting)}`,
-    { hint: `set ${flagOf(key)} or ${variableOf(key)}` },
+    {
+      hint:
+        /\d,\d/.test(String(came)) && setting.type !== "array"
+          ? COMMA_HINT
+          : `set ${flagOf(key)} or ${variableOf(key)}`,
+    },
   );
 }
+
+const COMMA_HINT = "write decimals with a point (0.001), and thousands without a separator (5000)";
 
 /** What the schema expected, as the end of a sentence. */
 function wantedText(issue: z.core.$ZodIssue, { type, items, description }: Setting): string {
   const isWhole = type === "integer" || items?.type === "integer";
-  const entries = (origin: string) => (origin === "array" ? ` values: ${description}` : "");
+  const entries = (origin: string) => (origin === "array" ? ` values: ${inFlags(description)}` : "");
   switch (issue.code) {
     case "invalid_type":
       return isWhole ? "a whole number" : `a ${issue.expected}`;
@@ -275,20 +317,35 @@ interface NumberFlag {
   readonly most?: number;
   /** Whether fractions are allowed. */
   readonly fraction?: boolean;
+  /** Whether the limits themselves are refused. */
+  readonly exclusive?: boolean;
   readonly fallback?: number;
 }
 
 /** Adds a flag whose number is checked: anything else is `CONFIG_INVALID`. */
 export function addNumber(command: Command, { flag, help, fallback, ...range }: NumberFlag): Command {
-  const { least, most, fraction = false } = range;
+  const { least, most, fraction = false, exclusive = false } = range;
   const parse = (text: string) => {
     const value = Number(text);
-    const inRange = value >= least && value <= (most ?? value);
+    const isLimit = value === least || value === most;
+    const inRange = value >= least && value <= (most ?? value) && !(exclusive && isLimit);
     if (text.trim() !== "" && inRange && (fraction || Number.isInteger(value))) return value;
-    const wanted = `${fraction ? "" : "whole "}number ${most === undefined ? `of at least ${least}` : `from ${least} to ${most}`}`;
+    const wanted = `${fraction ? "" : "whole "}number ${most === undefined ? `of at least ${least}` : `${exclusive ? "between" : "from"} ${least} ${exclusive ? "and" : "to"} ${most}`}`;
     throw new FaceError("CONFIG_INVALID", `--${flag}: got ${JSON.stringify(text)}, expected a ${wanted}`);
   };
   return command.option(`--${flag} <number>`, help, parse, fallback);
+}
+
+/**
+ * Makes sure that a picture's name ends as a format that is written; a name that ends otherwise would lie.
+ * @param endings without their dots.
+ */
+export function requireEnding(flag: string, path: string, endings: readonly string[]): void {
+  if (endings.some((ending) => path.toLowerCase().endsWith(`.${ending}`))) return;
+  const wanted = endings.map((ending) => `.${ending}`);
+  const last = wanted.pop();
+  const names = wanted.length === 0 ? last : `${wanted.join(", ")} or ${last}`;
+  throw new FaceError("CONFIG_INVALID", `${flag}: got ${path}, expected a name ending in ${names}`);
 }
 
 /** Parses the value of `--folds`. */

@@ -1,6 +1,50 @@
-/** @file A command's side of its process: log lines on standard error, Ctrl-C and SIGTERM. */
+/** @file A command's side of its process: log lines on standard error, Ctrl-C and SIGTERM, how it was started. */
+import { readFileSync } from "node:fs";
+import { basename, relative } from "node:path";
 import { ERRORS } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { clearLines } from "./terminal.ts";
+
+const SAFE = /^[\w@%+=:,./-]+$/;
+
+/** A word as the shell takes it: unchanged where it has no special characters, otherwise in quotes. */
+export function shellWord(word: string, platform: NodeJS.Platform = process.platform): string {
+  if (SAFE.test(word)) return word;
+  // PowerShell and cmd both take double quotes.
+  return platform === "win32" ? `"${word.replaceAll('"', '""')}"` : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** How this process was started, as the user would type it again: `npx faceid`, `node bin/faceid.js` or `faceid`. */
+export function programText(argv: readonly string[] = process.argv, environment = process.env): string {
+  // npm sets it for `npx`, `npm exec` and `npm run`; a clone and a project both have the command for npx.
+  if (environment.npm_command !== undefined) return "npx faceid";
+  const script = argv[1] ?? "";
+  if (basename(script) !== "faceid.js") return "faceid";
+  return `node ${shellWord(relative("", script) || script)}`;
+}
+
+/** A command to be pasted into a shell. */
+export const commandText = (...words: readonly string[]): string =>
+  [programText(), ...words.map((word) => shellWord(word))].join(" ");
+
+/** A text in which commands, such as `faceid models list`, begin as this process was started. @param names of commands. */
+export function asTyped(text: string, names: readonly string[]): string {
+  const command = new RegExp(`(?<!npx |node )\\bfaceid (?=(?:${names.join("|")})\\b)`, "g");
+  return text.replaceAll(command, `${programText()} `);
+}
+
+/**
+ * Lines that cannot be written, since the disk is full or their reader has ended, are lost; the program goes on. A file
+ * throws, a pipe reports its error later.
+ */
+export function writeLine(write: () => void): void {
+  try {
+    write();
+  } catch {
+    // There is no place left to say so.
+  }
+}
+process.stderr.on("error", () => undefined);
 
 /** Writes warnings and errors always, information unless `quiet`; fields follow the message as `key=value`. */
 export function consoleLog({ quiet = false, debug = process.env.FACEID_DEBUG !== undefined } = {}): Log {
@@ -8,7 +52,10 @@ export function consoleLog({ quiet = false, debug = process.env.FACEID_DEBUG !==
     const details = Object.entries(fields).map(
       ([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
     );
-    process.stderr.write(`${prefix}${message}${details.join("")}\n`);
+    writeLine(() => {
+      clearLines();
+      process.stderr.write(`${prefix}${message}${details.join("")}\n`);
+    });
   };
   return {
     debug: (message, fields) => {
@@ -26,7 +73,35 @@ export interface Interrupt extends Disposable {
   readonly signal: AbortSignal;
 }
 
-/** Aborts at the first SIGINT or SIGTERM and calls `notice`; a second one ends the process. */
+const WATCH_MS = 500;
+
+/** The parent of this process and, where the system tells, the parent's parent: npx puts a shell between itself and us. */
+function starters(): string {
+  const parent = process.ppid;
+  try {
+    const [, after = ""] = readFileSync(`/proc/${parent}/stat`, "utf8").split(/\) (?!.*\) )/);
+    return `${parent} ${after.split(" ")[1]}`;
+  } catch {
+    return String(parent);
+  }
+}
+
+/** Calls `end` once when npx, which does not pass on every signal, is gone. Nothing where npx did not start this process. */
+function watchNpx(end: () => void): NodeJS.Timeout | undefined {
+  if (process.env.npm_command !== "exec") return undefined;
+  const before = starters();
+  const timer = setInterval(() => {
+    if (starters() === before) return;
+    clearInterval(timer);
+    end();
+  }, WATCH_MS);
+  return timer.unref();
+}
+
+/**
+ * Aborts at the first SIGINT or SIGTERM, or when npx that started this process is gone, and calls `notice`; a second signal
+ * ends the process.
+ */
 export function onInterrupt(notice: () => void): Interrupt {
   const controller = new AbortController();
   const handle = () => {
@@ -36,9 +111,13 @@ export function onInterrupt(notice: () => void): Interrupt {
   };
   process.on("SIGINT", handle);
   process.on("SIGTERM", handle);
+  const watch = watchNpx(() => {
+    if (!controller.signal.aborted) handle();
+  });
   return {
     signal: controller.signal,
     [Symbol.dispose]() {
+      clearInterval(watch);
       process.off("SIGINT", handle);
       process.off("SIGTERM", handle);
     },

@@ -1,15 +1,18 @@
 /** @file What a run looks like while it goes: on a terminal, in a log file, for a program. */
-import { describe, expect, it } from "vitest";
+import { stripVTControlCharacters } from "node:util";
+import { describe, expect, it, vi } from "vitest";
 import { tinyConfig } from "../../test/support/tiny-run.ts";
 import { START } from "../train/checkpoint.ts";
 import type { TrainConfig } from "../train/config.ts";
 import type { StepRecord } from "../train/listeners.ts";
+import { consoleLog } from "./process.ts";
 import {
   commandProgress,
   durationText,
   measureProgress,
   type ProgressStyle,
   progressListener,
+  StatusLine,
 } from "./progress.ts";
 
 const step = (stepInEpoch: number): StepRecord => ({
@@ -163,5 +166,50 @@ describe("progress", () => {
     [7320, "2h 02m"],
   ])("tells %d seconds as %s", (seconds, text) => {
     expect(durationText(seconds)).toBe(text);
+  });
+});
+
+describe("a narrow terminal", () => {
+  /** What the terminal shows at last, line by line; a text that reaches the last column would have wrapped. */
+  const screenOf = (text: string) =>
+    text.split("\n").map((line) => stripVTControlCharacters(line.split("\r\u001b[2K").at(-1)!));
+
+  it.each([20, 40, 60, 80, 120, 0])("of %i columns keeps every redrawn line on one", async (columns) => {
+    let text = "";
+    const output = {
+      isTTY: true,
+      columns,
+      write: (part: string) => {
+        text += part;
+      },
+    };
+    const listener = progressListener("bar", output);
+    const config = { ...tinyConfig({ epochs: 200, batchSize: 4 }), replicas: 1 };
+    await listener.onRunStart?.({ config, stepsPerEpoch: 100, progress: START });
+    for (let i = 1; i <= 100; i++) await listener.onStep?.({ ...step(i), pairsPerSecond: 1234.5 });
+    const measure = measureProgress("bar", output);
+    for (let images = 1; images <= 20; images++) measure({ images, totalImages: 123_456 });
+    using line = new StatusLine(output, () => 0);
+    line.show(`${"digiface-1m-part-".repeat(6)}7.zip: 12.0 MB of 48.0 MB (25 %), 3.1 MB/s, 12s left`);
+    const redrawn = text.split("\r\u001b[2K").slice(1);
+    expect(redrawn.length).toBeGreaterThan(120);
+    const longest = redrawn.map((each) => screenOf(each.split("\n")[0]!)[0]!.length);
+    expect(Math.max(...longest)).toBeLessThan(columns || 80);
+    expect(redrawn.at(-1)).toContain("digiface-1m-");
+    expect(text.split("\n")).toHaveLength(2);
+  });
+
+  it("shows a warning on a line of its own", async () => {
+    let text = "";
+    const write = vi.spyOn(process.stderr, "write").mockImplementation((part) => {
+      text += String(part);
+      return true;
+    });
+    using line = new StatusLine({ isTTY: true, columns: 80, write: (part) => process.stderr.write(part) });
+    line.show("reading 3 of 9 images");
+    consoleLog().warn("b.jpg: cannot be read");
+    line.show("reading 4 of 9 images");
+    write.mockRestore();
+    expect(screenOf(text)[0]).toBe("warning: b.jpg: cannot be read");
   });
 });

@@ -3,22 +3,19 @@ import { styleText } from "node:util";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { StepRecord, TrainListener } from "../train/listeners.ts";
+import { clearLine, type Output, redrawLine, roomOf } from "./terminal.ts";
+
+export type { Output } from "./terminal.ts";
 
 export const PROGRESS_STYLES = ["bar", "plain", "json"] as const;
 export type ProgressStyle = (typeof PROGRESS_STYLES)[number];
-
-/** A terminal or a file. */
-export interface Output {
-  readonly isTTY?: boolean | undefined;
-  write(text: string): unknown;
-}
 
 const BAR_WIDTH = 24;
 /** Steps between two lines of a plain log. */
 const PLAIN_EVERY = 50;
 const MINUTE = 60;
-/** Moves a terminal to the start of its line and clears it. */
-const CLEAR = "\r\u001b[2K";
+/** A shorter bar says nothing. */
+const SHORTEST_BAR = 6;
 
 /** `7s`, `3m 05s`, `2h 04m` */
 export function durationText(seconds: number): string {
@@ -38,15 +35,18 @@ function epochText(record: EpochRecord): string {
   return `loss ${record.loss.toFixed(4)}  accuracy ${record.accuracy.toFixed(4)}${validation}  ${durationText(record.seconds)}`;
 }
 
-function stepText(record: StepRecord, unit: string, secondsLeft: number): string {
+/** The parts of a step's line. */
+function stepParts(record: StepRecord, unit: string, secondsLeft: number): string[] {
   return [
     `${String(record.stepInEpoch).padStart(String(record.stepsPerEpoch).length)}/${record.stepsPerEpoch}`,
     `loss ${record.epochLoss.toFixed(4)}`,
     `accuracy ${record.epochAccuracy.toFixed(4)}`,
     `${record.pairsPerSecond.toFixed(1)} ${unit}/s`,
     `${durationText(secondsLeft)} left`,
-  ].join("  ");
+  ];
 }
+/** Which of these parts a narrow terminal does without, the first one first. */
+const DISPENSABLE = [3, 2, 1, 4];
 
 /** Estimates the seconds left from the speed of the last steps. */
 class Pace {
@@ -61,9 +61,19 @@ class Pace {
   }
 }
 
-function bar(done: number): string {
-  const full = Math.round(done * BAR_WIDTH);
-  return `${"━".repeat(full)}${styleText("dim", "━".repeat(BAR_WIDTH - full))}`;
+function bar(done: number, width: number): string {
+  const full = Math.round(done * width);
+  return `${"━".repeat(full)}${styleText("dim", "━".repeat(width - full))}`;
+}
+
+/** A line that fits the terminal: as many parts as leave room for a bar, which is as long as fits. */
+function barLine(output: Output, head: string, done: number, parts: readonly string[]): string {
+  const room = roomOf(output) - head.length - 2;
+  const dropped = new Set<number>();
+  const shown = () => parts.filter((_, i) => !dropped.has(i)).join("  ");
+  for (const each of DISPENSABLE) if (shown().length + SHORTEST_BAR > room) dropped.add(each);
+  const left = Math.min(BAR_WIDTH, room - shown().length);
+  return `${head} ${left < SHORTEST_BAR ? "" : `${bar(done, left)} `}${shown()}`;
 }
 
 /** Progress goes to standard error, so that standard output holds the results alone. */
@@ -107,17 +117,19 @@ export function progressListener(style: ProgressStyle, output: Output): TrainLis
       output.write(`${epochs} epochs of ${stepsPerEpoch} steps of ${batchSize} ${unit}${from}\n`);
     },
     onStep(record) {
-      const text = stepText(record, unit, pace.left(record, totalSteps, batchSize));
+      const parts = stepParts(record, unit, pace.left(record, totalSteps, batchSize));
       const head = `epoch ${record.epoch}/${epochs}`;
-      if (drawn) output.write(`${CLEAR}${head} ${bar(record.stepInEpoch / record.stepsPerEpoch)} ${text}`);
-      else if (record.stepInEpoch % PLAIN_EVERY === 0) output.write(`${head}  ${text}\n`);
+      if (drawn) redrawLine(output, barLine(output, head, record.stepInEpoch / record.stepsPerEpoch, parts));
+      else if (record.stepInEpoch % PLAIN_EVERY === 0) output.write(`${[head, ...parts].join("  ")}\n`);
     },
     onEpochEnd({ record, best }) {
       const line = `epoch ${record.epoch}/${epochs}  ${epochText(record)}${best ? "  best so far" : ""}\n`;
-      output.write(drawn ? `${CLEAR}${line}` : line);
+      clearLine(output);
+      output.write(line);
     },
     onRunEnd({ reason, detail }) {
-      output.write(`${drawn ? CLEAR : ""}${reason}: ${detail}\n`);
+      clearLine(output);
+      output.write(`${reason}: ${detail}\n`);
     },
   };
 }
@@ -138,7 +150,9 @@ export function measureProgress(
   return ({ images, totalImages }) => {
     const done = images / totalImages;
     if (drawn) {
-      output.write(`${CLEAR}${done < 1 ? `measuring ${bar(done)} ${images}/${totalImages} images` : ""}`);
+      if (done < 1)
+        redrawLine(output, barLine(output, "measuring", done, [`${images}/${totalImages} images`]));
+      else clearLine(output);
       return;
     }
     if (done < 1 && Math.floor(done * PARTS) === reported) return;
@@ -170,7 +184,6 @@ export class StatusLine implements Disposable {
   readonly #output: Output;
   readonly #now: () => number;
   #shownAt: number;
-  #open = false;
 
   constructor(output: Output = process.stderr, now: () => number = Date.now) {
     this.#output = output;
@@ -184,8 +197,8 @@ export class StatusLine implements Disposable {
     const terminal = this.#output.isTTY === true;
     if (this.#now() - this.#shownAt < (terminal ? REDRAW_MS : LOG_EVERY_MS)) return;
     this.#shownAt = this.#now();
-    this.#output.write(terminal ? `${CLEAR}${text}` : `${text}\n`);
-    this.#open = terminal;
+    if (terminal) redrawLine(this.#output, text);
+    else this.#output.write(`${text}\n`);
   }
 
   /** Shows a text that stays. */
@@ -196,8 +209,7 @@ export class StatusLine implements Disposable {
 
   /** Removes the line. */
   [Symbol.dispose](): void {
-    if (this.#open) this.#output.write(CLEAR);
-    this.#open = false;
+    clearLine(this.#output);
   }
 }
 

@@ -2,16 +2,27 @@
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, type Tensor } from "../base/tensor.ts";
-import { decodeImage } from "../image/decode.ts";
-import { prepare } from "../image/settings.ts";
+import { decodeInto } from "../image/decode.ts";
+
+/** How to ask a server of ours about whole photographs, by its own `:verify`. */
+export interface VerifyWish {
+  /** Highest false accept rate wanted, between 0 and 1. */
+  readonly far?: number | undefined;
+  /** Which face is meant where there are several. */
+  readonly face?: string | undefined;
+  /** Whether a face unfit to be compared is an error. */
+  readonly strict?: boolean | undefined;
+}
 
 /** What a server answered. */
 export interface Answer {
-  /** `{"predictions": [[p]]}` or `{"error": "…"}`. */
+  /** `{"predictions": [[p]]}`, `:verify`'s `{"same": …, "similarity": …}`, or `{"error": "…"}`. */
   readonly text: string;
   readonly isError: boolean;
-  /** The probability, where there is one. */
+  /** The probability, where the answer is a prediction. */
   readonly probability?: number;
+  /** The decision, where `:verify` answered it. */
+  readonly same?: boolean;
 }
 
 /** JSON on one line, `{"predictions": [[p]]}`, with the numbers and strings of the server unchanged. */
@@ -70,12 +81,16 @@ export function imagePorts(
   if (fits) return ports as unknown as [ImagePort, ImagePort];
   const declared = inputs.map(({ name, shape }) => `${name} [${shape.join(", ")}]`).join(", ");
   const problem = `${model} does not compare two images: it takes ${declared || "nothing"}`;
-  const hint = "name a model with two inputs of shape [-1, height, width, 3] by --model-name";
+  const hint =
+    inputs.length === 0
+      ? "a model pack answers whole photographs over REST: pass --url instead of --grpc"
+      : "name a model with two inputs of shape [-1, height, width, 3] by --model-name";
   throw new FaceError("SERVER_ERROR", problem, { hint });
 }
 
 /** A batch of one photograph: `[1, height, width, 3]`, RGB in [0, 1]. */
 export async function readPhoto(path: string, { height, width }: ImagePort): Promise<Tensor<"float32">> {
-  const pixels = await decodeImage(path, { height, width, channels: 3 });
-  return float32([1, height, width, 3], prepare(pixels));
+  const image = new Float32Array(height * width * 3);
+  await decodeInto(path, { height, width, channels: 3 }, image, 0);
+  return float32([1, height, width, 3], image);
 }

@@ -1,6 +1,10 @@
 /** @file The client of a server: asks over REST or gRPC, and knows of it only what the protocols say. */
+
+import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
+import { FaceError } from "../base/errors.ts";
 import { requestGrpc } from "./grpc.ts";
-import type { Answer } from "./pair.ts";
+import type { Answer, VerifyWish } from "./pair.ts";
 import { requestRest } from "./rest.ts";
 
 /** A server and a model on it: over REST by `url`, over gRPC by `address`. */
@@ -11,27 +15,59 @@ export type RequestTarget = {
   readonly timeoutMs?: number;
 } & (
   | {
-      /** `http://localhost:8501` */
+      /** `http://localhost:8501`, `localhost:8501`, or with a path before `/v1`. */
       readonly url: string;
       readonly address?: never;
+      /**
+       * Sends the photographs as files to the server's `:verify`, which finds the faces and decides. Left out, only a
+       * model without signatures, such as a pack, is asked so.
+       */
+      readonly verify?: VerifyWish | undefined;
     }
   | {
       /** `localhost:8500` */
       readonly address: string;
       readonly url?: never;
+      readonly verify?: never;
     }
 );
+
+const targetOptions = z.strictObject({
+  model: given.text.optional(),
+  timeoutMs: given.count.optional(),
+  url: given.text.optional(),
+  address: given.text.optional(),
+  verify: z
+    .strictObject({
+      far: given.far.optional(),
+      face: given.text.optional(),
+      strict: given.flag.optional(),
+    } satisfies Record<keyof VerifyWish, z.ZodType>)
+    .optional(),
+} satisfies Record<keyof RequestTarget, z.ZodType>);
+
+const twoPaths = z.tuple([given.text, given.text], "the paths of two image files");
 
 /**
  * Asks whether two photographs show one person. They are resized to what the model's metadata declares.
  * @param images paths of image files.
- * @returns the server's answer as JSON, which may be an error, and `probability` in [0, 1] where there is one.
- * @throws FaceError `IMAGE_UNREADABLE`, `SERVER_UNREACHABLE` or `SERVER_ERROR`.
+ * @returns the server's answer as JSON, which may be an error, and `probability` in [0, 1] or `same` where it has one.
+ * @throws FaceError `CONFIG_INVALID`, `IMAGE_UNREADABLE`, `SERVER_UNREACHABLE` or `SERVER_ERROR`.
  */
-export function request(target: RequestTarget, images: readonly [string, string]): Promise<Answer> {
-  const { model = "faceid", timeoutMs } = target;
+export async function request(target: RequestTarget, images: readonly [string, string]): Promise<Answer> {
+  checkOptions("request", targetOptions, target);
+  checkOptions("request, the images", twoPaths, images);
+  const { model = "faceid", timeoutMs, verify } = target;
+  if ((target.url === undefined) === (target.address === undefined)) {
+    throw new FaceError("CONFIG_INVALID", "request: expected one of url and address", {
+      hint: "url names the REST interface, address the gRPC interface",
+    });
+  }
+  if (target.address !== undefined && verify !== undefined) {
+    throw new FaceError("CONFIG_INVALID", "request: verify is asked over REST only", { hint: "pass url" });
+  }
   const common = { model, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
   return target.url === undefined
-    ? requestGrpc({ ...common, address: target.address }, images)
-    : requestRest({ ...common, url: target.url }, images);
+    ? await requestGrpc({ ...common, address: target.address.replace(/^(https?|grpc|dns):\/+/, "") }, images)
+    : await requestRest({ ...common, url: target.url, verify }, images);
 }

@@ -1,8 +1,17 @@
 /** @file Asks a server over TensorFlow Serving's REST interface. */
+
+import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
-import { FaceError, messageOf } from "../base/errors.ts";
-import { type Answer, type DescribedInput, imagePorts, onOneLine, readPhoto } from "./pair.ts";
+import { asFaceError, FaceError, messageOf } from "../base/errors.ts";
+import {
+  type Answer,
+  type DescribedInput,
+  imagePorts,
+  onOneLine,
+  readPhoto,
+  type VerifyWish,
+} from "./pair.ts";
 
 export interface RestTarget {
   /** Address of the server: `http://localhost:8501`. */
@@ -10,6 +19,8 @@ export interface RestTarget {
   readonly model: string;
   /** Milliseconds for each request. */
   readonly timeoutMs?: number;
+  /** Asks by `:verify`; left out, only a model without signatures, such as a pack, is asked so. */
+  readonly verify?: VerifyWish | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -30,6 +41,7 @@ const metadataSchema = z.object({
   }),
 });
 
+const verifiedSchema = z.object({ same: z.boolean() });
 const predictionsSchema = z.object({ predictions: z.tuple([z.tuple([z.number()])]) });
 
 const unreachable = (url: string, error: unknown) =>
@@ -44,15 +56,39 @@ function reasonOf(error: unknown): string {
   return messageOf(cause) || "the connection was refused";
 }
 
+/**
+ * The address of a server: `localhost:8501` is one too, and a path before `/v1` stays.
+ * @throws FaceError `CONFIG_INVALID`.
+ */
+function addressOf(text: string): { readonly base: string; readonly headers: Record<string, string> } {
+  const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  const url = URL.canParse(full) ? new URL(full) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.hostname === "") {
+    throw new FaceError("CONFIG_INVALID", `${JSON.stringify(text)} is no address of a REST interface`, {
+      hint: "pass one such as http://localhost:8501 or https://example.org/faces; --grpc takes HOST:PORT",
+    });
+  }
+  const { origin, pathname, username, password } = url;
+  const secret = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`);
+  return {
+    base: `${origin}${pathname.replace(/(\/v1(\/.*)?)?\/*$/, "")}`,
+    // fetch refuses addresses with a name and password.
+    headers: username === "" ? {} : { authorization: `Basic ${secret.toString("base64")}` },
+  };
+}
+
 async function ask(
   target: RestTarget,
   path: string,
   body?: string,
 ): Promise<{ status: number; text: string }> {
   const signal = AbortSignal.timeout(target.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-  const url = new URL(`/v1/models/${encodeURIComponent(target.model)}${path}`, target.url);
+  const { base, headers } = addressOf(target.url);
+  const url = `${base}/v1/models/${encodeURIComponent(target.model)}${path}`;
+  const json = { "content-type": "application/json" };
+  const sent = body === undefined ? {} : { method: "POST", body, headers: { ...headers, ...json } };
   try {
-    const response = await fetch(url, body === undefined ? { signal } : { method: "POST", body, signal });
+    const response = await fetch(url, { headers, signal, ...sent });
     return { status: response.status, text: await response.text() };
   } catch (error) {
     throw unreachable(target.url, error);
@@ -76,6 +112,10 @@ function asAnswer({ status, text }: { status: number; text: string }, url: strin
   if (isOk(status) && predictions.success) {
     return { text: onOneLine(text), isError: false, probability: predictions.data.predictions[0][0] };
   }
+  const verified = verifiedSchema.safeParse(value);
+  if (isOk(status) && verified.success) {
+    return { text: onOneLine(text), isError: false, same: verified.data.same };
+  }
   if (typeof value === "object" && value !== null)
     return { text: onOneLine(text), isError: !isOk(status) || "error" in value };
   throw new FaceError("SERVER_ERROR", `${url} answered with status ${status} and no JSON`, {
@@ -83,9 +123,12 @@ function asAnswer({ status, text }: { status: number; text: string }, url: strin
   });
 }
 
-function inputsOf(text: string, model: string): DescribedInput[] {
+/** The inputs of the default signature; undefined for a model without any signature, which answers `:verify` only. */
+function inputsOf(text: string, model: string): DescribedInput[] | undefined {
   const metadata = metadataSchema.safeParse(parsed(text));
-  const signature = metadata.data?.metadata.signature_def.signature_def[DEFAULT_SIGNATURE];
+  const signatures = metadata.data?.metadata.signature_def.signature_def;
+  if (signatures !== undefined && Object.keys(signatures).length === 0) return undefined;
+  const signature = signatures?.[DEFAULT_SIGNATURE];
   if (signature === undefined) {
     throw new FaceError("SERVER_ERROR", `the metadata of ${model} has no signature ${DEFAULT_SIGNATURE}`);
   }
@@ -101,14 +144,38 @@ function inputsOf(text: string, model: string): DescribedInput[] {
  * @throws FaceError `IMAGE_UNREADABLE`, `SERVER_UNREACHABLE` or `SERVER_ERROR`.
  */
 export async function requestRest(target: RestTarget, images: readonly [string, string]): Promise<Answer> {
+  if (target.verify !== undefined) return await askVerify(target, images, target.verify);
   const metadata = await ask(target, "/metadata");
   if (!isOk(metadata.status)) return asAnswer(metadata, target.url);
-  const ports = imagePorts(inputsOf(metadata.text, target.model), target.model);
+  const inputs = inputsOf(metadata.text, target.model);
+  if (inputs === undefined) return await askVerify(target, images, {});
+  const ports = imagePorts(inputs, target.model);
   const photos = await Promise.all(ports.map((port, i) => readPhoto(images[i as 0 | 1], port)));
   const instance = Object.fromEntries(
     ports.map(({ name, height, width }, i) => [name, nested(photos[i]!.data, height, width)]),
   );
   return asAnswer(await ask(target, ":predict", JSON.stringify({ instances: [instance] })), target.url);
+}
+
+/** Sends two files as they are to `:verify`, which finds the faces in them. */
+async function askVerify(
+  target: RestTarget,
+  images: readonly [string, string],
+  wish: VerifyWish,
+): Promise<Answer> {
+  const [anchor, verification] = await Promise.all(images.map(fileOf));
+  return asAnswer(
+    await ask(target, ":verify", JSON.stringify({ anchor, verification, ...wish })),
+    target.url,
+  );
+}
+
+async function fileOf(path: string): Promise<{ b64: string }> {
+  try {
+    return { b64: (await readFile(path)).toString("base64") };
+  } catch (error) {
+    throw asFaceError(error) ?? error;
+  }
 }
 
 /** `[height][width][3]` numbers of six decimals, enough for eight-bit pixels. */

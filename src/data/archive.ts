@@ -1,9 +1,9 @@
 /** @file Unpacks archives into a folder and never outside it. */
-import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { gzippedTarFiles, isGzip, isZip, type PackedFile, zipFiles } from "../base/archives.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
-import { writeError } from "../base/files.ts";
+import { renameWhenFree, writeError } from "../base/files.ts";
 
 /** No image is larger: a file that claims more is a decompression bomb. */
 const MAX_FILE_BYTES = 256 * 2 ** 20;
@@ -43,7 +43,7 @@ async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(temporary, bytes);
-    await rename(temporary, path);
+    await renameWhenFree(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
     throw writeError(path, error);

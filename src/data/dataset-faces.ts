@@ -1,7 +1,7 @@
 /** @file The photographs of a dataset as the faces in them: which face of each, and a pass that finds them all once. */
-import { availableParallelism } from "node:os";
 import { FaceError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { usableCores } from "../base/platform.ts";
 import type { Framing } from "../faces/alignment.ts";
 import type { FaceChoice } from "../faces/choose.ts";
 import { openPack } from "../faces/models.ts";
@@ -53,14 +53,14 @@ export interface LeftOutPhoto {
 }
 
 /** Photographs that a search could not use. */
-export interface LeftOut {
+export interface UnusedPhotos {
   /** Readable ones without a face, or with several where one was wanted. */
   readonly facesNotFound: readonly LeftOutPhoto[];
   readonly unreadable: readonly LeftOutPhoto[];
 }
 
 /** What a loader could not use so far, in path order. */
-export function leftOutOf(loader: Loader): LeftOut {
+export function leftOutOf(loader: Loader): UnusedPhotos {
   const all = [...loader.failures]
     .map(([path, { code, message }]) => ({ path, code, reason: message }))
     .sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -90,9 +90,9 @@ export interface FindFacesOptions {
 export async function findDatasetFaces(
   people: readonly Identity[],
   { settings, log, strict = false, signal, onProgress }: FindFacesOptions,
-): Promise<LeftOut> {
+): Promise<UnusedPhotos> {
   const images = people.flatMap((person) => person.images);
-  await using loader = new Loader({ settings, workers: availableParallelism(), strict, log });
+  await using loader = new Loader({ settings, workers: usableCores(), strict, log });
   let batches = 0;
   for await (const _ of loader.imageBatches(images, { batchSize: BATCH })) {
     if (signal?.aborted) {
@@ -106,9 +106,9 @@ export async function findDatasetFaces(
 }
 
 /** People without the images that were left out, and without people who then have none. */
-export function withoutLeftOut(
+export function withoutUnused(
   people: readonly Identity[],
-  { facesNotFound, unreadable }: LeftOut,
+  { facesNotFound, unreadable }: UnusedPhotos,
 ): Identity[] {
   const names = new Set([...facesNotFound, ...unreadable].map(({ path }) => path));
   return people

@@ -1,5 +1,8 @@
 /** @file Datasets of people and images: opens folders of any layout, drawn faces, and users' modules. */
+
 import { basename, join, resolve } from "node:path";
+import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import {
   DEFAULT_SYNTHETIC_IDENTITIES,
@@ -7,15 +10,20 @@ import {
   drawnIdentities,
   type SyntheticOptions,
 } from "./drawn.ts";
+import { type Folder, listFolder, listPeople } from "./folder.ts";
+import type { Dataset, Identity } from "./identity.ts";
 import {
   detectLayout,
+  emptyError,
   type FolderLayout,
+  fitted,
   type IdentityRange,
   LAYOUTS,
-  listFolder,
-  listImages,
-} from "./folder.ts";
-import type { Dataset, Identity } from "./identity.ts";
+  layoutRemark,
+  nestedRemark,
+  peopleAmong,
+} from "./layouts.ts";
+import { isLoss, REASONS, Tally } from "./left-out.ts";
 import { isModulePath, type ListedIdentity, openModule } from "./module.ts";
 
 export type { Dataset } from "./identity.ts";
@@ -37,8 +45,21 @@ export interface DatasetOptions {
   readonly synthetic?: SyntheticOptions | undefined;
 }
 
-/** Folders that are read to detect the layout. */
-const SAMPLE = 8;
+const whole = z.number();
+const datasetOptions = z.strictObject({
+  dataset: z.string().optional(),
+  path: z.string().optional(),
+  idFrom: whole.optional(),
+  idTo: whole.optional(),
+  imagesPerId: whole.optional(),
+  synthetic: z
+    .strictObject({
+      identities: given.count.optional(),
+      seed: whole.optional(),
+      difficulty: z.number().min(0).max(2).optional(),
+    })
+    .optional(),
+} satisfies Record<keyof DatasetOptions, z.ZodType>);
 
 const isFolderLayout = (name: string): name is FolderLayout => Object.hasOwn(LAYOUTS, name);
 
@@ -72,22 +93,62 @@ function identitiesOf(people: readonly ListedIdentity[], imagesPerId = Number.PO
     }));
 }
 
-/** The error when no images were found. */
-function emptyError(
+/** Names that are the same person's in another spelling of accents are joined, under the composed spelling. */
+function joined(people: readonly ListedIdentity[]): ListedIdentity[] {
+  const byName = new Map<string, ListedIdentity>();
+  for (const { name: spelled, paths } of people) {
+    const name = spelled.normalize("NFC");
+    byName.set(name, { name, paths: [...(byName.get(name)?.paths ?? []), ...paths] });
+  }
+  return [...byName.values()];
+}
+
+/** Says which people's names differ only in case, spaces and the like, since they may be one person. */
+function similarNames(people: readonly ListedIdentity[]): string | undefined {
+  const seen = new Map<string, string>();
+  const pairs: string[] = [];
+  for (const { name } of people) {
+    const key = name
+      .toLowerCase()
+      .replaceAll(/[\s_.-]+/g, " ")
+      .trim();
+    const other = seen.get(key);
+    if (other === undefined) seen.set(key, name);
+    else pairs.push(`${other} and ${name}`);
+  }
+  const more = pairs.length > 1 ? ` (and ${pairs.length - 1} more)` : "";
+  return pairs.length === 0 ? undefined : `${pairs[0]} count as two people${more}; join them if they are one`;
+}
+
+/** The folders of the people in range, by the given layout or the one that all folders fit. */
+async function rangedPeople(
   root: string,
-  kind: FolderLayout,
-  folders: readonly string[],
+  given: FolderLayout | undefined,
+  names: readonly string[],
   range: IdentityRange,
-): FaceError {
-  const nested = folders.length === 1 ? `; did you mean ${join(root, folders[0]!)}?` : "";
-  const ranged = range.from > 0 || Number.isFinite(range.to);
-  return new FaceError(
-    "DATASET_INVALID",
-    ranged
-      ? `no images of people ${range.from} to ${range.to} among the ${folders.length} folders of ${root}`
-      : `no images of people in the ${folders.length} folders of ${root}`,
-    { hint: `the layout ${kind} is ${LAYOUTS[kind].description}${nested}` },
-  );
+  leftOut: Tally,
+) {
+  const wanted = given === undefined ? names : LAYOUTS[given].people(names, range);
+  const listed = await listPeople(root, wanted);
+  const { people, leftOut: containers } = peopleAmong(root, listed);
+  leftOut.addAll(containers.list());
+  const kind = given ?? detectLayout(people);
+  const remarks = given !== undefined ? [] : [layoutRemark(root, people), nestedRemark(root, people)];
+  if (given !== undefined) return { kind, people, remarks };
+  const byName = new Map(people.map((folder) => [folder.name, folder]));
+  const chosen = LAYOUTS[kind].people(names, range).flatMap((name) => byName.get(name) ?? []);
+  return { kind, people: chosen, remarks };
+}
+
+/** The people of folders; what they hold besides is counted. */
+function peopleOf(root: string, kind: FolderLayout, folders: readonly Folder[], leftOut: Tally) {
+  return folders.map((folder): ListedIdentity => {
+    const [files, misfits] = fitted(root, folder, kind);
+    leftOut.addAll([...folder.leftOut, ...misfits]);
+    const isLost = folder.leftOut.some(({ reason }) => reason !== REASONS.hidden);
+    if (folder.files.length === 0 && !isLost) leftOut.add(REASONS.empty, join(root, folder.name));
+    return { name: folder.name, paths: files.map((file) => join(root, folder.name, file)) };
+  });
 }
 
 async function openFolder(
@@ -96,19 +157,27 @@ async function openFolder(
   options: DatasetOptions,
 ): Promise<Dataset> {
   const range = rangeOf(options);
-  const { folders } = await listFolder(root);
-  const kind = given ?? detectLayout(await listImages(root, folders.slice(0, SAMPLE)));
-  const layout = LAYOUTS[kind];
-  const people = await listImages(root, layout.people(folders, range));
-  const listed = people.map((folder) => ({
-    name: folder.name,
-    paths: layout.images(folder).map((file) => join(root, folder.name, file)),
-  }));
+  const entries = await listFolder(root);
+  const leftOut = new Tally();
+  leftOut.addAll(entries.leftOut);
+  const { kind, people, remarks } = await rangedPeople(root, given, entries.folders, range, leftOut);
+  const listed = joined(peopleOf(root, kind, people, leftOut));
   const identities = identitiesOf(listed, options.imagesPerId);
-  if (identities.length === 0) throw emptyError(root, kind, folders, range);
+  if (identities.length === 0) {
+    throw emptyError(root, kind, entries, range, leftOut.list().filter(isLoss));
+  }
+  if (entries.files.length > 0)
+    leftOut.add(REASONS.loose, join(root, entries.files[0]!), entries.files.length);
   // Exported models contain the name, so it must not reveal the folder's place on this machine.
   const folder = basename(root);
-  return { name: folder === kind ? kind : `${kind} ${folder}`, kind, path: root, identities };
+  return {
+    name: folder === kind ? kind : `${kind} ${folder}`,
+    kind,
+    path: root,
+    identities,
+    leftOut: leftOut.list(),
+    remarks: [...remarks, similarNames(listed)].filter((each) => each !== undefined),
+  };
 }
 
 function openSynthetic(options: DatasetOptions): Dataset {
@@ -150,6 +219,7 @@ async function openListed(path: string, options: DatasetOptions): Promise<Datase
  *   or module does not exist; `DATASET_INVALID` when it has no images of people.
  */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
+  checkOptions("openDataset", datasetOptions, options);
   const { dataset, path } = options;
   if (dataset === "synthetic") return openSynthetic(options);
   if (dataset !== undefined && isModulePath(dataset)) return openListed(dataset, options);

@@ -1,51 +1,132 @@
-/** @file Datasets on disk: lists a folder of folders of images and recognises its layout. */
-import { readdir, stat } from "node:fs/promises";
-import { extname, join, parse } from "node:path";
+/** @file Lists the photographs in a folder and in all folders below it, and what is left out there. */
+import type { Stats } from "node:fs";
+import { open, readdir, realpath, stat } from "node:fs/promises";
+import { join, sep } from "node:path";
 import { FaceError, messageOf, systemCode } from "../base/errors.ts";
 import { Limiter } from "../base/limiter.ts";
-import { IMAGE_EXTENSIONS } from "../image/decode.ts";
+import { imageFormat } from "../image/decode.ts";
+import { isSystemFolder, kindByName, type LeftOut, REASONS, Tally } from "./left-out.ts";
 
-/** A person's folder and the names of its image files. */
+/** A person's folder. */
 export interface Folder {
   readonly name: string;
+  /** Photographs: paths below the folder, with `/`; those directly in it first, then folder by folder. */
   readonly files: readonly string[];
+  /** How many of them lie directly in it. */
+  readonly direct: number;
+  readonly leftOut: readonly LeftOut[];
 }
 
-/** Whether a file's name ends like an image's; hidden files never count. */
-export function isImageFile(name: string): boolean {
-  return !name.startsWith(".") && IMAGE_EXTENSIONS.has(extname(name).slice(1).toLowerCase());
-}
-
+/** What lies directly in a folder, in code point order. */
 interface Entries {
-  readonly folders: string[];
-  readonly files: string[];
+  readonly folders: readonly string[];
+  readonly files: readonly string[];
 }
 
 /** Concurrent reads of folders: enough to hide the latency of a disk or network. */
 const MAX_READS = 16;
+/** Bytes that tell a format. */
+const MAGIC_BYTES = 16;
 
 const byCode = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
-/** Names of the folders and files in a folder in code point order; links are followed, hidden entries left out. */
-async function entriesOf(path: string): Promise<Entries> {
-  const folders: string[] = [];
-  const files: string[] = [];
-  for (const entry of await readdir(path, { withFileTypes: true })) {
-    if (entry.name.startsWith(".")) continue;
-    const kind = entry.isSymbolicLink() ? await stat(join(path, entry.name)).catch(() => undefined) : entry;
-    if (kind?.isDirectory()) folders.push(entry.name);
-    else if (kind?.isFile()) files.push(entry.name);
+/** Whether a file that its name says nothing about begins like a photograph. */
+async function looksLikeImage(path: string): Promise<boolean> {
+  try {
+    await using file = await open(path);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAGIC_BYTES), 0, MAGIC_BYTES, 0);
+    return imageFormat(buffer.subarray(0, bytesRead)) !== undefined;
+  } catch {
+    return false;
   }
-  return { folders: folders.sort(byCode), files: files.sort(byCode) };
+}
+
+/** Lists a folder and those below it. */
+class Walk {
+  readonly #root: string;
+  readonly tally = new Tally();
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /**
+   * The folders and photographs directly in a folder.
+   * @param above real paths of the folders that links on the way here lead to
+   */
+  async entries(below: string, above: readonly string[]): Promise<Entries & { readonly above: string[] }> {
+    const path = join(this.#root, below);
+    const folders: string[] = [];
+    const files: string[] = [];
+    const chain = new Set(above);
+    for (const entry of await readdir(path, { withFileTypes: true })) {
+      const at = join(path, entry.name);
+      const kind = entry.isSymbolicLink() ? await this.#follow(at, path, chain) : entry;
+      if (kind?.isDirectory()) this.#takeFolder(entry.name, at, folders);
+      else if (kind?.isFile()) await this.#takeFile(entry.name, at, files);
+    }
+    return { folders: folders.sort(byCode), files: files.sort(byCode), above: [...chain] };
+  }
+
+  /** What a link leads to; undefined, and counted, where that is nothing or a folder above. */
+  async #follow(at: string, folder: string, chain: Set<string>): Promise<Stats | undefined> {
+    try {
+      const about = await stat(at);
+      if (!about.isDirectory()) return about;
+      const target = await realpath(at);
+      chain.add(await realpath(folder));
+      if (![...chain].some((each) => each === target || each.startsWith(target + sep))) return about;
+      this.tally.add(REASONS.loop, at);
+    } catch (error) {
+      this.tally.add(systemCode(error) === "ELOOP" ? REASONS.loop : REASONS.broken, at);
+    }
+    return undefined;
+  }
+
+  #takeFolder(name: string, at: string, folders: string[]): void {
+    if (isSystemFolder(name)) this.tally.add(REASONS.hidden, at);
+    else if (name.includes("\uFFFD")) this.tally.add(REASONS.encoding, at);
+    else folders.push(name);
+  }
+
+  async #takeFile(name: string, at: string, files: string[]): Promise<void> {
+    const kind = kindByName(name);
+    if (kind === "photograph" || (kind === undefined && (await looksLikeImage(at)))) files.push(name);
+    else this.tally.add(kind?.reason ?? REASONS.other, at);
+  }
+
+  /** All photographs below a folder: paths below it. */
+  async photographs(below: string, above: readonly string[]): Promise<{ files: string[]; direct: number }> {
+    try {
+      const { folders, files, above: chain } = await this.entries(below, above);
+      const all = [...files];
+      for (const name of folders) {
+        const inside = await this.photographs(join(below, name), chain);
+        for (const file of inside.files) all.push(`${name}/${file}`);
+      }
+      return { files: all, direct: files.length };
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+      this.tally.add(REASONS.unreadable, join(this.#root, below));
+      return { files: [], direct: 0 };
+    }
+  }
+}
+
+/** What a dataset's own folder holds. */
+export interface RootEntries extends Entries {
+  readonly leftOut: readonly LeftOut[];
 }
 
 /**
- * Names of the folders and files directly in a dataset's folder.
+ * Names of the folders and photographs directly in a folder.
  * @throws FaceError `DATASET_NOT_FOUND` when the folder does not exist, `DATASET_INVALID` when it cannot be read.
  */
-export async function listFolder(path: string): Promise<Entries> {
+export async function listFolder(path: string): Promise<RootEntries> {
+  const walk = new Walk(path);
   try {
-    return await entriesOf(path);
+    const { folders, files } = await walk.entries("", []);
+    return { folders, files, leftOut: walk.tally.list() };
   } catch (error) {
     const code = systemCode(error);
     if (code === "ENOENT") {
@@ -54,80 +135,36 @@ export async function listFolder(path: string): Promise<Entries> {
         cause: error,
       });
     }
+    const isArchive = /\.(zip|tar|t?gz|tar\.\w+|7z|rar)$/i.test(path);
     const reason = code === "ENOTDIR" ? "it is a file, not a folder" : messageOf(error);
     throw new FaceError("DATASET_INVALID", `cannot read the dataset ${path}: ${reason}`, {
-      hint: "give the folder that holds one folder per person",
+      hint: isArchive
+        ? "unpack the archive, and give the folder that holds one folder per person"
+        : "give the folder that holds one folder per person",
       cause: error,
     });
   }
 }
 
-/** The image files of each of the named folders, in the same order; folders without images are left out. */
-export async function listImages(root: string, names: readonly string[]): Promise<Folder[]> {
+/** The photographs of each of the named folders, in the same order. */
+export async function listPeople(root: string, names: readonly string[]): Promise<Folder[]> {
   const limiter = new Limiter(MAX_READS);
-  const list = async (name: string) => ({
-    name,
-    files: (await listFolder(join(root, name))).files.filter(isImageFile),
-  });
-  const folders = await Promise.all(names.map((name) => limiter.run(() => list(name))));
-  return folders.filter(({ files }) => files.length > 0);
+  const above = [await realpath(root)];
+  const list = async (name: string): Promise<Folder> => {
+    const walk = new Walk(root);
+    const { files, direct } = await walk.photographs(name, above);
+    return { name, files, direct, leftOut: walk.tally.list() };
+  };
+  return await Promise.all(names.map((name) => limiter.run(() => list(name))));
 }
 
-/** Layouts of folders on disk. */
-export type FolderLayout = "digiface" | "lfw" | "folder";
-
-/** The identities to use, both ends included. */
-export interface IdentityRange {
-  readonly from: number;
-  readonly to: number;
-}
-
-interface Layout {
-  /** A description for error messages. */
-  readonly description: string;
-  /** The folders of people within the range, in order. */
-  readonly people: (folders: readonly string[], range: IdentityRange) => string[];
-  /** The image files of one person, in order. */
-  readonly images: (folder: Folder) => readonly string[];
-}
-
-const NUMBER = /^\d+$/;
-
-/** Folders by their position in name order. */
-const byPosition = (folders: readonly string[], { from, to }: IdentityRange) =>
-  folders.filter((_, position) => position >= from && position <= to);
-
-const isLfwImage = (folder: string, file: string) =>
-  file.startsWith(`${folder}_`) && /^\d{4}$/.test(parse(file).name.slice(folder.length + 1));
-
-const isNumbered = (file: string) => NUMBER.test(parse(file).name);
-
-export const LAYOUTS: Record<FolderLayout, Layout> = {
-  digiface: {
-    description: "folders named by number, with 0.png, 1.png … in each",
-    people: (folders, { from, to }) =>
-      folders
-        .filter((name) => NUMBER.test(name) && Number(name) >= from && Number(name) <= to)
-        .sort((a, b) => Number(a) - Number(b)),
-    images: ({ files }) =>
-      files.filter(isNumbered).sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)),
-  },
-  lfw: {
-    description: "folders named after people, with Name/Name_0001.jpg, Name/Name_0002.jpg … in each",
-    people: byPosition,
-    images: ({ name, files }) => files.filter((file) => isLfwImage(name, file)),
-  },
-  folder: {
-    description: "one folder per person, with images in each",
-    people: byPosition,
-    images: ({ files }) => files,
-  },
-};
-
-/** The layout that all sampled folders fit; `folder` fits any. */
-export function detectLayout(sample: readonly Folder[]): FolderLayout {
-  const fits = (test: (folder: string, file: string) => boolean) =>
-    sample.length > 0 && sample.every(({ name, files }) => files.every((file) => test(name, file)));
-  if (fits((folder, file) => NUMBER.test(folder) && isNumbered(file))) return "digiface";
-  return fits(isLfwImage) ? "lfw" : "folder";
+/**
+ * Paths of all photographs in a folder and below it.
+ * @throws FaceError as `listFolder`.
+ */
+export async function listPhotographs(root: string): Promise<string[]> {
+  const { folders, files } = await listFolder(root);
+  const people = await listPeople(root, folders);
+  const below = people.flatMap(({ name, files: inside }) => inside.map((file) => join(name, file)));
+  return [...files, ...below].map((path) => join(root, path));
 }

@@ -4,6 +4,7 @@ import { decodeImage } from "../image/decode.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import { drawPhoto, type SyntheticPhoto } from "../synthetic/draw.ts";
 import { cutFace, type FaceCrop, requireFace } from "./face-crop.ts";
+import type { LeftOut } from "./left-out.ts";
 
 /** An image in a file. */
 export interface FileImage {
@@ -44,6 +45,10 @@ export interface Dataset {
   readonly path?: string;
   /** In name order. */
   readonly identities: readonly Identity[];
+  /** What its folder holds that is not used, by reason. */
+  readonly leftOut?: readonly LeftOut[];
+  /** What somebody who made the folder should know about how it was read. */
+  readonly remarks?: readonly string[];
 }
 
 /** A name that identifies the image: its path, or `synthetic/<identity>/<photo>`. */

@@ -1,8 +1,7 @@
 /** @file Loads batches in worker threads ahead of the engine that uses them, with bounded memory. */
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
-import { WorkerClient } from "../base/worker-client.ts";
-import { WorkerPool } from "../base/worker-pool.ts";
+import { WorkerClient, WorkerPool } from "../base/worker-client.ts";
 import type { AugmentSettings } from "../image/augment-settings.ts";
 import { type ImageSettings, imageSize } from "../image/settings.ts";
 import { isFaceError } from "./face-crop.ts";

@@ -1,4 +1,6 @@
 /** @file Splits people into training, validation and test; all images of a person go to the same set. */
+import { z } from "zod";
+import { checkOptions } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import type { Identity } from "./identity.ts";
@@ -10,7 +12,16 @@ export interface SplitOptions {
   readonly validation?: number;
   /** Fraction of the people for the final measurement only, in [0, 1). Default 0.1. */
   readonly test?: number;
+  /** People with two images that must be left in neither; with 0 the fractions may sum to 1. Default 2. */
+  readonly leastTrained?: number | undefined;
 }
+
+const splitOptions = z.strictObject({
+  seed: z.number().int(),
+  validation: z.number().optional(),
+  test: z.number().optional(),
+  leastTrained: z.number().int().nonnegative().optional(),
+} satisfies Record<keyof SplitOptions, z.ZodType>);
 
 /** Three disjoint sets of people, each in name order. */
 export interface DatasetSplit {
@@ -24,13 +35,13 @@ const MIN_PAIRABLE = 2;
 
 const isPairable = (identity: Identity) => identity.images.length >= 2;
 
-function checkFractions(validation: number, test: number): void {
+function checkFractions(validation: number, test: number, most: number): void {
   for (const [name, fraction] of [
     ["validation", validation],
     ["test", test],
     ["validation and test together", validation + test],
   ] as const) {
-    if (!(fraction >= 0 && fraction < 1)) {
+    if (!(fraction >= 0 && fraction <= most)) {
       throw new FaceError("CONFIG_INVALID", `the fraction of people for ${name} is ${fraction}`, {
         hint: "choose fractions of at least 0 whose sum is less than 1, so that some people are left for training",
       });
@@ -61,20 +72,26 @@ const byName = (a: Identity, b: Identity) => (a.name < b.name ? -1 : 1);
  *   people with two images.
  */
 export function splitIdentities(identities: readonly Identity[], options: SplitOptions): DatasetSplit {
-  const { seed, validation = 0.1, test = 0.1 } = options;
-  checkFractions(validation, test);
+  checkOptions("splitIdentities", splitOptions, options);
+  const { seed, validation = 0.1, test = 0.1, leastTrained = MIN_PAIRABLE } = options;
+  checkFractions(validation, test, leastTrained === 0 ? 1 : 1 - Number.EPSILON);
   const random = new Random(seed).fork("split");
   const shuffled = random.shuffle([...identities].sort(byName));
   const pairable = shuffled.filter(isPairable);
   const single = shuffled.filter((identity) => !isPairable(identity));
   const sizes = [validation, test].map((fraction) => partSize(pairable.length, fraction, MIN_PAIRABLE));
+  // Two halves of an odd number round up to one more than there are.
+  if (leastTrained === 0 && pairable.length > 2 * MIN_PAIRABLE)
+    sizes[0] = Math.min(sizes[0]!, pairable.length - sizes[1]!);
   const left = pairable.length - sizes[0]! - sizes[1]!;
-  if (left < MIN_PAIRABLE) {
-    const needed = MIN_PAIRABLE + sizes[0]! + sizes[1]!;
+  if (left < leastTrained) {
+    const needed = leastTrained + sizes[0]! + sizes[1]!;
     throw new FaceError(
       "DATASET_INVALID",
       `${pairable.length} people with two or more images are too few to split: ${needed} are needed`,
-      { hint: "add people, add images to people who have only one, or set the fraction of a set to 0" },
+      {
+        hint: "add people, add images to people who have only one, or set the fraction of a set to 0; the pretrained network compares faces without training: faceid verify a.jpg b.jpg",
+      },
     );
   }
   const a = cut(pairable, sizes[0]!, sizes[1]!);

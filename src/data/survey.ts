@@ -3,6 +3,7 @@ import { FaceError } from "../base/errors.ts";
 import { eachLimited } from "../base/limiter.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import { countImages, type Dataset, type ImageRef, imageName, readPixels } from "./identity.ts";
+import type { LeftOut } from "./left-out.ts";
 
 /** Numbers of images per person. */
 export interface Spread {
@@ -23,6 +24,10 @@ export interface Survey {
   readonly pairable: number;
   /** Number of different pairs of one person. */
   readonly positivePairs: number;
+  /** What the folder holds that is not used, by reason. */
+  readonly leftOut: readonly LeftOut[];
+  /** How the folder was read, where that may surprise. */
+  readonly remarks: readonly string[];
 }
 
 /** A file that could not be decoded. */
@@ -33,7 +38,7 @@ export interface Unreadable {
 
 /** Counts people, images and pairs without reading files. */
 export function surveyDataset(dataset: Dataset): Survey {
-  const { name, kind, path, identities } = dataset;
+  const { name, kind, path, identities, leftOut = [], remarks = [] } = dataset;
   const counts = identities.map(({ images }) => images.length).sort((a, b) => a - b);
   const images = countImages(identities);
   const middle = Math.floor(counts.length / 2);
@@ -52,6 +57,8 @@ export function surveyDataset(dataset: Dataset): Survey {
     },
     pairable: counts.filter((count) => count >= 2).length,
     positivePairs: counts.reduce((sum, count) => sum + (count * (count - 1)) / 2, 0),
+    leftOut,
+    remarks,
   };
 }
 

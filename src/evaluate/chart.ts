@@ -134,7 +134,6 @@ export function rocChart(pairs: ScoredPairs, { threshold, seed }: CurveOptions):
   });
 }
 
-/** Ticks. */
 const DECADES = [0.0001, 0.001, 0.01, 0.1, 1];
 
 /**

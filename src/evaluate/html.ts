@@ -1,5 +1,7 @@
 /** @file HTML as tagged templates that escape text, and the parts of the report page. */
 
+import { escaped } from "../model/svg.ts";
+
 /** HTML that needs no escaping. */
 export class Html {
   readonly source: string;
@@ -11,19 +13,11 @@ export class Html {
 
 type Part = string | number | Html | readonly Html[] | undefined;
 
-const ESCAPES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
 function sourceOf(part: Part): string {
   if (part === undefined) return "";
   if (part instanceof Html) return part.source;
   if (typeof part === "object") return part.map(({ source }) => source).join("");
-  return String(part).replaceAll(/[&<>"']/g, (character) => ESCAPES[character]!);
+  return escaped(String(part));
 }
 
 /** A template of HTML: text is escaped, lists are joined, undefined is left out. */

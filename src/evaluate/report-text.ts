@@ -2,6 +2,7 @@
 import type { FoldReport } from "./folds.ts";
 import type { EvaluationReport, FaceCounts, Measured, TarAtFar } from "./metrics.ts";
 import { unsupportedText } from "./thresholds.ts";
+import { foldVerdict, verdict } from "./verdict.ts";
 
 /** Photographs that are named one by one; `--json` lists all. */
 const NAMED = 20;
@@ -67,7 +68,7 @@ export function reportText(report: EvaluationReport): string {
   if (report.missing > 0) rows.push(["pairs left out", `${report.missing}, an image could not be read`]);
   const faces = faceLines(report);
   const title = `on ${report.pairs} pairs of people not trained on (${report.positives} same, ${report.negatives} different)`;
-  return `${title}\n${table([...rows, ...faces.rows])}${faces.lines}`;
+  return `${title}\n${table([...rows, ...faces.rows])}${faces.lines}\n${verdict(report)}`;
 }
 
 /** The report of the k-fold protocol. */
@@ -92,5 +93,5 @@ export function foldText(report: FoldReport): string {
   if (report.missing > 0) rows.push(["pairs left out", `${report.missing}, an image could not be read`]);
   const faces = faceLines(report);
   const title = `${report.folds} folds, ${report.pairs} pairs, each fold judged by the others' threshold`;
-  return `${title}\n${table([...rows, ...faces.rows])}${faces.lines}`;
+  return `${title}\n${table([...rows, ...faces.rows])}${faces.lines}\n${foldVerdict(report)}`;
 }

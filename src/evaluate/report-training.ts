@@ -34,20 +34,6 @@ export function epochsByBackbone(epochs: readonly ReportedEpoch[]): ReportedEpoc
   return backbones;
 }
 
-type Figures = readonly EpochFigure[];
-
-function figuresOf(
-  epochs: readonly ReportedEpoch[],
-  training: "loss" | "accuracy" | undefined,
-  validation: "validationLoss" | "validationAccuracy" | undefined,
-): Figures {
-  return epochs.map((epoch, i) => ({
-    epoch: epoch.epoch ?? i + 1,
-    training: training && epoch[training],
-    validation: validation && epoch[validation],
-  }));
-}
-
 interface Chart {
   readonly svg: string;
   readonly caption: string;
@@ -55,14 +41,25 @@ interface Chart {
 
 const trainedWith = ({ loss }: Pick<Learning, "loss">) => `Training loss (${loss}) over epochs.`;
 
-/** A chart, if there are values to draw. */
+/** A chart of what epochs keep of training and validation, if there are values to draw. */
 function chart(
   name: string,
-  figures: Figures,
+  epochs: readonly ReportedEpoch[],
+  [training, validation]: readonly [
+    "loss" | "accuracy" | undefined,
+    ("validationLoss" | "validationAccuracy")?,
+  ],
   caption: string,
   format: "number" | "percent" = "number",
 ): Chart[] {
-  const isDrawn = figures.some(({ training, validation }) => (training ?? validation) !== undefined);
+  const figures = epochs.map(
+    (epoch, i): EpochFigure => ({
+      epoch: epoch.epoch ?? i + 1,
+      training: training && epoch[training],
+      validation: validation && epoch[validation],
+    }),
+  );
+  const isDrawn = figures.some((figure) => (figure.training ?? figure.validation) !== undefined);
   return isDrawn ? [{ svg: trainingChart(name, figures, format), caption }] : [];
 }
 
@@ -71,13 +68,14 @@ function lossCharts(epochs: readonly ReportedEpoch[], { loss, sampling }: Learni
   if (loss === "bce") {
     const trainedOn = sampling === "people" ? "all pairs of the training batches" : "the training pairs";
     const caption = `Loss over epochs, on ${trainedOn} and on validation pairs.`;
-    return chart("loss", figuresOf(epochs, "loss", "validationLoss"), caption);
+    return chart("loss", epochs, ["loss", "validationLoss"], caption);
   }
   return [
-    ...chart("loss", figuresOf(epochs, "loss", undefined), trainedWith({ loss })),
+    ...chart("loss", epochs, ["loss"], trainedWith({ loss })),
     ...chart(
       "cross-entropy",
-      figuresOf(epochs, undefined, "validationLoss"),
+      epochs,
+      [undefined, "validationLoss"],
       "Cross-entropy of validation pairs, which is not the training loss.",
     ),
   ];
@@ -87,20 +85,14 @@ const SOFTMAX: ReadonlySet<string> = new Set(["cosface", "arcface", "adaface"]);
 
 function accuracyCharts(epochs: readonly ReportedEpoch[], { loss, sampling }: Learning): Chart[] {
   const decisions = "Right decisions at probability 0.5";
-  if (sampling === "pairs") {
-    const figures = figuresOf(epochs, "accuracy", "validationAccuracy");
-    return chart("accuracy", figures, `${decisions}.`, "percent");
-  }
+  const all = ["accuracy", "validationAccuracy"] as const;
+  if (sampling === "pairs") return chart("accuracy", epochs, all, `${decisions}.`, "percent");
   if (SOFTMAX.has(loss)) {
-    const figures = figuresOf(epochs, undefined, "validationAccuracy");
-    return chart("accuracy", figures, `${decisions}, on validation pairs.`, "percent");
+    const caption = `${decisions}, on validation pairs.`;
+    return chart("accuracy", epochs, [undefined, "validationAccuracy"], caption, "percent");
   }
-  return chart(
-    "accuracy",
-    figuresOf(epochs, "accuracy", "validationAccuracy"),
-    `${decisions}; in training over all pairs of a batch, with equal total weight for same and different people.`,
-    "percent",
-  );
+  const caption = `${decisions}; in training over all pairs of a batch, with equal total weight for same and different people.`;
+  return chart("accuracy", epochs, all, caption, "percent");
 }
 
 /** Whether training batches contain two images of one person. */
@@ -108,7 +100,7 @@ const seesPairs = ({ sampling, photosPerPerson }: Learning) => sampling === "pai
 
 function backboneCharts(epochs: readonly ReportedEpoch[], learning: Learning): Chart[] {
   if (seesPairs(learning)) return [...lossCharts(epochs, learning), ...accuracyCharts(epochs, learning)];
-  return chart("loss", figuresOf(epochs, "loss", undefined), trainedWith(learning));
+  return chart("loss", epochs, ["loss"], trainedWith(learning));
 }
 
 /** The assumption for a model that does not say how it was trained. */

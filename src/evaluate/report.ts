@@ -9,7 +9,7 @@ import { ABOVE_HALF, type EvaluationReport, type Measured } from "./metrics.ts";
 import { REPORT_STYLE } from "./report-style.ts";
 import { epochsByBackbone, type Learning, type ReportedEpoch, trainingSection } from "./report-training.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
-import { rate, unsupportedText } from "./thresholds.ts";
+import { acceptedAt, rate, unsupportedText } from "./thresholds.ts";
 
 export type { Learning, ReportedEpoch } from "./report-training.ts";
 
@@ -91,9 +91,7 @@ function headlineSection({ report }: Evaluation): Html {
 /** Accepted and refused pairs at a threshold. */
 function decisions(scored: ScoredPairs, threshold: number): Html {
   const { positives, negatives } = countPairs(scored);
-  const accepted = (kind: 0 | 1) =>
-    scored.scores.reduce((sum, score, i) => sum + (scored.same[i] === kind && score >= threshold ? 1 : 0), 0);
-  const [right, wrong] = [accepted(1), accepted(0)];
+  const [right, wrong] = [acceptedAt(scored, threshold, 1), acceptedAt(scored, threshold, 0)];
   const row = (name: string, accepted: number, all: number, mistakes: number) => {
     const { value, interval } = rate(mistakes, all);
     return [name, String(accepted), String(all - accepted), `${percent(value)} (${range(interval)})`];

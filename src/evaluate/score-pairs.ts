@@ -1,6 +1,7 @@
 /** @file Scores pairs of images: by embeddings, each image embedded once, or two images at a time. */
 
 import { FaceError } from "../base/errors.ts";
+import { eachLimited } from "../base/limiter.ts";
 import type { ImageRef } from "../data/identity.ts";
 import type { ImageBatch, Loader } from "../data/loader.ts";
 import type { Pair } from "../data/pairs.ts";
@@ -51,22 +52,15 @@ export async function embedImages(
   const size = verifier.embeddingSize;
   const values = new Float32Array(images.length * size);
   const present = new Uint8Array(images.length);
-  const underWay = new Set<Promise<void>>();
-  for await (const batch of loader.imageBatches(images, { batchSize: EMBED_BATCH })) {
-    const work = verifier.embed(batch.images, batch.count).then((rows) => {
-      batch.positions.forEach((position, row) => {
-        values.set(rows.subarray(row * size, (row + 1) * size), position * size);
-        present[position] = 1;
-      });
-      onImages(batch.count);
-      underWay.delete(work);
+  const batches = loader.imageBatches(images, { batchSize: EMBED_BATCH });
+  await eachLimited(batches, verifier.concurrency * 2, async (batch) => {
+    const rows = await verifier.embed(batch.images, batch.count);
+    batch.positions.forEach((position, row) => {
+      values.set(rows.subarray(row * size, (row + 1) * size), position * size);
+      present[position] = 1;
     });
-    underWay.add(work);
-    // A failure is thrown below, where the work is awaited; until then it is not an unhandled rejection.
-    work.catch(() => undefined);
-    if (underWay.size >= verifier.concurrency * 2) await Promise.race(underWay);
-  }
-  await Promise.all(underWay);
+    onImages(batch.count);
+  });
   return { values, size, present };
 }
 
@@ -133,23 +127,16 @@ async function scoreByImages(
 ): Promise<void> {
   const size = verifier.image.height * verifier.image.width * 3;
   const images = list.flatMap(({ left, right }) => [left, right]);
-  const underWay = new Set<Promise<void>>();
-  for await (const batch of loader.imageBatches(images, { batchSize: EMBED_BATCH })) {
+  const batches = loader.imageBatches(images, { batchSize: EMBED_BATCH });
+  await eachLimited(batches, verifier.concurrency * 2, async (batch) => {
     const { pairs, left, right } = wholePairs(batch, size);
-    if (pairs.length === 0) continue;
-    const work = verifier.score(left, right, pairs.length).then((probabilities) => {
-      checked(probabilities);
-      pairs.forEach((pair, i) => {
-        scores[pair] = probabilities[i]!;
-      });
-      onImages(2 * pairs.length);
-      underWay.delete(work);
+    if (pairs.length === 0) return;
+    const probabilities = checked(await verifier.score(left, right, pairs.length));
+    pairs.forEach((pair, i) => {
+      scores[pair] = probabilities[i]!;
     });
-    underWay.add(work);
-    work.catch(() => undefined);
-    if (underWay.size >= verifier.concurrency * 2) await Promise.race(underWay);
-  }
-  await Promise.all(underWay);
+    onImages(2 * pairs.length);
+  });
 }
 
 /** Progress of a measurement. */

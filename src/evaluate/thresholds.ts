@@ -32,12 +32,16 @@ export function rate(hits: number, trials: number): Rate {
   return { value: trials === 0 ? 0 : hits / trials, interval: [...clopperPearson(hits, trials)] };
 }
 
+/** How many pairs of different people (0) or of one person (1) have at least the threshold as their score. */
+export function acceptedAt({ scores, same }: ScoredPairs, threshold: number, kind: 0 | 1): number {
+  return scores.reduce((sum, score, i) => sum + (same[i] === kind && score >= threshold ? 1 : 0), 0);
+}
+
 /** False accept rate and true accept rate when pairs at or above a threshold count as one person. */
 export function ratesAt(pairs: ScoredPairs, threshold: number): { far: Rate; tar: Rate } {
   const { positives, negatives } = countPairs(pairs);
-  const accepted = (kind: 0 | 1) =>
-    pairs.scores.reduce((sum, score, i) => sum + (pairs.same[i] === kind && score >= threshold ? 1 : 0), 0);
-  return { far: rate(accepted(0), negatives), tar: rate(accepted(1), positives) };
+  const [wrong, right] = [acceptedAt(pairs, threshold, 0), acceptedAt(pairs, threshold, 1)];
+  return { far: rate(wrong, negatives), tar: rate(right, positives) };
 }
 
 /** The lowest thresholds that keep to each supported false accept rate. */

@@ -50,6 +50,12 @@ export const framingName = (framing: Framing, side: number): NamedFraming =>
     ? { kind: "centred", enlarge: framing.factor }
     : { kind: "aligned", template: framing.template ?? "arcface", side };
 
+/** A description's framing in words. */
+export const framingText = (named: NamedFraming): string =>
+  named.kind === "aligned"
+    ? `the template ${named.template} of ${named.side} pixels`
+    : `${named.kind === "none" ? "no" : "the centred"} framing`;
+
 /** LFW's own framing: whoever was trained on its photographs reads faces as they lie there. */
 export const LFW_FRAMING: Framing = { kind: "aligned", template: "lfw" };
 

@@ -47,6 +47,9 @@ const CLOSE_UPS: readonly CloseUp[] = [
   { face: 139, side: 256 },
 ];
 
+/** The first one alone, where time counts more than the steadiness of the points. */
+export const ONE_CLOSE_UP: readonly CloseUp[] = CLOSE_UPS.slice(0, 1);
+
 /** Quarter turns in which a photograph is searched until something is found. */
 const TURNS = [0, 1, 3, 2, 0.5, 3.5, 1.5, 2.5];
 

@@ -1,10 +1,13 @@
 /** @file Aligned faces become embeddings, whose cosine says how alike two faces are. */
+import { createHash } from "node:crypto";
 import { FaceError } from "../base/errors.ts";
-import { floats } from "../base/tensor.ts";
+import { floats, type TensorMap } from "../base/tensor.ts";
 import type { Pixels } from "../image/settings.ts";
 import { lower } from "../onnx/lower/lower.ts";
+import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";
 import { readOnnx } from "../onnx/read/read.ts";
 import { type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";
+import { SFACE_MEASURED, SFACE_RANGES } from "./sface-ranges.ts";
 
 /** SFace's input and output in its file. */
 const INPUT = "data";
@@ -12,6 +15,8 @@ const OUTPUT = "fc1";
 
 /** Side in pixels of the crops that SFace reads, aligned to ArcFace's template. */
 export const EMBEDDING_SIDE = 112;
+/** Numbers in an embedding. */
+export const EMBEDDING_SIZE = 128;
 
 /** Scales a vector to length 1; undefined for one that has no direction. */
 function normalized(vector: Float32Array): Float32Array | undefined {
@@ -45,6 +50,60 @@ export function cosineSimilarity(a: Float32Array, b: Float32Array): number {
   return Math.max(-1, Math.min(1, sum));
 }
 
+/**
+ * What an embedding computes in. `int8` is for speed: 8-bit integers, one close-up of each face, no mirror image. Its
+ * embeddings are not to be compared with those in floats, and have thresholds of their own.
+ */
+export type Precision = "float32" | "int8";
+
+export const PRECISIONS = ["float32", "int8"] as const satisfies readonly Precision[];
+
+export interface EmbedderOptions {
+  /** Whether the mirror image takes part, at twice the time. Embeddings with and without differ. Default: in floats only. */
+  readonly mirror?: boolean | undefined;
+  /** Default `float32`. */
+  readonly precision?: Precision | undefined;
+}
+
+/**
+ * SFace as the runtime takes it, in floats.
+ * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a file that is not SFace.
+ */
+export function sfaceModel(file: Uint8Array): Uint8Array {
+  const { inputs, outputs } = readOnnx(file, { what: "the face embedding" });
+  if (!(INPUT in inputs && OUTPUT in outputs)) {
+    throw new FaceError(
+      "MODEL_UNSUPPORTED",
+      `the face embedding has no input ${INPUT} or no output ${OUTPUT}`,
+      { hint: "use SFace's file face_recognition_sface_2021dec or its int8bq variant" },
+    );
+  }
+  return lower({ outputs: { [OUTPUT]: outputs[OUTPUT]! } }).bytes;
+}
+
+/** The network in 8-bit integers, by ranges that were measured on faces of LFW. */
+function sfaceInIntegers(file: Uint8Array): Uint8Array {
+  const bytes = sfaceModel(file);
+  const ranges = new Map(SFACE_RANGES.map(([name, low, high]) => [name, { low, high }]));
+  const isMeasured = createHash("sha256").update(file).digest("hex") === SFACE_MEASURED;
+  if (isMeasured && valuesToMeasure(bytes).every((name) => ranges.has(name))) {
+    return quantize(bytes, ranges).bytes;
+  }
+  throw new FaceError("MODEL_UNSUPPORTED", "this face embedding was not measured for 8-bit integers", {
+    hint: "use the file of the pack opencv-sface, or floats",
+  });
+}
+
+/** A crop, and its mirror image where wanted, as the network's input. */
+export function sfaceInput(crop: Pixels, mirror: boolean): TensorMap {
+  const { width, height } = crop;
+  const size = 3 * width * height;
+  const images = mirror ? 2 : 1;
+  const data = new Float32Array(images * size);
+  for (let i = 0; i < images; i++) writePlanes(crop, "rgb", i === 1, data, i * size);
+  return new Map([[INPUT, { dtype: "float32" as const, shape: [images, 3, height, width], data }]]);
+}
+
 /** SFace (Zhong et al., 2021). */
 export class FaceEmbedder implements AsyncDisposable {
   readonly #runner: NetworkRunner;
@@ -57,25 +116,15 @@ export class FaceEmbedder implements AsyncDisposable {
 
   /**
    * @param model the ONNX file's content.
-   * @param options.mirror whether the mirror image takes part. Default true.
-   * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a file that is not SFace.
+   * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a file that is not SFace, or whose 8-bit form is not known.
    */
   static async open(
     model: Uint8Array,
     open: OpenNetwork,
-    { mirror = true }: { mirror?: boolean | undefined } = {},
+    { precision = "float32", mirror = precision === "float32" }: EmbedderOptions = {},
   ): Promise<FaceEmbedder> {
-    const { inputs, outputs } = readOnnx(model, { what: "the face embedding" });
-    if (!(INPUT in inputs && OUTPUT in outputs)) {
-      throw new FaceError(
-        "MODEL_UNSUPPORTED",
-        `the face embedding has no input ${INPUT} or no output ${OUTPUT}`,
-        {
-          hint: "use SFace's file face_recognition_sface_2021dec or its int8bq variant",
-        },
-      );
-    }
-    return new FaceEmbedder(await open(lower({ outputs: { [OUTPUT]: outputs[OUTPUT]! } }).bytes), mirror);
+    const bytes = precision === "int8" ? sfaceInIntegers(model) : sfaceModel(model);
+    return new FaceEmbedder(await open(bytes), mirror);
   }
 
   /**
@@ -92,15 +141,9 @@ export class FaceEmbedder implements AsyncDisposable {
         `the face embedding takes ${EMBEDDING_SIDE}x${EMBEDDING_SIDE} pixels, got ${width}x${height}`,
       );
     }
-    const size = 3 * width * height;
-    const images = this.#mirror ? 2 : 1;
-    const data = new Float32Array(images * size);
-    for (let i = 0; i < images; i++) writePlanes(crop, "rgb", i === 1, data, i * size);
-    const results = await this.#runner.run(
-      new Map([[INPUT, { dtype: "float32" as const, shape: [images, 3, height, width], data }]]),
-    );
+    const results = await this.#runner.run(sfaceInput(crop, this.#mirror));
     const values = floats(results.get(OUTPUT)!);
-    const embedding = sumOfDirections(values, values.length / images);
+    const embedding = sumOfDirections(values, values.length / (this.#mirror ? 2 : 1));
     if (embedding === undefined) {
       throw new FaceError("MODEL_INVALID", "the face embedding gave a vector without direction");
     }

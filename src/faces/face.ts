@@ -47,3 +47,20 @@ export interface FaceQuality {
 export interface Face extends Detection {
   readonly quality: FaceQuality;
 }
+
+const rounded = (digits: number) => (value: number) => Number(value.toFixed(digits));
+/** Hundredths of a pixel. */
+const pixels = rounded(2);
+/** Four decimals are below what a detector can tell. */
+const share = rounded(4);
+
+/** A face as answers give it: without digits that are noise. */
+export function roundedFace({ box, landmarks, score, quality }: Face): Face {
+  const numbers = Object.entries(quality).map(([name, value]) => [name, share(value)]);
+  return {
+    box: box.map(pixels) as unknown as Box,
+    landmarks: landmarks.map((point) => point.map(pixels)) as unknown as Landmarks,
+    score: share(score),
+    quality: Object.fromEntries(numbers) as FaceQuality,
+  };
+}

@@ -1,4 +1,6 @@
 /** @file Model packs as the library exports them: list, add, remove, path, and opening one. */
+import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
 import {
   type AddPackOptions,
   type OpenedPack,
@@ -6,6 +8,17 @@ import {
   type PackStatus,
   PackStore,
 } from "./packs/store.ts";
+
+/** What the options of opening a pack may be. */
+export const openOptions = {
+  log: given.log.optional(),
+  progress: given.call.optional(),
+  signal: given.signal.optional(),
+} satisfies Record<keyof OpenPackOptions, z.ZodType>;
+const addOptions = z.strictObject({
+  ...openOptions,
+  from: z.union([given.text, z.array(given.text)], "a path or a list of paths").optional(),
+} satisfies Record<keyof AddPackOptions, z.ZodType>);
 
 /** The model packs of this machine. `FACEID_MODELS_DIR`, `FACEID_MODELS_URL` and `FACEID_OFFLINE` hold for all of it. */
 export interface Models {
@@ -21,7 +34,10 @@ export interface Models {
 
 export const models: Models = {
   list: () => new PackStore().list(),
-  add: (name, options) => new PackStore().add(name, options),
+  add: async (name, options = {}) => {
+    checkOptions("models.add", addOptions, options);
+    return await new PackStore().add(name, options);
+  },
   remove: (name) => new PackStore().remove(name),
   path: (name) => new PackStore().path(name),
 };

@@ -4,8 +4,8 @@ import type { Pixels } from "../image/settings.ts";
 import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { cropOf, type Framing } from "./alignment.ts";
 import { chooseFace, type FaceChoice } from "./choose.ts";
-import { Detector, type DetectorOptions } from "./detector.ts";
-import { EMBEDDING_SIDE, FaceEmbedder } from "./embedder.ts";
+import { Detector, type DetectorOptions, ONE_CLOSE_UP } from "./detector.ts";
+import { EMBEDDING_SIDE, type EmbedderOptions, FaceEmbedder } from "./embedder.ts";
 import type { Face } from "./face.ts";
 import type { OpenNetwork } from "./network.ts";
 import { Pyramid, type Sampled, sample } from "./pyramid.ts";
@@ -25,14 +25,12 @@ export interface PipelineModels {
   readonly embedding: Uint8Array;
 }
 
-export interface PipelineOptions {
+export interface PipelineOptions extends EmbedderOptions {
   readonly detector?: DetectorOptions;
   /**
    * Starts a session of a network. Default: in the calling thread; `WorkerSession.open` gives each network a thread of its own.
    */
   readonly open?: OpenNetwork;
-  /** Whether the mirror image takes part in embeddings, at twice the time. Embeddings with and without differ. Default true. */
-  readonly mirror?: boolean;
 }
 
 /** A decoded photograph with the faces found in it, the surest first. */
@@ -82,10 +80,11 @@ export class FacePipeline implements AsyncDisposable {
 
   /** @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for files that are not YuNet and SFace. */
   static async open(models: PipelineModels, options: PipelineOptions = {}): Promise<FacePipeline> {
-    const { open = openRuntime, mirror } = options;
+    const { open = openRuntime } = options;
     const network = new YunetNetwork(models.detector, open);
-    const embedder = await FaceEmbedder.open(models.embedding, open, { mirror });
-    return new FacePipeline(network, new Detector(network, options.detector), embedder);
+    const fast = options.precision === "int8" ? { closeUps: ONE_CLOSE_UP } : {};
+    const embedder = await FaceEmbedder.open(models.embedding, open, options);
+    return new FacePipeline(network, new Detector(network, { ...fast, ...options.detector }), embedder);
   }
 
   /**

@@ -76,6 +76,14 @@ const RULES: Readonly<Record<keyof QualityLimits, Rule>> = {
 
 const LIMITS = Object.keys(RULES) as (keyof QualityLimits)[];
 
+/** A value with two decimals, or as many as it takes to differ from its bound. */
+function unlike(value: number, bound: number): string {
+  for (let digits = 2; digits < 12; digits++) {
+    if (Number(value.toFixed(digits)) !== bound) return value.toFixed(digits);
+  }
+  return String(value);
+}
+
 /** What of a face lies beyond the limits; empty for a face fit to be compared. */
 export function qualityWarnings(
   quality: FaceQuality,
@@ -86,7 +94,7 @@ export function qualityWarnings(
     const [value, bound] = [measure(quality), limits[limit]];
     const least = limit.startsWith("min");
     if (least ? value >= bound : value <= bound) return [];
-    const message = `${words}: ${value.toFixed(2)}${unit}, ${least ? "at least" : "at most"} ${bound} is wanted`;
+    const message = `${words}: ${unlike(value, bound)}${unit}, ${least ? "at least" : "at most"} ${bound} is wanted`;
     return [{ limit, value, bound, message }];
   });
 }

@@ -61,6 +61,17 @@ export function scalar(value: number, dtype: DType = "float32"): Node<"constant"
   return constant(fromNumbers(dtype, [], [value]));
 }
 
+/** The numbers from `start` on, each by `step` greater than the one before: `[length]`. */
+export function range(dtype: DType, length: number, start = 0, step = 1): Node<"constant"> {
+  return constant(
+    fromNumbers(
+      dtype,
+      [length],
+      Array.from({ length }, (_, i) => start + i * step),
+    ),
+  );
+}
+
 export function randomUniform(stream: string, shape: readonly number[]): Node<"randomUniform"> {
   return makeNode("randomUniform", [], { stream, shape });
 }
@@ -259,11 +270,6 @@ function knownSides(op: string, sides: SymbolicShape): number[] {
 /** All axes but the batch as one: `[batch, height, width, channels] → [batch, height · width · channels]`. */
 export function flatten(x: Node): Node {
   return reshape(x, [-1, sizeOf(knownSides("flatten", x.shape.slice(1)))]);
-}
-
-/** Mean over an image's pixels: `[batch, height, width, channels] → [batch, channels]`. */
-export function globalAveragePool(x: Node): Node {
-  return reduceMean(x, { axes: [1, 2] });
 }
 
 /** The least length that L2 normalisation divides by, as in TensorFlow (`epsilon` is compared with the square). */

@@ -1,35 +1,29 @@
-/** @file Evaluates element-by-element ops and reductions in double precision, 64-bit integers exactly. */
+/** @file Evaluates element-by-element ops, reductions and matrix products in double precision, 64-bit integers exactly. */
 import { FaceError } from "../base/errors.ts";
 import { isFloat, type Shape, sizeOf, type Tensor } from "../base/tensor.ts";
 import { broadcasted, commonShape, transposed } from "./evaluate-moving.ts";
-import {
-  allocate,
-  type BigIntDType,
-  type Elements,
-  fromNumbers,
-  isBigInt,
-  larger,
-  numbersOf,
-  smaller,
-  tensorOf,
-} from "./numbers.ts";
+import type { BigIntDType, Elements } from "./numbers.ts";
+import { allocate, fromNumbers, isBigInt, larger, numbersOf, smaller, tensorOf } from "./numbers.ts";
 import type { OpAttrs, ReduceAttrs } from "./ops.ts";
+import { broadcastShapes } from "./shape-rules.ts";
 
 type Rule = (inputs: readonly Tensor[]) => Tensor;
+type Exact = (a: bigint, b: bigint) => bigint;
 
 function bigintsOf(value: Tensor): Elements<bigint> {
   return (value as Tensor<BigIntDType>).data;
 }
 
 /**
- * A rule from a function of one to three elements; the operands broadcast. `exact` is the same for 64-bit integers, if the
- * op has them.
+ * A rule from a function of one to three elements; the operands broadcast. `exact` is for 64-bit integers, if the op has
+ * them: a function of its own, or "same" where the operators in `f` take bigints too.
  */
 export function elementwise(
   op: string,
   f: (a: number, b: number, c: number) => number,
-  exact?: (a: bigint, b: bigint) => bigint,
+  exact?: Exact | "same",
 ): Rule {
+  const whole = exact === "same" ? (f as unknown as Exact) : exact;
   return (inputs) => {
     const shape = commonShape(...inputs);
     const [x, y = x, z = x] = inputs.map((value) => broadcasted(value, shape)) as [Tensor, Tensor?, Tensor?];
@@ -39,12 +33,12 @@ export function elementwise(
         for (let i = 0; i < out.length; i++) out[i] = f(a[i]!, b[i]!, c[i]!);
       });
     }
-    if (exact === undefined) {
+    if (whole === undefined) {
       throw new FaceError("MODEL_UNSUPPORTED", `${op} of ${x.dtype} numbers is not available`);
     }
     const result = allocate(x.dtype, shape);
     const [a, b, out] = [bigintsOf(x), bigintsOf(y), bigintsOf(result)];
-    for (let i = 0; i < out.length; i++) out[i] = exact(a[i]!, b[i]!);
+    for (let i = 0; i < out.length; i++) out[i] = whole(a[i]!, b[i]!);
     return result;
   };
 }
@@ -64,11 +58,7 @@ export function comparison(holds: (a: number | bigint, b: number | bigint) => bo
 }
 
 /** Quotient; of integers rounded towards zero. */
-const quotient = elementwise(
-  "div",
-  (a, b) => a / b,
-  (a, b) => a / b,
-);
+const quotient = elementwise("div", (a, b) => a / b, "same");
 
 export function evaluateDiv(inputs: readonly Tensor[]): Tensor {
   const divisor = inputs[1]!;
@@ -147,7 +137,7 @@ interface Rows {
 }
 
 /** A tensor laid out so that all elements along the given axes make up one row. */
-function rowsOf(x: Tensor, axes: readonly number[]): Rows {
+export function rowsOf(x: Tensor, axes: readonly number[]): Rows {
   const kept = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
   const perm = [...kept, ...axes];
   const inPlace = perm.every((axis, i) => axis === i);
@@ -233,31 +223,29 @@ export function evaluateArgMax([x]: readonly Tensor[], { axis }: OpAttrs["argMax
   });
 }
 
-export function evaluateSoftmax([x]: readonly Tensor[], { axis }: OpAttrs["softmax"]): Tensor {
-  const rows = rowsOf(x!, [axis]);
-  const values = numbersOf(rows.tensor);
-  const shape = rows.perm.map((i) => x!.shape[i]!);
-  const result = tensorOf(x!.dtype, shape, (out) => {
-    for (let first = 0; first < out.length; first += rows.length) {
-      let [greatest, sum] = [Number.NEGATIVE_INFINITY, 0];
-      for (let i = 0; i < rows.length; i++) greatest = Math.max(greatest, values[first + i]!);
-      for (let i = 0; i < rows.length; i++) sum += Math.exp(values[first + i]! - greatest);
-      for (let i = 0; i < rows.length; i++) out[first + i] = Math.exp(values[first + i]! - greatest) / sum;
-    }
-  });
-  return transposed(
-    result,
-    rows.perm.map((_, axis) => rows.perm.indexOf(axis)),
-  );
+/** A matrix or a batch of them, transposed if `transpose` is set. */
+function oriented(x: Tensor, transpose: boolean): Tensor {
+  const axes = x.shape.map((_, axis) => axis);
+  return transpose ? transposed(x, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]) : x;
 }
 
-/** Mean square distance from the given mean, per channel of the last axis. */
-export function evaluateChannelVariance([x, mean]: readonly Tensor[]): Tensor {
-  const [values, means] = [numbersOf(x!), numbersOf(mean!)];
-  const channels = means.length;
-  return tensorOf(x!.dtype, mean!.shape, (out) => {
-    const sums = new Float64Array(channels);
-    for (let i = 0; i < values.length; i++) sums[i % channels]! += (values[i]! - means[i % channels]!) ** 2;
-    for (let c = 0; c < channels; c++) out[c] = sums[c]! / (values.length / channels);
+export function evaluateMatmul(inputs: readonly Tensor[], attrs: OpAttrs["matmul"]): Tensor {
+  const a = oriented(inputs[0]!, attrs.transposeA);
+  const b = oriented(inputs[1]!, attrs.transposeB);
+  const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2)) as number[];
+  const [rows, inner] = a.shape.slice(-2) as [number, number];
+  const columns = b.shape.at(-1)!;
+  const left = numbersOf(broadcasted(a, [...batch, rows, inner]));
+  const right = numbersOf(broadcasted(b, [...batch, inner, columns]));
+  return tensorOf(a.dtype, [...batch, rows, columns], (out) => {
+    for (let at = 0; at < out.length; at++) {
+      const [row, column] = [Math.floor(at / columns), at % columns];
+      const matrix = Math.floor(row / rows);
+      let sum = 0;
+      for (let k = 0; k < inner; k++) {
+        sum += left[row * inner + k]! * right[(matrix * inner + k) * columns + column]!;
+      }
+      out[at] = sum;
+    }
   });
 }

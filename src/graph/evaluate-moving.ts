@@ -1,7 +1,7 @@
 /** @file Evaluates ops that move elements: each is a copy between strided views. */
 import { FaceError } from "../base/errors.ts";
 import { bytesPerElement, type Shape, sameShape, sizeOf, stridesOf, type Tensor } from "../base/tensor.ts";
-import { allocate, type Elements, fromNumbers, numbersOf, numericDType, tensorOf } from "./numbers.ts";
+import { allocate, type Elements, fromNumbers, numbersOf, numericDType } from "./numbers.ts";
 import type { OpAttrs } from "./ops.ts";
 import { broadcastShapes, sliceRange } from "./shape-rules.ts";
 
@@ -133,7 +133,7 @@ export function evaluatePad([x]: readonly Tensor[], { before, after, value }: Op
 }
 
 /** Indices along an axis; negative ones count from its end. */
-function places(indices: Tensor, length: number): number[] {
+export function places(indices: Tensor, length: number): number[] {
   return Array.from(numbersOf(indices), (index) => {
     const place = index < 0 ? index + length : index;
     if (place >= 0 && place < length) return place;
@@ -154,24 +154,6 @@ export function evaluateGather([x, indices]: readonly Tensor[], { axis }: OpAttr
     );
   });
   return reshaped(result, [...shape.slice(0, axis), ...indices!.shape, ...shape.slice(axis + 1)]);
-}
-
-export function evaluateGatherGrad(
-  [dy, indices]: readonly Tensor[],
-  { axis, length }: OpAttrs["gatherGrad"],
-): Tensor {
-  const before = dy!.shape.slice(0, axis);
-  const after = dy!.shape.slice(axis + indices!.shape.length);
-  const picked = places(indices!, length);
-  const [outer, inner] = [sizeOf(before), sizeOf(after)];
-  const derivatives = numbersOf(dy!);
-  return tensorOf(dy!.dtype, [...before, length, ...after], (out) => {
-    const sums = new Float64Array(out.length);
-    for (let o = 0, from = 0; o < outer; o++)
-      for (const place of picked)
-        for (let i = 0; i < inner; i++) sums[(o * length + place) * inner + i]! += derivatives[from++]!;
-    for (let i = 0; i < sums.length; i++) out[i] = sums[i]!;
-  });
 }
 
 /** Elements of a, where the condition holds, else of b. */

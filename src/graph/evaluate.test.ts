@@ -1,10 +1,10 @@
 /** @file Values computed by hand, for the ops and element types where a slip is easy. */
 import { describe, expect, it } from "vitest";
+import { evaluate } from "../../test/support/evaluate.ts";
 import { plainNumbers } from "../../test/support/op-case.ts";
 import { type DType, float32, int64, type Tensor } from "../base/tensor.ts";
 import * as g from "./build.ts";
 import { makeNode } from "./build.ts";
-import { evaluate } from "./evaluate.ts";
 import { fromNumbers } from "./numbers.ts";
 import type { ConvAttrs, Node, PoolAttrs } from "./ops.ts";
 

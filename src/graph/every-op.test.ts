@@ -2,16 +2,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { checkOp } from "../../test/support/check-op.ts";
+import { referenceRules } from "../../test/support/evaluate.ts";
 import { opCases } from "../../test/support/op-cases.ts";
-import { evaluateRules } from "./evaluate.ts";
 import { gradientRules } from "./gradient.ts";
 import type { OpName } from "./ops.ts";
-import { shapeRules } from "./shapes.ts";
+import { opRules } from "./shapes.ts";
 
-const ops = Object.keys(shapeRules) as OpName[];
+const ops = Object.keys(opRules) as OpName[];
 
 it("has a case and every kind of rule for each op", () => {
-  for (const table of [opCases, evaluateRules, gradientRules]) {
+  for (const table of [opCases, referenceRules, gradientRules]) {
     expect(Object.keys(table).toSorted()).toEqual(ops.toSorted());
   }
 });

@@ -1,8 +1,8 @@
 /** @file Parameters that become constants. */
 import { expect, it } from "vitest";
+import { evaluate } from "../../test/support/evaluate.ts";
 import { float32 } from "../base/tensor.ts";
 import * as g from "./build.ts";
-import { evaluate } from "./evaluate.ts";
 import { freeze } from "./freeze.ts";
 import { topological } from "./ops.ts";
 

@@ -1,11 +1,11 @@
 /** @file Differentiation of whole graphs: paths that meet, broadcasting, second derivatives, and refusals. */
 import { describe, expect, it } from "vitest";
+import { evaluate } from "../../test/support/evaluate.ts";
 import { plainNumbers } from "../../test/support/op-case.ts";
 import { print } from "../../test/support/print-graph.ts";
 import { float32, type Tensor } from "../base/tensor.ts";
 import * as g from "./build.ts";
 import { check } from "./check.ts";
-import { evaluate } from "./evaluate.ts";
 import { gradient } from "./gradient.ts";
 import type { Node } from "./ops.ts";
 

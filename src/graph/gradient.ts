@@ -1,49 +1,9 @@
 /** @file Reverse-mode differentiation: the derivative rule of each op, and the derivative of a scalar as more nodes. */
 import { FaceError } from "../base/errors.ts";
-import { int64, isFloat, shapeText } from "../base/tensor.ts";
-import {
-  add,
-  affine,
-  avgPool,
-  broadcastTo,
-  cast,
-  constant,
-  conv2d,
-  cos,
-  div,
-  equal,
-  gather,
-  lessEqual,
-  log,
-  makeNode,
-  matmul,
-  min,
-  mul,
-  neg,
-  pad,
-  pow,
-  reduceSum,
-  reshape,
-  scalar,
-  select,
-  sigmoid,
-  sign,
-  sin,
-  slice,
-  square,
-  sub,
-  transpose,
-} from "./build.ts";
-import {
-  COMPARISON_OPS,
-  forOps,
-  LOGICAL_OPS,
-  type Node,
-  type OpName,
-  type Pair,
-  type SymbolicShape,
-  topological,
-} from "./ops.ts";
+import { isFloat, shapeText } from "../base/tensor.ts";
+import * as g from "./build.ts";
+import type { Node, OpName, Pair, SymbolicShape } from "./ops.ts";
+import { COMPARISON_OPS, forOps, LOGICAL_OPS, topological } from "./ops.ts";
 import { sliceRange } from "./shape-rules.ts";
 
 /** From a node and the derivative by its value to the derivatives by its inputs; `undefined` where there is none. */
@@ -62,14 +22,14 @@ const unavailable = (node: Node): never => {
 function unbroadcast(dy: Node, shape: SymbolicShape): Node {
   const extra = dy.shape.length - shape.length;
   const missing = dy.shape.slice(0, extra).map((_, axis) => axis);
-  const summed = extra === 0 ? dy : reduceSum(dy, { axes: missing });
+  const summed = extra === 0 ? dy : g.reduceSum(dy, { axes: missing });
   const repeated = shape.flatMap((dim, axis) => (dim === 1 && summed.shape[axis] !== 1 ? [axis] : []));
-  return repeated.length === 0 ? summed : reduceSum(summed, { axes: repeated, keepDims: true });
+  return repeated.length === 0 ? summed : g.reduceSum(summed, { axes: repeated, keepDims: true });
 }
 
 /** A shape as a reshape target: an unknown side becomes -1. */
 function reshapeLike(x: Node, shape: SymbolicShape): Node {
-  return reshape(
+  return g.reshape(
     x,
     shape.map((dim) => (typeof dim === "number" ? dim : -1)),
   );
@@ -81,9 +41,7 @@ function knownShape(node: Node): number[] {
     throw new FaceError(
       "SHAPE_MISMATCH",
       `a derivative needs every side of the ${node.op} result, ${dim} is unknown`,
-      {
-        hint: "build the training graph for one batch size",
-      },
+      { hint: "build the training graph for one batch size" },
     );
   });
 }
@@ -91,7 +49,7 @@ function knownShape(node: Node): number[] {
 /** The derivative of a reduction broadcast over the reduced axes. */
 function spread(dy: Node, x: Node, axes: readonly number[], keepDims: boolean): Node {
   const kept = x.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
-  return broadcastTo(keepDims ? dy : reshapeLike(dy, kept), knownShape(x));
+  return g.broadcastTo(keepDims ? dy : reshapeLike(dy, kept), knownShape(x));
 }
 
 const countOver = (x: Node, axes: readonly number[]) =>
@@ -103,27 +61,27 @@ const positions = (x: Node) => x.shape.slice(0, -1).map((_, axis) => axis);
 function extremeGrad(node: Node<"reduceMax" | "reduceMin">, dy: Node): [Node] {
   const x = node.inputs[0]!;
   const { axes, keepDims } = node.attrs;
-  const hits = cast(equal(x, spread(node, x, axes, keepDims)), x.dtype);
+  const hits = g.cast(g.equal(x, spread(node, x, axes, keepDims)), x.dtype);
   // Ties share equally, as in TensorFlow.
-  const share = div(hits, reduceSum(hits, { axes, keepDims: true }));
-  return [mul(share, spread(dy, x, axes, keepDims))];
+  const share = g.div(hits, g.reduceSum(hits, { axes, keepDims: true }));
+  return [g.mul(share, spread(dy, x, axes, keepDims))];
 }
 
 function pickGrad(node: Node<"max" | "min">, dy: Node, first: Node): [Node, Node] {
   const [a, b] = node.inputs as [Node, Node];
-  const none = scalar(0, dy.dtype);
-  return [unbroadcast(select(first, dy, none), a.shape), unbroadcast(select(first, none, dy), b.shape)];
+  const none = g.scalar(0, dy.dtype);
+  return [unbroadcast(g.select(first, dy, none), a.shape), unbroadcast(g.select(first, none, dy), b.shape)];
 }
 
 function matmulGrad(node: Node<"matmul">, dy: Node): [Node, Node] {
   const [a, b] = node.inputs as [Node, Node];
   const { transposeA, transposeB } = node.attrs;
   const da = transposeA
-    ? matmul(b, dy, { transposeA: transposeB, transposeB: true })
-    : matmul(dy, b, { transposeB: !transposeB });
+    ? g.matmul(b, dy, { transposeA: transposeB, transposeB: true })
+    : g.matmul(dy, b, { transposeB: !transposeB });
   const db = transposeB
-    ? matmul(dy, a, { transposeA: true, transposeB: transposeA })
-    : matmul(a, dy, { transposeA: !transposeA });
+    ? g.matmul(dy, a, { transposeA: true, transposeB: transposeA })
+    : g.matmul(a, dy, { transposeA: !transposeA });
   return [unbroadcast(da, a.shape), unbroadcast(db, b.shape)];
 }
 
@@ -140,16 +98,11 @@ function sliceGrad(node: Node<"slice">, dy: Node): [Node] {
       before[axis] = first;
       after[axis] = side - first - count;
     } else {
-      const indices = constant(
-        int64(
-          [count],
-          Array.from({ length: count }, (_, i) => first + i * step),
-        ),
-      );
-      grad = makeNode("gatherGrad", [grad, indices], { axis, length: side });
+      const indices = g.range("int64", count, first, step);
+      grad = g.makeNode("gatherGrad", [grad, indices], { axis, length: side });
     }
   });
-  return [before.every((n) => n === 0) && after.every((n) => n === 0) ? grad : pad(grad, before, after)];
+  return [before.every((n) => n === 0) && after.every((n) => n === 0) ? grad : g.pad(grad, before, after)];
 }
 
 function concatGrad(node: Node<"concat">, dy: Node): Node[] {
@@ -158,7 +111,7 @@ function concatGrad(node: Node<"concat">, dy: Node): Node[] {
   return node.inputs.map((part) => {
     const to = from + knownShape(part)[axis]!;
     const bound = (value: number) => [...positionsBefore(axis), value];
-    const piece = slice(dy, bound(from), [...positionsBefore(axis, Number.MAX_SAFE_INTEGER), to]);
+    const piece = g.slice(dy, bound(from), [...positionsBefore(axis, Number.MAX_SAFE_INTEGER), to]);
     from = to;
     return piece;
   });
@@ -177,67 +130,70 @@ export const gradientRules: GradRules = {
   parameter: stop,
   constant: stop,
   randomUniform: stop,
-  neg: (_, dy) => [neg(dy)],
-  abs: ({ inputs: [x] }, dy) => [mul(dy, sign(x!))],
+  neg: (_, dy) => [g.neg(dy)],
+  abs: ({ inputs: [x] }, dy) => [g.mul(dy, g.sign(x!))],
   sign: stop,
-  exp: (node, dy) => [mul(dy, node)],
-  log: ({ inputs: [x] }, dy) => [div(dy, x!)],
-  sqrt: (node, dy) => [div(dy, mul(node, 2))],
-  sin: ({ inputs: [x] }, dy) => [mul(dy, cos(x!))],
-  cos: ({ inputs: [x] }, dy) => [neg(mul(dy, sin(x!)))],
-  tanh: (node, dy) => [mul(dy, sub(1, square(node)))],
-  sigmoid: (node, dy) => [mul(dy, mul(node, sub(1, node)))],
-  softplus: ({ inputs: [x] }, dy) => [mul(dy, sigmoid(x!))],
-  erf: ({ inputs: [x] }, dy) => [mul(dy, mul(makeNode("exp", [neg(square(x!))], {}), 2 / SQRT_PI))],
-  relu: (node, dy) => [makeNode("reluGrad", [dy, node], {})],
+  exp: (node, dy) => [g.mul(dy, node)],
+  log: ({ inputs: [x] }, dy) => [g.div(dy, x!)],
+  sqrt: (node, dy) => [g.div(dy, g.mul(node, 2))],
+  sin: ({ inputs: [x] }, dy) => [g.mul(dy, g.cos(x!))],
+  cos: ({ inputs: [x] }, dy) => [g.neg(g.mul(dy, g.sin(x!)))],
+  tanh: (node, dy) => [g.mul(dy, g.sub(1, g.square(node)))],
+  sigmoid: (node, dy) => [g.mul(dy, g.mul(node, g.sub(1, node)))],
+  softplus: ({ inputs: [x] }, dy) => [g.mul(dy, g.sigmoid(x!))],
+  erf: ({ inputs: [x] }, dy) => [g.mul(dy, g.mul(g.makeNode("exp", [g.neg(g.square(x!))], {}), 2 / SQRT_PI))],
+  relu: (node, dy) => [g.makeNode("reluGrad", [dy, node], {})],
   floor: stop,
   ceil: stop,
   round: stop,
   not: stop,
-  cast: ({ inputs: [x] }, dy) => [isFloat(x!.dtype) ? cast(dy, x!.dtype) : undefined],
+  cast: ({ inputs: [x] }, dy) => [isFloat(x!.dtype) ? g.cast(dy, x!.dtype) : undefined],
   add: ({ inputs: [a, b] }, dy) => [unbroadcast(dy, a!.shape), unbroadcast(dy, b!.shape)],
-  sub: ({ inputs: [a, b] }, dy) => [unbroadcast(dy, a!.shape), unbroadcast(neg(dy), b!.shape)],
-  mul: ({ inputs: [a, b] }, dy) => [unbroadcast(mul(dy, b!), a!.shape), unbroadcast(mul(dy, a!), b!.shape)],
+  sub: ({ inputs: [a, b] }, dy) => [unbroadcast(dy, a!.shape), unbroadcast(g.neg(dy), b!.shape)],
+  mul: ({ inputs: [a, b] }, dy) => [
+    unbroadcast(g.mul(dy, b!), a!.shape),
+    unbroadcast(g.mul(dy, a!), b!.shape),
+  ],
   div: (node, dy) => {
     const [a, b] = node.inputs as [Node, Node];
-    return [unbroadcast(div(dy, b), a.shape), unbroadcast(neg(mul(dy, div(node, b))), b.shape)];
+    return [unbroadcast(g.div(dy, b), a.shape), unbroadcast(g.neg(g.mul(dy, g.div(node, b))), b.shape)];
   },
   pow: (node, dy) => {
     const [a, b] = node.inputs as [Node, Node];
-    const byBase = mul(dy, mul(b, pow(a, sub(b, 1))));
-    return [unbroadcast(byBase, a.shape), unbroadcast(mul(dy, mul(node, log(a))), b.shape)];
+    const byBase = g.mul(dy, g.mul(b, g.pow(a, g.sub(b, 1))));
+    return [unbroadcast(byBase, a.shape), unbroadcast(g.mul(dy, g.mul(node, g.log(a))), b.shape)];
   },
-  max: (node, dy) => pickGrad(node, dy, lessEqual(node.inputs[1]!, node.inputs[0]!)),
-  min: (node, dy) => pickGrad(node, dy, lessEqual(node.inputs[0]!, node.inputs[1]!)),
+  max: (node, dy) => pickGrad(node, dy, g.lessEqual(node.inputs[1]!, node.inputs[0]!)),
+  min: (node, dy) => pickGrad(node, dy, g.lessEqual(node.inputs[0]!, node.inputs[1]!)),
   ...forOps(COMPARISON_OPS, stop),
   ...forOps(LOGICAL_OPS, stop),
   select: ({ inputs: [condition, a, b] }, dy) => {
-    const none = scalar(0, dy.dtype);
+    const none = g.scalar(0, dy.dtype);
     return [
       undefined,
-      unbroadcast(select(condition!, dy, none), a!.shape),
-      unbroadcast(select(condition!, none, dy), b!.shape),
+      unbroadcast(g.select(condition!, dy, none), a!.shape),
+      unbroadcast(g.select(condition!, none, dy), b!.shape),
     ];
   },
   affine: ({ inputs: [x, scale] }, dy) => [
-    mul(dy, scale!),
-    reduceSum(mul(dy, x!), { axes: positions(x!) }),
-    reduceSum(dy, { axes: positions(x!) }),
+    g.mul(dy, scale!),
+    g.reduceSum(g.mul(dy, x!), { axes: positions(x!) }),
+    g.reduceSum(dy, { axes: positions(x!) }),
   ],
   channelVariance: ({ inputs: [x, mean] }, dy) => {
-    const scale = mul(dy, 2 / countOver(x!, positions(x!)));
+    const scale = g.mul(dy, 2 / countOver(x!, positions(x!)));
     // The derivative by the mean is zero, because deviations from the mean sum to zero.
-    return [affine(x!, scale, neg(mul(scale, mean!)))];
+    return [g.affine(x!, scale, g.neg(g.mul(scale, mean!)))];
   },
   prelu: ({ inputs: [x, slope] }, dy) => [
-    makeNode("preluGrad", [dy, x!, slope!], {}),
-    reduceSum(mul(dy, min(x!, 0)), { axes: positions(x!) }),
+    g.makeNode("preluGrad", [dy, x!, slope!], {}),
+    g.reduceSum(g.mul(dy, g.min(x!, 0)), { axes: positions(x!) }),
   ],
-  reluGrad: ({ inputs: [, y] }, g) => [makeNode("reluGrad", [g, y!], {})],
+  reluGrad: ({ inputs: [, y] }, dg) => [g.makeNode("reluGrad", [dg, y!], {})],
   preluGrad: unavailable,
   reduceSum: ({ inputs: [x], attrs }, dy) => [spread(dy, x!, attrs.axes, attrs.keepDims)],
   reduceMean: ({ inputs: [x], attrs }, dy) => [
-    spread(mul(dy, 1 / countOver(x!, attrs.axes)), x!, attrs.axes, attrs.keepDims),
+    spread(g.mul(dy, 1 / countOver(x!, attrs.axes)), x!, attrs.axes, attrs.keepDims),
   ],
   reduceMax: extremeGrad,
   reduceMin: extremeGrad,
@@ -245,32 +201,32 @@ export const gradientRules: GradRules = {
   argMax: stop,
   side: stop,
   softmax: (node, dy) => {
-    const weighted = mul(dy, node);
-    return [sub(weighted, mul(node, reduceSum(weighted, { axes: [node.attrs.axis], keepDims: true })))];
+    const weighted = g.mul(dy, node);
+    return [g.sub(weighted, g.mul(node, g.reduceSum(weighted, { axes: [node.attrs.axis], keepDims: true })))];
   },
   matmul: matmulGrad,
   conv2d: ({ inputs: [x, kernel], attrs }, dy) => [
-    makeNode("conv2dInputGrad", [dy, kernel!], { ...attrs, inputSize: imageSize(x!) }),
-    makeNode("conv2dKernelGrad", [x!, dy], { ...attrs, kernelSize: kernelSize(kernel!) }),
+    g.makeNode("conv2dInputGrad", [dy, kernel!], { ...attrs, inputSize: imageSize(x!) }),
+    g.makeNode("conv2dKernelGrad", [x!, dy], { ...attrs, kernelSize: kernelSize(kernel!) }),
   ],
   // Both derivatives of a convolution are linear in each input, so theirs are convolutions again.
-  conv2dInputGrad: ({ inputs: [dy, kernel], attrs }, g) => [
-    conv2d(g, kernel!, attrs),
-    makeNode("conv2dKernelGrad", [g, dy!], { ...attrs, kernelSize: kernelSize(kernel!) }),
+  conv2dInputGrad: ({ inputs: [dy, kernel], attrs }, dg) => [
+    g.conv2d(dg, kernel!, attrs),
+    g.makeNode("conv2dKernelGrad", [dg, dy!], { ...attrs, kernelSize: kernelSize(kernel!) }),
   ],
-  conv2dKernelGrad: ({ inputs: [x, dy], attrs }, g) => [
-    makeNode("conv2dInputGrad", [dy!, g], { ...attrs, inputSize: imageSize(x!) }),
-    conv2d(x!, g, attrs),
+  conv2dKernelGrad: ({ inputs: [x, dy], attrs }, dg) => [
+    g.makeNode("conv2dInputGrad", [dy!, dg], { ...attrs, inputSize: imageSize(x!) }),
+    g.conv2d(x!, dg, attrs),
   ],
-  maxPool: (node, dy) => [makeNode("maxPoolGrad", [dy, node.inputs[0]!, node], node.attrs)],
+  maxPool: (node, dy) => [g.makeNode("maxPoolGrad", [dy, node.inputs[0]!, node], node.attrs)],
   maxPoolGrad: unavailable,
   avgPool: ({ inputs: [x], attrs }, dy) => [
-    makeNode("avgPoolGrad", [dy], { ...attrs, inputSize: imageSize(x!) }),
+    g.makeNode("avgPoolGrad", [dy], { ...attrs, inputSize: imageSize(x!) }),
   ],
-  avgPoolGrad: ({ attrs }, g) => [avgPool(g, attrs)],
+  avgPoolGrad: ({ attrs }, dg) => [g.avgPool(dg, attrs)],
   reshape: ({ inputs: [x] }, dy) => [reshapeLike(dy, x!.shape)],
   transpose: ({ attrs }, dy) => [
-    transpose(
+    g.transpose(
       dy,
       attrs.perm.map((_, axis) => attrs.perm.indexOf(axis)),
     ),
@@ -279,20 +235,19 @@ export const gradientRules: GradRules = {
   concat: concatGrad,
   slice: sliceGrad,
   pad: ({ inputs: [x], attrs }, dy) => [
-    slice(
+    g.slice(
       dy,
       attrs.before,
       knownShape(x!).map((side, axis) => attrs.before[axis]! + side),
     ),
   ],
   gather: ({ inputs: [x, indices], attrs }, dy) => [
-    makeNode("gatherGrad", [dy, indices!], { axis: attrs.axis, length: knownShape(x!)[attrs.axis]! }),
+    g.makeNode("gatherGrad", [dy, indices!], { axis: attrs.axis, length: knownShape(x!)[attrs.axis]! }),
     undefined,
   ],
-  gatherGrad: ({ inputs: [, indices], attrs }, g) => [gather(g, indices!, attrs.axis), undefined],
+  gatherGrad: ({ inputs: [, indices], attrs }, dg) => [g.gather(dg, indices!, attrs.axis), undefined],
 };
 
-/** The derivative rule of any node, applied. */
 function inputGradients<K extends OpName>(node: Node<K>, dy: Node): readonly (Node | undefined)[] {
   return gradientRules[node.op](node, dy);
 }
@@ -314,14 +269,12 @@ export function gradient(loss: Node, sources: readonly Node[]): Node[] {
     throw new FaceError(
       "SHAPE_MISMATCH",
       `gradient: the loss must be a scalar, got shape ${shapeText(loss.shape)}`,
-      {
-        hint: "reduce it to its mean or sum first",
-      },
+      { hint: "reduce it to its mean or sum first" },
     );
   }
   const order = topological([loss]);
   const relevant = dependents(order, sources);
-  const derivatives = new Map<Node, Node>([[loss, scalar(1, loss.dtype)]]);
+  const derivatives = new Map<Node, Node>([[loss, g.scalar(1, loss.dtype)]]);
   for (const node of order.toReversed()) {
     const dy = derivatives.get(node);
     if (dy === undefined || !relevant.has(node) || node.inputs.every((input) => !relevant.has(input)))
@@ -331,7 +284,7 @@ export function gradient(loss: Node, sources: readonly Node[]): Node[] {
       const part = passed[i];
       if (part === undefined || !relevant.has(input)) return;
       const total = derivatives.get(input);
-      derivatives.set(input, total === undefined ? part : add(total, part));
+      derivatives.set(input, total === undefined ? part : g.add(total, part));
     });
   }
   return sources.map((source) => {

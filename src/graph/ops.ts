@@ -1,5 +1,5 @@
 /** @file The ops of a computation and their attributes, from which every table over ops is typed. The room `graph/` says
- * what a computation is: ops, shapes, derivatives, simplification and a plain interpreter. It knows `base/` only.
+ * what a computation is: ops, shapes, derivatives and simplification. It knows `base/` only.
  */
 import type { DType, Tensor } from "../base/tensor.ts";
 
@@ -55,6 +55,12 @@ export const LOGICAL_OPS = ["and", "or"] as const;
 /** Ops that make one element of all elements along some axes. */
 export const REDUCE_OPS = ["reduceSum", "reduceMean", "reduceMax", "reduceMin", "reduceProd"] as const;
 
+/** All of these that go element by element. */
+export const ELEMENTWISE_OPS = [
+  ...([...NUMBER_OPS, ...FLOAT_OPS, "not"] as const),
+  ...([...ARITHMETIC_OPS, ...COMPARISON_OPS, ...LOGICAL_OPS] as const),
+] as const;
+
 /** Element-by-element ops of one input that have no attributes. */
 export type UnaryOp = (typeof NUMBER_OPS | typeof FLOAT_OPS)[number] | "not";
 /** Element-by-element ops of two inputs. */
@@ -66,7 +72,18 @@ export function forOps<K extends string, T>(ops: readonly K[], entry: T): { read
   return Object.fromEntries(ops.map((op) => [op, entry])) as { [op in K]: T };
 }
 
-type PlainOps = { readonly [op in UnaryOp | BinaryOp]: NoAttrs };
+/** The name of an op in formats that write it with a capital letter, as ONNX and TensorFlow do with most. */
+export const capitalized = (op: OpName): string => op.charAt(0).toUpperCase() + op.slice(1);
+
+/** Entries for several ops that a format has under the same names, made from these names. */
+export function forNamedOps<K extends OpName, T>(
+  ops: readonly K[],
+  entry: (name: string) => T,
+): { readonly [op in K]: T } {
+  return Object.fromEntries(ops.map((op) => [op, entry(capitalized(op))])) as { [op in K]: T };
+}
+
+type PlainOps = { readonly [op in (typeof ELEMENTWISE_OPS)[number]]: NoAttrs };
 type Reductions = { readonly [op in ReduceOp]: ReduceAttrs };
 
 /**

@@ -174,10 +174,7 @@ export function gatherShape(inputs: readonly Node[], { axis }: OpAttrs["gather"]
   if (!(axis >= 0 && axis < x.shape.length) || !isIndex(indices)) {
     throw mismatch("gather", `a tensor with axis ${axis} and int32 or int64 indices`, inputs);
   }
-  return {
-    dtype: x.dtype,
-    shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)],
-  };
+  return { dtype: x.dtype, shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)] };
 }
 
 export function gatherGradShape(inputs: readonly Node[], { axis, length }: OpAttrs["gatherGrad"]): ValueType {

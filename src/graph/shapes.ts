@@ -1,22 +1,99 @@
-/** @file The shape and type rule of each op, with errors for inputs that do not fit. */
+/** @file What each op takes and gives: its operands, legal attributes, and the shape and type of its result. */
+import { shapeText, sizeOf } from "../base/tensor.ts";
+import type {
+  ConvAttrs,
+  Node,
+  OpAttrs,
+  OpName,
+  Padding,
+  Pair,
+  PoolAttrs,
+  ReduceAttrs,
+  SymbolicShape,
+} from "./ops.ts";
 import {
   ARITHMETIC_OPS,
   COMPARISON_OPS,
   FLOAT_OPS,
   forOps,
   LOGICAL_OPS,
-  type Node,
   NUMBER_OPS,
-  type OpAttrs,
-  type OpName,
   REDUCE_OPS,
-  type ReduceAttrs,
 } from "./ops.ts";
 import * as rules from "./shape-rules.ts";
 import { broadcastShapes, mayEqual, mismatch, type ValueType } from "./shape-rules.ts";
 
-type ShapeRule<K extends OpName> = (inputs: readonly Node[], attrs: OpAttrs[K], op: K) => ValueType;
-export type ShapeRules = { readonly [K in OpName]: ShapeRule<K> };
+/** Element types that an op's first input may have. */
+export type Kind = "any" | "bool" | "float" | "number";
+
+export interface OpRule<Attrs> {
+  /** How many inputs; `some` for one or more. */
+  readonly inputs: number | "some";
+  /** Element type of the first input. */
+  readonly of: Kind;
+  /** Shape and type of the result. @throws FaceError `SHAPE_MISMATCH` for inputs that do not fit. */
+  readonly shape: (inputs: readonly Node[], attrs: Attrs, op: string) => ValueType;
+  /** What is wrong with the attributes, if anything. */
+  readonly fault?: ((attrs: Attrs) => string | undefined) | undefined;
+}
+
+type OpRules = { readonly [K in OpName]: OpRule<OpAttrs[K]> };
+
+const rule = <A>(
+  inputs: OpRule<A>["inputs"],
+  of: Kind,
+  shape: OpRule<A>["shape"],
+  fault?: OpRule<A>["fault"],
+): OpRule<A> => ({ inputs, of, shape, fault });
+
+const isCount = (value: number) => Number.isInteger(value) && value >= 0;
+const isPositive = (value: number) => Number.isInteger(value) && value > 0;
+
+function sidesFault(shape: SymbolicShape): string | undefined {
+  const legal = shape.every((side) => (typeof side === "string" ? side !== "" : isCount(side)));
+  return legal ? undefined : `${shapeText(shape)} is not a shape`;
+}
+
+function namedFault({ name, shape }: { name: string; shape: SymbolicShape }): string | undefined {
+  return name === "" ? "a leaf needs a name" : sidesFault(shape);
+}
+
+/** Margins must be smaller than `limit`, so that no pool's window covers only margins. */
+function paddingFault(padding: Padding, limit?: Pair): string | undefined {
+  if (typeof padding === "string") return undefined;
+  if (!padding.flat().every(isCount)) return "margins must be 0 or more";
+  const fits = padding.every((margins, axis) =>
+    margins.every((n) => limit === undefined || n < limit[axis]!),
+  );
+  return fits ? undefined : "margins must be smaller than the window";
+}
+
+function poolFault({ size, strides, padding }: PoolAttrs): string | undefined {
+  if (![...size, ...strides].every(isPositive)) return "window and strides must be positive";
+  return paddingFault(padding, size);
+}
+
+function convFault({ strides, dilations, groups, padding }: ConvAttrs): string | undefined {
+  if (![...strides, ...dilations, groups].every(isPositive)) {
+    return "strides, dilations and groups must be positive";
+  }
+  return paddingFault(padding);
+}
+
+function axesFault({ axes }: ReduceAttrs): string | undefined {
+  const ascending = axes.every((axis, i) => i === 0 || axis > axes[i - 1]!);
+  return ascending ? undefined : "axes must be ascending, each once";
+}
+
+function marginsFault({ before, after }: OpAttrs["pad"]): string | undefined {
+  return [...before, ...after].every(isCount) ? undefined : "margins must be 0 or more";
+}
+
+function constantFault({ value }: OpAttrs["constant"]): string | undefined {
+  return value.data.length === sizeOf(value.shape)
+    ? sidesFault(value.shape)
+    : "elements do not fill the shape";
+}
 
 function reduceShape(inputs: readonly Node[], { axes, keepDims }: ReduceAttrs, op: string): ValueType {
   const x = inputs[0]!;
@@ -40,7 +117,7 @@ const sameAsFirst = (inputs: readonly Node[]): ValueType => ({
 });
 
 /** The first input's type, after a check that the other inputs are vectors of one number per channel. */
-function perChannel([x, ...vectors]: readonly Node[], op: string): ValueType {
+function perChannel([x, ...vectors]: readonly Node[], _attrs: unknown, op: string): ValueType {
   const fits = vectors.every(
     ({ shape, dtype }) =>
       shape.length === 1 && x!.shape.length > 0 && mayEqual(shape[0], x!.shape.at(-1)) && dtype === x!.dtype,
@@ -50,7 +127,7 @@ function perChannel([x, ...vectors]: readonly Node[], op: string): ValueType {
 }
 
 /** For derivatives of element-by-element ops: the derivative has the shape of the value beside it. */
-function alike([dy, value]: readonly Node[], op: string): ValueType {
+function alike([dy, value]: readonly Node[], _attrs: unknown, op: string): ValueType {
   const fits =
     dy!.dtype === value!.dtype &&
     dy!.shape.length === value!.shape.length &&
@@ -85,59 +162,65 @@ function selectShape(inputs: readonly Node[]): ValueType {
 }
 
 /** One rule per op. */
-export const shapeRules: ShapeRules = {
-  input: (_, { dtype, shape }) => ({ dtype, shape }),
-  parameter: (_, { dtype, shape }) => ({ dtype, shape }),
-  constant: (_, { value }) => ({ dtype: value.dtype, shape: value.shape }),
-  randomUniform: (_, { shape }) => ({ dtype: "float32", shape }),
-  ...forOps(NUMBER_OPS, sameAsFirst),
-  ...forOps(FLOAT_OPS, sameAsFirst),
-  not: logical,
-  cast: ([x], { to }) => ({ dtype: to, shape: x!.shape }),
-  ...forOps(ARITHMETIC_OPS, broadcast),
-  ...forOps(COMPARISON_OPS, compare),
-  ...forOps(LOGICAL_OPS, logical),
-  select: selectShape,
-  affine: (inputs) => perChannel(inputs, "affine"),
-  channelVariance: (inputs) => {
-    perChannel(inputs, "channelVariance");
+export const opRules: OpRules = {
+  input: rule<OpAttrs["input"]>(0, "any", (_, { dtype, shape }) => ({ dtype, shape }), namedFault),
+  parameter: rule<OpAttrs["input"]>(0, "any", (_, { dtype, shape }) => ({ dtype, shape }), namedFault),
+  constant: rule(0, "any", (_, { value: { dtype, shape } }) => ({ dtype, shape }), constantFault),
+  randomUniform: rule(
+    0,
+    "any",
+    (_, { shape }) => ({ dtype: "float32", shape }),
+    ({ stream, shape }) => namedFault({ name: stream, shape }),
+  ),
+  ...forOps(NUMBER_OPS, rule<unknown>(1, "number", sameAsFirst)),
+  ...forOps(FLOAT_OPS, rule<unknown>(1, "float", sameAsFirst)),
+  not: rule(1, "bool", logical),
+  cast: rule(1, "any", ([x], { to }) => ({ dtype: to, shape: x!.shape })),
+  ...forOps(ARITHMETIC_OPS, rule<unknown>(2, "number", broadcast)),
+  ...forOps(COMPARISON_OPS, rule<unknown>(2, "number", compare)),
+  equal: rule(2, "any", compare),
+  ...forOps(LOGICAL_OPS, rule<unknown>(2, "bool", logical)),
+  select: rule(3, "bool", selectShape),
+  affine: rule(3, "float", perChannel),
+  channelVariance: rule(2, "float", (inputs, attrs, op) => {
+    perChannel(inputs, attrs, op);
     return sameAsFirst(inputs.slice(1));
-  },
-  prelu: (inputs) => perChannel(inputs, "prelu"),
-  reluGrad: (inputs) => alike(inputs, "reluGrad"),
-  preluGrad: ([dy, x, slope]) => {
-    perChannel([x!, slope!], "preluGrad");
-    return alike([dy!, x!], "preluGrad");
-  },
-  ...forOps(REDUCE_OPS, reduceShape),
-  argMax: (inputs, { axis }) => ({
-    dtype: "int64",
-    shape: reduceShape(inputs, { axes: [axis], keepDims: false }, "argMax").shape,
   }),
-  side: (inputs, { axis }) => {
-    requireAxes([axis], inputs, "side");
+  prelu: rule(2, "float", perChannel),
+  reluGrad: rule(2, "float", alike),
+  preluGrad: rule(3, "float", ([dy, x, slope], attrs, op) => {
+    perChannel([x!, slope!], attrs, op);
+    return alike([dy!, x!], attrs, op);
+  }),
+  ...forOps(REDUCE_OPS, rule<ReduceAttrs>(1, "number", reduceShape, axesFault)),
+  argMax: rule(1, "number", (inputs, { axis }, op) => ({
+    dtype: "int64",
+    shape: reduceShape(inputs, { axes: [axis], keepDims: false }, op).shape,
+  })),
+  side: rule(1, "any", (inputs, { axis }, op) => {
+    requireAxes([axis], inputs, op);
     return { dtype: "int64", shape: [] };
-  },
-  softmax: (inputs, { axis }) => {
-    requireAxes([axis], inputs, "softmax");
+  }),
+  softmax: rule(1, "float", (inputs, { axis }, op) => {
+    requireAxes([axis], inputs, op);
     return sameAsFirst(inputs);
-  },
-  matmul: rules.matmulShape,
-  conv2d: rules.convShape,
-  conv2dInputGrad: rules.convInputGradShape,
-  conv2dKernelGrad: rules.convKernelGradShape,
-  maxPool: rules.poolShape,
-  maxPoolGrad: rules.maxPoolGradShape,
-  avgPool: rules.poolShape,
-  avgPoolGrad: rules.avgPoolGradShape,
-  reshape: rules.reshapeShape,
-  transpose: rules.transposeShape,
-  broadcastTo: rules.broadcastToShape,
-  concat: rules.concatShape,
-  slice: rules.sliceShape,
-  pad: rules.padShape,
-  gather: rules.gatherShape,
-  gatherGrad: rules.gatherGradShape,
+  }),
+  matmul: rule(2, "number", rules.matmulShape),
+  conv2d: rule(2, "float", rules.convShape, convFault),
+  conv2dInputGrad: rule(2, "float", rules.convInputGradShape, convFault),
+  conv2dKernelGrad: rule(2, "float", rules.convKernelGradShape, convFault),
+  maxPool: rule(1, "float", rules.poolShape, poolFault),
+  maxPoolGrad: rule(3, "float", rules.maxPoolGradShape, poolFault),
+  avgPool: rule(1, "float", rules.poolShape, poolFault),
+  avgPoolGrad: rule(1, "float", rules.avgPoolGradShape, poolFault),
+  reshape: rule(1, "any", rules.reshapeShape),
+  transpose: rule(1, "any", rules.transposeShape),
+  broadcastTo: rule(1, "any", rules.broadcastToShape, ({ shape }) => sidesFault(shape)),
+  concat: rule("some", "any", rules.concatShape),
+  slice: rule(1, "any", rules.sliceShape),
+  pad: rule(1, "any", rules.padShape, marginsFault),
+  gather: rule(2, "any", rules.gatherShape),
+  gatherGrad: rule(2, "float", rules.gatherGradShape),
 };
 
 /**
@@ -145,6 +228,6 @@ export const shapeRules: ShapeRules = {
  * @throws FaceError `SHAPE_MISMATCH` saying what the op takes and what came.
  */
 export function typeOf<K extends OpName>(op: K, inputs: readonly Node[], attrs: OpAttrs[K]): ValueType {
-  const { dtype, shape } = shapeRules[op](inputs, attrs, op);
+  const { dtype, shape } = opRules[op].shape(inputs, attrs, op);
   return { dtype, shape };
 }

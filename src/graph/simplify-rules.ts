@@ -1,37 +1,9 @@
 /** @file The simplification rules of each op; each holds for all values. */
 import { type DType, isFloat, type Tensor } from "../base/tensor.ts";
-import {
-  abs,
-  add,
-  broadcastTo,
-  cast,
-  conv2d,
-  makeNode,
-  matmul,
-  mul,
-  reduceSum,
-  relu,
-  reshape,
-  scalar,
-  sub,
-  transpose,
-} from "./build.ts";
+import * as g from "./build.ts";
 import { numbersOf } from "./numbers.ts";
-import {
-  type BinaryOp,
-  COMPARISON_OPS,
-  FLOAT_OPS,
-  forOps,
-  isOp,
-  LOGICAL_OPS,
-  type Node,
-  type OpName,
-  type Pads,
-  REDUCE_OPS,
-  type ReduceOp,
-  type SymbolicShape,
-  type UnaryOp,
-} from "./ops.ts";
+import type { BinaryOp, Node, OpName, Pads, ReduceOp, SymbolicShape, UnaryOp } from "./ops.ts";
+import { COMPARISON_OPS, FLOAT_OPS, forOps, isOp, LOGICAL_OPS, REDUCE_OPS } from "./ops.ts";
 import { broadcastShapes } from "./shape-rules.ts";
 import {
   addIntoShift,
@@ -63,7 +35,7 @@ const equalDims = (a: SymbolicShape, b: SymbolicShape) =>
 function insteadOf(node: Node, operand: Node): Node | undefined {
   if (equalDims(operand.shape, node.shape)) return operand;
   const sides = node.shape.filter((dim) => typeof dim === "number");
-  return sides.length === node.shape.length ? broadcastTo(operand, sides) : undefined;
+  return sides.length === node.shape.length ? g.broadcastTo(operand, sides) : undefined;
 }
 
 /** `x ∘ neutral → x`, with the neutral element among the given inputs. */
@@ -101,34 +73,34 @@ function withoutBroadcast(node: Node<BroadcastOp>): Node | undefined {
   const shape = inputs.reduce<SymbolicShape>((all, { shape }) => broadcastShapes(all, shape), []);
   // The operand may have an unknown side beside another one; then they may differ.
   if (shape.includes("?")) return undefined;
-  return insteadOf(node, makeNode(node.op, inputs, node.attrs));
+  return insteadOf(node, g.makeNode(node.op, inputs, node.attrs));
 }
 
 const zeroTimes: Rule<"mul"> = (node) => {
   // Zero times an infinite float or NaN is not zero.
   if (isFloat(node.dtype)) return undefined;
   return node.inputs.some((input) => uniformValue(input) === 0)
-    ? insteadOf(node, scalar(0, node.dtype))
+    ? insteadOf(node, g.scalar(0, node.dtype))
     : undefined;
 };
 
 const addNegative: Rule<"add"> = ({ inputs: [a, b] }) => {
-  if (isOp(b!, "neg")) return sub(a!, b.inputs[0]!);
-  return isOp(a!, "neg") ? sub(b!, a.inputs[0]!) : undefined;
+  if (isOp(b!, "neg")) return g.sub(a!, b.inputs[0]!);
+  return isOp(a!, "neg") ? g.sub(b!, a.inputs[0]!) : undefined;
 };
 
-const addToItself: Rule<"add"> = ({ inputs: [a, b] }) => (a === b ? mul(a!, 2) : undefined);
+const addToItself: Rule<"add"> = ({ inputs: [a, b] }) => (a === b ? g.mul(a!, 2) : undefined);
 
 const subNegative: Rule<"sub"> = ({ inputs: [a, b] }) =>
-  isOp(b!, "neg") ? add(a!, b.inputs[0]!) : undefined;
+  isOp(b!, "neg") ? g.add(a!, b.inputs[0]!) : undefined;
 
 const squared: Rule<"pow"> = ({ inputs: [x, exponent], shape }) =>
-  uniformValue(exponent!) === 2 && equalDims(x!.shape, shape) ? mul(x!, x!) : undefined;
+  uniformValue(exponent!) === 2 && equalDims(x!.shape, shape) ? g.mul(x!, x!) : undefined;
 
 const maxWithZero: Rule<"max"> = ({ inputs, shape, dtype }) => {
   const zero = inputs.findIndex((input) => uniformValue(input) === 0);
   const x = inputs[1 - zero];
-  return isFloat(dtype) && zero >= 0 && equalDims(x!.shape, shape) ? relu(x!) : undefined;
+  return isFloat(dtype) && zero >= 0 && equalDims(x!.shape, shape) ? g.relu(x!) : undefined;
 };
 
 const knownCondition: Rule<"select"> = (node) => {
@@ -150,14 +122,14 @@ const HOLDS: { readonly [D in DType]?: readonly DType[] } = {
 const castThrough: Rule<"cast"> = ({ inputs: [x], attrs }) => {
   if (!isOp(x!, "cast")) return undefined;
   const from = x.inputs[0]!;
-  return from.dtype === x.dtype || HOLDS[x.dtype]?.includes(from.dtype) ? cast(from, attrs.to) : undefined;
+  return from.dtype === x.dtype || HOLDS[x.dtype]?.includes(from.dtype) ? g.cast(from, attrs.to) : undefined;
 };
 
-const absOfNegative: Rule<"abs"> = ({ inputs: [x] }) => (isOp(x!, "neg") ? abs(x.inputs[0]!) : undefined);
+const absOfNegative: Rule<"abs"> = ({ inputs: [x] }) => (isOp(x!, "neg") ? g.abs(x.inputs[0]!) : undefined);
 
 const trivialScale: Rule<"affine"> = ({ inputs: [x, scale, shift] }) => {
-  if (uniformValue(scale!) === 1) return add(x!, shift!);
-  return uniformValue(shift!) === 0 ? mul(x!, scale!) : undefined;
+  if (uniformValue(scale!) === 1) return g.add(x!, shift!);
+  return uniformValue(shift!) === 0 ? g.mul(x!, scale!) : undefined;
 };
 
 /** A reduction over no axis, or over axes of side 1 only, leaves the elements as they are. */
@@ -171,14 +143,14 @@ function reducesNothing(node: Node<ReduceOp>): Node | undefined {
 const sumOfUnpooled: Rule<"reduceSum"> = ({ inputs: [x], attrs }) => {
   const unpooled = isOp(x!, "maxPoolGrad") || isOp(x!, "avgPoolGrad");
   const overImage = attrs.axes.includes(1) && attrs.axes.includes(2);
-  return unpooled && overImage ? reduceSum(x!.inputs[0]!, attrs) : undefined;
+  return unpooled && overImage ? g.reduceSum(x!.inputs[0]!, attrs) : undefined;
 };
 
 /** A reshape to this shape, of which at most one side may be unknown. */
 function reshapedTo(x: Node, shape: SymbolicShape): Node | undefined {
   const unknown = shape.filter((dim) => typeof dim === "string");
   if (unknown.length > 1) return undefined;
-  return reshape(
+  return g.reshape(
     x,
     shape.map((dim) => (typeof dim === "number" ? dim : -1)),
   );
@@ -189,7 +161,7 @@ const reshapeTwice: Rule<"reshape"> = ({ inputs: [x], shape }) =>
 
 const transposeTwice: Rule<"transpose"> = ({ inputs: [x], attrs }) =>
   isOp(x!, "transpose")
-    ? transpose(
+    ? g.transpose(
         x.inputs[0]!,
         attrs.perm.map((axis) => x.attrs.perm[axis]!),
       )
@@ -201,7 +173,7 @@ const transposesNothing: Rule<"transpose"> = ({ inputs: [x], attrs }) =>
 const broadcastTwice: Rule<"broadcastTo"> = ({ inputs: [x], shape }) => {
   const sides = shape.filter((dim) => typeof dim === "number");
   return isOp(x!, "broadcastTo") && sides.length === shape.length
-    ? broadcastTo(x.inputs[0]!, sides)
+    ? g.broadcastTo(x.inputs[0]!, sides)
     : undefined;
 };
 
@@ -218,8 +190,8 @@ const exchangesLastTwo = (node: Node): node is Node<"transpose"> =>
 
 const transposedFactor: Rule<"matmul"> = ({ inputs: [a, b], attrs }) => {
   const { transposeA, transposeB } = attrs;
-  if (exchangesLastTwo(a!)) return matmul(a.inputs[0]!, b!, { transposeA: !transposeA, transposeB });
-  if (exchangesLastTwo(b!)) return matmul(a!, b.inputs[0]!, { transposeA, transposeB: !transposeB });
+  if (exchangesLastTwo(a!)) return g.matmul(a.inputs[0]!, b!, { transposeA: !transposeA, transposeB });
+  if (exchangesLastTwo(b!)) return g.matmul(a!, b.inputs[0]!, { transposeA, transposeB: !transposeB });
   return undefined;
 };
 
@@ -233,7 +205,7 @@ const paddedImage: Rule<"conv2d"> = ({ inputs: [x, kernel], attrs }) => {
     [rows[0] + before[1]!, rows[1] + after[1]!],
     [columns[0] + before[2]!, columns[1] + after[2]!],
   ];
-  return conv2d(x.inputs[0]!, kernel!, { ...attrs, padding });
+  return g.conv2d(x.inputs[0]!, kernel!, { ...attrs, padding });
 };
 
 /**
@@ -243,13 +215,13 @@ const paddedImage: Rule<"conv2d"> = ({ inputs: [x, kernel], attrs }) => {
 const maskBeforeUnpooling: Rule<"reluGrad"> = ({ inputs: [dy, y] }) => {
   if (!isOp(dy!, "maxPoolGrad") || dy.inputs[1] !== y) return undefined;
   const [pooledGrad, x, pooled] = dy.inputs as [Node, Node, Node];
-  return makeNode("maxPoolGrad", [makeNode("reluGrad", [pooledGrad, pooled], {}), x, pooled], dy.attrs);
+  return g.makeNode("maxPoolGrad", [g.makeNode("reluGrad", [pooledGrad, pooled], {}), x, pooled], dy.attrs);
 };
 
 /** The length of an axis of known side. */
 const knownSide: Rule<"side"> = ({ inputs: [x], attrs }) => {
   const length = x!.shape[attrs.axis];
-  return typeof length === "number" ? scalar(length, "int64") : undefined;
+  return typeof length === "number" ? g.scalar(length, "int64") : undefined;
 };
 
 /** The rules of each op, tried in order. An op that is not here has none. */

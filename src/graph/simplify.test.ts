@@ -1,6 +1,7 @@
 /** @file Simplification: what each rule does, and that none changes a value. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { evaluate } from "../../test/support/evaluate.ts";
 import { draws, plainNumbers } from "../../test/support/op-case.ts";
 import { print } from "../../test/support/print-graph.ts";
 import { IMAGES, randomGraph, randomGraphs } from "../../test/support/random-graph.ts";
@@ -8,7 +9,6 @@ import { Random } from "../base/random.ts";
 import { float32, int64, sizeOf, type TensorMap } from "../base/tensor.ts";
 import * as g from "./build.ts";
 import { check } from "./check.ts";
-import { evaluate } from "./evaluate.ts";
 import { gradient } from "./gradient.ts";
 import { fromNumbers } from "./numbers.ts";
 import { isOp, type Node, topological } from "./ops.ts";

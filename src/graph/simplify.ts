@@ -19,16 +19,6 @@ const COMPARED_BYTES = 256;
 const MOST_PASSES = 8;
 
 const COMMUTATIVE: ReadonlySet<OpName> = new Set(["add", "mul", "max", "min", "equal", "and", "or"]);
-const PRODUCTS: ReadonlySet<OpName> = new Set([
-  "matmul",
-  "conv2d",
-  "conv2dInputGrad",
-  "conv2dKernelGrad",
-  "maxPool",
-  "maxPoolGrad",
-  "avgPool",
-  "avgPoolGrad",
-]);
 
 /** The node's value as a constant, if all inputs are constants and the value is worth storing. */
 function folded(node: Node): Node | undefined {
@@ -40,9 +30,10 @@ function folded(node: Node): Node | undefined {
   if (node.op === "broadcastTo" && node.shape.length > 1) return undefined;
   const known = values as Tensor[];
   const taken = known.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  const limit = PRODUCTS.has(node.op) ? LARGEST_PRODUCT - taken : Math.max(taken, LARGEST_EXPANSION);
+  const limit = node.op === "matmul" ? LARGEST_PRODUCT - taken : Math.max(taken, LARGEST_EXPANSION);
   if (!((knownSize(node.shape) ?? Number.POSITIVE_INFINITY) <= limit)) return undefined;
-  return { ...constant(evaluateNode(node, known)), label: node.label };
+  const value = evaluateNode(node, known);
+  return value && { ...constant(value), label: node.label };
 }
 
 /** Writes as text the numbers that JSON lacks. */

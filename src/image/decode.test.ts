@@ -3,9 +3,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
+import { TURNED_HEIC } from "../../test/support/heic.ts";
 import { plain, temporaryFolder } from "../../test/support/photos.ts";
 import { decodeImage, decodePixels, encodeJpeg, encodePng, rasterizeSvg } from "./decode.ts";
+import { profileOf } from "./heic.ts";
 import type { ImageSettings } from "./settings.ts";
+import { tiffOf } from "./tiff.ts";
 
 const SMALL: ImageSettings = { height: 8, width: 12, channels: 3 };
 
@@ -43,6 +46,46 @@ describe("decodeImage", () => {
         .toBuffer(),
     ];
     for (const bytes of files) expect(await decodeImage(bytes, SMALL)).toHaveLength(8 * 12 * 3);
+  });
+
+  it("reads HEIC files upright, also those that are called JPEG", async () => {
+    const { data, width, height } = await decodePixels(TURNED_HEIC);
+    expect([width, height]).toEqual([48, 64]);
+    const corners = [
+      [5, 5, [40, 60, 210]],
+      [42, 5, [220, 40, 30]],
+      [5, 58, [240, 240, 240]],
+      [42, 58, [30, 200, 60]],
+    ] as const;
+    for (const [x, y, wanted] of corners) {
+      for (const [channel, value] of pixel(data, width, x, y).entries())
+        expect(Math.abs(value - wanted[channel]!)).toBeLessThan(4);
+    }
+    const misnamed = join(await temporaryFolder(), "IMG_1.jpg");
+    await writeFile(misnamed, TURNED_HEIC);
+    expect(await decodeImage(misnamed, SMALL)).toHaveLength(8 * 12 * 3);
+    await expect(decodePixels(TURNED_HEIC.subarray(0, 500))).rejects.toMatchObject({
+      code: "IMAGE_UNREADABLE",
+      message: expect.stringContaining("damaged HEIC file"),
+    });
+    await expect(decodePixels(TURNED_HEIC, { maxPixels: 100 })).rejects.toThrow("exceeds pixel limit");
+  });
+
+  it("converts pixels with a colour profile, as telephones store them, to sRGB", async () => {
+    const wide = await raw.clone().withIccProfile("p3").png().toBuffer();
+    const { icc = new Uint8Array() } = await sharp(wide).metadata();
+    const stored = await sharp(wide, { ignoreIcc: true }).raw().toBuffer();
+    const { data } = await decodePixels(tiffOf({ data: stored, width: 40, height: 20 }, icc));
+    const away = (pixels: Uint8Array) => Math.max(...pixels.map((value, i) => Math.abs(value - halves[i]!)));
+    expect(away(stored)).toBeGreaterThan(20);
+    expect(away(data)).toBeLessThan(6);
+  });
+
+  it("finds the colour profile in a HEIC file", () => {
+    const box = Buffer.concat([Buffer.from([0, 0, 0, 15]), Buffer.from("colrprofICC")]);
+    expect(profileOf(Buffer.concat([TURNED_HEIC, box]))).toEqual(Buffer.from("ICC"));
+    expect(profileOf(TURNED_HEIC)).toBeUndefined();
+    expect(profileOf(Buffer.concat([TURNED_HEIC, box.subarray(0, 14)]))).toBeUndefined();
   });
 
   it("keeps 16-bit values in scale", async () => {

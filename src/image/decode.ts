@@ -3,11 +3,15 @@ import { readFile } from "node:fs/promises";
 import type { Sharp, SharpOptions } from "sharp";
 import sharp from "sharp";
 import { FaceError, messageOf, systemCode } from "../base/errors.ts";
+import { isBmp, readBmp } from "./bmp.ts";
+import { isHevc, profileOf, readHeic } from "./heic.ts";
 import { readNetpbm } from "./netpbm.ts";
+import { resizeInto } from "./resize.ts";
 import type { ImageSettings, Pixels } from "./settings.ts";
+import { tiffOf } from "./tiff.ts";
 
 /** Formats that can be read. `netpbm` is PBM, PGM and PPM; `heif` is AVIF and HEIC. */
-export type ImageFormat = "jpeg" | "png" | "gif" | "webp" | "tiff" | "heif" | "netpbm";
+export type ImageFormat = "jpeg" | "png" | "gif" | "webp" | "tiff" | "heif" | "bmp" | "netpbm";
 
 /** Bytes as Latin-1 text. */
 function text(bytes: Uint8Array, start: number, end: number): string {
@@ -26,13 +30,37 @@ export function imageFormat(bytes: Uint8Array): ImageFormat | undefined {
   if (start === "RIFF" && text(bytes, 8, 12) === "WEBP") return "webp";
   if (start === "II*\0" || start === "MM\0*" || start === "II+\0" || start === "MM\0+") return "tiff";
   if (text(bytes, 4, 8) === "ftyp") return "heif";
+  if (isBmp(bytes)) return "bmp";
   if (/^P[1-6][\s#]/.test(start)) return "netpbm";
   return undefined;
 }
 
+/** What a file that is no image may be, by its first bytes. */
+const OTHER_CONTENT: Readonly<Record<string, readonly string[]>> = {
+  "a Git LFS pointer, not the image; fetch it with git lfs pull": ["version https://git-lfs"],
+  "a web page, not an image; a download may have failed": ["<!doctype html", "<html", "<head", "<body"],
+  "an SVG drawing, not a photograph": ["<svg", "<?xml"],
+  "a JPEG XL image; convert it to JPEG or PNG": ["\xff\x0a", "\0\0\0\x0cjxl "],
+  "a JPEG 2000 image; convert it to JPEG or PNG": ["\0\0\0\x0cjp  ", "\xffo\xffq"],
+  "a PDF document; export its pages as JPEG": ["%pdf"],
+  "a Photoshop document; export it as JPEG or PNG": ["8bps"],
+  "an archive, not an image; unpack it": ["pk\x03\x04", "\x1f\x8b", "rar!", "7z\xbc\xaf"],
+  "a file of zeros; the copy may have failed": ["\0\0\0\0"],
+};
+
+/** Why bytes of no known format are no image. */
+function notAnImage(bytes: Uint8Array): string {
+  if (bytes.length === 0) return "the file is empty";
+  const start = text(bytes, 0, 200).toLowerCase();
+  const found = Object.entries(OTHER_CONTENT).find(([, starts]) =>
+    starts.some((each) => start.startsWith(each) || start.trimStart().startsWith(each)),
+  );
+  return found?.[0] ?? "not an image of a known format";
+}
+
 /** File name extensions of these formats, in lower case, without the dot. */
 export const IMAGE_EXTENSIONS: ReadonlySet<string> = new Set(
-  "jpg jpeg jpe jfif png gif webp tif tiff avif heif pgm ppm pbm pnm".split(" "),
+  "jpg jpeg jpe jfif png gif webp tif tiff avif heic heif hif bmp dib pgm ppm pbm pnm".split(" "),
 );
 
 export type { Pixels } from "./settings.ts";
@@ -72,24 +100,39 @@ async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<
     const missing = systemCode(error) === "ENOENT";
     const reason = missing ? "no such file" : messageOf(error).split("\n")[0];
     throw new FaceError("IMAGE_UNREADABLE", `cannot read ${name}: ${reason}`, {
-      hint: missing ? "check the path" : "JPEG, PNG, WebP, GIF, TIFF, AVIF, PGM, PPM and PBM can be read",
+      hint: missing
+        ? "check the path"
+        : "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM and PBM can be read",
       cause: error,
     });
   }
 }
 
 /** Opens the content of a file as an upright, opaque image. */
-function open(bytes: Uint8Array, options: DecodeOptions): Sharp {
+async function open(
+  bytes: Uint8Array,
+  options: DecodeOptions,
+  failOn: NonNullable<SharpOptions["failOn"]> = "truncated",
+): Promise<Sharp> {
   const limit = options.maxPixels ?? DEFAULT_MAX_PIXELS;
   const format = imageFormat(bytes);
   if (format === undefined) {
-    throw new Error(bytes.length === 0 ? "the file is empty" : "not an image of a known format");
+    throw new Error(notAnImage(bytes));
   }
   const { orient = true, storedColours = false } = options;
-  const common: SharpOptions = { limitInputPixels: limit, failOn: "truncated", ignoreIcc: storedColours };
-  if (format === "netpbm") {
-    const { data, width, height } = readNetpbm(bytes, limit);
+  const common: SharpOptions = { limitInputPixels: limit, failOn, ignoreIcc: storedColours };
+  if (format === "netpbm" || format === "bmp") {
+    const { data, width, height } = (format === "bmp" ? readBmp : readNetpbm)(bytes, limit);
     return sharp(data, { ...common, raw: { width, height, channels: 3 } });
+  }
+  if (format === "heif" && isHevc(bytes)) {
+    const pixels = await readHeic(bytes, limit);
+    const profile = storedColours ? undefined : profileOf(bytes);
+    if (profile !== undefined) return sharp(tiffOf(pixels, profile), common);
+    return sharp(pixels.data, {
+      ...common,
+      raw: { width: pixels.width, height: pixels.height, channels: 3 },
+    });
   }
   const image = orient ? sharp(bytes, common).autoOrient() : sharp(bytes, common);
   return storedColours ? image.removeAlpha() : image.flatten({ background: "black" });
@@ -102,6 +145,31 @@ async function rgb(image: Sharp): Promise<Pixels> {
     .raw({ depth: "uchar" })
     .toBuffer({ resolveWithObject: true });
   return { data, width: info.width, height: info.height };
+}
+
+/** JPEG's marker of the end. */
+const END_OF_IMAGE = [0xff, 0xd9];
+
+/**
+ * Decodes the content of a file. A JPEG that only lacks its end is read, as TensorFlow reads it: with the end marker
+ * added, a decoder that misses any pixel says so.
+ */
+async function decoded<T>(
+  bytes: Uint8Array,
+  options: DecodeOptions,
+  read: (image: Sharp) => Promise<T>,
+): Promise<T> {
+  try {
+    return await read(await open(bytes, options));
+  } catch (error) {
+    if (imageFormat(bytes) !== "jpeg") throw error;
+    const whole = Buffer.concat([bytes, Buffer.from(END_OF_IMAGE)]);
+    try {
+      return await read(await open(whole, options, "warning"));
+    } catch {
+      throw error;
+    }
+  }
 }
 
 const load = (source: ImageSource): Promise<Uint8Array> =>
@@ -118,13 +186,15 @@ export function decodeImage(
   options: DecodeOptions = {},
 ): Promise<Uint8Array> {
   return reading(source, async () => {
-    const image = open(await load(source), options).resize(settings.width, settings.height, {
-      fit: "fill",
-      kernel: "linear",
-      // Scaling inside the JPEG decoder would make pixels depend on the file's format.
-      fastShrinkOnLoad: false,
-    });
-    return (await rgb(image)).data;
+    const bytes = await load(source);
+    const resized = (image: Sharp) =>
+      image.resize(settings.width, settings.height, {
+        fit: "fill",
+        kernel: "linear",
+        // Scaling inside the JPEG decoder would make pixels depend on the file's format.
+        fastShrinkOnLoad: false,
+      });
+    return (await decoded(bytes, options, (image) => rgb(resized(image)))).data;
   });
 }
 
@@ -133,7 +203,22 @@ export function decodeImage(
  * @throws FaceError `IMAGE_UNREADABLE` as `decodeImage`.
  */
 export function decodePixels(source: ImageSource, options: DecodeOptions = {}): Promise<Pixels> {
-  return reading(source, async () => rgb(open(await load(source), options)));
+  return reading(source, async () => decoded(await load(source), options, rgb));
+}
+
+/**
+ * Decodes an image to a model's size as floats in [0, 1], as a graph of TensorFlow does; see `resizeInto`.
+ * @param out receives `[settings.height, settings.width, 3]` from `offset` on
+ * @throws FaceError `IMAGE_UNREADABLE` as `decodeImage`.
+ */
+export async function decodeInto(
+  source: ImageSource,
+  settings: ImageSettings,
+  out: Float32Array,
+  offset: number,
+  options: DecodeOptions = {},
+): Promise<void> {
+  await resizeInto(await decodePixels(source, options), settings, out, offset);
 }
 
 /** Eight-bit RGB `[height, width, 3]` as a PNG file. */

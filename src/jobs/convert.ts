@@ -17,7 +17,7 @@ export interface ConvertOptions {
   readonly signature?: string | undefined;
   /** The version's folder to write, with all signatures. */
   readonly savedModel?: string | undefined;
-  /** Gets a line where the result is not what the file was. */
+  /** Gets a line where the path left a choice, and where the result is not what the file was. Default: silent. */
   readonly log?: Log | undefined;
 }
 
@@ -31,7 +31,7 @@ async function onnxBytes(model: CallableModel, signature: string): Promise<Uint8
 
 /**
  * Converts a model.
- * @param path a SavedModel's version folder, an ONNX file, or a version's folder with one.
+ * @param path a SavedModel's version folder, an ONNX file, a version's folder with one, or the folder of versions.
  * @returns the files and folders written, with the size of files in bytes.
  * @throws FaceError `CONFIG_INVALID` without a target, `MODEL_…` for a model that cannot be read or lacks the signature.
  */
@@ -54,7 +54,7 @@ export async function convertModel(
     });
   }
   const written: { path: string; bytes?: number }[] = [];
-  const model = await readAnyModel(path);
+  const model = await readAnyModel(path, log);
   const { dequantized = 0 } = model;
   if (dequantized > 0) {
     log.warn(

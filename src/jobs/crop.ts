@@ -1,6 +1,5 @@
 /** @file Cuts the faces out of a dataset's photographs and writes them in the same layout. */
 import { readdir, readFile, rm, stat } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { framingSchema, type Framing as NamedFraming } from "../artifact/description.ts";
@@ -8,6 +7,7 @@ import { FaceError, systemCode } from "../base/errors.ts";
 import { TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
 import { eachLimited } from "../base/limiter.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import { usableCores } from "../base/platform.ts";
 import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
 import type { FaceChoice } from "../faces/choose.ts";
 import { openPack } from "../faces/models.ts";
@@ -170,7 +170,7 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
   const targets = targetsOf(paths, format);
   const leftOut = new Map(journal.records.map((record) => [record.path, record]));
   let [written, kept, done] = [0, 0, 0];
-  const threads = Math.min(4, availableParallelism());
+  const threads = Math.min(4, usableCores());
   await using photos = await PhotoThreads.open(files, threads, 0);
   await eachLimited(paths, threads * 2, async (path) => {
     signal?.throwIfAborted();

@@ -1,21 +1,22 @@
 /** @file Embeds the faces of a folder's photographs into one file, alone or as one of several processes. */
 import { createHash } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
-import { availableParallelism } from "node:os";
+import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { modelFileIn } from "../artifact/files.ts";
 import { FaceError } from "../base/errors.ts";
-import { sha256OfFile, writeFileAtomic } from "../base/files.ts";
+import { writeFileAtomic } from "../base/files.ts";
 import { eachLimited } from "../base/limiter.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import { usableCores } from "../base/platform.ts";
 import type { Framing } from "../faces/alignment.ts";
 import type { FaceChoice } from "../faces/choose.ts";
+import { EMBEDDING_SIZE } from "../faces/embedder.ts";
+import { roundedFace } from "../faces/face.ts";
 import { openPack } from "../faces/models.ts";
 import { PACKS } from "../faces/packs/catalogue.ts";
 import { prepare } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { type MeantFace, type Photograph, PhotoThreads } from "../serving/photos/photo-threads.ts";
-import { framingOf, requireVerifier } from "../verify/face-comparer.ts";
+import { framingOf, requireVerifier, weightsDigest } from "../verify/face-comparer.ts";
 import { openModel } from "../verify/open-model.ts";
 import { type EmbeddedPhoto, type EmbeddingFormat, formatOf, writeEmbeddings } from "./embedding-files.ts";
 import { Journal } from "./journal.ts";
@@ -29,7 +30,6 @@ import {
 } from "./photos-in.ts";
 
 const DEFAULT_PACK = "opencv-sface";
-const PACK_EMBEDDING_SIZE = 128;
 
 /** One of several processes that share a folder's photographs. */
 export interface Shard {
@@ -67,7 +67,7 @@ export interface EmbedResult {
 /** A model that embeds whole photographs. */
 interface PhotoEmbedder extends AsyncDisposable {
   readonly name: string;
-  /** SHA-256 of the network's file. */
+  /** SHA-256 of the file with the weights. */
   readonly digest: string;
   readonly size: number;
   embed(
@@ -78,7 +78,7 @@ interface PhotoEmbedder extends AsyncDisposable {
   ): Promise<MeantFace & { readonly embedding: Float32Array }>;
 }
 
-const threadsAtMost = () => Math.min(4, availableParallelism());
+const threadsAtMost = () => Math.min(4, usableCores());
 
 async function packEmbedder(name: string, log: Log): Promise<PhotoEmbedder> {
   const { files, about } = await openPack(name, { log });
@@ -86,16 +86,10 @@ async function packEmbedder(name: string, log: Log): Promise<PhotoEmbedder> {
   return {
     name,
     digest: about.files.embedding.sha256,
-    size: PACK_EMBEDDING_SIZE,
+    size: EMBEDDING_SIZE,
     embed: (photograph, choice, strict, signal) => threads.embedding(photograph, { choice, strict }, signal),
     [Symbol.asyncDispose]: () => threads.close(),
   };
-}
-
-/** The file that holds a model's network. */
-async function networkFile(path: string): Promise<string> {
-  if (path.endsWith(".safetensors")) return path;
-  return join(path, modelFileIn(await readdir(path))!);
 }
 
 /** Embeds crops by a verifier. */
@@ -114,7 +108,7 @@ function cropEmbedder(
 }
 
 async function modelEmbedder(path: string, log: Log): Promise<PhotoEmbedder> {
-  const opened = await openModel(path);
+  const opened = await openModel(path, undefined, log);
   try {
     const verifier = requireVerifier(path, opened.verifier);
     const framing = framingOf(path, opened);
@@ -123,7 +117,7 @@ async function modelEmbedder(path: string, log: Log): Promise<PhotoEmbedder> {
     return {
       // The folders above are this machine's business.
       name: join(basename(dirname(opened.path)), basename(opened.path)),
-      digest: await sha256OfFile(await networkFile(opened.path)),
+      digest: await weightsDigest(opened.path),
       size: verifier.embeddingSize,
       ...cropEmbedder(threads, verifier, framing),
       async [Symbol.asyncDispose]() {
@@ -203,14 +197,14 @@ async function embedAll(
       strict,
       signal ?? never,
     );
-    const { box, score, quality, warnings } = found;
+    const { box, score, quality } = roundedFace(found);
     return {
       path,
       person: personOf(path) ?? null,
       box,
       score,
       quality,
-      warnings,
+      warnings: found.warnings,
       embedding: encoded(embedding),
     };
   };

@@ -1,13 +1,19 @@
 /** @file Measures a model: on people it was not trained on, or by the folds of a pairs file. */
-import { availableParallelism } from "node:os";
+import { z } from "zod";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { checkOptions, checkPath, given } from "../base/check-options.ts";
+import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import { usableCores } from "../base/platform.ts";
 import { Random } from "../base/random.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { leftOutOf } from "../data/dataset-faces.ts";
 import { imageName } from "../data/identity.ts";
-import { chosenFolds, findPairs, readPairs } from "../data/lfw.ts";
+import { isLoss, type LeftOut, leftOutText } from "../data/left-out.ts";
 import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair } from "../data/pairs.ts";
+import { chosenFolds, readPairs } from "../data/pairs-file.ts";
+import { findPairs } from "../data/protocol.ts";
 import { type FoldReport, kFold } from "../evaluate/folds.ts";
 import {
   type EvaluationReport,
@@ -22,8 +28,15 @@ import { calibrate } from "../evaluate/thresholds.ts";
 import type { Framing } from "../faces/alignment.ts";
 import { PACKS } from "../faces/packs/catalogue.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
-import { settingsOf } from "../train/config.ts";
-import { type DataConfig, excludedPairs, openImages, openPeople, type People } from "../train/people.ts";
+import { settingsOf, trainConfigSchema } from "../train/config.ts";
+import {
+  type DataConfig,
+  excludedPairs,
+  measuredData,
+  openImages,
+  openPeople,
+  type People,
+} from "../train/people.ts";
 import { framingOf } from "../verify/face-comparer.ts";
 import { type ModelPlace, type OpenedModel, openModel } from "../verify/open-model.ts";
 import { openPackModel } from "../verify/pack-verifier.ts";
@@ -41,6 +54,8 @@ export interface Measurement {
   readonly pairs: readonly Pair[];
   /** Seed of the resampling behind the intervals. */
   readonly seed: number;
+  /** What the dataset's folder holds that was not used, by reason. */
+  readonly leftOut: readonly LeftOut[];
 }
 
 /** What a measurement reports while it runs. */
@@ -59,11 +74,13 @@ export interface MeasureOptions extends Watching {
   readonly measure?: Measure | undefined;
   /** The thresholds of a model that was not trained on the dataset, so that all its people are measured on. */
   readonly record?: CalibrationRecord | undefined;
+  /** Whether the user knows already what the dataset leaves out. */
+  readonly isTold?: boolean;
 }
 
 /** Loads images for a measurement: faces are found on all cores. */
 function openLoader({ config, log = silentLog }: MeasureOptions): Loader {
-  const workers = config.faces === "none" ? 1 : availableParallelism();
+  const workers = config.faces === "none" ? 1 : usableCores();
   return new Loader({ settings: settingsOf(config), log, workers });
 }
 
@@ -97,7 +114,7 @@ function scoredOf(
 
 /** The people of a measurement. */
 async function measuredPeople({ config, framing, record, log = silentLog }: MeasureOptions): Promise<People> {
-  if (record === undefined) return await openPeople(config, log, framing);
+  if (record === undefined) return await openPeople(config, log, { framing, leastTrained: 0 });
   const dataset = await openImages(config, log, framing);
   return { dataset, split: { train: [], validation: [], test: dataset.identities }, excluded: 0 };
 }
@@ -105,7 +122,7 @@ async function measuredPeople({ config, framing, record, log = silentLog }: Meas
 /** Without a test group in the split: the pairs of the people that the configuration excludes from training. */
 async function pairsOfExcluded(config: DataConfig, { dataset, split }: People): Promise<Pair[] | undefined> {
   const file = split.test.length > 0 ? undefined : await excludedPairs(config);
-  return file === undefined ? undefined : findPairs(file, dataset.identities).folds.flat();
+  return file === undefined ? undefined : findPairs(file, dataset.identities, dataset.path).folds.flat();
 }
 
 /**
@@ -116,9 +133,17 @@ export async function measureHeldOut(
   verifier: AnyVerifier,
   options: MeasureOptions & { readonly pairs?: number | undefined },
 ): Promise<Measurement> {
-  const { config, pairs: count = DEFAULT_PAIRS, onProgress, record, measure: kind } = options;
+  const {
+    config,
+    pairs: count = DEFAULT_PAIRS,
+    log = silentLog,
+    onProgress,
+    record,
+    measure: kind,
+  } = options;
   const people = await measuredPeople(options);
   const { dataset, split } = people;
+  if (options.isTold !== true) warnLeftOut(dataset, log);
   await using loader = openLoader(options);
   const drawn = (group: "validation" | "test") =>
     evaluationPairs(split[group], { count, random: new Random(config.seed).fork(`${group} measurement`) });
@@ -146,7 +171,19 @@ export async function measureHeldOut(
     }),
     ...faceCounts(options, loader),
   };
-  return { report, calibration, scored: result, pairs, seed: config.seed };
+  return { report, calibration, scored: result, pairs, seed: config.seed, leftOut: dataset.leftOut ?? [] };
+}
+
+/** Folds of a pairs file that names none. */
+const DEFAULT_FOLDS = 10;
+
+/** Deals the pairs of a file without folds out to folds, each with its share of both kinds. */
+function cutInFolds(pairs: readonly Pair[]): Pair[][] {
+  const kinds = [true, false].map((same) => pairs.filter((pair) => pair.same === same));
+  const count = Math.max(1, Math.min(DEFAULT_FOLDS, ...kinds.map(({ length }) => length)));
+  return Array.from({ length: count }, (_, k) =>
+    kinds.flatMap((kind) => kind.filter((_, i) => i % count === k)),
+  );
 }
 
 /**
@@ -157,25 +194,54 @@ export async function measureFolds(
   verifier: AnyVerifier,
   pairsFile: string,
   options: MeasureOptions & { readonly folds?: readonly number[] | undefined },
-): Promise<FoldReport> {
+): Promise<FoldReport & Pick<Measurement, "leftOut">> {
   const { config, framing, folds: chosen = [], log = silentLog, onProgress } = options;
   const dataset = await openImages(config, log, framing);
-  const protocol = findPairs(chosenFolds(await readPairs(pairsFile), chosen), dataset.identities);
-  for (const name of protocol.missing) log.warn(`${name} is in the pairs file but not in the dataset`);
+  if (options.isTold !== true) warnLeftOut(dataset, log);
+  const file = chosenFolds(await readPairs(pairsFile), chosen);
+  const { missing, folds: found } = findPairs(file, dataset.identities, dataset.path);
+  for (const line of [...file.remarks, ...missing]) log.warn(line);
+  const protocol = {
+    folds: found.length === 1 && chosen.length === 0 ? cutInFolds(found[0]!) : found,
+    missing,
+  };
   await using loader = openLoader(options);
   const scores = await scoreLists(verifier, loader, protocol.folds, onProgress);
   const folds = protocol.folds.map((fold, i) => scoredOf(fold, scores[i]!, loader, options.measure));
   const used = folds.reduce((sum, fold) => sum + fold.scores.length, 0);
   const wanted = protocol.folds.reduce((sum, fold) => sum + fold.length, 0);
   const report = kFold(folds, wanted - used + protocol.missing.length, config.seed);
-  return { ...report, ...faceCounts(options, loader) };
+  return { ...report, ...faceCounts(options, loader), leftOut: dataset.leftOut ?? [] };
+}
+
+/** Warns of what the dataset's folder holds that is not used, and of how it was read. */
+export function warnLeftOut(
+  { leftOut = [], remarks = [] }: Pick<Dataset, "leftOut" | "remarks">,
+  log: Log,
+): void {
+  for (const remark of remarks) log.warn(remark);
+  for (const item of leftOut.filter(isLoss)) log.warn(`left out: ${leftOutText(item)}`);
+}
+
+/** Says of a folder that nobody typed where its path comes from. */
+async function withOrigin<T>(given: Partial<DataConfig> | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isTheirs = given?.dataset !== undefined || given?.datasetPath !== undefined;
+    if (isTheirs || !(error instanceof FaceError) || error.code !== "DATASET_NOT_FOUND") throw error;
+    throw new FaceError(error.code, `${error.message}, which the model's record names`, {
+      hint: "give the photographs to measure on: --dataset-path FOLDER",
+      cause: error,
+    });
+  }
 }
 
 /** What to measure on. */
 export interface EvaluateOptions extends Watching {
   /** What the model's path or name stands for; found out when left out. */
   readonly kind?: ModelPlace["kind"] | "pack" | undefined;
-  /** Settings of the data that differ from those of the training. */
+  /** Settings of the data that differ from those of the training; another dataset is measured with all its people. */
   readonly data?: Partial<DataConfig> | undefined;
   /** Pairs to draw of each group of held-out people, half of them of one person. Default 4000. */
   readonly pairs?: number | undefined;
@@ -187,7 +253,7 @@ export async function openMeasured(
   { kind, log }: Pick<EvaluateOptions, "kind" | "log">,
 ): Promise<OpenedModel> {
   const isPack = kind === "pack" || (kind === undefined && PACKS.some(({ name }) => name === model));
-  return await (isPack ? openPackModel(model, { log }) : openModel(model, kind));
+  return await (isPack ? openPackModel(model, { log }) : openModel(model, kind, log));
 }
 
 /** How a model is measured with these settings of the data. */
@@ -196,13 +262,22 @@ export function measureOptions(
   opened: OpenedModel,
   data: Partial<DataConfig> = {},
 ): Pick<MeasureOptions, "config" | "framing" | "measure" | "record"> {
-  const config = { ...opened.config, ...data };
+  const config = measuredData(opened.config, data);
   return {
     config,
     ...(config.faces === "none" ? {} : { framing: framingOf(model, opened) }),
     ...(opened.pack === undefined ? {} : { measure: "cosine", record: opened.calibration }),
   };
 }
+
+/** What the options of all measurements may be. */
+export const evaluateOptions = {
+  kind: z.enum(["checkpoint", "version", "pack"]).optional(),
+  data: trainConfigSchema.partial().optional(),
+  pairs: given.count.optional(),
+  log: given.log.optional(),
+  onProgress: given.call.optional(),
+} satisfies Record<keyof EvaluateOptions, z.ZodType>;
 
 /**
  * Measures a model on people it was not trained on, with thresholds chosen on the validation people. A model pack is
@@ -211,9 +286,13 @@ export function measureOptions(
  * @throws FaceError as `loadModel` and `openDataset` do; `DATASET_INVALID` when there are no people to measure on.
  */
 export async function evaluate(model: string, options: EvaluateOptions = {}): Promise<Measurement> {
+  checkPath("evaluate, the model", model);
+  checkOptions("evaluate", z.strictObject(evaluateOptions), options);
   const opened = await openMeasured(model, options);
   await using verifier = opened.verifier;
-  return await measureHeldOut(verifier, { ...options, ...measureOptions(model, opened, options.data) });
+  return await withOrigin(options.data, () =>
+    measureHeldOut(verifier, { ...options, ...measureOptions(model, opened, options.data) }),
+  );
 }
 
 /**
@@ -225,11 +304,18 @@ export async function evaluateFolds(
   model: string,
   pairsFile: string,
   options: Omit<EvaluateOptions, "pairs"> & { readonly folds?: readonly number[] | undefined } = {},
-): Promise<FoldReport> {
+): Promise<FoldReport & Pick<Measurement, "leftOut">> {
+  checkPath("evaluateFolds, the model", model);
+  checkPath("evaluateFolds, the pairs file", pairsFile);
+  const { pairs: _pairs, ...known } = evaluateOptions;
+  checkOptions(
+    "evaluateFolds",
+    z.strictObject({ ...known, folds: z.array(given.count).optional() }),
+    options,
+  );
   const opened = await openMeasured(model, options);
   await using verifier = opened.verifier;
-  return await measureFolds(verifier, pairsFile, {
-    ...options,
-    ...measureOptions(model, opened, options.data),
-  });
+  return await withOrigin(options.data, () =>
+    measureFolds(verifier, pairsFile, { ...options, ...measureOptions(model, opened, options.data) }),
+  );
 }

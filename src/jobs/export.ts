@@ -1,11 +1,14 @@
 /** @file Freezes a trained network and writes it as a SavedModel version with its description. */
+
 import { join } from "node:path";
+import { z } from "zod";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { descriptionText, type ExportedModel, type Framing } from "../artifact/description.ts";
 import { DESCRIPTION_FILE } from "../artifact/files.ts";
 import { COMPARE, EMBED, PAIR, VERIFY_ENCODED } from "../artifact/signatures.ts";
+import { checkOptions, given } from "../base/check-options.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import { VERSION } from "../base/version.ts";
+import { VERSION } from "../base/platform.ts";
 import type { EvaluationReport } from "../evaluate/metrics.ts";
 import type { Node } from "../graph/ops.ts";
 import { encodeJpeg } from "../image/decode.ts";
@@ -101,12 +104,23 @@ export interface ExportOptions extends ExportTarget {
   readonly onnx?: string | undefined;
 }
 
+const exportOptions = z.strictObject({
+  checkpoint: given.text,
+  savedModelPath: given.text,
+  modelName: given.text,
+  modelVersion: given.count,
+  measured: given.other,
+  framing: given.other,
+  onnx: given.text.optional(),
+} satisfies Record<keyof ExportOptions, z.ZodType>);
+
 /**
  * Exports a checkpoint.
  * @returns the version's folder.
  * @throws FaceError `CHECKPOINT_INVALID`; `FILE_INVALID` when the version exists already; `DISK_FULL`.
  */
 export async function exportModel(options: ExportOptions): Promise<string> {
+  checkOptions("exportModel", exportOptions, options);
   const { config, progress, state } = await readCheckpoint(await checkpointFile(options.checkpoint));
   const model = modelConfigOf(config);
   const signatures = signaturesOf(model);

@@ -1,9 +1,11 @@
 /** @file Lists what SavedModels and ONNX files contain: signatures, operations, parameters. */
-import { readdir, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
-import { modelFileIn, ONNX_FILE, SAVED_MODEL_FILE, versionsIn } from "../artifact/files.ts";
+
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { modelFileIn, versionsIn } from "../artifact/files.ts";
+import { type FoundModel, findModel } from "../artifact/find-model.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
-import { FaceError, messageOf } from "../base/errors.ts";
+import { checkPath } from "../base/check-options.ts";
 import { onnxImporters } from "../onnx/read/from-onnx.ts";
 import { readOnnxFile } from "../onnx/runtime/model-file.ts";
 import {
@@ -56,36 +58,12 @@ async function inspectOnnx(file: string): Promise<OnnxReport> {
   };
 }
 
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    throw new FaceError("MODEL_NOT_FOUND", `cannot list ${folder}: ${messageOf(error)}`, {
-      hint: "name a version's folder, the folder of all versions, or an ONNX file",
-      cause: error,
-    });
-  }
-}
-
-/** The model files behind a path: the file itself, the one of a version's folder, or one for each version. */
-async function modelFiles(path: string): Promise<string[]> {
-  if ((await stat(path).catch(() => undefined))?.isFile()) return [path];
-  const names = await namesIn(path);
-  const own = modelFileIn(names);
-  if (own !== undefined) return [join(path, own)];
-  const versions = versionsIn(names);
-  if (versions.length === 0) {
-    throw new FaceError(
-      "MODEL_NOT_FOUND",
-      `${path} holds neither ${SAVED_MODEL_FILE} nor ${ONNX_FILE} nor folders named by version numbers`,
-    );
-  }
-  return Promise.all(
-    versions.map(async (version) => {
-      const folder = join(path, version);
-      return join(folder, modelFileIn(await namesIn(folder)) ?? SAVED_MODEL_FILE);
-    }),
-  );
+/** The models behind a path: the one that it means, or each of the versions in a folder. */
+async function modelsAt(path: string): Promise<FoundModel[]> {
+  const names = await readdir(path).catch((): string[] => []);
+  const versions = modelFileIn(names) === undefined ? versionsIn(names) : [];
+  const places = versions.length === 0 ? [path] : versions.map((version) => join(path, version));
+  return await Promise.all(places.map(findModel));
 }
 
 /**
@@ -94,10 +72,9 @@ async function modelFiles(path: string): Promise<string[]> {
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
 export async function inspectModels(path: string): Promise<(ModelReport | OnnxReport)[]> {
+  checkPath("inspectModels, the path", path);
   const reports: (ModelReport | OnnxReport)[] = [];
-  for (const file of await modelFiles(path)) {
-    const isSavedModel = basename(file) === SAVED_MODEL_FILE;
-    reports.push(await (isSavedModel ? inspectSavedModel(dirname(file)) : inspectOnnx(file)));
-  }
+  for (const { format, file, folder } of await modelsAt(path))
+    reports.push(await (format === "savedmodel" ? inspectSavedModel(folder, file) : inspectOnnx(file)));
   return reports;
 }

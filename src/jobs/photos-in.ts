@@ -1,35 +1,23 @@
 /** @file The photographs of a folder, of whatever layout, and what a job says of those it leaves out. */
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { relative } from "node:path";
 import { FaceError } from "../base/errors.ts";
-import { isImageFile, listFolder } from "../data/folder.ts";
+import { listPhotographs } from "../data/folder.ts";
 import { csvLine } from "./csv.ts";
-
-/** Deeper folders are most likely links that lead back. */
-const DEEPEST = 12;
 
 /** Whether a path names a folder. */
 export async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
-async function pathsBelow(root: string, folder: string, depth: number): Promise<string[]> {
-  const { folders, files } = await listFolder(join(root, folder));
-  const own = files.filter(isImageFile).map((file) => join(folder, file));
-  if (depth === DEEPEST) return own;
-  const below: string[] = [];
-  for (const name of folders) below.push(...(await pathsBelow(root, join(folder, name), depth + 1)));
-  return [...own, ...below];
-}
-
 /**
- * Every image file of a folder and of the folders in it, relative to it: those of a folder in name order, before those of
- * the folders in it. Hidden files and folders are left out.
- * @throws FaceError `DATASET_NOT_FOUND` when there is no such folder, `DATASET_INVALID` without an image file.
+ * Every photograph of a folder and of the folders in it, relative to it with `/`: those of a folder in name order, before
+ * those of the folders in it.
+ * @throws FaceError as `listFolder`; `DATASET_INVALID` without a photograph.
  */
 export async function photosIn(root: string): Promise<string[]> {
-  const paths = await pathsBelow(root, "", 0);
-  if (paths.length > 0) return paths.map((path) => path.replaceAll("\\", "/"));
+  const paths = await listPhotographs(root);
+  if (paths.length > 0) return paths.map((path) => relative(root, path).replaceAll("\\", "/"));
   throw new FaceError("DATASET_INVALID", `there are no photographs in ${root}`, {
     hint: "name a folder of image files, or of folders of them",
   });

@@ -3,11 +3,14 @@ import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readDescription } from "../artifact/description.ts";
 import { DESCRIPTION_FILE, ONNX_FILE } from "../artifact/files.ts";
+import { findModel } from "../artifact/find-model.ts";
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { publishFolder } from "../base/files.ts";
+import { eachLimited } from "../base/limiter.ts";
+import { type Log, silentLog } from "../base/log.ts";
 import { float32, type TensorMap } from "../base/tensor.ts";
-import { listFolder, listImages } from "../data/folder.ts";
+import { listPhotographs } from "../data/folder.ts";
 import { accuracyAt, areaUnder, equalErrorRate, rocCurve } from "../evaluate/roc.ts";
 import type { Framing } from "../faces/alignment.ts";
 import type { ImageSettings } from "../image/settings.ts";
@@ -16,7 +19,7 @@ import { lower } from "../onnx/lower/lower.ts";
 import { measureRanges } from "../onnx/quantize/calibrate.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
-import type { DataConfig } from "../train/people.ts";
+import { type DataConfig, measuredData } from "../train/people.ts";
 import { framingOf } from "../verify/face-comparer.ts";
 import { decodePhotos } from "../verify/face-model.ts";
 import { pairVerifier } from "../verify/onnx-verifier.ts";
@@ -37,7 +40,7 @@ export interface AccuracyOptions extends EvaluateOptions {
 }
 
 export interface QuantizeOptions {
-  /** A version's folder of an exported model. */
+  /** A version's folder of an exported model, or the folder of versions for the highest. */
   readonly savedModel: string;
   /** A folder of image files, or of folders of them. */
   readonly images: string;
@@ -45,6 +48,8 @@ export interface QuantizeOptions {
   readonly output: string;
   /** Images to measure ranges on; the same number of other images serves to compare scores. */
   readonly count: number;
+  /** Gets a line for each photograph that cannot be read, and where the path left a choice. Default: silent. */
+  readonly log?: Log | undefined;
   /** Measures the accuracy before and after; not measured when left out. */
   readonly accuracy?: AccuracyOptions | undefined;
 }
@@ -70,6 +75,8 @@ export interface QuantizeReport {
   readonly convolutions: number;
   readonly bytes: { readonly float: number; readonly int8: number };
   readonly calibrationImages: number;
+  /** Photographs that were left out because they cannot be read. */
+  readonly unreadable: number;
   readonly pairs: number;
   readonly threshold: number;
   /** Absolute differences of scores. */
@@ -94,13 +101,6 @@ function imageSettingsOf(model: ReadModel, folder: string): ImageSettings {
   );
 }
 
-/** All image files in a folder and in the folders in it, in order. */
-async function imagesIn(root: string): Promise<string[]> {
-  const { folders } = await listFolder(root);
-  const listed = [...(await listImages(root, folders)), ...(await listImages(root, [""]))];
-  return listed.flatMap(({ name, files }) => files.map((file) => join(root, name, file)));
-}
-
 /** `count` items spread evenly over a list. */
 function spread<T>(list: readonly T[], count: number): T[] {
   const taken = Math.min(count, list.length);
@@ -109,6 +109,24 @@ function spread<T>(list: readonly T[], count: number): T[] {
 
 const inBatches = <T>(list: readonly T[]): T[][] =>
   Array.from({ length: Math.ceil(list.length / BATCH) }, (_, i) => list.slice(i * BATCH, (i + 1) * BATCH));
+
+/** Photographs decoded concurrently. */
+const CHECKS = 4;
+
+/** The photographs that can be read; each other one is named in the log, as in training. */
+async function readable(paths: readonly string[], size: ImageSettings, log: Log): Promise<string[]> {
+  const failed = new Set<string>();
+  await eachLimited(paths, CHECKS, async (path) => {
+    try {
+      await decodePhotos([path], size);
+    } catch (error) {
+      if (!(error instanceof FaceError)) throw error;
+      failed.add(path);
+      log.warn(`${error.message}; it is left out`);
+    }
+  });
+  return paths.filter((path) => !failed.has(path));
+}
 
 /** Both inputs get the same images while ranges are measured, so that both backbones get the same grids. */
 async function* calibrationRuns(paths: readonly string[], size: ImageSettings) {
@@ -179,7 +197,7 @@ async function compareAccuracy(
   options: AccuracyOptions,
   framingFor: () => Framing,
 ): Promise<AccuracyReport> {
-  const data = { ...config, ...options.data };
+  const data = measuredData(config, options.data);
   const framing = data.faces === "none" ? undefined : framingFor();
   const figures = (model: AnyVerifier) => figuresOf(model, data, threshold, options, framing);
   const { accuracy, auc, eer, ...measuredOn } = await figures(floatModel);
@@ -197,17 +215,22 @@ async function compareAccuracy(
  * @throws FaceError `MODEL_…` for a model that cannot be quantised, `DATASET_…` for a folder without enough images.
  */
 export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeReport> {
-  const { savedModel, images, output, count } = options;
+  const { images, output, count, log = silentLog } = options;
+  const { folder: savedModel, note } = await findModel(options.savedModel);
+  if (note !== undefined) log.info(note);
   const model = await readSavedModel(savedModel);
   const size = imageSettingsOf(model, savedModel);
   const description = await readDescription(savedModel);
   const { height, width } = size;
   const config = { ...trainingConfig(savedModel, description), imageShape: [height, width] };
-  const chosen = spread(await imagesIn(images), 2 * count);
+  const listed = spread(await listPhotographs(images), 2 * count);
+  const chosen = await readable(listed, size, options.log ?? silentLog);
+  const unreadable = listed.length - chosen.length;
   if (chosen.length < 4) {
+    const rest = unreadable > 0 ? ` that can be read, and ${unreadable} that cannot` : "";
     throw new FaceError(
       "DATASET_INVALID",
-      `${images} holds ${chosen.length} images, quantising takes at least 4`,
+      `${images} holds ${chosen.length} images${rest}, quantising takes at least 4`,
     );
   }
   // Alternating, so that both halves are spread over all folders.
@@ -241,6 +264,7 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
     convolutions,
     bytes: { float: floatBytes.length, int8: int8Bytes.length },
     calibrationImages: measuredOn.length,
+    unreadable,
     pairs: scores[0].length,
     threshold,
     ...differenceOf(...scores, threshold),

@@ -1,23 +1,12 @@
 /** @file A model to convert, whatever its format: a SavedModel's folder or an ONNX file. */
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
-import { ONNX_FILE } from "../artifact/files.ts";
+import { findModel } from "../artifact/find-model.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
+import { type Log, silentLog } from "../base/log.ts";
 import type { SymbolicShape } from "../graph/ops.ts";
 import { type OpenOnnx, openOnnx } from "../onnx/read/open.ts";
 import { type CallableModel, readSavedModel } from "../savedmodel/read/read.ts";
 import { PREDICT_METHOD, type Signature, type SignatureTensor } from "../savedmodel/signature.ts";
 import type { SignatureGraph } from "../savedmodel/write/write.ts";
-
-const exists = async (path: string, kind: "isFile" | "isDirectory") =>
-  (await stat(path).catch(() => undefined))?.[kind]() ?? false;
-
-/** The ONNX file behind a path: itself, or the one in a version's folder. */
-async function onnxFileAt(path: string): Promise<string | undefined> {
-  if (path.toLowerCase().endsWith(".onnx") || (await exists(path, "isFile"))) return path;
-  const within = join(path, ONNX_FILE);
-  return (await exists(within, "isFile")) ? within : undefined;
-}
 
 const tensors = (nodes: SignatureGraph["inputs"]): Map<string, SignatureTensor> =>
   new Map(
@@ -77,10 +66,12 @@ function callable(file: OpenOnnx): ConvertibleModel {
 
 /**
  * Reads a model to convert it.
- * @param path a SavedModel's version folder, an ONNX file, or a version's folder with one.
+ * @param path a SavedModel's version folder, an ONNX file, or any that `findModel` takes.
+ * @param log gets a line where the path left a choice.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID`, or `MODEL_UNSUPPORTED` naming every operation that cannot be read.
  */
-export async function readAnyModel(path: string): Promise<ConvertibleModel> {
-  const file = await onnxFileAt(path);
-  return file === undefined ? readSavedModel(path) : callable(await openOnnx(file));
+export async function readAnyModel(path: string, log: Log = silentLog): Promise<ConvertibleModel> {
+  const { format, file, note } = await findModel(path);
+  if (note !== undefined) log.info(note);
+  return format === "savedmodel" ? readSavedModel(file) : callable(await openOnnx(file));
 }

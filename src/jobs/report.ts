@@ -1,10 +1,12 @@
 /** @file Writes the report page of a run or an exported model: its figures, its training, its worst mistakes. */
+
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import { VERSION } from "../base/version.ts";
+import { VERSION } from "../base/platform.ts";
 import { isFaceError } from "../data/face-crop.ts";
 import { type ImageRef, imageName, readPixels } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
@@ -24,6 +26,7 @@ import type { DataConfig } from "../train/people.ts";
 import type { OpenedModel } from "../verify/open-model.ts";
 import {
   type EvaluateOptions,
+  evaluateOptions,
   type Measurement,
   measureHeldOut,
   measureOptions,
@@ -149,12 +152,22 @@ async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<R
   };
 }
 
+const reportOptions = z.strictObject({
+  ...evaluateOptions,
+  model: given.text,
+  output: given.text,
+  title: z.string().optional(),
+  measured: given.other,
+  photos: given.flag.optional(),
+} satisfies Record<keyof ReportOptions, z.ZodType>);
+
 /**
  * Writes the report page of a model: one HTML file that loads nothing else.
  * @returns the file's path.
  * @throws FaceError as opening and measuring the model do.
  */
 export async function writeReport(options: ReportOptions): Promise<string> {
+  checkOptions("writeReport", reportOptions, options);
   const opened = await openMeasured(options.model, options);
   await using _verifier = opened.verifier;
   await writeFileAtomic(options.output, reportHtml(await contentOf(opened, options)));

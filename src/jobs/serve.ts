@@ -1,8 +1,12 @@
 /** @file Serves models over TensorFlow Serving's protocols, by options or by the flags of `tensorflow_model_server`. */
-import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import { usableCores } from "../base/platform.ts";
+import { PRECISIONS, type Precision } from "../faces/embedder.ts";
 import { openPack } from "../faces/models.ts";
 import {
   BatchingParametersSchema,
@@ -11,10 +15,12 @@ import {
   MonitoringConfigSchema,
 } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { batchOptions, defaultBatchOptions } from "../serving/batching/options.ts";
+import { requireFreePorts } from "../serving/ports.ts";
 import { type LoaderOptions, savedModelLoader } from "../serving/repository/loader.ts";
 import { NO_MODELS, singleModelConfig } from "../serving/repository/model-config.ts";
 import { parseTextProto, readTextProto } from "../serving/repository/text-proto.ts";
 import {
+  type ConfigSource,
   letHeapGrow,
   type PackOptions,
   type RunningServer,
@@ -22,16 +28,22 @@ import {
   startServer,
 } from "../serving/server.ts";
 import { readTls } from "../serving/tls.ts";
-import { OPENCV_SFACE_CALIBRATION } from "../verify/opencv-sface-calibration.ts";
+import { packCalibration } from "../verify/pack-calibrations.ts";
+import { loaderOptions } from "./signature-model.ts";
 
 /** What to serve and where. */
 export interface ServeOptions
-  extends Omit<ServerOptions, "models" | "loader" | "log" | "pack" | "grpcPort" | "restPort">,
+  extends Omit<
+      ServerOptions,
+      "configSource" | "models" | "loader" | "log" | "pack" | "grpcPort" | "restPort"
+    >,
     LoaderOptions {
   /** The folder of the model's versions; the server loads new ones while it runs. Without it the pack is served. */
   readonly modelPath?: string;
   /** Name of the model pack that finds faces in photographs; fetched first where it is not here. Default: none. */
   readonly pack?: string;
+  /** What the pack computes in, as for `loadFaceModel`. Default `float32`. */
+  readonly precision?: Precision;
   /** Name under which clients ask for it. Default `faceid`. */
   readonly modelName?: string;
   /** Port of the REST interface; 0 picks a free one, `false` turns it off. Default 8501. */
@@ -42,15 +54,70 @@ export interface ServeOptions
   readonly log?: Log;
 }
 
+const port = z.union([z.number(), z.literal(false)], "a port, or false").optional();
+const serveOptions = z.strictObject({
+  ...loaderOptions,
+  modelPath: given.text.optional(),
+  pack: given.text.optional(),
+  precision: z.enum(PRECISIONS).optional(),
+  modelName: given.text.optional(),
+  restPort: port,
+  grpcPort: port,
+  grpcSocketPath: given.text.optional(),
+  imageUrls: z.array(given.text).optional(),
+  bindAddress: z.string().optional(),
+  log: given.log.optional(),
+  signal: given.signal.optional(),
+  metricsPath: z.string().startsWith("/").optional(),
+  enableGrpcHealth: given.flag.optional(),
+  grpcChannelOptions: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
+  maxTensorBytes: given.count.optional(),
+  asTensorContent: given.flag.optional(),
+  pollWaitSeconds: z.number().optional(),
+  maxLoadRetries: z.number().int().optional(),
+  loadRetryIntervalMs: z.number().nonnegative().optional(),
+  loadThreads: z.number().int().nonnegative().optional(),
+  allowLabelsForUnavailable: given.flag.optional(),
+  perModelBatching: given.flag.optional(),
+  warmup: z.union([z.number(), z.literal(false)]).optional(),
+  batching: given.other,
+  tls: given.other,
+  rest: z
+    .strictObject({
+      timeoutMs: z.number(),
+      enableCors: given.flag,
+      listModels: given.flag,
+      acceptBinary: given.flag,
+    } satisfies Record<keyof NonNullable<ServeOptions["rest"]>, z.ZodType>)
+    .partial()
+    .optional(),
+  limits: z
+    .strictObject({
+      maxBodyBytes: given.count,
+      maxTotalBodyBytes: given.count,
+      requestTimeoutMs: z.number(),
+      maxConnections: given.count,
+      keepAliveMs: z.number(),
+    } satisfies Record<keyof NonNullable<ServeOptions["limits"]>, z.ZodType>)
+    .partial()
+    .optional(),
+} satisfies Record<keyof ServeOptions, z.ZodType>);
+
 /**
  * Starts a server; it answers requests when the promise resolves. `await using` or `close()` stops it.
  * @throws FaceError `PORT_IN_USE`, `MODEL_INVALID` when the model cannot be loaded, `CONFIG_INVALID` without model and pack,
  *   or as `openPack`.
  */
-export async function serve({
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  checkOptions("serve", serveOptions, options);
+  return await started(options);
+}
+
+async function started({
   modelPath,
   modelName = "faceid",
   pack,
+  precision = "float32",
   restPort = 8501,
   grpcPort = 8500,
   log = silentLog,
@@ -59,6 +126,10 @@ export async function serve({
   ...options
 }: ServeOptions): Promise<RunningServer> {
   if (modelPath === undefined && pack === undefined) throw nothingToServe();
+  await requireFreePorts([
+    { interface: "REST", port: restPort === false ? undefined : restPort },
+    { interface: "gRPC", port: grpcPort === false ? undefined : grpcPort },
+  ]);
   return startServer({
     ...options,
     log,
@@ -66,7 +137,7 @@ export async function serve({
     pack:
       pack === undefined
         ? undefined
-        : await packOf(pack, modelPath === undefined ? modelName : undefined, log, options.signal),
+        : await packOf(pack, precision, modelPath === undefined ? modelName : undefined, log, options.signal),
     loader: savedModelLoader({
       ...(sessions === undefined ? {} : { sessions }),
       ...(tags === undefined ? {} : { tags }),
@@ -76,19 +147,20 @@ export async function serve({
   });
 }
 
-/** What was measured of each pack. */
-const CALIBRATIONS = new Map([["opencv-sface", OPENCV_SFACE_CALIBRATION]]);
-
 /** Opens a pack. @param modelName under which it is served; left out where it only finds faces for other models. */
 async function packOf(
   name: string,
+  precision: Precision,
   modelName: string | undefined,
   log: Log,
   signal: AbortSignal | undefined,
 ): Promise<PackOptions> {
   const { files } = await openPack(name, { log, signal });
-  if (modelName === undefined) return { files };
-  return { files, model: { name: modelName, calibration: CALIBRATIONS.get(name)?.calibration } };
+  if (modelName === undefined) return { files: { ...files, precision } };
+  return {
+    files: { ...files, precision },
+    model: { name: modelName, calibration: packCalibration(name, precision) },
+  };
 }
 
 function nothingToServe(): FaceError {
@@ -116,6 +188,13 @@ async function modelsOf({
   if (typeof modelBasePath === "string") return singleModelConfig(String(modelName), resolve(modelBasePath));
   if (typeof pack === "string") return NO_MODELS;
   throw nothingToServe();
+}
+
+/** The configuration file, where a flag says that it is read again. */
+function configSourceOf(values: ServerFlagValues): ConfigSource | undefined {
+  const seconds = Number(values.modelConfigFilePollWaitSeconds);
+  if (seconds <= 0 || typeof values.modelConfigFile !== "string") return undefined;
+  return { seconds, read: () => modelsOf(values) };
 }
 
 const DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics";
@@ -175,10 +254,16 @@ const DEFAULT_MODEL_NAME = "default";
 
 /** The pack is a model itself where no other is named, under `--model_name` or its own name. */
 async function packOptionsOf(
-  { pack, modelName, modelBasePath, modelConfigFile, restApiPort }: ServerFlagValues,
+  { pack, packPrecision, modelName, modelBasePath, modelConfigFile, restApiPort }: ServerFlagValues,
   signal: AbortSignal,
   log: Log,
 ): Promise<PackOptions | undefined> {
+  const precision = PRECISIONS.find((each) => each === (packPrecision ?? "float32"));
+  if (precision === undefined || (typeof pack !== "string" && precision !== "float32")) {
+    throw new FaceError("CONFIG_INVALID", `--pack_precision: got ${JSON.stringify(packPrecision)}`, {
+      hint: `pass one of ${PRECISIONS.join(", ")}, with --pack NAME`,
+    });
+  }
   if (typeof pack !== "string") return undefined;
   const isAlone = modelBasePath === undefined && modelConfigFile === undefined;
   if (isAlone && portOf(restApiPort) === undefined) {
@@ -186,9 +271,11 @@ async function packOptionsOf(
       hint: "add --rest_api_port 8501",
     });
   }
-  const name = modelName === DEFAULT_MODEL_NAME ? pack : String(modelName);
+  // Embeddings of one precision must not be taken for those of another.
+  const ownName = precision === "float32" ? pack : `${pack}-${precision}`;
+  const name = modelName === DEFAULT_MODEL_NAME ? ownName : String(modelName);
   if (isAlone) log.info(`the pack is served as ${name}: POST /v1/models/${name}:verify, :detect and :embed`);
-  return await packOf(pack, isAlone ? name : undefined, log, signal);
+  return await packOf(pack, precision, isAlone ? name : undefined, log, signal);
 }
 
 const MICROS_PER_MS = 1000;
@@ -200,10 +287,11 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     models: await modelsOf(values),
     pack: await packOptionsOf(values, signal, log),
     loader: savedModelLoader({
-      sessions: Number(values.sessions) || availableParallelism(),
+      sessions: Number(values.sessions) || usableCores(),
       tags: String(values.savedModelTags).split(","),
     }),
     log,
+    bindAddress: textOf(values.bindAddress),
     grpcPort: portOf(values.port),
     grpcSocketPath: textOf(values.grpcSocketPath),
     restPort: portOf(values.restApiPort),
@@ -218,12 +306,16 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
       maxTotalBodyBytes: Number(values.restApiMaxTotalBodyBytes),
       requestTimeoutMs: Number(values.restApiReceiveTimeoutInMs),
       maxConnections: Number(values.restApiMaxConnections),
+      keepAliveMs: Number(values.restApiKeepAliveInMs),
     },
     batching: await batchingOf(values),
     perModelBatching: values.enablePerModelBatchingParameters === true,
     warmup: values.enableModelWarmup === true && Number(values.numRequestIterationsForWarmup),
     maxTensorBytes: Number(values.maxTensorBytes),
     grpcChannelOptions: channelOptionsOf(values.grpcChannelArguments),
+    imageUrls: textOf(values.imageUrls)
+      ?.split(",")
+      .filter((each) => each !== ""),
     metricsPath: await metricsPathOf(values.monitoringConfigFile),
     tls: tlsFile === undefined ? undefined : await readTls(tlsFile),
     enableGrpcHealth: values.enableGrpcHealthcheckService === true,
@@ -231,21 +323,10 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     pollWaitSeconds: Number(values.fileSystemPollWaitSeconds),
     maxLoadRetries: Number(values.maxNumLoadRetries),
     loadRetryIntervalMs: Number(values.loadRetryIntervalMicros) / MICROS_PER_MS,
+    configSource: configSourceOf(values),
     loadThreads: Number(values.numLoadThreads),
     allowLabelsForUnavailable: values.allowVersionLabelsForUnavailableModels === true,
   };
-}
-
-/** Reads the configuration file again at the interval of its flag, until the signal. */
-function pollConfig(values: ServerFlagValues, server: RunningServer, signal: AbortSignal, log: Log): void {
-  const seconds = Number(values.modelConfigFilePollWaitSeconds);
-  if (seconds <= 0 || typeof values.modelConfigFile !== "string") return;
-  const timer = setInterval(() => {
-    modelsOf(values)
-      .then((config) => server.reload(config))
-      .catch((error: unknown) => log.error(`the configuration was not applied: ${String(error)}`));
-  }, seconds * 1000);
-  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }
 
 /**
@@ -254,6 +335,15 @@ function pollConfig(values: ServerFlagValues, server: RunningServer, signal: Abo
  */
 export async function serveByFlags(values: ServerFlagValues, signal: AbortSignal, log: Log): Promise<void> {
   letHeapGrow();
+  await requireFreePorts([
+    { interface: "REST", port: portOf(values.restApiPort) },
+    { interface: "gRPC", port: portOf(values.port) },
+  ]);
+  if (portOf(values.restApiPort) === undefined) {
+    log.info(
+      "REST is off, as in TensorFlow Serving; faceid request, browsers and curl take --rest_api_port 8501",
+    );
+  }
   const options = await optionsOf(values, signal, log);
   const server = await startServer(options).catch((error: unknown) => {
     // A server that is stopped while it waits for its models ends without an error.
@@ -261,9 +351,13 @@ export async function serveByFlags(values: ServerFlagValues, signal: AbortSignal
     throw error;
   });
   if (server === undefined) return;
-  pollConfig(values, server, signal, log);
   if (!signal.aborted) {
     await new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
+  }
+  const delayMs = Number(values.shutdownDelayInMs);
+  if (delayMs > 0) {
+    server.drain();
+    await delay(delayMs);
   }
   await server.close(Number(values.shutdownGraceInMs));
 }

@@ -1,8 +1,12 @@
 /** @file Runs the signatures of any SavedModel or ONNX file within a program. */
+
 import { basename, resolve } from "node:path";
+import { z } from "zod";
+import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import type { Signature } from "../savedmodel/signature.ts";
+import { runUntil } from "../serving/engine/servable.ts";
 import { type LoaderOptions, savedModelLoader } from "../serving/repository/loader.ts";
 
 /** A model whose signatures can be run. */
@@ -21,11 +25,19 @@ export interface SignatureModel extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** What the options of a loader may be. */
+export const loaderOptions = {
+  sessions: given.count.optional(),
+  tags: z.array(z.string()).optional(),
+} satisfies Record<keyof LoaderOptions, z.ZodType>;
+
 /**
  * Opens a version's folder that holds `saved_model.pb` or `model.onnx`.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
 export async function loadSignatures(folder: string, options: LoaderOptions = {}): Promise<SignatureModel> {
+  checkPath("loadSignatures, the folder", folder);
+  checkOptions("loadSignatures", z.strictObject(loaderOptions), options);
   const path = resolve(folder);
   const version = BigInt(/^\d+$/.test(basename(path)) ? basename(path) : 1);
   const servable = await savedModelLoader(options)(path, { name: "model", version });
@@ -44,7 +56,7 @@ export async function loadSignatures(folder: string, options: LoaderOptions = {}
         if (!given.has(input))
           throw new FaceError("SHAPE_MISMATCH", `the input ${input} of ${name} is missing`);
       }
-      return await servable.run(name, given, [...signature.outputs.keys()]);
+      return await runUntil(servable, name, given, [...signature.outputs.keys()], {});
     },
     close: () => servable.close(),
     [Symbol.asyncDispose]: () => servable.close(),

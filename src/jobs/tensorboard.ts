@@ -1,7 +1,9 @@
 /** @file A training listener that writes TensorBoard event files, in the folders and under the names of Keras. */
+
 import { appendFile, mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { checkPath } from "../base/check-options.ts";
 import { writeError } from "../base/files.ts";
 import {
   eventFileName,
@@ -60,6 +62,7 @@ class EventWriter {
  * @param now seconds since 1970.
  */
 export function tensorBoard(folder: string, now = () => Date.now() / MILLISECONDS): TrainListener {
+  checkPath("tensorBoard, the folder", folder);
   const training = new EventWriter(join(folder, "train"), now);
   const validation = new EventWriter(join(folder, "validation"), now);
   const flush = async () => {

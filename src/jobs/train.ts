@@ -1,23 +1,21 @@
 /** @file Trains a network, or several backbones in turn that are then joined; the whole job measures and exports it too. */
-import { readFile, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
+import { versionsIn } from "../artifact/files.ts";
+import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
+import { writeError } from "../base/files.ts";
 import { silentLog } from "../base/log.ts";
 import { Loader } from "../data/loader.ts";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
-import {
-  type SettledConfig,
-  settingsOf,
-  storedConfigSchema,
-  type TrainConfig,
-  trainConfig,
-} from "../train/config.ts";
+import { type SettledConfig, settingsOf, type TrainConfig, trainConfig } from "../train/config.ts";
 import { finishRun, memberFolder } from "../train/finish.ts";
 import type { RunEnd } from "../train/listeners.ts";
 import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../train/listeners.ts";
 import {
   type ResumeOptions,
-  RUN_FILE,
+  readRunFile,
   resumeNetwork,
   settle,
   type TrainOptions,
@@ -25,8 +23,10 @@ import {
   trainNetwork,
   writeRunFile,
 } from "../train/network-run.ts";
-import { trainingPeople } from "../train/people.ts";
-import { evaluate, type Measurement } from "./evaluate.ts";
+import { type People, trainingPeople } from "../train/people.ts";
+import { type StartSummary, startSummary } from "../train/start-summary.ts";
+import { openModel } from "../verify/open-model.ts";
+import { type Measurement, measureHeldOut } from "./evaluate.ts";
 import { type ExportTarget, exportModel } from "./export.ts";
 import { REPORT_FILE, writeReport } from "./report.ts";
 
@@ -65,14 +65,17 @@ function backboneConfig(config: SettledConfig, index: number): SettledConfig {
 async function trainStages(options: TrainOptions, config: SettledConfig): Promise<TrainResult> {
   const { folder, log = silentLog } = options;
   const people = await trainingPeople(config, log, options.signal);
-  await writeRunFile(folder, config, people);
+  await options.onPeople?.(people, config);
+  await writeRunFile(folder, config, people, options.about);
   let last: RunEnd | undefined;
   for (const [index, crop] of config.crops.entries()) {
     const backbone = memberFolder(folder, index);
     log.info(`backbone ${index + 1} of ${config.crops.length}`, { crop });
+    // What is said of the people is said once, of the run.
+    const { onPeople: _said, about: _about, ...member } = options;
     const result = (await exists(join(backbone, LAST_CHECKPOINT)))
-      ? await resumeNetwork(backbone, { ...options, epochs: config.epochs })
-      : await trainNetwork({ ...options, folder: backbone, config: backboneConfig(config, index) });
+      ? await resumeNetwork(backbone, { ...member, epochs: config.epochs })
+      : await trainNetwork({ ...member, folder: backbone, config: backboneConfig(config, index) });
     last = result.end;
     if (last.reason === "interrupted" || last.reason === "diverged") return { ...result, folder, config };
   }
@@ -83,12 +86,27 @@ async function trainStages(options: TrainOptions, config: SettledConfig): Promis
 
 /** The configuration of a folder's run in two stages; undefined for any other run. */
 async function stagedConfig(folder: string): Promise<SettledConfig | undefined> {
-  const file = join(folder, RUN_FILE);
-  if (!(await exists(file)) || (await exists(join(folder, LAST_CHECKPOINT)))) return undefined;
-  const about = JSON.parse(await readFile(file, "utf8")) as { config?: unknown };
-  const config = storedConfigSchema.safeParse(about.config);
-  return config.success ? stagesOf(config.data as SettledConfig) : undefined;
+  if (await exists(join(folder, LAST_CHECKPOINT))) return undefined;
+  const begun = await readRunFile(folder);
+  return begun === undefined ? undefined : stagesOf(begun.config);
 }
+
+const running = {
+  listeners: z.array(given.other).optional(),
+  log: given.log.optional(),
+  signal: given.signal.optional(),
+  onPeople: given.call.optional(),
+  about: z.looseObject({}).optional(),
+};
+const trainOptions = z.strictObject({
+  ...running,
+  config: z.looseObject({}),
+  folder: given.text,
+} satisfies Record<keyof TrainOptions, z.ZodType>);
+const resumeOptions = z.strictObject({
+  ...running,
+  epochs: given.count.optional(),
+} satisfies Record<keyof ResumeOptions, z.ZodType>);
 
 /**
  * Trains from scratch.
@@ -96,6 +114,7 @@ async function stagedConfig(folder: string): Promise<SettledConfig | undefined> 
  *   `DISK_FULL`. A run that diverges or is interrupted does not throw: see `end.reason`.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
+  checkOptions("train", trainOptions, options);
   const staged = stagesOf(settle(trainConfig(options.config, options.log)));
   return staged === undefined ? await trainNetwork(options) : await trainStages(options, staged);
 }
@@ -106,20 +125,69 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
  * @throws FaceError `CHECKPOINT_INVALID` when the folder holds no run, or one of another version; as `train` does.
  */
 export async function resume(folder: string, options: ResumeOptions = {}): Promise<TrainResult> {
+  checkPath("resume, the folder", folder);
+  checkOptions("resume", resumeOptions, options);
   const staged = await stagedConfig(folder);
   if (staged === undefined) return await resumeNetwork(folder, options);
   const config = { ...staged, ...(options.epochs === undefined ? {} : { epochs: options.epochs }) };
   return await trainStages({ ...options, folder, config }, config);
 }
 
-/** Refuses an existing version before training rather than after it. */
-async function refuseTaken({ savedModelPath, modelVersion }: ExportTarget): Promise<void> {
+/** A word of a command line, quoted where a shell would split or change it. */
+const shellWord = (word: string) =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+
+/** A command line that can be pasted. */
+const commandLine = (words: readonly string[]) => words.map(shellWord).join(" ");
+
+/** The words of a command without a flag and its value. */
+function withoutFlag(words: readonly string[], flag: string): string[] {
+  return words.filter((word, i) => word !== flag && !word.startsWith(`${flag}=`) && words[i - 1] !== flag);
+}
+
+/** Refuses an existing version before training rather than after it, and offers the next one. */
+async function refuseTaken(
+  { savedModelPath, modelVersion }: ExportTarget,
+  command: readonly string[],
+): Promise<void> {
   const folder = join(savedModelPath, String(modelVersion));
-  if (await exists(folder)) {
-    throw new FaceError("CONFIG_INVALID", `${folder} exists already`, {
-      hint: `pass --model-version ${modelVersion + 1}, another --saved-model-path, or --no-export`,
-    });
+  if (!(await exists(folder))) return;
+  const versions = versionsIn(await readdir(savedModelPath)).map(Number);
+  const next = Math.max(modelVersion, ...versions) + 1;
+  const words = [...withoutFlag(command, "--model-version"), "--model-version", String(next)];
+  throw new FaceError("CONFIG_INVALID", `${folder} exists already`, {
+    hint: `write the next version: ${commandLine(words)}; or choose another --saved-model-path, or pass --no-export`,
+  });
+}
+
+/** Refuses a folder that the model could not be written to, before training rather than after it. */
+async function refuseUnwritable({ savedModelPath, modelVersion }: ExportTarget): Promise<void> {
+  const probe = join(savedModelPath, `.${modelVersion}.${process.pid}.tmp`);
+  let made: string | undefined;
+  try {
+    made = await mkdir(savedModelPath, { recursive: true });
+    await writeFile(probe, "written before training, to see whether it can be");
+  } catch (error) {
+    throw writeError(join(savedModelPath, String(modelVersion)), error);
+  } finally {
+    await rm(probe, { force: true }).catch(() => undefined);
+    if (made !== undefined) await rm(made, { recursive: true, force: true });
   }
+}
+
+const recordedSchema = z.object({
+  savedModelPath: z.string(),
+  modelName: z.string(),
+  modelVersion: z.number(),
+});
+
+/**
+ * Where a run was first asked to export its model, for its resumption.
+ * @returns null when it was asked not to; undefined when the run does not say.
+ */
+export async function recordedTarget(folder: string): Promise<ExportTarget | null | undefined> {
+  const target = (await readRunFile(folder))?.about.export;
+  return target === null ? null : recordedSchema.safeParse(target).data;
 }
 
 /** Refuses the folder of an earlier run, so that no run overwrites another. */
@@ -127,7 +195,7 @@ async function refuseOldRun(folder: string): Promise<void> {
   const places = [folder, memberFolder(folder, 0)].map((place) => exists(join(place, LAST_CHECKPOINT)));
   if ((await Promise.all(places)).includes(true)) {
     throw new FaceError("CONFIG_INVALID", `${folder} holds a run already`, {
-      hint: `continue it with --resume ${folder}, or choose another --output`,
+      hint: `continue it with: ${commandLine(["faceid", "train", "--resume", folder])}; or choose another --output`,
     });
   }
 }
@@ -143,7 +211,7 @@ function refuseUnmeasured({ testFraction, excludePairs }: TrainConfig): void {
 function refuseUnfinished({ end, folder }: TrainResult): void {
   if (end.reason === "interrupted") {
     throw new FaceError("INTERRUPTED", `${end.detail}; the state is in ${join(folder, LAST_CHECKPOINT)}`, {
-      hint: `continue with: faceid train --resume ${folder}`,
+      hint: `continue with: ${commandLine(["faceid", "train", "--resume", folder])}`,
     });
   }
   if (end.reason === "diverged") {
@@ -165,6 +233,10 @@ export interface TrainJob extends Omit<TrainOptions, "config"> {
   readonly epochs?: number | undefined;
   /** Where the model goes; not exported when left out. */
   readonly target?: ExportTarget | undefined;
+  /** The words that started it, for messages that offer another command. */
+  readonly command?: readonly string[];
+  /** Called before the first step. */
+  readonly onStart?: (summary: StartSummary) => void;
   /** Called while the trained network is measured. */
   readonly onProgress?: OnMeasureProgress;
 }
@@ -184,20 +256,43 @@ export interface TrainOutcome {
  *   `INTERRUPTED` or `TRAINING_DIVERGED` for a run that did not finish.
  */
 export async function trainAndExport(job: TrainJob): Promise<TrainOutcome> {
-  const { folder, config, target, epochs, onProgress, log } = job;
-  if (target !== undefined) await refuseTaken(target);
+  const {
+    folder,
+    config,
+    target,
+    epochs,
+    onProgress,
+    log,
+    command = ["faceid", "train"],
+    onStart,
+    listeners,
+    signal,
+  } = job;
+  if (target !== undefined) {
+    await refuseTaken(target, command);
+    await refuseUnwritable(target);
+  }
   if (job.resume !== true) {
     refuseUnmeasured(config);
     await refuseOldRun(folder);
   }
-  const { epochs: _epochs, ...options } = job;
+  const watching = {
+    listeners,
+    log,
+    signal,
+    about: { export: target ?? null },
+    onPeople: async (people: People, settled: SettledConfig) =>
+      onStart?.(await startSummary(people, settled, signal)),
+  };
   const result =
     job.resume === true
-      ? await resume(folder, { ...options, ...(epochs === undefined ? {} : { epochs }) })
-      : await train(job);
+      ? await resume(folder, { ...watching, epochs })
+      : await train({ ...watching, config, folder });
   refuseUnfinished(result);
   const checkpoint = join(folder, BEST_CHECKPOINT);
-  const measured = await evaluate(checkpoint, { log, onProgress });
+  const { verifier, config: trained } = await openModel(checkpoint, "checkpoint");
+  await using opened = verifier;
+  const measured = await measureHeldOut(opened, { config: trained, log, onProgress, isTold: true });
   const exported = target && (await exportModel({ checkpoint, measured, ...target }));
   const reportPath = await writeReport({ model: folder, output: join(folder, REPORT_FILE), measured, log });
   return { measured, checkpoint, reportPath, exported };

@@ -4,7 +4,12 @@ import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { drawComparison, requirePicture } from "../verify/draw-faces.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
-import type { PhotoModel, PhotoVerification, PhotoVerifyOptions } from "../verify/photo-model.ts";
+import type {
+  PhotoModel,
+  PhotoOptions,
+  PhotoVerification,
+  PhotoVerifyOptions,
+} from "../verify/photo-model.ts";
 import { isFolder, photosIn } from "./photos-in.ts";
 
 export interface VerifyPhotosOptions extends LoadFaceModelOptions, PhotoVerifyOptions {
@@ -29,11 +34,17 @@ async function verifyPair(
   [first, second]: readonly [string, string],
   { show, far, ...options }: VerifyPhotosOptions,
 ): Promise<PhotoVerification> {
-  const pair = [await model.embed(first, options), await model.embed(second, options)] as const;
+  const wish = wishOf(options);
+  const pair = [await model.embed(first, wish), await model.embed(second, wish)] as const;
   const verification = await model.compare(...pair, far);
-  if (show !== undefined) await writeFileAtomic(show, await drawComparison(pair));
+  if (show !== undefined) {
+    await writeFileAtomic(show, await drawComparison(pair, { names: [first, second], verification }));
+  }
   return verification;
 }
+
+/** The options that are about faces. */
+const wishOf = ({ face, strict, limits }: PhotoOptions): PhotoOptions => ({ face, strict, limits });
 
 async function verifyFolder(
   model: PhotoModel,
@@ -41,12 +52,13 @@ async function verifyFolder(
   { far, signal, ...options }: VerifyPhotosOptions,
 ): Promise<VerifiedFolder> {
   const images = (await photosIn(folder)).map((path) => join(folder, path));
-  const wanted = await model.embed(photo, options);
+  const wish = wishOf(options);
+  const wanted = await model.embed(photo, wish);
   const candidates: Candidate[] = [];
   for (const image of images) {
     if (signal?.aborted) throw new FaceError("INTERRUPTED", "verify was stopped");
     try {
-      const verification = await model.compare(wanted, await model.embed(image, options), far);
+      const verification = await model.compare(wanted, await model.embed(image, wish), far);
       candidates.push({ image, verification });
     } catch (error) {
       if (!(error instanceof FaceError)) throw error;
@@ -73,7 +85,8 @@ export async function verifyPhotos(
     throw new FaceError("CONFIG_INVALID", "--show draws two photographs, not a folder");
   }
   if (options.show !== undefined) await requirePicture(options.show, [photo, other]);
-  await using model = await loadFaceModel(options.model, options);
+  const { detect, precision, log, progress, signal } = options;
+  await using model = await loadFaceModel(options.model, { detect, precision, log, progress, signal });
   // A rate that cannot be answered is refused before any work.
   model.decide(0, options.far);
   return await (many ? verifyFolder : verifyPair)(model, [photo, other], options);

@@ -1,5 +1,7 @@
 /** @file Describes a network for summaries and drawings: its layers with shapes, parameters and connections. */
+import { z } from "zod";
 import { EMBED, PAIR } from "../artifact/signatures.ts";
+import { checkOptions, given } from "../base/check-options.ts";
 import { input } from "../graph/build.ts";
 import type { SymbolicShape } from "../graph/ops.ts";
 import { countValues, type Layer, NetworkBuilder, type Weight } from "../nn/network-builder.ts";
@@ -66,7 +68,6 @@ function describeLayers({ layers }: NetworkBuilder, source: string): LayerDescri
 const sum = (layers: readonly LayerDescription[], of: (layer: LayerDescription) => number) =>
   layers.reduce((total, layer) => total + of(layer), 0);
 
-/** A network as one layer. */
 function functional(
   name: string,
   inner: readonly LayerDescription[],
@@ -138,8 +139,20 @@ function describeStages(layers: readonly LayerDescription[], config: ModelConfig
   return [...members, ...gabor, ...reconnected(joined, (input) => input.split("/")[0]!)];
 }
 
+const side = z.number().positive().max(1);
+const modelOptions = z.strictObject({
+  network: given.text,
+  input: z.strictObject({ height: given.count, width: given.count }),
+  crop: side.optional(),
+  crops: z.array(side).optional(),
+  gaborCrops: z.array(side).optional(),
+  mirror: given.flag.optional(),
+  projectionDim: z.number().int().nonnegative().optional(),
+} satisfies Record<keyof ModelConfig, z.ZodType>);
+
 /** Describes the Siamese network as inference runs it; the backbone that both images share is one layer, used twice. */
 export function describe(config: ModelConfig): ModelDescription {
+  checkOptions("describe", modelOptions, config);
   const image = config.input;
   const net = new NetworkBuilder("inference");
   const embedding = backbone(net, imageInput(IMAGE, "batch", image), config);

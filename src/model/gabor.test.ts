@@ -1,8 +1,8 @@
 /** @file Gabor features: responses to waves, and what they are invariant to. */
 import { describe, expect, it } from "vitest";
+import { evaluate } from "../../test/support/evaluate.ts";
 import { float32, floats } from "../base/tensor.ts";
 import { constant } from "../graph/build.ts";
-import { evaluate } from "../graph/evaluate.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
 import { gaborFeatures } from "./gabor.ts";
 

@@ -2,13 +2,8 @@
 import type { Node } from "../graph/ops.ts";
 import { addLayers, flatten, prelu } from "../nn/layers.ts";
 import type { NetworkBuilder } from "../nn/network-builder.ts";
-import {
-  convNorm,
-  depthwiseNorm,
-  type EmbeddingNetwork,
-  globalDepthwise,
-  rescaled,
-} from "./embedding-network.ts";
+import type { EmbeddingNetwork } from "./embedding-network.ts";
+import { convNorm, depthwiseNorm, globalDepthwise, rescaled } from "./embedding-network.ts";
 
 const EMBEDDING_SIZE = 128;
 

@@ -1,5 +1,5 @@
 /** @file The embedding networks, by name. */
-import { FaceError } from "../base/errors.ts";
+import { didYouMean, FaceError } from "../base/errors.ts";
 import { compactNetwork } from "./compact-network.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
 import { faceidNetwork } from "./faceid-network.ts";
@@ -18,8 +18,8 @@ export const NETWORKS: readonly EmbeddingNetwork[] = [
 export function networkNamed(name: string): EmbeddingNetwork {
   const found = NETWORKS.find((network) => network.name === name);
   if (found !== undefined) return found;
-  const names = NETWORKS.map((network) => network.name).join(", ");
-  throw new FaceError("CONFIG_INVALID", `there is no model called ${name}`, {
-    hint: `choose one of: ${names}`,
+  const names = NETWORKS.map((network) => network.name);
+  throw new FaceError("CONFIG_INVALID", `there is no model called ${name}${didYouMean(name, names)}`, {
+    hint: `choose one of: ${names.join(", ")}`,
   });
 }

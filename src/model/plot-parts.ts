@@ -59,14 +59,10 @@ export function groupLayers(layers: readonly LayerDescription[]): Group[] {
 export const BOX = { width: 300, height: 50 } as const;
 export const GAP = 24;
 export const PITCH = BOX.height + GAP;
-export const PANEL_PADDING = 28;
-export const PANEL_HEADER = 64;
-export const COLUMN_GAP = 44;
 
 export const INK = "#1f2328";
 export const FADED = "#656d76";
 const ARROW = "#8c959f";
-const PANEL = "#f6f8fa";
 export const EDGE = "#d0d7de";
 
 /** Colours of the classes. */
@@ -136,39 +132,6 @@ export function connect(from: Place, to: Place): string {
   const middle = to.y - GAP / 2 - 4;
   return arrow([from, { x: from.x, y: middle }, { x: to.x, y: middle }, to]);
 }
-
-export const single = (layer: LayerDescription): Group => ({ ...layer, label: layer.kind });
-
-/** A part of a drawing that can be placed anywhere. */
-export interface Panel {
-  readonly width: number;
-  readonly height: number;
-  /** Its elements, with the upper left corner at a place. */
-  draw(place: Place): string;
-}
-
-/** A frame with a heading and a note on its right. */
-export function frame(
-  place: Place,
-  { width, height }: Pick<Panel, "width" | "height">,
-  title: string,
-  note = "",
-): string {
-  const heading = { x: place.x + PANEL_PADDING, y: place.y + 32, "font-size": 15, "font-weight": 700 };
-  const right = { x: place.x + width - PANEL_PADDING, y: place.y + 32, "text-anchor": "end", fill: FADED };
-  return (
-    element("rect", { ...place, width, height, rx: 14, fill: PANEL, stroke: EDGE }) +
-    element("text", heading, title) +
-    (note === "" ? "" : element("text", right, note))
-  );
-}
-
-/** Width of a panel of a number of columns. */
-export const panelWidth = (columns: number): number =>
-  2 * PANEL_PADDING + columns * BOX.width + (columns - 1) * COLUMN_GAP;
-
-/** Height of a panel of a number of rows. */
-export const panelHeight = (rows: number): number => PANEL_HEADER + rows * PITCH - GAP + PANEL_PADDING;
 
 export const arrowHead = element(
   "marker",

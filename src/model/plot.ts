@@ -1,5 +1,6 @@
 /** @file Draws a network as SVG: the Siamese graph, and beside it the layers of the embedding network. */
 import type { LayerDescription, ModelDescription } from "./description.ts";
+import type { Group, Place } from "./plot-parts.ts";
 import {
   above,
   arrow,
@@ -7,26 +8,56 @@ import {
   BOX,
   below,
   box,
-  COLUMN_GAP,
   connect,
   count,
   EDGE,
   FADED,
-  frame,
   GAP,
-  type Group,
   groupLayers,
   INK,
-  PANEL_HEADER,
-  PANEL_PADDING,
-  type Panel,
   PITCH,
-  type Place,
-  panelHeight,
-  panelWidth,
-  single,
 } from "./plot-parts.ts";
 import { element, round } from "./svg.ts";
+
+/** Pixels. */
+const PANEL_PADDING = 28;
+const PANEL_HEADER = 64;
+const COLUMN_GAP = 44;
+
+const PANEL = "#f6f8fa";
+
+const single = (layer: LayerDescription): Group => ({ ...layer, label: layer.kind });
+
+/** A part of a drawing that can be placed anywhere. */
+interface Panel {
+  readonly width: number;
+  readonly height: number;
+  /** Its elements, with the upper left corner at a place. */
+  draw(place: Place): string;
+}
+
+/** A frame with a heading and a note on its right. */
+function frame(
+  place: Place,
+  { width, height }: Pick<Panel, "width" | "height">,
+  title: string,
+  note = "",
+): string {
+  const heading = { x: place.x + PANEL_PADDING, y: place.y + 32, "font-size": 15, "font-weight": 700 };
+  const right = { x: place.x + width - PANEL_PADDING, y: place.y + 32, "text-anchor": "end", fill: FADED };
+  return (
+    element("rect", { ...place, width, height, rx: 14, fill: PANEL, stroke: EDGE }) +
+    element("text", heading, title) +
+    (note === "" ? "" : element("text", right, note))
+  );
+}
+
+/** Width of a panel of a number of columns. */
+const panelWidth = (columns: number): number =>
+  2 * PANEL_PADDING + columns * BOX.width + (columns - 1) * COLUMN_GAP;
+
+/** Height of a panel of a number of rows. */
+const panelHeight = (rows: number): number => PANEL_HEADER + rows * PITCH - GAP + PANEL_PADDING;
 
 /** Most boxes in a column of a panel. */
 const COLUMN_LENGTH = 12;
@@ -124,13 +155,11 @@ function passing(from: Place, to: Place, fraction: number): string {
   ]);
 }
 
-/** A placed box. */
 interface PlacedBox {
   readonly name: string;
   readonly place: Place;
 }
 
-/** The arrows into a box. */
 function arrowsInto(layer: LayerDescription, place: Place, before: readonly PlacedBox[]): string {
   const fractions = ends(layer.inputs.length);
   return layer.inputs
@@ -259,7 +288,6 @@ function panelsOf(embedding: LayerDescription): [Panel, ...Panel[]] {
     : [stagesPanel(title, stages), ...networkPanels(stages)];
 }
 
-/** The panels side by side. */
 function inRow(panels: readonly Panel[], { x, y }: Place): { drawing: string; right: number } {
   let right = x;
   const drawings = panels.map((panel, i) => {

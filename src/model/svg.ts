@@ -1,7 +1,11 @@
 /** @file SVG elements as text. */
 
-const ESCAPES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-const escaped = (text: string) => text.replaceAll(/[&<>"]/g, (character) => ESCAPES[character]!);
+const ESCAPES = new Map(
+  Object.entries({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" }),
+);
+/** Text as markup, SVG or HTML, shows it; also within an attribute. */
+export const escaped = (text: string): string =>
+  text.replaceAll(/[&<>"']/g, (character) => ESCAPES.get(character)!);
 
 /** Rounds to a tenth of a pixel. */
 export const round = (value: number): number => Math.round(value * 10) / 10;

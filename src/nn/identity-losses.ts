@@ -1,16 +1,10 @@
 /** @file Softmax losses over people with a margin: CosFace, ArcFace, AdaFace. */
-import { float32 } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
 
 /** One-hot encoding: `[batch] → [batch, classes]`. */
 export function oneHot(labels: Node, classes: number): Node {
-  const numbers = g.constant(
-    float32(
-      [1, classes],
-      Array.from({ length: classes }, (_, i) => i),
-    ),
-  );
+  const numbers = g.expandDims(g.range("float32", classes), 0);
   return g.cast(g.equal(g.expandDims(labels, 1), numbers), "float32");
 }
 
@@ -36,13 +30,15 @@ function classCosines(embeddings: Node, directions: Node): Node {
   return g.matmul(g.l2Normalize(embeddings), g.l2Normalize(directions, 0));
 }
 
+/** The loss where the cosine of the right person is replaced by the one with the margin. */
 function marginLoss(
   cosines: Node,
   withMargin: Node,
-  own: Node,
+  labels: Node,
   { scale, smoothing = 0 }: MarginOptions,
 ): Node {
-  const classes = Number(own.shape[1]);
+  const classes = Number(cosines.shape[1]);
+  const own = oneHot(labels, classes);
   const logits = g.mul(g.add(cosines, g.mul(own, g.sub(withMargin, cosines))), scale);
   const targets = smoothing === 0 ? own : g.add(g.mul(own, 1 - smoothing), smoothing / classes);
   return categoricalCrossentropy(logits, targets);
@@ -51,8 +47,7 @@ function marginLoss(
 /** CosFace (Wang et al., 2018, eq. 4): subtracts the margin from the cosine of the right person. */
 export function cosFaceLoss(embeddings: Node, directions: Node, labels: Node, options: MarginOptions): Node {
   const cosines = classCosines(embeddings, directions);
-  const own = oneHot(labels, Number(directions.shape[1]));
-  return marginLoss(cosines, g.sub(cosines, options.margin), own, options);
+  return marginLoss(cosines, g.sub(cosines, options.margin), labels, options);
 }
 
 /** Keeps the derivative of the sine finite where an embedding has the direction of its class. */
@@ -69,8 +64,7 @@ export function arcFaceLoss(embeddings: Node, directions: Node, labels: Node, op
   const grown = g.sub(g.mul(cosines, Math.cos(margin)), g.mul(sines, Math.sin(margin)));
   const fallen = g.sub(cosines, Math.sin(margin) * margin);
   const withMargin = g.select(g.less(Math.cos(Math.PI - margin), cosines), grown, fallen);
-  const own = oneHot(labels, Number(directions.shape[1]));
-  return marginLoss(cosines, withMargin, own, options);
+  return marginLoss(cosines, withMargin, labels, options);
 }
 
 /** AdaFace's h: scales the normalised norm to the range of margins. */
@@ -113,6 +107,5 @@ export function adaFaceLoss(
   const sines = g.sqrt(g.max(g.sub(1, g.square(cosines)), SMALLEST_SQUARED_SINE));
   const turned = g.sub(g.mul(cosines, g.cos(turn)), g.mul(sines, g.sin(turn)));
   const withMargin = g.sub(turned, g.add(g.mul(quality, margin), margin));
-  const own = oneHot(labels, Number(directions.shape[1]));
-  return marginLoss(cosines, withMargin, own, options);
+  return marginLoss(cosines, withMargin, labels, options);
 }

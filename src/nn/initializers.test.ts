@@ -1,9 +1,9 @@
 /** @file First weights: their ranges, and what "looks linear" promises. */
 import { describe, expect, it } from "vitest";
+import { evaluate } from "../../test/support/evaluate.ts";
 import { Random } from "../base/random.ts";
 import { float32, floats } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
-import { evaluate } from "../graph/evaluate.ts";
 import { fansOf, glorotUniform, heNormal, looksLinear } from "./initializers.ts";
 
 describe("initializers", () => {

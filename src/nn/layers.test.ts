@@ -1,9 +1,9 @@
 /** @file Layers against Keras' formulas in plain loops, and that each of them can learn. */
 import { describe, expect, it } from "vitest";
+import { evaluate } from "../../test/support/evaluate.ts";
 import { Random } from "../base/random.ts";
 import { float32, floats, type Tensor, type TensorMap } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
-import { evaluate } from "../graph/evaluate.ts";
 import { gradient } from "../graph/gradient.ts";
 import type { Node } from "../graph/ops.ts";
 import {

@@ -33,14 +33,17 @@ function biased(net: NetworkBuilder, name: string, x: Node, useBias: boolean): N
   return g.labelled(g.add(x, bias), name);
 }
 
-export interface Conv2DOptions {
+interface LayerOptions {
+  readonly activation?: Activation;
+  readonly useBias?: boolean;
+  readonly initializer?: Initializer;
+}
+
+export interface Conv2DOptions extends LayerOptions {
   readonly filters: number;
   readonly kernelSize: Pair;
   readonly strides?: Pair;
   readonly padding?: Padding;
-  readonly activation?: Activation;
-  readonly useBias?: boolean;
-  readonly initializer?: Initializer;
 }
 
 /** Convolution of images `[batch, height, width, channels]`; by default with stride 1 and SAME padding. */
@@ -91,20 +94,14 @@ export function depthwiseConv2D(
   return net.record(name, "DepthwiseConv2D", [x], biased(net, name, convolved, useBias));
 }
 
-export interface DenseOptions {
+export interface DenseOptions extends LayerOptions {
   readonly units: number;
-  readonly activation?: Activation;
-  readonly useBias?: boolean;
-  readonly initializer?: Initializer;
 }
 
 /** `activation(x · kernel + bias)` on rows `[batch, features]`. */
 export function dense(net: NetworkBuilder, name: string, x: Node, options: DenseOptions): Node {
   const { units, activation = "linear", useBias = true, initializer = glorotUniform } = options;
-  const kernel = net.weight(`${name}/kernel`, [channelsOf(x, name), units], {
-    initializer,
-    decays: true,
-  });
+  const kernel = net.weight(`${name}/kernel`, [channelsOf(x, name), units], { initializer, decays: true });
   const product = g.labelled(g.matmul(x, kernel), name);
   return net.record(name, "Dense", [x], ACTIVATIONS[activation](biased(net, name, product, useBias)));
 }

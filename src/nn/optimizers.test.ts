@@ -1,8 +1,8 @@
 /** @file Optimisers against Keras' arithmetic in plain loops, over several steps. */
 import { describe, expect, it } from "vitest";
+import { evaluate } from "../../test/support/evaluate.ts";
 import { float32, floats } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
-import { evaluate } from "../graph/evaluate.ts";
 import { ADAMW_DECAY, adam, adamw, decayed, type Optimizer, sgd } from "./optimizers.ts";
 
 const GRADIENTS = [0.5, -0.25, 2, 1e-3, -1];

@@ -28,29 +28,26 @@ export interface Optimizer {
   ): WeightUpdate;
 }
 
-export interface AdamOptions {
-  readonly beta1?: number;
-  readonly beta2?: number;
-  readonly epsilon?: number;
-}
+/** The decays of Adam's moments and its epsilon: Keras' defaults. */
+const [BETA_1, BETA_2, EPSILON] = [0.9, 0.999, 1e-7];
 
 /**
  * Adam (Kingma and Ba, 2015) in Keras' arithmetic: the bias correction scales the step size, and epsilon is added to the
  * uncorrected root ("epsilon hat" in the paper's §2).
  */
-export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7 }: AdamOptions = {}): Optimizer {
+export function adam(): Optimizer {
   return {
     name: "adam",
     slots: ["m", "v"],
     update(weight, gradient, slots, { learningRate, step }) {
-      const m = g.add(slots.m!, g.mul(g.sub(gradient, slots.m!), 1 - beta1));
-      const v = g.add(slots.v!, g.mul(g.sub(g.square(gradient), slots.v!), 1 - beta2));
+      const m = g.add(slots.m!, g.mul(g.sub(gradient, slots.m!), 1 - BETA_1));
+      const v = g.add(slots.v!, g.mul(g.sub(g.square(gradient), slots.v!), 1 - BETA_2));
       const correction = g.div(
-        g.sqrt(g.sub(1, g.pow(g.scalar(beta2), step))),
-        g.sub(1, g.pow(g.scalar(beta1), step)),
+        g.sqrt(g.sub(1, g.pow(g.scalar(BETA_2), step))),
+        g.sub(1, g.pow(g.scalar(BETA_1), step)),
       );
       const size = g.mul(learningRate, correction);
-      return { weight: g.sub(weight, g.div(g.mul(m, size), g.add(g.sqrt(v), epsilon))), slots: { m, v } };
+      return { weight: g.sub(weight, g.div(g.mul(m, size), g.add(g.sqrt(v), EPSILON))), slots: { m, v } };
     },
   };
 }
@@ -67,8 +64,8 @@ export function decayed(weight: Node, learningRate: Node, amount: number): Node 
 export const ADAMW_DECAY = 0.004;
 
 /** AdamW (Loshchilov and Hutter, 2019): Adam on weights after `decayed`. */
-export function adamw(options: AdamOptions = {}): Optimizer {
-  return { ...adam(options), name: "adamw" };
+export function adamw(): Optimizer {
+  return { ...adam(), name: "adamw" };
 }
 
 export interface SgdOptions {

@@ -1,9 +1,9 @@
 /** @file All pairs of a batch against the losses of the same pairs written out one by one. */
 import { describe, expect, it } from "vitest";
+import { evaluate } from "../../test/support/evaluate.ts";
 import { Random } from "../base/random.ts";
 import { float32, floats, type TensorMap } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
-import { evaluate } from "../graph/evaluate.ts";
 import type { Node } from "../graph/ops.ts";
 import { batchPairs, pairsAccuracy, pairsContrastive, pairsCrossentropy } from "./pair-losses.ts";
 

@@ -1,5 +1,4 @@
 /** @file Losses of pairs, and their accuracy: over a list of pairs, or over each image of a batch with each other. */
-import { float32 } from "../base/tensor.ts";
 import * as g from "../graph/build.ts";
 import type { Node } from "../graph/ops.ts";
 
@@ -44,8 +43,7 @@ export function sameness(labels: Node): Node {
 
 /** `[batch, batch]`: one where an image meets itself. */
 export function identity(batch: number): Node {
-  const positions = Array.from({ length: batch }, (_, i) => i);
-  return sameness(g.constant(float32([batch], positions)));
+  return sameness(g.range("float32", batch));
 }
 
 /** All pairs of a batch, each `[batch, batch]`. */

@@ -1,13 +1,8 @@
 /** @file Writes the decode loop: a TensorFlow loop that turns image files of any size into a batch of images of one size. */
 import { create } from "@bufbuild/protobuf";
 import { tensor } from "../base/tensor.ts";
-import {
-  type AttrValue,
-  type FunctionDef,
-  FunctionDefSchema,
-  type NodeDef,
-  NodeDefSchema,
-} from "../proto/tensorflow/graph_pb.ts";
+import type { AttrValue, FunctionDef, NodeDef } from "../proto/tensorflow/graph_pb.ts";
+import { FunctionDefSchema, NodeDefSchema } from "../proto/tensorflow/graph_pb.ts";
 import { DataType } from "../proto/tensorflow/tensor_pb.ts";
 import { attr, type GraphWriter } from "./write/graph-writer.ts";
 
@@ -74,10 +69,7 @@ function bodySteps({ height, width }: DecodedSize): NodeDef[] {
     step("to", "Cast", ["size:output:0"], { SrcT: INT32, DstT: FLOAT }),
     step("scale", "RealDiv", ["to:y:0", "from:y:0"], { T: FLOAT }),
     step("axis", "Const", [], constant(int32([], 0))),
-    step("batch", "ExpandDims", ["pixels:image:0", "axis:output:0"], {
-      T: attr.type("uint8"),
-      Tdim: INT32,
-    }),
+    step("batch", "ExpandDims", ["pixels:image:0", "axis:output:0"], { T: attr.type("uint8"), Tdim: INT32 }),
     step("origin", "Const", [], constant(attr.tensor(tensor("float32", [2], new Float32Array(2))), FLOAT)),
     step(
       "resized",
@@ -105,12 +97,7 @@ function body(name: string, size: DecodedSize): FunctionDef {
       outputArg: CARRIED.map(({ name: carried, type }) => ({ name: `${carried}_out`, type })),
     },
     nodeDef: bodySteps(size),
-    ret: {
-      i_out: "next:z:0",
-      count_out: "count",
-      files_out: "files",
-      images_out: "put:output_handle:0",
-    },
+    ret: { i_out: "next:z:0", count_out: "count", files_out: "files", images_out: "put:output_handle:0" },
   });
 }
 

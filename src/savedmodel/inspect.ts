@@ -1,6 +1,7 @@
 /** @file Summarises a SavedModel: signatures, operations, parameters, sizes. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { readDescription } from "../artifact/description.ts";
 import { isFloat } from "../base/tensor.ts";
 import type { GraphDef, NodeDef } from "../proto/tensorflow/graph_pb.ts";
 import { dtypeOf } from "./format/tensor-proto.ts";
@@ -33,7 +34,10 @@ export interface ModelReport {
   readonly folder: string;
   readonly bytes: number;
   readonly tags: readonly string[];
+  /** The version of TensorFlow whose format it is. */
   readonly tensorflowVersion: string;
+  /** The program that wrote it, with its version: `TensorFlow 2.21.0`, `faceid 0.1.0`. */
+  readonly writtenBy: string;
   readonly signatures: readonly SignatureReport[];
   /** Operators that the signatures need with their counts after inlining calls, most frequent first. */
   readonly operations: readonly {
@@ -70,7 +74,6 @@ export function signatureReport(name: string, signature: Signature): SignatureRe
   };
 }
 
-/** The nodes that any signature needs. */
 function neededNodes({ graph, signatures }: ReadModel): InlinedNode[] {
   const nodes = new Map<string, InlinedNode>();
   for (const signature of signatures.values()) {
@@ -123,9 +126,17 @@ async function folderBytes(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** Reads a version's folder and summarises it; nothing is run. */
-export async function inspectSavedModel(folder: string): Promise<ModelReport> {
-  const model = await readSavedModel(folder);
+/** The program that wrote a model; versions that this one's predecessors exported name it in their description. */
+async function writerOf(folder: string, { gitVersion, tensorflowVersion }: ReadModel): Promise<string> {
+  if (gitVersion.startsWith("faceid ")) return gitVersion;
+  const description = await readDescription(folder);
+  if (description !== undefined) return `faceid ${description.faceid}`;
+  return `TensorFlow ${tensorflowVersion || "unknown"}`;
+}
+
+/** Reads a version's folder and summarises it; nothing is run. @param file of the SavedModel, where it has another name. */
+export async function inspectSavedModel(folder: string, file = folder): Promise<ModelReport> {
+  const model = await readSavedModel(file);
   const decodes = [...model.signatures.values()].some((each) => matchDecodeLoops(model.graph, each));
   const needed = neededNodes(model);
   const variables = needed.filter(({ def }) => VARIABLE_OPS.has(def.op));
@@ -136,6 +147,7 @@ export async function inspectSavedModel(folder: string): Promise<ModelReport> {
     bytes: await folderBytes(folder),
     tags: model.tags,
     tensorflowVersion: model.tensorflowVersion,
+    writtenBy: await writerOf(folder, model),
     signatures: [...model.signatures].map(([name, signature]) => signatureReport(name, signature)),
     operations: countOperations(defs, new Set([...PARSING_OPERATORS, ...(decodes ? DECODE_OPERATORS : [])])),
     functions: model.graph.library?.function.length ?? 0,

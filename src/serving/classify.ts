@@ -15,10 +15,13 @@ export interface ScoredClass {
   readonly score: number;
 }
 
-/** The labels and scores of each example. */
+/** The labels and scores of `batch` examples with `count` classes each, row by row. */
 export interface Classifications {
   readonly method: "classify";
-  readonly classifications: readonly (readonly ScoredClass[])[];
+  readonly batch: number;
+  readonly count: number;
+  readonly labels: readonly Uint8Array[] | undefined;
+  readonly scores: Float32Array | undefined;
 }
 
 /** Signatures with the outputs `classes`, `scores` or both, `[batch, number of classes]`. */
@@ -27,7 +30,7 @@ export const classification: ExampleVerb<Classifications> = {
     checkSignature(signature);
     return [CLASSES, SCORES].filter((name) => signature.outputs.has(name));
   },
-  answer: (outputs, batch) => ({ method: "classify", classifications: scoredClasses(outputs, batch) }),
+  answer: classificationsOf,
 };
 
 export const classify = exampleFunction(classification);
@@ -62,7 +65,7 @@ function checkScored(value: Tensor | undefined, name: string, wanted: Tensor["dt
   }
 }
 
-function scoredClasses(outputs: TensorMap, batch: number): ScoredClass[][] {
+function classificationsOf(outputs: TensorMap, batch: number): Classifications {
   const [classes, scores] = [outputs.get(CLASSES), outputs.get(SCORES)];
   checkScored(classes, CLASSES, "string", batch);
   checkScored(scores, SCORES, "float32", batch);
@@ -74,14 +77,17 @@ function scoredClasses(outputs: TensorMap, batch: number): ScoredClass[][] {
   }
   const labels = classes?.data as readonly Uint8Array[] | undefined;
   const values = scores?.data as Float32Array | undefined;
-  return Array.from({ length: batch }, (_, row) =>
-    Array.from({ length: count }, (_, column) => {
-      const place = row * count + column;
-      const label = labels?.[place];
-      return {
-        label: label === undefined ? "" : Buffer.from(label).toString("utf8"),
-        score: values?.[place] ?? 0,
-      };
-    }),
-  );
+  return { method: "classify", batch, count, labels, scores: values };
+}
+
+/** The labels and scores of one example. */
+export function classesOf({ count, labels, scores }: Classifications, row: number): ScoredClass[] {
+  return Array.from({ length: count }, (_, column) => {
+    const place = row * count + column;
+    const label = labels?.[place];
+    return {
+      label: label === undefined ? "" : Buffer.from(label).toString("utf8"),
+      score: scores?.[place] ?? 0,
+    };
+  });
 }

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { type DType, float32, type Tensor, tensor } from "../base/tensor.ts";
 import type { Signature, SignatureTensor } from "../savedmodel/signature.ts";
-import { classify } from "./classify.ts";
+import { classesOf, classify } from "./classify.ts";
 import type { Servable } from "./engine/servable.ts";
 import { multiInference } from "./multi-inference.ts";
 import { regress } from "./regress.ts";
@@ -54,7 +54,7 @@ describe("classify", () => {
     const scores = float32([2, 2], [2, 1, 4, 3]);
     const both = await classify(modelOf({ inputs: EXAMPLES }, { classes, scores }), call());
     expect(both).toMatchObject({ name: "m", version: 7n, signatureName: "serving_default" });
-    expect(both.classifications).toEqual([
+    expect([classesOf(both, 0), classesOf(both, 1)]).toEqual([
       [
         { label: "dos", score: 2 },
         { label: "uno", score: 1 },
@@ -65,12 +65,12 @@ describe("classify", () => {
       ],
     ]);
     const labels = await classify(modelOf({ inputs: EXAMPLES }, { classes }), call());
-    expect(labels.classifications[1]).toEqual([
+    expect(classesOf(labels, 1)).toEqual([
       { label: "cuatro", score: 0 },
       { label: "tres", score: 0 },
     ]);
     const numbers = await classify(modelOf({ inputs: EXAMPLES }, { scores }), call());
-    expect(numbers.classifications[0]).toEqual([
+    expect(classesOf(numbers, 0)).toEqual([
       { label: "", score: 2 },
       { label: "", score: 1 },
     ]);

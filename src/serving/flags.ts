@@ -17,6 +17,7 @@ const OURS = "(not in TensorFlow Serving)";
 
 const FLAGS: readonly FlagRow[] = [
   ["port", "gRPC port; 0 for none", 8500],
+  ["bind_address", `address that both ports listen on, such as 127.0.0.1; all without it ${OURS}`],
   ["grpc_socket_path", "path of a unix socket for gRPC, beside the port"],
   ["rest_api_port", "REST port; 0 for none", 0],
   ["rest_api_timeout_in_ms", "milliseconds for a run by REST; 0 for no limit", 30_000],
@@ -54,16 +55,36 @@ const FLAGS: readonly FlagRow[] = [
     "pack",
     `model pack that finds faces in photographs, such as opencv-sface; without other models it is served itself ${OURS}`,
   ],
+  ["image_urls", `beginnings of the URLs that :verify, :detect and :embed may fetch, by commas ${OURS}`],
+  ["pack_precision", `what the pack computes in: float32, or int8 for half the time ${OURS}`, "float32"],
   ["rest_api_list_models", `GET /v1/models lists the models ${OURS}`, true],
   ["rest_api_binary", `predict also takes raw tensors, images and forms ${OURS}`, false],
   ["rest_api_max_body_bytes", `largest body of a REST request, in bytes ${OURS}`, 256 * 2 ** 20],
-  ["rest_api_max_total_body_bytes", `largest sum of bodies in memory, in bytes ${OURS}`, 2 ** 30],
+  [
+    "rest_api_max_total_body_bytes",
+    `bytes that all requests, gRPC's too, may hold in memory together ${OURS}`,
+    2 ** 29,
+  ],
   ["rest_api_receive_timeout_in_ms", `milliseconds for a request to arrive completely ${OURS}`, 60_000],
   ["rest_api_max_connections", `largest number of REST connections ${OURS}`, 10_000],
-  ["max_tensor_bytes", `largest tensor of a gRPC request, in bytes ${OURS}`, 2 ** 30],
+  ["max_tensor_bytes", `largest tensor of a gRPC request, in bytes ${OURS}`, 2 ** 28],
+  [
+    "rest_api_keep_alive_in_ms",
+    `milliseconds that an idle REST connection stays open; gRPC's: --grpc_channel_arguments ${OURS}`,
+    72_000,
+  ],
+  [
+    "shutdown_delay_in_ms",
+    `milliseconds after SIGTERM in which probes fail and requests are still taken ${OURS}`,
+    0,
+  ],
   ["shutdown_grace_in_ms", `milliseconds for requests in flight after SIGTERM ${OURS}`, 10_000],
   ["log_format", `text, or json for one object per line ${OURS}`, "text"],
-  ["sessions", `size of each signature's session pool: requests at a time; 0 for one per core ${OURS}`, 0],
+  [
+    "sessions",
+    `size of each signature's session pool: requests at a time; 0 for one per core, or of a container's quota ${OURS}`,
+    0,
+  ],
 ];
 
 function kindOf(value: Value | undefined): ServerFlag["kind"] {

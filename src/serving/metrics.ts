@@ -128,6 +128,12 @@ export class ServerMetrics {
   /** Time in the engine. */
   readonly runtimeLatency = this.#latency("runtime_latency", "model_name", "API", "runtime");
   readonly warmupLatency = this.#latency("model_warmup_latency", "model_path", "status");
+  readonly warmupRecords = this.#counter("serving:model_warmup_records_read", "model_path", "status");
+  readonly #exampleCounts = this.#add(
+    "serving:request_example_counts",
+    new Histogram(["model"], SIZE_BOUNDS),
+  );
+  readonly #exampleTotal = this.#counter("serving:request_example_count_total", "model");
   /** Time that a request waits for its batch. */
   readonly queuingLatency = this.#latency("batching_session:queuing_latency", "thread_pool_name");
   readonly batchesRun = this.#counter("serving:batching_session:wrapped_run_count");
@@ -147,6 +153,12 @@ export class ServerMetrics {
   request(model: string, api: string, from: Entrypoint, status: StatusCode, startedMs: number): void {
     this.requestCount.add([model, status]);
     if (status === "OK") this.requestLatency.observe([model, api, from], elapsedMicros(startedMs));
+  }
+
+  /** Counts the examples of a request; TensorFlow Serving does so for MultiInference alone. */
+  examples(model: string, count: number): void {
+    this.#exampleCounts.observe([model], count);
+    this.#exampleTotal.add([model], count);
   }
 
   /** Adds a gauge, not in TensorFlow Serving, of the batches that wait. */

@@ -14,7 +14,7 @@ export interface PredictCall {
   /** Empty for `serving_default`. */
   readonly signatureName: string;
   /** The tensors, or a function that reads them, called when the model and its signature are found. */
-  readonly inputs: TensorMap | (() => TensorMap);
+  readonly inputs: TensorMap | (() => TensorMap | Promise<TensorMap>);
   /** Which outputs to compute; empty for all. */
   readonly outputFilter: readonly string[];
 }
@@ -40,7 +40,7 @@ export async function predict(
   if (signature === undefined) {
     throw new StatusError("FAILED_PRECONDITION", `Serving signature key "${signatureName}" not found.`);
   }
-  const given = typeof call.inputs === "function" ? call.inputs() : call.inputs;
+  const given = typeof call.inputs === "function" ? await call.inputs() : call.inputs;
   const inputs = completeInputs(signature, given);
   const outputNames = chooseOutputs(signature, call.outputFilter);
   const outputs = await runUntil(servable, signatureName, inputs, outputNames, options);

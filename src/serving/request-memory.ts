@@ -12,10 +12,17 @@ import {
   type Tensor,
   type TensorMap,
 } from "../base/tensor.ts";
+import { type MemoryBudget, UNBOUNDED } from "./memory-budget.ts";
 
 /** Allocates arrays for elements, of any initial values. */
 export interface Allocator {
   array<D extends NumericDType>(dtype: D, size: number): DTypeData[D];
+}
+
+/** Allocates, and makes tensors of packed bytes. */
+export interface TensorMemory extends Allocator {
+  /** @throws FaceError `SHAPE_MISMATCH` when the bytes do not fill the shape. */
+  fromBytes<D extends NumericDType>(dtype: D, shape: Shape, bytes: Uint8Array): Tensor<D>;
 }
 
 /** Allocates on the heap. */
@@ -79,14 +86,39 @@ class BufferPool {
 
 const pool = new BufferPool();
 
-/** The shared memory of one request. It returns to the pool when its last user releases it. */
-export class RequestMemory implements Allocator, Disposable {
+/** The memory of one request: what it holds is counted, and shared memory returns to the pool, until its last user releases it. */
+export class RequestMemory implements TensorMemory, Disposable {
   readonly #buffers: SharedArrayBuffer[] = [];
+  readonly #budget: MemoryBudget;
+  #bytes = 0;
   #users = 1;
+
+  constructor(budget: MemoryBudget = UNBOUNDED) {
+    this.#budget = budget;
+  }
+
+  /**
+   * Counts bytes that the request holds from now on.
+   * @throws StatusError `UNAVAILABLE` when all requests together hold too many.
+   */
+  take(bytes: number): void {
+    if (this.#users <= 0) return;
+    this.#budget.change(this.#bytes, this.#bytes + bytes);
+    this.#bytes += bytes;
+  }
+
+  /** Counts bytes that the request holds no longer. */
+  giveBack(bytes: number): void {
+    if (this.#users <= 0) return;
+    const left = Math.max(0, this.#bytes - bytes);
+    this.#budget.change(this.#bytes, left);
+    this.#bytes = left;
+  }
 
   /** An array of any initial values in shared memory; on the heap, all zero, where shared memory would not pay. */
   array<D extends NumericDType>(dtype: D, size: number): DTypeData[D] {
     const bytes = size * bytesPerElement(dtype);
+    this.take(bytes);
     const isFit = bytes >= LEAST_BYTES && bytes <= MOST_BYTES;
     // Work that goes on after the request has ended must not get memory that another request will reuse.
     const buffer = isFit && this.#users > 0 ? pool.take(bytes) : undefined;
@@ -148,6 +180,8 @@ export class RequestMemory implements Allocator, Disposable {
   release(): void {
     this.#users--;
     if (this.#users > 0) return;
+    this.#budget.change(this.#bytes, 0);
+    this.#bytes = 0;
     for (const buffer of this.#buffers.splice(0)) pool.giveBack(buffer);
   }
 

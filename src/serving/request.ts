@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { ServerMetrics } from "./metrics.ts";
+import { type Catalog, isKnown } from "./repository/catalog.ts";
 import type { StatusError } from "./status.ts";
 
 /** Header of a REST request and answer, key of a gRPC call's metadata. */
@@ -26,14 +27,27 @@ export interface RequestRecord {
   readonly labels: readonly [model: string, api: string, entrypoint: "REST" | "GRPC"] | undefined;
 }
 
+interface RecordContext {
+  readonly log: Log;
+  readonly metrics: ServerMetrics;
+  readonly catalog: Catalog;
+}
+
+/** The label of all models that the server does not know: clients may send any number of names, of any length. */
+const UNKNOWN_MODEL = "(unknown)";
+
 /** Logs and counts an answer. @param failure why the request failed, if it did. */
 export function recordAnswer(
-  { log, metrics }: { readonly log: Log; readonly metrics: ServerMetrics },
+  { log, metrics, catalog }: RecordContext,
   { requestId, fields, startedMs, labels }: RequestRecord,
   failure?: StatusError,
 ): void {
   const status = failure?.status ?? "OK";
-  if (labels !== undefined) metrics.request(...labels, status, startedMs);
+  if (labels !== undefined) {
+    const [model, api, entrypoint] = labels;
+    const name = model === "" || isKnown(catalog, model) ? model : UNKNOWN_MODEL;
+    metrics.request(name, api, entrypoint, status, startedMs);
+  }
   log.debug("answered", { requestId, ...fields, status, ms: Math.round(performance.now() - startedMs) });
   if (failure === undefined || (failure.cause === undefined && status !== "INTERNAL")) return;
   // A mistake of the client is explained in its answer; the log is for faults of the server.

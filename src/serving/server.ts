@@ -1,13 +1,16 @@
 /** @file The server of TensorFlow Serving's protocols: loads models, opens the REST and gRPC ports, closes both in order. */
 // This room knows models as servables with signatures; it knows nothing of datasets and training.
-import { availableParallelism } from "node:os";
+
 import { setFlagsFromString } from "node:v8";
 import type { Log } from "../base/log.ts";
+import { usableCores } from "../base/platform.ts";
 import type { ModelServerConfig } from "../proto/tensorflow_serving/model_service_pb.ts";
 import type { ModelLoader } from "./engine/servable.ts";
 import { type GrpcServer, type GrpcServerOptions, startGrpc } from "./grpc/grpc-server.ts";
 import { JsonCodec } from "./json/codec.ts";
+import { MemoryBudget } from "./memory-budget.ts";
 import { ServerMetrics } from "./metrics.ts";
+import { ImageUrls } from "./photos/image-urls.ts";
 import { PackCatalog, type PackModel } from "./photos/pack-catalog.ts";
 import { type PackFiles, PhotoThreads } from "./photos/photo-threads.ts";
 import type { Catalog } from "./repository/catalog.ts";
@@ -23,6 +26,10 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly log: Log;
   /** For whole photographs, which are refused without it. */
   readonly pack?: PackOptions | undefined;
+  /** Beginnings of the URLs that `:verify`, `:detect` and `:embed` may name instead of files. Default: none. */
+  readonly imageUrls?: readonly string[] | undefined;
+  /** The address that both ports listen on. Default: all. */
+  readonly bindAddress?: string | undefined;
   /** 0 picks a free port, undefined leaves gRPC off. */
   readonly grpcPort: number | undefined;
   /** Path of a unix socket for gRPC, beside the port. */
@@ -30,7 +37,7 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   /** 0 picks a free port, undefined leaves REST off. */
   readonly restPort: number | undefined;
   readonly rest?: Partial<RestOptions>;
-  readonly limits?: Partial<RestLimits>;
+  readonly limits?: Partial<RequestLimits>;
   readonly metricsPath?: string | undefined;
   readonly tls?: Tls | undefined;
   /** grpc.health.v1; on by default. */
@@ -43,6 +50,21 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly signal?: AbortSignal;
   /** gRPC answers carry packed bytes instead of lists of values. */
   readonly asTensorContent?: boolean;
+  /** Where later configurations come from; read while the first one is waited for, too. */
+  readonly configSource?: ConfigSource | undefined;
+}
+
+/** Limits against slow, large and many clients. */
+export interface RequestLimits extends RestLimits {
+  /** What all requests may hold together, over both protocols: as they came, inflated, and as tensors. */
+  readonly maxTotalBodyBytes: number;
+}
+
+/** A configuration that may change. */
+export interface ConfigSource {
+  /** Seconds between reads. */
+  readonly seconds: number;
+  read(): Promise<ModelServerConfig>;
 }
 
 /** A model pack, with which the server finds faces in photographs. */
@@ -58,16 +80,19 @@ export interface RunningServer extends AsyncDisposable {
   readonly restPort: number | undefined;
   /** Replaces the configuration, as a reload request would. */
   reload(config: ModelServerConfig): Promise<void>;
+  /** Probes fail from now on, so that no new clients come; requests are still answered. */
+  drain(): void;
   /** Stops accepting, answers requests in flight for at most this long, frees the models. */
   close(graceMs?: number): Promise<void>;
 }
 
 const MEGABYTE = 2 ** 20;
-const DEFAULT_LIMITS: RestLimits = {
+const DEFAULT_LIMITS: RequestLimits = {
   maxBodyBytes: 256 * MEGABYTE,
-  maxTotalBodyBytes: 1024 * MEGABYTE,
+  maxTotalBodyBytes: 512 * MEGABYTE,
   requestTimeoutMs: 60_000,
   maxConnections: 10_000,
+  keepAliveMs: 72_000,
 };
 const DEFAULT_REST: RestOptions = {
   timeoutMs: 30_000,
@@ -76,15 +101,19 @@ const DEFAULT_REST: RestOptions = {
   acceptBinary: false,
 };
 /** At least two threads, so that one huge document does not block the others. */
-const CODEC = { workers: Math.max(2, Math.ceil(availableParallelism() / 4)), maxQueued: 256 };
+const CODEC = { workers: Math.max(2, Math.ceil(usableCores() / 4)), maxQueued: 256 };
 const DEFAULT_GRACE_MS = 10_000;
-const LARGEST_TENSOR_BYTES = 1024 * MEGABYTE;
+const LARGEST_TENSOR_BYTES = 256 * MEGABYTE;
+/** Largest message over gRPC, compressed or not, unless `grpc.max_receive_message_length` says otherwise. */
+const LARGEST_MESSAGE_BYTES = 256 * MEGABYTE;
 
 /**
  * Starts a server; the ports open when every model has an available version.
  * @throws FaceError `PORT_IN_USE`, `MODEL_INVALID` when a model cannot be loaded, `INTERRUPTED` by the signal.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  // A wrong list is refused before anything is loaded.
+  const imageUrls = options.imageUrls?.length ? new ImageUrls(options.imageUrls) : undefined;
   const metrics = new ServerMetrics();
   const codec = new JsonCodec(CODEC);
   const repository = new Repository({ ...options, loader: servingLoader({ ...options, metrics }) });
@@ -93,17 +122,28 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let photos: PhotoThreads | undefined;
   let grpc: GrpcServer | undefined;
   let rest: RestServer | undefined;
+  const draining = new AbortController();
+  const parts = { catalog, metrics, codec, draining: draining.signal };
+  let following: NodeJS.Timeout | undefined;
   const close = async (graceMs = DEFAULT_GRACE_MS) => {
+    clearInterval(following);
     await Promise.all([grpc?.close(graceMs), rest?.close(graceMs)]);
     await codec[Symbol.asyncDispose]();
     await photos?.close();
     await repository[Symbol.asyncDispose]();
   };
   try {
-    await repository.start(options.models, options.signal);
+    const started = repository.start(options.models, options.signal);
+    following = options.configSource && follow(options.configSource, catalog, options.log);
+    await started;
+    options.log.info(
+      `The models are loaded; the process holds ${megabytesHeld()} MB, a change of versions needs up to twice that`,
+    );
     photos = options.pack && (await PhotoThreads.open(options.pack.files));
-    grpc = await openGrpc(options, catalog, metrics);
-    rest = await openRest(options, { catalog, metrics, codec, photos });
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const budget = new MemoryBudget(limits.maxTotalBodyBytes);
+    grpc = await openGrpc(options, parts, limits, budget);
+    rest = await openRest(options, { ...parts, photos, imageUrls }, limits, budget);
   } catch (error) {
     await close(0);
     throw error;
@@ -112,26 +152,43 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     grpcPort: grpc?.port,
     restPort: rest?.port,
     reload: (config) => catalog.reload(config),
+    drain: () => draining.abort(),
     close,
     [Symbol.asyncDispose]: () => close(),
   };
 }
 
+/** Applies a configuration again and again; the same problem is logged once. */
+function follow({ seconds, read }: ConfigSource, catalog: Catalog, log: Log): NodeJS.Timeout {
+  let logged: string | undefined;
+  const apply = async () => {
+    let problem: string | undefined;
+    try {
+      await catalog.reload(await read());
+    } catch (error) {
+      problem = `the configuration was not applied: ${String(error)}`;
+    }
+    if (problem !== undefined && problem !== logged) log.error(problem);
+    logged = problem;
+  };
+  return setInterval(() => void apply(), seconds * 1000);
+}
+
 async function openGrpc(
   options: ServerOptions,
-  catalog: Catalog,
-  metrics: ServerMetrics,
+  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "draining">,
+  limits: RequestLimits,
+  budget: MemoryBudget,
 ): Promise<GrpcServer | undefined> {
   const { log, grpcPort, grpcSocketPath, tls } = options;
   const addresses = [
-    ...(grpcPort === undefined ? [] : [`0.0.0.0:${grpcPort}`]),
+    ...(grpcPort === undefined ? [] : [`${grpcHost(options.bindAddress)}:${grpcPort}`]),
     ...(grpcSocketPath === undefined ? [] : [`unix:${grpcSocketPath}`]),
   ];
   if (addresses.length === 0) return undefined;
   const context = {
-    catalog,
-    models: catalog,
-    metrics,
+    ...parts,
+    models: parts.catalog,
     log,
     asTensorContent: options.asTensorContent ?? false,
     limits: { maxBytes: options.maxTensorBytes ?? LARGEST_TENSOR_BYTES },
@@ -140,21 +197,41 @@ async function openGrpc(
     addresses,
     enableHealth: options.enableGrpcHealth ?? true,
     channelOptions: options.grpcChannelOptions ?? {},
+    intake: {
+      budget,
+      maxMessageBytes: messageLimit(options.grpcChannelOptions?.["grpc.max_receive_message_length"]),
+      receiveTimeoutMs: limits.requestTimeoutMs,
+    },
+    maxConnections: limits.maxConnections,
     tls,
   });
   log.info(`Running gRPC ModelServer at ${addresses[0]!.replace(/:\d+$/, `:${server.port}`)} ...`);
   return server;
 }
 
+/** An IPv6 address in brackets. */
+function grpcHost(address = "0.0.0.0"): string {
+  return address.includes(":") ? `[${address}]` : address;
+}
+
+const megabytesHeld = () => Math.round(process.memoryUsage.rss() / MEGABYTE);
+
+/** As in gRPC, -1 means no limit: only the one on all requests together. */
+function messageLimit(given: number | undefined): number {
+  return given === -1 ? Number.POSITIVE_INFINITY : (given ?? LARGEST_MESSAGE_BYTES);
+}
+
 async function openRest(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "photos">,
+  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "photos" | "imageUrls" | "draining">,
+  limits: RequestLimits,
+  budget: MemoryBudget,
 ): Promise<RestServer | undefined> {
   const { log, restPort, metricsPath, tls } = options;
   if (restPort === undefined) return undefined;
   const context = { ...parts, log, options: { ...DEFAULT_REST, ...options.rest } };
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const server = await startRest(context, { limits, metricsPath, tls }, restPort);
+  const { bindAddress } = options;
+  const server = await startRest(context, { limits, budget, metricsPath, tls, bindAddress }, restPort);
   log.info(`Exporting HTTP/REST API at:localhost:${server.port} ...`);
   return server;
 }

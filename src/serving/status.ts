@@ -37,12 +37,18 @@ export const STATUS = {
   UNAUTHENTICATED: { grpc: 16, http: 401 },
 } as const satisfies { readonly [C in StatusCode]: StatusNumbers };
 
+/** Longest message, in characters: names that clients send, which messages repeat, may have any length. */
+const MOST_CHARACTERS = 8192;
+
+const shortened = (text: string) =>
+  text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}...TRUNCATED` : text;
+
 /** An answer other than OK. Its message is part of the protocol and goes to the client as it is. */
 export class StatusError extends Error {
   readonly status: StatusCode;
 
   constructor(status: StatusCode, message: string, options: { cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    super(shortened(message), options.cause === undefined ? {} : { cause: options.cause });
     this.name = "StatusError";
     this.status = status;
   }

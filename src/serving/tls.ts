@@ -19,6 +19,11 @@ export interface Tls {
 export async function readTls(file: string): Promise<Tls> {
   const config = await readTextProto(SSLConfigSchema, file);
   const { serverKey: key, serverCert: cert, customCa, clientVerify: requireClientCertificate } = config;
+  if (requireClientCertificate && customCa === "") {
+    throw new FaceError("CONFIG_INVALID", `--ssl_config_file: ${file} has client_verify without custom_ca`, {
+      hint: "name the authority that signs the clients' certificates in custom_ca",
+    });
+  }
   const tls = { key, cert, requireClientCertificate, ...(customCa === "" ? {} : { ca: customCa }) };
   try {
     createSecureContext(tls);

@@ -1,5 +1,12 @@
 /** @file Verify, our own verb: two photographs or two crops in, similarity and decision out. */
-import { type CalibrationRecord, decisionFor, usualFar } from "../artifact/calibration.ts";
+import {
+  type CalibrationRecord,
+  type Decision,
+  decisionFor,
+  falseAcceptRateOf,
+  roundedScore,
+  usualFar,
+} from "../artifact/calibration.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { floats, type Tensor, type TensorMap } from "../base/tensor.ts";
 import { cosineSimilarity } from "../faces/embedder.ts";
@@ -57,14 +64,29 @@ export async function verify(
 ) {
   using lease = models.acquire(model);
   const { servable } = lease;
-  const { similarity, faces } = await compare(servable, photos, call, options);
+  const compared = await compare(servable, photos, call, options);
+  const { faces } = compared;
+  const similarity = roundedScore(compared.similarity);
   const decision = decisionOf(servable, call.far, faces !== undefined);
   return {
     model: servable.name,
     version: String(servable.version),
     similarity,
-    ...(decision && { same: similarity >= decision.threshold, ...decision }),
+    ...(decision && decisionAnswer(similarity, decision)),
     ...(faces && { faces: Object.fromEntries(PAIR_NAMES.map((name, i) => [name, faceAnswer(faces[i]!)])) }),
+  };
+}
+
+/** A decision as `faceid verify --json` gives it, and its rate under the names of earlier versions too. */
+function decisionAnswer(similarity: number, { threshold, ...rate }: Decision) {
+  const reached = roundedScore(threshold);
+  const { far, farInterval } = rate;
+  return {
+    same: similarity >= reached,
+    threshold: reached,
+    ...(far !== undefined &&
+      farInterval !== undefined && { falseAcceptRate: falseAcceptRateOf(far, farInterval) }),
+    ...rate,
   };
 }
 

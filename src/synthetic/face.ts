@@ -1,6 +1,6 @@
 /** @file Paints a face: skin, eyes, brows, lips, beard, marks and glasses, by position on the front of the head. */
 import type { Expression, Glasses, HairVariation } from "./circumstances.ts";
-import { hill, mixRgb, type Noise, type Paint, type Rgb, scaleRgb, smooth } from "./paint.ts";
+import { hill, inside, mixRgb, type Noise, type Paint, type Rgb, scaleRgb, smooth } from "./paint.ts";
 import type { Eyes, Person } from "./person.ts";
 
 const PUPIL: Rgb = [0.004, 0.004, 0.005];
@@ -12,11 +12,6 @@ const LASHES: Rgb = [0.012, 0.01, 0.01];
 /** Grid of marks and skin texture over the face, per head unit. */
 const MAP_SIDE = 128;
 const MAP_REACH = 1.1;
-
-/** 1 inside, 0 outside, with an edge of one pixel. */
-function inside(distance: number, soft: number): number {
-  return Math.max(0, Math.min(1, 0.5 - distance / soft));
-}
 
 /** Paints the face; called once for every pixel of skin. */
 export class Face {
@@ -251,15 +246,11 @@ export function paintGlasses(
   if (Math.abs(dy) > halfHeight + 0.1 || side > eyes.x + halfWidth + 0.1) return;
   const power = Math.abs((side - eyes.x) / halfWidth) ** squareness + Math.abs(dy / halfHeight) ** squareness;
   const distance = (power ** (1 / squareness) - 1) * halfHeight;
-  const lens = Math.max(0, Math.min(1, 0.5 - distance / soft));
+  const lens = inside(distance, soft);
   const glint = Math.max(0, 1 - Math.abs(side - eyes.x + dy - 0.03) / 0.04) * 0.12;
   out.cover(glasses.colour, lens * glasses.tint);
   out.cover(GLINT, lens * glint);
-  const frame = Math.max(0, Math.min(1, 0.5 - (Math.abs(distance) - rim / 2) / soft));
-  const bridge = side < eyes.x - halfWidth * 0.9 ? inBridge(dy, rim, soft) : 0;
+  const frame = inside(Math.abs(distance) - rim / 2, soft);
+  const bridge = side < eyes.x - halfWidth * 0.9 ? inside(Math.abs(dy + 0.03) - rim / 2, soft) : 0;
   out.coverScaled(glasses.colour, lit, Math.max(frame, bridge));
-}
-
-function inBridge(dy: number, rim: number, soft: number): number {
-  return Math.max(0, Math.min(1, 0.5 - (Math.abs(dy + 0.03) - rim / 2) / soft));
 }

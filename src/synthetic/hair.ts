@@ -1,7 +1,7 @@
 /** @file Hair as an ellipsoid-shaped shell around the head, with a hairline in front and ends below. */
 import type { HairVariation } from "./circumstances.ts";
 import { Ellipsoid, type Vector } from "./geometry.ts";
-import { hill, type Noise, type Paint, smooth } from "./paint.ts";
+import { hill, inside, type Noise, type Paint, smooth } from "./paint.ts";
 import type { Person } from "./person.ts";
 
 const CENTRE_Y = -0.2;
@@ -70,7 +70,7 @@ export class Hair {
       (0.02 + this.#variation.fringe * 0.2) * strands;
     const ends = this.#ends + 0.06 * strands + 0.08 * wave;
     const border = line + (ends - line) * smooth(0.66, 0.4, front);
-    const cover = Math.max(0, Math.min(1, 0.5 - (y - border) / (soft * 2.5)));
+    const cover = inside(y - border, soft * 2.5);
     if (!hair.bald) return cover;
     return cover * smooth(-0.6, -0.45, y) * smooth(0.6, 0.3, front);
   }

@@ -60,6 +60,11 @@ export function smooth(low: number, high: number, value: number): number {
   return share * share * (3 - 2 * share);
 }
 
+/** 1 inside, 0 outside, with an edge as wide as `soft`; the distance is negative inside. */
+export function inside(distance: number, soft: number): number {
+  return Math.max(0, Math.min(1, 0.5 - distance / soft));
+}
+
 /** A hill of height 1 at 0 that ends at distance 1, from the squared distance: smooth and cheap. */
 export function hill(squaredDistance: number): number {
   if (squaredDistance >= 1) return 0;

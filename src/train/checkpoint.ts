@@ -1,7 +1,9 @@
 /** @file Checkpoints: the complete state of a run in one safetensors file, from which it resumes to the same bits. */
+
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { epochSchema } from "../artifact/description.ts";
+import { checkPath } from "../base/check-options.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import type { TensorMap } from "../base/tensor.ts";
@@ -64,6 +66,7 @@ function parseJson(text: string | undefined): unknown {
  * @throws FaceError `CHECKPOINT_INVALID` when the file is missing, damaged or not a checkpoint; `CONFIG_INVALID` for a removed setting.
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
+  checkPath("readCheckpoint, the path", path);
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);

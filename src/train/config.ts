@@ -19,6 +19,9 @@ const cropSide = z.number().min(0.4).max(1);
 /** Courses of the learning rate. */
 export const SCHEDULES = ["constant", "cosine", "step"] as const;
 
+/** ONNX Runtime's execution providers; which of them work depends on the machine. */
+const PROVIDERS = ["cpu", "cuda", "tensorrt", "webgpu", "dml", "coreml"] as const;
+
 export const trainConfigSchema = z.strictObject({
   dataset: z
     .string()
@@ -35,7 +38,7 @@ export const trainConfigSchema = z.strictObject({
     .min(0)
     .max(2)
     .default(1)
-    .describe("variation among the drawn images of one identity (synthetic only)"),
+    .describe("variation among the drawn images of one identity (`dataset` synthetic only)"),
   faces: z
     .enum(["none", "align"])
     .default("none")
@@ -46,18 +49,18 @@ export const trainConfigSchema = z.strictObject({
     .enum(FACE_CHOICES)
     .optional()
     .describe(
-      "face meant in a photograph with several (faces align); by default central for the layout lfw, else largest",
+      "face meant in a photograph with several (`faces` align); by default central for the layout lfw, else largest",
     ),
   excludePairs: z
     .string()
     .optional()
     .describe(
-      "LFW-style pairs.txt whose people are kept out of training and validation; with testFraction 0 they are measured on",
+      "LFW-style pairs.txt whose people are kept out of training and validation; with `testFraction` 0 they are measured on",
     ),
   excludeFolds: z
     .array(positive)
     .default([])
-    .describe("folds of excludePairs to keep out, counted from 1; all by default"),
+    .describe("folds of `excludePairs` to keep out, counted from 1; all by default"),
   model: z.string().default("faceid").describe("embedding network"),
   imageShape: z
     .array(z.number().int())
@@ -68,16 +71,16 @@ export const trainConfigSchema = z.strictObject({
     .enum(SAMPLINGS)
     .default("pairs")
     .describe("content of a batch: pairs of images, or images of several people compared with each other"),
-  batchSize: positive.default(16).describe("pairs per step, or images with sampling people"),
+  batchSize: positive.default(16).describe("pairs per step, or images with `sampling` people"),
   epochs: positive.default(10).describe("number of epochs"),
-  datasetSize: positive.default(5000).describe("pairs per epoch, or images with sampling people"),
-  photosPerPerson: positive.default(4).describe("images per identity in a batch (sampling people)"),
+  datasetSize: positive.default(5000).describe("pairs per epoch, or images with `sampling` people"),
+  photosPerPerson: positive.default(4).describe("images per identity in a batch (`sampling` people)"),
   maxImagesPerId: positive
     .default(40)
-    .describe("cap on the images that decide how often an identity is drawn (sampling people)"),
+    .describe("cap on the images that decide how often an identity is drawn (`sampling` people)"),
   minImagesPerId: positive
     .default(2)
-    .describe("fewest images of an identity for losses with labels and for sampling people"),
+    .describe("fewest images of an identity for losses with labels and for `sampling` people"),
   validationPairs: positive.default(600).describe("pairs of validation people measured after each epoch"),
   validationFraction: heldOut.default(0.1).describe("fraction of the people held out for validation"),
   testFraction: heldOut.default(0.1).describe("fraction of the people held out for the final measurement"),
@@ -91,11 +94,11 @@ export const trainConfigSchema = z.strictObject({
   crops: z
     .array(cropSide)
     .default([])
-    .describe("ensemble of backbones, one per central crop, instead of crop (with projectionDim)"),
+    .describe("ensemble of backbones, one per central crop, instead of `crop` (with `projectionDim`)"),
   gaborCrops: z
     .array(z.number().min(0.2).max(1))
     .default([])
-    .describe("central crops whose Gabor features join the ensemble (with projectionDim)"),
+    .describe("central crops whose Gabor features join the ensemble (with `projectionDim`)"),
   mirror: z
     .boolean()
     .default(false)
@@ -109,24 +112,31 @@ export const trainConfigSchema = z.strictObject({
     .min(0)
     .max(1)
     .default(0.35)
-    .describe("margin of the loss (triplet-…, cosface, arcface, adaface)"),
-  scale: z.number().positive().default(32).describe("scale of the logits (cosface, arcface, adaface)"),
-  labelSmoothing: z.number().min(0).lt(1).default(0).describe("label smoothing (cosface, arcface, adaface)"),
+    .describe("margin of the loss (`loss` triplet-…, cosface, arcface, adaface)"),
+  scale: z.number().positive().default(32).describe("scale of the logits (`loss` cosface, arcface, adaface)"),
+  labelSmoothing: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("label smoothing (`loss` cosface, arcface, adaface)"),
   optimizer: z.enum(OPTIMIZERS).default("adam").describe("optimiser"),
-  momentum: z.number().min(0).lt(1).default(0.9).describe("momentum of sgd"),
-  nesterov: z.boolean().default(false).describe("Nesterov momentum for sgd"),
+  momentum: z.number().min(0).lt(1).default(0.9).describe("momentum of `optimizer` sgd"),
+  nesterov: z.boolean().default(false).describe("Nesterov momentum for `optimizer` sgd"),
   learningRate: z.number().positive().default(0.001).describe("learning rate after warm-up"),
   schedule: z.enum(SCHEDULES).default("constant").describe("learning-rate schedule"),
   decayEpochs: z
     .array(positive)
     .default([])
-    .describe("epochs after which the step schedule divides the learning rate by 10"),
+    .describe("epochs after which `schedule` step divides the learning rate by 10"),
   warmupSteps: whole.default(0).describe("steps over which the learning rate rises from zero"),
   weightDecay: z
     .number()
     .nonnegative()
     .optional()
-    .describe(`decoupled weight decay of kernels; by default ${ADAMW_DECAY} with adamw, else 0`),
+    .describe(
+      `decoupled weight decay of kernels; by default ${ADAMW_DECAY} with \`optimizer\` adamw, else 0`,
+    ),
   dropout: z.number().min(0).max(0.9).default(0).describe("dropout rate of the embedding in training"),
   clipNorm: z.number().nonnegative().default(0).describe("global gradient-norm limit; 0 disables clipping"),
   averageDecay: z
@@ -149,7 +159,7 @@ export const trainConfigSchema = z.strictObject({
     .optional()
     .describe("copies of the network that split a batch, one thread each; by default as many as cores allow"),
   threads: positive.default(1).describe("threads per replica"),
-  provider: z.string().default("cpu").describe("ONNX Runtime execution provider"),
+  provider: z.enum(PROVIDERS).default("cpu").describe("ONNX Runtime execution provider"),
   strict: z.boolean().default(false).describe("fail on unreadable images instead of skipping them"),
 });
 

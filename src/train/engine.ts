@@ -1,22 +1,15 @@
 /** @file The training engine: replicas of the network in worker threads that train together and infer side by side. */
 import "../onnx/runtime/runtime.ts";
 import { availableParallelism } from "node:os";
-import type { TransferListItem, Worker } from "node:worker_threads";
-import { FaceError, messageOf } from "../base/errors.ts";
+import { FaceError } from "../base/errors.ts";
 import { sizeOf, type TensorMap } from "../base/tensor.ts";
-import { startWorker } from "../base/worker.ts";
+import { WorkerClient } from "../base/worker-client.ts";
 import { embeddingSizeOf, type ImageSize } from "../model/model-config.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { createReduceBuffer, type ReduceBuffer } from "./all-reduce.ts";
-import type {
-  Replica,
-  ReplicaSettings,
-  RunSettings,
-  StepBatch,
-  StepPosition,
-  StepResult,
-} from "./replica.ts";
-import type { Command, Method, Reply } from "./replica-worker.ts";
+import type { ReplicaSettings, RunSettings, StepBatch, StepPosition, StepResult } from "./replica.ts";
+import type { ReplicaCalls } from "./replica-worker.ts";
+
 import { type StepSettings, trainingGraphs } from "./step.ts";
 
 export interface EngineOptions extends RunSettings {
@@ -44,63 +37,6 @@ export function defaultReplicas(batchSize: number, cores = availableParallelism(
   return Math.max(1, replicas);
 }
 
-interface Pending {
-  resolve(answer: never): void;
-  reject(error: FaceError): void;
-}
-
-/** A worker thread that answers commands in their order. */
-class WorkerHandle {
-  readonly #worker: Worker;
-  readonly #pending: Pending[] = [];
-  #failure: FaceError | undefined;
-  readonly ready: Promise<void>;
-
-  constructor(settings: ReplicaSettings) {
-    this.#worker = startWorker(import.meta.url, "replica-worker", settings);
-    this.#worker.on("message", (reply: Reply) => {
-      const pending = this.#pending.shift();
-      if ("failure" in reply) pending?.reject(new FaceError(reply.failure.code, reply.failure.message));
-      else pending?.resolve(reply.answer as never);
-    });
-    this.#worker.on("error", (error) => this.#fail(`a training thread crashed: ${messageOf(error)}`));
-    this.#worker.on("exit", () => this.#fail("a training thread has ended"));
-    this.ready = this.#answer();
-  }
-
-  /** Calls a method of the replica. */
-  ask<M extends Method>(
-    method: M,
-    args: Parameters<Replica[M]>,
-    transfer: TransferListItem[] = [],
-  ): Promise<Awaited<ReturnType<Replica[M]>>> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    this.#worker.postMessage({ method, args }, transfer);
-    return this.#answer();
-  }
-
-  async close(): Promise<void> {
-    if (this.#failure !== undefined) return;
-    const ended = new Promise<void>((resolve) => this.#worker.once("exit", () => resolve()));
-    const command: Command = "close";
-    this.#worker.postMessage(command);
-    await ended;
-  }
-
-  async terminate(): Promise<void> {
-    await this.#worker.terminate();
-  }
-
-  #answer<A>(): Promise<A> {
-    return new Promise((resolve, reject) => this.#pending.push({ resolve, reject } as Pending));
-  }
-
-  #fail(reason: string): void {
-    this.#failure ??= new FaceError("INTERNAL", reason);
-    for (const { reject } of this.#pending.splice(0)) reject(this.#failure);
-  }
-}
-
 function reduceBufferFor({ step, replicas }: EngineOptions): ReduceBuffer | undefined {
   if (replicas === 1) return undefined;
   const graphs = trainingGraphs(step, 1);
@@ -109,14 +45,16 @@ function reduceBufferFor({ step, replicas }: EngineOptions): ReduceBuffer | unde
   return createReduceBuffer(replicas, length);
 }
 
+type ReplicaThread = WorkerClient<ReplicaCalls>;
+
 /** Replicas of one network; validation uses their weights where they are. */
 export class TrainingEngine implements Verifier {
   readonly image: ImageSize;
   readonly embeddingSize: number;
-  readonly #workers: readonly WorkerHandle[];
+  readonly #workers: readonly ReplicaThread[];
   #next = 0;
 
-  private constructor(options: EngineOptions, workers: readonly WorkerHandle[]) {
+  private constructor(options: EngineOptions, workers: readonly ReplicaThread[]) {
     const { model } = options.step;
     this.image = model.input;
     this.embeddingSize = embeddingSizeOf(model);
@@ -134,17 +72,16 @@ export class TrainingEngine implements Verifier {
       );
     }
     const buffer = reduceBufferFor(options);
-    const workers = Array.from(
-      { length: replicas },
-      (_, index) =>
-        new WorkerHandle({
-          ...settings,
-          ...(profilePrefix !== undefined && { profilePrefix: `${profilePrefix}-${index}` }),
-          batch: batchSize / replicas,
-          index,
-          buffer,
-        }),
-    );
+    const workers = Array.from({ length: replicas }, (_, index): ReplicaThread => {
+      const data: ReplicaSettings = {
+        ...settings,
+        ...(profilePrefix !== undefined && { profilePrefix: `${profilePrefix}-${index}` }),
+        batch: batchSize / replicas,
+        index,
+        buffer,
+      };
+      return new WorkerClient(import.meta.url, "replica-worker", data, { label: "a training thread" });
+    });
     const engine = new TrainingEngine(options, workers);
     try {
       await Promise.all(workers.map((worker) => worker.ready));
@@ -160,7 +97,7 @@ export class TrainingEngine implements Verifier {
     const steps = this.#workers.map((worker, index) => {
       const part = partOf(batch, index, this.#workers.length);
       const memory = Object.values(part.inputs).map(({ buffer }) => buffer as ArrayBuffer);
-      return worker.ask("step", [part, position], memory);
+      return worker.call("step", [part, position], memory);
     });
     const results = await Promise.all(steps);
     const mean = (pick: (result: StepResult) => number) =>
@@ -170,28 +107,28 @@ export class TrainingEngine implements Verifier {
 
   /** Sets weights and slots in all replicas. */
   async load(state: TensorMap): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.ask("load", [state])));
+    await Promise.all(this.#workers.map((worker) => worker.call("load", [state])));
   }
 
   /** Weights, statistics and slots as they are now. */
   async state(): Promise<TensorMap> {
-    const states = await Promise.all(this.#workers.map((worker) => worker.ask("state", [])));
+    const states = await Promise.all(this.#workers.map((worker) => worker.call("state", [])));
     return new Map(states.flatMap((state) => [...state]));
   }
 
   embed(images: Float32Array, count: number): Promise<Float32Array> {
-    return this.#turn().ask("embed", [images, count]);
+    return this.#turn().call("embed", [images, count]);
   }
 
   compare(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array> {
-    return this.#turn().ask("compare", [anchors, verifications, count]);
+    return this.#turn().call("compare", [anchors, verifications, count]);
   }
 
   get concurrency(): number {
     return this.#workers.length;
   }
 
-  #turn(): WorkerHandle {
+  #turn(): ReplicaThread {
     this.#next = (this.#next + 1) % this.#workers.length;
     return this.#workers[this.#next]!;
   }
@@ -204,7 +141,5 @@ export class TrainingEngine implements Verifier {
     await Promise.all(this.#workers.map((worker) => worker.close()));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
+  readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();
 }

@@ -41,10 +41,7 @@ async function* asStepBatches(
     const labelled =
       labels === undefined
         ? {}
-        : {
-            [STEP_INPUTS.anchorLabel]: labelsOf("left"),
-            [STEP_INPUTS.verificationLabel]: labelsOf("right"),
-          };
+        : { [STEP_INPUTS.anchorLabel]: labelsOf("left"), [STEP_INPUTS.verificationLabel]: labelsOf("right") };
     const images = { [STEP_INPUTS.anchor]: left, [STEP_INPUTS.verification]: right };
     yield { count, inputs: { ...images, [STEP_INPUTS.same]: same, ...labelled } };
   }

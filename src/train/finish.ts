@@ -92,14 +92,9 @@ async function embedPairs(
       projection.bias.length,
       readable.map((pair) => rows.get(pair[name].index)!),
     );
-  return {
-    left: side("left"),
-    right: side("right"),
-    same: readable.map(({ same }) => same),
-  };
+  return { left: side("left"), right: side("right"), same: readable.map(({ same }) => same) };
 }
 
-/** The progress of all backbones' runs, one after the other. */
 function joinedProgress(backbones: readonly Checkpoint[]): Progress {
   return {
     ...START,

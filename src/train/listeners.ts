@@ -1,6 +1,7 @@
 /** @file Listeners of a training run: the interface, and those that write checkpoints and the log and stop early. */
-import { appendFile, mkdir } from "node:fs/promises";
+import { appendFile, mkdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { FaceError } from "../base/errors.ts";
 import { writeError } from "../base/files.ts";
 import { type Checkpoint, type EpochRecord, type Progress, writeCheckpoint } from "./checkpoint.ts";
 import type { SettledConfig } from "./config.ts";
@@ -67,13 +68,29 @@ export const BEST_CHECKPOINT = "best.safetensors";
 /**
  * Writes `last.safetensors` after each epoch and whenever a run ends, and `best.safetensors` when the validation loss
  * is the lowest so far. It does not write a diverged run.
+ * @param bytes size of one checkpoint, for which there must be room before the first step.
  */
 export function checkpoints(
   folder: string,
   written: (path: string) => void | Promise<void> = () => undefined,
+  bytes = 0,
 ): TrainListener {
   const [last, best] = [join(folder, LAST_CHECKPOINT), join(folder, BEST_CHECKPOINT)];
   return {
+    async onRunStart({ progress }) {
+      // Both are kept while the next one is written beside them.
+      const needed = bytes * (progress.epoch === 0 ? 3 : 1);
+      const { bavail, bsize } = await statfs(folder);
+      if (bavail * bsize >= needed) return;
+      const [wanted, free] = [needed, bavail * bsize].map((each) => `${(each / 2 ** 20).toFixed(1)} MB`);
+      throw new FaceError(
+        "DISK_FULL",
+        `cannot write ${last}: ENOSPC: ${wanted} are needed, ${free} are free`,
+        {
+          hint: "free some space or choose another folder with --output",
+        },
+      );
+    },
     async onEpochEnd(end) {
       const checkpoint = await end.checkpoint();
       await writeCheckpoint(last, checkpoint);

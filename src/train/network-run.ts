@@ -1,11 +1,13 @@
 /** @file Trains one network in a folder: data, engine, loop, validation, checkpoints. */
+import { existsSync } from "node:fs";
+import { readFile, rm } from "node:fs/promises";
 import { arch, platform, release } from "node:os";
 import { join } from "node:path";
-import { FaceError } from "../base/errors.ts";
+import { FaceError, systemCode } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import { VERSION } from "../base/platform.ts";
 import { Random } from "../base/random.ts";
-import { VERSION } from "../base/version.ts";
 import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair } from "../data/pairs.ts";
 import { lossAndAccuracy, scorePairs } from "../evaluate/score-pairs.ts";
@@ -17,6 +19,7 @@ import {
   type SettledConfig,
   settingsOf,
   stepSettingsOf,
+  storedConfigSchema,
   type TrainConfig,
   type TrainSettings,
   trainConfig,
@@ -25,7 +28,7 @@ import {
 import { defaultReplicas, TrainingEngine } from "./engine.ts";
 import { feedOf } from "./feed.ts";
 import type { RunEnd, TrainListener } from "./listeners.ts";
-import { checkpoints, earlyStop, LAST_CHECKPOINT, runLog } from "./listeners.ts";
+import { checkpoints, earlyStop, LAST_CHECKPOINT, RUN_LOG, runLog } from "./listeners.ts";
 import { runLoop } from "./loop.ts";
 import { type People, trainingPeople } from "./people.ts";
 import { type StepSettings, trainingGraphs } from "./step.ts";
@@ -34,10 +37,14 @@ export interface TrainOptions {
   readonly config: TrainSettings;
   /** Folder of the run, for log, configuration and checkpoints. */
   readonly folder: string;
-  readonly listeners?: readonly TrainListener[];
-  readonly log?: Log;
+  readonly listeners?: readonly TrainListener[] | undefined;
+  readonly log?: Log | undefined;
   /** Ends the run after the current step and writes a checkpoint to resume from. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
+  /** Called when the dataset is open, before anything is written. */
+  readonly onPeople?: (people: People, config: SettledConfig) => void | Promise<void>;
+  /** Kept in the run's description for a later resumption. */
+  readonly about?: Readonly<Record<string, unknown>>;
 }
 
 export interface TrainResult {
@@ -95,7 +102,12 @@ async function fitNetwork(
   const { batchSize, replicas, threads, provider } = config;
   const providers = provider === "cpu" ? [provider] : [provider, "cpu"];
   await using engine = await TrainingEngine.open({ step, batchSize, replicas, threads, providers });
-  await engine.load(from?.state ?? freshState(config, step));
+  const state = from?.state ?? freshState(config, step);
+  await engine.load(state);
+  const stateBytes = [...state.values()].reduce(
+    (sum, { data }) => sum + ("byteLength" in data ? data.byteLength : 0),
+    0,
+  );
   return await runLoop({
     config,
     engine,
@@ -106,9 +118,13 @@ async function fitNetwork(
       : { validate: async () => lossAndAccuracy(held, await scorePairs(engine, loader, held)) }),
     listeners: [
       runLog(folder),
-      checkpoints(folder, async (path) => {
-        for (const listener of listeners) await listener.onCheckpoint?.(path);
-      }),
+      checkpoints(
+        folder,
+        async (path) => {
+          for (const listener of listeners) await listener.onCheckpoint?.(path);
+        },
+        stateBytes,
+      ),
       earlyStop(config.patience),
       ...listeners,
     ],
@@ -131,7 +147,9 @@ async function run(
     strict: config.strict,
     log,
   });
-  await writeRunFile(options.folder, config, people);
+  await options.onPeople?.(people, config);
+  if (from === undefined) await rm(join(options.folder, RUN_LOG), { force: true });
+  await writeRunFile(options.folder, config, people, options.about);
   const end = await fitNetwork(options, config, people, loader, from);
   return { end, folder: options.folder, people, config };
 }
@@ -144,6 +162,7 @@ export async function writeRunFile(
   folder: string,
   config: SettledConfig,
   { dataset, split, excluded, leftOut }: People,
+  more: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
   const about = {
     faceid: VERSION,
@@ -155,6 +174,7 @@ export async function writeRunFile(
     dataset: { name: dataset.name, kind: dataset.kind, identities: dataset.identities.length, excluded },
     ...(leftOut === undefined ? {} : { leftOut }),
     people: { train: split.train.length, validation: split.validation.length, test: split.test.length },
+    ...more,
   };
   await writeFileAtomic(join(folder, RUN_FILE), `${JSON.stringify(about, null, 2)}\n`);
 }
@@ -167,15 +187,40 @@ export function trainNetwork(options: TrainOptions): Promise<TrainResult> {
 /** How to resume a run. */
 export interface ResumeOptions extends Omit<TrainOptions, "config" | "folder"> {
   /** A new number of epochs. Default: that of the run. */
-  readonly epochs?: number;
+  readonly epochs?: number | undefined;
 }
 
-/** Resumes the network in a folder: same configuration, data and numbers as without the interruption. */
+/** What a run's description says, as far as this version of faceid reads it. */
+export async function readRunFile(
+  folder: string,
+): Promise<
+  { readonly config: SettledConfig; readonly about: Readonly<Record<string, unknown>> } | undefined
+> {
+  try {
+    const about = JSON.parse(await readFile(join(folder, RUN_FILE), "utf8")) as Record<string, unknown>;
+    const config = storedConfigSchema.safeParse(about.config);
+    return config.success ? { config: config.data as SettledConfig, about } : undefined;
+  } catch (error) {
+    // A description that is absent or was cut off describes no run.
+    if (error instanceof SyntaxError || systemCode(error) !== undefined) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Resumes the network in a folder: same configuration, data and numbers as without the interruption. A run that ended before
+ * its first checkpoint begins again.
+ */
 export async function resumeNetwork(
   folder: string,
   { epochs, ...options }: ResumeOptions = {},
 ): Promise<TrainResult> {
-  const checkpoint = await readCheckpoint(join(folder, LAST_CHECKPOINT));
-  const config = { ...checkpoint.config, ...(epochs === undefined ? {} : { epochs }) };
+  const path = join(folder, LAST_CHECKPOINT);
+  const begun = existsSync(path) ? undefined : await readRunFile(folder);
+  const checkpoint = begun === undefined ? await readCheckpoint(path) : undefined;
+  const config = {
+    ...(begun?.config ?? checkpoint!.config),
+    ...(epochs === undefined ? {} : { epochs }),
+  };
   return run({ ...options, folder, config }, config, checkpoint);
 }

@@ -1,14 +1,16 @@
 /** @file The dataset of a configuration, opened and split by people into training, validation and test. */
 import { existsSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
-import { findDatasetFaces, type LeftOut, withFaces, withoutLeftOut } from "../data/dataset-faces.ts";
-import { chosenFolds, namesIn, type PairsFile, readPairs } from "../data/lfw.ts";
+import { findDatasetFaces, type UnusedPhotos, withFaces, withoutUnused } from "../data/dataset-faces.ts";
+import { isLoss, leftOutText } from "../data/left-out.ts";
+import { chosenFolds, type PairsFile, readPairs } from "../data/pairs-file.ts";
+import { peopleIn } from "../data/protocol.ts";
 import { type DatasetSplit, excludeIdentities, splitIdentities } from "../data/split.ts";
 import type { Framing } from "../faces/alignment.ts";
-import { settingsOf, type TrainConfig } from "./config.ts";
+import { settingsOf, type TrainConfig, trainConfigSchema } from "./config.ts";
 
 /** Settings of the data, and of the network that the data goes through. */
 export type DataConfig = Pick<
@@ -59,6 +61,54 @@ export async function excludedPairs({
   return chosenFolds(await readPairs(file), excludeFolds);
 }
 
+/** Settings that choose people of one dataset and mean nothing for another. */
+const OF_ONE_DATASET = {
+  dataset: true,
+  datasetPath: true,
+  idFrom: true,
+  idTo: true,
+  imagesPerId: true,
+  difficulty: true,
+  face: true,
+  excludePairs: true,
+  excludeFolds: true,
+  validationFraction: true,
+  testFraction: true,
+} as const;
+
+/** Half of the people choose thresholds and half are measured, where a model was trained on none of them. */
+const HALF = 0.5;
+
+/** Whether the given data is the recorded data: the same place, or a copy of the folder elsewhere. */
+function isRecorded(recorded: DataConfig, { dataset, datasetPath }: Partial<DataConfig>): boolean {
+  if (dataset !== undefined && dataset !== recorded.dataset && recorded.dataset !== undefined) return false;
+  if (datasetPath === undefined) return dataset === undefined || dataset === recorded.dataset;
+  const known = recorded.datasetPath;
+  if (known === undefined) return false;
+  const { excludePairs } = recorded;
+  const isCopy =
+    basename(resolve(known)) === basename(resolve(datasetPath)) &&
+    (excludePairs === undefined || existsSync(excludePairs) || existsSync(join(datasetPath, excludePairs)));
+  return resolve(known) === resolve(datasetPath) || isCopy;
+}
+
+/**
+ * The data to measure a model on. Its record says which people of its own dataset were held out; a dataset that is not its
+ * own is opened afresh, with all its people.
+ * @param recorded settings of the model's training.
+ * @param given settings that the user names.
+ */
+export function measuredData(recorded: DataConfig, given: Partial<DataConfig> = {}): DataConfig {
+  if (isRecorded(recorded, given)) return { ...recorded, ...given };
+  const fresh = trainConfigSchema.pick(OF_ONE_DATASET).parse({});
+  const held = {
+    validationFraction: Math.min(HALF, 1 - (given.testFraction ?? HALF)),
+    testFraction: Math.min(HALF, 1 - (given.validationFraction ?? HALF)),
+  };
+  const without = Object.fromEntries(Object.keys(OF_ONE_DATASET).map((key) => [key, undefined]));
+  return { ...recorded, ...without, ...fresh, ...held, ...given };
+}
+
 /** How networks that are trained here take faces. */
 export const TRAINED_FRAMING: Framing = { kind: "aligned" };
 
@@ -88,23 +138,47 @@ export interface People {
   /** Number of people that the pairs file excludes. */
   readonly excluded: number;
   /** Photographs that training cannot use; absent where nobody looked for faces. */
-  readonly leftOut?: LeftOut;
+  readonly leftOut?: UnusedPhotos;
 }
 
-/**
- * Opens the dataset and splits its people; the same configuration gives the same split, whether faces are found or not.
- * @param framing as for `openImages`.
- */
-export async function openPeople(config: DataConfig, log: Log, framing?: Framing): Promise<People> {
+/** What a user of people asks beside their configuration. */
+export interface PeopleWish {
+  /** As for `openImages`. */
+  readonly framing?: Framing | undefined;
+  /** People with two images that must be left to train on. Default 2. */
+  readonly leastTrained?: number | undefined;
+}
+
+/** Opens the dataset and splits its people; the same configuration gives the same split, whether faces are found or not. */
+export async function openPeople(
+  config: DataConfig,
+  log: Log,
+  { framing, leastTrained }: PeopleWish = {},
+): Promise<People> {
   const dataset = await openImages(config, log, framing);
   const file = await excludedPairs(config);
-  const kept = file === undefined ? new Set<string>() : namesIn(file);
-  const identities = excludeIdentities(dataset.identities, kept);
-  const split = splitIdentities(identities, {
-    seed: config.seed,
-    validation: config.validationFraction,
-    test: config.testFraction,
-  });
+  const { names, unknown } =
+    file === undefined
+      ? { names: new Set<string>(), unknown: [] }
+      : peopleIn(file, dataset.identities, dataset.path);
+  for (const remark of file?.remarks ?? []) log.warn(remark);
+  if (unknown.length > 0) {
+    log.warn(`${unknown.length} people of ${file!.path} are not in the dataset, such as ${unknown[0]}`);
+  }
+  const identities = excludeIdentities(dataset.identities, names);
+  let split: DatasetSplit;
+  try {
+    split = splitIdentities(identities, {
+      seed: config.seed,
+      validation: config.validationFraction,
+      test: config.testFraction,
+      leastTrained,
+    });
+  } catch (error) {
+    // Somebody whose people are too few wants to know whom the folder's layout left out.
+    for (const item of (dataset.leftOut ?? []).filter(isLoss)) log.warn(`left out: ${leftOutText(item)}`);
+    throw error;
+  }
   log.debug("people", {
     train: split.train.length,
     validation: split.validation.length,
@@ -128,7 +202,7 @@ function faceProgress(log: Log) {
 }
 
 /** Says what is left out, with reasons. */
-export function sayLeftOut(log: Log, { facesNotFound, unreadable }: LeftOut): void {
+export function sayLeftOut(log: Log, { facesNotFound, unreadable }: UnusedPhotos): void {
   const all = [...facesNotFound, ...unreadable];
   if (all.length === 0) return;
   log.warn(
@@ -160,8 +234,8 @@ export async function trainingPeople(
   });
   sayLeftOut(log, leftOut);
   const split = {
-    train: withoutLeftOut(train, leftOut),
-    validation: withoutLeftOut(validation, leftOut),
+    train: withoutUnused(train, leftOut),
+    validation: withoutUnused(validation, leftOut),
     test,
   };
   return { ...people, split, leftOut };

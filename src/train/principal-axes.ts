@@ -18,7 +18,6 @@ export interface PrincipalAxes {
 
 /** Oversampling, which speeds up the convergence of the last axes. */
 const SPARE = 32;
-/** Iterations. */
 const ROUNDS = 12;
 /** Fraction of the largest variance below which axes are dropped. */
 const NEGLIGIBLE = 1e-6;

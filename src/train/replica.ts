@@ -7,14 +7,8 @@ import { lower, type Program } from "../onnx/lower/lower.ts";
 import { ParameterStore } from "../onnx/runtime/parameter-store.ts";
 import { Session } from "../onnx/runtime/session.ts";
 import { AllReduce, ownersOf, type ReduceBuffer } from "./all-reduce.ts";
-import {
-  gradientName,
-  inferenceGraphs,
-  STEP_INPUTS,
-  type StepSettings,
-  type TrainingGraphs,
-  trainingGraphs,
-} from "./step.ts";
+import type { StepSettings, TrainingGraphs } from "./step.ts";
+import { gradientName, inferenceGraphs, STEP_INPUTS, trainingGraphs } from "./step.ts";
 import { WeightAverages } from "./weight-averages.ts";
 
 /** How replicas run. */
@@ -66,7 +60,6 @@ interface TrainingSessions {
   readonly update: Session | undefined;
 }
 
-/** A replica that is ready to run. */
 interface Parts {
   readonly store: ParameterStore;
   readonly graphs: TrainingGraphs;
@@ -95,7 +88,6 @@ async function openSession(
   });
 }
 
-/** Names of the weights that a replica updates. */
 const ownedBy = (owners: ReadonlyMap<string, number>, index: number): Set<string> =>
   new Set([...owners].filter(([, owner]) => owner === index).map(([name]) => name));
 

@@ -1,15 +1,7 @@
 /** @file The safetensors format: a JSON table of contents, then the tensors' bytes one after the other. */
 import { FaceError } from "../base/errors.ts";
-import {
-  bytesOf,
-  bytesPerElement,
-  type DType,
-  fromBytes,
-  type NumericDType,
-  sizeOf,
-  type Tensor,
-  type TensorMap,
-} from "../base/tensor.ts";
+import type { DType, NumericDType, Tensor, TensorMap } from "../base/tensor.ts";
+import { bytesOf, bytesPerElement, fromBytes, sizeOf } from "../base/tensor.ts";
 
 const TYPE_NAMES: Partial<Record<DType, string>> = {
   float32: "F32",

@@ -1,5 +1,5 @@
 /** @file Names of settings: former ones, removed ones, and suggestions for misspelt ones. */
-import { FaceError } from "../base/errors.ts";
+import { didYouMean, FaceError } from "../base/errors.ts";
 import type { TrainConfig } from "./config.ts";
 
 /** Former names of settings, accepted for one more version: old → new. */
@@ -58,31 +58,7 @@ export function currentSettings(settings: Readonly<Record<string, unknown>>): Re
   return current;
 }
 
-/** Number of single-letter insertions, deletions and substitutions between two texts (Levenshtein, 1966). */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(substituted, row[j]! + 1, next[j - 1]! + 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
-}
-
-/** The known name with the fewest edits, if at most a third of the letters differ. */
-function nearestName(name: string, known: readonly string[]): string | undefined {
-  const [nearest] = known
-    .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
-    .filter(({ distance }) => distance <= name.length / 3)
-    .toSorted((a, b) => a.distance - b.distance);
-  return nearest?.candidate;
-}
-
 /** The message for a setting that does not exist. */
 export function unknownSetting(name: string, known: readonly string[]): string {
-  const nearest = nearestName(name, known);
-  return `unknown setting ${name}${nearest === undefined ? "" : `, did you mean ${nearest}?`}`;
+  return `unknown setting ${name}${didYouMean(name, known)}`;
 }

@@ -3,14 +3,8 @@ import * as g from "../graph/build.ts";
 import { gradient } from "../graph/gradient.ts";
 import type { Node } from "../graph/ops.ts";
 import { HEAD_WEIGHTS } from "../model/siamese.ts";
-import {
-  adaFaceLoss,
-  arcFaceLoss,
-  cosFaceLoss,
-  embeddingNorms,
-  type MarginOptions,
-  type NormStatistics,
-} from "../nn/identity-losses.ts";
+import type { MarginOptions, NormStatistics } from "../nn/identity-losses.ts";
+import { adaFaceLoss, arcFaceLoss, cosFaceLoss, embeddingNorms } from "../nn/identity-losses.ts";
 import { constantOf, normal } from "../nn/initializers.ts";
 import type { NetworkBuilder, Weight } from "../nn/network-builder.ts";
 import { tripletLoss } from "../nn/triplet-loss.ts";

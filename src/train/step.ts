@@ -5,13 +5,8 @@ import type { Node } from "../graph/ops.ts";
 import type { ModelConfig } from "../model/model-config.ts";
 import { comparer, embedder, grouped, siamese } from "../model/siamese.ts";
 import type { NetworkBuilder, Weight } from "../nn/network-builder.ts";
-import {
-  decayed,
-  type Optimizer,
-  type OptimizerSettings,
-  optimizerOf,
-  type StepInputs,
-} from "../nn/optimizers.ts";
+import type { Optimizer, OptimizerSettings, StepInputs } from "../nn/optimizers.ts";
+import { decayed, optimizerOf } from "../nn/optimizers.ts";
 import {
   batchPairs,
   binaryAccuracy,

@@ -17,7 +17,7 @@ export function requireDecision(
   const supported = calibration?.operatingPoints.map((each) => each.far).join(", ");
   throw new FaceError("CONFIG_INVALID", `the model is not calibrated for a false accept rate of ${far}`, {
     hint: supported
-      ? `choose ${supported}, or leave far out`
-      : "only models exported with enough data are calibrated; leave far out",
+      ? `choose a rate of at least the lowest of ${supported}, or none`
+      : "only models exported with enough data are calibrated; choose no rate",
   });
 }

@@ -1,7 +1,7 @@
 /** @file Draws photographs with the boxes and points of their faces, and the crops that were compared, as PNG. */
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import type { Face } from "../faces/face.ts";
 import { Pyramid, sample } from "../faces/pyramid.ts";
@@ -9,7 +9,7 @@ import { similarityAbout } from "../faces/similarity.ts";
 import { encodeJpeg, rasterizeSvg } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { element, round } from "../model/svg.ts";
-import type { PhotoEmbedding } from "./photo-model.ts";
+import type { PhotoEmbedding, PhotoVerification } from "./photo-model.ts";
 
 /** Longest side of a drawn photograph in pixels; smaller ones are enlarged to it. */
 const COMPARED_SIDE = 480;
@@ -20,6 +20,27 @@ const GAP = 16;
 const PAPER = "#f4f4f2";
 const CHOSEN = "#00c26e";
 const OTHER = "#ffb000";
+const INK = "#1d1d1f";
+const SAME = "#0a7f46";
+const DIFFERENT = "#b3261e";
+/** Above the photographs, for the verdict; and below each, for its name. */
+const HEAD = 44;
+const CAPTION = 26;
+const FONT = "Inter, Helvetica, Arial, DejaVu Sans, sans-serif";
+
+/** A line of text that is cut to a width. */
+function textElement(text: string, { x, y }: Place, width: number, size: number, fill: string): string {
+  // A letter is about 0.55 of its size wide.
+  const room = Math.max(4, Math.floor(width / (0.55 * size)));
+  const shown = text.length <= room ? text : `…${text.slice(1 - room)}`;
+  const attributes = { x, y, fill, "font-family": FONT, "font-size": size, "font-weight": 600 };
+  return element("text", attributes, shown);
+}
+
+interface Place {
+  readonly x: number;
+  readonly y: number;
+}
 
 export const isPngName = (path: string): boolean => path.toLowerCase().endsWith(".png");
 
@@ -49,11 +70,6 @@ export async function requirePicture(path: string, photos: readonly string[]): P
   }
 }
 
-interface Place {
-  readonly x: number;
-  readonly y: number;
-}
-
 /** Pixels as an SVG image. */
 async function imageElement(pixels: Pixels, { x, y }: Place, width: number, height: number): Promise<string> {
   const file = await encodeJpeg(pixels.data, pixels.width, pixels.height, 92);
@@ -61,8 +77,27 @@ async function imageElement(pixels: Pixels, { x, y }: Place, width: number, heig
   return element("image", { x, y, width, height, href, preserveAspectRatio: "none" });
 }
 
+/** A face as it is drawn. */
+interface DrawnFace {
+  readonly face: Face;
+  readonly colour: string;
+  /** Its number in the list. */
+  readonly label?: string;
+}
+
+/** A number in the corner of a box. */
+function labelElements(label: string, { x, y }: Place, colour: string): string[] {
+  const width = 10 + 10 * label.length;
+  return [
+    element("rect", { x: round(x), y: round(y), width, height: 20, fill: colour }),
+    textElement(label, { x: round(x + 5), y: round(y + 15) }, 100, 15, "black"),
+  ];
+}
+
 /** A face's box and points at a scale. */
-function faceElements({ box, landmarks }: Face, { x, y }: Place, scale: number, colour: string): string[] {
+function faceElements(drawn: DrawnFace, { x, y }: Place, scale: number): string[] {
+  const { colour, label } = drawn;
+  const { box, landmarks } = drawn.face;
   const [left, top, width, height] = box.map((value) => value * scale) as [number, number, number, number];
   const rect = element("rect", {
     x: round(x + left),
@@ -84,7 +119,8 @@ function faceElements({ box, landmarks }: Face, { x, y }: Place, scale: number, 
       "stroke-width": 0.5,
     }),
   );
-  return [rect, ...points];
+  const corner = { x: Math.max(x, x + left), y: Math.max(y, y + top) };
+  return [rect, ...points, ...(label === undefined ? [] : labelElements(label, corner, colour))];
 }
 
 interface Panel {
@@ -96,7 +132,7 @@ interface Panel {
 /** A photograph with its faces, its longest side of a given length. */
 async function photographPanel(
   photograph: Pyramid,
-  faces: readonly { readonly face: Face; readonly colour: string }[],
+  faces: readonly DrawnFace[],
   place: Place,
   longest: number,
 ): Promise<Panel> {
@@ -109,7 +145,7 @@ async function photographPanel(
   const drawn = sample(photograph, toPhotograph, width, height);
   const elements = [
     await imageElement(drawn, place, width, height),
-    ...faces.flatMap(({ face, colour }) => faceElements(face, place, scale, colour)),
+    ...faces.flatMap((face) => faceElements(face, place, scale)),
   ];
   return { width, height, elements };
 }
@@ -125,38 +161,60 @@ function picture(width: number, height: number, elements: readonly string[]): Pr
   return rasterizeSvg(element("svg", attributes, paper, ...elements));
 }
 
-/** One photograph that was compared, with the crop that the model read below it. */
-async function comparedPanel(compared: PhotoEmbedding, x: number): Promise<Panel> {
-  const { photograph, face, crop } = compared;
+/** One photograph that was compared, with its name and the crop that the model read below it. */
+async function comparedPanel(compared: PhotoEmbedding, name: string, x: number): Promise<Panel> {
+  const { photograph, face, others, crop } = compared;
   const shown = await photographPanel(
     photograph ?? new Pyramid(crop),
-    face === undefined ? [] : [{ face, colour: CHOSEN }],
-    { x, y: GAP },
+    [
+      ...others.map((other) => ({ face: other, colour: OTHER })),
+      ...(face === undefined ? [] : [{ face, colour: CHOSEN }]),
+    ],
+    { x, y: HEAD },
     COMPARED_SIDE,
   );
-  const y = GAP + COMPARED_SIDE + GAP;
+  const below = HEAD + COMPARED_SIDE;
+  const y = below + CAPTION + GAP;
+  const width = Math.max(shown.width, CROP_SIDE);
   const cropElement = await imageElement(crop, { x, y }, CROP_SIDE, CROP_SIDE);
-  return {
-    width: shown.width,
-    height: y + CROP_SIDE + GAP,
-    elements: [...shown.elements, cropElement],
-  };
+  const caption = textElement(basename(name), { x, y: below + CAPTION - 6 }, width, 16, INK);
+  return { width, height: y + CROP_SIDE + GAP, elements: [...shown.elements, caption, cropElement] };
 }
 
-/** Two photographs side by side with the faces that were compared, and below each the crop that the model read. */
-export async function drawComparison(pair: readonly [PhotoEmbedding, PhotoEmbedding]): Promise<Uint8Array> {
-  const left = await comparedPanel(pair[0], GAP);
-  const right = await comparedPanel(pair[1], GAP + left.width + GAP);
-  const width = GAP + left.width + GAP + Math.max(right.width, CROP_SIDE) + GAP;
-  return await picture(width, left.height, [...left.elements, ...right.elements]);
+/** What a comparison came to, and of what. */
+export interface Compared {
+  /** Of the two photographs. */
+  readonly names: readonly [string, string];
+  readonly verification: PhotoVerification;
 }
 
-/** A photograph with all its faces; those with warnings in another colour. */
+/**
+ * Two photographs side by side under the verdict, with the faces that were compared in one colour and all others in
+ * another, and below each its name and the crop that the model read.
+ */
+export async function drawComparison(
+  pair: readonly [PhotoEmbedding, PhotoEmbedding],
+  { names, verification }: Compared,
+): Promise<Uint8Array> {
+  const left = await comparedPanel(pair[0], names[0], GAP);
+  const right = await comparedPanel(pair[1], names[1], GAP + left.width + GAP);
+  const width = GAP + left.width + GAP + right.width + GAP;
+  const { same, similarity, threshold } = verification;
+  const verdict = `${same ? "same person" : "different people"}: similarity ${similarity.toFixed(3)}, threshold ${threshold.toFixed(3)}`;
+  const head = textElement(verdict, { x: GAP, y: HEAD - 16 }, width - 2 * GAP, 20, same ? SAME : DIFFERENT);
+  return await picture(width, left.height, [head, ...left.elements, ...right.elements]);
+}
+
+/** A photograph with all its faces, numbered as they are listed; those with warnings in another colour. */
 export async function drawFaces(
   photograph: Pyramid,
   faces: readonly (Face & { readonly warnings: readonly string[] })[],
 ): Promise<Uint8Array> {
-  const coloured = faces.map((face) => ({ face, colour: face.warnings.length === 0 ? CHOSEN : OTHER }));
-  const panel = await photographPanel(photograph, coloured, { x: 0, y: 0 }, SINGLE_SIDE);
+  const drawn = faces.map((face, i) => ({
+    face,
+    colour: face.warnings.length === 0 ? CHOSEN : OTHER,
+    label: String(i + 1),
+  }));
+  const panel = await photographPanel(photograph, drawn, { x: 0, y: 0 }, SINGLE_SIDE);
   return await picture(panel.width, panel.height, panel.elements);
 }

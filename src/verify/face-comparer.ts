@@ -1,12 +1,18 @@
 /** @file What compares faces that were found in photographs: the embedding of a model pack, or an exported model. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { SAVED_MODEL_FILE } from "../artifact/files.ts";
 import { FaceError } from "../base/errors.ts";
-import { type Framing, framingFrom, LFW_FRAMING } from "../faces/alignment.ts";
-import { cosineSimilarity, EMBEDDING_SIDE } from "../faces/embedder.ts";
+import { sha256OfFile } from "../base/files.ts";
+import type { Log } from "../base/log.ts";
+import { type Framing, framingFrom, framingText, LFW_FRAMING } from "../faces/alignment.ts";
+import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE, type Precision } from "../faces/embedder.ts";
 import type { Face } from "../faces/face.ts";
+import { packNamed } from "../faces/packs/catalogue.ts";
 import { cropFace, type FacePipeline } from "../faces/pipeline.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
-import { decodeImage } from "../image/decode.ts";
+import { decodeInto } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { imageSettings, prepare } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
@@ -20,6 +26,10 @@ export interface FaceComparer extends AsyncDisposable {
   /** What `similarity` is. */
   readonly measure: "cosine" | "probability";
   readonly calibration: CalibrationRecord | undefined;
+  /** SHA-256 of the file with the weights: embeddings of two digests cannot be compared. */
+  readonly digest: string;
+  /** Numbers in an embedding. */
+  readonly embeddingSize: number;
   /** Cuts a face out as the model reads it. */
   crop(photograph: Pyramid, face: Face): Pixels;
   /** Decodes a picture that is such a crop already, scaled to the model's size. */
@@ -31,19 +41,27 @@ export interface FaceComparer extends AsyncDisposable {
 }
 
 async function readSquare(photo: Photo, side: number): Promise<Pixels> {
-  return { data: await decodeImage(photo, imageSettings(side)), width: side, height: side };
+  const image = new Float32Array(side * side * 3);
+  await decodeInto(photo, imageSettings(side), image, 0);
+  const data = Uint8Array.from(image, (value) => Math.round(value * 255));
+  return { data, width: side, height: side };
 }
 
 /** The embedding of a pack, whose measure is the cosine. The pipeline stays open. */
 export function packComparer(
-  name: string,
+  pack: string,
+  precision: Precision,
   pipeline: FacePipeline,
   calibration: CalibrationRecord | undefined,
 ): FaceComparer {
+  const inFloats = precision === "float32";
+  const { sha256 } = packNamed(pack).files.embedding;
   return {
-    name,
+    name: inFloats ? pack : `${pack}-${precision}`,
     measure: "cosine",
     calibration,
+    digest: inFloats ? sha256 : `${sha256}-${precision}`,
+    embeddingSize: EMBEDDING_SIZE,
     crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
     readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),
     embed: (crop) => pipeline.embedCrop(crop),
@@ -70,10 +88,16 @@ export function framingOf(
   const what =
     framing === undefined
       ? "does not say how faces lie in its images"
-      : `takes the framing ${JSON.stringify(framing)} in images of ${side} pixels, which cannot be cut out of a photograph`;
+      : `takes faces by ${framingText(framing)} in images of ${side} pixels, which cannot be cut out of a photograph`;
   throw new FaceError("MODEL_UNSUPPORTED", `${path} ${what}`, {
     hint: "cut the faces out as in its training images and pass --no-detect, or export the model with its framing",
   });
+}
+
+/** SHA-256 of the file that holds a model's weights. @param path as `openModel` answers it. */
+export async function weightsDigest(path: string): Promise<string> {
+  const isFolder = (await stat(path)).isDirectory();
+  return await sha256OfFile(isFolder ? join(path, SAVED_MODEL_FILE) : path);
 }
 
 /** Checks what comparing faces takes: embeddings, and square images. */
@@ -100,8 +124,13 @@ export function requireVerifier(
  * @param detects whether faces are cut out of photographs, for which the model must say how they lie in its images.
  * @throws FaceError as `openModel`, or `MODEL_UNSUPPORTED` for a model that cannot compare faces of photographs.
  */
-export async function modelComparer(name: string, path: string, detects: boolean): Promise<FaceComparer> {
-  const opened = await openModel(path);
+export async function modelComparer(
+  name: string,
+  path: string,
+  detects: boolean,
+  log?: Log | undefined,
+): Promise<FaceComparer> {
+  const opened = await openModel(path, undefined, log);
   try {
     const verifier = requireVerifier(path, opened.verifier);
     const side = verifier.image.height;
@@ -110,6 +139,8 @@ export async function modelComparer(name: string, path: string, detects: boolean
       name,
       measure: "probability",
       calibration: opened.calibration,
+      digest: await weightsDigest(opened.path),
+      embeddingSize: verifier.embeddingSize,
       crop: (photograph, face) => cropFace(photograph, face, framing!, side),
       readCrop: (photo) => readSquare(photo, side),
       embed: (crop) => verifier.embed(prepare(crop.data), 1),

@@ -1,13 +1,17 @@
 /** @file The library's `FaceModel`: photographs to embeddings, embeddings to probabilities and decisions. */
+import { z } from "zod";
+import { checkValues } from "../artifact/allowed-values.ts";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { checkOptions, checkPath, checkPhoto, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { decodeImage } from "../image/decode.ts";
-import { type ImageSettings, prepare } from "../image/settings.ts";
+import { float32 } from "../base/tensor.ts";
+import { decodeInto } from "../image/decode.ts";
+import type { ImageSettings } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { requireDecision } from "./decision.ts";
 import { type OpenedModel, openModel } from "./open-model.ts";
 
-/** A photograph: the path of an image file, or the file's content (JPEG, PNG, WebP, GIF, TIFF, AVIF, PGM, PPM, PBM). */
+/** A photograph: the path of an image file, or the file's content (JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM, PBM). */
 export type Photo = string | Uint8Array;
 
 /** The result for two photographs. */
@@ -23,8 +27,12 @@ export interface Verification {
 /** How to decide. */
 export interface VerifyOptions {
   /** Highest false accept rate wanted, between 0 and 1; the threshold with the most right decisions when left out. */
-  readonly far?: number;
+  readonly far?: number | undefined;
 }
+
+const verifyOptions = z.strictObject({
+  far: given.far.optional(),
+} satisfies Record<keyof VerifyOptions, z.ZodType>);
 
 /** Photographs in one run of the network. */
 const BATCH = 16;
@@ -36,9 +44,22 @@ const BATCH = 16;
 export async function decodePhotos(photos: readonly Photo[], size: ImageSettings): Promise<Float32Array> {
   const length = size.height * size.width * size.channels;
   const images = new Float32Array(photos.length * length);
-  const pixels = await Promise.all(photos.map((photo) => decodeImage(photo, size)));
-  for (const [row, each] of pixels.entries()) images.set(prepare(each), row * length);
+  await Promise.all(photos.map((photo, row) => decodeInto(photo, size, images, row * length)));
   return images;
+}
+
+/**
+ * @param size how many numbers an embedding of the model has
+ * @throws FaceError `SHAPE_MISMATCH` for an embedding of another size, or with a number that is not finite.
+ */
+export function checkEmbedding(embedding: Float32Array, size: number): void {
+  if (embedding.length !== size) {
+    throw new FaceError(
+      "SHAPE_MISMATCH",
+      `an embedding of this model has ${size} numbers, got ${embedding.length}`,
+    );
+  }
+  checkValues("an embedding", float32([size], embedding));
 }
 
 /** A loaded model; `await using` or `close()` frees its threads. */
@@ -88,6 +109,8 @@ export class FaceModel implements AsyncDisposable {
    * @throws FaceError `IMAGE_UNREADABLE` for a file that is missing, damaged or not an image.
    */
   async embed(photos: readonly Photo[]): Promise<Float32Array[]> {
+    checkOptions("embed, the photographs", z.array(given.other), photos);
+    for (const [i, photo] of photos.entries()) checkPhoto(`embed, photograph ${i + 1}`, photo);
     const starts = Array.from({ length: Math.ceil(photos.length / BATCH) }, (_, i) => i * BATCH);
     const batches: Float32Array[][] = [];
     const { concurrency } = this.#embedder;
@@ -103,7 +126,7 @@ export class FaceModel implements AsyncDisposable {
   /**
    * Compares two embeddings of this model.
    * @returns the probability that they are of one person, in [0, 1].
-   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size.
+   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size, or with numbers that are not finite.
    */
   async compare(left: Float32Array, right: Float32Array): Promise<number> {
     return (await this.compareAll([[left, right]]))[0]!;
@@ -116,12 +139,7 @@ export class FaceModel implements AsyncDisposable {
     const rows = (side: 0 | 1) => {
       const values = new Float32Array(pairs.length * size);
       pairs.forEach((pair, row) => {
-        if (pair[side].length !== size) {
-          throw new FaceError(
-            "SHAPE_MISMATCH",
-            `an embedding of this model has ${size} numbers, got ${pair[side].length}`,
-          );
-        }
+        checkEmbedding(pair[side], size);
         values.set(pair[side], row * size);
       });
       return values;
@@ -135,7 +153,11 @@ export class FaceModel implements AsyncDisposable {
    * @throws FaceError `IMAGE_UNREADABLE`, or `CONFIG_INVALID` when `far` is not between 0 and 1 or the model is not
    *   calibrated for so low a rate.
    */
-  async verify(left: Photo, right: Photo, { far }: VerifyOptions = {}): Promise<Verification> {
+  async verify(left: Photo, right: Photo, options: VerifyOptions = {}): Promise<Verification> {
+    checkPhoto("verify, the first photograph", left);
+    checkPhoto("verify, the second photograph", right);
+    checkOptions("verify", verifyOptions, options);
+    const { far } = options;
     const threshold = requireDecision(this.#opened.calibration, far)?.threshold;
     const probability = await this.#score(left, right);
     return threshold === undefined
@@ -176,5 +198,6 @@ export class FaceModel implements AsyncDisposable {
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID`, `MODEL_UNSUPPORTED` or `CHECKPOINT_INVALID`.
  */
 export async function loadModel(path: string): Promise<FaceModel> {
+  checkPath("loadModel, the path", path);
   return new FaceModel(await openModel(path));
 }

@@ -1,6 +1,5 @@
 /** @file Opens an ONNX version, such as `faceid quantize` writes; it scores pairs of images and gives no embeddings. */
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import { ONNX_FILE } from "../artifact/files.ts";
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
@@ -58,11 +57,10 @@ function imageSizeOf({ inputs, outputs }: OnnxModel, path: string): ImageSize {
 }
 
 /**
- * A verifier from a version's folder with an ONNX file.
+ * A verifier from an ONNX file.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
-export async function onnxVerifier(folder: string, sessions?: number): Promise<PairVerifier> {
-  const path = join(folder, ONNX_FILE);
+export async function onnxVerifier(path: string, sessions?: number): Promise<PairVerifier> {
   const { bytes, model } = await readOnnxFile(path);
   return await pairVerifier(bytes, imageSizeOf(model, path), sessions);
 }

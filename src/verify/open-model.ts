@@ -3,8 +3,10 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { type ExportedModel, type Framing, readDescription } from "../artifact/description.ts";
-import { DESCRIPTION_FILE, modelFileIn, ONNX_FILE, SAVED_MODEL_FILE, versionsIn } from "../artifact/files.ts";
+import { DESCRIPTION_FILE } from "../artifact/files.ts";
+import { findModel } from "../artifact/find-model.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
+import { type Log, silentLog } from "../base/log.ts";
 import { framingName } from "../faces/alignment.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
 import { type EpochRecord, readCheckpoint } from "../train/checkpoint.ts";
@@ -43,9 +45,31 @@ async function namesIn(path: string): Promise<readonly string[] | undefined> {
   return about?.isDirectory() === true ? await readdir(path) : undefined;
 }
 
-/** The file of a checkpoint; a run's folder stands for its best one. */
+/**
+ * The file of a checkpoint; a run's folder stands for its best one.
+ * @throws FaceError `CHECKPOINT_INVALID` for a folder without one.
+ */
 export async function checkpointFile(path: string): Promise<string> {
-  return (await namesIn(path)) === undefined ? path : join(path, BEST_CHECKPOINT);
+  const names = await namesIn(path);
+  if (names === undefined) return path;
+  if (names.includes(BEST_CHECKPOINT)) return join(path, BEST_CHECKPOINT);
+  const inner = await Promise.all(names.map((name) => namesIn(join(path, name))));
+  const runs = names.filter((_, i) => inner[i]?.includes(BEST_CHECKPOINT));
+  const isModel = await findModel(path).then(
+    () => true,
+    () => false,
+  );
+  if (isModel) {
+    throw new FaceError("CHECKPOINT_INVALID", `${path} is an exported model, a run is wanted`, {
+      hint: "name the folder of the run that it came from; `faceid evaluate --saved-model` measures an exported model",
+    });
+  }
+  throw new FaceError("CHECKPOINT_INVALID", `${path} holds no ${BEST_CHECKPOINT}`, {
+    hint:
+      runs.length === 0
+        ? "name a run's folder or a .safetensors file; a run that was stopped before its first epoch has none yet"
+        : `name one of the runs in it: ${runs.join(", ")}`,
+  });
 }
 
 /** How faces lie in the images of a network that was trained with these settings, if they say so. */
@@ -92,14 +116,15 @@ export function trainingConfig(folder: string, description: ExportedModel | unde
 }
 
 /**
- * Opens a version's folder of an exported model, a SavedModel or an ONNX file.
+ * Opens an exported model, a SavedModel or an ONNX file.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
-async function openVersion(folder: string): Promise<OpenedModel> {
+async function openVersion(path: string, log: Log): Promise<OpenedModel> {
+  const { format, file, folder, note } = await findModel(path);
+  if (note !== undefined) log.info(note);
   const description = await readDescription(folder);
   const trained = trainingConfig(folder, description);
-  const isOnnx = modelFileIn((await namesIn(folder)) ?? []) === ONNX_FILE;
-  const verifier = await (isOnnx ? onnxVerifier(folder) : savedModelVerifier(folder));
+  const verifier = await (format === "onnx" ? onnxVerifier(file) : savedModelVerifier(file));
   const { height, width } = verifier.image;
   const config = { ...trained, imageShape: [height, width] };
   if (description === undefined) return { path: folder, verifier, config, history: [] };
@@ -126,30 +151,26 @@ export interface ModelPlace {
  * Finds a model by its path alone.
  * @param path a run's folder, a `.safetensors` file, a version's folder, or the folder of all versions, which stands for
  *   the newest.
- * @throws FaceError `MODEL_NOT_FOUND` when it is none of these.
+ * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED` that says what is there instead.
  */
 export async function locateModel(path: string): Promise<ModelPlace> {
   const names = await namesIn(path);
   if (names === undefined && path.endsWith(".safetensors")) return { kind: "checkpoint", path };
   if (names?.includes(BEST_CHECKPOINT)) return { kind: "checkpoint", path: join(path, BEST_CHECKPOINT) };
-  if (names !== undefined && modelFileIn(names) !== undefined) return { kind: "version", path };
-  const newest = versionsIn(names ?? []).at(-1);
-  if (newest !== undefined) return { kind: "version", path: join(path, newest) };
-  const found =
-    names === undefined
-      ? "is not a folder"
-      : `holds neither ${BEST_CHECKPOINT} nor ${SAVED_MODEL_FILE} nor ${ONNX_FILE}`;
-  throw new FaceError("MODEL_NOT_FOUND", `${path} ${found}`, {
-    hint: "name a run's folder, a .safetensors file, a SavedModel or ONNX version's folder, or the folder of its versions",
-  });
+  return { kind: "version", path: (await findModel(path)).folder };
 }
 
 /**
  * Opens a model.
  * @param kind what the path names; found out when left out.
+ * @param log gets a line where the path left a choice.
  * @throws FaceError as `locateModel`, or `CHECKPOINT_INVALID`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
-export async function openModel(path: string, kind?: ModelPlace["kind"] | undefined): Promise<OpenedModel> {
-  const place = kind === undefined ? await locateModel(path) : { kind, path };
-  return await (place.kind === "checkpoint" ? openCheckpoint(place.path) : openVersion(place.path));
+export async function openModel(
+  path: string,
+  kind?: ModelPlace["kind"] | undefined,
+  log: Log = silentLog,
+): Promise<OpenedModel> {
+  const found = kind ?? (await locateModel(path)).kind;
+  return await (found === "checkpoint" ? openCheckpoint(path) : openVersion(path, log));
 }

@@ -1,21 +1,18 @@
 /** @file The embedding of a model pack as a verifier of crops, so that it is measured as trained models are. */
 import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
+import { usableCores } from "../base/platform.ts";
 import { framingName } from "../faces/alignment.ts";
-import { cosineSimilarity, EMBEDDING_SIDE, FaceEmbedder } from "../faces/embedder.ts";
+import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE, FaceEmbedder } from "../faces/embedder.ts";
 import { openPack } from "../faces/models.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { SessionPool } from "../onnx/runtime/session-pool.ts";
 import { trainConfigSchema } from "../train/config.ts";
-import { packCalibration } from "./load-face-model.ts";
 import type { OpenedModel } from "./open-model.ts";
+import { packCalibration } from "./pack-calibrations.ts";
 
 /** Values of an image. */
 const IMAGE = EMBEDDING_SIDE * EMBEDDING_SIDE * 3;
-
-/** SFace's embeddings have so many numbers. */
-const EMBEDDING_SIZE = 128;
 
 /** `compare` answers cosines. Each crop goes through the network beside its mirror image only, as in `FacePipeline`. */
 async function packVerifier(file: string, sessions: number): Promise<Verifier> {
@@ -53,10 +50,10 @@ async function packVerifier(file: string, sessions: number): Promise<Verifier> {
  */
 export async function openPackModel(
   name: string,
-  { sessions = availableParallelism(), ...options }: OpenPackOptions & { readonly sessions?: number } = {},
+  { sessions = usableCores(), ...options }: OpenPackOptions & { readonly sessions?: number } = {},
 ): Promise<OpenedModel> {
   const { files } = await openPack(name, options);
-  const calibration = packCalibration(name);
+  const calibration = packCalibration(name, "float32");
   return {
     path: name,
     verifier: await packVerifier(files.embedding, sessions),

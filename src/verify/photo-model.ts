@@ -1,8 +1,17 @@
 /** @file The library's `PhotoModel`: whole photographs to faces, embeddings and decisions. */
-import { type CalibrationRecord, usualFar } from "../artifact/calibration.ts";
+import { z } from "zod";
+import {
+  type CalibrationRecord,
+  type FalseAcceptRate,
+  falseAcceptRateOf,
+  roundedScore,
+  usedFar,
+  usualFar,
+} from "../artifact/calibration.ts";
+import { checkOptions, checkPhoto, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { chooseFace, type FaceChoice, rivalWarning } from "../faces/choose.ts";
-import type { Face } from "../faces/face.ts";
+import { chooseFace, FACE_CHOICES, type FaceChoice, rivalWarning } from "../faces/choose.ts";
+import { type Face, roundedFace } from "../faces/face.ts";
 import type { FacePipeline, FoundFaces } from "../faces/pipeline.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
 import {
@@ -14,7 +23,7 @@ import {
 import type { Pixels } from "../image/settings.ts";
 import { requireDecision } from "./decision.ts";
 import type { FaceComparer } from "./face-comparer.ts";
-import type { Photo } from "./face-model.ts";
+import { checkEmbedding, type Photo } from "./face-model.ts";
 
 /** A face in a photograph, with what makes it unfit to be compared, in words. */
 export interface PhotoFace extends Face {
@@ -27,19 +36,14 @@ export interface PhotoEmbedding {
   readonly embedding: Float32Array;
   /** Absent where the photograph was taken as a crop. */
   readonly face?: PhotoFace;
+  /** The other faces of the photograph, which were not meant. */
+  readonly others: readonly Face[];
   /** How many faces the photograph shows; 1 where it was taken as a crop. */
   readonly count: number;
   /** What the model read. */
   readonly crop: Pixels;
   /** The whole photograph; absent where it was taken as a crop. */
   readonly photograph?: Pyramid;
-}
-
-/** A false accept rate as it was measured, with its 95 % interval; each in [0, 1]. */
-export interface FalseAcceptRate {
-  readonly estimate: number;
-  readonly low: number;
-  readonly high: number;
 }
 
 /** What a similarity means. */
@@ -49,6 +53,8 @@ export interface PhotoDecision {
   /** A cosine in [-1, 1] for a model pack, a probability in [0, 1] for an exported model. */
   readonly similarity: number;
   readonly threshold: number;
+  /** The calibrated rate whose threshold was used, where a rate was asked for: that rate, or the next lower. */
+  readonly far?: number;
   /** Measured at the threshold; absent in older calibration records. */
   readonly falseAcceptRate?: FalseAcceptRate;
 }
@@ -74,6 +80,23 @@ export interface PhotoVerifyOptions extends PhotoOptions {
   /** Highest false accept rate wanted, between 0 and 1. Default 0.001, or the nearest that the model is calibrated for. */
   readonly far?: number | undefined;
 }
+
+const limitsOptions = z
+  .strictObject(
+    Object.fromEntries(Object.keys(DEFAULT_QUALITY_LIMITS).map((name) => [name, z.number().optional()])),
+  )
+  .optional();
+const facesOptions = z.strictObject({ limits: limitsOptions });
+const photoOptions = {
+  face: z.enum(FACE_CHOICES).optional(),
+  limits: limitsOptions,
+  strict: given.flag.optional(),
+} satisfies Record<keyof PhotoOptions, z.ZodType>;
+const embedOptions = z.strictObject(photoOptions);
+const verifyOptions = z.strictObject({
+  ...photoOptions,
+  far: given.far.optional(),
+} satisfies Record<keyof PhotoVerifyOptions, z.ZodType>);
 
 /** A failure that concerns one photograph. */
 export class PhotoError extends FaceError {
@@ -117,6 +140,16 @@ export class PhotoModel implements AsyncDisposable {
     return this.#comparer.calibration;
   }
 
+  /** SHA-256 of the file with the weights: embeddings of two digests cannot be compared. */
+  get digest(): string {
+    return this.#comparer.digest;
+  }
+
+  /** The length of this model's embeddings. */
+  get dimensions(): number {
+    return this.#comparer.embeddingSize;
+  }
+
   /**
    * Finds all faces of a photograph, the surest first; none is no error.
    * @throws FaceError `IMAGE_UNREADABLE`, or `CONFIG_INVALID` for a model that was opened without detection.
@@ -128,8 +161,11 @@ export class PhotoModel implements AsyncDisposable {
   /** The same, with the decoded photograph. */
   async findFaces(
     photo: Photo,
-    { limits }: Pick<PhotoOptions, "limits"> = {},
+    options: Pick<PhotoOptions, "limits"> = {},
   ): Promise<{ readonly photograph: Pyramid; readonly faces: readonly PhotoFace[] }> {
+    checkPhoto("faces, the photograph", photo);
+    checkOptions("faces", facesOptions, options);
+    const { limits } = options;
     const { photograph, faces } = await this.#find(photo);
     return { photograph, faces: faces.map((face) => this.#judged(face, limits).face) };
   }
@@ -139,12 +175,40 @@ export class PhotoModel implements AsyncDisposable {
    * @throws PhotoError `IMAGE_UNREADABLE`, `FACE_NOT_FOUND`, `SEVERAL_FACES` (with `only`), `FACE_UNFIT` (with `strict`).
    */
   async embed(photo: Photo, options: PhotoOptions = {}): Promise<PhotoEmbedding> {
+    checkPhoto("embed, the photograph", photo);
+    checkOptions("embed", embedOptions, options);
     return await this.#embed(photo, nameOf(photo, "the photograph"), options);
   }
 
-  /** How alike two embeddings of this model are, as `measure` says; larger means more alike. */
+  /**
+   * The embeddings of all faces of a photograph, the surest face first; none is no error.
+   * @throws PhotoError `IMAGE_UNREADABLE`.
+   */
+  async embedFaces(photo: Photo, { limits }: Pick<PhotoOptions, "limits"> = {}): Promise<PhotoEmbedding[]> {
+    try {
+      const { photograph, faces } = await this.findFaces(photo, { limits });
+      const embeddings: PhotoEmbedding[] = [];
+      for (const face of faces) {
+        const crop = this.#comparer.crop(photograph, face);
+        const embedding = await this.#comparer.embed(crop);
+        const others = faces.filter((each) => each !== face);
+        embeddings.push({ embedding, face, others, count: faces.length, crop, photograph });
+      }
+      return embeddings;
+    } catch (error) {
+      throw error instanceof FaceError
+        ? new PhotoError(nameOf(photo, "the photograph"), error, error)
+        : error;
+    }
+  }
+
+  /**
+   * How alike two embeddings of this model are, as `measure` says; larger means more alike.
+   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size, or with numbers that are not finite.
+   */
   async similarity(a: Float32Array, b: Float32Array): Promise<number> {
     this.#checkOpen();
+    for (const embedding of [a, b]) checkEmbedding(embedding, this.#comparer.embeddingSize);
     return await this.#comparer.similarity(a, b);
   }
 
@@ -155,18 +219,22 @@ export class PhotoModel implements AsyncDisposable {
    */
   decide(similarity: number, far?: number | undefined): PhotoDecision {
     const { calibration } = this;
+    checkOptions("decide, far", given.far.optional(), far);
     const decision = requireDecision(calibration, far ?? usualFar(calibration));
     if (decision === undefined) {
       throw new FaceError("MODEL_UNSUPPORTED", `${this.name} has no calibration record, so no threshold`, {
         hint: "use an exported model that was measured, or a model pack",
       });
     }
-    const { threshold, far: rate, farInterval } = decision;
+    const { far: rate, farInterval } = decision;
+    const [score, threshold] = [roundedScore(similarity), roundedScore(decision.threshold)];
+    const used = far === undefined ? undefined : usedFar(calibration, far);
     const measured =
       rate === undefined || farInterval === undefined
         ? {}
-        : { falseAcceptRate: { estimate: rate, low: farInterval[0], high: farInterval[1] } };
-    return { same: similarity >= threshold, similarity, threshold, ...measured };
+        : { falseAcceptRate: falseAcceptRateOf(rate, farInterval) };
+    const asked = used === undefined ? {} : { far: used };
+    return { same: score >= threshold, similarity: score, threshold, ...asked, ...measured };
   }
 
   /**
@@ -174,6 +242,9 @@ export class PhotoModel implements AsyncDisposable {
    * @throws PhotoError as `embed`, naming the photograph; FaceError as `decide`.
    */
   async verify(a: Photo, b: Photo, options: PhotoVerifyOptions = {}): Promise<PhotoVerification> {
+    checkPhoto("verify, the first photograph", a);
+    checkPhoto("verify, the second photograph", b);
+    checkOptions("verify", verifyOptions, options);
     // A rate that cannot be answered is refused before any work.
     this.decide(0, options.far);
     const first = await this.#embed(a, nameOf(a, "the first photograph"), options);
@@ -229,7 +300,7 @@ export class PhotoModel implements AsyncDisposable {
 
   async #embedCrop(photo: Photo): Promise<PhotoEmbedding> {
     const crop = await this.#comparer.readCrop(photo);
-    return { embedding: await this.#comparer.embed(crop), count: 1, crop };
+    return { embedding: await this.#comparer.embed(crop), others: [], count: 1, crop };
   }
 
   async #embedFace(photo: Photo, what: string, options: PhotoOptions): Promise<PhotoEmbedding> {
@@ -242,11 +313,13 @@ export class PhotoModel implements AsyncDisposable {
     const warnings = rival === undefined ? judged.face.warnings : [...judged.face.warnings, rival];
     const face = { ...judged.face, warnings };
     const crop = this.#comparer.crop(photograph, chosen);
-    return { embedding: await this.#comparer.embed(crop), face, count: faces.length, crop, photograph };
+    const others = faces.filter((each) => each !== chosen);
+    const embedding = await this.#comparer.embed(crop);
+    return { embedding, face, others, count: faces.length, crop, photograph };
   }
 
   #judged(face: Face, limits: Partial<QualityLimits> = {}) {
     const beyond = qualityWarnings(face.quality, { ...DEFAULT_QUALITY_LIMITS, ...limits });
-    return { face: { ...face, warnings: beyond.map(({ message }) => message) }, beyond };
+    return { face: { ...roundedFace(face), warnings: beyond.map(({ message }) => message) }, beyond };
   }
 }

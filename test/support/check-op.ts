@@ -5,11 +5,11 @@ import { Random } from "../../src/base/random.ts";
 import { isFloat, sizeOf, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
 import { cast, constant, mul, reduceSum } from "../../src/graph/build.ts";
 import { check } from "../../src/graph/check.ts";
-import { evaluate } from "../../src/graph/evaluate.ts";
 import { gradient } from "../../src/graph/gradient.ts";
 import { fromNumbers, numbersOf } from "../../src/graph/numbers.ts";
 import type { Node } from "../../src/graph/ops.ts";
 import { simplify } from "../../src/graph/simplify.ts";
+import { evaluate } from "./evaluate.ts";
 import { drawInputs, draws, inputNodes, type OpCase, type OpTry, plainNumbers } from "./op-case.ts";
 
 /** Evaluates with the feeds that every test of an op uses. */

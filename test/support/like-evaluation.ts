@@ -2,8 +2,8 @@
 import { expect } from "vitest";
 import type { Random } from "../../src/base/random.ts";
 import { float32, floats, type Shape, sizeOf, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
-import { evaluate } from "../../src/graph/evaluate.ts";
 import type { Node } from "../../src/graph/ops.ts";
+import { evaluate } from "./evaluate.ts";
 
 /** Draws tensors of values in [low, high). */
 export const noiseFrom =

@@ -2,12 +2,14 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { float32 } from "../../src/base/tensor.ts";
 import {
   type AttrValueSchema,
   type NodeDefSchema,
   SavedModelSchema,
 } from "../../src/proto/tensorflow/graph_pb.ts";
 import { DataType } from "../../src/proto/tensorflow/tensor_pb.ts";
+import { writeBundle } from "./write-bundle.ts";
 
 type NodeInit = MessageInitShape<typeof NodeDefSchema>;
 type AttrInit = MessageInitShape<typeof AttrValueSchema>;
@@ -106,4 +108,71 @@ const HALF_PLUS_TWO = create(SavedModelSchema, {
 export async function writeHalfPlusTwo(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "saved_model.pb"), toBinary(SavedModelSchema, HALF_PLUS_TWO));
+}
+
+const unknownRank = (name: string, dtype = DataType.DT_FLOAT) => ({
+  encoding: { case: "name" as const, value: name },
+  dtype,
+  tensorShape: { unknownRank: true },
+});
+/** A reference to a float, as TensorFlow 1 declares what an assignment passes on. */
+const FLOAT_REF = 101 as DataType;
+
+function changing(name: string, op: string, value: string): NodeInit {
+  return { name, op, input: ["counter", value], attr: { T: FLOAT } };
+}
+
+/** TensorFlow Serving's counter: signatures that read, increment and reset a variable of the version. */
+const COUNTER = create(SavedModelSchema, {
+  savedModelSchemaVersion: 1n,
+  metaGraphs: [
+    {
+      metaInfoDef: { tags: ["serve"] },
+      graphDef: {
+        node: [
+          {
+            name: "counter",
+            op: "VariableV2",
+            attr: { dtype: FLOAT, shape: { value: { case: "shape", value: shape() } } },
+          },
+          { name: "get", op: "Identity", input: ["counter"], attr: { T: FLOAT } },
+          constant("one", [1]),
+          constant("zero", [0]),
+          {
+            name: "delta",
+            op: "Placeholder",
+            attr: { dtype: FLOAT, shape: { value: { case: "shape", value: { unknownRank: true } } } },
+          },
+          changing("incr", "AssignAdd", "one"),
+          changing("incr_by", "AssignAdd", "delta"),
+          changing("reset", "Assign", "zero"),
+          { name: "hidden", op: "Identity", input: ["one", "^incr"], attr: { T: FLOAT } },
+        ],
+      },
+      signatureDef: Object.fromEntries(
+        (
+          [
+            ["get_counter", "get", [], DataType.DT_FLOAT],
+            ["incr_counter", "incr", [], FLOAT_REF],
+            ["incr_counter_by", "incr_by", ["delta"], FLOAT_REF],
+            ["reset_counter", "reset", [], FLOAT_REF],
+            ["hidden_change", "hidden", [], DataType.DT_FLOAT],
+          ] as const
+        ).map(([name, output, inputs, dtype]) => [
+          name,
+          {
+            inputs: Object.fromEntries(inputs.map((alias) => [alias, unknownRank(`${alias}:0`)])),
+            outputs: { output: unknownRank(`${output}:0`, dtype) },
+            methodName: "tensorflow/serving/predict",
+          },
+        ]),
+      ),
+    },
+  ],
+});
+
+/** Writes the counter as one version's folder, its variable at 0. */
+export async function writeCounter(folder: string): Promise<void> {
+  await writeBundle(join(folder, "variables/variables"), new Map([["counter", float32([], [0])]]));
+  await writeFile(join(folder, "saved_model.pb"), toBinary(SavedModelSchema, COUNTER));
 }

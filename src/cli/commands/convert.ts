@@ -11,7 +11,7 @@ async function run(path: string, options: ConvertOptions): Promise<void> {
 
 export function convertCommand(command: Command): Command {
   return command
-    .argument("<path>", "a version's folder, or an ONNX file")
+    .argument("<path>", "a version's folder, the folder of versions, or an ONNX file")
     .option("--onnx <file>", "ONNX file to write")
     .option("--signature <name>", "signature that the ONNX file gets", DEFAULT_SIGNATURE)
     .option("--saved-model <folder>", "version's folder to write, with all signatures")

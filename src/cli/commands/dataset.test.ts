@@ -1,6 +1,6 @@
 /** @file The dataset commands, run on real folders and a real server. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { copyFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename, join } from "node:path";
@@ -8,6 +8,9 @@ import { Command } from "commander";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { zipOf } from "../../../test/support/archives.ts";
 import { plain, temporaryFolder, writePhotos } from "../../../test/support/photos.ts";
+import { openDataset } from "../../data/dataset.ts";
+import { readPairs } from "../../data/pairs-file.ts";
+import { findPairs, peopleIn } from "../../data/protocol.ts";
 import { decodePixels, encodePng } from "../../image/decode.ts";
 import { drawPhoto } from "../../synthetic/draw.ts";
 import { StatusLine } from "../progress.ts";
@@ -48,9 +51,20 @@ describe("faceid dataset info", () => {
       pairable: 2,
       positivePairs: 4,
       unreadable: [{ path: join(folder, "bob/2.jpg"), reason: "not an image of a known format" }],
+      leftOut: [],
+      remarks: [],
+      duplicates: { ofOnePerson: [], ofTwoPeople: [] },
     });
+    await copyFile(join(folder, "ann/1.png"), join(folder, "bob/same.png"));
+    await writeFile(join(folder, "bob/clip.mov"), "film");
     const text = await run("info", "--dataset-path", folder);
     expect(text).toContain("identities           2\n");
+    expect(text).toContain(
+      `left out             1\n  1 videos, which are not read; save frames as JPEG (${folder}`,
+    );
+    expect(text).toContain(
+      `equal, two people    1\n  ${join(folder, "bob/same.png")} = ${join(folder, "ann/1.png")}`,
+    );
     expect(text).toContain(`${join(folder, "bob/2.jpg")}: not an image of a known format`);
     expect(await run("info", "--dataset-path", folder, "--no-check")).toContain("not checked");
     await expect(run("info", "--dataset-path", folder, "--strict")).rejects.toMatchObject({
@@ -138,6 +152,46 @@ describe("faceid dataset preview --augment", () => {
     expect(tile(data, 0)).toEqual(tile(plain.data, 0));
     expect(tile(plain.data, 1)).toEqual(tile(plain.data, 0));
     expect([1, 2, 3].some((column) => String(tile(data, column)) !== String(tile(data, 0)))).toBe(true);
+  });
+});
+
+describe("faceid dataset pairs", () => {
+  it.each([
+    ["any names", (person: string, i: number) => `${person}/photo ${"abc"[i]}.png`],
+    ["LFW's names", (person: string, i: number) => `${person}/${person}_000${i + 1}.png`],
+    ["DigiFace's names", (person: string, i: number) => `${person.slice(-1)}/${i}.png`],
+    ["photographs in folders below", (person: string, i: number) => `${person}/201${i}/x.png`],
+  ])("draws folds of different people that read back, with %s", async (_, name) => {
+    const folder = await temporaryFolder();
+    const people = Array.from({ length: 8 }, (_, i) => `Zoë P${i}`);
+    await writePhotos(
+      folder,
+      people.flatMap((person) => [0, 1, 2].map((i) => name(person, i))),
+    );
+    const output = join(folder, "pairs.txt");
+    const words = ["pairs", folder, "--output", output, "--folds", "2", "--pairs"];
+    expect(await run(...words, "4")).toContain(
+      "2 folds of different people, 4 pairs of one person and 4 of two",
+    );
+    const { identities, path } = await openDataset({ path: folder });
+    const file = await readPairs(output);
+    const { folds, missing } = findPairs(file, identities, path);
+    expect([missing, file.remarks]).toEqual([[], []]);
+    expect(folds.map((fold) => fold.map(({ same }) => same))).toEqual(
+      Array(2).fill([...Array(4).fill(true), ...Array(4).fill(false)]),
+    );
+    const peopleOfFold = file.folds.map(
+      (fold) => peopleIn({ ...file, folds: [fold] }, identities, path).names,
+    );
+    expect([...peopleOfFold[0]!].filter((person) => peopleOfFold[1]!.has(person))).toEqual([]);
+    const first = readFileSync(output, "utf8");
+    await expect(run(...words, "4")).rejects.toMatchObject({ hint: expect.stringContaining("--overwrite") });
+    expect(await run(...words, "1000", "--overwrite")).toContain("all that every fold has of the 1000");
+    await run(...words, "4", "--overwrite");
+    expect(readFileSync(output, "utf8")).toBe(first);
+    await expect(run("pairs", folder, "--output", `${output}2`)).rejects.toMatchObject({
+      hint: "pass --folds 4 or fewer",
+    });
   });
 });
 

@@ -1,12 +1,19 @@
-/** @file `faceid dataset`: looks at people and their images, draws some, or downloads some. */
+/** @file `faceid dataset`: looks at people and their images, draws pairs or faces, or downloads some. */
 import type { Command } from "commander";
 import { downloadCommand } from "./dataset/download.ts";
 import { infoCommand } from "./dataset/info.ts";
+import { pairsCommand } from "./dataset/pairs.ts";
 import { previewCommand } from "./dataset/preview.ts";
 import { synthesizeCommand } from "./dataset/synthesize.ts";
 
 export function datasetCommand(command: Command): Command {
-  for (const each of [infoCommand(), previewCommand(), synthesizeCommand(), downloadCommand()])
+  for (const each of [
+    infoCommand(),
+    previewCommand(),
+    pairsCommand(),
+    synthesizeCommand(),
+    downloadCommand(),
+  ])
     command.addCommand(each.exitOverride());
   return command;
 }

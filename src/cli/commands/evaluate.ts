@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import { foldText, reportText } from "../../evaluate/report-text.ts";
+import { foldVerdict, verdict } from "../../evaluate/verdict.ts";
 import { evaluate, evaluateFolds } from "../../jobs/evaluate.ts";
 import { addOptions, addPairs, givenOptions } from "../options.ts";
 import { consoleLog } from "../process.ts";
@@ -45,11 +46,17 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
   };
   if (pairs !== undefined) {
     const report = await evaluateFolds(model, pairs, { ...options, folds });
-    console.log(json === true ? JSON.stringify(report) : foldText(report));
+    console.log(
+      json === true ? JSON.stringify({ ...report, verdict: foldVerdict(report) }) : foldText(report),
+    );
     return;
   }
-  const { report, calibration } = await evaluate(model, { ...options, pairs: testPairs });
-  console.log(json === true ? JSON.stringify({ ...report, calibration }) : reportText(report));
+  const { report, calibration, leftOut } = await evaluate(model, { ...options, pairs: testPairs });
+  console.log(
+    json === true
+      ? JSON.stringify({ ...report, calibration, leftOut, verdict: verdict(report) })
+      : reportText(report),
+  );
 }
 
 export function evaluateCommand(command: Command): Command {

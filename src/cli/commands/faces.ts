@@ -57,9 +57,9 @@ function photoText(photo: ListedPhoto): string {
   if ("error" in photo) return `${photo.image}  ${photo.error.message}`;
   const { image, width, height, faces } = photo;
   const count = faces.length === 1 ? "1 face" : `${faces.length} faces`;
-  const lines = faces.map(({ box, score, quality, warnings }) => {
+  const lines = faces.map(({ box, score, quality, warnings }, i) => {
     const [x, y, w, h] = box.map(Math.round) as [number, number, number, number];
-    const where = `at ${x},${y}  ${w}x${h} pixels  score ${score.toFixed(2)}`;
+    const where = `${String(i + 1).padStart(String(faces.length).length)}  at ${x},${y}  ${w}x${h} pixels  score ${score.toFixed(2)}`;
     const angles = `yaw ${quality.yaw.toFixed(0)}  pitch ${quality.pitch.toFixed(0)}  roll ${quality.roll.toFixed(0)}`;
     return [`  ${where}  ${angles}`, ...warnings.map((warning) => `    ${warning}`)].join("\n");
   });

@@ -17,7 +17,9 @@ function portLines(title: string, ports: SignatureReport["inputs"]): string[] {
 /** Which program wrote the model. */
 function originText(model: ModelReport | OnnxReport): string {
   if (model.format === "savedmodel") {
-    return `written by TensorFlow ${model.tensorflowVersion || "unknown"}, tags ${model.tags.join(", ")}`;
+    const { writtenBy, tensorflowVersion: version, tags } = model;
+    const format = writtenBy.startsWith("TensorFlow") ? "" : ` in the format of TensorFlow ${version}`;
+    return `written by ${writtenBy}${format}, tags ${tags.join(", ")}`;
   }
   const opsets = Object.entries(model.opsets).map(([domain, version]) => `${domain} ${version}`);
   return `ONNX written by ${model.producer || "an unknown program"}, IR ${model.irVersion}, operators ${opsets.join(", ")}`;

@@ -6,7 +6,7 @@ import { models } from "../../faces/models.ts";
 import { bytesOf, filesOf, type Pack, packNamed } from "../../faces/packs/catalogue.ts";
 import type { PackStatus } from "../../faces/packs/store.ts";
 import { resolveOptions } from "../options.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
+import { commandText, consoleLog, onInterrupt } from "../process.ts";
 import { StatusLine } from "../progress.ts";
 import { EVERY_SETTING } from "../settings.ts";
 import { bytesText, TransferText } from "../transfer.ts";
@@ -27,7 +27,9 @@ function statusLines(status: PackStatus): string[] {
   const { pack, state, folder } = status;
   const head = `${pack.name}  ${bytesText(bytesOf(pack))}, ${STATE_WORDS[state]}`;
   const damage =
-    state === "damaged" ? [`  ${status.problem}`, `  faceid models add ${pack.name} replaces it`] : [];
+    state === "damaged"
+      ? [`  ${status.problem}`, `  ${commandText("models", "add", pack.name)} replaces it`]
+      : [];
   return [head, ...(state === "absent" ? [] : [`  ${folder}`]), ...damage, ...termsLines(pack)];
 }
 
@@ -58,17 +60,30 @@ async function add(name: string, { from }: { from?: string[] }): Promise<void> {
     console.log(`${name} is here already: ${folder}`);
     return;
   }
-  console.log([`${name} goes to ${folder}`, ...termsLines(pack)].join("\n"));
+  const terms = [`${name} goes to ${folder}`, ...termsLines(pack)].join("\n");
+  let told = false;
+  // Before the first byte; a pack that cannot be had needs no terms.
+  const tell = () => {
+    if (!told) console.log(terms);
+    told = true;
+  };
   const transfer = new TransferText();
   using line = new StatusLine();
   using interrupt = onInterrupt(() => line.say("stopping; the next run goes on from here"));
   await models.add(name, {
     from,
-    log: { ...consoleLog(), info: (message) => line.say(message) },
+    log: {
+      ...consoleLog(),
+      info: (message) => {
+        tell();
+        line.say(message);
+      },
+    },
     progress: ({ received, total }) => line.show(transfer.text(name, received, total)),
     signal: interrupt.signal,
   });
   line[Symbol.dispose]();
+  tell();
   console.log(`${name} is here and checked`);
 }
 

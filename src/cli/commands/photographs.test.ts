@@ -161,7 +161,80 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     expect(strict.falseAcceptRate.estimate).toBeLessThanOrEqual(0.0001);
     const { status, stdout } = await faceid(["verify", ONE, TWO, "--json", "--far", "1e-6"]);
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: "CONFIG_INVALID" } });
-    expect(status).toBe(2);
+    expect(status).toBe(64);
+  });
+
+  it("says which measured rate decides for one between two", async () => {
+    const { stdout, status } = await faceid(["verify", ONE, TWO, "--far", "0.005"]);
+    expect(stdout).toContain("note: no threshold was measured for a rate of 0.005; that of 0.001");
+    expect(status).toBe(0);
+    const json = JSON.parse((await faceid(["verify", ONE, TWO, "--far", "0.005", "--json"])).stdout);
+    expect(json).toMatchObject({ far: 0.001, same: true });
+    expect((await faceid(["verify", ONE, TWO, "--far", "0.001"])).stdout).not.toContain("note:");
+  });
+
+  it.each([
+    [["--far", "0"], "--far"],
+    [["--far", "1"], "--far"],
+    [["--far", "2"], "--far"],
+    [["--far", "abc"], "--far"],
+    [["--face", "smallest"], "--face"],
+    [["--shwo", "x.png"], "--show"],
+    [["--show", "x.webp"], "--show"],
+  ])(
+    "answers %s with the flag's name, as text by code 2 and as JSON by a code above",
+    async (flags, name) => {
+      const text = await faceid(["verify", ONE, TWO, ...flags]);
+      expect(text.stderr).toContain(name);
+      expect([text.status, text.stdout]).toEqual([2, ""]);
+      const json = await faceid(["verify", ONE, TWO, ...flags, "--json"]);
+      expect(JSON.parse(json.stdout)).toEqual({
+        error: { code: "CONFIG_INVALID", message: expect.stringContaining(name.slice(2)) },
+      });
+      expect(json.status).toBeGreaterThanOrEqual(3);
+    },
+  );
+
+  it("gives numbers without noise", async () => {
+    const { stdout } = await faceid(["verify", ONE, TWO, "--json"]);
+    expect(stdout.match(/\d\.0*[1-9]\d{6,}/g)).toBeNull();
+    expect((await faceid(["faces", ONE, "--json"])).stdout.match(/\d\.\d{5,}/g)).toBeNull();
+  });
+
+  it.each([
+    ["far: 2", (m: PhotoModel) => m.verify(ONE, TWO, { far: 2 }), /far: got 2, expected/],
+    ["far as text", (m: PhotoModel) => m.verify(ONE, TWO, { far: "0.001" } as object), /far: got "0.001"/],
+    [
+      "a misspelt key",
+      (m: PhotoModel) => m.verify(ONE, TWO, { fra: 0.1 } as object),
+      /fra \(got 0.1\), did you mean far/,
+    ],
+    [
+      "a misspelt limit",
+      (m: PhotoModel) => m.embed(ONE, { limits: { maxYow: 3 } as object }),
+      /limits.maxYow \(got 3\), did you mean maxYaw/,
+    ],
+    [
+      "no second photograph",
+      (m: PhotoModel) => m.verify(ONE, undefined as unknown as string),
+      /second photograph: got undefined/,
+    ],
+    ["an array", (m: PhotoModel) => m.faces([ONE] as unknown as string), /the photograph: got \["/],
+    [
+      "another choice",
+      (m: PhotoModel) => m.embed(ONE, { face: "smallest" } as object),
+      /face: got "smallest", expected one of largest/,
+    ],
+    [
+      "null",
+      (m: PhotoModel) => m.verify(ONE, TWO, null as unknown as object),
+      /verify: got null, expected an object/,
+    ],
+  ])("refuses %s in a program by name and value", async (_, call, message) => {
+    await expect(call(model)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringMatching(message),
+    });
   });
 
   it("names the photograph that shows no face, and the one that is none", async () => {
@@ -214,6 +287,22 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     expect(answerOf(stdout)).toMatchObject({ same: true, model: MODEL });
     expect(answerOf(stdout).similarity).toBeGreaterThan(0.9);
     expect(status).toBe(0);
+  });
+
+  it("decides in 8-bit integers by thresholds of their own, and says so", async () => {
+    const same = answerOf((await faceid(["verify", ONE, TWO, "--json", "--precision", "int8"])).stdout);
+    const other = answerOf((await faceid(["verify", ONE, OTHER, "--json", "--precision", "int8"])).stdout);
+    expect(same).toMatchObject({ same: true, model: "opencv-sface-int8" });
+    expect(other).toMatchObject({ same: false, model: "opencv-sface-int8" });
+    const float = answerOf((await faceid(["verify", ONE, TWO, "--json"])).stdout);
+    expect(Math.abs(float.similarity - same.similarity)).toBeLessThan(0.1);
+    expect(float.threshold).not.toBe(same.threshold);
+    const refused = await faceid(["verify", ONE, TWO, "--model", MODEL, "--precision", "int8"]);
+    expect(refused.stderr).toContain("faceid quantize");
+    expect(refused.status).toBe(2);
+    const unpacked = await faceid(["serve", "--model_base_path", work, "--pack_precision", "int8"]);
+    expect(unpacked.stderr).toContain("--pack NAME");
+    expect(unpacked.status).toBe(2);
   });
 
   it("finds a person in a folder, and keeps what could not be compared apart", async () => {

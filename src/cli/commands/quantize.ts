@@ -43,6 +43,9 @@ function text(report: QuantizeReport, output: string): string {
   const { convolutions, bytes, calibrationImages, pairs, threshold, difference, sameDecisions } = report;
   return [
     `convolutions    ${convolutions} in 8 bits, ranges measured on ${calibrationImages} images`,
+    ...(report.unreadable === 0
+      ? []
+      : [`left out        ${report.unreadable} photographs that cannot be read`]),
     `size            ${megabytes(bytes.float)} in floats, ${megabytes(bytes.int8)} now`,
     `scores          differ by ${difference.mean.toFixed(4)} on average, ${difference.greatest.toFixed(4)} at most, on ${pairs} pairs of other images`,
     `decisions       ${sameDecisions} of ${pairs} as before (threshold ${threshold.toFixed(4)})`,
@@ -87,13 +90,20 @@ async function run(
   { images, output, count, ...rest }: Flags & Record<string, unknown>,
 ): Promise<void> {
   const accuracy = accuracyOf(rest);
-  const report = await quantizeModel({ savedModel, images, output, count, accuracy });
+  const report = await quantizeModel({
+    savedModel,
+    images,
+    output,
+    count,
+    accuracy,
+    log: consoleLog({ quiet: rest.json === true }),
+  });
   console.log(rest.json === true ? JSON.stringify(report) : text(report, output));
 }
 
 export function quantizeCommand(command: Command): Command {
   command
-    .argument("<saved-model>", "a version's folder of an exported model")
+    .argument("<saved-model>", "a version's folder of an exported model, or the folder of versions")
     .requiredOption(
       "--images <folder>",
       "photographs like those in use: image files, or a folder of them for each person",

@@ -6,16 +6,26 @@ import {
   type QuickstartResult,
   quickstart,
 } from "../../jobs/quickstart.ts";
-import { onInterrupt } from "../process.ts";
+import { commandText, onInterrupt } from "../process.ts";
 import { progressListener } from "../progress.ts";
 
 function nextSteps({ models, photos: [anna, again] }: QuickstartResult): string {
   return [
-    `  npx faceid serve --model_name ${QUICKSTART_MODEL} --model_base_path ${models} --rest_api_port 8501`,
-    `  npx faceid request ${anna} ${again} --model-name ${QUICKSTART_MODEL}`,
-    "  npx faceid verify a.jpg b.jpg                  (two photographs of yours, by a pretrained model)",
-    "  npx faceid train --dataset-path my-photos      (a folder with one folder of photographs per person)",
-  ].join("\n");
+    commandText(
+      "serve",
+      "--model_name",
+      QUICKSTART_MODEL,
+      "--model_base_path",
+      models,
+      "--rest_api_port",
+      "8501",
+    ),
+    commandText("request", anna, again, "--model-name", QUICKSTART_MODEL),
+    `${commandText("verify", "a.jpg", "b.jpg")}                  # two photographs of yours, by a pretrained model`,
+    `${commandText("train", "--dataset-path", "my-photos")}      # a folder with one folder of photographs per person`,
+  ]
+    .map((line) => `  ${line}`)
+    .join("\n");
 }
 
 async function run({ output }: { output: string }): Promise<void> {

@@ -1,13 +1,19 @@
 /** @file `faceid request`: asks a server whether two photographs show one person and prints its answer. */
 import { access } from "node:fs/promises";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { ERRORS, FaceError } from "../../base/errors.ts";
 import { request } from "../../client/request.ts";
+import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
+import { addNumber } from "../options.ts";
 
 interface Flags {
   readonly url: string;
   readonly grpc?: string;
   readonly modelName: string;
+  readonly verify?: true;
+  readonly far?: number;
+  readonly face?: FaceChoice;
+  readonly strict?: true;
 }
 
 /** Checked before anything is sent. */
@@ -20,21 +26,51 @@ async function requireFile(path: string): Promise<void> {
   });
 }
 
-async function run(first: string, second: string, { url, grpc, modelName: model }: Flags): Promise<void> {
+async function run(first: string, second: string, flags: Flags): Promise<void> {
+  const { url, grpc, modelName: model, verify, ...wish } = flags;
   await requireFile(first);
   await requireFile(second);
-  const target = grpc === undefined ? { url, model } : { address: grpc, model };
+  const asksVerify = verify === true || Object.keys(wish).length > 0;
+  if (asksVerify && grpc !== undefined) {
+    throw new FaceError("CONFIG_INVALID", "--verify, --far, --face and --strict are asked over REST", {
+      hint: "leave out --grpc, and pass --url where REST is not on localhost:8501",
+    });
+  }
+  const target =
+    grpc === undefined ? { url, model, verify: asksVerify ? wish : undefined } : { address: grpc, model };
   const answer = await request(target, [first, second]);
   console.log(answer.text);
   if (answer.isError) process.exitCode = ERRORS.SERVER_ERROR.exit;
 }
 
 export function requestCommand(command: Command): Command {
-  return command
+  command
     .argument("<image1>", "a photograph in any format")
     .argument("<image2>", "another one")
-    .option("--url <url>", "address of the REST interface", "http://localhost:8501")
+    .option(
+      "--url <url>",
+      "address of the REST interface, with a path where it has one",
+      "http://localhost:8501",
+    )
     .option("--grpc <host:port>", "ask over gRPC instead")
     .option("--model-name <name>", "name of the model", "faceid")
-    .action(run);
+    .option(
+      "--verify",
+      "send the files to the server's :verify, which finds the faces and decides; models without signatures, such as packs, are always asked so",
+    )
+    .addOption(
+      new Option("--face <choice>", "which face is meant where there are several (with --verify)").choices(
+        FACE_CHOICES,
+      ),
+    )
+    .option("--strict", "refuse faces unfit to be compared (with --verify)");
+  addNumber(command, {
+    flag: "far",
+    help: "highest false accept rate wanted, such as 0.001 (with --verify)",
+    least: 0,
+    most: 1,
+    fraction: true,
+    exclusive: true,
+  });
+  return command.action(run);
 }

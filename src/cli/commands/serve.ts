@@ -4,6 +4,7 @@ import { FaceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { serveByFlags } from "../../jobs/serve.ts";
 import { normalizeFlags, SERVER_FLAGS, type ServerFlag } from "../../serving/flags.ts";
+import { EXPERT_GROUP } from "../options.ts";
 import { consoleLog, onInterrupt } from "../process.ts";
 
 const camel = (name: string) => name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
@@ -53,10 +54,22 @@ async function run(flags: Readonly<Record<string, string | true | undefined>>): 
   await serveByFlags(values, interrupt.signal, log);
 }
 
+/** The flags that come first in the help. */
+const EVERYDAY: ReadonlySet<string> = new Set([
+  "port",
+  "rest_api_port",
+  "model_name",
+  "model_base_path",
+  "model_config_file",
+  "pack",
+  "image_urls",
+]);
+
 export function serveCommand(command: Command): Command {
   for (const { name, kind, help, fallback } of SERVER_FLAGS) {
     const flag = `--${name.replaceAll("_", "-")} ${kind === "boolean" ? "[true|false]" : "<value>"}`;
-    command.addOption(new Option(flag, `${help}${fallback === undefined ? "" : ` (default ${fallback})`}`));
+    const option = new Option(flag, `${help}${fallback === undefined ? "" : ` (default ${fallback})`}`);
+    command.addOption(EVERYDAY.has(name) ? option : option.helpGroup(EXPERT_GROUP));
   }
   return command.action(run);
 }

@@ -1,16 +1,18 @@
 /** @file `faceid train`: trains a verifier, measures it, exports it. */
 import { resolve as absolute } from "node:path";
-import type { Command } from "commander";
+import { type Command, Help } from "commander";
 import { ERRORS } from "../../base/errors.ts";
 import { reportText } from "../../evaluate/report-text.ts";
 import type { ExportTarget } from "../../jobs/export.ts";
 import { tensorBoard } from "../../jobs/tensorboard.ts";
-import { type TrainOutcome, trainAndExport } from "../../jobs/train.ts";
+import { recordedTarget, type TrainOutcome, trainAndExport } from "../../jobs/train.ts";
 import type { TrainConfig } from "../../train/config.ts";
+import type { TrainListener } from "../../train/listeners.ts";
 import { RECIPE_NAMES, RECIPES, recipeSettings } from "../../train/recipes.ts";
+import type { StartSummary } from "../../train/start-summary.ts";
 import { addOptions, resolveOptions } from "../options.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
-import { commandProgress, jsonLine, measureProgress } from "../progress.ts";
+import { commandText, consoleLog, onInterrupt } from "../process.ts";
+import { commandProgress, durationText, jsonLine, measureProgress, type ProgressStyle } from "../progress.ts";
 import { EVERY_SETTING, modelSettings, runSettings, trainSettings } from "../settings.ts";
 
 /** The outcome for people. */
@@ -26,7 +28,7 @@ function outcomeText(
     ...lines,
     `saved model ${exported}\n`,
     "serve it:",
-    `  faceid serve --model_name ${target.modelName} --model_base_path ${models} --port 8500 --rest_api_port 8501`,
+    `  ${commandText("serve", "--model_name", target.modelName, "--model_base_path", models, "--port", "8500", "--rest_api_port", "8501")}`,
   ].join("\n");
 }
 
@@ -56,6 +58,82 @@ function trainConfigOf(settings: Settings): TrainConfig {
   return Object.fromEntries(Object.entries(settings).filter(([key]) => !outside.has(key))) as TrainConfig;
 }
 
+const counted = (value: number) => value.toLocaleString("en-US");
+
+/** What is about to happen, for people. */
+function startText(summary: StartSummary, folder: string, target: ExportTarget | undefined): string {
+  const { path, dataset, people, photographs, split, excluded, network, parameters } = summary;
+  const kept = excluded === 0 ? "" : `, ${counted(excluded)} kept out by --exclude-pairs`;
+  const unused = summary.leftOut.reduce((sum, { count }) => sum + count, 0);
+  const rows = [
+    ["found", `${counted(people)} people, ${counted(photographs)} photographs in ${path ?? dataset}`],
+    [
+      "left out",
+      unused === 0 ? "nothing" : `${counted(unused)} files or folders (faceid dataset info lists them)`,
+    ],
+    [
+      "people",
+      `${counted(split.train)} to train on, ${counted(split.validation)} for thresholds, ${counted(split.test)} to measure on${kept}`,
+    ],
+    [
+      "network",
+      `${network}, ${counted(parameters)} parameters, on ${summary.epochs} x ${counted(summary.datasetSize)} pairs or images`,
+    ],
+    ["run", folder],
+    [
+      "model",
+      target === undefined
+        ? "not exported"
+        : `${target.savedModelPath}/${target.modelVersion}, called ${target.modelName}`,
+    ],
+  ] as const;
+  return [
+    ...rows.map(([name, value]) => `${name.padEnd(9)}${value}`),
+    ...summary.warnings.map((warning) => `warning: ${warning}`),
+  ].join("\n");
+}
+
+/** Steps after which the speed is known well enough. */
+const TIMED_STEPS = 5;
+
+/** Says once how long the run will take, where no bar shows it. */
+function expectedTime(style: ProgressStyle | undefined): TrainListener {
+  let left = TIMED_STEPS;
+  let seconds = 0;
+  let totalSteps = 0;
+  let batchSize = 1;
+  return {
+    onRunStart({ config, stepsPerEpoch }) {
+      totalSteps = stepsPerEpoch * config.epochs;
+      batchSize = config.batchSize;
+    },
+    onStep({ step, pairsPerSecond }) {
+      if (left === 0 || style === "json" || (style !== "plain" && process.stderr.isTTY === true)) return;
+      seconds += batchSize / pairsPerSecond / TIMED_STEPS;
+      if (--left > 0 || totalSteps - step < TIMED_STEPS) return;
+      process.stderr.write(`about ${durationText((totalSteps - step) * seconds)} to train\n`);
+    },
+  };
+}
+
+/** Where the model goes: what flags say now, else what the run was first asked for, else the settings. */
+async function targetOf(
+  flags: Record<string, unknown>,
+  resumed: string | undefined,
+  exporting: boolean,
+  { savedModelPath, modelName, modelVersion }: ExportTarget,
+): Promise<ExportTarget | undefined> {
+  if (!exporting) return undefined;
+  const recorded = resumed === undefined ? undefined : await recordedTarget(resumed);
+  const isSaid = (key: string) => flags[key] !== undefined;
+  if (recorded === null && !Object.keys(modelSettings.shape).some(isSaid)) return undefined;
+  return {
+    savedModelPath: isSaid("savedModelPath") ? savedModelPath : (recorded?.savedModelPath ?? savedModelPath),
+    modelName: isSaid("modelName") ? modelName : (recorded?.modelName ?? modelName),
+    modelVersion: isSaid("modelVersion") ? modelVersion : (recorded?.modelVersion ?? modelVersion),
+  };
+}
+
 interface Flags {
   readonly resume?: string | true;
   readonly export: boolean;
@@ -63,18 +141,28 @@ interface Flags {
 
 async function run({ resume, export: exporting, ...flags }: Flags & Record<string, unknown>): Promise<void> {
   const settings = resolveRecipe(flags);
-  const { progress, tensorboard, savedModelPath, modelName, modelVersion } = settings;
-  const target = exporting ? { savedModelPath, modelName, modelVersion } : undefined;
+  const { progress, tensorboard } = settings;
+  const folder = typeof resume === "string" ? resume : settings.output;
+  const target = await targetOf(flags, resume === undefined ? undefined : folder, exporting, settings);
   using interrupt = onInterrupt(() =>
     console.error("\nstopping after this step; press Ctrl-C again to stop at once"),
   );
   const outcome = await trainAndExport({
     config: trainConfigOf(settings),
-    folder: typeof resume === "string" ? resume : settings.output,
+    folder,
+    command: ["faceid", ...process.argv.slice(2)],
+    onStart: (summary) => {
+      if (progress === "json") process.stdout.write(jsonLine("data", { ...summary, run: folder, target }));
+      else process.stderr.write(`${startText(summary, folder, target)}\n`);
+    },
     resume: resume !== undefined,
     epochs: flags.epochs === undefined ? undefined : settings.epochs,
     target,
-    listeners: [commandProgress(progress), ...(tensorboard === undefined ? [] : [tensorBoard(tensorboard)])],
+    listeners: [
+      commandProgress(progress),
+      expectedTime(progress),
+      ...(tensorboard === undefined ? [] : [tensorBoard(tensorboard)]),
+    ],
     log: consoleLog(),
     signal: interrupt.signal,
     onProgress: measureProgress(progress, progress === "json" ? process.stdout : process.stderr),
@@ -82,11 +170,14 @@ async function run({ resume, export: exporting, ...flags }: Flags & Record<strin
   process.stdout.write(progress === "json" ? outcomeJson(outcome) : `${outcomeText(outcome, target)}\n`);
 }
 
+const boxed = (text: string) => new Help().boxWrap(text, 66).replaceAll("\n", `\n${" ".repeat(13)}`);
+
 const HELP = `
 Recipes:
-${RECIPE_NAMES.map((name) => `  ${name.padEnd(10)} ${RECIPES[name].summary}`).join("\n")}
+${RECIPE_NAMES.map((name) => `  ${name.padEnd(10)} ${boxed(RECIPES[name].summary)}`).join("\n")}
 
-Settings come from flags, then the environment, then .env, then the defaults above.
+Settings come from flags, then the environment, then .env, then the defaults
+above.
 Exit code ${ERRORS.INTERRUPTED.exit} means interrupted, ${ERRORS.TRAINING_DIVERGED.exit} diverged.`;
 
 export function trainCommand(command: Command): Command {

@@ -1,7 +1,8 @@
 /** @file `faceid verify`: says whether two photographs show one person, without a server. */
 import { type Command, Option } from "commander";
-import { ERRORS, FaceError, messageOf } from "../../base/errors.ts";
+import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
+import { PRECISIONS, type Precision } from "../../faces/embedder.ts";
 import { type Candidate, type VerifiedFolder, verifyPhotos } from "../../jobs/verify.ts";
 import { type PhotoDecision, PhotoError, type PhotoVerification } from "../../verify/photo-model.ts";
 import { addNumber } from "../options.ts";
@@ -12,6 +13,7 @@ interface Flags {
   readonly far?: number;
   readonly show?: string;
   readonly face: FaceChoice;
+  readonly precision: Precision;
   readonly strict?: true;
   readonly detect: boolean;
   readonly json?: true;
@@ -28,17 +30,33 @@ function rateLine({ falseAcceptRate: rate }: PhotoDecision): string {
   return `false accept rate  ${percent(rate.estimate)}  (95 %: ${percent(rate.low)} to ${percent(rate.high)})`;
 }
 
+/** Says where another rate than the wanted one was used. */
+function farNote(wanted: number | undefined, { far: used }: PhotoDecision): string[] {
+  if (wanted === undefined || used === undefined || used === wanted) return [];
+  return [
+    `note: no threshold was measured for a rate of ${wanted}; that of ${used}, the next lower, decides`,
+  ];
+}
+
+/** Both numbers with three decimals, or as many as it takes to see which is larger. */
+function scoreTexts({ similarity, threshold }: PhotoDecision): [string, string] {
+  const digits = [3, 4, 5, 6].find((each) => similarity.toFixed(each) !== threshold.toFixed(each)) ?? 6;
+  return [similarity.toFixed(digits), threshold.toFixed(digits)];
+}
+
 const CROPS_WARNING =
   "warning: no face was looked for; the rate holds only for crops that lie as the model's own do";
 
-function pairText(verification: PhotoVerification, detect: boolean): string {
-  const { similarity, threshold, model, faces } = verification;
+function pairText(verification: PhotoVerification, { detect, far }: Pick<Flags, "detect" | "far">): string {
+  const { model, faces } = verification;
+  const [similarity, threshold] = scoreTexts(verification);
   return [
     words(verification),
-    `similarity         ${similarity.toFixed(3)}`,
-    `threshold          ${threshold.toFixed(3)}`,
+    `similarity         ${similarity}`,
+    `threshold          ${threshold}`,
     rateLine(verification),
     `model              ${model}`,
+    ...farNote(far, verification),
     ...faces.flatMap(({ warnings }, i) =>
       warnings.map((warning) => `warning: ${["first", "second"][i]} photograph: ${warning}`),
     ),
@@ -46,24 +64,41 @@ function pairText(verification: PhotoVerification, detect: boolean): string {
   ].join("\n");
 }
 
+/** What came of a photograph that could not be compared, in words. */
+const FAILURES: Readonly<Record<string, string>> = {
+  FACE_NOT_FOUND: "no face found",
+  SEVERAL_FACES: "several faces",
+  FACE_UNFIT: "face unfit",
+  IMAGE_UNREADABLE: "cannot be read",
+};
+
 function candidateLine(candidate: Candidate): string {
-  if ("error" in candidate) return `${candidate.error.code.padEnd(24)} ${candidate.image}`;
+  if ("error" in candidate) {
+    const { code } = candidate.error;
+    return `${(FAILURES[code] ?? code).padEnd(24)} ${candidate.image}`;
+  }
   const { verification, image } = candidate;
-  return `${words(verification).padEnd(16)}  ${verification.similarity.toFixed(3).padStart(6)} ${image}`;
+  return `${words(verification).padEnd(16)}  ${scoreTexts(verification)[0].padStart(6)} ${image}`;
 }
 
-function folderText({ candidates }: VerifiedFolder): string {
+function folderText({ candidates }: VerifiedFolder, far: number | undefined): string {
   const answered = candidates.flatMap((each) => ("verification" in each ? [each.verification] : []));
   const [first] = answered;
-  if (first === undefined) return candidates.map(candidateLine).join("\n");
+  const failed = candidates.length - answered.length;
   const same = answered.filter((each) => each.same).length;
-  return [
-    ...candidates.map(candidateLine),
-    `${same} of ${candidates.length} photographs show the same person; ${candidates.length - answered.length} could not be compared`,
-    `threshold          ${first.threshold.toFixed(3)}`,
-    `${rateLine(first)} for each photograph`,
-    `model              ${first.model}`,
-  ].join("\n");
+  const photographs = candidates.length === 1 ? "1 photograph" : `${candidates.length} photographs`;
+  const count = `${same} of ${photographs} ${same === 1 ? "shows" : "show"} the same person`;
+  const summary = failed === 0 ? count : `${count}; ${failed} could not be compared`;
+  const rest =
+    first === undefined
+      ? []
+      : [
+          `threshold          ${first.threshold.toFixed(3)}`,
+          `${rateLine(first)} for each photograph`,
+          `model              ${first.model}`,
+          ...farNote(far, first),
+        ];
+  return [...candidates.map(candidateLine), summary, ...rest].join("\n");
 }
 
 function errorObject(error: FaceError): object {
@@ -97,11 +132,13 @@ async function answer(photo: string, other: string, flags: Flags): Promise<void>
   const result = await verifyPhotos(photo, other, { ...options, detect, log, signal: interrupt.signal });
   if ("candidates" in result) {
     const { candidates } = result;
-    console.log(json ? JSON.stringify({ candidates: candidates.map(candidateObject) }) : folderText(result));
+    console.log(
+      json ? JSON.stringify({ candidates: candidates.map(candidateObject) }) : folderText(result, flags.far),
+    );
     process.exitCode = folderExit(result);
     return;
   }
-  console.log(json ? JSON.stringify(result) : pairText(result, detect));
+  console.log(json ? JSON.stringify(result) : pairText(result, flags));
   process.exitCode = result.same ? 0 : DIFFERENT;
 }
 
@@ -115,13 +152,9 @@ async function run(photo: string, other: string, flags: Flags): Promise<void> {
   try {
     await answer(photo, other, flags);
   } catch (error) {
-    if (flags.json === true && error instanceof FaceError) {
-      console.log(JSON.stringify({ error: errorObject(error) }));
-      process.exitCode = failureExit(error);
-      return;
-    }
-    if (error instanceof FaceError && error.exitCode !== failureExit(error)) {
-      throw new FaceError("INTERNAL", messageOf(error), { cause: error });
+    const ours = asFaceError(error);
+    if (ours !== undefined && ours.exitCode !== failureExit(ours)) {
+      throw new FaceError("INTERNAL", ours.message, { cause: error });
     }
     throw error;
   } finally {
@@ -136,6 +169,14 @@ export function verifyCommand(command: Command): Command {
     .option(
       "--model <name|folder>",
       "a model pack, or the folder of an exported model (default opencv-sface)",
+    )
+    .addOption(
+      new Option(
+        "--precision <precision>",
+        "what a model pack computes in; int8 takes half the time and has thresholds of its own",
+      )
+        .choices(PRECISIONS)
+        .default("float32"),
     )
     .option("--show <picture.png>", "draw both photographs with boxes, points and crops")
     .addOption(
@@ -152,11 +193,12 @@ export function verifyCommand(command: Command): Command {
     least: 0,
     most: 1,
     fraction: true,
+    exclusive: true,
   });
   return command
     .addHelpText(
       "after",
-      "\nExit code: 0 same person, 1 different people, others are errors (docs/errors.md).",
+      "\nExit code: 0 same person, 1 different people, others are errors\n(docs/errors.md).",
     )
     .action(run);
 }

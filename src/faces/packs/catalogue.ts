@@ -1,5 +1,5 @@
 /** @file The catalogue of model packs: their files, digests, origins, licences, and what they were trained on. */
-import { FaceError } from "../../base/errors.ts";
+import { didYouMean, FaceError } from "../../base/errors.ts";
 
 /** What a file of a pack is for. */
 export type PackRole = "detector" | "embedding";
@@ -81,8 +81,10 @@ export const PACKS: readonly Pack[] = [opencvSface];
 export function packNamed(name: string, catalogue: readonly Pack[] = PACKS): Pack {
   const found = catalogue.find((pack) => pack.name === name);
   if (found !== undefined) return found;
-  throw new FaceError("PACK_UNKNOWN", `there is no model pack ${JSON.stringify(name)}`, {
-    hint: `the catalogue has ${catalogue.map((pack) => pack.name).join(", ")}`,
+  const names = catalogue.map((pack) => pack.name);
+  const text = `there is no model pack ${JSON.stringify(name)}${didYouMean(String(name), names)}`;
+  throw new FaceError("PACK_UNKNOWN", text, {
+    hint: `the catalogue has ${names.join(", ")}`,
   });
 }
 

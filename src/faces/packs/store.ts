@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { FaceError, systemCode } from "../../base/errors.ts";
-import { systemCacheFolder, writeError } from "../../base/files.ts";
+import { renameWhenFree, systemCacheFolder, writeError } from "../../base/files.ts";
 import { type Log, silentLog } from "../../base/log.ts";
 import { bytesOf, licencesOf, PACKS, type Pack, packNamed } from "./catalogue.ts";
 import { checkPack, type PackState } from "./check.ts";
@@ -80,7 +80,7 @@ async function publish(pack: Pack, work: WorkFolder, folder: string): Promise<vo
     } catch (error) {
       if (!["ENOTEMPTY", "EEXIST", "EPERM", "EACCES"].includes(systemCode(error) ?? "")) throw error;
       const { state } = await checkPack(pack, folder);
-      if (state === "absent") throw error;
+      if (state === "absent") return await renameWhenFree(work.path, folder);
       if (state === "present") return;
       await discard(folder).catch((failure: unknown) => {
         // Another process has replaced the damaged pack first.
@@ -93,7 +93,7 @@ async function publish(pack: Pack, work: WorkFolder, folder: string): Promise<vo
 /** Removes a folder atomically for other processes. */
 async function discard(folder: string): Promise<void> {
   const aside = join(folder, "..", `${REMOVED}${randomBytes(4).toString("hex")}`);
-  await rename(folder, aside);
+  await renameWhenFree(folder, aside);
   await rm(aside, { recursive: true, force: true });
 }
 
@@ -237,7 +237,9 @@ export class PackStore {
   #missing({ name }: Pack, reason: string, cause?: unknown): FaceError {
     return new FaceError("PACK_MISSING", `the model pack ${name} is not here, and ${reason}`, {
       hint: [
-        `fetch it:            faceid models add ${name}`,
+        isOffline(this.#environment)
+          ? `fetch it:            unset FACEID_OFFLINE, then faceid models add ${name}`
+          : `fetch it:            faceid models add ${name}`,
         `take it from files:  faceid models add ${name} --from FOLDER (or files, or a zip)`,
         `look elsewhere:      set FACEID_MODELS_DIR (now ${this.path()})`,
       ].join("\n  "),

@@ -1,11 +1,11 @@
 /** @file The temporary folder in which one process collects a pack before publishing it, while other processes wait. */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm, rmdir, stat, utimes } from "node:fs/promises";
+import { mkdir, readdir, rm, rmdir, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FaceError, systemCode } from "../../base/errors.ts";
-import { writeError } from "../../base/files.ts";
+import { renameWhenFree, writeError } from "../../base/files.ts";
 
 /** How often the owner of a work folder renews its modification time. */
 const TOUCH_MS = 5_000;
@@ -104,7 +104,7 @@ export class WorkFolder {
       const now = new Date();
       // Before the rename, so that it is not abandoned under its new name.
       await utimes(left, now, now);
-      await rename(left, path);
+      await renameWhenFree(left, path);
       return new WorkFolder(path);
     } catch {
       return undefined;

@@ -2,7 +2,7 @@
 import { float32, type Tensor } from "../../base/tensor.ts";
 import { isOp, type Node, type OpName, type ReduceOp } from "../../graph/ops.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
-import { type Lowering, NCHW, PLAIN, physicalAxis } from "./lowering.ts";
+import { type Lowering, NCHW, PLAIN, placeOf } from "./lowering.ts";
 import { MICROSOFT, type NodeOptions } from "./model-builder.ts";
 
 type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
@@ -161,11 +161,8 @@ function lowerMoments(mean: Node, variance: Node, lowering: Lowering): void {
   const { model } = lowering;
   const channels = Number(x.shape.at(-1));
   const value = lowering.value(x, channelsSecond(x));
-  const ones = model.initializer(float32([channels], new Float32Array(channels).fill(1)));
-  const axes = x.shape
-    .slice(1)
-    .map((_, axis) => axis + 1)
-    .filter((axis) => axis !== 1);
+  const ones = filled(x, lowering, 1);
+  const axes = x.shape.slice(2).map((_, i) => i + 2);
   const ends = [0, ...axes].map(() => 1);
   const corner = lowering.emit(variance, "Slice", [
     value,
@@ -187,13 +184,13 @@ function lowerMoments(mean: Node, variance: Node, lowering: Lowering): void {
 
 export const lowerChannelVariance: Rule<"channelVariance"> = (node, lowering) => {
   const [x, mean] = node.inputs as [Node, Node];
-  const order = x.shape.length === 4 ? lowering.commonOrder([x]) : PLAIN;
+  const order = lowering.commonOrder([x]);
   const deviation = lowering.emit(node, "Sub", [
     lowering.value(x, order),
     lowering.broadcastable(mean, order),
   ]);
   const squared = lowering.emit(node, "Mul", [deviation, deviation]);
-  const channel = x.shape.length === 4 ? physicalAxis(order, 3) : x.shape.length - 1;
+  const channel = placeOf(x, order, x.shape.length - 1);
   const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== channel);
   lowering.result(node, PLAIN, "ReduceMean", [squared], { axes, keepdims: 0 });
 };
@@ -244,9 +241,7 @@ function lowerReduction(node: Node<ReduceOp>, op: string, lowering: Lowering): v
   const image = x.shape.length === 4;
   // Without kept sides the remaining axes must keep their order, as a single one always does.
   const order = image && (keepDims || axes.length >= 3) ? lowering.commonOrder([x]) : PLAIN;
-  const places = (image ? axes.map((axis) => physicalAxis(order, axis)) : [...axes]).toSorted(
-    (a, b) => a - b,
-  );
+  const places = axes.map((axis) => placeOf(x, order, axis)).toSorted((a, b) => a - b);
   const keepdims = keepDims ? 1 : 0;
   const input = lowering.value(x, order);
   const value =
@@ -265,15 +260,15 @@ export const lowerArgMax: Rule<"argMax"> = (node, lowering) => {
 
 export const lowerSide: Rule<"side"> = (node, lowering) => {
   const x = node.inputs[0]!;
-  const order = x.shape.length === 4 ? lowering.commonOrder([x]) : PLAIN;
-  const axis = x.shape.length === 4 ? physicalAxis(order, node.attrs.axis) : node.attrs.axis;
+  const order = lowering.commonOrder([x]);
+  const axis = placeOf(x, order, node.attrs.axis);
   const list = lowering.emit(node, "Shape", [lowering.value(x, order)], { start: axis, end: axis + 1 });
   lowering.result(node, PLAIN, "Squeeze", [list]);
 };
 
 export const lowerSoftmax: Rule<"softmax"> = (node, lowering) => {
   const x = node.inputs[0]!;
-  const order = x.shape.length === 4 ? lowering.commonOrder([x]) : PLAIN;
-  const axis = x.shape.length === 4 ? physicalAxis(order, node.attrs.axis) : node.attrs.axis;
+  const order = lowering.commonOrder([x]);
+  const axis = placeOf(x, order, node.attrs.axis);
   lowering.result(node, order, "Softmax", [lowering.value(x, order)], { axis });
 };

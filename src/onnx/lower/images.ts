@@ -3,19 +3,11 @@ import type { Node, OpAttrs, OpName, Padding, Pads, Pair } from "../../graph/ops
 import { resolvePads } from "../../graph/windows.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
 import { lowerBlockedConv, lowerBlockedInputGrad } from "./blocked/depthwise.ts";
-import {
-  blockedMean,
-  blockedPool,
-  blockedRepeat,
-  flipped,
-  imageOf,
-  lowerWholeConv,
-  lowerWholeInputGrad,
-  padList,
-} from "./blocked/lower-blocked.ts";
+import type { Fused } from "./blocked/lower-blocked.ts";
+import { flipped, imageOf, lowerWholeConv, lowerWholeInputGrad, padList } from "./blocked/lower-blocked.ts";
 import { lowerConvInParts, lowerPoolGradInParts } from "./blocked/parts.ts";
 import { BLOCKS, type Lowering, NCHW, OIHW } from "./lowering.ts";
-import { MICROSOFT, type NodeOptions } from "./model-builder.ts";
+import { BLOCKED, MICROSOFT, type NodeOptions } from "./model-builder.ts";
 
 type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
@@ -37,7 +29,7 @@ function padAttributes(
 }
 
 /** The bias of a convolution, if its sum is the only consumer and the bias is a leaf. */
-function fusedBias(conv: Node<"conv2d">, lowering: Lowering): { sum: Node; bias: Node } | undefined {
+function fusedBias(conv: Node<"conv2d">, lowering: Lowering): Fused | undefined {
   const sum = lowering.onlyConsumer(conv);
   if (sum?.op !== "add") return undefined;
   const bias = sum.inputs[sum.inputs[0] === conv ? 1 : 0]!;
@@ -116,19 +108,17 @@ export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) =>
   });
 };
 
-export const lowerMaxPool: Rule<"maxPool"> = (node, lowering) => {
-  const x = node.inputs[0]!;
-  const attributes = poolAttributes(x, node.attrs);
-  if (blockedPool("MaxPool", node, attributes, lowering)) return;
-  lowering.result(node, NCHW, "MaxPool", [lowering.value(x, NCHW)], attributes);
-};
-
-function poolAttributes(
-  x: Node,
-  { size, strides, padding }: OpAttrs["maxPool"],
-): NodeOptions["attributes"] & object {
-  return { kernel_shape: size, strides, ...padAttributes(x, padding, size, strides, NO_DILATION) };
-}
+/** A pool; that of a blocked image is blocked too. */
+export const lowerPool =
+  (op: "MaxPool" | "AveragePool"): Rule<"maxPool" | "avgPool"> =>
+  (node, lowering) => {
+    const x = node.inputs[0]!;
+    const { size, strides, padding } = node.attrs;
+    const margins = padAttributes(x, padding, size, strides, NO_DILATION);
+    const [order, domain] = lowering.isBlocked(x) ? [BLOCKS, BLOCKED] : [NCHW, ""];
+    const attributes = { kernel_shape: size, strides, ...margins };
+    lowering.result(node, order, op, [lowering.value(x, order)], attributes, domain);
+  };
 
 /** 1 where both are equal, else 0. */
 function hits(node: Node, lowering: Lowering, x: string, y: string): string {
@@ -155,15 +145,14 @@ export function repeated(node: Node, lowering: Lowering, value: string, [height,
  */
 function lowerTiledMaxPoolGrad(node: Node<"maxPoolGrad">, lowering: Lowering): void {
   const { size, strides } = node.attrs;
-  const isBlocked = lowering.isBlocked(node.inputs[1]!);
-  const order = isBlocked ? BLOCKS : NCHW;
+  const [order, domain] = lowering.isBlocked(node.inputs[1]!) ? [BLOCKS, BLOCKED] : [NCHW, ""];
   const [dy, x, y] = node.inputs.map((input) => lowering.value(input, order)) as [string, string, string];
   const spread = (value: string) =>
-    isBlocked ? blockedRepeat(node, value, size, lowering) : repeated(node, lowering, value, size);
+    order === BLOCKS
+      ? lowering.emit(node, "Upsample", [value], { scales: [1, 1, ...size] }, BLOCKED)
+      : repeated(node, lowering, value, size);
   const mask = hits(node, lowering, x, spread(y));
-  const share = isBlocked
-    ? blockedMean(node, mask, node.attrs, lowering)
-    : lowering.emit(node, "AveragePool", [mask], { kernel_shape: size, strides });
+  const share = lowering.emit(node, "AveragePool", [mask], { kernel_shape: size, strides }, domain);
   const count = lowering.emit(node, "Mul", [share, lowering.model.float(size[0] * size[1])]);
   const each = lowering.emit(node, "Div", [dy, count]);
   lowering.result(node, order, "Mul", [mask, spread(each)]);
@@ -223,13 +212,6 @@ export const lowerMaxPoolGrad: Rule<"maxPoolGrad"> = (node, lowering) => {
   const unpadded = pads.every((margin) => margin === 0);
   if (tiled && unpadded) lowerTiledMaxPoolGrad(node, lowering);
   else lowering.define(node, generalMaxPoolGrad(node, lowering), NCHW);
-};
-
-export const lowerAvgPool: Rule<"avgPool"> = (node, lowering) => {
-  const x = node.inputs[0]!;
-  const attributes = poolAttributes(x, node.attrs);
-  if (blockedPool("AveragePool", node, attributes, lowering)) return;
-  lowering.result(node, NCHW, "AveragePool", [lowering.value(x, NCHW)], attributes);
 };
 
 /** How many of each window's elements lie inside the image, one number per window. */

@@ -40,7 +40,6 @@ function geometryOf(node: Node<"conv2dKernelGrad">): Geometry {
 /** For a kernel position (row, column), the elements under it as an image of the output's size. */
 type Shifted = (position: Pair) => string;
 
-/** An image and its order of axes. */
 interface Placed {
   readonly value: string;
   readonly order: Perm;

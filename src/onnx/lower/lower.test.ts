@@ -1,11 +1,11 @@
 /** @file Whole graphs through ONNX Runtime: fusions, parameters, derivatives, and what comes out of the lowering. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { evaluate } from "../../../test/support/evaluate.ts";
 import { expectLikeEvaluation, noiseFrom } from "../../../test/support/like-evaluation.ts";
 import { Random } from "../../base/random.ts";
 import { float32, floats, int64, type Tensor } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
-import { evaluate } from "../../graph/evaluate.ts";
 import { gradient } from "../../graph/gradient.ts";
 import type { ConvAttrs, Node } from "../../graph/ops.ts";
 import { ModelProtoSchema } from "../../proto/onnx/onnx_pb.ts";

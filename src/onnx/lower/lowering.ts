@@ -23,6 +23,10 @@ const keyOf = (perm: Perm) => perm.join("");
 /** Where logical axis `axis` lies physically. */
 export const physicalAxis = (perm: Perm, axis: number): number => perm.indexOf(axis);
 
+/** Where an axis of a value lies; only tensors of rank 4 have axes in another order. */
+export const placeOf = ({ shape }: Node, perm: Perm, axis: number): number =>
+  shape.length === 4 ? physicalAxis(perm, axis) : axis;
+
 /** One entry per logical axis → one per physical axis. */
 export function permuted<T>(perm: Perm, entries: readonly T[]): T[] {
   return perm.map((axis) => entries[axis]!);

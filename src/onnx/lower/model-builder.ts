@@ -1,15 +1,8 @@
 /** @file Builds an ONNX model: nodes, values, initialisers, and its bytes. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
-import {
-  bytesOf,
-  bytesPerElement,
-  type DType,
-  type NumericDType,
-  type Shape,
-  sizeOf,
-  type Tensor,
-} from "../../base/tensor.ts";
+import type { DType, NumericDType, Shape, Tensor } from "../../base/tensor.ts";
+import { bytesOf, bytesPerElement, sizeOf } from "../../base/tensor.ts";
 import type { SymbolicShape } from "../../graph/ops.ts";
 import { UNKNOWN_DIM } from "../../graph/ops.ts";
 import {
@@ -178,11 +171,7 @@ export class ModelBuilder {
 
   bytes(graphName: string): Uint8Array {
     const opsetImport = [...this.#domains].map((domain) => ({ domain, version: domain === "" ? OPSET : 1n }));
-    const model = create(ModelProtoSchema, {
-      irVersion: IR_VERSION,
-      producerName: "faceid",
-      opsetImport,
-    });
+    const model = create(ModelProtoSchema, { irVersion: IR_VERSION, producerName: "faceid", opsetImport });
     const graph = create(GraphProtoSchema, {
       name: graphName,
       node: this.#renamed(),

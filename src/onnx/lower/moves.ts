@@ -2,16 +2,21 @@
 import { fromNumbers, numbersOf } from "../../graph/numbers.ts";
 import { isOp, type Node, type OpName, type Pair } from "../../graph/ops.ts";
 import { batchedProduct, repeated } from "./images.ts";
-import { inverse, type Lowering, NCHW, type Perm, PLAIN, permuted, physicalAxis } from "./lowering.ts";
+import {
+  inverse,
+  type Lowering,
+  NCHW,
+  type Perm,
+  PLAIN,
+  permuted,
+  physicalAxis,
+  placeOf,
+} from "./lowering.ts";
 
 type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
 /** The end of a slice without end in ONNX. */
 const TO_THE_END = 2 ** 53 - 1;
-
-/** The order of axes in which the inputs exist, so that none is transposed. */
-const orderAtHand = (node: Node, lowering: Lowering): Perm =>
-  node.shape.length === 4 ? lowering.commonOrder(node.inputs) : PLAIN;
 
 /** Entries per logical axis in the order of the physical ones. */
 const arranged = <T>(node: Node, order: Perm, entries: readonly T[]): T[] =>
@@ -73,8 +78,8 @@ export const lowerBroadcastTo: Rule<"broadcastTo"> = (node, lowering) => {
 };
 
 export const lowerConcat: Rule<"concat"> = (node, lowering) => {
-  const order = orderAtHand(node, lowering);
-  const axis = node.shape.length === 4 ? physicalAxis(order, node.attrs.axis) : node.attrs.axis;
+  const order = lowering.commonOrder(node.inputs);
+  const axis = placeOf(node, order, node.attrs.axis);
   const parts = node.inputs.map((part) => lowering.value(part, order));
   lowering.result(node, order, "Concat", parts, { axis });
 };
@@ -82,13 +87,13 @@ export const lowerConcat: Rule<"concat"> = (node, lowering) => {
 export const lowerSlice: Rule<"slice"> = (node, lowering) => {
   const { starts, ends, steps } = node.attrs;
   const { model } = lowering;
-  const order = orderAtHand(node, lowering);
+  const order = lowering.commonOrder(node.inputs);
   // Only the axes that are cut.
   const axes = node.shape
     .map((_, axis) => axis)
     .filter((axis) => starts[axis] !== 0 || steps[axis] !== 1 || ends[axis]! < TO_THE_END);
   const x = lowering.value(node.inputs[0]!, order);
-  const places = axes.map((axis) => (node.shape.length === 4 ? physicalAxis(order, axis) : axis));
+  const places = axes.map((axis) => placeOf(node, order, axis));
   const list = (entries: readonly number[]) => model.ints(axes.map((axis) => entries[axis]!));
   const value =
     axes.length === 0
@@ -99,7 +104,7 @@ export const lowerSlice: Rule<"slice"> = (node, lowering) => {
 
 export const lowerPad: Rule<"pad"> = (node, lowering) => {
   const { before, after, value } = node.attrs;
-  const order = orderAtHand(node, lowering);
+  const order = lowering.commonOrder(node.inputs);
   const { model } = lowering;
   const pads = model.ints([...arranged(node, order, before), ...arranged(node, order, after)]);
   const fill = value === 0 ? [] : [model.initializer(fromNumbers(node.dtype, [], [value]))];

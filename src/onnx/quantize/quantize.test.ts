@@ -3,7 +3,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { noiseFrom } from "../../../test/support/like-evaluation.ts";
 import { Random } from "../../base/random.ts";
-import { floats } from "../../base/tensor.ts";
+import { float32, floats } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import type { Node } from "../../graph/ops.ts";
 import { ModelProtoSchema } from "../../proto/onnx/onnx_pb.ts";
@@ -91,4 +91,63 @@ it("leaves a convolution in floats that is squared, and one of squares", async (
     "Sqrt",
     "QLinearConv",
   ]);
+});
+
+/** A depthwise and two other convolutions, PReLUs and a sum, as in MobileFaceNet. */
+function preluNetwork(slopes: readonly number[]): Node {
+  const prelu = (x: Node) => g.prelu(x, g.constant(float32([8], Float32Array.from(slopes))));
+  const conv = (x: Node, kernel: number[], options = {}) =>
+    g.add(g.conv2d(x, g.constant(noise(kernel)), options), g.constant(noise([8])));
+  const first = prelu(conv(g.input("x", ["batch", 12, 12, 3]), [3, 3, 3, 8]));
+  const second = prelu(conv(first, [3, 3, 1, 8], { groups: 8 }));
+  return conv(g.add(first, second), [1, 1, 8, 8]);
+}
+
+/** The network in floats and in integers on the same images: root mean square of the error beside the values'. */
+async function bothWays(y: Node) {
+  const { bytes } = lower({ outputs: { y } }, { runtimeOps: false });
+  const ranges = await measureRanges(bytes, valuesToMeasure(bytes), [images(), images()]);
+  const integers = quantize(bytes, ranges).bytes;
+  const inputs = images();
+  const [expected, actual] = await Promise.all(
+    [bytes, integers].map(async (model) => {
+      const session = await openRuntime(model);
+      const result = floats((await session.run(inputs)).get("y")!);
+      await session.close();
+      return result;
+    }),
+  );
+  const squares = (of: (i: number) => number) =>
+    expected!.reduce((sum, _, i) => sum + of(i) ** 2, 0) / expected!.length;
+  const error = Math.sqrt(squares((i) => actual![i]! - expected![i]!) / squares((i) => expected![i]!));
+  return { error, operators: operators(integers) };
+}
+
+it("keeps PReLUs with a slope for each channel, and sums, in integers", async () => {
+  const slopes = [0.25, -0.5, 0, 1, 0.9, 0.1, -0.1, 0.6];
+  const { error, operators } = await bothWays(preluNetwork(slopes));
+  expect(operators.filter((op) => op !== "Transpose")).toEqual([
+    "QuantizeLinear",
+    ...["QLinearConv", "QLinearConv", "QLinearAdd"],
+    ...["QLinearConv", "QLinearConv", "QLinearAdd"],
+    "QLinearAdd",
+    "QLinearConv",
+    "DequantizeLinear",
+  ]);
+  expect(error).toBeLessThan(0.03);
+});
+
+it("leaves a PReLU in floats that makes negative numbers larger", async () => {
+  const { error, operators } = await bothWays(preluNetwork([0.25, -0.5, 0, 1.2, 0.9, 0.1, -0.1, 0.6]));
+  expect(operators).not.toContain("QLinearAdd");
+  expect(error).toBeLessThan(0.03);
+});
+
+it("multiplies rows with many stored columns in integers", async () => {
+  const x = g.relu(g.conv2d(g.input("x", ["batch", 12, 12, 3]), g.constant(noise([3, 3, 3, 64]))));
+  const y = g.matmul(g.flatten(x), g.constant(noise([128, 144 * 64])), { transposeB: true });
+  const { error, operators } = await bothWays(y);
+  expect(operators).toContain("MatMulIntegerToFloat");
+  expect(operators).not.toContain("Gemm");
+  expect(error).toBeLessThan(0.03);
 });

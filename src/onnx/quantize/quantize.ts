@@ -1,16 +1,20 @@
-/** @file Static quantisation of an ONNX model: convolutions and pools in 8-bit integers, without floats between consecutive ones. */
+/** @file Static quantisation of an ONNX model: convolutions, PReLUs, sums and pools in 8-bit integers, without floats between. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
 import { bytesOf, float32, floats, type Tensor } from "../../base/tensor.ts";
 import {
   type AttributeProto,
+  AttributeProto_AttributeType,
+  AttributeProtoSchema,
   type GraphProto,
   ModelProtoSchema,
   type NodeProto,
   NodeProtoSchema,
+  OperatorSetIdProtoSchema,
   TensorProtoSchema,
 } from "../../proto/onnx/onnx_pb.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
+import { MICROSOFT } from "../lower/model-builder.ts";
 
 /** The smallest and largest element of a value. */
 export interface ValueRange {
@@ -60,12 +64,77 @@ const isQuantizable = (node: NodeProto, graph: GraphProto) =>
   isStored(graph, node.input[1]) &&
   isStored(graph, node.input[2]);
 
-/** The values whose ranges quantisation needs: inputs and outputs of convolutions. */
+const usersOf = (name: string, graph: GraphProto) => graph.node.filter(({ input }) => input.includes(name));
+
+/** `scale` where a node multiplies each channel by a stored number and does nothing else. */
+function channelScale(node: NodeProto | undefined, graph: GraphProto): Float32Array | undefined {
+  if (node?.opType !== "BatchNormalization" || !node.input.slice(1).every((name) => isStored(graph, name)))
+    return undefined;
+  const [scale, shift, mean, variance] = node.input
+    .slice(1)
+    .map((name) => floats(storedTensor(graph, name))) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  const epsilon = node.attribute.find(({ name }) => name === "epsilon")?.f ?? 1e-5;
+  const isPlain = [...shift, ...mean].every((value) => value === 0) && variance.every((value) => value === 1);
+  return isPlain && epsilon === 0 ? (scale as Float32Array) : undefined;
+}
+
+/** A PReLU after a convolution, as it is lowered: `slope · x + (1 − slope) · relu(x)`. */
+interface Prelu {
+  readonly nodes: readonly NodeProto[];
+  readonly output: string;
+  /** One per channel, at most 1. */
+  readonly slope: Float32Array;
+}
+
+function preluAfter(conv: NodeProto, graph: GraphProto): Prelu | undefined {
+  const users = usersOf(conv.output[0]!, graph);
+  const relu = users.find(({ opType }) => opType === "Relu");
+  const whole = users.find((each) => each !== relu);
+  const [rest] = relu === undefined ? [] : usersOf(relu.output[0]!, graph);
+  const [slope, other] = [channelScale(whole, graph), channelScale(rest, graph)];
+  if (users.length !== 2 || relu === undefined || slope === undefined || other === undefined)
+    return undefined;
+  const [sum, ...more] = usersOf(whole!.output[0]!, graph);
+  const isSum = sum?.opType === "Add" && sum.input.includes(rest!.output[0]!) && more.length === 0;
+  const nodes = [relu, whole!, rest!];
+  const isInner = nodes.every(({ output: [name] }) => graph.output.every((each) => each.name !== name));
+  const isPrelu = slope.every((value, i) => value <= 1 && Math.fround(1 - value) === other[i]);
+  return isSum && isInner && isPrelu ? { nodes: [...nodes, sum], output: sum.output[0]!, slope } : undefined;
+}
+
+/** Products of fewer numbers are left in floats. */
+const LARGE_PRODUCT = 1 << 20;
+
+/** A product of rows with many stored columns, whose reading takes the time. */
+function isLargeProduct({ opType, input, attribute }: NodeProto, graph: GraphProto): boolean {
+  const stored = graph.initializer.find(({ name }) => name === input[1]);
+  const isPlain = attribute.every(({ name, i }) => name === "transB" || (name === "transA" && i === 0n));
+  const size = stored?.dims.reduce((product, side) => product * Number(side), 1) ?? 0;
+  return opType === "Gemm" && input.length === 2 && isPlain && size >= LARGE_PRODUCT;
+}
+
+/** The values whose ranges quantisation needs: what goes into and comes out of its operators. */
 export function valuesToMeasure(bytes: Uint8Array): string[] {
   const { graph } = fromBinary(ModelProtoSchema, bytes);
   const names = new Set<string>();
-  for (const node of graph!.node.filter((each) => isQuantizable(each, graph!))) {
-    names.add(node.input[0]!).add(onlyRelu(node, graph!)?.output[0] ?? node.output[0]!);
+  const integers = new Set<string>();
+  for (const node of graph!.node) {
+    if (isQuantizable(node, graph!)) {
+      const output = onlyRelu(node, graph!)?.output[0] ?? node.output[0]!;
+      names.add(node.input[0]!).add(output);
+      const prelu = preluAfter(node, graph!);
+      if (prelu !== undefined) names.add(prelu.output);
+      integers.add(prelu?.output ?? output);
+    } else if (isLargeProduct(node, graph!)) names.add(node.input[0]!);
+    else if (node.opType === "Add" && node.input.every((name) => integers.has(name))) {
+      names.add(node.output[0]!);
+      integers.add(node.output[0]!);
+    }
   }
   return [...names];
 }
@@ -111,16 +180,25 @@ class Quantizer {
     for (const node of nodes) {
       if (skipped.has(node)) continue;
       if (isQuantizable(node, original)) {
-        const relu = onlyRelu(node, original);
-        if (relu !== undefined) skipped.add(relu);
-        this.#convolution(node, relu?.output[0] ?? node.output[0]!, relu !== undefined);
+        for (const each of this.#convolved(node, original)) skipped.add(each);
         count++;
       } else if (node.opType === "MaxPool" && this.#quantized.has(node.input[0]!)) this.#pool(node);
+      else if (isLargeProduct(node, original)) this.#product(node);
+      else if (this.#isSumOfIntegers(node)) this.#sum(node.input, node.output[0]!);
       else this.#other(node);
     }
     for (const { name } of this.#graph.output) this.#restore(name);
     this.#editor.dropUnused();
     return count;
+  }
+
+  /** A convolution with the activation that follows it; returns the nodes of the activation. */
+  #convolved(node: NodeProto, graph: GraphProto): readonly NodeProto[] {
+    const relu = onlyRelu(node, graph);
+    const prelu = preluAfter(node, graph);
+    this.#convolution(node, relu?.output[0] ?? node.output[0]!, relu !== undefined);
+    if (prelu !== undefined) this.#prelu(node.output[0]!, prelu);
+    return relu === undefined ? (prelu?.nodes ?? []) : [relu];
   }
 
   #rangeOf(name: string): ValueRange {
@@ -171,6 +249,72 @@ class Quantizer {
     this.#quantized.set(output, { name, ...grid });
   }
 
+  /**
+   * `x + relu((slope − 1) · x)`: the second part is a product per channel whose zero point of 0 clips what is negative.
+   */
+  #prelu(input: string, { output, slope }: Prelu): void {
+    const x = this.#quantized.get(input)!;
+    const less = slope.map((value) => 1 - value);
+    const most = less.reduce((greatest, value) => Math.max(greatest, value), 0);
+    const grid = scaleFor({ low: 0, high: most * x.scale * x.zero });
+    const scales = less.map((value) => Math.fround(value / WEIGHT_STEPS) || 1);
+    const weights = Int8Array.from(less, (value) => (value === 0 ? 0 : -WEIGHT_STEPS));
+    const channels = slope.length;
+    const inputs = [
+      x.name,
+      ...this.#parameters(x),
+      this.#editor.constant({ dtype: "int8", shape: [channels, 1, 1, 1], data: weights }),
+      this.#editor.constant(float32([channels], scales)),
+      this.#editor.constant({ dtype: "int8", shape: [channels], data: new Int8Array(channels) }),
+      ...this.#parameters(grid),
+    ];
+    const group = create(AttributeProtoSchema, {
+      name: "group",
+      type: AttributeProto_AttributeType.INT,
+      i: BigInt(channels),
+    });
+    const part = `${output}/negative part`;
+    this.#quantized.set(part, { name: this.#editor.node("QLinearConv", inputs, [group]), ...grid });
+    this.#sum([input, part], output);
+  }
+
+  #isSumOfIntegers({ opType, input, output }: NodeProto): boolean {
+    const isMeasured = this.#ranges.has(output[0]!);
+    return opType === "Add" && isMeasured && input.every((name) => this.#quantized.has(name));
+  }
+
+  #sum(names: readonly string[], output: string): void {
+    const grid = scaleFor(this.#rangeOf(output));
+    const parts = names.flatMap((name) => {
+      const value = this.#quantized.get(name)!;
+      return [value.name, ...this.#parameters(value)];
+    });
+    const inputs = [...parts, ...this.#parameters(grid)];
+    const name = this.#editor.node("QLinearAdd", inputs, [], undefined, MICROSOFT);
+    this.#quantized.set(output, { name, ...grid });
+  }
+
+  /** Rows in integers times stored columns, as floats. */
+  #product(node: NodeProto): void {
+    const x = this.#input(node.input[0]!);
+    const stored = storedTensor(this.#graph, node.input[1]!);
+    const isTurned = node.attribute.some(({ name, i }) => name === "transB" && i === 1n);
+    const [columns, length] = (isTurned ? stored.shape : stored.shape.toReversed()) as [number, number];
+    const rows = isTurned ? stored.data : turned(stored.data, length, columns);
+    const { values, scales } = quantizedRows(float32([columns, length], rows));
+    const data = turned(values, columns, length);
+    const [scale, zero] = this.#parameters(x);
+    const inputs = [
+      x.name,
+      this.#editor.constant({ dtype: "int8", shape: [length, columns], data }),
+      scale,
+      this.#editor.constant(float32([columns], scales)),
+      zero,
+      this.#editor.constant({ dtype: "int8", shape: [columns], data: new Int8Array(columns) }),
+    ];
+    this.#editor.node("MatMulIntegerToFloat", inputs, [], node.output[0]!, MICROSOFT);
+  }
+
   #pool(node: NodeProto): void {
     const x = this.#quantized.get(node.input[0]!)!;
     const name = this.#editor.node("MaxPool", [x.name], attributesOf(node));
@@ -203,6 +347,9 @@ export function quantize(
 ): { readonly bytes: Uint8Array; readonly convolutions: number } {
   const model = fromBinary(ModelProtoSchema, bytes);
   const convolutions = new Quantizer(model.graph!, ranges).run();
+  if (model.opsetImport.every(({ domain }) => domain !== MICROSOFT)) {
+    model.opsetImport.push(create(OperatorSetIdProtoSchema, { domain: MICROSOFT, version: 1n }));
+  }
   if (convolutions === 0) {
     throw new FaceError("MODEL_UNSUPPORTED", "the model has no convolution with stored weights to quantise");
   }
@@ -221,13 +368,28 @@ function storedTensor(graph: GraphProto, name: string): Tensor<"float32"> {
   return float32(stored.dims.map(Number), new Float32Array(new Uint8Array(stored.rawData).buffer));
 }
 
+/** The elements of a matrix with rows and columns exchanged. */
+function turned<T extends Float32Array | Int8Array>(data: T, rows: number, columns: number): T {
+  const out = data.slice() as T;
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) out[column * rows + row] = data[row * columns + column]!;
+  }
+  return out;
+}
+
 /** The attributes of a node, for another one. */
 const attributesOf = ({ attribute }: NodeProto): AttributeProto[] => [...attribute];
 
 /** Adds to the end of a graph. */
 interface GraphEditor {
   /** Adds an operator of one output and returns the output's name. */
-  node(op: string, inputs: readonly string[], attribute?: AttributeProto[], output?: string): string;
+  node(
+    op: string,
+    inputs: readonly string[],
+    attribute?: AttributeProto[],
+    output?: string,
+    domain?: string,
+  ): string;
   /** Stores a tensor and returns its name; equal ones are stored once. */
   constant(value: Tensor): string;
   /** Drops stored tensors that no operator reads. */
@@ -239,7 +401,7 @@ function graphEditor(graph: GraphProto): GraphEditor {
   let names = 0;
   const fresh = (hint: string) => `quantized/${hint}_${++names}`;
   return {
-    node(op, inputs, attribute = [], output = fresh(op)) {
+    node(op, inputs, attribute = [], output = fresh(op), domain = "") {
       graph.node.push(
         create(NodeProtoSchema, {
           opType: op,
@@ -247,6 +409,7 @@ function graphEditor(graph: GraphProto): GraphEditor {
           output: [output],
           attribute,
           name: output,
+          domain,
         }),
       );
       return output;

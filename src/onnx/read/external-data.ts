@@ -1,7 +1,8 @@
 /** @file Weights that a model keeps in files beside it: found within its folder, and read as far as its tensors say. */
-import { type FileHandle, open, realpath } from "node:fs/promises";
+import { type FileHandle, realpath } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, win32 } from "node:path";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { openRegular } from "../../base/files.ts";
 import type { GraphProto, TensorProto } from "../../proto/onnx/onnx_pb.ts";
 import { type ExternalData, isExternal, storageOf } from "./stored-tensor.ts";
 
@@ -96,18 +97,18 @@ async function readRange(
 /** All tensors that lie in one file. */
 async function readFrom(location: string, ranges: readonly Range[], model: string, what: string) {
   const path = await pathOf(location, model, what);
-  const file = await open(path);
+  const { file, size } = await openRegular(path).catch((error: unknown) => {
+    throw new FaceError("MODEL_INVALID", `${what}: ${messageOf(error)}`, { cause: error });
+  });
   try {
-    const info = await file.stat();
-    if (!info.isFile()) throw new FaceError("MODEL_INVALID", `${what}: ${location} is no file`);
     const total = ranges.reduce((sum, { bytes }) => sum + bytes, 0);
-    if (total > MOST_SHARED * info.size)
+    if (total > MOST_SHARED * size)
       throw new FaceError(
         "MODEL_INVALID",
-        `${what} takes ${total} bytes out of ${location}, which holds ${info.size}`,
+        `${what} takes ${total} bytes out of ${location}, which holds ${size}`,
       );
     const read: [TensorProto, Uint8Array][] = [];
-    for (const range of ranges) read.push([range.stored, await readRange(file, range, info.size, what)]);
+    for (const range of ranges) read.push([range.stored, await readRange(file, range, size, what)]);
     return read;
   } finally {
     await file.close();

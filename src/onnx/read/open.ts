@@ -1,6 +1,6 @@
 /** @file Opens an ONNX file with what lies beside it; its graph is read when asked for. */
-import { readFile, stat } from "node:fs/promises";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { readRegular } from "../../base/files.ts";
 import { readExternal } from "./external-data.ts";
 import type { OnnxProgram } from "./import-graph.ts";
 import { type OnnxReadOptions, parseModel, programOf } from "./read.ts";
@@ -21,9 +21,7 @@ export interface OpenOnnx {
 
 async function bytesOf(path: string): Promise<Uint8Array> {
   try {
-    const { size } = await stat(path);
-    if (size > LARGEST_MESSAGE) throw new FaceError("MODEL_UNSUPPORTED", `${path} is larger than 2 GB`);
-    return await readFile(path);
+    return await readRegular(path, LARGEST_MESSAGE);
   } catch (error) {
     if (error instanceof FaceError) throw error;
     throw new FaceError("MODEL_NOT_FOUND", `cannot read ${path}: ${messageOf(error)}`, { cause: error });

@@ -1,5 +1,6 @@
 /** @file Every operator that can be read computes what ONNX Runtime computes of the file, for images in either order. */
 import { describe, expect, it } from "vitest";
+import { evaluate } from "../../../test/support/evaluate.ts";
 import { type OnnxFile, onnxFile } from "../../../test/support/onnx-file.ts";
 import {
   type Attributes,
@@ -8,7 +9,6 @@ import {
 } from "../../../test/support/onnx-operator-cases.ts";
 import { Random } from "../../base/random.ts";
 import { float32, sizeOf, type Tensor } from "../../base/tensor.ts";
-import { evaluate } from "../../graph/evaluate.ts";
 import { numbersOf } from "../../graph/numbers.ts";
 import { lower } from "../lower/lower.ts";
 import { openRuntime } from "../runtime/runtime.ts";

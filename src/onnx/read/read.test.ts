@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { multipliedOut } from "../../../test/support/blocked-weights.ts";
+import { evaluate } from "../../../test/support/evaluate.ts";
 import { type OnnxFile, onnxFile } from "../../../test/support/onnx-file.ts";
 import { ONNX_NETWORKS } from "../../../test/support/onnx-networks.ts";
 import { IMAGES, randomGraph, randomGraphs } from "../../../test/support/random-graph.ts";
@@ -9,7 +10,6 @@ import { NETWORK_IMAGE, randomNetwork } from "../../../test/support/random-netwo
 import { Random } from "../../base/random.ts";
 import { float32, int64, sizeOf, type TensorMap, tensor } from "../../base/tensor.ts";
 import { input } from "../../graph/build.ts";
-import { evaluate } from "../../graph/evaluate.ts";
 import { numbersOf } from "../../graph/numbers.ts";
 import { lower } from "../lower/lower.ts";
 import { openRuntime } from "../runtime/runtime.ts";

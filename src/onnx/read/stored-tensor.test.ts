@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { evaluate } from "../../../test/support/evaluate.ts";
 import { onnxFile, onnxModel } from "../../../test/support/onnx-file.ts";
 import { Random } from "../../base/random.ts";
 import { bytesOf, float32, sizeOf } from "../../base/tensor.ts";
-import { evaluate } from "../../graph/evaluate.ts";
 import { numbersOf } from "../../graph/numbers.ts";
 import { ModelProtoSchema } from "../../proto/onnx/onnx_pb.ts";
 import { openOnnx } from "./open.ts";
@@ -114,7 +114,7 @@ describe("weights in a file beside the model", () => {
     ["a way out", { location: "data/../../weights.bin" }, "outside of the model's folder"],
     ["another way out", { location: "data\\..\\..\\weights.bin" }, "outside of the model's folder"],
     ["no name", {}, "outside of the model's folder"],
-    ["a folder", { location: "data" }, "is no file"],
+    ["a folder", { location: "data" }, "is not a regular file"],
     ["a file that is not there", { location: "nothing.bin" }, "cannot read its weights in nothing.bin"],
     [
       "more than there is",

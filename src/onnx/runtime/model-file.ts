@@ -1,7 +1,7 @@
 /** @file Reads what an ONNX file holds: inputs, outputs, operators, parameters. Nothing is run. */
-import { readFile, stat } from "node:fs/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { readRegular } from "../../base/files.ts";
 import { bytesPerElement, type DType } from "../../base/tensor.ts";
 import {
   type GraphProto,
@@ -174,9 +174,7 @@ export async function readOnnxFile(
 ): Promise<{ bytes: Uint8Array; model: OnnxModel }> {
   let bytes: Uint8Array;
   try {
-    const { size } = await stat(path);
-    if (size > LARGEST_MESSAGE) throw new FaceError("MODEL_UNSUPPORTED", `${path} is larger than 2 GB`);
-    bytes = await readFile(path);
+    bytes = await readRegular(path, LARGEST_MESSAGE);
   } catch (error) {
     if (error instanceof FaceError) throw error;
     throw new FaceError("MODEL_NOT_FOUND", `cannot read ${path}: ${messageOf(error)}`, { cause: error });

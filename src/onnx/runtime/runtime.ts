@@ -3,6 +3,7 @@
  */
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { platformFailure } from "../../base/platform.ts";
 import type { Tensor, TensorMap } from "../../base/tensor.ts";
 import { nativeCall } from "../../base/worker.ts";
 
@@ -10,8 +11,32 @@ import { nativeCall } from "../../base/worker.ts";
 // code reads the main thread's environment only, so a module that starts threads with the runtime imports this file too.
 process.env.ORT_DISABLE_TELEMETRY = "1";
 
-/** Loads the native library when it is first needed. */
-const load = () => import("onnxruntime-node");
+/**
+ * Loads the native library when it is first needed.
+ * @throws FaceError `PLATFORM_UNSUPPORTED` where it has no program for this machine.
+ */
+async function load() {
+  try {
+    return await import("onnxruntime-node");
+  } catch (error) {
+    throw platformFailure(error) ?? error;
+  }
+}
+
+/** What each execution provider other than the processor takes. */
+const TAKES: Readonly<Record<string, string>> = {
+  cuda: "cuda takes an NVIDIA GPU with CUDA 12, and the files that onnxruntime-node's install script downloads",
+  tensorrt: "tensorrt takes what cuda takes, and TensorRT",
+  webgpu: "webgpu takes a GPU with a driver for Vulkan, Metal or Direct3D 12",
+};
+
+/** The runtime leaves out a provider that it does not know, and would compute on the processor without a word. */
+function unavailable(provider: string, known: readonly string[], cause?: unknown): FaceError {
+  const text = `the execution provider ${provider} does not work on this machine`;
+  const others = known.filter((name) => name !== provider);
+  const hint = `${TAKES[provider] ?? `this build of ONNX Runtime has ${others.join(", ")}`}; cpu works everywhere`;
+  return new FaceError("CONFIG_INVALID", text, { hint, cause });
+}
 
 /** Where and how a model runs. */
 export interface RuntimeOptions {
@@ -55,11 +80,15 @@ function fromRuntime(value: OrtTensor): Tensor {
 
 /**
  * Loads ONNX bytes.
- * @throws FaceError `MODEL_UNSUPPORTED` when the runtime cannot run the model or lacks the execution provider.
+ * @throws FaceError `MODEL_UNSUPPORTED` when the runtime cannot run the model, `CONFIG_INVALID` for an execution provider
+ *   that does not work here, `PLATFORM_UNSUPPORTED`.
  */
 export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {}): Promise<RuntimeSession> {
   const { threads = 1, providers = ["cpu"], blockedLayouts = true, profilePrefix } = options;
-  const { InferenceSession: Native, Tensor: NativeTensor } = await load();
+  const { InferenceSession: Native, Tensor: NativeTensor, listSupportedBackends } = await load();
+  const known = listSupportedBackends().map(({ name }) => name);
+  const missing = providers.find((name) => !known.includes(name));
+  if (missing !== undefined) throw unavailable(missing, known);
   let session: InferenceSession;
   try {
     session = await Native.create(bytes, {
@@ -67,14 +96,17 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: "sequential",
+      // A plan of all memory is a second region beside the one that the first run filled: up to twice the peak, and no faster.
+      enableMemPattern: false,
       graphOptimizationLevel: blockedLayouts ? "all" : "extended",
-      // Warnings about optimisations that did not apply are noise here.
-      logSeverityLevel: 3,
+      // Fatal errors only: all others are thrown here, and the runtime would write a line for each, past our log.
+      logSeverityLevel: 4,
       ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
     });
   } catch (error) {
+    const refused = providers.find((name) => name !== "cpu");
+    if (refused !== undefined) throw unavailable(refused, known, error);
     throw new FaceError("MODEL_UNSUPPORTED", `ONNX Runtime cannot load the model: ${messageOf(error)}`, {
-      hint: `execution providers asked for: ${providers.join(", ")}`,
       cause: error,
     });
   }

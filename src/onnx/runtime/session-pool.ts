@@ -11,8 +11,7 @@ import {
   type Tensor,
   type TensorMap,
 } from "../../base/tensor.ts";
-import { WorkerClient } from "../../base/worker-client.ts";
-import { WorkerPool } from "../../base/worker-pool.ts";
+import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
 // Also for its effect on the environment of the threads.
 import "./runtime.ts";
 import type { RuntimeOptions } from "./runtime.ts";
@@ -65,7 +64,10 @@ export class SessionPool implements AsyncDisposable {
     size = 1,
     { runtime: options = {}, inputNames, niceness = 0 }: SessionPoolOptions = {},
   ): Promise<SessionPool> {
-    const data: SessionData = { bytes, options, niceness };
+    // One copy for all threads, now and when one is replaced.
+    const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+    shared.set(bytes);
+    const data: SessionData = { bytes: shared, options, niceness };
     const start = () => new WorkerClient<SessionCalls>(import.meta.url, "session-worker", data);
     const threads = new WorkerPool(size, start);
     await threads.open();

@@ -1,11 +1,13 @@
 /** @file The worker thread behind SessionPool: loads one model, then runs it, one call at a time. */
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { arrayOf, buffersOf, bytesPerElement, sizeOf, type Tensor } from "../../base/tensor.ts";
-import { lowerPriority } from "../../base/worker.ts";
+import { collectWhenIdle, lowerPriority } from "../../base/worker.ts";
 import { Moved, serveCalls } from "../../base/worker-client.ts";
 import { openRuntime } from "./runtime.ts";
 import type { SessionCalls, SessionData, SharedInput } from "./session-pool.ts";
 
+/** Larger inputs are rare and would be kept for ever. */
+const MOST_KEPT_BYTES = 8 * 2 ** 20;
 /** Copies of shared inputs by name, since the runtime reads no shared memory. Calls take turns, so they share it. */
 const gathered = new Map<string, ArrayBuffer>();
 
@@ -14,7 +16,7 @@ function gather(name: string, { dtype, shape, parts }: SharedInput): Tensor {
   let memory = gathered.get(name);
   if (memory === undefined || memory.byteLength < bytes) {
     memory = new ArrayBuffer(bytes);
-    gathered.set(name, memory);
+    if (bytes <= MOST_KEPT_BYTES) gathered.set(name, memory);
   }
   const data = new (arrayOf(dtype))(memory, 0, sizeOf(shape)) as Float32Array;
   let at = 0;
@@ -27,13 +29,17 @@ function gather(name: string, { dtype, shape, parts }: SharedInput): Tensor {
 
 serveCalls<SessionCalls, SessionData>(async ({ bytes, options, niceness }) => {
   lowerPriority(niceness);
-  const session = await openRuntime(bytes, options);
+  // The runtime reads no shared memory.
+  const session = await openRuntime(bytes.slice(), options);
+  collectWhenIdle();
   return {
     async run(inputs, outputs) {
       try {
         const ready = [...inputs].map(
           ([name, value]) => [name, "parts" in value ? gather(name, value) : value] as const,
         );
+        const isLarge = ready.some(([, { data }]) => (data as Float32Array).byteLength > MOST_KEPT_BYTES);
+        if (isLarge) collectWhenIdle();
         const results = await session.run(new Map(ready), outputs);
         return new Moved(results, buffersOf(results.values()));
       } catch (error) {

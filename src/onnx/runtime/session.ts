@@ -68,7 +68,5 @@ export class Session implements AsyncDisposable {
     await this.#runtime.close();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
+  readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();
 }

@@ -2,12 +2,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { type DType, type Shape, shapeText } from "../../base/tensor.ts";
-import {
-  type BundleEntryProto,
-  BundleEntryProtoSchema,
-  type BundleHeaderProto,
-  BundleHeaderProtoSchema,
-} from "../../proto/tensorflow/graph_pb.ts";
+import type { BundleEntryProto, BundleHeaderProto } from "../../proto/tensorflow/graph_pb.ts";
+import { BundleEntryProtoSchema, BundleHeaderProtoSchema } from "../../proto/tensorflow/graph_pb.ts";
 import { readTable } from "./table.ts";
 import { dataTypeText, dtypeOf } from "./tensor-proto.ts";
 

@@ -1,7 +1,8 @@
 /** @file Reads tensor bundles: the files `variables.index` and `variables.data-…` with a model's variables. */
-import { type FileHandle, open, readFile, stat } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { basename } from "node:path";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { openRegular, readRegular } from "../../base/files.ts";
 import { bytesPerElement, fromBytes, shapeText, sizeOf, type Tensor } from "../../base/tensor.ts";
 import { type BundleEntry, type BundleIndex, parseBundleIndex } from "./bundle-index.ts";
 import { ByteCursor, uint32Bytes } from "./byte-cursor.ts";
@@ -34,10 +35,9 @@ interface Shard {
 
 async function openShard(path: string): Promise<Shard> {
   try {
-    const file = await open(path, "r");
-    return { path, file, size: (await file.stat()).size };
+    return { path, ...(await openRegular(path)) };
   } catch (error) {
-    throw missing(path, error);
+    throw error instanceof FaceError ? error : missing(path, error);
   }
 }
 
@@ -72,9 +72,7 @@ export class Bundle {
   static async open(prefix: string): Promise<Bundle> {
     const path = `${prefix}.index`;
     try {
-      const { size } = await stat(path);
-      if (size > LARGEST_INDEX) throw new Error(`${size} bytes are too many for an index`);
-      return new Bundle(prefix, parseBundleIndex(await readFile(path), basename(path)));
+      return new Bundle(prefix, parseBundleIndex(await readRegular(path, LARGEST_INDEX), basename(path)));
     } catch (error) {
       throw error instanceof FaceError ? error : missing(path, error);
     }

@@ -1,11 +1,7 @@
 /** @file Writes TensorBoard's event files: TFRecords of `tf.Event`. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import {
-  type Event,
-  EventSchema,
-  Summary_ValueSchema,
-  SummarySchema,
-} from "../../proto/tensorflow/event_pb.ts";
+import type { Event } from "../../proto/tensorflow/event_pb.ts";
+import { EventSchema, Summary_ValueSchema, SummarySchema } from "../../proto/tensorflow/event_pb.ts";
 import { writeRecords } from "./tfrecord.ts";
 
 /** Figures of one moment by name. */

@@ -1,18 +1,8 @@
 /** @file Converts tensors from and to TensorProto, and element types from and to TensorFlow's. */
 import { create } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
-import {
-  arrayOf,
-  bytesOf,
-  bytesPerElement,
-  type DType,
-  type DTypeData,
-  fromBytes,
-  type NumericDType,
-  type Shape,
-  shapeText,
-  type Tensor,
-} from "../../base/tensor.ts";
+import type { DType, DTypeData, NumericDType, Shape, Tensor } from "../../base/tensor.ts";
+import { arrayOf, bytesOf, bytesPerElement, fromBytes, shapeText } from "../../base/tensor.ts";
 import { DataType, type TensorProto, TensorProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
 
 /** TensorFlow's number for each element type, and the list that holds its values outside of `tensor_content`. */
@@ -109,7 +99,7 @@ function spread<D extends NumericDType>(
 }
 
 /** Strings in `tensor_content`: the length of each as a varint, then all their bytes. */
-function stringsFromContent(content: Uint8Array, size: number): Uint8Array[] {
+export function stringsFromContent(content: Uint8Array, size: number): Uint8Array[] {
   const lengths: number[] = [];
   let at = 0;
   while (lengths.length < size) {
@@ -147,6 +137,21 @@ export interface TensorMaker {
 }
 
 /**
+ * Type, shape and number of elements.
+ * @throws FaceError `SHAPE_MISMATCH` for an unsupported element type, a bad shape or one beyond the limits.
+ */
+export function tensorHead(
+  proto: TensorProto,
+  limits: TensorLimits = {},
+): { readonly dtype: DType; readonly shape: Shape; readonly size: number } {
+  const dtype = DTYPES.get(proto.dtype);
+  if (dtype === undefined) throw invalid(`cannot read tensors of type ${dataTypeText(proto.dtype)}`);
+  const stringHeaderBytes = 16;
+  const shape = shapeOf(proto, dtype === "string" ? stringHeaderBytes : bytesPerElement(dtype), limits);
+  return { dtype, shape, size: shape.reduce((product, side) => product * side, 1) };
+}
+
+/**
  * Reads a tensor in any of TensorFlow's encodings: packed bytes, or a list of values that is repeated or cut to fit.
  * @param maker makes tensors from bytes; by default aligned `tensor_content` is used in place.
  * @throws FaceError `SHAPE_MISMATCH` for an unsupported element type, a bad shape or a wrong length.
@@ -156,11 +161,7 @@ export function tensorFromProto(
   limits: TensorLimits = {},
   maker: TensorMaker = { fromBytes },
 ): Tensor {
-  const dtype = DTYPES.get(proto.dtype);
-  if (dtype === undefined) throw invalid(`cannot read tensors of type ${dataTypeText(proto.dtype)}`);
-  const stringHeaderBytes = 16;
-  const shape = shapeOf(proto, dtype === "string" ? stringHeaderBytes : bytesPerElement(dtype), limits);
-  const size = shape.reduce((product, side) => product * side, 1);
+  const { dtype, shape, size } = tensorHead(proto, limits);
   if (dtype === "string") return { dtype, shape, data: stringsFrom(proto, size) };
   if (proto.tensorContent.length > 0) return maker.fromBytes(dtype, shape, proto.tensorContent);
   return { dtype, shape, data: spread(dtype, size, proto[TYPES[dtype][1]]) };

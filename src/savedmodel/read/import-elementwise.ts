@@ -1,7 +1,7 @@
 /** @file Imports TensorFlow's element-by-element operators. */
 import { float32, isFloat } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
-import type { Node } from "../../graph/ops.ts";
+import { COMPARISON_OPS, capitalized, FLOAT_OPS, type Node, NUMBER_OPS } from "../../graph/ops.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
 
 const unary =
@@ -67,6 +67,8 @@ function select(call: OpCall): Node {
   return g.select(perSlice, a, b);
 }
 
+const SAME_BINARY = ["sub", "mul", "pow", ...COMPARISON_OPS] as const;
+
 export const elementwiseImporters: Importers = {
   Identity: alias,
   StopGradient: alias,
@@ -78,36 +80,28 @@ export const elementwiseImporters: Importers = {
   ReadVariableOp: alias,
   IdentityN: (call) => call.inputs,
 
-  Neg: unary(g.neg),
-  Abs: unary(g.abs),
-  Sign: unary(g.sign),
-  Exp: unary(g.exp),
+  // The operators that have the names of our ops.
+  ...Object.fromEntries(
+    [...NUMBER_OPS, ...FLOAT_OPS].map((op) => [capitalized(op), unary((x) => g.makeNode(op, [x], {}))]),
+  ),
+  ...Object.fromEntries(
+    SAME_BINARY.map((op) => [capitalized(op), binary((a, b) => g.makeNode(op, [a, b], {}))]),
+  ),
+
   Expm1: unary((x) => g.sub(g.exp(x), 1)),
-  Log: unary(g.log),
   Log1p: unary((x) => g.log(g.add(x, 1))),
-  Sqrt: unary(g.sqrt),
   Rsqrt: unary((x) => reciprocal(g.sqrt(x))),
   Reciprocal: unary(reciprocal),
   Inv: unary(reciprocal),
   Square: unary(g.square),
-  Sin: unary(g.sin),
-  Cos: unary(g.cos),
   Tan: unary((x) => g.div(g.sin(x), g.cos(x))),
-  Tanh: unary(g.tanh),
-  Sigmoid: unary(g.sigmoid),
-  Softplus: unary(g.softplus),
   Softsign: unary((x) => g.div(x, g.add(1, g.abs(x)))),
-  Erf: unary(g.erf),
   Erfc: unary((x) => g.sub(1, g.erf(x))),
-  Floor: unary(g.floor),
-  Ceil: unary(g.ceil),
-  Round: unary(g.round),
   Rint: unary(g.round),
   IsNan: unary((x) => differ(x, x)),
   LogicalNot: unary(g.not),
   Cast: (call) => g.cast(call.input(0), call.type("DstT")),
 
-  Relu: unary(g.relu),
   Relu6: unary((x) => clipped(x, 0, 6)),
   LeakyRelu: leakyRelu,
   Elu: unary(elu),
@@ -116,8 +110,6 @@ export const elementwiseImporters: Importers = {
   Add: binary(g.add),
   AddV2: binary(g.add),
   AddN: (call) => call.inputs.slice(1).reduce((sum, part) => g.add(sum, part), call.input(0)),
-  Sub: binary(g.sub),
-  Mul: binary(g.mul),
   MulNoNan: binary(unlessZero(g.mul)),
   RealDiv: binary(g.div),
   Div: binary(g.div),
@@ -127,14 +119,10 @@ export const elementwiseImporters: Importers = {
   TruncateDiv: binary(truncated),
   Mod: binary(remainder(truncated)),
   TruncateMod: binary(remainder(truncated)),
-  Pow: binary(g.pow),
   Maximum: binary(g.max),
   Minimum: binary(g.min),
   SquaredDifference: binary((a, b) => g.square(g.sub(a, b))),
-  Equal: binary(g.equal),
   NotEqual: binary(differ),
-  Less: binary(g.less),
-  LessEqual: binary(g.lessEqual),
   Greater: binary((a, b) => g.less(b, a)),
   GreaterEqual: binary((a, b) => g.lessEqual(b, a)),
   LogicalAnd: binary(g.and),

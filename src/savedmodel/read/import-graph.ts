@@ -8,6 +8,13 @@ import { refuseOperators } from "../../graph/import-call.ts";
 import type { Node } from "../../graph/ops.ts";
 import { type GraphDef, NodeDefSchema } from "../../proto/tensorflow/graph_pb.ts";
 import type { Signature } from "../signature.ts";
+import {
+  ASSIGNED,
+  assignedValue,
+  isAssignment,
+  lastAssignments,
+  refuseHiddenChanges,
+} from "./assignments.ts";
 import { importers } from "./from-tensorflow.ts";
 import { InlinedGraph, type InlinedNode, type Source } from "./inlined-graph.ts";
 import { OpCall } from "./op-call.ts";
@@ -17,6 +24,16 @@ import { VARIABLE_OPS } from "./variable-keys.ts";
 export interface SignatureProgram {
   readonly inputs: Readonly<Record<string, Node<"input">>>;
   readonly outputs: Readonly<Record<string, Node>>;
+  /** Variables that signatures of the model change, as far as this one needs them; absent where it needs none. */
+  readonly state?: ReadonlyMap<string, StateVariable>;
+}
+
+/** A variable whose value lives from run to run. */
+export interface StateVariable {
+  readonly input: Node<"input">;
+  readonly initial: Tensor;
+  /** Its value after the run, where the signature changes it. */
+  readonly next?: Node;
 }
 
 /** Reads the values of variables, by the paths of their nodes. */
@@ -27,6 +44,8 @@ const FED = "faceid.Fed";
 
 const isVariable = ({ def }: InlinedNode) => VARIABLE_OPS.has(def.op);
 const isReadable = (op: string) => op in importers || VARIABLE_OPS.has(op) || op === FED;
+/** Prefix of the inputs for variables that signatures change. */
+const STATE = "variable/";
 
 /** The part of a graph that a signature needs. */
 export interface SignatureSlice {
@@ -34,6 +53,8 @@ export interface SignatureSlice {
   /** What the outputs need, inputs first. */
   readonly nodes: readonly InlinedNode[];
   readonly variables: readonly InlinedNode[];
+  /** The last assignment to each variable that the signature changes, by the variable's path. */
+  readonly assignments: ReadonlyMap<string, InlinedNode>;
   /** Values that callers feed, by the signature's names. */
   readonly fed: ReadonlyMap<string, InlinedNode>;
   readonly outputs: ReadonlyMap<string, Source>;
@@ -55,12 +76,13 @@ export function sliceOf(graph: GraphDef, signature: Signature): SignatureSlice {
     [...signature.outputs].map(([alias, { tensorName }]) => [alias, inlined.source(tensorName)]),
   );
   const nodes = inlined.order([...outputs.values()]);
-  return { graph: inlined, nodes, variables: nodes.filter(isVariable), fed, outputs };
+  const assignments = lastAssignments(inlined, nodes);
+  return { graph: inlined, nodes, variables: nodes.filter(isVariable), assignments, fed, outputs };
 }
 
 /** Whether a node can be imported or is fed by callers. */
 export function isSupported({ def }: InlinedNode): boolean {
-  return isReadable(def.op);
+  return isReadable(def.op) || def.op in ASSIGNED;
 }
 
 /** Whether a node is a value that callers feed. */
@@ -86,6 +108,7 @@ function imported(
 ): readonly Node[] {
   if (isVariable(node)) return [labelled(constant(values.get(node.place)!), node.def.name)];
   try {
+    if (isAssignment(node)) return [assignedValue(node, inputs)];
     const made = importers[node.def.op]!(new OpCall(node.def, inputs, node.place));
     return Array.isArray(made) ? (made as Node[]) : [made as Node];
   } catch (error) {
@@ -109,7 +132,24 @@ function checkTypes(outputs: readonly Node[], signature: string): void {
 }
 
 /**
+ * Checks that a signature can be read, without reading it: its operators, and the order in which it changes variables.
+ * @returns what it needs.
+ * @throws FaceError `MODEL_UNSUPPORTED` naming what cannot be read, `MODEL_INVALID` for a graph that contradicts itself.
+ */
+export function checkReadable(graph: GraphDef, name: string, signature: Signature): SignatureSlice {
+  const slice = sliceOf(graph, signature);
+  refuseHiddenChanges(graph, slice.graph, slice.nodes);
+  const unknown = slice.nodes.filter((node) => !isSupported(node));
+  refuseOperators(
+    unknown.map(({ def, place }) => ({ operator: def.op, place })),
+    `signature ${name}`,
+  );
+  return slice;
+}
+
+/**
  * Reads one signature's graph.
+ * @param changed paths of the variables that any signature of the model changes
  * @throws FaceError `MODEL_UNSUPPORTED` naming every operation that cannot be read, `MODEL_INVALID` for a graph that
  *   contradicts itself.
  */
@@ -118,13 +158,9 @@ export async function importSignature(
   name: string,
   signature: Signature,
   readVariables: ReadVariables,
+  changed: ReadonlySet<string> = new Set(),
 ): Promise<SignatureProgram> {
-  const slice = sliceOf(graph, signature);
-  const unknown = slice.nodes.filter((node) => !isSupported(node));
-  refuseOperators(
-    unknown.map(({ def, place }) => ({ operator: def.op, place })),
-    `signature ${name}`,
-  );
+  const slice = checkReadable(graph, name, signature);
   const variables = await readVariables(slice.variables);
   const values = new Map<InlinedNode, readonly Node[]>();
   const inputs: Record<string, Node<"input">> = {};
@@ -138,10 +174,21 @@ export async function importSignature(
       throw new FaceError("MODEL_INVALID", `the graph has no value ${node.place}:${output}`);
     return found;
   };
+  const state = new Map<string, StateVariable>();
+  for (const node of slice.variables) {
+    if (!changed.has(node.place)) continue;
+    const initial = variables.get(node.place)!;
+    const place = input(STATE + node.place, initial.shape, initial.dtype);
+    state.set(node.place, { input: place, initial });
+    values.set(node, [place]);
+  }
   for (const node of slice.nodes) {
-    if (!isFed(node)) values.set(node, imported(node, slice.graph.inputs(node).map(value), variables));
+    if (!values.has(node) && !isFed(node))
+      values.set(node, imported(node, slice.graph.inputs(node).map(value), variables));
   }
   const outputs = Object.fromEntries([...slice.outputs].map(([alias, source]) => [alias, value(source)]));
+  for (const [place, node] of slice.assignments)
+    state.set(place, { ...state.get(place)!, next: value({ node, output: 0 }) });
   checkTypes(Object.values(outputs), name);
-  return { inputs, outputs };
+  return { inputs, outputs, ...(state.size > 0 && { state }) };
 }

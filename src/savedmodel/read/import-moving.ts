@@ -2,19 +2,16 @@
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
-import { isSideOf, type PartialInt } from "../../graph/partial-ints.ts";
+import { isSideOf } from "../../graph/partial-ints.ts";
 import { checkExpansion, reshapeTo } from "./import-shapes.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
 
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
 
-/** The part of x from `start` to before `end` along one axis. */
-function cut(x: Node, axis: number, start: number, end: number): Node {
-  return g.slice(
-    x,
-    x.shape.map((_, i) => (i === axis ? start : 0)),
-    x.shape.map((_, i) => (i === axis ? end : TO_THE_END)),
-  );
+/** The part of x from `start` to before `end` along one axis, backwards with a step of -1. */
+function cut(x: Node, axis: number, start: number, end: number, step: 1 | -1 = 1): Node {
+  const along = (own: number, others: number) => x.shape.map((_, i) => (i === axis ? own : others));
+  return g.slice(x, along(start, 0), along(end, TO_THE_END), along(step, 1));
 }
 
 const concat = (call: OpCall, parts: readonly Node[], axis: number) => {
@@ -159,16 +156,6 @@ const pad: Importer = (call) => {
   return g.pad(call.input(0), before, after, call.inputs.length > 2 ? call.constant(2) : 0);
 };
 
-/** A reversed range of an axis. */
-function mirrored(x: Node, axis: number, start: number, end: number): Node {
-  return g.slice(
-    x,
-    x.shape.map((_, i) => (i === axis ? start : 0)),
-    x.shape.map((_, i) => (i === axis ? end : TO_THE_END)),
-    x.shape.map((_, i) => (i === axis ? -1 : 1)),
-  );
-}
-
 const mirrorPad: Importer = (call) => {
   const skipped = call.text("mode") === "REFLECT" ? 1 : 0;
   const { before, after } = marginsOf(call);
@@ -178,8 +165,8 @@ const mirrorPad: Importer = (call) => {
     if (typeof side !== "number" || Math.max(first, last) > side - skipped) {
       throw call.invalid(`margins of ${first} and ${last} mirror an axis of ${side}`);
     }
-    const head = first > 0 ? [mirrored(x, axis, first - 1 + skipped, skipped === 1 ? 0 : -TO_THE_END)] : [];
-    const tail = last > 0 ? [mirrored(x, axis, -1 - skipped, -1 - skipped - last)] : [];
+    const head = first > 0 ? [cut(x, axis, first - 1 + skipped, skipped === 1 ? 0 : -TO_THE_END, -1)] : [];
+    const tail = last > 0 ? [cut(x, axis, -1 - skipped, -1 - skipped - last, -1)] : [];
     return g.concat([...head, x, ...tail], axis);
   }, call.input(0));
 };
@@ -187,8 +174,21 @@ const mirrorPad: Importer = (call) => {
 const gatherV2: Importer = (call) => {
   if (call.int("batch_dims", 0) !== 0) throw call.unsupported("gathering within batches");
   const x = call.input(0);
-  return g.gather(x, wholeIndices(call.input(1)), call.axis(2, x));
+  return g.gather(x, indicesFromStart(call.input(1)), call.axis(2, x));
 };
+
+const firstAxis: Importer = (call) => g.gather(call.input(0), indicesFromStart(call.input(1)), 0);
+
+/** An index beyond every axis, which the engine refuses. */
+const NOWHERE = 2 ** 31 - 1;
+
+/** Indices of a request as TensorFlow reads them: it refuses negative ones, which ONNX counts from the end. */
+function indicesFromStart(given: Node): Node {
+  const indices = wholeIndices(given);
+  if (indices.op === "constant") return indices;
+  const isBefore = g.less(indices, g.scalar(0, indices.dtype));
+  return g.select(isBefore, g.scalar(NOWHERE, indices.dtype), indices);
+}
 
 /** Indices in a type that gather accepts. */
 const wholeIndices = (indices: Node) =>
@@ -208,8 +208,15 @@ const gatherNd: Importer = (call) => {
     (inner.slice(i) as number[]).reduce((product, side) => product * side, 1),
   );
   const steps = g.constant(fromNumbers(indices.dtype, [depth], strides));
-  const places = g.reduceSum(g.mul(indices, steps), { axes: [indices.shape.length - 1] });
-  return g.gather(g.reshape(x, [-1, ...(rest as number[])]), places, 0);
+  const lastAxis = { axes: [indices.shape.length - 1] };
+  const places = g.reduceSum(g.mul(indices, steps), lastAxis);
+  // Within the flattened axes an index beyond its own axis would be another row's.
+  const sides = g.constant(fromNumbers(indices.dtype, [depth], [NOWHERE, ...(inner as number[])]));
+  const isOutside = g.or(g.less(indices, g.scalar(0, indices.dtype)), g.lessEqual(sides, indices));
+  const outside = g.reduceMax(g.cast(isOutside, "int32"), lastAxis);
+  const isWrong = g.less(g.scalar(0, "int32"), outside);
+  const checked = g.select(isWrong, g.scalar(NOWHERE, indices.dtype), places);
+  return g.gather(g.reshape(x, [-1, ...(rest as number[])]), checked, 0);
 };
 
 const oneHot: Importer = (call) => {
@@ -217,18 +224,11 @@ const oneHot: Importer = (call) => {
   const depth = call.constant(1);
   checkExpansion(call, [depth]);
   const axis = call.placeOf(call.int("axis", -1), indices, 1);
-  const numbers = fromNumbers(
-    indices.dtype,
-    [depth],
-    Array.from({ length: depth }, (_, i) => i),
-  );
   const after = indices.shape.length - axis;
-  const places = g.reshape(g.constant(numbers), [depth, ...new Array<number>(after).fill(1)]);
+  const places = g.reshape(g.range(indices.dtype, depth), [depth, ...new Array<number>(after).fill(1)]);
   const apart = reshapeTo(call, indices, [...indices.shape.slice(0, axis), 1, ...indices.shape.slice(axis)]);
   return g.select(g.equal(apart, places), call.input(2), call.input(3));
 };
-
-const lengthsOf = (call: OpCall): PartialInt[] => [...call.constants(1)];
 
 export const movingImporters: Importers = {
   Transpose: (call) => g.transpose(call.input(0), call.constants(1)),
@@ -237,14 +237,14 @@ export const movingImporters: Importers = {
   Pack: pack,
   Unpack: unpack,
   Split: evenSplit,
-  SplitV: (call) => split(call, call.input(0), call.axis(2, call.input(0)), lengthsOf(call) as number[]),
+  SplitV: (call) => split(call, call.input(0), call.axis(2, call.input(0)), call.constants(1)),
   Slice: slice,
   StridedSlice: stridedSlice,
   Pad: pad,
   PadV2: pad,
   MirrorPad: mirrorPad,
-  Gather: (call) => g.gather(call.input(0), wholeIndices(call.input(1)), 0),
-  ResourceGather: (call) => g.gather(call.input(0), wholeIndices(call.input(1)), 0),
+  Gather: firstAxis,
+  ResourceGather: firstAxis,
   GatherV2: gatherV2,
   GatherNd: gatherNd,
   OneHot: oneHot,
@@ -252,6 +252,6 @@ export const movingImporters: Importers = {
     const x = call.input(0);
     return call
       .constants(1)
-      .reduce((turned: Node, axis) => mirrored(turned, call.placeOf(axis, x), -1, -TO_THE_END), x);
+      .reduce((turned: Node, axis) => cut(turned, call.placeOf(axis, x), -1, -TO_THE_END, -1), x);
   },
 };

@@ -82,13 +82,7 @@ const topK: Importer = (call) => {
   ) {
     throw call.unsupported(`the ${count} greatest of ${length} elements of type ${rest.dtype}`);
   }
-  const places = g.constant(
-    fromNumbers(
-      "int64",
-      [length],
-      Array.from({ length }, (_, i) => i),
-    ),
-  );
+  const places = g.range("int64", length);
   const [values, indices]: [Node[], Node[]] = [[], []];
   for (let i = 0; i < count; i++) {
     const place = g.expandDims(g.argMax(rest, last), -1);

@@ -1,6 +1,5 @@
 /** @file Imports TensorFlow's operators that read, change and fill shapes. */
 import * as g from "../../graph/build.ts";
-import { fromNumbers } from "../../graph/numbers.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
 import type { PartialInt } from "../../graph/partial-ints.ts";
 import * as partial from "../../graph/partial-shapes.ts";
@@ -92,8 +91,7 @@ const range: Importer = (call) => {
   if (!Number.isFinite(length))
     throw call.invalid(`a range from ${start} to ${limit} by ${delta} never ends`);
   checkExpansion(call, [length]);
-  const numbers = Array.from({ length }, (_, i) => start + i * delta);
-  return g.constant(fromNumbers(call.input(0).dtype, [length], numbers));
+  return g.range(call.input(0).dtype, length, start, delta);
 };
 
 const constant: Importer = (call) => {

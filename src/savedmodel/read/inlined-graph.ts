@@ -150,6 +150,11 @@ export class InlinedGraph {
     return scope === undefined ? [] : [...scope.defs.values()].map((def) => this.#place(scope, def));
   }
 
+  /** Whether there is a node of that name in the same scope. */
+  has({ scope }: InlinedNode, name: string): boolean {
+    return scope.defs.has(name);
+  }
+
   /** The node of that name in the same scope. */
   beside({ scope }: InlinedNode, name: string): InlinedNode {
     return this.#place(scope, this.#def(scope, name));

@@ -1,11 +1,7 @@
 /** @file Recognises decode loops in a graph, so that images can be decoded before the graph runs. */
 import { toBinary } from "@bufbuild/protobuf";
-import {
-  AttrValueSchema,
-  type FunctionDef,
-  type GraphDef,
-  type NodeDef,
-} from "../../proto/tensorflow/graph_pb.ts";
+import type { FunctionDef, GraphDef, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
+import { AttrValueSchema } from "../../proto/tensorflow/graph_pb.ts";
 import { type DecodedSize, decodeLoopFunctions } from "../decode-loop.ts";
 import { storedTensor } from "../format/tensor-proto.ts";
 import type { Signature, SignatureTensor } from "../signature.ts";

@@ -3,10 +3,10 @@ import { cp, readFile, rename, rm, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { evaluate } from "../../../test/support/evaluate.ts";
 import { temporaryFolder } from "../../../test/support/photos.ts";
 import { expectAlike, readCases } from "../../../test/support/recorded-cases.ts";
 import { writeBundle } from "../../../test/support/write-bundle.ts";
-import { evaluate } from "../../graph/evaluate.ts";
 import {
   AssetFileDefSchema,
   type GraphDef,

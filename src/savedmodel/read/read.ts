@@ -1,11 +1,12 @@
 /** @file Reads a SavedModel folder: its signatures and the graph behind each. The room `savedmodel/` reads and writes
  * TensorFlow's SavedModels (`read/`, `write/`) and their files (`format/`). It knows `graph/`, `proto/` and `base/`.
  */
-import { readdir, readFile, stat } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { SAVED_MODEL_FILE } from "../../artifact/files.ts";
-import { FaceError, messageOf } from "../../base/errors.ts";
+import { findModel } from "../../artifact/find-model.ts";
+import { FaceError } from "../../base/errors.ts";
+import { readRegular } from "../../base/files.ts";
 import {
   type GraphDef,
   type MetaGraphDef,
@@ -16,7 +17,7 @@ import {
 } from "../../proto/tensorflow/graph_pb.ts";
 import { dtypeOf, storedTensor } from "../format/tensor-proto.ts";
 import type { Signature, SignatureTensor } from "../signature.ts";
-import { importSignature, type SignatureProgram } from "./import-graph.ts";
+import { importSignature, type SignatureProgram, sliceOf } from "./import-graph.ts";
 import { Variables } from "./variables.ts";
 
 export type { SignatureProgram } from "./import-graph.ts";
@@ -48,42 +49,13 @@ export interface ReadModel extends CallableModel {
   readonly signatureDefs: { readonly [name: string]: SignatureDef };
   readonly tags: readonly string[];
   readonly tensorflowVersion: string;
+  /** TensorFlow's commit, or `faceid` with its version. */
+  readonly gitVersion: string;
   readonly graph: GraphDef;
   readonly variables: Variables;
 }
 
-/** Forms of the file that TensorFlow writes only when asked to, or for models beyond 2 GB. */
-const OTHER_FORMS = ["saved_model.cpb", "saved_model.pbtxt"];
-
-/** The error for a folder without a model that we can read. */
-async function notFound(folder: string, error: unknown): Promise<FaceError> {
-  const names = await readdir(folder).catch((): string[] => []);
-  const other = OTHER_FORMS.find((name) => names.includes(name));
-  if (other !== undefined) {
-    return new FaceError(
-      "MODEL_UNSUPPORTED",
-      `${join(folder, other)}: this form of a SavedModel cannot be read`,
-      {
-        hint: `save the model as ${SAVED_MODEL_FILE}, below 2 GB`,
-      },
-    );
-  }
-  return new FaceError("MODEL_NOT_FOUND", `${folder} holds no SavedModel: ${messageOf(error)}`, {
-    hint: `name a version's folder, the one with ${SAVED_MODEL_FILE} in it`,
-    cause: error,
-  });
-}
-
-async function readBytes(folder: string): Promise<Uint8Array> {
-  const path = join(folder, SAVED_MODEL_FILE);
-  try {
-    const { size } = await stat(path);
-    if (size > LARGEST_MESSAGE) throw new FaceError("MODEL_UNSUPPORTED", `${path} is larger than 2 GB`);
-    return await readFile(path);
-  } catch (error) {
-    throw error instanceof FaceError ? error : await notFound(folder, error);
-  }
-}
+const readBytes = (path: string): Promise<Uint8Array> => readRegular(path, LARGEST_MESSAGE);
 
 function parse(bytes: Uint8Array, folder: string): SavedModel {
   try {
@@ -91,10 +63,8 @@ function parse(bytes: Uint8Array, folder: string): SavedModel {
   } catch (error) {
     throw new FaceError(
       "MODEL_INVALID",
-      `${join(folder, SAVED_MODEL_FILE)} is damaged: ${messageOf(error)}`,
-      {
-        cause: error,
-      },
+      `${join(folder, SAVED_MODEL_FILE)} is damaged or cut off: it cannot be read as TensorFlow writes it`,
+      { hint: "copy it again; perhaps it is still being copied", cause: error },
     );
   }
 }
@@ -140,6 +110,22 @@ function signatureOf(name: string, def: SignatureDef): Signature {
   return { inputs: ports("inputs"), outputs: ports("outputs"), methodName: def.methodName, defaults };
 }
 
+/** The input that classify and regress feed with examples. */
+const EXAMPLES = "inputs";
+
+/**
+ * A signature of examples as TensorFlow runs it: by what the placeholder takes, whatever the signature declares. Predict
+ * alone compares the declared type.
+ */
+function withExamples(signature: Signature, graph: GraphDef): Signature {
+  const declared = signature.inputs.get(EXAMPLES);
+  if (declared === undefined || signature.inputs.size > 1 || declared.dtype === "string") return signature;
+  const node = graph.node.find(({ name }) => `${name}:0` === declared.tensorName);
+  const type = node?.op === "Placeholder" ? node.attr.dtype?.value : undefined;
+  if (type?.case !== "type" || dtypeOf(type.value) !== "string") return signature;
+  return { ...signature, inputs: new Map([[EXAMPLES, { ...declared, dtype: "string" as const }]]) };
+}
+
 /** Refuses asset files outside the model's folder. */
 function checkAssets({ assetFileDef }: MetaGraphDef, folder: string): void {
   for (const { filename } of assetFileDef) {
@@ -153,15 +139,17 @@ function checkAssets({ assetFileDef }: MetaGraphDef, folder: string): void {
 }
 
 /**
- * Reads a version's folder.
+ * Reads a SavedModel.
+ * @param path a version's folder, or any that `findModel` takes
  * @param tags the meta graph to read; TensorFlow Serving's `serve` by default.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
-export async function readSavedModel(
-  folder: string,
-  tags: readonly string[] = ["serve"],
-): Promise<ReadModel> {
-  return parseSavedModel(await readBytes(folder), folder, tags);
+export async function readSavedModel(path: string, tags: readonly string[] = ["serve"]): Promise<ReadModel> {
+  const { format, file, folder } = await findModel(path);
+  if (format === "savedmodel") return parseSavedModel(await readBytes(file), folder, tags);
+  throw new FaceError("MODEL_UNSUPPORTED", `${file} is an ONNX file, a SavedModel is wanted`, {
+    hint: "convert it by `faceid convert --saved-model`",
+  });
 }
 
 /**
@@ -182,19 +170,27 @@ export function parseSavedModel(
   const signatures = new Map(
     Object.entries(meta.signatureDef)
       .filter(([name]) => name !== INIT_SIGNATURE)
-      .map(([name, def]) => [name, signatureOf(name, def)]),
+      .map(([name, def]) => [name, withExamples(signatureOf(name, def), graph)]),
   );
   const variables = new Variables(folder, meta);
+  let changed: ReadonlySet<string> | undefined;
+  const changedVariables = () => {
+    changed ??= new Set(
+      [...signatures.values()].flatMap((signature) => [...sliceOf(graph, signature).assignments.keys()]),
+    );
+    return changed;
+  };
   return {
     signatures,
     signatureDefs: meta.signatureDef,
     tags: meta.metaInfoDef?.tags ?? [],
     tensorflowVersion: meta.metaInfoDef?.tensorflowVersion ?? "",
+    gitVersion: meta.metaInfoDef?.tensorflowGitVersion ?? "",
     graph,
     variables,
     async program(name, as = signatures.get(name)) {
       if (as === undefined) throw new FaceError("INTERNAL", `internal: there is no signature ${name}`);
-      return importSignature(graph, name, as, (nodes) => variables.read(nodes));
+      return importSignature(graph, name, as, (nodes) => variables.read(nodes), changedVariables());
     },
   };
 }

@@ -10,13 +10,8 @@ import {
   TrackableObjectGraphSchema,
 } from "../../proto/tensorflow/graph_pb.ts";
 import { storedTensor } from "../format/tensor-proto.ts";
-import {
-  dataInputs,
-  type InlinedGraph,
-  type InlinedNode,
-  parseReference,
-  type Source,
-} from "./inlined-graph.ts";
+import type { InlinedGraph, InlinedNode, Source } from "./inlined-graph.ts";
+import { dataInputs, parseReference } from "./inlined-graph.ts";
 
 /** Under this key TensorFlow 2 keeps the checkpoint's object graph. */
 export const OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH";

@@ -86,10 +86,8 @@ export class Variables {
     if (store === undefined) {
       throw new FaceError(
         "MODEL_INVALID",
-        `the model has ${nodes.length} variables, but no ${PREFIX}.index`,
-        {
-          hint: "copy the whole folder of the model, its variables included",
-        },
+        `${this.#folder}: the model has ${nodes.length} variables, but no ${PREFIX}.index`,
+        { hint: "copy the whole folder of the version; perhaps it is still being copied" },
       );
     }
     const keys = new Map<string, string>();

@@ -1,5 +1,7 @@
 /** @file Writes ops that go element by element, over whole axes, or multiply matrices as TensorFlow operators. */
-import { isOp, type Node, type OpName, type ReduceOp } from "../../graph/ops.ts";
+
+import type { Node, OpName, ReduceOp } from "../../graph/ops.ts";
+import { ELEMENTWISE_OPS, forNamedOps, isOp } from "../../graph/ops.ts";
 import { type EmitRule, type EmitRules, trainingOnly } from "./emit-context.ts";
 import { attr } from "./graph-writer.ts";
 
@@ -64,10 +66,7 @@ const argMax: EmitRule<"argMax"> = (node, context) => {
 };
 
 const matmul: EmitRule<"matmul"> = (node, context) => {
-  const [a, b] = [node.attrs.transposeA, node.attrs.transposeB].map(attr.bool) as [
-    ReturnType<typeof attr.bool>,
-    ReturnType<typeof attr.bool>,
-  ];
+  const [a, b] = [attr.bool(node.attrs.transposeA), attr.bool(node.attrs.transposeB)];
   const isFlat = node.inputs.every((input) => input.shape.length === 2);
   return isFlat
     ? context.operator(node, "MatMul", context.inputs(node), { transpose_a: a, transpose_b: b })
@@ -75,37 +74,16 @@ const matmul: EmitRule<"matmul"> = (node, context) => {
 };
 
 export const elementwiseRules = {
-  neg: same("Neg"),
-  abs: same("Abs"),
-  sign: same("Sign"),
-  exp: same("Exp"),
-  log: same("Log"),
-  sqrt: same("Sqrt"),
-  sin: same("Sin"),
-  cos: same("Cos"),
-  tanh: same("Tanh"),
-  sigmoid: same("Sigmoid"),
-  softplus: same("Softplus"),
-  erf: same("Erf"),
-  relu: same("Relu"),
-  floor: same("Floor"),
-  ceil: same("Ceil"),
-  round: same("Round"),
+  ...forNamedOps(ELEMENTWISE_OPS, same),
   not: logical("LogicalNot"),
   cast: (node, context) => {
     const attributes = { SrcT: attr.type(node.inputs[0]!.dtype), DstT: attr.type(node.attrs.to) };
     return context.graph.node("Cast", context.inputs(node), attributes, node.label);
   },
   add,
-  sub: same("Sub"),
-  mul: same("Mul"),
   div: same("RealDiv"),
-  pow: same("Pow"),
   max: same("Maximum"),
   min: same("Minimum"),
-  equal: same("Equal"),
-  less: same("Less"),
-  lessEqual: same("LessEqual"),
   and: logical("LogicalAnd"),
   or: logical("LogicalOr"),
   select: (node, context) => context.operator(node, "SelectV2", context.inputs(node)),

@@ -1,47 +1,33 @@
 /** @file Builds a TensorFlow graph: nodes with unique names, typed attributes, constants. */
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { bytesOf, type DType, type NumericDType, type Tensor } from "../../base/tensor.ts";
 import type { SymbolicShape } from "../../graph/ops.ts";
-import {
-  type AttrValue,
-  AttrValueSchema,
-  type FunctionDef,
-  type GraphDef,
-  GraphDefSchema,
-  type NodeDef,
-  NodeDefSchema,
-} from "../../proto/tensorflow/graph_pb.ts";
-import {
-  type DataType,
-  type TensorShapeProto,
-  TensorShapeProtoSchema,
-} from "../../proto/tensorflow/tensor_pb.ts";
+import type { AttrValue, FunctionDef, GraphDef, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
+import { AttrValueSchema, GraphDefSchema, NodeDefSchema } from "../../proto/tensorflow/graph_pb.ts";
+import type { DataType, TensorShapeProto } from "../../proto/tensorflow/tensor_pb.ts";
+import { TensorShapeProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
 import { dataTypeOf, tensorToProto } from "../format/tensor-proto.ts";
 
 /** TensorFlow 2.14's graph version; older and newer runtimes read it. */
 const PRODUCER = 1575;
 const MIN_CONSUMER = 12;
 
+const value = (kind: NonNullable<MessageInitShape<typeof AttrValueSchema>["value"]>): AttrValue =>
+  create(AttrValueSchema, { value: kind });
+
 /** Attributes by kind, because TensorFlow distinguishes `b: false` from a missing value. */
 export const attr = {
-  type: (dtype: DType): AttrValue =>
-    create(AttrValueSchema, { value: { case: "type", value: dataTypeOf(dtype) } }),
-  int: (value: number): AttrValue => create(AttrValueSchema, { value: { case: "i", value: BigInt(value) } }),
-  float: (value: number): AttrValue => create(AttrValueSchema, { value: { case: "f", value } }),
-  bool: (value: boolean): AttrValue => create(AttrValueSchema, { value: { case: "b", value } }),
-  text: (value: string): AttrValue =>
-    create(AttrValueSchema, { value: { case: "s", value: new TextEncoder().encode(value) } }),
-  ints: (values: readonly number[]): AttrValue =>
-    create(AttrValueSchema, { value: { case: "list", value: { i: values.map(BigInt) } } }),
-  dataTypes: (types: readonly DataType[]): AttrValue =>
-    create(AttrValueSchema, { value: { case: "list", value: { type: [...types] } } }),
-  func: (name: string): AttrValue => create(AttrValueSchema, { value: { case: "func", value: { name } } }),
-  shape: (shape: SymbolicShape): AttrValue =>
-    create(AttrValueSchema, { value: { case: "shape", value: shapeProto(shape) } }),
-  tensor: (value: Tensor): AttrValue =>
-    create(AttrValueSchema, {
-      value: { case: "tensor", value: tensorToProto(value, { asContent: value.data.length > 1 }) },
-    }),
+  type: (dtype: DType) => value({ case: "type", value: dataTypeOf(dtype) }),
+  int: (number: number) => value({ case: "i", value: BigInt(number) }),
+  float: (number: number) => value({ case: "f", value: number }),
+  bool: (flag: boolean) => value({ case: "b", value: flag }),
+  text: (text: string) => value({ case: "s", value: new TextEncoder().encode(text) }),
+  ints: (numbers: readonly number[]) => value({ case: "list", value: { i: numbers.map(BigInt) } }),
+  dataTypes: (types: readonly DataType[]) => value({ case: "list", value: { type: [...types] } }),
+  func: (name: string) => value({ case: "func", value: { name } }),
+  shape: (shape: SymbolicShape) => value({ case: "shape", value: shapeProto(shape) }),
+  tensor: (tensor: Tensor) =>
+    value({ case: "tensor", value: tensorToProto(tensor, { asContent: tensor.data.length > 1 }) }),
 };
 
 /** A shape with -1 for sides that are not known. */
@@ -79,9 +65,7 @@ export class GraphWriter {
     attributes: Readonly<Record<string, AttrValue>>,
     label?: string,
   ): string {
-    const name = this.#unique(label === undefined ? op : `${label}/${op}`);
-    this.#nodes.push(create(NodeDefSchema, { name, op, input: [...inputs], attr: { ...attributes } }));
-    return name;
+    return this.named(label === undefined ? op : `${label}/${op}`, op, inputs, attributes);
   }
 
   /** Adds a node under a name that the outside relies on. */

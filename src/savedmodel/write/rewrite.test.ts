@@ -2,11 +2,11 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { evaluate } from "../../../test/support/evaluate.ts";
 import { temporaryFolder } from "../../../test/support/photos.ts";
 import { Random } from "../../base/random.ts";
 import { float32, floats } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
-import { evaluate } from "../../graph/evaluate.ts";
 import { matchDecodeLoops } from "../read/match-decode-loop.ts";
 import { readSavedModel } from "../read/read.ts";
 import { contentOf } from "./rewrite.ts";

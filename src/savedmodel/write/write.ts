@@ -5,17 +5,14 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { SAVED_MODEL_FILE } from "../../artifact/files.ts";
 import { FaceError } from "../../base/errors.ts";
 import { publishFolder } from "../../base/files.ts";
+import { VERSION } from "../../base/platform.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { check } from "../../graph/check.ts";
 import { freeze } from "../../graph/freeze.ts";
 import { isOp, type Node, topological } from "../../graph/ops.ts";
 import { simplify } from "../../graph/simplify.ts";
-import {
-  type SavedModel,
-  SavedModelSchema,
-  type SignatureDef,
-  SignatureDefSchema,
-} from "../../proto/tensorflow/graph_pb.ts";
+import type { SavedModel, SignatureDef } from "../../proto/tensorflow/graph_pb.ts";
+import { SavedModelSchema, SignatureDefSchema } from "../../proto/tensorflow/graph_pb.ts";
 import { type DecodedSize, writeDecodeLoop } from "../decode-loop.ts";
 import { dataTypeOf } from "../format/tensor-proto.ts";
 import { PREDICT_METHOD } from "../signature.ts";
@@ -129,33 +126,27 @@ export function buildSavedModel({ signatures, parameters }: SavedModelContent): 
   const signatureDef = Object.entries(ready).map(([name, { inputs, outputs }]): [string, SignatureDef] => {
     // Each output gets a node named after the signature, so that viewers show it.
     const ends = Object.entries(outputs).map(([alias, node]) => {
-      const end = graph.named(`${name}/${alias}`, "Identity", [names.get(node)!], {
-        T: attr.type(node.dtype),
-      });
-      return [alias, tensorInfo(end, node)];
+      const type = { T: attr.type(node.dtype) };
+      return [alias, tensorInfo(graph.named(`${name}/${alias}`, "Identity", [names.get(node)!], type), node)];
     });
-    return [
-      name,
-      create(SignatureDefSchema, {
-        inputs: Object.fromEntries(
-          Object.entries(inputs).map(([alias, node]) => {
-            const files = filePorts.get(name)?.files.get(alias);
-            return [
-              alias,
-              files === undefined ? tensorInfo(names.get(node)!, node) : tensorInfo(files, FILES),
-            ];
-          }),
-        ),
-        outputs: Object.fromEntries(ends),
-        methodName: PREDICT_METHOD,
-      }),
-    ];
+    const starts = Object.entries(inputs).map(([alias, node]) => {
+      const files = filePorts.get(name)?.files.get(alias);
+      return [alias, files === undefined ? tensorInfo(names.get(node)!, node) : tensorInfo(files, FILES)];
+    });
+    const ports = { inputs: Object.fromEntries(starts), outputs: Object.fromEntries(ends) };
+    return [name, create(SignatureDefSchema, { ...ports, methodName: PREDICT_METHOD })];
   });
   return create(SavedModelSchema, {
     savedModelSchemaVersion: 1n,
     metaGraphs: [
       {
-        metaInfoDef: { tags: [SERVE_TAG], tensorflowVersion: TENSORFLOW_VERSION, strippedDefaultAttrs: true },
+        metaInfoDef: {
+          tags: [SERVE_TAG],
+          tensorflowVersion: TENSORFLOW_VERSION,
+          // TensorFlow writes its commit here; `faceid inspect` reads it.
+          tensorflowGitVersion: `faceid ${VERSION}`,
+          strippedDefaultAttrs: true,
+        },
         graphDef: graph.graph(),
         signatureDef: Object.fromEntries(signatureDef),
       },

@@ -39,6 +39,7 @@ export class BatchedServable implements Servable {
   readonly signatures: Servable["signatures"];
   readonly signatureDefs: Servable["signatureDefs"];
   readonly description: Servable["description"];
+  readonly problems: readonly string[];
   readonly #servable: Servable;
   readonly #options: BatchOptions;
   readonly #threads: BatchThreads;
@@ -59,6 +60,7 @@ export class BatchedServable implements Servable {
     this.signatures = servable.signatures;
     this.signatureDefs = servable.signatureDefs;
     this.description = servable.description;
+    this.problems = servable.problems ?? [];
     this.#servable = servable;
     this.#options = options;
     this.#threads = threads;

@@ -192,10 +192,11 @@ export class BatchQueue {
     return () => this.#process(next);
   }
 
-  async #process({ tasks }: Batch): Promise<void> {
+  async #process({ tasks }: Pick<Batch, "tasks">): Promise<void> {
     const waiting = tasks.filter((task) => this.#isStillWanted(task));
     const [first] = waiting;
     if (first === undefined) return;
+    let isRunning = false;
     try {
       const rows = waiting.reduce((sum, task) => sum + task.rows, 0);
       const size = allowedSize(rows, this.#options);
@@ -208,12 +209,20 @@ export class BatchQueue {
             size,
             this.#options.padVariableLengthInputs,
           );
+      isRunning = true;
       const outputs = await this.#run(inputs, this.#outputNames);
+      isRunning = false;
       if (isAlone && !this.#options.isStrict) first.resolve(outputs);
       else share(waiting, outputs, size);
     } catch (error) {
+      if (isRunning && waiting.length > 1) return this.#processAlone(waiting);
       for (const task of waiting) task.reject(error);
     }
+  }
+
+  /** Runs the members of a failed batch one by one, so that only those fail that made it fail. */
+  async #processAlone(tasks: readonly Task[]): Promise<void> {
+    for (const task of tasks) await this.#process({ tasks: [task] });
   }
 
   /** Rejects a task whose client has left or whose time is over. */

@@ -1,5 +1,5 @@
 /** @file The parameters of batching: TensorFlow Serving's, their defaults and checks. */
-import { availableParallelism } from "node:os";
+import { usableCores } from "../../base/platform.ts";
 import type { BatchingParameters } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { invalidArgument } from "../status.ts";
 
@@ -33,7 +33,7 @@ export interface BatchOptions {
  * The default: no waiting, small batches, large requests split, so that batching makes no request fail or slower than it
  * would be alone.
  */
-export function defaultBatchOptions(threads = availableParallelism()): BatchOptions {
+export function defaultBatchOptions(threads = usableCores()): BatchOptions {
   return {
     maxBatchSize: 64,
     timeoutMs: 0,
@@ -69,7 +69,7 @@ export function batchOptions(parameters: BatchingParameters): BatchOptions {
     maxBatchSize,
     timeoutMs: number(parameters.batchTimeoutMicros, 0) / MICROS_PER_MS,
     maxEnqueuedBatches: number(parameters.maxEnqueuedBatches, FILE_DEFAULTS.maxEnqueuedBatches),
-    threads: number(parameters.numBatchThreads, availableParallelism()),
+    threads: number(parameters.numBatchThreads, usableCores()),
     threadPoolName: parameters.threadPoolName ?? FILE_DEFAULTS.threadPoolName,
     allowedBatchSizes: parameters.allowedBatchSizes.map(Number),
     padVariableLengthInputs: parameters.padVariableLengthInputs,

@@ -1,18 +1,24 @@
 /** @file TensorFlow's ParseExample: parses serialized examples into the inputs of a graph. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
+import { Limiter } from "../../base/limiter.ts";
 import { type DType, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
+import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
 import { type Example, ExampleSchema, type Feature } from "../../proto/tensorflow/example_pb.ts";
 import type { GraphDef, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
 import { dtypeOf, storedTensor } from "../../savedmodel/format/tensor-proto.ts";
 import { type SignatureSlice, sliceOf } from "../../savedmodel/read/import-graph.ts";
 import type { InlinedGraph, InlinedNode, Source } from "../../savedmodel/read/inlined-graph.ts";
 import type { Signature, SignatureTensor } from "../../savedmodel/signature.ts";
-import { invalidArgument } from "../status.ts";
+import { countFields, type FieldCount, type Range, Wire, WireType } from "../grpc/wire.ts";
+import type { Outcome } from "../json/codec-calls.ts";
+import { type PackedStrings, packStrings, type SentTensors, unpackTensors } from "../json/packed-strings.ts";
+import type { RequestMemory } from "../request-memory.ts";
+import { invalidArgument, StatusError } from "../status.ts";
 import type { InputStep } from "./servable.ts";
 
 /** A feature of fixed size that becomes a tensor. */
-interface DenseFeature {
+export interface DenseFeature {
   readonly key: string;
   readonly dtype: FeatureType;
   /** Shape of one example's value; a first side of -1 takes any number of values. */
@@ -124,14 +130,111 @@ export function exampleStep(graph: GraphDef, signature: Signature): InputStep | 
   );
   return {
     signature: { ...signature, inputs },
-    parse: (given) => parseExamples(features, given.get(alias)!.data as readonly Uint8Array[]),
+    parse: (given, memory) => parseInTurn(features, given.get(alias)!.data as readonly Uint8Array[], memory),
   };
 }
 
-function parseExamples(features: readonly DenseFeature[], records: readonly Uint8Array[]): TensorMap {
+/** Examples up to this number and size are parsed at once. */
+const INLINE_EXAMPLES = 256;
+const INLINE_BYTES = 64 * 1024;
+/** Its examples become objects, many times as large as their bytes. */
+const HEAP_MEGABYTES = 1024;
+
+/** A thread for large lists of examples, one list at a time. */
+const thread = new WorkerPool<ExampleCalls>(
+  1,
+  () =>
+    new WorkerClient<ExampleCalls>(import.meta.url, "example-worker", undefined, {
+      heapMegabytes: HEAP_MEGABYTES,
+    }),
+);
+const turns = new Limiter(1);
+
+/** What the thread can be asked. */
+export interface ExampleCalls {
+  parse(features: readonly DenseFeature[], records: PackedStrings): Outcome<SentTensors>;
+}
+
+async function parseInTurn(
+  features: readonly DenseFeature[],
+  records: readonly Uint8Array[],
+  memory: RequestMemory | undefined,
+): Promise<TensorMap> {
+  const bytes = records.reduce((sum, { length }) => sum + length, 0);
+  if (records.length <= INLINE_EXAMPLES && bytes <= INLINE_BYTES) return parseExamples(features, records);
+  memory?.take(bytes);
+  const sent = await turns.run(() => {
+    const packed = packStrings(records);
+    return thread.call("parse", [features, packed], [packed.bytes.buffer as ArrayBuffer]);
+  });
+  if ("error" in sent) throw new StatusError(sent.error.status, sent.error.message);
+  return await unpackTensors(sent.result);
+}
+
+/** Each value becomes an object, many times as large as its bytes. */
+const MOST_VALUES = 4_000_000;
+
+/** Refuses examples whose values would fill the memory, before they are read. */
+function checkValues(records: readonly Uint8Array[]): void {
+  let values = 0;
+  for (const record of records) {
+    values += valuesIn(record);
+    if (values <= MOST_VALUES) continue;
+    throw new StatusError("RESOURCE_EXHAUSTED", `The examples hold more than ${MOST_VALUES} values in all.`);
+  }
+}
+
+/** Fields from an Example to the lists of its features, and the field of a list's values. */
+const TO_LISTS = [1, 1, 2] as const;
+const VALUES = 1;
+const FLOAT_LIST = 2;
+const FLOAT_BYTES = 4;
+
+/** The number of values in a serialized example; 0 for one that cannot be read. */
+function valuesIn(record: Uint8Array): number {
+  const count = countFields();
+  const inside = (range: Range, depth: number): number => {
+    const wire = new Wire(record, range, count);
+    let values = 0;
+    while (wire.next()) {
+      const wanted = TO_LISTS[depth];
+      if (wanted === undefined) values += valuesOfList(wire, wire.field, count);
+      else if (wire.field === wanted) values += inside(wire.range(), depth + 1);
+      else wire.skip();
+    }
+    return values;
+  };
+  try {
+    return inside([0, record.length], 0);
+  } catch (error) {
+    if (error instanceof StatusError && error.status === "RESOURCE_EXHAUSTED") throw error;
+    return 0;
+  }
+}
+
+function valuesOfList(feature: Wire, kind: number, count: FieldCount): number {
+  const wire = new Wire(feature.bytes, feature.range(), count);
+  let values = 0;
+  while (wire.next()) {
+    const isPacked = wire.field === VALUES && wire.type === WireType.bytes && kind > 1;
+    if (!isPacked) {
+      wire.skip();
+      values++;
+      continue;
+    }
+    const [start, end] = wire.range();
+    if (kind === FLOAT_LIST) values += (end - start) / FLOAT_BYTES;
+    else for (let at = start; at < end; at++) if (wire.bytes[at]! < 0x80) values++;
+  }
+  return values;
+}
+
+/** Parses examples into a tensor for each feature. @throws StatusError `INVALID_ARGUMENT`, `RESOURCE_EXHAUSTED`. */
+export function parseExamples(features: readonly DenseFeature[], records: readonly Uint8Array[]): TensorMap {
+  checkValues(records);
   const examples = records.map((record) => {
     try {
-      return fromBinary(ExampleSchema, record);
+      return fromBinary(ExampleSchema, record, { readUnknownFields: false });
     } catch {
       const text = Buffer.from(record).toString("latin1").slice(0, MOST_SHOWN);
       throw invalidArgument(`Could not parse example input, value: '${text}'`);

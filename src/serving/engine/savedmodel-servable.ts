@@ -1,20 +1,22 @@
 /** @file A SavedModel as a servable: each signature in a session pool for the shapes that requests bring. */
 import type { ExportedModel } from "../../artifact/description.ts";
 import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { lower } from "../../onnx/lower/lower.ts";
 import { SessionPool } from "../../onnx/runtime/session-pool.ts";
-import { type ReadModel, readSavedModel } from "../../savedmodel/read/read.ts";
+import { checkReadable, sliceOf } from "../../savedmodel/read/import-graph.ts";
+import { type ReadModel, readSavedModel, type SignatureProgram } from "../../savedmodel/read/read.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
+import { checkDescribed } from "../described-inputs.ts";
 import { StatusError } from "../status.ts";
 import { decodeStep } from "./image-input.ts";
+import { ModelState, nextName } from "./model-state.ts";
 import { exampleStep } from "./parse-example.ts";
 import type { InputStep, RunOptions, Servable, ServableId } from "./servable.ts";
 import { fits, misfitText, NICENESS, runSession, type Shapes, shapesOf } from "./session-run.ts";
+import { ShapeVariants } from "./shape-variants.ts";
 
-/** Session pools that a signature keeps for shapes other than the declared ones. */
-const MOST_VARIANTS = 4;
-const DECLARED = "declared";
 /** Prefix of outputs: a signature may have an input of the same name. */
 const OUTPUT = "output/";
 
@@ -29,6 +31,20 @@ function reshaped(signature: Signature, shapes: Shapes): Signature {
   return { ...signature, inputs };
 }
 
+/** A signature for shapes, in sessions. */
+interface Compiled {
+  readonly pool: SessionPool;
+  readonly state: SignatureProgram["state"];
+  close(): Promise<void>;
+}
+
+interface SignatureEngineOptions {
+  /** Sessions for the declared shapes. */
+  readonly sessions: number;
+  readonly state: ModelState;
+  readonly description: ExportedModel | undefined;
+}
+
 /** One signature of a model, lowered to ONNX when first used. */
 export class SignatureEngine {
   readonly #model: ReadModel;
@@ -37,14 +53,20 @@ export class SignatureEngine {
   /** The inputs of the graph, after the step that parses examples or decodes files, if there is one. */
   readonly #signature: Signature;
   readonly #step: InputStep | undefined;
-  readonly #pools = new Map<string, Promise<SessionPool>>();
+  readonly #description: ExportedModel | undefined;
+  readonly #state: ModelState;
+  readonly #variants = new ShapeVariants<Compiled>();
+  #declared: Promise<Compiled> | undefined;
 
-  constructor(model: ReadModel, name: string, sessions: number) {
+  constructor(model: ReadModel, name: string, { sessions, state, description }: SignatureEngineOptions) {
     const declared = model.signatures.get(name)!;
     this.#model = model;
     this.#name = name;
     this.#sessions = sessions;
-    this.#step = exampleStep(model.graph, declared) ?? decodeStep(model.graph, declared);
+    this.#description = description;
+    this.#state = state;
+    this.#step =
+      exampleStep(model.graph, declared) ?? decodeStep(model.graph, declared, description !== undefined);
     this.#signature = this.#step?.signature ?? declared;
   }
 
@@ -57,7 +79,20 @@ export class SignatureEngine {
    * @throws FaceError `MODEL_UNSUPPORTED` or `MODEL_INVALID`.
    */
   async prepare(): Promise<void> {
-    if (this.#isRankKnown) await this.#pool(DECLARED, this.#signature);
+    if (this.#isRankKnown) await this.#declaredPool();
+  }
+
+  /**
+   * Checks that the signature can be run, without compiling it.
+   * @throws FaceError `MODEL_UNSUPPORTED` or `MODEL_INVALID`.
+   */
+  check(): void {
+    checkReadable(this.#model.graph, this.#name, this.#signature);
+  }
+
+  /** Whether the signature changes variables. */
+  get changesState(): boolean {
+    return sliceOf(this.#model.graph, this.#signature).assignments.size > 0;
   }
 
   /**
@@ -65,65 +100,63 @@ export class SignatureEngine {
    * @throws StatusError `INVALID_ARGUMENT` or FaceError for inputs that it cannot convert.
    */
   async makeReady(given: TensorMap, { signal, memory }: RunOptions = {}): Promise<TensorMap> {
-    const inputs = this.#step === undefined ? given : await this.#step.parse(given, memory);
+    if (this.#step === undefined) return given;
+    const inputs = await this.#step.parse(given, memory);
     signal?.throwIfAborted();
+    checkDescribed(this.#description, this.#signature, inputs);
     return inputs;
   }
 
   /** @throws StatusError `INVALID_ARGUMENT` for inputs that do not fit the graph. */
   async run(inputs: TensorMap, outputNames: readonly string[], signal?: AbortSignal): Promise<TensorMap> {
-    const pool = await this.#poolFor(inputs);
-    signal?.throwIfAborted();
     const names = outputNames.map((name) => OUTPUT + name);
-    const outputs = await runSession(pool, inputs, names);
-    return new Map(outputNames.map((name) => [name, outputs.get(OUTPUT + name)!]));
+    const work = async ({ pool, state }: Compiled) => {
+      signal?.throwIfAborted();
+      const outputs =
+        state === undefined
+          ? await runSession(pool, inputs, names)
+          : await this.#state.run(state, (variables, next) =>
+              runSession(pool, new Map([...inputs, ...variables]), [...names, ...next]),
+            );
+      return new Map(outputNames.map((name) => [name, outputs.get(OUTPUT + name)!]));
+    };
+    const shapes = shapesOf(inputs);
+    if (this.#isRankKnown && fits(this.#signature, shapes)) return await work(await this.#declaredPool());
+    const key = JSON.stringify([...shapes].map(([alias, shape]) => [alias, shape.length, shape.slice(1)]));
+    return await this.#variants.use(key, () => this.#variantPool(shapes), work, signal);
   }
 
-  async #poolFor(inputs: TensorMap): Promise<SessionPool> {
-    const shapes = shapesOf(inputs);
-    if (this.#isRankKnown && fits(this.#signature, shapes)) return this.#pool(DECLARED, this.#signature);
-    const key = JSON.stringify([...shapes].map(([alias, shape]) => [alias, shape.length, shape.slice(1)]));
+  #declaredPool(): Promise<Compiled> {
+    this.#declared ??= this.#open(this.#signature, this.#sessions).catch((error: unknown) => {
+      // This request gets the error, the next one tries again.
+      this.#declared = undefined;
+      throw error;
+    });
+    return this.#declared;
+  }
+
+  async #variantPool(shapes: Shapes): Promise<Compiled> {
     try {
-      return await this.#pool(key, reshaped(this.#signature, shapes));
+      return await this.#open(reshaped(this.#signature, shapes), 1);
     } catch (error) {
       throw new StatusError("INVALID_ARGUMENT", misfitText(this.#signature, shapes), { cause: error });
     }
   }
 
-  #pool(key: string, signature: Signature): Promise<SessionPool> {
-    const known = this.#pools.get(key);
-    if (known !== undefined) return known;
-    this.#dropVariant();
-    const opened = Promise.resolve().then(async () => {
-      const { outputs } = await this.#model.program(this.#name, signature);
-      const named = Object.entries(outputs).map(([name, node]) => [OUTPUT + name, node] as const);
-      const lowered = lower({ outputs: Object.fromEntries(named) });
-      const names = lowered.inputs.map(({ name }) => name);
-      const size = key === DECLARED ? this.#sessions : 1;
-      return SessionPool.open(lowered.bytes, size, { inputNames: names, niceness: NICENESS });
-    });
-    this.#pools.set(key, opened);
-    // This request gets the error, the next one tries again.
-    opened.catch(() => this.#pools.delete(key));
-    return opened;
-  }
-
-  /** Closes the oldest pool when another shape would be one too many. */
-  #dropVariant(): void {
-    const variants = [...this.#pools.keys()].filter((key) => key !== DECLARED);
-    const [oldest] = variants;
-    if (oldest === undefined || variants.length < MOST_VARIANTS) return;
-    const pool = this.#pools.get(oldest)!;
-    this.#pools.delete(oldest);
-    void pool.then(
-      (opened) => opened.close(),
-      () => undefined,
+  async #open(signature: Signature, sessions: number): Promise<Compiled> {
+    const { outputs, state } = await this.#model.program(this.#name, signature);
+    const named = Object.entries(outputs).map(([name, node]) => [OUTPUT + name, node] as const);
+    const next = [...(state ?? [])].flatMap(([place, variable]) =>
+      variable.next === undefined ? [] : [[nextName(place), variable.next] as const],
     );
+    const lowered = lower({ outputs: Object.fromEntries([...named, ...next]) });
+    const names = lowered.inputs.map(({ name }) => name);
+    const pool = await SessionPool.open(lowered.bytes, sessions, { inputNames: names, niceness: NICENESS });
+    return { pool, state, close: () => pool.close() };
   }
 
   async close(): Promise<void> {
-    const pools = await Promise.allSettled(this.#pools.values());
-    await Promise.all(pools.map((each) => (each.status === "fulfilled" ? each.value.close() : undefined)));
+    await Promise.all([this.#declared?.then((compiled) => compiled.close()), this.#variants.close()]);
   }
 }
 
@@ -135,6 +168,8 @@ class SavedModelServable implements Servable {
   readonly #model: ReadModel;
   readonly #sessions: number;
   readonly #engines = new Map<string, SignatureEngine>();
+  readonly #state = new ModelState();
+  #problems: readonly string[] | undefined;
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(
@@ -161,7 +196,11 @@ class SavedModelServable implements Servable {
   #engine(signatureName: string): SignatureEngine {
     let engine = this.#engines.get(signatureName);
     if (engine === undefined) {
-      engine = new SignatureEngine(this.#model, signatureName, this.#sessions);
+      engine = new SignatureEngine(this.#model, signatureName, {
+        sessions: this.#sessions,
+        state: this.#state,
+        description: this.description,
+      });
       this.#engines.set(signatureName, engine);
     }
     return engine;
@@ -170,6 +209,22 @@ class SavedModelServable implements Servable {
   /** Opens the sessions of a signature before its first request. */
   prepare(signatureName: string): Promise<void> {
     return this.#engine(signatureName).prepare();
+  }
+
+  get problems(): readonly string[] {
+    this.#problems ??= [...this.signatures.keys()].flatMap((name) => {
+      try {
+        this.#engine(name).check();
+        return [];
+      } catch (error) {
+        return [`signature ${name} cannot run: ${messageOf(error)}`];
+      }
+    });
+    return this.#problems;
+  }
+
+  changesState(signatureName: string): boolean {
+    return this.#engine(signatureName).changesState;
   }
 
   makeReady(signatureName: string, inputs: TensorMap, options?: RunOptions): Promise<TensorMap> {

@@ -3,6 +3,7 @@ import type { ExportedModel } from "../../artifact/description.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import type { SignatureDef } from "../../proto/tensorflow/graph_pb.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
+import { checkDescribed } from "../described-inputs.ts";
 import { holding, type RequestMemory } from "../request-memory.ts";
 
 /** Bounds of one run. */
@@ -52,6 +53,12 @@ export interface Servable {
     options?: RunOptions,
   ): Promise<TensorMap>;
 
+  /** Signatures that cannot run, each with the reason; absent where all can. */
+  readonly problems?: readonly string[];
+
+  /** Whether a signature changes variables of the model; absent where none does. */
+  changesState?(signatureName: string): boolean;
+
   /** Waits for pending runs, then frees the model. */
   close(): Promise<void>;
 }
@@ -99,7 +106,10 @@ export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Pr
   }
 }
 
-/** Runs a signature until the signal; see `untilAborted`. */
+/**
+ * Runs a signature until the signal; see `untilAborted`.
+ * @throws StatusError `INVALID_ARGUMENT` for inputs that the model's description rules out.
+ */
 export async function runUntil(
   servable: Servable,
   signatureName: string,
@@ -109,6 +119,8 @@ export async function runUntil(
 ): Promise<TensorMap> {
   const { signal } = options;
   signal?.throwIfAborted();
+  const signature = servable.signatures.get(signatureName);
+  if (signature !== undefined) checkDescribed(servable.description, signature, inputs);
   const run = holding(options.memory, () => servable.run(signatureName, inputs, outputNames, options));
   return signal === undefined ? run : untilAborted(run, signal);
 }

@@ -3,7 +3,7 @@ import { FaceError } from "../../base/errors.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import type { SessionPool } from "../../onnx/runtime/session-pool.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
-import { invalidArgument } from "../status.ts";
+import { StatusError } from "../status.ts";
 
 /** Priority below the thread that talks to clients: its work is short and keeps the sessions busy. */
 export const NICENESS = 5;
@@ -35,7 +35,20 @@ export function misfitText({ inputs }: Signature, shapes: Shapes): string {
   return `Shapes do not fit the model: ${parts.join("; ")}`;
 }
 
-/** @throws StatusError `INVALID_ARGUMENT` with the runtime's message when it refuses the inputs. */
+const REFUSED = "The model cannot run on these inputs";
+/** A place in the runtime's sources. */
+const SOURCE_PLACE = /\.(?:cc|cpp|cu|h|hpp):\d+/;
+
+/** What the runtime says of inputs that it refuses, without names of nodes and places in its sources. */
+export function refusalText(message: string): string {
+  const [, status = message] = /Status Message: (.*)/s.exec(message) ?? [];
+  const text = status.replaceAll(/\s+/g, " ").trim();
+  return text === "" || SOURCE_PLACE.test(text) || /\bnode\b|Name:'/.test(text)
+    ? `${REFUSED}.`
+    : `${REFUSED}: ${text}`;
+}
+
+/** @throws StatusError `INVALID_ARGUMENT` with the runtime's reason when it refuses the inputs. */
 export async function runSession(
   pool: SessionPool,
   inputs: TensorMap,
@@ -44,8 +57,9 @@ export async function runSession(
   try {
     return await pool.run(inputs, outputNames);
   } catch (error) {
-    if (error instanceof FaceError && error.code === "MODEL_UNSUPPORTED")
-      throw invalidArgument(error.message);
+    if (error instanceof FaceError && error.code === "MODEL_UNSUPPORTED") {
+      throw new StatusError("INVALID_ARGUMENT", refusalText(error.message), { cause: error });
+    }
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /** @file The gRPC interface on a real socket: all services, every encoding, deadlines, TLS, reflection and health. */
 import { once } from "node:events";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { anyUnpack, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Metadata } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -63,7 +63,8 @@ beforeAll(async () => {
     log: silentLog,
     grpcPort: 0,
     grpcSocketPath: `${folder.path}/socket`,
-    restPort: undefined,
+    restPort: 0,
+    metricsPath: "/metrics",
     enableGrpcHealth: true,
     maxLoadRetries: 0,
   });
@@ -151,6 +152,21 @@ describe("PredictionService", () => {
       "classificationResult",
       "regressionResult",
     ]);
+    const page = await (await fetch(`http://localhost:${server.restPort}/metrics`)).text();
+    expect(page).toContain(':tensorflow:serving:request_example_count_total{model="half"} 1');
+    expect(page).toContain(':tensorflow:serving:request_example_counts_count{model="half"} 1');
+  });
+
+  it("checks the fields of a metadata request before its model's name", async () => {
+    const ask = (init: MessageInitShape<typeof GetModelMetadataRequestSchema>) =>
+      caller.call(predictions.getModelMetadata, create(GetModelMetadataRequestSchema, init));
+    await expect(ask({ metadataField: ["other"] })).rejects.toMatchObject({ details: "Missing ModelSpec" });
+    await expect(ask({ modelSpec: {}, metadataField: ["other"] })).rejects.toMatchObject({
+      details: "Metadata field other is not supported",
+    });
+    await expect(ask({ modelSpec: {}, metadataField: ["signature_def"] })).rejects.toMatchObject({
+      details: "ModelSpec has no name specified.",
+    });
   });
 
   it("describes signatures", async () => {

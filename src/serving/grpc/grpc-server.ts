@@ -6,6 +6,7 @@ import {
   Server,
   ServerCredentials,
   type ServerDuplexStream,
+  type ServerInterceptingCall,
   type ServerUnaryCall,
   type ServerWritableStream,
   type ServiceDefinition,
@@ -13,7 +14,6 @@ import {
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { FaceError, messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import {
   type HealthCheckRequest,
@@ -32,10 +32,12 @@ import { ModelService } from "../../proto/tensorflow_serving/model_service_pb.ts
 import { PredictionService } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import type { RunOptions } from "../engine/servable.ts";
 import type { ServerMetrics } from "../metrics.ts";
+import { portError } from "../ports.ts";
 import type { Catalog } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, recordAnswer, requestId } from "../request.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
 import type { Tls } from "../tls.ts";
+import { type IntakeOptions, memoryOf, meter } from "./intake.ts";
 import { healthOf, healthRpc, modelStatusRpc, reloadRpc } from "./model-service.ts";
 import {
   classifyRpc,
@@ -46,11 +48,14 @@ import {
   regressRpc,
 } from "./prediction-service.ts";
 import { Reflection } from "./reflection.ts";
-import { dropPieces, widenCalls, widenConnections } from "./windows.ts";
+import { modelNameIn } from "./request-messages.ts";
+import { tuneConnections, widenCalls } from "./windows.ts";
 
 /** What answering gRPC calls takes. */
 export interface GrpcContext extends PredictionContext {
   readonly catalog: Catalog;
+  /** Aborted when the server is about to stop. */
+  readonly draining?: AbortSignal;
   readonly metrics: ServerMetrics;
   readonly log: Log;
 }
@@ -61,6 +66,8 @@ export interface GrpcServerOptions {
   readonly addresses: readonly string[];
   readonly tls?: Tls | undefined;
   readonly enableHealth: boolean;
+  readonly intake: IntakeOptions;
+  readonly maxConnections: number;
   /** grpc-js channel options, such as `grpc.max_receive_message_length`. */
   readonly channelOptions: ChannelOptions;
 }
@@ -73,10 +80,26 @@ export interface GrpcServer {
   close(graceMs: number): Promise<void>;
 }
 
-const LARGEST_MESSAGE = 2 ** 31 - 1;
+const LARGEST_ANSWER = 2 ** 31 - 1;
+/** Calls of one connection at a time; a client's further ones wait on its side. */
+const MOST_CALLS = 1024;
+/** A connection without a call is asked whether it lives, and closed when it is not used. */
+const KEEPALIVE = {
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  "grpc.max_connection_idle_ms": 10 * 60_000,
+  "grpc.max_concurrent_streams": MOST_CALLS,
+} as const;
 /** Longest error text in bytes, as in TensorFlow Serving. */
 const MOST_DETAIL = 1024;
 const HEALTH_WATCH_MS = 500;
+const SETTLE_MS = 10_000;
+
+/** Calls that read and write the bytes of their messages, which may be large. */
+const BY_BYTES: ReadonlySet<string> = new Set(["Predict", "Classify", "Regress", "MultiInference"]);
+
+const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array) =>
+  Buffer.from(buffer, byteOffset, byteLength);
 
 /** A generated service description in the form of grpc-js. */
 function definitionOf(service: DescService, typeName = service.typeName): ServiceDefinition {
@@ -88,8 +111,10 @@ function definitionOf(service: DescService, typeName = service.typeName): Servic
         requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
         responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
         requestSerialize: (message: Message) => Buffer.from(toBinary(method.input, message)),
-        requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
-        responseSerialize: (message: Message) => Buffer.from(toBinary(method.output, message)),
+        requestDeserialize: (bytes: Buffer) =>
+          BY_BYTES.has(method.name) ? bytes : fromBinary(method.input, bytes, { readUnknownFields: false }),
+        responseSerialize: (answer: Message | Uint8Array) =>
+          asBuffer(answer instanceof Uint8Array ? answer : toBinary(method.output, answer)),
         responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
       },
     ]),
@@ -110,29 +135,31 @@ type Rpc<I, O> = (context: GrpcContext, request: I, options: RunOptions) => O | 
  * A call as a handler of grpc-js: with the client's deadline, error codes, log and metrics.
  * @param api its name in the metrics; not counted without one.
  */
-function unary<I extends Message, O extends Message>(
+function unary<I extends Message | Uint8Array, O extends Message | Uint8Array>(
   context: GrpcContext,
   rpc: Rpc<I, O>,
   api?: "Predict" | "Classify" | "Regress",
 ) {
   return (call: ServerUnaryCall<I, O>, callback: sendUnaryData<O>): void => {
     const startedMs = performance.now();
-    dropPieces(call);
+    const memory = memoryOf(call);
+    memory.hold();
     const id = requestId(call.metadata.get(REQUEST_ID_HEADER)[0]);
     const metadata = new Metadata();
     metadata.set(REQUEST_ID_HEADER, id);
     call.sendMetadata(metadata);
     const { signal, stop } = callSignal(call);
+    const model = call.request instanceof Uint8Array ? modelNameIn(call.request) : "";
+    const labels = api === undefined ? undefined : ([model, api, "GRPC"] as const);
     const finish = (failure: StatusError | undefined, answer?: O) => {
       stop();
-      const spec = (call.request as { modelSpec?: { name: string } }).modelSpec;
-      const labels = api === undefined ? undefined : ([spec?.name ?? "", api, "GRPC"] as const);
+      memory.release();
       recordAnswer(context, { requestId: id, fields: { path: call.getPath() }, startedMs, labels }, failure);
       if (failure === undefined) callback(null, answer);
       else callback(serviceError(failure));
     };
     Promise.resolve()
-      .then(() => rpc(context, call.request, { signal }))
+      .then(() => rpc(context, call.request, { signal, memory }))
       .then(
         (answer) => finish(undefined, answer),
         (error: unknown) => finish(toStatusError(error)),
@@ -179,7 +206,7 @@ function healthHandlers(context: GrpcContext, ending: AbortSignal): UntypedServi
         if (status !== last) call.write(create(HealthCheckResponseSchema, { status }));
         last = status;
       };
-      const check = () => write(healthOf(context.catalog, call.request) ?? HealthStatus.SERVICE_UNKNOWN);
+      const check = () => write(healthOf(context, call.request) ?? HealthStatus.SERVICE_UNKNOWN);
       check();
       const timer = setInterval(check, HEALTH_WATCH_MS).unref();
       const end = () => {
@@ -222,9 +249,16 @@ function credentialsOf(tls: Tls | undefined): ServerCredentials {
  */
 export async function startGrpc(context: GrpcContext, options: GrpcServerOptions): Promise<GrpcServer> {
   const server = new Server({
-    "grpc.max_receive_message_length": LARGEST_MESSAGE,
-    "grpc.max_send_message_length": LARGEST_MESSAGE,
+    "grpc.max_receive_message_length": options.intake.maxMessageBytes,
+    "grpc.max_send_message_length": LARGEST_ANSWER,
+    ...KEEPALIVE,
     ...options.channelOptions,
+    interceptors: [
+      (method, call) => {
+        meter(method.path, method.requestStream, call, options.intake);
+        return call as ServerInterceptingCall;
+      },
+    ],
   });
   widenCalls(server);
   server.addService(definitionOf(PredictionService), predictionHandlers(context));
@@ -245,13 +279,10 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
       port ||= bound;
     } catch (error) {
       server.forceShutdown();
-      throw new FaceError("PORT_IN_USE", `cannot listen on gRPC address ${address}: ${messageOf(error)}`, {
-        hint: "stop the program that uses it, or choose another --port",
-        cause: error,
-      });
+      throw portError("gRPC", address.replace(/^[\d.]+:/, ""), error);
     }
   }
-  widenConnections(server);
+  tuneConnections(server, { maxConnections: options.maxConnections, settleMs: SETTLE_MS });
   return {
     port,
     close: (graceMs) => {

@@ -19,6 +19,8 @@ import { invalidArgument, STATUS, StatusError } from "../status.ts";
 
 interface CatalogContext {
   readonly catalog: Catalog;
+  /** Aborted when the server is about to stop. */
+  readonly draining?: AbortSignal;
 }
 
 export function modelStatusRpc({ catalog }: CatalogContext, { modelSpec }: GetModelStatusRequest) {
@@ -31,7 +33,7 @@ export function modelStatusRpc({ catalog }: CatalogContext, { modelSpec }: GetMo
       state: ModelVersionStatus_State[status.state],
       status: {
         errorCode: STATUS[status.error?.status ?? "OK"].grpc,
-        errorMessage: status.error?.message ?? "",
+        errorMessage: status.error?.message ?? status.note ?? "",
       },
     })),
   });
@@ -57,14 +59,18 @@ const HEALTH_SERVICES: ReadonlySet<string> = new Set([
 ]);
 
 /** SERVING while at least one model is available; `undefined` for an unknown service. */
-export function healthOf(catalog: Catalog, { service }: HealthCheckRequest): Health | undefined {
+export function healthOf(
+  { catalog, draining }: CatalogContext,
+  { service }: HealthCheckRequest,
+): Health | undefined {
   if (!HEALTH_SERVICES.has(service)) return undefined;
+  if (draining?.aborted) return Health.NOT_SERVING;
   const isServing = catalog.names().some((name) => isAvailable(catalog, name));
   return isServing ? Health.SERVING : Health.NOT_SERVING;
 }
 
-export function healthRpc({ catalog }: CatalogContext, request: HealthCheckRequest) {
-  const status = healthOf(catalog, request);
+export function healthRpc(context: CatalogContext, request: HealthCheckRequest) {
+  const status = healthOf(context, request);
   if (status === undefined) throw new StatusError("NOT_FOUND", "unknown service");
   return create(HealthCheckResponseSchema, { status });
 }

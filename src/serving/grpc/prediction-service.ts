@@ -1,37 +1,37 @@
-/** @file The calls of PredictionService as functions from request message to response message. */
-import { create, toBinary } from "@bufbuild/protobuf";
+/** @file The calls of PredictionService as functions from request bytes to answer bytes. */
+import { create } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
-import type { Tensor, TensorMap } from "../../base/tensor.ts";
-import { ExampleSchema } from "../../proto/tensorflow/example_pb.ts";
+import type { TensorMap } from "../../base/tensor.ts";
 import { type ModelSpec, ModelSpecSchema } from "../../proto/tensorflow_serving/model_pb.ts";
 import {
-  type ClassificationRequest,
-  ClassificationResponseSchema,
   type GetModelMetadataRequest,
   GetModelMetadataResponseSchema,
-  type Input,
-  type MultiInferenceRequest,
-  MultiInferenceResponseSchema,
-  type PredictRequest,
-  PredictResponseSchema,
-  type RegressionRequest,
-  RegressionResponseSchema,
   SignatureDefMapSchema,
 } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
-import { type TensorLimits, tensorFromProto, tensorToProto } from "../../savedmodel/format/tensor-proto.ts";
-import { type Classifications, classify } from "../classify.ts";
+import type { TensorLimits } from "../../savedmodel/format/tensor-proto.ts";
+import { classify } from "../classify.ts";
 import type { RunOptions } from "../engine/servable.ts";
+import type { JsonCodec } from "../json/codec.ts";
 import { withContext } from "../json/examples.ts";
+import { MOST_STRINGS, tooManyStrings } from "../json/values.ts";
+import type { ServerMetrics } from "../metrics.ts";
 import { multiInference } from "../multi-inference.ts";
 import { predict } from "../predict.ts";
-import { type Regressions, regress } from "../regress.ts";
-import type { Answered, ModelChoice, Models, VersionChoice } from "../repository/catalog.ts";
+import { regress } from "../regress.ts";
+import type { ModelChoice, Models, VersionChoice } from "../repository/catalog.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
+import { type ExamplesMessage, readExamplesMessage, readPredictMessage } from "./request-messages.ts";
+import { answeredSpec } from "./response-messages.ts";
+import { planTensor, STRING_BYTES, type TensorPlan } from "./tensor-message.ts";
+import { countFields } from "./wire.ts";
 
 /** What the calls work with. */
 export interface PredictionContext {
   readonly models: Models;
+  /** Counts the examples of requests; absent for requests that are not counted. */
+  readonly metrics?: ServerMetrics;
+  readonly codec: JsonCodec;
   /** Answers carry packed bytes instead of lists of values. */
   readonly asTensorContent: boolean;
   readonly limits: TensorLimits;
@@ -58,127 +58,126 @@ function versionChoice({ versionChoice }: ModelSpec): VersionChoice {
   }
 }
 
-/** Model, version and signature that answered. */
-function answeredSpec({ name, version, signatureName }: Answered): ModelSpec {
-  return create(ModelSpecSchema, {
-    name,
-    signatureName,
-    versionChoice: { case: "version", value: { value: version } },
-  });
-}
-
-/** @param request loses its tensors. */
-export async function predictRpc(context: PredictionContext, request: PredictRequest, options: RunOptions) {
-  using memory = new RequestMemory();
+/** @param bytes must not be used afterwards. */
+export async function predictRpc(
+  context: PredictionContext,
+  bytes: Uint8Array,
+  options: RunOptions,
+): Promise<Uint8Array> {
+  const { codec, limits, models, asTensorContent } = context;
+  const memory = options.memory ?? new RequestMemory();
+  const request = readPredictMessage(bytes);
   const call = {
     model: modelChoice(request.modelSpec),
     signatureName: request.modelSpec!.signatureName,
-    inputs: () => tensorsOf(request, context.limits, memory),
+    inputs: async () => {
+      const plans = plansOf(bytes, request.inputs, limits);
+      return await codec.readTensors(bytes, plans, { memory, ...options });
+    },
     outputFilter: request.outputFilter,
   };
-  const answer = await predict(context.models, call, { ...options, memory });
-  const writing = { asContent: context.asTensorContent };
-  return create(PredictResponseSchema, {
-    modelSpec: answeredSpec(answer),
-    outputs: Object.fromEntries(
-      [...answer.outputs].map(([name, value]) => [name, tensorToProto(value, writing)]),
-    ),
-  });
+  const { outputs, ...answered } = await predict(models, call, { ...options, memory });
+  memory.take(2 * bytesOfAll(outputs));
+  return await codec.writePredictResponse(answered, outputs, asTensorContent, options.signal);
 }
 
-/** Copies the tensors out of the message and removes them there, so that they are in memory once during the call. */
-function tensorsOf(request: PredictRequest, limits: TensorLimits, memory: RequestMemory): TensorMap {
-  const tensors = new Map<string, Tensor>();
-  for (const [alias, proto] of Object.entries(request.inputs)) {
+/** An answer is in memory as tensors and as a message. */
+function bytesOfAll(outputs: TensorMap): number {
+  let bytes = 0;
+  for (const { data } of outputs.values()) bytes += ArrayBuffer.isView(data) ? data.byteLength : 0;
+  return bytes;
+}
+
+function plansOf(
+  bytes: Uint8Array,
+  inputs: ReturnType<typeof readPredictMessage>["inputs"],
+  limits: TensorLimits,
+): Map<string, TensorPlan> {
+  const count = countFields();
+  const plans = new Map<string, TensorPlan>();
+  for (const [alias, parts] of inputs) {
     try {
-      tensors.set(alias, tensorFromProto(proto, limits, memory));
+      const plan = planTensor(bytes, parts, limits, count);
+      if (plan.dtype === "string" && plan.size > MOST_STRINGS) throw tooManyStrings();
+      plans.set(alias, plan);
     } catch (error) {
-      throw new StatusError("INVALID_ARGUMENT", `tensor parsing error: ${alias}`, { cause: error });
+      if (error instanceof StatusError) throw error;
+      throw unparsed(alias, error);
     }
   }
-  request.inputs = {};
-  return tensors;
+  return plans;
 }
+
+/** TensorFlow Serving's error for a tensor that cannot be read. */
+const unparsed = (alias: string, cause: unknown) =>
+  new StatusError("INVALID_ARGUMENT", `tensor parsing error: ${alias}`, { cause });
 
 /** The examples of a request, serialized, each with the shared context in front. */
-function examplesOf(input: Input | undefined): Uint8Array[] {
-  const { kind } = input ?? {};
-  const examples = (kind?.value?.examples ?? []).map((example) => toBinary(ExampleSchema, example));
-  const shared = kind?.case === "exampleListWithContext" ? kind.value.context : undefined;
-  const context = shared && toBinary(ExampleSchema, shared);
-  return examples.map((example) => withContext(context, example));
+function examplesOf(bytes: Uint8Array, { examples, context }: ExamplesMessage, memory?: RequestMemory) {
+  return () => {
+    const shared =
+      context.length === 0 ? undefined : Buffer.concat(context.map((part) => bytes.subarray(...part)));
+    memory?.take(examples.length * (STRING_BYTES + (shared?.length ?? 0)));
+    return examples.map((part) => withContext(shared, bytes.subarray(...part)));
+  };
 }
 
-function exampleCall(request: ClassificationRequest | RegressionRequest) {
+function exampleCall(bytes: Uint8Array, { memory }: RunOptions) {
+  const request = readExamplesMessage(bytes, false);
   return {
     model: modelChoice(request.modelSpec),
     signatureName: request.modelSpec!.signatureName,
-    examples: () => examplesOf(request.input),
+    examples: examplesOf(bytes, request, memory),
   };
 }
 
-const classificationResult = ({ classifications }: Classifications) => ({
-  classifications: classifications.map((classes) => ({ classes: classes.map((scored) => ({ ...scored })) })),
-});
-
-const regressionResult = ({ values }: Regressions) => ({
-  regressions: Array.from(values, (value) => ({ value })),
-});
-
 export async function classifyRpc(
-  { models }: PredictionContext,
-  request: ClassificationRequest,
+  { models, codec }: PredictionContext,
+  bytes: Uint8Array,
   options: RunOptions,
-) {
-  const answer = await classify(models, exampleCall(request), options);
-  const result = classificationResult(answer);
-  return create(ClassificationResponseSchema, { modelSpec: answeredSpec(answer), result });
+): Promise<Uint8Array> {
+  const answer = await classify(models, exampleCall(bytes, options), options);
+  return await codec.writeClassifyResponse(answer, options.signal);
 }
 
 export async function regressRpc(
-  { models }: PredictionContext,
-  request: RegressionRequest,
+  { models, codec }: PredictionContext,
+  bytes: Uint8Array,
   options: RunOptions,
-) {
-  const answer = await regress(models, exampleCall(request), options);
-  return create(RegressionResponseSchema, {
-    modelSpec: answeredSpec(answer),
-    result: regressionResult(answer),
-  });
+): Promise<Uint8Array> {
+  const answer = await regress(models, exampleCall(bytes, options), options);
+  return await codec.writeRegressResponse(answer, options.signal);
 }
 
 export async function multiInferenceRpc(
-  { models }: PredictionContext,
-  request: MultiInferenceRequest,
+  { models, codec, metrics }: PredictionContext,
+  bytes: Uint8Array,
   options: RunOptions,
-) {
+): Promise<Uint8Array> {
+  const request = readExamplesMessage(bytes, true);
   const tasks = request.tasks.map(({ modelSpec = create(ModelSpecSchema), methodName }) => ({
     model: { name: modelSpec.name, version: versionChoice(modelSpec) },
     signatureName: modelSpec.signatureName,
     methodName,
   }));
-  const answers = await multiInference(models, tasks, () => examplesOf(request.input), options);
-  return create(MultiInferenceResponseSchema, {
-    results: answers.map((answer) => ({
-      modelSpec: answeredSpec(answer),
-      result:
-        answer.method === "classify"
-          ? { case: "classificationResult" as const, value: classificationResult(answer) }
-          : { case: "regressionResult" as const, value: regressionResult(answer) },
-    })),
-  });
+  const read = examplesOf(bytes, request, options.memory);
+  let examples: ReturnType<typeof read> | undefined;
+  const readOnce = () => (examples ??= read());
+  const answers = await multiInference(models, tasks, readOnce, options);
+  metrics?.examples(tasks[0]!.model.name, examples?.length ?? 0);
+  return await codec.writeMultiInferenceResponse(answers, options.signal);
 }
 
 const SIGNATURE_FIELD = "signature_def";
 
 export function metadataRpc({ models }: PredictionContext, request: GetModelMetadataRequest) {
-  const model = modelChoice(request.modelSpec);
+  if (request.modelSpec === undefined) throw invalidArgument("Missing ModelSpec");
   if (request.metadataField.length === 0) {
     throw invalidArgument("GetModelMetadataRequest must specify at least one metadata_field");
   }
   const unknown = request.metadataField.find((field) => field !== SIGNATURE_FIELD);
   if (unknown !== undefined) throw invalidArgument(`Metadata field ${unknown} is not supported`);
-  using lease = models.acquire(model);
+  using lease = models.acquire(modelChoice(request.modelSpec));
   const { name, version, signatureDefs } = lease.servable;
   const map = create(SignatureDefMapSchema, { signatureDef: { ...signatureDefs } });
   return create(GetModelMetadataResponseSchema, {

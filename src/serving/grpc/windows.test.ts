@@ -2,14 +2,18 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, connect, createServer, type Settings } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
+import { Client, credentials, Server, ServerCredentials, type ServerInterceptingCall } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
+import { illegalFrame } from "../../../test/support/attacks.ts";
 import { loadProgram, modelFolder } from "../../../test/support/servables.ts";
 import { silentLog } from "../../base/log.ts";
+import { MemoryBudget } from "../memory-budget.ts";
 import { singleModelConfig } from "../repository/model-config.ts";
 import { startServer } from "../server.ts";
-import { dropPieces, FRAME_BYTES, WINDOW_BYTES, widenCalls, widenConnections } from "./windows.ts";
+import { meter } from "./intake.ts";
+import { FRAME_BYTES, tuneConnections, WINDOW_BYTES, widenCalls } from "./windows.ts";
 
+const LIMITS = { maxConnections: 100, settleMs: 200 };
 const FIRST_WINDOW = 65_535;
 const MESSAGE_BYTES = 3 * 2 ** 20;
 
@@ -30,8 +34,18 @@ interface EchoCall {
 async function echoServer(
   seen: (server: Server) => object,
   look: (call: EchoCall) => void = () => undefined,
+  budget?: MemoryBudget,
 ) {
-  const server = new Server({ "grpc.max_receive_message_length": -1 });
+  const interceptors =
+    budget === undefined
+      ? []
+      : [
+          (_: unknown, call: object) => {
+            meter("/test/Predict", false, call, { budget, maxMessageBytes: 2 ** 30, receiveTimeoutMs: 0 });
+            return call as ServerInterceptingCall;
+          },
+        ];
+  const server = new Server({ "grpc.max_receive_message_length": -1, interceptors });
   widenCalls(seen(server));
   const same = (bytes: Buffer) => bytes;
   const echo = {
@@ -57,7 +71,7 @@ async function echoServer(
       error === null ? resolve(bound) : reject(error),
     ),
   );
-  widenConnections(seen(server));
+  tuneConnections(seen(server), LIMITS);
   const ask = (message: Buffer) =>
     new Promise<Buffer>((resolve, reject) => {
       const client = new Client(`localhost:${port}`, credentials.createInsecure());
@@ -99,7 +113,7 @@ describe("a gRPC connection", () => {
     widenCalls(widened);
     const listener = createServer(widened.commonServerOptions);
     listener.on("stream", (stream) => stream.on("error", () => undefined).pause());
-    widenConnections({ http2Servers: new Map([[listener, undefined]]) });
+    tuneConnections({ http2Servers: new Map([[listener, undefined]]) }, LIMITS);
     await once(listener.listen(0), "listening");
     const client = await session((listener.address() as AddressInfo).port);
     try {
@@ -130,18 +144,28 @@ describe("a gRPC connection", () => {
     const pieces = (call: object) =>
       (call as { call: { decoder: { readPartialMessage: Buffer[] } } }).call.decoder.readPartialMessage
         .length;
-    using server = await echoServer(
-      (whole) => whole,
-      (call) => {
-        kept.push(pieces(call));
-        dropPieces(call);
-        dropPieces({ request: call.request });
-        kept.push(pieces(call));
-      },
-    );
+    const look = (call: EchoCall) => void kept.push(pieces(call));
     const message = Buffer.alloc(MESSAGE_BYTES, 7);
-    expect((await server.ask(message)).equals(message)).toBe(true);
+    const budget = new MemoryBudget(8 * MESSAGE_BYTES);
+    for (const isMetered of [false, true]) {
+      using server = await echoServer((whole) => whole, look, isMetered ? budget : undefined);
+      expect((await server.ask(message)).equals(message)).toBe(true);
+    }
     expect(kept[0]).toBeGreaterThan(1);
     expect(kept[1]).toBe(0);
+    expect(budget.totalBytes).toBe(0);
+  });
+
+  it.each([
+    ["data of no call", [0, 0, 1, 0, 0, 0, 0, 0, 0, 1]],
+    ["settings of a wrong length", [0, 0, 5, 4, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5]],
+    ["a frame that is too long", [0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1]],
+    ["a continuation of nothing", [0, 0, 1, 9, 4, 0, 0, 0, 1, 0]],
+    ["headers that cannot be decoded", [0, 0, 3, 1, 5, 0, 0, 0, 1, 0xff, 0xff, 0xff]],
+  ])("is closed after an illegal frame: %s", async (_, frame) => {
+    using server = await echoServer((whole) => whole);
+    await illegalFrame(server.port, Buffer.from(frame));
+    const message = Buffer.from("still there");
+    expect((await server.ask(message)).equals(message)).toBe(true);
   });
 });

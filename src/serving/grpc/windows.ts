@@ -19,13 +19,6 @@ interface Inner {
   readonly http2Servers?: ReadonlyMap<Http2Server, unknown>;
 }
 
-/** Private fields of a call. An interceptor's call wraps the one that reads. */
-interface InnerCall {
-  readonly call?: InnerCall;
-  readonly nextCall?: InnerCall;
-  readonly decoder?: { readPartialMessage?: Uint8Array[] };
-}
-
 /** Enlarges the frames and the window of each call; call it before the first address is bound. */
 export function widenCalls(server: object): void {
   const options = (server as Inner).commonServerOptions;
@@ -33,19 +26,24 @@ export function widenCalls(server: object): void {
   options.settings = { ...options.settings, initialWindowSize: WINDOW_BYTES, maxFrameSize: FRAME_BYTES };
 }
 
-/**
- * Drops the chunks of a message that grpc-js keeps until the call ends. Memory that outlives a few young collections is
- * freed by a full one only, which takes long.
- */
-export function dropPieces(call: object): void {
-  let inner: InnerCall | undefined = call;
-  while (inner !== undefined && inner.decoder === undefined) inner = inner.call ?? inner.nextCall;
-  if (inner?.decoder?.readPartialMessage !== undefined) inner.decoder.readPartialMessage = [];
+/** Limits on connections. */
+export interface ConnectionLimits {
+  readonly maxConnections: number;
+  /** Time for a client to acknowledge the server's settings. */
+  readonly settleMs: number;
 }
 
-/** Enlarges the window of each connection; call it when all addresses are bound. */
-export function widenConnections(server: object): void {
+/** Limits the connections and enlarges the window of each; call it when all addresses are bound. */
+export function tuneConnections(server: object, { maxConnections, settleMs }: ConnectionLimits): void {
   for (const listener of (server as Inner).http2Servers?.keys() ?? []) {
-    listener.on("session", (session: ServerHttp2Session) => session.setLocalWindowSize(WINDOW_BYTES));
+    (listener as Http2Server & { maxConnections: number }).maxConnections = maxConnections;
+    listener.on("session", (session: ServerHttp2Session) => {
+      session.setLocalWindowSize(WINDOW_BYTES);
+      // Node 20 keeps a connection on which an illegal frame came open for ever, and says nothing. Later ones are found
+      // by keepalive pings.
+      const timer = setTimeout(() => session.destroy(), settleMs).unref();
+      session.once("localSettings", () => clearTimeout(timer));
+      session.once("close", () => clearTimeout(timer));
+    });
   }
 }

@@ -1,12 +1,18 @@
 /** @file The thread of the JSON codec: one document at a time. */
 import type { TransferListItem } from "node:worker_threads";
-import { buffersOf } from "../../base/tensor.ts";
-import { lowerPriority } from "../../base/worker.ts";
+import { collectWhenIdle, lowerPriority } from "../../base/worker.ts";
 import { Moved, serveCalls } from "../../base/worker-client.ts";
-import { type CodecCalls, type Outcome, plainStatus, readPredict } from "./codec-calls.ts";
+import {
+  classifyResponse,
+  multiInferenceResponse,
+  predictResponse,
+  regressResponse,
+} from "../grpc/response-messages.ts";
+import { type CodecCalls, type Outcome, plainStatus, readPredict, readTensors } from "./codec-calls.ts";
 import { readExamplesJson } from "./examples.ts";
+import { packStrings, packTensors, sentBuffers } from "./packed-strings.ts";
 import { readPhotosJson } from "./photos.ts";
-import { writePredictJson } from "./write.ts";
+import { writeClassifyJson, writePredictJson, writeRegressJson } from "./write.ts";
 
 /** Lower than the thread that talks to clients, higher than the sessions, which wait for these documents. */
 const NICENESS = 3;
@@ -21,25 +27,50 @@ function outcome<T>(
     return new Moved({ result }, buffers(result));
   } catch (error) {
     return { error: plainStatus(error) };
+  } finally {
+    // A document leaves many times its size.
+    collectWhenIdle();
   }
 }
+
+/** A function whose result is bytes, which move to the caller. */
+const writer =
+  <A extends readonly unknown[]>(write: (...args: A) => Uint8Array) =>
+  (...args: A) =>
+    outcome(
+      () => write(...args),
+      ({ buffer }) => [buffer as ArrayBuffer],
+    );
 
 lowerPriority(NICENESS);
 serveCalls<CodecCalls>(() => ({
   readPredict: (...args) =>
     outcome(
-      () => readPredict(...args),
-      ({ inputs }) => buffersOf(inputs.values()),
+      () => {
+        const { inputs, ...read } = readPredict(...args);
+        return { ...read, inputs: packTensors(inputs) };
+      },
+      ({ inputs }) => sentBuffers(inputs),
     ),
-  readExamples: (bytes) => outcome(() => readExamplesJson(bytes)),
+  readExamples: (bytes) =>
+    outcome(
+      () => {
+        const { examples, ...read } = readExamplesJson(bytes);
+        return { ...read, examples: packStrings(examples) };
+      },
+      ({ examples }) => [examples.bytes.buffer as ArrayBuffer, examples.ends.buffer as ArrayBuffer],
+    ),
   readPhotos: (...args) =>
     outcome(
       () => readPhotosJson(...args),
-      ({ files }) => files.map(({ buffer }) => buffer as ArrayBuffer),
+      ({ files }) => files.flatMap((file) => ("url" in file ? [] : [file.buffer as ArrayBuffer])),
     ),
-  writePredict: (...args) =>
-    outcome(
-      () => writePredictJson(...args),
-      ({ buffer }) => [buffer as ArrayBuffer],
-    ),
+  readTensors: (...args) => outcome(() => packTensors(readTensors(...args)), sentBuffers),
+  writePredict: writer(writePredictJson),
+  writeClassify: writer(writeClassifyJson),
+  writeRegress: writer(({ values }) => writeRegressJson(values)),
+  predictResponse: writer(predictResponse),
+  classifyResponse: writer(classifyResponse),
+  regressResponse: writer(regressResponse),
+  multiInferenceResponse: writer(multiInferenceResponse),
 }));

@@ -9,7 +9,7 @@ import {
 import { invalidArgument, StatusError } from "../status.ts";
 import { type JsonTape, jsonTypeText, Kind } from "./tape.ts";
 import { formatError, parseObject, readSignatureName } from "./tensors.ts";
-import { base64Value, isBase64 } from "./values.ts";
+import { base64Value, isBase64, MOST_STRINGS, tooManyStrings } from "./values.ts";
 
 /** A classify or regress request read from JSON. */
 export interface ExamplesJson {
@@ -46,6 +46,7 @@ export function readExamplesJson(bytes: Uint8Array): ExamplesJson {
     throw formatError(tape, "Expecting 'examples' value to be an list/array");
   }
   if (tape.count(list) === 0) throw formatError(tape, "'examples' value is an empty array");
+  if (tape.count(list) > MOST_STRINGS) throw tooManyStrings();
   const examples = [...tape.entries(list)].map((place) => withContext(context, exampleBytes(tape, place)));
   return { signatureName, examples };
 }

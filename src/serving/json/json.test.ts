@@ -404,9 +404,17 @@ describe("answers", () => {
   });
 
   it("writes classes, regressions and errors", () => {
-    expect(fromUtf8(writeClassifyJson([[{ label: "", score: 3 }]]))).toBe(
-      '{\n    "results": [[["", 3.0]]\n    ]\n}',
-    );
+    expect(
+      fromUtf8(
+        writeClassifyJson({
+          method: "classify",
+          batch: 1,
+          count: 1,
+          labels: undefined,
+          scores: Float32Array.of(3),
+        }),
+      ),
+    ).toBe('{\n    "results": [[["", 3.0]]\n    ]\n}');
     expect(fromUtf8(writeRegressJson([3.5, 4]))).toBe('{\n    "results": [3.5, 4.0]\n}');
     expect(fromUtf8(writeErrorJson('a "b"'))).toBe('{\n    "error": "a \\"b\\""\n}');
   });

@@ -1,17 +1,27 @@
 /** @file JSON bodies with photographs: `{"anchor": {"b64": "…"}, "verification": "data:image/jpeg;base64,…", "far": 0.001}`. */
 import { invalidArgument } from "../status.ts";
 
+/** A photograph that lies elsewhere. */
+export interface PhotoUrl {
+  readonly url: string;
+}
+
 /** The photographs of a body in the order of their names, and its other fields. */
 export interface PhotosJson {
-  readonly files: Uint8Array[];
+  readonly files: (Uint8Array | PhotoUrl)[];
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** The standard alphabet, with right padding or none. */
-const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+/** The standard alphabet or the one for URLs (RFC 4648, §5), with right padding or none. */
+const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
 const DATA_URL = /^data:[^,]{0,200};base64,/i;
+/** Line breaks, as `base64` and MIME put them in. */
+const BREAKS = /[\r\n\t ]+/g;
 
-function bytesOf(name: string, digits: string): Uint8Array {
+function bytesOf(name: string, text: string): Uint8Array {
+  const [start = ""] = DATA_URL.exec(text) ?? [];
+  const coded = text.slice(start.length).replaceAll(BREAKS, "");
+  const digits = start !== "" && coded.includes("%") ? unescaped(name, coded) : coded;
   const unpadded = digits.replace(/={1,2}$/, "").length;
   const isPadded = unpadded !== digits.length;
   if (!BASE64.test(digits) || unpadded % 4 === 1 || (isPadded && digits.length % 4 !== 0)) {
@@ -21,17 +31,26 @@ function bytesOf(name: string, digits: string): Uint8Array {
   return new Uint8Array(Buffer.from(digits, "base64"));
 }
 
-function fileOf(name: string, value: unknown): Uint8Array {
+/** The characters of a data URL, of which some may be written as `%2B`. */
+function unescaped(name: string, text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw invalidArgument(`"${name}" is not base64`);
+  }
+}
+
+function fileOf(name: string, value: unknown): Uint8Array | PhotoUrl {
   if (value === undefined) throw invalidArgument(`the body has no "${name}"`);
-  if (typeof value === "string") {
-    const [start] = DATA_URL.exec(value) ?? [];
-    if (start !== undefined) return bytesOf(name, value.slice(start.length));
-  } else if (typeof value === "object" && value !== null && "b64" in value) {
-    const { b64, ...others } = value;
-    if (typeof b64 === "string" && Object.keys(others).length === 0) return bytesOf(name, b64);
+  if (typeof value === "string" && DATA_URL.test(value)) return bytesOf(name, value);
+  if (typeof value === "object" && value !== null && Object.keys(value).length === 1) {
+    if ("b64" in value && typeof value.b64 === "string") return bytesOf(name, value.b64);
+    if ("url" in value && typeof value.url === "string") {
+      return DATA_URL.test(value.url) ? bytesOf(name, value.url) : { url: value.url };
+    }
   }
   throw invalidArgument(
-    `"${name}" must be an image file as {"b64": "…"} or as a data URL, data:image/jpeg;base64,…`,
+    `"${name}" must be an image file as {"b64": "…"} or as a data URL, data:image/jpeg;base64,…, or {"url": "https://…"}`,
   );
 }
 

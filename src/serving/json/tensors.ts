@@ -278,6 +278,6 @@ function readNamedRow(tape: JsonTape, row: number, index: number, stacks: RowSta
 }
 
 function rowError(error: unknown, where: string): unknown {
-  if (!(error instanceof StatusError)) return error;
+  if (!(error instanceof StatusError) || error.status === "RESOURCE_EXHAUSTED") return error;
   return invalidArgument(`Failed to process element: ${where} 'instances' list. Error: ${error.text}`);
 }

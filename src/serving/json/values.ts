@@ -8,8 +8,13 @@ import { debugText, type JsonTape, jsonTypeText, Kind } from "./tape.ts";
 const INT32_MIN = -(2 ** 31);
 const INT32_MAX = 2 ** 31 - 1;
 const UINT32_MAX = 2 ** 32 - 1;
-/** Each string is an object, many times as large as a short text. */
-const MOST_STRINGS = 4_000_000;
+/** Strings of a request: each is an object, many times as large as a short text. */
+export const MOST_STRINGS = 2 ** 19;
+
+export function tooManyStrings(): StatusError {
+  return new StatusError("RESOURCE_EXHAUSTED", `The request holds more than ${MOST_STRINGS} strings.`);
+}
+
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 
@@ -98,9 +103,7 @@ class StringSink implements ElementSink {
   }
 
   append(tape: JsonTape, place: number): void {
-    if (this.#data.length >= MOST_STRINGS) {
-      throw new StatusError("RESOURCE_EXHAUSTED", `The request holds more than ${MOST_STRINGS} strings.`);
-    }
+    if (this.#data.length >= MOST_STRINGS) throw tooManyStrings();
     const kind = tape.kinds[place];
     if (kind === Kind.object) this.#data.push(base64Value(tape, place));
     else if (kind === Kind.string) this.#data.push(tape.string(place));

@@ -3,7 +3,7 @@ import { create, toJson } from "@bufbuild/protobuf";
 import { type DType, stridesOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
 import { SignatureDefMapSchema } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import { dataTypeOf, dataTypeText } from "../../savedmodel/format/tensor-proto.ts";
-import type { ScoredClass } from "../classify.ts";
+import { type Classifications, classesOf } from "../classify.ts";
 import type { Servable } from "../engine/servable.ts";
 import type { Catalog, VersionStatus } from "../repository/catalog.ts";
 import { invalidArgument } from "../status.ts";
@@ -254,10 +254,10 @@ function bytesOfText(latin1: string): Uint8Array {
 }
 
 /** `{"results": …}`: for each example its labels and scores. */
-export function writeClassifyJson(results: readonly (readonly ScoredClass[])[]): Uint8Array {
-  if (results.length === 0) throw invalidArgument("Cannot convert empty ClassificationResults to JSON");
-  const items = results.map((classes) => {
-    const pairs = classes.map(
+export function writeClassifyJson(answer: Classifications): Uint8Array {
+  if (answer.batch === 0) throw invalidArgument("Cannot convert empty ClassificationResults to JSON");
+  const items = Array.from({ length: answer.batch }, (_, row) => {
+    const pairs = classesOf(answer, row).map(
       ({ label, score }) => `[${quoteText(label)}, ${decimalText(score, "float32")}]`,
     );
     return `[${pairs.join(", ")}]`;
@@ -286,10 +286,10 @@ export function writeIndentedJson(value: unknown): string {
 /** `{"model_version_status": […]}`. */
 export function writeStatusJson(versions: readonly VersionStatus[]): string {
   return writeIndentedJson({
-    model_version_status: versions.map(({ version, state, error }) => ({
+    model_version_status: versions.map(({ version, state, error, note }) => ({
       version: String(version),
       state,
-      status: { error_code: error?.status ?? "OK", error_message: error?.message ?? "" },
+      status: { error_code: error?.status ?? "OK", error_message: error?.message ?? note ?? "" },
     })),
   });
 }

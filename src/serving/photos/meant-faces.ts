@@ -1,6 +1,7 @@
 /** @file Faces as a model of the server reads them: what it compares, and how its crops are cut. */
 import { float32, type Tensor } from "../../base/tensor.ts";
-import { type Framing, framingFrom } from "../../faces/alignment.ts";
+import { type Framing, framingFrom, framingText } from "../../faces/alignment.ts";
+import { roundedFace } from "../../faces/face.ts";
 import { prepareInto } from "../../image/settings.ts";
 import { imageSettingsOf } from "../engine/image-input.ts";
 import type { Servable } from "../engine/servable.ts";
@@ -42,7 +43,7 @@ export function faceInputOf(servable: Servable, signatureName: string): FaceInpu
   const side = size.width;
   const cut = framingFrom(framing, side);
   if (cut !== undefined) return { framing: cut, side };
-  throw refuse(`its framing is ${JSON.stringify(framing)}, its images have ${side} pixels`);
+  throw refuse(`its framing is ${framingText(framing)}, its images have ${side}`);
 }
 
 /** A face as an answer describes it. */
@@ -51,8 +52,8 @@ export function faceAnswer({ face, found }: MeantFace) {
 }
 
 /** A face with its numbers, in the order in which answers have them. */
-export function describeFace({ box, landmarks, score, quality, warnings }: JudgedFace) {
-  return { box, landmarks, score, quality, warnings };
+export function describeFace({ warnings, ...face }: JudgedFace) {
+  return { ...roundedFace(face), warnings };
 }
 
 /** A face cut out for a model: what was found, and the model's input of one image. */

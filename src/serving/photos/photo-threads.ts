@@ -1,10 +1,11 @@
 /** @file Threads that find the faces of photographs, so that the thread that talks to clients stays free. */
-import { availableParallelism } from "node:os";
+
 import { Limiter } from "../../base/limiter.ts";
-import { WorkerClient } from "../../base/worker-client.ts";
-import { WorkerPool } from "../../base/worker-pool.ts";
+import { usableCores } from "../../base/platform.ts";
+import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
 import type { Framing } from "../../faces/alignment.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
+import type { Precision } from "../../faces/embedder.ts";
 import type { Face } from "../../faces/face.ts";
 import { untilAborted } from "../engine/servable.ts";
 import { NICENESS } from "../engine/session-run.ts";
@@ -14,6 +15,8 @@ import { StatusError } from "../status.ts";
 export interface PackFiles {
   readonly detector: string;
   readonly embedding: string;
+  /** What the embedding computes in. Default `float32`. */
+  readonly precision?: Precision | undefined;
 }
 
 /** What a thread is started with. */
@@ -86,7 +89,7 @@ export class PhotoThreads implements AsyncDisposable {
    */
   static async open(
     files: PackFiles,
-    size = Math.min(MOST_THREADS, availableParallelism()),
+    size = Math.min(MOST_THREADS, usableCores()),
     niceness = NICENESS,
   ): Promise<PhotoThreads> {
     const data: PhotoThreadData = { files, niceness };

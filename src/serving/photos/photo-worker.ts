@@ -25,7 +25,7 @@ const judged = (face: Face): JudgedFace => ({
 
 async function open(files: PackFiles): Promise<FacePipeline> {
   const [detector, embedding] = await Promise.all([readFile(files.detector), readFile(files.embedding)]);
-  return FacePipeline.open({ detector, embedding });
+  return FacePipeline.open({ detector, embedding }, { precision: files.precision });
 }
 
 async function find(pipeline: FacePipeline, { file, what }: Photograph): Promise<FoundFaces> {

@@ -42,6 +42,8 @@ export interface VersionStatus {
   readonly state: VersionState;
   /** Why it failed, if it did. */
   readonly error?: StatusError;
+  /** What of an available version cannot run, if anything. */
+  readonly note?: string;
 }
 
 /** The models of a server. */
@@ -76,6 +78,11 @@ export function statusOf(
   const found = versions.filter((status) => status.version === version);
   if (found.length > 0) return found;
   throw new StatusError("NOT_FOUND", `Could not find version ${version} of model ${name}`);
+}
+
+/** Whether a model is or was in the configuration. */
+export function isKnown(catalog: Catalog, name: string): boolean {
+  return catalog.versions(name).length > 0 || catalog.names().includes(name);
 }
 
 /** Whether at least one version of the model answers requests. */

@@ -1,13 +1,16 @@
 /** @file Genuine SavedModels in the engine: fed tensors, shapes of any rank, parsed examples, threads that die. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeHalfPlusTwo } from "../../../test/support/saved-models.ts";
 import { float32, type Tensor, tensor } from "../../base/tensor.ts";
 import { ExampleSchema, type Feature } from "../../proto/tensorflow/example_pb.ts";
+import { SavedModelSchema } from "../../proto/tensorflow/graph_pb.ts";
+import { DataType } from "../../proto/tensorflow/tensor_pb.ts";
 import type { Servable } from "../engine/servable.ts";
+import { regress as regressCall } from "../regress.ts";
 import { savedModelLoader } from "./loader.ts";
 
 let folder: string;
@@ -59,6 +62,24 @@ describe("a SavedModel", () => {
 
   it("parses examples in front of the graph, with the default for what is missing", async () => {
     expect(await regress(serialized(floatFeature(2), undefined))).toEqual(float32([2, 1], [3, 2]));
+  });
+
+  it("takes examples where the signature declares floats but the placeholder takes strings, as TensorFlow does", async () => {
+    const place = join(folder, "declared/1");
+    await writeHalfPlusTwo(place);
+    const file = join(place, "saved_model.pb");
+    const saved = fromBinary(SavedModelSchema, await readFile(file));
+    saved.metaGraphs[0]!.signatureDef.regress_x_to_y!.inputs.inputs!.dtype = DataType.DT_FLOAT;
+    await writeFile(file, toBinary(SavedModelSchema, saved));
+    const servable = await savedModelLoader({ sessions: 1 })(place, { name: "declared", version: 1n });
+    const models = { acquire: () => ({ servable, [Symbol.dispose]: () => undefined }) };
+    const { values } = await regressCall(models, {
+      model: { name: "declared", version: { by: "latest" } },
+      signatureName: "regress_x_to_y",
+      examples: serialized(floatFeature(2)).data as readonly Uint8Array[],
+    });
+    expect([...values]).toEqual([3]);
+    await servable.close();
   });
 
   it("refuses examples that do not fit", async () => {

@@ -1,13 +1,15 @@
 /** @file From a version's folder to a model that answers requests: loaded, warmed up, behind a batch queue. */
+
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { readDescription } from "../../artifact/description.ts";
-import { modelFileIn, ONNX_FILE } from "../../artifact/files.ts";
+import { findModel } from "../../artifact/find-model.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { usableCores } from "../../base/platform.ts";
+import { collectWhenIdle } from "../../base/worker.ts";
 import { BatchingParametersSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { WARMUP_FILE } from "../../savedmodel/format/warmup-file.ts";
 import { BatchedServable } from "../batching/batched-servable.ts";
 import { BatchThreads } from "../batching/batcher.ts";
 import { type BatchOptions, batchOptions, defaultBatchOptions } from "../batching/options.ts";
@@ -27,20 +29,20 @@ export interface LoaderOptions {
 }
 
 /**
- * Loads a version's folder: a SavedModel, or `model.onnx` where there is no SavedModel. The default signature is open
+ * Loads a version's folder: a SavedModel, or an ONNX file where there is no SavedModel. The default signature is open
  * when the promise resolves.
  */
 export function savedModelLoader({
-  sessions = availableParallelism(),
+  sessions = usableCores(),
   tags = ["serve"],
 }: LoaderOptions = {}): ModelLoader {
   return async (folder, id, signal) => {
-    const description = await readDescription(folder);
-    const names = await readdir(folder).catch((): string[] => []);
+    const found = await findModel(folder);
+    const description = await readDescription(found.folder);
     const servable =
-      modelFileIn(names) === ONNX_FILE
-        ? await loadOnnx(join(folder, ONNX_FILE), id, sessions, description)
-        : await loadSavedModel(folder, id, { sessions, tags }, description);
+      found.format === "onnx"
+        ? await loadOnnx(found.file, id, sessions, description)
+        : await loadSavedModel(found.file, id, { sessions, tags }, description);
     if (signal?.aborted) {
       await servable.close();
       signal.throwIfAborted();
@@ -90,6 +92,8 @@ export function servingLoader(options: ServingLoaderOptions): ModelLoader {
       const ready = await prepare(servable, folder);
       metrics.loadAttempts.add([folder, "success"]);
       metrics.loadLatency.add([folder], elapsedMicros(startedMs));
+      // Reading a model leaves several times its size.
+      collectWhenIdle();
       return ready;
     } catch (error) {
       await servable?.close();
@@ -106,6 +110,7 @@ async function warmed(servable: Servable, folder: string, options: ServingLoader
   try {
     const requests = await warmUp(servable, folder, { iterations: warmup });
     metrics.warmupLatency.observe([folder, "OK"], elapsedMicros(startedMs));
+    if (existsSync(join(folder, WARMUP_FILE))) metrics.warmupRecords.add([folder, "OK"], requests);
     log.info(`Warmed up servable ${servableText(servable)} with ${requests} requests`);
   } catch (error) {
     metrics.warmupLatency.observe([folder, toStatusError(error).status], elapsedMicros(startedMs));

@@ -50,7 +50,10 @@ export class ModelVersions {
   statuses(): VersionStatus[] {
     return [...this.#entries.values()]
       .sort((a, b) => (a.version < b.version ? 1 : -1))
-      .map(({ version, state, error }) => ({ version, state, ...(error && { error }) }));
+      .map(({ version, state, error, servable }) => {
+        const note = servable?.problems?.join("; ");
+        return { version, state, ...(error && { error }), ...(note && { note }) };
+      });
   }
 
   /** The newest available version. */
@@ -97,11 +100,15 @@ export class ModelVersions {
     if (known === undefined) {
       const entry: Entry = { version, folder, state: "START", isAspired: true, isOver: false, leases: 0 };
       this.#entries.set(version, entry);
-    } else if (!known.isAspired) {
-      known.isAspired = true;
-      known.folder = folder;
-      if (known.isOver) Object.assign(known, { isOver: false, error: undefined, state: "START" });
+      return;
     }
+    // A version that is loaded stays; one that failed, or is still tried, starts over in another folder.
+    const isElsewhere = known.folder !== folder && known.servable === undefined;
+    if (known.isAspired && !isElsewhere) return;
+    known.isAspired = true;
+    known.folder = folder;
+    if (isElsewhere) known.cancel?.abort();
+    if (known.isOver) Object.assign(known, { isOver: false, error: undefined, state: "START" });
   }
 
   /** Starts every due load and unload; each calls this again when it ends. */
@@ -135,6 +142,7 @@ export class ModelVersions {
         entry.servable = servable;
         entry.state = "AVAILABLE";
         log.info(`Successfully loaded servable version ${servableText(id)}`);
+        for (const problem of servable.problems ?? []) log.warn(`${servableText(id)}: ${problem}`);
         break;
       } catch (error) {
         log.error(`Loading servable: ${servableText(id)} failed: ${messageOf(error)}`);

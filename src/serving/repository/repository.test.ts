@@ -2,10 +2,12 @@
 import { rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
+import { writeHalfPlusTwo } from "../../../test/support/saved-models.ts";
 import { loadProgram, type ModelFolder, modelFolder } from "../../../test/support/servables.ts";
 import { type Log, silentLog } from "../../base/log.ts";
 import { ModelServerConfigSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import type { ModelChoice } from "./catalog.ts";
+import { savedModelLoader } from "./loader.ts";
 import { singleModelConfig } from "./model-config.ts";
 import { Repository, type RepositoryOptions } from "./repository.ts";
 import { parseTextProto } from "./text-proto.ts";
@@ -158,6 +160,104 @@ describe("repository", () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+
+  it("answers a reload with what is wrong with a base path, and takes the corrected one", async () => {
+    await using folder = await modelFolder();
+    await folder.add("good", 1, "half_plus_two");
+    await folder.add("empty", "no-number", "half_plus_two");
+    await using models = repository();
+    await models.start(config(`model_config_list { ${modelText(folder, "good")} }`));
+    const list = (...entries: string[]) => config(`model_config_list { ${entries.join(" ")} }`);
+    const good = modelText(folder, "good");
+    await expect(models.reload(list(good, modelText(folder, "missing")))).rejects.toMatchObject({
+      status: "UNKNOWN",
+      message: expect.stringContaining(
+        "1 servable(s) did not become available: {{{name: missing} due to error: NOT_FOUND: Could not find base path",
+      ),
+    });
+    await expect(models.reload(list(good, modelText(folder, "empty")))).rejects.toThrow(
+      "no wanted version of servable empty is under base path",
+    );
+    const wanted = "model_version_policy { specific { versions: 7 } }";
+    const other = modelText(folder, "good", wanted).replace('"good"', '"seven"');
+    await expect(models.reload(list(good, other))).rejects.toThrow("no wanted version of servable seven");
+    // The same name with a path that is right.
+    const corrected = modelText(folder, "good").replace('"good"', '"missing"');
+    await models.reload(list(good, corrected));
+    expect(answering(models, latest("missing"))).toBe(1n);
+    // And one that becomes right by itself.
+    await expect(models.reload(list(good, modelText(folder, "later")))).rejects.toThrow("base path");
+    await folder.add("later", 4, "half_plus_two");
+    await eventually(() => states(models, "later").includes("4 AVAILABLE"));
+  });
+
+  it("lets a newer configuration take the place of one that is waited for", async () => {
+    await using folder = await modelFolder();
+    for (const name of ["good", "other"]) await folder.add(name, 1, "half_plus_two");
+    await folder.add("slow", 1, "broken");
+    await using models = repository({ maxLoadRetries: 5, loadRetryIntervalMs: 60_000 });
+    const list = (...names: string[]) =>
+      config(`model_config_list { ${names.map((name) => modelText(folder, name)).join(" ")} }`);
+    // A first configuration with a path that is never right does not keep the server from starting with the next.
+    const started = models.start(list("good", "missing"));
+    await eventually(() => states(models, "good").includes("1 AVAILABLE"));
+    await models.reload(list("good", "other"));
+    await started;
+    const superseded = expect(models.reload(list("good", "other", "slow"))).rejects.toMatchObject({
+      status: "ABORTED",
+    });
+    await eventually(() => states(models, "slow").includes("1 LOADING"));
+    await models.reload(list("good"));
+    await superseded;
+    await eventually(() => states(models, "slow").includes("1 END"));
+    expect(answering(models, latest("good"))).toBe(1n);
+  });
+
+  it("loads a version that failed from the folder of a corrected base path", async () => {
+    await using folder = await modelFolder();
+    await folder.add("good", 1, "half_plus_two");
+    await folder.add("wrong", 1, "broken");
+    for (const maxLoadRetries of [0, 5]) {
+      await using models = repository({ maxLoadRetries, loadRetryIntervalMs: 60_000 });
+      await models.start(config("model_config_list {}"));
+      const at = (name: string) =>
+        config(`model_config_list { ${modelText(folder, name).replace(`"${name}"`, '"m"')} }`);
+      const first = models.reload(at("wrong")).catch((error: unknown) => error);
+      await eventually(() => models.versions("m").some(({ error }) => error !== undefined));
+      await models.reload(at("good"));
+      await first;
+      await eventually(() => states(models, "m").includes("1 AVAILABLE"));
+    }
+  });
+
+  it("takes one of two folders of a version, versions called v1, and a base path that is a version", async () => {
+    await using folder = await modelFolder();
+    const said: string[] = [];
+    const log: Log = { ...silentLog, warn: (text) => said.push(text) };
+    for (const name of ["001", "1", "v2"]) await writeHalfPlusTwo(`${folder.path}/two/${name}`);
+    for (const name of ["v1", "v12"]) await writeHalfPlusTwo(`${folder.path}/named/${name}`);
+    await writeHalfPlusTwo(`${folder.path}/itself`);
+    await writeHalfPlusTwo(`${folder.path}/numbered/7`);
+    await writeHalfPlusTwo(`${folder.path}/deep/3/saved_model.pb`);
+    await using models = repository({ log, loader: savedModelLoader({ sessions: 1 }) });
+    const at = (name: string, path: string) =>
+      `config { name: "${name}" base_path: "${folder.path}/${path}" model_platform: "tensorflow" }`;
+    await models.start(
+      config(
+        `model_config_list { ${at("two", "two")} ${at("named", "named")} ${at("itself", "itself")}
+         ${at("numbered", "numbered/7")} ${at("deep", "deep")} ${at("file", "itself/saved_model.pb")} }`,
+      ),
+    );
+    const versions = ["two", "named", "itself", "numbered", "deep", "file"].map((name) =>
+      states(models, name),
+    );
+    expect(versions.flat()).toEqual([1, 12, 1, 7, 3, 1].map((version) => `${version} AVAILABLE`));
+    const text = said.join("\n");
+    expect(text).toContain("Version 1 is taken from 1, 001 means the same version and is left out");
+    expect(text).toContain("v2 is left out");
+    expect(text).toContain("are taken from its folders v1, v12");
+    expect(text).toContain(`${folder.path}/itself is a version itself: serving`);
   });
 
   it("knows no labels before it knows models", async () => {

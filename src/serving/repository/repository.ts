@@ -1,10 +1,15 @@
 /** @file The models of a server: applies configurations, polls version folders, and finds the model for a request. */
 import { cpus } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
+import { equals } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { Log } from "../../base/log.ts";
-import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import {
+  type ModelConfig,
+  type ModelServerConfig,
+  ModelServerConfigSchema,
+} from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type ModelLoader, servableText } from "../engine/servable.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import type { Catalog, Lease, ModelChoice, VersionStatus } from "./catalog.ts";
@@ -44,12 +49,14 @@ interface Model {
   /** Absent when the model is no longer in the configuration. */
   config: ModelConfig | undefined;
   labels: ReadonlyMap<string, bigint>;
-  /** The last log line about a base path that cannot be read, and its time. */
-  complaint?: { readonly text: string; readonly loggedMs: number } | undefined;
+  /** Why its base path has no version to load. */
+  problem?: string | undefined;
+  /** The last log line about the base path, and its time. */
+  told?: { readonly text: string; readonly loggedMs: number } | undefined;
 }
 
-/** The same problem of a base path is logged this often. */
-const COMPLAIN_EVERY_MS = 60_000;
+/** The same line about a base path is logged this often. */
+const TELL_EVERY_MS = 60_000;
 
 /** The longest delay of a timer. */
 const LONG_MS = 2 ** 31 - 1;
@@ -63,7 +70,11 @@ export class Repository implements Catalog, AsyncDisposable {
   readonly #loading = new Limiter(cpus().length);
   #config: ModelServerConfig | undefined;
   #polling: Promise<void> | undefined;
-  #reloading: Promise<void> = Promise.resolve();
+  /** How many configurations were installed; a wait for the models of an older one ends. */
+  #generation = 0;
+  #installing: Promise<unknown> = Promise.resolve();
+  /** New models whose first version is waited for. */
+  readonly #awaited = new Set<string>();
 
   constructor(options: RepositoryOptions) {
     this.#options = { ...DEFAULTS, ...options };
@@ -122,7 +133,8 @@ export class Repository implements Catalog, AsyncDisposable {
     if (pollWaitSeconds > 0) this.#polling = this.#poll(pollWaitSeconds);
     // Promises alone would not keep the process alive.
     const waiting = setInterval(() => undefined, LONG_MS);
-    const failures = await this.#apply(config)
+    const failures = await this.#install(config)
+      .then(() => this.#settledAtStart())
       .catch(refuseToStart)
       .finally(() => clearInterval(waiting));
     signal?.removeEventListener("abort", giveUp);
@@ -134,14 +146,19 @@ export class Repository implements Catalog, AsyncDisposable {
     }
   }
 
-  /** Reloads run one after another, since each replaces the whole configuration. */
-  reload(config: ModelServerConfig): Promise<void> {
-    const reload = this.#reloading.then(async () => {
-      const failures = await this.#apply(config);
-      if (failures.length > 0) throw new StatusError("UNKNOWN", failureText(failures));
-    });
-    this.#reloading = reload.catch(() => undefined);
-    return reload;
+  /** A configuration takes the place of one whose models are still waited for. */
+  async reload(config: ModelServerConfig): Promise<void> {
+    const installed = this.#installing.then(() => this.#install(config));
+    this.#installing = installed.catch(() => undefined);
+    const generation = await installed;
+    const failures = await this.#settled(generation);
+    if (generation !== this.#generation) {
+      throw new StatusError(
+        "ABORTED",
+        "A newer configuration took the place of this one before all its models were available",
+      );
+    }
+    if (failures.length > 0) throw new StatusError("UNKNOWN", failureText(failures));
   }
 
   /** Stops polling and loading, and unloads each model when its last request ends. */
@@ -152,27 +169,35 @@ export class Repository implements Catalog, AsyncDisposable {
     await this.#until(() => [...this.#models.values()].every((model) => isAtRest(model.versions)));
   }
 
-  /** @returns the versions of new models that failed. */
-  async #apply(config: ModelServerConfig): Promise<Failure[]> {
+  /** Takes over a configuration, without waiting for its models. @returns its number. */
+  async #install(config: ModelServerConfig): Promise<number> {
     const configs = checkedModels(config);
+    const isNew = this.#config === undefined || !equals(ModelServerConfigSchema, this.#config, config);
     checkTransition(this.#config, config);
-    this.#config = config;
     const labels = configs.map((model) => this.#checkedLabels(model));
-    const added = configs.filter(({ name }) => this.#models.get(name)?.config === undefined);
+    for (const { name } of configs) {
+      if (this.#models.get(name)?.config === undefined) this.#awaited.add(name);
+    }
     const kept = new Set(configs.map(({ name }) => name));
     for (const [name, model] of this.#models) {
       if (kept.has(name)) continue;
+      this.#awaited.delete(name);
       model.config = undefined;
       model.labels = new Map();
       model.versions.aspire(new Map());
     }
     for (const [index, modelConfig] of configs.entries()) {
       const model = this.#modelFor(modelConfig.name);
+      if (model.config?.basePath !== modelConfig.basePath) model.problem = undefined;
       model.config = modelConfig;
       model.labels = labels[index]!;
     }
+    this.#config = config;
+    // A file that is read again with the same content must not end a wait.
+    if (isNew) this.#generation++;
+    this.#changed();
     if (this.#options.pollWaitSeconds >= 0) await this.#scan();
-    return this.#settled(added.map(({ name }) => name));
+    return this.#generation;
   }
 
   #modelFor(name: string): Model {
@@ -223,44 +248,84 @@ export class Repository implements Catalog, AsyncDisposable {
     const { log } = this.#options;
     const { name, basePath, modelVersionPolicy } = model.config!;
     try {
-      const { folders, duplicates } = await scanVersions(basePath);
-      model.complaint = undefined;
-      if (duplicates.length > 0) log.warn(`Duplicate versions of servable ${name}: ${duplicates.join(", ")}`);
-      if (folders.size === 0) {
+      const { folders, notes } = await scanVersions(basePath);
+      if (folders.size > 0) this.#tell(model, "warn", notes.join(". "));
+      else {
+        model.told = undefined;
         log.warn(
           `No versions of servable ${name} found under base path ${basePath}. Did you forget to name your leaf ` +
-            "directory as a number (eg. '/1/')?",
+            `directory as a number (eg. '/1/')? ${notes.join(". ")}`,
         );
       }
       const policy = versionPolicy(modelVersionPolicy);
       const wanted = aspiredVersions(policy, folders.keys());
       if (policy.kind === "specific" && wanted.length < Math.max(1, policy.versions.length)) {
-        log.warn(`Some versions of servable ${name} are missing; wanted: ${policy.versions.join(", ")}`);
+        const text = `Some versions of servable ${name} are missing; wanted: ${policy.versions.join(", ")}`;
+        log.warn(text);
+        if (wanted.length === 0) model.problem ??= text;
       }
-      // The model may have left the configuration while its folder was read.
-      if (model.config === undefined) return;
+      // The model may have left the configuration, or have another base path, since its folder was read.
+      if (model.config?.basePath !== basePath) return;
+      model.problem =
+        wanted.length > 0
+          ? undefined
+          : `no wanted version of servable ${name} is under base path ${basePath}. ${notes.join(". ")}`.trimEnd();
       model.versions.aspire(new Map(wanted.map((version) => [version, folders.get(version)!])));
     } catch (error) {
       const text = `Could not find base path ${basePath} for servable ${name} with error ${messageOf(error)}`;
-      const isOld =
-        model.complaint?.text === text && Date.now() < model.complaint.loggedMs + COMPLAIN_EVERY_MS;
-      if (isOld) return;
-      model.complaint = { text, loggedMs: Date.now() };
-      log.error(text);
+      if (model.config?.basePath === basePath) model.problem = text;
+      this.#tell(model, "error", text);
     }
   }
 
-  /** Waits until each of the models has an available version, or only failed ones. */
-  async #settled(names: readonly string[]): Promise<Failure[]> {
-    const statuses = (name: string) => this.versions(name);
-    const isSettled = (name: string) =>
-      statuses(name).some(({ state }) => state === "AVAILABLE") ||
-      (statuses(name).length > 0 && statuses(name).every(({ state }) => state === "END"));
-    await this.#until(() => this.#closing.signal.aborted || names.every(isSettled));
-    return names.flatMap((name) => {
-      if (statuses(name).some(({ state }) => state === "AVAILABLE")) return [];
-      return statuses(name).flatMap(({ version, error }) => (error ? [{ name, version, error }] : []));
-    });
+  /** Logs what was found in a base path, when it changes and once a minute. */
+  #tell(model: Model, level: "warn" | "error", text: string): void {
+    const { told } = model;
+    if (told?.text === text && Date.now() < told.loggedMs + TELL_EVERY_MS) return;
+    model.told = { text, loggedMs: Date.now() };
+    if (text !== "") this.#options.log[level](text);
+  }
+
+  /** Waits for the models of the first configuration, or of those that took its place meanwhile. */
+  async #settledAtStart(): Promise<Failure[]> {
+    for (;;) {
+      const generation = this.#generation;
+      // A folder that is missing or empty now may be complete at the next listing.
+      const failures = await this.#settled(generation, () => false);
+      if (generation === this.#generation || this.#closing.signal.aborted) return failures;
+    }
+  }
+
+  /**
+   * Waits until each new model has an available version or only failed ones, or until the next configuration.
+   * @param isHopeless whether a model without versions is given up.
+   */
+  async #settled(
+    generation: number,
+    isHopeless = (name: string) => this.#models.get(name)?.problem !== undefined,
+  ): Promise<Failure[]> {
+    const isAvailable = (name: string) => this.versions(name).some(({ state }) => state === "AVAILABLE");
+    const isSettled = (name: string) => {
+      const states = this.versions(name).map(({ state }) => state);
+      const areOver = states.every((state) => state === "END");
+      return isAvailable(name) || (areOver && (states.length > 0 || isHopeless(name)));
+    };
+    const names = [...this.#awaited];
+    await this.#until(
+      () => this.#closing.signal.aborted || generation !== this.#generation || names.every(isSettled),
+    );
+    if (generation !== this.#generation) return [];
+    for (const name of names) this.#awaited.delete(name);
+    return names.flatMap((name) => (isAvailable(name) ? [] : this.#failuresOf(name)));
+  }
+
+  #failuresOf(name: string): Failure[] {
+    const failed = this.versions(name).flatMap(({ version, error }) =>
+      error ? [{ name, version, error }] : [],
+    );
+    const problem = this.#models.get(name)?.problem;
+    if (failed.length > 0 || problem === undefined) return failed;
+    return [{ name, version: undefined, error: new StatusError("NOT_FOUND", problem) }];
   }
 
   #until(condition: () => boolean): Promise<void> {
@@ -282,7 +347,8 @@ export class Repository implements Catalog, AsyncDisposable {
 
 interface Failure {
   readonly name: string;
-  readonly version: bigint;
+  /** Absent where there is none to load. */
+  readonly version: bigint | undefined;
   readonly error: StatusError;
 }
 
@@ -293,7 +359,10 @@ function refuseToStart(error: unknown): never {
 }
 
 function failureText(failures: readonly Failure[]): string {
-  const items = failures.map((failure) => `{${servableText(failure)} due to error: ${failure.error.text}}, `);
+  const items = failures.map(({ name, version, error }) => {
+    const what = version === undefined ? `{name: ${name}}` : servableText({ name, version });
+    return `{${what} due to error: ${error.text}}, `;
+  });
   return `${failures.length} servable(s) did not become available: {${items.join("")}}`;
 }
 

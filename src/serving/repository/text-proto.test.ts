@@ -57,6 +57,45 @@ describe("parseTextProto", () => {
   });
 
   it.each([
+    [String.raw`"caf\303\251"`, "café"],
+    [String.raw`"caf\xc3\xa9"`, "café"],
+    [String.raw`"caf\u00e9"`, "café"],
+    [String.raw`"\U0001F600\ud83d\ude00"`, "😀😀"],
+    [String.raw`'é\'\"\\\?\101\x41\X41\t'`, "é'\"\\?AAA\t"],
+  ])("reads the escapes of %s", (text, value) => {
+    expect(parseTextProto(SSLConfigSchema, `server_key: ${text}`).serverKey).toBe(value);
+  });
+
+  it.each([
+    ["010", 8n],
+    ["0", 0n],
+    ["0x10", 16n],
+    ["-017", -15n],
+    ["9223372036854775807", 2n ** 63n - 1n],
+    ["-9223372036854775808", -(2n ** 63n)],
+  ])("reads the number %s", (text, value) => {
+    expect(parseTextProto(BatchingParametersSchema, `max_batch_size { value: ${text} }`).maxBatchSize).toBe(
+      value,
+    );
+  });
+
+  it.each([
+    ['model_config_list { config { name: "a\\q" } }', "1:36: Invalid escape sequence in string literal."],
+    ['model_config_list { config { name: "\\u12" } }', "Invalid escape sequence in string literal."],
+    ['model_config_list { config { name: "\\377" } }', 'String field "name" contains invalid UTF-8 data.'],
+    ['model_config_list { config { version_labels { key: "a" value: 08 } } }', "Expected integer, got: 08"],
+    [
+      'model_config_list { config { version_labels { key: "a" value: 9223372036854775808 } } }',
+      "Integer out of range (9223372036854775808)",
+    ],
+    [
+      "model_config_list { config { model_version_policy { latest { num_versions: 4294967296 } } } }",
+      "Integer out of range (4294967296)",
+    ],
+    [
+      "model_config_list { config { model_version_policy { latest { num_versions: -1 } } } }",
+      "Expected integer, got: -1",
+    ],
     [
       "model_config_list { confg {} }",
       '1:21: Message type "tensorflow.serving.ModelConfigList" has no field',

@@ -1,8 +1,12 @@
 /** @file Reads configuration messages from protobuf's text format by their descriptors. */
 // Written here because `@bufbuild/protobuf` reads the binary and the JSON format only.
-import { readFile } from "node:fs/promises";
+import { isUtf8 } from "node:buffer";
 import { create, type DescField, type DescMessage, type MessageShape, ScalarType } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { readRegular } from "../../base/files.ts";
+
+/** A list of models has about 200 bytes for each. */
+const LARGEST_FILE = 2 ** 26;
 
 /**
  * Parses a message.
@@ -22,7 +26,7 @@ export async function readTextProto<Desc extends DescMessage>(
 ): Promise<MessageShape<Desc>> {
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = (await readRegular(path, LARGEST_FILE)).toString("utf8");
   } catch (error) {
     throw new FaceError("CONFIG_INVALID", `cannot read ${path}: ${messageOf(error)}`, { cause: error });
   }
@@ -70,13 +74,35 @@ const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
   v: "\v",
 };
 
-function unquoted(quoted: string): string {
+/** One escape, or a run of UTF-16 units that may be halves of one character. */
+const ESCAPE = /(?:\\u[0-9a-fA-F]{4})+|\\(?:U[0-9a-fA-F]{8}|[xX][0-9a-fA-F]{1,2}|[0-7]{1,3}|.)/gs;
+const LARGEST_CODE_POINT = 0x10ffff;
+
+/** The bytes of an escape; `undefined` for one that there is not. */
+function escapedBytes(sequence: string): Buffer | undefined {
+  const [, code = "", ...digits] = sequence;
+  if (code === "u" && digits.length > 0) return Buffer.from(JSON.parse(`"${sequence}"`));
+  const number = Number.parseInt(digits.join(""), 16);
+  if (code === "U" && digits.length > 0)
+    return number <= LARGEST_CODE_POINT ? Buffer.from(String.fromCodePoint(number)) : undefined;
+  if (/x/i.test(code) && digits.length > 0) return Buffer.of(number);
+  if (/[0-7]/.test(code)) return Buffer.of(Number.parseInt(sequence.slice(1), 8));
+  const text = SIMPLE_ESCAPES[code] ?? (/[\\?'"]/.test(code) ? code : undefined);
+  return text === undefined ? undefined : Buffer.from(text);
+}
+
+/** The bytes that a quoted string means, as Latin-1 text; `undefined` for one with an escape that there is not. */
+function unquoted(quoted: string): string | undefined {
   const inner = quoted.slice(1, -1);
-  return inner.replace(/\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)/g, (_, code: string) => {
-    if (/^x/.test(code)) return String.fromCharCode(Number.parseInt(code.slice(1), 16));
-    if (/^[0-7]/.test(code)) return String.fromCharCode(Number.parseInt(code, 8));
-    return SIMPLE_ESCAPES[code] ?? code;
-  });
+  const pieces: Buffer[] = [];
+  let at = 0;
+  for (const { 0: sequence, index } of inner.matchAll(ESCAPE)) {
+    const bytes = escapedBytes(sequence);
+    if (bytes === undefined) return undefined;
+    pieces.push(Buffer.from(inner.slice(at, index)), bytes);
+    at = index + sequence.length;
+  }
+  return Buffer.concat([...pieces, Buffer.from(inner.slice(at))]).toString("latin1");
 }
 
 /** An error in the form of protobuf's own parser: `line:column: message`. */
@@ -98,14 +124,24 @@ function tokenize(source: string): Token[] {
     const [found] = Object.entries(groups).filter(([, text]) => text !== undefined);
     if (found === undefined) throw syntaxError(source, at, `Unexpected character "${source[at]}".`);
     const [kind, text] = found as [Token["kind"] | "space", string];
-    if (kind !== "space") tokens.push({ kind, text: kind === "string" ? unquoted(text) : text, at });
+    const meant = kind === "string" ? unquoted(text) : text;
+    if (meant === undefined) throw syntaxError(source, at, "Invalid escape sequence in string literal.");
+    if (kind !== "space") tokens.push({ kind, text: meant, at });
     at += text.length;
   }
   return [...tokens, { kind: "end", text: "", at }];
 }
 
 const CLOSING: Readonly<Record<string, string>> = { "{": "}", "<": ">" };
-const INTEGER = /^(?:0[xX][0-9a-fA-F]+|[0-9]+)$/;
+const INTEGER = /^(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)$/;
+
+/** A whole number in decimal, hexadecimal or, with a leading zero, octal digits. */
+function integerOf(digits: string): bigint {
+  const isNegative = digits.startsWith("-");
+  const size = digits.slice(isNegative ? 1 : 0);
+  const value = BigInt(/^0[0-7]/.test(size) ? `0o${size}` : size);
+  return isNegative ? -value : value;
+}
 
 type Init = Record<string, unknown>;
 
@@ -241,7 +277,10 @@ class TextReader {
         ? INTEGER.test(digits)
         : INTEGER.test(digits.replace(/^-/, ""));
       if (!isRight) throw this.#error(token, `Expected integer, got: ${token.text}`);
-      const value = digits.startsWith("-") ? -BigInt(digits.slice(1)) : BigInt(digits);
+      const value = integerOf(digits);
+      const bits = Number(typeText.slice(-2));
+      const kept = typeText.startsWith("UINT") ? BigInt.asUintN(bits, value) : BigInt.asIntN(bits, value);
+      if (kept !== value) throw this.#error(token, `Integer out of range (${token.text})`);
       return typeText.endsWith("64") ? value : Number(value);
     }
     return Number(digits.replace(/[fF]$/, ""));
@@ -254,7 +293,10 @@ class TextReader {
     }
     let text = first.text;
     while (this.#peek().kind === "string") text += this.#take().text;
-    return type === ScalarType.BYTES ? Buffer.from(text, "latin1") : text;
+    const bytes = Buffer.from(text, "latin1");
+    if (type === ScalarType.BYTES) return bytes;
+    if (isUtf8(bytes)) return bytes.toString("utf8");
+    throw this.#error(first, `String field "${name}" contains invalid UTF-8 data.`);
   }
 
   #peek(): Token {

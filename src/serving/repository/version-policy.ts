@@ -1,33 +1,73 @@
 /** @file The versions of a model on disk, which of them to serve, and which to load or unload next. */
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { versionOf } from "../../artifact/files.ts";
+import { findModel } from "../../artifact/find-model.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { ServableVersionPolicy } from "../../proto/tensorflow_serving/model_service_pb.ts";
-
-const INT64_MAX = 2n ** 63n - 1n;
 
 /** The version folders of a model. */
 export interface VersionFolders {
-  /** Version → folder. Of two names with the same number, the first in alphabetical order counts. */
+  /** Version → folder. Of two names with the same number, the last in alphabetical order counts. */
   readonly folders: ReadonlyMap<bigint, string>;
-  /** The other names with the same number. */
-  readonly duplicates: readonly string[];
+  /** What was chosen where the names leave a choice, or why there is no version, as sentences. */
+  readonly notes: readonly string[];
+}
+
+/** The folders whose names mean versions, `v1` only where none is a number. */
+function foldersOf(basePath: string, names: readonly string[]): VersionFolders {
+  const numbers = names.filter((name) => /^[0-9]+$/.test(name));
+  const folders = new Map<bigint, string>();
+  const notes: string[] = [];
+  const others = names.filter((name) => !numbers.includes(name) && versionOf(name) !== undefined);
+  if (numbers.length > 0 && others.length > 0) {
+    notes.push(
+      `${others.join(", ")} is left out, since other versions of ${basePath} are called by numbers alone`,
+    );
+  }
+  for (const name of (numbers.length > 0 ? numbers : names).toSorted()) {
+    const version = versionOf(name);
+    if (version === undefined) continue;
+    const before = folders.get(version);
+    if (before !== undefined) {
+      notes.push(
+        `Version ${version} is taken from ${name}, ${basename(before)} means the same version and is left out`,
+      );
+    }
+    folders.set(version, join(basePath, name));
+  }
+  if (numbers.length === 0 && folders.size > 0) {
+    notes.push(
+      `The versions of ${basePath} are taken from its folders ${[...folders.values()].map((path) => basename(path)).join(", ")}`,
+    );
+  }
+  return { folders, notes };
+}
+
+/** The model that a base path is itself: a version's folder or an ONNX file. */
+async function modelItself(basePath: string): Promise<VersionFolders> {
+  try {
+    const { file, note } = await findModel(basePath);
+    // A folder inside may be a version that is still being copied under another name.
+    if (file !== basePath && dirname(file) !== basePath)
+      return { folders: new Map(), notes: [`${note}? Name it`] };
+    const version = versionOf(basename(basePath)) ?? 1n;
+    const notes = [`${basePath} is a version itself: serving ${file} as version ${version}`];
+    return { folders: new Map([[version, basePath]]), notes };
+  } catch (error) {
+    return { folders: new Map(), notes: [messageOf(error)] };
+  }
 }
 
 /**
- * Lists the folders in `basePath` whose names are numbers.
- * @throws the file system's error when the folder cannot be read.
+ * Lists the folders in `basePath` whose names are numbers; where there are none, those named `v1` and so on, or the base
+ * path itself where it holds a model.
+ * @throws the file system's error when the path cannot be read.
  */
 export async function scanVersions(basePath: string): Promise<VersionFolders> {
-  const folders = new Map<bigint, string>();
-  const duplicates: string[] = [];
-  for (const name of (await readdir(basePath)).sort()) {
-    if (!/^[0-9]+$/.test(name)) continue;
-    const version = BigInt(name);
-    if (version > INT64_MAX) continue;
-    if (folders.has(version)) duplicates.push(name);
-    else folders.set(version, join(basePath, name));
-  }
-  return { folders, duplicates };
+  if (!(await stat(basePath)).isDirectory()) return await modelItself(basePath);
+  const found = foldersOf(basePath, await readdir(basePath));
+  return found.folders.size > 0 ? found : await modelItself(basePath);
 }
 
 /** Which of the versions on disk to serve. */

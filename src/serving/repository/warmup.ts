@@ -1,13 +1,17 @@
 /** @file Sends a new version its first requests before clients can reach it. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fromBinary } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
 import { FaceError, messageOf, systemCode } from "../../base/errors.ts";
+import { readRegular } from "../../base/files.ts";
 import { zeros } from "../../base/tensor.ts";
 import {
+  ClassificationRequestSchema,
+  MultiInferenceRequestSchema,
   type PredictionLog,
   PredictionLogSchema,
+  PredictRequestSchema,
+  RegressionRequestSchema,
 } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import { readRecords } from "../../savedmodel/format/tfrecord.ts";
 import { WARMUP_FILE } from "../../savedmodel/format/warmup-file.ts";
@@ -19,10 +23,12 @@ import {
   predictRpc,
   regressRpc,
 } from "../grpc/prediction-service.ts";
+import { JsonCodec } from "../json/codec.ts";
 import { StatusError } from "../status.ts";
 import type { Models } from "./catalog.ts";
 
 const MOST_RECORDS = 1000;
+const LARGEST_FILE = 2 ** 30;
 
 /** Settings of the warm-up. */
 export interface WarmupOptions {
@@ -39,7 +45,7 @@ async function recordsOf(folder: string): Promise<Uint8Array[] | undefined> {
   const path = join(folder, WARMUP_FILE);
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    bytes = await readRegular(path, LARGEST_FILE);
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw error;
@@ -65,12 +71,12 @@ function parseLog(record: Uint8Array): PredictionLog {
   }
 }
 
-/** Kinds of recorded requests and the calls that answer them. */
+/** Kinds of recorded requests, and the calls that answer them. */
 const REPLAYS = {
-  predictLog: predictRpc,
-  classifyLog: classifyRpc,
-  regressLog: regressRpc,
-  multiInferenceLog: multiInferenceRpc,
+  predictLog: [PredictRequestSchema, predictRpc],
+  classifyLog: [ClassificationRequestSchema, classifyRpc],
+  regressLog: [RegressionRequestSchema, regressRpc],
+  multiInferenceLog: [MultiInferenceRequestSchema, multiInferenceRpc],
 } as const;
 
 async function replay(context: PredictionContext, { logType }: PredictionLog, model: string): Promise<void> {
@@ -79,11 +85,11 @@ async function replay(context: PredictionContext, { logType }: PredictionLog, mo
     throw new StatusError("UNIMPLEMENTED", `Unsupported log_type for warmup: ${logType.case}`);
   }
   const { case: kind, value } = logType as Extract<typeof logType, { case: keyof typeof REPLAYS }>;
-  // A copy, since predictRpc removes the tensors from its request and this one may be sent again.
-  const request = { ...value.request! };
+  const request = value.request!;
   const specs = "tasks" in request ? request.tasks.map(({ modelSpec }) => modelSpec) : [request.modelSpec];
   for (const spec of specs) if (spec !== undefined) spec.name = model;
-  await REPLAYS[kind](context, request as never, {});
+  const [schema, rpc] = REPLAYS[kind];
+  await rpc(context, toBinary<DescMessage>(schema, request), {});
 }
 
 /**
@@ -104,7 +110,8 @@ export async function warmUp(
       `Number of warmup records exceeds the maximum (${MOST_RECORDS}) at ${join(folder, WARMUP_FILE)}`,
     );
   }
-  const context: PredictionContext = { models: onlyThis(servable), asTensorContent: true, limits: {} };
+  await using codec = new JsonCodec({ workers: 1, maxQueued: 1 });
+  const context = { models: onlyThis(servable), codec, asTensorContent: true, limits: {} };
   const logs = records.map(parseLog);
   for (const log of logs) {
     for (let i = 0; i < Math.max(1, iterations); i++) await replay(context, log, servable.name);
@@ -122,6 +129,7 @@ async function sendZeros(servable: Servable): Promise<number> {
   });
   const known = inputs.filter((input) => input !== undefined);
   if (signature === undefined || known.length < inputs.length) return 0;
+  if (servable.changesState?.(DEFAULT_SIGNATURE) === true) return 0;
   try {
     await servable.run(DEFAULT_SIGNATURE, new Map(known), [...signature.outputs.keys()]);
     return 1;

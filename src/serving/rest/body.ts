@@ -1,13 +1,12 @@
 /** @file The body of a REST request: collected within limits, inflated within limits. */
 import type { IncomingMessage } from "node:http";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import { createGunzip } from "node:zlib";
+import { INFLATED_AT_ONCE, inflate } from "../inflate.ts";
 import { copyBytes, type RequestMemory } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
 
 /** Largest inflated body. As in TensorFlow Serving, a larger one counts as empty. */
 export const MAX_INFLATED_BYTES = 104_857_600;
-const gunzipAsync = promisify(gunzip);
 /** Shorter bodies gain nothing from shared memory. */
 const LEAST_SHARED_BYTES = 16 * 1024;
 
@@ -16,71 +15,57 @@ export class BodyTooLarge extends Error {}
 
 /** How long a refused body is still read, and dropped, so that its sender reads the answer instead of failing to write. */
 const LINGER_MS = 2000;
-const TOO_MANY = "The server holds too many large requests at once; try again.";
+/** What a chunk takes beside its bytes: a client may send one byte at a time. */
+const CHUNK_OVERHEAD = 128;
 
-/** Limits the bytes of request bodies in memory, over all connections. */
-export class BodyBudget {
-  readonly #maxBytes: number;
-  readonly #maxTotalBytes: number;
-  #totalBytes = 0;
+/** How to read a body. */
+export interface BodyOptions {
+  readonly maxBytes: number;
+  /** What the body takes is counted here until the request is over. */
+  readonly memory: RequestMemory;
+  /** Whether the body's reader can read shared memory. */
+  readonly mayShare: boolean;
+}
 
-  constructor(maxBytes: number, maxTotalBytes: number) {
-    this.#maxBytes = maxBytes;
-    this.#maxTotalBytes = maxTotalBytes;
-  }
-
-  /** Bytes of bodies in memory. */
-  get totalBytes(): number {
-    return this.#totalBytes;
-  }
-
-  /** Subtracts the body of a finished request. */
-  release(bytes: number): void {
-    this.#totalBytes -= bytes;
-  }
-
-  /**
-   * Collects a body and inflates gzip. The caller releases the length of the result when the request is over.
-   * @param memory for a large body, if its reader can read shared memory.
-   * @throws BodyTooLarge, or StatusError `UNAVAILABLE` when the bodies of all requests together are too large.
-   */
-  async collect(request: IncomingMessage, memory?: RequestMemory): Promise<Uint8Array> {
-    const chunks: Uint8Array[] = [];
-    let taken = 0;
-    try {
-      const announced = Number(request.headers["content-length"] ?? 0);
-      const encoding = request.headers["content-encoding"];
-      const isLarge = announced >= LEAST_SHARED_BYTES && announced <= this.#maxBytes;
-      const shared = isLarge && encoding === undefined ? memory?.text(announced) : undefined;
-      await eachChunk(request, (chunk) => {
-        if (announced > this.#maxBytes) throw new BodyTooLarge(this.#limitText());
-        taken += chunk.length;
-        this.#take(chunk.length);
-        if (taken > this.#maxBytes) throw new BodyTooLarge(this.#limitText());
-        if (shared === undefined) chunks.push(chunk);
-        else copyBytes(chunk, shared.subarray(taken - chunk.length, taken));
-      });
-      if (shared !== undefined) return shared;
-      const body = await inflated(joined(chunks, taken), encoding);
-      const received = taken;
-      taken = body.length;
-      this.release(received);
-      this.#take(body.length);
-      return body;
-    } catch (error) {
-      this.release(taken);
-      throw error;
+/**
+ * Collects a body and inflates gzip.
+ * @throws BodyTooLarge, or StatusError `UNAVAILABLE` when all requests together hold too much.
+ */
+export async function collectBody(
+  request: IncomingMessage,
+  { maxBytes, memory, mayShare }: BodyOptions,
+): Promise<Uint8Array> {
+  const tooLarge = () => new BodyTooLarge(`The request body is larger than the limit of ${maxBytes} bytes.`);
+  const announced = Number(request.headers["content-length"] ?? 0);
+  const encoding = request.headers["content-encoding"]?.toLowerCase();
+  const isLarge = announced >= LEAST_SHARED_BYTES && announced <= maxBytes;
+  const shared = isLarge && encoding === undefined && mayShare ? memory.text(announced) : undefined;
+  const chunks: Uint8Array[] = [];
+  let taken = 0;
+  let counted = 0;
+  const count = (bytes: number) => {
+    memory.take(bytes);
+    counted += bytes;
+  };
+  await eachChunk(request, (chunk) => {
+    if (announced > maxBytes) throw tooLarge();
+    taken += chunk.length;
+    if (taken > maxBytes) throw tooLarge();
+    if (shared !== undefined) copyBytes(chunk, shared.subarray(taken - chunk.length, taken));
+    else if (chunk.length > 0) {
+      count(chunk.length + CHUNK_OVERHEAD);
+      chunks.push(chunk);
     }
+  });
+  if (shared !== undefined) return shared;
+  if (encoding?.includes("gzip")) {
+    const body = await inflated(chunks, memory);
+    memory.giveBack(counted);
+    return body;
   }
-
-  #take(bytes: number): void {
-    this.#totalBytes += bytes;
-    if (this.#totalBytes > this.#maxTotalBytes) throw new StatusError("UNAVAILABLE", TOO_MANY);
-  }
-
-  #limitText(): string {
-    return `The request body is larger than the limit of ${this.#maxBytes} bytes.`;
-  }
+  // The pieces are garbage as soon as they are joined.
+  memory.giveBack(counted);
+  return joined(chunks, taken, memory);
 }
 
 /** Calls `take` with each chunk. Unlike iteration, it leaves the connection open for an answer when `take` throws. */
@@ -115,8 +100,9 @@ function eachChunk(request: IncomingMessage, take: (chunk: Uint8Array) => void):
   });
 }
 
-/** One array in a buffer of its own, which can be moved to a thread. */
-function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
+/** One array in a buffer of its own, which can be moved to a thread. It is counted. */
+function joined(chunks: readonly Uint8Array[], length: number, memory: RequestMemory): Uint8Array {
+  memory.take(length);
   const body = new Uint8Array(length);
   let at = 0;
   for (const chunk of chunks) {
@@ -126,12 +112,13 @@ function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
   return body;
 }
 
-/** Inflates gzip if the header mentions it; a body that cannot be inflated within the limit counts as empty. */
-async function inflated(body: Uint8Array, contentEncoding: string | undefined): Promise<Uint8Array> {
-  if (!contentEncoding?.includes("gzip")) return body;
-  try {
-    return await gunzipAsync(body, { maxOutputLength: MAX_INFLATED_BYTES });
-  } catch {
-    return new Uint8Array(0);
-  }
+/** A body that cannot be inflated within the limit counts as empty. */
+async function inflated(chunks: readonly Uint8Array[], memory: RequestMemory): Promise<Uint8Array> {
+  const inflating = await inflate(chunks, createGunzip({ chunkSize: INFLATED_AT_ONCE }), {
+    maxBytes: MAX_INFLATED_BYTES,
+    memory,
+  });
+  if (typeof inflating === "string") return new Uint8Array(0);
+  memory.giveBack(inflating.length);
+  return joined(inflating.chunks, inflating.length, memory);
 }

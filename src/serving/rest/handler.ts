@@ -2,20 +2,20 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { FaceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import type { TensorMap } from "../../base/tensor.ts";
 import { classify } from "../classify.ts";
 import { detect, embed } from "../faces.ts";
 import type { JsonCodec } from "../json/codec.ts";
 import { signatureTypes } from "../json/codec-calls.ts";
 import {
-  writeClassifyJson,
   writeErrorJson,
   writeIndentedJson,
   writeMetadataJson,
   writeModelsJson,
-  writeRegressJson,
   writeStatusJson,
 } from "../json/write.ts";
 import type { ServerMetrics } from "../metrics.ts";
+import type { ImageUrls } from "../photos/image-urls.ts";
 import type { PhotoThreads } from "../photos/photo-threads.ts";
 import { predict } from "../predict.ts";
 import { regress } from "../regress.ts";
@@ -45,8 +45,12 @@ export interface RestContext {
   readonly codec: JsonCodec;
   /** Finds faces in photographs; absent on a server without a detector. */
   readonly photos?: PhotoThreads | undefined;
+  /** Fetches photographs that requests name by URL; absent where they may not. */
+  readonly imageUrls?: ImageUrls | undefined;
   readonly metrics: ServerMetrics;
   readonly log: Log;
+  /** Aborted when the server is about to stop. */
+  readonly draining?: AbortSignal;
   readonly options: RestOptions;
 }
 
@@ -152,20 +156,23 @@ const ANSWERS: { readonly [A in ModelAction]: Answer } = {
     const call = { model, signatureName, inputs: memory.adoptAll(read.inputs), outputFilter: [] };
     using limit = runLimit(context, request);
     const { outputs } = await predict(catalog, call, { signal: limit.signal, memory });
+    memory.take(textBytes(outputs));
     // Outputs may be inputs unchanged, so the memory must last until they are written.
     return await codec.writePredict(outputs, format, signal);
   },
 
   classify: async (context, request, model) => {
-    const call = { model, ...(await context.codec.readExamples(request.body, request.signal)) };
+    const call = { model, ...(await context.codec.readExamples(request.body, request)) };
     using limit = runLimit(context, request);
-    return writeClassifyJson((await classify(context.catalog, call, limit)).classifications);
+    const answer = await classify(context.catalog, call, runOptions(limit, request));
+    return await context.codec.writeClassify(answer, request.signal);
   },
 
   regress: async (context, request, model) => {
-    const call = { model, ...(await context.codec.readExamples(request.body, request.signal)) };
+    const call = { model, ...(await context.codec.readExamples(request.body, request)) };
     using limit = runLimit(context, request);
-    return writeRegressJson((await regress(context.catalog, call, limit)).values);
+    const answer = await regress(context.catalog, call, runOptions(limit, request));
+    return await context.codec.writeRegress(answer, request.signal);
   },
 
   verify: async (context, request, model) => {
@@ -187,6 +194,15 @@ const ANSWERS: { readonly [A in ModelAction]: Answer } = {
   },
 };
 
+/** Bytes that a number takes as text, and as an element. */
+const NUMBER_BYTES = 16;
+
+function textBytes(outputs: TensorMap): number {
+  let numbers = 0;
+  for (const { data } of outputs.values()) numbers += data.length;
+  return numbers * NUMBER_BYTES;
+}
+
 /** The actions that TensorFlow Serving does not have; their errors have a code. */
 const OURS: ReadonlySet<string> = new Set(["verify", "detect", "embed"] satisfies ModelAction[]);
 /** Photographs that were read and understood, but show no face to answer about. */
@@ -204,10 +220,11 @@ function ourFailure({ status, message, cause }: StatusError): { status: number; 
 
 const verbContext = ({ catalog, photos }: RestContext) => ({ models: catalog, photos });
 
-const received = ({ codec }: RestContext, { body, headers, signal }: RestRequest) => ({
+const received = ({ codec, imageUrls }: RestContext, { body, headers, signal }: RestRequest) => ({
   body,
   contentType: headers["content-type"] ?? "",
   codec,
+  imageUrls,
   signal,
 });
 

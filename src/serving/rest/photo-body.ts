@@ -2,6 +2,8 @@
 import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
 import type { PhotoCall } from "../faces.ts";
 import type { JsonCodec } from "../json/codec.ts";
+import type { PhotoUrl } from "../json/photos.ts";
+import type { ImageUrls } from "../photos/image-urls.ts";
 import { DEFAULT_WISH, PAIR_NAMES } from "../photos/meant-faces.ts";
 import type { FaceWish } from "../photos/photo-threads.ts";
 import { invalidArgument } from "../status.ts";
@@ -13,7 +15,22 @@ export interface Received {
   readonly body: Uint8Array;
   readonly contentType: string;
   readonly codec: JsonCodec;
+  /** Fetches photographs that are named by URL; absent where the server fetches none. */
+  readonly imageUrls?: ImageUrls | undefined;
   readonly signal: AbortSignal;
+}
+
+/** The content of a photograph; one that lies elsewhere is fetched. */
+async function contentOf(
+  file: Uint8Array | PhotoUrl,
+  name: string,
+  { imageUrls, signal }: Received,
+): Promise<Uint8Array> {
+  if (!("url" in file)) return file;
+  if (imageUrls !== undefined) return await imageUrls.fetch(file.url, name, signal);
+  throw invalidArgument(
+    `"${name}" is a URL, and this server fetches none; start it with --image_urls https://HOST/, or send the file as {"b64": "…"}`,
+  );
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -21,7 +38,7 @@ type Fields = Readonly<Record<string, unknown>>;
 /** Fields of a form are text. */
 function fieldsOf(parts: readonly FormPart[]): Fields {
   const texts = parts
-    .filter(({ fileName }) => fileName === "")
+    .filter(({ isFile }) => !isFile)
     .map(({ name, data }) => [name, Buffer.from(data).toString("utf8")] as const);
   const given = new Map<string, unknown>(texts);
   const [far, strict] = [given.get("far"), given.get("strict")];
@@ -56,11 +73,13 @@ function wishOf({ face, strict }: Fields): FaceWish | undefined {
   return { choice, strict: wanted };
 }
 
+const VERIFY_FIELDS = ["far", "face", "strict"];
+
 const isForm = (contentType: string) => /^multipart\/form-data/i.test(contentType);
 
 /** The files of a form in the order of the names, where each has its name; otherwise in the order of the form. */
 function pairOf(parts: readonly FormPart[]): readonly [Uint8Array, Uint8Array] {
-  const files = parts.filter((part) => part.fileName !== "");
+  const files = parts.filter(({ isFile }) => isFile);
   const named = PAIR_NAMES.map((name) => files.find((part) => part.name === name));
   const [first, second] = named.includes(undefined) ? files : named;
   if (first === undefined || second === undefined || files.length > 2) {
@@ -73,10 +92,12 @@ function pairOf(parts: readonly FormPart[]): readonly [Uint8Array, Uint8Array] {
  * Reads two photographs: a form with two files, or JSON with `anchor` and `verification`; beside them `far`, `face` and `strict`.
  * @throws StatusError `INVALID_ARGUMENT` for any other body.
  */
-export async function readPair({ body, contentType, codec, signal }: Received): Promise<VerifyCall> {
+export async function readPair(received: Received): Promise<VerifyCall> {
+  const { body, contentType, codec, signal } = received;
   if (isForm(contentType)) {
     const parts = readForm(body, contentType);
     const fields = fieldsOf(parts);
+    refuseUnknown(fields, VERIFY_FIELDS);
     return { images: pairOf(parts), far: farOf(fields), wish: wishOf(fields) };
   }
   if (isFormUpload(contentType)) {
@@ -85,8 +106,12 @@ export async function readPair({ body, contentType, codec, signal }: Received): 
     );
   }
   const { files, fields } = await codec.readPhotos(body, PAIR_NAMES, signal);
-  refuseUnknown(fields, ["far", "face", "strict"]);
-  return { images: [files[0]!, files[1]!], far: farOf(fields), wish: wishOf(fields) };
+  refuseUnknown(fields, VERIFY_FIELDS);
+  const [far, wish] = [farOf(fields), wishOf(fields)];
+  const [first, second] = await Promise.all(
+    PAIR_NAMES.map((name, i) => contentOf(files[i]!, name, received)),
+  );
+  return { images: [first!, second!], far, wish };
 }
 
 /**
@@ -94,13 +119,11 @@ export async function readPair({ body, contentType, codec, signal }: Received): 
  * @param known names of the fields that may be beside it, in a form or in JSON.
  * @throws StatusError `INVALID_ARGUMENT` for any other body.
  */
-export async function readPhoto(
-  { body, contentType, codec, signal }: Received,
-  known: readonly string[],
-): Promise<PhotoCall> {
+export async function readPhoto(received: Received, known: readonly string[]): Promise<PhotoCall> {
+  const { body, contentType, codec, signal } = received;
   if (isForm(contentType)) {
     const parts = readForm(body, contentType);
-    const files = parts.filter((part) => part.fileName !== "");
+    const files = parts.filter(({ isFile }) => isFile);
     const [file] = files;
     if (file === undefined || files.length > 1) {
       throw invalidArgument(`a form with one image file is wanted, got ${files.length} files`);
@@ -112,5 +135,6 @@ export async function readPhoto(
   if (isFormUpload(contentType)) return { image: body, wish: undefined };
   const { files, fields } = await codec.readPhotos(body, ["image"], signal);
   refuseUnknown(fields, known);
-  return { image: files[0]!, wish: wishOf(fields) };
+  const wish = wishOf(fields);
+  return { image: await contentOf(files[0]!, "image", received), wish };
 }

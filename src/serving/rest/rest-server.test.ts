@@ -9,6 +9,7 @@ import { loadProgram, type ModelFolder, modelFolder } from "../../../test/suppor
 import { silentLog } from "../../base/log.ts";
 import { ModelServerConfigSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { JsonCodec } from "../json/codec.ts";
+import { UNBOUNDED } from "../memory-budget.ts";
 import { ServerMetrics } from "../metrics.ts";
 import { Repository } from "../repository/repository.ts";
 import { parseTextProto } from "../repository/text-proto.ts";
@@ -38,7 +39,7 @@ async function serve(
     log: silentLog,
     options: { timeoutMs: 200, enableCors: false, listModels: true, acceptBinary: false, ...options },
   };
-  const server = await startRest(context, { limits: LIMITS, ...more }, 0);
+  const server = await startRest(context, { limits: LIMITS, budget: UNBOUNDED, ...more }, 0);
   servers.push(server);
   return server.port;
 }

@@ -7,14 +7,16 @@ import fastify, {
   type FastifyRequest,
   type HTTPMethods,
 } from "fastify";
-import { FaceError, messageOf, systemCode } from "../../base/errors.ts";
+import { systemCode } from "../../base/errors.ts";
 import { writeErrorJson } from "../json/write.ts";
+import type { MemoryBudget } from "../memory-budget.ts";
+import { portError } from "../ports.ts";
 import { isAvailable } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, requestId } from "../request.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
 import type { Tls } from "../tls.ts";
-import { BodyBudget, BodyTooLarge } from "./body.ts";
+import { BodyTooLarge, collectBody } from "./body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./handler.ts";
 import { isUri } from "./path.ts";
 import { isFormUpload } from "./upload.ts";
@@ -23,19 +25,23 @@ import { isFormUpload } from "./upload.ts";
 export interface RestLimits {
   /** Largest body of one request. */
   readonly maxBodyBytes: number;
-  /** Largest sum of bodies in memory. */
-  readonly maxTotalBodyBytes: number;
   /** A request must arrive completely within this time. */
   readonly requestTimeoutMs: number;
   readonly maxConnections: number;
+  /** An idle connection is closed after this time. Default 72 seconds. */
+  readonly keepAliveMs?: number;
 }
 
 /** How to serve. */
 export interface RestServerOptions {
   readonly limits: RestLimits;
+  /** Of the memory of all requests. */
+  readonly budget: MemoryBudget;
   /** Path of the Prometheus page; default none. */
   readonly metricsPath?: string | undefined;
   readonly tls?: Tls | undefined;
+  /** Default: all addresses. */
+  readonly bindAddress?: string | undefined;
 }
 
 /** A REST interface that listens. */
@@ -53,12 +59,13 @@ const NOT_FOUND_PAGE =
 const BAD_REQUEST_PAGE =
   "<html><head>\n<title>400 Bad Request</title>\n</head><body>\n<h1>Bad Request</h1>\n</body></html>\n";
 const CHECKS_PER_TIMEOUT = 4;
+/** Time from the end of a request to the end of its client's side, where the one says the other. */
+const HALF_CLOSE_MS = 5;
 const HTML = { "content-type": "text/html", connection: "close" } as const;
 const TEXT = { "content-type": "text/plain" } as const;
 
 /** Builds the interface without listening; `inject` of the result answers in process. */
 export function createRestApp(context: RestContext, options: RestServerOptions): FastifyInstance {
-  const budget = new BodyBudget(options.limits.maxBodyBytes, options.limits.maxTotalBodyBytes);
   const { requestTimeoutMs } = options.limits;
   // Node checks for late requests at intervals.
   const checking =
@@ -68,6 +75,7 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
   const app = fastify({
     genReqId: ({ headers }: IncomingMessage) => requestId(headers[REQUEST_ID_HEADER]),
     requestTimeout: requestTimeoutMs,
+    ...(options.limits.keepAliveMs !== undefined && { keepAliveTimeout: options.limits.keepAliveMs }),
     forceCloseConnections: "idle",
     return503OnClosing: false,
     clientErrorHandler: (error: unknown, socket: Socket) => {
@@ -89,6 +97,10 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
     }),
   } as Parameters<typeof fastify>[0]) as unknown as FastifyInstance;
   app.server.headersTimeout = requestTimeoutMs;
+  // A client may close its side when it has sent its request, and is answered.
+  (app.server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
+  // Requests that wait behind each other on a connection listen to its end, each.
+  app.server.on("connection", (socket) => socket.setMaxListeners(0));
   app.server.maxConnections = options.limits.maxConnections;
   // A connection with a request in flight at shutdown is closed after its answer instead of kept alive.
   let isClosing = false;
@@ -100,7 +112,7 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
   });
   // Answered before fastify would parse the body, which it refuses for content types that it does not know.
   const onRequest = (request: FastifyRequest, reply: FastifyReply) =>
-    answer(request, reply, context, options, budget);
+    answer(request, reply, context, options);
   app.route({ method: METHODS, url: "/", onRequest, handler: () => undefined });
   app.setNotFoundHandler((_request, reply) => reply.code(501).headers(HTML).send("Not Implemented"));
   return app;
@@ -116,13 +128,12 @@ async function answer(
   reply: FastifyReply,
   context: RestContext,
   options: RestServerOptions,
-  budget: BodyBudget,
 ): Promise<FastifyReply> {
   const target = request.originalUrl;
   reply.header(REQUEST_ID_HEADER, request.id);
   if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
   if (UNDER_V1.test(target)) {
-    const { status, headers, body } = await answerV1(request, context, budget);
+    const { status, headers, body } = await answerV1(request, context, options);
     // For text, fastify would add a character set to the content type.
     return reply.code(status).headers(headers).send(asBuffer(body));
   }
@@ -142,7 +153,8 @@ function asBuffer(body: Uint8Array | string): Buffer {
 }
 
 /** Ready means that every model of the configuration has an available version. */
-function ready(reply: FastifyReply, { catalog }: RestContext): FastifyReply {
+function ready(reply: FastifyReply, { catalog, draining }: RestContext): FastifyReply {
+  if (draining?.aborted) return reply.code(503).headers(TEXT).send("the server is about to stop\n");
   const missing = catalog.names().filter((name) => !isAvailable(catalog, name));
   if (missing.length === 0) return reply.headers(TEXT).send("ok\n");
   return reply
@@ -154,22 +166,27 @@ function ready(reply: FastifyReply, { catalog }: RestContext): FastifyReply {
 async function answerV1(
   request: FastifyRequest,
   context: RestContext,
-  budget: BodyBudget,
+  { budget, limits }: RestServerOptions,
 ): Promise<RestAnswer> {
   const left = new AbortController();
   const leave = () => left.abort(new StatusError("CANCELLED", "The client has left."));
   const { socket, headers } = request.raw;
-  socket.once("close", leave);
-  let taken = 0;
-  using memory = new RequestMemory();
+  let receivedMs = Number.POSITIVE_INFINITY;
+  // A client may close its side to say that its request is complete; one that does so later has left.
+  const end = () => {
+    if (!request.raw.complete) socket.destroy();
+    else if (performance.now() > receivedMs + HALF_CLOSE_MS) leave();
+  };
+  socket.once("close", leave).once("end", end);
+  using memory = new RequestMemory(budget);
   try {
     const hasBody = request.method !== "GET" && request.method !== "HEAD";
     // The image decoder cannot read shared memory.
-    const isShared = !isFormUpload(headers["content-type"] ?? "");
+    const mayShare = !isFormUpload(headers["content-type"] ?? "");
     const body = hasBody
-      ? await budget.collect(request.raw, isShared ? memory : undefined)
+      ? await collectBody(request.raw, { maxBytes: limits.maxBodyBytes, memory, mayShare })
       : new Uint8Array(0);
-    taken = body.length;
+    receivedMs = performance.now();
     return await answerRest(context, {
       id: request.id,
       method: request.method,
@@ -182,8 +199,7 @@ async function answerV1(
   } catch (error) {
     return refusal(error);
   } finally {
-    budget.release(taken);
-    socket.off("close", leave);
+    socket.off("close", leave).off("end", end);
   }
 }
 
@@ -206,13 +222,10 @@ export async function startRest(
 ): Promise<RestServer> {
   const app = createRestApp(context, options);
   try {
-    await listen(app, port);
+    await listen(app, port, options.bindAddress);
   } catch (error) {
     await app.close();
-    throw new FaceError("PORT_IN_USE", `cannot listen on REST port ${port}: ${messageOf(error)}`, {
-      hint: "stop the program that uses it, or choose another --rest_api_port",
-      cause: error,
-    });
+    throw portError("REST", port, error);
   }
   return {
     port: (app.server.address() as AddressInfo).port,
@@ -224,8 +237,12 @@ export async function startRest(
   };
 }
 
-/** Listens on IPv6 and IPv4, or on IPv4 alone where the machine has no IPv6. */
-async function listen(app: FastifyInstance, port: number): Promise<void> {
+/** Listens on the address, or else on IPv6 and IPv4, or on IPv4 alone where the machine has no IPv6. */
+async function listen(app: FastifyInstance, port: number, address: string | undefined): Promise<void> {
+  if (address !== undefined) {
+    await app.listen({ port, host: address });
+    return;
+  }
   try {
     await app.listen({ port, host: "::" });
   } catch (error) {

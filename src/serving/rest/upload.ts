@@ -5,6 +5,8 @@
 
 import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
 import { bytesPerElement, sizeOf, type Tensor } from "../../base/tensor.ts";
+import { imageFormat } from "../../image/decode.ts";
+import { type ImageSettings, imageSize } from "../../image/settings.ts";
 import type { Signature, SignatureTensor } from "../../savedmodel/signature.ts";
 import { imageBatch, imageSettingsOf } from "../engine/image-input.ts";
 import type { PredictJson } from "../json/tensors.ts";
@@ -15,8 +17,8 @@ import { invalidArgument } from "../status.ts";
 /** One field of a form. */
 export interface FormPart {
   readonly name: string;
-  /** Empty for fields that are not files. */
-  readonly fileName: string;
+  /** Whether it is a file, with or without a name. */
+  readonly isFile: boolean;
   readonly contentType: string;
   readonly data: Uint8Array;
 }
@@ -26,7 +28,9 @@ const MOST_PARTS = 1024;
 const CRLF = "\r\n";
 
 function parameter(header: string, name: string): string | undefined {
-  const match = new RegExp(`(?:^|;)\\s*${name}=(?:"((?:[^"\\\\]|\\\\.)*)"|([^;\\s]*))`, "i").exec(header);
+  const match = new RegExp(`(?:^|;)\\s*${name}\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|([^;\\s]*))`, "i").exec(
+    header,
+  );
   return match?.[1]?.replace(/\\(.)/g, "$1") ?? match?.[2];
 }
 
@@ -65,12 +69,21 @@ function readPart(bytes: Buffer, start: number, headersEnd: number, end: number)
   const disposition = headers.get("content-disposition") ?? "";
   const name = parameter(disposition, "name");
   if (name === undefined) throw invalidArgument("every part of a form needs a name");
-  return {
-    name,
-    fileName: parameter(disposition, "filename") ?? "",
-    contentType: headers.get("content-type") ?? "text/plain",
-    data: bytes.subarray(headersEnd + 2 * CRLF.length, end),
-  };
+  const contentType = headers.get("content-type") ?? "text/plain";
+  const sent = bytes.subarray(headersEnd + 2 * CRLF.length, end);
+  const isBase64 = headers.get("content-transfer-encoding")?.toLowerCase() === "base64";
+  const data = isBase64 ? Buffer.from(sent.toString("latin1"), "base64") : sent;
+  return { name, isFile: isFile(disposition, contentType, data), contentType, data };
+}
+
+/** A part is a file by its name, also in the form of RFC 5987 (`filename*`), by its type, or by an image's content. */
+function isFile(disposition: string, contentType: string, data: Uint8Array): boolean {
+  const fileName = parameter(disposition, "filename") || parameter(disposition, "filename\\*");
+  return (
+    Boolean(fileName) ||
+    /^(?:image\/|application\/octet-stream)/i.test(contentType) ||
+    imageFormat(data) !== undefined
+  );
 }
 
 /** Whether a content type means a raw tensor, an image or a form. */
@@ -110,7 +123,7 @@ function onlyPart(signature: Signature, data: Uint8Array, contentType: string): 
       `a body of type ${contentType} is one input, the signature takes ${signature.inputs.size}; send a form`,
     );
   }
-  return { name: only, fileName: "", contentType, data };
+  return { name: only, isFile: true, contentType, data };
 }
 
 async function tensorsFrom(
@@ -145,10 +158,17 @@ async function tensorFrom(
   const rows = parts.map(({ data }) => data);
   if (dtype === "string") return { dtype, shape: [rows.length], data: rows };
   const settings = imageSettingsOf(input);
-  const areImages = parts.every(({ contentType }) => /^image\//i.test(contentType));
-  if (areImages && settings !== undefined) return imageBatch(rows, settings, memory);
+  if (settings !== undefined && parts.every((part) => isImage(part, settings)))
+    return imageBatch(rows, settings, memory);
   const bytes = rows.length === 1 ? rows[0]! : Buffer.concat(rows);
   return memory.fromBytes(dtype, shapeFor(name, input, bytes.byteLength / bytesPerElement(dtype)), bytes);
+}
+
+/** Whether a part is an image file: by its type, or by its content where it cannot be an image as numbers. */
+function isImage({ contentType, data }: FormPart, settings: ImageSettings): boolean {
+  if (/^image\//i.test(contentType)) return true;
+  const isRaw = data.length % (imageSize(settings) * Float32Array.BYTES_PER_ELEMENT) === 0;
+  return !isRaw && imageFormat(data) !== undefined;
 }
 
 /** The signature's shape, its one unknown side computed from the number of elements. */

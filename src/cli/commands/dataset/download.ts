@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Argument, Command } from "commander";
 import { chooseParts, REMOTE_DATASETS, remoteDataset } from "../../../data/catalogue.ts";
 import { type FetchEvent, fetchDataset } from "../../../data/fetch-dataset.ts";
-import { onInterrupt } from "../../process.ts";
+import { commandText, onInterrupt } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { TransferText } from "../../transfer.ts";
 
@@ -51,7 +51,7 @@ async function download(name: string, { part = [], output, mirror, keepArchives 
   });
   line[Symbol.dispose]();
   console.log(`${folder}: ${images} images`);
-  console.log(`look at them: faceid dataset preview --dataset-path ${folder}`);
+  console.log(`look at them: ${commandText("dataset", "preview", "--dataset-path", folder)}`);
 }
 
 export function downloadCommand(): Command {

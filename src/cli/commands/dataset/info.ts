@@ -1,7 +1,9 @@
-/** @file `faceid dataset info`: counts the people and images of a dataset and finds unreadable files. */
+/** @file `faceid dataset info`: counts the people and images of a dataset, what is left out, unreadable files and equal ones. */
 import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
 import { openDataset } from "../../../data/dataset.ts";
+import { type Duplicate, type Duplicates, findDuplicates } from "../../../data/duplicates.ts";
+import { leftOutText } from "../../../data/left-out.ts";
 import { findUnreadable, type Survey, surveyDataset, type Unreadable } from "../../../data/survey.ts";
 import { addOptions } from "../../options.ts";
 import { onInterrupt } from "../../process.ts";
@@ -14,25 +16,48 @@ interface Flags {
   readonly strict?: true;
 }
 
-/** Unreadable files that the text names; `--json` lists all. */
+/** Files of one kind that the text names; `--json` lists all. */
 const NAMED = 20;
 
-function surveyText(survey: Survey, unreadable: readonly Unreadable[] | undefined): string {
-  const { least, median, mean, most } = survey.imagesPerIdentity;
-  const rows = [
-    ["dataset", survey.name],
-    ["layout", survey.layout],
-    ["identities", survey.identities],
-    ["images", survey.images],
-    ["images per identity", `${least} to ${most}, median ${median}, mean ${mean.toFixed(2)}`],
-    ["with two or more", `${survey.pairable}, giving ${survey.positivePairs} pairs of one person`],
-    ["unreadable files", unreadable === undefined ? "not checked" : unreadable.length],
+/** Lines for a list, the first of them only. */
+function namedLines<T>(list: readonly T[], line: (item: T) => string): string[] {
+  const more = list.length - NAMED;
+  return [
+    ...list.slice(0, NAMED).map((item) => `  ${line(item)}`),
+    ...(more > 0 ? [`  and ${more} more; --json lists them all`] : []),
   ];
-  const lines = rows.map(([name, value]) => `${String(name).padEnd(21)}${value}`);
-  for (const { path, reason } of (unreadable ?? []).slice(0, NAMED)) lines.push(`  ${path}: ${reason}`);
-  const more = (unreadable?.length ?? 0) - NAMED;
-  if (more > 0) lines.push(`  and ${more} more; --json lists them all`);
-  return lines.join("\n");
+}
+
+function surveyText(
+  survey: Survey,
+  unreadable: readonly Unreadable[] | undefined,
+  duplicates: Duplicates | undefined,
+): string {
+  const { least, median, mean, most } = survey.imagesPerIdentity;
+  const { leftOut, remarks } = survey;
+  const row = (name: string, value: unknown) => `${name.padEnd(21)}${value}`;
+  const checked = (list: readonly unknown[] | undefined) => list?.length ?? "not checked";
+  const equal = ({ path, original }: Duplicate) => `${path} = ${original}`;
+  return [
+    row("dataset", survey.name),
+    row("layout", survey.layout),
+    row("identities", survey.identities),
+    row("images", survey.images),
+    row("images per identity", `${least} to ${most}, median ${median}, mean ${mean.toFixed(2)}`),
+    row("with two or more", `${survey.pairable}, giving ${survey.positivePairs} pairs of one person`),
+    row(
+      "left out",
+      leftOut.reduce((sum, { count }) => sum + count, 0),
+    ),
+    ...leftOut.map(leftOutText).map((line) => `  ${line}`),
+    row("unreadable files", checked(unreadable)),
+    ...namedLines(unreadable ?? [], ({ path, reason }) => `${path}: ${reason}`),
+    row("equal, one person", checked(duplicates?.ofOnePerson)),
+    ...namedLines(duplicates?.ofOnePerson ?? [], equal),
+    row("equal, two people", checked(duplicates?.ofTwoPeople)),
+    ...namedLines(duplicates?.ofTwoPeople ?? [], equal),
+    ...remarks.map((remark) => `note: ${remark}`),
+  ].join("\n");
 }
 
 async function info({ check, json, strict, ...rest }: Flags & Record<string, unknown>): Promise<void> {
@@ -44,8 +69,14 @@ async function info({ check, json, strict, ...rest }: Flags & Record<string, unk
   const unreadable = check
     ? await findUnreadable(dataset, { onProgress, signal: interrupt.signal })
     : undefined;
+  line.show("looking for equal photographs");
+  const duplicates = check ? await findDuplicates(dataset, interrupt.signal) : undefined;
   line[Symbol.dispose]();
-  console.log(json === true ? JSON.stringify({ ...survey, unreadable }) : surveyText(survey, unreadable));
+  console.log(
+    json === true
+      ? JSON.stringify({ ...survey, unreadable, duplicates })
+      : surveyText(survey, unreadable, duplicates),
+  );
   if (strict === true && unreadable !== undefined && unreadable.length > 0) {
     throw new FaceError(
       "IMAGE_UNREADABLE",
@@ -59,8 +90,8 @@ async function info({ check, json, strict, ...rest }: Flags & Record<string, unk
 
 export function infoCommand(): Command {
   const command = new Command("info")
-    .description("count a dataset's people and images, and decode every file")
-    .option("--no-check", "count only, without decoding the files")
+    .description("count a dataset's people and images, and decode and compare all files")
+    .option("--no-check", "count only, without reading the files")
     .option("--strict", "fail when a file cannot be read")
     .option("--json", "print one JSON object and nothing else on standard output");
   return addOptions(command, peopleSettings).action(info);

@@ -5,7 +5,7 @@ import { contactSheet } from "../../../data/contact-sheet.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../image/augment-settings.ts";
 import { encodeJpeg, encodePng } from "../../../image/decode.ts";
-import { addNumber, addOptions } from "../../options.ts";
+import { addNumber, addOptions, requireEnding } from "../../options.ts";
 import { consoleLog } from "../../process.ts";
 import { peopleOf, peopleSettings, sizeOf, sizeSettings } from "../../settings.ts";
 
@@ -25,6 +25,7 @@ async function preview({
   augment,
   ...rest
 }: Flags & Record<string, unknown>): Promise<void> {
+  requireEnding("--output", output, ["png", "jpg", "jpeg"]);
   const { imageShape, ...people } = rest;
   const dataset = await openDataset(peopleOf(people));
   const log = consoleLog();

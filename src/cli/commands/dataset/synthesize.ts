@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { writeSynthetic } from "../../../data/drawn.ts";
 import { addNumber, addOptions } from "../../options.ts";
-import { onInterrupt } from "../../process.ts";
+import { commandText, onInterrupt } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { sizeOf, sizeSettings } from "../../settings.ts";
 
@@ -56,7 +56,7 @@ async function synthesize(flags: Flags & Record<string, unknown>): Promise<void>
   });
   line[Symbol.dispose]();
   console.log(`${output}: ${identities} people, ${images} images`);
-  console.log(`train on them: faceid train --dataset digiface --dataset-path ${output}`);
+  console.log(`train on them: ${commandText("train", "--dataset", "digiface", "--dataset-path", output)}`);
 }
 
 export function synthesizeCommand(): Command {

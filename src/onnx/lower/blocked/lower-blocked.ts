@@ -1,8 +1,8 @@
-/** @file Lowering of convolutions, their derivatives by the input, and pools to the runtime's blocked operators. */
-import type { Node, OpAttrs, Pads, Pair } from "../../../graph/ops.ts";
+/** @file Lowering of convolutions and their derivatives by the input to the runtime's blocked operators. */
+import type { Node, Pads, Pair } from "../../../graph/ops.ts";
 import { resolvePads } from "../../../graph/windows.ts";
 import { BLOCKS, type Lowering, NCHW, OIHW } from "../lowering.ts";
-import { BLOCKED, type NodeOptions } from "../model-builder.ts";
+import { BLOCKED } from "../model-builder.ts";
 
 /** Blocks hold 8 or 16 channels, depending on the processor; multiples of 16 fill both. */
 export const BLOCK = 16;
@@ -99,15 +99,14 @@ export function fusedRelu(node: Node, lowering: Lowering): Node | undefined {
   return next?.op === "relu" ? next : undefined;
 }
 
-/**
- * Lowers a convolution with its bias and relu to blocked operators where they accept it.
- * @param fused the sum with a bias, if the convolution can include it.
- */
-export function lowerWholeConv(
-  node: Node<"conv2d">,
-  fused: { sum: Node; bias: Node } | undefined,
-  lowering: Lowering,
-): boolean {
+/** The sum with a bias that a convolution can include. */
+export interface Fused {
+  readonly sum: Node;
+  readonly bias: Node;
+}
+
+/** Lowers a convolution with its bias and relu to blocked operators where they accept it. */
+export function lowerWholeConv(node: Node<"conv2d">, fused: Fused | undefined, lowering: Lowering): boolean {
   const [x, kernel] = node.inputs as [Node, Node];
   const sides = sidesOf(kernel);
   const { groups, strides, dilations, padding } = node.attrs;
@@ -146,28 +145,4 @@ export function lowerWholeInputGrad(
   const attributes = { kernel_shape: sides.kernel, strides: [1, 1], dilations, group: 1, pads };
   lowering.result(node, BLOCKS, "Conv", [lowering.value(dy, BLOCKS), filters], attributes, BLOCKED);
   return true;
-}
-
-/** Lowers a pool of a blocked image; the output is blocked too. */
-export function blockedPool(
-  op: "MaxPool" | "AveragePool",
-  node: Node<"maxPool" | "avgPool">,
-  attributes: NodeOptions["attributes"] & object,
-  lowering: Lowering,
-): boolean {
-  const x = node.inputs[0]!;
-  if (!lowering.isBlocked(x)) return false;
-  lowering.result(node, BLOCKS, op, [lowering.value(x, BLOCKS)], attributes, BLOCKED);
-  return true;
-}
-
-/** Each element repeated over a block of pixels. */
-export function blockedRepeat(node: Node, value: string, [height, width]: Pair, lowering: Lowering): string {
-  return lowering.emit(node, "Upsample", [value], { scales: [1, 1, height, width] }, BLOCKED);
-}
-
-/** The share of ones in each window. */
-export function blockedMean(node: Node, x: string, attrs: OpAttrs["maxPool"], lowering: Lowering): string {
-  const attributes = { kernel_shape: attrs.size, strides: attrs.strides };
-  return lowering.emit(node, "AveragePool", [x], attributes, BLOCKED);
 }

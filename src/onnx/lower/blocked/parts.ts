@@ -4,16 +4,8 @@ import { resolvePads } from "../../../graph/windows.ts";
 import { ONNX_TYPE } from "../../dtypes.ts";
 import { BLOCKS, type Lowering, NCHW, OIHW } from "../lowering.ts";
 import { BLOCKED, MICROSOFT } from "../model-builder.ts";
-import {
-  blockedKernel,
-  fusedRelu,
-  imageOf,
-  isThin,
-  padList,
-  placesOf,
-  type Sides,
-  sidesOf,
-} from "./lower-blocked.ts";
+import type { Fused, Sides } from "./lower-blocked.ts";
+import { blockedKernel, fusedRelu, imageOf, isThin, padList, placesOf, sidesOf } from "./lower-blocked.ts";
 
 /*
  * A convolution with the pool's strides computes one position of all windows. The pool is the maximum of these parts; its
@@ -85,7 +77,7 @@ function tournament(pool: Node, parts: readonly string[], lowering: Lowering): s
 /** Lowers a convolution, its bias, its relu and the pool after it in parts, if they have that form. */
 export function lowerConvInParts(
   node: Node<"conv2d">,
-  fused: { sum: Node; bias: Node } | undefined,
+  fused: Fused | undefined,
   lowering: Lowering,
 ): boolean {
   const [x, kernel] = node.inputs as [Node, Node];

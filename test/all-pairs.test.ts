@@ -1,9 +1,9 @@
 /** @file Calibration on all pairs: counted by hand, and intervals that widen when photographs are copies. */
 import { describe, expect, it } from "vitest";
-import { Random } from "../base/random.ts";
-import { calibrateAllPairs, type PersonEmbeddings } from "./all-pairs.ts";
-import { clopperPearson } from "./intervals.ts";
-import { ratesAt } from "./thresholds.ts";
+import { calibrateAllPairs, type PersonEmbeddings } from "../bench/all-pairs.ts";
+import { Random } from "../src/base/random.ts";
+import { clopperPearson } from "../src/evaluate/intervals.ts";
+import { ratesAt } from "../src/evaluate/thresholds.ts";
 
 const SIZE = 8;
 

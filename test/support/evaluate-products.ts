@@ -1,37 +1,10 @@
-/** @file Evaluates matrix products, convolutions, pools and their derivatives with plain loops. */
-import { type Shape, sizeOf, type Tensor } from "../base/tensor.ts";
-import { broadcasted, transposed } from "./evaluate-moving.ts";
-import { numbersOf, tensorOf } from "./numbers.ts";
-import type { ConvAttrs, OpAttrs, Pair, PoolAttrs } from "./ops.ts";
-import { broadcastShapes } from "./shape-rules.ts";
-import { outputSize, resolvePads } from "./windows.ts";
-
-/** A matrix or a batch of them, transposed if `transpose` is set. */
-function oriented(x: Tensor, transpose: boolean): Tensor {
-  const axes = x.shape.map((_, axis) => axis);
-  return transpose ? transposed(x, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]) : x;
-}
-
-export function evaluateMatmul(inputs: readonly Tensor[], attrs: OpAttrs["matmul"]): Tensor {
-  const a = oriented(inputs[0]!, attrs.transposeA);
-  const b = oriented(inputs[1]!, attrs.transposeB);
-  const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2)) as number[];
-  const [rows, inner] = a.shape.slice(-2) as [number, number];
-  const columns = b.shape.at(-1)!;
-  const left = numbersOf(broadcasted(a, [...batch, rows, inner]));
-  const right = numbersOf(broadcasted(b, [...batch, inner, columns]));
-  return tensorOf(a.dtype, [...batch, rows, columns], (out) => {
-    for (let at = 0; at < out.length; at++) {
-      const [row, column] = [Math.floor(at / columns), at % columns];
-      const matrix = Math.floor(row / rows);
-      let sum = 0;
-      for (let k = 0; k < inner; k++) {
-        sum += left[row * inner + k]! * right[(matrix * inner + k) * columns + column]!;
-      }
-      out[at] = sum;
-    }
-  });
-}
+/** @file Evaluates with plain loops what constant folding leaves to the engine: convolutions, pools, softmax, derivatives. */
+import { type Shape, sizeOf, type Tensor } from "../../src/base/tensor.ts";
+import { rowsOf } from "../../src/graph/evaluate-arithmetic.ts";
+import { places, transposed } from "../../src/graph/evaluate-moving.ts";
+import { numbersOf, tensorOf } from "../../src/graph/numbers.ts";
+import type { ConvAttrs, OpAttrs, Pair, PoolAttrs } from "../../src/graph/ops.ts";
+import { outputSize, resolvePads } from "../../src/graph/windows.ts";
 
 /** Windows over a batch of images. */
 interface Windows {
@@ -225,4 +198,51 @@ export function evaluateAvgPoolGrad([dy]: readonly Tensor[], attrs: OpAttrs["avg
       sums[i]! += derivatives[o]! / covered[o]!;
     }),
   );
+}
+
+export function evaluateSoftmax([x]: readonly Tensor[], { axis }: OpAttrs["softmax"]): Tensor {
+  const rows = rowsOf(x!, [axis]);
+  const values = numbersOf(rows.tensor);
+  const shape = rows.perm.map((i) => x!.shape[i]!);
+  const result = tensorOf(x!.dtype, shape, (out) => {
+    for (let first = 0; first < out.length; first += rows.length) {
+      let [greatest, sum] = [Number.NEGATIVE_INFINITY, 0];
+      for (let i = 0; i < rows.length; i++) greatest = Math.max(greatest, values[first + i]!);
+      for (let i = 0; i < rows.length; i++) sum += Math.exp(values[first + i]! - greatest);
+      for (let i = 0; i < rows.length; i++) out[first + i] = Math.exp(values[first + i]! - greatest) / sum;
+    }
+  });
+  return transposed(
+    result,
+    rows.perm.map((_, axis) => rows.perm.indexOf(axis)),
+  );
+}
+
+/** Mean square distance from the given mean, per channel of the last axis. */
+export function evaluateChannelVariance([x, mean]: readonly Tensor[]): Tensor {
+  const [values, means] = [numbersOf(x!), numbersOf(mean!)];
+  const channels = means.length;
+  return tensorOf(x!.dtype, mean!.shape, (out) => {
+    const sums = new Float64Array(channels);
+    for (let i = 0; i < values.length; i++) sums[i % channels]! += (values[i]! - means[i % channels]!) ** 2;
+    for (let c = 0; c < channels; c++) out[c] = sums[c]! / (values.length / channels);
+  });
+}
+
+export function evaluateGatherGrad(
+  [dy, indices]: readonly Tensor[],
+  { axis, length }: OpAttrs["gatherGrad"],
+): Tensor {
+  const before = dy!.shape.slice(0, axis);
+  const after = dy!.shape.slice(axis + indices!.shape.length);
+  const picked = places(indices!, length);
+  const [outer, inner] = [sizeOf(before), sizeOf(after)];
+  const derivatives = numbersOf(dy!);
+  return tensorOf(dy!.dtype, [...before, length, ...after], (out) => {
+    const sums = new Float64Array(out.length);
+    for (let o = 0, from = 0; o < outer; o++)
+      for (const place of picked)
+        for (let i = 0; i < inner; i++) sums[(o * length + place) * inner + i]! += derivatives[from++]!;
+    for (let i = 0; i < sums.length; i++) out[i] = sums[i]!;
+  });
 }

@@ -1,7 +1,7 @@
 /** @file Thresholds from all pairs of many photographs, with intervals that respect that pairs share people. */
-import type { CalibrationRecord, OperatingPoint, Rate } from "../artifact/calibration.ts";
-import { FaceError } from "../base/errors.ts";
-import { Random } from "../base/random.ts";
+import type { CalibrationRecord, OperatingPoint, Rate } from "../src/artifact/calibration.ts";
+import { FaceError } from "../src/base/errors.ts";
+import { Random } from "../src/base/random.ts";
 
 /** The embeddings of one person's photographs, each of length 1. */
 export type PersonEmbeddings = readonly Float32Array[];

@@ -1,0 +1,103 @@
+/** @file Checks what a program passes to the library: unknown names and wrong values are refused by name and value. */
+import { z } from "zod";
+import { didYouMean, FaceError } from "./errors.ts";
+
+/** Parts of the schemas of options that plain JSON does not have. */
+export const given = {
+  /** Functions, such as listeners of progress. */
+  call: z.custom<(...args: never[]) => unknown>((value) => typeof value === "function", "a function"),
+  log: z.custom<object>(
+    (value) => typeof value === "object" && value !== null && "info" in value,
+    "a log with the functions debug, info, warn and error",
+  ),
+  signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, "an AbortSignal"),
+  /** What is checked elsewhere. */
+  other: z.unknown().optional(),
+  /** A highest false accept rate. */
+  far: z.custom<number>(
+    (value) => typeof value === "number" && value > 0 && value < 1,
+    "a number between 0 and 1, such as 0.001",
+  ),
+  text: z.string().min(1),
+  count: z.number().int().positive(),
+  flag: z.boolean(),
+};
+
+const MOST_SHOWN = 60;
+
+/** A value as an error shows it. */
+function shown(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
+  const text = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? String(value));
+  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
+}
+
+/** What a schema wanted, as the end of a sentence. */
+function wanted(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case "invalid_type": {
+      const kind = issue.expected === "int" ? "whole number" : issue.expected;
+      return `${/^[aeiou]/.test(kind) ? "an" : "a"} ${kind}`;
+    }
+    case "too_small":
+      return issue.origin === "string"
+        ? "a text that is not empty"
+        : `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`;
+    case "too_big":
+      return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
+    case "invalid_value":
+      return `one of ${issue.values.map(String).join(", ")}`;
+    default:
+      return issue.message;
+  }
+}
+
+const at = (value: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value);
+
+/** The names that a schema has at a path. */
+function namesAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let inner: unknown = schema;
+  for (const key of path) {
+    while (inner instanceof z.ZodOptional) inner = inner.unwrap();
+    inner = inner instanceof z.ZodObject ? inner.shape[String(key)] : undefined;
+  }
+  while (inner instanceof z.ZodOptional) inner = inner.unwrap();
+  return inner instanceof z.ZodObject ? Object.keys(inner.shape) : [];
+}
+
+/**
+ * Refuses what a schema does not allow.
+ * @param what the function or its argument, as the error names it.
+ * @throws FaceError `CONFIG_INVALID` naming the option and its value.
+ */
+export function checkOptions(what: string, schema: z.ZodType, options: unknown): void {
+  const parsed = schema.safeParse(options);
+  if (parsed.success) return;
+  const issue = parsed.error.issues[0]!;
+  if (issue.code === "unrecognized_keys") {
+    const key = issue.keys[0]!;
+    const names = namesAt(schema, issue.path);
+    const value = shown(at(options, [...issue.path, key]));
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `${what}: there is no option ${[...issue.path, key].join(".")} (got ${value})${didYouMean(key, names)}`,
+      { hint: names.length === 0 ? "leave it out" : `the options are ${names.join(", ")}` },
+    );
+  }
+  const name = issue.path.length === 0 ? "" : ` ${issue.path.join(".")}:`;
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `${what}:${name} got ${shown(at(options, issue.path))}, expected ${wanted(issue)}`,
+    { hint: "docs/library.md lists the functions with what they take" },
+  );
+}
+
+/** @throws FaceError `CONFIG_INVALID` unless it is a path. */
+export const checkPath = (what: string, value: unknown): void => checkOptions(what, given.text, value);
+
+const photo = z.union([given.text, z.instanceof(Uint8Array)], "the path of an image file or its content");
+
+/** @throws FaceError `CONFIG_INVALID` unless it is a photograph. @param what the function and which photograph. */
+export const checkPhoto = (what: string, value: unknown): void => checkOptions(what, photo, value);

@@ -1,0 +1,65 @@
+/** @file Renames that another program blocks for a moment, and failed writes in words. */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../test/support/photos.ts";
+import { asFaceError, messageOf, SYSTEM_REASONS } from "./errors.ts";
+import { renameWhenFree, writeFileAtomic } from "./files.ts";
+
+const systemError = (code: string, more: object = {}) =>
+  Object.assign(new Error(`${code}: raw text of the system, rename 'a' -> 'b'`), { code, ...more });
+
+describe("a rename", () => {
+  it.each(["EPERM", "EBUSY", "EACCES"])("that answers %s at first is tried again", async (code) => {
+    let left = 3;
+    const rename = async () => {
+      if (left-- > 0) throw systemError(code);
+    };
+    await renameWhenFree("a", "b", { rename });
+    expect(left).toBe(-1);
+  });
+
+  it("fails at once for any other reason, and at last for one that stays", async () => {
+    let calls = 0;
+    const refusing = (code: string) => async () => {
+      calls++;
+      throw systemError(code);
+    };
+    await expect(renameWhenFree("a", "b", { rename: refusing("ENOENT") })).rejects.toThrow("ENOENT");
+    expect(calls).toBe(1);
+    await expect(renameWhenFree("a", "b", { rename: refusing("EBUSY"), attempts: 4 })).rejects.toThrow();
+    expect(calls).toBe(5);
+  });
+});
+
+describe("errors of the system", () => {
+  it("come with what they are about, what is wrong, and what to do", () => {
+    for (const code of Object.keys(SYSTEM_REASONS)) {
+      const { message, hint } = asFaceError(systemError(code, { path: "/data/a.jpg", syscall: "open" }))!;
+      expect(message).toMatch(new RegExp(`^/data/a\\.jpg: ${code}, [a-z]`));
+      expect(hint?.length).toBeGreaterThan(8);
+    }
+    const port = asFaceError(systemError("EADDRINUSE", { address: "::", port: 8501, syscall: "listen" }))!;
+    expect([port.code, port.message]).toEqual([
+      "PORT_IN_USE",
+      "port 8501: EADDRINUSE, another program listens on it",
+    ]);
+    expect(asFaceError(systemError("ENOSPC"))).toMatchObject({ code: "DISK_FULL" });
+    expect(asFaceError(new Error("a bug"))).toBeUndefined();
+    expect(messageOf(new Error("a bug"))).toBe("a bug");
+  });
+
+  it("name the file that could not be written", async () => {
+    const folder = await temporaryFolder();
+    mkdirSync(join(folder, "taken"));
+    writeFileSync(join(folder, "file"), "old");
+    await expect(writeFileAtomic(join(folder, "taken"), "new")).rejects.toMatchObject({
+      code: "FILE_INVALID",
+      message: expect.stringMatching(/taken: EISDIR, it is a folder/),
+    });
+    await expect(writeFileAtomic(join(folder, "file", "below"), "new")).rejects.toMatchObject({
+      message: expect.stringMatching(/below: ENOTDIR, /),
+    });
+    expect(readFileSync(join(folder, "file"), "utf8")).toBe("old");
+  });
+});

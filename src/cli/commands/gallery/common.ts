@@ -1,0 +1,64 @@
+/** @file What the gallery's subcommands share: flags, log, and JSON or text on standard output. */
+import { z } from "zod";
+import { Gallery } from "../../../gallery/gallery.ts";
+import type { GalleryJobOptions } from "../../../jobs/gallery.ts";
+import { resolveOptions } from "../../options.ts";
+import { consoleLog, onInterrupt } from "../../process.ts";
+import { StatusLine } from "../../progress.ts";
+import { EVERY_SETTING } from "../../settings.ts";
+
+export interface GalleryFlags {
+  readonly gallery: string;
+  readonly galleryName: string;
+  readonly json?: true;
+  readonly model?: string;
+}
+
+/** A misspelt variable would go unnoticed, since galleries have no settings of training. */
+export function checkVariables(): void {
+  resolveOptions(z.strictObject({}), { flags: {}, everyKey: EVERY_SETTING });
+}
+
+/** What a job needs, with a line of progress and Ctrl-C; disposing clears both. */
+export interface JobContext extends Disposable {
+  readonly options: GalleryJobOptions & { readonly signal: AbortSignal };
+  readonly line: StatusLine;
+}
+
+export function jobContext({
+  gallery,
+  galleryName,
+  json = false,
+  model,
+}: Omit<GalleryFlags, "json"> & { json?: boolean }): JobContext {
+  checkVariables();
+  const line = new StatusLine();
+  const interrupt = onInterrupt(() => line.say("stopping after this photograph"));
+  const log = { ...consoleLog({ quiet: json }), info: (text: string) => (json ? undefined : line.say(text)) };
+  return {
+    options: { gallery, name: galleryName, model, log, signal: interrupt.signal },
+    line,
+    [Symbol.dispose]() {
+      line[Symbol.dispose]();
+      interrupt[Symbol.dispose]();
+    },
+  };
+}
+
+/** Opens a gallery without its model, runs the work, and closes it. */
+export async function withGallery<T>(
+  flags: GalleryFlags,
+  work: (gallery: Gallery) => Promise<T>,
+): Promise<T> {
+  checkVariables();
+  await using gallery = await Gallery.open(flags.gallery, { name: flags.galleryName });
+  return await work(gallery);
+}
+
+/** Prints an object for programs, or lines for people. */
+export function print({ json }: Pick<GalleryFlags, "json">, object: unknown, text: () => string): void {
+  console.log(json === true ? JSON.stringify(object) : text());
+}
+
+export const plural = (count: number, one: string, many = `${one}s`): string =>
+  `${count} ${count === 1 ? one : many}`;

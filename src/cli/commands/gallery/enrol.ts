@@ -1,0 +1,157 @@
+/** @file `faceid gallery create`, `enrol` and `add`: people and their faces go into a gallery. */
+import { Command, Option } from "commander";
+import { FaceError } from "../../../base/errors.ts";
+import { FACE_CHOICES, type FaceChoice } from "../../../faces/choose.ts";
+import type { Consent } from "../../../gallery/people.ts";
+import {
+  createGallery,
+  type EnrolledPhoto,
+  type EnrolOptions,
+  type EnrolSummary,
+  enrolFolder,
+  enrolPhotos,
+} from "../../../jobs/gallery.ts";
+import { type GalleryFlags, type JobContext, jobContext, plural, print } from "./common.ts";
+
+interface EnrolFlags extends GalleryFlags {
+  readonly face: FaceChoice;
+  readonly strict?: true;
+  readonly keepPhotos?: true;
+  readonly consent?: string;
+  readonly consentGiven?: string;
+  readonly expires?: Date;
+}
+
+const MODEL_HELP = "a model pack or an exported model's folder (default: the gallery's)";
+
+async function create(flags: GalleryFlags): Promise<void> {
+  using context = jobContext(flags);
+  await using opened = await createGallery(context.options);
+  const { gallery } = opened;
+  const { name, address, model } = gallery;
+  print(
+    flags,
+    { gallery: name, address, model },
+    () => `gallery ${name} in ${address}, for the model ${model.name}`,
+  );
+}
+
+function percentLeft(done: number, total: number): string {
+  return `${done} of ${total} photographs (${Math.floor((100 * done) / total)} %)`;
+}
+
+/** How photographs are enrolled, from flags. */
+function enrolOptions(
+  flags: EnrolFlags,
+  { line, options }: JobContext,
+): EnrolOptions & { consent?: Consent; expiresAt?: Date } {
+  const { face, strict, keepPhotos, consent, consentGiven, expires } = flags;
+  if (consent === undefined && consentGiven !== undefined) {
+    throw new FaceError("CONFIG_INVALID", "--consent-given says when, but not how", {
+      hint: 'add --consent, such as --consent "signed form"',
+    });
+  }
+  return {
+    face,
+    strict,
+    keepPhotos,
+    ...(consent === undefined
+      ? {}
+      : { consent: { given: consentGiven ?? new Date().toISOString(), how: consent } }),
+    ...(expires === undefined ? {} : { expiresAt: expires }),
+    signal: options.signal,
+    onPhoto: (photo: EnrolledPhoto, done, total) => {
+      if (photo.state === "left out") line.say(`left out: ${photo.error.message}`);
+      line.show(percentLeft(done, total));
+    },
+  };
+}
+
+function summaryText({ people, enrolled, known, leftOut, resemblances }: EnrolSummary): string {
+  return [
+    `${plural(enrolled, "photograph")} of ${plural(people, "person", "people")} enrolled`,
+    ...(known === 0 ? [] : [`${known} were in the gallery already`]),
+    ...(leftOut.length === 0 ? [] : [`${leftOut.length} left out, as said above`]),
+    ...resemblances.map(
+      ({ image, person, resembles }) =>
+        `warning: ${image} of ${person} looks like ${resembles.person} (similarity ${resembles.similarity.toFixed(3)}): one person under two names, or a wrong name`,
+    ),
+  ].join("\n");
+}
+
+function summaryObject({ leftOut, resemblances, ...counts }: EnrolSummary): object {
+  return {
+    ...counts,
+    leftOut: leftOut.map(({ image, person, error: { code, message } }) => ({
+      image,
+      person,
+      error: { code, message },
+    })),
+    resemblances: resemblances.map(({ image, person, resembles }) => ({ image, person, resembles })),
+  };
+}
+
+async function enrol(folder: string, flags: EnrolFlags): Promise<void> {
+  using context = jobContext(flags);
+  const options = enrolOptions(flags, context);
+  await using opened = await createGallery(context.options);
+  const summary = await enrolFolder(opened, folder, options);
+  context.line[Symbol.dispose]();
+  print(flags, summaryObject(summary), () => summaryText(summary));
+}
+
+async function add(name: string, photos: readonly string[], flags: EnrolFlags): Promise<void> {
+  using context = jobContext(flags);
+  const options = enrolOptions(flags, context);
+  await using opened = await createGallery(context.options);
+  const summary = await enrolPhotos(opened, name, photos, options);
+  context.line[Symbol.dispose]();
+  print(flags, summaryObject(summary), () => summaryText(summary));
+  // A script must notice that nothing of what it gave is in the gallery.
+  if (summary.enrolled + summary.known === 0) process.exitCode = summary.leftOut[0]?.error.exitCode ?? 0;
+}
+
+function parseDate(text: string): Date {
+  const date = new Date(text);
+  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(date.getTime())) return date;
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `--expires: got ${JSON.stringify(text)}, expected a date such as 2030-12-31`,
+  );
+}
+
+function addEnrolOptions(command: Command): Command {
+  return command
+    .option("--model <name|folder>", MODEL_HELP)
+    .addOption(
+      new Option("--face <choice>", "which face is meant where there are several")
+        .choices(FACE_CHOICES)
+        .default("largest"),
+    )
+    .option("--strict", "leave out faces that are small, blurred, turned away or cut off")
+    .option("--keep-photos", "keep the photographs too, so that another model can read them")
+    .option("--consent <how>", "how new people agreed, such as a signed form")
+    .option("--consent-given <date>", "when they did (default now)")
+    .option("--expires <date>", "until when new people may be found", parseDate);
+}
+
+export function enrolCommands(): Command[] {
+  return [
+    new Command("create")
+      .description("make an empty gallery")
+      .option("--model <name|folder>", MODEL_HELP)
+      .action(create),
+    addEnrolOptions(
+      new Command("enrol")
+        .alias("enroll")
+        .description("enrol a folder of people, one folder each")
+        .argument("<folder>", "the folder"),
+    ).action(enrol),
+    addEnrolOptions(
+      new Command("add")
+        .description("enrol photographs of one person")
+        .argument("<name>", "the person")
+        .argument("<photos...>", "photographs"),
+    ).action(add),
+  ];
+}

@@ -1,0 +1,106 @@
+/** @file `faceid gallery export`, `import`, `check` and `reindex`. */
+import { createWriteStream } from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { Command } from "commander";
+import { writeError } from "../../../base/files.ts";
+import type { Gallery } from "../../../gallery/gallery.ts";
+import { reindexGallery } from "../../../jobs/gallery.ts";
+import { exportLines, importGallery } from "../../../jobs/gallery-file.ts";
+import { checkVariables, type GalleryFlags, jobContext, plural, print, withGallery } from "./common.ts";
+
+interface ExportFlags extends GalleryFlags {
+  readonly output: string;
+  readonly person?: string;
+}
+
+/** Writes lines beside the file and renames them into place, so that a stopped export leaves no half. */
+async function writeLines(path: string, lines: AsyncIterable<string>): Promise<number> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  let count = 0;
+  async function* text() {
+    for await (const line of lines) {
+      count++;
+      yield `${line}\n`;
+    }
+  }
+  try {
+    await pipeline(text, createWriteStream(temporary, { mode: 0o600 }));
+    await rename(temporary, path);
+    return count;
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw writeError(path, error);
+  }
+}
+
+async function exportGallery({ output, person, ...flags }: ExportFlags): Promise<void> {
+  const work = (gallery: Gallery) => writeLines(output, exportLines(gallery, person));
+  const people = (await withGallery(flags, work)) - 1;
+  print(flags, { output, people }, () => `${plural(people, "person", "people")} written to ${output}`);
+}
+
+async function importFile(file: string, flags: GalleryFlags): Promise<void> {
+  checkVariables();
+  const { people, faces } = await importGallery(flags.gallery, file, { name: flags.galleryName });
+  print(
+    flags,
+    { people, faces },
+    () => `${plural(people, "person", "people")} and ${plural(faces, "face")} added`,
+  );
+}
+
+async function check(flags: GalleryFlags): Promise<void> {
+  const [health, model] = await withGallery(
+    flags,
+    async (gallery) => [await gallery.check(), gallery.model] as const,
+  );
+  print(flags, { ...health, model }, () =>
+    [
+      `${plural(health.people, "person", "people")}, ${plural(health.faces, "face")}, ${plural(health.photos, "photograph")} kept; model ${model.name}`,
+      ...(health.withoutFaces === 0 ? [] : [`${health.withoutFaces} without a face: no search finds them`]),
+      ...(health.expired === 0 ? [] : [`${health.expired} past the end of their consent: remove them`]),
+      ...(health.stale === 0
+        ? []
+        : [`${health.stale} with embeddings of another model: no search finds them; faceid gallery reindex`]),
+      health.recall === undefined
+        ? "searches compare with every face"
+        : `searches use an index, which finds ${(100 * health.recall).toFixed(1)} % of the nearest people`,
+    ].join("\n"),
+  );
+}
+
+async function reindex(flags: GalleryFlags): Promise<void> {
+  using context = jobContext(flags);
+  const summary = await reindexGallery(context.options);
+  context.line[Symbol.dispose]();
+  const { embedded, withoutPhoto, withoutFace } = summary;
+  print(flags, summary, () =>
+    [
+      `${plural(embedded, "face")} embedded again`,
+      ...(withoutPhoto === 0
+        ? []
+        : [`${withoutPhoto} without a kept photograph: enrol their photographs again`]),
+      ...(withoutFace === 0 ? [] : [`${withoutFace} not found in their photographs any more`]),
+    ].join("\n"),
+  );
+}
+
+export function moveCommands(): Command[] {
+  return [
+    new Command("export")
+      .description("write the people, faces and events as JSON lines")
+      .requiredOption("--output <file>", "where to")
+      .option("--person <person>", "only this person, by name or id")
+      .action(exportGallery),
+    new Command("import")
+      .description("add the people of an exported file")
+      .argument("<file>", "what faceid gallery export wrote")
+      .action(importFile),
+    new Command("check").description("count what needs attention, and measure the index").action(check),
+    new Command("reindex")
+      .description("make the embeddings by another model, from kept photographs")
+      .option("--model <name|folder>", "the model (default opencv-sface)")
+      .action(reindex),
+  ];
+}

@@ -1,0 +1,93 @@
+/** @file `faceid gallery list`, `show`, `rename`, `merge` and `remove`. */
+import { Command } from "commander";
+import type { Gallery } from "../../../gallery/gallery.ts";
+import type { Person } from "../../../gallery/people.ts";
+import { addNumber } from "../../options.ts";
+import { type GalleryFlags, plural, print, withGallery } from "./common.ts";
+
+interface ListFlags extends GalleryFlags {
+  readonly search?: string;
+  readonly after?: string;
+  readonly limit?: number;
+}
+
+const dayOf = (date: Date) => date.toISOString().slice(0, 10);
+
+async function list(flags: ListFlags): Promise<void> {
+  const people = await withGallery(flags, (gallery) => gallery.people.list(flags));
+  const width = Math.max(...people.map(({ name }) => name.length), 0);
+  print(flags, { people }, () =>
+    people.length === 0
+      ? "nobody is enrolled"
+      : people.map(({ name, faces }) => `${name.padEnd(width)}  ${plural(faces, "face")}`).join("\n"),
+  );
+}
+
+function personText(person: Person, faces: Awaited<ReturnType<Gallery["faces"]["of"]>>): string {
+  const { name, id, notes, consent, expiresAt, createdAt } = person;
+  return [
+    `${name}`,
+    `  id       ${id}`,
+    `  since    ${dayOf(createdAt)}`,
+    `  consent  ${consent === null ? "not recorded" : `${consent.how}, ${consent.given}`}`,
+    ...(expiresAt === null ? [] : [`  expires  ${dayOf(expiresAt)}`]),
+    ...(Object.keys(notes).length === 0 ? [] : [`  notes    ${JSON.stringify(notes)}`]),
+    ...faces.map(
+      ({ id: face, source, hasPhoto }) =>
+        `  face     ${face}  ${source ?? ""}${hasPhoto ? "  photograph kept" : ""}`,
+    ),
+  ].join("\n");
+}
+
+async function show(who: string, flags: GalleryFlags): Promise<void> {
+  const [person, faces, events] = await withGallery(flags, async (gallery) => {
+    const found = await gallery.people.get(who);
+    return [found, await gallery.faces.of(found.id), await gallery.eventsOf(found.id)] as const;
+  });
+  print(flags, { ...person, faces, events }, () => personText(person, faces));
+}
+
+async function rename(who: string, name: string, flags: GalleryFlags): Promise<void> {
+  const person = await withGallery(flags, (gallery) => gallery.people.update(who, { name }));
+  print(flags, person, () => `${who} is now ${person.name}`);
+}
+
+async function merge(from: string, into: string, flags: GalleryFlags): Promise<void> {
+  const person = await withGallery(flags, (gallery) => gallery.people.merge(from, into));
+  print(flags, person, () => `${person.name} has the faces of both: ${plural(person.faces, "face")}`);
+}
+
+async function remove(who: string, flags: GalleryFlags): Promise<void> {
+  const person = await withGallery(flags, (gallery) => gallery.people.remove(who));
+  print(flags, { removed: person }, () => `${person.name} and ${plural(person.faces, "face")} are removed`);
+}
+
+export function peopleCommands(): Command[] {
+  const listCommand = new Command("list")
+    .description("list the people, in the order of their names")
+    .option("--search <text>", "only names that contain this text")
+    .option("--after <name>", "only names after this one");
+  addNumber(listCommand, { flag: "limit", help: "how many people", least: 1, most: 1000, fallback: 100 });
+  const person = "a person's name or id";
+  return [
+    listCommand.action(list),
+    new Command("show")
+      .description("show a person, the faces, and what happened")
+      .argument("<person>", person)
+      .action(show),
+    new Command("rename")
+      .description("give a person another name")
+      .argument("<person>", person)
+      .argument("<name>", "the new name")
+      .action(rename),
+    new Command("merge")
+      .description("move all faces of one person to another, and remove the first")
+      .argument("<from>", person)
+      .argument("<into>", person)
+      .action(merge),
+    new Command("remove")
+      .description("remove a person with all faces and photographs")
+      .argument("<person>", person)
+      .action(remove),
+  ];
+}

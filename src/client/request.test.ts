@@ -1,0 +1,109 @@
+/** @file The client against a server that records what it is asked: addresses in all spellings, and which verb. */
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../test/support/photos.ts";
+import { encodePng } from "../image/decode.ts";
+import { request } from "./request.ts";
+
+const folder = await temporaryFolder();
+const images = [join(folder, "a.png"), join(folder, "b.png")] as const;
+for (const path of images) writeFileSync(path, await encodePng(new Uint8Array(8 * 8 * 3), 8, 8));
+
+interface Asked {
+  readonly path: string;
+  readonly body: string;
+  readonly authorization: string | undefined;
+}
+let asked: Asked[] = [];
+
+const dim = [-1, 8, 8, 3].map((size) => ({ size: String(size) }));
+const input = { tensor_shape: { dim } };
+const SIGNATURES = { serving_default: { inputs: { anchor_img: input, verification_img: input } } };
+
+const server = createServer((incoming, answer) => {
+  const chunks: Buffer[] = [];
+  incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
+  incoming.on("end", () => {
+    const path = incoming.url ?? "";
+    asked.push({
+      path,
+      body: Buffer.concat(chunks).toString(),
+      authorization: incoming.headers.authorization,
+    });
+    const signatures = path.includes("/pack") ? {} : SIGNATURES;
+    if (path.endsWith("/metadata"))
+      answer.end(JSON.stringify({ metadata: { signature_def: { signature_def: signatures } } }));
+    else if (path.endsWith(":verify")) answer.end('{"same": true, "similarity": 0.7}');
+    else answer.end('{"predictions": [[0.5]]}');
+  });
+});
+await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+const { port } = server.address() as AddressInfo;
+
+beforeEach(() => {
+  asked = [];
+});
+afterAll(() => server.close());
+
+describe("request", () => {
+  it.each([
+    [`http://127.0.0.1:${port}`, ""],
+    [`127.0.0.1:${port}`, ""],
+    [`127.0.0.1:${port}/`, ""],
+    [`http://127.0.0.1:${port}/faces`, "/faces"],
+    [`127.0.0.1:${port}/a/b/`, "/a/b"],
+    [`HTTP://127.0.0.1:${port}/faces/v1/models/other`, "/faces"],
+    [`http://127.0.0.1:${port}/v1`, ""],
+  ])("asks %s under its path", async (url, prefix) => {
+    expect(await request({ url }, images)).toMatchObject({ isError: false, probability: 0.5 });
+    expect(asked.map(({ path }) => path)).toEqual([
+      `${prefix}/v1/models/faceid/metadata`,
+      `${prefix}/v1/models/faceid:predict`,
+    ]);
+  });
+
+  it("sends a name and password of the address as a header", async () => {
+    await request({ url: `http://me:p%40ss@127.0.0.1:${port}` }, images);
+    expect(asked[0]!.authorization).toBe(`Basic ${Buffer.from("me:p@ss").toString("base64")}`);
+  });
+
+  it("asks a model without signatures by :verify, and any other where that is wanted", async () => {
+    expect(await request({ url: `127.0.0.1:${port}`, model: "pack" }, images)).toMatchObject({ same: true });
+    expect(asked.map(({ path }) => path)).toEqual(["/v1/models/pack/metadata", "/v1/models/pack:verify"]);
+    asked = [];
+    await request({ url: `127.0.0.1:${port}`, verify: { far: 0.01, face: "only" } }, images);
+    expect(asked.map(({ path }) => path)).toEqual(["/v1/models/faceid:verify"]);
+    const body = JSON.parse(asked[0]!.body);
+    expect(body).toMatchObject({ far: 0.01, face: "only", anchor: { b64: expect.any(String) } });
+  });
+
+  it.each([
+    [{ url: "ftp://example.org" }, images, /"ftp:\/\/example.org" is no address/],
+    [{ url: "http://" }, images, /is no address/],
+    [{ url: "x", address: "y" }, images, /one of url and address/],
+    [{}, images, /one of url and address/],
+    [{ url: "x", modle: "m" }, images, /modle \(got "m"\), did you mean model/],
+    [{ url: "x", verify: { far: 2 } }, images, /verify\.far: got 2/],
+    [{ url: "x" }, ["a.jpg"], /the images: got \["a.jpg"\]/],
+    [{ address: "x", verify: {} }, images, /REST only/],
+  ])("refuses %j", async (target, pair, message) => {
+    await expect(request(target as never, pair as never)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it("says where no server answers", async () => {
+    const closed = createServer();
+    await new Promise<void>((done) => closed.listen(0, "127.0.0.1", done));
+    const { port: free } = closed.address() as AddressInfo;
+    await new Promise((done) => closed.close(done));
+    await expect(request({ url: `localhost:${free}` }, images)).rejects.toMatchObject({
+      code: "SERVER_UNREACHABLE",
+      message: expect.stringMatching(/localhost:\d+: ECONNREFUSED, the connection was refused/),
+    });
+  });
+});

@@ -1,0 +1,63 @@
+/** @file What a gallery asks of a database, and the errors of one. The room keeps people and the embeddings of their faces in
+ * PGlite or PostgreSQL, with the same SQL; it knows nothing of images and models beyond a model's digest.
+ */
+import { FaceError, messageOf, systemCode } from "../base/errors.ts";
+
+/** What can run SQL: a database, or a transaction of one. */
+export interface Queries {
+  /** Runs one statement; `$1` … take the values. */
+  rows<T extends object>(sql: string, values?: readonly unknown[]): Promise<T[]>;
+  /** Runs statements without values. */
+  run(sql: string): Promise<void>;
+}
+
+export interface Database extends Queries, AsyncDisposable {
+  /** Where it is, without a password. */
+  readonly address: string;
+  /** Runs `work` in a transaction: all of it is kept, or nothing. */
+  transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+}
+
+/** Whether an address names a PostgreSQL server; anything else is a folder. */
+export const isServerAddress = (address: string): boolean => /^postgres(ql)?:\/\//i.test(address);
+
+/** An address as it may be printed: its password and parameters are left out. */
+export function printableAddress(address: string): string {
+  return isServerAddress(address) ? address.replace(/\?.*$/s, "").replace(/\/\/[^/]*@/, "//") : address;
+}
+
+/** SQLSTATE (PostgreSQL manual, appendix A), or the system's code. */
+const codeOf = (error: unknown) => systemCode(error) ?? "";
+
+export const isUniqueViolation = (error: unknown): boolean => codeOf(error) === "23505";
+
+const UNREACHABLE = /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|08|57P|53300)/;
+const DENIED = /^(28|3D000|42501)/;
+
+/** A database's failure in our words; errors of ours and mistakes in our SQL pass unchanged. */
+export function databaseError(address: string, error: unknown): unknown {
+  if (error instanceof FaceError) return error;
+  const code = codeOf(error);
+  const text = messageOf(error) || code;
+  if (code === "53100" || code === "ENOSPC" || /No space left on device/i.test(text)) {
+    return new FaceError("DISK_FULL", `the gallery ${address} cannot be written: the disk is full`, {
+      hint: "free some space and run the command again: what was acknowledged is kept",
+      cause: error,
+    });
+  }
+  if (/extension "vector"|type "vector" does not exist/.test(text)) {
+    return new FaceError("GALLERY_UNAVAILABLE", `${address} has no pgvector: ${text}`, {
+      hint: "install pgvector on that server, or use an image that has it, such as pgvector/pgvector",
+      cause: error,
+    });
+  }
+  if (UNREACHABLE.test(code) || DENIED.test(code) || /Connection terminated|timeout/i.test(text)) {
+    return new FaceError("GALLERY_UNAVAILABLE", `the database ${address} cannot be used: ${text}`, {
+      hint: DENIED.test(code)
+        ? "check the user, the password and the database's name in the address"
+        : "check the address, and that PostgreSQL is running there",
+      cause: error,
+    });
+  }
+  return error;
+}

@@ -1,0 +1,321 @@
+/** @file A gallery: people, the embeddings of their faces, and what happened, in a folder or on a PostgreSQL server. */
+import { userInfo } from "node:os";
+import { z } from "zod";
+import { checkOptions, given } from "../base/check-options.ts";
+import { FaceError } from "../base/errors.ts";
+import { type Database, isUniqueViolation } from "./database.ts";
+import { type EmbeddingKind, Faces, type Template } from "./faces.ts";
+import { openDatabase } from "./open-database.ts";
+import { People } from "./people.ts";
+import { photoBox } from "./photo-box.ts";
+import { migrate } from "./schema.ts";
+import { type GalleryEvent, GalleryScope, listEvents, record } from "./scope.ts";
+import { countSearched, type Neighbour, nearestPeople, searchedRows } from "./search.ts";
+
+/** What makes the embeddings of a gallery. */
+export interface GalleryModel extends EmbeddingKind {
+  /** A pack's name or a model's path. */
+  readonly name: string;
+}
+
+export interface OpenGalleryOptions {
+  /** The gallery's name among those of its database. Default `default`. */
+  readonly name?: string | undefined;
+  /** Makes the gallery for this model where it does not exist; an existing one must have the same model. */
+  readonly create?: GalleryModel | undefined;
+  /** Who acts, for the record of events. Default: the user of this process. */
+  readonly actor?: string | undefined;
+  /** Encrypts kept photographs: 32 bytes as hexadecimal digits or base64. Default `FACEID_GALLERY_KEY`. */
+  readonly photoKey?: string | undefined;
+}
+
+const modelSchema = z.strictObject({
+  name: given.text,
+  digest: given.text,
+  dimensions: given.count,
+  template: z.enum(["centroid", "best"]),
+} satisfies Record<keyof GalleryModel, z.ZodType>);
+/** What a program may pass to open a gallery. */
+export const openGalleryOptions = {
+  name: given.text.optional(),
+  create: modelSchema.optional(),
+  actor: given.text.optional(),
+  photoKey: given.text.optional(),
+} satisfies Record<keyof OpenGalleryOptions, z.ZodType>;
+
+/** What `check` finds. */
+export interface GalleryHealth {
+  readonly people: number;
+  readonly faces: number;
+  readonly photos: number;
+  /** People without a face: no search finds them. */
+  readonly withoutFaces: number;
+  /** People whose consent has expired: no search finds them, and nobody has removed them. */
+  readonly expired: number;
+  /** Faces whose embeddings another model made. */
+  readonly stale: number;
+  /** Share of searches whose nearest faces the index finds as an exact search does; absent without an index. */
+  readonly recall?: number;
+}
+
+interface GalleryRow {
+  readonly id: number;
+  readonly name: string;
+  readonly model: string;
+  readonly modelDigest: string;
+  readonly dimensions: number;
+  readonly template: Template;
+  readonly indexed: boolean;
+}
+
+const COLUMNS = `id, name, model, model_digest AS "modelDigest", dimensions, template, indexed`;
+/** More than anybody's photographs and changes. */
+const EVENTS_OF_PERSON = 100_000;
+const DEFAULT_NAME = "default";
+const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,62}$/u;
+
+/** Comparisons from which on searches use an index; see docs/galleries.md for the times of both. */
+const INDEX_FROM = 50_000;
+/** pgvector's largest indexed vector. */
+const MAX_INDEXED_DIMENSIONS = 2000;
+/** Searches by which an index is compared with an exact search, and how many neighbours of each. */
+const RECALL_SEARCHES = 100;
+const RECALL_NEIGHBOURS = 10;
+
+function currentUser(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return "unknown";
+  }
+}
+
+async function readRow(database: Database, name: string): Promise<GalleryRow | undefined> {
+  const [row] = await database.rows<GalleryRow>(`SELECT ${COLUMNS} FROM faceid_galleries WHERE name = $1`, [
+    name,
+  ]);
+  return row;
+}
+
+async function createRow(
+  database: Database,
+  name: string,
+  model: GalleryModel,
+  actor: string,
+): Promise<void> {
+  try {
+    await database.transaction(async (queries) => {
+      const [row] = await queries.rows<{ id: number }>(
+        "INSERT INTO faceid_galleries (name, model, model_digest, dimensions, template) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+        [name, model.name, model.digest, model.dimensions, model.template],
+      );
+      await record(queries, { id: row!.id, actor }, "created", null, { model: model.name });
+    });
+  } catch (error) {
+    // Another process made it meanwhile.
+    if (!isUniqueViolation(error)) throw error;
+  }
+}
+
+function checkName(name: string): void {
+  if (NAME.test(name)) return;
+  throw new FaceError("CONFIG_INVALID", `a gallery's name: got ${JSON.stringify(name)}`, {
+    hint: "use 1 to 63 letters, digits, dots, dashes and underscores, and begin with a letter or digit",
+  });
+}
+
+export class Gallery implements AsyncDisposable {
+  readonly people: People;
+  readonly faces: Faces;
+  readonly name: string;
+  readonly model: GalleryModel;
+  readonly #scope: GalleryScope;
+  readonly #photoKey: string | undefined;
+  #indexed: boolean;
+
+  private constructor(database: Database, row: GalleryRow, actor: string, photoKey: string | undefined) {
+    this.name = row.name;
+    const { model, modelDigest: digest, dimensions, template } = row;
+    this.model = { name: model, digest, dimensions, template };
+    this.#indexed = row.indexed;
+    this.#photoKey = photoKey;
+    this.#scope = new GalleryScope(database, row.id, actor);
+    this.people = new People(this.#scope, digest);
+    this.faces = new Faces(this.#scope, this.model, photoBox(photoKey));
+  }
+
+  /**
+   * Opens a gallery.
+   * @param address a folder, or `postgres://user:password@host/database` of a server with pgvector.
+   * @throws FaceError `GALLERY_NOT_FOUND` without `create`; `GALLERY_MISMATCH` when it holds another model's embeddings;
+   *   `GALLERY_UNAVAILABLE`, `GALLERY_INVALID`, `DISK_FULL`.
+   */
+  static async open(address: string, options: OpenGalleryOptions = {}): Promise<Gallery> {
+    checkOptions("Gallery.open, the address", given.text, address);
+    checkOptions("Gallery.open", z.strictObject(openGalleryOptions), options);
+    const { name = DEFAULT_NAME, create, actor = currentUser(), photoKey } = options;
+    checkName(name);
+    const key = photoKey ?? (process.env.FACEID_GALLERY_KEY || undefined);
+    // A key that is none is refused before anything is made.
+    photoBox(key);
+    const database = await openDatabase(address, create !== undefined);
+    try {
+      await migrate(database);
+      let row = await readRow(database, name);
+      if (row === undefined && create !== undefined) {
+        await createRow(database, name, create, actor);
+        row = await readRow(database, name);
+      }
+      if (row === undefined) {
+        throw new FaceError("GALLERY_NOT_FOUND", `there is no gallery ${name} in ${database.address}`, {
+          hint: "faceid gallery create makes one; faceid gallery enrol fills it from a folder of people",
+        });
+      }
+      const gallery = new Gallery(database, row, actor, key);
+      if (create !== undefined) gallery.requireModel(create);
+      return gallery;
+    } catch (error) {
+      await database[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The same gallery for another actor, on the same connection; closing either closes both. */
+  as(actor: string): Gallery {
+    const { id, database } = this.#scope;
+    const { name: model, digest: modelDigest, dimensions, template } = this.model;
+    const row = { id, name: this.name, model, modelDigest, dimensions, template, indexed: this.#indexed };
+    return new Gallery(database, row, actor, this.#photoKey);
+  }
+
+  /** Where it is, without a password. */
+  get address(): string {
+    return this.#scope.database.address;
+  }
+
+  /** @throws FaceError `GALLERY_MISMATCH` unless `model` made the embeddings of this gallery. */
+  requireModel(model: GalleryModel): void {
+    if (model.digest === this.model.digest) return;
+    throw new FaceError(
+      "GALLERY_MISMATCH",
+      `the gallery's embeddings were made by ${this.model.name} (${this.model.digest.slice(0, 12)}), not by ` +
+        `${model.name} (${model.digest.slice(0, 12)})`,
+      {
+        hint: "embeddings of two models cannot be compared: use that model, or run faceid gallery reindex --model …",
+      },
+    );
+  }
+
+  /**
+   * The people whose faces are nearest to an embedding.
+   * @param without a person who is not looked for.
+   */
+  async search(embedding: Float32Array, limit = 5, without?: string): Promise<Neighbour[]> {
+    return await nearestPeople(this.#scope, this.model, embedding, {
+      limit,
+      indexed: this.#indexed,
+      without,
+    });
+  }
+
+  /** How many comparisons a search makes: one with each person, or one with each face. */
+  async comparisons(): Promise<number> {
+    return await countSearched(this.#scope, this.model);
+  }
+
+  /** Records that somebody searched: how many faces, and who was found. */
+  async recordSearch(faces: number, matches: readonly string[]): Promise<void> {
+    await this.#scope.change("searched", null, async () => ({ faces, matches }));
+  }
+
+  /** What happened, oldest first, from after an event's id. */
+  async events(page: { readonly after?: number; readonly limit?: number } = {}): Promise<GalleryEvent[]> {
+    return await listEvents(this.#scope, page);
+  }
+
+  /** What happened to a person, oldest first. */
+  async eventsOf(personId: string): Promise<GalleryEvent[]> {
+    return await listEvents(this.#scope, { personId, limit: EVENTS_OF_PERSON });
+  }
+
+  /** Counts what needs somebody's attention, and measures the index. */
+  async check(): Promise<GalleryHealth> {
+    const [health] = await this.#scope.database.rows<GalleryHealth>(
+      `SELECT (SELECT count(*)::int FROM faceid_people WHERE gallery_id = $1) AS people,
+         (SELECT count(*)::int FROM faceid_faces WHERE gallery_id = $1) AS faces,
+         (SELECT count(*)::int FROM faceid_photos o JOIN faceid_faces f ON f.id = o.face_id
+            WHERE f.gallery_id = $1) AS photos,
+         (SELECT count(*)::int FROM faceid_people p WHERE gallery_id = $1
+            AND NOT EXISTS (SELECT 1 FROM faceid_faces f WHERE f.person_id = p.id)) AS "withoutFaces",
+         (SELECT count(*)::int FROM faceid_people WHERE gallery_id = $1 AND expires_at <= now()) AS expired,
+         (SELECT count(*)::int FROM faceid_faces WHERE gallery_id = $1 AND model_digest <> $2) AS stale`,
+      [this.#scope.id, this.model.digest],
+    );
+    return this.#indexed ? { ...health!, recall: await this.#recall() } : health!;
+  }
+
+  /** Builds the index once there are so many faces that searching without takes long; see docs/galleries.md. */
+  async index(from = INDEX_FROM): Promise<boolean> {
+    const { id, database } = this.#scope;
+    const tooLong = this.model.dimensions > MAX_INDEXED_DIMENSIONS;
+    if (this.#indexed || tooLong || (await this.comparisons()) < from) return this.#indexed;
+    const { table, vector, where } = searchedRows(id, this.model);
+    await database.run(`DROP INDEX IF EXISTS faceid_nearest_${id}`);
+    await database.run(
+      `CREATE INDEX faceid_nearest_${id} ON ${table} USING hnsw ((${vector}) vector_l2_ops) WHERE ${where}`,
+    );
+    await database.rows("UPDATE faceid_galleries SET indexed = true WHERE id = $1", [id]);
+    this.#indexed = true;
+    return true;
+  }
+
+  /**
+   * Makes the gallery another model's. Faces keep their embeddings, and are not found, until `faces.replace` gives them new ones.
+   * @returns the gallery as it is now.
+   */
+  async changeModel(model: GalleryModel): Promise<Gallery> {
+    const { id, database, actor } = this.#scope;
+    await this.#scope.change("reindexed", null, async (queries) => {
+      await queries.run(`DROP INDEX IF EXISTS faceid_nearest_${id}`);
+      await queries.rows(
+        `UPDATE faceid_galleries SET model = $2, model_digest = $3, dimensions = $4, template = $5, indexed = false
+         WHERE id = $1`,
+        [id, model.name, model.digest, model.dimensions, model.template],
+      );
+      await queries.rows("UPDATE faceid_people SET centroid = NULL WHERE gallery_id = $1", [id]);
+      return { from: this.model.name, to: model.name };
+    });
+    return new Gallery(database, (await readRow(database, this.name))!, actor, this.#photoKey);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scope.database[Symbol.asyncDispose]();
+  }
+
+  async #recall(): Promise<number> {
+    const { table, vector, where } = searchedRows(this.#scope.id, this.model);
+    const rows = await this.#scope.database.rows<{ values: number[] }>(
+      `SELECT ${vector}::real[] AS values FROM ${table} WHERE ${where}
+       ORDER BY md5(id::text) LIMIT ${RECALL_SEARCHES}`,
+    );
+    let [found, wanted] = [0, 0];
+    for (const { values } of rows) {
+      const search = (indexed: boolean) =>
+        nearestPeople(this.#scope, this.model, Float32Array.from(values), {
+          limit: RECALL_NEIGHBOURS,
+          indexed,
+        });
+      const nearest = await search(false);
+      const people = new Set((await search(true)).map(({ personId }) => personId));
+      wanted += nearest.length;
+      found += nearest.filter(({ personId }) => people.has(personId)).length;
+    }
+    return wanted === 0 ? 1 : found / wanted;
+  }
+}
+
+/** The galleries of a database. */
+export async function listGalleries(database: Database): Promise<{ name: string; model: string }[]> {
+  await migrate(database);
+  return await database.rows("SELECT name, model FROM faceid_galleries ORDER BY name");
+}

@@ -1,0 +1,13 @@
+/** @file Opens a gallery's database by its address. */
+import { type Database, isServerAddress } from "./database.ts";
+
+/**
+ * Opens PostgreSQL by its address, or PGlite in a folder.
+ * @param create makes the folder where it is missing.
+ * @throws FaceError `GALLERY_NOT_FOUND` when there is no folder and none is to be made; `GALLERY_UNAVAILABLE` when it cannot be reached, or when another process has the folder open.
+ */
+export async function openDatabase(address: string, create = false): Promise<Database> {
+  // Either store is loaded only when it is asked for: PGlite alone holds 13 MB of WebAssembly.
+  if (isServerAddress(address)) return await (await import("./postgres.ts")).openPostgres(address);
+  return await (await import("./pglite.ts")).openPglite(address, create);
+}

@@ -1,0 +1,237 @@
+/** @file The people of a gallery: added, found, changed, merged and removed, each with its event. */
+import { randomUUID } from "node:crypto";
+import { FaceError } from "../base/errors.ts";
+import { isUniqueViolation, type Queries } from "./database.ts";
+import { setCentroids } from "./faces.ts";
+import type { GalleryScope } from "./scope.ts";
+
+/** That a person agreed to be enrolled. */
+export interface Consent {
+  /** When it was given, as a date or a time of ISO 8601. */
+  readonly given: string;
+  /** How: a signed form, a check box, a contract. */
+  readonly how: string;
+}
+
+export interface Person {
+  readonly id: string;
+  readonly name: string;
+  /** Whatever the application keeps beside; any JSON object. */
+  readonly notes: Readonly<Record<string, unknown>>;
+  readonly consent: Consent | null;
+  /** From then on the person is no longer found by searches. */
+  readonly expiresAt: Date | null;
+  /** Rises with each change. */
+  readonly version: number;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  /** How many faces are enrolled. */
+  readonly faces: number;
+}
+
+/** What can be said of a person; what is left out stays as it is, `null` clears it. */
+export interface PersonChanges {
+  readonly name?: string | undefined;
+  readonly notes?: Readonly<Record<string, unknown>> | undefined;
+  readonly consent?: Consent | null | undefined;
+  readonly expiresAt?: Date | null | undefined;
+}
+
+export interface PeoplePage {
+  /** Names after this one; for the next page, the last name of this one. */
+  readonly after?: string | undefined;
+  /** Default 100, at most 1,000. */
+  readonly limit?: number | undefined;
+  /** Only names that contain this text, in any case. */
+  readonly search?: string | undefined;
+}
+
+const COLUMNS = `p.id, p.name, p.notes, p.consent, p.expires_at AS "expiresAt", p.version,
+  p.created_at AS "createdAt", p.updated_at AS "updatedAt",
+  (SELECT count(*)::int FROM faceid_faces f WHERE f.person_id = p.id) AS faces`;
+
+const MAX_NAME = 200;
+const MAX_PAGE = 1000;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+/** Control characters, and marks that change the direction of the text around them. */
+const UNPRINTABLE = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u;
+
+/**
+ * A name as it is kept: composed (NFC) and trimmed, so that one spelling is one person.
+ * @throws FaceError `CONFIG_INVALID` for an empty, unprintable or overlong name.
+ */
+export function personName(name: string): string {
+  const composed = name.normalize("NFC").trim();
+  if (composed !== "" && composed.length <= MAX_NAME && !UNPRINTABLE.test(composed)) return composed;
+  const came = composed.length > MAX_NAME ? `${composed.length} characters` : JSON.stringify(composed);
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `a person's name: got ${came}, expected 1 to ${MAX_NAME} printable characters`,
+  );
+}
+
+const notFound = (who: string) =>
+  new FaceError("PERSON_NOT_FOUND", `there is nobody called ${JSON.stringify(who)} in the gallery`, {
+    hint: "faceid gallery list shows the people",
+  });
+
+const taken = (name: string, cause: unknown) =>
+  new FaceError("PERSON_EXISTS", `the gallery has a person called ${JSON.stringify(name)} already`, {
+    hint: "choose another name, or add the photographs to that person",
+    cause,
+  });
+
+const json = (value: unknown) => (value === null ? null : JSON.stringify(value));
+
+export class People {
+  readonly #scope: GalleryScope;
+  readonly #digest: string;
+
+  /** @param digest of the model whose faces a search compares with. */
+  constructor(scope: GalleryScope, digest: string) {
+    this.#scope = scope;
+    this.#digest = digest;
+  }
+
+  /** @throws FaceError `PERSON_EXISTS` when the name is taken. */
+  async add(
+    name: string,
+    { notes = {}, consent = null, expiresAt = null }: Omit<PersonChanges, "name"> = {},
+  ) {
+    const id = randomUUID();
+    const spelled = personName(name);
+    await this.#scope.change("enrolled", id, async (queries) => {
+      await unique(spelled, () =>
+        queries.rows(
+          `INSERT INTO faceid_people (id, gallery_id, name, notes, consent, expires_at)
+           VALUES ($1, $2, $3, $4::jsonb, $5::jsonb, $6)`,
+          [id, this.#scope.id, spelled, json(notes), json(consent), expiresAt],
+        ),
+      );
+      return {};
+    });
+    return await this.get(id);
+  }
+
+  /** @throws FaceError `PERSON_NOT_FOUND`. @param who an id or a name; a name that looks like an id is looked for as both. */
+  async get(who: string): Promise<Person> {
+    return await this.#get(this.#scope.database, who);
+  }
+
+  /** The person of that name, if there is one. */
+  async named(name: string): Promise<Person | undefined> {
+    const [person] = await this.#scope.database.rows<Person>(
+      `SELECT ${COLUMNS} FROM faceid_people p WHERE p.gallery_id = $1 AND p.name = $2`,
+      [this.#scope.id, personName(name)],
+    );
+    return person;
+  }
+
+  /** One page of the people, in the order of their names' code points. */
+  async list({ after = "", limit = 100, search = "" }: PeoplePage = {}): Promise<Person[]> {
+    const size = Math.min(Math.max(Math.trunc(limit), 1), MAX_PAGE);
+    return await this.#scope.database.rows<Person>(
+      `SELECT ${COLUMNS} FROM faceid_people p
+       WHERE p.gallery_id = $1 AND p.name COLLATE "C" > $2 AND strpos(lower(p.name), lower($3)) > 0
+       ORDER BY p.name COLLATE "C" LIMIT $4`,
+      [this.#scope.id, after, search.normalize("NFC"), size],
+    );
+  }
+
+  /**
+   * Changes what is said of a person.
+   * @param version when given, the change is refused unless the person still has it.
+   * @throws FaceError `PERSON_NOT_FOUND`, `PERSON_EXISTS`, or `PERSON_CHANGED`.
+   */
+  async update(who: string, changes: PersonChanges, version?: number): Promise<Person> {
+    const { id, version: current } = await this.get(who);
+    const name = changes.name === undefined ? undefined : personName(changes.name);
+    const { notes, consent, expiresAt } = changes;
+    const given = Object.entries({ name, notes, consent, expiresAt }).filter(
+      ([, value]) => value !== undefined,
+    );
+    await this.#scope.change("changed", id, async (queries) => {
+      const rows = await unique(name ?? "", () =>
+        queries.rows(
+          `UPDATE faceid_people SET
+             name = CASE WHEN $3 THEN $4 ELSE name END,
+             notes = CASE WHEN $5 THEN $6::jsonb ELSE notes END,
+             consent = CASE WHEN $7 THEN $8::jsonb ELSE consent END,
+             expires_at = CASE WHEN $9 THEN $10::timestamptz ELSE expires_at END,
+             version = version + 1, updated_at = now()
+           WHERE id = $1 AND version = $2 RETURNING id`,
+          [
+            id,
+            version ?? current,
+            name !== undefined,
+            name ?? null,
+            notes !== undefined,
+            json(notes ?? null),
+            consent !== undefined,
+            json(consent ?? null),
+            expiresAt !== undefined,
+            expiresAt ?? null,
+          ],
+        ),
+      );
+      if (rows.length === 0) {
+        throw new FaceError("PERSON_CHANGED", `${who} was changed by somebody else meanwhile`, {
+          hint: "read the person again and repeat the change",
+        });
+      }
+      return { fields: given.map(([key]) => key) };
+    });
+    return await this.get(id);
+  }
+
+  /** Moves all faces of one person to another and removes the first; a photograph that both have is kept once. */
+  async merge(from: string, into: string): Promise<Person> {
+    const [source, target] = [await this.get(from), await this.get(into)];
+    if (source.id === target.id) {
+      throw new FaceError("CONFIG_INVALID", `${from} and ${into} are one person already`);
+    }
+    await this.#scope.change("merged", target.id, async (queries) => {
+      await queries.rows(
+        `UPDATE faceid_faces f SET person_id = $2 WHERE person_id = $1 AND NOT EXISTS
+           (SELECT 1 FROM faceid_faces g WHERE g.person_id = $2 AND g.photo_digest = f.photo_digest)`,
+        [source.id, target.id],
+      );
+      await queries.rows("DELETE FROM faceid_people WHERE id = $1", [source.id]);
+      await queries.rows("UPDATE faceid_people SET version = version + 1, updated_at = now() WHERE id = $1", [
+        target.id,
+      ]);
+      await setCentroids(queries, this.#digest, [target.id]);
+      return { merged: source.id };
+    });
+    return await this.get(target.id);
+  }
+
+  /** Removes a person with all faces and kept photographs; only the event with the id stays. */
+  async remove(who: string): Promise<Person> {
+    const person = await this.get(who);
+    await this.#scope.change("deleted", person.id, async (queries) => {
+      await queries.rows("DELETE FROM faceid_people WHERE id = $1", [person.id]);
+      return { faces: person.faces };
+    });
+    return person;
+  }
+
+  async #get(queries: Queries, who: string): Promise<Person> {
+    const byId = UUID.test(who);
+    const [person] = await queries.rows<Person>(
+      `SELECT ${COLUMNS} FROM faceid_people p
+       WHERE p.gallery_id = $1 AND ${byId ? "(p.id::text = lower($2) OR p.name = $2)" : "p.name = $2"}`,
+      [this.#scope.id, byId ? who : who.normalize("NFC").trim()],
+    );
+    if (person === undefined) throw notFound(who);
+    return person;
+  }
+}
+
+async function unique<T>(name: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw isUniqueViolation(error) ? taken(name, error) : error;
+  }
+}

@@ -1,0 +1,83 @@
+/** @file PostgreSQL with pgvector as a gallery's database; the only door to `pg`. */
+import pg from "pg";
+import { type Database, databaseError, printableAddress, type Queries } from "./database.ts";
+
+/** Enough for a server's concurrent searches; PostgreSQL allows 100 connections by default. */
+const MAX_CONNECTIONS = 10;
+const CONNECT_TIMEOUT_MS = 10_000;
+
+class PostgresDatabase implements Database {
+  readonly address: string;
+  readonly #pool: pg.Pool;
+
+  constructor(url: string) {
+    this.address = printableAddress(url);
+    this.#pool = new pg.Pool({
+      connectionString: url,
+      max: MAX_CONNECTIONS,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      application_name: "faceid",
+      allowExitOnIdle: true,
+    });
+    // An idle connection that breaks is replaced at the next query, which reports what cannot be mended.
+    this.#pool.on("error", () => {});
+  }
+
+  async rows<T extends object>(sql: string, values: readonly unknown[] = []): Promise<T[]> {
+    return await this.#guarded(async () => (await this.#pool.query(sql, [...values])).rows as T[]);
+  }
+
+  async run(sql: string): Promise<void> {
+    await this.#guarded(() => this.#pool.query(sql));
+  }
+
+  async transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    return await this.#guarded(async () => {
+      const client = await this.#pool.connect();
+      let broken: Error | undefined;
+      try {
+        await client.query("BEGIN");
+        const result = await work({
+          rows: async <R extends object>(sql: string, values: readonly unknown[] = []) =>
+            (await client.query(sql, [...values])).rows as R[],
+          run: async (sql) => {
+            await client.query(sql);
+          },
+        });
+        await client.query("COMMIT");
+        return result;
+      } catch (error) {
+        await client.query("ROLLBACK").catch((failure: Error) => {
+          broken = failure;
+        });
+        throw error;
+      } finally {
+        client.release(broken);
+      }
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool.end();
+  }
+
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw databaseError(this.address, error);
+    }
+  }
+}
+
+/** Connects to a server; see `openDatabase`. */
+export async function openPostgres(url: string): Promise<Database> {
+  const database = new PostgresDatabase(url);
+  try {
+    await database.rows("SELECT 1");
+    return database;
+  } catch (error) {
+    await database[Symbol.asyncDispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,86 @@
+/** @file One gallery in a database and who acts on it: what the parts of a gallery share. */
+import type { Database, Queries } from "./database.ts";
+
+/** What happened in a gallery. */
+export type Action =
+  | "created"
+  | "enrolled"
+  | "added"
+  | "changed"
+  | "merged"
+  | "deleted"
+  | "searched"
+  | "reindexed";
+
+export interface GalleryEvent {
+  readonly id: number;
+  readonly at: Date;
+  readonly action: Action;
+  /** Who did it: a key's name, or the user of the command. */
+  readonly actor: string;
+  /** The person it concerns, who may be gone. */
+  readonly personId: string | null;
+  /** Numbers and field names; never a stranger's face or a deleted person's name. */
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+/** Details of an event; may be empty. */
+type Detail = Readonly<Record<string, unknown>>;
+
+export class GalleryScope {
+  readonly database: Database;
+  readonly id: number;
+  readonly actor: string;
+
+  constructor(database: Database, id: number, actor: string) {
+    this.database = database;
+    this.id = id;
+    this.actor = actor;
+  }
+
+  /** Runs a change and records it, both or neither. */
+  async change(
+    action: Action,
+    personId: string | null,
+    work: (queries: Queries) => Promise<Detail>,
+  ): Promise<void> {
+    await this.database.transaction(async (queries) => {
+      const detail = await work(queries);
+      await record(queries, this, action, personId, detail);
+    });
+  }
+}
+
+/** Writes one event. */
+export async function record(
+  queries: Queries,
+  { id, actor }: Pick<GalleryScope, "id" | "actor">,
+  action: Action,
+  personId: string | null,
+  detail: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  await queries.rows(
+    `INSERT INTO faceid_events (gallery_id, action, actor, person_id, detail) VALUES ($1, $2, $3, $4, $5::jsonb)`,
+    [id, action, actor, personId, JSON.stringify(detail)],
+  );
+}
+
+export interface EventPage {
+  /** Events with larger ids. */
+  readonly after?: number | undefined;
+  readonly limit?: number | undefined;
+  /** Only what concerns this person. */
+  readonly personId?: string | undefined;
+}
+
+/** Events, oldest first. */
+export async function listEvents(
+  { database, id }: Pick<GalleryScope, "database" | "id">,
+  { after = 0, limit = 100, personId }: EventPage,
+): Promise<GalleryEvent[]> {
+  return await database.rows<GalleryEvent>(
+    `SELECT id::float8 AS id, at, action, actor, person_id AS "personId", detail FROM faceid_events
+     WHERE gallery_id = $1 AND id > $2 AND ($4::text IS NULL OR person_id::text = $4) ORDER BY id LIMIT $3`,
+    [id, after, limit, personId ?? null],
+  );
+}

@@ -1,0 +1,71 @@
+/** @file Checks ports before anything is loaded, so that a port in use is found at once. */
+import { once } from "node:events";
+import { createServer, type ListenOptions } from "node:net";
+import { FaceError, messageOf, systemCode } from "../base/errors.ts";
+
+const MOST = 65_535;
+
+/** A port to be opened, and what errors call it. */
+export interface WantedPort {
+  readonly interface: "REST" | "gRPC";
+  /** 0 picks a free one, undefined leaves the interface off. */
+  readonly port: number | undefined;
+}
+
+const flagOf = (of: WantedPort["interface"]) => (of === "REST" ? "--rest_api_port" : "--port");
+
+/** Why a port cannot be opened, in words. */
+export function portError(of: WantedPort["interface"], port: number | string, error: unknown): FaceError {
+  const code = systemCode(error) ?? /E[A-Z]{4,}/.exec(messageOf(error))?.[0];
+  const cause = Object.assign(new Error(messageOf(error)), { code });
+  const hint =
+    code === "EACCES"
+      ? `ports below 1024 take special rights; choose another ${flagOf(of)}`
+      : `stop the program that uses it, or choose another ${flagOf(of)}`;
+  return new FaceError("PORT_IN_USE", `cannot listen on ${of} port ${port}: ${messageOf(cause)}`, {
+    hint,
+    cause: error,
+  });
+}
+
+async function probe(options: ListenOptions): Promise<void> {
+  const server = createServer().listen(options);
+  try {
+    await once(server, "listening");
+  } finally {
+    server.close();
+  }
+}
+
+/**
+ * Opens and closes each port.
+ * @throws FaceError `CONFIG_INVALID` for what is no port, or one port for both interfaces; `PORT_IN_USE`.
+ */
+export async function requireFreePorts(wanted: readonly WantedPort[]): Promise<void> {
+  const taken = new Set<number>();
+  for (const { interface: of, port } of wanted) {
+    if (port === undefined) continue;
+    if (!(Number.isInteger(port) && port >= 0 && port <= MOST)) {
+      const text = `${flagOf(of)}: got ${port}, expected a whole number from 0 to ${MOST}`;
+      throw new FaceError("CONFIG_INVALID", text, { hint: "gRPC usually has 8500, REST 8501" });
+    }
+    if (port === 0) continue;
+    if (taken.has(port)) {
+      throw new FaceError("CONFIG_INVALID", `REST and gRPC cannot share the port ${port}`, {
+        hint: "choose two ports, such as --port 8500 --rest_api_port 8501",
+      });
+    }
+    taken.add(port);
+    try {
+      // As the server does: REST on IPv6 and IPv4, or on IPv4 alone where the machine has no IPv6.
+      if (of === "gRPC") await probe({ port, host: "0.0.0.0" });
+      else
+        await probe({ port, host: "::" }).catch((error: unknown) => {
+          if (systemCode(error) !== "EAFNOSUPPORT") throw error;
+          return probe({ port, host: "0.0.0.0" });
+        });
+    } catch (error) {
+      throw portError(of, port, error);
+    }
+  }
+}

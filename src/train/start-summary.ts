@@ -1,0 +1,115 @@
+/** @file What a run is about to do: the people found and left out, the split, the network, and what speaks against it. */
+import { type Duplicates, findDuplicates } from "../data/duplicates.ts";
+import { countImages, type Identity } from "../data/identity.ts";
+import { isLoss, type LeftOut, leftOutText } from "../data/left-out.ts";
+import { describe } from "../model/description.ts";
+import { modelConfigOf, type SettledConfig } from "./config.ts";
+import type { People } from "./people.ts";
+
+/** What is known before the first step. */
+export interface StartSummary {
+  readonly dataset: string;
+  readonly path: string | undefined;
+  readonly people: number;
+  readonly photographs: number;
+  /** What the folder holds that is not used, by reason. */
+  readonly leftOut: readonly LeftOut[];
+  /** Numbers of people. */
+  readonly split: { readonly train: number; readonly validation: number; readonly test: number };
+  /** People whom a pairs file keeps out. */
+  readonly excluded: number;
+  /** Byte-equal photographs; absent where there are too many to compare. */
+  readonly duplicates?: { readonly ofOnePerson: number; readonly ofTwoPeople: number };
+  readonly network: string;
+  readonly parameters: number;
+  readonly epochs: number;
+  /** Pairs, or images, of an epoch. */
+  readonly datasetSize: number;
+  /** What may disappoint, and what to do about it. */
+  readonly warnings: readonly string[];
+}
+
+/** Fewer people with two photographs teach a network of its own too little. */
+const LEAST_TRAINED = 100;
+/** Fewer held-out people leave the error rates wide open. */
+const LEAST_MEASURED = 10;
+/** More photographs are not compared before training, since reading them takes minutes. */
+const MOST_COMPARED = 100_000;
+
+const pairable = (people: readonly Identity[]) => people.filter(({ images }) => images.length >= 2).length;
+
+function tooFew({ split, dataset }: People): string[] {
+  if (dataset.kind === "synthetic") return [];
+  const trained = pairable(split.train);
+  const measured = pairable(split.test);
+  return [
+    ...(trained < LEAST_TRAINED
+      ? [
+          `${trained} people with two or more photographs are few to train a network on: expect many mistakes about people it has not seen; use ${LEAST_TRAINED} or more, or compare faces with the pretrained network, without training: faceid verify a.jpg b.jpg`,
+        ]
+      : []),
+    ...(split.test.length > 0 && measured < LEAST_MEASURED
+      ? [
+          `${measured} people with two or more photographs are held out to measure on: the error rates will be uncertain; raise --test-fraction or add people`,
+        ]
+      : []),
+  ];
+}
+
+function duplicateWarnings({ ofOnePerson, ofTwoPeople }: Duplicates): string[] {
+  const [first] = ofTwoPeople;
+  const [again] = ofOnePerson;
+  return [
+    ...(first === undefined
+      ? []
+      : [
+          `${ofTwoPeople.length} photographs are filed under two people (${first.path} = ${first.original}); delete the wrong one of each`,
+        ]),
+    ...(again === undefined
+      ? []
+      : [`${ofOnePerson.length} photographs are stored twice (${again.path} = ${again.original})`]),
+  ];
+}
+
+/**
+ * Describes a run whose people are known.
+ * @throws FaceError `INTERRUPTED` on the signal.
+ */
+export async function startSummary(
+  people: People,
+  config: SettledConfig,
+  signal?: AbortSignal,
+): Promise<StartSummary> {
+  const { dataset, split, excluded } = people;
+  const photographs = countImages(dataset.identities);
+  const isComparable = dataset.kind !== "synthetic" && photographs <= MOST_COMPARED;
+  const found = isComparable ? await findDuplicates(dataset, signal) : undefined;
+  const { leftOut = [], remarks = [] } = dataset;
+  return {
+    dataset: dataset.name,
+    path: dataset.path,
+    people: dataset.identities.length,
+    photographs,
+    leftOut,
+    split: { train: split.train.length, validation: split.validation.length, test: split.test.length },
+    excluded,
+    ...(found === undefined
+      ? {}
+      : {
+          duplicates: {
+            ofOnePerson: found.ofOnePerson.length,
+            ofTwoPeople: found.ofTwoPeople.length,
+          },
+        }),
+    network: config.model,
+    parameters: describe(modelConfigOf(config)).total,
+    epochs: config.epochs,
+    datasetSize: config.datasetSize,
+    warnings: [
+      ...remarks,
+      ...leftOut.filter(isLoss).map((item) => `left out: ${leftOutText(item)}`),
+      ...(found === undefined ? [] : duplicateWarnings(found)),
+      ...tooFew(people),
+    ],
+  };
+}

@@ -1,0 +1,92 @@
+/** @file A gallery in a folder outlives kill -9, a second writer and a full disk: what was acknowledged is kept. */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { describe, expect, it } from "vitest";
+import { Gallery } from "../src/gallery/gallery.ts";
+import { temporaryFolder } from "./support/photos.ts";
+
+const WRITER = join(import.meta.dirname, "support/gallery-writer.ts");
+
+function startWriter(address: string, count: number, large?: number) {
+  const args = [
+    "--import",
+    "tsx",
+    WRITER,
+    address,
+    String(count),
+    ...(large === undefined ? [] : [String(large)]),
+  ];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const acknowledged: string[] = [];
+  const lines = createInterface({ input: child.stdout });
+  let errors = "";
+  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
+  const has = async (wanted: number) => {
+    while (acknowledged.length < wanted) await once(lines, "line");
+  };
+  lines.on("line", (line) => acknowledged.push(line));
+  return { child, acknowledged, has, errors: () => errors, ended: once(child, "close") };
+}
+
+async function idsIn(address: string): Promise<{ ids: Set<string>; people: number }> {
+  await using gallery = await Gallery.open(address, { name: "written" });
+  const people = await gallery.people.list();
+  const faces = await Promise.all(people.map(({ id }) => gallery.faces.of(id)));
+  return { ids: new Set(faces.flat().map(({ id }) => id)), people: people.length };
+}
+
+describe("a gallery in a folder", () => {
+  it("keeps every acknowledged face when its process is killed in the middle of 1,000", async () => {
+    const address = join(await temporaryFolder(), "people");
+    for (const wanted of [150, 300]) {
+      const writer = startWriter(address, 1000);
+      await writer.has(wanted);
+      writer.child.kill("SIGKILL");
+      await writer.ended;
+      const kept = writer.acknowledged.filter((line) => line !== "ready");
+      expect(kept.length).toBeLessThan(1000);
+      const { ids } = await idsIn(address);
+      expect(kept.filter((id) => !ids.has(id))).toEqual([]);
+    }
+  });
+
+  it("lets a second writer wait, and refuses it after a while", async () => {
+    const address = join(await temporaryFolder(), "people");
+    const first = startWriter(address, 10);
+    await first.has(1);
+    const second = startWriter(address, 20);
+    await Promise.all([first.ended, second.ended]);
+    expect(second.errors()).toBe("");
+    const { ids, people } = await idsIn(address);
+    expect(people).toBe(2);
+    expect(ids.size).toBe(30);
+
+    await using holder = await Gallery.open(address, { name: "written" });
+    await expect(Gallery.open(address, { name: "written" })).rejects.toMatchObject({
+      code: "GALLERY_UNAVAILABLE",
+      message: expect.stringContaining(`process ${process.pid}`),
+    });
+    expect(holder.name).toBe("written");
+  });
+
+  const disk = mkdtempSync(join(tmpdir(), "faceid-disk-"));
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=220m", "tmpfs", disk]).status === 0;
+  it.skipIf(!mounted)("says that the disk is full, and keeps what it acknowledged", async () => {
+    try {
+      const address = join(disk, "people");
+      const writer = startWriter(address, 1000, 500_000);
+      await writer.ended;
+      const kept = writer.acknowledged.filter((line) => line !== "ready");
+      expect(writer.errors()).toMatch(/\d+ MB are free on its disk/);
+      expect(kept.length).toBeGreaterThan(0);
+      const { ids } = await idsIn(address);
+      expect(kept.filter((id) => !ids.has(id))).toEqual([]);
+    } finally {
+      spawnSync("umount", [disk]);
+    }
+  });
+});

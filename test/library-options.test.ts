@@ -1,0 +1,92 @@
+/** @file What a program passes is refused by name and value, by every function of the library that takes options. */
+import { describe, expect, it } from "vitest";
+import * as faceid from "../src/index.ts";
+
+const unknown: object = { nonsense: 7 };
+const AS_TOLD = /nonsense \(got 7\)/;
+
+describe("an unknown option", () => {
+  it.each<[string, () => unknown]>([
+    ["train", () => faceid.train({ folder: "x", config: {}, ...unknown })],
+    ["train's settings", () => faceid.train({ folder: "x", config: { epohcs: 3 } as never })],
+    ["resume", () => faceid.resume("x", unknown)],
+    [
+      "exportModel",
+      () =>
+        faceid.exportModel({
+          checkpoint: "x",
+          savedModelPath: "x",
+          modelName: "x",
+          modelVersion: 1,
+          ...unknown,
+        }),
+    ],
+    ["evaluate", () => faceid.evaluate("x", unknown)],
+    ["evaluateFolds", () => faceid.evaluateFolds("x", "y", unknown)],
+    ["writeReport", () => faceid.writeReport({ model: "x", output: "y", ...unknown })],
+    ["loadFaceModel", () => faceid.loadFaceModel(undefined, unknown)],
+    ["openDataset", () => faceid.openDataset({ path: "x", ...unknown })],
+    ["splitIdentities", () => faceid.splitIdentities([], { seed: 1, ...unknown })],
+    ["models.add", () => faceid.models.add("opencv-sface", unknown)],
+    ["serve", () => faceid.serve({ modelPath: "x", ...unknown })],
+    ["request", () => faceid.request({ url: "x", ...unknown }, ["a", "b"])],
+    ["Gallery.open", () => faceid.Gallery.open("x", unknown)],
+    ["openGallery", () => faceid.openGallery({ gallery: "x", ...unknown })],
+    ["createGallery", () => faceid.createGallery({ gallery: "x", ...unknown })],
+    ["enrolFolder", () => faceid.enrolFolder({} as never, "x", unknown)],
+    ["enrolPhotos", () => faceid.enrolPhotos({} as never, "x", ["y"], unknown)],
+    ["identify", () => faceid.identify({} as never, {} as never, "x", unknown)],
+    ["loadSignatures", () => faceid.loadSignatures("x", unknown)],
+    [
+      "describe",
+      () => faceid.describe({ network: "faceid", input: { height: 112, width: 112 }, ...unknown }),
+    ],
+  ])("of %s is named with its value", async (name, call) => {
+    const error = await Promise.resolve()
+      .then(call)
+      .catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(faceid.FaceError);
+    expect(error).toMatchObject({ code: "CONFIG_INVALID" });
+    expect((error as Error).message).toMatch(
+      name === "train's settings" ? /epohcs, did you mean epochs/ : AS_TOLD,
+    );
+  });
+});
+
+describe("a wrong value", () => {
+  const nothing = undefined as never;
+  it.each<[string, () => unknown, RegExp]>([
+    ["loadModel", () => faceid.loadModel(nothing), /the path: got undefined, expected a string/],
+    [
+      "loadModel of nothing",
+      () => faceid.loadModel(""),
+      /the path: got "", expected a text that is not empty/,
+    ],
+    ["loadFaceModel", () => faceid.loadFaceModel(5 as never), /the model: got 5/],
+    ["detect", () => faceid.loadFaceModel(undefined, { detect: "no" as never }), /detect: got "no"/],
+    ["inspectModels", () => faceid.inspectModels(nothing), /the path: got undefined/],
+    ["readCheckpoint", () => faceid.readCheckpoint(nothing), /the path: got undefined/],
+    ["tensorBoard", () => faceid.tensorBoard(nothing), /the folder: got undefined/],
+    ["pairs", () => faceid.evaluate("x", { pairs: 0.5 }), /pairs: got 0.5, expected a whole number/],
+    ["data", () => faceid.evaluate("x", { data: { idTo: "9" as never } }), /data\.idTo: got "9"/],
+    ["restPort", () => faceid.serve({ modelPath: "x", restPort: 70_000 }), /70000/],
+    [
+      "imageUrls",
+      () => faceid.serve({ modelPath: "x", imageUrls: "https://x.org" as never }),
+      /imageUrls: got "https/,
+    ],
+    [
+      "signal",
+      () => faceid.train({ folder: "x", config: {}, signal: true as never }),
+      /signal: got true, expected an AbortSignal/,
+    ],
+    ["log", () => faceid.resume("x", { log: (() => 0) as never }), /log: got a function/],
+    ["config", () => faceid.train({ folder: "x" } as never), /config: got undefined, expected an object/],
+    ["everything", () => faceid.train(nothing), /train: got undefined, expected an object/],
+  ])("of %s is named", async (_, call, message) => {
+    const error = await Promise.resolve()
+      .then(call)
+      .catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "CONFIG_INVALID", message: expect.stringMatching(message) });
+  });
+});
