@@ -52,7 +52,7 @@ describe("a machine without a native part", () => {
     const image = join(ROOT, "docs/images/faceid_model.png");
     const args = ["verify", image, image, "--no-detect", "--model", MODEL];
     const { status, stderr } = faceid(args, ["--import", failing(name, error)]);
-    expect(stderr).toMatch(/^error: .*cannot be loaded on \w+ \w+.*\n {2}/);
+    expect(stderr).toMatch(/^error: .*cannot be loaded on \w+ \w+.*\n {2}/m);
     expect(stderr).toContain(hint);
     expect(stderr).not.toContain("\n    at ");
     expect(status).toBe(12);

@@ -191,7 +191,7 @@ describe("configurations", () => {
       );
     mkdirSync(join(folder, "empty"));
     await expect(reload({ half: "half", wrong: "nowhere" })).rejects.toThrow("Could not find base path");
-    await expect(reload({ half: "half", wrong: "empty" })).rejects.toThrow("No versions of servable wrong");
+    await expect(reload({ half: "half", wrong: "empty" })).rejects.toThrow("version of servable wrong");
     await expect(reload({ half: "half", more: "half" })).resolves.toBeDefined();
     expect((await askRest(server.restPort, "/v1/models/more:predict", '{"instances": [[2]]}')).status).toBe(
       200,

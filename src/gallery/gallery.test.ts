@@ -1,4 +1,4 @@
-/** @file A gallery on PGlite and on PostgreSQL (FACEID_TEST_POSTGRES=postgres://…): the same SQL under the same tests. */
+/** @file A gallery on PGlite and on PostgreSQL (TEST_POSTGRES=postgres://…): the same SQL under the same tests. */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -36,14 +36,14 @@ function near(centre: Float32Array, random: Random, spread = 0.05): Float32Array
 
 const face = (embedding: Float32Array, photoDigest: string = randomUUID()) => ({ embedding, photoDigest });
 
-const SERVER = process.env.FACEID_TEST_POSTGRES;
+const SERVER = process.env.TEST_POSTGRES;
 const stores = [
   { store: "PGlite", make: async () => await mkdtemp(join(tmpdir(), "faceid-gallery-")) },
   ...(SERVER === undefined ? [] : [{ store: "PostgreSQL", make: async () => SERVER }]),
 ];
 
-it.skipIf(SERVER !== undefined)("runs on PostgreSQL too where FACEID_TEST_POSTGRES names one", ({ skip }) =>
-  skip("FACEID_TEST_POSTGRES is not set"),
+it.skipIf(SERVER !== undefined)("runs on PostgreSQL too where TEST_POSTGRES names one", ({ skip }) =>
+  skip("TEST_POSTGRES is not set"),
 );
 
 describe.each(stores)("a gallery on $store", ({ store, make }) => {

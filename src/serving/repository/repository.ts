@@ -176,7 +176,9 @@ export class Repository implements Catalog, AsyncDisposable {
     checkTransition(this.#config, config);
     const labels = configs.map((model) => this.#checkedLabels(model));
     for (const { name } of configs) {
-      if (this.#models.get(name)?.config === undefined) this.#awaited.add(name);
+      const model = this.#models.get(name);
+      const isMissing = model?.problem !== undefined && model.versions.latestAvailable() === undefined;
+      if (model?.config === undefined || isMissing) this.#awaited.add(name);
     }
     const kept = new Set(configs.map(({ name }) => name));
     for (const [name, model] of this.#models) {
