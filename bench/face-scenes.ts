@@ -1,7 +1,10 @@
 /**
  * @file Faces of LFW in large drawn scenes at any size, place and angle: how many are found, and do decisions stay as they
- * were? And pictures without a face: is anything found? `node --import tsx bench/face-scenes.ts [--scenes 300] [--empty 200]`
+ * were? And pictures without a face: is anything found?
+ * `node --import tsx bench/face-scenes.ts [--scenes 300] [--empty 200] [--require]`
+ * With --require it fails when fewer than 98 % are found or decided as before, or when a face is found where there is none.
  */
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -17,6 +20,8 @@ import { drawnBackground, paste } from "../test/support/scenes.ts";
 const LFW = "../shared/datasets/lfw";
 const MODELS = "../shared/models/opencv";
 const THRESHOLD = 0.33;
+/** Of the scenes, with --require. */
+const WANTED = 0.98;
 /** Of the scenes; the last one is as a telephone takes it. */
 const SIZES = [
   [800, 600],
@@ -27,8 +32,18 @@ const SIZES = [
 const WIDTHS = [40, 60, 100, 200, 400] as const;
 
 const { values: flags } = parseArgs({
-  options: { scenes: { type: "string", default: "300" }, empty: { type: "string", default: "200" } },
+  options: {
+    scenes: { type: "string", default: "300" },
+    empty: { type: "string", default: "200" },
+    require: { type: "boolean", default: false },
+  },
 });
+
+for (const folder of [LFW, MODELS]) {
+  if (existsSync(folder)) continue;
+  console.log(`skipped: there is no ${folder}`);
+  process.exit(0);
+}
 
 const [detector, embedding] = await Promise.all([
   readFile(`${MODELS}/face_detection_yunet_2023mar_int8bq.onnx`),
@@ -89,3 +104,10 @@ for (const { kind, pixels } of await picturesWithoutFaces(Number(flags.empty), 7
   alarms += faces.length > 0 ? 1 : 0;
 }
 console.log(`faces found in ${alarms} of ${flags.empty} pictures that show none`);
+const total = (name: "scenes" | "found" | "same") =>
+  [...counts.values()].reduce((sum, each) => sum + each[name], 0);
+const least = WANTED * total("scenes");
+if (flags.require && (total("found") < least || total("same") < least || alarms > 0)) {
+  console.error(`expected at least ${least} found and decided as before, and no alarm`);
+  process.exitCode = 1;
+}

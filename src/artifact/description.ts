@@ -22,7 +22,7 @@ export const epochSchema = z.object({
 });
 
 /** How a face must lie in the image that the model gets. */
-const framingSchema = z.discriminatedUnion("kind", [
+export const framingSchema = z.discriminatedUnion("kind", [
   /** Warped so that the landmarks lie as in the named template, which is `side` pixels wide and high. */
   z.object({ kind: z.literal("aligned"), template: z.string().min(1), side: positive }),
   /** The face's box enlarged by a factor, as in Labeled Faces in the Wild. */

@@ -7,6 +7,9 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FaceError, FULL_CODES, messageOf, SYSTEM_REASONS, systemCode } from "./errors.ts";
 
+/** Names of files and folders that are not complete; a process that was killed may leave some. */
+export const TEMPORARY_FILE = /^\..*\.\d+-[0-9a-f]{8}\.tmp$/;
+
 /** A hidden name in the target's folder, so that the final rename stays on one file system. */
 function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`);

@@ -212,3 +212,16 @@ export class StatusLine implements Disposable {
     clearLine(this.#output);
   }
 }
+
+/** Shows how many photographs are done, with the time that the rest takes at that pace. */
+export function photoProgress(
+  line: StatusLine,
+  what: string,
+  now: () => number = Date.now,
+): (done: number, total: number) => void {
+  const started = now();
+  return (done, total) => {
+    const left = (((now() - started) / done) * (total - done)) / 1000;
+    line.show(`${what} ${done} of ${total} photographs, ${durationText(left)} left`);
+  };
+}

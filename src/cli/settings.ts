@@ -57,6 +57,8 @@ export const dataSettings = trainConfigSchema.pick({
   idTo: true,
   imagesPerId: true,
   difficulty: true,
+  faces: true,
+  face: true,
   excludePairs: true,
   excludeFolds: true,
   validationFraction: true,

@@ -3,6 +3,7 @@
 import { decodeImage } from "../image/decode.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import { drawPhoto, type SyntheticPhoto } from "../synthetic/draw.ts";
+import { cutFace, type FaceCrop, requireFace } from "./face-crop.ts";
 import type { LeftOut } from "./left-out.ts";
 
 /** An image in a file. */
@@ -11,6 +12,8 @@ export interface FileImage {
   readonly path: string;
   /** Index in the dataset's list of images. */
   readonly index: number;
+  /** How the face is cut out; the image is the whole picture when left out. */
+  readonly face?: FaceCrop;
 }
 
 /** An image that is drawn. */
@@ -59,10 +62,27 @@ export function countImages(identities: readonly Identity[]): number {
 }
 
 /**
- * @returns eight-bit RGB, `[settings.height, settings.width, 3]`
+ * Pixels as the cache keeps them: of a photograph without the face that is meant they are a mark (`cutFace`).
  * @throws FaceError `IMAGE_UNREADABLE` when it is a file that cannot be decoded.
  */
-export function readPixels(image: ImageRef, settings: ImageSettings): Promise<Uint8Array> {
-  if (image.kind === "file") return decodeImage(image.path, settings);
-  return Promise.resolve(drawPhoto(image.photo, settings));
+export async function readCachedPixels(image: ImageRef, settings: ImageSettings): Promise<Uint8Array> {
+  if (image.kind === "synthetic") return drawPhoto(image.photo, settings);
+  const { path, face } = image;
+  return await (face === undefined ? decodeImage(path, settings) : cutFace(path, face, settings));
+}
+
+/**
+ * The same pixels, unless they are a mark.
+ * @throws FaceError `FACE_NOT_FOUND` or `SEVERAL_FACES`.
+ */
+export const requirePixels = (image: ImageRef, pixels: Uint8Array): Uint8Array =>
+  image.kind === "file" && image.face !== undefined ? requireFace(image.path, pixels) : pixels;
+
+/**
+ * @returns eight-bit RGB, `[settings.height, settings.width, 3]`
+ * @throws FaceError `IMAGE_UNREADABLE` when it is a file that cannot be decoded; for the face of a photograph also
+ *   `FACE_NOT_FOUND` or `SEVERAL_FACES`.
+ */
+export async function readPixels(image: ImageRef, settings: ImageSettings): Promise<Uint8Array> {
+  return requirePixels(image, await readCachedPixels(image, settings));
 }

@@ -1,11 +1,11 @@
 /** @file The worker thread of a Loader: decodes or draws images, augments them and returns floats. */
-import { FaceError, messageOf } from "../base/errors.ts";
+import { type ErrorCode, FaceError, messageOf } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { Moved, serveCalls } from "../base/worker-client.ts";
 import { augmentImage } from "../image/augment.ts";
 import type { AugmentSettings } from "../image/augment-settings.ts";
 import { type ImageSettings, imageSize, prepareInto } from "../image/settings.ts";
-import { type ImageRef, readPixels } from "./identity.ts";
+import { type ImageRef, readCachedPixels, requirePixels } from "./identity.ts";
 import { PixelCache } from "./pixel-cache.ts";
 
 /** What a thread is started with. */
@@ -25,11 +25,18 @@ export interface ImageJob {
   readonly first: number;
 }
 
+/** An image that could not be read, or the face of which was not found. */
+export interface ImageFailure {
+  readonly position: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
 export interface LoadedImages {
   /** Float32 `[images, height, width, 3]` in [0, 1]; zeros where an image could not be read. */
   readonly values: Float32Array;
   /** Images that could not be read, by their position in the job. */
-  readonly failures: readonly { readonly position: number; readonly message: string }[];
+  readonly failures: readonly ImageFailure[];
   /** Why the cache is not used or not written to, if so. */
   readonly cacheFailure: string | undefined;
 }
@@ -56,17 +63,18 @@ function openThread(thread: ImageThread) {
   const size = imageSize(settings);
   const load = async ({ images, augment, seed, first }: ImageJob): Promise<Moved<LoadedImages>> => {
     const values = new Float32Array(images.length * size);
-    const failures: { position: number; message: string }[] = [];
+    const failures: ImageFailure[] = [];
     const loadOne = async (image: ImageRef, position: number) => {
       try {
-        const read = () => readPixels(image, settings);
-        const pixels = cache === undefined ? await read() : await cache.pixels(image, read);
+        const read = () => readCachedPixels(image, settings);
+        const kept = cache === undefined ? await read() : await cache.pixels(image, read);
+        const pixels = requirePixels(image, kept);
         const random = () => new Random(seed).fork(first + position);
         const changed = augment === undefined ? pixels : augmentImage(pixels, settings, augment, random());
         prepareInto(changed, values, position * size);
       } catch (error) {
         if (!(error instanceof FaceError)) throw error;
-        failures.push({ position, message: error.message });
+        failures.push({ position, code: error.code, message: error.message });
       }
     };
     await Promise.all(images.map(loadOne));

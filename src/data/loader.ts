@@ -4,8 +4,9 @@ import { type Log, silentLog } from "../base/log.ts";
 import { WorkerClient, WorkerPool } from "../base/worker-client.ts";
 import type { AugmentSettings } from "../image/augment-settings.ts";
 import { type ImageSettings, imageSize } from "../image/settings.ts";
+import { isFaceError } from "./face-crop.ts";
 import { type ImageRef, imageName } from "./identity.ts";
-import type { ImageCalls, ImageJob, ImageThread, LoadedImages } from "./image-worker.ts";
+import type { ImageCalls, ImageFailure, ImageJob, ImageThread, LoadedImages } from "./image-worker.ts";
 import type { Pair } from "./pairs.ts";
 import { defaultCacheFolder } from "./pixel-cache.ts";
 
@@ -90,7 +91,7 @@ export class Loader implements AsyncDisposable {
   /** Floats of one image. */
   readonly #size: number;
   readonly #threads: WorkerPool<ImageCalls>;
-  readonly #unreadable = new Set<string>();
+  readonly #failures = new Map<string, ImageFailure>();
   #warnedOfCache = false;
 
   constructor(options: LoaderOptions) {
@@ -109,7 +110,12 @@ export class Loader implements AsyncDisposable {
 
   /** Names of the images that could not be read so far. */
   get unreadable(): readonly string[] {
-    return [...this.#unreadable];
+    return [...this.#failures].filter(([, { code }]) => !isFaceError(code)).map(([name]) => name);
+  }
+
+  /** Images that could not be read or show no face so far, by name, with the reason. */
+  get failures(): ReadonlyMap<string, Pick<ImageFailure, "code" | "message">> {
+    return this.#failures;
   }
 
   /**
@@ -239,14 +245,17 @@ export class Loader implements AsyncDisposable {
 
   /** Warns of unreadable images, of each once, and returns their positions. */
   #report(images: readonly ImageRef[], { failures }: LoadedImages): Set<number> {
-    for (const { position, message } of failures) {
-      if (this.#strict) {
+    for (const failure of failures) {
+      const { position, code, message } = failure;
+      const showsNoFace = isFaceError(code);
+      if (this.#strict && !showsNoFace) {
         throw new FaceError("IMAGE_UNREADABLE", message, { hint: "remove the file, or leave out --strict" });
       }
       const name = imageName(images[position]!);
-      if (this.#unreadable.has(name)) continue;
-      this.#unreadable.add(name);
-      this.#log.warn(`${message}; left out`, { unreadable: this.#unreadable.size });
+      if (this.#failures.has(name)) continue;
+      this.#failures.set(name, failure);
+      // What it means that a face was not found is for the caller to say.
+      if (!showsNoFace) this.#log.warn(`${message}; left out`, { unreadable: this.unreadable.length });
     }
     return new Set(failures.map(({ position }) => position));
   }

@@ -7,6 +7,7 @@ import { messageOf } from "../base/errors.ts";
 import { systemCacheFolder } from "../base/files.ts";
 import { type ImageSettings, imageSize, settingsText } from "../image/settings.ts";
 import { DRAWING_VERSION } from "../synthetic/draw.ts";
+import { faceCropText } from "./face-crop.ts";
 import type { ImageRef } from "./identity.ts";
 
 /** Raise this when decoding or resizing changes, which makes old entries invalid. */
@@ -37,7 +38,8 @@ function keyOf(image: ImageRef): Buffer | undefined {
   if (image.kind === "file") {
     try {
       const { size, mtimeMs } = statSync(image.path);
-      source = `file ${DECODING_VERSION} ${size} ${mtimeMs} ${image.path}`;
+      const face = image.face === undefined ? "" : `${faceCropText(image.face)} `;
+      source = `file ${DECODING_VERSION} ${face}${size} ${mtimeMs} ${image.path}`;
     } catch {
       // Decoding will give the reason.
       return undefined;

@@ -2,6 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 import { bootstrap } from "./intervals.ts";
+import type { Measure } from "./metrics.ts";
 import { pointAtFar, type RocPoint, rocCurve } from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
 
@@ -193,18 +194,30 @@ interface Bin {
   readonly fraction: number;
 }
 
-/** Fractions of the scores of one kind in bins of equal width over [0, 1]. */
-function histogram({ scores, same }: ScoredPairs, kind: 0 | 1): Bin[] {
+/** The axis of each kind of score. */
+const AXES: Readonly<Record<Measure, { readonly low: number; readonly label: string }>> = {
+  probability: { low: 0, label: "probability of the same person" },
+  cosine: { low: -1, label: "cosine of the embeddings" },
+};
+
+/** Fractions of the scores of one kind in bins of equal width over [low, 1]. */
+function histogram({ scores, same }: ScoredPairs, kind: 0 | 1, low: number): Bin[] {
   const counts = new Array<number>(BINS).fill(0);
   const of = scores.filter((_, i) => same[i] === kind);
-  for (const score of of) counts[Math.min(Math.floor(score * BINS), BINS - 1)]!++;
-  return counts.map((count, i) => ({ from: i / BINS, to: (i + 1) / BINS, fraction: count / of.length }));
+  const width = (1 - low) / BINS;
+  for (const score of of) counts[Math.min(Math.floor((score - low) / width), BINS - 1)]!++;
+  return counts.map((count, i) => ({
+    from: low + i * width,
+    to: low + (i + 1) * width,
+    fraction: count / of.length,
+  }));
 }
 
-/** Histograms of the scores, in [0, 1], of pairs of the same person and of different people, with the threshold, as SVG. */
-export function scoreChart(pairs: ScoredPairs, threshold?: number): string {
+/** Histograms of the scores of pairs of the same person and of different people, with the threshold, as SVG. */
+export function scoreChart(pairs: ScoredPairs, threshold?: number, measure: Measure = "probability"): string {
+  const { low, label } = AXES[measure];
   const bars = (kind: 0 | 1, fill: string) =>
-    Plot.rectY(histogram(pairs, kind), {
+    Plot.rectY(histogram(pairs, kind, low), {
       x1: "from",
       x2: "to",
       y: "fraction",
@@ -214,7 +227,7 @@ export function scoreChart(pairs: ScoredPairs, threshold?: number): string {
       insetRight: 0.5,
     });
   return draw("Histogram of scores of same and different pairs", WIDTH * 0.55, {
-    x: { label: "probability of the same person", labelAnchor: "center", domain: [0, 1], ticks: 5 },
+    x: { label, labelAnchor: "center", domain: [low, 1], ticks: 5 },
     y: { label: null, tickFormat: percent, ticks: 5 },
     marks: [
       Plot.gridY({ ticks: 5, strokeOpacity: 0.12 }),

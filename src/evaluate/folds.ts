@@ -1,13 +1,20 @@
 /** @file The k-fold protocol of LFW's View 2: the threshold of each fold is chosen on the others. */
+
+import type { OperatingPoint } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
-import { accuracyAt, areaUnder, bestThreshold, equalErrorRate, rocCurve } from "./roc.ts";
-import { joinPairs, type ScoredPairs } from "./scores.ts";
+import type { Interval } from "./intervals.ts";
+import { curveFigures, type FaceCounts, type TarAtFar } from "./metrics.ts";
+import { accuracyAt, bestThreshold } from "./roc.ts";
+import { countPairs, joinPairs, type ScoredPairs } from "./scores.ts";
+import { operatingPoints } from "./thresholds.ts";
 
 /** The machine-readable result. */
-export interface FoldReport {
+export interface FoldReport extends Partial<FaceCounts> {
   readonly protocol: "lfw";
   readonly folds: number;
   readonly pairs: number;
+  /** Of these, pairs of different people. */
+  readonly negatives: number;
   readonly accuracy: {
     readonly mean: number;
     /** Sample standard deviation over the folds (divisor k − 1), divided by √k. */
@@ -17,8 +24,16 @@ export interface FoldReport {
   /** Over all pairs together. */
   readonly auc: number;
   readonly eer: number;
+  /** 95 % intervals of the two. */
+  readonly intervals: { readonly auc: Interval; readonly eer: Interval };
+  /** Wherever one false accept is expected; `supported` tells the rates to rely on. */
+  readonly tarAtFar: readonly TarAtFar[];
+  /** Thresholds for each rate that the number of pairs supports, chosen on the same pairs. */
+  readonly operatingPoints: readonly OperatingPoint[];
   /** Mean of the folds' thresholds. */
   readonly threshold: number;
+  /** The threshold of each fold, chosen on the others. */
+  readonly thresholds: readonly number[];
   /** Pairs of the file without a score. */
   readonly missing: number;
 }
@@ -28,9 +43,10 @@ const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + 
 /**
  * Runs the protocol on the scores of each fold.
  * @param missing pairs without a score, which their folds leave out.
+ * @param seed of the resampling behind the intervals.
  * @throws FaceError `DATASET_INVALID` for fewer than two folds, an empty fold, or pairs of one kind only.
  */
-export function kFold(folds: readonly ScoredPairs[], missing = 0): FoldReport {
+export function kFold(folds: readonly ScoredPairs[], missing = 0, seed = 1): FoldReport {
   if (folds.length < 2) {
     throw new FaceError(
       "DATASET_INVALID",
@@ -51,15 +67,21 @@ export function kFold(folds: readonly ScoredPairs[], missing = 0): FoldReport {
   const average = mean(perFold);
   const variance = perFold.reduce((sum, accuracy) => sum + (accuracy - average) ** 2, 0) / (folds.length - 1);
   const all = joinPairs(folds);
-  const curve = rocCurve(all);
+  const { auc, eer, tarAtFar } = curveFigures(all, seed, 1);
+  const thresholds = results.map(({ threshold }) => threshold);
   return {
     protocol: "lfw",
     folds: folds.length,
     pairs: all.scores.length,
+    negatives: countPairs(all).negatives,
     accuracy: { mean: average, standardError: Math.sqrt(variance / folds.length), perFold },
-    auc: areaUnder(curve),
-    eer: equalErrorRate(curve),
-    threshold: mean(results.map(({ threshold }) => threshold)),
+    auc: auc.value,
+    eer: eer.value,
+    intervals: { auc: auc.interval, eer: eer.interval },
+    tarAtFar,
+    operatingPoints: operatingPoints(all),
+    threshold: mean(thresholds),
+    thresholds,
     missing,
   };
 }

@@ -1,7 +1,16 @@
 /** @file The metrics of a verifier on held-out people. */
 import type { CalibrationRecord, Rate } from "../artifact/calibration.ts";
+import type { LeftOutPhoto } from "../data/dataset-faces.ts";
 import { bootstrap, type Interval, wilson } from "./intervals.ts";
-import { accuracyAt, areaUnder, equalErrorRate, pointAtFar, type RocPoint, rocCurve } from "./roc.ts";
+import {
+  accuracyAt,
+  areaUnder,
+  bestThreshold,
+  equalErrorRate,
+  pointAtFar,
+  type RocPoint,
+  rocCurve,
+} from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
 import { FAR_TARGETS, ratesAt, supportsFar } from "./thresholds.ts";
 
@@ -14,21 +23,34 @@ export interface Measured {
 /** True accept rate at a false accept rate; `tar` is absent with too few pairs of different people. */
 export interface TarAtFar {
   readonly far: number;
+  /** Whether there are enough pairs of different people for an estimate to rely on: ten false accepts are expected. */
   readonly supported: boolean;
   readonly tar?: Measured;
 }
 
+/** Photographs of a measurement that could not be used, for models that read faces of whole photographs. */
+export interface FaceCounts {
+  /** Photographs without the face that is meant; their pairs count as different people. */
+  readonly facesNotFound: number;
+  /** These photographs. */
+  readonly withoutFace: readonly LeftOutPhoto[];
+  /** Files that could not be decoded; their pairs are left out. */
+  readonly unreadable: readonly LeftOutPhoto[];
+}
+
 /** The machine-readable result. */
-export interface EvaluationReport {
+export interface EvaluationReport extends Partial<FaceCounts> {
   readonly protocol: "held-out people";
+  /** What a score is. */
+  readonly measure: Measure;
   readonly pairs: number;
   readonly positives: number;
   readonly negatives: number;
   /** Pairs that could not be scored. */
   readonly missing: number;
-  /** Mean binary cross-entropy. */
-  readonly loss: number;
-  /** Accuracy at probability 0.5. */
+  /** Mean binary cross-entropy; absent for cosines. */
+  readonly loss?: number;
+  /** Accuracy at probability 0.5; for cosines at the threshold of `calibrated`. */
   readonly accuracy: Measured;
   readonly auc: Measured;
   readonly eer: Measured;
@@ -60,10 +82,17 @@ function measuredAccuracy(pairs: ScoredPairs, threshold: number): Measured {
   return { value, interval: wilson(Math.round(value * pairs.scores.length), pairs.scores.length) };
 }
 
-/** Area, equal error rate and true accept rates, with intervals from one bootstrap. */
-function ofCurve(pairs: ScoredPairs, seed: number): Pick<EvaluationReport, "auc" | "eer" | "tarAtFar"> {
+/**
+ * Area, equal error rate and true accept rates, with intervals from one bootstrap.
+ * @param least false accepts that must be expected at a rate for it to be estimated.
+ */
+export function curveFigures(
+  pairs: ScoredPairs,
+  seed: number,
+  least?: number,
+): Pick<EvaluationReport, "auc" | "eer" | "tarAtFar"> {
   const { negatives } = countPairs(pairs);
-  const supported = FAR_TARGETS.filter((far) => supportsFar(negatives, far));
+  const supported = FAR_TARGETS.filter((far) => supportsFar(negatives, far, least));
   const figures = (curve: readonly RocPoint[]) => [
     areaUnder(curve),
     equalErrorRate(curve),
@@ -79,7 +108,7 @@ function ofCurve(pairs: ScoredPairs, seed: number): Pick<EvaluationReport, "auc"
     eer: eer!,
     tarAtFar: FAR_TARGETS.map((far) => {
       const tar = tars[supported.indexOf(far)];
-      return tar === undefined ? { far, supported: false } : { far, supported: true, tar };
+      return { far, supported: supportsFar(negatives, far), ...(tar === undefined ? {} : { tar }) };
     }),
   };
 }
@@ -87,6 +116,12 @@ function ofCurve(pairs: ScoredPairs, seed: number): Pick<EvaluationReport, "auc"
 function atCalibrated(pairs: ScoredPairs, threshold: number): NonNullable<EvaluationReport["calibrated"]> {
   return { threshold, accuracy: measuredAccuracy(pairs, threshold), ...ratesAt(pairs, threshold) };
 }
+
+/** What a score is: the probability of one person, or the cosine of two embeddings. */
+export type Measure = "probability" | "cosine";
+
+/** The score of a pair without a face: below every threshold. */
+export const LOWEST_SCORE: Readonly<Record<Measure, number>> = { probability: 0, cosine: -1 };
 
 /** Accuracy counts a probability of exactly 0.5 as different people, as training does. */
 export const ABOVE_HALF = 0.5 + Number.EPSILON;
@@ -103,16 +138,22 @@ export function measure(
     calibration,
     seed,
     missing = 0,
-  }: { calibration?: CalibrationRecord | undefined; seed: number; missing?: number },
+    measure: kind = "probability",
+  }: { calibration?: CalibrationRecord | undefined; seed: number; missing?: number; measure?: Measure },
 ): EvaluationReport {
+  const isCosine = kind === "cosine";
   return {
     protocol: "held-out people",
+    measure: kind,
     pairs: pairs.scores.length,
     ...countPairs(pairs),
     missing,
-    loss: crossEntropy(pairs),
-    accuracy: measuredAccuracy(pairs, ABOVE_HALF),
-    ...ofCurve(pairs, seed),
+    ...(isCosine ? {} : { loss: crossEntropy(pairs) }),
+    accuracy: measuredAccuracy(
+      pairs,
+      isCosine ? (calibration?.threshold ?? bestThreshold(pairs)) : ABOVE_HALF,
+    ),
+    ...curveFigures(pairs, seed),
     ...(calibration === undefined ? {} : { calibrated: atCalibrated(pairs, calibration.threshold) }),
   };
 }

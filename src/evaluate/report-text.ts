@@ -1,8 +1,11 @@
 /** @file Measurements as text tables. */
 import type { FoldReport } from "./folds.ts";
-import type { EvaluationReport, Measured } from "./metrics.ts";
+import type { EvaluationReport, FaceCounts, Measured, TarAtFar } from "./metrics.ts";
 import { unsupportedText } from "./thresholds.ts";
 import { foldVerdict, verdict } from "./verdict.ts";
+
+/** Photographs that are named one by one; `--json` lists all. */
+const NAMED = 20;
 
 const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
 const measured = ({
@@ -16,43 +19,79 @@ function table(rows: readonly (readonly [string, string])[]): string {
   return rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`).join("\n");
 }
 
+/** Rows and lines about photographs that could not be used. */
+function faceLines({ facesNotFound, withoutFace = [], unreadable = [] }: Partial<FaceCounts>) {
+  const rows: [string, string][] =
+    facesNotFound === undefined
+      ? []
+      : [
+          [
+            "faces not found",
+            `${facesNotFound}${facesNotFound > 0 ? ", their pairs count as different people" : ""}`,
+          ],
+        ];
+  if (unreadable.length > 0) rows.push(["files not read", String(unreadable.length)]);
+  const all = [...withoutFace, ...unreadable];
+  const lines = all.slice(0, NAMED).map(({ path, reason }) => `\n    ${path}: ${reason}`);
+  if (all.length > NAMED) lines.push(`\n    and ${all.length - NAMED} more; --json lists them all`);
+  return { rows, lines: lines.join("") };
+}
+
+function tarRow({ far, supported, tar }: TarAtFar, negatives: number): [string, string] {
+  if (tar === undefined) return [`TAR at FAR ${far}`, unsupportedText(far, negatives)];
+  const expected = Number((far * negatives).toPrecision(2));
+  return [
+    `TAR at FAR ${far}`,
+    measured(tar) + (supported ? "" : `; only ${expected} false accepts expected`),
+  ];
+}
+
 /** The report of held-out people. */
 export function reportText(report: EvaluationReport): string {
-  const rows: [string, string][] = [
-    ["loss", report.loss.toFixed(4)],
-    ["accuracy at 0.5", measured(report.accuracy)],
-  ];
+  const rows: [string, string][] =
+    report.loss === undefined
+      ? []
+      : [
+          ["loss", report.loss.toFixed(4)],
+          ["accuracy at 0.5", measured(report.accuracy)],
+        ];
   if (report.calibrated !== undefined) {
     const { threshold, accuracy, far, tar } = report.calibrated;
     rows.push([
       `accuracy at ${threshold.toFixed(4)}`,
-      `${measured(accuracy)}, threshold from validation people`,
+      `${measured(accuracy)}, threshold from ${report.measure === "cosine" ? "the pack's record" : "validation people"}`,
     ]);
     rows.push(["  false accept rate", measured(far)], ["  true accept rate", measured(tar)]);
   }
   rows.push(["ROC AUC", measured(report.auc)], ["equal error rate", measured(report.eer)]);
-  for (const { far, tar } of report.tarAtFar) {
-    const text = tar === undefined ? unsupportedText(far, report.negatives) : measured(tar);
-    rows.push([`TAR at FAR ${far}`, text]);
-  }
+  rows.push(...report.tarAtFar.map((tar) => tarRow(tar, report.negatives)));
   if (report.missing > 0) rows.push(["pairs left out", `${report.missing}, an image could not be read`]);
+  const faces = faceLines(report);
   const title = `on ${report.pairs} pairs of people not trained on (${report.positives} same, ${report.negatives} different)`;
-  return `${title}\n${table(rows)}\n${verdict(report)}`;
+  return `${title}\n${table([...rows, ...faces.rows])}${faces.lines}\n${verdict(report)}`;
 }
 
 /** The report of the k-fold protocol. */
 export function foldText(report: FoldReport): string {
-  const { accuracy } = report;
+  const { accuracy, intervals, negatives } = report;
+  const [lowAuc, highAuc] = intervals.auc;
   const rows: [string, string][] = [
     [
       "accuracy",
       `${percent(accuracy.mean)} ± ${percent(accuracy.standardError)} (standard error over the folds)`,
     ],
     ["per fold", accuracy.perFold.map(percent).join("  ")],
-    ["ROC AUC", report.auc.toFixed(4)],
-    ["equal error rate", percent(report.eer)],
-    ["threshold", report.threshold.toFixed(4)],
+    ["ROC AUC", `${report.auc.toFixed(4)}  (95 %: ${lowAuc.toFixed(4)} to ${highAuc.toFixed(4)})`],
+    ["equal error rate", measured({ value: report.eer, interval: intervals.eer })],
+    ...report.tarAtFar.map((tar) => tarRow(tar, negatives)),
+    ["threshold", `${report.threshold.toFixed(4)}, mean over the folds`],
+    ...report.operatingPoints.map(({ far, threshold }): [string, string] => [
+      `  at FAR ${far}`,
+      `${threshold.toFixed(4)}, chosen on these pairs`,
+    ]),
   ];
   if (report.missing > 0) rows.push(["pairs left out", `${report.missing}, an image could not be read`]);
-  return `${report.folds} folds, ${report.pairs} pairs, each fold judged by the others' threshold\n${table(rows)}\n${foldVerdict(report)}`;
+  const faces = faceLines(report);
+  const title = `${report.folds} folds, ${report.pairs} pairs, each fold judged by the others' threshold`;
+  return `${title}\n${table([...rows, ...faces.rows])}${faces.lines}\n${foldVerdict(report)}`;
 }

@@ -57,12 +57,20 @@ function tile(name: string, { value, interval }: Measured): Html {
   return html`<div class="tile"><dt>${name}</dt><dd>${percent(value)}<small>${range(interval)}</small></dd></div>`;
 }
 
+/** Photographs without the face that is meant. */
+function facesNotFound({ facesNotFound: count, withoutFace = [] }: EvaluationReport): Html {
+  if (count === undefined) return html``;
+  const meaning = count === 0 ? "" : "; their pairs count as different people";
+  const list = html`<details><summary>These photographs</summary><ul>${withoutFace.map(({ path }) => html`<li>${path}</li>`)}</ul></details>`;
+  return html`<p>Faces not found: ${count}${meaning}.</p>${count === 0 ? undefined : list}`;
+}
+
 /** The main figures. */
 function headlineSection({ report }: Evaluation): Html {
   const { calibrated } = report;
   const tiles = [
     calibrated === undefined
-      ? tile("accuracy at 0.5", report.accuracy)
+      ? tile(report.loss === undefined ? "accuracy" : "accuracy at 0.5", report.accuracy)
       : tile(`accuracy at ${calibrated.threshold.toFixed(3)}`, calibrated.accuracy),
     tile("ROC AUC", report.auc),
     tile("equal error rate", report.eer),
@@ -76,7 +84,7 @@ function headlineSection({ report }: Evaluation): Html {
   return section(
     "Held-out people",
     html`<dl class="tiles">${tiles}</dl>
-<p>${report.pairs} pairs: ${report.positives} of the same person, ${report.negatives} of different people. Ranges are 95 % confidence intervals.${limits}</p>`,
+<p>${report.pairs} pairs: ${report.positives} of the same person, ${report.negatives} of different people. Ranges are 95 % confidence intervals.${limits}</p>${facesNotFound(report)}`,
   );
 }
 
@@ -105,7 +113,7 @@ function curvesSection({ report, scored, seed }: Evaluation): Html {
     html`<div class="charts">
 ${figure(rocChart(scored, options), "ROC: true accept rate over false accept rate. Band: 95 % confidence.")}
 ${figure(detChart(scored, options), "DET: false reject rate over false accept rate, on logarithmic axes.")}
-${figure(scoreChart(scored, threshold), "Distribution of the scores. Errors come from the overlap.")}
+${figure(scoreChart(scored, threshold, report.measure), "Distribution of the scores. Errors come from the overlap.")}
 ${decisions(scored, threshold ?? ABOVE_HALF)}
 </div>`,
   );

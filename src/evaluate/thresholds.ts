@@ -14,10 +14,14 @@ export const FAR_TARGETS = [1e-1, 1e-2, 1e-3] as const;
 const FALSE_ACCEPTS_NEEDED = 10;
 
 /** Pairs of different people that a rate needs. */
-const negativesNeeded = (far: number): number => Math.ceil(FALSE_ACCEPTS_NEEDED / far);
+const negativesNeeded = (far: number, accepts = FALSE_ACCEPTS_NEEDED): number => Math.ceil(accepts / far);
 
-/** Whether the number of pairs of different people supports a rate. */
-export const supportsFar = (negatives: number, far: number): boolean => negatives >= negativesNeeded(far);
+/**
+ * Whether the number of pairs of different people supports a rate.
+ * @param accepts false accepts that must be expected at it.
+ */
+export const supportsFar = (negatives: number, far: number, accepts?: number): boolean =>
+  negatives >= negativesNeeded(far, accepts);
 
 /** Why a rate is not reported. */
 export const unsupportedText = (far: number, negatives: number): string =>

@@ -14,6 +14,7 @@ function report(tars: Readonly<Record<number, number | undefined>>, auc = 0.95):
   const rate = exactly(0.9);
   return {
     protocol: "held-out people",
+    measure: "probability",
     pairs: 200,
     positives: 100,
     negatives: 45,

@@ -239,6 +239,24 @@ export async function encodeJpeg(
     .toBuffer();
 }
 
+/** Formats that pictures can be written in. */
+export const WRITTEN_FORMATS = ["png", "jpg", "webp"] as const;
+export type WrittenFormat = (typeof WRITTEN_FORMATS)[number];
+
+const WRITTEN_QUALITY = 95;
+
+/** Pixels as a file: without loss as PNG, at a quality of 95 otherwise. */
+export async function encodePixels(
+  { data, width, height }: Pixels,
+  format: WrittenFormat,
+): Promise<Uint8Array> {
+  if (format === "png") return await encodePng(data, width, height);
+  if (format === "jpg") return await encodeJpeg(data, width, height, WRITTEN_QUALITY);
+  return await sharp(data, { raw: { width, height, channels: 3 } })
+    .webp({ quality: WRITTEN_QUALITY })
+    .toBuffer();
+}
+
 /**
  * An SVG drawing as a PNG file.
  * @param options.width columns of the image. Default: the width of the drawing.

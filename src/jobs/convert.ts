@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import type { Log } from "../base/log.ts";
+import { type Log, silentLog } from "../base/log.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import type { CallableModel } from "../savedmodel/read/read.ts";
 import { contentOf } from "../savedmodel/write/rewrite.ts";
@@ -17,7 +17,7 @@ export interface ConvertOptions {
   readonly signature?: string | undefined;
   /** The version's folder to write, with all signatures. */
   readonly savedModel?: string | undefined;
-  /** Gets a line where the path left a choice. Default: silent. */
+  /** Gets a line where the path left a choice, and where the result is not what the file was. Default: silent. */
   readonly log?: Log | undefined;
 }
 
@@ -37,7 +37,7 @@ async function onnxBytes(model: CallableModel, signature: string): Promise<Uint8
  */
 export async function convertModel(
   path: string,
-  { onnx, signature = DEFAULT_SIGNATURE, savedModel, log }: ConvertOptions,
+  { onnx, signature = DEFAULT_SIGNATURE, savedModel, log = silentLog }: ConvertOptions,
 ): Promise<{ readonly path: string; readonly bytes?: number }[]> {
   if (onnx === undefined && savedModel === undefined) {
     throw new FaceError(
@@ -55,6 +55,12 @@ export async function convertModel(
   }
   const written: { path: string; bytes?: number }[] = [];
   const model = await readAnyModel(path, log);
+  const { dequantized = 0 } = model;
+  if (dequantized > 0) {
+    log.warn(
+      `${dequantized} weights that ${path} stores in 8 bits or fewer are written as floats, multiplied out by their scales: the answers are the same, the file is larger`,
+    );
+  }
   if (onnx !== undefined) {
     const bytes = await onnxBytes(model, signature);
     await writeFileAtomic(onnx, bytes);

@@ -4,29 +4,42 @@ import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import { usableCores } from "../base/platform.ts";
 import { Random } from "../base/random.ts";
-import { type Dataset, openDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { leftOutOf } from "../data/dataset-faces.ts";
+import { imageName } from "../data/identity.ts";
 import { isLoss, type LeftOut, leftOutText } from "../data/left-out.ts";
 import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair } from "../data/pairs.ts";
 import { chosenFolds, readPairs } from "../data/pairs-file.ts";
 import { findPairs } from "../data/protocol.ts";
 import { type FoldReport, kFold } from "../evaluate/folds.ts";
-import { type EvaluationReport, measure } from "../evaluate/metrics.ts";
+import {
+  type EvaluationReport,
+  type FaceCounts,
+  LOWEST_SCORE,
+  type Measure,
+  measure,
+} from "../evaluate/metrics.ts";
 import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate/score-pairs.ts";
 import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
 import { calibrate } from "../evaluate/thresholds.ts";
+import type { Framing } from "../faces/alignment.ts";
+import { PACKS } from "../faces/packs/catalogue.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
 import { settingsOf, trainConfigSchema } from "../train/config.ts";
 import {
   type DataConfig,
-  datasetOptions,
   excludedPairs,
   measuredData,
+  openImages,
   openPeople,
   type People,
 } from "../train/people.ts";
-import { type ModelPlace, openModel } from "../verify/open-model.ts";
+import { framingOf } from "../verify/face-comparer.ts";
+import { type ModelPlace, type OpenedModel, openModel } from "../verify/open-model.ts";
+import { openPackModel } from "../verify/pack-verifier.ts";
 
 /** Pairs from each group of held-out people; a rate of 1 in 100 needs a thousand pairs of different people. */
 const DEFAULT_PAIRS = 4000;
@@ -53,19 +66,57 @@ interface Watching {
   readonly onProgress?: OnMeasureProgress | undefined;
 }
 
-interface MeasureOptions extends Watching {
+export interface MeasureOptions extends Watching {
   readonly config: DataConfig;
+  /** How the model wants faces cut out, where `config` has them found. Default: as in training. */
+  readonly framing?: Framing | undefined;
+  /** What a score of the verifier is. Default `probability`. */
+  readonly measure?: Measure | undefined;
+  /** The thresholds of a model that was not trained on the dataset, so that all its people are measured on. */
+  readonly record?: CalibrationRecord | undefined;
   /** Whether the user knows already what the dataset leaves out. */
   readonly isTold?: boolean;
 }
 
-/** Scores with their labels, and the pairs that have one. */
+/** Loads images for a measurement: faces are found on all cores. */
+function openLoader({ config, log = silentLog }: MeasureOptions): Loader {
+  const workers = config.faces === "none" ? 1 : usableCores();
+  return new Loader({ settings: settingsOf(config), log, workers });
+}
+
+/** What became of the photographs; nothing where whole images were taken. */
+function faceCounts({ config }: MeasureOptions, loader: Loader): Partial<FaceCounts> {
+  if (config.faces === "none") return {};
+  const { facesNotFound: withoutFace, unreadable } = leftOutOf(loader);
+  return { facesNotFound: withoutFace.length, withoutFace, unreadable };
+}
+
+/**
+ * Scores with their labels, and the pairs that have one. A pair has the lowest score where a face was not found, and none
+ * where a file could not be read.
+ */
 function scoredOf(
   pairs: readonly Pair[],
   { scores }: PairScores,
+  loader: Loader,
+  measure: Measure = "probability",
 ): ScoredPairs & { readonly pairs: readonly Pair[] } {
+  const unreadable = new Set(loader.unreadable);
   const labels = pairs.map(({ same }) => same);
-  return { ...scoredPairs(scores, labels), pairs: pairs.filter((_, i) => !Number.isNaN(scores[i])) };
+  const judged = scores.map((score, i) => {
+    const { left, right } = pairs[i]!;
+    const isFaceMissing =
+      Number.isNaN(score) && ![left, right].some((image) => unreadable.has(imageName(image)));
+    return isFaceMissing ? LOWEST_SCORE[measure] : score;
+  });
+  return { ...scoredPairs(judged, labels), pairs: pairs.filter((_, i) => !Number.isNaN(judged[i])) };
+}
+
+/** The people of a measurement. */
+async function measuredPeople({ config, framing, record, log = silentLog }: MeasureOptions): Promise<People> {
+  if (record === undefined) return await openPeople(config, log, { framing, leastTrained: 0 });
+  const dataset = await openImages(config, log, framing);
+  return { dataset, split: { train: [], validation: [], test: dataset.identities }, excluded: 0 };
 }
 
 /** Without a test group in the split: the pairs of the people that the configuration excludes from training. */
@@ -82,11 +133,18 @@ export async function measureHeldOut(
   verifier: AnyVerifier,
   options: MeasureOptions & { readonly pairs?: number | undefined },
 ): Promise<Measurement> {
-  const { config, pairs: count = DEFAULT_PAIRS, log = silentLog, onProgress } = options;
-  const people = await openPeople(config, log, 0);
+  const {
+    config,
+    pairs: count = DEFAULT_PAIRS,
+    log = silentLog,
+    onProgress,
+    record,
+    measure: kind,
+  } = options;
+  const people = await measuredPeople(options);
   const { dataset, split } = people;
   if (options.isTold !== true) warnLeftOut(dataset, log);
-  await using loader = new Loader({ settings: settingsOf(config), log });
+  await using loader = openLoader(options);
   const drawn = (group: "validation" | "test") =>
     evaluationPairs(split[group], { count, random: new Random(config.seed).fork(`${group} measurement`) });
   const validation = split.validation.length === 0 ? [] : drawn("validation");
@@ -97,14 +155,22 @@ export async function measureHeldOut(
   ];
   const calibration =
     validation.length === 0
-      ? undefined
-      : calibrate(scoredOf(validation, ofValidation), {
+      ? record
+      : calibrate(scoredOf(validation, ofValidation, loader, kind), {
           dataset: dataset.name,
           people: `${split.validation.length} validation people`,
         });
-  const { pairs, ...result } = scoredOf(test, ofTest);
+  const { pairs, ...result } = scoredOf(test, ofTest, loader, kind);
   const missing = test.length - result.scores.length;
-  const report = measure(result, { calibration, seed: config.seed, missing });
+  const report = {
+    ...measure(result, {
+      calibration,
+      seed: config.seed,
+      missing,
+      ...(kind === undefined ? {} : { measure: kind }),
+    }),
+    ...faceCounts(options, loader),
+  };
   return { report, calibration, scored: result, pairs, seed: config.seed, leftOut: dataset.leftOut ?? [] };
 }
 
@@ -129,8 +195,8 @@ export async function measureFolds(
   pairsFile: string,
   options: MeasureOptions & { readonly folds?: readonly number[] | undefined },
 ): Promise<FoldReport & Pick<Measurement, "leftOut">> {
-  const { config, folds: chosen = [], log = silentLog, onProgress } = options;
-  const dataset = await openDataset(datasetOptions(config));
+  const { config, framing, folds: chosen = [], log = silentLog, onProgress } = options;
+  const dataset = await openImages(config, log, framing);
   if (options.isTold !== true) warnLeftOut(dataset, log);
   const file = chosenFolds(await readPairs(pairsFile), chosen);
   const { missing, folds: found } = findPairs(file, dataset.identities, dataset.path);
@@ -139,12 +205,13 @@ export async function measureFolds(
     folds: found.length === 1 && chosen.length === 0 ? cutInFolds(found[0]!) : found,
     missing,
   };
-  await using loader = new Loader({ settings: settingsOf(config), log });
+  await using loader = openLoader(options);
   const scores = await scoreLists(verifier, loader, protocol.folds, onProgress);
-  const folds = protocol.folds.map((fold, i) => scoredOf(fold, scores[i]!));
+  const folds = protocol.folds.map((fold, i) => scoredOf(fold, scores[i]!, loader, options.measure));
   const used = folds.reduce((sum, fold) => sum + fold.scores.length, 0);
   const wanted = protocol.folds.reduce((sum, fold) => sum + fold.length, 0);
-  return { ...kFold(folds, wanted - used + protocol.missing.length), leftOut: dataset.leftOut ?? [] };
+  const report = kFold(folds, wanted - used + protocol.missing.length, config.seed);
+  return { ...report, ...faceCounts(options, loader), leftOut: dataset.leftOut ?? [] };
 }
 
 /** Warns of what the dataset's folder holds that is not used, and of how it was read. */
@@ -172,17 +239,40 @@ async function withOrigin<T>(given: Partial<DataConfig> | undefined, work: () =>
 
 /** What to measure on. */
 export interface EvaluateOptions extends Watching {
-  /** What the model's path names; found out when left out. */
-  readonly kind?: ModelPlace["kind"] | undefined;
+  /** What the model's path or name stands for; found out when left out. */
+  readonly kind?: ModelPlace["kind"] | "pack" | undefined;
   /** Settings of the data that differ from those of the training; another dataset is measured with all its people. */
   readonly data?: Partial<DataConfig> | undefined;
   /** Pairs to draw of each group of held-out people, half of them of one person. Default 4000. */
   readonly pairs?: number | undefined;
 }
 
+/** Opens what is to be measured. */
+export async function openMeasured(
+  model: string,
+  { kind, log }: Pick<EvaluateOptions, "kind" | "log">,
+): Promise<OpenedModel> {
+  const isPack = kind === "pack" || (kind === undefined && PACKS.some(({ name }) => name === model));
+  return await (isPack ? openPackModel(model, { log }) : openModel(model, kind, log));
+}
+
+/** How a model is measured with these settings of the data. */
+export function measureOptions(
+  model: string,
+  opened: OpenedModel,
+  data: Partial<DataConfig> = {},
+): Pick<MeasureOptions, "config" | "framing" | "measure" | "record"> {
+  const config = measuredData(opened.config, data);
+  return {
+    config,
+    ...(config.faces === "none" ? {} : { framing: framingOf(model, opened) }),
+    ...(opened.pack === undefined ? {} : { measure: "cosine", record: opened.calibration }),
+  };
+}
+
 /** What the options of all measurements may be. */
 export const evaluateOptions = {
-  kind: z.enum(["checkpoint", "version"]).optional(),
+  kind: z.enum(["checkpoint", "version", "pack"]).optional(),
   data: trainConfigSchema.partial().optional(),
   pairs: given.count.optional(),
   log: given.log.optional(),
@@ -190,17 +280,18 @@ export const evaluateOptions = {
 } satisfies Record<keyof EvaluateOptions, z.ZodType>;
 
 /**
- * Measures a model on people it was not trained on, with thresholds chosen on the validation people.
- * @param model a path as for `loadModel`.
+ * Measures a model on people it was not trained on, with thresholds chosen on the validation people. A model pack is
+ * measured on all people, with its own thresholds.
+ * @param model a path as for `loadModel`, or the name of a pack.
  * @throws FaceError as `loadModel` and `openDataset` do; `DATASET_INVALID` when there are no people to measure on.
  */
 export async function evaluate(model: string, options: EvaluateOptions = {}): Promise<Measurement> {
   checkPath("evaluate, the model", model);
   checkOptions("evaluate", z.strictObject(evaluateOptions), options);
-  const { verifier, config } = await openModel(model, options.kind, options.log);
-  await using opened = verifier;
+  const opened = await openMeasured(model, options);
+  await using verifier = opened.verifier;
   return await withOrigin(options.data, () =>
-    measureHeldOut(opened, { ...options, config: measuredData(config, options.data) }),
+    measureHeldOut(verifier, { ...options, ...measureOptions(model, opened, options.data) }),
   );
 }
 
@@ -222,9 +313,9 @@ export async function evaluateFolds(
     z.strictObject({ ...known, folds: z.array(given.count).optional() }),
     options,
   );
-  const { verifier, config } = await openModel(model, options.kind, options.log);
-  await using opened = verifier;
+  const opened = await openMeasured(model, options);
+  await using verifier = opened.verifier;
   return await withOrigin(options.data, () =>
-    measureFolds(opened, pairsFile, { ...options, config: measuredData(config, options.data) }),
+    measureFolds(verifier, pairsFile, { ...options, ...measureOptions(model, opened, options.data) }),
   );
 }

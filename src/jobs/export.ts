@@ -25,7 +25,8 @@ import { type SignatureGraph, writeSavedModel } from "../savedmodel/write/write.
 import { readCheckpoint } from "../train/checkpoint.ts";
 import { modelConfigOf, settingsOf } from "../train/config.ts";
 import { inferenceWeights } from "../train/inference.ts";
-import { checkpointFile } from "../verify/open-model.ts";
+import { checkpointFile, trainedFraming } from "../verify/open-model.ts";
+import { framingOfCrops } from "./crop.ts";
 
 /** The graphs of all signatures. */
 export function signaturesOf(model: ModelConfig): Record<string, SignatureGraph> {
@@ -97,7 +98,7 @@ export interface ExportOptions extends ExportTarget {
   readonly measured?:
     | { readonly calibration?: CalibrationRecord | undefined; readonly report: EvaluationReport }
     | undefined;
-  /** How faces lie in the images it was trained on, if that is known. */
+  /** How faces lie in the images it was trained on, if that is known. Default: what its training says, or `faceid crop` of the images. */
   readonly framing?: Framing | undefined;
   /** Writes the signature `serving_default` as this ONNX file too. */
   readonly onnx?: string | undefined;
@@ -124,7 +125,9 @@ export async function exportModel(options: ExportOptions): Promise<string> {
   const model = modelConfigOf(config);
   const signatures = signaturesOf(model);
   const parameters = inferenceWeights(config, state);
-  const { measured, framing } = options;
+  const { measured } = options;
+  const framing =
+    options.framing ?? trainedFraming(config).framing ?? (await framingOfCrops(config.datasetPath));
   const description: ExportedModel = {
     format: "faceid-model-1",
     faceid: VERSION,

@@ -1,11 +1,11 @@
 /** @file Lists the faces of photographs, and draws them. */
-import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { drawFaces, isPngName, requirePicture } from "../verify/draw-faces.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type { PhotoFace } from "../verify/photo-model.ts";
+import { isFolder, photosIn } from "./photos-in.ts";
 
 export interface ListFacesOptions extends Omit<LoadFaceModelOptions, "detect"> {
   /** Where the photographs are drawn with their faces: a PNG for one photograph, a folder for several. */
@@ -25,9 +25,29 @@ export type ListedPhoto =
     }
   | { readonly image: string; readonly error: FaceError };
 
+/** A photograph to search, and its name among the pictures. */
+interface Wanted {
+  readonly path: string;
+  readonly name: string;
+}
+
+/** The photographs, and all of each folder; those keep their places in it among the pictures. */
+async function wantedPhotos(given: readonly string[]): Promise<Wanted[]> {
+  const lists = given.map(async (path) => {
+    if (!(await isFolder(path))) return [{ path, name: basename(path) }];
+    return (await photosIn(path)).map((name) => ({ path: join(path, name), name }));
+  });
+  return (await Promise.all(lists)).flat();
+}
+
 /** The picture of each photograph; two photographs of one name would overwrite each other. */
-async function picturePaths(photos: readonly string[], show: string): Promise<string[]> {
-  if (photos.length === 1) {
+async function picturePaths(
+  wanted: readonly Wanted[],
+  given: readonly string[],
+  show: string,
+): Promise<string[]> {
+  const photos = wanted.map(({ path }) => path);
+  if (photos.length === 1 && photos[0] === given[0]) {
     await requirePicture(show, photos);
     return [show];
   }
@@ -37,7 +57,7 @@ async function picturePaths(photos: readonly string[], show: string): Promise<st
       `--show: got ${show} for ${photos.length} photographs, expected a folder`,
     );
   }
-  const names = photos.map((photo) => `${basename(photo)}.png`);
+  const names = wanted.map(({ name }) => `${name}.png`);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice === undefined) return names.map((name) => join(show, name));
   throw new FaceError("CONFIG_INVALID", `--show: two photographs would be drawn as ${twice}`, {
@@ -47,22 +67,23 @@ async function picturePaths(photos: readonly string[], show: string): Promise<st
 
 /**
  * Finds the faces of photographs, one photograph after the other.
+ * @param given photographs, and folders, of which all photographs are taken, also those of the folders in them.
  * @returns one entry for each photograph, in order; one that cannot be read is an entry with its error.
- * @throws FaceError as `loadFaceModel`; `INTERRUPTED` on the signal.
+ * @throws FaceError as `loadFaceModel`; `DATASET_INVALID` for a folder without photographs; `INTERRUPTED` on the signal.
  */
 export async function listFaces(
-  photos: readonly string[],
+  given: readonly string[],
   { show, onPhoto, ...options }: ListFacesOptions = {},
 ): Promise<ListedPhoto[]> {
-  const pictures = show === undefined ? undefined : await picturePaths(photos, show);
-  if (pictures !== undefined && pictures.length > 1) await mkdir(show!, { recursive: true });
+  const wanted = await wantedPhotos(given);
+  const pictures = show === undefined ? undefined : await picturePaths(wanted, given, show);
   await using model = await loadFaceModel(undefined, options);
   const listed: ListedPhoto[] = [];
   const add = (photo: ListedPhoto) => {
     listed.push(photo);
     onPhoto?.(photo);
   };
-  for (const [i, image] of photos.entries()) {
+  for (const [i, { path: image }] of wanted.entries()) {
     if (options.signal?.aborted) throw new FaceError("INTERRUPTED", "faces was stopped");
     try {
       const { photograph, faces } = await model.findFaces(image);

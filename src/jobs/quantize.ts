@@ -12,6 +12,7 @@ import { type Log, silentLog } from "../base/log.ts";
 import { float32, type TensorMap } from "../base/tensor.ts";
 import { listPhotographs } from "../data/folder.ts";
 import { accuracyAt, areaUnder, equalErrorRate, rocCurve } from "../evaluate/roc.ts";
+import type { Framing } from "../faces/alignment.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import type { AnyVerifier, PairVerifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower/lower.ts";
@@ -19,6 +20,7 @@ import { measureRanges } from "../onnx/quantize/calibrate.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
 import { type DataConfig, measuredData } from "../train/people.ts";
+import { framingOf } from "../verify/face-comparer.ts";
 import { decodePhotos } from "../verify/face-model.ts";
 import { pairVerifier } from "../verify/onnx-verifier.ts";
 import { trainingConfig } from "../verify/open-model.ts";
@@ -93,7 +95,9 @@ function imageSettingsOf(model: ReadModel, folder: string): ImageSettings {
   throw new FaceError(
     "MODEL_UNSUPPORTED",
     `${folder} has no signature ${PAIR.signature} that compares two images`,
-    { hint: "quantise a version that `faceid export` or `faceid train` wrote" },
+    {
+      hint: "quantise a version that `faceid export` or `faceid train` wrote; networks converted from elsewhere can be served as they are",
+    },
   );
 }
 
@@ -166,15 +170,14 @@ async function figuresOf(
   config: DataConfig,
   threshold: number,
   { pairsFile, ...options }: AccuracyOptions,
+  framing: Framing | undefined,
 ): Promise<Measured> {
+  const framed = { ...options, config, framing };
   if (pairsFile !== undefined) {
-    const { pairs, folds, accuracy, auc, eer } = await measureFolds(verifier, pairsFile, {
-      ...options,
-      config,
-    });
+    const { pairs, folds, accuracy, auc, eer } = await measureFolds(verifier, pairsFile, framed);
     return { pairs, folds, accuracy: accuracy.mean, auc, eer };
   }
-  const { scored } = await measureHeldOut(verifier, { ...options, config });
+  const { scored } = await measureHeldOut(verifier, framed);
   const curve = rocCurve(scored);
   // Both versions are served with the same calibration record, so one threshold judges both.
   return {
@@ -192,10 +195,13 @@ async function compareAccuracy(
   config: DataConfig,
   threshold: number,
   options: AccuracyOptions,
+  framingFor: () => Framing,
 ): Promise<AccuracyReport> {
   const data = measuredData(config, options.data);
-  const { accuracy, auc, eer, ...measuredOn } = await figuresOf(floatModel, data, threshold, options);
-  const int8 = await figuresOf(int8Model, data, threshold, options);
+  const framing = data.faces === "none" ? undefined : framingFor();
+  const figures = (model: AnyVerifier) => figuresOf(model, data, threshold, options, framing);
+  const { accuracy, auc, eer, ...measuredOn } = await figures(floatModel);
+  const int8 = await figures(int8Model);
   return {
     ...measuredOn,
     float: { accuracy, auc, eer },
@@ -239,8 +245,14 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   await using float = await pairVerifier(floatBytes, size);
   await using int8 = await pairVerifier(int8Bytes, size);
   const scores = [await scoresOf(float, comparedOn, size), await scoresOf(int8, comparedOn, size)] as const;
+  const framing = () =>
+    framingOf(savedModel, {
+      verifier: float,
+      ...(description?.framing === undefined ? {} : { framing: description.framing }),
+      ...(description === undefined ? {} : { settings: description.training.config }),
+    });
   const accuracy =
-    options.accuracy && (await compareAccuracy(float, int8, config, threshold, options.accuracy));
+    options.accuracy && (await compareAccuracy(float, int8, config, threshold, options.accuracy, framing));
   await publishFolder(output, async (temporary) => {
     await writeFile(join(temporary, ONNX_FILE), int8Bytes);
     if (description === undefined) return;

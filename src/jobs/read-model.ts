@@ -32,8 +32,14 @@ function otherShapes(declared: Signature, as: Signature): Record<string, Symboli
   return Object.fromEntries(changed) as Record<string, SymbolicShape>;
 }
 
+/** A model to convert. */
+export interface ConvertibleModel extends CallableModel {
+  /** Weights that its file stores in 8 bits or fewer; here they are floats. */
+  readonly dequantized?: number;
+}
+
 /** An ONNX file as a model with one signature. */
-function callable(file: OpenOnnx): CallableModel {
+function callable(file: OpenOnnx): ConvertibleModel {
   const whole = file.program();
   const declared: Signature = {
     inputs: tensors(whole.inputs),
@@ -42,6 +48,7 @@ function callable(file: OpenOnnx): CallableModel {
     defaults: new Map(),
   };
   return {
+    dequantized: file.dequantized,
     signatures: new Map([[DEFAULT_SIGNATURE, declared]]),
     async program(_name, as = declared) {
       const shapes = otherShapes(declared, as);
@@ -63,7 +70,7 @@ function callable(file: OpenOnnx): CallableModel {
  * @param log gets a line where the path left a choice.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID`, or `MODEL_UNSUPPORTED` naming every operation that cannot be read.
  */
-export async function readAnyModel(path: string, log: Log = silentLog): Promise<CallableModel> {
+export async function readAnyModel(path: string, log: Log = silentLog): Promise<ConvertibleModel> {
   const { format, file, note } = await findModel(path);
   if (note !== undefined) log.info(note);
   return format === "savedmodel" ? readSavedModel(file) : callable(await openOnnx(file));

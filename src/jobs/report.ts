@@ -4,9 +4,10 @@ import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
-import { systemCode } from "../base/errors.ts";
+import { FaceError, systemCode } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { VERSION } from "../base/platform.ts";
+import { isFaceError } from "../data/face-crop.ts";
 import { type ImageRef, imageName, readPixels } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
 import {
@@ -17,16 +18,23 @@ import {
   reportHtml,
 } from "../evaluate/report.ts";
 import { type Mistake, worstMistakes } from "../evaluate/scores.ts";
-import { encodeJpeg } from "../image/decode.ts";
+import { decodeImage, encodeJpeg } from "../image/decode.ts";
 import { describe } from "../model/description.ts";
 import { modelConfigOf, settingsOf, trainConfigSchema } from "../train/config.ts";
 import { RUN_LOG } from "../train/listeners.ts";
-import { type DataConfig, measuredData } from "../train/people.ts";
-import { type OpenedModel, openModel } from "../verify/open-model.ts";
-import { type EvaluateOptions, evaluateOptions, type Measurement, measureHeldOut } from "./evaluate.ts";
+import type { DataConfig } from "../train/people.ts";
+import type { OpenedModel } from "../verify/open-model.ts";
+import {
+  type EvaluateOptions,
+  evaluateOptions,
+  type Measurement,
+  measureHeldOut,
+  measureOptions,
+  openMeasured,
+} from "./evaluate.ts";
 
 export interface ReportOptions extends EvaluateOptions {
-  /** A run's folder, a `.safetensors` file, a SavedModel version's folder, or the folder of its versions. */
+  /** A run's folder, a `.safetensors` file, a version's folder, the folder of the versions, or the name of a pack. */
   readonly model: string;
   /** The HTML file to write. */
   readonly output: string;
@@ -51,8 +59,18 @@ const placeOf = ({ datasetPath }: Pick<DataConfig, "datasetPath">, image: ImageR
 
 async function picture(mistake: Mistake, pair: Pair, config: DataConfig): Promise<PicturedMistake> {
   const settings = settingsOf(config);
+  // Where no face was found, the whole photograph shows why.
+  const whole = (image: ImageRef) => (error: unknown) => {
+    if (!(error instanceof FaceError && isFaceError(error.code) && image.kind === "file")) throw error;
+    return decodeImage(image.path, settings);
+  };
   const jpeg = async (image: ImageRef) =>
-    encodeJpeg(await readPixels(image, settings), settings.width, settings.height, JPEG_QUALITY);
+    encodeJpeg(
+      await readPixels(image, settings).catch(whole(image)),
+      settings.width,
+      settings.height,
+      JPEG_QUALITY,
+    );
   const [left, right] = await Promise.all([jpeg(pair.left), jpeg(pair.right)]);
   return {
     score: mistake.score,
@@ -117,8 +135,8 @@ function learningOf(settings: Readonly<Record<string, unknown>> | undefined): { 
 
 async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<ReportContent> {
   const { model, title = model, photos = true } = options;
-  const config = measuredData(opened.config, options.data);
-  const measured = options.measured ?? (await measureHeldOut(opened.verifier, { ...options, config }));
+  const how = measureOptions(model, opened, options.data);
+  const measured = options.measured ?? (await measureHeldOut(opened.verifier, { ...options, ...how }));
   const logged = opened.path.endsWith(".safetensors") ? await loggedEpochs(dirname(opened.path)) : [];
   return {
     title,
@@ -130,7 +148,7 @@ async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<R
     epochs: logged.length === 0 ? opened.history : logged,
     ...learningOf(opened.settings),
     evaluation: measured,
-    ...(photos ? { mistakes: await pictures(measured, config) } : {}),
+    ...(photos ? { mistakes: await pictures(measured, how.config) } : {}),
   };
 }
 
@@ -150,7 +168,7 @@ const reportOptions = z.strictObject({
  */
 export async function writeReport(options: ReportOptions): Promise<string> {
   checkOptions("writeReport", reportOptions, options);
-  const opened = await openModel(options.model, undefined, options.log);
+  const opened = await openMeasured(options.model, options);
   await using _verifier = opened.verifier;
   await writeFileAtomic(options.output, reportHtml(await contentOf(opened, options)));
   return options.output;

@@ -23,7 +23,7 @@ import {
   trainNetwork,
   writeRunFile,
 } from "../train/network-run.ts";
-import { openPeople, type People } from "../train/people.ts";
+import { type People, trainingPeople } from "../train/people.ts";
 import { type StartSummary, startSummary } from "../train/start-summary.ts";
 import { openModel } from "../verify/open-model.ts";
 import { type Measurement, measureHeldOut } from "./evaluate.ts";
@@ -64,7 +64,7 @@ function backboneConfig(config: SettledConfig, index: number): SettledConfig {
 /** Trains the backbones that are not complete yet, one after the other, then joins them. */
 async function trainStages(options: TrainOptions, config: SettledConfig): Promise<TrainResult> {
   const { folder, log = silentLog } = options;
-  const people = await openPeople(config, log);
+  const people = await trainingPeople(config, log, options.signal);
   await options.onPeople?.(people, config);
   await writeRunFile(folder, config, people, options.about);
   let last: RunEnd | undefined;

@@ -1,8 +1,7 @@
 /** @file Compares one photograph with another, or with all photographs of a folder. */
-import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import { listPhotographs } from "../data/folder.ts";
 import { drawComparison, requirePicture } from "../verify/draw-faces.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type {
@@ -11,6 +10,7 @@ import type {
   PhotoVerification,
   PhotoVerifyOptions,
 } from "../verify/photo-model.ts";
+import { isFolder, photosIn } from "./photos-in.ts";
 
 export interface VerifyPhotosOptions extends LoadFaceModelOptions, PhotoVerifyOptions {
   /** As for `loadFaceModel`. */
@@ -27,11 +27,6 @@ export type Candidate =
 /** One photograph against many: those that could be compared by falling similarity, then those that could not. */
 export interface VerifiedFolder {
   readonly candidates: readonly Candidate[];
-}
-
-/** Whether a path names a folder. */
-async function isFolder(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
 async function verifyPair(
@@ -56,8 +51,7 @@ async function verifyFolder(
   [photo, folder]: readonly [string, string],
   { far, signal, ...options }: VerifyPhotosOptions,
 ): Promise<VerifiedFolder> {
-  const images = await listPhotographs(folder);
-  if (images.length === 0) throw new FaceError("DATASET_INVALID", `there are no photographs in ${folder}`);
+  const images = (await photosIn(folder)).map((path) => join(folder, path));
   const wish = wishOf(options);
   const wanted = await model.embed(photo, wish);
   const candidates: Candidate[] = [];

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import { FACE_CHOICES } from "../faces/choose.ts";
 import { AUGMENTATIONS } from "../image/augment-settings.ts";
 import { type ImageSettings, imageSettings } from "../image/settings.ts";
 import type { ModelConfig } from "../model/model-config.ts";
@@ -38,6 +39,18 @@ export const trainConfigSchema = z.strictObject({
     .max(2)
     .default(1)
     .describe("variation among the drawn images of one identity (`dataset` synthetic only)"),
+  faces: z
+    .enum(["none", "align"])
+    .default("none")
+    .describe(
+      "align: find the face of each photograph, cut it out and align it; none: the images are crops already",
+    ),
+  face: z
+    .enum(FACE_CHOICES)
+    .optional()
+    .describe(
+      "face meant in a photograph with several (`faces` align); by default central for the layout lfw, else largest",
+    ),
   excludePairs: z
     .string()
     .optional()

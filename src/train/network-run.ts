@@ -30,7 +30,7 @@ import { feedOf } from "./feed.ts";
 import type { RunEnd, TrainListener } from "./listeners.ts";
 import { checkpoints, earlyStop, LAST_CHECKPOINT, RUN_LOG, runLog } from "./listeners.ts";
 import { runLoop } from "./loop.ts";
-import { openPeople, type People } from "./people.ts";
+import { type People, trainingPeople } from "./people.ts";
 import { type StepSettings, trainingGraphs } from "./step.ts";
 
 export interface TrainOptions {
@@ -141,7 +141,7 @@ async function run(
   const log = options.log ?? silentLog;
   // Fails on a misspelt network before the dataset is read.
   networkNamed(config.model);
-  const people = await openPeople(config, log);
+  const people = await trainingPeople(config, log, options.signal);
   await using loader = new Loader({
     settings: settingsOf(config),
     strict: config.strict,
@@ -161,7 +161,7 @@ export const RUN_FILE = "run.json";
 export async function writeRunFile(
   folder: string,
   config: SettledConfig,
-  { dataset, split, excluded }: People,
+  { dataset, split, excluded, leftOut }: People,
   more: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
   const about = {
@@ -172,6 +172,7 @@ export async function writeRunFile(
     seed: config.seed,
     config,
     dataset: { name: dataset.name, kind: dataset.kind, identities: dataset.identities.length, excluded },
+    ...(leftOut === undefined ? {} : { leftOut }),
     people: { train: split.train.length, validation: split.validation.length, test: split.test.length },
     ...more,
   };

@@ -68,7 +68,7 @@ describe("openPeople", () => {
       ["a", "b", "c", "d", "e"].flatMap((name) => [`${name}/1.png`, `${name}/2.png`]),
     );
     const config = measuredData(recorded, { datasetPath: root });
-    const { split } = await openPeople(config, silentLog, 0);
+    const { split } = await openPeople(config, silentLog, { leastTrained: 0 });
     expect([split.train.length, split.validation.length, split.test.length]).toEqual([0, 2, 3]);
     await expect(openPeople(config, silentLog)).rejects.toBeInstanceOf(FaceError);
   });

@@ -1,13 +1,16 @@
 /** @file The dataset of a configuration, opened and split by people into training, validation and test. */
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
+import { FaceError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
+import { findDatasetFaces, type UnusedPhotos, withFaces, withoutUnused } from "../data/dataset-faces.ts";
 import { isLoss, leftOutText } from "../data/left-out.ts";
 import { chosenFolds, type PairsFile, readPairs } from "../data/pairs-file.ts";
 import { peopleIn } from "../data/protocol.ts";
 import { type DatasetSplit, excludeIdentities, splitIdentities } from "../data/split.ts";
-import { type TrainConfig, trainConfigSchema } from "./config.ts";
+import type { Framing } from "../faces/alignment.ts";
+import { settingsOf, type TrainConfig, trainConfigSchema } from "./config.ts";
 
 /** Settings of the data, and of the network that the data goes through. */
 export type DataConfig = Pick<
@@ -18,6 +21,8 @@ export type DataConfig = Pick<
   | "idTo"
   | "imagesPerId"
   | "difficulty"
+  | "faces"
+  | "face"
   | "excludePairs"
   | "excludeFolds"
   | "validationFraction"
@@ -64,6 +69,7 @@ const OF_ONE_DATASET = {
   idTo: true,
   imagesPerId: true,
   difficulty: true,
+  face: true,
   excludePairs: true,
   excludeFolds: true,
   validationFraction: true,
@@ -103,19 +109,53 @@ export function measuredData(recorded: DataConfig, given: Partial<DataConfig> = 
   return { ...recorded, ...without, ...fresh, ...held, ...given };
 }
 
+/** How networks that are trained here take faces. */
+export const TRAINED_FRAMING: Framing = { kind: "aligned" };
+
+/**
+ * Opens the dataset of a configuration. With `faces: align` its images are the faces of its photographs.
+ * @param framing how they are cut out. Default: as in training.
+ */
+export async function openImages(
+  config: DataConfig,
+  log: Log,
+  framing: Framing = TRAINED_FRAMING,
+): Promise<Dataset> {
+  const dataset = await openDataset(datasetOptions(config));
+  if (config.faces === "none") return dataset;
+  const [height, width] = config.imageShape;
+  if (height !== width) {
+    throw new FaceError("CONFIG_INVALID", `faces are cut out as squares, the images are ${height}x${width}`, {
+      hint: "set --image-shape to a square, such as 112x112, or leave out --faces align",
+    });
+  }
+  return await withFaces(dataset, { framing, choice: config.face }, log);
+}
+
 export interface People {
   readonly dataset: Dataset;
   readonly split: DatasetSplit;
   /** Number of people that the pairs file excludes. */
   readonly excluded: number;
+  /** Photographs that training cannot use; absent where nobody looked for faces. */
+  readonly leftOut?: UnusedPhotos;
 }
 
-/**
- * Opens the dataset and splits its people; the same configuration gives the same split.
- * @param leastTrained people with two images that must be left to train on. Default 2.
- */
-export async function openPeople(config: DataConfig, log: Log, leastTrained?: number): Promise<People> {
-  const dataset = await openDataset(datasetOptions(config));
+/** What a user of people asks beside their configuration. */
+export interface PeopleWish {
+  /** As for `openImages`. */
+  readonly framing?: Framing | undefined;
+  /** People with two images that must be left to train on. Default 2. */
+  readonly leastTrained?: number | undefined;
+}
+
+/** Opens the dataset and splits its people; the same configuration gives the same split, whether faces are found or not. */
+export async function openPeople(
+  config: DataConfig,
+  log: Log,
+  { framing, leastTrained }: PeopleWish = {},
+): Promise<People> {
+  const dataset = await openImages(config, log, framing);
   const file = await excludedPairs(config);
   const { names, unknown } =
     file === undefined
@@ -145,4 +185,58 @@ export async function openPeople(config: DataConfig, log: Log, leastTrained?: nu
     test: split.test.length,
   });
   return { dataset, split, excluded: dataset.identities.length - identities.length };
+}
+
+/** Left-out photographs that are named one by one; the run's description lists all. */
+const NAMED = 20;
+const SAY_EVERY_MS = 10_000;
+
+/** Says how far the search for faces is, now and then. */
+function faceProgress(log: Log) {
+  let said = Date.now();
+  return (done: number, total: number) => {
+    if (Date.now() - said < SAY_EVERY_MS) return;
+    said = Date.now();
+    log.info(`looked for faces in ${done} of ${total} photographs`);
+  };
+}
+
+/** Says what is left out, with reasons. */
+export function sayLeftOut(log: Log, { facesNotFound, unreadable }: UnusedPhotos): void {
+  const all = [...facesNotFound, ...unreadable];
+  if (all.length === 0) return;
+  log.warn(
+    `left out: ${facesNotFound.length} photographs without the face, ${unreadable.length} unreadable files`,
+  );
+  for (const { path, reason } of all.slice(0, NAMED)) log.warn(`${path}: ${reason}`);
+  if (all.length > NAMED) log.warn(`and ${all.length - NAMED} more`);
+}
+
+/**
+ * The people of a training run. With `faces: align` the faces of training and validation people are found first, and
+ * photographs without one are left out.
+ * @throws FaceError as `openPeople` and `findDatasetFaces`.
+ */
+export async function trainingPeople(
+  config: DataConfig & Pick<TrainConfig, "strict">,
+  log: Log,
+  signal: AbortSignal | undefined,
+): Promise<People> {
+  const people = await openPeople(config, log);
+  if (config.faces === "none") return people;
+  const { train, validation, test } = people.split;
+  const leftOut = await findDatasetFaces([...train, ...validation], {
+    settings: settingsOf(config),
+    log,
+    strict: config.strict,
+    signal,
+    onProgress: faceProgress(log),
+  });
+  sayLeftOut(log, leftOut);
+  const split = {
+    train: withoutUnused(train, leftOut),
+    validation: withoutUnused(validation, leftOut),
+    test,
+  };
+  return { ...people, split, leftOut };
 }

@@ -2,13 +2,11 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
-import type { Framing as ModelFraming } from "../artifact/description.ts";
-import { readDescription } from "../artifact/description.ts";
 import { SAVED_MODEL_FILE } from "../artifact/files.ts";
 import { FaceError } from "../base/errors.ts";
 import { sha256OfFile } from "../base/files.ts";
 import type { Log } from "../base/log.ts";
-import { type Framing, LFW_FRAMING } from "../faces/alignment.ts";
+import { type Framing, framingFrom, framingText, LFW_FRAMING } from "../faces/alignment.ts";
 import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE, type Precision } from "../faces/embedder.ts";
 import type { Face } from "../faces/face.ts";
 import { packNamed } from "../faces/packs/catalogue.ts";
@@ -19,7 +17,7 @@ import type { Pixels } from "../image/settings.ts";
 import { imageSettings, prepare } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
 import type { Photo } from "./face-model.ts";
-import { openModel } from "./open-model.ts";
+import { type OpenedModel, openModel } from "./open-model.ts";
 
 /** Faces to embeddings, embeddings to similarities. */
 export interface FaceComparer extends AsyncDisposable {
@@ -72,42 +70,41 @@ export function packComparer(
   };
 }
 
-/** The template that aligned models name; the only one there is. */
-const ARCFACE = "arcface";
-
 /**
- * How faces lie in a model's images, in the terms of the face pipeline.
- * @param dataset what it was trained on; LFW's photographs have a framing of their own.
+ * How faces lie in a model's images, in the terms of the face pipeline. A model that does not say so, but was trained on
+ * LFW as it is, has LFW's own framing.
+ * @param path for the error.
+ * @throws FaceError `MODEL_UNSUPPORTED` when faces cannot be cut out for it.
  */
-function framingOf(
+export function framingOf(
   path: string,
-  framing: ModelFraming | undefined,
-  side: number,
-  dataset: string | undefined,
+  { framing, settings, verifier }: Pick<OpenedModel, "framing" | "settings" | "verifier">,
 ): Framing {
-  if (framing?.kind === "centred") return { kind: "centred", factor: framing.enlarge };
-  if (framing?.kind === "aligned" && framing.template === ARCFACE && framing.side === side) {
-    return { kind: "aligned" };
-  }
+  const side = verifier.image.height;
+  const dataset = settings?.dataset;
+  const cut = framing && framingFrom(framing, side);
+  if (cut !== undefined) return cut;
   if (framing === undefined && dataset === "lfw") return LFW_FRAMING;
   const what =
     framing === undefined
       ? "does not say how faces lie in its images"
-      : `takes the framing ${JSON.stringify(framing)} in images of ${side} pixels, which cannot be cut out of a photograph`;
+      : `takes faces by ${framingText(framing)} in images of ${side} pixels, which cannot be cut out of a photograph`;
   throw new FaceError("MODEL_UNSUPPORTED", `${path} ${what}`, {
     hint: "cut the faces out as in its training images and pass --no-detect, or export the model with its framing",
   });
 }
 
-/** The file that holds a model's weights. */
-async function weightsFile(path: string): Promise<string> {
-  return (await stat(path)).isDirectory() ? join(path, SAVED_MODEL_FILE) : path;
+/** SHA-256 of the file that holds a model's weights. @param path as `openModel` answers it. */
+export async function weightsDigest(path: string): Promise<string> {
+  const isFolder = (await stat(path)).isDirectory();
+  return await sha256OfFile(isFolder ? join(path, SAVED_MODEL_FILE) : path);
 }
 
-const isCheckpoint = (path: string) => path.endsWith(".safetensors");
-
 /** Checks what comparing faces takes: embeddings, and square images. */
-function requireVerifier(path: string, verifier: object & { readonly image: Verifier["image"] }): Verifier {
+export function requireVerifier(
+  path: string,
+  verifier: object & { readonly image: Verifier["image"] },
+): Verifier {
   const { height, width } = verifier.image;
   if (!("compare" in verifier)) {
     throw new FaceError("MODEL_UNSUPPORTED", `${path} compares images and gives no embeddings`, {
@@ -137,19 +134,12 @@ export async function modelComparer(
   try {
     const verifier = requireVerifier(path, opened.verifier);
     const side = verifier.image.height;
-    const described =
-      opened.network === undefined || isCheckpoint(opened.path)
-        ? undefined
-        : await readDescription(opened.path);
-    const dataset = opened.settings?.dataset;
-    const framing = detects
-      ? framingOf(path, described?.framing, side, typeof dataset === "string" ? dataset : undefined)
-      : undefined;
+    const framing = detects ? framingOf(path, opened) : undefined;
     return {
       name,
       measure: "probability",
       calibration: opened.calibration,
-      digest: await sha256OfFile(await weightsFile(opened.path)),
+      digest: await weightsDigest(opened.path),
       embeddingSize: verifier.embeddingSize,
       crop: (photograph, face) => cropFace(photograph, face, framing!, side),
       readCrop: (photo) => readSquare(photo, side),

@@ -2,17 +2,18 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
-import { type ExportedModel, readDescription } from "../artifact/description.ts";
+import { type ExportedModel, type Framing, readDescription } from "../artifact/description.ts";
 import { DESCRIPTION_FILE } from "../artifact/files.ts";
 import { findModel } from "../artifact/find-model.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import { framingName } from "../faces/alignment.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
 import { type EpochRecord, readCheckpoint } from "../train/checkpoint.ts";
 import { type TrainConfig, trainConfig } from "../train/config.ts";
 import { networkVerifier } from "../train/inference.ts";
 import { BEST_CHECKPOINT } from "../train/listeners.ts";
-import type { DataConfig } from "../train/people.ts";
+import { type DataConfig, TRAINED_FRAMING } from "../train/people.ts";
 import { currentSettings } from "../train/setting-names.ts";
 import { onnxVerifier } from "./onnx-verifier.ts";
 import { savedModelVerifier } from "./saved-model-verifier.ts";
@@ -32,6 +33,10 @@ export interface OpenedModel {
   readonly history: readonly EpochRecord[];
   /** Thresholds of an exported model. */
   readonly calibration?: CalibrationRecord;
+  /** How faces lie in its images, if that is known. */
+  readonly framing?: Framing;
+  /** The name of the model pack that it is: its scores are cosines, and it was not trained on any dataset here. */
+  readonly pack?: string;
 }
 
 /** The names in a folder; undefined for anything else. */
@@ -67,6 +72,14 @@ export async function checkpointFile(path: string): Promise<string> {
   });
 }
 
+/** How faces lie in the images of a network that was trained with these settings, if they say so. */
+export function trainedFraming({ faces, imageShape }: Pick<DataConfig, "faces" | "imageShape">): {
+  framing?: Framing;
+} {
+  if (faces === "none") return {};
+  return { framing: framingName(TRAINED_FRAMING, imageShape[0]!) };
+}
+
 /**
  * Opens a checkpoint.
  * @param path the file or a run's folder.
@@ -82,6 +95,7 @@ async function openCheckpoint(path: string): Promise<OpenedModel> {
     network: config.model,
     settings: config,
     history: progress.history,
+    ...trainedFraming(config),
   };
 }
 
@@ -114,7 +128,7 @@ async function openVersion(path: string, log: Log): Promise<OpenedModel> {
   const { height, width } = verifier.image;
   const config = { ...trained, imageShape: [height, width] };
   if (description === undefined) return { path: folder, verifier, config, history: [] };
-  const { network, training, calibration } = description;
+  const { network, training, calibration, framing } = description;
   return {
     path: folder,
     verifier,
@@ -123,6 +137,7 @@ async function openVersion(path: string, log: Log): Promise<OpenedModel> {
     settings: currentSettings(training.config),
     history: training.history,
     ...(calibration === undefined ? {} : { calibration }),
+    ...(framing === undefined ? {} : { framing }),
   };
 }
 

@@ -27,7 +27,9 @@ function sizesOf(
       ? `the signature ${EMBED.signature} of ${folder} does not name the size of its images and embeddings`
       : `${folder} has no signature ${missing.signature}`,
     {
-      hint: `use a model that faceid exported, with the signatures ${EMBED.signature} and ${COMPARE.signature}`,
+      hint:
+        `use a model that faceid exported, with the signatures ${EMBED.signature} and ${COMPARE.signature}; a network from elsewhere says ` +
+        "neither how faces must lie in its images nor how its embeddings are compared: serve it with faceid serve and compare them yourself, or use a model pack",
     },
   );
 }

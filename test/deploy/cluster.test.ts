@@ -9,6 +9,7 @@ const tools = await openTools();
 const KUBERNETES = join(ROOT, "deploy/kubernetes");
 const KSERVE = join(ROOT, "deploy/kserve");
 const CUSTOMIZATION = "kustomization.yaml";
+const EMBED_JOB = "deploy/embedding/job.yaml";
 
 interface Checked {
   readonly kind: string;
@@ -72,6 +73,7 @@ describe.skipIf("unavailable" in tools)("the cluster's files", () => {
       .filter((name) => name !== CUSTOMIZATION)
       .map((name) => `deploy/kubernetes/${name}`),
     ...yamlIn(KSERVE).map((name) => `deploy/kserve/${name}`),
+    EMBED_JOB,
   ])("%s keeps the schema", async (path) => {
     const checked = await check(path);
     expect(checked.length).toBeGreaterThan(0);
@@ -92,6 +94,34 @@ describe.skipIf("unavailable" in tools)("the cluster's files", () => {
       { resources: string[] },
     ];
     expect([...resources].sort()).toEqual(yamlIn(KUBERNETES).filter((name) => name !== CUSTOMIZATION));
+  });
+
+  it("shares the photographs among as many pods as the embedding job has", async () => {
+    const [job] = (await documents(ROOT, EMBED_JOB)) as [
+      {
+        spec: {
+          completionMode: string;
+          completions: number;
+          template: { spec: Pick<Deployment["spec"]["template"]["spec"], "containers" | "volumes"> };
+        };
+      },
+    ];
+    const { completionMode, completions, template } = job.spec;
+    const [{ args, volumeMounts }] = template.spec.containers;
+    expect(completionMode).toBe("Indexed");
+    expect(args[0]).toBe("embed");
+    expect(args).toContain(`--shard=$(JOB_COMPLETION_INDEX)/${completions}`);
+    const output = args.find((arg) => arg.startsWith("--output="))!.split("=")[1]!;
+    for (const path of [args[1]!, output]) {
+      expect(
+        volumeMounts.some(({ mountPath }) => path.startsWith(mountPath)),
+        path,
+      ).toBe(true);
+    }
+    expect(output).toContain("$(JOB_COMPLETION_INDEX)");
+    expect(template.spec.volumes.map(({ name }) => name).sort()).toEqual(
+      volumeMounts.map(({ name }) => name).sort(),
+    );
   });
 
   it.skipIf(!kubectl)("is rendered by kubectl with the image and the monitoring file filled in", async () => {

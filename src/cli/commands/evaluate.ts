@@ -12,25 +12,30 @@ import { EVERY_SETTING, measureSettings } from "../settings.ts";
 interface Flags {
   readonly checkpoint?: string;
   readonly savedModel?: string;
+  readonly pack?: string;
   readonly pairs?: string;
   readonly folds?: number[];
   readonly testPairs?: number;
   readonly json?: true;
 }
 
-function modelOf({ checkpoint, savedModel }: Flags) {
-  if (checkpoint !== undefined && savedModel === undefined)
-    return { model: checkpoint, kind: "checkpoint" } as const;
-  if (savedModel !== undefined && checkpoint === undefined)
-    return { model: savedModel, kind: "version" } as const;
-  const came = checkpoint === undefined ? "none" : "two";
+function modelOf({ checkpoint, savedModel, pack }: Flags) {
+  const named = [
+    { model: checkpoint, kind: "checkpoint" },
+    { model: savedModel, kind: "version" },
+    { model: pack, kind: "pack" },
+  ] as const;
+  const [first, second] = named.filter(({ model }) => model !== undefined);
+  if (first !== undefined && second === undefined) return { model: first.model!, kind: first.kind };
+  const came = first === undefined ? "none" : "several";
   throw new FaceError("CONFIG_INVALID", `expected one model to measure, got ${came}`, {
-    hint: "pass --checkpoint RUN, or --saved-model DIR with a version's folder",
+    hint: "pass --checkpoint RUN, --saved-model DIR with a version's folder, or --pack NAME",
   });
 }
 
 async function run(flags: Flags & Record<string, unknown>): Promise<void> {
-  const { checkpoint: _checkpoint, savedModel: _savedModel, pairs, folds, testPairs, json, ...rest } = flags;
+  const { pairs, folds, testPairs, json, ...others } = flags;
+  const { checkpoint: _checkpoint, savedModel: _savedModel, pack: _pack, ...rest } = others;
   const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
   const { model, kind } = modelOf(flags);
   const options = {
@@ -58,6 +63,10 @@ export function evaluateCommand(command: Command): Command {
   command
     .option("--checkpoint <path>", "a run's folder or one of its .safetensors files")
     .option("--saved-model <folder>", "a version's folder of an exported model, SavedModel or ONNX")
+    .option(
+      "--pack <name>",
+      "a model pack, measured on whole photographs of people it was not trained on here",
+    )
     .option("--json", "print one JSON object and nothing else on standard output");
   addPairs(command, {
     pairs: "run its k-fold protocol instead of held-out people",

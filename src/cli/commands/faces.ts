@@ -1,6 +1,7 @@
 /** @file `faceid faces`: lists the faces of photographs as text, CSV or JSON, and draws them. */
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
+import { csvLine } from "../../jobs/csv.ts";
 import { type ListedPhoto, listFaces } from "../../jobs/faces.ts";
 import type { PhotoFace } from "../../verify/photo-model.ts";
 import { consoleLog, onInterrupt } from "../process.ts";
@@ -36,12 +37,10 @@ const COLUMNS: Readonly<Record<string, (face: PhotoFace) => number>> = {
   inside: ({ quality }) => quality.inside,
 };
 
-/** A field as RFC 4180 writes it. */
-const quoted = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 /** Four decimals are below what a detector can tell. */
 const numberText = (value: number) => String(Number(value.toFixed(4)));
 
-const CSV_HEAD = ["image", ...Object.keys(COLUMNS), "warnings"].join(",");
+const CSV_HEAD = csvLine(["image", ...Object.keys(COLUMNS), "warnings"]);
 
 /** One line for each face; a photograph without faces has none. */
 function csvLines(photo: ListedPhoto): string[] {
@@ -51,7 +50,7 @@ function csvLines(photo: ListedPhoto): string[] {
     ...Object.values(COLUMNS).map((value) => numberText(value(face))),
     face.warnings.join("; "),
   ];
-  return photo.faces.map((face) => fields(face).map(quoted).join(","));
+  return photo.faces.map((face) => csvLine(fields(face)));
 }
 
 function photoText(photo: ListedPhoto): string {
@@ -65,6 +64,14 @@ function photoText(photo: ListedPhoto): string {
     return [`  ${where}  ${angles}`, ...warnings.map((warning) => `    ${warning}`)].join("\n");
   });
   return [`${image}  ${width}x${height} pixels, ${count}`, ...lines].join("\n");
+}
+
+/** What a folder came to. */
+function countText(listed: readonly ListedPhoto[]): string {
+  const read = listed.flatMap((photo) => ("error" in photo ? [] : [photo]));
+  const faces = read.reduce((sum, photo) => sum + photo.faces.length, 0);
+  const without = read.filter((photo) => photo.faces.length === 0).length;
+  return `${read.length} photographs with ${faces} faces, ${without} without a face; ${listed.length - read.length} files could not be read`;
 }
 
 /** A photograph for programs. */
@@ -93,13 +100,15 @@ async function run(photos: readonly string[], { show, json, csv }: Flags): Promi
   for (const photo of listed) {
     if (!("error" in photo)) continue;
     if (csv === true) log.error(photo.error.message);
-    process.exitCode = photo.error.exitCode;
+    // What a folder holds beside photographs is no mistake of the caller.
+    if (photos.includes(photo.image)) process.exitCode = photo.error.exitCode;
   }
+  if (listed.length > photos.length && json !== true && csv !== true) console.log(countText(listed));
 }
 
 export function facesCommand(command: Command): Command {
   return command
-    .argument("<photos...>", "photographs")
+    .argument("<photos...>", "photographs, or folders of them")
     .option("--show <path>", "draw the faces: a .png for one photograph, a folder for several")
     .option("--json", "print one JSON object")
     .option("--csv", "print one line for each face, with a line of names")

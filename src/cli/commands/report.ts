@@ -22,7 +22,7 @@ async function run(model: string, flags: Flags & Record<string, unknown>): Promi
 
 export function reportCommand(command: Command): Command {
   command
-    .argument("<model>", "a run's folder, a .safetensors file, or a SavedModel's folder")
+    .argument("<model>", "a run's folder, a .safetensors file, a SavedModel's folder, or a model pack's name")
     .option("--output <file>", "the page to write", "report.html")
     .option("--title <text>", "heading of the page (default: the model's path)")
     .option(

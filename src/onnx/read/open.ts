@@ -10,6 +10,8 @@ const LARGEST_MESSAGE = 2 ** 31 - 1;
 
 /** An ONNX model in memory. */
 export interface OpenOnnx {
+  /** Stored weights of 8 bits or fewer that its graph has as floats. */
+  readonly dequantized: number;
   /**
    * Its graph, read anew at each call.
    * @throws FaceError as `readOnnx`.
@@ -34,5 +36,12 @@ async function bytesOf(path: string): Promise<Uint8Array> {
 export async function openOnnx(path: string): Promise<OpenOnnx> {
   const { model, graph } = parseModel(await bytesOf(path), path);
   const external = await readExternal(graph, path, path);
-  return { program: (options = {}) => programOf(model, graph, { ...options, what: path, external }) };
+  const stored = new Set(graph.initializer.map(({ name }) => name));
+  const dequantized = graph.node.filter(
+    ({ opType, input: [weights] }) => opType === "DequantizeLinear" && stored.has(weights ?? ""),
+  ).length;
+  return {
+    dequantized,
+    program: (options = {}) => programOf(model, graph, { ...options, what: path, external }),
+  };
 }

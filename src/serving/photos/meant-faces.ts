@@ -1,6 +1,6 @@
 /** @file Faces as a model of the server reads them: what it compares, and how its crops are cut. */
 import { float32, type Tensor } from "../../base/tensor.ts";
-import type { Framing } from "../../faces/alignment.ts";
+import { type Framing, framingFrom, framingText } from "../../faces/alignment.ts";
 import { roundedFace } from "../../faces/face.ts";
 import { prepareInto } from "../../image/settings.ts";
 import { imageSettingsOf } from "../engine/image-input.ts";
@@ -9,9 +9,6 @@ import type { Models } from "../repository/catalog.ts";
 import type { RequestMemory } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
 import type { FaceWish, JudgedFace, MeantFace, Photograph, PhotoThreads } from "./photo-threads.ts";
-
-/** The one template that faces are aligned to, as a description names it. */
-const TEMPLATE = "arcface";
 
 /** What our own verbs answer from. */
 export interface VerbContext {
@@ -44,11 +41,9 @@ export function faceInputOf(servable: Servable, signatureName: string): FaceInpu
   if (size === undefined) throw refuse(`its signature ${signatureName} takes no images`);
   if (size.height !== size.width) throw refuse(`its images are ${size.width}x${size.height}, not square`);
   const side = size.width;
-  if (framing.kind === "centred") return { framing: { kind: "centred", factor: framing.enlarge }, side };
-  if (framing.template === TEMPLATE && framing.side === side) return { framing: { kind: "aligned" }, side };
-  throw refuse(
-    `its framing is the template ${framing.template} of ${framing.side} pixels, its images have ${side}`,
-  );
+  const cut = framingFrom(framing, side);
+  if (cut !== undefined) return { framing: cut, side };
+  throw refuse(`its framing is ${framingText(framing)}, its images have ${side}`);
 }
 
 /** A face as an answer describes it. */

@@ -8,6 +8,7 @@ import type { FaceChoice } from "../../faces/choose.ts";
 import type { Precision } from "../../faces/embedder.ts";
 import type { Face } from "../../faces/face.ts";
 import { untilAborted } from "../engine/servable.ts";
+import { NICENESS } from "../engine/session-run.ts";
 import { StatusError } from "../status.ts";
 
 /** Paths of a pack's ONNX files. */
@@ -16,6 +17,12 @@ export interface PackFiles {
   readonly embedding: string;
   /** What the embedding computes in. Default `float32`. */
   readonly precision?: Precision | undefined;
+}
+
+/** What a thread is started with. */
+export interface PhotoThreadData {
+  readonly files: PackFiles;
+  readonly niceness: number;
 }
 
 /** A photograph, and what it is called in errors. */
@@ -77,11 +84,17 @@ export class PhotoThreads implements AsyncDisposable {
   /**
    * Starts the threads with the models of a pack.
    * @param size photographs at a time. Default: one for each core, at most 4.
+   * @param niceness how much the threads yield to others, on Linux: from 0 to 19. Default: as a server's engine does.
    * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for files that are not YuNet and SFace.
    */
-  static async open(files: PackFiles, size = Math.min(MOST_THREADS, usableCores())): Promise<PhotoThreads> {
+  static async open(
+    files: PackFiles,
+    size = Math.min(MOST_THREADS, usableCores()),
+    niceness = NICENESS,
+  ): Promise<PhotoThreads> {
+    const data: PhotoThreadData = { files, niceness };
     const start = () =>
-      new WorkerClient<PhotoCalls>(import.meta.url, "photo-worker", files, { label: "a photo thread" });
+      new WorkerClient<PhotoCalls>(import.meta.url, "photo-worker", data, { label: "a photo thread" });
     const threads = new WorkerPool(size, start);
     await threads.open();
     return new PhotoThreads(threads, size);

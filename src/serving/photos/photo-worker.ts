@@ -8,8 +8,15 @@ import type { Face } from "../../faces/face.ts";
 import { cropFace, FacePipeline, type FoundFaces } from "../../faces/pipeline.ts";
 import { qualityWarnings, requireQuality } from "../../faces/quality-limits.ts";
 import { MOST_PIXELS } from "../engine/image-input.ts";
-import { NICENESS } from "../engine/session-run.ts";
-import type { FaceWish, JudgedFace, MeantFace, PackFiles, PhotoCalls, Photograph } from "./photo-threads.ts";
+import type {
+  FaceWish,
+  JudgedFace,
+  MeantFace,
+  PackFiles,
+  PhotoCalls,
+  Photograph,
+  PhotoThreadData,
+} from "./photo-threads.ts";
 
 const judged = (face: Face): JudgedFace => ({
   ...face,
@@ -41,8 +48,8 @@ function meant({ photograph, faces }: FoundFaces, what: string, { choice, strict
   return { face: { ...face, warnings }, found: faces.length };
 }
 
-lowerPriority(NICENESS);
-serveCalls<PhotoCalls, PackFiles>(async (files) => {
+serveCalls<PhotoCalls, PhotoThreadData>(async ({ files, niceness }) => {
+  lowerPriority(niceness);
   const pipeline = await open(files);
   return {
     async faces(photograph) {

@@ -1,0 +1,71 @@
+/** @file `faceid crop`: the faces of a dataset's photographs, aligned, in the same layout. */
+import { join } from "node:path";
+import { type Command, Option } from "commander";
+import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
+import { WRITTEN_FORMATS, type WrittenFormat } from "../../image/decode.ts";
+import { CROP_FRAMINGS, type CropFraming, cropFaces, LEFT_OUT_FILE } from "../../jobs/crop.ts";
+import { addNumber } from "../options.ts";
+import { consoleLog, onInterrupt } from "../process.ts";
+import { photoProgress, StatusLine } from "../progress.ts";
+import { leftOutText } from "./left-out.ts";
+
+interface Flags {
+  readonly output: string;
+  readonly framing: CropFraming;
+  readonly size: number;
+  readonly format: WrittenFormat;
+  readonly face: FaceChoice;
+  readonly json?: true;
+}
+
+async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
+  const log = consoleLog({ quiet: json === true });
+  using line = new StatusLine();
+  using interrupt = onInterrupt(() => log.warn("stopping; run the command again to continue"));
+  const result = await cropFaces(folder, {
+    ...flags,
+    log,
+    signal: interrupt.signal,
+    onProgress: photoProgress(line, "cut out"),
+  });
+  line[Symbol.dispose]();
+  if (json === true) {
+    console.log(JSON.stringify({ output: flags.output, ...result }));
+    return;
+  }
+  const { written, kept, leftOut } = result;
+  const before = kept === 0 ? "" : `, ${kept} were there already`;
+  console.log(`${written} crops in ${flags.output}${before}`);
+  if (leftOut.length > 0) console.log(leftOutText(leftOut, join(flags.output, LEFT_OUT_FILE)));
+}
+
+export function cropCommand(command: Command): Command {
+  command
+    .argument("<folder>", "folder of photographs, or of one folder per person")
+    .requiredOption(
+      "--output <folder>",
+      "folder of the crops; an earlier run with the same settings is continued",
+    )
+    .addOption(
+      new Option(
+        "--framing <name>",
+        "aligned: ArcFace's template; lfw: as in LFW's photographs; centred: the face's box enlarged as in LFW",
+      )
+        .choices(Object.keys(CROP_FRAMINGS))
+        .default("aligned"),
+    )
+    .addOption(new Option("--format <name>", "png loses nothing").choices(WRITTEN_FORMATS).default("png"))
+    .addOption(
+      new Option("--face <which>", "face meant in a photograph with several")
+        .choices(FACE_CHOICES)
+        .default("largest"),
+    )
+    .option("--json", "print one JSON object");
+  return addNumber(command, {
+    flag: "size",
+    help: "side of the crops in pixels",
+    least: 16,
+    most: 1024,
+    fallback: 112,
+  }).action(run);
+}

@@ -1,0 +1,16 @@
+/** @file What a command says of photographs that it left out. */
+import type { LeftOutFile } from "../../jobs/photos-in.ts";
+
+/** Photographs that are named one by one. */
+const NAMED = 20;
+
+/** How many were left out, the first of them with reasons, and where all are listed. */
+export function leftOutText(leftOut: readonly LeftOutFile[], file: string): string {
+  const unreadable = leftOut.filter(({ code }) => code === "IMAGE_UNREADABLE").length;
+  const more = leftOut.length - NAMED;
+  return [
+    `left out: ${leftOut.length - unreadable} photographs without the face, ${unreadable} unreadable files; listed in ${file}`,
+    ...leftOut.slice(0, NAMED).map(({ path, reason }) => `  ${path}: ${reason}`),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ].join("\n");
+}

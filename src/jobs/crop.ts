@@ -1,0 +1,205 @@
+/** @file Cuts the faces out of a dataset's photographs and writes them in the same layout. */
+import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { framingSchema, type Framing as NamedFraming } from "../artifact/description.ts";
+import { FaceError, systemCode } from "../base/errors.ts";
+import { TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
+import { eachLimited } from "../base/limiter.ts";
+import { type Log, silentLog } from "../base/log.ts";
+import { usableCores } from "../base/platform.ts";
+import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
+import type { FaceChoice } from "../faces/choose.ts";
+import { openPack } from "../faces/models.ts";
+import { encodePixels, type WrittenFormat } from "../image/decode.ts";
+import { PhotoThreads } from "../serving/photos/photo-threads.ts";
+import { Journal } from "./journal.ts";
+import { type LeftOutFile, leftOutCsv, leftOutFile, type OnPhotoProgress, photosIn } from "./photos-in.ts";
+
+/** `aligned`: by ArcFace's template; `lfw`: as faces lie in LFW's photographs; `centred`: the box enlarged as in LFW. */
+export const CROP_FRAMINGS = {
+  aligned: { kind: "aligned" },
+  lfw: LFW_FRAMING,
+  centred: { kind: "centred", factor: LFW_ENLARGEMENT },
+} as const satisfies Readonly<Record<string, Framing>>;
+export type CropFraming = keyof typeof CROP_FRAMINGS;
+
+/** What a folder of crops holds, in its own file. */
+export const CROPS_FILE = "faceid-crops.json";
+/** Photographs without a crop. */
+export const LEFT_OUT_FILE = "left-out.csv";
+const JOURNAL_FILE = ".left-out.jsonl";
+
+const PACK = "opencv-sface";
+const SIDE = 112;
+
+const cropsSchema = z.object({
+  format: z.literal("faceid-crops-1"),
+  framing: framingSchema,
+  side: z.number().int().positive(),
+  files: z.string(),
+  face: z.string(),
+  pack: z.string(),
+  /** SHA-256 of the detector. */
+  detector: z.string(),
+});
+type Crops = z.infer<typeof cropsSchema>;
+
+export interface CropOptions {
+  /** Folder of the crops: a new or empty one, or that of an earlier run with the same settings, which is continued. */
+  readonly output: string;
+  /** Default `aligned`. */
+  readonly framing?: CropFraming | undefined;
+  /** Side of the crops in pixels. Default 112. */
+  readonly size?: number | undefined;
+  /** Default `png`, which loses nothing. */
+  readonly format?: WrittenFormat | undefined;
+  /** Which face is meant. Default `largest`. */
+  readonly face?: FaceChoice | undefined;
+  readonly log?: Log | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnPhotoProgress | undefined;
+}
+
+export interface CropResult {
+  /** Crops that this run wrote. */
+  readonly written: number;
+  /** Crops of earlier runs, which were not made again. */
+  readonly kept: number;
+  readonly leftOut: readonly LeftOutFile[];
+}
+
+/** The description of a folder of crops; undefined for any other folder. */
+async function readCrops(folder: string): Promise<Crops | undefined> {
+  try {
+    const parsed = cropsSchema.safeParse(JSON.parse(await readFile(join(folder, CROPS_FILE), "utf8")));
+    if (parsed.success) return parsed.data;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return undefined;
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new FaceError("FILE_INVALID", `${join(folder, CROPS_FILE)} is damaged`, {
+    hint: "cut the faces out again, into another folder",
+  });
+}
+
+/** How faces lie in the images of a folder that `faceid crop` wrote; undefined for any other folder. */
+export async function framingOfCrops(folder: string | undefined): Promise<NamedFraming | undefined> {
+  return folder === undefined ? undefined : (await readCrops(folder))?.framing;
+}
+
+/** Begins a folder of crops, or continues one with the same settings. */
+async function claim(output: string, crops: Crops): Promise<void> {
+  const names = await readdir(output).catch((error: unknown) => {
+    if (systemCode(error) === "ENOENT") return [];
+    throw error;
+  });
+  const before = await readCrops(output);
+  if (before === undefined && names.some((name) => !TEMPORARY_FILE.test(name))) {
+    throw new FaceError("CONFIG_INVALID", `${output} is not empty and holds no crops of faceid`, {
+      hint: "choose a new folder with --output",
+    });
+  }
+  if (before === undefined) {
+    await writeFileAtomic(join(output, CROPS_FILE), `${JSON.stringify(crops, null, 2)}\n`);
+  } else if (JSON.stringify(before) !== JSON.stringify(crops)) {
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `${output} holds crops with other settings: ${JSON.stringify(before)}`,
+      {
+        hint: "repeat these settings to continue, or choose another --output",
+      },
+    );
+  }
+}
+
+/** Removes what a run that was killed left half written. */
+async function sweep(output: string): Promise<void> {
+  for (const name of await readdir(output, { recursive: true })) {
+    if (TEMPORARY_FILE.test(name.split(/[/\\]/).at(-1)!)) await rm(join(output, name), { force: true });
+  }
+}
+
+/** The crop's path for each photograph; photographs that differ in their ending only keep it. */
+function targetsOf(paths: readonly string[], format: WrittenFormat): Map<string, string> {
+  const stemOf = (path: string) => path.replace(/\.[^./]*$/, "");
+  const stems = new Map<string, number>();
+  for (const path of paths) stems.set(stemOf(path), (stems.get(stemOf(path)) ?? 0) + 1);
+  return new Map(
+    paths.map((path) => [path, `${stems.get(stemOf(path))! > 1 ? path : stemOf(path)}.${format}`]),
+  );
+}
+
+const modified = async (path: string) => (await stat(path).catch(() => undefined))?.mtimeMs;
+
+/** Whether a crop is there and no older than its photograph. */
+async function isDone(source: string, target: string): Promise<boolean> {
+  const made = await modified(target);
+  return made !== undefined && made >= ((await modified(source)) ?? Number.POSITIVE_INFINITY);
+}
+
+/**
+ * Cuts the face out of every photograph of a folder and of the folders in it. A run that was stopped or killed continues
+ * with the crops that are missing; every file appears whole or not at all.
+ * @throws FaceError `CONFIG_INVALID` for an output folder that is not empty and not of these settings; `DATASET_…` for a
+ *   folder without photographs; `PACK_…`; `DISK_FULL`; `INTERRUPTED` on the signal.
+ */
+export async function cropFaces(folder: string, options: CropOptions): Promise<CropResult> {
+  const { output, framing: named = "aligned", size = SIDE, format = "png", face = "largest" } = options;
+  const { log = silentLog, signal, onProgress } = options;
+  if (`${resolve(output)}/`.startsWith(`${resolve(folder)}/`)) {
+    throw new FaceError("CONFIG_INVALID", `the crops would lie among the photographs of ${folder}`, {
+      hint: "choose an --output outside that folder",
+    });
+  }
+  const framing: Framing = CROP_FRAMINGS[named];
+  const paths = await photosIn(folder);
+  const { files, about } = await openPack(PACK, { log });
+  const job: Crops = {
+    format: "faceid-crops-1",
+    framing: framingName(framing, size),
+    side: size,
+    files: format,
+    face,
+    pack: PACK,
+    detector: about.files.detector.sha256,
+  };
+  await claim(output, job);
+  await sweep(output);
+  const journal = await Journal.open<LeftOutFile>(join(output, JOURNAL_FILE), job);
+  const targets = targetsOf(paths, format);
+  const leftOut = new Map(journal.records.map((record) => [record.path, record]));
+  let [written, kept, done] = [0, 0, 0];
+  const threads = Math.min(4, usableCores());
+  await using photos = await PhotoThreads.open(files, threads, 0);
+  await eachLimited(paths, threads * 2, async (path) => {
+    signal?.throwIfAborted();
+    const [source, target] = [join(folder, path), join(output, targets.get(path)!)];
+    if (await isDone(source, target)) kept++;
+    else if (!leftOut.has(path)) {
+      try {
+        const file = await readFile(source);
+        const wish = { choice: face, strict: false };
+        const { crop } = await photos.crop({ file, what: path }, wish, framing, size, signal ?? NEVER);
+        await writeFileAtomic(target, await encodePixels({ data: crop, width: size, height: size }, format));
+        written++;
+      } catch (error) {
+        const record = leftOutFile(path, error);
+        leftOut.set(path, record);
+        await journal.append([record]);
+      }
+    }
+    onProgress?.(++done, paths.length);
+  }).catch((error: unknown) => {
+    if (signal?.aborted !== true) throw error;
+    throw new FaceError("INTERRUPTED", `stopped after ${done} of ${paths.length} photographs`, {
+      hint: "run the command again to continue",
+    });
+  });
+  const list = [...leftOut.values()];
+  await writeFileAtomic(join(output, LEFT_OUT_FILE), leftOutCsv(list));
+  await journal.remove();
+  return { written, kept, leftOut: list };
+}
+
+const NEVER = new AbortController().signal;

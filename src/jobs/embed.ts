@@ -1,0 +1,260 @@
+/** @file Embeds the faces of a folder's photographs into one file, alone or as one of several processes. */
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { FaceError } from "../base/errors.ts";
+import { writeFileAtomic } from "../base/files.ts";
+import { eachLimited } from "../base/limiter.ts";
+import { type Log, silentLog } from "../base/log.ts";
+import { usableCores } from "../base/platform.ts";
+import type { Framing } from "../faces/alignment.ts";
+import type { FaceChoice } from "../faces/choose.ts";
+import { EMBEDDING_SIZE } from "../faces/embedder.ts";
+import { roundedFace } from "../faces/face.ts";
+import { openPack } from "../faces/models.ts";
+import { PACKS } from "../faces/packs/catalogue.ts";
+import { prepare } from "../image/settings.ts";
+import type { Verifier } from "../model/verifier.ts";
+import { type MeantFace, type Photograph, PhotoThreads } from "../serving/photos/photo-threads.ts";
+import { framingOf, requireVerifier, weightsDigest } from "../verify/face-comparer.ts";
+import { openModel } from "../verify/open-model.ts";
+import { type EmbeddedPhoto, type EmbeddingFormat, formatOf, writeEmbeddings } from "./embedding-files.ts";
+import { Journal } from "./journal.ts";
+import {
+  type LeftOutFile,
+  leftOutCsv,
+  leftOutFile,
+  type OnPhotoProgress,
+  personOf,
+  photosIn,
+} from "./photos-in.ts";
+
+const DEFAULT_PACK = "opencv-sface";
+
+/** One of several processes that share a folder's photographs. */
+export interface Shard {
+  /** From 0. */
+  readonly index: number;
+  readonly count: number;
+}
+
+export interface EmbedFolderOptions {
+  /** The file to write, ending in .parquet, .npy or .jsonl. */
+  readonly output: string;
+  /** A pack's name, or a path as for `loadFaceModel`. Default: the pack `opencv-sface`. */
+  readonly model?: string | undefined;
+  /** Which face is meant. Default `largest`. */
+  readonly face?: FaceChoice | undefined;
+  /** Whether faces beyond the limits on quality are left out. Default false. */
+  readonly strict?: boolean | undefined;
+  /** Embeds only this part of the photographs, chosen by their paths. */
+  readonly shard?: Shard | undefined;
+  readonly log?: Log | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnPhotoProgress | undefined;
+}
+
+export interface EmbedResult {
+  /** Rows of the file. */
+  readonly rows: number;
+  /** Rows that an earlier run had computed. */
+  readonly kept: number;
+  readonly leftOut: readonly LeftOutFile[];
+  /** The files written. */
+  readonly files: readonly string[];
+}
+
+/** A model that embeds whole photographs. */
+interface PhotoEmbedder extends AsyncDisposable {
+  readonly name: string;
+  /** SHA-256 of the file with the weights. */
+  readonly digest: string;
+  readonly size: number;
+  embed(
+    photograph: Photograph,
+    choice: FaceChoice,
+    strict: boolean,
+    signal: AbortSignal,
+  ): Promise<MeantFace & { readonly embedding: Float32Array }>;
+}
+
+const threadsAtMost = () => Math.min(4, usableCores());
+
+async function packEmbedder(name: string, log: Log): Promise<PhotoEmbedder> {
+  const { files, about } = await openPack(name, { log });
+  const threads = await PhotoThreads.open(files, threadsAtMost(), 0);
+  return {
+    name,
+    digest: about.files.embedding.sha256,
+    size: EMBEDDING_SIZE,
+    embed: (photograph, choice, strict, signal) => threads.embedding(photograph, { choice, strict }, signal),
+    [Symbol.asyncDispose]: () => threads.close(),
+  };
+}
+
+/** Embeds crops by a verifier. */
+function cropEmbedder(
+  threads: PhotoThreads,
+  verifier: Verifier,
+  framing: Framing,
+): Pick<PhotoEmbedder, "embed"> {
+  const side = verifier.image.height;
+  return {
+    async embed(photograph, choice, strict, signal) {
+      const { crop, ...meant } = await threads.crop(photograph, { choice, strict }, framing, side, signal);
+      return { ...meant, embedding: await verifier.embed(prepare(crop), 1) };
+    },
+  };
+}
+
+async function modelEmbedder(path: string, log: Log): Promise<PhotoEmbedder> {
+  const opened = await openModel(path, undefined, log);
+  try {
+    const verifier = requireVerifier(path, opened.verifier);
+    const framing = framingOf(path, opened);
+    const { files } = await openPack(DEFAULT_PACK, { log });
+    const threads = await PhotoThreads.open(files, threadsAtMost(), 0);
+    return {
+      // The folders above are this machine's business.
+      name: join(basename(dirname(opened.path)), basename(opened.path)),
+      digest: await weightsDigest(opened.path),
+      size: verifier.embeddingSize,
+      ...cropEmbedder(threads, verifier, framing),
+      async [Symbol.asyncDispose]() {
+        await threads.close();
+        await verifier[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await opened.verifier[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Whether a photograph belongs to a shard: by a hash of its path, so that new photographs move no others. */
+export function isInShard(path: string, { index, count }: Shard): boolean {
+  return createHash("sha256").update(path).digest().readUInt32BE(0) % count === index;
+}
+
+/** What the journal keeps of a photograph, with the state of its file. */
+type Record = { readonly size: number; readonly modified: number } & (
+  | { readonly row: Omit<EmbeddedPhoto, "embedding"> & { readonly embedding: string } }
+  | { readonly leftOut: LeftOutFile }
+);
+
+const pathOf = (record: Record) => ("row" in record ? record.row.path : record.leftOut.path);
+
+const encoded = (values: Float32Array) =>
+  Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString("base64");
+
+const decoded = (text: string) => new Float32Array(new Uint8Array(Buffer.from(text, "base64")).buffer);
+
+async function refuseTaken(output: string): Promise<void> {
+  if ((await stat(output).catch(() => undefined)) === undefined) return;
+  throw new FaceError("CONFIG_INVALID", `${output} exists already`, {
+    hint: "choose another --output, or delete the file",
+  });
+}
+
+interface Work {
+  readonly folder: string;
+  readonly paths: readonly string[];
+  readonly embedder: PhotoEmbedder;
+  readonly journal: Journal<Record>;
+}
+
+/** Embeds what the journal does not have; returns the records of all photographs by path. */
+async function embedAll(
+  { folder, paths, embedder, journal }: Work,
+  { face = "largest", strict = false, signal, onProgress }: EmbedFolderOptions,
+): Promise<{ records: Map<string, Record>; kept: number }> {
+  const records = new Map<string, Record>();
+  const before = new Map(journal.records.map((record) => [pathOf(record), record]));
+  const never = new AbortController().signal;
+  let [kept, done] = [0, 0];
+  const one = async (path: string) => {
+    signal?.throwIfAborted();
+    const { size, mtimeMs: modified } = await stat(join(folder, path));
+    const known = before.get(path);
+    if (known?.size === size && known.modified === modified) {
+      kept++;
+      records.set(path, known);
+    } else {
+      const record = await embedOne(path).then(
+        (row): Record => ({ size, modified, row }),
+        (error: unknown): Record => ({ size, modified, leftOut: leftOutFile(path, error) }),
+      );
+      records.set(path, record);
+      await journal.append([record]);
+    }
+    onProgress?.(++done, paths.length);
+  };
+  const embedOne = async (path: string) => {
+    const file = await readFile(join(folder, path));
+    const { face: found, embedding } = await embedder.embed(
+      { file, what: path },
+      face,
+      strict,
+      signal ?? never,
+    );
+    const { box, score, quality } = roundedFace(found);
+    return {
+      path,
+      person: personOf(path) ?? null,
+      box,
+      score,
+      quality,
+      warnings: found.warnings,
+      embedding: encoded(embedding),
+    };
+  };
+  try {
+    await eachLimited(paths, threadsAtMost() * 2, one);
+  } catch (error) {
+    if (signal?.aborted !== true) throw error;
+    throw new FaceError("INTERRUPTED", `stopped after ${done} of ${paths.length} photographs`, {
+      hint: "run the command again to continue",
+    });
+  }
+  return { records, kept };
+}
+
+/**
+ * Embeds the face of each photograph of a folder and of the folders in it, and writes them in path order. What is done
+ * is kept in a journal beside the output, so that a run that was stopped or killed continues; the output itself appears
+ * whole at the end.
+ * @throws FaceError `CONFIG_INVALID` when the output exists or has another ending; `FILE_INVALID` for the journal of a
+ *   run with other settings; `DATASET_…`; `PACK_…` and `MODEL_…`; `DISK_FULL`; `INTERRUPTED` on the signal.
+ */
+export async function embedFolder(folder: string, options: EmbedFolderOptions): Promise<EmbedResult> {
+  const { output, model = DEFAULT_PACK, face = "largest", strict = false, shard, log = silentLog } = options;
+  const format: EmbeddingFormat = formatOf(output);
+  await refuseTaken(output);
+  const all = await photosIn(folder);
+  const paths = shard === undefined ? all : all.filter((path) => isInShard(path, shard));
+  const isPack = PACKS.some(({ name }) => name === model);
+  await using embedder = await (isPack ? packEmbedder(model, log) : modelEmbedder(model, log));
+  const { name, digest, size } = embedder;
+  const journal = await Journal.open<Record>(`${output}.part`, {
+    journal: "faceid-embed-1",
+    model: name,
+    digest,
+    face,
+    strict,
+    shard: shard ?? null,
+  });
+  const { records, kept } = await embedAll({ folder, paths, embedder, journal }, options);
+  const ordered = paths.toSorted().map((path) => records.get(path)!);
+  const rows = ordered.flatMap((record): EmbeddedPhoto[] =>
+    "row" in record ? [{ ...record.row, embedding: decoded(record.row.embedding) }] : [],
+  );
+  const leftOut = ordered.flatMap((record) => ("leftOut" in record ? [record.leftOut] : []));
+  const files = await writeEmbeddings(output, format, rows, { model: name, digest, size });
+  if (leftOut.length > 0) {
+    const list = output.replace(/\.\w+$/, ".left-out.csv");
+    await writeFileAtomic(list, leftOutCsv(leftOut));
+    files.push(list);
+  }
+  await journal.remove();
+  return { rows: rows.length, kept, leftOut, files };
+}

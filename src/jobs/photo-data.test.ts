@@ -1,0 +1,280 @@
+/** @file Datasets of whole photographs: measured, trained on, cropped and embedded; skipped without the pack or LFW. */
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { parquetReadObjects } from "hyparquet";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { temporaryFolder } from "../../test/support/photos.ts";
+import { tinyConfig } from "../../test/support/tiny-run.ts";
+import { readDescription } from "../artifact/description.ts";
+import { models } from "../faces/models.ts";
+import { decodePixels, encodePng } from "../image/decode.ts";
+import { prepare } from "../image/settings.ts";
+import type { Verifier } from "../model/verifier.ts";
+import { loadFaceModel } from "../verify/load-face-model.ts";
+import { openPackModel } from "../verify/pack-verifier.ts";
+import type { PhotoModel } from "../verify/photo-model.ts";
+import { CROPS_FILE, cropFaces, LEFT_OUT_FILE } from "./crop.ts";
+import { embedFolder, isInShard } from "./embed.ts";
+import { evaluate, evaluateFolds } from "./evaluate.ts";
+import { listFaces } from "./faces.ts";
+import { writeReport } from "./report.ts";
+import { trainAndExport } from "./train.ts";
+
+const SHARED = join(import.meta.dirname, "../../../shared");
+const FILES = join(SHARED, "models/opencv");
+const LFW = join(SHARED, "datasets/lfw");
+const isThere = existsSync(FILES) && existsSync(LFW);
+const note = isThere ? "" : ` (not tested: there is no ${SHARED} with models/opencv and datasets/lfw)`;
+
+/** Two photographs of each. */
+const PEOPLE = [
+  "Aaron_Sorkin",
+  "Abdullatif_Sener",
+  "Adam_Scott",
+  "Adolfo_Rodriguez_Saa",
+  "Adrian_Nastase",
+  "Ahmad_Masood",
+  "Ahmet_Necdet_Sezer",
+  "Aitor_Gonzalez",
+];
+const [ONE, OTHER] = PEOPLE as [string, string];
+const photo = (name: string, number: number) => `${name}/${name}_000${number}.jpg`;
+
+const work = await temporaryFolder();
+const photos = join(work, "photos");
+const pairs = join(work, "pairs.txt");
+const BLANK = `${ONE}/${ONE}_0003.png`;
+const BROKEN = `${ONE}/${ONE}_0004.jpg`;
+
+/** Two folds of two pairs of each kind; one pair of the first has the photograph without a face, one the broken file. */
+const PAIRS = [
+  "2\t3",
+  `${ONE}\t1\t2`,
+  `${ONE}\t1\t3`,
+  `${OTHER}\t1\t2`,
+  `${ONE}\t1\t${OTHER}\t1`,
+  `${ONE}\t3\t${OTHER}\t2`,
+  `${ONE}\t4\t${OTHER}\t2`,
+  ...PEOPLE.slice(2, 5).map((name) => `${name}\t1\t2`),
+  ...PEOPLE.slice(2, 5).map((name, i) => `${name}\t1\t${PEOPLE[i + 5]}\t1`),
+].join("\n");
+
+describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
+  let model: PhotoModel;
+  beforeAll(async () => {
+    vi.stubEnv("FACEID_MODELS_DIR", join(work, "packs"));
+    vi.stubEnv("FACEID_CACHE_DIR", join(work, "cache"));
+    await models.add("opencv-sface", { from: FILES });
+    model = await loadFaceModel();
+    mkdirSync(photos);
+    for (const name of PEOPLE) cpSync(join(LFW, name), join(photos, name), { recursive: true });
+    writeFileSync(join(photos, BLANK), await encodePng(new Uint8Array(96 * 96 * 3).fill(128), 96, 96));
+    writeFileSync(join(photos, BROKEN), "no picture");
+    writeFileSync(pairs, `${PAIRS}\n`);
+  });
+  afterAll(async () => {
+    await model?.close();
+    vi.unstubAllEnvs();
+  });
+
+  const data = { dataset: "lfw", datasetPath: photos } as const;
+  const blank = { path: join(photos, BLANK), reason: `no face was found in ${join(photos, BLANK)}` };
+
+  it("measures a pack by folds without dropping a pair whose face is not found", async () => {
+    const report = await evaluateFolds("opencv-sface", pairs, { kind: "pack", data });
+    // Eleven of twelve pairs: the broken file's is left out. Of three pairs of one person in the first fold, one has no face.
+    expect(report).toMatchObject({ folds: 2, pairs: 11, missing: 1, facesNotFound: 1, withoutFace: [blank] });
+    expect(report.unreadable?.map(({ path }) => path)).toEqual([join(photos, BROKEN)]);
+    expect(report.accuracy.perFold[0]).toBeCloseTo(4 / 5, 12);
+    expect(report.accuracy.perFold[1]).toBe(1);
+  });
+
+  it("gives the embeddings of the pipeline, to the bit", async () => {
+    const { verifier } = await openPackModel("opencv-sface", { sessions: 1 });
+    await using opened = verifier as Verifier;
+    const [first, second] = [photo(ONE, 1), photo(OTHER, 1)].map((path) => join(photos, path));
+    const [a, b] = [await model.embed(first!), await model.embed(second!)];
+    const images = new Float32Array([...prepare(a.crop.data), ...prepare(b.crop.data)]);
+    expect(await opened.embed(images, 2)).toEqual(new Float32Array([...a.embedding, ...b.embedding]));
+  });
+
+  it("measures a pack on all people at its own threshold, and writes its page", async () => {
+    const measured = await evaluate("opencv-sface", { data, pairs: 24 });
+    const { report, calibration } = measured;
+    expect(calibration).toEqual(model.calibration);
+    expect(report).toMatchObject({ measure: "cosine", facesNotFound: 1 });
+    expect(report.loss).toBeUndefined();
+    expect(report.calibrated?.threshold).toBe(model.calibration?.threshold);
+    const output = join(work, "report.html");
+    await writeReport({ model: "opencv-sface", output, measured, data });
+    const page = readFileSync(output, "utf8");
+    expect(page).toContain("Faces not found: 1");
+    expect(page).toContain("cosine of the embeddings");
+  });
+
+  it("trains on aligned faces, measures and exports with the framing", async () => {
+    const savedModelPath = join(work, "trained");
+    const config = tinyConfig({
+      ...data,
+      faces: "align",
+      epochs: 1,
+      validationFraction: 0.25,
+      testFraction: 0.25,
+    });
+    const folder = join(work, "run");
+    const outcome = await trainAndExport({
+      config,
+      folder,
+      target: { savedModelPath, modelName: "faces", modelVersion: 1 },
+    });
+    const { leftOut, config: written } = JSON.parse(readFileSync(join(folder, "run.json"), "utf8"));
+    expect(written.faces).toBe("align");
+    // Whichever group the person is in, one of the two passes meets the blank picture.
+    const lists = [...leftOut.facesNotFound, ...(outcome.measured.report.withoutFace ?? [])];
+    expect(lists).toContainEqual(blank);
+    const described = await readDescription(join(savedModelPath, "1"));
+    expect(described?.framing).toEqual({ kind: "aligned", template: "arcface", side: 96 });
+    await using own = await loadFaceModel(savedModelPath);
+    const { embedding, crop } = await own.embed(join(photos, photo(ONE, 1)));
+    expect([embedding.length, crop.width]).toEqual([described?.embeddingSize, 96]);
+    const again = await evaluateFolds(savedModelPath, pairs);
+    expect(again).toMatchObject({ pairs: 11, facesNotFound: 1 });
+  });
+
+  it("refuses faces that are not square, and drawn ones", async () => {
+    const evaluated = (changes: object) =>
+      evaluate(join(work, "trained"), { data: { ...data, ...changes }, pairs: 12 });
+    await expect(evaluated({ imageShape: [96, 112] })).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+    await expect(evaluated({ dataset: "synthetic", idTo: 20 })).rejects.toThrow(
+      "drawn faces are crops already",
+    );
+  });
+
+  it("crops a dataset in its layout, continues, and lists what is left out", async () => {
+    const output = join(work, "crops");
+    const first = await cropFaces(photos, { output });
+    expect(first).toMatchObject({ written: 16, kept: 0 });
+    expect(readdirSync(output).sort()).toEqual([...PEOPLE, CROPS_FILE, LEFT_OUT_FILE].sort());
+    const csv = readFileSync(join(output, LEFT_OUT_FILE), "utf8").split("\n");
+    expect(csv[0]).toBe("path,code,reason");
+    expect(csv[1]).toMatch(new RegExp(`^${BLANK},FACE_NOT_FOUND,no face was found in `));
+    expect(csv[2]).toMatch(new RegExp(`^${BROKEN},IMAGE_UNREADABLE,`));
+    const made = join(output, photo(ONE, 1).replace(".jpg", ".png"));
+    const { crop } = await model.embed(join(photos, photo(ONE, 1)));
+    const read = await decodePixels(made);
+    expect([read.width, Buffer.from(read.data).equals(crop.data)]).toEqual([112, true]);
+    // A crop that is missing is made, a half-written file goes, the others stay.
+    writeFileSync(join(output, ONE, ".x.png.1-0123abcd.tmp"), "half");
+    const before = statSync(made).mtimeMs;
+    utimesSync(join(output, photo(OTHER, 1).replace(".jpg", ".png")), 0, 0);
+    expect(await cropFaces(photos, { output })).toMatchObject({ written: 1, kept: 15 });
+    expect(statSync(made).mtimeMs).toBe(before);
+    expect(readdirSync(join(output, ONE))).toHaveLength(2);
+    await expect(cropFaces(photos, { output, size: 96 })).rejects.toThrow("crops with other settings");
+    await expect(cropFaces(photos, { output: work })).rejects.toThrow("is not empty");
+    await expect(cropFaces(photos, { output: join(photos, "crops") })).rejects.toThrow(
+      "among the photographs",
+    );
+  });
+
+  it("embeds a folder as JSON lines, Parquet and NumPy with the same numbers, and in shards", async () => {
+    const file = (name: string) => join(work, name);
+    const result = await embedFolder(photos, { output: file("all.jsonl") });
+    expect(result).toMatchObject({ rows: 16, kept: 0 });
+    expect(result.leftOut.map(({ path }) => path)).toEqual([BLANK, BROKEN]);
+    const lines = readFileSync(file("all.jsonl"), "utf8").trimEnd().split("\n");
+    const rows = lines.map((line) => JSON.parse(line));
+    const { embedding, face } = await model.embed(join(photos, photo(ONE, 1)));
+    expect(rows[0]).toEqual({
+      path: photo(ONE, 1),
+      person: ONE,
+      box: face!.box,
+      score: face!.score,
+      quality: face!.quality,
+      embedding: [...embedding],
+      model: "opencv-sface",
+      digest: "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+    });
+    await embedFolder(photos, { output: file("all.parquet") });
+    const parquet = readFileSync(file("all.parquet"));
+    const buffer = parquet.buffer.slice(
+      parquet.byteOffset,
+      parquet.byteOffset + parquet.length,
+    ) as ArrayBuffer;
+    expect(await parquetReadObjects({ file: buffer })).toEqual(rows);
+    await embedFolder(photos, { output: file("all.npy") });
+    const npy = readFileSync(file("all.npy"));
+    const head = 10 + npy.readUInt16LE(8);
+    expect(npy.toString("latin1", 10, head)).toContain("'shape': (16, 128)");
+    expect([head % 64, npy.length]).toEqual([0, head + 16 * 128 * 4]);
+    expect(npy.readFloatLE(head + 4 * 128)).toBe(rows[1].embedding[0]);
+    const paths = readFileSync(file("all.paths.csv"), "utf8").split("\n").slice(1, 17);
+    expect(paths.map((line) => line.split(",")[0])).toEqual(rows.map(({ path }) => path));
+    const parts = [0, 1, 2].map((index) => ({ index, count: 3 }));
+    const shared: string[] = [];
+    for (const shard of parts) {
+      await embedFolder(photos, { output: file(`part-${shard.index}.jsonl`), shard });
+      shared.push(
+        ...readFileSync(file(`part-${shard.index}.jsonl`), "utf8")
+          .split("\n")
+          .filter(Boolean),
+      );
+    }
+    expect(shared.sort()).toEqual(lines.sort());
+    expect(parts.filter((shard) => isInShard("a/b.jpg", shard))).toHaveLength(1);
+  });
+
+  it("continues an embedding that was stopped, and refuses another run's journal or an output that exists", async () => {
+    const output = join(work, "stopped.jsonl");
+    const controller = new AbortController();
+    const stopped = embedFolder(photos, {
+      output,
+      signal: controller.signal,
+      onProgress: (done) => {
+        if (done === 5) controller.abort();
+      },
+    });
+    await expect(stopped).rejects.toMatchObject({ code: "INTERRUPTED" });
+    expect(existsSync(output)).toBe(false);
+    // As a process that was killed while it wrote leaves it.
+    writeFileSync(`${output}.part`, '{"size":1,"modif', { flag: "a" });
+    await expect(embedFolder(photos, { output, face: "central" })).rejects.toThrow("other settings");
+    const { rows, kept } = await embedFolder(photos, { output });
+    expect(rows).toBe(16);
+    expect(kept).toBeGreaterThanOrEqual(4);
+    expect(existsSync(`${output}.part`)).toBe(false);
+    expect(readFileSync(output, "utf8")).toBe(readFileSync(join(work, "all.jsonl"), "utf8"));
+    await expect(embedFolder(photos, { output })).rejects.toThrow("exists already");
+    await expect(embedFolder(photos, { output: join(work, "x.csv") })).rejects.toThrow(
+      ".parquet, .npy or .jsonl",
+    );
+  });
+
+  it("embeds by an exported model with its framing", async () => {
+    const output = join(work, "own.jsonl");
+    await embedFolder(join(photos, OTHER), { output, model: join(work, "trained") });
+    const [row] = readFileSync(output, "utf8").trimEnd().split("\n");
+    await using own = await loadFaceModel(join(work, "trained"));
+    const { embedding } = await own.embed(join(photos, photo(OTHER, 1)));
+    expect(JSON.parse(row!)).toMatchObject({ person: null, embedding: [...embedding], model: "trained/1" });
+  });
+
+  it("lists the faces of a folder; a broken file is an entry", async () => {
+    const listed = await listFaces([join(photos, ONE)]);
+    expect(listed.map((each) => ("error" in each ? each.error.code : each.faces.length > 0))).toEqual([
+      true,
+      true,
+      false,
+      "IMAGE_UNREADABLE",
+    ]);
+  });
+});

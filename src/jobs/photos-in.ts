@@ -1,0 +1,64 @@
+/** @file The photographs of a folder, of whatever layout, and what a job says of those it leaves out. */
+import { stat } from "node:fs/promises";
+import { relative } from "node:path";
+import { FaceError } from "../base/errors.ts";
+import { listPhotographs } from "../data/folder.ts";
+import { csvLine } from "./csv.ts";
+
+/** Whether a path names a folder. */
+export async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
+}
+
+/**
+ * Every photograph of a folder and of the folders in it, relative to it with `/`: those of a folder in name order, before
+ * those of the folders in it.
+ * @throws FaceError as `listFolder`; `DATASET_INVALID` without a photograph.
+ */
+export async function photosIn(root: string): Promise<string[]> {
+  const paths = await listPhotographs(root);
+  if (paths.length > 0) return paths.map((path) => relative(root, path).replaceAll("\\", "/"));
+  throw new FaceError("DATASET_INVALID", `there are no photographs in ${root}`, {
+    hint: "name a folder of image files, or of folders of them",
+  });
+}
+
+/** Whose photograph it is: the name of the folder below the root; undefined for one beside the folders. */
+export const personOf = (path: string): string | undefined =>
+  path.includes("/") ? path.slice(0, path.indexOf("/")) : undefined;
+
+/** A photograph without a result. */
+export interface LeftOutFile {
+  /** Relative to the folder. */
+  readonly path: string;
+  /** `FACE_NOT_FOUND`, `SEVERAL_FACES`, `FACE_UNFIT` or `IMAGE_UNREADABLE`. */
+  readonly code: string;
+  readonly reason: string;
+}
+
+/** Codes that concern one photograph; any other error ends the job. */
+const OF_ONE_PHOTO: ReadonlySet<string> = new Set([
+  "FACE_NOT_FOUND",
+  "SEVERAL_FACES",
+  "FACE_UNFIT",
+  "IMAGE_UNREADABLE",
+]);
+
+/** A photograph's error as an entry of the list; throws any other. */
+export function leftOutFile(path: string, error: unknown): LeftOutFile {
+  if (error instanceof FaceError && OF_ONE_PHOTO.has(error.code)) {
+    return { path, code: error.code, reason: error.message };
+  }
+  throw error;
+}
+
+/** The list as a CSV file, in path order. */
+export function leftOutCsv(list: readonly LeftOutFile[]): string {
+  const rows = list
+    .toSorted((a, b) => (a.path < b.path ? -1 : 1))
+    .map(({ path, code, reason }) => csvLine([path, code, reason]));
+  return `${[csvLine(["path", "code", "reason"]), ...rows].join("\n")}\n`;
+}
+
+/** How far a job over photographs is. */
+export type OnPhotoProgress = (done: number, total: number) => void;
