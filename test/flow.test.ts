@@ -79,6 +79,7 @@ describe("train", () => {
     const lines = trained.stdout.trimEnd().split("\n");
     const told = lines.map((line) => JSON.parse(line) as { kind: string });
     expect(told.map(({ kind }) => kind)).toEqual([
+      "data",
       "start",
       ...["step", "step", "step", "step"],
       "checkpoint",
@@ -127,7 +128,7 @@ describe("train", () => {
       "--saved-model-path",
       "models/tiny",
     ]);
-    expect(outcome).toMatchObject({ code: 2, stderr: expect.stringContaining("pass --model-version 2") });
+    expect(outcome).toMatchObject({ code: 2, stderr: expect.stringContaining("--model-version 2") });
     expect(existsSync(join(work, "again"))).toBe(false);
   });
 });

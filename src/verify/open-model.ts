@@ -157,7 +157,13 @@ export async function locateModel(path: string): Promise<ModelPlace> {
   const names = await namesIn(path);
   if (names === undefined && path.endsWith(".safetensors")) return { kind: "checkpoint", path };
   if (names?.includes(BEST_CHECKPOINT)) return { kind: "checkpoint", path: join(path, BEST_CHECKPOINT) };
-  return { kind: "version", path: (await findModel(path)).folder };
+  const found = await findModel(path).catch((error: unknown) => {
+    if (!(error instanceof FaceError && error.hint?.startsWith("name a version's folder"))) throw error;
+    // Here a run will do as well.
+    const hint = error.hint.replace("name ", "name a run's folder, ");
+    throw new FaceError(error.code, error.message, { hint, cause: error });
+  });
+  return { kind: "version", path: found.folder };
 }
 
 /**
