@@ -172,6 +172,34 @@ describe("a queue", () => {
     await expect(answer).rejects.toThrow("broken");
   });
 
+  it("runs the members of a failed batch alone, so that a stranger's rows make nobody else fail", async () => {
+    const sizes: number[] = [];
+    const lookup = async (inputs: TensorMap): Promise<TensorMap> => {
+      const x = floats(inputs.get("x")!);
+      sizes.push(x.length);
+      const wrong = x.find((value) => value < 0);
+      if (wrong !== undefined) throw new StatusError("INVALID_ARGUMENT", `index ${wrong} is out of range`);
+      return new Map([
+        [
+          "y",
+          float32(
+            [x.length, 1],
+            x.map((value) => 2 * value),
+          ),
+        ],
+      ]);
+    };
+    const settings = { ...STRICT, timeoutMs: 20, maxBatchSize: 6 };
+    const queue = new BatchQueue(lookup, ["y"], settings, new BatchThreads(1));
+    const ask = async (value: number) =>
+      floats((await queue.submit(new Map([["x", row(value)]]))).get("y")!)[0];
+    const answers = await Promise.allSettled([1, -7, 2, 3, -9, 4].map(ask));
+    expect(
+      answers.map((each) => (each.status === "fulfilled" ? each.value : String(each.reason.message))),
+    ).toEqual([2, "index -7 is out of range", 4, 6, "index -9 is out of range", 8]);
+    expect(sizes).toEqual([6, 1, 1, 1, 1, 1, 1]);
+  });
+
   it("frees the place of a task that nobody waits for any more at once", async () => {
     const { queue, ask, release, sizes } = held({ maxBatchSize: 1, maxEnqueuedBatches: 1 });
     const running = ask(row(1));
