@@ -142,7 +142,8 @@ function describeStages(layers: readonly LayerDescription[], config: ModelConfig
 const side = z.number().positive().max(1);
 const modelOptions = z.strictObject({
   network: given.text,
-  input: z.strictObject({ height: given.count, width: given.count }),
+  // An image's settings, which have three channels, will do as well.
+  input: z.strictObject({ height: given.count, width: given.count, channels: z.literal(3).optional() }),
   crop: side.optional(),
   crops: z.array(side).optional(),
   gaborCrops: z.array(side).optional(),
