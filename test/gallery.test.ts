@@ -111,6 +111,7 @@ describe.skipIf(!isThere)(`faceid gallery${note}`, () => {
   it("moves to another folder by a file, and gives the same answers there", () => {
     const file = join(work, "people.jsonl");
     expect(gallery("export", "--output", file).status).toBe(0);
+    expect(gallery("export", "--output", file)).toMatchObject({ status: 2 });
     const other = join(work, "moved");
     expect(faceid(["gallery", "import", file, "--gallery", other]).status).toBe(0);
     const [here, there] = [address, other].map(
@@ -169,6 +170,8 @@ describe.skipIf(!isThere)(`faceid gallery${note}`, () => {
     expect(gallery("identify", join(work, "no such.jpg")).status).toBe(3);
     expect(faceid(["gallery", "list", "--gallery", join(work, "nowhere")])).toMatchObject({ status: 13 });
     expect(faceid(["gallery", "list"]).status).toBe(2);
+    expect(faceid(["gallery", "create", "--gallery", "postgress://a:b@c/d"])).toMatchObject({ status: 2 });
+    expect(existsSync(join(work, "postgress:"))).toBe(false);
     expect(existsSync(join(work, "nowhere"))).toBe(false);
   });
 });

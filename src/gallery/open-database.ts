@@ -1,4 +1,5 @@
 /** @file Opens a gallery's database by its address. */
+import { FaceError } from "../base/errors.ts";
 import { type Database, isServerAddress } from "./database.ts";
 
 /**
@@ -7,6 +8,16 @@ import { type Database, isServerAddress } from "./database.ts";
  * @throws FaceError `GALLERY_NOT_FOUND` when there is no folder and none is to be made; `GALLERY_UNAVAILABLE` when it cannot be reached, or when another process has the folder open.
  */
 export async function openDatabase(address: string, create = false): Promise<Database> {
+  const [, scheme] = /^([a-z][a-z0-9+.-]+):\/\//i.exec(address) ?? [];
+  if (scheme !== undefined && !isServerAddress(address)) {
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `a gallery's address begins with ${scheme}://, which is not known`,
+      {
+        hint: "give a folder, or postgres://user:password@host/database",
+      },
+    );
+  }
   // Either store is loaded only when it is asked for: PGlite alone holds 13 MB of WebAssembly.
   if (isServerAddress(address)) return await (await import("./postgres.ts")).openPostgres(address);
   return await (await import("./pglite.ts")).openPglite(address, create);

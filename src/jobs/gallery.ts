@@ -338,6 +338,17 @@ async function embedAgain(
   return nearest !== undefined && away(nearest) < box[2]! / 2 ? nearest.embedding : undefined;
 }
 
+/** Faces without a photograph would be lost for every search. */
+async function requirePhotos(gallery: Gallery): Promise<void> {
+  const { faces, photos } = await gallery.check();
+  if (photos >= faces) return;
+  throw new FaceError(
+    "GALLERY_MISMATCH",
+    `${faces - photos} of ${faces} faces have no kept photograph, so another model cannot read them`,
+    { hint: "make a new gallery for that model, and enrol the photographs there" },
+  );
+}
+
 const REINDEX_PAGE = 200;
 
 /**
@@ -350,7 +361,9 @@ export async function reindexGallery(options: GalleryJobOptions): Promise<Reinde
   await using model = await loadFaceModel(options.model, loadingOf(options));
   await using before = await Gallery.open(options.gallery, addressOf(options));
   const wanted = galleryModel(model);
-  const gallery = wanted.digest === before.model.digest ? before : await before.changeModel(wanted);
+  const isSame = wanted.digest === before.model.digest;
+  if (!isSame) await requirePhotos(before);
+  const gallery = isSame ? before : await before.changeModel(wanted);
   const counts = { embedded: 0, withoutPhoto: 0, withoutFace: 0 };
   for (let after = ""; ; ) {
     const faces = await gallery.faces.stale(after, REINDEX_PAGE);

@@ -1,8 +1,9 @@
 /** @file `faceid gallery export`, `import`, `check` and `reindex`. */
-import { createWriteStream } from "node:fs";
+import { createWriteStream, existsSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { Command } from "commander";
+import { FaceError } from "../../../base/errors.ts";
 import { writeError } from "../../../base/files.ts";
 import type { Gallery } from "../../../gallery/gallery.ts";
 import { reindexGallery } from "../../../jobs/gallery.ts";
@@ -35,6 +36,9 @@ async function writeLines(path: string, lines: AsyncIterable<string>): Promise<n
 }
 
 async function exportGallery({ output, person, ...flags }: ExportFlags): Promise<void> {
+  if (existsSync(output)) {
+    throw new FaceError("CONFIG_INVALID", `--output: ${output} exists already`, { hint: "name a new file" });
+  }
   const work = (gallery: Gallery) => writeLines(output, exportLines(gallery, person));
   const people = (await withGallery(flags, work)) - 1;
   print(flags, { output, people }, () => `${plural(people, "person", "people")} written to ${output}`);
