@@ -56,7 +56,7 @@ export const framingText = (named: NamedFraming): string =>
     ? `the template ${named.template} of ${named.side} pixels`
     : `${named.kind === "none" ? "no" : "the centred"} framing`;
 
-/** LFW's own framing: whoever was trained on its photographs reads faces as they lie there. */
+/** LFW's own framing, for models that were trained on its photographs. */
 export const LFW_FRAMING: Framing = { kind: "aligned", template: "lfw" };
 
 /**

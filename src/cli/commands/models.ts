@@ -62,7 +62,7 @@ async function add(name: string, { from }: { from?: string[] }): Promise<void> {
   }
   const terms = [`${name} goes to ${folder}`, ...termsLines(pack)].join("\n");
   let told = false;
-  // Before the first byte; a pack that cannot be had needs no terms.
+  // Before the first byte; the terms of a pack that cannot be fetched are of no use.
   const tell = () => {
     if (!told) console.log(terms);
     told = true;

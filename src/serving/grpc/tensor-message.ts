@@ -143,7 +143,7 @@ function readStrings(bytes: Uint8Array, { size, parts, content }: TensorPlan): U
   return strings;
 }
 
-/** @returns how many values the message holds, at most as many as there is place for. */
+/** @returns the number of values in the message, at most the capacity of the target. */
 function fillFromLists(bytes: Uint8Array, plan: TensorPlan, dtype: NumericDType, data: Uint8Array): number {
   const [wanted, type] = LISTS[dtype];
   const fill = type === WireType.varint ? varintFiller(dtype, data) : fixedFiller(dtype, data);
