@@ -27,7 +27,7 @@ const quantile = (values: readonly number[], part: number) =>
 const quantiles = (values: readonly number[], parts: readonly number[], digits: number) =>
   parts.map((part) => quantile(values, part).toFixed(digits)).join(", ");
 
-await using network = new YunetNetwork(await readFile(YUNET), openRuntime);
+await using network = await YunetNetwork.open(await readFile(YUNET), openRuntime);
 const whole = new Detector(network);
 const oneCloseUp = new Detector(network, { closeUps: [{ face: 108, side: 192 }] });
 const SIZE = { width: 250, height: 250 };

@@ -81,7 +81,7 @@ export class FacePipeline implements AsyncDisposable {
   /** @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for files that are not YuNet and SFace. */
   static async open(models: PipelineModels, options: PipelineOptions = {}): Promise<FacePipeline> {
     const { open = openRuntime } = options;
-    const network = new YunetNetwork(models.detector, open);
+    const network = await YunetNetwork.open(models.detector, open);
     const fast = options.precision === "int8" ? { closeUps: ONE_CLOSE_UP } : {};
     const embedder = await FaceEmbedder.open(models.embedding, open, options);
     return new FacePipeline(network, new Detector(network, { ...fast, ...options.detector }), embedder);
