@@ -33,7 +33,7 @@ const oneCloseUp = new Detector(network, { closeUps: [{ face: 108, side: 192 }] 
 const SIZE = { width: 250, height: 250 };
 
 type Way = (picture: Pyramid) => Promise<readonly Detection[]>;
-const cells = (picture: Pyramid) => network.detect(picture.level(0).pixels, false, 0.3);
+const cells = (picture: Pyramid) => network.detect(picture.level(0).pixels, 0.3);
 const WAYS: Readonly<Record<string, Way>> = {
   "best cell": async (picture) => {
     const faces = mergeDetections(await cells(picture), 0.6, 1);
@@ -104,7 +104,7 @@ for (const turn of [0, 10, 20, 30, 45, 60, 90, 135, 180]) {
     const scale = Math.sqrt(width * height) / 108;
     const to = similarityAbout([95.5, 95.5], [x + width / 2 - 0.5, y + height / 2 - 0.5], scale, angle);
     const picture = sample(new Pyramid(pixels), to, 192, 192);
-    const [found] = mergeDetections(await network.detect(picture, false, 0.3), 0.3, 1);
+    const [found] = mergeDetections(await network.detect(picture, 0.3), 0.3, 1);
     if (found === undefined) continue;
     scores.push(found.score);
     rolls.push((-angleOf(alignTo(found.landmarks)) * 180) / Math.PI);

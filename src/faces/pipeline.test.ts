@@ -16,7 +16,6 @@ import type { Detection, Landmarks } from "./face.ts";
 import { FacePipeline } from "./pipeline.ts";
 import { Pyramid, sample } from "./pyramid.ts";
 import { applySimilarity, similarityAbout } from "./similarity.ts";
-import { mergeDetections } from "./yunet.ts";
 import { YunetNetwork } from "./yunet-network.ts";
 
 const SHARED = join(import.meta.dirname, "../../../shared");
@@ -69,7 +68,7 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
 
   it("has the best cell where numpy has it", async () => {
     await using network = await YunetNetwork.open(readFileSync(YUNET), openRuntime);
-    const cells = await network.detect(await decodePixels(OTHER), false, 0.5);
+    const cells = await network.detect(await decodePixels(OTHER), 0.5);
     const best = cells.reduce((first, cell) => (cell.score > first.score ? cell : first));
     expect(cells).toHaveLength(10);
     expect(best.score).toBeCloseTo(0.93819, 3);
@@ -86,16 +85,6 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
       expect(Math.abs(best.landmarks[i]![0] - x!)).toBeLessThan(0.2);
       expect(Math.abs(best.landmarks[i]![1] - y!)).toBeLessThan(0.2);
     }
-  });
-
-  it("finds the mirror image's points exchanged", async () => {
-    await using network = await YunetNetwork.open(readFileSync(YUNET), openRuntime);
-    const picture = await decodePixels(ONE);
-    const points = async (mirrored: boolean) => {
-      const [face] = mergeDetections(await network.detect(picture, mirrored, 0.3), 0.6, 1);
-      return face!.landmarks;
-    };
-    expect(pointError(await points(true), await points(false))).toBeLessThan(0.15);
   });
 
   it("tells one person from another, about as numpy does with one crop", async () => {

@@ -6,7 +6,7 @@ import type { Pixels } from "../image/settings.ts";
 import { forAnySize } from "../onnx/lower/any-size.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { readOnnx } from "../onnx/read/read.ts";
-import type { Detection, Point } from "./face.ts";
+import type { Detection } from "./face.ts";
 import { type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";
 import { decodeYunet, INPUT_MULTIPLE, STRIDES } from "./yunet.ts";
 
@@ -71,17 +71,15 @@ export class YunetNetwork implements AsyncDisposable {
 
   /**
    * Cells of a picture that may be part of a face, in its pixels.
-   * @param mirrored searches the picture's mirror image; the detections are of the picture all the same.
    * @param threshold lowest score of a cell.
    */
-  async detect(picture: Pixels, mirrored: boolean, threshold: number): Promise<Detection[]> {
+  async detect(picture: Pixels, threshold: number): Promise<Detection[]> {
     const { data, width, height } = padded(picture);
     const planes = new Float32Array(width * height * 3);
-    writePlanes({ data, width, height }, "bgr", mirrored, planes, 0);
+    writePlanes({ data, width, height }, "bgr", planes);
     const input = { dtype: "float32" as const, shape: [1, 3, height, width], data: planes };
     const outputs = await this.#runner.run(new Map([[INPUT, input]]));
-    const found = decodeYunet((name) => floats(outputs.get(name)!), { width, height }, threshold);
-    return mirrored ? found.map((detection) => mirror(detection, width)) : found;
+    return decodeYunet((name) => floats(outputs.get(name)!), { width, height }, threshold);
   }
 
   async close(): Promise<void> {
@@ -91,15 +89,4 @@ export class YunetNetwork implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/** What was found in a mirror image, in the picture itself: left and right of the face change places too. */
-function mirror({ box: [x, y, width, height], landmarks, score }: Detection, columns: number): Detection {
-  const place = ([px, py]: Point): Point => [columns - 1 - px, py];
-  const [left, right, nose, mouthLeft, mouthRight] = landmarks;
-  return {
-    box: [columns - x - width, y, width, height],
-    landmarks: [place(right), place(left), place(nose), place(mouthRight), place(mouthLeft)],
-    score,
-  };
 }

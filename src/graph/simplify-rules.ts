@@ -11,6 +11,7 @@ import {
   composeChannelwise,
   type Rule,
   scaleIntoProduct,
+  steepSlopesIntoKernels,
 } from "./simplify-channels.ts";
 import { NO_PADS } from "./windows.ts";
 
@@ -255,7 +256,7 @@ export const simplifyRules: SimplifyRules = {
   reduceSum: [reducesNothing, sumOfUnpooled],
   side: [knownSide],
   matmul: [transposedFactor],
-  conv2d: [paddedImage, channelsIntoKernel],
+  conv2d: [paddedImage, channelsIntoKernel, steepSlopesIntoKernels],
   reshape: [sameShapeIsNothing, reshapeTwice],
   transpose: [transposesNothing, transposeTwice],
   broadcastTo: [sameShapeIsNothing, broadcastTwice],

@@ -14,7 +14,7 @@ import { packCalibration } from "./pack-calibrations.ts";
 /** Values of an image. */
 const IMAGE = EMBEDDING_SIDE * EMBEDDING_SIDE * 3;
 
-/** `compare` answers cosines. Each crop goes through the network beside its mirror image only, as in `FacePipeline`. */
+/** `compare` answers cosines. Each crop goes through the network alone, as in `FacePipeline`. */
 async function packVerifier(file: string, sessions: number): Promise<Verifier> {
   const embedder = await FaceEmbedder.open(await readFile(file), (model) =>
     SessionPool.open(model, sessions),
