@@ -2,8 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { FaceError } from "../../src/base/errors.ts";
-import { PRECISIONS } from "../../src/faces/embedder.ts";
 import { FacePipeline } from "../../src/faces/pipeline.ts";
+import { PRECISIONS } from "../../src/faces/precision.ts";
 
 const [name, detectorFile, embeddingFile] = process.argv.slice(2) as [string, string, string];
 const precision = PRECISIONS.find((each) => each === name);

@@ -7,10 +7,11 @@ import { FaceError } from "../base/errors.ts";
 import { sha256OfFile } from "../base/files.ts";
 import type { Log } from "../base/log.ts";
 import { type Framing, framingFrom, framingText, LFW_FRAMING } from "../faces/alignment.ts";
-import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE, type Precision } from "../faces/embedder.ts";
+import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE } from "../faces/embedder.ts";
 import type { Face } from "../faces/face.ts";
-import { packNamed } from "../faces/packs/catalogue.ts";
+import { packDigest, packModelName } from "../faces/packs/catalogue.ts";
 import { cropFace, type FacePipeline } from "../faces/pipeline.ts";
+import type { Precision } from "../faces/precision.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
 import { decodeInto } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
@@ -54,13 +55,11 @@ export function packComparer(
   pipeline: FacePipeline,
   calibration: CalibrationRecord | undefined,
 ): FaceComparer {
-  const inFloats = precision === "float32";
-  const { sha256 } = packNamed(pack).files.embedding;
   return {
-    name: inFloats ? pack : `${pack}-${precision}`,
+    name: packModelName({ pack, precision }),
     measure: "cosine",
     calibration,
-    digest: inFloats ? sha256 : `${sha256}-${precision}`,
+    digest: packDigest({ pack, precision }),
     embeddingSize: EMBEDDING_SIZE,
     crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
     readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),

@@ -2,10 +2,10 @@
 import { type Command, Option } from "commander";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
-import { PRECISIONS, type Precision } from "../../faces/embedder.ts";
+import type { Precision } from "../../faces/precision.ts";
 import { type Candidate, type VerifiedFolder, verifyPhotos } from "../../jobs/verify.ts";
 import { type PhotoDecision, PhotoError, type PhotoVerification } from "../../verify/photo-model.ts";
-import { addNumber } from "../options.ts";
+import { addNumber, precisionOption } from "../options.ts";
 import { consoleLog, onInterrupt } from "../process.ts";
 
 interface Flags {
@@ -170,14 +170,7 @@ export function verifyCommand(command: Command): Command {
       "--model <name|folder>",
       "a model pack, or the folder of an exported model (default opencv-sface)",
     )
-    .addOption(
-      new Option(
-        "--precision <precision>",
-        "what a model pack computes in; int8 takes half the time and has thresholds of its own",
-      )
-        .choices(PRECISIONS)
-        .default("float32"),
-    )
+    .addOption(precisionOption())
     .option("--show <picture.png>", "draw both photographs with boxes, points and crops")
     .addOption(
       new Option("--face <choice>", "which face is meant where there are several")
