@@ -37,7 +37,7 @@ async function* faces() {
   for (const { images } of chosen) {
     const { photograph, faces } = await pipeline.find(imageName(images[0]!));
     const face = chooseFace(faces, "central", photograph.level(0).pixels);
-    yield sfaceInput(cropFace(photograph, face, { kind: "aligned" }, 112));
+    yield sfaceInput(cropFace(photograph, face, { kind: "aligned" }, 112), false);
   }
 }
 

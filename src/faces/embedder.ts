@@ -25,6 +25,17 @@ function normalized(vector: Float32Array): Float32Array | undefined {
   return length > 0 && Number.isFinite(length) ? vector.map((value) => value / length) : undefined;
 }
 
+/** The direction of the sum of vectors of length 1, each the direction of `size` of the values. */
+function sumOfDirections(values: Float32Array, size: number): Float32Array | undefined {
+  const sum = new Float32Array(size);
+  for (let start = 0; start < values.length; start += size) {
+    const direction = normalized(values.subarray(start, start + size));
+    if (direction === undefined) return undefined;
+    for (let i = 0; i < size; i++) sum[i]! += direction[i]!;
+  }
+  return normalized(sum);
+}
+
 /**
  * Cosine of the angle between two embeddings of length 1, −1 to 1: larger means more alike.
  * @throws FaceError `SHAPE_MISMATCH` for embeddings of different sizes.
@@ -41,6 +52,8 @@ export function cosineSimilarity(a: Float32Array, b: Float32Array): number {
 }
 
 export interface EmbedderOptions {
+  /** Whether the mirror image takes part, at twice the time. Embeddings with and without differ. Default: in floats only. */
+  readonly mirror?: boolean | undefined;
   /** Default `float32`. */
   readonly precision?: Precision | undefined;
 }
@@ -74,20 +87,24 @@ function sfaceInIntegers(file: Uint8Array): Uint8Array {
   });
 }
 
-/** A crop as the network's input. */
-export function sfaceInput(crop: Pixels): TensorMap {
+/** A crop, and its mirror image where wanted, as the network's input. */
+export function sfaceInput(crop: Pixels, mirror: boolean): TensorMap {
   const { width, height } = crop;
-  const data = new Float32Array(3 * width * height);
-  writePlanes(crop, "rgb", data);
-  return new Map([[INPUT, { dtype: "float32" as const, shape: [1, 3, height, width], data }]]);
+  const size = 3 * width * height;
+  const images = mirror ? 2 : 1;
+  const data = new Float32Array(images * size);
+  for (let i = 0; i < images; i++) writePlanes(crop, "rgb", i === 1, data, i * size);
+  return new Map([[INPUT, { dtype: "float32" as const, shape: [images, 3, height, width], data }]]);
 }
 
 /** SFace (Zhong et al., 2021). */
 export class FaceEmbedder implements AsyncDisposable {
   readonly #runner: NetworkRunner;
+  readonly #mirror: boolean;
 
-  private constructor(runner: NetworkRunner) {
+  private constructor(runner: NetworkRunner, mirror: boolean) {
     this.#runner = runner;
+    this.#mirror = mirror;
   }
 
   /**
@@ -97,14 +114,15 @@ export class FaceEmbedder implements AsyncDisposable {
   static async open(
     model: Uint8Array,
     open: OpenNetwork,
-    { precision = "float32" }: EmbedderOptions = {},
+    { precision = "float32", mirror = precision === "float32" }: EmbedderOptions = {},
   ): Promise<FaceEmbedder> {
     const bytes = precision === "int8" ? sfaceInIntegers(model) : sfaceModel(model);
-    return new FaceEmbedder(await open(bytes));
+    return new FaceEmbedder(await open(bytes), mirror);
   }
 
   /**
-   * The embedding of a face, scaled to length 1. It is always run alone, so no batch changes a bit of the result.
+   * The embedding of a face: that of its crop and that of the crop's mirror image, each of length 1, summed and scaled to
+   * length 1 again. Both are always run together and without others, so no batch changes a bit of the result.
    * @param crop eight-bit RGB `[112, 112, 3]`, aligned to ArcFace's template.
    * @throws FaceError `SHAPE_MISMATCH` for a crop of another size.
    */
@@ -116,8 +134,9 @@ export class FaceEmbedder implements AsyncDisposable {
         `the face embedding takes ${EMBEDDING_SIDE}x${EMBEDDING_SIDE} pixels, got ${width}x${height}`,
       );
     }
-    const results = await this.#runner.run(sfaceInput(crop));
-    const embedding = normalized(floats(results.get(OUTPUT)!));
+    const results = await this.#runner.run(sfaceInput(crop, this.#mirror));
+    const values = floats(results.get(OUTPUT)!);
+    const embedding = sumOfDirections(values, values.length / (this.#mirror ? 2 : 1));
     if (embedding === undefined) {
       throw new FaceError("MODEL_INVALID", "the face embedding gave a vector without direction");
     }

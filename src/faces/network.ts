@@ -14,13 +14,26 @@ export type OpenNetwork = (model: Uint8Array) => Promise<NetworkRunner>;
 /** Order of the colours that a network was trained with. */
 export type ColourOrder = "rgb" | "bgr";
 
-/** Writes a picture's colours as planes of floats from 0 to 255. */
-export function writePlanes({ data, width, height }: Pixels, order: ColourOrder, out: Float32Array): void {
+/**
+ * Writes a picture's colours as planes of floats from 0 to 255 into `out`, from `offset` on.
+ * @param mirrored left and right exchanged.
+ */
+export function writePlanes(
+  { data, width, height }: Pixels,
+  order: ColourOrder,
+  mirrored: boolean,
+  out: Float32Array,
+  offset: number,
+): void {
   const size = width * height;
   const [first, last] = order === "rgb" ? [0, 2] : [2, 0];
-  for (let to = 0, from = 0; to < size; to++, from += 3) {
-    out[to] = data[from + first]!;
-    out[to + size] = data[from + 1]!;
-    out[to + 2 * size] = data[from + last]!;
+  const step = mirrored ? -3 : 3;
+  for (let row = 0, to = offset; row < height; row++) {
+    let from = (row * width + (mirrored ? width - 1 : 0)) * 3;
+    for (let column = 0; column < width; column++, to++, from += step) {
+      out[to] = data[from + first]!;
+      out[to + size] = data[from + 1]!;
+      out[to + 2 * size] = data[from + last]!;
+    }
   }
 }

@@ -19,10 +19,6 @@ interface Size {
 const COARSEST = 320;
 /** A smaller photograph is enlarged until its longest side has this many pixels. */
 const SMALLEST = 160;
-/** Faces that are too small in half of the photograph's size cannot be compared either. */
-const HALF = 0.5;
-/** But no picture is made smaller than this for that reason. */
-const SMALLEST_HALF = 125;
 /** Side of the picture in which a photograph that is all face lies within a black border. */
 const BORDERED = 320;
 /** Longest side of the photograph in it. */
@@ -46,34 +42,21 @@ function placed(photograph: Size, scale: number, turns: number, picture?: Size):
   return { toPhotograph: similarityAbout(middleOf(size), middleOf(photograph), 1 / scale, -angle), ...size };
 }
 
-/** The scale of the finest picture of a photograph. @param fine whether its own size is wanted. */
-function finest({ width, height }: Size, maxPixels: number, fine: boolean): number {
-  const longest = Math.max(width, height);
-  const whole = Math.max(1, SMALLEST / longest);
-  const wanted = fine || longest < SMALLEST ? whole : Math.max(HALF, Math.min(1, SMALLEST_HALF / longest));
-  return Math.min(wanted, Math.sqrt(maxPixels / (width * height)));
-}
-
 /**
- * The whole photograph in halving sizes, the finest first: from half its size, or the largest that `maxPixels` allow, to one
+ * The whole photograph in halving sizes, the finest first: from its own size, or the largest that `maxPixels` allow, to one
  * in which a face that fills it is found.
  * @param turns quarter turns of the photograph, clockwise, before it is searched.
  */
 export function scansOf(photograph: Size, maxPixels: number, turns = 0): Scan[] {
   const longest = Math.max(photograph.width, photograph.height);
+  const enlarged = Math.max(1, SMALLEST / longest);
   const scans: Scan[] = [];
-  let scale = finest(photograph, maxPixels, false);
+  let scale = Math.min(enlarged, Math.sqrt(maxPixels / (photograph.width * photograph.height)));
   for (;;) {
     scans.push(placed(photograph, scale, turns));
     if (longest * scale <= COARSEST) return scans;
     scale /= 2;
   }
-}
-
-/** The photograph in its own size, or the largest that `maxPixels` allow; none where `scansOf` has that already. */
-export function fineScans(photograph: Size, maxPixels: number, turns = 0): Scan[] {
-  const scale = finest(photograph, maxPixels, true);
-  return scale === finest(photograph, maxPixels, false) ? [] : [placed(photograph, scale, turns)];
 }
 
 /** The photograph small within a black border, where a face that reaches beyond it is found. */

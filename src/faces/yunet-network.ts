@@ -76,7 +76,7 @@ export class YunetNetwork implements AsyncDisposable {
   async detect(picture: Pixels, threshold: number): Promise<Detection[]> {
     const { data, width, height } = padded(picture);
     const planes = new Float32Array(width * height * 3);
-    writePlanes({ data, width, height }, "bgr", planes);
+    writePlanes({ data, width, height }, "bgr", false, planes, 0);
     const input = { dtype: "float32" as const, shape: [1, 3, height, width], data: planes };
     const outputs = await this.#runner.run(new Map([[INPUT, input]]));
     return decodeYunet((name) => floats(outputs.get(name)!), { width, height }, threshold);

@@ -1,5 +1,5 @@
 /** @file Simplification rules for scales and shifts per channel: they are merged with each other and into kernels. */
-import { float32, isFloat, type Tensor } from "../base/tensor.ts";
+import { isFloat } from "../base/tensor.ts";
 import * as g from "./build.ts";
 import { type ConvAttrs, isOp, type Node, type OpName } from "./ops.ts";
 import { knownSize } from "./shape-rules.ts";
@@ -141,36 +141,4 @@ export const channelsIntoKernel: Rule<"conv2d"> = ({ inputs: [y, kernel], attrs,
   const product = { ...g.conv2d(x, scaled, attrs), label };
   if (shift === undefined) return product;
   return g.add(product, g.reduceSum(g.mul(kernel!, perInput(shift)), { axes: [0, 1, 2] }));
-};
-
-/** A kernel with the scale of its input channels merged into it. */
-function scaledByInput(kernel: Node, scale: Tensor<"float32">, { groups }: ConvAttrs): Node | undefined {
-  const [, , inputs, outputs] = kernel.shape.map(Number) as [number, number, number, number];
-  if (groups === 1) return g.mul(kernel, g.constant({ ...scale, shape: [inputs, 1] }));
-  return inputs === 1 && groups === outputs ? g.mul(kernel, g.constant(scale)) : undefined;
-}
-
-/**
- * `prelu(y, a) = −a · prelu(−y, 1 / a)`: slopes above 1 between two convolutions become smaller ones, for which cheaper forms
- * of PReLU exist, in floats and in integers. The factors are merged into the kernels before and after it.
- */
-export const steepSlopesIntoKernels: Rule<"conv2d"> = ({ inputs: [x, kernel], attrs, label }, graph) => {
-  if (!isOp(x!, "prelu") || !isConstant(kernel!) || !graph.usedOnce(x!)) return undefined;
-  const [y, slope] = x.inputs as [Node, Node];
-  const inner = channelMap(y)?.x ?? y;
-  const isMerged = isOp(inner, "conv2d") && isConstant(inner.inputs[1]!) && graph.usedOnce(y);
-  if (!isMerged || !isOp(slope, "constant") || slope.dtype !== "float32" || slope.shape.length !== 1)
-    return undefined;
-  const { shape, data } = slope.attrs.value as Tensor<"float32">;
-  if (data.every((value) => value <= 1)) return undefined;
-  const vector = (value: (slope: number) => number): Tensor<"float32"> => float32(shape, data.map(value));
-  const scaled = scaledByInput(
-    kernel!,
-    vector((a) => (a > 1 ? -a : 1)),
-    attrs,
-  );
-  if (scaled === undefined) return undefined;
-  const turned = g.mul(y, g.constant(vector((a) => (a > 1 ? -1 : 1))));
-  const gentle = g.prelu(turned, g.constant(vector((a) => (a > 1 ? 1 / a : a))));
-  return { ...g.conv2d({ ...gentle, label: x.label }, scaled, attrs), label };
 };

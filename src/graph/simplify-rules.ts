@@ -11,7 +11,6 @@ import {
   composeChannelwise,
   type Rule,
   scaleIntoProduct,
-  steepSlopesIntoKernels,
 } from "./simplify-channels.ts";
 import { NO_PADS } from "./windows.ts";
 
@@ -256,7 +255,7 @@ export const simplifyRules: SimplifyRules = {
   reduceSum: [reducesNothing, sumOfUnpooled],
   side: [knownSide],
   matmul: [transposedFactor],
-  conv2d: [paddedImage, channelsIntoKernel, steepSlopesIntoKernels],
+  conv2d: [paddedImage, channelsIntoKernel],
   reshape: [sameShapeIsNothing, reshapeTwice],
   transpose: [transposesNothing, transposeTwice],
   broadcastTo: [sameShapeIsNothing, broadcastTwice],

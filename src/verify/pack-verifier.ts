@@ -16,7 +16,7 @@ import { packCalibration } from "./pack-calibrations.ts";
 /** Values of an image. */
 const IMAGE = EMBEDDING_SIDE * EMBEDDING_SIDE * 3;
 
-/** `compare` answers cosines. Each crop goes through the network alone, as in `FacePipeline`. */
+/** `compare` answers cosines. Each crop goes through the network as in `FacePipeline`: alone, or beside its mirror image. */
 async function packVerifier(file: string, precision: Precision, sessions: number): Promise<Verifier> {
   const open = (model: Uint8Array) => SessionPool.open(model, sessions);
   const embedder = await FaceEmbedder.open(await readFile(file), open, { precision });

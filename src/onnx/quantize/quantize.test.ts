@@ -14,13 +14,13 @@ import { quantize, scaleFor, valuesToMeasure } from "./quantize.ts";
 
 const random = new Random(3);
 const noise = noiseFrom(random);
-const images = () => new Map([["x", noise([4, 12, 12, 4], 0, 1)]]);
+const images = () => new Map([["x", noise([4, 12, 12, 3], 0, 1)]]);
 
 /** Convolutions with and without ReLU, one for each channel among them, a pool, and a product that stays in floats. */
 function network(): Node {
   const conv = (x: Node, kernel: number[], options = {}) =>
     g.add(g.conv2d(x, g.constant(noise(kernel)), options), g.constant(noise([kernel[3]!])));
-  let y = g.relu(conv(g.input("x", ["batch", 12, 12, 4]), [3, 3, 4, 8]));
+  let y = g.relu(conv(g.input("x", ["batch", 12, 12, 3]), [3, 3, 3, 8]));
   y = g.maxPool(y, { size: [2, 2] });
   y = g.relu(conv(y, [1, 1, 8, 16]));
   y = conv(y, [3, 3, 1, 16], { groups: 16, strides: [2, 2] });
@@ -77,7 +77,7 @@ it("refuses a model without convolutions", () => {
 
 it("leaves a convolution in floats that is squared, and one of squares", async () => {
   const conv = (x: Node, kernel: number[]) => g.conv2d(x, g.constant(noise(kernel)));
-  const answers = g.square(conv(g.input("x", ["batch", 12, 12, 4]), [3, 3, 4, 8]));
+  const answers = g.square(conv(g.input("x", ["batch", 12, 12, 3]), [3, 3, 3, 8]));
   const sums = g.conv2d(answers, g.constant(noise([1, 1, 8, 8], 0, 1)));
   const y = conv(g.sqrt(g.add(sums, 1e-8)), [3, 3, 8, 4]);
   const { bytes } = lower({ outputs: { y } }, { runtimeOps: false });
@@ -98,7 +98,7 @@ function preluNetwork(slopes: readonly number[]): Node {
   const prelu = (x: Node) => g.prelu(x, g.constant(float32([8], Float32Array.from(slopes))));
   const conv = (x: Node, kernel: number[], options = {}) =>
     g.add(g.conv2d(x, g.constant(noise(kernel)), options), g.constant(noise([8])));
-  const first = prelu(conv(g.input("x", ["batch", 12, 12, 4]), [3, 3, 4, 8]));
+  const first = prelu(conv(g.input("x", ["batch", 12, 12, 3]), [3, 3, 3, 8]));
   const second = prelu(conv(first, [3, 3, 1, 8], { groups: 8 }));
   return conv(g.add(first, second), [1, 1, 8, 8]);
 }
@@ -143,25 +143,8 @@ it("leaves a PReLU in floats that makes negative numbers larger", async () => {
   expect(error).toBeLessThan(0.03);
 });
 
-it("leaves short sums in floats until an image is in integers, and steep slopes between convolutions in integers", async () => {
-  const prelu = (x: Node) =>
-    g.prelu(x, g.constant(float32([8], Float32Array.of(0.25, 2, 0, 1.2, 0.9, 0.1, -0.1, 0.6))));
-  const conv = (x: Node, kernel: number[], options = {}) =>
-    g.add(g.conv2d(x, g.constant(noise(kernel)), options), g.constant(noise([8])));
-  const x = g.input("x", ["batch", 12, 12, 4]);
-  const depthwise = (y: Node) => prelu(conv(y, [3, 3, 1, 8], { groups: 8 }));
-  const first = depthwise(prelu(conv(x, [1, 1, 4, 8])));
-  const second = depthwise(prelu(conv(first, [3, 3, 8, 8])));
-  const { error, operators } = await bothWays(conv(second, [1, 1, 8, 8]));
-  expect(operators.filter((op) => /Conv|Relu/.test(op))).toEqual([
-    ...["Conv", "Relu", "Conv", "Relu"],
-    ...["QLinearConv", "QLinearConv", "QLinearConv", "QLinearConv", "QLinearConv"],
-  ]);
-  expect(error).toBeLessThan(0.03);
-});
-
 it("multiplies rows with many stored columns in integers", async () => {
-  const x = g.relu(g.conv2d(g.input("x", ["batch", 12, 12, 4]), g.constant(noise([3, 3, 4, 64]))));
+  const x = g.relu(g.conv2d(g.input("x", ["batch", 12, 12, 3]), g.constant(noise([3, 3, 3, 64]))));
   const y = g.matmul(g.flatten(x), g.constant(noise([128, 144 * 64])), { transposeB: true });
   const { error, operators } = await bothWays(y);
   expect(operators).toContain("MatMulIntegerToFloat");

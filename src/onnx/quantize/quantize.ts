@@ -57,18 +57,8 @@ const isByASquare = (conv: NodeProto, graph: GraphProto) =>
     (node) => isSquare(node) && (node.input[0] === conv.output[0] || node.output[0] === conv.input[0]),
   );
 
-/** Sums of fewer products are as fast in floats, so that nothing pays for turning an image into integers for them. */
-const LONG_SUM = 32;
-
-const isLongSum = ({ input }: NodeProto, graph: GraphProto) => {
-  const [, ...sides] = graph.initializer.find(({ name }) => name === input[1])?.dims ?? [];
-  return sides.reduce((product, side) => product * Number(side), 1) >= LONG_SUM;
-};
-
-/** @param isInteger whether a value exists in integers already. */
-const isQuantizable = (node: NodeProto, graph: GraphProto, isInteger: (name: string) => boolean) =>
+const isQuantizable = (node: NodeProto, graph: GraphProto) =>
   node.opType === "Conv" &&
-  (isInteger(node.input[0]!) || isLongSum(node, graph)) &&
   node.domain === "" &&
   !isByASquare(node, graph) &&
   isStored(graph, node.input[1]) &&
@@ -137,25 +127,17 @@ export function valuesToMeasure(bytes: Uint8Array): string[] {
   const { graph } = fromBinary(ModelProtoSchema, bytes);
   const names = new Set<string>();
   const integers = new Set<string>();
-  // Values that are turned into integers for one operator are there for the next.
-  const turned = new Set<string>();
-  const isInteger = (name: string) => integers.has(name) || turned.has(name);
   for (const node of graph!.node) {
-    const [input, output] = [node.input[0]!, node.output[0]!];
-    if (isQuantizable(node, graph!, isInteger)) {
-      const result = onlyRelu(node, graph!)?.output[0] ?? output;
-      names.add(input).add(result);
-      turned.add(input);
+    if (isQuantizable(node, graph!)) {
+      const output = onlyRelu(node, graph!)?.output[0] ?? node.output[0]!;
+      names.add(node.input[0]!).add(output);
       const prelu = preluAfter(node, graph!);
       if (prelu !== undefined) names.add(prelu.output);
-      integers.add(prelu?.output ?? result);
-    } else if (isLargeProduct(node, graph!)) {
-      names.add(input);
-      turned.add(input);
-    } else if (node.opType === "MaxPool" && isInteger(input)) turned.add(output);
+      integers.add(prelu?.output ?? output);
+    } else if (isLargeProduct(node, graph!)) names.add(node.input[0]!);
     else if (node.opType === "Add" && node.input.every((name) => integers.has(name))) {
-      names.add(output);
-      integers.add(output);
+      names.add(node.output[0]!);
+      integers.add(node.output[0]!);
     }
   }
   return [...names];
@@ -201,7 +183,7 @@ class Quantizer {
     let count = 0;
     for (const node of nodes) {
       if (skipped.has(node)) continue;
-      if (isQuantizable(node, original, (name) => this.#quantized.has(name))) {
+      if (isQuantizable(node, original)) {
         for (const each of this.#convolved(node, original)) skipped.add(each);
         count++;
       } else if (node.opType === "MaxPool" && this.#quantized.has(node.input[0]!)) this.#pool(node);
