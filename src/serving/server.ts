@@ -10,6 +10,7 @@ import { type GrpcServer, type GrpcServerOptions, startGrpc } from "./grpc/grpc-
 import { JsonCodec } from "./json/codec.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { ServerMetrics } from "./metrics.ts";
+import { ModelSwitch } from "./open-inference/models.ts";
 import { ImageUrls } from "./photos/image-urls.ts";
 import { PackCatalog, type PackModel } from "./photos/pack-catalog.ts";
 import { type PackFiles, PhotoThreads } from "./photos/photo-threads.ts";
@@ -123,7 +124,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let grpc: GrpcServer | undefined;
   let rest: RestServer | undefined;
   const draining = new AbortController();
-  const parts = { catalog, metrics, codec, draining: draining.signal };
+  const parts = {
+    catalog,
+    modelSwitch: new ModelSwitch(catalog),
+    metrics,
+    codec,
+    draining: draining.signal,
+  };
   let following: NodeJS.Timeout | undefined;
   const close = async (graceMs = DEFAULT_GRACE_MS) => {
     clearInterval(following);
@@ -176,7 +183,7 @@ function follow({ seconds, read }: ConfigSource, catalog: Catalog, log: Log): No
 
 async function openGrpc(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "draining">,
+  parts: Pick<RestContext, "catalog" | "modelSwitch" | "codec" | "metrics" | "draining">,
   limits: RequestLimits,
   budget: MemoryBudget,
 ): Promise<GrpcServer | undefined> {
@@ -223,7 +230,10 @@ function messageLimit(given: number | undefined): number {
 
 async function openRest(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "photos" | "imageUrls" | "draining">,
+  parts: Pick<
+    RestContext,
+    "catalog" | "modelSwitch" | "codec" | "metrics" | "photos" | "imageUrls" | "draining"
+  >,
   limits: RequestLimits,
   budget: MemoryBudget,
 ): Promise<RestServer | undefined> {

@@ -15,6 +15,7 @@ import {
   writeStatusJson,
 } from "../json/write.ts";
 import type { ServerMetrics } from "../metrics.ts";
+import type { ModelSwitch } from "../open-inference/models.ts";
 import type { ImageUrls } from "../photos/image-urls.ts";
 import type { PhotoThreads } from "../photos/photo-threads.ts";
 import { predict } from "../predict.ts";
@@ -42,6 +43,8 @@ export interface RestOptions {
 /** What answering a REST request takes. */
 export interface RestContext {
   readonly catalog: Catalog;
+  /** Loads and unloads single models. */
+  readonly modelSwitch: ModelSwitch;
   readonly codec: JsonCodec;
   /** Finds faces in photographs; absent on a server without a detector. */
   readonly photos?: PhotoThreads | undefined;
@@ -231,7 +234,10 @@ const received = ({ codec, imageUrls }: RestContext, { body, headers, signal }: 
 const runOptions = ({ signal }: { signal: AbortSignal }, { memory }: RestRequest) => ({ signal, memory });
 
 /** A signal that aborts when the client leaves or the time for a run, without reading and writing JSON, is over. */
-function runLimit({ options }: RestContext, { signal }: RestRequest): Disposable & { signal: AbortSignal } {
+export function runLimit(
+  { options }: RestContext,
+  { signal }: RestRequest,
+): Disposable & { signal: AbortSignal } {
   if (options.timeoutMs <= 0 || signal.aborted) return { signal, [Symbol.dispose]: () => undefined };
   // AbortSignal.any would do the same, but Node 20 never frees the signals it makes nor what listens to them.
   const either = new AbortController();

@@ -10,6 +10,7 @@ import fastify, {
 import { systemCode } from "../../base/errors.ts";
 import { writeErrorJson } from "../json/write.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
+import { answerV2, isV2 } from "../open-inference/rest.ts";
 import { portError } from "../ports.ts";
 import { isAvailable } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, requestId } from "../request.ts";
@@ -132,8 +133,8 @@ async function answer(
   const target = request.originalUrl;
   reply.header(REQUEST_ID_HEADER, request.id);
   if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
-  if (UNDER_V1.test(target)) {
-    const { status, headers, body } = await answerV1(request, context, options);
+  if (UNDER_V1.test(target) || isV2(target)) {
+    const { status, headers, body } = await answerApi(request, context, options);
     // For text, fastify would add a character set to the content type.
     return reply.code(status).headers(headers).send(asBuffer(body));
   }
@@ -163,7 +164,7 @@ function ready(reply: FastifyReply, { catalog, draining }: RestContext): Fastify
     .send(`not available: ${missing.join(", ")}\n`);
 }
 
-async function answerV1(
+async function answerApi(
   request: FastifyRequest,
   context: RestContext,
   { budget, limits }: RestServerOptions,
@@ -187,7 +188,8 @@ async function answerV1(
       ? await collectBody(request.raw, { maxBytes: limits.maxBodyBytes, memory, mayShare })
       : new Uint8Array(0);
     receivedMs = performance.now();
-    return await answerRest(context, {
+    const answerRequest = isV2(request.originalUrl) ? answerV2 : answerRest;
+    return await answerRequest(context, {
       id: request.id,
       method: request.method,
       target: request.originalUrl,
