@@ -8,6 +8,8 @@ import fastify, {
   type HTTPMethods,
 } from "fastify";
 import { systemCode } from "../../base/errors.ts";
+import type { ApiKey } from "../access/access.ts";
+import type { Gate } from "../access/gate.ts";
 import { writeErrorJson } from "../json/write.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
 import { answerV2, isV2 } from "../open-inference/rest.ts";
@@ -17,6 +19,7 @@ import { REQUEST_ID_HEADER, requestId } from "../request.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
 import type { Tls } from "../tls.ts";
+import { admitRest, refusedAnswer } from "./admission.ts";
 import { BodyTooLarge, collectBody } from "./body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./handler.ts";
 import { isUri } from "./path.ts";
@@ -38,6 +41,8 @@ export interface RestServerOptions {
   readonly limits: RestLimits;
   /** Of the memory of all requests. */
   readonly budget: MemoryBudget;
+  /** Checks keys and rates before a body is read; left out, anybody may ask anything. */
+  readonly gate?: Gate | undefined;
   /** Path of the Prometheus page; default none. */
   readonly metricsPath?: string | undefined;
   readonly tls?: Tls | undefined;
@@ -134,18 +139,26 @@ async function answer(
   reply.header(REQUEST_ID_HEADER, request.id);
   if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
   if (UNDER_V1.test(target) || isV2(target)) {
-    const { status, headers, body } = await answerApi(request, context, options);
-    // For text, fastify would add a character set to the content type.
-    return reply.code(status).headers(headers).send(asBuffer(body));
+    return send(reply, await answerApi(request, context, options));
   }
   const [path] = target.split("?", 1);
   if (path === options.metricsPath) {
+    try {
+      await admitRest(options.gate, request.raw, target, true);
+    } catch (error) {
+      return send(reply, refusedAnswer(error));
+    }
     if (target === path) return reply.headers(TEXT).send(context.metrics.page());
     return reply.code(400).headers(TEXT).send(`Unexpected path: ${target}. Should be ${path}`);
   }
   if (target === "/healthz") return reply.headers(TEXT).send("ok\n");
   if (target === "/readyz") return ready(reply, context);
   return reply.code(404).headers(HTML).send(NOT_FOUND_PAGE);
+}
+
+function send(reply: FastifyReply, { status, headers, body }: RestAnswer): FastifyReply {
+  // For text, fastify would add a character set to the content type.
+  return reply.code(status).headers(headers).send(asBuffer(body));
 }
 
 function asBuffer(body: Uint8Array | string): Buffer {
@@ -167,8 +180,14 @@ function ready(reply: FastifyReply, { catalog, draining }: RestContext): Fastify
 async function answerApi(
   request: FastifyRequest,
   context: RestContext,
-  { budget, limits }: RestServerOptions,
+  { budget, gate, limits }: RestServerOptions,
 ): Promise<RestAnswer> {
+  let key: ApiKey | undefined;
+  try {
+    key = await admitRest(gate, request.raw, request.originalUrl);
+  } catch (error) {
+    return refusedAnswer(error);
+  }
   const left = new AbortController();
   const leave = () => left.abort(new StatusError("CANCELLED", "The client has left."));
   const { socket, headers } = request.raw;
@@ -194,6 +213,7 @@ async function answerApi(
       method: request.method,
       target: request.originalUrl,
       headers,
+      key,
       body,
       memory,
       signal: left.signal,
