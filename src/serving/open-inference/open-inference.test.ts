@@ -1,3 +1,4 @@
+/** @file The Open Inference Protocol on real ports, over REST and gRPC. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type GrpcCaller, grpcCaller } from "../../../test/support/grpc-client.ts";

@@ -258,8 +258,8 @@ describe("request lines", () => {
     }
   });
 
-  it("answers everything outside /v1/ with an HTML 404", async () => {
-    for (const path of ["/", "/v1", "/v2/models", "/monitoring/prometheus/metrics", "/%20"]) {
+  it("answers everything outside /v1/ and /v2 with an HTML 404", async () => {
+    for (const path of ["/", "/v1", "/v3/models", "/monitoring/prometheus/metrics", "/%20"]) {
       const answer = await ask(port, "GET", path);
       expect(answer.status).toBe(404);
       expect(answer.headers["content-type"]).toBe("text/html");
