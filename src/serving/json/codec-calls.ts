@@ -5,6 +5,8 @@ import { type DType, fromBytes, type Tensor, type TensorMap } from "../../base/t
 import type { Classifications } from "../classify.ts";
 import { readTensor, type TensorPlan } from "../grpc/tensor-message.ts";
 import type { InferenceAnswer } from "../multi-inference.ts";
+import type { InferAnswer, InferBody, WrittenAnswer } from "../open-inference/body.ts";
+import type { InferPlan } from "../open-inference/messages.ts";
 import type { Regressions } from "../regress.ts";
 import type { Answered, ModelChoice, Models } from "../repository/catalog.ts";
 import { allocatorIn, HEAP, type TensorMemory } from "../request-memory.ts";
@@ -42,6 +44,13 @@ export interface CodecCalls {
   classifyResponse(answer: Answered & Classifications): Outcome<Uint8Array>;
   regressResponse(answer: Answered & Regressions): Outcome<Uint8Array>;
   multiInferenceResponse(answers: readonly InferenceAnswer[]): Outcome<Uint8Array>;
+  readInfer(
+    bytes: Uint8Array,
+    jsonLength: number,
+  ): Outcome<Omit<InferBody, "inputs"> & { readonly inputs: SentTensors }>;
+  writeInfer(answer: InferAnswer): Outcome<WrittenAnswer>;
+  readInferTensors(bytes: Uint8Array, plans: ReadonlyMap<string, InferPlan>): Outcome<SentTensors>;
+  inferResponse(answered: Answered, id: string, outputs: TensorMap, isRaw: boolean): Outcome<Uint8Array>;
 }
 
 /** The input types of all signatures of a model, or why the model cannot be used. */
@@ -87,7 +96,7 @@ export function readPredict(bytes: Uint8Array, lookup: SignatureLookup, into?: U
 }
 
 /** A tensor's memory on the heap. */
-const ON_HEAP: TensorMemory = { ...HEAP, fromBytes };
+export const ON_HEAP: TensorMemory = { ...HEAP, fromBytes };
 
 /**
  * Reads the tensors of a gRPC request as planned.

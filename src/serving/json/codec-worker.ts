@@ -8,7 +8,16 @@ import {
   predictResponse,
   regressResponse,
 } from "../grpc/response-messages.ts";
-import { type CodecCalls, type Outcome, plainStatus, readPredict, readTensors } from "./codec-calls.ts";
+import { readInferBody, writeInferBody } from "../open-inference/body.ts";
+import { inferResponse, readInferTensors } from "../open-inference/messages.ts";
+import {
+  type CodecCalls,
+  ON_HEAP,
+  type Outcome,
+  plainStatus,
+  readPredict,
+  readTensors,
+} from "./codec-calls.ts";
 import { readExamplesJson } from "./examples.ts";
 import { packStrings, packTensors, sentBuffers } from "./packed-strings.ts";
 import { readPhotosJson } from "./photos.ts";
@@ -73,4 +82,20 @@ serveCalls<CodecCalls>(() => ({
   classifyResponse: writer(classifyResponse),
   regressResponse: writer(regressResponse),
   multiInferenceResponse: writer(multiInferenceResponse),
+  readInfer: (bytes, jsonLength) =>
+    outcome(
+      () => {
+        const { inputs, ...read } = readInferBody(bytes, jsonLength, ON_HEAP);
+        return { ...read, inputs: packTensors(inputs) };
+      },
+      ({ inputs }) => sentBuffers(inputs),
+    ),
+  writeInfer: (answer) =>
+    outcome(
+      () => writeInferBody(answer),
+      ({ bytes }) => [bytes.buffer as ArrayBuffer],
+    ),
+  readInferTensors: (bytes, plans) =>
+    outcome(() => packTensors(readInferTensors(bytes, plans, ON_HEAP)), sentBuffers),
+  inferResponse: writer(inferResponse),
 }));

@@ -12,12 +12,21 @@ import {
 } from "../grpc/response-messages.ts";
 import { STRING_BYTES, type TensorPlan, workOf } from "../grpc/tensor-message.ts";
 import type { InferenceAnswer } from "../multi-inference.ts";
+import {
+  type InferAnswer,
+  type InferBody,
+  readInferBody,
+  type WrittenAnswer,
+  writeInferBody,
+} from "../open-inference/body.ts";
+import { type InferPlan, inferResponse, readInferTensors } from "../open-inference/messages.ts";
 import type { Regressions } from "../regress.ts";
 import type { Answered } from "../repository/catalog.ts";
 import type { RequestMemory } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
 import {
   type CodecCalls,
+  ON_HEAP,
   type Outcome,
   readPredict,
   readTensors,
@@ -135,7 +144,39 @@ export class JsonCodec implements AsyncDisposable {
   async readTensors(
     bytes: Uint8Array,
     plans: ReadonlyMap<string, TensorPlan>,
-    { signal, memory }: CallOptions = {},
+    options: CallOptions = {},
+  ): Promise<TensorMap> {
+    return await this.#readPlanned(
+      plans,
+      options,
+      () => readTensors(bytes, plans, options.memory),
+      (threads) => threads.call("readTensors", [bytes, plans], movable(bytes)),
+    );
+  }
+
+  /**
+   * Reads the tensors of an infer request over gRPC as planned.
+   * @param bytes the message, which must not be used afterwards.
+   * @throws StatusError as `readTensors`.
+   */
+  async readInferTensors(
+    bytes: Uint8Array,
+    plans: ReadonlyMap<string, InferPlan>,
+    options: CallOptions,
+  ): Promise<TensorMap> {
+    return await this.#readPlanned(
+      plans,
+      options,
+      () => readInferTensors(bytes, plans, options.memory ?? ON_HEAP),
+      (threads) => threads.call("readInferTensors", [bytes, plans], movable(bytes)),
+    );
+  }
+
+  async #readPlanned(
+    plans: ReadonlyMap<string, TensorPlan>,
+    { signal, memory }: CallOptions,
+    readHere: () => TensorMap,
+    readThere: (threads: WorkerPool<CodecCalls>) => Promise<Outcome<SentTensors>>,
   ): Promise<TensorMap> {
     let [work, size, strings] = [0, 0, 0];
     for (const plan of plans.values()) {
@@ -144,26 +185,55 @@ export class JsonCodec implements AsyncDisposable {
       else size += plan.bytes;
     }
     memory?.take(strings);
-    if (work <= INLINE_BYTES && size <= INLINE_COPY && strings <= INLINE_COPY) {
-      return readTensors(bytes, plans, memory);
-    }
+    if (work <= INLINE_BYTES && size <= INLINE_COPY && strings <= INLINE_COPY) return readHere();
     memory?.take(size);
-    const sent = await this.#inThread(
-      (threads) => threads.call("readTensors", [bytes, plans], movable(bytes)),
-      {
-        bytes: 0,
-        signal,
-      },
+    return await unpackTensors(await this.#inThread(readThere, { bytes: 0, signal }));
+  }
+
+  /**
+   * Reads the body of an infer request over REST; see `readInferBody`.
+   * @throws StatusError `INVALID_ARGUMENT`, or as `readPredict`.
+   */
+  async readInfer(
+    bytes: Uint8Array,
+    jsonLength: number,
+    { signal, memory }: CallOptions,
+  ): Promise<InferBody> {
+    if (jsonLength <= INLINE_BYTES && bytes.length <= INLINE_COPY) {
+      return readInferBody(bytes, jsonLength, memory ?? ON_HEAP);
+    }
+    const read = await this.#inThread(
+      (threads) => threads.call("readInfer", [bytes, jsonLength], movable(bytes)),
+      { bytes: bytes.length, signal },
     );
-    return await unpackTensors(sent);
+    memory?.take(bytesIn(read.inputs));
+    return { ...read, inputs: await unpackTensors(read.inputs) };
   }
 
   /** @throws StatusError as `readPredict`. */
   async writePredict(outputs: TensorMap, format: JsonFormat, signal?: AbortSignal): Promise<Uint8Array> {
-    let elements = 0;
-    for (const { data } of outputs.values()) elements += data.length;
-    if (elements <= INLINE_ELEMENTS) return writePredictJson(outputs, format);
+    if (elementsIn(outputs) <= INLINE_ELEMENTS) return writePredictJson(outputs, format);
     return await this.#write((threads) => threads.call("writePredict", [outputs, format]), signal);
+  }
+
+  async writeInfer(answer: InferAnswer, signal?: AbortSignal): Promise<WrittenAnswer> {
+    if (elementsIn(answer.outputs) <= INLINE_ELEMENTS) return writeInferBody(answer);
+    return await this.#write((threads) => threads.call("writeInfer", [answer]), signal);
+  }
+
+  /** The bytes of a ModelInferResponse. */
+  async writeInferResponse(
+    answered: Answered,
+    id: string,
+    outputs: TensorMap,
+    isRaw: boolean,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array> {
+    if (mostBytes(outputs) <= INLINE_COPY) return inferResponse(answered, id, outputs, isRaw);
+    return await this.#write(
+      (threads) => threads.call("inferResponse", [answered, id, outputs, isRaw]),
+      signal,
+    );
   }
 
   async writeClassify(answer: Classifications, signal?: AbortSignal): Promise<Uint8Array> {
@@ -183,9 +253,7 @@ export class JsonCodec implements AsyncDisposable {
     asContent: boolean,
     signal?: AbortSignal,
   ): Promise<Uint8Array> {
-    let bytes = 0;
-    for (const { data } of outputs.values()) bytes += data.length * MOST_ELEMENT_BYTES;
-    if (bytes <= INLINE_COPY) return predictResponse(answered, outputs, asContent);
+    if (mostBytes(outputs) <= INLINE_COPY) return predictResponse(answered, outputs, asContent);
     return await this.#write(
       (threads) => threads.call("predictResponse", [answered, outputs, asContent]),
       signal,
@@ -211,10 +279,10 @@ export class JsonCodec implements AsyncDisposable {
     return await this.#write((threads) => threads.call("multiInferenceResponse", [answers]), signal);
   }
 
-  #write(
-    call: (threads: WorkerPool<CodecCalls>) => Promise<Outcome<Uint8Array>>,
+  #write<T>(
+    call: (threads: WorkerPool<CodecCalls>) => Promise<Outcome<T>>,
     signal: AbortSignal | undefined,
-  ): Promise<Uint8Array> {
+  ): Promise<T> {
     return this.#inThread(call, { bytes: 0, signal });
   }
 
@@ -254,6 +322,14 @@ function bytesIn(sent: SentTensors): number {
   }
   return bytes;
 }
+
+function elementsIn(outputs: TensorMap): number {
+  let elements = 0;
+  for (const { data } of outputs.values()) elements += data.length;
+  return elements;
+}
+
+const mostBytes = (outputs: TensorMap) => elementsIn(outputs) * MOST_ELEMENT_BYTES;
 
 const elementsOf = (answer: Classifications | Regressions) =>
   answer.method === "classify" ? answer.batch * answer.count : answer.values.length;

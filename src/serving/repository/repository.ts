@@ -92,6 +92,10 @@ export class Repository implements Catalog, AsyncDisposable {
     return this.#models.get(name)?.labels ?? new Map();
   }
 
+  configuration(): ModelServerConfig | undefined {
+    return this.#config;
+  }
+
   acquire({ name, version: choice }: ModelChoice): Lease {
     const model = this.#models.get(name);
     if (choice.by === "latest") {
