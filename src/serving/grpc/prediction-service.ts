@@ -78,7 +78,7 @@ export async function predictRpc(
   };
   const { outputs, ...answered } = await predict(models, call, { ...options, memory });
   memory.take(2 * bytesOfAll(outputs));
-  return await codec.writePredictResponse(answered, outputs, asTensorContent, options.signal);
+  return await codec.write("predictMessage", [outputs, answered, asTensorContent], options.signal);
 }
 
 /** An answer is in memory as tensors and as a message. */
@@ -137,7 +137,7 @@ export async function classifyRpc(
   options: RunOptions,
 ): Promise<Uint8Array> {
   const answer = await classify(models, exampleCall(bytes, options), options);
-  return await codec.writeClassifyResponse(answer, options.signal);
+  return await codec.write("classifyMessage", [answer], options.signal);
 }
 
 export async function regressRpc(
@@ -146,7 +146,7 @@ export async function regressRpc(
   options: RunOptions,
 ): Promise<Uint8Array> {
   const answer = await regress(models, exampleCall(bytes, options), options);
-  return await codec.writeRegressResponse(answer, options.signal);
+  return await codec.write("regressMessage", [answer], options.signal);
 }
 
 export async function multiInferenceRpc(
@@ -165,7 +165,7 @@ export async function multiInferenceRpc(
   const readOnce = () => (examples ??= read());
   const answers = await multiInference(models, tasks, readOnce, options);
   metrics?.examples(tasks[0]!.model.name, examples?.length ?? 0);
-  return await codec.writeMultiInferenceResponse(answers, options.signal);
+  return await codec.write("multiInferenceMessage", [answers], options.signal);
 }
 
 const SIGNATURE_FIELD = "signature_def";
