@@ -4,12 +4,8 @@ import type { DType, Tensor } from "../../base/tensor.ts";
 import { ImportCall } from "../../graph/import-call.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
 import { knownNumbers, type PartialInt, partialInts } from "../../graph/partial-ints.ts";
-import {
-  type AttributeProto,
-  AttributeProto_AttributeType as AttributeType,
-  type NodeProto,
-  type TensorProto,
-} from "../../proto/onnx/onnx_pb.ts";
+import type { AttributeProto, NodeProto, TensorProto } from "../../proto/onnx/onnx_pb.ts";
+import { AttributeProto_AttributeType as AttributeType } from "../../proto/onnx/onnx_pb.ts";
 import { dtypeOfOnnx } from "../dtypes.ts";
 
 /** Turns a node into the values of its outputs; those that are left out cannot be used by other nodes. */

@@ -3,16 +3,15 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { readRegular } from "../../base/files.ts";
 import { bytesPerElement, type DType } from "../../base/tensor.ts";
-import {
-  type GraphProto,
-  type ModelProto,
-  ModelProtoSchema,
-  type NodeProto,
-  type TensorProto,
-  TensorProto_DataLocation,
-  type TensorShapeProto,
-  type ValueInfoProto,
+import type {
+  GraphProto,
+  ModelProto,
+  NodeProto,
+  TensorProto,
+  TensorShapeProto,
+  ValueInfoProto,
 } from "../../proto/onnx/onnx_pb.ts";
+import { ModelProtoSchema, TensorProto_DataLocation } from "../../proto/onnx/onnx_pb.ts";
 import { dtypeOfOnnx } from "../dtypes.ts";
 
 /** An input or output of the model. */
