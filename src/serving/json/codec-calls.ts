@@ -124,6 +124,19 @@ export function readPredict(bytes: Uint8Array, lookup: SignatureLookup, into?: U
   return readPredictJson(bytes, inputTypesOf, into === undefined ? HEAP : allocatorIn(into));
 }
 
+/**
+ * Reads an input of a gRPC request.
+ * @throws StatusError TensorFlow Serving's error for a tensor that cannot be read.
+ */
+export function readingInput<T>(alias: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof StatusError) throw error;
+    throw new StatusError("INVALID_ARGUMENT", `tensor parsing error: ${alias}`, { cause: error });
+  }
+}
+
 /** A tensor's memory on the heap. */
 const ON_HEAP: TensorMemory = { ...HEAP, fromBytes };
 
@@ -136,14 +149,7 @@ export function readTensors(
   plans: ReadonlyMap<string, TensorPlan>,
   memory: TensorMemory = ON_HEAP,
 ): Map<string, Tensor> {
-  const tensors = new Map<string, Tensor>();
-  for (const [alias, plan] of plans) {
-    try {
-      tensors.set(alias, readTensor(bytes, plan, memory));
-    } catch (error) {
-      if (error instanceof StatusError) throw error;
-      throw new StatusError("INVALID_ARGUMENT", `tensor parsing error: ${alias}`, { cause: error });
-    }
-  }
-  return tensors;
+  return new Map(
+    [...plans].map(([alias, plan]) => [alias, readingInput(alias, () => readTensor(bytes, plan, memory))]),
+  );
 }
