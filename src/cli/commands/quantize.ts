@@ -1,12 +1,8 @@
 /** @file `faceid quantize`: an exported model in 8-bit integers, as an ONNX version that the server loads. */
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
-import {
-  type AccuracyOptions,
-  type AccuracyReport,
-  type QuantizeReport,
-  quantizeModel,
-} from "../../jobs/quantize.ts";
+import type { AccuracyOptions, AccuracyReport, QuantizeReport } from "../../jobs/quantize.ts";
+import { quantizeModel } from "../../jobs/quantize.ts";
 import { addNumber, addOptions, addPairs, flagOf, givenOptions } from "../options.ts";
 import { consoleLog } from "../process.ts";
 import { measureProgress } from "../progress.ts";

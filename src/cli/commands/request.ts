@@ -1,10 +1,10 @@
 /** @file `faceid request`: asks a server whether two photographs show one person and prints its answer. */
 import { access } from "node:fs/promises";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { ERRORS, FaceError } from "../../base/errors.ts";
 import { request } from "../../client/request.ts";
-import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
-import { addNumber } from "../options.ts";
+import type { FaceChoice } from "../../faces/choose.ts";
+import { addNumber, faceOption, farFlag } from "../options.ts";
 
 interface Flags {
   readonly url: string;
@@ -69,19 +69,8 @@ export function requestCommand(command: Command): Command {
       "--verify",
       "send the files to the server's :verify, which finds the faces and decides; models without signatures, such as packs, are always asked so",
     )
-    .addOption(
-      new Option("--face <choice>", "which face is meant where there are several (with --verify)").choices(
-        FACE_CHOICES,
-      ),
-    )
+    .addOption(faceOption("--face <choice>", "which face is meant where there are several (with --verify)"))
     .option("--strict", "refuse faces unfit to be compared (with --verify)");
-  addNumber(command, {
-    flag: "far",
-    help: "highest false accept rate wanted, such as 0.001 (with --verify)",
-    least: 0,
-    most: 1,
-    fraction: true,
-    exclusive: true,
-  });
+  addNumber(command, farFlag("(with --verify)"));
   return command.action(run);
 }

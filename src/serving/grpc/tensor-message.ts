@@ -2,18 +2,13 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { bytesOf, bytesPerElement, type DType, type NumericDType, type Tensor } from "../../base/tensor.ts";
 import { TensorProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
-import {
-  stringsFromContent,
-  type TensorLimits,
-  tensorHead,
-  tensorToProto,
-} from "../../savedmodel/format/tensor-proto.ts";
+import type { TensorLimits } from "../../savedmodel/format/tensor-proto.ts";
+import { stringsFromContent, tensorHead, tensorToProto } from "../../savedmodel/format/tensor-proto.ts";
 import type { TensorMemory } from "../request-memory.ts";
+import type { FieldCount, Range } from "./wire.ts";
 import {
   blockSize,
   countFields,
-  type FieldCount,
-  type Range,
   unreadable,
   varint64Size,
   varintSize,

@@ -4,7 +4,7 @@ import { type DType, sizeOf, type Tensor, type TensorMap } from "../../base/tens
 import { discard } from "../json/parse.ts";
 import { debugText, type JsonTape, Kind } from "../json/tape.ts";
 import { appendValues, parseObject } from "../json/tensors.ts";
-import { elementSink } from "../json/values.ts";
+import { ElementSink } from "../json/values.ts";
 import { JsonOut, quote, quoteText } from "../json/write.ts";
 import type { Answered } from "../repository/catalog.ts";
 import type { TensorMemory } from "../request-memory.ts";
@@ -38,18 +38,11 @@ export interface InferBody {
   readonly isBinary: boolean;
 }
 
-/** An answer to write. */
-export interface InferAnswer extends Answered {
+/** What an answer says beside its outputs. */
+export interface InferHead extends Answered {
   readonly id: string;
-  readonly outputs: TensorMap;
-  /** Names of the outputs that come as raw bytes. */
+  /** Names of the outputs that come as raw bytes behind the JSON. */
   readonly binary: ReadonlySet<string>;
-}
-
-/** An answer as bytes: JSON of this length, then the raw bytes. */
-export interface WrittenAnswer {
-  readonly bytes: Uint8Array;
-  readonly jsonLength: number;
 }
 
 /** Members of an object that are read by name; others are ignored. */
@@ -214,7 +207,7 @@ function readData(tape: JsonTape, place: number, { name, dtype, shape, memory }:
   if (isFlat && given !== size) throw wrongCount(name, size, given);
   if (size > tape.kinds.length) throw wrongCount(name, size, "fewer");
   const range = NARROW[dtype];
-  const sink = elementSink(range === undefined ? dtype : "int32", size, memory);
+  const sink = new ElementSink(range === undefined ? dtype : "int32", size, memory);
   try {
     appendValues(tape, place, isFlat ? [size] : shape, sink);
   } catch (error) {
@@ -245,20 +238,20 @@ function narrowed(
   return { dtype, shape, data } as Tensor;
 }
 
-/** Writes an answer. @throws StatusError `INVALID_ARGUMENT` for outputs that have no form in JSON. */
-export function writeInferBody(answer: InferAnswer): WrittenAnswer {
+/** Writes an answer: JSON, then the raw bytes. @throws StatusError `INVALID_ARGUMENT` for outputs that have no form in JSON. */
+export function writeInferBody(outputs: TensorMap, head: InferHead): Uint8Array {
   const out = new JsonOut();
   const raw: Uint8Array[] = [];
-  out.text(`{"model_name":${quoteText(answer.name)},"model_version":"${answer.version}"`);
-  if (answer.id !== "") out.text(`,"id":${quoteText(answer.id)}`);
-  out.text(`,"parameters":{"signature_name":${quoteText(answer.signatureName)}},"outputs":[`);
+  out.text(`{"model_name":${quoteText(head.name)},"model_version":"${head.version}"`);
+  if (head.id !== "") out.text(`,"id":${quoteText(head.id)}`);
+  out.text(`,"parameters":{"signature_name":${quoteText(head.signatureName)}},"outputs":[`);
   let isFirst = true;
-  for (const [name, value] of answer.outputs) {
+  for (const [name, value] of outputs) {
     const { dtype, shape } = value;
     out.text(isFirst ? "" : ",");
     isFirst = false;
     out.text(`{"name":${quoteText(name)},"datatype":"${DATATYPES[dtype]}","shape":[${shape.join(",")}]`);
-    if (answer.binary.has(name)) {
+    if (head.binary.has(name)) {
       const bytes = rawBytes(value);
       raw.push(bytes);
       out.text(`,"parameters":{"binary_data_size":${bytes.length}}}`);
@@ -270,7 +263,7 @@ export function writeInferBody(answer: InferAnswer): WrittenAnswer {
   }
   out.text("]}");
   const json = out.bytes();
-  return { bytes: raw.length === 0 ? json : Buffer.concat([json, ...raw]), jsonLength: json.length };
+  return raw.length === 0 ? json : Buffer.concat([json, ...raw]);
 }
 
 function writeElements(out: JsonOut, name: string, value: Tensor): void {

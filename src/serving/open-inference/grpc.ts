@@ -74,13 +74,13 @@ export async function modelInferRpc(
     {
       model: { name: modelName, version: versionNamed(modelVersion) },
       signatureName: signature?.case === "stringParam" ? signature.value : "",
-      inputs: () => codec.readInferTensors(bytes, plans, { memory, ...options }),
+      inputs: () => codec.readTensors(bytes, plans, { memory, ...options }),
       outputFilter: head.outputs.map(({ name }) => name),
     },
     { ...options, memory },
   );
   memory.take(2 * bytesOfAll(outputs));
-  return await codec.writeInferResponse(answered, id, outputs, isRaw, options.signal);
+  return await codec.write("inferMessage", [outputs, answered, id, isRaw], options.signal);
 }
 
 export const repositoryIndexRpc = ({ modelSwitch }: InferenceContext, { ready }: RepositoryIndexRequest) =>

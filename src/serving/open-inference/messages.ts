@@ -278,20 +278,11 @@ function checkNarrow(input: string, dtype: DType, { low, high }: Wire): void {
   throw invalidArgument(`input "${input}": ${value} is outside of ${DATATYPES[dtype]}, ${least} to ${most}`);
 }
 
-/** Reads all tensors of a message. */
-export function readInferTensors(
-  bytes: Uint8Array,
-  plans: ReadonlyMap<string, InferPlan>,
-  memory: TensorMemory,
-): Map<string, Tensor> {
-  return new Map([...plans].map(([name, plan]) => [name, readInferTensor(name, bytes, plan, memory)]));
-}
-
 /** A ModelInferResponse. @param isRaw raw bytes instead of lists, which 16-bit floats do not have. */
 export function inferResponse(
+  outputs: TensorMap,
   answered: Answered,
   id: string,
-  outputs: TensorMap,
   isRaw: boolean,
 ): Uint8Array {
   const asRaw = isRaw || [...outputs.values()].some(({ dtype }) => CONTENTS[dtype] === undefined);

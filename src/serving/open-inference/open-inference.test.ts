@@ -11,10 +11,10 @@ import {
   ModelInferResponseSchema,
 } from "../../proto/inference/grpc_service_pb.ts";
 import { ModelServerConfigSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
-import { ON_HEAP } from "../json/codec-calls.ts";
+import { readTensors } from "../json/codec-calls.ts";
 import { parseTextProto } from "../repository/text-proto.ts";
 import { type RunningServer, startServer } from "../server.ts";
-import { readInferMessage, readInferTensors } from "./messages.ts";
+import { readInferMessage } from "./messages.ts";
 import { DATATYPES, rawBytes } from "./tensors.ts";
 
 let folder: ModelFolder;
@@ -302,7 +302,7 @@ describe("infer over gRPC", () => {
       ),
     );
     const { plans } = readInferMessage(bytes, {});
-    expect([...(readInferTensors(bytes, plans, ON_HEAP).get("x")!.data as Float32Array)]).toEqual([1.5, -2]);
+    expect([...(readTensors(bytes, plans).get("x")!.data as Float32Array)]).toEqual([1.5, -2]);
   });
 
   const broken: [string, ReturnType<typeof request>, RegExp][] = [

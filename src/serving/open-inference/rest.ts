@@ -7,8 +7,9 @@ import type { ModelChoice } from "../repository/catalog.ts";
 import { recordAnswer } from "../request.ts";
 import { type RestAnswer, type RestContext, type RestRequest, runLimit } from "../rest/handler.ts";
 import { invalidArgument, STATUS, StatusError, toStatusError } from "../status.ts";
-import type { InferBody, WrittenAnswer } from "./body.ts";
+import type { InferBody } from "./body.ts";
 import { areAllReady, isReady, modelMetadata, SERVER, versionNamed } from "./models.ts";
+import { rawSize } from "./tensors.ts";
 
 const HEADER = "inference-header-content-length";
 const JSON_TYPE = { "content-type": "application/json" } as const;
@@ -168,10 +169,12 @@ async function infer(
     { signal: limit.signal, memory },
   );
   const binary = binaryOutputs(read, outputs);
-  return inferAnswer(
-    await codec.writeInfer({ ...answered, id: read.id, outputs, binary }, signal),
-    binary.size > 0,
-  );
+  const bytes = await codec.write("inferJson", [outputs, { ...answered, id: read.id, binary }], signal);
+  if (binary.size === 0) return { status: 200, headers: JSON_TYPE, body: bytes };
+  let jsonLength = bytes.length;
+  for (const name of binary) jsonLength -= rawSize(outputs.get(name)!);
+  const headers = { "content-type": "application/octet-stream", [HEADER]: String(jsonLength) };
+  return { status: 200, headers, body: bytes };
 }
 
 /** Where the JSON of a request ends. */
@@ -185,18 +188,8 @@ function jsonLengthOf({ headers, body }: RestRequest): number {
   );
 }
 
+/** Names of the outputs that come as raw bytes. */
 function binaryOutputs({ outputs: wanted, isBinary }: InferBody, outputs: TensorMap): Set<string> {
-  const names =
-    wanted.length === 0
-      ? isBinary
-        ? [...outputs.keys()]
-        : []
-      : wanted.flatMap((output) => (output.isBinary ? [output.name] : []));
-  return new Set(names);
-}
-
-function inferAnswer({ bytes, jsonLength }: WrittenAnswer, isBinary: boolean): RestAnswer {
-  if (!isBinary) return { status: 200, headers: JSON_TYPE, body: bytes };
-  const headers = { "content-type": "application/octet-stream", [HEADER]: String(jsonLength) };
-  return { status: 200, headers, body: bytes };
+  if (wanted.length === 0) return new Set(isBinary ? outputs.keys() : []);
+  return new Set(wanted.flatMap((output) => (output.isBinary ? [output.name] : [])));
 }

@@ -106,13 +106,18 @@ export function rawTensor(
   }
 }
 
+/** Bytes of a tensor's elements as raw bytes. */
+export function rawSize({ dtype, data }: Tensor): number {
+  if (dtype !== "string") return (data as Float32Array).byteLength;
+  return (data as readonly Uint8Array[]).reduce((sum, { length }) => sum + LENGTH_BYTES + length, 0);
+}
+
 /** A tensor's elements as raw little-endian bytes. */
 export function rawBytes(value: Tensor): Uint8Array {
   if (value.dtype !== "string") return bytesOf(value as Tensor<NumericDType>);
-  const strings = value.data as readonly Uint8Array[];
-  const bytes = Buffer.alloc(strings.reduce((sum, { length }) => sum + LENGTH_BYTES + length, 0));
+  const bytes = Buffer.alloc(rawSize(value));
   let at = 0;
-  for (const text of strings) {
+  for (const text of value.data as readonly Uint8Array[]) {
     at = bytes.writeUInt32LE(text.length, at);
     bytes.set(text, at);
     at += text.length;

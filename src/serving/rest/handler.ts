@@ -167,21 +167,21 @@ const ANSWERS: { readonly [A in ModelAction]: Answer } = {
     const { outputs } = await predict(catalog, call, { signal: limit.signal, memory });
     memory.take(textBytes(outputs));
     // Outputs may be inputs unchanged, so the memory must last until they are written.
-    return await codec.writePredict(outputs, format, signal);
+    return await codec.write("predictJson", [outputs, format], signal);
   },
 
   classify: async (context, request, model) => {
     const call = { model, ...(await context.codec.readExamples(request.body, request)) };
     using limit = runLimit(context, request);
     const answer = await classify(context.catalog, call, runOptions(limit, request));
-    return await context.codec.writeClassify(answer, request.signal);
+    return await context.codec.write("classifyJson", [answer], request.signal);
   },
 
   regress: async (context, request, model) => {
     const call = { model, ...(await context.codec.readExamples(request.body, request)) };
     using limit = runLimit(context, request);
     const answer = await regress(context.catalog, call, runOptions(limit, request));
-    return await context.codec.writeRegress(answer, request.signal);
+    return await context.codec.write("regressJson", [answer], request.signal);
   },
 
   verify: async (context, request, model) => {
