@@ -10,7 +10,7 @@ import { asTyped } from "./process.ts";
 const SUMMARIES = {
   quickstart: "train, measure, export, serve and ask, on drawn faces, in about two minutes",
   train: "train a verifier on a folder of people, measure and export it",
-  evaluate: "measure a model on people it was not trained on",
+  evaluate: "measure a model on held-out people, or on the people of any folder",
   report: "measure a model and write a report as one HTML page",
   export: "freeze a checkpoint and write it as a SavedModel",
   verify: "say whether two photographs show one person, without a server",

@@ -92,6 +92,33 @@ function isRecorded(recorded: DataConfig, { dataset, datasetPath }: Partial<Data
   return resolve(known) === resolve(datasetPath) || isCopy;
 }
 
+/** Settings that decide which people of a dataset were held out. */
+const OF_THE_SPLIT = [
+  "dataset",
+  "idFrom",
+  "idTo",
+  "imagesPerId",
+  "excludePairs",
+  "excludeFolds",
+  "validationFraction",
+  "testFraction",
+  "seed",
+] as const;
+
+/**
+ * Whether the people that are measured with the given settings are those that a run with the recorded ones held out: the
+ * same folder, or a copy of it with the pairs file that names them, split in the same way.
+ */
+export function areHeldOut(recorded: DataConfig, given: Partial<DataConfig> = {}): boolean {
+  if (!isRecorded(recorded, given)) return false;
+  const isSame = (key: keyof DataConfig) =>
+    given[key] === undefined || JSON.stringify(given[key]) === JSON.stringify(recorded[key]);
+  if (!OF_THE_SPLIT.every(isSame)) return false;
+  const { datasetPath = recorded.datasetPath } = given;
+  const isSamePlace = datasetPath === undefined || resolve(datasetPath) === resolve(recorded.datasetPath!);
+  return isSamePlace || recorded.excludePairs !== undefined;
+}
+
 /**
  * The data to measure a model on. Its record says which people of its own dataset were held out; a dataset that is not its
  * own is opened afresh, with all its people.
