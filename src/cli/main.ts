@@ -4,7 +4,7 @@ import { asFaceError, ERRORS, FaceError, messageOf } from "../base/errors.ts";
 import { platformFailure, VERSION } from "../base/platform.ts";
 import { withHelp } from "./help.ts";
 import { adoptDotEnv } from "./options.ts";
-import { asTyped } from "./process.ts";
+import { asTyped, interruptedExit, watchSignals } from "./process.ts";
 
 /** The subcommands, as the list of commands shows them. */
 const SUMMARIES = {
@@ -99,6 +99,9 @@ async function normalized(args: readonly string[]): Promise<readonly string[]> {
 /** Any failure as ours, where it is one that a user can do something about. */
 const asOurs = (error: unknown): FaceError | undefined => platformFailure(error) ?? asFaceError(error);
 
+const exitCodeOf = ({ code, exitCode }: FaceError): number =>
+  code === "INTERRUPTED" ? interruptedExit() : exitCode;
+
 /** The lines for standard error and the exit code of a failure; a stack comes only with FACEID_DEBUG or for our own bugs. */
 function describeFailure(error: unknown): { readonly text: string; readonly exitCode: number } {
   // Commander has printed its own message already.
@@ -112,7 +115,7 @@ function describeFailure(error: unknown): { readonly text: string; readonly exit
   if (ours === undefined || process.env.FACEID_DEBUG !== undefined) {
     if (error instanceof Error && error.stack !== undefined) lines.push(error.stack);
   }
-  return { text: lines.join("\n"), exitCode: ours?.exitCode ?? ERRORS.INTERNAL.exit };
+  return { text: lines.join("\n"), exitCode: ours === undefined ? ERRORS.INTERNAL.exit : exitCodeOf(ours) };
 }
 
 /** Codes below are answers of `verify` or those that other programs use for "misused". */
@@ -126,7 +129,8 @@ function jsonFailure(error: unknown): number {
       ? new FaceError("CONFIG_INVALID", error.message.replace(/^error: /, "").replaceAll("\n", " "))
       : (asOurs(error) ?? new FaceError("INTERNAL", messageOf(error), { cause: error }));
   const image = "image" in ours ? { image: ours.image } : {};
-  const { code, message, exitCode } = ours;
+  const { code, message } = ours;
+  const exitCode = exitCodeOf(ours);
   console.log(JSON.stringify({ error: { code, message, ...image } }));
   if (code === "INTERNAL" && error instanceof Error) console.error(error.stack);
   if (exitCode >= LEAST_JSON_EXIT) return exitCode;
@@ -142,6 +146,7 @@ function endWithReader(error: NodeJS.ErrnoException): void {
 /** Runs the command line `argv` (with node and script first) and sets the process's exit code. */
 export async function run(argv: readonly string[]): Promise<void> {
   process.stdout.off("error", endWithReader).on("error", endWithReader);
+  watchSignals();
   const args = argv.slice(2);
   try {
     adoptDotEnv();

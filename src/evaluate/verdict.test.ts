@@ -64,7 +64,7 @@ describe("the verdict", () => {
         negatives: 100,
         eer,
         intervals: { auc: [0, 1], eer: [0, high] },
-      } as FoldReport);
+      } as unknown as FoldReport);
     expect(of(0.18)).toBe(
       "where it accepts as many strangers as it rejects people, both are 18 %: not for access control",
     );

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FaceError } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
+import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { eachLimited } from "../base/limiter.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
@@ -230,6 +230,7 @@ export async function embedFolder(folder: string, options: EmbedFolderOptions): 
   const { output, model = DEFAULT_PACK, face = "largest", strict = false, shard, log = silentLog } = options;
   const format: EmbeddingFormat = formatOf(output);
   await refuseTaken(output);
+  await checkTarget(output, "file");
   const all = await photosIn(folder);
   const paths = shard === undefined ? all : all.filter((path) => isInShard(path, shard));
   const isPack = PACKS.some(({ name }) => name === model);

@@ -5,7 +5,7 @@ import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
 import { WRITTEN_FORMATS, type WrittenFormat } from "../../image/decode.ts";
 import { CROP_FRAMINGS, type CropFraming, cropFaces, LEFT_OUT_FILE } from "../../jobs/crop.ts";
 import { addNumber } from "../options.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
+import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 import { photoProgress, StatusLine } from "../progress.ts";
 import { leftOutText } from "./left-out.ts";
 
@@ -21,12 +21,20 @@ interface Flags {
 async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
   const log = consoleLog({ quiet: json === true });
   using line = new StatusLine();
-  using interrupt = onInterrupt(() => log.warn("stopping; run the command again to continue"));
+  let started = false;
+  using interrupt = onInterrupt(() => log.warn("stopping; run the command again to continue"), {
+    patience: () => (started ? STOPPING_MS : 0),
+    kept: () => "the crops so far are kept; run the command again to continue",
+  });
+  const show = photoProgress(line, "cut out");
   const result = await cropFaces(folder, {
     ...flags,
     log,
     signal: interrupt.signal,
-    onProgress: photoProgress(line, "cut out"),
+    onProgress: (done, total) => {
+      started = true;
+      show(done, total);
+    },
   });
   line[Symbol.dispose]();
   if (json === true) {

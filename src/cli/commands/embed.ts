@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
 import { embedFolder, type Shard } from "../../jobs/embed.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
+import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 import { photoProgress, StatusLine } from "../progress.ts";
 import { leftOutText } from "./left-out.ts";
 
@@ -40,12 +40,20 @@ function parseShard(text: string): Shard {
 async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
   const log = consoleLog({ quiet: json === true });
   using line = new StatusLine();
-  using interrupt = onInterrupt(() => log.warn("stopping; run the command again to continue"));
+  let started = false;
+  using interrupt = onInterrupt(() => log.warn("stopping; run the command again to continue"), {
+    patience: () => (started ? STOPPING_MS : 0),
+    kept: () => "the embeddings so far are kept; run the command again to continue",
+  });
+  const show = photoProgress(line, "embedded");
   const result = await embedFolder(folder, {
     ...flags,
     log,
     signal: interrupt.signal,
-    onProgress: photoProgress(line, "embedded"),
+    onProgress: (done, total) => {
+      started = true;
+      show(done, total);
+    },
   });
   line[Symbol.dispose]();
   if (json === true) {

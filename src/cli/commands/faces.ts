@@ -4,7 +4,7 @@ import { FaceError } from "../../base/errors.ts";
 import { csvLine } from "../../jobs/csv.ts";
 import { type ListedPhoto, listFaces } from "../../jobs/faces.ts";
 import type { PhotoFace } from "../../verify/photo-model.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
+import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 
 interface Flags {
   readonly show?: string;
@@ -88,7 +88,7 @@ async function run(photos: readonly string[], { show, json, csv }: Flags): Promi
     });
   }
   const log = consoleLog({ quiet: json === true || csv === true });
-  using interrupt = onInterrupt(() => log.warn("stopping"));
+  using interrupt = onInterrupt(() => log.warn("stopping"), { patience: () => STOPPING_MS });
   if (csv === true) console.log(CSV_HEAD);
   // Text and CSV appear photograph by photograph, so that what was found before an interruption is not lost.
   const onPhoto = (photo: ListedPhoto) => {

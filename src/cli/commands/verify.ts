@@ -6,7 +6,7 @@ import { PRECISIONS, type Precision } from "../../faces/embedder.ts";
 import { type Candidate, type VerifiedFolder, verifyPhotos } from "../../jobs/verify.ts";
 import { type PhotoDecision, PhotoError, type PhotoVerification } from "../../verify/photo-model.ts";
 import { addNumber } from "../options.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
+import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 
 interface Flags {
   readonly model?: string;
@@ -128,7 +128,7 @@ function folderExit({ candidates }: VerifiedFolder): number {
 async function answer(photo: string, other: string, flags: Flags): Promise<void> {
   const { json = false, detect, ...options } = flags;
   const log = consoleLog({ quiet: json });
-  using interrupt = onInterrupt(() => log.warn("stopping"));
+  using interrupt = onInterrupt(() => log.warn("stopping"), { patience: () => STOPPING_MS });
   const result = await verifyPhotos(photo, other, { ...options, detect, log, signal: interrupt.signal });
   if ("candidates" in result) {
     const { candidates } = result;

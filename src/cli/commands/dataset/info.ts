@@ -6,7 +6,7 @@ import { type Duplicate, type Duplicates, findDuplicates } from "../../../data/d
 import { leftOutText } from "../../../data/left-out.ts";
 import { findUnreadable, type Survey, surveyDataset, type Unreadable } from "../../../data/survey.ts";
 import { addOptions } from "../../options.ts";
-import { onInterrupt } from "../../process.ts";
+import { onInterrupt, STOPPING_MS } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { peopleOf, peopleSettings } from "../../settings.ts";
 
@@ -64,7 +64,7 @@ async function info({ check, json, strict, ...rest }: Flags & Record<string, unk
   const dataset = await openDataset(peopleOf(rest));
   const survey = surveyDataset(dataset);
   using line = new StatusLine();
-  using interrupt = onInterrupt(() => undefined);
+  using interrupt = onInterrupt(() => undefined, { patience: () => STOPPING_MS });
   const onProgress = (tried: number) => line.show(`reading ${tried} of ${survey.images} images`);
   const unreadable = check
     ? await findUnreadable(dataset, { onProgress, signal: interrupt.signal })

@@ -1,6 +1,6 @@
 /** @file `faceid dataset preview`: a contact sheet of the images as the network gets them. */
 import { Command, Option } from "commander";
-import { writeFileAtomic } from "../../../base/files.ts";
+import { checkTarget, writeFileAtomic } from "../../../base/files.ts";
 import { contactSheet } from "../../../data/contact-sheet.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../image/augment-settings.ts";
@@ -26,6 +26,7 @@ async function preview({
   ...rest
 }: Flags & Record<string, unknown>): Promise<void> {
   requireEnding("--output", output, ["png", "jpg", "jpeg"]);
+  await checkTarget(output, "file");
   const { imageShape, ...people } = rest;
   const dataset = await openDataset(peopleOf(people));
   const log = consoleLog();
