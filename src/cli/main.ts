@@ -1,4 +1,5 @@
 /** @file The faceid command. The room parses arguments, calls a job and prints; this file finds the subcommand. */
+import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { asFaceError, ERRORS, FaceError, messageOf } from "../base/errors.ts";
 import { platformFailure, VERSION } from "../base/platform.ts";
@@ -113,7 +114,7 @@ function describeFailure(error: unknown): { readonly text: string; readonly exit
   const hint = ours?.hint ?? asFaceError(ours?.cause)?.hint;
   if (hint !== undefined) lines.push(`  ${asTyped(hint, Object.keys(SUMMARIES))}`);
   if (ours === undefined || process.env.FACEID_DEBUG !== undefined) {
-    if (error instanceof Error && error.stack !== undefined) lines.push(error.stack);
+    if (error instanceof Error) lines.push(inspect(error));
   }
   return { text: lines.join("\n"), exitCode: ours === undefined ? ERRORS.INTERNAL.exit : exitCodeOf(ours) };
 }
