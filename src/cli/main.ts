@@ -3,9 +3,10 @@ import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { asFaceError, ERRORS, FaceError, messageOf } from "../base/errors.ts";
 import { platformFailure, VERSION } from "../base/platform.ts";
+import { shownLines } from "../base/words.ts";
 import { withHelp } from "./help.ts";
 import { adoptDotEnv } from "./options.ts";
-import { asTyped, interruptedExit, watchSignals } from "./process.ts";
+import { asTyped, interruptedExit, shellWord, watchSignals } from "./process.ts";
 
 /** The subcommands, as the list of commands shows them. */
 const SUMMARIES = {
@@ -103,16 +104,39 @@ const asOurs = (error: unknown): FaceError | undefined => platformFailure(error)
 const exitCodeOf = ({ code, exitCode }: FaceError): number =>
   code === "INTERRUPTED" ? interruptedExit() : exitCode;
 
+/** What to do about a name that was taken for a flag. */
+function dashHint({ code, message }: CommanderError): string {
+  const [, name] = code === "commander.unknownOption" ? (/'(-[^-'][^']*)'/.exec(message) ?? []) : [];
+  return name === undefined
+    ? ""
+    : `  a name that begins with a dash comes after two dashes: -- ${shellWord(name)}`;
+}
+
+/** A hint whose commands about galleries name the one that was given; an address may hold a password. */
+function withGallery(hint: string, args: readonly string[]): string {
+  const at = args.findIndex((arg) => arg === "--gallery" || arg.startsWith("--gallery="));
+  const gallery = args[at]?.includes("=") === true ? args[at].slice("--gallery=".length) : args[at + 1];
+  if (at < 0 || gallery === undefined || gallery.includes("://")) return hint;
+  return hint.replaceAll(
+    /\bfaceid gallery [a-z]+\b(?! --gallery)/g,
+    (command) => `${command} --gallery ${shellWord(gallery)}`,
+  );
+}
+
 /** The lines for standard error and the exit code of a failure; a stack comes only with FACEID_DEBUG or for our own bugs. */
-function describeFailure(error: unknown): { readonly text: string; readonly exitCode: number } {
+function describeFailure(
+  error: unknown,
+  args: readonly string[],
+): { readonly text: string; readonly exitCode: number } {
   // Commander has printed its own message already.
   if (error instanceof CommanderError)
-    return { text: "", exitCode: error.exitCode === 0 ? 0 : ERRORS.CONFIG_INVALID.exit };
+    return { text: dashHint(error), exitCode: error.exitCode === 0 ? 0 : ERRORS.CONFIG_INVALID.exit };
   const ours = asOurs(error);
-  const lines = [`error: ${ours?.message ?? messageOf(error)}`];
+  const lines = [`error: ${shownLines(ours?.message ?? messageOf(error))}`];
   // What can be done about the system's error holds where nothing better is said.
   const hint = ours?.hint ?? asFaceError(ours?.cause)?.hint;
-  if (hint !== undefined) lines.push(`  ${asTyped(hint, Object.keys(SUMMARIES))}`);
+  if (hint !== undefined)
+    lines.push(`  ${shownLines(asTyped(withGallery(hint, args), Object.keys(SUMMARIES)))}`);
   if (ours === undefined || process.env.FACEID_DEBUG !== undefined) {
     if (error instanceof Error) lines.push(inspect(error));
   }
@@ -159,7 +183,7 @@ export async function run(argv: readonly string[]): Promise<void> {
       process.exitCode = jsonFailure(error);
       return;
     }
-    const { text, exitCode } = describeFailure(error);
+    const { text, exitCode } = describeFailure(error, args);
     if (text !== "") console.error(text);
     process.exitCode = exitCode;
   }

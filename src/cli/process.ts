@@ -1,9 +1,11 @@
 /** @file A command's side of its process: log lines on standard error, Ctrl-C and SIGTERM, how it was started. */
+
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { basename, relative } from "node:path";
 import { ERRORS } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { shown, shownLines } from "../base/words.ts";
 import { clearLines } from "./terminal.ts";
 
 const SAFE = /^[\w@%+=:,./-]+$/;
@@ -55,7 +57,7 @@ export function consoleLog({ quiet = false, debug = process.env.FACEID_DEBUG !==
     );
     writeLine(() => {
       clearLines();
-      process.stderr.write(`${prefix}${message}${details.join("")}\n`);
+      process.stderr.write(`${prefix}${shownLines(message)}${details.map(shown).join("")}\n`);
     });
   };
   return {

@@ -1,4 +1,5 @@
 /** @file Measurements as text tables. */
+import { shown } from "../base/words.ts";
 import type { FoldReport } from "./folds.ts";
 import type { EvaluationReport, FaceCounts, Measured, TarAtFar } from "./metrics.ts";
 import { unsupportedText } from "./thresholds.ts";
@@ -32,7 +33,7 @@ function faceLines({ facesNotFound, withoutFace = [], unreadable = [] }: Partial
         ];
   if (unreadable.length > 0) rows.push(["files not read", String(unreadable.length)]);
   const all = [...withoutFace, ...unreadable];
-  const lines = all.slice(0, NAMED).map(({ path, reason }) => `\n    ${path}: ${reason}`);
+  const lines = all.slice(0, NAMED).map(({ path, reason }) => `\n    ${shown(`${path}: ${reason}`)}`);
   if (all.length > NAMED) lines.push(`\n    and ${all.length - NAMED} more; --json lists them all`);
   return { rows, lines: lines.join("") };
 }
@@ -48,7 +49,7 @@ function tarRow({ far, supported, tar }: TarAtFar, negatives: number): [string, 
 
 /** Whose pairs were measured, as a part of a sentence. */
 export const peopleText = ({ people }: Pick<EvaluationReport, "people">): string =>
-  people?.heldOut === false ? `people of ${people.dataset}` : "people not trained on";
+  people?.heldOut === false ? `people of ${shown(people.dataset)}` : "people not trained on";
 
 /** What the reader must know about them, where it is not that the model was trained on none of them. */
 export const unknownPeopleText = ({ people }: Pick<EvaluationReport, "people">): string | undefined =>

@@ -8,6 +8,7 @@ import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { checkTarget } from "../base/files.ts";
 import { silentLog } from "../base/log.ts";
+import { openDataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import { type SettledConfig, settingsOf, type TrainConfig, trainConfig } from "../train/config.ts";
@@ -201,6 +202,12 @@ function refuseUnmeasured({ testFraction, excludePairs }: TrainConfig): void {
   });
 }
 
+/** Names a dataset that is not there before anything else is complained of. */
+async function requireDataset({ dataset, datasetPath }: TrainConfig): Promise<void> {
+  if (datasetPath === undefined || (await exists(datasetPath))) return;
+  await openDataset({ dataset, path: datasetPath });
+}
+
 function refuseUnfinished({ end, folder }: TrainResult): void {
   if (end.reason === "interrupted") {
     throw new FaceError("INTERRUPTED", `${end.detail}; the state is in ${join(folder, LAST_CHECKPOINT)}`, {
@@ -267,6 +274,7 @@ export async function trainAndExport(job: TrainJob): Promise<TrainOutcome> {
   }
   if (job.resume !== true) {
     refuseUnmeasured(config);
+    await requireDataset(config);
     refuseOldRun(folder);
   }
   const watching = {

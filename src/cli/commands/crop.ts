@@ -1,6 +1,8 @@
 /** @file `faceid crop`: the faces of a dataset's photographs, aligned, in the same layout. */
+
 import { join } from "node:path";
 import { type Command, Option } from "commander";
+import { counted } from "../../base/words.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
 import { WRITTEN_FORMATS, type WrittenFormat } from "../../image/decode.ts";
 import { CROP_FRAMINGS, type CropFraming, cropFaces, LEFT_OUT_FILE } from "../../jobs/crop.ts";
@@ -43,7 +45,7 @@ async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
   }
   const { written, kept, leftOut } = result;
   const before = kept === 0 ? "" : `, ${kept} were there already`;
-  console.log(`${written} crops in ${flags.output}${before}`);
+  console.log(`${counted(written, "crop")} in ${flags.output}${before}`);
   if (leftOut.length > 0) console.log(leftOutText(leftOut, join(flags.output, LEFT_OUT_FILE)));
 }
 

@@ -1,6 +1,8 @@
 /** @file `faceid embed`: the embeddings of a folder's photographs as Parquet, NumPy or JSON lines. */
+
 import { type Command, Option } from "commander";
 import { FaceError } from "../../base/errors.ts";
+import { counted } from "../../base/words.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
 import { embedFolder, type Shard } from "../../jobs/embed.ts";
 import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
@@ -62,7 +64,7 @@ async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
   }
   const { rows, kept, leftOut, files } = result;
   console.log(
-    `${rows} embeddings${kept === 0 ? "" : `, ${kept} photographs were done already`}: ${files.join(", ")}`,
+    `${counted(rows, "embedding")}${kept === 0 ? "" : `, ${kept} of them done already`}: ${files.join(", ")}`,
   );
   if (leftOut.length > 0) console.log(leftOutText(leftOut, files.at(-1)!));
 }

@@ -1,9 +1,11 @@
 /** @file `faceid train`: trains a verifier, measures it, exports it. */
+
 import { existsSync } from "node:fs";
 import { resolve as absolute, join } from "node:path";
 import { type Command, Help } from "commander";
 import { ERRORS } from "../../base/errors.ts";
 import { checkTarget } from "../../base/files.ts";
+import { counted, shown } from "../../base/words.ts";
 import { reportText } from "../../evaluate/report-text.ts";
 import type { ExportTarget } from "../../jobs/export.ts";
 import { tensorBoard } from "../../jobs/tensorboard.ts";
@@ -60,26 +62,31 @@ function trainConfigOf(settings: Settings): TrainConfig {
   return Object.fromEntries(Object.entries(settings).filter(([key]) => !outside.has(key))) as TrainConfig;
 }
 
-const counted = (value: number) => value.toLocaleString("en-US");
+const number = (value: number) => value.toLocaleString("en-US");
 
 /** What is about to happen, for people. */
 function startText(summary: StartSummary, folder: string, target: ExportTarget | undefined): string {
   const { path, dataset, people, photographs, split, excluded, network, parameters } = summary;
-  const kept = excluded === 0 ? "" : `, ${counted(excluded)} kept out by --exclude-pairs`;
+  const kept = excluded === 0 ? "" : `, ${number(excluded)} kept out by --exclude-pairs`;
   const unused = summary.leftOut.reduce((sum, { count }) => sum + count, 0);
   const rows = [
-    ["found", `${counted(people)} people, ${counted(photographs)} photographs in ${path ?? dataset}`],
+    [
+      "found",
+      `${counted(people, "person", "people")}, ${counted(photographs, "photograph")} in ${shown(path ?? dataset)}`,
+    ],
     [
       "left out",
-      unused === 0 ? "nothing" : `${counted(unused)} files or folders (faceid dataset info lists them)`,
+      unused === 0
+        ? "nothing"
+        : `${counted(unused, "file or folder", "files or folders")} (faceid dataset info lists them)`,
     ],
     [
       "people",
-      `${counted(split.train)} to train on, ${counted(split.validation)} for thresholds, ${counted(split.test)} to measure on${kept}`,
+      `${number(split.train)} to train on, ${number(split.validation)} for thresholds, ${number(split.test)} to measure on${kept}`,
     ],
     [
       "network",
-      `${network}, ${counted(parameters)} parameters, on ${summary.epochs} x ${counted(summary.datasetSize)} pairs or images`,
+      `${network}, ${number(parameters)} parameters, on ${summary.epochs} x ${number(summary.datasetSize)} pairs or images`,
     ],
     ["run", folder],
     [
@@ -91,7 +98,7 @@ function startText(summary: StartSummary, folder: string, target: ExportTarget |
   ] as const;
   return [
     ...rows.map(([name, value]) => `${name.padEnd(9)}${value}`),
-    ...summary.warnings.map((warning) => `warning: ${warning}`),
+    ...summary.warnings.map((warning) => `warning: ${shown(warning)}`),
   ].join("\n");
 }
 

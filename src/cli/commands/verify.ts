@@ -1,6 +1,8 @@
 /** @file `faceid verify`: says whether two photographs show one person, without a server. */
+
 import { type Command, Option } from "commander";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
+import { shown } from "../../base/words.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
 import { PRECISIONS, type Precision } from "../../faces/embedder.ts";
 import { type Candidate, type VerifiedFolder, verifyPhotos } from "../../jobs/verify.ts";
@@ -75,10 +77,10 @@ const FAILURES: Readonly<Record<string, string>> = {
 function candidateLine(candidate: Candidate): string {
   if ("error" in candidate) {
     const { code } = candidate.error;
-    return `${(FAILURES[code] ?? code).padEnd(24)} ${candidate.image}`;
+    return `${(FAILURES[code] ?? code).padEnd(24)} ${shown(candidate.image)}`;
   }
   const { verification, image } = candidate;
-  return `${words(verification).padEnd(16)}  ${scoreTexts(verification)[0].padStart(6)} ${image}`;
+  return `${words(verification).padEnd(16)}  ${scoreTexts(verification)[0].padStart(6)} ${shown(image)}`;
 }
 
 function folderText({ candidates }: VerifiedFolder, far: number | undefined): string {
