@@ -352,6 +352,12 @@ export function addNumber(command: Command, { flag, help, fallback, ...range }: 
   return command.option(`--${flag} <number>`, help, parse, fallback);
 }
 
+/** @throws FaceError `CONFIG_INVALID` for a flag that was given without its text, as an unset variable leaves it. */
+export function requireText(flag: string, value: string | undefined, wanted: string): void {
+  if (value === undefined || value.trim() !== "") return;
+  throw new FaceError("CONFIG_INVALID", `${flag} is empty`, { hint: `pass ${wanted}, or leave ${flag} out` });
+}
+
 /**
  * Makes sure that a picture's name ends as a format that is written; a name that ends otherwise would lie.
  * @param endings without their dots.

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { framingSchema, type Framing as NamedFraming } from "../artifact/description.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
+import { checkTarget, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
 import type { FaceChoice } from "../faces/choose.ts";
@@ -158,6 +158,7 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
       hint: "choose an --output outside that folder",
     });
   }
+  await checkTarget(output, "folder");
   const framing: Framing = CROP_FRAMINGS[named];
   const paths = await photosIn(folder);
   const { files, about } = await openPack(PACK, { log });

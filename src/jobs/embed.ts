@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FaceError } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
+import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import type { FaceChoice } from "../faces/choose.ts";
 import { EMBEDDING_SIZE } from "../faces/embedder.ts";
@@ -202,6 +202,7 @@ export async function embedFolder(folder: string, options: EmbedFolderOptions): 
   const { output, model = DEFAULT_PACK, face = "largest", strict = false, shard, log = silentLog } = options;
   const format: EmbeddingFormat = formatOf(output);
   await refuseTaken(output);
+  await checkTarget(output, "file");
   const all = await photosIn(folder);
   const paths = shard === undefined ? all : all.filter((path) => isInShard(path, shard));
   const isPack = PACKS.some(({ name }) => name === model);

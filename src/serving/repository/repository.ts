@@ -48,12 +48,9 @@ interface Model {
   labels: ReadonlyMap<string, bigint>;
   /** Why its base path has no version to load. */
   problem?: string | undefined;
-  /** The last log line about the base path, and its time. */
-  told?: { readonly text: string; readonly loggedMs: number } | undefined;
+  /** The last log line about the base path. */
+  told?: string;
 }
-
-/** The same line about a base path is logged this often. */
-const TELL_EVERY_MS = 60_000;
 
 /** The longest delay of a timer. */
 const LONG_MS = 2 ** 31 - 1;
@@ -254,8 +251,9 @@ export class Repository implements Catalog, AsyncDisposable {
       const { folders, notes } = await scanVersions(basePath);
       if (folders.size > 0) this.#tell(model, "warn", notes.join(". "));
       else {
-        model.told = undefined;
-        log.warn(
+        this.#tell(
+          model,
+          "warn",
           `No versions of servable ${name} found under base path ${basePath}. Did you forget to name your leaf ` +
             `directory as a number (eg. '/1/')? ${notes.join(". ")}`,
         );
@@ -281,11 +279,10 @@ export class Repository implements Catalog, AsyncDisposable {
     }
   }
 
-  /** Logs what was found in a base path, when it changes and once a minute. */
+  /** Logs what was found in a base path, when it changes. */
   #tell(model: Model, level: "warn" | "error", text: string): void {
-    const { told } = model;
-    if (told?.text === text && Date.now() < told.loggedMs + TELL_EVERY_MS) return;
-    model.told = { text, loggedMs: Date.now() };
+    if (model.told === text) return;
+    model.told = text;
     if (text !== "") this.#options.log[level](text);
   }
 
