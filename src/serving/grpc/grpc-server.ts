@@ -1,4 +1,6 @@
 /** @file The gRPC interface on a socket; the only importer of grpc-js in this room. */
+import type { Socket } from "node:net";
+import type { SecureContextOptions } from "node:tls";
 import { create, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import {
   type ChannelOptions,
@@ -37,7 +39,7 @@ import { portError } from "../ports.ts";
 import type { Catalog } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, recordAnswer, requestId } from "../request.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
-import type { Tls } from "../tls.ts";
+import { secureContext, type Tls } from "../tls.ts";
 import { guarded } from "./admission.ts";
 import { type IntakeOptions, memoryOf, meter } from "./intake.ts";
 import { healthOf, healthRpc, modelStatusRpc, reloadRpc } from "./model-service.ts";
@@ -62,25 +64,40 @@ export interface GrpcContext extends PredictionContext {
   readonly log: Log;
 }
 
-/** How to serve. */
-export interface GrpcServerOptions {
-  /** Addresses to listen on: `0.0.0.0:8500`, `unix:/run/faceid.sock`. */
-  readonly addresses: readonly string[];
-  readonly tls?: Tls | undefined;
+/** What any gRPC interface takes. */
+export interface GrpcOptions {
   readonly enableHealth: boolean;
   readonly intake: IntakeOptions;
   /** Checks keys and rates before a message is read; left out, anybody may call anything. */
   readonly gate?: Gate | undefined;
-  readonly maxConnections: number;
   /** grpc-js channel options, such as `grpc.max_receive_message_length`. */
   readonly channelOptions: ChannelOptions;
+}
+
+/** How to serve. */
+export interface GrpcServerOptions extends GrpcOptions {
+  /** Addresses to listen on: `0.0.0.0:8500`, `unix:/run/faceid.sock`. */
+  readonly addresses: readonly string[];
+  readonly tls?: Tls | undefined;
+  readonly maxConnections: number;
+  /** Whether reload requests and reflection are answered elsewhere, on the port for administrators. */
+  readonly isAdministeredElsewhere?: boolean;
 }
 
 /** A gRPC interface that listens. */
 export interface GrpcServer {
   /** Port of the first address. */
   readonly port: number;
+  /** Takes another certificate for connections to come; only where it has one. */
+  renew(tls: Tls): void;
   /** Stops accepting and answers calls in flight for at most this long. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** A gRPC interface without a port, for administrators. */
+export interface InjectedGrpc {
+  /** Takes over a connection that begins with HTTP/2's preface. */
+  inject(socket: Socket): void;
   close(graceMs: number): Promise<void>;
 }
 
@@ -195,9 +212,9 @@ const predictionHandlers = (context: GrpcContext): UntypedServiceImplementation 
   getModelMetadata: unary(context, metadataRpc),
 });
 
-const modelHandlers = (context: GrpcContext): UntypedServiceImplementation => ({
+const modelHandlers = (context: GrpcContext, isAdministered: boolean): UntypedServiceImplementation => ({
   getModelStatus: unary(context, modelStatusRpc),
-  handleReloadConfigRequest: unary(context, reloadRpc),
+  ...(isAdministered && { handleReloadConfigRequest: unary(context, reloadRpc) }),
 });
 
 /** @param ending aborted when the server closes: watchers get `NOT_SERVING`, and their calls end. */
@@ -247,11 +264,13 @@ function credentialsOf(tls: Tls | undefined): ServerCredentials {
   );
 }
 
-/**
- * Opens all addresses.
- * @throws FaceError `PORT_IN_USE`.
- */
-export async function startGrpc(context: GrpcContext, options: GrpcServerOptions): Promise<GrpcServer> {
+/** Takes other certificates; grpc-js offers it to its own kinds of credentials only. */
+function renew(credentials: ServerCredentials, tls: Tls): void {
+  const inner = credentials as unknown as { updateSecureContextOptions(options: SecureContextOptions): void };
+  inner.updateSecureContextOptions(secureContext(tls));
+}
+
+function createGrpc(options: GrpcOptions): Server {
   const server = new Server({
     "grpc.max_receive_message_length": options.intake.maxMessageBytes,
     "grpc.max_send_message_length": LARGEST_ANSWER,
@@ -265,21 +284,42 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
     ],
   });
   widenCalls(server);
-  server.addService(definitionOf(PredictionService), predictionHandlers(context));
-  server.addService(definitionOf(ModelService), modelHandlers(context));
+  return server;
+}
+
+function addHealth(server: Server, context: GrpcContext, options: GrpcOptions): AbortController {
   const ending = new AbortController();
   if (options.enableHealth) {
     server.addService(definitionOf(HealthService), healthHandlers(context, ending.signal));
   }
-  const services = [PredictionService, ModelService, ...(options.enableHealth ? [HealthService] : [])];
+  return ending;
+}
+
+/** Describes the services of both kinds of interfaces. */
+function addReflection(server: Server, hasHealth: boolean): void {
+  const services = [PredictionService, ModelService, ...(hasHealth ? [HealthService] : [])];
   const described = reflectionHandlers([...services, ServerReflection, ServerReflectionAlpha]);
   server.addService(definitionOf(ServerReflection), described);
   // The older version differs only in its name.
   server.addService(definitionOf(ServerReflection, ServerReflectionAlpha.typeName), described);
+}
+
+/**
+ * Opens all addresses.
+ * @throws FaceError `PORT_IN_USE`.
+ */
+export async function startGrpc(context: GrpcContext, options: GrpcServerOptions): Promise<GrpcServer> {
+  const isAdministered = options.isAdministeredElsewhere !== true;
+  const server = createGrpc(options);
+  server.addService(definitionOf(PredictionService), predictionHandlers(context));
+  server.addService(definitionOf(ModelService), modelHandlers(context, isAdministered));
+  const ending = addHealth(server, context, options);
+  if (isAdministered) addReflection(server, options.enableHealth);
+  const credentials = credentialsOf(options.tls);
   let port = 0;
   for (const address of options.addresses) {
     try {
-      const bound = await bind(server, address, credentialsOf(options.tls));
+      const bound = await bind(server, address, credentials);
       port ||= bound;
     } catch (error) {
       server.forceShutdown();
@@ -289,8 +329,26 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
   tuneConnections(server, { maxConnections: options.maxConnections, settleMs: SETTLE_MS });
   return {
     port,
+    renew: (tls) => renew(credentials, tls),
     close: (graceMs) => {
       ending.abort();
+      return shutDown(server, graceMs);
+    },
+  };
+}
+
+/** The gRPC interface for administrators: model states, reload, reflection and health. */
+export function adminGrpc(context: GrpcContext, options: GrpcOptions): InjectedGrpc {
+  const server = createGrpc(options);
+  server.addService(definitionOf(ModelService), modelHandlers(context, true));
+  const ending = addHealth(server, context, options);
+  addReflection(server, options.enableHealth);
+  const connections = server.createConnectionInjector(ServerCredentials.createInsecure());
+  return {
+    inject: (socket) => connections.injectConnection(socket),
+    close: (graceMs) => {
+      ending.abort();
+      connections.drain(graceMs);
       return shutDown(server, graceMs);
     },
   };

@@ -1,6 +1,7 @@
 /** @file The REST interface on a socket; the only importer of fastify. */
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import type { Server as TlsServer } from "node:tls";
 import fastify, {
   type FastifyInstance,
   type FastifyReply,
@@ -13,15 +14,15 @@ import type { Gate } from "../access/gate.ts";
 import { writeErrorJson } from "../json/write.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
 import { portError } from "../ports.ts";
-import { isAvailable } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, requestId } from "../request.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
-import type { Tls } from "../tls.ts";
-import { admitRest, refusedAnswer } from "./admission.ts";
+import { secureContext, type Tls } from "../tls.ts";
+import { admitRest, METRICS_NEED, needOf, refusedAnswer } from "./admission.ts";
 import { BodyTooLarge, collectBody } from "./body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./handler.ts";
 import { isUri } from "./path.ts";
+import { metricsAnswer, probeAnswer } from "./probes.ts";
 import { isFormUpload } from "./upload.ts";
 
 /** Limits against slow, large and many clients. */
@@ -52,6 +53,8 @@ export interface RestServerOptions {
 /** A REST interface that listens. */
 export interface RestServer {
   readonly port: number;
+  /** Takes another certificate for connections to come; only where it has one. */
+  renew(tls: Tls): void;
   /** Stops accepting and answers what is in flight, for at most this long; then closes every connection. */
   close(graceMs: number): Promise<void>;
 }
@@ -67,7 +70,6 @@ const CHECKS_PER_TIMEOUT = 4;
 /** Time from the end of a request to the end of its client's side, where the one says the other. */
 const HALF_CLOSE_MS = 5;
 const HTML = { "content-type": "text/html", connection: "close" } as const;
-const TEXT = { "content-type": "text/plain" } as const;
 
 /** Builds the interface without listening; `inject` of the result answers in process. */
 export function createRestApp(context: RestContext, options: RestServerOptions): FastifyInstance {
@@ -93,9 +95,7 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
     ...(options.tls && {
       https: {
         ...checking,
-        key: options.tls.key,
-        cert: options.tls.cert,
-        ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
+        ...secureContext(options.tls),
         requestCert: options.tls.requireClientCertificate,
         rejectUnauthorized: options.tls.requireClientCertificate,
       },
@@ -141,17 +141,16 @@ async function answer(
     return send(reply, await answerV1(request, context, options));
   }
   const [path] = target.split("?", 1);
-  if (path === options.metricsPath) {
+  if (options.metricsPath !== undefined && path === options.metricsPath) {
     try {
-      await admitRest(options.gate, request.raw, target, true);
+      await admitRest(options.gate, request.raw, METRICS_NEED);
     } catch (error) {
       return send(reply, refusedAnswer(error));
     }
-    if (target === path) return reply.headers(TEXT).send(context.metrics.page());
-    return reply.code(400).headers(TEXT).send(`Unexpected path: ${target}. Should be ${path}`);
+    return send(reply, metricsAnswer(target, path, context));
   }
-  if (target === "/healthz") return reply.headers(TEXT).send("ok\n");
-  if (target === "/readyz") return ready(reply, context);
+  const probe = probeAnswer(target, context);
+  if (probe !== undefined) return send(reply, probe);
   return reply.code(404).headers(HTML).send(NOT_FOUND_PAGE);
 }
 
@@ -165,17 +164,6 @@ function asBuffer(body: Uint8Array | string): Buffer {
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
 }
 
-/** Ready means that every model of the configuration has an available version. */
-function ready(reply: FastifyReply, { catalog, draining }: RestContext): FastifyReply {
-  if (draining?.aborted) return reply.code(503).headers(TEXT).send("the server is about to stop\n");
-  const missing = catalog.names().filter((name) => !isAvailable(catalog, name));
-  if (missing.length === 0) return reply.headers(TEXT).send("ok\n");
-  return reply
-    .code(503)
-    .headers(TEXT)
-    .send(`not available: ${missing.join(", ")}\n`);
-}
-
 async function answerV1(
   request: FastifyRequest,
   context: RestContext,
@@ -183,7 +171,7 @@ async function answerV1(
 ): Promise<RestAnswer> {
   let key: ApiKey | undefined;
   try {
-    key = await admitRest(gate, request.raw, request.originalUrl);
+    key = await admitRest(gate, request.raw, needOf(request.method, request.originalUrl));
   } catch (error) {
     return refusedAnswer(error);
   }
@@ -249,6 +237,7 @@ export async function startRest(
   }
   return {
     port: (app.server.address() as AddressInfo).port,
+    renew: (tls) => (app.server as unknown as TlsServer).setSecureContext(secureContext(tls)),
     close: async (graceMs) => {
       const timer = setTimeout(() => app.server.closeAllConnections(), graceMs);
       await app.close();
