@@ -88,6 +88,7 @@ const FLAGS: readonly FlagRow[] = [
     0,
   ],
   ["shutdown_grace_in_ms", `milliseconds for requests in flight after SIGTERM ${OURS}`, 10_000],
+  ["access_log", `stdout, or a file to which a line of JSON is added for each request ${OURS}`],
   ["log_format", `text, or json for one object per line ${OURS}`, "text"],
   [
     "sessions",

@@ -21,6 +21,8 @@ import {
 import { JsonCodec } from "./json/codec.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { ServerMetrics } from "./metrics.ts";
+import type { Observer } from "./observe/finished.ts";
+import { Observing } from "./observe/observing.ts";
 import { ImageUrls } from "./photos/image-urls.ts";
 import { PackCatalog, type PackModel } from "./photos/pack-catalog.ts";
 import { type PackFiles, PhotoThreads } from "./photos/photo-threads.ts";
@@ -59,6 +61,8 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly tls?: Tls | undefined;
   /** The file that `tls` was read from; it is read again when it changes. */
   readonly tlsFile?: string | undefined;
+  /** A line of JSON for each request: `stdout`, or a file that is added to. Default: none. */
+  readonly accessLog?: string | undefined;
   /** Port of metrics, reload requests and reflection, which the other ports then leave out; 0 picks a free one. */
   readonly adminPort?: number | undefined;
   /** The address of that port. Default 127.0.0.1. */
@@ -153,6 +157,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let admin: AdminServer | undefined;
   let following: NodeJS.Timeout | undefined;
   let renewing: NodeJS.Timeout | undefined;
+  let observing: Observing | undefined;
   const close = async (graceMs = DEFAULT_GRACE_MS) => {
     clearInterval(following);
     clearInterval(renewing);
@@ -161,6 +166,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await photos?.close();
     await repository[Symbol.asyncDispose]();
     keys?.close();
+    await observing?.close();
   };
   try {
     const started = repository.start(options.models, options.signal);
@@ -173,7 +179,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const budget = new MemoryBudget(limits.maxTotalBodyBytes);
     const gate = gateOf(options, keys);
-    const guards = { limits, budget, gate };
+    observing = await Observing.open(options, options.log);
+    const guards = { limits, budget, gate, observer: observing };
     admin = await openAdmin(options, parts, guards);
     grpc = await openGrpc(options, parts, guards);
     rest = await openRest(options, { ...parts, keys, photos, imageUrls }, guards);
@@ -214,6 +221,7 @@ interface Guards {
   readonly limits: RequestLimits;
   readonly budget: MemoryBudget;
   readonly gate: Gate | undefined;
+  readonly observer: Observer | undefined;
 }
 
 const LOOPBACK = /^(?:127\.|::1$|localhost$)/;
@@ -252,7 +260,7 @@ async function openGrpc(
     ...(grpcSocketPath === undefined ? [] : [`unix:${grpcSocketPath}`]),
   ];
   if (addresses.length === 0) return undefined;
-  const server = await startGrpc(grpcContext(options, parts), {
+  const server = await startGrpc(grpcContext(options, parts, guards), {
     ...grpcOptions(options, guards),
     addresses,
     maxConnections: guards.limits.maxConnections,
@@ -266,11 +274,14 @@ async function openGrpc(
 function grpcContext(
   { log, asTensorContent = false, maxTensorBytes = LARGEST_TENSOR_BYTES }: ServerOptions,
   parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "draining">,
+  { observer }: Guards,
 ): GrpcContext {
-  return { ...parts, models: parts.catalog, log, asTensorContent, limits: { maxBytes: maxTensorBytes } };
+  const limits = { maxBytes: maxTensorBytes };
+  const beginsTraces = observer?.beginsTraces ?? false;
+  return { ...parts, models: parts.catalog, log, asTensorContent, limits, beginsTraces };
 }
 
-function grpcOptions(options: ServerOptions, { limits, budget, gate }: Guards): GrpcOptions {
+function grpcOptions(options: ServerOptions, { limits, budget, gate, observer }: Guards): GrpcOptions {
   return {
     enableHealth: options.enableGrpcHealth ?? true,
     channelOptions: options.grpcChannelOptions ?? {},
@@ -280,6 +291,7 @@ function grpcOptions(options: ServerOptions, { limits, budget, gate }: Guards): 
       receiveTimeoutMs: limits.requestTimeoutMs,
     },
     gate,
+    observer,
   };
 }
 
@@ -290,7 +302,7 @@ async function openAdmin(
 ): Promise<AdminServer | undefined> {
   const { log, adminPort, adminBindAddress = "127.0.0.1", metricsPath = DEFAULT_METRICS_PATH } = options;
   if (adminPort === undefined) return undefined;
-  const grpc = adminGrpc(grpcContext(options, parts), grpcOptions(options, guards));
+  const grpc = adminGrpc(grpcContext(options, parts, guards), grpcOptions(options, guards));
   const server = await startAdmin(
     { ...parts, ...guards, log, metricsPath, grpc },
     adminPort,

@@ -35,6 +35,8 @@ import { PredictionService } from "../../proto/tensorflow_serving/prediction_ser
 import type { Gate } from "../access/gate.ts";
 import type { RunOptions } from "../engine/servable.ts";
 import type { ServerMetrics } from "../metrics.ts";
+import type { Observer } from "../observe/finished.ts";
+import { newTrace, TRACE_HEADER, traceOf, traceText } from "../observe/trace.ts";
 import { portError } from "../ports.ts";
 import type { Catalog } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, recordAnswer, requestId } from "../request.ts";
@@ -43,6 +45,7 @@ import { secureContext, type Tls } from "../tls.ts";
 import { guarded } from "./admission.ts";
 import { type IntakeOptions, memoryOf, meter } from "./intake.ts";
 import { healthOf, healthRpc, modelStatusRpc, reloadRpc } from "./model-service.ts";
+import { factsOf, observe } from "./observed.ts";
 import {
   classifyRpc,
   metadataRpc,
@@ -62,6 +65,8 @@ export interface GrpcContext extends PredictionContext {
   readonly draining?: AbortSignal;
   readonly metrics: ServerMetrics;
   readonly log: Log;
+  /** Whether calls without a trace begin one. */
+  readonly beginsTraces?: boolean;
 }
 
 /** What any gRPC interface takes. */
@@ -70,6 +75,8 @@ export interface GrpcOptions {
   readonly intake: IntakeOptions;
   /** Checks keys and rates before a message is read; left out, anybody may call anything. */
   readonly gate?: Gate | undefined;
+  /** Gets every call when it is over. */
+  readonly observer?: Observer | undefined;
   /** grpc-js channel options, such as `grpc.max_receive_message_length`. */
   readonly channelOptions: ChannelOptions;
 }
@@ -166,16 +173,22 @@ function unary<I extends Message | Uint8Array, O extends Message | Uint8Array>(
     const memory = memoryOf(call);
     memory.hold();
     const id = requestId(call.metadata.get(REQUEST_ID_HEADER)[0]);
+    const facts = factsOf(call);
+    const trace =
+      traceOf(call.metadata.get(TRACE_HEADER)[0]) ?? (context.beginsTraces ? newTrace() : undefined);
     const metadata = new Metadata();
     metadata.set(REQUEST_ID_HEADER, id);
+    if (trace !== undefined) metadata.set(TRACE_HEADER, traceText(trace));
     call.sendMetadata(metadata);
     const { signal, stop } = callSignal(call);
     const model = call.request instanceof Uint8Array ? modelNameIn(call.request) : "";
+    if (facts !== undefined) Object.assign(facts, { model, requestId: id, trace });
     const labels = api === undefined ? undefined : ([model, api, "GRPC"] as const);
     const finish = (failure: StatusError | undefined, answer?: O) => {
       stop();
       memory.release();
-      recordAnswer(context, { requestId: id, fields: { path: call.getPath() }, startedMs, labels }, failure);
+      const fields = { path: call.getPath(), ...(trace !== undefined && { trace: trace.traceId }) };
+      recordAnswer(context, { requestId: id, fields, startedMs, labels }, failure);
       if (failure === undefined) callback(null, answer);
       else callback(serviceError(failure));
     };
@@ -279,6 +292,7 @@ function createGrpc(options: GrpcOptions): Server {
     interceptors: [
       (method, call) => {
         meter(method.path, method.requestStream, call, options.intake);
+        if (options.observer !== undefined) observe(call, method.path, options.observer);
         return guarded(call, method.path, options.gate) as ServerInterceptingCall;
       },
     ],

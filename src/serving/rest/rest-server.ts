@@ -13,6 +13,8 @@ import type { ApiKey } from "../access/access.ts";
 import type { Gate } from "../access/gate.ts";
 import { writeErrorJson } from "../json/write.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
+import type { Observer } from "../observe/finished.ts";
+import { newTrace, TRACE_HEADER, traceOf, traceText } from "../observe/trace.ts";
 import { portError } from "../ports.ts";
 import { REQUEST_ID_HEADER, requestId } from "../request.ts";
 import { RequestMemory } from "../request-memory.ts";
@@ -21,6 +23,7 @@ import { secureContext, type Tls } from "../tls.ts";
 import { admitRest, METRICS_NEED, needOf, refusedAnswer } from "./admission.ts";
 import { BodyTooLarge, collectBody } from "./body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./handler.ts";
+import { observe, type RequestFacts } from "./observed.ts";
 import { isUri } from "./path.ts";
 import { metricsAnswer, probeAnswer } from "./probes.ts";
 import { isFormUpload } from "./upload.ts";
@@ -43,6 +46,8 @@ export interface RestServerOptions {
   readonly budget: MemoryBudget;
   /** Checks keys and rates before a body is read; left out, anybody may ask anything. */
   readonly gate?: Gate | undefined;
+  /** Gets every request when it is over. */
+  readonly observer?: Observer | undefined;
   /** Path of the Prometheus page; default none. */
   readonly metricsPath?: string | undefined;
   readonly tls?: Tls | undefined;
@@ -136,9 +141,14 @@ async function answer(
 ): Promise<FastifyReply> {
   const target = request.originalUrl;
   reply.header(REQUEST_ID_HEADER, request.id);
+  const trace =
+    traceOf(request.headers[TRACE_HEADER]) ?? (options.observer?.beginsTraces ? newTrace() : undefined);
+  if (trace !== undefined) reply.header(TRACE_HEADER, traceText(trace));
+  const facts: RequestFacts = { trace };
+  if (options.observer !== undefined) observe(request, reply, facts, options.observer);
   if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
   if (UNDER_V1.test(target)) {
-    return send(reply, await answerV1(request, context, options));
+    return send(reply, await answerV1(request, context, options, facts));
   }
   const [path] = target.split("?", 1);
   if (options.metricsPath !== undefined && path === options.metricsPath) {
@@ -168,10 +178,12 @@ async function answerV1(
   request: FastifyRequest,
   context: RestContext,
   { budget, gate, limits }: RestServerOptions,
+  facts: RequestFacts,
 ): Promise<RestAnswer> {
   let key: ApiKey | undefined;
   try {
     key = await admitRest(gate, request.raw, needOf(request.method, request.originalUrl));
+    facts.keyId = key?.id;
   } catch (error) {
     return refusedAnswer(error);
   }
@@ -194,12 +206,14 @@ async function answerV1(
       ? await collectBody(request.raw, { maxBytes: limits.maxBodyBytes, memory, mayShare })
       : new Uint8Array(0);
     receivedMs = performance.now();
+    facts.bytesIn = body.length;
     return await answerRest(context, {
       id: request.id,
       method: request.method,
       target: request.originalUrl,
       headers,
       key,
+      trace: facts.trace,
       body,
       memory,
       signal: left.signal,
