@@ -89,6 +89,7 @@ const FLAGS: readonly FlagRow[] = [
   ],
   ["shutdown_grace_in_ms", `milliseconds for requests in flight after SIGTERM ${OURS}`, 10_000],
   ["access_log", `stdout, or a file to which a line of JSON is added for each request ${OURS}`],
+  ["request_log_dir", `folder for the requests that logging_config of a model records ${OURS}`],
   ["log_format", `text, or json for one object per line ${OURS}`, "text"],
   [
     "sessions",

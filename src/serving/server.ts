@@ -23,6 +23,7 @@ import { MemoryBudget } from "./memory-budget.ts";
 import { ServerMetrics } from "./metrics.ts";
 import type { Observer } from "./observe/finished.ts";
 import { Observing } from "./observe/observing.ts";
+import { RequestLog } from "./observe/request-log.ts";
 import { ImageUrls } from "./photos/image-urls.ts";
 import { PackCatalog, type PackModel } from "./photos/pack-catalog.ts";
 import { type PackFiles, PhotoThreads } from "./photos/photo-threads.ts";
@@ -63,6 +64,8 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly tlsFile?: string | undefined;
   /** A line of JSON for each request: `stdout`, or a file that is added to. Default: none. */
   readonly accessLog?: string | undefined;
+  /** Folder for the requests that a model's `logging_config` records. Default: none, and such a configuration is refused. */
+  readonly requestLogDir?: string | undefined;
   /** Port of metrics, reload requests and reflection, which the other ports then leave out; 0 picks a free one. */
   readonly adminPort?: number | undefined;
   /** The address of that port. Default 127.0.0.1. */
@@ -146,7 +149,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const keys = await keysOf(options);
   const metrics = new ServerMetrics();
   const codec = new JsonCodec(CODEC);
-  const repository = new Repository({ ...options, loader: servingLoader({ ...options, metrics }) });
+  const { requestLogDir, log } = options;
+  const requestLog = requestLogDir === undefined ? undefined : new RequestLog(requestLogDir, log);
+  const loader = servingLoader({ ...options, metrics });
+  const repository = new Repository({ ...options, loader, requestLog });
   const catalog =
     options.pack?.model === undefined ? repository : new PackCatalog(repository, options.pack.model);
   let photos: PhotoThreads | undefined;
@@ -167,6 +173,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await repository[Symbol.asyncDispose]();
     keys?.close();
     await observing?.close();
+    await requestLog?.close();
   };
   try {
     const started = repository.start(options.models, options.signal);

@@ -2,7 +2,7 @@
 
 import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
 import { type DType, fromBytes, type Tensor, type TensorMap } from "../../base/tensor.ts";
-import type { Classifications } from "../classify.ts";
+import type { Classifications } from "../classifications.ts";
 import { readTensor, type TensorPlan } from "../grpc/tensor-message.ts";
 import type { InferenceAnswer } from "../multi-inference.ts";
 import type { Regressions } from "../regress.ts";

@@ -3,7 +3,7 @@ import { FaceError, systemCode } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
-import type { Classifications } from "../classify.ts";
+import type { Classifications } from "../classifications.ts";
 import {
   classifyResponse,
   multiInferenceResponse,
