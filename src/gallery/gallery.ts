@@ -3,7 +3,7 @@ import { userInfo } from "node:os";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { type Database, isUniqueViolation } from "./database.ts";
+import { type Database, isReadOnly, isUniqueViolation, withinTransaction } from "./database.ts";
 import { type EmbeddingKind, Faces, type Template } from "./faces.ts";
 import { openDatabase } from "./open-database.ts";
 import { People } from "./people.ts";
@@ -188,6 +188,19 @@ export class Gallery implements AsyncDisposable {
     return new Gallery(database, row, actor, this.#photoKey);
   }
 
+  /**
+   * Runs changes of the gallery in one transaction: all of them are kept, or none.
+   * @param work takes the gallery as it is within the transaction, which nobody else sees.
+   */
+  async transaction<T>(work: (gallery: Gallery) => Promise<T>): Promise<T> {
+    const { database, id, actor } = this.#scope;
+    const { name: model, digest: modelDigest, dimensions, template } = this.model;
+    const row = { id, name: this.name, model, modelDigest, dimensions, template, indexed: this.#indexed };
+    return await database.transaction((queries) =>
+      work(new Gallery(withinTransaction(database.address, queries), row, actor, this.#photoKey)),
+    );
+  }
+
   /** Where it is, without a password. */
   get address(): string {
     return this.#scope.database.address;
@@ -223,9 +236,13 @@ export class Gallery implements AsyncDisposable {
     return await countSearched(this.#scope, this.model);
   }
 
-  /** Records that somebody searched: how many faces, and who was found. */
+  /** Records that somebody searched: how many faces, and who was found. A gallery that cannot be written to records nothing. */
   async recordSearch(faces: number, matches: readonly string[]): Promise<void> {
-    await this.#scope.change("searched", null, async () => ({ faces, matches }));
+    try {
+      await this.#scope.change("searched", null, async () => ({ faces, matches }));
+    } catch (error) {
+      if (!isReadOnly(error)) throw error;
+    }
   }
 
   /** What happened, oldest first, from after an event's id. */
@@ -233,9 +250,21 @@ export class Gallery implements AsyncDisposable {
     return await listEvents(this.#scope, page);
   }
 
-  /** What happened to a person, oldest first. */
-  async eventsOf(personId: string): Promise<GalleryEvent[]> {
-    return await listEvents(this.#scope, { personId, limit: EVENTS_OF_PERSON });
+  /**
+   * What happened to a person, and to those who were merged into that person, oldest first.
+   * @param options.searches whether with the searches that found the person. Default false.
+   */
+  async eventsOf(
+    personId: string,
+    { searches = false }: { readonly searches?: boolean } = {},
+  ): Promise<GalleryEvent[]> {
+    const people = new Set([personId]);
+    for (let size = 0; size < people.size; ) {
+      size = people.size;
+      const events = await listEvents(this.#scope, { people: [...people], limit: EVENTS_OF_PERSON });
+      for (const { detail } of events) if (typeof detail.merged === "string") people.add(detail.merged);
+    }
+    return await listEvents(this.#scope, { people: [...people], searches, limit: EVENTS_OF_PERSON });
   }
 
   /** Counts what needs somebody's attention, and measures the index. */

@@ -1,7 +1,7 @@
 /** @file The people of a gallery who are nearest to an embedding, by comparing with all or by an index. */
 import type { Queries } from "./database.ts";
 import { checkEmbedding, type EmbeddingKind, vectorText } from "./faces.ts";
-import type { GalleryScope } from "./scope.ts";
+import { asUuid, type GalleryScope } from "./scope.ts";
 
 /** A person who resembles the face that is searched for. */
 export interface Neighbour {
@@ -39,11 +39,13 @@ export function searchedRows(id: number, { digest, dimensions, template }: Embed
       };
 }
 
-/** How many comparisons a search makes. */
+/** How many comparisons a search makes: people whose consent has ended are in none. */
 export async function countSearched({ database, id }: GalleryScope, kind: EmbeddingKind): Promise<number> {
   const { table, where } = searchedRows(id, kind);
+  const person = kind.template === "centroid" ? "id" : "person_id";
   const [row] = await database.rows<{ count: number }>(
-    `SELECT count(*)::int AS count FROM ${table} WHERE ${where}`,
+    `SELECT count(*)::int AS count FROM ${table} s WHERE ${where} AND NOT EXISTS
+       (SELECT 1 FROM faceid_people p WHERE p.id = s.${person} AND p.expires_at <= now())`,
   );
   return row?.count ?? 0;
 }
@@ -69,10 +71,10 @@ export async function nearestPeople(
       `SELECT person_id AS "personId", name, vector::real[] AS vector FROM (
          SELECT DISTINCT ON (c.person_id) c.person_id, p.name, c.vector, c.distance
          FROM (${candidates}) c JOIN faceid_people p ON p.id = c.person_id
-         WHERE (p.expires_at IS NULL OR p.expires_at > now()) AND p.id::text IS DISTINCT FROM $3
+         WHERE (p.expires_at IS NULL OR p.expires_at > now()) AND p.id IS DISTINCT FROM $3::uuid
          ORDER BY c.person_id, c.distance) best
        ORDER BY distance, "personId" LIMIT $2`,
-      [vectorText(embedding), limit, without ?? null],
+      [vectorText(embedding), limit, asUuid(without ?? "")],
     );
   const found = indexed
     ? await database.transaction(async (queries) => {
