@@ -41,8 +41,8 @@ export function withinTransaction(address: string, queries: Queries): Database {
 const codeOf = (error: unknown) => systemCode(error) ?? "";
 
 export const isUniqueViolation = (error: unknown): boolean => codeOf(error) === "23505";
-/** A row that another names is gone. */
-export const isMissingReference = (error: unknown): boolean => codeOf(error) === "23503";
+/** A row that another names is gone, or was never there. */
+export const isMissingReference = (error: unknown): boolean => ["23502", "23503"].includes(codeOf(error));
 /** A write to a database that takes none: a folder that cannot be written to, or a standby. */
 const READ_ONLY = "25006";
 export const isReadOnly = (error: unknown): boolean =>

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { FaceError } from "../base/errors.ts";
 import { isUniqueViolation, type Queries } from "./database.ts";
 import { setCentroids } from "./faces.ts";
-import { type GalleryScope, isUuid } from "./scope.ts";
+import { asUuid, type GalleryScope, isUuid } from "./scope.ts";
 
 /** That a person agreed to be enrolled. */
 export interface Consent {
@@ -135,6 +135,23 @@ export class People {
       [this.#scope.id, personName(name)],
     );
     return person;
+  }
+
+  /** The person of that id, if there is one. */
+  async withId(id: string): Promise<Person | undefined> {
+    const [person] = await this.#scope.database.rows<Person>(
+      `SELECT ${COLUMNS} FROM faceid_people p WHERE p.gallery_id = $1 AND p.id = $2::uuid`,
+      [this.#scope.id, asUuid(id)],
+    );
+    return person;
+  }
+
+  /** Whether nobody in any gallery of the database has an id. */
+  async isFree(id: string): Promise<boolean> {
+    const rows = await this.#scope.database.rows("SELECT 1 FROM faceid_people WHERE id = $1::uuid", [
+      asUuid(id),
+    ]);
+    return rows.length === 0;
   }
 
   /** One page of the people, in the order of their names' code points. */

@@ -129,7 +129,7 @@ async function claimFolder(folder: string, create: boolean): Promise<void> {
     }
   } catch (error) {
     if (error instanceof FaceError) throw error;
-    if (systemCode(error) === "ENOENT") throw notFound(folder);
+    if (systemCode(error) === "ENOENT" && !create) throw notFound(folder);
     const reason = systemCode(error) === "EEXIST" ? "it is a file, not a folder" : messageOf(error);
     throw new FaceError("GALLERY_UNAVAILABLE", `the gallery ${folder} cannot be opened: ${reason}`, {
       hint: "name a folder that may be written to",
