@@ -76,6 +76,8 @@ const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,62}$/u;
 
 /** Comparisons from which on searches use an index; see docs/galleries.md for the times of both. */
 const INDEX_FROM = 50_000;
+/** From so many on they are counted at most so often. */
+const [COUNTED_RARELY, COUNTED_EVERY_MS] = [10_000, 10_000];
 /** pgvector's largest indexed vector. */
 const MAX_INDEXED_DIMENSIONS = 2000;
 /** Searches by which an index is compared with an exact search, and how many neighbours of each. */
@@ -131,9 +133,18 @@ export class Gallery implements AsyncDisposable {
   readonly model: GalleryModel;
   readonly #scope: GalleryScope;
   readonly #photoKey: string | undefined;
+  /** The last count, which the galleries of other actors share. */
+  readonly #counted: { count: number; at: number };
   #indexed: boolean;
 
-  private constructor(database: Database, row: GalleryRow, actor: string, photoKey: string | undefined) {
+  private constructor(
+    database: Database,
+    row: GalleryRow,
+    actor: string,
+    photoKey: string | undefined,
+    counted = { count: 0, at: 0 },
+  ) {
+    this.#counted = counted;
     this.name = row.name;
     const { model, modelDigest: digest, dimensions, template } = row;
     this.model = { name: model, digest, dimensions, template };
@@ -185,7 +196,7 @@ export class Gallery implements AsyncDisposable {
     const { id, database } = this.#scope;
     const { name: model, digest: modelDigest, dimensions, template } = this.model;
     const row = { id, name: this.name, model, modelDigest, dimensions, template, indexed: this.#indexed };
-    return new Gallery(database, row, actor, this.#photoKey);
+    return new Gallery(database, row, actor, this.#photoKey, this.#counted);
   }
 
   /**
@@ -231,9 +242,16 @@ export class Gallery implements AsyncDisposable {
     });
   }
 
-  /** How many comparisons a search makes: one with each person, or one with each face. */
+  /**
+   * How many comparisons a search makes: one with each person, or one with each face. From ten thousand on the number may be ten
+   * seconds old: counting takes as long as searching then, and a few more people change no threshold.
+   */
   async comparisons(): Promise<number> {
-    return await countSearched(this.#scope, this.model);
+    const { count, at } = this.#counted;
+    if (count >= COUNTED_RARELY && Date.now() - at < COUNTED_EVERY_MS) return count;
+    this.#counted.count = await countSearched(this.#scope, this.model);
+    this.#counted.at = Date.now();
+    return this.#counted.count;
   }
 
   /** Records that somebody searched: how many faces, and who was found. A gallery that cannot be written to records nothing. */
