@@ -19,6 +19,7 @@ const SUMMARIES = {
   faces: "list and draw all faces of photographs",
   crop: "cut the faces out of a dataset's photographs",
   embed: "embed the faces of a folder's photographs into one file",
+  cluster: "sort an album into people",
   gallery: "keep people, and say who is on a photograph",
   serve: "serve models over TensorFlow Serving's REST and gRPC protocols, with its flags in either spelling",
   keys: "add, list or revoke the API keys that a server takes",
@@ -44,6 +45,7 @@ const COMMANDS: Readonly<Record<Name, () => Promise<(command: Command) => Comman
   faces: async () => (await import("./commands/faces.ts")).facesCommand,
   crop: async () => (await import("./commands/crop.ts")).cropCommand,
   embed: async () => (await import("./commands/embed.ts")).embedCommand,
+  cluster: async () => (await import("./commands/cluster.ts")).clusterCommand,
   gallery: async () => (await import("./commands/gallery.ts")).galleryCommand,
   serve: async () => (await import("./commands/serve.ts")).serveCommand,
   keys: async () => (await import("./commands/keys.ts")).keysCommand,
@@ -60,7 +62,7 @@ const COMMANDS: Readonly<Record<Name, () => Promise<(command: Command) => Comman
 /** The groups in which the list of commands shows them; what is in none of the first two is for experts. */
 const GROUPS: readonly (readonly [heading: string, names: readonly string[]])[] = [
   ["Everyday:", ["verify", "faces", "quickstart", "train", "evaluate", "report", "serve", "request"]],
-  ["Data:", ["dataset", "crop", "embed"]],
+  ["Data:", ["dataset", "crop", "embed", "cluster"]],
   ["Expert:", Object.keys(SUMMARIES)],
 ];
 
