@@ -75,6 +75,11 @@ const notFound = (who: string) =>
     hint: "faceid gallery list shows the people",
   });
 
+const changed = (who: string) =>
+  new FaceError("PERSON_CHANGED", `${who} was changed by somebody else meanwhile`, {
+    hint: "read the person again and repeat the change",
+  });
+
 const taken = (name: string, cause: unknown) =>
   new FaceError("PERSON_EXISTS", `the gallery has a person called ${JSON.stringify(name)} already`, {
     hint: "choose another name, or add the photographs to that person",
@@ -113,7 +118,7 @@ export class People {
     return await this.get(id);
   }
 
-  /** @throws FaceError `PERSON_NOT_FOUND`. @param who an id or a name; a name that looks like an id is looked for as both. */
+  /** @throws FaceError `PERSON_NOT_FOUND`. @param who an id or a name; an id comes before a name that looks like one. */
   async get(who: string): Promise<Person> {
     return await this.#get(this.#scope.database, who);
   }
@@ -174,11 +179,7 @@ export class People {
           ],
         ),
       );
-      if (rows.length === 0) {
-        throw new FaceError("PERSON_CHANGED", `${who} was changed by somebody else meanwhile`, {
-          hint: "read the person again and repeat the change",
-        });
-      }
+      if (rows.length === 0) throw changed(who);
       return { fields: given.map(([key]) => key) };
     });
     return await this.get(id);
@@ -206,11 +207,19 @@ export class People {
     return await this.get(target.id);
   }
 
-  /** Removes a person with all faces and kept photographs; only the event with the id stays. */
-  async remove(who: string): Promise<Person> {
+  /**
+   * Removes a person with all faces and kept photographs; only the event with the id stays.
+   * @param version when given, nothing is removed unless the person still has it.
+   * @throws FaceError `PERSON_NOT_FOUND`, or `PERSON_CHANGED`.
+   */
+  async remove(who: string, version?: number): Promise<Person> {
     const person = await this.get(who);
     await this.#scope.change("deleted", person.id, async (queries) => {
-      await queries.rows("DELETE FROM faceid_people WHERE id = $1", [person.id]);
+      const rows = await queries.rows(
+        "DELETE FROM faceid_people WHERE id = $1 AND ($2::int IS NULL OR version = $2) RETURNING id",
+        [person.id, version ?? null],
+      );
+      if (rows.length === 0) throw version === undefined ? notFound(who) : changed(who);
       return { faces: person.faces };
     });
     return person;
@@ -220,7 +229,8 @@ export class People {
     const byId = UUID.test(who);
     const [person] = await queries.rows<Person>(
       `SELECT ${COLUMNS} FROM faceid_people p
-       WHERE p.gallery_id = $1 AND ${byId ? "(p.id::text = lower($2) OR p.name = $2)" : "p.name = $2"}`,
+       WHERE p.gallery_id = $1 AND ${byId ? "(p.id::text = lower($2) OR p.name = $2)" : "p.name = $2"}
+       ORDER BY p.id::text = lower($2) DESC LIMIT 1`,
       [this.#scope.id, byId ? who : who.normalize("NFC").trim()],
     );
     if (person === undefined) throw notFound(who);

@@ -6,10 +6,12 @@ import type { Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import type { ModelServerConfig } from "../proto/tensorflow_serving/model_service_pb.ts";
 import type { ModelLoader } from "./engine/servable.ts";
+import { type GalleriesOptions, GalleryService } from "./galleries/service.ts";
 import { type GrpcServer, type GrpcServerOptions, startGrpc } from "./grpc/grpc-server.ts";
 import { JsonCodec } from "./json/codec.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { ServerMetrics } from "./metrics.ts";
+import type { Page } from "./page.ts";
 import { ImageUrls } from "./photos/image-urls.ts";
 import { PackCatalog, type PackModel } from "./photos/pack-catalog.ts";
 import { type PackFiles, PhotoThreads } from "./photos/photo-threads.ts";
@@ -26,6 +28,10 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly log: Log;
   /** For whole photographs, which are refused without it. */
   readonly pack?: PackOptions | undefined;
+  /** Galleries of people, which the pack searches; the server closes them. */
+  readonly galleries?: GalleriesOptions | undefined;
+  /** The page at `/`. Default: none. */
+  readonly page?: Page | undefined;
   /** Beginnings of the URLs that `:verify`, `:detect` and `:embed` may name instead of files. Default: none. */
   readonly imageUrls?: readonly string[] | undefined;
   /** The address that both ports listen on. Default: all. */
@@ -120,6 +126,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const catalog =
     options.pack?.model === undefined ? repository : new PackCatalog(repository, options.pack.model);
   let photos: PhotoThreads | undefined;
+  let galleries: GalleryService | undefined;
   let grpc: GrpcServer | undefined;
   let rest: RestServer | undefined;
   const draining = new AbortController();
@@ -131,6 +138,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await codec[Symbol.asyncDispose]();
     await photos?.close();
     await repository[Symbol.asyncDispose]();
+    for (const gallery of options.galleries?.open.values() ?? []) await gallery[Symbol.asyncDispose]();
   };
   try {
     const started = repository.start(options.models, options.signal);
@@ -140,10 +148,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       `The models are loaded; the process holds ${megabytesHeld()} MB, a change of versions needs up to twice that`,
     );
     photos = options.pack && (await PhotoThreads.open(options.pack.files));
+    if (photos !== undefined && options.galleries !== undefined) {
+      galleries = new GalleryService(options.galleries, { photos, metrics, log: options.log });
+    }
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const budget = new MemoryBudget(limits.maxTotalBodyBytes);
     grpc = await openGrpc(options, parts, limits, budget);
-    rest = await openRest(options, { ...parts, photos, imageUrls }, limits, budget);
+    rest = await openRest(options, { ...parts, photos, imageUrls }, limits, budget, galleries);
   } catch (error) {
     await close(0);
     throw error;
@@ -226,12 +237,17 @@ async function openRest(
   parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "photos" | "imageUrls" | "draining">,
   limits: RequestLimits,
   budget: MemoryBudget,
+  galleries: GalleryService | undefined,
 ): Promise<RestServer | undefined> {
-  const { log, restPort, metricsPath, tls } = options;
+  const { log, restPort, metricsPath, tls, page } = options;
   if (restPort === undefined) return undefined;
   const context = { ...parts, log, options: { ...DEFAULT_REST, ...options.rest } };
   const { bindAddress } = options;
-  const server = await startRest(context, { limits, budget, metricsPath, tls, bindAddress }, restPort);
+  const server = await startRest(
+    context,
+    { limits, budget, metricsPath, tls, bindAddress, galleries, page },
+    restPort,
+  );
   log.info(`Exporting HTTP/REST API at:localhost:${server.port} ...`);
   return server;
 }

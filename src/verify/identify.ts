@@ -2,7 +2,12 @@
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import type { Gallery, GalleryModel } from "../gallery/gallery.ts";
-import { type Identification, type IdentifyOptions, identifyFaces, thresholdOf } from "../gallery/matching.ts";
+import {
+  type Identification,
+  type IdentifyOptions,
+  identifyFaces,
+  thresholdOf,
+} from "../gallery/matching.ts";
 import type { Photo } from "./face-model.ts";
 import type { PhotoFace, PhotoModel } from "./photo-model.ts";
 

@@ -8,8 +8,12 @@ import fastify, {
   type HTTPMethods,
 } from "fastify";
 import { systemCode } from "../../base/errors.ts";
+import { admitGallery, answerGallery } from "../galleries/answer.ts";
+import { isGalleryTarget } from "../galleries/call.ts";
+import type { GalleryService } from "../galleries/service.ts";
 import { writeErrorJson } from "../json/write.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
+import type { Page } from "../page.ts";
 import { portError } from "../ports.ts";
 import { isAvailable } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, requestId } from "../request.ts";
@@ -40,6 +44,10 @@ export interface RestServerOptions {
   /** Path of the Prometheus page; default none. */
   readonly metricsPath?: string | undefined;
   readonly tls?: Tls | undefined;
+  /** Galleries, answered beside TensorFlow Serving's paths. */
+  readonly galleries?: GalleryService | undefined;
+  /** The page at `/`. */
+  readonly page?: Page | undefined;
   /** Default: all addresses. */
   readonly bindAddress?: string | undefined;
 }
@@ -137,7 +145,9 @@ async function answer(
     // For text, fastify would add a character set to the content type.
     return reply.code(status).headers(headers).send(asBuffer(body));
   }
-  const [path] = target.split("?", 1);
+  const [path = ""] = target.split("?", 1);
+  const file = options.page?.at(request.method, path);
+  if (file !== undefined) return reply.headers(file.headers).send(file.body);
   if (path === options.metricsPath) {
     if (target === path) return reply.headers(TEXT).send(context.metrics.page());
     return reply.code(400).headers(TEXT).send(`Unexpected path: ${target}. Should be ${path}`);
@@ -166,8 +176,20 @@ function ready(reply: FastifyReply, { catalog, draining }: RestContext): Fastify
 async function answerV1(
   request: FastifyRequest,
   context: RestContext,
-  { budget, limits }: RestServerOptions,
+  { budget, limits, galleries }: RestServerOptions,
 ): Promise<RestAnswer> {
+  const line = {
+    id: request.id,
+    method: request.method,
+    target: request.originalUrl,
+    headers: request.raw.headers,
+  };
+  // Who may not ask is refused before anything of the body is held.
+  const gallery =
+    galleries !== undefined && isGalleryTarget(line.target)
+      ? { service: galleries, ...admitGallery(galleries, context, line) }
+      : undefined;
+  if (gallery !== undefined && "answer" in gallery) return unread(gallery.answer, request.raw);
   const left = new AbortController();
   const leave = () => left.abort(new StatusError("CANCELLED", "The client has left."));
   const { socket, headers } = request.raw;
@@ -187,20 +209,20 @@ async function answerV1(
       ? await collectBody(request.raw, { maxBytes: limits.maxBodyBytes, memory, mayShare })
       : new Uint8Array(0);
     receivedMs = performance.now();
-    return await answerRest(context, {
-      id: request.id,
-      method: request.method,
-      target: request.originalUrl,
-      headers,
-      body,
-      memory,
-      signal: left.signal,
-    });
+    const whole = { ...line, body, memory, signal: left.signal };
+    if (gallery === undefined) return await answerRest(context, whole);
+    return await answerGallery(gallery.service, context, gallery.admitted, whole);
   } catch (error) {
     return refusal(error);
   } finally {
     socket.off("close", leave).off("end", end);
   }
+}
+
+/** An answer before a request's body was read, after which the connection is of no use. */
+function unread(answer: RestAnswer, { headers }: IncomingMessage): RestAnswer {
+  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+  return hasBody ? { ...answer, headers: { ...answer.headers, connection: "close" } } : answer;
 }
 
 /** The answer for a body that is too large or cut off. */

@@ -1,0 +1,48 @@
+/** @file Who may use the galleries: a program on this machine without a key, or a key by its scopes. */
+import type { IncomingHttpHeaders } from "node:http";
+import type { Scope } from "../../api/operations.ts";
+import { StatusError } from "../status.ts";
+
+/** Decides about requests before their bodies are read. */
+export interface Access {
+  /**
+   * @param gallery the gallery that is asked for, if any.
+   * @returns who asks, for the record of events.
+   * @throws StatusError `UNAUTHENTICATED` or `PERMISSION_DENIED`.
+   */
+  authorise(headers: IncomingHttpHeaders, scope: Scope, gallery: string | undefined): string;
+}
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/i;
+
+/** Whether an address is this machine only. */
+export const isLoopback = (address: string | undefined): boolean =>
+  address !== undefined && LOOPBACK.test(address);
+
+/** The host of `Host` or of an origin, without its port. */
+const hostOf = (text: string): string => text.replace(/^[a-z]+:\/\//i, "").replace(/:\d+$/, "");
+
+const refuse = (why: string) =>
+  new StatusError("PERMISSION_DENIED", `Without keys only programs on this machine are answered: ${why}.`);
+
+/**
+ * For a server that listens on loopback alone and has no keys. A page of another site that the user has open must not get
+ * through: neither by a request of its own (`Origin`, `Sec-Fetch-Site`), nor by a name of its own that leads here (`Host`).
+ */
+export const loopbackAccess: Access = {
+  authorise(headers) {
+    const { host = "", origin } = headers;
+    if (!isLoopback(hostOf(host))) throw refuse("the request names another host");
+    if (origin !== undefined && origin.replace(/^https?:\/\//i, "") !== host) {
+      throw refuse("the request comes from the page of another site");
+    }
+    const site = headers["sec-fetch-site"];
+    if (site !== undefined && site !== "same-origin" && site !== "none") {
+      throw refuse("the request comes from the page of another site");
+    }
+    if (headers.forwarded !== undefined || headers["x-forwarded-for"] !== undefined) {
+      throw refuse("the request came through a proxy");
+    }
+    return "loopback";
+  },
+};
