@@ -47,6 +47,13 @@ function body(code: string, message: string, hint?: string): string {
   return `${JSON.stringify({ error: { code, message, ...(hint === undefined ? {} : { hint }) } })}\n`;
 }
 
+/** The answer to a body that is larger than the server takes. */
+export const tooLargeAnswer = (message: string): RestAnswer => ({
+  status: 413,
+  headers: { "content-type": "application/json", connection: "close" },
+  body: body("RESOURCE_EXHAUSTED", message, "send a smaller photograph"),
+});
+
 /** The answer to a failure, and what the log and the figures say of it. */
 export function failureAnswer(thrown: unknown): { answer: RestAnswer; failure: StatusError } {
   const error = ofDatabase(thrown);

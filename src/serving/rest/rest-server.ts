@@ -10,6 +10,7 @@ import fastify, {
 import { systemCode } from "../../base/errors.ts";
 import { admitGallery, answerGallery } from "../galleries/answer.ts";
 import { isGalleryTarget } from "../galleries/call.ts";
+import { failureAnswer, tooLargeAnswer } from "../galleries/failures.ts";
 import type { GalleryService } from "../galleries/service.ts";
 import { writeErrorJson } from "../json/write.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
@@ -213,7 +214,7 @@ async function answerV1(
     if (gallery === undefined) return await answerRest(context, whole);
     return await answerGallery(gallery.service, context, gallery.admitted, whole);
   } catch (error) {
-    return refusal(error);
+    return gallery === undefined ? refusal(error) : refusedBody(error);
   } finally {
     socket.off("close", leave).off("end", end);
   }
@@ -223,6 +224,13 @@ async function answerV1(
 function unread(answer: RestAnswer, { headers }: IncomingMessage): RestAnswer {
   const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
   return hasBody ? { ...answer, headers: { ...answer.headers, connection: "close" } } : answer;
+}
+
+/** The same for a request to a gallery. */
+function refusedBody(error: unknown): RestAnswer {
+  if (error instanceof BodyTooLarge) return tooLargeAnswer(error.message);
+  const { answer } = failureAnswer(error);
+  return { ...answer, headers: { ...answer.headers, connection: "close" } };
 }
 
 /** The answer for a body that is too large or cut off. */
