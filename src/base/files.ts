@@ -57,16 +57,18 @@ export async function renameWhenFree(from: string, to: string, options: RenameOp
 
 /**
  * Writes a file under a temporary name, flushes it to disk and renames it into place. Missing folders are made.
+ * @param options `mode`: the permissions of the file, such as 0o600; those of the process when left out.
  * @throws FaceError `DISK_FULL` or `FILE_INVALID`; the old file, if any, is untouched then.
  */
 export async function writeFileAtomic(
   path: string,
   chunks: string | Uint8Array | readonly Uint8Array[],
+  { mode }: { readonly mode?: number } = {},
 ): Promise<void> {
   const temporary = temporaryPath(path);
   try {
     await mkdir(dirname(path), { recursive: true });
-    const file = await open(temporary, "wx");
+    const file = await open(temporary, "wx", mode);
     try {
       for (const chunk of Array.isArray(chunks)
         ? (chunks as readonly Uint8Array[])

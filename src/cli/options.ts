@@ -35,6 +35,7 @@ export const OTHER_NAMES: ReadonlySet<string> = new Set([
   "FACEID_OFFLINE",
   "FACEID_GALLERY",
   "FACEID_GALLERY_KEY",
+  "FACEID_API_KEY",
 ]);
 
 const words = (key: string) => key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();

@@ -4,7 +4,7 @@ import { FaceError } from "../base/errors.ts";
 import { cosineSimilarity, EMBEDDING_SIZE, type Precision } from "../faces/embedder.ts";
 import { licencesOf, packNamed } from "../faces/packs/catalogue.ts";
 import { Gallery, type GalleryModel } from "../gallery/gallery.ts";
-import { isLoopback, loopbackAccess } from "../serving/galleries/access.ts";
+import { isLoopback } from "../serving/galleries/access.ts";
 import type { GalleriesOptions, ServedModel } from "../serving/galleries/service.ts";
 import { packIdentity } from "../verify/face-comparer.ts";
 import { packCalibration } from "../verify/pack-calibrations.ts";
@@ -61,6 +61,15 @@ export interface ServedPack {
   readonly modelName: string;
 }
 
+/** Where galleries are served. */
+export interface ServingPlace {
+  /** The address that the server listens on. */
+  readonly bindAddress?: string | undefined;
+  readonly apiKeysFile?: string | undefined;
+  /** Whether a missing gallery is made. Default false. */
+  readonly create?: boolean;
+}
+
 /** What the galleries of a pack must have been made with. */
 export function packGalleryModel(pack: string, precision: Precision): GalleryModel {
   return { ...packIdentity(pack, precision), dimensions: EMBEDDING_SIZE, template: "centroid" };
@@ -68,20 +77,17 @@ export function packGalleryModel(pack: string, precision: Precision): GalleryMod
 
 /**
  * Opens galleries for a server.
- * @param bindAddress that the server listens on.
- * @param create whether a missing gallery is made.
  * @throws FaceError `CONFIG_INVALID` for a name that comes twice, or a server without keys that others can reach;
  *   `GALLERY_NOT_FOUND`, `GALLERY_MISMATCH` or what else a gallery says.
  */
 export async function openGalleries(
   choices: readonly GalleryChoice[],
   { pack, precision, modelName }: ServedPack,
-  bindAddress: string | undefined,
-  create = false,
+  { bindAddress, apiKeysFile, create = false }: ServingPlace,
 ): Promise<GalleriesOptions> {
-  if (!isLoopback(bindAddress)) {
+  if (apiKeysFile === undefined && !isLoopback(bindAddress)) {
     throw new FaceError("CONFIG_INVALID", "a gallery is never served without keys beyond this machine", {
-      hint: "add --bind_address 127.0.0.1",
+      hint: "add --bind_address 127.0.0.1, or --api_keys_file FILE (faceid keys add makes it)",
     });
   }
   const model = packGalleryModel(pack, precision);
@@ -102,6 +108,5 @@ export async function openGalleries(
     open,
     matcher: { measure: "cosine", calibration, similarity: cosineSimilarity },
     model: servedModel(modelName, pack, precision),
-    access: loopbackAccess,
   };
 }

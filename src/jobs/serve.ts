@@ -36,6 +36,7 @@ import {
   galleryChoice,
   openGalleries,
   type ServedPack,
+  type ServingPlace,
 } from "./serve-galleries.ts";
 import { loaderOptions } from "./signature-model.ts";
 
@@ -83,6 +84,9 @@ const serveOptions = z.strictObject({
   grpcSocketPath: given.text.optional(),
   imageUrls: z.array(given.text).optional(),
   bindAddress: z.string().optional(),
+  apiKeysFile: given.text.optional(),
+  requireApiKey: given.flag.optional(),
+  rateLimit: given.count.optional(),
   log: given.log.optional(),
   signal: given.signal.optional(),
   metricsPath: z.string().startsWith("/").optional(),
@@ -160,7 +164,7 @@ async function started({
     log,
     models: isAlone ? NO_MODELS : singleModelConfig(modelName, resolve(modelPath)),
     pack: pack === undefined ? undefined : await packOf(pack, precision, packName, log, options.signal),
-    ...(await extrasOf(served, choices, page, options.bindAddress)),
+    ...(await extrasOf(served, choices, page, options)),
     loader: savedModelLoader({
       ...(sessions === undefined ? {} : { sessions }),
       ...(tags === undefined ? {} : { tags }),
@@ -175,11 +179,11 @@ async function extrasOf(
   served: ServedPack | undefined,
   choices: readonly GalleryChoice[],
   page: boolean,
-  bindAddress: string | undefined,
+  place: ServingPlace,
 ): Promise<Pick<ServerOptions, "galleries" | "page">> {
   if (served === undefined || (choices.length === 0 && !page)) return {};
   const loaded = page ? await Page.load() : undefined;
-  return { galleries: await openGalleries(choices, served, bindAddress), page: loaded };
+  return { galleries: await openGalleries(choices, served, place), page: loaded };
 }
 
 /** Opens a pack. @param modelName under which it is served; left out where it only finds faces for other models. */
@@ -232,6 +236,15 @@ function configSourceOf(values: ServerFlagValues): ConfigSource | undefined {
   const seconds = Number(values.modelConfigFilePollWaitSeconds);
   if (seconds <= 0 || typeof values.modelConfigFile !== "string") return undefined;
   return { seconds, read: () => modelsOf(values) };
+}
+
+/** @throws FaceError `CONFIG_INVALID` for what is no number of requests. */
+function rateLimitOf(value: Value): number | undefined {
+  const perSecond = Number(value);
+  if (Number.isSafeInteger(perSecond) && perSecond >= 0) return perSecond === 0 ? undefined : perSecond;
+  throw new FaceError("CONFIG_INVALID", `--rate_limit: got ${value}, expected a whole number of requests`, {
+    hint: "0 is no limit",
+  });
 }
 
 const DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics";
@@ -350,12 +363,10 @@ async function packOptionsOf(
   log.info(`the pack is served as ${name}: POST /v1/models/${name}:verify, :detect and :embed`);
   return {
     pack: await packOf(pack, precision, name, log, signal),
-    ...(await extrasOf(
-      { pack, precision, modelName: name },
-      choicesOf(values),
-      values.page === true,
-      textOf(values.bindAddress),
-    )),
+    ...(await extrasOf({ pack, precision, modelName: name }, choicesOf(values), values.page === true, {
+      bindAddress: textOf(values.bindAddress),
+      apiKeysFile: textOf(values.apiKeysFile),
+    })),
   };
 }
 
@@ -373,6 +384,9 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     }),
     log,
     bindAddress: textOf(values.bindAddress),
+    apiKeysFile: textOf(values.apiKeysFile),
+    requireApiKey: values.requireApiKey === true,
+    rateLimit: rateLimitOf(values.rateLimit),
     grpcPort: portOf(values.port),
     grpcSocketPath: textOf(values.grpcSocketPath),
     restPort: portOf(values.restApiPort),

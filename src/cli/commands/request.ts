@@ -14,6 +14,7 @@ interface Flags {
   readonly far?: number;
   readonly face?: FaceChoice;
   readonly strict?: true;
+  readonly apiKey?: string;
 }
 
 /** Checked before anything is sent. */
@@ -26,8 +27,11 @@ async function requireFile(path: string): Promise<void> {
   });
 }
 
+/** Not by the option's `env`, which would print it in the help. */
+const keyOfEnvironment = () => process.env.FACEID_API_KEY || undefined;
+
 async function run(first: string, second: string, flags: Flags): Promise<void> {
-  const { url, grpc, modelName: model, verify, ...wish } = flags;
+  const { url, grpc, modelName: model, verify, apiKey = keyOfEnvironment(), ...wish } = flags;
   await requireFile(first);
   await requireFile(second);
   const asksVerify = verify === true || Object.keys(wish).length > 0;
@@ -36,8 +40,11 @@ async function run(first: string, second: string, flags: Flags): Promise<void> {
       hint: "leave out --grpc, and pass --url where REST is not on localhost:8501",
     });
   }
+  const common = { model, ...(apiKey !== undefined && { apiKey }) };
   const target =
-    grpc === undefined ? { url, model, verify: asksVerify ? wish : undefined } : { address: grpc, model };
+    grpc === undefined
+      ? { ...common, url, verify: asksVerify ? wish : undefined }
+      : { ...common, address: grpc };
   const answer = await request(target, [first, second]);
   console.log(answer.text);
   if (answer.isError) process.exitCode = ERRORS.SERVER_ERROR.exit;
@@ -54,6 +61,10 @@ export function requestCommand(command: Command): Command {
     )
     .option("--grpc <host:port>", "ask over gRPC instead")
     .option("--model-name <name>", "name of the model", "faceid")
+    .option(
+      "--api-key <key>",
+      "key for a server that takes one; better in FACEID_API_KEY, which other users of the machine do not see",
+    )
     .option(
       "--verify",
       "send the files to the server's :verify, which finds the faces and decides; models without signatures, such as packs, are always asked so",

@@ -1,17 +1,33 @@
 /** @file Who may use the galleries: a program on this machine without a key, or a key by its scopes. */
 import type { IncomingHttpHeaders } from "node:http";
 import type { Scope } from "../../api/operations.ts";
+import { type ApiKey, permit, unauthenticated } from "../access/access.ts";
 import { StatusError } from "../status.ts";
+
+/** Who asks. */
+export interface Asking {
+  readonly headers: IncomingHttpHeaders;
+  /** The key that the gate found, if any. */
+  readonly key?: ApiKey | undefined;
+}
 
 /** Decides about requests before their bodies are read. */
 export interface Access {
   /**
    * @param gallery the gallery that is asked for, if any.
    * @returns who asks, for the record of events.
-   * @throws StatusError `UNAUTHENTICATED` or `PERMISSION_DENIED`.
+   * @throws FaceError or StatusError `UNAUTHENTICATED` or `PERMISSION_DENIED`.
    */
-  authorise(headers: IncomingHttpHeaders, scope: Scope, gallery: string | undefined): string;
+  authorise(asking: Asking, scope: Scope, gallery: string | undefined): string;
 }
+
+/** By keys, with their scopes and galleries. */
+export const keyAccess: Access = {
+  authorise({ headers, key }, scope, gallery) {
+    if (key === undefined) throw unauthenticated(headers.authorization);
+    return permit(key, scope, gallery).id;
+  },
+};
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/i;
 
@@ -30,7 +46,7 @@ const refuse = (why: string) =>
  * through: neither by a request of its own (`Origin`, `Sec-Fetch-Site`), nor by a name of its own that leads here (`Host`).
  */
 export const loopbackAccess: Access = {
-  authorise(headers) {
+  authorise({ headers }) {
     const { host = "", origin } = headers;
     if (!isLoopback(hostOf(host))) throw refuse("the request names another host");
     if (origin !== undefined && origin.replace(/^https?:\/\//i, "") !== host) {

@@ -55,6 +55,7 @@ export interface Admitted {
 }
 
 type Line = Pick<RestRequest, "id" | "method" | "target" | "headers">;
+type Asking = Pick<RestRequest, "headers" | "key">;
 
 /** What an operation is answered from. */
 interface Call {
@@ -206,11 +207,11 @@ const noGallery = (name: string) =>
   new FaceError("GALLERY_NOT_FOUND", `there is no gallery ${JSON.stringify(name)}`);
 
 /** Finds the operation and checks who asks; nothing of the body is needed. */
-function admit(service: GalleryService, { method, target, headers }: Line): Admitted | RestAnswer {
+function admit(service: GalleryService, { method, target }: Line, asking: Asking): Admitted | RestAnswer {
   const asked = askedFor(method, target);
   if (asked.kind === "nothing") {
     // Who may do nothing learns nothing of what there is.
-    service.access.authorise(headers, "predict", undefined);
+    service.access.authorise(asking, "predict", undefined);
     throw new StatusError("NOT_FOUND", "There is no such path; /v1/openapi.json lists them");
   }
   if (asked.kind === "otherMethod") {
@@ -221,7 +222,7 @@ function admit(service: GalleryService, { method, target, headers }: Line): Admi
   }
   const { id, parameters } = asked;
   const operation = operationOf(id);
-  const actor = service.access.authorise(headers, operation.scope, parameters.gallery);
+  const actor = service.access.authorise(asking, operation.scope, parameters.gallery);
   const { gallery } = parameters;
   if (gallery !== undefined && !service.open.has(gallery)) throw noGallery(gallery);
   return { id, operation, parameters, query: checkedQuery(operation.query, asked.query), actor };
@@ -259,7 +260,7 @@ async function answerAdmitted(
   const name = parameters.gallery ?? "";
   const mayRead = (gallery: string) => {
     try {
-      service.access.authorise(headers, "read", gallery);
+      service.access.authorise(request, "read", gallery);
       return true;
     } catch {
       return false;
@@ -310,10 +311,11 @@ export function admitGallery(
   service: GalleryService,
   context: RestContext,
   line: Line,
+  key: RestRequest["key"],
 ): { readonly admitted: Admitted } | { readonly answer: RestAnswer } {
   const startedMs = performance.now();
   try {
-    const admitted = admit(service, line);
+    const admitted = admit(service, line, { headers: line.headers, key });
     return isAnswer(admitted) ? { answer: admitted } : { admitted };
   } catch (error) {
     return { answer: recorded(service, context, line, startedMs, error)! };

@@ -1,5 +1,7 @@
 /** @file Failures of the galleries as answers: status, code, message and hint, without internals. */
 import { FaceError, systemCode } from "../../base/errors.ts";
+import { RateExceeded } from "../access/rates.ts";
+import { retryAfter } from "../rest/admission.ts";
 import type { RestAnswer } from "../rest/handler.ts";
 import { CLIENT_CODES, STATUS, StatusError, toStatusError } from "../status.ts";
 
@@ -21,11 +23,8 @@ const SAID: Readonly<Record<string, Said>> = {
   PERSON_CHANGED: { status: 412, hint: "read the person again and repeat the change" },
   GALLERY_NOT_FOUND: { status: 404, hint: "GET /v1/galleries lists the galleries" },
   MODEL_UNSUPPORTED: { status: 409 },
-};
-
-const STATUS_HINTS: Readonly<Record<string, string>> = {
-  UNAUTHENTICATED: "send Authorization: Bearer KEY; faceid keys add makes one",
-  PERMISSION_DENIED: "use a key with that scope and gallery",
+  UNAUTHENTICATED: { status: 401, hint: "faceid keys add makes a key; send Authorization: Bearer KEY" },
+  PERMISSION_DENIED: { status: 403, hint: "use a key with that scope and gallery" },
 };
 
 /** SQLSTATE: a row that is referred to is gone; a value that a column cannot hold (PostgreSQL manual, appendix A). */
@@ -62,7 +61,12 @@ export function failureAnswer(thrown: unknown): { answer: RestAnswer; failure: S
   const said = ours === undefined ? undefined : SAID[ours.code];
   if (ours !== undefined && said !== undefined) {
     const code = ours.code === "CONFIG_INVALID" ? "INVALID_ARGUMENT" : ours.code;
-    const answer = { status: said.status, headers, body: body(code, ours.message, said.hint) };
+    const challenge = code === "UNAUTHENTICATED" ? { "www-authenticate": "Bearer" } : {};
+    const answer = {
+      status: said.status,
+      headers: { ...headers, ...challenge },
+      body: body(code, ours.message, said.hint),
+    };
     return { answer, failure: new StatusError(ours.status, ours.message, { cause: ours }) };
   }
   const failure =
@@ -73,11 +77,11 @@ export function failureAnswer(thrown: unknown): { answer: RestAnswer; failure: S
         });
   const { status, message } = failure;
   const code = ours?.code ?? status;
-  const challenge = status === "UNAUTHENTICATED" ? { "www-authenticate": "Bearer" } : {};
+  const later = failure instanceof RateExceeded ? retryAfter(failure) : {};
   const answer = {
     status: STATUS[status].http,
-    headers: { ...headers, ...challenge },
-    body: body(code, message, STATUS_HINTS[status]),
+    headers: { ...headers, ...later },
+    body: body(code, message),
   };
   return { answer, failure };
 }

@@ -2,7 +2,9 @@
  * @file Galleries over REST on a real socket, with faces by a formula: every answer is held against the OpenAPI document, and
  * what is tried to break in is refused.
  */
+import { writeFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
+import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
@@ -18,14 +20,16 @@ import { Random } from "../../base/random.ts";
 import { GalleryClient } from "../../client/gallery-client.ts";
 import { cosineSimilarity } from "../../faces/embedder.ts";
 import { Gallery } from "../../gallery/gallery.ts";
+import { KeyRing } from "../access/access.ts";
+import { Gate } from "../access/gate.ts";
+import { newKey, writeKeys } from "../access/keys.ts";
 import { JsonCodec } from "../json/codec.ts";
 import { UNBOUNDED } from "../memory-budget.ts";
 import { ServerMetrics } from "../metrics.ts";
 import type { Photograph, PhotoThreads } from "../photos/photo-threads.ts";
 import type { Catalog } from "../repository/catalog.ts";
 import { type RestServer, startRest } from "../rest/rest-server.ts";
-import { StatusError } from "../status.ts";
-import { type Access, loopbackAccess } from "./access.ts";
+import { keyAccess, loopbackAccess } from "./access.ts";
 import { GalleryService, type ServedModel } from "./service.ts";
 
 const DIMENSIONS = 16;
@@ -101,25 +105,14 @@ const photos = {
 } as unknown as PhotoThreads;
 
 /** Keys by name: what each may do, in one gallery or in all. */
-const KEYS: Readonly<Record<string, { scopes: readonly string[]; gallery?: string }>> = {
-  all: { scopes: ["predict", "read", "enrol", "identify", "admin"] },
+const ALL = ["predict", "read", "enrol", "identify", "admin"] as const;
+const KEYS = {
+  all: { scopes: ALL },
   reader: { scopes: ["predict", "read"] },
-  elsewhere: { scopes: ["predict", "read", "enrol", "identify", "admin"], gallery: "other" },
-};
-const keyAccess: Access = {
-  authorise({ authorization = "" }, scope, gallery) {
-    const name = authorization.replace(/^Bearer /, "");
-    const key = Object.hasOwn(KEYS, name) ? KEYS[name] : undefined;
-    if (key === undefined) throw new StatusError("UNAUTHENTICATED", "There is no such key");
-    if (
-      !key.scopes.includes(scope) ||
-      (key.gallery !== undefined && gallery !== undefined && gallery !== key.gallery)
-    ) {
-      throw new StatusError("PERMISSION_DENIED", `The key may not ${scope} here`);
-    }
-    return `key-${name}`;
-  },
-};
+  elsewhere: { scopes: ALL, galleries: ["other"] },
+} as const;
+const made = Object.entries(KEYS).map(([name, wish]) => newKey({ name, ...wish }, new Date()));
+const tokens = new Map(made.map(({ key, token }) => [key.name, token]));
 
 const document = openApiDocument("1.2.3") as {
   paths: Record<string, Record<string, { responses: Record<string, unknown> }>>;
@@ -156,15 +149,15 @@ const servers: RestServer[] = [];
 let open: string;
 let locked: string;
 
-async function serve(access: Access): Promise<string> {
+async function serve(keys?: KeyRing): Promise<string> {
+  const access = keys === undefined ? loopbackAccess : keyAccess;
   const service = new GalleryService(
     {
       open: new Map([["people", gallery]]),
       matcher: { measure: "cosine", calibration: CALIBRATION, similarity: cosineSimilarity },
       model: MODEL,
-      access,
     },
-    { photos, metrics, log: silentLog },
+    { access, photos, metrics, log: silentLog },
   );
   const context = {
     catalog: { names: () => [], versions: () => [] } as unknown as Catalog,
@@ -174,7 +167,13 @@ async function serve(access: Access): Promise<string> {
     options: { timeoutMs: 5000, enableCors: true, listModels: true, acceptBinary: false },
   };
   const limits = { maxBodyBytes: 1 << 22, requestTimeoutMs: 5000, maxConnections: 100 };
-  const options = { limits, budget: UNBOUNDED, galleries: service, bindAddress: "127.0.0.1" };
+  const options = {
+    limits,
+    budget: UNBOUNDED,
+    galleries: service,
+    bindAddress: "127.0.0.1",
+    gate: new Gate({ keys, requireKey: false }),
+  };
   const server = await startRest(context, options, 0);
   servers.push(server);
   return `http://127.0.0.1:${server.port}`;
@@ -230,8 +229,10 @@ beforeAll(async () => {
     template: "centroid",
   } as const;
   gallery = await Gallery.open(ADDRESS, { create: model });
+  const file = join(await temporaryFolder(), "keys.json");
+  await writeFile(file, writeKeys(made.map(({ key }) => key)));
   codec = new JsonCodec({ workers: 1, maxQueued: 4 });
-  [open, locked] = [await serve(loopbackAccess), await serve(keyAccess)];
+  [open, locked] = [await serve(), await serve(await KeyRing.open(file))];
 });
 afterAll(async () => {
   for (const server of servers) await server.close(0);
@@ -540,7 +541,7 @@ describe("who is this, over REST", () => {
 });
 
 describe("who may ask", () => {
-  const bearer = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
+  const bearer = (name: string) => ({ headers: { authorization: `Bearer ${tokens.get(name) ?? name}` } });
 
   it("is told by the key, before the body is read", async () => {
     expect(await ask("GET", PEOPLE, {}, locked)).toMatchObject({
@@ -575,7 +576,7 @@ describe("who may ask", () => {
       locked,
     );
     const { answer } = await ask("GET", "/v1/galleries/people/events?limit=1000", bearer("all"), locked);
-    expect(answer.events.at(-1)).toMatchObject({ action: "enrolled", actor: "key-all" });
+    expect(answer.events.at(-1)).toMatchObject({ action: "enrolled", actor: made[0]!.key.id });
   });
 
   it.each<[string, Readonly<Record<string, string>>]>([

@@ -18,10 +18,10 @@ export interface GalleriesOptions {
   /** The pack's measure and thresholds. */
   readonly matcher: Matcher;
   readonly model: ServedModel;
-  readonly access: Access;
 }
 
 interface Parts {
+  readonly access: Access;
   readonly photos: PhotoThreads;
   readonly metrics: ServerMetrics;
   readonly log: Log;
@@ -42,7 +42,7 @@ export class GalleryService {
   readonly keys = new IdempotencyKeys();
   #enrolled = 0;
 
-  constructor({ open, matcher, model, access }: GalleriesOptions, { photos, metrics, log }: Parts) {
+  constructor({ open, matcher, model }: GalleriesOptions, { access, photos, metrics, log }: Parts) {
     this.open = open;
     this.matcher = matcher;
     this.model = model;

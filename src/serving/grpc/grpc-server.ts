@@ -30,6 +30,7 @@ import {
 import { ServerReflection as ServerReflectionAlpha } from "../../proto/grpc/reflection/v1alpha/reflection_pb.ts";
 import { ModelService } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { PredictionService } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
+import type { Gate } from "../access/gate.ts";
 import type { RunOptions } from "../engine/servable.ts";
 import type { ServerMetrics } from "../metrics.ts";
 import { portError } from "../ports.ts";
@@ -37,6 +38,7 @@ import type { Catalog } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, recordAnswer, requestId } from "../request.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
 import type { Tls } from "../tls.ts";
+import { guarded } from "./admission.ts";
 import { type IntakeOptions, memoryOf, meter } from "./intake.ts";
 import { healthOf, healthRpc, modelStatusRpc, reloadRpc } from "./model-service.ts";
 import {
@@ -67,6 +69,8 @@ export interface GrpcServerOptions {
   readonly tls?: Tls | undefined;
   readonly enableHealth: boolean;
   readonly intake: IntakeOptions;
+  /** Checks keys and rates before a message is read; left out, anybody may call anything. */
+  readonly gate?: Gate | undefined;
   readonly maxConnections: number;
   /** grpc-js channel options, such as `grpc.max_receive_message_length`. */
   readonly channelOptions: ChannelOptions;
@@ -256,7 +260,7 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
     interceptors: [
       (method, call) => {
         meter(method.path, method.requestStream, call, options.intake);
-        return call as ServerInterceptingCall;
+        return guarded(call, method.path, options.gate) as ServerInterceptingCall;
       },
     ],
   });

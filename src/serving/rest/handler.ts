@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { FaceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { TensorMap } from "../../base/tensor.ts";
+import type { ApiKey, KeyRing } from "../access/access.ts";
 import { classify } from "../classify.ts";
 import { detect, embed } from "../faces.ts";
 import type { JsonCodec } from "../json/codec.ts";
@@ -47,6 +48,8 @@ export interface RestContext {
   readonly photos?: PhotoThreads | undefined;
   /** Fetches photographs that requests name by URL; absent where they may not. */
   readonly imageUrls?: ImageUrls | undefined;
+  /** The keys that clients may have; absent where there are none. */
+  readonly keys?: KeyRing | undefined;
   readonly metrics: ServerMetrics;
   readonly log: Log;
   /** Aborted when the server is about to stop. */
@@ -61,6 +64,8 @@ export interface RestRequest {
   /** Path and query exactly as in the request line. */
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
+  /** The client's API key, where it sent one that may be used. */
+  readonly key?: ApiKey | undefined;
   readonly body: Uint8Array;
   /** For the request's tensors. */
   readonly memory: RequestMemory;
@@ -83,10 +88,11 @@ const CORS_HEADERS = {
   "access-control-allow-methods": "POST, GET",
   "access-control-allow-headers": "Content-Type",
 } as const;
+const CORS_WITH_KEYS = { ...CORS_HEADERS, "access-control-allow-headers": "Content-Type, Authorization" };
 
 /** Answers a request under `/v1/`. Never throws. */
 export async function answerRest(context: RestContext, request: RestRequest): Promise<RestAnswer> {
-  const cors = context.options.enableCors ? CORS_HEADERS : {};
+  const cors = context.options.enableCors ? (context.keys ? CORS_WITH_KEYS : CORS_HEADERS) : {};
   const { id, method, target } = request;
   if (method === "OPTIONS") {
     const isWeb = /https?:\/\//.test(request.headers.origin ?? "");

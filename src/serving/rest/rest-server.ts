@@ -8,6 +8,8 @@ import fastify, {
   type HTTPMethods,
 } from "fastify";
 import { systemCode } from "../../base/errors.ts";
+import type { ApiKey } from "../access/access.ts";
+import type { Gate } from "../access/gate.ts";
 import { admitGallery, answerGallery } from "../galleries/answer.ts";
 import { isGalleryTarget } from "../galleries/call.ts";
 import { failureAnswer, tooLargeAnswer } from "../galleries/failures.ts";
@@ -21,6 +23,7 @@ import { REQUEST_ID_HEADER, requestId } from "../request.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
 import type { Tls } from "../tls.ts";
+import { admitRest, refusedAnswer } from "./admission.ts";
 import { BodyTooLarge, collectBody } from "./body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./handler.ts";
 import { isUri } from "./path.ts";
@@ -42,6 +45,8 @@ export interface RestServerOptions {
   readonly limits: RestLimits;
   /** Of the memory of all requests. */
   readonly budget: MemoryBudget;
+  /** Checks keys and rates before a body is read; left out, anybody may ask anything. */
+  readonly gate?: Gate | undefined;
   /** Path of the Prometheus page; default none. */
   readonly metricsPath?: string | undefined;
   readonly tls?: Tls | undefined;
@@ -142,20 +147,28 @@ async function answer(
   reply.header(REQUEST_ID_HEADER, request.id);
   if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
   if (UNDER_V1.test(target)) {
-    const { status, headers, body } = await answerV1(request, context, options);
-    // For text, fastify would add a character set to the content type.
-    return reply.code(status).headers(headers).send(asBuffer(body));
+    return send(reply, await answerV1(request, context, options));
   }
   const [path = ""] = target.split("?", 1);
   const file = options.page?.at(request.method, path);
   if (file !== undefined) return reply.headers(file.headers).send(file.body);
   if (path === options.metricsPath) {
+    try {
+      await admitRest(options.gate, request.raw, target, true);
+    } catch (error) {
+      return send(reply, refusedAnswer(error));
+    }
     if (target === path) return reply.headers(TEXT).send(context.metrics.page());
     return reply.code(400).headers(TEXT).send(`Unexpected path: ${target}. Should be ${path}`);
   }
   if (target === "/healthz") return reply.headers(TEXT).send("ok\n");
   if (target === "/readyz") return ready(reply, context);
   return reply.code(404).headers(HTML).send(NOT_FOUND_PAGE);
+}
+
+function send(reply: FastifyReply, { status, headers, body }: RestAnswer): FastifyReply {
+  // For text, fastify would add a character set to the content type.
+  return reply.code(status).headers(headers).send(asBuffer(body));
 }
 
 function asBuffer(body: Uint8Array | string): Buffer {
@@ -177,7 +190,7 @@ function ready(reply: FastifyReply, { catalog, draining }: RestContext): Fastify
 async function answerV1(
   request: FastifyRequest,
   context: RestContext,
-  { budget, limits, galleries }: RestServerOptions,
+  { budget, gate, limits, galleries }: RestServerOptions,
 ): Promise<RestAnswer> {
   const line = {
     id: request.id,
@@ -185,11 +198,18 @@ async function answerV1(
     target: request.originalUrl,
     headers: request.raw.headers,
   };
+  const ofGallery = galleries !== undefined && isGalleryTarget(line.target) ? galleries : undefined;
+  let key: ApiKey | undefined;
+  try {
+    key = await admitRest(gate, request.raw, line.target);
+  } catch (error) {
+    return ofGallery === undefined ? refusedAnswer(error) : unread(failureAnswer(error).answer, request.raw);
+  }
   // Who may not ask is refused before anything of the body is held.
   const gallery =
-    galleries !== undefined && isGalleryTarget(line.target)
-      ? { service: galleries, ...admitGallery(galleries, context, line) }
-      : undefined;
+    ofGallery === undefined
+      ? undefined
+      : { service: ofGallery, ...admitGallery(ofGallery, context, line, key) };
   if (gallery !== undefined && "answer" in gallery) return unread(gallery.answer, request.raw);
   const left = new AbortController();
   const leave = () => left.abort(new StatusError("CANCELLED", "The client has left."));
@@ -210,7 +230,7 @@ async function answerV1(
       ? await collectBody(request.raw, { maxBytes: limits.maxBodyBytes, memory, mayShare })
       : new Uint8Array(0);
     receivedMs = performance.now();
-    const whole = { ...line, body, memory, signal: left.signal };
+    const whole = { ...line, key, body, memory, signal: left.signal };
     if (gallery === undefined) return await answerRest(context, whole);
     return await answerGallery(gallery.service, context, gallery.admitted, whole);
   } catch (error) {
