@@ -64,7 +64,7 @@ export type { Pack, PackFile, PackRole } from "./faces/packs/catalogue.ts";
 export type { OnPackProgress, PackProgress } from "./faces/packs/fetch.ts";
 export type { AddPackOptions, OpenPackOptions, PackStatus } from "./faces/packs/store.ts";
 
-// Galleries on a server
+// Galleries on a server, and the page
 
 export {
   GalleryClient,
@@ -83,6 +83,7 @@ export {
   ServiceError,
   type ServiceFacts,
 } from "./client/gallery-client.ts";
+export { type AppOptions, app, type RunningApp } from "./jobs/app.ts";
 
 // Galleries: who is this?
 

@@ -51,7 +51,8 @@ const EN = {
   search: "Search by name",
   addPerson: "Add a person",
   nobody: "Nobody is enrolled yet",
-  nobodyLead: "Add a person with one or more photographs; several, taken on different days, are recognised better.",
+  nobodyLead:
+    "Add a person with one or more photographs; several, taken on different days, are recognised better.",
   noMatchFor: "Nobody's name contains “{text}”.",
   facesCount: "{count} faces",
   oneFace: "1 face",
@@ -123,7 +124,8 @@ const EN = {
   keyLead: "Ask who runs it for an API key. It is kept until you close this tab.",
   key: "API key",
   keyWrong: "The server does not accept this key.",
-  "error.FACE_NOT_FOUND": "No face was found. Use a photograph that shows the face from the front, sharp and large enough.",
+  "error.FACE_NOT_FOUND":
+    "No face was found. Use a photograph that shows the face from the front, sharp and large enough.",
   "error.SEVERAL_FACES": "There are several faces on the photograph.",
   "error.IMAGE_UNREADABLE": "The file cannot be read as an image.",
   "error.FACE_UNFIT": "The face is not good enough to be compared.",
@@ -166,7 +168,8 @@ const DE: Words = {
   different: "Wahrscheinlich verschiedene Personen",
   similarity: "Ähnlichkeit {similarity}",
   thresholdIs: "Schwelle {threshold}",
-  scaleText: "Ähnlichkeit {similarity} auf einer Skala von {low} bis {high}; die Schwelle liegt bei {threshold}.",
+  scaleText:
+    "Ähnlichkeit {similarity} auf einer Skala von {low} bis {high}; die Schwelle liegt bei {threshold}.",
   farMeaning:
     "Bei dieser Schwelle gelten etwa {count} von {of} Paaren verschiedener Personen als dieselbe Person (95-%-Intervall: {low} bis {high}).",
   strictness: "Wie selten Fremde als dieselbe Person gelten dürfen",
@@ -212,7 +215,8 @@ const DE: Words = {
   choosePerson: "Person wählen",
   remove: "Löschen",
   removePerson: "Diese Person löschen",
-  removeQuestion: "{name} mit allen Gesichtern und aufbewahrten Fotos löschen? Das lässt sich nicht rückgängig machen.",
+  removeQuestion:
+    "{name} mit allen Gesichtern und aufbewahrten Fotos löschen? Das lässt sich nicht rückgängig machen.",
   removeFaceQuestion: "Dieses Gesicht löschen?",
   yesDelete: "Löschen",
   enrolledOn: "Aufgenommen am {date}",
@@ -260,10 +264,12 @@ const DE: Words = {
   notCalibrated: "Dieses Modell wurde nicht gemessen und hat daher keine Schwellen.",
   measuredBand: "Schattiert: 95-%-Intervalle. Punkte: gemessen; Linien dazwischen sind interpoliert.",
   keyTitle: "Dieser Server verlangt einen Schlüssel",
-  keyLead: "Fragen Sie den Betreiber nach einem API-Schlüssel. Er wird behalten, bis Sie diesen Tab schließen.",
+  keyLead:
+    "Fragen Sie den Betreiber nach einem API-Schlüssel. Er wird behalten, bis Sie diesen Tab schließen.",
   key: "API-Schlüssel",
   keyWrong: "Der Server nimmt diesen Schlüssel nicht an.",
-  "error.FACE_NOT_FOUND": "Kein Gesicht gefunden. Nehmen Sie ein Foto, das das Gesicht von vorn, scharf und groß genug zeigt.",
+  "error.FACE_NOT_FOUND":
+    "Kein Gesicht gefunden. Nehmen Sie ein Foto, das das Gesicht von vorn, scharf und groß genug zeigt.",
   "error.SEVERAL_FACES": "Auf dem Foto sind mehrere Gesichter.",
   "error.IMAGE_UNREADABLE": "Die Datei lässt sich nicht als Bild lesen.",
   "error.FACE_UNFIT": "Das Gesicht ist nicht gut genug für einen Vergleich.",
@@ -373,7 +379,8 @@ const FR: Words = {
   oneFaceFound: "1 visage, {named} nommé",
   nearest: "Les plus ressemblants",
   whoWait: "Les noms apparaissent ici.",
-  extrapolated: "Un taux aussi bas n’a pas été mesuré pour autant de personnes ; le seuil prolonge les mesures.",
+  extrapolated:
+    "Un taux aussi bas n’a pas été mesuré pour autant de personnes ; le seuil prolonge les mesures.",
   comparedWith: "Comparé à {count} personnes, seuil {threshold}",
   modelTitle: "Ce que le modèle sait et ne sait pas",
   modelLead: "Déplacez le seuil pour voir les deux sortes d’erreurs.",
@@ -384,7 +391,8 @@ const FR: Words = {
   frrLong: "une personne prise pour deux",
   oneInAbout: "environ 1 sur {n}",
   curve: "Taux d’erreur selon le seuil",
-  curveText: "Les deux taux d’erreur selon le seuil : les fausses acceptations baissent, les faux rejets montent.",
+  curveText:
+    "Les deux taux d’erreur selon le seuil : les fausses acceptations baissent, les faux rejets montent.",
   facts: "Faits",
   factModel: "Modèle",
   factLicence: "Licence des poids",
@@ -396,10 +404,12 @@ const FR: Words = {
   notCalibrated: "Ce modèle n’a pas été mesuré, il n’a donc pas de seuils.",
   measuredBand: "Ombré : intervalles à 95 %. Points : mesurés ; les lignes entre eux sont interpolées.",
   keyTitle: "Ce serveur demande une clé",
-  keyLead: "Demandez une clé d’API à la personne qui le gère. Elle est gardée jusqu’à la fermeture de l’onglet.",
+  keyLead:
+    "Demandez une clé d’API à la personne qui le gère. Elle est gardée jusqu’à la fermeture de l’onglet.",
   key: "Clé d’API",
   keyWrong: "Le serveur n’accepte pas cette clé.",
-  "error.FACE_NOT_FOUND": "Aucun visage trouvé. Prenez une photo qui montre le visage de face, net et assez grand.",
+  "error.FACE_NOT_FOUND":
+    "Aucun visage trouvé. Prenez une photo qui montre le visage de face, net et assez grand.",
   "error.SEVERAL_FACES": "Il y a plusieurs visages sur la photo.",
   "error.IMAGE_UNREADABLE": "Le fichier ne peut pas être lu comme image.",
   "error.FACE_UNFIT": "Le visage n’est pas assez bon pour être comparé.",
@@ -467,7 +477,9 @@ export const isWord = (text: string): text is Word => Object.hasOwn(EN, text);
 
 /** A number as the language writes it. */
 export const number = (value: number, digits = 2): string =>
-  new Intl.NumberFormat(language, { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
+  new Intl.NumberFormat(language, { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(
+    value,
+  );
 
 /** A count, or a number of few digits. */
 export const count = (value: number, significant?: number): string =>
