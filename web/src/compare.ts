@@ -5,7 +5,7 @@ import { onPaste, PhotoInput } from "./photo-input.ts";
 import { type Comparison, compare, concernsSecond, failureText } from "./server.ts";
 import { crop } from "./stage.ts";
 import { type Context, ONE_IN, type View } from "./view.ts";
-import { count, number, t } from "./words.ts";
+import { count, datasetName, number, t } from "./words.ts";
 
 /** The ends of the scale; similarities beyond are drawn at its ends. */
 const [LOW, HIGH] = [-0.2, 1];
@@ -44,7 +44,7 @@ function meaning({ estimate, low, high }: NonNullable<Comparison["falseAcceptRat
   return t("farMeaning", { count: pairs(estimate), of: count(of), low: pairs(low), high: pairs(high) });
 }
 
-export function compareView({ facts, say }: Context): View {
+export function compareView({ facts }: Context): View {
   const { calibration } = facts.model;
   const result = h("section", { class: "card result", "aria-live": "polite" });
   const wait = (text: string) => result.replaceChildren(h("p", { class: "wait" }, text));
@@ -111,7 +111,7 @@ export function compareView({ facts, say }: Context): View {
       ...(falseAcceptRate === undefined ? [] : [h("p", { class: "meaning" }, meaning(falseAcceptRate))]),
       ...(calibration === null
         ? []
-        : [h("p", { class: "hint" }, t("farLine", { dataset: calibration.dataset }))]),
+        : [h("p", { class: "hint" }, t("farLine", { dataset: datasetName(calibration.dataset) }))]),
       ...(warnings.length === 0
         ? []
         : [
@@ -123,7 +123,6 @@ export function compareView({ facts, say }: Context): View {
             ),
           ]),
     );
-    say(verdict);
   }
 
   const inputs = [

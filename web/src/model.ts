@@ -2,7 +2,7 @@
 import type { ServiceFacts } from "../../src/client/gallery-client.ts";
 import { freshId, h, s } from "./dom.ts";
 import type { Context, View } from "./view.ts";
-import { count, number, percent, t } from "./words.ts";
+import { count, datasetName, number, percent, t } from "./words.ts";
 
 type Calibration = NonNullable<ServiceFacts["model"]["calibration"]>;
 type Rate = Calibration["points"][number]["measuredFar"];
@@ -42,14 +42,17 @@ function between(points: readonly Measured[], which: "far" | "frr", threshold: n
   return 10 ** (logOf(a[which].estimate) + part * (logOf(b[which].estimate) - logOf(a[which].estimate)));
 }
 
-const [WIDTH, HEIGHT] = [640, 340];
+const HEIGHT = 340;
+/** So that letters keep their size on phones. */
+const widthOfChart = () => (matchMedia("(max-width: 760px)").matches ? 400 : 960);
 const EDGE = { left: 64, right: 16, top: 16, bottom: 44 };
 
 /** The chart; the function moves its line. */
 function chart(points: readonly Measured[]): { element: SVGSVGElement; move(threshold: number): void } {
+  const width = widthOfChart();
   const [first, last] = [points[0]!.threshold, points.at(-1)!.threshold];
   const x = (threshold: number) =>
-    EDGE.left + ((threshold - first) / (last - first)) * (WIDTH - EDGE.left - EDGE.right);
+    EDGE.left + ((threshold - first) / (last - first)) * (width - EDGE.left - EDGE.right);
   const y = (rate: number) =>
     EDGE.top + (logOf(rate) / Math.log10(LEAST)) * (HEIGHT - EDGE.top - EDGE.bottom);
   const line = (which: "far" | "frr") =>
@@ -65,7 +68,7 @@ function chart(points: readonly Measured[]): { element: SVGSVGElement; move(thre
     s(
       "g",
       {},
-      s("line", { class: "grid", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(rate), y2: y(rate) }),
+      s("line", { class: "grid", x1: EDGE.left, x2: width - EDGE.right, y1: y(rate), y2: y(rate) }),
       s("text", { x: EDGE.left - 8, y: y(rate) + 4, "text-anchor": "end" }, percent(rate)),
     ),
   );
@@ -82,11 +85,11 @@ function chart(points: readonly Measured[]): { element: SVGSVGElement; move(thre
   const title = freshId();
   const element = s(
     "svg",
-    { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-labelledby": title },
+    { class: "chart", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-labelledby": title },
     s("title", { id: title }, t("curveText")),
     ...grid,
     ...labels,
-    s("text", { x: (WIDTH + EDGE.left) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, t("threshold")),
+    s("text", { x: (width + EDGE.left) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, t("threshold")),
     s("path", { class: "band far", d: band("far") }),
     s("path", { class: "band frr", d: band("frr") }),
     s("path", { class: "line far", d: line("far") }),
@@ -137,8 +140,7 @@ function curves(calibration: Calibration): HTMLElement {
     value: calibration.threshold,
   });
   output.htmlFor.add(slider.id);
-  const move = () => {
-    const threshold = Number(slider.value);
+  const move = (threshold: number) => {
     output.value = number(threshold, 3);
     slider.setAttribute(
       "aria-valuetext",
@@ -147,8 +149,9 @@ function curves(calibration: Calibration): HTMLElement {
     drawn.move(threshold);
     for (const kind of ["far", "frr"] as const) boxes[kind].show(between(points, kind, threshold));
   };
-  slider.addEventListener("input", move);
-  move();
+  slider.addEventListener("input", () => move(Number(slider.value)));
+  // The slider's steps may miss it by a little.
+  move(calibration.threshold);
   return h(
     "section",
     { class: "card curves" },
@@ -171,7 +174,7 @@ export function modelView({ facts }: Context): View {
   if (calibration !== null) {
     const { dataset, people, positives, negatives } = calibration;
     rows.push(
-      [t("factMeasured"), `${dataset}; ${people}`],
+      [t("factMeasured"), `${datasetName(dataset)}; ${people}`],
       [t("factPairs"), t("pairsText", { positives: count(positives), negatives: count(negatives) })],
     );
   }

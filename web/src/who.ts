@@ -37,7 +37,7 @@ function faceEntry(face: Found): HTMLElement {
   );
 }
 
-export function whoView({ gallery, say }: Context): View {
+export function whoView({ gallery }: Context): View {
   const client = clientOf(gallery);
   const result = h("section", { class: "card result who", "aria-live": "polite" });
   const wait = (text: string) => result.replaceChildren(h("p", { class: "wait" }, text));
@@ -73,7 +73,6 @@ export function whoView({ gallery, say }: Context): View {
       ),
       first.extrapolated ? h("p", { class: "hint" }, t("extrapolated")) : "",
     );
-    if (camera === undefined) say(`${summary}: ${faces.map(nameOf).join(", ")}`);
   }
 
   async function identify(file: Blob, mine: number): Promise<void> {

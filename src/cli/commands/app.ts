@@ -30,7 +30,13 @@ async function run({ gallery, port, open }: AppFlags): Promise<void> {
   using interrupt = onInterrupt(() => consoleLog().info("stopping"));
   const { signal } = interrupt;
   const log = { ...consoleLog(), info: () => undefined };
-  await using running = await app({ gallery, port, log, signal });
+  const started = await app({ gallery, port, log, signal }).catch((error: unknown) => {
+    // Who stops it while it starts has no use for an error.
+    if (signal.aborted) return undefined;
+    throw error;
+  });
+  if (started === undefined) return;
+  await using running = started;
   console.log(`${running.url}\n  people are kept in ${running.gallery}\n  Ctrl-C stops it`);
   if (open === true) openBrowser(running.url);
   if (signal.aborted) return;
