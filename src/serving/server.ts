@@ -15,6 +15,7 @@ import { type GrpcServer, type GrpcServerOptions, startGrpc } from "./grpc/grpc-
 import { JsonCodec } from "./json/codec.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { ServerMetrics } from "./metrics.ts";
+import { ModelSwitch } from "./open-inference/models.ts";
 import type { Page } from "./page.ts";
 import { ImageUrls } from "./photos/image-urls.ts";
 import { PackCatalog, type PackModel } from "./photos/pack-catalog.ts";
@@ -141,7 +142,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let grpc: GrpcServer | undefined;
   let rest: RestServer | undefined;
   const draining = new AbortController();
-  const parts = { catalog, metrics, codec, draining: draining.signal };
+  const parts = {
+    catalog,
+    modelSwitch: new ModelSwitch(catalog),
+    metrics,
+    codec,
+    draining: draining.signal,
+  };
   let following: NodeJS.Timeout | undefined;
   const close = async (graceMs = DEFAULT_GRACE_MS) => {
     clearInterval(following);
@@ -238,7 +245,7 @@ function gateOf({ requireApiKey, rateLimit }: ServerOptions, keys: KeyRing | und
 
 async function openGrpc(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "draining">,
+  parts: Pick<RestContext, "catalog" | "modelSwitch" | "codec" | "metrics" | "draining">,
   { limits, budget, gate }: Guards,
 ): Promise<GrpcServer | undefined> {
   const { log, grpcPort, grpcSocketPath, tls } = options;
@@ -285,7 +292,10 @@ function messageLimit(given: number | undefined): number {
 
 async function openRest(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "keys" | "metrics" | "photos" | "imageUrls" | "draining">,
+  parts: Pick<
+    RestContext,
+    "catalog" | "modelSwitch" | "codec" | "keys" | "metrics" | "photos" | "imageUrls" | "draining"
+  >,
   guards: Guards,
 ): Promise<RestServer | undefined> {
   const { log, restPort, metricsPath, tls, page } = options;

@@ -26,6 +26,7 @@ import { newKey, writeKeys } from "../access/keys.ts";
 import { JsonCodec } from "../json/codec.ts";
 import { UNBOUNDED } from "../memory-budget.ts";
 import { ServerMetrics } from "../metrics.ts";
+import type { ModelSwitch } from "../open-inference/models.ts";
 import type { Photograph, PhotoThreads } from "../photos/photo-threads.ts";
 import type { Catalog } from "../repository/catalog.ts";
 import { type RestServer, startRest } from "../rest/rest-server.ts";
@@ -161,6 +162,7 @@ async function serve(keys?: KeyRing): Promise<string> {
   );
   const context = {
     catalog: { names: () => [], versions: () => [] } as unknown as Catalog,
+    modelSwitch: {} as ModelSwitch,
     codec,
     metrics,
     log: silentLog,

@@ -5,13 +5,14 @@ import type { Gate, Need } from "../access/gate.ts";
 import { RateExceeded } from "../access/rates.ts";
 import { STATUS, toStatusError } from "../status.ts";
 
-const RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest";
-const HEALTH = /^\/grpc\.health\./;
+/** Calls that change which models are served. */
+const CHANGES = /\/(?:HandleReloadConfigRequest|RepositoryModelLoad|RepositoryModelUnload)$/;
+const HEALTH = /^\/grpc\.health\.|\/Server(?:Live|Ready)$/;
 
 /** What a call takes; undefined for health, which is open. */
 function needOf(path: string): Need | undefined {
   if (HEALTH.test(path)) return undefined;
-  return path === RELOAD ? { scope: "admin", always: true } : { scope: "predict", always: false };
+  return CHANGES.test(path) ? { scope: "admin", always: true } : { scope: "predict", always: false };
 }
 
 /** `10.0.0.1` of `10.0.0.1:4711`. */

@@ -11,9 +11,13 @@ import type { RestAnswer } from "./handler.ts";
 const OURS = /:(?:verify|detect|embed)$/i;
 const GALLERIES = /^\/v1\/(?:galleries|service|openapi\.json)(?:[/:?]|$)/;
 
-/** What a request under `/v1/` takes. A preflight of a browser carries no key. */
+const V2_HEALTH = /^\/v2\/health\//;
+const V2_CHANGES = /^\/v2\/repository\/models\//;
+
+/** What a request under `/v1/` or `/v2` takes. A preflight of a browser carries no key. */
 function needOf(method: string, target: string): Need | undefined {
-  if (method === "OPTIONS") return undefined;
+  if (method === "OPTIONS" || V2_HEALTH.test(target)) return undefined;
+  if (V2_CHANGES.test(target)) return { scope: "admin", always: true };
   // Routes of galleries check scope and gallery themselves.
   if (GALLERIES.test(target)) return { always: true };
   return { scope: "predict", always: OURS.test(target) };

@@ -16,6 +16,7 @@ import {
   writeStatusJson,
 } from "../json/write.ts";
 import type { ServerMetrics } from "../metrics.ts";
+import type { ModelSwitch } from "../open-inference/models.ts";
 import type { ImageUrls } from "../photos/image-urls.ts";
 import type { PhotoThreads } from "../photos/photo-threads.ts";
 import { predict } from "../predict.ts";
@@ -43,6 +44,8 @@ export interface RestOptions {
 /** What answering a REST request takes. */
 export interface RestContext {
   readonly catalog: Catalog;
+  /** Loads and unloads single models. */
+  readonly modelSwitch: ModelSwitch;
   readonly codec: JsonCodec;
   /** Finds faces in photographs; absent on a server without a detector. */
   readonly photos?: PhotoThreads | undefined;
@@ -164,21 +167,21 @@ const ANSWERS: { readonly [A in ModelAction]: Answer } = {
     const { outputs } = await predict(catalog, call, { signal: limit.signal, memory });
     memory.take(textBytes(outputs));
     // Outputs may be inputs unchanged, so the memory must last until they are written.
-    return await codec.writePredict(outputs, format, signal);
+    return await codec.write("predictJson", [outputs, format], signal);
   },
 
   classify: async (context, request, model) => {
     const call = { model, ...(await context.codec.readExamples(request.body, request)) };
     using limit = runLimit(context, request);
     const answer = await classify(context.catalog, call, runOptions(limit, request));
-    return await context.codec.writeClassify(answer, request.signal);
+    return await context.codec.write("classifyJson", [answer], request.signal);
   },
 
   regress: async (context, request, model) => {
     const call = { model, ...(await context.codec.readExamples(request.body, request)) };
     using limit = runLimit(context, request);
     const answer = await regress(context.catalog, call, runOptions(limit, request));
-    return await context.codec.writeRegress(answer, request.signal);
+    return await context.codec.write("regressJson", [answer], request.signal);
   },
 
   verify: async (context, request, model) => {

@@ -16,6 +16,7 @@ import { failureAnswer, tooLargeAnswer } from "../galleries/failures.ts";
 import type { GalleryService } from "../galleries/service.ts";
 import { writeErrorJson } from "../json/write.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
+import { answerV2, isV2 } from "../open-inference/rest.ts";
 import type { Page } from "../page.ts";
 import { portError } from "../ports.ts";
 import { isAvailable } from "../repository/catalog.ts";
@@ -146,8 +147,8 @@ async function answer(
   const target = request.originalUrl;
   reply.header(REQUEST_ID_HEADER, request.id);
   if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
-  if (UNDER_V1.test(target)) {
-    return send(reply, await answerV1(request, context, options));
+  if (UNDER_V1.test(target) || isV2(target)) {
+    return send(reply, await answerApi(request, context, options));
   }
   const [path = ""] = target.split("?", 1);
   const file = options.page?.at(request.method, path);
@@ -187,7 +188,7 @@ function ready(reply: FastifyReply, { catalog, draining }: RestContext): Fastify
     .send(`not available: ${missing.join(", ")}\n`);
 }
 
-async function answerV1(
+async function answerApi(
   request: FastifyRequest,
   context: RestContext,
   { budget, gate, limits, galleries }: RestServerOptions,
@@ -231,8 +232,9 @@ async function answerV1(
       : new Uint8Array(0);
     receivedMs = performance.now();
     const whole = { ...line, key, body, memory, signal: left.signal };
-    if (gallery === undefined) return await answerRest(context, whole);
-    return await answerGallery(gallery.service, context, gallery.admitted, whole);
+    if (gallery !== undefined) return await answerGallery(gallery.service, context, gallery.admitted, whole);
+    const answerRequest = isV2(line.target) ? answerV2 : answerRest;
+    return await answerRequest(context, whole);
   } catch (error) {
     return gallery === undefined ? refusal(error) : refusedBody(error);
   } finally {
