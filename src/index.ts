@@ -64,6 +64,27 @@ export type { Pack, PackFile, PackRole } from "./faces/packs/catalogue.ts";
 export type { OnPackProgress, PackProgress } from "./faces/packs/fetch.ts";
 export type { AddPackOptions, OpenPackOptions, PackStatus } from "./faces/packs/store.ts";
 
+// Galleries on a server, and the page
+
+export {
+  GalleryClient,
+  type GalleryClientOptions,
+  type MatchOptions,
+  type PhotoContent,
+  type RepeatableOptions,
+  type ServedEnrolment,
+  type ServedEvent,
+  type ServedFace,
+  type ServedGallery,
+  type ServedIdentification,
+  type ServedPerson,
+  type ServedPersonFields,
+  type ServedVerification,
+  ServiceError,
+  type ServiceFacts,
+} from "./client/gallery-client.ts";
+export { type AppOptions, app, type RunningApp } from "./jobs/app.ts";
+
 // Galleries: who is this?
 
 export type { EnrolledFace, NewFace } from "./gallery/faces.ts";

@@ -240,7 +240,11 @@ export async function clusterFolder(
   const journal =
     output === undefined
       ? undefined
-      : await Journal.open<PhotoRecord>(`${output}.part`, { journal: "faceid-cluster-1", model: name, digest });
+      : await Journal.open<PhotoRecord>(`${output}.part`, {
+          journal: "faceid-cluster-1",
+          model: name,
+          digest,
+        });
   const records = await embedAlbum(model, folder, journal, options);
   const faces = facesOf(records);
   const { groups, single } = sorted(
