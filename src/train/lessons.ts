@@ -29,15 +29,12 @@ const AHEAD = 3;
 const SAY_EVERY_MS = 10_000;
 
 function checkStudent(config: SettledConfig): void {
-  const { imageShape, sampling, faces } = config;
+  const { imageShape, sampling } = config;
   const size = embeddingSizeOf({ ...modelConfigOf(config), projectionDim: 0 });
   const refuse = (what: string, hint: string) => {
     throw new FaceError("CONFIG_INVALID", `a teacher ${what}`, { hint });
   };
   if (sampling !== "people") refuse("goes with batches of images, got pairs", "set --sampling people");
-  if (faces !== "align") {
-    refuse("looks at aligned faces, got whole pictures", "set --faces align");
-  }
   if (imageShape.some((side) => side !== EMBEDDING_SIDE)) {
     refuse(
       `looks at ${EMBEDDING_SIDE}x${EMBEDDING_SIDE} pixels, got ${imageShape.join("x")}`,
