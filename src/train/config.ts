@@ -122,6 +122,10 @@ export const trainConfigSchema = z.strictObject({
     .describe(
       "fraction of the images of a batch that are two faces in one, which the teacher embeds as well",
     ),
+  unnamedPath: z
+    .string()
+    .optional()
+    .describe("folder of further photographs, without names, from which a student of `teacher` learns"),
   loss: z.enum(LOSSES).default("bce").describe("training loss"),
   margin: z
     .number()
