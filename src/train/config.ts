@@ -252,8 +252,7 @@ export function trainConfig(settings: TrainSettings, log: Log = silentLog): Trai
   for (const [old, name] of Object.entries(renamedSettings)) {
     if (old in settings) log.warn(`the setting ${old} is now ${name}`);
   }
-  const { dataset, teacher } = settings;
-  const preset = teacher === undefined ? {} : recipeSettings("student", dataset);
+  const preset = settings.teacher === undefined ? {} : recipeSettings("student", undefined);
   const parsed = trainConfigSchema.safeParse({ ...preset, ...currentSettings(settings) });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
