@@ -38,7 +38,10 @@ export async function predict(
   const signatureName = call.signatureName || DEFAULT_SIGNATURE;
   const signature = servable.signatures.get(signatureName);
   if (signature === undefined) {
-    throw new StatusError("FAILED_PRECONDITION", `Serving signature key "${signatureName}" not found.`);
+    // A model pack has none, and reads whole photographs.
+    const way =
+      servable.signatures.size === 0 ? " The model takes photographs at :verify, :detect and :embed." : "";
+    throw new StatusError("FAILED_PRECONDITION", `Serving signature key "${signatureName}" not found.${way}`);
   }
   const given = typeof call.inputs === "function" ? await call.inputs() : call.inputs;
   const inputs = completeInputs(signature, given);

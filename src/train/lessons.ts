@@ -108,12 +108,17 @@ export class Lessons implements AsyncDisposable {
 
   /**
    * Measures a student on people held out.
+   * @param onImages called with the number of images of each batch when it is done.
    * @returns one minus the mean cosine to the teacher's embeddings as the loss; the accuracy of the student's cosines on
    *   the pairs, at the best threshold.
    */
-  async examine(student: Embedder, pairs: readonly Pair[]): Promise<Validation> {
+  async examine(
+    student: Embedder,
+    pairs: readonly Pair[],
+    onImages?: (count: number) => void,
+  ): Promise<Validation> {
     const images = [...new Set(pairs.flatMap(({ left, right }) => [left, right]))];
-    const { values, size, present } = await embedImages(student, this.#loader, images);
+    const { values, size, present } = await embedImages(student, this.#loader, images, onImages);
     const units = images.map((_, row) => unit(values.subarray(row * size, (row + 1) * size)));
     const rowOf = new Map(images.map((image, row) => [image, row]));
     const known = images.flatMap(({ index }, row) => {

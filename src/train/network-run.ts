@@ -118,9 +118,11 @@ async function fitNetwork(
     ...(held === undefined
       ? {}
       : {
-          validate: async () =>
-            (await lessons?.examine(engine, held)) ??
-            lossAndAccuracy(held, await scorePairs(engine, loader, held)),
+          validate: async () => {
+            const onImages = () => signal?.throwIfAborted();
+            if (lessons !== undefined) return await lessons.examine(engine, held, onImages);
+            return lossAndAccuracy(held, await scorePairs(engine, loader, held, onImages));
+          },
         }),
     listeners: [
       runLog(folder),

@@ -5,11 +5,8 @@ import { equals } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { Log } from "../../base/log.ts";
-import {
-  type ModelConfig,
-  type ModelServerConfig,
-  ModelServerConfigSchema,
-} from "../../proto/tensorflow_serving/model_service_pb.ts";
+import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { ModelServerConfigSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type ModelLoader, servableText } from "../engine/servable.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import type { Catalog, Lease, ModelChoice, VersionStatus } from "./catalog.ts";
@@ -51,12 +48,9 @@ interface Model {
   labels: ReadonlyMap<string, bigint>;
   /** Why its base path has no version to load. */
   problem?: string | undefined;
-  /** The last log line about the base path, and its time. */
-  told?: { readonly text: string; readonly loggedMs: number } | undefined;
+  /** The last log line about the base path. */
+  told?: string;
 }
-
-/** The same line about a base path is logged this often. */
-const TELL_EVERY_MS = 60_000;
 
 /** The longest delay of a timer. */
 const LONG_MS = 2 ** 31 - 1;
@@ -90,6 +84,10 @@ export class Repository implements Catalog, AsyncDisposable {
 
   labels(name: string): ReadonlyMap<string, bigint> {
     return this.#models.get(name)?.labels ?? new Map();
+  }
+
+  configuration(): ModelServerConfig | undefined {
+    return this.#config;
   }
 
   acquire({ name, version: choice }: ModelChoice): Lease {
@@ -253,8 +251,9 @@ export class Repository implements Catalog, AsyncDisposable {
       const { folders, notes } = await scanVersions(basePath);
       if (folders.size > 0) this.#tell(model, "warn", notes.join(". "));
       else {
-        model.told = undefined;
-        log.warn(
+        this.#tell(
+          model,
+          "warn",
           `No versions of servable ${name} found under base path ${basePath}. Did you forget to name your leaf ` +
             `directory as a number (eg. '/1/')? ${notes.join(". ")}`,
         );
@@ -280,11 +279,10 @@ export class Repository implements Catalog, AsyncDisposable {
     }
   }
 
-  /** Logs what was found in a base path, when it changes and once a minute. */
+  /** Logs what was found in a base path, when it changes. */
   #tell(model: Model, level: "warn" | "error", text: string): void {
-    const { told } = model;
-    if (told?.text === text && Date.now() < told.loggedMs + TELL_EVERY_MS) return;
-    model.told = { text, loggedMs: Date.now() };
+    if (model.told === text) return;
+    model.told = text;
     if (text !== "") this.#options.log[level](text);
   }
 
