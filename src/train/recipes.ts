@@ -112,7 +112,6 @@ const student: Recipe = {
     teacherMix: 0.3,
     faces: "align",
     model: "slim",
-    mirror: true,
     projectionDim: 128,
     sampling: "people",
     photosPerPerson: 1,
