@@ -48,6 +48,11 @@ async function readSquare(photo: Photo, side: number): Promise<Pixels> {
   return { data, width: side, height: side };
 }
 
+/** How a pack's embeddings are called and told from others. */
+export function packIdentity(pack: string, precision: Precision): Pick<FaceComparer, "name" | "digest"> {
+  return { name: packModelName({ pack, precision }), digest: packDigest({ pack, precision }) };
+}
+
 /** The embedding of a pack, whose measure is the cosine. The pipeline stays open. */
 export function packComparer(
   pack: string,
@@ -56,10 +61,9 @@ export function packComparer(
   calibration: CalibrationRecord | undefined,
 ): FaceComparer {
   return {
-    name: packModelName({ pack, precision }),
+    ...packIdentity(pack, precision),
     measure: "cosine",
     calibration,
-    digest: packDigest({ pack, precision }),
     embeddingSize: EMBEDDING_SIZE,
     crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
     readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),

@@ -1,6 +1,8 @@
 /** @file `faceid dataset info`: counts the people and images of a dataset, what is left out, unreadable files and equal ones. */
+import { dirname } from "node:path";
 import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
+import { shown } from "../../../base/words.ts";
 import { type Dataset, openDataset } from "../../../data/dataset.ts";
 import { findDatasetFaces, type LeftOutPhoto, withFaces } from "../../../data/dataset-faces.ts";
 import { type Duplicate, type Duplicates, findDuplicates } from "../../../data/duplicates.ts";
@@ -9,7 +11,7 @@ import { findUnreadable, type Survey, surveyDataset, type Unreadable } from "../
 import { trainConfigSchema } from "../../../train/config.ts";
 import { TRAINED_FRAMING } from "../../../train/people.ts";
 import { addOptions, resolveOptions } from "../../options.ts";
-import { consoleLog, onInterrupt } from "../../process.ts";
+import { consoleLog, onInterrupt, STOPPING_MS } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { EVERY_SETTING, peopleOf, peopleSettings, sizeOf, sizeSettings } from "../../settings.ts";
 
@@ -26,9 +28,24 @@ const NAMED = 20;
 function namedLines<T>(list: readonly T[], line: (item: T) => string): string[] {
   const more = list.length - NAMED;
   return [
-    ...list.slice(0, NAMED).map((item) => `  ${line(item)}`),
+    ...list.slice(0, NAMED).map((item) => `  ${shown(line(item))}`),
     ...(more > 0 ? [`  and ${more} more; --json lists them all`] : []),
   ];
+}
+
+/** Equal photographs of two people, by the two. */
+function byPeople(list: readonly Duplicate[]): (readonly [Duplicate, ...Duplicate[]])[] {
+  const groups = new Map<string, [Duplicate, ...Duplicate[]]>();
+  for (const each of list) {
+    const key = [each.path, each.original]
+      .map((path) => dirname(path))
+      .sort()
+      .join("\n");
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [each]);
+    else group.push(each);
+  }
+  return [...groups.values()];
 }
 
 /** Settings of which faces are looked for. */
@@ -68,7 +85,7 @@ function surveyText(survey: Survey, { unreadable, duplicates, withoutFace }: Che
   const checked = (list: readonly unknown[] | undefined) => list?.length ?? "not checked";
   const equal = ({ path, original }: Duplicate) => `${path} = ${original}`;
   return [
-    row("dataset", survey.name),
+    row("dataset", shown(survey.name)),
     row("layout", survey.layout),
     row("identities", survey.identities),
     row("images", survey.images),
@@ -84,10 +101,12 @@ function surveyText(survey: Survey, { unreadable, duplicates, withoutFace }: Che
     row("equal, one person", checked(duplicates?.ofOnePerson)),
     ...namedLines(duplicates?.ofOnePerson ?? [], equal),
     row("equal, two people", checked(duplicates?.ofTwoPeople)),
-    ...namedLines(duplicates?.ofTwoPeople ?? [], equal),
+    ...namedLines(byPeople(duplicates?.ofTwoPeople ?? []), ([first, ...more]) =>
+      more.length === 0 ? equal(first) : `${equal(first)}, and ${more.length} more of the same two people`,
+    ),
     ...(withoutFace === undefined ? [] : [row("faces not found", withoutFace.length)]),
-    ...namedLines(withoutFace ?? [], ({ path, reason }) => `${path}: ${reason}`),
-    ...remarks.map((remark) => `note: ${remark}`),
+    ...namedLines(withoutFace ?? [], ({ path, reason }) => `${shown(path)}: ${reason}`),
+    ...remarks.map((remark) => `note: ${shown(remark)}`),
   ].join("\n");
 }
 
@@ -96,7 +115,7 @@ async function info({ check, json, strict, ...rest }: Flags & Record<string, unk
   const dataset = await openDataset(peopleOf(people));
   const survey = surveyDataset(dataset);
   using line = new StatusLine();
-  using interrupt = onInterrupt(() => undefined);
+  using interrupt = onInterrupt(() => undefined, { patience: () => STOPPING_MS });
   const onProgress = (tried: number) => line.show(`reading ${tried} of ${survey.images} images`);
   const unreadable = check
     ? await findUnreadable(dataset, { onProgress, signal: interrupt.signal })
