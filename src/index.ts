@@ -37,6 +37,12 @@ export {
 
 // Whole photographs
 
+export type { FaceChoice } from "./faces/choose.ts";
+export type { Precision } from "./faces/precision.ts";
+export type { WrittenFormat } from "./image/decode.ts";
+export { type CropFraming, type CropOptions, type CropResult, cropFaces } from "./jobs/crop.ts";
+export { type EmbedFolderOptions, type EmbedResult, embedFolder, type Shard } from "./jobs/embed.ts";
+export type { LeftOutFile, OnPhotoProgress } from "./jobs/photos-in.ts";
 export { type LoadFaceModelOptions, loadFaceModel } from "./verify/load-face-model.ts";
 export {
   type PhotoDecision,

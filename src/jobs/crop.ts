@@ -3,13 +3,14 @@ import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { framingSchema, type Framing as NamedFraming } from "../artifact/description.ts";
+import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
 import { checkTarget, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
-import type { FaceChoice } from "../faces/choose.ts";
+import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
 import { openPack } from "../faces/models.ts";
-import { encodePixels, type WrittenFormat } from "../image/decode.ts";
+import { encodePixels, WRITTEN_FORMATS, type WrittenFormat } from "../image/decode.ts";
 import { PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { Journal } from "./journal.ts";
 import {
@@ -66,6 +67,17 @@ export interface CropOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnPhotoProgress | undefined;
 }
+
+const cropOptions = z.strictObject({
+  output: given.text,
+  framing: z.enum(Object.keys(CROP_FRAMINGS) as CropFraming[]).optional(),
+  size: given.count.optional(),
+  format: z.enum(WRITTEN_FORMATS).optional(),
+  face: z.enum(FACE_CHOICES).optional(),
+  log: given.log.optional(),
+  signal: given.signal.optional(),
+  onProgress: given.call.optional(),
+} satisfies Record<keyof CropOptions, z.ZodType>);
 
 export interface CropResult {
   /** Crops that this run wrote. */
@@ -147,10 +159,12 @@ async function isDone(source: string, target: string): Promise<boolean> {
 /**
  * Cuts the face out of every photograph of a folder and of the folders in it. A run that was stopped or killed continues
  * with the crops that are missing; every file appears whole or not at all.
- * @throws FaceError `CONFIG_INVALID` for an output folder that is not empty and not of these settings; `DATASET_…` for a
+ * @throws FaceError `CONFIG_INVALID` for options that are none, or an output folder that is not empty and not of these settings; `DATASET_…` for a
  *   folder without photographs; `PACK_…`; `DISK_FULL`; `INTERRUPTED` on the signal.
  */
 export async function cropFaces(folder: string, options: CropOptions): Promise<CropResult> {
+  checkPath("cropFaces, the folder", folder);
+  checkOptions("cropFaces", cropOptions, options);
   const { output, framing: named = "aligned", size = SIDE, format = "png", face = "largest" } = options;
   const { log = silentLog } = options;
   if (`${resolve(output)}/`.startsWith(`${resolve(folder)}/`)) {

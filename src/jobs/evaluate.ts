@@ -27,7 +27,7 @@ import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate
 import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
 import { calibrate } from "../evaluate/thresholds.ts";
 import type { Framing } from "../faces/alignment.ts";
-import { PACKS } from "../faces/packs/catalogue.ts";
+import { packModelNamed } from "../faces/packs/catalogue.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
 import { settingsOf, trainConfigSchema } from "../train/config.ts";
 import {
@@ -258,7 +258,7 @@ export async function openMeasured(
   model: string,
   { kind, log }: Pick<EvaluateOptions, "kind" | "log">,
 ): Promise<OpenedModel> {
-  const isPack = kind === "pack" || (kind === undefined && PACKS.some(({ name }) => name === model));
+  const isPack = kind === "pack" || (kind === undefined && packModelNamed(model) !== undefined);
   return await (isPack ? openPackModel(model, { log }) : openModel(model, kind, log));
 }
 
