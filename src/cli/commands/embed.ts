@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { FaceError } from "../../base/errors.ts";
-import { counted } from "../../base/words.ts";
+import { counted } from "../../base/log.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
 import { embedFolder, type Shard } from "../../jobs/embed.ts";
 import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";

@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
-import { shown } from "../../base/words.ts";
+import { shown } from "../../base/log.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
 import { PRECISIONS, type Precision } from "../../faces/embedder.ts";
 import { type Candidate, type VerifiedFolder, verifyPhotos } from "../../jobs/verify.ts";

@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
-import { shown } from "../../../base/words.ts";
+import { shown } from "../../../base/log.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { type Duplicate, type Duplicates, findDuplicates } from "../../../data/duplicates.ts";
 import { leftOutText } from "../../../data/left-out.ts";
