@@ -13,7 +13,9 @@ export type CanonicalStatus =
   | "INTERNAL"
   | "UNAVAILABLE"
   | "DATA_LOSS"
-  | "DEADLINE_EXCEEDED";
+  | "DEADLINE_EXCEEDED"
+  | "PERMISSION_DENIED"
+  | "UNAUTHENTICATED";
 
 interface ErrorKind {
   /** What a server answers when this reaches it. */
@@ -83,6 +85,12 @@ export const ERRORS = {
   ),
   SERVER_UNREACHABLE: kind("UNAVAILABLE", 9, "No server answers at the address."),
   SERVER_ERROR: kind("UNAVAILABLE", 9, "The server answered with an error."),
+  UNAUTHENTICATED: kind(
+    "UNAUTHENTICATED",
+    9,
+    "A server wants an API key and got none, or one that is unknown, revoked or expired.",
+  ),
+  PERMISSION_DENIED: kind("PERMISSION_DENIED", 9, "An API key does not allow what was asked with it."),
   PORT_IN_USE: kind("UNAVAILABLE", 10, "Another program listens on the port."),
   PLATFORM_UNSUPPORTED: kind(
     "FAILED_PRECONDITION",

@@ -204,11 +204,13 @@ export async function renameWhenFree(from: string, to: string, options: RenameOp
 
 /**
  * Writes a file under a temporary name, flushes it to disk and renames it into place. Missing folders are made.
+ * @param options `mode`: the permissions of the file, such as 0o600; those of the process when left out.
  * @throws FaceError `DISK_FULL` or `FILE_INVALID`; the old file, if any, is untouched then.
  */
 export async function writeFileAtomic(
   path: string,
   chunks: string | Uint8Array | readonly Uint8Array[],
+  { mode }: { readonly mode?: number } = {},
 ): Promise<void> {
   const temporary = temporaryPath(path);
   const pieces = Array.isArray(chunks) ? (chunks as readonly Uint8Array[]) : [chunks as string | Uint8Array];
@@ -219,7 +221,7 @@ export async function writeFileAtomic(
     // Such as /dev/stdout, which a rename would replace.
     const isDevice = about !== undefined && !about.isFile();
     if (!isDevice) await makeFolder(dirname(path));
-    const file = await open(isDevice ? path : temporary, isDevice ? "w" : "wx");
+    const file = await open(isDevice ? path : temporary, isDevice ? "w" : "wx", mode);
     try {
       for (const piece of pieces) await file.writeFile(piece);
       if (!isDevice) await file.sync();

@@ -19,6 +19,7 @@ export interface RestTarget {
   readonly model: string;
   /** Milliseconds for each request. */
   readonly timeoutMs?: number;
+  readonly apiKey?: string;
   /** Asks by `:verify`; left out, only a model without signatures, such as a pack, is asked so. */
   readonly verify?: VerifyWish | undefined;
 }
@@ -113,7 +114,9 @@ async function ask(
   body?: string,
 ): Promise<{ status: number; text: string }> {
   const signal = AbortSignal.timeout(target.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-  const { base, headers } = addressOf(target.url);
+  const { base, headers: ofAddress } = addressOf(target.url);
+  const headers =
+    target.apiKey === undefined ? ofAddress : { ...ofAddress, authorization: `Bearer ${target.apiKey}` };
   const url = `${base}/v1/models/${encodeURIComponent(target.model)}${path}`;
   const json = { "content-type": "application/json" };
   const sent = body === undefined ? {} : { method: "POST", body, headers: { ...headers, ...json } };

@@ -52,11 +52,7 @@ export const LAYOUTS: Record<FolderLayout, Layout> = {
     people: byPosition,
     fits: isLfwImage,
   },
-  folder: {
-    description: "one folder per person, with images in each",
-    people: byPosition,
-    fits: () => true,
-  },
+  folder: { description: "one folder per person, with images in each", people: byPosition, fits: () => true },
 };
 
 const pictured = (folders: readonly Folder[]) => folders.filter(({ files }) => files.length > 0);

@@ -114,6 +114,9 @@ async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<
   }
 }
 
+const fromPixels = ({ data, width, height }: Pixels, options: SharpOptions = {}): Sharp =>
+  sharp(data, { ...options, raw: { width, height, channels: 3 } });
+
 /** Opens the content of a file as an upright, opaque image. */
 async function open(
   bytes: Uint8Array,
@@ -128,17 +131,12 @@ async function open(
   const { orient = true, storedColours = false } = options;
   const common: SharpOptions = { limitInputPixels: limit, failOn, ignoreIcc: storedColours };
   if (format === "netpbm" || format === "bmp") {
-    const { data, width, height } = (format === "bmp" ? readBmp : readNetpbm)(bytes, limit);
-    return sharp(data, { ...common, raw: { width, height, channels: 3 } });
+    return fromPixels((format === "bmp" ? readBmp : readNetpbm)(bytes, limit), common);
   }
   if (format === "heif" && isHevc(bytes)) {
     const pixels = await readHeic(bytes, limit);
     const profile = storedColours ? undefined : profileOf(bytes);
-    if (profile !== undefined) return sharp(tiffOf(pixels, profile), common);
-    return sharp(pixels.data, {
-      ...common,
-      raw: { width: pixels.width, height: pixels.height, channels: 3 },
-    });
+    return profile === undefined ? fromPixels(pixels, common) : sharp(tiffOf(pixels, profile), common);
   }
   const image = orient ? sharp(bytes, common).autoOrient() : sharp(bytes, common);
   return storedColours ? image.removeAlpha() : image.flatten({ background: "black" });
@@ -229,8 +227,7 @@ export async function decodeInto(
 
 /** Eight-bit RGB `[height, width, 3]` as a PNG file. */
 export async function encodePng(pixels: Uint8Array, width: number, height: number): Promise<Uint8Array> {
-  const image = sharp(pixels, { raw: { width, height, channels: 3 } });
-  return image.png().toBuffer();
+  return fromPixels({ data: pixels, width, height }).png().toBuffer();
 }
 
 /** Eight-bit RGB `[height, width, 3]` as a JPEG file; `quality` from 1 to 100. */
@@ -240,9 +237,7 @@ export async function encodeJpeg(
   height: number,
   quality = 90,
 ): Promise<Uint8Array> {
-  return sharp(pixels, { raw: { width, height, channels: 3 } })
-    .jpeg({ quality })
-    .toBuffer();
+  return fromPixels({ data: pixels, width, height }).jpeg({ quality }).toBuffer();
 }
 
 /** Formats that pictures can be written in. */
@@ -252,15 +247,11 @@ export type WrittenFormat = (typeof WRITTEN_FORMATS)[number];
 const WRITTEN_QUALITY = 95;
 
 /** Pixels as a file: without loss as PNG, at a quality of 95 otherwise. */
-export async function encodePixels(
-  { data, width, height }: Pixels,
-  format: WrittenFormat,
-): Promise<Uint8Array> {
-  if (format === "png") return await encodePng(data, width, height);
-  if (format === "jpg") return await encodeJpeg(data, width, height, WRITTEN_QUALITY);
-  return await sharp(data, { raw: { width, height, channels: 3 } })
-    .webp({ quality: WRITTEN_QUALITY })
-    .toBuffer();
+export async function encodePixels(pixels: Pixels, format: WrittenFormat): Promise<Uint8Array> {
+  const image = fromPixels(pixels);
+  if (format === "png") return await image.png().toBuffer();
+  const quality = WRITTEN_QUALITY;
+  return await (format === "jpg" ? image.jpeg({ quality }) : image.webp({ quality })).toBuffer();
 }
 
 /**

@@ -10,6 +10,7 @@ import { checkTarget, makeFolder, publishFolder } from "../base/files.ts";
 import { eachLimited } from "../base/limiter.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { float32, type TensorMap } from "../base/tensor.ts";
+import { spread } from "../data/contact-sheet.ts";
 import { listPhotographs } from "../data/folder.ts";
 import { accuracyAt, areaUnder, equalErrorRate, rocCurve } from "../evaluate/roc.ts";
 import type { Framing } from "../faces/alignment.ts";
@@ -99,12 +100,6 @@ function imageSettingsOf(model: ReadModel, folder: string): ImageSettings {
       hint: "quantise a version that `faceid export` or `faceid train` wrote; networks converted from elsewhere can be served as they are",
     },
   );
-}
-
-/** `count` items spread evenly over a list. */
-function spread<T>(list: readonly T[], count: number): T[] {
-  const taken = Math.min(count, list.length);
-  return Array.from({ length: taken }, (_, i) => list[Math.floor((i * list.length) / taken)]!);
 }
 
 const inBatches = <T>(list: readonly T[]): T[][] =>

@@ -66,6 +66,9 @@ const serveOptions = z.strictObject({
   grpcSocketPath: given.text.optional(),
   imageUrls: z.array(given.text).optional(),
   bindAddress: z.string().optional(),
+  apiKeysFile: given.text.optional(),
+  requireApiKey: given.flag.optional(),
+  rateLimit: given.count.optional(),
   log: given.log.optional(),
   signal: given.signal.optional(),
   metricsPath: z.string().startsWith("/").optional(),
@@ -197,6 +200,15 @@ function configSourceOf(values: ServerFlagValues): ConfigSource | undefined {
   return { seconds, read: () => modelsOf(values) };
 }
 
+/** @throws FaceError `CONFIG_INVALID` for what is no number of requests. */
+function rateLimitOf(value: Value): number | undefined {
+  const perSecond = Number(value);
+  if (Number.isSafeInteger(perSecond) && perSecond >= 0) return perSecond === 0 ? undefined : perSecond;
+  throw new FaceError("CONFIG_INVALID", `--rate_limit: got ${value}, expected a whole number of requests`, {
+    hint: "0 is no limit",
+  });
+}
+
 const DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics";
 
 async function metricsPathOf(file: Value): Promise<string | undefined> {
@@ -292,6 +304,9 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     }),
     log,
     bindAddress: textOf(values.bindAddress),
+    apiKeysFile: textOf(values.apiKeysFile),
+    requireApiKey: values.requireApiKey === true,
+    rateLimit: rateLimitOf(values.rateLimit),
     grpcPort: portOf(values.port),
     grpcSocketPath: textOf(values.grpcSocketPath),
     restPort: portOf(values.restApiPort),

@@ -2,14 +2,18 @@
 // This room knows models as servables with signatures; it knows nothing of datasets and training.
 
 import { setFlagsFromString } from "node:v8";
+import { FaceError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import type { ModelServerConfig } from "../proto/tensorflow_serving/model_service_pb.ts";
+import { KeyRing } from "./access/access.ts";
+import { Gate } from "./access/gate.ts";
 import type { ModelLoader } from "./engine/servable.ts";
 import { type GrpcServer, type GrpcServerOptions, startGrpc } from "./grpc/grpc-server.ts";
 import { JsonCodec } from "./json/codec.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { ServerMetrics } from "./metrics.ts";
+import { ModelSwitch } from "./open-inference/models.ts";
 import { ImageUrls } from "./photos/image-urls.ts";
 import { PackCatalog, type PackModel } from "./photos/pack-catalog.ts";
 import { type PackFiles, PhotoThreads } from "./photos/photo-threads.ts";
@@ -28,6 +32,12 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly pack?: PackOptions | undefined;
   /** Beginnings of the URLs that `:verify`, `:detect` and `:embed` may name instead of files. Default: none. */
   readonly imageUrls?: readonly string[] | undefined;
+  /** File of API keys, which `:verify`, `:detect`, `:embed` and the reload request then take. Default: no keys. */
+  readonly apiKeysFile?: string | undefined;
+  /** Every request takes a key, but for health. */
+  readonly requireApiKey?: boolean;
+  /** Requests of a key, or of an address without one, in a second. Default: any number. */
+  readonly rateLimit?: number | undefined;
   /** The address that both ports listen on. Default: all. */
   readonly bindAddress?: string | undefined;
   /** 0 picks a free port, undefined leaves gRPC off. */
@@ -114,6 +124,7 @@ const LARGEST_MESSAGE_BYTES = 256 * MEGABYTE;
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   // A wrong list is refused before anything is loaded.
   const imageUrls = options.imageUrls?.length ? new ImageUrls(options.imageUrls) : undefined;
+  const keys = await keysOf(options);
   const metrics = new ServerMetrics();
   const codec = new JsonCodec(CODEC);
   const repository = new Repository({ ...options, loader: servingLoader({ ...options, metrics }) });
@@ -123,7 +134,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let grpc: GrpcServer | undefined;
   let rest: RestServer | undefined;
   const draining = new AbortController();
-  const parts = { catalog, metrics, codec, draining: draining.signal };
+  const parts = {
+    catalog,
+    modelSwitch: new ModelSwitch(catalog),
+    metrics,
+    codec,
+    draining: draining.signal,
+  };
   let following: NodeJS.Timeout | undefined;
   const close = async (graceMs = DEFAULT_GRACE_MS) => {
     clearInterval(following);
@@ -131,6 +148,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await codec[Symbol.asyncDispose]();
     await photos?.close();
     await repository[Symbol.asyncDispose]();
+    keys?.close();
   };
   try {
     const started = repository.start(options.models, options.signal);
@@ -142,8 +160,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     photos = options.pack && (await PhotoThreads.open(options.pack.files));
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const budget = new MemoryBudget(limits.maxTotalBodyBytes);
-    grpc = await openGrpc(options, parts, limits, budget);
-    rest = await openRest(options, { ...parts, photos, imageUrls }, limits, budget);
+    const gate = gateOf(options, keys);
+    grpc = await openGrpc(options, parts, { limits, budget, gate });
+    rest = await openRest(options, { ...parts, keys, photos, imageUrls }, { limits, budget, gate });
   } catch (error) {
     await close(0);
     throw error;
@@ -174,11 +193,42 @@ function follow({ seconds, read }: ConfigSource, catalog: Catalog, log: Log): No
   return setInterval(() => void apply(), seconds * 1000);
 }
 
+/** What both ports hold against their clients. */
+interface Guards {
+  readonly limits: RequestLimits;
+  readonly budget: MemoryBudget;
+  readonly gate: Gate | undefined;
+}
+
+const LOOPBACK = /^(?:127\.|::1$|localhost$)/;
+
+/** @throws FaceError `FILE_INVALID` for a file that holds no keys, `CONFIG_INVALID` where keys are wanted and none are given. */
+async function keysOf(options: ServerOptions): Promise<KeyRing | undefined> {
+  const { apiKeysFile, requireApiKey, log, tls, bindAddress } = options;
+  if (apiKeysFile === undefined) {
+    if (requireApiKey !== true) return undefined;
+    throw new FaceError("CONFIG_INVALID", "every request would take an API key, and no keys are given", {
+      hint: "add --api_keys_file FILE, which faceid keys add NAME --keys FILE makes",
+    });
+  }
+  const keys = await KeyRing.open(apiKeysFile, log);
+  if (tls === undefined && !LOOPBACK.test(bindAddress ?? "")) {
+    log.warn(
+      "API keys pass the network unencrypted; use TLS here (--ssl_config_file) or in a proxy in front",
+    );
+  }
+  return keys;
+}
+
+function gateOf({ requireApiKey, rateLimit }: ServerOptions, keys: KeyRing | undefined): Gate | undefined {
+  if (keys === undefined && rateLimit === undefined) return undefined;
+  return new Gate({ keys, requireKey: requireApiKey === true, rateLimit });
+}
+
 async function openGrpc(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "draining">,
-  limits: RequestLimits,
-  budget: MemoryBudget,
+  parts: Pick<RestContext, "catalog" | "modelSwitch" | "codec" | "metrics" | "draining">,
+  { limits, budget, gate }: Guards,
 ): Promise<GrpcServer | undefined> {
   const { log, grpcPort, grpcSocketPath, tls } = options;
   const addresses = [
@@ -202,6 +252,7 @@ async function openGrpc(
       maxMessageBytes: messageLimit(options.grpcChannelOptions?.["grpc.max_receive_message_length"]),
       receiveTimeoutMs: limits.requestTimeoutMs,
     },
+    gate,
     maxConnections: limits.maxConnections,
     tls,
   });
@@ -223,15 +274,17 @@ function messageLimit(given: number | undefined): number {
 
 async function openRest(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "photos" | "imageUrls" | "draining">,
-  limits: RequestLimits,
-  budget: MemoryBudget,
+  parts: Pick<
+    RestContext,
+    "catalog" | "modelSwitch" | "codec" | "keys" | "metrics" | "photos" | "imageUrls" | "draining"
+  >,
+  guards: Guards,
 ): Promise<RestServer | undefined> {
   const { log, restPort, metricsPath, tls } = options;
   if (restPort === undefined) return undefined;
   const context = { ...parts, log, options: { ...DEFAULT_REST, ...options.rest } };
   const { bindAddress } = options;
-  const server = await startRest(context, { limits, budget, metricsPath, tls, bindAddress }, restPort);
+  const server = await startRest(context, { ...guards, metricsPath, tls, bindAddress }, restPort);
   log.info(`Exporting HTTP/REST API at:localhost:${server.port} ...`);
   return server;
 }

@@ -1,5 +1,5 @@
 /** @file One replica of the network: its weights and sessions, for training steps and inference. */
-import { COMPARE, EMBED } from "../artifact/signatures.ts";
+import { COMPARE, EMBED, pairInputs } from "../artifact/signatures.ts";
 import { Random } from "../base/random.ts";
 import { float32, floats, sizeOf, type TensorMap } from "../base/tensor.ts";
 import { hasBlockedOps } from "../onnx/lower/blocked/support.ts";
@@ -212,10 +212,7 @@ export class Replica {
   /** Probabilities `[count]` that embeddings `[count, size]` are of one person. */
   async compare(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array> {
     const shape = [count, anchors.length / count];
-    const inputs = new Map([
-      [COMPARE.anchor, float32(shape, anchors)],
-      [COMPARE.verification, float32(shape, verifications)],
-    ]);
+    const inputs = pairInputs(COMPARE, shape, anchors, verifications);
     return floats((await this.#parts.inference.compare.run(inputs)).get(COMPARE.classifier)!);
   }
 

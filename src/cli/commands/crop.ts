@@ -3,10 +3,10 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { counted } from "../../base/log.ts";
-import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
+import type { FaceChoice } from "../../faces/choose.ts";
 import { WRITTEN_FORMATS, type WrittenFormat } from "../../image/decode.ts";
 import { CROP_FRAMINGS, type CropFraming, cropFaces, LEFT_OUT_FILE } from "../../jobs/crop.ts";
-import { addNumber } from "../options.ts";
+import { addNumber, faceOption } from "../options.ts";
 import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 import { photoProgress, StatusLine } from "../progress.ts";
 import { leftOutText } from "./left-out.ts";
@@ -65,11 +65,7 @@ export function cropCommand(command: Command): Command {
         .default("aligned"),
     )
     .addOption(new Option("--format <name>", "png loses nothing").choices(WRITTEN_FORMATS).default("png"))
-    .addOption(
-      new Option("--face <which>", "face meant in a photograph with several")
-        .choices(FACE_CHOICES)
-        .default("largest"),
-    )
+    .addOption(faceOption("--face <which>", "face meant in a photograph with several").default("largest"))
     .option("--json", "print one JSON object");
   return addNumber(command, {
     flag: "size",

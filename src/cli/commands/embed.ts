@@ -1,10 +1,10 @@
 /** @file `faceid embed`: the embeddings of a folder's photographs as Parquet, NumPy or JSON lines. */
-
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import { counted } from "../../base/log.ts";
-import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
+import type { FaceChoice } from "../../faces/choose.ts";
 import { embedFolder, type Shard } from "../../jobs/embed.ts";
+import { faceOption } from "../options.ts";
 import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 import { photoProgress, StatusLine } from "../progress.ts";
 import { leftOutText } from "./left-out.ts";
@@ -77,11 +77,7 @@ export function embedCommand(command: Command): Command {
       "--model <name>",
       "a model pack, or the folder of an exported model (default: the pack opencv-sface)",
     )
-    .addOption(
-      new Option("--face <which>", "face meant in a photograph with several")
-        .choices(FACE_CHOICES)
-        .default("largest"),
-    )
+    .addOption(faceOption("--face <which>", "face meant in a photograph with several").default("largest"))
     .option("--strict", "leave out faces that are too small, blurred, turned away or badly lit")
     .option("--shard <i/n>", `do only part i of n, from 0; with n alone, i is ${INDEX_VARIABLE}`, parseShard)
     .option("--json", "print one JSON object")

@@ -3,11 +3,11 @@
 import { type Command, Option } from "commander";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
 import { shown } from "../../base/log.ts";
-import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
+import type { FaceChoice } from "../../faces/choose.ts";
 import { PRECISIONS, type Precision } from "../../faces/embedder.ts";
 import { type Candidate, type VerifiedFolder, verifyPhotos } from "../../jobs/verify.ts";
 import { type PhotoDecision, PhotoError, type PhotoVerification } from "../../verify/photo-model.ts";
-import { addNumber } from "../options.ts";
+import { addNumber, faceOption, farFlag } from "../options.ts";
 import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 
 interface Flags {
@@ -182,21 +182,12 @@ export function verifyCommand(command: Command): Command {
     )
     .option("--show <picture.png>", "draw both photographs with boxes, points and crops")
     .addOption(
-      new Option("--face <choice>", "which face is meant where there are several")
-        .choices(FACE_CHOICES)
-        .default("largest"),
+      faceOption("--face <choice>", "which face is meant where there are several").default("largest"),
     )
     .option("--strict", "refuse faces that are small, blurred, turned away, cut off or badly lit")
     .option("--no-detect", "take the photographs as crops of faces already")
     .option("--json", "print one JSON object");
-  addNumber(command, {
-    flag: "far",
-    help: "highest false accept rate wanted, such as 0.001 (the default)",
-    least: 0,
-    most: 1,
-    fraction: true,
-    exclusive: true,
-  });
+  addNumber(command, farFlag("(the default)"));
   return command
     .addHelpText(
       "after",

@@ -28,34 +28,39 @@ import {
   type ServerReflectionResponse,
 } from "../../proto/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../../proto/grpc/reflection/v1alpha/reflection_pb.ts";
+import { GRPCInferenceService } from "../../proto/inference/grpc_service_pb.ts";
 import { ModelService } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { PredictionService } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
+import type { Gate } from "../access/gate.ts";
 import type { RunOptions } from "../engine/servable.ts";
 import type { ServerMetrics } from "../metrics.ts";
+import {
+  type InferenceContext,
+  loadRpc,
+  modelInferRpc,
+  modelMetadataRpc,
+  modelReadyRpc,
+  repositoryIndexRpc,
+  serverLiveRpc,
+  serverMetadataRpc,
+  serverReadyRpc,
+  unloadRpc,
+} from "../open-inference/grpc.ts";
+import { inferModelNameIn } from "../open-inference/messages.ts";
 import { portError } from "../ports.ts";
-import type { Catalog } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, recordAnswer, requestId } from "../request.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
 import type { Tls } from "../tls.ts";
+import { guarded } from "./admission.ts";
 import { type IntakeOptions, memoryOf, meter } from "./intake.ts";
 import { healthOf, healthRpc, modelStatusRpc, reloadRpc } from "./model-service.ts";
-import {
-  classifyRpc,
-  metadataRpc,
-  multiInferenceRpc,
-  type PredictionContext,
-  predictRpc,
-  regressRpc,
-} from "./prediction-service.ts";
+import { classifyRpc, metadataRpc, multiInferenceRpc, predictRpc, regressRpc } from "./prediction-service.ts";
 import { Reflection } from "./reflection.ts";
 import { modelNameIn } from "./request-messages.ts";
 import { tuneConnections, widenCalls } from "./windows.ts";
 
 /** What answering gRPC calls takes. */
-export interface GrpcContext extends PredictionContext {
-  readonly catalog: Catalog;
-  /** Aborted when the server is about to stop. */
-  readonly draining?: AbortSignal;
+export interface GrpcContext extends InferenceContext {
   readonly metrics: ServerMetrics;
   readonly log: Log;
 }
@@ -67,6 +72,8 @@ export interface GrpcServerOptions {
   readonly tls?: Tls | undefined;
   readonly enableHealth: boolean;
   readonly intake: IntakeOptions;
+  /** Checks keys and rates before a message is read; left out, anybody may call anything. */
+  readonly gate?: Gate | undefined;
   readonly maxConnections: number;
   /** grpc-js channel options, such as `grpc.max_receive_message_length`. */
   readonly channelOptions: ChannelOptions;
@@ -96,7 +103,13 @@ const HEALTH_WATCH_MS = 500;
 const SETTLE_MS = 10_000;
 
 /** Calls that read and write the bytes of their messages, which may be large. */
-const BY_BYTES: ReadonlySet<string> = new Set(["Predict", "Classify", "Regress", "MultiInference"]);
+const BY_BYTES: ReadonlySet<string> = new Set([
+  "Predict",
+  "Classify",
+  "Regress",
+  "MultiInference",
+  "ModelInfer",
+]);
 
 const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array) =>
   Buffer.from(buffer, byteOffset, byteLength);
@@ -138,7 +151,7 @@ type Rpc<I, O> = (context: GrpcContext, request: I, options: RunOptions) => O | 
 function unary<I extends Message | Uint8Array, O extends Message | Uint8Array>(
   context: GrpcContext,
   rpc: Rpc<I, O>,
-  api?: "Predict" | "Classify" | "Regress",
+  api?: "Predict" | "Classify" | "Regress" | "ModelInfer",
 ) {
   return (call: ServerUnaryCall<I, O>, callback: sendUnaryData<O>): void => {
     const startedMs = performance.now();
@@ -149,7 +162,8 @@ function unary<I extends Message | Uint8Array, O extends Message | Uint8Array>(
     metadata.set(REQUEST_ID_HEADER, id);
     call.sendMetadata(metadata);
     const { signal, stop } = callSignal(call);
-    const model = call.request instanceof Uint8Array ? modelNameIn(call.request) : "";
+    const nameIn = api === "ModelInfer" ? inferModelNameIn : modelNameIn;
+    const model = call.request instanceof Uint8Array ? nameIn(call.request) : "";
     const labels = api === undefined ? undefined : ([model, api, "GRPC"] as const);
     const finish = (failure: StatusError | undefined, answer?: O) => {
       stop();
@@ -194,6 +208,18 @@ const predictionHandlers = (context: GrpcContext): UntypedServiceImplementation 
 const modelHandlers = (context: GrpcContext): UntypedServiceImplementation => ({
   getModelStatus: unary(context, modelStatusRpc),
   handleReloadConfigRequest: unary(context, reloadRpc),
+});
+
+const inferenceHandlers = (context: GrpcContext): UntypedServiceImplementation => ({
+  serverLive: unary(context, serverLiveRpc),
+  serverReady: unary(context, serverReadyRpc),
+  serverMetadata: unary(context, serverMetadataRpc),
+  modelReady: unary(context, modelReadyRpc),
+  modelMetadata: unary(context, modelMetadataRpc),
+  modelInfer: unary(context, modelInferRpc, "ModelInfer"),
+  repositoryIndex: unary(context, repositoryIndexRpc),
+  repositoryModelLoad: unary(context, loadRpc),
+  repositoryModelUnload: unary(context, unloadRpc),
 });
 
 /** @param ending aborted when the server closes: watchers get `NOT_SERVING`, and their calls end. */
@@ -256,18 +282,24 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
     interceptors: [
       (method, call) => {
         meter(method.path, method.requestStream, call, options.intake);
-        return call as ServerInterceptingCall;
+        return guarded(call, method.path, options.gate) as ServerInterceptingCall;
       },
     ],
   });
   widenCalls(server);
   server.addService(definitionOf(PredictionService), predictionHandlers(context));
   server.addService(definitionOf(ModelService), modelHandlers(context));
+  server.addService(definitionOf(GRPCInferenceService), inferenceHandlers(context));
   const ending = new AbortController();
   if (options.enableHealth) {
     server.addService(definitionOf(HealthService), healthHandlers(context, ending.signal));
   }
-  const services = [PredictionService, ModelService, ...(options.enableHealth ? [HealthService] : [])];
+  const services = [
+    PredictionService,
+    ModelService,
+    GRPCInferenceService,
+    ...(options.enableHealth ? [HealthService] : []),
+  ];
   const described = reflectionHandlers([...services, ServerReflection, ServerReflectionAlpha]);
   server.addService(definitionOf(ServerReflection), described);
   // The older version differs only in its name.

@@ -1,12 +1,8 @@
 /** @file The list of models to serve: checks a configuration, alone and as the successor of another. */
 import { isAbsolute } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import {
-  type ModelConfig,
-  type ModelServerConfig,
-  ModelServerConfigSchema,
-  ModelType,
-} from "../../proto/tensorflow_serving/model_service_pb.ts";
+import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { ModelServerConfigSchema, ModelType } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 
 const PLATFORM = "tensorflow";
@@ -19,10 +15,7 @@ export const NO_MODELS: ModelServerConfig = create(ModelServerConfigSchema, {
 /** The configuration of `--model_name` and `--model_base_path`. */
 export function singleModelConfig(name: string, basePath: string): ModelServerConfig {
   return create(ModelServerConfigSchema, {
-    config: {
-      case: "modelConfigList",
-      value: { config: [{ name, basePath, modelPlatform: PLATFORM }] },
-    },
+    config: { case: "modelConfigList", value: { config: [{ name, basePath, modelPlatform: PLATFORM }] } },
   });
 }
 

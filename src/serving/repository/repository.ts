@@ -5,11 +5,8 @@ import { equals } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { Log } from "../../base/log.ts";
-import {
-  type ModelConfig,
-  type ModelServerConfig,
-  ModelServerConfigSchema,
-} from "../../proto/tensorflow_serving/model_service_pb.ts";
+import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { ModelServerConfigSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type ModelLoader, servableText } from "../engine/servable.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import type { Catalog, Lease, ModelChoice, VersionStatus } from "./catalog.ts";
@@ -87,6 +84,10 @@ export class Repository implements Catalog, AsyncDisposable {
 
   labels(name: string): ReadonlyMap<string, bigint> {
     return this.#models.get(name)?.labels ?? new Map();
+  }
+
+  configuration(): ModelServerConfig | undefined {
+    return this.#config;
   }
 
   acquire({ name, version: choice }: ModelChoice): Lease {

@@ -8,14 +8,18 @@ import fastify, {
   type HTTPMethods,
 } from "fastify";
 import { systemCode } from "../../base/errors.ts";
+import type { ApiKey } from "../access/access.ts";
+import type { Gate } from "../access/gate.ts";
 import { writeErrorJson } from "../json/write.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
+import { answerV2, isV2 } from "../open-inference/rest.ts";
 import { portError } from "../ports.ts";
 import { isAvailable } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, requestId } from "../request.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
 import type { Tls } from "../tls.ts";
+import { admitRest, refusedAnswer } from "./admission.ts";
 import { BodyTooLarge, collectBody } from "./body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./handler.ts";
 import { isUri } from "./path.ts";
@@ -37,6 +41,8 @@ export interface RestServerOptions {
   readonly limits: RestLimits;
   /** Of the memory of all requests. */
   readonly budget: MemoryBudget;
+  /** Checks keys and rates before a body is read; left out, anybody may ask anything. */
+  readonly gate?: Gate | undefined;
   /** Path of the Prometheus page; default none. */
   readonly metricsPath?: string | undefined;
   readonly tls?: Tls | undefined;
@@ -132,19 +138,27 @@ async function answer(
   const target = request.originalUrl;
   reply.header(REQUEST_ID_HEADER, request.id);
   if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
-  if (UNDER_V1.test(target)) {
-    const { status, headers, body } = await answerV1(request, context, options);
-    // For text, fastify would add a character set to the content type.
-    return reply.code(status).headers(headers).send(asBuffer(body));
+  if (UNDER_V1.test(target) || isV2(target)) {
+    return send(reply, await answerApi(request, context, options));
   }
   const [path] = target.split("?", 1);
   if (path === options.metricsPath) {
+    try {
+      await admitRest(options.gate, request.raw, target, true);
+    } catch (error) {
+      return send(reply, refusedAnswer(error));
+    }
     if (target === path) return reply.headers(TEXT).send(context.metrics.page());
     return reply.code(400).headers(TEXT).send(`Unexpected path: ${target}. Should be ${path}`);
   }
   if (target === "/healthz") return reply.headers(TEXT).send("ok\n");
   if (target === "/readyz") return ready(reply, context);
   return reply.code(404).headers(HTML).send(NOT_FOUND_PAGE);
+}
+
+function send(reply: FastifyReply, { status, headers, body }: RestAnswer): FastifyReply {
+  // For text, fastify would add a character set to the content type.
+  return reply.code(status).headers(headers).send(asBuffer(body));
 }
 
 function asBuffer(body: Uint8Array | string): Buffer {
@@ -163,11 +177,17 @@ function ready(reply: FastifyReply, { catalog, draining }: RestContext): Fastify
     .send(`not available: ${missing.join(", ")}\n`);
 }
 
-async function answerV1(
+async function answerApi(
   request: FastifyRequest,
   context: RestContext,
-  { budget, limits }: RestServerOptions,
+  { budget, gate, limits }: RestServerOptions,
 ): Promise<RestAnswer> {
+  let key: ApiKey | undefined;
+  try {
+    key = await admitRest(gate, request.raw, request.originalUrl);
+  } catch (error) {
+    return refusedAnswer(error);
+  }
   const left = new AbortController();
   const leave = () => left.abort(new StatusError("CANCELLED", "The client has left."));
   const { socket, headers } = request.raw;
@@ -187,11 +207,13 @@ async function answerV1(
       ? await collectBody(request.raw, { maxBytes: limits.maxBodyBytes, memory, mayShare })
       : new Uint8Array(0);
     receivedMs = performance.now();
-    return await answerRest(context, {
+    const answerRequest = isV2(request.originalUrl) ? answerV2 : answerRest;
+    return await answerRequest(context, {
       id: request.id,
       method: request.method,
       target: request.originalUrl,
       headers,
+      key,
       body,
       memory,
       signal: left.signal,
