@@ -66,6 +66,13 @@ describe("a model on somebody's own folder", () => {
   });
 });
 
+it("a photograph is no pairs file", () => {
+  const args = ["evaluate", "--saved-model", MODEL, "--dataset-path", mine];
+  const { status, stderr } = faceid([...args, "--pairs", join(mine, "p0", "1.png")]);
+  expect(stderr).toMatch(/^error: .*1\.png is no text file\n {2}expected lines with a pair/m);
+  expect(status).toBe(3);
+});
+
 describe("a photograph that cannot be read", () => {
   it("is left out by quantize, which says so", async () => {
     const images = await people("calibration", 4, 3);

@@ -6,7 +6,7 @@ import { dataTypeOf, dataTypeText } from "../savedmodel/format/tensor-proto.ts";
 import type { Signature } from "../savedmodel/signature.ts";
 import { type RunOptions, runUntil } from "./engine/servable.ts";
 import type { Answered, ModelChoice, Models } from "./repository/catalog.ts";
-import { invalidArgument, StatusError } from "./status.ts";
+import { invalidArgument, photosInstead, StatusError } from "./status.ts";
 
 /** What to predict. */
 export interface PredictCall {
@@ -38,10 +38,11 @@ export async function predict(
   const signatureName = call.signatureName || DEFAULT_SIGNATURE;
   const signature = servable.signatures.get(signatureName);
   if (signature === undefined) {
-    // A model pack has none, and reads whole photographs.
-    const way =
-      servable.signatures.size === 0 ? " The model takes photographs at :verify, :detect and :embed." : "";
-    throw new StatusError("FAILED_PRECONDITION", `Serving signature key "${signatureName}" not found.${way}`);
+    const instead = photosInstead(servable.signatures);
+    throw new StatusError(
+      "FAILED_PRECONDITION",
+      `Serving signature key "${signatureName}" not found${instead || "."}`,
+    );
   }
   const given = typeof call.inputs === "function" ? await call.inputs() : call.inputs;
   const inputs = completeInputs(signature, given);

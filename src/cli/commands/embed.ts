@@ -64,7 +64,7 @@ async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
   }
   const { rows, kept, leftOut, files } = result;
   console.log(
-    `${counted(rows, "embedding")}${kept === 0 ? "" : `, ${kept} of them done already`}: ${files.join(", ")}`,
+    `${counted(rows, "embedding")}${kept === 0 ? "" : `, ${counted(kept, "photograph")} done already`}: ${files.join(", ")}`,
   );
   if (leftOut.length > 0) console.log(leftOutText(leftOut, files.at(-1)!));
 }
