@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { type Command, Option } from "commander";
-import { counted } from "../../base/words.ts";
+import { counted } from "../../base/log.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
 import { WRITTEN_FORMATS, type WrittenFormat } from "../../image/decode.ts";
 import { CROP_FRAMINGS, type CropFraming, cropFaces, LEFT_OUT_FILE } from "../../jobs/crop.ts";

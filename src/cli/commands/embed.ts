@@ -1,7 +1,7 @@
 /** @file `faceid embed`: the embeddings of a folder's photographs as Parquet, NumPy or JSON lines. */
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
-import { counted } from "../../base/words.ts";
+import { counted } from "../../base/log.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
 import { embedFolder, type Shard } from "../../jobs/embed.ts";
 import { faceOption } from "../options.ts";
@@ -64,7 +64,7 @@ async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
   }
   const { rows, kept, leftOut, files } = result;
   console.log(
-    `${counted(rows, "embedding")}${kept === 0 ? "" : `, ${kept} of them done already`}: ${files.join(", ")}`,
+    `${counted(rows, "embedding")}${kept === 0 ? "" : `, ${counted(kept, "photograph")} done already`}: ${files.join(", ")}`,
   );
   if (leftOut.length > 0) console.log(leftOutText(leftOut, files.at(-1)!));
 }

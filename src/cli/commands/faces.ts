@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
-import { counted, shown } from "../../base/words.ts";
+import { counted, shown } from "../../base/log.ts";
 import type { Precision } from "../../faces/precision.ts";
 import { csvLine } from "../../jobs/csv.ts";
 import { type ListedPhoto, listFaces } from "../../jobs/faces.ts";

@@ -1,5 +1,5 @@
 /** @file What a command says of photographs that it left out. */
-import { counted, shown } from "../../base/words.ts";
+import { counted, shown } from "../../base/log.ts";
 import type { LeftOutFile } from "../../jobs/photos-in.ts";
 
 /** Photographs that are named one by one. */

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
-import { shown } from "../../base/words.ts";
+import { shown } from "../../base/log.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
 import type { Precision } from "../../faces/precision.ts";
 import { type Candidate, type VerifiedFolder, verifyPhotos } from "../../jobs/verify.ts";

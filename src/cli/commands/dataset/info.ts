@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
-import { shown } from "../../../base/words.ts";
+import { counted, shown } from "../../../base/log.ts";
 import { type Dataset, openDataset } from "../../../data/dataset.ts";
 import { findDatasetFaces, type LeftOutPhoto, withFaces } from "../../../data/dataset-faces.ts";
 import { type Duplicate, type Duplicates, findDuplicates } from "../../../data/duplicates.ts";
@@ -90,7 +90,10 @@ function surveyText(survey: Survey, { unreadable, duplicates, withoutFace }: Che
     row("identities", survey.identities),
     row("images", survey.images),
     row("images per identity", `${least} to ${most}, median ${median}, mean ${mean.toFixed(2)}`),
-    row("with two or more", `${survey.pairable}, giving ${survey.positivePairs} pairs of one person`),
+    row(
+      "with two or more",
+      `${survey.pairable}, giving ${counted(survey.positivePairs, "pair")} of one person`,
+    ),
     row(
       "left out",
       leftOut.reduce((sum, { count }) => sum + count, 0),
