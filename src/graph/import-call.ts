@@ -8,6 +8,12 @@ import * as partial from "./partial-shapes.ts";
 /** Most copies of a tensor along an axis of more than one element. */
 const MOST_COPIES = 256;
 
+/** Elements to put before and after each axis. */
+export interface Margins {
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+}
+
 /** Reads the inputs of one node of a foreign model; an error names the node. */
 export abstract class ImportCall<Input extends Node | undefined = Node> {
   /** Undefined where an optional input is left out. */
@@ -121,6 +127,20 @@ export abstract class ImportCall<Input extends Node | undefined = Node> {
         multiples.map((times, axis) => (isSingle(axis) ? times : sides[axis])),
       ),
     );
+  }
+
+  /** A tensor with its elements mirrored beyond its ends. @param skipped 1 where an end itself is not repeated. */
+  mirrored(x: Node, { before, after }: Margins, skipped: 0 | 1): Node {
+    return before.reduce((padded, first, axis) => {
+      const [side, last] = [padded.shape[axis], after[axis]!];
+      if (first === 0 && last === 0) return padded;
+      if (typeof side !== "number" || Math.max(first, last) > side - skipped)
+        throw this.invalid(`margins of ${first} and ${last} mirror an axis of ${side}`);
+      const stop = skipped === 1 ? 0 : -Number.MAX_SAFE_INTEGER;
+      const head = first > 0 ? [g.cut(padded, axis, first - 1 + skipped, stop, -1)] : [];
+      const tail = last > 0 ? [g.cut(padded, axis, -1 - skipped, -1 - skipped - last, -1)] : [];
+      return g.concat([...head, padded, ...tail], axis);
+    }, x);
   }
 
   /** The numbers from the first input up to the second, by the third. */
