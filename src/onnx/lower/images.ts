@@ -1,15 +1,13 @@
 /** @file Lowering of convolutions, pools and their derivatives to channels-second operators. */
-import type { Node, OpAttrs, OpName, Padding, Pads, Pair } from "../../graph/ops.ts";
+import type { Node, OpAttrs, Padding, Pads, Pair } from "../../graph/ops.ts";
 import { resolvePads } from "../../graph/windows.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
 import { lowerBlockedConv, lowerBlockedInputGrad } from "./blocked/depthwise.ts";
 import type { Fused } from "./blocked/lower-blocked.ts";
 import { flipped, imageOf, lowerWholeConv, lowerWholeInputGrad, padList } from "./blocked/lower-blocked.ts";
 import { lowerConvInParts, lowerPoolGradInParts } from "./blocked/parts.ts";
-import { BLOCKS, type Lowering, NCHW, OIHW } from "./lowering.ts";
+import { BLOCKS, type Lowering, NCHW, OIHW, type Rule } from "./lowering.ts";
 import { BLOCKED, MICROSOFT, type NodeOptions } from "./model-builder.ts";
-
-type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
 const NO_DILATION: Pair = [1, 1];
 
@@ -81,6 +79,14 @@ function lowerInputGradAsConv(node: Node<"conv2dInputGrad">, pads: Pads, lowerin
   });
 }
 
+/** The rows and columns of an input that the strides skipped at the far edge. */
+const skippedEdge = ({ inputs, attrs }: Node<"conv2dInputGrad" | "avgPoolGrad">, pads: Pads, reach: Pair) =>
+  imageOf(inputs[0]!).map((out, i) => {
+    const axis = i as 0 | 1;
+    const [before, after] = pads[axis];
+    return attrs.inputSize[axis] - ((out - 1) * attrs.strides[axis] - before - after + reach[axis] + 1);
+  });
+
 export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) => {
   const [dy, kernel] = node.inputs as [Node, Node];
   const { strides, padding, dilations, groups, inputSize } = node.attrs;
@@ -94,17 +100,13 @@ export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) =>
     lowerInputGradAsConv(node, pads, lowering);
     return;
   }
-  const [outY, outX] = imageOf(dy);
-  // The rows and columns that the strides skipped at the far edge.
-  const rest = (axis: 0 | 1, out: number) =>
-    inputSize[axis] - ((out - 1) * strides[axis] - pads[axis][0] - pads[axis][1] + reach[axis] + 1);
   lowering.result(node, NCHW, "ConvTranspose", [lowering.value(dy, NCHW), lowering.value(kernel, OIHW)], {
     kernel_shape: size,
     strides,
     dilations,
     group: groups,
     pads: padList(pads),
-    output_padding: [rest(0, outY), rest(1, outX)],
+    output_padding: skippedEdge(node, pads, reach),
   });
 };
 
@@ -238,14 +240,12 @@ export const lowerAvgPoolGrad: Rule<"avgPoolGrad"> = (node, lowering) => {
   const ones = new Float32Array(channels * size[0] * size[1]).fill(1);
   const kernel = model.initializer({ dtype: "float32", shape: [channels, 1, ...size], data: ones });
   const pads = resolvePads(padding, inputSize, size, strides);
-  const rest = (axis: 0 | 1, out: number) =>
-    inputSize[axis] - ((out - 1) * strides[axis] - pads[axis][0] - pads[axis][1] + size[axis]);
   lowering.result(node, NCHW, "ConvTranspose", [share, kernel], {
     kernel_shape: size,
     strides,
     group: channels,
     pads: padList(pads),
-    output_padding: [rest(0, outY), rest(1, outX)],
+    output_padding: skippedEdge(node, pads, [size[0] - 1, size[1] - 1]),
   });
 };
 
