@@ -206,20 +206,15 @@ export function tensorMessage(value: Tensor, asContent: boolean): Uint8Array {
   if (data.length === 0) return head;
   const [list, type] = LISTS[dtype];
   const numbers = value as Tensor<NumericDType>;
-  if (asContent || type !== WireType.varint) {
-    const field = asContent ? FIELD.content : list;
-    const raw = bytesOf(numbers);
-    const writer = new WireWriter(head.length + blockSize(field, raw.length));
-    writer.raw(head);
-    writer.block(field, raw);
-    return writer.bytes;
-  }
-  const length = varintsLength(numbers);
-  const writer = new WireWriter(head.length + blockSize(list, length));
+  const isRaw = asContent || type !== WireType.varint;
+  const field = asContent ? FIELD.content : list;
+  const length = isRaw ? numbers.data.byteLength : varintsLength(numbers);
+  const writer = new WireWriter(head.length + blockSize(field, length));
   writer.raw(head);
-  writer.tag(list, WireType.bytes);
+  writer.tag(field, WireType.bytes);
   writer.varint(length);
-  writeVarints(numbers, writer);
+  if (isRaw) writer.raw(bytesOf(numbers));
+  else writeVarints(numbers, writer);
   return writer.bytes;
 }
 

@@ -47,16 +47,18 @@ function checkModel(model: ModelConfig): void {
   }
 }
 
+/** The error for a configuration of another kind than a list of models. */
+export const notAList = (): StatusError =>
+  invalidArgument(
+    "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported",
+  );
+
 /**
  * The models of a configuration.
  * @throws StatusError when the configuration is invalid.
  */
 export function checkedModels(config: ModelServerConfig): readonly ModelConfig[] {
-  if (config.config.case === "customModelConfig") {
-    throw invalidArgument(
-      "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported",
-    );
-  }
+  if (config.config.case === "customModelConfig") throw notAList();
   const models = config.config.value?.config ?? [];
   const names = new Set<string>();
   for (const model of models) {
