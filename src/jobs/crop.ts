@@ -12,15 +12,8 @@ import { openPack } from "../faces/models.ts";
 import { encodePixels, type WrittenFormat } from "../image/decode.ts";
 import { PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { Journal } from "./journal.ts";
-import {
-  eachPhoto,
-  type LeftOutFile,
-  leftOutCsv,
-  leftOutFile,
-  type OnPhotoProgress,
-  photosIn,
-  photoThreads,
-} from "./photos-in.ts";
+import type { LeftOutFile, OnPhotoProgress } from "./photos-in.ts";
+import { eachPhoto, leftOutCsv, leftOutFile, photosIn, photoThreads } from "./photos-in.ts";
 
 /** `aligned`: by ArcFace's template; `lfw`: as faces lie in LFW's photographs; `centred`: the box enlarged as in LFW. */
 export const CROP_FRAMINGS = {

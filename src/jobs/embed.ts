@@ -11,26 +11,14 @@ import { roundedFace } from "../faces/face.ts";
 import { openPack } from "../faces/models.ts";
 import { PACKS } from "../faces/packs/catalogue.ts";
 import { prepare } from "../image/settings.ts";
-import {
-  type FaceWish,
-  type MeantFace,
-  type Photograph,
-  PhotoThreads,
-} from "../serving/photos/photo-threads.ts";
+import type { FaceWish, MeantFace, Photograph } from "../serving/photos/photo-threads.ts";
+import { PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { framingOf, requireVerifier, weightsDigest } from "../verify/face-comparer.ts";
 import { openModel } from "../verify/open-model.ts";
 import { type EmbeddedPhoto, type EmbeddingFormat, formatOf, writeEmbeddings } from "./embedding-files.ts";
 import { Journal } from "./journal.ts";
-import {
-  eachPhoto,
-  type LeftOutFile,
-  leftOutCsv,
-  leftOutFile,
-  type OnPhotoProgress,
-  personOf,
-  photosIn,
-  photoThreads,
-} from "./photos-in.ts";
+import type { LeftOutFile, OnPhotoProgress } from "./photos-in.ts";
+import { eachPhoto, leftOutCsv, leftOutFile, personOf, photosIn, photoThreads } from "./photos-in.ts";
 
 const DEFAULT_PACK = "opencv-sface";
 
