@@ -1,6 +1,7 @@
 /** @file What readers of model formats share: a node's constant arguments, and the refusal of operators nobody reads. */
-import { FaceError } from "../base/errors.ts";
+import { FaceError, messageOf } from "../base/errors.ts";
 import * as g from "./build.ts";
+import { check } from "./check.ts";
 import type { Dim, Node } from "./ops.ts";
 import { knownNumbers, type PartialInt, partialInts } from "./partial-ints.ts";
 import * as partial from "./partial-shapes.ts";
@@ -151,6 +152,30 @@ export abstract class ImportCall<Input extends Node | undefined = Node> {
       throw this.invalid(`a range from ${start} to ${limit} by ${delta} never ends`);
     this.checkExpansion([length]);
     return g.range(this.input(0).dtype, length, start, delta);
+  }
+}
+
+/**
+ * The values of a node's outputs; shapes that do not fit are the model's fault.
+ * @param where the node's place and operator, for errors
+ */
+export function outputsOf(where: string, make: () => Node | readonly Node[]): readonly Node[] {
+  try {
+    const made = make();
+    return Array.isArray(made) ? (made as Node[]) : [made as Node];
+  } catch (error) {
+    if (!(error instanceof FaceError) || error.code !== "SHAPE_MISMATCH") throw error;
+    throw new FaceError("MODEL_INVALID", `${where}: ${error.message}`, { cause: error });
+  }
+}
+
+/** Checks that the types of all values fit together. */
+export function checkTypes(outputs: readonly Node[], what: string): void {
+  try {
+    check(outputs);
+  } catch (error) {
+    const reason = messageOf(error).replace(/^internal: /, "");
+    throw new FaceError("MODEL_INVALID", `${what} contradicts itself: ${reason}`, { cause: error });
   }
 }
 

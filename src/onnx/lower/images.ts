@@ -1,6 +1,6 @@
 /** @file Lowering of convolutions, pools and their derivatives to channels-second operators. */
-import type { Node, OpAttrs, Padding, Pads, Pair } from "../../graph/ops.ts";
-import { resolvePads } from "../../graph/windows.ts";
+import type { Node, Padding, Pads, Pair } from "../../graph/ops.ts";
+import { elementsInside, resolvePads } from "../../graph/windows.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
 import { lowerBlockedConv, lowerBlockedInputGrad } from "./blocked/depthwise.ts";
 import type { Fused } from "./blocked/lower-blocked.ts";
@@ -216,17 +216,6 @@ export const lowerMaxPoolGrad: Rule<"maxPoolGrad"> = (node, lowering) => {
   else lowering.define(node, generalMaxPoolGrad(node, lowering), NCHW);
 };
 
-/** How many of each window's elements lie inside the image, one number per window. */
-function windowCounts(image: Pair, out: Pair, attrs: OpAttrs["maxPool"]): Float32Array {
-  const pads = resolvePads(attrs.padding, image, attrs.size, attrs.strides);
-  const along = (axis: 0 | 1) =>
-    Array.from({ length: out[axis] }, (_, i) => {
-      const start = i * attrs.strides[axis] - pads[axis][0];
-      return Math.min(start + attrs.size[axis], image[axis]) - Math.max(start, 0);
-    });
-  return Float32Array.from(along(0).flatMap((rows) => along(1).map((columns) => rows * columns)));
-}
-
 /** Each window's share, spread over the window by a transposed convolution with ones, channel by channel. */
 export const lowerAvgPoolGrad: Rule<"avgPoolGrad"> = (node, lowering) => {
   const dy = node.inputs[0]!;
@@ -234,12 +223,13 @@ export const lowerAvgPoolGrad: Rule<"avgPoolGrad"> = (node, lowering) => {
   const { model } = lowering;
   const channels = Number(dy.shape[3]);
   const [outY, outX] = imageOf(dy);
-  const counts = windowCounts(inputSize, [outY, outX], node.attrs);
+  const pads = resolvePads(padding, inputSize, size, strides);
+  const [rows, columns] = elementsInside(inputSize, [outY, outX], node.attrs, pads);
+  const counts = Float32Array.from(rows.flatMap((row) => columns.map((column) => row * column)));
   const divisor = model.initializer({ dtype: "float32", shape: [1, 1, outY, outX], data: counts });
   const share = lowering.emit(node, "Div", [lowering.value(dy, NCHW), divisor]);
   const ones = new Float32Array(channels * size[0] * size[1]).fill(1);
   const kernel = model.initializer({ dtype: "float32", shape: [channels, 1, ...size], data: ones });
-  const pads = resolvePads(padding, inputSize, size, strides);
   lowering.result(node, NCHW, "ConvTranspose", [share, kernel], {
     kernel_shape: size,
     strides,
