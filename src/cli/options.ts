@@ -36,6 +36,7 @@ export const OTHER_NAMES: ReadonlySet<string> = new Set([
   "FACEID_OFFLINE",
   "FACEID_GALLERY",
   "FACEID_GALLERY_KEY",
+  "FACEID_API_KEY",
 ]);
 
 const words = (key: string) => key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
@@ -349,6 +350,12 @@ export function addNumber(command: Command, { flag, help, fallback, ...range }: 
     throw new FaceError("CONFIG_INVALID", `--${flag}: got ${JSON.stringify(text)}, expected a ${wanted}`);
   };
   return command.option(`--${flag} <number>`, help, parse, fallback);
+}
+
+/** @throws FaceError `CONFIG_INVALID` for a flag that was given without its text, as an unset variable leaves it. */
+export function requireText(flag: string, value: string | undefined, wanted: string): void {
+  if (value === undefined || value.trim() !== "") return;
+  throw new FaceError("CONFIG_INVALID", `${flag} is empty`, { hint: `pass ${wanted}, or leave ${flag} out` });
 }
 
 /**

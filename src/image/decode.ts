@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { Sharp, SharpOptions } from "sharp";
 import sharp from "sharp";
-import { FaceError, messageOf, systemCode } from "../base/errors.ts";
+import { CUT_OFF, DAMAGED, FaceError, messageOf, systemCode } from "../base/errors.ts";
 import { isBmp, readBmp } from "./bmp.ts";
 import { isHevc, profileOf, readHeic } from "./heic.ts";
 import { readNetpbm } from "./netpbm.ts";
@@ -91,6 +91,10 @@ sharp.cache(false);
 // Several images are decoded concurrently, each with one thread.
 sharp.concurrency(1);
 
+/** Whether a file is of a known kind, but not whole. */
+const isBroken = (reason: string | undefined) =>
+  reason === CUT_OFF || reason === DAMAGED || reason?.startsWith("damaged HEIC") === true;
+
 /** Runs a step of decoding; its errors name the image. */
 async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<T> {
   try {
@@ -102,7 +106,9 @@ async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<
     throw new FaceError("IMAGE_UNREADABLE", `cannot read ${name}: ${reason}`, {
       hint: missing
         ? "check the path"
-        : "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM and PBM can be read",
+        : isBroken(reason)
+          ? "copy the file again from where it came, or save it anew in an image editor"
+          : "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM and PBM can be read",
       cause: error,
     });
   }

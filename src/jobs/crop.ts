@@ -4,15 +4,15 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { framingSchema, type Framing as NamedFraming } from "../artifact/description.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
-import { type Log, silentLog } from "../base/log.ts";
+import { checkTarget, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
+import { silentLog } from "../base/log.ts";
 import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
 import type { FaceChoice } from "../faces/choose.ts";
 import { openPack } from "../faces/models.ts";
 import { encodePixels, type WrittenFormat } from "../image/decode.ts";
 import { PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { Journal } from "./journal.ts";
-import type { LeftOutFile, OnPhotoProgress } from "./photos-in.ts";
+import type { LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
 import { eachPhoto, leftOutCsv, leftOutFile, photosIn, photoThreads } from "./photos-in.ts";
 
 /** `aligned`: by ArcFace's template; `lfw`: as faces lie in LFW's photographs; `centred`: the box enlarged as in LFW. */
@@ -44,7 +44,7 @@ const cropsSchema = z.object({
 });
 type Crops = z.infer<typeof cropsSchema>;
 
-export interface CropOptions {
+export interface CropOptions extends PhotosJobOptions {
   /** Folder of the crops: a new or empty one, or that of an earlier run with the same settings, which is continued. */
   readonly output: string;
   /** Default `aligned`. */
@@ -55,9 +55,6 @@ export interface CropOptions {
   readonly format?: WrittenFormat | undefined;
   /** Which face is meant. Default `largest`. */
   readonly face?: FaceChoice | undefined;
-  readonly log?: Log | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: OnPhotoProgress | undefined;
 }
 
 export interface CropResult {
@@ -151,6 +148,7 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
       hint: "choose an --output outside that folder",
     });
   }
+  await checkTarget(output, "folder");
   const framing: Framing = CROP_FRAMINGS[named];
   const paths = await photosIn(folder);
   const { files, about } = await openPack(PACK, { log });

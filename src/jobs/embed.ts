@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FaceError } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
+import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import type { FaceChoice } from "../faces/choose.ts";
 import { EMBEDDING_SIZE } from "../faces/embedder.ts";
@@ -17,7 +17,7 @@ import { framingOf, requireVerifier, weightsDigest } from "../verify/face-compar
 import { openModel } from "../verify/open-model.ts";
 import { type EmbeddedPhoto, type EmbeddingFormat, formatOf, writeEmbeddings } from "./embedding-files.ts";
 import { Journal } from "./journal.ts";
-import type { LeftOutFile, OnPhotoProgress } from "./photos-in.ts";
+import type { LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
 import { eachPhoto, leftOutCsv, leftOutFile, personOf, photosIn, photoThreads } from "./photos-in.ts";
 
 const DEFAULT_PACK = "opencv-sface";
@@ -29,7 +29,7 @@ export interface Shard {
   readonly count: number;
 }
 
-export interface EmbedFolderOptions {
+export interface EmbedFolderOptions extends PhotosJobOptions {
   /** The file to write, ending in .parquet, .npy or .jsonl. */
   readonly output: string;
   /** A pack's name, or a path as for `loadFaceModel`. Default: the pack `opencv-sface`. */
@@ -40,9 +40,6 @@ export interface EmbedFolderOptions {
   readonly strict?: boolean | undefined;
   /** Embeds only this part of the photographs, chosen by their paths. */
   readonly shard?: Shard | undefined;
-  readonly log?: Log | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: OnPhotoProgress | undefined;
 }
 
 export interface EmbedResult {
@@ -190,6 +187,7 @@ export async function embedFolder(folder: string, options: EmbedFolderOptions): 
   const { output, model = DEFAULT_PACK, face = "largest", strict = false, shard, log = silentLog } = options;
   const format: EmbeddingFormat = formatOf(output);
   await refuseTaken(output);
+  await checkTarget(output, "file");
   const all = await photosIn(folder);
   const paths = shard === undefined ? all : all.filter((path) => isInShard(path, shard));
   const isPack = PACKS.some(({ name }) => name === model);

@@ -21,6 +21,7 @@ import { NO_MODELS, singleModelConfig } from "../serving/repository/model-config
 import { parseTextProto, readTextProto } from "../serving/repository/text-proto.ts";
 import {
   type ConfigSource,
+  DEFAULT_METRICS_PATH,
   letHeapGrow,
   type PackOptions,
   type RunningServer,
@@ -66,6 +67,13 @@ const serveOptions = z.strictObject({
   grpcSocketPath: given.text.optional(),
   imageUrls: z.array(given.text).optional(),
   bindAddress: z.string().optional(),
+  requestLogDir: given.text.optional(),
+  accessLog: given.text.optional(),
+  adminPort: z.number().optional(),
+  adminBindAddress: given.text.optional(),
+  apiKeysFile: given.text.optional(),
+  requireApiKey: given.flag.optional(),
+  rateLimit: given.count.optional(),
   log: given.log.optional(),
   signal: given.signal.optional(),
   metricsPath: z.string().startsWith("/").optional(),
@@ -82,6 +90,7 @@ const serveOptions = z.strictObject({
   warmup: z.union([z.number(), z.literal(false)]).optional(),
   batching: given.other,
   tls: given.other,
+  tlsFile: given.text.optional(),
   rest: z
     .strictObject({
       timeoutMs: z.number(),
@@ -129,6 +138,7 @@ async function started({
   await requireFreePorts([
     { interface: "REST", port: restPort === false ? undefined : restPort },
     { interface: "gRPC", port: grpcPort === false ? undefined : grpcPort },
+    { interface: "admin", port: options.adminPort },
   ]);
   return startServer({
     ...options,
@@ -197,7 +207,14 @@ function configSourceOf(values: ServerFlagValues): ConfigSource | undefined {
   return { seconds, read: () => modelsOf(values) };
 }
 
-const DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics";
+/** @throws FaceError `CONFIG_INVALID` for what is no number of requests. */
+function rateLimitOf(value: Value): number | undefined {
+  const perSecond = Number(value);
+  if (Number.isSafeInteger(perSecond) && perSecond >= 0) return perSecond === 0 ? undefined : perSecond;
+  throw new FaceError("CONFIG_INVALID", `--rate_limit: got ${value}, expected a whole number of requests`, {
+    hint: "0 is no limit",
+  });
+}
 
 async function metricsPathOf(file: Value): Promise<string | undefined> {
   if (typeof file !== "string") return undefined;
@@ -292,6 +309,9 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     }),
     log,
     bindAddress: textOf(values.bindAddress),
+    apiKeysFile: textOf(values.apiKeysFile),
+    requireApiKey: values.requireApiKey === true,
+    rateLimit: rateLimitOf(values.rateLimit),
     grpcPort: portOf(values.port),
     grpcSocketPath: textOf(values.grpcSocketPath),
     restPort: portOf(values.restApiPort),
@@ -318,6 +338,11 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
       .filter((each) => each !== ""),
     metricsPath: await metricsPathOf(values.monitoringConfigFile),
     tls: tlsFile === undefined ? undefined : await readTls(tlsFile),
+    tlsFile,
+    requestLogDir: textOf(values.requestLogDir),
+    accessLog: textOf(values.accessLog),
+    adminPort: portOf(values.adminPort),
+    adminBindAddress: textOf(values.adminBindAddress),
     enableGrpcHealth: values.enableGrpcHealthcheckService === true,
     asTensorContent: values.enableSerializationAsTensorContent === true,
     pollWaitSeconds: Number(values.fileSystemPollWaitSeconds),
@@ -338,6 +363,7 @@ export async function serveByFlags(values: ServerFlagValues, signal: AbortSignal
   await requireFreePorts([
     { interface: "REST", port: portOf(values.restApiPort) },
     { interface: "gRPC", port: portOf(values.port) },
+    { interface: "admin", port: portOf(values.adminPort) },
   ]);
   if (portOf(values.restApiPort) === undefined) {
     log.info(

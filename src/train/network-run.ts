@@ -115,7 +115,10 @@ async function fitNetwork(
     batches: feed.batches,
     ...(held === undefined
       ? {}
-      : { validate: async () => lossAndAccuracy(held, await scorePairs(engine, loader, held)) }),
+      : {
+          validate: async () =>
+            lossAndAccuracy(held, await scorePairs(engine, loader, held, () => signal?.throwIfAborted())),
+        }),
     listeners: [
       runLog(folder),
       checkpoints(

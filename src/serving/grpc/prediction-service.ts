@@ -85,7 +85,7 @@ export const predictRpc: PredictionRpc = async (context, bytes, options) => {
 };
 
 /** An answer is in memory as tensors and as a message. */
-function bytesOfAll(outputs: TensorMap): number {
+export function bytesOfAll(outputs: TensorMap): number {
   let bytes = 0;
   for (const { data } of outputs.values()) bytes += ArrayBuffer.isView(data) ? data.byteLength : 0;
   return bytes;

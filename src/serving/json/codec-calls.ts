@@ -6,6 +6,8 @@ import { collectWhenIdle } from "../../base/worker.ts";
 import { Moved } from "../../base/worker-client.ts";
 import * as messages from "../grpc/response-messages.ts";
 import { readTensor, type TensorPlan } from "../grpc/tensor-message.ts";
+import { type InferBody, writeInferBody } from "../open-inference/body.ts";
+import { type InferPlan, inferResponse, readInferTensor } from "../open-inference/messages.ts";
 import type { Regressions } from "../regress.ts";
 import type { ModelChoice, Models } from "../repository/catalog.ts";
 import { allocatorIn, HEAP, type TensorMemory } from "../request-memory.ts";
@@ -59,6 +61,8 @@ export const WRITERS = {
   classifyMessage: messages.classifyResponse,
   regressMessage: messages.regressResponse,
   multiInferenceMessage: messages.multiInferenceResponse,
+  inferJson: writeInferBody,
+  inferMessage: inferResponse,
 } as const;
 export type AnswerForm = keyof typeof WRITERS;
 export type WriterArguments<F extends AnswerForm = AnswerForm> = Parameters<(typeof WRITERS)[F]>;
@@ -66,6 +70,9 @@ export type WriterArguments<F extends AnswerForm = AnswerForm> = Parameters<(typ
 /** The bytes of an answer. */
 export const written = (form: AnswerForm, args: WriterArguments): Uint8Array =>
   (WRITERS[form] as (...args: WriterArguments) => Uint8Array)(...args);
+
+/** The tensors of a gRPC request, of either protocol. */
+export type TensorPlans = ReadonlyMap<string, TensorPlan | InferPlan>;
 
 /** What a codec thread can be asked. */
 export interface CodecCalls {
@@ -78,7 +85,11 @@ export interface CodecCalls {
     bytes: Uint8Array,
   ): Outcome<Omit<ExamplesJson, "examples"> & { readonly examples: PackedStrings }>;
   readPhotos(bytes: Uint8Array, names: readonly string[]): Outcome<PhotosJson>;
-  readTensors(bytes: Uint8Array, plans: ReadonlyMap<string, TensorPlan>): Outcome<SentTensors>;
+  readInfer(
+    bytes: Uint8Array,
+    jsonLength: number,
+  ): Outcome<Omit<InferBody, "inputs"> & { readonly inputs: SentTensors }>;
+  readTensors(bytes: Uint8Array, plans: TensorPlans): Outcome<SentTensors>;
   write(form: AnswerForm, args: WriterArguments): Outcome<Uint8Array>;
 }
 
@@ -138,7 +149,7 @@ export function readingInput<T>(alias: string, read: () => T): T {
 }
 
 /** A tensor's memory on the heap. */
-const ON_HEAP: TensorMemory = { ...HEAP, fromBytes };
+export const ON_HEAP: TensorMemory = { ...HEAP, fromBytes };
 
 /**
  * Reads the tensors of a gRPC request as planned.
@@ -146,10 +157,10 @@ const ON_HEAP: TensorMemory = { ...HEAP, fromBytes };
  */
 export function readTensors(
   bytes: Uint8Array,
-  plans: ReadonlyMap<string, TensorPlan>,
+  plans: TensorPlans,
   memory: TensorMemory = ON_HEAP,
 ): Map<string, Tensor> {
-  return new Map(
-    [...plans].map(([alias, plan]) => [alias, readingInput(alias, () => readTensor(bytes, plan, memory))]),
-  );
+  const read = (alias: string, plan: TensorPlan | InferPlan) =>
+    "isRaw" in plan ? readInferTensor(alias, bytes, plan, memory) : readTensor(bytes, plan, memory);
+  return new Map([...plans].map(([alias, plan]) => [alias, readingInput(alias, () => read(alias, plan))]));
 }

@@ -1,7 +1,8 @@
 /** @file The thread of the JSON codec: one document at a time. */
 import { lowerPriority } from "../../base/worker.ts";
 import { serveCalls } from "../../base/worker-client.ts";
-import { type CodecCalls, outcome, readPredict, readTensors, written } from "./codec-calls.ts";
+import { readInferBody } from "../open-inference/body.ts";
+import { type CodecCalls, ON_HEAP, outcome, readPredict, readTensors, written } from "./codec-calls.ts";
 import { readExamplesJson } from "./examples.ts";
 import { packStrings, packTensors, sentBuffers } from "./packed-strings.ts";
 import { readPhotosJson } from "./photos.ts";
@@ -31,6 +32,14 @@ serveCalls<CodecCalls>(() => ({
     outcome(
       () => readPhotosJson(...args),
       ({ files }) => files.flatMap((file) => ("url" in file ? [] : [file.buffer as ArrayBuffer])),
+    ),
+  readInfer: (bytes, jsonLength) =>
+    outcome(
+      () => {
+        const { inputs, ...read } = readInferBody(bytes, jsonLength, ON_HEAP);
+        return { ...read, inputs: packTensors(inputs) };
+      },
+      ({ inputs }) => sentBuffers(inputs),
     ),
   readTensors: (...args) => outcome(() => packTensors(readTensors(...args)), sentBuffers),
   write: (form, args) =>

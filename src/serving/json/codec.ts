@@ -3,11 +3,19 @@ import { FaceError, systemCode } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
-import { STRING_BYTES, type TensorPlan, workOf } from "../grpc/tensor-message.ts";
+import { STRING_BYTES, workOf } from "../grpc/tensor-message.ts";
+import { type InferBody, readInferBody } from "../open-inference/body.ts";
 import type { RequestMemory } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
-import type { AnswerForm, CodecCalls, Outcome, SignatureLookup, WriterArguments } from "./codec-calls.ts";
-import { readPredict, readTensors, resultOf, written } from "./codec-calls.ts";
+import type {
+  AnswerForm,
+  CodecCalls,
+  Outcome,
+  SignatureLookup,
+  TensorPlans,
+  WriterArguments,
+} from "./codec-calls.ts";
+import { ON_HEAP, readPredict, readTensors, resultOf, written } from "./codec-calls.ts";
 import { type ExamplesJson, readExamplesJson } from "./examples.ts";
 import { type SentTensors, unpackStrings, unpackTensors } from "./packed-strings.ts";
 import { type PhotosJson, readPhotosJson } from "./photos.ts";
@@ -108,7 +116,7 @@ export class JsonCodec implements AsyncDisposable {
    */
   async readTensors(
     bytes: Uint8Array,
-    plans: ReadonlyMap<string, TensorPlan>,
+    plans: TensorPlans,
     { signal, memory }: CallOptions = {},
   ): Promise<TensorMap> {
     let [work, size, strings] = [0, 0, 0];
@@ -128,6 +136,23 @@ export class JsonCodec implements AsyncDisposable {
   }
 
   /**
+   * Reads the body of an infer request over REST; see `readInferBody`.
+   * @throws StatusError `INVALID_ARGUMENT`, or as `readPredict`.
+   */
+  async readInfer(
+    bytes: Uint8Array,
+    jsonLength: number,
+    { signal, memory }: CallOptions,
+  ): Promise<InferBody> {
+    if (jsonLength <= INLINE_BYTES && bytes.length <= INLINE_COPY) {
+      return readInferBody(bytes, jsonLength, memory ?? ON_HEAP);
+    }
+    const read = await this.#call("readInfer", [bytes, jsonLength], signal, sent(bytes));
+    memory?.take(bytesIn(read.inputs));
+    return { ...read, inputs: await unpackTensors(read.inputs) };
+  }
+
+  /**
    * The bytes of an answer.
    * @param args what the form's writer takes.
    * @throws StatusError as `readPredict`.
@@ -137,7 +162,10 @@ export class JsonCodec implements AsyncDisposable {
     args: WriterArguments<F>,
     signal?: AbortSignal,
   ): Promise<Uint8Array> {
-    const atOnce = form === "predictMessage" ? INLINE_COPY / MOST_ELEMENT_BYTES : INLINE_ELEMENTS;
+    const atOnce =
+      form === "predictMessage" || form === "inferMessage"
+        ? INLINE_COPY / MOST_ELEMENT_BYTES
+        : INLINE_ELEMENTS;
     if (elementsIn(args[0]) <= atOnce) return written(form, args);
     return await this.#call("write", [form, args], signal);
   }

@@ -99,7 +99,12 @@ function shapeAt(tape: JsonTape, place: number): number[] {
 }
 
 /** Appends all leaves of a value and checks that every list has the size and depth of the shape. */
-function appendValues(tape: JsonTape, start: number, shape: readonly number[], sink: ElementSink): void {
+export function appendValues(
+  tape: JsonTape,
+  start: number,
+  shape: readonly number[],
+  sink: ElementSink,
+): void {
   const { kinds } = tape;
   const end = tape.next(start);
   const rank = shape.length;
