@@ -47,6 +47,13 @@ async function readSquare(photo: Photo, side: number): Promise<Pixels> {
   return { data, width: side, height: side };
 }
 
+/** How a pack's embeddings are called and told from others. */
+export function packIdentity(pack: string, precision: Precision): Pick<FaceComparer, "name" | "digest"> {
+  const { sha256 } = packNamed(pack).files.embedding;
+  if (precision === "float32") return { name: pack, digest: sha256 };
+  return { name: `${pack}-${precision}`, digest: `${sha256}-${precision}` };
+}
+
 /** The embedding of a pack, whose measure is the cosine. The pipeline stays open. */
 export function packComparer(
   pack: string,
@@ -54,13 +61,10 @@ export function packComparer(
   pipeline: FacePipeline,
   calibration: CalibrationRecord | undefined,
 ): FaceComparer {
-  const inFloats = precision === "float32";
-  const { sha256 } = packNamed(pack).files.embedding;
   return {
-    name: inFloats ? pack : `${pack}-${precision}`,
+    ...packIdentity(pack, precision),
     measure: "cosine",
     calibration,
-    digest: inFloats ? sha256 : `${sha256}-${precision}`,
     embeddingSize: EMBEDDING_SIZE,
     crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
     readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),

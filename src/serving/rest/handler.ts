@@ -234,7 +234,11 @@ function ourFailure({ status, message, cause }: StatusError): { status: number; 
 
 const verbContext = ({ catalog, photos }: RestContext) => ({ models: catalog, photos });
 
-const received = ({ codec, imageUrls }: RestContext, { body, headers, signal }: RestRequest) => ({
+/** A request's body with what reads it. */
+export const received = (
+  { codec, imageUrls }: Pick<RestContext, "codec" | "imageUrls">,
+  { body, headers, signal }: Pick<RestRequest, "body" | "headers" | "signal">,
+) => ({
   body,
   contentType: headers["content-type"] ?? "",
   codec,
@@ -246,8 +250,8 @@ const runOptions = ({ signal }: { signal: AbortSignal }, { memory }: RestRequest
 
 /** A signal that aborts when the client leaves or the time for a run, without reading and writing JSON, is over. */
 export function runLimit(
-  { options }: RestContext,
-  { signal }: RestRequest,
+  { options }: Pick<RestContext, "options">,
+  { signal }: Pick<RestRequest, "signal">,
 ): Disposable & { signal: AbortSignal } {
   if (options.timeoutMs <= 0 || signal.aborted) return { signal, [Symbol.dispose]: () => undefined };
   // AbortSignal.any would do the same, but Node 20 never frees the signals it makes nor what listens to them.
