@@ -10,13 +10,8 @@ import { VERSION } from "../base/platform.ts";
 import { isFaceError } from "../data/face-crop.ts";
 import { type ImageRef, imageName, readPixels } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
-import {
-  type Learning,
-  type PicturedMistake,
-  type ReportContent,
-  type ReportedEpoch,
-  reportHtml,
-} from "../evaluate/report.ts";
+import type { Learning, PicturedMistake, ReportContent, ReportedEpoch } from "../evaluate/report.ts";
+import { reportHtml } from "../evaluate/report.ts";
 import { type Mistake, worstMistakes } from "../evaluate/scores.ts";
 import { decodeImage, encodeJpeg } from "../image/decode.ts";
 import { describe } from "../model/description.ts";
@@ -24,14 +19,8 @@ import { modelConfigOf, settingsOf, trainConfigSchema } from "../train/config.ts
 import { RUN_LOG } from "../train/listeners.ts";
 import type { DataConfig } from "../train/people.ts";
 import type { OpenedModel } from "../verify/open-model.ts";
-import {
-  type EvaluateOptions,
-  evaluateOptions,
-  type Measurement,
-  measureHeldOut,
-  measureOptions,
-  openMeasured,
-} from "./evaluate.ts";
+import type { EvaluateOptions, Measurement } from "./evaluate.ts";
+import { evaluateOptions, measureHeldOut, measureOptions, openMeasured } from "./evaluate.ts";
 
 export interface ReportOptions extends EvaluateOptions {
   /** A run's folder, a `.safetensors` file, a version's folder, the folder of the versions, or the name of a pack. */
