@@ -1,7 +1,7 @@
 /**
  * @file Identification on an open set of LFW: DIR and FPIR by the nearest photograph and by the centroid, as
  * `faceid evaluate --identification` measures them.
- * `npm run bench -- identification [--cache FOLDER] [--splits N]`, after `npm run bench -- pack-calibration`, whose embeddings it reads.
+ * `npm run bench -- identification [--cache FOLDER] [--splits N] [--template centroid]`, after `npm run bench -- pack-calibration`, whose embeddings it reads.
  */
 import { parseArgs } from "node:util";
 import { TEMPLATES } from "../src/evaluate/identification.ts";
@@ -14,11 +14,12 @@ const { values: flags } = parseArgs({
   options: {
     cache: { type: "string", default: "runs/pack-calibration" },
     splits: { type: "string", default: "5" },
+    template: { type: "string" },
   },
 });
 
 const people = await embeddedPeople(flags.cache);
-for (const template of TEMPLATES) {
+for (const template of TEMPLATES.filter((each) => each === (flags.template ?? each))) {
   const start = performance.now();
   const report = await measureOpenSet(people, {
     template,

@@ -38,7 +38,7 @@ const COMPARE_BATCH = 1024;
 
 /** Directions of unit length are compared by their cosine. */
 export const compareCosines = async (probe: Float32Array, templates: readonly Float32Array[]) =>
-  Float64Array.from(templates, (template) => {
+  templates.map((template) => {
     let sum = 0;
     for (let i = 0; i < probe.length; i++) sum += probe[i]! * template[i]!;
     return sum;
