@@ -19,8 +19,15 @@ import { modelConfigOf, settingsOf, trainConfigSchema } from "../train/config.ts
 import { RUN_LOG } from "../train/listeners.ts";
 import type { DataConfig } from "../train/people.ts";
 import type { OpenedModel } from "../verify/open-model.ts";
-import type { EvaluateOptions, Measurement } from "./evaluate.ts";
-import { evaluateOptions, measureHeldOut, measureOptions, openMeasured } from "./evaluate.ts";
+import {
+  type EvaluateOptions,
+  evaluateOptions,
+  type Measurement,
+  measureHeldOut,
+  measureOptions,
+  openMeasured,
+} from "./evaluate.ts";
+import { measureIdentified } from "./identification.ts";
 
 export interface ReportOptions extends EvaluateOptions {
   /** A run's folder, a `.safetensors` file, a version's folder, the folder of the versions, or the name of a pack. */
@@ -33,6 +40,8 @@ export interface ReportOptions extends EvaluateOptions {
   readonly measured?: Measurement;
   /** Shows the photographs of the most confident mistakes, so that the page contains faces. Default true. */
   readonly photos?: boolean;
+  /** Measures searches among many people too. Default false. */
+  readonly identification?: boolean;
 }
 
 /** Name of the page in a run's folder. */
@@ -137,6 +146,9 @@ async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<R
     epochs: logged.length === 0 ? opened.history : logged,
     ...learningOf(opened.settings),
     evaluation: measured,
+    ...(options.identification === true
+      ? { identification: await measureIdentified(model, opened, { ...options, log: undefined }) }
+      : {}),
     ...(photos ? { mistakes: await pictures(measured, how.config) } : {}),
   };
 }
@@ -148,6 +160,7 @@ const reportOptions = z.strictObject({
   title: z.string().optional(),
   measured: given.other,
   photos: given.flag.optional(),
+  identification: given.flag.optional(),
 } satisfies Record<keyof ReportOptions, z.ZodType>);
 
 /**
