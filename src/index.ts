@@ -100,13 +100,11 @@ export type { Neighbour } from "./gallery/search.ts";
 export { type IdentificationRate, type SearchThreshold, searchThreshold } from "./gallery/threshold.ts";
 export {
   createGallery,
-  type EnrolSummary,
-  enrolFolder,
-  enrolPhotos,
   type GalleryJobOptions,
   type OpenedGallery,
   openGallery,
 } from "./jobs/gallery.ts";
+export { type EnrolSummary, enrolFolder, enrolPhotos } from "./jobs/gallery-enrol.ts";
 export { type IdentifiedFace, type IdentifyOptions, identify } from "./verify/identify.ts";
 
 // Serving, and asking a server

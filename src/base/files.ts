@@ -1,6 +1,6 @@
 /** @file Atomic writes of files and folders (a reader sees all of it or nothing), digests of files, text of any encoding, and the cache folder. */
 import { createHash, randomBytes } from "node:crypto";
-import { constants, createReadStream, mkdirSync, rmdirSync, rmSync } from "node:fs";
+import { constants, createReadStream, mkdirSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -305,6 +305,16 @@ export async function readRegular(path: string, maxBytes: number): Promise<Buffe
     return bytes.subarray(0, done);
   } finally {
     await file.close();
+  }
+}
+
+/** A text that changes whenever the file does, or comes or goes. */
+export function fileState(path: string): string {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+  } catch (error) {
+    return messageOf(error);
   }
 }
 

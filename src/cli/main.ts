@@ -19,6 +19,7 @@ const SUMMARIES = {
   faces: "list and draw all faces of photographs",
   crop: "cut the faces out of a dataset's photographs",
   embed: "embed the faces of a folder's photographs into one file",
+  cluster: "sort an album into people",
   app: "open a page: compare photographs, keep people, see who somebody is",
   gallery: "keep people, and say who is on a photograph",
   serve: "serve models over TensorFlow Serving's REST and gRPC protocols, with its flags in either spelling",
@@ -45,6 +46,7 @@ const COMMANDS: Readonly<Record<Name, () => Promise<(command: Command) => Comman
   faces: async () => (await import("./commands/faces.ts")).facesCommand,
   crop: async () => (await import("./commands/crop.ts")).cropCommand,
   embed: async () => (await import("./commands/embed.ts")).embedCommand,
+  cluster: async () => (await import("./commands/cluster.ts")).clusterCommand,
   app: async () => (await import("./commands/app.ts")).appCommand,
   gallery: async () => (await import("./commands/gallery.ts")).galleryCommand,
   serve: async () => (await import("./commands/serve.ts")).serveCommand,
@@ -62,7 +64,7 @@ const COMMANDS: Readonly<Record<Name, () => Promise<(command: Command) => Comman
 /** The groups in which the list of commands shows them; what is in none of the first two is for experts. */
 const GROUPS: readonly (readonly [heading: string, names: readonly string[]])[] = [
   ["Everyday:", ["app", "verify", "faces", "quickstart", "train", "evaluate", "report", "serve", "request"]],
-  ["Data:", ["dataset", "crop", "embed"]],
+  ["Data:", ["dataset", "crop", "embed", "cluster"]],
   ["Expert:", Object.keys(SUMMARIES)],
 ];
 

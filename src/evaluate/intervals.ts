@@ -143,10 +143,13 @@ export function bootstrap(
   const draws = Array.from({ length: RESAMPLES }, () =>
     figures(curveOf(ranked, drawAnew(kinds, places.length, random))),
   );
-  return draws[0]!.map((_, figure) => {
-    const sorted = draws.map((draw) => draw[figure]!).sort((a, b) => a - b);
-    return [quantile(sorted, TAIL), quantile(sorted, 1 - TAIL)];
-  });
+  return draws[0]!.map((_, figure) => percentileInterval(draws.map((draw) => draw[figure]!)));
+}
+
+/** The middle 95 % of a figure's resamples. */
+export function percentileInterval(values: readonly number[]): Interval {
+  const sorted = values.toSorted((a, b) => a - b);
+  return [quantile(sorted, TAIL), quantile(sorted, 1 - TAIL)];
 }
 
 /** A quantile of sorted values, interpolated linearly. */

@@ -22,6 +22,7 @@ import { NO_MODELS, singleModelConfig } from "../serving/repository/model-config
 import { parseTextProto, readTextProto } from "../serving/repository/text-proto.ts";
 import {
   type ConfigSource,
+  DEFAULT_METRICS_PATH,
   letHeapGrow,
   type PackOptions,
   type RunningServer,
@@ -84,6 +85,10 @@ const serveOptions = z.strictObject({
   grpcSocketPath: given.text.optional(),
   imageUrls: z.array(given.text).optional(),
   bindAddress: z.string().optional(),
+  requestLogDir: given.text.optional(),
+  accessLog: given.text.optional(),
+  adminPort: z.number().optional(),
+  adminBindAddress: given.text.optional(),
   apiKeysFile: given.text.optional(),
   requireApiKey: given.flag.optional(),
   rateLimit: given.count.optional(),
@@ -103,6 +108,7 @@ const serveOptions = z.strictObject({
   warmup: z.union([z.number(), z.literal(false)]).optional(),
   batching: given.other,
   tls: given.other,
+  tlsFile: given.text.optional(),
   rest: z
     .strictObject({
       timeoutMs: z.number(),
@@ -152,6 +158,7 @@ async function started({
   await requireFreePorts([
     { interface: "REST", port: restPort === false ? undefined : restPort },
     { interface: "gRPC", port: grpcPort === false ? undefined : grpcPort },
+    { interface: "admin", port: options.adminPort },
   ]);
   const isAlone = modelPath === undefined;
   const choices = Object.entries(galleries).map(([name, address]) => ({ name, address }));
@@ -246,8 +253,6 @@ function rateLimitOf(value: Value): number | undefined {
     hint: "0 is no limit",
   });
 }
-
-const DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics";
 
 async function metricsPathOf(file: Value): Promise<string | undefined> {
   if (typeof file !== "string") return undefined;
@@ -413,6 +418,11 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
       .filter((each) => each !== ""),
     metricsPath: await metricsPathOf(values.monitoringConfigFile),
     tls: tlsFile === undefined ? undefined : await readTls(tlsFile),
+    tlsFile,
+    requestLogDir: textOf(values.requestLogDir),
+    accessLog: textOf(values.accessLog),
+    adminPort: portOf(values.adminPort),
+    adminBindAddress: textOf(values.adminBindAddress),
     enableGrpcHealth: values.enableGrpcHealthcheckService === true,
     asTensorContent: values.enableSerializationAsTensorContent === true,
     pollWaitSeconds: Number(values.fileSystemPollWaitSeconds),
@@ -434,6 +444,7 @@ export async function serveByFlags(given: ServerFlagValues, signal: AbortSignal,
   await requireFreePorts([
     { interface: "REST", port: portOf(values.restApiPort) },
     { interface: "gRPC", port: portOf(values.port) },
+    { interface: "admin", port: portOf(values.adminPort) },
   ]);
   if (portOf(values.restApiPort) === undefined) {
     log.info(

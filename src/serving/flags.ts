@@ -19,6 +19,12 @@ const OURS = "(not in TensorFlow Serving)";
 const FLAGS: readonly FlagRow[] = [
   ["port", "gRPC port; 0 for none", 8500],
   ["bind_address", `address that both ports listen on, such as 127.0.0.1; all without it ${OURS}`],
+  [
+    "admin_port",
+    `port of metrics, reload and reflection, which the others then leave out; 0 for none ${OURS}`,
+    0,
+  ],
+  ["admin_bind_address", `address that --admin_port listens on ${OURS}`, "127.0.0.1"],
   ["grpc_socket_path", "path of a unix socket for gRPC, beside the port"],
   ["rest_api_port", "REST port; 0 for none", 0],
   ["rest_api_timeout_in_ms", "milliseconds for a run by REST; 0 for no limit", 30_000],
@@ -90,6 +96,8 @@ const FLAGS: readonly FlagRow[] = [
     0,
   ],
   ["shutdown_grace_in_ms", `milliseconds for requests in flight after SIGTERM ${OURS}`, 10_000],
+  ["access_log", `stdout, or a file to which a line of JSON is added for each request ${OURS}`],
+  ["request_log_dir", `folder for the requests that logging_config of a model records ${OURS}`],
   ["log_format", `text, or json for one object per line ${OURS}`, "text"],
   [
     "sessions",

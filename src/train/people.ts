@@ -7,12 +7,14 @@ import type { Log } from "../base/log.ts";
 import { counted } from "../base/words.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { findDatasetFaces, type UnusedPhotos, withFaces, withoutUnused } from "../data/dataset-faces.ts";
+import { countImages } from "../data/identity.ts";
 import { isLoss, leftOutText } from "../data/left-out.ts";
 import { chosenFolds, type PairsFile, readPairs } from "../data/pairs-file.ts";
 import { peopleIn } from "../data/protocol.ts";
 import { type DatasetSplit, excludeIdentities, splitIdentities } from "../data/split.ts";
 import type { Framing } from "../faces/alignment.ts";
 import { settingsOf, type TrainConfig, trainConfigSchema } from "./config.ts";
+import { type UnnamedSettings, unnamedPhotos } from "./unnamed.ts";
 
 /** Settings of the data, and of the network that the data goes through. */
 export type DataConfig = Pick<
@@ -249,11 +251,13 @@ export function sayLeftOut(log: Log, { facesNotFound, unreadable }: UnusedPhotos
  * @throws FaceError as `openPeople` and `findDatasetFaces`.
  */
 export async function trainingPeople(
-  config: DataConfig & Pick<TrainConfig, "strict">,
+  config: DataConfig & UnnamedSettings & Pick<TrainConfig, "strict">,
   log: Log,
   signal: AbortSignal | undefined,
 ): Promise<People> {
-  const people = await openPeople(config, log);
+  const named = await openPeople(config, log);
+  const unnamed = await unnamedPhotos(config, countImages(named.dataset.identities), log);
+  const people = { ...named, split: { ...named.split, train: [...named.split.train, ...unnamed] } };
   if (config.faces === "none") return people;
   const { train, validation, test } = people.split;
   const leftOut = await findDatasetFaces([...train, ...validation], {

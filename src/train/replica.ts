@@ -147,7 +147,7 @@ export class Replica {
     const feeds = new Map(
       Object.entries(batch.inputs).map(([name, values]) => [
         name,
-        float32(this.#shapeOf(values, batch.count), values),
+        float32(this.#shapeOf(name, values, batch.count), values),
       ]),
     );
     // Each replica has other pairs, so it draws from a stream of its own.
@@ -181,9 +181,10 @@ export class Replica {
     );
   }
 
-  /** Everything but images is one number per pair or image. */
-  #shapeOf(values: Float32Array, count: number): number[] {
+  /** Everything but images and a teacher's embeddings is one number per pair or image. */
+  #shapeOf(name: string, values: Float32Array, count: number): number[] {
     const { height, width } = this.#settings.step.model.input;
+    if (name === STEP_INPUTS.teacher) return [count, values.length / count];
     return values.length === count ? [count] : [count, height, width, 3];
   }
 

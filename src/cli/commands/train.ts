@@ -12,7 +12,7 @@ import { tensorBoard } from "../../jobs/tensorboard.ts";
 import { keptCheckpoint, recordedTarget, type TrainOutcome, trainAndExport } from "../../jobs/train.ts";
 import type { TrainConfig } from "../../train/config.ts";
 import type { TrainListener } from "../../train/listeners.ts";
-import { RECIPE_NAMES, RECIPES, recipeSettings } from "../../train/recipes.ts";
+import { RECIPE_NAMES, RECIPES, recipeOf, recipeSettings } from "../../train/recipes.ts";
 import type { StartSummary } from "../../train/start-summary.ts";
 import { addOptions, resolveOptions } from "../options.ts";
 import { commandText, consoleLog, onInterrupt } from "../process.ts";
@@ -51,7 +51,8 @@ type Settings = ReturnType<typeof resolveOptions<typeof trainSettings>>;
 function resolveRecipe(flags: Record<string, unknown>): Settings {
   const sources = { flags, everyKey: EVERY_SETTING };
   const settings = resolveOptions(trainSettings, sources);
-  const { recipe, dataset } = settings;
+  const recipe = recipeOf(settings);
+  const { dataset } = settings;
   if (recipe === undefined) return settings;
   return resolveOptions(trainSettings, { ...sources, preset: recipeSettings(recipe, dataset) });
 }

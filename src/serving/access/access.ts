@@ -1,7 +1,7 @@
 /** @file Who may do what: finds the key of a request among those of the file, which is read again when it changes. */
 import { timingSafeEqual } from "node:crypto";
-import { statSync } from "node:fs";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { fileState } from "../../base/files.ts";
 import { type Log, silentLog } from "../../base/log.ts";
 import { digestOf, isUsable, readKeyFile, type Scope, type StoredKey } from "./keys.ts";
 
@@ -41,12 +41,6 @@ function asApiKey({ id, name, scopes, galleries, expires }: StoredKey): ApiKey {
   };
 }
 
-/** What changes whenever the file does. @throws the system's error. */
-function stateOf(path: string): string {
-  const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
-  return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
-}
-
 /** The keys of a file. Each search looks first whether the file has changed, so a revoked key is refused at once. */
 export class KeyRing {
   readonly #path: string;
@@ -64,7 +58,7 @@ export class KeyRing {
   static async open(path: string, log: Log = silentLog): Promise<KeyRing> {
     const ring = new KeyRing(path, log);
     try {
-      ring.#state = stateOf(path);
+      ring.#state = fileState(path);
       ring.#take(readKeyFile(path));
     } catch (error) {
       if (error instanceof FaceError) throw error;
@@ -105,12 +99,7 @@ export class KeyRing {
 
   /** Reads the file again where it has changed. A broken one leaves the keys as they are, and is logged once. */
   #refresh(): void {
-    let state: string;
-    try {
-      state = stateOf(this.#path);
-    } catch (error) {
-      state = messageOf(error);
-    }
+    const state = fileState(this.#path);
     if (state === this.#state) return;
     this.#state = state;
     try {

@@ -1,9 +1,10 @@
 /** @file What each call takes of the gate, checked when its metadata arrive, and how a refusal is answered over gRPC. */
 import { Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface } from "@grpc/grpc-js";
-import { oneHeader } from "../access/access.ts";
+import { type ApiKey, oneHeader } from "../access/access.ts";
 import type { Gate, Need } from "../access/gate.ts";
 import { RateExceeded } from "../access/rates.ts";
 import { STATUS, toStatusError } from "../status.ts";
+import { addressOf, factsOf } from "./observed.ts";
 
 /** Calls that change which models are served. */
 const CHANGES = /\/(?:HandleReloadConfigRequest|RepositoryModelLoad|RepositoryModelUnload)$/;
@@ -14,9 +15,6 @@ function needOf(path: string): Need | undefined {
   if (HEALTH.test(path)) return undefined;
   return CHANGES.test(path) ? { scope: "admin", always: true } : { scope: "predict", always: false };
 }
-
-/** `10.0.0.1` of `10.0.0.1:4711`. */
-const addressOf = (peer: string) => peer.replace(/:\d+$/, "");
 
 /** A call that begins when the gate lets it in. */
 export function guarded(
@@ -41,8 +39,13 @@ export function guarded(
           const authorization = oneHeader(metadata.get("authorization").map(String));
           try {
             const admitted = gate.admit({ authorization, address: addressOf(call.getPeer()) }, need);
-            if (admitted instanceof Promise) admitted.then(() => proceed(metadata), refuse);
-            else proceed(metadata);
+            const enter = (key: ApiKey | undefined) => {
+              const facts = factsOf(call);
+              if (facts !== undefined) facts.keyId = key?.id;
+              proceed(metadata);
+            };
+            if (admitted instanceof Promise) admitted.then(enter, refuse);
+            else enter(admitted);
           } catch (error) {
             refuse(error);
           }

@@ -15,6 +15,7 @@ interface InnerCall {
   readonly decoder?: Decoder;
   maxReceiveMessageSize: number;
   decompressMessage(message: Buffer, encoding: string): Buffer | Promise<Buffer>;
+  serializeMessage(message: unknown): Buffer;
   sendStatus(status: { code: number; details: string; metadata: null }): void;
 }
 
@@ -44,7 +45,7 @@ const HEADER_BYTES = 5;
 const memories = new WeakMap<object, RequestMemory>();
 
 /** The part of a call that reads. */
-function readerOf(call: object): InnerCall | undefined {
+export function readerOf(call: object): InnerCall | undefined {
   let inner: InnerCall | undefined = call as InnerCall;
   while (inner !== undefined && inner.decoder === undefined) inner = inner.call ?? inner.nextCall;
   return inner;

@@ -7,7 +7,7 @@ import {
   MultiInferenceResponseSchema,
   RegressionResponseSchema,
 } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
-import { type Classifications, classesOf } from "../classify.ts";
+import { type Classifications, classesOf } from "../classifications.ts";
 import type { Regressions } from "../regress.ts";
 import type { Answered } from "../repository/catalog.ts";
 import { tensorMessage } from "./tensor-message.ts";

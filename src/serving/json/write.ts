@@ -3,7 +3,7 @@ import { create, toJson } from "@bufbuild/protobuf";
 import { type DType, stridesOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
 import { SignatureDefMapSchema } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import { dataTypeOf, dataTypeText } from "../../savedmodel/format/tensor-proto.ts";
-import { type Classifications, classesOf } from "../classify.ts";
+import { type Classifications, classesOf } from "../classifications.ts";
 import type { Servable } from "../engine/servable.ts";
 import type { Catalog, VersionStatus } from "../repository/catalog.ts";
 import { invalidArgument } from "../status.ts";

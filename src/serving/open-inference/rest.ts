@@ -8,7 +8,7 @@ import { recordAnswer } from "../request.ts";
 import { type RestAnswer, type RestContext, type RestRequest, runLimit } from "../rest/handler.ts";
 import { invalidArgument, STATUS, StatusError, toStatusError } from "../status.ts";
 import type { InferBody } from "./body.ts";
-import { areAllReady, isReady, modelMetadata, SERVER, versionNamed } from "./models.ts";
+import { areAllReady, isReady, type ModelSwitch, modelMetadata, SERVER, versionNamed } from "./models.ts";
 import { rawSize } from "./tensors.ts";
 
 const HEADER = "inference-header-content-length";
@@ -72,20 +72,27 @@ const ROUTES: readonly Route[] = [
   {
     method: "POST",
     path: at("/repository/models/(?<name>[^/]+)/load"),
-    answer: async ({ modelSwitch }, _request, { name = "" }) => {
-      await modelSwitch.load(name);
+    answer: async (context, _request, { name = "" }) => {
+      await administered(context).load(name);
       return json({ model_name: name, isLoaded: true });
     },
   },
   {
     method: "POST",
     path: at("/repository/models/(?<name>[^/]+)/unload"),
-    answer: async ({ modelSwitch }, _request, { name = "" }) => {
-      await modelSwitch.unload(name);
+    answer: async (context, _request, { name = "" }) => {
+      await administered(context).unload(name);
       return json({ model_name: name, isUnloaded: true });
     },
   },
 ];
+
+/** @throws StatusError `PERMISSION_DENIED` where another port changes which models are served. */
+function administered({ modelSwitch, isAdministeredElsewhere }: RestContext): ModelSwitch {
+  if (isAdministeredElsewhere !== true) return modelSwitch;
+  const message = "this port does not load or unload models; ask the administrators' port over gRPC";
+  throw new StatusError("PERMISSION_DENIED", message);
+}
 
 /** Whether a request target belongs to this protocol. */
 export const isV2 = (target: string) => /^\/v2(?:[/?]|$)/.test(target);

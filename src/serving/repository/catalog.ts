@@ -1,6 +1,7 @@
 /** @file The models of a server as the protocols see them: to use one, to read their states, to replace the configuration. */
 import type { ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import type { Servable } from "../engine/servable.ts";
+import type { RequestRecorder } from "../observe/request-log.ts";
 import { StatusError } from "../status.ts";
 
 /** Which version of a model a request means. */
@@ -18,6 +19,8 @@ export interface ModelChoice {
 /** The right to use a servable, which stays loaded until the lease is disposed. */
 export interface Lease extends Disposable {
   readonly servable: Servable;
+  /** Records a sample of the requests, where the model's configuration wants it. */
+  readonly recorder?: RequestRecorder | undefined;
 }
 
 /** The version and signature that answered a request. */

@@ -1,8 +1,13 @@
 /** @file The list of models to serve: checks a configuration, alone and as the successor of another. */
 import { isAbsolute } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
-import { ModelServerConfigSchema, ModelType } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import {
+  type ModelConfig,
+  type ModelServerConfig,
+  ModelServerConfigSchema,
+  ModelType,
+} from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { noRequestLog, type RequestLog } from "../observe/request-log.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 
 const PLATFORM = "tensorflow";
@@ -24,7 +29,7 @@ function platformOf(model: ModelConfig): string {
   return model.modelPlatform || ModelType[model.modelType]!.toLowerCase();
 }
 
-function checkModel(model: ModelConfig): void {
+function checkModel(model: ModelConfig, requestLog: RequestLog | undefined): void {
   const hasType = model.modelType !== ModelType.MODEL_TYPE_UNSPECIFIED;
   const hasPlatform = model.modelPlatform !== "";
   if (hasType === hasPlatform) {
@@ -42,16 +47,16 @@ function checkModel(model: ModelConfig): void {
       `Expected model ${model.name} to have an absolute path or URI; got base_path()=${model.basePath}`,
     );
   }
-  if (model.loggingConfig !== undefined) {
-    throw new StatusError("FAILED_PRECONDITION", "No request-logger-creator provided.");
-  }
+  if (model.loggingConfig !== undefined && requestLog === undefined) throw noRequestLog();
+  requestLog?.check(model);
 }
 
 /**
  * The models of a configuration.
+ * @param requestLog where requests are recorded; without it a configuration that wants them recorded is refused.
  * @throws StatusError when the configuration is invalid.
  */
-export function checkedModels(config: ModelServerConfig): readonly ModelConfig[] {
+export function checkedModels(config: ModelServerConfig, requestLog?: RequestLog): readonly ModelConfig[] {
   if (config.config.case === "customModelConfig") {
     throw invalidArgument(
       "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported",
@@ -64,7 +69,7 @@ export function checkedModels(config: ModelServerConfig): readonly ModelConfig[]
       throw invalidArgument(`Illegal to list model ${model.name} multiple times in config list`);
     }
     names.add(model.name);
-    checkModel(model);
+    checkModel(model, requestLog);
   }
   return models;
 }

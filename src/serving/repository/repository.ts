@@ -8,6 +8,7 @@ import type { Log } from "../../base/log.ts";
 import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { ModelServerConfigSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type ModelLoader, servableText } from "../engine/servable.ts";
+import type { RequestLog, RequestRecorder } from "../observe/request-log.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import type { Catalog, Lease, ModelChoice, VersionStatus } from "./catalog.ts";
 import { checkedModels, checkTransition } from "./model-config.ts";
@@ -31,6 +32,8 @@ export interface RepositorySettings {
 export interface RepositoryOptions extends RepositorySettings {
   readonly loader: ModelLoader;
   readonly log: Log;
+  /** Where requests are recorded of models whose configuration wants it. */
+  readonly requestLog?: RequestLog | undefined;
 }
 
 const DEFAULTS: Required<RepositorySettings> = {
@@ -46,10 +49,19 @@ interface Model {
   /** Absent when the model is no longer in the configuration. */
   config: ModelConfig | undefined;
   labels: ReadonlyMap<string, bigint>;
+  recorder?: RequestRecorder | undefined;
   /** Why its base path has no version to load. */
   problem?: string | undefined;
   /** The last log line about the base path. */
   told?: string;
+}
+
+/** The lease of a version, with what records its requests. */
+function leaseOf(model: Model | undefined, version: bigint): Lease | undefined {
+  const lease = model?.versions.lease(version);
+  return lease === undefined || model?.recorder === undefined
+    ? lease
+    : Object.assign(lease, { recorder: model.recorder });
 }
 
 /** The longest delay of a timer. */
@@ -57,7 +69,8 @@ const LONG_MS = 2 ** 31 - 1;
 
 /** The models by name, kept in step with the configuration and the file system. */
 export class Repository implements Catalog, AsyncDisposable {
-  readonly #options: Required<RepositoryOptions>;
+  readonly #options: Required<Omit<RepositoryOptions, "requestLog">>;
+  readonly #requestLog: RequestLog | undefined;
   readonly #models = new Map<string, Model>();
   readonly #closing = new AbortController();
   readonly #waiting = new Set<() => void>();
@@ -72,6 +85,7 @@ export class Repository implements Catalog, AsyncDisposable {
 
   constructor(options: RepositoryOptions) {
     this.#options = { ...DEFAULTS, ...options };
+    this.#requestLog = options.requestLog;
   }
 
   names(): readonly string[] {
@@ -94,12 +108,12 @@ export class Repository implements Catalog, AsyncDisposable {
     const model = this.#models.get(name);
     if (choice.by === "latest") {
       const latest = model?.versions.latestAvailable();
-      const lease = latest === undefined ? undefined : model?.versions.lease(latest);
+      const lease = latest === undefined ? undefined : leaseOf(model, latest);
       if (lease !== undefined) return lease;
       throw new StatusError("NOT_FOUND", `Servable not found for request: Latest(${name})`);
     }
     const version = choice.by === "version" ? choice.version : this.#versionOf(model, choice.label);
-    const lease = model?.versions.lease(version);
+    const lease = leaseOf(model, version);
     if (lease !== undefined) return lease;
     throw new StatusError("NOT_FOUND", `Servable not found for request: Specific(${name}, ${version})`);
   }
@@ -169,7 +183,7 @@ export class Repository implements Catalog, AsyncDisposable {
 
   /** Takes over a configuration, without waiting for its models. @returns its number. */
   async #install(config: ModelServerConfig): Promise<number> {
-    const configs = checkedModels(config);
+    const configs = checkedModels(config, this.#requestLog);
     const isNew = this.#config === undefined || !equals(ModelServerConfigSchema, this.#config, config);
     checkTransition(this.#config, config);
     const labels = configs.map((model) => this.#checkedLabels(model));
@@ -191,6 +205,7 @@ export class Repository implements Catalog, AsyncDisposable {
       if (model.config?.basePath !== modelConfig.basePath) model.problem = undefined;
       model.config = modelConfig;
       model.labels = labels[index]!;
+      model.recorder = this.#requestLog?.recorder(modelConfig);
     }
     this.#config = config;
     // A file that is read again with the same content must not end a wait.

@@ -14,7 +14,7 @@ import {
   RegressionRequestSchema,
 } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import { readRecords } from "../../savedmodel/format/tfrecord.ts";
-import { WARMUP_FILE } from "../../savedmodel/format/warmup-file.ts";
+import { MOST_WARMUP_RECORDS, WARMUP_FILE } from "../../savedmodel/format/warmup-file.ts";
 import type { Servable } from "../engine/servable.ts";
 import type { PredictionContext } from "../grpc/prediction-service.ts";
 import { classifyRpc, multiInferenceRpc, predictRpc, regressRpc } from "../grpc/prediction-service.ts";
@@ -22,7 +22,6 @@ import { JsonCodec } from "../json/codec.ts";
 import { StatusError } from "../status.ts";
 import type { Models } from "./catalog.ts";
 
-const MOST_RECORDS = 1000;
 const LARGEST_FILE = 2 ** 30;
 
 /** Settings of the warm-up. */
@@ -99,10 +98,10 @@ export async function warmUp(
 ): Promise<number> {
   const records = await recordsOf(folder);
   if (records === undefined) return sendZeros(servable);
-  if (records.length > MOST_RECORDS) {
+  if (records.length > MOST_WARMUP_RECORDS) {
     throw new StatusError(
       "INVALID_ARGUMENT",
-      `Number of warmup records exceeds the maximum (${MOST_RECORDS}) at ${join(folder, WARMUP_FILE)}`,
+      `Number of warmup records exceeds the maximum (${MOST_WARMUP_RECORDS}) at ${join(folder, WARMUP_FILE)}`,
     );
   }
   await using codec = new JsonCodec({ workers: 1, maxQueued: 1 });

@@ -15,7 +15,7 @@ const V2_HEALTH = /^\/v2\/health\//;
 const V2_CHANGES = /^\/v2\/repository\/models\//;
 
 /** What a request under `/v1/` or `/v2` takes. A preflight of a browser carries no key. */
-function needOf(method: string, target: string): Need | undefined {
+export function needOf(method: string, target: string): Need | undefined {
   if (method === "OPTIONS" || V2_HEALTH.test(target)) return undefined;
   if (V2_CHANGES.test(target)) return { scope: "admin", always: true };
   // Routes of galleries check scope and gallery themselves.
@@ -24,20 +24,18 @@ function needOf(method: string, target: string): Need | undefined {
 }
 
 /** What the metrics page takes. */
-const METRICS: Need = { scope: "read", always: false };
+export const METRICS_NEED: Need = { scope: "read", always: false };
 
 /**
  * Lets a request in, before its body is read.
- * @param isMetrics whether it asks for the metrics page.
+ * @param need what it takes; left out, nothing.
  * @throws FaceError `UNAUTHENTICATED`, `PERMISSION_DENIED`, or RateExceeded.
  */
 export function admitRest(
   gate: Gate | undefined,
   request: IncomingMessage,
-  target: string,
-  isMetrics = false,
+  need: Need | undefined,
 ): ApiKey | undefined | Promise<ApiKey | undefined> {
-  const need = isMetrics ? METRICS : needOf(request.method ?? "", target);
   if (gate === undefined || need === undefined) return undefined;
   // Node keeps the first of several headers; here all must be seen.
   const authorization = oneHeader(request.headersDistinct.authorization);

@@ -16,6 +16,7 @@ import {
   writeStatusJson,
 } from "../json/write.ts";
 import type { ServerMetrics } from "../metrics.ts";
+import type { Trace } from "../observe/trace.ts";
 import type { ModelSwitch } from "../open-inference/models.ts";
 import type { ImageUrls } from "../photos/image-urls.ts";
 import type { PhotoThreads } from "../photos/photo-threads.ts";
@@ -46,6 +47,8 @@ export interface RestContext {
   readonly catalog: Catalog;
   /** Loads and unloads single models. */
   readonly modelSwitch: ModelSwitch;
+  /** Whether another port changes which models are served. */
+  readonly isAdministeredElsewhere?: boolean;
   readonly codec: JsonCodec;
   /** Finds faces in photographs; absent on a server without a detector. */
   readonly photos?: PhotoThreads | undefined;
@@ -69,6 +72,7 @@ export interface RestRequest {
   readonly headers: IncomingHttpHeaders;
   /** The client's API key, where it sent one that may be used. */
   readonly key?: ApiKey | undefined;
+  readonly trace?: Trace | undefined;
   readonly body: Uint8Array;
   /** For the request's tensors. */
   readonly memory: RequestMemory;
@@ -106,7 +110,8 @@ export async function answerRest(context: RestContext, request: RestRequest): Pr
   const name = path.kind === "model" ? path.name : "";
   const verb = path.kind === "model" && method === "POST" ? path.action : "";
   const labels = [name, verb, "REST"] as const;
-  const record = { requestId: id, fields: { method, target }, startedMs, labels };
+  const fields = { method, target, ...(request.trace !== undefined && { trace: request.trace.traceId }) };
+  const record = { requestId: id, fields, startedMs, labels };
   const headers = { ...JSON_TYPE, ...cors };
   try {
     const body = await answerPath(context, request, path);
