@@ -1,7 +1,4 @@
-/**
- * @file Galleries over REST on a real socket, with faces by a formula: every answer is held against the OpenAPI document, and
- * what is tried to break in is refused.
- */
+/** @file Galleries over REST with faces by a formula: answers held against the OpenAPI document, and what is tried to break in. */
 import { writeFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { join } from "node:path";
