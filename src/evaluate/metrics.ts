@@ -58,6 +58,8 @@ export interface EvaluationReport extends Partial<FaceCounts> {
   /** Metrics at the threshold chosen on validation people; absent without any. */
   readonly calibrated?: {
     readonly threshold: number;
+    /** Where it comes from, if not from the validation people. */
+    readonly source?: string;
     readonly accuracy: Measured;
     readonly far: Rate;
     readonly tar: Rate;
@@ -139,7 +141,15 @@ export function measure(
     seed,
     missing = 0,
     measure: kind = "probability",
-  }: { calibration?: CalibrationRecord | undefined; seed: number; missing?: number; measure?: Measure },
+    source,
+  }: {
+    calibration?: CalibrationRecord | undefined;
+    seed: number;
+    missing?: number;
+    measure?: Measure;
+    /** Where the thresholds come from, if not from the validation people. */
+    source?: string | undefined;
+  },
 ): EvaluationReport {
   const isCosine = kind === "cosine";
   return {
@@ -154,6 +164,13 @@ export function measure(
       isCosine ? (calibration?.threshold ?? bestThreshold(pairs)) : ABOVE_HALF,
     ),
     ...curveFigures(pairs, seed),
-    ...(calibration === undefined ? {} : { calibrated: atCalibrated(pairs, calibration.threshold) }),
+    ...(calibration === undefined
+      ? {}
+      : {
+          calibrated: {
+            ...atCalibrated(pairs, calibration.threshold),
+            ...(source === undefined ? {} : { source }),
+          },
+        }),
   };
 }

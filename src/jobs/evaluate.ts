@@ -24,10 +24,11 @@ import {
 } from "../evaluate/metrics.ts";
 import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate/score-pairs.ts";
 import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
-import { calibrate } from "../evaluate/thresholds.ts";
+import { calibrate, calibratePopulation } from "../evaluate/thresholds.ts";
 import type { Framing } from "../faces/alignment.ts";
 import { PACKS } from "../faces/packs/catalogue.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
+import { allPairs } from "../train/adapt.ts";
 import { settingsOf, trainConfigSchema } from "../train/config.ts";
 import {
   type DataConfig,
@@ -74,6 +75,10 @@ export interface MeasureOptions extends Watching {
   readonly measure?: Measure | undefined;
   /** The thresholds of a model that was not trained on the dataset, so that all its people are measured on. */
   readonly record?: CalibrationRecord | undefined;
+  /** Where the record comes from. Default: the pack. */
+  readonly source?: string | undefined;
+  /** Thresholds from so many pairs of each kind of the validation people, at most; a default number of balanced pairs when left out. */
+  readonly calibrationPairs?: number | undefined;
   /** Whether the user knows already what the dataset leaves out. */
   readonly isTold?: boolean;
 }
@@ -147,7 +152,17 @@ export async function measureHeldOut(
   await using loader = openLoader(options);
   const drawn = (group: "validation" | "test") =>
     evaluationPairs(split[group], { count, random: new Random(config.seed).fork(`${group} measurement`) });
-  const validation = split.validation.length === 0 ? [] : drawn("validation");
+  const { calibrationPairs } = options;
+  const validation =
+    split.validation.length === 0
+      ? []
+      : calibrationPairs === undefined
+        ? drawn("validation")
+        : allPairs(
+            split.validation,
+            calibrationPairs,
+            new Random(config.seed).fork("validation measurement"),
+          );
   const test = (await pairsOfExcluded(config, people)) ?? drawn("test");
   const [ofValidation, ofTest] = (await scoreLists(verifier, loader, [validation, test], onProgress)) as [
     PairScores,
@@ -156,10 +171,10 @@ export async function measureHeldOut(
   const calibration =
     validation.length === 0
       ? record
-      : calibrate(scoredOf(validation, ofValidation, loader, kind), {
-          dataset: dataset.name,
-          people: `${split.validation.length} validation people`,
-        });
+      : (calibrationPairs === undefined ? calibrate : calibratePopulation)(
+          scoredOf(validation, ofValidation, loader, kind),
+          { dataset: dataset.name, people: `${split.validation.length} validation people` },
+        );
   const { pairs, ...result } = scoredOf(test, ofTest, loader, kind);
   const missing = test.length - result.scores.length;
   const report = {
@@ -168,6 +183,9 @@ export async function measureHeldOut(
       seed: config.seed,
       missing,
       ...(kind === undefined ? {} : { measure: kind }),
+      ...(record === undefined || validation.length > 0
+        ? {}
+        : { source: options.source ?? "the pack's record" }),
     }),
     ...faceCounts(options, loader),
   };

@@ -5,7 +5,7 @@ import { type Log, silentLog } from "../base/log.ts";
 import { FACE_CHOICES } from "../faces/choose.ts";
 import { AUGMENTATIONS } from "../image/augment-settings.ts";
 import { type ImageSettings, imageSettings } from "../image/settings.ts";
-import type { ModelConfig } from "../model/model-config.ts";
+import { HEADS, type ModelConfig } from "../model/model-config.ts";
 import { ADAMW_DECAY, OPTIMIZERS } from "../nn/optimizers.ts";
 import { currentSettings, renamedSettings, unknownSetting } from "./setting-names.ts";
 import { SAMPLINGS, type StepSettings } from "./step.ts";
@@ -13,7 +13,7 @@ import { LOSSES, lossSettings } from "./step-losses.ts";
 
 const positive = z.number().int().positive();
 const whole = z.number().int().nonnegative();
-const heldOut = z.number().min(0).max(0.9);
+const heldOut = z.number().min(0).max(1);
 const cropSide = z.number().min(0.4).max(1);
 
 /** Courses of the learning rate. */
@@ -62,6 +62,16 @@ export const trainConfigSchema = z.strictObject({
     .default([])
     .describe("folds of `excludePairs` to keep out, counted from 1; all by default"),
   model: z.string().default("faceid").describe("embedding network"),
+  frozen: z
+    .boolean()
+    .default(false)
+    .describe(
+      "keep a pretrained network as it is; fit only projection, head and thresholds (`recipe` adapt)",
+    ),
+  head: z
+    .enum(HEADS)
+    .default("dense")
+    .describe("decision from two embeddings: two dense layers on their distance, or their cosine alone"),
   imageShape: z
     .array(z.number().int())
     .length(2)
@@ -189,7 +199,7 @@ export const weightDecayOf = ({
 
 /** The settings that define a network. */
 export type NetworkSettings = Pick<TrainConfig, "model" | "imageShape"> &
-  Partial<Pick<TrainConfig, "crop" | "crops" | "gaborCrops" | "mirror" | "projectionDim">>;
+  Partial<Pick<TrainConfig, "crop" | "crops" | "gaborCrops" | "mirror" | "projectionDim" | "head">>;
 
 /** The image settings of a configuration. */
 export function settingsOf({ imageShape }: Pick<TrainConfig, "imageShape">): ImageSettings {
@@ -200,7 +210,8 @@ export function settingsOf({ imageShape }: Pick<TrainConfig, "imageShape">): Ima
 export function modelConfigOf(config: NetworkSettings): ModelConfig {
   const { model: network, crop = 1, crops = [], gaborCrops = [], mirror = false, projectionDim = 0 } = config;
   const { height, width } = settingsOf(config);
-  return { network, input: { height, width }, crop, crops, gaborCrops, mirror, projectionDim };
+  const head = config.head ?? "dense";
+  return { network, input: { height, width }, crop, crops, gaborCrops, mirror, projectionDim, head };
 }
 
 /**

@@ -34,6 +34,7 @@ export type DataConfig = Pick<
   | "gaborCrops"
   | "mirror"
   | "projectionDim"
+  | "head"
 >;
 
 /** The settings that choose the images, without those that are not set. */
@@ -192,7 +193,7 @@ const NAMED = 20;
 const SAY_EVERY_MS = 10_000;
 
 /** Says how far the search for faces is, now and then. */
-function faceProgress(log: Log) {
+export function faceProgress(log: Log) {
   let said = Date.now();
   return (done: number, total: number) => {
     if (Date.now() - said < SAY_EVERY_MS) return;
