@@ -83,6 +83,7 @@ export function peopleNeeded(far: number, photographsEach: number): number {
 export function calibratePopulation(
   pairs: ScoredPairs,
   data: { dataset: string; people: string },
+  fars: readonly number[] = POPULATION_FARS,
 ): CalibrationRecord {
   const curve = rocCurve(pairs);
   const best = curve.reduce((a, b) => (b.tar - b.far > a.tar - a.far ? b : a));
@@ -92,7 +93,7 @@ export function calibratePopulation(
     threshold,
     measuredFar: far,
     measuredTar: tar,
-    operatingPoints: operatingPoints(pairs, POPULATION_FARS),
+    operatingPoints: operatingPoints(pairs, fars),
     data: { ...data, ...countPairs(pairs) },
   };
 }

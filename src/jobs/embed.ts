@@ -166,7 +166,7 @@ interface Work {
 /** Embeds what the journal does not have; returns the records of all photographs by path. */
 async function embedAll(
   { folder, paths, embedder, journal }: Work,
-  { face = "largest", strict = false, signal, onProgress }: EmbedFolderOptions,
+  { face = "largest", strict = false, signal, onProgress }: Omit<EmbedFolderOptions, "output">,
 ): Promise<{ records: Map<string, Record>; kept: number }> {
   const records = new Map<string, Record>();
   const before = new Map(journal.records.map((record) => [pathOf(record), record]));
@@ -219,23 +219,19 @@ async function embedAll(
   return { records, kept };
 }
 
-/**
- * Embeds the face of each photograph of a folder and of the folders in it, and writes them in path order. What is done
- * is kept in a journal beside the output, so that a run that was stopped or killed continues; the output itself appears
- * whole at the end.
- * @throws FaceError `CONFIG_INVALID` when the output exists or has another ending; `FILE_INVALID` for the journal of a
- *   run with other settings; `DATASET_…`; `PACK_…` and `MODEL_…`; `DISK_FULL`; `INTERRUPTED` on the signal.
- */
-export async function embedFolder(folder: string, options: EmbedFolderOptions): Promise<EmbedResult> {
-  const { output, model = DEFAULT_PACK, face = "largest", strict = false, shard, log = silentLog } = options;
-  const format: EmbeddingFormat = formatOf(output);
-  await refuseTaken(output);
+/** The faces of a folder's photographs in path order, and the photographs without one; the journal keeps what is done. */
+export async function embeddedFaces(
+  folder: string,
+  journalPath: string,
+  options: Omit<EmbedFolderOptions, "output">,
+) {
+  const { model = DEFAULT_PACK, face = "largest", strict = false, shard, log = silentLog } = options;
   const all = await photosIn(folder);
   const paths = shard === undefined ? all : all.filter((path) => isInShard(path, shard));
   const isPack = PACKS.some(({ name }) => name === model);
   await using embedder = await (isPack ? packEmbedder(model, log) : modelEmbedder(model, log));
   const { name, digest, size } = embedder;
-  const journal = await Journal.open<Record>(`${output}.part`, {
+  const journal = await Journal.open<Record>(journalPath, {
     journal: "faceid-embed-1",
     model: name,
     digest,
@@ -249,7 +245,22 @@ export async function embedFolder(folder: string, options: EmbedFolderOptions): 
     "row" in record ? [{ ...record.row, embedding: decoded(record.row.embedding) }] : [],
   );
   const leftOut = ordered.flatMap((record) => ("leftOut" in record ? [record.leftOut] : []));
-  const files = await writeEmbeddings(output, format, rows, { model: name, digest, size });
+  return { rows, leftOut, kept, journal, model: { model: name, digest, size } };
+}
+
+/**
+ * Embeds the face of each photograph of a folder and of the folders in it, and writes them in path order. What is done
+ * is kept in a journal beside the output, so that a run that was stopped or killed continues; the output itself appears
+ * whole at the end.
+ * @throws FaceError `CONFIG_INVALID` when the output exists or has another ending; `FILE_INVALID` for the journal of a
+ *   run with other settings; `DATASET_…`; `PACK_…` and `MODEL_…`; `DISK_FULL`; `INTERRUPTED` on the signal.
+ */
+export async function embedFolder(folder: string, options: EmbedFolderOptions): Promise<EmbedResult> {
+  const { output } = options;
+  const format: EmbeddingFormat = formatOf(output);
+  await refuseTaken(output);
+  const { rows, leftOut, kept, journal, model } = await embeddedFaces(folder, `${output}.part`, options);
+  const files = await writeEmbeddings(output, format, rows, model);
   if (leftOut.length > 0) {
     const list = output.replace(/\.\w+$/, ".left-out.csv");
     await writeFileAtomic(list, leftOutCsv(leftOut));

@@ -192,6 +192,17 @@ export async function measureHeldOut(
   return { report, calibration, scored: result, pairs, seed: config.seed, leftOut: dataset.leftOut ?? [] };
 }
 
+/** Scores chosen pairs; those without a face count as different, those of unreadable files are left out. */
+export async function scoreChosen(
+  verifier: AnyVerifier,
+  pairs: readonly Pair[],
+  options: MeasureOptions,
+): Promise<ScoredPairs & { readonly pairs: readonly Pair[] }> {
+  await using loader = openLoader(options);
+  const [scores] = await scoreLists(verifier, loader, [pairs], options.onProgress);
+  return scoredOf(pairs, scores!, loader, options.measure);
+}
+
 /** Folds of a pairs file that names none. */
 const DEFAULT_FOLDS = 10;
 

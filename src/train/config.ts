@@ -61,6 +61,10 @@ export const trainConfigSchema = z.strictObject({
     .array(positive)
     .default([])
     .describe("folds of `excludePairs` to keep out, counted from 1; all by default"),
+  exclude: z
+    .string()
+    .optional()
+    .describe("CSV of photographs to leave out, by its column path, as faceid dataset clean writes it"),
   model: z.string().default("faceid").describe("embedding network"),
   frozen: z
     .boolean()

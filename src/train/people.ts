@@ -1,10 +1,13 @@
 /** @file The dataset of a configuration, opened and split by people into training, validation and test. */
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { FaceError } from "../base/errors.ts";
+import { parseCsv } from "../base/csv.ts";
+import { FaceError, messageOf } from "../base/errors.ts";
+import { decodeText, readRegular } from "../base/files.ts";
 import type { Log } from "../base/log.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { findDatasetFaces, type UnusedPhotos, withFaces, withoutUnused } from "../data/dataset-faces.ts";
+import { countImages, type ImageRef } from "../data/identity.ts";
 import { isLoss, leftOutText } from "../data/left-out.ts";
 import { chosenFolds, type PairsFile, readPairs } from "../data/pairs-file.ts";
 import { peopleIn } from "../data/protocol.ts";
@@ -25,6 +28,7 @@ export type DataConfig = Pick<
   | "face"
   | "excludePairs"
   | "excludeFolds"
+  | "exclude"
   | "validationFraction"
   | "testFraction"
   | "seed"
@@ -73,9 +77,13 @@ const OF_ONE_DATASET = {
   face: true,
   excludePairs: true,
   excludeFolds: true,
+  exclude: true,
   validationFraction: true,
   testFraction: true,
 } as const;
+
+/** Much more than any list of photographs takes. */
+const LARGEST_LIST = 2 ** 28;
 
 /** Half of the people choose thresholds and half are measured, where a model was trained on none of them. */
 const HALF = 0.5;
@@ -113,6 +121,35 @@ export function measuredData(recorded: DataConfig, given: Partial<DataConfig> = 
 /** How networks that are trained here take faces. */
 export const TRAINED_FRAMING: Framing = { kind: "aligned" };
 
+/** The dataset without the photographs that a CSV lists by paths in the dataset's folder or from anywhere. */
+async function withoutExcluded(dataset: Dataset, file: string | undefined, log: Log): Promise<Dataset> {
+  if (file === undefined) return dataset;
+  const text = await readRegular(file, LARGEST_LIST).catch((error: unknown) => {
+    throw new FaceError("FILE_INVALID", `cannot read ${file}: ${messageOf(error)}`, {
+      hint: "name the CSV that faceid dataset clean wrote",
+      cause: error,
+    });
+  });
+  const { names, rows } = parseCsv(decodeText(text), file);
+  if (!names.includes("path")) {
+    throw new FaceError("FILE_INVALID", `${file} has no column path, but ${names.join(", ")}`, {
+      hint: "name the CSV that faceid dataset clean wrote",
+    });
+  }
+  const root = dataset.path ?? ".";
+  const listed = new Set(rows.map(({ path }) => resolve(root, path!)));
+  const isKept = (image: ImageRef) => image.kind !== "file" || !listed.delete(resolve(image.path));
+  const identities = dataset.identities
+    .map(({ name, images }) => ({ name, images: images.filter(isKept) }))
+    .filter(({ images }) => images.length > 0);
+  const [unknown] = listed;
+  log.info(`${file} leaves out ${countImages(dataset.identities) - countImages(identities)} photographs`);
+  if (unknown !== undefined) {
+    log.warn(`${listed.size} photographs of ${file} are not in the dataset, such as ${unknown}`);
+  }
+  return { ...dataset, identities };
+}
+
 /**
  * Opens the dataset of a configuration. With `faces: align` its images are the faces of its photographs.
  * @param framing how they are cut out. Default: as in training.
@@ -122,7 +159,7 @@ export async function openImages(
   log: Log,
   framing: Framing = TRAINED_FRAMING,
 ): Promise<Dataset> {
-  const dataset = await openDataset(datasetOptions(config));
+  const dataset = await withoutExcluded(await openDataset(datasetOptions(config)), config.exclude, log);
   if (config.faces === "none") return dataset;
   const [height, width] = config.imageShape;
   if (height !== width) {

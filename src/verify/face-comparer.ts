@@ -47,6 +47,12 @@ async function readSquare(photo: Photo, side: number): Promise<Pixels> {
   return { data, width: side, height: side };
 }
 
+/** What tells a pack's embeddings from others: the digest of its file, and the precision where it is not floats. */
+export function packDigest(pack: string, precision: Precision): string {
+  const { sha256 } = packNamed(pack).files.embedding;
+  return precision === "float32" ? sha256 : `${sha256}-${precision}`;
+}
+
 /** The embedding of a pack, whose measure is the cosine. The pipeline stays open. */
 export function packComparer(
   pack: string,
@@ -54,13 +60,11 @@ export function packComparer(
   pipeline: FacePipeline,
   calibration: CalibrationRecord | undefined,
 ): FaceComparer {
-  const inFloats = precision === "float32";
-  const { sha256 } = packNamed(pack).files.embedding;
   return {
-    name: inFloats ? pack : `${pack}-${precision}`,
+    name: precision === "float32" ? pack : `${pack}-${precision}`,
     measure: "cosine",
     calibration,
-    digest: inFloats ? sha256 : `${sha256}-${precision}`,
+    digest: packDigest(pack, precision),
     embeddingSize: EMBEDDING_SIZE,
     crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
     readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),

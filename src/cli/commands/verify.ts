@@ -11,6 +11,7 @@ import { consoleLog, onInterrupt } from "../process.ts";
 interface Flags {
   readonly model?: string;
   readonly far?: number;
+  readonly calibration?: string;
   readonly show?: string;
   readonly face: FaceChoice;
   readonly precision: Precision;
@@ -177,6 +178,10 @@ export function verifyCommand(command: Command): Command {
       )
         .choices(PRECISIONS)
         .default("float32"),
+    )
+    .option(
+      "--calibration <file>",
+      "thresholds of your own for a model pack, as faceid calibrate writes them",
     )
     .option("--show <picture.png>", "draw both photographs with boxes, points and crops")
     .addOption(
