@@ -14,12 +14,13 @@ export interface StrongPair {
   readonly similarity: number;
 }
 
+/** From the gravest on: a photograph is listed for the first that applies. */
 export const FINDINGS = [
   "wrong label",
   "labels in conflict",
   "two names",
-  "near duplicate",
   "duplicate",
+  "near duplicate",
   "no usable face",
   "unreadable",
 ] as const;

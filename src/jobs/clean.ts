@@ -18,6 +18,7 @@ import {
   SUSPECT_LIMITS,
   type Suspect,
 } from "../data/suspects.ts";
+import { DEFAULT_QUALITY_LIMITS, qualityWarnings } from "../faces/quality-limits.ts";
 import * as g from "../graph/build.ts";
 import { decodeImage, encodePng } from "../image/decode.ts";
 import { imageSettings } from "../image/settings.ts";
@@ -138,11 +139,13 @@ export function suspectsCsv(suspects: readonly Suspect[]): string {
   return `${[csvLine(["path", "person", "finding", "reason", "other", "similarity"]), ...rows].join("\n")}\n`;
 }
 
-/** Faces that the limits on quality refuse. */
-const unfit = ({ path, person, warnings }: EmbeddedPhoto): Suspect[] =>
-  warnings.length === 0
-    ? []
-    : [{ path, person: person ?? "", finding: "no usable face", reason: warnings.join("; ") }];
+/** A face that the limits on quality refuse. */
+function unfit({ path, person, quality }: EmbeddedPhoto): Suspect[] {
+  const beyond = qualityWarnings(quality, DEFAULT_QUALITY_LIMITS);
+  if (beyond.length === 0) return [];
+  const reason = beyond.map(({ message }) => message).join("; ");
+  return [{ path, person: person ?? "", finding: "no usable face", reason }];
+}
 
 /**
  * Looks through a folder with one folder of photographs per person. A run that was stopped continues with what it has.
@@ -179,11 +182,11 @@ export async function cleanDataset(folder: string, options: CleanOptions): Promi
     return { path, person: personOf(path) ?? "", finding, reason };
   });
   const all = [...bytes, ...suspects, ...unusable, ...photos.flatMap(unfit)];
-  // Each photograph once, for the first of its reasons.
-  const once = [...new Map(all.toReversed().map((each) => [each.path, each])).values()];
-  const ordered = FINDINGS.flatMap((finding) =>
-    once.filter((each) => each.finding === finding).toSorted((a, b) => (a.path < b.path ? -1 : 1)),
+  const byFinding = FINDINGS.flatMap((finding) =>
+    all.filter((each) => each.finding === finding).toSorted((a, b) => (a.path < b.path ? -1 : 1)),
   );
+  const listed = new Set<string>();
+  const ordered = byFinding.filter(({ path }) => !listed.has(path) && listed.add(path));
   await writeFileAtomic(output, suspectsCsv(ordered));
   const files = [output];
   if (sheet !== undefined) {

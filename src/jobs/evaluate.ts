@@ -15,6 +15,7 @@ import { evaluationPairs, type Pair } from "../data/pairs.ts";
 import { chosenFolds, readPairs } from "../data/pairs-file.ts";
 import { findPairs } from "../data/protocol.ts";
 import { type FoldReport, kFold } from "../evaluate/folds.ts";
+import { type AttributeReport, groupReport } from "../evaluate/groups.ts";
 import {
   type EvaluationReport,
   type FaceCounts,
@@ -22,6 +23,7 @@ import {
   type Measure,
   measure,
 } from "../evaluate/metrics.ts";
+import { bestThreshold } from "../evaluate/roc.ts";
 import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate/score-pairs.ts";
 import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
 import { calibrate, calibratePopulation } from "../evaluate/thresholds.ts";
@@ -41,9 +43,21 @@ import {
 import { framingOf } from "../verify/face-comparer.ts";
 import { type ModelPlace, type OpenedModel, openModel } from "../verify/open-model.ts";
 import { openPackModel } from "../verify/pack-verifier.ts";
+import { groupsOfFile, groupsOfQuality } from "./groups.ts";
 
 /** Pairs from each group of held-out people; a rate of 1 in 100 needs a thousand pairs of different people. */
 const DEFAULT_PAIRS = 4000;
+
+/** Pairs where groups are wanted, each of which needs pairs of its own. */
+const GROUPED_PAIRS = 100_000;
+
+/** What error rates are broken down by. */
+interface GroupOptions {
+  /** A CSV file with a column `person` or `path` and one for each attribute. */
+  readonly groups?: string | undefined;
+  /** Whether by yaw, size and sharpness of the faces of whole photographs too. Default false. */
+  readonly byQuality?: boolean | undefined;
+}
 
 /** The result of measuring a model on held-out people. */
 export interface Measurement {
@@ -55,6 +69,8 @@ export interface Measurement {
   readonly pairs: readonly Pair[];
   /** Seed of the resampling behind the intervals. */
   readonly seed: number;
+  /** Error rates by groups, where they were asked for. */
+  readonly groups?: readonly AttributeReport[];
   /** What the dataset's folder holds that was not used, by reason. */
   readonly leftOut: readonly LeftOut[];
 }
@@ -136,11 +152,12 @@ async function pairsOfExcluded(config: DataConfig, { dataset, split }: People): 
  */
 export async function measureHeldOut(
   verifier: AnyVerifier,
-  options: MeasureOptions & { readonly pairs?: number | undefined },
+  options: MeasureOptions & GroupOptions & { readonly pairs?: number | undefined },
 ): Promise<Measurement> {
+  const isGrouped = options.groups !== undefined || options.byQuality === true;
   const {
     config,
-    pairs: count = DEFAULT_PAIRS,
+    pairs: count = isGrouped ? GROUPED_PAIRS : DEFAULT_PAIRS,
     log = silentLog,
     onProgress,
     record,
@@ -163,7 +180,12 @@ export async function measureHeldOut(
             calibrationPairs,
             new Random(config.seed).fork("validation measurement"),
           );
-  const test = (await pairsOfExcluded(config, people)) ?? drawn("test");
+  // Groups need many pairs of two people, more than there are of one.
+  const drawnTest = () =>
+    isGrouped
+      ? allPairs(split.test, count / 2, new Random(config.seed).fork("test measurement"))
+      : drawn("test");
+  const test = (await pairsOfExcluded(config, people)) ?? drawnTest();
   const [ofValidation, ofTest] = (await scoreLists(verifier, loader, [validation, test], onProgress)) as [
     PairScores,
     PairScores,
@@ -189,7 +211,27 @@ export async function measureHeldOut(
     }),
     ...faceCounts(options, loader),
   };
-  return { report, calibration, scored: result, pairs, seed: config.seed, leftOut: dataset.leftOut ?? [] };
+  const { groups, byQuality = false } = options;
+  const names = new Map(
+    dataset.identities.flatMap(({ name, images }) => images.map(({ index }) => [index, name])),
+  );
+  const attributes = [
+    ...(groups === undefined
+      ? []
+      : await groupsOfFile(groups, config.datasetPath, ({ index }) => names.get(index))),
+    ...(byQuality ? await groupsOfQuality(pairs) : []),
+  ];
+  const threshold = calibration?.threshold ?? bestThreshold(result);
+  const grouped = attributes.map((attribute) => groupReport(result, pairs, attribute, threshold));
+  return {
+    report,
+    calibration,
+    scored: result,
+    pairs,
+    seed: config.seed,
+    ...(grouped.length === 0 ? {} : { groups: grouped }),
+    leftOut: dataset.leftOut ?? [],
+  };
 }
 
 /** Scores chosen pairs; those without a face count as different, those of unreadable files are left out. */
@@ -267,7 +309,7 @@ async function withOrigin<T>(given: Partial<DataConfig> | undefined, work: () =>
 }
 
 /** What to measure on. */
-export interface EvaluateOptions extends Watching {
+export interface EvaluateOptions extends Watching, GroupOptions {
   /** What the model's path or name stands for; found out when left out. */
   readonly kind?: ModelPlace["kind"] | "pack" | undefined;
   /** Settings of the data that differ from those of the training; another dataset is measured with all its people. */
@@ -304,6 +346,8 @@ export const evaluateOptions = {
   kind: z.enum(["checkpoint", "version", "pack"]).optional(),
   data: trainConfigSchema.partial().optional(),
   pairs: given.count.optional(),
+  groups: given.text.optional(),
+  byQuality: given.flag.optional(),
   log: given.log.optional(),
   onProgress: given.call.optional(),
 } satisfies Record<keyof EvaluateOptions, z.ZodType>;
@@ -332,11 +376,13 @@ export async function evaluate(model: string, options: EvaluateOptions = {}): Pr
 export async function evaluateFolds(
   model: string,
   pairsFile: string,
-  options: Omit<EvaluateOptions, "pairs"> & { readonly folds?: readonly number[] | undefined } = {},
+  options: Omit<EvaluateOptions, "pairs" | "groups" | "byQuality"> & {
+    readonly folds?: readonly number[] | undefined;
+  } = {},
 ): Promise<FoldReport & Pick<Measurement, "leftOut">> {
   checkPath("evaluateFolds, the model", model);
   checkPath("evaluateFolds, the pairs file", pairsFile);
-  const { pairs: _pairs, ...known } = evaluateOptions;
+  const { pairs: _pairs, groups: _groups, byQuality: _byQuality, ...known } = evaluateOptions;
   checkOptions(
     "evaluateFolds",
     z.strictObject({ ...known, folds: z.array(given.count).optional() }),

@@ -83,6 +83,16 @@ const uniform = (shape: readonly number[]) =>
     Float32Array.from({ length: sizeOf(shape) }, () => random.uniform()),
   );
 
+/** Embeddings of length 1. */
+function directions(count: number, size: number): Tensor<"float32"> {
+  const rows = Array.from({ length: count }, () => {
+    const row = Array.from({ length: size }, () => random.normal());
+    const norm = Math.hypot(...row);
+    return row.map((value) => value / norm);
+  });
+  return float32([count, size], Float32Array.from(rows.flat()));
+}
+
 /** Images of one input: noise first, then photographs. */
 async function images(seed: number): Promise<Tensor> {
   const batch = uniform([BATCH, SIDE, SIDE, 3]);
@@ -96,7 +106,7 @@ async function requestFor({ inputs }: Signature): Promise<TensorMap> {
   const values = [...inputs].map(async ([alias, { dtype, shape }], i): Promise<[string, Tensor]> => {
     if (dtype === "string") return [alias, tensor("string", [BATCH], await photographs(10 * i))];
     if (shape?.length === 4) return [alias, await images(10 * i)];
-    return [alias, uniform([BATCH, ...shape!.slice(1)])];
+    return [alias, directions(BATCH, shape![1]!)];
   });
   return new Map(await Promise.all(values));
 }

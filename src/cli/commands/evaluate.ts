@@ -1,6 +1,7 @@
 /** @file `faceid evaluate`: the error rates of a checkpoint or an exported model. */
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
+import { groupText } from "../../evaluate/groups.ts";
 import { foldText, reportText } from "../../evaluate/report-text.ts";
 import { foldVerdict, verdict } from "../../evaluate/verdict.ts";
 import { evaluate, evaluateFolds } from "../../jobs/evaluate.ts";
@@ -16,6 +17,8 @@ interface Flags {
   readonly pairs?: string;
   readonly folds?: number[];
   readonly testPairs?: number;
+  readonly groups?: string;
+  readonly byQuality?: true;
   readonly json?: true;
 }
 
@@ -34,7 +37,7 @@ function modelOf({ checkpoint, savedModel, pack }: Flags) {
 }
 
 async function run(flags: Flags & Record<string, unknown>): Promise<void> {
-  const { pairs, folds, testPairs, json, ...others } = flags;
+  const { pairs, folds, testPairs, groups, byQuality, json, ...others } = flags;
   const { checkpoint: _checkpoint, savedModel: _savedModel, pack: _pack, ...rest } = others;
   const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
   const { model, kind } = modelOf(flags);
@@ -45,17 +48,23 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
     onProgress: measureProgress(progress),
   };
   if (pairs !== undefined) {
+    if (groups !== undefined || byQuality === true) {
+      throw new FaceError("CONFIG_INVALID", "--pairs runs the k-fold protocol, which has no groups", {
+        hint: "leave out --pairs to break down the pairs of held-out people",
+      });
+    }
     const report = await evaluateFolds(model, pairs, { ...options, folds });
     console.log(
       json === true ? JSON.stringify({ ...report, verdict: foldVerdict(report) }) : foldText(report),
     );
     return;
   }
-  const { report, calibration, leftOut } = await evaluate(model, { ...options, pairs: testPairs });
+  const measured = await evaluate(model, { ...options, pairs: testPairs, groups, byQuality });
+  const { report, calibration, leftOut, groups: grouped = [] } = measured;
   console.log(
     json === true
-      ? JSON.stringify({ ...report, calibration, leftOut, verdict: verdict(report) })
-      : reportText(report),
+      ? JSON.stringify({ ...report, calibration, groups: measured.groups, leftOut, verdict: verdict(report) })
+      : [reportText(report), ...grouped.map(groupText)].join("\n\n"),
   );
 }
 
@@ -67,6 +76,11 @@ export function evaluateCommand(command: Command): Command {
       "--pack <name>",
       "a model pack, measured on whole photographs of people it was not trained on here",
     )
+    .option(
+      "--groups <file.csv>",
+      "error rates by the columns of a CSV file, whose column person or path says whom a row is about",
+    )
+    .option("--by-quality", "error rates by yaw, size and sharpness of the faces of whole photographs")
     .option("--json", "print one JSON object and nothing else on standard output");
   addPairs(command, {
     pairs: "run its k-fold protocol instead of held-out people",
