@@ -67,7 +67,10 @@ async function chosenPairs(
   { pairsFile, pairs = DEFAULT_PAIRS, log = silentLog }: CalibrateOptions,
   framing: Parameters<typeof openPeople>[2],
 ): Promise<{ pairs: Pair[]; people: readonly Identity[]; dataset: string }> {
-  const { dataset, split } = await openPeople(config, log, { ...framing, leastTrained: 0 });
+  // Where the model was trained on none of them, there is nobody to keep apart.
+  const isFresh = config.validationFraction + config.testFraction >= 1;
+  const held = isFresh ? { ...config, validationFraction: 0, testFraction: 1 } : config;
+  const { dataset, split } = await openPeople(held, log, { ...framing, leastTrained: 0 });
   warnLeftOut(dataset, log);
   const { name } = dataset;
   if (pairsFile !== undefined) {
