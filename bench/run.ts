@@ -12,6 +12,8 @@ const BENCHES = {
   "pack-calibration":
     "thresholds of the model pack from all pairs of LFW, written into src/verify [--cache FOLDER] [--shard I/N]",
   "pack-ranges": "ranges for SFace in 8-bit integers, written into src/faces",
+  gallery: "enrolment, searches and memory of galleries [--people 10000,30000] [--postgres ADDRESS]",
+  cluster: "clusters of LFW beside its people, from the embeddings of pack-calibration [--cache FOLDER]",
   identification:
     "identification on an open set of LFW, from the embeddings of pack-calibration [--cache FOLDER]",
   "processor-time": "processor time of the server for one answer",

@@ -25,11 +25,15 @@ export const given = {
 
 const MOST_SHOWN = 60;
 
+/** An API key, which no message repeats. */
+const API_KEY = /\bfid_[\w-]+/g;
+
 /** A value as an error shows it. */
 function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
-  const text = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? String(value));
+  const plain = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? String(value));
+  const text = plain.replaceAll(API_KEY, "fid_…");
   return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
 }
 
@@ -46,6 +50,8 @@ function wanted(issue: z.core.$ZodIssue): string {
         : `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`;
     case "too_big":
       return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
+    case "invalid_format":
+      return `a text in the form ${issue.format}`;
     case "invalid_value":
       return `one of ${issue.values.map(String).join(", ")}`;
     default:
@@ -86,12 +92,15 @@ export function checkOptions(what: string, schema: z.ZodType, options: unknown):
       { hint: names.length === 0 ? "leave it out" : `the options are ${names.join(", ")}` },
     );
   }
-  const name = issue.path.length === 0 ? "" : ` ${issue.path.join(".")}:`;
-  throw new FaceError(
-    "CONFIG_INVALID",
-    `${what}:${name} got ${shown(at(options, issue.path))}, expected ${wanted(issue)}`,
-    { hint: "docs/library.md lists the functions with what they take" },
-  );
+  throw new FaceError("CONFIG_INVALID", `${what}: ${issueText(issue, options)}`, {
+    hint: "docs/library.md lists the functions with what they take",
+  });
+}
+
+/** What a schema found wrong with a value, `box.2: got "x", expected a number`. */
+export function issueText(issue: z.core.$ZodIssue, value: unknown): string {
+  const name = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
+  return `${name}got ${shown(at(value, issue.path))}, expected ${wanted(issue)}`;
 }
 
 /** @throws FaceError `CONFIG_INVALID` unless it is a path. */

@@ -19,7 +19,7 @@ import { countPairs } from "../evaluate/scores.ts";
 import { calibratePopulation, POPULATION_FARS, peopleNeeded, supportsFar } from "../evaluate/thresholds.ts";
 import { allPairs } from "../train/adapt.ts";
 import { type DataConfig, openPeople } from "../train/people.ts";
-import { packDigest } from "../verify/face-comparer.ts";
+import { packIdentity } from "../verify/face-comparer.ts";
 import {
   type EvaluateOptions,
   evaluateOptions,
@@ -155,7 +155,7 @@ export async function calibrateModel(model: string, options: CalibrateOptions = 
   const calibration = calibratePopulation(scored, { dataset, people: `${compared.length} people` }, fars);
   if (pack === undefined) await writeVersion(path, output, calibration);
   else {
-    const digest = packDigest(pack, "float32");
+    const digest = packIdentity(pack, "float32").digest;
     await writeCalibrationFile(output, { model: pack, digest, calibration });
   }
   const { negatives } = countPairs(scored);

@@ -4,17 +4,23 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { framingSchema, type Framing as NamedFraming } from "../artifact/description.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
-import { eachLimited } from "../base/limiter.ts";
+import { checkTarget, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
-import { usableCores } from "../base/platform.ts";
 import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
 import type { FaceChoice } from "../faces/choose.ts";
 import { openPack } from "../faces/models.ts";
 import { encodePixels, type WrittenFormat } from "../image/decode.ts";
 import { PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { Journal } from "./journal.ts";
-import { type LeftOutFile, leftOutCsv, leftOutFile, type OnPhotoProgress, photosIn } from "./photos-in.ts";
+import {
+  eachPhoto,
+  type LeftOutFile,
+  leftOutCsv,
+  leftOutFile,
+  type OnPhotoProgress,
+  photosIn,
+  photoThreads,
+} from "./photos-in.ts";
 
 /** `aligned`: by ArcFace's template; `lfw`: as faces lie in LFW's photographs; `centred`: the box enlarged as in LFW. */
 export const CROP_FRAMINGS = {
@@ -146,12 +152,13 @@ async function isDone(source: string, target: string): Promise<boolean> {
  */
 export async function cropFaces(folder: string, options: CropOptions): Promise<CropResult> {
   const { output, framing: named = "aligned", size = SIDE, format = "png", face = "largest" } = options;
-  const { log = silentLog, signal, onProgress } = options;
+  const { log = silentLog } = options;
   if (`${resolve(output)}/`.startsWith(`${resolve(folder)}/`)) {
     throw new FaceError("CONFIG_INVALID", `the crops would lie among the photographs of ${folder}`, {
       hint: "choose an --output outside that folder",
     });
   }
+  await checkTarget(output, "folder");
   const framing: Framing = CROP_FRAMINGS[named];
   const paths = await photosIn(folder);
   const { files, about } = await openPack(PACK, { log });
@@ -169,18 +176,16 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
   const journal = await Journal.open<LeftOutFile>(join(output, JOURNAL_FILE), job);
   const targets = targetsOf(paths, format);
   const leftOut = new Map(journal.records.map((record) => [record.path, record]));
-  let [written, kept, done] = [0, 0, 0];
-  const threads = Math.min(4, usableCores());
-  await using photos = await PhotoThreads.open(files, threads, 0);
-  await eachLimited(paths, threads * 2, async (path) => {
-    signal?.throwIfAborted();
+  let [written, kept] = [0, 0];
+  await using photos = await PhotoThreads.open(files, photoThreads(), 0);
+  await eachPhoto(paths, options, async (path, signal) => {
     const [source, target] = [join(folder, path), join(output, targets.get(path)!)];
     if (await isDone(source, target)) kept++;
     else if (!leftOut.has(path)) {
       try {
         const file = await readFile(source);
         const wish = { choice: face, strict: false };
-        const { crop } = await photos.crop({ file, what: path }, wish, framing, size, signal ?? NEVER);
+        const { crop } = await photos.crop({ file, what: path }, wish, framing, size, signal);
         await writeFileAtomic(target, await encodePixels({ data: crop, width: size, height: size }, format));
         written++;
       } catch (error) {
@@ -189,17 +194,9 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
         await journal.append([record]);
       }
     }
-    onProgress?.(++done, paths.length);
-  }).catch((error: unknown) => {
-    if (signal?.aborted !== true) throw error;
-    throw new FaceError("INTERRUPTED", `stopped after ${done} of ${paths.length} photographs`, {
-      hint: "run the command again to continue",
-    });
   });
   const list = [...leftOut.values()];
   await writeFileAtomic(join(output, LEFT_OUT_FILE), leftOutCsv(list));
   await journal.remove();
   return { written, kept, leftOut: list };
 }
-
-const NEVER = new AbortController().signal;

@@ -3,30 +3,33 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FaceError } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
-import { eachLimited } from "../base/limiter.ts";
+import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
-import { usableCores } from "../base/platform.ts";
-import type { Framing } from "../faces/alignment.ts";
 import type { FaceChoice } from "../faces/choose.ts";
 import { EMBEDDING_SIZE } from "../faces/embedder.ts";
 import { roundedFace } from "../faces/face.ts";
 import { openPack } from "../faces/models.ts";
 import { PACKS } from "../faces/packs/catalogue.ts";
 import { prepare } from "../image/settings.ts";
-import type { Verifier } from "../model/verifier.ts";
-import { type MeantFace, type Photograph, PhotoThreads } from "../serving/photos/photo-threads.ts";
+import {
+  type FaceWish,
+  type MeantFace,
+  type Photograph,
+  PhotoThreads,
+} from "../serving/photos/photo-threads.ts";
 import { framingOf, requireVerifier, weightsDigest } from "../verify/face-comparer.ts";
 import { openModel } from "../verify/open-model.ts";
 import { type EmbeddedPhoto, type EmbeddingFormat, formatOf, writeEmbeddings } from "./embedding-files.ts";
 import { Journal } from "./journal.ts";
 import {
+  eachPhoto,
   type LeftOutFile,
   leftOutCsv,
   leftOutFile,
   type OnPhotoProgress,
   personOf,
   photosIn,
+  photoThreads,
 } from "./photos-in.ts";
 
 const DEFAULT_PACK = "opencv-sface";
@@ -72,38 +75,20 @@ interface PhotoEmbedder extends AsyncDisposable {
   readonly size: number;
   embed(
     photograph: Photograph,
-    choice: FaceChoice,
-    strict: boolean,
+    wish: FaceWish,
     signal: AbortSignal,
   ): Promise<MeantFace & { readonly embedding: Float32Array }>;
 }
 
-const threadsAtMost = () => Math.min(4, usableCores());
-
 async function packEmbedder(name: string, log: Log): Promise<PhotoEmbedder> {
   const { files, about } = await openPack(name, { log });
-  const threads = await PhotoThreads.open(files, threadsAtMost(), 0);
+  const threads = await PhotoThreads.open(files, photoThreads(), 0);
   return {
     name,
     digest: about.files.embedding.sha256,
     size: EMBEDDING_SIZE,
-    embed: (photograph, choice, strict, signal) => threads.embedding(photograph, { choice, strict }, signal),
+    embed: (photograph, wish, signal) => threads.embedding(photograph, wish, signal),
     [Symbol.asyncDispose]: () => threads.close(),
-  };
-}
-
-/** Embeds crops by a verifier. */
-function cropEmbedder(
-  threads: PhotoThreads,
-  verifier: Verifier,
-  framing: Framing,
-): Pick<PhotoEmbedder, "embed"> {
-  const side = verifier.image.height;
-  return {
-    async embed(photograph, choice, strict, signal) {
-      const { crop, ...meant } = await threads.crop(photograph, { choice, strict }, framing, side, signal);
-      return { ...meant, embedding: await verifier.embed(prepare(crop), 1) };
-    },
   };
 }
 
@@ -113,13 +98,22 @@ async function modelEmbedder(path: string, log: Log): Promise<PhotoEmbedder> {
     const verifier = requireVerifier(path, opened.verifier);
     const framing = framingOf(path, opened);
     const { files } = await openPack(DEFAULT_PACK, { log });
-    const threads = await PhotoThreads.open(files, threadsAtMost(), 0);
+    const threads = await PhotoThreads.open(files, photoThreads(), 0);
     return {
       // The folders above are this machine's business.
       name: join(basename(dirname(opened.path)), basename(opened.path)),
       digest: await weightsDigest(opened.path),
       size: verifier.embeddingSize,
-      ...cropEmbedder(threads, verifier, framing),
+      async embed(photograph, wish, signal) {
+        const { crop, ...meant } = await threads.crop(
+          photograph,
+          wish,
+          framing,
+          verifier.image.height,
+          signal,
+        );
+        return { ...meant, embedding: await verifier.embed(prepare(crop), 1) };
+      },
       async [Symbol.asyncDispose]() {
         await threads.close();
         await verifier[Symbol.asyncDispose]();
@@ -166,56 +160,34 @@ interface Work {
 /** Embeds what the journal does not have; returns the records of all photographs by path. */
 async function embedAll(
   { folder, paths, embedder, journal }: Work,
-  { face = "largest", strict = false, signal, onProgress }: Omit<EmbedFolderOptions, "output">,
+  options: Omit<EmbedFolderOptions, "output">,
 ): Promise<{ records: Map<string, Record>; kept: number }> {
   const records = new Map<string, Record>();
   const before = new Map(journal.records.map((record) => [pathOf(record), record]));
-  const never = new AbortController().signal;
-  let [kept, done] = [0, 0];
-  const one = async (path: string) => {
-    signal?.throwIfAborted();
+  const { face: choice = "largest", strict = false } = options;
+  const embedOne = async (path: string, signal: AbortSignal) => {
+    const photograph = { file: await readFile(join(folder, path)), what: path };
+    const { face, embedding } = await embedder.embed(photograph, { choice, strict }, signal);
+    const { box, score, quality } = roundedFace(face);
+    const person = personOf(path) ?? null;
+    return { path, person, box, score, quality, warnings: face.warnings, embedding: encoded(embedding) };
+  };
+  let kept = 0;
+  await eachPhoto(paths, options, async (path, signal) => {
     const { size, mtimeMs: modified } = await stat(join(folder, path));
     const known = before.get(path);
     if (known?.size === size && known.modified === modified) {
       kept++;
       records.set(path, known);
-    } else {
-      const record = await embedOne(path).then(
-        (row): Record => ({ size, modified, row }),
-        (error: unknown): Record => ({ size, modified, leftOut: leftOutFile(path, error) }),
-      );
-      records.set(path, record);
-      await journal.append([record]);
+      return;
     }
-    onProgress?.(++done, paths.length);
-  };
-  const embedOne = async (path: string) => {
-    const file = await readFile(join(folder, path));
-    const { face: found, embedding } = await embedder.embed(
-      { file, what: path },
-      face,
-      strict,
-      signal ?? never,
+    const record = await embedOne(path, signal).then(
+      (row): Record => ({ size, modified, row }),
+      (error: unknown): Record => ({ size, modified, leftOut: leftOutFile(path, error) }),
     );
-    const { box, score, quality } = roundedFace(found);
-    return {
-      path,
-      person: personOf(path) ?? null,
-      box,
-      score,
-      quality,
-      warnings: found.warnings,
-      embedding: encoded(embedding),
-    };
-  };
-  try {
-    await eachLimited(paths, threadsAtMost() * 2, one);
-  } catch (error) {
-    if (signal?.aborted !== true) throw error;
-    throw new FaceError("INTERRUPTED", `stopped after ${done} of ${paths.length} photographs`, {
-      hint: "run the command again to continue",
-    });
-  }
+    records.set(path, record);
+    await journal.append([record]);
+  });
   return { records, kept };
 }
 
@@ -259,6 +231,7 @@ export async function embedFolder(folder: string, options: EmbedFolderOptions): 
   const { output } = options;
   const format: EmbeddingFormat = formatOf(output);
   await refuseTaken(output);
+  await checkTarget(output, "file");
   const { rows, leftOut, kept, journal, model } = await embeddedFaces(folder, `${output}.part`, options);
   const files = await writeEmbeddings(output, format, rows, model);
   if (leftOut.length > 0) {

@@ -4,7 +4,7 @@ import { compactNetwork } from "./compact-network.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
 import { faceidNetwork } from "./faceid-network.ts";
 import { mobilefacenet } from "./mobilefacenet.ts";
-import { closeup, resnet } from "./resnet.ts";
+import { closeup, resnet, slim } from "./resnet.ts";
 import { sface } from "./sface.ts";
 
 export const NETWORKS: readonly EmbeddingNetwork[] = [
@@ -12,6 +12,7 @@ export const NETWORKS: readonly EmbeddingNetwork[] = [
   mobilefacenet,
   resnet,
   closeup,
+  slim,
   compactNetwork,
   sface,
 ];

@@ -47,10 +47,11 @@ async function readSquare(photo: Photo, side: number): Promise<Pixels> {
   return { data, width: side, height: side };
 }
 
-/** What tells a pack's embeddings from others: the digest of its file, and the precision where it is not floats. */
-export function packDigest(pack: string, precision: Precision): string {
+/** How a pack's embeddings are called and told from others. */
+export function packIdentity(pack: string, precision: Precision): Pick<FaceComparer, "name" | "digest"> {
   const { sha256 } = packNamed(pack).files.embedding;
-  return precision === "float32" ? sha256 : `${sha256}-${precision}`;
+  if (precision === "float32") return { name: pack, digest: sha256 };
+  return { name: `${pack}-${precision}`, digest: `${sha256}-${precision}` };
 }
 
 /** The embedding of a pack, whose measure is the cosine. The pipeline stays open. */
@@ -61,10 +62,9 @@ export function packComparer(
   calibration: CalibrationRecord | undefined,
 ): FaceComparer {
   return {
-    name: precision === "float32" ? pack : `${pack}-${precision}`,
+    ...packIdentity(pack, precision),
     measure: "cosine",
     calibration,
-    digest: packDigest(pack, precision),
     embeddingSize: EMBEDDING_SIZE,
     crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
     readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),

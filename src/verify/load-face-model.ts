@@ -11,7 +11,7 @@ import { openOptions, openPack } from "../faces/models.ts";
 import { PACKS } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
 import { FacePipeline } from "../faces/pipeline.ts";
-import { modelComparer, packComparer, packDigest } from "./face-comparer.ts";
+import { modelComparer, packComparer, packIdentity } from "./face-comparer.ts";
 import { packCalibration } from "./pack-calibrations.ts";
 import { PhotoModel } from "./photo-model.ts";
 
@@ -53,7 +53,7 @@ async function loadPack(name: string, options: LoadFaceModelOptions): Promise<Ph
   const record =
     calibration === undefined
       ? packCalibration(name, precision)
-      : await readCalibrationFile(calibration, { name, digest: packDigest(name, precision) });
+      : await readCalibrationFile(calibration, { name, digest: packIdentity(name, precision).digest });
   const pipeline = await openPipeline(name, options);
   return new PhotoModel(packComparer(name, precision, pipeline, record), pipeline, options.detect ?? true);
 }

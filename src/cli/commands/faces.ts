@@ -1,10 +1,12 @@
 /** @file `faceid faces`: lists the faces of photographs as text, CSV or JSON, and draws them. */
+
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
+import { counted, shown } from "../../base/words.ts";
 import { csvLine } from "../../jobs/csv.ts";
 import { type ListedPhoto, listFaces } from "../../jobs/faces.ts";
 import type { PhotoFace } from "../../verify/photo-model.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
+import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 
 interface Flags {
   readonly show?: string;
@@ -54,16 +56,16 @@ function csvLines(photo: ListedPhoto): string[] {
 }
 
 function photoText(photo: ListedPhoto): string {
-  if ("error" in photo) return `${photo.image}  ${photo.error.message}`;
+  if ("error" in photo) return shown(`${photo.image}  ${photo.error.message}`);
   const { image, width, height, faces } = photo;
-  const count = faces.length === 1 ? "1 face" : `${faces.length} faces`;
+  const count = counted(faces.length, "face");
   const lines = faces.map(({ box, score, quality, warnings }, i) => {
     const [x, y, w, h] = box.map(Math.round) as [number, number, number, number];
     const where = `${String(i + 1).padStart(String(faces.length).length)}  at ${x},${y}  ${w}x${h} pixels  score ${score.toFixed(2)}`;
     const angles = `yaw ${quality.yaw.toFixed(0)}  pitch ${quality.pitch.toFixed(0)}  roll ${quality.roll.toFixed(0)}`;
     return [`  ${where}  ${angles}`, ...warnings.map((warning) => `    ${warning}`)].join("\n");
   });
-  return [`${image}  ${width}x${height} pixels, ${count}`, ...lines].join("\n");
+  return [`${shown(image)}  ${width}x${height} pixels, ${count}`, ...lines].join("\n");
 }
 
 /** What a folder came to. */
@@ -71,7 +73,7 @@ function countText(listed: readonly ListedPhoto[]): string {
   const read = listed.flatMap((photo) => ("error" in photo ? [] : [photo]));
   const faces = read.reduce((sum, photo) => sum + photo.faces.length, 0);
   const without = read.filter((photo) => photo.faces.length === 0).length;
-  return `${read.length} photographs with ${faces} faces, ${without} without a face; ${listed.length - read.length} files could not be read`;
+  return `${counted(read.length, "photograph")} with ${counted(faces, "face")}, ${without} without a face; ${counted(listed.length - read.length, "file")} could not be read`;
 }
 
 /** A photograph for programs. */
@@ -88,7 +90,7 @@ async function run(photos: readonly string[], { show, json, csv }: Flags): Promi
     });
   }
   const log = consoleLog({ quiet: json === true || csv === true });
-  using interrupt = onInterrupt(() => log.warn("stopping"));
+  using interrupt = onInterrupt(() => log.warn("stopping"), { patience: () => STOPPING_MS });
   if (csv === true) console.log(CSV_HEAD);
   // Text and CSV appear photograph by photograph, so that what was found before an interruption is not lost.
   const onPhoto = (photo: ListedPhoto) => {

@@ -7,7 +7,7 @@ import {
   MultiInferenceResponseSchema,
   RegressionResponseSchema,
 } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
-import { type Classifications, classesOf } from "../classify.ts";
+import { type Classifications, classesOf } from "../classifications.ts";
 import type { Regressions } from "../regress.ts";
 import type { Answered } from "../repository/catalog.ts";
 import { tensorMessage } from "./tensor-message.ts";
@@ -23,7 +23,7 @@ export function answeredSpec({ name, version, signatureName }: Answered): ModelS
 }
 
 /** A PredictResponse. @param asContent packed bytes instead of lists. */
-export function predictResponse(answered: Answered, outputs: TensorMap, asContent: boolean): Uint8Array {
+export function predictResponse(outputs: TensorMap, answered: Answered, asContent: boolean): Uint8Array {
   const spec = toBinary(ModelSpecSchema, answeredSpec(answered));
   const entries = [...outputs].map(([name, value]) => {
     const key = Buffer.from(name);

@@ -1,12 +1,14 @@
 /** @file `faceid dataset info`: counts the people and images of a dataset, what is left out, unreadable files and equal ones. */
+import { dirname } from "node:path";
 import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
+import { shown } from "../../../base/words.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { type Duplicate, type Duplicates, findDuplicates } from "../../../data/duplicates.ts";
 import { leftOutText } from "../../../data/left-out.ts";
 import { findUnreadable, type Survey, surveyDataset, type Unreadable } from "../../../data/survey.ts";
 import { addOptions } from "../../options.ts";
-import { onInterrupt } from "../../process.ts";
+import { onInterrupt, STOPPING_MS } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { peopleOf, peopleSettings } from "../../settings.ts";
 
@@ -23,9 +25,24 @@ const NAMED = 20;
 function namedLines<T>(list: readonly T[], line: (item: T) => string): string[] {
   const more = list.length - NAMED;
   return [
-    ...list.slice(0, NAMED).map((item) => `  ${line(item)}`),
+    ...list.slice(0, NAMED).map((item) => `  ${shown(line(item))}`),
     ...(more > 0 ? [`  and ${more} more; --json lists them all`] : []),
   ];
+}
+
+/** Equal photographs of two people, by the two. */
+function byPeople(list: readonly Duplicate[]): (readonly [Duplicate, ...Duplicate[]])[] {
+  const groups = new Map<string, [Duplicate, ...Duplicate[]]>();
+  for (const each of list) {
+    const key = [each.path, each.original]
+      .map((path) => dirname(path))
+      .sort()
+      .join("\n");
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [each]);
+    else group.push(each);
+  }
+  return [...groups.values()];
 }
 
 function surveyText(
@@ -39,7 +56,7 @@ function surveyText(
   const checked = (list: readonly unknown[] | undefined) => list?.length ?? "not checked";
   const equal = ({ path, original }: Duplicate) => `${path} = ${original}`;
   return [
-    row("dataset", survey.name),
+    row("dataset", shown(survey.name)),
     row("layout", survey.layout),
     row("identities", survey.identities),
     row("images", survey.images),
@@ -55,8 +72,10 @@ function surveyText(
     row("equal, one person", checked(duplicates?.ofOnePerson)),
     ...namedLines(duplicates?.ofOnePerson ?? [], equal),
     row("equal, two people", checked(duplicates?.ofTwoPeople)),
-    ...namedLines(duplicates?.ofTwoPeople ?? [], equal),
-    ...remarks.map((remark) => `note: ${remark}`),
+    ...namedLines(byPeople(duplicates?.ofTwoPeople ?? []), ([first, ...more]) =>
+      more.length === 0 ? equal(first) : `${equal(first)}, and ${more.length} more of the same two people`,
+    ),
+    ...remarks.map((remark) => `note: ${shown(remark)}`),
   ].join("\n");
 }
 
@@ -64,7 +83,7 @@ async function info({ check, json, strict, ...rest }: Flags & Record<string, unk
   const dataset = await openDataset(peopleOf(rest));
   const survey = surveyDataset(dataset);
   using line = new StatusLine();
-  using interrupt = onInterrupt(() => undefined);
+  using interrupt = onInterrupt(() => undefined, { patience: () => STOPPING_MS });
   const onProgress = (tried: number) => line.show(`reading ${tried} of ${survey.images} images`);
   const unreadable = check
     ? await findUnreadable(dataset, { onProgress, signal: interrupt.signal })
