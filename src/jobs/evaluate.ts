@@ -16,7 +16,7 @@ import { evaluationPairs, type Pair } from "../data/pairs.ts";
 import { chosenFolds, readPairs } from "../data/pairs-file.ts";
 import { findPairs } from "../data/protocol.ts";
 import { checkFolds, type FoldReport, kFold } from "../evaluate/folds.ts";
-import { type AttributeReport, groupReport } from "../evaluate/groups.ts";
+import type { AttributeReport } from "../evaluate/groups.ts";
 import {
   type EvaluationReport,
   type FaceCounts,
@@ -45,21 +45,13 @@ import {
 import { framingOf } from "../verify/face-comparer.ts";
 import { type ModelPlace, type OpenedModel, openModel } from "../verify/open-model.ts";
 import { openPackModel } from "../verify/pack-verifier.ts";
-import { groupsOfFile, groupsOfQuality } from "./groups.ts";
+import { type GroupOptions, groupReports } from "./groups.ts";
 
 /** Pairs from each group of held-out people; a rate of 1 in 100 needs a thousand pairs of different people. */
 const DEFAULT_PAIRS = 4000;
 
 /** Pairs where groups are wanted, each of which needs pairs of its own. */
 const GROUPED_PAIRS = 100_000;
-
-/** What error rates are broken down by. */
-interface GroupOptions {
-  /** A CSV file with a column `person` or `path` and one for each attribute. */
-  readonly groups?: string | undefined;
-  /** Whether by yaw, size and sharpness of the faces of whole photographs too. Default false. */
-  readonly byQuality?: boolean | undefined;
-}
 
 /** The result of measuring a model on held-out people. */
 export interface Measurement {
@@ -216,18 +208,13 @@ export async function measureHeldOut(
     }),
     ...faceCounts(options, loader),
   };
-  const { groups, byQuality = false } = options;
-  const names = new Map(
-    dataset.identities.flatMap(({ name, images }) => images.map(({ index }) => [index, name])),
-  );
-  const attributes = [
-    ...(groups === undefined
-      ? []
-      : await groupsOfFile(groups, config.datasetPath, ({ index }) => names.get(index))),
-    ...(byQuality ? await groupsOfQuality(pairs) : []),
-  ];
   const threshold = calibration?.threshold ?? bestThreshold(result);
-  const grouped = attributes.map((attribute) => groupReport(result, pairs, attribute, threshold));
+  const grouped = await groupReports(options, {
+    identities: dataset.identities,
+    scored: result,
+    pairs,
+    threshold,
+  });
   return {
     report,
     calibration,

@@ -7,12 +7,21 @@ import { decodeText } from "../base/files.ts";
 import { eachLimited } from "../base/limiter.ts";
 import { usableCores } from "../base/platform.ts";
 import { DETECTOR_PACK } from "../data/dataset-faces.ts";
-import { type ImageRef, imageName } from "../data/identity.ts";
+import { type Identity, type ImageRef, imageName } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
-import type { Attribute } from "../evaluate/groups.ts";
+import { type Attribute, type AttributeReport, groupReport } from "../evaluate/groups.ts";
+import type { ScoredPairs } from "../evaluate/scores.ts";
 import type { FaceQuality } from "../faces/face.ts";
 import { openPack } from "../faces/models.ts";
 import { PhotoThreads } from "../serving/photos/photo-threads.ts";
+
+/** What error rates are broken down by. */
+export interface GroupOptions {
+  /** A CSV file with a column `person` or `path` and one for each attribute. */
+  readonly groups?: string | undefined;
+  /** Whether by yaw, size and sharpness of the faces of whole photographs too. Default false. */
+  readonly byQuality?: boolean | undefined;
+}
 
 /** Names of the column that says whom or what a row is about. */
 const KEYS = ["person", "path"] as const;
@@ -23,7 +32,7 @@ const KEYS = ["person", "path"] as const;
  * @param personOf the person on an image.
  * @throws FaceError `FILE_INVALID` without such a column, without another, or with a key twice.
  */
-export async function groupsOfFile(
+async function groupsOfFile(
   file: string,
   datasetPath: string | undefined,
   personOf: (image: ImageRef) => string | undefined,
@@ -95,7 +104,7 @@ function between(low: number | undefined, high: number | undefined, unit: string
 }
 
 /** Groups by the quality of the worse face of a pair. Those of sharpness are quarters of the faces: its numbers depend on the camera. */
-export async function groupsOfQuality(pairs: readonly Pair[], signal?: AbortSignal): Promise<Attribute[]> {
+async function groupsOfQuality(pairs: readonly Pair[], signal?: AbortSignal): Promise<Attribute[]> {
   const images = new Map(
     pairs.flatMap(({ left, right }) => [left, right]).map((image) => [image.index, image]),
   );
@@ -134,4 +143,35 @@ export async function groupsOfQuality(pairs: readonly Pair[], signal?: AbortSign
       },
     };
   });
+}
+
+/** Scored pairs of a dataset's people, and the threshold for all of them. */
+interface Judged {
+  readonly identities: readonly Identity[];
+  readonly scored: ScoredPairs;
+  readonly pairs: readonly Pair[];
+  readonly threshold: number;
+}
+
+/**
+ * Error rates by what is asked for; empty where nothing is.
+ * @throws FaceError `FILE_INVALID` for a file of groups that cannot be read.
+ */
+export async function groupReports(
+  {
+    config,
+    groups,
+    byQuality = false,
+  }: GroupOptions & { readonly config: { datasetPath?: string | undefined } },
+  { identities, scored, pairs, threshold }: Judged,
+): Promise<AttributeReport[]> {
+  const names = new Map(
+    identities.flatMap(({ name, images }) => images.map(({ index }) => [index, name] as const)),
+  );
+  const ofFile =
+    groups === undefined
+      ? []
+      : await groupsOfFile(groups, config.datasetPath, ({ index }) => names.get(index));
+  const attributes = [...ofFile, ...(byQuality ? await groupsOfQuality(pairs) : [])];
+  return attributes.map((attribute) => groupReport(scored, pairs, attribute, threshold));
 }
