@@ -1,11 +1,11 @@
 /** @file The groups that an evaluation is broken down by: columns of a CSV file, and the quality of the faces. */
 import { readFile } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
-import { parseCsv } from "../base/csv.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { decodeText } from "../base/files.ts";
 import { eachLimited } from "../base/limiter.ts";
 import { usableCores } from "../base/platform.ts";
+import { parseCsv } from "../data/csv.ts";
 import { DETECTOR_PACK } from "../data/dataset-faces.ts";
 import { type Identity, type ImageRef, imageName } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";

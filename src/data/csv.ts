@@ -1,5 +1,5 @@
 /** @file Comma-separated values as RFC 4180 has them, read. */
-import { FaceError } from "./errors.ts";
+import { FaceError } from "../base/errors.ts";
 
 /**
  * Reads rows by the names in the first line. A byte-order mark and either kind of line end will do.
