@@ -61,6 +61,7 @@ export const dataSettings = trainConfigSchema.pick({
   face: true,
   excludePairs: true,
   excludeFolds: true,
+  exclude: true,
   validationFraction: true,
   testFraction: true,
   seed: true,

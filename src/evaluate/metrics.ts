@@ -67,6 +67,8 @@ export interface EvaluationReport extends Partial<FaceCounts> {
   /** Metrics at the threshold chosen on validation people; absent without any. */
   readonly calibrated?: {
     readonly threshold: number;
+    /** Where it comes from, if not from the validation people. */
+    readonly source?: string;
     readonly accuracy: Measured;
     readonly far: Rate;
     readonly tar: Rate;
@@ -161,12 +163,15 @@ export function measure(
     missing = 0,
     measure: kind = "probability",
     people,
+    source,
   }: {
     calibration?: CalibrationRecord | undefined;
     seed: number;
     missing?: number;
     measure?: Measure;
     people?: MeasuredPeople;
+    /** Where the thresholds come from, if not from the validation people. */
+    source?: string | undefined;
   },
 ): EvaluationReport {
   const isCosine = kind === "cosine";
@@ -183,6 +188,13 @@ export function measure(
       isCosine ? (calibration?.threshold ?? bestThreshold(pairs)) : ABOVE_HALF,
     ),
     ...curveFigures(pairs, seed),
-    ...(calibration === undefined ? {} : { calibrated: atCalibrated(pairs, calibration.threshold) }),
+    ...(calibration === undefined
+      ? {}
+      : {
+          calibrated: {
+            ...atCalibrated(pairs, calibration.threshold),
+            ...(source === undefined ? {} : { source }),
+          },
+        }),
   };
 }

@@ -67,11 +67,8 @@ export function reportText(report: EvaluationReport): string {
           ["accuracy at 0.5", measured(report.accuracy)],
         ];
   if (report.calibrated !== undefined) {
-    const { threshold, accuracy, far, tar } = report.calibrated;
-    rows.push([
-      `accuracy at ${threshold.toFixed(4)}`,
-      `${measured(accuracy)}, threshold from ${report.measure === "cosine" ? "the pack's record" : "validation people"}`,
-    ]);
+    const { threshold, accuracy, far, tar, source = "validation people" } = report.calibrated;
+    rows.push([`accuracy at ${threshold.toFixed(4)}`, `${measured(accuracy)}, threshold from ${source}`]);
     rows.push(["  false accept rate", measured(far)], ["  true accept rate", measured(tar)]);
   }
   rows.push(["ROC AUC", measured(report.auc)], ["equal error rate", measured(report.eer)]);

@@ -45,18 +45,57 @@ export function ratesAt(pairs: ScoredPairs, threshold: number): { far: Rate; tar
 }
 
 /** The lowest thresholds that keep to each supported false accept rate. */
-export function operatingPoints(pairs: ScoredPairs): OperatingPoint[] {
+export function operatingPoints(
+  pairs: ScoredPairs,
+  targets: readonly number[] = FAR_TARGETS,
+): OperatingPoint[] {
   const curve = rocCurve(pairs);
   const { positives, negatives } = countPairs(pairs);
-  return FAR_TARGETS.filter((far) => supportsFar(negatives, far)).map((far) => {
-    const point = pointAtFar(curve, far);
-    return {
-      far,
-      threshold: thresholdAt(curve, point),
-      measuredFar: rate(Math.round(point.far * negatives), negatives),
-      measuredTar: rate(Math.round(point.tar * positives), positives),
-    };
-  });
+  return targets
+    .filter((far) => supportsFar(negatives, far))
+    .map((far) => {
+      const point = pointAtFar(curve, far);
+      return {
+        far,
+        threshold: thresholdAt(curve, point),
+        measuredFar: rate(Math.round(point.far * negatives), negatives),
+        measuredTar: rate(Math.round(point.tar * positives), positives),
+      };
+    });
+}
+
+/** Rates that a population's own record may have. */
+export const POPULATION_FARS = [...FAR_TARGETS, 1e-4] as const;
+
+/**
+ * People with so many photographs each, any number of them where it is a mean, whose pairs of two people support a rate.
+ * The pairs of a person with others are not independent of each other, so that the true need is somewhat greater.
+ */
+export function peopleNeeded(far: number, photographsEach: number): number {
+  const pairsOfPeople = negativesNeeded(far) / photographsEach ** 2;
+  return Math.max(2, Math.ceil((1 + Math.sqrt(1 + 8 * pairsOfPeople)) / 2));
+}
+
+/**
+ * Chooses thresholds for a population on all its pairs, which are many more of two people than of one: where no rate is
+ * wanted, both kinds of errors have the same weight.
+ */
+export function calibratePopulation(
+  pairs: ScoredPairs,
+  data: { dataset: string; people: string },
+  fars: readonly number[] = POPULATION_FARS,
+): CalibrationRecord {
+  const curve = rocCurve(pairs);
+  const best = curve.reduce((a, b) => (b.tar - b.far > a.tar - a.far ? b : a));
+  const threshold = thresholdAt(curve, best);
+  const { far, tar } = ratesAt(pairs, threshold);
+  return {
+    threshold,
+    measuredFar: far,
+    measuredTar: tar,
+    operatingPoints: operatingPoints(pairs, fars),
+    data: { ...data, ...countPairs(pairs) },
+  };
 }
 
 /** Chooses thresholds on calibration pairs, whose people must be neither in training nor in the test. */

@@ -161,7 +161,7 @@ interface Work {
 /** Embeds what the journal does not have; returns the records of all photographs by path. */
 async function embedAll(
   { folder, paths, embedder, journal }: Work,
-  options: EmbedFolderOptions,
+  options: Omit<EmbedFolderOptions, "output">,
 ): Promise<{ records: Map<string, Record>; kept: number }> {
   const records = new Map<string, Record>();
   const before = new Map(journal.records.map((record) => [pathOf(record), record]));
@@ -192,26 +192,19 @@ async function embedAll(
   return { records, kept };
 }
 
-/**
- * Embeds the face of each photograph of a folder and of the folders in it, and writes them in path order. What is done
- * is kept in a journal beside the output, so that a run that was stopped or killed continues; the output itself appears
- * whole at the end.
- * @throws FaceError `CONFIG_INVALID` for options that are none, or when the output exists or has another ending; `FILE_INVALID` for the journal of a
- *   run with other settings; `DATASET_…`; `PACK_…` and `MODEL_…`; `DISK_FULL`; `INTERRUPTED` on the signal.
- */
-export async function embedFolder(folder: string, options: EmbedFolderOptions): Promise<EmbedResult> {
-  checkPath("embedFolder, the folder", folder);
-  checkOptions("embedFolder", embedOptions, options);
-  const { output, model = DEFAULT_PACK, face = "largest", strict = false, shard, log = silentLog } = options;
-  const format: EmbeddingFormat = formatOf(output);
-  await refuseTaken(output);
-  await checkTarget(output, "file");
+/** The faces of a folder's photographs in path order, and the photographs without one; the journal keeps what is done. */
+export async function embeddedFaces(
+  folder: string,
+  journalPath: string,
+  options: Omit<EmbedFolderOptions, "output">,
+) {
+  const { model = DEFAULT_PACK, face = "largest", strict = false, shard, log = silentLog } = options;
   const all = await photosIn(folder);
   const paths = shard === undefined ? all : all.filter((path) => isInShard(path, shard));
   const named = packModelNamed(model);
   await using embedder = await (named === undefined ? modelEmbedder(model, log) : packEmbedder(named, log));
   const { name, digest, size } = embedder;
-  const journal = await Journal.open<Record>(`${output}.part`, {
+  const journal = await Journal.open<Record>(journalPath, {
     journal: "faceid-embed-1",
     model: name,
     digest,
@@ -225,7 +218,25 @@ export async function embedFolder(folder: string, options: EmbedFolderOptions): 
     "row" in record ? [{ ...record.row, embedding: decoded(record.row.embedding) }] : [],
   );
   const leftOut = ordered.flatMap((record) => ("leftOut" in record ? [record.leftOut] : []));
-  const files = await writeEmbeddings(output, format, rows, { model: name, digest, size });
+  return { rows, leftOut, kept, journal, model: { model: name, digest, size } };
+}
+
+/**
+ * Embeds the face of each photograph of a folder and of the folders in it, and writes them in path order. What is done
+ * is kept in a journal beside the output, so that a run that was stopped or killed continues; the output itself appears
+ * whole at the end.
+ * @throws FaceError `CONFIG_INVALID` for options that are none, or when the output exists or has another ending;
+ *   `FILE_INVALID` for the journal of a run with other settings; `DATASET_…`; `PACK_…` and `MODEL_…`; `DISK_FULL`; `INTERRUPTED` on the signal.
+ */
+export async function embedFolder(folder: string, options: EmbedFolderOptions): Promise<EmbedResult> {
+  checkPath("embedFolder, the folder", folder);
+  checkOptions("embedFolder", embedOptions, options);
+  const { output } = options;
+  const format: EmbeddingFormat = formatOf(output);
+  await refuseTaken(output);
+  await checkTarget(output, "file");
+  const { rows, leftOut, kept, journal, model } = await embeddedFaces(folder, `${output}.part`, options);
+  const files = await writeEmbeddings(output, format, rows, model);
   if (leftOut.length > 0) {
     const list = output.replace(/\.\w+$/, ".left-out.csv");
     await writeFileAtomic(list, leftOutCsv(leftOut));

@@ -16,6 +16,7 @@ import { evaluationPairs, type Pair } from "../data/pairs.ts";
 import { chosenFolds, readPairs } from "../data/pairs-file.ts";
 import { findPairs } from "../data/protocol.ts";
 import { checkFolds, type FoldReport, kFold } from "../evaluate/folds.ts";
+import type { AttributeReport } from "../evaluate/groups.ts";
 import {
   type EvaluationReport,
   type FaceCounts,
@@ -23,12 +24,14 @@ import {
   type Measure,
   measure,
 } from "../evaluate/metrics.ts";
+import { bestThreshold } from "../evaluate/roc.ts";
 import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate/score-pairs.ts";
 import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
-import { calibrate } from "../evaluate/thresholds.ts";
+import { calibrate, calibratePopulation } from "../evaluate/thresholds.ts";
 import type { Framing } from "../faces/alignment.ts";
 import { packModelNamed } from "../faces/packs/catalogue.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
+import { allPairs } from "../train/adapt.ts";
 import { settingsOf, trainConfigSchema } from "../train/config.ts";
 import {
   areHeldOut,
@@ -42,9 +45,13 @@ import {
 import { framingOf } from "../verify/face-comparer.ts";
 import { type ModelPlace, type OpenedModel, openModel } from "../verify/open-model.ts";
 import { openPackModel } from "../verify/pack-verifier.ts";
+import { type GroupOptions, groupReports } from "./groups.ts";
 
 /** Pairs from each group of held-out people; a rate of 1 in 100 needs a thousand pairs of different people. */
 const DEFAULT_PAIRS = 4000;
+
+/** Pairs where groups are wanted, each of which needs pairs of its own. */
+const GROUPED_PAIRS = 100_000;
 
 /** The result of measuring a model on held-out people. */
 export interface Measurement {
@@ -56,6 +63,8 @@ export interface Measurement {
   readonly pairs: readonly Pair[];
   /** Seed of the resampling behind the intervals. */
   readonly seed: number;
+  /** Error rates by groups, where they were asked for. */
+  readonly groups?: readonly AttributeReport[];
   /** What the dataset's folder holds that was not used, by reason. */
   readonly leftOut: readonly LeftOut[];
 }
@@ -78,6 +87,10 @@ export interface MeasureOptions extends Watching {
   readonly heldOut?: boolean;
   /** The model's own thresholds, so that all people of the dataset are measured on. */
   readonly record?: CalibrationRecord | undefined;
+  /** Where the record comes from. Default: the pack. */
+  readonly source?: string | undefined;
+  /** Thresholds from so many pairs of each kind of the validation people, at most; a default number of balanced pairs when left out. */
+  readonly calibrationPairs?: number | undefined;
   /** Whether the user knows already what the dataset leaves out. */
   readonly isTold?: boolean;
 }
@@ -140,11 +153,12 @@ async function pairsOfExcluded(config: DataConfig, { dataset, split }: People): 
  */
 export async function measureHeldOut(
   verifier: AnyVerifier,
-  options: MeasureOptions & { readonly pairs?: number | undefined },
+  options: MeasureOptions & GroupOptions & { readonly pairs?: number | undefined },
 ): Promise<Measurement> {
+  const isGrouped = options.groups !== undefined || options.byQuality === true;
   const {
     config,
-    pairs: count = DEFAULT_PAIRS,
+    pairs: count = isGrouped ? GROUPED_PAIRS : DEFAULT_PAIRS,
     log = silentLog,
     onProgress,
     record,
@@ -156,8 +170,23 @@ export async function measureHeldOut(
   await using loader = openLoader(options);
   const drawn = (group: "validation" | "test") =>
     evaluationPairs(split[group], { count, random: new Random(config.seed).fork(`${group} measurement`) });
-  const validation = split.validation.length === 0 ? [] : drawn("validation");
-  const test = (await pairsOfExcluded(config, people)) ?? drawn("test");
+  const { calibrationPairs } = options;
+  const validation =
+    split.validation.length === 0
+      ? []
+      : calibrationPairs === undefined
+        ? drawn("validation")
+        : allPairs(
+            split.validation,
+            calibrationPairs,
+            new Random(config.seed).fork("validation measurement"),
+          );
+  // Groups need many pairs of two people, more than there are of one.
+  const drawnTest = () =>
+    isGrouped
+      ? allPairs(split.test, count / 2, new Random(config.seed).fork("test measurement"))
+      : drawn("test");
+  const test = (await pairsOfExcluded(config, people)) ?? drawnTest();
   const [ofValidation, ofTest] = (await scoreLists(verifier, loader, [validation, test], onProgress)) as [
     PairScores,
     PairScores,
@@ -165,10 +194,10 @@ export async function measureHeldOut(
   const calibration =
     validation.length === 0
       ? record
-      : calibrate(scoredOf(validation, ofValidation, loader, kind), {
-          dataset: dataset.name,
-          people: `${split.validation.length} validation people`,
-        });
+      : (calibrationPairs === undefined ? calibrate : calibratePopulation)(
+          scoredOf(validation, ofValidation, loader, kind),
+          { dataset: dataset.name, people: `${split.validation.length} validation people` },
+        );
   const { pairs, ...result } = scoredOf(test, ofTest, loader, kind);
   const missing = test.length - result.scores.length;
   const report = {
@@ -178,10 +207,39 @@ export async function measureHeldOut(
       missing,
       people: { dataset: basename(dataset.path ?? dataset.name), heldOut: options.heldOut ?? true },
       ...(kind === undefined ? {} : { measure: kind }),
+      ...(record === undefined || validation.length > 0
+        ? {}
+        : { source: options.source ?? "the pack's record" }),
     }),
     ...faceCounts(options, loader),
   };
-  return { report, calibration, scored: result, pairs, seed: config.seed, leftOut: dataset.leftOut ?? [] };
+  const threshold = calibration?.threshold ?? bestThreshold(result);
+  const grouped = await groupReports(options, {
+    identities: dataset.identities,
+    scored: result,
+    pairs,
+    threshold,
+  });
+  return {
+    report,
+    calibration,
+    scored: result,
+    pairs,
+    seed: config.seed,
+    ...(grouped.length === 0 ? {} : { groups: grouped }),
+    leftOut: dataset.leftOut ?? [],
+  };
+}
+
+/** Scores chosen pairs; those without a face count as different, those of unreadable files are left out. */
+export async function scoreChosen(
+  verifier: AnyVerifier,
+  pairs: readonly Pair[],
+  options: MeasureOptions,
+): Promise<ScoredPairs & { readonly pairs: readonly Pair[] }> {
+  await using loader = openLoader(options);
+  const [scores] = await scoreLists(verifier, loader, [pairs], options.onProgress);
+  return scoredOf(pairs, scores!, loader, options.measure);
 }
 
 /** Folds of a pairs file that names none. */
@@ -252,7 +310,7 @@ export async function withOrigin<T>(
 }
 
 /** What to measure on. */
-export interface EvaluateOptions extends Watching {
+export interface EvaluateOptions extends Watching, GroupOptions {
   /** What the model's path or name stands for; found out when left out. */
   readonly kind?: ModelPlace["kind"] | "pack" | undefined;
   /** Settings of the data that differ from those of the training; another dataset is measured with all its people. */
@@ -290,6 +348,8 @@ export const evaluateOptions = {
   kind: z.enum(["checkpoint", "version", "pack"]).optional(),
   data: trainConfigSchema.partial().optional(),
   pairs: given.count.optional(),
+  groups: given.text.optional(),
+  byQuality: given.flag.optional(),
   log: given.log.optional(),
   onProgress: given.call.optional(),
 } satisfies Record<keyof EvaluateOptions, z.ZodType>;
@@ -319,11 +379,13 @@ export async function evaluate(model: string, options: EvaluateOptions = {}): Pr
 export async function evaluateFolds(
   model: string,
   pairsFile: string,
-  options: Omit<EvaluateOptions, "pairs"> & { readonly folds?: readonly number[] | undefined } = {},
+  options: Omit<EvaluateOptions, "pairs" | "groups" | "byQuality"> & {
+    readonly folds?: readonly number[] | undefined;
+  } = {},
 ): Promise<FoldReport & Pick<Measurement, "leftOut">> {
   checkPath("evaluateFolds, the model", model);
   checkPath("evaluateFolds, the pairs file", pairsFile);
-  const { pairs: _pairs, ...known } = evaluateOptions;
+  const { pairs: _pairs, groups: _groups, byQuality: _byQuality, ...known } = evaluateOptions;
   checkOptions(
     "evaluateFolds",
     z.strictObject({ ...known, folds: z.array(given.count).optional() }),

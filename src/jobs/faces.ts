@@ -7,7 +7,7 @@ import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-mo
 import type { PhotoFace } from "../verify/photo-model.ts";
 import { isFolder, photosIn } from "./photos-in.ts";
 
-export interface ListFacesOptions extends Omit<LoadFaceModelOptions, "detect"> {
+export interface ListFacesOptions extends Omit<LoadFaceModelOptions, "detect" | "calibration"> {
   /** Where the photographs are drawn with their faces: a PNG for one photograph, a folder for several. */
   readonly show?: string | undefined;
   /** Called after each photograph, with its entry of the result. */

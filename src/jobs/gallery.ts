@@ -38,12 +38,14 @@ const loadingOf = ({
   signal,
   detect,
   precision,
+  calibration,
 }: LoadFaceModelOptions): LoadFaceModelOptions => ({
   log,
   progress,
   signal,
   detect,
   precision,
+  calibration,
 });
 
 /** A gallery with the model that made its embeddings; disposing closes both. */

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { versionsIn } from "../artifact/files.ts";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
@@ -11,6 +12,10 @@ import { silentLog } from "../base/log.ts";
 import { openDataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
+import { networkNamed } from "../model/networks.ts";
+import { adapt, adaptedConfig, adaptedPeople, CALIBRATION_PAIRS } from "../train/adapt.ts";
+import { readCheckpoint, START } from "../train/checkpoint.ts";
+import type { FitChoice } from "../train/choose-fit.ts";
 import { type SettledConfig, settingsOf, type TrainConfig, trainConfig } from "../train/config.ts";
 import { finishRun, memberFolder } from "../train/finish.ts";
 import type { RunEnd } from "../train/listeners.ts";
@@ -28,7 +33,8 @@ import {
 import { type People, trainingPeople } from "../train/people.ts";
 import { type StartSummary, startSummary } from "../train/start-summary.ts";
 import { openModel } from "../verify/open-model.ts";
-import { type Measurement, measureHeldOut } from "./evaluate.ts";
+import { packCalibration } from "../verify/pack-calibrations.ts";
+import { type EvaluateOptions, type Measurement, measureHeldOut } from "./evaluate.ts";
 import { type ExportTarget, exportModel } from "./export.ts";
 import { REPORT_FILE, writeReport } from "./report.ts";
 
@@ -86,6 +92,19 @@ async function trainStages(options: TrainOptions, config: SettledConfig): Promis
   return { end: last!, folder, people, config };
 }
 
+/** Adapts a pretrained network; a run that was stopped continues with the embeddings that it has. */
+async function adaptNetwork(options: TrainOptions, given: SettledConfig): Promise<TrainResult> {
+  const { folder, log = silentLog, signal } = options;
+  const config = await adaptedConfig(given, log);
+  const people = await adaptedPeople(config, log, signal);
+  await options.onPeople?.(people, config);
+  await writeRunFile(folder, config, people, options.about);
+  const adaptation = await adapt(folder, config, people, { log, signal });
+  const checkpoint = () => readCheckpoint(join(folder, BEST_CHECKPOINT));
+  const end: RunEnd = { reason: "finished", detail: "adapted", progress: START, checkpoint };
+  return { end, folder, people, config, adaptation };
+}
+
 /** The configuration of a folder's run in two stages; undefined for any other run. */
 async function stagedConfig(folder: string): Promise<SettledConfig | undefined> {
   if (await exists(join(folder, LAST_CHECKPOINT))) return undefined;
@@ -117,8 +136,10 @@ const resumeOptions = z.strictObject({
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   checkOptions("train", trainOptions, options);
-  const staged = stagesOf(settle(trainConfig(options.config, options.log)));
+  const config = settle(trainConfig(options.config, options.log));
+  const staged = config.frozen ? undefined : stagesOf(config);
   await checkTarget(options.folder, "folder");
+  if (config.frozen) return await adaptNetwork(options, config);
   return staged === undefined ? await trainNetwork(options) : await trainStages(options, staged);
 }
 
@@ -131,6 +152,10 @@ export async function resume(folder: string, options: ResumeOptions = {}): Promi
   checkPath("resume, the folder", folder);
   checkOptions("resume", resumeOptions, options);
   await checkTarget(folder, "folder");
+  const begun = await readRunFile(folder);
+  if (begun?.config.frozen) {
+    return await adaptNetwork({ ...options, folder, config: begun.config }, begun.config);
+  }
   const staged = await stagedConfig(folder);
   if (staged === undefined) return await resumeNetwork(folder, options);
   const config = { ...staged, ...(options.epochs === undefined ? {} : { epochs: options.epochs }) };
@@ -187,7 +212,7 @@ export const keptCheckpoint = (folder: string): string | undefined =>
 
 /** Refuses the folder of an earlier run, so that no run overwrites another. */
 function refuseOldRun(folder: string): void {
-  if (keptCheckpoint(folder) !== undefined) {
+  if (keptCheckpoint(folder) !== undefined || existsSync(join(folder, BEST_CHECKPOINT))) {
     throw new FaceError("CONFIG_INVALID", `${folder} holds a run already`, {
       hint: `continue it with: ${commandLine(["faceid", "train", "--resume", folder])}; or choose another --output`,
     });
@@ -223,6 +248,45 @@ function refuseUnfinished({ end, folder }: TrainResult): void {
   }
 }
 
+/** A pack's record for a model whose log odds are a rising function of the pack's cosine. */
+function convertedRecord(
+  record: CalibrationRecord,
+  { slope, offset }: { readonly slope: number; readonly offset: number },
+): CalibrationRecord {
+  const probability = (cosine: number) => 1 / (1 + Math.exp(-(slope * cosine + offset)));
+  return {
+    ...record,
+    threshold: probability(record.threshold),
+    operatingPoints: record.operatingPoints.map((point) => ({
+      ...point,
+      threshold: probability(point.threshold),
+    })),
+  };
+}
+
+/**
+ * Measures the model of a run. A plain cosine with its pack's thresholds was fitted to nobody, so that all people are
+ * measured on where no pairs are set aside.
+ */
+async function measureRun(
+  { adaptation, config }: TrainResult,
+  checkpoint: string,
+  watching: Pick<EvaluateOptions, "log" | "onProgress">,
+): Promise<Measurement> {
+  const { verifier, config: trained } =
+    adaptation === undefined
+      ? await openModel(checkpoint, "checkpoint")
+      : { verifier: await adaptation.openVerifier(), config };
+  await using opened = verifier;
+  const options = { ...watching, config: trained, isTold: true };
+  if (adaptation === undefined) return await measureHeldOut(opened, options);
+  const { pretrained } = networkNamed(config.model);
+  const pack = packCalibration(pretrained!, "float32");
+  const { packOdds } = adaptation;
+  const record = packOdds && pack && convertedRecord(pack, packOdds);
+  return await measureHeldOut(opened, { ...options, record, calibrationPairs: CALIBRATION_PAIRS });
+}
+
 /** A run from its configuration to an exported model. */
 export interface TrainJob extends Omit<TrainOptions, "config"> {
   /** Of a new run; a resumed run has its own. */
@@ -244,6 +308,8 @@ export interface TrainJob extends Omit<TrainOptions, "config"> {
 /** The result of a finished run. */
 export interface TrainOutcome {
   readonly measured: Measurement;
+  /** What an adaptation tried and chose; absent where a network was trained. */
+  readonly choice?: FitChoice;
   readonly checkpoint: string;
   readonly reportPath: string;
   /** Folder of the exported version. */
@@ -291,10 +357,10 @@ export async function trainAndExport(job: TrainJob): Promise<TrainOutcome> {
       : await train({ ...watching, config, folder });
   refuseUnfinished(result);
   const checkpoint = join(folder, BEST_CHECKPOINT);
-  const { verifier, config: trained } = await openModel(checkpoint, "checkpoint");
-  await using opened = verifier;
-  const measured = await measureHeldOut(opened, { config: trained, log, onProgress, isTold: true });
+  const measured = await measureRun(result, checkpoint, { log, onProgress });
   const exported = target && (await exportModel({ checkpoint, measured, ...target }));
   const reportPath = await writeReport({ model: folder, output: join(folder, REPORT_FILE), measured, log });
-  return { measured, checkpoint, reportPath, exported };
+  const { adaptation } = result;
+  const choice = adaptation === undefined ? {} : { choice: adaptation.choice };
+  return { measured, ...choice, checkpoint, reportPath, exported };
 }

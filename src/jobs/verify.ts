@@ -88,8 +88,9 @@ export async function verifyPhotos(
     throw new FaceError("CONFIG_INVALID", "--show draws two photographs, not a folder");
   }
   if (options.show !== undefined) await requirePicture(options.show, [photo, other]);
-  const { detect, precision, log, progress, signal } = options;
-  await using model = await loadFaceModel(options.model, { detect, precision, log, progress, signal });
+  const { detect, precision, calibration, log, progress, signal } = options;
+  const how = { detect, precision, calibration, log, progress, signal };
+  await using model = await loadFaceModel(options.model, how);
   // A rate that cannot be answered is refused before any work.
   model.decide(0, options.far);
   return await (many ? verifyFolder : verifyPair)(model, [photo, other], options);

@@ -6,7 +6,7 @@ import { input } from "../graph/build.ts";
 import type { SymbolicShape } from "../graph/ops.ts";
 import { countValues, type Layer, NetworkBuilder, type Weight } from "../nn/network-builder.ts";
 import { AROUND, backbone, gaborName, memberName } from "./backbone.ts";
-import { type ImageSize, isPlain, type ModelConfig } from "./model-config.ts";
+import { HEADS, type ImageSize, isPlain, type ModelConfig } from "./model-config.ts";
 import { head, imageInput } from "./siamese.ts";
 
 /** One layer; a layer may be a network itself. */
@@ -149,6 +149,7 @@ const modelOptions = z.strictObject({
   gaborCrops: z.array(side).optional(),
   mirror: given.flag.optional(),
   projectionDim: z.number().int().nonnegative().optional(),
+  head: z.enum(HEADS).optional(),
 } satisfies Record<keyof ModelConfig, z.ZodType>);
 
 /** Describes the Siamese network as inference runs it; the backbone that both images share is one layer, used twice. */
@@ -158,7 +159,7 @@ export function describe(config: ModelConfig): ModelDescription {
   const net = new NetworkBuilder("inference");
   const embedding = backbone(net, imageInput(IMAGE, "batch", image), config);
   const top = new NetworkBuilder("inference");
-  head(top, input("anchor", embedding.shape), input("verification", embedding.shape));
+  head(top, input("anchor", embedding.shape), input("verification", embedding.shape), config.head);
   const written = describeLayers(net, IMAGE);
   const stages = isPlain(config) ? written : describeStages(written, config);
   const images = [inputLayer(PAIR.anchor, image), inputLayer(PAIR.verification, image)];

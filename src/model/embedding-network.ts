@@ -12,6 +12,8 @@ export interface EmbeddingNetwork {
   /** One sentence for help texts. */
   readonly summary: string;
   readonly embeddingSize: number;
+  /** The model pack that holds its trained weights, for images of 112×112; absent for a network that starts at random. */
+  readonly pretrained?: string;
   /**
    * Builds the network, including any scaling of pixels.
    * @param image `[batch, height, width, 3]`, RGB in [0, 1].

@@ -8,6 +8,10 @@ export interface ImageSize {
   readonly width: number;
 }
 
+/** How two embeddings become a decision: by two dense layers on their distance, or by their cosine alone. */
+export const HEADS = ["dense", "cosine"] as const;
+export type HeadKind = (typeof HEADS)[number];
+
 /** A network as plain data. Crops are central; their sides are fractions of the image's sides. */
 export interface ModelConfig {
   /** Name of the embedding network, as `--model`. */
@@ -23,6 +27,8 @@ export interface ModelConfig {
   readonly mirror?: boolean;
   /** Embedding size after the PLDA projection; 0, the default, for none. */
   readonly projectionDim?: number;
+  /** Default `dense`. */
+  readonly head?: HeadKind;
 }
 
 /** Size of an embedding at inference. */

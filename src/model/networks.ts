@@ -5,6 +5,7 @@ import type { EmbeddingNetwork } from "./embedding-network.ts";
 import { faceidNetwork } from "./faceid-network.ts";
 import { mobilefacenet } from "./mobilefacenet.ts";
 import { closeup, resnet, slim } from "./resnet.ts";
+import { sface } from "./sface.ts";
 
 export const NETWORKS: readonly EmbeddingNetwork[] = [
   faceidNetwork,
@@ -13,6 +14,7 @@ export const NETWORKS: readonly EmbeddingNetwork[] = [
   closeup,
   slim,
   compactNetwork,
+  sface,
 ];
 
 /** @throws FaceError `CONFIG_INVALID` with the known names. */

@@ -1,18 +1,21 @@
 /** @file The Siamese network: two backbones with shared weights, the distance of their embeddings, a probability. */
 import { COMPARE, EMBED, PAIR } from "../artifact/signatures.ts";
-import { abs, expandDims, input, labelled, reshape, sigmoid, sub } from "../graph/build.ts";
+import { abs, expandDims, input, labelled, mul, reduceSum, reshape, sigmoid, sub } from "../graph/build.ts";
 import type { Dim, Node } from "../graph/ops.ts";
-import { normal } from "../nn/initializers.ts";
+import { constantOf, normal } from "../nn/initializers.ts";
 import { dense, dropout } from "../nn/layers.ts";
 import { NetworkBuilder } from "../nn/network-builder.ts";
 import { backbone } from "./backbone.ts";
-import { embeddingSizeOf, type ImageSize, type ModelConfig } from "./model-config.ts";
+import { embeddingSizeOf, type HeadKind, type ImageSize, type ModelConfig } from "./model-config.ts";
 
 /** Units of the dense layer between distance and decision. */
 export const DISTANCE_UNITS = 128;
 
 /** Deviation of the classifier's first weights: small, so that training begins at a probability of one half. */
 const UNDECIDED = 0.01;
+
+/** The layer of the cosine's head: the squared distance, which is 2 − 2 · cosine for embeddings of length 1. */
+const SQUARE = "squared_distance";
 
 /** Names of the head's weights. */
 export const HEAD_WEIGHTS = /^(dense_distance|classifier)\//;
@@ -37,18 +40,23 @@ export interface SiameseNetwork {
 }
 
 /** From two embeddings `[batch, size]` to logits `[batch, 1]`. */
-export function head(net: NetworkBuilder, a: Node, b: Node): Node {
-  return decision(net, net.record("distance", "Lambda", [a, b], labelled(abs(sub(a, b)), "distance")));
+export function head(net: NetworkBuilder, a: Node, b: Node, kind: HeadKind = "dense"): Node {
+  return decision(net, net.record("distance", "Lambda", [a, b], labelled(abs(sub(a, b)), "distance")), kind);
 }
 
 /** Logits `[batch², 1]` of each image with each: those of the first image come first. */
-export function everyPair(net: NetworkBuilder, embeddings: Node): Node {
+export function everyPair(net: NetworkBuilder, embeddings: Node, kind: HeadKind = "dense"): Node {
   const [batch, size] = embeddings.shape.map(Number) as [number, number];
   const distances = abs(sub(expandDims(embeddings, 1), expandDims(embeddings, 0)));
-  return decision(net, reshape(labelled(distances, "distance"), [batch * batch, size]));
+  return decision(net, reshape(labelled(distances, "distance"), [batch * batch, size]), kind);
 }
 
-function decision(net: NetworkBuilder, distance: Node): Node {
+function decision(net: NetworkBuilder, distance: Node, kind: HeadKind): Node {
+  if (kind === "cosine") {
+    const square = labelled(reduceSum(mul(distance, distance), { axes: [1], keepDims: true }), SQUARE);
+    const recorded = net.record(SQUARE, "Lambda", [distance], square);
+    return dense(net, PAIR.classifier, recorded, { units: 1, initializer: constantOf(-1) });
+  }
   const hidden = dense(net, "dense_distance", distance, { units: DISTANCE_UNITS, activation: "relu" });
   return dense(net, PAIR.classifier, hidden, { units: 1, initializer: normal(UNDECIDED) });
 }
@@ -84,7 +92,7 @@ export function siamese(
   const embedding = (pixels: Node) => thinned(net, backbone(net, pixels, config), rate);
   const anchorEmbedding = embedding(anchorImage);
   const verificationEmbedding = embedding(verificationImage);
-  const logits = head(net, anchorEmbedding, verificationEmbedding);
+  const logits = head(net, anchorEmbedding, verificationEmbedding, config.head);
   const classifier = sigmoid(logits);
   return { net, anchorImage, verificationImage, anchorEmbedding, verificationEmbedding, logits, classifier };
 }
@@ -108,7 +116,7 @@ export function grouped(
   const net = new NetworkBuilder("training");
   const images = imageInput(EMBED.image, batch, config.input);
   const embeddings = thinned(net, backbone(net, images, config), rate);
-  return { net, images, embeddings, logits: everyPair(net, embeddings) };
+  return { net, images, embeddings, logits: everyPair(net, embeddings, config.head) };
 }
 
 /** The embedding alone: one image in, one vector out. */
@@ -127,5 +135,5 @@ export function comparer(
   const size = embeddingSizeOf(config);
   const anchor = input(COMPARE.anchor, [batch, size]);
   const verification = input(COMPARE.verification, [batch, size]);
-  return { anchor, verification, classifier: sigmoid(head(net, anchor, verification)) };
+  return { anchor, verification, classifier: sigmoid(head(net, anchor, verification, config.head)) };
 }

@@ -16,10 +16,17 @@ export interface LabelledEmbeddings {
   readonly labels: readonly number[];
 }
 
-/** Added to the diagonal of the within-person covariance, as a fraction of its mean variance. */
-const SHRINKAGE = 0.3;
+/** What is added to the diagonals of the two covariances, as fractions of their mean variances. */
+export interface Shrinkage {
+  readonly within: number;
+  /** With much of both, the projection tends to the embeddings as they are, moved to their mean: that suits few people. */
+  readonly between: number;
+}
 
-interface Statistics {
+const SHRINKAGE: Shrinkage = { within: 0.3, between: 0 };
+
+/** What a projection is fitted to. */
+export interface Statistics {
   /** Mean of the people's means. */
   readonly mean: Float64Array;
   /** Covariance of images around their person's mean, and of these means around their own. */
@@ -51,7 +58,8 @@ const meanOf = (rows: readonly Float64Array[]): Float64Array =>
 
 const minus = (a: Float64Array, b: Float64Array): Float64Array => a.map((value, i) => value - b[i]!);
 
-function statisticsOf(embeddings: LabelledEmbeddings): Statistics {
+/** The statistics of embeddings, of people with two or more. */
+export function pldaStatistics(embeddings: LabelledEmbeddings): Statistics {
   const { size } = embeddings;
   const people = byPerson(embeddings);
   const means = people.map(meanOf);
@@ -66,20 +74,33 @@ function statisticsOf(embeddings: LabelledEmbeddings): Statistics {
   return { mean, within, between };
 }
 
-/** `rows · matrix · rowsᵀ` */
+/** `rows · matrix · rowsᵀ` of a symmetric matrix. */
 function congruent(matrix: Matrix, rows: Matrix): Float64Array[] {
-  const half = rows.map((row) => matrix.map((column) => dot(row, column)));
-  return half.map((left) =>
-    Float64Array.from(rows, (right) => left.reduce((sum, x, i) => sum + x * right[i]!, 0)),
-  );
+  const half = rows.map((row) => Float64Array.from(matrix, (column) => dot(row, column)));
+  return half.map((left) => Float64Array.from(rows, (right) => dot(left, right)));
+}
+
+/** The sum of vectors, each times its factor. */
+function combined(vectors: Matrix, factors: ArrayLike<number>): Float64Array {
+  const sum = new Float64Array(vectors[0]!.length);
+  for (const [k, vector] of vectors.entries()) {
+    const factor = factors[k]!;
+    for (let i = 0; i < sum.length; i++) sum[i]! += factor * vector[i]!;
+  }
+  return sum;
+}
+
+/** The covariance with a fraction of its mean variance added to its diagonal. */
+function shrunk(covariance: Matrix, fraction: number): Float64Array[] {
+  const added = (fraction * covariance.reduce((sum, row, i) => sum + row[i]!, 0)) / covariance.length;
+  return covariance.map((row, i) => row.map((value, j) => (i === j ? value + added : value)));
 }
 
 /** Directions along which images of one person have unit variance. */
 function whitened(within: Matrix): Float64Array[] {
-  const meanVariance = within.reduce((sum, row, i) => sum + row[i]!, 0) / within.length;
   const { values, vectors } = symmetricEigen(within);
   return vectors.map((vector, i) => {
-    const deviation = Math.sqrt(Math.max(values[i]!, 0) + SHRINKAGE * meanVariance);
+    const deviation = Math.sqrt(Math.max(values[i]!, Number.MIN_VALUE));
     return vector.map((x) => x / deviation);
   });
 }
@@ -93,15 +114,23 @@ function whitened(within: Matrix): Float64Array[] {
  * @param length size of the projection, at most that of the embeddings.
  */
 export function fitPlda(embeddings: LabelledEmbeddings, length: number): Projection {
-  const { size } = embeddings;
-  const { mean, within, between } = statisticsOf(embeddings);
-  const white = whitened(within);
-  const { values, vectors } = symmetricEigen(congruent(between, white));
+  return pldaProjection(pldaStatistics(embeddings), length);
+}
+
+/** The projection by statistics that are known. */
+export function pldaProjection(
+  { mean, within, between }: Statistics,
+  length: number,
+  shrinkage: Shrinkage = SHRINKAGE,
+): Projection {
+  const white = whitened(shrunk(within, shrinkage.within));
+  const { values, vectors } = symmetricEigen(congruent(shrunk(between, shrinkage.between), white));
   const axes = vectors.slice(0, length).map((vector, axis) => {
     const beta = Math.max(values[axis]!, 0);
     const weight = Math.sqrt(beta / (1 + beta));
-    return Float64Array.from({ length: size }, (_, i) =>
-      white.reduce((sum, direction, k) => sum + weight * vector[k]! * direction[i]!, 0),
+    return combined(
+      white,
+      vector.map((x) => weight * x),
     );
   });
   return projectionOnto(axes, mean);

@@ -6,7 +6,7 @@ import { FACE_CHOICES } from "../faces/choose.ts";
 import { PACKS } from "../faces/packs/catalogue.ts";
 import { AUGMENTATIONS } from "../image/augment-settings.ts";
 import { type ImageSettings, imageSettings } from "../image/settings.ts";
-import type { ModelConfig } from "../model/model-config.ts";
+import { HEADS, type ModelConfig } from "../model/model-config.ts";
 import { ADAMW_DECAY, OPTIMIZERS } from "../nn/optimizers.ts";
 import { recipeSettings } from "./recipes.ts";
 import { currentSettings, renamedSettings, unknownSetting } from "./setting-names.ts";
@@ -15,7 +15,7 @@ import { LOSSES, lossSettings } from "./step-losses.ts";
 
 const positive = z.number().int().positive();
 const whole = z.number().int().nonnegative();
-const heldOut = z.number().min(0).max(0.9);
+const heldOut = z.number().min(0).max(1);
 const cropSide = z.number().min(0.4).max(1);
 
 /** Courses of the learning rate. */
@@ -63,7 +63,21 @@ export const trainConfigSchema = z.strictObject({
     .array(positive)
     .default([])
     .describe("folds of `excludePairs` to keep out, counted from 1; all by default"),
+  exclude: z
+    .string()
+    .optional()
+    .describe("CSV of photographs to leave out, by its column path, as faceid dataset clean writes it"),
   model: z.string().default("faceid").describe("embedding network"),
+  frozen: z
+    .boolean()
+    .default(false)
+    .describe(
+      "keep a pretrained network as it is; fit only projection, head and thresholds (`recipe` adapt)",
+    ),
+  head: z
+    .enum(HEADS)
+    .default("dense")
+    .describe("decision from two embeddings: two dense layers on their distance, or their cosine alone"),
   imageShape: z
     .array(z.number().int())
     .length(2)
@@ -209,7 +223,7 @@ export const weightDecayOf = ({
 
 /** The settings that define a network. */
 export type NetworkSettings = Pick<TrainConfig, "model" | "imageShape"> &
-  Partial<Pick<TrainConfig, "crop" | "crops" | "gaborCrops" | "mirror" | "projectionDim">>;
+  Partial<Pick<TrainConfig, "crop" | "crops" | "gaborCrops" | "mirror" | "projectionDim" | "head">>;
 
 /** The image settings of a configuration. */
 export function settingsOf({ imageShape }: Pick<TrainConfig, "imageShape">): ImageSettings {
@@ -220,7 +234,8 @@ export function settingsOf({ imageShape }: Pick<TrainConfig, "imageShape">): Ima
 export function modelConfigOf(config: NetworkSettings): ModelConfig {
   const { model: network, crop = 1, crops = [], gaborCrops = [], mirror = false, projectionDim = 0 } = config;
   const { height, width } = settingsOf(config);
-  return { network, input: { height, width }, crop, crops, gaborCrops, mirror, projectionDim };
+  const head = config.head ?? "dense";
+  return { network, input: { height, width }, crop, crops, gaborCrops, mirror, projectionDim, head };
 }
 
 /**

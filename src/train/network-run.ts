@@ -14,6 +14,7 @@ import { lossAndAccuracy, scorePairs } from "../evaluate/score-pairs.ts";
 import { networkNamed } from "../model/networks.ts";
 import { glorotUniform } from "../nn/initializers.ts";
 import { initialWeights, type Weight } from "../nn/network-builder.ts";
+import type { Adaptation } from "./adapt.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
 import {
   type SettledConfig,
@@ -32,6 +33,7 @@ import type { RunEnd, TrainListener } from "./listeners.ts";
 import { checkpoints, earlyStop, LAST_CHECKPOINT, RUN_LOG, runLog } from "./listeners.ts";
 import { runLoop } from "./loop.ts";
 import { type People, trainingPeople } from "./people.ts";
+import { pretrainedWeights } from "./pretrained.ts";
 import { type StepSettings, trainingGraphs } from "./step.ts";
 
 export interface TrainOptions {
@@ -53,6 +55,8 @@ export interface TrainResult {
   readonly folder: string;
   readonly people: People;
   readonly config: SettledConfig;
+  /** What an adaptation found; absent where a network was trained. */
+  readonly adaptation?: Adaptation;
 }
 
 /** Settles what depends on the machine or on other settings. */
@@ -64,15 +68,20 @@ export function settle(config: TrainConfig): SettledConfig {
   };
 }
 
-/** The initial weights of a run, drawn from its seed. */
-function freshState(config: SettledConfig, step: StepSettings): ReturnType<typeof initialWeights> {
+/** The initial weights of a run, drawn from its seed; a pretrained network starts from its own. */
+async function freshState(
+  config: SettledConfig,
+  step: StepSettings,
+  log: Log,
+): Promise<ReturnType<typeof initialWeights>> {
   const { weights } = trainingGraphs(step, 1);
   const keras = ({ name, initializer }: Weight) => (name.endsWith("/kernel") ? glorotUniform : initializer);
   const chosen =
     config.initializer === "network"
       ? weights
       : weights.map((weight) => ({ ...weight, initializer: keras(weight) }));
-  return initialWeights(chosen, new Random(config.seed));
+  const drawn = initialWeights(chosen, new Random(config.seed));
+  return new Map([...drawn, ...(await pretrainedWeights(config.model, config.imageShape, log))]);
 }
 
 /** The pairs of validation people, the same after every epoch. */
@@ -104,7 +113,7 @@ async function fitNetwork(
   const { batchSize, replicas, threads, provider } = config;
   const providers = provider === "cpu" ? [provider] : [provider, "cpu"];
   await using engine = await TrainingEngine.open({ step, batchSize, replicas, threads, providers });
-  const state = from?.state ?? freshState(config, step);
+  const state = from?.state ?? (await freshState(config, step, log));
   await engine.load(state);
   const stateBytes = [...state.values()].reduce(
     (sum, { data }) => sum + ("byteLength" in data ? data.byteLength : 0),

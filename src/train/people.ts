@@ -2,12 +2,14 @@
 
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { FaceError } from "../base/errors.ts";
+import { FaceError, messageOf } from "../base/errors.ts";
+import { decodeText, readRegular } from "../base/files.ts";
 import type { Log } from "../base/log.ts";
 import { counted } from "../base/log.ts";
+import { parseCsv } from "../data/csv.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { findDatasetFaces, type UnusedPhotos, withFaces, withoutUnused } from "../data/dataset-faces.ts";
-import { countImages } from "../data/identity.ts";
+import { countImages, type ImageRef } from "../data/identity.ts";
 import { isLoss, leftOutText } from "../data/left-out.ts";
 import { chosenFolds, type PairsFile, readPairs } from "../data/pairs-file.ts";
 import { peopleIn } from "../data/protocol.ts";
@@ -29,6 +31,7 @@ export type DataConfig = Pick<
   | "face"
   | "excludePairs"
   | "excludeFolds"
+  | "exclude"
   | "validationFraction"
   | "testFraction"
   | "seed"
@@ -38,6 +41,7 @@ export type DataConfig = Pick<
   | "gaborCrops"
   | "mirror"
   | "projectionDim"
+  | "head"
 >;
 
 /** The settings that choose the images, without those that are not set. */
@@ -76,9 +80,13 @@ const OF_ONE_DATASET = {
   face: true,
   excludePairs: true,
   excludeFolds: true,
+  exclude: true,
   validationFraction: true,
   testFraction: true,
 } as const;
+
+/** Much more than any list of photographs takes. */
+const LARGEST_LIST = 2 ** 28;
 
 /** Half of the people choose thresholds and half are measured, where a model was trained on none of them. */
 const HALF = 0.5;
@@ -143,6 +151,35 @@ export function measuredData(recorded: DataConfig, given: Partial<DataConfig> = 
 /** How networks that are trained here take faces. */
 export const TRAINED_FRAMING: Framing = { kind: "aligned" };
 
+/** The dataset without the photographs that a CSV lists by paths in the dataset's folder or from anywhere. */
+async function withoutExcluded(dataset: Dataset, file: string | undefined, log: Log): Promise<Dataset> {
+  if (file === undefined) return dataset;
+  const text = await readRegular(file, LARGEST_LIST).catch((error: unknown) => {
+    throw new FaceError("FILE_INVALID", `cannot read ${file}: ${messageOf(error)}`, {
+      hint: "name the CSV that faceid dataset clean wrote",
+      cause: error,
+    });
+  });
+  const { names, rows } = parseCsv(decodeText(text), file);
+  if (!names.includes("path")) {
+    throw new FaceError("FILE_INVALID", `${file} has no column path, but ${names.join(", ")}`, {
+      hint: "name the CSV that faceid dataset clean wrote",
+    });
+  }
+  const root = dataset.path ?? ".";
+  const listed = new Set(rows.map(({ path }) => resolve(root, path!)));
+  const isKept = (image: ImageRef) => image.kind !== "file" || !listed.delete(resolve(image.path));
+  const identities = dataset.identities
+    .map(({ name, images }) => ({ name, images: images.filter(isKept) }))
+    .filter(({ images }) => images.length > 0);
+  const [unknown] = listed;
+  log.info(`${file} leaves out ${countImages(dataset.identities) - countImages(identities)} photographs`);
+  if (unknown !== undefined) {
+    log.warn(`${listed.size} photographs of ${file} are not in the dataset, such as ${unknown}`);
+  }
+  return { ...dataset, identities };
+}
+
 /**
  * Opens the dataset of a configuration. With `faces: align` its images are the faces of its photographs.
  * @param framing how they are cut out. Default: as in training.
@@ -152,7 +189,7 @@ export async function openImages(
   log: Log,
   framing: Framing = TRAINED_FRAMING,
 ): Promise<Dataset> {
-  const dataset = await openDataset(datasetOptions(config));
+  const dataset = await withoutExcluded(await openDataset(datasetOptions(config)), config.exclude, log);
   if (config.faces === "none") return dataset;
   const [height, width] = config.imageShape;
   if (height !== width) {
@@ -225,7 +262,7 @@ const NAMED = 20;
 const SAY_EVERY_MS = 10_000;
 
 /** Says how far the search for faces is, now and then. */
-function faceProgress(log: Log) {
+export function faceProgress(log: Log) {
   let said = Date.now();
   return (done: number, total: number) => {
     if (Date.now() - said < SAY_EVERY_MS) return;

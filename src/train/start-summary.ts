@@ -3,7 +3,9 @@ import { counted } from "../base/log.ts";
 import { type Duplicates, findDuplicates } from "../data/duplicates.ts";
 import { countImages, type Identity } from "../data/identity.ts";
 import { isLoss, type LeftOut, leftOutText } from "../data/left-out.ts";
+import { POPULATION_FARS, peopleNeeded } from "../evaluate/thresholds.ts";
 import { describe } from "../model/description.ts";
+import { LEAST_FITTED } from "./adapt.ts";
 import { modelConfigOf, type SettledConfig } from "./config.ts";
 import type { People } from "./people.ts";
 
@@ -22,6 +24,8 @@ export interface StartSummary {
   /** Byte-equal photographs; absent where there are too many to compare. */
   readonly duplicates?: { readonly ofOnePerson: number; readonly ofTwoPeople: number };
   readonly network: string;
+  /** Whether the network is kept as it is, and only what compares its embeddings is fitted. */
+  readonly frozen: boolean;
   readonly parameters: number;
   readonly epochs: number;
   /** Pairs, or images, of an epoch. */
@@ -57,6 +61,29 @@ function tooFew({ split, dataset }: People): string[] {
   ];
 }
 
+const photographsEach = (people: readonly Identity[]) =>
+  people.length === 0 ? 0 : countImages(people) / people.length;
+
+/** What can and what cannot be fitted to these people, and be measured on them. */
+function adaptable({ split }: People): string[] {
+  const { train, validation, test } = split;
+  if (validation.length === 0) {
+    return [
+      `${pairable(test)} people with two or more photographs are too few to fit anything to, or to hold out: the pretrained network's cosine is taken as it is, with the thresholds of its pack; what is measured says whether these people are told apart, not how often a stranger is accepted; from ${LEAST_FITTED} such people up a projection is tried`,
+    ];
+  }
+  const each = Math.max(1, photographsEach(validation));
+  const supported = POPULATION_FARS.filter((far) => peopleNeeded(far, each) <= validation.length);
+  const next = POPULATION_FARS.find((far) => !supported.includes(far));
+  if (next === undefined) return [];
+  const lowest = supported.at(-1);
+  const share = validation.length / (train.length + validation.length + test.length);
+  const more = Math.ceil(peopleNeeded(next, each) / share);
+  return [
+    `the ${validation.length} people for thresholds support ${lowest === undefined ? "no false accept rate" : `a false accept rate of ${lowest}`} of their own; ${next} takes about ${more} people in all`,
+  ];
+}
+
 function duplicateWarnings({ ofOnePerson, ofTwoPeople }: Duplicates): string[] {
   const [first] = ofTwoPeople;
   const [again] = ofOnePerson;
@@ -84,15 +111,15 @@ export async function startSummary(
   signal?: AbortSignal,
 ): Promise<StartSummary> {
   const { dataset, split, excluded } = people;
-  const photographs = countImages(dataset.identities);
-  const isComparable = dataset.kind !== "synthetic" && photographs <= MOST_COMPARED;
+  const images = countImages(dataset.identities);
+  const isComparable = dataset.kind !== "synthetic" && images <= MOST_COMPARED;
   const found = isComparable ? await findDuplicates(dataset, signal) : undefined;
   const { leftOut = [], remarks = [] } = dataset;
   return {
     dataset: dataset.name,
     path: dataset.path,
     people: dataset.identities.length,
-    photographs,
+    photographs: images,
     leftOut,
     split: { train: split.train.length, validation: split.validation.length, test: split.test.length },
     excluded,
@@ -105,6 +132,7 @@ export async function startSummary(
           },
         }),
     network: config.model,
+    frozen: config.frozen,
     parameters: describe(modelConfigOf(config)).total,
     epochs: config.epochs,
     datasetSize: config.datasetSize,
@@ -112,7 +140,7 @@ export async function startSummary(
       ...remarks,
       ...leftOut.filter(isLoss).map((item) => `left out: ${leftOutText(item)}`),
       ...(found === undefined ? [] : duplicateWarnings(found)),
-      ...tooFew(people),
+      ...(config.frozen ? adaptable(people) : tooFew(people)),
     ],
   };
 }

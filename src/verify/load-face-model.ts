@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { readCalibrationFile } from "../artifact/calibration-file.ts";
 import { checkOptions, given } from "../base/check-options.ts";
 import { didYouMean, FaceError } from "../base/errors.ts";
 import { openOptions, openPack } from "../faces/models.ts";
@@ -10,7 +11,7 @@ import { PACKS, packModelNamed } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
 import { FacePipeline } from "../faces/pipeline.ts";
 import { PRECISIONS, type Precision } from "../faces/precision.ts";
-import { modelComparer, packComparer } from "./face-comparer.ts";
+import { modelComparer, packComparer, packIdentity } from "./face-comparer.ts";
 import { packCalibration } from "./pack-calibrations.ts";
 import { PhotoModel } from "./photo-model.ts";
 
@@ -29,12 +30,15 @@ export interface LoadFaceModelOptions extends OpenPackOptions {
    * model is then called `<pack>-int8`, since its embeddings are not to be compared with those in floats.
    */
   readonly precision?: Precision | undefined;
+  /** A file that `faceid calibrate` wrote for a pack: its thresholds replace the pack's own. */
+  readonly calibration?: string | undefined;
 }
 
 export const loadOptions = z.strictObject({
   ...openOptions,
   detect: given.flag.optional(),
   precision: z.enum(PRECISIONS).optional(),
+  calibration: given.text.optional(),
 } satisfies Record<keyof LoadFaceModelOptions, z.ZodType>);
 
 /** A pack's pipeline; fetches the pack first where it is not here. */
@@ -45,13 +49,13 @@ async function openPipeline(pack: string, options: LoadFaceModelOptions): Promis
 }
 
 async function loadPack(name: string, options: LoadFaceModelOptions): Promise<PhotoModel> {
-  const { precision = "float32" } = options;
+  const { precision = "float32", calibration } = options;
+  const record =
+    calibration === undefined
+      ? packCalibration(name, precision)
+      : await readCalibrationFile(calibration, { name, digest: packIdentity(name, precision).digest });
   const pipeline = await openPipeline(name, options);
-  return new PhotoModel(
-    packComparer(name, precision, pipeline, packCalibration(name, precision)),
-    pipeline,
-    options.detect ?? true,
-  );
+  return new PhotoModel(packComparer(name, precision, pipeline, record), pipeline, options.detect ?? true);
 }
 
 async function loadExported(name: string, path: string, options: LoadFaceModelOptions): Promise<PhotoModel> {
@@ -59,6 +63,11 @@ async function loadExported(name: string, path: string, options: LoadFaceModelOp
   if (precision !== "float32") {
     throw new FaceError("CONFIG_INVALID", `precision ${precision} is for model packs, and ${name} is none`, {
       hint: "write an 8-bit version of it: faceid quantize",
+    });
+  }
+  if (options.calibration !== undefined) {
+    throw new FaceError("CONFIG_INVALID", `a calibration file is for model packs, and ${name} is none`, {
+      hint: "write its next version with your thresholds: faceid calibrate",
     });
   }
   const comparer = await modelComparer(name, path, detect, options.log);

@@ -53,6 +53,16 @@ describe("the notebook", () => {
   });
 });
 
+describe("the notebook's order", () => {
+  it("adapts to one's own people first, then trains from scratch", () => {
+    const { cells } = JSON.parse(readFileSync(NOTEBOOK, "utf8")) as { cells: Cell[] };
+    const ids = cells.map(({ id }) => id);
+    expect(ids.indexOf("adapt")).toBeGreaterThan(ids.indexOf("install"));
+    expect(ids.indexOf("adapt")).toBeLessThan(ids.indexOf("provider"));
+    expect(ids.indexOf("adapt")).toBeLessThan(ids.indexOf("download"));
+  });
+});
+
 describe.skipIf("unavailable" in tools || process.platform === "win32")("the notebook's cells", () => {
   if ("unavailable" in tools) return;
   const folder = mkdtempSync(join(tmpdir(), "faceid-notebook-"));
@@ -95,6 +105,10 @@ describe.skipIf("unavailable" in tools || process.platform === "win32")("the not
     const { cells } = JSON.parse(readFileSync(NOTEBOOK, "utf8")) as { cells: Cell[] };
     const written = cells.filter(({ cell_type }) => cell_type === "code").map(({ id }) => id);
     expect(ran.map(({ id }) => id)).toEqual(written);
+  });
+
+  it("say what is missing where no photographs were uploaded", () => {
+    expect(cell("adapt").text).toContain("there is no folder my-photos");
   });
 
   it("install the package, choose a provider, and fetch the first part", () => {

@@ -1,6 +1,7 @@
 /** @file `faceid evaluate`: the error rates of a checkpoint or an exported model. */
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
+import { groupText } from "../../evaluate/groups.ts";
 import { openSetText } from "../../evaluate/open-set-text.ts";
 import { foldText, reportText } from "../../evaluate/report-text.ts";
 import { foldVerdict, verdict } from "../../evaluate/verdict.ts";
@@ -20,6 +21,8 @@ interface Flags {
   readonly testPairs?: number;
   readonly identification?: true;
   readonly splits?: number;
+  readonly groups?: string;
+  readonly byQuality?: true;
   readonly json?: true;
 }
 
@@ -51,7 +54,7 @@ function checkAlone(flags: Readonly<Record<string, unknown>>): void {
 }
 
 async function run(flags: Flags & Record<string, unknown>): Promise<void> {
-  const { pairs, folds, testPairs, identification, splits, json, ...others } = flags;
+  const { pairs, folds, testPairs, groups, byQuality, identification, splits, json, ...others } = flags;
   const { checkpoint: _checkpoint, savedModel: _savedModel, pack: _pack, ...rest } = others;
   const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
   const { model, kind } = modelOf(flags);
@@ -62,24 +65,30 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
     onProgress: measureProgress(progress),
   };
   if (identification === true) {
-    checkAlone({ pairs, folds, testPairs });
+    checkAlone({ pairs, folds, testPairs, groups, byQuality });
     const report = await evaluateIdentification(model, { ...options, splits });
     console.log(json === true ? JSON.stringify(report) : openSetText(report));
     return;
   }
   checkAlone({ splits });
   if (pairs !== undefined) {
+    if (groups !== undefined || byQuality === true) {
+      throw new FaceError("CONFIG_INVALID", "--pairs runs the k-fold protocol, which has no groups", {
+        hint: "leave out --pairs to break down the pairs of held-out people",
+      });
+    }
     const report = await evaluateFolds(model, pairs, { ...options, folds });
     console.log(
       json === true ? JSON.stringify({ ...report, verdict: foldVerdict(report) }) : foldText(report),
     );
     return;
   }
-  const { report, calibration, leftOut } = await evaluate(model, { ...options, pairs: testPairs });
+  const measured = await evaluate(model, { ...options, pairs: testPairs, groups, byQuality });
+  const { report, calibration, leftOut, groups: grouped = [] } = measured;
   console.log(
     json === true
-      ? JSON.stringify({ ...report, calibration, leftOut, verdict: verdict(report) })
-      : reportText(report),
+      ? JSON.stringify({ ...report, calibration, groups: measured.groups, leftOut, verdict: verdict(report) })
+      : [reportText(report), ...grouped.map(groupText)].join("\n\n"),
   );
 }
 
@@ -89,6 +98,11 @@ export function evaluateCommand(command: Command): Command {
     .option("--saved-model <folder>", "a version's folder of an exported model, SavedModel or ONNX")
     .option("--pack <name>", "a model pack, measured on whole photographs of all people of --dataset-path")
     .option("--identification", "measure searches among many people instead of pairs: DIR and FPIR")
+    .option(
+      "--groups <file.csv>",
+      "error rates by the columns of a CSV file, whose column person or path says whom a row is about",
+    )
+    .option("--by-quality", "error rates by yaw, size and sharpness of the faces of whole photographs")
     .option("--json", "print one JSON object and nothing else on standard output");
   addNumber(command, {
     flag: "splits",

@@ -10,6 +10,7 @@ import { reportText } from "../../evaluate/report-text.ts";
 import type { ExportTarget } from "../../jobs/export.ts";
 import { tensorBoard } from "../../jobs/tensorboard.ts";
 import { keptCheckpoint, recordedTarget, type TrainOutcome, trainAndExport } from "../../jobs/train.ts";
+import type { Fit, FitChoice } from "../../train/choose-fit.ts";
 import type { TrainConfig } from "../../train/config.ts";
 import type { TrainListener } from "../../train/listeners.ts";
 import { RECIPE_NAMES, RECIPES, recipeOf, recipeSettings } from "../../train/recipes.ts";
@@ -19,12 +20,38 @@ import { commandText, consoleLog, onInterrupt } from "../process.ts";
 import { commandProgress, durationText, jsonLine, measureProgress, type ProgressStyle } from "../progress.ts";
 import { EVERY_SETTING, modelSettings, runSettings, trainSettings } from "../settings.ts";
 
+const FITS = {
+  none: "nothing was fitted: the model decides by the cosine of the pretrained embeddings",
+  cosine: "a projection was fitted, and the cosine of what it gives decides",
+  dense: "a projection and the head's two dense layers were fitted",
+} as const;
+
+/** What an adaptation chose, and why. */
+function choiceText({ folds, people, trials, chosen }: FitChoice): string {
+  const kind = chosen.projection === undefined ? "none" : chosen.head;
+  if (folds === 0) {
+    const few = people === 0 ? "there are too few people" : `${people} people are too few`;
+    return `${FITS[kind]}, since ${few} to fit to and to check on`;
+  }
+  const [plain, ...others] = trials;
+  const of = (fit: Fit) =>
+    trials.find((trial) => trial.fit.head === fit.head && trial.fit.projection === fit.projection) ?? plain!;
+  const shown = kind === "none" ? others.reduce((a, b) => (b.loss < a.loss ? b : a)) : of(chosen);
+  const percent = (rate: number) => `${(100 * rate).toFixed(2)} %`;
+  const figures = `on people held out in turn (${people} in ${folds} folds) the best fit has a loss of ${shown.loss.toFixed(4)} and an equal error rate of ${percent(shown.eer)}, the plain cosine ${plain!.loss.toFixed(4)} and ${percent(plain!.eer)}`;
+  return `${FITS[kind]}; ${figures}${kind === "none" ? ", so the cosine stays" : ""}`;
+}
+
 /** The outcome for people. */
 function outcomeText(
-  { measured, checkpoint, reportPath, exported }: TrainOutcome,
+  { measured, choice, checkpoint, reportPath, exported }: TrainOutcome,
   target: ExportTarget | undefined,
 ): string {
-  const lines = [`\n${reportText(measured.report)}`, `report ${reportPath}`];
+  const lines = [
+    ...(choice === undefined ? [] : [`\n${choiceText(choice)}`]),
+    `\n${reportText(measured.report)}`,
+    `report ${reportPath}`,
+  ];
   if (exported === undefined || target === undefined)
     return [...lines, `checkpoint ${checkpoint}`].join("\n");
   const models = absolute(target.savedModelPath);
@@ -37,9 +64,10 @@ function outcomeText(
 }
 
 /** The outcome for programs. */
-function outcomeJson({ measured, checkpoint, reportPath, exported }: TrainOutcome): string {
+function outcomeJson({ measured, choice, checkpoint, reportPath, exported }: TrainOutcome): string {
   const { report, calibration } = measured;
   return [
+    ...(choice === undefined ? [] : [jsonLine("adapted", choice)]),
     jsonLine("measured", { ...report, calibration }),
     jsonLine("files", { checkpoint, report: reportPath, savedModel: exported }),
   ].join("");
@@ -87,7 +115,7 @@ function startText(summary: StartSummary, folder: string, target: ExportTarget |
     ],
     [
       "network",
-      `${network}, ${number(parameters)} parameters, on ${summary.epochs} x ${number(summary.datasetSize)} pairs or images`,
+      `${network}, ${number(parameters)} parameters, ${summary.frozen ? "kept as they are" : `on ${summary.epochs} x ${number(summary.datasetSize)} pairs or images`}`,
     ],
     ["run", folder],
     [

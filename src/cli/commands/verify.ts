@@ -13,6 +13,7 @@ import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 interface Flags {
   readonly model?: string;
   readonly far?: number;
+  readonly calibration?: string;
   readonly show?: string;
   readonly face: FaceChoice;
   readonly precision: Precision;
@@ -173,6 +174,10 @@ export function verifyCommand(command: Command): Command {
       "a model pack, or the folder of an exported model (default opencv-sface)",
     )
     .addOption(precisionOption())
+    .option(
+      "--calibration <file>",
+      "thresholds of your own for a model pack, as faceid calibrate writes them",
+    )
     .option("--show <picture.png>", "draw both photographs with boxes, points and crops")
     .addOption(
       faceOption("--face <choice>", "which face is meant where there are several").default("largest"),

@@ -2,11 +2,12 @@
 
 A job names the model's folder, a folder with inputs, the loaders to use, and signature -> alias -> {dtype, shape}.
 Floats lie in <signature>.<alias>.bin, strings in <signature>.<alias>.<number>.bin. Outputs are written beside them as
-<signature>.<alias>.<loader>.bin. Prints the requests of the warm-up file, where there is one.
+<signature>.<alias>.<loader>.bin. Prints the requests of the warm-up file, where there is one, and the seconds that each loader took.
 """
 import json
 import os
 import sys
+import time
 
 import numpy as np
 import tensorflow as tf
@@ -70,15 +71,20 @@ def warmup_requests(folder):
 
 
 warmup = []
+loads = []
 for job in json.load(open(sys.argv[1])):
     work = job["work"]
+    seconds = {}
     for loader in job["loaders"]:
+        begun = time.perf_counter()
         model = LOADERS[loader](job["model"])
+        seconds[loader] = time.perf_counter() - begun
         for signature, aliases in job["signatures"].items():
             inputs = {alias: value_of(work, f"{signature}.{alias}", described) for alias, described in aliases.items()}
             for alias, value in model.run(signature, inputs).items():
                 np.asarray(value, np.float32).tofile(f"{work}/{signature}.{alias}.{loader}.bin")
         model.close()
     warmup.append(warmup_requests(job["model"]))
+    loads.append(seconds)
 
-print(json.dumps({"warmup": warmup, "tensorflow": tf.__version__}))
+print(json.dumps({"warmup": warmup, "loads": loads, "tensorflow": tf.__version__}))

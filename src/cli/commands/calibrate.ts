@@ -1,0 +1,78 @@
+/** @file `faceid calibrate`: a model's thresholds for one's own people. */
+import type { Command } from "commander";
+import type { Rate } from "../../artifact/calibration.ts";
+import { type Calibrated, calibrateModel } from "../../jobs/calibrate.ts";
+import { addNumber, addOptions, addTestPairs, givenOptions } from "../options.ts";
+import { consoleLog } from "../process.ts";
+import { measureProgress } from "../progress.ts";
+import { EVERY_SETTING, measureSettings } from "../settings.ts";
+
+interface Flags {
+  readonly pairs?: string;
+  readonly testPairs?: number;
+  readonly far?: number;
+  readonly output?: string;
+  readonly json?: true;
+}
+
+const percent = (rate: number) => `${Number((100 * rate).toPrecision(3))} %`;
+const rateText = ({ value, interval: [low, high] }: Rate) =>
+  `${percent(value)} (95 %: ${percent(low)} to ${percent(high)})`;
+
+function text({ calibration, people, photographs, wanted, output }: Calibrated): string {
+  const { data, threshold, measuredFar, measuredTar, operatingPoints } = calibration;
+  const each = (photographs / people).toFixed(1);
+  const lines = wanted.map(({ far, supported, people: needed, more }) => {
+    const point = operatingPoints.find((operating) => operating.far === far);
+    const name = `  FAR ${far}`.padEnd(14);
+    if (supported && point !== undefined) {
+      return `${name}${point.threshold.toFixed(4)}  accepts ${rateText(point.measuredFar)} of strangers, ${rateText(point.measuredTar)} of pairs of one person`;
+    }
+    return `${name}n/a: about ${needed} people with ${each} photographs each are needed, ${more} more`;
+  });
+  return [
+    `calibrated on ${people} people, ${photographs} photographs: ${data.positives} pairs of one person, ${data.negatives} of two`,
+    `${"threshold".padEnd(14)}${threshold.toFixed(4)}  accepts ${rateText(measuredFar!)} of strangers, ${rateText(measuredTar!)} of pairs of one person`,
+    ...lines,
+    `written       ${output}`,
+  ].join("\n");
+}
+
+async function run(model: string, flags: Flags & Record<string, unknown>): Promise<void> {
+  const { pairs, testPairs, far, output, json, ...rest } = flags;
+  const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
+  const result = await calibrateModel(model, {
+    data,
+    pairs: testPairs,
+    pairsFile: pairs,
+    fars: far === undefined ? undefined : [far],
+    output,
+    log: consoleLog({ quiet: json === true }),
+    onProgress: measureProgress(progress),
+  });
+  console.log(json === true ? JSON.stringify(result) : text(result));
+}
+
+export function calibrateCommand(command: Command): Command {
+  command
+    .argument("<model>", "an exported model's folder, or the name of a model pack")
+    .option(
+      "--pairs <file>",
+      "LFW-style pairs.txt to choose thresholds on instead of all pairs of the people",
+    )
+    .option(
+      "--output <path>",
+      "version to write (default the next one), or for a pack the file for verify --calibration (default NAME-calibration.json)",
+    )
+    .option("--json", "print one JSON object and nothing else on standard output");
+  addTestPairs(command, "pairs of one person and of two to compare, at most of each (default 100000)");
+  addNumber(command, {
+    flag: "far",
+    help: "the false accept rate that is wanted (default 0.1, 0.01, 0.001 and 0.0001)",
+    least: 0,
+    most: 1,
+    fraction: true,
+    exclusive: true,
+  });
+  return addOptions(command, measureSettings).action(run);
+}
