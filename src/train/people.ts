@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { counted } from "../base/words.ts";
+import { counted } from "../base/log.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { findDatasetFaces, type UnusedPhotos, withFaces, withoutUnused } from "../data/dataset-faces.ts";
 import { countImages } from "../data/identity.ts";
