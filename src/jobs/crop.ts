@@ -8,7 +8,7 @@ import { FaceError, systemCode } from "../base/errors.ts";
 import { checkTarget, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
 import { silentLog } from "../base/log.ts";
 import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
-import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
+import { FACE_CHOICES } from "../faces/choose.ts";
 import { openPack } from "../faces/models.ts";
 import { encodePixels, WRITTEN_FORMATS, type WrittenFormat } from "../image/decode.ts";
 import { PhotoThreads } from "../serving/photos/photo-threads.ts";
@@ -54,8 +54,6 @@ export interface CropOptions extends PhotosJobOptions {
   readonly size?: number | undefined;
   /** Default `png`, which loses nothing. */
   readonly format?: WrittenFormat | undefined;
-  /** Which face is meant. Default `largest`. */
-  readonly face?: FaceChoice | undefined;
 }
 
 const cropOptions = z.strictObject({

@@ -7,7 +7,7 @@ import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
-import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
+import { FACE_CHOICES } from "../faces/choose.ts";
 import { EMBEDDING_SIZE } from "../faces/embedder.ts";
 import { roundedFace } from "../faces/face.ts";
 import { openPack } from "../faces/models.ts";
@@ -36,8 +36,6 @@ export interface EmbedFolderOptions extends PhotosJobOptions {
   readonly output: string;
   /** A pack's name, also with `-int8`, or a path as for `loadFaceModel`. Default: the pack `opencv-sface`. */
   readonly model?: string | undefined;
-  /** Which face is meant. Default `largest`. */
-  readonly face?: FaceChoice | undefined;
   /** Whether faces beyond the limits on quality are left out. Default false. */
   readonly strict?: boolean | undefined;
   /** Embeds only this part of the photographs, chosen by their paths. */

@@ -6,6 +6,7 @@ import { eachLimited } from "../base/limiter.ts";
 import type { Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import { listPhotographs } from "../data/folder.ts";
+import type { FaceChoice } from "../faces/choose.ts";
 import { csvLine } from "./csv.ts";
 
 /** Whether a path names a folder. */
@@ -68,6 +69,8 @@ export type OnPhotoProgress = (done: number, total: number) => void;
 
 /** What every job over photographs takes beside its own options. */
 export interface PhotosJobOptions {
+  /** Which face is meant. Default `largest`. */
+  readonly face?: FaceChoice | undefined;
   readonly log?: Log | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnPhotoProgress | undefined;

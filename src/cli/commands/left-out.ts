@@ -11,7 +11,7 @@ import { photoProgress, StatusLine } from "../progress.ts";
 export async function withProgress<Result>(
   quiet: boolean,
   words: { readonly what: string; readonly kept: string },
-  job: (shared: Required<PhotosJobOptions>) => Promise<Result>,
+  job: (shared: Required<Omit<PhotosJobOptions, "face">>) => Promise<Result>,
 ): Promise<Result> {
   const log = consoleLog({ quiet });
   using line = new StatusLine();
