@@ -4,7 +4,8 @@ const BENCHES = {
   export: "time from a checkpoint to a SavedModel",
   loading: "time and memory to load a SavedModel of 100 MB",
   peers: "training and inference beside Keras on TensorFlow [NETWORK [WORK]]",
-  "peers-photos": "photographs of LFW beside OpenCV's pipeline and dlib [--folds 1,2] [--only opencv,dlib]",
+  "peers-photos":
+    "photographs of LFW beside OpenCV's pipeline, dlib and face-api [--folds 1,2] [--only opencv,dlib] [--limit N]",
   pipeline: "images per second of the data pipeline, and the engine's share of the time [FOLDER OF LFW]",
   depthwise: "depthwise convolutions with and without the runtime's blocked operators",
   serving:
@@ -12,13 +13,16 @@ const BENCHES = {
   "pack-calibration":
     "thresholds of the model pack from all pairs of LFW, written into src/verify [--cache FOLDER] [--shard I/N]",
   "pack-ranges": "ranges for SFace in 8-bit integers, written into src/faces",
+  gallery: "enrolment, searches and memory of galleries [--people 10000,30000] [--postgres ADDRESS]",
+  cluster: "clusters of LFW beside its people, from the embeddings of pack-calibration [--cache FOLDER]",
   identification:
     "identification on an open set of LFW, from the embeddings of pack-calibration [--cache FOLDER]",
   "processor-time": "processor time of the server for one answer",
   soak: "memory and latency of the server under constant load [--minutes 10] [--output FOLDER]",
   siege:
     "memory, health and lost requests while one client attacks the server [PART OF AN ATTACK'S NAME, or swaps]",
-  faces: "accuracy, detections and time of the face pipeline on LFW [--folds 5,6,7,8] [--fast] [--limit N]",
+  faces:
+    "accuracy, detections and time of the face pipeline on LFW [--folds 5,6,7,8] [--precision int8] [--limit N]",
   "face-points": "repeatability of the five landmarks, and detections of turned faces [--photographs N]",
   "face-quality": "decisions on small, blurred, dark, pale and cut-off faces [--pairs N]",
   "face-scenes": "detections in large drawn scenes, and in pictures without a face [--scenes N] [--empty N]",

@@ -37,6 +37,12 @@ export {
 
 // Whole photographs
 
+export type { FaceChoice } from "./faces/choose.ts";
+export type { Precision } from "./faces/precision.ts";
+export type { WrittenFormat } from "./image/decode.ts";
+export { type CropFraming, type CropOptions, type CropResult, cropFaces } from "./jobs/crop.ts";
+export { type EmbedFolderOptions, type EmbedResult, embedFolder, type Shard } from "./jobs/embed.ts";
+export type { LeftOutFile, OnPhotoProgress } from "./jobs/photos-in.ts";
 export { type LoadFaceModelOptions, loadFaceModel } from "./verify/load-face-model.ts";
 export {
   type PhotoDecision,
@@ -64,6 +70,27 @@ export type { Pack, PackFile, PackRole } from "./faces/packs/catalogue.ts";
 export type { OnPackProgress, PackProgress } from "./faces/packs/fetch.ts";
 export type { AddPackOptions, OpenPackOptions, PackStatus } from "./faces/packs/store.ts";
 
+// Galleries on a server, and the page
+
+export {
+  GalleryClient,
+  type GalleryClientOptions,
+  type MatchOptions,
+  type PhotoContent,
+  type RepeatableOptions,
+  type ServedEnrolment,
+  type ServedEvent,
+  type ServedFace,
+  type ServedGallery,
+  type ServedIdentification,
+  type ServedPerson,
+  type ServedPersonFields,
+  type ServedVerification,
+  ServiceError,
+  type ServiceFacts,
+} from "./client/gallery-client.ts";
+export { type AppOptions, app, type RunningApp } from "./jobs/app.ts";
+
 // Galleries: who is this?
 
 export type { EnrolledFace, NewFace } from "./gallery/faces.ts";
@@ -79,13 +106,11 @@ export type { Neighbour } from "./gallery/search.ts";
 export { type IdentificationRate, type SearchThreshold, searchThreshold } from "./gallery/threshold.ts";
 export {
   createGallery,
-  type EnrolSummary,
-  enrolFolder,
-  enrolPhotos,
   type GalleryJobOptions,
   type OpenedGallery,
   openGallery,
 } from "./jobs/gallery.ts";
+export { type EnrolSummary, enrolFolder, enrolPhotos } from "./jobs/gallery-enrol.ts";
 export { type IdentifiedFace, type IdentifyOptions, identify } from "./verify/identify.ts";
 
 // Serving, and asking a server

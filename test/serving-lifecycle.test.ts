@@ -145,7 +145,7 @@ describe("faceid serve", () => {
     const { answer } = await slowRequest(server, 100_000);
     void server.stop("SIGTERM");
     await server.until("finishing the requests in progress");
-    expect(await server.stop("SIGTERM")).toBe(130);
+    expect(await server.stop("SIGTERM")).toBe(143);
     await expect(answer).rejects.toThrow();
   });
 

@@ -50,6 +50,8 @@ function wanted(issue: z.core.$ZodIssue): string {
         : `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`;
     case "too_big":
       return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
+    case "invalid_format":
+      return `a text in the form ${issue.format}`;
     case "invalid_value":
       return `one of ${issue.values.map(String).join(", ")}`;
     default:
@@ -90,12 +92,15 @@ export function checkOptions(what: string, schema: z.ZodType, options: unknown):
       { hint: names.length === 0 ? "leave it out" : `the options are ${names.join(", ")}` },
     );
   }
-  const name = issue.path.length === 0 ? "" : ` ${issue.path.join(".")}:`;
-  throw new FaceError(
-    "CONFIG_INVALID",
-    `${what}:${name} got ${shown(at(options, issue.path))}, expected ${wanted(issue)}`,
-    { hint: "docs/library.md lists the functions with what they take" },
-  );
+  throw new FaceError("CONFIG_INVALID", `${what}: ${issueText(issue, options)}`, {
+    hint: "docs/library.md lists the functions with what they take",
+  });
+}
+
+/** What a schema found wrong with a value, `box.2: got "x", expected a number`. */
+export function issueText(issue: z.core.$ZodIssue, value: unknown): string {
+  const name = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
+  return `${name}got ${shown(at(value, issue.path))}, expected ${wanted(issue)}`;
 }
 
 /** @throws FaceError `CONFIG_INVALID` unless it is a path. */

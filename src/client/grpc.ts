@@ -10,7 +10,7 @@ import {
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Client, credentials, status as grpcStatus, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
-import { FaceError } from "../base/errors.ts";
+import { FaceError, SYSTEM_REASONS } from "../base/errors.ts";
 import { bytesOf, type Tensor } from "../base/tensor.ts";
 import { DataType } from "../proto/tensorflow/tensor_pb.ts";
 import {
@@ -94,6 +94,31 @@ function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "code" in error && "details" in error;
 }
 
+/** What the library says where a server is there that speaks something else. */
+const OTHER_PROTOCOL =
+  /protocol error|Failed to connect|ECONNRESET|Received HTTP status|content-type|RST_STREAM|socket hang up|Connection dropped|closed/i;
+
+/** The error of a server that cannot be asked; undefined for an answer. */
+function unreachableBy(address: string, error: ServiceError): FaceError | undefined {
+  const { code, details } = error;
+  const isOther = OTHER_PROTOCOL.test(details);
+  const isTransport = code === grpcStatus.INTERNAL || code === grpcStatus.UNKNOWN;
+  if (code !== grpcStatus.UNAVAILABLE && !(isTransport && isOther)) return undefined;
+  if (isOther) {
+    return new FaceError("SERVER_UNREACHABLE", `no gRPC interface answers at ${address}`, {
+      hint: "gRPC has the port of --port, usually 8500; REST's port takes --url; a server with a certificate is asked by --url https://…",
+      cause: error,
+    });
+  }
+  const system = Object.keys(SYSTEM_REASONS).find((each) => details.includes(each));
+  const known = system ?? (/name resolution/i.test(details) ? "ENOTFOUND" : undefined);
+  const reason = known === undefined ? details : `${known}, ${SYSTEM_REASONS[known]!.words}`;
+  return new FaceError("SERVER_UNREACHABLE", `no server answers at ${address}: ${reason}`, {
+    hint: "start one with faceid serve, or pass --grpc HOST:PORT",
+    cause: error,
+  });
+}
+
 /**
  * Asks whether two photographs show one person.
  * @returns the answer, which may be an error, in the form of the REST interface.
@@ -117,11 +142,9 @@ export async function requestGrpc(target: GrpcTarget, images: readonly [string, 
     return predictionsAnswer(probability);
   } catch (error) {
     if (!isServiceError(error)) throw error;
-    if (error.code !== grpcStatus.UNAVAILABLE) return errorAnswer(error.details);
-    throw new FaceError("SERVER_UNREACHABLE", `no server answers at ${address}: ${error.details}`, {
-      hint: "start one with faceid serve, or pass --grpc HOST:PORT",
-      cause: error,
-    });
+    const unreachable = unreachableBy(address, error);
+    if (unreachable === undefined) return errorAnswer(error.details);
+    throw unreachable;
   } finally {
     client.close();
   }

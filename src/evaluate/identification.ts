@@ -55,7 +55,7 @@ export interface IdentificationResult {
 const FPIRS = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3];
 
 /** The direction of the sum of vectors. */
-function centroid(embeddings: readonly Float32Array[]): Float32Array {
+export function centroid(embeddings: readonly Float32Array[]): Float32Array {
   const sum = new Float32Array(embeddings[0]!.length);
   for (const embedding of embeddings) for (let i = 0; i < sum.length; i++) sum[i]! += embedding[i]!;
   const length = Math.hypot(...sum);
@@ -65,14 +65,14 @@ function centroid(embeddings: readonly Float32Array[]): Float32Array {
 interface Split {
   readonly enrolled: readonly EmbeddedPerson[];
   readonly mated: readonly { readonly name: string; readonly embedding: Float32Array }[];
-  readonly strangers: readonly Float32Array[];
+  readonly strangers: readonly { readonly name: string; readonly embedding: Float32Array }[];
 }
 
 /**
  * Half of the people are enrolled, those with one photograph too; one photograph of each enrolled person with several is kept
  * out and searched, and one of each stranger.
  */
-function splitOpenSet(people: readonly EmbeddedPerson[], seed: number): Split {
+export function splitOpenSet(people: readonly EmbeddedPerson[], seed: number): Split {
   const random = new Random(seed).fork("identification");
   const present = people.filter(({ embeddings }) => embeddings.length > 0);
   // Each half of either kind, so that enrolled people and strangers have as many photographs.
@@ -81,7 +81,9 @@ function splitOpenSet(people: readonly EmbeddedPerson[], seed: number): Split {
     const half = Math.ceil(shuffled.length / 2);
     return [shuffled.slice(0, half), shuffled.slice(half)] as const;
   });
-  const strangers = halves.flatMap(([, others]) => others).map(({ embeddings }) => random.pick(embeddings));
+  const strangers = halves
+    .flatMap(([, others]) => others)
+    .map(({ name, embeddings }) => ({ name, embedding: random.pick(embeddings) }));
   const mated: Split["mated"][number][] = [];
   const enrolled = halves
     .flatMap(([chosen]) => chosen)
@@ -126,7 +128,9 @@ export function measureIdentification(
     return { score, right: best === wanted };
   };
   const found = mated.map(({ name, embedding }) => search(embedding, name));
-  const alarms = strangers.map((probe) => search(probe, undefined).score).toSorted((a, b) => b - a);
+  const alarms = strangers
+    .map(({ embedding }) => search(embedding, undefined).score)
+    .toSorted((a, b) => b - a);
   const right = found.filter((each) => each.right).length;
   return {
     enrolledPeople: enrolled.length,

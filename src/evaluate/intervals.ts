@@ -100,6 +100,20 @@ export function clopperPearson(hits: number, trials: number): Interval {
   return [low, high];
 }
 
+/** Errors below which resampling says too little: with none at all, every resample has none. */
+const RESAMPLED_ERRORS = 10;
+
+/**
+ * An interval of a rate from resampling, widened to Clopper's and Pearson's where the rate rests on few errors.
+ * @param trials pairs that the rate is over.
+ */
+export function withFewErrors(rate: number, trials: number, [low, high]: Interval): Interval {
+  const hits = Math.round(rate * trials);
+  if (Math.min(hits, trials - hits) >= RESAMPLED_ERRORS) return [low, high];
+  const [lowest, highest] = clopperPearson(hits, trials);
+  return [Math.min(low, lowest), Math.max(high, highest)];
+}
+
 const RESAMPLES = 1000;
 
 /** How often each pair is drawn in a resample of the same size, per kind. */
@@ -129,10 +143,13 @@ export function bootstrap(
   const draws = Array.from({ length: RESAMPLES }, () =>
     figures(curveOf(ranked, drawAnew(kinds, places.length, random))),
   );
-  return draws[0]!.map((_, figure) => {
-    const sorted = draws.map((draw) => draw[figure]!).sort((a, b) => a - b);
-    return [quantile(sorted, TAIL), quantile(sorted, 1 - TAIL)];
-  });
+  return draws[0]!.map((_, figure) => percentileInterval(draws.map((draw) => draw[figure]!)));
+}
+
+/** The middle 95 % of a figure's resamples. */
+export function percentileInterval(values: readonly number[]): Interval {
+  const sorted = values.toSorted((a, b) => a - b);
+  return [quantile(sorted, TAIL), quantile(sorted, 1 - TAIL)];
 }
 
 /** A quantile of sorted values, interpolated linearly. */

@@ -26,10 +26,27 @@ export function printableAddress(address: string): string {
   return isServerAddress(address) ? address.replace(/\?.*$/s, "").replace(/\/\/[^/]*@/, "//") : address;
 }
 
+/** A transaction as a database, so that what works on one works within the other; a transaction in it is part of it. */
+export function withinTransaction(address: string, queries: Queries): Database {
+  return {
+    address,
+    rows: (sql, values) => queries.rows(sql, values),
+    run: (sql) => queries.run(sql),
+    transaction: (work) => work(queries),
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
 /** SQLSTATE (PostgreSQL manual, appendix A), or the system's code. */
 const codeOf = (error: unknown) => systemCode(error) ?? "";
 
 export const isUniqueViolation = (error: unknown): boolean => codeOf(error) === "23505";
+/** A row that another names is gone, or was never there. */
+export const isMissingReference = (error: unknown): boolean => ["23502", "23503"].includes(codeOf(error));
+/** A write to a database that takes none: a folder that cannot be written to, or a standby. */
+const READ_ONLY = "25006";
+export const isReadOnly = (error: unknown): boolean =>
+  codeOf(error instanceof FaceError ? error.cause : error) === READ_ONLY;
 
 const UNREACHABLE = /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|08|57P|53300)/;
 const DENIED = /^(28|3D000|42501)/;
@@ -50,6 +67,16 @@ export function databaseError(address: string, error: unknown): unknown {
       hint: "install pgvector on that server, or use an image that has it, such as pgvector/pgvector",
       cause: error,
     });
+  }
+  if (code === READ_ONLY) {
+    return new FaceError("GALLERY_UNAVAILABLE", `the gallery ${address} can be read, but not written to`, {
+      hint: "check the permissions of its folder, or name a server that takes writes",
+      cause: error,
+    });
+  }
+  // Class 22: texts with a null character, numbers and dates out of range.
+  if (/^22\w{3}$/.test(code)) {
+    return new FaceError("CONFIG_INVALID", `the gallery does not take a value: ${text}`, { cause: error });
   }
   if (UNREACHABLE.test(code) || DENIED.test(code) || /Connection terminated|timeout/i.test(text)) {
     return new FaceError("GALLERY_UNAVAILABLE", `the database ${address} cannot be used: ${text}`, {

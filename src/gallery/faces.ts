@@ -1,9 +1,9 @@
 /** @file The enrolled faces of a gallery: added, listed, removed, and searched by embedding. */
 import { randomUUID } from "node:crypto";
 import { FaceError } from "../base/errors.ts";
-import type { Queries } from "./database.ts";
+import { isMissingReference, type Queries } from "./database.ts";
 import type { PhotoBox } from "./photo-box.ts";
-import { type GalleryScope, record } from "./scope.ts";
+import { asUuid, type GalleryScope } from "./scope.ts";
 
 /** A face to enrol. */
 export interface NewFace {
@@ -20,6 +20,9 @@ export interface NewFace {
   /** The photograph itself, only where it is to be kept. */
   readonly photo?: Uint8Array | undefined;
 }
+
+/** A face and whose it is. */
+type PersonFace = NewFace & { readonly personId: string };
 
 export interface EnrolledFace {
   readonly id: string;
@@ -64,10 +67,16 @@ export async function setCentroids(
   digest: string,
   people: Iterable<string>,
 ): Promise<void> {
+  const ids = [...people];
+  // Another writer of the same person waits here; the statement after this one then sees what that writer added.
+  await queries.rows(
+    "SELECT id FROM faceid_people WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE",
+    [ids],
+  );
   await queries.rows(
     `UPDATE faceid_people p SET centroid = (SELECT l2_normalize(avg(f.embedding)) FROM faceid_faces f
-       WHERE f.person_id = p.id AND f.model_digest = $1) WHERE p.id::text = ANY($2::text[])`,
-    [digest, [...people]],
+       WHERE f.person_id = p.id AND f.model_digest = $1) WHERE p.id = ANY($2::uuid[])`,
+    [digest, ids],
   );
 }
 
@@ -88,67 +97,94 @@ export class Faces {
   /**
    * Enrols faces of people, all or none; a photograph that a person has already is left as it is.
    * @returns the ids of the faces, in order; `undefined` for a photograph that was there.
-   * @throws FaceError `GALLERY_MISMATCH` for an embedding of another length.
+   * @throws FaceError `GALLERY_MISMATCH` for an embedding of another length, `PERSON_NOT_FOUND`.
    */
-  async add(faces: readonly (NewFace & { readonly personId: string })[]): Promise<(string | undefined)[]> {
+  async add(faces: readonly PersonFace[]): Promise<(string | undefined)[]> {
     for (const { embedding } of faces) checkEmbedding(this.#kind, embedding);
-    return await this.#scope.database.transaction(async (queries) => {
-      const ids: (string | undefined)[] = [];
-      for (const face of faces) ids.push(await this.#insert(queries, face));
-      await setCentroids(queries, this.#kind.digest, new Set(faces.map(({ personId }) => personId)));
-      return ids;
-    });
+    if (faces.length === 0) return [];
+    try {
+      return await this.#scope.database.transaction(async (queries) => {
+        const ids = await this.#insert(queries, faces);
+        await this.#keepPhotos(queries, faces, ids);
+        await setCentroids(queries, this.#kind.digest, new Set(faces.map(({ personId }) => personId)));
+        return ids;
+      });
+    } catch (error) {
+      if (!isMissingReference(error)) throw error;
+      throw new FaceError(
+        "PERSON_NOT_FOUND",
+        "a person of these faces is not in the gallery, or was removed",
+        {
+          cause: error,
+        },
+      );
+    }
   }
 
-  async #insert(
-    queries: Queries,
-    face: NewFace & { readonly personId: string },
-  ): Promise<string | undefined> {
-    const id = randomUUID();
-    const inserted = await queries.rows(
+  /** Inserts faces and their events, in two statements for all. */
+  async #insert(queries: Queries, faces: readonly PersonFace[]): Promise<(string | undefined)[]> {
+    const rows = faces.map((face) => ({ ...face, id: randomUUID() }));
+    const column = <T>(value: (face: (typeof rows)[number]) => T) => rows.map(value);
+    const inserted = await queries.rows<{ id: string }>(
       `INSERT INTO faceid_faces
          (id, gallery_id, person_id, embedding, model_digest, box, quality, source, photo_digest)
-       VALUES ($1, $2, $3, $4::vector, $5, $6::real[], $7::jsonb, $8, $9)
+       SELECT id, $1, person_id, embedding::vector, $2, box::real[], quality::jsonb, source, photo_digest
+       FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+         AS new (id, person_id, embedding, box, quality, source, photo_digest)
        ON CONFLICT (person_id, photo_digest) DO NOTHING RETURNING id`,
       [
-        id,
         this.#scope.id,
-        face.personId,
-        vectorText(face.embedding),
         this.#kind.digest,
-        face.box ?? null,
-        JSON.stringify(face.quality ?? {}),
-        face.source ?? null,
-        face.photoDigest,
+        column(({ id }) => id),
+        column(({ personId }) => asUuid(personId)),
+        column(({ embedding }) => vectorText(embedding)),
+        column(({ box }) => (box === undefined ? null : `{${box.join(",")}}`)),
+        column(({ quality }) => JSON.stringify(quality ?? {})),
+        column(({ source }) => source ?? null),
+        column(({ photoDigest }) => photoDigest),
       ],
     );
-    if (inserted.length === 0) return undefined;
-    if (face.photo !== undefined) {
+    await queries.rows(
+      `INSERT INTO faceid_events (gallery_id, action, actor, person_id, detail)
+       SELECT $1, 'added', $2, person_id, jsonb_build_object('face', id) FROM faceid_faces
+       WHERE id = ANY($3::uuid[]) ORDER BY id`,
+      [this.#scope.id, this.#scope.actor, inserted.map(({ id }) => id)],
+    );
+    const kept = new Set(inserted.map(({ id }) => id));
+    return rows.map(({ id }) => (kept.has(id) ? id : undefined));
+  }
+
+  /** Keeps the photographs of new faces, where there are any. */
+  async #keepPhotos(
+    queries: Queries,
+    faces: readonly PersonFace[],
+    ids: readonly (string | undefined)[],
+  ): Promise<void> {
+    for (const [i, { photo }] of faces.entries()) {
+      if (photo === undefined || ids[i] === undefined) continue;
       await queries.rows("INSERT INTO faceid_photos (face_id, encrypted, bytes) VALUES ($1, $2, $3)", [
-        id,
+        ids[i],
         this.#box.encrypts,
-        this.#box.seal(face.photo),
+        this.#box.seal(photo),
       ]);
     }
-    await record(queries, this.#scope, "added", face.personId, { face: id });
-    return id;
   }
 
   /** The faces of a person, oldest first. */
   async of(personId: string): Promise<EnrolledFace[]> {
     return await this.#scope.database.rows<EnrolledFace>(
       `SELECT ${FACE_COLUMNS} FROM faceid_faces f
-       WHERE f.gallery_id = $1 AND f.person_id::text = $2 ORDER BY f.created_at, f.id`,
-      [this.#scope.id, personId],
+       WHERE f.gallery_id = $1 AND f.person_id = $2::uuid ORDER BY f.created_at, f.id`,
+      [this.#scope.id, asUuid(personId)],
     );
   }
 
-  /** The same, with their embeddings. */
+  /** The same, with their embeddings, those of another model too. */
   async withEmbeddings(personId: string): Promise<(EnrolledFace & { readonly embedding: Float32Array })[]> {
     const rows = await this.#scope.database.rows<EnrolledFace & { vector: number[] }>(
       `SELECT ${FACE_COLUMNS}, f.embedding::real[] AS vector FROM faceid_faces f
-       WHERE f.gallery_id = $1 AND f.person_id::text = $2 AND f.model_digest = $3 ORDER BY f.created_at, f.id`,
-      [this.#scope.id, personId, this.#kind.digest],
+       WHERE f.gallery_id = $1 AND f.person_id = $2::uuid ORDER BY f.created_at, f.id`,
+      [this.#scope.id, asUuid(personId)],
     );
     return rows.map(({ vector, ...face }) => ({ ...face, embedding: Float32Array.from(vector) }));
   }
@@ -157,8 +193,8 @@ export class Faces {
   async remove(personId: string, faceId: string): Promise<void> {
     await this.#scope.change("deleted", personId, async (queries) => {
       const rows = await queries.rows(
-        "DELETE FROM faceid_faces WHERE gallery_id = $1 AND person_id::text = $2 AND id::text = $3 RETURNING id",
-        [this.#scope.id, personId, faceId],
+        "DELETE FROM faceid_faces WHERE gallery_id = $1 AND person_id = $2::uuid AND id = $3::uuid RETURNING id",
+        [this.#scope.id, asUuid(personId), asUuid(faceId)],
       );
       if (rows.length === 0) {
         throw new FaceError("PERSON_NOT_FOUND", `the person has no face ${JSON.stringify(faceId)}`);
@@ -171,8 +207,8 @@ export class Faces {
   /** The digests of the photographs that a person has. */
   async digestsOf(personId: string): Promise<Set<string>> {
     const rows = await this.#scope.database.rows<{ digest: string }>(
-      "SELECT photo_digest AS digest FROM faceid_faces WHERE person_id::text = $1",
-      [personId],
+      "SELECT photo_digest AS digest FROM faceid_faces WHERE person_id = $1::uuid",
+      [asUuid(personId)],
     );
     return new Set(rows.map(({ digest }) => digest));
   }
@@ -181,8 +217,8 @@ export class Faces {
   async photo(faceId: string): Promise<Uint8Array | undefined> {
     const [row] = await this.#scope.database.rows<{ encrypted: boolean; bytes: Uint8Array }>(
       `SELECT o.encrypted, o.bytes FROM faceid_photos o JOIN faceid_faces f ON f.id = o.face_id
-       WHERE f.gallery_id = $1 AND f.id::text = $2`,
-      [this.#scope.id, faceId],
+       WHERE f.gallery_id = $1 AND f.id = $2::uuid`,
+      [this.#scope.id, asUuid(faceId)],
     );
     return row === undefined ? undefined : this.#box.open(row.bytes, row.encrypted);
   }
@@ -191,8 +227,8 @@ export class Faces {
   async stale(after: string, limit: number): Promise<EnrolledFace[]> {
     return await this.#scope.database.rows<EnrolledFace>(
       `SELECT ${FACE_COLUMNS} FROM faceid_faces f
-       WHERE f.gallery_id = $1 AND f.model_digest <> $2 AND f.id::text > $3 ORDER BY f.id LIMIT $4`,
-      [this.#scope.id, this.#kind.digest, after, limit],
+       WHERE f.gallery_id = $1 AND f.model_digest <> $2 AND ($3::uuid IS NULL OR f.id > $3::uuid) ORDER BY f.id LIMIT $4`,
+      [this.#scope.id, this.#kind.digest, asUuid(after), limit],
     );
   }
 

@@ -85,6 +85,16 @@ export class FolderLock {
     }
   }
 
+  /**
+   * Checks that nobody has the folder open, where no lock can be taken.
+   * @throws FaceError `GALLERY_UNAVAILABLE`
+   */
+  static async requireFree(folder: string): Promise<void> {
+    const path = join(folder, NAME);
+    const holder = await holderOf(path);
+    if (holder !== undefined && (await isAlive(holder))) throw heldError(folder, path, holder);
+  }
+
   /** Gives the lock back. */
   async release(): Promise<void> {
     const text = await readFile(this.#path, "utf8").catch(() => "");
@@ -115,13 +125,17 @@ async function waitFor(folder: string, path: string, end: number): Promise<void>
     return;
   }
   if (Date.now() >= end) {
-    const who = holder === undefined ? "another process" : `process ${holder.pid} on ${holder.host}`;
-    throw new FaceError("GALLERY_UNAVAILABLE", `the gallery ${folder} is open in ${who}`, {
-      hint:
-        holder?.host === hostname()
-          ? "wait for that process or stop it; for several at once use PostgreSQL: --gallery postgres://…"
-          : `if nothing there uses it any more, remove ${path}`,
-    });
+    throw heldError(folder, path, holder);
   }
   await pause(STEP_MS);
+}
+
+function heldError(folder: string, path: string, holder: Holder | undefined): FaceError {
+  const who = holder === undefined ? "another process" : `process ${holder.pid} on ${holder.host}`;
+  return new FaceError("GALLERY_UNAVAILABLE", `the gallery ${folder} is open in ${who}`, {
+    hint:
+      holder?.host === hostname()
+        ? "wait for that process or stop it; for several at once use PostgreSQL: --gallery postgres://…"
+        : `if nothing there uses it any more, remove ${path}`,
+  });
 }

@@ -4,6 +4,7 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { direction, STORES } from "../../test/support/gallery-stores.ts";
 import { Random } from "../base/random.ts";
 import { databaseError, printableAddress } from "./database.ts";
 import { vectorText } from "./faces.ts";
@@ -20,13 +21,6 @@ const MODEL: GalleryModel = {
 const OTHER: GalleryModel = { name: "other-model", digest: "b".repeat(64), dimensions: 8, template: "best" };
 const KEY = "11".repeat(32);
 
-/** A random direction of unit length. */
-function direction(random: Random, dimensions = MODEL.dimensions): Float32Array {
-  const values = Float32Array.from({ length: dimensions }, () => random.between(-1, 1));
-  const length = Math.hypot(...values);
-  return values.map((value) => value / length);
-}
-
 /** A face near a direction. */
 function near(centre: Float32Array, random: Random, spread = 0.05): Float32Array {
   const values = centre.map((value) => value + spread * random.between(-1, 1));
@@ -36,17 +30,11 @@ function near(centre: Float32Array, random: Random, spread = 0.05): Float32Array
 
 const face = (embedding: Float32Array, photoDigest: string = randomUUID()) => ({ embedding, photoDigest });
 
-const SERVER = process.env.TEST_POSTGRES;
-const stores = [
-  { store: "PGlite", make: async () => await mkdtemp(join(tmpdir(), "faceid-gallery-")) },
-  ...(SERVER === undefined ? [] : [{ store: "PostgreSQL", make: async () => SERVER }]),
-];
-
-it.skipIf(SERVER !== undefined)("runs on PostgreSQL too where TEST_POSTGRES names one", ({ skip }) =>
+it.skipIf(STORES.length > 1)("runs on PostgreSQL too where TEST_POSTGRES names one", ({ skip }) =>
   skip("TEST_POSTGRES is not set"),
 );
 
-describe.each(stores)("a gallery on $store", ({ store, make }) => {
+describe.each(STORES)("a gallery on $store", ({ store, make }) => {
   let address: string;
   let gallery: Gallery;
   let name: string;
@@ -58,14 +46,6 @@ describe.each(stores)("a gallery on $store", ({ store, make }) => {
   });
   afterAll(async () => {
     await gallery[Symbol.asyncDispose]();
-    if (store === "PGlite") await rm(address, { recursive: true });
-    else {
-      const database = await openDatabase(address);
-      await database.run(
-        "DROP TABLE faceid_photos, faceid_events, faceid_faces, faceid_people, faceid_galleries, faceid_schema",
-      );
-      await database[Symbol.asyncDispose]();
-    }
   });
   beforeEach(() => {
     name = `Ann ${randomUUID()}`;
@@ -350,7 +330,7 @@ describe.each(stores)("a gallery on $store", ({ store, make }) => {
   });
 });
 
-describe.each(stores)("a gallery's schema on $store", ({ store, make }) => {
+describe.each(STORES)("a gallery's schema on $store", ({ make }) => {
   it("is brought up to date with its rows, and a newer one is refused", async () => {
     const address = await make();
     const database = await openDatabase(address, true);
@@ -377,13 +357,7 @@ describe.each(stores)("a gallery's schema on $store", ({ store, make }) => {
     const again = await openDatabase(address);
     await again.rows("UPDATE faceid_schema SET version = $1", [SCHEMA_VERSION + 1]);
     await expect(migrate(again)).rejects.toMatchObject({ code: "GALLERY_INVALID" });
-    if (store === "PostgreSQL") {
-      await again.run(
-        "DROP TABLE faceid_photos, faceid_events, faceid_faces, faceid_people, faceid_galleries, faceid_schema",
-      );
-    }
     await again[Symbol.asyncDispose]();
-    if (store === "PGlite") await rm(address, { recursive: true });
   });
 });
 

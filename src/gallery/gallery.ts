@@ -3,7 +3,7 @@ import { userInfo } from "node:os";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { type Database, isUniqueViolation } from "./database.ts";
+import { type Database, isReadOnly, isUniqueViolation, withinTransaction } from "./database.ts";
 import { type EmbeddingKind, Faces, type Template } from "./faces.ts";
 import { openDatabase } from "./open-database.ts";
 import { People } from "./people.ts";
@@ -76,6 +76,8 @@ const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,62}$/u;
 
 /** Comparisons from which on searches use an index; see docs/galleries.md for the times of both. */
 const INDEX_FROM = 50_000;
+/** From so many on they are counted at most so often. */
+const [COUNTED_RARELY, COUNTED_EVERY_MS] = [10_000, 10_000];
 /** pgvector's largest indexed vector. */
 const MAX_INDEXED_DIMENSIONS = 2000;
 /** Searches by which an index is compared with an exact search, and how many neighbours of each. */
@@ -131,9 +133,18 @@ export class Gallery implements AsyncDisposable {
   readonly model: GalleryModel;
   readonly #scope: GalleryScope;
   readonly #photoKey: string | undefined;
+  /** The last count, which the galleries of other actors share. */
+  readonly #counted: { count: number; at: number };
   #indexed: boolean;
 
-  private constructor(database: Database, row: GalleryRow, actor: string, photoKey: string | undefined) {
+  private constructor(
+    database: Database,
+    row: GalleryRow,
+    actor: string,
+    photoKey: string | undefined,
+    counted = { count: 0, at: 0 },
+  ) {
+    this.#counted = counted;
     this.name = row.name;
     const { model, modelDigest: digest, dimensions, template } = row;
     this.model = { name: model, digest, dimensions, template };
@@ -185,7 +196,20 @@ export class Gallery implements AsyncDisposable {
     const { id, database } = this.#scope;
     const { name: model, digest: modelDigest, dimensions, template } = this.model;
     const row = { id, name: this.name, model, modelDigest, dimensions, template, indexed: this.#indexed };
-    return new Gallery(database, row, actor, this.#photoKey);
+    return new Gallery(database, row, actor, this.#photoKey, this.#counted);
+  }
+
+  /**
+   * Runs changes of the gallery in one transaction: all of them are kept, or none.
+   * @param work takes the gallery as it is within the transaction, which nobody else sees.
+   */
+  async transaction<T>(work: (gallery: Gallery) => Promise<T>): Promise<T> {
+    const { database, id, actor } = this.#scope;
+    const { name: model, digest: modelDigest, dimensions, template } = this.model;
+    const row = { id, name: this.name, model, modelDigest, dimensions, template, indexed: this.#indexed };
+    return await database.transaction((queries) =>
+      work(new Gallery(withinTransaction(database.address, queries), row, actor, this.#photoKey)),
+    );
   }
 
   /** Where it is, without a password. */
@@ -218,14 +242,25 @@ export class Gallery implements AsyncDisposable {
     });
   }
 
-  /** How many comparisons a search makes: one with each person, or one with each face. */
+  /**
+   * How many comparisons a search makes: one with each person, or one with each face. From ten thousand on the number may be ten
+   * seconds old: counting takes as long as searching then, and a few more people change no threshold.
+   */
   async comparisons(): Promise<number> {
-    return await countSearched(this.#scope, this.model);
+    const { count, at } = this.#counted;
+    if (count >= COUNTED_RARELY && Date.now() - at < COUNTED_EVERY_MS) return count;
+    this.#counted.count = await countSearched(this.#scope, this.model);
+    this.#counted.at = Date.now();
+    return this.#counted.count;
   }
 
-  /** Records that somebody searched: how many faces, and who was found. */
+  /** Records that somebody searched: how many faces, and who was found. A gallery that cannot be written to records nothing. */
   async recordSearch(faces: number, matches: readonly string[]): Promise<void> {
-    await this.#scope.change("searched", null, async () => ({ faces, matches }));
+    try {
+      await this.#scope.change("searched", null, async () => ({ faces, matches }));
+    } catch (error) {
+      if (!isReadOnly(error)) throw error;
+    }
   }
 
   /** What happened, oldest first, from after an event's id. */
@@ -233,13 +268,31 @@ export class Gallery implements AsyncDisposable {
     return await listEvents(this.#scope, page);
   }
 
-  /** What happened to a person, oldest first. */
-  async eventsOf(personId: string): Promise<GalleryEvent[]> {
-    return await listEvents(this.#scope, { personId, limit: EVENTS_OF_PERSON });
+  /**
+   * What happened to a person, and to those who were merged into that person, oldest first.
+   * @param options.searches whether with the searches that found the person. Default false.
+   */
+  async eventsOf(
+    personId: string,
+    { searches = false }: { readonly searches?: boolean } = {},
+  ): Promise<GalleryEvent[]> {
+    const people = new Set([personId]);
+    for (let size = 0; size < people.size; ) {
+      size = people.size;
+      const events = await listEvents(this.#scope, { people: [...people], limit: EVENTS_OF_PERSON });
+      for (const { detail } of events) if (typeof detail.merged === "string") people.add(detail.merged);
+    }
+    return await listEvents(this.#scope, { people: [...people], searches, limit: EVENTS_OF_PERSON });
   }
 
   /** Counts what needs somebody's attention, and measures the index. */
   async check(): Promise<GalleryHealth> {
+    const health = await this.counts();
+    return this.#indexed ? { ...health, recall: await this.#recall() } : health;
+  }
+
+  /** The same without measuring the index, which takes long. */
+  async counts(): Promise<Omit<GalleryHealth, "recall">> {
     const [health] = await this.#scope.database.rows<GalleryHealth>(
       `SELECT (SELECT count(*)::int FROM faceid_people WHERE gallery_id = $1) AS people,
          (SELECT count(*)::int FROM faceid_faces WHERE gallery_id = $1) AS faces,
@@ -251,7 +304,7 @@ export class Gallery implements AsyncDisposable {
          (SELECT count(*)::int FROM faceid_faces WHERE gallery_id = $1 AND model_digest <> $2) AS stale`,
       [this.#scope.id, this.model.digest],
     );
-    return this.#indexed ? { ...health!, recall: await this.#recall() } : health!;
+    return health!;
   }
 
   /** Builds the index once there are so many faces that searching without takes long; see docs/galleries.md. */

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { FaceError } from "../base/errors.ts";
 import { isUniqueViolation, type Queries } from "./database.ts";
 import { setCentroids } from "./faces.ts";
-import type { GalleryScope } from "./scope.ts";
+import { asUuid, type GalleryScope, isUuid } from "./scope.ts";
 
 /** That a person agreed to be enrolled. */
 export interface Consent {
@@ -52,9 +52,10 @@ const COLUMNS = `p.id, p.name, p.notes, p.consent, p.expires_at AS "expiresAt", 
 
 const MAX_NAME = 200;
 const MAX_PAGE = 1000;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-/** Control characters, and marks that change the direction of the text around them. */
-const UNPRINTABLE = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u;
+/** Control characters, line breaks, halves of characters, and marks that change the direction of the text around them. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+/** Without one a name cannot be seen. */
+const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
 
 /**
  * A name as it is kept: composed (NFC) and trimmed, so that one spelling is one person.
@@ -62,17 +63,24 @@ const UNPRINTABLE = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u;
  */
 export function personName(name: string): string {
   const composed = name.normalize("NFC").trim();
-  if (composed !== "" && composed.length <= MAX_NAME && !UNPRINTABLE.test(composed)) return composed;
-  const came = composed.length > MAX_NAME ? `${composed.length} characters` : JSON.stringify(composed);
+  const { length } = [...composed];
+  if (VISIBLE.test(composed) && length <= MAX_NAME && !UNPRINTABLE.test(composed)) return composed;
+  const came = length > MAX_NAME ? `${length} characters` : JSON.stringify(composed);
   throw new FaceError(
     "CONFIG_INVALID",
     `a person's name: got ${came}, expected 1 to ${MAX_NAME} printable characters`,
+    { hint: "choose a name without line breaks and invisible characters" },
   );
 }
 
 const notFound = (who: string) =>
   new FaceError("PERSON_NOT_FOUND", `there is nobody called ${JSON.stringify(who)} in the gallery`, {
     hint: "faceid gallery list shows the people",
+  });
+
+const changed = (who: string) =>
+  new FaceError("PERSON_CHANGED", `${who} was changed by somebody else meanwhile`, {
+    hint: "read the person again and repeat the change",
   });
 
 const taken = (name: string, cause: unknown) =>
@@ -93,12 +101,16 @@ export class People {
     this.#digest = digest;
   }
 
-  /** @throws FaceError `PERSON_EXISTS` when the name is taken. */
+  /**
+   * Adds a person without a face, whom no search finds yet.
+   * @param id a UUID that no person of the database has. Default: a new one.
+   * @throws FaceError `PERSON_EXISTS` when the name is taken.
+   */
   async add(
     name: string,
     { notes = {}, consent = null, expiresAt = null }: Omit<PersonChanges, "name"> = {},
-  ) {
-    const id = randomUUID();
+    id: string = randomUUID(),
+  ): Promise<Person> {
     const spelled = personName(name);
     await this.#scope.change("enrolled", id, async (queries) => {
       await unique(spelled, () =>
@@ -113,7 +125,7 @@ export class People {
     return await this.get(id);
   }
 
-  /** @throws FaceError `PERSON_NOT_FOUND`. @param who an id or a name; a name that looks like an id is looked for as both. */
+  /** @throws FaceError `PERSON_NOT_FOUND`. @param who an id or a name; an id comes before a name that looks like one. */
   async get(who: string): Promise<Person> {
     return await this.#get(this.#scope.database, who);
   }
@@ -125,6 +137,23 @@ export class People {
       [this.#scope.id, personName(name)],
     );
     return person;
+  }
+
+  /** The person of that id, if there is one. */
+  async withId(id: string): Promise<Person | undefined> {
+    const [person] = await this.#scope.database.rows<Person>(
+      `SELECT ${COLUMNS} FROM faceid_people p WHERE p.gallery_id = $1 AND p.id = $2::uuid`,
+      [this.#scope.id, asUuid(id)],
+    );
+    return person;
+  }
+
+  /** Whether nobody in any gallery of the database has an id. */
+  async isFree(id: string): Promise<boolean> {
+    const rows = await this.#scope.database.rows("SELECT 1 FROM faceid_people WHERE id = $1::uuid", [
+      asUuid(id),
+    ]);
+    return rows.length === 0;
   }
 
   /** One page of the people, in the order of their names' code points. */
@@ -174,11 +203,7 @@ export class People {
           ],
         ),
       );
-      if (rows.length === 0) {
-        throw new FaceError("PERSON_CHANGED", `${who} was changed by somebody else meanwhile`, {
-          hint: "read the person again and repeat the change",
-        });
-      }
+      if (rows.length === 0) throw changed(who);
       return { fields: given.map(([key]) => key) };
     });
     return await this.get(id);
@@ -196,7 +221,7 @@ export class People {
            (SELECT 1 FROM faceid_faces g WHERE g.person_id = $2 AND g.photo_digest = f.photo_digest)`,
         [source.id, target.id],
       );
-      await queries.rows("DELETE FROM faceid_people WHERE id = $1", [source.id]);
+      await removeRow(queries, source);
       await queries.rows("UPDATE faceid_people SET version = version + 1, updated_at = now() WHERE id = $1", [
         target.id,
       ]);
@@ -206,26 +231,45 @@ export class People {
     return await this.get(target.id);
   }
 
-  /** Removes a person with all faces and kept photographs; only the event with the id stays. */
-  async remove(who: string): Promise<Person> {
+  /**
+   * Removes a person with all faces and kept photographs; only the event with the id stays.
+   * @param version when given, nothing is removed unless the person still has it.
+   * @throws FaceError `PERSON_NOT_FOUND`, or `PERSON_CHANGED`.
+   */
+  async remove(who: string, version?: number): Promise<Person> {
     const person = await this.get(who);
     await this.#scope.change("deleted", person.id, async (queries) => {
-      await queries.rows("DELETE FROM faceid_people WHERE id = $1", [person.id]);
+      await removeRow(queries, person, version);
       return { faces: person.faces };
     });
     return person;
   }
 
   async #get(queries: Queries, who: string): Promise<Person> {
-    const byId = UUID.test(who);
+    const name = who.normalize("NFC").trim();
+    const byId = isUuid(name);
     const [person] = await queries.rows<Person>(
       `SELECT ${COLUMNS} FROM faceid_people p
-       WHERE p.gallery_id = $1 AND ${byId ? "(p.id::text = lower($2) OR p.name = $2)" : "p.name = $2"}`,
-      [this.#scope.id, byId ? who : who.normalize("NFC").trim()],
+       WHERE p.gallery_id = $1 AND ${byId ? "(p.id = lower($2)::uuid OR p.name = $2)" : "p.name = $2"}
+       ORDER BY p.name = $2 LIMIT 1`,
+      [this.#scope.id, name],
     );
     if (person === undefined) throw notFound(who);
     return person;
   }
+}
+
+/** @throws FaceError `PERSON_NOT_FOUND` when somebody else removed the person meanwhile, `PERSON_CHANGED` for another version. */
+async function removeRow(
+  queries: Queries,
+  { id, name }: Pick<Person, "id" | "name">,
+  version?: number,
+): Promise<void> {
+  const rows = await queries.rows(
+    "DELETE FROM faceid_people WHERE id = $1 AND ($2::int IS NULL OR version = $2) RETURNING id",
+    [id, version ?? null],
+  );
+  if (rows.length === 0) throw version === undefined ? notFound(name) : changed(name);
 }
 
 async function unique<T>(name: string, work: () => Promise<T>): Promise<T> {

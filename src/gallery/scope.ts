@@ -24,6 +24,11 @@ export interface GalleryEvent {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+export const isUuid = (text: string): boolean => UUID.test(text);
+/** An id for SQL; what is none has no row. */
+export const asUuid = (id: string): string | null => (isUuid(id) ? id : null);
+
 /** Details of an event; may be empty. */
 type Detail = Readonly<Record<string, unknown>>;
 
@@ -69,18 +74,21 @@ export interface EventPage {
   /** Events with larger ids. */
   readonly after?: number | undefined;
   readonly limit?: number | undefined;
-  /** Only what concerns this person. */
-  readonly personId?: string | undefined;
+  /** Only what concerns these people. */
+  readonly people?: readonly string[] | undefined;
+  /** Whether searches that found them concern them too. Default false. */
+  readonly searches?: boolean | undefined;
 }
 
 /** Events, oldest first. */
 export async function listEvents(
   { database, id }: Pick<GalleryScope, "database" | "id">,
-  { after = 0, limit = 100, personId }: EventPage,
+  { after = 0, limit = 100, people, searches = false }: EventPage,
 ): Promise<GalleryEvent[]> {
   return await database.rows<GalleryEvent>(
     `SELECT id::float8 AS id, at, action, actor, person_id AS "personId", detail FROM faceid_events
-     WHERE gallery_id = $1 AND id > $2 AND ($4::text IS NULL OR person_id::text = $4) ORDER BY id LIMIT $3`,
-    [id, after, limit, personId ?? null],
+     WHERE gallery_id = $1 AND id > $2 AND ($4::uuid[] IS NULL OR person_id = ANY($4::uuid[])
+       OR ($5 AND action = 'searched' AND detail->'matches' ?| $4::uuid[]::text[])) ORDER BY id LIMIT $3`,
+    [id, after, limit, people?.filter(isUuid) ?? null, searches],
   );
 }

@@ -1,7 +1,7 @@
 /** @file The people of a gallery who are nearest to an embedding, by comparing with all or by an index. */
 import type { Queries } from "./database.ts";
 import { checkEmbedding, type EmbeddingKind, vectorText } from "./faces.ts";
-import type { GalleryScope } from "./scope.ts";
+import { asUuid, type GalleryScope } from "./scope.ts";
 
 /** A person who resembles the face that is searched for. */
 export interface Neighbour {
@@ -19,7 +19,7 @@ export interface SearchOptions {
 }
 
 /** How many of the nearest an index is asked for, before people are left out or grouped; at most 1,000. */
-const FROM_INDEX = 200;
+const FROM_INDEX = 400;
 
 /** A text in SQL. */
 const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
@@ -29,23 +29,52 @@ export function searchedRows(id: number, { digest, dimensions, template }: Embed
   return template === "centroid"
     ? {
         table: "faceid_people",
+        column: "centroid",
         vector: `centroid::vector(${dimensions})`,
         where: `gallery_id = ${id} AND centroid IS NOT NULL`,
       }
     : {
         table: "faceid_faces",
+        column: "embedding",
         vector: `embedding::vector(${dimensions})`,
         where: `gallery_id = ${id} AND model_digest = ${quoted(digest)}`,
       };
 }
 
-/** How many comparisons a search makes. */
+/** How many comparisons a search makes: people whose consent has ended are in none. */
 export async function countSearched({ database, id }: GalleryScope, kind: EmbeddingKind): Promise<number> {
   const { table, where } = searchedRows(id, kind);
-  const [row] = await database.rows<{ count: number }>(
-    `SELECT count(*)::int AS count FROM ${table} WHERE ${where}`,
-  );
+  const sql =
+    kind.template === "centroid"
+      ? `SELECT count(*)::int AS count FROM ${table} WHERE ${where} AND (expires_at IS NULL OR expires_at > now())`
+      : `SELECT ((SELECT count(*) FROM ${table} WHERE ${where}) - (SELECT count(*) FROM ${table} f
+           JOIN faceid_people p ON p.id = f.person_id WHERE f.${where} AND p.expires_at <= now()))::int AS count`;
+  const [row] = await database.rows<{ count: number }>(sql);
   return row?.count ?? 0;
+}
+
+/** A person may be found: not the one who is left out, and no one whose consent has ended. */
+const MAY_BE_FOUND = "(p.expires_at IS NULL OR p.expires_at > now()) AND p.id IS DISTINCT FROM $3::uuid";
+
+/**
+ * A search as SQL: the vectors of the few that are found are read in the outermost statement, not those of all. Without the index
+ * its expression is avoided, so that an exact search is one.
+ */
+function searchSql(id: number, kind: EmbeddingKind, indexed: boolean): string {
+  const { table, column, vector, where } = searchedRows(id, kind);
+  const probe = `$1::vector(${kind.dimensions})`;
+  const isCentroid = kind.template === "centroid";
+  const person = isCentroid ? "id" : "person_id";
+  const nearest = `SELECT *, ${vector} <-> ${probe} AS distance FROM ${table} WHERE ${where} ORDER BY ${vector} <-> ${probe} LIMIT ${FROM_INDEX}`;
+  const every = `SELECT *, ${column} <-> ${probe} AS distance FROM ${table} WHERE ${where}`;
+  const candidates = indexed ? nearest : every;
+  const people = isCentroid
+    ? `SELECT p.id, p.name, p.centroid AS v, p.distance FROM (${candidates}) p WHERE ${MAY_BE_FOUND}`
+    : `SELECT p.id, p.name, f.embedding AS v, c.distance FROM
+         (SELECT DISTINCT ON (${person}) ${person}, id, distance FROM (${candidates}) every ORDER BY ${person}, distance) c
+         JOIN faceid_people p ON p.id = c.${person} JOIN faceid_faces f ON f.id = c.id WHERE ${MAY_BE_FOUND}`;
+  return `SELECT id AS "personId", name, v::real[] AS vector FROM
+     (SELECT * FROM (${people}) found ORDER BY distance, id LIMIT $2) best ORDER BY distance, id`;
 }
 
 /**
@@ -59,21 +88,12 @@ export async function nearestPeople(
   { limit, indexed, without }: SearchOptions,
 ): Promise<Neighbour[]> {
   checkEmbedding(kind, embedding);
-  const { table, vector, where } = searchedRows(id, kind);
-  const distance = `${vector} <-> $1::vector(${kind.dimensions})`;
-  const person = kind.template === "centroid" ? "id" : "person_id";
-  const rows = `SELECT ${person} AS person_id, ${vector} AS vector, ${distance} AS distance FROM ${table} WHERE ${where}`;
-  const candidates = indexed ? `${rows} ORDER BY ${distance} LIMIT ${FROM_INDEX}` : rows;
   const search = (queries: Queries) =>
-    queries.rows<Omit<Neighbour, "embedding"> & { vector: number[] }>(
-      `SELECT person_id AS "personId", name, vector::real[] AS vector FROM (
-         SELECT DISTINCT ON (c.person_id) c.person_id, p.name, c.vector, c.distance
-         FROM (${candidates}) c JOIN faceid_people p ON p.id = c.person_id
-         WHERE (p.expires_at IS NULL OR p.expires_at > now()) AND p.id::text IS DISTINCT FROM $3
-         ORDER BY c.person_id, c.distance) best
-       ORDER BY distance, "personId" LIMIT $2`,
-      [vectorText(embedding), limit, without ?? null],
-    );
+    queries.rows<Omit<Neighbour, "embedding"> & { vector: number[] }>(searchSql(id, kind, indexed), [
+      vectorText(embedding),
+      limit,
+      asUuid(without ?? ""),
+    ]);
   const found = indexed
     ? await database.transaction(async (queries) => {
         await queries.run(`SET LOCAL hnsw.ef_search = ${FROM_INDEX}`);

@@ -5,7 +5,7 @@ import { dirname, join, relative } from "node:path";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
+import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { VERSION } from "../base/platform.ts";
 import { isFaceError } from "../data/face-crop.ts";
 import { type ImageRef, imageName, readPixels } from "../data/identity.ts";
@@ -168,6 +168,7 @@ const reportOptions = z.strictObject({
  */
 export async function writeReport(options: ReportOptions): Promise<string> {
   checkOptions("writeReport", reportOptions, options);
+  await checkTarget(options.output, "file");
   const opened = await openMeasured(options.model, options);
   await using _verifier = opened.verifier;
   await writeFileAtomic(options.output, reportHtml(await contentOf(opened, options)));

@@ -4,7 +4,8 @@ import { FaceError } from "../base/errors.ts";
 /** A flag with an effect. */
 export interface ServerFlag {
   readonly name: string;
-  readonly kind: "text" | "number" | "boolean";
+  /** A list is given by repeating the flag. */
+  readonly kind: "text" | "number" | "boolean" | "list";
   readonly help: string;
   readonly fallback?: Value;
 }
@@ -61,6 +62,13 @@ const FLAGS: readonly FlagRow[] = [
     "pack",
     `model pack that finds faces in photographs, such as opencv-sface; without other models it is served itself ${OURS}`,
   ],
+  [
+    "gallery",
+    `NAME=FOLDER or NAME=postgres://…: a gallery that clients know as NAME; may be repeated ${OURS}`,
+    undefined,
+    "list",
+  ],
+  ["page", `serve the page for people at / ${OURS}`, false],
   ["image_urls", `beginnings of the URLs that :verify, :detect and :embed may fetch, by commas ${OURS}`],
   ["pack_precision", `what the pack computes in: float32, or int8 for half the time ${OURS}`, "float32"],
   ["api_keys_file", `file of faceid keys; :verify, :detect, :embed and reload then take a key ${OURS}`],

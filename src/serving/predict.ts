@@ -8,7 +8,7 @@ import { type RunOptions, runUntil } from "./engine/servable.ts";
 import { predictResponse } from "./grpc/response-messages.ts";
 import { predictRequest } from "./observe/request-log.ts";
 import type { Answered, ModelChoice, Models } from "./repository/catalog.ts";
-import { invalidArgument, StatusError } from "./status.ts";
+import { invalidArgument, photosInstead, StatusError } from "./status.ts";
 
 /** What to predict. */
 export interface PredictCall {
@@ -40,7 +40,11 @@ export async function predict(
   const signatureName = call.signatureName || DEFAULT_SIGNATURE;
   const signature = servable.signatures.get(signatureName);
   if (signature === undefined) {
-    throw new StatusError("FAILED_PRECONDITION", `Serving signature key "${signatureName}" not found.`);
+    const instead = photosInstead(servable.signatures);
+    throw new StatusError(
+      "FAILED_PRECONDITION",
+      `Serving signature key "${signatureName}" not found${instead || "."}`,
+    );
   }
   const given = typeof call.inputs === "function" ? await call.inputs() : call.inputs;
   const inputs = completeInputs(signature, given);
@@ -50,7 +54,7 @@ export async function predict(
     predictRequest(answered, given, call.outputFilter),
   );
   const outputs = await runUntil(servable, signatureName, inputs, outputNames, options);
-  record?.(() => predictResponse(answered, outputs, true));
+  record?.(() => predictResponse(outputs, answered, true));
   return { ...answered, outputs };
 }
 

@@ -1,17 +1,8 @@
 /** @file Memory for the large tensors of requests: shared with worker threads and reused from request to request. */
 
 import { FaceError } from "../base/errors.ts";
-import {
-  arrayOf,
-  bytesPerElement,
-  type DTypeData,
-  type NumericDType,
-  type Shape,
-  shapeText,
-  sizeOf,
-  type Tensor,
-  type TensorMap,
-} from "../base/tensor.ts";
+import type { DTypeData, NumericDType, Shape, Tensor, TensorMap } from "../base/tensor.ts";
+import { arrayOf, bytesPerElement, shapeText, sizeOf } from "../base/tensor.ts";
 import { type MemoryBudget, UNBOUNDED } from "./memory-budget.ts";
 
 /** Allocates arrays for elements, of any initial values. */

@@ -10,6 +10,8 @@ import { KeyRing } from "./access/access.ts";
 import { Gate } from "./access/gate.ts";
 import { type AdminServer, startAdmin } from "./admin-server.ts";
 import type { ModelLoader } from "./engine/servable.ts";
+import { keyAccess, loopbackAccess } from "./galleries/access.ts";
+import { type GalleriesOptions, GalleryService } from "./galleries/service.ts";
 import {
   adminGrpc,
   type GrpcContext,
@@ -24,6 +26,8 @@ import { ServerMetrics } from "./metrics.ts";
 import type { Observer } from "./observe/finished.ts";
 import { Observing } from "./observe/observing.ts";
 import { RequestLog } from "./observe/request-log.ts";
+import { ModelSwitch } from "./open-inference/models.ts";
+import type { Page } from "./page.ts";
 import { ImageUrls } from "./photos/image-urls.ts";
 import { PackCatalog, type PackModel } from "./photos/pack-catalog.ts";
 import { type PackFiles, PhotoThreads } from "./photos/photo-threads.ts";
@@ -40,6 +44,10 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly log: Log;
   /** For whole photographs, which are refused without it. */
   readonly pack?: PackOptions | undefined;
+  /** Galleries of people, which the pack searches; the server closes them. */
+  readonly galleries?: GalleriesOptions | undefined;
+  /** The page at `/`. Default: none. */
+  readonly page?: Page | undefined;
   /** Beginnings of the URLs that `:verify`, `:detect` and `:embed` may name instead of files. Default: none. */
   readonly imageUrls?: readonly string[] | undefined;
   /** File of API keys, which `:verify`, `:detect`, `:embed` and the reload request then take. Default: no keys. */
@@ -156,10 +164,18 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const catalog =
     options.pack?.model === undefined ? repository : new PackCatalog(repository, options.pack.model);
   let photos: PhotoThreads | undefined;
+  let galleries: GalleryService | undefined;
   let grpc: GrpcServer | undefined;
   let rest: RestServer | undefined;
   const draining = new AbortController();
-  const parts = { catalog, metrics, codec, draining: draining.signal };
+  const parts = {
+    catalog,
+    modelSwitch: new ModelSwitch(catalog),
+    isAdministeredElsewhere: options.adminPort !== undefined,
+    metrics,
+    codec,
+    draining: draining.signal,
+  };
   let admin: AdminServer | undefined;
   let following: NodeJS.Timeout | undefined;
   let renewing: NodeJS.Timeout | undefined;
@@ -171,6 +187,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await codec[Symbol.asyncDispose]();
     await photos?.close();
     await repository[Symbol.asyncDispose]();
+    for (const gallery of options.galleries?.open.values() ?? []) await gallery[Symbol.asyncDispose]();
     keys?.close();
     await observing?.close();
     await requestLog?.close();
@@ -183,6 +200,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       `The models are loaded; the process holds ${megabytesHeld()} MB, a change of versions needs up to twice that`,
     );
     photos = options.pack && (await PhotoThreads.open(options.pack.files));
+    if (photos !== undefined && options.galleries !== undefined) {
+      const access = keys === undefined ? loopbackAccess : keyAccess;
+      galleries = new GalleryService(options.galleries, { photos, metrics, access, log: options.log });
+    }
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const budget = new MemoryBudget(limits.maxTotalBodyBytes);
     const gate = gateOf(options, keys);
@@ -190,7 +211,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const guards = { limits, budget, gate, observer: observing };
     admin = await openAdmin(options, parts, guards);
     grpc = await openGrpc(options, parts, guards);
-    rest = await openRest(options, { ...parts, keys, photos, imageUrls }, guards);
+    rest = await openRest(options, { ...parts, keys, photos, imageUrls }, { ...guards, galleries });
     renewing = followCertificates(options, [grpc, rest]);
   } catch (error) {
     await close(0);
@@ -229,6 +250,7 @@ interface Guards {
   readonly budget: MemoryBudget;
   readonly gate: Gate | undefined;
   readonly observer: Observer | undefined;
+  readonly galleries?: GalleryService | undefined;
 }
 
 const LOOPBACK = /^(?:127\.|::1$|localhost$)/;
@@ -258,7 +280,7 @@ function gateOf({ requireApiKey, rateLimit }: ServerOptions, keys: KeyRing | und
 
 async function openGrpc(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "draining">,
+  parts: Pick<RestContext, "catalog" | "modelSwitch" | "codec" | "metrics" | "draining">,
   guards: Guards,
 ): Promise<GrpcServer | undefined> {
   const { log, grpcPort, grpcSocketPath, tls } = options;
@@ -280,7 +302,7 @@ async function openGrpc(
 
 function grpcContext(
   { log, asTensorContent = false, maxTensorBytes = LARGEST_TENSOR_BYTES }: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "draining">,
+  parts: Pick<RestContext, "catalog" | "modelSwitch" | "codec" | "metrics" | "draining">,
   { observer }: Guards,
 ): GrpcContext {
   const limits = { maxBytes: maxTensorBytes };
@@ -304,7 +326,7 @@ function grpcOptions(options: ServerOptions, { limits, budget, gate, observer }:
 
 async function openAdmin(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "draining">,
+  parts: Pick<RestContext, "catalog" | "modelSwitch" | "codec" | "metrics" | "draining">,
   guards: Guards,
 ): Promise<AdminServer | undefined> {
   const { log, adminPort, adminBindAddress = "127.0.0.1", metricsPath = DEFAULT_METRICS_PATH } = options;
@@ -343,15 +365,18 @@ function messageLimit(given: number | undefined): number {
 
 async function openRest(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "keys" | "metrics" | "photos" | "imageUrls" | "draining">,
+  parts: Pick<
+    RestContext,
+    "catalog" | "modelSwitch" | "codec" | "keys" | "metrics" | "photos" | "imageUrls" | "draining"
+  >,
   guards: Guards,
 ): Promise<RestServer | undefined> {
-  const { log, restPort, tls, adminPort } = options;
+  const { log, restPort, tls, adminPort, page } = options;
   if (restPort === undefined) return undefined;
   const context = { ...parts, log, options: { ...DEFAULT_REST, ...options.rest } };
   const { bindAddress } = options;
   const metricsPath = adminPort === undefined ? options.metricsPath : undefined;
-  const server = await startRest(context, { ...guards, metricsPath, tls, bindAddress }, restPort);
+  const server = await startRest(context, { ...guards, metricsPath, tls, bindAddress, page }, restPort);
   log.info(`Exporting HTTP/REST API at:localhost:${server.port} ...`);
   return server;
 }

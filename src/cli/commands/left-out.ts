@@ -1,4 +1,5 @@
 /** @file What a command says of photographs that it left out. */
+import { counted, shown } from "../../base/log.ts";
 import type { LeftOutFile } from "../../jobs/photos-in.ts";
 
 /** Photographs that are named one by one. */
@@ -9,8 +10,8 @@ export function leftOutText(leftOut: readonly LeftOutFile[], file: string): stri
   const unreadable = leftOut.filter(({ code }) => code === "IMAGE_UNREADABLE").length;
   const more = leftOut.length - NAMED;
   return [
-    `left out: ${leftOut.length - unreadable} photographs without the face, ${unreadable} unreadable files; listed in ${file}`,
-    ...leftOut.slice(0, NAMED).map(({ path, reason }) => `  ${path}: ${reason}`),
+    `left out: ${counted(leftOut.length - unreadable, "photograph")} without the face, ${counted(unreadable, "unreadable file")}; listed in ${shown(file)}`,
+    ...leftOut.slice(0, NAMED).map(({ path, reason }) => `  ${shown(`${path}: ${reason}`)}`),
     ...(more > 0 ? [`  and ${more} more`] : []),
   ].join("\n");
 }

@@ -95,24 +95,22 @@ const slopeLessOne = (slope: Node, lowering: Lowering): string =>
     lowering.emit(slope, "Sub", [lowering.value(slope), lowering.model.float(1)]),
   );
 
-/** `slope · x + (1 − slope) · relu(x)`: with a stored slope the runtime keeps each of these operators blocked. */
+/**
+ * `slope · x + relu((1 − slope) · x)` for slopes of at most 1: with a stored slope the runtime keeps each of these operators
+ * blocked, and computes them in two passes. `slope · x + (1 − slope) · relu(x)` for others, in three.
+ */
 function storedPrelu(node: Node, lowering: Lowering, { shape, data }: Tensor<"float32">): string {
   const { model } = lowering;
   const x = lowering.value(node.inputs[0]!, channelsSecond(node));
   const slope = model.initializer(float32(shape, data));
-  const rest = model.initializer(
-    float32(
-      shape,
-      data.map((value) => 1 - value),
-    ),
-  );
+  const less = data.map((value) => 1 - value);
+  const rest = model.initializer(float32(shape, less));
   const none = filled(node, lowering, 0);
-  const positive = lowering.emit(node, "Relu", [x]);
-  const parts = [
-    channelAffine(node, lowering, x, slope, none),
-    channelAffine(node, lowering, positive, rest, none),
-  ];
-  return lowering.emit(node, "Add", parts);
+  const scaled = (value: string, scale: string) => channelAffine(node, lowering, value, scale, none);
+  const positive = less.every((value) => value >= 0)
+    ? lowering.emit(node, "Relu", [scaled(x, rest)])
+    : scaled(lowering.emit(node, "Relu", [x]), rest);
+  return lowering.emit(node, "Add", [scaled(x, slope), positive]);
 }
 
 /**

@@ -2,16 +2,8 @@
 import { fromNumbers, numbersOf } from "../../graph/numbers.ts";
 import { isOp, type Node, type OpName, type Pair } from "../../graph/ops.ts";
 import { batchedProduct, repeated } from "./images.ts";
-import {
-  inverse,
-  type Lowering,
-  NCHW,
-  type Perm,
-  PLAIN,
-  permuted,
-  physicalAxis,
-  placeOf,
-} from "./lowering.ts";
+import type { Lowering, Perm } from "./lowering.ts";
+import { inverse, NCHW, PLAIN, permuted, physicalAxis, placeOf } from "./lowering.ts";
 
 type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 

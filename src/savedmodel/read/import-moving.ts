@@ -3,7 +3,6 @@ import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
 import { isSideOf } from "../../graph/partial-ints.ts";
-import { checkExpansion, reshapeTo } from "./import-shapes.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
 
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
@@ -24,9 +23,7 @@ const pack: Importer = (call) => {
   const [first] = call.inputs;
   if (first === undefined) throw call.invalid("nothing to join");
   const axis = call.placeOf(call.int("axis", 0), first, 1);
-  const parts = call.inputs.map((part) =>
-    reshapeTo(call, part, [...part.shape.slice(0, axis), 1, ...part.shape.slice(axis)]),
-  );
+  const parts = call.inputs.map((part) => call.expandedAt(part, axis));
   return g.concat(parts, axis);
 };
 
@@ -59,10 +56,9 @@ const unpack: Importer = (call) => {
   const side = x.shape[axis];
   if (typeof side !== "number" || side !== call.int("num"))
     throw call.unsupported("an axis of unknown length");
-  checkExpansion(call, [side]);
+  call.checkExpansion([side]);
   return Array.from({ length: side }, (_, i) =>
-    reshapeTo(
-      call,
+    call.reshapeTo(
       cut(x, axis, i, i + 1),
       x.shape.filter((_, other) => other !== axis),
     ),
@@ -136,8 +132,7 @@ const stridedSlice: Importer = (call) => {
   const isPlain = result.length === cuts.length && !result.includes("new");
   return isPlain
     ? part
-    : reshapeTo(
-        call,
+    : call.reshapeTo(
         part,
         result.map((axis): Dim => (axis === "new" ? 1 : part.shape[axis]!)),
       );
@@ -152,7 +147,7 @@ function marginsOf(call: OpCall): { before: number[]; after: number[] } {
 
 const pad: Importer = (call) => {
   const { before, after } = marginsOf(call);
-  checkExpansion(call, [...before, ...after]);
+  call.checkExpansion([...before, ...after]);
   return g.pad(call.input(0), before, after, call.inputs.length > 2 ? call.constant(2) : 0);
 };
 
@@ -222,11 +217,11 @@ const gatherNd: Importer = (call) => {
 const oneHot: Importer = (call) => {
   const indices = call.input(0);
   const depth = call.constant(1);
-  checkExpansion(call, [depth]);
+  call.checkExpansion([depth]);
   const axis = call.placeOf(call.int("axis", -1), indices, 1);
   const after = indices.shape.length - axis;
   const places = g.reshape(g.range(indices.dtype, depth), [depth, ...new Array<number>(after).fill(1)]);
-  const apart = reshapeTo(call, indices, [...indices.shape.slice(0, axis), 1, ...indices.shape.slice(axis)]);
+  const apart = call.expandedAt(indices, axis);
   return g.select(g.equal(apart, places), call.input(2), call.input(3));
 };
 

@@ -1,16 +1,7 @@
 /** @file Concatenates the inputs of requests into a batch and slices its outputs. */
 
-import {
-  arrayOf,
-  ConcatenatedView,
-  materialize,
-  type NumericDType,
-  sameShape,
-  sizeOf,
-  stridesOf,
-  type Tensor,
-  type TensorMap,
-} from "../../base/tensor.ts";
+import type { NumericDType, Tensor, TensorMap } from "../../base/tensor.ts";
+import { arrayOf, ConcatenatedView, materialize, sameShape, sizeOf, stridesOf } from "../../base/tensor.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 
 /** TensorFlow Serving pads inputs of at most this many axes. */

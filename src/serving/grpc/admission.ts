@@ -6,13 +6,14 @@ import { RateExceeded } from "../access/rates.ts";
 import { STATUS, toStatusError } from "../status.ts";
 import { addressOf, factsOf } from "./observed.ts";
 
-const RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest";
-const HEALTH = /^\/grpc\.health\./;
+/** Calls that change which models are served. */
+const CHANGES = /\/(?:HandleReloadConfigRequest|RepositoryModelLoad|RepositoryModelUnload)$/;
+const HEALTH = /^\/grpc\.health\.|\/Server(?:Live|Ready)$/;
 
 /** What a call takes; undefined for health, which is open. */
 function needOf(path: string): Need | undefined {
   if (HEALTH.test(path)) return undefined;
-  return path === RELOAD ? { scope: "admin", always: true } : { scope: "predict", always: false };
+  return CHANGES.test(path) ? { scope: "admin", always: true } : { scope: "predict", always: false };
 }
 
 /** A call that begins when the gate lets it in. */

@@ -30,6 +30,7 @@ import {
   type ServerReflectionResponse,
 } from "../../proto/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../../proto/grpc/reflection/v1alpha/reflection_pb.ts";
+import { GRPCInferenceService } from "../../proto/inference/grpc_service_pb.ts";
 import { ModelService } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { PredictionService } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import type { Gate } from "../access/gate.ts";
@@ -37,8 +38,20 @@ import type { RunOptions } from "../engine/servable.ts";
 import type { ServerMetrics } from "../metrics.ts";
 import type { Observer } from "../observe/finished.ts";
 import { newTrace, TRACE_HEADER, traceOf, traceText } from "../observe/trace.ts";
+import {
+  type InferenceContext,
+  loadRpc,
+  modelInferRpc,
+  modelMetadataRpc,
+  modelReadyRpc,
+  repositoryIndexRpc,
+  serverLiveRpc,
+  serverMetadataRpc,
+  serverReadyRpc,
+  unloadRpc,
+} from "../open-inference/grpc.ts";
+import { inferModelNameIn } from "../open-inference/messages.ts";
 import { portError } from "../ports.ts";
-import type { Catalog } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, recordAnswer, requestId } from "../request.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
 import { secureContext, type Tls } from "../tls.ts";
@@ -46,23 +59,13 @@ import { guarded } from "./admission.ts";
 import { type IntakeOptions, memoryOf, meter } from "./intake.ts";
 import { healthOf, healthRpc, modelStatusRpc, reloadRpc } from "./model-service.ts";
 import { factsOf, observe } from "./observed.ts";
-import {
-  classifyRpc,
-  metadataRpc,
-  multiInferenceRpc,
-  type PredictionContext,
-  predictRpc,
-  regressRpc,
-} from "./prediction-service.ts";
+import { classifyRpc, metadataRpc, multiInferenceRpc, predictRpc, regressRpc } from "./prediction-service.ts";
 import { Reflection } from "./reflection.ts";
 import { modelNameIn } from "./request-messages.ts";
 import { tuneConnections, widenCalls } from "./windows.ts";
 
 /** What answering gRPC calls takes. */
-export interface GrpcContext extends PredictionContext {
-  readonly catalog: Catalog;
-  /** Aborted when the server is about to stop. */
-  readonly draining?: AbortSignal;
+export interface GrpcContext extends InferenceContext {
   readonly metrics: ServerMetrics;
   readonly log: Log;
   /** Whether calls without a trace begin one. */
@@ -124,7 +127,13 @@ const HEALTH_WATCH_MS = 500;
 const SETTLE_MS = 10_000;
 
 /** Calls that read and write the bytes of their messages, which may be large. */
-const BY_BYTES: ReadonlySet<string> = new Set(["Predict", "Classify", "Regress", "MultiInference"]);
+const BY_BYTES: ReadonlySet<string> = new Set([
+  "Predict",
+  "Classify",
+  "Regress",
+  "MultiInference",
+  "ModelInfer",
+]);
 
 const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array) =>
   Buffer.from(buffer, byteOffset, byteLength);
@@ -166,7 +175,7 @@ type Rpc<I, O> = (context: GrpcContext, request: I, options: RunOptions) => O | 
 function unary<I extends Message | Uint8Array, O extends Message | Uint8Array>(
   context: GrpcContext,
   rpc: Rpc<I, O>,
-  api?: "Predict" | "Classify" | "Regress",
+  api?: "Predict" | "Classify" | "Regress" | "ModelInfer",
 ) {
   return (call: ServerUnaryCall<I, O>, callback: sendUnaryData<O>): void => {
     const startedMs = performance.now();
@@ -181,7 +190,8 @@ function unary<I extends Message | Uint8Array, O extends Message | Uint8Array>(
     if (trace !== undefined) metadata.set(TRACE_HEADER, traceText(trace));
     call.sendMetadata(metadata);
     const { signal, stop } = callSignal(call);
-    const model = call.request instanceof Uint8Array ? modelNameIn(call.request) : "";
+    const nameIn = api === "ModelInfer" ? inferModelNameIn : modelNameIn;
+    const model = call.request instanceof Uint8Array ? nameIn(call.request) : "";
     if (facts !== undefined) Object.assign(facts, { model, requestId: id, trace });
     const labels = api === undefined ? undefined : ([model, api, "GRPC"] as const);
     const finish = (failure: StatusError | undefined, answer?: O) => {
@@ -228,6 +238,22 @@ const predictionHandlers = (context: GrpcContext): UntypedServiceImplementation 
 const modelHandlers = (context: GrpcContext, isAdministered: boolean): UntypedServiceImplementation => ({
   getModelStatus: unary(context, modelStatusRpc),
   ...(isAdministered && { handleReloadConfigRequest: unary(context, reloadRpc) }),
+});
+
+const inferenceHandlers = (context: GrpcContext): UntypedServiceImplementation => ({
+  serverLive: unary(context, serverLiveRpc),
+  serverReady: unary(context, serverReadyRpc),
+  serverMetadata: unary(context, serverMetadataRpc),
+  modelReady: unary(context, modelReadyRpc),
+  modelMetadata: unary(context, modelMetadataRpc),
+  modelInfer: unary(context, modelInferRpc, "ModelInfer"),
+  repositoryIndex: unary(context, repositoryIndexRpc),
+});
+
+const repositoryHandlers = (context: GrpcContext): UntypedServiceImplementation => ({
+  repositoryIndex: unary(context, repositoryIndexRpc),
+  repositoryModelLoad: unary(context, loadRpc),
+  repositoryModelUnload: unary(context, unloadRpc),
 });
 
 /** @param ending aborted when the server closes: watchers get `NOT_SERVING`, and their calls end. */
@@ -311,7 +337,12 @@ function addHealth(server: Server, context: GrpcContext, options: GrpcOptions): 
 
 /** Describes the services of both kinds of interfaces. */
 function addReflection(server: Server, hasHealth: boolean): void {
-  const services = [PredictionService, ModelService, ...(hasHealth ? [HealthService] : [])];
+  const services = [
+    PredictionService,
+    ModelService,
+    GRPCInferenceService,
+    ...(hasHealth ? [HealthService] : []),
+  ];
   const described = reflectionHandlers([...services, ServerReflection, ServerReflectionAlpha]);
   server.addService(definitionOf(ServerReflection), described);
   // The older version differs only in its name.
@@ -327,6 +358,10 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
   const server = createGrpc(options);
   server.addService(definitionOf(PredictionService), predictionHandlers(context));
   server.addService(definitionOf(ModelService), modelHandlers(context, isAdministered));
+  server.addService(definitionOf(GRPCInferenceService), {
+    ...inferenceHandlers(context),
+    ...(isAdministered && repositoryHandlers(context)),
+  });
   const ending = addHealth(server, context, options);
   if (isAdministered) addReflection(server, options.enableHealth);
   const credentials = credentialsOf(options.tls);
@@ -355,6 +390,7 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
 export function adminGrpc(context: GrpcContext, options: GrpcOptions): InjectedGrpc {
   const server = createGrpc(options);
   server.addService(definitionOf(ModelService), modelHandlers(context, true));
+  server.addService(definitionOf(GRPCInferenceService), repositoryHandlers(context));
   const ending = addHealth(server, context, options);
   addReflection(server, options.enableHealth);
   const connections = server.createConnectionInjector(ServerCredentials.createInsecure());

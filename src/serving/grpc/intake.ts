@@ -61,7 +61,7 @@ export function memoryOf(call: object): RequestMemory {
 
 function limitOf(path: string, { maxMessageBytes }: IntakeOptions): number {
   if (path.endsWith("/HandleReloadConfigRequest")) return Math.min(MOST_CONFIG_BYTES, maxMessageBytes);
-  const carriesTensors = /\/(?:Predict|Classify|Regress|MultiInference)$/.test(path);
+  const carriesTensors = /\/(?:Predict|Classify|Regress|MultiInference|ModelInfer)$/.test(path);
   return carriesTensors ? maxMessageBytes : Math.min(MOST_NAMES_BYTES, maxMessageBytes);
 }
 

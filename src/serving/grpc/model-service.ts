@@ -10,10 +10,8 @@ import {
   GetModelStatusResponseSchema,
   ModelVersionStatus_State,
 } from "../../proto/tensorflow_serving/model_pb.ts";
-import {
-  type ReloadConfigRequest,
-  ReloadConfigResponseSchema,
-} from "../../proto/tensorflow_serving/model_service_pb.ts";
+import type { ReloadConfigRequest } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { ReloadConfigResponseSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type Catalog, isAvailable, statusOf } from "../repository/catalog.ts";
 import { invalidArgument, STATUS, StatusError } from "../status.ts";
 

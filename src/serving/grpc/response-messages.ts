@@ -23,7 +23,7 @@ export function answeredSpec({ name, version, signatureName }: Answered): ModelS
 }
 
 /** A PredictResponse. @param asContent packed bytes instead of lists. */
-export function predictResponse(answered: Answered, outputs: TensorMap, asContent: boolean): Uint8Array {
+export function predictResponse(outputs: TensorMap, answered: Answered, asContent: boolean): Uint8Array {
   const spec = toBinary(ModelSpecSchema, answeredSpec(answered));
   const entries = [...outputs].map(([name, value]) => {
     const key = Buffer.from(name);

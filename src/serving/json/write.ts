@@ -91,14 +91,14 @@ function newline(depth: number): string {
 }
 
 /** A JSON string. Text is one character per byte: strings of a model need not be UTF-8 and pass unchanged. */
-function quote(latin1: string): string {
+export function quote(latin1: string): string {
   return JSON.stringify(latin1).replace(/\\u....|\\./g, (match) =>
     match.length > 2 ? `\\u${match.slice(2).toUpperCase()}` : match,
   );
 }
 
 /** A JSON string of any text, as the bytes of its UTF-8. */
-function quoteText(text: string): string {
+export function quoteText(text: string): string {
   return quote(Buffer.from(text).toString("latin1"));
 }
 

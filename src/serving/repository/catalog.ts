@@ -57,6 +57,8 @@ export interface Catalog extends Models {
   versions(name: string): readonly VersionStatus[];
   /** The version of each label of a model. */
   labels(name: string): ReadonlyMap<string, bigint>;
+  /** The configuration in force, without the server's model pack; undefined before the first. */
+  configuration(): ModelServerConfig | undefined;
   /**
    * Replaces the whole configuration and waits until each new model is available or has failed.
    * @throws StatusError when the configuration is invalid or a new model cannot be loaded.

@@ -20,10 +20,7 @@ export const NO_MODELS: ModelServerConfig = create(ModelServerConfigSchema, {
 /** The configuration of `--model_name` and `--model_base_path`. */
 export function singleModelConfig(name: string, basePath: string): ModelServerConfig {
   return create(ModelServerConfigSchema, {
-    config: {
-      case: "modelConfigList",
-      value: { config: [{ name, basePath, modelPlatform: PLATFORM }] },
-    },
+    config: { case: "modelConfigList", value: { config: [{ name, basePath, modelPlatform: PLATFORM }] } },
   });
 }
 

@@ -5,11 +5,8 @@ import { equals } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { Log } from "../../base/log.ts";
-import {
-  type ModelConfig,
-  type ModelServerConfig,
-  ModelServerConfigSchema,
-} from "../../proto/tensorflow_serving/model_service_pb.ts";
+import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { ModelServerConfigSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type ModelLoader, servableText } from "../engine/servable.ts";
 import type { RequestLog, RequestRecorder } from "../observe/request-log.ts";
 import { invalidArgument, StatusError } from "../status.ts";
@@ -55,19 +52,17 @@ interface Model {
   recorder?: RequestRecorder | undefined;
   /** Why its base path has no version to load. */
   problem?: string | undefined;
-  /** The last log line about the base path, and its time. */
-  told?: { readonly text: string; readonly loggedMs: number } | undefined;
+  /** The last log line about the base path. */
+  told?: string;
 }
 
+/** The lease of a version, with what records its requests. */
 function leaseOf(model: Model | undefined, version: bigint): Lease | undefined {
   const lease = model?.versions.lease(version);
   return lease === undefined || model?.recorder === undefined
     ? lease
     : Object.assign(lease, { recorder: model.recorder });
 }
-
-/** The same line about a base path is logged this often. */
-const TELL_EVERY_MS = 60_000;
 
 /** The longest delay of a timer. */
 const LONG_MS = 2 ** 31 - 1;
@@ -103,6 +98,10 @@ export class Repository implements Catalog, AsyncDisposable {
 
   labels(name: string): ReadonlyMap<string, bigint> {
     return this.#models.get(name)?.labels ?? new Map();
+  }
+
+  configuration(): ModelServerConfig | undefined {
+    return this.#config;
   }
 
   acquire({ name, version: choice }: ModelChoice): Lease {
@@ -267,8 +266,9 @@ export class Repository implements Catalog, AsyncDisposable {
       const { folders, notes } = await scanVersions(basePath);
       if (folders.size > 0) this.#tell(model, "warn", notes.join(". "));
       else {
-        model.told = undefined;
-        log.warn(
+        this.#tell(
+          model,
+          "warn",
           `No versions of servable ${name} found under base path ${basePath}. Did you forget to name your leaf ` +
             `directory as a number (eg. '/1/')? ${notes.join(". ")}`,
         );
@@ -294,11 +294,10 @@ export class Repository implements Catalog, AsyncDisposable {
     }
   }
 
-  /** Logs what was found in a base path, when it changes and once a minute. */
+  /** Logs what was found in a base path, when it changes. */
   #tell(model: Model, level: "warn" | "error", text: string): void {
-    const { told } = model;
-    if (told?.text === text && Date.now() < told.loggedMs + TELL_EVERY_MS) return;
-    model.told = { text, loggedMs: Date.now() };
+    if (model.told === text) return;
+    model.told = text;
     if (text !== "") this.#options.log[level](text);
   }
 

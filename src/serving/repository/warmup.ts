@@ -16,13 +16,8 @@ import {
 import { readRecords } from "../../savedmodel/format/tfrecord.ts";
 import { MOST_WARMUP_RECORDS, WARMUP_FILE } from "../../savedmodel/format/warmup-file.ts";
 import type { Servable } from "../engine/servable.ts";
-import {
-  classifyRpc,
-  multiInferenceRpc,
-  type PredictionContext,
-  predictRpc,
-  regressRpc,
-} from "../grpc/prediction-service.ts";
+import type { PredictionContext } from "../grpc/prediction-service.ts";
+import { classifyRpc, multiInferenceRpc, predictRpc, regressRpc } from "../grpc/prediction-service.ts";
 import { JsonCodec } from "../json/codec.ts";
 import { StatusError } from "../status.ts";
 import type { Models } from "./catalog.ts";

@@ -9,13 +9,17 @@ import { STATUS, type StatusCode } from "../status.ts";
 import type { RestAnswer } from "./handler.ts";
 
 const OURS = /:(?:verify|detect|embed)$/i;
-const GALLERIES = /^\/v1\/galleries(?:[/:?]|$)/i;
+const GALLERIES = /^\/v1\/(?:galleries|service|openapi\.json)(?:[/:?]|$)/;
 
-/** What a request under `/v1/` takes. A preflight of a browser carries no key. */
+const V2_HEALTH = /^\/v2\/health\//;
+const V2_CHANGES = /^\/v2\/repository\/models\//;
+
+/** What a request under `/v1/` or `/v2` takes. A preflight of a browser carries no key. */
 export function needOf(method: string, target: string): Need | undefined {
-  if (method === "OPTIONS") return undefined;
+  if (method === "OPTIONS" || V2_HEALTH.test(target)) return undefined;
+  if (V2_CHANGES.test(target)) return { scope: "admin", always: true };
   // Routes of galleries check scope and gallery themselves.
-  if (GALLERIES.test(target)) return { always: false };
+  if (GALLERIES.test(target)) return { always: true };
   return { scope: "predict", always: OURS.test(target) };
 }
 
@@ -41,6 +45,11 @@ export function admitRest(
 const JSON_TYPE = { "content-type": "application/json" } as const;
 const MS_PER_SECOND = 1000;
 
+/** When a client may ask again. */
+export const retryAfter = ({ retryAfterMs }: RateExceeded): Record<string, string> => ({
+  "retry-after": String(Math.max(1, Math.ceil(retryAfterMs / MS_PER_SECOND))),
+});
+
 /** The answer to a request that was not let in. @throws any other error again. */
 export function refusedAnswer(error: unknown): RestAnswer {
   const answer = (status: StatusCode, message: string, headers: Record<string, string>): RestAnswer => ({
@@ -49,8 +58,7 @@ export function refusedAnswer(error: unknown): RestAnswer {
     body: writeErrorJson(message, status),
   });
   if (error instanceof RateExceeded) {
-    const seconds = Math.max(1, Math.ceil(error.retryAfterMs / MS_PER_SECOND));
-    return answer(error.status, error.message, { "retry-after": String(seconds) });
+    return answer(error.status, error.message, retryAfter(error));
   }
   if (error instanceof FaceError && error.code === "UNAUTHENTICATED") {
     return answer(error.status, error.message, { "www-authenticate": "Bearer" });

@@ -17,6 +17,7 @@ import {
 } from "../json/write.ts";
 import type { ServerMetrics } from "../metrics.ts";
 import type { Trace } from "../observe/trace.ts";
+import type { ModelSwitch } from "../open-inference/models.ts";
 import type { ImageUrls } from "../photos/image-urls.ts";
 import type { PhotoThreads } from "../photos/photo-threads.ts";
 import { predict } from "../predict.ts";
@@ -44,6 +45,10 @@ export interface RestOptions {
 /** What answering a REST request takes. */
 export interface RestContext {
   readonly catalog: Catalog;
+  /** Loads and unloads single models. */
+  readonly modelSwitch: ModelSwitch;
+  /** Whether another port changes which models are served. */
+  readonly isAdministeredElsewhere?: boolean;
   readonly codec: JsonCodec;
   /** Finds faces in photographs; absent on a server without a detector. */
   readonly photos?: PhotoThreads | undefined;
@@ -167,21 +172,21 @@ const ANSWERS: { readonly [A in ModelAction]: Answer } = {
     const { outputs } = await predict(catalog, call, { signal: limit.signal, memory });
     memory.take(textBytes(outputs));
     // Outputs may be inputs unchanged, so the memory must last until they are written.
-    return await codec.writePredict(outputs, format, signal);
+    return await codec.write("predictJson", [outputs, format], signal);
   },
 
   classify: async (context, request, model) => {
     const call = { model, ...(await context.codec.readExamples(request.body, request)) };
     using limit = runLimit(context, request);
     const answer = await classify(context.catalog, call, runOptions(limit, request));
-    return await context.codec.writeClassify(answer, request.signal);
+    return await context.codec.write("classifyJson", [answer], request.signal);
   },
 
   regress: async (context, request, model) => {
     const call = { model, ...(await context.codec.readExamples(request.body, request)) };
     using limit = runLimit(context, request);
     const answer = await regress(context.catalog, call, runOptions(limit, request));
-    return await context.codec.writeRegress(answer, request.signal);
+    return await context.codec.write("regressJson", [answer], request.signal);
   },
 
   verify: async (context, request, model) => {
@@ -229,7 +234,11 @@ function ourFailure({ status, message, cause }: StatusError): { status: number; 
 
 const verbContext = ({ catalog, photos }: RestContext) => ({ models: catalog, photos });
 
-const received = ({ codec, imageUrls }: RestContext, { body, headers, signal }: RestRequest) => ({
+/** A request's body with what reads it. */
+export const received = (
+  { codec, imageUrls }: Pick<RestContext, "codec" | "imageUrls">,
+  { body, headers, signal }: Pick<RestRequest, "body" | "headers" | "signal">,
+) => ({
   body,
   contentType: headers["content-type"] ?? "",
   codec,
@@ -240,7 +249,10 @@ const received = ({ codec, imageUrls }: RestContext, { body, headers, signal }: 
 const runOptions = ({ signal }: { signal: AbortSignal }, { memory }: RestRequest) => ({ signal, memory });
 
 /** A signal that aborts when the client leaves or the time for a run, without reading and writing JSON, is over. */
-function runLimit({ options }: RestContext, { signal }: RestRequest): Disposable & { signal: AbortSignal } {
+export function runLimit(
+  { options }: Pick<RestContext, "options">,
+  { signal }: Pick<RestRequest, "signal">,
+): Disposable & { signal: AbortSignal } {
   if (options.timeoutMs <= 0 || signal.aborted) return { signal, [Symbol.dispose]: () => undefined };
   // AbortSignal.any would do the same, but Node 20 never frees the signals it makes nor what listens to them.
   const either = new AbortController();

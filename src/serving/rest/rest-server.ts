@@ -11,10 +11,16 @@ import fastify, {
 import { systemCode } from "../../base/errors.ts";
 import type { ApiKey } from "../access/access.ts";
 import type { Gate } from "../access/gate.ts";
+import { admitGallery, answerGallery } from "../galleries/answer.ts";
+import { isGalleryTarget } from "../galleries/call.ts";
+import { failureAnswer, tooLargeAnswer } from "../galleries/failures.ts";
+import type { GalleryService } from "../galleries/service.ts";
 import { writeErrorJson } from "../json/write.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
 import type { Observer } from "../observe/finished.ts";
 import { newTrace, TRACE_HEADER, traceOf, traceText } from "../observe/trace.ts";
+import { answerV2, isV2 } from "../open-inference/rest.ts";
+import type { Page } from "../page.ts";
 import { portError } from "../ports.ts";
 import { REQUEST_ID_HEADER, requestId } from "../request.ts";
 import { RequestMemory } from "../request-memory.ts";
@@ -51,6 +57,10 @@ export interface RestServerOptions {
   /** Path of the Prometheus page; default none. */
   readonly metricsPath?: string | undefined;
   readonly tls?: Tls | undefined;
+  /** Galleries, answered beside TensorFlow Serving's paths. */
+  readonly galleries?: GalleryService | undefined;
+  /** The page at `/`. */
+  readonly page?: Page | undefined;
   /** Default: all addresses. */
   readonly bindAddress?: string | undefined;
 }
@@ -147,10 +157,12 @@ async function answer(
   const facts: RequestFacts = { trace };
   if (options.observer !== undefined) observe(request, reply, facts, options.observer);
   if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
-  if (UNDER_V1.test(target)) {
-    return send(reply, await answerV1(request, context, options, facts));
+  if (UNDER_V1.test(target) || isV2(target)) {
+    return send(reply, await answerApi(request, context, options, facts));
   }
-  const [path] = target.split("?", 1);
+  const [path = ""] = target.split("?", 1);
+  const file = options.page?.at(request.method, path);
+  if (file !== undefined) return reply.headers(file.headers).send(file.body);
   if (options.metricsPath !== undefined && path === options.metricsPath) {
     try {
       await admitRest(options.gate, request.raw, METRICS_NEED);
@@ -174,19 +186,32 @@ function asBuffer(body: Uint8Array | string): Buffer {
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
 }
 
-async function answerV1(
+async function answerApi(
   request: FastifyRequest,
   context: RestContext,
-  { budget, gate, limits }: RestServerOptions,
+  { budget, gate, limits, galleries }: RestServerOptions,
   facts: RequestFacts,
 ): Promise<RestAnswer> {
+  const line = {
+    id: request.id,
+    method: request.method,
+    target: request.originalUrl,
+    headers: request.raw.headers,
+  };
+  const ofGallery = galleries !== undefined && isGalleryTarget(line.target) ? galleries : undefined;
   let key: ApiKey | undefined;
   try {
-    key = await admitRest(gate, request.raw, needOf(request.method, request.originalUrl));
+    key = await admitRest(gate, request.raw, needOf(line.method, line.target));
     facts.keyId = key?.id;
   } catch (error) {
-    return refusedAnswer(error);
+    return ofGallery === undefined ? refusedAnswer(error) : unread(failureAnswer(error).answer, request.raw);
   }
+  // Who may not ask is refused before anything of the body is held.
+  const gallery =
+    ofGallery === undefined
+      ? undefined
+      : { service: ofGallery, ...admitGallery(ofGallery, context, line, key) };
+  if (gallery !== undefined && "answer" in gallery) return unread(gallery.answer, request.raw);
   const left = new AbortController();
   const leave = () => left.abort(new StatusError("CANCELLED", "The client has left."));
   const { socket, headers } = request.raw;
@@ -207,22 +232,28 @@ async function answerV1(
       : new Uint8Array(0);
     receivedMs = performance.now();
     facts.bytesIn = body.length;
-    return await answerRest(context, {
-      id: request.id,
-      method: request.method,
-      target: request.originalUrl,
-      headers,
-      key,
-      trace: facts.trace,
-      body,
-      memory,
-      signal: left.signal,
-    });
+    const whole = { ...line, key, trace: facts.trace, body, memory, signal: left.signal };
+    if (gallery !== undefined) return await answerGallery(gallery.service, context, gallery.admitted, whole);
+    const answerRequest = isV2(line.target) ? answerV2 : answerRest;
+    return await answerRequest(context, whole);
   } catch (error) {
-    return refusal(error);
+    return gallery === undefined ? refusal(error) : refusedBody(error);
   } finally {
     socket.off("close", leave).off("end", end);
   }
+}
+
+/** An answer before a request's body was read, after which the connection is of no use. */
+function unread(answer: RestAnswer, { headers }: IncomingMessage): RestAnswer {
+  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+  return hasBody ? { ...answer, headers: { ...answer.headers, connection: "close" } } : answer;
+}
+
+/** The same for a request to a gallery. */
+function refusedBody(error: unknown): RestAnswer {
+  if (error instanceof BodyTooLarge) return tooLargeAnswer(error.message);
+  const { answer } = failureAnswer(error);
+  return { ...answer, headers: { ...answer.headers, connection: "close" } };
 }
 
 /** The answer for a body that is too large or cut off. */

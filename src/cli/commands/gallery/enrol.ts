@@ -1,16 +1,20 @@
 /** @file `faceid gallery create`, `enrol` and `add`: people and their faces go into a gallery. */
+
 import { Command, Option } from "commander";
 import { FaceError } from "../../../base/errors.ts";
+import { checkTarget } from "../../../base/files.ts";
+import { isLoss, leftOutText } from "../../../data/left-out.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../../faces/choose.ts";
+import { isServerAddress } from "../../../gallery/database.ts";
 import type { Consent } from "../../../gallery/people.ts";
+import { createGallery } from "../../../jobs/gallery.ts";
 import {
-  createGallery,
   type EnrolledPhoto,
   type EnrolOptions,
   type EnrolSummary,
   enrolFolder,
   enrolPhotos,
-} from "../../../jobs/gallery.ts";
+} from "../../../jobs/gallery-enrol.ts";
 import { type GalleryFlags, type JobContext, jobContext, plural, print } from "./common.ts";
 
 interface EnrolFlags extends GalleryFlags {
@@ -18,7 +22,7 @@ interface EnrolFlags extends GalleryFlags {
   readonly strict?: true;
   readonly keepPhotos?: true;
   readonly consent?: string;
-  readonly consentGiven?: string;
+  readonly consentGiven?: Date;
   readonly expires?: Date;
 }
 
@@ -26,6 +30,7 @@ const MODEL_HELP = "a model pack or an exported model's folder (default: the gal
 
 async function create(flags: GalleryFlags): Promise<void> {
   using context = jobContext(flags);
+  if (!isServerAddress(flags.gallery)) await checkTarget(flags.gallery, "folder");
   await using opened = await createGallery(context.options);
   const { gallery } = opened;
   const { name, address, model } = gallery;
@@ -57,7 +62,7 @@ function enrolOptions(
     keepPhotos,
     ...(consent === undefined
       ? {}
-      : { consent: { given: consentGiven ?? new Date().toISOString(), how: consent } }),
+      : { consent: { given: (consentGiven ?? new Date()).toISOString(), how: consent } }),
     ...(expires === undefined ? {} : { expiresAt: expires }),
     signal: options.signal,
     onPhoto: (photo: EnrolledPhoto, done, total) => {
@@ -67,11 +72,18 @@ function enrolOptions(
   };
 }
 
-function summaryText({ people, enrolled, known, leftOut, resemblances }: EnrolSummary): string {
+function summaryText(summary: EnrolSummary): string {
+  const { people, enrolled, known, leftOut, unused, remarks, resemblances, unlike } = summary;
   return [
     `${plural(enrolled, "photograph")} of ${plural(people, "person", "people")} enrolled`,
     ...(known === 0 ? [] : [`${known} were in the gallery already`]),
     ...(leftOut.length === 0 ? [] : [`${leftOut.length} left out, as said above`]),
+    ...unused.filter(isLoss).map((each) => `left out: ${leftOutText(each)}`),
+    ...remarks.map((remark) => `warning: ${remark}`),
+    ...unlike.map(
+      ({ image, person, similarity, closest, threshold }) =>
+        `warning: ${image} does not look like the other photographs of ${person} (similarity ${similarity.toFixed(3)} to ${closest ?? "the nearest"}, one person has ${threshold.toFixed(3)} or more): two people under one name, or a wrong name`,
+    ),
     ...resemblances.map(
       ({ image, person, resembles }) =>
         `warning: ${image} of ${person} looks like ${resembles.person} (similarity ${resembles.similarity.toFixed(3)}): one person under two names, or a wrong name`,
@@ -79,9 +91,9 @@ function summaryText({ people, enrolled, known, leftOut, resemblances }: EnrolSu
   ].join("\n");
 }
 
-function summaryObject({ leftOut, resemblances, ...counts }: EnrolSummary): object {
+function summaryObject({ leftOut, resemblances, ...rest }: EnrolSummary): object {
   return {
-    ...counts,
+    ...rest,
     leftOut: leftOut.map(({ image, person, error: { code, message } }) => ({
       image,
       person,
@@ -98,6 +110,7 @@ async function enrol(folder: string, flags: EnrolFlags): Promise<void> {
   const summary = await enrolFolder(opened, folder, options);
   context.line[Symbol.dispose]();
   print(flags, summaryObject(summary), () => summaryText(summary));
+  failWithNothing(summary);
 }
 
 async function add(name: string, photos: readonly string[], flags: EnrolFlags): Promise<void> {
@@ -107,20 +120,41 @@ async function add(name: string, photos: readonly string[], flags: EnrolFlags): 
   const summary = await enrolPhotos(opened, name, photos, options);
   context.line[Symbol.dispose]();
   print(flags, summaryObject(summary), () => summaryText(summary));
-  // A script must notice that nothing of what it gave is in the gallery.
-  if (summary.enrolled + summary.known === 0) process.exitCode = summary.leftOut[0]?.error.exitCode ?? 0;
+  failWithNothing(summary);
 }
 
-function parseDate(text: string): Date {
+/** A script must notice that nothing of what it gave is in the gallery. */
+function failWithNothing({ enrolled, known, leftOut }: EnrolSummary): void {
+  if (enrolled + known === 0) process.exitCode = leftOut[0]?.error.exitCode ?? 0;
+}
+
+/** A day that the calendar has; Date takes 31 February for 3 March. */
+function isDay(text: string): boolean {
+  const day = /^\d{4}-\d{2}-\d{2}/.exec(text)?.[0];
+  const date = new Date(`${day}T00:00:00Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day!);
+}
+
+/** Today begins earlier in the east than the day of a date without a time. */
+const DAY_MS = 86_400_000;
+
+/** Reads a date or a time of a flag, which lies in the future or not. */
+const parseDate = (flag: string, isFuture: boolean) => (text: string) => {
   const date = new Date(text);
-  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(date.getTime())) return date;
-  throw new FaceError(
-    "CONFIG_INVALID",
-    `--expires: got ${JSON.stringify(text)}, expected a date such as 2030-12-31`,
-  );
-}
+  if (!isDay(text) || Number.isNaN(date.getTime())) {
+    const wanted = `expected a date such as ${isFuture ? "2030-12-31" : "2026-11-30"}`;
+    throw new FaceError("CONFIG_INVALID", `${flag}: got ${JSON.stringify(text)}, ${wanted}`);
+  }
+  if (date.getTime() > Date.now() + (isFuture ? 0 : DAY_MS) === isFuture) return date;
+  throw new FaceError("CONFIG_INVALID", `${flag}: ${text} lies in the ${isFuture ? "past" : "future"}`, {
+    hint: isFuture
+      ? "give the day from which on the person is no longer found"
+      : "give the day when they agreed",
+  });
+};
 
-function addEnrolOptions(command: Command): Command {
+/** @param who whom consent and expiry are said of. */
+function addEnrolOptions(command: Command, who: string): Command {
   return command
     .option("--model <name|folder>", MODEL_HELP)
     .addOption(
@@ -130,9 +164,9 @@ function addEnrolOptions(command: Command): Command {
     )
     .option("--strict", "leave out faces that are small, blurred, turned away or cut off")
     .option("--keep-photos", "keep the photographs too, so that another model can read them")
-    .option("--consent <how>", "how new people agreed, such as a signed form")
-    .option("--consent-given <date>", "when they did (default now)")
-    .option("--expires <date>", "until when new people may be found", parseDate);
+    .option("--consent <how>", `how ${who} agreed, such as a signed form`)
+    .option("--consent-given <date>", "when they did (default now)", parseDate("--consent-given", false))
+    .option("--expires <date>", `from when on ${who} is no longer found`, parseDate("--expires", true));
 }
 
 export function enrolCommands(): Command[] {
@@ -146,12 +180,14 @@ export function enrolCommands(): Command[] {
         .alias("enroll")
         .description("enrol a folder of people, one folder each")
         .argument("<folder>", "the folder"),
+      "each new person",
     ).action(enrol),
     addEnrolOptions(
       new Command("add")
         .description("enrol photographs of one person")
         .argument("<name>", "the person")
         .argument("<photos...>", "photographs"),
+      "the person",
     ).action(add),
   ];
 }

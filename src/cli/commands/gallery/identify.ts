@@ -29,6 +29,7 @@ function facesText(faces: readonly IdentifiedFace[]): string {
   const { threshold, fpir, extrapolated } = first;
   return [
     ...faces.map(faceText),
+    ...(first.candidates.length === 0 ? ["warning: the gallery has nobody to compare with"] : []),
     `threshold ${threshold.toFixed(3)}: ${percent(fpir.estimate)} of strangers would be named (95 %: ${percent(fpir.low)} to ${percent(fpir.high)})`,
     ...(extrapolated
       ? [

@@ -7,7 +7,8 @@ import { FaceError } from "../../../base/errors.ts";
 import { writeError } from "../../../base/files.ts";
 import type { Gallery } from "../../../gallery/gallery.ts";
 import { reindexGallery } from "../../../jobs/gallery.ts";
-import { exportLines, importGallery } from "../../../jobs/gallery-file.ts";
+import { type ExportSummary, exportLines } from "../../../jobs/gallery-file.ts";
+import { importGallery } from "../../../jobs/gallery-import.ts";
 import { checkVariables, type GalleryFlags, jobContext, plural, print, withGallery } from "./common.ts";
 
 interface ExportFlags extends GalleryFlags {
@@ -16,41 +17,52 @@ interface ExportFlags extends GalleryFlags {
 }
 
 /** Writes lines beside the file and renames them into place, so that a stopped export leaves no half. */
-async function writeLines(path: string, lines: AsyncIterable<string>): Promise<number> {
+async function writeLines(
+  path: string,
+  lines: AsyncGenerator<string, ExportSummary>,
+): Promise<ExportSummary> {
   const temporary = `${path}.${process.pid}.tmp`;
-  let count = 0;
+  let summary: ExportSummary | undefined;
   async function* text() {
-    for await (const line of lines) {
-      count++;
-      yield `${line}\n`;
+    for (let next = await lines.next(); ; next = await lines.next()) {
+      if (next.done === true) {
+        summary = next.value;
+        return;
+      }
+      yield `${next.value}\n`;
     }
   }
   try {
     await pipeline(text, createWriteStream(temporary, { mode: 0o600 }));
     await rename(temporary, path);
-    return count;
+    return summary!;
   } catch (error) {
     await rm(temporary, { force: true });
     throw writeError(path, error);
   }
 }
 
+const counted = ({ people, faces }: ExportSummary) =>
+  `${plural(people, "person", "people")} with ${plural(faces, "face")}`;
+
 async function exportGallery({ output, person, ...flags }: ExportFlags): Promise<void> {
   if (existsSync(output)) {
     throw new FaceError("CONFIG_INVALID", `--output: ${output} exists already`, { hint: "name a new file" });
   }
   const work = (gallery: Gallery) => writeLines(output, exportLines(gallery, person));
-  const people = (await withGallery(flags, work)) - 1;
-  print(flags, { output, people }, () => `${plural(people, "person", "people")} written to ${output}`);
+  const counts = await withGallery(flags, work);
+  print(flags, { output, ...counts }, () => `${counted(counts)} written to ${output}`);
 }
 
 async function importFile(file: string, flags: GalleryFlags): Promise<void> {
   checkVariables();
-  const { people, faces } = await importGallery(flags.gallery, file, { name: flags.galleryName });
+  const summary = await importGallery(flags.gallery, file, { name: flags.galleryName });
+  const { people, added, changed, unchanged, faces } = summary;
   print(
     flags,
-    { people, faces },
-    () => `${plural(people, "person", "people")} and ${plural(faces, "face")} added`,
+    summary,
+    () =>
+      `${plural(people, "person", "people")} read: ${added} new, ${changed} with new faces, ${unchanged} unchanged; ${plural(faces, "face")} added`,
   );
 }
 

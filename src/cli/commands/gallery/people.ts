@@ -30,7 +30,11 @@ function personText(person: Person, faces: Awaited<ReturnType<Gallery["faces"]["
     `  id       ${id}`,
     `  since    ${dayOf(createdAt)}`,
     `  consent  ${consent === null ? "not recorded" : `${consent.how}, ${consent.given}`}`,
-    ...(expiresAt === null ? [] : [`  expires  ${dayOf(expiresAt)}`]),
+    ...(expiresAt === null
+      ? []
+      : [
+          `  expires  ${dayOf(expiresAt)}${expiresAt.getTime() <= Date.now() ? ", so no search finds the person" : ""}`,
+        ]),
     ...(Object.keys(notes).length === 0 ? [] : [`  notes    ${JSON.stringify(notes)}`]),
     ...faces.map(
       ({ id: face, source, hasPhoto }) =>
