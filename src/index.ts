@@ -26,6 +26,11 @@ export type { EvaluationReport, Measured, TarAtFar } from "./evaluate/metrics.ts
 export type { MeasureProgress, OnMeasureProgress } from "./evaluate/score-pairs.ts";
 export type { ScoredPairs } from "./evaluate/scores.ts";
 export { type EvaluateOptions, evaluate, evaluateFolds, type Measurement } from "./jobs/evaluate.ts";
+export {
+  evaluateIdentification,
+  type IdentificationMeasurement,
+  type IdentificationOptions,
+} from "./jobs/identification.ts";
 export { type ReportOptions, writeReport } from "./jobs/report.ts";
 export {
   FaceModel,
@@ -104,6 +109,7 @@ export type { Consent, Person, PersonChanges } from "./gallery/people.ts";
 export type { GalleryEvent } from "./gallery/scope.ts";
 export type { Neighbour } from "./gallery/search.ts";
 export { type IdentificationRate, type SearchThreshold, searchThreshold } from "./gallery/threshold.ts";
+export { type ClusterFolderOptions, type ClusterResult, clusterFolder } from "./jobs/cluster.ts";
 export {
   createGallery,
   type GalleryJobOptions,

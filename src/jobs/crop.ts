@@ -6,22 +6,15 @@ import { framingSchema, type Framing as NamedFraming } from "../artifact/descrip
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
 import { checkTarget, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
-import { type Log, silentLog } from "../base/log.ts";
+import { silentLog } from "../base/log.ts";
 import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
 import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
 import { openPack } from "../faces/models.ts";
 import { encodePixels, WRITTEN_FORMATS, type WrittenFormat } from "../image/decode.ts";
 import { PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { Journal } from "./journal.ts";
-import {
-  eachPhoto,
-  type LeftOutFile,
-  leftOutCsv,
-  leftOutFile,
-  type OnPhotoProgress,
-  photosIn,
-  photoThreads,
-} from "./photos-in.ts";
+import type { LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
+import { eachPhoto, leftOutCsv, leftOutFile, photosIn, photoThreads } from "./photos-in.ts";
 
 /** `aligned`: by ArcFace's template; `lfw`: as faces lie in LFW's photographs; `centred`: the box enlarged as in LFW. */
 export const CROP_FRAMINGS = {
@@ -52,7 +45,7 @@ const cropsSchema = z.object({
 });
 type Crops = z.infer<typeof cropsSchema>;
 
-export interface CropOptions {
+export interface CropOptions extends PhotosJobOptions {
   /** Folder of the crops: a new or empty one, or that of an earlier run with the same settings, which is continued. */
   readonly output: string;
   /** Default `aligned`. */
@@ -63,9 +56,6 @@ export interface CropOptions {
   readonly format?: WrittenFormat | undefined;
   /** Which face is meant. Default `largest`. */
   readonly face?: FaceChoice | undefined;
-  readonly log?: Log | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: OnPhotoProgress | undefined;
 }
 
 const cropOptions = z.strictObject({

@@ -13,26 +13,14 @@ import { roundedFace } from "../faces/face.ts";
 import { openPack } from "../faces/models.ts";
 import { type PackModel, packDigest, packModelName, packModelNamed } from "../faces/packs/catalogue.ts";
 import { prepare } from "../image/settings.ts";
-import {
-  type FaceWish,
-  type MeantFace,
-  type Photograph,
-  PhotoThreads,
-} from "../serving/photos/photo-threads.ts";
+import type { FaceWish, MeantFace, Photograph } from "../serving/photos/photo-threads.ts";
+import { PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { framingOf, requireVerifier, weightsDigest } from "../verify/face-comparer.ts";
 import { openModel } from "../verify/open-model.ts";
 import { type EmbeddedPhoto, type EmbeddingFormat, formatOf, writeEmbeddings } from "./embedding-files.ts";
 import { Journal } from "./journal.ts";
-import {
-  eachPhoto,
-  type LeftOutFile,
-  leftOutCsv,
-  leftOutFile,
-  type OnPhotoProgress,
-  personOf,
-  photosIn,
-  photoThreads,
-} from "./photos-in.ts";
+import type { LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
+import { eachPhoto, leftOutCsv, leftOutFile, personOf, photosIn, photoThreads } from "./photos-in.ts";
 
 const DEFAULT_PACK = "opencv-sface";
 
@@ -43,7 +31,7 @@ export interface Shard {
   readonly count: number;
 }
 
-export interface EmbedFolderOptions {
+export interface EmbedFolderOptions extends PhotosJobOptions {
   /** The file to write, ending in .parquet, .npy or .jsonl. */
   readonly output: string;
   /** A pack's name, also with `-int8`, or a path as for `loadFaceModel`. Default: the pack `opencv-sface`. */
@@ -54,9 +42,6 @@ export interface EmbedFolderOptions {
   readonly strict?: boolean | undefined;
   /** Embeds only this part of the photographs, chosen by their paths. */
   readonly shard?: Shard | undefined;
-  readonly log?: Log | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: OnPhotoProgress | undefined;
 }
 
 const embedOptions = z.strictObject({

@@ -1,10 +1,12 @@
 /** @file `faceid evaluate`: the error rates of a checkpoint or an exported model. */
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
+import { openSetText } from "../../evaluate/open-set-text.ts";
 import { foldText, reportText } from "../../evaluate/report-text.ts";
 import { foldVerdict, verdict } from "../../evaluate/verdict.ts";
 import { evaluate, evaluateFolds } from "../../jobs/evaluate.ts";
-import { addOptions, addPairs, givenOptions } from "../options.ts";
+import { evaluateIdentification } from "../../jobs/identification.ts";
+import { addNumber, addOptions, addPairs, givenOptions } from "../options.ts";
 import { consoleLog } from "../process.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
@@ -16,6 +18,8 @@ interface Flags {
   readonly pairs?: string;
   readonly folds?: number[];
   readonly testPairs?: number;
+  readonly identification?: true;
+  readonly splits?: number;
   readonly json?: true;
 }
 
@@ -33,8 +37,21 @@ function modelOf({ checkpoint, savedModel, pack }: Flags) {
   });
 }
 
+/** Flags of the other way to measure would be ignored. */
+function checkAlone(flags: Readonly<Record<string, unknown>>): void {
+  const [name] = Object.entries(flags).find(([, value]) => value !== undefined) ?? [];
+  if (name === undefined) return;
+  const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const isPairs = name !== "splits";
+  throw new FaceError(
+    "CONFIG_INVALID",
+    isPairs ? `--identification searches people and takes no ${flag}` : `${flag} is for --identification`,
+    { hint: isPairs ? "leave out one of them" : "add --identification, or leave it out" },
+  );
+}
+
 async function run(flags: Flags & Record<string, unknown>): Promise<void> {
-  const { pairs, folds, testPairs, json, ...others } = flags;
+  const { pairs, folds, testPairs, identification, splits, json, ...others } = flags;
   const { checkpoint: _checkpoint, savedModel: _savedModel, pack: _pack, ...rest } = others;
   const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
   const { model, kind } = modelOf(flags);
@@ -44,6 +61,13 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
     log: consoleLog({ quiet: json === true }),
     onProgress: measureProgress(progress),
   };
+  if (identification === true) {
+    checkAlone({ pairs, folds, testPairs });
+    const report = await evaluateIdentification(model, { ...options, splits });
+    console.log(json === true ? JSON.stringify(report) : openSetText(report));
+    return;
+  }
+  checkAlone({ splits });
   if (pairs !== undefined) {
     const report = await evaluateFolds(model, pairs, { ...options, folds });
     console.log(
@@ -64,7 +88,14 @@ export function evaluateCommand(command: Command): Command {
     .option("--checkpoint <path>", "a run's folder or one of its .safetensors files")
     .option("--saved-model <folder>", "a version's folder of an exported model, SavedModel or ONNX")
     .option("--pack <name>", "a model pack, measured on whole photographs of all people of --dataset-path")
+    .option("--identification", "measure searches among many people instead of pairs: DIR and FPIR")
     .option("--json", "print one JSON object and nothing else on standard output");
+  addNumber(command, {
+    flag: "splits",
+    help: "with --identification: how many times people are divided anew (default 5)",
+    least: 1,
+    most: 100,
+  });
   addPairs(command, {
     pairs: "run its k-fold protocol instead of held-out people",
     testPairs: "pairs of held-out people to draw (default 4000)",

@@ -2,10 +2,8 @@
 import { float32, type Tensor } from "../../base/tensor.ts";
 import { isOp, type Node, type OpName, type ReduceOp } from "../../graph/ops.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
-import { type Lowering, NCHW, PLAIN, placeOf } from "./lowering.ts";
+import { type Lowering, NCHW, PLAIN, placeOf, type Rule } from "./lowering.ts";
 import { MICROSOFT, type NodeOptions } from "./model-builder.ts";
-
-type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
 /** An operator whose inputs broadcast and whose output has their common order of axes. */
 export function elementwise<K extends OpName>(

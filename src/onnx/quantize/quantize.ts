@@ -2,13 +2,11 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
 import { bytesOf, float32, floats, type Tensor } from "../../base/tensor.ts";
+import type { AttributeProto, GraphProto, NodeProto } from "../../proto/onnx/onnx_pb.ts";
 import {
-  type AttributeProto,
   AttributeProto_AttributeType,
   AttributeProtoSchema,
-  type GraphProto,
   ModelProtoSchema,
-  type NodeProto,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
   TensorProtoSchema,
