@@ -12,6 +12,7 @@ import { decodePixels, encodeJpeg, encodePng } from "../../image/decode.ts";
 import { resizeInto } from "../../image/resize.ts";
 import { type SavedModel, SavedModelSchema } from "../../proto/tensorflow/graph_pb.ts";
 import { writeSavedModel } from "../../savedmodel/write/write.ts";
+import { MemoryBudget } from "../memory-budget.ts";
 import { savedModelLoader } from "../repository/loader.ts";
 import { RequestMemory } from "../request-memory.ts";
 
@@ -131,6 +132,30 @@ describe("a signature of image files", () => {
       code: "IMAGE_UNREADABLE",
     });
     await expect(run(tensor("string", [1, 1], [files.a[0]!]))).rejects.toThrow("got shape [1,1]");
+    await model.close();
+  });
+
+  it("refuses 200,000 files by name, and too many images by number, before it asks for memory", async () => {
+    const model = await open();
+    const run = (a: Tensor, memory: RequestMemory) => {
+      const inputs = new Map([
+        ["a_bytes", a],
+        ["b_bytes", strings(files.b[0]!)],
+      ]);
+      return model.run("encoded", inputs, ["both"], { memory });
+    };
+    // Whoever asks this budget for more than the first MiB is refused with other words.
+    const memory = () => new RequestMemory(new MemoryBudget(1));
+    const letters = Array.from({ length: 200_000 }, () => Buffer.from("a"));
+    await expect(run(strings(...letters.slice(0, 1)), memory())).rejects.toThrow("a_bytes, file 0: neither");
+    await expect(run(tensor("string", [letters.length], letters), memory())).rejects.toMatchObject({
+      status: "INVALID_ARGUMENT",
+      message: "a_bytes, file 0: neither JPEG nor PNG",
+    });
+    const many = Array.from({ length: 1_000_000 }, () => files.a[0]!);
+    await expect(run(tensor("string", [many.length], many), memory())).rejects.toThrow(
+      "1000000 images take 288000000 bytes at the size of the model",
+    );
     await model.close();
   });
 

@@ -36,13 +36,15 @@ export function misfitText({ inputs }: Signature, shapes: Shapes): string {
 }
 
 const REFUSED = "The model cannot run on these inputs";
+/** Colours of a terminal and other control characters; spaces stand for ends of lines. */
+const CONTROL = /\p{Cc}\[[0-9;]*m|(?!\s)\p{Cc}/gu;
 /** A place in the runtime's sources. */
 const SOURCE_PLACE = /\.(?:cc|cpp|cu|h|hpp):\d+/;
 
 /** What the runtime says of inputs that it refuses, without names of nodes and places in its sources. */
 export function refusalText(message: string): string {
   const [, status = message] = /Status Message: (.*)/s.exec(message) ?? [];
-  const text = status.replaceAll(/\s+/g, " ").trim();
+  const text = status.replaceAll(CONTROL, "").replaceAll(/\s+/g, " ").trim();
   return text === "" || SOURCE_PLACE.test(text) || /\bnode\b|Name:'/.test(text)
     ? `${REFUSED}.`
     : `${REFUSED}: ${text}`;
