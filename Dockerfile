@@ -12,6 +12,8 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
+COPY web web
+COPY scripts/web.ts scripts/
 RUN npm run build -- --declaration false --sourceMap false
 
 # Production dependencies. Without its install script ONNX Runtime supports the CPU only.

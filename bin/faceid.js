@@ -9,6 +9,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
   console.error("  install a newer one from https://nodejs.org, or by nvm: nvm install 22");
   process.exitCode = 12;
 } else if (existsSync(main)) {
+  // Until the command is loaded, which replaces these.
+  process.once("SIGINT", () => process.exit(130));
+  process.once("SIGTERM", () => process.exit(143));
   const { run } = await import(main.href);
   await run(process.argv);
 } else {

@@ -42,6 +42,12 @@ export {
 
 // Whole photographs
 
+export type { FaceChoice } from "./faces/choose.ts";
+export type { Precision } from "./faces/precision.ts";
+export type { WrittenFormat } from "./image/decode.ts";
+export { type CropFraming, type CropOptions, type CropResult, cropFaces } from "./jobs/crop.ts";
+export { type EmbedFolderOptions, type EmbedResult, embedFolder, type Shard } from "./jobs/embed.ts";
+export type { LeftOutFile, OnPhotoProgress } from "./jobs/photos-in.ts";
 export { type LoadFaceModelOptions, loadFaceModel } from "./verify/load-face-model.ts";
 export {
   type PhotoDecision,
@@ -68,6 +74,27 @@ export { type Models, models } from "./faces/models.ts";
 export type { Pack, PackFile, PackRole } from "./faces/packs/catalogue.ts";
 export type { OnPackProgress, PackProgress } from "./faces/packs/fetch.ts";
 export type { AddPackOptions, OpenPackOptions, PackStatus } from "./faces/packs/store.ts";
+
+// Galleries on a server, and the page
+
+export {
+  GalleryClient,
+  type GalleryClientOptions,
+  type MatchOptions,
+  type PhotoContent,
+  type RepeatableOptions,
+  type ServedEnrolment,
+  type ServedEvent,
+  type ServedFace,
+  type ServedGallery,
+  type ServedIdentification,
+  type ServedPerson,
+  type ServedPersonFields,
+  type ServedVerification,
+  ServiceError,
+  type ServiceFacts,
+} from "./client/gallery-client.ts";
+export { type AppOptions, app, type RunningApp } from "./jobs/app.ts";
 
 // Galleries: who is this?
 

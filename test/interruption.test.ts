@@ -1,6 +1,6 @@
 /** @file What a run leaves behind when it is stopped by a signal, or when the disk is full, by the real command. */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { readCheckpoint } from "../src/train/checkpoint.ts";
@@ -9,6 +9,9 @@ import { TINY_FLAGS, temporaryFolder } from "./support/tiny-run.ts";
 const ROOT = join(import.meta.dirname, "..");
 const BIN = join(ROOT, "bin/faceid.js");
 const work = temporaryFolder("interruption");
+
+/** 128 and the signal's number. */
+const EXIT = { SIGINT: 130, SIGTERM: 143 } as const;
 
 interface Ended {
   readonly code: number | null;
@@ -54,7 +57,7 @@ describe.skipIf(process.platform === "win32")("a signal to faceid train", () => 
       const run = `run-${signal}`;
       const train = ["train", ...TINY_FLAGS, "--epochs", "500", "--output", run, "--no-export"];
       const stopped = await faceid(train, { signal, moment: "epoch 1/500" });
-      expect(stopped.code).toBe(130);
+      expect(stopped.code).toBe(EXIT[signal]);
       expect(stopped.stdout + stopped.stderr).toContain(`--resume ${run}`);
       const { progress } = await readCheckpoint(join(work, run, "last.safetensors"));
       expect(progress.step).toBeGreaterThan(3);
@@ -96,7 +99,100 @@ describe.skipIf(process.platform === "win32")("a second signal to faceid train",
     const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
     expect(output).not.toContain("terminate called");
     expect(output).not.toContain("go on with");
-    expect(code).toBe(130);
+    expect(output).toContain("no checkpoint was written yet; start the same command again");
+    expect(code).toBe(EXIT[signal]);
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a signal in another phase", () => {
+  const MODEL = join(ROOT, "models/lfw-best/1");
+  const large = [
+    "--id-to",
+    "199",
+    "--validation-pairs",
+    "4000",
+    "--batch-size",
+    "16",
+    "--dataset-size",
+    "16",
+  ];
+  const train = ["train", ...TINY_FLAGS, ...large, "--epochs", "1", "--no-export"];
+  const measure = ["--dataset", "synthetic", "--id-to", "199"];
+  const nothing = "what was not finished is not written";
+
+  it.each([
+    ["SIGINT", "found", [...train, "--output", "listed"], "no checkpoint was written yet"],
+    ["SIGTERM", "epochs of", [...train, "--output", "begun"], "no checkpoint was written yet"],
+    ["SIGINT", "measuring", [...train, "--output", "trained"], "--resume trained"],
+    ["SIGTERM", "measuring", ["evaluate", "--saved-model", MODEL, ...measure], nothing],
+    ["SIGINT", "measuring", ["report", MODEL, ...measure, "--output", "none.html"], nothing],
+    ["SIGTERM", "taking version 1", ["convert", join(MODEL, ".."), "--onnx", "none/model.onnx"], nothing],
+  ] as const)("%s after %j: %j", async (signal, moment, args, kept) => {
+    const cwd = mkdtempSync(join(work, "phase-"));
+    const { code, stderr } = await faceid(args, { cwd, signal, moment });
+    expect(code).toBe(EXIT[signal]);
+    expect(stderr).toMatch(
+      new RegExp(`^error: stopped by ${signal === "SIGINT" ? "Ctrl-C" : signal}; `, "m"),
+    );
+    expect(stderr).toContain(kept);
+    const left = readdirSync(cwd, { recursive: true }).map(String);
+    expect(left.filter((name) => /tmp$|^none/.test(name))).toEqual([]);
+    expect(left.some((name) => name.endsWith("last.safetensors"))).toBe(kept.startsWith("--resume"));
+  });
+
+  it("ends a validation, and the run goes on with it", async () => {
+    const run = ["--output", "validated", "--progress", "json"];
+    const stopped = await faceid([...train, ...run], { signal: "SIGTERM", moment: '"kind":"step"' });
+    expect(stopped.code).toBe(143);
+    expect(stopped.stderr).toMatch(
+      /stopped in the validation after epoch 1; the state is in .*last\.safetensors/,
+    );
+    const { progress } = await readCheckpoint(join(work, "validated", "last.safetensors"));
+    expect([progress.step, progress.epoch]).toEqual([1, 0]);
+    const resumed = await faceid(["train", "--resume", "validated", "--no-export", "--progress", "plain"]);
+    expect(resumed.stderr).toContain("epoch 1/1");
+    expect(resumed.code).toBe(0);
+  });
+});
+
+const FOREIGN = join(ROOT, "docs/images");
+describe.skipIf(process.platform !== "linux")("a place that can never be written", () => {
+  it.each([
+    ["train", ...TINY_FLAGS, "--saved-model-path", "/proc/x"],
+    ["train", ...TINY_FLAGS, "--no-export", "--output", "/proc/x"],
+    ["train", ...TINY_FLAGS, "--no-export", "--tensorboard", "/proc/x"],
+    ["convert", join(ROOT, "models/lfw-best"), "--onnx", "/proc/x/model.onnx"],
+    ["convert", join(ROOT, "models/lfw-best"), "--saved-model", "/proc/x/1"],
+    ["quantize", join(ROOT, "models/lfw-best"), "--images", FOREIGN, "--output", "/proc/x/1"],
+    ["export", "--checkpoint", "none", "--saved-model-path", "/proc/x"],
+    ["export", "--checkpoint", "none", "--onnx", "/proc/x.onnx"],
+    ["crop", FOREIGN, "--output", "/proc/x"],
+    ["embed", FOREIGN, "--output", "/proc/x.npy"],
+    ["report", join(ROOT, "models/lfw-best"), "--output", "/proc/x.html"],
+    ["summary", "--output", "/proc/x/s.svg"],
+    ["quickstart", "--output", "/proc/x"],
+    ["dataset", "preview", "--dataset", "synthetic", "--output", "/proc/x.png"],
+    ["dataset", "pairs", "--dataset", "synthetic", "--output", "/proc/x.txt"],
+    ["dataset", "synthesize", "--output", "/proc/x"],
+    ["dataset", "download", "lfw", "--output", "/proc/x"],
+    ["gallery", "create", "--gallery", "/proc/x"],
+  ])("is refused before any work: faceid %s", async (...args) => {
+    const { code, stderr } = await faceid(args);
+    expect(stderr).toMatch(
+      /^error: cannot write \/proc\/\S+: the file system there takes no (files|folders)\n {2}choose another place$/m,
+    );
+    expect(stderr).not.toMatch(/measuring|fetching|people/);
+    expect(code).toBe(3);
+  });
+
+  it("holds no model packs", async () => {
+    const env = { ...process.env, FACEID_MODELS_DIR: "/proc/x", FACEID_OFFLINE: "" };
+    const { status, stderr } = spawnSync(process.execPath, [BIN, "models", "add", "opencv-sface"], {
+      env,
+      encoding: "utf8",
+    });
+    expect(stderr).toMatch(/the file system there takes no folders\n {2}set FACEID_MODELS_DIR/);
+    expect(status).toBe(3);
   });
 });
 

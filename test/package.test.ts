@@ -49,6 +49,7 @@ beforeAll(async () => {
   cpSync(ROOT, checkout, { recursive: true, filter: (path) => !MADE.has(basename(path)) });
   symlinkSync(join(ROOT, "node_modules"), join(checkout, "node_modules"), "junction");
   await run(process.execPath, [TSC, "-p", "tsconfig.build.json"], { cwd: checkout });
+  await run(process.execPath, ["--import", "tsx", "scripts/web.ts"], { cwd: checkout });
   const { stdout } = await npm(["pack", "--json", "--pack-destination", work], checkout);
   packed = (JSON.parse(stdout) as [Packed])[0];
   mkdirSync(installed, { recursive: true });
@@ -66,12 +67,14 @@ describe("the package", () => {
       /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
       /^bin\/faceid\.js$/,
       /^dist\/.+\.(js|d\.ts)$/,
+      /^dist\/web\/(index\.html|app\.(js|css)|icon\.svg)$/,
       /^docs\/(notes\/)?[\w-]+\.md$/,
       /^examples\/[\w-]+\.js$/,
       /^proto\/.+\.proto$/,
     ];
     expect(paths().filter((path) => !wanted.some((pattern) => pattern.test(path)))).toEqual([]);
     expect(paths().filter((path) => path.includes(".test."))).toEqual([]);
+    expect(paths()).toContain("dist/web/index.html");
     const top = new Set(paths().map((path) => path.split("/")[0]));
     expect([...top].toSorted()).toEqual([
       "CHANGELOG.md",

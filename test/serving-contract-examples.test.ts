@@ -11,7 +11,8 @@ import {
   PredictionService,
   RegressionRequestSchema,
 } from "../src/proto/tensorflow_serving/prediction_service_pb.ts";
-import { classesOf, classify } from "../src/serving/classify.ts";
+import { classesOf } from "../src/serving/classifications.ts";
+import { classify } from "../src/serving/classify.ts";
 import { regress } from "../src/serving/regress.ts";
 import { savedModelLoader } from "../src/serving/repository/loader.ts";
 import { singleModelConfig } from "../src/serving/repository/model-config.ts";

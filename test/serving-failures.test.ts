@@ -218,7 +218,7 @@ describe.skipIf(process.platform === "win32")("a signal to faceid serve", () => 
     const exit = server.stop("SIGTERM");
     await server.until("finishing the requests in progress");
     void server.stop("SIGTERM");
-    expect(await exit).toBe(130);
+    expect(await exit).toBe(143);
     expect(await lost).toBe("lost");
   });
 });

@@ -1,6 +1,7 @@
 /** @file Models come, change and go while the real command serves them: ports, configuration, labels, broken versions. */
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { connect as http2Connect } from "node:http2";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -144,7 +145,7 @@ describe("faceid serve", () => {
     const { answer } = await slowRequest(server, 100_000);
     void server.stop("SIGTERM");
     await server.until("finishing the requests in progress");
-    expect(await server.stop("SIGTERM")).toBe(130);
+    expect(await server.stop("SIGTERM")).toBe(143);
     await expect(answer).rejects.toThrow();
   });
 
@@ -302,5 +303,43 @@ describe("faceid serve", () => {
     await publish("retry", 1);
     await server.until("Exporting HTTP/REST API");
     expect(await predict(server, "retry")).toMatchObject({ status: 200 });
+  });
+});
+
+describe("settings of connections and of the end", () => {
+  beforeAll(() => publish("settled", 1));
+  const settled = () => ["--model_name=settled", `--model_base_path=${base("settled")}`, ...QUICK];
+
+  it("with a shutdown delay, fails probes after SIGTERM while requests are still answered, then ends", async () => {
+    const server = await serve([...settled(), "--shutdown_delay_in_ms=6000"]);
+    expect((await get(server, "/readyz")).status).toBe(200);
+    const code = server.stop("SIGTERM");
+    while ((await get(server, "/readyz")).status !== 503) await delay(20);
+    expect((await predict(server, "settled")).status).toBe(200);
+    expect((await get(server, "/healthz")).status).toBe(200);
+    expect(await code).toBe(0);
+    expect(await isOpen(server.restPort)).toBe(false);
+  });
+
+  it("says how long an idle REST connection stays open, and closes it then", async () => {
+    await using server = await serve([...settled(), "--rest_api_keep_alive_in_ms=1000"]);
+    const socket = connect(server.restPort, "127.0.0.1");
+    socket.write("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    const [first] = (await once(socket, "data")) as [Buffer];
+    expect(first.toString()).toMatch(/^keep-alive: timeout=1\r$/im);
+    socket.resume();
+    await once(socket, "end");
+  });
+
+  it("closes a gRPC connection on which nothing is asked, as grpc-js' settings say", async () => {
+    await using server = await serve([
+      ...settled(),
+      "--grpc_channel_arguments=grpc.max_connection_idle_ms=500,grpc.keepalive_time_ms=1000",
+    ]);
+    const session = http2Connect(`http://127.0.0.1:${server.grpcPort}`);
+    const pinged = once(session, "ping");
+    const [[code]] = await Promise.all([once(session, "goaway"), once(session, "close")]);
+    expect(code).toBe(0);
+    pinged.catch(() => undefined);
   });
 });

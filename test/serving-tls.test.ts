@@ -1,6 +1,6 @@
 /** @file One certificate for both ports, by the real command; client certificates where they are asked for. */
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import { join } from "node:path";
@@ -120,6 +120,43 @@ describe.skipIf(!canRun)("--ssl_config_file", () => {
     expect(await predict(closed.grpcPort, secure(client))).toEqual([3]);
     await expect(predict(closed.grpcPort, secure())).rejects.toMatchObject({ code: 14 });
     await expect(predict(closed.grpcPort, secure(forged))).rejects.toMatchObject({ code: 14 });
+  });
+
+  it("takes a renewed certificate without a restart, and keeps the one before where the file is broken", async () => {
+    const [first, second] = await Promise.all([authority(work, "first"), authority(work, "second")]);
+    const file = configFile("renewed", await first.sign("before"));
+    const model = ["--model_name=half", `--model_base_path=${join(work, "models")}`];
+    const server = await serve([...model, `--ssl_config_file=${file}`]);
+    const answers = async (trusted: string) => {
+      const rest = await post({ port: server.restPort, ca: trusted }).catch(() => undefined);
+      const grpc = await predict(server.grpcPort, credentials.createSsl(Buffer.from(trusted))).catch(
+        () => undefined,
+      );
+      return [rest, grpc];
+    };
+    expect(await answers(first.cert)).toEqual([ANSWER, [3]]);
+    writeFileSync(file, "server_key: broken");
+    await server.until("the changed certificates cannot be used");
+    expect(await answers(first.cert)).toEqual([ANSWER, [3]]);
+    renameSync(configFile("next", await second.sign("after")), file);
+    await server.until("the certificates were read again");
+    expect(await answers(second.cert)).toEqual([ANSWER, [3]]);
+    expect(await answers(first.cert)).toEqual([undefined, undefined]);
+    renameSync(
+      configFile("verifying", await second.sign("later"), `custom_ca: ${quoted(ca)}\nclient_verify: true\n`),
+      file,
+    );
+    await server.until("client_verify has changed, which needs a restart");
+    expect(await answers(second.cert)).toEqual([ANSWER, [3]]);
+    expect(await server.stop()).toBe(0);
+  });
+
+  it("refuses client_verify without an authority, with a sentence", async () => {
+    const model = ["--model_name=half", `--model_base_path=${join(work, "models")}`];
+    const file = configFile("alone", client, "client_verify: true\n");
+    await expect(serve([...model, `--ssl_config_file=${file}`])).rejects.toThrow(
+      /has client_verify without custom_ca\n {2}name the authority/,
+    );
   });
 
   it("refuses files that hold no certificate, before any port opens", async () => {

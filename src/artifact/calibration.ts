@@ -122,3 +122,12 @@ export function usualFar(record: CalibrationRecord | undefined): number | undefi
   const fars = record?.operatingPoints.map(({ far }) => far) ?? [];
   return fars.length === 0 ? undefined : Math.max(USUAL_FAR, Math.min(...fars));
 }
+
+/** The operating points of a record with their rates as answers give them. */
+export const calibrationPoints = ({ operatingPoints }: CalibrationRecord) =>
+  operatingPoints.map(({ far, threshold, measuredFar, measuredTar }) => ({
+    far,
+    threshold: roundedScore(threshold),
+    measuredFar: falseAcceptRateOf(measuredFar.value, measuredFar.interval),
+    measuredTar: falseAcceptRateOf(measuredTar.value, measuredTar.interval),
+  }));

@@ -101,6 +101,11 @@ const ZIPPED: readonly (readonly [name: RegExp, kind: OtherFile])[] = [
   [/\.npy/, invalid("a NumPy archive (.npz)", EXPORT_ONNX)],
   [/saved_model\.pb|\.onnx/, invalid("a zip archive of a model", UNPACK)],
 ];
+/** What it is by its own name, where those of its files say nothing. */
+const BY_ENDING: readonly (readonly [ending: RegExp, kind: OtherFile])[] = [
+  [/\.keras$/i, KERAS_ZIP],
+  [/\.pth?$|\.ckpt$|\.bin$/i, PYTORCH],
+];
 /** Of a zip archive, the end is read, which lists its files. */
 const ZIP_DIRECTORY_BYTES = 65_536;
 const HEAD_BYTES = 512;
@@ -110,10 +115,11 @@ async function bytesAt(file: FileHandle, start: number, length: number): Promise
   return buffer.subarray(0, bytesRead);
 }
 
-async function zipKind(file: FileHandle, size: number): Promise<OtherFile> {
+async function zipKind(file: FileHandle, size: number, path: string): Promise<OtherFile> {
   const end = await bytesAt(file, Math.max(0, size - ZIP_DIRECTORY_BYTES), ZIP_DIRECTORY_BYTES);
   const names = end.toString("latin1");
-  return ZIPPED.find(([name]) => name.test(names))?.[1] ?? invalid("a zip archive", UNPACK);
+  const known = ZIPPED.find(([name]) => name.test(names)) ?? BY_ENDING.find(([ending]) => ending.test(path));
+  return known?.[1] ?? invalid("a zip archive", UNPACK);
 }
 
 /** A field of a protocol buffer, its content left out. */
@@ -180,7 +186,7 @@ export async function recognise(path: string): Promise<ModelFormat | OtherFile |
   try {
     if (size === 0) return invalid("empty", "copy it again");
     const start = (await bytesAt(file, 0, HEAD_BYTES)).toString("latin1");
-    if (start.startsWith("PK\x03\x04")) return await zipKind(file, size);
+    if (start.startsWith("PK\x03\x04")) return await zipKind(file, size, path);
     const known = STARTS.find(([at, mark]) =>
       typeof mark === "string" ? start.startsWith(mark, at) : mark.test(start),
     );

@@ -1,4 +1,5 @@
 /** @file The signatures of an exported model, with the names of their tensors. */
+import { float32, type Shape, type TensorMap } from "../base/tensor.ts";
 
 /** The signature that TensorFlow Serving runs when a request names none. */
 export const DEFAULT_SIGNATURE = "serving_default";
@@ -29,3 +30,15 @@ export const VERIFY_ENCODED = {
   verification: "verification_bytes",
   classifier: "classifier",
 } as const;
+
+/** The two inputs of a signature that compares, both of one shape. */
+export const pairInputs = (
+  { anchor, verification }: { readonly anchor: string; readonly verification: string },
+  shape: Shape,
+  anchors: Float32Array,
+  verifications: Float32Array,
+): TensorMap =>
+  new Map([
+    [anchor, float32(shape, anchors)],
+    [verification, float32(shape, verifications)],
+  ]);

@@ -25,11 +25,15 @@ export const given = {
 
 const MOST_SHOWN = 60;
 
+/** An API key, which no message repeats. */
+const API_KEY = /\bfid_[\w-]+/g;
+
 /** A value as an error shows it. */
 function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
-  const text = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? String(value));
+  const plain = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? String(value));
+  const text = plain.replaceAll(API_KEY, "fid_…");
   return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
 }
 

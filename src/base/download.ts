@@ -1,9 +1,9 @@
 /** @file Downloads a large file over HTTP, resumes after interruptions, and checks length and checksum. */
-import { type FileHandle, mkdir, open, readFile, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { type FileHandle, open, readFile, rm, stat, statfs, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FaceError, messageOf } from "./errors.ts";
-import { renameWhenFree, sha256OfFile, writeError } from "./files.ts";
+import { makeFolder, renameWhenFree, sha256OfFile, writeError } from "./files.ts";
 
 /** Progress in bytes; `total` is undefined when the server does not send it. */
 export interface DownloadProgress {
@@ -68,7 +68,7 @@ class Download {
 
   async run(): Promise<void> {
     const { attempts = 5, retryDelayMs = 1000, signal, url } = this.#options;
-    await this.#writing(() => mkdir(dirname(this.#part), { recursive: true }));
+    await this.#writing(() => makeFolder(dirname(this.#part)));
     for (let vain = 0; ; ) {
       const before = this.#received;
       try {

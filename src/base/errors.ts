@@ -13,7 +13,9 @@ export type CanonicalStatus =
   | "INTERNAL"
   | "UNAVAILABLE"
   | "DATA_LOSS"
-  | "DEADLINE_EXCEEDED";
+  | "DEADLINE_EXCEEDED"
+  | "PERMISSION_DENIED"
+  | "UNAUTHENTICATED";
 
 interface ErrorKind {
   /** What a server answers when this reaches it. */
@@ -83,6 +85,12 @@ export const ERRORS = {
   ),
   SERVER_UNREACHABLE: kind("UNAVAILABLE", 9, "No server answers at the address."),
   SERVER_ERROR: kind("UNAVAILABLE", 9, "The server answered with an error."),
+  UNAUTHENTICATED: kind(
+    "UNAUTHENTICATED",
+    9,
+    "A server wants an API key and got none, or one that is unknown, revoked or expired.",
+  ),
+  PERMISSION_DENIED: kind("PERMISSION_DENIED", 9, "An API key does not allow what was asked with it."),
   PORT_IN_USE: kind("UNAVAILABLE", 10, "Another program listens on the port."),
   PLATFORM_UNSUPPORTED: kind(
     "FAILED_PRECONDITION",
@@ -207,9 +215,47 @@ function systemReason(error: unknown): string | undefined {
   return known && `${code}, ${known.words}`;
 }
 
-/** Any thrown value as text; the system's errors in words. */
+export const CUT_OFF = "the file is cut off";
+export const DAMAGED = "its bytes are damaged";
+
+/** What the messages of libraries mean, the first that fits. Their own words stay in the error's cause. */
+const LIBRARY_REASONS: readonly (readonly [pattern: RegExp, words: string])[] = [
+  // The reader of protocol buffers.
+  [/^premature EOF|^index out of range|^(?:Offset|offset).*(?:bounds|range)/, CUT_OFF],
+  [
+    /^(?:illegal tag|invalid (?:wire type|end group|varint)|cant skip|cannot skip|parse .* failed|The encoded data was not valid)/,
+    DAMAGED,
+  ],
+  // libvips and the decoders below it.
+  [/exceeds pixel limit/, "it has too many pixels"],
+  [
+    /premature end|unexpected end of|png read error|bad seek|missing SOS|unable to read pixels|not enough (?:data|image)|remaining data/i,
+    CUT_OFF,
+  ],
+  [/^(?:Vips\w*|vips\w*|Input buffer|webp\w*|gifload\w*|tiff\w*|heif\w*|lib\w+|\w+2vips)\b.*[: ]/, DAMAGED],
+  // Archives.
+  [
+    /end of central directory|unexpected end of file|invalid (?:stored block|distance|code lengths)|incorrect (?:header|data) check/i,
+    CUT_OFF,
+  ],
+  // PGlite, and WebAssembly that ends.
+  [
+    /^PGlite failed|^Aborted\(|^memory access out of bounds|^unreachable$|^table index is out/,
+    "the database's files are damaged",
+  ],
+  // OpenSSL.
+  [/wrong version number|packet length too long/, "no TLS is spoken there"],
+  [/PEM routines|no start line|^error:[0-9A-F]{8}/, "it is not in PEM form"],
+  [/^unknown error\.?$/i, "the reason is not known"],
+];
+
+/** Any thrown value as text; the errors of the system and of libraries in words. */
 export function messageOf(error: unknown): string {
-  return systemReason(error) ?? (error instanceof Error ? error.message : String(error));
+  const system = systemReason(error);
+  if (system !== undefined) return system;
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof FaceError) return error.message;
+  return LIBRARY_REASONS.find(([pattern]) => pattern.test(error.message))?.[1] ?? error.message;
 }
 
 /** What a call of the system was about: `/data/a.jpg`, `port 8501`, `example.org`. */

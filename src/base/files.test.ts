@@ -49,6 +49,26 @@ describe("errors of the system", () => {
     expect(messageOf(new Error("a bug"))).toBe("a bug");
   });
 
+  it.each([
+    ["premature EOF", "the file is cut off"],
+    ["illegal tag: field no 12 wire type 7", "its bytes are damaged"],
+    ["The encoded data was not valid for encoding utf-8", "its bytes are damaged"],
+    ["VipsJpeg: premature end of JPEG image", "the file is cut off"],
+    ["Input buffer has corrupt header: VipsJpeg: premature end of JPEG image", "the file is cut off"],
+    ["Input buffer has corrupt header: VipsJpeg: Bogus Huffman table definition", "its bytes are damaged"],
+    ["vipspng: libpng read error", "the file is cut off"],
+    ["webp2vips: unable to read pixels", "the file is cut off"],
+    ["gifload_buffer: Invalid frame data", "its bytes are damaged"],
+    ["Input buffer contains unsupported image format", "its bytes are damaged"],
+    ["Input image exceeds pixel limit", "it has too many pixels"],
+    ["PGlite failed to initialize properly", "the database's files are damaged"],
+    ["error:0909006C:PEM routines:get_name:no start line", "it is not in PEM form"],
+    ["Unknown error", "the reason is not known"],
+    ["there is no such person", "there is no such person"],
+  ])("of libraries come in our words: %s", (theirs, ours) => {
+    expect(messageOf(new Error(theirs))).toBe(ours);
+  });
+
   it("name the file that could not be written", async () => {
     const folder = await temporaryFolder();
     mkdirSync(join(folder, "taken"));

@@ -1,7 +1,7 @@
 /** @file Atomic writes of files and folders (a reader sees all of it or nothing), digests of files, text of any encoding, and the cache folder. */
 import { createHash, randomBytes } from "node:crypto";
-import { constants, createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { constants, createReadStream, mkdirSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,10 +10,157 @@ import { FaceError, FULL_CODES, messageOf, SYSTEM_REASONS, systemCode } from "./
 /** Names of files and folders that are not complete; a process that was killed may leave some. */
 export const TEMPORARY_FILE = /^\..*\.\d+-[0-9a-f]{8}\.tmp$/;
 
+/** Files and folders in work, which a process that ends early takes with it. */
+const inWork = new Set<string>();
+/** Folders that a check has made and not removed yet. */
+const probed = new Set<string>();
+
+process.once("exit", () => {
+  const attempt = (work: () => void) => {
+    try {
+      work();
+    } catch {
+      // The process ends for another reason, which is told.
+    }
+  };
+  for (const path of inWork) attempt(() => rmSync(path, { recursive: true, force: true }));
+  for (const path of probed) attempt(() => rmdirSync(path));
+});
+
+/** Removes a folder when the process ends, however it ends but by SIGKILL, unless it was removed before. */
+export async function untilRemoved<T>(path: string, work: () => Promise<T>): Promise<T> {
+  inWork.add(path);
+  try {
+    return await work();
+  } finally {
+    await rm(path, { recursive: true, force: true }).catch(() => undefined);
+    inWork.delete(path);
+  }
+}
+
 /** A hidden name in the target's folder, so that the final rename stays on one file system. */
 function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`);
 }
+
+/** The folder above, for a folder that cannot be made without it. */
+function parentOf(path: string, error: unknown): string {
+  const parent = dirname(path);
+  if (systemCode(error) !== "ENOENT" || parent === path) throw error;
+  return parent;
+}
+
+/** Some file systems, such as /proc, take no folders and say that there is none. */
+const takesNone = (path: string, what: "files" | "folders", error: unknown): unknown =>
+  systemCode(error) === "ENOENT"
+    ? new FaceError("FILE_INVALID", `cannot write ${path}: the file system there takes no ${what}`, {
+        hint: "choose another place",
+        cause: error,
+      })
+    : error;
+
+/**
+ * Makes a folder and those above it. Node's own recursive call never ends where the system refuses a folder with ENOENT.
+ * @returns the folders that were made, the innermost last.
+ * @throws the system's error, or FaceError `FILE_INVALID`.
+ */
+export async function makeFolder(path: string): Promise<string[]> {
+  let above: string[] = [];
+  const make = (refused: (error: unknown) => unknown) =>
+    mkdir(path).then(
+      () => [...above, path],
+      async (error: unknown): Promise<string[]> => {
+        const isFolder =
+          systemCode(error) !== "ENOENT" && (await stat(path).catch(() => undefined))?.isDirectory();
+        if (isFolder === true) return above;
+        throw refused(error);
+      },
+    );
+  try {
+    return await make((error) => error);
+  } catch (error) {
+    above = await makeFolder(parentOf(path, error));
+  }
+  return await make((error) => takesNone(path, "folders", error));
+}
+
+/** Makes a folder as `makeFolder` does, where nothing can be awaited. */
+export function makeFolderSync(path: string): void {
+  const make = () => {
+    try {
+      mkdirSync(path);
+    } catch (error) {
+      if (systemCode(error) !== "EEXIST") throw error;
+    }
+  };
+  try {
+    make();
+    return;
+  } catch (error) {
+    makeFolderSync(parentOf(path, error));
+  }
+  try {
+    make();
+  } catch (error) {
+    throw takesNone(path, "folders", error);
+  }
+}
+
+/** What is to be written: a file, a folder that may not be there yet, or files into a folder. */
+export type TargetKind = "file" | "new folder" | "folder";
+
+/** Writes and removes a small file, and the folders that it needed. */
+async function probe(folder: string): Promise<void> {
+  const made = (await makeFolder(folder)).reverse();
+  for (const each of made) probed.add(each);
+  const file = temporaryPath(join(folder, "probe"));
+  try {
+    await untilRemoved(file, () => writeFile(file, "written to see whether it can be"));
+  } finally {
+    for (const each of made) {
+      // Another process may have begun to use them.
+      await rmdir(each).catch(() => undefined);
+      probed.delete(each);
+    }
+  }
+}
+
+const PROBES = 5;
+
+/**
+ * Checks, before long work, that its result can be written: makes the folders, writes a small file there, and removes both.
+ * @throws FaceError `FILE_INVALID` or `DISK_FULL`, as writing would.
+ */
+export async function checkTarget(path: string, kind: TargetKind): Promise<void> {
+  const about = await stat(path).catch(() => undefined);
+  if (kind === "file" && about?.isDirectory() === true) throw isFolderError(path);
+  if (kind === "new folder" && about !== undefined) {
+    const names = await readdir(path).catch(() => [""]);
+    if (names.length > 0) throw takenError(path);
+  }
+  if (kind === "file" && about !== undefined && !about.isFile()) return;
+  const folder = kind === "folder" ? path : dirname(path);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await probe(folder);
+    } catch (error) {
+      // Another command that checks the same place has just removed what it made.
+      if (systemCode(error) !== "ENOENT") throw writeError(path, error);
+      if (attempt >= PROBES) throw takesNone(path, "files", error);
+    }
+  }
+}
+
+const isFolderError = (path: string) =>
+  new FaceError("FILE_INVALID", `cannot write ${path}: EISDIR, it is a folder, a file is wanted`, {
+    hint: "name a file in it",
+  });
+
+const takenError = (path: string, cause?: unknown) =>
+  new FaceError("FILE_INVALID", `${path} exists already`, {
+    hint: "choose another version, or remove that folder first",
+    ...(cause === undefined ? {} : { cause }),
+  });
 
 /** Turns a failed write into our error; a full disk gets its own code. */
 export function writeError(path: string, error: unknown): FaceError {
@@ -57,30 +204,36 @@ export async function renameWhenFree(from: string, to: string, options: RenameOp
 
 /**
  * Writes a file under a temporary name, flushes it to disk and renames it into place. Missing folders are made.
+ * @param options `mode`: the permissions of the file, such as 0o600; those of the process when left out.
  * @throws FaceError `DISK_FULL` or `FILE_INVALID`; the old file, if any, is untouched then.
  */
 export async function writeFileAtomic(
   path: string,
   chunks: string | Uint8Array | readonly Uint8Array[],
+  { mode }: { readonly mode?: number } = {},
 ): Promise<void> {
   const temporary = temporaryPath(path);
+  const pieces = Array.isArray(chunks) ? (chunks as readonly Uint8Array[]) : [chunks as string | Uint8Array];
+  inWork.add(temporary);
   try {
-    await mkdir(dirname(path), { recursive: true });
-    const file = await open(temporary, "wx");
+    const about = await stat(path).catch(() => undefined);
+    if (about?.isDirectory() === true) throw isFolderError(path);
+    // Such as /dev/stdout, which a rename would replace.
+    const isDevice = about !== undefined && !about.isFile();
+    if (!isDevice) await makeFolder(dirname(path));
+    const file = await open(isDevice ? path : temporary, isDevice ? "w" : "wx", mode);
     try {
-      for (const chunk of Array.isArray(chunks)
-        ? (chunks as readonly Uint8Array[])
-        : [chunks as string | Uint8Array]) {
-        await file.writeFile(chunk);
-      }
-      await file.sync();
+      for (const piece of pieces) await file.writeFile(piece);
+      if (!isDevice) await file.sync();
     } finally {
       await file.close();
     }
-    await renameWhenFree(temporary, path);
+    if (!isDevice) await renameWhenFree(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw writeError(path, error);
+  } finally {
+    inWork.delete(temporary);
   }
 }
 
@@ -90,21 +243,18 @@ export async function writeFileAtomic(
  */
 export async function publishFolder(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = temporaryPath(path);
+  inWork.add(temporary);
   try {
-    await mkdir(temporary, { recursive: true });
+    await makeFolder(temporary);
     await fill(temporary);
     await renameWhenFree(temporary, path);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     const { syscall } = error as { syscall?: string };
     const taken = syscall === "rename" && ["ENOTEMPTY", "EEXIST"].includes(systemCode(error) ?? "");
-    if (taken) {
-      throw new FaceError("FILE_INVALID", `${path} exists already`, {
-        hint: "choose another version, or remove that folder first",
-        cause: error,
-      });
-    }
-    throw writeError(path, error);
+    throw taken ? takenError(path, error) : writeError(path, error);
+  } finally {
+    inWork.delete(temporary);
   }
 }
 
@@ -155,6 +305,16 @@ export async function readRegular(path: string, maxBytes: number): Promise<Buffe
     return bytes.subarray(0, done);
   } finally {
     await file.close();
+  }
+}
+
+/** A text that changes whenever the file does, or comes or goes. */
+export function fileState(path: string): string {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+  } catch (error) {
+    return messageOf(error);
   }
 }
 

@@ -29,7 +29,7 @@ const uncommented = (text: string) => text.replace(/(^|\s)#.*$/, "").trim();
 /**
  * The variables of a `.env` file's text: comments, quotes, values of several lines, spaces around the sign of equality.
  * @param isOurs names whose lines must be right; other programs' lines are read as far as they can be.
- * @throws FaceError `CONFIG_INVALID` for a line of ours without `=`, or two lines that disagree.
+ * @throws FaceError `CONFIG_INVALID` for a line of ours without `=` or with a quote that is never closed, or two lines that disagree.
  */
 export function parseDotEnv(text: string, path: string, isOurs: (name: string) => boolean): Environment {
   const lines = text.split(/\r\n|\r|\n/);
@@ -45,6 +45,15 @@ export function parseDotEnv(text: string, path: string, isOurs: (name: string) =
       });
     }
     const quoted = /^["'`]/.test(start) ? quotedValue(lines, i, start) : undefined;
+    if (quoted === undefined && /^(["'`])(?!.*\1)/.test(start) && isOurs(name)) {
+      throw new FaceError(
+        "CONFIG_INVALID",
+        `${path}:${line}: the quote is never closed: got ${JSON.stringify(lines[i]!.trim())}`,
+        {
+          hint: `write ${name}=${start[0]}value${start[0]}, or leave the quote out`,
+        },
+      );
+    }
     const value = quoted?.value ?? uncommented(start);
     i = quoted?.last ?? i;
     const earlier = found.get(name);

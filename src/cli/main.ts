@@ -1,16 +1,18 @@
 /** @file The faceid command. The room parses arguments, calls a job and prints; this file finds the subcommand. */
+import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { asFaceError, ERRORS, FaceError, messageOf } from "../base/errors.ts";
+import { shownLines } from "../base/log.ts";
 import { platformFailure, VERSION } from "../base/platform.ts";
 import { withHelp } from "./help.ts";
 import { adoptDotEnv } from "./options.ts";
-import { asTyped } from "./process.ts";
+import { asTyped, interruptedExit, shellWord, watchSignals } from "./process.ts";
 
 /** The subcommands, as the list of commands shows them. */
 const SUMMARIES = {
   quickstart: "train, measure, export, serve and ask, on drawn faces, in about two minutes",
   train: "train a verifier on a folder of people, measure and export it",
-  evaluate: "measure a model on people it was not trained on",
+  evaluate: "measure a model on held-out people, or on the people of any folder",
   report: "measure a model and write a report as one HTML page",
   export: "freeze a checkpoint and write it as a SavedModel",
   verify: "say whether two photographs show one person, without a server",
@@ -18,8 +20,10 @@ const SUMMARIES = {
   crop: "cut the faces out of a dataset's photographs",
   embed: "embed the faces of a folder's photographs into one file",
   cluster: "sort an album into people",
+  app: "open a page: compare photographs, keep people, see who somebody is",
   gallery: "keep people, and say who is on a photograph",
   serve: "serve models over TensorFlow Serving's REST and gRPC protocols, with its flags in either spelling",
+  keys: "add, list or revoke the API keys that a server takes",
   request: "ask a server whether two photographs show one person",
   dataset: "count, show, draw or download datasets",
   summary: "list a model's layers with their shapes, parameters and connections",
@@ -43,8 +47,10 @@ const COMMANDS: Readonly<Record<Name, () => Promise<(command: Command) => Comman
   crop: async () => (await import("./commands/crop.ts")).cropCommand,
   embed: async () => (await import("./commands/embed.ts")).embedCommand,
   cluster: async () => (await import("./commands/cluster.ts")).clusterCommand,
+  app: async () => (await import("./commands/app.ts")).appCommand,
   gallery: async () => (await import("./commands/gallery.ts")).galleryCommand,
   serve: async () => (await import("./commands/serve.ts")).serveCommand,
+  keys: async () => (await import("./commands/keys.ts")).keysCommand,
   request: async () => (await import("./commands/request.ts")).requestCommand,
   dataset: async () => (await import("./commands/dataset.ts")).datasetCommand,
   summary: async () => (await import("./commands/describe.ts")).summaryCommand,
@@ -57,7 +63,7 @@ const COMMANDS: Readonly<Record<Name, () => Promise<(command: Command) => Comman
 
 /** The groups in which the list of commands shows them; what is in none of the first two is for experts. */
 const GROUPS: readonly (readonly [heading: string, names: readonly string[]])[] = [
-  ["Everyday:", ["verify", "faces", "quickstart", "train", "evaluate", "report", "serve", "request"]],
+  ["Everyday:", ["app", "verify", "faces", "quickstart", "train", "evaluate", "report", "serve", "request"]],
   ["Data:", ["dataset", "crop", "embed", "cluster"]],
   ["Expert:", Object.keys(SUMMARIES)],
 ];
@@ -101,20 +107,46 @@ async function normalized(args: readonly string[]): Promise<readonly string[]> {
 /** Any failure as ours, where it is one that a user can do something about. */
 const asOurs = (error: unknown): FaceError | undefined => platformFailure(error) ?? asFaceError(error);
 
+const exitCodeOf = ({ code, exitCode }: FaceError): number =>
+  code === "INTERRUPTED" ? interruptedExit() : exitCode;
+
+/** What to do about a name that was taken for a flag. */
+function dashHint({ code, message }: CommanderError): string {
+  const [, name] = code === "commander.unknownOption" ? (/'(-[^-'][^']*)'/.exec(message) ?? []) : [];
+  return name === undefined
+    ? ""
+    : `  a name that begins with a dash comes after two dashes: -- ${shellWord(name)}`;
+}
+
+/** A hint whose commands about galleries name the one that was given; an address may hold a password. */
+function withGallery(hint: string, args: readonly string[]): string {
+  const at = args.findIndex((arg) => arg === "--gallery" || arg.startsWith("--gallery="));
+  const gallery = args[at]?.includes("=") === true ? args[at].slice("--gallery=".length) : args[at + 1];
+  if (at < 0 || gallery === undefined || gallery.includes("://")) return hint;
+  return hint.replaceAll(
+    /\bfaceid gallery [a-z]+\b(?! --gallery)/g,
+    (command) => `${command} --gallery ${shellWord(gallery)}`,
+  );
+}
+
 /** The lines for standard error and the exit code of a failure; a stack comes only with FACEID_DEBUG or for our own bugs. */
-function describeFailure(error: unknown): { readonly text: string; readonly exitCode: number } {
+function describeFailure(
+  error: unknown,
+  args: readonly string[],
+): { readonly text: string; readonly exitCode: number } {
   // Commander has printed its own message already.
   if (error instanceof CommanderError)
-    return { text: "", exitCode: error.exitCode === 0 ? 0 : ERRORS.CONFIG_INVALID.exit };
+    return { text: dashHint(error), exitCode: error.exitCode === 0 ? 0 : ERRORS.CONFIG_INVALID.exit };
   const ours = asOurs(error);
-  const lines = [`error: ${ours?.message ?? messageOf(error)}`];
+  const lines = [`error: ${shownLines(ours?.message ?? messageOf(error))}`];
   // What can be done about the system's error holds where nothing better is said.
   const hint = ours?.hint ?? asFaceError(ours?.cause)?.hint;
-  if (hint !== undefined) lines.push(`  ${asTyped(hint, Object.keys(SUMMARIES))}`);
+  if (hint !== undefined)
+    lines.push(`  ${shownLines(asTyped(withGallery(hint, args), Object.keys(SUMMARIES)))}`);
   if (ours === undefined || process.env.FACEID_DEBUG !== undefined) {
-    if (error instanceof Error && error.stack !== undefined) lines.push(error.stack);
+    if (error instanceof Error) lines.push(inspect(error));
   }
-  return { text: lines.join("\n"), exitCode: ours?.exitCode ?? ERRORS.INTERNAL.exit };
+  return { text: lines.join("\n"), exitCode: ours === undefined ? ERRORS.INTERNAL.exit : exitCodeOf(ours) };
 }
 
 /** Codes below are answers of `verify` or those that other programs use for "misused". */
@@ -128,7 +160,8 @@ function jsonFailure(error: unknown): number {
       ? new FaceError("CONFIG_INVALID", error.message.replace(/^error: /, "").replaceAll("\n", " "))
       : (asOurs(error) ?? new FaceError("INTERNAL", messageOf(error), { cause: error }));
   const image = "image" in ours ? { image: ours.image } : {};
-  const { code, message, exitCode } = ours;
+  const { code, message } = ours;
+  const exitCode = exitCodeOf(ours);
   console.log(JSON.stringify({ error: { code, message, ...image } }));
   if (code === "INTERNAL" && error instanceof Error) console.error(error.stack);
   if (exitCode >= LEAST_JSON_EXIT) return exitCode;
@@ -144,6 +177,7 @@ function endWithReader(error: NodeJS.ErrnoException): void {
 /** Runs the command line `argv` (with node and script first) and sets the process's exit code. */
 export async function run(argv: readonly string[]): Promise<void> {
   process.stdout.off("error", endWithReader).on("error", endWithReader);
+  watchSignals();
   const args = argv.slice(2);
   try {
     adoptDotEnv();
@@ -155,7 +189,7 @@ export async function run(argv: readonly string[]): Promise<void> {
       process.exitCode = jsonFailure(error);
       return;
     }
-    const { text, exitCode } = describeFailure(error);
+    const { text, exitCode } = describeFailure(error, args);
     if (text !== "") console.error(text);
     process.exitCode = exitCode;
   }

@@ -2,6 +2,8 @@
 import { type Command, Option } from "commander";
 import { z } from "zod";
 import { FaceError, nearestName } from "../base/errors.ts";
+import { FACE_CHOICES } from "../faces/choose.ts";
+import { PRECISIONS } from "../faces/precision.ts";
 import { currentSettings, removedSettings, renamedSettings, unknownSetting } from "../train/setting-names.ts";
 import { type Environment, readEnvFile } from "./dot-env.ts";
 import { consoleLog } from "./process.ts";
@@ -35,6 +37,7 @@ export const OTHER_NAMES: ReadonlySet<string> = new Set([
   "FACEID_OFFLINE",
   "FACEID_GALLERY",
   "FACEID_GALLERY_KEY",
+  "FACEID_API_KEY",
 ]);
 
 const words = (key: string) => key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
@@ -322,6 +325,20 @@ interface NumberFlag {
   readonly fallback?: number;
 }
 
+/** The flag for the highest false accept rate wanted. */
+export const farFlag = (help: string): NumberFlag => ({
+  flag: "far",
+  help: `highest false accept rate wanted, such as 0.001 ${help}`,
+  least: 0,
+  most: 1,
+  fraction: true,
+  exclusive: true,
+});
+
+/** The flag for the face that is meant where a photograph shows several. */
+export const faceOption = (flag: string, help: string): Option =>
+  new Option(flag, help).choices(FACE_CHOICES);
+
 /** Adds a flag whose number is checked: anything else is `CONFIG_INVALID`. */
 export function addNumber(command: Command, { flag, help, fallback, ...range }: NumberFlag): Command {
   const { least, most, fraction = false, exclusive = false } = range;
@@ -334,6 +351,12 @@ export function addNumber(command: Command, { flag, help, fallback, ...range }: 
     throw new FaceError("CONFIG_INVALID", `--${flag}: got ${JSON.stringify(text)}, expected a ${wanted}`);
   };
   return command.option(`--${flag} <number>`, help, parse, fallback);
+}
+
+/** @throws FaceError `CONFIG_INVALID` for a flag that was given without its text, as an unset variable leaves it. */
+export function requireText(flag: string, value: string | undefined, wanted: string): void {
+  if (value === undefined || value.trim() !== "") return;
+  throw new FaceError("CONFIG_INVALID", `${flag} is empty`, { hint: `pass ${wanted}, or leave ${flag} out` });
 }
 
 /**
@@ -376,3 +399,12 @@ export function addPairs(command: Command, help: { pairs: string; testPairs: str
     );
   return addTestPairs(command, help.testPairs);
 }
+
+/** What a model pack computes in. */
+export const precisionOption = (): Option =>
+  new Option(
+    "--precision <precision>",
+    "what a model pack computes in; int8 takes half the time and has thresholds of its own",
+  )
+    .choices(PRECISIONS)
+    .default("float32");

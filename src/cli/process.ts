@@ -1,8 +1,11 @@
 /** @file A command's side of its process: log lines on standard error, Ctrl-C and SIGTERM, how it was started. */
+
 import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { basename, relative } from "node:path";
 import { ERRORS } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { shown, shownLines } from "../base/log.ts";
 import { clearLines } from "./terminal.ts";
 
 const SAFE = /^[\w@%+=:,./-]+$/;
@@ -54,7 +57,7 @@ export function consoleLog({ quiet = false, debug = process.env.FACEID_DEBUG !==
     );
     writeLine(() => {
       clearLines();
-      process.stderr.write(`${prefix}${message}${details.join("")}\n`);
+      process.stderr.write(`${prefix}${shownLines(message)}${details.map(shown).join("")}\n`);
     });
   };
   return {
@@ -98,28 +101,82 @@ function watchNpx(end: () => void): NodeJS.Timeout | undefined {
   return timer.unref();
 }
 
+/** What a signal does to a command. */
+export interface InterruptOptions {
+  /**
+   * Milliseconds in which the work ends by itself after the signal; then the process ends. Default: as long as it takes.
+   * Files are written whole or not at all, so that the process may end at any time.
+   */
+  readonly patience?: () => number;
+  /** What is kept and how to go on, as a clause; for a process that ends at once. */
+  readonly kept?: () => string;
+}
+
+interface Layer extends InterruptOptions {
+  readonly controller: AbortController;
+  readonly notice: () => void;
+}
+
+/** The innermost holds. */
+const layers: Layer[] = [];
+let firstSignal: NodeJS.Signals | undefined;
+let firstAt = 0;
+
+/** The exit code of a command that a signal ended: 130 for Ctrl-C, 143 for SIGTERM. */
+export const interruptedExit = (): number =>
+  firstSignal === undefined ? ERRORS.INTERRUPTED.exit : 128 + constants.signals[firstSignal];
+
+function endNow({ kept = () => "what was not finished is not written" }: InterruptOptions): never {
+  writeLine(() => {
+    clearLines();
+    process.stderr.write(
+      `error: stopped by ${firstSignal === "SIGINT" ? "Ctrl-C" : firstSignal}; ${kept()}\n`,
+    );
+  });
+  process.exit(interruptedExit());
+}
+
+/** Enough for the photographs in work. */
+export const STOPPING_MS = 3000;
+
+/** npx passes on a signal that the terminal has sent to us as well. */
+const ECHO_MS = 20;
+
+function handle(signal: NodeJS.Signals): void {
+  const layer = layers.at(-1)!;
+  const { controller, notice, patience } = layer;
+  if (firstSignal !== undefined && performance.now() - firstAt < ECHO_MS) return;
+  const isSecond = controller.signal.aborted;
+  [firstSignal, firstAt] = [firstSignal ?? signal, performance.now()];
+  const wait = patience?.() ?? Number.POSITIVE_INFINITY;
+  if (isSecond || wait === 0) endNow(layer);
+  controller.abort();
+  notice();
+  if (Number.isFinite(wait)) setTimeout(() => endNow(layer), wait).unref();
+}
+
+/** Ends the process at the first SIGINT or SIGTERM, until a command has its own way. */
+export function watchSignals(): void {
+  if (layers.length > 0) return;
+  layers.push({ controller: new AbortController(), notice: () => undefined, patience: () => 0 });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.removeAllListeners(signal).on(signal, handle);
+}
+
 /**
  * Aborts at the first SIGINT or SIGTERM, or when npx that started this process is gone, and calls `notice`; a second signal
  * ends the process.
  */
-export function onInterrupt(notice: () => void): Interrupt {
-  const controller = new AbortController();
-  const handle = () => {
-    if (controller.signal.aborted) process.exit(ERRORS.INTERRUPTED.exit);
-    controller.abort();
-    notice();
-  };
-  process.on("SIGINT", handle);
-  process.on("SIGTERM", handle);
+export function onInterrupt(notice: () => void, options: InterruptOptions = {}): Interrupt {
+  const layer = { ...options, notice, controller: new AbortController() };
+  layers.push(layer);
   const watch = watchNpx(() => {
-    if (!controller.signal.aborted) handle();
+    if (!layer.controller.signal.aborted) handle("SIGTERM");
   });
   return {
-    signal: controller.signal,
+    signal: layer.controller.signal,
     [Symbol.dispose]() {
       clearInterval(watch);
-      process.off("SIGINT", handle);
-      process.off("SIGTERM", handle);
+      layers.splice(layers.indexOf(layer), 1);
     },
   };
 }

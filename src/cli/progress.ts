@@ -1,5 +1,7 @@
 /** @file Shows a training run as it goes: a bar that redraws itself, plain lines, or JSON. */
+
 import { styleText } from "node:util";
+import { shownLines } from "../base/log.ts";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { StepRecord, TrainListener } from "../train/listeners.ts";
@@ -204,7 +206,7 @@ export class StatusLine implements Disposable {
   /** Shows a text that stays. */
   say(text: string): void {
     this[Symbol.dispose]();
-    this.#output.write(`${text}\n`);
+    this.#output.write(`${shownLines(text)}\n`);
   }
 
   /** Removes the line. */

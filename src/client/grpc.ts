@@ -8,9 +8,9 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
-import { Client, credentials, status as grpcStatus, type ServiceError } from "@grpc/grpc-js";
+import { Client, credentials, status as grpcStatus, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
-import { FaceError } from "../base/errors.ts";
+import { FaceError, SYSTEM_REASONS } from "../base/errors.ts";
 import { bytesOf, type Tensor } from "../base/tensor.ts";
 import { DataType } from "../proto/tensorflow/tensor_pb.ts";
 import {
@@ -33,6 +33,7 @@ export interface GrpcTarget {
   readonly address: string;
   readonly model: string;
   readonly timeoutMs?: number;
+  readonly apiKey?: string;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -43,26 +44,29 @@ function call<I extends DescMessage, O extends DescMessage>(
   client: Client,
   method: DescMethodUnary<I, O>,
   request: MessageShape<I>,
-  timeoutMs: number,
+  { timeoutMs = DEFAULT_TIMEOUT_MS, apiKey }: GrpcTarget,
 ): Promise<MessageShape<O>> {
+  const metadata = new Metadata();
+  if (apiKey !== undefined) metadata.set("authorization", `Bearer ${apiKey}`);
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(
       `/${method.parent.typeName}/${method.name}`,
       (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
       (bytes: Buffer) => fromBinary(method.output, bytes),
       request,
+      metadata,
       { deadline: Date.now() + timeoutMs },
       (error, response) => (error === null && response !== undefined ? resolve(response) : reject(error)),
     );
   });
 }
 
-async function inputsOf(client: Client, model: string, timeoutMs: number): Promise<DescribedInput[]> {
+async function inputsOf(client: Client, target: GrpcTarget): Promise<DescribedInput[]> {
   const request = create(GetModelMetadataRequestSchema, {
-    modelSpec: { name: model },
+    modelSpec: { name: target.model },
     metadataField: ["signature_def"],
   });
-  const { metadata } = await call(client, PredictionService.method.getModelMetadata, request, timeoutMs);
+  const { metadata } = await call(client, PredictionService.method.getModelMetadata, request, target);
   const packed = metadata.signature_def;
   const signatures = packed === undefined ? undefined : anyUnpack(packed, SignatureDefMapSchema);
   const inputs = signatures?.signatureDef[DEFAULT_SIGNATURE]?.inputs ?? {};
@@ -90,22 +94,47 @@ function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "code" in error && "details" in error;
 }
 
+/** What the library says where a server is there that speaks something else. */
+const OTHER_PROTOCOL =
+  /protocol error|Failed to connect|ECONNRESET|Received HTTP status|content-type|RST_STREAM|socket hang up|Connection dropped|closed/i;
+
+/** The error of a server that cannot be asked; undefined for an answer. */
+function unreachableBy(address: string, error: ServiceError): FaceError | undefined {
+  const { code, details } = error;
+  const isOther = OTHER_PROTOCOL.test(details);
+  const isTransport = code === grpcStatus.INTERNAL || code === grpcStatus.UNKNOWN;
+  if (code !== grpcStatus.UNAVAILABLE && !(isTransport && isOther)) return undefined;
+  if (isOther) {
+    return new FaceError("SERVER_UNREACHABLE", `no gRPC interface answers at ${address}`, {
+      hint: "gRPC has the port of --port, usually 8500; REST's port takes --url; a server with a certificate is asked by --url https://…",
+      cause: error,
+    });
+  }
+  const system = Object.keys(SYSTEM_REASONS).find((each) => details.includes(each));
+  const known = system ?? (/name resolution/i.test(details) ? "ENOTFOUND" : undefined);
+  const reason = known === undefined ? details : `${known}, ${SYSTEM_REASONS[known]!.words}`;
+  return new FaceError("SERVER_UNREACHABLE", `no server answers at ${address}: ${reason}`, {
+    hint: "start one with faceid serve, or pass --grpc HOST:PORT",
+    cause: error,
+  });
+}
+
 /**
  * Asks whether two photographs show one person.
  * @returns the answer, which may be an error, in the form of the REST interface.
  * @throws FaceError `IMAGE_UNREADABLE`, `SERVER_UNREACHABLE` or `SERVER_ERROR`.
  */
 export async function requestGrpc(target: GrpcTarget, images: readonly [string, string]): Promise<Answer> {
-  const { address, model, timeoutMs = DEFAULT_TIMEOUT_MS } = target;
+  const { address, model } = target;
   const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
   try {
-    const ports = imagePorts(await inputsOf(client, model, timeoutMs), model);
+    const ports = imagePorts(await inputsOf(client, target), model);
     const photos = await Promise.all(ports.map((port, i) => readPhoto(images[i as 0 | 1], port)));
     const request = create(PredictRequestSchema, {
       modelSpec: { name: model },
       inputs: Object.fromEntries(ports.map(({ name }, i) => [name, tensorMessage(photos[i]!)])),
     });
-    const { outputs } = await call(client, PredictionService.method.predict, request, timeoutMs);
+    const { outputs } = await call(client, PredictionService.method.predict, request, target);
     const [output] = Object.values(outputs);
     const probability = output === undefined ? undefined : firstFloat(output.floatVal, output.tensorContent);
     if (probability === undefined)
@@ -113,11 +142,9 @@ export async function requestGrpc(target: GrpcTarget, images: readonly [string, 
     return predictionsAnswer(probability);
   } catch (error) {
     if (!isServiceError(error)) throw error;
-    if (error.code !== grpcStatus.UNAVAILABLE) return errorAnswer(error.details);
-    throw new FaceError("SERVER_UNREACHABLE", `no server answers at ${address}: ${error.details}`, {
-      hint: "start one with faceid serve, or pass --grpc HOST:PORT",
-      cause: error,
-    });
+    const unreachable = unreachableBy(address, error);
+    if (unreachable === undefined) return errorAnswer(error.details);
+    throw unreachable;
   } finally {
     client.close();
   }

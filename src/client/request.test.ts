@@ -1,7 +1,8 @@
 /** @file The client against a server that records what it is asked: addresses in all spellings, and which verb. */
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer as createHttp2 } from "node:http2";
+import { type AddressInfo, createServer as createTcp, type Server } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
@@ -104,6 +105,50 @@ describe("request", () => {
     await expect(request({ url: `localhost:${free}` }, images)).rejects.toMatchObject({
       code: "SERVER_UNREACHABLE",
       message: expect.stringMatching(/localhost:\d+: ECONNREFUSED, the connection was refused/),
+    });
+  });
+});
+
+describe("a port that speaks something else", () => {
+  const listen = async (other: Server) => {
+    await new Promise<void>((done) => other.listen(0, "127.0.0.1", done));
+    open.push(other);
+    return (other.address() as AddressInfo).port;
+  };
+  const open: Server[] = [];
+  afterAll(() => {
+    for (const each of open) each.close();
+  });
+
+  it("is said to be gRPC's, REST's, or one with or without a certificate", async () => {
+    const http2 = await listen(createHttp2());
+    // As a server with a certificate does on plain text.
+    const closing = await listen(createTcp((socket) => socket.once("data", () => socket.destroy())));
+    const code = "SERVER_UNREACHABLE";
+    const rest = async (url: string) => await request({ url }, images);
+    for (const each of [http2, closing]) {
+      await expect(rest(`http://127.0.0.1:${each}`)).rejects.toMatchObject({
+        code,
+        message: expect.stringMatching(/no REST interface answers at .*speaks no HTTP, or only https$/),
+        hint: expect.stringContaining("--grpc HOST:PORT"),
+      });
+    }
+    await expect(rest(`https://127.0.0.1:${port}`)).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(/it speaks no TLS$/),
+      hint: expect.stringContaining("http://"),
+    });
+    for (const each of [port, closing]) {
+      await expect(
+        request({ address: `127.0.0.1:${each}`, timeoutMs: 10_000 }, images),
+      ).rejects.toMatchObject({
+        code,
+        message: `no gRPC interface answers at 127.0.0.1:${each}`,
+        hint: expect.stringContaining("REST's port takes --url"),
+      });
+    }
+    await expect(request({ address: "127.0.0.1:1" }, images)).rejects.toMatchObject({
+      message: "no server answers at 127.0.0.1:1: ECONNREFUSED, the connection was refused",
     });
   });
 });

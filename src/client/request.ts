@@ -13,6 +13,8 @@ export type RequestTarget = {
   readonly model?: string;
   /** Milliseconds for each request. Default 30,000. */
   readonly timeoutMs?: number;
+  /** Key for a server that takes one (`faceid keys add`). */
+  readonly apiKey?: string;
 } & (
   | {
       /** `http://localhost:8501`, `localhost:8501`, or with a path before `/v1`. */
@@ -35,6 +37,7 @@ export type RequestTarget = {
 const targetOptions = z.strictObject({
   model: given.text.optional(),
   timeoutMs: given.count.optional(),
+  apiKey: given.text.optional(),
   url: given.text.optional(),
   address: given.text.optional(),
   verify: z
@@ -57,7 +60,7 @@ const twoPaths = z.tuple([given.text, given.text], "the paths of two image files
 export async function request(target: RequestTarget, images: readonly [string, string]): Promise<Answer> {
   checkOptions("request", targetOptions, target);
   checkOptions("request, the images", twoPaths, images);
-  const { model = "faceid", timeoutMs, verify } = target;
+  const { model = "faceid", timeoutMs, apiKey, verify } = target;
   if ((target.url === undefined) === (target.address === undefined)) {
     throw new FaceError("CONFIG_INVALID", "request: expected one of url and address", {
       hint: "url names the REST interface, address the gRPC interface",
@@ -66,7 +69,17 @@ export async function request(target: RequestTarget, images: readonly [string, s
   if (target.address !== undefined && verify !== undefined) {
     throw new FaceError("CONFIG_INVALID", "request: verify is asked over REST only", { hint: "pass url" });
   }
-  const common = { model, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+  // A header takes neither spaces nor ends of lines; the error does not repeat a secret.
+  if (apiKey !== undefined && !/^[\x21-\x7e]+$/.test(apiKey)) {
+    throw new FaceError("CONFIG_INVALID", "the API key has characters that no key has", {
+      hint: "pass the key as faceid keys add printed it, without spaces and quotes",
+    });
+  }
+  const common = {
+    model,
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(apiKey !== undefined && { apiKey }),
+  };
   return target.url === undefined
     ? await requestGrpc({ ...common, address: target.address.replace(/^(https?|grpc|dns):\/+/, "") }, images)
     : await requestRest({ ...common, url: target.url, verify }, images);

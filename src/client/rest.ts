@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
-import { asFaceError, FaceError, messageOf } from "../base/errors.ts";
+import { asFaceError, FaceError, messageOf, systemCode } from "../base/errors.ts";
 import {
   type Answer,
   type DescribedInput,
@@ -19,6 +19,7 @@ export interface RestTarget {
   readonly model: string;
   /** Milliseconds for each request. */
   readonly timeoutMs?: number;
+  readonly apiKey?: string;
   /** Asks by `:verify`; left out, only a model without signatures, such as a pack, is asked so. */
   readonly verify?: VerifyWish | undefined;
 }
@@ -44,11 +45,41 @@ const metadataSchema = z.object({
 const verifiedSchema = z.object({ same: z.boolean() });
 const predictionsSchema = z.object({ predictions: z.tuple([z.tuple([z.number()])]) });
 
-const unreachable = (url: string, error: unknown) =>
-  new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${reasonOf(error)}`, {
+/** What stands behind a failed exchange with a server that is there, by the error's code and message. */
+const MISMATCHES: readonly (readonly [pattern: RegExp, what: string, hint: string])[] = [
+  [
+    /wrong version number|packet length too long|EPROTO|ERR_SSL/,
+    "it speaks no TLS",
+    "write http:// where the server has no certificate",
+  ],
+  [
+    /CERT|certificate|UNABLE_TO_VERIFY/,
+    "its certificate is not trusted for this address",
+    "use the name that it is for; NODE_EXTRA_CA_CERTS=FILE adds the authority that signed it",
+  ],
+  [
+    /other side closed|socket hang up|ECONNRESET|HPE_|Parse Error|Expected HTTP/,
+    "what listens there speaks no HTTP, or only https",
+    "REST has the port of --rest_api_port, usually 8501; gRPC's port takes --grpc HOST:PORT; a server with a certificate takes https://",
+  ],
+];
+
+function unreachable(url: string, error: unknown): FaceError {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const raw = cause instanceof Error ? `${systemCode(cause) ?? ""} ${cause.message}` : String(cause);
+  const mismatch = MISMATCHES.find(([pattern]) => pattern.test(raw));
+  if (mismatch !== undefined) {
+    const [, what, hint] = mismatch;
+    return new FaceError("SERVER_UNREACHABLE", `no REST interface answers at ${url}: ${what}`, {
+      hint,
+      cause: error,
+    });
+  }
+  return new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${reasonOf(error)}`, {
     hint: "start one with faceid serve, or pass --url",
     cause: error,
   });
+}
 
 /** The cause of an error of `fetch`, which names the reason. */
 function reasonOf(error: unknown): string {
@@ -83,7 +114,9 @@ async function ask(
   body?: string,
 ): Promise<{ status: number; text: string }> {
   const signal = AbortSignal.timeout(target.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-  const { base, headers } = addressOf(target.url);
+  const { base, headers: ofAddress } = addressOf(target.url);
+  const headers =
+    target.apiKey === undefined ? ofAddress : { ...ofAddress, authorization: `Bearer ${target.apiKey}` };
   const url = `${base}/v1/models/${encodeURIComponent(target.model)}${path}`;
   const json = { "content-type": "application/json" };
   const sent = body === undefined ? {} : { method: "POST", body, headers: { ...headers, ...json } };
@@ -119,7 +152,7 @@ function asAnswer({ status, text }: { status: number; text: string }, url: strin
   if (typeof value === "object" && value !== null)
     return { text: onOneLine(text), isError: !isOk(status) || "error" in value };
   throw new FaceError("SERVER_ERROR", `${url} answered with status ${status} and no JSON`, {
-    hint: "check that a server of TensorFlow Serving's protocol runs there",
+    hint: "check that a server of TensorFlow Serving's protocol runs there, and the path in the address",
   });
 }
 

@@ -1,9 +1,9 @@
 /** @file Unpacks archives into a folder and never outside it. */
-import { mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { gzippedTarFiles, isGzip, isZip, type PackedFile, zipFiles } from "../base/archives.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
-import { renameWhenFree, writeError } from "../base/files.ts";
+import { makeFolder, renameWhenFree, writeError } from "../base/files.ts";
 
 /** No image is larger: a file that claims more is a decompression bomb. */
 const MAX_FILE_BYTES = 256 * 2 ** 20;
@@ -41,7 +41,7 @@ async function filesOf(path: string): Promise<AsyncGenerator<PackedFile>> {
 async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.tmp`;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await writeFile(temporary, bytes);
     await renameWhenFree(temporary, path);
   } catch (error) {

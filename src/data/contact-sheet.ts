@@ -28,7 +28,7 @@ const GAP = 4;
 const BACKGROUND = 240;
 
 /** At most `count` items, evenly spaced in the list. */
-function spread<T>(items: readonly T[], count: number): T[] {
+export function spread<T>(items: readonly T[], count: number): T[] {
   if (items.length <= count) return [...items];
   return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);
 }

@@ -4,20 +4,15 @@ import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import {
-  DEFAULT_SYNTHETIC_IDENTITIES,
-  DEFAULT_SYNTHETIC_IMAGES,
-  drawnIdentities,
-  type SyntheticOptions,
-} from "./drawn.ts";
+import type { SyntheticOptions } from "./drawn.ts";
+import { DEFAULT_SYNTHETIC_IDENTITIES, DEFAULT_SYNTHETIC_IMAGES, drawnIdentities } from "./drawn.ts";
 import { type Folder, listFolder, listPeople } from "./folder.ts";
 import type { Dataset, Identity } from "./identity.ts";
+import type { FolderLayout, IdentityRange } from "./layouts.ts";
 import {
   detectLayout,
   emptyError,
-  type FolderLayout,
   fitted,
-  type IdentityRange,
   LAYOUTS,
   layoutRemark,
   nestedRemark,

@@ -1,9 +1,9 @@
 /** @file Drawn people as a dataset, in memory or written to disk in the layout of DigiFace. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { FaceError } from "../base/errors.ts";
-import { publishFolder, writeError } from "../base/files.ts";
+import { checkTarget, makeFolder, publishFolder, writeError } from "../base/files.ts";
 import { encodePng } from "../image/decode.ts";
 import { type ImageSettings, imageSize } from "../image/settings.ts";
 import type { Identity, SyntheticImage } from "./identity.ts";
@@ -64,7 +64,7 @@ const BATCH = 32;
 
 async function writePhoto(path: string, pixels: Uint8Array, { width, height }: ImageSettings): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await writeFile(path, await encodePng(pixels, width, height));
   } catch (error) {
     throw writeError(path, error);
@@ -100,6 +100,7 @@ export async function writeSynthetic(options: WriteOptions): Promise<number> {
       onProgress?.(written);
     }
   };
+  await checkTarget(output, "new folder");
   await publishFolder(output, fill);
   return images.length;
 }

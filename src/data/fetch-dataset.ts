@@ -4,7 +4,7 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type DownloadProgress, downloadFile, mirrorAddress } from "../base/download.ts";
 import { FaceError } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
+import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { extractArchive } from "./archive.ts";
 import type { RemoteDataset, RemoteFile, RemotePart } from "./catalogue.ts";
 
@@ -99,6 +99,7 @@ export async function fetchDataset(
   options: FetchOptions,
 ): Promise<number> {
   const { output, onEvent } = options;
+  await checkTarget(output, "folder");
   const record = await readRecord(output);
   let images = 0;
   for (const file of parts.flatMap((part) => part.files)) {

@@ -3,7 +3,7 @@ import { type ErrorCode, FaceError, messageOf } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { Moved, serveCalls } from "../base/worker-client.ts";
 import { augmentImage } from "../image/augment.ts";
-import type { AugmentSettings } from "../image/augment-settings.ts";
+import { type AugmentSettings, moving } from "../image/augment-settings.ts";
 import { type ImageSettings, imageSize, prepareInto } from "../image/settings.ts";
 import { type ImageRef, readCachedPixels, requirePixels } from "./identity.ts";
 import { PixelCache } from "./pixel-cache.ts";
@@ -16,10 +16,19 @@ export interface ImageThread {
   readonly cacheMegabytes: number;
 }
 
+/** An image that is laid over another. */
+export interface Overlay {
+  readonly image: ImageRef;
+  /** Its part of each pixel, in [0, 1]. */
+  readonly weight: number;
+}
+
 /** Images to load, in order. */
 export interface ImageJob {
   readonly images: readonly ImageRef[];
   readonly augment: AugmentSettings | undefined;
+  /** What is laid over each image, if anything. Such images are moved at random, but their colours and details stay. */
+  readonly overlays?: readonly (Overlay | undefined)[] | undefined;
   readonly seed: number;
   /** Number of the first image in the epoch. It seeds the random changes, so threads may finish in any order. */
   readonly first: number;
@@ -57,21 +66,39 @@ function openCache({ cacheFolder, settings, cacheMegabytes }: ImageThread): {
   }
 }
 
+/** Two images of one size as one. */
+const blended = (below: Uint8Array, above: Uint8Array, weight: number): Uint8Array =>
+  below.map((value, i) => value + (above[i]! - value) * weight + 0.5);
+
 function openThread(thread: ImageThread) {
   const { settings } = thread;
   const { cache, failure } = openCache(thread);
   const size = imageSize(settings);
-  const load = async ({ images, augment, seed, first }: ImageJob): Promise<Moved<LoadedImages>> => {
+  const pixelsOf = async (image: ImageRef) => {
+    const read = () => readCachedPixels(image, settings);
+    return requirePixels(image, await (cache === undefined ? read() : cache.pixels(image, read)));
+  };
+  const load = async ({
+    images,
+    augment = {},
+    overlays,
+    seed,
+    first,
+  }: ImageJob): Promise<Moved<LoadedImages>> => {
     const values = new Float32Array(images.length * size);
     const failures: ImageFailure[] = [];
     const loadOne = async (image: ImageRef, position: number) => {
       try {
-        const read = () => readCachedPixels(image, settings);
-        const kept = cache === undefined ? await read() : await cache.pixels(image, read);
-        const pixels = requirePixels(image, kept);
-        const random = () => new Random(seed).fork(first + position);
-        const changed = augment === undefined ? pixels : augmentImage(pixels, settings, augment, random());
-        prepareInto(changed, values, position * size);
+        const over = overlays?.[position];
+        const random = new Random(seed).fork(first + position);
+        const changed = (pixels: Uint8Array, stream: Random) =>
+          augmentImage(pixels, settings, over === undefined ? augment : moving(augment), stream);
+        const below = changed(await pixelsOf(image), random);
+        const pixels =
+          over === undefined
+            ? below
+            : blended(below, changed(await pixelsOf(over.image), random.fork("over")), over.weight);
+        prepareInto(pixels, values, position * size);
       } catch (error) {
         if (!(error instanceof FaceError)) throw error;
         failures.push({ position, code: error.code, message: error.message });

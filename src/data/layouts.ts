@@ -52,11 +52,7 @@ export const LAYOUTS: Record<FolderLayout, Layout> = {
     people: byPosition,
     fits: isLfwImage,
   },
-  folder: {
-    description: "one folder per person, with images in each",
-    people: byPosition,
-    fits: () => true,
-  },
+  folder: { description: "one folder per person, with images in each", people: byPosition, fits: () => true },
 };
 
 const pictured = (folders: readonly Folder[]) => folders.filter(({ files }) => files.length > 0);
@@ -152,6 +148,9 @@ export function nestedRemark(root: string, folders: readonly Folder[]): string |
   return `each folder directly in ${root} counts as one person, with all photographs below it, such as ${join(name, files[0]!)}; if the folders in ${name} are the people, give ${join(root, name)}`;
 }
 
+const foldersText = ({ length }: readonly string[]) =>
+  length === 0 ? "" : length === 1 ? "the one folder of " : `the ${length} folders of `;
+
 /** The error when no photographs of people were found. */
 export function emptyError(
   root: string,
@@ -164,10 +163,10 @@ export function emptyError(
   const found =
     files.length > 0
       ? `${root} holds ${files.length} photographs, such as ${files[0]}, but no images of people in folders of their own`
-      : `no images of people in the ${folders.length} folders of ${root}`;
+      : `no images of people in ${foldersText(folders)}${root}`;
   const last = Number.isFinite(range.to) ? String(range.to) : "Infinity";
   const message = ranged
-    ? `no images of people ${range.from} to ${last} among the ${folders.length} folders of ${root}`
+    ? `no images of people ${range.from} to ${last} in ${foldersText(folders)}${root}`
     : found;
   const lost = leftOut.map(leftOutText);
   const nested = folders.length === 1 ? `; did you mean ${join(root, folders[0]!)}?` : "";

@@ -1,5 +1,6 @@
 /** @file What a dataset's folder holds that is not used: the reason by a file's name, and counts with an example. */
 import { extname } from "node:path";
+import { shown } from "../base/log.ts";
 import { IMAGE_EXTENSIONS } from "../image/decode.ts";
 
 /** Files or folders that were left out for one reason. */
@@ -30,9 +31,23 @@ const HARMLESS: ReadonlySet<string> = new Set([REASONS.hidden, REASONS.other]);
 /** Whether somebody who trains or measures should hear of it. */
 export const isLoss = ({ reason }: LeftOut): boolean => !HARMLESS.has(reason);
 
+/** The words of a reason that are another for one file. */
+const SINGULAR: readonly (readonly [many: RegExp, one: string])[] = [
+  [
+    /^((?:hidden|raw|unfinished) )?(file|photograph|folder|link|name|image|video|archive|download)s\b/,
+    "$1$2",
+  ],
+  [/ that (hold|lead)\b/, " that $1s"],
+  [/ that do not\b/, " that does not"],
+  [/\b(that|which) are not\b/, "$1 is not"],
+  [/; (convert|unpack|rename|develop) them\b/, "; $1 it"],
+];
+
+const one = (reason: string) => SINGULAR.reduce((text, [many, single]) => text.replace(many, single), reason);
+
 /** One line for people. */
 export const leftOutText = ({ reason, count, example }: LeftOut): string =>
-  `${count} ${reason} (${count === 1 ? "" : "first: "}${example})`;
+  count === 1 ? `1 ${one(reason)} (${shown(example)})` : `${count} ${reason} (first: ${shown(example)})`;
 
 /** Counts by reason, each with its first example. */
 export class Tally {

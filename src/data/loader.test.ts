@@ -50,6 +50,18 @@ beforeAll(async () => {
 afterAll(() => loader.close());
 
 describe("Loader", () => {
+  it("lays images over others by their weight, without changes of colours and details", async () => {
+    const items = [0, 4].map((n) => ({
+      image: images[n]!,
+      label: 0,
+      over: { image: images[n + 10]!, weight: 0.25 },
+    }));
+    const augment = { flip: 0.5, noise: 1, cutout: 1, light: { chance: 1, range: 0.5 } };
+    const [batch] = await all(loader.labelledBatches(items, { batchSize: 2, seed: 3, augment }));
+    expect([0, 1].map((row) => shown(batch!.images, row))).toEqual([3, 7]);
+    expect(batch!.items).toEqual(items);
+  });
+
   it("yields each image once, in order, as floats", async () => {
     const batches = await all(loader.imageBatches(images, { batchSize: 5 }));
     expect(batches.map(({ count }) => count)).toEqual([5, 5, 5, 5, 4]);

@@ -6,7 +6,14 @@ import type { AugmentSettings } from "../image/augment-settings.ts";
 import { type ImageSettings, imageSize } from "../image/settings.ts";
 import { isFaceError } from "./face-crop.ts";
 import { type ImageRef, imageName } from "./identity.ts";
-import type { ImageCalls, ImageFailure, ImageJob, ImageThread, LoadedImages } from "./image-worker.ts";
+import type {
+  ImageCalls,
+  ImageFailure,
+  ImageJob,
+  ImageThread,
+  LoadedImages,
+  Overlay,
+} from "./image-worker.ts";
 import type { Pair } from "./pairs.ts";
 import { defaultCacheFolder } from "./pixel-cache.ts";
 
@@ -37,6 +44,8 @@ export interface LabelledImage {
   readonly image: ImageRef;
   /** Index into the list of identities. */
   readonly label: number;
+  /** Another image that is laid over this one, after both were moved at random. */
+  readonly over?: Overlay;
 }
 
 /** Single images with the number of the person on each, for classification losses. */
@@ -46,6 +55,8 @@ export interface LabelledBatch {
   /** Int32 [count]. */
   readonly labels: Int32Array;
   readonly count: number;
+  /** What is in the batch, in order. */
+  readonly items: readonly LabelledImage[];
 }
 
 export interface LoaderOptions {
@@ -147,8 +158,10 @@ export class Loader implements AsyncDisposable {
   ): AsyncGenerator<LabelledBatch> {
     return this.#batches(items, options, async (part, from) => {
       const images = part.map(({ image }) => image);
-      const { values, rows } = await this.#loadRows(part, images, from, options);
-      return { images: values, labels: Int32Array.from(rows, ({ label }) => label), count: part.length };
+      const overlays = part.map(({ over }) => over);
+      const { values, rows } = await this.#loadRows(part, images, from, options, overlays);
+      const labels = Int32Array.from(rows, ({ label }) => label);
+      return { images: values, labels, count: part.length, items: rows };
     });
   }
 
@@ -217,9 +230,10 @@ export class Loader implements AsyncDisposable {
     images: readonly ImageRef[],
     first: number,
     { seed, augment }: TrainingBatchOptions,
+    overlays?: readonly (Overlay | undefined)[],
   ): Promise<{ values: Float32Array; rows: T[] }> {
     const count = part.length;
-    const loaded = await this.#load({ images, augment, seed, first });
+    const loaded = await this.#load({ images, augment, seed, first, overlays });
     const failed = new Set([...this.#report(images, loaded)].map((position) => position % count));
     if (failed.size === count) {
       const { message } = loaded.failures[0]!;

@@ -92,24 +92,14 @@ const HEADING =
 const isHeading = ({ columns }: Line) =>
   columns.length > 1 && columns.every((cell) => HEADING.test(cell) && !isNumber(cell));
 
-const LABELS: Readonly<Record<string, boolean>> = {
-  "1": true,
-  true: true,
-  yes: true,
-  same: true,
-  match: true,
-  genuine: true,
-  "0": false,
-  "-1": false,
-  false: false,
-  no: false,
-  different: false,
-  diff: false,
-  mismatch: false,
-  impostor: false,
-};
-const labelOf = (text: string | undefined): boolean | undefined =>
-  text === undefined ? undefined : LABELS[text.toLowerCase()];
+const SAME = "1 true yes same match genuine".split(" ");
+const DIFFERENT = "0 -1 false no different diff mismatch impostor".split(" ");
+
+/** What a label says; undefined for any other word. */
+function labelOf(text = ""): boolean | undefined {
+  const word = text.toLowerCase();
+  return SAME.includes(word) || (DIFFERENT.includes(word) ? false : undefined);
+}
 
 const isPath = (text: string | undefined) =>
   text !== undefined && (/[/\\]/.test(text) || /\.[a-z]{3,4}$/i.test(text));
@@ -244,7 +234,10 @@ export async function readPairs(path: string): Promise<PairsFile> {
       cause: error,
     });
   }
-  return parsePairs(decodeText(bytes), path);
+  const text = decodeText(bytes);
+  if (text.includes("\0"))
+    throw new FaceError("FILE_INVALID", `${path} is no text file`, { hint: `expected lines with ${WANTED}` });
+  return parsePairs(text, path);
 }
 
 /**

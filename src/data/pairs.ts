@@ -53,9 +53,7 @@ function checkPeople(identities: readonly Identity[], positives: number, negativ
     throw new FaceError(
       "DATASET_INVALID",
       `no pair of one person is possible: none of ${identities.length} people has two images`,
-      {
-        hint: "add a second image of at least one person; faceid dataset info counts the images",
-      },
+      { hint: "add a second image of at least one person; faceid dataset info counts the images" },
     );
   }
   if (negatives > 0 && pictured.length < 2) {

@@ -1,10 +1,10 @@
 /** @file A cache of decoded pixels on disk, so that an image is not decoded again in every epoch and run. */
 import { createHash } from "node:crypto";
-import { closeSync, constants, mkdirSync, openSync, readSync, statSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, readSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { messageOf } from "../base/errors.ts";
-import { systemCacheFolder } from "../base/files.ts";
+import { makeFolderSync, systemCacheFolder } from "../base/files.ts";
 import { type ImageSettings, imageSize, settingsText } from "../image/settings.ts";
 import { DRAWING_VERSION } from "../synthetic/draw.ts";
 import { faceCropText } from "./face-crop.ts";
@@ -77,7 +77,7 @@ export class PixelCache implements Disposable {
     this.#slotBytes = SLOT_HEADER_BYTES + imageSize(settings);
     const slots = Math.floor((megabytes * MEGABYTE) / (this.#slotBytes + KEY_BYTES));
     this.#sets = Math.max(1, Math.floor(slots / WAYS));
-    mkdirSync(folder, { recursive: true });
+    makeFolderSync(folder);
     const path = join(folder, `pixels-${settingsText(settings)}-${this.#sets * WAYS}.bin`);
     this.#file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
   }

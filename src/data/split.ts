@@ -1,7 +1,9 @@
 /** @file Splits people into training, validation and test; all images of a person go to the same set. */
+
 import { z } from "zod";
 import { checkOptions } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
+import { counted } from "../base/log.ts";
 import { Random } from "../base/random.ts";
 import type { Identity } from "./identity.ts";
 
@@ -88,7 +90,7 @@ export function splitIdentities(identities: readonly Identity[], options: SplitO
     const needed = leastTrained + sizes[0]! + sizes[1]!;
     throw new FaceError(
       "DATASET_INVALID",
-      `${pairable.length} people with two or more images are too few to split: ${needed} are needed`,
+      `${counted(pairable.length, "person", "people")} with two or more images ${pairable.length === 1 ? "is" : "are"} too few to split: ${needed} are needed`,
       {
         hint: "add people, add images to people who have only one, or set the fraction of a set to 0; the pretrained network compares faces without training: faceid verify a.jpg b.jpg",
       },

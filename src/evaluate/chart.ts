@@ -107,6 +107,17 @@ function legend(text: string, fill: string, frameAnchor: "top-left" | "top" | "t
   return Plot.text([text], { frameAnchor, dy: -20, fill, fontWeight: 600 });
 }
 
+/** A band around a curve over false accept rates. */
+const bandMark = (points: readonly BandPoint[], y1: Along<BandPoint>, y2: Along<BandPoint>) =>
+  Plot.areaY(points, { x: "far", y1, y2, fill: BLUE, fillOpacity: FAINT });
+
+/** A curve over false accept rates. */
+const curveMark = (points: readonly RocPoint[], y: Along<RocPoint>) =>
+  Plot.line(points, { x: "far", y, stroke: BLUE, strokeWidth: 2.2 });
+
+/** A height above the axis: a number of a point, by name or computed. */
+type Along<P> = keyof P | ((point: P) => number);
+
 const BAND_STEPS = 60;
 
 /** The ROC curve with its 95 % band, as SVG; the diagonal is random guessing. */
@@ -122,14 +133,8 @@ export function rocChart(pairs: ScoredPairs, { threshold, seed }: CurveOptions):
       Plot.gridX({ ticks: 5, strokeOpacity: 0.1 }),
       Plot.gridY({ ticks: 5, strokeOpacity: 0.1 }),
       Plot.link([0], { x1: 0, y1: 0, x2: 1, y2: 1, strokeOpacity: 0.35, strokeDasharray: "4 4" }),
-      Plot.areaY(band(pairs, fars, seed), {
-        x: "far",
-        y1: "low",
-        y2: "high",
-        fill: BLUE,
-        fillOpacity: FAINT,
-      }),
-      Plot.line(corners(curve), { x: "far", y: "tar", stroke: BLUE, strokeWidth: 2.2 }),
+      bandMark(band(pairs, fars, seed), "low", "high"),
+      curveMark(corners(curve), "tar"),
       ...markThreshold(at.far, at.tar, threshold, 14),
     ],
   });
@@ -150,38 +155,24 @@ export function detChart(pairs: ScoredPairs, { threshold, seed }: CurveOptions):
   const at = pointAt(curve, threshold ?? Number.POSITIVE_INFINITY);
   const clipped = (frr: number) => Math.max(frr, lowestFrr);
   const ticksFrom = (lowest: number) => DECADES.filter((rate) => rate >= lowest);
+  const axis = (lowest: number): Plot.ScaleOptions => ({
+    type: "log",
+    domain: [lowest, 1],
+    ticks: ticksFrom(lowest),
+    tickFormat: percent,
+  });
   return draw("DET curve: false reject rate over false accept rate", WIDTH * 0.8, {
-    x: {
-      type: "log",
-      label: "false accept rate",
-      labelAnchor: "center",
-      domain: [lowestFar, 1],
-      ticks: ticksFrom(lowestFar),
-      tickFormat: percent,
-    },
-    y: {
-      type: "log",
-      label: "false reject rate",
-      domain: [lowestFrr, 1],
-      ticks: ticksFrom(lowestFrr),
-      tickFormat: percent,
-    },
+    x: { ...axis(lowestFar), label: "false accept rate", labelAnchor: "center" },
+    y: { ...axis(lowestFrr), label: "false reject rate" },
     marks: [
       Plot.gridX({ ticks: ticksFrom(lowestFar), strokeOpacity: 0.12 }),
       Plot.gridY({ ticks: ticksFrom(lowestFrr), strokeOpacity: 0.12 }),
-      Plot.areaY(band(pairs, fars, seed), {
-        x: "far",
-        y1: ({ low }: BandPoint) => clipped(1 - low),
-        y2: ({ high }: BandPoint) => clipped(1 - high),
-        fill: BLUE,
-        fillOpacity: FAINT,
-      }),
-      Plot.line(curve.filter(seen), {
-        x: "far",
-        y: ({ tar }: RocPoint) => 1 - tar,
-        stroke: BLUE,
-        strokeWidth: 2.2,
-      }),
+      bandMark(
+        band(pairs, fars, seed),
+        ({ low }) => clipped(1 - low),
+        ({ high }) => clipped(1 - high),
+      ),
+      curveMark(curve.filter(seen), ({ tar }) => 1 - tar),
       ...(seen(at) ? markThreshold(at.far, 1 - at.tar, threshold, -12) : []),
     ],
   });

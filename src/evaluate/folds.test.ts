@@ -1,6 +1,6 @@
 /** @file The k-fold protocol, worked by hand. */
 import { describe, expect, it } from "vitest";
-import { kFold } from "./folds.ts";
+import { checkFolds, kFold } from "./folds.ts";
 import type { ScoredPairs } from "./scores.ts";
 
 const fold = (...pairs: readonly (readonly [score: number, same: 0 | 1])[]): ScoredPairs => ({
@@ -40,5 +40,40 @@ describe("kFold", () => {
     ["one kind of pairs", [fold([0.9, 1]), fold([0.8, 1])]],
   ])("refuses %s", (_, folds) => {
     expect(() => kFold(folds)).toThrow(expect.objectContaining({ code: "DATASET_INVALID" }));
+  });
+});
+
+describe("pairs that cannot be measured", () => {
+  const [one, two] = [{ same: true }, { same: false }];
+
+  it.each([
+    [[[one]], "two pairs of each kind: got one fold, 1 of one person and 0 of two people"],
+    [[[one, two]], "got one fold, 1 of one person and 1 of two people"],
+    [[[one, one], [one]], "got 3 of one person and 0 of two people"],
+    [[[two], [one, two]], "got 1 of one person and 2 of two people"],
+    [
+      [[one, one, two], [two]],
+      "pairs.txt: the pairs outside fold 1 of 2 are of one kind only, and choose no threshold (2 of one person and 2 of two people in all)",
+    ],
+  ])("are refused before any work: %j", (folds, message) => {
+    expect(() => checkFolds(folds, "pairs.txt")).toThrow(
+      expect.objectContaining({
+        code: "DATASET_INVALID",
+        message: expect.stringContaining(message),
+        hint: expect.stringContaining("faceid dataset pairs"),
+      }),
+    );
+  });
+
+  it("are not those of two folds with both kinds", () => {
+    expect(() =>
+      checkFolds(
+        [
+          [one, two],
+          [one, two],
+        ],
+        "pairs.txt",
+      ),
+    ).not.toThrow();
   });
 });

@@ -41,6 +41,37 @@ export interface FoldReport extends Partial<FaceCounts> {
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /**
+ * Checks, before anything is measured, that the pairs of a file can be.
+ * @param file for messages.
+ * @throws FaceError `DATASET_INVALID` that says what is there, what is wanted and what to do.
+ */
+export function checkFolds(folds: readonly (readonly { readonly same: boolean }[])[], file: string): void {
+  const all = folds.flat();
+  const positives = all.filter(({ same }) => same).length;
+  const kinds = `${positives} of one person and ${all.length - positives} of two people`;
+  const hint =
+    "add pairs of both kinds; faceid dataset pairs FOLDER --output pairs.txt draws them from any folder, and without --pairs the people of the dataset are paired";
+  if (folds.length < 2 || Math.min(positives, all.length - positives) < 2) {
+    const present = folds.length < 2 ? `one fold, ${kinds}` : kinds;
+    throw new FaceError(
+      "DATASET_INVALID",
+      `${file}: the k-fold protocol needs at least two folds, and two pairs of each kind: got ${present}`,
+      { hint },
+    );
+  }
+  const alike = folds.findIndex((_, k) => {
+    const others = folds.filter((_, other) => other !== k).flat();
+    return [true, false].some((kind) => !others.some(({ same }) => same === kind));
+  });
+  if (alike < 0) return;
+  throw new FaceError(
+    "DATASET_INVALID",
+    `${file}: the pairs outside fold ${alike + 1} of ${folds.length} are of one kind only, and choose no threshold (${kinds} in all)`,
+    { hint },
+  );
+}
+
+/**
  * Runs the protocol on the scores of each fold.
  * @param missing pairs without a score, which their folds leave out.
  * @param seed of the resampling behind the intervals.

@@ -100,6 +100,20 @@ export function clopperPearson(hits: number, trials: number): Interval {
   return [low, high];
 }
 
+/** Errors below which resampling says too little: with none at all, every resample has none. */
+const RESAMPLED_ERRORS = 10;
+
+/**
+ * An interval of a rate from resampling, widened to Clopper's and Pearson's where the rate rests on few errors.
+ * @param trials pairs that the rate is over.
+ */
+export function withFewErrors(rate: number, trials: number, [low, high]: Interval): Interval {
+  const hits = Math.round(rate * trials);
+  if (Math.min(hits, trials - hits) >= RESAMPLED_ERRORS) return [low, high];
+  const [lowest, highest] = clopperPearson(hits, trials);
+  return [Math.min(low, lowest), Math.max(high, highest)];
+}
+
 const RESAMPLES = 1000;
 
 /** How often each pair is drawn in a resample of the same size, per kind. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { calibrationSchema } from "../artifact/calibration.ts";
 import { Random } from "../base/random.ts";
 import { crossEntropy, measure } from "./metrics.ts";
+import { reportHtml } from "./report.ts";
 import { reportText } from "./report-text.ts";
 import { type ScoredPairs, scoredPairs } from "./scores.ts";
 import { calibrate, supportsFar } from "./thresholds.ts";
@@ -118,6 +119,40 @@ describe("measure", () => {
     expect(measure(undecided, { seed: 1 }).accuracy.value).toBe(0.5);
     const certain = { scores: Float64Array.of(0.5, 0.500001), same: Uint8Array.of(0, 1) };
     expect(measure(certain, { seed: 1 }).accuracy.value).toBe(1);
+  });
+
+  it("gives figures of few pairs the intervals that they support", () => {
+    const few = (count: number) => ({
+      scores: Float64Array.from({ length: 2 * count }, (_, i) => i / (2 * count)),
+      same: Uint8Array.from({ length: 2 * count }, (_, i) => (i < count ? 0 : 1)),
+    });
+    // Clopper and Pearson of 0 of n: the upper end is 1 − 0.025^(1/n), near the rule of three, 3.69/n.
+    for (const count of [9, 100, 1000]) {
+      const { eer, auc, tarAtFar } = measure(few(count), { seed: 1 });
+      const beyond = 1 - 0.025 ** (1 / count);
+      expect(eer.interval[0]).toBe(0);
+      expect(eer.interval[1]).toBeCloseTo(beyond, 9);
+      expect(auc.interval[0]).toBeCloseTo(1 - beyond, 9);
+      const { tar } = tarAtFar[0]!;
+      expect(tar?.interval[0] ?? 1 - beyond).toBeCloseTo(1 - beyond, 9);
+    }
+  });
+
+  it("says whose pairs they are, and that nobody knows whether the model was trained on them", () => {
+    const people = { dataset: "mine", heldOut: false };
+    const unknown = measure(pairs, { seed: 3, people });
+    expect(unknown).toMatchObject({ protocol: "people of a dataset", people });
+    const text = reportText(unknown);
+    expect(text).toMatch(/^on 2000 pairs of people of mine \(1000 same/);
+    expect(text).toContain("whether the model was trained on these people is unknown");
+    const page = reportHtml({
+      title: "t",
+      made: "m",
+      evaluation: { report: unknown, scored: pairs, seed: 3 },
+    });
+    expect(page).toContain("People of mine");
+    expect(page).toContain("Whether the model was trained on these people is unknown");
+    expect(text + page).not.toMatch(/not trained on|Held-out/);
   });
 
   it("reads well", () => {

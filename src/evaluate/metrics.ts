@@ -1,7 +1,7 @@
 /** @file The metrics of a verifier on held-out people. */
 import type { CalibrationRecord, Rate } from "../artifact/calibration.ts";
 import type { LeftOutPhoto } from "../data/dataset-faces.ts";
-import { bootstrap, type Interval, wilson } from "./intervals.ts";
+import { bootstrap, type Interval, wilson, withFewErrors } from "./intervals.ts";
 import {
   accuracyAt,
   areaUnder,
@@ -38,9 +38,18 @@ export interface FaceCounts {
   readonly unreadable: readonly LeftOutPhoto[];
 }
 
+/** Whose pairs were measured. */
+export interface MeasuredPeople {
+  /** The folder's or dataset's name. */
+  readonly dataset: string;
+  /** Whether the model was certainly trained on none of them; otherwise nobody knows. */
+  readonly heldOut: boolean;
+}
+
 /** The machine-readable result. */
 export interface EvaluationReport extends Partial<FaceCounts> {
-  readonly protocol: "held-out people";
+  readonly protocol: "held-out people" | "people of a dataset";
+  readonly people?: MeasuredPeople;
   /** What a score is. */
   readonly measure: Measure;
   readonly pairs: number;
@@ -82,8 +91,12 @@ function measuredAccuracy(pairs: ScoredPairs, threshold: number): Measured {
   return { value, interval: wilson(Math.round(value * pairs.scores.length), pairs.scores.length) };
 }
 
+/** Pairs of a kind below which resampling says too little about the area under the curve. */
+const FEW_PAIRS = 30;
+
 /**
- * Area, equal error rate and true accept rates, with intervals from one bootstrap.
+ * Area, equal error rate and true accept rates, with intervals from one bootstrap; where few pairs are wrong, with exact
+ * ones, so that none of 9 is not "0 % to 0 %".
  * @param least false accepts that must be expected at a rate for it to be estimated.
  */
 export function curveFigures(
@@ -91,7 +104,8 @@ export function curveFigures(
   seed: number,
   least?: number,
 ): Pick<EvaluationReport, "auc" | "eer" | "tarAtFar"> {
-  const { negatives } = countPairs(pairs);
+  const { positives, negatives } = countPairs(pairs);
+  const fewer = Math.min(positives, negatives);
   const supported = FAR_TARGETS.filter((far) => supportsFar(negatives, far, least));
   const figures = (curve: readonly RocPoint[]) => [
     areaUnder(curve),
@@ -99,9 +113,16 @@ export function curveFigures(
     ...supported.map((far) => pointAtFar(curve, far).tar),
   ];
   const intervals = bootstrap(pairs, figures, seed);
+  // The area is a mean of shares over the pairs of either kind; resampling tells its spread unless all pairs are in order.
+  const isOrdered = intervals[0]![0] === intervals[0]![1];
+  const trials = [
+    isOrdered || fewer < FEW_PAIRS ? fewer : undefined,
+    fewer,
+    ...supported.map(() => positives),
+  ];
   const [auc, eer, ...tars] = figures(rocCurve(pairs)).map((value, i) => ({
     value,
-    interval: intervals[i]!,
+    interval: trials[i] === undefined ? intervals[i]! : withFewErrors(value, trials[i], intervals[i]!),
   }));
   return {
     auc: auc!,
@@ -139,11 +160,19 @@ export function measure(
     seed,
     missing = 0,
     measure: kind = "probability",
-  }: { calibration?: CalibrationRecord | undefined; seed: number; missing?: number; measure?: Measure },
+    people,
+  }: {
+    calibration?: CalibrationRecord | undefined;
+    seed: number;
+    missing?: number;
+    measure?: Measure;
+    people?: MeasuredPeople;
+  },
 ): EvaluationReport {
   const isCosine = kind === "cosine";
   return {
-    protocol: "held-out people",
+    protocol: people?.heldOut === false ? "people of a dataset" : "held-out people",
+    ...(people === undefined ? {} : { people }),
     measure: kind,
     pairs: pairs.scores.length,
     ...countPairs(pairs),

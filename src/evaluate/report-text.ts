@@ -1,4 +1,5 @@
 /** @file Measurements as text tables. */
+import { shown } from "../base/log.ts";
 import type { FoldReport } from "./folds.ts";
 import type { EvaluationReport, FaceCounts, Measured, TarAtFar } from "./metrics.ts";
 import { unsupportedText } from "./thresholds.ts";
@@ -32,7 +33,7 @@ function faceLines({ facesNotFound, withoutFace = [], unreadable = [] }: Partial
         ];
   if (unreadable.length > 0) rows.push(["files not read", String(unreadable.length)]);
   const all = [...withoutFace, ...unreadable];
-  const lines = all.slice(0, NAMED).map(({ path, reason }) => `\n    ${path}: ${reason}`);
+  const lines = all.slice(0, NAMED).map(({ path, reason }) => `\n    ${shown(`${path}: ${reason}`)}`);
   if (all.length > NAMED) lines.push(`\n    and ${all.length - NAMED} more; --json lists them all`);
   return { rows, lines: lines.join("") };
 }
@@ -46,7 +47,17 @@ function tarRow({ far, supported, tar }: TarAtFar, negatives: number): [string, 
   ];
 }
 
-/** The report of held-out people. */
+/** Whose pairs were measured, as a part of a sentence. */
+export const peopleText = ({ people }: Pick<EvaluationReport, "people">): string =>
+  people?.heldOut === false ? `people of ${shown(people.dataset)}` : "people not trained on";
+
+/** What the reader must know about them, where it is not that the model was trained on none of them. */
+export const unknownPeopleText = ({ people }: Pick<EvaluationReport, "people">): string | undefined =>
+  people?.heldOut === false
+    ? "whether the model was trained on these people is unknown; if it was, it looks better here than it is"
+    : undefined;
+
+/** The report of held-out people, or of the people of a dataset. */
 export function reportText(report: EvaluationReport): string {
   const rows: [string, string][] =
     report.loss === undefined
@@ -67,8 +78,13 @@ export function reportText(report: EvaluationReport): string {
   rows.push(...report.tarAtFar.map((tar) => tarRow(tar, report.negatives)));
   if (report.missing > 0) rows.push(["pairs left out", `${report.missing}, an image could not be read`]);
   const faces = faceLines(report);
-  const title = `on ${report.pairs} pairs of people not trained on (${report.positives} same, ${report.negatives} different)`;
-  return `${title}\n${table([...rows, ...faces.rows])}${faces.lines}\n${verdict(report)}`;
+  const title = `on ${report.pairs} pairs of ${peopleText(report)} (${report.positives} same, ${report.negatives} different)`;
+  const lines = [
+    `${table([...rows, ...faces.rows])}${faces.lines}`,
+    unknownPeopleText(report),
+    verdict(report),
+  ];
+  return [title, ...lines.filter((line) => line !== undefined)].join("\n");
 }
 
 /** The report of the k-fold protocol. */

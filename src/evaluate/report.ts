@@ -9,9 +9,11 @@ import { ABOVE_HALF, type EvaluationReport, type Measured } from "./metrics.ts";
 import type { OpenSetReport } from "./open-set.ts";
 import { openSetSection } from "./report-open-set.ts";
 import { REPORT_STYLE } from "./report-style.ts";
+import { unknownPeopleText } from "./report-text.ts";
 import { epochsByBackbone, type Learning, type ReportedEpoch, trainingSection } from "./report-training.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
 import { acceptedAt, rate, unsupportedText } from "./thresholds.ts";
+import { verdict } from "./verdict.ts";
 
 export type { Learning, ReportedEpoch } from "./report-training.ts";
 
@@ -85,10 +87,11 @@ function headlineSection({ report }: Evaluation): Html {
   const limits = report.tarAtFar
     .filter(({ supported }) => !supported)
     .map(({ far }) => html` TAR at FAR ${target(far)}: ${unsupportedText(far, report.negatives)}.`);
+  const unknown = unknownPeopleText(report);
   return section(
-    "Held-out people",
+    unknown === undefined ? "Held-out people" : `People of ${report.people!.dataset}`,
     html`<dl class="tiles">${tiles}</dl>
-<p>${report.pairs} pairs: ${report.positives} of the same person, ${report.negatives} of different people. Ranges are 95 % confidence intervals.${limits}</p>${facesNotFound(report)}`,
+<p>${report.pairs} pairs: ${report.positives} of the same person, ${report.negatives} of different people. Ranges are 95 % confidence intervals.${limits}</p>${unknown === undefined ? undefined : html`<p>${unknown[0]!.toUpperCase() + unknown.slice(1)}.</p>`}<p>In short: ${verdict(report)}.</p>${facesNotFound(report)}`,
   );
 }
 

@@ -17,7 +17,7 @@ function report(tars: Readonly<Record<number, number | undefined>>, auc = 0.95):
     measure: "probability",
     pairs: 200,
     positives: 100,
-    negatives: 45,
+    negatives: 100,
     missing: 0,
     loss: 0.3,
     accuracy: rate,
@@ -44,7 +44,6 @@ describe("the verdict", () => {
       "at 0.1 % false accepts it recognises 96 %: fit for access control beside",
     ],
     [{ 0.1: 1, 0.01: 0.99, 0.001: 0.94 }, "at 1 % false accepts it recognises 99 %: fit for sorting"],
-    [{}, "45 pairs of different people are too few"],
   ])("of %j begins %j", (tars, sentence) => {
     expect(verdict(report(tars))).toContain(sentence);
   });
@@ -59,10 +58,38 @@ describe("the verdict", () => {
   });
 
   it("of folds goes by their equal error rate", () => {
-    const of = (eer: number) => foldVerdict({ eer } as FoldReport);
+    const of = (eer: number, high = eer) =>
+      foldVerdict({
+        pairs: 200,
+        negatives: 100,
+        eer,
+        intervals: { auc: [0, 1], eer: [0, high] },
+      } as unknown as FoldReport);
     expect(of(0.18)).toBe(
       "where it accepts as many strangers as it rejects people, both are 18 %: not for access control",
     );
     expect(of(0.021)).toContain("both are 2.1 %: fit for sorting photographs");
+    expect(of(0.021, 0.06)).toContain("both are 2.1 %: not for access control");
   });
+
+  it.each([
+    [100, 99],
+    [99, 100],
+    [9, 9],
+    [3, 5000],
+  ])(
+    "is none of %i pairs of one person and %i of two, however well they are told apart",
+    (positives, negatives) => {
+      const perfect = { ...report({ 0.1: 1, 0.01: 1, 0.001: 1 }, 1), positives, negatives };
+      const folds = {
+        pairs: positives + negatives,
+        negatives,
+        eer: 0,
+        intervals: { auc: [1, 1], eer: [0, 0] },
+      };
+      const sentence = `too few pairs for a verdict: ${positives} of one person and ${negatives} of two people`;
+      expect(verdict(perfect)).toContain(sentence);
+      expect(foldVerdict(folds as unknown as FoldReport)).toContain(sentence);
+    },
+  );
 });

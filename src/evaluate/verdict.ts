@@ -15,6 +15,15 @@ const RULES = [
   },
 ] as const;
 
+/** Pairs of each kind that a verdict needs: with none of 100 wrong, the rate may still be 3.6 % (Clopper and Pearson, 1934). */
+const PAIRS_NEEDED = 100;
+
+/** Says that nothing can be said. */
+function tooFew(positives: number, negatives: number): string | undefined {
+  if (Math.min(positives, negatives) >= PAIRS_NEEDED) return undefined;
+  return `too few pairs for a verdict: ${positives} of one person and ${negatives} of two people; measure with at least ${PAIRS_NEEDED} of each, better ${10 * PAIRS_NEEDED}; not for access control until then`;
+}
+
 /** Below this area under the curve, at the lower end of its interval, a model may be guessing. */
 const GUESSING = 0.55;
 
@@ -23,17 +32,17 @@ const GUESSING = 0.55;
  * one in a hundred, or one in a thousand where that passes. A use is granted when the lower end of the 95 % interval reaches
  * the rule's fraction; docs/accuracy.md lists the rules.
  */
-export function verdict({ tarAtFar, auc, negatives }: EvaluationReport): string {
+export function verdict({ tarAtFar, auc, positives, negatives }: EvaluationReport): string {
+  const few = tooFew(positives, negatives);
+  if (few !== undefined) return few;
   if (auc.interval[0] < GUESSING) {
     return `ROC AUC of ${auc.value.toFixed(2)} may be chance: it cannot tell these people apart, not for any use`;
   }
   const tarAt = (far: number) => tarAtFar.find((each) => each.far === far)?.tar;
   const passes = ({ far, least }: (typeof RULES)[number]) => (tarAt(far)?.interval[0] ?? 0) >= least;
   const [strictest, ...others] = RULES;
-  const rule = passes(strictest) ? strictest : others.find(({ far }) => tarAt(far) !== undefined);
-  if (rule === undefined) {
-    return `${negatives} pairs of different people are too few to say how often it accepts strangers; measure with at least 100, better 1000: not for access control`;
-  }
+  // With enough pairs for a verdict, one in ten is supported.
+  const rule = passes(strictest) ? strictest : others.find(({ far }) => tarAt(far) !== undefined)!;
   const figures = `at ${percent(rule.far)} false accepts it recognises ${percent(tarAt(rule.far)!.value)}`;
   return `${figures}: ${passes(rule) ? rule.use : "not for access control"}`;
 }
@@ -41,8 +50,11 @@ export function verdict({ tarAtFar, auc, negatives }: EvaluationReport): string 
 /** Errors of either kind that a use allows. */
 const MOST_ERRORS = 0.05;
 
-/** The sentence for the k-fold protocol, whose folds say nothing about rare errors. */
-export function foldVerdict({ eer }: FoldReport): string {
-  const use = eer <= MOST_ERRORS ? "fit for sorting photographs and suggesting names; not" : "not";
+/** The sentence for the k-fold protocol, whose folds say nothing about rare errors; the upper end of the interval counts. */
+export function foldVerdict({ pairs, negatives, eer, intervals }: FoldReport): string {
+  const few = tooFew(pairs - negatives, negatives);
+  if (few !== undefined) return few;
+  const use =
+    intervals.eer[1] <= MOST_ERRORS ? "fit for sorting photographs and suggesting names; not" : "not";
   return `where it accepts as many strangers as it rejects people, both are ${percent(eer)}: ${use} for access control`;
 }

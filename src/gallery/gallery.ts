@@ -287,6 +287,12 @@ export class Gallery implements AsyncDisposable {
 
   /** Counts what needs somebody's attention, and measures the index. */
   async check(): Promise<GalleryHealth> {
+    const health = await this.counts();
+    return this.#indexed ? { ...health, recall: await this.#recall() } : health;
+  }
+
+  /** The same without measuring the index, which takes long. */
+  async counts(): Promise<Omit<GalleryHealth, "recall">> {
     const [health] = await this.#scope.database.rows<GalleryHealth>(
       `SELECT (SELECT count(*)::int FROM faceid_people WHERE gallery_id = $1) AS people,
          (SELECT count(*)::int FROM faceid_faces WHERE gallery_id = $1) AS faces,
@@ -298,7 +304,7 @@ export class Gallery implements AsyncDisposable {
          (SELECT count(*)::int FROM faceid_faces WHERE gallery_id = $1 AND model_digest <> $2) AS stale`,
       [this.#scope.id, this.model.digest],
     );
-    return this.#indexed ? { ...health!, recall: await this.#recall() } : health!;
+    return health!;
   }
 
   /** Builds the index once there are so many faces that searching without takes long; see docs/galleries.md. */

@@ -78,6 +78,11 @@ const notFound = (who: string) =>
     hint: "faceid gallery list shows the people",
   });
 
+const changed = (who: string) =>
+  new FaceError("PERSON_CHANGED", `${who} was changed by somebody else meanwhile`, {
+    hint: "read the person again and repeat the change",
+  });
+
 const taken = (name: string, cause: unknown) =>
   new FaceError("PERSON_EXISTS", `the gallery has a person called ${JSON.stringify(name)} already`, {
     hint: "choose another name, or add the photographs to that person",
@@ -120,10 +125,7 @@ export class People {
     return await this.get(id);
   }
 
-  /**
-   * A person by id or name; somebody whose name is another's id is found by the own id.
-   * @throws FaceError `PERSON_NOT_FOUND`.
-   */
+  /** @throws FaceError `PERSON_NOT_FOUND`. @param who an id or a name; an id comes before a name that looks like one. */
   async get(who: string): Promise<Person> {
     return await this.#get(this.#scope.database, who);
   }
@@ -201,11 +203,7 @@ export class People {
           ],
         ),
       );
-      if (rows.length === 0) {
-        throw new FaceError("PERSON_CHANGED", `${who} was changed by somebody else meanwhile`, {
-          hint: "read the person again and repeat the change",
-        });
-      }
+      if (rows.length === 0) throw changed(who);
       return { fields: given.map(([key]) => key) };
     });
     return await this.get(id);
@@ -233,11 +231,15 @@ export class People {
     return await this.get(target.id);
   }
 
-  /** Removes a person with all faces and kept photographs; only the event with the id stays. */
-  async remove(who: string): Promise<Person> {
+  /**
+   * Removes a person with all faces and kept photographs; only the event with the id stays.
+   * @param version when given, nothing is removed unless the person still has it.
+   * @throws FaceError `PERSON_NOT_FOUND`, or `PERSON_CHANGED`.
+   */
+  async remove(who: string, version?: number): Promise<Person> {
     const person = await this.get(who);
     await this.#scope.change("deleted", person.id, async (queries) => {
-      await removeRow(queries, person);
+      await removeRow(queries, person, version);
       return { faces: person.faces };
     });
     return person;
@@ -248,7 +250,8 @@ export class People {
     const byId = isUuid(name);
     const [person] = await queries.rows<Person>(
       `SELECT ${COLUMNS} FROM faceid_people p
-       WHERE p.gallery_id = $1 AND ${byId ? "(p.id = lower($2)::uuid OR p.name = $2) ORDER BY p.name = $2 LIMIT 1" : "p.name = $2"}`,
+       WHERE p.gallery_id = $1 AND ${byId ? "(p.id = lower($2)::uuid OR p.name = $2)" : "p.name = $2"}
+       ORDER BY p.name = $2 LIMIT 1`,
       [this.#scope.id, name],
     );
     if (person === undefined) throw notFound(who);
@@ -256,10 +259,17 @@ export class People {
   }
 }
 
-/** @throws FaceError `PERSON_NOT_FOUND` when somebody else removed the person meanwhile. */
-async function removeRow(queries: Queries, { id, name }: Pick<Person, "id" | "name">): Promise<void> {
-  const rows = await queries.rows("DELETE FROM faceid_people WHERE id = $1 RETURNING id", [id]);
-  if (rows.length === 0) throw notFound(name);
+/** @throws FaceError `PERSON_NOT_FOUND` when somebody else removed the person meanwhile, `PERSON_CHANGED` for another version. */
+async function removeRow(
+  queries: Queries,
+  { id, name }: Pick<Person, "id" | "name">,
+  version?: number,
+): Promise<void> {
+  const rows = await queries.rows(
+    "DELETE FROM faceid_people WHERE id = $1 AND ($2::int IS NULL OR version = $2) RETURNING id",
+    [id, version ?? null],
+  );
+  if (rows.length === 0) throw version === undefined ? notFound(name) : changed(name);
 }
 
 async function unique<T>(name: string, work: () => Promise<T>): Promise<T> {

@@ -1,10 +1,11 @@
 /** @file PGlite with pgvector in a folder as a gallery's database; the only door to both packages. */
-import { access, constants, cp, mkdir, mkdtemp, readdir, rm, statfs } from "node:fs/promises";
+import { access, constants, cp, mkdtemp, readdir, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import { vector } from "@electric-sql/pglite-pgvector";
 import { FaceError, messageOf, systemCode } from "../base/errors.ts";
+import { makeFolder } from "../base/files.ts";
 import { type Database, databaseError, type Queries } from "./database.ts";
 import { FolderLock } from "./folder-lock.ts";
 import { migrate } from "./schema.ts";
@@ -120,7 +121,7 @@ const notFound = (folder: string) =>
 /** Checks the folder, or makes it; one that holds other files is not ours to fill. */
 async function claimFolder(folder: string, create: boolean): Promise<void> {
   try {
-    if (create) await mkdir(folder, { recursive: true });
+    if (create) await makeFolder(folder);
     const names = await readdir(folder);
     if (names.includes(DATA)) return;
     if (names.every((name) => FolderLock.owns(name))) {

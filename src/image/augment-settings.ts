@@ -92,3 +92,11 @@ const PRESETS: Readonly<Record<Augmentation, AugmentSettings>> = {
 
 /** The changes of a preset. */
 export const augmentSettings = (augmentation: Augmentation): AugmentSettings => PRESETS[augmentation];
+
+/** The changes that move an image, without those of its colours and details. */
+export const moving = ({ flip, shift, warp, project }: AugmentSettings): AugmentSettings => ({
+  ...(flip !== undefined && { flip }),
+  ...(shift !== undefined && { shift }),
+  ...(warp !== undefined && { warp }),
+  ...(project !== undefined && { project }),
+});

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { Sharp, SharpOptions } from "sharp";
 import sharp from "sharp";
-import { FaceError, messageOf, systemCode } from "../base/errors.ts";
+import { CUT_OFF, DAMAGED, FaceError, messageOf, systemCode } from "../base/errors.ts";
 import { isBmp, readBmp } from "./bmp.ts";
 import { isHevc, profileOf, readHeic } from "./heic.ts";
 import { readNetpbm } from "./netpbm.ts";
@@ -91,6 +91,10 @@ sharp.cache(false);
 // Several images are decoded concurrently, each with one thread.
 sharp.concurrency(1);
 
+/** Whether a file is of a known kind, but not whole. */
+const isBroken = (reason: string | undefined) =>
+  reason === CUT_OFF || reason === DAMAGED || reason?.startsWith("damaged HEIC") === true;
+
 /** Runs a step of decoding; its errors name the image. */
 async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<T> {
   try {
@@ -102,11 +106,16 @@ async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<
     throw new FaceError("IMAGE_UNREADABLE", `cannot read ${name}: ${reason}`, {
       hint: missing
         ? "check the path"
-        : "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM and PBM can be read",
+        : isBroken(reason)
+          ? "copy the file again from where it came, or save it anew in an image editor"
+          : "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM and PBM can be read",
       cause: error,
     });
   }
 }
+
+const fromPixels = ({ data, width, height }: Pixels, options: SharpOptions = {}): Sharp =>
+  sharp(data, { ...options, raw: { width, height, channels: 3 } });
 
 /** Opens the content of a file as an upright, opaque image. */
 async function open(
@@ -122,17 +131,12 @@ async function open(
   const { orient = true, storedColours = false } = options;
   const common: SharpOptions = { limitInputPixels: limit, failOn, ignoreIcc: storedColours };
   if (format === "netpbm" || format === "bmp") {
-    const { data, width, height } = (format === "bmp" ? readBmp : readNetpbm)(bytes, limit);
-    return sharp(data, { ...common, raw: { width, height, channels: 3 } });
+    return fromPixels((format === "bmp" ? readBmp : readNetpbm)(bytes, limit), common);
   }
   if (format === "heif" && isHevc(bytes)) {
     const pixels = await readHeic(bytes, limit);
     const profile = storedColours ? undefined : profileOf(bytes);
-    if (profile !== undefined) return sharp(tiffOf(pixels, profile), common);
-    return sharp(pixels.data, {
-      ...common,
-      raw: { width: pixels.width, height: pixels.height, channels: 3 },
-    });
+    return profile === undefined ? fromPixels(pixels, common) : sharp(tiffOf(pixels, profile), common);
   }
   const image = orient ? sharp(bytes, common).autoOrient() : sharp(bytes, common);
   return storedColours ? image.removeAlpha() : image.flatten({ background: "black" });
@@ -223,8 +227,7 @@ export async function decodeInto(
 
 /** Eight-bit RGB `[height, width, 3]` as a PNG file. */
 export async function encodePng(pixels: Uint8Array, width: number, height: number): Promise<Uint8Array> {
-  const image = sharp(pixels, { raw: { width, height, channels: 3 } });
-  return image.png().toBuffer();
+  return fromPixels({ data: pixels, width, height }).png().toBuffer();
 }
 
 /** Eight-bit RGB `[height, width, 3]` as a JPEG file; `quality` from 1 to 100. */
@@ -234,9 +237,7 @@ export async function encodeJpeg(
   height: number,
   quality = 90,
 ): Promise<Uint8Array> {
-  return sharp(pixels, { raw: { width, height, channels: 3 } })
-    .jpeg({ quality })
-    .toBuffer();
+  return fromPixels({ data: pixels, width, height }).jpeg({ quality }).toBuffer();
 }
 
 /** Formats that pictures can be written in. */
@@ -246,15 +247,11 @@ export type WrittenFormat = (typeof WRITTEN_FORMATS)[number];
 const WRITTEN_QUALITY = 95;
 
 /** Pixels as a file: without loss as PNG, at a quality of 95 otherwise. */
-export async function encodePixels(
-  { data, width, height }: Pixels,
-  format: WrittenFormat,
-): Promise<Uint8Array> {
-  if (format === "png") return await encodePng(data, width, height);
-  if (format === "jpg") return await encodeJpeg(data, width, height, WRITTEN_QUALITY);
-  return await sharp(data, { raw: { width, height, channels: 3 } })
-    .webp({ quality: WRITTEN_QUALITY })
-    .toBuffer();
+export async function encodePixels(pixels: Pixels, format: WrittenFormat): Promise<Uint8Array> {
+  const image = fromPixels(pixels);
+  if (format === "png") return await image.png().toBuffer();
+  const quality = WRITTEN_QUALITY;
+  return await (format === "jpg" ? image.jpeg({ quality }) : image.webp({ quality })).toBuffer();
 }
 
 /**

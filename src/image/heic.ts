@@ -73,7 +73,10 @@ export function profileOf(bytes: Uint8Array): Uint8Array | undefined {
 }
 
 function reasonOf({ message }: Failure): Error {
-  return new Error(`damaged HEIC file: ${message?.trim() ?? "no image in it"}`);
+  const cut = /end of file|premature|truncat/i.test(message ?? "")
+    ? "it is cut off"
+    : "no image can be read from it";
+  return new Error(`damaged HEIC file: ${cut}`, { cause: message });
 }
 
 function packed({ data, width, height, stride }: Channel): Pixels {

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
+import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import type { CallableModel } from "../savedmodel/read/read.ts";
@@ -53,6 +53,8 @@ export async function convertModel(
       hint: "choose another name",
     });
   }
+  if (onnx !== undefined) await checkTarget(onnx, "file");
+  if (savedModel !== undefined) await checkTarget(savedModel, "new folder");
   const written: { path: string; bytes?: number }[] = [];
   const model = await readAnyModel(path, log);
   const { dequantized = 0 } = model;

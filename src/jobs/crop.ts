@@ -3,18 +3,18 @@ import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { framingSchema, type Framing as NamedFraming } from "../artifact/description.ts";
+import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
-import { eachLimited } from "../base/limiter.ts";
-import { type Log, silentLog } from "../base/log.ts";
-import { usableCores } from "../base/platform.ts";
+import { checkTarget, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
+import { silentLog } from "../base/log.ts";
 import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
-import type { FaceChoice } from "../faces/choose.ts";
+import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
 import { openPack } from "../faces/models.ts";
-import { encodePixels, type WrittenFormat } from "../image/decode.ts";
+import { encodePixels, WRITTEN_FORMATS, type WrittenFormat } from "../image/decode.ts";
 import { PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { Journal } from "./journal.ts";
-import { type LeftOutFile, leftOutCsv, leftOutFile, type OnPhotoProgress, photosIn } from "./photos-in.ts";
+import type { LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
+import { eachPhoto, leftOutCsv, leftOutFile, photosIn, photoThreads } from "./photos-in.ts";
 
 /** `aligned`: by ArcFace's template; `lfw`: as faces lie in LFW's photographs; `centred`: the box enlarged as in LFW. */
 export const CROP_FRAMINGS = {
@@ -45,7 +45,7 @@ const cropsSchema = z.object({
 });
 type Crops = z.infer<typeof cropsSchema>;
 
-export interface CropOptions {
+export interface CropOptions extends PhotosJobOptions {
   /** Folder of the crops: a new or empty one, or that of an earlier run with the same settings, which is continued. */
   readonly output: string;
   /** Default `aligned`. */
@@ -56,10 +56,18 @@ export interface CropOptions {
   readonly format?: WrittenFormat | undefined;
   /** Which face is meant. Default `largest`. */
   readonly face?: FaceChoice | undefined;
-  readonly log?: Log | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: OnPhotoProgress | undefined;
 }
+
+const cropOptions = z.strictObject({
+  output: given.text,
+  framing: z.enum(Object.keys(CROP_FRAMINGS) as CropFraming[]).optional(),
+  size: given.count.optional(),
+  format: z.enum(WRITTEN_FORMATS).optional(),
+  face: z.enum(FACE_CHOICES).optional(),
+  log: given.log.optional(),
+  signal: given.signal.optional(),
+  onProgress: given.call.optional(),
+} satisfies Record<keyof CropOptions, z.ZodType>);
 
 export interface CropResult {
   /** Crops that this run wrote. */
@@ -141,17 +149,20 @@ async function isDone(source: string, target: string): Promise<boolean> {
 /**
  * Cuts the face out of every photograph of a folder and of the folders in it. A run that was stopped or killed continues
  * with the crops that are missing; every file appears whole or not at all.
- * @throws FaceError `CONFIG_INVALID` for an output folder that is not empty and not of these settings; `DATASET_…` for a
+ * @throws FaceError `CONFIG_INVALID` for options that are none, or an output folder that is not empty and not of these settings; `DATASET_…` for a
  *   folder without photographs; `PACK_…`; `DISK_FULL`; `INTERRUPTED` on the signal.
  */
 export async function cropFaces(folder: string, options: CropOptions): Promise<CropResult> {
+  checkPath("cropFaces, the folder", folder);
+  checkOptions("cropFaces", cropOptions, options);
   const { output, framing: named = "aligned", size = SIDE, format = "png", face = "largest" } = options;
-  const { log = silentLog, signal, onProgress } = options;
+  const { log = silentLog } = options;
   if (`${resolve(output)}/`.startsWith(`${resolve(folder)}/`)) {
     throw new FaceError("CONFIG_INVALID", `the crops would lie among the photographs of ${folder}`, {
       hint: "choose an --output outside that folder",
     });
   }
+  await checkTarget(output, "folder");
   const framing: Framing = CROP_FRAMINGS[named];
   const paths = await photosIn(folder);
   const { files, about } = await openPack(PACK, { log });
@@ -169,18 +180,16 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
   const journal = await Journal.open<LeftOutFile>(join(output, JOURNAL_FILE), job);
   const targets = targetsOf(paths, format);
   const leftOut = new Map(journal.records.map((record) => [record.path, record]));
-  let [written, kept, done] = [0, 0, 0];
-  const threads = Math.min(4, usableCores());
-  await using photos = await PhotoThreads.open(files, threads, 0);
-  await eachLimited(paths, threads * 2, async (path) => {
-    signal?.throwIfAborted();
+  let [written, kept] = [0, 0];
+  await using photos = await PhotoThreads.open(files, photoThreads(), 0);
+  await eachPhoto(paths, options, async (path, signal) => {
     const [source, target] = [join(folder, path), join(output, targets.get(path)!)];
     if (await isDone(source, target)) kept++;
     else if (!leftOut.has(path)) {
       try {
         const file = await readFile(source);
         const wish = { choice: face, strict: false };
-        const { crop } = await photos.crop({ file, what: path }, wish, framing, size, signal ?? NEVER);
+        const { crop } = await photos.crop({ file, what: path }, wish, framing, size, signal);
         await writeFileAtomic(target, await encodePixels({ data: crop, width: size, height: size }, format));
         written++;
       } catch (error) {
@@ -189,17 +198,9 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
         await journal.append([record]);
       }
     }
-    onProgress?.(++done, paths.length);
-  }).catch((error: unknown) => {
-    if (signal?.aborted !== true) throw error;
-    throw new FaceError("INTERRUPTED", `stopped after ${done} of ${paths.length} photographs`, {
-      hint: "run the command again to continue",
-    });
   });
   const list = [...leftOut.values()];
   await writeFileAtomic(join(output, LEFT_OUT_FILE), leftOutCsv(list));
   await journal.remove();
   return { written, kept, leftOut: list };
 }
-
-const NEVER = new AbortController().signal;

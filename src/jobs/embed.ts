@@ -2,32 +2,25 @@
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { z } from "zod";
+import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
-import { eachLimited } from "../base/limiter.ts";
+import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
-import { usableCores } from "../base/platform.ts";
-import type { Framing } from "../faces/alignment.ts";
-import type { FaceChoice } from "../faces/choose.ts";
+import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
 import { EMBEDDING_SIZE } from "../faces/embedder.ts";
 import { roundedFace } from "../faces/face.ts";
 import { openPack } from "../faces/models.ts";
-import { PACKS } from "../faces/packs/catalogue.ts";
+import { type PackModel, packDigest, packModelName, packModelNamed } from "../faces/packs/catalogue.ts";
 import { prepare } from "../image/settings.ts";
-import type { Verifier } from "../model/verifier.ts";
-import { type MeantFace, type Photograph, PhotoThreads } from "../serving/photos/photo-threads.ts";
+import type { FaceWish, MeantFace, Photograph } from "../serving/photos/photo-threads.ts";
+import { PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { framingOf, requireVerifier, weightsDigest } from "../verify/face-comparer.ts";
 import { openModel } from "../verify/open-model.ts";
 import { type EmbeddedPhoto, type EmbeddingFormat, formatOf, writeEmbeddings } from "./embedding-files.ts";
 import { Journal } from "./journal.ts";
-import {
-  type LeftOutFile,
-  leftOutCsv,
-  leftOutFile,
-  type OnPhotoProgress,
-  personOf,
-  photosIn,
-} from "./photos-in.ts";
+import type { LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
+import { eachPhoto, leftOutCsv, leftOutFile, personOf, photosIn, photoThreads } from "./photos-in.ts";
 
 const DEFAULT_PACK = "opencv-sface";
 
@@ -38,10 +31,10 @@ export interface Shard {
   readonly count: number;
 }
 
-export interface EmbedFolderOptions {
+export interface EmbedFolderOptions extends PhotosJobOptions {
   /** The file to write, ending in .parquet, .npy or .jsonl. */
   readonly output: string;
-  /** A pack's name, or a path as for `loadFaceModel`. Default: the pack `opencv-sface`. */
+  /** A pack's name, also with `-int8`, or a path as for `loadFaceModel`. Default: the pack `opencv-sface`. */
   readonly model?: string | undefined;
   /** Which face is meant. Default `largest`. */
   readonly face?: FaceChoice | undefined;
@@ -49,10 +42,21 @@ export interface EmbedFolderOptions {
   readonly strict?: boolean | undefined;
   /** Embeds only this part of the photographs, chosen by their paths. */
   readonly shard?: Shard | undefined;
-  readonly log?: Log | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: OnPhotoProgress | undefined;
 }
+
+const embedOptions = z.strictObject({
+  output: given.text,
+  model: given.text.optional(),
+  face: z.enum(FACE_CHOICES).optional(),
+  strict: given.flag.optional(),
+  shard: z
+    .strictObject({ index: z.number().int().nonnegative(), count: given.count })
+    .refine(({ index, count }) => index < count, "a number below the count")
+    .optional(),
+  log: given.log.optional(),
+  signal: given.signal.optional(),
+  onProgress: given.call.optional(),
+} satisfies { readonly [K in keyof EmbedFolderOptions]-?: z.ZodType });
 
 export interface EmbedResult {
   /** Rows of the file. */
@@ -72,38 +76,20 @@ interface PhotoEmbedder extends AsyncDisposable {
   readonly size: number;
   embed(
     photograph: Photograph,
-    choice: FaceChoice,
-    strict: boolean,
+    wish: FaceWish,
     signal: AbortSignal,
   ): Promise<MeantFace & { readonly embedding: Float32Array }>;
 }
 
-const threadsAtMost = () => Math.min(4, usableCores());
-
-async function packEmbedder(name: string, log: Log): Promise<PhotoEmbedder> {
-  const { files, about } = await openPack(name, { log });
-  const threads = await PhotoThreads.open(files, threadsAtMost(), 0);
+async function packEmbedder({ pack, precision }: PackModel, log: Log): Promise<PhotoEmbedder> {
+  const { files } = await openPack(pack, { log });
+  const threads = await PhotoThreads.open({ ...files, precision }, photoThreads(), 0);
   return {
-    name,
-    digest: about.files.embedding.sha256,
+    name: packModelName({ pack, precision }),
+    digest: packDigest({ pack, precision }),
     size: EMBEDDING_SIZE,
-    embed: (photograph, choice, strict, signal) => threads.embedding(photograph, { choice, strict }, signal),
+    embed: (photograph, wish, signal) => threads.embedding(photograph, wish, signal),
     [Symbol.asyncDispose]: () => threads.close(),
-  };
-}
-
-/** Embeds crops by a verifier. */
-function cropEmbedder(
-  threads: PhotoThreads,
-  verifier: Verifier,
-  framing: Framing,
-): Pick<PhotoEmbedder, "embed"> {
-  const side = verifier.image.height;
-  return {
-    async embed(photograph, choice, strict, signal) {
-      const { crop, ...meant } = await threads.crop(photograph, { choice, strict }, framing, side, signal);
-      return { ...meant, embedding: await verifier.embed(prepare(crop), 1) };
-    },
   };
 }
 
@@ -113,13 +99,22 @@ async function modelEmbedder(path: string, log: Log): Promise<PhotoEmbedder> {
     const verifier = requireVerifier(path, opened.verifier);
     const framing = framingOf(path, opened);
     const { files } = await openPack(DEFAULT_PACK, { log });
-    const threads = await PhotoThreads.open(files, threadsAtMost(), 0);
+    const threads = await PhotoThreads.open(files, photoThreads(), 0);
     return {
       // The folders above are this machine's business.
       name: join(basename(dirname(opened.path)), basename(opened.path)),
       digest: await weightsDigest(opened.path),
       size: verifier.embeddingSize,
-      ...cropEmbedder(threads, verifier, framing),
+      async embed(photograph, wish, signal) {
+        const { crop, ...meant } = await threads.crop(
+          photograph,
+          wish,
+          framing,
+          verifier.image.height,
+          signal,
+        );
+        return { ...meant, embedding: await verifier.embed(prepare(crop), 1) };
+      },
       async [Symbol.asyncDispose]() {
         await threads.close();
         await verifier[Symbol.asyncDispose]();
@@ -166,56 +161,34 @@ interface Work {
 /** Embeds what the journal does not have; returns the records of all photographs by path. */
 async function embedAll(
   { folder, paths, embedder, journal }: Work,
-  { face = "largest", strict = false, signal, onProgress }: EmbedFolderOptions,
+  options: EmbedFolderOptions,
 ): Promise<{ records: Map<string, Record>; kept: number }> {
   const records = new Map<string, Record>();
   const before = new Map(journal.records.map((record) => [pathOf(record), record]));
-  const never = new AbortController().signal;
-  let [kept, done] = [0, 0];
-  const one = async (path: string) => {
-    signal?.throwIfAborted();
+  const { face: choice = "largest", strict = false } = options;
+  const embedOne = async (path: string, signal: AbortSignal) => {
+    const photograph = { file: await readFile(join(folder, path)), what: path };
+    const { face, embedding } = await embedder.embed(photograph, { choice, strict }, signal);
+    const { box, score, quality } = roundedFace(face);
+    const person = personOf(path) ?? null;
+    return { path, person, box, score, quality, warnings: face.warnings, embedding: encoded(embedding) };
+  };
+  let kept = 0;
+  await eachPhoto(paths, options, async (path, signal) => {
     const { size, mtimeMs: modified } = await stat(join(folder, path));
     const known = before.get(path);
     if (known?.size === size && known.modified === modified) {
       kept++;
       records.set(path, known);
-    } else {
-      const record = await embedOne(path).then(
-        (row): Record => ({ size, modified, row }),
-        (error: unknown): Record => ({ size, modified, leftOut: leftOutFile(path, error) }),
-      );
-      records.set(path, record);
-      await journal.append([record]);
+      return;
     }
-    onProgress?.(++done, paths.length);
-  };
-  const embedOne = async (path: string) => {
-    const file = await readFile(join(folder, path));
-    const { face: found, embedding } = await embedder.embed(
-      { file, what: path },
-      face,
-      strict,
-      signal ?? never,
+    const record = await embedOne(path, signal).then(
+      (row): Record => ({ size, modified, row }),
+      (error: unknown): Record => ({ size, modified, leftOut: leftOutFile(path, error) }),
     );
-    const { box, score, quality } = roundedFace(found);
-    return {
-      path,
-      person: personOf(path) ?? null,
-      box,
-      score,
-      quality,
-      warnings: found.warnings,
-      embedding: encoded(embedding),
-    };
-  };
-  try {
-    await eachLimited(paths, threadsAtMost() * 2, one);
-  } catch (error) {
-    if (signal?.aborted !== true) throw error;
-    throw new FaceError("INTERRUPTED", `stopped after ${done} of ${paths.length} photographs`, {
-      hint: "run the command again to continue",
-    });
-  }
+    records.set(path, record);
+    await journal.append([record]);
+  });
   return { records, kept };
 }
 
@@ -223,17 +196,20 @@ async function embedAll(
  * Embeds the face of each photograph of a folder and of the folders in it, and writes them in path order. What is done
  * is kept in a journal beside the output, so that a run that was stopped or killed continues; the output itself appears
  * whole at the end.
- * @throws FaceError `CONFIG_INVALID` when the output exists or has another ending; `FILE_INVALID` for the journal of a
+ * @throws FaceError `CONFIG_INVALID` for options that are none, or when the output exists or has another ending; `FILE_INVALID` for the journal of a
  *   run with other settings; `DATASET_…`; `PACK_…` and `MODEL_…`; `DISK_FULL`; `INTERRUPTED` on the signal.
  */
 export async function embedFolder(folder: string, options: EmbedFolderOptions): Promise<EmbedResult> {
+  checkPath("embedFolder, the folder", folder);
+  checkOptions("embedFolder", embedOptions, options);
   const { output, model = DEFAULT_PACK, face = "largest", strict = false, shard, log = silentLog } = options;
   const format: EmbeddingFormat = formatOf(output);
   await refuseTaken(output);
+  await checkTarget(output, "file");
   const all = await photosIn(folder);
   const paths = shard === undefined ? all : all.filter((path) => isInShard(path, shard));
-  const isPack = PACKS.some(({ name }) => name === model);
-  await using embedder = await (isPack ? packEmbedder(model, log) : modelEmbedder(model, log));
+  const named = packModelNamed(model);
+  await using embedder = await (named === undefined ? modelEmbedder(model, log) : packEmbedder(named, log));
   const { name, digest, size } = embedder;
   const journal = await Journal.open<Record>(`${output}.part`, {
     journal: "faceid-embed-1",

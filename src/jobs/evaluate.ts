@@ -1,4 +1,5 @@
-/** @file Measures a model: on people it was not trained on, or by the folds of a pairs file. */
+/** @file Measures a model: on the people that its training held out, on those of any dataset, or by the folds of a pairs file. */
+import { basename } from "node:path";
 import { z } from "zod";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
@@ -14,7 +15,7 @@ import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair } from "../data/pairs.ts";
 import { chosenFolds, readPairs } from "../data/pairs-file.ts";
 import { findPairs } from "../data/protocol.ts";
-import { type FoldReport, kFold } from "../evaluate/folds.ts";
+import { checkFolds, type FoldReport, kFold } from "../evaluate/folds.ts";
 import {
   type EvaluationReport,
   type FaceCounts,
@@ -26,10 +27,11 @@ import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate
 import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
 import { calibrate } from "../evaluate/thresholds.ts";
 import type { Framing } from "../faces/alignment.ts";
-import { PACKS } from "../faces/packs/catalogue.ts";
+import { packModelNamed } from "../faces/packs/catalogue.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
 import { settingsOf, trainConfigSchema } from "../train/config.ts";
 import {
+  areHeldOut,
   type DataConfig,
   excludedPairs,
   measuredData,
@@ -72,7 +74,9 @@ export interface MeasureOptions extends Watching {
   readonly framing?: Framing | undefined;
   /** What a score of the verifier is. Default `probability`. */
   readonly measure?: Measure | undefined;
-  /** The thresholds of a model that was not trained on the dataset, so that all its people are measured on. */
+  /** Whether the measured people are those that the model's training held out. Default true. */
+  readonly heldOut?: boolean;
+  /** The model's own thresholds, so that all people of the dataset are measured on. */
   readonly record?: CalibrationRecord | undefined;
   /** Whether the user knows already what the dataset leaves out. */
   readonly isTold?: boolean;
@@ -172,6 +176,7 @@ export async function measureHeldOut(
       calibration,
       seed: config.seed,
       missing,
+      people: { dataset: basename(dataset.path ?? dataset.name), heldOut: options.heldOut ?? true },
       ...(kind === undefined ? {} : { measure: kind }),
     }),
     ...faceCounts(options, loader),
@@ -210,6 +215,7 @@ export async function measureFolds(
     folds: found.length === 1 && chosen.length === 0 ? cutInFolds(found[0]!) : found,
     missing,
   };
+  checkFolds(protocol.folds, pairsFile);
   await using loader = openLoader(options);
   const scores = await scoreLists(verifier, loader, protocol.folds, onProgress);
   const folds = protocol.folds.map((fold, i) => scoredOf(fold, scores[i]!, loader, options.measure));
@@ -260,7 +266,7 @@ export async function openMeasured(
   model: string,
   { kind, log }: Pick<EvaluateOptions, "kind" | "log">,
 ): Promise<OpenedModel> {
-  const isPack = kind === "pack" || (kind === undefined && PACKS.some(({ name }) => name === model));
+  const isPack = kind === "pack" || (kind === undefined && packModelNamed(model) !== undefined);
   return await (isPack ? openPackModel(model, { log }) : openModel(model, kind, log));
 }
 
@@ -269,10 +275,11 @@ export function measureOptions(
   model: string,
   opened: OpenedModel,
   data: Partial<DataConfig> = {},
-): Pick<MeasureOptions, "config" | "framing" | "measure" | "record"> {
+): Pick<MeasureOptions, "config" | "framing" | "measure" | "record" | "heldOut"> {
   const config = measuredData(opened.config, data);
   return {
     config,
+    heldOut: opened.settings !== undefined && areHeldOut(opened.config, data),
     ...(config.faces === "none" ? {} : { framing: framingOf(model, opened) }),
     ...(opened.pack === undefined ? {} : { measure: "cosine", record: opened.calibration }),
   };
@@ -288,8 +295,9 @@ export const evaluateOptions = {
 } satisfies Record<keyof EvaluateOptions, z.ZodType>;
 
 /**
- * Measures a model on people it was not trained on, with thresholds chosen on the validation people. A model pack is
- * measured on all people, with its own thresholds.
+ * Measures a model on the people that its training held out, with thresholds chosen on the validation people. Another
+ * dataset is opened afresh, and whether the model was trained on its people is unknown (`report.people.heldOut`). A model
+ * pack is measured on all people, with its own thresholds.
  * @param model a path as for `loadModel`, or the name of a pack.
  * @throws FaceError as `loadModel` and `openDataset` do; `DATASET_INVALID` when there are no people to measure on.
  */
@@ -321,6 +329,11 @@ export async function evaluateFolds(
     z.strictObject({ ...known, folds: z.array(given.count).optional() }),
     options,
   );
+  if (options.folds?.length === 1) {
+    throw new FaceError("CONFIG_INVALID", `folds: got ${options.folds[0]} alone, the protocol needs two`, {
+      hint: "name two or more, such as --folds 1,2: the threshold of each is chosen on the others",
+    });
+  }
   const opened = await openMeasured(model, options);
   await using verifier = opened.verifier;
   return await withOrigin(options.data, () =>

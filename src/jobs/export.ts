@@ -7,7 +7,7 @@ import { descriptionText, type ExportedModel, type Framing } from "../artifact/d
 import { DESCRIPTION_FILE } from "../artifact/files.ts";
 import { COMPARE, EMBED, PAIR, VERIFY_ENCODED } from "../artifact/signatures.ts";
 import { checkOptions, given } from "../base/check-options.ts";
-import { writeFileAtomic } from "../base/files.ts";
+import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { VERSION } from "../base/platform.ts";
 import type { EvaluationReport } from "../evaluate/metrics.ts";
 import type { Node } from "../graph/ops.ts";
@@ -15,12 +15,8 @@ import { encodeJpeg } from "../image/decode.ts";
 import { embeddingSizeOf, type ImageSize, type ModelConfig } from "../model/model-config.ts";
 import { comparer, embedder, siamese } from "../model/siamese.ts";
 import { lower } from "../onnx/lower/lower.ts";
-import {
-  WARMUP_FILE,
-  type WarmupInput,
-  type WarmupRequest,
-  warmupFile,
-} from "../savedmodel/format/warmup-file.ts";
+import type { WarmupInput, WarmupRequest } from "../savedmodel/format/warmup-file.ts";
+import { WARMUP_FILE, warmupFile } from "../savedmodel/format/warmup-file.ts";
 import { type SignatureGraph, writeSavedModel } from "../savedmodel/write/write.ts";
 import { readCheckpoint } from "../train/checkpoint.ts";
 import { modelConfigOf, settingsOf } from "../train/config.ts";
@@ -114,6 +110,16 @@ const exportOptions = z.strictObject({
   onnx: given.text.optional(),
 } satisfies Record<keyof ExportOptions, z.ZodType>);
 
+/** Checks, before anything is measured, that the model can be written. @throws FaceError as writing would. */
+export async function checkExport({
+  savedModelPath,
+  modelVersion,
+  onnx,
+}: Pick<ExportOptions, "savedModelPath" | "modelVersion" | "onnx">): Promise<void> {
+  await checkTarget(join(savedModelPath, String(modelVersion)), "new folder");
+  if (onnx !== undefined) await checkTarget(onnx, "file");
+}
+
 /**
  * Exports a checkpoint.
  * @returns the version's folder.
@@ -121,6 +127,7 @@ const exportOptions = z.strictObject({
  */
 export async function exportModel(options: ExportOptions): Promise<string> {
   checkOptions("exportModel", exportOptions, options);
+  await checkExport(options);
   const { config, progress, state } = await readCheckpoint(await checkpointFile(options.checkpoint));
   const model = modelConfigOf(config);
   const signatures = signaturesOf(model);

@@ -8,12 +8,8 @@ import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { checkPath } from "../base/check-options.ts";
 import { onnxImporters } from "../onnx/read/from-onnx.ts";
 import { readOnnxFile } from "../onnx/runtime/model-file.ts";
-import {
-  inspectSavedModel,
-  type ModelReport,
-  type SignatureReport,
-  signatureReport,
-} from "../savedmodel/inspect.ts";
+import type { ModelReport, SignatureReport } from "../savedmodel/inspect.ts";
+import { inspectSavedModel, signatureReport } from "../savedmodel/inspect.ts";
 import { onnxSignature } from "../serving/engine/onnx-servable.ts";
 
 /** The content of an ONNX file as plain data. */

@@ -19,6 +19,7 @@ import { models } from "../faces/models.ts";
 import { decodePixels, encodePng } from "../image/decode.ts";
 import { prepare } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
+import { trainConfig } from "../train/config.ts";
 import { loadFaceModel } from "../verify/load-face-model.ts";
 import { openPackModel } from "../verify/pack-verifier.ts";
 import type { PhotoModel } from "../verify/photo-model.ts";
@@ -148,6 +149,40 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
     expect([embedding.length, crop.width]).toEqual([described?.embeddingSize, 96]);
     const again = await evaluateFolds(savedModelPath, pairs);
     expect(again).toMatchObject({ pairs: 11, facesNotFound: 1 });
+  });
+
+  it("trains a student of the pack with its recipe, and exports it with the pack's framing", {
+    timeout: 300_000,
+  }, async () => {
+    const savedModelPath = join(work, "student");
+    const tiny = {
+      batchSize: 4,
+      datasetSize: 8,
+      epochs: 2,
+      validationPairs: 8,
+      projectionDim: 8,
+      replicas: 1,
+    };
+    const outcome = await trainAndExport({
+      config: trainConfig({
+        ...data,
+        ...tiny,
+        teacher: "opencv-sface",
+        teacherMix: 0.5,
+        validationFraction: 0.25,
+        testFraction: 0.25,
+      }),
+      folder: join(work, "student-run"),
+      target: { savedModelPath, modelName: "student", modelVersion: 1 },
+    });
+    expect(outcome.measured.report.pairs).toBeGreaterThan(0);
+    const described = await readDescription(join(savedModelPath, "1"));
+    expect(described?.framing).toEqual({ kind: "aligned", template: "arcface", side: 112 });
+    expect(described?.training.history).toHaveLength(2);
+    for (const { validationLoss } of described!.training.history) expect(validationLoss).toBeLessThan(2);
+    await using own = await loadFaceModel(savedModelPath);
+    const { embedding } = await own.embed(join(photos, photo(ONE, 1)));
+    expect([embedding.length, Math.hypot(...embedding)]).toEqual([8, expect.closeTo(1, 4)]);
   });
 
   it("refuses faces that are not square, and drawn ones", async () => {

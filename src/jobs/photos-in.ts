@@ -2,6 +2,9 @@
 import { stat } from "node:fs/promises";
 import { relative } from "node:path";
 import { FaceError } from "../base/errors.ts";
+import { eachLimited } from "../base/limiter.ts";
+import type { Log } from "../base/log.ts";
+import { usableCores } from "../base/platform.ts";
 import { listPhotographs } from "../data/folder.ts";
 import { csvLine } from "./csv.ts";
 
@@ -62,3 +65,39 @@ export function leftOutCsv(list: readonly LeftOutFile[]): string {
 
 /** How far a job over photographs is. */
 export type OnPhotoProgress = (done: number, total: number) => void;
+
+/** What every job over photographs takes beside its own options. */
+export interface PhotosJobOptions {
+  readonly log?: Log | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnPhotoProgress | undefined;
+}
+
+/** Threads of a job over photographs: each may hold one of the largest size. */
+export const photoThreads = (): number => Math.min(4, usableCores());
+
+/**
+ * Works on photographs, two for each thread at a time.
+ * @param work gets a path and a signal that aborts when the job is stopped.
+ * @throws FaceError `INTERRUPTED` on the signal, or what the work throws.
+ */
+export async function eachPhoto(
+  paths: readonly string[],
+  { signal, onProgress }: PhotosJobOptions,
+  work: (path: string, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const stop = signal ?? new AbortController().signal;
+  let done = 0;
+  try {
+    await eachLimited(paths, photoThreads() * 2, async (path) => {
+      stop.throwIfAborted();
+      await work(path, stop);
+      onProgress?.(++done, paths.length);
+    });
+  } catch (error) {
+    if (!stop.aborted) throw error;
+    throw new FaceError("INTERRUPTED", `stopped after ${done} of ${paths.length} photographs`, {
+      hint: "run the command again to continue",
+    });
+  }
+}

@@ -1,15 +1,16 @@
 /** @file Makes an 8-bit ONNX version of an exported model, and measures what that costs in accuracy. */
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { copyFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readDescription } from "../artifact/description.ts";
 import { DESCRIPTION_FILE, ONNX_FILE } from "../artifact/files.ts";
 import { findModel } from "../artifact/find-model.ts";
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
-import { publishFolder } from "../base/files.ts";
+import { checkTarget, makeFolder, publishFolder } from "../base/files.ts";
 import { eachLimited } from "../base/limiter.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { float32, type TensorMap } from "../base/tensor.ts";
+import { spread } from "../data/contact-sheet.ts";
 import { listPhotographs } from "../data/folder.ts";
 import { accuracyAt, areaUnder, equalErrorRate, rocCurve } from "../evaluate/roc.ts";
 import type { Framing } from "../faces/alignment.ts";
@@ -99,12 +100,6 @@ function imageSettingsOf(model: ReadModel, folder: string): ImageSettings {
       hint: "quantise a version that `faceid export` or `faceid train` wrote; networks converted from elsewhere can be served as they are",
     },
   );
-}
-
-/** `count` items spread evenly over a list. */
-function spread<T>(list: readonly T[], count: number): T[] {
-  const taken = Math.min(count, list.length);
-  return Array.from({ length: taken }, (_, i) => list[Math.floor((i * list.length) / taken)]!);
 }
 
 const inBatches = <T>(list: readonly T[]): T[][] =>
@@ -218,6 +213,7 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   const { images, output, count, log = silentLog } = options;
   const { folder: savedModel, note } = await findModel(options.savedModel);
   if (note !== undefined) log.info(note);
+  await checkTarget(output, "new folder");
   const model = await readSavedModel(savedModel);
   const size = imageSettingsOf(model, savedModel);
   const description = await readDescription(savedModel);
@@ -257,7 +253,7 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
     await writeFile(join(temporary, ONNX_FILE), int8Bytes);
     if (description === undefined) return;
     const copy = join(temporary, DESCRIPTION_FILE);
-    await mkdir(dirname(copy), { recursive: true });
+    await makeFolder(dirname(copy));
     await copyFile(join(savedModel, DESCRIPTION_FILE), copy);
   });
   return {

@@ -1,9 +1,9 @@
 /** @file The whole way on drawn faces: trains, measures, exports, serves and asks, in about two minutes. */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
+import { checkTarget, untilRemoved, writeFileAtomic } from "../base/files.ts";
 import { silentLog } from "../base/log.ts";
 import { requestRest } from "../client/rest.ts";
 import { openDataset } from "../data/dataset.ts";
@@ -113,9 +113,9 @@ async function askServer(
  */
 export async function quickstart(options: QuickstartOptions): Promise<QuickstartResult> {
   const { output, progress, signal, onStage, onDetail } = options;
-  await mkdir(output, { recursive: true });
+  await checkTarget(join(output, REPORT_FILE), "file");
   const work = await mkdtemp(join(tmpdir(), "faceid-quickstart-"));
-  try {
+  return await untilRemoved(work, async () => {
     onStage(1, "drawing people, so that nothing has to be downloaded");
     const { identities } = await openDataset(datasetOptions(CONFIG));
     const images = identities.reduce((sum, identity) => sum + identity.images.length, 0);
@@ -128,7 +128,8 @@ export async function quickstart(options: QuickstartOptions): Promise<Quickstart
       listeners: [progress, stopWhenGood],
       signal,
     });
-    if (end.reason === "interrupted") throw new FaceError("INTERRUPTED", "quickstart was stopped");
+    if (end.reason === "interrupted")
+      throw new FaceError("INTERRUPTED", "quickstart was stopped; nothing is kept");
 
     onStage(3, "measuring it on people it has never seen");
     const checkpoint = join(work, BEST_CHECKPOINT);
@@ -149,7 +150,5 @@ export async function quickstart(options: QuickstartOptions): Promise<Quickstart
     const photos = await writePhotos(join(output, "photos"), split.test);
     await askServer(models, photos, options);
     return { models, photos };
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+  });
 }

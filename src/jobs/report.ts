@@ -5,18 +5,13 @@ import { dirname, join, relative } from "node:path";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
+import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { VERSION } from "../base/platform.ts";
 import { isFaceError } from "../data/face-crop.ts";
 import { type ImageRef, imageName, readPixels } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
-import {
-  type Learning,
-  type PicturedMistake,
-  type ReportContent,
-  type ReportedEpoch,
-  reportHtml,
-} from "../evaluate/report.ts";
+import type { Learning, PicturedMistake, ReportContent, ReportedEpoch } from "../evaluate/report.ts";
+import { reportHtml } from "../evaluate/report.ts";
 import { type Mistake, worstMistakes } from "../evaluate/scores.ts";
 import { decodeImage, encodeJpeg } from "../image/decode.ts";
 import { describe } from "../model/description.ts";
@@ -24,14 +19,8 @@ import { modelConfigOf, settingsOf, trainConfigSchema } from "../train/config.ts
 import { RUN_LOG } from "../train/listeners.ts";
 import type { DataConfig } from "../train/people.ts";
 import type { OpenedModel } from "../verify/open-model.ts";
-import {
-  type EvaluateOptions,
-  evaluateOptions,
-  type Measurement,
-  measureHeldOut,
-  measureOptions,
-  openMeasured,
-} from "./evaluate.ts";
+import type { EvaluateOptions, Measurement } from "./evaluate.ts";
+import { evaluateOptions, measureHeldOut, measureOptions, openMeasured } from "./evaluate.ts";
 import { measureIdentified } from "./identification.ts";
 
 export interface ReportOptions extends EvaluateOptions {
@@ -175,6 +164,7 @@ const reportOptions = z.strictObject({
  */
 export async function writeReport(options: ReportOptions): Promise<string> {
   checkOptions("writeReport", reportOptions, options);
+  await checkTarget(options.output, "file");
   const opened = await openMeasured(options.model, options);
   await using _verifier = opened.verifier;
   await writeFileAtomic(options.output, reportHtml(await contentOf(opened, options)));

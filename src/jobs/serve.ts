@@ -6,8 +6,9 @@ import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
-import { PRECISIONS, type Precision } from "../faces/embedder.ts";
 import { openPack } from "../faces/models.ts";
+import { packModelNamed } from "../faces/packs/catalogue.ts";
+import { PRECISIONS, type Precision } from "../faces/precision.ts";
 import {
   BatchingParametersSchema,
   type ModelServerConfig,
@@ -15,12 +16,14 @@ import {
   MonitoringConfigSchema,
 } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { batchOptions, defaultBatchOptions } from "../serving/batching/options.ts";
+import { Page } from "../serving/page.ts";
 import { requireFreePorts } from "../serving/ports.ts";
 import { type LoaderOptions, savedModelLoader } from "../serving/repository/loader.ts";
 import { NO_MODELS, singleModelConfig } from "../serving/repository/model-config.ts";
 import { parseTextProto, readTextProto } from "../serving/repository/text-proto.ts";
 import {
   type ConfigSource,
+  DEFAULT_METRICS_PATH,
   letHeapGrow,
   type PackOptions,
   type RunningServer,
@@ -29,13 +32,21 @@ import {
 } from "../serving/server.ts";
 import { readTls } from "../serving/tls.ts";
 import { packCalibration } from "../verify/pack-calibrations.ts";
+import {
+  GALLERY_PACK,
+  type GalleryChoice,
+  galleryChoice,
+  openGalleries,
+  type ServedPack,
+  type ServingPlace,
+} from "./serve-galleries.ts";
 import { loaderOptions } from "./signature-model.ts";
 
 /** What to serve and where. */
 export interface ServeOptions
   extends Omit<
       ServerOptions,
-      "configSource" | "models" | "loader" | "log" | "pack" | "grpcPort" | "restPort"
+      "configSource" | "models" | "loader" | "log" | "pack" | "grpcPort" | "restPort" | "galleries" | "page"
     >,
     LoaderOptions {
   /** The folder of the model's versions; the server loads new ones while it runs. Without it the pack is served. */
@@ -44,6 +55,13 @@ export interface ServeOptions
   readonly pack?: string;
   /** What the pack computes in, as for `loadFaceModel`. Default `float32`. */
   readonly precision?: Precision;
+  /**
+   * Galleries by the names that clients use: folders, or `postgres://user:password@host/database`. The pack, by default
+   * `opencv-sface`, searches them. Without keys they are served on loopback only.
+   */
+  readonly galleries?: Readonly<Record<string, string>>;
+  /** Whether the page is served at `/`. Default false. */
+  readonly page?: boolean;
   /** Name under which clients ask for it. Default `faceid`. */
   readonly modelName?: string;
   /** Port of the REST interface; 0 picks a free one, `false` turns it off. Default 8501. */
@@ -61,11 +79,20 @@ const serveOptions = z.strictObject({
   pack: given.text.optional(),
   precision: z.enum(PRECISIONS).optional(),
   modelName: given.text.optional(),
+  galleries: z.record(z.string(), given.text).optional(),
+  page: given.flag.optional(),
   restPort: port,
   grpcPort: port,
   grpcSocketPath: given.text.optional(),
   imageUrls: z.array(given.text).optional(),
   bindAddress: z.string().optional(),
+  requestLogDir: given.text.optional(),
+  accessLog: given.text.optional(),
+  adminPort: z.number().optional(),
+  adminBindAddress: given.text.optional(),
+  apiKeysFile: given.text.optional(),
+  requireApiKey: given.flag.optional(),
+  rateLimit: given.count.optional(),
   log: given.log.optional(),
   signal: given.signal.optional(),
   metricsPath: z.string().startsWith("/").optional(),
@@ -82,6 +109,7 @@ const serveOptions = z.strictObject({
   warmup: z.union([z.number(), z.literal(false)]).optional(),
   batching: given.other,
   tls: given.other,
+  tlsFile: given.text.optional(),
   rest: z
     .strictObject({
       timeoutMs: z.number(),
@@ -116,7 +144,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
 async function started({
   modelPath,
   modelName = "faceid",
-  pack,
+  galleries = {},
+  page = false,
+  pack = page || Object.keys(galleries).length > 0 ? GALLERY_PACK : undefined,
   precision = "float32",
   restPort = 8501,
   grpcPort = 8500,
@@ -129,15 +159,20 @@ async function started({
   await requireFreePorts([
     { interface: "REST", port: restPort === false ? undefined : restPort },
     { interface: "gRPC", port: grpcPort === false ? undefined : grpcPort },
+    { interface: "admin", port: options.adminPort },
   ]);
+  const isAlone = modelPath === undefined;
+  const choices = Object.entries(galleries).map(([name, address]) => ({ name, address }));
+  // Beside other models the pack has its own name.
+  const packName = isAlone ? modelName : choices.length > 0 || page ? pack : undefined;
+  const served =
+    pack === undefined || packName === undefined ? undefined : { pack, precision, modelName: packName };
   return startServer({
     ...options,
     log,
-    models: modelPath === undefined ? NO_MODELS : singleModelConfig(modelName, resolve(modelPath)),
-    pack:
-      pack === undefined
-        ? undefined
-        : await packOf(pack, precision, modelPath === undefined ? modelName : undefined, log, options.signal),
+    models: isAlone ? NO_MODELS : singleModelConfig(modelName, resolve(modelPath)),
+    pack: pack === undefined ? undefined : await packOf(pack, precision, packName, log, options.signal),
+    ...(await extrasOf(served, choices, page, options)),
     loader: savedModelLoader({
       ...(sessions === undefined ? {} : { sessions }),
       ...(tags === undefined ? {} : { tags }),
@@ -145,6 +180,18 @@ async function started({
     restPort: restPort === false ? undefined : restPort,
     grpcPort: grpcPort === false ? undefined : grpcPort,
   });
+}
+
+/** Galleries and the page, which both need a pack. */
+async function extrasOf(
+  served: ServedPack | undefined,
+  choices: readonly GalleryChoice[],
+  page: boolean,
+  place: ServingPlace,
+): Promise<Pick<ServerOptions, "galleries" | "page">> {
+  if (served === undefined || (choices.length === 0 && !page)) return {};
+  const loaded = page ? await Page.load() : undefined;
+  return { galleries: await openGalleries(choices, served, place), page: loaded };
 }
 
 /** Opens a pack. @param modelName under which it is served; left out where it only finds faces for other models. */
@@ -155,11 +202,15 @@ async function packOf(
   log: Log,
   signal: AbortSignal | undefined,
 ): Promise<PackOptions> {
-  const { files } = await openPack(name, { log, signal });
-  if (modelName === undefined) return { files: { ...files, precision } };
+  const named = packModelNamed(name) ?? { pack: name, precision: "float32" };
+  // A name with a precision says it all; a plain one leaves it to the flag.
+  const model = named.precision === "float32" ? { pack: named.pack, precision } : named;
+  const { files } = await openPack(model.pack, { log, signal });
+  const opened = { ...files, precision: model.precision };
+  if (modelName === undefined) return { files: opened };
   return {
-    files: { ...files, precision },
-    model: { name: modelName, calibration: packCalibration(name, precision) },
+    files: opened,
+    model: { name: modelName, calibration: packCalibration(model.pack, model.precision) },
   };
 }
 
@@ -170,7 +221,9 @@ function nothingToServe(): FaceError {
 }
 
 /** Flags of the server by name in camel case, each with its value or default. */
-export type ServerFlagValues = Readonly<Record<string, string | number | boolean | undefined>>;
+export type ServerFlagValues = Readonly<
+  Record<string, string | number | boolean | readonly string[] | undefined>
+>;
 type Value = ServerFlagValues[string];
 
 const textOf = (value: Value) => (typeof value === "string" ? value : undefined);
@@ -197,7 +250,14 @@ function configSourceOf(values: ServerFlagValues): ConfigSource | undefined {
   return { seconds, read: () => modelsOf(values) };
 }
 
-const DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics";
+/** @throws FaceError `CONFIG_INVALID` for what is no number of requests. */
+function rateLimitOf(value: Value): number | undefined {
+  const perSecond = Number(value);
+  if (Number.isSafeInteger(perSecond) && perSecond >= 0) return perSecond === 0 ? undefined : perSecond;
+  throw new FaceError("CONFIG_INVALID", `--rate_limit: got ${value}, expected a whole number of requests`, {
+    hint: "0 is no limit",
+  });
+}
 
 async function metricsPathOf(file: Value): Promise<string | undefined> {
   if (typeof file !== "string") return undefined;
@@ -252,13 +312,35 @@ function channelOptionsOf(text: Value): Record<string, string | number> {
 /** TensorFlow Serving's default of `--model_name`. */
 const DEFAULT_MODEL_NAME = "default";
 
-/** The pack is a model itself where no other is named, under `--model_name` or its own name. */
-async function packOptionsOf(
-  { pack, packPrecision, modelName, modelBasePath, modelConfigFile, restApiPort }: ServerFlagValues,
-  signal: AbortSignal,
-  log: Log,
-): Promise<PackOptions | undefined> {
-  const precision = PRECISIONS.find((each) => each === (packPrecision ?? "float32"));
+const precisionOf = (wanted: Value): Precision | undefined =>
+  PRECISIONS.find((each) => each === (wanted ?? "float32"));
+
+const choicesOf = ({ gallery }: ServerFlagValues): GalleryChoice[] =>
+  Array.isArray(gallery) ? gallery.map(galleryChoice) : [];
+
+/** The flags with the pack that galleries and the page need. */
+function withPack(values: ServerFlagValues): ServerFlagValues {
+  const isNeeded = choicesOf(values).length > 0 || values.page === true;
+  if (!isNeeded) return values;
+  if (portOf(values.restApiPort) === undefined) {
+    throw new FaceError("CONFIG_INVALID", "galleries and the page are served over REST, and REST is off", {
+      hint: "add --rest_api_port 8501",
+    });
+  }
+  return { ...values, pack: values.pack ?? GALLERY_PACK };
+}
+
+/**
+ * The pack with the name that it is served under: `--model_name` or its own where no other model is named, its own beside
+ * galleries and the page, none where it only finds faces for other models.
+ */
+function servedPackOf(
+  values: ServerFlagValues,
+):
+  | { readonly pack: string; readonly precision: Precision; readonly modelName: string | undefined }
+  | undefined {
+  const { pack, packPrecision, modelName, modelBasePath, modelConfigFile, restApiPort } = values;
+  const precision = precisionOf(packPrecision);
   if (precision === undefined || (typeof pack !== "string" && precision !== "float32")) {
     throw new FaceError("CONFIG_INVALID", `--pack_precision: got ${JSON.stringify(packPrecision)}`, {
       hint: `pass one of ${PRECISIONS.join(", ")}, with --pack NAME`,
@@ -273,9 +355,29 @@ async function packOptionsOf(
   }
   // Embeddings of one precision must not be taken for those of another.
   const ownName = precision === "float32" ? pack : `${pack}-${precision}`;
-  const name = modelName === DEFAULT_MODEL_NAME ? ownName : String(modelName);
-  if (isAlone) log.info(`the pack is served as ${name}: POST /v1/models/${name}:verify, :detect and :embed`);
-  return await packOf(pack, precision, isAlone ? name : undefined, log, signal);
+  if (isAlone)
+    return { pack, precision, modelName: modelName === DEFAULT_MODEL_NAME ? ownName : String(modelName) };
+  const isModelToo = choicesOf(values).length > 0 || values.page === true;
+  return { pack, precision, modelName: isModelToo ? ownName : undefined };
+}
+
+async function packOptionsOf(
+  values: ServerFlagValues,
+  signal: AbortSignal,
+  log: Log,
+): Promise<Pick<ServerOptions, "pack" | "galleries" | "page">> {
+  const served = servedPackOf(values);
+  if (served === undefined) return {};
+  const { pack, precision, modelName: name } = served;
+  if (name === undefined) return { pack: await packOf(pack, precision, undefined, log, signal) };
+  log.info(`the pack is served as ${name}: POST /v1/models/${name}:verify, :detect and :embed`);
+  return {
+    pack: await packOf(pack, precision, name, log, signal),
+    ...(await extrasOf({ pack, precision, modelName: name }, choicesOf(values), values.page === true, {
+      bindAddress: textOf(values.bindAddress),
+      apiKeysFile: textOf(values.apiKeysFile),
+    })),
+  };
 }
 
 const MICROS_PER_MS = 1000;
@@ -285,13 +387,16 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
   return {
     signal,
     models: await modelsOf(values),
-    pack: await packOptionsOf(values, signal, log),
+    ...(await packOptionsOf(values, signal, log)),
     loader: savedModelLoader({
       sessions: Number(values.sessions) || usableCores(),
       tags: String(values.savedModelTags).split(","),
     }),
     log,
     bindAddress: textOf(values.bindAddress),
+    apiKeysFile: textOf(values.apiKeysFile),
+    requireApiKey: values.requireApiKey === true,
+    rateLimit: rateLimitOf(values.rateLimit),
     grpcPort: portOf(values.port),
     grpcSocketPath: textOf(values.grpcSocketPath),
     restPort: portOf(values.restApiPort),
@@ -318,6 +423,11 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
       .filter((each) => each !== ""),
     metricsPath: await metricsPathOf(values.monitoringConfigFile),
     tls: tlsFile === undefined ? undefined : await readTls(tlsFile),
+    tlsFile,
+    requestLogDir: textOf(values.requestLogDir),
+    accessLog: textOf(values.accessLog),
+    adminPort: portOf(values.adminPort),
+    adminBindAddress: textOf(values.adminBindAddress),
     enableGrpcHealth: values.enableGrpcHealthcheckService === true,
     asTensorContent: values.enableSerializationAsTensorContent === true,
     pollWaitSeconds: Number(values.fileSystemPollWaitSeconds),
@@ -333,11 +443,13 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
  * Serves as `tensorflow_model_server` does with the same flags, until the signal.
  * @throws FaceError `CONFIG_INVALID` for flags that contradict each other; as `serve` does.
  */
-export async function serveByFlags(values: ServerFlagValues, signal: AbortSignal, log: Log): Promise<void> {
+export async function serveByFlags(given: ServerFlagValues, signal: AbortSignal, log: Log): Promise<void> {
   letHeapGrow();
+  const values = withPack(given);
   await requireFreePorts([
     { interface: "REST", port: portOf(values.restApiPort) },
     { interface: "gRPC", port: portOf(values.port) },
+    { interface: "admin", port: portOf(values.adminPort) },
   ]);
   if (portOf(values.restApiPort) === undefined) {
     log.info(

@@ -1,10 +1,10 @@
 /** @file A training listener that writes TensorBoard event files, in the folders and under the names of Keras. */
 
-import { appendFile, mkdir } from "node:fs/promises";
+import { appendFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { checkPath } from "../base/check-options.ts";
-import { writeError } from "../base/files.ts";
+import { makeFolder, writeError } from "../base/files.ts";
 import {
   eventFileName,
   eventFileStart,
@@ -49,7 +49,7 @@ class EventWriter {
   async #start(): Promise<string> {
     const now = this.#now();
     const path = join(this.#folder, eventFileName(now, `${hostname()}.${process.pid}`));
-    await mkdir(this.#folder, { recursive: true });
+    await makeFolder(this.#folder);
     await appendFile(path, eventFileStart(now));
     return path;
   }

@@ -1,12 +1,14 @@
 /** @file Trains a network, or several backbones in turn that are then joined; the whole job measures and exports it too. */
-import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { versionsIn } from "../artifact/files.ts";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { writeError } from "../base/files.ts";
+import { checkTarget } from "../base/files.ts";
 import { silentLog } from "../base/log.ts";
+import { openDataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import { type SettledConfig, settingsOf, type TrainConfig, trainConfig } from "../train/config.ts";
@@ -116,6 +118,7 @@ const resumeOptions = z.strictObject({
 export async function train(options: TrainOptions): Promise<TrainResult> {
   checkOptions("train", trainOptions, options);
   const staged = stagesOf(settle(trainConfig(options.config, options.log)));
+  await checkTarget(options.folder, "folder");
   return staged === undefined ? await trainNetwork(options) : await trainStages(options, staged);
 }
 
@@ -127,6 +130,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 export async function resume(folder: string, options: ResumeOptions = {}): Promise<TrainResult> {
   checkPath("resume, the folder", folder);
   checkOptions("resume", resumeOptions, options);
+  await checkTarget(folder, "folder");
   const staged = await stagedConfig(folder);
   if (staged === undefined) return await resumeNetwork(folder, options);
   const config = { ...staged, ...(options.epochs === undefined ? {} : { epochs: options.epochs }) };
@@ -160,21 +164,6 @@ async function refuseTaken(
   });
 }
 
-/** Refuses a folder that the model could not be written to, before training rather than after it. */
-async function refuseUnwritable({ savedModelPath, modelVersion }: ExportTarget): Promise<void> {
-  const probe = join(savedModelPath, `.${modelVersion}.${process.pid}.tmp`);
-  let made: string | undefined;
-  try {
-    made = await mkdir(savedModelPath, { recursive: true });
-    await writeFile(probe, "written before training, to see whether it can be");
-  } catch (error) {
-    throw writeError(join(savedModelPath, String(modelVersion)), error);
-  } finally {
-    await rm(probe, { force: true }).catch(() => undefined);
-    if (made !== undefined) await rm(made, { recursive: true, force: true });
-  }
-}
-
 const recordedSchema = z.object({
   savedModelPath: z.string(),
   modelName: z.string(),
@@ -190,10 +179,15 @@ export async function recordedTarget(folder: string): Promise<ExportTarget | nul
   return target === null ? null : recordedSchema.safeParse(target).data;
 }
 
+/** The checkpoint that a run in the folder goes on from; undefined before its first. */
+export const keptCheckpoint = (folder: string): string | undefined =>
+  [folder, memberFolder(folder, 0)]
+    .map((place) => join(place, LAST_CHECKPOINT))
+    .find((path) => existsSync(path));
+
 /** Refuses the folder of an earlier run, so that no run overwrites another. */
-async function refuseOldRun(folder: string): Promise<void> {
-  const places = [folder, memberFolder(folder, 0)].map((place) => exists(join(place, LAST_CHECKPOINT)));
-  if ((await Promise.all(places)).includes(true)) {
+function refuseOldRun(folder: string): void {
+  if (keptCheckpoint(folder) !== undefined) {
     throw new FaceError("CONFIG_INVALID", `${folder} holds a run already`, {
       hint: `continue it with: ${commandLine(["faceid", "train", "--resume", folder])}; or choose another --output`,
     });
@@ -206,6 +200,12 @@ function refuseUnmeasured({ testFraction, excludePairs }: TrainConfig): void {
   throw new FaceError("CONFIG_INVALID", "a test fraction of 0 leaves nobody to measure the network on", {
     hint: "hold out people with --test-fraction, or name the pairs to measure on with --exclude-pairs",
   });
+}
+
+/** Names a dataset that is not there before anything else is complained of. */
+async function requireDataset({ dataset, datasetPath }: TrainConfig): Promise<void> {
+  if (datasetPath === undefined || (await exists(datasetPath))) return;
+  await openDataset({ dataset, path: datasetPath });
 }
 
 function refuseUnfinished({ end, folder }: TrainResult): void {
@@ -270,11 +270,12 @@ export async function trainAndExport(job: TrainJob): Promise<TrainOutcome> {
   } = job;
   if (target !== undefined) {
     await refuseTaken(target, command);
-    await refuseUnwritable(target);
+    await checkTarget(join(target.savedModelPath, String(target.modelVersion)), "new folder");
   }
   if (job.resume !== true) {
     refuseUnmeasured(config);
-    await refuseOldRun(folder);
+    await requireDataset(config);
+    refuseOldRun(folder);
   }
   const watching = {
     listeners,

@@ -22,6 +22,11 @@ describe("networks", () => {
     expect(countValues(backbone)).toBe(1_003_136);
   });
 
+  it("slim stays below a million parameters, a megabyte in 8 bits", () => {
+    const { net } = siamese({ network: "slim", input: IMAGE }, { mode: "inference", batch: 1 });
+    expect(countValues(net.weights)).toBe(931_089);
+  });
+
   it.each(NETWORKS.flatMap(({ name }) => [96, 160, 224].map((side) => [name, side] as const)))(
     "%s takes images of %i pixels",
     (name, side) => {

@@ -4,13 +4,14 @@ import { compactNetwork } from "./compact-network.ts";
 import type { EmbeddingNetwork } from "./embedding-network.ts";
 import { faceidNetwork } from "./faceid-network.ts";
 import { mobilefacenet } from "./mobilefacenet.ts";
-import { closeup, resnet } from "./resnet.ts";
+import { closeup, resnet, slim } from "./resnet.ts";
 
 export const NETWORKS: readonly EmbeddingNetwork[] = [
   faceidNetwork,
   mobilefacenet,
   resnet,
   closeup,
+  slim,
   compactNetwork,
 ];
 

@@ -46,23 +46,29 @@ export interface Conv2DOptions extends LayerOptions {
   readonly padding?: Padding;
 }
 
+/** The convolution with a learned kernel `[height, width, in / groups, out]`, and its bias. */
+function convolved(
+  net: NetworkBuilder,
+  name: string,
+  x: Node,
+  { kernelSize, strides = [1, 1], padding = "same", useBias = true, ...options }: DepthwiseConv2DOptions,
+  [inputs, outputs]: Pair,
+  fans?: { readonly in: number; readonly out: number },
+): Node {
+  const kernel = net.weight(`${name}/kernel`, [...kernelSize, inputs, outputs], {
+    initializer: options.initializer ?? glorotUniform,
+    decays: true,
+    ...(fans && { fans }),
+  });
+  const groups = channelsOf(x, name) / inputs;
+  return biased(net, name, g.labelled(g.conv2d(x, kernel, { strides, padding, groups }), name), useBias);
+}
+
 /** Convolution of images `[batch, height, width, channels]`; by default with stride 1 and SAME padding. */
 export function conv2D(net: NetworkBuilder, name: string, x: Node, options: Conv2DOptions): Node {
-  const {
-    filters,
-    kernelSize,
-    strides = [1, 1],
-    padding = "same",
-    activation = "linear",
-    useBias = true,
-  } = options;
-  const initializer = options.initializer ?? glorotUniform;
-  const kernel = net.weight(`${name}/kernel`, [...kernelSize, channelsOf(x, name), filters], {
-    initializer,
-    decays: true,
-  });
-  const convolved = g.labelled(g.conv2d(x, kernel, { strides, padding }), name);
-  return net.record(name, "Conv2D", [x], ACTIVATIONS[activation](biased(net, name, convolved, useBias)));
+  const { filters, activation = "linear" } = options;
+  const y = convolved(net, name, x, options, [channelsOf(x, name), filters]);
+  return net.record(name, "Conv2D", [x], ACTIVATIONS[activation](y));
 }
 
 export type DepthwiseConv2DOptions = Omit<Conv2DOptions, "filters" | "activation">;
@@ -74,24 +80,12 @@ export function depthwiseConv2D(
   x: Node,
   options: DepthwiseConv2DOptions,
 ): Node {
-  const {
-    kernelSize,
-    strides = [1, 1],
-    padding = "same",
-    useBias = true,
-    initializer = glorotUniform,
-  } = options;
   const channels = channelsOf(x, name);
-  const field = kernelSize[0] * kernelSize[1];
+  const field = options.kernelSize[0] * options.kernelSize[1];
   // Keras' kernel is [height, width, channels, 1], and its fans follow from that shape.
   const fans = { in: field * channels, out: field };
-  const kernel = net.weight(`${name}/kernel`, [...kernelSize, 1, channels], {
-    initializer,
-    fans,
-    decays: true,
-  });
-  const convolved = g.labelled(g.conv2d(x, kernel, { strides, padding, groups: channels }), name);
-  return net.record(name, "DepthwiseConv2D", [x], biased(net, name, convolved, useBias));
+  const y = convolved(net, name, x, options, [1, channels], fans);
+  return net.record(name, "DepthwiseConv2D", [x], y);
 }
 
 export interface DenseOptions extends LayerOptions {
@@ -179,15 +173,7 @@ export function addLayers(net: NetworkBuilder, name: string, a: Node, b: Node): 
 
 /** Dropout in training; the identity at inference. */
 export function dropout(net: NetworkBuilder, name: string, x: Node, rate: number): Node {
-  if (net.mode === "inference" || rate === 0)
-    return net.record(
-      name,
-      "Dropout",
-      [x],
-      g.reshape(
-        x,
-        x.shape.map(() => 0),
-      ),
-    );
-  return net.record(name, "Dropout", [x], g.dropout(x, rate, name));
+  const same = x.shape.map(() => 0);
+  const isOff = net.mode === "inference" || rate === 0;
+  return net.record(name, "Dropout", [x], isOff ? g.reshape(x, same) : g.dropout(x, rate, name));
 }

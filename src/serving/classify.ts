@@ -3,26 +3,13 @@ import type { Tensor, TensorMap } from "../base/tensor.ts";
 import { DataType } from "../proto/tensorflow/tensor_pb.ts";
 import { dataTypeOf } from "../savedmodel/format/tensor-proto.ts";
 import type { Signature } from "../savedmodel/signature.ts";
+import type { Classifications } from "./classifications.ts";
 import { checkExampleInput, type ExampleVerb, exampleFunction, typeName, unfit } from "./examples.ts";
+import { classifyResponse } from "./grpc/response-messages.ts";
 import { invalidArgument } from "./status.ts";
 
 const CLASSES = "classes";
 const SCORES = "scores";
-
-/** A label and its score. */
-export interface ScoredClass {
-  readonly label: string;
-  readonly score: number;
-}
-
-/** The labels and scores of `batch` examples with `count` classes each, row by row. */
-export interface Classifications {
-  readonly method: "classify";
-  readonly batch: number;
-  readonly count: number;
-  readonly labels: readonly Uint8Array[] | undefined;
-  readonly scores: Float32Array | undefined;
-}
 
 /** Signatures with the outputs `classes`, `scores` or both, `[batch, number of classes]`. */
 export const classification: ExampleVerb<Classifications> = {
@@ -31,6 +18,8 @@ export const classification: ExampleVerb<Classifications> = {
     return [CLASSES, SCORES].filter((name) => signature.outputs.has(name));
   },
   answer: classificationsOf,
+  kind: "classify",
+  response: classifyResponse,
 };
 
 export const classify = exampleFunction(classification);
@@ -78,16 +67,4 @@ function classificationsOf(outputs: TensorMap, batch: number): Classifications {
   const labels = classes?.data as readonly Uint8Array[] | undefined;
   const values = scores?.data as Float32Array | undefined;
   return { method: "classify", batch, count, labels, scores: values };
-}
-
-/** The labels and scores of one example. */
-export function classesOf({ count, labels, scores }: Classifications, row: number): ScoredClass[] {
-  return Array.from({ length: count }, (_, column) => {
-    const place = row * count + column;
-    const label = labels?.[place];
-    return {
-      label: label === undefined ? "" : Buffer.from(label).toString("utf8"),
-      score: scores?.[place] ?? 0,
-    };
-  });
 }

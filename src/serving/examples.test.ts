@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { type DType, float32, type Tensor, tensor } from "../base/tensor.ts";
 import type { Signature, SignatureTensor } from "../savedmodel/signature.ts";
-import { classesOf, classify } from "./classify.ts";
+import { classesOf } from "./classifications.ts";
+import { classify } from "./classify.ts";
 import type { Servable } from "./engine/servable.ts";
 import { multiInference } from "./multi-inference.ts";
 import { regress } from "./regress.ts";

@@ -6,8 +6,9 @@ import { DataType } from "../proto/tensorflow/tensor_pb.ts";
 import { dataTypeOf, dataTypeText } from "../savedmodel/format/tensor-proto.ts";
 import type { Signature } from "../savedmodel/signature.ts";
 import { type RunOptions, runUntil, type Servable } from "./engine/servable.ts";
+import { exampleRequest } from "./observe/request-log.ts";
 import type { Answered, ModelChoice, Models } from "./repository/catalog.ts";
-import { invalidArgument, type StatusError } from "./status.ts";
+import { invalidArgument, photosInstead, type StatusError } from "./status.ts";
 
 const INPUTS = "inputs";
 
@@ -24,6 +25,7 @@ export interface ExampleCall {
 
 /** How a verb uses a signature. */
 export interface ExampleVerb<A> {
+  readonly kind: "classify" | "regress";
   /**
    * Checks the signature.
    * @returns the outputs to compute.
@@ -32,7 +34,13 @@ export interface ExampleVerb<A> {
   outputsOf(signature: Signature): readonly string[];
   /** The answer for `batch` examples. @throws StatusError when the outputs do not fit. */
   answer(outputs: TensorMap, batch: number): A;
+  /** The answer as a message. */
+  response(answer: Answered & A): Uint8Array;
 }
+
+/** Bytes of examples. */
+export const sumOf = (examples: readonly Uint8Array[]): number =>
+  examples.reduce((sum, { length }) => sum + length, 0);
 
 /**
  * Runs a verb on one signature.
@@ -48,7 +56,9 @@ export async function runExamples<A>(
   const { name, version, signatures } = servable;
   const signature = signatures.get(signatureName);
   if (signature === undefined)
-    throw invalidArgument(`No signature was found with the name: ${signatureName}`);
+    throw invalidArgument(
+      `No signature was found with the name: ${signatureName}${photosInstead(signatures)}`,
+    );
   const outputNames = verb.outputsOf(signature);
   const records = typeof examples === "function" ? examples() : examples;
   const inputs = exampleTensor(signature, records);
@@ -64,7 +74,20 @@ export function exampleFunction<A>(verb: ExampleVerb<A>) {
   return async (models: Models, call: ExampleCall, options: RunOptions = {}): Promise<Answered & A> => {
     using lease = models.acquire(call.model);
     const signatureName = call.signatureName || DEFAULT_SIGNATURE;
-    return await runExamples(verb, lease.servable, signatureName, call.examples, options);
+    const { recorder, servable } = lease;
+    if (recorder === undefined)
+      return await runExamples(verb, servable, signatureName, call.examples, options);
+    // The signature is checked before the examples are read.
+    let record: ReturnType<typeof recorder.begin>;
+    const examples = () => {
+      const read = typeof call.examples === "function" ? call.examples() : call.examples;
+      const asked = { name: servable.name, signatureName };
+      record = recorder.begin(verb.kind, sumOf(read), () => exampleRequest(verb.kind, asked, read));
+      return read;
+    };
+    const answer = await runExamples(verb, servable, signatureName, examples, options);
+    record?.(() => verb.response(answer));
+    return answer;
   };
 }
 

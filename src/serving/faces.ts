@@ -2,14 +2,8 @@
 import { EMBED } from "../artifact/signatures.ts";
 import { floats } from "../base/tensor.ts";
 import { type RunOptions, runUntil, type Servable } from "./engine/servable.ts";
-import {
-  DEFAULT_WISH,
-  describeFace,
-  faceAnswer,
-  faceInputOf,
-  faceTensor,
-  type VerbContext,
-} from "./photos/meant-faces.ts";
+import type { VerbContext } from "./photos/meant-faces.ts";
+import { DEFAULT_WISH, describeFace, faceAnswer, faceInputOf, faceTensor } from "./photos/meant-faces.ts";
 import { PackServable } from "./photos/pack-catalog.ts";
 import type { FaceWish, MeantFace, PhotoThreads } from "./photos/photo-threads.ts";
 import type { ModelChoice } from "./repository/catalog.ts";

@@ -4,7 +4,8 @@ import { FaceError } from "../base/errors.ts";
 /** A flag with an effect. */
 export interface ServerFlag {
   readonly name: string;
-  readonly kind: "text" | "number" | "boolean";
+  /** A list is given by repeating the flag. */
+  readonly kind: "text" | "number" | "boolean" | "list";
   readonly help: string;
   readonly fallback?: Value;
 }
@@ -18,6 +19,12 @@ const OURS = "(not in TensorFlow Serving)";
 const FLAGS: readonly FlagRow[] = [
   ["port", "gRPC port; 0 for none", 8500],
   ["bind_address", `address that both ports listen on, such as 127.0.0.1; all without it ${OURS}`],
+  [
+    "admin_port",
+    `port of metrics, reload and reflection, which the others then leave out; 0 for none ${OURS}`,
+    0,
+  ],
+  ["admin_bind_address", `address that --admin_port listens on ${OURS}`, "127.0.0.1"],
   ["grpc_socket_path", "path of a unix socket for gRPC, beside the port"],
   ["rest_api_port", "REST port; 0 for none", 0],
   ["rest_api_timeout_in_ms", "milliseconds for a run by REST; 0 for no limit", 30_000],
@@ -55,8 +62,18 @@ const FLAGS: readonly FlagRow[] = [
     "pack",
     `model pack that finds faces in photographs, such as opencv-sface; without other models it is served itself ${OURS}`,
   ],
+  [
+    "gallery",
+    `NAME=FOLDER or NAME=postgres://…: a gallery that clients know as NAME; may be repeated ${OURS}`,
+    undefined,
+    "list",
+  ],
+  ["page", `serve the page for people at / ${OURS}`, false],
   ["image_urls", `beginnings of the URLs that :verify, :detect and :embed may fetch, by commas ${OURS}`],
   ["pack_precision", `what the pack computes in: float32, or int8 for half the time ${OURS}`, "float32"],
+  ["api_keys_file", `file of faceid keys; :verify, :detect, :embed and reload then take a key ${OURS}`],
+  ["require_api_key", `every request takes a key, but for health ${OURS}`, false],
+  ["rate_limit", `requests of a key, or else of an address, in a second; 0 for any number ${OURS}`, 0],
   ["rest_api_list_models", `GET /v1/models lists the models ${OURS}`, true],
   ["rest_api_binary", `predict also takes raw tensors, images and forms ${OURS}`, false],
   ["rest_api_max_body_bytes", `largest body of a REST request, in bytes ${OURS}`, 256 * 2 ** 20],
@@ -79,6 +96,8 @@ const FLAGS: readonly FlagRow[] = [
     0,
   ],
   ["shutdown_grace_in_ms", `milliseconds for requests in flight after SIGTERM ${OURS}`, 10_000],
+  ["access_log", `stdout, or a file to which a line of JSON is added for each request ${OURS}`],
+  ["request_log_dir", `folder for the requests that logging_config of a model records ${OURS}`],
   ["log_format", `text, or json for one object per line ${OURS}`, "text"],
   [
     "sessions",

@@ -145,6 +145,18 @@ export class ServerMetrics {
   readonly processedBatchSize = this.#rows("processed_batch_size");
   readonly loadAttempts = this.#counter("cc:saved_model:load_attempt_count", "model_path", "status");
   readonly loadLatency = this.#counter("cc:saved_model:load_latency", "model_path");
+  /** Requests to galleries. */
+  readonly galleryRequests = this.#ours("gallery:request_count", new Counter(["status"]));
+  /** Faces that were searched for, and those that were named. */
+  readonly gallerySearches = this.#ours("gallery:search_count", new Counter(["gallery"]));
+  readonly galleryMatches = this.#ours("gallery:match_count", new Counter(["gallery"]));
+  /** Time to search all faces of a photograph, by the number of people in powers of ten. */
+  readonly galleryLatency = this.#ours(
+    "gallery:search_latency",
+    new Histogram(["gallery", "people"], LATENCY_BOUNDS),
+  );
+  /** Photographs that were refused for their faces, by the code of the error. */
+  readonly qualityRefusals = this.#ours("gallery:refused_count", new Counter(["gallery", "code"]));
 
   /**
    * Counts a request and, if it succeeded, its time.
@@ -186,6 +198,12 @@ export class ServerMetrics {
 
   #add<F extends Family>(name: string, family: F): F {
     this.#families.set(`:tensorflow:${name}`, family);
+    return family;
+  }
+
+  /** Adds what TensorFlow Serving does not have. */
+  #ours<F extends Family>(name: string, family: F): F {
+    this.#families.set(`:faceid:${name}`, family);
     return family;
   }
 

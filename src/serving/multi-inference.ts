@@ -1,10 +1,13 @@
 /** @file MultiInference: several classify and regress signatures of one model on the same examples. */
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
-import { type Classifications, classification } from "./classify.ts";
+import type { Classifications } from "./classifications.ts";
+import { classification } from "./classify.ts";
 import type { RunOptions, Servable } from "./engine/servable.ts";
-import { type Examples, type ExampleVerb, exampleInputName, runExamples } from "./examples.ts";
+import { type Examples, type ExampleVerb, exampleInputName, runExamples, sumOf } from "./examples.ts";
+import { multiInferenceResponse } from "./grpc/response-messages.ts";
+import { multiInferenceRequest } from "./observe/request-log.ts";
 import { type Regressions, regression } from "./regress.ts";
-import type { Answered, ModelChoice, Models } from "./repository/catalog.ts";
+import type { Answered, Lease, ModelChoice, Models } from "./repository/catalog.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
 type InferenceVerb = ExampleVerb<Classifications | Regressions>;
@@ -42,9 +45,19 @@ export async function multiInference(
   using lease = models.acquire(first.model);
   const { servable } = lease;
   const chosen = chooseTasks(servable, tasks);
-  return await Promise.all(
+  const record = recordOf(lease, tasks, examples);
+  const answers = await Promise.all(
     chosen.map(({ verb, signatureName }) => runExamples(verb, servable, signatureName, examples, options)),
   );
+  record?.(() => multiInferenceResponse(answers));
+  return answers;
+}
+
+function recordOf({ recorder }: Lease, tasks: readonly InferenceTask[], examples: Examples) {
+  if (recorder === undefined) return undefined;
+  const read = typeof examples === "function" ? examples() : examples;
+  const asked = tasks.map(({ model, ...task }) => ({ name: model.name, ...task }));
+  return recorder.begin("multiInference", sumOf(read), () => multiInferenceRequest(asked, read));
 }
 
 interface ChosenTask {

@@ -7,12 +7,13 @@ const MOST = 65_535;
 
 /** A port to be opened, and what errors call it. */
 export interface WantedPort {
-  readonly interface: "REST" | "gRPC";
+  readonly interface: "REST" | "gRPC" | "admin";
   /** 0 picks a free one, undefined leaves the interface off. */
   readonly port: number | undefined;
 }
 
-const flagOf = (of: WantedPort["interface"]) => (of === "REST" ? "--rest_api_port" : "--port");
+const FLAGS = { REST: "--rest_api_port", gRPC: "--port", admin: "--admin_port" } as const;
+const flagOf = (of: WantedPort["interface"]) => FLAGS[of];
 
 /** Why a port cannot be opened, in words. */
 export function portError(of: WantedPort["interface"], port: number | string, error: unknown): FaceError {
@@ -51,14 +52,15 @@ export async function requireFreePorts(wanted: readonly WantedPort[]): Promise<v
     }
     if (port === 0) continue;
     if (taken.has(port)) {
-      throw new FaceError("CONFIG_INVALID", `REST and gRPC cannot share the port ${port}`, {
-        hint: "choose two ports, such as --port 8500 --rest_api_port 8501",
+      throw new FaceError("CONFIG_INVALID", `two interfaces cannot share the port ${port}`, {
+        hint: "choose different ports, such as --port 8500 --rest_api_port 8501",
       });
     }
     taken.add(port);
     try {
       // As the server does: REST on IPv6 and IPv4, or on IPv4 alone where the machine has no IPv6.
       if (of === "gRPC") await probe({ port, host: "0.0.0.0" });
+      else if (of === "admin") await probe({ port, host: "127.0.0.1" });
       else
         await probe({ port, host: "::" }).catch((error: unknown) => {
           if (systemCode(error) !== "EAFNOSUPPORT") throw error;

@@ -5,8 +5,10 @@ import type { TensorMap } from "../base/tensor.ts";
 import { dataTypeOf, dataTypeText } from "../savedmodel/format/tensor-proto.ts";
 import type { Signature } from "../savedmodel/signature.ts";
 import { type RunOptions, runUntil } from "./engine/servable.ts";
+import { predictResponse } from "./grpc/response-messages.ts";
+import { predictRequest } from "./observe/request-log.ts";
 import type { Answered, ModelChoice, Models } from "./repository/catalog.ts";
-import { invalidArgument, StatusError } from "./status.ts";
+import { invalidArgument, photosInstead, StatusError } from "./status.ts";
 
 /** What to predict. */
 export interface PredictCall {
@@ -38,13 +40,31 @@ export async function predict(
   const signatureName = call.signatureName || DEFAULT_SIGNATURE;
   const signature = servable.signatures.get(signatureName);
   if (signature === undefined) {
-    throw new StatusError("FAILED_PRECONDITION", `Serving signature key "${signatureName}" not found.`);
+    const instead = photosInstead(servable.signatures);
+    throw new StatusError(
+      "FAILED_PRECONDITION",
+      `Serving signature key "${signatureName}" not found${instead || "."}`,
+    );
   }
   const given = typeof call.inputs === "function" ? await call.inputs() : call.inputs;
   const inputs = completeInputs(signature, given);
   const outputNames = chooseOutputs(signature, call.outputFilter);
+  const answered = { name: servable.name, version: servable.version, signatureName };
+  const record = lease.recorder?.begin("predict", bytesOf(inputs), () =>
+    predictRequest(answered, given, call.outputFilter),
+  );
   const outputs = await runUntil(servable, signatureName, inputs, outputNames, options);
-  return { name: servable.name, version: servable.version, signatureName, outputs };
+  record?.(() => predictResponse(outputs, answered, true));
+  return { ...answered, outputs };
+}
+
+function bytesOf(inputs: TensorMap): number {
+  let bytes = 0;
+  for (const { dtype, data } of inputs.values()) {
+    if (dtype !== "string") bytes += (data as { readonly byteLength: number }).byteLength;
+    else for (const { length } of data as readonly Uint8Array[]) bytes += length;
+  }
+  return bytes;
 }
 
 function namesText(names: Iterable<string>): string {

@@ -1,6 +1,7 @@
 /** @file Regress: examples in, one number for each out. */
 import { hasDType, type TensorMap } from "../base/tensor.ts";
 import { checkExampleInput, type ExampleVerb, exampleFunction, typeName, unfit } from "./examples.ts";
+import { regressResponse } from "./grpc/response-messages.ts";
 import { invalidArgument } from "./status.ts";
 
 const OUTPUTS = "outputs";
@@ -21,6 +22,8 @@ export const regression: ExampleVerb<Regressions> = {
     throw unfit("No regression outputs found in SignatureDef: ", signature);
   },
   answer: (outputs, batch) => ({ method: "regress", values: numbers(outputs, batch) }),
+  kind: "regress",
+  response: regressResponse,
 };
 
 export const regress = exampleFunction(regression);

@@ -2,14 +2,32 @@
 // This room knows models as servables with signatures; it knows nothing of datasets and training.
 
 import { setFlagsFromString } from "node:v8";
+import { FaceError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import type { ModelServerConfig } from "../proto/tensorflow_serving/model_service_pb.ts";
+import { KeyRing } from "./access/access.ts";
+import { Gate } from "./access/gate.ts";
+import { type AdminServer, startAdmin } from "./admin-server.ts";
 import type { ModelLoader } from "./engine/servable.ts";
-import { type GrpcServer, type GrpcServerOptions, startGrpc } from "./grpc/grpc-server.ts";
+import { keyAccess, loopbackAccess } from "./galleries/access.ts";
+import { type GalleriesOptions, GalleryService } from "./galleries/service.ts";
+import {
+  adminGrpc,
+  type GrpcContext,
+  type GrpcOptions,
+  type GrpcServer,
+  type GrpcServerOptions,
+  startGrpc,
+} from "./grpc/grpc-server.ts";
 import { JsonCodec } from "./json/codec.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { ServerMetrics } from "./metrics.ts";
+import type { Observer } from "./observe/finished.ts";
+import { Observing } from "./observe/observing.ts";
+import { RequestLog } from "./observe/request-log.ts";
+import { ModelSwitch } from "./open-inference/models.ts";
+import type { Page } from "./page.ts";
 import { ImageUrls } from "./photos/image-urls.ts";
 import { PackCatalog, type PackModel } from "./photos/pack-catalog.ts";
 import { type PackFiles, PhotoThreads } from "./photos/photo-threads.ts";
@@ -18,7 +36,7 @@ import { type ServingSettings, servingLoader } from "./repository/loader.ts";
 import { Repository, type RepositorySettings } from "./repository/repository.ts";
 import type { RestContext, RestOptions } from "./rest/handler.ts";
 import { type RestLimits, type RestServer, startRest } from "./rest/rest-server.ts";
-import type { Tls } from "./tls.ts";
+import { followTls, type Tls } from "./tls.ts";
 
 export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly models: ModelServerConfig;
@@ -26,8 +44,18 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly log: Log;
   /** For whole photographs, which are refused without it. */
   readonly pack?: PackOptions | undefined;
+  /** Galleries of people, which the pack searches; the server closes them. */
+  readonly galleries?: GalleriesOptions | undefined;
+  /** The page at `/`. Default: none. */
+  readonly page?: Page | undefined;
   /** Beginnings of the URLs that `:verify`, `:detect` and `:embed` may name instead of files. Default: none. */
   readonly imageUrls?: readonly string[] | undefined;
+  /** File of API keys, which `:verify`, `:detect`, `:embed` and the reload request then take. Default: no keys. */
+  readonly apiKeysFile?: string | undefined;
+  /** Every request takes a key, but for health. */
+  readonly requireApiKey?: boolean;
+  /** Requests of a key, or of an address without one, in a second. Default: any number. */
+  readonly rateLimit?: number | undefined;
   /** The address that both ports listen on. Default: all. */
   readonly bindAddress?: string | undefined;
   /** 0 picks a free port, undefined leaves gRPC off. */
@@ -40,6 +68,16 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly limits?: Partial<RequestLimits>;
   readonly metricsPath?: string | undefined;
   readonly tls?: Tls | undefined;
+  /** The file that `tls` was read from; it is read again when it changes. */
+  readonly tlsFile?: string | undefined;
+  /** A line of JSON for each request: `stdout`, or a file that is added to. Default: none. */
+  readonly accessLog?: string | undefined;
+  /** Folder for the requests that a model's `logging_config` records. Default: none, and such a configuration is refused. */
+  readonly requestLogDir?: string | undefined;
+  /** Port of metrics, reload requests and reflection, which the other ports then leave out; 0 picks a free one. */
+  readonly adminPort?: number | undefined;
+  /** The address of that port. Default 127.0.0.1. */
+  readonly adminBindAddress?: string | undefined;
   /** grpc.health.v1; on by default. */
   readonly enableGrpcHealth?: boolean;
   /** Options of grpc-js, such as `grpc.max_receive_message_length`. */
@@ -78,6 +116,7 @@ export interface RunningServer extends AsyncDisposable {
   /** Undefined when that interface is off. */
   readonly grpcPort: number | undefined;
   readonly restPort: number | undefined;
+  readonly adminPort: number | undefined;
   /** Replaces the configuration, as a reload request would. */
   reload(config: ModelServerConfig): Promise<void>;
   /** Probes fail from now on, so that no new clients come; requests are still answered. */
@@ -104,6 +143,7 @@ const DEFAULT_REST: RestOptions = {
 const CODEC = { workers: Math.max(2, Math.ceil(usableCores() / 4)), maxQueued: 256 };
 const DEFAULT_GRACE_MS = 10_000;
 const LARGEST_TENSOR_BYTES = 256 * MEGABYTE;
+export const DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics";
 /** Largest message over gRPC, compressed or not, unless `grpc.max_receive_message_length` says otherwise. */
 const LARGEST_MESSAGE_BYTES = 256 * MEGABYTE;
 
@@ -114,23 +154,43 @@ const LARGEST_MESSAGE_BYTES = 256 * MEGABYTE;
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   // A wrong list is refused before anything is loaded.
   const imageUrls = options.imageUrls?.length ? new ImageUrls(options.imageUrls) : undefined;
+  const keys = await keysOf(options);
   const metrics = new ServerMetrics();
   const codec = new JsonCodec(CODEC);
-  const repository = new Repository({ ...options, loader: servingLoader({ ...options, metrics }) });
+  const { requestLogDir, log } = options;
+  const requestLog = requestLogDir === undefined ? undefined : new RequestLog(requestLogDir, log);
+  const loader = servingLoader({ ...options, metrics });
+  const repository = new Repository({ ...options, loader, requestLog });
   const catalog =
     options.pack?.model === undefined ? repository : new PackCatalog(repository, options.pack.model);
   let photos: PhotoThreads | undefined;
+  let galleries: GalleryService | undefined;
   let grpc: GrpcServer | undefined;
   let rest: RestServer | undefined;
   const draining = new AbortController();
-  const parts = { catalog, metrics, codec, draining: draining.signal };
+  const parts = {
+    catalog,
+    modelSwitch: new ModelSwitch(catalog),
+    isAdministeredElsewhere: options.adminPort !== undefined,
+    metrics,
+    codec,
+    draining: draining.signal,
+  };
+  let admin: AdminServer | undefined;
   let following: NodeJS.Timeout | undefined;
+  let renewing: NodeJS.Timeout | undefined;
+  let observing: Observing | undefined;
   const close = async (graceMs = DEFAULT_GRACE_MS) => {
     clearInterval(following);
-    await Promise.all([grpc?.close(graceMs), rest?.close(graceMs)]);
+    clearInterval(renewing);
+    await Promise.all([grpc?.close(graceMs), rest?.close(graceMs), admin?.close(graceMs)]);
     await codec[Symbol.asyncDispose]();
     await photos?.close();
     await repository[Symbol.asyncDispose]();
+    for (const gallery of options.galleries?.open.values() ?? []) await gallery[Symbol.asyncDispose]();
+    keys?.close();
+    await observing?.close();
+    await requestLog?.close();
   };
   try {
     const started = repository.start(options.models, options.signal);
@@ -140,10 +200,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       `The models are loaded; the process holds ${megabytesHeld()} MB, a change of versions needs up to twice that`,
     );
     photos = options.pack && (await PhotoThreads.open(options.pack.files));
+    if (photos !== undefined && options.galleries !== undefined) {
+      const access = keys === undefined ? loopbackAccess : keyAccess;
+      galleries = new GalleryService(options.galleries, { photos, metrics, access, log: options.log });
+    }
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const budget = new MemoryBudget(limits.maxTotalBodyBytes);
-    grpc = await openGrpc(options, parts, limits, budget);
-    rest = await openRest(options, { ...parts, photos, imageUrls }, limits, budget);
+    const gate = gateOf(options, keys);
+    observing = await Observing.open(options, options.log);
+    const guards = { limits, budget, gate, observer: observing };
+    admin = await openAdmin(options, parts, guards);
+    grpc = await openGrpc(options, parts, guards);
+    rest = await openRest(options, { ...parts, keys, photos, imageUrls }, { ...guards, galleries });
+    renewing = followCertificates(options, [grpc, rest]);
   } catch (error) {
     await close(0);
     throw error;
@@ -151,6 +220,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return {
     grpcPort: grpc?.port,
     restPort: rest?.port,
+    adminPort: admin?.port,
     reload: (config) => catalog.reload(config),
     drain: () => draining.abort(),
     close,
@@ -174,11 +244,44 @@ function follow({ seconds, read }: ConfigSource, catalog: Catalog, log: Log): No
   return setInterval(() => void apply(), seconds * 1000);
 }
 
+/** What both ports hold against their clients. */
+interface Guards {
+  readonly limits: RequestLimits;
+  readonly budget: MemoryBudget;
+  readonly gate: Gate | undefined;
+  readonly observer: Observer | undefined;
+  readonly galleries?: GalleryService | undefined;
+}
+
+const LOOPBACK = /^(?:127\.|::1$|localhost$)/;
+
+/** @throws FaceError `FILE_INVALID` for a file that holds no keys, `CONFIG_INVALID` where keys are wanted and none are given. */
+async function keysOf(options: ServerOptions): Promise<KeyRing | undefined> {
+  const { apiKeysFile, requireApiKey, log, tls, bindAddress } = options;
+  if (apiKeysFile === undefined) {
+    if (requireApiKey !== true) return undefined;
+    throw new FaceError("CONFIG_INVALID", "every request would take an API key, and no keys are given", {
+      hint: "add --api_keys_file FILE, which faceid keys add NAME --keys FILE makes",
+    });
+  }
+  const keys = await KeyRing.open(apiKeysFile, log);
+  if (tls === undefined && !LOOPBACK.test(bindAddress ?? "")) {
+    log.warn(
+      "API keys pass the network unencrypted; use TLS here (--ssl_config_file) or in a proxy in front",
+    );
+  }
+  return keys;
+}
+
+function gateOf({ requireApiKey, rateLimit }: ServerOptions, keys: KeyRing | undefined): Gate | undefined {
+  if (keys === undefined && rateLimit === undefined) return undefined;
+  return new Gate({ keys, requireKey: requireApiKey === true, rateLimit });
+}
+
 async function openGrpc(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "draining">,
-  limits: RequestLimits,
-  budget: MemoryBudget,
+  parts: Pick<RestContext, "catalog" | "modelSwitch" | "codec" | "metrics" | "draining">,
+  guards: Guards,
 ): Promise<GrpcServer | undefined> {
   const { log, grpcPort, grpcSocketPath, tls } = options;
   const addresses = [
@@ -186,15 +289,29 @@ async function openGrpc(
     ...(grpcSocketPath === undefined ? [] : [`unix:${grpcSocketPath}`]),
   ];
   if (addresses.length === 0) return undefined;
-  const context = {
-    ...parts,
-    models: parts.catalog,
-    log,
-    asTensorContent: options.asTensorContent ?? false,
-    limits: { maxBytes: options.maxTensorBytes ?? LARGEST_TENSOR_BYTES },
-  };
-  const server = await startGrpc(context, {
+  const server = await startGrpc(grpcContext(options, parts, guards), {
+    ...grpcOptions(options, guards),
     addresses,
+    maxConnections: guards.limits.maxConnections,
+    isAdministeredElsewhere: options.adminPort !== undefined,
+    tls,
+  });
+  log.info(`Running gRPC ModelServer at ${addresses[0]!.replace(/:\d+$/, `:${server.port}`)} ...`);
+  return server;
+}
+
+function grpcContext(
+  { log, asTensorContent = false, maxTensorBytes = LARGEST_TENSOR_BYTES }: ServerOptions,
+  parts: Pick<RestContext, "catalog" | "modelSwitch" | "codec" | "metrics" | "draining">,
+  { observer }: Guards,
+): GrpcContext {
+  const limits = { maxBytes: maxTensorBytes };
+  const beginsTraces = observer?.beginsTraces ?? false;
+  return { ...parts, models: parts.catalog, log, asTensorContent, limits, beginsTraces };
+}
+
+function grpcOptions(options: ServerOptions, { limits, budget, gate, observer }: Guards): GrpcOptions {
+  return {
     enableHealth: options.enableGrpcHealth ?? true,
     channelOptions: options.grpcChannelOptions ?? {},
     intake: {
@@ -202,11 +319,36 @@ async function openGrpc(
       maxMessageBytes: messageLimit(options.grpcChannelOptions?.["grpc.max_receive_message_length"]),
       receiveTimeoutMs: limits.requestTimeoutMs,
     },
-    maxConnections: limits.maxConnections,
-    tls,
-  });
-  log.info(`Running gRPC ModelServer at ${addresses[0]!.replace(/:\d+$/, `:${server.port}`)} ...`);
+    gate,
+    observer,
+  };
+}
+
+async function openAdmin(
+  options: ServerOptions,
+  parts: Pick<RestContext, "catalog" | "modelSwitch" | "codec" | "metrics" | "draining">,
+  guards: Guards,
+): Promise<AdminServer | undefined> {
+  const { log, adminPort, adminBindAddress = "127.0.0.1", metricsPath = DEFAULT_METRICS_PATH } = options;
+  if (adminPort === undefined) return undefined;
+  const grpc = adminGrpc(grpcContext(options, parts, guards), grpcOptions(options, guards));
+  const server = await startAdmin(
+    { ...parts, ...guards, log, metricsPath, grpc },
+    adminPort,
+    adminBindAddress,
+  );
+  log.info(`Metrics, reload requests and reflection are at ${adminBindAddress}:${server.port} only`);
   return server;
+}
+
+function followCertificates(
+  { tlsFile, tls, log }: ServerOptions,
+  servers: readonly (GrpcServer | RestServer | undefined)[],
+): NodeJS.Timeout | undefined {
+  if (tls === undefined || tlsFile === undefined) return undefined;
+  return followTls(tlsFile, tls, log, (renewed) => {
+    for (const server of servers) server?.renew(renewed);
+  });
 }
 
 /** An IPv6 address in brackets. */
@@ -223,15 +365,18 @@ function messageLimit(given: number | undefined): number {
 
 async function openRest(
   options: ServerOptions,
-  parts: Pick<RestContext, "catalog" | "codec" | "metrics" | "photos" | "imageUrls" | "draining">,
-  limits: RequestLimits,
-  budget: MemoryBudget,
+  parts: Pick<
+    RestContext,
+    "catalog" | "modelSwitch" | "codec" | "keys" | "metrics" | "photos" | "imageUrls" | "draining"
+  >,
+  guards: Guards,
 ): Promise<RestServer | undefined> {
-  const { log, restPort, metricsPath, tls } = options;
+  const { log, restPort, tls, adminPort, page } = options;
   if (restPort === undefined) return undefined;
   const context = { ...parts, log, options: { ...DEFAULT_REST, ...options.rest } };
   const { bindAddress } = options;
-  const server = await startRest(context, { limits, budget, metricsPath, tls, bindAddress }, restPort);
+  const metricsPath = adminPort === undefined ? options.metricsPath : undefined;
+  const server = await startRest(context, { ...guards, metricsPath, tls, bindAddress, page }, restPort);
   log.info(`Exporting HTTP/REST API at:localhost:${server.port} ...`);
   return server;
 }

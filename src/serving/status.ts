@@ -2,13 +2,7 @@
 import { type CanonicalStatus, FaceError } from "../base/errors.ts";
 
 /** Every canonical code a server of TensorFlow's protocols may answer. */
-export type StatusCode =
-  | CanonicalStatus
-  | "OK"
-  | "UNKNOWN"
-  | "PERMISSION_DENIED"
-  | "OUT_OF_RANGE"
-  | "UNAUTHENTICATED";
+export type StatusCode = CanonicalStatus | "OK" | "UNKNOWN" | "OUT_OF_RANGE";
 
 interface StatusNumbers {
   /** The number on gRPC's wire and in `StatusProto`. */
@@ -71,6 +65,8 @@ export const CLIENT_CODES: ReadonlySet<string> = new Set([
   "FACE_NOT_FOUND",
   "SEVERAL_FACES",
   "FACE_UNFIT",
+  "UNAUTHENTICATED",
+  "PERMISSION_DENIED",
 ]);
 
 /**
@@ -89,3 +85,7 @@ export function toStatusError(error: unknown): StatusError {
   }
   return new StatusError("INTERNAL", "Internal error; the server's log says why.", { cause: error });
 }
+
+/** The end of a message that a signature is not there: a model without any, which is a pack, reads whole photographs. */
+export const photosInstead = (signatures: ReadonlyMap<string, unknown>): string =>
+  signatures.size === 0 ? "; this model takes photographs, at :verify, :detect and :embed" : "";

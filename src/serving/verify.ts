@@ -1,27 +1,14 @@
 /** @file Verify, our own verb: two photographs or two crops in, similarity and decision out. */
-import {
-  type CalibrationRecord,
-  type Decision,
-  decisionFor,
-  falseAcceptRateOf,
-  roundedScore,
-  usualFar,
-} from "../artifact/calibration.ts";
+import type { CalibrationRecord, Decision } from "../artifact/calibration.ts";
+import { decisionFor, falseAcceptRateOf, roundedScore, usualFar } from "../artifact/calibration.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { floats, type Tensor, type TensorMap } from "../base/tensor.ts";
 import { cosineSimilarity } from "../faces/embedder.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import { imageBatch, imageSettingsOf } from "./engine/image-input.ts";
 import { type RunOptions, runUntil, type Servable } from "./engine/servable.ts";
-import {
-  DEFAULT_WISH,
-  type FaceInput,
-  faceAnswer,
-  faceInputOf,
-  faceTensor,
-  PAIR_NAMES,
-  type VerbContext,
-} from "./photos/meant-faces.ts";
+import type { FaceInput, VerbContext } from "./photos/meant-faces.ts";
+import { DEFAULT_WISH, faceAnswer, faceInputOf, faceTensor, PAIR_NAMES } from "./photos/meant-faces.ts";
 import { PackServable } from "./photos/pack-catalog.ts";
 import type { FaceWish, MeantFace, PhotoThreads } from "./photos/photo-threads.ts";
 import type { ModelChoice } from "./repository/catalog.ts";

@@ -3,10 +3,12 @@ import { z } from "zod";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { FACE_CHOICES } from "../faces/choose.ts";
+import { PACKS } from "../faces/packs/catalogue.ts";
 import { AUGMENTATIONS } from "../image/augment-settings.ts";
 import { type ImageSettings, imageSettings } from "../image/settings.ts";
 import type { ModelConfig } from "../model/model-config.ts";
 import { ADAMW_DECAY, OPTIMIZERS } from "../nn/optimizers.ts";
+import { recipeSettings } from "./recipes.ts";
 import { currentSettings, renamedSettings, unknownSetting } from "./setting-names.ts";
 import { SAMPLINGS, type StepSettings } from "./step.ts";
 import { LOSSES, lossSettings } from "./step-losses.ts";
@@ -106,6 +108,24 @@ export const trainConfigSchema = z.strictObject({
   projectionDim: whole
     .default(0)
     .describe("embedding size after a PLDA projection fitted to the trained backbones; 0 fits none"),
+  teacher: z
+    .enum(PACKS.map(({ name }) => name))
+    .optional()
+    .describe(
+      "model pack whose embeddings the network learns to give (with `recipe` student by default); a `loss` other than bce adds to that",
+    ),
+  teacherMix: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe(
+      "fraction of the images of a batch that are two faces in one, which the teacher embeds as well",
+    ),
+  unnamedPath: z
+    .string()
+    .optional()
+    .describe("folder of further photographs, without names, from which a student of `teacher` learns"),
   loss: z.enum(LOSSES).default("bce").describe("training loss"),
   margin: z
     .number()
@@ -219,11 +239,12 @@ export function stepSettingsOf(config: TrainConfig, classes: number): StepSettin
     dropout,
     clipNorm,
     averageDecay,
+    teacher: config.teacher !== undefined,
   };
 }
 
 /**
- * Fills in the defaults and checks every setting.
+ * Fills in the defaults, which for students are those of their recipe, and checks every setting.
  * @param log for warnings about former names.
  * @throws FaceError `CONFIG_INVALID`.
  */
@@ -231,7 +252,8 @@ export function trainConfig(settings: TrainSettings, log: Log = silentLog): Trai
   for (const [old, name] of Object.entries(renamedSettings)) {
     if (old in settings) log.warn(`the setting ${old} is now ${name}`);
   }
-  const parsed = trainConfigSchema.safeParse(currentSettings(settings));
+  const preset = settings.teacher === undefined ? {} : recipeSettings("student", undefined);
+  const parsed = trainConfigSchema.safeParse({ ...preset, ...currentSettings(settings) });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const message =

@@ -6,6 +6,7 @@ import { samplePairs } from "../data/pairs.ts";
 import { samplePhotoGroups } from "../data/photo-groups.ts";
 import { augmentSettings } from "../image/augment-settings.ts";
 import type { SettledConfig } from "./config.ts";
+import type { Lessons, TaughtBatch } from "./lessons.ts";
 import { epochSeed } from "./loop.ts";
 import type { StepBatch } from "./replica.ts";
 import { STEP_INPUTS } from "./step.ts";
@@ -74,9 +75,14 @@ function pairFeed(
   };
 }
 
-async function* asImageBatches(batches: AsyncIterable<LabelledBatch>): AsyncGenerator<StepBatch> {
-  for await (const { images, labels, count } of batches) {
-    yield { count, inputs: { [STEP_INPUTS.images]: images, [STEP_INPUTS.label]: Float32Array.from(labels) } };
+async function* asImageBatches(
+  batches: AsyncIterable<LabelledBatch>,
+  lessons: Lessons | undefined,
+): AsyncGenerator<StepBatch> {
+  const taught: AsyncIterable<LabelledBatch & Partial<TaughtBatch>> = lessons?.teach(batches) ?? batches;
+  for await (const { images, labels, count, embeddings } of taught) {
+    const inputs = { [STEP_INPUTS.images]: images, [STEP_INPUTS.label]: Float32Array.from(labels) };
+    yield { count, inputs: { ...inputs, ...(embeddings && { [STEP_INPUTS.teacher]: embeddings }) } };
   }
 }
 
@@ -86,26 +92,30 @@ function peopleFeed(
   eligible: readonly Identity[],
   loader: Loader,
   count: number,
+  lessons: Lessons | undefined,
 ): Feed {
   const { photosPerPerson: groupSize, maxImagesPerId, seed } = config;
-  const imagesOf = (epoch: number) =>
-    samplePhotoGroups(eligible, {
+  const imagesOf = (epoch: number) => {
+    const drawn = samplePhotoGroups(eligible, {
       count,
       groupSize,
       maxImagesPerId,
       random: new Random(seed).fork("groups", epoch),
     });
+    return lessons === undefined ? drawn : lessons.mix(drawn, new Random(seed).fork("mix", epoch));
+  };
   imagesOf(0);
   return {
     classes: needsLabels(config.loss) ? eligible.length : 0,
     batches: (epoch, start) =>
-      asImageBatches(loader.labelledBatches(imagesOf(epoch), batchOptions(config, epoch, start))),
+      asImageBatches(loader.labelledBatches(imagesOf(epoch), batchOptions(config, epoch, start)), lessons),
   };
 }
 
 /**
  * The batches of a run.
  * @param count pairs or images in an epoch.
+ * @param lessons adds a teacher's embeddings to batches of images.
  * @throws FaceError `DATASET_INVALID` when the dataset has too few people or images.
  */
 export function feedOf(
@@ -113,9 +123,10 @@ export function feedOf(
   people: readonly Identity[],
   loader: Loader,
   count: number,
+  lessons?: Lessons,
 ): Feed {
   const eligible = people.filter(({ images }) => images.length >= config.minImagesPerId);
   return config.sampling === "people"
-    ? peopleFeed(config, eligible, loader, count)
+    ? peopleFeed(config, eligible, loader, count, lessons)
     : pairFeed(config, people, eligible, loader, count);
 }

@@ -1,6 +1,6 @@
 /** @file A trained network in use: its weights stored in ONNX models that a pool of sessions runs. */
 import { availableParallelism } from "node:os";
-import { COMPARE, EMBED } from "../artifact/signatures.ts";
+import { COMPARE, EMBED, pairInputs } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, floats, sameShape, shapeText, type TensorMap } from "../base/tensor.ts";
 import { embeddingSizeOf } from "../model/model-config.ts";
@@ -74,11 +74,8 @@ export async function pooledVerifier(
     ...embedder,
     async compare(anchors, verifications, count) {
       const shape = [count, models.embeddingSize];
-      const inputs = new Map([
-        [COMPARE.anchor, float32(shape, anchors)],
-        [COMPARE.verification, float32(shape, verifications)],
-      ]);
-      return floats((await compare.run(inputs)).get(COMPARE.classifier)!);
+      const results = await compare.run(pairInputs(COMPARE, shape, anchors, verifications));
+      return floats(results.get(COMPARE.classifier)!);
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([embedder[Symbol.asyncDispose](), compare.close()]);

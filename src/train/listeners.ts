@@ -1,8 +1,8 @@
 /** @file Listeners of a training run: the interface, and those that write checkpoints and the log and stop early. */
-import { appendFile, mkdir, statfs } from "node:fs/promises";
+import { appendFile, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
-import { writeError } from "../base/files.ts";
+import { makeFolder, writeError } from "../base/files.ts";
 import { type Checkpoint, type EpochRecord, type Progress, writeCheckpoint } from "./checkpoint.ts";
 import type { SettledConfig } from "./config.ts";
 
@@ -138,7 +138,7 @@ export function runLog(folder: string): TrainListener {
   const flush = async () => {
     if (lines.length === 0) return;
     try {
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
       await appendFile(path, `${lines.join("\n")}\n`);
     } catch (error) {
       throw writeError(path, error);

@@ -20,7 +20,7 @@ export interface LoopOptions {
   readonly stepsPerEpoch: number;
   /** The batches of an epoch (counted from 0) from a step on; the same for the same epoch. */
   batches(epoch: number, fromStep: number): AsyncIterable<StepBatch>;
-  /** Measures the current network. */
+  /** Measures the current network; may throw when the signal is aborted. */
   validate?(): Promise<Validation>;
   readonly listeners: readonly TrainListener[];
   /** Where to resume. Default: the beginning. */
@@ -61,12 +61,11 @@ class Loop {
       detail: `all ${config.epochs} epochs are done`,
     };
     while (this.#progress.epoch < config.epochs) {
-      const trouble = await this.#epoch();
+      const trouble = (await this.#epoch()) ?? (await this.#endEpoch());
       if (trouble !== undefined) {
         end = trouble;
         break;
       }
-      await this.#endEpoch();
       if (this.#stopReason !== undefined && this.#progress.epoch < config.epochs) {
         end = { reason: "stopped early", detail: this.#stopReason };
         break;
@@ -143,10 +142,17 @@ class Loop {
     return loss;
   }
 
-  async #endEpoch(): Promise<void> {
-    const { config, validate, listeners, stepsPerEpoch } = this.#options;
-    const { sums, step, history } = this.#progress;
-    const validation = await validate?.();
+  /** The validation after an epoch's steps; returns the reason if the signal ends the run within it. */
+  async #endEpoch(): Promise<Pick<RunEnd, "reason" | "detail"> | undefined> {
+    const { config, validate, listeners, signal, stepsPerEpoch } = this.#options;
+    const { sums, step, history, epoch } = this.#progress;
+    let validation: Validation | undefined;
+    try {
+      validation = await validate?.();
+    } catch (error) {
+      if (signal?.aborted !== true) throw error;
+      return { reason: "interrupted", detail: `stopped in the validation after epoch ${epoch + 1}` };
+    }
     const record = {
       epoch: this.#progress.epoch + 1,
       steps: step,
@@ -170,6 +176,7 @@ class Loop {
       },
     };
     await notify(listeners, (listener) => listener.onEpochEnd?.(end));
+    return undefined;
   }
 
   async #checkpoint(): Promise<Checkpoint> {

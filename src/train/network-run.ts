@@ -27,6 +27,7 @@ import {
 } from "./config.ts";
 import { defaultReplicas, TrainingEngine } from "./engine.ts";
 import { feedOf } from "./feed.ts";
+import { openLessons } from "./lessons.ts";
 import type { RunEnd, TrainListener } from "./listeners.ts";
 import { checkpoints, earlyStop, LAST_CHECKPOINT, RUN_LOG, runLog } from "./listeners.ts";
 import { runLoop } from "./loop.ts";
@@ -82,7 +83,7 @@ function validationPairs(people: People, config: SettledConfig): Pair[] | undefi
 }
 
 async function fitNetwork(
-  { folder, listeners = [], signal }: Omit<TrainOptions, "config">,
+  { folder, listeners = [], signal, log = silentLog }: Omit<TrainOptions, "config">,
   config: SettledConfig,
   people: People,
   loader: Loader,
@@ -96,8 +97,9 @@ async function fitNetwork(
       { hint: "raise --dataset-size or lower --batch-size" },
     );
   }
-  const feed = feedOf(config, people.split.train, loader, stepsPerEpoch * config.batchSize);
   const held = validationPairs(people, config);
+  await using lessons = await openLessons(config, people, loader, { log, signal });
+  const feed = feedOf(config, people.split.train, loader, stepsPerEpoch * config.batchSize, lessons);
   const step = stepSettingsOf(config, feed.classes);
   const { batchSize, replicas, threads, provider } = config;
   const providers = provider === "cpu" ? [provider] : [provider, "cpu"];
@@ -115,7 +117,13 @@ async function fitNetwork(
     batches: feed.batches,
     ...(held === undefined
       ? {}
-      : { validate: async () => lossAndAccuracy(held, await scorePairs(engine, loader, held)) }),
+      : {
+          validate: async () => {
+            const onImages = () => signal?.throwIfAborted();
+            if (lessons !== undefined) return await lessons.examine(engine, held, onImages);
+            return lossAndAccuracy(held, await scorePairs(engine, loader, held, onImages));
+          },
+        }),
     listeners: [
       runLog(folder),
       checkpoints(

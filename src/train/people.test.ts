@@ -6,7 +6,7 @@ import { temporaryFolder, writePhotos } from "../../test/support/photos.ts";
 import { FaceError } from "../base/errors.ts";
 import { silentLog } from "../base/log.ts";
 import { trainConfig } from "./config.ts";
-import { measuredData, openPeople } from "./people.ts";
+import { areHeldOut, measuredData, openPeople } from "./people.ts";
 
 const recorded = trainConfig({
   dataset: "lfw",
@@ -60,6 +60,44 @@ describe("measuredData", () => {
   });
 });
 
+describe("areHeldOut", () => {
+  it.each([
+    {},
+    { datasetPath: "./data/../data/lfw" },
+    { dataset: "lfw", validationFraction: 0.2, seed: 5, excludeFolds: [7], face: "largest" as const },
+  ])("is sure of the record's people: %j", (given) => {
+    expect(areHeldOut(recorded, given)).toBe(true);
+  });
+
+  it.each([
+    { datasetPath: "mine" },
+    { dataset: "synthetic" },
+    { testFraction: 0.5 },
+    { seed: 6 },
+    { idTo: 5 },
+    { excludeFolds: [8] },
+    { imagesPerId: 2 },
+  ])("is sure of nobody else: %j", (given) => {
+    expect(areHeldOut(recorded, given)).toBe(false);
+  });
+
+  it("takes another folder of the same name for a copy only where the record's pairs file is in it", async () => {
+    const root = await temporaryFolder();
+    await writePhotos(root, ["lfw/Ann/Ann_0001.png"]);
+    const datasetPath = join(root, "lfw");
+    const { excludePairs: _pairs, ...drawn } = recorded;
+    expect([areHeldOut(recorded, { datasetPath }), areHeldOut(drawn, { datasetPath })]).toEqual([
+      false,
+      false,
+    ]);
+    await writeFile(join(datasetPath, "pairs.txt"), "1\nAnn 1 2\nAnn 1 Bob 2\n");
+    expect([areHeldOut(recorded, { datasetPath }), areHeldOut(drawn, { datasetPath })]).toEqual([
+      true,
+      false,
+    ]);
+  });
+});
+
 describe("openPeople", () => {
   it("measures on all people of an odd number where nobody is trained on", async () => {
     const root = await temporaryFolder();
@@ -91,7 +129,7 @@ describe("openPeople", () => {
     expect(excluded).toBe(1);
     const kept = [...split.train, ...split.validation, ...split.test].map(({ name }) => name);
     expect(kept.sort()).toEqual(names.slice(1));
-    expect(warnings).toEqual([expect.stringContaining("1 people of")]);
+    expect(warnings).toEqual([expect.stringContaining("1 person of")]);
     expect(warnings[0]).toContain("Eve");
   });
 });

@@ -1,16 +1,20 @@
 /** @file The dataset of a configuration, opened and split by people into training, validation and test. */
+
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { counted } from "../base/log.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { findDatasetFaces, type UnusedPhotos, withFaces, withoutUnused } from "../data/dataset-faces.ts";
+import { countImages } from "../data/identity.ts";
 import { isLoss, leftOutText } from "../data/left-out.ts";
 import { chosenFolds, type PairsFile, readPairs } from "../data/pairs-file.ts";
 import { peopleIn } from "../data/protocol.ts";
 import { type DatasetSplit, excludeIdentities, splitIdentities } from "../data/split.ts";
 import type { Framing } from "../faces/alignment.ts";
 import { settingsOf, type TrainConfig, trainConfigSchema } from "./config.ts";
+import { type UnnamedSettings, unnamedPhotos } from "./unnamed.ts";
 
 /** Settings of the data, and of the network that the data goes through. */
 export type DataConfig = Pick<
@@ -92,6 +96,33 @@ function isRecorded(recorded: DataConfig, { dataset, datasetPath }: Partial<Data
   return resolve(known) === resolve(datasetPath) || isCopy;
 }
 
+/** Settings that decide which people of a dataset were held out. */
+const OF_THE_SPLIT = [
+  "dataset",
+  "idFrom",
+  "idTo",
+  "imagesPerId",
+  "excludePairs",
+  "excludeFolds",
+  "validationFraction",
+  "testFraction",
+  "seed",
+] as const;
+
+/**
+ * Whether the people that are measured with the given settings are those that a run with the recorded ones held out: the
+ * same folder, or a copy of it with the pairs file that names them, split in the same way.
+ */
+export function areHeldOut(recorded: DataConfig, given: Partial<DataConfig> = {}): boolean {
+  if (!isRecorded(recorded, given)) return false;
+  const isSame = (key: keyof DataConfig) =>
+    given[key] === undefined || JSON.stringify(given[key]) === JSON.stringify(recorded[key]);
+  if (!OF_THE_SPLIT.every(isSame)) return false;
+  const { datasetPath = recorded.datasetPath } = given;
+  const isSamePlace = datasetPath === undefined || resolve(datasetPath) === resolve(recorded.datasetPath!);
+  return isSamePlace || recorded.excludePairs !== undefined;
+}
+
 /**
  * The data to measure a model on. Its record says which people of its own dataset were held out; a dataset that is not its
  * own is opened afresh, with all its people.
@@ -163,7 +194,9 @@ export async function openPeople(
       : peopleIn(file, dataset.identities, dataset.path);
   for (const remark of file?.remarks ?? []) log.warn(remark);
   if (unknown.length > 0) {
-    log.warn(`${unknown.length} people of ${file!.path} are not in the dataset, such as ${unknown[0]}`);
+    log.warn(
+      `${counted(unknown.length, "person", "people")} of ${file!.path} ${unknown.length === 1 ? "is" : "are"} not in the dataset, such as ${unknown[0]}`,
+    );
   }
   const identities = excludeIdentities(dataset.identities, names);
   let split: DatasetSplit;
@@ -206,7 +239,7 @@ export function sayLeftOut(log: Log, { facesNotFound, unreadable }: UnusedPhotos
   const all = [...facesNotFound, ...unreadable];
   if (all.length === 0) return;
   log.warn(
-    `left out: ${facesNotFound.length} photographs without the face, ${unreadable.length} unreadable files`,
+    `left out: ${counted(facesNotFound.length, "photograph")} without the face, ${counted(unreadable.length, "unreadable file")}`,
   );
   for (const { path, reason } of all.slice(0, NAMED)) log.warn(`${path}: ${reason}`);
   if (all.length > NAMED) log.warn(`and ${all.length - NAMED} more`);
@@ -218,11 +251,13 @@ export function sayLeftOut(log: Log, { facesNotFound, unreadable }: UnusedPhotos
  * @throws FaceError as `openPeople` and `findDatasetFaces`.
  */
 export async function trainingPeople(
-  config: DataConfig & Pick<TrainConfig, "strict">,
+  config: DataConfig & UnnamedSettings & Pick<TrainConfig, "strict">,
   log: Log,
   signal: AbortSignal | undefined,
 ): Promise<People> {
-  const people = await openPeople(config, log);
+  const named = await openPeople(config, log);
+  const unnamed = await unnamedPhotos(config, countImages(named.dataset.identities), log);
+  const people = { ...named, split: { ...named.split, train: [...named.split.train, ...unnamed] } };
   if (config.faces === "none") return people;
   const { train, validation, test } = people.split;
   const leftOut = await findDatasetFaces([...train, ...validation], {

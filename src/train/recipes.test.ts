@@ -21,7 +21,7 @@ describe("recipes", () => {
   });
 
   it("keep the last folds out of LFW, and of nothing else", () => {
-    for (const name of ["best", "original"] as const) {
+    for (const name of ["best", "original", "student"] as const) {
       expect(recipeSettings(name, "lfw")).toMatchObject({ excludePairs: "pairs.txt", excludeFolds: [7, 8] });
     }
     expect(recipeSettings("best", "folder")).not.toHaveProperty("excludePairs");

@@ -1,5 +1,5 @@
 /** @file One replica of the network: its weights and sessions, for training steps and inference. */
-import { COMPARE, EMBED } from "../artifact/signatures.ts";
+import { COMPARE, EMBED, pairInputs } from "../artifact/signatures.ts";
 import { Random } from "../base/random.ts";
 import { float32, floats, sizeOf, type TensorMap } from "../base/tensor.ts";
 import { hasBlockedOps } from "../onnx/lower/blocked/support.ts";
@@ -147,7 +147,7 @@ export class Replica {
     const feeds = new Map(
       Object.entries(batch.inputs).map(([name, values]) => [
         name,
-        float32(this.#shapeOf(values, batch.count), values),
+        float32(this.#shapeOf(name, values, batch.count), values),
       ]),
     );
     // Each replica has other pairs, so it draws from a stream of its own.
@@ -181,9 +181,10 @@ export class Replica {
     );
   }
 
-  /** Everything but images is one number per pair or image. */
-  #shapeOf(values: Float32Array, count: number): number[] {
+  /** Everything but images and a teacher's embeddings is one number per pair or image. */
+  #shapeOf(name: string, values: Float32Array, count: number): number[] {
     const { height, width } = this.#settings.step.model.input;
+    if (name === STEP_INPUTS.teacher) return [count, values.length / count];
     return values.length === count ? [count] : [count, height, width, 3];
   }
 
@@ -212,10 +213,7 @@ export class Replica {
   /** Probabilities `[count]` that embeddings `[count, size]` are of one person. */
   async compare(anchors: Float32Array, verifications: Float32Array, count: number): Promise<Float32Array> {
     const shape = [count, anchors.length / count];
-    const inputs = new Map([
-      [COMPARE.anchor, float32(shape, anchors)],
-      [COMPARE.verification, float32(shape, verifications)],
-    ]);
+    const inputs = pairInputs(COMPARE, shape, anchors, verifications);
     return floats((await this.#parts.inference.compare.run(inputs)).get(COMPARE.classifier)!);
   }
 

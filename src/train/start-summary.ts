@@ -1,4 +1,5 @@
 /** @file What a run is about to do: the people found and left out, the split, the network, and what speaks against it. */
+import { counted } from "../base/log.ts";
 import { type Duplicates, findDuplicates } from "../data/duplicates.ts";
 import { countImages, type Identity } from "../data/identity.ts";
 import { isLoss, type LeftOut, leftOutText } from "../data/left-out.ts";
@@ -45,12 +46,12 @@ function tooFew({ split, dataset }: People): string[] {
   return [
     ...(trained < LEAST_TRAINED
       ? [
-          `${trained} people with two or more photographs are few to train a network on: expect many mistakes about people it has not seen; use ${LEAST_TRAINED} or more, or compare faces with the pretrained network, without training: faceid verify a.jpg b.jpg`,
+          `${counted(trained, "person", "people")} with two or more photographs ${trained === 1 ? "is" : "are"} too few to train a network on: expect many mistakes about people it has not seen; use ${LEAST_TRAINED} or more, or compare faces with the pretrained network, without training: faceid verify a.jpg b.jpg`,
         ]
       : []),
     ...(split.test.length > 0 && measured < LEAST_MEASURED
       ? [
-          `${measured} people with two or more photographs are held out to measure on: the error rates will be uncertain; raise --test-fraction or add people`,
+          `${counted(measured, "person", "people")} with two or more photographs ${measured === 1 ? "is" : "are"} held out to measure on: the error rates will be uncertain; raise --test-fraction or add people`,
         ]
       : []),
   ];
@@ -63,11 +64,13 @@ function duplicateWarnings({ ofOnePerson, ofTwoPeople }: Duplicates): string[] {
     ...(first === undefined
       ? []
       : [
-          `${ofTwoPeople.length} photographs are filed under two people (${first.path} = ${first.original}); delete the wrong one of each`,
+          `${counted(ofTwoPeople.length, "photograph")} ${ofTwoPeople.length === 1 ? "is" : "are"} filed under two people (${first.path} = ${first.original}); delete the wrong one of each`,
         ]),
     ...(again === undefined
       ? []
-      : [`${ofOnePerson.length} photographs are stored twice (${again.path} = ${again.original})`]),
+      : [
+          `${counted(ofOnePerson.length, "photograph")} ${ofOnePerson.length === 1 ? "is" : "are"} stored twice (${again.path} = ${again.original})`,
+        ]),
   ];
 }
 

@@ -3,6 +3,7 @@ import * as g from "../graph/build.ts";
 import { gradient } from "../graph/gradient.ts";
 import type { Node } from "../graph/ops.ts";
 import { HEAD_WEIGHTS } from "../model/siamese.ts";
+import { distillationLoss } from "../nn/distillation-loss.ts";
 import type { MarginOptions, NormStatistics } from "../nn/identity-losses.ts";
 import { adaFaceLoss, arcFaceLoss, cosFaceLoss, embeddingNorms } from "../nn/identity-losses.ts";
 import { constantOf, normal } from "../nn/initializers.ts";
@@ -80,6 +81,14 @@ export interface LossInputs {
   /** Cross-entropy of the head. */
   readonly pairLoss: Node;
   contrastive(margin: number): Node;
+  /** `[images, size]`: the embeddings to learn, of length 1. */
+  readonly teacher?: Node | undefined;
+}
+
+/** The loss of a student, and that of the people on its images if it learns both. */
+function studentLoss(inputs: LossInputs, teacher: Node): Node {
+  const taught = distillationLoss(inputs.embeddings, teacher);
+  return inputs.loss.name === "bce" ? taught : g.add(taught, embeddingLoss(inputs));
 }
 
 function gradientsOf(loss: Node, weights: readonly Weight[], net: NetworkBuilder): Map<string, Node> {
@@ -132,15 +141,15 @@ function embeddingLoss({ net, loss, embeddings, labels, contrastive }: LossInput
 }
 
 /**
- * The loss and its gradients. Under `bce` the whole network learns from the pairs' cross-entropy; otherwise the backbone
- * learns from the embeddings' loss, and the cross-entropy trains the head alone.
+ * The loss and its gradients. Under `bce` without a teacher the whole network learns from the pairs' cross-entropy; otherwise
+ * the backbone learns from the embeddings' loss, and the cross-entropy trains the head alone.
  */
 export function lossesOf(inputs: LossInputs): Losses {
-  const { net, pairLoss, loss } = inputs;
-  if (loss.name === "bce") {
+  const { net, pairLoss, loss, teacher } = inputs;
+  if (loss.name === "bce" && teacher === undefined) {
     return { reported: pairLoss, gradients: gradientsOf(pairLoss, trainableOf(net), net) };
   }
-  const backboneLoss = embeddingLoss(inputs);
+  const backboneLoss = teacher === undefined ? embeddingLoss(inputs) : studentLoss(inputs, teacher);
   const part = (inHead: boolean) => trainableOf(net).filter(({ name }) => HEAD_WEIGHTS.test(name) === inHead);
   return {
     reported: backboneLoss,

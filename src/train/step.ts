@@ -34,6 +34,8 @@ export interface StepSettings {
   readonly clipNorm?: number;
   /** Decay of the weights' moving average; 0, the default, keeps none. */
   readonly averageDecay?: number;
+  /** Whether the backbone learns a teacher's embeddings, of the same size as its own (`sampling` people). */
+  readonly teacher?: boolean;
 }
 
 /** Content of a batch: pairs; or several images of each of several people, each embedded once and compared with all others. */
@@ -49,6 +51,7 @@ export const STEP_INPUTS = {
   verificationLabel: "verification_label",
   images: EMBED.image,
   label: "label",
+  teacher: "teacher",
   learningRate: "learning_rate",
   step: "step",
 } as const;
@@ -122,7 +125,7 @@ function pairsBatch({ model, loss, dropout = 0 }: StepSettings, batch: number): 
   return { net, losses, accuracy: binaryAccuracy(logits, same) };
 }
 
-function peopleBatch({ model, loss, dropout = 0 }: StepSettings, batch: number): Batch {
+function peopleBatch({ model, loss, dropout = 0, teacher = false }: StepSettings, batch: number): Batch {
   const { net, embeddings, logits } = grouped(model, { batch, dropout });
   const labels = g.input(STEP_INPUTS.label, [batch]);
   const pairs = batchPairs(labels);
@@ -133,6 +136,7 @@ function peopleBatch({ model, loss, dropout = 0 }: StepSettings, batch: number):
     labels,
     pairLoss: pairsCrossentropy(logits, pairs),
     contrastive: (margin) => pairsContrastive(embeddings, pairs, margin),
+    ...(teacher && { teacher: g.input(STEP_INPUTS.teacher, embeddings.shape.map(Number)) }),
   });
   return { net, losses, accuracy: pairsAccuracy(logits, pairs) };
 }

@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
+import { checkTarget } from "../base/files.ts";
 import type { Face } from "../faces/face.ts";
 import { Pyramid, sample } from "../faces/pyramid.ts";
 import { similarityAbout } from "../faces/similarity.ts";
@@ -62,6 +63,7 @@ export async function requirePicture(path: string, photos: readonly string[]): P
   const folder = dirname(resolve(path));
   try {
     await access(folder, constants.W_OK);
+    await checkTarget(path, "file");
   } catch (error) {
     throw new FaceError("FILE_INVALID", `--show: cannot write to the folder ${folder}`, {
       hint: "choose a folder that exists and that you may write to",

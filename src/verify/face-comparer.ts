@@ -7,10 +7,11 @@ import { FaceError } from "../base/errors.ts";
 import { sha256OfFile } from "../base/files.ts";
 import type { Log } from "../base/log.ts";
 import { type Framing, framingFrom, framingText, LFW_FRAMING } from "../faces/alignment.ts";
-import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE, type Precision } from "../faces/embedder.ts";
+import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE } from "../faces/embedder.ts";
 import type { Face } from "../faces/face.ts";
-import { packNamed } from "../faces/packs/catalogue.ts";
+import { packDigest, packModelName } from "../faces/packs/catalogue.ts";
 import { cropFace, type FacePipeline } from "../faces/pipeline.ts";
+import type { Precision } from "../faces/precision.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
 import { decodeInto } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
@@ -47,6 +48,11 @@ async function readSquare(photo: Photo, side: number): Promise<Pixels> {
   return { data, width: side, height: side };
 }
 
+/** How a pack's embeddings are called and told from others. */
+export function packIdentity(pack: string, precision: Precision): Pick<FaceComparer, "name" | "digest"> {
+  return { name: packModelName({ pack, precision }), digest: packDigest({ pack, precision }) };
+}
+
 /** The embedding of a pack, whose measure is the cosine. The pipeline stays open. */
 export function packComparer(
   pack: string,
@@ -54,13 +60,10 @@ export function packComparer(
   pipeline: FacePipeline,
   calibration: CalibrationRecord | undefined,
 ): FaceComparer {
-  const inFloats = precision === "float32";
-  const { sha256 } = packNamed(pack).files.embedding;
   return {
-    name: inFloats ? pack : `${pack}-${precision}`,
+    ...packIdentity(pack, precision),
     measure: "cosine",
     calibration,
-    digest: inFloats ? sha256 : `${sha256}-${precision}`,
     embeddingSize: EMBEDDING_SIZE,
     crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
     readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),

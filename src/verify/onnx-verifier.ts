@@ -1,9 +1,9 @@
 /** @file Opens an ONNX version, such as `faceid quantize` writes; it scores pairs of images and gives no embeddings. */
 import { availableParallelism } from "node:os";
 import { ONNX_FILE } from "../artifact/files.ts";
-import { PAIR } from "../artifact/signatures.ts";
+import { PAIR, pairInputs } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
-import { float32, floats } from "../base/tensor.ts";
+import { floats } from "../base/tensor.ts";
 import type { ImageSize } from "../model/model-config.ts";
 import type { PairVerifier } from "../model/verifier.ts";
 import { type OnnxModel, type OnnxPort, readOnnxFile } from "../onnx/runtime/model-file.ts";
@@ -21,12 +21,7 @@ export async function pairVerifier(
     concurrency: sessions,
     async score(anchors, verifications, count) {
       const shape = [count, height, width, 3];
-      const results = await pool.run(
-        new Map([
-          [PAIR.anchor, float32(shape, anchors)],
-          [PAIR.verification, float32(shape, verifications)],
-        ]),
-      );
+      const results = await pool.run(pairInputs(PAIR, shape, anchors, verifications));
       return floats(results.get(PAIR.classifier)!);
     },
     [Symbol.asyncDispose]: () => pool.close(),

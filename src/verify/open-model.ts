@@ -35,7 +35,7 @@ export interface OpenedModel {
   readonly calibration?: CalibrationRecord;
   /** How faces lie in its images, if that is known. */
   readonly framing?: Framing;
-  /** The name of the model pack that it is: its scores are cosines, and it was not trained on any dataset here. */
+  /** The name of the model pack that it is: its scores are cosines, and its training data is not known here. */
   readonly pack?: string;
 }
 

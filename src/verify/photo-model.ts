@@ -1,25 +1,15 @@
 /** @file The library's `PhotoModel`: whole photographs to faces, embeddings and decisions. */
 import { z } from "zod";
-import {
-  type CalibrationRecord,
-  type FalseAcceptRate,
-  falseAcceptRateOf,
-  roundedScore,
-  usedFar,
-  usualFar,
-} from "../artifact/calibration.ts";
+import type { CalibrationRecord, FalseAcceptRate } from "../artifact/calibration.ts";
+import { falseAcceptRateOf, roundedScore, usedFar, usualFar } from "../artifact/calibration.ts";
 import { checkOptions, checkPhoto, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { chooseFace, FACE_CHOICES, type FaceChoice, rivalWarning } from "../faces/choose.ts";
 import { type Face, roundedFace } from "../faces/face.ts";
 import type { FacePipeline, FoundFaces } from "../faces/pipeline.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
-import {
-  DEFAULT_QUALITY_LIMITS,
-  type QualityLimits,
-  qualityWarnings,
-  requireQuality,
-} from "../faces/quality-limits.ts";
+import type { QualityLimits } from "../faces/quality-limits.ts";
+import { DEFAULT_QUALITY_LIMITS, qualityWarnings, requireQuality } from "../faces/quality-limits.ts";
 import type { Pixels } from "../image/settings.ts";
 import { requireDecision } from "./decision.ts";
 import type { FaceComparer } from "./face-comparer.ts";
@@ -247,9 +237,11 @@ export class PhotoModel implements AsyncDisposable {
     checkOptions("verify", verifyOptions, options);
     // A rate that cannot be answered is refused before any work.
     this.decide(0, options.far);
+    // The second is decoded in a thread of its own while the first is searched; an error of the first goes before its errors.
+    const later = this.#embed(b, nameOf(b, "the second photograph"), options);
+    later.catch(() => undefined);
     const first = await this.#embed(a, nameOf(a, "the first photograph"), options);
-    const second = await this.#embed(b, nameOf(b, "the second photograph"), options);
-    return await this.compare(first, second, options.far);
+    return await this.compare(first, await later, options.far);
   }
 
   /** `verify` for photographs that are embedded already. */

@@ -11,13 +11,13 @@ const PLACES = [
   "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
 ];
 
-/** The browser, or undefined, with a line that says so, where there is none. */
-export async function openBrowser(): Promise<Browser | undefined> {
+/** The browser, or undefined, with a line that says so, where there is none. @param more arguments of Chromium. */
+export async function openBrowser(more: readonly string[] = []): Promise<Browser | undefined> {
   const executablePath = PLACES.find((path) => path !== undefined && existsSync(path));
   if (executablePath === undefined) {
     process.stderr.write("skipped: there is no Chromium here; install one or set CHROMIUM_PATH\n");
     return undefined;
   }
   // As root, as in containers, Chromium starts only without its own sandbox; it is shown nothing but our page.
-  return await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  return await chromium.launch({ executablePath, args: ["--no-sandbox", ...more] });
 }

@@ -7,7 +7,8 @@ import { promisify } from "node:util";
 const execute = promisify(execFile);
 
 /**
- * The environment `.venv` in `folder`, holding requirements.txt and, without what these ask for, requirements-alone.txt.
+ * The environment `.venv` in `folder`, holding requirements.txt and, where there is one, requirements-alone.txt without what
+ * that asks for.
  * @returns its folder of programs
  */
 export async function makeVenv(folder: string): Promise<string> {
@@ -17,14 +18,16 @@ export async function makeVenv(folder: string): Promise<string> {
   const alone = join(folder, "requirements-alone.txt");
   // Says which requirements the environment holds.
   const stamp = join(venv, "requirements.txt");
-  const wanted = [requirements, alone].map((file) => readFileSync(file, "utf8")).join("");
+  const wanted = [requirements, ...(existsSync(alone) ? [alone] : [])]
+    .map((file) => readFileSync(file, "utf8"))
+    .join("");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return programs;
   await execute("python3", ["-m", "venv", "--clear", venv]);
   const pip = ["-m", "pip", "install", "--quiet"];
   const options = { maxBuffer: 2 ** 26 };
   const python = join(programs, "python");
   await execute(python, [...pip, "--requirement", requirements], options);
-  await execute(python, [...pip, "--no-deps", "--requirement", alone], options);
+  if (existsSync(alone)) await execute(python, [...pip, "--no-deps", "--requirement", alone], options);
   writeFileSync(stamp, wanted);
   return programs;
 }

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { FaceError } from "../../src/base/errors.ts";
-import { float32, floats, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
+import { type DType, float32, floats, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
 import { ExampleSchema } from "../../src/proto/tensorflow/example_pb.ts";
 import { type SignatureDef, SignatureDefSchema } from "../../src/proto/tensorflow/graph_pb.ts";
 import { DataType } from "../../src/proto/tensorflow/tensor_pb.ts";
-import { dtypeOf } from "../../src/savedmodel/format/tensor-proto.ts";
+import { dataTypeOf, dtypeOf } from "../../src/savedmodel/format/tensor-proto.ts";
 import type { Signature, SignatureTensor } from "../../src/savedmodel/signature.ts";
 import type { ModelLoader, Servable, ServableId } from "../../src/serving/engine/servable.ts";
 
@@ -170,9 +170,28 @@ export function sleeper(id: ServableId): Servable {
   });
 }
 
+const ELEMENT_TYPES = [
+  "float32 float64 float16 bfloat16 int8 int16 int32 int64",
+  "uint8 uint16 uint32 uint64 bool string",
+].flatMap((line) => line.split(" ") as DType[]);
+
+/** `y` = `x`, by a signature for each element type. */
+function echoes(id: ServableId): Servable {
+  const programs = ELEMENT_TYPES.map((dtype) => {
+    const x = port("x:0", dataTypeOf(dtype), -1, -1);
+    const program: Program = {
+      def: signatureDef("tensorflow/serving/predict", { x }, { y: x }),
+      compute: (inputs) => new Map([["y", inputs.get("x")!]]),
+    };
+    return [dtype, program] as const;
+  });
+  return codeServable(id, Object.fromEntries(programs));
+}
+
 const PROGRAMS: Record<string, (id: ServableId) => Servable> = {
   half_plus_two: halfPlusTwo,
   two_inputs: twoInputs,
+  echoes,
   sleeper,
 };
 

@@ -1,13 +1,13 @@
 /** @file `faceid crop`: the faces of a dataset's photographs, aligned, in the same layout. */
+
 import { join } from "node:path";
 import { type Command, Option } from "commander";
-import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
+import { counted } from "../../base/log.ts";
+import type { FaceChoice } from "../../faces/choose.ts";
 import { WRITTEN_FORMATS, type WrittenFormat } from "../../image/decode.ts";
 import { CROP_FRAMINGS, type CropFraming, cropFaces, LEFT_OUT_FILE } from "../../jobs/crop.ts";
-import { addNumber } from "../options.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
-import { photoProgress, StatusLine } from "../progress.ts";
-import { leftOutText } from "./left-out.ts";
+import { addNumber, faceOption } from "../options.ts";
+import { leftOutText, withProgress } from "./left-out.ts";
 
 interface Flags {
   readonly output: string;
@@ -19,23 +19,17 @@ interface Flags {
 }
 
 async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
-  const log = consoleLog({ quiet: json === true });
-  using line = new StatusLine();
-  using interrupt = onInterrupt(() => log.warn("stopping; run the command again to continue"));
-  const result = await cropFaces(folder, {
-    ...flags,
-    log,
-    signal: interrupt.signal,
-    onProgress: photoProgress(line, "cut out"),
-  });
-  line[Symbol.dispose]();
+  const words = { what: "cut out", kept: "crops" };
+  const result = await withProgress(json === true, words, (shared) =>
+    cropFaces(folder, { ...flags, ...shared }),
+  );
   if (json === true) {
     console.log(JSON.stringify({ output: flags.output, ...result }));
     return;
   }
   const { written, kept, leftOut } = result;
   const before = kept === 0 ? "" : `, ${kept} were there already`;
-  console.log(`${written} crops in ${flags.output}${before}`);
+  console.log(`${counted(written, "crop")} in ${flags.output}${before}`);
   if (leftOut.length > 0) console.log(leftOutText(leftOut, join(flags.output, LEFT_OUT_FILE)));
 }
 
@@ -55,11 +49,7 @@ export function cropCommand(command: Command): Command {
         .default("aligned"),
     )
     .addOption(new Option("--format <name>", "png loses nothing").choices(WRITTEN_FORMATS).default("png"))
-    .addOption(
-      new Option("--face <which>", "face meant in a photograph with several")
-        .choices(FACE_CHOICES)
-        .default("largest"),
-    )
+    .addOption(faceOption("--face <which>", "face meant in a photograph with several").default("largest"))
     .option("--json", "print one JSON object");
   return addNumber(command, {
     flag: "size",

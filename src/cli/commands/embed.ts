@@ -1,11 +1,11 @@
 /** @file `faceid embed`: the embeddings of a folder's photographs as Parquet, NumPy or JSON lines. */
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
-import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
+import { counted } from "../../base/log.ts";
+import type { FaceChoice } from "../../faces/choose.ts";
 import { embedFolder, type Shard } from "../../jobs/embed.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
-import { photoProgress, StatusLine } from "../progress.ts";
-import { leftOutText } from "./left-out.ts";
+import { faceOption } from "../options.ts";
+import { leftOutText, withProgress } from "./left-out.ts";
 
 /** Kubernetes gives each pod of an indexed Job its number here. */
 const INDEX_VARIABLE = "JOB_COMPLETION_INDEX";
@@ -38,23 +38,17 @@ function parseShard(text: string): Shard {
 }
 
 async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
-  const log = consoleLog({ quiet: json === true });
-  using line = new StatusLine();
-  using interrupt = onInterrupt(() => log.warn("stopping; run the command again to continue"));
-  const result = await embedFolder(folder, {
-    ...flags,
-    log,
-    signal: interrupt.signal,
-    onProgress: photoProgress(line, "embedded"),
-  });
-  line[Symbol.dispose]();
+  const words = { what: "embedded", kept: "embeddings" };
+  const result = await withProgress(json === true, words, (shared) =>
+    embedFolder(folder, { ...flags, ...shared }),
+  );
   if (json === true) {
     console.log(JSON.stringify(result));
     return;
   }
   const { rows, kept, leftOut, files } = result;
   console.log(
-    `${rows} embeddings${kept === 0 ? "" : `, ${kept} photographs were done already`}: ${files.join(", ")}`,
+    `${counted(rows, "embedding")}${kept === 0 ? "" : `, ${counted(kept, "photograph")} done already`}: ${files.join(", ")}`,
   );
   if (leftOut.length > 0) console.log(leftOutText(leftOut, files.at(-1)!));
 }
@@ -67,11 +61,7 @@ export function embedCommand(command: Command): Command {
       "--model <name>",
       "a model pack, or the folder of an exported model (default: the pack opencv-sface)",
     )
-    .addOption(
-      new Option("--face <which>", "face meant in a photograph with several")
-        .choices(FACE_CHOICES)
-        .default("largest"),
-    )
+    .addOption(faceOption("--face <which>", "face meant in a photograph with several").default("largest"))
     .option("--strict", "leave out faces that are too small, blurred, turned away or badly lit")
     .option("--shard <i/n>", `do only part i of n, from 0; with n alone, i is ${INDEX_VARIABLE}`, parseShard)
     .option("--json", "print one JSON object")

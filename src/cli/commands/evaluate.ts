@@ -87,10 +87,7 @@ export function evaluateCommand(command: Command): Command {
   command
     .option("--checkpoint <path>", "a run's folder or one of its .safetensors files")
     .option("--saved-model <folder>", "a version's folder of an exported model, SavedModel or ONNX")
-    .option(
-      "--pack <name>",
-      "a model pack, measured on whole photographs of people it was not trained on here",
-    )
+    .option("--pack <name>", "a model pack, measured on whole photographs of all people of --dataset-path")
     .option("--identification", "measure searches among many people instead of pairs: DIR and FPIR")
     .option("--json", "print one JSON object and nothing else on standard output");
   addNumber(command, {

@@ -1,7 +1,7 @@
 /** @file `faceid export`: a checkpoint as a SavedModel version, and as an ONNX file too. */
 import type { Command } from "commander";
 import { evaluate } from "../../jobs/evaluate.ts";
-import { exportModel } from "../../jobs/export.ts";
+import { checkExport, exportModel } from "../../jobs/export.ts";
 import { addOptions, resolveOptions } from "../options.ts";
 import { consoleLog } from "../process.ts";
 import { EVERY_SETTING, modelSettings } from "../settings.ts";
@@ -16,6 +16,7 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
   const { checkpoint, onnx, measure, ...rest } = flags;
   const target = resolveOptions(modelSettings, { flags: rest, everyKey: EVERY_SETTING });
   const log = consoleLog();
+  await checkExport({ ...target, onnx });
   if (measure) log.info("measuring on held-out people, for the calibration record");
   const measured = measure ? await evaluate(checkpoint, { kind: "checkpoint", log }) : undefined;
   const folder = await exportModel({ checkpoint, measured, onnx, ...target });

@@ -1,12 +1,17 @@
 /** @file `faceid faces`: lists the faces of photographs as text, CSV or JSON, and draws them. */
+
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
+import { counted, shown } from "../../base/log.ts";
+import type { Precision } from "../../faces/precision.ts";
 import { csvLine } from "../../jobs/csv.ts";
 import { type ListedPhoto, listFaces } from "../../jobs/faces.ts";
 import type { PhotoFace } from "../../verify/photo-model.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
+import { precisionOption } from "../options.ts";
+import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 
 interface Flags {
+  readonly precision: Precision;
   readonly show?: string;
   readonly json?: true;
   readonly csv?: true;
@@ -54,16 +59,16 @@ function csvLines(photo: ListedPhoto): string[] {
 }
 
 function photoText(photo: ListedPhoto): string {
-  if ("error" in photo) return `${photo.image}  ${photo.error.message}`;
+  if ("error" in photo) return shown(`${photo.image}  ${photo.error.message}`);
   const { image, width, height, faces } = photo;
-  const count = faces.length === 1 ? "1 face" : `${faces.length} faces`;
+  const count = counted(faces.length, "face");
   const lines = faces.map(({ box, score, quality, warnings }, i) => {
     const [x, y, w, h] = box.map(Math.round) as [number, number, number, number];
     const where = `${String(i + 1).padStart(String(faces.length).length)}  at ${x},${y}  ${w}x${h} pixels  score ${score.toFixed(2)}`;
     const angles = `yaw ${quality.yaw.toFixed(0)}  pitch ${quality.pitch.toFixed(0)}  roll ${quality.roll.toFixed(0)}`;
     return [`  ${where}  ${angles}`, ...warnings.map((warning) => `    ${warning}`)].join("\n");
   });
-  return [`${image}  ${width}x${height} pixels, ${count}`, ...lines].join("\n");
+  return [`${shown(image)}  ${width}x${height} pixels, ${count}`, ...lines].join("\n");
 }
 
 /** What a folder came to. */
@@ -71,7 +76,7 @@ function countText(listed: readonly ListedPhoto[]): string {
   const read = listed.flatMap((photo) => ("error" in photo ? [] : [photo]));
   const faces = read.reduce((sum, photo) => sum + photo.faces.length, 0);
   const without = read.filter((photo) => photo.faces.length === 0).length;
-  return `${read.length} photographs with ${faces} faces, ${without} without a face; ${listed.length - read.length} files could not be read`;
+  return `${counted(read.length, "photograph")} with ${counted(faces, "face")}, ${without} without a face; ${counted(listed.length - read.length, "file")} could not be read`;
 }
 
 /** A photograph for programs. */
@@ -81,21 +86,21 @@ function photoObject(photo: ListedPhoto): object {
   return { image: photo.image, error: { code, message } };
 }
 
-async function run(photos: readonly string[], { show, json, csv }: Flags): Promise<void> {
+async function run(photos: readonly string[], { precision, show, json, csv }: Flags): Promise<void> {
   if (json === true && csv === true) {
     throw new FaceError("CONFIG_INVALID", "--json and --csv are two formats of one list", {
       hint: "choose one",
     });
   }
   const log = consoleLog({ quiet: json === true || csv === true });
-  using interrupt = onInterrupt(() => log.warn("stopping"));
+  using interrupt = onInterrupt(() => log.warn("stopping"), { patience: () => STOPPING_MS });
   if (csv === true) console.log(CSV_HEAD);
   // Text and CSV appear photograph by photograph, so that what was found before an interruption is not lost.
   const onPhoto = (photo: ListedPhoto) => {
     if (csv === true) for (const line of csvLines(photo)) console.log(line);
     else if (json !== true) console.log(photoText(photo));
   };
-  const listed = await listFaces(photos, { show, log, onPhoto, signal: interrupt.signal });
+  const listed = await listFaces(photos, { precision, show, log, onPhoto, signal: interrupt.signal });
   if (json === true) console.log(JSON.stringify({ photographs: listed.map(photoObject) }));
   for (const photo of listed) {
     if (!("error" in photo)) continue;
@@ -109,6 +114,7 @@ async function run(photos: readonly string[], { show, json, csv }: Flags): Promi
 export function facesCommand(command: Command): Command {
   return command
     .argument("<photos...>", "photographs, or folders of them")
+    .addOption(precisionOption())
     .option("--show <path>", "draw the faces: a .png for one photograph, a folder for several")
     .option("--json", "print one JSON object")
     .option("--csv", "print one line for each face, with a line of names")

@@ -1,5 +1,32 @@
-/** @file What a command says of photographs that it left out. */
-import type { LeftOutFile } from "../../jobs/photos-in.ts";
+/** @file What commands over a folder of photographs share: progress, interruption, and what they say of those left out. */
+import { counted, shown } from "../../base/log.ts";
+import type { LeftOutFile, PhotosJobOptions } from "../../jobs/photos-in.ts";
+import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
+import { photoProgress, StatusLine } from "../progress.ts";
+
+/**
+ * Runs a job over photographs with a log, its progress and its interruption.
+ * @param words what is done with a photograph, and what an interruption keeps
+ */
+export async function withProgress<Result>(
+  quiet: boolean,
+  words: { readonly what: string; readonly kept: string },
+  job: (shared: Required<PhotosJobOptions>) => Promise<Result>,
+): Promise<Result> {
+  const log = consoleLog({ quiet });
+  using line = new StatusLine();
+  let started = false;
+  using interrupt = onInterrupt(() => log.warn("stopping; run the command again to continue"), {
+    patience: () => (started ? STOPPING_MS : 0),
+    kept: () => `the ${words.kept} so far are kept; run the command again to continue`,
+  });
+  const show = photoProgress(line, words.what);
+  const onProgress = (done: number, total: number) => {
+    started = true;
+    show(done, total);
+  };
+  return await job({ log, signal: interrupt.signal, onProgress });
+}
 
 /** Photographs that are named one by one. */
 const NAMED = 20;
@@ -9,8 +36,8 @@ export function leftOutText(leftOut: readonly LeftOutFile[], file: string): stri
   const unreadable = leftOut.filter(({ code }) => code === "IMAGE_UNREADABLE").length;
   const more = leftOut.length - NAMED;
   return [
-    `left out: ${leftOut.length - unreadable} photographs without the face, ${unreadable} unreadable files; listed in ${file}`,
-    ...leftOut.slice(0, NAMED).map(({ path, reason }) => `  ${path}: ${reason}`),
+    `left out: ${counted(leftOut.length - unreadable, "photograph")} without the face, ${counted(unreadable, "unreadable file")}; listed in ${shown(file)}`,
+    ...leftOut.slice(0, NAMED).map(({ path, reason }) => `  ${shown(`${path}: ${reason}`)}`),
     ...(more > 0 ? [`  and ${more} more`] : []),
   ].join("\n");
 }

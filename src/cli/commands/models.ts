@@ -6,7 +6,7 @@ import { models } from "../../faces/models.ts";
 import { bytesOf, filesOf, type Pack, packNamed } from "../../faces/packs/catalogue.ts";
 import type { PackStatus } from "../../faces/packs/store.ts";
 import { resolveOptions } from "../options.ts";
-import { commandText, consoleLog, onInterrupt } from "../process.ts";
+import { commandText, consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 import { StatusLine } from "../progress.ts";
 import { EVERY_SETTING } from "../settings.ts";
 import { bytesText, TransferText } from "../transfer.ts";
@@ -69,7 +69,10 @@ async function add(name: string, { from }: { from?: string[] }): Promise<void> {
   };
   const transfer = new TransferText();
   using line = new StatusLine();
-  using interrupt = onInterrupt(() => line.say("stopping; the next run goes on from here"));
+  using interrupt = onInterrupt(() => line.say("stopping; the next run goes on from here"), {
+    patience: () => STOPPING_MS,
+    kept: () => "the next run goes on from here",
+  });
   await models.add(name, {
     from,
     log: {

@@ -1,6 +1,8 @@
 /** @file `faceid quantize`: an exported model in 8-bit integers, as an ONNX version that the server loads. */
+
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
+import { counted } from "../../base/log.ts";
 import {
   type AccuracyOptions,
   type AccuracyReport,
@@ -45,7 +47,7 @@ function text(report: QuantizeReport, output: string): string {
     `convolutions    ${convolutions} in 8 bits, ranges measured on ${calibrationImages} images`,
     ...(report.unreadable === 0
       ? []
-      : [`left out        ${report.unreadable} photographs that cannot be read`]),
+      : [`left out        ${counted(report.unreadable, "photograph")} that cannot be read`]),
     `size            ${megabytes(bytes.float)} in floats, ${megabytes(bytes.int8)} now`,
     `scores          differ by ${difference.mean.toFixed(4)} on average, ${difference.greatest.toFixed(4)} at most, on ${pairs} pairs of other images`,
     `decisions       ${sameDecisions} of ${pairs} as before (threshold ${threshold.toFixed(4)})`,

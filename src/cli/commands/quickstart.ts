@@ -6,7 +6,7 @@ import {
   type QuickstartResult,
   quickstart,
 } from "../../jobs/quickstart.ts";
-import { commandText, onInterrupt } from "../process.ts";
+import { commandText, onInterrupt, STOPPING_MS } from "../process.ts";
 import { progressListener } from "../progress.ts";
 
 function nextSteps({ models, photos: [anna, again] }: QuickstartResult): string {
@@ -30,7 +30,7 @@ function nextSteps({ models, photos: [anna, again] }: QuickstartResult): string 
 
 async function run({ output }: { output: string }): Promise<void> {
   const started = performance.now();
-  using interrupt = onInterrupt(() => console.error("\nstopping after this step"));
+  using interrupt = onInterrupt(() => console.error("\nstopping"), { patience: () => STOPPING_MS });
   const result = await quickstart({
     output,
     progress: progressListener("bar", process.stdout),

@@ -1,10 +1,10 @@
 /** @file `faceid request`: asks a server whether two photographs show one person and prints its answer. */
 import { access } from "node:fs/promises";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { ERRORS, FaceError } from "../../base/errors.ts";
 import { request } from "../../client/request.ts";
-import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
-import { addNumber } from "../options.ts";
+import type { FaceChoice } from "../../faces/choose.ts";
+import { addNumber, faceOption, farFlag, requireText } from "../options.ts";
 
 interface Flags {
   readonly url: string;
@@ -14,6 +14,7 @@ interface Flags {
   readonly far?: number;
   readonly face?: FaceChoice;
   readonly strict?: true;
+  readonly apiKey?: string;
 }
 
 /** Checked before anything is sent. */
@@ -26,8 +27,14 @@ async function requireFile(path: string): Promise<void> {
   });
 }
 
+/** Not by the option's `env`, which would print it in the help. */
+const keyOfEnvironment = () => process.env.FACEID_API_KEY || undefined;
+
 async function run(first: string, second: string, flags: Flags): Promise<void> {
-  const { url, grpc, modelName: model, verify, ...wish } = flags;
+  const { url, grpc, modelName: model, verify, apiKey = keyOfEnvironment(), ...wish } = flags;
+  requireText("--url", url, "an address such as http://localhost:8501");
+  requireText("--grpc", grpc, "an address such as localhost:8500");
+  requireText("--model-name", model, "a model's name");
   await requireFile(first);
   await requireFile(second);
   const asksVerify = verify === true || Object.keys(wish).length > 0;
@@ -36,10 +43,18 @@ async function run(first: string, second: string, flags: Flags): Promise<void> {
       hint: "leave out --grpc, and pass --url where REST is not on localhost:8501",
     });
   }
+  const common = { model, ...(apiKey !== undefined && { apiKey }) };
   const target =
-    grpc === undefined ? { url, model, verify: asksVerify ? wish : undefined } : { address: grpc, model };
+    grpc === undefined
+      ? { ...common, url, verify: asksVerify ? wish : undefined }
+      : { ...common, address: grpc };
   const answer = await request(target, [first, second]);
   console.log(answer.text);
+  if (answer.isError && /Servable not found/.test(answer.text)) {
+    console.error(
+      `  the server has no model ${model}: name the one that it serves with --model-name, such as --model-name opencv-sface for one with --pack`,
+    );
+  }
   if (answer.isError) process.exitCode = ERRORS.SERVER_ERROR.exit;
 }
 
@@ -55,22 +70,15 @@ export function requestCommand(command: Command): Command {
     .option("--grpc <host:port>", "ask over gRPC instead")
     .option("--model-name <name>", "name of the model", "faceid")
     .option(
+      "--api-key <key>",
+      "key for a server that takes one; better in FACEID_API_KEY, which other users of the machine do not see",
+    )
+    .option(
       "--verify",
       "send the files to the server's :verify, which finds the faces and decides; models without signatures, such as packs, are always asked so",
     )
-    .addOption(
-      new Option("--face <choice>", "which face is meant where there are several (with --verify)").choices(
-        FACE_CHOICES,
-      ),
-    )
+    .addOption(faceOption("--face <choice>", "which face is meant where there are several (with --verify)"))
     .option("--strict", "refuse faces unfit to be compared (with --verify)");
-  addNumber(command, {
-    flag: "far",
-    help: "highest false accept rate wanted, such as 0.001 (with --verify)",
-    least: 0,
-    most: 1,
-    fraction: true,
-    exclusive: true,
-  });
+  addNumber(command, farFlag("(with --verify)"));
   return command.action(run);
 }

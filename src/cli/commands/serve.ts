@@ -17,11 +17,15 @@ export function normalizeServeArguments(argv: readonly string[]): string[] {
   return kept;
 }
 
-function parsed({ name, kind }: ServerFlag, text: string | true): string | number | boolean {
+function parsed(
+  { name, kind }: ServerFlag,
+  text: string | true | readonly string[],
+): string | number | boolean | readonly string[] {
   const wrong = (wanted: string) =>
     new FaceError("CONFIG_INVALID", `--${name}: got ${JSON.stringify(text)}, expected ${wanted}`, {
       hint: "faceid serve --help lists the flags",
     });
+  if (typeof text === "object") return text;
   if (kind === "boolean") {
     if (text === true || text === "true" || text === "1") return true;
     if (text === "false" || text === "0") return false;
@@ -40,7 +44,9 @@ async function logOf(format: unknown): Promise<Log> {
   throw new FaceError("CONFIG_INVALID", `--log_format: got ${JSON.stringify(format)}, expected text or json`);
 }
 
-async function run(flags: Readonly<Record<string, string | true | undefined>>): Promise<void> {
+async function run(
+  flags: Readonly<Record<string, string | true | readonly string[] | undefined>>,
+): Promise<void> {
   const values = Object.fromEntries(
     SERVER_FLAGS.map((flag) => {
       const text = flags[camel(flag.name)];
@@ -62,6 +68,8 @@ const EVERYDAY: ReadonlySet<string> = new Set([
   "model_base_path",
   "model_config_file",
   "pack",
+  "gallery",
+  "page",
   "image_urls",
 ]);
 
@@ -69,6 +77,7 @@ export function serveCommand(command: Command): Command {
   for (const { name, kind, help, fallback } of SERVER_FLAGS) {
     const flag = `--${name.replaceAll("_", "-")} ${kind === "boolean" ? "[true|false]" : "<value>"}`;
     const option = new Option(flag, `${help}${fallback === undefined ? "" : ` (default ${fallback})`}`);
+    if (kind === "list") option.argParser((text: string, before?: string[]) => [...(before ?? []), text]);
     command.addOption(EVERYDAY.has(name) ? option : option.helpGroup(EXPERT_GROUP));
   }
   return command.action(run);

@@ -1,14 +1,18 @@
 /** @file `faceid train`: trains a verifier, measures it, exports it. */
-import { resolve as absolute } from "node:path";
+
+import { existsSync } from "node:fs";
+import { resolve as absolute, join } from "node:path";
 import { type Command, Help } from "commander";
 import { ERRORS } from "../../base/errors.ts";
+import { checkTarget } from "../../base/files.ts";
+import { counted, shown } from "../../base/log.ts";
 import { reportText } from "../../evaluate/report-text.ts";
 import type { ExportTarget } from "../../jobs/export.ts";
 import { tensorBoard } from "../../jobs/tensorboard.ts";
-import { recordedTarget, type TrainOutcome, trainAndExport } from "../../jobs/train.ts";
+import { keptCheckpoint, recordedTarget, type TrainOutcome, trainAndExport } from "../../jobs/train.ts";
 import type { TrainConfig } from "../../train/config.ts";
 import type { TrainListener } from "../../train/listeners.ts";
-import { RECIPE_NAMES, RECIPES, recipeSettings } from "../../train/recipes.ts";
+import { RECIPE_NAMES, RECIPES, recipeOf, recipeSettings } from "../../train/recipes.ts";
 import type { StartSummary } from "../../train/start-summary.ts";
 import { addOptions, resolveOptions } from "../options.ts";
 import { commandText, consoleLog, onInterrupt } from "../process.ts";
@@ -47,7 +51,8 @@ type Settings = ReturnType<typeof resolveOptions<typeof trainSettings>>;
 function resolveRecipe(flags: Record<string, unknown>): Settings {
   const sources = { flags, everyKey: EVERY_SETTING };
   const settings = resolveOptions(trainSettings, sources);
-  const { recipe, dataset } = settings;
+  const recipe = recipeOf(settings);
+  const { dataset } = settings;
   if (recipe === undefined) return settings;
   return resolveOptions(trainSettings, { ...sources, preset: recipeSettings(recipe, dataset) });
 }
@@ -58,26 +63,31 @@ function trainConfigOf(settings: Settings): TrainConfig {
   return Object.fromEntries(Object.entries(settings).filter(([key]) => !outside.has(key))) as TrainConfig;
 }
 
-const counted = (value: number) => value.toLocaleString("en-US");
+const number = (value: number) => value.toLocaleString("en-US");
 
 /** What is about to happen, for people. */
 function startText(summary: StartSummary, folder: string, target: ExportTarget | undefined): string {
   const { path, dataset, people, photographs, split, excluded, network, parameters } = summary;
-  const kept = excluded === 0 ? "" : `, ${counted(excluded)} kept out by --exclude-pairs`;
+  const kept = excluded === 0 ? "" : `, ${number(excluded)} kept out by --exclude-pairs`;
   const unused = summary.leftOut.reduce((sum, { count }) => sum + count, 0);
   const rows = [
-    ["found", `${counted(people)} people, ${counted(photographs)} photographs in ${path ?? dataset}`],
+    [
+      "found",
+      `${counted(people, "person", "people")}, ${counted(photographs, "photograph")} in ${shown(path ?? dataset)}`,
+    ],
     [
       "left out",
-      unused === 0 ? "nothing" : `${counted(unused)} files or folders (faceid dataset info lists them)`,
+      unused === 0
+        ? "nothing"
+        : `${counted(unused, "file or folder", "files or folders")} (faceid dataset info lists them)`,
     ],
     [
       "people",
-      `${counted(split.train)} to train on, ${counted(split.validation)} for thresholds, ${counted(split.test)} to measure on${kept}`,
+      `${number(split.train)} to train on, ${number(split.validation)} for thresholds, ${number(split.test)} to measure on${kept}`,
     ],
     [
       "network",
-      `${network}, ${counted(parameters)} parameters, on ${summary.epochs} x ${counted(summary.datasetSize)} pairs or images`,
+      `${network}, ${number(parameters)} parameters, on ${summary.epochs} x ${number(summary.datasetSize)} pairs or images`,
     ],
     ["run", folder],
     [
@@ -89,7 +99,7 @@ function startText(summary: StartSummary, folder: string, target: ExportTarget |
   ] as const;
   return [
     ...rows.map(([name, value]) => `${name.padEnd(9)}${value}`),
-    ...summary.warnings.map((warning) => `warning: ${warning}`),
+    ...summary.warnings.map((warning) => `warning: ${shown(warning)}`),
   ].join("\n");
 }
 
@@ -134,6 +144,25 @@ async function targetOf(
   };
 }
 
+/** Whether steps are being done, after which a checkpoint is worth waiting for. */
+function trainingWatch(): { readonly isTraining: () => boolean; readonly listener: TrainListener } {
+  let training = false;
+  const set = (value: boolean) => () => {
+    training = value;
+  };
+  return { isTraining: () => training, listener: { onStep: set(true), onRunEnd: set(false) } };
+}
+
+/** What a run that ends at once leaves, and how to go on. */
+function keptText(folder: string, target: ExportTarget | undefined): string {
+  const version = target && join(target.savedModelPath, String(target.modelVersion));
+  if (version !== undefined && existsSync(version)) return `the model is in ${version}, the run in ${folder}`;
+  const checkpoint = keptCheckpoint(folder);
+  return checkpoint === undefined
+    ? "no checkpoint was written yet; start the same command again"
+    : `the state is in ${checkpoint}\n  continue with: ${commandText("train", "--resume", folder)}`;
+}
+
 interface Flags {
   readonly resume?: string | true;
   readonly export: boolean;
@@ -144,8 +173,14 @@ async function run({ resume, export: exporting, ...flags }: Flags & Record<strin
   const { progress, tensorboard } = settings;
   const folder = typeof resume === "string" ? resume : settings.output;
   const target = await targetOf(flags, resume === undefined ? undefined : folder, exporting, settings);
-  using interrupt = onInterrupt(() =>
-    console.error("\nstopping after this step; press Ctrl-C again to stop at once"),
+  if (tensorboard !== undefined) await checkTarget(tensorboard, "folder");
+  const watched = trainingWatch();
+  using interrupt = onInterrupt(
+    () => console.error("\nstopping after this step; press Ctrl-C again to stop at once"),
+    {
+      patience: () => (watched.isTraining() ? Number.POSITIVE_INFINITY : 0),
+      kept: () => keptText(folder, target),
+    },
   );
   const outcome = await trainAndExport({
     config: trainConfigOf(settings),
@@ -161,6 +196,7 @@ async function run({ resume, export: exporting, ...flags }: Flags & Record<strin
     listeners: [
       commandProgress(progress),
       expectedTime(progress),
+      watched.listener,
       ...(tensorboard === undefined ? [] : [tensorBoard(tensorboard)]),
     ],
     log: consoleLog(),
@@ -178,7 +214,7 @@ ${RECIPE_NAMES.map((name) => `  ${name.padEnd(10)} ${boxed(RECIPES[name].summary
 
 Settings come from flags, then the environment, then .env, then the defaults
 above.
-Exit code ${ERRORS.INTERRUPTED.exit} means interrupted, ${ERRORS.TRAINING_DIVERGED.exit} diverged.`;
+Exit codes ${ERRORS.INTERRUPTED.exit} (Ctrl-C) and 143 (SIGTERM) mean interrupted, ${ERRORS.TRAINING_DIVERGED.exit} diverged.`;
 
 export function trainCommand(command: Command): Command {
   return addOptions(command, trainSettings)

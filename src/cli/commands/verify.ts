@@ -1,12 +1,14 @@
 /** @file `faceid verify`: says whether two photographs show one person, without a server. */
-import { type Command, Option } from "commander";
+
+import type { Command } from "commander";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
-import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
-import { PRECISIONS, type Precision } from "../../faces/embedder.ts";
+import { shown } from "../../base/log.ts";
+import type { FaceChoice } from "../../faces/choose.ts";
+import type { Precision } from "../../faces/precision.ts";
 import { type Candidate, type VerifiedFolder, verifyPhotos } from "../../jobs/verify.ts";
 import { type PhotoDecision, PhotoError, type PhotoVerification } from "../../verify/photo-model.ts";
-import { addNumber } from "../options.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
+import { addNumber, faceOption, farFlag, precisionOption } from "../options.ts";
+import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 
 interface Flags {
   readonly model?: string;
@@ -75,10 +77,10 @@ const FAILURES: Readonly<Record<string, string>> = {
 function candidateLine(candidate: Candidate): string {
   if ("error" in candidate) {
     const { code } = candidate.error;
-    return `${(FAILURES[code] ?? code).padEnd(24)} ${candidate.image}`;
+    return `${(FAILURES[code] ?? code).padEnd(24)} ${shown(candidate.image)}`;
   }
   const { verification, image } = candidate;
-  return `${words(verification).padEnd(16)}  ${scoreTexts(verification)[0].padStart(6)} ${image}`;
+  return `${words(verification).padEnd(16)}  ${scoreTexts(verification)[0].padStart(6)} ${shown(image)}`;
 }
 
 function folderText({ candidates }: VerifiedFolder, far: number | undefined): string {
@@ -128,7 +130,7 @@ function folderExit({ candidates }: VerifiedFolder): number {
 async function answer(photo: string, other: string, flags: Flags): Promise<void> {
   const { json = false, detect, ...options } = flags;
   const log = consoleLog({ quiet: json });
-  using interrupt = onInterrupt(() => log.warn("stopping"));
+  using interrupt = onInterrupt(() => log.warn("stopping"), { patience: () => STOPPING_MS });
   const result = await verifyPhotos(photo, other, { ...options, detect, log, signal: interrupt.signal });
   if ("candidates" in result) {
     const { candidates } = result;
@@ -170,31 +172,15 @@ export function verifyCommand(command: Command): Command {
       "--model <name|folder>",
       "a model pack, or the folder of an exported model (default opencv-sface)",
     )
-    .addOption(
-      new Option(
-        "--precision <precision>",
-        "what a model pack computes in; int8 takes half the time and has thresholds of its own",
-      )
-        .choices(PRECISIONS)
-        .default("float32"),
-    )
+    .addOption(precisionOption())
     .option("--show <picture.png>", "draw both photographs with boxes, points and crops")
     .addOption(
-      new Option("--face <choice>", "which face is meant where there are several")
-        .choices(FACE_CHOICES)
-        .default("largest"),
+      faceOption("--face <choice>", "which face is meant where there are several").default("largest"),
     )
     .option("--strict", "refuse faces that are small, blurred, turned away, cut off or badly lit")
     .option("--no-detect", "take the photographs as crops of faces already")
     .option("--json", "print one JSON object");
-  addNumber(command, {
-    flag: "far",
-    help: "highest false accept rate wanted, such as 0.001 (the default)",
-    least: 0,
-    most: 1,
-    fraction: true,
-    exclusive: true,
-  });
+  addNumber(command, farFlag("(the default)"));
   return command
     .addHelpText(
       "after",

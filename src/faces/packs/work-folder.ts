@@ -1,11 +1,11 @@
 /** @file The temporary folder in which one process collects a pack before publishing it, while other processes wait. */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readdir, rm, rmdir, stat, utimes } from "node:fs/promises";
+import { readdir, rm, rmdir, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FaceError, systemCode } from "../../base/errors.ts";
-import { renameWhenFree, writeError } from "../../base/files.ts";
+import { makeFolder, renameWhenFree, writeError } from "../../base/files.ts";
 
 /** How often the owner of a work folder renews its modification time. */
 const TOUCH_MS = 5_000;
@@ -86,7 +86,7 @@ export class WorkFolder {
   static async make(root: string, pack: string): Promise<WorkFolder> {
     const path = WorkFolder.#nameFor(root, pack);
     try {
-      await mkdir(path, { recursive: true });
+      await makeFolder(path);
     } catch (error) {
       const { code, message } = writeError(path, error);
       throw new FaceError(code, message, {

@@ -63,10 +63,7 @@ async function pathOf(location: string, model: string, what: string): Promise<st
     throw new FaceError(
       "MODEL_INVALID",
       `${what}: cannot read its weights in ${location}: ${messageOf(error)}`,
-      {
-        hint: "keep the model's files together, as they were exported",
-        cause: error,
-      },
+      { hint: "keep the model's files together, as they were exported", cause: error },
     );
   }
   throw new FaceError("MODEL_INVALID", `${what}: ${location} links to a file outside of the model's folder`);

@@ -91,11 +91,7 @@ const conv: Importer = (call) => {
   const size = pairOf(call, "kernel_shape", [height, width]);
   if (size[0] !== height || size[1] !== width)
     throw call.invalid(`kernel_shape [${size.join(", ")}] is not that of the kernel`);
-  const window = {
-    size,
-    strides: pairOf(call, "strides", UNIT),
-    dilations: pairOf(call, "dilations", UNIT),
-  };
+  const window = { size, strides: pairOf(call, "strides", UNIT), dilations: pairOf(call, "dilations", UNIT) };
   const padding = paddingOf(call, image, window);
   const product = g.conv2d(image, g.transpose(kernel, [2, 3, 1, 0]), {
     strides: window.strides,

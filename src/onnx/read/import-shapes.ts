@@ -1,10 +1,10 @@
 /** @file ONNX's operators that make and change shapes, and fill them with one value. */
 import * as g from "../../graph/build.ts";
 import { fromNumbers, numbersOf } from "../../graph/numbers.ts";
-import type { Dim, Node } from "../../graph/ops.ts";
+import type { Dim } from "../../graph/ops.ts";
 import type { PartialInt } from "../../graph/partial-ints.ts";
 import { shapeList, sidesOf } from "../../graph/partial-shapes.ts";
-import type { Importer, Importers, OnnxCall } from "./onnx-call.ts";
+import type { Importer, Importers } from "./onnx-call.ts";
 
 const constant: Importer = (call) => {
   const name = call.node.output[0] ?? "";
@@ -110,38 +110,6 @@ const expand: Importer = (call) => {
   );
 };
 
-const MOST_COPIES = 256;
-
-/** An axis of 1 is repeated; a longer one is laid end to end. */
-const tile: Importer = (call) => {
-  const x = call.input(0);
-  const multiples = call.partialInts(1);
-  if (multiples.length !== x.shape.length)
-    throw call.invalid(`${multiples.length} multiples for rank ${x.shape.length}`);
-  const sides = sidesOf(x);
-  const spread = multiples.map((times, axis) => (x.shape[axis] === 1 ? times : sides[axis]));
-  return multiples.reduce(
-    (tiled: Node, times, axis) => {
-      if (x.shape[axis] === 1 || times === 1) return tiled;
-      if (typeof times !== "number" || times < 1 || times > MOST_COPIES)
-        throw call.unsupported(`${times ?? "unknown"} copies of a tensor`);
-      call.checkExpansion([...tiled.shape.map((side) => (typeof side === "number" ? side : 1)), times]);
-      return g.concat(new Array<Node>(times).fill(tiled), axis);
-    },
-    call.repeatedTo(x, spread),
-  );
-};
-
-const range: Importer = (call: OnnxCall) => {
-  const [start, limit, delta] = [call.constant(0), call.constant(1), call.constant(2)];
-  const length = Math.max(0, Math.ceil((limit - start) / delta));
-  if (!Number.isFinite(length))
-    throw call.invalid(`a range from ${start} to ${limit} by ${delta} never ends`);
-  call.checkExpansion([length]);
-  const numbers = Array.from({ length }, (_, i) => start + i * delta);
-  return g.constant(fromNumbers(call.input(0).dtype, [length], numbers));
-};
-
 export const shapeImporters: Importers = {
   Constant: constant,
   ConstantOfShape: constantOfShape,
@@ -152,6 +120,6 @@ export const shapeImporters: Importers = {
   Shape: shape,
   Size: (call) => g.reduceProd(shapeList(call.input(0))),
   Expand: expand,
-  Tile: tile,
-  Range: range,
+  Tile: (call) => call.tiled(),
+  Range: (call) => call.range(),
 };

@@ -4,13 +4,8 @@ import type { DType, Tensor } from "../../base/tensor.ts";
 import { ImportCall } from "../../graph/import-call.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
 import { knownNumbers, type PartialInt, partialInts } from "../../graph/partial-ints.ts";
-import * as partial from "../../graph/partial-shapes.ts";
-import {
-  type AttributeProto,
-  AttributeProto_AttributeType as AttributeType,
-  type NodeProto,
-  type TensorProto,
-} from "../../proto/onnx/onnx_pb.ts";
+import type { AttributeProto, NodeProto, TensorProto } from "../../proto/onnx/onnx_pb.ts";
+import { AttributeProto_AttributeType as AttributeType } from "../../proto/onnx/onnx_pb.ts";
 import { dtypeOfOnnx } from "../dtypes.ts";
 
 /** Turns a node into the values of its outputs; those that are left out cannot be used by other nodes. */
@@ -112,36 +107,9 @@ export class OnnxCall extends ImportCall<Node | undefined> {
     return this.inputs[i] === undefined ? undefined : this.constants(i);
   }
 
-  /** Axes counted from the front, each once. */
-  placesOf(axes: readonly number[], x: Node, fresh = 0): number[] {
-    return [...new Set(axes.map((axis) => this.placeOf(axis, x, fresh)))];
-  }
-
   /** Whether a side is the number of images, which the file says is 1, and any number is read. */
   isFreedBatch(side: Dim | undefined): boolean {
     return side !== undefined && side === this.#context.batch;
-  }
-
-  /** Refuses a shape that takes too much memory for what it is made of. */
-  checkExpansion(sides: readonly number[]): void {
-    if (partial.isAffordable(sides)) return;
-    throw this.unsupported(`a tensor of shape [${sides.join(", ")}] made of few elements`);
-  }
-
-  reshapeTo(x: Node, sides: readonly (Dim | PartialInt)[]): Node {
-    const reshaped = partial.reshapeTo(x, sides);
-    if (reshaped === undefined)
-      throw this.unsupported("a reshape to several sides that only a run will tell");
-    return reshaped;
-  }
-
-  /** Repeats a tensor along its sides of 1. */
-  repeatedTo(x: Node, sides: readonly PartialInt[]): Node {
-    this.checkExpansion(sides.map((side) => (typeof side === "number" ? side : 1)));
-    const repeated = partial.repeatedTo(x, sides);
-    if (repeated === undefined)
-      throw this.unsupported("a shape that is computed from more than one unknown side");
-    return repeated;
   }
 
   #attribute(name: string): AttributeProto | undefined {

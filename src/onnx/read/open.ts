@@ -1,12 +1,8 @@
 /** @file Opens an ONNX file with what lies beside it; its graph is read when asked for. */
-import { FaceError, messageOf } from "../../base/errors.ts";
-import { readRegular } from "../../base/files.ts";
+import { onnxBytes } from "../runtime/model-file.ts";
 import { readExternal } from "./external-data.ts";
 import type { OnnxProgram } from "./import-graph.ts";
 import { type OnnxReadOptions, parseModel, programOf } from "./read.ts";
-
-/** Protobuf's own limit on one message. */
-const LARGEST_MESSAGE = 2 ** 31 - 1;
 
 /** An ONNX model in memory. */
 export interface OpenOnnx {
@@ -19,22 +15,13 @@ export interface OpenOnnx {
   program(options?: Pick<OnnxReadOptions, "inputShapes" | "images">): OnnxProgram;
 }
 
-async function bytesOf(path: string): Promise<Uint8Array> {
-  try {
-    return await readRegular(path, LARGEST_MESSAGE);
-  } catch (error) {
-    if (error instanceof FaceError) throw error;
-    throw new FaceError("MODEL_NOT_FOUND", `cannot read ${path}: ${messageOf(error)}`, { cause: error });
-  }
-}
-
 /**
  * Opens an ONNX file.
  * @throws FaceError `MODEL_NOT_FOUND` when it cannot be read, `MODEL_INVALID` when it is damaged or its weights are not
  *   where it says.
  */
 export async function openOnnx(path: string): Promise<OpenOnnx> {
-  const { model, graph } = parseModel(await bytesOf(path), path);
+  const { model, graph } = parseModel(await onnxBytes(path), path);
   const external = await readExternal(graph, path, path);
   const stored = new Set(graph.initializer.map(({ name }) => name));
   const dequantized = graph.node.filter(

@@ -3,23 +3,12 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { shapeText, type Tensor } from "../../base/tensor.ts";
 import { type Dim, type SymbolicShape, UNKNOWN_DIM } from "../../graph/ops.ts";
-import {
-  type GraphProto,
-  type ModelProto,
-  ModelProtoSchema,
-  type TensorProto,
-  type TensorShapeProto,
-} from "../../proto/onnx/onnx_pb.ts";
+import type { GraphProto, ModelProto, TensorProto, TensorShapeProto } from "../../proto/onnx/onnx_pb.ts";
+import { ModelProtoSchema } from "../../proto/onnx/onnx_pb.ts";
 import { dtypeOfOnnx } from "../dtypes.ts";
 import { keepsImagesApart } from "./free-batch.ts";
-import {
-  importGraph,
-  type NeededPart,
-  neededPart,
-  type OnnxProgram,
-  refuseUnknown,
-  type WantedInput,
-} from "./import-graph.ts";
+import type { NeededPart, OnnxProgram, WantedInput } from "./import-graph.ts";
+import { importGraph, neededPart, refuseUnknown } from "./import-graph.ts";
 import { type ExternalData, storedTensor } from "./stored-tensor.ts";
 
 export type { OnnxProgram } from "./import-graph.ts";
@@ -214,9 +203,7 @@ export function programOf(
     throw new FaceError(
       "MODEL_UNSUPPORTED",
       `${what} was made for one image and mixes what belongs to several`,
-      {
-        hint: "read it with 1 as the first side of its inputs",
-      },
+      { hint: "read it with 1 as the first side of its inputs" },
     );
   }
   return program;

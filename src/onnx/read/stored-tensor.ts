@@ -117,7 +117,5 @@ const damaged = (place: string, wanted: string, got: number, shape: readonly num
   new FaceError(
     "MODEL_INVALID",
     `${place} of shape [${shape.join(", ")}] takes ${wanted}, the file holds ${got}`,
-    {
-      hint: "export the ONNX file again, or copy it again",
-    },
+    { hint: "export the ONNX file again, or copy it again" },
   );

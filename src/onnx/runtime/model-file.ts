@@ -3,16 +3,15 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { readRegular } from "../../base/files.ts";
 import { bytesPerElement, type DType } from "../../base/tensor.ts";
-import {
-  type GraphProto,
-  type ModelProto,
-  ModelProtoSchema,
-  type NodeProto,
-  type TensorProto,
-  TensorProto_DataLocation,
-  type TensorShapeProto,
-  type ValueInfoProto,
+import type {
+  GraphProto,
+  ModelProto,
+  NodeProto,
+  TensorProto,
+  TensorShapeProto,
+  ValueInfoProto,
 } from "../../proto/onnx/onnx_pb.ts";
+import { ModelProtoSchema, TensorProto_DataLocation } from "../../proto/onnx/onnx_pb.ts";
 import { dtypeOfOnnx } from "../dtypes.ts";
 
 /** An input or output of the model. */
@@ -165,19 +164,26 @@ export function parseOnnx(
 }
 
 /**
+ * The bytes of an ONNX file.
+ * @throws FaceError `MODEL_NOT_FOUND` when it cannot be read.
+ */
+export async function onnxBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readRegular(path, LARGEST_MESSAGE);
+  } catch (error) {
+    if (error instanceof FaceError) throw error;
+    throw new FaceError("MODEL_NOT_FOUND", `cannot read ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/**
  * Reads an ONNX file.
- * @throws FaceError `MODEL_NOT_FOUND` when it cannot be read, otherwise as `parseOnnx`.
+ * @throws FaceError as `onnxBytes` and `parseOnnx`.
  */
 export async function readOnnxFile(
   path: string,
   options?: ParseOptions,
 ): Promise<{ bytes: Uint8Array; model: OnnxModel }> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readRegular(path, LARGEST_MESSAGE);
-  } catch (error) {
-    if (error instanceof FaceError) throw error;
-    throw new FaceError("MODEL_NOT_FOUND", `cannot read ${path}: ${messageOf(error)}`, { cause: error });
-  }
+  const bytes = await onnxBytes(path);
   return { bytes, model: parseOnnx(bytes, path, options) };
 }

@@ -107,6 +107,7 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
     const refused = providers.find((name) => name !== "cpu");
     if (refused !== undefined) throw unavailable(refused, known, error);
     throw new FaceError("MODEL_UNSUPPORTED", `ONNX Runtime cannot load the model: ${messageOf(error)}`, {
+      hint: "export the model again, with operations of the table in docs/formats.md",
       cause: error,
     });
   }

@@ -1,16 +1,7 @@
 /** @file One ONNX model in several worker threads, so that its runs leave the calling thread free. */
 import { FaceError } from "../../base/errors.ts";
-import {
-  buffersOf,
-  ConcatenatedView,
-  isShared,
-  materialize,
-  type NumericDType,
-  partsOf,
-  type Shape,
-  type Tensor,
-  type TensorMap,
-} from "../../base/tensor.ts";
+import type { NumericDType, Shape, Tensor, TensorMap } from "../../base/tensor.ts";
+import { buffersOf, ConcatenatedView, isShared, materialize, partsOf } from "../../base/tensor.ts";
 import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
 // Also for its effect on the environment of the threads.
 import "./runtime.ts";

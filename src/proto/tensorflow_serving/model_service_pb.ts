@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tensorflow_serving/model_service.proto.
  */
 export const file_tensorflow_serving_model_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZ0ZW5zb3JmbG93X3NlcnZpbmcvbW9kZWxfc2VydmljZS5wcm90bxISdGVuc29yZmxvdy5zZXJ2aW5nIrcCChVTZXJ2YWJsZVZlcnNpb25Qb2xpY3kSQgoGbGF0ZXN0GGQgASgLMjAudGVuc29yZmxvdy5zZXJ2aW5nLlNlcnZhYmxlVmVyc2lvblBvbGljeS5MYXRlc3RIABI8CgNhbGwYZSABKAsyLS50ZW5zb3JmbG93LnNlcnZpbmcuU2VydmFibGVWZXJzaW9uUG9saWN5LkFsbEgAEkYKCHNwZWNpZmljGGYgASgLMjIudGVuc29yZmxvdy5zZXJ2aW5nLlNlcnZhYmxlVmVyc2lvblBvbGljeS5TcGVjaWZpY0gAGh4KBkxhdGVzdBIUCgxudW1fdmVyc2lvbnMYASABKA0aBQoDQWxsGhwKCFNwZWNpZmljEhAKCHZlcnNpb25zGAEgAygDQg8KDXBvbGljeV9jaG9pY2UiDwoNTG9nZ2luZ0NvbmZpZyL/AgoLTW9kZWxDb25maWcSDAoEbmFtZRgBIAEoCRIRCgliYXNlX3BhdGgYAiABKAkSMQoKbW9kZWxfdHlwZRgDIAEoDjIdLnRlbnNvcmZsb3cuc2VydmluZy5Nb2RlbFR5cGUSFgoObW9kZWxfcGxhdGZvcm0YBCABKAkSOQoObG9nZ2luZ19jb25maWcYBiABKAsyIS50ZW5zb3JmbG93LnNlcnZpbmcuTG9nZ2luZ0NvbmZpZxJHChRtb2RlbF92ZXJzaW9uX3BvbGljeRgHIAEoCzIpLnRlbnNvcmZsb3cuc2VydmluZy5TZXJ2YWJsZVZlcnNpb25Qb2xpY3kSSgoOdmVyc2lvbl9sYWJlbHMYCCADKAsyMi50ZW5zb3JmbG93LnNlcnZpbmcuTW9kZWxDb25maWcuVmVyc2lvbkxhYmVsc0VudHJ5GjQKElZlcnNpb25MYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBIkIKD01vZGVsQ29uZmlnTGlzdBIvCgZjb25maWcYASADKAsyHy50ZW5zb3JmbG93LnNlcnZpbmcuTW9kZWxDb25maWcilAEKEU1vZGVsU2VydmVyQ29uZmlnEkAKEW1vZGVsX2NvbmZpZ19saXN0GAEgASgLMiMudGVuc29yZmxvdy5zZXJ2aW5nLk1vZGVsQ29uZmlnTGlzdEgAEjMKE2N1c3RvbV9tb2RlbF9jb25maWcYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55SABCCAoGY29uZmlnImIKE1JlbG9hZENvbmZpZ1JlcXVlc3QSNQoGY29uZmlnGAEgASgLMiUudGVuc29yZmxvdy5zZXJ2aW5nLk1vZGVsU2VydmVyQ29uZmlnEhQKDG1ldHJpY19uYW1lcxgCIAMoCSI/CgZNZXRyaWMSDAoEbmFtZRgBIAEoCRIeChRpbnQ2NF92YWx1ZV9pbmNyZWFzZRgCIAEoA0gAQgcKBXZhbHVlInMKFFJlbG9hZENvbmZpZ1Jlc3BvbnNlEi8KBnN0YXR1cxgBIAEoCzIfLnRlbnNvcmZsb3cuc2VydmluZy5TdGF0dXNQcm90bxIqCgZtZXRyaWMYAiADKAsyGi50ZW5zb3JmbG93LnNlcnZpbmcuTWV0cmljIjAKEFByb21ldGhldXNDb25maWcSDgoGZW5hYmxlGAEgASgIEgwKBHBhdGgYAiABKAkiUwoQTW9uaXRvcmluZ0NvbmZpZxI/ChFwcm9tZXRoZXVzX2NvbmZpZxgBIAEoCzIkLnRlbnNvcmZsb3cuc2VydmluZy5Qcm9tZXRoZXVzQ29uZmlnIl4KCVNTTENvbmZpZxISCgpzZXJ2ZXJfa2V5GAEgASgJEhMKC3NlcnZlcl9jZXJ0GAIgASgJEhEKCWN1c3RvbV9jYRgDIAEoCRIVCg1jbGllbnRfdmVyaWZ5GAQgASgIIvEDChJCYXRjaGluZ1BhcmFtZXRlcnMSMwoObWF4X2JhdGNoX3NpemUYASABKAsyGy5nb29nbGUucHJvdG9idWYuSW50NjRWYWx1ZRI5ChRiYXRjaF90aW1lb3V0X21pY3JvcxgCIAEoCzIbLmdvb2dsZS5wcm90b2J1Zi5JbnQ2NFZhbHVlEjkKFG1heF9lbnF1ZXVlZF9iYXRjaGVzGAMgASgLMhsuZ29vZ2xlLnByb3RvYnVmLkludDY0VmFsdWUSNgoRbnVtX2JhdGNoX3RocmVhZHMYBCABKAsyGy5nb29nbGUucHJvdG9idWYuSW50NjRWYWx1ZRI2ChB0aHJlYWRfcG9vbF9uYW1lGAUgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlEhsKE2FsbG93ZWRfYmF0Y2hfc2l6ZXMYBiADKAMSIgoacGFkX3ZhcmlhYmxlX2xlbmd0aF9pbnB1dHMYByABKAgSQAocZW5hYmxlX2xhcmdlX2JhdGNoX3NwbGl0dGluZxgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSPQoYbWF4X2V4ZWN1dGlvbl9iYXRjaF9zaXplGAkgASgLMhsuZ29vZ2xlLnByb3RvYnVmLkludDY0VmFsdWUqQgoJTW9kZWxUeXBlEhoKFk1PREVMX1RZUEVfVU5TUEVDSUZJRUQQABIOCgpURU5TT1JGTE9XEAESCQoFT1RIRVIQAjLnAQoMTW9kZWxTZXJ2aWNlEmcKDkdldE1vZGVsU3RhdHVzEikudGVuc29yZmxvdy5zZXJ2aW5nLkdldE1vZGVsU3RhdHVzUmVxdWVzdBoqLnRlbnNvcmZsb3cuc2VydmluZy5HZXRNb2RlbFN0YXR1c1Jlc3BvbnNlEm4KGUhhbmRsZVJlbG9hZENvbmZpZ1JlcXVlc3QSJy50ZW5zb3JmbG93LnNlcnZpbmcuUmVsb2FkQ29uZmlnUmVxdWVzdBooLnRlbnNvcmZsb3cuc2VydmluZy5SZWxvYWRDb25maWdSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_any, file_google_protobuf_wrappers, file_tensorflow_serving_model]);
+  fileDesc("CiZ0ZW5zb3JmbG93X3NlcnZpbmcvbW9kZWxfc2VydmljZS5wcm90bxISdGVuc29yZmxvdy5zZXJ2aW5nIrcCChVTZXJ2YWJsZVZlcnNpb25Qb2xpY3kSQgoGbGF0ZXN0GGQgASgLMjAudGVuc29yZmxvdy5zZXJ2aW5nLlNlcnZhYmxlVmVyc2lvblBvbGljeS5MYXRlc3RIABI8CgNhbGwYZSABKAsyLS50ZW5zb3JmbG93LnNlcnZpbmcuU2VydmFibGVWZXJzaW9uUG9saWN5LkFsbEgAEkYKCHNwZWNpZmljGGYgASgLMjIudGVuc29yZmxvdy5zZXJ2aW5nLlNlcnZhYmxlVmVyc2lvblBvbGljeS5TcGVjaWZpY0gAGh4KBkxhdGVzdBIUCgxudW1fdmVyc2lvbnMYASABKA0aBQoDQWxsGhwKCFNwZWNpZmljEhAKCHZlcnNpb25zGAEgAygDQg8KDXBvbGljeV9jaG9pY2UiOwoSTG9nQ29sbGVjdG9yQ29uZmlnEgwKBHR5cGUYASABKAkSFwoPZmlsZW5hbWVfcHJlZml4GAIgASgJIicKDlNhbXBsaW5nQ29uZmlnEhUKDXNhbXBsaW5nX3JhdGUYASABKAEikgEKDUxvZ2dpbmdDb25maWcSRAoUbG9nX2NvbGxlY3Rvcl9jb25maWcYASABKAsyJi50ZW5zb3JmbG93LnNlcnZpbmcuTG9nQ29sbGVjdG9yQ29uZmlnEjsKD3NhbXBsaW5nX2NvbmZpZxgCIAEoCzIiLnRlbnNvcmZsb3cuc2VydmluZy5TYW1wbGluZ0NvbmZpZyL/AgoLTW9kZWxDb25maWcSDAoEbmFtZRgBIAEoCRIRCgliYXNlX3BhdGgYAiABKAkSMQoKbW9kZWxfdHlwZRgDIAEoDjIdLnRlbnNvcmZsb3cuc2VydmluZy5Nb2RlbFR5cGUSFgoObW9kZWxfcGxhdGZvcm0YBCABKAkSOQoObG9nZ2luZ19jb25maWcYBiABKAsyIS50ZW5zb3JmbG93LnNlcnZpbmcuTG9nZ2luZ0NvbmZpZxJHChRtb2RlbF92ZXJzaW9uX3BvbGljeRgHIAEoCzIpLnRlbnNvcmZsb3cuc2VydmluZy5TZXJ2YWJsZVZlcnNpb25Qb2xpY3kSSgoOdmVyc2lvbl9sYWJlbHMYCCADKAsyMi50ZW5zb3JmbG93LnNlcnZpbmcuTW9kZWxDb25maWcuVmVyc2lvbkxhYmVsc0VudHJ5GjQKElZlcnNpb25MYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBIkIKD01vZGVsQ29uZmlnTGlzdBIvCgZjb25maWcYASADKAsyHy50ZW5zb3JmbG93LnNlcnZpbmcuTW9kZWxDb25maWcilAEKEU1vZGVsU2VydmVyQ29uZmlnEkAKEW1vZGVsX2NvbmZpZ19saXN0GAEgASgLMiMudGVuc29yZmxvdy5zZXJ2aW5nLk1vZGVsQ29uZmlnTGlzdEgAEjMKE2N1c3RvbV9tb2RlbF9jb25maWcYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55SABCCAoGY29uZmlnImIKE1JlbG9hZENvbmZpZ1JlcXVlc3QSNQoGY29uZmlnGAEgASgLMiUudGVuc29yZmxvdy5zZXJ2aW5nLk1vZGVsU2VydmVyQ29uZmlnEhQKDG1ldHJpY19uYW1lcxgCIAMoCSI/CgZNZXRyaWMSDAoEbmFtZRgBIAEoCRIeChRpbnQ2NF92YWx1ZV9pbmNyZWFzZRgCIAEoA0gAQgcKBXZhbHVlInMKFFJlbG9hZENvbmZpZ1Jlc3BvbnNlEi8KBnN0YXR1cxgBIAEoCzIfLnRlbnNvcmZsb3cuc2VydmluZy5TdGF0dXNQcm90bxIqCgZtZXRyaWMYAiADKAsyGi50ZW5zb3JmbG93LnNlcnZpbmcuTWV0cmljIjAKEFByb21ldGhldXNDb25maWcSDgoGZW5hYmxlGAEgASgIEgwKBHBhdGgYAiABKAkiUwoQTW9uaXRvcmluZ0NvbmZpZxI/ChFwcm9tZXRoZXVzX2NvbmZpZxgBIAEoCzIkLnRlbnNvcmZsb3cuc2VydmluZy5Qcm9tZXRoZXVzQ29uZmlnIl4KCVNTTENvbmZpZxISCgpzZXJ2ZXJfa2V5GAEgASgJEhMKC3NlcnZlcl9jZXJ0GAIgASgJEhEKCWN1c3RvbV9jYRgDIAEoCRIVCg1jbGllbnRfdmVyaWZ5GAQgASgIIvEDChJCYXRjaGluZ1BhcmFtZXRlcnMSMwoObWF4X2JhdGNoX3NpemUYASABKAsyGy5nb29nbGUucHJvdG9idWYuSW50NjRWYWx1ZRI5ChRiYXRjaF90aW1lb3V0X21pY3JvcxgCIAEoCzIbLmdvb2dsZS5wcm90b2J1Zi5JbnQ2NFZhbHVlEjkKFG1heF9lbnF1ZXVlZF9iYXRjaGVzGAMgASgLMhsuZ29vZ2xlLnByb3RvYnVmLkludDY0VmFsdWUSNgoRbnVtX2JhdGNoX3RocmVhZHMYBCABKAsyGy5nb29nbGUucHJvdG9idWYuSW50NjRWYWx1ZRI2ChB0aHJlYWRfcG9vbF9uYW1lGAUgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlEhsKE2FsbG93ZWRfYmF0Y2hfc2l6ZXMYBiADKAMSIgoacGFkX3ZhcmlhYmxlX2xlbmd0aF9pbnB1dHMYByABKAgSQAocZW5hYmxlX2xhcmdlX2JhdGNoX3NwbGl0dGluZxgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSPQoYbWF4X2V4ZWN1dGlvbl9iYXRjaF9zaXplGAkgASgLMhsuZ29vZ2xlLnByb3RvYnVmLkludDY0VmFsdWUqQgoJTW9kZWxUeXBlEhoKFk1PREVMX1RZUEVfVU5TUEVDSUZJRUQQABIOCgpURU5TT1JGTE9XEAESCQoFT1RIRVIQAjLnAQoMTW9kZWxTZXJ2aWNlEmcKDkdldE1vZGVsU3RhdHVzEikudGVuc29yZmxvdy5zZXJ2aW5nLkdldE1vZGVsU3RhdHVzUmVxdWVzdBoqLnRlbnNvcmZsb3cuc2VydmluZy5HZXRNb2RlbFN0YXR1c1Jlc3BvbnNlEm4KGUhhbmRsZVJlbG9hZENvbmZpZ1JlcXVlc3QSJy50ZW5zb3JmbG93LnNlcnZpbmcuUmVsb2FkQ29uZmlnUmVxdWVzdBooLnRlbnNvcmZsb3cuc2VydmluZy5SZWxvYWRDb25maWdSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_any, file_google_protobuf_wrappers, file_tensorflow_serving_model]);
 
 /**
  * @generated from message tensorflow.serving.ServableVersionPolicy
@@ -101,9 +101,57 @@ export const ServableVersionPolicy_SpecificSchema: GenMessage<ServableVersionPol
   messageDesc(file_tensorflow_serving_model_service, 0, 2);
 
 /**
+ * @generated from message tensorflow.serving.LogCollectorConfig
+ */
+export type LogCollectorConfig = Message<"tensorflow.serving.LogCollectorConfig"> & {
+  /**
+   * @generated from field: string type = 1;
+   */
+  type: string;
+
+  /**
+   * @generated from field: string filename_prefix = 2;
+   */
+  filenamePrefix: string;
+};
+
+/**
+ * Describes the message tensorflow.serving.LogCollectorConfig.
+ * Use `create(LogCollectorConfigSchema)` to create a new message.
+ */
+export const LogCollectorConfigSchema: GenMessage<LogCollectorConfig> = /*@__PURE__*/
+  messageDesc(file_tensorflow_serving_model_service, 1);
+
+/**
+ * @generated from message tensorflow.serving.SamplingConfig
+ */
+export type SamplingConfig = Message<"tensorflow.serving.SamplingConfig"> & {
+  /**
+   * @generated from field: double sampling_rate = 1;
+   */
+  samplingRate: number;
+};
+
+/**
+ * Describes the message tensorflow.serving.SamplingConfig.
+ * Use `create(SamplingConfigSchema)` to create a new message.
+ */
+export const SamplingConfigSchema: GenMessage<SamplingConfig> = /*@__PURE__*/
+  messageDesc(file_tensorflow_serving_model_service, 2);
+
+/**
  * @generated from message tensorflow.serving.LoggingConfig
  */
 export type LoggingConfig = Message<"tensorflow.serving.LoggingConfig"> & {
+  /**
+   * @generated from field: tensorflow.serving.LogCollectorConfig log_collector_config = 1;
+   */
+  logCollectorConfig?: LogCollectorConfig;
+
+  /**
+   * @generated from field: tensorflow.serving.SamplingConfig sampling_config = 2;
+   */
+  samplingConfig?: SamplingConfig;
 };
 
 /**
@@ -111,7 +159,7 @@ export type LoggingConfig = Message<"tensorflow.serving.LoggingConfig"> & {
  * Use `create(LoggingConfigSchema)` to create a new message.
  */
 export const LoggingConfigSchema: GenMessage<LoggingConfig> = /*@__PURE__*/
-  messageDesc(file_tensorflow_serving_model_service, 1);
+  messageDesc(file_tensorflow_serving_model_service, 3);
 
 /**
  * @generated from message tensorflow.serving.ModelConfig
@@ -158,7 +206,7 @@ export type ModelConfig = Message<"tensorflow.serving.ModelConfig"> & {
  * Use `create(ModelConfigSchema)` to create a new message.
  */
 export const ModelConfigSchema: GenMessage<ModelConfig> = /*@__PURE__*/
-  messageDesc(file_tensorflow_serving_model_service, 2);
+  messageDesc(file_tensorflow_serving_model_service, 4);
 
 /**
  * @generated from message tensorflow.serving.ModelConfigList
@@ -175,7 +223,7 @@ export type ModelConfigList = Message<"tensorflow.serving.ModelConfigList"> & {
  * Use `create(ModelConfigListSchema)` to create a new message.
  */
 export const ModelConfigListSchema: GenMessage<ModelConfigList> = /*@__PURE__*/
-  messageDesc(file_tensorflow_serving_model_service, 3);
+  messageDesc(file_tensorflow_serving_model_service, 5);
 
 /**
  * @generated from message tensorflow.serving.ModelServerConfig
@@ -204,7 +252,7 @@ export type ModelServerConfig = Message<"tensorflow.serving.ModelServerConfig"> 
  * Use `create(ModelServerConfigSchema)` to create a new message.
  */
 export const ModelServerConfigSchema: GenMessage<ModelServerConfig> = /*@__PURE__*/
-  messageDesc(file_tensorflow_serving_model_service, 4);
+  messageDesc(file_tensorflow_serving_model_service, 6);
 
 /**
  * @generated from message tensorflow.serving.ReloadConfigRequest
@@ -226,7 +274,7 @@ export type ReloadConfigRequest = Message<"tensorflow.serving.ReloadConfigReques
  * Use `create(ReloadConfigRequestSchema)` to create a new message.
  */
 export const ReloadConfigRequestSchema: GenMessage<ReloadConfigRequest> = /*@__PURE__*/
-  messageDesc(file_tensorflow_serving_model_service, 5);
+  messageDesc(file_tensorflow_serving_model_service, 7);
 
 /**
  * @generated from message tensorflow.serving.Metric
@@ -254,7 +302,7 @@ export type Metric = Message<"tensorflow.serving.Metric"> & {
  * Use `create(MetricSchema)` to create a new message.
  */
 export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
-  messageDesc(file_tensorflow_serving_model_service, 6);
+  messageDesc(file_tensorflow_serving_model_service, 8);
 
 /**
  * @generated from message tensorflow.serving.ReloadConfigResponse
@@ -276,7 +324,7 @@ export type ReloadConfigResponse = Message<"tensorflow.serving.ReloadConfigRespo
  * Use `create(ReloadConfigResponseSchema)` to create a new message.
  */
 export const ReloadConfigResponseSchema: GenMessage<ReloadConfigResponse> = /*@__PURE__*/
-  messageDesc(file_tensorflow_serving_model_service, 7);
+  messageDesc(file_tensorflow_serving_model_service, 9);
 
 /**
  * @generated from message tensorflow.serving.PrometheusConfig
@@ -298,7 +346,7 @@ export type PrometheusConfig = Message<"tensorflow.serving.PrometheusConfig"> & 
  * Use `create(PrometheusConfigSchema)` to create a new message.
  */
 export const PrometheusConfigSchema: GenMessage<PrometheusConfig> = /*@__PURE__*/
-  messageDesc(file_tensorflow_serving_model_service, 8);
+  messageDesc(file_tensorflow_serving_model_service, 10);
 
 /**
  * @generated from message tensorflow.serving.MonitoringConfig
@@ -315,7 +363,7 @@ export type MonitoringConfig = Message<"tensorflow.serving.MonitoringConfig"> & 
  * Use `create(MonitoringConfigSchema)` to create a new message.
  */
 export const MonitoringConfigSchema: GenMessage<MonitoringConfig> = /*@__PURE__*/
-  messageDesc(file_tensorflow_serving_model_service, 9);
+  messageDesc(file_tensorflow_serving_model_service, 11);
 
 /**
  * @generated from message tensorflow.serving.SSLConfig
@@ -347,7 +395,7 @@ export type SSLConfig = Message<"tensorflow.serving.SSLConfig"> & {
  * Use `create(SSLConfigSchema)` to create a new message.
  */
 export const SSLConfigSchema: GenMessage<SSLConfig> = /*@__PURE__*/
-  messageDesc(file_tensorflow_serving_model_service, 10);
+  messageDesc(file_tensorflow_serving_model_service, 12);
 
 /**
  * @generated from message tensorflow.serving.BatchingParameters
@@ -404,7 +452,7 @@ export type BatchingParameters = Message<"tensorflow.serving.BatchingParameters"
  * Use `create(BatchingParametersSchema)` to create a new message.
  */
 export const BatchingParametersSchema: GenMessage<BatchingParameters> = /*@__PURE__*/
-  messageDesc(file_tensorflow_serving_model_service, 11);
+  messageDesc(file_tensorflow_serving_model_service, 13);
 
 /**
  * @generated from enum tensorflow.serving.ModelType

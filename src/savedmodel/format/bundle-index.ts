@@ -34,7 +34,10 @@ const LITTLE_ENDIAN = 0;
 const MOST_SHARDS = 99_999;
 
 function damaged(what: string, reason: string, cause?: unknown): FaceError {
-  return new FaceError("MODEL_INVALID", `${what} is damaged: ${reason}`, { cause });
+  return new FaceError("MODEL_INVALID", `${what} is damaged: ${reason}`, {
+    hint: "copy the whole folder of the version again",
+    cause,
+  });
 }
 
 function decoded<T>(what: string, decode: () => T): T {

@@ -9,6 +9,9 @@ import { writeRecords } from "./tfrecord.ts";
 /** Where TensorFlow Serving looks for it within a version's folder. */
 export const WARMUP_FILE = "assets.extra/tf_serving_warmup_requests";
 
+/** Records that a server takes of one file, as in TensorFlow Serving. */
+export const MOST_WARMUP_RECORDS = 1000;
+
 /** One input of a request: the same number everywhere, or files as strings. */
 export type WarmupInput =
   | { readonly shape: readonly number[]; readonly fill: number }

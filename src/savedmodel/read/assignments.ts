@@ -60,9 +60,7 @@ const unordered = ({ def, place }: Pick<InlinedNode, "def" | "place">) =>
   new FaceError(
     "MODEL_UNSUPPORTED",
     `${place} (${def.op}) changes a variable in an order that cannot be read`,
-    {
-      hint: "serve the model with TensorFlow Serving, or export it without state",
-    },
+    { hint: "serve the model with TensorFlow Serving, or export it without state" },
   );
 
 const changes = ({ op }: NodeDef) => op in ASSIGNED || CHANGES.test(op);

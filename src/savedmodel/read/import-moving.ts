@@ -1,18 +1,12 @@
 /** @file Imports TensorFlow's operators that split, join, slice, pad and gather. */
 import * as g from "../../graph/build.ts";
+import type { Margins } from "../../graph/import-call.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
 import { isSideOf } from "../../graph/partial-ints.ts";
-import { checkExpansion, reshapeTo } from "./import-shapes.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
 
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
-
-/** The part of x from `start` to before `end` along one axis, backwards with a step of -1. */
-function cut(x: Node, axis: number, start: number, end: number, step: 1 | -1 = 1): Node {
-  const along = (own: number, others: number) => x.shape.map((_, i) => (i === axis ? own : others));
-  return g.slice(x, along(start, 0), along(end, TO_THE_END), along(step, 1));
-}
 
 const concat = (call: OpCall, parts: readonly Node[], axis: number) => {
   const [first] = parts;
@@ -24,9 +18,7 @@ const pack: Importer = (call) => {
   const [first] = call.inputs;
   if (first === undefined) throw call.invalid("nothing to join");
   const axis = call.placeOf(call.int("axis", 0), first, 1);
-  const parts = call.inputs.map((part) =>
-    reshapeTo(call, part, [...part.shape.slice(0, axis), 1, ...part.shape.slice(axis)]),
-  );
+  const parts = call.inputs.map((part) => call.expandedAt(part, axis));
   return g.concat(parts, axis);
 };
 
@@ -39,7 +31,7 @@ function split(call: OpCall, x: Node, axis: number, lengths: readonly number[]):
   let start = 0;
   return sizes.map((size) => {
     start += size;
-    return cut(x, axis, start - size, start);
+    return g.cut(x, axis, start - size, start);
   });
 }
 
@@ -59,11 +51,10 @@ const unpack: Importer = (call) => {
   const side = x.shape[axis];
   if (typeof side !== "number" || side !== call.int("num"))
     throw call.unsupported("an axis of unknown length");
-  checkExpansion(call, [side]);
+  call.checkExpansion([side]);
   return Array.from({ length: side }, (_, i) =>
-    reshapeTo(
-      call,
-      cut(x, axis, i, i + 1),
+    call.reshapeTo(
+      g.cut(x, axis, i, i + 1),
       x.shape.filter((_, other) => other !== axis),
     ),
   );
@@ -136,40 +127,27 @@ const stridedSlice: Importer = (call) => {
   const isPlain = result.length === cuts.length && !result.includes("new");
   return isPlain
     ? part
-    : reshapeTo(
-        call,
+    : call.reshapeTo(
         part,
         result.map((axis): Dim => (axis === "new" ? 1 : part.shape[axis]!)),
       );
 };
 
-/** Margins of all axes, before and after. */
-function marginsOf(call: OpCall): { before: number[]; after: number[] } {
-  const margins = call.constants(1);
-  const every = (offset: number) => margins.filter((_, i) => i % 2 === offset);
+/** Margins of all axes, in pairs. */
+export function marginsOf(call: OpCall, i: number): Margins {
+  const margins = call.constants(i);
+  const every = (offset: number) => margins.filter((_, place) => place % 2 === offset);
   return { before: every(0), after: every(1) };
 }
 
 const pad: Importer = (call) => {
-  const { before, after } = marginsOf(call);
-  checkExpansion(call, [...before, ...after]);
+  const { before, after } = marginsOf(call, 1);
+  call.checkExpansion([...before, ...after]);
   return g.pad(call.input(0), before, after, call.inputs.length > 2 ? call.constant(2) : 0);
 };
 
-const mirrorPad: Importer = (call) => {
-  const skipped = call.text("mode") === "REFLECT" ? 1 : 0;
-  const { before, after } = marginsOf(call);
-  return before.reduce((x, first, axis) => {
-    const [side, last] = [x.shape[axis], after[axis]!];
-    if (first === 0 && last === 0) return x;
-    if (typeof side !== "number" || Math.max(first, last) > side - skipped) {
-      throw call.invalid(`margins of ${first} and ${last} mirror an axis of ${side}`);
-    }
-    const head = first > 0 ? [cut(x, axis, first - 1 + skipped, skipped === 1 ? 0 : -TO_THE_END, -1)] : [];
-    const tail = last > 0 ? [cut(x, axis, -1 - skipped, -1 - skipped - last, -1)] : [];
-    return g.concat([...head, x, ...tail], axis);
-  }, call.input(0));
-};
+const mirrorPad: Importer = (call) =>
+  call.mirrored(call.input(0), marginsOf(call, 1), call.text("mode") === "REFLECT" ? 1 : 0);
 
 const gatherV2: Importer = (call) => {
   if (call.int("batch_dims", 0) !== 0) throw call.unsupported("gathering within batches");
@@ -222,11 +200,11 @@ const gatherNd: Importer = (call) => {
 const oneHot: Importer = (call) => {
   const indices = call.input(0);
   const depth = call.constant(1);
-  checkExpansion(call, [depth]);
+  call.checkExpansion([depth]);
   const axis = call.placeOf(call.int("axis", -1), indices, 1);
   const after = indices.shape.length - axis;
   const places = g.reshape(g.range(indices.dtype, depth), [depth, ...new Array<number>(after).fill(1)]);
-  const apart = reshapeTo(call, indices, [...indices.shape.slice(0, axis), 1, ...indices.shape.slice(axis)]);
+  const apart = call.expandedAt(indices, axis);
   return g.select(g.equal(apart, places), call.input(2), call.input(3));
 };
 
@@ -252,6 +230,6 @@ export const movingImporters: Importers = {
     const x = call.input(0);
     return call
       .constants(1)
-      .reduce((turned: Node, axis) => cut(turned, call.placeOf(axis, x), -1, -TO_THE_END, -1), x);
+      .reduce((turned: Node, axis) => g.cut(turned, call.placeOf(axis, x), -1, -TO_THE_END, -1), x);
   },
 };

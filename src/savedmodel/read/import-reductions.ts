@@ -3,14 +3,13 @@ import { isFloat } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
-import { reshapeTo } from "./import-shapes.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
 
 type Reduction = typeof g.reduceSum;
 
 function axesOf(call: OpCall): number[] {
   const x = call.input(0);
-  return [...new Set(call.constants(1).map((axis) => call.placeOf(axis, x)))];
+  return call.placesOf(call.constants(1), x);
 }
 
 const reduce =
@@ -32,12 +31,6 @@ const argExtreme =
     const x = call.input(0);
     return g.cast(g.argMax(prepare(x), call.axis(1, x)), call.type("output_type", "int64"));
   };
-
-function logSoftmax(x: Node): Node {
-  const last = { axes: [-1], keepDims: true };
-  const shifted = g.sub(x, g.reduceMax(x, last));
-  return g.sub(shifted, g.log(g.reduceSum(g.exp(shifted), last)));
-}
 
 const matmul: Importer = (call) =>
   g.matmul(call.input(0), call.input(1), {
@@ -149,11 +142,11 @@ const einsum: Importer = (call) => {
   const x = arranged(a, left, [...both, ...rows, ...inner]);
   const y = arranged(b, right, [...both, ...inner, ...columns]);
   const product = g.matmul(
-    reshapeTo(call, x, [...sides(both), merged(sides(rows)), merged(sides(inner))]),
-    reshapeTo(call, y, [...sides(both), merged(sides(inner)), merged(sides(columns))]),
+    call.reshapeTo(x, [...sides(both), merged(sides(rows)), merged(sides(inner))]),
+    call.reshapeTo(y, [...sides(both), merged(sides(inner)), merged(sides(columns))]),
   );
   const letters = [...both, ...rows, ...columns];
-  const apart = reshapeTo(call, product, sides(letters));
+  const apart = call.reshapeTo(product, sides(letters));
   return g.transpose(
     apart,
     [...result].map((letter) => letters.indexOf(letter)),
@@ -174,7 +167,7 @@ export const reductionImporters: Importers = {
   TopKV2: topK,
   Cumsum: cumsum,
   Softmax: (call) => g.softmax(call.input(0)),
-  LogSoftmax: (call) => logSoftmax(call.input(0)),
+  LogSoftmax: (call) => g.logSoftmax(call.input(0)),
   MatMul: matmul,
   BatchMatMul: matmul,
   BatchMatMulV2: matmul,

@@ -2,7 +2,6 @@
 import * as g from "../../graph/build.ts";
 import type { Node } from "../../graph/ops.ts";
 import { sampled, type Tap } from "../../graph/sampling.ts";
-import { checkExpansion } from "./import-shapes.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
 
 interface Sampling {
@@ -84,7 +83,7 @@ const resize =
       call.bool("half_pixel_centers", false),
       call.bool("align_corners", false),
     ];
-    checkExpansion(call, to);
+    call.checkExpansion(to);
     return ([1, 2] as const).reduce((resized: Node, axis) => {
       const [from, target] = [given.shape[axis], to[axis - 1]];
       if (given.shape.length !== 4 || typeof from !== "number" || !(target! > 0)) {

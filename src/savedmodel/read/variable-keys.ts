@@ -177,45 +177,28 @@ function keysByName(tracked: TrackableObjectGraph): Keys {
   return keys;
 }
 
-/** Finds the keys of a model's variables. */
-export class VariableKeys {
-  readonly #routes: readonly ((node: InlinedNode, sharedName: string) => string | undefined)[];
-  readonly #known: ReadonlySet<string>;
-
-  /**
-   * @param known the bundle's keys
-   * @throws FaceError `MODEL_INVALID` for a graph that contradicts itself.
-   */
-  constructor(
-    graph: InlinedGraph,
-    meta: MetaGraphDef,
-    tracked: TrackableObjectGraph,
-    known: ReadonlySet<string>,
-  ) {
-    const signatures = Object.entries(meta.signatureDef).filter(([, { outputs }]) =>
-      Object.values(outputs).every(({ encoding }) => encoding.case === "name"),
-    );
-    const byObjects = keysByObjects(graph, meta, signatures, tracked);
-    const byRestoring = keysByRestoring(graph, meta);
-    const byName = keysByName(tracked);
-    this.#known = known;
-    this.#routes = [
-      ({ place }) => byObjects.get(place),
-      ({ place }) => byRestoring.get(place),
-      (_, sharedName) => byName.get(sharedName),
-      (_, sharedName) => sharedName,
-      ({ place }) => place,
-    ];
-  }
-
-  /** The key of a variable's value, or undefined where the bundle holds none. */
-  keyOf(node: InlinedNode): string | undefined {
-    const name = node.def.attr.shared_name?.value;
-    const sharedName = name?.case === "s" ? new TextDecoder().decode(name.value) : "";
-    for (const route of this.#routes) {
-      const key = route(node, sharedName);
-      if (key !== undefined && this.#known.has(key)) return key;
-    }
-    return undefined;
-  }
+/**
+ * Finds the keys of a model's variables.
+ * @param known the bundle's keys
+ * @returns a function from a variable to the key of its value, or undefined where the bundle holds none.
+ * @throws FaceError `MODEL_INVALID` for a graph that contradicts itself.
+ */
+export function keyFinder(
+  graph: InlinedGraph,
+  meta: MetaGraphDef,
+  tracked: TrackableObjectGraph,
+  known: ReadonlySet<string>,
+): (variable: InlinedNode) => string | undefined {
+  const signatures = Object.entries(meta.signatureDef).filter(([, { outputs }]) =>
+    Object.values(outputs).every(({ encoding }) => encoding.case === "name"),
+  );
+  const byObjects = keysByObjects(graph, meta, signatures, tracked);
+  const byRestoring = keysByRestoring(graph, meta);
+  const byName = keysByName(tracked);
+  return ({ place, def }) => {
+    const name = def.attr.shared_name?.value;
+    const shared = name?.case === "s" ? new TextDecoder().decode(name.value) : "";
+    const keys = [byObjects.get(place), byRestoring.get(place), byName.get(shared), shared, place];
+    return keys.find((key) => key !== undefined && known.has(key));
+  };
 }

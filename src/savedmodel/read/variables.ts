@@ -6,13 +6,13 @@ import { shapeText, type Tensor } from "../../base/tensor.ts";
 import type { MetaGraphDef } from "../../proto/tensorflow/graph_pb.ts";
 import { Bundle } from "../format/bundle.ts";
 import { InlinedGraph, type InlinedNode } from "./inlined-graph.ts";
-import { OBJECT_GRAPH_KEY, parseObjectGraph, VariableKeys } from "./variable-keys.ts";
+import { keyFinder, OBJECT_GRAPH_KEY, parseObjectGraph } from "./variable-keys.ts";
 
 const PREFIX = "variables/variables";
 
 interface Store {
   readonly bundle: Bundle;
-  readonly keys: VariableKeys;
+  readonly keyOf: ReturnType<typeof keyFinder>;
 }
 
 async function openStore(folder: string, meta: MetaGraphDef): Promise<Store | undefined> {
@@ -26,7 +26,7 @@ async function openStore(folder: string, meta: MetaGraphDef): Promise<Store | un
   const hasObjects = bundle.keys.has(OBJECT_GRAPH_KEY);
   const objects = hasObjects ? (await bundle.read([OBJECT_GRAPH_KEY])).get(OBJECT_GRAPH_KEY) : undefined;
   const graph = new InlinedGraph(meta.graphDef!);
-  return { bundle, keys: new VariableKeys(graph, meta, parseObjectGraph(objects), bundle.keys) };
+  return { bundle, keyOf: keyFinder(graph, meta, parseObjectGraph(objects), bundle.keys) };
 }
 
 /** Refuses a value of another shape than its variable declares. */
@@ -92,7 +92,7 @@ export class Variables {
     }
     const keys = new Map<string, string>();
     for (const node of nodes) {
-      const key = store.keys.keyOf(node);
+      const key = store.keyOf(node);
       if (key === undefined) {
         throw new FaceError("MODEL_INVALID", `the variable ${node.place} has no value in ${PREFIX}.index`);
       }

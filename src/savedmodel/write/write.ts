@@ -1,10 +1,10 @@
 /** @file Writes a frozen SavedModel: one file with graph, weights and signatures. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { SAVED_MODEL_FILE } from "../../artifact/files.ts";
 import { FaceError } from "../../base/errors.ts";
-import { publishFolder } from "../../base/files.ts";
+import { makeFolder, publishFolder } from "../../base/files.ts";
 import { VERSION } from "../../base/platform.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { check } from "../../graph/check.ts";
@@ -173,7 +173,7 @@ export async function writeSavedModel(folder: string, content: SavedModelContent
   await publishFolder(folder, async (temporary) => {
     await writeFile(join(temporary, SAVED_MODEL_FILE), bytes);
     for (const [path, data] of Object.entries(content.files ?? {})) {
-      await mkdir(dirname(join(temporary, path)), { recursive: true });
+      await makeFolder(dirname(join(temporary, path)));
       await writeFile(join(temporary, path), data);
     }
   });

@@ -1,16 +1,7 @@
 /** @file Concatenates the inputs of requests into a batch and slices its outputs. */
 
-import {
-  arrayOf,
-  ConcatenatedView,
-  materialize,
-  type NumericDType,
-  sameShape,
-  sizeOf,
-  stridesOf,
-  type Tensor,
-  type TensorMap,
-} from "../../base/tensor.ts";
+import type { NumericDType, Tensor, TensorMap } from "../../base/tensor.ts";
+import { arrayOf, ConcatenatedView, materialize, sameShape, sizeOf, stridesOf } from "../../base/tensor.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 
 /** TensorFlow Serving pads inputs of at most this many axes. */
@@ -164,9 +155,9 @@ export function isNotRowByRow(error: unknown): boolean {
   return error instanceof StatusError && [NO_ROWS, NOT_ROW_BY_ROW].includes(error.message);
 }
 
-/** Rows `from` up to `to` of every output. */
-export function sliceOutputs(outputs: TensorMap, from: number, to: number): TensorMap {
-  return new Map([...outputs].map(([name, value]) => [name, sliceRows(value, from, to)]));
+/** Rows `from` up to `to` of all inputs or outputs. */
+export function sliceTensors(tensors: TensorMap, from: number, to: number): TensorMap {
+  return new Map([...tensors].map(([name, value]) => [name, sliceRows(value, from, to)]));
 }
 
 /** The outputs of a split request's parts as one. */

@@ -1,7 +1,7 @@
 /** @file The thread that parses large lists of examples. */
-import { collectWhenIdle, lowerPriority } from "../../base/worker.ts";
-import { Moved, serveCalls } from "../../base/worker-client.ts";
-import { plainStatus } from "../json/codec-calls.ts";
+import { lowerPriority } from "../../base/worker.ts";
+import { serveCalls } from "../../base/worker-client.ts";
+import { outcome } from "../json/codec-calls.ts";
 import { packTensors, sentBuffers, viewsOf } from "../json/packed-strings.ts";
 import { type ExampleCalls, parseExamples } from "./parse-example.ts";
 
@@ -10,14 +10,6 @@ const NICENESS = 3;
 
 lowerPriority(NICENESS);
 serveCalls<ExampleCalls>(() => ({
-  parse: (features, records) => {
-    try {
-      const result = packTensors(parseExamples(features, viewsOf(records)));
-      return new Moved({ result }, sentBuffers(result));
-    } catch (error) {
-      return { error: plainStatus(error) };
-    } finally {
-      collectWhenIdle();
-    }
-  },
+  parse: (features, records) =>
+    outcome(() => packTensors(parseExamples(features, viewsOf(records))), sentBuffers),
 }));

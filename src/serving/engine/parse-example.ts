@@ -11,7 +11,7 @@ import { type SignatureSlice, sliceOf } from "../../savedmodel/read/import-graph
 import type { InlinedGraph, InlinedNode, Source } from "../../savedmodel/read/inlined-graph.ts";
 import type { Signature, SignatureTensor } from "../../savedmodel/signature.ts";
 import { countFields, type FieldCount, type Range, Wire, WireType } from "../grpc/wire.ts";
-import type { Outcome } from "../json/codec-calls.ts";
+import { type Outcome, resultOf } from "../json/codec-calls.ts";
 import { type PackedStrings, packStrings, type SentTensors, unpackTensors } from "../json/packed-strings.ts";
 import type { RequestMemory } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
@@ -167,8 +167,7 @@ async function parseInTurn(
     const packed = packStrings(records);
     return thread.call("parse", [features, packed], [packed.bytes.buffer as ArrayBuffer]);
   });
-  if ("error" in sent) throw new StatusError(sent.error.status, sent.error.message);
-  return await unpackTensors(sent.result);
+  return await unpackTensors(resultOf(sent));
 }
 
 /** Each value becomes an object, many times as large as its bytes. */

@@ -1,4 +1,6 @@
 /** @file The gRPC interface on a socket; the only importer of grpc-js in this room. */
+import type { Socket } from "node:net";
+import type { SecureContextOptions } from "node:tls";
 import { create, type DescService, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import {
   type ChannelOptions,
@@ -28,55 +30,84 @@ import {
   type ServerReflectionResponse,
 } from "../../proto/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../../proto/grpc/reflection/v1alpha/reflection_pb.ts";
+import { GRPCInferenceService } from "../../proto/inference/grpc_service_pb.ts";
 import { ModelService } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { PredictionService } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
+import type { Gate } from "../access/gate.ts";
 import type { RunOptions } from "../engine/servable.ts";
 import type { ServerMetrics } from "../metrics.ts";
+import type { Observer } from "../observe/finished.ts";
+import { newTrace, TRACE_HEADER, traceOf, traceText } from "../observe/trace.ts";
+import {
+  type InferenceContext,
+  loadRpc,
+  modelInferRpc,
+  modelMetadataRpc,
+  modelReadyRpc,
+  repositoryIndexRpc,
+  serverLiveRpc,
+  serverMetadataRpc,
+  serverReadyRpc,
+  unloadRpc,
+} from "../open-inference/grpc.ts";
+import { inferModelNameIn } from "../open-inference/messages.ts";
 import { portError } from "../ports.ts";
-import type { Catalog } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, recordAnswer, requestId } from "../request.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
-import type { Tls } from "../tls.ts";
+import { secureContext, type Tls } from "../tls.ts";
+import { guarded } from "./admission.ts";
 import { type IntakeOptions, memoryOf, meter } from "./intake.ts";
 import { healthOf, healthRpc, modelStatusRpc, reloadRpc } from "./model-service.ts";
-import {
-  classifyRpc,
-  metadataRpc,
-  multiInferenceRpc,
-  type PredictionContext,
-  predictRpc,
-  regressRpc,
-} from "./prediction-service.ts";
+import { factsOf, observe } from "./observed.ts";
+import { classifyRpc, metadataRpc, multiInferenceRpc, predictRpc, regressRpc } from "./prediction-service.ts";
 import { Reflection } from "./reflection.ts";
 import { modelNameIn } from "./request-messages.ts";
 import { tuneConnections, widenCalls } from "./windows.ts";
 
 /** What answering gRPC calls takes. */
-export interface GrpcContext extends PredictionContext {
-  readonly catalog: Catalog;
-  /** Aborted when the server is about to stop. */
-  readonly draining?: AbortSignal;
+export interface GrpcContext extends InferenceContext {
   readonly metrics: ServerMetrics;
   readonly log: Log;
+  /** Whether calls without a trace begin one. */
+  readonly beginsTraces?: boolean;
+}
+
+/** What any gRPC interface takes. */
+export interface GrpcOptions {
+  readonly enableHealth: boolean;
+  readonly intake: IntakeOptions;
+  /** Checks keys and rates before a message is read; left out, anybody may call anything. */
+  readonly gate?: Gate | undefined;
+  /** Gets every call when it is over. */
+  readonly observer?: Observer | undefined;
+  /** grpc-js channel options, such as `grpc.max_receive_message_length`. */
+  readonly channelOptions: ChannelOptions;
 }
 
 /** How to serve. */
-export interface GrpcServerOptions {
+export interface GrpcServerOptions extends GrpcOptions {
   /** Addresses to listen on: `0.0.0.0:8500`, `unix:/run/faceid.sock`. */
   readonly addresses: readonly string[];
   readonly tls?: Tls | undefined;
-  readonly enableHealth: boolean;
-  readonly intake: IntakeOptions;
   readonly maxConnections: number;
-  /** grpc-js channel options, such as `grpc.max_receive_message_length`. */
-  readonly channelOptions: ChannelOptions;
+  /** Whether reload requests and reflection are answered elsewhere, on the port for administrators. */
+  readonly isAdministeredElsewhere?: boolean;
 }
 
 /** A gRPC interface that listens. */
 export interface GrpcServer {
   /** Port of the first address. */
   readonly port: number;
+  /** Takes another certificate for connections to come; only where it has one. */
+  renew(tls: Tls): void;
   /** Stops accepting and answers calls in flight for at most this long. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** A gRPC interface without a port, for administrators. */
+export interface InjectedGrpc {
+  /** Takes over a connection that begins with HTTP/2's preface. */
+  inject(socket: Socket): void;
   close(graceMs: number): Promise<void>;
 }
 
@@ -96,7 +127,13 @@ const HEALTH_WATCH_MS = 500;
 const SETTLE_MS = 10_000;
 
 /** Calls that read and write the bytes of their messages, which may be large. */
-const BY_BYTES: ReadonlySet<string> = new Set(["Predict", "Classify", "Regress", "MultiInference"]);
+const BY_BYTES: ReadonlySet<string> = new Set([
+  "Predict",
+  "Classify",
+  "Regress",
+  "MultiInference",
+  "ModelInfer",
+]);
 
 const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array) =>
   Buffer.from(buffer, byteOffset, byteLength);
@@ -138,23 +175,30 @@ type Rpc<I, O> = (context: GrpcContext, request: I, options: RunOptions) => O | 
 function unary<I extends Message | Uint8Array, O extends Message | Uint8Array>(
   context: GrpcContext,
   rpc: Rpc<I, O>,
-  api?: "Predict" | "Classify" | "Regress",
+  api?: "Predict" | "Classify" | "Regress" | "ModelInfer",
 ) {
   return (call: ServerUnaryCall<I, O>, callback: sendUnaryData<O>): void => {
     const startedMs = performance.now();
     const memory = memoryOf(call);
     memory.hold();
     const id = requestId(call.metadata.get(REQUEST_ID_HEADER)[0]);
+    const facts = factsOf(call);
+    const trace =
+      traceOf(call.metadata.get(TRACE_HEADER)[0]) ?? (context.beginsTraces ? newTrace() : undefined);
     const metadata = new Metadata();
     metadata.set(REQUEST_ID_HEADER, id);
+    if (trace !== undefined) metadata.set(TRACE_HEADER, traceText(trace));
     call.sendMetadata(metadata);
     const { signal, stop } = callSignal(call);
-    const model = call.request instanceof Uint8Array ? modelNameIn(call.request) : "";
+    const nameIn = api === "ModelInfer" ? inferModelNameIn : modelNameIn;
+    const model = call.request instanceof Uint8Array ? nameIn(call.request) : "";
+    if (facts !== undefined) Object.assign(facts, { model, requestId: id, trace });
     const labels = api === undefined ? undefined : ([model, api, "GRPC"] as const);
     const finish = (failure: StatusError | undefined, answer?: O) => {
       stop();
       memory.release();
-      recordAnswer(context, { requestId: id, fields: { path: call.getPath() }, startedMs, labels }, failure);
+      const fields = { path: call.getPath(), ...(trace !== undefined && { trace: trace.traceId }) };
+      recordAnswer(context, { requestId: id, fields, startedMs, labels }, failure);
       if (failure === undefined) callback(null, answer);
       else callback(serviceError(failure));
     };
@@ -191,9 +235,25 @@ const predictionHandlers = (context: GrpcContext): UntypedServiceImplementation 
   getModelMetadata: unary(context, metadataRpc),
 });
 
-const modelHandlers = (context: GrpcContext): UntypedServiceImplementation => ({
+const modelHandlers = (context: GrpcContext, isAdministered: boolean): UntypedServiceImplementation => ({
   getModelStatus: unary(context, modelStatusRpc),
-  handleReloadConfigRequest: unary(context, reloadRpc),
+  ...(isAdministered && { handleReloadConfigRequest: unary(context, reloadRpc) }),
+});
+
+const inferenceHandlers = (context: GrpcContext): UntypedServiceImplementation => ({
+  serverLive: unary(context, serverLiveRpc),
+  serverReady: unary(context, serverReadyRpc),
+  serverMetadata: unary(context, serverMetadataRpc),
+  modelReady: unary(context, modelReadyRpc),
+  modelMetadata: unary(context, modelMetadataRpc),
+  modelInfer: unary(context, modelInferRpc, "ModelInfer"),
+  repositoryIndex: unary(context, repositoryIndexRpc),
+});
+
+const repositoryHandlers = (context: GrpcContext): UntypedServiceImplementation => ({
+  repositoryIndex: unary(context, repositoryIndexRpc),
+  repositoryModelLoad: unary(context, loadRpc),
+  repositoryModelUnload: unary(context, unloadRpc),
 });
 
 /** @param ending aborted when the server closes: watchers get `NOT_SERVING`, and their calls end. */
@@ -243,11 +303,13 @@ function credentialsOf(tls: Tls | undefined): ServerCredentials {
   );
 }
 
-/**
- * Opens all addresses.
- * @throws FaceError `PORT_IN_USE`.
- */
-export async function startGrpc(context: GrpcContext, options: GrpcServerOptions): Promise<GrpcServer> {
+/** Takes other certificates; grpc-js offers it to its own kinds of credentials only. */
+function renew(credentials: ServerCredentials, tls: Tls): void {
+  const inner = credentials as unknown as { updateSecureContextOptions(options: SecureContextOptions): void };
+  inner.updateSecureContextOptions(secureContext(tls));
+}
+
+function createGrpc(options: GrpcOptions): Server {
   const server = new Server({
     "grpc.max_receive_message_length": options.intake.maxMessageBytes,
     "grpc.max_send_message_length": LARGEST_ANSWER,
@@ -256,26 +318,57 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
     interceptors: [
       (method, call) => {
         meter(method.path, method.requestStream, call, options.intake);
-        return call as ServerInterceptingCall;
+        if (options.observer !== undefined) observe(call, method.path, options.observer);
+        return guarded(call, method.path, options.gate) as ServerInterceptingCall;
       },
     ],
   });
   widenCalls(server);
-  server.addService(definitionOf(PredictionService), predictionHandlers(context));
-  server.addService(definitionOf(ModelService), modelHandlers(context));
+  return server;
+}
+
+function addHealth(server: Server, context: GrpcContext, options: GrpcOptions): AbortController {
   const ending = new AbortController();
   if (options.enableHealth) {
     server.addService(definitionOf(HealthService), healthHandlers(context, ending.signal));
   }
-  const services = [PredictionService, ModelService, ...(options.enableHealth ? [HealthService] : [])];
+  return ending;
+}
+
+/** Describes the services of both kinds of interfaces. */
+function addReflection(server: Server, hasHealth: boolean): void {
+  const services = [
+    PredictionService,
+    ModelService,
+    GRPCInferenceService,
+    ...(hasHealth ? [HealthService] : []),
+  ];
   const described = reflectionHandlers([...services, ServerReflection, ServerReflectionAlpha]);
   server.addService(definitionOf(ServerReflection), described);
   // The older version differs only in its name.
   server.addService(definitionOf(ServerReflection, ServerReflectionAlpha.typeName), described);
+}
+
+/**
+ * Opens all addresses.
+ * @throws FaceError `PORT_IN_USE`.
+ */
+export async function startGrpc(context: GrpcContext, options: GrpcServerOptions): Promise<GrpcServer> {
+  const isAdministered = options.isAdministeredElsewhere !== true;
+  const server = createGrpc(options);
+  server.addService(definitionOf(PredictionService), predictionHandlers(context));
+  server.addService(definitionOf(ModelService), modelHandlers(context, isAdministered));
+  server.addService(definitionOf(GRPCInferenceService), {
+    ...inferenceHandlers(context),
+    ...(isAdministered && repositoryHandlers(context)),
+  });
+  const ending = addHealth(server, context, options);
+  if (isAdministered) addReflection(server, options.enableHealth);
+  const credentials = credentialsOf(options.tls);
   let port = 0;
   for (const address of options.addresses) {
     try {
-      const bound = await bind(server, address, credentialsOf(options.tls));
+      const bound = await bind(server, address, credentials);
       port ||= bound;
     } catch (error) {
       server.forceShutdown();
@@ -285,8 +378,27 @@ export async function startGrpc(context: GrpcContext, options: GrpcServerOptions
   tuneConnections(server, { maxConnections: options.maxConnections, settleMs: SETTLE_MS });
   return {
     port,
+    renew: (tls) => renew(credentials, tls),
     close: (graceMs) => {
       ending.abort();
+      return shutDown(server, graceMs);
+    },
+  };
+}
+
+/** The gRPC interface for administrators: model states, reload, reflection and health. */
+export function adminGrpc(context: GrpcContext, options: GrpcOptions): InjectedGrpc {
+  const server = createGrpc(options);
+  server.addService(definitionOf(ModelService), modelHandlers(context, true));
+  server.addService(definitionOf(GRPCInferenceService), repositoryHandlers(context));
+  const ending = addHealth(server, context, options);
+  addReflection(server, options.enableHealth);
+  const connections = server.createConnectionInjector(ServerCredentials.createInsecure());
+  return {
+    inject: (socket) => connections.injectConnection(socket),
+    close: (graceMs) => {
+      ending.abort();
+      connections.drain(graceMs);
       return shutDown(server, graceMs);
     },
   };

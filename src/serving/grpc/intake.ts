@@ -15,6 +15,7 @@ interface InnerCall {
   readonly decoder?: Decoder;
   maxReceiveMessageSize: number;
   decompressMessage(message: Buffer, encoding: string): Buffer | Promise<Buffer>;
+  serializeMessage(message: unknown): Buffer;
   sendStatus(status: { code: number; details: string; metadata: null }): void;
 }
 
@@ -44,7 +45,7 @@ const HEADER_BYTES = 5;
 const memories = new WeakMap<object, RequestMemory>();
 
 /** The part of a call that reads. */
-function readerOf(call: object): InnerCall | undefined {
+export function readerOf(call: object): InnerCall | undefined {
   let inner: InnerCall | undefined = call as InnerCall;
   while (inner !== undefined && inner.decoder === undefined) inner = inner.call ?? inner.nextCall;
   return inner;
@@ -60,7 +61,7 @@ export function memoryOf(call: object): RequestMemory {
 
 function limitOf(path: string, { maxMessageBytes }: IntakeOptions): number {
   if (path.endsWith("/HandleReloadConfigRequest")) return Math.min(MOST_CONFIG_BYTES, maxMessageBytes);
-  const carriesTensors = /\/(?:Predict|Classify|Regress|MultiInference)$/.test(path);
+  const carriesTensors = /\/(?:Predict|Classify|Regress|MultiInference|ModelInfer)$/.test(path);
   return carriesTensors ? maxMessageBytes : Math.min(MOST_NAMES_BYTES, maxMessageBytes);
 }
 

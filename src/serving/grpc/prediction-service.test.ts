@@ -86,7 +86,7 @@ describe("tensors on the wire", () => {
           const proto = tensorToProto(value, { asContent });
           expect(await read(toBinary(TensorProtoSchema, proto))).toEqual(value);
           const answered = { name: "m", version: 1n, signatureName: "s" };
-          const response = predictResponse(answered, new Map([["y", value]]), asContent);
+          const response = predictResponse(new Map([["y", value]]), answered, asContent);
           const known = fromBinary(PredictResponseSchema, response);
           expect(known.outputs.y).toEqual(fromBinary(TensorProtoSchema, toBinary(TensorProtoSchema, proto)));
           expect(known.modelSpec).toMatchObject({ name: "m", signatureName: "s" });

@@ -12,6 +12,7 @@ import type { TensorLimits } from "../../savedmodel/format/tensor-proto.ts";
 import { classify } from "../classify.ts";
 import type { RunOptions } from "../engine/servable.ts";
 import type { JsonCodec } from "../json/codec.ts";
+import { readingInput } from "../json/codec-calls.ts";
 import { withContext } from "../json/examples.ts";
 import { MOST_STRINGS, tooManyStrings } from "../json/values.ts";
 import type { ServerMetrics } from "../metrics.ts";
@@ -20,7 +21,7 @@ import { predict } from "../predict.ts";
 import { regress } from "../regress.ts";
 import type { ModelChoice, Models, VersionChoice } from "../repository/catalog.ts";
 import { RequestMemory } from "../request-memory.ts";
-import { invalidArgument, StatusError } from "../status.ts";
+import { invalidArgument } from "../status.ts";
 import { type ExamplesMessage, readExamplesMessage, readPredictMessage } from "./request-messages.ts";
 import { answeredSpec } from "./response-messages.ts";
 import { planTensor, STRING_BYTES, type TensorPlan } from "./tensor-message.ts";
@@ -58,12 +59,14 @@ function versionChoice({ versionChoice }: ModelSpec): VersionChoice {
   }
 }
 
-/** @param bytes must not be used afterwards. */
-export async function predictRpc(
+/** A call: from the bytes of a request, which must not be used afterwards, to those of its answer. */
+type PredictionRpc = (
   context: PredictionContext,
   bytes: Uint8Array,
   options: RunOptions,
-): Promise<Uint8Array> {
+) => Promise<Uint8Array>;
+
+export const predictRpc: PredictionRpc = async (context, bytes, options) => {
   const { codec, limits, models, asTensorContent } = context;
   const memory = options.memory ?? new RequestMemory();
   const request = readPredictMessage(bytes);
@@ -78,11 +81,11 @@ export async function predictRpc(
   };
   const { outputs, ...answered } = await predict(models, call, { ...options, memory });
   memory.take(2 * bytesOfAll(outputs));
-  return await codec.writePredictResponse(answered, outputs, asTensorContent, options.signal);
-}
+  return await codec.write("predictMessage", [outputs, answered, asTensorContent], options.signal);
+};
 
 /** An answer is in memory as tensors and as a message. */
-function bytesOfAll(outputs: TensorMap): number {
+export function bytesOfAll(outputs: TensorMap): number {
   let bytes = 0;
   for (const { data } of outputs.values()) bytes += ArrayBuffer.isView(data) ? data.byteLength : 0;
   return bytes;
@@ -96,21 +99,12 @@ function plansOf(
   const count = countFields();
   const plans = new Map<string, TensorPlan>();
   for (const [alias, parts] of inputs) {
-    try {
-      const plan = planTensor(bytes, parts, limits, count);
-      if (plan.dtype === "string" && plan.size > MOST_STRINGS) throw tooManyStrings();
-      plans.set(alias, plan);
-    } catch (error) {
-      if (error instanceof StatusError) throw error;
-      throw unparsed(alias, error);
-    }
+    const plan = readingInput(alias, () => planTensor(bytes, parts, limits, count));
+    if (plan.dtype === "string" && plan.size > MOST_STRINGS) throw tooManyStrings();
+    plans.set(alias, plan);
   }
   return plans;
 }
-
-/** TensorFlow Serving's error for a tensor that cannot be read. */
-const unparsed = (alias: string, cause: unknown) =>
-  new StatusError("INVALID_ARGUMENT", `tensor parsing error: ${alias}`, { cause });
 
 /** The examples of a request, serialized, each with the shared context in front. */
 function examplesOf(bytes: Uint8Array, { examples, context }: ExamplesMessage, memory?: RequestMemory) {
@@ -131,29 +125,17 @@ function exampleCall(bytes: Uint8Array, { memory }: RunOptions) {
   };
 }
 
-export async function classifyRpc(
-  { models, codec }: PredictionContext,
-  bytes: Uint8Array,
-  options: RunOptions,
-): Promise<Uint8Array> {
+export const classifyRpc: PredictionRpc = async ({ models, codec }, bytes, options) => {
   const answer = await classify(models, exampleCall(bytes, options), options);
-  return await codec.writeClassifyResponse(answer, options.signal);
-}
+  return await codec.write("classifyMessage", [answer], options.signal);
+};
 
-export async function regressRpc(
-  { models, codec }: PredictionContext,
-  bytes: Uint8Array,
-  options: RunOptions,
-): Promise<Uint8Array> {
+export const regressRpc: PredictionRpc = async ({ models, codec }, bytes, options) => {
   const answer = await regress(models, exampleCall(bytes, options), options);
-  return await codec.writeRegressResponse(answer, options.signal);
-}
+  return await codec.write("regressMessage", [answer], options.signal);
+};
 
-export async function multiInferenceRpc(
-  { models, codec, metrics }: PredictionContext,
-  bytes: Uint8Array,
-  options: RunOptions,
-): Promise<Uint8Array> {
+export const multiInferenceRpc: PredictionRpc = async ({ models, codec, metrics }, bytes, options) => {
   const request = readExamplesMessage(bytes, true);
   const tasks = request.tasks.map(({ modelSpec = create(ModelSpecSchema), methodName }) => ({
     model: { name: modelSpec.name, version: versionChoice(modelSpec) },
@@ -165,8 +147,8 @@ export async function multiInferenceRpc(
   const readOnce = () => (examples ??= read());
   const answers = await multiInference(models, tasks, readOnce, options);
   metrics?.examples(tasks[0]!.model.name, examples?.length ?? 0);
-  return await codec.writeMultiInferenceResponse(answers, options.signal);
-}
+  return await codec.write("multiInferenceMessage", [answers], options.signal);
+};
 
 const SIGNATURE_FIELD = "signature_def";
 

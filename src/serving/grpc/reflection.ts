@@ -1,12 +1,6 @@
 /** @file Server reflection: lists the services and sends the proto files that describe them. */
-import {
-  create,
-  createRegistry,
-  type DescFile,
-  type DescService,
-  type Registry,
-  toBinary,
-} from "@bufbuild/protobuf";
+import type { DescFile, DescService, Registry } from "@bufbuild/protobuf";
+import { create, createRegistry, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import {
   type ServerReflectionRequest,

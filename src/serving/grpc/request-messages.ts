@@ -1,10 +1,8 @@
 /** @file The requests of PredictionService on the wire: models and names are read, tensors and examples stay where they are. */
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { type ModelSpec, ModelSpecSchema } from "../../proto/tensorflow_serving/model_pb.ts";
-import {
-  type InferenceTask,
-  InferenceTaskSchema,
-} from "../../proto/tensorflow_serving/prediction_service_pb.ts";
+import type { InferenceTask } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
+import { InferenceTaskSchema } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import { MOST_STRINGS, tooManyStrings } from "../json/values.ts";
 import { StatusError } from "../status.ts";
 import { countFields, type FieldCount, type Range, unreadable, Wire } from "./wire.ts";

@@ -7,7 +7,7 @@ import {
   MultiInferenceResponseSchema,
   RegressionResponseSchema,
 } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
-import { type Classifications, classesOf } from "../classify.ts";
+import { type Classifications, classesOf } from "../classifications.ts";
 import type { Regressions } from "../regress.ts";
 import type { Answered } from "../repository/catalog.ts";
 import { tensorMessage } from "./tensor-message.ts";
@@ -23,7 +23,7 @@ export function answeredSpec({ name, version, signatureName }: Answered): ModelS
 }
 
 /** A PredictResponse. @param asContent packed bytes instead of lists. */
-export function predictResponse(answered: Answered, outputs: TensorMap, asContent: boolean): Uint8Array {
+export function predictResponse(outputs: TensorMap, answered: Answered, asContent: boolean): Uint8Array {
   const spec = toBinary(ModelSpecSchema, answeredSpec(answered));
   const entries = [...outputs].map(([name, value]) => {
     const key = Buffer.from(name);
@@ -52,20 +52,14 @@ const regressionResult = ({ values }: Regressions) => ({
 
 /** A ClassificationResponse. */
 export function classifyResponse(answer: Answered & Classifications): Uint8Array {
-  const result = classificationResult(answer);
-  return toBinary(
-    ClassificationResponseSchema,
-    create(ClassificationResponseSchema, { modelSpec: answeredSpec(answer), result }),
-  );
+  const init = { modelSpec: answeredSpec(answer), result: classificationResult(answer) };
+  return toBinary(ClassificationResponseSchema, create(ClassificationResponseSchema, init));
 }
 
 /** A RegressionResponse. */
 export function regressResponse(answer: Answered & Regressions): Uint8Array {
-  const result = regressionResult(answer);
-  return toBinary(
-    RegressionResponseSchema,
-    create(RegressionResponseSchema, { modelSpec: answeredSpec(answer), result }),
-  );
+  const init = { modelSpec: answeredSpec(answer), result: regressionResult(answer) };
+  return toBinary(RegressionResponseSchema, create(RegressionResponseSchema, init));
 }
 
 /** A MultiInferenceResponse. */

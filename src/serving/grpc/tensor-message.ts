@@ -2,18 +2,13 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { bytesOf, bytesPerElement, type DType, type NumericDType, type Tensor } from "../../base/tensor.ts";
 import { TensorProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
-import {
-  stringsFromContent,
-  type TensorLimits,
-  tensorHead,
-  tensorToProto,
-} from "../../savedmodel/format/tensor-proto.ts";
+import type { TensorLimits } from "../../savedmodel/format/tensor-proto.ts";
+import { stringsFromContent, tensorHead, tensorToProto } from "../../savedmodel/format/tensor-proto.ts";
 import type { TensorMemory } from "../request-memory.ts";
+import type { FieldCount, Range } from "./wire.ts";
 import {
   blockSize,
   countFields,
-  type FieldCount,
-  type Range,
   unreadable,
   varint64Size,
   varintSize,
@@ -56,6 +51,8 @@ export interface TensorPlan {
   readonly parts: readonly Range[];
   /** `tensor_content`, if it is not empty. */
   readonly content: Range | undefined;
+  /** The field of the list of values in the message. */
+  readonly list: number;
   /** Bytes in memory. */
   readonly bytes: number;
 }
@@ -87,7 +84,7 @@ export function planTensor(
   if (content !== undefined && content[0] === content[1]) content = undefined;
   const { dtype, shape, size } = tensorHead(parsed(head), limits);
   const width = dtype === "string" ? STRING_BYTES : bytesPerElement(dtype);
-  return { dtype, shape, size, parts, content, bytes: size * width };
+  return { dtype, shape, size, parts, content, list: LISTS[dtype][0], bytes: size * width };
 }
 
 function parsed(head: readonly Uint8Array[]) {
@@ -123,15 +120,14 @@ export function readTensor(bytes: Uint8Array, plan: TensorPlan, memory: TensorMe
 
 const zeroOf = (dtype: NumericDType) => (dtype === "int64" || dtype === "uint64" ? (0n as never) : 0);
 
-function readStrings(bytes: Uint8Array, { size, parts, content }: TensorPlan): Uint8Array[] {
+function readStrings(bytes: Uint8Array, { size, parts, content, list }: TensorPlan): Uint8Array[] {
   if (content !== undefined) return stringsFromContent(bytes.subarray(...content), size);
   const strings: Uint8Array[] = [];
-  const [wanted] = LISTS.string;
   const count = countFields();
   for (const part of parts) {
     const wire = new Wire(bytes, part, count);
     while (wire.next()) {
-      if (wire.field !== wanted) wire.skip();
+      if (wire.field !== list) wire.skip();
       else {
         const range = wire.range();
         if (strings.length < size) strings.push(bytes.subarray(...range));
@@ -145,14 +141,14 @@ function readStrings(bytes: Uint8Array, { size, parts, content }: TensorPlan): U
 
 /** @returns the number of values in the message, at most the capacity of the target. */
 function fillFromLists(bytes: Uint8Array, plan: TensorPlan, dtype: NumericDType, data: Uint8Array): number {
-  const [wanted, type] = LISTS[dtype];
+  const type = LISTS[dtype][1];
   const fill = type === WireType.varint ? varintFiller(dtype, data) : fixedFiller(dtype, data);
   let given = 0;
   const count = countFields();
   for (const part of plan.parts) {
     const wire = new Wire(bytes, part, count);
     while (wire.next() && given < plan.size) {
-      if (wire.field !== wanted) wire.skip();
+      if (wire.field !== plan.list) wire.skip();
       else if (wire.type === WireType.bytes) {
         given = fill(new Wire(bytes, wire.range(), count), given);
       } else if (wire.type === type) {
@@ -209,22 +205,29 @@ export function tensorMessage(value: Tensor, asContent: boolean): Uint8Array {
   if (dtype === "string") return toBinary(TensorProtoSchema, tensorToProto(value));
   const head = toBinary(TensorProtoSchema, tensorToProto({ dtype, shape, data: data.slice(0, 0) } as Tensor));
   if (data.length === 0) return head;
-  const [list, type] = LISTS[dtype];
   const numbers = value as Tensor<NumericDType>;
-  if (asContent || type !== WireType.varint) {
-    const field = asContent ? FIELD.content : list;
-    const raw = bytesOf(numbers);
-    const writer = new WireWriter(head.length + blockSize(field, raw.length));
-    writer.raw(head);
-    writer.block(field, raw);
-    return writer.bytes;
-  }
-  const length = varintsLength(numbers);
-  const writer = new WireWriter(head.length + blockSize(list, length));
+  return asContent
+    ? withBlock(head, FIELD.content, bytesOf(numbers))
+    : packedList(numbers, LISTS[dtype][0], head);
+}
+
+/** A field of bytes behind the other fields of a message. */
+function withBlock(head: Uint8Array, field: number, content: Uint8Array): Uint8Array {
+  const writer = new WireWriter(head.length + blockSize(field, content.length));
   writer.raw(head);
-  writer.tag(list, WireType.bytes);
+  writer.block(field, content);
+  return writer.bytes;
+}
+
+/** A tensor's values as a packed list, behind the other fields of a message. */
+export function packedList(value: Tensor<NumericDType>, field: number, head: Uint8Array): Uint8Array {
+  if (LISTS[value.dtype][1] !== WireType.varint) return withBlock(head, field, bytesOf(value));
+  const length = varintsLength(value);
+  const writer = new WireWriter(head.length + blockSize(field, length));
+  writer.raw(head);
+  writer.tag(field, WireType.bytes);
   writer.varint(length);
-  writeVarints(numbers, writer);
+  writeVarints(value, writer);
   return writer.bytes;
 }
 

@@ -3,31 +3,23 @@ import { FaceError, systemCode } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
-import type { Classifications } from "../classify.ts";
-import {
-  classifyResponse,
-  multiInferenceResponse,
-  predictResponse,
-  regressResponse,
-} from "../grpc/response-messages.ts";
-import { STRING_BYTES, type TensorPlan, workOf } from "../grpc/tensor-message.ts";
-import type { InferenceAnswer } from "../multi-inference.ts";
-import type { Regressions } from "../regress.ts";
-import type { Answered } from "../repository/catalog.ts";
+import { STRING_BYTES, workOf } from "../grpc/tensor-message.ts";
+import { type InferBody, readInferBody } from "../open-inference/body.ts";
 import type { RequestMemory } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
-import {
-  type CodecCalls,
-  type Outcome,
-  readPredict,
-  readTensors,
-  type SignatureLookup,
+import type {
+  AnswerForm,
+  CodecCalls,
+  Outcome,
+  SignatureLookup,
+  TensorPlans,
+  WriterArguments,
 } from "./codec-calls.ts";
+import { ON_HEAP, readPredict, readTensors, resultOf, written } from "./codec-calls.ts";
 import { type ExamplesJson, readExamplesJson } from "./examples.ts";
 import { type SentTensors, unpackStrings, unpackTensors } from "./packed-strings.ts";
 import { type PhotosJson, readPhotosJson } from "./photos.ts";
-import type { JsonFormat, PredictJson } from "./tensors.ts";
-import { writeClassifyJson, writePredictJson, writeRegressJson } from "./write.ts";
+import type { PredictJson } from "./tensors.ts";
 
 /** Bodies up to this size are read at once: sending them to a thread would take longer. */
 const INLINE_BYTES = 16 * 1024;
@@ -50,6 +42,8 @@ interface CallOptions {
   /** What the result takes is counted here. */
   readonly memory?: RequestMemory;
 }
+
+type ResultOf<K extends keyof CodecCalls> = ReturnType<CodecCalls[K]> extends Outcome<infer T> ? T : never;
 
 /** Settings of the codec. */
 export interface CodecOptions {
@@ -92,13 +86,7 @@ export class JsonCodec implements AsyncDisposable {
     const into = memory?.text(bytes.length);
     const { length } = bytes;
     const moved = movable(bytes);
-    const read = await this.#inThread(
-      (threads) => threads.call("readPredict", [bytes, lookup, into], moved),
-      {
-        bytes: length,
-        signal,
-      },
-    );
+    const read = await this.#call("readPredict", [bytes, lookup, into], signal, { length, moved });
     if (moved.length > 0) memory?.giveBack(length);
     memory?.take(bytesIn(read.inputs));
     return { ...read, inputs: await unpackTensors(read.inputs) };
@@ -107,10 +95,7 @@ export class JsonCodec implements AsyncDisposable {
   /** @throws StatusError as `readPredict`. */
   async readExamples(bytes: Uint8Array, { signal, memory }: CallOptions = {}): Promise<ExamplesJson> {
     if (bytes.length <= INLINE_BYTES) return readExamplesJson(bytes);
-    const read = await this.#inThread((threads) => threads.call("readExamples", [bytes], movable(bytes)), {
-      bytes: bytes.length,
-      signal,
-    });
+    const read = await this.#call("readExamples", [bytes], signal, sent(bytes));
     memory?.take(read.examples.bytes.length + read.examples.ends.length * STRING_BYTES);
     return { ...read, examples: await unpackStrings(read.examples) };
   }
@@ -121,10 +106,7 @@ export class JsonCodec implements AsyncDisposable {
    */
   async readPhotos(bytes: Uint8Array, names: readonly string[], signal?: AbortSignal): Promise<PhotosJson> {
     if (bytes.length <= INLINE_BYTES) return readPhotosJson(bytes, names);
-    return await this.#inThread((threads) => threads.call("readPhotos", [bytes, names], movable(bytes)), {
-      bytes: bytes.length,
-      signal,
-    });
+    return await this.#call("readPhotos", [bytes, names], signal, sent(bytes));
   }
 
   /**
@@ -134,7 +116,7 @@ export class JsonCodec implements AsyncDisposable {
    */
   async readTensors(
     bytes: Uint8Array,
-    plans: ReadonlyMap<string, TensorPlan>,
+    plans: TensorPlans,
     { signal, memory }: CallOptions = {},
   ): Promise<TensorMap> {
     let [work, size, strings] = [0, 0, 0];
@@ -148,85 +130,60 @@ export class JsonCodec implements AsyncDisposable {
       return readTensors(bytes, plans, memory);
     }
     memory?.take(size);
-    const sent = await this.#inThread(
-      (threads) => threads.call("readTensors", [bytes, plans], movable(bytes)),
-      {
-        bytes: 0,
-        signal,
-      },
-    );
-    return await unpackTensors(sent);
-  }
-
-  /** @throws StatusError as `readPredict`. */
-  async writePredict(outputs: TensorMap, format: JsonFormat, signal?: AbortSignal): Promise<Uint8Array> {
-    let elements = 0;
-    for (const { data } of outputs.values()) elements += data.length;
-    if (elements <= INLINE_ELEMENTS) return writePredictJson(outputs, format);
-    return await this.#write((threads) => threads.call("writePredict", [outputs, format]), signal);
-  }
-
-  async writeClassify(answer: Classifications, signal?: AbortSignal): Promise<Uint8Array> {
-    if (elementsOf(answer) <= INLINE_ELEMENTS) return writeClassifyJson(answer);
-    return await this.#write((threads) => threads.call("writeClassify", [answer]), signal);
-  }
-
-  async writeRegress(answer: Regressions, signal?: AbortSignal): Promise<Uint8Array> {
-    if (elementsOf(answer) <= INLINE_ELEMENTS) return writeRegressJson(answer.values);
-    return await this.#write((threads) => threads.call("writeRegress", [answer]), signal);
-  }
-
-  /** The bytes of a PredictResponse. */
-  async writePredictResponse(
-    answered: Answered,
-    outputs: TensorMap,
-    asContent: boolean,
-    signal?: AbortSignal,
-  ): Promise<Uint8Array> {
-    let bytes = 0;
-    for (const { data } of outputs.values()) bytes += data.length * MOST_ELEMENT_BYTES;
-    if (bytes <= INLINE_COPY) return predictResponse(answered, outputs, asContent);
-    return await this.#write(
-      (threads) => threads.call("predictResponse", [answered, outputs, asContent]),
-      signal,
+    return await unpackTensors(
+      await this.#call("readTensors", [bytes, plans], signal, { moved: movable(bytes) }),
     );
   }
 
-  async writeClassifyResponse(answer: Answered & Classifications, signal?: AbortSignal): Promise<Uint8Array> {
-    if (elementsOf(answer) <= INLINE_ELEMENTS) return classifyResponse(answer);
-    return await this.#write((threads) => threads.call("classifyResponse", [answer]), signal);
+  /**
+   * Reads the body of an infer request over REST; see `readInferBody`.
+   * @throws StatusError `INVALID_ARGUMENT`, or as `readPredict`.
+   */
+  async readInfer(
+    bytes: Uint8Array,
+    jsonLength: number,
+    { signal, memory }: CallOptions,
+  ): Promise<InferBody> {
+    if (jsonLength <= INLINE_BYTES && bytes.length <= INLINE_COPY) {
+      return readInferBody(bytes, jsonLength, memory ?? ON_HEAP);
+    }
+    const read = await this.#call("readInfer", [bytes, jsonLength], signal, sent(bytes));
+    memory?.take(bytesIn(read.inputs));
+    return { ...read, inputs: await unpackTensors(read.inputs) };
   }
 
-  async writeRegressResponse(answer: Answered & Regressions, signal?: AbortSignal): Promise<Uint8Array> {
-    if (elementsOf(answer) <= INLINE_ELEMENTS) return regressResponse(answer);
-    return await this.#write((threads) => threads.call("regressResponse", [answer]), signal);
-  }
-
-  async writeMultiInferenceResponse(
-    answers: readonly InferenceAnswer[],
+  /**
+   * The bytes of an answer.
+   * @param args what the form's writer takes.
+   * @throws StatusError as `readPredict`.
+   */
+  async write<F extends AnswerForm>(
+    form: F,
+    args: WriterArguments<F>,
     signal?: AbortSignal,
   ): Promise<Uint8Array> {
-    const elements = answers.reduce((sum, answer) => sum + elementsOf(answer), 0);
-    if (elements <= INLINE_ELEMENTS) return multiInferenceResponse(answers);
-    return await this.#write((threads) => threads.call("multiInferenceResponse", [answers]), signal);
+    const atOnce =
+      form === "predictMessage" || form === "inferMessage"
+        ? INLINE_COPY / MOST_ELEMENT_BYTES
+        : INLINE_ELEMENTS;
+    if (elementsIn(args[0]) <= atOnce) return written(form, args);
+    return await this.#call("write", [form, args], signal);
   }
 
-  #write(
-    call: (threads: WorkerPool<CodecCalls>) => Promise<Outcome<Uint8Array>>,
+  /**
+   * Makes a call in a thread when one is free.
+   * @param document the size of a document to read, and what of its memory moves to the thread.
+   */
+  async #call<K extends keyof CodecCalls>(
+    name: K,
+    args: Parameters<CodecCalls[K]>,
     signal: AbortSignal | undefined,
-  ): Promise<Uint8Array> {
-    return this.#inThread(call, { bytes: 0, signal });
-  }
-
-  /** Makes a call in a thread when one is free. */
-  async #inThread<T>(
-    call: (threads: WorkerPool<CodecCalls>) => Promise<Outcome<T>>,
-    { bytes, signal }: { readonly bytes: number; readonly signal: AbortSignal | undefined },
-  ): Promise<T> {
-    const run = () => this.#limiter.run(() => call(this.#threads).catch(lost), signal);
-    const outcome = await (bytes <= LARGE_BYTES ? run() : this.#large.run(run, signal));
-    if ("result" in outcome) return outcome.result;
-    throw new StatusError(outcome.error.status, outcome.error.message);
+    { length = 0, moved = [] }: { readonly length?: number; readonly moved?: ArrayBuffer[] } = {},
+  ): Promise<ResultOf<K>> {
+    const call = () => this.#threads.call(name, args, moved).catch(lost);
+    const run = () => this.#limiter.run(call, signal);
+    const answer = await (length <= LARGE_BYTES ? run() : this.#large.run(run, signal));
+    return resultOf(answer as Outcome<ResultOf<K>>);
   }
 
   /** Ends the threads at once. */
@@ -243,10 +200,13 @@ function movable({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
   return buffer instanceof ArrayBuffer && buffer.byteLength - byteLength <= MOST_HEADER ? [buffer] : [];
 }
 
+/** A document that is sent to a thread as a whole. */
+const sent = (bytes: Uint8Array) => ({ length: bytes.length, moved: movable(bytes) });
+
 /** Bytes of tensors that came from a thread, but for those in the request's shared memory, which are counted. */
-function bytesIn(sent: SentTensors): number {
+function bytesIn(tensors: SentTensors): number {
   let bytes = 0;
-  for (const value of sent.values()) {
+  for (const value of tensors.values()) {
     if ("ends" in value) bytes += value.bytes.length + value.ends.length * STRING_BYTES;
     else if ((value.data as Float32Array).buffer instanceof ArrayBuffer) {
       bytes += (value.data as Float32Array).byteLength;
@@ -255,8 +215,14 @@ function bytesIn(sent: SentTensors): number {
   return bytes;
 }
 
-const elementsOf = (answer: Classifications | Regressions) =>
-  answer.method === "classify" ? answer.batch * answer.count : answer.values.length;
+/** Numbers in an answer. */
+function elementsIn(answer: WriterArguments[0]): number {
+  if ("method" in answer)
+    return answer.method === "classify" ? answer.batch * answer.count : answer.values.length;
+  let elements = 0;
+  for (const part of answer.values()) elements += "data" in part ? part.data.length : elementsIn(part);
+  return elements;
+}
 
 /** The error of a request whose document ended its thread. */
 function lost(error: unknown): never {

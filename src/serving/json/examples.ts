@@ -1,11 +1,7 @@
 /** @file Reads the body of a REST classify or regress request as tf.Example records. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import {
-  type Example,
-  ExampleSchema,
-  type Feature,
-  FeatureSchema,
-} from "../../proto/tensorflow/example_pb.ts";
+import type { Example, Feature } from "../../proto/tensorflow/example_pb.ts";
+import { ExampleSchema, FeatureSchema } from "../../proto/tensorflow/example_pb.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import { type JsonTape, jsonTypeText, Kind } from "./tape.ts";
 import { formatError, parseObject, readSignatureName } from "./tensors.ts";

@@ -3,14 +3,8 @@
 // (numbers of all digits) or 8.3 ms (six digits) of CPU time, this parser with the tensors 6.2 or 2.0 ms (Node 20.20.2).
 
 import { invalidArgument, StatusError } from "../status.ts";
-import {
-  type NumberFound,
-  type NumberProblem,
-  type NumberRun,
-  readNotFinite,
-  readNumber,
-  readNumberRun,
-} from "./number.ts";
+import type { NumberFound, NumberProblem, NumberRun } from "./number.ts";
+import { readNotFinite, readNumber, readNumberRun } from "./number.ts";
 import { JsonTape, Kind } from "./tape.ts";
 
 const CODE = {

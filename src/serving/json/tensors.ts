@@ -4,7 +4,7 @@ import { type Allocator, HEAP } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import { discard, parseJson } from "./parse.ts";
 import { debugText, type JsonTape, Kind } from "./tape.ts";
-import { type ElementSink, elementSink, isBase64 } from "./values.ts";
+import { ElementSink, isBase64 } from "./values.ts";
 
 /** The layout of a request, and so of its answer. */
 export type JsonFormat = "row" | "columnar";
@@ -99,7 +99,12 @@ function shapeAt(tape: JsonTape, place: number): number[] {
 }
 
 /** Appends all leaves of a value and checks that every list has the size and depth of the shape. */
-function appendValues(tape: JsonTape, start: number, shape: readonly number[], sink: ElementSink): void {
+export function appendValues(
+  tape: JsonTape,
+  start: number,
+  shape: readonly number[],
+  sink: ElementSink,
+): void {
   const { kinds } = tape;
   const end = tape.next(start);
   const rank = shape.length;
@@ -150,7 +155,7 @@ function capacityFor(tape: JsonTape, shape: readonly number[], count: number): n
 
 function readColumn(tape: JsonTape, place: number, dtype: DType, allocator: Allocator): Tensor {
   const shape = shapeAt(tape, place);
-  const sink = elementSink(dtype, capacityFor(tape, shape, 1), allocator);
+  const sink = new ElementSink(dtype, capacityFor(tape, shape, 1), allocator);
   appendValues(tape, place, shape, sink);
   return { dtype, shape, data: sink.data() };
 }
@@ -192,7 +197,7 @@ class RowStack {
   append(tape: JsonTape, place: number): void {
     const shape = shapeAt(tape, place);
     if (this.#sink === undefined) {
-      this.#sink = elementSink(this.#dtype, capacityFor(tape, shape, this.#rows), this.#allocator);
+      this.#sink = new ElementSink(this.#dtype, capacityFor(tape, shape, this.#rows), this.#allocator);
       this.#shape = shape;
       appendValues(tape, place, shape, this.#sink);
       return;
@@ -203,7 +208,7 @@ class RowStack {
       return;
     }
     // As in TensorFlow Serving, the values of a row of another shape are checked before the shape.
-    const stray = elementSink(this.#dtype, capacityFor(tape, shape, 1), HEAP);
+    const stray = new ElementSink(this.#dtype, capacityFor(tape, shape, 1), HEAP);
     appendValues(tape, place, shape, stray);
     if (sizeOf(expected) !== stray.length) {
       throw invalidArgument(`Expecting tensor size: ${sizeOf(expected)} but got: ${stray.length}`);

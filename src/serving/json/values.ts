@@ -1,5 +1,5 @@
 /** @file One JSON value as one element of a tensor, by the rules of each element type. */
-import type { DType, DTypeData, NumericDType } from "../../base/tensor.ts";
+import type { DType, DTypeData } from "../../base/tensor.ts";
 import { dataTypeOf, dataTypeText } from "../../savedmodel/format/tensor-proto.ts";
 import type { Allocator } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
@@ -19,51 +19,34 @@ const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 
 /** Collects the elements of one tensor. */
-export interface ElementSink {
+export class ElementSink {
   readonly dtype: DType;
-  readonly length: number;
-  /** @throws StatusError when the value does not fit the element type. */
-  append(tape: JsonTape, place: number): void;
-  /**
-   * Appends consecutive plain numbers without the checks of `append`.
-   * @returns the place of the first value that `append` must take.
-   */
-  appendRun(tape: JsonTape, place: number, end: number): number;
-  /**
-   * Appends consecutive lists of `size` plain numbers, such as an image's pixels.
-   * @returns the place of the first list that is different.
-   */
-  appendLists(tape: JsonTape, place: number, end: number, size: number): number;
-  /** The elements collected so far. */
-  data(): DTypeData[DType];
-}
-
-/** A sink for at most `capacity` elements. */
-export function elementSink(dtype: DType, capacity: number, allocator: Allocator): ElementSink {
-  return dtype === "string" ? new StringSink() : new NumberSink(dtype, capacity, allocator);
-}
-
-class NumberSink implements ElementSink {
-  readonly dtype: NumericDType;
   length = 0;
-  readonly #data: { [index: number]: number | bigint };
+  readonly #data: { [index: number]: number | bigint | Uint8Array };
   readonly #convert: Convert;
 
-  constructor(dtype: NumericDType, capacity: number, allocator: Allocator) {
+  /** @param capacity numbers at most. */
+  constructor(dtype: DType, capacity: number, allocator: Allocator) {
     this.dtype = dtype;
-    this.#data = allocator.array(dtype, capacity) as unknown as { [index: number]: number | bigint };
+    this.#data = dtype === "string" ? [] : (allocator.array(dtype, capacity) as unknown as number[]);
     this.#convert = CONVERT[dtype];
   }
 
+  /** @throws StatusError when the value does not fit the element type. */
   append(tape: JsonTape, place: number): void {
+    if (this.dtype === "string" && this.length >= MOST_STRINGS) throw tooManyStrings();
     const value = this.#convert(tape, place, tape.kinds[place]!);
     if (value === undefined) throw typeError(tape, place, this.dtype);
     this.#data[this.length++] = value;
   }
 
+  /**
+   * Appends consecutive plain numbers without the checks of `append`.
+   * @returns the place of the first value that `append` must take.
+   */
   appendRun({ kinds, values }: JsonTape, place: number, end: number): number {
     if (this.dtype !== "float32") return place;
-    const data = this.#data as unknown as Float32Array;
+    const data = this.#data as Float32Array;
     let at = place;
     let length = this.length;
     for (; at < end && (kinds[at] === Kind.decimal || kinds[at] === Kind.integer); at++) {
@@ -73,6 +56,10 @@ class NumberSink implements ElementSink {
     return at;
   }
 
+  /**
+   * Appends consecutive lists of `size` plain numbers, such as an image's pixels.
+   * @returns the place of the first list that is different.
+   */
   appendLists(tape: JsonTape, place: number, end: number, size: number): number {
     if (this.dtype !== "float32") return place;
     const { kinds, values } = tape;
@@ -89,42 +76,15 @@ class NumberSink implements ElementSink {
     return at;
   }
 
+  /** The elements collected so far. */
   data(): DTypeData[DType] {
-    return (this.#data as unknown as Float32Array).subarray(0, this.length);
-  }
-}
-
-class StringSink implements ElementSink {
-  readonly dtype = "string";
-  readonly #data: Uint8Array[] = [];
-
-  get length(): number {
-    return this.#data.length;
-  }
-
-  append(tape: JsonTape, place: number): void {
-    if (this.#data.length >= MOST_STRINGS) throw tooManyStrings();
-    const kind = tape.kinds[place];
-    if (kind === Kind.object) this.#data.push(base64Value(tape, place));
-    else if (kind === Kind.string) this.#data.push(tape.string(place));
-    else throw typeError(tape, place, "string");
-  }
-
-  appendRun(_tape: JsonTape, place: number): number {
-    return place;
-  }
-
-  appendLists(_tape: JsonTape, place: number): number {
-    return place;
-  }
-
-  data(): readonly Uint8Array[] {
-    return this.#data;
+    if (this.dtype === "string") return this.#data as readonly Uint8Array[];
+    return (this.#data as Float32Array).subarray(0, this.length);
   }
 }
 
 /** The element for a value, or `undefined` when the value has the wrong type. */
-type Convert = (tape: JsonTape, place: number, kind: number) => number | bigint | undefined;
+type Convert = (tape: JsonTape, place: number, kind: number) => number | bigint | Uint8Array | undefined;
 
 function real(tape: JsonTape, place: number, kind: number): number | undefined {
   if (kind === Kind.decimal || kind === Kind.integer) return tape.values[place];
@@ -152,6 +112,11 @@ function truth(_tape: JsonTape, _place: number, kind: number): number | undefine
   return kind === Kind.false ? 0 : undefined;
 }
 
+function bytes(tape: JsonTape, place: number, kind: number): Uint8Array | undefined {
+  if (kind === Kind.object) return base64Value(tape, place);
+  return kind === Kind.string ? tape.string(place) : undefined;
+}
+
 function unsupported(dtype: DType): Convert {
   return (tape, place) => {
     const type = dataTypeText(dataTypeOf(dtype));
@@ -162,7 +127,7 @@ function unsupported(dtype: DType): Convert {
   };
 }
 
-const CONVERT: { readonly [D in NumericDType]: Convert } = {
+const CONVERT: { readonly [D in DType]: Convert } = {
   float32: real,
   float64: real,
   int8: integer(INT32_MIN, INT32_MAX),
@@ -173,6 +138,7 @@ const CONVERT: { readonly [D in NumericDType]: Convert } = {
   int64: longInteger(INT64_MIN, INT64_MAX),
   uint64: longInteger(0n, 2n ** 64n - 1n),
   bool: truth,
+  string: bytes,
   float16: unsupported("float16"),
   bfloat16: unsupported("bfloat16"),
   uint16: unsupported("uint16"),

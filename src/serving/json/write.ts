@@ -3,7 +3,7 @@ import { create, toJson } from "@bufbuild/protobuf";
 import { type DType, stridesOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
 import { SignatureDefMapSchema } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import { dataTypeOf, dataTypeText } from "../../savedmodel/format/tensor-proto.ts";
-import { type Classifications, classesOf } from "../classify.ts";
+import { type Classifications, classesOf } from "../classifications.ts";
 import type { Servable } from "../engine/servable.ts";
 import type { Catalog, VersionStatus } from "../repository/catalog.ts";
 import { invalidArgument } from "../status.ts";
@@ -91,14 +91,14 @@ function newline(depth: number): string {
 }
 
 /** A JSON string. Text is one character per byte: strings of a model need not be UTF-8 and pass unchanged. */
-function quote(latin1: string): string {
+export function quote(latin1: string): string {
   return JSON.stringify(latin1).replace(/\\u....|\\./g, (match) =>
     match.length > 2 ? `\\u${match.slice(2).toUpperCase()}` : match,
   );
 }
 
 /** A JSON string of any text, as the bytes of its UTF-8. */
-function quoteText(text: string): string {
+export function quoteText(text: string): string {
   return quote(Buffer.from(text).toString("latin1"));
 }
 

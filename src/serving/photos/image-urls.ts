@@ -128,9 +128,7 @@ export class ImageUrls {
         throw new StatusError(
           "UNAVAILABLE",
           `"${what}": the image could not be fetched: ${messageOf(error)}`,
-          {
-            cause: error,
-          },
+          { cause: error },
         );
       } finally {
         clearTimeout(timer);

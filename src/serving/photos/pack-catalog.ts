@@ -70,6 +70,10 @@ export class PackCatalog implements Catalog {
     return { servable: this.#servable, [Symbol.dispose]: () => undefined };
   }
 
+  configuration(): ModelServerConfig | undefined {
+    return this.#others.configuration();
+  }
+
   async reload(config: ModelServerConfig): Promise<void> {
     const { name } = this.#servable;
     if (config.config.value !== undefined && "config" in config.config.value) {

@@ -5,8 +5,8 @@ import { usableCores } from "../../base/platform.ts";
 import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
 import type { Framing } from "../../faces/alignment.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
-import type { Precision } from "../../faces/embedder.ts";
 import type { Face } from "../../faces/face.ts";
+import type { Precision } from "../../faces/precision.ts";
 import { untilAborted } from "../engine/servable.ts";
 import { NICENESS } from "../engine/session-run.ts";
 import { StatusError } from "../status.ts";
@@ -50,9 +50,16 @@ export interface MeantFace {
   readonly found: number;
 }
 
+/** A face with the pack's embedding, of length 1. */
+export interface EmbeddedFace {
+  readonly face: JudgedFace;
+  readonly embedding: Float32Array;
+}
+
 /** What a thread can be asked. All throw FaceError `IMAGE_UNREADABLE`, the last two also as `chooseFace` and `requireQuality`. */
 export interface PhotoCalls {
   faces(photograph: Photograph): JudgedFace[];
+  embeddings(photograph: Photograph): EmbeddedFace[];
   /** With the pack's embedding, of length 1. */
   embedding(photograph: Photograph, wish: FaceWish): MeantFace & { embedding: Float32Array };
   /** With the face as a model reads it: eight-bit RGB `[side, side, 3]`. */
@@ -103,6 +110,13 @@ export class PhotoThreads implements AsyncDisposable {
   /** The faces of a photograph, the surest first. */
   faces(photograph: Photograph, signal: AbortSignal): Promise<JudgedFace[]> {
     return this.#run(photograph, signal, (sent, buffers) => this.#threads.call("faces", [sent], buffers));
+  }
+
+  /** The same, each with its embedding by the pack. */
+  embeddings(photograph: Photograph, signal: AbortSignal): Promise<EmbeddedFace[]> {
+    return this.#run(photograph, signal, (sent, buffers) =>
+      this.#threads.call("embeddings", [sent], buffers),
+    );
   }
 
   /** The face that is meant, and its embedding by the pack. */

@@ -9,6 +9,7 @@ import { cropFace, FacePipeline, type FoundFaces } from "../../faces/pipeline.ts
 import { qualityWarnings, requireQuality } from "../../faces/quality-limits.ts";
 import { MOST_PIXELS } from "../engine/image-input.ts";
 import type {
+  EmbeddedFace,
   FaceWish,
   JudgedFace,
   MeantFace,
@@ -54,6 +55,14 @@ serveCalls<PhotoCalls, PhotoThreadData>(async ({ files, niceness }) => {
   return {
     async faces(photograph) {
       return (await find(pipeline, photograph)).faces.map(judged);
+    },
+    async embeddings(photograph) {
+      const found = await find(pipeline, photograph);
+      const embedded: EmbeddedFace[] = [];
+      for (const face of found.faces) {
+        embedded.push({ face: judged(face), embedding: await pipeline.embed(found.photograph, face) });
+      }
+      return embedded;
     },
     async embedding(photograph, wish) {
       const found = await find(pipeline, photograph);

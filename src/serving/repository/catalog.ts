@@ -1,6 +1,7 @@
 /** @file The models of a server as the protocols see them: to use one, to read their states, to replace the configuration. */
 import type { ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import type { Servable } from "../engine/servable.ts";
+import type { RequestRecorder } from "../observe/request-log.ts";
 import { StatusError } from "../status.ts";
 
 /** Which version of a model a request means. */
@@ -18,6 +19,8 @@ export interface ModelChoice {
 /** The right to use a servable, which stays loaded until the lease is disposed. */
 export interface Lease extends Disposable {
   readonly servable: Servable;
+  /** Records a sample of the requests, where the model's configuration wants it. */
+  readonly recorder?: RequestRecorder | undefined;
 }
 
 /** The version and signature that answered a request. */
@@ -54,6 +57,8 @@ export interface Catalog extends Models {
   versions(name: string): readonly VersionStatus[];
   /** The version of each label of a model. */
   labels(name: string): ReadonlyMap<string, bigint>;
+  /** The configuration in force, without the server's model pack; undefined before the first. */
+  configuration(): ModelServerConfig | undefined;
   /**
    * Replaces the whole configuration and waits until each new model is available or has failed.
    * @throws StatusError when the configuration is invalid or a new model cannot be loaded.

@@ -7,6 +7,7 @@ import {
   ModelServerConfigSchema,
   ModelType,
 } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { noRequestLog, type RequestLog } from "../observe/request-log.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 
 const PLATFORM = "tensorflow";
@@ -19,10 +20,7 @@ export const NO_MODELS: ModelServerConfig = create(ModelServerConfigSchema, {
 /** The configuration of `--model_name` and `--model_base_path`. */
 export function singleModelConfig(name: string, basePath: string): ModelServerConfig {
   return create(ModelServerConfigSchema, {
-    config: {
-      case: "modelConfigList",
-      value: { config: [{ name, basePath, modelPlatform: PLATFORM }] },
-    },
+    config: { case: "modelConfigList", value: { config: [{ name, basePath, modelPlatform: PLATFORM }] } },
   });
 }
 
@@ -31,7 +29,7 @@ function platformOf(model: ModelConfig): string {
   return model.modelPlatform || ModelType[model.modelType]!.toLowerCase();
 }
 
-function checkModel(model: ModelConfig): void {
+function checkModel(model: ModelConfig, requestLog: RequestLog | undefined): void {
   const hasType = model.modelType !== ModelType.MODEL_TYPE_UNSPECIFIED;
   const hasPlatform = model.modelPlatform !== "";
   if (hasType === hasPlatform) {
@@ -49,21 +47,23 @@ function checkModel(model: ModelConfig): void {
       `Expected model ${model.name} to have an absolute path or URI; got base_path()=${model.basePath}`,
     );
   }
-  if (model.loggingConfig !== undefined) {
-    throw new StatusError("FAILED_PRECONDITION", "No request-logger-creator provided.");
-  }
+  if (model.loggingConfig !== undefined && requestLog === undefined) throw noRequestLog();
+  requestLog?.check(model);
 }
+
+/** The error for a configuration of another kind than a list of models. */
+export const notAList = (): StatusError =>
+  invalidArgument(
+    "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported",
+  );
 
 /**
  * The models of a configuration.
+ * @param requestLog where requests are recorded; without it a configuration that wants them recorded is refused.
  * @throws StatusError when the configuration is invalid.
  */
-export function checkedModels(config: ModelServerConfig): readonly ModelConfig[] {
-  if (config.config.case === "customModelConfig") {
-    throw invalidArgument(
-      "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported",
-    );
-  }
+export function checkedModels(config: ModelServerConfig, requestLog?: RequestLog): readonly ModelConfig[] {
+  if (config.config.case === "customModelConfig") throw notAList();
   const models = config.config.value?.config ?? [];
   const names = new Set<string>();
   for (const model of models) {
@@ -71,7 +71,7 @@ export function checkedModels(config: ModelServerConfig): readonly ModelConfig[]
       throw invalidArgument(`Illegal to list model ${model.name} multiple times in config list`);
     }
     names.add(model.name);
-    checkModel(model);
+    checkModel(model, requestLog);
   }
   return models;
 }

@@ -1,7 +1,8 @@
 /** @file Versions come and go on disk and in the configuration, and something always answers. */
-import { rm } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { writeHalfPlusTwo } from "../../../test/support/saved-models.ts";
 import { loadProgram, type ModelFolder, modelFolder } from "../../../test/support/servables.ts";
 import { type Log, silentLog } from "../../base/log.ts";
@@ -121,45 +122,37 @@ describe("repository", () => {
     expect(answering(models, latest("m"))).toBe(3n);
   });
 
-  it("says at once that a folder is missing, then once a minute, and anew when it goes again", async () => {
+  it("says once what is wrong with a base path and what to do, and again only when that changes", async () => {
     await using folder = await modelFolder();
     const said: string[] = [];
-    let looks = 0;
-    const log: Log = {
-      ...silentLog,
-      error: (text) => said.push(text),
-      warn: () => {
-        looks++;
-      },
-    };
-    vi.useFakeTimers({ toFake: ["Date"] });
-    try {
-      await using models = repository({ log });
-      await folder.add("there", "no-number", "half_plus_two");
-      const missing = `${folder.path}/missing`;
-      // A folder without versions is complained of at every look, so that looks can be counted.
-      void models
-        .start(config(`model_config_list { ${modelText(folder, "there")} ${modelText(folder, "missing")} }`))
-        .catch(() => undefined);
-      const look = async () => {
-        const last = looks + 3;
-        await eventually(() => looks >= last);
-        return said.length;
-      };
-      expect(await look()).toBe(1);
-      expect(said[0]).toContain(`Could not find base path ${missing} for servable missing with error `);
-      vi.setSystemTime(Date.now() + 59_000);
-      expect(await look()).toBe(1);
-      vi.setSystemTime(Date.now() + 2_000);
-      expect(await look()).toBe(2);
-      await folder.add("missing", 1, "half_plus_two");
-      await eventually(() => states(models, "missing").includes("1 AVAILABLE"));
-      await rm(missing, { recursive: true });
-      expect(await look()).toBe(3);
-      expect(new Set(said).size).toBe(1);
-    } finally {
-      vi.useRealTimers();
-    }
+    const log: Log = { ...silentLog, error: (text) => said.push(text), warn: (text) => said.push(text) };
+    await using models = repository({ log });
+    await mkdir(join(folder.path, "keras"));
+    await writeFile(join(folder.path, "keras", "model.h5"), "\x89HDF\r\n\x1a\n".padEnd(600, "x"), "latin1");
+    await mkdir(join(folder.path, "empty"));
+    void models
+      .start(
+        config(
+          `model_config_list { ${modelText(folder, "keras")} ${modelText(folder, "empty")} ${modelText(folder, "missing")} }`,
+        ),
+      )
+      .catch(() => undefined);
+    const of = (name: string) => said.filter((text) => text.includes(`servable ${name} `));
+    await eventually(() => said.length >= 3);
+    // Many looks later.
+    await delay(300);
+    expect(said).toHaveLength(3);
+    expect(of("keras")[0]).toMatch(/model\.h5 is .*: in Python: /);
+    expect(of("empty")[0]).toMatch(/is empty: name a version's folder/);
+    expect(of("missing")[0]).toContain(
+      `Could not find base path ${folder.path}/missing for servable missing`,
+    );
+    await folder.add("missing", 1, "half_plus_two");
+    await eventually(() => states(models, "missing").includes("1 AVAILABLE"));
+    await rm(join(folder.path, "missing"), { recursive: true });
+    await eventually(() => of("missing").length === 2);
+    await delay(100);
+    expect(said).toHaveLength(4);
   });
 
   it("answers a reload with what is wrong with a base path, and takes the corrected one", async () => {

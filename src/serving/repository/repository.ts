@@ -5,12 +5,10 @@ import { equals } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { Log } from "../../base/log.ts";
-import {
-  type ModelConfig,
-  type ModelServerConfig,
-  ModelServerConfigSchema,
-} from "../../proto/tensorflow_serving/model_service_pb.ts";
+import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { ModelServerConfigSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type ModelLoader, servableText } from "../engine/servable.ts";
+import type { RequestLog, RequestRecorder } from "../observe/request-log.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import type { Catalog, Lease, ModelChoice, VersionStatus } from "./catalog.ts";
 import { checkedModels, checkTransition } from "./model-config.ts";
@@ -34,6 +32,8 @@ export interface RepositorySettings {
 export interface RepositoryOptions extends RepositorySettings {
   readonly loader: ModelLoader;
   readonly log: Log;
+  /** Where requests are recorded of models whose configuration wants it. */
+  readonly requestLog?: RequestLog | undefined;
 }
 
 const DEFAULTS: Required<RepositorySettings> = {
@@ -49,21 +49,28 @@ interface Model {
   /** Absent when the model is no longer in the configuration. */
   config: ModelConfig | undefined;
   labels: ReadonlyMap<string, bigint>;
+  recorder?: RequestRecorder | undefined;
   /** Why its base path has no version to load. */
   problem?: string | undefined;
-  /** The last log line about the base path, and its time. */
-  told?: { readonly text: string; readonly loggedMs: number } | undefined;
+  /** The last log line about the base path. */
+  told?: string;
 }
 
-/** The same line about a base path is logged this often. */
-const TELL_EVERY_MS = 60_000;
+/** The lease of a version, with what records its requests. */
+function leaseOf(model: Model | undefined, version: bigint): Lease | undefined {
+  const lease = model?.versions.lease(version);
+  return lease === undefined || model?.recorder === undefined
+    ? lease
+    : Object.assign(lease, { recorder: model.recorder });
+}
 
 /** The longest delay of a timer. */
 const LONG_MS = 2 ** 31 - 1;
 
 /** The models by name, kept in step with the configuration and the file system. */
 export class Repository implements Catalog, AsyncDisposable {
-  readonly #options: Required<RepositoryOptions>;
+  readonly #options: Required<Omit<RepositoryOptions, "requestLog">>;
+  readonly #requestLog: RequestLog | undefined;
   readonly #models = new Map<string, Model>();
   readonly #closing = new AbortController();
   readonly #waiting = new Set<() => void>();
@@ -78,6 +85,7 @@ export class Repository implements Catalog, AsyncDisposable {
 
   constructor(options: RepositoryOptions) {
     this.#options = { ...DEFAULTS, ...options };
+    this.#requestLog = options.requestLog;
   }
 
   names(): readonly string[] {
@@ -92,16 +100,20 @@ export class Repository implements Catalog, AsyncDisposable {
     return this.#models.get(name)?.labels ?? new Map();
   }
 
+  configuration(): ModelServerConfig | undefined {
+    return this.#config;
+  }
+
   acquire({ name, version: choice }: ModelChoice): Lease {
     const model = this.#models.get(name);
     if (choice.by === "latest") {
       const latest = model?.versions.latestAvailable();
-      const lease = latest === undefined ? undefined : model?.versions.lease(latest);
+      const lease = latest === undefined ? undefined : leaseOf(model, latest);
       if (lease !== undefined) return lease;
       throw new StatusError("NOT_FOUND", `Servable not found for request: Latest(${name})`);
     }
     const version = choice.by === "version" ? choice.version : this.#versionOf(model, choice.label);
-    const lease = model?.versions.lease(version);
+    const lease = leaseOf(model, version);
     if (lease !== undefined) return lease;
     throw new StatusError("NOT_FOUND", `Servable not found for request: Specific(${name}, ${version})`);
   }
@@ -171,7 +183,7 @@ export class Repository implements Catalog, AsyncDisposable {
 
   /** Takes over a configuration, without waiting for its models. @returns its number. */
   async #install(config: ModelServerConfig): Promise<number> {
-    const configs = checkedModels(config);
+    const configs = checkedModels(config, this.#requestLog);
     const isNew = this.#config === undefined || !equals(ModelServerConfigSchema, this.#config, config);
     checkTransition(this.#config, config);
     const labels = configs.map((model) => this.#checkedLabels(model));
@@ -193,6 +205,7 @@ export class Repository implements Catalog, AsyncDisposable {
       if (model.config?.basePath !== modelConfig.basePath) model.problem = undefined;
       model.config = modelConfig;
       model.labels = labels[index]!;
+      model.recorder = this.#requestLog?.recorder(modelConfig);
     }
     this.#config = config;
     // A file that is read again with the same content must not end a wait.
@@ -253,8 +266,9 @@ export class Repository implements Catalog, AsyncDisposable {
       const { folders, notes } = await scanVersions(basePath);
       if (folders.size > 0) this.#tell(model, "warn", notes.join(". "));
       else {
-        model.told = undefined;
-        log.warn(
+        this.#tell(
+          model,
+          "warn",
           `No versions of servable ${name} found under base path ${basePath}. Did you forget to name your leaf ` +
             `directory as a number (eg. '/1/')? ${notes.join(". ")}`,
         );
@@ -280,11 +294,10 @@ export class Repository implements Catalog, AsyncDisposable {
     }
   }
 
-  /** Logs what was found in a base path, when it changes and once a minute. */
+  /** Logs what was found in a base path, when it changes. */
   #tell(model: Model, level: "warn" | "error", text: string): void {
-    const { told } = model;
-    if (told?.text === text && Date.now() < told.loggedMs + TELL_EVERY_MS) return;
-    model.told = { text, loggedMs: Date.now() };
+    if (model.told === text) return;
+    model.told = text;
     if (text !== "") this.#options.log[level](text);
   }
 

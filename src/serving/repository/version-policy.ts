@@ -3,7 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { versionOf } from "../../artifact/files.ts";
 import { findModel } from "../../artifact/find-model.ts";
-import { messageOf } from "../../base/errors.ts";
+import { asFaceError, messageOf } from "../../base/errors.ts";
 import type { ServableVersionPolicy } from "../../proto/tensorflow_serving/model_service_pb.ts";
 
 /** The version folders of a model. */
@@ -55,7 +55,8 @@ async function modelItself(basePath: string): Promise<VersionFolders> {
     const notes = [`${basePath} is a version itself: serving ${file} as version ${version}`];
     return { folders: new Map([[version, basePath]]), notes };
   } catch (error) {
-    return { folders: new Map(), notes: [messageOf(error)] };
+    const hint = asFaceError(error)?.hint;
+    return { folders: new Map(), notes: [`${messageOf(error)}${hint === undefined ? "" : `: ${hint}`}`] };
   }
 }
 

@@ -14,20 +14,14 @@ import {
   RegressionRequestSchema,
 } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import { readRecords } from "../../savedmodel/format/tfrecord.ts";
-import { WARMUP_FILE } from "../../savedmodel/format/warmup-file.ts";
+import { MOST_WARMUP_RECORDS, WARMUP_FILE } from "../../savedmodel/format/warmup-file.ts";
 import type { Servable } from "../engine/servable.ts";
-import {
-  classifyRpc,
-  multiInferenceRpc,
-  type PredictionContext,
-  predictRpc,
-  regressRpc,
-} from "../grpc/prediction-service.ts";
+import type { PredictionContext } from "../grpc/prediction-service.ts";
+import { classifyRpc, multiInferenceRpc, predictRpc, regressRpc } from "../grpc/prediction-service.ts";
 import { JsonCodec } from "../json/codec.ts";
 import { StatusError } from "../status.ts";
 import type { Models } from "./catalog.ts";
 
-const MOST_RECORDS = 1000;
 const LARGEST_FILE = 2 ** 30;
 
 /** Settings of the warm-up. */
@@ -104,10 +98,10 @@ export async function warmUp(
 ): Promise<number> {
   const records = await recordsOf(folder);
   if (records === undefined) return sendZeros(servable);
-  if (records.length > MOST_RECORDS) {
+  if (records.length > MOST_WARMUP_RECORDS) {
     throw new StatusError(
       "INVALID_ARGUMENT",
-      `Number of warmup records exceeds the maximum (${MOST_RECORDS}) at ${join(folder, WARMUP_FILE)}`,
+      `Number of warmup records exceeds the maximum (${MOST_WARMUP_RECORDS}) at ${join(folder, WARMUP_FILE)}`,
     );
   }
   await using codec = new JsonCodec({ workers: 1, maxQueued: 1 });

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { FaceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { TensorMap } from "../../base/tensor.ts";
+import type { ApiKey, KeyRing } from "../access/access.ts";
 import { classify } from "../classify.ts";
 import { detect, embed } from "../faces.ts";
 import type { JsonCodec } from "../json/codec.ts";
@@ -15,6 +16,8 @@ import {
   writeStatusJson,
 } from "../json/write.ts";
 import type { ServerMetrics } from "../metrics.ts";
+import type { Trace } from "../observe/trace.ts";
+import type { ModelSwitch } from "../open-inference/models.ts";
 import type { ImageUrls } from "../photos/image-urls.ts";
 import type { PhotoThreads } from "../photos/photo-threads.ts";
 import { predict } from "../predict.ts";
@@ -42,11 +45,17 @@ export interface RestOptions {
 /** What answering a REST request takes. */
 export interface RestContext {
   readonly catalog: Catalog;
+  /** Loads and unloads single models. */
+  readonly modelSwitch: ModelSwitch;
+  /** Whether another port changes which models are served. */
+  readonly isAdministeredElsewhere?: boolean;
   readonly codec: JsonCodec;
   /** Finds faces in photographs; absent on a server without a detector. */
   readonly photos?: PhotoThreads | undefined;
   /** Fetches photographs that requests name by URL; absent where they may not. */
   readonly imageUrls?: ImageUrls | undefined;
+  /** The keys that clients may have; absent where there are none. */
+  readonly keys?: KeyRing | undefined;
   readonly metrics: ServerMetrics;
   readonly log: Log;
   /** Aborted when the server is about to stop. */
@@ -61,6 +70,9 @@ export interface RestRequest {
   /** Path and query exactly as in the request line. */
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
+  /** The client's API key, where it sent one that may be used. */
+  readonly key?: ApiKey | undefined;
+  readonly trace?: Trace | undefined;
   readonly body: Uint8Array;
   /** For the request's tensors. */
   readonly memory: RequestMemory;
@@ -83,10 +95,11 @@ const CORS_HEADERS = {
   "access-control-allow-methods": "POST, GET",
   "access-control-allow-headers": "Content-Type",
 } as const;
+const CORS_WITH_KEYS = { ...CORS_HEADERS, "access-control-allow-headers": "Content-Type, Authorization" };
 
 /** Answers a request under `/v1/`. Never throws. */
 export async function answerRest(context: RestContext, request: RestRequest): Promise<RestAnswer> {
-  const cors = context.options.enableCors ? CORS_HEADERS : {};
+  const cors = context.options.enableCors ? (context.keys ? CORS_WITH_KEYS : CORS_HEADERS) : {};
   const { id, method, target } = request;
   if (method === "OPTIONS") {
     const isWeb = /https?:\/\//.test(request.headers.origin ?? "");
@@ -97,7 +110,8 @@ export async function answerRest(context: RestContext, request: RestRequest): Pr
   const name = path.kind === "model" ? path.name : "";
   const verb = path.kind === "model" && method === "POST" ? path.action : "";
   const labels = [name, verb, "REST"] as const;
-  const record = { requestId: id, fields: { method, target }, startedMs, labels };
+  const fields = { method, target, ...(request.trace !== undefined && { trace: request.trace.traceId }) };
+  const record = { requestId: id, fields, startedMs, labels };
   const headers = { ...JSON_TYPE, ...cors };
   try {
     const body = await answerPath(context, request, path);
@@ -158,21 +172,21 @@ const ANSWERS: { readonly [A in ModelAction]: Answer } = {
     const { outputs } = await predict(catalog, call, { signal: limit.signal, memory });
     memory.take(textBytes(outputs));
     // Outputs may be inputs unchanged, so the memory must last until they are written.
-    return await codec.writePredict(outputs, format, signal);
+    return await codec.write("predictJson", [outputs, format], signal);
   },
 
   classify: async (context, request, model) => {
     const call = { model, ...(await context.codec.readExamples(request.body, request)) };
     using limit = runLimit(context, request);
     const answer = await classify(context.catalog, call, runOptions(limit, request));
-    return await context.codec.writeClassify(answer, request.signal);
+    return await context.codec.write("classifyJson", [answer], request.signal);
   },
 
   regress: async (context, request, model) => {
     const call = { model, ...(await context.codec.readExamples(request.body, request)) };
     using limit = runLimit(context, request);
     const answer = await regress(context.catalog, call, runOptions(limit, request));
-    return await context.codec.writeRegress(answer, request.signal);
+    return await context.codec.write("regressJson", [answer], request.signal);
   },
 
   verify: async (context, request, model) => {
@@ -220,7 +234,11 @@ function ourFailure({ status, message, cause }: StatusError): { status: number; 
 
 const verbContext = ({ catalog, photos }: RestContext) => ({ models: catalog, photos });
 
-const received = ({ codec, imageUrls }: RestContext, { body, headers, signal }: RestRequest) => ({
+/** A request's body with what reads it. */
+export const received = (
+  { codec, imageUrls }: Pick<RestContext, "codec" | "imageUrls">,
+  { body, headers, signal }: Pick<RestRequest, "body" | "headers" | "signal">,
+) => ({
   body,
   contentType: headers["content-type"] ?? "",
   codec,
@@ -231,7 +249,10 @@ const received = ({ codec, imageUrls }: RestContext, { body, headers, signal }: 
 const runOptions = ({ signal }: { signal: AbortSignal }, { memory }: RestRequest) => ({ signal, memory });
 
 /** A signal that aborts when the client leaves or the time for a run, without reading and writing JSON, is over. */
-function runLimit({ options }: RestContext, { signal }: RestRequest): Disposable & { signal: AbortSignal } {
+export function runLimit(
+  { options }: Pick<RestContext, "options">,
+  { signal }: Pick<RestRequest, "signal">,
+): Disposable & { signal: AbortSignal } {
   if (options.timeoutMs <= 0 || signal.aborted) return { signal, [Symbol.dispose]: () => undefined };
   // AbortSignal.any would do the same, but Node 20 never frees the signals it makes nor what listens to them.
   const either = new AbortController();

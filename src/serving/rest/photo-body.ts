@@ -35,12 +35,17 @@ async function contentOf(
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Fields of a form are text. */
-function fieldsOf(parts: readonly FormPart[]): Fields {
-  const texts = parts
-    .filter(({ isFile }) => !isFile)
-    .map(({ name, data }) => [name, Buffer.from(data).toString("utf8")] as const);
-  const given = new Map<string, unknown>(texts);
+/** The texts of a form, by name. */
+const textsOf = (parts: readonly FormPart[]): Map<string, unknown> =>
+  new Map(
+    parts
+      .filter(({ isFile }) => !isFile)
+      .map(({ name, data }) => [name, Buffer.from(data).toString("utf8")] as const),
+  );
+
+/** The fields of a form for our own verbs. */
+function fieldsOf(texts: ReadonlyMap<string, unknown>): Fields {
+  const given = new Map(texts);
   const [far, strict] = [given.get("far"), given.get("strict")];
   if (far !== undefined) given.set("far", Number(far));
   if (strict === "true" || strict === "false") given.set("strict", strict === "true");
@@ -96,7 +101,7 @@ export async function readPair(received: Received): Promise<VerifyCall> {
   const { body, contentType, codec, signal } = received;
   if (isForm(contentType)) {
     const parts = readForm(body, contentType);
-    const fields = fieldsOf(parts);
+    const fields = fieldsOf(textsOf(parts));
     refuseUnknown(fields, VERIFY_FIELDS);
     return { images: pairOf(parts), far: farOf(fields), wish: wishOf(fields) };
   }
@@ -114,12 +119,19 @@ export async function readPair(received: Received): Promise<VerifyCall> {
   return { images: [first!, second!], far, wish };
 }
 
+/** A photograph with the fields beside it. */
+export interface PhotoBody {
+  readonly image: Uint8Array;
+  /** All texts where the body is a form. */
+  readonly fields: Fields;
+  readonly isForm: boolean;
+}
+
 /**
  * Reads one photograph: a form with one file, JSON with `image`, or the file itself.
- * @param known names of the fields that may be beside it, in a form or in JSON.
  * @throws StatusError `INVALID_ARGUMENT` for any other body.
  */
-export async function readPhoto(received: Received, known: readonly string[]): Promise<PhotoCall> {
+export async function readPhotoBody(received: Received): Promise<PhotoBody> {
   const { body, contentType, codec, signal } = received;
   if (isForm(contentType)) {
     const parts = readForm(body, contentType);
@@ -128,13 +140,20 @@ export async function readPhoto(received: Received, known: readonly string[]): P
     if (file === undefined || files.length > 1) {
       throw invalidArgument(`a form with one image file is wanted, got ${files.length} files`);
     }
-    const fields = fieldsOf(parts);
-    refuseUnknown(fields, known);
-    return { image: file.data, wish: wishOf(fields) };
+    return { image: file.data, fields: Object.fromEntries(textsOf(parts)), isForm: true };
   }
-  if (isFormUpload(contentType)) return { image: body, wish: undefined };
+  if (isFormUpload(contentType)) return { image: body, fields: {}, isForm: false };
   const { files, fields } = await codec.readPhotos(body, ["image"], signal);
+  return { image: await contentOf(files[0]!, "image", received), fields, isForm: false };
+}
+
+/**
+ * The same for our own verbs.
+ * @param known names of the fields that may be beside it, in a form or in JSON.
+ */
+export async function readPhoto(received: Received, known: readonly string[]): Promise<PhotoCall> {
+  const { image, fields: given, isForm: isText } = await readPhotoBody(received);
+  const fields = isText ? fieldsOf(new Map(Object.entries(given))) : given;
   refuseUnknown(fields, known);
-  const wish = wishOf(fields);
-  return { image: await contentOf(files[0]!, "image", received), wish };
+  return { image, wish: wishOf(fields) };
 }

@@ -11,6 +11,7 @@ import { ModelServerConfigSchema } from "../../proto/tensorflow_serving/model_se
 import { JsonCodec } from "../json/codec.ts";
 import { UNBOUNDED } from "../memory-budget.ts";
 import { ServerMetrics } from "../metrics.ts";
+import { ModelSwitch } from "../open-inference/models.ts";
 import { Repository } from "../repository/repository.ts";
 import { parseTextProto } from "../repository/text-proto.ts";
 import type { RestOptions } from "./handler.ts";
@@ -34,6 +35,7 @@ async function serve(
 ): Promise<number> {
   const context = {
     catalog: models,
+    modelSwitch: new ModelSwitch(models),
     codec,
     metrics: new ServerMetrics(),
     log: silentLog,
@@ -256,8 +258,8 @@ describe("request lines", () => {
     }
   });
 
-  it("answers everything outside /v1/ with an HTML 404", async () => {
-    for (const path of ["/", "/v1", "/v2/models", "/monitoring/prometheus/metrics", "/%20"]) {
+  it("answers everything outside /v1/ and /v2 with an HTML 404", async () => {
+    for (const path of ["/", "/v1", "/v3/models", "/monitoring/prometheus/metrics", "/%20"]) {
       const answer = await ask(port, "GET", path);
       expect(answer.status).toBe(404);
       expect(answer.headers["content-type"]).toBe("text/html");

@@ -1,6 +1,7 @@
 /** @file The REST interface on a socket; the only importer of fastify. */
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import type { Server as TlsServer } from "node:tls";
 import fastify, {
   type FastifyInstance,
   type FastifyReply,
@@ -8,17 +9,29 @@ import fastify, {
   type HTTPMethods,
 } from "fastify";
 import { systemCode } from "../../base/errors.ts";
+import type { ApiKey } from "../access/access.ts";
+import type { Gate } from "../access/gate.ts";
+import { admitGallery, answerGallery } from "../galleries/answer.ts";
+import { isGalleryTarget } from "../galleries/call.ts";
+import { failureAnswer, tooLargeAnswer } from "../galleries/failures.ts";
+import type { GalleryService } from "../galleries/service.ts";
 import { writeErrorJson } from "../json/write.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
+import type { Observer } from "../observe/finished.ts";
+import { newTrace, TRACE_HEADER, traceOf, traceText } from "../observe/trace.ts";
+import { answerV2, isV2 } from "../open-inference/rest.ts";
+import type { Page } from "../page.ts";
 import { portError } from "../ports.ts";
-import { isAvailable } from "../repository/catalog.ts";
 import { REQUEST_ID_HEADER, requestId } from "../request.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
-import type { Tls } from "../tls.ts";
+import { secureContext, type Tls } from "../tls.ts";
+import { admitRest, METRICS_NEED, needOf, refusedAnswer } from "./admission.ts";
 import { BodyTooLarge, collectBody } from "./body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./handler.ts";
+import { observe, type RequestFacts } from "./observed.ts";
 import { isUri } from "./path.ts";
+import { metricsAnswer, probeAnswer } from "./probes.ts";
 import { isFormUpload } from "./upload.ts";
 
 /** Limits against slow, large and many clients. */
@@ -37,9 +50,17 @@ export interface RestServerOptions {
   readonly limits: RestLimits;
   /** Of the memory of all requests. */
   readonly budget: MemoryBudget;
+  /** Checks keys and rates before a body is read; left out, anybody may ask anything. */
+  readonly gate?: Gate | undefined;
+  /** Gets every request when it is over. */
+  readonly observer?: Observer | undefined;
   /** Path of the Prometheus page; default none. */
   readonly metricsPath?: string | undefined;
   readonly tls?: Tls | undefined;
+  /** Galleries, answered beside TensorFlow Serving's paths. */
+  readonly galleries?: GalleryService | undefined;
+  /** The page at `/`. */
+  readonly page?: Page | undefined;
   /** Default: all addresses. */
   readonly bindAddress?: string | undefined;
 }
@@ -47,6 +68,8 @@ export interface RestServerOptions {
 /** A REST interface that listens. */
 export interface RestServer {
   readonly port: number;
+  /** Takes another certificate for connections to come; only where it has one. */
+  renew(tls: Tls): void;
   /** Stops accepting and answers what is in flight, for at most this long; then closes every connection. */
   close(graceMs: number): Promise<void>;
 }
@@ -62,7 +85,6 @@ const CHECKS_PER_TIMEOUT = 4;
 /** Time from the end of a request to the end of its client's side, where the one says the other. */
 const HALF_CLOSE_MS = 5;
 const HTML = { "content-type": "text/html", connection: "close" } as const;
-const TEXT = { "content-type": "text/plain" } as const;
 
 /** Builds the interface without listening; `inject` of the result answers in process. */
 export function createRestApp(context: RestContext, options: RestServerOptions): FastifyInstance {
@@ -88,9 +110,7 @@ export function createRestApp(context: RestContext, options: RestServerOptions):
     ...(options.tls && {
       https: {
         ...checking,
-        key: options.tls.key,
-        cert: options.tls.cert,
-        ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
+        ...secureContext(options.tls),
         requestCert: options.tls.requireClientCertificate,
         rejectUnauthorized: options.tls.requireClientCertificate,
       },
@@ -131,20 +151,34 @@ async function answer(
 ): Promise<FastifyReply> {
   const target = request.originalUrl;
   reply.header(REQUEST_ID_HEADER, request.id);
+  const trace =
+    traceOf(request.headers[TRACE_HEADER]) ?? (options.observer?.beginsTraces ? newTrace() : undefined);
+  if (trace !== undefined) reply.header(TRACE_HEADER, traceText(trace));
+  const facts: RequestFacts = { trace };
+  if (options.observer !== undefined) observe(request, reply, facts, options.observer);
   if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
-  if (UNDER_V1.test(target)) {
-    const { status, headers, body } = await answerV1(request, context, options);
-    // For text, fastify would add a character set to the content type.
-    return reply.code(status).headers(headers).send(asBuffer(body));
+  if (UNDER_V1.test(target) || isV2(target)) {
+    return send(reply, await answerApi(request, context, options, facts));
   }
-  const [path] = target.split("?", 1);
-  if (path === options.metricsPath) {
-    if (target === path) return reply.headers(TEXT).send(context.metrics.page());
-    return reply.code(400).headers(TEXT).send(`Unexpected path: ${target}. Should be ${path}`);
+  const [path = ""] = target.split("?", 1);
+  const file = options.page?.at(request.method, path);
+  if (file !== undefined) return reply.headers(file.headers).send(file.body);
+  if (options.metricsPath !== undefined && path === options.metricsPath) {
+    try {
+      await admitRest(options.gate, request.raw, METRICS_NEED);
+    } catch (error) {
+      return send(reply, refusedAnswer(error));
+    }
+    return send(reply, metricsAnswer(target, path, context));
   }
-  if (target === "/healthz") return reply.headers(TEXT).send("ok\n");
-  if (target === "/readyz") return ready(reply, context);
+  const probe = probeAnswer(target, context);
+  if (probe !== undefined) return send(reply, probe);
   return reply.code(404).headers(HTML).send(NOT_FOUND_PAGE);
+}
+
+function send(reply: FastifyReply, { status, headers, body }: RestAnswer): FastifyReply {
+  // For text, fastify would add a character set to the content type.
+  return reply.code(status).headers(headers).send(asBuffer(body));
 }
 
 function asBuffer(body: Uint8Array | string): Buffer {
@@ -152,22 +186,32 @@ function asBuffer(body: Uint8Array | string): Buffer {
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
 }
 
-/** Ready means that every model of the configuration has an available version. */
-function ready(reply: FastifyReply, { catalog, draining }: RestContext): FastifyReply {
-  if (draining?.aborted) return reply.code(503).headers(TEXT).send("the server is about to stop\n");
-  const missing = catalog.names().filter((name) => !isAvailable(catalog, name));
-  if (missing.length === 0) return reply.headers(TEXT).send("ok\n");
-  return reply
-    .code(503)
-    .headers(TEXT)
-    .send(`not available: ${missing.join(", ")}\n`);
-}
-
-async function answerV1(
+async function answerApi(
   request: FastifyRequest,
   context: RestContext,
-  { budget, limits }: RestServerOptions,
+  { budget, gate, limits, galleries }: RestServerOptions,
+  facts: RequestFacts,
 ): Promise<RestAnswer> {
+  const line = {
+    id: request.id,
+    method: request.method,
+    target: request.originalUrl,
+    headers: request.raw.headers,
+  };
+  const ofGallery = galleries !== undefined && isGalleryTarget(line.target) ? galleries : undefined;
+  let key: ApiKey | undefined;
+  try {
+    key = await admitRest(gate, request.raw, needOf(line.method, line.target));
+    facts.keyId = key?.id;
+  } catch (error) {
+    return ofGallery === undefined ? refusedAnswer(error) : unread(failureAnswer(error).answer, request.raw);
+  }
+  // Who may not ask is refused before anything of the body is held.
+  const gallery =
+    ofGallery === undefined
+      ? undefined
+      : { service: ofGallery, ...admitGallery(ofGallery, context, line, key) };
+  if (gallery !== undefined && "answer" in gallery) return unread(gallery.answer, request.raw);
   const left = new AbortController();
   const leave = () => left.abort(new StatusError("CANCELLED", "The client has left."));
   const { socket, headers } = request.raw;
@@ -187,20 +231,29 @@ async function answerV1(
       ? await collectBody(request.raw, { maxBytes: limits.maxBodyBytes, memory, mayShare })
       : new Uint8Array(0);
     receivedMs = performance.now();
-    return await answerRest(context, {
-      id: request.id,
-      method: request.method,
-      target: request.originalUrl,
-      headers,
-      body,
-      memory,
-      signal: left.signal,
-    });
+    facts.bytesIn = body.length;
+    const whole = { ...line, key, trace: facts.trace, body, memory, signal: left.signal };
+    if (gallery !== undefined) return await answerGallery(gallery.service, context, gallery.admitted, whole);
+    const answerRequest = isV2(line.target) ? answerV2 : answerRest;
+    return await answerRequest(context, whole);
   } catch (error) {
-    return refusal(error);
+    return gallery === undefined ? refusal(error) : refusedBody(error);
   } finally {
     socket.off("close", leave).off("end", end);
   }
+}
+
+/** An answer before a request's body was read, after which the connection is of no use. */
+function unread(answer: RestAnswer, { headers }: IncomingMessage): RestAnswer {
+  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+  return hasBody ? { ...answer, headers: { ...answer.headers, connection: "close" } } : answer;
+}
+
+/** The same for a request to a gallery. */
+function refusedBody(error: unknown): RestAnswer {
+  if (error instanceof BodyTooLarge) return tooLargeAnswer(error.message);
+  const { answer } = failureAnswer(error);
+  return { ...answer, headers: { ...answer.headers, connection: "close" } };
 }
 
 /** The answer for a body that is too large or cut off. */
@@ -229,6 +282,7 @@ export async function startRest(
   }
   return {
     port: (app.server.address() as AddressInfo).port,
+    renew: (tls) => (app.server as unknown as TlsServer).setSecureContext(secureContext(tls)),
     close: async (graceMs) => {
       const timer = setTimeout(() => app.server.closeAllConnections(), graceMs);
       await app.close();

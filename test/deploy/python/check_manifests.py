@@ -80,7 +80,8 @@ def schema_of(kind):
 
 
 def kserve_errors(document):
-    root = schema_of("V1beta1InferenceService")
+    version = document["apiVersion"].removeprefix("serving.kserve.io/").capitalize()
+    root = schema_of(version + document["kind"])
     registry = Resource.from_contents(DEFINITIONS) @ Registry()
     validator = jsonschema.Draft202012Validator({**root, "$defs": used}, registry=registry)
     errors = validator.iter_errors(document)
@@ -88,7 +89,7 @@ def kserve_errors(document):
 
 
 def errors_of(document):
-    if document["apiVersion"] == "serving.kserve.io/v1beta1":
+    if document["apiVersion"].startswith("serving.kserve.io/"):
         return kserve_errors(document)
     try:
         kubernetes_validate.validate(document, VERSION, strict=True)

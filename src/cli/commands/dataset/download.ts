@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Argument, Command } from "commander";
 import { chooseParts, REMOTE_DATASETS, remoteDataset } from "../../../data/catalogue.ts";
 import { type FetchEvent, fetchDataset } from "../../../data/fetch-dataset.ts";
-import { commandText, onInterrupt } from "../../process.ts";
+import { commandText, onInterrupt, STOPPING_MS } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { TransferText } from "../../transfer.ts";
 
@@ -41,7 +41,10 @@ async function download(name: string, { part = [], output, mirror, keepArchives 
   console.log(`\nDownloading to ${folder}:`);
   for (const { name: partName, holds } of parts) console.log(`  part ${partName}: ${holds}`);
   using line = new StatusLine();
-  using interrupt = onInterrupt(() => line.say("stopping; the next run continues from here"));
+  using interrupt = onInterrupt(() => line.say("stopping; the next run continues from here"), {
+    patience: () => STOPPING_MS,
+    kept: () => "the next run continues from here",
+  });
   const images = await fetchDataset(dataset, parts, {
     output: folder,
     mirror,

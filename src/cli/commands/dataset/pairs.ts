@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
-import { writeFileAtomic } from "../../../base/files.ts";
+import { checkTarget, writeFileAtomic } from "../../../base/files.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { isLoss, leftOutText } from "../../../data/left-out.ts";
 import { drawPairsFile } from "../../../data/write-pairs.ts";
@@ -31,6 +31,7 @@ async function pairs(
       hint: "choose another --output, or pass --overwrite to replace it",
     });
   }
+  await checkTarget(output, "file");
   const dataset = await openDataset(peopleOf(folder === undefined ? rest : { ...rest, datasetPath: folder }));
   const log = consoleLog();
   for (const item of (dataset.leftOut ?? []).filter(isLoss)) log.warn(`left out: ${leftOutText(item)}`);

@@ -1,6 +1,8 @@
 /** @file `faceid dataset preview`: a contact sheet of the images as the network gets them. */
+
 import { Command, Option } from "commander";
-import { writeFileAtomic } from "../../../base/files.ts";
+import { checkTarget, writeFileAtomic } from "../../../base/files.ts";
+import { shown } from "../../../base/log.ts";
 import { contactSheet } from "../../../data/contact-sheet.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../image/augment-settings.ts";
@@ -26,6 +28,7 @@ async function preview({
   ...rest
 }: Flags & Record<string, unknown>): Promise<void> {
   requireEnding("--output", output, ["png", "jpg", "jpeg"]);
+  await checkTarget(output, "file");
   const { imageShape, ...people } = rest;
   const dataset = await openDataset(peopleOf(people));
   const log = consoleLog();
@@ -39,7 +42,7 @@ async function preview({
   const encode = /\.jpe?g$/i.test(output) ? encodeJpeg : encodePng;
   await writeFileAtomic(output, await encode(sheet.data, sheet.width, sheet.height));
   console.log(`${output}: ${sheet.names.length} of ${dataset.identities.length} people, from top to bottom`);
-  for (const name of sheet.names) console.log(`  ${name}`);
+  for (const name of sheet.names) console.log(`  ${shown(name)}`);
 }
 
 export function previewCommand(): Command {

@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { writeSynthetic } from "../../../data/drawn.ts";
 import { addNumber, addOptions } from "../../options.ts";
-import { commandText, onInterrupt } from "../../process.ts";
+import { commandText, onInterrupt, STOPPING_MS } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { sizeOf, sizeSettings } from "../../settings.ts";
 
@@ -42,7 +42,7 @@ async function synthesize(flags: Flags & Record<string, unknown>): Promise<void>
   const { output, identities, imagesPerIdentity, firstIdentity, seed, difficulty, ...rest } = flags;
   const total = identities * imagesPerIdentity;
   using line = new StatusLine();
-  using interrupt = onInterrupt(() => line.say("stopping"));
+  using interrupt = onInterrupt(() => line.say("stopping"), { patience: () => STOPPING_MS });
   const images = await writeSynthetic({
     output,
     identities,

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { Gallery } from "../../../gallery/gallery.ts";
 import type { GalleryJobOptions } from "../../../jobs/gallery.ts";
-import { resolveOptions } from "../../options.ts";
+import { requireText, resolveOptions } from "../../options.ts";
 import { consoleLog, onInterrupt } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { EVERY_SETTING } from "../../settings.ts";
@@ -32,6 +32,7 @@ export function jobContext({
   model,
 }: Omit<GalleryFlags, "json"> & { json?: boolean }): JobContext {
   checkVariables();
+  requireText("--gallery (FACEID_GALLERY)", gallery, "a folder or an address");
   const line = new StatusLine();
   const interrupt = onInterrupt(() => line.say("stopping after this photograph"));
   const log = { ...consoleLog({ quiet: json }), info: (text: string) => (json ? undefined : line.say(text)) };
@@ -51,6 +52,7 @@ export async function withGallery<T>(
   work: (gallery: Gallery) => Promise<T>,
 ): Promise<T> {
   checkVariables();
+  requireText("--gallery (FACEID_GALLERY)", flags.gallery, "a folder or an address");
   await using gallery = await Gallery.open(flags.gallery, { name: flags.galleryName });
   return await work(gallery);
 }

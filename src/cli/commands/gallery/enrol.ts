@@ -1,8 +1,11 @@
 /** @file `faceid gallery create`, `enrol` and `add`: people and their faces go into a gallery. */
+
 import { Command, Option } from "commander";
 import { FaceError } from "../../../base/errors.ts";
+import { checkTarget } from "../../../base/files.ts";
 import { isLoss, leftOutText } from "../../../data/left-out.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../../faces/choose.ts";
+import { isServerAddress } from "../../../gallery/database.ts";
 import type { Consent } from "../../../gallery/people.ts";
 import { createGallery } from "../../../jobs/gallery.ts";
 import {
@@ -27,6 +30,7 @@ const MODEL_HELP = "a model pack or an exported model's folder (default: the gal
 
 async function create(flags: GalleryFlags): Promise<void> {
   using context = jobContext(flags);
+  if (!isServerAddress(flags.gallery)) await checkTarget(flags.gallery, "folder");
   await using opened = await createGallery(context.options);
   const { gallery } = opened;
   const { name, address, model } = gallery;

@@ -1,0 +1,30 @@
+/** @file Counts and names as people read them. */
+import { describe, expect, it } from "vitest";
+import { counted, shown, shownLines } from "./log.ts";
+
+describe("words", () => {
+  it("have the number of their count", () => {
+    expect([0, 1, 2, 1200].map((count) => counted(count, "person", "people"))).toEqual([
+      "0 people",
+      "1 person",
+      "2 people",
+      "1,200 people",
+    ]);
+    expect(counted(1, "photograph")).toBe("1 photograph");
+  });
+
+  it.each([
+    ["a\nb", "a\\nb"],
+    ["\u001b[31mred", "\\u001b[31mred"],
+    ["a\rb\tc", "a\\rb\\tc"],
+    ["a\u202egpj.exe", "a\\u202egpj.exe"],
+    ["a\u0085b\u007f", "a\\u0085b\\u007f"],
+    ["Zoë 漢字 – 'ok'", "Zoë 漢字 – 'ok'"],
+  ])("write the control characters of %j out", (name, written) => {
+    expect(shown(name)).toBe(written);
+  });
+
+  it("keep the lines of a message, but none that a name brings", () => {
+    expect(shownLines("one\n  two\nforged: three\u001b[2J")).toBe("one\n  two\\nforged: three\\u001b[2J");
+  });
+});

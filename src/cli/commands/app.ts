@@ -1,0 +1,63 @@
+/** @file `faceid app`: the page for people on this machine. */
+import { spawn } from "node:child_process";
+import { type Command, Option } from "commander";
+import { app } from "../../jobs/app.ts";
+import { addNumber } from "../options.ts";
+import { consoleLog, onInterrupt } from "../process.ts";
+import { checkVariables } from "./gallery/common.ts";
+
+interface AppFlags {
+  readonly gallery?: string;
+  readonly port?: number;
+  readonly open?: true;
+}
+
+/** Starts the browser; where there is none, the address was printed. */
+function openBrowser(url: string): void {
+  const [command, ...args] =
+    process.platform === "darwin"
+      ? ["open", url]
+      : process.platform === "win32"
+        ? ["cmd", "/c", "start", "", url]
+        : ["xdg-open", url];
+  spawn(command!, args, { stdio: "ignore", detached: true })
+    .on("error", () => consoleLog().warn("no browser was found: open the address yourself"))
+    .unref();
+}
+
+async function run({ gallery, port, open }: AppFlags): Promise<void> {
+  checkVariables();
+  using interrupt = onInterrupt(() => consoleLog().info("stopping"));
+  const { signal } = interrupt;
+  const log = { ...consoleLog(), info: () => undefined };
+  const started = await app({ gallery, port, log, signal }).catch((error: unknown) => {
+    // Who stops it while it starts has no use for an error.
+    if (signal.aborted) return undefined;
+    throw error;
+  });
+  if (started === undefined) return;
+  await using running = started;
+  console.log(`${running.url}\n  people are kept in ${running.gallery}\n  Ctrl-C stops it`);
+  if (open === true) openBrowser(running.url);
+  if (signal.aborted) return;
+  await new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
+}
+
+export function appCommand(command: Command): Command {
+  command
+    .addOption(
+      new Option(
+        "--gallery <address>",
+        "a folder, made where it is missing, or postgres://… (default: a folder of your data)",
+      ).env("FACEID_GALLERY"),
+    )
+    .option("--open", "start the browser too");
+  addNumber(command, {
+    flag: "port",
+    help: "port on 127.0.0.1; 0 for any",
+    least: 0,
+    most: 65_535,
+    fallback: 8600,
+  });
+  return command.action(run);
+}

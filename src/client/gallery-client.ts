@@ -1,0 +1,287 @@
+/** @file A typed client of the galleries of a server; it runs in Node and in browsers. */
+import type { z } from "zod";
+import type {
+  enrolFields,
+  enrolment,
+  event,
+  eventsPage,
+  face,
+  facesPage,
+  galleries,
+  gallery,
+  identification,
+  identifyFields,
+  peoplePage,
+  peopleQuery,
+  person,
+  personFields,
+  service,
+  verification,
+  verifyFields,
+} from "../api/schemas.ts";
+import { FaceError, messageOf } from "../base/errors.ts";
+
+export type ServedPerson = z.output<typeof person>;
+export type ServedPersonFields = z.input<typeof personFields>;
+export type ServedFace = z.output<typeof face>;
+export type ServedEnrolment = z.output<typeof enrolment>;
+export type ServedIdentification = z.output<typeof identification>;
+export type ServedVerification = z.output<typeof verification>;
+export type ServedGallery = z.output<typeof gallery>;
+export type ServedEvent = z.output<typeof event>;
+export type ServiceFacts = z.output<typeof service>;
+
+export interface GalleryClientOptions {
+  /** The server: `http://localhost:8501`. */
+  readonly url: string;
+  /** The gallery's name on the server. */
+  readonly gallery: string;
+  /** An API key; none for a server on loopback. */
+  readonly key?: string | undefined;
+  /** Default: 60,000. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** The content of an image file. */
+export type PhotoContent = Uint8Array | Blob;
+
+/** A refusal or failure of the server. */
+export class ServiceError extends FaceError {
+  /** The HTTP status. */
+  readonly httpStatus: number;
+  /** The code that the server gave, such as `PERSON_NOT_FOUND`. */
+  readonly serverCode: string;
+
+  constructor(httpStatus: number, serverCode: string, message: string, hint: string | undefined) {
+    super("SERVER_ERROR", message, hint === undefined ? {} : { hint });
+    this.httpStatus = httpStatus;
+    this.serverCode = serverCode;
+  }
+}
+
+interface Request {
+  readonly method?: "GET" | "POST" | "PUT" | "DELETE";
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly json?: unknown;
+  readonly form?: FormData;
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+}
+
+/** For calls that may be repeated without doing anything twice. */
+export interface RepeatableOptions {
+  /** A text of your own: a repeated call with the same one gets the first answer. */
+  readonly idempotencyKey?: string | undefined;
+}
+
+/** For changes of what was read before. */
+export interface MatchOptions {
+  /** The tag of `person`: the change is refused (`PERSON_CHANGED`) when it no longer holds. */
+  readonly ifMatch?: string | undefined;
+}
+
+const DEFAULT_TIMEOUT_MS = 60_000;
+
+const segment = encodeURIComponent;
+
+function formOf(photo: PhotoContent, fields: Readonly<Record<string, unknown>>): FormData {
+  const form = new FormData();
+  form.set("image", photo instanceof Blob ? photo : new Blob([new Uint8Array(photo)]), "photograph");
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) form.set(name, String(value));
+  return form;
+}
+
+/** A gallery on a server. All functions throw `ServiceError`, or FaceError `SERVER_UNREACHABLE`. */
+export class GalleryClient {
+  readonly #base: string;
+  readonly #gallery: string;
+  readonly #key: string | undefined;
+  readonly #timeoutMs: number;
+
+  constructor({ url, gallery: name, key, timeoutMs = DEFAULT_TIMEOUT_MS }: GalleryClientOptions) {
+    this.#base = url.replace(/\/+$/, "");
+    this.#gallery = `/v1/galleries/${segment(name)}`;
+    this.#key = key;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** What the server offers. */
+  async service(): Promise<ServiceFacts> {
+    return await this.#json<ServiceFacts>("/v1/service");
+  }
+
+  /** The galleries that the key may read. */
+  async galleries(): Promise<z.output<typeof galleries>["galleries"]> {
+    return (await this.#json<z.output<typeof galleries>>("/v1/galleries")).galleries;
+  }
+
+  /** The gallery in numbers. */
+  async gallery(): Promise<ServedGallery> {
+    return await this.#json<ServedGallery>(this.#gallery);
+  }
+
+  /** One page of the people, in the order of their names. */
+  async people(query: z.input<typeof peopleQuery> = {}): Promise<z.output<typeof peoplePage>> {
+    return await this.#json(`${this.#gallery}/people`, { query: { ...query } });
+  }
+
+  /** All people, page by page. */
+  async *allPeople(search?: string): AsyncGenerator<ServedPerson> {
+    let cursor: string | null | undefined;
+    do {
+      const page = await this.people({
+        limit: 500,
+        ...(cursor ? { cursor } : {}),
+        ...(search === undefined ? {} : { search }),
+      });
+      yield* page.people;
+      cursor = page.next;
+    } while (cursor !== null);
+  }
+
+  /** Adds a person without faces. */
+  async addPerson(
+    fields: ServedPersonFields,
+    { idempotencyKey }: RepeatableOptions = {},
+  ): Promise<ServedPerson> {
+    const headers = { "idempotency-key": idempotencyKey };
+    return await this.#json(`${this.#gallery}/people`, { method: "POST", json: fields, headers });
+  }
+
+  /** A person by id or name, with the tag of what was read. */
+  async person(who: string): Promise<{ readonly person: ServedPerson; readonly tag: string }> {
+    const response = await this.#send(this.#person(who));
+    return { person: (await response.json()) as ServedPerson, tag: response.headers.get("etag") ?? "" };
+  }
+
+  /** Says everything about a person anew; a field that is left out is cleared. */
+  async replacePerson(
+    who: string,
+    fields: ServedPersonFields,
+    { ifMatch }: MatchOptions = {},
+  ): Promise<ServedPerson> {
+    return await this.#json(this.#person(who), {
+      method: "PUT",
+      json: fields,
+      headers: { "if-match": ifMatch },
+    });
+  }
+
+  /** Removes a person with all faces and kept photographs. */
+  async removePerson(who: string, { ifMatch }: MatchOptions = {}): Promise<void> {
+    await this.#send(this.#person(who), { method: "DELETE", headers: { "if-match": ifMatch } });
+  }
+
+  /** Moves all faces of a person to another, and removes the first. */
+  async mergePerson(
+    who: string,
+    into: string,
+    { idempotencyKey }: RepeatableOptions = {},
+  ): Promise<ServedPerson> {
+    const headers = { "idempotency-key": idempotencyKey };
+    return await this.#json(`${this.#person(who)}:merge`, { method: "POST", json: { into }, headers });
+  }
+
+  /** Whether a photograph shows the person. */
+  async verify(
+    who: string,
+    photo: PhotoContent,
+    fields: z.input<typeof verifyFields> = {},
+  ): Promise<ServedVerification> {
+    return await this.#json(`${this.#person(who)}:verify`, { method: "POST", form: formOf(photo, fields) });
+  }
+
+  /** The faces of a person, oldest first. */
+  async faces(who: string): Promise<ServedFace[]> {
+    return (await this.#json<z.output<typeof facesPage>>(`${this.#person(who)}/faces`)).faces;
+  }
+
+  /** Enrols the face of a photograph. */
+  async addFace(
+    who: string,
+    photo: PhotoContent,
+    fields: z.input<typeof enrolFields> = {},
+    { idempotencyKey }: RepeatableOptions = {},
+  ): Promise<ServedEnrolment> {
+    return await this.#json(`${this.#person(who)}/faces`, {
+      method: "POST",
+      form: formOf(photo, fields),
+      headers: { "idempotency-key": idempotencyKey },
+    });
+  }
+
+  /** Removes a face and its kept photograph. */
+  async removeFace(who: string, faceId: string): Promise<void> {
+    await this.#send(`${this.#person(who)}/faces/${segment(faceId)}`, { method: "DELETE" });
+  }
+
+  /** The kept photograph of a face. */
+  async photo(who: string, faceId: string): Promise<Blob> {
+    return await (await this.#send(`${this.#person(who)}/faces/${segment(faceId)}/photo`)).blob();
+  }
+
+  /** Who is on a photograph. */
+  async identify(
+    photo: PhotoContent,
+    fields: z.input<typeof identifyFields> = {},
+  ): Promise<ServedIdentification> {
+    return await this.#json(`${this.#gallery}:identify`, { method: "POST", form: formOf(photo, fields) });
+  }
+
+  /** What happened, oldest first. */
+  async events(
+    query: { readonly limit?: number; readonly cursor?: string } = {},
+  ): Promise<z.output<typeof eventsPage>> {
+    return await this.#json(`${this.#gallery}/events`, { query });
+  }
+
+  #person(who: string): string {
+    return `${this.#gallery}/people/${segment(who)}`;
+  }
+
+  async #json<T>(path: string, request: Request = {}): Promise<T> {
+    return (await (await this.#send(path, request)).json()) as T;
+  }
+
+  async #send(path: string, { method = "GET", query = {}, json, form, headers = {} }: Request = {}) {
+    const asked = new URLSearchParams();
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) asked.set(name, String(value));
+    const sent = new Headers(json === undefined ? {} : { "content-type": "application/json" });
+    if (this.#key !== undefined) sent.set("authorization", `Bearer ${this.#key}`);
+    for (const [name, value] of Object.entries(headers)) if (value !== undefined) sent.set(name, value);
+    const body = form ?? (json === undefined ? null : JSON.stringify(json));
+    const url = `${this.#base}${path}${asked.size === 0 ? "" : `?${asked}`}`;
+    let response: Response;
+    try {
+      response = await fetch(url, {
+        method,
+        headers: sent,
+        body,
+        signal: AbortSignal.timeout(this.#timeoutMs),
+      });
+    } catch (error) {
+      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+      throw new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${messageOf(cause)}`, {
+        hint: "start one: faceid serve --gallery NAME=FOLDER",
+        cause: error,
+      });
+    }
+    if (!response.ok) throw await refusalOf(response);
+    return response;
+  }
+}
+
+/** What a server says of a failure: ours in `error`, or any other text. */
+async function refusalOf(response: Response): Promise<ServiceError> {
+  const text = await response.text();
+  try {
+    const { error } = JSON.parse(text) as {
+      error: { code: string; message: string; hint?: string } | string;
+    };
+    if (typeof error === "string") return new ServiceError(response.status, "UNKNOWN", error, undefined);
+    return new ServiceError(response.status, error.code, error.message, error.hint);
+  } catch {
+    const what = `the server answered ${response.status} ${response.statusText}`;
+    return new ServiceError(response.status, "UNKNOWN", what, undefined);
+  }
+}

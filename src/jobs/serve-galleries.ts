@@ -1,0 +1,113 @@
+/** @file Opens the galleries that a server answers from, with the pack that searches them and who may ask. */
+import { calibrationPoints } from "../artifact/calibration.ts";
+import { FaceError } from "../base/errors.ts";
+import { cosineSimilarity, EMBEDDING_SIZE } from "../faces/embedder.ts";
+import { licencesOf, packNamed } from "../faces/packs/catalogue.ts";
+import type { Precision } from "../faces/precision.ts";
+import { Gallery, type GalleryModel } from "../gallery/gallery.ts";
+import { isLoopback } from "../serving/galleries/access.ts";
+import type { GalleriesOptions, ServedModel } from "../serving/galleries/service.ts";
+import { packIdentity } from "../verify/face-comparer.ts";
+import { packCalibration } from "../verify/pack-calibrations.ts";
+
+/** The pack that searches galleries where none is named. */
+export const GALLERY_PACK = "opencv-sface";
+
+/** A gallery to serve. */
+export interface GalleryChoice {
+  /** By which clients ask for it. */
+  readonly name: string;
+  /** A folder, or `postgres://user:password@host/database`. */
+  readonly address: string;
+  /** Its name among those at the address. Default `default`. */
+  readonly gallery?: string | undefined;
+}
+
+const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,62}$/u;
+
+/**
+ * Reads `NAME=ADDRESS` or `NAME=ADDRESS#GALLERY`.
+ * @throws FaceError `CONFIG_INVALID`.
+ */
+export function galleryChoice(text: string): GalleryChoice {
+  const [, name, address, gallery] = /^([^=/\\]+)=([^#]+)(?:#(.+))?$/.exec(text) ?? [];
+  if (name !== undefined && address !== undefined && NAME.test(name)) return { name, address, gallery };
+  // The text may hold a password.
+  throw new FaceError("CONFIG_INVALID", "--gallery: expected NAME=FOLDER or NAME=postgres://…", {
+    hint: "such as --gallery staff=./people; clients then ask for /v1/galleries/staff",
+  });
+}
+
+/** What is told of a pack. @param name under which the server answers `:verify` for it. */
+function servedModel(name: string, pack: string, precision: Precision): ServedModel {
+  const { files, note, ...entry } = packNamed(pack);
+  const calibration = packCalibration(pack, precision);
+  return {
+    name,
+    measure: "cosine",
+    licence: licencesOf({ ...entry, files, note }),
+    trainedOn: files.embedding.trainedOn,
+    note,
+    calibration:
+      calibration === undefined
+        ? null
+        : { threshold: calibration.threshold, points: calibrationPoints(calibration), ...calibration.data },
+  };
+}
+
+export interface ServedPack {
+  readonly pack: string;
+  readonly precision: Precision;
+  /** Under which the server answers `:verify` and `:detect`. */
+  readonly modelName: string;
+}
+
+/** Where galleries are served. */
+export interface ServingPlace {
+  /** The address that the server listens on. */
+  readonly bindAddress?: string | undefined;
+  readonly apiKeysFile?: string | undefined;
+  /** Whether a missing gallery is made. Default false. */
+  readonly create?: boolean;
+}
+
+/** What the galleries of a pack must have been made with. */
+export function packGalleryModel(pack: string, precision: Precision): GalleryModel {
+  return { ...packIdentity(pack, precision), dimensions: EMBEDDING_SIZE, template: "centroid" };
+}
+
+/**
+ * Opens galleries for a server.
+ * @throws FaceError `CONFIG_INVALID` for a name that comes twice, or a server without keys that others can reach;
+ *   `GALLERY_NOT_FOUND`, `GALLERY_MISMATCH` or what else a gallery says.
+ */
+export async function openGalleries(
+  choices: readonly GalleryChoice[],
+  { pack, precision, modelName }: ServedPack,
+  { bindAddress, apiKeysFile, create = false }: ServingPlace,
+): Promise<GalleriesOptions> {
+  if (apiKeysFile === undefined && !isLoopback(bindAddress)) {
+    throw new FaceError("CONFIG_INVALID", "a gallery is never served without keys beyond this machine", {
+      hint: "add --bind_address 127.0.0.1, or --api_keys_file FILE (faceid keys add makes it)",
+    });
+  }
+  const model = packGalleryModel(pack, precision);
+  const open = new Map<string, Gallery>();
+  try {
+    for (const { name, address, gallery: inner } of choices) {
+      if (open.has(name)) throw new FaceError("CONFIG_INVALID", `--gallery: the name ${name} comes twice`);
+      const gallery = await Gallery.open(address, { name: inner, ...(create ? { create: model } : {}) });
+      open.set(name, gallery);
+      gallery.requireModel(model);
+    }
+  } catch (error) {
+    for (const gallery of open.values()) await gallery[Symbol.asyncDispose]();
+    throw error;
+  }
+  const calibration = packCalibration(pack, precision);
+  return {
+    open,
+    matcher: { measure: "cosine", calibration, similarity: cosineSimilarity },
+    model: servedModel(modelName, pack, precision),
+  };
+}

@@ -1,0 +1,64 @@
+/** @file What the galleries of a server are answered from. */
+import type { z } from "zod";
+import type { service } from "../../api/schemas.ts";
+import type { Log } from "../../base/log.ts";
+import type { Gallery } from "../../gallery/gallery.ts";
+import type { Matcher } from "../../gallery/matching.ts";
+import type { ServerMetrics } from "../metrics.ts";
+import type { PhotoThreads } from "../photos/photo-threads.ts";
+import type { Access } from "./access.ts";
+import { IdempotencyKeys } from "./idempotency.ts";
+
+/** The served model as `/v1/service` describes it. */
+export type ServedModel = z.output<typeof service>["model"];
+
+export interface GalleriesOptions {
+  /** Open galleries by the names that clients use; the server closes them. */
+  readonly open: ReadonlyMap<string, Gallery>;
+  /** The pack's measure and thresholds. */
+  readonly matcher: Matcher;
+  readonly model: ServedModel;
+}
+
+interface Parts {
+  readonly access: Access;
+  readonly photos: PhotoThreads;
+  readonly metrics: ServerMetrics;
+  readonly log: Log;
+}
+
+/** Enrolments after which it is looked whether searches need an index. */
+const INDEX_EVERY = 1000;
+
+/** Galleries with the threads and figures of a running server. */
+export class GalleryService {
+  readonly open: ReadonlyMap<string, Gallery>;
+  readonly matcher: Matcher;
+  readonly model: ServedModel;
+  readonly access: Access;
+  readonly photos: PhotoThreads;
+  readonly metrics: ServerMetrics;
+  readonly log: Log;
+  readonly keys = new IdempotencyKeys();
+  #enrolled = 0;
+
+  constructor({ open, matcher, model }: GalleriesOptions, { access, photos, metrics, log }: Parts) {
+    this.open = open;
+    this.matcher = matcher;
+    this.model = model;
+    this.access = access;
+    this.photos = photos;
+    this.metrics = metrics;
+    this.log = log;
+  }
+
+  /** Counts an enrolment; now and then an index is built, beside the requests. */
+  countEnrolled(name: string): void {
+    this.#enrolled++;
+    if (this.#enrolled % INDEX_EVERY !== 0) return;
+    void this.open
+      .get(name)
+      ?.index()
+      .catch((error: unknown) => this.log.error("a gallery's index was not built", { error: String(error) }));
+  }
+}

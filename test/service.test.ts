@@ -1,0 +1,112 @@
+/** @file Galleries over HTTP with the real pack: the curl commands of docs/service.md as they are, on drawn faces, and a photograph bomb. */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { encodePng } from "../src/image/decode.ts";
+import { createGallery, GalleryClient, models, type RunningServer, serve } from "../src/index.ts";
+import { drawPhoto } from "../src/synthetic/draw.ts";
+import { hugePng } from "./support/huge-png.ts";
+import { temporaryFolder } from "./support/photos.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const PACK_FILES = join(ROOT, "../shared/models/opencv");
+const isThere = existsSync(PACK_FILES);
+const note = isThere ? "" : ` (not tested: there is no ${PACK_FILES})`;
+const PACK = "opencv-sface";
+const SIDE = 320;
+
+const drawn = async (identity: number, number: number) =>
+  await encodePng(
+    drawPhoto({ seed: 0, identity, number, difficulty: 0.4 }, { height: SIDE, width: SIDE, channels: 3 }),
+    SIDE,
+    SIDE,
+  );
+
+const commands = readFileSync(join(ROOT, "docs/service.md"), "utf8")
+  .split("\n")
+  .filter((line) => line.startsWith("curl "));
+
+let folder: string;
+let server: RunningServer;
+let client: GalleryClient;
+let environment: string | undefined;
+
+describe.skipIf(!isThere || process.platform === "win32")(`a gallery over HTTP${note}`, () => {
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+    environment = process.env.FACEID_MODELS_DIR;
+    process.env.FACEID_MODELS_DIR = join(folder, "models");
+    await models.add(PACK, { from: PACK_FILES });
+    const people = join(folder, "people");
+    await (await createGallery({ gallery: people }))[Symbol.asyncDispose]();
+    writeFileSync(join(folder, "ann.png"), await drawn(1, 0));
+    writeFileSync(join(folder, "group.png"), await drawn(1, 1));
+    server = await serve({
+      galleries: { staff: people },
+      bindAddress: "127.0.0.1",
+      restPort: 0,
+      grpcPort: false,
+    });
+    client = new GalleryClient({ url: `http://127.0.0.1:${server.restPort}`, gallery: "staff" });
+  });
+  afterAll(async () => {
+    await server?.close();
+    if (environment === undefined) delete process.env.FACEID_MODELS_DIR;
+    else process.env.FACEID_MODELS_DIR = environment;
+  });
+
+  it("answers the commands of the documentation", () => {
+    expect(commands.length).toBeGreaterThanOrEqual(7);
+    const answers = commands.map((command) =>
+      execFileSync("sh", ["-c", command.replaceAll("localhost:8501", `127.0.0.1:${server.restPort}`)], {
+        cwd: folder,
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
+      }),
+    );
+    const [added, enrolled, identified, verified, listed, removed, document] = answers.map((text) =>
+      text === "" ? undefined : JSON.parse(text),
+    );
+    expect(added).toMatchObject({ name: "Ann Lee", consent: { how: "signed form" } });
+    expect(enrolled).toMatchObject({ isNew: true, face: { source: "ann.png", hasPhoto: false } });
+    expect(identified.faces[0]).toMatchObject({ match: true, candidates: [{ person: "Ann Lee" }] });
+    expect(verified).toMatchObject({ same: true, person: { name: "Ann Lee" } });
+    expect(listed).toMatchObject({ people: [{ name: "Ann Lee", faces: 1 }], next: null });
+    expect(removed).toBe(undefined);
+    expect(document.openapi).toBe("3.1.0");
+  });
+
+  it("names who is enrolled, nobody else, and refuses what cannot be read", async () => {
+    const { id } = await client.addPerson({ name: "One" });
+    expect((await client.addFace(id, await drawn(1, 0))).resembles).toBe(null);
+    const twin = await client.addPerson({ name: "Other name" });
+    expect((await client.addFace(twin.id, await drawn(1, 1))).resembles?.person).toBe("One");
+    const known = await client.identify(await drawn(1, 2));
+    expect(known.faces[0]).toMatchObject({ match: true });
+    const stranger = await client.identify(await drawn(2, 1), { fpir: 0.0001 });
+    expect(stranger.faces[0]).toMatchObject({ match: false });
+    const grey = await encodePng(new Uint8Array(64 * 64 * 3).fill(90), 64, 64);
+    await expect(client.addFace(id, grey)).rejects.toMatchObject({
+      httpStatus: 422,
+      serverCode: "FACE_NOT_FOUND",
+    });
+    expect((await client.identify(grey)).faces).toEqual([]);
+    for (const file of [hugePng(60_000), Buffer.from("no image"), Buffer.alloc(0)]) {
+      for (const refused of [client.identify(file), client.addFace(id, file), client.verify(id, file)]) {
+        await expect(refused).rejects.toMatchObject({ httpStatus: 400, serverCode: "IMAGE_UNREADABLE" });
+      }
+    }
+    const { model } = await client.service();
+    expect(model).toMatchObject({ name: "faceid", measure: "cosine" });
+    expect(model.calibration!.points.map(({ far }) => far)).toContain(0.001);
+  });
+
+  it("is not served beyond this machine without keys", async () => {
+    for (const bindAddress of [undefined, "0.0.0.0", "::", "10.0.0.1"]) {
+      const options = { galleries: { other: join(folder, "people") }, restPort: 0, grpcPort: false } as const;
+      const refused = serve({ ...options, ...(bindAddress === undefined ? {} : { bindAddress }) });
+      await expect(refused).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+    }
+  });
+});

@@ -1,0 +1,86 @@
+/** @file What the page asks of the server. */
+
+import { FaceError } from "../../src/base/errors.ts";
+import { GalleryClient, ServiceError, type ServiceFacts } from "../../src/client/gallery-client.ts";
+import type { Face } from "../../src/faces/face.ts";
+import { isWord, t } from "./words.ts";
+
+const STORED = "faceid.key";
+
+/** A face as `:verify` and `:detect` answer it. */
+export type AnsweredFace = Face & { readonly warnings: readonly string[]; readonly found?: number };
+
+export interface Comparison {
+  readonly similarity: number;
+  readonly same?: boolean;
+  readonly threshold?: number;
+  readonly falseAcceptRate?: { readonly estimate: number; readonly low: number; readonly high: number };
+  readonly faces?: { readonly anchor: AnsweredFace; readonly verification: AnsweredFace };
+}
+
+let key: string | undefined;
+try {
+  key = sessionStorage.getItem(STORED) ?? undefined;
+} catch {
+  // A browser may forbid storage.
+}
+
+export function useKey(given: string): void {
+  key = given;
+  try {
+    sessionStorage.setItem(STORED, given);
+  } catch {
+    // It is kept for this page alone.
+  }
+}
+
+/** A client of a gallery; of none in particular for what concerns none. */
+export const clientOf = (gallery = ""): GalleryClient =>
+  new GalleryClient({ url: location.origin, gallery, key });
+
+export const isRefusedKey = (error: unknown): boolean =>
+  error instanceof ServiceError && error.httpStatus === 401;
+
+/** Compares two photographs by the served model. */
+export async function compare(
+  facts: ServiceFacts,
+  [first, second]: readonly [Blob, Blob],
+  far: number | undefined,
+): Promise<Comparison> {
+  const form = new FormData();
+  form.set("anchor", first, "first");
+  form.set("verification", second, "second");
+  if (far !== undefined) form.set("far", String(far));
+  const response = await fetch(`/v1/models/${encodeURIComponent(facts.model.name)}:verify`, {
+    method: "POST",
+    body: form,
+    ...(key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } }),
+  }).catch((error: unknown) => {
+    throw new FaceError("SERVER_UNREACHABLE", String(error));
+  });
+  const answer = (await response.json()) as Comparison & { error?: string; code?: string };
+  if (!response.ok) {
+    throw new ServiceError(
+      response.status,
+      answer.code ?? "UNKNOWN",
+      answer.error ?? response.statusText,
+      undefined,
+    );
+  }
+  return answer;
+}
+
+/** The code of a failure, as the server or the client gave it. */
+const codeOf = (error: unknown): string =>
+  error instanceof ServiceError ? error.serverCode : error instanceof FaceError ? error.code : "";
+
+/** Whether a failure concerns the second of two photographs. */
+export const concernsSecond = (error: unknown): boolean =>
+  error instanceof Error && /the verification\b/.test(error.message);
+
+/** A failure in the language of the page. */
+export function failureText(error: unknown): string {
+  const word = `error.${codeOf(error)}`;
+  if (isWord(word)) return t(word);
+  return t("error.other", { message: error instanceof Error ? error.message : String(error) });
+}
