@@ -27,13 +27,13 @@ const quantile = (values: readonly number[], part: number) =>
 const quantiles = (values: readonly number[], parts: readonly number[], digits: number) =>
   parts.map((part) => quantile(values, part).toFixed(digits)).join(", ");
 
-await using network = new YunetNetwork(await readFile(YUNET), openRuntime);
+await using network = await YunetNetwork.open(await readFile(YUNET), openRuntime);
 const whole = new Detector(network);
 const oneCloseUp = new Detector(network, { closeUps: [{ face: 108, side: 192 }] });
 const SIZE = { width: 250, height: 250 };
 
 type Way = (picture: Pyramid) => Promise<readonly Detection[]>;
-const cells = (picture: Pyramid) => network.detect(picture.level(0).pixels, false, 0.3);
+const cells = (picture: Pyramid) => network.detect(picture.level(0).pixels, 0.3);
 const WAYS: Readonly<Record<string, Way>> = {
   "best cell": async (picture) => {
     const faces = mergeDetections(await cells(picture), 0.6, 1);
@@ -104,7 +104,7 @@ for (const turn of [0, 10, 20, 30, 45, 60, 90, 135, 180]) {
     const scale = Math.sqrt(width * height) / 108;
     const to = similarityAbout([95.5, 95.5], [x + width / 2 - 0.5, y + height / 2 - 0.5], scale, angle);
     const picture = sample(new Pyramid(pixels), to, 192, 192);
-    const [found] = mergeDetections(await network.detect(picture, false, 0.3), 0.3, 1);
+    const [found] = mergeDetections(await network.detect(picture, 0.3), 0.3, 1);
     if (found === undefined) continue;
     scores.push(found.score);
     rolls.push((-angleOf(alignTo(found.landmarks)) * 180) / Math.PI);

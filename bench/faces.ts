@@ -1,18 +1,17 @@
 /**
  * @file How right and how dear is the face pipeline on LFW's whole photographs?
- * `node --import tsx bench/faces.ts [--folds 5,6,7,8] [--fast] [--cache FOLDER] [--limit N]`
+ * `node --import tsx bench/faces.ts [--folds 5,6,7,8] [--precision int8] [--cache FOLDER] [--limit N]`
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { chosenFolds, type NamedImage, readPairs } from "../src/data/pairs-file.ts";
 import { kFold } from "../src/evaluate/folds.ts";
-import { wilson } from "../src/evaluate/intervals.ts";
-import { pointAtFar, rocCurve } from "../src/evaluate/roc.ts";
-import { joinPairs, type ScoredPairs } from "../src/evaluate/scores.ts";
+import { foldText } from "../src/evaluate/report-text.ts";
 import { chooseFace } from "../src/faces/choose.ts";
 import { cosineSimilarity } from "../src/faces/embedder.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
+import { PRECISIONS } from "../src/faces/precision.ts";
 import { decodePixels } from "../src/image/decode.ts";
 
 const SHARED = "../shared";
@@ -26,11 +25,14 @@ type Stage = (typeof STAGES)[number];
 const { values: flags } = parseArgs({
   options: {
     folds: { type: "string", default: "1,2,3,4,5,6,7,8" },
-    fast: { type: "boolean", default: false },
+    precision: { type: "string", default: "float32" },
     cache: { type: "string" },
     limit: { type: "string", default: "0" },
   },
 });
+
+const precision = PRECISIONS.find((each) => each === flags.precision);
+if (precision === undefined) throw new Error(`--precision is one of ${PRECISIONS.join(", ")}`);
 
 const pathOf = ({ name, number }: NamedImage) => join(name, `${name}_${String(number).padStart(4, "0")}.jpg`);
 
@@ -50,8 +52,7 @@ async function openPipeline(): Promise<FacePipeline> {
     readFile(`${MODELS}/face_detection_yunet_2023mar_int8bq.onnx`),
     readFile(`${MODELS}/face_recognition_sface_2021dec_int8bq.onnx`),
   ]);
-  const fast = { detector: { closeUps: [] }, mirror: false };
-  return FacePipeline.open({ detector, embedding }, flags.fast ? fast : {});
+  return FacePipeline.open({ detector, embedding }, { precision });
 }
 
 /** The embedding of the most central face; undefined where none is found. */
@@ -65,7 +66,7 @@ async function embeddingOf(pipeline: FacePipeline, path: string): Promise<Float3
 
 /** Embeddings by photograph, from a file of an earlier run where there is one. */
 async function embeddings(paths: readonly string[]): Promise<Map<string, Float32Array | undefined>> {
-  const file = flags.cache && join(flags.cache, `embeddings${flags.fast ? "-fast" : ""}.json`);
+  const file = flags.cache && join(flags.cache, `embeddings-${precision}.json`);
   const known: Record<string, number[] | null> = file
     ? await readFile(file, "utf8").then(JSON.parse, () => ({}))
     : {};
@@ -100,25 +101,6 @@ async function embeddings(paths: readonly string[]): Promise<Map<string, Float32
   return new Map(paths.map((path) => [path, known[path] ? Float32Array.from(known[path]) : undefined]));
 }
 
-const percent = (value: number, digits = 2) => `${(100 * value).toFixed(digits)} %`;
-
-function report(folds: readonly ScoredPairs[]): void {
-  const { accuracy, auc, eer, threshold } = kFold(folds);
-  console.log(`accuracy ${percent(accuracy.mean)} ± ${percent(accuracy.standardError)} (standard error)`);
-  console.log(
-    `  errors by fold: ${accuracy.perFold.map((right, i) => Math.round((1 - right) * folds[i]!.scores.length)).join(" ")}`,
-  );
-  console.log(`  AUC ${auc.toFixed(5)}, EER ${percent(eer)}, mean threshold ${threshold.toFixed(3)}`);
-  const all = joinPairs(folds);
-  const curve = rocCurve(all);
-  const positives = all.same.reduce((sum, same) => sum + same, 0);
-  for (const far of [1e-2, 1e-3]) {
-    const { tar } = pointAtFar(curve, far);
-    const [low, high] = wilson(Math.round(tar * positives), positives);
-    console.log(`  TAR at FAR ${far}: ${percent(tar)} (95 % interval ${percent(low)} to ${percent(high)})`);
-  }
-}
-
 const file = chosenFolds(await readPairs(`${LFW}/pairs.txt`), flags.folds.split(",").map(Number));
 const all = [
   ...new Set(file.folds.flat().flatMap(({ left, right }) => [pathOf(left), pathOf(right)])),
@@ -128,7 +110,7 @@ const found = await embeddings(paths);
 const lost = paths.filter((path) => found.get(path) === undefined);
 console.log(`${paths.length} photographs, faces not found: ${lost.length} ${lost.join(" ")}`);
 if (paths.length === all.length) {
-  report(
+  const report = kFold(
     file.folds.map((fold) => ({
       scores: Float64Array.from(fold, ({ left, right }) => {
         const [a, b] = [found.get(pathOf(left)), found.get(pathOf(right))];
@@ -137,4 +119,5 @@ if (paths.length === all.length) {
       same: Uint8Array.from(fold, ({ same }) => (same ? 1 : 0)),
     })),
   );
+  console.log(foldText({ ...report, facesNotFound: lost.length }));
 }

@@ -1,37 +1,33 @@
 /**
- * @file Identification on an open set of LFW: DIR and FPIR by the nearest photograph and by the centroid.
- * `npm run bench -- identification [--cache FOLDER]`, after `npm run bench -- pack-calibration`, whose embeddings it reads.
+ * @file Identification on an open set of LFW: DIR and FPIR by the nearest photograph and by the centroid, as
+ * `faceid evaluate --identification` measures them.
+ * `npm run bench -- identification [--cache FOLDER] [--splits N] [--template centroid]`, after `npm run bench -- pack-calibration`, whose embeddings it reads.
  */
 import { parseArgs } from "node:util";
-import { measureIdentification, TEMPLATES } from "../src/evaluate/identification.ts";
-import { cosineSimilarity } from "../src/faces/embedder.ts";
+import { TEMPLATES } from "../src/evaluate/identification.ts";
+import { measureOpenSet } from "../src/evaluate/open-set.ts";
+import { openSetText } from "../src/evaluate/open-set-text.ts";
+import { compareCosines } from "../src/jobs/identification.ts";
 import { embeddedPeople } from "./embedded-people.ts";
 
 const { values: flags } = parseArgs({
-  options: { cache: { type: "string", default: "runs/pack-calibration" } },
+  options: {
+    cache: { type: "string", default: "runs/pack-calibration" },
+    splits: { type: "string", default: "5" },
+    template: { type: "string" },
+  },
 });
-const SEEDS = [1, 2, 3];
 
 const people = await embeddedPeople(flags.cache);
-const percent = (rate: number) => (100 * rate).toFixed(2);
-for (const seed of SEEDS) {
-  for (const template of TEMPLATES) {
-    const { rankOne, points, enrolledPeople, enrolledPhotographs, mated, strangers } = measureIdentification(
-      people,
-      {
-        template,
-        seed,
-        similarity: cosineSimilarity,
-      },
-    );
-    console.log(
-      `seed ${seed}  ${template.padEnd(8)}  ${enrolledPeople} people, ${enrolledPhotographs} photographs; ` +
-        `${mated} searches of them, ${strangers} of strangers; rank 1 ${percent(rankOne)}`,
-    );
-    for (const { fpir, dir, dirInterval, threshold } of points) {
-      console.log(
-        `  FPIR ${percent(fpir)}  DIR ${percent(dir)} (95 %: ${dirInterval.map(percent).join(" to ")})  threshold ${threshold.toFixed(3)}`,
-      );
-    }
-  }
+for (const template of TEMPLATES.filter((each) => each === (flags.template ?? each))) {
+  const start = performance.now();
+  const report = await measureOpenSet(people, {
+    template,
+    splits: Number(flags.splits),
+    compare: compareCosines,
+  });
+  console.log(openSetText({ dataset: "lfw", ...report }));
+  const searches = report.splits * (report.mated + report.strangers);
+  const each = (performance.now() - start) / searches;
+  console.log(`  one search by comparing with all: ${each.toFixed(2)} ms, intervals included\n`);
 }

@@ -13,10 +13,10 @@ import type { PackCalibration, Rate } from "../src/artifact/calibration.ts";
 import { FaceError } from "../src/base/errors.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { imageName } from "../src/data/identity.ts";
-import { PRECISIONS } from "../src/faces/embedder.ts";
 import { openPack } from "../src/faces/models.ts";
 import { packNamed } from "../src/faces/packs/catalogue.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
+import { PRECISIONS } from "../src/faces/precision.ts";
 import { calibrateAllPairs } from "./all-pairs.ts";
 
 const PACK = "opencv-sface";

@@ -4,7 +4,8 @@ const BENCHES = {
   export: "time from a checkpoint to a SavedModel",
   loading: "time and memory to load a SavedModel of 100 MB",
   peers: "training and inference beside Keras on TensorFlow [NETWORK [WORK]]",
-  "peers-photos": "photographs of LFW beside OpenCV's pipeline and dlib [--folds 1,2] [--only opencv,dlib]",
+  "peers-photos":
+    "photographs of LFW beside OpenCV's pipeline, dlib and face-api [--folds 1,2] [--only opencv,dlib] [--limit N]",
   pipeline: "images per second of the data pipeline, and the engine's share of the time [FOLDER OF LFW]",
   depthwise: "depthwise convolutions with and without the runtime's blocked operators",
   serving:
@@ -20,7 +21,8 @@ const BENCHES = {
   soak: "memory and latency of the server under constant load [--minutes 10] [--output FOLDER]",
   siege:
     "memory, health and lost requests while one client attacks the server [PART OF AN ATTACK'S NAME, or swaps]",
-  faces: "accuracy, detections and time of the face pipeline on LFW [--folds 5,6,7,8] [--fast] [--limit N]",
+  faces:
+    "accuracy, detections and time of the face pipeline on LFW [--folds 5,6,7,8] [--precision int8] [--limit N]",
   "face-points": "repeatability of the five landmarks, and detections of turned faces [--photographs N]",
   "face-quality": "decisions on small, blurred, dark, pale and cut-off faces [--pairs N]",
   "face-scenes": "detections in large drawn scenes, and in pictures without a face [--scenes N] [--empty N]",

@@ -26,6 +26,11 @@ export type { EvaluationReport, Measured, TarAtFar } from "./evaluate/metrics.ts
 export type { MeasureProgress, OnMeasureProgress } from "./evaluate/score-pairs.ts";
 export type { ScoredPairs } from "./evaluate/scores.ts";
 export { type EvaluateOptions, evaluate, evaluateFolds, type Measurement } from "./jobs/evaluate.ts";
+export {
+  evaluateIdentification,
+  type IdentificationMeasurement,
+  type IdentificationOptions,
+} from "./jobs/identification.ts";
 export { type ReportOptions, writeReport } from "./jobs/report.ts";
 export {
   FaceModel,
@@ -37,6 +42,12 @@ export {
 
 // Whole photographs
 
+export type { FaceChoice } from "./faces/choose.ts";
+export type { Precision } from "./faces/precision.ts";
+export type { WrittenFormat } from "./image/decode.ts";
+export { type CropFraming, type CropOptions, type CropResult, cropFaces } from "./jobs/crop.ts";
+export { type EmbedFolderOptions, type EmbedResult, embedFolder, type Shard } from "./jobs/embed.ts";
+export type { LeftOutFile, OnPhotoProgress } from "./jobs/photos-in.ts";
 export { type LoadFaceModelOptions, loadFaceModel } from "./verify/load-face-model.ts";
 export {
   type PhotoDecision,
@@ -98,6 +109,7 @@ export type { Consent, Person, PersonChanges } from "./gallery/people.ts";
 export type { GalleryEvent } from "./gallery/scope.ts";
 export type { Neighbour } from "./gallery/search.ts";
 export { type IdentificationRate, type SearchThreshold, searchThreshold } from "./gallery/threshold.ts";
+export { type ClusterFolderOptions, type ClusterResult, clusterFolder } from "./jobs/cluster.ts";
 export {
   createGallery,
   type GalleryJobOptions,

@@ -2,24 +2,45 @@
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { FaceError } from "../../src/base/errors.ts";
-import { PRECISIONS } from "../../src/faces/embedder.ts";
-import { FacePipeline } from "../../src/faces/pipeline.ts";
+import { eachLimited } from "../../src/base/limiter.ts";
+import { PRECISIONS } from "../../src/faces/precision.ts";
+import { PhotoThreads } from "../../src/serving/photos/photo-threads.ts";
 
 const [name, detectorFile, embeddingFile] = process.argv.slice(2) as [string, string, string];
 const precision = PRECISIONS.find((each) => each === name);
-const [detector, embedding] = await Promise.all([readFile(detectorFile), readFile(embeddingFile)]);
-await using pipeline = await FacePipeline.open({ detector, embedding }, { precision });
-let started: NodeJS.CpuUsage | undefined;
-for await (const path of createInterface({ input: process.stdin })) {
-  const found = await pipeline.embedPhotograph(path, { face: "central" }).catch((error: unknown) => {
+const threads = Number(process.env.OMP_NUM_THREADS ?? 1);
+const choice = { choice: "central", strict: false } as const;
+const never = new AbortController().signal;
+await using photos = await PhotoThreads.open(
+  { detector: detectorFile, embedding: embeddingFile, precision },
+  threads,
+  0,
+);
+
+async function embeddingOf(path: string): Promise<string> {
+  const file = await readFile(path);
+  const found = await photos.embedding({ file, what: path }, choice, never).catch((error: unknown) => {
     if (error instanceof FaceError && error.code === "FACE_NOT_FOUND") return undefined;
     throw error;
   });
-  console.log(JSON.stringify(found === undefined ? null : [...found.embedding]));
-  started ??= process.cpuUsage();
+  return JSON.stringify(found === undefined ? null : [...found.embedding]);
 }
+
+const paths: string[] = [];
+for await (const path of createInterface({ input: process.stdin })) paths.push(path);
+// Each thread's sessions have run before time is taken.
+await Promise.all(paths.slice(0, threads).map(embeddingOf));
+const [started, since] = [process.cpuUsage(), performance.now()];
+const rows = new Array<string>(paths.length);
+await eachLimited(paths.keys(), threads * 2, async (i) => {
+  rows[i] = await embeddingOf(paths[i]!);
+});
 const { user, system } = process.cpuUsage(started);
-const peakMegabytes = process.resourceUsage().maxRSS / 1024;
-console.log(
-  JSON.stringify({ cpuMs: (user + system) / 1000, peakMegabytes, version: `faceid, ${precision}` }),
-);
+const end = {
+  cpuMs: (user + system) / 1000,
+  wallMs: performance.now() - since,
+  peakMegabytes: process.resourceUsage().maxRSS / 1024,
+  version: `faceid, ${precision}`,
+};
+for (const row of rows) console.log(row);
+console.log(JSON.stringify(end));

@@ -1,7 +1,7 @@
 """Another product's pipeline for bench/peers-photos.ts: arguments OpenCV's two files or none for dlib; paths on standard input.
 
 Prints one line for each photograph: the embedding of the face nearest the middle as a list, null where none is found. The last
-line is {"cpuMs": ..., "peakMegabytes": ..., "version": ...}; the first photograph is not counted.
+line is {"cpuMs": ..., "wallMs": ..., "peakMegabytes": ..., "version": ...}; the first photograph is not counted.
 """
 import json
 import math
@@ -67,7 +67,7 @@ def dlib_pipeline():
     return run, f"dlib {dlib.__version__}"
 
 
-run, version = dlib_pipeline() if len(sys.argv) == 1 else opencv(1, *sys.argv[1:])
+run, version = dlib_pipeline() if len(sys.argv) == 1 else opencv(int(os.environ.get("OMP_NUM_THREADS", "1")), *sys.argv[1:])
 started = None
 for line in sys.stdin:
     embedding = run(line.strip())
@@ -75,5 +75,6 @@ for line in sys.stdin:
     if started is None:
         started = (time.process_time(), time.perf_counter())
 cpu_ms = 1000 * (time.process_time() - started[0])
+wall_ms = 1000 * (time.perf_counter() - started[1])
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"cpuMs": cpu_ms, "peakMegabytes": peak, "version": version}))
+print(json.dumps({"cpuMs": cpu_ms, "wallMs": wall_ms, "peakMegabytes": peak, "version": version}))

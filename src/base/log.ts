@@ -1,4 +1,4 @@
-/** @file The log that rooms write to; `cli/` decides where it goes. */
+/** @file The log of a job, and words for its lines: counts with their nouns, names without characters that would change the terminal. */
 
 /** Structured log lines: a message and the values that belong to it. */
 export interface Log {
@@ -15,3 +15,25 @@ export const silentLog: Log = {
   warn: () => undefined,
   error: () => undefined,
 };
+
+/** `1 photograph`, `2 photographs`, `1,200 people` */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
+}
+
+/** Characters that move the cursor, change colours, end a line, or turn the direction of writing. */
+const CONTROLS = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+const SHORT: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+const escaped = (character: string): string =>
+  SHORT[character] ?? `\\u${character.codePointAt(0)!.toString(16).padStart(4, "0")}`;
+
+/** A path or a person's name on one line, with its control characters written out. */
+export const shown = (name: string): string => name.replaceAll(CONTROLS, escaped);
+
+/** A message of several lines, of which all but the first begin with two spaces; other control characters are written out. */
+export const shownLines = (text: string): string =>
+  text
+    .split(/\n(?= {2})/)
+    .map(shown)
+    .join("\n");

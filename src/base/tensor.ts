@@ -139,18 +139,25 @@ export function bytesOf(value: Tensor<NumericDType>): Uint8Array {
   return new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength);
 }
 
+/**
+ * The number of elements of a shape, which these bytes fill.
+ * @throws FaceError `SHAPE_MISMATCH` when they do not.
+ */
+export function filledSize(dtype: NumericDType, shape: Shape, { byteLength }: Uint8Array): number {
+  const size = sizeOf(shape);
+  const wanted = size * bytesPerElement(dtype);
+  if (byteLength === wanted) return size;
+  throw new FaceError(
+    "SHAPE_MISMATCH",
+    `a ${dtype} tensor of shape ${shapeText(shape)} takes ${wanted} bytes, got ${byteLength}`,
+  );
+}
+
 /** Elements read from little-endian bytes; copies only when the bytes are not aligned for the type. */
 export function fromBytes<D extends NumericDType>(dtype: D, shape: Shape, bytes: Uint8Array): Tensor<D> {
-  const width = bytesPerElement(dtype);
-  const size = sizeOf(shape);
-  if (bytes.byteLength !== size * width) {
-    throw new FaceError(
-      "SHAPE_MISMATCH",
-      `a ${dtype} tensor of shape ${shapeText(shape)} takes ${size * width} bytes, got ${bytes.byteLength}`,
-    );
-  }
+  const size = filledSize(dtype, shape, bytes);
   // Not `slice`, which does not copy when the bytes are a Buffer.
-  const aligned = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
+  const aligned = bytes.byteOffset % bytesPerElement(dtype) === 0 ? bytes : new Uint8Array(bytes);
   const Elements = arrayOf(dtype);
   return { dtype, shape, data: new Elements(aligned.buffer, aligned.byteOffset, size) };
 }

@@ -2,8 +2,8 @@
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { asFaceError, ERRORS, FaceError, messageOf } from "../base/errors.ts";
+import { shownLines } from "../base/log.ts";
 import { platformFailure, VERSION } from "../base/platform.ts";
-import { shownLines } from "../base/words.ts";
 import { withHelp } from "./help.ts";
 import { adoptDotEnv } from "./options.ts";
 import { asTyped, interruptedExit, shellWord, watchSignals } from "./process.ts";

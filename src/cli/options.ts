@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { z } from "zod";
 import { FaceError, nearestName } from "../base/errors.ts";
 import { FACE_CHOICES } from "../faces/choose.ts";
+import { PRECISIONS } from "../faces/precision.ts";
 import { currentSettings, removedSettings, renamedSettings, unknownSetting } from "../train/setting-names.ts";
 import { type Environment, readEnvFile } from "./dot-env.ts";
 import { consoleLog } from "./process.ts";
@@ -398,3 +399,12 @@ export function addPairs(command: Command, help: { pairs: string; testPairs: str
     );
   return addTestPairs(command, help.testPairs);
 }
+
+/** What a model pack computes in. */
+export const precisionOption = (): Option =>
+  new Option(
+    "--precision <precision>",
+    "what a model pack computes in; int8 takes half the time and has thresholds of its own",
+  )
+    .choices(PRECISIONS)
+    .default("float32");

@@ -5,7 +5,7 @@ import { constants } from "node:os";
 import { basename, relative } from "node:path";
 import { ERRORS } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { shown, shownLines } from "../base/words.ts";
+import { shown, shownLines } from "../base/log.ts";
 import { clearLines } from "./terminal.ts";
 
 const SAFE = /^[\w@%+=:,./-]+$/;

@@ -1,7 +1,7 @@
 /** @file Shows a training run as it goes: a bar that redraws itself, plain lines, or JSON. */
 
 import { styleText } from "node:util";
-import { shownLines } from "../base/words.ts";
+import { shownLines } from "../base/log.ts";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { StepRecord, TrainListener } from "../train/listeners.ts";

@@ -1,6 +1,6 @@
 /** @file What a dataset's folder holds that is not used: the reason by a file's name, and counts with an example. */
 import { extname } from "node:path";
-import { shown } from "../base/words.ts";
+import { shown } from "../base/log.ts";
 import { IMAGE_EXTENSIONS } from "../image/decode.ts";
 
 /** Files or folders that were left out for one reason. */

@@ -234,7 +234,10 @@ export async function readPairs(path: string): Promise<PairsFile> {
       cause: error,
     });
   }
-  return parsePairs(decodeText(bytes), path);
+  const text = decodeText(bytes);
+  if (text.includes("\0"))
+    throw new FaceError("FILE_INVALID", `${path} is no text file`, { hint: `expected lines with ${WANTED}` });
+  return parsePairs(text, path);
 }
 
 /**

@@ -197,7 +197,7 @@ describe("a folder that does not hold people", () => {
   it("says what it holds instead", async () => {
     const root = await folderOf([], ["ann/1.mp4", "ann/2.mp4", "all.zip"]);
     await expect(openDataset({ path: root })).rejects.toThrow(
-      /left out: 1 archives, which are not opened; unpack them \(.*all\.zip\); 2 videos/,
+      /left out: 1 archive, which is not opened; unpack it \(.*all\.zip\); 2 videos/,
     );
     await expect(openDataset({ path: join(root, "all.zip") })).rejects.toMatchObject({
       hint: expect.stringContaining("unpack the archive"),

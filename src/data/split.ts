@@ -3,8 +3,8 @@
 import { z } from "zod";
 import { checkOptions } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
+import { counted } from "../base/log.ts";
 import { Random } from "../base/random.ts";
-import { counted } from "../base/words.ts";
 import type { Identity } from "./identity.ts";
 
 export interface SplitOptions {

@@ -3,6 +3,7 @@ import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 import { bootstrap } from "./intervals.ts";
 import type { Measure } from "./metrics.ts";
+import type { OpenSetPoint, OpenSetReport } from "./open-set.ts";
 import { pointAtFar, type RocPoint, rocCurve } from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
 
@@ -173,6 +174,73 @@ export function detChart(pairs: ScoredPairs, { threshold, seed }: CurveOptions):
       ),
       curveMark(curve.filter(seen), ({ tar }) => 1 - tar),
       ...(seen(at) ? markThreshold(at.far, 1 - at.tar, threshold, -12) : []),
+    ],
+  });
+}
+
+/** DIR over FPIR as SVG, with the 95 % band; FPIR on a logarithmic axis from one stranger on. */
+export function dirChart(curve: readonly OpenSetPoint[]): string {
+  const least = curve[0]!.fpir;
+  const ticks = DECADES.filter((rate) => rate >= least);
+  const low = Math.min(...curve.map(({ dir }) => dir.interval[0]!), 0.9);
+  return draw("DIR over FPIR: enrolled people named rightly over strangers named", WIDTH * 0.8, {
+    x: {
+      type: "log",
+      label: "false-positive identification rate",
+      labelAnchor: "center",
+      domain: [least, 1],
+      ticks,
+      tickFormat: percent,
+    },
+    y: { label: "detection and identification rate", domain: [low, 1], tickFormat: percent, ticks: 5 },
+    marks: [
+      Plot.gridX({ ticks, strokeOpacity: 0.12 }),
+      Plot.gridY({ ticks: 5, strokeOpacity: 0.12 }),
+      Plot.areaY(curve, {
+        x: "fpir",
+        y1: ({ dir }: OpenSetPoint) => dir.interval[0]!,
+        y2: ({ dir }: OpenSetPoint) => dir.interval[1]!,
+        fill: BLUE,
+        fillOpacity: FAINT,
+      }),
+      Plot.line(curve, {
+        x: "fpir",
+        y: ({ dir }: OpenSetPoint) => dir.value,
+        stroke: BLUE,
+        strokeWidth: 2.2,
+      }),
+    ],
+  });
+}
+
+/** The cumulative match characteristic as SVG: enrolled people among the first candidates, with 95 % intervals. */
+export function cmcChart(cmc: OpenSetReport["cmc"]): string {
+  const low = Math.min(...cmc.map(({ rate }) => rate.interval[0]!), 0.9);
+  return draw("CMC: enrolled people among the first candidates", WIDTH * 0.8, {
+    x: {
+      label: "candidates",
+      labelAnchor: "center",
+      ticks: cmc.map(({ rank }) => rank),
+      type: "log",
+      tickFormat: String,
+    },
+    y: { label: "found among them", domain: [low, 1], tickFormat: percent, ticks: 5 },
+    marks: [
+      Plot.gridY({ ticks: 5, strokeOpacity: 0.12 }),
+      Plot.ruleX(cmc, {
+        x: "rank",
+        y1: ({ rate }: OpenSetReport["cmc"][number]) => rate.interval[0]!,
+        y2: ({ rate }: OpenSetReport["cmc"][number]) => rate.interval[1]!,
+        stroke: BLUE,
+        strokeOpacity: 0.5,
+      }),
+      Plot.line(cmc, {
+        x: "rank",
+        y: ({ rate }: OpenSetReport["cmc"][number]) => rate.value,
+        stroke: BLUE,
+        strokeWidth: 2.2,
+        marker: "circle-fill",
+      }),
     ],
   });
 }

@@ -1,5 +1,5 @@
 /** @file Measurements as text tables. */
-import { shown } from "../base/words.ts";
+import { shown } from "../base/log.ts";
 import type { FoldReport } from "./folds.ts";
 import type { EvaluationReport, FaceCounts, Measured, TarAtFar } from "./metrics.ts";
 import { unsupportedText } from "./thresholds.ts";

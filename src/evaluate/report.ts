@@ -6,6 +6,8 @@ import { summaryText } from "../model/summary.ts";
 import { detChart, rocChart, scoreChart } from "./chart.ts";
 import { figure, Html, html, section, table } from "./html.ts";
 import { ABOVE_HALF, type EvaluationReport, type Measured } from "./metrics.ts";
+import type { OpenSetReport } from "./open-set.ts";
+import { openSetSection } from "./report-open-set.ts";
 import { REPORT_STYLE } from "./report-style.ts";
 import { unknownPeopleText } from "./report-text.ts";
 import { epochsByBackbone, type Learning, type ReportedEpoch, trainingSection } from "./report-training.ts";
@@ -44,6 +46,8 @@ export interface ReportContent {
     readonly seed: number;
   };
   readonly mistakes?: readonly PicturedMistake[];
+  /** Searches among many people of a dataset. */
+  readonly identification?: OpenSetReport & { readonly dataset: string };
 }
 
 type Evaluation = NonNullable<ReportContent["evaluation"]>;
@@ -226,6 +230,7 @@ export function reportHtml(content: ReportContent): string {
     learning,
     evaluation,
     mistakes: pictured = [],
+    identification,
   } = content;
   const calibration = evaluation?.calibration;
   return html`<!doctype html>
@@ -243,6 +248,7 @@ export function reportHtml(content: ReportContent): string {
 ${evaluation && headlineSection(evaluation)}
 ${evaluation && curvesSection(evaluation)}
 ${calibration && thresholdsSection(calibration)}
+${identification && openSetSection(identification)}
 ${epochs.length === 0 ? undefined : trainingSection(epochs, learning)}
 ${pictured.length === 0 ? undefined : mistakesSection(pictured)}
 ${model && modelSection(model)}

@@ -134,7 +134,7 @@ export class Detector {
 
   async #cells(photograph: Pyramid, { toPhotograph, width, height }: Scan): Promise<Detection[]> {
     const picture = sample(photograph, toPhotograph, width, height);
-    const cells = await this.#network.detect(picture, false, CELL_THRESHOLD);
+    const cells = await this.#network.detect(picture, CELL_THRESHOLD);
     return cells.map((cell) => moved(cell, toPhotograph));
   }
 

@@ -7,6 +7,7 @@ import { lower } from "../onnx/lower/lower.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";
 import { readOnnx } from "../onnx/read/read.ts";
 import { type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";
+import type { Precision } from "./precision.ts";
 import { SFACE_MEASURED, SFACE_RANGES } from "./sface-ranges.ts";
 
 /** SFace's input and output in its file. */
@@ -49,14 +50,6 @@ export function cosineSimilarity(a: Float32Array, b: Float32Array): number {
   const sum = a.reduce((total, value, i) => total + value * b[i]!, 0);
   return Math.max(-1, Math.min(1, sum));
 }
-
-/**
- * What an embedding computes in. `int8` is for speed: 8-bit integers, one close-up of each face, no mirror image. Its
- * embeddings are not to be compared with those in floats, and have thresholds of their own.
- */
-export type Precision = "float32" | "int8";
-
-export const PRECISIONS = ["float32", "int8"] as const satisfies readonly Precision[];
 
 export interface EmbedderOptions {
   /** Whether the mirror image takes part, at twice the time. Embeddings with and without differ. Default: in floats only. */

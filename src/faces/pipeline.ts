@@ -6,7 +6,7 @@ import { cropOf, type Framing } from "./alignment.ts";
 import { chooseFace, type FaceChoice } from "./choose.ts";
 import { Detector, type DetectorOptions, ONE_CLOSE_UP } from "./detector.ts";
 import { EMBEDDING_SIDE, type EmbedderOptions, FaceEmbedder } from "./embedder.ts";
-import type { Face } from "./face.ts";
+import type { Face, Landmarks } from "./face.ts";
 import type { OpenNetwork } from "./network.ts";
 import { Pyramid, type Sampled, sample } from "./pyramid.ts";
 import { QUALITY_SIDE, qualityOf } from "./quality.ts";
@@ -61,9 +61,15 @@ export interface EmbeddedFace {
   readonly warnings: readonly QualityWarning[];
 }
 
+/** Crops that quality was measured on, by the points of their face: the packs read the same ones. */
+const measured = new WeakMap<Landmarks, Sampled>();
+
 /** The crop of a face that a model reads. */
 export function cropFace(photograph: Pyramid, face: Face, framing: Framing, side: number): Sampled {
-  return sample(photograph, cropOf(face, framing, side), side, side);
+  const { kind, ...form } = framing;
+  const isMeasured = kind === "aligned" && Object.keys(form).length === 0 && side === QUALITY_SIDE;
+  const known = isMeasured ? measured.get(face.landmarks) : undefined;
+  return known ?? sample(photograph, cropOf(face, framing, side), side, side);
 }
 
 /** A detector and an embedding. The same photograph gives the same bits, whatever else is under way. */
@@ -81,7 +87,7 @@ export class FacePipeline implements AsyncDisposable {
   /** @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for files that are not YuNet and SFace. */
   static async open(models: PipelineModels, options: PipelineOptions = {}): Promise<FacePipeline> {
     const { open = openRuntime } = options;
-    const network = new YunetNetwork(models.detector, open);
+    const network = await YunetNetwork.open(models.detector, open);
     const fast = options.precision === "int8" ? { closeUps: ONE_CLOSE_UP } : {};
     const embedder = await FaceEmbedder.open(models.embedding, open, options);
     return new FacePipeline(network, new Detector(network, { ...fast, ...options.detector }), embedder);
@@ -106,6 +112,7 @@ export class FacePipeline implements AsyncDisposable {
         QUALITY_SIDE,
         QUALITY_SIDE,
       );
+      measured.set(detection.landmarks, crop);
       return { ...detection, quality: qualityOf(detection, crop) };
     });
     return { photograph, faces };

@@ -1,22 +1,19 @@
-/** @file YuNet's network for pictures of any size: one session for each size of input. */
+/** @file YuNet's network for pictures of any size: one session for all. */
 import { FaceError } from "../base/errors.ts";
-import { floats, type TensorMap } from "../base/tensor.ts";
+import { floats } from "../base/tensor.ts";
+import type { Node } from "../graph/ops.ts";
 import type { Pixels } from "../image/settings.ts";
+import { forAnySize } from "../onnx/lower/any-size.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { readOnnx } from "../onnx/read/read.ts";
-import type { Detection, Point } from "./face.ts";
+import type { Detection } from "./face.ts";
 import { type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";
-import { decodeYunet, INPUT_MULTIPLE, type InputSize, STRIDES } from "./yunet.ts";
+import { decodeYunet, INPUT_MULTIPLE, STRIDES } from "./yunet.ts";
 
 /** The network's input in its file. */
 const INPUT = "input";
-/**
- * Pixels of input that idle sessions may have together, since a session keeps the memory of its run (about 100 bytes a
- * pixel). A size used less recently is opened again when it is needed.
- */
-const KEPT_PIXELS = 3_000_000;
-/** And so many may be kept, since each can have a thread of its own. */
-const KEPT_SESSIONS = 12;
+/** The size that the network is lowered for, before its sides are freed: no side is 1 in any layer, and no two are equal. */
+const LOWERED_SIDES = [2 * INPUT_MULTIPLE, 3 * INPUT_MULTIPLE] as const;
 
 const ceiling = (side: number) => Math.max(1, Math.ceil(side / INPUT_MULTIPLE)) * INPUT_MULTIPLE;
 
@@ -32,117 +29,64 @@ function padded(picture: Pixels): Pixels {
   return { data, width, height };
 }
 
-/** A session for one size of input. */
-interface SizedSession {
-  readonly pixels: number;
-  readonly runner: Promise<NetworkRunner>;
-  /** Runs under way. */
-  users: number;
+const notYunet = (what: string, cause?: unknown) =>
+  new FaceError("MODEL_UNSUPPORTED", `the face detector ${what}`, {
+    hint: "use YuNet's file face_detection_yunet_2023mar or its int8bq variant",
+    cause,
+  });
+
+/** YuNet's graph. */
+function outputsOf(model: Uint8Array): Readonly<Record<string, Node>> {
+  const inputShapes = { [INPUT]: [1, 3, ...LOWERED_SIDES] };
+  try {
+    const { outputs } = readOnnx(model, { what: "the face detector", inputShapes });
+    const wanted = STRIDES.flatMap((stride) =>
+      ["cls", "obj", "bbox", "kps"].map((kind) => `${kind}_${stride}`),
+    );
+    const missing = wanted.filter((name) => !(name in outputs));
+    if (missing.length > 0) throw notYunet(`has no output ${missing.join(", ")}`);
+    return outputs;
+  } catch (error) {
+    if (!(error instanceof FaceError) || error.code !== "SHAPE_MISMATCH") throw error;
+    throw notYunet(`takes no images as its ${INPUT}`, error);
+  }
 }
 
 /** YuNet. */
 export class YunetNetwork implements AsyncDisposable {
-  readonly #model: Uint8Array;
-  readonly #open: OpenNetwork;
-  /** By size, the one used last at the end. */
-  readonly #sessions = new Map<string, SizedSession>();
+  readonly #runner: NetworkRunner;
+
+  private constructor(runner: NetworkRunner) {
+    this.#runner = runner;
+  }
 
   /**
    * @param model the ONNX file's content.
    * @param open starts a session.
    * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a file that is not YuNet.
    */
-  constructor(model: Uint8Array, open: OpenNetwork) {
-    const { outputs } = readOnnx(model, { what: "the face detector" });
-    const wanted = STRIDES.flatMap((stride) =>
-      ["cls", "obj", "bbox", "kps"].map((kind) => `${kind}_${stride}`),
-    );
-    const missing = wanted.filter((name) => !(name in outputs));
-    if (missing.length > 0) {
-      throw new FaceError("MODEL_UNSUPPORTED", `the face detector has no output ${missing.join(", ")}`, {
-        hint: "use YuNet's file face_detection_yunet_2023mar or its int8bq variant",
-      });
-    }
-    this.#model = model;
-    this.#open = open;
-  }
-
-  async #openFor({ width, height }: InputSize): Promise<NetworkRunner> {
-    const inputShapes = { [INPUT]: [1, 3, height, width] };
-    const { outputs } = readOnnx(this.#model, { what: "the face detector", inputShapes });
-    return this.#open(lower({ outputs }).bytes);
-  }
-
-  #session({ width, height }: InputSize): SizedSession {
-    const key = `${width}x${height}`;
-    let session = this.#sessions.get(key);
-    if (session === undefined) {
-      session = { pixels: width * height, runner: this.#openFor({ width, height }), users: 0 };
-      // One that could not be opened is tried again next time.
-      session.runner.catch(() => this.#sessions.delete(key));
-    }
-    this.#sessions.delete(key);
-    this.#sessions.set(key, session);
-    return session;
-  }
-
-  /** Ends idle sessions, those not used for longest first, until the others are small enough to be kept. */
-  async #forget(): Promise<void> {
-    let pixels = [...this.#sessions.values()].reduce((sum, session) => sum + session.pixels, 0);
-    for (const [key, session] of [...this.#sessions]) {
-      if (pixels <= KEPT_PIXELS && this.#sessions.size <= KEPT_SESSIONS) return;
-      if (session.users > 0) continue;
-      this.#sessions.delete(key);
-      pixels -= session.pixels;
-      await (await session.runner).close();
-    }
-  }
-
-  async #run(size: InputSize, planes: Float32Array): Promise<TensorMap> {
-    const session = this.#session(size);
-    session.users++;
-    try {
-      const shape = [1, 3, size.height, size.width];
-      const runner = await session.runner;
-      return await runner.run(new Map([[INPUT, { dtype: "float32", shape, data: planes }]]));
-    } finally {
-      session.users--;
-      await this.#forget();
-    }
+  static async open(model: Uint8Array, open: OpenNetwork): Promise<YunetNetwork> {
+    return new YunetNetwork(await open(forAnySize(lower({ outputs: outputsOf(model) }).bytes)));
   }
 
   /**
    * Cells of a picture that may be part of a face, in its pixels.
-   * @param mirrored searches the picture's mirror image; the detections are of the picture all the same.
    * @param threshold lowest score of a cell.
    */
-  async detect(picture: Pixels, mirrored: boolean, threshold: number): Promise<Detection[]> {
+  async detect(picture: Pixels, threshold: number): Promise<Detection[]> {
     const { data, width, height } = padded(picture);
     const planes = new Float32Array(width * height * 3);
-    writePlanes({ data, width, height }, "bgr", mirrored, planes, 0);
-    const outputs = await this.#run({ width, height }, planes);
-    const found = decodeYunet((name) => floats(outputs.get(name)!), { width, height }, threshold);
-    return mirrored ? found.map((detection) => mirror(detection, width)) : found;
+    writePlanes({ data, width, height }, "bgr", false, planes, 0);
+    const input = { dtype: "float32" as const, shape: [1, 3, height, width], data: planes };
+    const outputs = await this.#runner.run(new Map([[INPUT, input]]));
+    return decodeYunet((name) => floats(outputs.get(name)!), { width, height }, threshold);
   }
 
   async close(): Promise<void> {
-    const sessions = [...this.#sessions.values()];
-    this.#sessions.clear();
-    for (const { runner } of sessions) await (await runner).close();
+    await this.#runner.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/** What was found in a mirror image, in the picture itself: left and right of the face change places too. */
-function mirror({ box: [x, y, width, height], landmarks, score }: Detection, columns: number): Detection {
-  const place = ([px, py]: Point): Point => [columns - 1 - px, py];
-  const [left, right, nose, mouthLeft, mouthRight] = landmarks;
-  return {
-    box: [columns - x - width, y, width, height],
-    landmarks: [place(right), place(left), place(nose), place(mouthRight), place(mouthLeft)],
-    score,
-  };
 }

@@ -75,7 +75,7 @@ const DEFAULT_NAME = "default";
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,62}$/u;
 
 /** Comparisons from which on searches use an index; see docs/galleries.md for the times of both. */
-const INDEX_FROM = 50_000;
+const INDEX_FROM = 30_000;
 /** From so many on they are counted at most so often. */
 const [COUNTED_RARELY, COUNTED_EVERY_MS] = [10_000, 10_000];
 /** pgvector's largest indexed vector. */

@@ -239,6 +239,12 @@ export function slice(
   });
 }
 
+/** The part from `start` to before `end` along one axis, backwards with a step of -1. */
+export function cut(x: Node, axis: number, start: number, end: number, step: 1 | -1 = 1): Node {
+  const along = (own: number, others: number) => x.shape.map((_, i) => (i === axis ? own : others));
+  return slice(x, along(start, 0), along(end, Number.MAX_SAFE_INTEGER), along(step, 1));
+}
+
 export function pad(x: Node, before: readonly number[], after: readonly number[], value = 0): Node {
   return makeNode("pad", [x], { before, after, value });
 }
@@ -251,6 +257,30 @@ export function gather(x: Node, indices: Node, axis = 0): Node {
 
 export function square(x: Node): Node {
   return mul(x, x);
+}
+
+/** Whether elements are not equal. */
+export const differ = (a: Operand, b: Operand): Node => not(equal(a, b));
+
+export const clipped = (x: Node, low: number, high: number): Node => min(max(x, low), high);
+
+/** `x < 0 ? slope · x : x` */
+export const leakyRelu = (x: Node, slope: Operand): Node => add(relu(x), mul(min(x, 0), slope));
+
+/** `x > 0 ? x : alpha · (e^(x / scale) − 1)` */
+export function elu(x: Node, alpha = 1, scale = 1): Node {
+  const below = sub(exp(scale === 1 ? min(x, 0) : div(min(x, 0), scale)), 1);
+  return add(relu(x), alpha === 1 ? below : mul(below, alpha));
+}
+
+/** Klambauer et al., 2017: the two constants keep mean 0 and variance 1. */
+export const selu = (x: Node, alpha = 1.6732632423543772, gamma = 1.0507009873554805): Node =>
+  mul(elu(x, alpha), gamma);
+
+export function logSoftmax(x: Node, axis = -1): Node {
+  const over = { axes: [axis], keepDims: true };
+  const shifted = sub(x, reduceMax(x, over));
+  return sub(shifted, log(reduceSum(exp(shifted), over)));
 }
 
 /** A new axis of length 1. */

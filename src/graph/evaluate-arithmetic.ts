@@ -14,6 +14,12 @@ function bigintsOf(value: Tensor): Elements<bigint> {
   return (value as Tensor<BigIntDType>).data;
 }
 
+/** Whether a value of this shape is repeated as a whole where it is broadcast. */
+function isRepeated(own: Shape, shape: Shape): boolean {
+  const sides = own.slice(own.findIndex((side) => side !== 1));
+  return sizeOf(own) === 1 || sides.every((side, i) => side === shape[shape.length - sides.length + i]);
+}
+
 /**
  * A rule from a function of one to three elements; the operands broadcast. `exact` is for 64-bit integers, if the op has
  * them: a function of its own, or "same" where the operators in `f` take bigints too.
@@ -26,17 +32,26 @@ export function elementwise(
   const whole = exact === "same" ? (f as unknown as Exact) : exact;
   return (inputs) => {
     const shape = commonShape(...inputs);
-    const [x, y = x, z = x] = inputs.map((value) => broadcasted(value, shape)) as [Tensor, Tensor?, Tensor?];
-    if (!isBigInt(x.dtype)) {
-      const [a, b, c] = [numbersOf(x), numbersOf(y), numbersOf(z)];
-      return tensorOf(x.dtype, shape, (out) => {
-        for (let i = 0; i < out.length; i++) out[i] = f(a[i]!, b[i]!, c[i]!);
+    const [{ dtype }] = inputs as [Tensor];
+    if (!isBigInt(dtype)) {
+      const [a, b = a, c = a] = inputs.map((value) =>
+        numbersOf(isRepeated(value.shape, shape) ? value : broadcasted(value, shape)),
+      ) as [Elements<number>, Elements<number>?, Elements<number>?];
+      return tensorOf(dtype, shape, (out) => {
+        let [i, j, k] = [0, 0, 0];
+        for (let at = 0; at < out.length; at++) {
+          out[at] = f(a[i]!, b[j]!, c[k]!);
+          if (++i === a.length) i = 0;
+          if (++j === b.length) j = 0;
+          if (++k === c.length) k = 0;
+        }
       });
     }
+    const [x, y = x] = inputs.map((value) => broadcasted(value, shape)) as [Tensor, Tensor?];
     if (whole === undefined) {
-      throw new FaceError("MODEL_UNSUPPORTED", `${op} of ${x.dtype} numbers is not available`);
+      throw new FaceError("MODEL_UNSUPPORTED", `${op} of ${dtype} numbers is not available`);
     }
-    const result = allocate(x.dtype, shape);
+    const result = allocate(dtype, shape);
     const [a, b, out] = [bigintsOf(x), bigintsOf(y), bigintsOf(result)];
     for (let i = 0; i < out.length; i++) out[i] = whole(a[i]!, b[i]!);
     return result;

@@ -1,12 +1,19 @@
 /** @file What readers of model formats share: a node's constant arguments, and the refusal of operators nobody reads. */
-import { FaceError } from "../base/errors.ts";
+import { FaceError, messageOf } from "../base/errors.ts";
 import * as g from "./build.ts";
+import { check } from "./check.ts";
 import type { Dim, Node } from "./ops.ts";
 import { knownNumbers, type PartialInt, partialInts } from "./partial-ints.ts";
 import * as partial from "./partial-shapes.ts";
 
 /** Most copies of a tensor along an axis of more than one element. */
 const MOST_COPIES = 256;
+
+/** Elements to put before and after each axis. */
+export interface Margins {
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+}
 
 /** Reads the inputs of one node of a foreign model; an error names the node. */
 export abstract class ImportCall<Input extends Node | undefined = Node> {
@@ -123,6 +130,20 @@ export abstract class ImportCall<Input extends Node | undefined = Node> {
     );
   }
 
+  /** A tensor with its elements mirrored beyond its ends. @param skipped 1 where an end itself is not repeated. */
+  mirrored(x: Node, { before, after }: Margins, skipped: 0 | 1): Node {
+    return before.reduce((padded, first, axis) => {
+      const [side, last] = [padded.shape[axis], after[axis]!];
+      if (first === 0 && last === 0) return padded;
+      if (typeof side !== "number" || Math.max(first, last) > side - skipped)
+        throw this.invalid(`margins of ${first} and ${last} mirror an axis of ${side}`);
+      const stop = skipped === 1 ? 0 : -Number.MAX_SAFE_INTEGER;
+      const head = first > 0 ? [g.cut(padded, axis, first - 1 + skipped, stop, -1)] : [];
+      const tail = last > 0 ? [g.cut(padded, axis, -1 - skipped, -1 - skipped - last, -1)] : [];
+      return g.concat([...head, padded, ...tail], axis);
+    }, x);
+  }
+
   /** The numbers from the first input up to the second, by the third. */
   range(): Node {
     const [start, limit, delta] = [this.constant(0), this.constant(1), this.constant(2)];
@@ -131,6 +152,30 @@ export abstract class ImportCall<Input extends Node | undefined = Node> {
       throw this.invalid(`a range from ${start} to ${limit} by ${delta} never ends`);
     this.checkExpansion([length]);
     return g.range(this.input(0).dtype, length, start, delta);
+  }
+}
+
+/**
+ * The values of a node's outputs; shapes that do not fit are the model's fault.
+ * @param where the node's place and operator, for errors
+ */
+export function outputsOf(where: string, make: () => Node | readonly Node[]): readonly Node[] {
+  try {
+    const made = make();
+    return Array.isArray(made) ? (made as Node[]) : [made as Node];
+  } catch (error) {
+    if (!(error instanceof FaceError) || error.code !== "SHAPE_MISMATCH") throw error;
+    throw new FaceError("MODEL_INVALID", `${where}: ${error.message}`, { cause: error });
+  }
+}
+
+/** Checks that the types of all values fit together. */
+export function checkTypes(outputs: readonly Node[], what: string): void {
+  try {
+    check(outputs);
+  } catch (error) {
+    const reason = messageOf(error).replace(/^internal: /, "");
+    throw new FaceError("MODEL_INVALID", `${what} contradicts itself: ${reason}`, { cause: error });
   }
 }
 

@@ -31,6 +31,21 @@ export function resolvePads(
   ];
 }
 
+/** How many elements of each window lie inside the image: by the window's row, and by its column. */
+export function elementsInside(
+  image: Pair,
+  out: Pair,
+  { size, strides }: Pick<Window, "size" | "strides">,
+  pads: Pads,
+): [number[], number[]] {
+  const along = (axis: 0 | 1) =>
+    Array.from({ length: out[axis] }, (_, i) => {
+      const start = i * strides[axis] - pads[axis][0];
+      return Math.min(start + size[axis], image[axis]) - Math.max(start, 0);
+    });
+  return [along(0), along(1)];
+}
+
 /** The window of a convolution or pool. */
 export interface Window {
   readonly size: Pair;

@@ -23,7 +23,7 @@ export interface ClusterFolderOptions {
   readonly links?: boolean | undefined;
   /** A model pack. Default: `opencv-sface`. */
   readonly model?: string | undefined;
-  /** The calibrated false accept rate whose threshold clusters must reach on average. Default 0.001. */
+  /** The calibrated false accept rate whose threshold clusters must reach on average. Default 0.0001. */
   readonly far?: number | undefined;
   readonly log?: Log | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -88,6 +88,9 @@ type PhotoRecord = { readonly path: string; readonly size: number; readonly modi
 /** Photographs in work at once: one is decoded while another is embedded. */
 const AT_ONCE = 2;
 const CROP_QUALITY = 80;
+/** The best of the pack's calibrated rates on LFW; docs/galleries.md has the figures of others. */
+const USUAL_FAR = 1e-4;
+const counted = (name: string, faces: number) => `${name}, ${faces === 1 ? "1 face" : `${faces} faces`}`;
 const SHEET = "contact-sheet.png";
 const LIST = "people.json";
 const SINGLE = "single";
@@ -213,7 +216,7 @@ async function refuseOutput(folder: string, output: string): Promise<void> {
 }
 
 /** A threshold on cosines is wanted: those of a head that compares pairs have no average of directions. */
-function thresholdOf(model: PhotoModel, far: number | undefined): number {
+function thresholdOf(model: PhotoModel, far = USUAL_FAR): number {
   if (model.measure === "cosine") return model.decide(0, far).threshold;
   throw new FaceError("MODEL_UNSUPPORTED", `${model.name} compares pairs and cannot cluster`, {
     hint: "leave out --model, for the pack opencv-sface",
@@ -273,13 +276,10 @@ export async function clusterFolder(
     await placeAll(folder, join(temporary, SINGLE), result.single, links);
     await writeFile(join(temporary, LIST), `${JSON.stringify(result, undefined, 1)}\n`);
     const rows = groups.map(({ name: person, group }) => ({
-      title: `${person}, ${group.length} faces`,
+      title: counted(person, group.length),
       crops: group.map(({ crop }) => crop),
     }));
-    const drawn = [
-      ...rows,
-      { title: `${SINGLE}, ${single.length} faces`, crops: single.map(({ crop }) => crop) },
-    ];
+    const drawn = [...rows, { title: counted(SINGLE, single.length), crops: single.map(({ crop }) => crop) }];
     await writeFile(
       join(temporary, SHEET),
       await clusterSheet(drawn.filter(({ crops }) => crops.length > 0)),

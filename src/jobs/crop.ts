@@ -3,24 +3,18 @@ import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { framingSchema, type Framing as NamedFraming } from "../artifact/description.ts";
+import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
 import { checkTarget, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
-import { type Log, silentLog } from "../base/log.ts";
+import { silentLog } from "../base/log.ts";
 import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
-import type { FaceChoice } from "../faces/choose.ts";
+import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
 import { openPack } from "../faces/models.ts";
-import { encodePixels, type WrittenFormat } from "../image/decode.ts";
+import { encodePixels, WRITTEN_FORMATS, type WrittenFormat } from "../image/decode.ts";
 import { PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { Journal } from "./journal.ts";
-import {
-  eachPhoto,
-  type LeftOutFile,
-  leftOutCsv,
-  leftOutFile,
-  type OnPhotoProgress,
-  photosIn,
-  photoThreads,
-} from "./photos-in.ts";
+import type { LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
+import { eachPhoto, leftOutCsv, leftOutFile, photosIn, photoThreads } from "./photos-in.ts";
 
 /** `aligned`: by ArcFace's template; `lfw`: as faces lie in LFW's photographs; `centred`: the box enlarged as in LFW. */
 export const CROP_FRAMINGS = {
@@ -51,7 +45,7 @@ const cropsSchema = z.object({
 });
 type Crops = z.infer<typeof cropsSchema>;
 
-export interface CropOptions {
+export interface CropOptions extends PhotosJobOptions {
   /** Folder of the crops: a new or empty one, or that of an earlier run with the same settings, which is continued. */
   readonly output: string;
   /** Default `aligned`. */
@@ -62,10 +56,18 @@ export interface CropOptions {
   readonly format?: WrittenFormat | undefined;
   /** Which face is meant. Default `largest`. */
   readonly face?: FaceChoice | undefined;
-  readonly log?: Log | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: OnPhotoProgress | undefined;
 }
+
+const cropOptions = z.strictObject({
+  output: given.text,
+  framing: z.enum(Object.keys(CROP_FRAMINGS) as CropFraming[]).optional(),
+  size: given.count.optional(),
+  format: z.enum(WRITTEN_FORMATS).optional(),
+  face: z.enum(FACE_CHOICES).optional(),
+  log: given.log.optional(),
+  signal: given.signal.optional(),
+  onProgress: given.call.optional(),
+} satisfies Record<keyof CropOptions, z.ZodType>);
 
 export interface CropResult {
   /** Crops that this run wrote. */
@@ -147,10 +149,12 @@ async function isDone(source: string, target: string): Promise<boolean> {
 /**
  * Cuts the face out of every photograph of a folder and of the folders in it. A run that was stopped or killed continues
  * with the crops that are missing; every file appears whole or not at all.
- * @throws FaceError `CONFIG_INVALID` for an output folder that is not empty and not of these settings; `DATASET_…` for a
+ * @throws FaceError `CONFIG_INVALID` for options that are none, or an output folder that is not empty and not of these settings; `DATASET_…` for a
  *   folder without photographs; `PACK_…`; `DISK_FULL`; `INTERRUPTED` on the signal.
  */
 export async function cropFaces(folder: string, options: CropOptions): Promise<CropResult> {
+  checkPath("cropFaces, the folder", folder);
+  checkOptions("cropFaces", cropOptions, options);
   const { output, framing: named = "aligned", size = SIDE, format = "png", face = "largest" } = options;
   const { log = silentLog } = options;
   if (`${resolve(output)}/`.startsWith(`${resolve(folder)}/`)) {

@@ -2,35 +2,25 @@
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { z } from "zod";
+import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
-import type { FaceChoice } from "../faces/choose.ts";
+import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
 import { EMBEDDING_SIZE } from "../faces/embedder.ts";
 import { roundedFace } from "../faces/face.ts";
 import { openPack } from "../faces/models.ts";
-import { PACKS } from "../faces/packs/catalogue.ts";
+import { type PackModel, packDigest, packModelName, packModelNamed } from "../faces/packs/catalogue.ts";
 import { prepare } from "../image/settings.ts";
-import {
-  type FaceWish,
-  type MeantFace,
-  type Photograph,
-  PhotoThreads,
-} from "../serving/photos/photo-threads.ts";
+import type { FaceWish, MeantFace, Photograph } from "../serving/photos/photo-threads.ts";
+import { PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { framingOf, requireVerifier, weightsDigest } from "../verify/face-comparer.ts";
 import { openModel } from "../verify/open-model.ts";
 import { type EmbeddedPhoto, type EmbeddingFormat, formatOf, writeEmbeddings } from "./embedding-files.ts";
 import { Journal } from "./journal.ts";
-import {
-  eachPhoto,
-  type LeftOutFile,
-  leftOutCsv,
-  leftOutFile,
-  type OnPhotoProgress,
-  personOf,
-  photosIn,
-  photoThreads,
-} from "./photos-in.ts";
+import type { LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
+import { eachPhoto, leftOutCsv, leftOutFile, personOf, photosIn, photoThreads } from "./photos-in.ts";
 
 const DEFAULT_PACK = "opencv-sface";
 
@@ -41,10 +31,10 @@ export interface Shard {
   readonly count: number;
 }
 
-export interface EmbedFolderOptions {
+export interface EmbedFolderOptions extends PhotosJobOptions {
   /** The file to write, ending in .parquet, .npy or .jsonl. */
   readonly output: string;
-  /** A pack's name, or a path as for `loadFaceModel`. Default: the pack `opencv-sface`. */
+  /** A pack's name, also with `-int8`, or a path as for `loadFaceModel`. Default: the pack `opencv-sface`. */
   readonly model?: string | undefined;
   /** Which face is meant. Default `largest`. */
   readonly face?: FaceChoice | undefined;
@@ -52,10 +42,21 @@ export interface EmbedFolderOptions {
   readonly strict?: boolean | undefined;
   /** Embeds only this part of the photographs, chosen by their paths. */
   readonly shard?: Shard | undefined;
-  readonly log?: Log | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: OnPhotoProgress | undefined;
 }
+
+const embedOptions = z.strictObject({
+  output: given.text,
+  model: given.text.optional(),
+  face: z.enum(FACE_CHOICES).optional(),
+  strict: given.flag.optional(),
+  shard: z
+    .strictObject({ index: z.number().int().nonnegative(), count: given.count })
+    .refine(({ index, count }) => index < count, "a number below the count")
+    .optional(),
+  log: given.log.optional(),
+  signal: given.signal.optional(),
+  onProgress: given.call.optional(),
+} satisfies { readonly [K in keyof EmbedFolderOptions]-?: z.ZodType });
 
 export interface EmbedResult {
   /** Rows of the file. */
@@ -80,12 +81,12 @@ interface PhotoEmbedder extends AsyncDisposable {
   ): Promise<MeantFace & { readonly embedding: Float32Array }>;
 }
 
-async function packEmbedder(name: string, log: Log): Promise<PhotoEmbedder> {
-  const { files, about } = await openPack(name, { log });
-  const threads = await PhotoThreads.open(files, photoThreads(), 0);
+async function packEmbedder({ pack, precision }: PackModel, log: Log): Promise<PhotoEmbedder> {
+  const { files } = await openPack(pack, { log });
+  const threads = await PhotoThreads.open({ ...files, precision }, photoThreads(), 0);
   return {
-    name,
-    digest: about.files.embedding.sha256,
+    name: packModelName({ pack, precision }),
+    digest: packDigest({ pack, precision }),
     size: EMBEDDING_SIZE,
     embed: (photograph, wish, signal) => threads.embedding(photograph, wish, signal),
     [Symbol.asyncDispose]: () => threads.close(),
@@ -200,8 +201,8 @@ export async function embeddedFaces(
   const { model = DEFAULT_PACK, face = "largest", strict = false, shard, log = silentLog } = options;
   const all = await photosIn(folder);
   const paths = shard === undefined ? all : all.filter((path) => isInShard(path, shard));
-  const isPack = PACKS.some(({ name }) => name === model);
-  await using embedder = await (isPack ? packEmbedder(model, log) : modelEmbedder(model, log));
+  const named = packModelNamed(model);
+  await using embedder = await (named === undefined ? modelEmbedder(model, log) : packEmbedder(named, log));
   const { name, digest, size } = embedder;
   const journal = await Journal.open<Record>(journalPath, {
     journal: "faceid-embed-1",
@@ -228,6 +229,8 @@ export async function embeddedFaces(
  *   run with other settings; `DATASET_…`; `PACK_…` and `MODEL_…`; `DISK_FULL`; `INTERRUPTED` on the signal.
  */
 export async function embedFolder(folder: string, options: EmbedFolderOptions): Promise<EmbedResult> {
+  checkPath("embedFolder, the folder", folder);
+  checkOptions("embedFolder", embedOptions, options);
   const { output } = options;
   const format: EmbeddingFormat = formatOf(output);
   await refuseTaken(output);

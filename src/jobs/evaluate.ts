@@ -29,7 +29,7 @@ import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate
 import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
 import { calibrate, calibratePopulation } from "../evaluate/thresholds.ts";
 import type { Framing } from "../faces/alignment.ts";
-import { PACKS } from "../faces/packs/catalogue.ts";
+import { packModelNamed } from "../faces/packs/catalogue.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
 import { allPairs } from "../train/adapt.ts";
 import { settingsOf, trainConfigSchema } from "../train/config.ts";
@@ -96,13 +96,13 @@ export interface MeasureOptions extends Watching {
 }
 
 /** Loads images for a measurement: faces are found on all cores. */
-function openLoader({ config, log = silentLog }: MeasureOptions): Loader {
+export function openLoader({ config, log = silentLog }: MeasureOptions): Loader {
   const workers = config.faces === "none" ? 1 : usableCores();
   return new Loader({ settings: settingsOf(config), log, workers });
 }
 
 /** What became of the photographs; nothing where whole images were taken. */
-function faceCounts({ config }: MeasureOptions, loader: Loader): Partial<FaceCounts> {
+export function faceCounts({ config }: MeasureOptions, loader: Loader): Partial<FaceCounts> {
   if (config.faces === "none") return {};
   const { facesNotFound: withoutFace, unreadable } = leftOutOf(loader);
   return { facesNotFound: withoutFace.length, withoutFace, unreadable };
@@ -130,7 +130,12 @@ function scoredOf(
 }
 
 /** The people of a measurement. */
-async function measuredPeople({ config, framing, record, log = silentLog }: MeasureOptions): Promise<People> {
+export async function measuredPeople({
+  config,
+  framing,
+  record,
+  log = silentLog,
+}: MeasureOptions): Promise<People> {
   if (record === undefined) return await openPeople(config, log, { framing, leastTrained: 0 });
   const dataset = await openImages(config, log, framing);
   return { dataset, split: { train: [], validation: [], test: dataset.identities }, excluded: 0 };
@@ -288,7 +293,10 @@ export function warnLeftOut(
 }
 
 /** Says of a folder that nobody typed where its path comes from. */
-async function withOrigin<T>(given: Partial<DataConfig> | undefined, work: () => Promise<T>): Promise<T> {
+export async function withOrigin<T>(
+  given: Partial<DataConfig> | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -316,7 +324,7 @@ export async function openMeasured(
   model: string,
   { kind, log }: Pick<EvaluateOptions, "kind" | "log">,
 ): Promise<OpenedModel> {
-  const isPack = kind === "pack" || (kind === undefined && PACKS.some(({ name }) => name === model));
+  const isPack = kind === "pack" || (kind === undefined && packModelNamed(model) !== undefined);
   return await (isPack ? openPackModel(model, { log }) : openModel(model, kind, log));
 }
 

@@ -15,12 +15,8 @@ import { encodeJpeg } from "../image/decode.ts";
 import { embeddingSizeOf, type ImageSize, type ModelConfig } from "../model/model-config.ts";
 import { comparer, embedder, siamese } from "../model/siamese.ts";
 import { lower } from "../onnx/lower/lower.ts";
-import {
-  WARMUP_FILE,
-  type WarmupInput,
-  type WarmupRequest,
-  warmupFile,
-} from "../savedmodel/format/warmup-file.ts";
+import type { WarmupInput, WarmupRequest } from "../savedmodel/format/warmup-file.ts";
+import { WARMUP_FILE, warmupFile } from "../savedmodel/format/warmup-file.ts";
 import { type SignatureGraph, writeSavedModel } from "../savedmodel/write/write.ts";
 import { readCheckpoint } from "../train/checkpoint.ts";
 import { modelConfigOf, settingsOf } from "../train/config.ts";

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { relative } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { eachLimited } from "../base/limiter.ts";
+import type { Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import { listPhotographs } from "../data/folder.ts";
 import { csvLine } from "./csv.ts";
@@ -65,6 +66,13 @@ export function leftOutCsv(list: readonly LeftOutFile[]): string {
 /** How far a job over photographs is. */
 export type OnPhotoProgress = (done: number, total: number) => void;
 
+/** What every job over photographs takes beside its own options. */
+export interface PhotosJobOptions {
+  readonly log?: Log | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnPhotoProgress | undefined;
+}
+
 /** Threads of a job over photographs: each may hold one of the largest size. */
 export const photoThreads = (): number => Math.min(4, usableCores());
 
@@ -75,7 +83,7 @@ export const photoThreads = (): number => Math.min(4, usableCores());
  */
 export async function eachPhoto(
   paths: readonly string[],
-  { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: OnPhotoProgress | undefined },
+  { signal, onProgress }: PhotosJobOptions,
   work: (path: string, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const stop = signal ?? new AbortController().signal;

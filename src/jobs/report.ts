@@ -10,13 +10,8 @@ import { VERSION } from "../base/platform.ts";
 import { isFaceError } from "../data/face-crop.ts";
 import { type ImageRef, imageName, readPixels } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
-import {
-  type Learning,
-  type PicturedMistake,
-  type ReportContent,
-  type ReportedEpoch,
-  reportHtml,
-} from "../evaluate/report.ts";
+import type { Learning, PicturedMistake, ReportContent, ReportedEpoch } from "../evaluate/report.ts";
+import { reportHtml } from "../evaluate/report.ts";
 import { type Mistake, worstMistakes } from "../evaluate/scores.ts";
 import { decodeImage, encodeJpeg } from "../image/decode.ts";
 import { describe } from "../model/description.ts";
@@ -32,6 +27,7 @@ import {
   measureOptions,
   openMeasured,
 } from "./evaluate.ts";
+import { measureIdentified } from "./identification.ts";
 
 export interface ReportOptions extends EvaluateOptions {
   /** A run's folder, a `.safetensors` file, a version's folder, the folder of the versions, or the name of a pack. */
@@ -44,6 +40,8 @@ export interface ReportOptions extends EvaluateOptions {
   readonly measured?: Measurement;
   /** Shows the photographs of the most confident mistakes, so that the page contains faces. Default true. */
   readonly photos?: boolean;
+  /** Measures searches among many people too. Default false. */
+  readonly identification?: boolean;
 }
 
 /** Name of the page in a run's folder. */
@@ -148,6 +146,9 @@ async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<R
     epochs: logged.length === 0 ? opened.history : logged,
     ...learningOf(opened.settings),
     evaluation: measured,
+    ...(options.identification === true
+      ? { identification: await measureIdentified(model, opened, { ...options, log: undefined }) }
+      : {}),
     ...(photos ? { mistakes: await pictures(measured, how.config) } : {}),
   };
 }
@@ -159,6 +160,7 @@ const reportOptions = z.strictObject({
   title: z.string().optional(),
   measured: given.other,
   photos: given.flag.optional(),
+  identification: given.flag.optional(),
 } satisfies Record<keyof ReportOptions, z.ZodType>);
 
 /**

@@ -6,8 +6,9 @@ import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
-import { PRECISIONS, type Precision } from "../faces/embedder.ts";
 import { openPack } from "../faces/models.ts";
+import { packModelNamed } from "../faces/packs/catalogue.ts";
+import { PRECISIONS, type Precision } from "../faces/precision.ts";
 import {
   BatchingParametersSchema,
   type ModelServerConfig,
@@ -201,11 +202,15 @@ async function packOf(
   log: Log,
   signal: AbortSignal | undefined,
 ): Promise<PackOptions> {
-  const { files } = await openPack(name, { log, signal });
-  if (modelName === undefined) return { files: { ...files, precision } };
+  const named = packModelNamed(name) ?? { pack: name, precision: "float32" };
+  // A name with a precision says it all; a plain one leaves it to the flag.
+  const model = named.precision === "float32" ? { pack: named.pack, precision } : named;
+  const { files } = await openPack(model.pack, { log, signal });
+  const opened = { ...files, precision: model.precision };
+  if (modelName === undefined) return { files: opened };
   return {
-    files: { ...files, precision },
-    model: { name: modelName, calibration: packCalibration(name, precision) },
+    files: opened,
+    model: { name: modelName, calibration: packCalibration(model.pack, model.precision) },
   };
 }
 

@@ -35,7 +35,10 @@ async function verifyPair(
   { show, far, ...options }: VerifyPhotosOptions,
 ): Promise<PhotoVerification> {
   const wish = wishOf(options);
-  const pair = [await model.embed(first, wish), await model.embed(second, wish)] as const;
+  // As in `PhotoModel.verify`: the second is decoded meanwhile.
+  const later = model.embed(second, wish);
+  later.catch(() => undefined);
+  const pair = [await model.embed(first, wish), await later] as const;
   const verification = await model.compare(...pair, far);
   if (show !== undefined) {
     await writeFileAtomic(show, await drawComparison(pair, { names: [first, second], verification }));

@@ -79,9 +79,7 @@ export class NetworkBuilder {
   /** The value of a weight after the updates so far; each use of a layer updates its running statistics. */
   currentValue(plainName: string): Node {
     const name = this.#scope + plainName;
-    const value = this.#updates.get(name) ?? this.#weights.get(name)?.node;
-    if (value === undefined) throw new FaceError("INTERNAL", `internal: no weight is called ${name}`);
-    return value;
+    return this.#updates.get(name) ?? this.nodeOf(name);
   }
 
   /** Sets the value of a weight after the step. */

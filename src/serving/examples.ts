@@ -8,7 +8,7 @@ import type { Signature } from "../savedmodel/signature.ts";
 import { type RunOptions, runUntil, type Servable } from "./engine/servable.ts";
 import { exampleRequest } from "./observe/request-log.ts";
 import type { Answered, ModelChoice, Models } from "./repository/catalog.ts";
-import { invalidArgument, type StatusError } from "./status.ts";
+import { invalidArgument, photosInstead, type StatusError } from "./status.ts";
 
 const INPUTS = "inputs";
 
@@ -56,7 +56,9 @@ export async function runExamples<A>(
   const { name, version, signatures } = servable;
   const signature = signatures.get(signatureName);
   if (signature === undefined)
-    throw invalidArgument(`No signature was found with the name: ${signatureName}`);
+    throw invalidArgument(
+      `No signature was found with the name: ${signatureName}${photosInstead(signatures)}`,
+    );
   const outputNames = verb.outputsOf(signature);
   const records = typeof examples === "function" ? examples() : examples;
   const inputs = exampleTensor(signature, records);

@@ -8,7 +8,7 @@ import { type RunOptions, runUntil } from "./engine/servable.ts";
 import { predictResponse } from "./grpc/response-messages.ts";
 import { predictRequest } from "./observe/request-log.ts";
 import type { Answered, ModelChoice, Models } from "./repository/catalog.ts";
-import { invalidArgument, StatusError } from "./status.ts";
+import { invalidArgument, photosInstead, StatusError } from "./status.ts";
 
 /** What to predict. */
 export interface PredictCall {
@@ -40,10 +40,11 @@ export async function predict(
   const signatureName = call.signatureName || DEFAULT_SIGNATURE;
   const signature = servable.signatures.get(signatureName);
   if (signature === undefined) {
-    // A model pack has none, and reads whole photographs.
-    const way =
-      servable.signatures.size === 0 ? " The model takes photographs at :verify, :detect and :embed." : "";
-    throw new StatusError("FAILED_PRECONDITION", `Serving signature key "${signatureName}" not found.${way}`);
+    const instead = photosInstead(servable.signatures);
+    throw new StatusError(
+      "FAILED_PRECONDITION",
+      `Serving signature key "${signatureName}" not found${instead || "."}`,
+    );
   }
   const given = typeof call.inputs === "function" ? await call.inputs() : call.inputs;
   const inputs = completeInputs(signature, given);

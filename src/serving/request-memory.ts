@@ -1,8 +1,7 @@
 /** @file Memory for the large tensors of requests: shared with worker threads and reused from request to request. */
 
-import { FaceError } from "../base/errors.ts";
 import type { DTypeData, NumericDType, Shape, Tensor, TensorMap } from "../base/tensor.ts";
-import { arrayOf, bytesPerElement, shapeText, sizeOf } from "../base/tensor.ts";
+import { arrayOf, bytesPerElement, filledSize } from "../base/tensor.ts";
 import { type MemoryBudget, UNBOUNDED } from "./memory-budget.ts";
 
 /** Allocates arrays for elements, of any initial values. */
@@ -134,15 +133,7 @@ export class RequestMemory implements TensorMemory, Disposable {
    * @throws FaceError `SHAPE_MISMATCH` when they do not fill the shape.
    */
   fromBytes<D extends NumericDType>(dtype: D, shape: Shape, bytes: Uint8Array): Tensor<D> {
-    const size = sizeOf(shape);
-    const wanted = size * bytesPerElement(dtype);
-    if (bytes.byteLength !== wanted) {
-      throw new FaceError(
-        "SHAPE_MISMATCH",
-        `a ${dtype} tensor of shape ${shapeText(shape)} takes ${wanted} bytes, got ${bytes.byteLength}`,
-      );
-    }
-    const data = this.array(dtype, size);
+    const data = this.array(dtype, filledSize(dtype, shape, bytes));
     copyBytes(bytes, data as Uint8Array);
     return { dtype, shape, data };
   }

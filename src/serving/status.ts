@@ -85,3 +85,7 @@ export function toStatusError(error: unknown): StatusError {
   }
   return new StatusError("INTERNAL", "Internal error; the server's log says why.", { cause: error });
 }
+
+/** The end of a message that a signature is not there: a model without any, which is a pack, reads whole photographs. */
+export const photosInstead = (signatures: ReadonlyMap<string, unknown>): string =>
+  signatures.size === 0 ? "; this model takes photographs, at :verify, :detect and :embed" : "";

@@ -129,7 +129,7 @@ describe("openPeople", () => {
     expect(excluded).toBe(1);
     const kept = [...split.train, ...split.validation, ...split.test].map(({ name }) => name);
     expect(kept.sort()).toEqual(names.slice(1));
-    expect(warnings).toEqual([expect.stringContaining("1 people of")]);
+    expect(warnings).toEqual([expect.stringContaining("1 person of")]);
     expect(warnings[0]).toContain("Eve");
   });
 });

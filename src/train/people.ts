@@ -5,7 +5,7 @@ import { basename, join, resolve } from "node:path";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { decodeText, readRegular } from "../base/files.ts";
 import type { Log } from "../base/log.ts";
-import { counted } from "../base/words.ts";
+import { counted } from "../base/log.ts";
 import { parseCsv } from "../data/csv.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { findDatasetFaces, type UnusedPhotos, withFaces, withoutUnused } from "../data/dataset-faces.ts";

@@ -1,5 +1,5 @@
 /** @file What a run is about to do: the people found and left out, the split, the network, and what speaks against it. */
-import { counted } from "../base/words.ts";
+import { counted } from "../base/log.ts";
 import { type Duplicates, findDuplicates } from "../data/duplicates.ts";
 import { countImages, type Identity } from "../data/identity.ts";
 import { isLoss, type LeftOut, leftOutText } from "../data/left-out.ts";

@@ -7,10 +7,11 @@ import { FaceError } from "../base/errors.ts";
 import { sha256OfFile } from "../base/files.ts";
 import type { Log } from "../base/log.ts";
 import { type Framing, framingFrom, framingText, LFW_FRAMING } from "../faces/alignment.ts";
-import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE, type Precision } from "../faces/embedder.ts";
+import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE } from "../faces/embedder.ts";
 import type { Face } from "../faces/face.ts";
-import { packNamed } from "../faces/packs/catalogue.ts";
+import { packDigest, packModelName } from "../faces/packs/catalogue.ts";
 import { cropFace, type FacePipeline } from "../faces/pipeline.ts";
+import type { Precision } from "../faces/precision.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
 import { decodeInto } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
@@ -49,9 +50,7 @@ async function readSquare(photo: Photo, side: number): Promise<Pixels> {
 
 /** How a pack's embeddings are called and told from others. */
 export function packIdentity(pack: string, precision: Precision): Pick<FaceComparer, "name" | "digest"> {
-  const { sha256 } = packNamed(pack).files.embedding;
-  if (precision === "float32") return { name: pack, digest: sha256 };
-  return { name: `${pack}-${precision}`, digest: `${sha256}-${precision}` };
+  return { name: packModelName({ pack, precision }), digest: packDigest({ pack, precision }) };
 }
 
 /** The embedding of a pack, whose measure is the cosine. The pipeline stays open. */

@@ -6,11 +6,11 @@ import { z } from "zod";
 import { readCalibrationFile } from "../artifact/calibration-file.ts";
 import { checkOptions, given } from "../base/check-options.ts";
 import { didYouMean, FaceError } from "../base/errors.ts";
-import { PRECISIONS, type Precision } from "../faces/embedder.ts";
 import { openOptions, openPack } from "../faces/models.ts";
-import { PACKS } from "../faces/packs/catalogue.ts";
+import { PACKS, packModelNamed } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
 import { FacePipeline } from "../faces/pipeline.ts";
+import { PRECISIONS, type Precision } from "../faces/precision.ts";
 import { modelComparer, packComparer, packIdentity } from "./face-comparer.ts";
 import { packCalibration } from "./pack-calibrations.ts";
 import { PhotoModel } from "./photo-model.ts";
@@ -111,12 +111,10 @@ export async function loadFaceModel(model?: string, options: LoadFaceModelOption
   checkOptions("loadFaceModel, the model", given.text.optional(), model);
   checkOptions("loadFaceModel", loadOptions, options);
   if (model === undefined) return await loadDefault(options);
-  const isPack = (wanted: string) => PACKS.some(({ name }) => name === wanted);
-  if (isPack(model)) return await loadPack(model, options);
-  // The name that a model in 8 bits calls itself by.
-  const [, inFloats] = /^(.+)-int8$/.exec(model) ?? [];
-  if (inFloats !== undefined && isPack(inFloats))
-    return await loadPack(inFloats, { ...options, precision: "int8" });
+  // A model in 8 bits has a name of its own.
+  const named = packModelNamed(model);
+  if (named?.precision === "float32") return await loadPack(named.pack, options);
+  if (named !== undefined) return await loadPack(named.pack, { ...options, precision: named.precision });
   const isShipped = model === SHIPPED_NAME && !existsSync(model);
   if (!isShipped && !existsSync(model)) throw noModel(model);
   return await loadExported(model, isShipped ? SHIPPED : model, options);

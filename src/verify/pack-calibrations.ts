@@ -1,6 +1,6 @@
 /** @file What was measured of each model pack, in each precision. */
 import type { CalibrationRecord } from "../artifact/calibration.ts";
-import type { Precision } from "../faces/embedder.ts";
+import type { Precision } from "../faces/precision.ts";
 import { OPENCV_SFACE_CALIBRATION } from "./opencv-sface-calibration.ts";
 import { OPENCV_SFACE_INT8_CALIBRATION } from "./opencv-sface-int8-calibration.ts";
 

@@ -4,7 +4,9 @@ import { usableCores } from "../base/platform.ts";
 import { framingName } from "../faces/alignment.ts";
 import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE, FaceEmbedder } from "../faces/embedder.ts";
 import { openPack } from "../faces/models.ts";
+import { packModelNamed } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
+import type { Precision } from "../faces/precision.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { SessionPool } from "../onnx/runtime/session-pool.ts";
 import { trainConfigSchema } from "../train/config.ts";
@@ -14,11 +16,10 @@ import { packCalibration } from "./pack-calibrations.ts";
 /** Values of an image. */
 const IMAGE = EMBEDDING_SIDE * EMBEDDING_SIDE * 3;
 
-/** `compare` answers cosines. Each crop goes through the network beside its mirror image only, as in `FacePipeline`. */
-async function packVerifier(file: string, sessions: number): Promise<Verifier> {
-  const embedder = await FaceEmbedder.open(await readFile(file), (model) =>
-    SessionPool.open(model, sessions),
-  );
+/** `compare` answers cosines. Each crop goes through the network as in `FacePipeline`: alone, or beside its mirror image. */
+async function packVerifier(file: string, precision: Precision, sessions: number): Promise<Verifier> {
+  const open = (model: Uint8Array) => SessionPool.open(model, sessions);
+  const embedder = await FaceEmbedder.open(await readFile(file), open, { precision });
   const rowsOf = (values: Float32Array, size: number, count: number) =>
     Array.from({ length: count }, (_, row) => values.subarray(row * size, (row + 1) * size));
   return {
@@ -46,17 +47,19 @@ async function packVerifier(file: string, sessions: number): Promise<Verifier> {
 
 /**
  * Opens a model pack, fetched first where it is missing, as a model to measure: on faces that are found and aligned.
+ * @param name of the pack, or of its model in another precision, such as `opencv-sface-int8`.
  * @throws FaceError `PACK_UNKNOWN`, `PACK_MISSING`, `PACK_INVALID`.
  */
 export async function openPackModel(
   name: string,
   { sessions = usableCores(), ...options }: OpenPackOptions & { readonly sessions?: number } = {},
 ): Promise<OpenedModel> {
-  const { files } = await openPack(name, options);
-  const calibration = packCalibration(name, "float32");
+  const { pack, precision } = packModelNamed(name) ?? { pack: name, precision: "float32" };
+  const { files } = await openPack(pack, options);
+  const calibration = packCalibration(pack, precision);
   return {
     path: name,
-    verifier: await packVerifier(files.embedding, sessions),
+    verifier: await packVerifier(files.embedding, precision, sessions),
     config: trainConfigSchema.parse({ faces: "align", imageShape: [EMBEDDING_SIDE, EMBEDDING_SIDE] }),
     history: [],
     ...(calibration === undefined ? {} : { calibration }),

@@ -237,9 +237,11 @@ export class PhotoModel implements AsyncDisposable {
     checkOptions("verify", verifyOptions, options);
     // A rate that cannot be answered is refused before any work.
     this.decide(0, options.far);
+    // The second is decoded in a thread of its own while the first is searched; an error of the first goes before its errors.
+    const later = this.#embed(b, nameOf(b, "the second photograph"), options);
+    later.catch(() => undefined);
     const first = await this.#embed(a, nameOf(a, "the first photograph"), options);
-    const second = await this.#embed(b, nameOf(b, "the second photograph"), options);
-    return await this.compare(first, second, options.far);
+    return await this.compare(first, await later, options.far);
   }
 
   /** `verify` for photographs that are embedded already. */

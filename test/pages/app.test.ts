@@ -11,7 +11,7 @@ import type { AxeResults } from "axe-core";
 import type { BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeJpeg, encodePng } from "../../src/image/decode.ts";
-import { app, GalleryClient, models, type RunningApp, type RunningServer, serve } from "../../src/index.ts";
+import { app, GalleryClient, models, type RunningApp, serve } from "../../src/index.ts";
 import { newKey, writeKeys } from "../../src/serving/access/keys.ts";
 import { drawPhoto } from "../../src/synthetic/draw.ts";
 import { WORDS, type Word } from "../../web/src/dictionaries.ts";
@@ -75,9 +75,7 @@ const VIEWPORTS: Record<string, BrowserContextOptions> = {
 const SCHEMES = ["light", "dark"] as const;
 
 let running: RunningApp;
-let locked: RunningServer;
 let client: GalleryClient;
-let token: string;
 
 /** What is asked of the page itself; written as text, since it runs in the browser. */
 const SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
@@ -168,23 +166,10 @@ describe.skipIf(browser === undefined)(`the page${note}`, () => {
         source: "drawn.png",
       });
     }
-    const keys = join(work, "keys.json");
-    const made = newKey({ name: "page", scopes: ["predict", "read", "identify"] }, new Date());
-    token = made.token;
-    writeFileSync(keys, writeKeys([made.key]));
-    locked = await serve({
-      pack: PACK,
-      page: true,
-      apiKeysFile: keys,
-      bindAddress: "127.0.0.1",
-      restPort: 0,
-      grpcPort: false,
-    });
   });
   afterAll(async () => {
     await browser?.close();
     await running?.close();
-    await locked?.close();
     rmSync(work, { recursive: true, force: true });
   });
 
@@ -361,11 +346,11 @@ describe.skipIf(browser === undefined)(`the page${note}`, () => {
   });
 
   it("is pictured in the README, with drawn people", async () => {
-    await using shown = await opened("compare", { viewport: { width: 1100, height: 1000 } });
+    await using shown = await opened("compare", { viewport: { width: 980, height: 1180 } });
     const { page } = shown;
     await compareTwo(page, await photo(4, 0), await photo(4, 1));
     const path = join(PICTURES, "readme.png");
-    await page.screenshot({ path, clip: { x: 0, y: 0, width: 1100, height: 960 }, fullPage: true });
+    await page.screenshot({ path });
     expect(statSync(path).size).toBeGreaterThan(10_000);
   });
 
@@ -388,6 +373,17 @@ describe.skipIf(browser === undefined)(`the page${note}`, () => {
   });
 
   it("asks for a key where the server wants one", async () => {
+    const keys = join(work, "keys.json");
+    const { key, token } = newKey({ name: "page", scopes: ["predict", "read", "identify"] }, new Date());
+    writeFileSync(keys, writeKeys([key]));
+    await using locked = await serve({
+      pack: PACK,
+      page: true,
+      apiKeysFile: keys,
+      bindAddress: "127.0.0.1",
+      restPort: 0,
+      grpcPort: false,
+    });
     const base = `http://127.0.0.1:${locked.restPort}/`;
     await using shown = await opened("model", {}, base);
     const { page } = shown;

@@ -70,7 +70,7 @@ export function clusterCommand(command: Command): Command {
     .option("--model <pack>", "a model pack (default opencv-sface)");
   addNumber(command, {
     flag: "far",
-    help: "calibrated false accept rate whose threshold decides (default 0.001)",
+    help: "calibrated false accept rate whose threshold decides (default 0.0001)",
     least: 0,
     most: 1,
     fraction: true,

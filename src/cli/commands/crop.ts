@@ -2,14 +2,12 @@
 
 import { join } from "node:path";
 import { type Command, Option } from "commander";
-import { counted } from "../../base/words.ts";
+import { counted } from "../../base/log.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
 import { WRITTEN_FORMATS, type WrittenFormat } from "../../image/decode.ts";
 import { CROP_FRAMINGS, type CropFraming, cropFaces, LEFT_OUT_FILE } from "../../jobs/crop.ts";
 import { addNumber, faceOption } from "../options.ts";
-import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
-import { photoProgress, StatusLine } from "../progress.ts";
-import { leftOutText } from "./left-out.ts";
+import { leftOutText, withProgress } from "./left-out.ts";
 
 interface Flags {
   readonly output: string;
@@ -21,24 +19,10 @@ interface Flags {
 }
 
 async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
-  const log = consoleLog({ quiet: json === true });
-  using line = new StatusLine();
-  let started = false;
-  using interrupt = onInterrupt(() => log.warn("stopping; run the command again to continue"), {
-    patience: () => (started ? STOPPING_MS : 0),
-    kept: () => "the crops so far are kept; run the command again to continue",
-  });
-  const show = photoProgress(line, "cut out");
-  const result = await cropFaces(folder, {
-    ...flags,
-    log,
-    signal: interrupt.signal,
-    onProgress: (done, total) => {
-      started = true;
-      show(done, total);
-    },
-  });
-  line[Symbol.dispose]();
+  const words = { what: "cut out", kept: "crops" };
+  const result = await withProgress(json === true, words, (shared) =>
+    cropFaces(folder, { ...flags, ...shared }),
+  );
   if (json === true) {
     console.log(JSON.stringify({ output: flags.output, ...result }));
     return;

@@ -60,7 +60,7 @@ describe("faceid dataset info", () => {
     const text = await run("info", "--dataset-path", folder);
     expect(text).toContain("identities           2\n");
     expect(text).toContain(
-      `left out             1\n  1 videos, which are not read; save frames as JPEG (${folder}`,
+      `left out             1\n  1 video, which is not read; save frames as JPEG (${folder}`,
     );
     expect(text).toContain(
       `equal, two people    1\n  ${join(folder, "bob/same.png")} = ${join(folder, "ann/1.png")}`,

@@ -1,13 +1,11 @@
 /** @file `faceid embed`: the embeddings of a folder's photographs as Parquet, NumPy or JSON lines. */
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
-import { counted } from "../../base/words.ts";
+import { counted } from "../../base/log.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
 import { embedFolder, type Shard } from "../../jobs/embed.ts";
 import { faceOption } from "../options.ts";
-import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
-import { photoProgress, StatusLine } from "../progress.ts";
-import { leftOutText } from "./left-out.ts";
+import { leftOutText, withProgress } from "./left-out.ts";
 
 /** Kubernetes gives each pod of an indexed Job its number here. */
 const INDEX_VARIABLE = "JOB_COMPLETION_INDEX";
@@ -40,31 +38,17 @@ function parseShard(text: string): Shard {
 }
 
 async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
-  const log = consoleLog({ quiet: json === true });
-  using line = new StatusLine();
-  let started = false;
-  using interrupt = onInterrupt(() => log.warn("stopping; run the command again to continue"), {
-    patience: () => (started ? STOPPING_MS : 0),
-    kept: () => "the embeddings so far are kept; run the command again to continue",
-  });
-  const show = photoProgress(line, "embedded");
-  const result = await embedFolder(folder, {
-    ...flags,
-    log,
-    signal: interrupt.signal,
-    onProgress: (done, total) => {
-      started = true;
-      show(done, total);
-    },
-  });
-  line[Symbol.dispose]();
+  const words = { what: "embedded", kept: "embeddings" };
+  const result = await withProgress(json === true, words, (shared) =>
+    embedFolder(folder, { ...flags, ...shared }),
+  );
   if (json === true) {
     console.log(JSON.stringify(result));
     return;
   }
   const { rows, kept, leftOut, files } = result;
   console.log(
-    `${counted(rows, "embedding")}${kept === 0 ? "" : `, ${kept} of them done already`}: ${files.join(", ")}`,
+    `${counted(rows, "embedding")}${kept === 0 ? "" : `, ${counted(kept, "photograph")} done already`}: ${files.join(", ")}`,
   );
   if (leftOut.length > 0) console.log(leftOutText(leftOut, files.at(-1)!));
 }

@@ -2,10 +2,12 @@
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import { groupText } from "../../evaluate/groups.ts";
+import { openSetText } from "../../evaluate/open-set-text.ts";
 import { foldText, reportText } from "../../evaluate/report-text.ts";
 import { foldVerdict, verdict } from "../../evaluate/verdict.ts";
 import { evaluate, evaluateFolds } from "../../jobs/evaluate.ts";
-import { addOptions, addPairs, givenOptions } from "../options.ts";
+import { evaluateIdentification } from "../../jobs/identification.ts";
+import { addNumber, addOptions, addPairs, givenOptions } from "../options.ts";
 import { consoleLog } from "../process.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
@@ -19,6 +21,8 @@ interface Flags {
   readonly testPairs?: number;
   readonly groups?: string;
   readonly byQuality?: true;
+  readonly identification?: true;
+  readonly splits?: number;
   readonly json?: true;
 }
 
@@ -36,8 +40,21 @@ function modelOf({ checkpoint, savedModel, pack }: Flags) {
   });
 }
 
+/** Flags of the other way to measure would be ignored. */
+function checkAlone(flags: Readonly<Record<string, unknown>>): void {
+  const [name] = Object.entries(flags).find(([, value]) => value !== undefined) ?? [];
+  if (name === undefined) return;
+  const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const isPairs = name !== "splits";
+  throw new FaceError(
+    "CONFIG_INVALID",
+    isPairs ? `--identification searches people and takes no ${flag}` : `${flag} is for --identification`,
+    { hint: isPairs ? "leave out one of them" : "add --identification, or leave it out" },
+  );
+}
+
 async function run(flags: Flags & Record<string, unknown>): Promise<void> {
-  const { pairs, folds, testPairs, groups, byQuality, json, ...others } = flags;
+  const { pairs, folds, testPairs, groups, byQuality, identification, splits, json, ...others } = flags;
   const { checkpoint: _checkpoint, savedModel: _savedModel, pack: _pack, ...rest } = others;
   const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
   const { model, kind } = modelOf(flags);
@@ -47,6 +64,13 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
     log: consoleLog({ quiet: json === true }),
     onProgress: measureProgress(progress),
   };
+  if (identification === true) {
+    checkAlone({ pairs, folds, testPairs, groups, byQuality });
+    const report = await evaluateIdentification(model, { ...options, splits });
+    console.log(json === true ? JSON.stringify(report) : openSetText(report));
+    return;
+  }
+  checkAlone({ splits });
   if (pairs !== undefined) {
     if (groups !== undefined || byQuality === true) {
       throw new FaceError("CONFIG_INVALID", "--pairs runs the k-fold protocol, which has no groups", {
@@ -78,7 +102,14 @@ export function evaluateCommand(command: Command): Command {
       "error rates by the columns of a CSV file, whose column person or path says whom a row is about",
     )
     .option("--by-quality", "error rates by yaw, size and sharpness of the faces of whole photographs")
+    .option("--identification", "measure searches among many people instead of pairs: DIR and FPIR")
     .option("--json", "print one JSON object and nothing else on standard output");
+  addNumber(command, {
+    flag: "splits",
+    help: "with --identification: how many times people are divided anew (default 5)",
+    least: 1,
+    most: 100,
+  });
   addPairs(command, {
     pairs: "run its k-fold protocol instead of held-out people",
     testPairs: "pairs of held-out people to draw (default 4000)",

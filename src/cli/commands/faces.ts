@@ -2,13 +2,16 @@
 
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
-import { counted, shown } from "../../base/words.ts";
+import { counted, shown } from "../../base/log.ts";
+import type { Precision } from "../../faces/precision.ts";
 import { csvLine } from "../../jobs/csv.ts";
 import { type ListedPhoto, listFaces } from "../../jobs/faces.ts";
 import type { PhotoFace } from "../../verify/photo-model.ts";
+import { precisionOption } from "../options.ts";
 import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 
 interface Flags {
+  readonly precision: Precision;
   readonly show?: string;
   readonly json?: true;
   readonly csv?: true;
@@ -83,7 +86,7 @@ function photoObject(photo: ListedPhoto): object {
   return { image: photo.image, error: { code, message } };
 }
 
-async function run(photos: readonly string[], { show, json, csv }: Flags): Promise<void> {
+async function run(photos: readonly string[], { precision, show, json, csv }: Flags): Promise<void> {
   if (json === true && csv === true) {
     throw new FaceError("CONFIG_INVALID", "--json and --csv are two formats of one list", {
       hint: "choose one",
@@ -97,7 +100,7 @@ async function run(photos: readonly string[], { show, json, csv }: Flags): Promi
     if (csv === true) for (const line of csvLines(photo)) console.log(line);
     else if (json !== true) console.log(photoText(photo));
   };
-  const listed = await listFaces(photos, { show, log, onPhoto, signal: interrupt.signal });
+  const listed = await listFaces(photos, { precision, show, log, onPhoto, signal: interrupt.signal });
   if (json === true) console.log(JSON.stringify({ photographs: listed.map(photoObject) }));
   for (const photo of listed) {
     if (!("error" in photo)) continue;
@@ -111,6 +114,7 @@ async function run(photos: readonly string[], { show, json, csv }: Flags): Promi
 export function facesCommand(command: Command): Command {
   return command
     .argument("<photos...>", "photographs, or folders of them")
+    .addOption(precisionOption())
     .option("--show <path>", "draw the faces: a .png for one photograph, a folder for several")
     .option("--json", "print one JSON object")
     .option("--csv", "print one line for each face, with a line of names")

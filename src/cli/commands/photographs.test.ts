@@ -1,5 +1,5 @@
 /** @file Whole photographs through the command and the library; skipped where the pack's files or LFW are absent. */
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../../test/support/photos.ts";
@@ -303,6 +303,21 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     const unpacked = await faceid(["serve", "--model_base_path", work, "--pack_precision", "int8"]);
     expect(unpacked.stderr).toContain("--pack NAME");
     expect(unpacked.status).toBe(2);
+  });
+
+  it("takes a pack in 8-bit integers wherever it takes a pack", async () => {
+    const listed = await faceid(["faces", ONE, "--json", "--precision", "int8"]);
+    expect(JSON.parse(listed.stdout).photographs[0].faces).toHaveLength(1);
+    const folder = join(work, "eight bits");
+    mkdirSync(folder, { recursive: true });
+    copyFileSync(ONE, join(folder, "one.jpg"));
+    const output = join(work, "eight-bits.jsonl");
+    const embedded = await faceid(["embed", folder, "--output", output, "--model", "opencv-sface-int8"]);
+    expect(embedded.stdout).toContain("1 embeddings");
+    expect(readFileSync(output, "utf8")).toContain("opencv-sface-int8");
+    const model = await loadFaceModel("opencv-sface-int8", {});
+    expect(readFileSync(output, "utf8")).toContain(model.digest);
+    await model.close();
   });
 
   it("finds a person in a folder, and keeps what could not be compared apart", async () => {

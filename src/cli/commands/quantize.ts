@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
-import { counted } from "../../base/words.ts";
+import { counted } from "../../base/log.ts";
 import {
   type AccuracyOptions,
   type AccuracyReport,

@@ -11,13 +11,15 @@ interface Flags {
   readonly title?: string;
   readonly testPairs?: number;
   readonly photos: boolean;
+  readonly identification?: true;
 }
 
 async function run(model: string, flags: Flags & Record<string, unknown>): Promise<void> {
-  const { output, title, testPairs: pairs, photos, ...rest } = flags;
+  const { output, title, testPairs: pairs, photos, identification = false, ...rest } = flags;
   const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
   const [log, onProgress] = [consoleLog(), measureProgress(progress)];
-  console.log(`report ${await writeReport({ model, output, title, data, pairs, photos, log, onProgress })}`);
+  const options = { model, output, title, data, pairs, photos, identification, log, onProgress };
+  console.log(`report ${await writeReport(options)}`);
 }
 
 export function reportCommand(command: Command): Command {
@@ -29,6 +31,7 @@ export function reportCommand(command: Command): Command {
       "--no-photos",
       "leave out the photographs of the worst mistakes, so that the page shows no faces",
     );
+  command.option("--identification", "measure searches among many people too: DIR over FPIR, CMC");
   addTestPairs(command, "pairs of held-out people to draw (default 4000)");
   return addOptions(command, measureSettings).action(run);
 }

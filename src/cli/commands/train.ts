@@ -5,7 +5,7 @@ import { resolve as absolute, join } from "node:path";
 import { type Command, Help } from "commander";
 import { ERRORS } from "../../base/errors.ts";
 import { checkTarget } from "../../base/files.ts";
-import { counted, shown } from "../../base/words.ts";
+import { counted, shown } from "../../base/log.ts";
 import { reportText } from "../../evaluate/report-text.ts";
 import type { ExportTarget } from "../../jobs/export.ts";
 import { tensorBoard } from "../../jobs/tensorboard.ts";

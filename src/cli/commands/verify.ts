@@ -1,13 +1,13 @@
 /** @file `faceid verify`: says whether two photographs show one person, without a server. */
 
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
-import { shown } from "../../base/words.ts";
+import { shown } from "../../base/log.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
-import { PRECISIONS, type Precision } from "../../faces/embedder.ts";
+import type { Precision } from "../../faces/precision.ts";
 import { type Candidate, type VerifiedFolder, verifyPhotos } from "../../jobs/verify.ts";
 import { type PhotoDecision, PhotoError, type PhotoVerification } from "../../verify/photo-model.ts";
-import { addNumber, faceOption, farFlag } from "../options.ts";
+import { addNumber, faceOption, farFlag, precisionOption } from "../options.ts";
 import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 
 interface Flags {
@@ -173,14 +173,7 @@ export function verifyCommand(command: Command): Command {
       "--model <name|folder>",
       "a model pack, or the folder of an exported model (default opencv-sface)",
     )
-    .addOption(
-      new Option(
-        "--precision <precision>",
-        "what a model pack computes in; int8 takes half the time and has thresholds of its own",
-      )
-        .choices(PRECISIONS)
-        .default("float32"),
-    )
+    .addOption(precisionOption())
     .option(
       "--calibration <file>",
       "thresholds of your own for a model pack, as faceid calibrate writes them",

@@ -1,5 +1,7 @@
 /** @file The catalogue of model packs: their files, digests, origins, licences, and what they were trained on. */
+
 import { didYouMean, FaceError } from "../../base/errors.ts";
+import { PRECISIONS, type Precision } from "../precision.ts";
 
 /** What a file of a pack is for. */
 export type PackRole = "detector" | "embedding";
@@ -86,6 +88,29 @@ export function packNamed(name: string, catalogue: readonly Pack[] = PACKS): Pac
   throw new FaceError("PACK_UNKNOWN", text, {
     hint: `the catalogue has ${names.join(", ")}`,
   });
+}
+
+/** A pack, and what its embedding computes in. */
+export interface PackModel {
+  readonly pack: string;
+  readonly precision: Precision;
+}
+
+/** The model of a pack as answers and embeddings name it: `opencv-sface`, or `opencv-sface-int8` in 8-bit integers. */
+export const packModelName = ({ pack, precision }: PackModel): string =>
+  precision === "float32" ? pack : `${pack}-${precision}`;
+
+/** The model of that name; undefined where no pack has it. */
+export function packModelNamed(name: string): PackModel | undefined {
+  return PACKS.flatMap((pack) => PRECISIONS.map((precision) => ({ pack: pack.name, precision }))).find(
+    (model) => packModelName(model) === name,
+  );
+}
+
+/** What tells embeddings apart that cannot be compared: SHA-256 of the weights, with the precision where it is not floats. */
+export function packDigest({ pack, precision }: PackModel): string {
+  const { sha256 } = packNamed(pack).files.embedding;
+  return precision === "float32" ? sha256 : `${sha256}-${precision}`;
 }
 
 /** The files of a pack with their roles. */

@@ -2,10 +2,8 @@
 import { float32, type Tensor } from "../../base/tensor.ts";
 import { isOp, type Node, type OpName, type ReduceOp } from "../../graph/ops.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
-import { type Lowering, NCHW, PLAIN, placeOf } from "./lowering.ts";
+import { type Lowering, NCHW, PLAIN, placeOf, type Rule } from "./lowering.ts";
 import { MICROSOFT, type NodeOptions } from "./model-builder.ts";
-
-type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
 /** An operator whose inputs broadcast and whose output has their common order of axes. */
 export function elementwise<K extends OpName>(
@@ -95,24 +93,22 @@ const slopeLessOne = (slope: Node, lowering: Lowering): string =>
     lowering.emit(slope, "Sub", [lowering.value(slope), lowering.model.float(1)]),
   );
 
-/** `slope · x + (1 − slope) · relu(x)`: with a stored slope the runtime keeps each of these operators blocked. */
+/**
+ * `slope · x + relu((1 − slope) · x)` for slopes of at most 1: with a stored slope the runtime keeps each of these operators
+ * blocked, and computes them in two passes. `slope · x + (1 − slope) · relu(x)` for others, in three.
+ */
 function storedPrelu(node: Node, lowering: Lowering, { shape, data }: Tensor<"float32">): string {
   const { model } = lowering;
   const x = lowering.value(node.inputs[0]!, channelsSecond(node));
   const slope = model.initializer(float32(shape, data));
-  const rest = model.initializer(
-    float32(
-      shape,
-      data.map((value) => 1 - value),
-    ),
-  );
+  const less = data.map((value) => 1 - value);
+  const rest = model.initializer(float32(shape, less));
   const none = filled(node, lowering, 0);
-  const positive = lowering.emit(node, "Relu", [x]);
-  const parts = [
-    channelAffine(node, lowering, x, slope, none),
-    channelAffine(node, lowering, positive, rest, none),
-  ];
-  return lowering.emit(node, "Add", parts);
+  const scaled = (value: string, scale: string) => channelAffine(node, lowering, value, scale, none);
+  const positive = less.every((value) => value >= 0)
+    ? lowering.emit(node, "Relu", [scaled(x, rest)])
+    : scaled(lowering.emit(node, "Relu", [x]), rest);
+  return lowering.emit(node, "Add", [scaled(x, slope), positive]);
 }
 
 /**

@@ -1,15 +1,13 @@
 /** @file Lowering of convolutions, pools and their derivatives to channels-second operators. */
-import type { Node, OpAttrs, OpName, Padding, Pads, Pair } from "../../graph/ops.ts";
-import { resolvePads } from "../../graph/windows.ts";
+import type { Node, Padding, Pads, Pair } from "../../graph/ops.ts";
+import { elementsInside, resolvePads } from "../../graph/windows.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
 import { lowerBlockedConv, lowerBlockedInputGrad } from "./blocked/depthwise.ts";
 import type { Fused } from "./blocked/lower-blocked.ts";
 import { flipped, imageOf, lowerWholeConv, lowerWholeInputGrad, padList } from "./blocked/lower-blocked.ts";
 import { lowerConvInParts, lowerPoolGradInParts } from "./blocked/parts.ts";
-import { BLOCKS, type Lowering, NCHW, OIHW } from "./lowering.ts";
+import { BLOCKS, type Lowering, NCHW, OIHW, type Rule } from "./lowering.ts";
 import { BLOCKED, MICROSOFT, type NodeOptions } from "./model-builder.ts";
-
-type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
 const NO_DILATION: Pair = [1, 1];
 
@@ -81,6 +79,14 @@ function lowerInputGradAsConv(node: Node<"conv2dInputGrad">, pads: Pads, lowerin
   });
 }
 
+/** The rows and columns of an input that the strides skipped at the far edge. */
+const skippedEdge = ({ inputs, attrs }: Node<"conv2dInputGrad" | "avgPoolGrad">, pads: Pads, reach: Pair) =>
+  imageOf(inputs[0]!).map((out, i) => {
+    const axis = i as 0 | 1;
+    const [before, after] = pads[axis];
+    return attrs.inputSize[axis] - ((out - 1) * attrs.strides[axis] - before - after + reach[axis] + 1);
+  });
+
 export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) => {
   const [dy, kernel] = node.inputs as [Node, Node];
   const { strides, padding, dilations, groups, inputSize } = node.attrs;
@@ -94,17 +100,13 @@ export const lowerConv2dInputGrad: Rule<"conv2dInputGrad"> = (node, lowering) =>
     lowerInputGradAsConv(node, pads, lowering);
     return;
   }
-  const [outY, outX] = imageOf(dy);
-  // The rows and columns that the strides skipped at the far edge.
-  const rest = (axis: 0 | 1, out: number) =>
-    inputSize[axis] - ((out - 1) * strides[axis] - pads[axis][0] - pads[axis][1] + reach[axis] + 1);
   lowering.result(node, NCHW, "ConvTranspose", [lowering.value(dy, NCHW), lowering.value(kernel, OIHW)], {
     kernel_shape: size,
     strides,
     dilations,
     group: groups,
     pads: padList(pads),
-    output_padding: [rest(0, outY), rest(1, outX)],
+    output_padding: skippedEdge(node, pads, reach),
   });
 };
 
@@ -214,17 +216,6 @@ export const lowerMaxPoolGrad: Rule<"maxPoolGrad"> = (node, lowering) => {
   else lowering.define(node, generalMaxPoolGrad(node, lowering), NCHW);
 };
 
-/** How many of each window's elements lie inside the image, one number per window. */
-function windowCounts(image: Pair, out: Pair, attrs: OpAttrs["maxPool"]): Float32Array {
-  const pads = resolvePads(attrs.padding, image, attrs.size, attrs.strides);
-  const along = (axis: 0 | 1) =>
-    Array.from({ length: out[axis] }, (_, i) => {
-      const start = i * attrs.strides[axis] - pads[axis][0];
-      return Math.min(start + attrs.size[axis], image[axis]) - Math.max(start, 0);
-    });
-  return Float32Array.from(along(0).flatMap((rows) => along(1).map((columns) => rows * columns)));
-}
-
 /** Each window's share, spread over the window by a transposed convolution with ones, channel by channel. */
 export const lowerAvgPoolGrad: Rule<"avgPoolGrad"> = (node, lowering) => {
   const dy = node.inputs[0]!;
@@ -232,20 +223,19 @@ export const lowerAvgPoolGrad: Rule<"avgPoolGrad"> = (node, lowering) => {
   const { model } = lowering;
   const channels = Number(dy.shape[3]);
   const [outY, outX] = imageOf(dy);
-  const counts = windowCounts(inputSize, [outY, outX], node.attrs);
+  const pads = resolvePads(padding, inputSize, size, strides);
+  const [rows, columns] = elementsInside(inputSize, [outY, outX], node.attrs, pads);
+  const counts = Float32Array.from(rows.flatMap((row) => columns.map((column) => row * column)));
   const divisor = model.initializer({ dtype: "float32", shape: [1, 1, outY, outX], data: counts });
   const share = lowering.emit(node, "Div", [lowering.value(dy, NCHW), divisor]);
   const ones = new Float32Array(channels * size[0] * size[1]).fill(1);
   const kernel = model.initializer({ dtype: "float32", shape: [channels, 1, ...size], data: ones });
-  const pads = resolvePads(padding, inputSize, size, strides);
-  const rest = (axis: 0 | 1, out: number) =>
-    inputSize[axis] - ((out - 1) * strides[axis] - pads[axis][0] - pads[axis][1] + size[axis]);
   lowering.result(node, NCHW, "ConvTranspose", [share, kernel], {
     kernel_shape: size,
     strides,
     group: channels,
     pads: padList(pads),
-    output_padding: [rest(0, outY), rest(1, outX)],
+    output_padding: skippedEdge(node, pads, [size[0] - 1, size[1] - 1]),
   });
 };
 

@@ -1,7 +1,7 @@
 /** @file The state of a lowering: which ONNX values hold a node, in which order of axes, and what may be fused. */
 import { FaceError } from "../../base/errors.ts";
 import { arrayOf, type NumericDType, sizeOf, stridesOf, type Tensor } from "../../base/tensor.ts";
-import { isOp, type Node, type SymbolicShape } from "../../graph/ops.ts";
+import { isOp, type Node, type OpName, type SymbolicShape } from "../../graph/ops.ts";
 import { BLOCKED, ModelBuilder, type NodeOptions } from "./model-builder.ts";
 
 /** Physical axis i holds logical axis `perm[i]`. Only tensors of rank 4 are kept in another order than their own. */
@@ -279,6 +279,9 @@ export class Lowering {
     this.define(node, this.emit(node, op, inputs, attributes, domain), order);
   }
 }
+
+/** How nodes of one op are lowered. */
+export type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
 function knownSize(shape: SymbolicShape): number {
   return shape.reduce<number>((size, dim) => size * (typeof dim === "number" ? dim : 1), 1);

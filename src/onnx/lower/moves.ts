@@ -1,11 +1,9 @@
 /** @file Lowering of matrix products and of ops that move elements. */
 import { fromNumbers, numbersOf } from "../../graph/numbers.ts";
-import { isOp, type Node, type OpName, type Pair } from "../../graph/ops.ts";
+import { isOp, type Node, type Pair } from "../../graph/ops.ts";
 import { batchedProduct, repeated } from "./images.ts";
-import type { Lowering, Perm } from "./lowering.ts";
+import type { Lowering, Perm, Rule } from "./lowering.ts";
 import { inverse, NCHW, PLAIN, permuted, physicalAxis, placeOf } from "./lowering.ts";
-
-type Rule<K extends OpName> = (node: Node<K>, lowering: Lowering) => void;
 
 /** The end of a slice without end in ONNX. */
 const TO_THE_END = 2 ** 53 - 1;

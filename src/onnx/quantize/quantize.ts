@@ -2,13 +2,11 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
 import { bytesOf, float32, floats, type Tensor } from "../../base/tensor.ts";
+import type { AttributeProto, GraphProto, NodeProto } from "../../proto/onnx/onnx_pb.ts";
 import {
-  type AttributeProto,
   AttributeProto_AttributeType,
   AttributeProtoSchema,
-  type GraphProto,
   ModelProtoSchema,
-  type NodeProto,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
   TensorProtoSchema,
@@ -83,7 +81,7 @@ function channelScale(node: NodeProto | undefined, graph: GraphProto): Float32Ar
   return isPlain && epsilon === 0 ? (scale as Float32Array) : undefined;
 }
 
-/** A PReLU after a convolution, as it is lowered: `slope · x + (1 − slope) · relu(x)`. */
+/** A PReLU after a convolution, as it is lowered: `slope · x + relu((1 − slope) · x)`. */
 interface Prelu {
   readonly nodes: readonly NodeProto[];
   readonly output: string;
@@ -91,20 +89,24 @@ interface Prelu {
   readonly slope: Float32Array;
 }
 
+/** The only user of a value that is no output. */
+function onlyUser({ output: [name] }: NodeProto, graph: GraphProto): NodeProto | undefined {
+  const users = usersOf(name!, graph);
+  return users.length === 1 && graph.output.every((each) => each.name !== name) ? users[0] : undefined;
+}
+
 function preluAfter(conv: NodeProto, graph: GraphProto): Prelu | undefined {
   const users = usersOf(conv.output[0]!, graph);
-  const relu = users.find(({ opType }) => opType === "Relu");
-  const whole = users.find((each) => each !== relu);
-  const [rest] = relu === undefined ? [] : usersOf(relu.output[0]!, graph);
+  const rest = users.find((each) => onlyUser(each, graph)?.opType === "Relu");
+  const whole = users.find((each) => each !== rest);
   const [slope, other] = [channelScale(whole, graph), channelScale(rest, graph)];
-  if (users.length !== 2 || relu === undefined || slope === undefined || other === undefined)
-    return undefined;
-  const [sum, ...more] = usersOf(whole!.output[0]!, graph);
-  const isSum = sum?.opType === "Add" && sum.input.includes(rest!.output[0]!) && more.length === 0;
-  const nodes = [relu, whole!, rest!];
-  const isInner = nodes.every(({ output: [name] }) => graph.output.every((each) => each.name !== name));
+  const isInner = graph.output.every(({ name }) => name !== conv.output[0]);
+  if (users.length !== 2 || !isInner || slope === undefined || other === undefined) return undefined;
+  const relu = onlyUser(rest!, graph)!;
+  const sum = onlyUser(whole!, graph);
+  const isSum = sum?.opType === "Add" && onlyUser(relu, graph) === sum;
   const isPrelu = slope.every((value, i) => value <= 1 && Math.fround(1 - value) === other[i]);
-  return isSum && isInner && isPrelu ? { nodes: [...nodes, sum], output: sum.output[0]!, slope } : undefined;
+  return isSum && isPrelu ? { nodes: [rest!, relu, whole!, sum], output: sum.output[0]!, slope } : undefined;
 }
 
 /** Products of fewer numbers are left in floats. */

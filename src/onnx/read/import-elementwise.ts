@@ -23,22 +23,7 @@ const variadic =
   (call) =>
     broadcasting(call.every(), (all) => all.slice(1).reduce(build, all[0]!));
 
-const clipped = (x: Node, low: number, high: number) => g.min(g.max(x, low), high);
-const negative = (x: Node) => g.min(x, 0);
-const differ = (a: Node, b: Node) => g.not(g.equal(a, b));
-
-/** `x < 0 ? slope · x : x` */
-const leaky = (x: Node, slope: Node | number) => g.add(g.relu(x), g.mul(negative(x), slope));
-
-/** `x > 0 ? x : alpha · (e^(x / scale) − 1)` */
-const elu = (x: Node, alpha: number, scale = 1) =>
-  g.add(g.relu(x), g.mul(g.sub(g.exp(scale === 1 ? negative(x) : g.div(negative(x), scale)), 1), alpha));
-
-/** Klambauer et al., 2017: the two constants keep mean 0 and variance 1. */
-const SELU_ALPHA = 1.6732632423543772;
-const SELU_GAMMA = 1.0507009873554805;
-
-const hardSigmoid = (x: Node, alpha: number, beta: number) => clipped(g.add(g.mul(x, alpha), beta), 0, 1);
+const hardSigmoid = (x: Node, alpha: number, beta: number) => g.clipped(g.add(g.mul(x, alpha), beta), 0, 1);
 
 /** Hendrycks and Gimpel, 2016: exact, or by the hyperbolic tangent. */
 function gelu(x: Node, call: OnnxCall): Node {
@@ -52,6 +37,8 @@ function gelu(x: Node, call: OnnxCall): Node {
   return g.mul(g.mul(x, 0.5), g.add(share, 1));
 }
 
+const givenFloat = (call: OnnxCall, name: string) => (call.has(name) ? call.float(name) : undefined);
+
 /** One slope for all or for each channel becomes our op; any other broadcasts. */
 const prelu: Importer = (call) => {
   const [x, slope] = [call.input(0), call.input(1)];
@@ -60,14 +47,14 @@ const prelu: Importer = (call) => {
   const slopes = isImage ? operandLast(slope) : slope;
   const channels = image.shape.at(-1);
   if (slopes === undefined || slopes.shape.length > 1 || typeof channels !== "number")
-    return broadcasting([x, slope], ([a, b]) => leaky(a!, b!));
+    return broadcasting([x, slope], ([a, b]) => g.leakyRelu(a!, b!));
   const each = slopes.shape[0] === channels ? slopes : g.broadcastTo(slopes, [channels]);
   return isImage ? channelsSecond(g.prelu(image, each)) : g.prelu(image, each);
 };
 
 /** A bound is an attribute before operator set 11, and then an input that may be left out. */
 function bound(call: OnnxCall, name: "min" | "max", i: number): Node | number | undefined {
-  if (call.opset < 11) return call.has(name) ? call.float(name) : undefined;
+  if (call.opset < 11) return givenFloat(call, name);
   const given = call.inputs[i];
   if (given === undefined) return undefined;
   return isOp(given, "constant") ? call.constant(i) : g.reshape(given, []);
@@ -130,15 +117,15 @@ export const elementwiseImporters: Importers = {
   Ceil: unary(g.ceil),
   Round: unary(g.round),
   Not: unary(g.not),
-  IsNaN: unary((x) => differ(x, x)),
+  IsNaN: unary((x) => g.differ(x, x)),
   Cast: unary((x, call) => g.cast(x, call.type("to"))),
 
   Relu: unary(g.relu),
-  LeakyRelu: unary((x, call) => leaky(x, call.float("alpha", 0.01))),
+  LeakyRelu: unary((x, call) => g.leakyRelu(x, call.float("alpha", 0.01))),
   PRelu: prelu,
-  Elu: unary((x, call) => elu(x, call.float("alpha", 1))),
-  Celu: unary((x, call) => elu(x, call.float("alpha", 1), call.float("alpha", 1))),
-  Selu: unary((x, call) => g.mul(elu(x, call.float("alpha", SELU_ALPHA)), call.float("gamma", SELU_GAMMA))),
+  Elu: unary((x, call) => g.elu(x, call.float("alpha", 1))),
+  Celu: unary((x, call) => g.elu(x, call.float("alpha", 1), call.float("alpha", 1))),
+  Selu: unary((x, call) => g.selu(x, givenFloat(call, "alpha"), givenFloat(call, "gamma"))),
   Sigmoid: unary(g.sigmoid),
   HardSigmoid: unary((x, call) => hardSigmoid(x, call.float("alpha", 0.2), call.float("beta", 0.5))),
   HardSwish: unary((x) => g.mul(x, hardSigmoid(x, 1 / 6, 0.5))),

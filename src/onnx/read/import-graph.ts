@@ -1,10 +1,9 @@
 /** @file An ONNX graph becomes ours: what its outputs need, from its inputs on. */
 
-import { FaceError, messageOf } from "../../base/errors.ts";
+import { FaceError } from "../../base/errors.ts";
 import type { DType } from "../../base/tensor.ts";
 import { constant, input, labelled } from "../../graph/build.ts";
-import { check } from "../../graph/check.ts";
-import { refuseOperators } from "../../graph/import-call.ts";
+import { checkTypes, outputsOf, refuseOperators } from "../../graph/import-call.ts";
 import type { Node, SymbolicShape } from "../../graph/ops.ts";
 import type { GraphProto, NodeProto, TensorProto } from "../../proto/onnx/onnx_pb.ts";
 import { channelsSecond, entriesLast } from "./channels-last.ts";
@@ -80,32 +79,6 @@ export function refuseUnknown(nodes: readonly NodeProto[], what: string): void {
     unknown.map((node) => ({ operator: operatorOf(node), place: placeOf(node) })),
     what,
   );
-}
-
-/** One node in our words. What does not fit together in its shapes is the model's fault. */
-function imported(
-  node: NodeProto,
-  inputs: readonly (Node | undefined)[],
-  context: OnnxContext,
-): readonly Node[] {
-  const place = placeOf(node);
-  try {
-    const made = onnxImporters[node.opType]!(new OnnxCall(node, inputs, context, place));
-    return Array.isArray(made) ? (made as Node[]) : [made as Node];
-  } catch (error) {
-    if (!(error instanceof FaceError) || error.code !== "SHAPE_MISMATCH") throw error;
-    throw new FaceError("MODEL_INVALID", `${place} (${node.opType}): ${error.message}`, { cause: error });
-  }
-}
-
-/** Makes sure that the types of all values go together. */
-function checkTypes(outputs: readonly Node[], what: string): void {
-  try {
-    check(outputs);
-  } catch (error) {
-    const reason = messageOf(error).replace(/^internal: /, "");
-    throw new FaceError("MODEL_INVALID", `${what} contradicts itself: ${reason}`, { cause: error });
-  }
 }
 
 const unsupportedOutput = (node: NodeProto, i: number) =>
@@ -192,9 +165,12 @@ export function importGraph(
     return found;
   };
   for (const node of part.nodes) {
-    const given = node.input.map((name) => (name === "" ? undefined : value(name, placeOf(node))));
-    const made = imported(node, given, context);
-    budget.add(given, made, placeOf(node));
+    const place = placeOf(node);
+    const given = node.input.map((name) => (name === "" ? undefined : value(name, place)));
+    const made = outputsOf(`${place} (${node.opType})`, () =>
+      onnxImporters[node.opType]!(new OnnxCall(node, given, context, place)),
+    );
+    budget.add(given, made, place);
     for (const [i, name] of node.output.entries()) {
       if (made[i] !== undefined) values.set(name, made[i]);
       else unmade.set(name, unsupportedOutput(node, i));

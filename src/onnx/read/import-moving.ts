@@ -1,5 +1,6 @@
 /** @file ONNX's operators that take tensors apart, join them and pick elements out. */
 import * as g from "../../graph/build.ts";
+import type { Margins } from "../../graph/import-call.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import { isOp, type Node } from "../../graph/ops.ts";
 import { isSideOf } from "../../graph/partial-ints.ts";
@@ -99,11 +100,6 @@ const slice: Importer = (call) => {
   return sliced(x, first, last, by);
 };
 
-interface Margins {
-  readonly before: readonly number[];
-  readonly after: readonly number[];
-}
-
 /** Margins of each axis: all that come before, all that come after. */
 function marginsOf(call: OnnxCall, x: Node): Margins {
   const pads = call.listFrom(11, "pads", 1);
@@ -113,28 +109,6 @@ function marginsOf(call: OnnxCall, x: Node): Margins {
   const spread = (offset: number) =>
     x.shape.map((_, axis) => (axes.includes(axis) ? pads[axes.indexOf(axis) + offset]! : 0));
   return { before: spread(0), after: spread(axes.length) };
-}
-
-/** The edge of an axis, turned about; the outermost element itself is left out. */
-function mirrored(x: Node, axis: number, start: number, end: number): Node {
-  return g.slice(
-    x,
-    x.shape.map((_, i) => (i === axis ? start : 0)),
-    x.shape.map((_, i) => (i === axis ? end : TO_THE_END)),
-    x.shape.map((_, i) => (i === axis ? -1 : 1)),
-  );
-}
-
-function reflected(call: OnnxCall, x: Node, { before, after }: Margins): Node {
-  return before.reduce((padded, first, axis) => {
-    const [side, last] = [padded.shape[axis], after[axis]!];
-    if (first === 0 && last === 0) return padded;
-    if (typeof side !== "number" || Math.max(first, last) > side - 1)
-      throw call.invalid(`margins of ${first} and ${last} mirror an axis of ${side}`);
-    const head = first > 0 ? [mirrored(padded, axis, first, 0)] : [];
-    const tail = last > 0 ? [mirrored(padded, axis, -2, -2 - last)] : [];
-    return g.concat([...head, padded, ...tail], axis);
-  }, x);
 }
 
 /** Copies of the outermost element of an axis. */
@@ -174,7 +148,7 @@ const pad: Importer = (call) => {
   const before = given.before.map((margin) => Math.max(margin, 0));
   const after = given.after.map((margin) => Math.max(margin, 0));
   const mode = call.text("mode", "constant");
-  if (mode === "reflect") return reflected(call, kept, { before, after });
+  if (mode === "reflect") return call.mirrored(kept, { before, after }, 1);
   if (mode === "edge") return edged(call, kept, { before, after });
   if (mode !== "constant") throw call.unsupported(`mode ${mode}`);
   const fill = call.opset < 11 ? call.float("value", 0) : call.inputs[2] === undefined ? 0 : call.constant(2);

@@ -85,12 +85,6 @@ const softmaxOver =
     return call.reshapeTo(build(flat, axis), x.shape);
   };
 
-function logSoftmax(x: Node, axis: number): Node {
-  const over = { axes: [axis], keepDims: true };
-  const shifted = g.sub(x, g.reduceMax(x, over));
-  return g.sub(shifted, g.log(g.reduceSum(g.exp(shifted), over)));
-}
-
 const argExtreme =
   (prepare: (x: Node) => Node): Importer =>
   (call: OnnxCall) => {
@@ -118,7 +112,7 @@ export const productImporters: Importers = {
   ReduceSumSquare: reduce(sumSquare),
   LpNormalization: lpNormalization,
   Softmax: softmaxOver(g.softmax),
-  LogSoftmax: softmaxOver(logSoftmax),
+  LogSoftmax: softmaxOver(g.logSoftmax),
   ArgMax: argExtreme((x) => x),
   ArgMin: argExtreme(g.neg),
 };

@@ -28,26 +28,25 @@ function grainOf(call: OnnxCall, x: Node, scale: Node): Grain {
   );
 }
 
-/** How the elements of a tensor lie around the axis along which scales change. */
+/** How the elements of a tensor lie around the axis along which scales change: runs that have one scale, or one for each place. */
 interface Lay {
   readonly outer: number;
   readonly side: number;
+  /** Places of the axis that have the same scales. */
+  readonly block: number;
   readonly inner: number;
-  /** Where the scale of an element lies among the scales. */
-  readonly scaleAt: (outer: number, place: number, inner: number) => number;
+  /** How far the scale moves with each step outside, with each block, and with each step inside. */
+  readonly steps: readonly [outer: number, block: number, inner: 0 | 1];
 }
 
 function layOf(call: OnnxCall, shape: readonly number[], grain: Grain): Lay {
-  if (grain.kind === "all") return { outer: 1, side: 1, inner: sizeOf(shape), scaleAt: () => 0 };
+  if (grain.kind === "all") return { outer: 1, side: 1, block: 1, inner: sizeOf(shape), steps: [0, 0, 0] };
   const { axis } = grain;
   const [side, inner] = [shape[axis]!, sizeOf(shape.slice(axis + 1))];
   const outer = sizeOf(shape.slice(0, axis));
-  if (grain.kind === "axis") return { outer, side, inner, scaleAt: (_, place) => place };
+  if (grain.kind === "axis") return { outer, side, block: 1, inner, steps: [0, 1, 0] };
   const block = call.int("block_size");
-  const blocks = Math.ceil(side / block);
-  const scaleAt = (i: number, place: number, j: number) =>
-    (i * blocks + Math.floor(place / block)) * inner + j;
-  return { outer, side, inner, scaleAt };
+  return { outer, side, block, inner, steps: [Math.ceil(side / block) * inner, inner, 1] };
 }
 
 /** `(q − zero) · scale` of a stored tensor. */
@@ -58,17 +57,26 @@ function multipliedOut(
   zero: Tensor | undefined,
   grain: Grain,
 ): Tensor {
-  const { outer, side, inner, scaleAt } = layOf(call, q.shape, grain);
+  const { outer, side, block, inner, steps } = layOf(call, q.shape, grain);
   const [whole, scales] = [numbersOf(q), numbersOf(scale)];
-  const zeros = zero === undefined ? undefined : numbersOf(zero);
+  const zeros = zero === undefined ? new Float64Array(scales.length) : numbersOf(zero);
+  // Places with one scale each are one run where nothing lies inside of the axis.
+  const step = inner === 1 ? 0 : steps[2];
   return tensorOf(scale.dtype, q.shape, (out) => {
     let at = 0;
+    const run = (length: number, first: number) => {
+      for (let j = 0; j < length; j++, at++) {
+        const s = first + j * step;
+        out[at] = (whole[at]! - zeros[s]!) * scales[s]!;
+      }
+    };
     for (let i = 0; i < outer; i++)
-      for (let place = 0; place < side; place++)
-        for (let j = 0; j < inner; j++, at++) {
-          const s = scaleAt(i, place, j);
-          out[at] = (whole[at]! - (zeros === undefined ? 0 : zeros[s]!)) * scales[s]!;
-        }
+      for (let place = 0; place < side; place += block) {
+        const first = i * steps[0] + (place / block) * steps[1];
+        const places = Math.min(block, side - place);
+        if (step === 0) run(places * inner, first);
+        else for (let k = 0; k < places; k++) run(inner, first);
+      }
   });
 }
 

@@ -15,25 +15,7 @@ const binary =
     build(call.input(0), call.input(1));
 
 const alias = unary((x) => x);
-const clipped = (x: Node, low: number, high: number) => g.min(g.max(x, low), high);
 const reciprocal = (x: Node) => g.div(g.cast(g.constant(float32([], [1])), x.dtype), x);
-const differ = (a: Node, b: Node) => g.not(g.equal(a, b));
-
-/** `x > 0 ? x : e^x − 1` */
-const elu = (x: Node) => g.add(g.relu(x), g.sub(g.exp(g.min(x, 0)), 1));
-
-/** Klambauer et al., 2017: the two constants keep mean 0 and variance 1. */
-const SELU_ALPHA = 1.6732632423543772;
-const SELU_SCALE = 1.0507009873554805;
-
-function selu(x: Node): Node {
-  return g.mul(g.add(g.relu(x), g.mul(g.sub(g.exp(g.min(x, 0)), 1), SELU_ALPHA)), SELU_SCALE);
-}
-
-function leakyRelu(call: OpCall): Node {
-  const x = call.input(0);
-  return g.add(g.relu(x), g.mul(g.min(x, 0), call.float("alpha", 0.2)));
-}
 
 /** The quotient rounded towards zero. */
 function truncated(a: Node, b: Node): Node {
@@ -47,7 +29,7 @@ function floorDiv(a: Node, b: Node): Node {
   if (isFloat(a.dtype)) return g.floor(g.div(a, b));
   const quotient = g.div(a, b);
   const rest = g.sub(a, g.mul(quotient, b));
-  const isRounded = g.and(differ(rest, g.scalar(0, a.dtype)), differ(g.less(rest, 0), g.less(b, 0)));
+  const isRounded = g.and(g.differ(rest, g.scalar(0, a.dtype)), g.differ(g.less(rest, 0), g.less(b, 0)));
   return g.sub(quotient, g.cast(isRounded, a.dtype));
 }
 
@@ -98,14 +80,14 @@ export const elementwiseImporters: Importers = {
   Softsign: unary((x) => g.div(x, g.add(1, g.abs(x)))),
   Erfc: unary((x) => g.sub(1, g.erf(x))),
   Rint: unary(g.round),
-  IsNan: unary((x) => differ(x, x)),
+  IsNan: unary((x) => g.differ(x, x)),
   LogicalNot: unary(g.not),
   Cast: (call) => g.cast(call.input(0), call.type("DstT")),
 
-  Relu6: unary((x) => clipped(x, 0, 6)),
-  LeakyRelu: leakyRelu,
-  Elu: unary(elu),
-  Selu: unary(selu),
+  Relu6: unary((x) => g.clipped(x, 0, 6)),
+  LeakyRelu: (call) => g.leakyRelu(call.input(0), call.float("alpha", 0.2)),
+  Elu: unary(g.elu),
+  Selu: unary(g.selu),
 
   Add: binary(g.add),
   AddV2: binary(g.add),
@@ -122,7 +104,7 @@ export const elementwiseImporters: Importers = {
   Maximum: binary(g.max),
   Minimum: binary(g.min),
   SquaredDifference: binary((a, b) => g.square(g.sub(a, b))),
-  NotEqual: binary(differ),
+  NotEqual: binary(g.differ),
   Greater: binary((a, b) => g.less(b, a)),
   GreaterEqual: binary((a, b) => g.lessEqual(b, a)),
   LogicalAnd: binary(g.and),

@@ -1,10 +1,9 @@
 /** @file Imports the part of a TensorFlow graph that a signature needs. */
 import { create } from "@bufbuild/protobuf";
-import { FaceError, messageOf } from "../../base/errors.ts";
+import { FaceError } from "../../base/errors.ts";
 import type { Tensor } from "../../base/tensor.ts";
 import { constant, input, labelled } from "../../graph/build.ts";
-import { check } from "../../graph/check.ts";
-import { refuseOperators } from "../../graph/import-call.ts";
+import { checkTypes, outputsOf, refuseOperators } from "../../graph/import-call.ts";
 import type { Node } from "../../graph/ops.ts";
 import { type GraphDef, NodeDefSchema } from "../../proto/tensorflow/graph_pb.ts";
 import type { Signature } from "../signature.ts";
@@ -100,35 +99,17 @@ function symbolicShape(alias: string, shape: readonly number[] | undefined): (nu
   return shape.map((side, axis) => (side >= 0 ? side : axis === 0 ? "batch" : `${alias}_${axis}`));
 }
 
-/** Imports one node; shapes that do not fit are the model's fault. */
+/** Imports one node. */
 function imported(
   node: InlinedNode,
   inputs: readonly Node[],
   values: ReadonlyMap<string, Tensor>,
 ): readonly Node[] {
-  if (isVariable(node)) return [labelled(constant(values.get(node.place)!), node.def.name)];
-  try {
-    if (isAssignment(node)) return [assignedValue(node, inputs)];
-    const made = importers[node.def.op]!(new OpCall(node.def, inputs, node.place));
-    return Array.isArray(made) ? (made as Node[]) : [made as Node];
-  } catch (error) {
-    if (!(error instanceof FaceError) || error.code !== "SHAPE_MISMATCH") throw error;
-    throw new FaceError("MODEL_INVALID", `${node.place} (${node.def.op}): ${error.message}`, {
-      cause: error,
-    });
-  }
-}
-
-/** Checks that the types of all values fit together. */
-function checkTypes(outputs: readonly Node[], signature: string): void {
-  try {
-    check(outputs);
-  } catch (error) {
-    const reason = messageOf(error).replace(/^internal: /, "");
-    throw new FaceError("MODEL_INVALID", `signature ${signature} contradicts itself: ${reason}`, {
-      cause: error,
-    });
-  }
+  const { def, place } = node;
+  if (isVariable(node)) return [labelled(constant(values.get(place)!), def.name)];
+  return outputsOf(`${place} (${def.op})`, () =>
+    isAssignment(node) ? assignedValue(node, inputs) : importers[def.op]!(new OpCall(def, inputs, place)),
+  );
 }
 
 /**
@@ -189,6 +170,6 @@ export async function importSignature(
   const outputs = Object.fromEntries([...slice.outputs].map(([alias, source]) => [alias, value(source)]));
   for (const [place, node] of slice.assignments)
     state.set(place, { ...state.get(place)!, next: value({ node, output: 0 }) });
-  checkTypes(Object.values(outputs), name);
+  checkTypes(Object.values(outputs), `signature ${name}`);
   return { inputs, outputs, ...(state.size > 0 && { state }) };
 }

@@ -1,8 +1,10 @@
 /** @file Imports TensorFlow's operators on images: convolutions, pools, normalisation, space to depth or batch and back. */
 import { sizeOf } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
+import type { Margins } from "../../graph/import-call.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import { type ConvAttrs, isOp, type Node, type Padding, type Pair, type PoolAttrs } from "../../graph/ops.ts";
+import { marginsOf } from "./import-moving.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
 
 const TO_NHWC = [0, 2, 3, 1];
@@ -186,11 +188,10 @@ interface Dealt {
 const dealtImages = new WeakMap<Node, Dealt>();
 
 /** Margins along the first axes after the batch. */
-function margins(call: OpCall, i: number, x: Node): { before: number[]; after: number[] } {
-  const list = call.constants(i);
-  const rest = x.shape.slice(1 + list.length / 2).map(() => 0);
-  const every = (offset: number) => list.filter((_, at) => at % 2 === offset);
-  return { before: [0, ...every(0), ...rest], after: [0, ...every(1), ...rest] };
+function margins(call: OpCall, x: Node): Margins {
+  const { before, after } = marginsOf(call, 2);
+  const rest = x.shape.slice(1 + before.length).map(() => 0);
+  return { before: [0, ...before, ...rest], after: [0, ...after, ...rest] };
 }
 
 function blockShape(call: OpCall): readonly number[] {
@@ -202,7 +203,7 @@ function blockShape(call: OpCall): readonly number[] {
 const spaceToBatch: Importer = (call) => {
   const x = call.input(0);
   const block = blockShape(call);
-  const { before, after } = margins(call, 2, x);
+  const { before, after } = margins(call, x);
   const image = g.pad(x, before, after);
   const sides = knownSides(call, image);
   const count = block.length;
@@ -232,7 +233,7 @@ const batchToSpace: Importer = (call) => {
   const x = call.input(0);
   const block = blockShape(call);
   const count = block.length;
-  const { before, after } = margins(call, 2, x);
+  const { before, after } = margins(call, x);
   const together = dilated(x, block) ?? putTogether(x, block, knownSides(call, x));
   const whole = together.shape.map((_, axis) => axis > count || after[axis] === 0);
   const ends = together.shape.map((_, axis) => (whole[axis] ? Number.MAX_SAFE_INTEGER : -after[axis]!));

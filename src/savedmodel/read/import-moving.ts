@@ -1,17 +1,12 @@
 /** @file Imports TensorFlow's operators that split, join, slice, pad and gather. */
 import * as g from "../../graph/build.ts";
+import type { Margins } from "../../graph/import-call.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
 import { isSideOf } from "../../graph/partial-ints.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
 
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
-
-/** The part of x from `start` to before `end` along one axis, backwards with a step of -1. */
-function cut(x: Node, axis: number, start: number, end: number, step: 1 | -1 = 1): Node {
-  const along = (own: number, others: number) => x.shape.map((_, i) => (i === axis ? own : others));
-  return g.slice(x, along(start, 0), along(end, TO_THE_END), along(step, 1));
-}
 
 const concat = (call: OpCall, parts: readonly Node[], axis: number) => {
   const [first] = parts;
@@ -36,7 +31,7 @@ function split(call: OpCall, x: Node, axis: number, lengths: readonly number[]):
   let start = 0;
   return sizes.map((size) => {
     start += size;
-    return cut(x, axis, start - size, start);
+    return g.cut(x, axis, start - size, start);
   });
 }
 
@@ -59,7 +54,7 @@ const unpack: Importer = (call) => {
   call.checkExpansion([side]);
   return Array.from({ length: side }, (_, i) =>
     call.reshapeTo(
-      cut(x, axis, i, i + 1),
+      g.cut(x, axis, i, i + 1),
       x.shape.filter((_, other) => other !== axis),
     ),
   );
@@ -138,33 +133,21 @@ const stridedSlice: Importer = (call) => {
       );
 };
 
-/** Margins of all axes, before and after. */
-function marginsOf(call: OpCall): { before: number[]; after: number[] } {
-  const margins = call.constants(1);
-  const every = (offset: number) => margins.filter((_, i) => i % 2 === offset);
+/** Margins of all axes, in pairs. */
+export function marginsOf(call: OpCall, i: number): Margins {
+  const margins = call.constants(i);
+  const every = (offset: number) => margins.filter((_, place) => place % 2 === offset);
   return { before: every(0), after: every(1) };
 }
 
 const pad: Importer = (call) => {
-  const { before, after } = marginsOf(call);
+  const { before, after } = marginsOf(call, 1);
   call.checkExpansion([...before, ...after]);
   return g.pad(call.input(0), before, after, call.inputs.length > 2 ? call.constant(2) : 0);
 };
 
-const mirrorPad: Importer = (call) => {
-  const skipped = call.text("mode") === "REFLECT" ? 1 : 0;
-  const { before, after } = marginsOf(call);
-  return before.reduce((x, first, axis) => {
-    const [side, last] = [x.shape[axis], after[axis]!];
-    if (first === 0 && last === 0) return x;
-    if (typeof side !== "number" || Math.max(first, last) > side - skipped) {
-      throw call.invalid(`margins of ${first} and ${last} mirror an axis of ${side}`);
-    }
-    const head = first > 0 ? [cut(x, axis, first - 1 + skipped, skipped === 1 ? 0 : -TO_THE_END, -1)] : [];
-    const tail = last > 0 ? [cut(x, axis, -1 - skipped, -1 - skipped - last, -1)] : [];
-    return g.concat([...head, x, ...tail], axis);
-  }, call.input(0));
-};
+const mirrorPad: Importer = (call) =>
+  call.mirrored(call.input(0), marginsOf(call, 1), call.text("mode") === "REFLECT" ? 1 : 0);
 
 const gatherV2: Importer = (call) => {
   if (call.int("batch_dims", 0) !== 0) throw call.unsupported("gathering within batches");
@@ -247,6 +230,6 @@ export const movingImporters: Importers = {
     const x = call.input(0);
     return call
       .constants(1)
-      .reduce((turned: Node, axis) => cut(turned, call.placeOf(axis, x), -1, -TO_THE_END, -1), x);
+      .reduce((turned: Node, axis) => g.cut(turned, call.placeOf(axis, x), -1, -TO_THE_END, -1), x);
   },
 };

@@ -32,12 +32,6 @@ const argExtreme =
     return g.cast(g.argMax(prepare(x), call.axis(1, x)), call.type("output_type", "int64"));
   };
 
-function logSoftmax(x: Node): Node {
-  const last = { axes: [-1], keepDims: true };
-  const shifted = g.sub(x, g.reduceMax(x, last));
-  return g.sub(shifted, g.log(g.reduceSum(g.exp(shifted), last)));
-}
-
 const matmul: Importer = (call) =>
   g.matmul(call.input(0), call.input(1), {
     transposeA: call.bool("transpose_a", call.bool("adj_x", false)),
@@ -173,7 +167,7 @@ export const reductionImporters: Importers = {
   TopKV2: topK,
   Cumsum: cumsum,
   Softmax: (call) => g.softmax(call.input(0)),
-  LogSoftmax: (call) => logSoftmax(call.input(0)),
+  LogSoftmax: (call) => g.logSoftmax(call.input(0)),
   MatMul: matmul,
   BatchMatMul: matmul,
   BatchMatMulV2: matmul,

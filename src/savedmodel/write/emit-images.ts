@@ -3,6 +3,7 @@ import { FaceError } from "../../base/errors.ts";
 import { type Tensor, tensor } from "../../base/tensor.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import { isOp, type Node, type Padding, type Pads, type Pair } from "../../graph/ops.ts";
+import { elementsInside } from "../../graph/windows.ts";
 import { type EmitContext, type EmitRule, type EmitRules, trainingOnly } from "./emit-context.ts";
 import { attr } from "./graph-writer.ts";
 
@@ -77,7 +78,7 @@ const conv2dInputGrad: EmitRule<"conv2dInputGrad"> = (node, context) => {
 
 /** How much of each window lies inside the image, one number per window. */
 function windowShares(node: Node<"maxPool" | "avgPool">, pads: Pads): Tensor {
-  const { size, strides } = node.attrs;
+  const { size } = node.attrs;
   const [height, width] = [node.inputs[0]!.shape[1], node.inputs[0]!.shape[2]];
   if (typeof height !== "number" || typeof width !== "number") {
     throw new FaceError(
@@ -85,14 +86,10 @@ function windowShares(node: Node<"maxPool" | "avgPool">, pads: Pads): Tensor {
       "an average pool with explicit margins on an image of unknown size cannot be exported to TensorFlow",
     );
   }
-  const along = (axis: 0 | 1, side: number) =>
-    Array.from({ length: Number(node.shape[axis + 1]) }, (_, i) => {
-      const start = i * strides[axis] - pads[axis][0];
-      return (Math.min(start + size[axis], side) - Math.max(start, 0)) / size[axis];
-    });
-  const columns = along(1, width);
-  const shares = along(0, height).flatMap((rows) => columns.map((share) => rows * share));
-  return fromNumbers(node.dtype, [1, Number(node.shape[1]), Number(node.shape[2]), 1], shares);
+  const out: Pair = [Number(node.shape[1]), Number(node.shape[2])];
+  const [rows, columns] = elementsInside([height, width], out, node.attrs, pads);
+  const shares = rows.flatMap((row) => columns.map((column) => (row / size[0]) * (column / size[1])));
+  return fromNumbers(node.dtype, [1, ...out, 1], shares);
 }
 
 /** TensorFlow counts explicit margins as elements of an average, so each window is divided by its share of the image. */

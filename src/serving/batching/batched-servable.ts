@@ -7,7 +7,7 @@ import { allOf } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
 import { BatchQueue, type BatchThreads } from "./batcher.ts";
 import type { BatchOptions } from "./options.ts";
-import { checkOutputs, isNotRowByRow, joinOutputs, sliceRows } from "./tensors.ts";
+import { checkOutputs, isNotRowByRow, joinOutputs, sliceTensors } from "./tensors.ts";
 
 /** A part of a large request that takes less time is too small for a message to another thread. */
 const SHORT_RUN_MS = 2;
@@ -128,9 +128,7 @@ export class BatchedServable implements Servable {
         const [from, to] = [next, Math.min(rows, next + most)];
         next = to;
         const startedMs = performance.now();
-        const part = await run(
-          new Map([...inputs].map(([name, value]) => [name, sliceRows(value, from, to)])),
-        );
+        const part = await run(sliceTensors(inputs, from, to));
         checkOutputs(part, to - from);
         outputs.set(from, part);
         const isQuick = performance.now() - startedMs < SHORT_RUN_MS;

@@ -4,7 +4,7 @@ import { elapsedMicros, type ServerMetrics } from "../metrics.ts";
 import { allOf } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import { allowedSize, type BatchOptions } from "./options.ts";
-import { checkOutputs, joinOutputs, rowsOf, sliceOutputs, sliceRows, stackInputs } from "./tensors.ts";
+import { checkOutputs, joinOutputs, rowsOf, sliceTensors, stackInputs } from "./tensors.ts";
 
 /** Runs one batch. */
 export type RunBatch = (inputs: TensorMap, outputNames: readonly string[]) => Promise<TensorMap>;
@@ -107,9 +107,8 @@ export class BatchQueue {
     this.#checkCapacity(rows);
     for (let from = 0; from < rows; from += maxExecutionBatchSize) {
       const to = Math.min(rows, from + maxExecutionBatchSize);
-      const part = new Map([...inputs].map(([name, value]) => [name, sliceRows(value, from, to)]));
       // The capacity was checked for all parts together.
-      parts.push(this.#enqueue(part, to - from, signal, { isChecked: true }));
+      parts.push(this.#enqueue(sliceTensors(inputs, from, to), to - from, signal, { isChecked: true }));
     }
     return joinOutputs(await allOf(parts));
   }
@@ -254,7 +253,7 @@ function share(tasks: readonly Task[], outputs: TensorMap, size: number): void {
   checkOutputs(outputs, size);
   let from = 0;
   for (const task of tasks) {
-    task.resolve(sliceOutputs(outputs, from, from + task.rows));
+    task.resolve(sliceTensors(outputs, from, from + task.rows));
     from += task.rows;
   }
 }

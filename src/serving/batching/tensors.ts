@@ -155,9 +155,9 @@ export function isNotRowByRow(error: unknown): boolean {
   return error instanceof StatusError && [NO_ROWS, NOT_ROW_BY_ROW].includes(error.message);
 }
 
-/** Rows `from` up to `to` of every output. */
-export function sliceOutputs(outputs: TensorMap, from: number, to: number): TensorMap {
-  return new Map([...outputs].map(([name, value]) => [name, sliceRows(value, from, to)]));
+/** Rows `from` up to `to` of all inputs or outputs. */
+export function sliceTensors(tensors: TensorMap, from: number, to: number): TensorMap {
+  return new Map([...tensors].map(([name, value]) => [name, sliceRows(value, from, to)]));
 }
 
 /** The outputs of a split request's parts as one. */

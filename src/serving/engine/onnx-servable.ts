@@ -11,7 +11,7 @@ import { type SignatureDef, SignatureDefSchema } from "../../proto/tensorflow/gr
 import { dataTypeOf } from "../../savedmodel/format/tensor-proto.ts";
 import { PREDICT_METHOD, type Signature } from "../../savedmodel/signature.ts";
 import { shapeProto } from "../../savedmodel/write/graph-writer.ts";
-import { checkOutputs, joinOutputs, sliceOutputs } from "../batching/tensors.ts";
+import { checkOutputs, joinOutputs, sliceTensors } from "../batching/tensors.ts";
 import { allOf } from "../request-memory.ts";
 import { invalidArgument } from "../status.ts";
 import type { RunOptions, Servable, ServableId } from "./servable.ts";
@@ -109,7 +109,7 @@ class OnnxServable implements Servable {
     const rows = [...inputs.values()][0]?.shape[0] ?? 0;
     const isWhole = [...inputs.values()].every(({ shape }) => shape[0] === rows);
     if (step === undefined || !isWhole || rows === 0 || rows % step !== 0) return [inputs];
-    return Array.from({ length: rows / step }, (_, i) => sliceOutputs(inputs, i * step, (i + 1) * step));
+    return Array.from({ length: rows / step }, (_, i) => sliceTensors(inputs, i * step, (i + 1) * step));
   }
 
   async #runPart(inputs: TensorMap, outputNames: readonly string[]): Promise<TensorMap> {

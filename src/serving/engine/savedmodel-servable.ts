@@ -2,7 +2,8 @@
 import type { ExportedModel } from "../../artifact/description.ts";
 import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
 import { messageOf } from "../../base/errors.ts";
-import type { TensorMap } from "../../base/tensor.ts";
+import { Limiter } from "../../base/limiter.ts";
+import type { Tensor, TensorMap } from "../../base/tensor.ts";
 import { lower } from "../../onnx/lower/lower.ts";
 import { SessionPool } from "../../onnx/runtime/session-pool.ts";
 import { checkReadable, sliceOf } from "../../savedmodel/read/import-graph.ts";
@@ -11,7 +12,6 @@ import type { Signature } from "../../savedmodel/signature.ts";
 import { checkDescribed } from "../described-inputs.ts";
 import { StatusError } from "../status.ts";
 import { decodeStep } from "./image-input.ts";
-import { ModelState, nextName } from "./model-state.ts";
 import { exampleStep } from "./parse-example.ts";
 import type { InputStep, RunOptions, Servable, ServableId } from "./servable.ts";
 import { fits, misfitText, NICENESS, runSession, type Shapes, shapesOf } from "./session-run.ts";
@@ -19,6 +19,8 @@ import { ShapeVariants } from "./shape-variants.ts";
 
 /** Prefix of outputs: a signature may have an input of the same name. */
 const OUTPUT = "output/";
+/** The output with a variable's value after a run. */
+const nextName = (place: string): string => `next/${place}`;
 
 /** The same signature with the ranks and sides of these tensors; the first side stays open for batches. */
 function reshaped(signature: Signature, shapes: Shapes): Signature {
@@ -29,6 +31,31 @@ function reshaped(signature: Signature, shapes: Shapes): Signature {
     }),
   );
   return { ...signature, inputs };
+}
+
+/** The variables that a model's signatures change: one value each, shared by all signatures of a version. */
+class ModelState {
+  readonly #values = new Map<string, Tensor>();
+  readonly #turns = new Limiter(1);
+
+  /**
+   * Runs a signature that reads or changes variables, one run at a time.
+   * @param run gets the variables' inputs and the names of their next values, and answers with all outputs by name.
+   */
+  run(
+    state: NonNullable<SignatureProgram["state"]>,
+    run: (variables: TensorMap, next: readonly string[]) => Promise<TensorMap>,
+  ): Promise<TensorMap> {
+    return this.#turns.run(async () => {
+      const inputs = [...state].map(
+        ([place, { input, initial }]) => [input.attrs.name, this.#values.get(place) ?? initial] as const,
+      );
+      const changed = [...state].flatMap(([place, { next }]) => (next === undefined ? [] : [place]));
+      const outputs = await run(new Map(inputs), changed.map(nextName));
+      for (const place of changed) this.#values.set(place, outputs.get(nextName(place))!);
+      return outputs;
+    });
+  }
 }
 
 /** A signature for shapes, in sessions. */

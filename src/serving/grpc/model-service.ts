@@ -13,6 +13,7 @@ import {
 import type { ReloadConfigRequest } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { ReloadConfigResponseSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type Catalog, isAvailable, statusOf } from "../repository/catalog.ts";
+import { notAList } from "../repository/model-config.ts";
 import { invalidArgument, STATUS, StatusError } from "../status.ts";
 
 interface CatalogContext {
@@ -38,11 +39,7 @@ export function modelStatusRpc({ catalog }: CatalogContext, { modelSpec }: GetMo
 }
 
 export async function reloadRpc({ catalog }: CatalogContext, { config }: ReloadConfigRequest) {
-  if (config?.config.case !== "modelConfigList") {
-    throw invalidArgument(
-      "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported",
-    );
-  }
+  if (config?.config.case !== "modelConfigList") throw notAList();
   await catalog.reload(config);
   return create(ReloadConfigResponseSchema, { status: {} });
 }

@@ -52,20 +52,14 @@ const regressionResult = ({ values }: Regressions) => ({
 
 /** A ClassificationResponse. */
 export function classifyResponse(answer: Answered & Classifications): Uint8Array {
-  const result = classificationResult(answer);
-  return toBinary(
-    ClassificationResponseSchema,
-    create(ClassificationResponseSchema, { modelSpec: answeredSpec(answer), result }),
-  );
+  const init = { modelSpec: answeredSpec(answer), result: classificationResult(answer) };
+  return toBinary(ClassificationResponseSchema, create(ClassificationResponseSchema, init));
 }
 
 /** A RegressionResponse. */
 export function regressResponse(answer: Answered & Regressions): Uint8Array {
-  const result = regressionResult(answer);
-  return toBinary(
-    RegressionResponseSchema,
-    create(RegressionResponseSchema, { modelSpec: answeredSpec(answer), result }),
-  );
+  const init = { modelSpec: answeredSpec(answer), result: regressionResult(answer) };
+  return toBinary(RegressionResponseSchema, create(RegressionResponseSchema, init));
 }
 
 /** A MultiInferenceResponse. */

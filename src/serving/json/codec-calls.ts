@@ -11,7 +11,7 @@ import { type InferPlan, inferResponse, readInferTensor } from "../open-inferenc
 import type { Regressions } from "../regress.ts";
 import type { ModelChoice, Models } from "../repository/catalog.ts";
 import { allocatorIn, HEAP, type TensorMemory } from "../request-memory.ts";
-import { invalidArgument, type StatusCode, StatusError, toStatusError } from "../status.ts";
+import { invalidArgument, photosInstead, type StatusCode, StatusError, toStatusError } from "../status.ts";
 import type { ExamplesJson } from "./examples.ts";
 import type { PackedStrings, SentTensors } from "./packed-strings.ts";
 import type { PhotosJson } from "./photos.ts";
@@ -130,7 +130,9 @@ export function readPredict(bytes: Uint8Array, lookup: SignatureLookup, into?: U
     const name = requested || DEFAULT_SIGNATURE;
     const inputs = lookup.signatures.get(name);
     if (inputs !== undefined) return inputs;
-    throw invalidArgument(`Serving signature name: "${name}" not found in signature def`);
+    throw invalidArgument(
+      `Serving signature name: "${name}" not found in signature def${photosInstead(lookup.signatures)}`,
+    );
   };
   return readPredictJson(bytes, inputTypesOf, into === undefined ? HEAP : allocatorIn(into));
 }

@@ -1,7 +1,7 @@
 /** @file Prints floating-point numbers as decimal text, digit for digit like C's `%g` and TensorFlow Serving. */
 
 /** Powers of ten that a double represents exactly. */
-const POWERS = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
+export const EXACT_POWERS = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
 
 /** Decimal digits as one integer: `value` has `count` digits, the first of which has the weight 10^exponent. */
 export interface DecimalDigits {
@@ -32,19 +32,19 @@ export function decimalDigits(value: number, kind: "float32" | "float64"): Decim
   while (size >= FIXED_POWERS[exponent + 5]!) exponent++;
   const short = roundedDigits(size, SHORT_DIGITS, exponent);
   if (short === undefined) return undefined;
-  const readBack = short.value / POWERS[SHORT_DIGITS - 1 - exponent]!;
+  const readBack = short.value / EXACT_POWERS[SHORT_DIGITS - 1 - exponent]!;
   const isSame = kind === "float32" ? Math.fround(readBack) === size : readBack === size;
   if (isSame) return short;
   return kind === "float32" ? roundedDigits(size, FLOAT32_DIGITS, exponent) : undefined;
 }
 
 function roundedDigits(size: number, count: number, exponent: number): DecimalDigits | undefined {
-  const scaled = size * POWERS[count - 1 - exponent]!;
+  const scaled = size * EXACT_POWERS[count - 1 - exponent]!;
   const below = Math.floor(scaled);
   const above = scaled - below;
   if (Math.abs(above - 0.5) < TIE_DOUBT) return undefined;
   const value = above > 0.5 ? below + 1 : below;
-  return value < POWERS[count]! ? { value, count, exponent } : undefined;
+  return value < EXACT_POWERS[count]! ? { value, count, exponent } : undefined;
 }
 
 /** Whether a value lies exactly between two numbers of this many digits; `exponent` is that of its first digit. */

@@ -1,4 +1,5 @@
 /** @file Reads JSON numbers from bytes: one with all the checks, or a list of plain numbers fast. */
+import { EXACT_POWERS } from "./decimal.ts";
 import { Kind, numberText } from "./tape.ts";
 
 const SPACE = 0x20;
@@ -10,8 +11,6 @@ const CLOSE = 0x5d;
 const LETTER_E = 0x65;
 const LOWER_CASE = 0x20;
 
-/** Powers of ten that a double represents exactly. */
-const EXACT_POWERS = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
 const LARGEST_EXACT = EXACT_POWERS.length - 1;
 
 /** 2^27 + 1, which splits a double into two halves of 26 bits (Veltkamp; Dekker, 1971). */

@@ -51,17 +51,19 @@ function checkModel(model: ModelConfig, requestLog: RequestLog | undefined): voi
   requestLog?.check(model);
 }
 
+/** The error for a configuration of another kind than a list of models. */
+export const notAList = (): StatusError =>
+  invalidArgument(
+    "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported",
+  );
+
 /**
  * The models of a configuration.
  * @param requestLog where requests are recorded; without it a configuration that wants them recorded is refused.
  * @throws StatusError when the configuration is invalid.
  */
 export function checkedModels(config: ModelServerConfig, requestLog?: RequestLog): readonly ModelConfig[] {
-  if (config.config.case === "customModelConfig") {
-    throw invalidArgument(
-      "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported",
-    );
-  }
+  if (config.config.case === "customModelConfig") throw notAList();
   const models = config.config.value?.config ?? [];
   const names = new Set<string>();
   for (const model of models) {

@@ -12,7 +12,7 @@ import { imageBatch, imageSettingsOf } from "../engine/image-input.ts";
 import type { PredictJson } from "../json/tensors.ts";
 import type { ModelChoice, Models } from "../repository/catalog.ts";
 import type { RequestMemory } from "../request-memory.ts";
-import { invalidArgument } from "../status.ts";
+import { invalidArgument, photosInstead } from "../status.ts";
 
 /** One field of a form. */
 export interface FormPart {
@@ -110,7 +110,8 @@ export async function readUpload(
   using lease = models.acquire(model);
   const signature = lease.servable.signatures.get(signatureName);
   if (signature === undefined) {
-    throw invalidArgument(`Serving signature name: "${signatureName}" not found in signature def`);
+    const instead = photosInstead(lease.servable.signatures);
+    throw invalidArgument(`Serving signature name: "${signatureName}" not found in signature def${instead}`);
   }
   const values = isForm ? parts.filter((part) => part !== named) : [onlyPart(signature, body, contentType)];
   return { signatureName, format: "row", inputs: await tensorsFrom(signature, values, memory) };

@@ -2,15 +2,18 @@
 import { dirname } from "node:path";
 import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
-import { shown } from "../../../base/words.ts";
-import { openDataset } from "../../../data/dataset.ts";
+import { counted, shown } from "../../../base/log.ts";
+import { type Dataset, openDataset } from "../../../data/dataset.ts";
+import { findDatasetFaces, type LeftOutPhoto, withFaces } from "../../../data/dataset-faces.ts";
 import { type Duplicate, type Duplicates, findDuplicates } from "../../../data/duplicates.ts";
 import { leftOutText } from "../../../data/left-out.ts";
 import { findUnreadable, type Survey, surveyDataset, type Unreadable } from "../../../data/survey.ts";
-import { addOptions } from "../../options.ts";
-import { onInterrupt, STOPPING_MS } from "../../process.ts";
+import { trainConfigSchema } from "../../../train/config.ts";
+import { TRAINED_FRAMING } from "../../../train/people.ts";
+import { addOptions, resolveOptions } from "../../options.ts";
+import { consoleLog, onInterrupt, STOPPING_MS } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
-import { peopleOf, peopleSettings } from "../../settings.ts";
+import { EVERY_SETTING, peopleOf, peopleSettings, sizeOf, sizeSettings } from "../../settings.ts";
 
 interface Flags {
   readonly check: boolean;
@@ -45,11 +48,37 @@ function byPeople(list: readonly Duplicate[]): (readonly [Duplicate, ...Duplicat
   return [...groups.values()];
 }
 
-function surveyText(
-  survey: Survey,
-  unreadable: readonly Unreadable[] | undefined,
-  duplicates: Duplicates | undefined,
-): string {
+/** Settings of which faces are looked for. */
+const faceSettings = trainConfigSchema.pick({ faces: true, face: true });
+
+/** Photographs in which no face was found, or several where one was wanted; undefined where nobody looked. */
+async function facesNotFound(
+  dataset: Dataset,
+  flags: Readonly<Record<string, unknown>>,
+  line: StatusLine,
+  signal: AbortSignal,
+): Promise<readonly LeftOutPhoto[] | undefined> {
+  const { faces, face } = resolveOptions(faceSettings, { flags, everyKey: EVERY_SETTING });
+  if (faces === "none") return undefined;
+  const log = consoleLog({ quiet: true });
+  const { identities } = await withFaces(dataset, { framing: TRAINED_FRAMING, choice: face }, log);
+  const found = await findDatasetFaces(identities, {
+    settings: sizeOf(flags),
+    log,
+    signal,
+    onProgress: (done, total) => line.show(`looking for the faces of ${done} of ${total} photographs`),
+  });
+  return found.facesNotFound;
+}
+
+/** What a closer look at the files found; undefined where there was none. */
+interface Checked {
+  readonly unreadable: readonly Unreadable[] | undefined;
+  readonly duplicates: Duplicates | undefined;
+  readonly withoutFace: readonly LeftOutPhoto[] | undefined;
+}
+
+function surveyText(survey: Survey, { unreadable, duplicates, withoutFace }: Checked): string {
   const { least, median, mean, most } = survey.imagesPerIdentity;
   const { leftOut, remarks } = survey;
   const row = (name: string, value: unknown) => `${name.padEnd(21)}${value}`;
@@ -61,7 +90,10 @@ function surveyText(
     row("identities", survey.identities),
     row("images", survey.images),
     row("images per identity", `${least} to ${most}, median ${median}, mean ${mean.toFixed(2)}`),
-    row("with two or more", `${survey.pairable}, giving ${survey.positivePairs} pairs of one person`),
+    row(
+      "with two or more",
+      `${survey.pairable}, giving ${counted(survey.positivePairs, "pair")} of one person`,
+    ),
     row(
       "left out",
       leftOut.reduce((sum, { count }) => sum + count, 0),
@@ -75,12 +107,15 @@ function surveyText(
     ...namedLines(byPeople(duplicates?.ofTwoPeople ?? []), ([first, ...more]) =>
       more.length === 0 ? equal(first) : `${equal(first)}, and ${more.length} more of the same two people`,
     ),
+    ...(withoutFace === undefined ? [] : [row("faces not found", withoutFace.length)]),
+    ...namedLines(withoutFace ?? [], ({ path, reason }) => `${shown(path)}: ${reason}`),
     ...remarks.map((remark) => `note: ${shown(remark)}`),
   ].join("\n");
 }
 
 async function info({ check, json, strict, ...rest }: Flags & Record<string, unknown>): Promise<void> {
-  const dataset = await openDataset(peopleOf(rest));
+  const { faces, face, imageShape, ...people } = rest;
+  const dataset = await openDataset(peopleOf(people));
   const survey = surveyDataset(dataset);
   using line = new StatusLine();
   using interrupt = onInterrupt(() => undefined, { patience: () => STOPPING_MS });
@@ -90,11 +125,12 @@ async function info({ check, json, strict, ...rest }: Flags & Record<string, unk
     : undefined;
   line.show("looking for equal photographs");
   const duplicates = check ? await findDuplicates(dataset, interrupt.signal) : undefined;
+  const withoutFace = await facesNotFound(dataset, { faces, face, imageShape }, line, interrupt.signal);
   line[Symbol.dispose]();
   console.log(
     json === true
-      ? JSON.stringify({ ...survey, unreadable, duplicates })
-      : surveyText(survey, unreadable, duplicates),
+      ? JSON.stringify({ ...survey, unreadable, duplicates, facesNotFound: withoutFace?.length, withoutFace })
+      : surveyText(survey, { unreadable, duplicates, withoutFace }),
   );
   if (strict === true && unreadable !== undefined && unreadable.length > 0) {
     throw new FaceError(
@@ -113,5 +149,7 @@ export function infoCommand(): Command {
     .option("--no-check", "count only, without reading the files")
     .option("--strict", "fail when a file cannot be read")
     .option("--json", "print one JSON object and nothing else on standard output");
-  return addOptions(command, peopleSettings).action(info);
+  addOptions(command, peopleSettings);
+  addOptions(command, faceSettings);
+  return addOptions(command, sizeSettings).action(info);
 }

@@ -2,7 +2,7 @@
 
 import { Command, Option } from "commander";
 import { checkTarget, writeFileAtomic } from "../../../base/files.ts";
-import { shown } from "../../../base/words.ts";
+import { shown } from "../../../base/log.ts";
 import { contactSheet } from "../../../data/contact-sheet.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../image/augment-settings.ts";

@@ -19,37 +19,41 @@ function blockedKernel(node: Node, kernel: string, channels: number, size: Pair,
   return lowering.reshaped(node, blocked, [channels, 1, ...size]);
 }
 
-/** Lowers a depthwise convolution to blocked operators where they accept it. */
-export function lowerBlockedConv(node: Node<"conv2d">, lowering: Lowering): boolean {
-  const [x, kernel] = node.inputs as [Node, Node];
-  const shape = kernel.shape.map(Number);
-  const { groups, strides, dilations, padding } = node.attrs;
+/** Lowers a convolution of the first input to a blocked operator, where that accepts it. */
+function lowerDepthwise(
+  node: Node<"conv2d" | "conv2dInputGrad">,
+  lowering: Lowering,
+  settings: (size: Pair) => { kernel: string; strides: Pair; pads: readonly number[] },
+): boolean {
+  const [x, kernelNode] = node.inputs as [Node, Node];
+  const { groups, dilations } = node.attrs;
+  const shape = kernelNode.shape.map(Number);
   if (!isBlocked(x, shape, node.attrs, lowering)) return false;
   const size: Pair = [shape[0]!, shape[1]!];
-  const pads = padList(resolvePads(padding, imageOf(x), size, strides, dilations));
+  const { kernel, strides, pads } = settings(size);
   const attributes = { group: groups, kernel_shape: size, strides, dilations, pads };
-  const filters = blockedKernel(node, lowering.value(kernel, OIHW), groups, size, lowering);
+  const filters = blockedKernel(node, kernel, groups, size, lowering);
   lowering.result(node, BLOCKS, "Conv", [lowering.value(x, BLOCKS), filters], attributes, BLOCKED);
   return true;
 }
 
+/** Lowers a depthwise convolution to blocked operators where they accept it. */
+export function lowerBlockedConv(node: Node<"conv2d">, lowering: Lowering): boolean {
+  const [x, kernel] = node.inputs as [Node, Node];
+  const { strides, dilations, padding } = node.attrs;
+  return lowerDepthwise(node, lowering, (size) => {
+    const pads = padList(resolvePads(padding, imageOf(x), size, strides, dilations));
+    return { kernel: lowering.value(kernel, OIHW), strides, pads };
+  });
+}
+
 /** Lowers the derivative of a stride-1 depthwise convolution by its input: the same convolution with a flipped kernel. */
-export function lowerBlockedInputGrad(
+export const lowerBlockedInputGrad = (
   node: Node<"conv2dInputGrad">,
-  turned: string,
+  kernel: string,
   pads: readonly number[],
   lowering: Lowering,
-): boolean {
-  const [dy, kernel] = node.inputs as [Node, Node];
-  const shape = kernel.shape.map(Number);
-  const { groups, dilations } = node.attrs;
-  if (!isBlocked(dy, shape, node.attrs, lowering)) return false;
-  const size: Pair = [shape[0]!, shape[1]!];
-  const attributes = { group: groups, kernel_shape: size, strides: [1, 1], dilations, pads };
-  const filters = blockedKernel(node, turned, groups, size, lowering);
-  lowering.result(node, BLOCKS, "Conv", [lowering.value(dy, BLOCKS), filters], attributes, BLOCKED);
-  return true;
-}
+): boolean => lowerDepthwise(node, lowering, () => ({ kernel, strides: [1, 1], pads }));
 
 /**
  * Lowers the derivative by the kernel: each channel of each image convolved with the output's derivative as its kernel.

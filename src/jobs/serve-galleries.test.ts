@@ -1,7 +1,4 @@
-/**
- * @file Galleries over REST on a real socket, with faces by a formula: every answer is held against the OpenAPI document, and
- * what is tried to break in is refused.
- */
+/** @file Galleries over REST with faces by a formula: answers held against the OpenAPI document, and what is tried to break in. */
 import { writeFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { join } from "node:path";
@@ -10,28 +7,28 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import ajvFormats from "ajv-formats";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { temporaryFolder } from "../../../test/support/photos.ts";
-import { openApiDocument } from "../../api/openapi.ts";
-import { OPERATION_IDS, operationOf } from "../../api/operations.ts";
-import type { CalibrationRecord } from "../../artifact/calibration.ts";
-import { FaceError } from "../../base/errors.ts";
-import { silentLog } from "../../base/log.ts";
-import { Random } from "../../base/random.ts";
-import { GalleryClient } from "../../client/gallery-client.ts";
-import { cosineSimilarity } from "../../faces/embedder.ts";
-import { Gallery } from "../../gallery/gallery.ts";
-import { KeyRing } from "../access/access.ts";
-import { Gate } from "../access/gate.ts";
-import { newKey, writeKeys } from "../access/keys.ts";
-import { JsonCodec } from "../json/codec.ts";
-import { UNBOUNDED } from "../memory-budget.ts";
-import { ServerMetrics } from "../metrics.ts";
-import type { ModelSwitch } from "../open-inference/models.ts";
-import type { Photograph, PhotoThreads } from "../photos/photo-threads.ts";
-import type { Catalog } from "../repository/catalog.ts";
-import { type RestServer, startRest } from "../rest/rest-server.ts";
-import { keyAccess, loopbackAccess } from "./access.ts";
-import { GalleryService, type ServedModel } from "./service.ts";
+import { temporaryFolder } from "../../test/support/photos.ts";
+import { openApiDocument } from "../api/openapi.ts";
+import { OPERATION_IDS, operationOf } from "../api/operations.ts";
+import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { FaceError } from "../base/errors.ts";
+import { silentLog } from "../base/log.ts";
+import { Random } from "../base/random.ts";
+import { GalleryClient } from "../client/gallery-client.ts";
+import { cosineSimilarity } from "../faces/embedder.ts";
+import { Gallery } from "../gallery/gallery.ts";
+import { KeyRing } from "../serving/access/access.ts";
+import { Gate } from "../serving/access/gate.ts";
+import { newKey, writeKeys } from "../serving/access/keys.ts";
+import { keyAccess, loopbackAccess } from "../serving/galleries/access.ts";
+import { GalleryService, type ServedModel } from "../serving/galleries/service.ts";
+import { JsonCodec } from "../serving/json/codec.ts";
+import { UNBOUNDED } from "../serving/memory-budget.ts";
+import { ServerMetrics } from "../serving/metrics.ts";
+import type { ModelSwitch } from "../serving/open-inference/models.ts";
+import type { Photograph, PhotoThreads } from "../serving/photos/photo-threads.ts";
+import type { Catalog } from "../serving/repository/catalog.ts";
+import { type RestServer, startRest } from "../serving/rest/rest-server.ts";
 
 const DIMENSIONS = 16;
 const RATE = { value: 0.9, interval: [0.8, 1] } satisfies CalibrationRecord["measuredTar"];

@@ -1,6 +1,6 @@
 /** @file Counts and names as people read them. */
 import { describe, expect, it } from "vitest";
-import { counted, shown, shownLines } from "./words.ts";
+import { counted, shown, shownLines } from "./log.ts";
 
 describe("words", () => {
   it("have the number of their count", () => {

@@ -1,0 +1,31 @@
+/** @file Identification on an open set as a text table. */
+import type { FaceCounts, Measured } from "./metrics.ts";
+import type { OpenSetReport } from "./open-set.ts";
+
+const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
+/** A wanted rate, without trailing zeros. */
+export const rateText = (rate: number): string => `${Number((100 * rate).toPrecision(3))} %`;
+const measured = ({ value, interval: [low, high] }: Measured) =>
+  `${percent(value)}  (95 %: ${percent(low!)} to ${percent(high!)})`;
+
+/** The report of searches among many. */
+export function openSetText(
+  report: OpenSetReport & Partial<FaceCounts> & { readonly dataset: string },
+): string {
+  const { cmc, points, people, photographs, splits, enrolled, mated, strangers, template } = report;
+  const rows = [
+    ...cmc.map(({ rank, rate }) => [`rank ${rank}`, measured(rate)]),
+    ...points.map(({ fpir, dir, threshold }) => [
+      `DIR at FPIR ${rateText(fpir)}`,
+      `${measured(dir)}, threshold ${threshold.toFixed(3)}`,
+    ]),
+    ...(report.facesNotFound === undefined ? [] : [["faces not found", String(report.facesNotFound)]]),
+  ] as [string, string][];
+  const width = Math.max(...rows.map(([name]) => name.length));
+  const compared = template === "centroid" ? "the centroid of their photographs" : "their nearest photograph";
+  return [
+    `identification on ${report.dataset}: ${people} people with ${photographs} photographs, ${splits} splits`,
+    `${enrolled} enrolled, compared by ${compared}; searched for: one photograph of ${mated} of them, and of ${strangers} strangers`,
+    ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`),
+  ].join("\n");
+}

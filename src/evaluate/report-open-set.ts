@@ -1,0 +1,35 @@
+/** @file The part of the report page about identification on an open set: figures, curves and intervals. */
+import { cmcChart, dirChart } from "./chart.ts";
+import { figure, type Html, html, section, table } from "./html.ts";
+import type { Measured } from "./metrics.ts";
+import type { OpenSetReport } from "./open-set.ts";
+import { rateText } from "./open-set-text.ts";
+
+const percent = (value: number) => `${(100 * value).toFixed(2)}\u00a0%`;
+const measured = ({ value, interval: [low, high] }: Measured) => [
+  percent(value),
+  `${percent(low!)} to ${percent(high!)}`,
+];
+
+/** Who is this, among many: how often the answer is right, and how often a stranger is named. */
+export function openSetSection(report: OpenSetReport & { readonly dataset: string }): Html {
+  const { people, splits, enrolled, mated, strangers, cmc, points, curve, template } = report;
+  const compared = template === "centroid" ? "the centroid of their photographs" : "their nearest photograph";
+  const rows = [
+    ...cmc.slice(0, 1).map(({ rate }) => ["rank 1", ...measured(rate), "none"]),
+    ...points.map(({ fpir, dir, threshold }) => [
+      `DIR at FPIR ${rateText(fpir)}`,
+      ...measured(dir),
+      threshold.toFixed(4),
+    ]),
+  ];
+  return section(
+    "Identification",
+    html`<p>Of ${people} people of ${report.dataset}, ${enrolled} are enrolled and compared by ${compared}. One photograph of each of ${mated} of them and of ${strangers} strangers is searched for; means of ${splits} divisions of the people. DIR: enrolled people who are named rightly. FPIR: strangers who are named. Intervals: 95 %, by drawing the people anew.</p>
+<div class="charts">
+${figure(dirChart(curve), "DIR over FPIR. Band: 95 % confidence.")}
+${figure(cmcChart(cmc), "CMC: enrolled people among the first candidates, at any similarity.")}
+</div>`,
+    table("Identification", ["", "rate", "95 %", "threshold"], rows),
+  );
+}

@@ -1,0 +1,102 @@
+/** @file `faceid cluster` on photographs of LFW: folders of people, a list, a picture, and going on after a stop. */
+import { spawnSync } from "node:child_process";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { encodePng } from "../src/image/decode.ts";
+import { type ClusterResult, clusterFolder } from "../src/index.ts";
+import { plain, temporaryFolder } from "./support/photos.ts";
+
+const SHARED = join(import.meta.dirname, "../../shared");
+const PACK_FILES = join(SHARED, "models/opencv");
+const LFW = join(SHARED, "datasets/lfw");
+const isThere = existsSync(PACK_FILES) && existsSync(LFW);
+const note = isThere ? "" : ` (not tested: there is no ${SHARED} with models/opencv and datasets/lfw)`;
+const COMMAND = join(import.meta.dirname, "../bin/faceid.js");
+
+describe.skipIf(!isThere)(`faceid cluster${note}`, () => {
+  let work: string;
+  let album: string;
+  const faceid = (...args: string[]) =>
+    spawnSync(process.execPath, [COMMAND, ...args], {
+      encoding: "utf8",
+      env: { ...process.env, FACEID_MODELS_DIR: join(work, "packs"), FACEID_OFFLINE: "1" },
+    });
+
+  beforeAll(async () => {
+    work = await temporaryFolder();
+    album = join(work, "album");
+    mkdirSync(join(album, "2003"), { recursive: true });
+    faceid("models", "add", "opencv-sface", "--from", PACK_FILES);
+    const copy = (name: string, number: number, to: string) =>
+      copyFileSync(join(LFW, name, `${name}_000${number}.jpg`), join(album, to));
+    copy("Serena_Williams", 1, "a.jpg");
+    copy("Serena_Williams", 2, "2003/a.jpg");
+    copy("Serena_Williams", 3, "2003/b.jpg");
+    copy("Abdullah_Gul", 1, "c.jpg");
+    copy("Abdullah_Gul", 2, "d.jpg");
+    copy("Abba_Eban", 1, "e.jpg");
+    writeFileSync(join(album, "blank.png"), await encodePng(plain(64, [9, 9, 9]), 64, 64));
+    writeFileSync(join(album, "broken.jpg"), "no picture");
+  });
+
+  it("writes a folder for each person, a list and a picture, and keeps every photograph's name apart", () => {
+    const output = join(work, "sorted");
+    const { status, stdout } = faceid("cluster", album, "--output", output, "--json");
+    expect(status).toBe(0);
+    const result = JSON.parse(stdout) as ClusterResult;
+    const photos = result.people.map(({ faces }) => faces.map(({ photo }) => photo).toSorted());
+    expect(photos).toEqual([
+      ["2003/a.jpg", "2003/b.jpg", "a.jpg"],
+      ["c.jpg", "d.jpg"],
+    ]);
+    expect(result.single.map(({ photo }) => photo)).toEqual(["e.jpg"]);
+    expect(result).toMatchObject({
+      withoutFace: ["blank.png"],
+      leftOut: [{ path: "broken.jpg", code: "IMAGE_UNREADABLE" }],
+    });
+    expect(readdirSync(output).toSorted()).toEqual([
+      "contact-sheet.png",
+      "people.json",
+      "person-001",
+      "person-002",
+      "single",
+    ]);
+    expect(readdirSync(join(output, "person-001")).toSorted()).toEqual(["a-2.jpg", "a.jpg", "b.jpg"]);
+    expect(JSON.parse(readFileSync(join(output, "people.json"), "utf8"))).toEqual(result);
+    expect(statSync(join(output, "contact-sheet.png")).size).toBeGreaterThan(10_000);
+    expect(readdirSync(work)).not.toContain("sorted.part");
+    expect(faceid("cluster", album, "--output", output)).toMatchObject({ status: 2 });
+    expect(faceid("cluster", album, "--output", join(album, "sorted"))).toMatchObject({ status: 2 });
+  });
+
+  it("goes on after a stop, and makes hard links where asked", async () => {
+    const output = join(work, "linked");
+    process.env.FACEID_MODELS_DIR = join(work, "packs");
+    const controller = new AbortController();
+    const stopped = clusterFolder(album, {
+      output,
+      signal: controller.signal,
+      onProgress: () => controller.abort(),
+    });
+    await expect(stopped).rejects.toMatchObject({ code: "INTERRUPTED" });
+    const done = readFileSync(`${output}.part`, "utf8").trimEnd().split("\n").length - 1;
+    expect(done).toBeGreaterThan(0);
+    const { stdout } = faceid("cluster", album, "--output", output, "--links");
+    expect(stdout).toContain("2 people with two faces or more");
+    expect(statSync(join(output, "person-002", "c.jpg")).ino).toBe(statSync(join(album, "c.jpg")).ino);
+  });
+
+  it("refuses what it cannot do", () => {
+    expect(faceid("cluster", join(work, "none")).status).toBe(3);
+    expect(faceid("cluster", album, "--far", "0.0000001").status).toBe(2);
+  });
+});
