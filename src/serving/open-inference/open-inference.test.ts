@@ -395,6 +395,14 @@ describe("the repository", () => {
     expect((await restJson("POST", "/v2/repository/models/two/load", {})).status).toBe(200);
   });
 
+  it("changes nothing for a page of another site", async () => {
+    const path = "/v2/repository/models/half/unload";
+    for (const headers of [{ origin: "https://example.org" }, { "sec-fetch-site": "cross-site" }]) {
+      expect((await rest("POST", path, {}, headers)).status).toBe(403);
+    }
+    expect((await restJson("GET", "/v2/models/half/ready")).status).toBe(200);
+  });
+
   it("refuses models that the configuration never had", async () => {
     for (const verb of ["load", "unload"]) {
       const { status, json } = await restJson("POST", `/v2/repository/models/none/${verb}`, {});
