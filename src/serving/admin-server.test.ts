@@ -132,6 +132,8 @@ describe("the port for administrators", () => {
     }
     expect(await post(" ".repeat(2 ** 20 + 1))).toMatchObject({ status: 413 });
     expect(await get(adminPort!, "/v1/config:reload")).toMatchObject({ status: 404 });
+    const foreign = { method: "POST", body: text("half"), headers: { origin: "https://example.org" } };
+    expect(await get(adminPort!, "/v1/config:reload", foreign)).toMatchObject({ status: 403 });
   });
 
   it("takes an administrator's key wherever keys are given", async () => {

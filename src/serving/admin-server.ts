@@ -3,6 +3,7 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { FaceError } from "../base/errors.ts";
 import { ModelServerConfigSchema } from "../proto/tensorflow_serving/model_service_pb.ts";
+import { refuseOtherSites } from "./access/access.ts";
 import type { Gate, Need } from "./access/gate.ts";
 import type { InjectedGrpc } from "./grpc/grpc-server.ts";
 import { writeErrorJson } from "./json/write.ts";
@@ -39,6 +40,7 @@ const RELOAD: Need = { scope: "admin", always: true };
 const JSON_TYPE = { "content-type": "application/json" } as const;
 
 async function reload(context: AdminContext, request: IncomingMessage): Promise<RestAnswer> {
+  refuseOtherSites(request.headers);
   using memory = new RequestMemory(context.budget);
   const body = await collectBody(request, { maxBytes: MOST_CONFIG_BYTES, memory, mayShare: false });
   let config: ReturnType<typeof parseTextProto<typeof ModelServerConfigSchema>>;

@@ -1,5 +1,6 @@
 /** @file Who may do what: finds the key of a request among those of the file, which is read again when it changes. */
 import { timingSafeEqual } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { fileState } from "../../base/files.ts";
 import { type Log, silentLog } from "../../base/log.ts";
@@ -30,6 +31,13 @@ const BEARER = /^bearer +(\S+)$/i;
 /** The lines of one header, joined as HTTP joins them, so that two of them are no key. */
 export const oneHeader = (lines: readonly string[] | undefined): string | undefined =>
   lines === undefined || lines.length === 0 ? undefined : lines.join(", ");
+
+/** Whether a browser sent a request for a page of another site, which it does without asking where no key goes along. */
+export function isFromOtherSite({ host = "", origin, ...headers }: IncomingHttpHeaders): boolean {
+  const site = headers["sec-fetch-site"];
+  if (site !== undefined && site !== "same-origin" && site !== "none") return true;
+  return origin !== undefined && origin.replace(/^https?:\/\//i, "") !== host;
+}
 
 function asApiKey({ id, name, scopes, galleries, expires }: StoredKey): ApiKey {
   return {
@@ -164,4 +172,16 @@ export function unauthenticated(authorization: string | undefined): FaceError {
       ? "an API key is wanted, as a header Authorization: Bearer KEY"
       : "the API key is unknown, revoked or expired; it is sent once, as a header Authorization: Bearer KEY";
   return new FaceError("UNAUTHENTICATED", message, { hint: "faceid keys add NAME --keys FILE makes a key" });
+}
+
+/** Keeps pages of other sites from changing what a server without keys serves. @throws FaceError `PERMISSION_DENIED`. */
+export function refuseOtherSites(headers: IncomingHttpHeaders): void {
+  if (headers.authorization !== undefined || !isFromOtherSite(headers)) return;
+  throw new FaceError(
+    "PERMISSION_DENIED",
+    "the request comes from the page of another site, without an API key",
+    {
+      hint: "serve with --api-keys-file, and send a key",
+    },
+  );
 }

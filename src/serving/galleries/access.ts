@@ -1,7 +1,7 @@
 /** @file Who may use the galleries: a program on this machine without a key, or a key by its scopes. */
 import type { IncomingHttpHeaders } from "node:http";
 import type { Scope } from "../../api/operations.ts";
-import { type ApiKey, permit, unauthenticated } from "../access/access.ts";
+import { type ApiKey, isFromOtherSite, permit, unauthenticated } from "../access/access.ts";
 import { StatusError } from "../status.ts";
 
 /** Who asks. */
@@ -47,15 +47,9 @@ const refuse = (why: string) =>
  */
 export const loopbackAccess: Access = {
   authorise({ headers }) {
-    const { host = "", origin } = headers;
+    const { host = "" } = headers;
     if (!isLoopback(hostOf(host))) throw refuse("the request names another host");
-    if (origin !== undefined && origin.replace(/^https?:\/\//i, "") !== host) {
-      throw refuse("the request comes from the page of another site");
-    }
-    const site = headers["sec-fetch-site"];
-    if (site !== undefined && site !== "same-origin" && site !== "none") {
-      throw refuse("the request comes from the page of another site");
-    }
+    if (isFromOtherSite(headers)) throw refuse("the request comes from the page of another site");
     if (headers.forwarded !== undefined || headers["x-forwarded-for"] !== undefined) {
       throw refuse("the request came through a proxy");
     }

@@ -124,10 +124,34 @@ export function parsedJson(body: Uint8Array, contentType: string): unknown {
   if (body.length > MOST_JSON_BYTES) {
     throw invalidArgument(`the body has ${body.length} bytes, at most ${MOST_JSON_BYTES} are taken`);
   }
+  let value: unknown;
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(new Uint8Array(body)));
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(new Uint8Array(body)));
   } catch {
     throw invalidArgument("the body is not JSON in UTF-8");
+  }
+  checkKept(value);
+  return value;
+}
+
+/** Levels that a value may nest: what is kept of it is written again, and by functions that call themselves. */
+const MOST_LEVELS = 100;
+
+/** @throws StatusError `INVALID_ARGUMENT` for what the gallery would give back as something else, or not at all. */
+function checkKept(value: unknown): void {
+  let level = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MOST_LEVELS) throw invalidArgument(`the body nests more than ${MOST_LEVELS} levels`);
+    const next: unknown[] = [];
+    for (const item of level) {
+      if (typeof item === "number" && !Number.isFinite(item)) {
+        throw invalidArgument("the body has a number that is beyond 64-bit floats");
+      }
+      if (typeof item !== "object" || item === null) continue;
+      if (Object.hasOwn(item, "__proto__")) throw invalidArgument('the body has a field "__proto__"');
+      for (const inner of Object.values(item)) next.push(inner);
+    }
+    level = next;
   }
 }
 

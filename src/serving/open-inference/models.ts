@@ -1,4 +1,5 @@
 /** @file Models in the words of the Open Inference Protocol: metadata, the repository's index, loading and unloading. */
+import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
 import { VERSION } from "../../base/platform.ts";
@@ -109,6 +110,9 @@ const INDEX_STATES = {
   END: "UNAVAILABLE",
 } as const;
 
+/** How often a model that is being loaded is looked at. */
+const LOOK_MS = 50;
+
 /** Loads and unloads single models of a server's configuration, and lists them all. */
 export class ModelSwitch {
   readonly #catalog: Catalog;
@@ -151,13 +155,34 @@ export class ModelSwitch {
       if (others.length < models.length) await this.#replace(others);
       this.#unloaded.set(name, model);
       try {
-        await this.#replace([...others, model]);
+        await this.#add(model, others);
       } catch (error) {
         await this.#replace(others);
         throw error;
       }
       this.#unloaded.delete(name);
     });
+  }
+
+  /** Installs a model, and waits until it answers or its first try failed: its client may try again, and others wait. */
+  async #add(model: ModelConfig, others: readonly ModelConfig[]): Promise<void> {
+    const over = new AbortController();
+    // A label names a version that answers, so labels come when the version does.
+    const added = this.#replace([...others, { ...model, versionLabels: {} }]).finally(() => over.abort());
+    await Promise.race([added, this.#failure(model.name, over.signal)]);
+    if (Object.keys(model.versionLabels).length > 0) await this.#replace([...others, model]);
+  }
+
+  /** Throws when no version of a model is left that has not failed yet. */
+  async #failure(name: string, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const tried = this.#catalog.versions(name).filter(({ state }) => state !== "END");
+      const failed = tried.find(({ error }) => error !== undefined);
+      if (failed !== undefined && tried.every(({ error }) => error !== undefined)) {
+        throw new StatusError("UNKNOWN", `"${name}" version ${failed.version}: ${failed.error!.text}`);
+      }
+      await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    }
   }
 
   /**

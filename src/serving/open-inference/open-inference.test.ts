@@ -10,7 +10,7 @@ import {
   ModelInferRequestSchema,
   ModelInferResponseSchema,
 } from "../../proto/inference/grpc_service_pb.ts";
-import { ModelServerConfigSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
+import { ModelServerConfigSchema, ModelService } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { readTensors } from "../json/codec-calls.ts";
 import { parseTextProto } from "../repository/text-proto.ts";
 import { type RunningServer, startServer } from "../server.ts";
@@ -395,10 +395,76 @@ describe("the repository", () => {
     expect((await restJson("POST", "/v2/repository/models/two/load", {})).status).toBe(200);
   });
 
+  it("changes nothing for a page of another site", async () => {
+    const path = "/v2/repository/models/half/unload";
+    for (const headers of [{ origin: "https://example.org" }, { "sec-fetch-site": "cross-site" }]) {
+      expect((await rest("POST", path, {}, headers)).status).toBe(403);
+    }
+    expect((await restJson("GET", "/v2/models/half/ready")).status).toBe(200);
+  });
+
   it("refuses models that the configuration never had", async () => {
     for (const verb of ["load", "unload"]) {
       const { status, json } = await restJson("POST", `/v2/repository/models/none/${verb}`, {});
       expect([status, json.error]).toEqual([404, expect.stringContaining('no model "none"')]);
+    }
+  });
+});
+
+describe("a model that comes back", () => {
+  const start = async (config: string) =>
+    await startServer({
+      models: parseTextProto(ModelServerConfigSchema, `model_config_list { ${config} }`),
+      loader: loadProgram,
+      log: silentLog,
+      grpcPort: 0,
+      restPort: 0,
+      metricsPath: "/metrics",
+      pollWaitSeconds: 0,
+      maxLoadRetries: 5,
+      loadRetryIntervalMs: 3_600_000,
+    });
+  const ask = async ({ restPort }: RunningServer, path: string) => {
+    const method = path.startsWith("/v2/repository") ? "POST" : "GET";
+    return (await fetch(`http://localhost:${restPort}${path}`, { method })).status;
+  };
+
+  it("has its labels again", async () => {
+    await using models = await modelFolder();
+    await models.add("half", 3, "half_plus_two");
+    const half = `name: "half" base_path: "${models.path}/half" model_platform: "tensorflow"`;
+    const one = await start(`config { ${half} }`);
+    using caller = grpcCaller(`localhost:${one.grpcPort}`);
+    try {
+      const { handleReloadConfigRequest } = ModelService.method;
+      const labelled = `config { ${half} version_labels { key: "stable" value: 3 } }`;
+      const config = parseTextProto(ModelServerConfigSchema, `model_config_list { ${labelled} }`);
+      await caller.call(handleReloadConfigRequest, create(handleReloadConfigRequest.input, { config }));
+      expect(await ask(one, "/v2/repository/models/half/unload")).toBe(200);
+      expect(await ask(one, "/v2/repository/models/half/load")).toBe(200);
+      expect(await ask(one, "/v2/models/half/versions/stable/ready")).toBe(200);
+    } finally {
+      await one.close();
+    }
+  });
+
+  it("fails with its first try, without its retries, and does not hold up others", async () => {
+    await using models = await modelFolder();
+    await models.add("half", 3, "half_plus_two");
+    await models.add("two", 1, "two_inputs");
+    const configs = ["half", "two"].map(
+      (name) => `config { name: "${name}" base_path: "${models.path}/${name}" model_platform: "tensorflow" }`,
+    );
+    const one = await start(configs.join("\n"));
+    try {
+      for (const name of ["half", "two"]) await ask(one, `/v2/repository/models/${name}/unload`);
+      await models.add("two", 1, "damaged");
+      const answers = ["two", "two", "half"].map((name) => ask(one, `/v2/repository/models/${name}/load`));
+      expect(await Promise.all(answers)).toEqual([500, 500, 200]);
+      await models.add("two", 1, "two_inputs");
+      expect(await ask(one, "/v2/repository/models/two/load")).toBe(200);
+    } finally {
+      await one.close();
     }
   });
 });

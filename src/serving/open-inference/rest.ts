@@ -1,6 +1,8 @@
 /** @file The Open Inference Protocol over REST: paths under `/v2`, as a function from request to answer. */
+import type { IncomingHttpHeaders } from "node:http";
 import { z } from "zod";
 import type { TensorMap } from "../../base/tensor.ts";
+import { refuseOtherSites } from "../access/access.ts";
 import { writeErrorJson } from "../json/write.ts";
 import { predict } from "../predict.ts";
 import type { ModelChoice } from "../repository/catalog.ts";
@@ -72,23 +74,27 @@ const ROUTES: readonly Route[] = [
   {
     method: "POST",
     path: at("/repository/models/(?<name>[^/]+)/load"),
-    answer: async (context, _request, { name = "" }) => {
-      await administered(context).load(name);
+    answer: async (context, { headers }, { name = "" }) => {
+      await administered(context, headers).load(name);
       return json({ model_name: name, isLoaded: true });
     },
   },
   {
     method: "POST",
     path: at("/repository/models/(?<name>[^/]+)/unload"),
-    answer: async (context, _request, { name = "" }) => {
-      await administered(context).unload(name);
+    answer: async (context, { headers }, { name = "" }) => {
+      await administered(context, headers).unload(name);
       return json({ model_name: name, isUnloaded: true });
     },
   },
 ];
 
-/** @throws StatusError `PERMISSION_DENIED` where another port changes which models are served. */
-function administered({ modelSwitch, isAdministeredElsewhere }: RestContext): ModelSwitch {
+/** @throws `PERMISSION_DENIED` where another port changes which models are served, and for pages of other sites. */
+function administered(
+  { modelSwitch, isAdministeredElsewhere }: RestContext,
+  headers: IncomingHttpHeaders,
+): ModelSwitch {
+  refuseOtherSites(headers);
   if (isAdministeredElsewhere !== true) return modelSwitch;
   const message = "this port does not load or unload models; ask the administrators' port over gRPC";
   throw new StatusError("PERMISSION_DENIED", message);

@@ -89,6 +89,8 @@ export class ModelVersions {
     for (const entry of this.#entries.values()) {
       if (!wanted.has(entry.version) && entry.isAspired) {
         entry.isAspired = false;
+        // The next load begins without the failures of this one.
+        if (entry.cancel !== undefined) entry.error = undefined;
         entry.cancel?.abort();
       }
     }
@@ -153,6 +155,11 @@ export class ModelVersions {
         }
         log.info(`Retrying of loading servable ${servableText(id)}, retry ${attempt + 1}`);
         await delay(loadRetryIntervalMs, undefined, { signal: cancel.signal }).catch(() => undefined);
+        if (cancel.signal.aborted) {
+          entry.error = undefined;
+          this.#end(entry);
+          break;
+        }
       }
     }
     if (entry.state === "AVAILABLE") entry.error = undefined;
