@@ -55,6 +55,20 @@ describe("groupReport", () => {
     expect(report.ungrouped).toBe(5);
   });
 
+  it("lists groups in the attribute's order, and those of a file by name with numbers by their size", () => {
+    const listed = (groups: readonly string[], order?: readonly string[]) => {
+      const own = { name: "kind", groupsOf: ({ left }: Pair) => [groups[left.index]!, groups[left.index]!] as const };
+      const pairs = groups.map((_, i): Pair => ({ left: image(i), right: image(i), same: true }));
+      const scored = { scores: new Float64Array(pairs.length), same: new Uint8Array(pairs.length).fill(1) };
+      const found = groupReport(scored, pairs, order === undefined ? own : { ...own, order }, 0.5);
+      return found.pairs.map((row) => row.groups[0]);
+    };
+    const sizes = ["15 to 30°", "from 30°", "under 15°"];
+    const rising = ["under 15°", "15 to 30°", "from 30°"];
+    expect(listed(sizes, rising)).toEqual(rising);
+    expect(listed(["100", "20", "9"])).toEqual(["9", "20", "100"]);
+  });
+
   it("gives the differentials of the groups", () => {
     expect(report.falsePositiveDifferential).toMatchObject({
       greatest: "b",

@@ -7,6 +7,8 @@ import { rate } from "./thresholds.ts";
 /** What groups pairs: the groups of both sides; undefined for a pair that belongs to none. */
 export interface Attribute {
   readonly name: string;
+  /** All groups in the order in which they are listed. Left out, they are listed by name. */
+  readonly order?: readonly string[];
   groupsOf(pair: Pair): readonly [string, string] | undefined;
 }
 
@@ -59,6 +61,14 @@ const groupRate = (errors: number, pairs: number): GroupRate => ({
   ...(pairs < LEAST_PAIRS ? {} : { rate: rate(errors, pairs) }),
 });
 
+const byName = new Intl.Collator("en", { numeric: true });
+
+/** Compares two groups by the order of the attribute, then by name, with numbers in names by their size. */
+const inOrderOf =
+  ({ order = [] }: Attribute) =>
+  (a: string, b: string): number =>
+    order.indexOf(a) - order.indexOf(b) || byName.compare(a, b) || (a < b ? -1 : Number(a > b));
+
 /** The differential over pairs within groups of which the rate is known; undefined for fewer than two. */
 function differential(
   pairs: readonly GroupPair[],
@@ -93,6 +103,7 @@ export function groupReport(
     string,
     { groups: [string, string]; pairs: [number, number]; errors: [number, number] }
   >();
+  const inOrder = inOrderOf(attribute);
   let ungrouped = 0;
   for (const [i, pair] of pairs.entries()) {
     const groups = attribute.groupsOf(pair);
@@ -100,7 +111,7 @@ export function groupReport(
       ungrouped++;
       continue;
     }
-    const [a, b] = groups.toSorted((x, y) => (x < y ? -1 : 1)) as [string, string];
+    const [a, b] = groups.toSorted(inOrder) as [string, string];
     const key = JSON.stringify([a, b]);
     const count = counts.get(key) ?? { groups: [a, b], pairs: [0, 0], errors: [0, 0] };
     counts.set(key, count);
@@ -109,7 +120,7 @@ export function groupReport(
     if (scores[i]! >= threshold !== (kind === 1)) count.errors[kind]++;
   }
   const rows = [...counts.values()]
-    .toSorted((x, y) => (x.groups.join("\n") < y.groups.join("\n") ? -1 : 1))
+    .toSorted((x, y) => inOrder(x.groups[0], y.groups[0]) || inOrder(x.groups[1], y.groups[1]))
     .map(
       ({ groups, pairs: [negatives, positives], errors: [accepted, refused] }): GroupPair => ({
         groups,

@@ -179,7 +179,7 @@ export class Gallery implements AsyncDisposable {
       }
       if (row === undefined) {
         throw new FaceError("GALLERY_NOT_FOUND", `there is no gallery ${name} in ${database.address}`, {
-          hint: "faceid gallery create makes one; faceid gallery enrol fills it from a folder of people",
+          hint: "faceid gallery create makes one; faceid gallery enrol FOLDER fills it from a folder of people",
         });
       }
       const gallery = new Gallery(database, row, actor, key);

@@ -115,7 +115,7 @@ class PgliteDatabase implements Database {
 
 const notFound = (folder: string) =>
   new FaceError("GALLERY_NOT_FOUND", `there is no gallery in ${folder}`, {
-    hint: "faceid gallery create makes one; faceid gallery enrol fills it from a folder of people",
+    hint: "faceid gallery create makes one; faceid gallery enrol FOLDER fills it from a folder of people",
   });
 
 /** Checks the folder, or makes it; one that holds other files is not ours to fill. */

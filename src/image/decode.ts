@@ -101,11 +101,14 @@ async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<
     return await work();
   } catch (error) {
     const name = typeof source === "string" ? source : "the image";
-    const missing = systemCode(error) === "ENOENT";
+    const code = systemCode(error);
+    const missing = code === "ENOENT";
     const reason = missing ? "no such file" : messageOf(error).split("\n")[0];
     throw new FaceError("IMAGE_UNREADABLE", `cannot read ${name}: ${reason}`, {
       hint: missing
         ? "check the path"
+        : code === "EISDIR"
+          ? "name a photograph in it"
         : isBroken(reason)
           ? "copy the file again from where it came, or save it anew in an image editor"
           : "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM and PBM can be read",

@@ -189,7 +189,7 @@ export async function cleanDataset(folder: string, options: CleanOptions): Promi
   const ordered = byFinding.filter(({ path }) => !listed.has(path) && listed.add(path));
   await writeFileAtomic(output, suspectsCsv(ordered));
   const files = [output];
-  if (sheet !== undefined) {
+  if (sheet !== undefined && ordered.length > 0) {
     await writeFileAtomic(sheet, await contactSheet(root, ordered));
     files.push(sheet);
   }

@@ -135,6 +135,7 @@ async function groupsOfQuality(pairs: readonly Pair[], signal?: AbortSignal): Pr
     };
     return {
       name,
+      order: [text(undefined, cuts[0]), ...cuts.map((cut, i) => text(cut, cuts[i + 1]))],
       groupsOf({ left, right }: Pair) {
         const both = [left, right].map(({ index }) => found.get(index)).filter((each) => each !== undefined);
         if (both.length < 2) return undefined;

@@ -28,20 +28,20 @@ function named<T>(list: readonly T[], line: (item: T) => string): string[] {
 
 function text(result: ClusterResult): string {
   const { photographs, faces, people, single, unclear, withoutFace, leftOut, threshold } = result;
-  const part = (count: number, what: string, lines: readonly string[]) =>
-    count === 0 ? [] : [`${count} ${what}`, ...lines];
+  const part = (count: number, one: string, what: string, lines: readonly string[]) =>
+    count === 0 ? [] : [`${plural(count, one)} ${what}:`, ...lines];
   return [
-    `${faces} faces in ${photographs} photographs: ${people.length} people with two faces or more, ${single.length} faces like no other (threshold ${threshold.toFixed(3)})`,
+    `${plural(faces, "face")} in ${plural(photographs, "photograph")}: ${plural(people.length, "person", "people")} with two faces or more, ${plural(single.length, "face")} like no other (threshold ${threshold.toFixed(3)})`,
     ...named(people, ({ name, faces: own }) => `${name}  ${own.length} faces, such as ${faceName(own[0]!)}`),
     ...part(
       unclear.length,
-      "faces too poor to be compared:",
+      "face", "too poor to be compared",
       named(unclear, (face) => `${faceName(face)}: ${face.warnings.join("; ")}`),
     ),
-    ...part(withoutFace.length, "photographs without a face:", named(withoutFace, String)),
+    ...part(withoutFace.length, "photograph", "without a face", named(withoutFace, String)),
     ...part(
       leftOut.length,
-      "files that cannot be read:",
+      "file", "that cannot be read",
       named(leftOut, ({ path, reason }) => `${path}: ${reason}`),
     ),
   ].join("\n");

@@ -55,6 +55,11 @@ async function run(first: string, second: string, flags: Flags): Promise<void> {
       `  the server has no model ${model}: name the one that it serves with --model-name, such as --model-name opencv-sface for one with --pack`,
     );
   }
+  if (verify === true && !answer.isError && !/"faces"/.test(answer.text)) {
+    console.error(
+      "  the server looked for no faces and compared the whole pictures: whole photographs take a server with --pack",
+    );
+  }
   if (answer.isError) process.exitCode = ERRORS.SERVER_ERROR.exit;
 }
 

@@ -46,6 +46,7 @@ function choiceText({ folds, people, trials, chosen }: FitChoice): string {
 function outcomeText(
   { measured, choice, checkpoint, reportPath, exported }: TrainOutcome,
   target: ExportTarget | undefined,
+  faces: Settings["faces"],
 ): string {
   const lines = [
     ...(choice === undefined ? [] : [`\n${choiceText(choice)}`]),
@@ -55,11 +56,13 @@ function outcomeText(
   if (exported === undefined || target === undefined)
     return [...lines, `checkpoint ${checkpoint}`].join("\n");
   const models = absolute(target.savedModelPath);
+  // A model of aligned faces takes whole photographs only where the server finds the faces.
+  const detector = faces === "align" ? ["--pack", "opencv-sface"] : [];
   return [
     ...lines,
     `saved model ${exported}\n`,
     "serve it:",
-    `  ${commandText("serve", "--model_name", target.modelName, "--model_base_path", models, "--port", "8500", "--rest_api_port", "8501")}`,
+    `  ${commandText("serve", "--model_name", target.modelName, "--model_base_path", models, ...detector, "--port", "8500", "--rest_api_port", "8501")}`,
   ].join("\n");
 }
 
@@ -231,7 +234,7 @@ async function run({ resume, export: exporting, ...flags }: Flags & Record<strin
     signal: interrupt.signal,
     onProgress: measureProgress(progress, progress === "json" ? process.stdout : process.stderr),
   });
-  process.stdout.write(progress === "json" ? outcomeJson(outcome) : `${outcomeText(outcome, target)}\n`);
+  process.stdout.write(progress === "json" ? outcomeJson(outcome) : `${outcomeText(outcome, target, settings.faces)}\n`);
 }
 
 const boxed = (text: string) => new Help().boxWrap(text, 66).replaceAll("\n", `\n${" ".repeat(13)}`);

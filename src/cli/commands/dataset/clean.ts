@@ -32,10 +32,13 @@ async function clean(folder: string, { output, sheet, json }: Flags): Promise<vo
   console.log(`${people} people, ${photographs} photographs`);
   for (const [finding, count] of Object.entries(counts)) console.log(`${finding.padEnd(20)}${count}`);
   console.log(`written             ${files.join(", ")}`);
-  console.log(`look through it and delete the lines of photographs to keep; then leave out the rest:`);
-  console.log(
-    `  ${commandText("train", "--recipe", "adapt", "--dataset-path", folder, "--exclude", output)}`,
-  );
+  const train = ["train", "--recipe", "adapt", "--dataset-path", folder];
+  if (result.suspects.length === 0) {
+    console.log(`nothing was found; adapt the network to these people:\n  ${commandText(...train)}`);
+    return;
+  }
+  console.log("look through it and delete the lines of photographs to keep; then leave out the rest:");
+  console.log(`  ${commandText(...train, "--exclude", output)}`);
 }
 
 export function cleanCommand(): Command {
