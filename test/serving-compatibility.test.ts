@@ -8,6 +8,7 @@ import { silentLog } from "../src/base/log.ts";
 import { Health } from "../src/proto/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../src/proto/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as OldReflection } from "../src/proto/grpc/reflection/v1alpha/reflection_pb.ts";
+import { GRPCInferenceService } from "../src/proto/inference/grpc_service_pb.ts";
 import { ModelServerConfigSchema, ModelService } from "../src/proto/tensorflow_serving/model_service_pb.ts";
 import { PredictionService } from "../src/proto/tensorflow_serving/prediction_service_pb.ts";
 import { FLAGS_WITHOUT_EFFECT, REFUSED_FLAGS, SERVER_FLAGS } from "../src/serving/flags.ts";
@@ -19,6 +20,7 @@ const PAGE = readFileSync(join(import.meta.dirname, "../docs/serving-compatibili
 const SERVICES: readonly DescService[] = [
   PredictionService,
   ModelService,
+  GRPCInferenceService,
   Health,
   ServerReflection,
   OldReflection,

@@ -145,7 +145,8 @@ const ECHO_MS = 20;
 function handle(signal: NodeJS.Signals): void {
   const layer = layers.at(-1)!;
   const { controller, notice, patience } = layer;
-  if (firstSignal !== undefined && performance.now() - firstAt < ECHO_MS) return;
+  const isEcho = process.env.npm_command === "exec" && performance.now() - firstAt < ECHO_MS;
+  if (firstSignal !== undefined && isEcho) return;
   const isSecond = controller.signal.aborted;
   [firstSignal, firstAt] = [firstSignal ?? signal, performance.now()];
   const wait = patience?.() ?? Number.POSITIVE_INFINITY;

@@ -57,7 +57,10 @@ describe("groupReport", () => {
 
   it("lists groups in the attribute's order, and those of a file by name with numbers by their size", () => {
     const listed = (groups: readonly string[], order?: readonly string[]) => {
-      const own = { name: "kind", groupsOf: ({ left }: Pair) => [groups[left.index]!, groups[left.index]!] as const };
+      const own = {
+        name: "kind",
+        groupsOf: ({ left }: Pair) => [groups[left.index]!, groups[left.index]!] as const,
+      };
       const pairs = groups.map((_, i): Pair => ({ left: image(i), right: image(i), same: true }));
       const scored = { scores: new Float64Array(pairs.length), same: new Uint8Array(pairs.length).fill(1) };
       const found = groupReport(scored, pairs, order === undefined ? own : { ...own, order }, 0.5);

@@ -109,9 +109,9 @@ async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<
         ? "check the path"
         : code === "EISDIR"
           ? "name a photograph in it"
-        : isBroken(reason)
-          ? "copy the file again from where it came, or save it anew in an image editor"
-          : "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM and PBM can be read",
+          : isBroken(reason)
+            ? "copy the file again from where it came, or save it anew in an image editor"
+            : "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM and PBM can be read",
       cause: error,
     });
   }

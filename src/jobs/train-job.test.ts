@@ -48,7 +48,7 @@ describe("before it trains, a job", () => {
     expect(summary!.parameters).toBeGreaterThan(10_000);
     expect(summary!.leftOut.map(({ count }) => count)).toEqual([1, 1]);
     expect(summary!.warnings.join("\n")).toMatch(
-      /left out: 1 videos[\s\S]*left out: 1 photographs outside[\s\S]*1 photographs are filed under two people[\s\S]*4 people .* are few to train .* faceid verify a\.jpg b\.jpg[\s\S]*2 people .* held out to measure/,
+      /left out: 1 video,[\s\S]*left out: 1 photograph outside[\s\S]*1 photograph is filed under two people[\s\S]*4 people .* are too few to train .* faceid verify a\.jpg b\.jpg[\s\S]*2 people .* held out to measure/,
     );
   });
 

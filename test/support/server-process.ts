@@ -45,7 +45,9 @@ class Running implements ServerProcess {
     this.grpcPort = grpcPort;
     this.restPort = restPort;
     const ports = [`--port=${grpcPort}`, `--rest_api_port=${restPort}`];
-    this.#process = spawn(process.execPath, [BIN, "serve", ...ports, ...args]);
+    // The server was not started by npx, even where the tests were.
+    const { npm_command: _npx, ...env } = process.env;
+    this.#process = spawn(process.execPath, [BIN, "serve", ...ports, ...args], { env });
     for (const stream of [this.#process.stdout!, this.#process.stderr!]) {
       stream.on("data", (data: Buffer) => {
         this.log += data.toString();

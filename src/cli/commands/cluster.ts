@@ -1,5 +1,7 @@
 /** @file `faceid cluster`: sorts an album into people. */
+
 import type { Command } from "commander";
+import { counted } from "../../base/log.ts";
 import { type AlbumFace, type ClusterResult, clusterFolder } from "../../jobs/cluster.ts";
 import { addNumber } from "../options.ts";
 import { consoleLog, onInterrupt } from "../process.ts";
@@ -29,19 +31,21 @@ function named<T>(list: readonly T[], line: (item: T) => string): string[] {
 function text(result: ClusterResult): string {
   const { photographs, faces, people, single, unclear, withoutFace, leftOut, threshold } = result;
   const part = (count: number, one: string, what: string, lines: readonly string[]) =>
-    count === 0 ? [] : [`${plural(count, one)} ${what}:`, ...lines];
+    count === 0 ? [] : [`${counted(count, one)} ${what}:`, ...lines];
   return [
-    `${plural(faces, "face")} in ${plural(photographs, "photograph")}: ${plural(people.length, "person", "people")} with two faces or more, ${plural(single.length, "face")} like no other (threshold ${threshold.toFixed(3)})`,
+    `${counted(faces, "face")} in ${counted(photographs, "photograph")}: ${counted(people.length, "person", "people")} with two faces or more, ${counted(single.length, "face")} like no other (threshold ${threshold.toFixed(3)})`,
     ...named(people, ({ name, faces: own }) => `${name}  ${own.length} faces, such as ${faceName(own[0]!)}`),
     ...part(
       unclear.length,
-      "face", "too poor to be compared",
+      "face",
+      "too poor to be compared",
       named(unclear, (face) => `${faceName(face)}: ${face.warnings.join("; ")}`),
     ),
     ...part(withoutFace.length, "photograph", "without a face", named(withoutFace, String)),
     ...part(
       leftOut.length,
-      "file", "that cannot be read",
+      "file",
+      "that cannot be read",
       named(leftOut, ({ path, reason }) => `${path}: ${reason}`),
     ),
   ].join("\n");

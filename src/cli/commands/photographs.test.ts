@@ -313,7 +313,7 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     copyFileSync(ONE, join(folder, "one.jpg"));
     const output = join(work, "eight-bits.jsonl");
     const embedded = await faceid(["embed", folder, "--output", output, "--model", "opencv-sface-int8"]);
-    expect(embedded.stdout).toContain("1 embeddings");
+    expect(embedded.stdout).toContain("1 embedding:");
     expect(readFileSync(output, "utf8")).toContain("opencv-sface-int8");
     const model = await loadFaceModel("opencv-sface-int8", {});
     expect(readFileSync(output, "utf8")).toContain(model.digest);

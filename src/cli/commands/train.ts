@@ -234,7 +234,9 @@ async function run({ resume, export: exporting, ...flags }: Flags & Record<strin
     signal: interrupt.signal,
     onProgress: measureProgress(progress, progress === "json" ? process.stdout : process.stderr),
   });
-  process.stdout.write(progress === "json" ? outcomeJson(outcome) : `${outcomeText(outcome, target, settings.faces)}\n`);
+  process.stdout.write(
+    progress === "json" ? outcomeJson(outcome) : `${outcomeText(outcome, target, settings.faces)}\n`,
+  );
 }
 
 const boxed = (text: string) => new Help().boxWrap(text, 66).replaceAll("\n", `\n${" ".repeat(13)}`);
