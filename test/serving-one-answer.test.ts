@@ -325,3 +325,21 @@ describe("an upload", () => {
     expect(similarity).toBeCloseTo(await encoded(...files), 6);
   });
 });
+
+it("says where a model of crops is asked by a server that finds no faces", async () => {
+  const framing = { kind: "aligned", template: "arcface", side: SIDE } as const;
+  const base = join(await temporaryFolder(), "framed");
+  await writeFaceModel(join(base, "1"), { side: SIDE, description: { framing } });
+  const framed = await startServer({
+    models: singleModelConfig("faceid", base),
+    loader: savedModelLoader({ sessions: 1 }),
+    log: silentLog,
+    grpcPort: undefined,
+    restPort: 0,
+  });
+  const pair = { anchor: b64(await plain()), verification: b64(await plain()) };
+  const { body } = await ask(":verify", pair, framed);
+  await framed.close();
+  expect(body.warnings).toEqual([expect.stringContaining("without finding faces")]);
+  expect((await ask(":verify", pair)).body.warnings).toBeUndefined();
+});

@@ -158,12 +158,17 @@ export async function calibrateModel(model: string, options: CalibrateOptions = 
     const digest = packIdentity(pack, "float32").digest;
     await writeCalibrationFile(output, { model: pack, digest, calibration });
   }
-  const { negatives } = countPairs(scored);
+  const { negatives, positives } = countPairs(scored);
   const each = images.size / Math.max(1, compared.length);
   const wanted = fars.map((far) => {
     const needed = peopleNeeded(far, each);
     const supported = supportsFar(negatives, far);
     return { far, supported, people: needed, more: supported ? 0 : Math.max(1, needed - compared.length) };
   });
+  if (!wanted.some(({ supported }) => supported)) {
+    options.log?.warn(
+      `${positives + negatives} pairs are too few for any of these rates: ${output} knows one threshold, which may be far off; keep the earlier thresholds until there are more people`,
+    );
+  }
   return { calibration, people: compared.length, photographs: images.size, wanted, output };
 }

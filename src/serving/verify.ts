@@ -30,6 +30,16 @@ export interface VerifyCall {
 
 type VerifyOptions = Required<RunOptions>;
 
+/** Said of an answer of a server without a detector: images that are no crops of one face get a similarity that means nothing. */
+const AS_THEY_ARE =
+  "the images were compared as they are, without finding faces; whole photographs take a server with --pack";
+
+/** Whether a model reads crops of faces that lie in a certain way. */
+function readsCrops({ description }: Servable): boolean {
+  const framing = description?.framing;
+  return framing !== undefined && framing.kind !== "none";
+}
+
 interface Compared {
   readonly similarity: number;
   /** The two faces that were compared; absent where the images themselves were. */
@@ -60,6 +70,7 @@ export async function verify(
     version: String(servable.version),
     similarity,
     ...(decision && decisionAnswer(similarity, decision)),
+    ...(faces === undefined && readsCrops(servable) && { warnings: [AS_THEY_ARE] }),
     ...(faces && { faces: Object.fromEntries(PAIR_NAMES.map((name, i) => [name, faceAnswer(faces[i]!)])) }),
   };
 }
