@@ -62,11 +62,11 @@ describe("reportHtml", () => {
 
   it("says what the default threshold costs, where the record tells it", () => {
     expect(page).toMatch(
-      /accuracy is highest at [\d.]+: false accept rate [\d.]+\u00a0% \(.+?\), true accept rate .+?\)\./,
+      /threshold in use is [\d.]+: false accept rate [\d.]+\u00a0% \(.+?\), true accept rate .+?\)\./,
     );
     const { measuredFar: _far, measuredTar: _tar, ...old } = calibration;
     const evaluation = { ...content.evaluation!, calibration: old };
-    expect(reportHtml({ ...content, evaluation })).toMatch(/accuracy is highest at [\d.]+\.<\/p>/);
+    expect(reportHtml({ ...content, evaluation })).toMatch(/threshold in use is [\d.]+\.<\/p>/);
   });
 
   it("loads nothing", () => {

@@ -142,7 +142,7 @@ function thresholdsSection(record: CalibrationRecord): Html {
   const headings = ["target false accept rate", "threshold", "false accepts", "true accepts"];
   return section(
     "Thresholds",
-    html`<p>Chosen on ${data.people} of ${data.dataset}: ${data.positives} pairs of the same person, ${data.negatives} of different people. The accuracy is highest at ${threshold.toFixed(4)}${costs}</p>`,
+    html`<p>Chosen on ${data.people} of ${data.dataset}: ${data.positives} pairs of the same person, ${data.negatives} of different people. The threshold in use is ${threshold.toFixed(4)}${costs}</p>`,
     rows.length === 0
       ? html`<p>Too few pairs of different people for a threshold at a given false accept rate.</p>`
       : table("Thresholds", headings, rows),

@@ -2,7 +2,9 @@
 import { Command } from "commander";
 import type { Gallery } from "../../../gallery/gallery.ts";
 import type { Person } from "../../../gallery/people.ts";
+import type { GalleryEvent } from "../../../gallery/scope.ts";
 import { addNumber } from "../../options.ts";
+import { shellWord } from "../../process.ts";
 import { type GalleryFlags, plural, print, withGallery } from "./common.ts";
 
 interface ListFlags extends GalleryFlags {
@@ -21,9 +23,17 @@ async function list(flags: ListFlags): Promise<void> {
       ? "nobody is enrolled"
       : people.map(({ name, faces }) => `${name.padEnd(width)}  ${plural(faces, "face")}`).join("\n"),
   );
+  const last = people.at(-1);
+  if (flags.json !== true && last !== undefined && people.length === flags.limit) {
+    console.error(`there may be more people: --after ${shellWord(last.name)} lists the next ones`);
+  }
 }
 
-function personText(person: Person, faces: Awaited<ReturnType<Gallery["faces"]["of"]>>): string {
+function personText(
+  person: Person,
+  faces: Awaited<ReturnType<Gallery["faces"]["of"]>>,
+  events: readonly GalleryEvent[],
+): string {
   const { name, id, notes, consent, expiresAt, createdAt } = person;
   return [
     `${name}`,
@@ -40,6 +50,7 @@ function personText(person: Person, faces: Awaited<ReturnType<Gallery["faces"]["
       ({ id: face, source, hasPhoto }) =>
         `  face     ${face}  ${source ?? ""}${hasPhoto ? "  photograph kept" : ""}`,
     ),
+    ...events.map(({ at, action, actor }) => `  ${dayOf(at)}  ${action} by ${actor}`),
   ].join("\n");
 }
 
@@ -48,7 +59,7 @@ async function show(who: string, flags: GalleryFlags): Promise<void> {
     const found = await gallery.people.get(who);
     return [found, await gallery.faces.of(found.id), await gallery.eventsOf(found.id)] as const;
   });
-  print(flags, { ...person, faces, events }, () => personText(person, faces));
+  print(flags, { ...person, faces, events }, () => personText(person, faces, events));
 }
 
 async function rename(who: string, name: string, flags: GalleryFlags): Promise<void> {
