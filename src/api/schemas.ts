@@ -12,9 +12,15 @@ const moment = z.iso.datetime({ offset: true });
 const MAX_NAME = 200;
 const MAX_PAGE = 1000;
 
+/** Where a date begins, it is still the day before elsewhere. */
+const DAY_MS = 86_400_000;
+
 const consent = z
   .strictObject({
-    given: z.union([z.iso.date(), moment]).describe("When it was given."),
+    given: z
+      .union([z.iso.date(), moment])
+      .refine((text) => Date.parse(text) <= Date.now() + DAY_MS, "lies in the future")
+      .describe("When it was given; not in the future."),
     how: z.string().min(1).max(1000).describe("How: a signed form, a check box, a contract."),
   })
   .meta({ id: "Consent" });

@@ -378,6 +378,8 @@ describe("people over REST", () => {
     ["half a character", { name: "A", notes: { a: "\ud800" } }],
     ["a date that is none", { name: "A", expiresAt: "2030-02-31" }],
     ["consent without how", { name: "A", consent: { given: "2026-01-01" } }],
+    ["consent of the future", { name: "A", consent: { given: "2999-01-01", how: "form" } }],
+    ["an end that is over", { name: "A", expiresAt: "2001-01-01" }],
     ["a list", [{ name: "A" }]],
     ["null", null],
   ])("are refused with %s", async (_, json) => {

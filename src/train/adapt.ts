@@ -154,12 +154,28 @@ function labelled(
   };
 }
 
-/** Different pairs of people, as many of each kind as there are up to a number. */
+/** Different pairs of people: all of each kind where there are at most `count`, otherwise as many at random. */
 export function allPairs(people: readonly Identity[], count: number, random: Random): Pair[] {
-  const kinds = [1, 0].map((positiveFraction) =>
-    evaluationPairs(people, { count, random: random.fork("kind", positiveFraction), positiveFraction }),
-  );
-  return kinds.flat();
+  return [1, 0].flatMap((positiveFraction) => {
+    const same = positiveFraction === 1;
+    const some = { count, random: random.fork("kind", positiveFraction), positiveFraction };
+    return countOf(people, same) <= count ? everyPair(people, same) : evaluationPairs(people, some);
+  });
+}
+
+function countOf(people: readonly Identity[], same: boolean): number {
+  const pairs = (images: number) => (images * (images - 1)) / 2;
+  const ofOne = people.reduce((sum, { images }) => sum + pairs(images.length), 0);
+  return same ? ofOne : pairs(people.reduce((sum, { images }) => sum + images.length, 0)) - ofOne;
+}
+
+function everyPair(people: readonly Identity[], same: boolean): Pair[] {
+  return people.flatMap(({ images }, person) => {
+    const later = same ? [] : people.slice(person + 1).flatMap((other) => other.images);
+    return images.flatMap((left, i) =>
+      (same ? images.slice(i + 1) : later).map((right) => ({ left, right, same })),
+    );
+  });
 }
 
 /** Pairs of validation people by their embeddings. */

@@ -137,6 +137,9 @@ const ANSWERS: { readonly [Id in OperationId]: (call: Call) => RestAnswer | Prom
     json(await peopleAnswer(gallery, query as z.output<typeof peopleQuery>)),
   addPerson: async ({ name: galleryName, gallery, fields, headers }) => {
     const { name, ...changes } = changesOf(fields as z.output<typeof personFields>);
+    if (changes.expiresAt !== null && changes.expiresAt.getTime() <= Date.now()) {
+      throw invalidArgument("expiresAt is over, so that no search would find the person");
+    }
     const person = personAnswer(await gallery.people.add(name, changes));
     const location = `/v1/galleries/${encodeURIComponent(galleryName)}/people/${person.id}`;
     const answer = tagged(person, { headers }, 201);
