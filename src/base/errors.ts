@@ -241,7 +241,7 @@ const LIBRARY_REASONS: readonly (readonly [pattern: RegExp, words: string])[] = 
   // PGlite, and WebAssembly that ends.
   [
     /^PGlite failed|^Aborted\(|^memory access out of bounds|^unreachable$|^table index is out/,
-    "the database's files are damaged",
+    "the database's files are damaged, or a write was stopped, as by a quota or a limit on the size of files",
   ],
   // OpenSSL.
   [/wrong version number|packet length too long/, "no TLS is spoken there"],

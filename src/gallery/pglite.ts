@@ -156,7 +156,7 @@ const openFailure = (folder: string, error: unknown) => {
   const known = databaseError(folder, error);
   if (known instanceof FaceError) return known;
   return new FaceError("GALLERY_INVALID", `the gallery ${folder} cannot be opened: ${messageOf(error)}`, {
-    hint: "restore the folder from a copy, or enrol into a new one",
+    hint: "check the space, quota and `ulimit -f`, and try again; then restore the folder from a copy, or enrol into a new one",
     cause: error,
   });
 };
