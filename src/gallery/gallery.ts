@@ -270,7 +270,7 @@ export class Gallery implements AsyncDisposable {
 
   /**
    * What happened to a person, and to those who were merged into that person, oldest first.
-   * @param options.searches whether with the searches that found the person. Default false.
+   * With `searches`, also the searches that found the person.
    */
   async eventsOf(
     personId: string,

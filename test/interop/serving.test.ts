@@ -116,6 +116,7 @@ describe.skipIf("unavailable" in python)("the official client", () => {
           "grpc.health.v1.Health",
           "grpc.reflection.v1.ServerReflection",
           "grpc.reflection.v1alpha.ServerReflection",
+          "inference.GRPCInferenceService",
           "tensorflow.serving.ModelService",
           "tensorflow.serving.PredictionService",
         ],
