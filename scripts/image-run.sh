@@ -91,7 +91,7 @@ for ((i = 0; i < seconds_to_be_ready * 5; i++)); do
   kill -0 $training 2>/dev/null || { cat "$volumes/work.log"; fail "training ended by itself"; }
   sleep 0.2
 done
-stop $training 130
+stop $training 143
 (container "${settings[@]}" EPOCHS=1000 "${entrypoint[@]}" train --resume "$volumes/runs/1" --epochs 1) >"$volumes/work.log" 2>&1 ||
   { cat "$volumes/work.log"; fail "a stopped run did not go on"; }
 [[ -s $volumes/models/faceid/1/saved_model.pb ]] || fail "no SavedModel was written"
