@@ -93,7 +93,7 @@ echo "== contents of the image besides its base"
 kilobytes() { du -sk --apparent-size "$@" | sed "s|$root||" | sort -rn; }
 kilobytes "$node"
 kilobytes "$root"/app
-kilobytes "$root"/app/dist "$root"/app/node_modules/* | head -8
+kilobytes "$root"/app/dist "$root"/app/node_modules/* | sed -n 1,8p
 
 cd "$here"
 bash image-run.sh "$root" "$work/runtime.config" "$node"
