@@ -20,7 +20,7 @@ process.once("exit", () => {
     try {
       work();
     } catch {
-      // The process ends for another reason, which is told.
+      // The process ends for another reason, which is reported.
     }
   };
   for (const path of inWork) attempt(() => rmSync(path, { recursive: true, force: true }));

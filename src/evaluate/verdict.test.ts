@@ -78,7 +78,7 @@ describe("the verdict", () => {
     [9, 9],
     [3, 5000],
   ])(
-    "is none of %i pairs of one person and %i of two, however well they are told apart",
+    "is none of %i pairs of one person and %i of two, however well the model separates them",
     (positives, negatives) => {
       const perfect = { ...report({ 0.1: 1, 0.01: 1, 0.001: 1 }, 1), positives, negatives };
       const folds = {

@@ -118,7 +118,7 @@ describe.each(STORES)("a gallery on $store", ({ store, make }) => {
     expect(worst).toBeLessThan(1e-5);
   });
 
-  it("removes a person once, whoever asks at the same time", async () => {
+  it("removes a person once when several ask at the same time", async () => {
     const { id } = await gallery.people.add(randomUUID());
     const results = await Promise.allSettled([1, 2, 3].map(() => gallery.people.remove(id)));
     expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);

@@ -544,7 +544,7 @@ describe("who is this, over REST", () => {
 describe("who may ask", () => {
   const bearer = (name: string) => ({ headers: { authorization: `Bearer ${tokens.get(name) ?? name}` } });
 
-  it("is told by the key, before the body is read", async () => {
+  it("is decided by the key, before the body is read", async () => {
     expect(await ask("GET", PEOPLE, {}, locked)).toMatchObject({
       status: 401,
       answer: { error: { code: "UNAUTHENTICATED", hint: expect.stringContaining("Bearer") } },
