@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -5,8 +6,10 @@ export default defineConfig({
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     exclude: ["test/interop/**", "test/deploy/**", "test/pages/**"],
     pool: "forks",
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // Vitest leaves one core free, which is half of two.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     globalSetup: ["test/support/build.ts"],
     setupFiles: ["test/support/matchers.ts"],
   },
