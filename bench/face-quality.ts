@@ -3,12 +3,13 @@
  * is spoilt step by step; the limits of src/faces/quality-limits.ts come from here.
  * `node --import tsx bench/face-quality.ts [--pairs 80] [--threshold 0.33]`
  */
+
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type NamedImage, readPairs } from "../src/data/pairs-file.ts";
 import { chooseFace } from "../src/faces/choose.ts";
-import { cosineSimilarity } from "../src/faces/embedder.ts";
+import { cosineSimilarity } from "../src/faces/cosine.ts";
 import type { FaceQuality } from "../src/faces/face.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
 import { Pyramid, sample } from "../src/faces/pyramid.ts";

@@ -4,6 +4,7 @@
  * `node --import tsx bench/face-scenes.ts [--scenes 300] [--empty 200] [--require]`
  * With --require it fails when fewer than 98 % are found or decided as before, or when a face is found where there is none.
  */
+
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,7 +12,7 @@ import { parseArgs } from "node:util";
 import { Random } from "../src/base/random.ts";
 import { readPairs } from "../src/data/pairs-file.ts";
 import { chooseFace } from "../src/faces/choose.ts";
-import { cosineSimilarity } from "../src/faces/embedder.ts";
+import { cosineSimilarity } from "../src/faces/cosine.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
 import { decodePixels } from "../src/image/decode.ts";
 import { picturesWithoutFaces } from "../test/support/no-faces.ts";

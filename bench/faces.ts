@@ -2,6 +2,7 @@
  * @file How right and how dear is the face pipeline on LFW's whole photographs?
  * `node --import tsx bench/faces.ts [--folds 5,6,7,8] [--precision int8] [--cache FOLDER] [--limit N]`
  */
+
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -9,7 +10,7 @@ import { chosenFolds, type NamedImage, readPairs } from "../src/data/pairs-file.
 import { kFold } from "../src/evaluate/folds.ts";
 import { foldText } from "../src/evaluate/report-text.ts";
 import { chooseFace } from "../src/faces/choose.ts";
-import { cosineSimilarity } from "../src/faces/embedder.ts";
+import { cosineSimilarity } from "../src/faces/cosine.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
 import { PRECISIONS } from "../src/faces/precision.ts";
 import { decodePixels } from "../src/image/decode.ts";

@@ -2,6 +2,7 @@
  * @file Measures the ranges of SFace's inner values, which its 8-bit form needs, and writes them into src/faces.
  * `npm run bench -- pack-ranges`: photographs of people who are not in folds 5 to 8 of LFW's pairs.
  */
+
 import { execFileSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { openDataset } from "../src/data/dataset.ts";
@@ -9,9 +10,10 @@ import { imageName } from "../src/data/identity.ts";
 import { chosenFolds, readPairs } from "../src/data/pairs-file.ts";
 import { chooseFace } from "../src/faces/choose.ts";
 import { sfaceInput, sfaceModel } from "../src/faces/embedder.ts";
+import { cropFace } from "../src/faces/found-faces.ts";
 import { openPack } from "../src/faces/models.ts";
 import { packNamed } from "../src/faces/packs/catalogue.ts";
-import { cropFace, FacePipeline } from "../src/faces/pipeline.ts";
+import { FacePipeline } from "../src/faces/pipeline.ts";
 import { measureRanges } from "../src/onnx/quantize/calibrate.ts";
 import { valuesToMeasure } from "../src/onnx/quantize/quantize.ts";
 

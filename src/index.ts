@@ -20,7 +20,8 @@ export type { EpochEnd, RunEnd, RunStart, StepRecord, TrainListener } from "./tr
 
 // Using and measuring a model
 
-export type { CalibrationRecord, FalseAcceptRate, OperatingPoint, Rate } from "./artifact/calibration.ts";
+export type { CalibrationRecord, OperatingPoint, Rate } from "./artifact/calibration.ts";
+export type { FalseAcceptRate } from "./artifact/rates.ts";
 export type { FoldReport } from "./evaluate/folds.ts";
 export type { EvaluationReport, Measured, TarAtFar } from "./evaluate/metrics.ts";
 export type { MeasureProgress, OnMeasureProgress } from "./evaluate/score-pairs.ts";

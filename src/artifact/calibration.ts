@@ -1,6 +1,8 @@
 /** @file The calibration record: thresholds, the error rates measured at them, and the decision they support. */
+
 import { z } from "zod";
 import { FaceError } from "../base/errors.ts";
+import { falseAcceptRateOf, roundedScore, usedFar } from "./rates.ts";
 
 const share = z.number().min(0).max(1);
 
@@ -87,40 +89,6 @@ export function decisionFor(
   if (point === undefined) return undefined;
   const { threshold, measuredFar: rate } = point;
   return rate === undefined ? { threshold } : { threshold, far: rate.value, farInterval: rate.interval };
-}
-
-/** The highest rate of the record that is not above the wanted one: that of the threshold that decides. */
-export function usedFar(record: CalibrationRecord | undefined, far: number): number | undefined {
-  const fars = record?.operatingPoints.map((each) => each.far).filter((each) => each <= far) ?? [];
-  return fars.length === 0 ? undefined : Math.max(...fars);
-}
-
-/** A similarity or threshold as answers give it, and as they compare it: more digits are noise. */
-export const roundedScore = (score: number): number => Number(score.toFixed(6));
-
-/** A false accept rate as it was measured, with its 95 % interval; each in [0, 1]. */
-export interface FalseAcceptRate {
-  readonly estimate: number;
-  readonly low: number;
-  readonly high: number;
-}
-
-/** A rate as answers give it: four digits are more than its interval supports. */
-export function falseAcceptRateOf(rate: number, [low, high]: readonly [number, number]): FalseAcceptRate {
-  const rounded = (value: number) => Number(value.toPrecision(4));
-  return { estimate: rounded(rate), low: rounded(low), high: rounded(high) };
-}
-
-/** One stranger in a thousand is accepted. */
-const USUAL_FAR = 0.001;
-
-/**
- * The false accept rate at which faces of photographs are decided unless another is wanted: 0.001, or the lowest that the
- * record has. `undefined` for a record without operating points.
- */
-export function usualFar(record: CalibrationRecord | undefined): number | undefined {
-  const fars = record?.operatingPoints.map(({ far }) => far) ?? [];
-  return fars.length === 0 ? undefined : Math.max(USUAL_FAR, Math.min(...fars));
 }
 
 /** The operating points of a record with their rates as answers give them. */

@@ -1,10 +1,12 @@
 /** @file Cuts the face that is meant out of a photograph of a dataset. */
+
 import { readFile } from "node:fs/promises";
 import { FaceError } from "../base/errors.ts";
 import { Limiter } from "../base/limiter.ts";
 import type { Framing } from "../faces/alignment.ts";
 import { chooseFace, type FaceChoice } from "../faces/choose.ts";
-import { cropFace, FacePipeline } from "../faces/pipeline.ts";
+import { cropFace } from "../faces/found-faces.ts";
+import { FacePipeline } from "../faces/pipeline.ts";
 import type { ImageSettings } from "../image/settings.ts";
 
 /** How faces are found and cut out, as plain data that can be sent to a worker thread. */

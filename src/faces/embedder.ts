@@ -1,14 +1,10 @@
-/** @file Aligned faces become embeddings, whose cosine says how alike two faces are. */
-import { createHash } from "node:crypto";
+/** @file Aligned faces become embeddings. Without imports of Node, as the page computes them too. */
 import { FaceError } from "../base/errors.ts";
 import { floats, type TensorMap } from "../base/tensor.ts";
 import type { Pixels } from "../image/settings.ts";
 import { lower } from "../onnx/lower/lower.ts";
-import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";
 import { readOnnx } from "../onnx/read/read.ts";
 import { type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";
-import type { Precision } from "./precision.ts";
-import { SFACE_MEASURED, SFACE_RANGES } from "./sface-ranges.ts";
 
 /** SFace's input and output in its file. */
 const INPUT = "data";
@@ -37,28 +33,6 @@ function sumOfDirections(values: Float32Array, size: number): Float32Array | und
 }
 
 /**
- * Cosine of the angle between two embeddings of length 1, −1 to 1: larger means more alike.
- * @throws FaceError `SHAPE_MISMATCH` for embeddings of different sizes.
- */
-export function cosineSimilarity(a: Float32Array, b: Float32Array): number {
-  if (a.length !== b.length) {
-    throw new FaceError(
-      "SHAPE_MISMATCH",
-      `embeddings of ${a.length} and ${b.length} numbers cannot be compared`,
-    );
-  }
-  const sum = a.reduce((total, value, i) => total + value * b[i]!, 0);
-  return Math.max(-1, Math.min(1, sum));
-}
-
-export interface EmbedderOptions {
-  /** Whether the mirror image takes part, at twice the time. Embeddings with and without differ. Default: in floats only. */
-  readonly mirror?: boolean | undefined;
-  /** Default `float32`. */
-  readonly precision?: Precision | undefined;
-}
-
-/**
  * SFace as the runtime takes it, in floats.
  * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a file that is not SFace.
  */
@@ -72,19 +46,6 @@ export function sfaceModel(file: Uint8Array): Uint8Array {
     );
   }
   return lower({ outputs: { [OUTPUT]: outputs[OUTPUT]! } }).bytes;
-}
-
-/** The network in 8-bit integers, by ranges that were measured on faces of LFW. */
-function sfaceInIntegers(file: Uint8Array): Uint8Array {
-  const bytes = sfaceModel(file);
-  const ranges = new Map(SFACE_RANGES.map(([name, low, high]) => [name, { low, high }]));
-  const isMeasured = createHash("sha256").update(file).digest("hex") === SFACE_MEASURED;
-  if (isMeasured && valuesToMeasure(bytes).every((name) => ranges.has(name))) {
-    return quantize(bytes, ranges).bytes;
-  }
-  throw new FaceError("MODEL_UNSUPPORTED", "this face embedding was not measured for 8-bit integers", {
-    hint: "use the file of the pack opencv-sface, or floats",
-  });
 }
 
 /** A crop, and its mirror image where wanted, as the network's input. */
@@ -108,16 +69,11 @@ export class FaceEmbedder implements AsyncDisposable {
   }
 
   /**
-   * @param model the ONNX file's content.
-   * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a file that is not SFace, or whose 8-bit form is not known.
+   * @param network SFace as `sfaceModel` lowers it, or its 8-bit form.
+   * @param mirror whether the mirror image takes part, at twice the time. Embeddings with and without differ.
    */
-  static async open(
-    model: Uint8Array,
-    open: OpenNetwork,
-    { precision = "float32", mirror = precision === "float32" }: EmbedderOptions = {},
-  ): Promise<FaceEmbedder> {
-    const bytes = precision === "int8" ? sfaceInIntegers(model) : sfaceModel(model);
-    return new FaceEmbedder(await open(bytes), mirror);
+  static async open(network: Uint8Array, open: OpenNetwork, mirror: boolean): Promise<FaceEmbedder> {
+    return new FaceEmbedder(await open(network), mirror);
   }
 
   /**

@@ -1,4 +1,5 @@
 /** @file Whole photographs through the detector and the embedding of OpenCV's pack; skipped where its files are absent. */
+
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -11,8 +12,9 @@ import { lower } from "../onnx/lower/lower.ts";
 import { readOnnx } from "../onnx/read/read.ts";
 import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { chooseFace } from "./choose.ts";
-import { cosineSimilarity, FaceEmbedder } from "./embedder.ts";
+import { cosineSimilarity } from "./cosine.ts";
 import type { Detection, Landmarks } from "./face.ts";
+import { openEmbedder } from "./open-embedder.ts";
 import { FacePipeline } from "./pipeline.ts";
 import { Pyramid, sample } from "./pyramid.ts";
 import { applySimilarity, similarityAbout } from "./similarity.ts";
@@ -231,10 +233,10 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
     await expect(YunetNetwork.open(readFileSync(SFACE), openRuntime)).rejects.toMatchObject({
       code: "MODEL_UNSUPPORTED",
     });
-    await expect(FaceEmbedder.open(readFileSync(YUNET), openRuntime)).rejects.toMatchObject({
+    await expect(openEmbedder(readFileSync(YUNET), openRuntime)).rejects.toMatchObject({
       code: "MODEL_UNSUPPORTED",
     });
-    await using embedder = await FaceEmbedder.open(readFileSync(SFACE), openRuntime);
+    await using embedder = await openEmbedder(readFileSync(SFACE), openRuntime);
     const crop = { data: new Uint8Array(96 * 112 * 3), width: 96, height: 112 };
     await expect(embedder.embed(crop)).rejects.toMatchObject({ code: "SHAPE_MISMATCH" });
   });

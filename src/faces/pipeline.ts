@@ -1,15 +1,16 @@
 /** @file From the bytes of a photograph to its faces, the one that is meant, its crop and its embedding. */
+
 import { type DecodeOptions, decodePixels, type ImageSource } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { openRuntime } from "../onnx/runtime/runtime.ts";
-import { cropOf, type Framing } from "./alignment.ts";
 import { chooseFace, type FaceChoice } from "./choose.ts";
 import { Detector, type DetectorOptions, ONE_CLOSE_UP } from "./detector.ts";
-import { EMBEDDING_SIDE, type EmbedderOptions, FaceEmbedder } from "./embedder.ts";
-import type { Face, Landmarks } from "./face.ts";
+import { EMBEDDING_SIDE, type FaceEmbedder } from "./embedder.ts";
+import type { Face } from "./face.ts";
+import { cropFace, type FoundFaces, findFaces } from "./found-faces.ts";
 import type { OpenNetwork } from "./network.ts";
-import { Pyramid, type Sampled, sample } from "./pyramid.ts";
-import { QUALITY_SIDE, qualityOf } from "./quality.ts";
+import { type EmbedderOptions, openEmbedder } from "./open-embedder.ts";
+import type { Pyramid } from "./pyramid.ts";
 import {
   DEFAULT_QUALITY_LIMITS,
   type QualityLimits,
@@ -31,12 +32,6 @@ export interface PipelineOptions extends EmbedderOptions {
    * Starts a session of a network. Default: in the calling thread; `WorkerSession.open` gives each network a thread of its own.
    */
   readonly open?: OpenNetwork;
-}
-
-/** A decoded photograph with the faces found in it, the surest first. */
-export interface FoundFaces {
-  readonly photograph: Pyramid;
-  readonly faces: readonly Face[];
 }
 
 export interface EmbedOptions {
@@ -61,17 +56,6 @@ export interface EmbeddedFace {
   readonly warnings: readonly QualityWarning[];
 }
 
-/** Crops that quality was measured on, by the points of their face: the packs read the same ones. */
-const measured = new WeakMap<Landmarks, Sampled>();
-
-/** The crop of a face that a model reads. */
-export function cropFace(photograph: Pyramid, face: Face, framing: Framing, side: number): Sampled {
-  const { kind, ...form } = framing;
-  const isMeasured = kind === "aligned" && Object.keys(form).length === 0 && side === QUALITY_SIDE;
-  const known = isMeasured ? measured.get(face.landmarks) : undefined;
-  return known ?? sample(photograph, cropOf(face, framing, side), side, side);
-}
-
 /** A detector and an embedding. The same photograph gives the same bits, whatever else is under way. */
 export class FacePipeline implements AsyncDisposable {
   readonly #network: YunetNetwork;
@@ -89,7 +73,7 @@ export class FacePipeline implements AsyncDisposable {
     const { open = openRuntime } = options;
     const network = await YunetNetwork.open(models.detector, open);
     const fast = options.precision === "int8" ? { closeUps: ONE_CLOSE_UP } : {};
-    const embedder = await FaceEmbedder.open(models.embedding, open, options);
+    const embedder = await openEmbedder(models.embedding, open, options);
     return new FacePipeline(network, new Detector(network, { ...fast, ...options.detector }), embedder);
   }
 
@@ -103,19 +87,7 @@ export class FacePipeline implements AsyncDisposable {
 
   /** Finds the faces of decoded pixels. */
   async findIn(pixels: Pixels): Promise<FoundFaces> {
-    const photograph = new Pyramid(pixels);
-    const detections = await this.#detector.find(photograph);
-    const faces = detections.map((detection): Face => {
-      const crop = sample(
-        photograph,
-        cropOf(detection, { kind: "aligned" }, QUALITY_SIDE),
-        QUALITY_SIDE,
-        QUALITY_SIDE,
-      );
-      measured.set(detection.landmarks, crop);
-      return { ...detection, quality: qualityOf(detection, crop) };
-    });
-    return { photograph, faces };
+    return await findFaces(this.#detector, pixels);
   }
 
   /** The embedding of one of a photograph's faces. */

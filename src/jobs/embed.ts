@@ -1,4 +1,5 @@
 /** @file Embeds the faces of a folder's photographs into one file, alone or as one of several processes. */
+
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -10,10 +11,11 @@ import { type Log, silentLog } from "../base/log.ts";
 import { FACE_CHOICES } from "../faces/choose.ts";
 import { EMBEDDING_SIZE } from "../faces/embedder.ts";
 import { roundedFace } from "../faces/face.ts";
+import type { FaceWish, MeantFace } from "../faces/meant-face.ts";
 import { openPack } from "../faces/models.ts";
 import { type PackModel, packDigest, packModelName, packModelNamed } from "../faces/packs/catalogue.ts";
 import { prepare } from "../image/settings.ts";
-import type { FaceWish, MeantFace, Photograph } from "../serving/photos/photo-threads.ts";
+import type { Photograph } from "../serving/photos/photo-threads.ts";
 import { PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { framingOf, requireVerifier, weightsDigest } from "../verify/face-comparer.ts";
 import { openModel } from "../verify/open-model.ts";

@@ -1,4 +1,5 @@
 /** @file Galleries over REST with faces by a formula: answers held against the OpenAPI document, and what is tried to break in. */
+
 import { writeFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { join } from "node:path";
@@ -15,7 +16,7 @@ import { FaceError } from "../base/errors.ts";
 import { silentLog } from "../base/log.ts";
 import { Random } from "../base/random.ts";
 import { GalleryClient } from "../client/gallery-client.ts";
-import { cosineSimilarity } from "../faces/embedder.ts";
+import { cosineSimilarity } from "../faces/cosine.ts";
 import { Gallery } from "../gallery/gallery.ts";
 import { KeyRing } from "../serving/access/access.ts";
 import { Gate } from "../serving/access/gate.ts";

@@ -1,7 +1,9 @@
 /** @file Opens the galleries that a server answers from, with the pack that searches them and who may ask. */
+
 import { calibrationPoints } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
-import { cosineSimilarity, EMBEDDING_SIZE } from "../faces/embedder.ts";
+import { cosineSimilarity } from "../faces/cosine.ts";
+import { EMBEDDING_SIZE } from "../faces/embedder.ts";
 import { licencesOf, packNamed } from "../faces/packs/catalogue.ts";
 import type { Precision } from "../faces/precision.ts";
 import { Gallery, type GalleryModel } from "../gallery/gallery.ts";

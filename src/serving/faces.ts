@@ -1,11 +1,19 @@
 /** @file Detect and embed, our own verbs: the faces of a photograph, or the embedding of one of them. */
+
 import { EMBED } from "../artifact/signatures.ts";
 import { floats } from "../base/tensor.ts";
+import {
+  DEFAULT_WISH,
+  describeFace,
+  type FaceWish,
+  faceAnswer,
+  type MeantFace,
+} from "../faces/meant-face.ts";
 import { type RunOptions, runUntil, type Servable } from "./engine/servable.ts";
 import type { VerbContext } from "./photos/meant-faces.ts";
-import { DEFAULT_WISH, describeFace, faceAnswer, faceInputOf, faceTensor } from "./photos/meant-faces.ts";
+import { faceInputOf, faceTensor } from "./photos/meant-faces.ts";
 import { PackServable } from "./photos/pack-catalog.ts";
-import type { FaceWish, MeantFace, PhotoThreads } from "./photos/photo-threads.ts";
+import type { PhotoThreads } from "./photos/photo-threads.ts";
 import type { ModelChoice } from "./repository/catalog.ts";
 import { StatusError } from "./status.ts";
 

@@ -1,16 +1,19 @@
 /** @file Verify, our own verb: two photographs or two crops in, similarity and decision out. */
+
 import type { CalibrationRecord, Decision } from "../artifact/calibration.ts";
-import { decisionFor, falseAcceptRateOf, roundedScore, usualFar } from "../artifact/calibration.ts";
+import { decisionFor } from "../artifact/calibration.ts";
+import { falseAcceptRateOf, roundedScore, usualFar } from "../artifact/rates.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { floats, type Tensor, type TensorMap } from "../base/tensor.ts";
-import { cosineSimilarity } from "../faces/embedder.ts";
+import { cosineSimilarity } from "../faces/cosine.ts";
+import { DEFAULT_WISH, type FaceWish, faceAnswer, type MeantFace } from "../faces/meant-face.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import { imageBatch, imageSettingsOf } from "./engine/image-input.ts";
 import { type RunOptions, runUntil, type Servable } from "./engine/servable.ts";
 import type { FaceInput, VerbContext } from "./photos/meant-faces.ts";
-import { DEFAULT_WISH, faceAnswer, faceInputOf, faceTensor, PAIR_NAMES } from "./photos/meant-faces.ts";
+import { faceInputOf, faceTensor, PAIR_NAMES } from "./photos/meant-faces.ts";
 import { PackServable } from "./photos/pack-catalog.ts";
-import type { FaceWish, MeantFace, PhotoThreads } from "./photos/photo-threads.ts";
+import type { PhotoThreads } from "./photos/photo-threads.ts";
 import type { ModelChoice } from "./repository/catalog.ts";
 import { allOf } from "./request-memory.ts";
 import { invalidArgument, StatusError } from "./status.ts";

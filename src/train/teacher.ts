@@ -11,8 +11,9 @@ import type { Log } from "../base/log.ts";
 import type { ImageRef } from "../data/identity.ts";
 import type { Loader } from "../data/loader.ts";
 import { defaultCacheFolder } from "../data/pixel-cache.ts";
-import { EMBEDDING_SIDE, EMBEDDING_SIZE, FaceEmbedder } from "../faces/embedder.ts";
+import { EMBEDDING_SIDE, EMBEDDING_SIZE, type FaceEmbedder } from "../faces/embedder.ts";
 import { openPack } from "../faces/models.ts";
+import { openEmbedder } from "../faces/open-embedder.ts";
 import { SessionPool } from "../onnx/runtime/session-pool.ts";
 
 /** Numbers in an embedding of a teacher. */
@@ -97,7 +98,7 @@ export class Teacher implements AsyncDisposable {
 
   /**
    * Opens the teacher of this name, a model pack, which is fetched first where it is missing.
-   * @throws FaceError as `openPack` and `FaceEmbedder.open` do.
+   * @throws FaceError as `openPack` and `openEmbedder` do.
    */
   static async open(name: string, log: Log, cacheFolder = defaultCacheFolder()): Promise<Teacher> {
     const { files, about } = await openPack(name, { log });
@@ -107,10 +108,10 @@ export class Teacher implements AsyncDisposable {
       EmbeddingFile.open(join(cacheFolder, `teacher-${EMBEDDING_VERSION}-${digest.slice(0, 16)}.bin`)),
     ]);
     const open = (bytes: Uint8Array) => SessionPool.open(bytes, availableParallelism());
-    const embedder = await FaceEmbedder.open(model, open);
-    const passing = await FaceEmbedder.open(model, open, { precision: "int8" }).catch((error: unknown) => {
+    const embedder = await openEmbedder(model, open);
+    const passing = await openEmbedder(model, open, { precision: "int8" }).catch((error: unknown) => {
       if (!(error instanceof FaceError) || error.code !== "MODEL_UNSUPPORTED") throw error;
-      return FaceEmbedder.open(model, open, { mirror: false });
+      return openEmbedder(model, open, { mirror: false });
     });
     return new Teacher(embedder, passing, file);
   }

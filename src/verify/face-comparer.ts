@@ -1,4 +1,5 @@
 /** @file What compares faces that were found in photographs: the embedding of a model pack, or an exported model. */
+
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
@@ -7,10 +8,12 @@ import { FaceError } from "../base/errors.ts";
 import { sha256OfFile } from "../base/files.ts";
 import type { Log } from "../base/log.ts";
 import { type Framing, framingFrom, framingText, LFW_FRAMING } from "../faces/alignment.ts";
-import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE } from "../faces/embedder.ts";
+import { cosineSimilarity } from "../faces/cosine.ts";
+import { EMBEDDING_SIDE, EMBEDDING_SIZE } from "../faces/embedder.ts";
 import type { Face } from "../faces/face.ts";
+import { cropFace } from "../faces/found-faces.ts";
 import { packDigest, packModelName } from "../faces/packs/catalogue.ts";
-import { cropFace, type FacePipeline } from "../faces/pipeline.ts";
+import type { FacePipeline } from "../faces/pipeline.ts";
 import type { Precision } from "../faces/precision.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
 import { decodeInto } from "../image/decode.ts";

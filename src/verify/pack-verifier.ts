@@ -1,9 +1,12 @@
 /** @file The embedding of a model pack as a verifier of crops, so that it is measured as trained models are. */
+
 import { readFile } from "node:fs/promises";
 import { usableCores } from "../base/platform.ts";
 import { framingName } from "../faces/alignment.ts";
-import { cosineSimilarity, EMBEDDING_SIDE, EMBEDDING_SIZE, FaceEmbedder } from "../faces/embedder.ts";
+import { cosineSimilarity } from "../faces/cosine.ts";
+import { EMBEDDING_SIDE, EMBEDDING_SIZE } from "../faces/embedder.ts";
 import { openPack } from "../faces/models.ts";
+import { openEmbedder } from "../faces/open-embedder.ts";
 import { packModelNamed } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
 import type { Precision } from "../faces/precision.ts";
@@ -19,7 +22,7 @@ const IMAGE = EMBEDDING_SIDE * EMBEDDING_SIDE * 3;
 /** `compare` answers cosines. Each crop goes through the network as in `FacePipeline`: alone, or beside its mirror image. */
 async function packVerifier(file: string, precision: Precision, sessions: number): Promise<Verifier> {
   const open = (model: Uint8Array) => SessionPool.open(model, sessions);
-  const embedder = await FaceEmbedder.open(await readFile(file), open, { precision });
+  const embedder = await openEmbedder(await readFile(file), open, { precision });
   const rowsOf = (values: Float32Array, size: number, count: number) =>
     Array.from({ length: count }, (_, row) => values.subarray(row * size, (row + 1) * size));
   return {

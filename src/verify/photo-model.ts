@@ -1,12 +1,20 @@
 /** @file The library's `PhotoModel`: whole photographs to faces, embeddings and decisions. */
+
 import { z } from "zod";
-import type { CalibrationRecord, FalseAcceptRate } from "../artifact/calibration.ts";
-import { falseAcceptRateOf, roundedScore, usedFar, usualFar } from "../artifact/calibration.ts";
+import type { CalibrationRecord } from "../artifact/calibration.ts";
+import {
+  type FalseAcceptRate,
+  falseAcceptRateOf,
+  roundedScore,
+  usedFar,
+  usualFar,
+} from "../artifact/rates.ts";
 import { checkOptions, checkPhoto, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { chooseFace, FACE_CHOICES, type FaceChoice, rivalWarning } from "../faces/choose.ts";
 import { type Face, roundedFace } from "../faces/face.ts";
-import type { FacePipeline, FoundFaces } from "../faces/pipeline.ts";
+import type { FoundFaces } from "../faces/found-faces.ts";
+import type { FacePipeline } from "../faces/pipeline.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
 import type { QualityLimits } from "../faces/quality-limits.ts";
 import { DEFAULT_QUALITY_LIMITS, qualityWarnings, requireQuality } from "../faces/quality-limits.ts";

@@ -1,11 +1,12 @@
 /** @file Who is on a photograph, for a server's clients. */
+
 import type { z } from "zod";
 import type { identification } from "../../api/schemas.ts";
-import { roundedScore } from "../../artifact/calibration.ts";
+import { roundedScore } from "../../artifact/rates.ts";
+import { describeFace } from "../../faces/meant-face.ts";
 import type { Gallery } from "../../gallery/gallery.ts";
 import { identifyFaces } from "../../gallery/matching.ts";
 import { elapsedMicros } from "../metrics.ts";
-import { describeFace } from "../photos/meant-faces.ts";
 import type { GalleryService } from "./service.ts";
 
 interface IdentifyCall {

@@ -1,4 +1,5 @@
 /** @file The answers about people, their faces, and events. */
+
 import type { z } from "zod";
 import type {
   enrolment,
@@ -11,16 +12,16 @@ import type {
   person as personSchema,
   verification,
 } from "../../api/schemas.ts";
-import { decisionFor, falseAcceptRateOf, roundedScore, usualFar } from "../../artifact/calibration.ts";
+import { decisionFor } from "../../artifact/calibration.ts";
+import { falseAcceptRateOf, roundedScore, usualFar } from "../../artifact/rates.ts";
 import { FaceError } from "../../base/errors.ts";
+import { type FaceWish, faceAnswer } from "../../faces/meant-face.ts";
 import type { EnrolledFace } from "../../gallery/faces.ts";
 import type { Gallery } from "../../gallery/gallery.ts";
 import { searchGallery, thresholdOf } from "../../gallery/matching.ts";
 import type { Person } from "../../gallery/people.ts";
 import { digestOfPhoto } from "../../gallery/photo-box.ts";
 import type { GalleryEvent } from "../../gallery/scope.ts";
-import { faceAnswer } from "../photos/meant-faces.ts";
-import type { FaceWish } from "../photos/photo-threads.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import type { GalleryService } from "./service.ts";
 

@@ -1,14 +1,15 @@
 /** @file Faces as a model of the server reads them: what it compares, and how its crops are cut. */
+
 import { float32, type Tensor } from "../../base/tensor.ts";
 import { type Framing, framingFrom, framingText } from "../../faces/alignment.ts";
-import { roundedFace } from "../../faces/face.ts";
+import type { FaceWish, MeantFace } from "../../faces/meant-face.ts";
 import { prepareInto } from "../../image/settings.ts";
 import { imageSettingsOf } from "../engine/image-input.ts";
 import type { Servable } from "../engine/servable.ts";
 import type { Models } from "../repository/catalog.ts";
 import type { RequestMemory } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
-import type { FaceWish, JudgedFace, MeantFace, Photograph, PhotoThreads } from "./photo-threads.ts";
+import type { Photograph, PhotoThreads } from "./photo-threads.ts";
 
 /** What our own verbs answer from. */
 export interface VerbContext {
@@ -16,9 +17,6 @@ export interface VerbContext {
   /** Absent on a server without a detector. */
   readonly photos: PhotoThreads | undefined;
 }
-
-/** The faces that are meant where a request does not say. */
-export const DEFAULT_WISH: FaceWish = { choice: "largest", strict: false };
 
 /** How a face must lie in the images of a served model, and the side of these images. */
 export interface FaceInput {
@@ -44,16 +42,6 @@ export function faceInputOf(servable: Servable, signatureName: string): FaceInpu
   const cut = framingFrom(framing, side);
   if (cut !== undefined) return { framing: cut, side };
   throw refuse(`its framing is ${framingText(framing)}, its images have ${side}`);
-}
-
-/** A face as an answer describes it. */
-export function faceAnswer({ face, found }: MeantFace) {
-  return { ...describeFace(face), found };
-}
-
-/** A face with its numbers, in the order in which answers have them. */
-export function describeFace({ warnings, ...face }: JudgedFace) {
-  return { ...roundedFace(face), warnings };
 }
 
 /** A face cut out for a model: what was found, and the model's input of one image. */

@@ -4,8 +4,7 @@ import { Limiter } from "../../base/limiter.ts";
 import { usableCores } from "../../base/platform.ts";
 import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
 import type { Framing } from "../../faces/alignment.ts";
-import type { FaceChoice } from "../../faces/choose.ts";
-import type { Face } from "../../faces/face.ts";
+import type { FaceWish, JudgedFace, MeantFace } from "../../faces/meant-face.ts";
 import type { Precision } from "../../faces/precision.ts";
 import { untilAborted } from "../engine/servable.ts";
 import { NICENESS } from "../engine/session-run.ts";
@@ -30,24 +29,6 @@ export interface Photograph {
   /** The content of an image file. */
   readonly file: Uint8Array;
   readonly what: string;
-}
-
-/** Which face of a photograph is meant. */
-export interface FaceWish {
-  readonly choice: FaceChoice;
-  /** Whether a face beyond the limits on quality is an error. */
-  readonly strict: boolean;
-}
-
-/** A face with what makes it unfit to be compared, in words. */
-export interface JudgedFace extends Face {
-  readonly warnings: readonly string[];
-}
-
-/** The face that was meant, and how many faces the photograph shows. */
-export interface MeantFace {
-  readonly face: JudgedFace;
-  readonly found: number;
 }
 
 /** A face with the pack's embedding, of length 1. */

@@ -1,11 +1,12 @@
 /** @file Bodies of our own verbs: photographs with their wishes, as a form, as JSON or as a bare image file. */
+
 import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
+import { DEFAULT_WISH, type FaceWish } from "../../faces/meant-face.ts";
 import type { PhotoCall } from "../faces.ts";
 import type { JsonCodec } from "../json/codec.ts";
 import type { PhotoUrl } from "../json/photos.ts";
 import type { ImageUrls } from "../photos/image-urls.ts";
-import { DEFAULT_WISH, PAIR_NAMES } from "../photos/meant-faces.ts";
-import type { FaceWish } from "../photos/photo-threads.ts";
+import { PAIR_NAMES } from "../photos/meant-faces.ts";
 import { invalidArgument } from "../status.ts";
 import type { VerifyCall } from "../verify.ts";
 import { type FormPart, isFormUpload, readForm } from "./upload.ts";
