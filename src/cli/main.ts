@@ -4,8 +4,8 @@ import { Command, CommanderError } from "commander";
 import { asFaceError, ERRORS, FaceError, messageOf } from "../base/errors.ts";
 import { shownLines } from "../base/log.ts";
 import { platformFailure, VERSION } from "../base/platform.ts";
+import { adoptDotEnv } from "./environment.ts";
 import { withHelp } from "./help.ts";
-import { adoptDotEnv } from "./options.ts";
 import { asTyped, interruptedExit, shellWord, watchSignals } from "./process.ts";
 
 /** The subcommands, as the list of commands shows them. */

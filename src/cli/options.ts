@@ -1,44 +1,14 @@
 /** @file Reads settings from flags, then the environment, then `.env`, then defaults, and checks them by one schema. */
 import { type Command, Option } from "commander";
-import { z } from "zod";
+import type { z } from "zod";
 import { FaceError, nearestName } from "../base/errors.ts";
 import { FACE_CHOICES } from "../faces/choose.ts";
 import { PRECISIONS } from "../faces/precision.ts";
 import { currentSettings, removedSettings, renamedSettings, unknownSetting } from "../train/setting-names.ts";
-import { type Environment, readEnvFile } from "./dot-env.ts";
+import type { Environment } from "./dot-env.ts";
+import { KNOWN_NAMES, OTHER_NAMES, PREFIX, readDotEnv } from "./environment.ts";
 import { consoleLog } from "./process.ts";
-import { coerce, expandedPath, isFalse, type Setting, unquoted } from "./values.ts";
-
-/** Environment variables without our prefix, as in the original project; all others are `FACEID_` and the setting's name. */
-const KNOWN_NAMES: ReadonlySet<string> = new Set([
-  "DATASET_PATH",
-  "SAVED_MODEL_PATH",
-  "MODEL_NAME",
-  "MODEL_VERSION",
-  "BATCH_SIZE",
-  "EPOCHS",
-  "DATASET_SIZE",
-  "ID_FROM",
-  "ID_TO",
-  "IMAGES_PER_ID",
-  "IMAGE_SHAPE",
-]);
-
-const PREFIX = "FACEID_";
-/**
- * Variables with our prefix that are not settings of a command: stack traces, the folders of decoded pixels and of model
- * packs, the mirror of packs, whether downloads are allowed, and the gallery with the key of its photographs.
- */
-export const OTHER_NAMES: ReadonlySet<string> = new Set([
-  "FACEID_DEBUG",
-  "FACEID_CACHE_DIR",
-  "FACEID_MODELS_DIR",
-  "FACEID_MODELS_URL",
-  "FACEID_OFFLINE",
-  "FACEID_GALLERY",
-  "FACEID_GALLERY_KEY",
-  "FACEID_API_KEY",
-]);
+import { coerce, type Setting, unquoted } from "./values.ts";
 
 const words = (key: string) => key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 /** `batchSize → --batch-size` */
@@ -57,7 +27,7 @@ const removedFrom = (schema: z.ZodObject): string[] =>
   Object.keys(removedSettings).filter((key) => removedSettings[key]!.beside in schema.shape);
 
 function settingsOf(schema: z.ZodObject): [string, Setting][] {
-  const { properties = {} } = z.toJSONSchema(schema, { io: "input" });
+  const { properties = {} } = schema.toJSONSchema({ io: "input" });
   return Object.entries(properties) as [string, Setting][];
 }
 
@@ -96,27 +66,6 @@ export function addOptions(command: Command, schema: z.ZodObject): Command {
   }
   for (const key of removedFrom(schema)) command.addOption(new Option(`${flagOf(key)} <value>`).hideHelp());
   return command;
-}
-
-/** Whether a variable must be one of ours. */
-const isOurs = (name: string) => name.startsWith(PREFIX) || KNOWN_NAMES.has(name);
-
-/** Reads `.env` from the current folder; empty without the file. */
-export const readDotEnv = (path = ".env"): Environment => readEnvFile(path, isOurs);
-
-/**
- * Copies variables that other rooms read from `.env` into the environment, where they are not set, without quotes and
- * with the home folder written out.
- */
-export function adoptDotEnv(
-  environment: NodeJS.ProcessEnv = process.env,
-  dotEnv: Environment = readDotEnv(),
-): void {
-  for (const name of OTHER_NAMES) {
-    const value = expandedPath(unquoted(environment[name] || dotEnv[name] || ""), environment);
-    if (value !== "") environment[name] = value;
-  }
-  if (isFalse(environment.FACEID_DEBUG ?? "")) delete environment.FACEID_DEBUG;
 }
 
 /**
@@ -373,8 +322,8 @@ export function requireEnding(flag: string, path: string, endings: readonly stri
 
 /** Parses the value of `--folds`. */
 function foldNumbers(text: string): number[] {
-  const parsed = z.array(z.coerce.number().int().positive()).safeParse(text.split(","));
-  if (parsed.success) return parsed.data;
+  const numbers = text.split(",").map(Number);
+  if (numbers.every((number) => Number.isInteger(number) && number > 0)) return numbers;
   throw new FaceError(
     "CONFIG_INVALID",
     `--folds: got ${JSON.stringify(text)}, expected whole numbers from 1, separated by commas`,

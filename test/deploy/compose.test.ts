@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
-import { OTHER_NAMES, variableOf } from "../../src/cli/options.ts";
+import { OTHER_NAMES } from "../../src/cli/environment.ts";
+import { variableOf } from "../../src/cli/options.ts";
 import { EVERY_SETTING } from "../../src/cli/settings.ts";
 import { openTools, ROOT } from "./tools.ts";
 

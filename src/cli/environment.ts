@@ -1,0 +1,57 @@
+/** @file The names of our variables, and those that other rooms read, from `.env` into the environment. */
+import { type Environment, readEnvFile } from "./dot-env.ts";
+import { expandedPath, isFalse, unquoted } from "./values.ts";
+
+/** Environment variables without our prefix, as in the original project; all others are `FACEID_` and the setting's name. */
+export const KNOWN_NAMES: ReadonlySet<string> = new Set([
+  "DATASET_PATH",
+  "SAVED_MODEL_PATH",
+  "MODEL_NAME",
+  "MODEL_VERSION",
+  "BATCH_SIZE",
+  "EPOCHS",
+  "DATASET_SIZE",
+  "ID_FROM",
+  "ID_TO",
+  "IMAGES_PER_ID",
+  "IMAGE_SHAPE",
+]);
+
+/** Begins the names of all others. */
+export const PREFIX = "FACEID_";
+
+/**
+ * Variables with our prefix that are not settings of a command: stack traces, the folders of decoded pixels and of model
+ * packs, the mirror of packs, whether downloads are allowed, and the gallery with the key of its photographs.
+ */
+export const OTHER_NAMES: ReadonlySet<string> = new Set([
+  "FACEID_DEBUG",
+  "FACEID_CACHE_DIR",
+  "FACEID_MODELS_DIR",
+  "FACEID_MODELS_URL",
+  "FACEID_OFFLINE",
+  "FACEID_GALLERY",
+  "FACEID_GALLERY_KEY",
+  "FACEID_API_KEY",
+]);
+
+/** Whether a variable must be one of ours. */
+const isOurs = (name: string) => name.startsWith(PREFIX) || KNOWN_NAMES.has(name);
+
+/** Reads `.env` from the current folder; empty without the file. */
+export const readDotEnv = (path = ".env"): Environment => readEnvFile(path, isOurs);
+
+/**
+ * Copies variables that other rooms read from `.env` into the environment, where they are not set, without quotes and
+ * with the home folder written out.
+ */
+export function adoptDotEnv(
+  environment: NodeJS.ProcessEnv = process.env,
+  dotEnv: Environment = readDotEnv(),
+): void {
+  for (const name of OTHER_NAMES) {
+    const value = expandedPath(unquoted(environment[name] || dotEnv[name] || ""), environment);
+    if (value !== "") environment[name] = value;
+  }
+  if (isFalse(environment.FACEID_DEBUG ?? "")) delete environment.FACEID_DEBUG;
+}
