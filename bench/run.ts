@@ -3,6 +3,7 @@ const BENCHES = {
   training: "rate of training steps, and the share of the time by operator",
   export: "time from a checkpoint to a SavedModel",
   loading: "time and memory to load a SavedModel of 100 MB",
+  start: "time, modules and bytes until a command answers [PHOTO OTHER]",
   peers: "training and inference beside Keras on TensorFlow [NETWORK [WORK]]",
   "peers-photos":
     "photographs of LFW beside OpenCV's pipeline, dlib and face-api [--folds 1,2] [--only opencv,dlib] [--limit N]",

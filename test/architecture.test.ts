@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
+import { loadedBy } from "./support/loaded-files.ts";
 
 const SOURCE = join(import.meta.dirname, "../src");
 
@@ -41,6 +42,11 @@ const DOORS = new Map(
   tableRows("| package | where |").flatMap(([packages, where]) =>
     codeSpans(packages!).map((name) => [name, where === "anywhere" ? [""] : codeSpans(where!)] as const),
   ),
+);
+
+/** What a start may load: its name, the files it begins with, the most modules, and its packages. */
+const STARTS = tableRows("| start | files | modules at most | packages |").map(
+  (cells) => cells as [name: string, files: string, most: string, packages: string],
 );
 
 /** Rooms that must run anywhere, so without Node's own modules. */
@@ -103,6 +109,18 @@ describe("architecture", () => {
       else if (specifier.startsWith("node:")) expectPure(path, specifier);
       else expectDoor(path, specifier);
     }
+  });
+
+  it.each(STARTS)("loads no more than it may: %s", (_, starts, most, packages) => {
+    const loaded = loadedBy(codeSpans(starts));
+    expect(loaded.files.size, [...loaded.files].join(" ")).toBeLessThanOrEqual(Number(most));
+    expect([...loaded.packages].toSorted()).toEqual(codeSpans(packages).toSorted());
+  });
+
+  it("says of each command what its help loads", () => {
+    const named = new Set(STARTS.flatMap(([, starts]) => codeSpans(starts)));
+    const commands = files.filter((path) => /^cli\/commands\/[^/]+$/.test(path) && !isTest(path));
+    expect(commands.filter((path) => !named.has(path))).toEqual([]);
   });
 
   it("keeps base/ small and shared", () => {

@@ -6,15 +6,8 @@ import { describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import {
-  addOptions,
-  adoptDotEnv,
-  flagOf,
-  givenOptions,
-  readDotEnv,
-  resolveOptions,
-  variableOf,
-} from "./options.ts";
+import { adoptDotEnv, readDotEnv } from "./environment.ts";
+import { addOptions, flagOf, givenOptions, resolveOptions, variableOf } from "./options.ts";
 
 const schema = z.strictObject({
   batchSize: z.number().int().positive().default(16).describe("pairs per step"),

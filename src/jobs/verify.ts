@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import { drawComparison, requirePicture } from "../verify/draw-faces.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type {
   PhotoModel,
@@ -41,6 +40,7 @@ async function verifyPair(
   const pair = [await model.embed(first, wish), await later] as const;
   const verification = await model.compare(...pair, far);
   if (show !== undefined) {
+    const { drawComparison } = await import("../verify/draw-faces.ts");
     await writeFileAtomic(show, await drawComparison(pair, { names: [first, second], verification }));
   }
   return verification;
@@ -87,7 +87,10 @@ export async function verifyPhotos(
   if (many && options.show !== undefined) {
     throw new FaceError("CONFIG_INVALID", "--show draws two photographs, not a folder");
   }
-  if (options.show !== undefined) await requirePicture(options.show, [photo, other]);
+  if (options.show !== undefined) {
+    const { requirePicture } = await import("../verify/draw-faces.ts");
+    await requirePicture(options.show, [photo, other]);
+  }
   const { detect, precision, calibration, log, progress, signal } = options;
   const how = { detect, precision, calibration, log, progress, signal };
   await using model = await loadFaceModel(options.model, how);

@@ -21,7 +21,7 @@ import type { Pixels } from "../image/settings.ts";
 import { imageSettings, prepare } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
 import type { Photo } from "./face-model.ts";
-import { type OpenedModel, openModel } from "./open-model.ts";
+import type { OpenedModel } from "./open-model.ts";
 
 /** Faces to embeddings, embeddings to similarities. */
 export interface FaceComparer extends AsyncDisposable {
@@ -136,6 +136,7 @@ export async function modelComparer(
   detects: boolean,
   log?: Log | undefined,
 ): Promise<FaceComparer> {
+  const { openModel } = await import("./open-model.ts");
   const opened = await openModel(path, undefined, log);
   try {
     const verifier = requireVerifier(path, opened.verifier);

@@ -9,7 +9,7 @@ import { decodeInto } from "../image/decode.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { requireDecision } from "./decision.ts";
-import { type OpenedModel, openModel } from "./open-model.ts";
+import type { OpenedModel } from "./open-model.ts";
 
 /** A photograph: the path of an image file, or the file's content (JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM, PBM). */
 export type Photo = string | Uint8Array;
@@ -199,5 +199,6 @@ export class FaceModel implements AsyncDisposable {
  */
 export async function loadModel(path: string): Promise<FaceModel> {
   checkPath("loadModel, the path", path);
+  const { openModel } = await import("./open-model.ts");
   return new FaceModel(await openModel(path));
 }

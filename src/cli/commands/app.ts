@@ -1,7 +1,6 @@
 /** @file `faceid app`: the page for people on this machine. */
 import { spawn } from "node:child_process";
 import { type Command, Option } from "commander";
-import { app } from "../../jobs/app.ts";
 import { addNumber } from "../options.ts";
 import { consoleLog, onInterrupt } from "../process.ts";
 import { checkVariables } from "./gallery/common.ts";
@@ -30,6 +29,7 @@ async function run({ gallery, port, open }: AppFlags): Promise<void> {
   using interrupt = onInterrupt(() => consoleLog().info("stopping"));
   const { signal } = interrupt;
   const log = { ...consoleLog(), info: () => undefined };
+  const { app } = await import("../../jobs/app.ts");
   const started = await app({ gallery, port, log, signal }).catch((error: unknown) => {
     // Who stops it while it starts has no use for an error.
     if (signal.aborted) return undefined;

@@ -1,7 +1,7 @@
 /** @file `faceid calibrate`: a model's thresholds for one's own people. */
 import type { Command } from "commander";
 import type { Rate } from "../../artifact/calibration.ts";
-import { type Calibrated, calibrateModel } from "../../jobs/calibrate.ts";
+import type { Calibrated } from "../../jobs/calibrate.ts";
 import { addNumber, addOptions, addTestPairs, givenOptions } from "../options.ts";
 import { consoleLog } from "../process.ts";
 import { measureProgress } from "../progress.ts";
@@ -41,6 +41,7 @@ function text({ calibration, people, photographs, wanted, output }: Calibrated):
 async function run(model: string, flags: Flags & Record<string, unknown>): Promise<void> {
   const { pairs, testPairs, far, output, json, ...rest } = flags;
   const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
+  const { calibrateModel } = await import("../../jobs/calibrate.ts");
   const result = await calibrateModel(model, {
     data,
     pairs: testPairs,

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { counted } from "../../base/log.ts";
-import { type AlbumFace, type ClusterResult, clusterFolder } from "../../jobs/cluster.ts";
+import type { AlbumFace, ClusterResult } from "../../jobs/cluster.ts";
 import { addNumber } from "../options.ts";
 import { consoleLog, onInterrupt } from "../process.ts";
 import { photoProgress, StatusLine } from "../progress.ts";
@@ -55,6 +55,7 @@ async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
   const log = consoleLog({ quiet: json === true });
   using line = new StatusLine();
   using interrupt = onInterrupt(() => log.warn("stopping after this photograph"));
+  const { clusterFolder } = await import("../../jobs/cluster.ts");
   const result = await clusterFolder(folder, {
     ...flags,
     log,

@@ -1,10 +1,11 @@
 /** @file `faceid convert`: a SavedModel or an ONNX file as an ONNX file, or as a SavedModel with constants for variables. */
 import type { Command } from "commander";
 import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
-import { type ConvertOptions, convertModel } from "../../jobs/convert.ts";
+import type { ConvertOptions } from "../../jobs/convert.ts";
 import { consoleLog } from "../process.ts";
 
 async function run(path: string, options: ConvertOptions): Promise<void> {
+  const { convertModel } = await import("../../jobs/convert.ts");
   for (const { path: written, bytes } of await convertModel(path, { ...options, log: consoleLog() }))
     console.log(bytes === undefined ? written : `${written}  ${bytes} bytes`);
 }

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import { counted } from "../../base/log.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
-import { embedFolder, type Shard } from "../../jobs/embed.ts";
+import type { Shard } from "../../jobs/embed.ts";
 import { faceOption } from "../options.ts";
 import { leftOutText, withProgress } from "./left-out.ts";
 
@@ -39,6 +39,7 @@ function parseShard(text: string): Shard {
 
 async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
   const words = { what: "embedded", kept: "embeddings" };
+  const { embedFolder } = await import("../../jobs/embed.ts");
   const result = await withProgress(json === true, words, (shared) =>
     embedFolder(folder, { ...flags, ...shared }),
   );

@@ -5,7 +5,7 @@ import { FaceError } from "../../base/errors.ts";
 import { counted, shown } from "../../base/log.ts";
 import type { Precision } from "../../faces/precision.ts";
 import { csvLine } from "../../jobs/csv.ts";
-import { type ListedPhoto, listFaces } from "../../jobs/faces.ts";
+import type { ListedPhoto } from "../../jobs/faces.ts";
 import type { PhotoFace } from "../../verify/photo-model.ts";
 import { precisionOption } from "../options.ts";
 import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
@@ -100,6 +100,7 @@ async function run(photos: readonly string[], { precision, show, json, csv }: Fl
     if (csv === true) for (const line of csvLines(photo)) console.log(line);
     else if (json !== true) console.log(photoText(photo));
   };
+  const { listFaces } = await import("../../jobs/faces.ts");
   const listed = await listFaces(photos, { precision, show, log, onPhoto, signal: interrupt.signal });
   if (json === true) console.log(JSON.stringify({ photographs: listed.map(photoObject) }));
   for (const photo of listed) {

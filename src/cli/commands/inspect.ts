@@ -1,6 +1,6 @@
 /** @file `faceid inspect`: the signatures, operations and parameters of an exported model. */
 import type { Command } from "commander";
-import { inspectModels, type OnnxReport } from "../../jobs/inspect.ts";
+import type { OnnxReport } from "../../jobs/inspect.ts";
 import type { ModelReport, SignatureReport } from "../../savedmodel/inspect.ts";
 
 const MEGABYTE = 2 ** 20;
@@ -55,6 +55,7 @@ function reportText(model: ModelReport | OnnxReport): string {
 }
 
 async function run(path: string, { json }: { json?: true }): Promise<void> {
+  const { inspectModels } = await import("../../jobs/inspect.ts");
   const reports = await inspectModels(path);
   console.log(json === true ? JSON.stringify(reports) : reports.map(reportText).join("\n\n"));
 }

@@ -1,6 +1,5 @@
 /** @file `faceid report`: a run or an exported model as one page of charts and figures. */
 import type { Command } from "commander";
-import { writeReport } from "../../jobs/report.ts";
 import { addOptions, addTestPairs, givenOptions } from "../options.ts";
 import { consoleLog } from "../process.ts";
 import { measureProgress } from "../progress.ts";
@@ -19,6 +18,7 @@ async function run(model: string, flags: Flags & Record<string, unknown>): Promi
   const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
   const [log, onProgress] = [consoleLog(), measureProgress(progress)];
   const options = { model, output, title, data, pairs, photos, identification, log, onProgress };
+  const { writeReport } = await import("../../jobs/report.ts");
   console.log(`report ${await writeReport(options)}`);
 }
 

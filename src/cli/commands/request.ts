@@ -2,7 +2,6 @@
 import { access } from "node:fs/promises";
 import type { Command } from "commander";
 import { ERRORS, FaceError } from "../../base/errors.ts";
-import { request } from "../../client/request.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
 import { addNumber, faceOption, farFlag, requireText } from "../options.ts";
 
@@ -48,6 +47,7 @@ async function run(first: string, second: string, flags: Flags): Promise<void> {
     grpc === undefined
       ? { ...common, url, verify: asksVerify ? wish : undefined }
       : { ...common, address: grpc };
+  const { request } = await import("../../client/request.ts");
   const answer = await request(target, [first, second]);
   console.log(answer.text);
   if (answer.isError && /Servable not found/.test(answer.text)) {

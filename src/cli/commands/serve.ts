@@ -2,7 +2,6 @@
 import { type Command, Option } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { serveByFlags } from "../../jobs/serve.ts";
 import { normalizeFlags, SERVER_FLAGS, type ServerFlag } from "../../serving/flags.ts";
 import { EXPERT_GROUP } from "../options.ts";
 import { consoleLog, onInterrupt } from "../process.ts";
@@ -57,6 +56,7 @@ async function run(
   using interrupt = onInterrupt(() =>
     log.info("finishing the requests in progress, then stopping; press Ctrl-C again to stop at once"),
   );
+  const { serveByFlags } = await import("../../jobs/serve.ts");
   await serveByFlags(values, interrupt.signal, log);
 }
 

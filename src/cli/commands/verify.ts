@@ -5,8 +5,8 @@ import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
 import { shown } from "../../base/log.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
 import type { Precision } from "../../faces/precision.ts";
-import { type Candidate, type VerifiedFolder, verifyPhotos } from "../../jobs/verify.ts";
-import { type PhotoDecision, PhotoError, type PhotoVerification } from "../../verify/photo-model.ts";
+import type { Candidate, VerifiedFolder } from "../../jobs/verify.ts";
+import type { PhotoDecision, PhotoVerification } from "../../verify/photo-model.ts";
 import { addNumber, faceOption, farFlag, precisionOption } from "../options.ts";
 import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 
@@ -106,7 +106,7 @@ function folderText({ candidates }: VerifiedFolder, far: number | undefined): st
 
 function errorObject(error: FaceError): object {
   const { code, message } = error;
-  return { code, message, ...(error instanceof PhotoError ? { image: error.image } : {}) };
+  return { code, message, ...("image" in error ? { image: error.image } : {}) };
 }
 
 /** A candidate for programs. */
@@ -132,6 +132,7 @@ async function answer(photo: string, other: string, flags: Flags): Promise<void>
   const { json = false, detect, ...options } = flags;
   const log = consoleLog({ quiet: json });
   using interrupt = onInterrupt(() => log.warn("stopping"), { patience: () => STOPPING_MS });
+  const { verifyPhotos } = await import("../../jobs/verify.ts");
   const result = await verifyPhotos(photo, other, { ...options, detect, log, signal: interrupt.signal });
   if ("candidates" in result) {
     const { candidates } = result;

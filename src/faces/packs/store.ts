@@ -8,7 +8,6 @@ import { renameWhenFree, systemCacheFolder, writeError } from "../../base/files.
 import { type Log, silentLog } from "../../base/log.ts";
 import { bytesOf, licencesOf, PACKS, type Pack, packNamed } from "./catalogue.ts";
 import { checkPack, type PackState } from "./check.ts";
-import { copyPack } from "./copy.ts";
 import { fetchPack, type OnPackProgress } from "./fetch.ts";
 import { REMOVED, sweep, WorkFolder } from "./work-folder.ts";
 
@@ -146,6 +145,7 @@ export class PackStore {
     if (await isHere()) return false;
     if (from !== undefined) {
       const sources = typeof from === "string" ? [from] : from;
+      const { copyPack } = await import("./copy.ts");
       const work = await WorkFolder.make(root, name);
       await this.#gather(pack, work, (path) => copyPack(pack, path, sources, signal)).finally(() =>
         work.remove(),
