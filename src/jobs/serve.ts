@@ -15,6 +15,7 @@ import {
   ModelServerConfigSchema,
   MonitoringConfigSchema,
 } from "../proto/tensorflow_serving/model_service_pb.ts";
+import { FORWARDING_HEADERS, type TrustedProxies } from "../serving/access/client-address.ts";
 import { batchOptions, defaultBatchOptions } from "../serving/batching/options.ts";
 import { Page } from "../serving/page.ts";
 import { requireFreePorts } from "../serving/ports.ts";
@@ -93,6 +94,9 @@ const serveOptions = z.strictObject({
   apiKeysFile: given.text.optional(),
   requireApiKey: given.flag.optional(),
   rateLimit: given.count.optional(),
+  trustedProxies: z
+    .strictObject({ networks: z.array(given.text).min(1), header: z.enum(FORWARDING_HEADERS) })
+    .optional(),
   log: given.log.optional(),
   signal: given.signal.optional(),
   metricsPath: z.string().startsWith("/").optional(),
@@ -259,6 +263,26 @@ function rateLimitOf(value: Value): number | undefined {
   });
 }
 
+const listOf = (value: Value): string[] =>
+  textOf(value)
+    ?.split(",")
+    .map((each) => each.trim())
+    .filter((each) => each !== "") ?? [];
+
+/** @throws FaceError `CONFIG_INVALID` for a header that is not one of the two. */
+function trustedProxiesOf({
+  trustedProxies,
+  trustedProxiesHeader,
+}: ServerFlagValues): TrustedProxies | undefined {
+  const header = FORWARDING_HEADERS.find((each) => each === String(trustedProxiesHeader).toLowerCase());
+  if (header === undefined) {
+    const text = `--trusted_proxies_header: got ${JSON.stringify(trustedProxiesHeader)}`;
+    throw new FaceError("CONFIG_INVALID", text, { hint: `pass one of ${FORWARDING_HEADERS.join(", ")}` });
+  }
+  const networks = listOf(trustedProxies);
+  return networks.length === 0 ? undefined : { networks, header };
+}
+
 async function metricsPathOf(file: Value): Promise<string | undefined> {
   if (typeof file !== "string") return undefined;
   const { prometheusConfig } = await readTextProto(MonitoringConfigSchema, file);
@@ -397,6 +421,7 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     apiKeysFile: textOf(values.apiKeysFile),
     requireApiKey: values.requireApiKey === true,
     rateLimit: rateLimitOf(values.rateLimit),
+    trustedProxies: trustedProxiesOf(values),
     grpcPort: portOf(values.port),
     grpcSocketPath: textOf(values.grpcSocketPath),
     restPort: portOf(values.restApiPort),
@@ -418,9 +443,7 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     warmup: values.enableModelWarmup === true && Number(values.numRequestIterationsForWarmup),
     maxTensorBytes: Number(values.maxTensorBytes),
     grpcChannelOptions: channelOptionsOf(values.grpcChannelArguments),
-    imageUrls: textOf(values.imageUrls)
-      ?.split(",")
-      .filter((each) => each !== ""),
+    imageUrls: listOf(values.imageUrls),
     metricsPath: await metricsPathOf(values.monitoringConfigFile),
     tls: tlsFile === undefined ? undefined : await readTls(tlsFile),
     tlsFile,

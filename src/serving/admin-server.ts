@@ -4,22 +4,23 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { FaceError } from "../base/errors.ts";
 import { ModelServerConfigSchema } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { refuseOtherSites } from "./access/access.ts";
-import type { Gate, Need } from "./access/gate.ts";
+import type { Need } from "./access/gate.ts";
 import type { InjectedGrpc } from "./grpc/grpc-server.ts";
 import { writeErrorJson } from "./json/write.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import { portError } from "./ports.ts";
 import { parseTextProto } from "./repository/text-proto.ts";
 import { RequestMemory } from "./request-memory.ts";
-import { admitRest, METRICS_NEED, refusedAnswer } from "./rest/admission.ts";
+import { admitRest, type Entrance, METRICS_NEED, refusedAnswer } from "./rest/admission.ts";
 import { BodyTooLarge, collectBody } from "./rest/body.ts";
 import type { RestAnswer, RestContext } from "./rest/handler.ts";
 import { metricsAnswer, probeAnswer } from "./rest/probes.ts";
 import { invalidArgument, STATUS, toStatusError } from "./status.ts";
 
 /** What the port serves. */
-export interface AdminContext extends Pick<RestContext, "catalog" | "metrics" | "draining" | "log"> {
-  readonly gate: Gate | undefined;
+export interface AdminContext
+  extends Entrance,
+    Pick<RestContext, "catalog" | "metrics" | "draining" | "log"> {
   readonly budget: MemoryBudget;
   readonly metricsPath: string;
   readonly grpc: InjectedGrpc;
@@ -61,10 +62,10 @@ async function answer(context: AdminContext, request: IncomingMessage): Promise<
   const isMetrics = target.split("?", 1)[0] === context.metricsPath;
   try {
     if (isMetrics) {
-      await admitRest(context.gate, request, METRICS_NEED);
+      await admitRest(context, request, METRICS_NEED);
       return metricsAnswer(target, context.metricsPath, context);
     }
-    if (isReload) await admitRest(context.gate, request, RELOAD);
+    if (isReload) await admitRest(context, request, RELOAD);
   } catch (error) {
     return refusedAnswer(error);
   }

@@ -74,6 +74,15 @@ const FLAGS: readonly FlagRow[] = [
   ["api_keys_file", `file of faceid keys; :verify, :detect, :embed and reload then take a key ${OURS}`],
   ["require_api_key", `every request takes a key, but for health ${OURS}`, false],
   ["rate_limit", `requests of a key, or else of an address, in a second; 0 for any number ${OURS}`, 0],
+  [
+    "trusted_proxies",
+    `networks of proxies, by commas, whose word on a client's address counts for --rate_limit and --access_log ${OURS}`,
+  ],
+  [
+    "trusted_proxies_header",
+    `the header that they write: x-forwarded-for or forwarded ${OURS}`,
+    "x-forwarded-for",
+  ],
   ["rest_api_list_models", `GET /v1/models lists the models ${OURS}`, true],
   ["rest_api_binary", `predict also takes raw tensors, images and forms ${OURS}`, false],
   ["rest_api_max_body_bytes", `largest body of a REST request, in bytes ${OURS}`, 256 * 2 ** 20],

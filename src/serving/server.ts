@@ -7,6 +7,7 @@ import type { Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import type { ModelServerConfig } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { KeyRing } from "./access/access.ts";
+import { ClientAddresses, type TrustedProxies } from "./access/client-address.ts";
 import { Gate } from "./access/gate.ts";
 import { type AdminServer, startAdmin } from "./admin-server.ts";
 import type { ModelLoader } from "./engine/servable.ts";
@@ -56,6 +57,8 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly requireApiKey?: boolean;
   /** Requests of a key, or of an address without one, in a second. Default: any number. */
   readonly rateLimit?: number | undefined;
+  /** Proxies that are believed about the addresses of their clients, for rates and the access log. Default: none. */
+  readonly trustedProxies?: TrustedProxies | undefined;
   /** The address that both ports listen on. Default: all. */
   readonly bindAddress?: string | undefined;
   /** 0 picks a free port, undefined leaves gRPC off. */
@@ -154,6 +157,7 @@ const LARGEST_MESSAGE_BYTES = 256 * MEGABYTE;
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   // A wrong list is refused before anything is loaded.
   const imageUrls = options.imageUrls?.length ? new ImageUrls(options.imageUrls) : undefined;
+  const proxies = options.trustedProxies && new ClientAddresses(options.trustedProxies);
   const keys = await keysOf(options);
   const metrics = new ServerMetrics();
   const codec = new JsonCodec(CODEC);
@@ -208,7 +212,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const budget = new MemoryBudget(limits.maxTotalBodyBytes);
     const gate = gateOf(options, keys);
     observing = await Observing.open(options, options.log);
-    const guards = { limits, budget, gate, observer: observing };
+    const guards = { limits, budget, gate, proxies, observer: observing };
     admin = await openAdmin(options, parts, guards);
     grpc = await openGrpc(options, parts, guards);
     rest = await openRest(options, { ...parts, keys, photos, imageUrls }, { ...guards, galleries });
@@ -249,6 +253,7 @@ interface Guards {
   readonly limits: RequestLimits;
   readonly budget: MemoryBudget;
   readonly gate: Gate | undefined;
+  readonly proxies: ClientAddresses | undefined;
   readonly observer: Observer | undefined;
   readonly galleries?: GalleryService | undefined;
 }
@@ -310,7 +315,10 @@ function grpcContext(
   return { ...parts, models: parts.catalog, log, asTensorContent, limits, beginsTraces };
 }
 
-function grpcOptions(options: ServerOptions, { limits, budget, gate, observer }: Guards): GrpcOptions {
+function grpcOptions(
+  options: ServerOptions,
+  { limits, budget, gate, proxies, observer }: Guards,
+): GrpcOptions {
   return {
     enableHealth: options.enableGrpcHealth ?? true,
     channelOptions: options.grpcChannelOptions ?? {},
@@ -320,6 +328,7 @@ function grpcOptions(options: ServerOptions, { limits, budget, gate, observer }:
       receiveTimeoutMs: limits.requestTimeoutMs,
     },
     gate,
+    proxies,
     observer,
   };
 }

@@ -1,10 +1,11 @@
 /** @file What each call takes of the gate, checked when its metadata arrive, and how a refusal is answered over gRPC. */
 import { Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import { type ApiKey, oneHeader } from "../access/access.ts";
+import type { ClientAddresses } from "../access/client-address.ts";
 import type { Gate, Need } from "../access/gate.ts";
 import { RateExceeded } from "../access/rates.ts";
 import { STATUS, toStatusError } from "../status.ts";
-import { addressOf, factsOf } from "./observed.ts";
+import { clientOf, factsOf } from "./observed.ts";
 
 /** Calls that change which models are served. */
 const CHANGES = /\/(?:HandleReloadConfigRequest|RepositoryModelLoad|RepositoryModelUnload)$/;
@@ -21,6 +22,7 @@ export function guarded(
   call: ServerInterceptingCallInterface,
   path: string,
   gate: Gate | undefined,
+  proxies: ClientAddresses | undefined,
 ): ServerInterceptingCallInterface {
   const need = needOf(path);
   if (gate === undefined || need === undefined) return call;
@@ -38,7 +40,7 @@ export function guarded(
         onReceiveMetadata: (metadata, proceed) => {
           const authorization = oneHeader(metadata.get("authorization").map(String));
           try {
-            const admitted = gate.admit({ authorization, address: addressOf(call.getPeer()) }, need);
+            const admitted = gate.admit({ authorization, address: clientOf(call, proxies) }, need);
             const enter = (key: ApiKey | undefined) => {
               const facts = factsOf(call);
               if (facts !== undefined) facts.keyId = key?.id;

@@ -33,6 +33,7 @@ import { ServerReflection as ServerReflectionAlpha } from "../../proto/grpc/refl
 import { GRPCInferenceService } from "../../proto/inference/grpc_service_pb.ts";
 import { ModelService } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { PredictionService } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
+import type { ClientAddresses } from "../access/client-address.ts";
 import type { Gate } from "../access/gate.ts";
 import type { RunOptions } from "../engine/servable.ts";
 import type { ServerMetrics } from "../metrics.ts";
@@ -78,6 +79,8 @@ export interface GrpcOptions {
   readonly intake: IntakeOptions;
   /** Checks keys and rates before a message is read; left out, anybody may call anything. */
   readonly gate?: Gate | undefined;
+  /** Proxies that are believed about the addresses of clients; left out, none. */
+  readonly proxies?: ClientAddresses | undefined;
   /** Gets every call when it is over. */
   readonly observer?: Observer | undefined;
   /** grpc-js channel options, such as `grpc.max_receive_message_length`. */
@@ -317,9 +320,10 @@ function createGrpc(options: GrpcOptions): Server {
     ...options.channelOptions,
     interceptors: [
       (method, call) => {
+        const { gate, proxies, observer } = options;
         meter(method.path, method.requestStream, call, options.intake);
-        if (options.observer !== undefined) observe(call, method.path, options.observer);
-        return guarded(call, method.path, options.gate) as ServerInterceptingCall;
+        if (observer !== undefined) observe(call, method.path, observer, proxies);
+        return guarded(call, method.path, gate, proxies) as ServerInterceptingCall;
       },
     ],
   });

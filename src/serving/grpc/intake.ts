@@ -13,6 +13,7 @@ interface InnerCall {
   readonly nextCall?: InnerCall;
   readonly stream?: { once(event: "close", listener: () => void): void };
   readonly decoder?: Decoder;
+  readonly metadata?: { get(name: string): (string | Buffer)[] };
   maxReceiveMessageSize: number;
   decompressMessage(message: Buffer, encoding: string): Buffer | Promise<Buffer>;
   serializeMessage(message: unknown): Buffer;

@@ -151,6 +151,38 @@ describe("the access log", () => {
     expect(String(line!.model).length).toBeLessThanOrEqual(257);
   });
 
+  it.each([
+    ["a trusted proxy names it", ["127.0.0.0/8"], "198.51.100.7"],
+    ["nobody is trusted", undefined, "127.0.0.1"],
+    ["another proxy is trusted", ["192.0.2.1"], "127.0.0.1"],
+  ])(
+    "has the client's address where %s, over both protocols, and rates count by it",
+    async (_, networks, client) => {
+      const trustedProxies = networks && ({ networks, header: "x-forwarded-for" } as const);
+      const { grpcPort } = await started({ trustedProxies, rateLimit: 1 });
+      const from = (address: string) =>
+        post("/v1/models/half:predict", { "x-forwarded-for": `1.1.1.1, ${address}` }).then(
+          (answer) => answer.status,
+        );
+      const metadata = new Metadata();
+      metadata.set("x-forwarded-for", "1.1.1.1, 198.51.100.7");
+      using caller = grpcCaller(`127.0.0.1:${grpcPort}`);
+      const bytes = (message: Buffer) => message;
+      const path = "/tensorflow.serving.ModelService/GetModelStatus";
+      await new Promise<void>((done) => {
+        caller.client.makeUnaryRequest(path, bytes, bytes, Buffer.alloc(0), metadata, () => done());
+      });
+      const others = ["198.51.100.8", "198.51.100.9", "198.51.100.10", "198.51.100.11"];
+      const codes = await Promise.all(others.map(from));
+      expect(codes.filter((code) => code === 429).length > 0).toBe(client === "127.0.0.1");
+      const [first, ...rest] = await lines();
+      expect(first).toMatchObject({ protocol: "gRPC", client });
+      expect(new Set(rest.map((line) => line.client))).toEqual(
+        new Set(client === "127.0.0.1" ? [client] : others),
+      );
+    },
+  );
+
   it("has a line for a client that leaves before the answer", async () => {
     await started({}, "sleeper");
     const socket = connect(server!.restPort!, "127.0.0.1");

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { FaceError } from "../../base/errors.ts";
 import { type ApiKey, oneHeader } from "../access/access.ts";
+import type { ClientAddresses } from "../access/client-address.ts";
 import type { Gate, Need } from "../access/gate.ts";
 import { RateExceeded } from "../access/rates.ts";
 import { writeErrorJson } from "../json/write.ts";
@@ -26,20 +27,33 @@ export function needOf(method: string, target: string): Need | undefined {
 /** What the metrics page takes. */
 export const METRICS_NEED: Need = { scope: "read", always: false };
 
+/** The address of a request's client. @param proxies whom to believe about it; left out, nobody. */
+export function clientOf(request: IncomingMessage, proxies: ClientAddresses | undefined): string {
+  const peer = request.socket.remoteAddress ?? "";
+  return proxies === undefined ? peer : proxies.of(peer, oneHeader(request.headersDistinct[proxies.header]));
+}
+
+/** What stands in front of the routes. */
+export interface Entrance {
+  readonly gate?: Gate | undefined;
+  /** Proxies that are believed about the addresses of clients; left out, none. */
+  readonly proxies?: ClientAddresses | undefined;
+}
+
 /**
  * Lets a request in, before its body is read.
  * @param need what it takes; left out, nothing.
  * @throws FaceError `UNAUTHENTICATED`, `PERMISSION_DENIED`, or RateExceeded.
  */
 export function admitRest(
-  gate: Gate | undefined,
+  { gate, proxies }: Entrance,
   request: IncomingMessage,
   need: Need | undefined,
 ): ApiKey | undefined | Promise<ApiKey | undefined> {
   if (gate === undefined || need === undefined) return undefined;
   // Node keeps the first of several headers; here all must be seen.
   const authorization = oneHeader(request.headersDistinct.authorization);
-  return gate.admit({ authorization, address: request.socket.remoteAddress ?? "" }, need);
+  return gate.admit({ authorization, address: clientOf(request, proxies) }, need);
 }
 
 const JSON_TYPE = { "content-type": "application/json" } as const;

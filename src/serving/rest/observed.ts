@@ -7,6 +7,8 @@ import { type ModelPath, parseModelPath } from "./path.ts";
 /** What the parts that answer a request find out about it. */
 export interface RequestFacts {
   readonly trace: Trace | undefined;
+  /** Address of the client. */
+  readonly address: string;
   keyId?: string | undefined;
   /** Bytes of the body as it was read. */
   bytesIn?: number;
@@ -44,7 +46,6 @@ export function observe(
   observer: Observer,
 ): void {
   const [at, startedMs] = [Date.now(), performance.now()];
-  const address = raw.socket.remoteAddress ?? "";
   const method = raw.method ?? "";
   const { raw: response } = reply;
   response.once("close", () => {
@@ -59,7 +60,7 @@ export function observe(
       ms: performance.now() - startedMs,
       bytesIn: facts.bytesIn ?? 0,
       bytesOut: Number(reply.getHeader("content-length") ?? 0),
-      address,
+      address: facts.address,
       keyId: facts.keyId,
       requestId: id,
       trace: facts.trace,

@@ -10,7 +10,6 @@ import fastify, {
 } from "fastify";
 import { systemCode } from "../../base/errors.ts";
 import type { ApiKey } from "../access/access.ts";
-import type { Gate } from "../access/gate.ts";
 import { admitGallery, answerGallery } from "../galleries/answer.ts";
 import { isGalleryTarget } from "../galleries/call.ts";
 import { failureAnswer, tooLargeAnswer } from "../galleries/failures.ts";
@@ -26,7 +25,7 @@ import { REQUEST_ID_HEADER, requestId } from "../request.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
 import { secureContext, type Tls } from "../tls.ts";
-import { admitRest, METRICS_NEED, needOf, refusedAnswer } from "./admission.ts";
+import { admitRest, clientOf, type Entrance, METRICS_NEED, needOf, refusedAnswer } from "./admission.ts";
 import { BodyTooLarge, collectBody } from "./body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./handler.ts";
 import { observe, type RequestFacts } from "./observed.ts";
@@ -45,13 +44,11 @@ export interface RestLimits {
   readonly keepAliveMs?: number;
 }
 
-/** How to serve. */
-export interface RestServerOptions {
+/** How to serve. Without a gate anybody may ask anything. */
+export interface RestServerOptions extends Entrance {
   readonly limits: RestLimits;
   /** Of the memory of all requests. */
   readonly budget: MemoryBudget;
-  /** Checks keys and rates before a body is read; left out, anybody may ask anything. */
-  readonly gate?: Gate | undefined;
   /** Gets every request when it is over. */
   readonly observer?: Observer | undefined;
   /** Path of the Prometheus page; default none. */
@@ -154,7 +151,7 @@ async function answer(
   const trace =
     traceOf(request.headers[TRACE_HEADER]) ?? (options.observer?.beginsTraces ? newTrace() : undefined);
   if (trace !== undefined) reply.header(TRACE_HEADER, traceText(trace));
-  const facts: RequestFacts = { trace };
+  const facts: RequestFacts = { trace, address: clientOf(request.raw, options.proxies) };
   if (options.observer !== undefined) observe(request, reply, facts, options.observer);
   if (!isUri(target)) return reply.code(400).headers(HTML).send(BAD_REQUEST_PAGE);
   if (UNDER_V1.test(target) || isV2(target)) {
@@ -165,7 +162,7 @@ async function answer(
   if (file !== undefined) return reply.headers(file.headers).send(file.body);
   if (options.metricsPath !== undefined && path === options.metricsPath) {
     try {
-      await admitRest(options.gate, request.raw, METRICS_NEED);
+      await admitRest(options, request.raw, METRICS_NEED);
     } catch (error) {
       return send(reply, refusedAnswer(error));
     }
@@ -189,9 +186,10 @@ function asBuffer(body: Uint8Array | string): Buffer {
 async function answerApi(
   request: FastifyRequest,
   context: RestContext,
-  { budget, gate, limits, galleries }: RestServerOptions,
+  options: RestServerOptions,
   facts: RequestFacts,
 ): Promise<RestAnswer> {
+  const { budget, limits, galleries } = options;
   const line = {
     id: request.id,
     method: request.method,
@@ -201,7 +199,7 @@ async function answerApi(
   const ofGallery = galleries !== undefined && isGalleryTarget(line.target) ? galleries : undefined;
   let key: ApiKey | undefined;
   try {
-    key = await admitRest(gate, request.raw, needOf(line.method, line.target));
+    key = await admitRest(options, request.raw, needOf(line.method, line.target));
     facts.keyId = key?.id;
   } catch (error) {
     return ofGallery === undefined ? refusedAnswer(error) : unread(failureAnswer(error).answer, request.raw);
