@@ -5,6 +5,7 @@ import { expect, it } from "vitest";
 import { onnxImporters } from "../src/onnx/read/from-onnx.ts";
 import { importers } from "../src/savedmodel/read/from-tensorflow.ts";
 import { CALL_OPS } from "../src/savedmodel/read/inlined-graph.ts";
+import { TABLE_OPS } from "../src/savedmodel/read/tables.ts";
 import { VARIABLE_OPS } from "../src/savedmodel/read/variable-keys.ts";
 
 const document = readFileSync(join(import.meta.dirname, "../docs/formats.md"), "utf8");
@@ -21,7 +22,7 @@ function documented(title: string): string[] {
 }
 
 it.each([
-  ["SavedModels of others", [...Object.keys(importers), ...VARIABLE_OPS, ...CALL_OPS]],
+  ["SavedModels of others", [...Object.keys(importers), ...VARIABLE_OPS, ...TABLE_OPS, ...CALL_OPS]],
   ["ONNX files of others", Object.keys(onnxImporters)],
 ])("documents every operation of %s that can be read and no other, each once", (title, readable) => {
   expect(documented(title).toSorted()).toEqual(readable.toSorted());

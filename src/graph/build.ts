@@ -5,6 +5,7 @@ import { fromNumbers } from "./numbers.ts";
 import type {
   BinaryOp,
   ConvAttrs,
+  LookupTable,
   Node,
   OpAttrs,
   OpName,
@@ -247,6 +248,11 @@ export function cut(x: Node, axis: number, start: number, end: number, step: 1 |
 
 export function pad(x: Node, before: readonly number[], after: readonly number[], value = 0): Node {
   return makeNode("pad", [x], { before, after, value });
+}
+
+/** The value of each element in a table, `fallback` for those that are not in it. */
+export function lookup(x: Node, table: LookupTable): Node {
+  return makeNode("lookup", [x], table);
 }
 
 export function gather(x: Node, indices: Node, axis = 0): Node {

@@ -1,6 +1,14 @@
 /** @file Evaluates ops that move elements: each is a copy between strided views. */
 import { FaceError } from "../base/errors.ts";
-import { bytesPerElement, type Shape, sameShape, sizeOf, stridesOf, type Tensor } from "../base/tensor.ts";
+import {
+  arrayOf,
+  bytesPerElement,
+  type Shape,
+  sameShape,
+  sizeOf,
+  stridesOf,
+  type Tensor,
+} from "../base/tensor.ts";
 import { allocate, type Elements, fromNumbers, numbersOf, numericDType } from "./numbers.ts";
 import type { OpAttrs } from "./ops.ts";
 import { broadcastShapes, sliceRange } from "./shape-rules.ts";
@@ -164,4 +172,31 @@ export function evaluateSelect(values: readonly Tensor[]): Tensor {
   const [holds, yes, no, out] = [bitsOf(condition), bitsOf(a), bitsOf(b), bitsOf(result)];
   for (let i = 0; i < out.length; i++) out[i] = holds[i] === 0 ? no[i]! : yes[i]!;
   return result;
+}
+
+/** A table's place of each key; strings by their bytes. */
+function placesOf(keys: Tensor): ReadonlyMap<bigint | string, number> {
+  return new Map(keysOf(keys).map((key, place) => [key, place]));
+}
+
+const keysOf = ({ dtype, data }: Tensor): (bigint | string)[] =>
+  dtype === "string"
+    ? (data as readonly Uint8Array[]).map((bytes) => bytes.join())
+    : Array.from(data as BigInt64Array);
+
+export function evaluateLookup(
+  [x]: readonly Tensor[],
+  { keys, values, fallback }: OpAttrs["lookup"],
+): Tensor {
+  const places = placesOf(keys);
+  const value = (key: bigint | string): unknown => {
+    const place = places.get(key);
+    return place === undefined ? fallback.data[0] : values.data[place];
+  };
+  const found = keysOf(x!).map(value);
+  const { dtype } = values;
+  if (dtype === "string") return { dtype, shape: x!.shape, data: found as Uint8Array[] };
+  const data = new (arrayOf(dtype))(found.length);
+  (data as Uint8Array).set(found as number[]);
+  return { dtype, shape: x!.shape, data } as Tensor;
 }

@@ -63,6 +63,7 @@ export const evaluateRules = {
   slice: moving.evaluateSlice,
   pad: moving.evaluatePad,
   gather: moving.evaluateGather,
+  lookup: moving.evaluateLookup,
 } satisfies Partial<EvaluateRules>;
 
 /**

@@ -246,6 +246,7 @@ export const gradientRules: GradRules = {
     undefined,
   ],
   gatherGrad: ({ inputs: [, indices], attrs }, dg) => [g.gather(dg, indices!, attrs.axis), undefined],
+  lookup: stop,
 };
 
 function inputGradients<K extends OpName>(node: Node<K>, dy: Node): readonly (Node | undefined)[] {

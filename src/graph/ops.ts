@@ -86,6 +86,14 @@ export function forNamedOps<K extends OpName, T>(
 type PlainOps = { readonly [op in (typeof ELEMENTWISE_OPS)[number]]: NoAttrs };
 type Reductions = { readonly [op in ReduceOp]: ReduceAttrs };
 
+/** A table of keys, each once, and a value for each: two lists of one length. Keys are int64 or strings. */
+export interface LookupTable {
+  readonly keys: Tensor;
+  readonly values: Tensor;
+  /** A scalar for keys that are not in the table. */
+  readonly fallback: Tensor;
+}
+
 /**
  * Every op and its attributes. Each op has one output. Images are `[batch, height, width,
  * channels]`, kernels `[height, width, in / groups, out]`: the order of Keras and TensorFlow.
@@ -162,6 +170,8 @@ export interface OpAttrs extends PlainOps, Reductions {
   gather: { readonly axis: number };
   /** Derivative of gather: `(dy, indices)`, summed into an axis of the given length. */
   gatherGrad: { readonly axis: number; readonly length: number };
+  /** The value beside the key that equals an element, `fallback` where none does. */
+  lookup: LookupTable;
 }
 
 export type OpName = keyof OpAttrs;

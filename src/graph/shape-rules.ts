@@ -187,6 +187,12 @@ export function gatherGradShape(inputs: readonly Node[], { axis, length }: OpAtt
   return { dtype: dy.dtype, shape: [...dy.shape.slice(0, axis), length, ...dy.shape.slice(end)] };
 }
 
+export function lookupShape(inputs: readonly Node[], { keys, values }: OpAttrs["lookup"]): ValueType {
+  const x = inputs[0]!;
+  if (x.dtype !== keys.dtype) throw mismatch("lookup", `${keys.dtype} keys`, inputs);
+  return { dtype: values.dtype, shape: x.shape };
+}
+
 // Products and pools.
 
 /** Whether tensors have rank 4 and one type. */

@@ -2,6 +2,7 @@
 import { shapeText, sizeOf } from "../base/tensor.ts";
 import type {
   ConvAttrs,
+  LookupTable,
   Node,
   OpAttrs,
   OpName,
@@ -93,6 +94,14 @@ function constantFault({ value }: OpAttrs["constant"]): string | undefined {
   return value.data.length === sizeOf(value.shape)
     ? sidesFault(value.shape)
     : "elements do not fill the shape";
+}
+
+function tableFault({ keys, values, fallback }: LookupTable): string | undefined {
+  if (keys.dtype !== "int64" && keys.dtype !== "string") return "keys must be int64 or strings";
+  if (keys.shape.length !== 1 || keys.shape.join() !== values.shape.join())
+    return "keys and values must be two lists of one length";
+  const fits = fallback.shape.length === 0 && fallback.dtype === values.dtype;
+  return fits ? undefined : "the fallback must be a scalar of the values' type";
 }
 
 function reduceShape(inputs: readonly Node[], { axes, keepDims }: ReduceAttrs, op: string): ValueType {
@@ -221,6 +230,7 @@ export const opRules: OpRules = {
   pad: rule(1, "any", rules.padShape, marginsFault),
   gather: rule(2, "any", rules.gatherShape),
   gatherGrad: rule(2, "float", rules.gatherGradShape),
+  lookup: rule(1, "any", rules.lookupShape, tableFault),
 };
 
 /**

@@ -224,6 +224,15 @@ const knownSide: Rule<"side"> = ({ inputs: [x], attrs }) => {
   return typeof length === "number" ? g.scalar(length, "int64") : undefined;
 };
 
+/** `min(a, max(b, x)) → a` where a is not greater than b, of whole numbers: a float may be no number. */
+const limitBelowAnother: Rule<"min"> = (node) => {
+  const limit = node.inputs.find((input) => uniformValue(input) !== undefined);
+  const inner = node.inputs.find((input) => isOp(input, "max"));
+  if (limit === undefined || inner === undefined || isFloat(node.dtype)) return undefined;
+  const isReached = inner.inputs.some((input) => (uniformValue(input) ?? -Infinity) >= uniformValue(limit)!);
+  return isReached ? insteadOf(node, limit) : undefined;
+};
+
 /** The rules of each op, tried in order. An op that is not here has none. */
 export const simplifyRules: SimplifyRules = {
   neg: [twiceIsNothing("neg"), withoutBroadcast, composeChannelwise],
@@ -242,7 +251,7 @@ export const simplifyRules: SimplifyRules = {
   div: [neutral(1, [1]), withoutBroadcast, composeChannelwise, scaleIntoProduct],
   pow: [neutral(1, [1]), squared, withoutBroadcast],
   max: [maxWithZero, withoutBroadcast],
-  min: [withoutBroadcast],
+  min: [limitBelowAnother, withoutBroadcast],
   ...forOps(COMPARISON_OPS, [withoutBroadcast]),
   ...forOps(LOGICAL_OPS, [withoutBroadcast]),
   select: [knownCondition, withoutBroadcast],

@@ -36,11 +36,6 @@ function folded(node: Node): Node | undefined {
   return value && { ...constant(value), label: node.label };
 }
 
-/** Writes as text the numbers that JSON lacks. */
-function attributeText(_: string, value: unknown): unknown {
-  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
-}
-
 /** Whether a rewritten node knows at least as much about its shape; otherwise the rewriting is dropped. */
 function saysAsMuch(better: Node, node: Node): boolean {
   const contradicts = better.shape.some(
@@ -125,7 +120,14 @@ class Pass {
     const inputs = node.inputs.map((input) => this.#numberOf(input));
     if (COMMUTATIVE.has(node.op)) inputs.sort((a, b) => a - b);
     const attributes = Object.entries(node.attrs).toSorted(([a], [b]) => (a < b ? -1 : 1));
-    return `${node.op} ${inputs.join(" ")} ${JSON.stringify(attributes, attributeText)}`;
+    return `${node.op} ${inputs.join(" ")} ${JSON.stringify(attributes, (_, value) => this.#attributeText(value))}`;
+  }
+
+  /** Writes as text the numbers that JSON lacks, and objects such as tables by their identity. */
+  #attributeText(value: unknown): unknown {
+    if (typeof value === "object" && value !== null && !Array.isArray(value))
+      return `#${this.#numberOf(value)}`;
+    return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
   }
 
   #contentKey(value: Tensor): string {

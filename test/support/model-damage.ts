@@ -15,7 +15,10 @@ import { type ByteEdit, byteEdits, edited, hostile, type Outcome, outcome, pick 
 import { writeTable } from "./write-bundle.ts";
 
 const GOLDEN = join(import.meta.dirname, "../golden/tensorflow");
-const NAMES = ["graph_variables", "nested_functions", "two_shards", "tiny_exported", "tiny_saved"] as const;
+const NAMES = [
+  ...(["graph_variables", "nested_functions", "two_shards", "tiny_exported", "tiny_saved"] as const),
+  ...(["file_tables", "string_lookup"] as const),
+];
 
 interface GoldenModel {
   readonly folder: string;

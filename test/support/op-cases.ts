@@ -1,6 +1,6 @@
 /** @file How each op is tried: one entry per op, so that an op without a test does not compile. */
 import fc from "fast-check";
-import { float32, sizeOf } from "../../src/base/tensor.ts";
+import { float32, int64, sizeOf } from "../../src/base/tensor.ts";
 import * as g from "../../src/graph/build.ts";
 import { channelMoments, makeNode } from "../../src/graph/build.ts";
 import type { Node, OpName } from "../../src/graph/ops.ts";
@@ -339,6 +339,17 @@ export const opCases: { readonly [K in OpName]: OpCase } = {
         inputs: [floats(shape), integers(indices, 0, shape[axis]! - 1, dtype)],
         build: ([x, i]) => g.gather(x!, i!, axis),
       })),
+  ),
+  lookup: compared(
+    shapes().map((shape) => ({
+      inputs: [integers(shape, -2, 4)],
+      build: ([x]) =>
+        g.lookup(x!, {
+          keys: int64([4], [3, -1, 0, 7]),
+          values: float32([4], [0.5, -2, 4, 8]),
+          fallback: float32([], [-1]),
+        }),
+    })),
   ),
   gatherGrad: compared(
     fc.tuple(shapeAndAxis, indexShapes).map(([{ shape, axis }, indices]) => {

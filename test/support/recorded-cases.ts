@@ -12,11 +12,19 @@ export interface RecordedCase {
   readonly outputs: TensorMap;
 }
 
-interface StoredTensor {
+interface StoredNumbers {
   readonly shape: readonly number[];
   readonly dtype: "float32" | "int32" | "int64" | "bool";
   readonly file: string;
 }
+
+interface StoredStrings {
+  readonly shape: readonly number[];
+  readonly dtype: "string";
+  readonly values: readonly string[];
+}
+
+type StoredTensor = StoredNumbers | StoredStrings;
 
 interface StoredCase {
   readonly signature: string;
@@ -24,7 +32,12 @@ interface StoredCase {
   readonly outputs: Readonly<Record<string, StoredTensor>>;
 }
 
-function load(folder: string, { shape, dtype, file }: StoredTensor): Tensor {
+const encoder = new TextEncoder();
+
+function load(folder: string, stored: StoredTensor): Tensor {
+  const { shape, dtype } = stored;
+  if (dtype === "string") return { dtype, shape, data: stored.values.map((text) => encoder.encode(text)) };
+  const { file } = stored;
   const { buffer } = new Uint8Array(readFileSync(join(folder, file)));
   // Whole numbers of 64 bits are stored as doubles.
   if (dtype === "int64") return int64(shape, new Float64Array(buffer));
@@ -46,13 +59,24 @@ export function readCases(folder: string): RecordedCase[] {
   }));
 }
 
+const decoder = new TextDecoder();
+
+/** The elements of a tensor of strings, as text. */
+export function textsOf({ data }: Tensor): string[] {
+  return (data as readonly Uint8Array[]).map((bytes) => decoder.decode(bytes));
+}
+
 /** Largest difference from TensorFlow, as a part of the output's largest element. */
 const TOLERANCE = 1e-4;
 
-/** Whole numbers and truth values are equal; floats are to the tolerance, not-a-number where TensorFlow has it. */
+/** Strings, whole numbers and truth values are equal; floats are to the tolerance, not-a-number where TensorFlow has it. */
 export function expectAlike(got: Tensor | undefined, wanted: Tensor, place: string): void {
   expect(got?.dtype, place).toBe(wanted.dtype);
   expect(got?.shape, place).toEqual(wanted.shape);
+  if (wanted.dtype === "string") {
+    expect(textsOf(got!), place).toEqual(textsOf(wanted));
+    return;
+  }
   const [ours, theirs] = [Array.from(numbersOf(got!)), Array.from(numbersOf(wanted))];
   const scale = theirs.reduce(
     (most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most),

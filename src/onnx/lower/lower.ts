@@ -9,6 +9,7 @@ import * as elements from "./elementwise.ts";
 import { elementwise, reduce } from "./elementwise.ts";
 import * as images from "./images.ts";
 import { lowerConv2dKernelGrad } from "./kernel-grad.ts";
+import { lowerLookup } from "./lookup.ts";
 import { Lowering, OIHW, type Perm, PLAIN, permuted } from "./lowering.ts";
 import * as moves from "./moves.ts";
 
@@ -52,6 +53,7 @@ const lowerRules: LowerRules = {
   pad: moves.lowerPad,
   gather: moves.lowerGather,
   gatherGrad: moves.lowerGatherGrad,
+  lookup: lowerLookup,
 };
 
 const randomName = (stream: string) => `random/${stream}`;

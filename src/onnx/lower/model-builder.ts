@@ -1,6 +1,5 @@
 /** @file Builds an ONNX model: nodes, values, initialisers, and its bytes. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { FaceError } from "../../base/errors.ts";
 import type { DType, NumericDType, Shape, Tensor } from "../../base/tensor.ts";
 import { bytesOf, bytesPerElement, sizeOf } from "../../base/tensor.ts";
 import type { SymbolicShape } from "../../graph/ops.ts";
@@ -15,6 +14,7 @@ import {
   ModelProtoSchema,
   type NodeProto,
   NodeProtoSchema,
+  type TensorProto,
   TensorProtoSchema,
   type ValueInfoProto,
   ValueInfoProtoSchema,
@@ -30,8 +30,32 @@ export const MICROSOFT = "com.microsoft";
 /** The domain of its operators on blocked images. */
 export const BLOCKED = "com.microsoft.nchwc";
 
-/** An integer, a list of integers, a text, or a marked float. */
-export type AttributeValue = number | string | readonly number[] | { readonly float: number };
+/** The domain of ONNX's operators for other models than networks. */
+export const MACHINE_LEARNING = "ai.onnx.ml";
+/** The operator sets of the domains that have more than one. */
+const OPSETS: Readonly<Record<string, bigint>> = { "": OPSET, [MACHINE_LEARNING]: 3n };
+
+/** An attribute marked with its type. */
+type Marked =
+  | { readonly float: number }
+  | { readonly floats: readonly number[] }
+  | { readonly int: bigint }
+  | { readonly ints: readonly bigint[] }
+  | { readonly string: Uint8Array }
+  | { readonly strings: readonly Uint8Array[] };
+
+/** An integer, a list of integers, a text, or what is marked with its type. */
+export type AttributeValue = number | string | readonly number[] | Marked;
+
+function markedProto(name: string, value: Marked): AttributeProto {
+  const proto = create(AttributeProtoSchema, { name });
+  if ("float" in value) return Object.assign(proto, { type: AttributeType.FLOAT, f: value.float });
+  if ("floats" in value) return Object.assign(proto, { type: AttributeType.FLOATS, floats: value.floats });
+  if ("int" in value) return Object.assign(proto, { type: AttributeType.INT, i: value.int });
+  if ("ints" in value) return Object.assign(proto, { type: AttributeType.INTS, ints: value.ints });
+  if ("string" in value) return Object.assign(proto, { type: AttributeType.STRING, s: value.string });
+  return Object.assign(proto, { type: AttributeType.STRINGS, strings: value.strings });
+}
 
 function attributeProto(name: string, value: AttributeValue): AttributeProto {
   if (typeof value === "number") {
@@ -44,8 +68,7 @@ function attributeProto(name: string, value: AttributeValue): AttributeProto {
       s: new TextEncoder().encode(value),
     });
   }
-  if ("float" in value)
-    return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: value.float });
+  if (!Array.isArray(value)) return markedProto(name, value as Marked);
   return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: value.map(BigInt) });
 }
 
@@ -60,6 +83,7 @@ export interface NodeOptions {
 export class ModelBuilder {
   readonly #nodes: NodeProto[] = [];
   readonly #initializers: StoredTensor[] = [];
+  readonly #strings: TensorProto[] = [];
   readonly #inputs: ValueInfoProto[] = [];
   readonly #outputs: ValueInfoProto[] = [];
   readonly #domains = new Set<string>([""]);
@@ -110,10 +134,19 @@ export class ModelBuilder {
 
   /** A tensor stored in the model, made only when the model is written, to save memory. */
   initializerOf(dtype: DType, shape: Shape, make: () => Tensor, hint = "constant"): string {
-    if (dtype === "string") {
-      throw new FaceError("MODEL_UNSUPPORTED", "string constants cannot be part of an ONNX graph");
-    }
     const name = this.fresh(hint);
+    if (dtype === "string") {
+      const stringData = [...(make().data as readonly Uint8Array[])];
+      this.#strings.push(
+        create(TensorProtoSchema, {
+          name,
+          dims: shape.map(BigInt),
+          dataType: ONNX_TYPE.string,
+          stringData,
+        }),
+      );
+      return name;
+    }
     this.#initializers.push({ name, dtype, shape, elements: () => make() as Tensor<NumericDType> });
     return name;
   }
@@ -170,11 +203,12 @@ export class ModelBuilder {
   }
 
   bytes(graphName: string): Uint8Array {
-    const opsetImport = [...this.#domains].map((domain) => ({ domain, version: domain === "" ? OPSET : 1n }));
+    const opsetImport = [...this.#domains].map((domain) => ({ domain, version: OPSETS[domain] ?? 1n }));
     const model = create(ModelProtoSchema, { irVersion: IR_VERSION, producerName: "faceid", opsetImport });
     const graph = create(GraphProtoSchema, {
       name: graphName,
       node: this.#renamed(),
+      initializer: this.#strings,
       input: this.#inputs,
       output: this.#outputs,
     });

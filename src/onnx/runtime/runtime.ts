@@ -65,12 +65,37 @@ export interface RuntimeSession {
   close(): Promise<void>;
 }
 
-/** Views our tensor as the runtime's, without copying. */
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const encoder = new TextEncoder();
+
+/**
+ * A string as the runtime takes it.
+ * @throws FaceError `MODEL_UNSUPPORTED` for bytes that it would not get as they are.
+ */
+function textOf(bytes: Uint8Array, place: number): string {
+  // The runtime reads a string up to its first zero.
+  if (bytes.includes(0)) throw new FaceError("MODEL_UNSUPPORTED", `string ${place} holds a zero byte`);
+  try {
+    return decoder.decode(bytes);
+  } catch (error) {
+    throw new FaceError("MODEL_UNSUPPORTED", `string ${place} is not UTF-8`, { cause: error });
+  }
+}
+
+/** Views our tensor as the runtime's, without copying; strings are copied. */
 function toRuntime(Native: typeof OrtTensor, value: Tensor): OrtTensor {
+  if (value.dtype === "string") {
+    const texts = (value.data as readonly Uint8Array[]).map(textOf);
+    return new Native("string", texts, value.shape);
+  }
   return new Native(value.dtype as "float32", value.data as Float32Array, value.shape);
 }
 
 function fromRuntime(value: OrtTensor): Tensor {
+  if (value.type === "string") {
+    const data = (value.data as string[]).map((text) => encoder.encode(text));
+    return { dtype: "string", shape: value.dims, data };
+  }
   return {
     dtype: value.type as Tensor["dtype"],
     shape: value.dims,

@@ -1,7 +1,7 @@
 /** @file A model in threads: the inputs it is sent, shared and joined memory, errors of the runtime. */
 import { describe, expect, it } from "vitest";
 import { ConcatenatedView, float32, floats, type Tensor, tensor } from "../../base/tensor.ts";
-import { add, input } from "../../graph/build.ts";
+import { add, input, lookup } from "../../graph/build.ts";
 import { lower } from "../lower/lower.ts";
 import { SessionPool } from "./session-pool.ts";
 
@@ -46,10 +46,26 @@ describe("SessionPool", () => {
     expect([...floats((await pool.run(values, ["y"])).get("y")!)]).toEqual([2, 4]);
   });
 
-  it("refuses strings, inputs that do not fit, and bytes that are no model", async () => {
+  it("looks strings up, and refuses those that the runtime would read as others", async () => {
+    const encode = (text: string) => new TextEncoder().encode(text);
+    const strings = (...texts: string[]) => tensor("string", [texts.length], texts.map(encode));
+    const table = { keys: strings("pear", "äpfel"), values: strings("1", "東京"), fallback: strings("?") };
+    const fallback = { ...table.fallback, shape: [] };
+    const y = lookup(input("x", ["batch"], "string"), { ...table, fallback });
+    await using pool = await SessionPool.open(lower({ outputs: { y } }).bytes);
+    const answer = async (value: Tensor) => (await pool.run(new Map([["x", value]]), ["y"])).get("y");
+    expect(await answer(strings("äpfel", "", "Pear", "pear"))).toEqual(strings("東京", "?", "?", "1"));
+    await expect(answer(strings("pear", "pear\0"))).rejects.toThrow("string 1 holds a zero byte");
+    const latin1 = tensor("string", [1], [Uint8Array.of(0xe4)]);
+    await expect(answer(latin1)).rejects.toThrow("string 0 is not UTF-8");
+  });
+
+  it("refuses inputs that do not fit, and bytes that are no model", async () => {
     await using pool = await SessionPool.open(bytes);
     const unsupported = { code: "MODEL_UNSUPPORTED" };
-    await expect(outputOf(pool, tensor("string", [0], []))).rejects.toMatchObject(unsupported);
+    await expect(outputOf(pool, tensor("string", [1], [Uint8Array.of(65)]))).rejects.toMatchObject(
+      unsupported,
+    );
     await expect(outputOf(pool, float32([1, 3], [1, 2, 3]))).rejects.toMatchObject(unsupported);
     await expect(SessionPool.open(Uint8Array.of(1, 2, 3))).rejects.toMatchObject(unsupported);
   });

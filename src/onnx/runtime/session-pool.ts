@@ -1,5 +1,4 @@
 /** @file One ONNX model in several worker threads, so that its runs leave the calling thread free. */
-import { FaceError } from "../../base/errors.ts";
 import type { NumericDType, Shape, Tensor, TensorMap } from "../../base/tensor.ts";
 import { buffersOf, ConcatenatedView, isShared, materialize, partsOf } from "../../base/tensor.ts";
 import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
@@ -91,8 +90,7 @@ export class SessionPool implements AsyncDisposable {
 }
 
 function sharedInput(value: Tensor): SharedInput | undefined {
-  if (value.dtype === "string") throw new FaceError("MODEL_UNSUPPORTED", "the engine takes no strings");
-  if (!isShared(value)) return undefined;
+  if (value.dtype === "string" || !isShared(value)) return undefined;
   return {
     dtype: value.dtype,
     shape: value.shape,
@@ -100,9 +98,22 @@ function sharedInput(value: Tensor): SharedInput | undefined {
   };
 }
 
+/** Strings side by side in memory of their own, which is sent once for all of them. */
+function compactStrings({ shape, data }: Tensor<"string">): Tensor<"string"> {
+  const memory = new Uint8Array(data.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  const strings = data.map((bytes) => {
+    memory.set(bytes, at);
+    at += bytes.length;
+    return memory.subarray(at - bytes.length, at);
+  });
+  return { dtype: "string", shape, data: strings };
+}
+
 /** A tensor that owns its memory: sending a view copies all the memory behind it, so a small view is copied first. */
 function compact(value: Tensor): Tensor {
   if (value instanceof ConcatenatedView) return materialize(value);
+  if (value.dtype === "string") return compactStrings(value as Tensor<"string">);
   const data = value.data as Float32Array;
   const isSmallView = data.byteLength * 2 < data.buffer.byteLength;
   return isSmallView ? ({ ...value, data: data.slice() } as Tensor) : value;

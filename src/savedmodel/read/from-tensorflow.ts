@@ -5,6 +5,7 @@ import { movingImporters } from "./import-moving.ts";
 import { reductionImporters } from "./import-reductions.ts";
 import { resizeImporters } from "./import-resize.ts";
 import { shapeImporters } from "./import-shapes.ts";
+import { tableImporters } from "./import-tables.ts";
 import type { Importers } from "./op-call.ts";
 
 /** Operator → importer. docs/formats.md lists the same names; a test compares the two. */
@@ -15,4 +16,5 @@ export const importers: Importers = {
   ...reductionImporters,
   ...resizeImporters,
   ...shapeImporters,
+  ...tableImporters,
 };

@@ -1,7 +1,7 @@
 /** @file Imports TensorFlow's element-by-element operators. */
-import { float32, isFloat } from "../../base/tensor.ts";
+import { float32, int64, isFloat } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
-import { COMPARISON_OPS, capitalized, FLOAT_OPS, type Node, NUMBER_OPS } from "../../graph/ops.ts";
+import { COMPARISON_OPS, capitalized, FLOAT_OPS, isOp, type Node, NUMBER_OPS } from "../../graph/ops.ts";
 import type { Importer, Importers, OpCall } from "./op-call.ts";
 
 const unary =
@@ -49,6 +49,23 @@ function select(call: OpCall): Node {
   return g.select(perSlice, a, b);
 }
 
+/** A comparison of strings: the engine has none, but it finds a string in a table of one. */
+function equalStrings(call: OpCall): Node {
+  const [a, b] = [call.input(0), call.input(1)];
+  const [constant, x] = isOp(a, "constant") ? [a, b] : [b, a];
+  if (
+    !isOp(constant, "constant") ||
+    constant.attrs.value.data.length !== 1 ||
+    constant.shape.length > x.shape.length
+  )
+    throw call.unsupported("a comparison of strings of which none is constant");
+  const keys = { ...constant.attrs.value, shape: [1] };
+  return g.cast(g.lookup(x, { keys, values: int64([1], [1]), fallback: int64([], [0]) }), "bool");
+}
+
+const equal: Importer = (call) =>
+  call.input(0).dtype === "string" ? equalStrings(call) : g.equal(call.input(0), call.input(1));
+
 const SAME_BINARY = ["sub", "mul", "pow", ...COMPARISON_OPS] as const;
 
 export const elementwiseImporters: Importers = {
@@ -70,6 +87,7 @@ export const elementwiseImporters: Importers = {
     SAME_BINARY.map((op) => [capitalized(op), binary((a, b) => g.makeNode(op, [a, b], {}))]),
   ),
 
+  Equal: equal,
   Expm1: unary((x) => g.sub(g.exp(x), 1)),
   Log1p: unary((x) => g.log(g.add(x, 1))),
   Rsqrt: unary((x) => reciprocal(g.sqrt(x))),
@@ -104,7 +122,8 @@ export const elementwiseImporters: Importers = {
   Maximum: binary(g.max),
   Minimum: binary(g.min),
   SquaredDifference: binary((a, b) => g.square(g.sub(a, b))),
-  NotEqual: binary(g.differ),
+  NotEqual: (call) =>
+    call.input(0).dtype === "string" ? g.not(equalStrings(call)) : g.differ(call.input(0), call.input(1)),
   Greater: binary((a, b) => g.less(b, a)),
   GreaterEqual: binary((a, b) => g.lessEqual(b, a)),
   LogicalAnd: binary(g.and),

@@ -17,6 +17,7 @@ import {
 import { importers } from "./from-tensorflow.ts";
 import { InlinedGraph, type InlinedNode, type Source } from "./inlined-graph.ts";
 import { OpCall } from "./op-call.ts";
+import { type StoredTable, TABLE_OPS } from "./tables.ts";
 import { VARIABLE_OPS } from "./variable-keys.ts";
 
 /** A signature's graph: inputs and outputs by the names that callers use. */
@@ -35,14 +36,19 @@ export interface StateVariable {
   readonly next?: Node;
 }
 
-/** Reads the values of variables, by the paths of their nodes. */
-export type ReadVariables = (nodes: readonly InlinedNode[]) => Promise<ReadonlyMap<string, Tensor>>;
+/** Reads what a graph does not hold itself, by the paths of the nodes. */
+export interface ReadValues {
+  variables(nodes: readonly InlinedNode[]): Promise<ReadonlyMap<string, Tensor>>;
+  tables(nodes: readonly InlinedNode[]): Promise<ReadonlyMap<string, StoredTable>>;
+}
 
 /** The operator of values that callers feed. */
 const FED = "faceid.Fed";
 
 const isVariable = ({ def }: InlinedNode) => VARIABLE_OPS.has(def.op);
-const isReadable = (op: string) => op in importers || VARIABLE_OPS.has(op) || op === FED;
+const isTable = ({ def }: InlinedNode) => TABLE_OPS.has(def.op);
+const isReadable = (op: string) =>
+  Object.hasOwn(importers, op) || VARIABLE_OPS.has(op) || TABLE_OPS.has(op) || op === FED;
 /** Prefix of the inputs for variables that signatures change. */
 const STATE = "variable/";
 
@@ -104,11 +110,14 @@ function imported(
   node: InlinedNode,
   inputs: readonly Node[],
   values: ReadonlyMap<string, Tensor>,
+  table: StoredTable | undefined,
 ): readonly Node[] {
   const { def, place } = node;
   if (isVariable(node)) return [labelled(constant(values.get(place)!), def.name)];
   return outputsOf(`${place} (${def.op})`, () =>
-    isAssignment(node) ? assignedValue(node, inputs) : importers[def.op]!(new OpCall(def, inputs, place)),
+    isAssignment(node)
+      ? assignedValue(node, inputs)
+      : importers[def.op]!(new OpCall(def, inputs, place, table)),
   );
 }
 
@@ -138,11 +147,12 @@ export async function importSignature(
   graph: GraphDef,
   name: string,
   signature: Signature,
-  readVariables: ReadVariables,
+  read: ReadValues,
   changed: ReadonlySet<string> = new Set(),
 ): Promise<SignatureProgram> {
   const slice = checkReadable(graph, name, signature);
-  const variables = await readVariables(slice.variables);
+  const variables = await read.variables(slice.variables);
+  const tables = await read.tables(slice.nodes.filter(isTable));
   const values = new Map<InlinedNode, readonly Node[]>();
   const inputs: Record<string, Node<"input">> = {};
   for (const [alias, { shape, dtype }] of signature.inputs) {
@@ -164,8 +174,13 @@ export async function importSignature(
     values.set(node, [place]);
   }
   for (const node of slice.nodes) {
-    if (!values.has(node) && !isFed(node))
-      values.set(node, imported(node, slice.graph.inputs(node).map(value), variables));
+    const table = tables.get(node.place);
+    // A table's operators take it beside their inputs; its keys stand for it among them.
+    if (table !== undefined) values.set(node, [constant(table.keys)]);
+    if (values.has(node) || isFed(node)) continue;
+    const sources = slice.graph.inputs(node);
+    const taken = tables.get(sources[0]?.node.place ?? "");
+    values.set(node, imported(node, sources.map(value), variables, taken));
   }
   const outputs = Object.fromEntries([...slice.outputs].map(([alias, source]) => [alias, value(source)]));
   for (const [place, node] of slice.assignments)

@@ -4,7 +4,7 @@ import type { Margins } from "../../graph/import-call.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import type { Dim, Node } from "../../graph/ops.ts";
 import { isSideOf } from "../../graph/partial-ints.ts";
-import type { Importer, Importers, OpCall } from "./op-call.ts";
+import { type Importer, type Importers, NOWHERE, type OpCall } from "./op-call.ts";
 
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
 
@@ -156,9 +156,6 @@ const gatherV2: Importer = (call) => {
 };
 
 const firstAxis: Importer = (call) => g.gather(call.input(0), indicesFromStart(call.input(1)), 0);
-
-/** An index beyond every axis, which the engine refuses. */
-const NOWHERE = 2 ** 31 - 1;
 
 /** Indices of a request as TensorFlow reads them: it refuses negative ones, which ONNX counts from the end. */
 function indicesFromStart(given: Node): Node {

@@ -19,7 +19,10 @@ import { sliceOf } from "./import-graph.ts";
 import { parseSavedModel, readSavedModel } from "./read.ts";
 
 const GOLDEN = join(import.meta.dirname, "../../../test/golden/tensorflow");
-const MODELS = ["graph_variables", "nested_functions", "two_shards", "tiny_exported", "tiny_saved"];
+const MODELS = [
+  ...["graph_variables", "nested_functions", "two_shards", "tiny_exported", "tiny_saved"],
+  ...["file_tables", "string_lookup"],
+];
 const SHARD = "variables/variables.data-00000-of-00001";
 
 /** A copy of a version's folder, to be damaged. */
@@ -76,6 +79,41 @@ describe("a damaged model", () => {
     string,
     { name?: string; damage: (folder: string) => Promise<void>; says: string; code?: string }
   > = {
+    "with a table's file missing": {
+      name: "file_tables",
+      damage: (folder) => rm(join(folder, "assets/pairs.txt")),
+      says: "pairs.txt",
+    },
+    "with a line that lacks a column": {
+      name: "file_tables",
+      damage: (folder) => writeFile(join(folder, "assets/pairs.txt"), "a 4\nb\n"),
+      says: "line 2 of its file has no column 1",
+    },
+    "with a line that has no number": {
+      name: "file_tables",
+      damage: (folder) => writeFile(join(folder, "assets/pairs.txt"), "a 4\nb 9223372036854775808\n"),
+      says: '"9223372036854775808" is no int64',
+    },
+    "with a key of two values": {
+      name: "file_tables",
+      damage: (folder) => writeFile(join(folder, "assets/pairs.txt"), "a 4\na 5\n"),
+      says: "the key a has several values",
+    },
+    "with a table of too many lines": {
+      name: "file_tables",
+      damage: (folder) => writeFile(join(folder, "assets/pairs.txt"), Buffer.alloc(2 ** 21 + 1, "\n")),
+      code: "MODEL_UNSUPPORTED",
+      says: "a file of more than 2097152 lines is not supported",
+    },
+    "with a table that nothing fills": {
+      name: "string_lookup",
+      damage: (folder) =>
+        change(folder, (meta) => {
+          delete meta.signatureDef.__saved_model_init_op;
+          delete meta.collectionDef.saved_model_main_op;
+        }),
+      says: "nothing fills it when the model is loaded",
+    },
     "without its variables": {
       damage: (folder) => rm(join(folder, "variables"), { recursive: true }),
       says: "but no variables/variables.index",

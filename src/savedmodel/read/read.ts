@@ -17,7 +17,8 @@ import {
 } from "../../proto/tensorflow/graph_pb.ts";
 import { dtypeOf, storedTensor } from "../format/tensor-proto.ts";
 import type { Signature, SignatureTensor } from "../signature.ts";
-import { importSignature, type SignatureProgram, sliceOf } from "./import-graph.ts";
+import { importSignature, type ReadValues, type SignatureProgram, sliceOf } from "./import-graph.ts";
+import { Tables } from "./tables.ts";
 import { Variables } from "./variables.ts";
 
 export type { SignatureProgram } from "./import-graph.ts";
@@ -173,6 +174,11 @@ export function parseSavedModel(
       .map(([name, def]) => [name, withExamples(signatureOf(name, def), graph)]),
   );
   const variables = new Variables(folder, meta);
+  const tables = new Tables(folder, meta);
+  const read: ReadValues = {
+    variables: (nodes) => variables.read(nodes),
+    tables: (nodes) => tables.read(nodes),
+  };
   let changed: ReadonlySet<string> | undefined;
   const changedVariables = () => {
     changed ??= new Set(
@@ -190,7 +196,7 @@ export function parseSavedModel(
     variables,
     async program(name, as = signatures.get(name)) {
       if (as === undefined) throw new FaceError("INTERNAL", `internal: there is no signature ${name}`);
-      return importSignature(graph, name, as, (nodes) => variables.read(nodes), changedVariables());
+      return importSignature(graph, name, as, read, changedVariables());
     },
   };
 }

@@ -107,8 +107,8 @@ function keysByObjects(
   return keys;
 }
 
-/** All that runs when the model is restored, through control inputs and calls. */
-function restoringNodes(graph: InlinedGraph, name: string): ReadonlySet<InlinedNode> {
+/** All that runs because a node runs, through control inputs and calls. */
+export function restoringNodes(graph: InlinedGraph, name: string): ReadonlySet<InlinedNode> {
   const nodes = new Set<InlinedNode>([graph.node(parseReference(name).name)]);
   for (const node of nodes) {
     for (const inner of graph.inside(node)) nodes.add(inner);
@@ -123,7 +123,7 @@ function restoringNodes(graph: InlinedGraph, name: string): ReadonlySet<InlinedN
 }
 
 /** Where a value comes from, past nodes that pass it on, cast or reshaped. */
-function origin(graph: InlinedGraph, source: Source | undefined): Source | undefined {
+export function origin(graph: InlinedGraph, source: Source | undefined): Source | undefined {
   let found = source;
   const seen = new Set<InlinedNode>();
   while (found !== undefined && HANDED_ON.has(found.node.def.op)) {

@@ -70,6 +70,28 @@ const broadcastTo: EmitRule<"broadcastTo"> = (node, context) => {
   return context.operator(node, "BroadcastTo", [context.value(x), target], { Tidx: INT32 });
 };
 
+/** Keys are compared one by one, as a table would need an initialiser beside the graph. */
+const lookup: EmitRule<"lookup"> = (node, context) => {
+  const { graph } = context;
+  const { keys, values, fallback } = node.attrs;
+  const x = node.inputs[0]!;
+  const [key, T] = [attr.type(x.dtype), attr.type(node.dtype)];
+  const last = graph.int(-1);
+  const stored = (value: typeof keys) => graph.constant(value, node.label ?? "table");
+  const apart = graph.node("ExpandDims", [context.value(x), last], { T: key, Tdim: INT32 });
+  const hits = graph.node("Equal", [apart, stored(keys)], { T: key });
+  const isFound = graph.node("Any", [hits, last], { Tidx: INT32, keep_dims: attr.bool(false) });
+  const counts = graph.node("Cast", [hits], { SrcT: attr.type("bool"), DstT: INT32 });
+  const place = graph.node("ArgMax", [counts, last], {
+    T: INT32,
+    Tidx: INT32,
+    output_type: attr.type("int64"),
+  });
+  const types = { Tparams: T, Tindices: attr.type("int64"), Taxis: INT32 };
+  const found = graph.node("GatherV2", [stored(values), place, graph.int(0)], types);
+  return context.operator(node, "SelectV2", [isFound, found, stored(fallback)]);
+};
+
 export const movingRules = {
   side: (node, context) => context.sideOf(node.inputs[0]!, node.attrs.axis, "int64", node.label),
   reshape,
@@ -86,4 +108,5 @@ export const movingRules = {
   pad,
   gather,
   gatherGrad: trainingOnly,
+  lookup,
 } satisfies Partial<EmitRules>;

@@ -12,10 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from imported_keras_models import KERAS_MODELS
+from imported_layers import PREPROCESSING_MODELS, RECURRENT_MODELS
 from imported_operations import OPERATION_MODELS
 from imported_toy_models import TOY_MODELS
 
-BUILDERS = {**TOY_MODELS, **OPERATION_MODELS, **KERAS_MODELS}
+BUILDERS = {**TOY_MODELS, **OPERATION_MODELS, **KERAS_MODELS, **RECURRENT_MODELS, **PREPROCESSING_MODELS}
 
 
 class Recorder:
@@ -31,6 +32,10 @@ class Recorder:
         described = {}
         for alias, value in values.items():
             value = np.asarray(value)
+            if value.dtype.kind in "SO":
+                texts = [text.decode() for text in value.flatten().tolist()]
+                described[alias] = {"shape": list(value.shape), "dtype": "string", "values": texts}
+                continue
             file = f"case{len(self.cases)}.{kind}.{alias}.bin"
             stored = value.astype(np.float64) if value.dtype == np.int64 else value
             np.ascontiguousarray(stored).tofile(f"{self.folder}/{file}")
