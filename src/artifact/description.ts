@@ -33,6 +33,9 @@ export const framingSchema = z.discriminatedUnion("kind", [
 
 export type Framing = z.infer<typeof framingSchema>;
 
+/** What the description of a model names as its network when that came from elsewhere. */
+export const IMPORTED = "imported";
+
 const descriptionSchema = z.object({
   format: z.literal("faceid-model-1"),
   /** Version of faceid that wrote it. */
@@ -49,6 +52,8 @@ const descriptionSchema = z.object({
   }),
   /** Absent when it is not known. */
   framing: framingSchema.optional(),
+  /** Of a network from elsewhere: the file it was read from, and the colours that it reads. */
+  imported: z.object({ file: z.string(), sha256: z.string(), pixels: z.string() }).optional(),
   training: z.object({
     epochs: count,
     steps: count,

@@ -8,15 +8,28 @@ import { lower } from "../onnx/lower/lower.ts";
 import type { CallableModel } from "../savedmodel/read/read.ts";
 import { contentOf } from "../savedmodel/write/rewrite.ts";
 import { writeSavedModel } from "../savedmodel/write/write.ts";
+import { importedContent } from "./import-network.ts";
+import type { NetworkFraming } from "./network-framings.ts";
 import { readAnyModel } from "./read-model.ts";
 
 export interface ConvertOptions {
   /** The ONNX file to write. */
   readonly onnx?: string | undefined;
-  /** The signature that the ONNX file gets. Default `serving_default`. */
+  /** The signature that the ONNX file gets, and whose network is framed. Default `serving_default`. */
   readonly signature?: string | undefined;
   /** The version's folder to write, with all signatures. */
   readonly savedModel?: string | undefined;
+  /**
+   * How faces lie in the network's images. With it the SavedModel is a model of faceid, with the four signatures and a
+   * description, which every other job takes; without it, the network as it is.
+   */
+  readonly framing?: NetworkFraming | undefined;
+  /** Order and range of the colours that the network reads, such as `rgb,-1..1` or `bgr,0..255`. Needed with `framing`. */
+  readonly pixels?: string | undefined;
+  /** Height and width of its images, where the file leaves them open. */
+  readonly imageShape?: readonly number[] | undefined;
+  /** The output that is the embedding, where it has several. */
+  readonly embedding?: string | undefined;
   /** Gets a line where the path left a choice, and where the result is not what the file was. Default: silent. */
   readonly log?: Log | undefined;
 }
@@ -29,16 +42,33 @@ async function onnxBytes(model: CallableModel, signature: string): Promise<Uint8
   });
 }
 
+/** What describes a network goes with its framing, and only a SavedModel holds it. */
+function checkNetworkOptions({ savedModel, framing, pixels, imageShape, embedding }: ConvertOptions): void {
+  if (framing !== undefined && savedModel === undefined) {
+    throw new FaceError("CONFIG_INVALID", "--framing describes a SavedModel, and none is named", {
+      hint: "pass --saved-model DIR too",
+    });
+  }
+  const [lone] = Object.entries({ pixels, "image-shape": imageShape, embedding }).filter(
+    ([, value]) => framing === undefined && value !== undefined,
+  );
+  if (lone === undefined) return;
+  throw new FaceError("CONFIG_INVALID", `--${lone[0]} goes with --framing, and there is none`, {
+    hint: "say how faces lie in the network's images: --framing aligned, lfw, centred or none",
+  });
+}
+
 /**
  * Converts a model.
  * @param path a SavedModel's version folder, an ONNX file, a version's folder with one, or the folder of versions.
  * @returns the files and folders written, with the size of files in bytes.
- * @throws FaceError `CONFIG_INVALID` without a target, `MODEL_…` for a model that cannot be read or lacks the signature.
+ * @throws FaceError `CONFIG_INVALID` without a target or for a network that is not described in full, `MODEL_…` for a model that cannot be read or lacks the signature.
  */
 export async function convertModel(
   path: string,
-  { onnx, signature = DEFAULT_SIGNATURE, savedModel, log = silentLog }: ConvertOptions,
+  options: ConvertOptions,
 ): Promise<{ readonly path: string; readonly bytes?: number }[]> {
+  const { onnx, signature = DEFAULT_SIGNATURE, savedModel, log = silentLog } = options;
   if (onnx === undefined && savedModel === undefined) {
     throw new FaceError(
       "CONFIG_INVALID",
@@ -48,6 +78,7 @@ export async function convertModel(
       },
     );
   }
+  checkNetworkOptions(options);
   if (onnx !== undefined && resolve(onnx) === resolve(path)) {
     throw new FaceError("CONFIG_INVALID", `--onnx would overwrite the model ${path}`, {
       hint: "choose another name",
@@ -69,7 +100,24 @@ export async function convertModel(
     written.push({ path: onnx, bytes: bytes.length });
   }
   if (savedModel !== undefined) {
-    await writeSavedModel(savedModel, await contentOf(model));
+    const { framing } = options;
+    const content =
+      framing === undefined
+        ? await contentOf(model)
+        : await importedContent(model, {
+            ...options,
+            framing,
+            folder: savedModel,
+            path,
+            file: model.file,
+            signature,
+          });
+    await writeSavedModel(savedModel, content);
+    if (framing !== undefined) {
+      log.info(
+        `${savedModel} has no calibration record yet: faceid calibrate ${savedModel} --dataset-path PEOPLE measures thresholds on photographs of people, and then faceid verify decides by them`,
+      );
+    }
     written.push({ path: savedModel });
   }
   return written;

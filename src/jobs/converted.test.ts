@@ -1,4 +1,4 @@
-/** @file A network converted from ONNX in every other job: it works, or the error says why not and what to do. */
+/** @file A network converted from ONNX without its framing in every other job: it works, or the error says why not and what to do. */
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -56,7 +56,7 @@ async function holds(folder: string): Promise<void> {
   });
   await expect(quantised).rejects.toMatchObject({
     code: "MODEL_UNSUPPORTED",
-    hint: expect.stringContaining("served as they are"),
+    hint: expect.stringContaining("serve them as they are"),
   });
   for (const job of [
     () => modelComparer("converted", folder, true),

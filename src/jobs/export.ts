@@ -24,20 +24,26 @@ import { inferenceWeights } from "../train/inference.ts";
 import { checkpointFile, trainedFraming } from "../verify/open-model.ts";
 import { framingOfCrops } from "./crop.ts";
 
-/** The graphs of all signatures. */
-export function signaturesOf(model: ModelConfig): Record<string, SignatureGraph> {
-  const options = { mode: "inference", batch: "batch" } as const;
-  const pair = siamese(model, options);
-  const encoded = siamese(model, {
-    ...options,
-    inputs: [VERIFY_ENCODED.anchor, VERIFY_ENCODED.verification],
-  });
-  const single = embedder(model, "batch");
-  const top = comparer(model, "batch");
+/** The graphs that signatures are made of. */
+interface SignatureParts {
+  /** Two images to a probability, with the names of the inputs. */
+  pair(names: readonly [anchor: string, verification: string]): {
+    readonly anchorImage: Node;
+    readonly verificationImage: Node;
+    readonly classifier: Node;
+  };
+  readonly single: { readonly image: Node; readonly embedding: Node };
+  readonly top: { readonly anchor: Node; readonly verification: Node; readonly classifier: Node };
+}
+
+/** All signatures of a model. */
+export function signaturesFrom({ pair, single, top }: SignatureParts): Record<string, SignatureGraph> {
+  const plain = pair([PAIR.anchor, PAIR.verification]);
+  const encoded = pair([VERIFY_ENCODED.anchor, VERIFY_ENCODED.verification]);
   return {
     [PAIR.signature]: {
-      inputs: { [PAIR.anchor]: pair.anchorImage, [PAIR.verification]: pair.verificationImage },
-      outputs: { [PAIR.classifier]: pair.classifier },
+      inputs: { [PAIR.anchor]: plain.anchorImage, [PAIR.verification]: plain.verificationImage },
+      outputs: { [PAIR.classifier]: plain.classifier },
     },
     [EMBED.signature]: {
       inputs: { [EMBED.image]: single.image },
@@ -57,6 +63,14 @@ export function signaturesOf(model: ModelConfig): Record<string, SignatureGraph>
     },
   };
 }
+
+/** The graphs of all signatures of a network of ours. */
+export const signaturesOf = (model: ModelConfig): Record<string, SignatureGraph> =>
+  signaturesFrom({
+    pair: (inputs) => siamese(model, { mode: "inference", batch: "batch", inputs }),
+    single: embedder(model, "batch"),
+    top: comparer(model, "batch"),
+  });
 
 const GREY = 128;
 

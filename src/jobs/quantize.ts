@@ -97,7 +97,7 @@ function imageSettingsOf(model: ReadModel, folder: string): ImageSettings {
     "MODEL_UNSUPPORTED",
     `${folder} has no signature ${PAIR.signature} that compares two images`,
     {
-      hint: "quantise a version that `faceid export` or `faceid train` wrote; networks converted from elsewhere can be served as they are",
+      hint: "quantise a version that `faceid export` or `faceid train` wrote; convert networks from elsewhere with --framing, or serve them as they are",
     },
   );
 }

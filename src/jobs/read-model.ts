@@ -34,12 +34,14 @@ function otherShapes(declared: Signature, as: Signature): Record<string, Symboli
 
 /** A model to convert. */
 export interface ConvertibleModel extends CallableModel {
+  /** The file that it was read from. */
+  readonly file: string;
   /** Weights that its file stores in 8 bits or fewer; here they are floats. */
   readonly dequantized?: number;
 }
 
 /** An ONNX file as a model with one signature. */
-function callable(file: OpenOnnx): ConvertibleModel {
+function callable(path: string, file: OpenOnnx): ConvertibleModel {
   const whole = file.program();
   const declared: Signature = {
     inputs: tensors(whole.inputs),
@@ -48,6 +50,7 @@ function callable(file: OpenOnnx): ConvertibleModel {
     defaults: new Map(),
   };
   return {
+    file: path,
     dequantized: file.dequantized,
     signatures: new Map([[DEFAULT_SIGNATURE, declared]]),
     async program(_name, as = declared) {
@@ -73,5 +76,6 @@ function callable(file: OpenOnnx): ConvertibleModel {
 export async function readAnyModel(path: string, log: Log = silentLog): Promise<ConvertibleModel> {
   const { format, file, note } = await findModel(path);
   if (note !== undefined) log.info(note);
-  return format === "savedmodel" ? readSavedModel(file) : callable(await openOnnx(file));
+  if (format === "onnx") return callable(file, await openOnnx(file));
+  return { ...(await readSavedModel(file)), file };
 }

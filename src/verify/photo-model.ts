@@ -221,7 +221,7 @@ export class PhotoModel implements AsyncDisposable {
     const decision = requireDecision(calibration, far ?? usualFar(calibration));
     if (decision === undefined) {
       throw new FaceError("MODEL_UNSUPPORTED", `${this.name} has no calibration record, so no threshold`, {
-        hint: "use an exported model that was measured, or a model pack",
+        hint: `measure its thresholds on photographs of people: faceid calibrate ${this.name} --dataset-path PEOPLE; or use a model pack`,
       });
     }
     const { far: rate, farInterval } = decision;

@@ -29,7 +29,7 @@ function sizesOf(
     {
       hint:
         `use a model that faceid exported, with the signatures ${EMBED.signature} and ${COMPARE.signature}; a network from elsewhere says ` +
-        "neither how faces must lie in its images nor how its embeddings are compared: serve it with faceid serve and compare them yourself, or use a model pack",
+        "neither how faces must lie in its images nor how its embeddings are compared: convert it with faceid convert --framing and --pixels, or use a model pack",
     },
   );
 }
