@@ -85,6 +85,40 @@ it("is written beside its description, served with the same contract, and scores
   await Promise.all([before.close(), after.close()]);
 });
 
+it("is half as large with weights in half precision, with all signatures, and scores as before", async () => {
+  const root = await temporaryFolder();
+  const [source, target, images] = [join(root, "faceid/1"), join(root, "half/1"), join(root, "images")];
+  await writeFaceModel(source, { network: "compact", side: SIDE, description: { calibration: CALIBRATION } });
+  await writeNoise(images);
+  const report = await quantizeModel({
+    savedModel: source,
+    images,
+    output: target,
+    count: 4,
+    weights: "float16",
+  });
+  expect(report).toMatchObject({ weights: "float16", convolutions: 0, calibrationImages: 0, pairs: 3 });
+  expect(report.bytes.written).toBeLessThan(0.6 * report.bytes.float);
+  expect(report.difference.greatest).toBeGreaterThan(0);
+  expect(report.difference.greatest).toBeLessThan(0.002);
+  const load = savedModelLoader({ sessions: 1 });
+  const [before, after] = [
+    await load(source, { name: "faceid", version: 1n }),
+    await load(target, { name: "half", version: 1n }),
+  ];
+  expect(after.description).toEqual(before.description);
+  expect([...after.signatures.keys()]).toEqual([...before.signatures.keys()]);
+  await using model = await loadModel(target);
+  await using float = await loadModel(source);
+  const photographs = [join(images, "a/0.png"), join(images, "b/1.png")];
+  const [expected, actual] = [await float.embed(photographs), await model.embed(photographs)];
+  expect(actual.flatMap((each) => [...each])).toBeAllClose(
+    expected.flatMap((each) => [...each]),
+    { absolute: 1e-3, relative: 0 },
+  );
+  await Promise.all([before.close(), after.close()]);
+});
+
 it("says what is wrong with a folder that holds too few images", async () => {
   const root = await temporaryFolder();
   const source = join(root, "faceid/1");
@@ -133,10 +167,10 @@ describe("the accuracy of 8 bits", () => {
     const { accuracy } = report;
     expect(accuracy!.pairs).toBe(40);
     expect(accuracy!.float.auc).toBeCloseTo(float.report.auc.value, 9);
-    expect(accuracy!.int8.auc).toBeCloseTo(int8.report.auc.value, 9);
-    expect(accuracy!.int8.eer).toBeCloseTo(int8.report.eer.value, 9);
+    expect(accuracy!.written.auc).toBeCloseTo(int8.report.auc.value, 9);
+    expect(accuracy!.written.eer).toBeCloseTo(int8.report.eer.value, 9);
     const right = int8.scored.scores.filter((score, i) => score >= 0.51 === (int8.scored.same[i] === 1));
-    expect(accuracy!.int8.accuracy).toBeCloseTo(right.length / 40, 9);
+    expect(accuracy!.written.accuracy).toBeCloseTo(right.length / 40, 9);
   });
 
   it("shows in a program too: the version verifies photographs, and says that it gives no embeddings", async () => {

@@ -1,5 +1,6 @@
 /** @file The settings of all commands, so that one `.env` can serve them all. */
 import { z } from "zod";
+import { WEIGHT_TYPES } from "../artifact/weights.ts";
 import type { DatasetOptions } from "../data/dataset.ts";
 import { type ImageSettings, imageSettings } from "../image/settings.ts";
 import { trainConfigSchema } from "../train/config.ts";
@@ -16,6 +17,10 @@ export const modelSettings = z.strictObject({
     .default("faceid")
     .describe("name under which the model is served"),
   modelVersion: z.number().int().positive().default(1).describe("version to write"),
+  weights: z
+    .enum(WEIGHT_TYPES)
+    .default("float32")
+    .describe("what the model's weights are stored as; float16 halves its size"),
 });
 
 /** The display of a command's progress. */

@@ -6,6 +6,7 @@ import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { descriptionText, type ExportedModel, type Framing } from "../artifact/description.ts";
 import { DESCRIPTION_FILE } from "../artifact/files.ts";
 import { COMPARE, EMBED, PAIR, VERIFY_ENCODED } from "../artifact/signatures.ts";
+import { WEIGHT_TYPES, type WeightType } from "../artifact/weights.ts";
 import { checkOptions, given } from "../base/check-options.ts";
 import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { VERSION } from "../base/platform.ts";
@@ -99,6 +100,8 @@ export interface ExportTarget {
   readonly savedModelPath: string;
   readonly modelName: string;
   readonly modelVersion: number;
+  /** What its weights are stored as. Default `float32`. */
+  readonly weights?: WeightType | undefined;
 }
 
 export interface ExportOptions extends ExportTarget {
@@ -119,6 +122,7 @@ const exportOptions = z.strictObject({
   savedModelPath: given.text,
   modelName: given.text,
   modelVersion: given.count,
+  weights: z.enum(WEIGHT_TYPES).optional(),
   measured: given.other,
   framing: given.other,
   onnx: given.text.optional(),
@@ -166,6 +170,7 @@ export async function exportModel(options: ExportOptions): Promise<string> {
   await writeSavedModel(folder, {
     signatures,
     parameters,
+    weights: options.weights,
     files: {
       [DESCRIPTION_FILE]: descriptionText(description),
       [WARMUP_FILE]: warmupFile(options.modelName, await warmupRequests(signatures, model.input)),

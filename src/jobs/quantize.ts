@@ -1,9 +1,10 @@
-/** @file Makes an 8-bit ONNX version of an exported model, and measures what that costs in accuracy. */
-import { copyFile, writeFile } from "node:fs/promises";
+/** @file Makes a smaller version of an exported model, in 8-bit integers or half precision, and measures what that costs in accuracy. */
+import { existsSync } from "node:fs";
+import { copyFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readDescription } from "../artifact/description.ts";
-import { DESCRIPTION_FILE, ONNX_FILE } from "../artifact/files.ts";
-import { findModel } from "../artifact/find-model.ts";
+import { DESCRIPTION_FILE, ONNX_FILE, SAVED_MODEL_FILE } from "../artifact/files.ts";
+import { type FoundModel, findModel } from "../artifact/find-model.ts";
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { checkTarget, makeFolder, publishFolder } from "../base/files.ts";
@@ -19,7 +20,10 @@ import type { AnyVerifier, PairVerifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { measureRanges } from "../onnx/quantize/calibrate.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";
-import { type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
+import { WARMUP_FILE } from "../savedmodel/format/warmup-file.ts";
+import { parseSavedModel, type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
+import { contentOf } from "../savedmodel/write/rewrite.ts";
+import { savedModelBytes } from "../savedmodel/write/write.ts";
 import { type DataConfig, measuredData } from "../train/people.ts";
 import { framingOf } from "../verify/face-comparer.ts";
 import { decodePhotos } from "../verify/face-model.ts";
@@ -31,6 +35,9 @@ import { type EvaluateOptions, measureFolds, measureHeldOut } from "./evaluate.t
 const BATCH = 8;
 /** The threshold of a model without a calibration record. */
 const EVEN = 0.5;
+
+/** What a smaller version's weights are stored as. */
+export const SMALLER_WEIGHTS = ["int8", "float16"] as const;
 
 /** Which pairs to measure on. */
 export interface AccuracyOptions extends EvaluateOptions {
@@ -49,6 +56,11 @@ export interface QuantizeOptions {
   readonly output: string;
   /** Images to measure ranges on; the same number of other images serves to compare scores. */
   readonly count: number;
+  /**
+   * `int8` (default) computes in 8-bit integers and writes an ONNX file; `float16` computes in floats as before, and
+   * writes a SavedModel of half the size with all signatures.
+   */
+  readonly weights?: (typeof SMALLER_WEIGHTS)[number] | undefined;
   /** Gets a line for each photograph that cannot be read, and where the path left a choice. Default: silent. */
   readonly log?: Log | undefined;
   /** Measures the accuracy before and after; not measured when left out. */
@@ -68,13 +80,16 @@ export interface AccuracyReport {
   /** Number of folds, each judged by the others' threshold; absent when one threshold judges all pairs. */
   readonly folds?: number;
   readonly float: AccuracyFigures;
-  readonly int8: AccuracyFigures;
+  readonly written: AccuracyFigures;
 }
 
-/** How the 8-bit model differs from the float model, on pairs of images that its ranges were not measured on. */
+/** How the written model differs from the float model, on pairs of images that its ranges were not measured on. */
 export interface QuantizeReport {
+  readonly weights: (typeof SMALLER_WEIGHTS)[number];
+  /** Convolutions in 8 bits. */
   readonly convolutions: number;
-  readonly bytes: { readonly float: number; readonly int8: number };
+  /** Of the model's file: an ONNX file for 8 bits, a SavedModel for halves. */
+  readonly bytes: { readonly float: number; readonly written: number };
   readonly calibrationImages: number;
   /** Photographs that were left out because they cannot be read. */
   readonly unreadable: number;
@@ -146,18 +161,18 @@ async function scoresOf(verifier: PairVerifier, paths: readonly string[], size: 
   return scores;
 }
 
-function differenceOf(float: readonly number[], int8: readonly number[], threshold: number) {
-  const gaps = float.map((score, i) => Math.abs(score - int8[i]!));
+function differenceOf(float: readonly number[], written: readonly number[], threshold: number) {
+  const gaps = float.map((score, i) => Math.abs(score - written[i]!));
   return {
     difference: {
       mean: gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length,
       greatest: Math.max(...gaps),
     },
-    sameDecisions: float.filter((score, i) => score >= threshold === int8[i]! >= threshold).length,
+    sameDecisions: float.filter((score, i) => score >= threshold === written[i]! >= threshold).length,
   };
 }
 
-type Measured = AccuracyFigures & Omit<AccuracyReport, "float" | "int8">;
+type Measured = AccuracyFigures & Omit<AccuracyReport, "float" | "written">;
 
 /** Figures of one model, and what they were measured on. */
 async function figuresOf(
@@ -186,7 +201,7 @@ async function figuresOf(
 /** Measures two verifiers on the same pairs. */
 async function compareAccuracy(
   floatModel: AnyVerifier,
-  int8Model: AnyVerifier,
+  writtenModel: AnyVerifier,
   config: DataConfig,
   threshold: number,
   options: AccuracyOptions,
@@ -196,22 +211,54 @@ async function compareAccuracy(
   const framing = data.faces === "none" ? undefined : framingFor();
   const figures = (model: AnyVerifier) => figuresOf(model, data, threshold, options, framing);
   const { accuracy, auc, eer, ...measuredOn } = await figures(floatModel);
-  const int8 = await figures(int8Model);
+  const written = await figures(writtenModel);
   return {
     ...measuredOn,
     float: { accuracy, auc, eer },
-    int8: { accuracy: int8.accuracy, auc: int8.auc, eer: int8.eer },
+    written: { accuracy: written.accuracy, auc: written.auc, eer: written.eer },
   };
 }
 
+/** A smaller version: its file, and the network that answers as the file does. */
+interface Smaller {
+  readonly name: typeof ONNX_FILE | typeof SAVED_MODEL_FILE;
+  readonly content: Uint8Array;
+  readonly network: Uint8Array;
+  readonly convolutions: number;
+  /** Size of what it is compared with. */
+  readonly before: number;
+}
+
+async function inIntegers(
+  float: Uint8Array,
+  measuredOn: readonly string[],
+  size: ImageSettings,
+): Promise<Smaller> {
+  const ranges = await measureRanges(float, valuesToMeasure(float), calibrationRuns(measuredOn, size));
+  const { bytes, convolutions } = quantize(float, ranges);
+  return { name: ONNX_FILE, content: bytes, network: bytes, convolutions, before: float.length };
+}
+
+async function inHalves(model: ReadModel, { file, folder }: FoundModel): Promise<Smaller> {
+  const content = savedModelBytes({ ...(await contentOf(model)), weights: "float16" });
+  const { outputs } = await parseSavedModel(content, folder).program(PAIR.signature);
+  const { bytes: network } = lower({ outputs }, { runtimeOps: false });
+  return { name: SAVED_MODEL_FILE, content, network, convolutions: 0, before: (await stat(file)).size };
+}
+
+/** The files beside a model that say what it is, and that warm it up; the latter calls all signatures. */
+const besides = (name: Smaller["name"]) =>
+  name === ONNX_FILE ? [DESCRIPTION_FILE] : [DESCRIPTION_FILE, WARMUP_FILE];
+
 /**
- * Quantises the signature `serving_default` of an exported model and writes a version's folder with an ONNX file and the
- * same description.
+ * Writes a smaller version of an exported model with the same description: the signature `serving_default` in 8-bit
+ * integers, or all signatures with weights in half precision.
  * @throws FaceError `MODEL_…` for a model that cannot be quantised, `DATASET_…` for a folder without enough images.
  */
 export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeReport> {
-  const { images, output, count, log = silentLog } = options;
-  const { folder: savedModel, note } = await findModel(options.savedModel);
+  const { images, output, count, weights = "int8", log = silentLog } = options;
+  const found = await findModel(options.savedModel);
+  const { folder: savedModel, note } = found;
   if (note !== undefined) log.info(note);
   await checkTarget(output, "new folder");
   const model = await readSavedModel(savedModel);
@@ -234,13 +281,15 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   const comparedOn = chosen.filter((_, i) => i % 4 >= 2);
   const { outputs } = await model.program(PAIR.signature);
   const { bytes: floatBytes } = lower({ outputs }, { runtimeOps: false });
-  const runs = calibrationRuns(measuredOn, size);
-  const ranges = await measureRanges(floatBytes, valuesToMeasure(floatBytes), runs);
-  const { bytes: int8Bytes, convolutions } = quantize(floatBytes, ranges);
+  const smaller =
+    weights === "int8" ? await inIntegers(floatBytes, measuredOn, size) : await inHalves(model, found);
   const threshold = description?.calibration?.threshold ?? EVEN;
   await using float = await pairVerifier(floatBytes, size);
-  await using int8 = await pairVerifier(int8Bytes, size);
-  const scores = [await scoresOf(float, comparedOn, size), await scoresOf(int8, comparedOn, size)] as const;
+  await using written = await pairVerifier(smaller.network, size);
+  const scores = [
+    await scoresOf(float, comparedOn, size),
+    await scoresOf(written, comparedOn, size),
+  ] as const;
   const framing = () =>
     framingOf(savedModel, {
       verifier: float,
@@ -248,18 +297,19 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
       ...(description === undefined ? {} : { settings: description.training.config }),
     });
   const accuracy =
-    options.accuracy && (await compareAccuracy(float, int8, config, threshold, options.accuracy, framing));
+    options.accuracy && (await compareAccuracy(float, written, config, threshold, options.accuracy, framing));
   await publishFolder(output, async (temporary) => {
-    await writeFile(join(temporary, ONNX_FILE), int8Bytes);
-    if (description === undefined) return;
-    const copy = join(temporary, DESCRIPTION_FILE);
-    await makeFolder(dirname(copy));
-    await copyFile(join(savedModel, DESCRIPTION_FILE), copy);
+    await writeFile(join(temporary, smaller.name), smaller.content);
+    for (const path of besides(smaller.name).filter((each) => existsSync(join(savedModel, each)))) {
+      await makeFolder(dirname(join(temporary, path)));
+      await copyFile(join(savedModel, path), join(temporary, path));
+    }
   });
   return {
-    convolutions,
-    bytes: { float: floatBytes.length, int8: int8Bytes.length },
-    calibrationImages: measuredOn.length,
+    weights,
+    convolutions: smaller.convolutions,
+    bytes: { float: smaller.before, written: smaller.content.length },
+    calibrationImages: weights === "int8" ? measuredOn.length : 0,
     unreadable,
     pairs: scores[0].length,
     threshold,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { versionsIn } from "../artifact/files.ts";
+import { WEIGHT_TYPES } from "../artifact/weights.ts";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { checkTarget } from "../base/files.ts";
@@ -193,6 +194,7 @@ const recordedSchema = z.object({
   savedModelPath: z.string(),
   modelName: z.string(),
   modelVersion: z.number(),
+  weights: z.enum(WEIGHT_TYPES).optional(),
 });
 
 /**

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { WeightType } from "../../src/artifact/weights.ts";
 import { Random } from "../../src/base/random.ts";
 import { float32, floats, sizeOf, type Tensor, type TensorMap, tensor } from "../../src/base/tensor.ts";
 import { decodeImage, encodeJpeg, encodePng } from "../../src/image/decode.ts";
@@ -28,7 +29,7 @@ const BATCH = 3;
 const SETTINGS = { height: SIDE, width: SIDE, channels: 3 } as const;
 const LFW = join(import.meta.dirname, "../../../shared/datasets/lfw");
 const input = { height: SIDE, width: SIDE };
-const MODELS: readonly { title: string; model: ModelConfig }[] = [
+const MODELS: readonly { title: string; model: ModelConfig; weights?: WeightType }[] = [
   ...NETWORKS.map(({ name }) => ({ title: name, model: { network: name, input } })),
   { title: "compact with a crop", model: { network: "compact", input, crop: 0.8 } },
   {
@@ -40,6 +41,11 @@ const MODELS: readonly { title: string; model: ModelConfig }[] = [
     model: { network: "sface", input, mirror: true, projectionDim: 128, head: "cosine" },
   },
   { title: "cosine of sface", model: { network: "sface", input, mirror: true, head: "cosine" } },
+  {
+    title: "slim in half precision",
+    model: { network: "slim", input, mirror: true, projectionDim: 64 },
+    weights: "float16",
+  },
 ];
 const LOADERS = ["tf2", "tf1", "c"];
 
@@ -131,7 +137,7 @@ interface Exported {
   readonly requests: ReadonlyMap<string, TensorMap>;
 }
 
-async function exported({ title, model }: (typeof MODELS)[number]): Promise<Exported> {
+async function exported({ title, model, weights }: (typeof MODELS)[number]): Promise<Exported> {
   const [work, workAgain] = [temporaryFolder(model.network), temporaryFolder(`${model.network}-again`)];
   const [folder, again] = [join(work, "model/1"), join(workAgain, "model/1")];
   const signatures = signaturesOf(model);
@@ -139,6 +145,7 @@ async function exported({ title, model }: (typeof MODELS)[number]): Promise<Expo
   await writeSavedModel(folder, {
     signatures,
     parameters: someWeights(model),
+    weights,
     files: { [WARMUP_FILE]: warmup },
   });
   await writeSavedModel(again, await contentOf(await readSavedModel(folder)));

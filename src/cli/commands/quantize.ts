@@ -1,6 +1,6 @@
-/** @file `faceid quantize`: an exported model in 8-bit integers, as an ONNX version that the server loads. */
+/** @file `faceid quantize`: an exported model in 8-bit integers or half precision, as a version that the server loads. */
 
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import { counted } from "../../base/log.ts";
 import {
@@ -8,6 +8,7 @@ import {
   type AccuracyReport,
   type QuantizeReport,
   quantizeModel,
+  SMALLER_WEIGHTS,
 } from "../../jobs/quantize.ts";
 import { addNumber, addOptions, addPairs, flagOf, givenOptions } from "../options.ts";
 import { consoleLog } from "../process.ts";
@@ -18,6 +19,7 @@ interface Flags {
   readonly images: string;
   readonly output: string;
   readonly count: number;
+  readonly weights: QuantizeReport["weights"];
   readonly pairs?: string;
   readonly folds?: number[];
   readonly testPairs?: number;
@@ -29,26 +31,28 @@ const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 
 /** The accuracy on labelled pairs. */
-function accuracyText({ pairs, folds, float, int8 }: AccuracyReport, threshold: number): string[] {
+function accuracyText({ pairs, folds, float, written }: AccuracyReport, threshold: number): string[] {
   const judged =
     folds === undefined
       ? `at the threshold ${threshold.toFixed(4)}`
       : `${folds} folds, each judged by the others' threshold`;
   return [
-    `accuracy        ${percent(float.accuracy)} in floats, ${percent(int8.accuracy)} now, on ${pairs} pairs, ${judged}`,
-    `ROC AUC         ${float.auc.toFixed(4)} in floats, ${int8.auc.toFixed(4)} now`,
-    `equal errors    ${percent(float.eer)} in floats, ${percent(int8.eer)} now`,
+    `accuracy        ${percent(float.accuracy)} in floats, ${percent(written.accuracy)} now, on ${pairs} pairs, ${judged}`,
+    `ROC AUC         ${float.auc.toFixed(4)} in floats, ${written.auc.toFixed(4)} now`,
+    `equal errors    ${percent(float.eer)} in floats, ${percent(written.eer)} now`,
   ];
 }
 
 function text(report: QuantizeReport, output: string): string {
   const { convolutions, bytes, calibrationImages, pairs, threshold, difference, sameDecisions } = report;
   return [
-    `convolutions    ${convolutions} in 8 bits, ranges measured on ${calibrationImages} images`,
+    report.weights === "int8"
+      ? `convolutions    ${convolutions} in 8 bits, ranges measured on ${calibrationImages} images`
+      : "weights         in half precision; computes in float32, as before",
     ...(report.unreadable === 0
       ? []
       : [`left out        ${counted(report.unreadable, "photograph")} that cannot be read`]),
-    `size            ${megabytes(bytes.float)} in floats, ${megabytes(bytes.int8)} now`,
+    `size            ${megabytes(bytes.float)} in floats, ${megabytes(bytes.written)} now`,
     `scores          differ by ${difference.mean.toFixed(4)} on average, ${difference.greatest.toFixed(4)} at most, on ${pairs} pairs of other images`,
     `decisions       ${sameDecisions} of ${pairs} as before (threshold ${threshold.toFixed(4)})`,
     ...(report.accuracy === undefined ? [] : accuracyText(report.accuracy, threshold)),
@@ -63,7 +67,7 @@ function accuracyOf({
   testPairs,
   json,
   ...rest
-}: Omit<Flags, "images" | "output" | "count">): AccuracyOptions | undefined {
+}: Omit<Flags, "images" | "output" | "count" | "weights">): AccuracyOptions | undefined {
   const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
   if (folds !== undefined && pairsFile === undefined) {
     throw new FaceError("CONFIG_INVALID", "--folds needs a pairs file", {
@@ -89,7 +93,7 @@ function accuracyOf({
 
 async function run(
   savedModel: string,
-  { images, output, count, ...rest }: Flags & Record<string, unknown>,
+  { images, output, count, weights, ...rest }: Flags & Record<string, unknown>,
 ): Promise<void> {
   const accuracy = accuracyOf(rest);
   const report = await quantizeModel({
@@ -97,6 +101,7 @@ async function run(
     images,
     output,
     count,
+    weights,
     accuracy,
     log: consoleLog({ quiet: rest.json === true }),
   });
@@ -111,6 +116,14 @@ export function quantizeCommand(command: Command): Command {
       "photographs like those in use: image files, or a folder of them for each person",
     )
     .requiredOption("--output <folder>", "version's folder to write, such as models/faceid-int8/1")
+    .addOption(
+      new Option(
+        "--weights <type>",
+        "int8 computes in 8-bit integers and writes an ONNX file; float16 computes as before and writes a SavedModel of half the size",
+      )
+        .choices(SMALLER_WEIGHTS)
+        .default("int8"),
+    )
     .option("--json", "print one JSON object and nothing else on standard output");
   addNumber(command, {
     flag: "count",

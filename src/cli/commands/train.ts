@@ -162,7 +162,7 @@ async function targetOf(
   flags: Record<string, unknown>,
   resumed: string | undefined,
   exporting: boolean,
-  { savedModelPath, modelName, modelVersion }: ExportTarget,
+  { savedModelPath, modelName, modelVersion, weights }: ExportTarget,
 ): Promise<ExportTarget | undefined> {
   if (!exporting) return undefined;
   const recorded = resumed === undefined ? undefined : await recordedTarget(resumed);
@@ -172,6 +172,7 @@ async function targetOf(
     savedModelPath: isSaid("savedModelPath") ? savedModelPath : (recorded?.savedModelPath ?? savedModelPath),
     modelName: isSaid("modelName") ? modelName : (recorded?.modelName ?? modelName),
     modelVersion: isSaid("modelVersion") ? modelVersion : (recorded?.modelVersion ?? modelVersion),
+    weights: isSaid("weights") ? weights : (recorded?.weights ?? weights),
   };
 }
 

@@ -1,6 +1,6 @@
 /** @file What the rules that write ops as TensorFlow operators share: the graph, names of values, operators of a node. */
 import { FaceError } from "../../base/errors.ts";
-import type { Node, OpName } from "../../graph/ops.ts";
+import { isOp, type Node, type OpName } from "../../graph/ops.ts";
 import type { AttrValue } from "../../proto/tensorflow/graph_pb.ts";
 import { attr, type GraphWriter } from "./graph-writer.ts";
 
@@ -17,17 +17,21 @@ export const INDEX = { Index: INT32 };
 /** A graph that is being written. */
 export class EmitContext {
   readonly graph: GraphWriter;
-  readonly #names: ReadonlyMap<Node, string>;
+  readonly #names: Map<Node, string>;
 
-  /** @param names the values written so far; the caller adds to it. */
-  constructor(graph: GraphWriter, names: ReadonlyMap<Node, string>) {
+  /** @param names the values written so far; the caller adds to it, except for constants. */
+  constructor(graph: GraphWriter, names: Map<Node, string>) {
     this.graph = graph;
     this.#names = names;
   }
 
-  /** The name of a node's value. */
+  /** The name of a node's value; a constant is written when it is first asked for, as some operators keep it in another shape. */
   value(node: Node): string {
-    return this.#names.get(node)!;
+    const known = this.#names.get(node);
+    if (known !== undefined || !isOp(node, "constant")) return known!;
+    const name = this.graph.constant(node.attrs.value, node.label);
+    this.#names.set(node, name);
+    return name;
   }
 
   /** The names of the values of a node's inputs. */

@@ -1,6 +1,8 @@
 /** @file Builds a TensorFlow graph: nodes with unique names, typed attributes, constants. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { bytesOf, type DType, type NumericDType, type Tensor } from "../../base/tensor.ts";
+import type { WeightType } from "../../artifact/weights.ts";
+import { bytesOf, type DType, hasDType, type NumericDType, type Tensor } from "../../base/tensor.ts";
+import { fromNumbers } from "../../graph/numbers.ts";
 import type { SymbolicShape } from "../../graph/ops.ts";
 import type { AttrValue, FunctionDef, GraphDef, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
 import { AttrValueSchema, GraphDefSchema, NodeDefSchema } from "../../proto/tensorflow/graph_pb.ts";
@@ -42,13 +44,37 @@ function sameElements(a: Tensor, b: Tensor): boolean {
   return Buffer.compare(bytesOf(a as Tensor<NumericDType>), bytesOf(b as Tensor<NumericDType>)) === 0;
 }
 
+/** Smaller constants are biases, slopes and numbers of a formula: they take no room worth saving. */
+const LEAST_HALVED = 256;
+/** The largest number of IEEE 754's binary16. */
+const LARGEST_HALF = 65504;
+/** Constants without a larger number than this would lose more than rounding: below 2^-14 the steps of a half stay 2^-24. */
+const LEAST_HALF = 2 ** -13;
+
+/** A large constant in half precision; undefined for one that is better left as it is. */
+function halved(value: Tensor): Tensor | undefined {
+  if (!hasDType(value, "float32") || value.data.length < LEAST_HALVED) return undefined;
+  let most = 0;
+  for (const each of value.data as Float32Array) {
+    if (!(Math.abs(each) <= LARGEST_HALF)) return undefined;
+    most = Math.max(most, Math.abs(each));
+  }
+  return most > 0 && most < LEAST_HALF ? undefined : fromNumbers("float16", value.shape, value.data);
+}
+
 /** Values are known by the names of the nodes that make them. */
 export class GraphWriter {
+  readonly #weights: WeightType;
   readonly #nodes: NodeDef[] = [];
   readonly #names = new Map<string, number>();
   readonly #constants = new Map<string, string>();
   readonly #labelled = new Map<string, readonly { value: Tensor; name: string }[]>();
   readonly #functions = new Map<string, FunctionDef>();
+
+  /** @param weights what large constants are stored as; everything computes in float32. */
+  constructor(weights: WeightType = "float32") {
+    this.#weights = weights;
+  }
 
   /** A name that no other node has: `conv1/Conv2D`, then `conv1/Conv2D_1`. */
   #unique(wanted: string): string {
@@ -86,9 +112,24 @@ export class GraphWriter {
     const alike = this.#labelled.get(key) ?? [];
     const same = alike.find((each) => sameElements(each.value, value));
     if (same !== undefined) return same.name;
-    const name = this.named(label, "Const", [], { dtype: attr.type(value.dtype), value: attr.tensor(value) });
+    const half = this.#weights === "float16" ? halved(value) : undefined;
+    const name = half === undefined ? this.#stored(value, label) : this.#widened(half, label);
     this.#labelled.set(key, [...alike, { value, name }]);
     return name;
+  }
+
+  #stored(value: Tensor, name: string): string {
+    return this.named(name, "Const", [], { dtype: attr.type(value.dtype), value: attr.tensor(value) });
+  }
+
+  /** A stored half as float32; TensorFlow computes that once, when it loads the graph. */
+  #widened(half: Tensor, label: string): string {
+    const stored = this.#stored(half, `${label}/half`);
+    return this.named(label, "Cast", [stored], {
+      SrcT: attr.type("float16"),
+      DstT: attr.type("float32"),
+      Truncate: attr.bool(false),
+    });
   }
 
   /** An int32 list, stored once. */

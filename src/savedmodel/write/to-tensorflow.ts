@@ -1,6 +1,6 @@
 /** @file Writes our graph as a TensorFlow graph: one rule per op, by kind in the files named emit-…. */
 import { FaceError } from "../../base/errors.ts";
-import { type Node, type OpName, topological } from "../../graph/ops.ts";
+import { isOp, type Node, type OpName, topological } from "../../graph/ops.ts";
 import { EmitContext, type EmitRules, trainingOnly } from "./emit-context.ts";
 import { elementwiseRules } from "./emit-elementwise.ts";
 import { imageRules } from "./emit-images.ts";
@@ -13,7 +13,7 @@ const rules: EmitRules = {
   parameter: (node) => {
     throw new FaceError("INTERNAL", `internal: ${node.attrs.name} has no value to be exported with`);
   },
-  constant: (node, { graph }) => graph.constant(node.attrs.value, node.label),
+  constant: (node, context) => context.value(node),
   randomUniform: trainingOnly,
   ...elementwiseRules,
   ...imageRules,
@@ -37,8 +37,10 @@ export function writeGraph(
 ): Map<Node, string> {
   const names = new Map<Node, string>(given);
   const context = new EmitContext(graph, names);
+  const results = new Set(outputs);
   for (const node of topological(outputs)) {
-    if (!names.has(node)) names.set(node, applyRule(node, context));
+    if (names.has(node) || (isOp(node, "constant") && !results.has(node))) continue;
+    names.set(node, applyRule(node, context));
   }
   return names;
 }

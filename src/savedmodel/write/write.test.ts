@@ -11,6 +11,7 @@ import { Random } from "../../base/random.ts";
 import { float32, floats } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { SavedModelSchema } from "../../proto/tensorflow/graph_pb.ts";
+import { DataType } from "../../proto/tensorflow/tensor_pb.ts";
 import { readSavedModel } from "../read/read.ts";
 import { buildSavedModel, writeSavedModel } from "./write.ts";
 
@@ -124,6 +125,59 @@ describe("a SavedModel", () => {
     });
     const bytes = (model: typeof one) => toBinary(SavedModelSchema, model).length;
     expect(bytes(two) - bytes(one)).toBeLessThan(500);
+  });
+
+  it("stores large constants in half precision where that is asked for, and computes with them in float32", async () => {
+    const image = g.input("image", ["batch", 6, 6, 64]);
+    const values = new Map([
+      ["kernel", noise(3, 3, 64, 8)],
+      ["depthwise", noise(3, 3, 1, 64)],
+      ["bias", noise(8)],
+      [
+        "large",
+        float32(
+          [256],
+          Float32Array.from({ length: 256 }, (_, i) => 1e5 + i),
+        ),
+      ],
+      [
+        "tiny",
+        float32(
+          [256],
+          Float32Array.from({ length: 256 }, (_, i) => 1e-6 * i),
+        ),
+      ],
+    ]);
+    const weight = (name: string) => g.parameter(name, values.get(name)!.shape);
+    const deep = g.conv2d(image, weight("depthwise"), { groups: 64 });
+    const y = g.add(g.conv2d(deep, weight("kernel")), weight("bias"));
+    const sum = g.add(weight("large"), weight("tiny"));
+    const content = {
+      signatures: { a: { inputs: { image }, outputs: { y, both: g.add(g.reduceMean(image), sum) } } },
+      parameters: values,
+    };
+    const place = join(mkdtempSync(join(tmpdir(), "faceid-halves-")), "1");
+    await writeSavedModel(place, { ...content, weights: "float16" });
+    const read = await readSavedModel(place);
+    const stored = read.graph.node.filter(({ op, attr }) => {
+      const type = attr.dtype?.value;
+      return op === "Const" && type?.case === "type" && type.value === DataType.DT_HALF;
+    });
+    expect(stored.map(({ name }) => name).toSorted()).toEqual(["depthwise/half", "kernel/half"]);
+    const program = await read.program("a");
+    const inputs = new Map([["image", noise(2, 6, 6, 64)]]);
+    const [expected] = evaluate([y], { inputs, parameters: values });
+    const [got] = evaluate([program.outputs.y!], { inputs });
+    const largest = Math.max(...floats(expected!).map(Math.abs));
+    expect(floats(got!)).toBeAllClose(floats(expected!), { absolute: largest / 500 });
+    expect(floats(got!)).not.toBeAllClose(floats(expected!), { absolute: largest / 1e6 });
+    const sizes = (["float32", "float16"] as const).map(
+      (weights) => toBinary(SavedModelSchema, buildSavedModel({ ...content, weights })).length,
+    );
+    expect(sizes[0]! - sizes[1]!).toBeGreaterThan(2 * (3 * 3 * 64 * 9) - 300);
+    await expect(
+      Promise.resolve(evaluate([program.outputs.both!], { inputs })).then(([both]) => floats(both!)[255]),
+    ).resolves.toBeCloseTo(1e5 + 255, 0);
   });
 
   it("refuses ops that only training makes", () => {

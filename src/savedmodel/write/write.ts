@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { SAVED_MODEL_FILE } from "../../artifact/files.ts";
+import type { WeightType } from "../../artifact/weights.ts";
 import { FaceError } from "../../base/errors.ts";
 import { makeFolder, publishFolder } from "../../base/files.ts";
 import { VERSION } from "../../base/platform.ts";
@@ -36,6 +37,8 @@ export interface SavedModelContent {
   readonly parameters: TensorMap;
   /** Further files, by their path within the version's folder, such as `assets.extra/faceid.json`. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
+  /** What constants of 256 numbers or more are stored as; smaller ones stay as they are. Default `float32`. */
+  readonly weights?: WeightType | undefined;
 }
 
 const TENSORFLOW_VERSION = "2.14.0";
@@ -109,8 +112,8 @@ function writeFilePorts({ inputs }: SignatureGraph, graph: GraphWriter): FilePor
 }
 
 /** Builds the model in memory. */
-export function buildSavedModel({ signatures, parameters }: SavedModelContent): SavedModel {
-  const graph = new GraphWriter();
+export function buildSavedModel({ signatures, parameters, weights }: SavedModelContent): SavedModel {
+  const graph = new GraphWriter(weights);
   const ready = frozen(signatures, parameters);
   const filePorts = new Map(
     Object.entries(ready)
@@ -158,18 +161,25 @@ export function buildSavedModel({ signatures, parameters }: SavedModelContent): 
 const LARGEST_MESSAGE = 2 ** 31 - 1;
 
 /**
+ * The content of `saved_model.pb`.
+ * @throws FaceError `MODEL_UNSUPPORTED` for a model that cannot be written.
+ */
+export function savedModelBytes(content: SavedModelContent): Uint8Array {
+  const bytes = toBinary(SavedModelSchema, buildSavedModel(content));
+  if (bytes.length <= LARGEST_MESSAGE) return bytes;
+  throw new FaceError(
+    "MODEL_UNSUPPORTED",
+    `the model takes ${bytes.length} bytes, a SavedModel with constants holds 2 GB at most`,
+  );
+}
+
+/**
  * Writes a version's folder, whole or not at all.
  * @throws FaceError `FILE_INVALID` when it exists already, `DISK_FULL`, or `MODEL_UNSUPPORTED` for a model that cannot
  *   be written.
  */
 export async function writeSavedModel(folder: string, content: SavedModelContent): Promise<void> {
-  const bytes = toBinary(SavedModelSchema, buildSavedModel(content));
-  if (bytes.length > LARGEST_MESSAGE) {
-    throw new FaceError(
-      "MODEL_UNSUPPORTED",
-      `the model takes ${bytes.length} bytes, a SavedModel with constants holds 2 GB at most`,
-    );
-  }
+  const bytes = savedModelBytes(content);
   await publishFolder(folder, async (temporary) => {
     await writeFile(join(temporary, SAVED_MODEL_FILE), bytes);
     for (const [path, data] of Object.entries(content.files ?? {})) {
