@@ -8,6 +8,7 @@ import { text as textOf } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
+import { SHIPPED_VERSION } from "../src/artifact/shipped.ts";
 import { DataType } from "../src/proto/tensorflow/tensor_pb.ts";
 import {
   askGrpc,
@@ -156,19 +157,18 @@ async function attacked(server: ServerProcess, [attack, prepare]: (typeof ATTACK
 
 /** Thirty versions of the shipped model, one after the other: the most memory, and what is left in the end. */
 async function swaps(folder: string, count: number): Promise<void> {
-  const shipped = join(import.meta.dirname, "../models/lfw-best/1");
-  await cp(shipped, join(folder, "lfw/1"), { recursive: true });
+  await cp(SHIPPED_VERSION, join(folder, "lfw/1"), { recursive: true });
   await using server = await serve(["--model_name=lfw", `--model_base_path=${join(folder, "lfw")}`]);
   const memory: number[] = [memoryMegabytes(server.pid, "VmRSS")];
   for (let version = 2; version <= count + 1; version++) {
-    await cp(shipped, join(folder, "staged"), { recursive: true });
+    await cp(SHIPPED_VERSION, join(folder, "staged"), { recursive: true });
     await rename(join(folder, "staged"), join(folder, "lfw", String(version)));
     await server.until(`Done unloading servable version {name: lfw version: ${version - 1}}`);
     await rm(join(folder, "lfw", String(version - 1)), { recursive: true });
     memory.push(memoryMegabytes(server.pid, "VmRSS"));
   }
   const told = memory.filter((_, i) => i % 5 === 0).map((each) => each.toFixed(0));
-  console.log(`models/lfw-best, MB after every fifth of ${count} swaps: ${told.join(", ")}`);
+  console.log(`the shipped model, MB after every fifth of ${count} swaps: ${told.join(", ")}`);
   console.log(`  at most ${memoryMegabytes(server.pid, "VmHWM").toFixed(0)} MB`);
 }
 

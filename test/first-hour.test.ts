@@ -6,13 +6,14 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
+import { SHIPPED_MODEL } from "../src/artifact/shipped.ts";
 import { temporaryFolder } from "./support/tiny-run.ts";
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, "..");
 const BIN = join(ROOT, "bin/faceid.js");
 const INDEX = pathToFileURL(join(ROOT, "dist/index.js")).href;
-const MODEL = join(ROOT, "models/lfw-best");
+const MODEL = SHIPPED_MODEL;
 const work = temporaryFolder("first-hour");
 
 /** Runs the command with Node's flags before it. */

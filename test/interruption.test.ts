@@ -3,6 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { SHIPPED_MODEL, SHIPPED_VERSION } from "../src/artifact/shipped.ts";
 import { readCheckpoint } from "../src/train/checkpoint.ts";
 import { TINY_FLAGS, temporaryFolder } from "./support/tiny-run.ts";
 
@@ -105,7 +106,7 @@ describe.skipIf(process.platform === "win32")("a second signal to faceid train",
 });
 
 describe.skipIf(process.platform === "win32")("a signal in another phase", () => {
-  const MODEL = join(ROOT, "models/lfw-best/1");
+  const MODEL = SHIPPED_VERSION;
   const large = [
     "--id-to",
     "199",
@@ -161,14 +162,14 @@ describe.skipIf(process.platform !== "linux")("a place that can never be written
     ["train", ...TINY_FLAGS, "--saved-model-path", "/proc/x"],
     ["train", ...TINY_FLAGS, "--no-export", "--output", "/proc/x"],
     ["train", ...TINY_FLAGS, "--no-export", "--tensorboard", "/proc/x"],
-    ["convert", join(ROOT, "models/lfw-best"), "--onnx", "/proc/x/model.onnx"],
-    ["convert", join(ROOT, "models/lfw-best"), "--saved-model", "/proc/x/1"],
-    ["quantize", join(ROOT, "models/lfw-best"), "--images", FOREIGN, "--output", "/proc/x/1"],
+    ["convert", SHIPPED_MODEL, "--onnx", "/proc/x/model.onnx"],
+    ["convert", SHIPPED_MODEL, "--saved-model", "/proc/x/1"],
+    ["quantize", SHIPPED_MODEL, "--images", FOREIGN, "--output", "/proc/x/1"],
     ["export", "--checkpoint", "none", "--saved-model-path", "/proc/x"],
     ["export", "--checkpoint", "none", "--onnx", "/proc/x.onnx"],
     ["crop", FOREIGN, "--output", "/proc/x"],
     ["embed", FOREIGN, "--output", "/proc/x.npy"],
-    ["report", join(ROOT, "models/lfw-best"), "--output", "/proc/x.html"],
+    ["report", SHIPPED_MODEL, "--output", "/proc/x.html"],
     ["summary", "--output", "/proc/x/s.svg"],
     ["quickstart", "--output", "/proc/x"],
     ["dataset", "preview", "--dataset", "synthetic", "--output", "/proc/x.png"],

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { SHIPPED_MODEL } from "../src/artifact/shipped.ts";
 
 const BIN = join(import.meta.dirname, "../bin/faceid.js");
 
@@ -14,7 +15,7 @@ setInterval(() => undefined, 1000);`;
 
 describe.skipIf(process.platform !== "linux")("a server started by npx", () => {
   it.each(["SIGTERM", "SIGKILL"] as const)("ends after %s to npx", async (signal) => {
-    const model = join(import.meta.dirname, "../models/lfw-best");
+    const model = SHIPPED_MODEL;
     const flags = ["serve", `--model_base_path=${model}`, "--port=0", "--rest_api_port=18533"];
     const npx = spawn(process.execPath, ["-e", NPX, BIN, ...flags], {
       env: { ...process.env, npm_command: "exec" },

@@ -3,13 +3,14 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { SHIPPED_VERSION } from "../src/artifact/shipped.ts";
 import { encodePng } from "../src/image/decode.ts";
 import { plain } from "./support/photos.ts";
 import { TINY_FLAGS, temporaryFolder } from "./support/tiny-run.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const BIN = join(ROOT, "bin/faceid.js");
-const MODEL = join(ROOT, "models/lfw-best/1");
+const MODEL = SHIPPED_VERSION;
 const work = temporaryFolder("typed");
 
 function faceid(args: readonly string[], { cwd = work, env = {} }: { cwd?: string; env?: object } = {}) {

@@ -6,8 +6,7 @@ import { temporaryFolder } from "../../test/support/photos.ts";
 import { decisionFor } from "./calibration.ts";
 import { descriptionText, type ExportedModel, readDescription } from "./description.ts";
 import { DESCRIPTION_FILE, modelFileIn, versionsIn } from "./files.ts";
-
-const SHIPPED = "models/lfw-best/1";
+import { SHIPPED_VERSION } from "./shipped.ts";
 
 /** A folder whose description has this content. */
 async function folderWith(content: string): Promise<string> {
@@ -20,16 +19,18 @@ async function folderWith(content: string): Promise<string> {
 
 /** The shipped description, changed. */
 async function changed(change: (description: Record<string, unknown>) => void): Promise<string> {
-  const description = JSON.parse(await readFile(join(SHIPPED, DESCRIPTION_FILE), "utf8"));
+  const description = JSON.parse(await readFile(join(SHIPPED_VERSION, DESCRIPTION_FILE), "utf8"));
   change(description);
   return await folderWith(JSON.stringify(description));
 }
 
-const shipped = async (): Promise<ExportedModel> => (await readDescription(SHIPPED))!;
+const shipped = async (): Promise<ExportedModel> => (await readDescription(SHIPPED_VERSION))!;
 
 describe("a model's description", () => {
   it("is read from the shipped model, and written as it was", async () => {
-    expect(descriptionText(await shipped())).toBe(await readFile(join(SHIPPED, DESCRIPTION_FILE), "utf8"));
+    expect(descriptionText(await shipped())).toBe(
+      await readFile(join(SHIPPED_VERSION, DESCRIPTION_FILE), "utf8"),
+    );
   });
 
   it("is undefined for a model without one", async () => {

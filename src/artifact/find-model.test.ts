@@ -1,7 +1,6 @@
 /** @file A model is found however people keep it; anything else is named by its content, with what to do. */
 import { cp, mkdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
 import { zipOf } from "../../test/support/archives.ts";
@@ -10,6 +9,7 @@ import { temporaryFolder } from "../../test/support/photos.ts";
 import { randomNetwork } from "../../test/support/random-network.ts";
 import { writeHalfPlusTwo } from "../../test/support/saved-models.ts";
 import { findModel } from "./find-model.ts";
+import { SHIPPED_MODEL } from "./shipped.ts";
 
 let root: string;
 const at = (...names: string[]) => join(root, ...names);
@@ -197,7 +197,6 @@ describe("what is no model that can be read", () => {
 });
 
 it("knows the model of this repository", async () => {
-  const models = fileURLToPath(new URL("../../models/lfw-best", import.meta.url));
-  await cp(models, at("shipped"), { recursive: true });
+  await cp(SHIPPED_MODEL, at("shipped"), { recursive: true });
   expect(await findModel(at("shipped"))).toMatchObject({ format: "savedmodel", folder: at("shipped/1") });
 });

@@ -1,9 +1,9 @@
 /** @file Opens a model for whole photographs: a pack by its name, an exported model by its path, or what there is. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { readCalibrationFile } from "../artifact/calibration-file.ts";
+import { modelPath, SHIPPED_MODEL, SHIPPED_NAME } from "../artifact/shipped.ts";
 import { checkOptions, given } from "../base/check-options.ts";
 import { didYouMean, FaceError } from "../base/errors.ts";
 import { openOptions, openPack } from "../faces/models.ts";
@@ -17,10 +17,6 @@ import { PhotoModel } from "./photo-model.ts";
 
 /** The pack that is used when no model is named, and whose detector serves exported models. */
 const DEFAULT_PACK = "opencv-sface";
-
-/** The model of this repository; npm's package does not hold it. */
-const SHIPPED_NAME = "lfw-best";
-const SHIPPED = fileURLToPath(new URL(`../../models/${SHIPPED_NAME}`, import.meta.url));
 
 export interface LoadFaceModelOptions extends OpenPackOptions {
   /** Whether faces are looked for. Without it a picture must be a face's crop as the model reads it. Default true. */
@@ -86,15 +82,15 @@ async function loadDefault(options: LoadFaceModelOptions): Promise<PhotoModel> {
   } catch (error) {
     const missing = error instanceof FaceError && error.code === "PACK_MISSING";
     // Without the pack there is no detector, so only crops can be answered.
-    if (!missing || options.detect !== false || !existsSync(SHIPPED)) throw error;
+    if (!missing || options.detect !== false || !existsSync(SHIPPED_MODEL)) throw error;
     options.log?.warn(`${error.message}; using the model ${SHIPPED_NAME}`);
-    return await loadExported(SHIPPED_NAME, SHIPPED, options);
+    return await loadExported(SHIPPED_NAME, SHIPPED_MODEL, options);
   }
 }
 
 /** A name that is neither a pack nor a path. */
 function noModel(name: string): FaceError {
-  const names = [...PACKS.map((pack) => pack.name), SHIPPED_NAME];
+  const names = [...PACKS.map((pack) => pack.name), ...(existsSync(SHIPPED_MODEL) ? [SHIPPED_NAME] : [])];
   return new FaceError("MODEL_NOT_FOUND", `there is no model ${name}${didYouMean(name, names)}`, {
     hint: `name a pack (${PACKS.map((pack) => pack.name).join(", ")}) or the folder of an exported model`,
   });
@@ -103,7 +99,7 @@ function noModel(name: string): FaceError {
 /**
  * Loads a model that finds, embeds and compares the faces of whole photographs, in this process.
  * @param model the name of a model pack (`faceid models list`), which is fetched at first use; the path of an exported
- *   model, whose faces the pack's detector finds; `lfw-best`, the model of this repository. Default: the pack `opencv-sface`.
+ *   model, whose faces the pack's detector finds; `default`, the model of this repository. Default: the pack `opencv-sface`.
  * @throws FaceError `PACK_MISSING` when the pack is not here and may not or cannot be fetched; `PACK_INVALID`;
  *   `CONFIG_INVALID` for a precision of a model that is no pack; `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a path.
  */
@@ -115,7 +111,7 @@ export async function loadFaceModel(model?: string, options: LoadFaceModelOption
   const named = packModelNamed(model);
   if (named?.precision === "float32") return await loadPack(named.pack, options);
   if (named !== undefined) return await loadPack(named.pack, { ...options, precision: named.precision });
-  const isShipped = model === SHIPPED_NAME && !existsSync(model);
-  if (!isShipped && !existsSync(model)) throw noModel(model);
-  return await loadExported(model, isShipped ? SHIPPED : model, options);
+  const path = modelPath(model);
+  if (!existsSync(path)) throw noModel(model);
+  return await loadExported(model, path, options);
 }

@@ -5,6 +5,7 @@ import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { type ExportedModel, type Framing, readDescription } from "../artifact/description.ts";
 import { DESCRIPTION_FILE } from "../artifact/files.ts";
 import { findModel } from "../artifact/find-model.ts";
+import { modelPath } from "../artifact/shipped.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { framingName } from "../faces/alignment.ts";
@@ -149,11 +150,12 @@ export interface ModelPlace {
 
 /**
  * Finds a model by its path alone.
- * @param path a run's folder, a `.safetensors` file, a version's folder, or the folder of all versions, which stands for
- *   the newest.
+ * @param named a run's folder, a `.safetensors` file, a version's folder, or the folder of all versions, which stands for
+ *   the newest; `default` for the shipped model.
  * @throws FaceError `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED` that says what is there instead.
  */
-export async function locateModel(path: string): Promise<ModelPlace> {
+export async function locateModel(named: string): Promise<ModelPlace> {
+  const path = modelPath(named);
   const names = await namesIn(path);
   if (names === undefined && path.endsWith(".safetensors")) return { kind: "checkpoint", path };
   if (names?.includes(BEST_CHECKPOINT)) return { kind: "checkpoint", path: join(path, BEST_CHECKPOINT) };
@@ -168,15 +170,17 @@ export async function locateModel(path: string): Promise<ModelPlace> {
 
 /**
  * Opens a model.
- * @param kind what the path names; found out when left out.
+ * @param named as for `locateModel`.
+ * @param kind what it stands for; found out when left out.
  * @param log gets a line where the path left a choice.
  * @throws FaceError as `locateModel`, or `CHECKPOINT_INVALID`, `MODEL_INVALID` or `MODEL_UNSUPPORTED`.
  */
 export async function openModel(
-  path: string,
+  named: string,
   kind?: ModelPlace["kind"] | undefined,
   log: Log = silentLog,
 ): Promise<OpenedModel> {
+  const path = modelPath(named);
   const found = kind ?? (await locateModel(path)).kind;
   return await (found === "checkpoint" ? openCheckpoint(path) : openVersion(path, log));
 }

@@ -4,6 +4,10 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../../test/support/photos.ts";
+import { readDescription } from "../../artifact/description.ts";
+import { SHIPPED_MODEL, SHIPPED_VERSION } from "../../artifact/shipped.ts";
+import { trainConfig } from "../../train/config.ts";
+import { flagOf } from "../options.ts";
 import { plotCommand, summaryCommand } from "./describe.ts";
 
 afterEach(() => {
@@ -48,29 +52,25 @@ describe("faceid summary", () => {
   });
 
   it("takes a trained model's path instead", async () => {
-    const { config } = JSON.parse(
-      await readFile("models/lfw-best/1/assets.extra/faceid.json", "utf8"),
-    ).training;
+    const { training } = (await readDescription(SHIPPED_VERSION))!;
+    const config = trainConfig(training.config);
     const flags = [
-      "--model",
-      config.model,
-      "--metric",
-      config.metric,
-      ...(config.mirror ? ["--mirror"] : []),
+      ...["--model", config.model, "--projection-dim", config.projectionDim],
+      ...["--crop", config.crop, ...(config.mirror ? ["--mirror"] : [])],
     ];
-    const shares = (["views", "texture"] as const).flatMap((name) =>
-      config[name].length === 0 ? [] : [`--${name}`, config[name].join(",")],
+    const shares = (["crops", "gaborCrops"] as const).flatMap((name) =>
+      config[name].length === 0 ? [] : [flagOf(name), config[name].join(",")],
     );
     const text = await printed(() =>
       summaryCommand(new Command("summary")).parseAsync(call(...flags.map(String), ...shares)),
     );
     vi.restoreAllMocks();
-    expect(
-      await printed(() => summaryCommand(new Command("summary")).parseAsync(call("models/lfw-best"))),
-    ).toBe(text);
+    expect(await printed(() => summaryCommand(new Command("summary")).parseAsync(call(SHIPPED_MODEL)))).toBe(
+      text,
+    );
     await expect(
-      summaryCommand(new Command("summary")).parseAsync(call("models/lfw-best", "--metric", "64")),
-    ).rejects.toThrow("--metric cannot change the layers of models/lfw-best");
+      summaryCommand(new Command("summary")).parseAsync(call(SHIPPED_MODEL, "--metric", "64")),
+    ).rejects.toThrow(`--metric cannot change the layers of ${SHIPPED_MODEL}`);
     await expect(summaryCommand(new Command("summary")).parseAsync(call("src"))).rejects.toMatchObject({
       code: "MODEL_NOT_FOUND",
     });

@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFi
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../../test/support/photos.ts";
+import { SHIPPED_MODEL, SHIPPED_NAME } from "../../artifact/shipped.ts";
 import { models } from "../../faces/models.ts";
 import { encodePng } from "../../image/decode.ts";
 import { loadFaceModel } from "../../verify/load-face-model.ts";
@@ -19,8 +20,6 @@ const note = isThere ? "" : ` (not tested: there is no ${SHARED} with models/ope
 const photo = (name: string, number: number) =>
   join(LFW, name, `${name}_${String(number).padStart(4, "0")}.jpg`);
 const [ONE, TWO, OTHER] = [photo("Aaron_Peirsol", 1), photo("Aaron_Peirsol", 2), photo("Abba_Eban", 1)];
-
-const MODEL = join(ROOT, "models/lfw-best");
 
 const work = await temporaryFolder();
 const packs = join(work, "packs");
@@ -94,16 +93,16 @@ describe("without a model pack", () => {
   });
 
   it("cannot look for faces for an exported model either", async () => {
-    const { status, stderr } = await faceid(["verify", blank, blank, "--model", MODEL]);
+    const { status, stderr } = await faceid(["verify", blank, blank, "--model", SHIPPED_MODEL]);
     expect(stderr).toContain("faceid models add opencv-sface");
     expect(status).toBe(8);
   });
 
   it("compares crops by the model of the repository, and names it", async () => {
     const { status, stdout, stderr } = await faceid(["verify", blank, blank, "--no-detect"]);
-    expect(stderr).toContain("using the model lfw-best");
+    expect(stderr).toContain(`using the model ${SHIPPED_NAME}`);
     expect(stdout).toMatch(/^same person\n/);
-    expect(stdout).toContain("lfw-best");
+    expect(stdout).toMatch(new RegExp(`^model +${SHIPPED_NAME}$`, "m"));
     expect(status).toBe(0);
   });
 });
@@ -283,8 +282,8 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
   });
 
   it("decides by an exported model whose photographs are LFW's", async () => {
-    const { status, stdout } = await faceid(["verify", ONE, TWO, "--json", "--model", MODEL]);
-    expect(answerOf(stdout)).toMatchObject({ same: true, model: MODEL });
+    const { status, stdout } = await faceid(["verify", ONE, TWO, "--json", "--model", SHIPPED_MODEL]);
+    expect(answerOf(stdout)).toMatchObject({ same: true, model: SHIPPED_MODEL });
     expect(answerOf(stdout).similarity).toBeGreaterThan(0.9);
     expect(status).toBe(0);
   });
@@ -297,7 +296,7 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     const float = answerOf((await faceid(["verify", ONE, TWO, "--json"])).stdout);
     expect(Math.abs(float.similarity - same.similarity)).toBeLessThan(0.1);
     expect(float.threshold).not.toBe(same.threshold);
-    const refused = await faceid(["verify", ONE, TWO, "--model", MODEL, "--precision", "int8"]);
+    const refused = await faceid(["verify", ONE, TWO, "--model", SHIPPED_MODEL, "--precision", "int8"]);
     expect(refused.stderr).toContain("faceid quantize");
     expect(refused.status).toBe(2);
     const unpacked = await faceid(["serve", "--model_base_path", work, "--pack_precision", "int8"]);

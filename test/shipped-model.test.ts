@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { calibrationSchema } from "../src/artifact/calibration.ts";
 import { DESCRIPTION_FILE } from "../src/artifact/files.ts";
+import { SHIPPED_VERSION } from "../src/artifact/shipped.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { Loader } from "../src/data/loader.ts";
 import { chosenFolds, readPairs } from "../src/data/pairs-file.ts";
@@ -12,10 +13,9 @@ import { scorePairs } from "../src/evaluate/score-pairs.ts";
 import { imageSettings } from "../src/image/settings.ts";
 import { savedModelVerifier } from "../src/verify/saved-model-verifier.ts";
 
-const MODEL = "models/lfw-best/1";
 const LFW = "../shared/datasets/lfw";
 
-const description = JSON.parse(readFileSync(join(MODEL, DESCRIPTION_FILE), "utf8")) as {
+const description = JSON.parse(readFileSync(join(SHIPPED_VERSION, DESCRIPTION_FILE), "utf8")) as {
   calibration: unknown;
   training: { config: { excludePairs: string; excludeFolds: number[] } };
 };
@@ -34,7 +34,7 @@ describe("the shipped model", () => {
     const fold = findPairs(file, dataset.identities).folds[0]!;
     // Every tenth pair: thirty of one person, thirty of two.
     const pairs = fold.filter((_, i) => i % 10 === 0);
-    await using verifier = await savedModelVerifier(MODEL, 1);
+    await using verifier = await savedModelVerifier(SHIPPED_VERSION, 1);
     await using loader = new Loader({ settings: imageSettings(112), cacheFolder: false });
     const { scores } = await scorePairs(verifier, loader, pairs);
     const { threshold } = calibrationSchema.parse(description.calibration);
