@@ -7,6 +7,7 @@ import { EMBEDDING_SIZE } from "../faces/embedder.ts";
 import { licencesOf, packNamed } from "../faces/packs/catalogue.ts";
 import type { Precision } from "../faces/precision.ts";
 import { Gallery, type GalleryModel } from "../gallery/gallery.ts";
+import type { TokenOptions } from "../serving/access/tokens.ts";
 import { isLoopback } from "../serving/galleries/access.ts";
 import type { GalleriesOptions, ServedModel } from "../serving/galleries/service.ts";
 import { packIdentity } from "../verify/face-comparer.ts";
@@ -69,6 +70,7 @@ export interface ServingPlace {
   /** The address that the server listens on. */
   readonly bindAddress?: string | undefined;
   readonly apiKeysFile?: string | undefined;
+  readonly tokens?: TokenOptions | undefined;
   /** Whether a missing gallery is made. Default false. */
   readonly create?: boolean;
 }
@@ -86,9 +88,9 @@ export function packGalleryModel(pack: string, precision: Precision): GalleryMod
 export async function openGalleries(
   choices: readonly GalleryChoice[],
   { pack, precision, modelName }: ServedPack,
-  { bindAddress, apiKeysFile, create = false }: ServingPlace,
+  { bindAddress, apiKeysFile, tokens, create = false }: ServingPlace,
 ): Promise<GalleriesOptions> {
-  if (apiKeysFile === undefined && !isLoopback(bindAddress)) {
+  if (apiKeysFile === undefined && tokens === undefined && !isLoopback(bindAddress)) {
     throw new FaceError("CONFIG_INVALID", "a gallery is never served without keys beyond this machine", {
       hint: "add --bind_address 127.0.0.1, or --api_keys_file FILE (faceid keys add makes it)",
     });

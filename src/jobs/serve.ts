@@ -16,6 +16,7 @@ import {
   MonitoringConfigSchema,
 } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { FORWARDING_HEADERS, type TrustedProxies } from "../serving/access/client-address.ts";
+import type { TokenOptions } from "../serving/access/tokens.ts";
 import { batchOptions, defaultBatchOptions } from "../serving/batching/options.ts";
 import { Page } from "../serving/page.ts";
 import { requireFreePorts } from "../serving/ports.ts";
@@ -92,6 +93,14 @@ const serveOptions = z.strictObject({
   adminPort: z.number().optional(),
   adminBindAddress: given.text.optional(),
   apiKeysFile: given.text.optional(),
+  tokens: z
+    .strictObject({
+      jwksFile: given.text,
+      issuer: given.text,
+      audience: given.text,
+      scopePrefix: z.string().optional(),
+    } satisfies Record<keyof TokenOptions, z.ZodType>)
+    .optional(),
   requireApiKey: given.flag.optional(),
   rateLimit: given.count.optional(),
   trustedProxies: z
@@ -263,6 +272,26 @@ function rateLimitOf(value: Value): number | undefined {
   });
 }
 
+/** @throws FaceError `CONFIG_INVALID` for a part of what tokens take. */
+function tokensOf(values: ServerFlagValues): TokenOptions | undefined {
+  const { jwtJwksFile, jwtIssuer, jwtAudience, jwtScopePrefix } = values;
+  const [jwksFile, issuer, audience] = [jwtJwksFile, jwtIssuer, jwtAudience].map(
+    (value) => textOf(value) || undefined,
+  );
+  const scopePrefix = textOf(jwtScopePrefix);
+  if (jwksFile !== undefined && issuer !== undefined && audience !== undefined) {
+    return { jwksFile, issuer, audience, scopePrefix };
+  }
+  if ([jwksFile, issuer, audience, scopePrefix].every((each) => each === undefined)) return undefined;
+  throw new FaceError(
+    "CONFIG_INVALID",
+    "tokens take --jwt_jwks_file, --jwt_issuer and --jwt_audience together",
+    {
+      hint: "a token of another issuer, or for another service, must not open this one",
+    },
+  );
+}
+
 const listOf = (value: Value): string[] =>
   textOf(value)
     ?.split(",")
@@ -400,6 +429,7 @@ async function packOptionsOf(
     ...(await extrasOf({ pack, precision, modelName: name }, choicesOf(values), values.page === true, {
       bindAddress: textOf(values.bindAddress),
       apiKeysFile: textOf(values.apiKeysFile),
+      tokens: tokensOf(values),
     })),
   };
 }
@@ -419,6 +449,7 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     log,
     bindAddress: textOf(values.bindAddress),
     apiKeysFile: textOf(values.apiKeysFile),
+    tokens: tokensOf(values),
     requireApiKey: values.requireApiKey === true,
     rateLimit: rateLimitOf(values.rateLimit),
     trustedProxies: trustedProxiesOf(values),

@@ -72,7 +72,11 @@ const FLAGS: readonly FlagRow[] = [
   ["image_urls", `beginnings of the URLs that :verify, :detect and :embed may fetch, by commas ${OURS}`],
   ["pack_precision", `what the pack computes in: float32, or int8 for half the time ${OURS}`, "float32"],
   ["api_keys_file", `file of faceid keys; :verify, :detect, :embed and reload then take a key ${OURS}`],
-  ["require_api_key", `every request takes a key, but for health ${OURS}`, false],
+  ["jwt_jwks_file", `public keys (JSON Web Key Set) of an issuer whose tokens count as keys ${OURS}`],
+  ["jwt_issuer", `what the claim iss of a token must be ${OURS}`],
+  ["jwt_audience", `what the claim aud of a token must be or hold ${OURS}`],
+  ["jwt_scope_prefix", `what stands before the scopes of keys in the claim scope, such as faceid: ${OURS}`],
+  ["require_api_key", `every request takes a key or token, but for health ${OURS}`, false],
   ["rate_limit", `requests of a key, or else of an address, in a second; 0 for any number ${OURS}`, 0],
   [
     "trusted_proxies",

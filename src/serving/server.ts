@@ -9,6 +9,7 @@ import type { ModelServerConfig } from "../proto/tensorflow_serving/model_servic
 import { KeyRing } from "./access/access.ts";
 import { ClientAddresses, type TrustedProxies } from "./access/client-address.ts";
 import { Gate } from "./access/gate.ts";
+import { TokenChecker, type TokenOptions } from "./access/tokens.ts";
 import { type AdminServer, startAdmin } from "./admin-server.ts";
 import type { ModelLoader } from "./engine/servable.ts";
 import { keyAccess, loopbackAccess } from "./galleries/access.ts";
@@ -53,7 +54,9 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly imageUrls?: readonly string[] | undefined;
   /** File of API keys, which `:verify`, `:detect`, `:embed` and the reload request then take. Default: no keys. */
   readonly apiKeysFile?: string | undefined;
-  /** Every request takes a key, but for health. */
+  /** Signed tokens of an issuer, which allow the same as keys. Default: none. */
+  readonly tokens?: TokenOptions | undefined;
+  /** Every request takes a key or token, but for health. */
   readonly requireApiKey?: boolean;
   /** Requests of a key, or of an address without one, in a second. Default: any number. */
   readonly rateLimit?: number | undefined;
@@ -159,6 +162,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const imageUrls = options.imageUrls?.length ? new ImageUrls(options.imageUrls) : undefined;
   const proxies = options.trustedProxies && new ClientAddresses(options.trustedProxies);
   const keys = await keysOf(options);
+  const tokens = options.tokens && new TokenChecker(options.tokens, options.log);
+  const takesKeys = keys !== undefined || tokens !== undefined;
   const metrics = new ServerMetrics();
   const codec = new JsonCodec(CODEC);
   const { requestLogDir, log } = options;
@@ -205,17 +210,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     );
     photos = options.pack && (await PhotoThreads.open(options.pack.files));
     if (photos !== undefined && options.galleries !== undefined) {
-      const access = keys === undefined ? loopbackAccess : keyAccess;
+      const access = takesKeys ? keyAccess : loopbackAccess;
       galleries = new GalleryService(options.galleries, { photos, metrics, access, log: options.log });
     }
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const budget = new MemoryBudget(limits.maxTotalBodyBytes);
-    const gate = gateOf(options, keys);
+    const gate = gateOf(options, keys, tokens);
     observing = await Observing.open(options, options.log);
     const guards = { limits, budget, gate, proxies, observer: observing };
     admin = await openAdmin(options, parts, guards);
     grpc = await openGrpc(options, parts, guards);
-    rest = await openRest(options, { ...parts, keys, photos, imageUrls }, { ...guards, galleries });
+    rest = await openRest(options, { ...parts, takesKeys, photos, imageUrls }, { ...guards, galleries });
     renewing = followCertificates(options, [grpc, rest]);
   } catch (error) {
     await close(0);
@@ -262,25 +267,28 @@ const LOOPBACK = /^(?:127\.|::1$|localhost$)/;
 
 /** @throws FaceError `FILE_INVALID` for a file that holds no keys, `CONFIG_INVALID` where keys are wanted and none are given. */
 async function keysOf(options: ServerOptions): Promise<KeyRing | undefined> {
-  const { apiKeysFile, requireApiKey, log, tls, bindAddress } = options;
-  if (apiKeysFile === undefined) {
-    if (requireApiKey !== true) return undefined;
-    throw new FaceError("CONFIG_INVALID", "every request would take an API key, and no keys are given", {
-      hint: "add --api_keys_file FILE, which faceid keys add NAME --keys FILE makes",
-    });
-  }
-  const keys = await KeyRing.open(apiKeysFile, log);
-  if (tls === undefined && !LOOPBACK.test(bindAddress ?? "")) {
+  const { apiKeysFile, tokens, requireApiKey, log, tls, bindAddress } = options;
+  if ((apiKeysFile ?? tokens) !== undefined && tls === undefined && !LOOPBACK.test(bindAddress ?? "")) {
     log.warn(
-      "API keys pass the network unencrypted; use TLS here (--ssl_config_file) or in a proxy in front",
+      "API keys and tokens pass the network unencrypted; use TLS here (--ssl_config_file) or in a proxy in front",
     );
   }
-  return keys;
+  if (apiKeysFile === undefined) {
+    if (requireApiKey !== true || tokens !== undefined) return undefined;
+    throw new FaceError("CONFIG_INVALID", "every request would take an API key, and no keys are given", {
+      hint: "add --api_keys_file FILE, which faceid keys add NAME --keys FILE makes, or --jwt_jwks_file",
+    });
+  }
+  return await KeyRing.open(apiKeysFile, log);
 }
 
-function gateOf({ requireApiKey, rateLimit }: ServerOptions, keys: KeyRing | undefined): Gate | undefined {
-  if (keys === undefined && rateLimit === undefined) return undefined;
-  return new Gate({ keys, requireKey: requireApiKey === true, rateLimit });
+function gateOf(
+  { requireApiKey, rateLimit }: ServerOptions,
+  keys: KeyRing | undefined,
+  tokens: TokenChecker | undefined,
+): Gate | undefined {
+  if (keys === undefined && tokens === undefined && rateLimit === undefined) return undefined;
+  return new Gate({ keys, tokens, requireKey: requireApiKey === true, rateLimit });
 }
 
 async function openGrpc(
@@ -376,7 +384,7 @@ async function openRest(
   options: ServerOptions,
   parts: Pick<
     RestContext,
-    "catalog" | "modelSwitch" | "codec" | "keys" | "metrics" | "photos" | "imageUrls" | "draining"
+    "catalog" | "modelSwitch" | "codec" | "takesKeys" | "metrics" | "photos" | "imageUrls" | "draining"
   >,
   guards: Guards,
 ): Promise<RestServer | undefined> {

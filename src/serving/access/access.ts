@@ -8,10 +8,11 @@ import { digestOf, isUsable, readKeyFile, type Scope, type StoredKey } from "./k
 
 export type { Scope } from "./keys.ts";
 
-/** A key that may be used now. */
+/** A key that may be used now, or what a signed token allows. */
 export interface ApiKey {
   readonly id: string;
-  readonly name: string;
+  /** Left out for a token. */
+  readonly name?: string;
   readonly scopes: readonly Scope[];
   /** The only galleries that it opens; absent for all. */
   readonly galleries?: readonly string[];
@@ -27,6 +28,16 @@ interface RingKey {
 }
 
 const BEARER = /^bearer +(\S+)$/i;
+/** Three parts in base64url, the last one not empty: a token without a signature is none. */
+const SIGNED = /^bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i;
+/** Longest header that is looked at for a token. */
+const MOST_SIGNED = 8192;
+
+/** The signed token (JWT) in a header; undefined for anything of another form. */
+export function signedToken(authorization: string | undefined): string | undefined {
+  if (authorization === undefined || authorization.length > MOST_SIGNED) return undefined;
+  return SIGNED.exec(authorization)?.[1];
+}
 
 /** The lines of one header, joined as HTTP joins them, so that two of them are no key. */
 export const oneHeader = (lines: readonly string[] | undefined): string | undefined =>
@@ -148,16 +159,17 @@ export function authorise(
 
 /** @throws FaceError `PERMISSION_DENIED` for a key that does not allow it. */
 export function permit(key: ApiKey, scope: Scope, gallery?: string): ApiKey {
+  const who = key.name === undefined ? "the token" : `the API key ${key.name}`;
   if (!key.scopes.includes(scope) && !key.scopes.includes("admin")) {
-    const has = key.scopes.join(", ");
-    throw denied(`the API key ${key.name} has the scopes ${has}; this takes ${scope}`);
+    const has = key.scopes.join(", ") || "none";
+    throw denied(`${who} has the scopes ${has}; this takes ${scope}`);
   }
   if (key.galleries === undefined) return key;
   if (gallery === undefined && scope === "admin") {
-    throw denied(`the API key ${key.name} is for some galleries; this takes one for the server`);
+    throw denied(`${who} is for some galleries; this takes one for the server`);
   }
   if (gallery !== undefined && !key.galleries.includes(gallery)) {
-    throw denied(`the API key ${key.name} is not for the gallery ${JSON.stringify(gallery)}`);
+    throw denied(`${who} is not for the gallery ${JSON.stringify(gallery)}`);
   }
   return key;
 }
@@ -167,6 +179,11 @@ const denied = (message: string) =>
 
 /** @param authorization what was sent. */
 export function unauthenticated(authorization: string | undefined): FaceError {
+  if (signedToken(authorization) !== undefined) {
+    const text =
+      "the token is expired, for another audience, not signed by the issuer, or tokens are not taken here";
+    return new FaceError("UNAUTHENTICATED", text, { hint: "fetch a new token from the issuer" });
+  }
   const message =
     authorization === undefined
       ? "an API key is wanted, as a header Authorization: Bearer KEY"

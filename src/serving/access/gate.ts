@@ -1,6 +1,7 @@
 /** @file The gate in front of both ports: keys and rates, checked before the body of a request is read. */
-import { type ApiKey, type KeyRing, permit, type Scope, unauthenticated } from "./access.ts";
+import { type ApiKey, type KeyRing, permit, type Scope, signedToken, unauthenticated } from "./access.ts";
 import { Rates } from "./rates.ts";
+import type { TokenChecker } from "./tokens.ts";
 
 /** Who asks. */
 export interface Caller {
@@ -19,7 +20,9 @@ export interface Need {
 
 export interface GateOptions {
   readonly keys?: KeyRing | undefined;
-  /** Every request takes a key; only where keys are given. */
+  /** Checks signed tokens, which allow the same as keys. */
+  readonly tokens?: TokenChecker | undefined;
+  /** Every request takes a key; only where there are keys or tokens. */
   readonly requireKey: boolean;
   /** Requests of a key or an address in a second; left out, any number. */
   readonly rateLimit?: number | undefined;
@@ -40,10 +43,21 @@ export class Gate {
    * @returns the key, where one was wanted or counted.
    * @throws FaceError `UNAUTHENTICATED`, `PERMISSION_DENIED`, or RateExceeded.
    */
-  admit({ authorization, address }: Caller, need: Need): ApiKey | undefined | Promise<ApiKey | undefined> {
-    const { keys, requireKey } = this.#options;
-    const key = keys?.find(authorization);
-    if (keys !== undefined && key === undefined && (need.always || requireKey)) {
+  admit(caller: Caller, need: Need): ApiKey | undefined | Promise<ApiKey | undefined> {
+    const { keys, tokens } = this.#options;
+    const token = tokens && signedToken(caller.authorization);
+    if (token === undefined) return this.#decide(keys?.find(caller.authorization), caller, need);
+    return tokens!.find(token).then((key) => this.#decide(key, caller, need));
+  }
+
+  #decide(
+    key: ApiKey | undefined,
+    { authorization, address }: Caller,
+    need: Need,
+  ): ApiKey | undefined | Promise<ApiKey | undefined> {
+    const { keys, tokens, requireKey } = this.#options;
+    const isClosed = keys !== undefined || tokens !== undefined;
+    if (isClosed && key === undefined && (need.always || requireKey)) {
       return this.#refuse(authorization, address);
     }
     const counted = this.#rates.request(key?.id, address);

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { FaceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { TensorMap } from "../../base/tensor.ts";
-import type { ApiKey, KeyRing } from "../access/access.ts";
+import type { ApiKey } from "../access/access.ts";
 import { classify } from "../classify.ts";
 import { detect, embed } from "../faces.ts";
 import type { JsonCodec } from "../json/codec.ts";
@@ -54,8 +54,8 @@ export interface RestContext {
   readonly photos?: PhotoThreads | undefined;
   /** Fetches photographs that requests name by URL; absent where they may not. */
   readonly imageUrls?: ImageUrls | undefined;
-  /** The keys that clients may have; absent where there are none. */
-  readonly keys?: KeyRing | undefined;
+  /** Whether clients may have keys. */
+  readonly takesKeys?: boolean;
   readonly metrics: ServerMetrics;
   readonly log: Log;
   /** Aborted when the server is about to stop. */
@@ -99,7 +99,7 @@ const CORS_WITH_KEYS = { ...CORS_HEADERS, "access-control-allow-headers": "Conte
 
 /** Answers a request under `/v1/`. Never throws. */
 export async function answerRest(context: RestContext, request: RestRequest): Promise<RestAnswer> {
-  const cors = context.options.enableCors ? (context.keys ? CORS_WITH_KEYS : CORS_HEADERS) : {};
+  const cors = context.options.enableCors ? (context.takesKeys ? CORS_WITH_KEYS : CORS_HEADERS) : {};
   const { id, method, target } = request;
   if (method === "OPTIONS") {
     const isWeb = /https?:\/\//.test(request.headers.origin ?? "");
