@@ -13,7 +13,9 @@ import { invalidArgument, photosInstead, type StatusError } from "./status.ts";
 const INPUTS = "inputs";
 
 /** Serialized `tensorflow.Example` records, or a function that reads them, called when the signature is found to fit. */
-export type Examples = readonly Uint8Array[] | (() => readonly Uint8Array[]);
+export type Examples = readonly Uint8Array[] | (() => ReadExamples);
+/** Many are read in steps. */
+export type ReadExamples = readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
 
 /** What to classify or regress. */
 export interface ExampleCall {
@@ -60,7 +62,7 @@ export async function runExamples<A>(
       `No signature was found with the name: ${signatureName}${photosInstead(signatures)}`,
     );
   const outputNames = verb.outputsOf(signature);
-  const records = typeof examples === "function" ? examples() : examples;
+  const records = typeof examples === "function" ? await examples() : examples;
   const inputs = exampleTensor(signature, records);
   const outputs = await runUntil(servable, signatureName, inputs, outputNames, options);
   return { name, version, signatureName, ...verb.answer(outputs, records.length) };
@@ -79,8 +81,8 @@ export function exampleFunction<A>(verb: ExampleVerb<A>) {
       return await runExamples(verb, servable, signatureName, call.examples, options);
     // The signature is checked before the examples are read.
     let record: ReturnType<typeof recorder.begin>;
-    const examples = () => {
-      const read = typeof call.examples === "function" ? call.examples() : call.examples;
+    const examples = async () => {
+      const read = typeof call.examples === "function" ? await call.examples() : call.examples;
       const asked = { name: servable.name, signatureName };
       record = recorder.begin(verb.kind, sumOf(read), () => exampleRequest(verb.kind, asked, read));
       return read;

@@ -45,7 +45,7 @@ export async function multiInference(
   using lease = models.acquire(first.model);
   const { servable } = lease;
   const chosen = chooseTasks(servable, tasks);
-  const record = recordOf(lease, tasks, examples);
+  const record = await recordOf(lease, tasks, examples);
   const answers = await Promise.all(
     chosen.map(({ verb, signatureName }) => runExamples(verb, servable, signatureName, examples, options)),
   );
@@ -53,9 +53,9 @@ export async function multiInference(
   return answers;
 }
 
-function recordOf({ recorder }: Lease, tasks: readonly InferenceTask[], examples: Examples) {
+async function recordOf({ recorder }: Lease, tasks: readonly InferenceTask[], examples: Examples) {
   if (recorder === undefined) return undefined;
-  const read = typeof examples === "function" ? examples() : examples;
+  const read = typeof examples === "function" ? await examples() : examples;
   const asked = tasks.map(({ model, ...task }) => ({ name: model.name, ...task }));
   return recorder.begin("multiInference", sumOf(read), () => multiInferenceRequest(asked, read));
 }

@@ -69,6 +69,15 @@ export const CLIENT_CODES: ReadonlySet<string> = new Set([
   "PERMISSION_DENIED",
 ]);
 
+/** Errors of V8 and Node for memory that is not there, or for more than they give at all. */
+const NO_MEMORY =
+  /allocation failed|invalid (?:array buffer |typed array |string |array )?(?:length|size)|out of memory|allocate memory|larger than 0x/i;
+
+/** Whether memory was asked for that is not there. */
+function isWithoutMemory(error: unknown): boolean {
+  return error instanceof Error && !(error instanceof FaceError) && NO_MEMORY.test(error.message);
+}
+
 /**
  * Any failure as an answer to a client. Messages of ours that describe the request pass; everything else may name
  * files or internals, so the client gets a plain sentence and the log keeps the cause.
@@ -80,6 +89,11 @@ export function toStatusError(error: unknown): StatusError {
   }
   if (error instanceof FaceError && error.status !== "INTERNAL") {
     return new StatusError(error.status, "The model could not answer; the server's log says why.", {
+      cause: error,
+    });
+  }
+  if (isWithoutMemory(error)) {
+    return new StatusError("RESOURCE_EXHAUSTED", "The server has no memory for this request at present.", {
       cause: error,
     });
   }

@@ -12,7 +12,7 @@ import type { InlinedGraph, InlinedNode, Source } from "../../savedmodel/read/in
 import type { Signature, SignatureTensor } from "../../savedmodel/signature.ts";
 import { countFields, type FieldCount, type Range, Wire, WireType } from "../grpc/wire.ts";
 import { type Outcome, resultOf } from "../json/codec-calls.ts";
-import { type PackedStrings, packStrings, type SentTensors, unpackTensors } from "../json/packed-strings.ts";
+import { type PackedStrings, packInSteps, type SentTensors, unpackTensors } from "../json/packed-strings.ts";
 import type { RequestMemory } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import type { InputStep } from "./servable.ts";
@@ -163,9 +163,9 @@ async function parseInTurn(
   const bytes = records.reduce((sum, { length }) => sum + length, 0);
   if (records.length <= INLINE_EXAMPLES && bytes <= INLINE_BYTES) return parseExamples(features, records);
   memory?.take(bytes);
-  const sent = await turns.run(() => {
-    const packed = packStrings(records);
-    return thread.call("parse", [features, packed], [packed.bytes.buffer as ArrayBuffer]);
+  const sent = await turns.run(async () => {
+    const packed = await packInSteps(records);
+    return await thread.call("parse", [features, packed], [packed.bytes.buffer as ArrayBuffer]);
   });
   return await unpackTensors(resultOf(sent));
 }

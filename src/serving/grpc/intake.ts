@@ -3,9 +3,11 @@
 // this, so the parts of a call that receive are replaced here; a test fails where a version has other parts.
 import { createGunzip, createInflate } from "node:zlib";
 import { INFLATED_AT_ONCE, inflate } from "../inflate.ts";
+import { join, type Pieces } from "../join.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
 import { RequestMemory } from "../request-memory.ts";
-import { STATUS, StatusError } from "../status.ts";
+import { STATUS, StatusError, toStatusError } from "../status.ts";
+import { type Frame, Frames, frameOf } from "./frames.ts";
 
 /** Private fields of a call of grpc-js. An interceptor's call wraps the one that reads. */
 interface InnerCall {
@@ -14,15 +16,12 @@ interface InnerCall {
   readonly stream?: { once(event: "close", listener: () => void): void };
   readonly decoder?: Decoder;
   readonly metadata?: { get(name: string): (string | Buffer)[] };
-  maxReceiveMessageSize: number;
   decompressMessage(message: Buffer, encoding: string): Buffer | Promise<Buffer>;
   serializeMessage(message: unknown): Buffer;
   sendStatus(status: { code: number; details: string; metadata: null }): void;
 }
 
 interface Decoder {
-  maxReadMessageLength: number;
-  readPartialMessage: Uint8Array[];
   write(data: Buffer): Buffer[];
 }
 
@@ -40,9 +39,6 @@ const MOST_NAMES_BYTES = 64 * 1024;
 const MOST_CONFIG_BYTES = 2 ** 20;
 /** What a frame takes beside its bytes. */
 const FRAME_OVERHEAD = 128;
-/** Flag and length in front of a message. */
-const HEADER_BYTES = 5;
-
 const memories = new WeakMap<object, RequestMemory>();
 
 /** The part of a call that reads. */
@@ -78,48 +74,61 @@ export function meter(path: string, isStream: boolean, call: object, options: In
   memories.set(reader, memory);
   stream.once("close", () => memory.release());
   const maxBytes = limitOf(path, options);
-  decoder.maxReadMessageLength = maxBytes;
-  reader.maxReceiveMessageSize = maxBytes;
   const timer = isStream ? undefined : lateness(reader, options.receiveTimeoutMs);
   if (timer !== undefined) stream.once("close", () => clearTimeout(timer));
   let arriving = 0;
-  const write = decoder.write.bind(decoder);
+  const frames = new Frames(maxBytes);
   decoder.write = (data) => {
     memory.take(data.length + FRAME_OVERHEAD);
     arriving += data.length + FRAME_OVERHEAD;
-    const messages = write(data);
-    if (messages.length === 0) return messages;
+    const headers = frames.write(data);
+    if (headers.length === 0) return headers;
     clearTimeout(timer);
-    // grpc-js keeps the pieces of a message until the call ends. Memory that outlives a few young collections is freed
-    // by a full one only, which takes long.
-    decoder.readPartialMessage = [];
     memory.giveBack(arriving);
     arriving = 0;
-    if (!isStream) for (const message of messages) memory.take(message.length);
-    return messages;
+    if (!isStream) for (const header of headers) memory.take(frameOf(header).length);
+    return headers;
   };
+  let isOver = false;
+  stream.once("close", () => {
+    isOver = true;
+  });
   const decompress = reader.decompressMessage.bind(reader);
-  reader.decompressMessage = (message, encoding) =>
-    encoding === "gzip" || encoding === "deflate"
-      ? inflated(message, encoding, { maxBytes, memory, isStream })
-      : decompress(message, encoding);
+  reader.decompressMessage = (header, encoding) => {
+    if (encoding === "identity") return joined(frameOf(header), () => isOver);
+    if (encoding !== "gzip" && encoding !== "deflate") return decompress(header, encoding);
+    return inflated(frameOf(header), encoding, { maxBytes, memory, isStream, isOver: () => isOver });
+  };
+}
+
+/** @throws grpc-js' form of a status. */
+async function joined({ pieces, length }: Frame, isOver: () => boolean): Promise<Buffer> {
+  let whole: Uint8Array | undefined;
+  try {
+    whole = await join(pieces, length, isOver);
+  } catch (error) {
+    throw failure(toStatusError(error));
+  }
+  if (whole === undefined) throw failure(new StatusError("CANCELLED", "The client has cancelled the call."));
+  return whole as Buffer;
 }
 
 interface InflateOptions {
   readonly maxBytes: number;
   readonly memory: RequestMemory;
   readonly isStream: boolean;
+  readonly isOver: () => boolean;
 }
 
 /** @throws grpc-js' form of a status. */
 async function inflated(
-  message: Buffer,
+  { pieces, length }: Frame,
   encoding: "gzip" | "deflate",
-  { maxBytes, memory, isStream }: InflateOptions,
+  { maxBytes, memory, isStream, isOver }: InflateOptions,
 ): Promise<Buffer> {
   const options = { chunkSize: INFLATED_AT_ONCE };
   const stream = encoding === "gzip" ? createGunzip(options) : createInflate(options);
-  const result = await inflate([message.subarray(HEADER_BYTES)], stream, { maxBytes, memory }).catch(
+  const result = await inflate(pieces as Uint8Array[], stream, { maxBytes, memory }).catch(
     (error: unknown) => {
       throw error instanceof StatusError ? failure(error) : error;
     },
@@ -130,16 +139,9 @@ async function inflated(
     throw failure(new StatusError("RESOURCE_EXHAUSTED", text));
   }
   // The pieces are garbage as soon as they are joined; the compressed message too.
-  memory.giveBack(result.length + (isStream ? 0 : message.length));
+  memory.giveBack(result.length + (isStream ? 0 : length));
   if (!isStream) memory.take(result.length);
-  // In a buffer of its own, which can move to a thread.
-  const whole = Buffer.from(new ArrayBuffer(result.length));
-  let at = 0;
-  for (const chunk of result.chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return await joined({ pieces: result.chunks as Pieces, length: result.length }, isOver);
 }
 
 /** Ends a call whose message does not arrive. */

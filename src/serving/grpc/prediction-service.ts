@@ -1,4 +1,5 @@
 /** @file The calls of PredictionService as functions from request bytes to answer bytes. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import type { TensorMap } from "../../base/tensor.ts";
@@ -14,6 +15,7 @@ import type { RunOptions } from "../engine/servable.ts";
 import type { JsonCodec } from "../json/codec.ts";
 import { readingInput } from "../json/codec-calls.ts";
 import { withContext } from "../json/examples.ts";
+import { AT_ONCE } from "../json/packed-strings.ts";
 import { MOST_STRINGS, tooManyStrings } from "../json/values.ts";
 import type { ServerMetrics } from "../metrics.ts";
 import { multiInference } from "../multi-inference.ts";
@@ -108,11 +110,16 @@ function plansOf(
 
 /** The examples of a request, serialized, each with the shared context in front. */
 function examplesOf(bytes: Uint8Array, { examples, context }: ExamplesMessage, memory?: RequestMemory) {
-  return () => {
+  return async () => {
     const shared =
       context.length === 0 ? undefined : Buffer.concat(context.map((part) => bytes.subarray(...part)));
     memory?.take(examples.length * (STRING_BYTES + (shared?.length ?? 0)));
-    return examples.map((part) => withContext(shared, bytes.subarray(...part)));
+    const read: Uint8Array[] = [];
+    for (const [i, part] of examples.entries()) {
+      if (i % AT_ONCE === AT_ONCE - 1) await nextTurn();
+      read.push(withContext(shared, bytes.subarray(...part)));
+    }
+    return read;
   };
 }
 
@@ -146,7 +153,7 @@ export const multiInferenceRpc: PredictionRpc = async ({ models, codec, metrics 
   let examples: ReturnType<typeof read> | undefined;
   const readOnce = () => (examples ??= read());
   const answers = await multiInference(models, tasks, readOnce, options);
-  metrics?.examples(tasks[0]!.model.name, examples?.length ?? 0);
+  metrics?.examples(tasks[0]!.model.name, (await examples)?.length ?? 0);
   return await codec.write("multiInferenceMessage", [answers], options.signal);
 };
 

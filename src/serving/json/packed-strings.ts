@@ -14,6 +14,9 @@ export interface PackedTensor extends PackedStrings {
   readonly shape: readonly number[];
 }
 
+/** Strings made between two turns of the event loop. */
+export const AT_ONCE = 8192;
+
 export type SentTensors = ReadonlyMap<string, Tensor | PackedTensor>;
 
 export function packStrings(strings: readonly Uint8Array[]): PackedStrings {
@@ -28,13 +31,24 @@ export function packStrings(strings: readonly Uint8Array[]): PackedStrings {
   return { bytes, ends };
 }
 
+/** The same in short steps. */
+export async function packInSteps(strings: readonly Uint8Array[]): Promise<PackedStrings> {
+  const ends = new Uint32Array(strings.length);
+  const bytes = new Uint8Array(strings.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (let i = 0; i < strings.length; i++) {
+    if (i % AT_ONCE === AT_ONCE - 1) await nextTurn();
+    bytes.set(strings[i]!, end);
+    end += strings[i]!.length;
+    ends[i] = end;
+  }
+  return { bytes, ends };
+}
+
 /** The strings as views. */
 export function viewsOf({ bytes, ends }: PackedStrings): Uint8Array[] {
   return Array.from(ends, (end, i) => bytes.subarray(i === 0 ? 0 : ends[i - 1], end));
 }
-
-/** Strings made between two turns of the event loop. */
-const AT_ONCE = 8192;
 
 /** The strings as views, made in short steps. */
 export async function unpackStrings({ bytes, ends }: PackedStrings): Promise<Uint8Array[]> {

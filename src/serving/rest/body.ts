@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { createGunzip } from "node:zlib";
 import { INFLATED_AT_ONCE, inflate } from "../inflate.ts";
+import { join, type Pieces } from "../join.ts";
 import { copyBytes, type RequestMemory } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
 
@@ -59,13 +60,13 @@ export async function collectBody(
   });
   if (shared !== undefined) return shared;
   if (encoding?.includes("gzip")) {
-    const body = await inflated(chunks, memory);
+    const body = await inflated(chunks, memory, request);
     memory.giveBack(counted);
     return body;
   }
   // The pieces are garbage as soon as they are joined.
   memory.giveBack(counted);
-  return joined(chunks, taken, memory);
+  return await joined(chunks, taken, memory, request);
 }
 
 /** Calls `take` with each chunk. Unlike iteration, it leaves the connection open for an answer when `take` throws. */
@@ -101,24 +102,29 @@ function eachChunk(request: IncomingMessage, take: (chunk: Uint8Array) => void):
 }
 
 /** One array in a buffer of its own, which can be moved to a thread. It is counted. */
-function joined(chunks: readonly Uint8Array[], length: number, memory: RequestMemory): Uint8Array {
+async function joined(
+  chunks: readonly Uint8Array[],
+  length: number,
+  memory: RequestMemory,
+  { socket }: IncomingMessage,
+): Promise<Uint8Array> {
   memory.take(length);
-  const body = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, at);
-    at += chunk.length;
-  }
+  const body = await join(chunks as Pieces, length, () => socket?.destroyed === true);
+  if (body === undefined) throw new StatusError("CANCELLED", "The client has left.");
   return body;
 }
 
 /** A body that cannot be inflated within the limit counts as empty. */
-async function inflated(chunks: readonly Uint8Array[], memory: RequestMemory): Promise<Uint8Array> {
+async function inflated(
+  chunks: readonly Uint8Array[],
+  memory: RequestMemory,
+  request: IncomingMessage,
+): Promise<Uint8Array> {
   const inflating = await inflate(chunks, createGunzip({ chunkSize: INFLATED_AT_ONCE }), {
     maxBytes: MAX_INFLATED_BYTES,
     memory,
   });
   if (typeof inflating === "string") return new Uint8Array(0);
   memory.giveBack(inflating.length);
-  return joined(inflating.chunks, inflating.length, memory);
+  return await joined(inflating.chunks, inflating.length, memory, request);
 }
