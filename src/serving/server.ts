@@ -9,8 +9,8 @@ import type { ModelServerConfig } from "../proto/tensorflow_serving/model_servic
 import { KeyRing } from "./access/access.ts";
 import { ClientAddresses, type TrustedProxies } from "./access/client-address.ts";
 import { Gate } from "./access/gate.ts";
-import { TokenChecker, type TokenOptions } from "./access/tokens.ts";
-import { type AdminServer, startAdmin } from "./admin-server.ts";
+import type { TokenChecker, TokenOptions } from "./access/tokens.ts";
+import type { AdminServer } from "./admin-server.ts";
 import type { ModelLoader } from "./engine/servable.ts";
 import { keyAccess, loopbackAccess } from "./galleries/access.ts";
 import { type GalleriesOptions, GalleryService } from "./galleries/service.ts";
@@ -30,7 +30,6 @@ import { Observing } from "./observe/observing.ts";
 import { RequestLog } from "./observe/request-log.ts";
 import { ModelSwitch } from "./open-inference/models.ts";
 import type { Page } from "./page.ts";
-import { ImageUrls } from "./photos/image-urls.ts";
 import { PackCatalog, type PackModel } from "./photos/pack-catalog.ts";
 import { type PackFiles, PhotoThreads } from "./photos/photo-threads.ts";
 import type { Catalog } from "./repository/catalog.ts";
@@ -159,10 +158,12 @@ const LARGEST_MESSAGE_BYTES = 256 * MEGABYTE;
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   // A wrong list is refused before anything is loaded.
-  const imageUrls = options.imageUrls?.length ? new ImageUrls(options.imageUrls) : undefined;
+  const imageUrls = options.imageUrls?.length
+    ? new (await import("./photos/image-urls.ts")).ImageUrls(options.imageUrls)
+    : undefined;
   const proxies = options.trustedProxies && new ClientAddresses(options.trustedProxies);
   const keys = await keysOf(options);
-  const tokens = options.tokens && new TokenChecker(options.tokens, options.log);
+  const tokens = options.tokens && (await checkerOf(options.tokens, options.log));
   const takesKeys = keys !== undefined || tokens !== undefined;
   const metrics = new ServerMetrics();
   const codec = new JsonCodec(CODEC);
@@ -282,6 +283,12 @@ async function keysOf(options: ServerOptions): Promise<KeyRing | undefined> {
   return await KeyRing.open(apiKeysFile, log);
 }
 
+/** Loads what checks tokens only where they are taken. */
+async function checkerOf(options: TokenOptions, log: Log): Promise<TokenChecker> {
+  const { TokenChecker } = await import("./access/tokens.ts");
+  return new TokenChecker(options, log);
+}
+
 function gateOf(
   { requireApiKey, rateLimit }: ServerOptions,
   keys: KeyRing | undefined,
@@ -348,6 +355,7 @@ async function openAdmin(
 ): Promise<AdminServer | undefined> {
   const { log, adminPort, adminBindAddress = "127.0.0.1", metricsPath = DEFAULT_METRICS_PATH } = options;
   if (adminPort === undefined) return undefined;
+  const { startAdmin } = await import("./admin-server.ts");
   const grpc = adminGrpc(grpcContext(options, parts, guards), grpcOptions(options, guards));
   const server = await startAdmin(
     { ...parts, ...guards, log, metricsPath, grpc },
