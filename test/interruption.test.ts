@@ -1,6 +1,6 @@
 /** @file What a run leaves behind when it is stopped by a signal, or when the disk is full, by the real command. */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { SHIPPED_MODEL, SHIPPED_VERSION } from "../src/artifact/shipped.ts";
@@ -23,10 +23,10 @@ interface Ended {
 /** Runs the command; sends `signal` as soon as its output holds `moment`. */
 function faceid(
   args: readonly string[],
-  { cwd = work, signal, moment = "" }: SignalOptions = {},
+  { cwd = work, env, signal, moment = "" }: SignalOptions = {},
 ): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [BIN, ...args], { cwd });
+    const child = spawn(process.execPath, [BIN, ...args], { cwd, ...(env !== undefined && { env }) });
     let [stdout, stderr, sent] = ["", "", false];
     const look = () => {
       if (signal === undefined || sent || !(stdout + stderr).includes(moment)) return;
@@ -47,6 +47,7 @@ function faceid(
 
 interface SignalOptions {
   readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
   readonly signal?: NodeJS.Signals;
   readonly moment?: string;
 }
@@ -125,7 +126,12 @@ describe.skipIf(process.platform === "win32")("a signal in another phase", () =>
     ["SIGINT", "found", [...train, "--output", "listed"], "no checkpoint was written yet"],
     ["SIGTERM", "epochs of", [...train, "--output", "begun"], "no checkpoint was written yet"],
     ["SIGINT", "measuring", [...train, "--output", "trained"], "--resume trained"],
-    ["SIGTERM", "measuring", ["evaluate", "--saved-model", MODEL, ...measure], nothing],
+    [
+      "SIGTERM",
+      "measuring",
+      ["evaluate", "--saved-model", MODEL, ...measure],
+      "run the command again to go on",
+    ],
     ["SIGINT", "measuring", ["report", MODEL, ...measure, "--output", "none.html"], nothing],
     ["SIGTERM", "taking version 1", ["convert", join(MODEL, ".."), "--onnx", "none/model.onnx"], nothing],
   ] as const)("%s after %j: %j", async (signal, moment, args, kept) => {
@@ -153,6 +159,40 @@ describe.skipIf(process.platform === "win32")("a signal in another phase", () =>
     const resumed = await faceid(["train", "--resume", "validated", "--no-export", "--progress", "plain"]);
     expect(resumed.stderr).toContain("epoch 1/1");
     expect(resumed.code).toBe(0);
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a measurement that was killed", () => {
+  it("goes on with the embeddings that it has, and answers the same", async () => {
+    const trained = await faceid([
+      "train",
+      ...TINY_FLAGS,
+      "--epochs",
+      "1",
+      "--output",
+      "measured",
+      "--no-export",
+    ]);
+    expect(trained.code).toBe(0);
+    const data = ["--dataset", "synthetic", "--id-to", "79", "--images-per-id", "4", "--progress", "plain"];
+    const evaluate = ["evaluate", "--checkpoint", "measured", ...data];
+    const cwd = work;
+    const env = (cache: string) => ({ ...process.env, FACEID_CACHE_DIR: join(work, cache) });
+    const whole = await faceid(evaluate, { cwd, env: env("other-cache") });
+    expect(whole.code).toBe(0);
+    expect(whole.stderr).not.toContain("that was stopped");
+    const killed = await faceid(evaluate, { cwd, env: env("cache"), signal: "SIGKILL", moment: "measuring" });
+    expect(killed).toMatchObject({ code: null, stderr: expect.stringContaining("measuring") });
+    const folder = join(work, "cache/measured");
+    const [name] = readdirSync(folder);
+    const text = readFileSync(join(folder, name!), "utf8");
+    const lines = text.slice(0, text.lastIndexOf("\n")).split("\n").length;
+    // Half of the next line, as a kill may leave it.
+    appendFileSync(join(folder, name!), "c29tZXRoaW5n QUJD");
+    const resumed = await faceid(evaluate, { cwd, env: env("cache") });
+    expect(resumed.stderr).toContain(`${lines} embeddings of a measurement that was stopped are used`);
+    expect(resumed.stdout).toBe(whole.stdout);
+    expect(readdirSync(folder)).toEqual([]);
   });
 });
 

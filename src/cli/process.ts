@@ -156,6 +156,13 @@ function handle(signal: NodeJS.Signals): void {
   if (Number.isFinite(wait)) setTimeout(() => endNow(layer), wait).unref();
 }
 
+/** What measuring keeps when a signal ends it at once. */
+export const measuringInterrupt = (): Interrupt =>
+  onInterrupt(() => undefined, {
+    patience: () => 0,
+    kept: () => "the embeddings so far are kept; run the command again to go on",
+  });
+
 /** Ends the process at the first SIGINT or SIGTERM, until a command has its own way. */
 export function watchSignals(): void {
   if (layers.length > 0) return;

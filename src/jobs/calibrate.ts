@@ -17,6 +17,7 @@ import { readPairs } from "../data/pairs-file.ts";
 import { findPairs } from "../data/protocol.ts";
 import { countPairs } from "../evaluate/scores.ts";
 import { calibratePopulation, POPULATION_FARS, peopleNeeded, supportsFar } from "../evaluate/thresholds.ts";
+import { packModelNamed } from "../faces/packs/catalogue.ts";
 import { allPairs } from "../train/adapt.ts";
 import { type DataConfig, openPeople } from "../train/people.ts";
 import { packIdentity } from "../verify/face-comparer.ts";
@@ -28,6 +29,7 @@ import {
   scoreChosen,
   warnLeftOut,
 } from "./evaluate.ts";
+import { withJournal } from "./measure-journal.ts";
 
 /** Pairs of each kind, at most: those of two people support a rate of 1 in 10,000. */
 const DEFAULT_PAIRS = 100_000;
@@ -148,14 +150,17 @@ export async function calibrateModel(model: string, options: CalibrateOptions = 
       : (options.output ?? `${pack}-calibration.json`);
   const how = measureOptions(model, opened, options.data);
   const { pairs, people, dataset } = await chosenPairs(how.config, options, { framing: how.framing });
-  const scored = await scoreChosen(opened.verifier, pairs, { ...options, ...how });
+  const scored = await withJournal(opened, options.log, (verifier) =>
+    scoreChosen(verifier, pairs, { ...options, ...how }),
+  );
   const images = new Set(scored.pairs.flatMap(({ left, right }) => [left.index, right.index]));
   const compared = people.filter((person) => person.images.some(({ index }) => images.has(index)));
   const { fars = POPULATION_FARS } = options;
   const calibration = calibratePopulation(scored, { dataset, people: `${compared.length} people` }, fars);
   if (pack === undefined) await writeVersion(path, output, calibration);
   else {
-    const digest = packIdentity(pack, "float32").digest;
+    const named = packModelNamed(pack)!;
+    const { digest } = packIdentity(named.pack, named.precision);
     await writeCalibrationFile(output, { model: pack, digest, calibration });
   }
   const { negatives, positives } = countPairs(scored);

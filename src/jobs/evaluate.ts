@@ -46,6 +46,7 @@ import { framingOf } from "../verify/face-comparer.ts";
 import { type ModelPlace, type OpenedModel, openModel } from "../verify/open-model.ts";
 import { openPackModel } from "../verify/pack-verifier.ts";
 import { type GroupOptions, groupReports } from "./groups.ts";
+import { withJournal } from "./measure-journal.ts";
 
 /** Pairs from each group of held-out people; a rate of 1 in 100 needs a thousand pairs of different people. */
 const DEFAULT_PAIRS = 4000;
@@ -365,9 +366,11 @@ export async function evaluate(model: string, options: EvaluateOptions = {}): Pr
   checkPath("evaluate, the model", model);
   checkOptions("evaluate", z.strictObject(evaluateOptions), options);
   const opened = await openMeasured(model, options);
-  await using verifier = opened.verifier;
+  await using _verifier = opened.verifier;
   return await withOrigin(options.data, () =>
-    measureHeldOut(verifier, { ...options, ...measureOptions(model, opened, options.data) }),
+    withJournal(opened, options.log, (verifier) =>
+      measureHeldOut(verifier, { ...options, ...measureOptions(model, opened, options.data) }),
+    ),
   );
 }
 
@@ -397,8 +400,10 @@ export async function evaluateFolds(
     });
   }
   const opened = await openMeasured(model, options);
-  await using verifier = opened.verifier;
+  await using _verifier = opened.verifier;
   return await withOrigin(options.data, () =>
-    measureFolds(verifier, pairsFile, { ...options, ...measureOptions(model, opened, options.data) }),
+    withJournal(opened, options.log, (verifier) =>
+      measureFolds(verifier, pairsFile, { ...options, ...measureOptions(model, opened, options.data) }),
+    ),
   );
 }

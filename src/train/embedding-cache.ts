@@ -1,38 +1,72 @@
-/** @file Keeps the embeddings of a run's images in its folder: each image passes the network once, also in a resumed run. */
+/** @file Keeps the embeddings of images in a file: each image passes the network once, also in a run that goes on after a stop. */
 import { createHash } from "node:crypto";
-import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, truncate } from "node:fs/promises";
 import { dirname } from "node:path";
 import { systemCode } from "../base/errors.ts";
 import { writeError } from "../base/files.ts";
 import type { Embedder } from "../model/verifier.ts";
 
+const LINE_END = 0x0a;
+
 const bytesOf = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 
-/** A line of the file: an image by the digest of its pixels, and its embedding in base64. */
+/**
+ * The lines of the file: an image by the digest of its pixels, and its embedding in base64. A line that was cut off where a
+ * run was killed is dropped from the file, so that the next one begins a line of its own.
+ */
 async function readLines(path: string, size: number): Promise<Map<string, Float32Array>> {
   const known = new Map<string, Float32Array>();
-  const text = await readFile(path, "utf8").catch((error: unknown) => {
-    if (systemCode(error) === "ENOENT") return "";
+  const bytes = await readFile(path).catch((error: unknown) => {
+    if (systemCode(error) === "ENOENT") return Buffer.alloc(0);
     throw error;
   });
-  for (const line of text.split("\n")) {
-    // The last line may be cut off where the run was killed.
+  const end = bytes.lastIndexOf(LINE_END) + 1;
+  if (end < bytes.length) await truncate(path, end);
+  for (const line of bytes.subarray(0, end).toString("latin1").split("\n")) {
     const [digest, content] = line.split(" ");
-    const bytes = Buffer.from(content ?? "", "base64");
-    if (digest === undefined || bytes.length !== size * Float32Array.BYTES_PER_ELEMENT) continue;
-    known.set(digest, new Float32Array(new Uint8Array(bytes).buffer));
+    const values = Buffer.from(content ?? "", "base64");
+    if (digest === undefined || values.length !== size * Float32Array.BYTES_PER_ELEMENT) continue;
+    known.set(digest, new Float32Array(new Uint8Array(values).buffer));
   }
   return known;
+}
+
+export interface CachedEmbedderOptions {
+  /** Called at the start with the number of embeddings that the file holds, unless it holds none. */
+  readonly onKnown?: ((count: number) => void) | undefined;
+  /** Called once where the file cannot be written to, which then goes on without it. Default: that is an error. */
+  readonly onFailure?: ((error: unknown) => void) | undefined;
 }
 
 /**
  * The same network, which is asked only for images that the file does not hold yet.
  * @param path of the file; it belongs to one network with one set of weights.
  */
-export async function cachedEmbedder<E extends Embedder>(embedder: E, path: string): Promise<E> {
+export async function cachedEmbedder<E extends Embedder>(
+  embedder: E,
+  path: string,
+  { onKnown, onFailure }: CachedEmbedderOptions = {},
+): Promise<E> {
   const { embeddingSize: size } = embedder;
-  const known = await readLines(path, size);
-  await mkdir(dirname(path), { recursive: true });
+  let failed = false;
+  const known = await readLines(path, size).catch((error: unknown) => {
+    if (onFailure === undefined) throw error;
+    onFailure(error);
+    failed = true;
+    return new Map<string, Float32Array>();
+  });
+  if (known.size > 0) onKnown?.(known.size);
+  const write = async (lines: readonly string[]) => {
+    if (failed) return;
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      await appendFile(path, lines.join(""));
+    } catch (error) {
+      if (onFailure === undefined) throw writeError(path, error);
+      if (!failed) onFailure(error);
+      failed = true;
+    }
+  };
   return {
     ...embedder,
     async embed(images, count) {
@@ -51,9 +85,7 @@ export async function cachedEmbedder<E extends Embedder>(embedder: E, path: stri
           known.set(digests[row]!, embedding);
           return `${digests[row]} ${bytesOf(embedding).toString("base64")}\n`;
         });
-        await appendFile(path, lines.join("")).catch((error: unknown) => {
-          throw writeError(path, error);
-        });
+        await write(lines);
       }
       const result = new Float32Array(count * size);
       for (const [row, digest] of digests.entries()) result.set(known.get(digest)!, row * size);

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Rate } from "../../artifact/calibration.ts";
 import type { Calibrated } from "../../jobs/calibrate.ts";
 import { addNumber, addOptions, addTestPairs, givenOptions } from "../options.ts";
-import { consoleLog } from "../process.ts";
+import { consoleLog, measuringInterrupt } from "../process.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
 
@@ -42,6 +42,7 @@ async function run(model: string, flags: Flags & Record<string, unknown>): Promi
   const { pairs, testPairs, far, output, json, ...rest } = flags;
   const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
   const { calibrateModel } = await import("../../jobs/calibrate.ts");
+  using _interrupt = measuringInterrupt();
   const result = await calibrateModel(model, {
     data,
     pairs: testPairs,

@@ -8,7 +8,7 @@ import { foldVerdict, verdict } from "../../evaluate/verdict.ts";
 import { evaluate, evaluateFolds } from "../../jobs/evaluate.ts";
 import { evaluateIdentification } from "../../jobs/identification.ts";
 import { addNumber, addOptions, addPairs, givenOptions } from "../options.ts";
-import { consoleLog } from "../process.ts";
+import { consoleLog, measuringInterrupt } from "../process.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
 
@@ -57,6 +57,7 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
   const { pairs, folds, testPairs, groups, byQuality, identification, splits, json, ...others } = flags;
   const { checkpoint: _checkpoint, savedModel: _savedModel, pack: _pack, ...rest } = others;
   const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
+  using _interrupt = measuringInterrupt();
   const { model, kind } = modelOf(flags);
   const options = {
     kind,
