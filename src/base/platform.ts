@@ -6,12 +6,16 @@ import { FaceError, messageOf, systemCode } from "./errors.ts";
 
 interface Manifest {
   readonly version: string;
+  readonly dependencies: Readonly<Record<string, string>>;
 }
 
 /** From package.json, which is two folders up from both the sources and the build. */
-export const VERSION: string = (
-  JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as Manifest
-).version;
+const MANIFEST = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as Manifest;
+
+export const VERSION: string = MANIFEST.version;
+
+/** The version of ONNX Runtime that this package takes. */
+export const RUNTIME_VERSION: string = MANIFEST.dependencies["onnxruntime-node"]!;
 
 /** Whether this is Linux without glibc, such as Alpine. */
 function isMusl(): boolean {

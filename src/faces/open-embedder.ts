@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { FaceError } from "../base/errors.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";
 import { FaceEmbedder, sfaceModel } from "./embedder.ts";
+import { keptNetwork } from "./lowered-cache.ts";
 import type { OpenNetwork } from "./network.ts";
 import type { Precision } from "./precision.ts";
 import { SFACE_MEASURED, SFACE_RANGES } from "./sface-ranges.ts";
@@ -28,7 +29,7 @@ function sfaceInIntegers(file: Uint8Array): Uint8Array {
 }
 
 /**
- * @param model the ONNX file's content.
+ * @param model the ONNX file's content; what it is lowered to is kept on disk.
  * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a file that is not SFace, or whose 8-bit form is not known.
  */
 export async function openEmbedder(
@@ -36,9 +37,6 @@ export async function openEmbedder(
   open: OpenNetwork,
   { precision = "float32", mirror = precision === "float32" }: EmbedderOptions = {},
 ): Promise<FaceEmbedder> {
-  return await FaceEmbedder.open(
-    precision === "int8" ? sfaceInIntegers(model) : sfaceModel(model),
-    open,
-    mirror,
-  );
+  const lower = () => (precision === "int8" ? sfaceInIntegers(model) : sfaceModel(model));
+  return await FaceEmbedder.open(await keptNetwork(`sface-${precision}`, model, lower), open, mirror);
 }

@@ -8,6 +8,7 @@ import { Detector, type DetectorOptions, ONE_CLOSE_UP } from "./detector.ts";
 import { EMBEDDING_SIDE, type FaceEmbedder } from "./embedder.ts";
 import type { Face } from "./face.ts";
 import { cropFace, type FoundFaces, findFaces } from "./found-faces.ts";
+import { keptNetwork } from "./lowered-cache.ts";
 import type { OpenNetwork } from "./network.ts";
 import { type EmbedderOptions, openEmbedder } from "./open-embedder.ts";
 import type { Pyramid } from "./pyramid.ts";
@@ -71,7 +72,9 @@ export class FacePipeline implements AsyncDisposable {
   /** @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for files that are not YuNet and SFace. */
   static async open(models: PipelineModels, options: PipelineOptions = {}): Promise<FacePipeline> {
     const { open = openRuntime } = options;
-    const network = await YunetNetwork.open(models.detector, open);
+    const network = await YunetNetwork.open(models.detector, open, (file, make) =>
+      keptNetwork("yunet", file, make),
+    );
     const fast = options.precision === "int8" ? { closeUps: ONE_CLOSE_UP } : {};
     const embedder = await openEmbedder(models.embedding, open, options);
     return new FacePipeline(network, new Detector(network, { ...fast, ...options.detector }), embedder);

@@ -63,10 +63,16 @@ export class YunetNetwork implements AsyncDisposable {
   /**
    * @param model the ONNX file's content.
    * @param open starts a session.
+   * @param keep answers with what it lowered before, where it keeps that. Default: lowers anew.
    * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a file that is not YuNet.
    */
-  static async open(model: Uint8Array, open: OpenNetwork): Promise<YunetNetwork> {
-    return new YunetNetwork(await open(forAnySize(lower({ outputs: outputsOf(model) }).bytes)));
+  static async open(
+    model: Uint8Array,
+    open: OpenNetwork,
+    keep: (file: Uint8Array, lower: () => Uint8Array) => Promise<Uint8Array> = async (_, make) => make(),
+  ): Promise<YunetNetwork> {
+    const network = await keep(model, () => forAnySize(lower({ outputs: outputsOf(model) }).bytes));
+    return new YunetNetwork(await open(network));
   }
 
   /**

@@ -1,0 +1,74 @@
+/** @file Networks as the runtime takes them, kept on disk so that a start does not lower them again. */
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { crc32 } from "node:zlib";
+import { systemCacheFolder, writeFileAtomic } from "../base/files.ts";
+import { RUNTIME_VERSION, VERSION } from "../base/platform.ts";
+
+/** The rooms whose code decides what a lowered network is. */
+const ROOMS = ["faces", "graph", "onnx"] as const;
+const SOURCE = fileURLToPath(new URL("../", import.meta.url));
+
+/**
+ * What changes with the processor, by which the runtime has blocked operators or not, and with the program's files: their
+ * sizes and times, as for `make`.
+ */
+function programStamp(): string {
+  const hash = createHash("sha1").update(`${process.arch} ${cpus()[0]?.model}\n`);
+  for (const room of ROOMS) {
+    for (const entry of readdirSync(join(SOURCE, room), { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || entry.name.includes(".test.")) continue;
+      const { size, mtimeMs } = statSync(join(entry.parentPath, entry.name));
+      hash.update(`${entry.name} ${size} ${mtimeMs}\n`);
+    }
+  }
+  return hash.digest("hex");
+}
+
+let stamp: string | undefined;
+
+/** Bytes before a network: a line with all that it depends on and its checksum, filled up with spaces. */
+const HEAD_BYTES = 256;
+
+function headOf(digest: string, bytes: Uint8Array): Buffer {
+  stamp ??= programStamp();
+  const text = `faceid ${VERSION} onnxruntime ${RUNTIME_VERSION} program ${stamp} file ${digest} crc32 ${crc32(bytes)}`;
+  return Buffer.from(`${text.padEnd(HEAD_BYTES - 1)}\n`);
+}
+
+/** A kept network; undefined where there is none, where another program wrote it, or where it is damaged. */
+function readKept(path: string, digest: string): Uint8Array | undefined {
+  try {
+    const content = readFileSync(path);
+    const bytes = content.subarray(HEAD_BYTES);
+    return headOf(digest, bytes).equals(content.subarray(0, HEAD_BYTES)) ? bytes : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A network as the runtime takes it: from the cache, or lowered now and kept there. A cache that cannot be written is no error.
+ * @param kind what is made of the file; one name for each way to lower it.
+ * @param file the content of the network's file; its digest, the versions of faceid and ONNX Runtime, and the program's files
+ *   decide whether a kept network is taken.
+ * @param lower makes the network.
+ * @param folder where networks are kept: `FACEID_CACHE_DIR`, or the system's folder for caches.
+ */
+export async function keptNetwork(
+  kind: string,
+  file: Uint8Array,
+  lower: () => Uint8Array,
+  folder = process.env.FACEID_CACHE_DIR || systemCacheFolder(),
+): Promise<Uint8Array> {
+  const digest = createHash("sha256").update(file).digest("hex");
+  const path = join(folder, "networks", `${kind}-${digest.slice(0, 16)}.onnx`);
+  const kept = readKept(path, digest);
+  if (kept !== undefined) return kept;
+  const bytes = lower();
+  await writeFileAtomic(path, Buffer.concat([headOf(digest, bytes), bytes])).catch(() => undefined);
+  return bytes;
+}
