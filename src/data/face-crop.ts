@@ -47,8 +47,7 @@ const pipelines = new Map<string, Promise<FacePipeline>>();
 /** The pipeline of this thread, which stays open. */
 function pipelineOf({ files, digest }: FaceCrop): Promise<FacePipeline> {
   const open = async () => {
-    const [detector, embedding] = await Promise.all([readFile(files.detector), readFile(files.embedding)]);
-    return await FacePipeline.open({ detector, embedding });
+    return await FacePipeline.open({ detector: await readFile(files.detector) });
   };
   const opened = pipelines.get(digest) ?? open();
   pipelines.set(digest, opened);

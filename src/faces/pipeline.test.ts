@@ -229,6 +229,13 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
     }
   });
 
+  it("finds faces without the embedding's file, and says so where an embedding is wanted", async () => {
+    await using finder = await FacePipeline.open({ detector: readFileSync(YUNET) });
+    const { photograph, faces } = await finder.find(OTHER);
+    expect(faces).toEqual((await pipeline.find(OTHER)).faces);
+    await expect(finder.embed(photograph, faces[0]!)).rejects.toMatchObject({ code: "INTERNAL" });
+  });
+
   it("refuses files that are not the networks, and crops of another size", async () => {
     await expect(YunetNetwork.open(readFileSync(SFACE), openRuntime)).rejects.toMatchObject({
       code: "MODEL_UNSUPPORTED",

@@ -1,5 +1,6 @@
 /** @file From the bytes of a photograph to its faces, the one that is meant, its crop and its embedding. */
 
+import { FaceError } from "../base/errors.ts";
 import { type DecodeOptions, decodePixels, type ImageSource } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { openRuntime } from "../onnx/runtime/runtime.ts";
@@ -24,7 +25,8 @@ import { YunetNetwork } from "./yunet-network.ts";
 /** The contents of the two ONNX files of a pack. */
 export interface PipelineModels {
   readonly detector: Uint8Array;
-  readonly embedding: Uint8Array;
+  /** Left out where faces are found and cut out, but not embedded. */
+  readonly embedding?: Uint8Array | undefined;
 }
 
 export interface PipelineOptions extends EmbedderOptions {
@@ -61,9 +63,9 @@ export interface EmbeddedFace {
 export class FacePipeline implements AsyncDisposable {
   readonly #network: YunetNetwork;
   readonly #detector: Detector;
-  readonly #embedder: FaceEmbedder;
+  readonly #embedder: FaceEmbedder | undefined;
 
-  private constructor(network: YunetNetwork, detector: Detector, embedder: FaceEmbedder) {
+  private constructor(network: YunetNetwork, detector: Detector, embedder: FaceEmbedder | undefined) {
     this.#network = network;
     this.#detector = detector;
     this.#embedder = embedder;
@@ -76,7 +78,7 @@ export class FacePipeline implements AsyncDisposable {
       keptNetwork("yunet", file, make),
     );
     const fast = options.precision === "int8" ? { closeUps: ONE_CLOSE_UP } : {};
-    const embedder = await openEmbedder(models.embedding, open, options);
+    const embedder = models.embedding && (await openEmbedder(models.embedding, open, options));
     return new FacePipeline(network, new Detector(network, { ...fast, ...options.detector }), embedder);
   }
 
@@ -98,9 +100,13 @@ export class FacePipeline implements AsyncDisposable {
     return this.embedCrop(cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE));
   }
 
-  /** The embedding of an aligned crop of `EMBEDDING_SIDE` pixels a side. */
-  embedCrop(crop: Pixels): Promise<Float32Array> {
-    return this.#embedder.embed(crop);
+  /**
+   * The embedding of an aligned crop of `EMBEDDING_SIDE` pixels a side.
+   * @throws FaceError `INTERNAL` for a pipeline that was opened without an embedding.
+   */
+  async embedCrop(crop: Pixels): Promise<Float32Array> {
+    if (this.#embedder !== undefined) return await this.#embedder.embed(crop);
+    throw new FaceError("INTERNAL", "internal: this pipeline was opened without its embedding");
   }
 
   /**
@@ -119,7 +125,7 @@ export class FacePipeline implements AsyncDisposable {
 
   async close(): Promise<void> {
     await this.#network.close();
-    await this.#embedder.close();
+    await this.#embedder?.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

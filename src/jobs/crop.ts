@@ -179,7 +179,7 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
   const targets = targetsOf(paths, format);
   const leftOut = new Map(journal.records.map((record) => [record.path, record]));
   let [written, kept] = [0, 0];
-  await using photos = await PhotoThreads.open(files, photoThreads(), 0);
+  await using photos = await PhotoThreads.open({ detector: files.detector }, photoThreads(), 0);
   await eachPhoto(paths, options, async (path, signal) => {
     const [source, target] = [join(folder, path), join(output, targets.get(path)!)];
     if (await isDone(source, target)) kept++;

@@ -99,7 +99,7 @@ async function modelEmbedder(path: string, log: Log): Promise<PhotoEmbedder> {
     const verifier = requireVerifier(path, opened.verifier);
     const framing = framingOf(path, opened);
     const { files } = await openPack(DEFAULT_PACK, { log });
-    const threads = await PhotoThreads.open(files, photoThreads(), 0);
+    const threads = await PhotoThreads.open({ detector: files.detector }, photoThreads(), 0);
     return {
       // The folders above are this machine's business.
       name: join(basename(dirname(opened.path)), basename(opened.path)),

@@ -109,7 +109,7 @@ async function groupsOfQuality(pairs: readonly Pair[], signal?: AbortSignal): Pr
     pairs.flatMap(({ left, right }) => [left, right]).map((image) => [image.index, image]),
   );
   const { files } = await openPack(DETECTOR_PACK);
-  await using threads = await PhotoThreads.open(files, usableCores(), 0);
+  await using threads = await PhotoThreads.open({ detector: files.detector }, usableCores(), 0);
   const never = new AbortController().signal;
   const found = new Map<number, FaceQuality>();
   await eachLimited([...images.values()], 2 * usableCores(), async (image) => {

@@ -209,7 +209,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     options.log.info(
       `The models are loaded; the process holds ${megabytesHeld()} MB, a change of versions needs up to twice that`,
     );
-    photos = options.pack && (await PhotoThreads.open(options.pack.files));
+    photos = options.pack && (await PhotoThreads.open(filesFor(options.pack)));
     if (photos !== undefined && options.galleries !== undefined) {
       const access = takesKeys ? keyAccess : loopbackAccess;
       galleries = new GalleryService(options.galleries, { photos, metrics, access, log: options.log });
@@ -379,6 +379,11 @@ function followCertificates(
 /** An IPv6 address in brackets. */
 function grpcHost(address = "0.0.0.0"): string {
   return address.includes(":") ? `[${address}]` : address;
+}
+
+/** Where the pack is no model of its own it only finds faces, for which its embedding is not opened. */
+function filesFor({ files, model }: PackOptions): PackFiles {
+  return model === undefined ? { detector: files.detector, precision: files.precision } : files;
 }
 
 const megabytesHeld = () => Math.round(process.memoryUsage.rss() / MEGABYTE);

@@ -37,10 +37,17 @@ export const loadOptions = z.strictObject({
   calibration: given.text.optional(),
 } satisfies Record<keyof LoadFaceModelOptions, z.ZodType>);
 
-/** A pack's pipeline; fetches the pack first where it is not here. */
-async function openPipeline(pack: string, options: LoadFaceModelOptions): Promise<FacePipeline> {
+/** A pack's pipeline; fetches the pack first where it is not here. @param embeds whether it embeds faces too. */
+async function openPipeline(
+  pack: string,
+  embeds: boolean,
+  options: LoadFaceModelOptions,
+): Promise<FacePipeline> {
   const { files } = await openPack(pack, options);
-  const [detector, embedding] = await Promise.all([readFile(files.detector), readFile(files.embedding)]);
+  const [detector, embedding] = await Promise.all([
+    readFile(files.detector),
+    embeds ? readFile(files.embedding) : undefined,
+  ]);
   return await FacePipeline.open({ detector, embedding }, { precision: options.precision });
 }
 
@@ -50,7 +57,7 @@ async function loadPack(name: string, options: LoadFaceModelOptions): Promise<Ph
     calibration === undefined
       ? packCalibration(name, precision)
       : await readCalibrationFile(calibration, { name, digest: packIdentity(name, precision).digest });
-  const pipeline = await openPipeline(name, options);
+  const pipeline = await openPipeline(name, true, options);
   return new PhotoModel(packComparer(name, precision, pipeline, record), pipeline, options.detect ?? true);
 }
 
@@ -68,7 +75,11 @@ async function loadExported(name: string, path: string, options: LoadFaceModelOp
   }
   const comparer = await modelComparer(name, path, detect, options.log);
   try {
-    return new PhotoModel(comparer, detect ? await openPipeline(DEFAULT_PACK, options) : undefined, detect);
+    return new PhotoModel(
+      comparer,
+      detect ? await openPipeline(DEFAULT_PACK, false, options) : undefined,
+      detect,
+    );
   } catch (error) {
     await comparer[Symbol.asyncDispose]();
     throw error;

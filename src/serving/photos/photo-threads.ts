@@ -13,7 +13,8 @@ import { StatusError } from "../status.ts";
 /** Paths of a pack's ONNX files. */
 export interface PackFiles {
   readonly detector: string;
-  readonly embedding: string;
+  /** Left out where the threads find and cut out faces, but embed none: it takes most of their memory. */
+  readonly embedding?: string | undefined;
   /** What the embedding computes in. Default `float32`. */
   readonly precision?: Precision | undefined;
 }

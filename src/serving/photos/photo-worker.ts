@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { FaceError } from "../../base/errors.ts";
-import { lowerPriority } from "../../base/worker.ts";
+import { collectWhenIdle, lowerPriority } from "../../base/worker.ts";
 import { Moved, serveCalls } from "../../base/worker-client.ts";
 import { cropFace, type FoundFaces } from "../../faces/found-faces.ts";
 import { judged, meantFace } from "../../faces/meant-face.ts";
@@ -11,7 +11,10 @@ import { MOST_PIXELS } from "../engine/image-input.ts";
 import type { EmbeddedFace, PackFiles, PhotoCalls, Photograph, PhotoThreadData } from "./photo-threads.ts";
 
 async function open(files: PackFiles): Promise<FacePipeline> {
-  const [detector, embedding] = await Promise.all([readFile(files.detector), readFile(files.embedding)]);
+  const [detector, embedding] = await Promise.all([
+    readFile(files.detector),
+    files.embedding === undefined ? undefined : readFile(files.embedding),
+  ]);
   return FacePipeline.open({ detector, embedding }, { precision: files.precision });
 }
 
@@ -27,6 +30,8 @@ async function find(pipeline: FacePipeline, { file, what }: Photograph): Promise
 serveCalls<PhotoCalls, PhotoThreadData>(async ({ files, niceness }) => {
   lowerPriority(niceness);
   const pipeline = await open(files);
+  // The contents of the files are several times what the sessions keep.
+  collectWhenIdle();
   return {
     async faces(photograph) {
       return (await find(pipeline, photograph)).faces.map(judged);
