@@ -21,7 +21,7 @@ import { batchOptions, defaultBatchOptions } from "../serving/batching/options.t
 import { Page } from "../serving/page.ts";
 import { requireFreePorts } from "../serving/ports.ts";
 import { type LoaderOptions, savedModelLoader } from "../serving/repository/loader.ts";
-import { NO_MODELS, singleModelConfig } from "../serving/repository/model-config.ts";
+import { isRemote, NO_MODELS, singleModelConfig } from "../serving/repository/model-config.ts";
 import { parseTextProto, readTextProto } from "../serving/repository/text-proto.ts";
 import {
   type ConfigSource,
@@ -118,6 +118,8 @@ const serveOptions = z.strictObject({
   loadRetryIntervalMs: z.number().nonnegative().optional(),
   loadThreads: z.number().int().nonnegative().optional(),
   allowLabelsForUnavailable: given.flag.optional(),
+  modelCacheDir: given.text.optional(),
+  remotePollWaitSeconds: z.number().positive().optional(),
   perModelBatching: given.flag.optional(),
   warmup: z.union([z.number(), z.literal(false)]).optional(),
   batching: given.other,
@@ -183,7 +185,7 @@ async function started({
   return startServer({
     ...options,
     log,
-    models: isAlone ? NO_MODELS : singleModelConfig(modelName, resolve(modelPath)),
+    models: isAlone ? NO_MODELS : singleModelConfig(modelName, basePathOf(modelPath)),
     pack: pack === undefined ? undefined : await packOf(pack, precision, packName, log, options.signal),
     ...(await extrasOf(served, choices, page, options)),
     loader: savedModelLoader({
@@ -194,6 +196,9 @@ async function started({
     grpcPort: grpcPort === false ? undefined : grpcPort,
   });
 }
+
+/** An address in a storage as it is, a folder in full. */
+const basePathOf = (path: string) => (isRemote(path) ? path : resolve(path));
 
 /** Galleries and the page, which both need a pack. */
 async function extrasOf(
@@ -251,7 +256,8 @@ async function modelsOf({
   pack,
 }: ServerFlagValues): Promise<ModelServerConfig> {
   if (typeof modelConfigFile === "string") return readTextProto(ModelServerConfigSchema, modelConfigFile);
-  if (typeof modelBasePath === "string") return singleModelConfig(String(modelName), resolve(modelBasePath));
+  if (typeof modelBasePath === "string")
+    return singleModelConfig(String(modelName), basePathOf(modelBasePath));
   if (typeof pack === "string") return NO_MODELS;
   throw nothingToServe();
 }
@@ -261,6 +267,12 @@ function configSourceOf(values: ServerFlagValues): ConfigSource | undefined {
   const seconds = Number(values.modelConfigFilePollWaitSeconds);
   if (seconds <= 0 || typeof values.modelConfigFile !== "string") return undefined;
   return { seconds, read: () => modelsOf(values) };
+}
+
+/** @throws FaceError `CONFIG_INVALID` for what is no time. */
+function positiveSeconds(flag: string, value: Value): number {
+  if (Number(value) > 0) return Number(value);
+  throw new FaceError("CONFIG_INVALID", `--${flag}: got ${value}, expected more than 0 seconds`);
 }
 
 /** @throws FaceError `CONFIG_INVALID` for what is no number of requests. */
@@ -489,6 +501,8 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     loadRetryIntervalMs: Number(values.loadRetryIntervalMicros) / MICROS_PER_MS,
     configSource: configSourceOf(values),
     loadThreads: Number(values.numLoadThreads),
+    ...(typeof values.modelCacheDir === "string" && { modelCacheDir: resolve(values.modelCacheDir) }),
+    remotePollWaitSeconds: positiveSeconds("remote_poll_wait_seconds", values.remotePollWaitSeconds),
     allowLabelsForUnavailable: values.allowVersionLabelsForUnavailableModels === true,
   };
 }

@@ -12,6 +12,26 @@ import { invalidArgument, StatusError } from "../status.ts";
 
 const PLATFORM = "tensorflow";
 
+const S3 = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/([^?#]*)$/;
+const GOOGLE =
+  "Google Cloud Storage answers as S3 does: set AWS_ENDPOINT_URL_S3=https://storage.googleapis.com, an HMAC key of the " +
+  "bucket in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and name s3://BUCKET/PREFIX";
+
+/** Whether a base path is an address in a storage for objects. */
+export const isRemote = (basePath: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(basePath);
+
+/**
+ * Bucket and prefix of an address.
+ * @throws StatusError `INVALID_ARGUMENT` for an address that is none, or of a storage that is not read.
+ */
+export function remoteAddress(basePath: string): { readonly bucket: string; readonly prefix: string } {
+  const [, bucket, path = ""] = S3.exec(basePath) ?? [];
+  const prefix = path.replace(/^\/+|\/+$/g, "");
+  if (bucket !== undefined && prefix !== "") return { bucket, prefix: `${prefix}/` };
+  const hint = basePath.startsWith("gs://") ? GOOGLE : "name a folder, or s3://BUCKET/PREFIX";
+  throw invalidArgument(`Models cannot be read from ${basePath}; ${hint}`);
+}
+
 /** The configuration of a server that serves only its model pack. */
 export const NO_MODELS: ModelServerConfig = create(ModelServerConfigSchema, {
   config: { case: "modelConfigList", value: { config: [] } },
@@ -42,7 +62,8 @@ function checkModel(model: ModelConfig, requestLog: RequestLog | undefined): voi
   if (platformOf(model) !== PLATFORM) {
     throw invalidArgument(`Model ${model.name} requests unsupported platform ${platformOf(model)}`);
   }
-  if (!isAbsolute(model.basePath)) {
+  if (isRemote(model.basePath)) remoteAddress(model.basePath);
+  else if (!isAbsolute(model.basePath)) {
     throw invalidArgument(
       `Expected model ${model.name} to have an absolute path or URI; got base_path()=${model.basePath}`,
     );

@@ -1,8 +1,10 @@
 /** @file The models of a server: applies configurations, polls version folders, and finds the model for a request. */
 import { cpus } from "node:os";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { equals } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
+import { systemCacheFolder } from "../../base/files.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { Log } from "../../base/log.ts";
 import type { ModelConfig, ModelServerConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
@@ -11,9 +13,10 @@ import { type ModelLoader, servableText } from "../engine/servable.ts";
 import type { RequestLog, RequestRecorder } from "../observe/request-log.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import type { Catalog, Lease, ModelChoice, VersionStatus } from "./catalog.ts";
-import { checkedModels, checkTransition } from "./model-config.ts";
+import { checkedModels, checkTransition, isRemote } from "./model-config.ts";
 import { ModelVersions } from "./model-versions.ts";
-import { aspiredVersions, scanVersions, versionPolicy } from "./version-policy.ts";
+import type { RemoteModels } from "./remote-models.ts";
+import { aspiredVersions, scanVersions, type VersionFolders, versionPolicy } from "./version-policy.ts";
 
 /** How versions are found and loaded. */
 export interface RepositorySettings {
@@ -27,6 +30,10 @@ export interface RepositorySettings {
   readonly loadThreads?: number;
   /** Whether a label may name a version that is not loaded yet. Default false. */
   readonly allowLabelsForUnavailable?: boolean;
+  /** Folder for copies of models at `s3://`. Default: in the system's cache folder. */
+  readonly modelCacheDir?: string;
+  /** Seconds between listings of a storage. Default 30. */
+  readonly remotePollWaitSeconds?: number;
 }
 
 export interface RepositoryOptions extends RepositorySettings {
@@ -42,6 +49,8 @@ const DEFAULTS: Required<RepositorySettings> = {
   loadRetryIntervalMs: 60_000,
   loadThreads: 0,
   allowLabelsForUnavailable: false,
+  modelCacheDir: join(systemCacheFolder(), "served"),
+  remotePollWaitSeconds: 30,
 };
 
 interface Model {
@@ -75,6 +84,8 @@ export class Repository implements Catalog, AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #waiting = new Set<() => void>();
   readonly #loading = new Limiter(cpus().length);
+  /** Opened for the first model in a storage. */
+  #remote: RemoteModels | undefined;
   #config: ModelServerConfig | undefined;
   #polling: Promise<void> | undefined;
   /** How many configurations were installed; a wait for the models of an older one ends. */
@@ -176,6 +187,7 @@ export class Repository implements Catalog, AsyncDisposable {
   /** Stops polling and loading, and unloads each model when its last request ends. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
+    this.#remote?.close();
     await this.#polling;
     for (const model of this.#models.values()) model.versions.aspire(new Map());
     await this.#until(() => [...this.#models.values()].every((model) => isAtRest(model.versions)));
@@ -184,6 +196,7 @@ export class Repository implements Catalog, AsyncDisposable {
   /** Takes over a configuration, without waiting for its models. @returns its number. */
   async #install(config: ModelServerConfig): Promise<number> {
     const configs = checkedModels(config, this.#requestLog);
+    if (configs.some(({ basePath }) => isRemote(basePath))) this.#remote ??= await this.#openRemote();
     const isNew = this.#config === undefined || !equals(ModelServerConfigSchema, this.#config, config);
     checkTransition(this.#config, config);
     const labels = configs.map((model) => this.#checkedLabels(model));
@@ -213,6 +226,16 @@ export class Repository implements Catalog, AsyncDisposable {
     this.#changed();
     if (this.#options.pollWaitSeconds >= 0) await this.#scan();
     return this.#generation;
+  }
+
+  /** Loads what reads a storage only where a model lies in one. */
+  async #openRemote(): Promise<RemoteModels> {
+    const [{ openObjectStore }, { RemoteModels }] = await Promise.all([
+      import("./object-store.ts"),
+      import("./remote-models.ts"),
+    ]);
+    const { modelCacheDir: cacheDir, remotePollWaitSeconds: pollWaitSeconds, log } = this.#options;
+    return new RemoteModels(await openObjectStore(), { cacheDir, pollWaitSeconds }, log);
   }
 
   #modelFor(name: string): Model {
@@ -249,21 +272,30 @@ export class Repository implements Catalog, AsyncDisposable {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       await delay(seconds * 1000, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted) await this.#scan();
+      if (!signal.aborted) await this.#scan(false);
     }
   }
 
-  /** Lists the version folders of every model. */
-  async #scan(): Promise<void> {
+  /** Lists the version folders of every model. @param isThorough whether copies of remote ones are waited for. */
+  async #scan(isThorough = true): Promise<void> {
     const configured = [...this.#models.values()].filter((model) => model.config !== undefined);
-    await Promise.all(configured.map((model) => this.#scanModel(model)));
+    const scans = configured.map(async (model) => {
+      const { basePath } = model.config!;
+      const scan = this.#remote?.isScanning(basePath) && !isThorough ? undefined : this.#scanModel(model);
+      if (isThorough || !isRemote(basePath)) await scan;
+    });
+    await Promise.all(scans);
+  }
+
+  #versionsAt({ basePath, modelVersionPolicy }: ModelConfig): Promise<VersionFolders> {
+    return isRemote(basePath) ? this.#remote!.scan(basePath, modelVersionPolicy) : scanVersions(basePath);
   }
 
   async #scanModel(model: Model): Promise<void> {
     const { log } = this.#options;
     const { name, basePath, modelVersionPolicy } = model.config!;
     try {
-      const { folders, notes } = await scanVersions(basePath);
+      const { folders, notes } = await this.#versionsAt(model.config!);
       if (folders.size > 0) this.#tell(model, "warn", notes.join(". "));
       else {
         this.#tell(
@@ -288,6 +320,7 @@ export class Repository implements Catalog, AsyncDisposable {
           : `no wanted version of servable ${name} is under base path ${basePath}. ${notes.join(". ")}`.trimEnd();
       model.versions.aspire(new Map(wanted.map((version) => [version, folders.get(version)!])));
     } catch (error) {
+      if (this.#closing.signal.aborted) return;
       const text = `Could not find base path ${basePath} for servable ${name} with error ${messageOf(error)}`;
       if (model.config?.basePath === basePath) model.problem = text;
       this.#tell(model, "error", text);
