@@ -1,9 +1,9 @@
 /** @file A gallery in a folder outlives kill -9, a second writer and a full disk: what was acknowledged is kept. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, expect, it } from "vitest";
 import { Gallery } from "../src/gallery/gallery.ts";
@@ -11,7 +11,14 @@ import { temporaryFolder } from "./support/photos.ts";
 
 const WRITER = join(import.meta.dirname, "support/gallery-writer.ts");
 
-function startWriter(address: string, count: number, large?: number) {
+interface WriterOptions {
+  /** Bytes of a photograph that is kept with each face. */
+  readonly large?: number;
+  /** Kilobytes of the largest file that it may write. */
+  readonly limit?: number;
+}
+
+function startWriter(address: string, count: number, { large, limit }: WriterOptions = {}) {
   const args = [
     "--import",
     "tsx",
@@ -20,7 +27,10 @@ function startWriter(address: string, count: number, large?: number) {
     String(count),
     ...(large === undefined ? [] : [String(large)]),
   ];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const limited = ["-c", `ulimit -f ${limit}; exec "$0" "$@"`, process.execPath, ...args];
+  const stdio: ["ignore", "pipe", "pipe"] = ["ignore", "pipe", "pipe"];
+  const child =
+    limit === undefined ? spawn(process.execPath, args, { stdio }) : spawn("bash", limited, { stdio });
   const acknowledged: string[] = [];
   const lines = createInterface({ input: child.stdout });
   let errors = "";
@@ -73,12 +83,40 @@ describe("a gallery in a folder", () => {
     expect(holder.name).toBe("written");
   });
 
+  it.skipIf(process.platform === "win32")(
+    "is made whole or not at all where files may not grow",
+    async () => {
+      const address = join(await temporaryFolder(), "new", "people");
+      const writer = startWriter(address, 1, { limit: 8192 });
+      await writer.ended;
+      expect(writer.errors()).toContain("EFBIG, the file would be larger than is allowed");
+      expect(writer.errors()).toContain("DISK_FULL");
+      expect(existsSync(dirname(address))).toBe(false);
+    },
+  );
+
+  it.skipIf(process.platform === "win32")(
+    "says so when its files may not grow, and keeps what it has",
+    async () => {
+      const address = join(await temporaryFolder(), "people");
+      const first = startWriter(address, 3);
+      await first.ended;
+      const second = startWriter(address, 1000, { large: 1_000_000, limit: 17_000 });
+      await second.ended;
+      expect(second.errors()).toContain("EFBIG, the file would be larger than is allowed");
+      const kept = [...first.acknowledged, ...second.acknowledged].filter((line) => line !== "ready");
+      const { ids } = await idsIn(address);
+      expect(kept.length).toBeGreaterThan(3);
+      expect(kept.filter((id) => !ids.has(id))).toEqual([]);
+    },
+  );
+
   const disk = mkdtempSync(join(tmpdir(), "faceid-disk-"));
   const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=220m", "tmpfs", disk]).status === 0;
   it.skipIf(!mounted)("says that the disk is full, and keeps what it acknowledged", async () => {
     try {
       const address = join(disk, "people");
-      const writer = startWriter(address, 1000, 500_000);
+      const writer = startWriter(address, 1000, { large: 500_000 });
       await writer.ended;
       const kept = writer.acknowledged.filter((line) => line !== "ready");
       expect(writer.errors()).toMatch(/\d+ MB are free on its disk/);

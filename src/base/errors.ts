@@ -186,7 +186,10 @@ export const SYSTEM_REASONS: Readonly<Record<string, SystemReason>> = {
   EIO: reason("the disk or the network drive failed", "check the disk and the connection to it"),
   ENOSPC: reason("no space is left on the disk", FULL),
   EDQUOT: reason("the disk quota is used up", FULL),
-  EFBIG: reason("the file would be larger than is allowed", FULL),
+  EFBIG: reason(
+    "the file would be larger than is allowed",
+    "raise the limit on the size of files (ulimit -f), or choose another folder",
+  ),
   EMFILE: reason("too many files are open in this process", OPEN_FILES),
   ENFILE: reason("too many files are open on this machine", OPEN_FILES),
   ENOMEM: reason("no memory is left", "close other programs, or use a machine with more memory"),
@@ -241,7 +244,7 @@ const LIBRARY_REASONS: readonly (readonly [pattern: RegExp, words: string])[] = 
   // PGlite, and WebAssembly that ends.
   [
     /^PGlite failed|^Aborted\(|^memory access out of bounds|^unreachable$|^table index is out/,
-    "the database's files are damaged, or a write was stopped, as by a quota or a limit on the size of files",
+    "the database's files are damaged",
   ],
   // OpenSSL.
   [/wrong version number|packet length too long/, "no TLS is spoken there"],

@@ -61,10 +61,7 @@ describe("errors of the system", () => {
     ["gifload_buffer: Invalid frame data", "its bytes are damaged"],
     ["Input buffer contains unsupported image format", "its bytes are damaged"],
     ["Input image exceeds pixel limit", "it has too many pixels"],
-    [
-      "PGlite failed to initialize properly",
-      "the database's files are damaged, or a write was stopped, as by a quota or a limit on the size of files",
-    ],
+    ["PGlite failed to initialize properly", "the database's files are damaged"],
     ["error:0909006C:PEM routines:get_name:no start line", "it is not in PEM form"],
     ["Unknown error", "the reason is not known"],
     ["there is no such person", "there is no such person"],

@@ -1,7 +1,7 @@
 /** @file What a gallery asks of a database, and the errors of one. The room keeps people and the embeddings of their faces in
  * PGlite or PostgreSQL, with the same SQL; it knows nothing of images and models beyond a model's digest.
  */
-import { FaceError, messageOf, systemCode } from "../base/errors.ts";
+import { FaceError, FULL_CODES, messageOf, SYSTEM_REASONS, systemCode } from "../base/errors.ts";
 
 /** What can run SQL: a database, or a transaction of one. */
 export interface Queries {
@@ -51,12 +51,25 @@ export const isReadOnly = (error: unknown): boolean =>
 const UNREACHABLE = /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|08|57P|53300)/;
 const DENIED = /^(28|3D000|42501)/;
 
+/** What fills a new database before anybody else sees it. */
+export type Fill = (database: Database) => Promise<void>;
+
+/** A write that found no room, by the system's error. */
+export function fullError(address: string, error: unknown): FaceError {
+  const room = SYSTEM_REASONS[codeOf(error)]?.hint ?? "free some space";
+  return new FaceError("DISK_FULL", `the gallery ${address} cannot be written: ${messageOf(error)}`, {
+    hint: `${room}, and run the command again: what was acknowledged is kept`,
+    cause: error,
+  });
+}
+
 /** A database's failure in our words; errors of ours and mistakes in our SQL pass unchanged. */
 export function databaseError(address: string, error: unknown): unknown {
   if (error instanceof FaceError) return error;
   const code = codeOf(error);
   const text = messageOf(error) || code;
-  if (code === "53100" || code === "ENOSPC" || /No space left on device/i.test(text)) {
+  if (FULL_CODES.includes(code)) return fullError(address, error);
+  if (code === "53100" || /No space left on device/i.test(text)) {
     return new FaceError("DISK_FULL", `the gallery ${address} cannot be written: the disk is full`, {
       hint: "free some space and run the command again: what was acknowledged is kept",
       cause: error,

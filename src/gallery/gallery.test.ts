@@ -333,7 +333,7 @@ describe.each(STORES)("a gallery on $store", ({ store, make }) => {
 describe.each(STORES)("a gallery's schema on $store", ({ make }) => {
   it("is brought up to date with its rows, and a newer one is refused", async () => {
     const address = await make();
-    const database = await openDatabase(address, true);
+    const database = await openDatabase(address, async () => {});
     await migrate(database, 1);
     await database.rows(
       "INSERT INTO faceid_galleries (name, model, model_digest, dimensions) VALUES ('old', 'm', $1, 3)",

@@ -169,14 +169,15 @@ export class Gallery implements AsyncDisposable {
     const key = photoKey ?? (process.env.FACEID_GALLERY_KEY || undefined);
     // A key that is none is refused before anything is made.
     photoBox(key);
-    const database = await openDatabase(address, create !== undefined);
-    try {
+    const prepare = async (database: Database) => {
       await migrate(database);
-      let row = await readRow(database, name);
-      if (row === undefined && create !== undefined) {
-        await createRow(database, name, create, actor);
-        row = await readRow(database, name);
-      }
+      const row = await readRow(database, name);
+      if (row === undefined && create !== undefined) await createRow(database, name, create, actor);
+    };
+    const database = await openDatabase(address, create && prepare);
+    try {
+      await prepare(database);
+      const row = await readRow(database, name);
       if (row === undefined) {
         throw new FaceError("GALLERY_NOT_FOUND", `there is no gallery ${name} in ${database.address}`, {
           hint: "faceid gallery create makes one; faceid gallery enrol FOLDER fills it from a folder of people",

@@ -1,13 +1,13 @@
 /** @file Opens a gallery's database by its address. */
 import { FaceError } from "../base/errors.ts";
-import { type Database, isServerAddress } from "./database.ts";
+import { type Database, type Fill, isServerAddress } from "./database.ts";
 
 /**
  * Opens PostgreSQL by its address, or PGlite in a folder.
- * @param create makes the folder where it is missing.
- * @throws FaceError `GALLERY_NOT_FOUND` when there is no folder and none is to be made; `GALLERY_UNAVAILABLE` when it cannot be reached, or when another process has the folder open.
+ * @param fill makes what is missing, the folder too; a new folder's database is there for others once it is filled.
+ * @throws FaceError `GALLERY_NOT_FOUND` when there is no folder and none is to be made; `DISK_FULL`; `GALLERY_UNAVAILABLE` when it cannot be reached, or when another process has the folder open.
  */
-export async function openDatabase(address: string, create = false): Promise<Database> {
+export async function openDatabase(address: string, fill?: Fill): Promise<Database> {
   const [, scheme] = /^([a-z][a-z0-9+.-]+):\/\//i.exec(address) ?? [];
   if (scheme !== undefined && !isServerAddress(address)) {
     throw new FaceError(
@@ -20,5 +20,5 @@ export async function openDatabase(address: string, create = false): Promise<Dat
   }
   // Either store is loaded only when it is asked for: PGlite alone holds 13 MB of WebAssembly.
   if (isServerAddress(address)) return await (await import("./postgres.ts")).openPostgres(address);
-  return await (await import("./pglite.ts")).openPglite(address, create);
+  return await (await import("./pglite.ts")).openPglite(address, fill);
 }

@@ -1,12 +1,13 @@
 /** @file PGlite with pgvector in a folder as a gallery's database; the only door to both packages. */
-import { access, constants, cp, mkdtemp, readdir, rm, statfs } from "node:fs/promises";
+import { access, constants, cp, mkdtemp, readdir, rm, rmdir, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
+import { NodeFS } from "@electric-sql/pglite/nodefs";
 import { vector } from "@electric-sql/pglite-pgvector";
-import { FaceError, messageOf, systemCode } from "../base/errors.ts";
-import { makeFolder } from "../base/files.ts";
-import { type Database, databaseError, type Queries } from "./database.ts";
+import { FaceError, FULL_CODES, messageOf, systemCode } from "../base/errors.ts";
+import { makeFolder, publishFolder, TEMPORARY_FILE } from "../base/files.ts";
+import { type Database, databaseError, type Fill, fullError, type Queries } from "./database.ts";
 import { FolderLock } from "./folder-lock.ts";
 import { migrate } from "./schema.ts";
 
@@ -29,6 +30,93 @@ async function requireSpace(folder: string): Promise<void> {
     `the gallery ${folder} is not written to: ${free} MB are free on its disk, ${LEAST_FREE / 2 ** 20} MB are wanted`,
     { hint: "free some space and run the command again: what was acknowledged is kept" },
   );
+}
+
+type Write = (stream: unknown, buffer: Int8Array, offset: number, length: number, position: number) => number;
+
+/** The parts of Emscripten's file system for Node through which it calls the system. */
+interface SystemCalls {
+  tryFSOperation<T>(work: () => T): T;
+  readonly stream_ops: { write: Write };
+}
+
+/** Passes through the engine, which knows errors of the system by their codes. */
+class NoRoom extends Error {}
+
+const refuse = () => {
+  throw new NoRoom();
+};
+
+/** What PGlite calls of the engine for each message; it swallows what they throw, and calls again, but not what the last two throw. */
+const STEPS_OF_ENGINE = ["_PostgresMainLoopOnce", "_PostgresSendReadyForQueryIfNecessary", "stackRestore"];
+
+/**
+ * A folder whose first write that finds no room ends the engine there, as a power cut would: PostgreSQL would try again for ever, or
+ * say that its files are damaged. What was committed is in its log, from which the next opening restores it.
+ */
+class WatchedFolder extends NodeFS {
+  /** The system's error of that write. */
+  full: unknown;
+  #stop = () => {};
+
+  override async init(...[pglite, options]: Parameters<NodeFS["init"]>): ReturnType<NodeFS["init"]> {
+    const { emscriptenOpts } = await super.init(pglite, options);
+    const watch = (engine: { readonly FS: unknown }) => {
+      const { filesystems } = engine.FS as { readonly filesystems: { readonly NODEFS: SystemCalls } };
+      this.#watch(filesystems.NODEFS);
+      this.#stop = () =>
+        Object.assign(engine, Object.fromEntries(STEPS_OF_ENGINE.map((step) => [step, refuse])));
+    };
+    return { emscriptenOpts: { ...emscriptenOpts, preRun: [...(emscriptenOpts.preRun ?? []), watch] } };
+  }
+
+  #watch(calls: SystemCalls): void {
+    const attempt = calls.tryFSOperation.bind(calls);
+    calls.tryFSOperation = (work) => {
+      // Not the error number that PostgreSQL would make something of; nor does it go on after it.
+      if (this.full !== undefined) throw new NoRoom();
+      try {
+        return attempt(() => this.#noting(work));
+      } catch (error) {
+        throw this.full === undefined ? error : new NoRoom();
+      }
+    };
+    const { write } = calls.stream_ops;
+    // The system writes what has room before it refuses the rest, and nobody else looks how much that was.
+    calls.stream_ops.write = (stream, buffer, offset, length, position) => {
+      let done = 0;
+      while (done < length) done += write(stream, buffer, offset + done, length - done, position + done);
+      return done;
+    };
+  }
+
+  #noting<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (FULL_CODES.includes(systemCode(error) ?? "")) {
+        this.full = error;
+        this.#stop();
+      }
+      throw error;
+    }
+  }
+}
+
+/** An engine and the folder that it writes to. */
+interface Engine {
+  readonly pglite: PGlite;
+  readonly files: WatchedFolder;
+}
+
+/** @param address how the gallery is called in errors. */
+async function startEngine(address: string, data: string): Promise<Engine> {
+  const files = new WatchedFolder(data);
+  try {
+    return { pglite: await PGlite.create({ fs: files, extensions: { vector } }), files };
+  } catch (error) {
+    throw openFailure(address, files.full === undefined ? error : fullError(address, files.full));
+  }
 }
 
 /** Statements of a transaction between two looks at the free space. */
@@ -68,6 +156,7 @@ class PgliteDatabase implements Database {
   readonly address: string;
   readonly #folder: string;
   readonly #pglite: PGlite;
+  readonly #files: WatchedFolder;
   readonly #queries: Queries;
   readonly #free: () => Promise<void>;
 
@@ -76,10 +165,11 @@ class PgliteDatabase implements Database {
    * @param folder where the files are.
    * @param free called when it is closed.
    */
-  constructor(address: string, folder: string, pglite: PGlite, free: () => Promise<void>) {
+  constructor(address: string, folder: string, { pglite, files }: Engine, free: () => Promise<void>) {
     this.address = address;
     this.#folder = folder;
     this.#pglite = pglite;
+    this.#files = files;
     this.#queries = queriesOf(pglite);
     this.#free = free;
   }
@@ -100,16 +190,21 @@ class PgliteDatabase implements Database {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#pglite.close();
-    await this.#free();
+    try {
+      // Closing writes; what an engine without room has in memory is in its log, or was not acknowledged.
+      if (this.#files.full === undefined) await this.#guarded(() => this.#pglite.close());
+    } finally {
+      await this.#free();
+    }
   }
 
   async #guarded<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await work();
+      if (this.#files.full === undefined) return await work();
     } catch (error) {
-      throw databaseError(this.address, error);
+      if (this.#files.full === undefined) throw databaseError(this.address, error);
     }
+    throw fullError(this.address, this.#files.full);
   }
 }
 
@@ -118,19 +213,26 @@ const notFound = (folder: string) =>
     hint: "faceid gallery create makes one; faceid gallery enrol FOLDER fills it from a folder of people",
   });
 
-/** Checks the folder, or makes it; one that holds other files is not ours to fill. */
-async function claimFolder(folder: string, create: boolean): Promise<void> {
+/** A new database that a process which was killed did not finish. */
+const isUnfinished = (name: string) => TEMPORARY_FILE.test(name);
+
+/**
+ * Checks the folder, or makes it; one that holds other files is not ours to fill.
+ * @returns whether there is no gallery yet, and the folders that were made for one, the innermost last.
+ */
+async function claimFolder(folder: string, create: boolean): Promise<{ isNew: boolean; made: string[] }> {
   try {
-    if (create) await makeFolder(folder);
+    const made = create ? await makeFolder(folder) : [];
     const names = await readdir(folder);
-    if (names.includes(DATA)) return;
-    if (names.every((name) => FolderLock.owns(name))) {
-      if (create) return;
+    if (names.includes(DATA)) return { isNew: false, made };
+    if (names.every((name) => FolderLock.owns(name) || isUnfinished(name))) {
+      if (create) return { isNew: true, made };
       throw notFound(folder);
     }
   } catch (error) {
     if (error instanceof FaceError) throw error;
     if (systemCode(error) === "ENOENT" && !create) throw notFound(folder);
+    if (FULL_CODES.includes(systemCode(error) ?? "")) throw fullError(folder, error);
     const reason = systemCode(error) === "EEXIST" ? "it is a file, not a folder" : messageOf(error);
     throw new FaceError("GALLERY_UNAVAILABLE", `the gallery ${folder} cannot be opened: ${reason}`, {
       hint: "name a folder that may be written to",
@@ -156,7 +258,7 @@ const openFailure = (folder: string, error: unknown) => {
   const known = databaseError(folder, error);
   if (known instanceof FaceError) return known;
   return new FaceError("GALLERY_INVALID", `the gallery ${folder} cannot be opened: ${messageOf(error)}`, {
-    hint: "check the space, quota and `ulimit -f`, and try again; then restore the folder from a copy, or enrol into a new one",
+    hint: "restore the folder from a copy, or enrol into a new one",
     cause: error,
   });
 };
@@ -168,8 +270,7 @@ async function openCopy(folder: string): Promise<Database> {
   const free = () => rm(copy, { recursive: true, force: true });
   try {
     await cp(join(folder, DATA), copy, { recursive: true });
-    const pglite = await PGlite.create({ dataDir: copy, extensions: { vector } });
-    const database = new PgliteDatabase(folder, copy, pglite, free);
+    const database = new PgliteDatabase(folder, copy, await startEngine(folder, copy), free);
     await migrate(database);
     await database.run("SET default_transaction_read_only = on");
     return database;
@@ -179,21 +280,55 @@ async function openCopy(folder: string): Promise<Database> {
   }
 }
 
+/** Makes a database under another name and renames it, so that a folder has a whole gallery or none. */
+async function makeDatabase(folder: string, fill: Fill): Promise<void> {
+  await publishFolder(join(folder, DATA), async (temporary) => {
+    await using database = new PgliteDatabase(
+      folder,
+      temporary,
+      await startEngine(folder, temporary),
+      async () => {},
+    );
+    await fill(database);
+  });
+}
+
+async function removeUnfinished(folder: string): Promise<void> {
+  for (const name of (await readdir(folder)).filter(isUnfinished)) {
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
 /** Opens a folder, which no other process may have open; see `openDatabase`. */
-export async function openPglite(folder: string, create: boolean): Promise<Database> {
-  await claimFolder(folder, create);
+export async function openPglite(folder: string, fill: Fill | undefined): Promise<Database> {
+  const { isNew, made } = await claimFolder(folder, fill !== undefined);
+  try {
+    return await openClaimed(folder, isNew, fill);
+  } catch (error) {
+    // A folder that another process has begun to use stays.
+    for (const each of made.toReversed()) await rmdir(each).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function openClaimed(folder: string, isNew: boolean, fill: Fill | undefined): Promise<Database> {
   const reason = await readOnlyReason(folder);
-  if (reason !== undefined && !create) return await openCopy(folder);
+  if (reason !== undefined && fill === undefined) return await openCopy(folder);
   if (reason !== undefined) {
     throw new FaceError("GALLERY_UNAVAILABLE", `the gallery ${folder} cannot be written to: ${reason}`, {
       hint: "choose another folder, or check who owns it and its permissions",
     });
   }
-  if (create) await requireSpace(folder);
+  if (fill !== undefined) await requireSpace(folder);
   const lock = await FolderLock.acquire(folder);
   try {
-    const pglite = await PGlite.create({ dataDir: join(folder, DATA), extensions: { vector } });
-    return new PgliteDatabase(folder, folder, pglite, () => lock.release());
+    const data = join(folder, DATA);
+    if (isNew && fill !== undefined) {
+      await removeUnfinished(folder);
+      // Another process may have made it meanwhile.
+      if (!(await readdir(folder)).includes(DATA)) await makeDatabase(folder, fill);
+    }
+    return new PgliteDatabase(folder, folder, await startEngine(folder, data), () => lock.release());
   } catch (error) {
     await lock.release();
     throw openFailure(folder, error);
