@@ -100,6 +100,7 @@ function answersOf({ answers, tagged, method }: Operation, components: Component
   const etag = tagged && method !== "DELETE" ? { headers: { ETag: { schema: { type: "string" } } } } : {};
   const content = (answer: Operation["answers"][number]): Json => {
     if (answer === undefined) return {};
+    if (answer === "lines") return { content: { "application/x-ndjson": {} } };
     if (answer === "image") return { content: { "image/*": {} } };
     const schema = answer === "document" ? { type: "object" } : components.refer(answer, "output");
     return { content: { "application/json": { schema } } };
@@ -130,7 +131,7 @@ export function openApiDocument(version: string): Json {
     paths[operation.path]![operation.method.toLowerCase()] = {
       operationId: id,
       summary: operation.summary,
-      description: `Needs a key with the scope \`${operation.scope}\`, unless the server is on loopback without keys.`,
+      description: `Needs a key${operation.scope === "any" ? " of any scope" : ` with the scope \`${operation.scope}\``}, unless the server is on loopback without keys.`,
       ...(parameters.length === 0 ? {} : { parameters }),
       ...bodyOf(operation, components),
       responses: answersOf(operation, components),

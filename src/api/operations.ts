@@ -31,14 +31,15 @@ export interface Operation {
   /** Segments in braces are parameters. */
   readonly path: string;
   readonly summary: string;
-  readonly scope: Scope;
+  /** `any`: every key, whatever it may do. */
+  readonly scope: Scope | "any";
   readonly query?: z.ZodObject;
   /** The fields of the body, beside the photograph where one is wanted. */
   readonly body?: z.ZodObject;
   /** Whether the body holds a photograph named `image`. */
   readonly photo?: true;
   /** Statuses of success with what they hold; `undefined` for none. */
-  readonly answers: Readonly<Record<number, z.ZodType | "image" | "document" | undefined>>;
+  readonly answers: Readonly<Record<number, z.ZodType | "image" | "document" | "lines" | undefined>>;
   /** Answers have an ETag; `If-None-Match` of a reader and `If-Match` of a writer are heeded. */
   readonly tagged?: true;
   /** `Idempotency-Key` is heeded. */
@@ -54,7 +55,7 @@ export const OPERATIONS = {
     method: "GET",
     path: "/v1/openapi.json",
     summary: "This document.",
-    scope: "predict",
+    scope: "any",
     answers: { 200: "document" },
   },
   getService: {
@@ -146,6 +147,14 @@ export const OPERATIONS = {
     body: verifyFields,
     photo: true,
     answers: { 200: verification },
+  },
+  exportPerson: {
+    method: "GET",
+    path: `${PERSON}:export`,
+    summary:
+      "Everything that is kept about the person, as they may ask for it (GDPR, article 15): what is said of them, their faces with embeddings and kept photographs, and what happened.",
+    scope: "admin",
+    answers: { 200: "lines" },
   },
   listFaces: {
     method: "GET",

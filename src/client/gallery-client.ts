@@ -181,6 +181,14 @@ export class GalleryClient {
     return await this.#json(`${this.#person(who)}:merge`, { method: "POST", json: { into }, headers });
   }
 
+  /**
+   * Everything that is kept about a person, as they may ask for it; needs a key of scope `admin`.
+   * @returns lines of JSON, as `faceid gallery export --person` writes them and `faceid gallery import` reads them.
+   */
+  async exportPerson(who: string): Promise<string> {
+    return await (await this.#send(`${this.#person(who)}:export`)).text();
+  }
+
   /** Whether a photograph shows the person. */
   async verify(
     who: string,

@@ -7,7 +7,7 @@ import { direction, galleryName, STORES } from "../../test/support/gallery-store
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { Random } from "../base/random.ts";
 import { Gallery, type GalleryModel } from "../gallery/gallery.ts";
-import { exportLines } from "./gallery-file.ts";
+import { exportLines } from "../gallery/gallery-file.ts";
 import { importGallery } from "./gallery-import.ts";
 
 const MODEL: GalleryModel = { name: "m", digest: "d".repeat(64), dimensions: 16, template: "centroid" };

@@ -5,8 +5,6 @@ import type { z } from "zod";
 import { issueText } from "../base/check-options.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { Gallery, type GalleryModel, type OpenGalleryOptions } from "../gallery/gallery.ts";
-import { type Person, personName } from "../gallery/people.ts";
-import { digestOfPhoto } from "../gallery/photo-box.ts";
 import {
   endSchema,
   type FaceEntry,
@@ -15,7 +13,9 @@ import {
   type PersonEntry,
   personSchema,
   VERSION,
-} from "./gallery-file.ts";
+} from "../gallery/gallery-file.ts";
+import { type Person, personName } from "../gallery/people.ts";
+import { digestOfPhoto } from "../gallery/photo-box.ts";
 
 /** What an import did. */
 export interface ImportSummary {

@@ -108,6 +108,7 @@ const ALL = ["predict", "read", "enrol", "identify", "admin"] as const;
 const KEYS = {
   all: { scopes: ALL },
   reader: { scopes: ["predict", "read"] },
+  enroller: { scopes: ["enrol"] },
   elsewhere: { scopes: ALL, galleries: ["other"] },
 } as const;
 const made = Object.entries(KEYS).map(([name, wish]) => newKey({ name, ...wish }, new Date()));
@@ -306,6 +307,20 @@ describe("people over REST", () => {
     } while (cursor !== null);
     expect(seen).toEqual(names);
     expect(pages).toBe(3);
+    const page = await ask("GET", `${PEOPLE}?limit=3&search=PAGE`);
+    const events = await ask("GET", "/v1/galleries/people/events?limit=1");
+    for (const query of [
+      `limit=3&cursor=${page.answer.next}`,
+      `limit=3&search=other&cursor=${page.answer.next}`,
+      `cursor=${events.answer.next}`,
+      `search=PAGE&cursor=${page.answer.next}x`,
+      `cursor=${Buffer.from("Page C").toString("base64url")}`,
+      "cursor=",
+    ]) {
+      const { status, answer } = await ask("GET", `${PEOPLE}?${query}`);
+      expect(status, query).toBe(400);
+      expect(answer.error.message).toContain("leave it out to begin with the first page");
+    }
     for (const query of [
       "limit=0",
       "limit=x",
@@ -317,6 +332,35 @@ describe("people over REST", () => {
     ]) {
       expect((await ask("GET", `${PEOPLE}?${query}`)).status, query).toBe(400);
     }
+  });
+
+  it("come in pages while people are added and removed", async () => {
+    const name = (letter: string) => `Moving ${letter}`;
+    for (const letter of "BDFH") await ask("POST", PEOPLE, { json: { name: name(letter) } });
+    const first = await ask("GET", `${PEOPLE}?limit=2&search=moving`);
+    await ask("DELETE", `${PEOPLE}/${encodeURIComponent(name("D"))}`);
+    for (const letter of "AE") await ask("POST", PEOPLE, { json: { name: name(letter) } });
+    const second = await ask("GET", `${PEOPLE}?limit=9&search=moving&cursor=${first.answer.next}`);
+    const names = (answer: { people: { name: string }[] }) => answer.people.map((each) => each.name.at(-1));
+    expect([names(first.answer), names(second.answer)]).toEqual([
+      ["B", "D"],
+      ["E", "F", "H"],
+    ]);
+  });
+
+  it("are given what is kept of them", async () => {
+    const id = await enrolled("Asking", "face 77 a");
+    const { status, headers, text } = await ask("GET", `${PEOPLE}/Asking:export`);
+    expect([status, headers.get("content-type")]).toEqual([200, "application/x-ndjson"]);
+    const [head, person, end] = text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(head).toMatchObject({ format: "faceid-gallery" });
+    expect(person).toMatchObject({ id, name: "Asking" });
+    expect(end).toEqual({ end: true, people: 1, faces: person.faces.length });
+    expect(person.events.map(({ action }: { action: string }) => action)).toContain("enrolled");
+    expect((await ask("GET", `${PEOPLE}/Nobody:export`)).status).toBe(404);
   });
 
   it("are not overwritten by who read an older version", async () => {
@@ -555,6 +599,8 @@ describe("who may ask", () => {
     expect(refused.headers.get("www-authenticate")).toBe("Bearer");
     expect(refused.headers.get("connection")).toBe("close");
     expect((await ask("GET", PEOPLE, bearer("reader"), locked)).status).toBe(200);
+    expect((await ask("GET", "/v1/openapi.json", bearer("enroller"), locked)).status).toBe(200);
+    expect((await ask("GET", "/v1/openapi.json", {}, locked)).status).toBe(401);
     for (const [method, target] of [
       ["POST", PEOPLE],
       ["DELETE", `${PEOPLE}/Ann`],

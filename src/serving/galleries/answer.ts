@@ -5,6 +5,7 @@ import { openApiDocument } from "../../api/openapi.ts";
 import { type Operation, type OperationId, operationOf } from "../../api/operations.ts";
 import type {
   enrolFields,
+  eventsQuery,
   identifyFields,
   mergeFields,
   peopleQuery,
@@ -35,6 +36,7 @@ import {
   enrol,
   enrolledFaceAnswer,
   eventsAnswer,
+  exportOf,
   faceOf,
   facesAnswer,
   galleryAnswer,
@@ -132,7 +134,7 @@ const ANSWERS: { readonly [Id in OperationId]: (call: Call) => RestAnswer | Prom
     }),
   getGallery: async ({ name, gallery }) => json(await galleryAnswer(name, gallery)),
   listEvents: async ({ gallery, query }) =>
-    json(await eventsAnswer(gallery, query as z.output<typeof peopleQuery>)),
+    json(await eventsAnswer(gallery, query as z.output<typeof eventsQuery>)),
   listPeople: async ({ gallery, query }) =>
     json(await peopleAnswer(gallery, query as z.output<typeof peopleQuery>)),
   addPerson: async ({ name: galleryName, gallery, fields, headers }) => {
@@ -169,6 +171,11 @@ const ANSWERS: { readonly [Id in OperationId]: (call: Call) => RestAnswer | Prom
     const options = { far, wish: wishOf(wanted), signal };
     return json(await verifyPerson(service, name, gallery, parameters.person!, image, options));
   },
+  exportPerson: async ({ gallery, parameters }) => ({
+    status: 200,
+    headers: { ...JSON_HEADERS, "content-type": "application/x-ndjson" },
+    body: await exportOf(gallery, parameters.person!),
+  }),
   listFaces: async ({ gallery, parameters }) => json(await facesAnswer(gallery, parameters.person!)),
   addFace: async ({ service, name, gallery, parameters, fields, image, signal }) => {
     const { keepPhoto, source, ...wanted } = fields as z.output<typeof enrolFields>;

@@ -1,5 +1,6 @@
 /** @file The answers about people, their faces, and events. */
 
+import { createHash } from "node:crypto";
 import type { z } from "zod";
 import type {
   enrolment,
@@ -18,6 +19,7 @@ import { FaceError } from "../../base/errors.ts";
 import { type FaceWish, faceAnswer } from "../../faces/meant-face.ts";
 import type { EnrolledFace } from "../../gallery/faces.ts";
 import type { Gallery } from "../../gallery/gallery.ts";
+import { exportLines } from "../../gallery/gallery-file.ts";
 import { searchGallery, thresholdOf } from "../../gallery/matching.ts";
 import type { Person } from "../../gallery/people.ts";
 import { digestOfPhoto } from "../../gallery/photo-box.ts";
@@ -70,23 +72,39 @@ export async function galleryAnswer(name: string, gallery: Gallery): Promise<Out
   return { name, model: gallery.model.name, people, faces, photos, withoutFaces, expired, stale };
 }
 
-const cursorOf = (last: string) => Buffer.from(last).toString("base64url");
+/** What a list holds: its pages' cursors are for no other. */
+type List = readonly [kind: "people" | "events", gallery: string, search?: string];
 
-function afterCursor(cursor: string | undefined): string {
+const CHECK_LENGTH = 12;
+
+/** The last row of a page, after a check that tells cursors of other lists, and texts that are none. */
+function cursorOf(list: List, last: string): string {
+  const check = createHash("sha256")
+    .update(JSON.stringify([...list, last]))
+    .digest("base64url");
+  return `${check.slice(0, CHECK_LENGTH)}${Buffer.from(last).toString("base64url")}`;
+}
+
+/** The row that a page begins after, which may be gone by now. */
+function afterCursor(list: List, cursor: string | undefined): string {
   if (cursor === undefined) return "";
-  const text = Buffer.from(cursor, "base64url").toString("utf8");
-  if (cursorOf(text) === cursor) return text;
-  throw invalidArgument('the query, "cursor": it is not `next` of a page');
+  const last = Buffer.from(cursor.slice(CHECK_LENGTH), "base64url").toString("utf8");
+  if (cursorOf(list, last) === cursor) return last;
+  throw invalidArgument(
+    'the query, "cursor": it is not `next` of a page of this list; send `next` unchanged, with the gallery and the search that ' +
+      "it came from, or leave it out to begin with the first page",
+  );
 }
 
 export async function peopleAnswer(
   gallery: Gallery,
   { limit, cursor, search }: { limit: number; cursor?: string | undefined; search?: string | undefined },
 ): Promise<Out<typeof peoplePage>> {
+  const list: List = ["people", gallery.name, search ?? ""];
   // One more than the page tells whether there is another.
-  const rows = await gallery.people.list({ after: afterCursor(cursor), limit: limit + 1, search });
+  const rows = await gallery.people.list({ after: afterCursor(list, cursor), limit: limit + 1, search });
   const page = rows.slice(0, limit);
-  const next = rows.length > limit ? cursorOf(page.at(-1)!.name) : null;
+  const next = rows.length > limit ? cursorOf(list, page.at(-1)!.name) : null;
   return { people: page.map(personAnswer), next };
 }
 
@@ -94,12 +112,34 @@ export async function eventsAnswer(
   gallery: Gallery,
   { limit, cursor }: { limit: number; cursor?: string | undefined },
 ): Promise<Out<typeof eventsPage>> {
-  const after = Number(afterCursor(cursor) || 0);
-  if (!Number.isSafeInteger(after)) throw invalidArgument('the query, "cursor": it is not `next` of a page');
+  const list: List = ["events", gallery.name];
+  const after = Number(afterCursor(list, cursor) || 0);
   const rows = await gallery.events({ after, limit: limit + 1 });
   const page = rows.slice(0, limit);
-  const next = rows.length > limit ? cursorOf(String(page.at(-1)!.id)) : null;
+  const next = rows.length > limit ? cursorOf(list, String(page.at(-1)!.id)) : null;
   return { events: page.map(eventAnswer), next };
+}
+
+/** A server gathers an export in memory before it sends it. */
+const MOST_EXPORTED = 2 ** 28;
+
+/** What `faceid gallery export --person` writes. @throws FaceError `PERSON_NOT_FOUND`; StatusError `FAILED_PRECONDITION` for more than 256 MB. */
+export async function exportOf(gallery: Gallery, who: string): Promise<Buffer<ArrayBuffer>> {
+  const { id } = await gallery.people.get(who);
+  const lines: Buffer[] = [];
+  let size = 0;
+  for await (const line of exportLines(gallery, id)) {
+    const bytes = Buffer.from(`${line}\n`);
+    size += bytes.length;
+    if (size > MOST_EXPORTED) {
+      throw new StatusError(
+        "FAILED_PRECONDITION",
+        `What is kept of the person has more than ${MOST_EXPORTED / 2 ** 20} MB; faceid gallery export --person writes it where the gallery is`,
+      );
+    }
+    lines.push(bytes);
+  }
+  return Buffer.concat(lines);
 }
 
 export async function facesAnswer(gallery: Gallery, who: string): Promise<Out<typeof facesPage>> {

@@ -2,9 +2,9 @@
  * moving to another store, and for giving a person what is kept about them.
  */
 import { z } from "zod";
-import type { EnrolledFace } from "../gallery/faces.ts";
-import type { Gallery } from "../gallery/gallery.ts";
-import type { Person } from "../gallery/people.ts";
+import type { EnrolledFace } from "./faces.ts";
+import type { Gallery } from "./gallery.ts";
+import type { Person } from "./people.ts";
 
 const FORMAT = "faceid-gallery";
 /** Version 1 had no last line with counts. */
