@@ -6,8 +6,8 @@ import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
 import { writeError } from "../../../base/files.ts";
 import type { Gallery } from "../../../gallery/gallery.ts";
-import { reindexGallery } from "../../../jobs/gallery.ts";
 import { type ExportSummary, exportLines } from "../../../gallery/gallery-file.ts";
+import { reindexGallery } from "../../../jobs/gallery.ts";
 import { importGallery } from "../../../jobs/gallery-import.ts";
 import { checkVariables, type GalleryFlags, jobContext, plural, print, withGallery } from "./common.ts";
 
