@@ -5,6 +5,7 @@ import { FaceError, systemCode } from "../base/errors.ts";
 import { readRegular } from "../base/files.ts";
 import { calibrationSchema } from "./calibration.ts";
 import { DESCRIPTION_FILE } from "./files.ts";
+import { trainedPeopleSchema } from "./trained-people.ts";
 
 const positive = z.number().int().positive();
 const count = z.number().int().nonnegative();
@@ -60,6 +61,8 @@ const descriptionSchema = z.object({
     /** Every setting of the training; `train/` checks them. */
     config: z.record(z.string(), z.unknown()),
     history: z.array(epochSchema),
+    /** Whom it was trained on; absent from models of earlier versions. */
+    people: trainedPeopleSchema.optional(),
   }),
   calibration: calibrationSchema.optional(),
   /** What was measured on people held out. */

@@ -24,6 +24,7 @@ import { packIdentity } from "../verify/face-comparer.ts";
 import {
   type EvaluateOptions,
   evaluateOptions,
+  isFresh,
   measureOptions,
   openMeasured,
   scoreChosen,
@@ -70,8 +71,7 @@ async function chosenPairs(
   framing: Parameters<typeof openPeople>[2],
 ): Promise<{ pairs: Pair[]; people: readonly Identity[]; dataset: string }> {
   // Where the model was trained on none of them, there is nobody to keep apart.
-  const isFresh = config.validationFraction + config.testFraction >= 1;
-  const held = isFresh ? { ...config, validationFraction: 0, testFraction: 1 } : config;
+  const held = isFresh(config) ? { ...config, validationFraction: 0, testFraction: 1 } : config;
   const { dataset, split } = await openPeople(held, log, { ...framing, leastTrained: 0 });
   warnLeftOut(dataset, log);
   const { name } = dataset;
@@ -149,7 +149,10 @@ export async function calibrateModel(model: string, options: CalibrateOptions = 
       ? await versionFolder(path, options.output)
       : (options.output ?? `${pack}-calibration.json`);
   const how = measureOptions(model, opened, options.data);
-  const { pairs, people, dataset } = await chosenPairs(how.config, options, { framing: how.framing });
+  const { pairs, people, dataset } = await chosenPairs(how.config, options, {
+    framing: how.framing,
+    trained: how.trained,
+  });
   const scored = await withJournal(opened, options.log, (verifier) =>
     scoreChosen(verifier, pairs, { ...options, ...how }),
   );

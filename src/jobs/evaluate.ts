@@ -2,6 +2,7 @@
 import { basename } from "node:path";
 import { z } from "zod";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { type TrainedPeople, trainedPeople } from "../artifact/trained-people.ts";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
@@ -90,6 +91,10 @@ export interface MeasureOptions extends Watching {
   readonly record?: CalibrationRecord | undefined;
   /** Where the record comes from. Default: the pack. */
   readonly source?: string | undefined;
+  /** The thresholds that the model stores: it is judged at these, as it will be in use. */
+  readonly stored?: CalibrationRecord | undefined;
+  /** Whom it was trained on, where the data is that of its training. */
+  readonly trained?: TrainedPeople | undefined;
   /** Thresholds from so many pairs of each kind of the validation people, at most; a default number of balanced pairs when left out. */
   readonly calibrationPairs?: number | undefined;
   /** Whether the user knows already what the dataset leaves out. */
@@ -130,16 +135,24 @@ function scoredOf(
   return { ...scoredPairs(judged, labels), pairs: pairs.filter((_, i) => !Number.isNaN(judged[i])) };
 }
 
+/** Whether the model was trained on nobody of the data, so that there is nobody to keep apart. */
+export const isFresh = ({ validationFraction, testFraction }: DataConfig): boolean =>
+  validationFraction + testFraction >= 1;
+
 /** The people of a measurement. */
 export async function measuredPeople({
   config,
   framing,
   record,
+  stored,
+  trained,
   log = silentLog,
 }: MeasureOptions): Promise<People> {
-  if (record === undefined) return await openPeople(config, log, { framing, leastTrained: 0 });
+  const all = record !== undefined || (stored !== undefined && isFresh(config));
+  if (!all) return await openPeople(config, log, { framing, leastTrained: 0, trained });
   const dataset = await openImages(config, log, framing);
-  return { dataset, split: { train: [], validation: [], test: dataset.identities }, excluded: 0 };
+  const split = { train: [], validation: [], test: dataset.identities };
+  return { dataset, split, trained: trainedPeople(split), excluded: 0 };
 }
 
 /** Without a test group in the split: the pairs of the people that the configuration excludes from training. */
@@ -147,6 +160,10 @@ async function pairsOfExcluded(config: DataConfig, { dataset, split }: People): 
   const file = split.test.length > 0 ? undefined : await excludedPairs(config);
   return file === undefined ? undefined : findPairs(file, dataset.identities, dataset.path).folds.flat();
 }
+
+/** Where a model's own thresholds come from. */
+const storedSource = ({ data }: CalibrationRecord) =>
+  `the model, which has it from ${data.people} of ${data.dataset}`;
 
 /**
  * Measures a verifier on the test people, with thresholds chosen on the validation people of the same split.
@@ -162,7 +179,8 @@ export async function measureHeldOut(
     pairs: count = isGrouped ? GROUPED_PAIRS : DEFAULT_PAIRS,
     log = silentLog,
     onProgress,
-    record,
+    record = options.stored,
+    source = options.stored === undefined ? "the pack's record" : storedSource(options.stored),
     measure: kind,
   } = options;
   const people = await measuredPeople(options);
@@ -173,7 +191,7 @@ export async function measureHeldOut(
     evaluationPairs(split[group], { count, random: new Random(config.seed).fork(`${group} measurement`) });
   const { calibrationPairs } = options;
   const validation =
-    split.validation.length === 0
+    split.validation.length === 0 || options.stored !== undefined
       ? []
       : calibrationPairs === undefined
         ? drawn("validation")
@@ -208,9 +226,7 @@ export async function measureHeldOut(
       missing,
       people: { dataset: basename(dataset.path ?? dataset.name), heldOut: options.heldOut ?? true },
       ...(kind === undefined ? {} : { measure: kind }),
-      ...(record === undefined || validation.length > 0
-        ? {}
-        : { source: options.source ?? "the pack's record" }),
+      ...(record === undefined || validation.length > 0 ? {} : { source }),
     }),
     ...faceCounts(options, loader),
   };
@@ -334,11 +350,16 @@ export function measureOptions(
   model: string,
   opened: OpenedModel,
   data: Partial<DataConfig> = {},
-): Pick<MeasureOptions, "config" | "framing" | "measure" | "record" | "heldOut"> {
+): Pick<MeasureOptions, "config" | "framing" | "measure" | "record" | "stored" | "trained" | "heldOut"> {
   const config = measuredData(opened.config, data);
+  const heldOut = opened.settings !== undefined && areHeldOut(opened.config, data);
+  // Somebody who sets people aside for thresholds wants thresholds chosen on them.
+  const isChosenHere = data.validationFraction !== undefined && data.validationFraction > 0;
   return {
     config,
-    heldOut: opened.settings !== undefined && areHeldOut(opened.config, data),
+    heldOut,
+    ...(heldOut ? { trained: opened.people } : {}),
+    ...(opened.pack !== undefined || isChosenHere ? {} : { stored: opened.calibration }),
     ...(config.faces === "none" ? {} : { framing: framingOf(model, opened) }),
     ...(opened.pack === undefined ? {} : { measure: "cosine", record: opened.calibration }),
   };
@@ -356,9 +377,9 @@ export const evaluateOptions = {
 } satisfies Record<keyof EvaluateOptions, z.ZodType>;
 
 /**
- * Measures a model on the people that its training held out, with thresholds chosen on the validation people. Another
- * dataset is opened afresh, and whether the model was trained on its people is unknown (`report.people.heldOut`). A model
- * pack is measured on all people, with its own thresholds.
+ * Measures a model on the people that its training held out, at the threshold that it stores, or else at one chosen on the
+ * validation people. Another dataset is opened afresh, and whether the model was trained on its people is unknown
+ * (`report.people.heldOut`). A model pack is measured on all people, with its own thresholds.
  * @param model a path as for `loadModel`, or the name of a pack.
  * @throws FaceError as `loadModel` and `openDataset` do; `DATASET_INVALID` when there are no people to measure on.
  */

@@ -1,6 +1,6 @@
 /** @file Freezes a trained network and writes it as a SavedModel version with its description. */
 
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { descriptionText, type ExportedModel, type Framing } from "../artifact/description.ts";
@@ -22,6 +22,7 @@ import { type SignatureGraph, writeSavedModel } from "../savedmodel/write/write.
 import { readCheckpoint } from "../train/checkpoint.ts";
 import { modelConfigOf, settingsOf } from "../train/config.ts";
 import { inferenceWeights } from "../train/inference.ts";
+import { trainedPeopleOf } from "../train/network-run.ts";
 import { checkpointFile, trainedFraming } from "../verify/open-model.ts";
 import { framingOfCrops } from "./crop.ts";
 
@@ -146,7 +147,9 @@ export async function checkExport({
 export async function exportModel(options: ExportOptions): Promise<string> {
   checkOptions("exportModel", exportOptions, options);
   await checkExport(options);
-  const { config, progress, state } = await readCheckpoint(await checkpointFile(options.checkpoint));
+  const file = await checkpointFile(options.checkpoint);
+  const { config, progress, state } = await readCheckpoint(file);
+  const people = await trainedPeopleOf(dirname(file));
   const model = modelConfigOf(config);
   const signatures = signaturesOf(model);
   const parameters = inferenceWeights(config, state);
@@ -162,7 +165,13 @@ export async function exportModel(options: ExportOptions): Promise<string> {
     embeddingSize: embeddingSizeOf(model),
     image: { ...settingsOf(config), range: [0, 1] },
     ...(framing === undefined ? {} : { framing }),
-    training: { epochs: progress.epoch, steps: progress.step, config, history: progress.history },
+    training: {
+      epochs: progress.epoch,
+      steps: progress.step,
+      config,
+      history: progress.history,
+      ...(people === undefined ? {} : { people }),
+    },
     ...(measured?.calibration === undefined ? {} : { calibration: measured.calibration }),
     ...(measured === undefined ? {} : { evaluation: { ...measured.report } }),
   };

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { copyFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { readDescription } from "../artifact/description.ts";
 import { DESCRIPTION_FILE, ONNX_FILE, SAVED_MODEL_FILE } from "../artifact/files.ts";
 import { type FoundModel, findModel } from "../artifact/find-model.ts";
@@ -29,7 +30,7 @@ import { framingOf } from "../verify/face-comparer.ts";
 import { decodePhotos } from "../verify/face-model.ts";
 import { pairVerifier } from "../verify/onnx-verifier.ts";
 import { trainingConfig } from "../verify/open-model.ts";
-import { type EvaluateOptions, measureFolds, measureHeldOut } from "./evaluate.ts";
+import { type EvaluateOptions, type MeasureOptions, measureFolds, measureHeldOut } from "./evaluate.ts";
 
 /** Images in one run of the network. */
 const BATCH = 8;
@@ -180,9 +181,9 @@ async function figuresOf(
   config: DataConfig,
   threshold: number,
   { pairsFile, ...options }: AccuracyOptions,
-  framing: Framing | undefined,
+  { framing, stored }: Pick<MeasureOptions, "framing" | "stored">,
 ): Promise<Measured> {
-  const framed = { ...options, config, framing };
+  const framed = { ...options, config, framing, stored };
   if (pairsFile !== undefined) {
     const { pairs, folds, accuracy, auc, eer } = await measureFolds(verifier, pairsFile, framed);
     return { pairs, folds, accuracy: accuracy.mean, auc, eer };
@@ -205,11 +206,12 @@ async function compareAccuracy(
   config: DataConfig,
   threshold: number,
   options: AccuracyOptions,
+  stored: CalibrationRecord | undefined,
   framingFor: () => Framing,
 ): Promise<AccuracyReport> {
   const data = measuredData(config, options.data);
   const framing = data.faces === "none" ? undefined : framingFor();
-  const figures = (model: AnyVerifier) => figuresOf(model, data, threshold, options, framing);
+  const figures = (model: AnyVerifier) => figuresOf(model, data, threshold, options, { framing, stored });
   const { accuracy, auc, eer, ...measuredOn } = await figures(floatModel);
   const written = await figures(writtenModel);
   return {
@@ -297,7 +299,16 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
       ...(description === undefined ? {} : { settings: description.training.config }),
     });
   const accuracy =
-    options.accuracy && (await compareAccuracy(float, written, config, threshold, options.accuracy, framing));
+    options.accuracy &&
+    (await compareAccuracy(
+      float,
+      written,
+      config,
+      threshold,
+      options.accuracy,
+      description?.calibration,
+      framing,
+    ));
   await publishFolder(output, async (temporary) => {
     await writeFile(join(temporary, smaller.name), smaller.content);
     for (const path of besides(smaller.name).filter((each) => existsSync(join(savedModel, each)))) {

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { arch, platform, release } from "node:os";
 import { join } from "node:path";
+import { type TrainedPeople, trainedPeopleSchema } from "../artifact/trained-people.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
@@ -178,7 +179,7 @@ export const RUN_FILE = "run.json";
 export async function writeRunFile(
   folder: string,
   config: SettledConfig,
-  { dataset, split, excluded, leftOut }: People,
+  { dataset, split, trained, excluded, leftOut }: People,
   more: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
   const about = {
@@ -191,6 +192,7 @@ export async function writeRunFile(
     dataset: { name: dataset.name, kind: dataset.kind, identities: dataset.identities.length, excluded },
     ...(leftOut === undefined ? {} : { leftOut }),
     people: { train: split.train.length, validation: split.validation.length, test: split.test.length },
+    trained,
     ...more,
   };
   await writeFileAtomic(join(folder, RUN_FILE), `${JSON.stringify(about, null, 2)}\n`);
@@ -222,6 +224,11 @@ export async function readRunFile(
     if (error instanceof SyntaxError || systemCode(error) !== undefined) return undefined;
     throw error;
   }
+}
+
+/** Whom the run in a folder was trained on, if it says so. */
+export async function trainedPeopleOf(folder: string): Promise<TrainedPeople | undefined> {
+  return trainedPeopleSchema.safeParse((await readRunFile(folder))?.about.trained).data;
 }
 
 /**

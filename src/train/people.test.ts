@@ -99,6 +99,33 @@ describe("areHeldOut", () => {
 });
 
 describe("openPeople", () => {
+  it("keeps whom a training saw when people come to the folder, and holds out nobody but those that it did not see", async () => {
+    const root = await temporaryFolder();
+    const add = (names: readonly string[]) =>
+      writePhotos(
+        root,
+        names.flatMap((name) => [`${name}/1.png`, `${name}/2.png`]),
+      );
+    await add(["ann", "bob", "cid", "dan", "eve", "fay", "gus", "hal", "ida", "jon"]);
+    const config = trainConfig({ datasetPath: root, validationFraction: 0.2, testFraction: 0.2, seed: 3 });
+    const names = (people: readonly { name: string }[]) => people.map(({ name }) => name);
+    const before = await openPeople(config, silentLog);
+    expect(JSON.stringify(before.trained)).not.toContain("ann");
+    await add(["aaa", "abe", "zoe", "zed", "kim"]);
+    const reshuffled = await openPeople(config, silentLog);
+    const seen = new Set(names(before.split.train));
+    expect(names(reshuffled.split.test).some((name) => seen.has(name))).toBe(true);
+    const after = await openPeople(config, silentLog, { trained: before.trained });
+    expect(names(after.split.train)).toEqual(names(before.split.train));
+    expect(names(after.split.validation)).toEqual(names(before.split.validation));
+    expect(names(after.split.test).toSorted()).toEqual(
+      [...names(before.split.test), "aaa", "abe", "kim", "zed", "zoe"].toSorted(),
+    );
+    // A run that measured on the people of a pairs file does not measure on newcomers beside them.
+    const pairs = { ...config, testFraction: 0 };
+    expect((await openPeople(pairs, silentLog, { trained: before.trained })).split.test).toEqual([]);
+  });
+
   it("measures on all people of an odd number where nobody is trained on", async () => {
     const root = await temporaryFolder();
     await writePhotos(

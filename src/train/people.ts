@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
+import { splitAsTrained, type TrainedPeople, trainedPeople } from "../artifact/trained-people.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { decodeText, readRegular } from "../base/files.ts";
 import type { Log } from "../base/log.ts";
@@ -9,7 +10,7 @@ import { counted } from "../base/log.ts";
 import { parseCsv } from "../data/csv.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { findDatasetFaces, type UnusedPhotos, withFaces, withoutUnused } from "../data/dataset-faces.ts";
-import { countImages, type ImageRef } from "../data/identity.ts";
+import { countImages, type Identity, type ImageRef } from "../data/identity.ts";
 import { isLoss, leftOutText } from "../data/left-out.ts";
 import { chosenFolds, type PairsFile, readPairs } from "../data/pairs-file.ts";
 import { peopleIn } from "../data/protocol.ts";
@@ -205,6 +206,8 @@ export interface People {
   readonly split: DatasetSplit;
   /** Number of people that the pairs file excludes. */
   readonly excluded: number;
+  /** Whom a training on this split sees, whatever photographs of them it can use. */
+  readonly trained: TrainedPeople;
   /** Photographs that training cannot use; absent where nobody looked for faces. */
   readonly leftOut?: UnusedPhotos;
 }
@@ -215,13 +218,28 @@ export interface PeopleWish {
   readonly framing?: Framing | undefined;
   /** People with two images that must be left to train on. Default 2. */
   readonly leastTrained?: number | undefined;
+  /** Whom a model was trained on: people are dealt out as its training did, and nobody else counts as trained. */
+  readonly trained?: TrainedPeople | undefined;
 }
 
-/** Opens the dataset and splits its people; the same configuration gives the same split, whether faces are found or not. */
+/** The split of a training; where it measured on nobody of the dataset, newcomers are not measured on either. */
+function asTrained(
+  identities: readonly Identity[],
+  trained: TrainedPeople,
+  { testFraction }: DataConfig,
+): DatasetSplit {
+  const split = splitAsTrained(identities, trained);
+  return testFraction === 0 ? { ...split, test: [] } : split;
+}
+
+/**
+ * Opens the dataset and splits its people; the same configuration gives the same split, whether faces are found or not. People
+ * that come later to a dataset change the split, unless `trained` says who was in it.
+ */
 export async function openPeople(
   config: DataConfig,
   log: Log,
-  { framing, leastTrained }: PeopleWish = {},
+  { framing, leastTrained, trained }: PeopleWish = {},
 ): Promise<People> {
   const dataset = await openImages(config, log, framing);
   const file = await excludedPairs(config);
@@ -238,12 +256,15 @@ export async function openPeople(
   const identities = excludeIdentities(dataset.identities, names);
   let split: DatasetSplit;
   try {
-    split = splitIdentities(identities, {
-      seed: config.seed,
-      validation: config.validationFraction,
-      test: config.testFraction,
-      leastTrained,
-    });
+    split =
+      trained === undefined
+        ? splitIdentities(identities, {
+            seed: config.seed,
+            validation: config.validationFraction,
+            test: config.testFraction,
+            leastTrained,
+          })
+        : asTrained(identities, trained, config);
   } catch (error) {
     // Somebody whose people are too few wants to know whom the folder's layout left out.
     for (const item of (dataset.leftOut ?? []).filter(isLoss)) log.warn(`left out: ${leftOutText(item)}`);
@@ -254,7 +275,12 @@ export async function openPeople(
     validation: split.validation.length,
     test: split.test.length,
   });
-  return { dataset, split, excluded: dataset.identities.length - identities.length };
+  return {
+    dataset,
+    split,
+    trained: trained ?? trainedPeople(split),
+    excluded: dataset.identities.length - identities.length,
+  };
 }
 
 /** Left-out photographs that are named one by one; the run's description lists all. */

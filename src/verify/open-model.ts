@@ -1,11 +1,12 @@
 /** @file Opens a model by its path, from a checkpoint, a SavedModel or an ONNX file, as one interface. */
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { type ExportedModel, type Framing, readDescription } from "../artifact/description.ts";
 import { DESCRIPTION_FILE } from "../artifact/files.ts";
 import { findModel } from "../artifact/find-model.ts";
 import { modelPath } from "../artifact/shipped.ts";
+import type { TrainedPeople } from "../artifact/trained-people.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { framingName } from "../faces/alignment.ts";
@@ -14,6 +15,7 @@ import { type EpochRecord, readCheckpoint } from "../train/checkpoint.ts";
 import { type TrainConfig, trainConfig } from "../train/config.ts";
 import { networkVerifier } from "../train/inference.ts";
 import { BEST_CHECKPOINT } from "../train/listeners.ts";
+import { trainedPeopleOf } from "../train/network-run.ts";
 import { type DataConfig, TRAINED_FRAMING } from "../train/people.ts";
 import { currentSettings } from "../train/setting-names.ts";
 import { onnxVerifier } from "./onnx-verifier.ts";
@@ -36,6 +38,8 @@ export interface OpenedModel {
   readonly calibration?: CalibrationRecord;
   /** How faces lie in its images, if that is known. */
   readonly framing?: Framing;
+  /** Whom it was trained on, if that was recorded. */
+  readonly people?: TrainedPeople | undefined;
   /** The name of the model pack that it is: its scores are cosines, and its training data is not known here. */
   readonly pack?: string;
 }
@@ -96,6 +100,7 @@ async function openCheckpoint(path: string): Promise<OpenedModel> {
     network: config.model,
     settings: config,
     history: progress.history,
+    people: await trainedPeopleOf(dirname(file)),
     ...trainedFraming(config),
   };
 }
@@ -137,6 +142,7 @@ async function openVersion(path: string, log: Log): Promise<OpenedModel> {
     network,
     settings: currentSettings(training.config),
     history: training.history,
+    people: training.people,
     ...(calibration === undefined ? {} : { calibration }),
     ...(framing === undefined ? {} : { framing }),
   };
