@@ -349,6 +349,15 @@ export function addPairs(command: Command, help: { pairs: string; testPairs: str
   return addTestPairs(command, help.testPairs);
 }
 
+/** Adds the flags that break error rates down by groups. */
+export const addGroups = (command: Command): Command =>
+  command
+    .option(
+      "--groups <file.csv>",
+      "error rates by the columns of a CSV file, whose column person or path says whom a row is about",
+    )
+    .option("--by-quality", "error rates by yaw, size and sharpness of the faces of whole photographs");
+
 /** What a model pack computes in. */
 export const precisionOption = (): Option =>
   new Option(

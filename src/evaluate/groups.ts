@@ -142,20 +142,20 @@ export function groupReport(
 
 const percent = (value: number) => `${Number((100 * value).toPrecision(3))} %`;
 
-function rateText({ rate: found, errors, pairs, needed }: GroupRate): string {
+/** A rate with its counts and interval, or what it lacks. */
+export function rateText({ rate: found, errors, pairs, needed }: GroupRate): string {
   if (found === undefined) return `n/a: needs at least ${needed} pairs, has ${pairs}`;
   const [low, high] = found.interval;
   return `${percent(found.value)} (${errors} of ${pairs}; 95 %: ${percent(low)} to ${percent(high)})`;
 }
 
-function differentialText(name: string, differential: Differential | undefined): string[] {
-  if (differential === undefined) return [`  ${name}: n/a, fewer than two groups have enough pairs`];
+/** A differential in words. */
+export function differentialText(differential: Differential | undefined): string {
+  if (differential === undefined) return "n/a, fewer than two groups have enough pairs";
   const { greatest, smallest, ratio, overMean } = differential;
   if (ratio === undefined || overMean === undefined)
-    return [`  ${name}: greatest ${greatest}, smallest ${smallest} without an error, so no ratio`];
-  return [
-    `  ${name}: ${greatest} ${ratio.toFixed(1)} times ${smallest}, ${overMean.toFixed(1)} times the geometric mean`,
-  ];
+    return `greatest ${greatest}, smallest ${smallest} without an error, so no ratio`;
+  return `${greatest} ${ratio.toFixed(1)} times ${smallest}, ${overMean.toFixed(1)} times the geometric mean`;
 }
 
 /** A table for people. */
@@ -177,7 +177,7 @@ export function groupText(report: AttributeReport): string {
     `by ${report.attribute}, at the threshold ${report.threshold.toFixed(4)} for all${rest}`,
     line(heads),
     ...named.map(line),
-    ...differentialText("false positive differential", report.falsePositiveDifferential),
-    ...differentialText("false negative differential", report.falseNegativeDifferential),
+    `  false positive differential: ${differentialText(report.falsePositiveDifferential)}`,
+    `  false negative differential: ${differentialText(report.falseNegativeDifferential)}`,
   ].join("\n");
 }

@@ -5,7 +5,7 @@ import { describe as describeModel } from "../model/description.ts";
 import { measure } from "./metrics.ts";
 import { type ReportContent, reportHtml } from "./report.ts";
 import { type ScoredPairs, worstMistakes } from "./scores.ts";
-import { calibrate } from "./thresholds.ts";
+import { calibrate, rate as rateOf } from "./thresholds.ts";
 
 const IMAGE = { height: 112, width: 112 };
 const random = new Random(6);
@@ -50,6 +50,35 @@ describe("reportHtml", () => {
       "Model",
       "Settings",
     ]);
+  });
+
+  it("shows error rates by groups at one threshold, with their differentials", () => {
+    const people = { attribute: "age & sex", threshold: 0.4, ungrouped: 3 };
+    const rate = (errors: number) => ({ pairs: 200, errors, needed: 100, rate: rateOf(errors, 200) });
+    const few = { pairs: 4, errors: 1, needed: 100 };
+    const text = reportHtml({
+      ...content,
+      groups: [
+        {
+          ...people,
+          pairs: [
+            { groups: ["old", "old"], falseMatches: rate(20), falseNonMatches: few },
+            { groups: ["old", "<young>"], falseMatches: rate(2), falseNonMatches: few },
+          ],
+          falsePositiveDifferential: { greatest: "old", smallest: "<young>", ratio: 10, overMean: 3.2 },
+        },
+      ],
+    });
+    expect(text).toContain("<h2>Groups</h2>");
+    expect(text).toContain("<h3>By age &amp; sex</h3>");
+    expect(text).toMatch(/old with &lt;young&gt;<\/th><td>1 % \(2 of 200; 95 %: /);
+    expect(text).toContain("n/a: needs at least 100 pairs, has 4");
+    expect(text).toContain(
+      "False positive differential: old 10.0 times &lt;young&gt;, 3.2 times the geometric mean.",
+    );
+    expect(text).toContain("False negative differential: n/a, fewer than two groups have enough pairs.");
+    expect(text).toContain("3 pairs without a group.");
+    expect(page).not.toContain("<h2>Groups</h2>");
   });
 
   it("draws all backbones of a model in two stages", () => {

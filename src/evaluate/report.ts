@@ -4,9 +4,11 @@ import type { ModelDescription } from "../model/description.ts";
 import { plotSvg } from "../model/plot.ts";
 import { summaryText } from "../model/summary.ts";
 import { detChart, rocChart, scoreChart } from "./chart.ts";
+import type { AttributeReport } from "./groups.ts";
 import { figure, Html, html, section, table } from "./html.ts";
 import { ABOVE_HALF, type EvaluationReport, type Measured } from "./metrics.ts";
 import type { OpenSetReport } from "./open-set.ts";
+import { groupsSection } from "./report-groups.ts";
 import { openSetSection } from "./report-open-set.ts";
 import { REPORT_STYLE } from "./report-style.ts";
 import { unknownPeopleText } from "./report-text.ts";
@@ -46,6 +48,8 @@ export interface ReportContent {
     readonly seed: number;
   };
   readonly mistakes?: readonly PicturedMistake[];
+  /** Error rates by groups, where they were asked for. */
+  readonly groups?: readonly AttributeReport[] | undefined;
   /** Searches among many people of a dataset. */
   readonly identification?: OpenSetReport & { readonly dataset: string };
 }
@@ -230,6 +234,7 @@ export function reportHtml(content: ReportContent): string {
     learning,
     evaluation,
     mistakes: pictured = [],
+    groups = [],
     identification,
   } = content;
   const calibration = evaluation?.calibration;
@@ -248,6 +253,7 @@ export function reportHtml(content: ReportContent): string {
 ${evaluation && headlineSection(evaluation)}
 ${evaluation && curvesSection(evaluation)}
 ${calibration && thresholdsSection(calibration)}
+${groups.length === 0 ? undefined : groupsSection(groups)}
 ${identification && openSetSection(identification)}
 ${epochs.length === 0 ? undefined : trainingSection(epochs, learning)}
 ${pictured.length === 0 ? undefined : mistakesSection(pictured)}

@@ -146,6 +146,7 @@ async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<R
     epochs: logged.length === 0 ? opened.history : logged,
     ...learningOf(opened.settings),
     evaluation: measured,
+    groups: measured.groups,
     ...(options.identification === true
       ? { identification: await measureIdentified(model, opened, { ...options, log: undefined }) }
       : {}),

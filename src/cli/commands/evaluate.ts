@@ -7,7 +7,7 @@ import { foldText, reportText } from "../../evaluate/report-text.ts";
 import { foldVerdict, verdict } from "../../evaluate/verdict.ts";
 import { evaluate, evaluateFolds } from "../../jobs/evaluate.ts";
 import { evaluateIdentification } from "../../jobs/identification.ts";
-import { addNumber, addOptions, addPairs, givenOptions } from "../options.ts";
+import { addGroups, addNumber, addOptions, addPairs, givenOptions } from "../options.ts";
 import { consoleLog, measuringInterrupt } from "../process.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
@@ -99,12 +99,8 @@ export function evaluateCommand(command: Command): Command {
     .option("--saved-model <folder>", "a version's folder of an exported model, SavedModel or ONNX")
     .option("--pack <name>", "a model pack, measured on whole photographs of all people of --dataset-path")
     .option("--identification", "measure searches among many people instead of pairs: DIR and FPIR")
-    .option(
-      "--groups <file.csv>",
-      "error rates by the columns of a CSV file, whose column person or path says whom a row is about",
-    )
-    .option("--by-quality", "error rates by yaw, size and sharpness of the faces of whole photographs")
     .option("--json", "print one JSON object and nothing else on standard output");
+  addGroups(command);
   addNumber(command, {
     flag: "splits",
     help: "with --identification: how many times people are divided anew (default 5)",
