@@ -18,7 +18,7 @@ export type LowerRules = { readonly [K in OpName]: (node: Node<K>, lowering: Low
 /** One rule per op. */
 const lowerRules: LowerRules = {
   input: (node, lowering) =>
-    lowering.define(node, lowering.model.input(node.attrs.name, node.dtype, node.shape)),
+    lowering.define(node, lowering.model.input(lowering.inputName(node), node.dtype, node.shape)),
   parameter: (node, lowering) => lowering.leaf(node),
   constant: (node, lowering) => lowering.leaf(node),
   randomUniform: (node, lowering) =>
@@ -111,6 +111,8 @@ export interface LowerOptions {
    */
   readonly blockedOps?: boolean;
   readonly name?: string;
+  /** Other names of inputs in the model, by their own. Default: none. */
+  readonly inputNames?: ReadonlyMap<string, string>;
 }
 
 function applyRule<K extends OpName>(node: Node<K>, lowering: Lowering): void {
@@ -138,13 +140,20 @@ function prepared({ outputs, updates = new Map() }: Program, frozen: TensorMap):
  */
 export function lower(
   program: Program,
-  { frozen = new Map(), runtimeOps = true, blockedOps = false, name = "faceid" }: LowerOptions = {},
+  {
+    frozen = new Map(),
+    runtimeOps = true,
+    blockedOps = false,
+    name = "faceid",
+    inputNames = new Map(),
+  }: LowerOptions = {},
 ): LoweredModel {
   const { outputs: results, updates } = prepared(program, frozen);
   const order = topological([...Object.values(results), ...updates.values()]);
   const lowering = new Lowering(order, [...Object.values(results), ...updates.values()], {
     runtimeOps,
     blockedOps,
+    inputNames,
   });
   for (const node of order) if (!lowering.isDone(node)) applyRule(node, lowering);
 
@@ -158,7 +167,9 @@ export function lower(
   const parameters = [...new Set([...read.keys(), ...updates.keys()])].map((parameter) =>
     parameterPort(parameter, read.get(parameter), updates.get(parameter), lowering),
   );
-  const inputs = order.filter((node) => isOp(node, "input")).map(({ attrs }): Port => attrs);
+  const inputs = order
+    .filter((node) => isOp(node, "input"))
+    .map((node): Port => ({ ...node.attrs, name: lowering.inputName(node) }));
   const random = order
     .filter((node) => isOp(node, "randomUniform"))
     .map(({ attrs }) => ({ input: randomName(attrs.stream), stream: attrs.stream, shape: attrs.shape }));

@@ -59,6 +59,8 @@ export interface LowerSettings {
   readonly runtimeOps: boolean;
   /** Whether convolutions and pools may use the runtime's blocked operators. */
   readonly blockedOps: boolean;
+  /** Other names of inputs in the model, by their own. */
+  readonly inputNames: ReadonlyMap<string, string>;
 }
 
 /** The values that hold a node's parts, then, round by round, the results of combining pairs. */
@@ -86,6 +88,11 @@ export class Lowering {
         else list.push(node);
       }
     }
+  }
+
+  /** What an input is called in the model. */
+  inputName({ attrs }: Node<"input">): string {
+    return this.settings.inputNames.get(attrs.name) ?? attrs.name;
   }
 
   consumers(node: Node): readonly Node[] {

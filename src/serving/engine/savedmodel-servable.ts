@@ -5,7 +5,7 @@ import { messageOf } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { Tensor, TensorMap } from "../../base/tensor.ts";
 import { lower } from "../../onnx/lower/lower.ts";
-import { SessionPool } from "../../onnx/runtime/session-pool.ts";
+import type { SessionPool } from "../../onnx/runtime/session-pool.ts";
 import { checkReadable, sliceOf } from "../../savedmodel/read/import-graph.ts";
 import { type ReadModel, readSavedModel, type SignatureProgram } from "../../savedmodel/read/read.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
@@ -16,9 +16,15 @@ import { exampleStep } from "./parse-example.ts";
 import type { InputStep, RunOptions, Servable, ServableId } from "./servable.ts";
 import { fits, misfitText, NICENESS, runSession, type Shapes, shapesOf } from "./session-run.ts";
 import { ShapeVariants } from "./shape-variants.ts";
+import { SharedPools } from "./shared-pools.ts";
 
-/** Prefix of outputs: a signature may have an input of the same name. */
-const OUTPUT = "output/";
+/**
+ * Names by place instead of a signature's own: those with the same graph then have the same model. Each has a prefix, since
+ * an input and an output may have one name.
+ */
+function placeNames(prefix: string, ports: ReadonlyMap<string, unknown>): ReadonlyMap<string, string> {
+  return new Map([...ports.keys()].toSorted().map((alias, place) => [alias, `${prefix}/${place}`]));
+}
 /** The output with a variable's value after a run. */
 const nextName = (place: string): string => `next/${place}`;
 
@@ -69,6 +75,8 @@ interface SignatureEngineOptions {
   /** Sessions for the declared shapes. */
   readonly sessions: number;
   readonly state: ModelState;
+  /** The pools of all signatures. */
+  readonly pools: SharedPools;
   readonly description: ExportedModel | undefined;
 }
 
@@ -82,19 +90,27 @@ export class SignatureEngine {
   readonly #step: InputStep | undefined;
   readonly #description: ExportedModel | undefined;
   readonly #state: ModelState;
+  readonly #pools: SharedPools;
+  /** The names in the model, by the signature's own. */
+  readonly #inputNames: ReadonlyMap<string, string>;
+  readonly #outputNames: ReadonlyMap<string, string>;
   readonly #variants = new ShapeVariants<Compiled>();
   #declared: Promise<Compiled> | undefined;
 
-  constructor(model: ReadModel, name: string, { sessions, state, description }: SignatureEngineOptions) {
+  constructor(model: ReadModel, name: string, options: SignatureEngineOptions) {
     const declared = model.signatures.get(name)!;
     this.#model = model;
     this.#name = name;
-    this.#sessions = sessions;
+    const { description } = options;
+    this.#sessions = options.sessions;
     this.#description = description;
-    this.#state = state;
+    this.#state = options.state;
+    this.#pools = options.pools;
     this.#step =
       exampleStep(model.graph, declared) ?? decodeStep(model.graph, declared, description !== undefined);
     this.#signature = this.#step?.signature ?? declared;
+    this.#inputNames = placeNames("input", this.#signature.inputs);
+    this.#outputNames = placeNames("output", this.#signature.outputs);
   }
 
   get #isRankKnown(): boolean {
@@ -135,19 +151,20 @@ export class SignatureEngine {
   }
 
   /** @throws StatusError `INVALID_ARGUMENT` for inputs that do not fit the graph. */
-  async run(inputs: TensorMap, outputNames: readonly string[], signal?: AbortSignal): Promise<TensorMap> {
-    const names = outputNames.map((name) => OUTPUT + name);
+  async run(given: TensorMap, outputNames: readonly string[], signal?: AbortSignal): Promise<TensorMap> {
+    const names = outputNames.map((name) => this.#outputNames.get(name)!);
+    const inputs = new Map([...given].map(([alias, value]) => [this.#inputNames.get(alias)!, value]));
     const work = async ({ pool, state }: Compiled) => {
       signal?.throwIfAborted();
       const outputs =
         state === undefined
-          ? await runSession(pool, inputs, names)
+          ? await runSession(pool, inputs, names, this.#inputNames)
           : await this.#state.run(state, (variables, next) =>
-              runSession(pool, new Map([...inputs, ...variables]), [...names, ...next]),
+              runSession(pool, new Map([...inputs, ...variables]), [...names, ...next], this.#inputNames),
             );
-      return new Map(outputNames.map((name) => [name, outputs.get(OUTPUT + name)!]));
+      return new Map(outputNames.map((name, i) => [name, outputs.get(names[i]!)!]));
     };
-    const shapes = shapesOf(inputs);
+    const shapes = shapesOf(given);
     if (this.#isRankKnown && fits(this.#signature, shapes)) return await work(await this.#declaredPool());
     const key = JSON.stringify([...shapes].map(([alias, shape]) => [alias, shape.length, shape.slice(1)]));
     return await this.#variants.use(key, () => this.#variantPool(shapes), work, signal);
@@ -172,14 +189,19 @@ export class SignatureEngine {
 
   async #open(signature: Signature, sessions: number): Promise<Compiled> {
     const { outputs, state } = await this.#model.program(this.#name, signature);
-    const named = Object.entries(outputs).map(([name, node]) => [OUTPUT + name, node] as const);
+    const named = Object.entries(outputs).map(
+      ([name, node]) => [this.#outputNames.get(name)!, node] as const,
+    );
     const next = [...(state ?? [])].flatMap(([place, variable]) =>
       variable.next === undefined ? [] : [[nextName(place), variable.next] as const],
     );
-    const lowered = lower({ outputs: Object.fromEntries([...named, ...next]) });
-    const names = lowered.inputs.map(({ name }) => name);
-    const pool = await SessionPool.open(lowered.bytes, sessions, { inputNames: names, niceness: NICENESS });
-    return { pool, state, close: () => pool.close() };
+    const lowered = lower(
+      { outputs: Object.fromEntries([...named, ...next]) },
+      { inputNames: this.#inputNames },
+    );
+    const inputNames = lowered.inputs.map(({ name }) => name);
+    const shared = await this.#pools.open(lowered.bytes, sessions, { inputNames, niceness: NICENESS });
+    return { ...shared, state };
   }
 
   async close(): Promise<void> {
@@ -196,6 +218,7 @@ class SavedModelServable implements Servable {
   readonly #sessions: number;
   readonly #engines = new Map<string, SignatureEngine>();
   readonly #state = new ModelState();
+  readonly #pools = new SharedPools();
   #problems: readonly string[] | undefined;
   readonly #running = new Set<Promise<unknown>>();
 
@@ -226,6 +249,7 @@ class SavedModelServable implements Servable {
       engine = new SignatureEngine(this.#model, signatureName, {
         sessions: this.#sessions,
         state: this.#state,
+        pools: this.#pools,
         description: this.description,
       });
       this.#engines.set(signatureName, engine);

@@ -50,17 +50,29 @@ export function refusalText(message: string): string {
     : `${REFUSED}: ${text}`;
 }
 
-/** @throws StatusError `INVALID_ARGUMENT` with the runtime's reason when it refuses the inputs. */
+/** A text of the runtime with a signature's own names of inputs. @param names those of the model, by the signature's own. */
+function withOwnNames(text: string, names: ReadonlyMap<string, string>): string {
+  const own = new Map([...names].map(([alias, name]) => [name, alias]));
+  return text.replaceAll(/\binput\/\d+/g, (name) => own.get(name) ?? name);
+}
+
+/**
+ * @param names names of inputs in the model, by those that the client knows, where they differ.
+ * @throws StatusError `INVALID_ARGUMENT` with the runtime's reason when it refuses the inputs.
+ */
 export async function runSession(
   pool: SessionPool,
   inputs: TensorMap,
   outputNames: readonly string[],
+  names: ReadonlyMap<string, string> = new Map(),
 ): Promise<TensorMap> {
   try {
     return await pool.run(inputs, outputNames);
   } catch (error) {
     if (error instanceof FaceError && error.code === "MODEL_UNSUPPORTED") {
-      throw new StatusError("INVALID_ARGUMENT", refusalText(error.message), { cause: error });
+      throw new StatusError("INVALID_ARGUMENT", withOwnNames(refusalText(error.message), names), {
+        cause: error,
+      });
     }
     throw error;
   }
