@@ -2,13 +2,11 @@
 import { FaceError } from "../base/errors.ts";
 import { floats, type TensorMap } from "../base/tensor.ts";
 import type { Pixels } from "../image/settings.ts";
-import { lower } from "../onnx/lower/lower.ts";
-import { readOnnx } from "../onnx/read/read.ts";
 import { type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";
 
 /** SFace's input and output in its file. */
-const INPUT = "data";
-const OUTPUT = "fc1";
+export const SFACE_INPUT = "data";
+export const SFACE_OUTPUT = "fc1";
 
 /** Side in pixels of the crops that SFace reads, aligned to ArcFace's template. */
 export const EMBEDDING_SIDE = 112;
@@ -32,22 +30,6 @@ function sumOfDirections(values: Float32Array, size: number): Float32Array | und
   return normalized(sum);
 }
 
-/**
- * SFace as the runtime takes it, in floats.
- * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a file that is not SFace.
- */
-export function sfaceModel(file: Uint8Array): Uint8Array {
-  const { inputs, outputs } = readOnnx(file, { what: "the face embedding" });
-  if (!(INPUT in inputs && OUTPUT in outputs)) {
-    throw new FaceError(
-      "MODEL_UNSUPPORTED",
-      `the face embedding has no input ${INPUT} or no output ${OUTPUT}`,
-      { hint: "use SFace's file face_recognition_sface_2021dec or its int8bq variant" },
-    );
-  }
-  return lower({ outputs: { [OUTPUT]: outputs[OUTPUT]! } }).bytes;
-}
-
 /** A crop, and its mirror image where wanted, as the network's input. */
 export function sfaceInput(crop: Pixels, mirror: boolean): TensorMap {
   const { width, height } = crop;
@@ -55,7 +37,7 @@ export function sfaceInput(crop: Pixels, mirror: boolean): TensorMap {
   const images = mirror ? 2 : 1;
   const data = new Float32Array(images * size);
   for (let i = 0; i < images; i++) writePlanes(crop, "rgb", i === 1, data, i * size);
-  return new Map([[INPUT, { dtype: "float32" as const, shape: [images, 3, height, width], data }]]);
+  return new Map([[SFACE_INPUT, { dtype: "float32" as const, shape: [images, 3, height, width], data }]]);
 }
 
 /** SFace (Zhong et al., 2021). */
@@ -91,7 +73,7 @@ export class FaceEmbedder implements AsyncDisposable {
       );
     }
     const results = await this.#runner.run(sfaceInput(crop, this.#mirror));
-    const values = floats(results.get(OUTPUT)!);
+    const values = floats(results.get(SFACE_OUTPUT)!);
     const embedding = sumOfDirections(values, values.length / (this.#mirror ? 2 : 1));
     if (embedding === undefined) {
       throw new FaceError("MODEL_INVALID", "the face embedding gave a vector without direction");

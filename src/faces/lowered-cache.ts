@@ -61,14 +61,14 @@ function readKept(path: string, digest: string): Uint8Array | undefined {
 export async function keptNetwork(
   kind: string,
   file: Uint8Array,
-  lower: () => Uint8Array,
+  lower: () => Uint8Array | Promise<Uint8Array>,
   folder = process.env.FACEID_CACHE_DIR || systemCacheFolder(),
 ): Promise<Uint8Array> {
   const digest = createHash("sha256").update(file).digest("hex");
   const path = join(folder, "networks", `${kind}-${digest.slice(0, 16)}.onnx`);
   const kept = readKept(path, digest);
   if (kept !== undefined) return kept;
-  const bytes = lower();
+  const bytes = await lower();
   await writeFileAtomic(path, Buffer.concat([headOf(digest, bytes), bytes])).catch(() => undefined);
   return bytes;
 }

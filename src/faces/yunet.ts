@@ -4,6 +4,8 @@ import type { Box, Detection, Landmarks, Point } from "./face.ts";
 /** Pixels of the network's input between two cells of a grid; one grid for each. */
 export const STRIDES = [8, 16, 32] as const;
 
+/** The network's input in its file. */
+export const YUNET_INPUT = "input";
 /** Sides of the network's input are multiples of this. */
 export const INPUT_MULTIPLE = 32;
 
