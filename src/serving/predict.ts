@@ -16,7 +16,7 @@ export interface PredictCall {
   /** Empty for `serving_default`. */
   readonly signatureName: string;
   /** The tensors, or a function that reads them, called when the model and its signature are found. */
-  readonly inputs: TensorMap | (() => TensorMap | Promise<TensorMap>);
+  readonly inputs: TensorMap | ((signature: Signature) => TensorMap | Promise<TensorMap>);
   /** Which outputs to compute; empty for all. */
   readonly outputFilter: readonly string[];
 }
@@ -46,7 +46,7 @@ export async function predict(
       `Serving signature key "${signatureName}" not found${instead || "."}`,
     );
   }
-  const given = typeof call.inputs === "function" ? await call.inputs() : call.inputs;
+  const given = typeof call.inputs === "function" ? await call.inputs(signature) : call.inputs;
   const inputs = completeInputs(signature, given);
   const outputNames = chooseOutputs(signature, call.outputFilter);
   const answered = { name: servable.name, version: servable.version, signatureName };
@@ -117,7 +117,6 @@ function sizeError(signature: Signature, given: TensorMap): StatusError {
 const MOST_AXES = 254;
 
 function checkTypes(signature: Signature, inputs: TensorMap): void {
-  let index = 0;
   for (const [alias, { dtype }] of signature.inputs) {
     const { dtype: given, shape } = inputs.get(alias)!;
     if (shape.length > MOST_AXES) {
@@ -125,14 +124,19 @@ function checkTypes(signature: Signature, inputs: TensorMap): void {
         `tensor parsing error: ${alias} (${shape.length} axes, at most ${MOST_AXES} are supported)`,
       );
     }
-    if (given !== dtype) {
-      const [wanted, provided] = [dtype, given].map((type) => dataTypeText(dataTypeOf(type)));
-      throw invalidArgument(
-        `Expects arg[${index}] to be ${wanted} but ${provided} is provided (input alias: ${alias})`,
-      );
-    }
-    index++;
+    if (given !== dtype) throw wrongType(signature, alias, dataTypeText(dataTypeOf(given)));
   }
+}
+
+/** The error for an input of another type, in TensorFlow's words. */
+export function wrongType({ inputs }: Signature, alias: string, provided: string): StatusError {
+  const wanted = inputs.get(alias);
+  if (wanted === undefined) return invalidArgument(`tensor parsing error: ${alias}`);
+  const index = [...inputs.keys()].indexOf(alias);
+  return invalidArgument(
+    `Expects arg[${index}] to be ${dataTypeText(dataTypeOf(wanted.dtype))} but ${provided} is provided ` +
+      `(input alias: ${alias})`,
+  );
 }
 
 /** The outputs to compute: all, or those the request names. */

@@ -60,6 +60,24 @@ const isAvailable = async (program: string) =>
   );
 const kubectl = await isAvailable("kubectl");
 
+it("give the server with keys flags that it knows, and the file where the Secret is mounted", () => {
+  const text = readFileSync(join(ROOT, "deploy/kubernetes-keys", CUSTOMIZATION), "utf8");
+  const flags = [...text.matchAll(/value: --(\w+)=(\S+)/g)].map(([, name, value]) => [name, value]);
+  const known = new Set(SERVER_FLAGS.map(({ name }) => name));
+  expect(flags).toEqual([
+    ["api_keys_file", expect.any(String)],
+    ["require_api_key", "true"],
+  ]);
+  for (const [name] of flags) expect(known).toContain(name);
+  const [, mounted] = /mountPath: (\S+)/.exec(text)!;
+  const [, file] = /--from-file=(\S+)/.exec(text)!;
+  expect(flags[0]![1]).toBe(`${mounted}/${file}`);
+  const compose = readFileSync(join(ROOT, "deploy/compose/serve.yml"), "utf8");
+  const composed = [...compose.matchAll(/^ {6}- --(\w+)=/gm)].map(([, name]) => name!);
+  expect(composed.filter((name) => !known.has(name))).toEqual([]);
+  expect(compose).toContain("--api_keys_file=/run/secrets/api-keys");
+});
+
 describe.skipIf("unavailable" in tools)("the cluster's files", () => {
   if ("unavailable" in tools) return;
   const documents = async <T>(folder: string, name: string) =>

@@ -180,3 +180,23 @@ it("a request is answered from its bytes", async () => {
   const { outputs } = fromBinary(PredictResponseSchema, answer);
   expect(tensorFromProto(outputs.y!).data).toEqual(x.data.map((value) => value / 2 + 2));
 });
+
+it.each([
+  [DataType.DT_COMPLEX64, "complex64"],
+  [DataType.DT_COMPLEX128, "complex128"],
+  [DataType.DT_QINT8, "qint8"],
+])("an input of a type that no model takes is refused in TensorFlow's words: %i", async (dtype, text) => {
+  const servable = halfPlusTwo({ name: "m", version: 1n });
+  const models = { acquire: () => ({ servable, [Symbol.dispose]: () => undefined }) };
+  const context = { models, codec, asTensorContent: true, limits: {} };
+  const ask = (alias: string) => {
+    const proto = create(TensorProtoSchema, { dtype, tensorShape: { dim: [{ size: 1n }] } });
+    const request = create(PredictRequestSchema, { modelSpec: { name: "m" }, inputs: { [alias]: proto } });
+    return predictRpc(context, toBinary(PredictRequestSchema, request), {});
+  };
+  await expect(ask("x")).rejects.toMatchObject({
+    status: "INVALID_ARGUMENT",
+    message: `Expects arg[0] to be float but ${text} is provided (input alias: x)`,
+  });
+  await expect(ask("z")).rejects.toMatchObject({ message: "tensor parsing error: z" });
+});

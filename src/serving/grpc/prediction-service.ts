@@ -10,6 +10,7 @@ import {
   SignatureDefMapSchema,
 } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import type { TensorLimits } from "../../savedmodel/format/tensor-proto.ts";
+import type { Signature } from "../../savedmodel/signature.ts";
 import { classify } from "../classify.ts";
 import type { RunOptions } from "../engine/servable.ts";
 import type { JsonCodec } from "../json/codec.ts";
@@ -19,14 +20,14 @@ import { AT_ONCE } from "../json/packed-strings.ts";
 import { MOST_STRINGS, tooManyStrings } from "../json/values.ts";
 import type { ServerMetrics } from "../metrics.ts";
 import { multiInference } from "../multi-inference.ts";
-import { predict } from "../predict.ts";
+import { predict, wrongType } from "../predict.ts";
 import { regress } from "../regress.ts";
 import type { ModelChoice, Models, VersionChoice } from "../repository/catalog.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { invalidArgument } from "../status.ts";
 import { type ExamplesMessage, readExamplesMessage, readPredictMessage } from "./request-messages.ts";
 import { answeredSpec } from "./response-messages.ts";
-import { planTensor, STRING_BYTES, type TensorPlan } from "./tensor-message.ts";
+import { ForeignType, planTensor, STRING_BYTES, type TensorPlan } from "./tensor-message.ts";
 import { countFields } from "./wire.ts";
 
 /** What the calls work with. */
@@ -75,8 +76,8 @@ export const predictRpc: PredictionRpc = async (context, bytes, options) => {
   const call = {
     model: modelChoice(request.modelSpec),
     signatureName: request.modelSpec!.signatureName,
-    inputs: async () => {
-      const plans = plansOf(bytes, request.inputs, limits);
+    inputs: async (signature: Signature) => {
+      const plans = plansOf(bytes, request.inputs, limits, signature);
       return await codec.readTensors(bytes, plans, { memory, ...options });
     },
     outputFilter: request.outputFilter,
@@ -97,11 +98,18 @@ function plansOf(
   bytes: Uint8Array,
   inputs: ReturnType<typeof readPredictMessage>["inputs"],
   limits: TensorLimits,
+  signature: Signature,
 ): Map<string, TensorPlan> {
   const count = countFields();
   const plans = new Map<string, TensorPlan>();
   for (const [alias, parts] of inputs) {
-    const plan = readingInput(alias, () => planTensor(bytes, parts, limits, count));
+    const plan = readingInput(alias, () => {
+      try {
+        return planTensor(bytes, parts, limits, count);
+      } catch (error) {
+        throw error instanceof ForeignType ? wrongType(signature, alias, error.typeText) : error;
+      }
+    });
     if (plan.dtype === "string" && plan.size > MOST_STRINGS) throw tooManyStrings();
     plans.set(alias, plan);
   }

@@ -1,10 +1,17 @@
 /** @file TensorProto on the wire: planned without growing, then read into typed arrays; and written from them. */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { bytesOf, bytesPerElement, type DType, type NumericDType, type Tensor } from "../../base/tensor.ts";
-import { TensorProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
+import { DataType, TensorProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
 import type { TensorLimits } from "../../savedmodel/format/tensor-proto.ts";
-import { stringsFromContent, tensorHead, tensorToProto } from "../../savedmodel/format/tensor-proto.ts";
+import {
+  dataTypeText,
+  dtypeOf,
+  stringsFromContent,
+  tensorHead,
+  tensorToProto,
+} from "../../savedmodel/format/tensor-proto.ts";
 import type { TensorMemory } from "../request-memory.ts";
+import { StatusError } from "../status.ts";
 import type { FieldCount, Range } from "./wire.ts";
 import {
   blockSize,
@@ -42,6 +49,16 @@ const LONGEST_SHAPE = 2 ** 16;
 /** What a string takes beside its bytes. */
 export const STRING_BYTES = 128;
 
+/** An input of a type that TensorFlow has and no model here takes, such as `complex64`. */
+export class ForeignType extends StatusError {
+  readonly typeText: string;
+
+  constructor(typeText: string) {
+    super("INVALID_ARGUMENT", `tensors of ${typeText} are not supported`);
+    this.typeText = typeText;
+  }
+}
+
 /** Where a tensor lies in a message, and what it will take. */
 export interface TensorPlan {
   readonly dtype: DType;
@@ -59,7 +76,7 @@ export interface TensorPlan {
 
 /**
  * Reads type and shape, and checks the form of all fields.
- * @throws FaceError `SHAPE_MISMATCH` for a type or shape that cannot be read, StatusError `INTERNAL` for a broken message.
+ * @throws ForeignType; FaceError `SHAPE_MISMATCH` for a type or shape that cannot be read, StatusError `INTERNAL` for a broken message.
  */
 export function planTensor(
   bytes: Uint8Array,
@@ -82,7 +99,10 @@ export function planTensor(
     }
   }
   if (content !== undefined && content[0] === content[1]) content = undefined;
-  const { dtype, shape, size } = tensorHead(parsed(head), limits);
+  const proto = parsed(head);
+  const isForeign = proto.dtype !== DataType.DT_INVALID && DataType[proto.dtype] !== undefined;
+  if (isForeign && dtypeOf(proto.dtype) === undefined) throw new ForeignType(dataTypeText(proto.dtype));
+  const { dtype, shape, size } = tensorHead(proto, limits);
   const width = dtype === "string" ? STRING_BYTES : bytesPerElement(dtype);
   return { dtype, shape, size, parts, content, list: LISTS[dtype][0], bytes: size * width };
 }
