@@ -13,10 +13,13 @@ import { Random } from "../base/random.ts";
 import { float32, floats, sizeOf } from "../base/tensor.ts";
 import { encodePng } from "../image/decode.ts";
 import { COSINE_ODDS } from "../model/imported-network.ts";
+import { plotSvg } from "../model/plot.ts";
+import { summaryText } from "../model/summary.ts";
 import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { loadFaceModel } from "../verify/load-face-model.ts";
 import { calibrateModel } from "./calibrate.ts";
 import { convertModel } from "./convert.ts";
+import { describeModel } from "./describe.ts";
 import { evaluate } from "./evaluate.ts";
 import { pixelFormat } from "./import-network.ts";
 import { quantizeModel } from "./quantize.ts";
@@ -155,6 +158,21 @@ describe("a network from elsewhere with its framing", () => {
     expect(answer.same).toBe(answer.similarity >= answer.threshold);
     const { report } = await evaluate(output, { data });
     expect(report.people?.heldOut).toBe(false);
+  });
+
+  it("is described and drawn", async () => {
+    const described = await describeModel(folder);
+    const stored = 8 * 27 + 8 * 72 + 8 * 6 + 6;
+    expect((await describeModel(file)).total).toBe(stored);
+    // The range of the colours became part of the first kernel, and its bias.
+    expect(described.total).toBe(stored + 8);
+    const kinds = described.layers.map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === "Conv2D")).toHaveLength(2);
+    expect(described.layers[0]).toMatchObject({ name: EMBED.image, outputShape: [null, SIDE, SIDE, 3] });
+    expect(described.layers.at(-1)?.outputShape).toEqual([null, 6]);
+    expect(summaryText(described)).toContain("Non-trainable params: 854");
+    const svg = plotSvg(described);
+    expect(svg.match(/Conv2D/g)?.length).toBe(2);
   });
 
   it("is written in 8 bits", async () => {

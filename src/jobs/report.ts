@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { z } from "zod";
+import { IMPORTED } from "../artifact/description.ts";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
 import { checkTarget, writeFileAtomic } from "../base/files.ts";
@@ -139,7 +140,7 @@ async function contentOf(opened: OpenedModel, options: ReportOptions): Promise<R
   return {
     title,
     made: `faceid ${VERSION}, ${new Date().toISOString().slice(0, 10)}`,
-    ...(opened.network === undefined
+    ...(opened.network === undefined || opened.network === IMPORTED
       ? {}
       : { model: describe(modelConfigOf({ ...opened.config, model: opened.network })) }),
     ...(opened.settings === undefined ? {} : { settings: settingsText(opened.settings) }),

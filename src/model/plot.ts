@@ -226,6 +226,8 @@ const INPUT_GAP = 28;
 const LONGEST_STEP = 150;
 /** Smallest height of the Siamese graph. */
 const LEAST_HEIGHT = 460;
+/** Smallest width of a drawing, for its heading. */
+const LEAST_WIDTH = 720;
 
 /** Dashed lines from the embedding's box to the panel. */
 function callout({ x, y }: Place, panelAt: Place, height: number): string {
@@ -298,16 +300,21 @@ function inRow(panels: readonly Panel[], { x, y }: Place): { drawing: string; ri
   return { drawing: drawings.join(""), right };
 }
 
-/** Draws a network as SVG. Layers that belong together, such as a convolution and its normalisation, share a box. */
-export function plotSvg(model: ModelDescription): string {
-  const panels = panelsOf(model.layers.find(({ inner }) => inner !== undefined)!);
-  const [first] = panels;
-  const top = MARGIN + HEADER;
-  const panelAt = { x: MARGIN + 2 * BOX.width + INPUT_GAP + CALLOUT, y: top };
-  const graph = siameseGraph(model, { left: MARGIN, top, height: Math.max(first.height, LEAST_HEIGHT) });
-  const row = inRow(panels, panelAt);
-  const width = row.right + MARGIN;
-  const height = top + Math.max(LEAST_HEIGHT, ...panels.map((panel) => panel.height)) + MARGIN;
+/** The layers of a model that is one graph, as those of one layer. */
+const functional = ({ name, layers, total }: ModelDescription): LayerDescription => ({
+  name,
+  kind: "Functional",
+  outputShape: layers.at(-1)!.outputShape,
+  parameters: total,
+  trainableParameters: 0,
+  inputs: [],
+  inner: layers,
+});
+
+function svgOf(
+  model: ModelDescription,
+  { width, height, drawing }: { readonly width: number; readonly height: number; readonly drawing: string },
+): string {
   return element(
     "svg",
     { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}`, role: "img" },
@@ -318,9 +325,33 @@ export function plotSvg(model: ModelDescription): string {
       "g",
       { "font-family": "Inter, Helvetica, Arial, DejaVu Sans, sans-serif", "font-size": 13, fill: INK },
       heading(model),
-      callout(graph.embedding, panelAt, first.height),
-      row.drawing,
-      graph.drawing,
+      drawing,
     ),
   );
+}
+
+/** Draws a network as SVG. Layers that belong together, such as a convolution and its normalisation, share a box. */
+export function plotSvg(model: ModelDescription): string {
+  const top = MARGIN + HEADER;
+  const embedding = model.layers.find(({ inner }) => inner !== undefined);
+  if (embedding === undefined) {
+    const panel = chainPanel("the parts of its graph, in order", functional(model));
+    return svgOf(model, {
+      width: Math.max(2 * MARGIN + panel.width, LEAST_WIDTH),
+      height: top + panel.height + MARGIN,
+      drawing: panel.draw({ x: MARGIN, y: top }),
+    });
+  }
+  const panels = panelsOf(embedding);
+  const [first] = panels;
+  const panelAt = { x: MARGIN + 2 * BOX.width + INPUT_GAP + CALLOUT, y: top };
+  const graph = siameseGraph(model, { left: MARGIN, top, height: Math.max(first.height, LEAST_HEIGHT) });
+  const row = inRow(panels, panelAt);
+  const width = row.right + MARGIN;
+  const height = top + Math.max(LEAST_HEIGHT, ...panels.map((panel) => panel.height)) + MARGIN;
+  return svgOf(model, {
+    width,
+    height,
+    drawing: callout(graph.embedding, panelAt, first.height) + row.drawing + graph.drawing,
+  });
 }

@@ -27,7 +27,7 @@ const networkSettings: z.ZodObject<
 });
 
 const MODEL_ARGUMENT =
-  "a run, a checkpoint or an exported version; without it, the model that the options describe";
+  "a run, a checkpoint, any SavedModel or an ONNX file; without it, the model that the options describe";
 
 type Flags = Readonly<Record<string, unknown>>;
 
