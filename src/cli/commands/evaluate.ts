@@ -5,8 +5,6 @@ import { groupText } from "../../evaluate/groups.ts";
 import { openSetText } from "../../evaluate/open-set-text.ts";
 import { foldText, reportText } from "../../evaluate/report-text.ts";
 import { foldVerdict, verdict } from "../../evaluate/verdict.ts";
-import { evaluate, evaluateFolds } from "../../jobs/evaluate.ts";
-import { evaluateIdentification } from "../../jobs/identification.ts";
 import { addGroups, addNumber, addOptions, addPairs, givenOptions } from "../options.ts";
 import { consoleLog, measuringInterrupt } from "../process.ts";
 import { measureProgress } from "../progress.ts";
@@ -67,11 +65,13 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
   };
   if (identification === true) {
     checkAlone({ pairs, folds, testPairs, groups, byQuality });
+    const { evaluateIdentification } = await import("../../jobs/identification.ts");
     const report = await evaluateIdentification(model, { ...options, splits });
     console.log(json === true ? JSON.stringify(report) : openSetText(report));
     return;
   }
   checkAlone({ splits });
+  const { evaluate, evaluateFolds } = await import("../../jobs/evaluate.ts");
   if (pairs !== undefined) {
     if (groups !== undefined || byQuality === true) {
       throw new FaceError("CONFIG_INVALID", "--pairs runs the k-fold protocol, which has no groups", {

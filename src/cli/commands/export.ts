@@ -1,7 +1,5 @@
 /** @file `faceid export`: a checkpoint as a SavedModel version, and as an ONNX file too. */
 import type { Command } from "commander";
-import { evaluate } from "../../jobs/evaluate.ts";
-import { checkExport, exportModel } from "../../jobs/export.ts";
 import { addOptions, resolveOptions } from "../options.ts";
 import { consoleLog } from "../process.ts";
 import { EVERY_SETTING, modelSettings } from "../settings.ts";
@@ -16,9 +14,12 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
   const { checkpoint, onnx, measure, ...rest } = flags;
   const target = resolveOptions(modelSettings, { flags: rest, everyKey: EVERY_SETTING });
   const log = consoleLog();
+  const { checkExport, exportModel } = await import("../../jobs/export.ts");
   await checkExport({ ...target, onnx });
   if (measure) log.info("measuring on held-out people, for the calibration record");
-  const measured = measure ? await evaluate(checkpoint, { kind: "checkpoint", log }) : undefined;
+  const measured = measure
+    ? await (await import("../../jobs/evaluate.ts")).evaluate(checkpoint, { kind: "checkpoint", log })
+    : undefined;
   const folder = await exportModel({ checkpoint, measured, onnx, ...target });
   console.log(`saved model ${folder}`);
   if (onnx !== undefined) console.log(`onnx ${onnx}`);

@@ -8,8 +8,8 @@ import { checkTarget } from "../../base/files.ts";
 import { counted, shown } from "../../base/log.ts";
 import { reportText } from "../../evaluate/report-text.ts";
 import type { ExportTarget } from "../../jobs/export.ts";
-import { tensorBoard } from "../../jobs/tensorboard.ts";
-import { keptCheckpoint, recordedTarget, type TrainOutcome, trainAndExport } from "../../jobs/train.ts";
+import type * as TrainJob from "../../jobs/train.ts";
+import type { TrainOutcome } from "../../jobs/train.ts";
 import type { Fit, FitChoice } from "../../train/choose-fit.ts";
 import type { TrainConfig } from "../../train/config.ts";
 import type { TrainListener } from "../../train/listeners.ts";
@@ -159,6 +159,7 @@ function expectedTime(style: ProgressStyle | undefined): TrainListener {
 
 /** Where the model goes: what flags say now, else what the run was first asked for, else the settings. */
 async function targetOf(
+  { recordedTarget }: typeof TrainJob,
   flags: Record<string, unknown>,
   resumed: string | undefined,
   exporting: boolean,
@@ -186,7 +187,11 @@ function trainingWatch(): { readonly isTraining: () => boolean; readonly listene
 }
 
 /** What a run that ends at once leaves, and how to go on. */
-function keptText(folder: string, target: ExportTarget | undefined): string {
+function keptText(
+  { keptCheckpoint }: typeof TrainJob,
+  folder: string,
+  target: ExportTarget | undefined,
+): string {
   const version = target && join(target.savedModelPath, String(target.modelVersion));
   if (version !== undefined && existsSync(version)) return `the model is in ${version}, the run in ${folder}`;
   const checkpoint = keptCheckpoint(folder);
@@ -204,17 +209,20 @@ async function run({ resume, export: exporting, ...flags }: Flags & Record<strin
   const settings = resolveRecipe(flags);
   const { progress, tensorboard } = settings;
   const folder = typeof resume === "string" ? resume : settings.output;
-  const target = await targetOf(flags, resume === undefined ? undefined : folder, exporting, settings);
+  const job = await import("../../jobs/train.ts");
+  const target = await targetOf(job, flags, resume === undefined ? undefined : folder, exporting, settings);
   if (tensorboard !== undefined) await checkTarget(tensorboard, "folder");
+  const board =
+    tensorboard === undefined ? [] : [(await import("../../jobs/tensorboard.ts")).tensorBoard(tensorboard)];
   const watched = trainingWatch();
   using interrupt = onInterrupt(
     () => console.error("\nstopping after this step; press Ctrl-C again to stop at once"),
     {
       patience: () => (watched.isTraining() ? Number.POSITIVE_INFINITY : 0),
-      kept: () => keptText(folder, target),
+      kept: () => keptText(job, folder, target),
     },
   );
-  const outcome = await trainAndExport({
+  const outcome = await job.trainAndExport({
     config: trainConfigOf(settings),
     folder,
     command: ["faceid", ...process.argv.slice(2)],
@@ -225,12 +233,7 @@ async function run({ resume, export: exporting, ...flags }: Flags & Record<strin
     resume: resume !== undefined,
     epochs: flags.epochs === undefined ? undefined : settings.epochs,
     target,
-    listeners: [
-      commandProgress(progress),
-      expectedTime(progress),
-      watched.listener,
-      ...(tensorboard === undefined ? [] : [tensorBoard(tensorboard)]),
-    ],
+    listeners: [commandProgress(progress), expectedTime(progress), watched.listener, ...board],
     log: consoleLog(),
     signal: interrupt.signal,
     onProgress: measureProgress(progress, progress === "json" ? process.stdout : process.stderr),
