@@ -38,16 +38,17 @@ async function people(name: string, count: number, photographs: number): Promise
 const mine = await people("mine", 8, 3);
 
 describe("a model on somebody's own folder", () => {
-  const measured = ["evaluate", "--saved-model", MODEL, "--dataset-path", mine];
+  const measured = ["evaluate", "--saved-model", MODEL, "--dataset-path", mine, "--faces", "none"];
 
   it("is measured on the people of that folder, not on people it was not trained on", () => {
     const { stdout } = faceid(measured);
-    expect(stdout).toMatch(/^on 24 pairs of people of mine \(12 same, 12 different\)$/m);
+    expect(stdout).toMatch(/^on 48 pairs of people of mine \(24 same, 24 different\)$/m);
     expect(stdout).toContain("whether the model was trained on these people is unknown");
     expect(stdout).toMatch(
-      /too few pairs for a verdict: 12 of one person and 12 of two people; .*until then\n$/,
+      /too few pairs for a verdict: 24 of one person and 24 of two people; .*until then\n$/,
     );
     expect(stdout).not.toContain("not trained on (");
+    expect(stdout).toMatch(/, threshold from the model, which has it from \d+ validation people of lfw$/m);
     const { people, protocol, verdict } = JSON.parse(faceid([...measured, "--json"]).stdout);
     expect([people, protocol]).toEqual([{ dataset: "mine", heldOut: false }, "people of a dataset"]);
     expect(verdict).toContain("too few pairs for a verdict");
@@ -68,7 +69,7 @@ describe("a model on somebody's own folder", () => {
 });
 
 it("a photograph is no pairs file", () => {
-  const args = ["evaluate", "--saved-model", MODEL, "--dataset-path", mine];
+  const args = ["evaluate", "--saved-model", MODEL, "--dataset-path", mine, "--faces", "none"];
   const { status, stderr } = faceid([...args, "--pairs", join(mine, "p0", "1.png")]);
   expect(stderr).toMatch(/^error: .*1\.png is no text file\n {2}expected lines with a pair/m);
   expect(status).toBe(3);
