@@ -41,7 +41,7 @@ const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 /** `faceid evaluate … --pairs …/pairs.txt --folds 7,8 --json > bench/results/FILE` of each model. */
 function accuracyTable(): string {
   const models = [
-    ["`models/default/1` (`--recipe best`)", "lfw-best.json"],
+    ["`--recipe best`, shipped as `models/default`", "lfw-best.json"],
     ["the original network (`--recipe original`)", "lfw-original.json"],
   ] as const;
   const rows = models.map(([model, file]) => {
