@@ -51,6 +51,32 @@ describe("Frames", () => {
   });
 });
 
+describe("Frames with a limit on the first field", () => {
+  const named = (length: number) =>
+    framed(0, Buffer.concat([Uint8Array.of(0x0a, (length & 127) | 128, length >> 7), Buffer.alloc(length)]));
+
+  it("refuse a long name by its first bytes, and drop the rest", () => {
+    const frames = new Frames(2 ** 20, { field: 1, maxBytes: 1000 });
+    const message = named(1001);
+    expect(() => frames.write(message.subarray(0, 100))).toThrow(
+      "The request holds more than 1000 bytes in a name.",
+    );
+    expect(frames.isRefused).toBe(true);
+    expect(frames.write(message.subarray(100))).toEqual([]);
+  });
+
+  it("take others whole", () => {
+    const frames = new Frames(2 ** 20, { field: 1, maxBytes: 1000 });
+    const other = Buffer.from(named(1001));
+    other[5] = 0x12;
+    const compressed = Buffer.from(named(1001));
+    compressed[0] = 1;
+    for (const message of [named(1000), other, compressed]) {
+      expect(frames.write(message).map((header) => frameOf(header).length)).toEqual([message.length - 5]);
+    }
+  });
+});
+
 describe("join", () => {
   const pieces = () => Array.from({ length: 50 }, (_, i) => new Uint8Array(100_000).fill(i));
 

@@ -8,6 +8,7 @@ import type { MemoryBudget } from "../memory-budget.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
 import { type Frame, Frames, frameOf } from "./frames.ts";
+import { LONGEST_NAMES } from "./request-messages.ts";
 
 /** Private fields of a call of grpc-js. An interceptor's call wraps the one that reads. */
 interface InnerCall {
@@ -37,6 +38,8 @@ export interface IntakeOptions {
 /** Largest message of calls that carry names only, and of a configuration. */
 const MOST_NAMES_BYTES = 64 * 1024;
 const MOST_CONFIG_BYTES = 2 ** 20;
+/** The field of all requests with tensors that names the model. */
+const NAMING_FIELD = 1;
 /** What a frame takes beside its bytes. */
 const FRAME_OVERHEAD = 128;
 const memories = new WeakMap<object, RequestMemory>();
@@ -77,8 +80,9 @@ export function meter(path: string, isStream: boolean, call: object, options: In
   const timer = isStream ? undefined : lateness(reader, options.receiveTimeoutMs);
   if (timer !== undefined) stream.once("close", () => clearTimeout(timer));
   let arriving = 0;
-  const frames = new Frames(maxBytes);
+  const frames = new Frames(maxBytes, { field: NAMING_FIELD, maxBytes: LONGEST_NAMES });
   decoder.write = (data) => {
+    if (frames.isRefused) return [];
     memory.take(data.length + FRAME_OVERHEAD);
     arriving += data.length + FRAME_OVERHEAD;
     const headers = frames.write(data);

@@ -10,7 +10,7 @@ import { countFields, type FieldCount, type Range, unreadable, Wire } from "./wi
 /** More inputs, outputs or tasks than any model has. */
 const MOST_NAMES = 4096;
 /** Longest text of a name, and of a message that holds only names. */
-const LONGEST_NAMES = 2 ** 20;
+export const LONGEST_NAMES = 2 ** 20;
 
 /** A Predict request. */
 export interface PredictMessage {
