@@ -1,7 +1,7 @@
 /** @file Checks that a graph is legal: tests run it between passes, and each graph is checked once before it is lowered. */
 import { FaceError } from "../base/errors.ts";
 import { type DType, isFloat, shapeText } from "../base/tensor.ts";
-import { isOp, type Node, type OpAttrs, type OpName, topological } from "./ops.ts";
+import { isOp, type LoopBody, loopValues, type Node, type OpAttrs, type OpName, topological } from "./ops.ts";
 import { type Kind, type OpRule, opRules, typeOf } from "./shapes.ts";
 
 function isKind(dtype: DType, kind: Kind): boolean {
@@ -51,7 +51,10 @@ function illegal(node: Node, fault: string): FaceError {
  */
 export function check(outputs: readonly Node[]): void {
   const declared = new Map<string, string>();
+  const loops = new Set<LoopBody>();
   for (const node of topological(outputs)) {
+    if (isOp(node, "loop") && !loops.has(node.attrs.body)) check(loopValues(node.attrs.body));
+    if (isOp(node, "loop")) loops.add(node.attrs.body);
     const fault = nodeFault(node);
     if (fault !== undefined) throw illegal(node, fault);
     const leaf = declaration(node);

@@ -247,6 +247,7 @@ export const gradientRules: GradRules = {
   ],
   gatherGrad: ({ inputs: [, indices], attrs }, dg) => [g.gather(dg, indices!, attrs.axis), undefined],
   lookup: stop,
+  loop: unavailable,
 };
 
 function inputGradients<K extends OpName>(node: Node<K>, dy: Node): readonly (Node | undefined)[] {

@@ -94,6 +94,24 @@ export interface LookupTable {
   readonly fallback: Tensor;
 }
 
+/** What a loop repeats: a graph of its own, whose only inputs are its states and captures. */
+export interface LoopBody {
+  /** What one round passes to the next; a shape holds for every round. */
+  readonly states: readonly Node<"input">[];
+  /** Values from outside, the same in each round. */
+  readonly captures: readonly Node<"input">[];
+  /** Of the states: whether a round follows; a bool scalar. */
+  readonly condition: Node;
+  /** The states of the next round. */
+  readonly next: readonly Node[];
+  /** Values of which each round makes one, stacked along a new first axis. */
+  readonly items: readonly Node[];
+  /** How many rounds there will be, as far as is known. */
+  readonly rounds: Dim;
+  /** A run that would take more rounds fails. */
+  readonly mostRounds: number;
+}
+
 /**
  * Every op and its attributes. Each op has one output. Images are `[batch, height, width,
  * channels]`, kernels `[height, width, in / groups, out]`: the order of Keras and TensorFlow.
@@ -172,6 +190,10 @@ export interface OpAttrs extends PlainOps, Reductions {
   gatherGrad: { readonly axis: number; readonly length: number };
   /** The value beside the key that equals an element, `fallback` where none does. */
   lookup: LookupTable;
+
+  // Repetition.
+  /** `(first states, captures) →` one output of a loop: its last states come first, then its stacked items. */
+  loop: { readonly body: LoopBody; readonly output: number };
 }
 
 export type OpName = keyof OpAttrs;
@@ -190,6 +212,11 @@ export interface Node<K extends OpName = OpName> {
 /** Whether a node is of this op; narrows its attributes. */
 export function isOp<K extends OpName>(node: Node, op: K): node is Node<K> {
   return node.op === op;
+}
+
+/** The values that a round of a loop makes: the condition, the next states, the items. */
+export function loopValues({ condition, next, items }: LoopBody): Node[] {
+  return [condition, ...next, ...items];
 }
 
 /** The nodes that the outputs need, each after its inputs, each once. */

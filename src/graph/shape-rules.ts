@@ -193,6 +193,26 @@ export function lookupShape(inputs: readonly Node[], { keys, values }: OpAttrs["
   return { dtype: values.dtype, shape: x.shape };
 }
 
+/** Whether a value can be what a node declares. */
+export function mayBe(value: Node, declared: Node): boolean {
+  return (
+    value.dtype === declared.dtype &&
+    value.shape.length === declared.shape.length &&
+    value.shape.every((dim, axis) => mayEqual(dim, declared.shape[axis]))
+  );
+}
+
+export function loopShape(inputs: readonly Node[], { body, output }: OpAttrs["loop"]): ValueType {
+  const { states, captures, items, rounds } = body;
+  const taken = [...states, ...captures];
+  if (taken.length !== inputs.length || !taken.every((each, i) => mayBe(inputs[i]!, each)))
+    throw mismatch("loop", "the states and captures of its body", inputs);
+  const state = states[output];
+  if (state !== undefined) return { dtype: state.dtype, shape: state.shape };
+  const item = items[output - states.length]!;
+  return { dtype: item.dtype, shape: [rounds, ...item.shape] };
+}
+
 // Products and pools.
 
 /** Whether tensors have rank 4 and one type. */

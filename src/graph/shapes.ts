@@ -96,6 +96,18 @@ function constantFault({ value }: OpAttrs["constant"]): string | undefined {
     : "elements do not fill the shape";
 }
 
+function loopFault({ body, output }: OpAttrs["loop"]): string | undefined {
+  const { states, next, items, condition, mostRounds } = body;
+  if (!(output >= 0 && output < states.length + items.length)) return `it has no output ${output}`;
+  if (condition.dtype !== "bool" || condition.shape.length > 0) return "its condition must be a bool scalar";
+  if (!isPositive(mostRounds)) return "it must end after some number of rounds";
+  const fits = (state: Node, i: number) => {
+    const after = next[i];
+    return after !== undefined && rules.mayBe(after, state);
+  };
+  return states.every(fits) ? undefined : "each state must keep its type and rank";
+}
+
 function tableFault({ keys, values, fallback }: LookupTable): string | undefined {
   if (keys.dtype !== "int64" && keys.dtype !== "string") return "keys must be int64 or strings";
   if (keys.shape.length !== 1 || keys.shape.join() !== values.shape.join())
@@ -230,6 +242,7 @@ export const opRules: OpRules = {
   pad: rule(1, "any", rules.padShape, marginsFault),
   gather: rule(2, "any", rules.gatherShape),
   gatherGrad: rule(2, "float", rules.gatherGradShape),
+  loop: rule("some", "any", rules.loopShape, loopFault),
   lookup: rule(1, "any", rules.lookupShape, tableFault),
 };
 

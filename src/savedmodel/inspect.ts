@@ -5,8 +5,7 @@ import { readDescription } from "../artifact/description.ts";
 import { isFloat } from "../base/tensor.ts";
 import type { GraphDef, NodeDef } from "../proto/tensorflow/graph_pb.ts";
 import { dtypeOf } from "./format/tensor-proto.ts";
-import { importers } from "./read/from-tensorflow.ts";
-import { isFed, sliceOf } from "./read/import-graph.ts";
+import { isFed, isReadable, sliceOf } from "./read/import-graph.ts";
 import type { InlinedNode } from "./read/inlined-graph.ts";
 import { DECODE_OPERATORS, matchDecodeLoops } from "./read/match-decode-loop.ts";
 import { type ReadModel, readSavedModel } from "./read/read.ts";
@@ -101,7 +100,7 @@ function countOperations(nodes: readonly NodeDef[], before: ReadonlySet<string>)
     .map(([name, count]) => ({
       name,
       count,
-      supported: name in importers || VARIABLE_OPS.has(name) || before.has(name),
+      supported: isReadable(name) || before.has(name),
     }))
     .toSorted((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
 }

@@ -26,6 +26,22 @@ const MODELS = {
     "two_shards",
   ],
   "every operation": ["elementwise", "shapes", "reductions", "images", "embeddings"],
+  "loops, and recurrent layers by Keras": [
+    "loops",
+    "lstm",
+    "lstm_sequences",
+    "lstm_states",
+    "lstm_fixed",
+    "lstm_unrolled",
+    "gru",
+    "gru_before",
+    "simple_rnn",
+    "backwards",
+    "bidirectional",
+    "stacked",
+    "masked_lstm",
+    "tokens",
+  ],
   "preprocessing layers by Keras, and tables": [
     "normalization",
     "rescaling",
@@ -81,7 +97,8 @@ async function checkModel(folder: string): Promise<void> {
   const cases = readCases(folder);
   expect(cases.length).toBeGreaterThan(0);
   for (const name of new Set(cases.map(({ signature }) => signature))) {
-    for (const { def } of sliceOf(model.graph, model.signatures.get(name)!).nodes) run.add(def.op);
+    const { nodes, inLoops } = sliceOf(model.graph, model.signatures.get(name)!);
+    for (const { def } of [...nodes, ...inLoops]) run.add(def.op);
     const { outputs } = await model.program(name);
     await using session = await Session.open(lower({ outputs }));
     for (const each of cases.filter(({ signature }) => signature === name)) {

@@ -3,6 +3,7 @@ import { FaceError } from "../../src/base/errors.ts";
 import { float32, type Shape, shapeText, type Tensor, type TensorMap } from "../../src/base/tensor.ts";
 import { evaluateRules } from "../../src/graph/evaluate.ts";
 import { elementwise } from "../../src/graph/evaluate-arithmetic.ts";
+import { fromNumbers, numbersOf } from "../../src/graph/numbers.ts";
 import { type Node, type OpAttrs, type OpName, topological } from "../../src/graph/ops.ts";
 import * as products from "./evaluate-products.ts";
 
@@ -32,6 +33,31 @@ function fed(kind: string, values: TensorMap | undefined, leaf: OpAttrs["input"]
 
 type Rule<K extends OpName> = (inputs: readonly Tensor[], attrs: OpAttrs[K], feeds: Feeds) => Tensor;
 
+function evaluateLoop(inputs: readonly Tensor[], { body, output }: OpAttrs["loop"]): Tensor {
+  const { states, captures, items, mostRounds } = body;
+  const fixed = captures.map(({ attrs }, i) => [attrs.name, inputs[states.length + i]!] as const);
+  let current: readonly Tensor[] = inputs.slice(0, states.length);
+  const rounds: Tensor[][] = [];
+  const feeds = (): Feeds => ({
+    inputs: new Map([...states.map(({ attrs }, i) => [attrs.name, current[i]!] as const), ...fixed]),
+  });
+  while (evaluate([body.condition], feeds())[0]!.data[0] !== 0) {
+    if (rounds.length === mostRounds) throw new FaceError("MODEL_UNSUPPORTED", "the loop does not end");
+    const made = evaluate([...body.next, ...items], feeds());
+    current = made.slice(0, states.length);
+    rounds.push(made.slice(states.length));
+  }
+  if (output < states.length) return current[output]!;
+  const stacked = rounds.map((each) => each[output - states.length]!);
+  const shape = [rounds.length, ...(stacked[0]?.shape ?? items[output - states.length]!.shape.map(Number))];
+  const { dtype } = items[output - states.length]!;
+  return fromNumbers(
+    dtype,
+    shape,
+    stacked.flatMap((each) => Array.from(numbersOf(each))),
+  );
+}
+
 /** One rule per op. */
 export const referenceRules: { readonly [K in OpName]: Rule<K> } = {
   ...evaluateRules,
@@ -47,6 +73,7 @@ export const referenceRules: { readonly [K in OpName]: Rule<K> } = {
   avgPool: products.evaluateAvgPool,
   avgPoolGrad: products.evaluateAvgPoolGrad,
   gatherGrad: products.evaluateGatherGrad,
+  loop: evaluateLoop,
   input: (_, attrs, { inputs }) => fed("input", inputs, attrs),
   parameter: (_, attrs, { parameters }) => fed("parameter", parameters, attrs),
   constant: (_, { value }) => value,

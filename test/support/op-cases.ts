@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { float32, int64, sizeOf } from "../../src/base/tensor.ts";
 import * as g from "../../src/graph/build.ts";
 import { channelMoments, makeNode } from "../../src/graph/build.ts";
+import { loop } from "../../src/graph/loops.ts";
 import type { Node, OpName } from "../../src/graph/ops.ts";
 import { anyPools, convs } from "./arbitrary-windows.ts";
 import {
@@ -121,6 +122,25 @@ const slices = shapes(1, 4).chain((shape) =>
       }),
     ),
 );
+
+/** A layer applied so many times: the last state, and all states. */
+function recurrence(x: Node, kernel: Node, rounds: number): Node[] {
+  const round = g.input("round", [], "int32");
+  const state = g.input("state", x.shape, x.dtype);
+  const next = g.tanh(g.add(g.matmul(state, kernel), x));
+  const results = loop({
+    states: [
+      { state: round, first: g.scalar(0, "int32") },
+      { state, first: x },
+    ],
+    condition: g.less(round, g.scalar(rounds, "int32")),
+    next: [g.add(round, 1), next],
+    items: [next],
+    rounds,
+    mostRounds: 10,
+  });
+  return [results.states[1]!, results.items[0]!];
+}
 
 const indexShapes = shapes(0, 2);
 
@@ -338,6 +358,18 @@ export const opCases: { readonly [K in OpName]: OpCase } = {
       .map(([{ shape, axis }, indices, dtype]) => ({
         inputs: [floats(shape), integers(indices, 0, shape[axis]! - 1, dtype)],
         build: ([x, i]) => g.gather(x!, i!, axis),
+      })),
+  ),
+  loop: unavailable(
+    fc
+      .record({
+        rows: fc.integer({ min: 1, max: 3 }),
+        rounds: fc.integer({ min: 1, max: 4 }),
+        output: fc.nat(1),
+      })
+      .map(({ rows, rounds, output }) => ({
+        inputs: [floats([rows, 2]), floats([2, 2], { phase: 1 })],
+        build: ([x, kernel]) => recurrence(x!, kernel!, rounds)[output]!,
       })),
   ),
   lookup: compared(

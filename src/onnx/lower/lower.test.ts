@@ -7,6 +7,7 @@ import { Random } from "../../base/random.ts";
 import { float32, floats, int64, type Tensor } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { gradient } from "../../graph/gradient.ts";
+import { loop } from "../../graph/loops.ts";
 import type { ConvAttrs, Node } from "../../graph/ops.ts";
 import { ModelProtoSchema } from "../../proto/onnx/onnx_pb.ts";
 import { parseOnnx } from "../runtime/model-file.ts";
@@ -254,5 +255,44 @@ describe("repeated rows and columns", () => {
     const y = gathered(conv, 1, [0, 0, 0, 1, 1, 2, 2, 3]);
     expect(operators({ outputs: { y } })).toEqual(["Transpose", "Conv", "Gather", "Transpose"]);
     await expectEvaluated({ y }, inputs);
+  });
+});
+
+describe("a loop", () => {
+  /** Doubles a vector while its round is less than a limit. */
+  const doubling = (mostRounds: number) => {
+    const [round, state] = [g.input("round", [], "int64"), g.input("state", ["n"])];
+    const results = loop({
+      states: [
+        { state: round, first: g.scalar(0, "int64") },
+        { state, first: g.input("x", ["n"]) },
+      ],
+      condition: g.less(round, g.input("limit", [], "int64")),
+      next: [g.add(round, g.scalar(1, "int64")), g.mul(state, g.scalar(2))],
+      items: [state],
+      rounds: "?",
+      mostRounds,
+    });
+    return { last: results.states[1]!, all: results.items[0]! };
+  };
+  const inputs = (limit: number) =>
+    new Map<string, Tensor>([
+      ["x", float32([2], [1, 3])],
+      ["limit", int64([], [limit])],
+    ]);
+
+  it("runs as often as its condition holds, and is one operator for all outputs", async () => {
+    const outputs = doubling(5);
+    expect(operators({ outputs }).filter((op) => op === "Loop")).toHaveLength(1);
+    for (const limit of [1, 5]) await expectEvaluated(outputs, inputs(limit));
+    await using session = await Session.open(lower({ outputs }));
+    const none = await session.run(inputs(0));
+    expect(none.get("all")!.shape[0]).toBe(0);
+    expect([...floats(none.get("last")!)]).toEqual([1, 3]);
+  });
+
+  it("is refused where it takes more rounds than it may", async () => {
+    await using session = await Session.open(lower({ outputs: doubling(5) }));
+    await expect(session.run(inputs(6))).rejects.toThrow("out of data bounds");
   });
 });

@@ -10,6 +10,7 @@ import { elementwise, reduce } from "./elementwise.ts";
 import * as images from "./images.ts";
 import { lowerConv2dKernelGrad } from "./kernel-grad.ts";
 import { lowerLookup } from "./lookup.ts";
+import { lowerLoop } from "./loops.ts";
 import { Lowering, OIHW, type Perm, PLAIN, permuted } from "./lowering.ts";
 import * as moves from "./moves.ts";
 
@@ -54,6 +55,7 @@ const lowerRules: LowerRules = {
   gather: moves.lowerGather,
   gatherGrad: moves.lowerGatherGrad,
   lookup: lowerLookup,
+  loop: lowerLoop(applyRules),
 };
 
 const randomName = (stream: string) => `random/${stream}`;
@@ -115,6 +117,11 @@ export interface LowerOptions {
   readonly inputNames?: ReadonlyMap<string, string>;
 }
 
+/** Lowers what has no value yet. A function declaration, as loops lower graphs of their own. */
+function applyRules(order: readonly Node[], lowering: Lowering): void {
+  for (const node of order) if (!lowering.isDone(node)) applyRule(node, lowering);
+}
+
 function applyRule<K extends OpName>(node: Node<K>, lowering: Lowering): void {
   lowerRules[node.op](node, lowering);
 }
@@ -155,7 +162,7 @@ export function lower(
     blockedOps,
     inputNames,
   });
-  for (const node of order) if (!lowering.isDone(node)) applyRule(node, lowering);
+  applyRules(order, lowering);
 
   const outputs = Object.entries(results).map(([output, node]): Port => {
     lowering.model.output(output, lowering.value(node), node.dtype, node.shape);

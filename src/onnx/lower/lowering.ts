@@ -1,7 +1,7 @@
 /** @file The state of a lowering: which ONNX values hold a node, in which order of axes, and what may be fused. */
 import { FaceError } from "../../base/errors.ts";
 import { arrayOf, type NumericDType, sizeOf, stridesOf, type Tensor } from "../../base/tensor.ts";
-import { isOp, type Node, type OpName, type SymbolicShape } from "../../graph/ops.ts";
+import { isOp, type Node, type OpName, type SymbolicShape, topological } from "../../graph/ops.ts";
 import { BLOCKED, ModelBuilder, type NodeOptions } from "./model-builder.ts";
 
 /** Physical axis i holds logical axis `perm[i]`. Only tensors of rank 4 are kept in another order than their own. */
@@ -68,7 +68,7 @@ type Rounds = readonly (readonly string[])[];
 
 /** What a lowering rule works with: it asks for inputs in an order of axes and defines its node's value. */
 export class Lowering {
-  readonly model = new ModelBuilder();
+  readonly model: ModelBuilder;
   readonly settings: LowerSettings;
   readonly #values = new Map<Node, Map<string, { name: string; perm: Perm }>>();
   readonly #derived = new Map<Node, Map<string, string>>();
@@ -78,8 +78,17 @@ export class Lowering {
   readonly #absorbed = new Set<Node>();
   readonly #parts = new Map<Node, Rounds>();
 
-  constructor(order: readonly Node[], outputs: readonly Node[], settings: LowerSettings) {
+  readonly #shared = new Map<object, { inputs: readonly Node[]; values: readonly string[] }[]>();
+
+  /** @param model the model, or a graph within it, to add operators to. */
+  constructor(
+    order: readonly Node[],
+    outputs: readonly Node[],
+    settings: LowerSettings,
+    model: ModelBuilder = new ModelBuilder(),
+  ) {
     this.settings = settings;
+    this.model = model;
     this.#outputs = new Set(outputs);
     for (const node of order) {
       for (const input of node.inputs) {
@@ -93,6 +102,20 @@ export class Lowering {
   /** What an input is called in the model. */
   inputName({ attrs }: Node<"input">): string {
     return this.settings.inputNames.get(attrs.name) ?? attrs.name;
+  }
+
+  /** The lowering of a graph of its own, whose operators are added to a model or a graph within it. */
+  within(outputs: readonly Node[], model: ModelBuilder): Lowering {
+    return new Lowering(topological(outputs), outputs, this.settings, model);
+  }
+
+  /** Values made once for all nodes that share something and their inputs. */
+  shared(thing: object, inputs: readonly Node[], make: () => readonly string[]): readonly string[] {
+    const known = this.#shared.get(thing) ?? [];
+    const same = known.find((each) => each.inputs.every((input, i) => input === inputs[i]));
+    const values = same?.values ?? make();
+    if (same === undefined) this.#shared.set(thing, [...known, { inputs, values }]);
+    return values;
   }
 
   consumers(node: Node): readonly Node[] {

@@ -42,7 +42,8 @@ type Marked =
   | { readonly int: bigint }
   | { readonly ints: readonly bigint[] }
   | { readonly string: Uint8Array }
-  | { readonly strings: readonly Uint8Array[] };
+  | { readonly strings: readonly Uint8Array[] }
+  | { readonly graph: GraphProto };
 
 /** An integer, a list of integers, a text, or what is marked with its type. */
 export type AttributeValue = number | string | readonly number[] | Marked;
@@ -53,6 +54,7 @@ function markedProto(name: string, value: Marked): AttributeProto {
   if ("floats" in value) return Object.assign(proto, { type: AttributeType.FLOATS, floats: value.floats });
   if ("int" in value) return Object.assign(proto, { type: AttributeType.INT, i: value.int });
   if ("ints" in value) return Object.assign(proto, { type: AttributeType.INTS, ints: value.ints });
+  if ("graph" in value) return Object.assign(proto, { type: AttributeType.GRAPH, g: value.graph });
   if ("string" in value) return Object.assign(proto, { type: AttributeType.STRING, s: value.string });
   return Object.assign(proto, { type: AttributeType.STRINGS, strings: value.strings });
 }
@@ -92,11 +94,28 @@ export class ModelBuilder {
   readonly #made = new Set<string>();
   readonly #leaving = new Map<string, string>();
   #names = 0;
+  readonly #outside: ModelBuilder | undefined;
+
+  /** @param outside the graph that this one is within. */
+  constructor(outside?: ModelBuilder) {
+    this.#outside = outside;
+  }
+
+  /** A graph within this one, which sees all its values. Stored tensors are kept in the model, names are the model's. */
+  subgraph(): ModelBuilder {
+    return new ModelBuilder(this);
+  }
 
   /** A name that no other value has. */
   fresh(hint: string): string {
+    if (this.#outside !== undefined) return this.#outside.fresh(hint);
     this.#names++;
     return `${hint}_${this.#names}`;
+  }
+
+  #usesDomain(domain: string): void {
+    this.#domains.add(domain);
+    if (this.#outside !== undefined) this.#outside.#usesDomain(domain);
   }
 
   /** Adds an operator with several outputs and returns their names. An empty input name leaves an optional input out. */
@@ -104,7 +123,7 @@ export class ModelBuilder {
     const domain = options.domain ?? "";
     const prefix = options.label ? `${options.label}/${op}` : op;
     const output = Array.from({ length: outputs }, () => this.fresh(prefix));
-    this.#domains.add(domain);
+    this.#usesDomain(domain);
     const attribute = Object.entries(options.attributes ?? {}).map(([name, value]) =>
       attributeProto(name, value),
     );
@@ -134,6 +153,7 @@ export class ModelBuilder {
 
   /** A tensor stored in the model, made only when the model is written, to save memory. */
   initializerOf(dtype: DType, shape: Shape, make: () => Tensor, hint = "constant"): string {
+    if (this.#outside !== undefined) return this.#outside.initializerOf(dtype, shape, make, hint);
     const name = this.fresh(hint);
     if (dtype === "string") {
       const stringData = [...(make().data as readonly Uint8Array[])];
@@ -195,25 +215,35 @@ export class ModelBuilder {
   /** The operators, with output values renamed to the outputs' names. */
   #renamed(): NodeProto[] {
     const last = (name: string) => this.#leaving.get(name) ?? name;
-    return this.#nodes.map((node) => ({
-      ...node,
-      input: node.input.map(last),
-      output: node.output.map(last),
-    }));
+    return this.#nodes.map((node) => renamed(node, last));
+  }
+
+  /** The graph without stored tensors. */
+  graph(name: string): GraphProto {
+    return create(GraphProtoSchema, {
+      name,
+      node: this.#renamed(),
+      input: this.#inputs,
+      output: this.#outputs,
+    });
   }
 
   bytes(graphName: string): Uint8Array {
     const opsetImport = [...this.#domains].map((domain) => ({ domain, version: OPSETS[domain] ?? 1n }));
     const model = create(ModelProtoSchema, { irVersion: IR_VERSION, producerName: "faceid", opsetImport });
-    const graph = create(GraphProtoSchema, {
-      name: graphName,
-      node: this.#renamed(),
-      initializer: this.#strings,
-      input: this.#inputs,
-      output: this.#outputs,
-    });
+    const graph = { ...this.graph(graphName), initializer: this.#strings };
     return modelBytes(model, graph, this.#initializers);
   }
+}
+
+/** An operator with other names of values, in the graphs within it too. */
+function renamed(node: NodeProto, last: (name: string) => string): NodeProto {
+  const attribute = node.attribute.map((each) =>
+    each.g === undefined
+      ? each
+      : { ...each, g: { ...each.g, node: each.g.node.map((inner) => renamed(inner, last)) } },
+  );
+  return { ...node, attribute, input: node.input.map(last), output: node.output.map(last) };
 }
 
 function valueInfo(name: string, dtype: DType, shape: SymbolicShape): ValueInfoProto {

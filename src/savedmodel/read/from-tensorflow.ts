@@ -1,6 +1,7 @@
 /** @file How each TensorFlow operator is imported. */
 import { elementwiseImporters } from "./import-elementwise.ts";
 import { imageImporters } from "./import-images.ts";
+import { listImporters } from "./import-lists.ts";
 import { movingImporters } from "./import-moving.ts";
 import { reductionImporters } from "./import-reductions.ts";
 import { resizeImporters } from "./import-resize.ts";
@@ -12,6 +13,7 @@ import type { Importers } from "./op-call.ts";
 export const importers: Importers = {
   ...elementwiseImporters,
   ...imageImporters,
+  ...listImporters,
   ...movingImporters,
   ...reductionImporters,
   ...resizeImporters,

@@ -15,7 +15,8 @@ import {
   refuseHiddenChanges,
 } from "./assignments.ts";
 import { importers } from "./from-tensorflow.ts";
-import { InlinedGraph, type InlinedNode, type Source } from "./inlined-graph.ts";
+import { importLoop, isLoop, LOOP_OPS, type LoopContext, type OpenedLoop, openLoop } from "./import-loop.ts";
+import { FED, InlinedGraph, type InlinedNode, type Source } from "./inlined-graph.ts";
 import { OpCall } from "./op-call.ts";
 import { type StoredTable, TABLE_OPS } from "./tables.ts";
 import { VARIABLE_OPS } from "./variable-keys.ts";
@@ -42,13 +43,13 @@ export interface ReadValues {
   tables(nodes: readonly InlinedNode[]): Promise<ReadonlyMap<string, StoredTable>>;
 }
 
-/** The operator of values that callers feed. */
-const FED = "faceid.Fed";
-
 const isVariable = ({ def }: InlinedNode) => VARIABLE_OPS.has(def.op);
 const isTable = ({ def }: InlinedNode) => TABLE_OPS.has(def.op);
-const isReadable = (op: string) =>
-  Object.hasOwn(importers, op) || VARIABLE_OPS.has(op) || TABLE_OPS.has(op) || op === FED;
+/** Whether an operator can be imported, where it stands where it should. */
+export const isReadable = (op: string): boolean =>
+  Object.hasOwn(importers, op) ||
+  [VARIABLE_OPS, TABLE_OPS, LOOP_OPS].some((ops) => ops.has(op)) ||
+  op === FED;
 /** Prefix of the inputs for variables that signatures change. */
 const STATE = "variable/";
 
@@ -57,6 +58,10 @@ export interface SignatureSlice {
   readonly graph: InlinedGraph;
   /** What the outputs need, inputs first. */
   readonly nodes: readonly InlinedNode[];
+  /** The loops among them, and within those. */
+  readonly loops: ReadonlyMap<InlinedNode, OpenedLoop>;
+  /** What the rounds of loops need. */
+  readonly inLoops: readonly InlinedNode[];
   readonly variables: readonly InlinedNode[];
   /** The last assignment to each variable that the signature changes, by the variable's path. */
   readonly assignments: ReadonlyMap<string, InlinedNode>;
@@ -82,7 +87,27 @@ export function sliceOf(graph: GraphDef, signature: Signature): SignatureSlice {
   );
   const nodes = inlined.order([...outputs.values()]);
   const assignments = lastAssignments(inlined, nodes);
-  return { graph: inlined, nodes, variables: nodes.filter(isVariable), assignments, fed, outputs };
+  const { loops, inLoops } = loopsIn(inlined, nodes);
+  const variables = [...nodes, ...inLoops].filter(isVariable);
+  return { graph: inlined, nodes, loops, inLoops, variables, assignments, fed, outputs };
+}
+
+/** Opens the loops among nodes, and the loops within them. */
+function loopsIn(
+  graph: InlinedGraph,
+  nodes: readonly InlinedNode[],
+): Pick<SignatureSlice, "loops" | "inLoops"> {
+  const loops = new Map<InlinedNode, OpenedLoop>();
+  const known = new Set(nodes);
+  // A set that grows while it is walked.
+  for (const node of known) {
+    if (!isLoop(node)) continue;
+    const opened = openLoop(graph, node);
+    loops.set(node, opened);
+    for (const inner of graph.order([...opened.body.outputs, ...opened.condition.outputs])) known.add(inner);
+  }
+  const own = new Set(nodes);
+  return { loops, inLoops: [...known].filter((node) => !own.has(node)) };
 }
 
 /** Whether a node can be imported or is fed by callers. */
@@ -105,20 +130,87 @@ function symbolicShape(alias: string, shape: readonly number[] | undefined): (nu
   return shape.map((side, axis) => (side >= 0 ? side : axis === 0 ? "batch" : `${alias}_${axis}`));
 }
 
-/** Imports one node. */
-function imported(
-  node: InlinedNode,
-  inputs: readonly Node[],
-  values: ReadonlyMap<string, Tensor>,
-  table: StoredTable | undefined,
-): readonly Node[] {
-  const { def, place } = node;
-  if (isVariable(node)) return [labelled(constant(values.get(place)!), def.name)];
-  return outputsOf(`${place} (${def.op})`, () =>
-    isAssignment(node)
-      ? assignedValue(node, inputs)
-      : importers[def.op]!(new OpCall(def, inputs, place, table)),
-  );
+/** The values of nodes that are imported, over those of the graph around them. */
+class Values {
+  readonly #own = new Map<InlinedNode, readonly Node[]>();
+  readonly #around: Values | undefined;
+
+  constructor(around?: Values) {
+    this.#around = around;
+  }
+
+  has(node: InlinedNode): boolean {
+    return this.#own.has(node) || (this.#around?.has(node) ?? false);
+  }
+
+  set(node: InlinedNode, values: readonly Node[]): void {
+    this.#own.set(node, values);
+  }
+
+  #of(node: InlinedNode): readonly Node[] | undefined {
+    return this.#own.get(node) ?? (this.#around === undefined ? undefined : this.#around.#of(node));
+  }
+
+  /** @throws FaceError `MODEL_INVALID` for a value that no node makes. */
+  at({ node, output }: Source): Node {
+    const found = this.#of(node)?.[output];
+    if (found !== undefined) return found;
+    throw new FaceError("MODEL_INVALID", `the graph has no value ${node.place}:${output}`);
+  }
+}
+
+/** Imports the nodes of a slice. */
+class Importing {
+  readonly #slice: SignatureSlice;
+  readonly #variables: ReadonlyMap<string, Tensor>;
+  readonly #tables: ReadonlyMap<string, StoredTable>;
+
+  constructor(
+    slice: SignatureSlice,
+    variables: ReadonlyMap<string, Tensor>,
+    tables: ReadonlyMap<string, StoredTable>,
+  ) {
+    this.#slice = slice;
+    this.#variables = variables;
+    this.#tables = tables;
+  }
+
+  /** Imports nodes, each after its inputs, and keeps their values. */
+  run(nodes: readonly InlinedNode[], values: Values): void {
+    for (const node of nodes) {
+      if (values.has(node) || isFed(node)) continue;
+      values.set(node, this.#imported(node, values));
+    }
+  }
+
+  #imported(node: InlinedNode, values: Values): readonly Node[] {
+    const { def, place } = node;
+    if (isVariable(node)) return [labelled(constant(this.#variables.get(place)!), def.name)];
+    const table = this.#tables.get(place);
+    // A table's operators take it beside their inputs; its keys stand for it among them.
+    if (table !== undefined) return [constant(table.keys)];
+    const sources = this.#slice.graph.inputs(node);
+    return outputsOf(`${place} (${def.op})`, () => {
+      const loop = this.#slice.loops.get(node);
+      if (loop !== undefined) return importLoop(this.#slice.graph, node, loop, this.#contextOf(values));
+      const inputs = sources.map((source) => values.at(source));
+      if (isAssignment(node)) return assignedValue(node, inputs);
+      const taken = this.#tables.get(sources[0]?.node.place ?? "");
+      return importers[def.op]!(new OpCall(def, inputs, place, taken));
+    });
+  }
+
+  #contextOf(around: Values): LoopContext {
+    return {
+      outside: (source) => around.at(source),
+      inside: (sources, args) => {
+        const values = new Values(around);
+        for (const [node, value] of args) values.set(node, [value]);
+        this.run(this.#slice.graph.order(sources), values);
+        return sources.map((source) => values.at(source));
+      },
+    };
+  }
 }
 
 /**
@@ -129,7 +221,10 @@ function imported(
 export function checkReadable(graph: GraphDef, name: string, signature: Signature): SignatureSlice {
   const slice = sliceOf(graph, signature);
   refuseHiddenChanges(graph, slice.graph, slice.nodes);
-  const unknown = slice.nodes.filter((node) => !isSupported(node));
+  const unknown = [
+    ...slice.nodes.filter((node) => !isSupported(node)),
+    ...slice.inLoops.filter((node) => !isReadable(node.def.op)),
+  ];
   refuseOperators(
     unknown.map(({ def, place }) => ({ operator: def.op, place })),
     `signature ${name}`,
@@ -152,19 +247,14 @@ export async function importSignature(
 ): Promise<SignatureProgram> {
   const slice = checkReadable(graph, name, signature);
   const variables = await read.variables(slice.variables);
-  const tables = await read.tables(slice.nodes.filter(isTable));
-  const values = new Map<InlinedNode, readonly Node[]>();
+  const tables = await read.tables([...slice.nodes, ...slice.inLoops].filter(isTable));
+  const importing = new Importing(slice, variables, tables);
+  const values = new Values();
   const inputs: Record<string, Node<"input">> = {};
   for (const [alias, { shape, dtype }] of signature.inputs) {
     inputs[alias] = input(alias, symbolicShape(alias, shape), dtype);
     values.set(slice.fed.get(alias)!, [inputs[alias]]);
   }
-  const value = ({ node, output }: Source): Node => {
-    const found = values.get(node)?.[output];
-    if (found === undefined)
-      throw new FaceError("MODEL_INVALID", `the graph has no value ${node.place}:${output}`);
-    return found;
-  };
   const state = new Map<string, StateVariable>();
   for (const node of slice.variables) {
     if (!changed.has(node.place)) continue;
@@ -173,18 +263,10 @@ export async function importSignature(
     state.set(node.place, { input: place, initial });
     values.set(node, [place]);
   }
-  for (const node of slice.nodes) {
-    const table = tables.get(node.place);
-    // A table's operators take it beside their inputs; its keys stand for it among them.
-    if (table !== undefined) values.set(node, [constant(table.keys)]);
-    if (values.has(node) || isFed(node)) continue;
-    const sources = slice.graph.inputs(node);
-    const taken = tables.get(sources[0]?.node.place ?? "");
-    values.set(node, imported(node, sources.map(value), variables, taken));
-  }
-  const outputs = Object.fromEntries([...slice.outputs].map(([alias, source]) => [alias, value(source)]));
+  importing.run(slice.nodes, values);
+  const outputs = Object.fromEntries([...slice.outputs].map(([alias, source]) => [alias, values.at(source)]));
   for (const [place, node] of slice.assignments)
-    state.set(place, { ...state.get(place)!, next: value({ node, output: 0 }) });
+    state.set(place, { ...state.get(place)!, next: values.at({ node, output: 0 }) });
   checkTypes(Object.values(outputs), `signature ${name}`);
   return { inputs, outputs, ...(state.size > 0 && { state }) };
 }

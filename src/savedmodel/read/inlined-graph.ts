@@ -1,6 +1,12 @@
 /** @file A TensorFlow graph with its function calls inlined: finds the node that makes each value. */
+import { create } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
-import type { FunctionDef, GraphDef, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
+import {
+  type FunctionDef,
+  type GraphDef,
+  type NodeDef,
+  NodeDefSchema,
+} from "../../proto/tensorflow/graph_pb.ts";
 
 /** A node in the graph itself or in one call of a function. */
 export interface InlinedNode {
@@ -14,6 +20,12 @@ export interface InlinedNode {
 export interface Source {
   readonly node: InlinedNode;
   readonly output: number;
+}
+
+/** A function that was opened: its arguments, where they are values of their own, and what it returns. */
+export interface OpenedFunction {
+  readonly args: readonly (InlinedNode | undefined)[];
+  readonly outputs: readonly Source[];
 }
 
 /** A scope of node names: the graph itself, or one call of a function. */
@@ -38,6 +50,9 @@ interface Body {
   readonly outputs: readonly string[];
   readonly returns: Readonly<Record<string, string>>;
 }
+
+/** The operator of values that are given: by callers, or to a function that a node runs otherwise than as a call. */
+export const FED = "faceid.Fed";
 
 /** Operators that call a function. */
 export const CALL_OPS: ReadonlySet<string> = new Set(["PartitionedCall", "StatefulPartitionedCall"]);
@@ -144,6 +159,41 @@ export class InlinedGraph {
     return dataInputs(def).map((reference) => this.#follow(scope, reference));
   }
 
+  /**
+   * Opens a function that a node runs otherwise than as a call, such as the body of a loop.
+   * @param attribute the node's attribute that names it
+   * @param given whether an argument is a value of its own; all others are what the node's inputs are
+   * @param as the name of its scope among those of the node
+   * @throws FaceError `MODEL_INVALID`.
+   */
+  open(
+    node: InlinedNode,
+    attribute: string,
+    given: (argument: number) => boolean,
+    as: string,
+  ): OpenedFunction {
+    const { def, scope: from, place } = node;
+    const value = def.attr[attribute]?.value;
+    if (value?.case !== "func")
+      throw invalid(`${place} (${def.op}) does not say which function is its ${attribute}`);
+    const path = `${place}/${as}/`;
+    const body = this.#body(value.value.name, path);
+    const scope = this.#enter(from, body, path, dataInputs(def));
+    const args = [...body.args.keys()].map((name, i) => {
+      if (!given(i)) return undefined;
+      const arg = { def: create(NodeDefSchema, { name, op: FED }), place: path + name, scope };
+      this.#fed.set(`${path}${name}:0`, arg);
+      this.#givenFromOutside.add(arg);
+      return arg;
+    });
+    const outputs = body.outputs.map((name) => {
+      const reference = body.returns[name];
+      if (reference === undefined) throw invalid(`${path} does not return its output ${name}`);
+      return this.#follow(scope, reference);
+    });
+    return { args, outputs };
+  }
+
   /** The nodes of the function that a node calls; empty for a node that is no call. */
   inside(node: InlinedNode): InlinedNode[] {
     const scope = this.#opened(node.scope, node.def);
@@ -227,23 +277,27 @@ export class InlinedGraph {
     const known = scope.calls.get(def.name);
     if (known !== undefined) return known;
     const path = `${scope.path}${def.name}/`;
-    const body = this.#body(name, path);
-    for (let outer: Scope | undefined = scope; outer?.call !== undefined; outer = outer.call.from) {
-      if (outer.call.body === body) throw invalid(`the function ${name} calls itself at ${path}`);
+    const opened = this.#enter(scope, this.#body(name, path), path, dataInputs(def));
+    scope.calls.set(def.name, opened);
+    return opened;
+  }
+
+  /** The scope of a function's body. */
+  #enter(from: Scope, body: Body, path: string, inputs: readonly string[]): Scope {
+    for (let outer: Scope | undefined = from; outer?.call !== undefined; outer = outer.call.from) {
+      if (outer.call.body === body) throw invalid(`the function ${body.name} calls itself at ${path}`);
     }
-    if (scope.depth >= DEEPEST_CALL || ++this.#calls > MOST_CALLS) {
+    if (from.depth >= DEEPEST_CALL || ++this.#calls > MOST_CALLS) {
       throw invalid(`the functions' calls are too many or too deep at ${path}`);
     }
-    const opened: Scope = {
+    return {
       path,
-      depth: scope.depth + 1,
+      depth: from.depth + 1,
       defs: body.defs,
-      call: { from: scope, inputs: dataInputs(def), body },
+      call: { from, inputs, body },
       placed: new Map(),
       calls: new Map(),
     };
-    scope.calls.set(def.name, opened);
-    return opened;
   }
 
   #functionName(def: NodeDef): string | undefined {

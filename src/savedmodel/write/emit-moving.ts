@@ -1,4 +1,5 @@
 /** @file Writes ops that move elements without computing with them as TensorFlow operators. */
+import { FaceError } from "../../base/errors.ts";
 import { tensor } from "../../base/tensor.ts";
 import type { Node } from "../../graph/ops.ts";
 import { type EmitRule, type EmitRules, INDEX, trainingOnly } from "./emit-context.ts";
@@ -108,5 +109,10 @@ export const movingRules = {
   pad,
   gather,
   gatherGrad: trainingOnly,
+  loop: () => {
+    throw new FaceError("MODEL_UNSUPPORTED", "a loop cannot be written to a SavedModel", {
+      hint: "serve the model that it was read from, or export it as ONNX",
+    });
+  },
   lookup,
 } satisfies Partial<EmitRules>;

@@ -201,6 +201,6 @@ describe("a signature of image files", () => {
         value: false,
       };
     });
-    await expect(ask(place)).rejects.toThrow("TensorListStack");
+    await expect(ask(place)).rejects.toThrow("DecodeJpeg");
   });
 });

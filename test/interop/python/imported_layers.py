@@ -50,7 +50,48 @@ def tokens_model(recorder):
             recorder.case("serving_default", {"tokens": value}, {"output_0": model(value)})
 
 
+class Loops(tf.Module):
+    """Loops of TensorFlow itself: over values, over lists that are filled or appended to, one within another."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, "x"), tf.TensorSpec([], tf.int32, "limit")])
+    def __call__(self, x, limit):
+        raw = tf.raw_ops
+        halvings, small = tf.while_loop(
+            lambda n, v: tf.reduce_max(tf.abs(v)) > 0.1, lambda n, v: (n + 1, v / 2), [tf.constant(0), x]
+        )
+        nothing = raw.EmptyTensorList(element_shape=[-1, 3], max_num_elements=-1, element_dtype=tf.float32)
+        _, pushed = tf.while_loop(
+            lambda i, _: i < limit,
+            lambda i, list: (i + 1, raw.TensorListPushBack(input_handle=list, tensor=x * tf.cast(i, tf.float32))),
+            [tf.constant(0), nothing],
+        )
+        stacked = raw.TensorListStack(input_handle=pushed, element_shape=[-1, 3], element_dtype=tf.float32)
+
+        def outer(i, sum):
+            inner = tf.while_loop(lambda j, v: j < i, lambda j, v: (j + 1, v + x), [tf.constant(0), sum])
+            return i + 1, inner[1] * 0.5
+
+        return {
+            "halvings": halvings,
+            "small": small,
+            "mapped": tf.map_fn(lambda row: tf.reduce_sum(row * row), x),
+            "pushed": stacked,
+            "length": raw.TensorListLength(input_handle=pushed),
+            "nested": tf.while_loop(lambda i, _: i < limit, outer, [tf.constant(0), x])[1],
+        }
+
+
+def loops(recorder):
+    tf.saved_model.save(Loops(), recorder.version)
+    served = tf.saved_model.load(recorder.version).signatures["serving_default"]
+    for rows in ROWS:
+        value, limit = sequences(rows, 3)[:, 0, :3], np.int32(rows % 4 + 1)
+        request = {"x": np.ascontiguousarray(value), "limit": limit}
+        recorder.case("serving_default", request, served(x=tf.constant(value), limit=tf.constant(limit)))
+
+
 RECURRENT_MODELS = {
+    "loops": loops,
     "lstm": recurrent(lambda x: layers.LSTM(6)(x)),
     "lstm_sequences": recurrent(lambda x: layers.LSTM(6, return_sequences=True)(x)),
     "lstm_states": recurrent(lambda x: layers.LSTM(6, return_state=True)(x)),
