@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { onnxImporters } from "../src/onnx/read/from-onnx.ts";
 import { importers } from "../src/savedmodel/read/from-tensorflow.ts";
+import { BRANCH_OPS } from "../src/savedmodel/read/import-branch.ts";
 import { LOOP_OPS } from "../src/savedmodel/read/import-loop.ts";
 import { CALL_OPS } from "../src/savedmodel/read/inlined-graph.ts";
 import { TABLE_OPS } from "../src/savedmodel/read/tables.ts";
@@ -25,7 +26,7 @@ function documented(title: string): string[] {
 it.each([
   [
     "SavedModels of others",
-    [...Object.keys(importers), ...VARIABLE_OPS, ...TABLE_OPS, ...LOOP_OPS, ...CALL_OPS],
+    [...Object.keys(importers), ...VARIABLE_OPS, ...TABLE_OPS, ...LOOP_OPS, ...BRANCH_OPS, ...CALL_OPS],
   ],
   ["ONNX files of others", Object.keys(onnxImporters)],
 ])("documents every operation of %s that can be read and no other, each once", (title, readable) => {

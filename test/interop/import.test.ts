@@ -27,6 +27,7 @@ const MODELS = {
   ],
   "every operation": ["elementwise", "shapes", "reductions", "images", "embeddings"],
   "loops, and recurrent layers by Keras": [
+    "branches",
     "loops",
     "lstm",
     "lstm_sequences",
@@ -53,6 +54,7 @@ const MODELS = {
     "category_count",
     "string_lookup",
     "string_lookup_mask",
+    "string_lookup_known",
     "string_lookup_one_hot",
     "string_lookup_multi_hot",
     "string_lookup_inverted",

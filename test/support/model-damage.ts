@@ -17,7 +17,7 @@ import { writeTable } from "./write-bundle.ts";
 const GOLDEN = join(import.meta.dirname, "../golden/tensorflow");
 const NAMES = [
   ...(["graph_variables", "nested_functions", "two_shards", "tiny_exported", "tiny_saved"] as const),
-  ...(["file_tables", "string_lookup", "lstm"] as const),
+  ...(["file_tables", "string_lookup", "lstm", "branches"] as const),
 ];
 
 interface GoldenModel {

@@ -7,6 +7,7 @@ import { checkTypes, outputsOf, refuseOperators } from "../../graph/import-call.
 import type { Node } from "../../graph/ops.ts";
 import { type GraphDef, NodeDefSchema } from "../../proto/tensorflow/graph_pb.ts";
 import type { Signature } from "../signature.ts";
+import { forbiddenBefore, unlessAny } from "./assertions.ts";
 import {
   ASSIGNED,
   assignedValue,
@@ -15,8 +16,9 @@ import {
   refuseHiddenChanges,
 } from "./assignments.ts";
 import { importers } from "./from-tensorflow.ts";
+import { BRANCH_OPS, importBranch, isBranch, type OpenedBranch, openBranch } from "./import-branch.ts";
 import { importLoop, isLoop, LOOP_OPS, type LoopContext, type OpenedLoop, openLoop } from "./import-loop.ts";
-import { FED, InlinedGraph, type InlinedNode, type Source } from "./inlined-graph.ts";
+import { FED, InlinedGraph, type InlinedNode, type OpenedFunction, type Source } from "./inlined-graph.ts";
 import { OpCall } from "./op-call.ts";
 import { type StoredTable, TABLE_OPS } from "./tables.ts";
 import { VARIABLE_OPS } from "./variable-keys.ts";
@@ -48,7 +50,7 @@ const isTable = ({ def }: InlinedNode) => TABLE_OPS.has(def.op);
 /** Whether an operator can be imported, where it stands where it should. */
 export const isReadable = (op: string): boolean =>
   Object.hasOwn(importers, op) ||
-  [VARIABLE_OPS, TABLE_OPS, LOOP_OPS].some((ops) => ops.has(op)) ||
+  [VARIABLE_OPS, TABLE_OPS, LOOP_OPS, BRANCH_OPS].some((ops) => ops.has(op)) ||
   op === FED;
 /** Prefix of the inputs for variables that signatures change. */
 const STATE = "variable/";
@@ -60,7 +62,9 @@ export interface SignatureSlice {
   readonly nodes: readonly InlinedNode[];
   /** The loops among them, and within those. */
   readonly loops: ReadonlyMap<InlinedNode, OpenedLoop>;
-  /** What the rounds of loops need. */
+  /** The branches among them, and within those. */
+  readonly branches: ReadonlyMap<InlinedNode, OpenedBranch>;
+  /** What the rounds of loops and the sides of branches need, and the conditions of assertions. */
   readonly inLoops: readonly InlinedNode[];
   readonly variables: readonly InlinedNode[];
   /** The last assignment to each variable that the signature changes, by the variable's path. */
@@ -87,27 +91,37 @@ export function sliceOf(graph: GraphDef, signature: Signature): SignatureSlice {
   );
   const nodes = inlined.order([...outputs.values()]);
   const assignments = lastAssignments(inlined, nodes);
-  const { loops, inLoops } = loopsIn(inlined, nodes);
+  const { loops, branches, inLoops } = opened(inlined, nodes);
   const variables = [...nodes, ...inLoops].filter(isVariable);
-  return { graph: inlined, nodes, loops, inLoops, variables, assignments, fed, outputs };
+  return { graph: inlined, nodes, loops, branches, inLoops, variables, assignments, fed, outputs };
 }
 
-/** Opens the loops among nodes, and the loops within them. */
-function loopsIn(
+/** Opens the loops and branches among nodes, and those within them. */
+function opened(
   graph: InlinedGraph,
   nodes: readonly InlinedNode[],
-): Pick<SignatureSlice, "loops" | "inLoops"> {
+): Pick<SignatureSlice, "loops" | "branches" | "inLoops"> {
   const loops = new Map<InlinedNode, OpenedLoop>();
+  const branches = new Map<InlinedNode, OpenedBranch>();
+  const functionsOf = (node: InlinedNode): readonly OpenedFunction[] => {
+    if (isLoop(node)) {
+      const loop = openLoop(graph, node);
+      loops.set(node, loop);
+      return [loop.body, loop.condition];
+    }
+    if (!isBranch(node)) return [];
+    const branch = openBranch(graph, node);
+    branches.set(node, branch);
+    return [branch.then, branch.otherwise];
+  };
   const known = new Set(nodes);
   // A set that grows while it is walked.
   for (const node of known) {
-    if (!isLoop(node)) continue;
-    const opened = openLoop(graph, node);
-    loops.set(node, opened);
-    for (const inner of graph.order([...opened.body.outputs, ...opened.condition.outputs])) known.add(inner);
+    const sources = functionsOf(node).flatMap(({ outputs }) => outputs);
+    for (const inner of graph.order([...sources, ...forbiddenBefore(graph, node)])) known.add(inner);
   }
   const own = new Set(nodes);
-  return { loops, inLoops: [...known].filter((node) => !own.has(node)) };
+  return { loops, branches, inLoops: [...known].filter((node) => !own.has(node)) };
 }
 
 /** Whether a node can be imported or is fed by callers. */
@@ -189,14 +203,21 @@ class Importing {
     const table = this.#tables.get(place);
     // A table's operators take it beside their inputs; its keys stand for it among them.
     if (table !== undefined) return [constant(table.keys)];
-    const sources = this.#slice.graph.inputs(node);
+    const { graph, loops, branches } = this.#slice;
+    const sources = graph.inputs(node);
     return outputsOf(`${place} (${def.op})`, () => {
-      const loop = this.#slice.loops.get(node);
-      if (loop !== undefined) return importLoop(this.#slice.graph, node, loop, this.#contextOf(values));
+      const [loop, branch] = [loops.get(node), branches.get(node)];
+      if (loop !== undefined) return importLoop(graph, node, loop, this.#contextOf(values));
+      if (branch !== undefined) return importBranch(graph, node, branch, this.#contextOf(values));
       const inputs = sources.map((source) => values.at(source));
       if (isAssignment(node)) return assignedValue(node, inputs);
       const taken = this.#tables.get(sources[0]?.node.place ?? "");
-      return importers[def.op]!(new OpCall(def, inputs, place, taken));
+      const made = importers[def.op]!(new OpCall(def, inputs, place, taken));
+      const outputs: readonly Node[] = "op" in made ? [made] : made;
+      return forbiddenBefore(graph, node).reduce((asserted, condition) => {
+        this.run(graph.order([condition]), values);
+        return asserted.map((output) => unlessAny(values.at(condition), output));
+      }, outputs);
     });
   }
 

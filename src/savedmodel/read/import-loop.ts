@@ -1,6 +1,6 @@
 /** @file Imports TensorFlow's loops. What a loop's rounds write into lists, one after the other, becomes its items. */
 import { FaceError } from "../../base/errors.ts";
-import { int64, zeros } from "../../base/tensor.ts";
+import { zeros } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { loop } from "../../graph/loops.ts";
 import { numericDType } from "../../graph/numbers.ts";
@@ -8,7 +8,7 @@ import { type Dim, isOp, type Node, topological, UNKNOWN_DIM } from "../../graph
 import { knownNumbers, partialInts } from "../../graph/partial-ints.ts";
 import { emptyLength, foundList, type Write, writeOf } from "./import-lists.ts";
 import type { InlinedGraph, InlinedNode, OpenedFunction, Source } from "./inlined-graph.ts";
-import { NOWHERE } from "./op-call.ts";
+import { onlyIf } from "./op-call.ts";
 
 export const LOOP_OPS: ReadonlySet<string> = new Set(["While", "StatelessWhile"]);
 export const isLoop = ({ def }: InlinedNode): boolean => LOOP_OPS.has(def.op);
@@ -77,13 +77,6 @@ function dimOf(node: Node): Dim {
   const [length] = partialInts(node) ?? [];
   if (typeof length === "number") return Math.max(0, length);
   return length === undefined ? UNKNOWN_DIM : length.inputs[0]!.shape[length.attrs.axis]!;
-}
-
-/** A value, or a run that fails unless a condition holds: the engine refuses an index beyond the only element. */
-function onlyIf(condition: Node, value: Node): Node {
-  const place = g.select(condition, g.scalar(0, "int64"), g.scalar(NOWHERE, "int64"));
-  const zero = g.gather(g.constant(int64([1], [0])), place, 0);
-  return value.dtype === "bool" ? g.or(value, g.cast(zero, "bool")) : g.sub(value, g.cast(zero, value.dtype));
 }
 
 class LoopImport {

@@ -164,6 +164,7 @@ export class InlinedGraph {
    * @param attribute the node's attribute that names it
    * @param given whether an argument is a value of its own; all others are what the node's inputs are
    * @param as the name of its scope among those of the node
+   * @param inputs the node's inputs that the function takes
    * @throws FaceError `MODEL_INVALID`.
    */
   open(
@@ -171,6 +172,7 @@ export class InlinedGraph {
     attribute: string,
     given: (argument: number) => boolean,
     as: string,
+    inputs: readonly string[] = dataInputs(node.def),
   ): OpenedFunction {
     const { def, scope: from, place } = node;
     const value = def.attr[attribute]?.value;
@@ -178,7 +180,7 @@ export class InlinedGraph {
       throw invalid(`${place} (${def.op}) does not say which function is its ${attribute}`);
     const path = `${place}/${as}/`;
     const body = this.#body(value.value.name, path);
-    const scope = this.#enter(from, body, path, dataInputs(def));
+    const scope = this.#enter(from, body, path, inputs);
     const args = [...body.args.keys()].map((name, i) => {
       if (!given(i)) return undefined;
       const arg = { def: create(NodeDefSchema, { name, op: FED }), place: path + name, scope };

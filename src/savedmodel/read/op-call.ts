@@ -3,7 +3,7 @@
 import type { DType } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import { ImportCall } from "../../graph/import-call.ts";
-import { fromNumbers } from "../../graph/numbers.ts";
+import { fromNumbers, numericDType } from "../../graph/numbers.ts";
 import type { Node } from "../../graph/ops.ts";
 import type { AttrValue, NodeDef } from "../../proto/tensorflow/graph_pb.ts";
 import type { DataType } from "../../proto/tensorflow/tensor_pb.ts";
@@ -12,6 +12,18 @@ import type { StoredTable } from "./tables.ts";
 
 /** An index beyond every axis, which the engine refuses. */
 export const NOWHERE = 2 ** 31 - 1;
+
+/**
+ * A value of a run for which a condition holds; any other run fails.
+ * @throws FaceError `MODEL_UNSUPPORTED` for strings.
+ */
+export function onlyIf(condition: Node, value: Node): Node {
+  // The engine refuses an index beyond the only element.
+  const place = g.select(condition, g.scalar(0, "int64"), g.scalar(NOWHERE, "int64"));
+  const zero = g.gather(g.constant(fromNumbers("int64", [1], [0])), place, 0);
+  if (value.dtype === "bool") return g.or(value, g.cast(zero, "bool"));
+  return g.sub(value, g.cast(zero, numericDType(value.dtype)));
+}
 
 /** Turns a node into the values of its outputs. */
 export type Importer = (call: OpCall) => Node | readonly Node[];

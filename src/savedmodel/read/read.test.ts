@@ -21,7 +21,7 @@ import { parseSavedModel, readSavedModel } from "./read.ts";
 const GOLDEN = join(import.meta.dirname, "../../../test/golden/tensorflow");
 const MODELS = [
   ...["graph_variables", "nested_functions", "two_shards", "tiny_exported", "tiny_saved"],
-  ...["file_tables", "string_lookup", "lstm"],
+  ...["file_tables", "string_lookup", "string_lookup_known", "lstm", "branches"],
 ];
 const SHARD = "variables/variables.data-00000-of-00001";
 

@@ -16,7 +16,7 @@ import { savedModelLoader } from "../repository/loader.ts";
 import { type RunningServer, startServer } from "../server.ts";
 
 const GOLDEN = join(import.meta.dirname, "../../../test/golden/tensorflow");
-const NAMES = ["file_tables", "string_lookup"];
+const NAMES = ["file_tables", "string_lookup", "string_lookup_known"];
 const encode = (text: string) => new TextEncoder().encode(text);
 
 let server: RunningServer;
@@ -64,6 +64,13 @@ describe("a model of strings", () => {
     const { outputs } = await caller.call(PredictionService.method.predict, request);
     expect(textsOf(tensorFromProto(outputs.text!))).toEqual(["a 4", "none"]);
     expect(tensorFromProto(outputs.number!)).toEqual(tensor("int64", [2], BigInt64Array.of(4n, -7n)));
+  });
+
+  it("refuses words outside of a vocabulary that has no index for them", async () => {
+    expect(await ask("string_lookup_known", { instances: [["pear"]] })).toEqual({ predictions: [[1]] });
+    expect(await ask("string_lookup_known", { instances: [["pear"], ["nothing"]] })).toMatchObject({
+      error: expect.stringContaining("The model cannot run on these inputs"),
+    });
   });
 
   it("refuses strings that the engine would read as others", async () => {

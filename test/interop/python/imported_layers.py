@@ -81,6 +81,30 @@ class Loops(tf.Module):
         }
 
 
+class Branches(tf.Module):
+    """Branches of TensorFlow itself, within a loop too."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, "x"), tf.TensorSpec([], tf.bool, "flag")])
+    def __call__(self, x, flag):
+        def step(i, v):
+            return i + 1, tf.cond(tf.equal(i % 2, 0), lambda: v + 1, lambda: v * 2)
+
+        return {
+            "doubled": tf.cond(flag, lambda: x * 2, lambda: x + 1),
+            "sum": tf.cond(tf.reduce_sum(x) > 0, lambda: tf.reduce_sum(x), lambda: tf.constant(0.0)),
+            "known": tf.cond(tf.constant(True), lambda: x[:, :2], lambda: x),
+            "within": tf.while_loop(lambda i, _: i < 5, step, [tf.constant(0), x])[1],
+        }
+
+
+def branches(recorder):
+    tf.saved_model.save(Branches(), recorder.version)
+    served = tf.saved_model.load(recorder.version).signatures["serving_default"]
+    for rows in ROWS:
+        value, flag = np.ascontiguousarray(sequences(rows, 3)[:, 0, :3]), np.bool_(rows % 2)
+        recorder.case("serving_default", {"x": value, "flag": flag}, served(x=tf.constant(value), flag=tf.constant(flag)))
+
+
 def loops(recorder):
     tf.saved_model.save(Loops(), recorder.version)
     served = tf.saved_model.load(recorder.version).signatures["serving_default"]
@@ -91,6 +115,7 @@ def loops(recorder):
 
 
 RECURRENT_MODELS = {
+    "branches": branches,
     "loops": loops,
     "lstm": recurrent(lambda x: layers.LSTM(6)(x)),
     "lstm_sequences": recurrent(lambda x: layers.LSTM(6, return_sequences=True)(x)),
@@ -215,6 +240,9 @@ PREPROCESSING_MODELS = {
     "string_lookup": column(lambda x: layers.StringLookup(vocabulary=WORDS)(x), "string", *asked_bytes()),
     "string_lookup_mask": column(
         lambda x: layers.StringLookup(vocabulary=WORDS, mask_token="", num_oov_indices=1)(x), "string", *asked_bytes()
+    ),
+    "string_lookup_known": column(
+        lambda x: layers.StringLookup(vocabulary=WORDS, num_oov_indices=0)(x), "string", [[b"pear"], ["東京".encode()]]
     ),
     "string_lookup_one_hot": column(
         lambda x: layers.StringLookup(vocabulary=WORDS, output_mode="one_hot")(x), "string", *asked_bytes()
