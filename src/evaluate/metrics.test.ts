@@ -150,7 +150,7 @@ describe("measure", () => {
       made: "m",
       evaluation: { report: unknown, scored: pairs, seed: 3 },
     });
-    expect(page).toContain("People of mine");
+    expect(page).toContain("People in the dataset mine");
     expect(page).toContain("Whether the model was trained on these people is unknown");
     expect(text + page).not.toMatch(/not trained on|Held-out/);
   });

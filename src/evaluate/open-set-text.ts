@@ -1,12 +1,19 @@
 /** @file Identification on an open set as a text table. */
 import type { FaceCounts, Measured } from "./metrics.ts";
-import type { OpenSetReport } from "./open-set.ts";
+import { FPIRS, type OpenSetReport } from "./open-set.ts";
 
 const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
 /** A wanted rate, without trailing zeros. */
 export const rateText = (rate: number): string => `${Number((100 * rate).toPrecision(3))} %`;
 const measured = ({ value, interval: [low, high] }: Measured) =>
   `${percent(value)}  (95 %: ${percent(low!)} to ${percent(high!)})`;
+
+/** A rate that the strangers of a report are too few for, and how many it takes; a row for each. */
+export const unmeasured = ({ points, strangers }: OpenSetReport): (readonly [name: string, why: string])[] =>
+  FPIRS.filter((fpir) => !points.some((point) => point.fpir === fpir)).map((fpir) => [
+    `DIR at FPIR ${rateText(fpir)}`,
+    `n/a: takes ${Math.ceil(1 / fpir)} strangers, ${strangers} were searched for`,
+  ]);
 
 /** The report of searches among many. */
 export function openSetText(
@@ -15,6 +22,7 @@ export function openSetText(
   const { cmc, points, people, photographs, splits, enrolled, mated, strangers, template } = report;
   const rows = [
     ...cmc.map(({ rank, rate }) => [`rank ${rank}`, measured(rate)]),
+    ...unmeasured(report),
     ...points.map(({ fpir, dir, threshold }) => [
       `DIR at FPIR ${rateText(fpir)}`,
       `${measured(dir)}, threshold ${threshold.toFixed(3)}`,

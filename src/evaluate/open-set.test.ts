@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
 import { type EmbeddedPerson, measureIdentification } from "./identification.ts";
 import { measureOpenSet, type OpenSetReport } from "./open-set.ts";
+import { openSetText } from "./open-set-text.ts";
 
 const DIMENSIONS = 32;
 const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
@@ -70,7 +71,15 @@ describe("measureOpenSet", () => {
     const people = crowd(40, 3, 0.1);
     const options = { template: "centroid", compare, splits: 2 } as const;
     const report = await measureOpenSet(people, { ...options, onSearch: (...now) => (last = now) });
-    expect(report.cmc[0]!.rate).toEqual({ value: 1, interval: [1, 1] });
+    // Twenty searches that all succeed do not prove that none fails (Wilson: 20 ÷ (20 + 1.96²)).
+    const [low, high] = report.cmc[0]!.rate.interval;
+    expect([report.cmc[0]!.rate.value, high]).toEqual([1, 1]);
+    expect(low).toBeCloseTo(20 / (20 + 1.96 ** 2), 4);
+    // Everybody is among twenty candidates of twenty.
+    expect(report.cmc.map(({ rank }) => rank)).toEqual([1, 2, 3, 5, 10]);
+    expect(openSetText({ ...report, dataset: "drawn" })).toContain(
+      "DIR at FPIR 3 %    n/a: takes 34 strangers, 20 were searched for",
+    );
     expect(last).toEqual([80, 80]);
     expect(await measureOpenSet(people, options)).toEqual(report);
     expect(await measureOpenSet(people, { ...options, seed: 7 })).not.toEqual(report);

@@ -2,7 +2,7 @@
 import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { centroid, type EmbeddedPerson, splitOpenSet, type Template } from "./identification.ts";
-import { type Interval, percentileInterval } from "./intervals.ts";
+import { type Interval, percentileInterval, wilson } from "./intervals.ts";
 import type { Measured } from "./metrics.ts";
 
 export interface OpenSetOptions {
@@ -55,7 +55,8 @@ export interface OpenSetReport {
 }
 
 const SPLITS = 5;
-const FPIRS = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3];
+/** The rates of false positives that a report names, where there are enough strangers: at least one in a search must be allowed. */
+export const FPIRS: readonly number[] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3];
 const RANKS = [1, 2, 3, 5, 10, 20];
 const CURVE_STEPS = 40;
 const RESAMPLES = 500;
@@ -156,9 +157,12 @@ function detected(thresholds: readonly number[], found: readonly Found[], weight
   });
 }
 
-function rankRates(found: readonly Found[], weights: Weights): number[] {
+/** The ranks that say something: everybody enrolled is among as many candidates as there are. */
+const ranksOf = (enrolled: number) => RANKS.filter((rank) => rank === 1 || rank < enrolled);
+
+function rankRates({ enrolled, found }: Searches, weights: Weights): number[] {
   const total = weightOf(found, weights);
-  return RANKS.map(
+  return ranksOf(enrolled).map(
     (most) =>
       weightOf(
         found.filter(({ rank }) => rank <= most),
@@ -173,9 +177,9 @@ const mean = (rows: readonly (readonly number[])[]): number[] =>
 /** Rates at all wanted FPIRs, then at all ranks; means over the splits. */
 function ratesOf(splits: readonly Searches[], fpirs: readonly number[], weights: Weights): number[] {
   return mean(
-    splits.map(({ found, alarms }) => [
-      ...detected(thresholdsAt(fpirs, alarms, weights), found, weights),
-      ...rankRates(found, weights),
+    splits.map((split) => [
+      ...detected(thresholdsAt(fpirs, split.alarms, weights), split.found, weights),
+      ...rankRates(split, weights),
     ]),
   );
 }
@@ -199,7 +203,8 @@ function intervalsOf(
 /**
  * Measures identification on an open set, several times with other people enrolled: half of the people are enrolled, one
  * photograph of each with several is kept out and searched, and one of each stranger. Intervals are percentiles of 500 resamples
- * of the people (bootstrap; Efron, 1979), with the threshold of each resample's own strangers.
+ * of the people (bootstrap; Efron, 1979), with the threshold of each resample's own strangers; where all of them agree, which few
+ * searches do, the interval of Wilson (1927) for the searches of one split.
  * @throws FaceError `DATASET_INVALID` for fewer than two people with several photographs.
  */
 export async function measureOpenSet(
@@ -232,7 +237,11 @@ export async function measureOpenSet(
   const rates = ratesOf(splits, fpirs, once);
   const intervals = intervalsOf(splits, fpirs, present.length, seed);
   const thresholds = mean(splits.map(({ alarms }) => thresholdsAt(fpirs, alarms, once)));
-  const measured = (i: number): Measured => ({ value: rates[i]!, interval: [...intervals[i]!] });
+  const measured = (i: number): Measured => {
+    const [value, [low, high]] = [rates[i]!, intervals[i]!];
+    const interval = low === high ? wilson(value * mated.length, mated.length) : ([low, high] as const);
+    return { value, interval };
+  };
   const point = (fpir: number): OpenSetPoint => {
     const i = fpirs.indexOf(fpir);
     return { fpir, threshold: thresholds[i]!, dir: measured(i) };
@@ -246,15 +255,16 @@ export async function measureOpenSet(
     enrolled: splits[0]!.enrolled,
     mated: mated.length,
     strangers: strangers.length,
-    cmc: RANKS.map((rank, i) => ({ rank, rate: measured(fpirs.length + i) })),
+    cmc: ranksOf(splits[0]!.enrolled).map((rank, i) => ({ rank, rate: measured(fpirs.length + i) })),
     points: wanted.map(point),
     curve: fine.filter((fpir) => fpir < 1).map(point),
-    bySplit: splits.map(({ found, alarms }, i) => {
+    bySplit: splits.map((split, i) => {
+      const { found, alarms } = split;
       const own = thresholdsAt(wanted, alarms, once);
       const dirs = detected(own, found, once);
       return {
         seed: seeds[i]!,
-        rankOne: rankRates(found, once)[0]!,
+        rankOne: rankRates(split, once)[0]!,
         points: wanted.map((fpir, k) => ({ fpir, dir: dirs[k]!, threshold: own[k]! })),
       };
     }),

@@ -3,7 +3,7 @@ import { cmcChart, dirChart } from "./chart.ts";
 import { figure, type Html, html, section, table } from "./html.ts";
 import type { Measured } from "./metrics.ts";
 import type { OpenSetReport } from "./open-set.ts";
-import { rateText } from "./open-set-text.ts";
+import { rateText, unmeasured } from "./open-set-text.ts";
 
 const percent = (value: number) => `${(100 * value).toFixed(2)}\u00a0%`;
 const measured = ({ value, interval: [low, high] }: Measured) => [
@@ -17,6 +17,7 @@ export function openSetSection(report: OpenSetReport & { readonly dataset: strin
   const compared = template === "centroid" ? "the centroid of their photographs" : "their nearest photograph";
   const rows = [
     ...cmc.slice(0, 1).map(({ rate }) => ["rank 1", ...measured(rate), "none"]),
+    ...unmeasured(report).map(([name, why]) => [name, why, "", ""]),
     ...points.map(({ fpir, dir, threshold }) => [
       `DIR at FPIR ${rateText(fpir)}`,
       ...measured(dir),
@@ -25,7 +26,7 @@ export function openSetSection(report: OpenSetReport & { readonly dataset: strin
   ];
   return section(
     "Identification",
-    html`<p>Of ${people} people of ${report.dataset}, ${enrolled} are enrolled and compared by ${compared}. One photograph of each of ${mated} of them and of ${strangers} strangers is searched for; means of ${splits} divisions of the people. DIR: enrolled people who are named rightly. FPIR: strangers who are named. Intervals: 95 %, by drawing the people anew.</p>
+    html`<p>Of the ${people} people in the dataset ${report.dataset}, ${enrolled} are enrolled and compared by ${compared}. One photograph of each of ${mated} of them and of ${strangers} strangers is searched for; means of ${splits} divisions of the people. DIR: enrolled people who are named rightly. FPIR: strangers who are named. Intervals: 95 %, by drawing the people anew, or Wilson's where every draw says the same.</p>
 <div class="charts">
 ${figure(dirChart(curve), "DIR over FPIR. Band: 95 % confidence.")}
 ${figure(cmcChart(cmc), "CMC: enrolled people among the first candidates, at any similarity.")}

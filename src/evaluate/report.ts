@@ -93,7 +93,7 @@ function headlineSection({ report }: Evaluation): Html {
     .map(({ far }) => html` TAR at FAR ${target(far)}: ${unsupportedText(far, report.negatives)}.`);
   const unknown = unknownPeopleText(report);
   return section(
-    unknown === undefined ? "Held-out people" : `People of ${report.people!.dataset}`,
+    unknown === undefined ? "Held-out people" : `People in the dataset ${report.people!.dataset}`,
     html`<dl class="tiles">${tiles}</dl>
 <p>${report.pairs} pairs: ${report.positives} of the same person, ${report.negatives} of different people. Ranges are 95 % confidence intervals.${limits}</p>${unknown === undefined ? undefined : html`<p>${unknown[0]!.toUpperCase() + unknown.slice(1)}.</p>`}<p>In short: ${verdict(report)}.</p>${facesNotFound(report)}`,
   );
