@@ -176,3 +176,67 @@ export async function writeCounter(folder: string): Promise<void> {
   await writeBundle(join(folder, "variables/variables"), new Map([["counter", float32([], [0])]]));
   await writeFile(join(folder, "saved_model.pb"), toBinary(SavedModelSchema, COUNTER));
 }
+
+const INT32 = type(DataType.DT_INT32);
+const INT64 = type(DataType.DT_INT64);
+
+/** Rows of a table by their indices, as an embedding layer looks them up. */
+const LOOKUP = create(SavedModelSchema, {
+  savedModelSchemaVersion: 1n,
+  metaGraphs: [
+    {
+      metaInfoDef: { tags: ["serve"] },
+      graphDef: {
+        node: [
+          {
+            name: "index",
+            op: "Placeholder",
+            attr: { dtype: INT64, shape: { value: { case: "shape", value: shape(-1) } } },
+          },
+          constant("table", [10, 11, 20, 21, 30, 31], 3, 2),
+          {
+            name: "axis",
+            op: "Const",
+            attr: {
+              dtype: INT32,
+              value: {
+                value: { case: "tensor", value: { dtype: DataType.DT_INT32, tensorShape: {}, intVal: [0] } },
+              },
+            },
+          },
+          {
+            name: "rows",
+            op: "GatherV2",
+            input: ["table", "index", "axis"],
+            attr: { Tparams: FLOAT, Tindices: INT64, Taxis: INT32, batch_dims: count(0) },
+          },
+        ],
+      },
+      signatureDef: {
+        serving_default: {
+          inputs: {
+            index: {
+              encoding: { case: "name", value: "index:0" },
+              dtype: DataType.DT_INT64,
+              tensorShape: shape(-1),
+            },
+          },
+          outputs: {
+            rows: {
+              encoding: { case: "name", value: "rows:0" },
+              dtype: DataType.DT_FLOAT,
+              tensorShape: shape(-1, 2),
+            },
+          },
+          methodName: "tensorflow/serving/predict",
+        },
+      },
+    },
+  ],
+});
+
+/** Writes a table of three rows as one version's folder. */
+export async function writeLookup(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, "saved_model.pb"), toBinary(SavedModelSchema, LOOKUP));
+}
