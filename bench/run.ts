@@ -25,6 +25,7 @@ const BENCHES = {
   faces:
     "accuracy, detections and time of the face pipeline on LFW [--folds 5,6,7,8] [--precision int8] [--limit N]",
   "face-points": "repeatability of the five landmarks, and detections of turned faces [--photographs N]",
+  "private-mode": "how far the page's own figures are from the server's, on photographs of LFW [--people N]",
   "face-quality": "decisions on small, blurred, dark, pale and cut-off faces [--pairs N]",
   "face-scenes": "detections in large drawn scenes, and in pictures without a face [--scenes N] [--empty N]",
   "ablation-parts": "what each part of a trained ensemble contributes: RUN PAIRS FOLDS",

@@ -10,7 +10,7 @@ rmSync(OUT, { recursive: true, force: true });
 mkdirSync(OUT, { recursive: true });
 await build({
   absWorkingDir: ROOT,
-  entryPoints: { app: "web/src/app.ts" },
+  entryPoints: { app: "web/src/app.ts", compute: "web/src/private/compute.ts" },
   outdir: OUT,
   bundle: true,
   format: "esm",

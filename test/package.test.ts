@@ -60,7 +60,7 @@ beforeAll(async () => {
 }, LONG);
 
 /** The page that `faceid app` serves, built from `web/`. */
-const PAGE = ["app.css", "app.js", "icon.svg", "index.html"].map((name) => `dist/web/${name}`);
+const PAGE = ["app.css", "app.js", "compute.js", "icon.svg", "index.html"].map((name) => `dist/web/${name}`);
 
 describe("the package", () => {
   const paths = () => packed.files.map(({ path }) => path);
@@ -70,7 +70,7 @@ describe("the package", () => {
       /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
       /^bin\/faceid\.js$/,
       /^dist\/.+\.(js|d\.ts)$/,
-      /^dist\/web\/(index\.html|app\.(js|css)|icon\.svg)$/,
+      /^dist\/web\/(index\.html|app\.(js|css)|compute\.js|icon\.svg)$/,
       /^docs\/(notes\/)?[\w-]+\.md$/,
       /^examples\/[\w-]+\.js$/,
       /^proto\/.+\.proto$/,

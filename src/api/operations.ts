@@ -39,7 +39,9 @@ export interface Operation {
   /** Whether the body holds a photograph named `image`. */
   readonly photo?: true;
   /** Statuses of success with what they hold; `undefined` for none. */
-  readonly answers: Readonly<Record<number, z.ZodType | "image" | "document" | "lines" | undefined>>;
+  readonly answers: Readonly<
+    Record<number, z.ZodType | "image" | "bytes" | "document" | "lines" | undefined>
+  >;
   /** Answers have an ETag; `If-None-Match` of a reader and `If-Match` of a writer are heeded. */
   readonly tagged?: true;
   /** `Idempotency-Key` is heeded. */
@@ -64,6 +66,13 @@ export const OPERATIONS = {
     summary: "What this server offers: its model with the calibration record, and its galleries.",
     scope: "predict",
     answers: { 200: service },
+  },
+  getFile: {
+    method: "GET",
+    path: "/v1/service/files/{sha256}",
+    summary: "A file of the served pack by its digest, for those who compare photographs themselves.",
+    scope: "predict",
+    answers: { 200: "bytes" },
   },
   listGalleries: {
     method: "GET",

@@ -179,6 +179,8 @@ const point = z.strictObject({
   measuredTar: measuredRate,
 });
 
+const packFile = z.strictObject({ sha256: z.string(), bytes: z.int() });
+
 /** What a page needs to know of the server. */
 export const service = z
   .strictObject({
@@ -203,6 +205,10 @@ export const service = z
             negatives: z.int(),
           })
           .nullable(),
+        files: z
+          .strictObject({ detector: packFile, embedding: packFile })
+          .nullable()
+          .describe("At /v1/service/files/SHA256; null where the model does not compute in floats."),
       })
       .meta({ id: "ServedModel" }),
   })

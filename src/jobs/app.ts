@@ -67,7 +67,7 @@ export async function app(options: AppOptions = {}): Promise<RunningApp> {
   await requireFreePorts([{ interface: "REST", port }]);
   const page = await Page.load();
   const { files } = await openPack(GALLERY_PACK, { log, signal });
-  const pack = { pack: GALLERY_PACK, precision: "float32", modelName: GALLERY_PACK } as const;
+  const pack = { pack: GALLERY_PACK, precision: "float32", modelName: GALLERY_PACK, files } as const;
   const place = { bindAddress: HOST, create: true };
   const galleries = await openGalleries([{ name: NAME, address }], pack, place);
   const calibration = packCalibration(GALLERY_PACK, "float32");

@@ -51,6 +51,7 @@ const MODEL: ServedModel = {
   trainedOn: "formulas",
   note: "none",
   calibration: null,
+  files: { detector: { sha256: "d".repeat(64), bytes: 3 }, embedding: { sha256: "e".repeat(64), bytes: 9 } },
 };
 const FACE = {
   box: [1, 2, 30, 40] as const,
@@ -142,6 +143,8 @@ function complaints(method: string, target: string, status: number, type: string
 }
 
 const ADDRESS = await temporaryFolder();
+const PACK_FILE = join(await temporaryFolder(), "pack.onnx");
+await writeFile(PACK_FILE, "abc");
 const metrics = new ServerMetrics();
 let gallery: Gallery;
 let codec: JsonCodec;
@@ -156,6 +159,7 @@ async function serve(keys?: KeyRing): Promise<string> {
       open: new Map([["people", gallery]]),
       matcher: { measure: "cosine", calibration: CALIBRATION, similarity: cosineSimilarity },
       model: MODEL,
+      files: new Map([["d".repeat(64), PACK_FILE]]),
     },
     { access, photos, metrics, log: silentLog },
   );
@@ -250,6 +254,17 @@ describe("the document", () => {
     expect(Object.keys(served.answer.paths)).toEqual(Object.keys(document.paths));
     const described = Object.values(document.paths).flatMap((path) => Object.keys(path));
     expect(described).toHaveLength(OPERATION_IDS.length);
+  });
+
+  it("sends the pack's files by their digests, and no other", async () => {
+    const path = (digest: string) => `/v1/service/files/${digest.repeat(64)}`;
+    const { status, text, headers } = await ask("GET", path("d"));
+    expect([status, text]).toEqual([200, "abc"]);
+    expect(headers.get("cache-control")).toBe("private, max-age=31536000, immutable");
+    for (const other of [path("e"), "/v1/service/files/..%2fpack.onnx", "/v1/service/files/constructor"]) {
+      expect((await ask("GET", other)).status, other).toBe(404);
+    }
+    expect((await ask("GET", path("d"), {}, locked)).status).toBe(401);
   });
 
   it("says which scope each operation needs", () => {

@@ -4,12 +4,13 @@ import { calibrationPoints } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
 import { cosineSimilarity } from "../faces/cosine.ts";
 import { EMBEDDING_SIZE } from "../faces/embedder.ts";
-import { licencesOf, packNamed } from "../faces/packs/catalogue.ts";
+import { filesOf, licencesOf, type PackFile, type PackRole, packNamed } from "../faces/packs/catalogue.ts";
 import type { Precision } from "../faces/precision.ts";
 import { Gallery, type GalleryModel } from "../gallery/gallery.ts";
 import type { TokenOptions } from "../serving/access/tokens.ts";
 import { isLoopback } from "../serving/galleries/access.ts";
 import type { GalleriesOptions, ServedModel } from "../serving/galleries/service.ts";
+import type { PackFiles } from "../serving/photos/photo-threads.ts";
 import { packIdentity } from "../verify/face-comparer.ts";
 import { packCalibration } from "../verify/pack-calibrations.ts";
 
@@ -41,12 +42,14 @@ export function galleryChoice(text: string): GalleryChoice {
   });
 }
 
-/** What is told of a pack. @param name under which the server answers `:verify` for it. */
-function servedModel(name: string, pack: string, precision: Precision): ServedModel {
+/** What is told of a pack. */
+function servedModel({ modelName, pack, precision }: ServedPack): ServedModel {
   const { files, note, ...entry } = packNamed(pack);
   const calibration = packCalibration(pack, precision);
+  const { detector, embedding } = files;
+  const factsOf = ({ sha256, bytes }: PackFile) => ({ sha256, bytes });
   return {
-    name,
+    name: modelName,
     measure: "cosine",
     licence: licencesOf({ ...entry, files, note }),
     trainedOn: files.embedding.trainedOn,
@@ -55,6 +58,7 @@ function servedModel(name: string, pack: string, precision: Precision): ServedMo
       calibration === undefined
         ? null
         : { threshold: calibration.threshold, points: calibrationPoints(calibration), ...calibration.data },
+    files: precision === "float32" ? { detector: factsOf(detector), embedding: factsOf(embedding) } : null,
   };
 }
 
@@ -63,6 +67,8 @@ export interface ServedPack {
   readonly precision: Precision;
   /** Under which the server answers `:verify` and `:detect`. */
   readonly modelName: string;
+  /** Paths of its files. */
+  readonly files: Pick<PackFiles, PackRole>;
 }
 
 /** Where galleries are served. */
@@ -73,6 +79,17 @@ export interface ServingPlace {
   readonly tokens?: TokenOptions | undefined;
   /** Whether a missing gallery is made. Default false. */
   readonly create?: boolean;
+}
+
+/** Paths of the files that are sent by their digests: none for a model that is not theirs as they are. */
+function sentFiles({ pack, precision, files }: ServedPack): ReadonlyMap<string, string> {
+  if (precision !== "float32") return new Map();
+  return new Map(
+    filesOf(packNamed(pack)).flatMap(([role, { sha256 }]) => {
+      const path = files[role];
+      return path === undefined ? [] : [[sha256, path] as const];
+    }),
+  );
 }
 
 /** What the galleries of a pack must have been made with. */
@@ -87,7 +104,7 @@ export function packGalleryModel(pack: string, precision: Precision): GalleryMod
  */
 export async function openGalleries(
   choices: readonly GalleryChoice[],
-  { pack, precision, modelName }: ServedPack,
+  served: ServedPack,
   { bindAddress, apiKeysFile, tokens, create = false }: ServingPlace,
 ): Promise<GalleriesOptions> {
   if (apiKeysFile === undefined && tokens === undefined && !isLoopback(bindAddress)) {
@@ -95,6 +112,7 @@ export async function openGalleries(
       hint: "add --bind_address 127.0.0.1, or --api_keys_file FILE (faceid keys add makes it)",
     });
   }
+  const { pack, precision } = served;
   const model = packGalleryModel(pack, precision);
   const open = new Map<string, Gallery>();
   try {
@@ -112,6 +130,7 @@ export async function openGalleries(
   return {
     open,
     matcher: { measure: "cosine", calibration, similarity: cosineSimilarity },
-    model: servedModel(modelName, pack, precision),
+    model: servedModel(served),
+    files: sentFiles(served),
   };
 }

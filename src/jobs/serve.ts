@@ -180,13 +180,17 @@ async function started({
   const choices = Object.entries(galleries).map(([name, address]) => ({ name, address }));
   // Beside other models the pack has its own name.
   const packName = isAlone ? modelName : choices.length > 0 || page ? pack : undefined;
+  const opened =
+    pack === undefined ? undefined : await packOf(pack, precision, packName, log, options.signal);
   const served =
-    pack === undefined || packName === undefined ? undefined : { pack, precision, modelName: packName };
+    pack === undefined || opened === undefined || packName === undefined
+      ? undefined
+      : { pack, precision, modelName: packName, files: opened.files };
   return startServer({
     ...options,
     log,
     models: isAlone ? NO_MODELS : singleModelConfig(modelName, basePathOf(modelPath)),
-    pack: pack === undefined ? undefined : await packOf(pack, precision, packName, log, options.signal),
+    pack: opened,
     ...(await extrasOf(served, choices, page, options)),
     loader: savedModelLoader({
       ...(sessions === undefined ? {} : { sessions }),
@@ -436,9 +440,11 @@ async function packOptionsOf(
   const { pack, precision, modelName: name } = served;
   if (name === undefined) return { pack: await packOf(pack, precision, undefined, log, signal) };
   log.info(`the pack is served as ${name}: POST /v1/models/${name}:verify, :detect and :embed`);
+  const opened = await packOf(pack, precision, name, log, signal);
+  const extras = { pack, precision, modelName: name, files: opened.files };
   return {
-    pack: await packOf(pack, precision, name, log, signal),
-    ...(await extrasOf({ pack, precision, modelName: name }, choicesOf(values), values.page === true, {
+    pack: opened,
+    ...(await extrasOf(extras, choicesOf(values), values.page === true, {
       bindAddress: textOf(values.bindAddress),
       apiKeysFile: textOf(values.apiKeysFile),
       tokens: tokensOf(values),

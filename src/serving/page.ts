@@ -1,6 +1,7 @@
 /** @file The page's files, as they are sent: with a policy that lets the page load from this server only. */
 import { readdir, readFile } from "node:fs/promises";
-import { extname } from "node:path";
+import { createRequire } from "node:module";
+import { dirname, extname, join } from "node:path";
 import { FaceError, messageOf } from "../base/errors.ts";
 
 /** Built by `npm run build`, beside the compiled program. */
@@ -9,27 +10,69 @@ const FOLDER = new URL("../../dist/web/", import.meta.url);
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
+  ".mjs": "text/javascript; charset=utf-8",
+  ".wasm": "application/wasm",
   ".css": "text/css; charset=utf-8",
   ".svg": "image/svg+xml",
 };
 
 /** `blob:` and `data:` are photographs that the user chose; nothing is loaded from elsewhere. */
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' blob: data:",
-  "media-src 'self' blob:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
+const policyOf = (scripts: string) =>
+  [
+    "default-src 'none'",
+    `script-src ${scripts}`,
+    "style-src 'self'",
+    "img-src 'self' blob: data:",
+    "media-src 'self' blob:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
 
-interface PageFile {
+/** Only the thread that runs the networks compiles WebAssembly; a policy allows that by this word, and no other code from text. */
+const POLICIES: Readonly<Record<string, string>> = { "compute.js": policyOf("'self' 'wasm-unsafe-eval'") };
+const POLICY = policyOf("'self'");
+
+/** A file as it is sent. */
+export interface PageFile {
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Buffer;
+  read(): Promise<Buffer>;
 }
+
+const COMMON = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "permissions-policy": "camera=(self), microphone=(), geolocation=()",
+  "cross-origin-opener-policy": "same-origin",
+} as const;
+
+/** What of `onnxruntime-web` the page loads: its program, and the WebAssembly with and without WebGPU. */
+const RUNTIME_FILES = [
+  "ort.wasm.min.mjs",
+  "ort-wasm-simd-threaded.mjs",
+  "ort-wasm-simd-threaded.wasm",
+  "ort.webgpu.min.mjs",
+  "ort-wasm-simd-threaded.asyncify.mjs",
+  "ort-wasm-simd-threaded.asyncify.wasm",
+];
+
+/** The folder of `onnxruntime-web` and where the page asks for it; undefined where it is not installed. */
+async function installedRuntime(): Promise<{ readonly folder: string; readonly path: string } | undefined> {
+  try {
+    const folder = dirname(createRequire(import.meta.url).resolve("onnxruntime-web/wasm"));
+    const { version } = JSON.parse(await readFile(join(folder, "../package.json"), "utf8")) as {
+      version: string;
+    };
+    return { folder, path: `/runtime/${version}/` };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The page with the address of the runtime in it, from which its script reads whether there is one. */
+const withRuntime = (page: Buffer, path = ""): Buffer =>
+  Buffer.from(page.toString().replace('data-runtime=""', `data-runtime="${path}"`));
 
 /** The files by path. */
 export class Page {
@@ -41,24 +84,32 @@ export class Page {
 
   /** @throws FaceError `FILE_INVALID` where the page was not built. */
   static async load(folder = FOLDER): Promise<Page> {
+    const runtime = await installedRuntime();
     try {
       const files = new Map<string, PageFile>();
       for (const name of await readdir(folder)) {
         const type = TYPES[extname(name)];
         if (type === undefined) continue;
-        const file = {
-          headers: {
-            "content-type": type,
-            "content-security-policy": POLICY,
-            "x-content-type-options": "nosniff",
-            "referrer-policy": "no-referrer",
-            "permissions-policy": "camera=(self), microphone=(), geolocation=()",
-            "cross-origin-opener-policy": "same-origin",
-            "cache-control": "no-cache",
-          },
-          body: await readFile(new URL(name, folder)),
+        const content = await readFile(new URL(name, folder));
+        const body = name === "index.html" ? withRuntime(content, runtime?.path) : content;
+        const headers = {
+          ...COMMON,
+          "content-type": type,
+          "content-security-policy": POLICIES[name] ?? POLICY,
+          "cache-control": "no-cache",
         };
-        files.set(name === "index.html" ? "/" : `/${name}`, file);
+        files.set(name === "index.html" ? "/" : `/${name}`, { headers, read: async () => body });
+      }
+      for (const name of runtime === undefined ? [] : RUNTIME_FILES) {
+        const headers = {
+          ...COMMON,
+          "content-type": TYPES[extname(name)]!,
+          "content-security-policy": POLICY,
+          // Its version is part of the path.
+          "cache-control": "public, max-age=31536000, immutable",
+        };
+        const read = () => readFile(join(runtime!.folder, name));
+        files.set(`${runtime!.path}${name}`, { headers, read });
       }
       return new Page(files);
     } catch (error) {

@@ -1,11 +1,12 @@
 /** @file The view that compares two photographs. */
 import { qualityWarnings } from "../../src/faces/quality-limits.ts";
-import { field, h } from "./dom.ts";
+import { field, h, tick } from "./dom.ts";
 import { onPaste, PhotoInput } from "./photo-input.ts";
-import { type Comparison, compare, concernsSecond, failureText } from "./server.ts";
+import { isPrivatePossible, PrivateComparer } from "./private/comparer.ts";
+import { type Comparison, compare, concernsSecond, failureText, keyInUse } from "./server.ts";
 import { crop } from "./stage.ts";
 import { type Context, ONE_IN, type View } from "./view.ts";
-import { count, datasetName, number, t } from "./words.ts";
+import { count, datasetName, number, percent, t } from "./words.ts";
 
 /** The ends of the scale; similarities beyond are drawn at its ends. */
 const [LOW, HIGH] = [-0.2, 1];
@@ -37,6 +38,23 @@ function scale(similarity: number, threshold: number | undefined, isSame: boolea
   return line;
 }
 
+/** Whether photographs stay in the browser; chosen for later visits too. */
+const STORED = "faceid.private";
+function wasPrivate(): boolean {
+  try {
+    return localStorage.getItem(STORED) === "yes";
+  } catch {
+    return false;
+  }
+}
+function choosePrivate(isPrivate: boolean): void {
+  try {
+    localStorage.setItem(STORED, isPrivate ? "yes" : "no");
+  } catch {
+    // A browser may forbid storage.
+  }
+}
+
 /** What the rate means, in pairs of people. */
 function meaning({ estimate, low, high }: NonNullable<Comparison["falseAcceptRate"]>): string {
   const of = 10 ** Math.max(3, Math.ceil(-Math.log10(estimate)));
@@ -58,6 +76,40 @@ export function compareView({ facts }: Context): View {
   );
   strictness.addEventListener("change", () => void run());
 
+  const isPossible = isPrivatePossible(facts);
+  const box = h("input", { type: "checkbox", checked: isPossible && wasPrivate(), disabled: !isPossible });
+  const lead = h("p", {});
+  const hint = h("p", { class: "hint" });
+  let comparer: PrivateComparer | undefined;
+  const explain = () => {
+    lead.replaceChildren(t(box.checked ? "compareLeadPrivate" : "compareLead"));
+    hint.replaceChildren(
+      t(facts.model.files === null ? "privateNoFiles" : isPossible ? "privateHint" : "privateNoRuntime"),
+    );
+  };
+  explain();
+  box.addEventListener("change", () => {
+    choosePrivate(box.checked);
+    explain();
+    if (!box.checked) endPrivate();
+    void run();
+  });
+  function endPrivate(): void {
+    comparer?.[Symbol.dispose]();
+    comparer = undefined;
+  }
+
+  async function answerOf(photos: readonly [Blob, Blob], far: number | undefined): Promise<Comparison> {
+    if (!box.checked) return await compare(facts, photos, far);
+    comparer ??= new PrivateComparer(facts, keyInUse());
+    comparer.onLoading = (part) => {
+      if (result.querySelector(".wait") !== null) {
+        wait(part < 1 ? t("privateLoading", { part: percent(part) }) : t("working"));
+      }
+    };
+    return await comparer.compare(photos, far);
+  }
+
   async function run(): Promise<void> {
     const [first, second] = inputs.map(({ photo }) => photo);
     for (const input of inputs) input.stage.mark([]);
@@ -70,8 +122,8 @@ export function compareView({ facts }: Context): View {
     wait(t("working"));
     try {
       const far = strictness.value === "" ? undefined : 1 / Number(strictness.value);
-      const answer = await compare(facts, [first.file, second.file], far);
-      if (mine === asked) show(answer);
+      const answer = await answerOf([first.file, second.file], far);
+      if (mine === asked) show(answer, box.checked);
     } catch (error) {
       if (mine !== asked) return;
       const text = failureText(error);
@@ -80,7 +132,7 @@ export function compareView({ facts }: Context): View {
     }
   }
 
-  function show(answer: Comparison): void {
+  function show(answer: Comparison, isPrivate: boolean): void {
     const { same = false, similarity, threshold, falseAcceptRate, faces } = answer;
     const found = faces === undefined ? [] : [faces.anchor, faces.verification];
     const crops = h("div", { class: "crops" });
@@ -95,6 +147,7 @@ export function compareView({ facts }: Context): View {
       if (number_ > 1) warnings.push(`${title}: ${t("severalFound", { count: count(number_) })}`);
     });
     const verdict = t(same ? "same" : "different");
+    result.dataset.similarity = String(similarity);
     result.replaceChildren(
       h(
         "div",
@@ -112,6 +165,7 @@ export function compareView({ facts }: Context): View {
       ...(calibration === null
         ? []
         : [h("p", { class: "hint" }, t("farLine", { dataset: datasetName(calibration.dataset) }))]),
+      ...(isPrivate ? [h("p", { class: "hint private" }, t("privateDone"))] : []),
       ...(warnings.length === 0
         ? []
         : [
@@ -137,11 +191,20 @@ export function compareView({ facts }: Context): View {
     element: h(
       "div",
       { class: "view" },
-      h("header", { class: "lead" }, h("h1", {}, t("compareTitle")), h("p", {}, t("compareLead"))),
+      h("header", { class: "lead" }, h("h1", {}, t("compareTitle")), lead),
       h("div", { class: "pair" }, ...inputs.map(({ element }) => element)),
-      rates.length > 0 && h("div", { class: "options" }, field(t("strictness"), strictness)),
+      h(
+        "div",
+        { class: "options" },
+        rates.length > 0 && field(t("strictness"), strictness),
+        h("div", { class: "choice" }, tick(t("private"), box), hint),
+      ),
       result,
     ),
-    dispose,
+    dispose() {
+      asked++;
+      endPrivate();
+      dispose();
+    },
   };
 }

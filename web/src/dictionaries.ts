@@ -10,6 +10,15 @@ const EN = {
   views: "Views",
   compareTitle: "Do two photographs show one person?",
   compareLead: "Add two photographs. They are sent to this server only, and are not kept.",
+  compareLeadPrivate: "Add two photographs. They are compared in this browser and do not leave this page.",
+  private: "Compare in this browser",
+  privateHint: "The server sends the model once, about 25 MB; photographs do not leave this page.",
+  privateNoRuntime:
+    "Not possible here: the server lacks the package onnxruntime-web. Whoever runs it can install it beside faceid.",
+  privateNoFiles:
+    "Not possible here: this server computes in 8-bit integers, and the browser would give other numbers.",
+  privateLoading: "Loading the model: {part}",
+  privateDone: "Computed in this browser; the photographs did not leave this page.",
   first: "First photograph",
   second: "Second photograph",
   drop: "Drop a photograph here, or paste one",
@@ -151,6 +160,16 @@ const DE: Words = {
   views: "Ansichten",
   compareTitle: "Zeigen zwei Fotos dieselbe Person?",
   compareLead: "Fügen Sie zwei Fotos hinzu. Sie gehen nur an diesen Server und werden nicht aufbewahrt.",
+  compareLeadPrivate:
+    "Fügen Sie zwei Fotos hinzu. Sie werden in diesem Browser verglichen und verlassen diese Seite nicht.",
+  private: "In diesem Browser vergleichen",
+  privateHint: "Der Server sendet das Modell einmal, etwa 25 MB; Fotos verlassen diese Seite nicht.",
+  privateNoRuntime:
+    "Hier nicht möglich: Dem Server fehlt das Paket onnxruntime-web. Der Betreiber kann es neben faceid installieren.",
+  privateNoFiles:
+    "Hier nicht möglich: Dieser Server rechnet mit 8-Bit-Zahlen, und der Browser ergäbe andere Werte.",
+  privateLoading: "Das Modell wird geladen: {part}",
+  privateDone: "In diesem Browser berechnet; die Fotos haben diese Seite nicht verlassen.",
   first: "Erstes Foto",
   second: "Zweites Foto",
   drop: "Foto hierher ziehen oder einfügen",
@@ -292,6 +311,16 @@ const FR: Words = {
   views: "Vues",
   compareTitle: "Deux photos montrent-elles la même personne ?",
   compareLead: "Ajoutez deux photos. Elles ne vont qu’à ce serveur et ne sont pas conservées.",
+  compareLeadPrivate:
+    "Ajoutez deux photos. Elles sont comparées dans ce navigateur et ne quittent pas cette page.",
+  private: "Comparer dans ce navigateur",
+  privateHint: "Le serveur envoie le modèle une fois, environ 25 Mo ; les photos ne quittent pas cette page.",
+  privateNoRuntime:
+    "Impossible ici : le paquet onnxruntime-web manque au serveur. La personne qui le gère peut l’installer à côté de faceid.",
+  privateNoFiles:
+    "Impossible ici : ce serveur calcule en entiers de 8 bits, et le navigateur donnerait d’autres valeurs.",
+  privateLoading: "Chargement du modèle : {part}",
+  privateDone: "Calculé dans ce navigateur ; les photos n’ont pas quitté cette page.",
   first: "Première photo",
   second: "Deuxième photo",
   drop: "Déposez une photo ici ou collez-la",

@@ -34,6 +34,9 @@ export function useKey(given: string): void {
   }
 }
 
+/** The API key, where one was given. */
+export const keyInUse = (): string | undefined => key;
+
 /** A client of a gallery; of none in particular for what concerns none. */
 export const clientOf = (gallery = ""): GalleryClient =>
   new GalleryClient({ url: location.origin, gallery, key });

@@ -288,8 +288,8 @@ const head = (fieldTag: number, length: number) => Uint8Array.from([fieldTag, ..
 function tensorFrame({ name, dtype, shape }: StoredTensor): { before: Uint8Array; size: number } {
   const proto = create(TensorProtoSchema, { name, dims: shape.map(BigInt), dataType: ONNX_TYPE[dtype] });
   const size = sizeOf(shape) * bytesPerElement(dtype);
-  const fields = Buffer.concat([toBinary(TensorProtoSchema, proto), head(TENSOR_RAW_DATA, size)]);
-  return { before: Buffer.concat([head(GRAPH_INITIALIZER, fields.length + size), fields]), size };
+  const fields = [...toBinary(TensorProtoSchema, proto), ...head(TENSOR_RAW_DATA, size)];
+  return { before: Uint8Array.from([...head(GRAPH_INITIALIZER, fields.length + size), ...fields]), size };
 }
 
 /**
@@ -302,10 +302,7 @@ function modelBytes(model: ModelProto, graph: GraphProto, tensors: readonly Stor
   const frames = tensors.map(tensorFrame);
   const graphSize = frames.reduce((sum, { before, size }) => sum + before.length + size, graphFields.length);
   const graphHead = head(MODEL_GRAPH, graphSize);
-  const { buffer, byteOffset, length } = Buffer.allocUnsafeSlow(
-    modelFields.length + graphHead.length + graphSize,
-  );
-  const bytes = new Uint8Array(buffer, byteOffset, length);
+  const bytes = new Uint8Array(modelFields.length + graphHead.length + graphSize);
   let at = 0;
   const put = (piece: Uint8Array) => {
     bytes.set(piece, at);

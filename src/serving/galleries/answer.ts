@@ -1,5 +1,6 @@
 /** @file Answers requests to the galleries: who may, what is asked, and what comes of it. */
 import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import type { z } from "zod";
 import { openApiDocument } from "../../api/openapi.ts";
 import { type Operation, type OperationId, operationOf } from "../../api/operations.ts";
@@ -126,6 +127,17 @@ const ANSWERS: { readonly [Id in OperationId]: (call: Call) => RestAnswer | Prom
   getDocument: () => json(openApiDocument(VERSION)),
   getService: ({ service, mayRead }) =>
     json({ version: VERSION, galleries: [...service.open.keys()].filter(mayRead), model: service.model }),
+  getFile: async ({ service, parameters }) => {
+    const path = service.files.get(parameters.sha256!);
+    if (path === undefined) throw new StatusError("NOT_FOUND", "There is no file of that digest");
+    const headers = {
+      "content-type": "application/octet-stream",
+      // The digest is the address, so the content never changes; a proxy must not answer for the key.
+      "cache-control": "private, max-age=31536000, immutable",
+      "x-content-type-options": "nosniff",
+    };
+    return { status: 200, headers, body: await readFile(path) };
+  },
   listGalleries: ({ service, mayRead }) =>
     json({
       galleries: [...service.open]

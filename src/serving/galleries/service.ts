@@ -18,6 +18,8 @@ export interface GalleriesOptions {
   /** The pack's measure and thresholds. */
   readonly matcher: Matcher;
   readonly model: ServedModel;
+  /** Paths of the pack's files that are sent, by their SHA-256. */
+  readonly files: ReadonlyMap<string, string>;
 }
 
 interface Parts {
@@ -35,6 +37,7 @@ export class GalleryService {
   readonly open: ReadonlyMap<string, Gallery>;
   readonly matcher: Matcher;
   readonly model: ServedModel;
+  readonly files: ReadonlyMap<string, string>;
   readonly access: Access;
   readonly photos: PhotoThreads;
   readonly metrics: ServerMetrics;
@@ -42,10 +45,11 @@ export class GalleryService {
   readonly keys = new IdempotencyKeys();
   #enrolled = 0;
 
-  constructor({ open, matcher, model }: GalleriesOptions, { access, photos, metrics, log }: Parts) {
+  constructor({ open, matcher, model, files }: GalleriesOptions, { access, photos, metrics, log }: Parts) {
     this.open = open;
     this.matcher = matcher;
     this.model = model;
+    this.files = files;
     this.access = access;
     this.photos = photos;
     this.metrics = metrics;

@@ -159,7 +159,7 @@ async function answer(
   }
   const [path = ""] = target.split("?", 1);
   const file = options.page?.at(request.method, path);
-  if (file !== undefined) return reply.headers(file.headers).send(file.body);
+  if (file !== undefined) return reply.headers(file.headers).send(await file.read());
   if (options.metricsPath !== undefined && path === options.metricsPath) {
     try {
       await admitRest(options, request.raw, METRICS_NEED);

@@ -1,0 +1,95 @@
+/**
+ * @file The thread that finds, aligns and embeds faces by the server's own code, so that no photograph leaves the browser. It
+ * asks the server for the runtime and the pack's files, and sends nothing.
+ */
+import { FaceError, messageOf } from "../../../src/base/errors.ts";
+import { Detector } from "../../../src/faces/detector.ts";
+import { EMBEDDING_SIDE, FaceEmbedder, sfaceModel } from "../../../src/faces/embedder.ts";
+import { cropFace, findFaces } from "../../../src/faces/found-faces.ts";
+import { DEFAULT_WISH, meantFace } from "../../../src/faces/meant-face.ts";
+import { YunetNetwork } from "../../../src/faces/yunet-network.ts";
+import type { ComparableFace, FromThread, Setup, ToThread } from "./messages.ts";
+import { pixelsOf } from "./pixels.ts";
+import { loadRuntime } from "./runtime.ts";
+
+const thread = globalThis as unknown as {
+  postMessage(message: FromThread): void;
+  onmessage: ((event: MessageEvent<ToThread>) => void) | null;
+};
+
+/** A file of the pack, reported as it arrives. */
+async function load(url: string, key: string | undefined, arrived: (bytes: number) => void) {
+  const headers = key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } };
+  const response = await fetch(url, headers);
+  if (!response.ok) {
+    throw new FaceError(
+      "SERVER_UNREACHABLE",
+      `the server answers ${response.status} for a file of the model`,
+    );
+  }
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  const reader = response.body!.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
+    parts.push(value);
+    arrived(value.length);
+  }
+}
+
+class Networks {
+  readonly #detector: Detector;
+  readonly #embedder: FaceEmbedder;
+
+  private constructor(detector: Detector, embedder: FaceEmbedder) {
+    this.#detector = detector;
+    this.#embedder = embedder;
+  }
+
+  static async open({ runtime, detector, embedding, bytes, key }: Setup): Promise<Networks> {
+    let here = 0;
+    const arrived = (more: number) => {
+      here += more;
+      thread.postMessage({ kind: "loading", part: Math.min(1, here / bytes) });
+    };
+    const [open, yunet, sface] = await Promise.all([
+      loadRuntime(runtime),
+      load(detector, key, arrived),
+      load(embedding, key, arrived),
+    ]);
+    return new Networks(
+      new Detector(await YunetNetwork.open(yunet, open)),
+      await FaceEmbedder.open(sfaceModel(sface), open, true),
+    );
+  }
+
+  async face(photo: Blob, what: string): Promise<ComparableFace> {
+    const found = await findFaces(this.#detector, await pixelsOf(photo, what));
+    const meant = meantFace(found, what, DEFAULT_WISH);
+    const crop = cropFace(found.photograph, meant.face, { kind: "aligned" }, EMBEDDING_SIDE);
+    return { ...meant, embedding: await this.#embedder.embed(crop) };
+  }
+}
+
+let networks: Promise<Networks> | undefined;
+/** One photograph at a time. */
+let last: Promise<unknown> = Promise.resolve();
+
+async function answer(id: number, photo: Blob, what: string): Promise<void> {
+  try {
+    thread.postMessage({ kind: "face", id, face: await (await networks!).face(photo, what) });
+  } catch (error) {
+    const code = error instanceof FaceError ? error.code : "UNKNOWN";
+    thread.postMessage({ kind: "failed", id, code, message: messageOf(error) });
+  }
+}
+
+thread.onmessage = ({ data }) => {
+  if (data.kind === "setup") {
+    networks = Networks.open(data.setup);
+    // Whoever asks for a face is told.
+    networks.catch(() => undefined);
+  } else {
+    last = last.then(() => answer(data.id, data.photo, data.what));
+  }
+};
