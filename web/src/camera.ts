@@ -1,4 +1,6 @@
 /** @file The camera: one photograph, or frame by frame. */
+
+import { ChallengePanel, type LookAt } from "./challenge/view.ts";
 import { h, icon } from "./dom.ts";
 import { t } from "./words.ts";
 
@@ -28,11 +30,13 @@ export class Camera implements Disposable {
     return camera;
   }
 
-  /** The picture of now, as a file. */
-  async frame(): Promise<Blob> {
-    const { videoWidth: width, videoHeight: height } = this.video;
+  /** The picture of now, as a file. @param mostSide pixels of its longer side; default all. */
+  async frame(mostSide = Number.POSITIVE_INFINITY): Promise<Blob> {
+    const { videoWidth, videoHeight } = this.video;
+    const scale = Math.min(1, mostSide / Math.max(videoWidth, videoHeight));
+    const [width, height] = [Math.round(videoWidth * scale), Math.round(videoHeight * scale)];
     const canvas = h("canvas", { width, height });
-    canvas.getContext("2d")!.drawImage(this.video, 0, 0);
+    canvas.getContext("2d")!.drawImage(this.video, 0, 0, width, height);
     return await new Promise((resolve, reject) =>
       canvas.toBlob(
         (blob) => (blob === null ? reject(new Error("no frame")) : resolve(blob)),
@@ -48,8 +52,8 @@ export class Camera implements Disposable {
   }
 }
 
-/** Asks for one photograph by the camera; undefined when it is cancelled. */
-export async function takePhoto(): Promise<Blob | undefined> {
+/** Asks for one photograph by the camera; undefined when it is cancelled. @param look finds faces, for the challenge. */
+export async function takePhoto(look: LookAt): Promise<Blob | undefined> {
   const stage = h("div", { class: "stage" });
   const shoot = h(
     "button",
@@ -59,11 +63,15 @@ export async function takePhoto(): Promise<Blob | undefined> {
   );
   const cancel = h("button", { type: "button" }, t("cancel"));
   const problem = h("p", { role: "alert", class: "problem" });
+  const panel = new ChallengePanel(look, (isAsked) => {
+    shoot.disabled = isAsked || camera === undefined;
+  });
   const dialog = h(
     "dialog",
     { class: "camera", "aria-label": t("useCamera") },
     stage,
     problem,
+    panel.element,
     h("div", { class: "actions" }, cancel, shoot),
   );
   document.body.append(dialog);
@@ -80,11 +88,13 @@ export async function takePhoto(): Promise<Blob | undefined> {
           shoot.disabled = false;
           shoot.focus();
           shoot.addEventListener("click", () => void opened.frame().then(resolve));
+          panel.begin(opened, () => void opened.frame().then(resolve));
         },
         () => problem.replaceChildren(t("cameraDenied")),
       );
     });
   } finally {
+    panel.end();
     camera?.[Symbol.dispose]();
     dialog.close();
     dialog.remove();

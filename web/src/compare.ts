@@ -3,7 +3,7 @@ import { qualityWarnings } from "../../src/faces/quality-limits.ts";
 import { field, h, tick } from "./dom.ts";
 import { onPaste, PhotoInput } from "./photo-input.ts";
 import { isPrivatePossible, PrivateComparer } from "./private/comparer.ts";
-import { type Comparison, compare, concernsSecond, failureText, keyInUse } from "./server.ts";
+import { type Comparison, compare, concernsSecond, failureText, keyInUse, lookAt } from "./server.ts";
 import { crop } from "./stage.ts";
 import { type Context, ONE_IN, type View } from "./view.ts";
 import { count, datasetName, number, percent, t } from "./words.ts";
@@ -99,15 +99,19 @@ export function compareView({ facts }: Context): View {
     comparer = undefined;
   }
 
+  function privately(): PrivateComparer {
+    if (comparer !== undefined) return comparer;
+    comparer = new PrivateComparer(facts, keyInUse());
+    comparer.onLoading = (part) => {
+      if (inputs.some(({ photo }) => photo === undefined)) return;
+      wait(part < 1 ? t("privateLoading", { part: percent(part) }) : t("working"));
+    };
+    return comparer;
+  }
+
   async function answerOf(photos: readonly [Blob, Blob], far: number | undefined): Promise<Comparison> {
     if (!box.checked) return await compare(facts, photos, far);
-    comparer ??= new PrivateComparer(facts, keyInUse());
-    comparer.onLoading = (part) => {
-      if (result.querySelector(".wait") !== null) {
-        wait(part < 1 ? t("privateLoading", { part: percent(part) }) : t("working"));
-      }
-    };
-    return await comparer.compare(photos, far);
+    return await privately().compare(photos, far);
   }
 
   async function run(): Promise<void> {
@@ -179,9 +183,11 @@ export function compareView({ facts }: Context): View {
     );
   }
 
+  // Not even pictures of the camera leave a private page.
+  const look = (picture: Blob) => (box.checked ? privately().look(picture) : lookAt(facts, picture));
   const inputs = [
-    new PhotoInput(t("first"), () => void run()),
-    new PhotoInput(t("second"), () => void run()),
+    new PhotoInput(t("first"), look, () => void run()),
+    new PhotoInput(t("second"), look, () => void run()),
   ];
   const dispose = onPaste(
     (file) => void (inputs.find(({ photo }) => photo === undefined) ?? inputs[1]!).take(file),

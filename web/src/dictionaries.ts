@@ -12,7 +12,8 @@ const EN = {
   compareLead: "Add two photographs. They are sent to this server only, and are not kept.",
   compareLeadPrivate: "Add two photographs. They are compared in this browser and do not leave this page.",
   private: "Compare in this browser",
-  privateHint: "The server sends the model once, about 25 MB; photographs do not leave this page.",
+  privateHint:
+    "Then the server sends the model, once and about 25 MB, and photographs do not leave this page.",
   privateNoRuntime:
     "Not possible here: the server lacks the package onnxruntime-web. Whoever runs it can install it beside faceid.",
   privateNoFiles:
@@ -28,6 +29,21 @@ const EN = {
   takePhoto: "Take photograph",
   cancel: "Cancel",
   close: "Close",
+  alive: "Ask for movements first",
+  aliveHint:
+    "Stops a photograph that is held up to the camera. It does not stop a video, a mask or a screen that obeys.",
+  "alive.front": "Look straight into the camera.",
+  "alive.left": "Turn your head to your left.",
+  "alive.right": "Turn your head to your right.",
+  "alive.nod": "Nod: bend your head down.",
+  "alive.count": "{done} of {of} movements",
+  "alive.passed": "Done. The photograph is taken.",
+  "alive.failed.gone": "The face was out of sight.",
+  "alive.failed.several": "There are several faces; one person alone must be before the camera.",
+  "alive.failed.jumped": "The face was suddenly elsewhere.",
+  "alive.failed.slow": "That took too long.",
+  "alive.failed.wrong": "That was the other side.",
+  tryAgain: "Try again",
   cameraDenied: "The camera cannot be used. Allow it in the browser, or choose a file.",
   noPreview: "Your browser cannot show this kind of file; the server may still read it.",
   working: "Looking at the photograph…",
@@ -163,7 +179,8 @@ const DE: Words = {
   compareLeadPrivate:
     "Fügen Sie zwei Fotos hinzu. Sie werden in diesem Browser verglichen und verlassen diese Seite nicht.",
   private: "In diesem Browser vergleichen",
-  privateHint: "Der Server sendet das Modell einmal, etwa 25 MB; Fotos verlassen diese Seite nicht.",
+  privateHint:
+    "Dann sendet der Server das Modell, einmal und etwa 25 MB, und Fotos verlassen diese Seite nicht.",
   privateNoRuntime:
     "Hier nicht möglich: Dem Server fehlt das Paket onnxruntime-web. Der Betreiber kann es neben faceid installieren.",
   privateNoFiles:
@@ -179,6 +196,21 @@ const DE: Words = {
   takePhoto: "Foto aufnehmen",
   cancel: "Abbrechen",
   close: "Schließen",
+  alive: "Zuerst Bewegungen verlangen",
+  aliveHint:
+    "Hält ein Foto auf, das vor die Kamera gehalten wird. Kein Video, keine Maske und keinen Bildschirm, der gehorcht.",
+  "alive.front": "Sehen Sie gerade in die Kamera.",
+  "alive.left": "Drehen Sie den Kopf nach links.",
+  "alive.right": "Drehen Sie den Kopf nach rechts.",
+  "alive.nod": "Nicken Sie: Senken Sie den Kopf.",
+  "alive.count": "{done} von {of} Bewegungen",
+  "alive.passed": "Fertig. Das Foto wird aufgenommen.",
+  "alive.failed.gone": "Das Gesicht war nicht zu sehen.",
+  "alive.failed.several": "Es sind mehrere Gesichter; nur eine Person darf vor der Kamera sein.",
+  "alive.failed.jumped": "Das Gesicht war plötzlich woanders.",
+  "alive.failed.slow": "Das hat zu lange gedauert.",
+  "alive.failed.wrong": "Das war die andere Seite.",
+  tryAgain: "Noch einmal",
   cameraDenied: "Die Kamera ist nicht verfügbar. Erlauben Sie sie im Browser oder wählen Sie eine Datei.",
   noPreview: "Ihr Browser kann diese Art Datei nicht anzeigen; der Server kann sie vielleicht lesen.",
   working: "Das Foto wird untersucht …",
@@ -314,7 +346,8 @@ const FR: Words = {
   compareLeadPrivate:
     "Ajoutez deux photos. Elles sont comparées dans ce navigateur et ne quittent pas cette page.",
   private: "Comparer dans ce navigateur",
-  privateHint: "Le serveur envoie le modèle une fois, environ 25 Mo ; les photos ne quittent pas cette page.",
+  privateHint:
+    "Alors le serveur envoie le modèle, une fois et environ 25 Mo, et les photos ne quittent pas cette page.",
   privateNoRuntime:
     "Impossible ici : le paquet onnxruntime-web manque au serveur. La personne qui le gère peut l’installer à côté de faceid.",
   privateNoFiles:
@@ -330,6 +363,21 @@ const FR: Words = {
   takePhoto: "Prendre la photo",
   cancel: "Annuler",
   close: "Fermer",
+  alive: "Demander d’abord des mouvements",
+  aliveHint:
+    "Arrête une photo présentée à la caméra. N’arrête ni une vidéo, ni un masque, ni un écran qui obéit.",
+  "alive.front": "Regardez droit vers la caméra.",
+  "alive.left": "Tournez la tête vers votre gauche.",
+  "alive.right": "Tournez la tête vers votre droite.",
+  "alive.nod": "Hochez la tête : baissez-la.",
+  "alive.count": "{done} mouvements sur {of}",
+  "alive.passed": "C’est fait. La photo est prise.",
+  "alive.failed.gone": "Le visage était hors de vue.",
+  "alive.failed.several": "Il y a plusieurs visages ; une seule personne doit être devant la caméra.",
+  "alive.failed.jumped": "Le visage était soudain ailleurs.",
+  "alive.failed.slow": "Cela a pris trop de temps.",
+  "alive.failed.wrong": "C’était l’autre côté.",
+  tryAgain: "Réessayer",
   cameraDenied: "La caméra n’est pas disponible. Autorisez-la dans le navigateur ou choisissez un fichier.",
   noPreview: "Votre navigateur ne peut pas afficher ce type de fichier ; le serveur peut peut-être le lire.",
   working: "Examen de la photo…",

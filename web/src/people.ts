@@ -1,10 +1,11 @@
 /** @file The view of the gallery's people: enrol, see, rename, merge and delete. */
 import type { GalleryClient, ServedFace, ServedPerson } from "../../src/client/gallery-client.ts";
 import { takePhoto } from "./camera.ts";
+import type { LookAt } from "./challenge/view.ts";
 import { confirmed, modal } from "./dialogs.ts";
 import { field, h, icon, tick } from "./dom.ts";
 import { fileButton } from "./photo-input.ts";
-import { clientOf, failureText } from "./server.ts";
+import { clientOf, failureText, lookAt } from "./server.ts";
 import type { Context, View } from "./view.ts";
 import { count, day, t } from "./words.ts";
 
@@ -37,10 +38,10 @@ class PhotoList {
   readonly #waiting: Waiting[] = [];
   readonly keep = h("input", { type: "checkbox" });
 
-  constructor() {
+  constructor(look: LookAt) {
     const camera = h("button", { type: "button" }, icon("camera"), t("useCamera"));
     camera.addEventListener("click", async () => {
-      const shot = await takePhoto();
+      const shot = await takePhoto(look);
       if (shot !== undefined) this.#add([new File([shot], "camera.jpg", { type: "image/jpeg" })]);
     });
     this.element = h(
@@ -180,7 +181,7 @@ class PeopleView implements View {
   #openNew(): void {
     const name = h("input", { type: "text", required: true, maxlength: 200, autocomplete: "off" });
     const consent = h("input", { type: "text", maxlength: 1000, autocomplete: "off" });
-    const photos = new PhotoList();
+    const photos = new PhotoList((picture) => lookAt(this.#context.facts, picture));
     const problem = h("p", { class: "problem", role: "alert" });
     const save = h("button", { type: "submit", class: "primary" }, t("enrol"));
     let made: ServedPerson | undefined;
@@ -245,7 +246,7 @@ class PeopleView implements View {
       field(t("name"), name),
       h("button", { type: "submit" }, t("rename")),
     );
-    const photos = new PhotoList();
+    const photos = new PhotoList((picture) => lookAt(this.#context.facts, picture));
     const enrol = h("button", { type: "button", class: "primary" }, t("enrol"));
     const into = h("select", {}, h("option", { value: "" }, t("choosePerson")));
     const merge = h("button", { type: "button" }, t("merge"));

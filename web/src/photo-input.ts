@@ -1,5 +1,6 @@
 /** @file A place for a photograph: by drop, paste, file or camera. */
 import { takePhoto } from "./camera.ts";
+import type { LookAt } from "./challenge/view.ts";
 import { h, icon } from "./dom.ts";
 import { decode, type Picture, Stage } from "./stage.ts";
 import { t } from "./words.ts";
@@ -36,12 +37,15 @@ export class PhotoInput {
   readonly element: HTMLElement;
   readonly stage: Stage;
   readonly #title: string;
+  readonly #look: LookAt;
   readonly #onPhoto: (photo: Photo) => void;
   readonly #problem = h("p", { class: "problem", role: "alert" });
   photo: Photo | undefined;
 
-  constructor(title: string, onPhoto: (photo: Photo) => void) {
+  /** @param look finds the faces of a picture of the camera. */
+  constructor(title: string, look: LookAt, onPhoto: (photo: Photo) => void) {
     this.#title = title;
+    this.#look = look;
     this.#onPhoto = onPhoto;
     this.stage = new Stage(h("p", { class: "empty" }, icon("who"), t("drop")));
     const camera = h(
@@ -74,7 +78,7 @@ export class PhotoInput {
   }
 
   async #shoot(): Promise<void> {
-    const shot = await takePhoto();
+    const shot = await takePhoto(this.#look);
     if (shot !== undefined) await this.take(shot);
   }
 

@@ -2,7 +2,7 @@
 
 import { FaceError } from "../../src/base/errors.ts";
 import { GalleryClient, ServiceError, type ServiceFacts } from "../../src/client/gallery-client.ts";
-import type { Face } from "../../src/faces/face.ts";
+import type { Face, Landmarks } from "../../src/faces/face.ts";
 import { isWord, t } from "./words.ts";
 
 const STORED = "faceid.key";
@@ -44,6 +44,35 @@ export const clientOf = (gallery = ""): GalleryClient =>
 export const isRefusedKey = (error: unknown): boolean =>
   error instanceof ServiceError && error.httpStatus === 401;
 
+/** Asks the served model about photographs. */
+async function ask<A>(facts: ServiceFacts, verb: "verify" | "detect", form: FormData): Promise<A> {
+  const response = await fetch(`/v1/models/${encodeURIComponent(facts.model.name)}:${verb}`, {
+    method: "POST",
+    body: form,
+    ...(key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } }),
+  }).catch((error: unknown) => {
+    throw new FaceError("SERVER_UNREACHABLE", String(error));
+  });
+  const answer = (await response.json()) as A & { error?: string; code?: string };
+  if (!response.ok) {
+    throw new ServiceError(
+      response.status,
+      answer.code ?? "UNKNOWN",
+      answer.error ?? response.statusText,
+      undefined,
+    );
+  }
+  return answer;
+}
+
+/** The points of all faces of a photograph. */
+export async function lookAt(facts: ServiceFacts, photo: Blob): Promise<readonly Landmarks[]> {
+  const form = new FormData();
+  form.set("image", photo, "frame");
+  const { faces } = await ask<{ faces: readonly AnsweredFace[] }>(facts, "detect", form);
+  return faces.map(({ landmarks }) => landmarks);
+}
+
 /** Compares two photographs by the served model. */
 export async function compare(
   facts: ServiceFacts,
@@ -54,23 +83,7 @@ export async function compare(
   form.set("anchor", first, "first");
   form.set("verification", second, "second");
   if (far !== undefined) form.set("far", String(far));
-  const response = await fetch(`/v1/models/${encodeURIComponent(facts.model.name)}:verify`, {
-    method: "POST",
-    body: form,
-    ...(key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } }),
-  }).catch((error: unknown) => {
-    throw new FaceError("SERVER_UNREACHABLE", String(error));
-  });
-  const answer = (await response.json()) as Comparison & { error?: string; code?: string };
-  if (!response.ok) {
-    throw new ServiceError(
-      response.status,
-      answer.code ?? "UNKNOWN",
-      answer.error ?? response.statusText,
-      undefined,
-    );
-  }
-  return answer;
+  return await ask<Comparison>(facts, "verify", form);
 }
 
 /** The code of a failure, as the server or the client gave it. */

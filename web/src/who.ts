@@ -4,7 +4,7 @@ import type { Detection } from "../../src/faces/face.ts";
 import { Camera } from "./camera.ts";
 import { field, h, icon } from "./dom.ts";
 import { onPaste, PhotoInput } from "./photo-input.ts";
-import { clientOf, failureText } from "./server.ts";
+import { clientOf, failureText, lookAt } from "./server.ts";
 import { type Context, ONE_IN, type View } from "./view.ts";
 import { count, number, t } from "./words.ts";
 
@@ -37,7 +37,7 @@ function faceEntry(face: Found): HTMLElement {
   );
 }
 
-export function whoView({ gallery }: Context): View {
+export function whoView({ facts, gallery }: Context): View {
   const client = clientOf(gallery);
   const result = h("section", { class: "card result who", "aria-live": "polite" });
   const wait = (text: string) => result.replaceChildren(h("p", { class: "wait" }, text));
@@ -121,10 +121,14 @@ export function whoView({ gallery }: Context): View {
     }
   }
 
-  const input = new PhotoInput(t("photograph"), () => {
-    stop();
-    run();
-  });
+  const input = new PhotoInput(
+    t("photograph"),
+    (picture) => lookAt(facts, picture),
+    () => {
+      stop();
+      run();
+    },
+  );
   const live = h("button", { type: "button", "aria-pressed": "false" }, icon("camera"), t("live"));
   live.addEventListener("click", () => {
     if (camera === undefined) void start();

@@ -3,12 +3,13 @@ import { roundedScore, usedFar, usualFar } from "../../../src/artifact/rates.ts"
 import { type ErrorCode, FaceError } from "../../../src/base/errors.ts";
 import type { ServiceFacts } from "../../../src/client/gallery-client.ts";
 import { cosineSimilarity } from "../../../src/faces/cosine.ts";
+import type { Landmarks } from "../../../src/faces/face.ts";
 import { faceAnswer } from "../../../src/faces/meant-face.ts";
 import type { Comparison } from "../server.ts";
 import type { ComparableFace, FromThread, Setup, ToThread } from "./messages.ts";
 
 interface Waiting {
-  resolve(face: ComparableFace): void;
+  resolve(answer: unknown): void;
   reject(error: FaceError): void;
 }
 
@@ -63,6 +64,7 @@ export class PrivateComparer implements Disposable {
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.kind === "face") waiting?.resolve(message.face);
+    else if (message.kind === "looked") waiting?.resolve(message.faces);
     else waiting?.reject(new FaceError(message.code as ErrorCode, message.message));
   }
 
@@ -71,14 +73,23 @@ export class PrivateComparer implements Disposable {
     this.#waiting.clear();
   }
 
+  #ask<A>(messageOf: (id: number) => ToThread): Promise<A> {
+    return new Promise<A>((resolve, reject) => {
+      const id = ++this.#ids;
+      this.#waiting.set(id, { resolve: (answer) => resolve(answer as A), reject });
+      this.#send(messageOf(id));
+    });
+  }
+
+  /** The points of all faces of a photograph. */
+  look(photo: Blob): Promise<readonly Landmarks[]> {
+    return this.#ask((id) => ({ kind: "look", id, photo }));
+  }
+
   #face(photo: Blob, what: string): Promise<ComparableFace> {
     const known = this.#faces.get(photo);
     if (known !== undefined) return known;
-    const face = new Promise<ComparableFace>((resolve, reject) => {
-      const id = ++this.#ids;
-      this.#waiting.set(id, { resolve, reject });
-      this.#send({ kind: "face", id, photo, what });
-    });
+    const face = this.#ask<ComparableFace>((id) => ({ kind: "face", id, photo, what }));
     this.#faces.set(photo, face);
     // A failure names the place of its photograph, which may be another the next time.
     face.catch(() => this.#faces.delete(photo));

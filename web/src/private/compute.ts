@@ -4,8 +4,10 @@
  */
 import { FaceError, messageOf } from "../../../src/base/errors.ts";
 import { Detector } from "../../../src/faces/detector.ts";
-import { EMBEDDING_SIDE, FaceEmbedder, sfaceModel } from "../../../src/faces/embedder.ts";
+import { EMBEDDING_SIDE, FaceEmbedder } from "../../../src/faces/embedder.ts";
+import type { Landmarks } from "../../../src/faces/face.ts";
 import { cropFace, findFaces } from "../../../src/faces/found-faces.ts";
+import { sfaceModel } from "../../../src/faces/lower-networks.ts";
 import { DEFAULT_WISH, meantFace } from "../../../src/faces/meant-face.ts";
 import { YunetNetwork } from "../../../src/faces/yunet-network.ts";
 import type { ComparableFace, FromThread, Setup, ToThread } from "./messages.ts";
@@ -63,6 +65,11 @@ class Networks {
     );
   }
 
+  async look(photo: Blob): Promise<Landmarks[]> {
+    const { faces } = await findFaces(this.#detector, await pixelsOf(photo, "the photograph"));
+    return faces.map(({ landmarks }) => landmarks);
+  }
+
   async face(photo: Blob, what: string): Promise<ComparableFace> {
     const found = await findFaces(this.#detector, await pixelsOf(photo, what));
     const meant = meantFace(found, what, DEFAULT_WISH);
@@ -75,9 +82,12 @@ let networks: Promise<Networks> | undefined;
 /** One photograph at a time. */
 let last: Promise<unknown> = Promise.resolve();
 
-async function answer(id: number, photo: Blob, what: string): Promise<void> {
+async function answer(asked: Exclude<ToThread, { kind: "setup" }>): Promise<void> {
+  const { id, photo } = asked;
   try {
-    thread.postMessage({ kind: "face", id, face: await (await networks!).face(photo, what) });
+    const ready = await networks!;
+    if (asked.kind === "look") thread.postMessage({ kind: "looked", id, faces: await ready.look(photo) });
+    else thread.postMessage({ kind: "face", id, face: await ready.face(photo, asked.what) });
   } catch (error) {
     const code = error instanceof FaceError ? error.code : "UNKNOWN";
     thread.postMessage({ kind: "failed", id, code, message: messageOf(error) });
@@ -90,6 +100,6 @@ thread.onmessage = ({ data }) => {
     // Whoever asks for a face is told.
     networks.catch(() => undefined);
   } else {
-    last = last.then(() => answer(data.id, data.photo, data.what));
+    last = last.then(() => answer(data));
   }
 };

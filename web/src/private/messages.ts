@@ -1,4 +1,5 @@
 /** @file What the page and the thread that compares say to each other. */
+import type { Landmarks } from "../../../src/faces/face.ts";
 import type { MeantFace } from "../../../src/faces/meant-face.ts";
 
 /** Where the thread finds what it needs. */
@@ -20,10 +21,13 @@ export interface ComparableFace extends MeantFace {
 
 export type ToThread =
   | { readonly kind: "setup"; readonly setup: Setup }
-  | { readonly kind: "face"; readonly id: number; readonly photo: Blob; readonly what: string };
+  | { readonly kind: "face"; readonly id: number; readonly photo: Blob; readonly what: string }
+  /** Asks for the points of all faces. */
+  | { readonly kind: "look"; readonly id: number; readonly photo: Blob };
 
 export type FromThread =
   /** What part of the files is here, 0 to 1. */
   | { readonly kind: "loading"; readonly part: number }
   | { readonly kind: "face"; readonly id: number; readonly face: ComparableFace }
+  | { readonly kind: "looked"; readonly id: number; readonly faces: readonly Landmarks[] }
   | { readonly kind: "failed"; readonly id: number; readonly code: string; readonly message: string };
