@@ -90,8 +90,8 @@ describe("the package", () => {
       "package.json",
       "proto",
     ]);
-    // 3.7 MiB since galleries, the page and the protocols of KServe and OpenTelemetry came; 1.1 MB to download.
-    expect(packed.unpackedSize).toBeLessThan(4 * 2 ** 20);
+    // 4.2 MiB since the page compares photographs itself; the runtime that it takes is a package of its own.
+    expect(packed.unpackedSize).toBeLessThan(4.5 * 2 ** 20);
   });
 
   it("holds every compiled source with its types", () => {
