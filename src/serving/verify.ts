@@ -99,9 +99,13 @@ function decisionOf(servable: Servable, wanted: number | undefined, isOfFaces: b
   const calibration = calibrationOf(servable);
   const decision = decisionFor(calibration, wanted ?? (isOfFaces ? usualFar(calibration) : undefined));
   if (decision !== undefined || wanted === undefined) return decision;
+  const remedy =
+    calibration === undefined
+      ? "faceid calibrate measures its thresholds; until then leave far out"
+      : "leave far out";
   throw new StatusError(
     "FAILED_PRECONDITION",
-    `Model ${servable.name} is not calibrated for a false accept rate of ${wanted}; leave far out`,
+    `Model ${servable.name} is not calibrated for a false accept rate of ${wanted}; ${remedy}`,
   );
 }
 
