@@ -48,7 +48,16 @@ import { loaderOptions } from "./signature-model.ts";
 export interface ServeOptions
   extends Omit<
       ServerOptions,
-      "configSource" | "models" | "loader" | "log" | "pack" | "grpcPort" | "restPort" | "galleries" | "page"
+      | "configSource"
+      | "models"
+      | "loader"
+      | "log"
+      | "pack"
+      | "grpcPort"
+      | "restPort"
+      | "galleries"
+      | "page"
+      | "rateWindows"
     >,
     LoaderOptions {
   /** The folder of the model's versions; the server loads new ones while it runs. Without it the pack is served. */

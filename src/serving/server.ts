@@ -9,6 +9,7 @@ import type { ModelServerConfig } from "../proto/tensorflow_serving/model_servic
 import { KeyRing } from "./access/access.ts";
 import { ClientAddresses, type TrustedProxies } from "./access/client-address.ts";
 import { Gate } from "./access/gate.ts";
+import type { RateWindows } from "./access/rates.ts";
 import type { TokenChecker, TokenOptions } from "./access/tokens.ts";
 import type { AdminServer } from "./admin-server.ts";
 import type { ModelLoader } from "./engine/servable.ts";
@@ -59,6 +60,8 @@ export interface ServerOptions extends RepositorySettings, ServingSettings {
   readonly requireApiKey?: boolean;
   /** Requests of a key, or of an address without one, in a second. Default: any number. */
   readonly rateLimit?: number | undefined;
+  /** For tests: the seconds in which requests and wrong keys are counted. */
+  readonly rateWindows?: Partial<RateWindows>;
   /** Proxies that are believed about the addresses of their clients, for rates and the access log. Default: none. */
   readonly trustedProxies?: TrustedProxies | undefined;
   /** The address that both ports listen on. Default: all. */
@@ -290,12 +293,12 @@ async function checkerOf(options: TokenOptions, log: Log): Promise<TokenChecker>
 }
 
 function gateOf(
-  { requireApiKey, rateLimit }: ServerOptions,
+  { requireApiKey, rateLimit, rateWindows }: ServerOptions,
   keys: KeyRing | undefined,
   tokens: TokenChecker | undefined,
 ): Gate | undefined {
   if (keys === undefined && tokens === undefined && rateLimit === undefined) return undefined;
-  return new Gate({ keys, tokens, requireKey: requireApiKey === true, rateLimit });
+  return new Gate({ keys, tokens, requireKey: requireApiKey === true, rateLimit, rateWindows });
 }
 
 async function openGrpc(

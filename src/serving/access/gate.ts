@@ -1,6 +1,6 @@
 /** @file The gate in front of both ports: keys and rates, checked before the body of a request is read. */
 import { type ApiKey, type KeyRing, permit, type Scope, signedToken, unauthenticated } from "./access.ts";
-import { Rates } from "./rates.ts";
+import { Rates, type RateWindows } from "./rates.ts";
 import type { TokenChecker } from "./tokens.ts";
 
 /** Who asks. */
@@ -26,6 +26,8 @@ export interface GateOptions {
   readonly requireKey: boolean;
   /** Requests of a key or an address in a second; left out, any number. */
   readonly rateLimit?: number | undefined;
+  /** Default: 60 seconds for wrong keys, 1 for requests, 10 for a burst. */
+  readonly rateWindows?: Partial<RateWindows> | undefined;
 }
 
 /** Lets requests in. */
@@ -35,7 +37,7 @@ export class Gate {
 
   constructor(options: GateOptions) {
     this.#options = options;
-    this.#rates = new Rates(options.rateLimit);
+    this.#rates = new Rates(options.rateLimit, options.rateWindows);
   }
 
   /**

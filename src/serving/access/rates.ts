@@ -45,9 +45,16 @@ function counterOf(address: string): string {
 
 /** Wrong keys that an address may send within the time. */
 const WRONG_KEYS = 20;
-const WRONG_KEYS_SECONDS = 60;
-/** Seconds in which the second's requests may come once more. */
-const BURST_SECONDS = 10;
+
+/** Seconds after which each of the counts begins anew. */
+export interface RateWindows {
+  readonly wrongKeys: number;
+  readonly requests: number;
+  /** In which as many requests may come once more. */
+  readonly burst: number;
+}
+
+const WINDOWS: RateWindows = { wrongKeys: 60, requests: 1, burst: 10 };
 
 /** Counts one request. @throws RateExceeded. */
 async function consume(
@@ -65,19 +72,21 @@ async function consume(
 
 /** Counts wrong keys and, where there is a limit, requests. */
 export class Rates {
-  readonly #wrongKeys = new RateLimiterMemory({ points: WRONG_KEYS, duration: WRONG_KEYS_SECONDS });
+  readonly #wrongKeys: RateLimiterMemory;
   readonly #requests: BurstyRateLimiter | undefined;
   readonly #perSecond: number | undefined;
 
   /** @param perSecond requests of a key or an address in a second, and as many again once in ten seconds; left out, no limit. */
-  constructor(perSecond?: number) {
+  constructor(perSecond?: number, windows: Partial<RateWindows> = {}) {
+    const { wrongKeys, requests, burst } = { ...WINDOWS, ...windows };
+    this.#wrongKeys = new RateLimiterMemory({ points: WRONG_KEYS, duration: wrongKeys });
     this.#perSecond = perSecond;
     this.#requests =
       perSecond === undefined
         ? undefined
         : new BurstyRateLimiter(
-            new RateLimiterMemory({ points: perSecond, duration: 1 }),
-            new RateLimiterMemory({ points: perSecond, duration: BURST_SECONDS, keyPrefix: "burst" }),
+            new RateLimiterMemory({ points: perSecond, duration: requests }),
+            new RateLimiterMemory({ points: perSecond, duration: burst, keyPrefix: "burst" }),
           );
   }
 

@@ -1,4 +1,5 @@
 /** @file The access log: a line for each request of both protocols, whatever clients send, and where it cannot be written. */
+import { EventEmitter, once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -8,13 +9,14 @@ import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { grpcCaller } from "../../../test/support/grpc-client.ts";
 import { loadProgram, type ModelFolder, modelFolder } from "../../../test/support/servables.ts";
 import { silentLog } from "../../base/log.ts";
-import { float32 } from "../../base/tensor.ts";
+import { float32, floats } from "../../base/tensor.ts";
 import {
   PredictionService,
   PredictRequestSchema,
 } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
 import { tensorToProto } from "../../savedmodel/format/tensor-proto.ts";
 import { newKey, writeKeys } from "../access/keys.ts";
+import type { ModelLoader } from "../engine/servable.ts";
 import { singleModelConfig } from "../repository/model-config.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../server.ts";
 import { AccessLog, accessLine } from "./access-log.ts";
@@ -159,7 +161,11 @@ describe("the access log", () => {
     "has the client's address where %s, over both protocols, and rates count by it",
     async (_, networks, client) => {
       const trustedProxies = networks && ({ networks, header: "x-forwarded-for" } as const);
-      const { grpcPort } = await started({ trustedProxies, rateLimit: 1 });
+      const { grpcPort } = await started({
+        trustedProxies,
+        rateLimit: 1,
+        rateWindows: { requests: 3600, burst: 3600 },
+      });
       const from = (address: string) =>
         post("/v1/models/half:predict", { "x-forwarded-for": `1.1.1.1, ${address}` }).then(
           (answer) => answer.status,
@@ -184,15 +190,28 @@ describe("the access log", () => {
   );
 
   it("has a line for a client that leaves before the answer", async () => {
-    await started({}, "sleeper");
+    const events = new EventEmitter();
+    const begun = once(events, "begun");
+    // Answers when the line is there, however long that takes; the first run of a new model is none of a client.
+    const loader: ModelLoader = async (place, id) => ({
+      ...(await loadProgram(place, id)),
+      run: async (_, inputs) => {
+        if (floats(inputs.get("ms")!)[0] !== 500) return inputs;
+        events.emit("begun");
+        await once(events, "written");
+        return inputs;
+      },
+    });
+    await started({ loader }, "sleeper");
     const socket = connect(server!.restPort!, "127.0.0.1");
     const body = '{"signature_name": "serving_default", "inputs": 500}';
     socket.write(
       `POST /v1/models/sleeper:predict HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
     );
-    await new Promise((done) => setTimeout(done, 100));
+    await begun;
     socket.destroy();
-    await new Promise((done) => setTimeout(done, 600));
+    await vi.waitFor(() => expect(readFileSync(file, "utf8")).not.toBe(""), 60_000);
+    events.emit("written");
     expect(await lines()).toEqual([expect.objectContaining({ status: 499, model: "sleeper" })]);
   });
 
