@@ -25,6 +25,8 @@ interface Layout {
 }
 
 const NUMBER = /^\d+$/;
+/** A file directly in its folder whose name is a number, with or without an extension. */
+const NUMBERED_FILE = /^\d+(\.[^./]*)?$/;
 
 /** Folders by their position in name order. */
 const byPosition = (folders: readonly string[], { from, to }: IdentityRange) =>
@@ -44,7 +46,7 @@ export const LAYOUTS: Record<FolderLayout, Layout> = {
       folders
         .filter((name) => NUMBER.test(name) && Number(name) >= from && Number(name) <= to)
         .sort((a, b) => Number(a) - Number(b)),
-    fits: (folder, file) => NUMBER.test(folder) && !file.includes("/") && NUMBER.test(parse(file).name),
+    fits: (folder, file) => NUMBERED_FILE.test(file) && NUMBER.test(folder),
     order: (a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10),
   },
   lfw: {
@@ -87,9 +89,9 @@ export function layoutRemark(root: string, folders: readonly Folder[]): string |
 export function fitted(root: string, { name, files }: Folder, kind: FolderLayout): [string[], LeftOut[]] {
   const { fits, order } = LAYOUTS[kind];
   const taken = files.filter((file) => fits(name, file));
-  const misfit = files.find((file) => !fits(name, file));
   if (order !== undefined) taken.sort(order);
-  if (misfit === undefined) return [taken, []];
+  if (taken.length === files.length) return [taken, []];
+  const misfit = files.find((file) => !fits(name, file))!;
   const count = files.length - taken.length;
   return [taken, [{ reason: REASONS.layout(kind), count, example: join(root, name, misfit) }]];
 }
