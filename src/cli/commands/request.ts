@@ -29,6 +29,12 @@ async function requireFile(path: string): Promise<void> {
 /** Not by the option's `env`, which would print it in the help. */
 const keyOfEnvironment = () => process.env.FACEID_API_KEY || undefined;
 
+/** What gets faces found, by the answer: it has warnings where the model reads crops and the server has no detector. */
+const wayToFaces = (model: string, answer: string): string =>
+  /"warnings"/.test(answer)
+    ? "whole photographs take a server with --pack"
+    : `${model} does not say how a face lies in its images, so send crops like those that it was trained on, or ask a pack`;
+
 async function run(first: string, second: string, flags: Flags): Promise<void> {
   const { url, grpc, modelName: model, verify, apiKey = keyOfEnvironment(), ...wish } = flags;
   requireText("--url", url, "an address such as http://localhost:8501");
@@ -52,12 +58,12 @@ async function run(first: string, second: string, flags: Flags): Promise<void> {
   console.log(answer.text);
   if (answer.isError && /Servable not found/.test(answer.text)) {
     console.error(
-      `  the server has no model ${model}: name the one that it serves with --model-name, such as --model-name opencv-sface for one with --pack`,
+      `  the server has no model ${model}: name the one that it serves with --model-name, such as --model-name opencv-sface for one that has --pack and no other model`,
     );
   }
   if (verify === true && !answer.isError && !/"faces"/.test(answer.text)) {
     console.error(
-      "  the server looked for no faces and compared the whole pictures: whole photographs take a server with --pack",
+      `  the server looked for no faces and compared the whole pictures: ${wayToFaces(model, answer.text)}`,
     );
   }
   if (answer.isError) process.exitCode = ERRORS.SERVER_ERROR.exit;
