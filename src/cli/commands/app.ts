@@ -29,6 +29,7 @@ async function run({ gallery, port, open }: AppFlags): Promise<void> {
   using interrupt = onInterrupt(() => consoleLog().info("stopping"));
   const { signal } = interrupt;
   const log = { ...consoleLog(), info: () => undefined };
+  consoleLog().info("starting; the page's address follows");
   const { app } = await import("../../jobs/app.ts");
   const started = await app({ gallery, port, log, signal }).catch((error: unknown) => {
     // Who stops it while it starts has no use for an error.
@@ -37,9 +38,9 @@ async function run({ gallery, port, open }: AppFlags): Promise<void> {
   });
   if (started === undefined) return;
   await using running = started;
+  if (signal.aborted) return;
   console.log(`${running.url}\n  people are kept in ${running.gallery}\n  Ctrl-C stops it`);
   if (open === true) openBrowser(running.url);
-  if (signal.aborted) return;
   await new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
 }
 
