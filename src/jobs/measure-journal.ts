@@ -44,7 +44,7 @@ export async function withJournal<T>(
   const kept = await cachedEmbedder(verifier, path, {
     onKnown: (count) =>
       log.info(
-        `${counted(count, "embedding")} of a measurement that was stopped ${count === 1 ? "is" : "are"} used`,
+        `${counted(count, "embedding")} of a measurement that was stopped ${count === 1 ? "is" : "are"} used where this one has the same images`,
       ),
     onFailure: (error) => log.warn(`embeddings are not kept, in case this is stopped: ${messageOf(error)}`),
   });
