@@ -19,20 +19,35 @@ const percent = (rate: number) => `${Number((100 * rate).toPrecision(3))} %`;
 const rateText = ({ value, interval: [low, high] }: Rate) =>
   `${percent(value)} (95 %: ${percent(low)} to ${percent(high)})`;
 
+const NAME_WIDTH = 14;
+
+interface Point {
+  readonly threshold: number;
+  readonly measuredFar: Rate;
+  readonly measuredTar: Rate;
+}
+
+/** A threshold with its two rates below each other, in the columns of a usual terminal. */
+function pointText(name: string, { threshold, measuredFar, measuredTar }: Point): string {
+  const start = `${name.padEnd(NAME_WIDTH)}${threshold.toFixed(4)}  accepts `;
+  const rates = [`${rateText(measuredFar)} of strangers`, `${rateText(measuredTar)} of pairs of one person`];
+  return rates.map((rate, i) => `${i === 0 ? start : " ".repeat(start.length)}${rate}`).join("\n");
+}
+
 function text({ calibration, people, photographs, wanted, output }: Calibrated): string {
   const { data, threshold, measuredFar, measuredTar, operatingPoints } = calibration;
   const each = (photographs / people).toFixed(1);
   const lines = wanted.map(({ far, supported, people: needed, more }) => {
     const point = operatingPoints.find((operating) => operating.far === far);
-    const name = `  FAR ${far}`.padEnd(14);
+    const name = `  FAR ${far}`;
     if (supported && point !== undefined) {
-      return `${name}${point.threshold.toFixed(4)}  accepts ${rateText(point.measuredFar)} of strangers, ${rateText(point.measuredTar)} of pairs of one person`;
+      return pointText(name, point);
     }
-    return `${name}n/a: about ${needed} people with ${each} photographs each are needed, ${more} more`;
+    return `${name.padEnd(NAME_WIDTH)}n/a: about ${needed} people with ${each} photographs each are needed, ${more} more`;
   });
   return [
     `calibrated on ${people} people, ${photographs} photographs: ${data.positives} pairs of one person, ${data.negatives} of two`,
-    `${"threshold".padEnd(14)}${threshold.toFixed(4)}  accepts ${rateText(measuredFar!)} of strangers, ${rateText(measuredTar!)} of pairs of one person`,
+    pointText("threshold", { threshold, measuredFar: measuredFar!, measuredTar: measuredTar! }),
     ...lines,
     `written       ${output}`,
   ].join("\n");

@@ -6,6 +6,8 @@ import type { ConvertOptions } from "../../jobs/convert.ts";
 import { NETWORK_FRAMINGS } from "../../jobs/network-framings.ts";
 import { consoleLog } from "../process.ts";
 
+const MEGABYTE = 2 ** 20;
+
 interface Flags extends Omit<ConvertOptions, "imageShape"> {
   readonly imageShape?: string;
 }
@@ -21,7 +23,7 @@ async function run(path: string, { imageShape, ...flags }: Flags): Promise<void>
   const options = imageShape === undefined ? flags : { ...flags, imageShape: sides(imageShape) };
   const { convertModel } = await import("../../jobs/convert.ts");
   for (const { path: written, bytes } of await convertModel(path, { ...options, log: consoleLog() }))
-    console.log(bytes === undefined ? written : `${written}  ${bytes} bytes`);
+    console.log(bytes === undefined ? written : `${written}  ${(bytes / MEGABYTE).toFixed(1)} MB`);
 }
 
 export function convertCommand(command: Command): Command {

@@ -4,6 +4,7 @@ import type { OnnxReport } from "../../jobs/inspect.ts";
 import type { ModelReport, SignatureReport } from "../../savedmodel/inspect.ts";
 
 const MEGABYTE = 2 ** 20;
+const COLUMNS = 79;
 
 function portLines(title: string, ports: SignatureReport["inputs"]): string[] {
   const width = Math.max(...ports.map(({ name }) => name.length));
@@ -33,6 +34,17 @@ function operationTexts(model: ModelReport | OnnxReport): string[] {
   );
 }
 
+/** The operations in lines that a usual terminal does not wrap. */
+function operationLines(model: ModelReport | OnnxReport): string[] {
+  const lines = ["  operations:"];
+  for (const text of operationTexts(model)) {
+    const last = lines.at(-1)!;
+    if (last.length + text.length + 2 <= COLUMNS) lines[lines.length - 1] = `${last} ${text},`;
+    else lines.push(`    ${text},`);
+  }
+  return [...lines.slice(0, -1), lines.at(-1)!.replace(/,$/, "")];
+}
+
 function sizeText(model: ModelReport | OnnxReport): string {
   const parameters = `${model.parameters.toLocaleString("en-US")} parameters`;
   const variables =
@@ -49,7 +61,7 @@ function reportText(model: ModelReport | OnnxReport): string {
       ...portLines("inputs", signature.inputs),
       ...portLines("outputs", signature.outputs),
     ]),
-    `  operations: ${operationTexts(model).join(", ")}`,
+    ...operationLines(model),
     ...(model.format === "savedmodel" && model.functions > 0 ? [`  ${model.functions} functions`] : []),
   ].join("\n");
 }
