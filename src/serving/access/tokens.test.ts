@@ -75,6 +75,11 @@ describe("TokenChecker", () => {
     expect(JSON.stringify(key)).not.toContain("camera-7");
   });
 
+  it.each([1e13, 1e18, Number.MAX_VALUE])("takes a token that ends after all dates, at %d", async (exp) => {
+    const key = await new TokenChecker(options()).find(await tokenOf({ exp }));
+    expect(key?.expires).toBe("+275760-09-13T00:00:00.000Z");
+  });
+
   it.each([
     ["faceid:predict faceid:read", ["predict", "read"]],
     ["predict read", []],

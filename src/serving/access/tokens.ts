@@ -73,6 +73,9 @@ function readKeySet(path: string): JSONWebKeySet {
   throw wrong(`${issue!.path.join(".") || "the file"}: ${issue!.message}`);
 }
 
+/** The last moment that a date can be; an issuer may name a later one, such as nanoseconds. */
+const LAST_MS = 8.64e15;
+
 /** Claims as a key: the same scopes, and an id that does not tell the person. */
 function asKey(claims: JWTPayload, prefix: string): ApiKey {
   const { iss = "", sub = "", scope, scp, exp } = claims;
@@ -80,7 +83,7 @@ function asKey(claims: JWTPayload, prefix: string): ApiKey {
   const words = typeof given === "string" ? given.split(" ") : Array.isArray(given) ? given : [];
   const scopes = SCOPES.filter((each: Scope) => words.includes(`${prefix}${each}`));
   const id = createHash("sha256").update(`${iss}\n${sub}`).digest("hex").slice(0, 16);
-  return { id: `jwt-${id}`, scopes, expires: new Date(1000 * exp!).toISOString() };
+  return { id: `jwt-${id}`, scopes, expires: new Date(Math.min(1000 * exp!, LAST_MS)).toISOString() };
 }
 
 /** Checks tokens. The file is read again when it has changed, so that an issuer may change its keys. */

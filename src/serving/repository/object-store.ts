@@ -39,6 +39,8 @@ async function loadClient(): Promise<typeof import("@aws-sdk/client-s3")> {
 
 /** More objects than any model has in all its versions. */
 const MOST_OBJECTS = 100_000;
+/** Pages in a row that hold nothing, after which a listing would hardly end. */
+const MOST_EMPTY_PAGES = 100;
 
 /** What an object is not, when its bytes are not those that were listed. */
 const changed = (key: string, what: string, cause?: unknown) =>
@@ -64,6 +66,7 @@ export async function openObjectStore(environment: NodeJS.ProcessEnv = process.e
   return {
     async list(bucket, prefix, signal) {
       const objects: StoredObject[] = [];
+      let empty = 0;
       const pages = paginateListObjectsV2(
         { client },
         { Bucket: bucket, Prefix: prefix },
@@ -77,6 +80,13 @@ export async function openObjectStore(environment: NodeJS.ProcessEnv = process.e
             size,
             etag,
             modifiedMs: LastModified?.getTime() ?? 0,
+          });
+        }
+        empty = Contents.length === 0 ? empty + 1 : 0;
+        if (empty > MOST_EMPTY_PAGES) {
+          const text = `the listing of s3://${bucket}/${prefix} does not end: ${empty} pages in a row are empty`;
+          throw new FaceError("DOWNLOAD_FAILED", text, {
+            hint: "check that AWS_ENDPOINT_URL_S3 names a storage that speaks S3",
           });
         }
         if (objects.length > MOST_OBJECTS) {

@@ -26,10 +26,14 @@ const bucket = new Map<string, Stored>();
 const asked: string[] = [];
 /** Bytes after which an answer ends, where it is cut off. */
 let cutAt: number | undefined;
+let isEndless = false;
 
 const etagOf = (bytes: Buffer) => `"${createHash("md5").update(bytes).digest("hex")}"`;
 
 function listing({ searchParams }: URL): string {
+  if (isEndless) {
+    return `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken></ListBucketResult>`;
+  }
   const prefix = searchParams.get("prefix") ?? "";
   const after = searchParams.get("continuation-token") ?? "";
   const keys = [...bucket.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
@@ -97,6 +101,7 @@ beforeEach(() => {
   bucket.clear();
   asked.length = 0;
   cutAt = undefined;
+  isEndless = false;
 });
 
 const put = (key: string, text: string, more: Partial<Stored> = {}) =>
@@ -127,6 +132,7 @@ describe("RemoteModels", () => {
     put("2/variables/with space & more", "odd");
     put("notes.txt", "no version");
     put("v3/saved_model.pb", "no number");
+    put("9223372036854775808/saved_model.pb", "no version: beyond 64 bits");
     bucket.set("team/half-other/9/saved_model.pb", { bytes: Buffer.from("not ours"), modified: OLD });
     const { remote } = models();
     const { folders } = await remote.scan(PATH, undefined);
@@ -188,6 +194,14 @@ describe("RemoteModels", () => {
     const { length } = asked;
     await expect(remote.scan(PATH, undefined)).rejects.toThrow();
     expect(asked).toHaveLength(length);
+  });
+
+  it("ends a listing that goes on without objects", async () => {
+    isEndless = true;
+    await expect(models().remote.scan(PATH, undefined)).rejects.toMatchObject({
+      code: "DOWNLOAD_FAILED",
+      message: expect.stringContaining("does not end"),
+    });
   });
 
   it("refuses an object that was replaced since the listing", async () => {

@@ -41,8 +41,10 @@ function versionsIn(objects: readonly StoredObject[]): Map<bigint, Listed> {
     // A key that ends in a slash stands for an empty folder.
     if (slash <= 0 || object.name.endsWith("/")) continue;
     const folder = object.name.slice(0, slash);
-    if (!/^[0-9]+$/.test(folder)) continue;
-    groups.set(folder, [...(groups.get(folder) ?? []), { ...object, name: object.name.slice(slash + 1) }]);
+    if (!/^[0-9]+$/.test(folder) || versionOf(folder) === undefined) continue;
+    const group = groups.get(folder) ?? [];
+    groups.set(folder, group);
+    group.push({ ...object, name: object.name.slice(slash + 1) });
   }
   const versions = new Map<bigint, Listed>();
   for (const [folder, found] of [...groups].sort()) {
