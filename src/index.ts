@@ -89,6 +89,7 @@ export {
   type ServedFace,
   type ServedGallery,
   type ServedIdentification,
+  type ServedIdentifications,
   type ServedPerson,
   type ServedPersonFields,
   type ServedVerification,
@@ -118,7 +119,14 @@ export {
   openGallery,
 } from "./jobs/gallery.ts";
 export { type EnrolSummary, enrolFolder, enrolPhotos } from "./jobs/gallery-enrol.ts";
-export { type IdentifiedFace, type IdentifyOptions, identify } from "./verify/identify.ts";
+export {
+  type IdentifiedFace,
+  type IdentifiedPhoto,
+  type IdentifyOptions,
+  type IdentifyPhotosOptions,
+  identify,
+  identifyPhotos,
+} from "./verify/identify.ts";
 
 // Serving, and asking a server
 

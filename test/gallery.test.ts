@@ -21,6 +21,7 @@ const photo = (name: string, number: number) =>
 interface Answer {
   readonly leftOut: readonly { readonly error: { readonly code: string } }[];
   readonly resemblances: readonly object[];
+  readonly photographs: readonly Pick<Answer, "faces">[];
   readonly faces: readonly {
     readonly box: readonly number[];
     readonly threshold: number;
@@ -97,6 +98,28 @@ describe.skipIf(!isThere)(`faceid gallery${note}`, () => {
     expect(stranger[0]!.candidates).toHaveLength(5);
     const text = gallery("identify", photo("Abba_Eban", 1));
     expect(text.stdout).toContain("nobody enrolled");
+  });
+
+  it("answers several photographs each by itself", () => {
+    const [known, none, stranger] = [
+      photo("Serena_Williams", 2),
+      join(work, "album/Aaron_Sorkin/no.jpg"),
+      photo("Abba_Eban", 1),
+    ];
+    const { status, answer } = asked("identify", known, none, stranger);
+    expect(status).toBe(3);
+    expect(answer.photographs).toMatchObject([
+      { image: known, faces: [{ match: true }] },
+      { image: none, error: { code: "IMAGE_UNREADABLE" } },
+      { image: stranger, faces: [{ match: false }] },
+    ]);
+    const alone = asked("identify", known).answer;
+    expect(Object.keys(alone)).toEqual(["faces"]);
+    expect(answer.photographs[0]!.faces).toEqual(alone.faces);
+    const text = gallery("identify", known, stranger);
+    expect(text.status).toBe(0);
+    expect(text.stdout).toMatch(/Serena_Williams_0002\.jpg\nface 1 .*Serena_Williams\n/);
+    expect(text.stdout).toMatch(/Abba_Eban_0001\.jpg\nface 1 .*nobody enrolled\n/);
   });
 
   it("asks for a higher threshold where fewer strangers may be named", () => {

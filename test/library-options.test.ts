@@ -38,6 +38,7 @@ describe("an unknown option", () => {
     ["enrolFolder", () => faceid.enrolFolder({} as never, "x", unknown)],
     ["enrolPhotos", () => faceid.enrolPhotos({} as never, "x", ["y"], unknown)],
     ["identify", () => faceid.identify({} as never, {} as never, "x", unknown)],
+    ["identifyPhotos", () => faceid.identifyPhotos({} as never, {} as never, ["x"], unknown)],
     ["loadSignatures", () => faceid.loadSignatures("x", unknown)],
     [
       "describe",

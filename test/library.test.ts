@@ -48,6 +48,7 @@ describe("the public list", () => {
         "exportModel",
         "float32",
         "identify",
+        "identifyPhotos",
         "inspectModels",
         "loadFaceModel",
         "loadModel",

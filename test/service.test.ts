@@ -66,12 +66,16 @@ describe.skipIf(!isThere || process.platform === "win32")(`a gallery over HTTP${
       const asked = command.replaceAll("localhost:8501", `127.0.0.1:${server.restPort}`);
       answers.push((await run("sh", ["-c", asked], { cwd: folder })).stdout);
     }
-    const [added, enrolled, identified, verified, listed, removed, document] = answers.map((text) =>
+    const [added, enrolled, identified, several, verified, listed, removed, document] = answers.map((text) =>
       text === "" ? undefined : JSON.parse(text),
     );
     expect(added).toMatchObject({ name: "Ann Lee", consent: { how: "signed form" } });
     expect(enrolled).toMatchObject({ isNew: true, face: { source: "ann.png", hasPhoto: false } });
     expect(identified.faces[0]).toMatchObject({ match: true, candidates: [{ person: "Ann Lee" }] });
+    expect(several.photographs).toMatchObject([
+      { image: "group.png", faces: [{ match: true }] },
+      { image: "ann.png", faces: [{ match: true }] },
+    ]);
     expect(verified).toMatchObject({ same: true, person: { name: "Ann Lee" } });
     expect(listed).toMatchObject({ people: [{ name: "Ann Lee", faces: 1 }], next: null });
     expect(removed).toBe(undefined);

@@ -41,22 +41,29 @@ const IMAGE = {
 };
 const FILE = { type: "string", contentMediaType: "application/octet-stream" };
 
-/** Adds a photograph to the fields of a body. */
-const withImage = (fields: Json, image: Json): Json => ({
+const requiring = (fields: Json, name: string, value: Json): Json => ({
   ...fields,
-  properties: { image, ...(fields.properties as Json) },
-  required: ["image", ...((fields.required as string[] | undefined) ?? [])],
+  properties: { [name]: value, ...(fields.properties as Json) },
+  required: [name, ...((fields.required as string[] | undefined) ?? [])],
 });
 
-function bodyOf({ body, photo }: Operation, components: Components): Json {
+/** Adds a photograph to the fields of a body, or several where that many may come. */
+function withImage(fields: Json, image: Json, most: number | undefined): Json {
+  const one = requiring(fields, "image", image);
+  if (most === undefined) return one;
+  const images = { type: "array", items: image, minItems: 1, maxItems: most };
+  return { oneOf: [one, requiring(fields, "images", images)] };
+}
+
+function bodyOf({ body, photo, mostPhotographs }: Operation, components: Components): Json {
   if (body === undefined) return {};
   const fields = components.refer(body, "input");
   const content =
     photo === undefined
       ? { "application/json": { schema: fields } }
       : {
-          "multipart/form-data": { schema: withImage(fields, FILE) },
-          "application/json": { schema: withImage(fields, IMAGE) },
+          "multipart/form-data": { schema: withImage(fields, FILE, mostPhotographs) },
+          "application/json": { schema: withImage(fields, IMAGE, mostPhotographs) },
           "image/*": {},
         };
   return { requestBody: { required: true, content } };

@@ -1,5 +1,5 @@
 /** @file The operations of the galleries' REST interface: method, path, scope, and the schemas of request and answer. */
-import type { z } from "zod";
+import { z } from "zod";
 import {
   enrolFields,
   enrolment,
@@ -10,7 +10,9 @@ import {
   galleries,
   gallery,
   identification,
+  identifications,
   identifyFields,
+  MOST_PHOTOGRAPHS,
   mergeFields,
   peoplePage,
   peopleQuery,
@@ -38,6 +40,8 @@ export interface Operation {
   readonly body?: z.ZodObject;
   /** Whether the body holds a photograph named `image`. */
   readonly photo?: true;
+  /** How many photographs the body may hold, named `images`, in place of the one. */
+  readonly mostPhotographs?: number;
   /** Statuses of success with what they hold; `undefined` for none. */
   readonly answers: Readonly<
     Record<number, z.ZodType | "image" | "bytes" | "document" | "lines" | undefined>
@@ -208,11 +212,12 @@ export const OPERATIONS = {
     method: "POST",
     path: `${GALLERY}:identify`,
     summary:
-      "Who is on a photograph: each face with the most alike people, and whether the first is a match.",
+      "Who is on a photograph: each face with the most alike people, and whether the first is a match. Several photographs, as `images`, are answered one by one.",
     scope: "identify",
     body: identifyFields,
     photo: true,
-    answers: { 200: identification },
+    mostPhotographs: MOST_PHOTOGRAPHS,
+    answers: { 200: z.union([identification, identifications]) },
   },
 } as const satisfies Readonly<Record<string, Operation>>;
 

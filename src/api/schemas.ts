@@ -126,6 +126,33 @@ export const identification = z
   })
   .meta({ id: "Identification" });
 
+/** Photographs that one request may ask about. */
+export const MOST_PHOTOGRAPHS = 16;
+
+const problem = z.strictObject({
+  code: z.string().describe("One of docs/errors.md, or a canonical status."),
+  message: z.string(),
+  hint: z.string().optional(),
+});
+
+const imageName = z.string().describe("The file's name, or `photograph N` where it had none.");
+
+/** Each photograph of several, in the order in which they were sent. */
+export const identifications = z
+  .strictObject({
+    people: identification.shape.people,
+    photographs: z.array(
+      z.union([
+        z.strictObject({ image: imageName, faces: identification.shape.faces }),
+        z.strictObject({
+          image: imageName,
+          error: problem.describe("Why the photograph could not be read."),
+        }),
+      ]),
+    ),
+  })
+  .meta({ id: "Identifications" });
+
 export const verification = z
   .strictObject({
     person: z.strictObject({ id: z.uuid(), name: z.string() }),
@@ -216,11 +243,7 @@ export const service = z
 
 export const failure = z
   .strictObject({
-    error: z.strictObject({
-      code: z.string().describe("One of docs/errors.md, or a canonical status."),
-      message: z.string(),
-      hint: z.string().optional(),
-    }),
+    error: problem,
   })
   .meta({ id: "Failure" });
 

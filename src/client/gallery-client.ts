@@ -10,6 +10,7 @@ import type {
   galleries,
   gallery,
   identification,
+  identifications,
   identifyFields,
   peoplePage,
   peopleQuery,
@@ -26,6 +27,7 @@ export type ServedPersonFields = z.input<typeof personFields>;
 export type ServedFace = z.output<typeof face>;
 export type ServedEnrolment = z.output<typeof enrolment>;
 export type ServedIdentification = z.output<typeof identification>;
+export type ServedIdentifications = z.output<typeof identifications>;
 export type ServedVerification = z.output<typeof verification>;
 export type ServedGallery = z.output<typeof gallery>;
 export type ServedEvent = z.output<typeof event>;
@@ -83,9 +85,28 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 
 const segment = encodeURIComponent;
 
-function formOf(photo: PhotoContent, fields: Readonly<Record<string, unknown>>): FormData {
+const blobOf = (photo: PhotoContent): Blob =>
+  photo instanceof Blob ? photo : new Blob([new Uint8Array(photo)]);
+
+type FormFields = Readonly<Record<string, unknown>>;
+
+function formOf(photo: PhotoContent, fields: FormFields): FormData {
   const form = new FormData();
-  form.set("image", photo instanceof Blob ? photo : new Blob([new Uint8Array(photo)]), "photograph");
+  form.set("image", blobOf(photo), "photograph");
+  return withFields(form, fields);
+}
+
+function formOfSeveral(photos: readonly PhotoContent[], fields: FormFields): FormData {
+  const form = new FormData();
+  for (const [i, photo] of photos.entries()) {
+    // A `File`, which Node 20 does not know as a global of every version, is a `Blob` with a name.
+    const name = photo instanceof Blob && "name" in photo ? String(photo.name) : `photograph ${i + 1}`;
+    form.append("images", blobOf(photo), name);
+  }
+  return withFields(form, fields);
+}
+
+function withFields(form: FormData, fields: FormFields): FormData {
   for (const [name, value] of Object.entries(fields)) if (value !== undefined) form.set(name, String(value));
   return form;
 }
@@ -233,6 +254,18 @@ export class GalleryClient {
     fields: z.input<typeof identifyFields> = {},
   ): Promise<ServedIdentification> {
     return await this.#json(`${this.#gallery}:identify`, { method: "POST", form: formOf(photo, fields) });
+  }
+
+  /**
+   * Who is on each of several photographs, in their order; one that cannot be read has its error in the answer.
+   * @param photos 1 to 16; the name of a `File` names its answer.
+   */
+  async identifyPhotos(
+    photos: readonly PhotoContent[],
+    fields: z.input<typeof identifyFields> = {},
+  ): Promise<ServedIdentifications> {
+    const form = formOfSeveral(photos, fields);
+    return await this.#json(`${this.#gallery}:identify`, { method: "POST", form });
   }
 
   /** What happened, oldest first. */

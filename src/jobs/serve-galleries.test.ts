@@ -588,6 +588,70 @@ describe("who is this, over REST", () => {
     expect(answer).toMatchObject({ name: "people", stale: 0 });
   });
 
+  it("answers several photographs one by one, in their order, and one as before", async () => {
+    const target = "/v1/galleries/people:identify";
+    const id = await enrolled("Of several", "face 4071 a");
+    const one = (await ask("POST", target, { form: { image: photo("face 4071 b") } })).answer;
+    expect(Object.keys(one)).toEqual(["people", "faces"]);
+    const formOf = (name: string, ...said: string[]) => {
+      const form = new FormData();
+      for (const [i, each] of said.entries()) form.append(name, new Blob([photo(each)]), `${i}.jpg`);
+      form.set("fpir", "0.05");
+      return form;
+    };
+    const post = async (form: FormData) => {
+      const { headers, body } = new Request("http://x", { method: "POST", body: form });
+      const raw = new Uint8Array(await new Response(body).arrayBuffer());
+      return await ask("POST", target, { raw, headers: { "content-type": headers.get("content-type")! } });
+    };
+    const said = ["face 4071 b", "no image", "nobody", "face 998 a"];
+    const b64 = said.map((each) => ({ b64: Buffer.from(each).toString("base64") }));
+    const answers = [
+      await post(formOf("images", ...said)),
+      await post(formOf("image", ...said)),
+      await ask("POST", target, { json: { images: b64, fpir: 0.05 } }),
+    ];
+    for (const [i, { status, answer }] of answers.entries()) {
+      expect(status).toBe(200);
+      expect(answer.people).toBe(one.people);
+      const name = (n: number) => (i < 2 ? `${n}.jpg` : `photograph ${n + 1}`);
+      const [known, broken, empty, stranger] = answer.photographs;
+      expect(answer.photographs).toHaveLength(said.length);
+      expect(known).toMatchObject({ image: name(0), faces: [{ match: true, fpir: { estimate: 0.05 } }] });
+      expect(known.faces[0].candidates).toEqual(one.faces[0].candidates);
+      expect(known.faces[0].candidates[0].id).toBe(id);
+      expect(broken).toEqual({
+        image: name(1),
+        error: {
+          code: "IMAGE_UNREADABLE",
+          message: expect.stringContaining("the photograph"),
+          hint: expect.stringContaining("JPEG"),
+        },
+      });
+      expect(empty).toEqual({ image: name(2), faces: [] });
+      expect(stranger).toMatchObject({ image: name(3), faces: [{ match: false }] });
+    }
+    const list = await post(formOf("images", "face 4071 b"));
+    expect(list.answer.photographs).toHaveLength(1);
+  });
+
+  it("takes a bounded number of photographs", async () => {
+    const target = "/v1/galleries/people:identify";
+    const images = (count: number) =>
+      Array.from({ length: count }, () => ({ b64: Buffer.from("nobody").toString("base64") }));
+    const most = await ask("POST", target, { json: { images: images(16) } });
+    expect(most.answer.photographs).toHaveLength(16);
+    for (const wrong of [images(17), [], "x", [{}], ["face"]]) {
+      const refused = await ask("POST", target, { json: { images: wrong } });
+      expect(refused, JSON.stringify(wrong)).toMatchObject({ status: 400 });
+      expect(refused.answer.error.message).toContain('"images');
+    }
+    const both = await ask("POST", target, { json: { images: images(1), image: images(1)[0] } });
+    expect(both).toMatchObject({ status: 400, answer: { error: { code: "INVALID_ARGUMENT" } } });
+    const elsewhere = await ask("POST", `${PEOPLE}/x/faces`, { json: { images: images(1) } });
+    expect(elsewhere.status).toBe(400);
+  });
+
   it("does not find whose consent has ended", async () => {
     const id = await enrolled("Expired", "face 91 a");
     await ask("PUT", `${PEOPLE}/${id}`, { json: { name: "Expired", expiresAt: "2001-01-01" } });
@@ -707,6 +771,16 @@ describe("the client", () => {
       serverCode: "PERSON_CHANGED",
     });
     expect((await client.identify(photo("face 95 b"))).faces[0]!.candidates[0]!.person).toBe("Renamed");
+    const { photographs } = await client.identifyPhotos(
+      [photo("face 95 b"), new Blob(["no image"]), new File([photo("nobody")], "no one.jpg")],
+      { candidates: 1 },
+    );
+    expect(photographs).toMatchObject([
+      { image: "photograph 1", faces: [{ candidates: [{ person: "Renamed" }] }] },
+      { image: "photograph 2", error: { code: "IMAGE_UNREADABLE" } },
+      { image: "no one.jpg", faces: [] },
+    ]);
+    await expect(client.identifyPhotos([])).rejects.toMatchObject({ httpStatus: 400 });
     expect((await client.verify(id, photo("face 95 b"))).same).toBe(true);
     const names: string[] = [];
     for await (const each of client.allPeople("renamed")) names.push(each.name);

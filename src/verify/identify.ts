@@ -1,6 +1,7 @@
 /** @file Who is on a photograph: its faces searched in a gallery, with a threshold for the gallery's size. */
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
+import { FaceError } from "../base/errors.ts";
 import type { Gallery, GalleryModel } from "../gallery/gallery.ts";
 import {
   type Identification,
@@ -25,6 +26,22 @@ const identifyOptions = z.strictObject({
 
 /** A face and who it may be. */
 export interface IdentifiedFace extends PhotoFace, Identification {}
+
+/** A photograph of several: who is on it, or why it could not be read. */
+export type IdentifiedPhoto =
+  | { readonly image: string; readonly faces: readonly IdentifiedFace[] }
+  | { readonly image: string; readonly error: FaceError };
+
+export interface IdentifyPhotosOptions extends IdentifyOptions {
+  /** Called after each photograph, with its entry of the result. */
+  readonly onPhoto?: ((photo: IdentifiedPhoto) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const identifyPhotosOptions = identifyOptions.extend({
+  onPhoto: given.call.optional(),
+  signal: given.signal.optional(),
+} satisfies Record<Exclude<keyof IdentifyPhotosOptions, keyof IdentifyOptions>, z.ZodType>);
 
 /** What a gallery must know of a model. */
 export function galleryModel(model: PhotoModel): GalleryModel {
@@ -60,4 +77,38 @@ export async function identify(
     faces.map(({ embedding, face }) => ({ embedding, face: face! })),
     options,
   );
+}
+
+/**
+ * Says who is on each of several photographs, one after the other. Each is an event of the gallery.
+ * @returns one entry for each photograph, in order; one that cannot be read is an entry with its error.
+ * @throws FaceError as `identify`, except for photographs that cannot be read; `INTERRUPTED` on the signal.
+ */
+export async function identifyPhotos(
+  model: PhotoModel,
+  gallery: Gallery,
+  photos: readonly Photo[],
+  options: IdentifyPhotosOptions = {},
+): Promise<IdentifiedPhoto[]> {
+  checkOptions("identifyPhotos, the photographs", z.array(z.unknown()), photos);
+  checkOptions("identifyPhotos", identifyPhotosOptions, options);
+  const { onPhoto, signal, ...wanted } = options;
+  const identified: IdentifiedPhoto[] = [];
+  for (const [i, photo] of photos.entries()) {
+    if (signal?.aborted) throw new FaceError("INTERRUPTED", "identify was stopped");
+    const image = typeof photo === "string" ? photo : `photograph ${i + 1}`;
+    const entry = await entryOf(image, identify(model, gallery, photo, wanted));
+    identified.push(entry);
+    onPhoto?.(entry);
+  }
+  return identified;
+}
+
+async function entryOf(image: string, faces: Promise<IdentifiedFace[]>): Promise<IdentifiedPhoto> {
+  try {
+    return { image, faces: await faces };
+  } catch (error) {
+    if (error instanceof FaceError && error.code === "IMAGE_UNREADABLE") return { image, error };
+    throw error;
+  }
 }

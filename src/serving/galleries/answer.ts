@@ -20,7 +20,7 @@ import type { Person, PersonChanges } from "../../gallery/people.ts";
 import { imageFormat } from "../../image/decode.ts";
 import { recordAnswer } from "../request.ts";
 import { type RestAnswer, type RestContext, type RestRequest, received, runLimit } from "../rest/handler.ts";
-import { readPhotoBody } from "../rest/photo-body.ts";
+import { type NamedPhoto, readOneOrMore, readPhotoBody } from "../rest/photo-body.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import {
   askedFor,
@@ -32,7 +32,7 @@ import {
   parsedJson,
 } from "./call.ts";
 import { failureAnswer } from "./failures.ts";
-import { identify } from "./identify.ts";
+import { identify, identifyPhotos } from "./identify.ts";
 import {
   enrol,
   enrolledFaceAnswer,
@@ -70,6 +70,8 @@ interface Call {
   readonly query: Readonly<Record<string, unknown>>;
   readonly fields: Readonly<Record<string, unknown>>;
   readonly image: Uint8Array;
+  /** Where several photographs were sent. */
+  readonly images?: readonly NamedPhoto[];
   readonly signal: AbortSignal;
   readonly headers: RestRequest["headers"];
   /** Whether the caller may read a gallery. */
@@ -219,9 +221,11 @@ const ANSWERS: { readonly [Id in OperationId]: (call: Call) => RestAnswer | Prom
     };
     return { status: 200, headers, body: photo };
   },
-  identify: async ({ service, name, gallery, fields, image, signal }) => {
+  identify: async ({ service, name, gallery, fields, image, images, signal }) => {
     const { fpir, candidates } = fields as z.output<typeof identifyFields>;
-    return json(await identify(service, name, gallery, image, { fpir, candidates, signal }));
+    const call = { fpir, candidates, signal };
+    if (images !== undefined) return json(await identifyPhotos(service, name, gallery, images, call));
+    return json(await identify(service, name, gallery, image, call));
   },
 };
 
@@ -252,12 +256,12 @@ function admit(service: GalleryService, { method, target }: Line, asking: Asking
 
 const isAnswer = (value: Admitted | RestAnswer): value is RestAnswer => "status" in value;
 
-/** The fields of a body, and its photograph. */
+/** The fields of a body, and its photograph or photographs. */
 async function readBody(
-  { body: schema, photo }: Operation,
+  { body: schema, photo, mostPhotographs: most }: Operation,
   context: Pick<RestContext, "codec" | "imageUrls">,
   request: RestRequest,
-): Promise<{ fields: Readonly<Record<string, unknown>>; image: Uint8Array }> {
+): Promise<Pick<Call, "fields" | "image" | "images">> {
   const none = { fields: {}, image: new Uint8Array() };
   if (schema === undefined) {
     if (request.body.length > 0) throw invalidArgument("the request takes no body");
@@ -267,8 +271,14 @@ async function readBody(
     const fields = parsedJson(request.body, request.headers["content-type"] ?? "");
     return { ...none, fields: checked("the body", schema, fields) };
   }
-  const { image, fields, isForm } = await readPhotoBody(received(context, request));
-  return { fields: checked("the body", schema, isForm ? fieldsFromTexts(schema, fields) : fields), image };
+  const sent = received(context, request);
+  const { fields, isForm, ...photos } =
+    most === undefined ? await readPhotoBody(sent) : await readOneOrMore(sent, { name: "images", most });
+  return {
+    ...none,
+    ...photos,
+    fields: checked("the body", schema, isForm ? fieldsFromTexts(schema, fields) : fields),
+  };
 }
 
 async function answerAdmitted(
@@ -278,7 +288,7 @@ async function answerAdmitted(
   request: RestRequest,
 ): Promise<RestAnswer> {
   const { headers } = request;
-  const { fields, image } = await readBody(operation, context, request);
+  const read = await readBody(operation, context, request);
   const name = parameters.gallery ?? "";
   const mayRead = (gallery: string) => {
     try {
@@ -296,8 +306,7 @@ async function answerAdmitted(
     gallery: service.open.get(name)?.as(actor) as Gallery,
     parameters,
     query,
-    fields,
-    image,
+    ...read,
     signal: limit.signal,
     headers,
     mayRead,
@@ -306,7 +315,7 @@ async function answerAdmitted(
   if (operation.idempotent === undefined) return await work();
   const key = headers["idempotency-key"];
   if (Array.isArray(key)) throw invalidArgument("there are two Idempotency-Key headers");
-  const fingerprint = fingerprintOf(id, [parameters, fields], image);
+  const fingerprint = fingerprintOf(id, [parameters, read.fields], read.image);
   return await service.keys.answer(`${actor}\0${name}`, key, fingerprint, work);
 }
 

@@ -53,6 +53,15 @@ export const tooLargeAnswer = (message: string): RestAnswer => ({
   body: body("RESOURCE_EXHAUSTED", message, "send a smaller photograph"),
 });
 
+/** What an answer says of a failure that concerns a part of it. */
+export const failureBody = ({ code, message }: FaceError) => ({
+  error: {
+    code: code as string,
+    message,
+    ...(SAID[code]?.hint === undefined ? {} : { hint: SAID[code].hint }),
+  },
+});
+
 /** The answer to a failure, and what the log and the figures say of it. */
 export function failureAnswer(thrown: unknown): { answer: RestAnswer; failure: StatusError } {
   const error = ofDatabase(thrown);

@@ -14,7 +14,7 @@ import { allocatorIn, HEAP, type TensorMemory } from "../request-memory.ts";
 import { invalidArgument, photosInstead, type StatusCode, StatusError, toStatusError } from "../status.ts";
 import type { ExamplesJson } from "./examples.ts";
 import type { PackedStrings, SentTensors } from "./packed-strings.ts";
-import type { PhotosJson } from "./photos.ts";
+import type { PhotoList, PhotosJson } from "./photos.ts";
 import { type PredictJson, readPredictJson } from "./tensors.ts";
 import { writeClassifyJson, writePredictJson, writeRegressJson } from "./write.ts";
 
@@ -84,7 +84,7 @@ export interface CodecCalls {
   readExamples(
     bytes: Uint8Array,
   ): Outcome<Omit<ExamplesJson, "examples"> & { readonly examples: PackedStrings }>;
-  readPhotos(bytes: Uint8Array, names: readonly string[]): Outcome<PhotosJson>;
+  readPhotos(bytes: Uint8Array, names: readonly string[], list?: PhotoList): Outcome<PhotosJson>;
   readInfer(
     bytes: Uint8Array,
     jsonLength: number,

@@ -18,7 +18,7 @@ import type {
 import { ON_HEAP, readPredict, readTensors, resultOf, written } from "./codec-calls.ts";
 import { type ExamplesJson, readExamplesJson } from "./examples.ts";
 import { type SentTensors, unpackStrings, unpackTensors } from "./packed-strings.ts";
-import { type PhotosJson, readPhotosJson } from "./photos.ts";
+import { type PhotoList, type PhotosJson, readPhotosJson } from "./photos.ts";
 import type { PredictJson } from "./tensors.ts";
 
 /** Bodies up to this size are read at once: sending them to a thread would take longer. */
@@ -104,9 +104,14 @@ export class JsonCodec implements AsyncDisposable {
    * Reads a body with photographs; see `readPhotosJson`.
    * @throws StatusError `INVALID_ARGUMENT`, or as `readPredict`.
    */
-  async readPhotos(bytes: Uint8Array, names: readonly string[], signal?: AbortSignal): Promise<PhotosJson> {
-    if (bytes.length <= INLINE_BYTES) return readPhotosJson(bytes, names);
-    return await this.#call("readPhotos", [bytes, names], signal, sent(bytes));
+  async readPhotos(
+    bytes: Uint8Array,
+    names: readonly string[],
+    signal?: AbortSignal,
+    list?: PhotoList,
+  ): Promise<PhotosJson> {
+    if (bytes.length <= INLINE_BYTES) return readPhotosJson(bytes, names, list);
+    return await this.#call("readPhotos", [bytes, names, list], signal, sent(bytes));
   }
 
   /**

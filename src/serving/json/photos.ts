@@ -10,6 +10,22 @@ export interface PhotoUrl {
 export interface PhotosJson {
   readonly files: (Uint8Array | PhotoUrl)[];
   readonly fields: Readonly<Record<string, unknown>>;
+  /** Whether the photographs are those of the list. */
+  readonly isList: boolean;
+}
+
+/** A list that a body may have in place of the photographs with names. */
+export interface PhotoList {
+  readonly name: string;
+  readonly most: number;
+}
+
+/** @throws StatusError `INVALID_ARGUMENT` for no photograph, or more than are answered at once. */
+export function requirePhotoCount(count: number, { name, most }: PhotoList): void {
+  if (count >= 1 && count <= most) return;
+  throw invalidArgument(
+    `"${name}" takes 1 to ${most} photographs, got ${count}; send more in several requests`,
+  );
 }
 
 /** The standard alphabet or the one for URLs (RFC 4648, §5), with right padding or none. */
@@ -54,12 +70,20 @@ function fileOf(name: string, value: unknown): Uint8Array | PhotoUrl {
   );
 }
 
+/** The photographs of a list. */
+function filesOf(value: unknown, list: PhotoList): (Uint8Array | PhotoUrl)[] {
+  if (!Array.isArray(value)) throw invalidArgument(`"${list.name}" must be an array of image files`);
+  requirePhotoCount(value.length, list);
+  return value.map((each: unknown, i) => fileOf(`${list.name}.${i}`, each));
+}
+
 /**
  * Reads a body.
  * @param names of the photographs, each of which must be there.
+ * @param list what may be there in their place.
  * @throws StatusError `INVALID_ARGUMENT`.
  */
-export function readPhotosJson(body: Uint8Array, names: readonly string[]): PhotosJson {
+export function readPhotosJson(body: Uint8Array, names: readonly string[], list?: PhotoList): PhotosJson {
   let content: unknown;
   try {
     content = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
@@ -70,7 +94,11 @@ export function readPhotosJson(body: Uint8Array, names: readonly string[]): Phot
     throw invalidArgument("the body must be a JSON object");
   }
   const fields: Record<string, unknown> = { ...content };
+  if (list !== undefined && fields[list.name] !== undefined) {
+    const { [list.name]: value, ...others } = fields;
+    return { files: filesOf(value, list), fields: others, isList: true };
+  }
   const files = names.map((name) => fileOf(name, fields[name]));
   for (const name of names) delete fields[name];
-  return { files, fields };
+  return { files, fields, isList: false };
 }

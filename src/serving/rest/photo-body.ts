@@ -4,7 +4,7 @@ import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
 import { DEFAULT_WISH, type FaceWish } from "../../faces/meant-face.ts";
 import type { PhotoCall } from "../faces.ts";
 import type { JsonCodec } from "../json/codec.ts";
-import type { PhotoUrl } from "../json/photos.ts";
+import { type PhotoList, type PhotoUrl, requirePhotoCount } from "../json/photos.ts";
 import type { ImageUrls } from "../photos/image-urls.ts";
 import { PAIR_NAMES } from "../photos/meant-faces.ts";
 import { invalidArgument } from "../status.ts";
@@ -126,6 +126,46 @@ export interface PhotoBody {
   /** All texts where the body is a form. */
   readonly fields: Fields;
   readonly isForm: boolean;
+}
+
+/** One photograph of several, with the name that its answer has. */
+export interface NamedPhoto {
+  readonly name: string;
+  readonly file: Uint8Array;
+}
+
+/** Photographs with the fields beside them. */
+export interface PhotosBody extends Omit<PhotoBody, "image"> {
+  readonly images: readonly NamedPhoto[];
+}
+
+const numbered = (i: number) => `photograph ${i + 1}`;
+
+/** Characters of a file's name that an answer repeats. */
+const MOST_NAME = 255;
+
+/**
+ * Reads one photograph, or several: a form with several files, or with files of the list's name; JSON with the list.
+ * @throws StatusError `INVALID_ARGUMENT` for any other body, or more photographs than the list may have.
+ */
+export async function readOneOrMore(received: Received, list: PhotoList): Promise<PhotoBody | PhotosBody> {
+  const { body, contentType, codec, signal } = received;
+  if (isForm(contentType)) {
+    const parts = readForm(body, contentType);
+    const files = parts.filter(({ isFile }) => isFile);
+    if (files.length <= 1 && files[0]?.name !== list.name) return await readPhotoBody(received);
+    requirePhotoCount(files.length, list);
+    const images = files.map(({ fileName, data }, i) => ({
+      name: fileName?.slice(0, MOST_NAME) ?? numbered(i),
+      file: data,
+    }));
+    return { images, fields: Object.fromEntries(textsOf(parts)), isForm: true };
+  }
+  if (isFormUpload(contentType)) return await readPhotoBody(received);
+  const { files, fields, isList } = await codec.readPhotos(body, ["image"], signal, list);
+  if (!isList) return { image: await contentOf(files[0]!, "image", received), fields, isForm: false };
+  const contents = await Promise.all(files.map((file, i) => contentOf(file, `${list.name}.${i}`, received)));
+  return { images: contents.map((file, i) => ({ name: numbered(i), file })), fields, isForm: false };
 }
 
 /**

@@ -19,6 +19,8 @@ export interface FormPart {
   readonly name: string;
   /** Whether it is a file, with or without a name. */
   readonly isFile: boolean;
+  /** The file's name, where the sender says one. */
+  readonly fileName?: string | undefined;
   readonly contentType: string;
   readonly data: Uint8Array;
 }
@@ -73,7 +75,8 @@ function readPart(bytes: Buffer, start: number, headersEnd: number, end: number)
   const sent = bytes.subarray(headersEnd + 2 * CRLF.length, end);
   const isBase64 = headers.get("content-transfer-encoding")?.toLowerCase() === "base64";
   const data = isBase64 ? Buffer.from(sent.toString("latin1"), "base64") : sent;
-  return { name, isFile: isFile(disposition, contentType, data), contentType, data };
+  const fileName = parameter(disposition, "filename") || undefined;
+  return { name, isFile: isFile(disposition, contentType, data), fileName, contentType, data };
 }
 
 /** A part is a file by its name, also in the form of RFC 5987 (`filename*`), by its type, or by an image's content. */

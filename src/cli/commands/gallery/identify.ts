@@ -1,9 +1,15 @@
-/** @file `faceid gallery identify`: says who is on a photograph. */
+/** @file `faceid gallery identify`: says who is on photographs. */
 import { Command } from "commander";
-import { openGallery } from "../../../jobs/gallery.ts";
-import { type IdentifiedFace, identify } from "../../../verify/identify.ts";
+import { shown } from "../../../base/log.ts";
+import { type OpenedGallery, openGallery } from "../../../jobs/gallery.ts";
+import {
+  type IdentifiedFace,
+  type IdentifiedPhoto,
+  identify,
+  identifyPhotos,
+} from "../../../verify/identify.ts";
 import { addNumber } from "../../options.ts";
-import { type GalleryFlags, jobContext, print } from "./common.ts";
+import { type GalleryFlags, type JobContext, jobContext, print } from "./common.ts";
 
 interface IdentifyFlags extends GalleryFlags {
   readonly fpir?: number;
@@ -39,20 +45,51 @@ function facesText(faces: readonly IdentifiedFace[]): string {
   ].join("\n");
 }
 
-async function run(photo: string, flags: IdentifyFlags): Promise<void> {
+/** A photograph of several, for people. */
+const photoText = (photo: IdentifiedPhoto): string =>
+  `${shown(photo.image)}\n${"error" in photo ? shown(photo.error.message) : facesText(photo.faces)}\n`;
+
+/** A photograph of several, for programs. */
+function photoObject(photo: IdentifiedPhoto): object {
+  if (!("error" in photo)) return photo;
+  const { code, message } = photo.error;
+  return { image: photo.image, error: { code, message } };
+}
+
+async function runSeveral(
+  { gallery, model }: OpenedGallery,
+  photos: readonly string[],
+  { options: { signal }, line }: JobContext,
+  { fpir, candidates, json }: IdentifyFlags,
+): Promise<void> {
+  // Text appears photograph by photograph, so that what was found before an interruption is not lost.
+  const onPhoto = (photo: IdentifiedPhoto) => {
+    if (json !== true) console.log(photoText(photo));
+  };
+  line[Symbol.dispose]();
+  const identified = await identifyPhotos(model, gallery, photos, { fpir, candidates, signal, onPhoto });
+  if (json === true) console.log(JSON.stringify({ photographs: identified.map(photoObject) }));
+  for (const photo of identified) if ("error" in photo) process.exitCode = photo.error.exitCode;
+}
+
+async function run(photos: readonly string[], flags: IdentifyFlags): Promise<void> {
   using context = jobContext(flags);
   await using opened = await openGallery(context.options);
+  if (photos.length > 1) {
+    await runSeveral(opened, photos, context, flags);
+    return;
+  }
   const { gallery, model } = opened;
   const { fpir, candidates } = flags;
-  const faces = await identify(model, gallery, photo, { fpir, candidates });
+  const faces = await identify(model, gallery, photos[0]!, { fpir, candidates });
   context.line[Symbol.dispose]();
   print(flags, { faces }, () => facesText(faces));
 }
 
 export function identifyCommand(): Command {
   const command = new Command("identify")
-    .description("say who is on a photograph")
-    .argument("<photo>", "a photograph, of one person or of several");
+    .description("say who is on photographs")
+    .argument("<photos...>", "photographs, each of one person or of several");
   addNumber(command, {
     flag: "fpir",
     help: "share of strangers that may be named wrongly (default 0.01)",
