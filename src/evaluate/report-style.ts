@@ -47,7 +47,7 @@ details { margin-top: 1rem; }
 summary { cursor: pointer; color: var(--accent); }
 pre { overflow-x: auto; padding: 1rem; border-radius: .6rem; background: var(--card); font-size: .8rem; line-height: 1.4; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-@media (min-width: 48rem) { th, td { white-space: nowrap; } }
+@media (min-width: 48rem) { th, td { white-space: nowrap; } .charts td { white-space: normal; } }
 @media screen and (prefers-color-scheme: dark) {
   .paper { background: #121212; }
   .paper svg { filter: invert(.93) hue-rotate(180deg); }

@@ -214,7 +214,8 @@ function epochText(epochs: readonly ReportedEpoch[]): string[] {
 
 /** Network, epochs and dataset in one line. */
 function subtitle({ model, evaluation, epochs = [] }: ReportContent): Html {
-  const dataset = evaluation?.calibration?.data.dataset;
+  // The calibration of a pack was measured elsewhere than on the people of this report.
+  const dataset = evaluation?.report.people?.dataset ?? evaluation?.calibration?.data.dataset;
   const parts = [
     ...(model === undefined ? [] : [`${model.name}, ${model.total.toLocaleString("en-US")} parameters`]),
     ...epochText(epochs),

@@ -74,7 +74,7 @@ const EVENTS_OF_PERSON = 100_000;
 const DEFAULT_NAME = "default";
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,62}$/u;
 
-/** Comparisons from which on searches use an index; see docs/galleries.md for the times of both. */
+/** Comparisons from which on searches use an index; see docs/scaling.md for the times of both. */
 const INDEX_FROM = 30_000;
 /** From so many on they are counted at most so often. */
 const [COUNTED_RARELY, COUNTED_EVERY_MS] = [10_000, 10_000];
@@ -308,7 +308,7 @@ export class Gallery implements AsyncDisposable {
     return health!;
   }
 
-  /** Builds the index once there are so many faces that searching without takes long; see docs/galleries.md. */
+  /** Builds the index once there are so many faces that searching without takes long; see docs/scaling.md. */
   async index(from = INDEX_FROM): Promise<boolean> {
     const { id, database } = this.#scope;
     const tooLong = this.model.dimensions > MAX_INDEXED_DIMENSIONS;
