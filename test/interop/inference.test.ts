@@ -40,6 +40,11 @@ async function ask(script: string): Promise<unknown> {
 }
 
 const ALL_READY = [true, true, true];
+/** Rows, runs and requests, and whether they took time. */
+const COUNTS = [
+  [2, 1, 1, true],
+  [2, 1, 1, true],
+];
 const VALUES = [[2.5], [3]];
 
 it.skipIf(typeof programs !== "string")("answers tritonclient over HTTP and gRPC", async () => {
@@ -55,6 +60,27 @@ it.skipIf(typeof programs !== "string")("answers tritonclient over HTTP and gRPC
       inputs: [{ name: "x", datatype: "FP32", shape: [-1, 1] }],
       outputs: [{ name: "y", datatype: "FP32", shape: [-1, 1] }],
     },
+    config: [
+      {
+        name: "half",
+        platform: "tensorflow_savedmodel",
+        version_policy: { latest: { num_versions: 1 } },
+        max_batch_size: 64,
+        input: [{ name: "x", data_type: "TYPE_FP32", dims: [1] }],
+        output: [{ name: "y", data_type: "TYPE_FP32", dims: [1] }],
+        dynamic_batching: { preferred_batch_size: [], max_queue_delay_microseconds: 0 },
+      },
+      {
+        name: "half",
+        platform: "tensorflow_savedmodel",
+        version_policy: { latest: { num_versions: 1 } },
+        max_batch_size: 64,
+        input: [{ name: "x", data_type: "TYPE_FP32", dims: ["1"] }],
+        output: [{ name: "y", data_type: "TYPE_FP32", dims: ["1"] }],
+        dynamic_batching: {},
+      },
+    ],
+    counts: COUNTS,
     grpc: { ...told, refused: "[StatusCode.NOT_FOUND] Servable not found for request: Latest(none)" },
   });
 });

@@ -1,7 +1,8 @@
 /** @file A model whose requests are put into batches. */
 import { Limiter } from "../../base/limiter.ts";
 import type { TensorMap } from "../../base/tensor.ts";
-import type { RunOptions, Servable } from "../engine/servable.ts";
+import { statisticsOf } from "../engine/run-statistics.ts";
+import type { BatchLimits, RunOptions, Servable } from "../engine/servable.ts";
 import { elapsedMicros, type ServerMetrics } from "../metrics.ts";
 import { allOf } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
@@ -50,6 +51,7 @@ export class BatchedServable implements Servable {
   /** Requests that run without a batch are limited as the queues are. */
   readonly #alone: Limiter;
   readonly #preparing: Limiter;
+  readonly #statistics = statisticsOf(this);
   /** Called when the model is unloaded. */
   onClose: (() => void) | undefined;
 
@@ -65,6 +67,7 @@ export class BatchedServable implements Servable {
     this.#options = options;
     this.#threads = threads;
     this.#metrics = metrics;
+    this.#statistics.sharesRuns = true;
     this.#alone = withoutQueue(maxEnqueuedBatches + options.threads);
     this.#preparing = withoutQueue(maxEnqueuedBatches * maxExecutionBatchSize);
   }
@@ -100,6 +103,10 @@ export class BatchedServable implements Servable {
       signal?.throwIfAborted();
       return this.#alone.run(() => whole(inputs));
     }
+  }
+
+  batchingOf(signatureName: string): BatchLimits | undefined {
+    return this.#canBatch(signatureName) ? this.#options : undefined;
   }
 
   /** Whether requests may be joined and split: not where the signature fixes the number of rows. */
@@ -158,6 +165,7 @@ export class BatchedServable implements Servable {
       inputs,
       outputNames,
     );
+    this.#statistics.compute.add(performance.now() - startedMs);
     this.#metrics?.runtimeLatency.observe([this.name, "Predict", "TF1"], elapsedMicros(startedMs));
     return outputs;
   }
@@ -172,7 +180,7 @@ export class BatchedServable implements Servable {
       outputNames,
       this.#options,
       this.#threads,
-      this.#metrics,
+      { metrics: this.#metrics, waits: this.#statistics.queue },
     );
     this.#queues.set(key, queue);
     return queue;

@@ -1,5 +1,6 @@
 /** @file Puts requests into batches, with TensorFlow Serving's parameters, limits and messages. */
 import type { TensorMap } from "../../base/tensor.ts";
+import type { Duration } from "../engine/run-statistics.ts";
 import { elapsedMicros, type ServerMetrics } from "../metrics.ts";
 import { allOf } from "../request-memory.ts";
 import { invalidArgument, StatusError } from "../status.ts";
@@ -58,6 +59,13 @@ export class BatchThreads {
   }
 }
 
+/** Where a queue counts what it does. */
+export interface QueueFigures {
+  readonly metrics?: ServerMetrics | undefined;
+  /** How long requests wait for their batch. */
+  readonly waits?: Duration;
+}
+
 /** The batches of one signature and set of outputs. */
 export class BatchQueue {
   readonly #run: RunBatch;
@@ -65,6 +73,7 @@ export class BatchQueue {
   readonly #options: BatchOptions;
   readonly #threads: BatchThreads;
   readonly #metrics: ServerMetrics | undefined;
+  readonly #waits: Duration | undefined;
   readonly #batches: Batch[] = [];
   #timer: NodeJS.Timeout | undefined;
 
@@ -73,13 +82,14 @@ export class BatchQueue {
     outputNames: readonly string[],
     options: BatchOptions,
     threads: BatchThreads,
-    metrics?: ServerMetrics,
+    { metrics, waits }: QueueFigures = {},
   ) {
     this.#run = run;
     this.#outputNames = outputNames;
     this.#options = options;
     this.#threads = threads;
     this.#metrics = metrics;
+    this.#waits = waits;
   }
 
   /** Batches that wait. */
@@ -237,6 +247,7 @@ export class BatchQueue {
   }
 
   #observe(tasks: readonly Task[], rows: number, size: number): void {
+    for (const { queuedMs } of tasks) this.#waits?.add(performance.now() - queuedMs);
     const metrics = this.#metrics;
     if (metrics === undefined) return;
     metrics.batchesRun.add();

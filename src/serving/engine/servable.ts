@@ -5,6 +5,7 @@ import type { SignatureDef } from "../../proto/tensorflow/graph_pb.ts";
 import type { Signature } from "../../savedmodel/signature.ts";
 import { checkDescribed } from "../described-inputs.ts";
 import { holding, type RequestMemory } from "../request-memory.ts";
+import { counted } from "./run-statistics.ts";
 
 /** Bounds of one run. */
 export interface RunOptions {
@@ -12,6 +13,16 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** For large tensors; kept until the run ends, even when nobody waits for it. */
   readonly memory?: RequestMemory;
+}
+
+/** How requests share a run. */
+export interface BatchLimits {
+  /** Most rows of a batch. */
+  readonly maxBatchSize: number;
+  /** How long a batch waits for more requests. */
+  readonly timeoutMs: number;
+  /** Sizes that batches are padded to; empty for any size. */
+  readonly allowedBatchSizes: readonly number[];
 }
 
 /** A model version in memory, ready to run. */
@@ -55,6 +66,9 @@ export interface Servable {
 
   /** Signatures that cannot run, each with the reason; absent where all can. */
   readonly problems?: readonly string[];
+
+  /** How requests of a signature share runs; absent or undefined where each runs by itself. */
+  batchingOf?(signatureName: string): BatchLimits | undefined;
 
   /** Whether a signature changes variables of the model; absent where none does. */
   changesState?(signatureName: string): boolean;
@@ -121,6 +135,8 @@ export async function runUntil(
   signal?.throwIfAborted();
   const signature = servable.signatures.get(signatureName);
   if (signature !== undefined) checkDescribed(servable.description, signature, inputs);
-  const run = holding(options.memory, () => servable.run(signatureName, inputs, outputNames, options));
-  return signal === undefined ? run : untilAborted(run, signal);
+  return counted(servable, inputs, () => {
+    const run = holding(options.memory, () => servable.run(signatureName, inputs, outputNames, options));
+    return signal === undefined ? run : untilAborted(run, signal);
+  });
 }

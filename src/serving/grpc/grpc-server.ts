@@ -42,9 +42,11 @@ import { newTrace, TRACE_HEADER, traceOf, traceText } from "../observe/trace.ts"
 import {
   type InferenceContext,
   loadRpc,
+  modelConfigRpc,
   modelInferRpc,
   modelMetadataRpc,
   modelReadyRpc,
+  modelStatisticsRpc,
   repositoryIndexRpc,
   serverLiveRpc,
   serverMetadataRpc,
@@ -250,6 +252,8 @@ const inferenceHandlers = (context: GrpcContext): UntypedServiceImplementation =
   modelReady: unary(context, modelReadyRpc),
   modelMetadata: unary(context, modelMetadataRpc),
   modelInfer: unary(context, modelInferRpc, "ModelInfer"),
+  modelConfig: unary(context, modelConfigRpc),
+  modelStatistics: unary(context, modelStatisticsRpc),
   repositoryIndex: unary(context, repositoryIndexRpc),
 });
 

@@ -1,10 +1,14 @@
 /** @file The calls of the Open Inference Protocol over gRPC. */
-import { create } from "@bufbuild/protobuf";
+import { create, fromJson, type JsonObject } from "@bufbuild/protobuf";
 import {
+  type ModelConfigRequest,
+  ModelConfigResponseSchema,
   type ModelMetadataRequest,
   ModelMetadataResponseSchema,
   type ModelReadyRequest,
   ModelReadyResponseSchema,
+  type ModelStatisticsRequest,
+  ModelStatisticsResponseSchema,
   type RepositoryIndexRequest,
   RepositoryIndexResponseSchema,
   type RepositoryModelLoadRequest,
@@ -15,6 +19,7 @@ import {
   ServerMetadataResponseSchema,
   ServerReadyResponseSchema,
 } from "../../proto/inference/grpc_service_pb.ts";
+import { ModelConfigSchema } from "../../proto/inference/model_config_pb.ts";
 import type { RunOptions } from "../engine/servable.ts";
 import { bytesOfAll, type PredictionContext } from "../grpc/prediction-service.ts";
 import { predict } from "../predict.ts";
@@ -23,6 +28,8 @@ import { RequestMemory } from "../request-memory.ts";
 import { invalidArgument } from "../status.ts";
 import { readInferMessage } from "./messages.ts";
 import { areAllReady, isReady, type ModelSwitch, modelMetadata, SERVER, versionNamed } from "./models.ts";
+import { modelSettings } from "./settings.ts";
+import { modelStatistics, type StatisticDuration } from "./statistics.ts";
 import { checkParameters } from "./tensors.ts";
 
 /** What the calls work with. */
@@ -54,6 +61,37 @@ export function modelMetadataRpc({ catalog }: InferenceContext, { name, version 
     platform: metadata.platform,
     inputs: wired(metadata.inputs),
     outputs: wired(metadata.outputs),
+  });
+}
+
+export function modelConfigRpc({ catalog }: InferenceContext, { name, version }: ModelConfigRequest) {
+  const settings = modelSettings(catalog, { name, version: versionNamed(version) });
+  return create(ModelConfigResponseSchema, {
+    config: fromJson(ModelConfigSchema, settings as unknown as JsonObject),
+  });
+}
+
+const wiredDuration = ({ count, ns }: StatisticDuration) => ({ count: BigInt(count), ns: BigInt(ns) });
+
+export function modelStatisticsRpc({ catalog }: InferenceContext, { name, version }: ModelStatisticsRequest) {
+  if (name === "" && version !== "") throw invalidArgument("a version takes the name of its model");
+  const choice = name === "" ? undefined : { name, version: versionNamed(version) };
+  return create(ModelStatisticsResponseSchema, {
+    modelStats: modelStatistics(catalog, choice).map(({ inference_stats: stats, ...figures }) => ({
+      name: figures.name,
+      version: figures.version,
+      lastInference: BigInt(figures.last_inference),
+      inferenceCount: BigInt(figures.inference_count),
+      executionCount: BigInt(figures.execution_count),
+      inferenceStats: {
+        success: wiredDuration(stats.success),
+        fail: wiredDuration(stats.fail),
+        queue: wiredDuration(stats.queue),
+        computeInput: wiredDuration(stats.compute_input),
+        computeInfer: wiredDuration(stats.compute_infer),
+        computeOutput: wiredDuration(stats.compute_output),
+      },
+    })),
   });
 }
 

@@ -8,7 +8,7 @@ import {
   type ModelServerConfig,
   ModelServerConfigSchema,
 } from "../../proto/tensorflow_serving/model_service_pb.ts";
-import type { SignatureTensor } from "../../savedmodel/signature.ts";
+import type { Signature, SignatureTensor } from "../../savedmodel/signature.ts";
 import { type Catalog, isAvailable, type ModelChoice, type VersionChoice } from "../repository/catalog.ts";
 import { invalidArgument, StatusError } from "../status.ts";
 import { DATATYPES } from "./tensors.ts";
@@ -17,7 +17,7 @@ import { DATATYPES } from "./tensors.ts";
 export const SERVER = {
   name: "faceid",
   version: VERSION,
-  extensions: ["binary_tensor_data", "model_repository"],
+  extensions: ["binary_tensor_data", "model_repository", "model_configuration", "statistics"],
 } as const;
 
 const INT64_MAX = 2n ** 63n - 1n;
@@ -49,16 +49,28 @@ export interface ModelMetadata {
   readonly outputs: readonly TensorMetadata[];
 }
 
+/** The signature that metadata and settings describe: `serving_default`, or the only one. */
+export function shownSignature(
+  signatures: ReadonlyMap<string, Signature>,
+): readonly [name: string, signature: Signature] | undefined {
+  const standard = signatures.get(DEFAULT_SIGNATURE);
+  if (standard !== undefined) return [DEFAULT_SIGNATURE, standard];
+  return signatures.size === 1 ? [...signatures][0] : undefined;
+}
+
+/** What kind of model it is; a pack has no signatures. */
+export const platformOf = (signatures: ReadonlyMap<string, Signature>) =>
+  signatures.size === 0 ? "faceid_pack" : "tensorflow_savedmodel";
+
 /** @throws StatusError `NOT_FOUND`. */
 export function modelMetadata(catalog: Catalog, choice: ModelChoice): ModelMetadata {
   using lease = catalog.acquire(choice);
   const { name, signatures } = lease.servable;
-  const signature =
-    signatures.get(DEFAULT_SIGNATURE) ?? (signatures.size === 1 ? [...signatures.values()][0] : undefined);
+  const signature = shownSignature(signatures)?.[1];
   return {
     name,
     versions: availableVersions(catalog, name),
-    platform: signatures.size === 0 ? "faceid_pack" : "tensorflow_savedmodel",
+    platform: platformOf(signatures),
     inputs: tensorsOf(signature?.inputs),
     outputs: tensorsOf(signature?.outputs),
   };
@@ -221,7 +233,8 @@ export class ModelSwitch {
   }
 }
 
-function modelsOf(config: ModelServerConfig | undefined): readonly ModelConfig[] {
+/** The models of a server's configuration. */
+export function modelsOf(config: ModelServerConfig | undefined): readonly ModelConfig[] {
   return config?.config.case === "modelConfigList" ? config.config.value.config : [];
 }
 

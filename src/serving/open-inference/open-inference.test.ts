@@ -10,11 +10,13 @@ import {
   ModelInferRequestSchema,
   ModelInferResponseSchema,
 } from "../../proto/inference/grpc_service_pb.ts";
+import { DataType } from "../../proto/inference/model_config_pb.ts";
 import { ModelServerConfigSchema, ModelService } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { readTensors } from "../json/codec-calls.ts";
 import { parseTextProto } from "../repository/text-proto.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { readInferMessage } from "./messages.ts";
+import type { VersionStatistics } from "./statistics.ts";
 import { DATATYPES, rawBytes } from "./tensors.ts";
 
 let folder: ModelFolder;
@@ -74,7 +76,10 @@ describe("questions about server and models", () => {
   it("answers them over REST", async () => {
     expect(await restJson("GET", "/v2")).toMatchObject({
       status: 200,
-      json: { name: "faceid", extensions: ["binary_tensor_data", "model_repository"] },
+      json: {
+        name: "faceid",
+        extensions: ["binary_tensor_data", "model_repository", "model_configuration", "statistics"],
+      },
     });
     expect((await restJson("GET", "/v2/health/live")).json).toEqual({ live: true });
     expect((await restJson("GET", "/v2/health/ready")).json).toEqual({ ready: true });
@@ -120,6 +125,88 @@ describe("questions about server and models", () => {
       json: { error: "/v2/models/half/infer takes POST, got GET" },
     });
     expect((await restJson("POST", "/v2/modls/half/infer", {})).status).toBe(404);
+  });
+});
+
+describe("settings and statistics", () => {
+  const settings = {
+    name: "half",
+    platform: "tensorflow_savedmodel",
+    version_policy: { all: {} },
+    max_batch_size: 64,
+    input: [{ name: "x", data_type: "TYPE_FP32", dims: [1] }],
+    output: [{ name: "y", data_type: "TYPE_FP32", dims: [1] }],
+    dynamic_batching: { preferred_batch_size: [], max_queue_delay_microseconds: 0 },
+  };
+
+  it("answers a model's settings over both protocols", async () => {
+    expect(await restJson("GET", "/v2/models/half/config")).toEqual({ status: 200, json: settings });
+    const request = create(rpc.modelConfig.input, { name: "half", version: "3" });
+    expect((await caller.call(rpc.modelConfig, request)).config).toMatchObject({
+      name: "half",
+      versionPolicy: { policyChoice: { case: "all" } },
+      maxBatchSize: 64,
+      input: [{ name: "x", dataType: DataType.TYPE_FP32, dims: [1n] }],
+    });
+    expect((await restJson("GET", "/v2/models/none/config")).status).toBe(404);
+  });
+
+  it("says that a model has no batches of Triton's form where rows are its only side", async () => {
+    expect((await restJson("GET", "/v2/models/two/versions/1/config")).json).toMatchObject({
+      version_policy: { latest: { num_versions: 1 } },
+      max_batch_size: 0,
+      input: [
+        { name: "a", dims: [-1] },
+        { name: "b", dims: [-1] },
+      ],
+    });
+  });
+
+  const figuresOf = async (path: string) =>
+    (await restJson("GET", path)).json.model_stats as VersionStatistics[];
+
+  it("counts requests, rows and runs of a version", async () => {
+    const [before] = await figuresOf("/v2/models/half/versions/3/stats");
+    const ask = (data: number[], shape: number[]) =>
+      restJson("POST", "/v2/models/half/versions/3/infer", inputX({ shape, data }));
+    const beganMs = Date.now();
+    await ask([1, 2], [2, 1]);
+    await ask([1, 2, 3], [3, 1]);
+    const [after] = await figuresOf("/v2/models/half/versions/3/stats");
+    const grown = (name: keyof VersionStatistics["inference_stats"]) => {
+      const [old, now] = [before!.inference_stats[name], after!.inference_stats[name]];
+      return { count: now.count - old.count, hasTime: now.ns > old.ns };
+    };
+    expect(after).toMatchObject({ name: "half", version: "3", batch_stats: [] });
+    expect(after!.inference_count - before!.inference_count).toBe(5);
+    expect(after!.execution_count - before!.execution_count).toBe(2);
+    for (const name of ["success", "queue", "compute_infer"] as const) {
+      expect([name, grown(name)]).toEqual([name, { count: 2, hasTime: true }]);
+    }
+    for (const name of ["fail", "compute_input", "compute_output"] as const) {
+      expect([name, grown(name)]).toEqual([name, { count: 0, hasTime: false }]);
+    }
+    expect(after!.last_inference).toBeGreaterThanOrEqual(beganMs);
+  });
+
+  it("lists all versions, over both protocols", async () => {
+    const named = (stats: readonly { name: string; version: string }[]) =>
+      stats.map(({ name, version }) => `${name} ${version}`).sort();
+    const all = ["echoes 1", "half 12", "half 3", "two 1"];
+    expect(named(await figuresOf("/v2/models/stats"))).toEqual(all);
+    expect(named(await figuresOf("/v2/models/half/stats"))).toEqual(["half 12", "half 3"]);
+    const ask = (name: string, version = "") =>
+      caller.call(rpc.modelStatistics, create(rpc.modelStatistics.input, { name, version }));
+    expect(named((await ask("")).modelStats)).toEqual(all);
+    const [overRest] = await figuresOf("/v2/models/half/versions/3/stats");
+    const [overGrpc] = (await ask("half", "3")).modelStats;
+    expect(overGrpc).toMatchObject({
+      inferenceCount: BigInt(overRest!.inference_count),
+      inferenceStats: { success: { ns: BigInt(overRest!.inference_stats.success.ns) } },
+    });
+    expect((await restJson("GET", "/v2/models/none/stats")).status).toBe(404);
+    await expect(ask("none")).rejects.toMatchObject({ code: 5 });
+    await expect(ask("", "3")).rejects.toMatchObject({ code: 3 });
   });
 });
 

@@ -11,6 +11,8 @@ import { type RestAnswer, type RestContext, type RestRequest, runLimit } from ".
 import { invalidArgument, STATUS, StatusError, toStatusError } from "../status.ts";
 import type { InferBody } from "./body.ts";
 import { areAllReady, isReady, type ModelSwitch, modelMetadata, SERVER, versionNamed } from "./models.ts";
+import { modelSettings } from "./settings.ts";
+import { modelStatistics } from "./statistics.ts";
 import { rawSize } from "./tensors.ts";
 
 const HEADER = "inference-header-content-length";
@@ -52,6 +54,22 @@ const ROUTES: readonly Route[] = [
     },
   },
   { method: "GET", path: at("/models"), answer: ({ catalog }) => json({ models: catalog.names() }) },
+  {
+    method: "GET",
+    path: at("/models/stats"),
+    answer: ({ catalog }) => json({ model_stats: modelStatistics(catalog) }),
+  },
+  {
+    method: "GET",
+    path: at(`${MODEL}/stats`),
+    answer: ({ catalog }, _request, groups) =>
+      json({ model_stats: modelStatistics(catalog, choiceOf(groups)) }),
+  },
+  {
+    method: "GET",
+    path: at(`${MODEL}/config`),
+    answer: ({ catalog }, _request, groups) => json(modelSettings(catalog, choiceOf(groups))),
+  },
   {
     method: "GET",
     path: at(MODEL),

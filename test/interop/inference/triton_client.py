@@ -30,12 +30,22 @@ def questions(client, library, **options):
     }
 
 
+def counts(statistics):
+    [version] = statistics["model_stats"]
+    names = ["inference_count", "execution_count"]
+    stats = version["inference_stats"]
+    times = all(int(stats[name]["ns"]) > 0 for name in ["success", "compute_infer"])
+    return [*(int(version[name]) for name in names), int(stats["success"]["count"]), times]
+
+
 http = tritonclient.http.InferenceServerClient(rest)
 json_input = tritonclient.http.InferInput("x", [2, 1], "FP32")
 json_input.set_data_from_numpy(x, binary_data=False)
 json_output = tritonclient.http.InferRequestedOutput("y", binary_data=False)
 in_json = http.infer(model, [json_input], outputs=[json_output], request_compression_algorithm="gzip")
 rpc = tritonclient.grpc.InferenceServerClient(grpc)
+# Before the model is loaded again, which begins its figures anew.
+counted = [counts(http.get_inference_statistics(model)), counts(rpc.get_inference_statistics(model, as_json=True))]
 print(
     json.dumps(
         {
@@ -43,6 +53,8 @@ print(
             "json": in_json.as_numpy("y").tolist(),
             "index": http.get_model_repository_index(),
             "metadata": http.get_model_metadata(model),
+            "config": [http.get_model_config(model), rpc.get_model_config(model, as_json=True)["config"]],
+            "counts": counted,
             "grpc": questions(rpc, tritonclient.grpc, compression_algorithm="gzip"),
         }
     )
