@@ -41,7 +41,8 @@ const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 /** `faceid evaluate … --pairs …/pairs.txt --folds 7,8 --json > bench/results/FILE` of each model. */
 function accuracyTable(): string {
   const models = [
-    ["`--recipe best`, shipped as `models/default`", "lfw-best.json"],
+    ["`--teacher opencv-sface`, shipped as `models/default`", "student.json"],
+    ["`--recipe best`", "lfw-best.json"],
     ["the original network (`--recipe original`)", "lfw-original.json"],
   ] as const;
   const rows = models.map(([model, file]) => {
@@ -105,6 +106,7 @@ const printed = (name: string, part?: RegExp) => () => {
 const TABLES: Readonly<Record<string, () => string>> = {
   accuracy: accuracyTable,
   bestPrinted: printed("lfw-best.txt"),
+  studentPrinted: printed("student.txt"),
   ingredientsPrinted: printed("ablation-training.txt"),
   originalPrinted: printed("lfw-original.txt"),
   partsPrinted: printed("ablation-parts.txt"),

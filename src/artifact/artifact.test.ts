@@ -95,7 +95,10 @@ describe("a decision", () => {
   it("takes the largest calibrated rate that is not above the wanted one", async () => {
     const { calibration } = await shipped();
     const [tenth, hundredth] = calibration!.operatingPoints;
-    expect(decisionFor(calibration)).toMatchObject({ threshold: calibration!.threshold, far: 0.101 });
+    expect(decisionFor(calibration)).toMatchObject({
+      threshold: calibration!.threshold,
+      far: calibration!.measuredFar!.value,
+    });
     expect(decisionFor(calibration, 0.5)?.threshold).toBe(tenth!.threshold);
     expect(decisionFor(calibration, 0.1)?.threshold).toBe(tenth!.threshold);
     expect(decisionFor(calibration, 0.05)).toEqual({
