@@ -1,7 +1,7 @@
 /**
  * @file What do small, blurred, dark, pale and cut-off faces do to decisions? One photograph of each pair of one person in LFW
  * is spoilt step by step; the limits of src/faces/quality-limits.ts come from here.
- * `node --import tsx bench/face-quality.ts [--pairs 80] [--threshold 0.33]`
+ * `node --import tsx bench/face-quality.ts [--pairs 80] [--threshold 0.33] [--only sharpness]`
  */
 
 import { readFile } from "node:fs/promises";
@@ -23,6 +23,7 @@ const { values: flags } = parseArgs({
   options: {
     pairs: { type: "string", default: "80" },
     threshold: { type: "string", default: "0.33" },
+    only: { type: "string" },
   },
 });
 const threshold = Number(flags.threshold);
@@ -130,6 +131,7 @@ const quantile = (values: number[], part: number) =>
 console.log(`${pairs.length} pairs, threshold ${threshold}`);
 console.log("spoilt | found | number: 10 %, median, 90 % | score, median | TAR | FAR | mean cosine");
 for (const { name, shows, levels, spoil } of SPOILINGS) {
+  if (flags.only !== undefined && flags.only !== shows) continue;
   for (const level of levels) {
     const shown: number[] = [];
     const sure: number[] = [];

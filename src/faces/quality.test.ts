@@ -1,11 +1,12 @@
 /** @file Quality numbers: pose of heads whose turn is known, sharpness of blurred faces, limits and errors. */
 import { describe, expect, it } from "vitest";
+import { Random } from "../base/random.ts";
 import type { Pixels } from "../image/settings.ts";
 import { templateOf } from "./alignment.ts";
 import { chooseFace } from "./choose.ts";
 import type { Box, Detection, FaceQuality, Landmarks, Point } from "./face.ts";
 import { poseOf, qualityOf } from "./quality.ts";
-import { qualityWarnings, requireQuality } from "./quality-limits.ts";
+import { DEFAULT_QUALITY_LIMITS, qualityWarnings, requireQuality } from "./quality-limits.ts";
 
 const EYES = 35.2;
 const DEPTHS = [0, 0, 0.45 * EYES, 0.05 * EYES, 0.05 * EYES];
@@ -58,11 +59,23 @@ const face = (box: Box = [0, 0, 10, 10]): Detection => ({ box, landmarks: headAt
 describe("qualityOf", () => {
   it("measures detail beside contrast, so that neither light nor contrast changes it", () => {
     const sharp = (crop: ReturnType<typeof wave>) => qualityOf(face(), crop).sharpness;
-    // Of a wave the Laplacian is 2 − 2·cos(2π / wavelength) times the wave.
-    expect(sharp(wave(8))).toBeCloseTo(2 - 2 * Math.cos(Math.PI / 4), 2);
-    expect(sharp(wave(32))).toBeCloseTo(2 - 2 * Math.cos(Math.PI / 16), 1);
+    // Of a wave the Laplacian is 2 − 2·cos(2π / wavelength) times the wave, of which the filter leaves (1 + cos(2π / wavelength)) / 2.
+    expect(sharp(wave(8))).toBeCloseTo(1 - Math.cos(Math.PI / 4) ** 2, 2);
+    expect(sharp(wave(32))).toBeCloseTo(1 - Math.cos(Math.PI / 16) ** 2, 2);
     expect(sharp(wave(8, 20, 60))).toBeCloseTo(sharp(wave(8)), 1);
     expect(sharp(wave(8, 0))).toBe(0);
+  });
+
+  it("does not take the noise of a blurred face for detail", () => {
+    const random = new Random(1);
+    const noisy = (wavelength: number) => {
+      const crop = wave(wavelength, 30);
+      return { ...crop, data: crop.data.map((value) => value + Math.round(random.between(-1.5, 1.5))) };
+    };
+    const sharp = (crop: ReturnType<typeof wave>) => qualityOf(face(), crop).sharpness;
+    expect(sharp(noisy(8))).toBeCloseTo(sharp(wave(8, 30)), 2);
+    // Without the filter the noise alone would be 0.11.
+    expect(sharp(noisy(60))).toBeLessThan(DEFAULT_QUALITY_LIMITS.minSharpness / 2);
   });
 
   it("measures light, contrast, size and what is inside", () => {
