@@ -105,6 +105,13 @@ describe("a misspelt word", () => {
   });
 });
 
+it("says where the commands of a command are listed", async () => {
+  const { text, exit } = await failed("keys", "create", "bob");
+  expect(text).toContain("unknown command 'create'");
+  expect(text).toMatch(/keys --help lists its commands/);
+  expect(exit).toBe(2);
+});
+
 describe("an error of the system", () => {
   it.each([
     [["report", "/dev/null/x"], "MODEL_NOT_FOUND"],

@@ -120,6 +120,12 @@ function dashHint({ code, message }: CommanderError): string {
     : `  a name that begins with a dash comes after two dashes: -- ${shellWord(name)}`;
 }
 
+/** Where to find the commands of a command that has no such one: at the root, commander says so itself. */
+function commandsHint({ code }: CommanderError, [name = ""]: readonly string[]): string {
+  if (code !== "commander.unknownCommand" || !(name in SUMMARIES)) return "";
+  return `  ${asTyped(`faceid ${name} --help`, Object.keys(SUMMARIES))} lists its commands`;
+}
+
 /** A hint whose commands about galleries name the one that was given; an address may hold a password. */
 function withGallery(hint: string, args: readonly string[]): string {
   const at = args.findIndex((arg) => arg === "--gallery" || arg.startsWith("--gallery="));
@@ -138,7 +144,10 @@ function describeFailure(
 ): { readonly text: string; readonly exitCode: number } {
   // Commander has printed its own message already.
   if (error instanceof CommanderError)
-    return { text: dashHint(error), exitCode: error.exitCode === 0 ? 0 : ERRORS.CONFIG_INVALID.exit };
+    return {
+      text: dashHint(error) || commandsHint(error, args),
+      exitCode: error.exitCode === 0 ? 0 : ERRORS.CONFIG_INVALID.exit,
+    };
   const ours = asOurs(error);
   const lines = [`error: ${shownLines(ours?.message ?? messageOf(error))}`];
   // What can be done about the system's error holds where nothing better is said.
