@@ -1,15 +1,21 @@
 /** @file A gallery in a folder outlives kill -9, a second writer and a full disk: what was acknowledged is kept. */
 import { spawn, spawnSync } from "node:child_process";
+import { randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Gallery } from "../src/gallery/gallery.ts";
 import { temporaryFolder } from "./support/photos.ts";
 
 const WRITER = join(import.meta.dirname, "support/gallery-writer.ts");
+
+function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
 
 interface WriterOptions {
   /** Bytes of a photograph that is kept with each face. */
@@ -110,6 +116,52 @@ describe("a gallery in a folder", () => {
       expect(kept.filter((id) => !ids.has(id))).toEqual([]);
     },
   );
+
+  const small = mkdtempSync(join(tmpdir(), "faceid-small-"));
+  const hasSmall = spawnSync("mount", ["-t", "tmpfs", "-o", "size=260m", "tmpfs", small]).status === 0;
+  it.skipIf(!hasSmall)("goes on in the same process when its disk has room again", async () => {
+    try {
+      const create = {
+        name: "test-model",
+        digest: "a".repeat(64),
+        dimensions: 4,
+        template: "centroid",
+      } as const;
+      const gallery = await Gallery.open(join(small, "people"), { create });
+      const { id } = await gallery.people.add("Ann");
+      const face = () => ({
+        personId: id,
+        embedding: Float32Array.of(1, 0, 0, 0),
+        photoDigest: randomUUID(),
+        photo: randomBytes(1_000_000),
+      });
+      const open = () => readdirSync("/proc/self/fd").length;
+      const before = open();
+      for (let round = 1; round <= 2; round++) {
+        const ballast = join(small, "ballast");
+        const work = gallery.transaction(async (inner) => {
+          // The transaction began with room, so only a write of the engine finds out.
+          spawnSync("fallocate", ["-l", String(freeBytes(small) - 65_536), ballast]);
+          for (let i = 0; i < 60; i++) await inner.faces.add([face()]);
+        });
+        await expect(work).rejects.toMatchObject({ code: "DISK_FULL" });
+        await expect(gallery.people.list()).rejects.toMatchObject({ code: "DISK_FULL" });
+        rmSync(ballast);
+        // One attempt for all who ask at once.
+        const asked = () => Promise.all([gallery.people.list(), gallery.counts(), gallery.people.get("Ann")]);
+        const [people, counts] = await vi.waitFor(asked, { timeout: 60_000, interval: 200 });
+        expect(people.map(({ name }) => name)).toEqual(["Ann"]);
+        expect(counts).toMatchObject({ people: 1, faces: round - 1 });
+        await gallery.faces.add([face()]);
+        expect(open()).toBeLessThan(before + 10);
+      }
+      await gallery[Symbol.asyncDispose]();
+      await using again = await Gallery.open(join(small, "people"));
+      expect(await again.counts()).toMatchObject({ people: 1, faces: 2, photos: 2 });
+    } finally {
+      spawnSync("umount", [small]);
+    }
+  });
 
   const disk = mkdtempSync(join(tmpdir(), "faceid-disk-"));
   const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=220m", "tmpfs", disk]).status === 0;

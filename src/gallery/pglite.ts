@@ -1,4 +1,5 @@
 /** @file PGlite with pgvector in a folder as a gallery's database; the only door to both packages. */
+import { closeSync } from "node:fs";
 import { access, constants, cp, mkdtemp, readdir, rm, rmdir, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,6 +41,12 @@ interface SystemCalls {
   readonly stream_ops: { write: Write };
 }
 
+/** Emscripten's files: those of the system have its descriptor. */
+interface EngineFiles {
+  readonly filesystems: { readonly NODEFS: SystemCalls };
+  readonly streams: readonly ({ readonly nfd?: number } | null | undefined)[];
+}
+
 /** Passes through the engine, which knows errors of the system by their codes. */
 class NoRoom extends Error {}
 
@@ -58,16 +65,25 @@ class WatchedFolder extends NodeFS {
   /** The system's error of that write. */
   full: unknown;
   #stop = () => {};
+  #files: EngineFiles | undefined;
 
   override async init(...[pglite, options]: Parameters<NodeFS["init"]>): ReturnType<NodeFS["init"]> {
     const { emscriptenOpts } = await super.init(pglite, options);
     const watch = (engine: { readonly FS: unknown }) => {
-      const { filesystems } = engine.FS as { readonly filesystems: { readonly NODEFS: SystemCalls } };
-      this.#watch(filesystems.NODEFS);
+      this.#files = engine.FS as EngineFiles;
+      this.#watch(this.#files.filesystems.NODEFS);
       this.#stop = () =>
         Object.assign(engine, Object.fromEntries(STEPS_OF_ENGINE.map((step) => [step, refuse])));
     };
     return { emscriptenOpts: { ...emscriptenOpts, preRun: [...(emscriptenOpts.preRun ?? []), watch] } };
+  }
+
+  /** Closes the files that the engine has left open when it ended. */
+  abandon(): void {
+    const descriptors = (this.#files?.streams ?? []).map((stream) => stream?.nfd);
+    // Streams that were duplicated share one.
+    for (const each of new Set(descriptors)) if (typeof each === "number") closeSync(each);
+    this.#files = undefined;
   }
 
   #watch(calls: SystemCalls): void {
@@ -109,12 +125,16 @@ interface Engine {
   readonly files: WatchedFolder;
 }
 
+/** How an engine starts on a folder, and starts anew there. */
+type StartEngine = () => Promise<Engine>;
+
 /** @param address how the gallery is called in errors. */
 async function startEngine(address: string, data: string): Promise<Engine> {
   const files = new WatchedFolder(data);
   try {
     return { pglite: await PGlite.create({ fs: files, extensions: { vector } }), files };
   } catch (error) {
+    if (files.full !== undefined) files.abandon();
     throw openFailure(address, files.full === undefined ? error : fullError(address, files.full));
   }
 }
@@ -152,59 +172,101 @@ function spacedQueries(folder: string, queries: Queries): Queries {
   };
 }
 
+/** Between two attempts to start an engine anew, which reads its whole log. */
+const RESTART_MS = 5000;
+
 class PgliteDatabase implements Database {
   readonly address: string;
   readonly #folder: string;
-  readonly #pglite: PGlite;
-  readonly #files: WatchedFolder;
-  readonly #queries: Queries;
+  readonly #start: StartEngine;
   readonly #free: () => Promise<void>;
+  #engine: Engine;
+  #restarting: Promise<Engine> | undefined;
+  #nextRestartMs = 0;
 
   /**
    * @param address how the folder was called.
    * @param folder where the files are.
+   * @param start starts an engine on the folder, and another one where the first found no room and there is room again.
    * @param free called when it is closed.
    */
-  constructor(address: string, folder: string, { pglite, files }: Engine, free: () => Promise<void>) {
+  static async open(
+    address: string,
+    folder: string,
+    start: StartEngine,
+    free: () => Promise<void>,
+  ): Promise<PgliteDatabase> {
+    return new PgliteDatabase(address, folder, { start, free, engine: await start() });
+  }
+
+  private constructor(
+    address: string,
+    folder: string,
+    { start, free, engine }: { start: StartEngine; free: () => Promise<void>; engine: Engine },
+  ) {
     this.address = address;
     this.#folder = folder;
-    this.#pglite = pglite;
-    this.#files = files;
-    this.#queries = queriesOf(pglite);
+    this.#start = start;
     this.#free = free;
+    this.#engine = engine;
   }
 
   async rows<T extends object>(sql: string, values?: readonly unknown[]): Promise<T[]> {
-    return await this.#guarded(() => this.#queries.rows<T>(sql, values));
+    return await this.#guarded(({ pglite }) => queriesOf(pglite).rows<T>(sql, values));
   }
 
   async run(sql: string): Promise<void> {
-    await this.#guarded(() => this.#queries.run(sql));
+    await this.#guarded(({ pglite }) => queriesOf(pglite).run(sql));
   }
 
   async transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
     await requireSpace(this.#folder);
-    return await this.#guarded(() =>
-      this.#pglite.transaction((runner) => work(spacedQueries(this.#folder, queriesOf(runner)))),
+    return await this.#guarded(({ pglite }) =>
+      pglite.transaction((runner) => work(spacedQueries(this.#folder, queriesOf(runner)))),
     );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       // Closing writes; what an engine without room has in memory is in its log, or was not acknowledged.
-      if (this.#files.full === undefined) await this.#guarded(() => this.#pglite.close());
+      await this.#restarting?.catch(() => undefined);
+      const { files } = this.#engine;
+      if (files.full === undefined) await this.#guarded(({ pglite }) => pglite.close());
+      else files.abandon();
     } finally {
       await this.#free();
     }
   }
 
-  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+  async #guarded<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+    const engine = await this.#running();
     try {
-      if (this.#files.full === undefined) return await work();
+      return await work(engine);
     } catch (error) {
-      if (this.#files.full === undefined) throw databaseError(this.address, error);
+      const { full } = engine.files;
+      throw full === undefined ? databaseError(this.address, error) : fullError(this.address, full);
     }
-    throw fullError(this.address, this.#files.full);
+  }
+
+  /** The engine; another one where it has ended and there is room again. */
+  async #running(): Promise<Engine> {
+    const { full } = this.#engine.files;
+    if (full === undefined) return this.#engine;
+    if (this.#restarting === undefined) {
+      if (Date.now() < this.#nextRestartMs) throw fullError(this.address, full);
+      this.#restarting = this.#restart().finally(() => {
+        this.#restarting = undefined;
+      });
+    }
+    return await this.#restarting;
+  }
+
+  async #restart(): Promise<Engine> {
+    await requireSpace(this.#folder);
+    this.#nextRestartMs = Date.now() + RESTART_MS;
+    this.#engine.files.abandon();
+    this.#engine = await this.#start();
+    return this.#engine;
   }
 }
 
@@ -270,9 +332,16 @@ async function openCopy(folder: string): Promise<Database> {
   const free = () => rm(copy, { recursive: true, force: true });
   try {
     await cp(join(folder, DATA), copy, { recursive: true });
-    const database = new PgliteDatabase(folder, copy, await startEngine(folder, copy), free);
+    let settings = "";
+    const start = async () => {
+      const engine = await startEngine(folder, copy);
+      await engine.pglite.exec(settings);
+      return engine;
+    };
+    const database = await PgliteDatabase.open(folder, copy, start, free);
     await migrate(database);
-    await database.run("SET default_transaction_read_only = on");
+    settings = "SET default_transaction_read_only = on";
+    await database.run(settings);
     return database;
   } catch (error) {
     await free();
@@ -283,12 +352,8 @@ async function openCopy(folder: string): Promise<Database> {
 /** Makes a database under another name and renames it, so that a folder has a whole gallery or none. */
 async function makeDatabase(folder: string, fill: Fill): Promise<void> {
   await publishFolder(join(folder, DATA), async (temporary) => {
-    await using database = new PgliteDatabase(
-      folder,
-      temporary,
-      await startEngine(folder, temporary),
-      async () => {},
-    );
+    const start = () => startEngine(folder, temporary);
+    await using database = await PgliteDatabase.open(folder, temporary, start, async () => {});
     await fill(database);
   });
 }
@@ -328,7 +393,8 @@ async function openClaimed(folder: string, isNew: boolean, fill: Fill | undefine
       // Another process may have made it meanwhile.
       if (!(await readdir(folder)).includes(DATA)) await makeDatabase(folder, fill);
     }
-    return new PgliteDatabase(folder, folder, await startEngine(folder, data), () => lock.release());
+    const start = () => startEngine(folder, data);
+    return await PgliteDatabase.open(folder, folder, start, () => lock.release());
   } catch (error) {
     await lock.release();
     throw openFailure(folder, error);
