@@ -3,6 +3,8 @@ const BENCHES = {
   training: "rate of training steps, and the share of the time by operator",
   export: "time from a checkpoint to a SavedModel",
   listing: "time and memory to list and split a dataset of a million photographs [--people N]",
+  "class-sampling":
+    "training steps with a softmax over 110,000 people, some or all of them [--people N] [--samples N] [--network NAME] [--batch N]",
   loading: "time and memory to load a SavedModel of 100 MB",
   start: "time, modules and bytes until a command answers [PHOTO OTHER]",
   peers: "training and inference beside Keras on TensorFlow [NETWORK [WORK]]",

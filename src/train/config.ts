@@ -11,7 +11,7 @@ import { ADAMW_DECAY, OPTIMIZERS } from "../nn/optimizers.ts";
 import { recipeSettings } from "./recipes.ts";
 import { currentSettings, renamedSettings, unknownSetting } from "./setting-names.ts";
 import { SAMPLINGS, type StepSettings } from "./step.ts";
-import { LOSSES, lossSettings } from "./step-losses.ts";
+import { isSoftmax, LOSSES, lossSettings } from "./step-losses.ts";
 
 const positive = z.number().int().positive();
 const whole = z.number().int().nonnegative();
@@ -154,6 +154,11 @@ export const trainConfigSchema = z.strictObject({
     .lt(1)
     .default(0)
     .describe("label smoothing (`loss` cosface, arcface, adaface)"),
+  classSamples: whole
+    .default(0)
+    .describe(
+      "people that a step compares with: those of the batch and others drawn at random, for very many people (`loss` cosface, arcface, adaface); 0 takes all",
+    ),
   optimizer: z.enum(OPTIMIZERS).default("adam").describe("optimiser"),
   momentum: z.number().min(0).lt(1).default(0.9).describe("momentum of `optimizer` sgd"),
   nesterov: z.boolean().default(false).describe("Nesterov momentum for `optimizer` sgd"),
@@ -244,11 +249,12 @@ export function modelConfigOf(config: NetworkSettings): ModelConfig {
  */
 export function stepSettingsOf(config: TrainConfig, classes: number): StepSettings {
   const { sampling, optimizer, momentum, nesterov, dropout, clipNorm, averageDecay } = config;
-  const { loss, margin, scale, labelSmoothing: smoothing } = config;
+  const { loss, margin, scale, labelSmoothing: smoothing, classSamples } = config;
+  const samples = classSamples > 0 && classSamples < classes ? classSamples : undefined;
   return {
     model: modelConfigOf(config),
     sampling,
-    loss: lossSettings(loss, { margin, scale, smoothing, classes }),
+    loss: lossSettings(loss, { margin, scale, smoothing, classes, samples }),
     optimizer: optimizer === "sgd" ? { name: optimizer, momentum, nesterov } : { name: optimizer },
     weightDecay: weightDecayOf(config),
     dropout,
@@ -256,6 +262,24 @@ export function stepSettingsOf(config: TrainConfig, classes: number): StepSettin
     averageDecay,
     teacher: config.teacher !== undefined,
   };
+}
+
+/** Refuses class sampling where it would do nothing, or leave out people of the batch. */
+function checkClassSamples({ classSamples, loss, sampling, batchSize }: TrainConfig): void {
+  if (classSamples === 0) return;
+  if (!isSoftmax(loss)) {
+    throw new FaceError("CONFIG_INVALID", `the loss ${loss} compares with no people that could be sampled`, {
+      hint: "leave out --class-samples, or choose --loss cosface, arcface or adaface",
+    });
+  }
+  const images = sampling === "people" ? batchSize : 2 * batchSize;
+  if (classSamples < images) {
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `${classSamples} sampled people are too few: a batch has ${images} images, each perhaps of another person`,
+      { hint: `raise --class-samples to ${images} or more; a tenth of all people is usual` },
+    );
+  }
 }
 
 /**
@@ -269,7 +293,10 @@ export function trainConfig(settings: TrainSettings, log: Log = silentLog): Trai
   }
   const preset = settings.teacher === undefined ? {} : recipeSettings("student", undefined);
   const parsed = trainConfigSchema.safeParse({ ...preset, ...currentSettings(settings) });
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    checkClassSamples(parsed.data);
+    return parsed.data;
+  }
   const issue = parsed.error.issues[0]!;
   const message =
     issue.code === "unrecognized_keys"

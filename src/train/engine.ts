@@ -7,6 +7,7 @@ import { WorkerClient } from "../base/worker-client.ts";
 import { embeddingSizeOf, type ImageSize } from "../model/model-config.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { createReduceBuffer, type ReduceBuffer } from "./all-reduce.ts";
+import { ClassRows } from "./class-sampling.ts";
 import type { ReplicaSettings, RunSettings, StepBatch, StepPosition, StepResult } from "./replica.ts";
 import type { ReplicaCalls } from "./replica-worker.ts";
 
@@ -52,13 +53,20 @@ export class TrainingEngine implements Verifier {
   readonly image: ImageSize;
   readonly embeddingSize: number;
   readonly #workers: readonly ReplicaThread[];
+  /** Of a loss that samples people. */
+  readonly #rows: ClassRows | undefined;
   #next = 0;
 
-  private constructor(options: EngineOptions, workers: readonly ReplicaThread[]) {
+  private constructor(
+    options: EngineOptions,
+    workers: readonly ReplicaThread[],
+    rows: ClassRows | undefined,
+  ) {
     const { model } = options.step;
     this.image = model.input;
     this.embeddingSize = embeddingSizeOf(model);
     this.#workers = workers;
+    this.#rows = rows;
   }
 
   /** Starts the threads and builds the graphs. All values are zero until `load`. */
@@ -72,6 +80,7 @@ export class TrainingEngine implements Verifier {
       );
     }
     const buffer = reduceBufferFor(options);
+    const rows = ClassRows.of(options.step);
     const workers = Array.from({ length: replicas }, (_, index): ReplicaThread => {
       const data: ReplicaSettings = {
         ...settings,
@@ -79,10 +88,11 @@ export class TrainingEngine implements Verifier {
         batch: batchSize / replicas,
         index,
         buffer,
+        rows: rows?.shared,
       };
       return new WorkerClient(import.meta.url, "replica-worker", data, { label: "a training thread" });
     });
-    const engine = new TrainingEngine(options, workers);
+    const engine = new TrainingEngine(options, workers, rows);
     try {
       await Promise.all(workers.map((worker) => worker.ready));
     } catch (error) {
@@ -94,12 +104,14 @@ export class TrainingEngine implements Verifier {
 
   /** One training step; all replicas end with the same weights. */
   async step(batch: StepBatch, position: StepPosition): Promise<StepResult> {
+    const given = this.#rows?.choose(batch, position) ?? batch;
     const steps = this.#workers.map((worker, index) => {
-      const part = partOf(batch, index, this.#workers.length);
+      const part = partOf(given, index, this.#workers.length);
       const memory = Object.values(part.inputs).map(({ buffer }) => buffer as ArrayBuffer);
       return worker.call("step", [part, position], memory);
     });
     const results = await Promise.all(steps);
+    this.#rows?.keep();
     const mean = (pick: (result: StepResult) => number) =>
       results.reduce((sum, result) => sum + pick(result), 0) / results.length;
     return { loss: mean((r) => r.loss), accuracy: mean((r) => r.accuracy), busyMs: mean((r) => r.busyMs) };
@@ -107,13 +119,14 @@ export class TrainingEngine implements Verifier {
 
   /** Sets weights and slots in all replicas. */
   async load(state: TensorMap): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.call("load", [state])));
+    const rest = this.#rows?.load(state) ?? state;
+    await Promise.all(this.#workers.map((worker) => worker.call("load", [rest])));
   }
 
   /** Weights, statistics and slots as they are now. */
   async state(): Promise<TensorMap> {
     const states = await Promise.all(this.#workers.map((worker) => worker.call("state", [])));
-    return new Map(states.flatMap((state) => [...state]));
+    return new Map([...states.flatMap((state) => [...state]), ...(this.#rows?.state() ?? [])]);
   }
 
   embed(images: Float32Array, count: number): Promise<Float32Array> {

@@ -17,6 +17,7 @@ import { glorotUniform } from "../nn/initializers.ts";
 import { initialWeights, type Weight } from "../nn/network-builder.ts";
 import type { Adaptation } from "./adapt.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
+import { wholeWeights } from "./class-sampling.ts";
 import {
   type SettledConfig,
   settingsOf,
@@ -75,7 +76,7 @@ async function freshState(
   step: StepSettings,
   log: Log,
 ): Promise<ReturnType<typeof initialWeights>> {
-  const { weights } = trainingGraphs(step, 1);
+  const weights = wholeWeights(step, trainingGraphs(step, 1).weights);
   const keras = ({ name, initializer }: Weight) => (name.endsWith("/kernel") ? glorotUniform : initializer);
   const chosen =
     config.initializer === "network"

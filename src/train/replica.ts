@@ -7,8 +7,10 @@ import { lower, type Program } from "../onnx/lower/lower.ts";
 import { ParameterStore } from "../onnx/runtime/parameter-store.ts";
 import { Session } from "../onnx/runtime/session.ts";
 import { AllReduce, ownersOf, type ReduceBuffer } from "./all-reduce.ts";
+import { giveRows, type SharedRows, takeRows } from "./class-sampling.ts";
 import type { StepSettings, TrainingGraphs } from "./step.ts";
 import { gradientName, inferenceGraphs, STEP_INPUTS, trainingGraphs } from "./step.ts";
+import { DIRECTION_ROWS } from "./step-losses.ts";
 import { WeightAverages } from "./weight-averages.ts";
 
 /** How replicas run. */
@@ -29,6 +31,8 @@ export interface ReplicaSettings extends RunSettings {
   readonly index: number;
   /** Absent for a replica that trains alone. */
   readonly buffer: ReduceBuffer | undefined;
+  /** Absent for losses that do not sample people. */
+  readonly rows?: SharedRows | undefined;
 }
 
 /** Pairs of images, or labelled images: the input of a step. */
@@ -108,7 +112,9 @@ async function openParts(settings: ReplicaSettings): Promise<Parts> {
           update: owned.size === 0 ? undefined : await open(graphs.update(owned), "update"),
         };
   const { averageDecay = 0 } = step;
-  const averages = averageDecay > 0 ? new WeightAverages(store, graphs.weights, averageDecay) : undefined;
+  // The rows of one step's people are others in the next; inference needs none of them.
+  const lasting = graphs.weights.filter(({ name }) => name !== DIRECTION_ROWS);
+  const averages = averageDecay > 0 ? new WeightAverages(store, lasting, averageDecay) : undefined;
   const { embed, compare } = inferenceGraphs(step.model);
   // Validation measures the weights that inference will use: the averages, where they are kept.
   const used = averages?.store ?? store;
@@ -138,8 +144,11 @@ export class Replica {
 
   /** One training step on this replica's part of a batch. */
   async step(batch: StepBatch, { learningRate, step, seed }: StepPosition): Promise<StepResult> {
-    const { training, averages } = this.#parts;
+    const { training, averages, owners, store } = this.#parts;
+    const { rows, index } = this.#settings;
+    const ownsRows = owners.get(DIRECTION_ROWS) === index;
     const started = performance.now();
+    if (rows !== undefined) takeRows(rows, store, ownsRows);
     const rates = new Map([
       [STEP_INPUTS.learningRate, float32([], [learningRate])],
       [STEP_INPUTS.step, float32([], [step])],
@@ -155,6 +164,7 @@ export class Replica {
     const inputs = this.#reduce === undefined ? new Map([...feeds, ...rates]) : feeds;
     const results = await training.step.run(inputs, { random });
     if (this.#reduce !== undefined) await this.#update(this.#reduce, rates);
+    if (rows !== undefined && ownsRows) giveRows(rows, store);
     averages?.follow(step);
     const [loss, accuracy] = ["loss", "accuracy"].map((name) => floats(results.get(name)!)[0]!) as [
       number,

@@ -33,6 +33,8 @@ export type LossSettings =
       readonly name: (typeof IDENTITY_LOSSES)[number];
       /** Number of people. */
       readonly classes: number;
+      /** People that each step knows: those of the batch and others, drawn at random. Default: all. */
+      readonly samples?: number | undefined;
     } & MarginOptions);
 
 const isOneOf = <T extends string>(names: readonly T[], name: string): name is T =>
@@ -41,10 +43,21 @@ const isOneOf = <T extends string>(names: readonly T[], name: string): name is T
 /** Whether a loss needs the identity on each image. */
 export const needsLabels = (name: LossName): boolean => !isOneOf(PAIR_LOSSES, name);
 
+/** Whether a loss is a softmax over all people. */
+export const isSoftmax = (name: LossName): boolean => isOneOf(IDENTITY_LOSSES, name);
+
+/** Numbers of people of a loss that knows some of them in each step; undefined for other losses. */
+export function sampledClasses(
+  loss: LossSettings,
+): { readonly classes: number; readonly samples: number } | undefined {
+  if (!("samples" in loss) || loss.samples === undefined) return undefined;
+  return { classes: loss.classes, samples: loss.samples };
+}
+
 /** The settings of a loss, with those of the options that it uses. */
 export function lossSettings(
   name: LossName,
-  options: MarginOptions & { readonly classes: number },
+  options: MarginOptions & { readonly classes: number; readonly samples?: number | undefined },
 ): LossSettings {
   if (isOneOf(PAIR_LOSSES, name)) return { name };
   if (isOneOf(TRIPLET_LOSSES, name)) return { name, margin: options.margin };
@@ -57,6 +70,8 @@ const CONTRASTIVE_MARGIN = 1;
 /** The weight vectors of the people trained on; inference does not use them. */
 const DIRECTIONS = "people/directions";
 const DIRECTION_DEVIATION = 0.01;
+/** The directions of the people of one step, one in each row, so that those of others need not be moved. */
+export const DIRECTION_ROWS = "people/direction_rows";
 
 /** AdaFace's running statistics of embedding norms: names, initial values, and the weight of each batch (the paper's α). */
 const NORM_MEAN = "people/norm_mean";
@@ -115,6 +130,14 @@ function normStatistics(net: NetworkBuilder, embeddings: Node): NormStatistics {
   return next;
 }
 
+/** Directions `[size, classes]` of the people that the step knows. */
+function directionsOf(net: NetworkBuilder, loss: LossSettings & { classes: number }, size: number): Node {
+  const options = { initializer: normal(DIRECTION_DEVIATION), decays: true };
+  const sampled = sampledClasses(loss);
+  if (sampled === undefined) return net.weight(DIRECTIONS, [size, loss.classes], options);
+  return g.transpose(net.weight(DIRECTION_ROWS, [sampled.samples, size], options), [1, 0]);
+}
+
 /** The loss of the embeddings. */
 function embeddingLoss({ net, loss, embeddings, labels, contrastive }: LossInputs): Node {
   switch (loss.name) {
@@ -126,10 +149,7 @@ function embeddingLoss({ net, loss, embeddings, labels, contrastive }: LossInput
     case "triplet-hard":
       return tripletLoss(embeddings, labels, "hard", loss.margin);
   }
-  const directions = net.weight(DIRECTIONS, [Number(embeddings.shape[1]), loss.classes], {
-    initializer: normal(DIRECTION_DEVIATION),
-    decays: true,
-  });
+  const directions = directionsOf(net, loss, Number(embeddings.shape[1]));
   switch (loss.name) {
     case "cosface":
       return cosFaceLoss(embeddings, directions, labels, loss);
