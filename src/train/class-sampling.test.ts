@@ -124,7 +124,7 @@ describe("class sampling", () => {
   });
 
   it("makes the same steps with two replicas as with one", async () => {
-    const step = settings(5, { averageDecay: 0.9 });
+    const step = settings(5, { averageDecay: 0.9, optimizer: sgd });
     const one = await stateAfter(step, { steps: [1, 2] });
     const two = await stateAfter(step, { steps: [1, 2], replicas: 2 });
     expect([...one.keys()]).not.toContain(`average/${ROWS}`);
