@@ -41,7 +41,9 @@ async function measure(samples: number | undefined): Promise<string> {
   const times: number[] = [];
   let busy = 0;
   for (let number = 1; number <= WARM_UP + STEPS; number++) {
-    const pixels = Float32Array.from({ length: batch * IMAGE.height * IMAGE.width * 3 }, () => random.uniform());
+    const pixels = Float32Array.from({ length: batch * IMAGE.height * IMAGE.width * 3 }, () =>
+      random.uniform(),
+    );
     const label = Float32Array.from({ length: batch }, () => random.integer(classes));
     const inputs = { [STEP_INPUTS.images]: pixels, [STEP_INPUTS.label]: label };
     const [started, usage] = [performance.now(), process.cpuUsage()];
