@@ -1,7 +1,9 @@
 /**
  * @file Memory and rate of training steps with a softmax over very many people, with and without class sampling:
- * `npm run bench -- class-sampling [--people 110000] [--samples 11000] [--network NAME] [--batch 16]`. The images are random numbers.
+ * `npm run bench -- class-sampling [--people 110000] [--samples 11000] [--network NAME] [--batch 16]`. The images are random numbers; each line
+ * comes from a process of its own.
  */
+import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { Random } from "../src/base/random.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
@@ -16,6 +18,8 @@ const { values } = parseArgs({
     samples: { type: "string", default: "11000" },
     network: { type: "string", default: "mobilefacenet" },
     batch: { type: "string", default: "16" },
+    /** Measure this alone, in this process. */
+    one: { type: "boolean", default: false },
   },
 });
 const [classes, sampled, batch] = [values.people, values.samples, values.batch].map(Number) as [
@@ -55,9 +59,17 @@ async function measure(samples: number | undefined): Promise<string> {
   }
   const median = times.sort((a, b) => a - b)[Math.floor(STEPS / 2)]!;
   const what = samples === undefined ? `all ${classes} people` : `${samples} of ${classes} people`;
-  return `${what.padEnd(26)} ${median.toFixed(0).padStart(6)} ms a step, ${busy.toFixed(0).padStart(6)} ms of processor time, ${memoryMegabytes(process.pid, "VmRSS").toFixed(0).padStart(6)} MB`;
+  const most = memoryMegabytes(process.pid, "VmHWM");
+  return `${what.padEnd(26)} ${median.toFixed(0).padStart(6)} ms a step, ${busy.toFixed(0).padStart(6)} ms of processor time, at most ${most.toFixed(0).padStart(6)} MB`;
 }
 
-console.log(`${values.network}, batch of ${batch} images, one replica, median of ${STEPS} steps`);
-for (const samples of [sampled, undefined]) console.log(await measure(samples));
-console.log(`at most ${memoryMegabytes(process.pid, "VmHWM").toFixed(0)} MB`);
+if (values.one) console.log(await measure(sampled === 0 ? undefined : sampled));
+else {
+  console.log(`${values.network}, batch of ${batch} images, one replica, median of ${STEPS} steps`);
+  for (const samples of [sampled, 0]) {
+    const settings = ["--people", values.people, "--network", values.network, "--batch", values.batch];
+    const args = [...process.execArgv, import.meta.filename, ...settings, "--samples", String(samples), "--one"];
+    const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
+    if (status !== 0) process.exitCode = 1;
+  }
+}
