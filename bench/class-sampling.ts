@@ -68,7 +68,14 @@ else {
   console.log(`${values.network}, batch of ${batch} images, one replica, median of ${STEPS} steps`);
   for (const samples of [sampled, 0]) {
     const settings = ["--people", values.people, "--network", values.network, "--batch", values.batch];
-    const args = [...process.execArgv, import.meta.filename, ...settings, "--samples", String(samples), "--one"];
+    const args = [
+      ...process.execArgv,
+      import.meta.filename,
+      ...settings,
+      "--samples",
+      String(samples),
+      "--one",
+    ];
     const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
     if (status !== 0) process.exitCode = 1;
   }
