@@ -1,7 +1,6 @@
-/**
- * @file Class sampling for softmax losses over very many people (Partial FC: An et al., 2021): a step knows the directions of the
- * people in its batch and of others drawn at random. All directions, with their optimiser slots, lie in the engine once.
- */
+/** @file Class sampling for softmax losses over very many people (Partial FC: An et al., 2021). */
+// A step knows the directions of the people in its batch and of others drawn at random. All directions, with their optimiser
+// slots, lie in the engine once.
 import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { shapeText, type TensorMap } from "../base/tensor.ts";
