@@ -214,9 +214,9 @@ describe.skipIf(browser === undefined)(`the page${note}`, () => {
     expect(await page.locator(".meaning").textContent()).toMatch(
       /about 1 of 1,000 pairs of different people .* 0\.92 to 1\.1/,
     );
-    const threshold = await page.locator(".tick").textContent();
+    const threshold = await page.locator("span.tick").textContent();
     await page.locator(".options select").selectOption("10000");
-    await page.locator(".tick", { hasNotText: threshold! }).waitFor();
+    await page.locator("span.tick", { hasNotText: threshold! }).waitFor();
     await fileInput(page, 1).setInputFiles({
       name: "grey.png",
       mimeType: "image/png",
