@@ -33,7 +33,7 @@ export function clientOf(request: IncomingMessage, proxies: ClientAddresses | un
   return proxies === undefined ? peer : proxies.of(peer, oneHeader(request.headersDistinct[proxies.header]));
 }
 
-/** What stands in front of the routes. */
+/** The checks of a request before its route answers. */
 export interface Entrance {
   readonly gate?: Gate | undefined;
   /** Proxies that are believed about the addresses of clients; left out, none. */
