@@ -34,7 +34,7 @@ export const framingSchema = z.discriminatedUnion("kind", [
 
 export type Framing = z.infer<typeof framingSchema>;
 
-/** What the description of a model names as its network when that came from elsewhere. */
+/** The network's name in the description of a converted model. */
 export const IMPORTED = "imported";
 
 const descriptionSchema = z.object({

@@ -120,7 +120,7 @@ function dashHint({ code, message }: CommanderError): string {
     : `  a name that begins with a dash comes after two dashes: -- ${shellWord(name)}`;
 }
 
-/** Where to find the commands of a command that has no such one: at the root, commander says so itself. */
+/** The hint for an unknown subcommand. At the root, commander prints its own. */
 function commandsHint({ code }: CommanderError, [name = ""]: readonly string[]): string {
   if (code !== "commander.unknownCommand" || !(name in SUMMARIES)) return "";
   return `  ${asTyped(`faceid ${name} --help`, Object.keys(SUMMARIES))} lists its commands`;

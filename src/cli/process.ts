@@ -156,7 +156,7 @@ function handle(signal: NodeJS.Signals): void {
   if (Number.isFinite(wait)) setTimeout(() => endNow(layer), wait).unref();
 }
 
-/** What measuring keeps when a signal ends it at once. */
+/** Ends a measurement at the first signal and says that its embeddings are kept. */
 export const measuringInterrupt = (): Interrupt =>
   onInterrupt(() => undefined, {
     patience: () => 0,

@@ -157,7 +157,7 @@ function detected(thresholds: readonly number[], found: readonly Found[], weight
   });
 }
 
-/** The ranks that say something: everybody enrolled is among as many candidates as there are. */
+/** The ranks worth printing: with as many candidates as people enrolled, every search succeeds. */
 const ranksOf = (enrolled: number) => RANKS.filter((rank) => rank === 1 || rank < enrolled);
 
 function rankRates({ enrolled, found }: Searches, weights: Weights): number[] {

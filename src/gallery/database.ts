@@ -51,7 +51,7 @@ export const isReadOnly = (error: unknown): boolean =>
 const UNREACHABLE = /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|08|57P|53300)/;
 const DENIED = /^(28|3D000|42501)/;
 
-/** What fills a new database before anybody else sees it. */
+/** Fills a new database before it is published. */
 export type Fill = (database: Database) => Promise<void>;
 
 /** A write that found no room, by the system's error. */

@@ -54,7 +54,7 @@ const refuse = () => {
   throw new NoRoom();
 };
 
-/** What PGlite calls of the engine for each message; it swallows what they throw, and calls again, but not what the last two throw. */
+/** Functions of the engine that PGlite calls for each message. PGlite swallows errors and calls again, except for the last two. */
 const STEPS_OF_ENGINE = ["_PostgresMainLoopOnce", "_PostgresSendReadyForQueryIfNecessary", "stackRestore"];
 
 /**

@@ -14,7 +14,7 @@ export interface OpenLoop {
   readonly mostRounds: number;
 }
 
-/** What a loop leaves: its last states, and the items of all rounds. */
+/** The results of a loop: its last states, and the items of all rounds. */
 export interface LoopResults {
   readonly states: readonly Node[];
   readonly items: readonly Node[];

@@ -94,7 +94,7 @@ export interface LookupTable {
   readonly fallback: Tensor;
 }
 
-/** What a loop repeats: a graph of its own, whose only inputs are its states and captures. */
+/** The body of a loop: a graph of its own, whose only inputs are its states and captures. */
 export interface LoopBody {
   /** What one round passes to the next; a shape holds for every round. */
   readonly states: readonly Node<"input">[];

@@ -42,7 +42,7 @@ async function onnxBytes(model: CallableModel, signature: string): Promise<Uint8
   });
 }
 
-/** What describes a network goes with its framing, and only a SavedModel holds it. */
+/** The flags that describe a network need --framing and a SavedModel as the output. */
 function checkNetworkOptions({ savedModel, framing, pixels, imageShape, embedding }: ConvertOptions): void {
   if (framing !== undefined && savedModel === undefined) {
     throw new FaceError("CONFIG_INVALID", "--framing describes a SavedModel, and none is named", {

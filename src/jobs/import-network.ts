@@ -32,7 +32,7 @@ import { CROP_FRAMINGS } from "./crop.ts";
 import { signaturesFrom, warmupRequests } from "./export.ts";
 import type { NetworkFraming } from "./network-framings.ts";
 
-/** What a network from elsewhere does not say about itself. */
+/** Facts about a converted network that its file does not hold. */
 export interface NetworkOptions {
   readonly framing: NetworkFraming;
   /** Order and range of the colours that it reads, such as `rgb,-1..1`. */

@@ -15,7 +15,7 @@ const FOLDER = "measured";
 /** Characters of a digest in the name of a file. */
 const NAME_LENGTH = 32;
 
-/** What tells the embeddings of a model from those of others. */
+/** The identity of the model that made the embeddings. */
 async function identityOf({ pack, path }: OpenedModel): Promise<string> {
   const named = pack === undefined ? undefined : packModelNamed(pack);
   return named === undefined ? await weightsDigest(path) : packIdentity(named.pack, named.precision).digest;

@@ -37,7 +37,7 @@ const BATCH = 8;
 /** The threshold of a model without a calibration record. */
 const EVEN = 0.5;
 
-/** What a smaller version's weights are stored as. */
+/** The storage types of a smaller version's weights. */
 export const SMALLER_WEIGHTS = ["int8", "float16"] as const;
 
 /** Which pairs to measure on. */

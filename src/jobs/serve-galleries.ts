@@ -42,7 +42,7 @@ export function galleryChoice(text: string): GalleryChoice {
   });
 }
 
-/** What is told of a pack. */
+/** The description of a pack for clients. */
 function servedModel({ modelName, pack, precision }: ServedPack): ServedModel {
   const { files, note, ...entry } = packNamed(pack);
   const calibration = packCalibration(pack, precision);

@@ -32,7 +32,7 @@ export interface ImportedNetwork {
   readonly pixels: PixelFormat;
 }
 
-/** What a head makes of two embeddings' cosine: `slope · cosine + offset` are the log odds. */
+/** The head's function of two embeddings' cosine: `slope · cosine + offset` are the log odds. */
 export const COSINE_ODDS = { slope: 12, offset: -4 } as const;
 
 const CHANNELS = 3;

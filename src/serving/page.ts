@@ -47,7 +47,7 @@ const COMMON = {
   "cross-origin-opener-policy": "same-origin",
 } as const;
 
-/** What of `onnxruntime-web` the page loads: its program, and the WebAssembly with and without WebGPU. */
+/** The files of `onnxruntime-web` that the page loads: its program, and the WebAssembly with and without WebGPU. */
 const RUNTIME_FILES = [
   "ort.wasm.min.mjs",
   "ort-wasm-simd-threaded.mjs",

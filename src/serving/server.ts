@@ -384,7 +384,7 @@ function grpcHost(address = "0.0.0.0"): string {
   return address.includes(":") ? `[${address}]` : address;
 }
 
-/** Where the pack is no model of its own it only finds faces, for which its embedding is not opened. */
+/** If the pack is not served as a model, it only finds faces, and its embedding is not opened. */
 function filesFor({ files, model }: PackOptions): PackFiles {
   return model === undefined ? { detector: files.detector, precision: files.precision } : files;
 }

@@ -7,7 +7,7 @@ import { afterAll, afterEach, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../../test/support/photos.ts";
 import { run } from "../main.ts";
 
-/** What the server says of models that compared the pictures as they are. */
+/** The server's warning for models that compared whole pictures. */
 const answers: readonly (readonly [model: string, answer: object])[] = [
   ["framed", { similarity: 0.5, warnings: ["the images were compared as they are"] }],
   ["unframed", { similarity: 0.5 }],

@@ -29,7 +29,7 @@ async function requireFile(path: string): Promise<void> {
 /** Not by the option's `env`, which would print it in the help. */
 const keyOfEnvironment = () => process.env.FACEID_API_KEY || undefined;
 
-/** What gets faces found, by the answer: it has warnings where the model reads crops and the server has no detector. */
+/** The next step towards finding faces. The answer has warnings if the model reads crops and the server has no detector. */
 const wayToFaces = (model: string, answer: string): string =>
   /"warnings"/.test(answer)
     ? "whole photographs take a server with --pack"

@@ -10,7 +10,7 @@ function before(graph: InlinedGraph, node: InlinedNode | undefined, op: string):
   return made?.def.op === op ? made : undefined;
 }
 
-/** What must be true of no element for an assertion to hold: it says that the size of a list of places is 0. */
+/** The condition that no element may meet for an assertion to hold; the assertion compares the number of such elements with 0. */
 function forbidden(graph: InlinedGraph, assertion: InlinedNode): Source | undefined {
   const places = before(graph, before(graph, before(graph, assertion, "Equal"), "Size"), "Where");
   return places && graph.inputs(places)[0];

@@ -35,7 +35,7 @@ export function foundList(): Node {
   return list;
 }
 
-/** What a round wrote into a list. */
+/** The value that a round wrote into a list. */
 export const writeOf = (node: Node): Write | undefined => writes.get(node);
 
 /** A list whose elements are known: a tensor with one more axis. */

@@ -51,7 +51,7 @@ export function openLoop(graph: InlinedGraph, node: InlinedNode): OpenedLoop {
   return { changes, condition, body: graph.open(node, "body", isGiven, "body") };
 }
 
-/** What importing a loop takes from the graph around it. */
+/** The parts of the graph around a loop that its import needs. */
 export interface LoopContext {
   /** Values of the graph around the loop. */
   outside(source: Source): Node;

@@ -48,7 +48,7 @@ const bucketize: Importer = (call) => {
   return g.sub(g.scalar(list.length, "int32"), below);
 };
 
-/** How often each number from 0 up to a size stands in a list, or in each row of a matrix. */
+/** Counts each number below a size in a list, or in each row of a matrix. */
 const denseBincount: Importer = (call) => {
   const [x, size, weights] = [call.input(0), call.constant(1), call.input(2)];
   call.checkExpansion([size]);

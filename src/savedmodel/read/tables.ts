@@ -9,7 +9,7 @@ import { dtypeOf, storedTensor } from "../format/tensor-proto.ts";
 import { InlinedGraph, type InlinedNode, parseReference, type Source } from "./inlined-graph.ts";
 import { origin, restoringNodes } from "./variable-keys.ts";
 
-/** What a table holds. */
+/** The entries of a table. */
 export type StoredTable = Omit<LookupTable, "fallback">;
 
 /** Operators that hold a table which does not change once it is filled. */
@@ -26,7 +26,7 @@ const MOST_ENTRIES = 2 ** 21;
 /** Bytes of a tensor of keys or values, with 16 counted for a string. */
 const LARGEST_TENSOR = 16 * MOST_ENTRIES;
 
-/** What stands for a column: the whole line or its number. */
+/** Column numbers with a special meaning: the whole line, or the line's number. */
 const WHOLE_LINE = -2;
 const LINE_NUMBER = -1;
 const NEW_LINE = 10;

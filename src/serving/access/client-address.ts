@@ -6,7 +6,7 @@ import { FaceError } from "../../base/errors.ts";
 export const FORWARDING_HEADERS = ["x-forwarded-for", "forwarded"] as const;
 export type ForwardingHeader = (typeof FORWARDING_HEADERS)[number];
 
-/** Whom to believe. */
+/** Proxies whose headers are believed. */
 export interface TrustedProxies {
   /** Networks in CIDR notation, or single addresses. */
   readonly networks: readonly string[];

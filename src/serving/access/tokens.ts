@@ -9,21 +9,21 @@ import { type Log, silentLog } from "../../base/log.ts";
 import type { ApiKey } from "./access.ts";
 import { SCOPES, type Scope } from "./keys.ts";
 
-/** Whose tokens are taken. */
+/** The issuer whose tokens are accepted. */
 export interface TokenOptions {
   /** The issuer's public keys, a JSON Web Key Set (RFC 7517). */
   readonly jwksFile: string;
-  /** What the claim `iss` must be. */
+  /** The required claim `iss`. */
   readonly issuer: string;
-  /** What the claim `aud` must be, or hold. */
+  /** The audience that the claim `aud` must be or contain. */
   readonly audience: string;
-  /** What stands before our scopes in the claim `scope`, such as `faceid:`. Default: nothing. */
+  /** The prefix of our scopes in the claim `scope`, such as `faceid:`. Default: none. */
   readonly scopePrefix?: string | undefined;
 }
 
 /**
- * Signatures by a private key. A shared secret is none: whoever checks it could sign, and a public key used as a secret is
- * the oldest trick of all.
+ * Signatures by a private key. Shared secrets (HMAC) are refused: the server could forge tokens itself, and attackers sign
+ * tokens with the public key as the secret.
  */
 const ALGORITHMS = [
   "RS256",

@@ -59,7 +59,7 @@ export class BatchThreads {
   }
 }
 
-/** Where a queue counts what it does. */
+/** Counters of a queue. */
 export interface QueueFigures {
   readonly metrics?: ServerMetrics | undefined;
   /** How long requests wait for their batch. */

@@ -1,7 +1,7 @@
 /** @file What a loaded version has answered: counts and times of its requests and of the runs of its graph. */
 import type { TensorMap } from "../../base/tensor.ts";
 
-/** How often something happened, and how long it took in all. */
+/** A count and the total duration. */
 export class Duration {
   count = 0;
   totalMs = 0;

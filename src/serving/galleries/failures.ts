@@ -53,7 +53,7 @@ export const tooLargeAnswer = (message: string): RestAnswer => ({
   body: body("RESOURCE_EXHAUSTED", message, "send a smaller photograph"),
 });
 
-/** What an answer says of a failure that concerns a part of it. */
+/** The error of one part of an answer. */
 export const failureBody = ({ code, message }: FaceError) => ({
   error: {
     code: code as string,

@@ -72,7 +72,7 @@ export async function galleryAnswer(name: string, gallery: Gallery): Promise<Out
   return { name, model: gallery.model.name, people, faces, photos, withoutFaces, expired, stale };
 }
 
-/** What a list holds: its pages' cursors are for no other. */
+/** The kind of a list; a cursor is valid only for its own kind. */
 type List = readonly [kind: "people" | "events", gallery: string, search?: string];
 
 const CHECK_LENGTH = 12;
@@ -123,7 +123,7 @@ export async function eventsAnswer(
 /** A server gathers an export in memory before it sends it. */
 const MOST_EXPORTED = 2 ** 28;
 
-/** What `faceid gallery export --person` writes. @throws FaceError `PERSON_NOT_FOUND`; StatusError `FAILED_PRECONDITION` for more than 256 MB. */
+/** The file that `faceid gallery export --person` writes. @throws FaceError `PERSON_NOT_FOUND`; StatusError `FAILED_PRECONDITION` for more than 256 MB. */
 export async function exportOf(gallery: Gallery, who: string): Promise<Buffer<ArrayBuffer>> {
   const { id } = await gallery.people.get(who);
   const lines: Buffer[] = [];

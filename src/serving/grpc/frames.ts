@@ -20,7 +20,7 @@ export function frameOf(header: Uint8Array): Frame {
   return frame;
 }
 
-/** What the first field of a message may take, such as the name of a model. */
+/** Most bytes of a message's first field, such as the name of a model. */
 export interface FirstField {
   readonly field: number;
   readonly maxBytes: number;

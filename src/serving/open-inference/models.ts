@@ -58,7 +58,7 @@ export function shownSignature(
   return signatures.size === 1 ? [...signatures][0] : undefined;
 }
 
-/** What kind of model it is; a pack has no signatures. */
+/** The kind of model; a pack has no signatures. */
 export const platformOf = (signatures: ReadonlyMap<string, Signature>) =>
   signatures.size === 0 ? "faceid_pack" : "tensorflow_savedmodel";
 

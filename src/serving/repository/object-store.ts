@@ -17,7 +17,7 @@ export interface StoredObject {
   readonly modifiedMs: number;
 }
 
-/** What a model's versions are read from. */
+/** The source of a model's versions. */
 export interface ObjectStore {
   /** All objects below a prefix. @throws the storage's error. */
   list(bucket: string, prefix: string, signal: AbortSignal): Promise<StoredObject[]>;
@@ -42,7 +42,7 @@ const MOST_OBJECTS = 100_000;
 /** Pages in a row that hold nothing, after which a listing would hardly end. */
 const MOST_EMPTY_PAGES = 100;
 
-/** What an object is not, when its bytes are not those that were listed. */
+/** The difference between an object and its listing. */
 const changed = (key: string, what: string, cause?: unknown) =>
   new FaceError("DOWNLOAD_FAILED", `${key} is not as it was listed: ${what}`, {
     hint: "it is fetched again at the next listing",

@@ -12,7 +12,7 @@ import { remoteAddress } from "./model-config.ts";
 import type { ObjectStore, StoredObject } from "./object-store.ts";
 import { aspiredVersions, type VersionFolders, versionPolicy } from "./version-policy.ts";
 
-/** Where remote models are copied to, and how often the storage is listed. */
+/** The cache folder of remote models, and how often the storage is listed. */
 export interface RemoteOptions {
   readonly cacheDir: string;
   readonly pollWaitSeconds: number;
