@@ -30,7 +30,10 @@ const FLAGS: readonly FlagRow[] = [
   ["rest_api_timeout_in_ms", "milliseconds for a run by REST; 0 for no limit", 30_000],
   ["rest_api_enable_cors_support", "send CORS headers", false],
   ["model_name", "name of the model at --model_base_path", "default"],
-  ["model_base_path", "folder that holds the model's version folders, or s3://BUCKET/PREFIX"],
+  [
+    "model_base_path",
+    "folder that holds the model's version folders, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX",
+  ],
   ["model_config_file", "ModelServerConfig in text format; replaces the two flags above"],
   ["model_config_file_poll_wait_seconds", "seconds between reads of that file; 0 for one read", 0],
   [
@@ -40,9 +43,9 @@ const FLAGS: readonly FlagRow[] = [
   ],
   [
     "model_cache_dir",
-    `folder for copies of models at s3://; in the system's cache folder without it ${OURS}`,
+    `folder for copies of models at s3:// and gs://; in the system's cache folder without it ${OURS}`,
   ],
-  ["remote_poll_wait_seconds", `seconds between listings of s3:// ${OURS}`, 30],
+  ["remote_poll_wait_seconds", `seconds between listings of s3:// and gs:// ${OURS}`, 30],
   ["max_num_load_retries", "retries when a version fails to load", 5],
   ["load_retry_interval_micros", "microseconds between retries", 60_000_000],
   ["num_load_threads", "versions loaded at a time after the start; 0 for one", 0],

@@ -12,24 +12,38 @@ import { invalidArgument, StatusError } from "../status.ts";
 
 const PLATFORM = "tensorflow";
 
-const S3 = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/([^?#]*)$/;
-const GOOGLE =
-  "Google Cloud Storage answers as S3 does: set AWS_ENDPOINT_URL_S3=https://storage.googleapis.com, an HMAC key of the " +
-  "bucket in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and name s3://BUCKET/PREFIX";
+/** Storages for objects that models are read from. */
+export type RemoteScheme = "s3" | "gs";
+
+/** Names of buckets: AWS' are shorter and have no underscores. */
+const ADDRESSES: Readonly<Record<RemoteScheme, RegExp>> = {
+  s3: /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/([^?#]*)$/,
+  gs: /^gs:\/\/([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])\/([^?#]*)$/,
+};
 
 /** Whether a base path is an address in a storage for objects. */
 export const isRemote = (basePath: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(basePath);
 
+/** Where a remote model lies. */
+export interface RemoteAddress {
+  readonly scheme: RemoteScheme;
+  readonly bucket: string;
+  /** Ends in a slash. */
+  readonly prefix: string;
+}
+
 /**
- * Bucket and prefix of an address.
+ * Storage, bucket and prefix of an address.
  * @throws StatusError `INVALID_ARGUMENT` for an address that is none, or of a storage that is not read.
  */
-export function remoteAddress(basePath: string): { readonly bucket: string; readonly prefix: string } {
-  const [, bucket, path = ""] = S3.exec(basePath) ?? [];
+export function remoteAddress(basePath: string): RemoteAddress {
+  const scheme: RemoteScheme = basePath.startsWith("gs:") ? "gs" : "s3";
+  const [, bucket, path = ""] = ADDRESSES[scheme].exec(basePath) ?? [];
   const prefix = path.replace(/^\/+|\/+$/g, "");
-  if (bucket !== undefined && prefix !== "") return { bucket, prefix: `${prefix}/` };
-  const hint = basePath.startsWith("gs://") ? GOOGLE : "name a folder, or s3://BUCKET/PREFIX";
-  throw invalidArgument(`Models cannot be read from ${basePath}; ${hint}`);
+  if (bucket !== undefined && prefix !== "") return { scheme, bucket, prefix: `${prefix}/` };
+  throw invalidArgument(
+    `Models cannot be read from ${basePath}; name a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX`,
+  );
 }
 
 /** The configuration of a server that serves only its model pack. */

@@ -1,17 +1,18 @@
 /** @file Models in a bucket, against a small server that answers as S3 does: listed in pages, changed, cut off, refused. */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { loadProgram, type ModelFolder, modelFolder } from "../../../test/support/servables.ts";
 import { type Log, silentLog } from "../../base/log.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { singleModelConfig } from "./model-config.ts";
-import { type ObjectStore, openObjectStore, type StoredObject } from "./object-store.ts";
+import type { ObjectStore, StoredObject } from "./object-store.ts";
 import { RemoteModels } from "./remote-models.ts";
+import { openS3Store } from "./s3-store.ts";
 
 interface Stored {
   readonly bytes: Buffer;
@@ -27,6 +28,8 @@ const asked: string[] = [];
 /** Bytes after which an answer ends, where it is cut off. */
 let cutAt: number | undefined;
 let isEndless = false;
+/** Where every request is sent on to. */
+let sentOnTo: string | undefined;
 
 const etagOf = (bytes: Buffer) => `"${createHash("md5").update(bytes).digest("hex")}"`;
 
@@ -51,6 +54,10 @@ function listing({ searchParams }: URL): string {
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const url = new URL(request.url!, "http://x");
   asked.push(url.pathname);
+  if (sentOnTo !== undefined) {
+    response.writeHead(307, { location: sentOnTo }).end();
+    return;
+  }
   if (!request.headers.authorization?.startsWith("AWS4-HMAC-SHA256 Credential=key-id/")) {
     response.writeHead(403).end("<Error><Code>AccessDenied</Code></Error>");
     return;
@@ -88,7 +95,7 @@ beforeAll(async () => {
     AWS_MAX_ATTEMPTS: "1",
   });
   folder = await modelFolder();
-  store = await openObjectStore();
+  store = await openS3Store();
 });
 
 afterAll(async () => {
@@ -102,6 +109,7 @@ beforeEach(() => {
   asked.length = 0;
   cutAt = undefined;
   isEndless = false;
+  sentOnTo = undefined;
 });
 
 const put = (key: string, text: string, more: Partial<Stored> = {}) =>
@@ -109,7 +117,7 @@ const put = (key: string, text: string, more: Partial<Stored> = {}) =>
 
 function models(pollWaitSeconds = 30, log: Log = silentLog) {
   const cacheDir = join(folder.path, `cache-${caches++}`);
-  return { cacheDir, remote: new RemoteModels(store, { cacheDir, pollWaitSeconds }, log) };
+  return { cacheDir, remote: new RemoteModels({ cacheDir, pollWaitSeconds }, log) };
 }
 
 /** The files of a folder, with what they hold. */
@@ -152,7 +160,7 @@ describe("RemoteModels", () => {
     const { cacheDir, remote } = models();
     const { folders } = await remote.scan(PATH, undefined);
     const { length } = asked;
-    const again = new RemoteModels(store, { cacheDir, pollWaitSeconds: 30 }, silentLog);
+    const again = new RemoteModels({ cacheDir, pollWaitSeconds: 30 }, silentLog);
     expect((await again.scan(PATH, undefined)).folders).toEqual(folders);
     // One listing, and nothing else.
     expect(asked).toHaveLength(length + 1);
@@ -202,6 +210,36 @@ describe("RemoteModels", () => {
       code: "DOWNLOAD_FAILED",
       message: expect.stringContaining("does not end"),
     });
+  });
+
+  it.each(["/elsewhere", "http://127.0.0.1:9/"])(
+    "does not follow a storage that sends on to %s",
+    async (location) => {
+      put("1/saved_model.pb", "graph");
+      sentOnTo = location;
+      await expect(models().remote.scan(PATH, undefined)).rejects.toMatchObject({ code: "DOWNLOAD_FAILED" });
+      expect(asked).not.toContain("/elsewhere");
+    },
+  );
+
+  it("removes what a process that was killed has left, but nothing that another one is writing", async () => {
+    put("1/saved_model.pb", "graph");
+    const { remote } = models(0.001);
+    const folder = dirname((await remote.scan(PATH, undefined)).folders.get(1n)!);
+    const [old, current] = ["old", "current"].map((name, i) =>
+      join(folder, `.1-${name}.${i + 1}-00000000.tmp`),
+    );
+    for (const path of [old!, current!]) {
+      mkdirSync(join(path, "variables"), { recursive: true });
+      writeFileSync(join(path, "variables/half"), "x");
+    }
+    const long = new Date(Date.now() - 2 * 3_600_000);
+    for (const path of [old!, join(old!, "variables"), join(old!, "variables/half"), current!])
+      utimesSync(path, long, long);
+    await new Promise((done) => setTimeout(done, 5));
+    await remote.scan(PATH, undefined);
+    expect(existsSync(old!)).toBe(false);
+    expect(existsSync(current!)).toBe(true);
   });
 
   it("refuses an object that was replaced since the listing", async () => {
@@ -284,9 +322,10 @@ describe("a server with a model in a bucket", () => {
   });
 
   it.each([
-    ["gs://models/half", /AWS_ENDPOINT_URL_S3=https:\/\/storage\.googleapis\.com/],
-    ["s3://models", /name a folder, or s3:\/\/BUCKET\/PREFIX/],
-    ["s3://models/", /name a folder, or s3/],
+    ["gs://models", /name a folder, s3:\/\/BUCKET\/PREFIX or gs:\/\/BUCKET\/PREFIX/],
+    ["gs://-models/half", /Models cannot be read/],
+    ["s3://models", /name a folder, s3:\/\/BUCKET\/PREFIX or gs/],
+    ["s3://models/", /name a folder, s3/],
     ["hdfs://models/half", /Models cannot be read from hdfs/],
     ["s3://UPPER/half", /Models cannot be read/],
   ])("refuses %s at the start", async (path, message) => {

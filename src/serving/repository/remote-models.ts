@@ -1,14 +1,14 @@
 /** @file Models in a storage for objects: whole versions are copied into a folder here, from which they are served. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { versionOf } from "../../artifact/files.ts";
 import { FaceError } from "../../base/errors.ts";
-import { publishFolder } from "../../base/files.ts";
+import { publishFolder, TEMPORARY_FILE } from "../../base/files.ts";
 import type { Log } from "../../base/log.ts";
 import type { ServableVersionPolicy } from "../../proto/tensorflow_serving/model_service_pb.ts";
-import { remoteAddress } from "./model-config.ts";
+import { type RemoteScheme, remoteAddress } from "./model-config.ts";
 import type { ObjectStore, StoredObject } from "./object-store.ts";
 import { aspiredVersions, type VersionFolders, versionPolicy } from "./version-policy.ts";
 
@@ -55,9 +55,28 @@ function versionsIn(objects: readonly StoredObject[]): Map<bigint, Listed> {
   return versions;
 }
 
+/** A copy in work is written to more often than this. */
+const ABANDONED_MS = 3_600_000;
+
+/** Whether nothing in a folder has been written for long. */
+async function isAbandoned(folder: string): Promise<boolean> {
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  const times = ["", ...names].map(
+    async (name) => (await stat(join(folder, name)).catch(() => undefined))?.mtimeMs ?? 0,
+  );
+  return Math.max(...(await Promise.all(times))) + ABANDONED_MS < Date.now();
+}
+
+/** Loads what reads a storage only where a model lies in one. @throws StatusError where its client or credentials are not there. */
+async function openStore(scheme: RemoteScheme): Promise<ObjectStore> {
+  if (scheme === "gs") return await (await import("./google-store.ts")).openGoogleStore();
+  return await (await import("./s3-store.ts")).openS3Store();
+}
+
 /** Keeps copies of remote models. */
 export class RemoteModels {
-  readonly #store: ObjectStore;
+  readonly #open: (scheme: RemoteScheme) => Promise<ObjectStore>;
+  readonly #stores = new Map<RemoteScheme, ObjectStore>();
   readonly #options: RemoteOptions;
   readonly #log: Log;
   readonly #closing = new AbortController();
@@ -73,10 +92,21 @@ export class RemoteModels {
   readonly #unwanted = new Set<string>();
   readonly #scanning = new Map<string, Promise<VersionFolders>>();
 
-  constructor(store: ObjectStore, options: RemoteOptions, log: Log) {
-    this.#store = store;
+  constructor(options: RemoteOptions, log: Log, open = openStore) {
     this.#options = options;
     this.#log = log;
+    this.#open = open;
+  }
+
+  /**
+   * The storage of a base path, opened once.
+   * @throws StatusError where the client of the storage is not installed, or has no credentials.
+   */
+  async storeOf(basePath: string): Promise<ObjectStore> {
+    const { scheme } = remoteAddress(basePath);
+    const store = this.#stores.get(scheme) ?? (await this.#open(scheme));
+    this.#stores.set(scheme, store);
+    return store;
   }
 
   get #waitMs(): number {
@@ -119,7 +149,8 @@ export class RemoteModels {
 
   async #scan(basePath: string, policy: ServableVersionPolicy | undefined): Promise<VersionFolders> {
     const { bucket, prefix } = remoteAddress(basePath);
-    const listed = versionsIn(await this.#store.list(bucket, prefix, this.#closing.signal));
+    const store = await this.storeOf(basePath);
+    const listed = versionsIn(await store.list(bucket, prefix, this.#closing.signal));
     const before = this.#last.get(basePath)?.digests;
     const nowMs = Date.now();
     this.#last.set(basePath, {
@@ -138,7 +169,7 @@ export class RemoteModels {
       settled.map(({ version: each }) => each),
     )) {
       const each = listed.get(version)!;
-      folders.set(version, await this.#copied(bucket, basePath, each));
+      folders.set(version, await this.#copied(store, basePath, each));
     }
     const found = { folders, notes };
     this.#found.set(basePath, found);
@@ -157,7 +188,8 @@ export class RemoteModels {
   }
 
   /** The folder of a version, copied unless it is here. Other content under the same number has another folder. */
-  async #copied(bucket: string, basePath: string, { version, objects, digest }: Listed): Promise<string> {
+  async #copied(store: ObjectStore, basePath: string, { version, objects, digest }: Listed): Promise<string> {
+    const { bucket } = remoteAddress(basePath);
     const folder = join(this.#folderOf(basePath), `${version}-${digest}`);
     if (existsSync(folder)) return folder;
     const unsafe = objects.find(({ name }) => !isSafe(name));
@@ -172,7 +204,7 @@ export class RemoteModels {
       for (const object of objects) {
         const file = join(temporary, object.name);
         await mkdir(dirname(file), { recursive: true });
-        await this.#store.copy(bucket, object, file, this.#closing.signal);
+        await store.copy(bucket, object, file, this.#closing.signal);
       }
     });
     await copyAll.catch((error: unknown) => {
@@ -182,12 +214,17 @@ export class RemoteModels {
     return folder;
   }
 
-  /** Removes copies that two listings in a row did not want. A loaded version needs its files no longer. */
+  /**
+   * Removes copies that two listings in a row did not want, and what a process that was killed has left. A loaded version
+   * needs its files no longer.
+   */
   async #clean(basePath: string, wanted: ReadonlySet<string>): Promise<void> {
     const parent = this.#folderOf(basePath);
     const names = await readdir(parent).catch(() => []);
     for (const name of names) {
       const folder = join(parent, name);
+      if (TEMPORARY_FILE.test(name) && (await isAbandoned(folder)))
+        await rm(folder, { recursive: true, force: true });
       if (wanted.has(folder) || !/^\d+-[0-9a-f]{16}$/.test(name)) this.#unwanted.delete(folder);
       else if (!this.#unwanted.has(folder)) this.#unwanted.add(folder);
       else {

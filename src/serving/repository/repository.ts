@@ -30,7 +30,7 @@ export interface RepositorySettings {
   readonly loadThreads?: number;
   /** Whether a label may name a version that is not loaded yet. Default false. */
   readonly allowLabelsForUnavailable?: boolean;
-  /** Folder for copies of models at `s3://`. Default: in the system's cache folder. */
+  /** Folder for copies of models at `s3://` and `gs://`. Default: in the system's cache folder. */
   readonly modelCacheDir?: string;
   /** Seconds between listings of a storage. Default 30. */
   readonly remotePollWaitSeconds?: number;
@@ -196,7 +196,11 @@ export class Repository implements Catalog, AsyncDisposable {
   /** Takes over a configuration, without waiting for its models. @returns its number. */
   async #install(config: ModelServerConfig): Promise<number> {
     const configs = checkedModels(config, this.#requestLog);
-    if (configs.some(({ basePath }) => isRemote(basePath))) this.#remote ??= await this.#openRemote();
+    for (const { basePath } of configs) {
+      if (!isRemote(basePath)) continue;
+      this.#remote ??= await this.#openRemote();
+      await this.#remote.storeOf(basePath);
+    }
     const isNew = this.#config === undefined || !equals(ModelServerConfigSchema, this.#config, config);
     checkTransition(this.#config, config);
     const labels = configs.map((model) => this.#checkedLabels(model));
@@ -230,12 +234,9 @@ export class Repository implements Catalog, AsyncDisposable {
 
   /** Loads what reads a storage only where a model lies in one. */
   async #openRemote(): Promise<RemoteModels> {
-    const [{ openObjectStore }, { RemoteModels }] = await Promise.all([
-      import("./object-store.ts"),
-      import("./remote-models.ts"),
-    ]);
+    const { RemoteModels } = await import("./remote-models.ts");
     const { modelCacheDir: cacheDir, remotePollWaitSeconds: pollWaitSeconds, log } = this.#options;
-    return new RemoteModels(await openObjectStore(), { cacheDir, pollWaitSeconds }, log);
+    return new RemoteModels({ cacheDir, pollWaitSeconds }, log);
   }
 
   #modelFor(name: string): Model {
