@@ -23,14 +23,78 @@ export interface GroupOptions {
   readonly byQuality?: boolean | undefined;
 }
 
+/** A number of years, of which the difference between a pair's photographs makes groups. */
+interface Gap {
+  readonly name: string;
+  /** Undefined for text that is none. */
+  readonly years: (text: string) => number | undefined;
+  readonly wanted: string;
+  /** Whether the column's own values are groups too. */
+  readonly isGroup: boolean;
+}
+
+const MONTHS = 12;
+const DAYS = 365.25;
+
+/** The years of a date, with the fraction of the last one as far as it is known. */
+function yearsOf(text: string): number | undefined {
+  const [, year, month = "01", day = "01"] = /^(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?$/.exec(text) ?? [];
+  if (year === undefined) return undefined;
+  const date = new Date(`${year}-${month}-${day}T00:00:00Z`);
+  if (Number.isNaN(date.getTime()) || date.getUTCDate() !== Number(day)) return undefined;
+  return Number(year) + (Number(month) - 1) / MONTHS + (Number(day) - 1) / DAYS;
+}
+
+const DATES: Gap = {
+  name: "time between the photographs",
+  years: yearsOf,
+  wanted: "a date such as 2021, 2021-05 or 2021-05-30",
+  isGroup: false,
+};
+
+/** Columns of a file by photographs that say when each was taken, or how old the person on it is. */
+const GAPS: Readonly<Record<string, Gap>> = {
+  date: DATES,
+  year: DATES,
+  age: {
+    name: "age gap",
+    years: (text) => (/^\d{1,3}(\.\d+)?$/.test(text) ? Number(text) : undefined),
+    wanted: "a number of years",
+    isGroup: true,
+  },
+};
+
+/** Years at which groups of a gap end. */
+const GAP_ENDS = [1, 5, 10];
+const GAP_UNIT = " years";
+
 /** Names of the column that says whom or what a row is about. */
 const KEYS = ["person", "path"] as const;
 
+/** Groups of pairs by the years between what a column says of both photographs. */
+function gapAttribute({ name, years }: Gap, textOf: (image: ImageRef) => string | undefined): Attribute {
+  const groups = [...GAP_ENDS.keys(), GAP_ENDS.length].map((at) =>
+    between(GAP_ENDS[at - 1], GAP_ENDS[at], at === 0 ? " year" : GAP_UNIT),
+  );
+  return {
+    name,
+    order: groups,
+    groupsOf({ left, right }: Pair) {
+      const [a, b] = [left, right].map((image) => years(textOf(image) ?? ""));
+      if (a === undefined || b === undefined) return undefined;
+      const at = GAP_ENDS.findIndex((end) => Math.abs(a - b) < end);
+      const group = groups.at(at)!;
+      return [group, group];
+    },
+  };
+}
+
 /**
  * The attributes of a CSV file: each column beside `person`, a person's name in the dataset, or `path`, a photograph's in
- * the dataset's folder. An empty field puts nobody in a group.
+ * the dataset's folder. An empty field puts nobody in a group. By photographs, a column `date`, `year` or `age` groups pairs by
+ * the years between the two.
  * @param personOf the person on an image.
- * @throws FaceError `FILE_INVALID` without such a column, without another, or with a key twice.
+ * @throws FaceError `FILE_INVALID` without such a column, without another, with a key twice, or with a date or an age that is none.
  */
 async function groupsOfFile(
   file: string,
@@ -58,13 +122,27 @@ async function groupsOfFile(
   }
   const rowOf = (image: ImageRef) =>
     byKey.get(key === "path" ? resolve(imageName(image)) : (personOf(image) ?? ""));
-  return columns.map((name) => ({
-    name,
-    groupsOf({ left, right }: Pair) {
-      const [a, b] = [left, right].map((image) => rowOf(image)?.[name]?.trim());
-      return a && b ? [a, b] : undefined;
-    },
-  }));
+  return columns.flatMap((name) => {
+    const textOf = (image: ImageRef) => rowOf(image)?.[name]?.trim();
+    const plain: Attribute = {
+      name,
+      groupsOf({ left, right }: Pair) {
+        const [a, b] = [left, right].map(textOf);
+        return a && b ? [a, b] : undefined;
+      },
+    };
+    // Of a person as a whole a date or an age says nothing about two photographs.
+    const gap = key === "path" ? GAPS[name] : undefined;
+    if (gap === undefined) return [plain];
+    for (const row of rows) {
+      const text = row[name]!.trim();
+      if (text === "" || gap.years(text) !== undefined) continue;
+      throw new FaceError("FILE_INVALID", `${file} has the ${name} ${JSON.stringify(text)} for ${row.path}`, {
+        hint: `write ${gap.wanted}, or nothing where it is not known; or give the column another name`,
+      });
+    }
+    return [...(gap.isGroup ? [plain] : []), gapAttribute(gap, textOf)];
+  });
 }
 
 /** Qualities that faces are grouped by: which number, whether low or high is bad, and where groups end. */
