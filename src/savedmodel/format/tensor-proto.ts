@@ -70,16 +70,28 @@ function shapeOf(proto: TensorProto, width: number, limits: TensorLimits): Shape
   if (proto.tensorShape?.unknownRank) throw invalid("a tensor needs a shape, got one of unknown rank");
   const shape = (proto.tensorShape?.dim ?? []).map((dim) => Number(dim.size));
   const maxBytes = limits.maxBytes ?? DEFAULT_MAX_BYTES;
-  let size = 1;
-  for (const side of shape) {
-    if (side < 0) throw invalid(`a tensor needs known sides, got ${shapeText(shape)}`);
-    size *= side;
-    if (size * width > maxBytes) {
-      throw invalid(`a tensor of shape ${shapeText(shape)} is larger than the limit of ${maxBytes} bytes`);
-    }
+  if (shape.some((side) => side < 0)) throw invalid(`a tensor needs known sides, got ${shapeText(shape)}`);
+  const misfit = emptyMisfit(shape);
+  if (misfit !== undefined) throw invalid(misfit);
+  if (!shape.includes(0) && filledSize(shape) * width > maxBytes) {
+    throw invalid(`a tensor of shape ${shapeText(shape)} is larger than the limit of ${maxBytes} bytes`);
   }
   return shape;
 }
+
+/**
+ * The most elements of a tensor without elements, were its empty sides one long: a sum over an empty side has that many, so that a
+ * few bytes would otherwise ask for any memory.
+ */
+const MOST_EMPTY = 33_554_432;
+
+const filledSize = (shape: Shape) => shape.reduce((product, side) => product * (side || 1), 1);
+
+/** Why a shape without elements is refused; undefined where it is not. */
+export const emptyMisfit = (shape: Shape): string | undefined =>
+  shape.includes(0) && filledSize(shape) > MOST_EMPTY
+    ? `a tensor of shape ${shapeText(shape)} has no elements, but its other sides make more than ${MOST_EMPTY}`
+    : undefined;
 
 /** Fills `size` elements from a list; a shorter list repeats its last value, the rest of a longer one is ignored. */
 function spread<D extends NumericDType>(
@@ -148,7 +160,7 @@ export function tensorHead(
   if (dtype === undefined) throw invalid(`cannot read tensors of type ${dataTypeText(proto.dtype)}`);
   const stringHeaderBytes = 16;
   const shape = shapeOf(proto, dtype === "string" ? stringHeaderBytes : bytesPerElement(dtype), limits);
-  return { dtype, shape, size: shape.reduce((product, side) => product * side, 1) };
+  return { dtype, shape, size: shape.includes(0) ? 0 : filledSize(shape) };
 }
 
 /**

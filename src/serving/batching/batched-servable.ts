@@ -8,7 +8,7 @@ import { allOf } from "../request-memory.ts";
 import { StatusError } from "../status.ts";
 import { BatchQueue, type BatchThreads } from "./batcher.ts";
 import type { BatchOptions } from "./options.ts";
-import { checkOutputs, isNotRowByRow, joinOutputs, sliceTensors } from "./tensors.ts";
+import { checkOutputs, isNotRowByRow, joinOutputs, rowsOf, sliceTensors } from "./tensors.ts";
 
 /** A part of a large request that takes less time is too small for a message to another thread. */
 const SHORT_RUN_MS = 2;
@@ -21,6 +21,9 @@ function commonRows(inputs: TensorMap): number {
   const [rows = 0, ...others] = new Set([...inputs.values()].map(({ shape }) => shape[0] ?? 0));
   return others.length === 0 ? rows : 0;
 }
+
+/** Whether an input has no elements, however many rows: nothing is shared with others, and pieces of it save nothing. */
+const hasEmpty = (inputs: TensorMap): boolean => [...inputs.values()].some(({ data }) => data.length === 0);
 
 /** A limit without waiting: further requests are refused. */
 function withoutQueue(limit: number): Limiter {
@@ -86,13 +89,18 @@ export class BatchedServable implements Servable {
     options: RunOptions = {},
   ): Promise<TensorMap> {
     const { signal } = options;
-    if (this.#options.isStrict) return this.#queueFor(signatureName, outputNames, []).submit(given, signal);
-    const inputs = await this.#prepare(signatureName, given, options);
+    const { isStrict, splitLargeRequests, maxBatchSize } = this.#options;
     const whole = (part: TensorMap) => this.#timed(signatureName, part, outputNames);
-    const rows = this.#canBatch(signatureName) ? commonRows(inputs) : 0;
+    if (isStrict) {
+      const isAlone = hasEmpty(given) && (splitLargeRequests || rowsOf(given) <= maxBatchSize);
+      if (isAlone) return this.#alone.run(() => whole(given));
+      return this.#queueFor(signatureName, outputNames, []).submit(given, signal);
+    }
+    const inputs = await this.#prepare(signatureName, given, options);
+    const rows = this.#canBatch(signatureName) && !hasEmpty(inputs) ? commonRows(inputs) : 0;
     if (rows === 0) return this.#alone.run(() => whole(inputs));
     try {
-      if (rows > this.#options.maxBatchSize) {
+      if (rows > maxBatchSize) {
         return await this.#alone.run(() => this.#inParts(inputs, rows, whole, signal));
       }
       return await this.#queueFor(signatureName, outputNames, rowKeys(inputs)).submit(inputs, signal);

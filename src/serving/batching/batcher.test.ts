@@ -189,7 +189,7 @@ describe("a queue", () => {
         ],
       ]);
     };
-    const settings = { ...STRICT, timeoutMs: 20, maxBatchSize: 6 };
+    const settings = { ...STRICT, timeoutMs: 60_000, maxBatchSize: 6 };
     const queue = new BatchQueue(lookup, ["y"], settings, new BatchThreads(1));
     const ask = async (value: number) =>
       floats((await queue.submit(new Map([["x", row(value)]]))).get("y")!)[0];
@@ -298,6 +298,24 @@ describe("a model with batching that nobody asked for", () => {
     };
     return { ask, sizes };
   }
+
+  it.each<[string, BatchOptions]>([
+    ["as nobody asked", defaultBatchOptions(1)],
+    ["in TensorFlow Serving's way, with large requests split", { ...STRICT, splitLargeRequests: true }],
+    ["with padding", { ...STRICT, maxBatchSize: 2 ** 20, padVariableLengthInputs: true }],
+  ])("runs millions of rows without elements at once and alone, batching %s", async (_, options) => {
+    const model = halfPlusTwo({ name: "m", version: 1n });
+    let runs = 0;
+    const run: Servable["run"] = (...call) => {
+      runs++;
+      return model.run(...call);
+    };
+    const batched = new BatchedServable({ ...model, run }, options, new BatchThreads(1));
+    const x = float32([2 ** 20, 0, 3], []);
+    const outputs = await batched.run("serving_default", new Map([["x", x]]), ["y"]);
+    expect(outputs.get("y")!.shape).toEqual([2 ** 20, 0, 3]);
+    expect(runs).toBe(1);
+  });
 
   it("runs very many rows in short pieces and puts the answers together", async () => {
     const { ask, sizes } = counted(async (x) => {

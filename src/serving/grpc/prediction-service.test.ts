@@ -130,6 +130,30 @@ describe("tensors on the wire", () => {
     expect(Number(told.data[1])).toBe(1);
   });
 
+  it("may have no elements and many rows, up to a limit", async () => {
+    const empty = (...shape: number[]) =>
+      toBinary(
+        TensorProtoSchema,
+        create(TensorProtoSchema, {
+          dtype: DataType.DT_FLOAT,
+          tensorShape: { dim: shape.map((side) => ({ size: BigInt(side) })) },
+        }),
+      );
+    for (const shape of [[0], [0, 1024, 1024, 3], [2 ** 25, 0]]) {
+      expect(await read(empty(...shape))).toEqual({ dtype: "float32", shape, data: new Float32Array(0) });
+    }
+    for (const shape of [
+      [2 ** 40, 0],
+      [0, 2 ** 26],
+      [2 ** 62, 2 ** 62, 0],
+      [0, ...Array.from({ length: 253 }, () => 2 ** 62)],
+    ]) {
+      await expect(read(empty(...shape))).rejects.toThrow(
+        "has no elements, but its other sides make more than",
+      );
+    }
+  });
+
   it("are refused where a list of another type, or names, hold millions of values", () => {
     const unpacked = Buffer.alloc(4_000_000, Uint8Array.of(11 * 8, 1));
     expect(() => planTensor(unpacked, [[0, unpacked.length]], {}, countFields())).toThrow(

@@ -259,11 +259,17 @@ describe("infer over REST", () => {
     expect((large.json.outputs as { data: number[] }[])[0]!.data.at(-1)).toBe(49_999 / 2 + 2);
   });
 
+  it("answers a shape without elements with one", async () => {
+    const none = await restJson("POST", "/v2/models/half/infer", inputX({ shape: [100_000, 0], data: [] }));
+    expect(none.json.outputs).toMatchObject([{ shape: [100_000, 0], data: [] }]);
+  });
+
   const wrong: [string, object, RegExp][] = [
     ["another number of values", inputX({ data: [1, 2, 3] }), /a shape of 2 elements, but 3 were sent/],
     ["a negative side", inputX({ shape: [-1, 1], data: [1] }), /sides are whole numbers/],
     ["a side that is no number", inputX({ shape: ["2", 1], data: [1, 2] }), /sides are whole numbers/],
     ["an enormous shape", inputX({ shape: [2 ** 40, 2 ** 40], data: [1] }), /too many elements/],
+    ["an enormous shape without elements", inputX({ shape: [2 ** 40, 0], data: [] }), /has no elements, but/],
     ["an unknown datatype", inputX({ datatype: "float", data: [1, 2] }), /the protocol has FP32, FP64/],
     ["another datatype", inputX({ datatype: "INT32", data: [1, 2] }), /to be float but int32 is provided/],
     ["text for numbers", inputX({ data: ["a", 2] }), /input "x": JSON Value: "a"/],

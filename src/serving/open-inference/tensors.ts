@@ -1,5 +1,6 @@
 /** @file Tensors of the Open Inference Protocol: the names of element types, shapes, and elements as raw bytes. */
 import { bytesOf, type DType, type NumericDType, type Tensor } from "../../base/tensor.ts";
+import { emptyMisfit } from "../../savedmodel/format/tensor-proto.ts";
 import { MOST_STRINGS, tooManyStrings } from "../json/values.ts";
 import type { TensorMemory } from "../request-memory.ts";
 import { invalidArgument } from "../status.ts";
@@ -55,6 +56,8 @@ export function checkedSize(input: string, shape: readonly number[]): number {
   if (!shape.every((side) => Number.isSafeInteger(side) && side >= 0)) {
     throw invalidArgument(`${text}: sides are whole numbers of at least 0`);
   }
+  const misfit = emptyMisfit(shape);
+  if (misfit !== undefined) throw invalidArgument(`input "${input}": ${misfit}`);
   const size = shape.includes(0) ? 0 : shape.reduce((product, side) => product * side, 1);
   if (!Number.isSafeInteger(size)) throw invalidArgument(`${text}: it has too many elements`);
   return size;
