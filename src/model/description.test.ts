@@ -205,6 +205,24 @@ group("summaryText", () => {
   });
 });
 
+group("summaryText in 80 columns", () => {
+  const ensemble = describe({
+    ...{ network: "closeup", input: IMAGE, mirror: true, projectionDim: 128 },
+    ...{ crops: [0.55, 0.7], gaborCrops: [0.59] },
+  });
+
+  it("is no wider, and loses no letter", () => {
+    for (const model of [faceid, ensemble]) {
+      const [wide, narrow] = [summaryText(model), summaryText(model, 80)];
+      const widest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
+      expect(widest(wide)).toBeGreaterThan(80);
+      expect(widest(narrow)).toBeLessThanOrEqual(80);
+      const letters = (text: string) => [...text.replace(/[\s─]/g, "")].toSorted().join("");
+      expect(letters(narrow)).toBe(letters(wide));
+    }
+  });
+});
+
 group("drawings", () => {
   it.each(NETWORKS.map(({ name }) => [name, describe({ network: name, input: IMAGE })] as const))(
     "of %s are well-formed and hold every name",

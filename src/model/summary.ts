@@ -48,21 +48,54 @@ function bytes(values: number): string {
   return `${(size / 1024 ** unit).toFixed(2)} ${UNITS[unit]}`;
 }
 
+/** Columns of the table beside those of its cells. */
+const AROUND_CELLS = GAP.length * (HEADINGS.length - 1) + 2;
+
+/** Widths of the columns: as their cells need, the widest ones narrower where that is more than there is room for. */
+function columnWidths(natural: readonly number[], room: number): number[] {
+  const widths = [...natural];
+  const left = () => room - AROUND_CELLS - widths.reduce((sum, width) => sum + width, 0);
+  while (left() < 0) {
+    const widest = widths.indexOf(Math.max(...widths));
+    if (widths[widest]! <= HEADINGS[widest]!.length) break;
+    widths[widest]!--;
+  }
+  return widths;
+}
+
+/** The lines of a cell, broken behind a space, a slash, a comma or an underscore where there is one. */
+function cellLines(text: string, width: number): string[] {
+  if (text.length <= width) return [text];
+  const head = text.slice(0, width);
+  const at = Math.max(...[" ", "/", ",", "_"].map((sign) => head.lastIndexOf(sign))) + 1;
+  const end = at > width / 2 ? at : width;
+  return [text.slice(0, end).trimEnd(), ...cellLines(text.slice(end).trimStart(), width)];
+}
+
 /**
  * The table of Keras' `model.summary()`: each layer with its output shape, parameters and inputs, a table for each network
  * within, and the totals.
+ * @param room columns that the table may take, where its headings fit into them; as many as it needs when left out.
  */
-export function summaryText(model: ModelDescription): string {
+export function summaryText(model: ModelDescription, room: number = Number.POSITIVE_INFINITY): string {
   const all = tables(model.name, model.layers);
-  const widths = HEADINGS.map((heading, column) =>
+  const natural = HEADINGS.map((heading, column) =>
     Math.max(heading.length, ...all.flatMap(({ rows }) => rows.map((row) => row[column]!.length))),
   );
-  const line = (cells: readonly string[]) =>
-    ` ${cells
-      .map((cell, i) => (i === RIGHT_ALIGNED ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
-      .join(GAP)
-      .trimEnd()}`;
-  const width = widths.reduce((total, each) => total + each, 0) + GAP.length * (widths.length - 1) + 2;
+  const widths = columnWidths(natural, room);
+  const line = (cells: readonly string[]) => {
+    const broken = cells.map((cell, i) => cellLines(cell, widths[i]!));
+    const height = Math.max(...broken.map((lines) => lines.length));
+    return Array.from({ length: height }, (_, at) =>
+      ` ${broken
+        .map((lines, i) => {
+          const text = lines[at] ?? "";
+          return i === RIGHT_ALIGNED ? text.padStart(widths[i]!) : text.padEnd(widths[i]!);
+        })
+        .join(GAP)}`.trimEnd(),
+    ).join("\n");
+  };
+  const width = widths.reduce((total, each) => total + each, 0) + AROUND_CELLS;
   const rule = RULE.repeat(width);
   const lines = all.flatMap(({ title, rows }) => [
     title,

@@ -54,7 +54,7 @@ async function summary(path: string | undefined, { output, ...flags }: Flags): P
   const model = await modelOf(path, flags);
   if (output !== undefined)
     await writeDrawing(String(output), summarySvg(model, commandText(path, flags, model)));
-  console.log(summaryText(model));
+  console.log(summaryText(model, process.stdout.columns));
 }
 
 async function plot(path: string | undefined, { output, ...flags }: Flags): Promise<void> {
