@@ -46,7 +46,7 @@ it("is written beside its description, served with the same contract, and scores
   await writeNoise(images);
   const report = await quantizeModel({ savedModel: source, images, output: target, count: 4 });
   expect(report).toMatchObject({ convolutions: 26, calibrationImages: 4, pairs: 3, threshold: 0.51 });
-  expect(report.difference.greatest).toBeLessThan(0.02);
+  expect(report.difference!.greatest).toBeLessThan(0.02);
 
   const { model } = await readOnnxFile(join(target, "model.onnx"));
   // One way into integers and one out of them for each side of the pair: nothing in between goes back to floats.
@@ -99,8 +99,8 @@ it("is half as large with weights in half precision, with all signatures, and sc
   });
   expect(report).toMatchObject({ weights: "float16", convolutions: 0, calibrationImages: 0, pairs: 3 });
   expect(report.bytes.written).toBeLessThan(0.6 * report.bytes.float);
-  expect(report.difference.greatest).toBeGreaterThan(0);
-  expect(report.difference.greatest).toBeLessThan(0.002);
+  expect(report.difference!.greatest).toBeGreaterThan(0);
+  expect(report.difference!.greatest).toBeLessThan(0.002);
   const load = savedModelLoader({ sessions: 1 });
   const [before, after] = [
     await load(source, { name: "faceid", version: 1n }),
@@ -117,6 +117,21 @@ it("is half as large with weights in half precision, with all signatures, and sc
     { absolute: 1e-3, relative: 0 },
   );
   await Promise.all([before.close(), after.close()]);
+});
+
+it("needs no images for half precision, which measures nothing, and names them for 8 bits", async () => {
+  const root = await temporaryFolder();
+  const source = join(root, "faceid/1");
+  await writeFaceModel(source, { network: "compact", side: 96 });
+  const output = join(root, "half/1");
+  const report = await quantizeModel({ savedModel: source, output, count: 4, weights: "float16" });
+  expect(report).toMatchObject({ weights: "float16", pairs: 0, unreadable: 0 });
+  expect(report).not.toHaveProperty("difference");
+  await using model = await loadModel(output);
+  expect(model.embeddingSize).toBeGreaterThan(0);
+  await expect(
+    quantizeModel({ savedModel: source, output: join(root, "int8/1"), count: 4 }),
+  ).rejects.toMatchObject({ code: "CONFIG_INVALID", hint: expect.stringContaining("--images") });
 });
 
 it("says what is wrong with a folder that holds too few images", async () => {

@@ -179,7 +179,7 @@ describe("a network from elsewhere with its framing", () => {
     const output = join(work, "mine8/1");
     const report = await quantizeModel({ savedModel: folder, images: people, output, count: 8 });
     expect(report.convolutions).toBeGreaterThan(0);
-    expect(report.difference.mean).toBeLessThan(0.1);
+    expect(report.difference!.mean).toBeLessThan(0.1);
     expect((await readDescription(output))?.imported?.pixels).toBe(PIXELS);
   });
 

@@ -51,8 +51,8 @@ export interface AccuracyOptions extends EvaluateOptions {
 export interface QuantizeOptions {
   /** A version's folder of an exported model, or the folder of versions for the highest. */
   readonly savedModel: string;
-  /** A folder of image files, or of folders of them. */
-  readonly images: string;
+  /** A folder of image files, or of folders of them: for `int8`, and to compare scores; not compared when left out. */
+  readonly images?: string | undefined;
   /** The version's folder to write. */
   readonly output: string;
   /** Images to measure ranges on; the same number of other images serves to compare scores. */
@@ -94,12 +94,13 @@ export interface QuantizeReport {
   readonly calibrationImages: number;
   /** Photographs that were left out because they cannot be read. */
   readonly unreadable: number;
+  /** Pairs whose scores were compared; 0 without images. */
   readonly pairs: number;
   readonly threshold: number;
-  /** Absolute differences of scores. */
-  readonly difference: { readonly mean: number; readonly greatest: number };
-  /** Pairs on the same side of the threshold in both models. */
-  readonly sameDecisions: number;
+  /** Absolute differences of scores; absent without images. */
+  readonly difference?: { readonly mean: number; readonly greatest: number };
+  /** Pairs on the same side of the threshold in both models; absent without images. */
+  readonly sameDecisions?: number;
   /** On labelled pairs, if they were measured. */
   readonly accuracy?: AccuracyReport;
 }
@@ -252,13 +253,34 @@ async function inHalves(model: ReadModel, { file, folder }: FoundModel): Promise
 const besides = (name: Smaller["name"]) =>
   name === ONNX_FILE ? [DESCRIPTION_FILE] : [DESCRIPTION_FILE, WARMUP_FILE];
 
+/** Images of a folder to measure ranges on and to compare scores on. */
+async function chosenImages(folder: string, count: number, size: ImageSettings, log: Log) {
+  const listed = spread(await listPhotographs(folder), 2 * count);
+  const chosen = await readable(listed, size, log);
+  const unreadable = listed.length - chosen.length;
+  if (chosen.length < 4) {
+    const rest = unreadable > 0 ? ` that can be read, and ${unreadable} that cannot` : "";
+    throw new FaceError(
+      "DATASET_INVALID",
+      `${folder} holds ${chosen.length} images${rest}, quantising takes at least 4`,
+    );
+  }
+  return { chosen, unreadable };
+}
+
 /**
  * Writes a smaller version of an exported model with the same description: the signature `serving_default` in 8-bit
  * integers, or all signatures with weights in half precision.
- * @throws FaceError `MODEL_…` for a model that cannot be quantised, `DATASET_…` for a folder without enough images.
+ * @throws FaceError `MODEL_…` for a model that cannot be quantised, `DATASET_…` for a folder without enough images,
+ *   `CONFIG_INVALID` for 8-bit integers without one.
  */
 export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeReport> {
   const { images, output, count, weights = "int8", log = silentLog } = options;
+  if (images === undefined && weights === "int8") {
+    throw new FaceError("CONFIG_INVALID", "8-bit integers need images to measure the ranges of values on", {
+      hint: "name a folder of photographs like those in use with --images; --weights float16 needs none",
+    });
+  }
   const found = await findModel(options.savedModel);
   const { folder: savedModel, note } = found;
   if (note !== undefined) log.info(note);
@@ -268,16 +290,8 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   const description = await readDescription(savedModel);
   const { height, width } = size;
   const config = { ...trainingConfig(savedModel, description), imageShape: [height, width] };
-  const listed = spread(await listPhotographs(images), 2 * count);
-  const chosen = await readable(listed, size, options.log ?? silentLog);
-  const unreadable = listed.length - chosen.length;
-  if (chosen.length < 4) {
-    const rest = unreadable > 0 ? ` that can be read, and ${unreadable} that cannot` : "";
-    throw new FaceError(
-      "DATASET_INVALID",
-      `${images} holds ${chosen.length} images${rest}, quantising takes at least 4`,
-    );
-  }
+  const { chosen, unreadable } =
+    images === undefined ? { chosen: [], unreadable: 0 } : await chosenImages(images, count, size, log);
   // Alternating, so that both halves are spread over all folders.
   const measuredOn = chosen.filter((_, i) => i % 4 < 2);
   const comparedOn = chosen.filter((_, i) => i % 4 >= 2);
@@ -288,10 +302,10 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   const threshold = description?.calibration?.threshold ?? EVEN;
   await using float = await pairVerifier(floatBytes, size);
   await using written = await pairVerifier(smaller.network, size);
-  const scores = [
-    await scoresOf(float, comparedOn, size),
-    await scoresOf(written, comparedOn, size),
-  ] as const;
+  const scores =
+    images === undefined
+      ? undefined
+      : ([await scoresOf(float, comparedOn, size), await scoresOf(written, comparedOn, size)] as const);
   const framing = () =>
     framingOf(savedModel, {
       verifier: float,
@@ -322,9 +336,9 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
     bytes: { float: smaller.before, written: smaller.content.length },
     calibrationImages: weights === "int8" ? measuredOn.length : 0,
     unreadable,
-    pairs: scores[0].length,
+    pairs: scores?.[0].length ?? 0,
     threshold,
-    ...differenceOf(...scores, threshold),
+    ...(scores && differenceOf(...scores, threshold)),
     ...(accuracy === undefined ? {} : { accuracy }),
   };
 }

@@ -16,7 +16,7 @@ import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
 
 interface Flags {
-  readonly images: string;
+  readonly images?: string;
   readonly output: string;
   readonly count: number;
   readonly weights: QuantizeReport["weights"];
@@ -53,8 +53,12 @@ function text(report: QuantizeReport, output: string): string {
       ? []
       : [`left out        ${counted(report.unreadable, "photograph")} that cannot be read`]),
     `size            ${megabytes(bytes.float)} in floats, ${megabytes(bytes.written)} now`,
-    `scores          differ by ${difference.mean.toFixed(4)} on average, ${difference.greatest.toFixed(4)} at most, on ${pairs} pairs of other images`,
-    `decisions       ${sameDecisions} of ${pairs} as before (threshold ${threshold.toFixed(4)})`,
+    ...(difference === undefined
+      ? []
+      : [
+          `scores          differ by ${difference.mean.toFixed(4)} on average, ${difference.greatest.toFixed(4)} at most, on ${pairs} pairs of other images`,
+          `decisions       ${sameDecisions} of ${pairs} as before (threshold ${threshold.toFixed(4)})`,
+        ]),
     ...(report.accuracy === undefined ? [] : accuracyText(report.accuracy, threshold)),
     `version         ${output}`,
   ].join("\n");
@@ -111,9 +115,9 @@ async function run(
 export function quantizeCommand(command: Command): Command {
   command
     .argument("<saved-model>", "a version's folder of an exported model, or the folder of versions")
-    .requiredOption(
+    .option(
       "--images <folder>",
-      "photographs like those in use: image files, or a folder of them for each person",
+      "photographs like those in use: image files, or a folder of them for each person (int8 needs them; with float16 scores before and after are compared on them)",
     )
     .requiredOption("--output <folder>", "version's folder to write, such as models/faceid-int8/1")
     .addOption(
