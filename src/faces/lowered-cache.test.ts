@@ -1,9 +1,19 @@
 /** @file Kept networks: taken where they are whole and this program's, made again otherwise. */
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { execFile, execFileSync } from "node:child_process";
+import { chownSync, lstatSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { keptNetwork } from "./lowered-cache.ts";
+
+const execute = promisify(execFile);
+
+function linkTo(path: string, content: Buffer): void {
+  writeFileSync(`${path}-elsewhere`, content);
+  symlinkSync(`${path}-elsewhere`, path);
+}
 
 const FILE = new Uint8Array([1, 2, 3]);
 const NETWORK = new Uint8Array(1000).fill(7);
@@ -40,6 +50,52 @@ describe("kept networks", () => {
     expect(await ask()).toEqual(NETWORK);
     expect(lower).toHaveBeenCalledTimes(2);
     expect(await readFile(path)).toEqual(whole);
+  });
+
+  it.each<[string, (path: string, whole: Buffer) => void]>([
+    ["a named pipe", (path) => execFileSync("mkfifo", [path])],
+    ["a link to a device that never ends", (path) => symlinkSync("/dev/zero", path)],
+    ["a link to a network elsewhere", (path, whole) => linkTo(path, whole)],
+    ["a folder", (path) => mkdirSync(path)],
+  ])("neither block nor mislead: %s in their place is left alone", async (_, put) => {
+    if (process.platform === "win32") return;
+    const { lower, ask, path } = await setUp();
+    const whole = await readFile(path);
+    rmSync(path);
+    put(path, whole);
+    expect(await ask()).toEqual(NETWORK);
+    expect(lower).toHaveBeenCalledTimes(2);
+    expect(lstatSync(path).isFile()).toBe(false);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)("of another user are made again", async () => {
+    const { lower, ask, path } = await setUp();
+    chownSync(path, 12_345, 12_345);
+    expect(await ask()).toEqual(NETWORK);
+    expect(lower).toHaveBeenCalledTimes(2);
+    expect(lstatSync(path).uid).toBe(0);
+  });
+
+  it("much larger than their file are made again", async () => {
+    const { lower, ask, path } = await setUp();
+    await truncate(path, 2 ** 30);
+    expect(await ask()).toEqual(NETWORK);
+    expect(lower).toHaveBeenCalledTimes(2);
+  });
+
+  it("are whole for each of several processes that make one at the same time", async () => {
+    const folder = await temporaryFolder();
+    const url = new URL("lowered-cache.ts", import.meta.url).href;
+    const script = `
+      const { keptNetwork } = await import(${JSON.stringify(url)});
+      const network = new Uint8Array(5_000_000).fill(7);
+      const kept = await keptNetwork("net", new Uint8Array(2_000_000), () => network, ${JSON.stringify(folder)});
+      process.exitCode = kept.length === network.length && kept.every((value) => value === 7) ? 0 : 1;`;
+    const run = () => execute(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", script]);
+    await Promise.all([run(), run(), run()]);
+    const names = await readdir(join(folder, "networks"));
+    expect(names).toEqual([expect.stringMatching(/^net-[0-9a-f]{16}\.onnx$/)]);
+    await run();
   });
 
   it("are not needed: a folder that cannot be made is no error", async () => {

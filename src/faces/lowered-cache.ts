@@ -1,6 +1,15 @@
 /** @file Networks as the runtime takes them, kept on disk so that a start does not lower them again. */
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+} from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -39,10 +48,40 @@ function headOf(digest: string, bytes: Uint8Array): Buffer {
   return Buffer.from(`${text.padEnd(HEAD_BYTES - 1)}\n`);
 }
 
-/** A kept network; undefined where there is none, where another program wrote it, or where it is damaged. */
-function readKept(path: string, digest: string): Uint8Array | undefined {
+/** A pipe without a writer would block the reader, and a link may lead anywhere. Windows has neither flag. */
+const READ_ONLY = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0);
+/** A lowered network is hardly larger than its file. */
+const mostBytes = (file: Uint8Array) => 4 * file.length + 2 ** 24;
+
+/** Whose files are believed: our own, and root's, who could change the program as well. */
+const isTrusted = (uid: number) => process.getuid === undefined || uid === 0 || uid === process.getuid();
+
+/** The content of a regular file of ours. @throws the system's error, or an error for any other file. */
+function readOwn(path: string, maxBytes: number): Buffer {
+  const file = openSync(path, READ_ONLY);
   try {
-    const content = readFileSync(path);
+    const info = fstatSync(file);
+    if (!info.isFile() || !isTrusted(info.uid) || info.size > maxBytes)
+      throw new Error(`${path} is not ours`);
+    return readFileSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Whether something else than a file has the name: writing into a pipe, or through a link into a device, may never end. */
+function isBlocked(path: string): boolean {
+  try {
+    return !lstatSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** A kept network; undefined where there is none, where another program or user wrote it, or where it is damaged. */
+function readKept(path: string, digest: string, maxBytes: number): Uint8Array | undefined {
+  try {
+    const content = readOwn(path, maxBytes);
     const bytes = content.subarray(HEAD_BYTES);
     return headOf(digest, bytes).equals(content.subarray(0, HEAD_BYTES)) ? bytes : undefined;
   } catch {
@@ -66,9 +105,10 @@ export async function keptNetwork(
 ): Promise<Uint8Array> {
   const digest = createHash("sha256").update(file).digest("hex");
   const path = join(folder, "networks", `${kind}-${digest.slice(0, 16)}.onnx`);
-  const kept = readKept(path, digest);
+  const kept = readKept(path, digest, mostBytes(file));
   if (kept !== undefined) return kept;
   const bytes = await lower();
+  if (isBlocked(path)) return bytes;
   await writeFileAtomic(path, Buffer.concat([headOf(digest, bytes), bytes])).catch(() => undefined);
   return bytes;
 }

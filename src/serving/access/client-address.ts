@@ -1,5 +1,5 @@
 /** @file The address of a client behind proxies: what a trusted proxy says of it, else the other end of the connection. */
-import { BlockList, isIP, isIPv4 } from "node:net";
+import { BlockList, isIP, isIPv4, isIPv6 } from "node:net";
 import { FaceError } from "../../base/errors.ts";
 
 /** Headers in which proxies name their clients, nearest last. */
@@ -16,8 +16,21 @@ export interface TrustedProxies {
 
 const BITS = { ipv4: 32, ipv6: 128 } as const;
 
-/** IPv4 that came over an IPv6 socket, as IPv4. */
-const plain = (address: string) => address.replace(/%.*$/, "").replace(/^::ffff:(?=[\d.]+$)/i, "");
+/** Written as `URL` does. */
+const MAPPED = /^\[::ffff:([\da-f]+):([\da-f]+)\]$/;
+
+/** An address without its zone; IPv4 that came over an IPv6 socket as IPv4, however it is written. */
+export function plainAddress(given: string): string {
+  const address = given.replace(/%.*$/, "");
+  if (!isIPv6(address)) return address;
+  const [, high, low] = MAPPED.exec(new URL(`http://[${address}]`).hostname) ?? [];
+  if (high === undefined || low === undefined) return address;
+  const bytes = [high, low].flatMap((group) => {
+    const value = Number.parseInt(group, 16);
+    return [value >> 8, value & 0xff];
+  });
+  return bytes.join(".");
+}
 
 const familyOf = (address: string) => (isIPv4(address) ? "ipv4" : "ipv6");
 
@@ -45,7 +58,7 @@ function addressIn(entry: string, header: ForwardingHeader): string | undefined 
   const text = header === "forwarded" ? (FORWARDED_FOR.exec(entry)?.[1] ?? "") : entry;
   const unquoted = text.trim().replace(/^"(.*)"$/, "$1");
   const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(unquoted)?.[1];
-  const address = plain(bracketed ?? unquoted.replace(/^([\d.]+):\d+$/, "$1"));
+  const address = plainAddress(bracketed ?? unquoted.replace(/^([\d.]+):\d+$/, "$1"));
   return isIP(address) === 0 ? undefined : address;
 }
 
@@ -67,7 +80,7 @@ export class ClientAddresses {
    * @param forwarded the header's text, its lines joined by commas; undefined where none came.
    */
   of(peer: string, forwarded: string | undefined): string {
-    let address = plain(peer);
+    let address = plainAddress(peer);
     const entries = forwarded?.split(",") ?? [];
     while (this.#isTrusted(address)) {
       const entry = entries.pop();

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { isIPv4, isIPv6 } from "node:net";
 import { BurstyRateLimiter, RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
 import { StatusError } from "../status.ts";
+import { plainAddress } from "./client-address.ts";
 
 /** Refused for now. */
 export class RateExceeded extends StatusError {
@@ -22,7 +23,7 @@ const NETWORK_GROUPS = 4;
 
 /** The network of an address: an IPv4 address itself, the first 64 bits of an IPv6 address. */
 export function networkOf(address: string): string {
-  const plain = address.replace(/%.*$/, "").replace(/^::ffff:(?=[\d.]+$)/i, "");
+  const plain = plainAddress(address);
   if (isIPv4(plain) || !isIPv6(plain)) return plain;
   const [head = "", tail] = plain.toLowerCase().split("::");
   const before = head === "" ? [] : head.split(":");
