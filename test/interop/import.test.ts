@@ -151,6 +151,23 @@ describe.skipIf("unavailable" in python)("models by TensorFlow", () => {
     },
   );
 
+  it.each([
+    ["hashing", "StringToHashBucketFast"],
+    ["hashing_salted", "StringToHashBucketStrong"],
+    ["text_vectorization", "StringSplitV2"],
+  ])("%s, which cannot run, is refused at load with the name of its operator", async (name, operator) => {
+    const id = { name, version: 1n };
+    const loading = savedModelLoader({ sessions: 1 })(
+      join(work, name, "1"),
+      id,
+      new AbortController().signal,
+    );
+    await expect(loading).rejects.toMatchObject({
+      code: "MODEL_UNSUPPORTED",
+      message: expect.stringContaining(operator),
+    });
+  });
+
   it("leave no operator unrun", () => {
     const unrun = Object.keys(importers).filter((op) => !run.has(op));
     // What a signature feeds is never read, and what it does not feed is refused.

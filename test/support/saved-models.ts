@@ -1,12 +1,13 @@
 /** @file Small genuine SavedModels, written node by node as TensorFlow writes them. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { clone, create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { float32 } from "../../src/base/tensor.ts";
 import {
   type AttrValueSchema,
-  type NodeDefSchema,
+  NodeDefSchema,
   SavedModelSchema,
+  SignatureDefSchema,
 } from "../../src/proto/tensorflow/graph_pb.ts";
 import { DataType } from "../../src/proto/tensorflow/tensor_pb.ts";
 import { writeBundle } from "./write-bundle.ts";
@@ -104,10 +105,46 @@ const HALF_PLUS_TWO = create(SavedModelSchema, {
   ],
 });
 
-/** Writes TensorFlow Serving's best known test model as one version's folder. */
-export async function writeHalfPlusTwo(folder: string): Promise<void> {
+async function writeModel(folder: string, model: Parameters<typeof toBinary<typeof SavedModelSchema>>[1]) {
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, "saved_model.pb"), toBinary(SavedModelSchema, HALF_PLUS_TWO));
+  await writeFile(join(folder, "saved_model.pb"), toBinary(SavedModelSchema, model));
+}
+
+/** Writes TensorFlow Serving's best known test model as one version's folder. */
+export const writeHalfPlusTwo = (folder: string): Promise<void> => writeModel(folder, HALF_PLUS_TWO);
+
+/** The same with a signature whose operators are known, in a form that cannot be imported: as many copies as a client says. */
+export async function writeHalfAndCopies(folder: string): Promise<void> {
+  const model = clone(SavedModelSchema, HALF_PLUS_TWO);
+  const [{ graphDef, signatureDef }] = model.metaGraphs as [(typeof model.metaGraphs)[number]];
+  const times: NodeInit[] = [
+    {
+      name: "times",
+      op: "Placeholder",
+      attr: { dtype: type(DataType.DT_INT32), shape: { value: { case: "shape", value: shape(2) } } },
+    },
+    {
+      name: "copies",
+      op: "Tile",
+      input: ["y", "times"],
+      attr: { T: FLOAT, Tmultiples: type(DataType.DT_INT32) },
+    },
+  ];
+  graphDef!.node.push(...times.map((node) => create(NodeDefSchema, node)));
+  const copied: MessageInitShape<typeof SignatureDefSchema> = {
+    inputs: {
+      x: floats("x:0"),
+      times: {
+        encoding: { case: "name", value: "times:0" },
+        dtype: DataType.DT_INT32,
+        tensorShape: shape(2),
+      },
+    },
+    outputs: { copies: floats("copies:0") },
+    methodName: "tensorflow/serving/predict",
+  };
+  signatureDef.copied = create(SignatureDefSchema, copied);
+  await writeModel(folder, model);
 }
 
 const unknownRank = (name: string, dtype = DataType.DT_FLOAT) => ({

@@ -126,11 +126,13 @@ export class SignatureEngine {
   }
 
   /**
-   * Checks that the signature can be run, without compiling it.
+   * Checks that the signature can be run, without compiling it: its operators, and the forms in which they are used where
+   * the inputs have a known rank.
    * @throws FaceError `MODEL_UNSUPPORTED` or `MODEL_INVALID`.
    */
-  check(): void {
+  async check(): Promise<void> {
     checkReadable(this.#model.graph, this.#name, this.#signature);
+    if (this.#isRankKnown) await this.#model.program(this.#name, this.#signature);
   }
 
   /** Whether the signature changes variables. */
@@ -219,7 +221,8 @@ class SavedModelServable implements Servable {
   readonly #engines = new Map<string, SignatureEngine>();
   readonly #state = new ModelState();
   readonly #pools = new SharedPools();
-  #problems: readonly string[] | undefined;
+  /** Why signatures cannot run. */
+  readonly #problems = new Map<string, string>();
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(
@@ -263,27 +266,50 @@ class SavedModelServable implements Servable {
   }
 
   get problems(): readonly string[] {
-    this.#problems ??= [...this.signatures.keys()].flatMap((name) => {
-      try {
-        this.#engine(name).check();
-        return [];
-      } catch (error) {
-        return [`signature ${name} cannot run: ${messageOf(error)}`];
-      }
-    });
-    return this.#problems;
+    return [...this.#problems.values()];
+  }
+
+  /** Opens the sessions of the default signature, or else of the first, and notes which of the others cannot run. */
+  async open(): Promise<void> {
+    const names = [...this.signatures.keys()];
+    const first = names.includes(DEFAULT_SIGNATURE) ? DEFAULT_SIGNATURE : names[0];
+    if (first === undefined) return;
+    await this.prepare(first);
+    for (const name of names) {
+      if (name === first) continue;
+      await this.#engine(name)
+        .check()
+        .catch((error: unknown) =>
+          this.#problems.set(name, `signature ${name} cannot run: ${messageOf(error)}`),
+        );
+    }
+  }
+
+  /** @throws StatusError `UNIMPLEMENTED` for a signature that cannot run. */
+  #runnable(name: string): SignatureEngine {
+    if (this.#problems.has(name)) {
+      throw new StatusError(
+        "UNIMPLEMENTED",
+        `The signature "${name}" cannot run here; the version's status says why.`,
+      );
+    }
+    return this.#engine(name);
   }
 
   changesState(signatureName: string): boolean {
     return this.#engine(signatureName).changesState;
   }
 
-  makeReady(signatureName: string, inputs: TensorMap, options?: RunOptions): Promise<TensorMap> {
-    return this.#counted(this.#engine(signatureName).makeReady(inputs, options));
+  async makeReady(signatureName: string, inputs: TensorMap, options?: RunOptions): Promise<TensorMap> {
+    return await this.#counted(this.#runnable(signatureName).makeReady(inputs, options));
   }
 
-  runReady(signatureName: string, inputs: TensorMap, outputNames: readonly string[]): Promise<TensorMap> {
-    return this.#counted(this.#engine(signatureName).run(inputs, outputNames));
+  async runReady(
+    signatureName: string,
+    inputs: TensorMap,
+    outputNames: readonly string[],
+  ): Promise<TensorMap> {
+    return await this.#counted(this.#engine(signatureName).run(inputs, outputNames));
   }
 
   async run(
@@ -292,7 +318,7 @@ class SavedModelServable implements Servable {
     outputNames: readonly string[],
     options: RunOptions = {},
   ): Promise<TensorMap> {
-    const engine = this.#engine(signatureName);
+    const engine = this.#runnable(signatureName);
     return this.#counted(
       engine.makeReady(inputs, options).then((ready) => engine.run(ready, outputNames, options.signal)),
     );
@@ -325,9 +351,6 @@ export async function loadSavedModel(
 ): Promise<Servable> {
   const model = await readSavedModel(folder, tags);
   const servable = new SavedModelServable(id, model, description, sessions);
-  const first = model.signatures.has(DEFAULT_SIGNATURE)
-    ? DEFAULT_SIGNATURE
-    : model.signatures.keys().next().value;
-  if (first !== undefined) await servable.prepare(first);
+  await servable.open();
   return servable;
 }

@@ -269,4 +269,9 @@ PREPROCESSING_MODELS = {
         lambda x: layers.Dense(2)(layers.Flatten()(layers.Embedding(7, 4)(layers.StringLookup(vocabulary=WORDS)(x)))),
         "string", *asked_bytes(),
     ),
+    "hashing": column(lambda x: layers.Hashing(num_bins=8)(x), "string", *asked_bytes()),
+    "hashing_salted": column(lambda x: layers.Hashing(num_bins=8, salt=[3, 5])(x), "string", *asked_bytes()),
+    "text_vectorization": column(
+        lambda x: layers.TextVectorization(vocabulary=["a", "pear"], output_sequence_length=4)(x), "string", *asked_bytes(),
+    ),
 }
