@@ -291,6 +291,48 @@ describe("a loop", () => {
     expect([...floats(none.get("last")!)]).toEqual([1, 3]);
   });
 
+  it("is refused where a value grows from round to round without end", async () => {
+    const [round, state] = [g.input("round", [], "int64"), g.input("state", ["?"])];
+    const results = loop({
+      states: [
+        { state: round, first: g.scalar(0, "int64") },
+        { state, first: g.input("x", ["n"]) },
+      ],
+      condition: g.less(round, g.input("limit", [], "int64")),
+      next: [g.add(round, g.scalar(1, "int64")), g.concat([state, state], 0)],
+      items: [],
+      rounds: "?",
+      mostRounds: 2 ** 20,
+    });
+    const outputs = { last: results.states[1]! };
+    await expectEvaluated(outputs, inputs(5));
+    await using session = await Session.open(lower({ outputs }));
+    await expect(session.run(inputs(60))).rejects.toThrow("out of data bounds");
+  });
+
+  it("is refused where its items are too many together, and nothing says how many rounds there are", async () => {
+    const [round, state] = [g.input("round", [], "int64"), g.input("state", ["n"])];
+    const results = loop({
+      states: [
+        { state: round, first: g.scalar(0, "int64") },
+        { state, first: g.input("x", ["n"]) },
+      ],
+      condition: g.less(round, g.input("limit", [], "int64")),
+      next: [g.add(round, g.scalar(1, "int64")), g.mul(state, g.scalar(0.5))],
+      items: [state],
+      rounds: "?",
+      mostRounds: 2 ** 20,
+    });
+    await using session = await Session.open(lower({ outputs: { all: results.items[0]! } }));
+    const limited = (limit: number) =>
+      new Map<string, Tensor>([
+        ["x", float32([2 ** 20], new Float32Array(2 ** 20))],
+        ["limit", int64([], [limit])],
+      ]);
+    expect((await session.run(limited(3))).get("all")!.shape).toEqual([3, 2 ** 20]);
+    await expect(session.run(limited(2 ** 19))).rejects.toThrow("out of data bounds");
+  });
+
   it("is refused where it takes more rounds than it may", async () => {
     await using session = await Session.open(lower({ outputs: doubling(5) }));
     await expect(session.run(inputs(6))).rejects.toThrow("out of data bounds");

@@ -1,9 +1,9 @@
 /** @file The room for large gRPC messages, seen from a bare HTTP/2 client. */
 import { once } from "node:events";
-import { type ClientHttp2Session, connect, createServer, type Settings } from "node:http2";
+import { type ClientHttp2Session, connect, constants, createServer, type Settings } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { Client, credentials, Server, ServerCredentials, type ServerInterceptingCall } from "@grpc/grpc-js";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { illegalFrame } from "../../../test/support/attacks.ts";
 import { loadProgram, modelFolder } from "../../../test/support/servables.ts";
 import { silentLog } from "../../base/log.ts";
@@ -16,6 +16,13 @@ import { FRAME_BYTES, tuneConnections, WINDOW_BYTES, widenCalls } from "./window
 const LIMITS = { maxConnections: 100, settleMs: 200 };
 const FIRST_WINDOW = 65_535;
 const MESSAGE_BYTES = 3 * 2 ** 20;
+
+/** What stands in front of a message of gRPC. */
+function header(length: number): Buffer {
+  const bytes = Buffer.alloc(5);
+  bytes.writeUInt32BE(length, 1);
+  return bytes;
+}
 
 async function session(port: number): Promise<ClientHttp2Session> {
   const client = connect(`http://localhost:${port}`);
@@ -82,6 +89,38 @@ async function echoServer(
       });
     });
   return { port, ask, [Symbol.dispose]: () => server.forceShutdown() };
+}
+
+/** A call of the echo whose message is not sent yet. */
+function echoCall(client: ClientHttp2Session, i: number) {
+  const message = Buffer.alloc(200_000 + i, i);
+  const stream = client.request({
+    ":method": "POST",
+    ":path": "/test/Echo",
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.on("error", () => undefined);
+  const answer: Buffer[] = [];
+  stream.on("data", (piece: Buffer) => answer.push(piece));
+  const ended = once(stream, "close").then(() => Buffer.concat(answer));
+  return { stream, ended, framed: Buffer.concat([header(message.length), message]) };
+}
+
+interface SentCall extends ReturnType<typeof echoCall> {
+  /** Reset in the middle of its message. */
+  readonly isLeft: boolean;
+}
+
+/** Sends pieces of odd lengths, one of each call in turn, so that headers and messages are cut everywhere. */
+function sendInterleaved(client: ClientHttp2Session, calls: readonly SentCall[]): void {
+  for (let at = 0, step = 1; at < 210_000; at += step, step = (step * 7 + 3) % 40_009) {
+    for (const { stream, framed, isLeft } of calls) {
+      if (isLeft && at > 100_000) stream.close(constants.NGHTTP2_CANCEL);
+      else if (at < framed.length) stream.write(framed.subarray(at, at + step));
+    }
+    client.setLocalWindowSize(FIRST_WINDOW + step);
+  }
 }
 
 describe("a gRPC connection", () => {
@@ -156,7 +195,47 @@ describe("a gRPC connection", () => {
     expect(budget.totalBytes).toBe(0);
   });
 
+  it("answers interleaved calls whole while others are reset in the middle, and gives back what they held", async () => {
+    const budget = new MemoryBudget(64 * MESSAGE_BYTES);
+    using server = await echoServer((whole) => whole, undefined, budget);
+    const client = await session(server.port);
+    const calls = Array.from({ length: 24 }, (_, i) => ({ ...echoCall(client, i), isLeft: i % 3 === 0 }));
+    sendInterleaved(client, calls);
+    for (const { stream, isLeft } of calls) if (!isLeft) stream.end();
+    for (const { ended, framed, isLeft } of calls) {
+      expect((await ended).equals(isLeft ? Buffer.alloc(0) : framed)).toBe(true);
+    }
+    await vi.waitFor(() => expect(budget.totalBytes).toBe(0));
+    client.destroy();
+  });
+
+  it("stays open for others when one connection opens and resets thousands of calls", async () => {
+    const budget = new MemoryBudget(64 * MESSAGE_BYTES);
+    using server = await echoServer((whole) => whole, undefined, budget);
+    const client = await session(server.port);
+    client.on("error", () => undefined);
+    for (let i = 0; i < 3000 && !client.destroyed; i++) {
+      const stream = client.request({
+        ":method": "POST",
+        ":path": "/test/Echo",
+        "content-type": "application/grpc",
+      });
+      stream.on("error", () => undefined);
+      stream.write(header(1000));
+      stream.close(constants.NGHTTP2_CANCEL);
+      if (i % 100 === 0) await new Promise((done) => setImmediate(done));
+    }
+    const message = Buffer.from("still there");
+    expect((await server.ask(message)).equals(message)).toBe(true);
+    client.destroy();
+    await vi.waitFor(() => expect(budget.totalBytes).toBe(0));
+  });
+
   it.each([
+    ["a window that grows beyond all bounds", [0, 0, 4, 8, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff]],
+    ["a window that grows by nothing", [0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0]],
+    ["a reset of no call", [0, 0, 4, 3, 0, 0, 0, 0, 0, 0, 0, 0, 8]],
+    ["a reset of a call that was never opened", [0, 0, 4, 3, 0, 0, 0, 0, 9, 0, 0, 0, 8]],
     ["data of no call", [0, 0, 1, 0, 0, 0, 0, 0, 0, 1]],
     ["settings of a wrong length", [0, 0, 5, 4, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5]],
     ["a frame that is too long", [0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1]],
