@@ -20,7 +20,7 @@ export interface FaceCrop {
 }
 
 /** Raise this when detection or alignment changes, which makes crops in the cache invalid. */
-const ALIGNMENT_VERSION = 1;
+const ALIGNMENT_VERSION = 2;
 
 /** What a crop depends on beside the photograph. */
 export const faceCropText = ({ digest, framing, choice }: FaceCrop): string =>

@@ -50,6 +50,13 @@ const CLOSE_UPS: readonly CloseUp[] = [
 /** The first one alone, where time counts more than the steadiness of the points. */
 export const ONE_CLOSE_UP: readonly CloseUp[] = CLOSE_UPS.slice(0, 1);
 
+/**
+ * A close-up's frame lies on a grid: sizes in steps of an eighth of a doubling, whole pixels of the close-up, 256 angles. So
+ * the last bits of what the frame comes from, which differ between runtimes, change no pixel of it.
+ */
+const SIZES_TO_A_DOUBLING = 8;
+const ANGLE_STEP = Math.PI / 128;
+
 /** Quarter turns in which a photograph is searched until something is found. */
 const TURNS = [0, 1, 3, 2, 0.5, 3.5, 1.5, 2.5];
 
@@ -72,6 +79,19 @@ const centreOf = ({ box: [x, y, width, height] }: Detection): Point => [
   x + width / 2 - 0.5,
   y + height / 2 - 0.5,
 ];
+
+const rounded = (value: number, step: number) => Math.round(value / step) * step;
+
+/** The frame of a close-up: a square around a candidate, whose box has the size that is wanted, turned by an angle. */
+function frameOf(candidate: Detection, angle: number, { face, side }: CloseUp): Scan {
+  const size = Math.log2(sizeOf(candidate) / face);
+  const scale = 2 ** rounded(size, 1 / SIZES_TO_A_DOUBLING);
+  const [x, y] = centreOf(candidate);
+  const middle: Point = [(side - 1) / 2, (side - 1) / 2];
+  const about: Point = [rounded(x, scale), rounded(y, scale)];
+  const toPhotograph = similarityAbout(middle, about, scale, rounded(angle, ANGLE_STEP));
+  return { toPhotograph, width: side, height: side };
+}
 
 /** A detection elsewhere: its box stays upright, and lies down where the face does. */
 function moved(detection: Detection, by: Similarity): Detection {
@@ -139,10 +159,8 @@ export class Detector {
   }
 
   /** The face of a candidate in one of the sizes that the network places points best in, turned upright by `angle`. */
-  async #closeUp(photograph: Pyramid, candidate: Detection, angle: number, { face, side }: CloseUp) {
-    const middle: Point = [(side - 1) / 2, (side - 1) / 2];
-    const toPhotograph = similarityAbout(middle, centreOf(candidate), sizeOf(candidate) / face, angle);
-    const cells = await this.#cells(photograph, { toPhotograph, width: side, height: side });
+  async #closeUp(photograph: Pyramid, candidate: Detection, angle: number, closeUp: CloseUp) {
+    const cells = await this.#cells(photograph, frameOf(candidate, angle, closeUp));
     return mergeDetections(cells, CELL_THRESHOLD, this.#options.limit).find(
       ({ box }) => overlap(box, candidate.box) > SAME_PLACE,
     );

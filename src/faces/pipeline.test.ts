@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { picturesWithoutFaces } from "../../test/support/no-faces.ts";
 import { drawnBackground, paste } from "../../test/support/scenes.ts";
 import { Random } from "../base/random.ts";
+import { float32, floats } from "../base/tensor.ts";
 import { decodePixels, encodePng } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { lower } from "../onnx/lower/lower.ts";
@@ -14,6 +15,7 @@ import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { chooseFace } from "./choose.ts";
 import { cosineSimilarity } from "./cosine.ts";
 import type { Detection, Landmarks } from "./face.ts";
+import type { OpenNetwork } from "./network.ts";
 import { openEmbedder } from "./open-embedder.ts";
 import { FacePipeline } from "./pipeline.ts";
 import { Pyramid, sample } from "./pyramid.ts";
@@ -109,6 +111,36 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
     expect(await another.embedPhotograph(ONE)).toEqual(alone);
   });
 
+  it("hardly depends on the last bits of the detector, which differ between runtimes", async () => {
+    const random = new Random(5);
+    // Box and points of a cell are in its strides of up to 32 pixels, so that they move by up to 3e-5 pixels.
+    const shaken: OpenNetwork = async (model) => {
+      const session = await openRuntime(model);
+      return {
+        async run(inputs) {
+          const outputs = [...(await session.run(inputs))].map(([name, tensor]) => {
+            if (!/^(?:bbox|kps)_/.test(name)) return [name, tensor] as const;
+            const data = floats(tensor).map((value) => value + random.between(-1e-6, 1e-6));
+            return [name, float32(tensor.shape, data)] as const;
+          });
+          return new Map(outputs);
+        },
+        close: () => session.close(),
+      };
+    };
+    await using other = await FacePipeline.open(
+      { detector: readFileSync(YUNET), embedding: readFileSync(SFACE) },
+      { open: shaken },
+    );
+    for (const path of [ONE, TWO, OTHER, ...PEOPLE]) {
+      const { face, embedding } = await pipeline.embedPhotograph(path);
+      const moved = await other.embedPhotograph(path);
+      expect(moved.face.landmarks, path).not.toEqual(face.landmarks);
+      const distance = Math.hypot(...embedding.map((value, i) => value - moved.embedding[i]!));
+      expect(distance, path).toBeLessThan(1e-3);
+    }
+  });
+
   it.each([90, 180, 270, 45, 200])(
     "finds a photograph turned by %d degrees, with the same points",
     async (angle) => {
@@ -123,7 +155,8 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
       const points = face.landmarks.map((point) => applySimilarity(back, point)) as unknown as Landmarks;
       expect(pointError(points, original.landmarks)).toBeLessThan(0.1);
       const roll = ((face.quality.roll - original.quality.roll - angle + 900) % 360) - 180;
-      expect(Math.abs(roll)).toBeLessThan(6);
+      // A face counts as upright up to 8 degrees, and its points show only a third of what is left.
+      expect(Math.abs(roll)).toBeLessThan(8);
     },
   );
 

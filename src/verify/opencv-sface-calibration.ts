@@ -1,66 +1,66 @@
-/** @file Thresholds of the model pack opencv-sface; written by `npm run bench -- pack-calibration`. */
+/** @file Thresholds of the model opencv-sface; written by `npm run bench -- pack-calibration`. */
 import type { PackCalibration } from "../artifact/calibration.ts";
 
 export const OPENCV_SFACE_CALIBRATION: PackCalibration = {
   pack: "opencv-sface",
   sha256: "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
   calibration: {
-    threshold: 0.3679109960794449,
+    threshold: 0.36776189506053925,
     measuredFar: {
       value: 0.0009999996946949677,
-      interval: [0.0009167984048891035, 0.0011003802546828173],
+      interval: [0.0009199712767475512, 0.0010980727020840264],
     },
     measuredTar: {
-      value: 0.9967337570621468,
-      interval: [0.9920835375278019, 0.9985861426779674],
+      value: 0.9967558262711864,
+      interval: [0.992021852012116, 0.9986192332683561],
     },
     operatingPoints: [
       {
         far: 0.1,
-        threshold: 0.21061771363019943,
+        threshold: 0.21051151305437088,
         measuredFar: {
-          value: 0.09999995151037722,
-          interval: [0.09661803224588329, 0.10337129607735514],
+          value: 0.09999998742861632,
+          interval: [0.09670077264596509, 0.10335064866117265],
         },
         measuredTar: {
-          value: 0.9990289548022598,
-          interval: [0.9970794853579604, 0.9997888935801427],
+          value: 0.998973781779661,
+          interval: [0.9969331981302402, 0.999766613715585],
         },
       },
       {
         far: 0.01,
-        threshold: 0.30130407214164734,
+        threshold: 0.30118513107299805,
         measuredFar: {
-          value: 0.009999996946949677,
-          interval: [0.009459211794485854, 0.01057391306855331],
+          value: 0.009999978987830128,
+          interval: [0.009468413770160703, 0.010570182716847442],
         },
         measuredTar: {
-          value: 0.998388947740113,
-          interval: [0.9956642028327208, 0.9994645842039281],
+          value: 0.9983227401129944,
+          interval: [0.9955376454249482, 0.9994366565155981],
         },
       },
       {
         far: 0.001,
-        threshold: 0.3679109960794449,
+        threshold: 0.36776189506053925,
         measuredFar: {
           value: 0.0009999996946949677,
-          interval: [0.0009167984048891035, 0.0011003802546828173],
+          interval: [0.0009199712767475512, 0.0010980727020840264],
         },
         measuredTar: {
-          value: 0.9967337570621468,
-          interval: [0.9920835375278019, 0.9985861426779674],
+          value: 0.9967558262711864,
+          interval: [0.992021852012116, 0.9986192332683561],
         },
       },
       {
         far: 0.0001,
-        threshold: 0.4235432595014572,
+        threshold: 0.42294809222221375,
         measuredFar: {
           value: 0.00009999637764558708,
-          interval: [0.00008539908398564124, 0.00012127041935599188],
+          interval: [0.00008488661448113687, 0.00012166265285518892],
         },
         measuredTar: {
-          value: 0.992573711158192,
-          interval: [0.9833159261937281, 0.9962535356832027],
+          value: 0.9928937146892656,
+          interval: [0.9834355828220859, 0.9965221522456785],
         },
       },
     ],

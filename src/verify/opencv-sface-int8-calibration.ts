@@ -1,66 +1,66 @@
-/** @file Thresholds of the model pack opencv-sface in int8; written by `npm run bench -- pack-calibration`. */
+/** @file Thresholds of the model opencv-sface-int8; written by `npm run bench -- pack-calibration`. */
 import type { PackCalibration } from "../artifact/calibration.ts";
 
 export const OPENCV_SFACE_INT8_CALIBRATION: PackCalibration = {
   pack: "opencv-sface",
   sha256: "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
   calibration: {
-    threshold: 0.37035055458545685,
+    threshold: 0.36999745666980743,
     measuredFar: {
       value: 0.0009999996946949677,
-      interval: [0.0009179474312313429, 0.001098534762795467],
+      interval: [0.0009210973135524496, 0.0010998863728506054],
     },
     measuredTar: {
-      value: 0.994582009180791,
-      interval: [0.9883621761842152, 0.9975615212527964],
+      value: 0.9945047669491526,
+      interval: [0.9882733378344764, 0.9975181705371388],
     },
     operatingPoints: [
       {
         far: 0.1,
-        threshold: 0.21356786042451859,
+        threshold: 0.21313051134347916,
         measuredFar: {
-          value: 0.09999998742861632,
-          interval: [0.09635495269460513, 0.1035755550716449],
+          value: 0.09999996946949677,
+          interval: [0.09633000562734322, 0.10351027448644569],
         },
         measuredTar: {
-          value: 0.9977489406779662,
-          interval: [0.9938587017843614, 0.999671732288026],
+          value: 0.9976275600282486,
+          interval: [0.9937904029287055, 0.9995429377350606],
         },
       },
       {
         far: 0.01,
-        threshold: 0.3039845675230026,
+        threshold: 0.30368533730506897,
         measuredFar: {
           value: 0.009999978987830128,
-          interval: [0.009427939901245899, 0.0105823341716656],
+          interval: [0.009443542180667995, 0.010582411658048442],
         },
         measuredTar: {
-          value: 0.9968882415254238,
-          interval: [0.9927708192547657, 0.9990531230613511],
+          value: 0.9967668608757062,
+          interval: [0.9923777816716314, 0.998991083358329],
         },
       },
       {
         far: 0.001,
-        threshold: 0.37035055458545685,
+        threshold: 0.36999745666980743,
         measuredFar: {
           value: 0.0009999996946949677,
-          interval: [0.0009179474312313429, 0.001098534762795467],
+          interval: [0.0009210973135524496, 0.0010998863728506054],
         },
         measuredTar: {
-          value: 0.994582009180791,
-          interval: [0.9883621761842152, 0.9975615212527964],
+          value: 0.9945047669491526,
+          interval: [0.9882733378344764, 0.9975181705371388],
         },
       },
       {
         far: 0.0001,
-        threshold: 0.425782710313797,
+        threshold: 0.42543403804302216,
         measuredFar: {
           value: 0.00009999637764558708,
-          interval: [0.00008553406114412603, 0.00012230767549624248],
+          interval: [0.00008566670768172534, 0.00011961764294102743],
         },
         measuredTar: {
-          value: 0.9893405720338984,
-          interval: [0.9787993234319609, 0.9941276999405242],
+          value: 0.989064706920904,
+          interval: [0.9784446793124548, 0.9940203555493361],
         },
       },
     ],
