@@ -2,10 +2,12 @@
  * @file How a gallery answers under load: enrolment, searches by 1, 8 and 32 clients, memory, exact searches beside the index.
  * `npm run bench -- gallery [--people 10000,30000,100000] [--postgres postgres://…] [--seconds 4]`
  *
- * The embeddings are random directions of 128 numbers, one for each person, which lie further apart than faces do: the hardest case
- * for an index. Times depend on what else the machine does; the processor time of a search, of this process and the server's, does
- * not. A probe is an enrolled direction with noise, at a cosine of about 0.6. Rows beyond the enrolment that is timed are
- * written by one statement.
+ * The embeddings are random directions of 128 numbers, one for each person, which lie a little further apart than faces do: the
+ * hardest case for an index. A probe is an enrolled direction with noise, at a cosine of about 0.6. Times depend on what else the
+ * machine does; the processor time of a search, of this process and the server's, does not. The people are written by statements of
+ * thousands, before enrolment is timed.
+ *
+ * A large gallery takes hours: `--do fill`, `enrol`, `exact`, `index` and `indexed` run parts of it on a store that `--keep` leaves.
  */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
@@ -19,26 +21,34 @@ import { Gallery, type GalleryModel } from "../src/gallery/gallery.ts";
 import { openDatabase } from "../src/gallery/open-database.ts";
 import { cpuSeconds, memoryMegabytes } from "./process-usage.ts";
 
+const PARTS = ["fill", "enrol", "exact", "index", "indexed"] as const;
+
 const { values: flags } = parseArgs({
   options: {
     people: { type: "string", default: "10000,30000,100000" },
     postgres: { type: "string" },
+    folder: { type: "string" },
     seconds: { type: "string", default: "4" },
     clients: { type: "string", default: "1,8,32" },
     store: { type: "string", default: "both" },
+    do: { type: "string", default: PARTS.join(",") },
+    keep: { type: "boolean", default: false },
   },
 });
 const SIZES = flags.people.split(",").map(Number);
 const CLIENTS = flags.clients.split(",").map(Number);
 const SECONDS = Number(flags.seconds);
+const DO = flags.do.split(",");
 const MODEL: GalleryModel = { name: "random", digest: "r".repeat(64), dimensions: 128, template: "centroid" };
 const NAME = "bench";
-/** Enrolments that are timed, and rows of one statement that fills the gallery. */
-const [TIMED, BATCH] = [500, 2000];
+/** Enrolments that are timed, rows of one statement that fills the gallery, and people who are searched for. */
+const [TIMED, BATCH, PROBES] = [500, 2000, 2000];
+/** Searches by which the index is judged. */
+const JUDGED = 200;
 /** Of noise: a cosine of 1 / √(1 + s²) = 0.6. */
 const NOISE = 4 / 3;
 
-const random = new Random(1);
+const random = new Random(Number(process.pid));
 function unit(values: Float32Array): Float32Array {
   const length = Math.hypot(...values);
   return values.map((value) => value / length);
@@ -49,12 +59,10 @@ const near = (centre: Float32Array) => {
   return unit(centre.map((value, i) => value + NOISE * noise[i]!));
 };
 
-async function fill(database: Database, gallery: number, count: number): Promise<Float32Array[]> {
-  const all: Float32Array[] = [];
-  while (all.length < count) {
-    const batch = Array.from({ length: Math.min(BATCH, count - all.length) }, direction);
-    const ids = batch.map(() => randomUUID());
-    const vectors = batch.map(vectorText);
+async function fill(database: Database, gallery: number, count: number): Promise<void> {
+  for (let done = 0; done < count; done += BATCH) {
+    const vectors = Array.from({ length: Math.min(BATCH, count - done) }, () => vectorText(direction()));
+    const ids = vectors.map(() => randomUUID());
     await database.transaction(async (queries) => {
       await queries.rows(
         `INSERT INTO faceid_people (id, gallery_id, name, centroid)
@@ -67,9 +75,7 @@ async function fill(database: Database, gallery: number, count: number): Promise
         [gallery, ids, vectors, MODEL.digest],
       );
     });
-    all.push(...batch);
   }
-  return all;
 }
 
 const quantile = (sorted: readonly number[], share: number) =>
@@ -109,14 +115,22 @@ async function connections(address: string): Promise<number[]> {
   return rows.map(({ pid }) => pid);
 }
 
-/** Megabytes of all processes of a PostgreSQL server, shared memory once. */
-async function serverMegabytes(): Promise<number> {
-  let total = 0;
+/** The processes of a PostgreSQL server, with what they were called. */
+async function serverProcesses(): Promise<Map<number, string>> {
+  const found = new Map<number, string>();
   for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
     const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    if (!/^(postgres:|\S*\/postgres\0)/.test(command)) continue;
+    if (/^(postgres:|\S*\/postgres\0)/.test(command)) found.set(Number(pid), command);
+  }
+  return found;
+}
+
+/** Megabytes of a server's processes for this program, beside the buffers that all of them share. */
+async function connectionMegabytes(address: string): Promise<number> {
+  let total = 0;
+  for (const pid of await connections(address)) {
     const text = await readFile(`/proc/${pid}/smaps_rollup`, "utf8").catch(() => "");
-    total += Number(/^Pss:\s*(\d+)/m.exec(text)?.[1] ?? 0) / 1024;
+    total += Number(/^Pss_Anon:\s*(\d+)/m.exec(text)?.[1] ?? 0) / 1024;
   }
   return total;
 }
@@ -127,72 +141,125 @@ async function folderMegabytes(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0) / 2 ** 20;
 }
 
+/** People who are searched for: the same ones for every run on a store. */
+async function enrolledPeople(address: string): Promise<Float32Array[]> {
+  await using database = await openDatabase(address);
+  const rows = await database.rows<{ vector: number[] }>(
+    `SELECT centroid::real[] AS vector FROM faceid_people WHERE centroid IS NOT NULL ORDER BY id LIMIT ${PROBES}`,
+  );
+  return rows.map(({ vector }) => Float32Array.from(vector));
+}
+
+async function memory(address: string): Promise<string> {
+  const node = `${memoryMegabytes(process.pid, "VmRSS").toFixed(0)} MB of this process (at most ${memoryMegabytes(process.pid, "VmHWM").toFixed(0)})`;
+  if (!isServerAddress(address)) return `${node}, ${(await folderMegabytes(address)).toFixed(0)} MB on disk`;
+  await using database = await openDatabase(address);
+  const [row] = await database.rows<{ size: number; index: number }>(
+    `SELECT pg_database_size(current_database())::float8 / 2 ^ 20 AS size,
+       (SELECT coalesce(sum(pg_relation_size(oid)), 0)::float8 / 2 ^ 20 FROM pg_class WHERE relname LIKE 'faceid_nearest_%') AS index`,
+  );
+  const server = (await connectionMegabytes(address)).toFixed(0);
+  return `${node}, ${server} MB of the server's connections beside its buffers, ${row!.size.toFixed(0)} MB on its disk, ${row!.index.toFixed(0)} of them the index`;
+}
+
 async function timeEnrolment(gallery: Gallery): Promise<string> {
+  const times: number[] = [];
   const start = performance.now();
   for (let i = 0; i < TIMED; i++) {
+    const from = performance.now();
     await gallery.transaction(async (inner) => {
       const { id } = await inner.people.add(randomUUID());
       await inner.faces.add([{ personId: id, embedding: direction(), photoDigest: id }]);
     });
+    times.push(performance.now() - from);
   }
-  return `${((1000 * TIMED) / (performance.now() - start)).toFixed(0)} people a second, one transaction each`;
+  const sorted = times.toSorted((a, b) => a - b);
+  const rate = ((1000 * TIMED) / (performance.now() - start)).toFixed(0);
+  return `${rate} people a second, one transaction each; p50 ${quantile(sorted, 0.5).toFixed(1)} ms, p99 ${quantile(sorted, 0.99).toFixed(1)} ms`;
+}
+
+async function fillStore(address: string, count: number): Promise<void> {
+  await (await Gallery.open(address, { create: MODEL, name: NAME }))[Symbol.asyncDispose]();
+  await using database = await openDatabase(address);
+  const [row] = await database.rows<{ id: number }>("SELECT id FROM faceid_galleries WHERE name = $1", [
+    NAME,
+  ]);
+  const start = performance.now();
+  await fill(database, row!.id, count);
+  console.log(`  filled in ${((performance.now() - start) / 1000).toFixed(0)} s, without events`);
+  await database.run("VACUUM ANALYZE faceid_people");
+}
+
+/** The index's build: elapsed time, and the processor time of all processes that take part. */
+async function buildIndex(gallery: Gallery, isServer: boolean): Promise<void> {
+  const used = new Map<number, number>();
+  const note = async () => {
+    const processes = isServer ? [...(await serverProcesses()).keys()] : [process.pid];
+    for (const pid of processes) used.set(pid, cpuSeconds(pid));
+  };
+  await note();
+  const before = new Map(used);
+  const watch = isServer ? setInterval(note, 500) : undefined;
+  const start = performance.now();
+  await gallery.index(1);
+  const elapsed = (performance.now() - start) / 1000;
+  clearInterval(watch);
+  await note();
+  const processor = [...used].reduce(
+    (sum, [pid, seconds]) => sum + (seconds || 0) - (before.get(pid) ?? 0),
+    0,
+  );
+  console.log(`  index built in ${elapsed.toFixed(0)} s, ${processor.toFixed(0)} s of processor`);
+}
+
+/** Whether the index finds whom a probe belongs to, and what an exact search finds. */
+async function judgeIndex(gallery: Gallery, enrolled: readonly Float32Array[]): Promise<void> {
+  let found = 0;
+  for (let i = 0; i < JUDGED; i++) {
+    const person = random.pick(enrolled);
+    const [first] = await gallery.search(near(person), 1);
+    const cosine = first?.embedding.reduce((sum, value, j) => sum + value * person[j]!, 0) ?? 0;
+    if (cosine > 0.999) found++;
+  }
+  const { recall } = await gallery.check();
+  console.log(
+    `  recall of the ten nearest ${(100 * recall!).toFixed(1)} %; of the person searched for ${((100 * found) / JUDGED).toFixed(1)} %`,
+  );
 }
 
 async function measure(address: string, count: number): Promise<void> {
   const isServer = isServerAddress(address);
   console.log(`\n${isServer ? "PostgreSQL" : "PGlite"}, ${count} people with one face each`);
-  {
-    await using gallery = await Gallery.open(address, { create: MODEL, name: NAME });
-    console.log(`  enrolment   ${await timeEnrolment(gallery)}`);
-  }
-  let enrolled: Float32Array[];
-  {
-    await using database = await openDatabase(address);
-    const [row] = await database.rows<{ id: number }>("SELECT id FROM faceid_galleries WHERE name = $1", [
-      NAME,
-    ]);
-    const start = performance.now();
-    enrolled = await fill(database, row!.id, count - TIMED);
-    console.log(`  filled in ${((performance.now() - start) / 1000).toFixed(0)} s, without events`);
-    await database.run("VACUUM ANALYZE faceid_people");
-  }
+  if (DO.includes("fill")) await fillStore(address, count);
+  const enrolled = await enrolledPeople(address);
   await using gallery = await Gallery.open(address, { name: NAME });
   const search = () => gallery.search(near(random.pick(enrolled)), 5);
-  // The server has a process for each connection: as many as there will be are opened first.
-  await Promise.all(Array.from({ length: 32 }, search));
-  const processes = [process.pid, ...(isServer ? await connections(address) : [])];
   const searches = async (what: string) => {
+    // The server has a process for each connection: as many as there will be are opened first.
+    await Promise.all(Array.from({ length: 32 }, search));
+    const processes = [process.pid, ...(isServer ? await connections(address) : [])];
     for (const clients of CLIENTS)
       console.log(
         `  ${what}  ${String(clients).padStart(2)} clients ${await load(clients, search, processes)}`,
       );
   };
-  const counted = performance.now();
-  await gallery.comparisons();
-  console.log(
-    `  counting the people ${(performance.now() - counted).toFixed(0)} ms, at most every ten seconds`,
-  );
-  await searches("exact");
-  const start = performance.now();
-  await gallery.index(1);
-  console.log(`  index built in ${((performance.now() - start) / 1000).toFixed(0)} s`);
-  await searches("HNSW ");
-  let found = 0;
-  const probes = Array.from({ length: 200 }, () => random.pick(enrolled));
-  for (const probe of probes) {
-    const [first] = await gallery.search(near(probe), 1);
-    const cosine = first?.embedding.reduce((sum, value, i) => sum + value * probe[i]!, 0) ?? 0;
-    if (cosine > 0.999) found++;
+  if (DO.includes("enrol")) console.log(`  enrolment   ${await timeEnrolment(gallery)}`);
+  if (DO.includes("exact")) {
+    const counted = performance.now();
+    await gallery.comparisons();
+    console.log(
+      `  counting the people ${(performance.now() - counted).toFixed(0)} ms, at most every ten seconds`,
+    );
+    await searches("exact");
+    console.log(`  memory      ${isServer ? "" : "without the index: "}${await memory(address)}`);
   }
-  const { recall } = await gallery.check();
-  console.log(
-    `  recall of the ten nearest ${(100 * recall!).toFixed(1)} %; of the person searched for ${(found / 2).toFixed(1)} %`,
-  );
-  const node = memoryMegabytes(process.pid, "VmRSS").toFixed(0);
-  const place = isServer
-    ? `${(await serverMegabytes()).toFixed(0)} MB of the server`
-    : `${(await folderMegabytes(address)).toFixed(0)} MB on disk`;
-  console.log(`  memory      ${node} MB of this process, ${place}`);
+  if (DO.includes("index")) await buildIndex(gallery, isServer);
+  if (DO.includes("indexed")) {
+    await searches("HNSW ");
+    console.log(`  enrolment with the index   ${await timeEnrolment(gallery)}`);
+    await judgeIndex(gallery, enrolled);
+  }
+  console.log(`  memory      ${await memory(address)}`);
 }
 
 async function dropTables(address: string): Promise<void> {
@@ -204,14 +271,14 @@ async function dropTables(address: string): Promise<void> {
 
 for (const count of SIZES) {
   if (flags.store !== "postgres") {
-    const folder = await mkdtemp(join(tmpdir(), "faceid-bench-"));
+    const folder = flags.folder ?? (await mkdtemp(join(tmpdir(), "faceid-bench-")));
     await measure(join(folder, "people"), count);
-    await rm(folder, { recursive: true });
+    if (!flags.keep) await rm(folder, { recursive: true });
   }
   if (flags.postgres !== undefined && flags.store !== "pglite") {
     // The database must be one for benches: its tables are dropped.
-    await dropTables(flags.postgres);
+    if (DO.includes("fill")) await dropTables(flags.postgres);
     await measure(flags.postgres, count);
-    await dropTables(flags.postgres);
+    if (!flags.keep) await dropTables(flags.postgres);
   }
 }

@@ -48,6 +48,10 @@ const READ_ONLY = "25006";
 export const isReadOnly = (error: unknown): boolean =>
   codeOf(error instanceof FaceError ? error.cause : error) === READ_ONLY;
 
+/** A build by several processes that found too little memory for what they share (`/dev/shm`). */
+export const isOutOfSharedMemory = (error: unknown): boolean =>
+  /shared memory segment/.test(messageOf(error instanceof FaceError ? error.cause : error));
+
 const UNREACHABLE = /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|08|57P|53300)/;
 const DENIED = /^(28|3D000|42501)/;
 

@@ -3,14 +3,20 @@ import { userInfo } from "node:os";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { type Database, isReadOnly, isUniqueViolation, withinTransaction } from "./database.ts";
+import {
+  type Database,
+  isOutOfSharedMemory,
+  isReadOnly,
+  isUniqueViolation,
+  withinTransaction,
+} from "./database.ts";
 import { type EmbeddingKind, Faces, type Template } from "./faces.ts";
 import { openDatabase } from "./open-database.ts";
 import { People } from "./people.ts";
 import { photoBox } from "./photo-box.ts";
 import { migrate } from "./schema.ts";
 import { type GalleryEvent, GalleryScope, listEvents, record } from "./scope.ts";
-import { countSearched, type Neighbour, nearestPeople, searchedRows } from "./search.ts";
+import { candidatesOf, countSearched, type Neighbour, nearestPeople, searchedRows } from "./search.ts";
 
 /** What makes the embeddings of a gallery. */
 export interface GalleryModel extends EmbeddingKind {
@@ -80,6 +86,10 @@ const INDEX_FROM = 30_000;
 const [COUNTED_RARELY, COUNTED_EVERY_MS] = [10_000, 10_000];
 /** pgvector's largest indexed vector. */
 const MAX_INDEXED_DIMENSIONS = 2000;
+/** Memory of an index that is built, for a person beside the vector; and the most that is asked for: PostgreSQL's own limit where
+ * addresses have 32 bits, enough for 1.3 million people.
+ */
+const [BYTES_OF_NODE, MOST_BUILD_KILOBYTES] = [1024, 2 ** 21 - 1];
 /** Searches by which an index is compared with an exact search, and how many neighbours of each. */
 const RECALL_SEARCHES = 100;
 const RECALL_NEIGHBOURS = 10;
@@ -236,11 +246,8 @@ export class Gallery implements AsyncDisposable {
    * @param without a person who is not looked for.
    */
   async search(embedding: Float32Array, limit = 5, without?: string): Promise<Neighbour[]> {
-    return await nearestPeople(this.#scope, this.model, embedding, {
-      limit,
-      indexed: this.#indexed,
-      without,
-    });
+    const fromIndex = this.#indexed ? candidatesOf(await this.comparisons()) : undefined;
+    return await nearestPeople(this.#scope, this.model, embedding, { limit, fromIndex, without });
   }
 
   /**
@@ -310,17 +317,40 @@ export class Gallery implements AsyncDisposable {
 
   /** Builds the index once there are so many faces that searching without takes long; see docs/scaling.md. */
   async index(from = INDEX_FROM): Promise<boolean> {
-    const { id, database } = this.#scope;
     const tooLong = this.model.dimensions > MAX_INDEXED_DIMENSIONS;
-    if (this.#indexed || tooLong || (await this.comparisons()) < from) return this.#indexed;
-    const { table, vector, where } = searchedRows(id, this.model);
-    await database.run(`DROP INDEX IF EXISTS faceid_nearest_${id}`);
-    await database.run(
-      `CREATE INDEX faceid_nearest_${id} ON ${table} USING hnsw ((${vector}) vector_l2_ops) WHERE ${where}`,
-    );
-    await database.rows("UPDATE faceid_galleries SET indexed = true WHERE id = $1", [id]);
+    if (this.#indexed || tooLong) return this.#indexed;
+    const count = await this.comparisons();
+    if (count < from) return false;
+    try {
+      await this.#buildIndex(count);
+    } catch (error) {
+      // Several processes that build together share memory, of which a container may have little.
+      if (!isOutOfSharedMemory(error)) throw error;
+      await this.#buildIndex(count, 0);
+    }
     this.#indexed = true;
     return true;
+  }
+
+  /** @param helpers processes that build beside the first; by default as many as the server allows. */
+  async #buildIndex(count: number, helpers?: number): Promise<void> {
+    const { id, database } = this.#scope;
+    const { table, vector, where } = searchedRows(id, this.model);
+    const wanted = count * (4 * this.model.dimensions + BYTES_OF_NODE);
+    await database.transaction(async (queries) => {
+      // A graph that outgrows this is built at a fraction of the rate.
+      await queries.rows(
+        `SELECT set_config('maintenance_work_mem', greatest(pg_size_bytes(current_setting('maintenance_work_mem')) / 1024,
+           least($1::bigint / 1024, ${MOST_BUILD_KILOBYTES})) || 'kB', true)`,
+        [wanted],
+      );
+      if (helpers !== undefined) await queries.run(`SET LOCAL max_parallel_maintenance_workers = ${helpers}`);
+      await queries.run(`DROP INDEX IF EXISTS faceid_nearest_${id}`);
+      await queries.run(
+        `CREATE INDEX faceid_nearest_${id} ON ${table} USING hnsw ((${vector}) vector_l2_ops) WHERE ${where}`,
+      );
+      await queries.rows("UPDATE faceid_galleries SET indexed = true WHERE id = $1", [id]);
+    });
   }
 
   /**
@@ -348,19 +378,20 @@ export class Gallery implements AsyncDisposable {
 
   async #recall(): Promise<number> {
     const { table, vector, where } = searchedRows(this.#scope.id, this.model);
+    const candidates = candidatesOf(await this.comparisons());
     const rows = await this.#scope.database.rows<{ values: number[] }>(
       `SELECT ${vector}::real[] AS values FROM ${table} WHERE ${where}
        ORDER BY md5(id::text) LIMIT ${RECALL_SEARCHES}`,
     );
     let [found, wanted] = [0, 0];
     for (const { values } of rows) {
-      const search = (indexed: boolean) =>
+      const search = (fromIndex?: number) =>
         nearestPeople(this.#scope, this.model, Float32Array.from(values), {
           limit: RECALL_NEIGHBOURS,
-          indexed,
+          fromIndex,
         });
-      const nearest = await search(false);
-      const people = new Set((await search(true)).map(({ personId }) => personId));
+      const nearest = await search();
+      const people = new Set((await search(candidates)).map(({ personId }) => personId));
       wanted += nearest.length;
       found += nearest.filter(({ personId }) => people.has(personId)).length;
     }

@@ -13,13 +13,20 @@ export interface Neighbour {
 
 export interface SearchOptions {
   readonly limit: number;
-  readonly indexed: boolean;
+  /** How many of the nearest the index is asked for; left out, everybody is compared with. */
+  readonly fromIndex?: number | undefined;
   /** A person who is not looked for. */
   readonly without?: string | undefined;
 }
 
-/** How many of the nearest an index is asked for, before people are left out or grouped; at most 1,000. */
-const FROM_INDEX = 400;
+/** How many of the nearest an index is asked for, before people are left out or grouped: this many up to that many people ... */
+const [FROM_INDEX, SMALL] = [400, 30_000];
+/** ... and pgvector's limit. */
+const MOST_FROM_INDEX = 1000;
+
+/** The more people there are, the further an index must look to miss nobody; docs/scaling.md has what it misses. */
+export const candidatesOf = (comparisons: number): number =>
+  Math.min(MOST_FROM_INDEX, Math.max(FROM_INDEX, Math.round(FROM_INDEX * Math.sqrt(comparisons / SMALL))));
 
 /** A text in SQL. */
 const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
@@ -60,14 +67,14 @@ const MAY_BE_FOUND = "(p.expires_at IS NULL OR p.expires_at > now()) AND p.id IS
  * A search as SQL: the vectors of the few that are found are read in the outermost statement, not those of all. Without the index
  * its expression is avoided, so that an exact search is one.
  */
-function searchSql(id: number, kind: EmbeddingKind, indexed: boolean): string {
+function searchSql(id: number, kind: EmbeddingKind, fromIndex: number | undefined): string {
   const { table, column, vector, where } = searchedRows(id, kind);
   const probe = `$1::vector(${kind.dimensions})`;
   const isCentroid = kind.template === "centroid";
   const person = isCentroid ? "id" : "person_id";
-  const nearest = `SELECT *, ${vector} <-> ${probe} AS distance FROM ${table} WHERE ${where} ORDER BY ${vector} <-> ${probe} LIMIT ${FROM_INDEX}`;
+  const nearest = `SELECT *, ${vector} <-> ${probe} AS distance FROM ${table} WHERE ${where} ORDER BY ${vector} <-> ${probe} LIMIT ${fromIndex}`;
   const every = `SELECT *, ${column} <-> ${probe} AS distance FROM ${table} WHERE ${where}`;
-  const candidates = indexed ? nearest : every;
+  const candidates = fromIndex === undefined ? every : nearest;
   const people = isCentroid
     ? `SELECT p.id, p.name, p.centroid AS v, p.distance FROM (${candidates}) p WHERE ${MAY_BE_FOUND}`
     : `SELECT p.id, p.name, f.embedding AS v, c.distance FROM
@@ -85,20 +92,21 @@ export async function nearestPeople(
   { database, id }: GalleryScope,
   kind: EmbeddingKind,
   embedding: Float32Array,
-  { limit, indexed, without }: SearchOptions,
+  { limit, fromIndex, without }: SearchOptions,
 ): Promise<Neighbour[]> {
   checkEmbedding(kind, embedding);
   const search = (queries: Queries) =>
-    queries.rows<Omit<Neighbour, "embedding"> & { vector: number[] }>(searchSql(id, kind, indexed), [
+    queries.rows<Omit<Neighbour, "embedding"> & { vector: number[] }>(searchSql(id, kind, fromIndex), [
       vectorText(embedding),
       limit,
       asUuid(without ?? ""),
     ]);
-  const found = indexed
-    ? await database.transaction(async (queries) => {
-        await queries.run(`SET LOCAL hnsw.ef_search = ${FROM_INDEX}`);
-        return await search(queries);
-      })
-    : await search(database);
+  const found =
+    fromIndex === undefined
+      ? await search(database)
+      : await database.transaction(async (queries) => {
+          await queries.run(`SET LOCAL hnsw.ef_search = ${fromIndex}`);
+          return await search(queries);
+        });
   return found.map(({ vector: values, ...row }) => ({ ...row, embedding: Float32Array.from(values) }));
 }
