@@ -17,7 +17,10 @@ const BENCHES = {
   "pack-calibration":
     "thresholds of the model pack from all pairs of LFW, written into src/verify [--cache FOLDER] [--shard I/N]",
   "pack-ranges": "ranges for SFace in 8-bit integers, written into src/faces",
-  gallery: "enrolment, searches and memory of galleries [--people 10000,30000] [--postgres ADDRESS]",
+  gallery:
+    "enrolment, searches and memory of galleries [--people 10000,30000] [--postgres ADDRESS] [--do PARTS --keep]",
+  "linear-search":
+    "one search in a gallery beside face_recognition's compare_faces [--people N] [--postgres ADDRESS] [--cache FOLDER]",
   cluster: "clusters of LFW beside its people, from the embeddings of pack-calibration [--cache FOLDER]",
   identification:
     "identification on an open set of LFW, from the embeddings of pack-calibration [--cache FOLDER]",
