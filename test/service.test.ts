@@ -1,6 +1,7 @@
 /** @file Galleries over HTTP with the real pack: the curl commands of docs/service.md as they are, on drawn faces, and a photograph bomb. */
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -110,6 +111,44 @@ describe.skipIf(!isThere || process.platform === "win32")(`a gallery over HTTP${
     const { model } = await client.service();
     expect(model).toMatchObject({ name: "faceid", measure: "cosine" });
     expect(model.calibration!.points.map(({ far }) => far)).toContain(0.001);
+  });
+
+  it("lets one of many clients win who ask at the same moment, and keeps nothing of an upload that is cut", async () => {
+    const people = `http://127.0.0.1:${server.restPort}/v1/galleries/staff/people`;
+    const send = (method: string, url: string, body: object, headers: Record<string, string> = {}) =>
+      fetch(url, {
+        method,
+        headers: { "content-type": "application/json", ...headers },
+        body: JSON.stringify(body),
+      });
+    const many = Array.from({ length: 12 }, (_, i) => i);
+    const once = await Promise.all(
+      many.map(async () => {
+        const answer = await send("POST", people, { name: "Race" }, { "idempotency-key": "race" });
+        return `${answer.status} ${((await answer.json()) as { id: string }).id}`;
+      }),
+    );
+    expect(new Set(once).size).toBe(1);
+    const id = once[0]!.split(" ")[1]!;
+    const without = await Promise.all(many.map(() => send("POST", people, { name: "Other race" })));
+    expect(without.map(({ status }) => status).toSorted()).toEqual([201, ...many.slice(1).map(() => 409)]);
+    const etag = (await fetch(`${people}/${id}`)).headers.get("etag")!;
+    const puts = await Promise.all(
+      many.map((i) => send("PUT", `${people}/${id}`, { name: "Race", notes: { i } }, { "if-match": etag })),
+    );
+    expect(puts.map(({ status }) => status).toSorted()).toEqual([200, ...many.slice(1).map(() => 412)]);
+    const image = await drawn(1, 0);
+    await Promise.all(
+      many.map(async () => {
+        const socket = connect(server.restPort!, "127.0.0.1");
+        await new Promise((connected) => socket.once("connect", connected));
+        const head = `POST /v1/galleries/staff/people/${id}/faces HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: image/png\r\ncontent-length: ${image.length}\r\n\r\n`;
+        socket.write(head);
+        await new Promise((written) => socket.write(image.subarray(0, image.length >> 1), written));
+        socket.destroy();
+      }),
+    );
+    expect((await client.person(id)).person.faces).toBe(0);
   });
 
   it("is not served beyond this machine without keys", async () => {
