@@ -109,6 +109,7 @@ function answersOf({ answers, tagged, method }: Operation, components: Component
     if (answer === undefined) return {};
     if (answer === "lines") return { content: { "application/x-ndjson": {} } };
     if (answer === "bytes") return { content: { "application/octet-stream": {} } };
+    if (answer === "page") return { content: { "text/html": {} } };
     if (answer === "image") return { content: { "image/*": {} } };
     const schema = answer === "document" ? { type: "object" } : components.refer(answer, "output");
     return { content: { "application/json": { schema } } };

@@ -44,7 +44,7 @@ export interface Operation {
   readonly mostPhotographs?: number;
   /** Statuses of success with what they hold; `undefined` for none. */
   readonly answers: Readonly<
-    Record<number, z.ZodType | "image" | "bytes" | "document" | "lines" | undefined>
+    Record<number, z.ZodType | "image" | "bytes" | "page" | "document" | "lines" | undefined>
   >;
   /** Answers have an ETag; `If-None-Match` of a reader and `If-Match` of a writer are heeded. */
   readonly tagged?: true;
@@ -77,6 +77,13 @@ export const OPERATIONS = {
     summary: "A file of the served pack by its digest, for those who compare photographs themselves.",
     scope: "predict",
     answers: { 200: "bytes" },
+  },
+  getReport: {
+    method: "GET",
+    path: "/v1/service/report",
+    summary: "The report page of the served model, where the server was given one.",
+    scope: "predict",
+    answers: { 200: "page" },
   },
   listGalleries: {
     method: "GET",

@@ -236,6 +236,7 @@ export const service = z
           .strictObject({ detector: packFile, embedding: packFile })
           .nullable()
           .describe("At /v1/service/files/SHA256; null where the model does not compute in floats."),
+        report: z.boolean().describe("Whether the model's report page is at /v1/service/report."),
       })
       .meta({ id: "ServedModel" }),
   })

@@ -17,6 +17,8 @@ import { GALLERY_PACK, openGalleries } from "./serve-galleries.ts";
 export interface AppOptions {
   /** A folder, which is made where it is missing, or `postgres://…`. Default: a folder of the user's data. */
   readonly gallery?: string | undefined;
+  /** Report page of the model, as `faceid report opencv-sface` writes it, for the view of the model. Default: none. */
+  readonly report?: string | undefined;
   /** 0 picks a free one. Default 8600. */
   readonly port?: number | undefined;
   /** Default: silent. */
@@ -26,6 +28,7 @@ export interface AppOptions {
 
 const appOptions = z.strictObject({
   gallery: given.text.optional(),
+  report: given.text.optional(),
   port: z.number().optional(),
   log: given.log.optional(),
   signal: given.signal.optional(),
@@ -57,17 +60,18 @@ export function userGallery(
 
 /**
  * Serves the page on 127.0.0.1. `await using` or `close()` stops it.
- * @throws FaceError `PORT_IN_USE`, `CONFIG_INVALID` for a port that is none, as `openPack`, or what the gallery says.
+ * @throws FaceError `PORT_IN_USE`, `CONFIG_INVALID` for a port that is none, `FILE_INVALID` for a report that is none, as
+ *   `openPack`, or what the gallery says.
  */
 export async function app(options: AppOptions = {}): Promise<RunningApp> {
   checkOptions("app", appOptions, options);
-  const { port = DEFAULT_PORT, log = silentLog, signal } = options;
+  const { port = DEFAULT_PORT, report, log = silentLog, signal } = options;
   const wanted = options.gallery ?? userGallery(process.env);
   const address = isServerAddress(wanted) ? wanted : resolve(wanted);
   await requireFreePorts([{ interface: "REST", port }]);
   const page = await Page.load();
   const { files } = await openPack(GALLERY_PACK, { log, signal });
-  const pack = { pack: GALLERY_PACK, precision: "float32", modelName: GALLERY_PACK, files } as const;
+  const pack = { pack: GALLERY_PACK, precision: "float32", modelName: GALLERY_PACK, files, report } as const;
   const place = { bindAddress: HOST, create: true };
   const galleries = await openGalleries([{ name: NAME, address }], pack, place);
   const calibration = packCalibration(GALLERY_PACK, "float32");

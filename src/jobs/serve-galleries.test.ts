@@ -52,6 +52,7 @@ const MODEL: ServedModel = {
   note: "none",
   calibration: null,
   files: { detector: { sha256: "d".repeat(64), bytes: 3 }, embedding: { sha256: "e".repeat(64), bytes: 9 } },
+  report: true,
 };
 const FACE = {
   box: [1, 2, 30, 40] as const,
@@ -160,6 +161,8 @@ async function serve(keys?: KeyRing): Promise<string> {
       matcher: { measure: "cosine", calibration: CALIBRATION, similarity: cosineSimilarity },
       model: MODEL,
       files: new Map([["d".repeat(64), PACK_FILE]]),
+      // A file that is there; what it says is not looked at.
+      report: keys === undefined ? PACK_FILE : undefined,
     },
     { access, photos, metrics, log: silentLog },
   );
@@ -265,6 +268,21 @@ describe("the document", () => {
       expect((await ask("GET", other)).status, other).toBe(404);
     }
     expect((await ask("GET", path("d"), {}, locked)).status).toBe(401);
+  });
+
+  it("sends the model's report page as a page without programs, where there is one", async () => {
+    const { status, text, headers } = await ask("GET", "/v1/service/report");
+    expect([status, text]).toEqual([200, "abc"]);
+    expect(headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(headers.get("content-security-policy")).toMatch(/^default-src 'none'; .*; sandbox$/);
+    expect((await ask("GET", "/v1/service/report", {}, locked)).status).toBe(401);
+    const none = await ask(
+      "GET",
+      "/v1/service/report",
+      { headers: { authorization: `Bearer ${tokens.get("all")}` } },
+      locked,
+    );
+    expect([none.status, none.answer.error.code]).toEqual([404, "NOT_FOUND"]);
   });
 
   it("says which scope each operation needs", () => {

@@ -1,7 +1,9 @@
 /** @file Opens the galleries that a server answers from, with the pack that searches them and who may ask. */
 
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
 import { calibrationPoints } from "../artifact/calibration.ts";
-import { FaceError } from "../base/errors.ts";
+import { FaceError, messageOf } from "../base/errors.ts";
 import { cosineSimilarity } from "../faces/cosine.ts";
 import { EMBEDDING_SIZE } from "../faces/embedder.ts";
 import { filesOf, licencesOf, type PackFile, type PackRole, packNamed } from "../faces/packs/catalogue.ts";
@@ -43,7 +45,7 @@ export function galleryChoice(text: string): GalleryChoice {
 }
 
 /** The description of a pack for clients. */
-function servedModel({ modelName, pack, precision }: ServedPack): ServedModel {
+function servedModel({ modelName, pack, precision, report }: ServedPack): ServedModel {
   const { files, note, ...entry } = packNamed(pack);
   const calibration = packCalibration(pack, precision);
   const { detector, embedding } = files;
@@ -59,6 +61,7 @@ function servedModel({ modelName, pack, precision }: ServedPack): ServedModel {
         ? null
         : { threshold: calibration.threshold, points: calibrationPoints(calibration), ...calibration.data },
     files: precision === "float32" ? { detector: factsOf(detector), embedding: factsOf(embedding) } : null,
+    report: report !== undefined,
   };
 }
 
@@ -69,6 +72,27 @@ export interface ServedPack {
   readonly modelName: string;
   /** Paths of its files. */
   readonly files: Pick<PackFiles, PackRole>;
+  /** Its report page, as `faceid report` writes it. Default: none. */
+  readonly report?: string | undefined;
+}
+
+/** The beginning of a page, after a byte-order mark. */
+const HTML = /^\uFEFF?\s*<(?:!doctype html|html)\b/i;
+
+/**
+ * The whole path of a report page.
+ * @throws FaceError `FILE_INVALID` for a file that is none, or cannot be read.
+ */
+async function reportPage(path: string): Promise<string> {
+  const hint = "name the page that faceid report writes: faceid report opencv-sface --output report.html";
+  const text = await readFile(path, "utf8").catch((error: unknown) => {
+    throw new FaceError("FILE_INVALID", `--report: cannot read ${path}: ${messageOf(error)}`, {
+      hint,
+      cause: error,
+    });
+  });
+  if (!HTML.test(text)) throw new FaceError("FILE_INVALID", `--report: ${path} is no HTML page`, { hint });
+  return resolve(path);
 }
 
 /** Where galleries are served. */
@@ -100,7 +124,7 @@ export function packGalleryModel(pack: string, precision: Precision): GalleryMod
 /**
  * Opens galleries for a server.
  * @throws FaceError `CONFIG_INVALID` for a name that comes twice, or a server without keys that others can reach;
- *   `GALLERY_NOT_FOUND`, `GALLERY_MISMATCH` or what else a gallery says.
+ *   `FILE_INVALID` for a report that is none; `GALLERY_NOT_FOUND`, `GALLERY_MISMATCH` or what else a gallery says.
  */
 export async function openGalleries(
   choices: readonly GalleryChoice[],
@@ -113,6 +137,7 @@ export async function openGalleries(
     });
   }
   const { pack, precision } = served;
+  const report = served.report === undefined ? undefined : await reportPage(served.report);
   const model = packGalleryModel(pack, precision);
   const open = new Map<string, Gallery>();
   try {
@@ -132,5 +157,6 @@ export async function openGalleries(
     matcher: { measure: "cosine", calibration, similarity: cosineSimilarity },
     model: servedModel(served),
     files: sentFiles(served),
+    report,
   };
 }

@@ -73,6 +73,8 @@ export interface ServeOptions
   readonly galleries?: Readonly<Record<string, string>>;
   /** Whether the page is served at `/`. Default false. */
   readonly page?: boolean;
+  /** Report page of the pack, as `faceid report` writes it, for the page's view of the model. Default: none. */
+  readonly report?: string;
   /** Name under which clients ask for it. Default `faceid`. */
   readonly modelName?: string;
   /** Port of the REST interface; 0 picks a free one, `false` turns it off. Default 8501. */
@@ -92,6 +94,7 @@ const serveOptions = z.strictObject({
   modelName: given.text.optional(),
   galleries: z.record(z.string(), given.text).optional(),
   page: given.flag.optional(),
+  report: given.text.optional(),
   restPort: port,
   grpcPort: port,
   grpcSocketPath: given.text.optional(),
@@ -170,6 +173,7 @@ async function started({
   modelName = "faceid",
   galleries = {},
   page = false,
+  report,
   pack = page || Object.keys(galleries).length > 0 ? GALLERY_PACK : undefined,
   precision = "float32",
   restPort = 8501,
@@ -180,6 +184,7 @@ async function started({
   ...options
 }: ServeOptions): Promise<RunningServer> {
   if (modelPath === undefined && pack === undefined) throw nothingToServe();
+  requirePage(report, page);
   await requireFreePorts([
     { interface: "REST", port: restPort === false ? undefined : restPort },
     { interface: "gRPC", port: grpcPort === false ? undefined : grpcPort },
@@ -194,7 +199,7 @@ async function started({
   const served =
     pack === undefined || opened === undefined || packName === undefined
       ? undefined
-      : { pack, precision, modelName: packName, files: opened.files };
+      : { pack, precision, modelName: packName, files: opened.files, report };
   return startServer({
     ...options,
     log,
@@ -396,8 +401,17 @@ const precisionOf = (wanted: Value): Precision | undefined =>
 const choicesOf = ({ gallery }: ServerFlagValues): GalleryChoice[] =>
   Array.isArray(gallery) ? gallery.map(galleryChoice) : [];
 
+/** @throws FaceError `CONFIG_INVALID` for a report that no page would show. */
+function requirePage(report: unknown, isPage: boolean): void {
+  if (report === undefined || isPage) return;
+  throw new FaceError("CONFIG_INVALID", "a report is shown on the page for people, which is not served", {
+    hint: "add --page (page: true), or leave --report out",
+  });
+}
+
 /** The flags with the pack that galleries and the page need. */
 function withPack(values: ServerFlagValues): ServerFlagValues {
+  requirePage(values.report, values.page === true);
   const isNeeded = choicesOf(values).length > 0 || values.page === true;
   if (!isNeeded) return values;
   if (portOf(values.restApiPort) === undefined) {
@@ -450,7 +464,7 @@ async function packOptionsOf(
   if (name === undefined) return { pack: await packOf(pack, precision, undefined, log, signal) };
   log.info(`the pack is served as ${name}: POST /v1/models/${name}:verify, :detect and :embed`);
   const opened = await packOf(pack, precision, name, log, signal);
-  const extras = { pack, precision, modelName: name, files: opened.files };
+  const extras = { pack, precision, modelName: name, files: opened.files, report: textOf(values.report) };
   return {
     pack: opened,
     ...(await extrasOf(extras, choicesOf(values), values.page === true, {

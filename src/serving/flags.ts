@@ -77,6 +77,7 @@ const FLAGS: readonly FlagRow[] = [
     "list",
   ],
   ["page", `serve the page for people at / ${OURS}`, false],
+  ["report", `report page of the pack, as faceid report writes it, for the page of --page ${OURS}`],
   ["image_urls", `beginnings of the URLs that :verify, :detect and :embed may fetch, by commas ${OURS}`],
   ["pack_precision", `what the pack computes in: float32, or int8 for half the time ${OURS}`, "float32"],
   ["api_keys_file", `file of faceid keys; :verify, :detect, :embed and reload then take a key ${OURS}`],

@@ -154,7 +154,12 @@ describe.skipIf(browser === undefined)(`the page${note}`, () => {
     execFileSync(process.execPath, ["--import", "tsx", "scripts/web.ts"], { cwd: ROOT });
     process.env.FACEID_MODELS_DIR = join(work, "models");
     await models.add(PACK, { from: PACK_FILES });
-    running = await app({ gallery: join(work, "gallery"), port: 0 });
+    const report = join(work, "report.html");
+    writeFileSync(
+      report,
+      "<!doctype html><title>Report of the model</title><style>h1 { color: red }</style><h1>Figures</h1>",
+    );
+    running = await app({ gallery: join(work, "gallery"), port: 0, report });
     client = new GalleryClient({ url: running.url, gallery: "people" });
     for (const [identity, name] of [
       [1, "Ada Marsh"],
@@ -236,6 +241,19 @@ describe.skipIf(browser === undefined)(`the page${note}`, () => {
     await good(shown, "app-compare-problem");
   });
 
+  it("opens the report page of the model, with its own style", async () => {
+    await using shown = await opened("model");
+    const opening = shown.page.waitForEvent("popup");
+    await shown.page.getByRole("link", { name: "Open the report" }).click();
+    const report = await opening;
+    await report.waitForSelector("h1");
+    expect(await report.title()).toBe("Report of the model");
+    expect(await report.evaluate("getComputedStyle(document.querySelector('h1')).color")).toBe(
+      "rgb(255, 0, 0)",
+    );
+    expect(shown.faults).toEqual([]);
+  });
+
   it("takes photographs by paste and by drop", async () => {
     await using shown = await opened("compare");
     const { page } = shown;
@@ -314,7 +332,10 @@ describe.skipIf(browser === undefined)(`the page${note}`, () => {
     await page.getByRole("button", { name: "Rename" }).click();
     await page.locator("dialog h2", { hasText: /^Cleo$/ }).waitFor();
     expect(await page.title()).toBe("People – faceid");
-    await page.getByLabel("Merge into another person").selectOption({ label: "Ben Okafor" });
+    const into = page.getByLabel("Merge into another person");
+    await into.fill("okaf");
+    await page.waitForSelector("datalist option[value='Ben Okafor']", { state: "attached" });
+    await into.fill("Ben Okafor");
     await page.getByRole("button", { name: "Merge" }).click();
     await page.waitForSelector("dialog", { state: "detached" });
     const { person } = await client.person("Ben Okafor");

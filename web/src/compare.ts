@@ -122,7 +122,6 @@ export function compareView({ facts }: Context): View {
       return;
     }
     const mine = ++asked;
-    for (const input of inputs) input.problem("");
     wait(t("working"));
     try {
       const far = strictness.value === "" ? undefined : 1 / Number(strictness.value);
@@ -137,6 +136,7 @@ export function compareView({ facts }: Context): View {
   }
 
   function show(answer: Comparison, isPrivate: boolean): void {
+    for (const input of inputs) input.problem("");
     const { same = false, similarity, threshold, falseAcceptRate, faces } = answer;
     const found = faces === undefined ? [] : [faces.anchor, faces.verification];
     const crops = h("div", { class: "crops" });

@@ -1,6 +1,7 @@
 /** @file The view of the model: its error rates over the threshold, and its facts. */
 import type { ServiceFacts } from "../../src/client/gallery-client.ts";
 import { freshId, h, s } from "./dom.ts";
+import { failureText, keyInUse } from "./server.ts";
 import type { Context, View } from "./view.ts";
 import { count, datasetName, number, percent, t } from "./words.ts";
 
@@ -163,8 +164,41 @@ function curves(calibration: Calibration): HTMLElement {
   );
 }
 
+const REPORT = "/v1/service/report";
+
+/** The way to the model's report page: a link, or a file to keep where the server wants a key, which no link carries. */
+function reportSection(): HTMLElement {
+  const problem = h("p", { class: "problem", role: "alert" });
+  const key = keyInUse();
+  const way = h("a", { class: "button", href: REPORT, target: "_blank", rel: "noopener" }, t("openReport"));
+  if (key !== undefined) {
+    way.addEventListener("click", (event) => {
+      event.preventDefault();
+      problem.replaceChildren();
+      keptReport(key).catch((error: unknown) => problem.replaceChildren(failureText(error)));
+    });
+  }
+  return h(
+    "section",
+    { class: "card" },
+    h("h2", {}, t("report")),
+    h("p", { class: "hint" }, t("reportLead")),
+    h("div", { class: "actions" }, way),
+    problem,
+  );
+}
+
+async function keptReport(key: string): Promise<void> {
+  const response = await fetch(REPORT, { headers: { authorization: `Bearer ${key}` } });
+  if (!response.ok) throw new Error(String(response.status));
+  const address = URL.createObjectURL(await response.blob());
+  h("a", { href: address, download: "report.html" }).click();
+  // The browser has begun to read it by then.
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
 export function modelView({ facts }: Context): View {
-  const { name, licence, trainedOn, note, calibration } = facts.model;
+  const { name, licence, trainedOn, note, calibration, report } = facts.model;
   const rows: (readonly [string, string])[] = [
     [t("factModel"), name],
     [t("factLicence"), licence],
@@ -192,6 +226,7 @@ export function modelView({ facts }: Context): View {
         h("h2", {}, t("facts")),
         h("dl", {}, ...rows.flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])),
       ),
+      ...(report ? [reportSection()] : []),
     ),
   };
 }

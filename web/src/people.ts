@@ -3,13 +3,15 @@ import type { GalleryClient, ServedFace, ServedPerson } from "../../src/client/g
 import { takePhoto } from "./camera.ts";
 import type { LookAt } from "./challenge/view.ts";
 import { confirmed, modal } from "./dialogs.ts";
-import { field, h, icon, tick } from "./dom.ts";
+import { field, freshId, h, icon, tick } from "./dom.ts";
 import { fileButton } from "./photo-input.ts";
 import { clientOf, failureText, lookAt } from "./server.ts";
 import type { Context, View } from "./view.ts";
 import { count, day, t } from "./words.ts";
 
 const PAGE = 60;
+/** Names that are offered at once. */
+const OFFERED = 20;
 /** Longest time between a letter and the search for it. */
 const PAUSE_MS = 200;
 
@@ -248,7 +250,7 @@ class PeopleView implements View {
     );
     const photos = new PhotoList((picture) => lookAt(this.#context.facts, picture));
     const enrol = h("button", { type: "button", class: "primary" }, t("enrol"));
-    const into = h("select", {}, h("option", { value: "" }, t("choosePerson")));
+    const into = this.#otherPerson(person);
     const merge = h("button", { type: "button" }, t("merge"));
     const remove = h("button", { type: "button", class: "danger" }, t("removePerson"));
     const dialog = modal(
@@ -264,7 +266,13 @@ class PeopleView implements View {
       photos.element,
       h("div", { class: "actions" }, enrol),
       rename,
-      h("div", { class: "row" }, field(t("mergeInto"), into, t("mergeHint", { name: person.name })), merge),
+      h(
+        "div",
+        { class: "row" },
+        field(t("mergeInto"), into.input, t("mergeHint", { name: person.name })),
+        into.names,
+        merge,
+      ),
       problem,
       h("div", { class: "actions end" }, remove),
     );
@@ -299,15 +307,11 @@ class PeopleView implements View {
         again();
       });
     });
-    void this.#client.people({ limit: 1000 }).then(({ people }) => {
-      for (const each of people) {
-        if (each.id !== person.id) into.append(h("option", { value: each.id }, each.name));
-      }
-    });
     merge.addEventListener("click", () =>
       attempt(async () => {
-        if (into.value === "") return;
-        await this.#client.mergePerson(person.id, into.value);
+        const other = into.input.value.trim();
+        if (other === "") return into.input.focus();
+        await this.#client.mergePerson(person.id, other);
         dialog.close();
         this.#context.say(t("saved"));
         await this.#load();
@@ -322,6 +326,32 @@ class PeopleView implements View {
         await this.#load();
       }),
     );
+  }
+
+  /** A field for the name of another person, which offers those that contain what is written. */
+  #otherPerson(person: ServedPerson): { input: HTMLInputElement; names: HTMLDataListElement } {
+    const names = h("datalist", { id: freshId() });
+    const input = h("input", {
+      type: "text",
+      list: names.id,
+      maxlength: 200,
+      autocomplete: "off",
+      placeholder: t("choosePerson"),
+    });
+    let asked = 0;
+    const offer = async () => {
+      const mine = ++asked;
+      const search = input.value.trim();
+      const { people } = await this.#client.people({ limit: OFFERED, ...(search === "" ? {} : { search }) });
+      if (mine !== asked) return;
+      names.replaceChildren(
+        ...people.filter(({ id }) => id !== person.id).map(({ name }) => h("option", { value: name })),
+      );
+    };
+    // Without offers the name can be written all the same.
+    input.addEventListener("focus", () => void offer().catch(() => undefined));
+    input.addEventListener("input", () => void offer().catch(() => undefined));
+    return { input, names };
   }
 
   #thumb(person: ServedPerson, face: ServedFace, again: () => void): HTMLElement {

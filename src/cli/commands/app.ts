@@ -7,6 +7,7 @@ import { checkVariables } from "./gallery/common.ts";
 
 interface AppFlags {
   readonly gallery?: string;
+  readonly report?: string;
   readonly port?: number;
   readonly open?: true;
 }
@@ -24,14 +25,14 @@ function openBrowser(url: string): void {
     .unref();
 }
 
-async function run({ gallery, port, open }: AppFlags): Promise<void> {
+async function run({ gallery, report, port, open }: AppFlags): Promise<void> {
   checkVariables();
   using interrupt = onInterrupt(() => consoleLog().info("stopping"));
   const { signal } = interrupt;
   const log = { ...consoleLog(), info: () => undefined };
   consoleLog().info("starting; the page's address follows");
   const { app } = await import("../../jobs/app.ts");
-  const started = await app({ gallery, port, log, signal }).catch((error: unknown) => {
+  const started = await app({ gallery, report, port, log, signal }).catch((error: unknown) => {
     // Who stops it while it starts has no use for an error.
     if (signal.aborted) return undefined;
     throw error;
@@ -52,6 +53,7 @@ export function appCommand(command: Command): Command {
         "a folder, made where it is missing, or postgres://… (default: a folder of your data)",
       ).env("FACEID_GALLERY"),
     )
+    .option("--report <file>", "page of faceid report opencv-sface, for the view of the model")
     .option("--open", "start the browser too");
   addNumber(command, {
     flag: "port",

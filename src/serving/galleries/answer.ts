@@ -140,6 +140,19 @@ const ANSWERS: { readonly [Id in OperationId]: (call: Call) => RestAnswer | Prom
     };
     return { status: 200, headers, body: await readFile(path) };
   },
+  getReport: async ({ service }) => {
+    if (service.report === undefined) {
+      throw new StatusError("NOT_FOUND", "This server was given no report page of its model");
+    }
+    const headers = {
+      "content-type": "text/html; charset=utf-8",
+      "cache-control": "private, no-cache",
+      // A report holds its style and its pictures, and no program.
+      "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
+      "x-content-type-options": "nosniff",
+    };
+    return { status: 200, headers, body: await readFile(service.report) };
+  },
   listGalleries: ({ service, mayRead }) =>
     json({
       galleries: [...service.open]

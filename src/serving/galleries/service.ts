@@ -20,6 +20,8 @@ export interface GalleriesOptions {
   readonly model: ServedModel;
   /** Paths of the pack's files that are sent, by their SHA-256. */
   readonly files: ReadonlyMap<string, string>;
+  /** The report page of the model, as `faceid report` writes it. Default: none. */
+  readonly report?: string | undefined;
 }
 
 interface Parts {
@@ -38,6 +40,7 @@ export class GalleryService {
   readonly matcher: Matcher;
   readonly model: ServedModel;
   readonly files: ReadonlyMap<string, string>;
+  readonly report: string | undefined;
   readonly access: Access;
   readonly photos: PhotoThreads;
   readonly metrics: ServerMetrics;
@@ -45,11 +48,15 @@ export class GalleryService {
   readonly keys = new IdempotencyKeys();
   #enrolled = 0;
 
-  constructor({ open, matcher, model, files }: GalleriesOptions, { access, photos, metrics, log }: Parts) {
+  constructor(
+    { open, matcher, model, files, report }: GalleriesOptions,
+    { access, photos, metrics, log }: Parts,
+  ) {
     this.open = open;
     this.matcher = matcher;
     this.model = model;
     this.files = files;
+    this.report = report;
     this.access = access;
     this.photos = photos;
     this.metrics = metrics;
