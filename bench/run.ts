@@ -14,6 +14,8 @@ const BENCHES = {
   depthwise: "depthwise convolutions with and without the runtime's blocked operators",
   serving:
     "rates and latencies of the server beside its engine [--clients 1,8,32] [--rounds N] [--seconds N]",
+  models:
+    "milliseconds of an embedding and true accept rates of models beside each other: MODEL… [--folds 7,8] [--only time|rates]",
   "pack-calibration":
     "thresholds of the model pack from all pairs of LFW, written into src/verify [--cache FOLDER] [--shard I/N]",
   "pack-ranges": "ranges for SFace in 8-bit integers, written into src/faces",
