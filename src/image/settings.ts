@@ -17,13 +17,13 @@ export interface ImageSettings {
   readonly channels: 3;
 }
 
-const SMALLEST_SIDE = 96;
+const SMALLEST_SIDE = 64;
 const LARGEST_SIDE = 224;
 
 /**
  * Settings for a model's input.
- * @param height rows, 96 to 224
- * @param width columns, 96 to 224; as many as rows when left out
+ * @param height rows, 64 to 224
+ * @param width columns, 64 to 224; as many as rows when left out
  * @throws FaceError `CONFIG_INVALID` for a side that is not a whole number in that range.
  */
 export function imageSettings(height: number, width: number = height): ImageSettings {
