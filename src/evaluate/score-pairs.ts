@@ -31,7 +31,7 @@ export function selectRows(values: Float32Array, size: number, rows: readonly nu
   return selected;
 }
 
-interface Embeddings {
+export interface Embeddings {
   /** `[images, size]` */
   readonly values: Float32Array;
   readonly size: number;

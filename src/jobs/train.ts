@@ -16,8 +16,9 @@ import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import { networkNamed } from "../model/networks.ts";
 import { adapt, adaptedConfig, adaptedPeople, CALIBRATION_PAIRS } from "../train/adapt.ts";
 import { readCheckpoint, START } from "../train/checkpoint.ts";
-import type { FitChoice } from "../train/choose-fit.ts";
+import type { FitChoice, Tuning } from "../train/choose-fit.ts";
 import { type SettledConfig, settingsOf, type TrainConfig, trainConfig } from "../train/config.ts";
+import { finetune } from "../train/finetune.ts";
 import { finishRun, memberFolder } from "../train/finish.ts";
 import type { RunEnd } from "../train/listeners.ts";
 import { BEST_CHECKPOINT, LAST_CHECKPOINT } from "../train/listeners.ts";
@@ -93,17 +94,27 @@ async function trainStages(options: TrainOptions, config: SettledConfig): Promis
   return { end: last!, folder, people, config };
 }
 
-/** Adapts a pretrained network; a run that was stopped continues with the embeddings that it has. */
+/**
+ * Adapts a pretrained network, of which all is trained further first if that is asked for, and kept if it is better; a run
+ * that was stopped continues with the embeddings and checkpoints that it has.
+ */
 async function adaptNetwork(options: TrainOptions, given: SettledConfig): Promise<TrainResult> {
   const { folder, log = silentLog, signal } = options;
   const config = await adaptedConfig(given, log);
   const people = await adaptedPeople(config, log, signal);
   await options.onPeople?.(people, config);
   await writeRunFile(folder, config, people, options.about);
-  const adaptation = await adapt(folder, config, people, { log, signal });
+  const tuned = config.finetune ? await finetune({ ...options, log }, config, people) : undefined;
+  const isUnfinished = tuned?.end.reason === "interrupted" || tuned?.end.reason === "diverged";
+  const { tuning } = tuned ?? {};
+  if (tuned !== undefined && (isUnfinished || tuning?.isKept === true)) {
+    return { end: tuned.end, folder, people, config, ...(tuning && { tuning }) };
+  }
+  const kept = { ...config, finetune: false, frozen: true };
+  const adaptation = await adapt(folder, kept, people, { log, signal });
   const checkpoint = () => readCheckpoint(join(folder, BEST_CHECKPOINT));
   const end: RunEnd = { reason: "finished", detail: "adapted", progress: START, checkpoint };
-  return { end, folder, people, config, adaptation };
+  return { end, folder, people, config: kept, adaptation, ...(tuning && { tuning }) };
 }
 
 /** The configuration of a folder's run in two stages; undefined for any other run. */
@@ -138,9 +149,10 @@ const resumeOptions = z.strictObject({
 export async function train(options: TrainOptions): Promise<TrainResult> {
   checkOptions("train", trainOptions, options);
   const config = settle(trainConfig(options.config, options.log));
-  const staged = config.frozen ? undefined : stagesOf(config);
+  const startsTrained = config.frozen || config.finetune;
+  const staged = startsTrained ? undefined : stagesOf(config);
   await checkTarget(options.folder, "folder");
-  if (config.frozen) return await adaptNetwork(options, config);
+  if (startsTrained) return await adaptNetwork(options, config);
   return staged === undefined ? await trainNetwork(options) : await trainStages(options, staged);
 }
 
@@ -154,8 +166,10 @@ export async function resume(folder: string, options: ResumeOptions = {}): Promi
   checkOptions("resume", resumeOptions, options);
   await checkTarget(folder, "folder");
   const begun = await readRunFile(folder);
-  if (begun?.config.frozen) {
-    return await adaptNetwork({ ...options, folder, config: begun.config }, begun.config);
+  if (begun?.config.frozen || begun?.config.finetune) {
+    const { epochs = begun.config.epochs, ...rest } = options;
+    const config = { ...begun.config, epochs };
+    return await adaptNetwork({ ...rest, folder, config }, config);
   }
   const staged = await stagedConfig(folder);
   if (staged === undefined) return await resumeNetwork(folder, options);
@@ -237,7 +251,7 @@ async function requireDataset({ dataset, datasetPath }: TrainConfig): Promise<vo
 
 function refuseUnfinished({ end, folder }: TrainResult): void {
   if (end.reason === "interrupted") {
-    throw new FaceError("INTERRUPTED", `${end.detail}; the state is in ${join(folder, LAST_CHECKPOINT)}`, {
+    throw new FaceError("INTERRUPTED", `${end.detail}; the state is in ${keptCheckpoint(folder) ?? folder}`, {
       hint: `continue with: ${commandLine(["faceid", "train", "--resume", folder])}`,
     });
   }
@@ -271,7 +285,7 @@ function convertedRecord(
  * measured on where no pairs are set aside.
  */
 async function measureRun(
-  { adaptation, config }: TrainResult,
+  { adaptation, tuning, config }: TrainResult,
   checkpoint: string,
   watching: Pick<EvaluateOptions, "log" | "onProgress">,
 ): Promise<Measurement> {
@@ -281,7 +295,12 @@ async function measureRun(
       : { verifier: await adaptation.openVerifier(), config };
   await using opened = verifier;
   const options = { ...watching, config: trained, isTold: true };
-  if (adaptation === undefined) return await measureHeldOut(opened, options);
+  if (adaptation === undefined) {
+    return await measureHeldOut(opened, {
+      ...options,
+      ...(tuning && { calibrationPairs: CALIBRATION_PAIRS }),
+    });
+  }
   const { pretrained } = networkNamed(config.model);
   const pack = packCalibration(pretrained!, "float32");
   const { packOdds } = adaptation;
@@ -312,6 +331,8 @@ export interface TrainOutcome {
   readonly measured: Measurement;
   /** What an adaptation tried and chose; absent where a network was trained. */
   readonly choice?: FitChoice;
+  /** How the network that was trained further compares with what it was; absent where none was. */
+  readonly tuning?: Tuning;
   readonly checkpoint: string;
   readonly reportPath: string;
   /** Folder of the exported version. */
@@ -362,7 +383,10 @@ export async function trainAndExport(job: TrainJob): Promise<TrainOutcome> {
   const measured = await measureRun(result, checkpoint, { log, onProgress });
   const exported = target && (await exportModel({ checkpoint, measured, ...target }));
   const reportPath = await writeReport({ model: folder, output: join(folder, REPORT_FILE), measured, log });
-  const { adaptation } = result;
-  const choice = adaptation === undefined ? {} : { choice: adaptation.choice };
-  return { measured, ...choice, checkpoint, reportPath, exported };
+  const { adaptation, tuning } = result;
+  const found = {
+    ...(adaptation && { choice: adaptation.choice }),
+    ...(tuning && { tuning }),
+  };
+  return { measured, ...found, checkpoint, reportPath, exported };
 }

@@ -1,6 +1,17 @@
 /** @file The Siamese network: two backbones with shared weights, the distance of their embeddings, a probability. */
 import { COMPARE, EMBED, PAIR } from "../artifact/signatures.ts";
-import { abs, expandDims, input, labelled, mul, reduceSum, reshape, sigmoid, sub } from "../graph/build.ts";
+import {
+  abs,
+  expandDims,
+  input,
+  l2Normalize,
+  labelled,
+  mul,
+  reduceSum,
+  reshape,
+  sigmoid,
+  sub,
+} from "../graph/build.ts";
 import type { Dim, Node } from "../graph/ops.ts";
 import { constantOf, normal } from "../nn/initializers.ts";
 import { dense, dropout } from "../nn/layers.ts";
@@ -108,14 +119,23 @@ export interface GroupNetwork {
   readonly logits: Node;
 }
 
+/** How to build a network for batches of images. */
+export interface GroupOptions {
+  readonly batch: number;
+  readonly dropout?: number;
+  /** Whether the network is trained further: running statistics stay, and the head sees embeddings of length 1. Default false. */
+  readonly isTuned?: boolean;
+}
+
 /** Builds the network for training on batches of images. */
 export function grouped(
   config: ModelConfig,
-  { batch, dropout: rate = 0 }: { batch: number; dropout?: number },
+  { batch, dropout: rate = 0, isTuned = false }: GroupOptions,
 ): GroupNetwork {
-  const net = new NetworkBuilder("training");
+  const net = new NetworkBuilder("training", { keepsStatistics: isTuned });
   const images = imageInput(EMBED.image, batch, config.input);
-  const embeddings = thinned(net, backbone(net, images, config), rate);
+  const raw = thinned(net, backbone(net, images, config), rate);
+  const embeddings = isTuned ? l2Normalize(raw) : raw;
   return { net, images, embeddings, logits: everyPair(net, embeddings, config.head) };
 }
 

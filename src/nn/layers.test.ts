@@ -163,8 +163,11 @@ describe("batchNormalization", () => {
     }
   });
 
-  it("uses the running statistics at inference", () => {
-    const net = new NetworkBuilder("inference");
+  it.each([
+    ["at inference", () => new NetworkBuilder("inference")],
+    ["in a training that keeps them", () => new NetworkBuilder("training", { keepsStatistics: true })],
+  ])("uses the running statistics %s", (_, open) => {
+    const net = open();
     const y = batchNormalization(net, "bn", g.input("x", [1, 1]));
     const parameters = new Map([
       ["bn/gamma", float32([1], [2])],

@@ -109,7 +109,7 @@ export interface BatchNormalizationOptions {
 
 /**
  * Batch normalisation over all axes but the last (Ioffe and Szegedy, 2015). Training uses the batch's mean and population
- * variance and updates the running ones; inference uses the running ones.
+ * variance and updates the running ones; inference uses the running ones, and so does training where the network keeps them.
  */
 export function batchNormalization(
   net: NetworkBuilder,
@@ -125,7 +125,7 @@ export function batchNormalization(
   const beta = vector("beta", zeros, true);
   let mean = vector("moving_mean", zeros, false);
   let variance = vector("moving_variance", ones, false);
-  if (net.mode === "training") {
+  if (net.mode === "training" && !net.keepsStatistics) {
     const batch = g.channelMoments(x);
     const moved = (role: string, value: Node) =>
       net.update(

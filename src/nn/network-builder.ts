@@ -41,11 +41,15 @@ export class NetworkBuilder {
   readonly #layers = new Map<string, Layer>();
   readonly #producers = new Map<Node, string>();
 
+  /** Whether training normalises with the running statistics, as inference does, and leaves them as they are. */
+  readonly keepsStatistics: boolean;
+
   /** Prefix of the names of layers and weights; see `within`. */
   #scope = "";
 
-  constructor(mode: "training" | "inference") {
+  constructor(mode: "training" | "inference", { keepsStatistics = false } = {}) {
     this.mode = mode;
+    this.keepsStatistics = keepsStatistics;
   }
 
   /** Builds a part under a prefix, so that the same layers elsewhere have other weights. */

@@ -44,7 +44,7 @@ export const CALIBRATION_PAIRS = 20_000;
 const OWN_THRESHOLDS = 10_000;
 
 /** The log odds of the pack's cosine: a logistic fit to the 3,600 pairs of folds 1 to 6 of LFW. */
-const PACK_ODDS: Omit<LogisticFit, "loss"> = { slope: 34.11, offset: -11.37 };
+export const PACK_ODDS: Omit<LogisticFit, "loss"> = { slope: 34.11, offset: -11.37 };
 
 const EMBEDDINGS_FILE = "embeddings.txt";
 const SAY_EVERY_MS = 10_000;
@@ -63,7 +63,7 @@ export async function adaptedConfig(config: SettledConfig, log: Log): Promise<Se
   const { pretrained } = networkNamed(config.model);
   if (pretrained === undefined) {
     throw new FaceError("CONFIG_INVALID", `the network ${config.model} has no trained weights to keep`, {
-      hint: "use --model sface, or leave out --frozen",
+      hint: "use --model sface, or leave out --frozen and --finetune",
     });
   }
   if (config.excludePairs !== undefined) return config;
@@ -104,7 +104,7 @@ export async function adaptedPeople(
 }
 
 /** Embeds images once, with progress. */
-function embedAll(
+export function embedAll(
   embedder: Embedder,
   loader: Loader,
   images: readonly ImageRef[],
@@ -126,13 +126,13 @@ function embedAll(
 }
 
 /** Embeddings by image. */
-interface Embedded {
+export interface Embedded {
   readonly values: Float32Array;
   readonly size: number;
   rowOf(image: ImageRef): number | undefined;
 }
 
-function labelled(
+export function labelled(
   { values, size, rowOf }: Embedded,
   people: readonly Identity[],
   most: number,
@@ -179,7 +179,7 @@ function everyPair(people: readonly Identity[], same: boolean): Pair[] {
 }
 
 /** Pairs of validation people by their embeddings. */
-function heldOutPairs(embedded: Embedded, people: readonly Identity[], seed: number): EmbeddedPairs {
+export function heldOutPairs(embedded: Embedded, people: readonly Identity[], seed: number): EmbeddedPairs {
   const known = people
     .map(({ name, images }) => ({
       name,
@@ -197,7 +197,7 @@ function heldOutPairs(embedded: Embedded, people: readonly Identity[], seed: num
   return { left: side("left"), right: side("right"), same: pairs.map(({ same }) => same) };
 }
 
-function pairCosines({ left, right, same }: EmbeddedPairs): Float64Array {
+export function pairCosines({ left, right, same }: EmbeddedPairs): Float64Array {
   const size = left.length / same.length;
   return Float64Array.from(same, (_, pair) => {
     let sum = 0;
@@ -207,7 +207,7 @@ function pairCosines({ left, right, same }: EmbeddedPairs): Float64Array {
 }
 
 /** The head whose log odds are `slope · cosine + offset`: the squared distance is 2 − 2 · cosine. */
-const cosineHead = ({ slope, offset }: Omit<LogisticFit, "loss">): [string, Tensor][] => [
+export const cosineHead = ({ slope, offset }: Omit<LogisticFit, "loss">): [string, Tensor][] => [
   ["classifier/kernel", float32([1, 1], [-slope / 2])],
   ["classifier/bias", float32([1], [slope + offset])],
 ];
@@ -283,12 +283,23 @@ async function openAdapted(
   };
 }
 
-async function logTrials(folder: string, choice: FitChoice): Promise<void> {
+/** Appends what was tried to the run's log. */
+export async function logFit(folder: string, kind: "adapt" | "finetune", tried: object): Promise<void> {
   const path = join(folder, RUN_LOG);
-  const line = JSON.stringify({ kind: "adapt", time: new Date().toISOString(), ...choice });
+  const line = JSON.stringify({ kind, time: new Date().toISOString(), ...tried });
   await appendFile(path, `${line}\n`).catch((error: unknown) => {
     throw writeError(path, error);
   });
+}
+
+/** The pretrained network, which is asked once for each image of a run, also in one that goes on after a stop. */
+export async function pretrainedEmbedder(
+  folder: string,
+  config: SettledConfig,
+  backbone: TensorMap,
+): Promise<Embedder> {
+  const embedder = await networkEmbedder({ ...config, projectionDim: 0 }, backbone);
+  return await cachedEmbedder(embedder, join(folder, EMBEDDINGS_FILE));
 }
 
 /**
@@ -304,11 +315,7 @@ export async function adapt(
   { log = silentLog, signal }: { log?: Log | undefined; signal?: AbortSignal | undefined },
 ): Promise<Adaptation> {
   const backbone = await pretrainedWeights(config.model, config.imageShape, log);
-  const openEmbedder = async () =>
-    await cachedEmbedder(
-      await networkEmbedder({ ...config, projectionDim: 0 }, backbone),
-      join(folder, EMBEDDINGS_FILE),
-    );
+  const openEmbedder = () => pretrainedEmbedder(folder, config, backbone);
   const { maxImagesPerId, seed } = config;
   const images = [...train, ...validation].flatMap((person) => person.images.slice(0, maxImagesPerId));
   await using loader = new Loader({ settings: settingsOf(config), strict: config.strict, log });
@@ -323,7 +330,7 @@ export async function adapt(
   const embeddings = labelled(embedded, train, maxImagesPerId);
   const tried = await chooseFit(embeddings, { seed });
   const result = await fitted(tried, embeddings, heldOutPairs(embedded, validation, seed), seed);
-  await logTrials(folder, result.choice);
+  await logFit(folder, "adapt", result.choice);
   const { projection, choice, packOdds } = result;
   const state = new Map<string, Tensor>([
     ...backbone,

@@ -1,7 +1,7 @@
-/** @file What is fitted to embeddings: a projection where it helps people who are held out, nothing where it does not. */
+/** @file What is fitted to embeddings or trained further: what helps people who are held out, nothing else. */
 import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
-import { chooseFit } from "./choose-fit.ts";
+import { chooseFit, compareTuned } from "./choose-fit.ts";
 
 const SIZE = 8;
 
@@ -46,5 +46,23 @@ describe("chooseFit", () => {
   it.each([0, 1, 2, 3])("keeps the cosine of %i people, who make no two folds", async (count) => {
     const { folds, trials, chosen } = await chooseFit(people(count, 4, 3), { seed: 1 });
     expect([folds, trials, chosen]).toEqual([0, [], { head: "cosine" }]);
+  });
+});
+
+describe("compareTuned", () => {
+  /** The same people with so much noise. */
+  const noisy = (loud: number) => people(40, 5, loud);
+
+  it("keeps a network that tells people held out apart better, and no other", async () => {
+    const better = await compareTuned(noisy(3), noisy(0.3), { seed: 1 });
+    expect(better).toMatchObject({ folds: 5, people: 40, isKept: true });
+    expect(better!.tuned.loss).toBeLessThan(better!.plain.loss);
+    for (const worse of [noisy(3), noisy(0.3)]) {
+      expect(await compareTuned(noisy(0.3), worse, { seed: 1 })).toMatchObject({ isKept: false });
+    }
+  });
+
+  it("compares nothing on people who make no two folds", async () => {
+    expect(await compareTuned(people(3, 4, 3), people(3, 4, 1), { seed: 1 })).toBeUndefined();
   });
 });

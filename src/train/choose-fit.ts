@@ -1,5 +1,6 @@
 /** @file Chooses by cross-validation over people what to fit to fixed embeddings: nothing, a projection, or a head as well. */
 import { Random } from "../base/random.ts";
+import type { TensorMap } from "../base/tensor.ts";
 import { areaUnder, equalErrorRate, pointAtFar, rocCurve } from "../evaluate/roc.ts";
 import { selectRows } from "../evaluate/score-pairs.ts";
 import type { HeadKind } from "../model/model-config.ts";
@@ -203,6 +204,48 @@ const beats = (trial: FitTrial, other: FitTrial): boolean =>
   other.difference - trial.difference > Math.max(LEAST_GAIN, trial.standardError) &&
   trial.eer <= other.eer &&
   trial.tar >= other.tar;
+
+/** How a network that was trained further compares with the plain cosine of what it was, on people held out of its training. */
+export interface Tuning {
+  /** Parts of these people, by which the standard error goes. */
+  readonly folds: number;
+  /** People with two or more images. */
+  readonly people: number;
+  readonly plain: FitTrial;
+  readonly tuned: FitTrial;
+  readonly isKept: boolean;
+}
+
+/**
+ * Compares a network with what it was, by the rule of `chooseFit`.
+ * @param before embeddings of the network as it was, of people held out of the further training.
+ * @param after embeddings of the same images by the network as it is now.
+ * @param head what compares the embeddings now; their cosine when left out.
+ * @returns undefined with too few people for two folds.
+ */
+export async function compareTuned(
+  before: LabelledEmbeddings,
+  after: LabelledEmbeddings,
+  { head, seed }: { readonly head?: TensorMap | undefined; readonly seed: number },
+): Promise<Tuning | undefined> {
+  const foldsBy = (embeddings: LabelledEmbeddings) =>
+    foldsOf(embeddings, new Random(seed).fork("folds of people"));
+  const [old, now] = [foldsBy(before), foldsBy(after)];
+  if (old.length === 0) return undefined;
+  const plain = old.map((fold) => measured(cosines(fold, fold.held.values, before.size), fold.same));
+  const results: Measured[] = [];
+  for (const fold of now) {
+    const scores =
+      head === undefined
+        ? cosines(fold, fold.held.values, after.size)
+        : await logitsOf(head, sides(fold, fold.held.values, after.size));
+    results.push(measured(scores, fold.same));
+  }
+  const reference = trialOf(PLAIN, plain, plain);
+  const tuned = trialOf({ head: head === undefined ? "cosine" : "dense" }, results, plain);
+  const people = rowsByPerson(before).filter((rows) => rows.length >= 2).length;
+  return { folds: old.length, people, plain: reference, tuned, isKept: beats(tuned, reference) };
+}
 
 /**
  * Tries projections and the head on people who are held out in turn. A fit is chosen when its loss is lower than that of

@@ -74,6 +74,12 @@ export const trainConfigSchema = z.strictObject({
     .describe(
       "keep a pretrained network as it is; fit only projection, head and thresholds (`recipe` adapt)",
     ),
+  finetune: z
+    .boolean()
+    .default(false)
+    .describe(
+      "train all of a pretrained network further, and keep that only if it beats the network's cosine on people held out (`recipe` finetune)",
+    ),
   head: z
     .enum(HEADS)
     .default("dense")
@@ -260,8 +266,49 @@ export function stepSettingsOf(config: TrainConfig, classes: number): StepSettin
     dropout,
     clipNorm,
     averageDecay,
+    isTuned: config.finetune,
     teacher: config.teacher !== undefined,
   };
+}
+
+/** Pixels of the shorter side of what a network sees, which halves it four times and more. */
+const LEAST_SEEN = 32;
+
+/** Refuses a crop of so small an image that networks cannot halve it as often as they do. */
+function checkCrops({ imageShape, crop, crops }: TrainConfig): void {
+  const side = Math.min(...imageShape);
+  const smallest = Math.min(...(crops.length === 0 ? [crop] : crops));
+  if (side * smallest >= LEAST_SEEN) return;
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `a crop of ${smallest} of an image of ${imageShape.join("x")} leaves ${Math.round(side * smallest)} pixels, networks need ${LEAST_SEEN}`,
+    { hint: "raise --crop, --crops or --image-shape" },
+  );
+}
+
+/** Refuses to train a network further in ways that it cannot be. */
+function checkFinetune({
+  finetune,
+  frozen,
+  sampling,
+  teacher,
+  projectionDim,
+  crops,
+  gaborCrops,
+}: TrainConfig): void {
+  if (!finetune) return;
+  const conflicts = {
+    "--frozen keeps the network as it is": frozen,
+    "--sampling pairs does not compare all images of a batch": sampling === "pairs",
+    "--teacher trains another network": teacher !== undefined,
+    "an ensemble or a projection is not trained further":
+      projectionDim > 0 || crops.length + gaborCrops.length > 0,
+  };
+  const [conflict] = Object.entries(conflicts).filter(([, isSet]) => isSet);
+  if (conflict === undefined) return;
+  throw new FaceError("CONFIG_INVALID", `--finetune trains all of a pretrained network, but ${conflict[0]}`, {
+    hint: "use --recipe finetune without these settings",
+  });
 }
 
 /** Refuses class sampling where it would do nothing, or leave out people of the batch. */
@@ -295,6 +342,8 @@ export function trainConfig(settings: TrainSettings, log: Log = silentLog): Trai
   const parsed = trainConfigSchema.safeParse({ ...preset, ...currentSettings(settings) });
   if (parsed.success) {
     checkClassSamples(parsed.data);
+    checkFinetune(parsed.data);
+    checkCrops(parsed.data);
     return parsed.data;
   }
   const issue = parsed.error.issues[0]!;

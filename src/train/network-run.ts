@@ -9,6 +9,7 @@ import { writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { VERSION } from "../base/platform.ts";
 import { Random } from "../base/random.ts";
+import type { TensorMap } from "../base/tensor.ts";
 import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair } from "../data/pairs.ts";
 import { lossAndAccuracy, scorePairs } from "../evaluate/score-pairs.ts";
@@ -17,6 +18,7 @@ import { glorotUniform } from "../nn/initializers.ts";
 import { initialWeights, type Weight } from "../nn/network-builder.ts";
 import type { Adaptation } from "./adapt.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
+import type { Tuning } from "./choose-fit.ts";
 import { wholeWeights } from "./class-sampling.ts";
 import {
   type SettledConfig,
@@ -59,6 +61,8 @@ export interface TrainResult {
   readonly config: SettledConfig;
   /** What an adaptation found; absent where a network was trained. */
   readonly adaptation?: Adaptation;
+  /** How a network that was trained further compares with what it was; absent otherwise. */
+  readonly tuning?: Tuning;
 }
 
 /** Settles what depends on the machine or on other settings. */
@@ -93,12 +97,23 @@ function validationPairs(people: People, config: SettledConfig): Pair[] | undefi
   return evaluationPairs(people.split.validation, { count: config.validationPairs, random });
 }
 
-async function fitNetwork(
+/** What a training begins with. */
+export interface FitStart {
+  /** Where it goes on; the beginning when left out. */
+  readonly from?: Checkpoint | undefined;
+  /** Initial values in place of those drawn, by weight; of the labels that losses use as well, when given their number. */
+  readonly initial?: ((classes: number) => TensorMap) | undefined;
+  /** Folder of the checkpoints. Default: that of the run. */
+  readonly checkpointFolder?: string | undefined;
+}
+
+/** Trains one network on people whose photographs a loader reads. */
+export async function fitNetwork(
   { folder, listeners = [], signal, log = silentLog }: Omit<TrainOptions, "config">,
   config: SettledConfig,
   people: People,
   loader: Loader,
-  from: Checkpoint | undefined,
+  { from, initial, checkpointFolder = folder }: FitStart,
 ): Promise<RunEnd> {
   const stepsPerEpoch = Math.floor(config.datasetSize / config.batchSize);
   if (stepsPerEpoch < 1) {
@@ -115,7 +130,8 @@ async function fitNetwork(
   const { batchSize, replicas, threads, provider } = config;
   const providers = provider === "cpu" ? [provider] : [provider, "cpu"];
   await using engine = await TrainingEngine.open({ step, batchSize, replicas, threads, providers });
-  const state = from?.state ?? (await freshState(config, step, log));
+  const state =
+    from?.state ?? new Map([...(await freshState(config, step, log)), ...(initial?.(feed.classes) ?? [])]);
   await engine.load(state);
   const stateBytes = [...state.values()].reduce(
     (sum, { data }) => sum + ("byteLength" in data ? data.byteLength : 0),
@@ -138,7 +154,7 @@ async function fitNetwork(
     listeners: [
       runLog(folder),
       checkpoints(
-        folder,
+        checkpointFolder,
         async (path) => {
           for (const listener of listeners) await listener.onCheckpoint?.(path);
         },
@@ -169,7 +185,7 @@ async function run(
   await options.onPeople?.(people, config);
   if (from === undefined) await rm(join(options.folder, RUN_LOG), { force: true });
   await writeRunFile(options.folder, config, people, options.about);
-  const end = await fitNetwork(options, config, people, loader, from);
+  const end = await fitNetwork(options, config, people, loader, { from });
   return { end, folder: options.folder, people, config };
 }
 

@@ -7,6 +7,7 @@ import { POPULATION_FARS, peopleNeeded } from "../evaluate/thresholds.ts";
 import { describe } from "../model/description.ts";
 import { LEAST_FITTED } from "./adapt.ts";
 import { modelConfigOf, type SettledConfig } from "./config.ts";
+import { LEAST_TUNED } from "./finetune.ts";
 import type { People } from "./people.ts";
 
 /** What is known before the first step. */
@@ -84,6 +85,14 @@ function adaptable({ split }: People): string[] {
   ];
 }
 
+/** Whether all of the network can be trained further. */
+function tunable({ split: { train } }: People): string[] {
+  if (train.length >= LEAST_TUNED) return [];
+  return [
+    `${counted(train.length, "person", "people")} with two or more photographs ${train.length === 1 ? "is" : "are"} too few to train the network further, which takes ${LEAST_TUNED}: it is adapted instead`,
+  ];
+}
+
 function duplicateWarnings({ ofOnePerson, ofTwoPeople }: Duplicates): string[] {
   const [first] = ofTwoPeople;
   const [again] = ofOnePerson;
@@ -140,7 +149,8 @@ export async function startSummary(
       ...remarks,
       ...leftOut.filter(isLoss).map((item) => `left out: ${leftOutText(item)}`),
       ...(found === undefined ? [] : duplicateWarnings(found)),
-      ...(config.frozen ? adaptable(people) : tooFew(people)),
+      ...(config.frozen || config.finetune ? adaptable(people) : tooFew(people)),
+      ...(config.finetune ? tunable(people) : []),
     ],
   };
 }

@@ -68,7 +68,7 @@ export function lossSettings(
 const CONTRASTIVE_MARGIN = 1;
 
 /** The weight vectors of the people trained on; inference does not use them. */
-const DIRECTIONS = "people/directions";
+export const DIRECTIONS = "people/directions";
 const DIRECTION_DEVIATION = 0.01;
 /** The directions of the people of one step, one in each row, so that those of others need not be moved. */
 export const DIRECTION_ROWS = "people/direction_rows";

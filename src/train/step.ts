@@ -34,6 +34,8 @@ export interface StepSettings {
   readonly clipNorm?: number;
   /** Decay of the weights' moving average; 0, the default, keeps none. */
   readonly averageDecay?: number;
+  /** Whether a pretrained network is trained further (`sampling` people); see `GroupOptions`. */
+  readonly isTuned?: boolean;
   /** Whether the backbone learns a teacher's embeddings, of the same size as its own (`sampling` people). */
   readonly teacher?: boolean;
 }
@@ -125,8 +127,11 @@ function pairsBatch({ model, loss, dropout = 0 }: StepSettings, batch: number): 
   return { net, losses, accuracy: binaryAccuracy(logits, same) };
 }
 
-function peopleBatch({ model, loss, dropout = 0, teacher = false }: StepSettings, batch: number): Batch {
-  const { net, embeddings, logits } = grouped(model, { batch, dropout });
+function peopleBatch(
+  { model, loss, dropout = 0, teacher = false, isTuned = false }: StepSettings,
+  batch: number,
+): Batch {
+  const { net, embeddings, logits } = grouped(model, { batch, dropout, isTuned });
   const labels = g.input(STEP_INPUTS.label, [batch]);
   const pairs = batchPairs(labels);
   const losses = lossesOf({

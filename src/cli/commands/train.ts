@@ -10,7 +10,7 @@ import { reportText } from "../../evaluate/report-text.ts";
 import type { ExportTarget } from "../../jobs/export.ts";
 import type * as TrainJob from "../../jobs/train.ts";
 import type { TrainOutcome } from "../../jobs/train.ts";
-import type { Fit, FitChoice } from "../../train/choose-fit.ts";
+import type { Fit, FitChoice, FitTrial, Tuning } from "../../train/choose-fit.ts";
 import type { TrainConfig } from "../../train/config.ts";
 import type { TrainListener } from "../../train/listeners.ts";
 import { RECIPE_NAMES, RECIPES, recipeOf, recipeSettings } from "../../train/recipes.ts";
@@ -42,13 +42,25 @@ function choiceText({ folds, people, trials, chosen }: FitChoice): string {
   return `${FITS[kind]}; ${figures}${kind === "none" ? ", so the cosine stays" : ""}`;
 }
 
+/** Whether the network that was trained further is kept, and why. */
+function tuningText({ folds, people, plain, tuned, isKept }: Tuning): string {
+  const percent = (rate: number) => `${(100 * rate).toFixed(2)} %`;
+  const of = ({ loss, eer }: FitTrial) =>
+    `a loss of ${loss.toFixed(4)} and an equal error rate of ${percent(eer)}`;
+  const figures = `on people held out (${people} in ${folds} parts) it has ${of(tuned)}, the plain cosine before ${of(plain)}`;
+  return isKept
+    ? `all of the network was trained further; ${figures}`
+    : `all of the network was trained further, but not better; ${figures}, so the network stays as it was and is adapted`;
+}
+
 /** The outcome for people. */
 function outcomeText(
-  { measured, choice, checkpoint, reportPath, exported }: TrainOutcome,
+  { measured, choice, tuning, checkpoint, reportPath, exported }: TrainOutcome,
   target: ExportTarget | undefined,
   faces: Settings["faces"],
 ): string {
   const lines = [
+    ...(tuning === undefined ? [] : [`\n${tuningText(tuning)}`]),
     ...(choice === undefined ? [] : [`\n${choiceText(choice)}`]),
     `\n${reportText(measured.report)}`,
     `report ${reportPath}`,
@@ -67,9 +79,10 @@ function outcomeText(
 }
 
 /** The outcome for programs. */
-function outcomeJson({ measured, choice, checkpoint, reportPath, exported }: TrainOutcome): string {
+function outcomeJson({ measured, choice, tuning, checkpoint, reportPath, exported }: TrainOutcome): string {
   const { report, calibration } = measured;
   return [
+    ...(tuning === undefined ? [] : [jsonLine("finetuned", tuning)]),
     ...(choice === undefined ? [] : [jsonLine("adapted", choice)]),
     jsonLine("measured", { ...report, calibration }),
     jsonLine("files", { checkpoint, report: reportPath, savedModel: exported }),
