@@ -30,7 +30,7 @@ const where: TrainSettings = {
 };
 /** One crop without Gabor features, so that the effect on the network shows. */
 const best: TrainSettings = {
-  ...recipeSettings("best", "lfw"),
+  ...recipeSettings("best", "lfw", "none"),
   ...where,
   crops: [0.55],
   gaborCrops: [],

@@ -20,6 +20,14 @@ describe("recipes", () => {
     expect(recipeSettings("best", "lfw").augment).toBe("strong");
   });
 
+  it("crop more tightly where faces are aligned, unless the images are crops already", () => {
+    expect(recipeSettings("best", "lfw")).toMatchObject({ faces: "align", crops: [1, 0.75] });
+    const unaligned = { faces: "none", imageShape: [112, 112], crops: [0.55, 0.7, 0.42] };
+    expect(recipeSettings("best", "lfw", "none")).toMatchObject(unaligned);
+    expect(recipeSettings("best", "synthetic")).toMatchObject(unaligned);
+    expect(recipeSettings("best", "lfw", "none")).toMatchObject({ excludePairs: "pairs.txt" });
+  });
+
   it("keep the last folds out of LFW, and of nothing else", () => {
     for (const name of ["best", "original", "student"] as const) {
       expect(recipeSettings(name, "lfw")).toMatchObject({ excludePairs: "pairs.txt", excludeFolds: [7, 8] });

@@ -15,7 +15,7 @@ import type { TrainConfig } from "../../train/config.ts";
 import type { TrainListener } from "../../train/listeners.ts";
 import { RECIPE_NAMES, RECIPES, recipeOf, recipeSettings } from "../../train/recipes.ts";
 import type { StartSummary } from "../../train/start-summary.ts";
-import { addOptions, resolveOptions } from "../options.ts";
+import { addOptions, givenOptions, resolveOptions } from "../options.ts";
 import { commandText, consoleLog, onInterrupt } from "../process.ts";
 import { commandProgress, durationText, jsonLine, measureProgress, type ProgressStyle } from "../progress.ts";
 import { EVERY_SETTING, modelSettings, runSettings, trainSettings } from "../settings.ts";
@@ -98,7 +98,9 @@ function resolveRecipe(flags: Record<string, unknown>): Settings {
   const recipe = recipeOf(settings);
   const { dataset } = settings;
   if (recipe === undefined) return settings;
-  return resolveOptions(trainSettings, { ...sources, preset: recipeSettings(recipe, dataset) });
+  // Before the recipe is known, `faces` has its default, whether somebody said so or not.
+  const { faces: said } = givenOptions(trainSettings, sources);
+  return resolveOptions(trainSettings, { ...sources, preset: recipeSettings(recipe, dataset, said) });
 }
 
 /** The settings without those of the run and of the exported model. */
