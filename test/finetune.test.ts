@@ -68,11 +68,11 @@ describe.skipIf(!isThere)(`faceid train --recipe finetune${note}`, () => {
     expect(model.embeddingSize).toBe(128);
   }, 600_000);
 
-  it("falls back to the network as it was after a training that spoils it", async () => {
-    const { tuning, choice, exported } = await finetune("spoilt", { learningRate: 1, datasetSize: 32 });
+  it("falls back to the network as it was after a training that did not help", async () => {
+    const { tuning, choice, exported } = await finetune("same", { learningRate: 1e-9, datasetSize: 16 });
     expect(tuning).toMatchObject({ isKept: false });
     expect(choice).toBeDefined();
-    const { config } = await readCheckpoint(join(work, "spoilt/best.safetensors"));
+    const { config } = await readCheckpoint(join(work, "same/best.safetensors"));
     expect([config.finetune, config.frozen]).toEqual([false, true]);
     expect(exported).toBeDefined();
   }, 600_000);
