@@ -12,6 +12,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { silentLog } from "../../base/log.ts";
 import { crc32c } from "../../savedmodel/format/crc32c.ts";
 import { openGoogleStore } from "./google-store.ts";
+import { optionalClient } from "./object-store.ts";
 import { RemoteModels } from "./remote-models.ts";
 
 interface Stored {
@@ -131,6 +132,15 @@ function models() {
   const cacheDir = join(folder, `cache-${caches++}`);
   return { cacheDir, remote: new RemoteModels({ cacheDir, pollWaitSeconds: 0.001 }, silentLog) };
 }
+
+it("a client that is not installed is named with the command that installs it", async () => {
+  const missing = "a-client-that-nobody-has";
+  await expect(optionalClient("gs", `${missing}@1.2.3`, () => import(missing))).rejects.toMatchObject({
+    status: "FAILED_PRECONDITION",
+    message:
+      "Models at gs:// take a package that is not installed here: npm install a-client-that-nobody-has@1.2.3",
+  });
+});
 
 describe("models at gs://", () => {
   it("are copied out of a listing of several pages, with names of any kind", async () => {
