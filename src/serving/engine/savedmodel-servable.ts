@@ -277,11 +277,11 @@ class SavedModelServable implements Servable {
     await this.prepare(first);
     for (const name of names) {
       if (name === first) continue;
-      await this.#engine(name)
-        .check()
-        .catch((error: unknown) =>
-          this.#problems.set(name, `signature ${name} cannot run: ${messageOf(error)}`),
-        );
+      try {
+        await this.#engine(name).check();
+      } catch (error) {
+        this.#problems.set(name, `signature ${name} cannot run: ${messageOf(error)}`);
+      }
     }
   }
 
