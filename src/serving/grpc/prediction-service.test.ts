@@ -2,6 +2,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
+import { examplesOf } from "../../../test/support/attacks.ts";
 import { halfPlusTwo } from "../../../test/support/servables.ts";
 import { type DType, float32, type Tensor, tensor } from "../../base/tensor.ts";
 import { DataType, TensorProtoSchema, TensorShapeProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
@@ -154,7 +155,27 @@ describe("tensors on the wire", () => {
     }
   });
 
-  it("are refused where a list of another type, or names, hold millions of values", () => {
+  it("leaves the event loop to others while many examples are found, and stops when the client leaves", async () => {
+    const request = examplesOf("half", "", 300_000);
+    let turns = 0;
+    let isOver = false;
+    const watch = () => {
+      turns++;
+      if (!isOver) setImmediate(watch);
+    };
+    watch();
+    const { examples, modelSpec } = await readExamplesMessage(request, false);
+    isOver = true;
+    expect(modelSpec!.name).toBe("half");
+    expect(examples).toHaveLength(300_000);
+    expect(turns).toBeGreaterThan(50);
+    const left = new AbortController();
+    const reading = readExamplesMessage(request, false, left.signal);
+    left.abort(new Error("gone"));
+    await expect(reading).rejects.toThrow("gone");
+  });
+
+  it("are refused where a list of another type, or names, hold millions of values", async () => {
     const unpacked = Buffer.alloc(4_000_000, Uint8Array.of(11 * 8, 1));
     expect(() => planTensor(unpacked, [[0, unpacked.length]], {}, countFields())).toThrow(
       "outside of packed",
@@ -165,7 +186,9 @@ describe("tensors on the wire", () => {
       Uint8Array.of(0x12, 0x85, 0x92, 0xf4, 0x01, 0x0a, 0x80, 0x92, 0xf4, 0x01),
       Buffer.alloc(4_000_000, Uint8Array.of(0x0a, 0)),
     ]);
-    expect(() => readExamplesMessage(examples, false)).toThrow("The request holds more than 524288 strings.");
+    await expect(readExamplesMessage(examples, false)).rejects.toThrow(
+      "The request holds more than 524288 strings.",
+    );
   });
 
   it("are counted before they are made", async () => {

@@ -131,8 +131,8 @@ function examplesOf(bytes: Uint8Array, { examples, context }: ExamplesMessage, m
   };
 }
 
-function exampleCall(bytes: Uint8Array, { memory }: RunOptions) {
-  const request = readExamplesMessage(bytes, false);
+async function exampleCall(bytes: Uint8Array, { memory, signal }: RunOptions) {
+  const request = await readExamplesMessage(bytes, false, signal);
   return {
     model: modelChoice(request.modelSpec),
     signatureName: request.modelSpec!.signatureName,
@@ -141,17 +141,17 @@ function exampleCall(bytes: Uint8Array, { memory }: RunOptions) {
 }
 
 export const classifyRpc: PredictionRpc = async ({ models, codec }, bytes, options) => {
-  const answer = await classify(models, exampleCall(bytes, options), options);
+  const answer = await classify(models, await exampleCall(bytes, options), options);
   return await codec.write("classifyMessage", [answer], options.signal);
 };
 
 export const regressRpc: PredictionRpc = async ({ models, codec }, bytes, options) => {
-  const answer = await regress(models, exampleCall(bytes, options), options);
+  const answer = await regress(models, await exampleCall(bytes, options), options);
   return await codec.write("regressMessage", [answer], options.signal);
 };
 
 export const multiInferenceRpc: PredictionRpc = async ({ models, codec, metrics }, bytes, options) => {
-  const request = readExamplesMessage(bytes, true);
+  const request = await readExamplesMessage(bytes, true, options.signal);
   const tasks = request.tasks.map(({ modelSpec = create(ModelSpecSchema), methodName }) => ({
     model: { name: modelSpec.name, version: versionChoice(modelSpec) },
     signatureName: modelSpec.signatureName,

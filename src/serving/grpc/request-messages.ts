@@ -1,4 +1,5 @@
 /** @file The requests of PredictionService on the wire: models and names are read, tensors and examples stay where they are. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { type ModelSpec, ModelSpecSchema } from "../../proto/tensorflow_serving/model_pb.ts";
 import type { InferenceTask } from "../../proto/tensorflow_serving/prediction_service_pb.ts";
@@ -91,54 +92,83 @@ function readEntry(bytes: Uint8Array, range: Range, count: FieldCount): readonly
   return [key, parts];
 }
 
+/** Fields read between two turns of the event loop, in about a millisecond before the code is compiled. */
+const FIELDS_AT_ONCE = 4096;
+
 /**
+ * Reads in steps, so that others are answered while very many examples are found.
  * @param isMulti whether it is a MultiInference request, whose first field is a task.
- * @throws as `readPredictMessage`; also `RESOURCE_EXHAUSTED` for very many examples.
+ * @throws as `readPredictMessage`; also `RESOURCE_EXHAUSTED` for very many examples, and the signal's reason.
  */
-export function readExamplesMessage(bytes: Uint8Array, isMulti: boolean): ExamplesMessage {
-  const first: Range[] = [];
-  const found = { kind: 0, examples: [] as Range[], context: [] as Range[] };
+export async function readExamplesMessage(
+  bytes: Uint8Array,
+  isMulti: boolean,
+  signal?: AbortSignal,
+): Promise<ExamplesMessage> {
+  const found: FoundExamples = { first: [], kind: 0, examples: [], context: [] };
   const count = countFields();
-  const wire = new Wire(bytes, [0, bytes.length], count);
-  while (wire.next()) {
-    if (wire.field === 1) first.push(wire.range());
-    else if (wire.field === 2) readInput(bytes, wire.range(), found, count);
-    else wire.skip();
-    if (first.length > MOST_NAMES) throw tooMany("names", MOST_NAMES);
+  let { left } = count;
+  for (const steps = readExamples(bytes, found, count); steps.next().done !== true; ) {
+    if (left - count.left < FIELDS_AT_ONCE) continue;
+    ({ left } = count);
+    await nextTurn();
+    signal?.throwIfAborted();
   }
-  const { examples, context } = found;
+  const { first, examples, context } = found;
   if (!isMulti) return { modelSpec: modelSpecOf(bytes, first), tasks: [], examples, context };
   const tasks = first.map((part) => decoded(InferenceTaskSchema, bytes, [part]));
   return { modelSpec: undefined, tasks, examples, context };
 }
 
 interface FoundExamples {
+  /** Parts of the model's specification, or tasks. */
+  readonly first: Range[];
   /** The field that the examples lie in: a list, or a list with context; the last one counts. */
   kind: number;
   examples: Range[];
   context: Range[];
 }
 
-function readInput(bytes: Uint8Array, range: Range, found: FoundExamples, count: FieldCount): void {
+/** Finds examples; may be left after each field. */
+function* readExamples(bytes: Uint8Array, found: FoundExamples, count: FieldCount): Generator<void> {
+  const wire = new Wire(bytes, [0, bytes.length], count);
+  while (wire.next()) {
+    if (wire.field === 1) found.first.push(wire.range());
+    else if (wire.field === 2) yield* readInput(bytes, wire.range(), found, count);
+    else wire.skip();
+    if (found.first.length > MOST_NAMES) throw tooMany("names", MOST_NAMES);
+    yield;
+  }
+}
+
+function* readInput(
+  bytes: Uint8Array,
+  range: Range,
+  found: FoundExamples,
+  count: FieldCount,
+): Generator<void> {
   const wire = new Wire(bytes, range, count);
   while (wire.next()) {
+    yield;
     if (wire.field !== 1 && wire.field !== 2) {
       wire.skip();
       continue;
     }
     if (wire.field !== found.kind) Object.assign(found, { kind: wire.field, examples: [], context: [] });
-    readExampleList(bytes, wire.range(), found, count);
+    for (const list = new Wire(bytes, wire.range(), count); readSomeExamples(list, found); ) yield;
   }
 }
 
-function readExampleList(bytes: Uint8Array, range: Range, found: FoundExamples, count: FieldCount): void {
-  const wire = new Wire(bytes, range, count);
-  while (wire.next()) {
+/** Finds the next examples of a list. @returns whether there may be more. */
+function readSomeExamples(wire: Wire, found: FoundExamples): boolean {
+  for (let i = 0; i < FIELDS_AT_ONCE; i++) {
+    if (!wire.next()) return false;
     if (wire.field === 1) found.examples.push(wire.range());
     else if (wire.field === 2 && found.kind === 2) found.context.push(wire.range());
     else wire.skip();
     if (found.examples.length + found.context.length > MOST_STRINGS) throw tooManyStrings();
   }
+  return true;
 }
 
 /** Fields that are looked at for the model's name: clients send it first. */
