@@ -29,7 +29,7 @@ const BENCHES = {
   "processor-time": "processor time of the server for one answer",
   soak: "memory and latency of the server under constant load [--minutes 10] [--output FOLDER]",
   siege:
-    "memory, health and lost requests while one client attacks the server [PART OF AN ATTACK'S NAME, or swaps]",
+    "memory, health and lost requests while one client attacks the server [PART OF AN ATTACK'S NAME, tiny or swaps]",
   faces:
     "accuracy, detections and time of the face pipeline on LFW [--folds 5,6,7,8] [--precision int8] [--limit N]",
   "face-points": "repeatability of the five landmarks, and detections of turned faces [--photographs N]",

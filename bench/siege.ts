@@ -172,10 +172,31 @@ async function swaps(folder: string, count: number): Promise<void> {
   console.log(`  at most ${memoryMegabytes(server.pid, "VmHWM").toFixed(0)} MB`);
 }
 
+/** Many tiny models in one server: what each costs beside its weights. */
+async function tinyModels(folder: string, count: number): Promise<void> {
+  const configs: string[] = [];
+  for (let i = 1; i <= count; i++) {
+    const base = join(folder, `tiny-${i}`);
+    await writeHalfPlusTwo(join(base, "1"));
+    configs.push(`config { name: "tiny-${i}" base_path: "${base}" model_platform: "tensorflow" }`);
+  }
+  const file = join(folder, "models.config");
+  for (const shown of [1, count]) {
+    writeFileSync(file, `model_config_list { ${configs.slice(0, shown).join("\n")} }`);
+    await using server = await serve([`--model_config_file=${file}`]);
+    const loaded = memoryMegabytes(server.pid, "VmRSS").toFixed(0);
+    for (let i = 1; i <= shown; i++)
+      await askRest(server.restPort, `/v1/models/tiny-${i}:predict`, '{"instances": [[2]]}');
+    console.log(
+      `${shown} tiny models: ${loaded} MB when ready, ${memoryMegabytes(server.pid, "VmRSS").toFixed(0)} MB after a request to each`,
+    );
+  }
+}
+
 const folder = await mkdtemp(join(tmpdir(), "faceid-siege-"));
 try {
   const only = process.argv[2];
-  if (only !== "swaps") {
+  if (only !== "swaps" && only !== "tiny") {
     await writeHalfPlusTwo(join(folder, "half/1"));
     await using server = await serve(["--model_name=half", `--model_base_path=${join(folder, "half")}`]);
     await promisify(execFile)("prlimit", ["--pid", String(server.pid), `--data=${LIMIT_BYTES}`]);
@@ -191,6 +212,7 @@ try {
     }
     console.table(rows);
   }
+  if (only === undefined || only === "tiny") await tinyModels(folder, 27);
   if (only === undefined || only === "swaps") await swaps(folder, 30);
 } finally {
   await rm(folder, { recursive: true, force: true });
