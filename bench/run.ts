@@ -7,7 +7,8 @@ const BENCHES = {
     "training steps with a softmax over 110,000 people, some or all of them [--people N] [--samples N] [--network NAME] [--batch N]",
   loading: "time and memory to load a SavedModel of 100 MB",
   start: "time, modules and bytes until a command answers [PHOTO OTHER]",
-  peers: "training and inference beside Keras on TensorFlow [NETWORK [WORK]]",
+  peers:
+    "training and inference beside Keras, OpenVINO and PyTorch [NETWORK [WORK]] [--batches 1,16,32] [--peers NAME,…] [--starts N]",
   "peers-photos":
     "photographs of LFW beside OpenCV's pipeline, dlib and face-api [--folds 1,2] [--only opencv,dlib] [--limit N]",
   pipeline: "images per second of the data pipeline, and the engine's share of the time [FOLDER OF LFW]",

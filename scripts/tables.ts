@@ -16,13 +16,16 @@ const tableOf = (head: readonly string[], rows: readonly (readonly string[])[]):
 
 /** Floats at the larger batch of `npm run bench -- peers > bench/results/peers.txt`. */
 function peersTable(): string {
-  const line = /^(\w+) +(training|inference) +32 *\| *([\d.]+) .*?\| *([\d.]+) .*?\| *([\d.]+) /;
-  const rows = readFileSync(measuredFile("peers.txt"), "utf8")
-    .split("\n")
-    .flatMap((text) => {
-      const [, network, work, ours, theirs, ratio] = line.exec(text) ?? [];
-      return network === undefined ? [] : [[`\`${network}\``, work!, ours!, theirs!, `**${ratio}**`]];
-    });
+  const line =
+    /^(\w+) +(training|inference) +32 *\| faceid[^|]*\| *([\d.]+).*\n +\| Keras [^|]*, float32 *\| *([\d.]+) +[\d.]+ +\d+ +([\d.]+)/gm;
+  const text = readFileSync(measuredFile("peers.txt"), "utf8");
+  const rows = [...text.matchAll(line)].map(([, network, work, ours, theirs, ratio]) => [
+    `\`${network}\``,
+    work!,
+    ours!,
+    theirs!,
+    `**${ratio}**`,
+  ]);
   return tableOf(
     ["network", "work, batches of 32", "faceid, pairs/s", "Keras on TensorFlow, pairs/s", "ratio"],
     rows,

@@ -1,13 +1,11 @@
 """Keras on TensorFlow as a peer of bench/peers.ts: argument a job in JSON; times one run per line it reads.
 
-Two threads, the same networks, loss, optimiser and kind of data as ours. Prints {"ms": …, "cpuMs": …} for each run and, at the end
-of its input, {"peakMegabytes": …, "version": …}.
+The same networks, loss, optimiser and kind of data as ours, and as many threads. With "precision": "bfloat16" its mixed
+precision: products in bfloat16, weights in float32.
 """
 import json
 import pathlib
-import resource
 import sys
-import time
 
 job = json.loads(sys.argv[1])
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "test/interop/python"))
@@ -18,10 +16,14 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from keras_networks import siamese
+from timed_runs import answer
 
 tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
 tf.config.threading.set_inter_op_parallelism_threads(job["threads"])
 keras.utils.set_random_seed(1)
+mixed = job["precision"] == "bfloat16"
+if mixed:
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
 batch, side = job["batch"], 112
 model, _ = siamese(job["network"], side)
 random = np.random.default_rng(2)
@@ -39,15 +41,9 @@ def inference():
     signature = [tf.TensorSpec((None, side, side, 3))] * 2
     function = tf.function(lambda a, b: model([a, b], training=False), input_signature=signature)
     frozen = convert_variables_to_constants_v2(function.get_concrete_function())
-    return lambda: frozen(tf.constant(left), tf.constant(right))[0].numpy()
+    return lambda: tf.cast(frozen(tf.constant(left), tf.constant(right))[0], tf.float32).numpy()
 
 
-run = {"training": training, "inference": inference, "int8": inference}[job["work"]]()  # floats beside our integers
-print(json.dumps({"ready": True}), flush=True)
-for _ in sys.stdin:
-    started, used = time.perf_counter(), time.process_time()
-    run()
-    ms, cpu_ms = 1000 * (time.perf_counter() - started), 1000 * (time.process_time() - used)
-    print(json.dumps({"ms": ms, "cpuMs": cpu_ms}), flush=True)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"peakMegabytes": peak, "version": f"Keras {keras.__version__} on TensorFlow {tf.__version__}"}))
+run = {"training": training, "inference": inference}[job["work"]]()
+precision = "mixed bfloat16" if mixed else "float32"
+answer(run, f"Keras {keras.__version__} on TensorFlow {tf.__version__}, {precision}")

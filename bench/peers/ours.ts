@@ -44,24 +44,29 @@ async function quantized(bytes: Uint8Array, names: readonly string[]): Promise<U
   return quantize(bytes, await measureRanges(bytes, valuesToMeasure(bytes), [images])).bytes;
 }
 
-/** The exported network in as many single-threaded sessions as the server would use, the batch shared among them. */
+/**
+ * The exported network in as many single-threaded sessions as the server would use, the batch shared among them; a pair
+ * alone has all threads.
+ */
 async function inference(): Promise<() => Promise<unknown>> {
   const pair = siamese(model, { mode: "inference", batch: "batch" });
   const { net } = siamese(model, { mode: "training", batch: 1 });
   const program = { outputs: { classifier: pair.classifier } };
   const { bytes, inputs } = lower(program, { frozen: initialWeights(net.weights, new Random(1)) });
   const names = inputs.map(({ name }) => name);
-  const served = job.work === "int8" ? await quantized(bytes, names) : bytes;
-  const pool = await SessionPool.open(served, job.threads);
-  const share = job.batch / job.threads;
+  const served = job.precision === "int8" ? await quantized(bytes, names) : bytes;
+  const sessions = Math.min(job.batch, job.threads);
+  const runtime = { threads: job.threads / sessions };
+  const pool = await SessionPool.open(served, sessions, { runtime });
+  const share = job.batch / sessions;
   const parts = Array.from(
-    { length: job.threads },
+    { length: sessions },
     () => new Map(names.map((name) => [name, float32([share, IMAGE.height, IMAGE.width, 3], pixels(share))])),
   );
   return () => Promise.all(parts.map((part) => pool.run(part, ["classifier"])));
 }
 
-const run = await { training, inference, int8: inference }[job.work]();
+const run = await { training, inference }[job.work]();
 const say = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`);
 say({ ready: true });
 for await (const _ of createInterface({ input: process.stdin })) {
@@ -70,5 +75,5 @@ for await (const _ of createInterface({ input: process.stdin })) {
   const { user, system } = process.cpuUsage(used);
   say({ ms: performance.now() - started, cpuMs: (user + system) / 1000 });
 }
-say({ peakMegabytes: process.resourceUsage().maxRSS / 1024, version: "faceid on ONNX Runtime" });
+say({ peakMegabytes: process.resourceUsage().maxRSS / 1024, version: `faceid, ${job.precision}` });
 process.exit();

@@ -8,9 +8,15 @@ export interface Job {
   readonly network: "faceid" | "mobilefacenet";
   /** Pairs in one run. */
   readonly batch: number;
-  readonly work: "training" | "inference" | "int8";
+  readonly work: "training" | "inference";
+  /** What it computes in: `bfloat16` where a peer can, `int8` a network quantised to 8-bit integers. */
+  readonly precision: Precision;
   readonly threads: number;
+  /** The exported network as a SavedModel, for sides that run one. */
+  readonly model: string;
 }
+
+export type Precision = "float32" | "bfloat16" | "int8";
 
 /** Wall-clock time of a run, and processor time of all its threads. */
 export interface Timing {
