@@ -1,7 +1,7 @@
 /**
  * @file One search in a gallery beside face_recognition's `compare_faces` (NumPy) on the same embeddings, and whether both find the
  * same nearest person.
- * `npm run bench -- linear-search [--cache FOLDER] [--people 10000,100000] [--postgres postgres://…] [--searches 200]`
+ * `npm run bench -- linear-search [--cache FOLDER] [--people 10000,100000] [--postgres postgres://…] [--searches 200] [--only-theirs]`
  *
  * The people of LFW, from the embeddings of `npm run bench -- pack-calibration`, one photograph of each person with several kept
  * out and searched for; or random directions with `--people`. It needs Python: `python3 -m venv bench/peers/.venv`, then
@@ -24,6 +24,7 @@ const { values: flags } = parseArgs({
     cache: { type: "string", default: "runs/pack-calibration" },
     people: { type: "string" },
     postgres: { type: "string" },
+    "only-theirs": { type: "boolean", default: false },
     searches: { type: "string", default: "200" },
     python: { type: "string", default: join(import.meta.dirname, "peers/.venv/bin/python") },
   },
@@ -151,6 +152,7 @@ async function measure(data: Data): Promise<void> {
     );
     line("compare_faces, a list as in its examples", list, list.length);
     line("compare_faces, one array", array, array.length);
+    if (flags["only-theirs"]) return;
     await ours("gallery in a folder", join(folder, "people"), data, nearest);
     if (flags.postgres !== undefined) await ours("gallery in PostgreSQL", flags.postgres, data, nearest);
   } finally {

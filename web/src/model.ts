@@ -184,7 +184,7 @@ function reportSection(): HTMLElement {
     h("h2", {}, t("report")),
     h("p", { class: "hint" }, t("reportLead")),
     h("div", { class: "actions" }, way),
-    problem,
+    key !== undefined && problem,
   );
 }
 
