@@ -62,6 +62,11 @@ function sized(config: SettledConfig, images: number): SettledConfig {
   return { ...config, batchSize, datasetSize, replicas };
 }
 
+/** The settings as the training of these people has them. */
+export function tunedSettings(config: SettledConfig, people: readonly Identity[]): SettledConfig {
+  return sized(config, countImages(dealt(people, config.seed).learned));
+}
+
 /** Each person's direction in the softmax begins as the mean of their embeddings, which are told apart by it already. */
 function meanDirections(embedded: Embedded, people: readonly Identity[], most: number): Float32Array[] {
   const { values, size, labels } = labelled(embedded, people, most);
@@ -143,7 +148,7 @@ export async function finetune(
   const stage = memberFolder(folder, 0);
   await makeFolder(stage);
   const last = join(stage, LAST_CHECKPOINT);
-  const settings = sized(config, countImages(learned));
+  const settings = tunedSettings(config, train);
   const end = await fitNetwork(
     options,
     settings,

@@ -7,7 +7,7 @@ import { POPULATION_FARS, peopleNeeded } from "../evaluate/thresholds.ts";
 import { describe } from "../model/description.ts";
 import { LEAST_FITTED } from "./adapt.ts";
 import { modelConfigOf, type SettledConfig } from "./config.ts";
-import { LEAST_TUNED } from "./finetune.ts";
+import { LEAST_TUNED, tunedSettings } from "./finetune.ts";
 import type { People } from "./people.ts";
 
 /** What is known before the first step. */
@@ -124,6 +124,8 @@ export async function startSummary(
   const isComparable = dataset.kind !== "synthetic" && images <= MOST_COMPARED;
   const found = isComparable ? await findDuplicates(dataset, signal) : undefined;
   const { leftOut = [], remarks = [] } = dataset;
+  const isTuned = config.finetune && split.train.length >= LEAST_TUNED;
+  const { datasetSize } = isTuned ? tunedSettings(config, split.train) : config;
   return {
     dataset: dataset.name,
     path: dataset.path,
@@ -144,7 +146,7 @@ export async function startSummary(
     frozen: config.frozen,
     parameters: describe(modelConfigOf(config)).total,
     epochs: config.epochs,
-    datasetSize: config.datasetSize,
+    datasetSize,
     warnings: [
       ...remarks,
       ...leftOut.filter(isLoss).map((item) => `left out: ${leftOutText(item)}`),
