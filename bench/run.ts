@@ -27,6 +27,8 @@ const BENCHES = {
   cluster: "clusters of LFW beside its people, from the embeddings of pack-calibration [--cache FOLDER]",
   identification:
     "identification on an open set of LFW, from the embeddings of pack-calibration [--cache FOLDER]",
+  latency:
+    "latencies with and without the session for a lone request [--network NAME] [--int8] [--clients 1,64] [--rounds N]",
   "processor-time": "processor time of the server for one answer",
   soak: "memory and latency of the server under constant load [--minutes 10] [--output FOLDER]",
   siege:

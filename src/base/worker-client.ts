@@ -289,6 +289,11 @@ export class WorkerPool<C extends Calls<C>> implements AsyncDisposable {
     }
   }
 
+  /** How many calls wait for their answer; opening a thread counts as one. */
+  get pending(): number {
+    return this.#clients.reduce((sum, { pending }) => sum + pending, 0);
+  }
+
   /**
    * Calls a function of one of the threads, see `WorkerClient.call`.
    * @throws FaceError `INTERNAL` when the thread dies over it; later calls get a new thread.

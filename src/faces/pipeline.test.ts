@@ -100,14 +100,14 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
     expect(one!.warnings).toEqual([]);
   });
 
-  it("gives the same bits alone, again and among others", async () => {
+  it("gives the same bits alone, again, among others and with more threads", async () => {
     const alone = await pipeline.embedPhotograph(ONE);
     const [, among] = await Promise.all([OTHER, ONE, TWO].map((path) => pipeline.embedPhotograph(path)));
     expect(among).toEqual(alone);
-    await using another = await FacePipeline.open({
-      detector: readFileSync(YUNET),
-      embedding: readFileSync(SFACE),
-    });
+    await using another = await FacePipeline.open(
+      { detector: readFileSync(YUNET), embedding: readFileSync(SFACE) },
+      { open: (model) => openRuntime(model, { threads: 3 }) },
+    );
     expect(await another.embedPhotograph(ONE)).toEqual(alone);
   });
 

@@ -81,6 +81,11 @@ export interface ServeOptions
   readonly restPort?: number | false;
   /** Port of the gRPC interface; 0 picks a free one, `false` turns it off. Default 8500. */
   readonly grpcPort?: number | false;
+  /**
+   * Threads of a further session, which runs a request that finds no other running. Default: one for each core; 1 for no such
+   * session.
+   */
+  readonly aloneThreads?: number;
   /** Default: silent. */
   readonly log?: Log;
 }
@@ -180,6 +185,7 @@ async function started({
   grpcPort = 8500,
   log = silentLog,
   sessions,
+  aloneThreads = usableCores(),
   tags,
   ...options
 }: ServeOptions): Promise<RunningServer> {
@@ -208,6 +214,7 @@ async function started({
     ...(await extrasOf(served, choices, page, options)),
     loader: savedModelLoader({
       ...(sessions === undefined ? {} : { sessions }),
+      aloneThreads,
       ...(tags === undefined ? {} : { tags }),
     }),
     restPort: restPort === false ? undefined : restPort,
@@ -485,6 +492,7 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
     ...(await packOptionsOf(values, signal, log)),
     loader: savedModelLoader({
       sessions: Number(values.sessions) || usableCores(),
+      aloneThreads: Number(values.aloneThreads) || usableCores(),
       tags: String(values.savedModelTags).split(","),
     }),
     log,

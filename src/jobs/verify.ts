@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
+import { usableCores } from "../base/platform.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type {
   PhotoModel,
@@ -92,7 +93,8 @@ export async function verifyPhotos(
     await requirePicture(options.show, [photo, other]);
   }
   const { detect, precision, calibration, log, progress, signal } = options;
-  const how = { detect, precision, calibration, log, progress, signal };
+  const threads = options.threads ?? usableCores();
+  const how = { detect, precision, calibration, log, progress, signal, threads };
   await using model = await loadFaceModel(options.model, how);
   // A rate that cannot be answered is refused before any work.
   model.decide(0, options.far);

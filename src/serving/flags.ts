@@ -126,6 +126,11 @@ const FLAGS: readonly FlagRow[] = [
     `size of each signature's session pool: requests at a time; 0 for one per core, or of a container's quota ${OURS}`,
     0,
   ],
+  [
+    "alone_threads",
+    `threads of the session that runs a request while no other runs; 0 for one per core, 1 for no such session ${OURS}`,
+    0,
+  ],
 ];
 
 function kindOf(value: Value | undefined): ServerFlag["kind"] {

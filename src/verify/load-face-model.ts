@@ -11,6 +11,7 @@ import { PACKS, packModelNamed } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
 import { FacePipeline } from "../faces/pipeline.ts";
 import { PRECISIONS, type Precision } from "../faces/precision.ts";
+import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { modelComparer, packComparer, packIdentity } from "./face-comparer.ts";
 import { packCalibration } from "./pack-calibrations.ts";
 import { PhotoModel } from "./photo-model.ts";
@@ -28,6 +29,11 @@ export interface LoadFaceModelOptions extends OpenPackOptions {
   readonly precision?: Precision | undefined;
   /** A file that `faceid calibrate` wrote for a pack: its thresholds replace the pack's own. */
   readonly calibration?: string | undefined;
+  /**
+   * Threads that share the work of each network of the pack; the answers are the same. Default 1, which is best where several
+   * photographs are under way at a time.
+   */
+  readonly threads?: number | undefined;
 }
 
 export const loadOptions = z.strictObject({
@@ -35,6 +41,7 @@ export const loadOptions = z.strictObject({
   detect: given.flag.optional(),
   precision: z.enum(PRECISIONS).optional(),
   calibration: given.text.optional(),
+  threads: given.count.optional(),
 } satisfies Record<keyof LoadFaceModelOptions, z.ZodType>);
 
 /** A pack's pipeline; fetches the pack first where it is not here. @param embeds whether it embeds faces too. */
@@ -48,7 +55,9 @@ async function openPipeline(
     readFile(files.detector),
     embeds ? readFile(files.embedding) : undefined,
   ]);
-  return await FacePipeline.open({ detector, embedding }, { precision: options.precision });
+  const { precision, threads = 1 } = options;
+  const open = (model: Uint8Array) => openRuntime(model, { threads });
+  return await FacePipeline.open({ detector, embedding }, { precision, open });
 }
 
 async function loadPack(name: string, options: LoadFaceModelOptions): Promise<PhotoModel> {

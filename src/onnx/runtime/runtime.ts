@@ -124,6 +124,8 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
       // A plan of all memory is a second region beside the one that the first run filled: up to twice the peak, and no faster.
       enableMemPattern: false,
       graphOptimizationLevel: blockedLayouts ? "all" : "extended",
+      // Threads that wait for the next run would otherwise spin on cores that others need.
+      ...(threads > 1 && { extra: { session: { force_spinning_stop: "1" } } }),
       // Fatal errors only: all others are thrown here, and the runtime would write a line for each, past our log.
       logSeverityLevel: 4,
       ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),

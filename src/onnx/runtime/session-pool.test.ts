@@ -1,9 +1,11 @@
 /** @file A model in threads: the inputs it is sent, shared and joined memory, errors of the runtime. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { Random } from "../../base/random.ts";
 import { ConcatenatedView, float32, floats, type Tensor, tensor } from "../../base/tensor.ts";
-import { add, input, lookup } from "../../graph/build.ts";
+import { WorkerClient } from "../../base/worker-client.ts";
+import { add, conv2d, input, lookup, parameter, relu } from "../../graph/build.ts";
 import { lower } from "../lower/lower.ts";
-import { SessionPool } from "./session-pool.ts";
+import { AloneSession, type SessionCalls, type SessionData, SessionPool } from "./session-pool.ts";
 
 const x = input("x", ["n", 2]);
 const { bytes } = lower({ outputs: { y: add(x, x) } });
@@ -35,6 +37,32 @@ describe("SessionPool", () => {
       [10, 12, 14, 16],
     ]);
     expect([...floats(own), ...floats(view)]).toEqual([1, 2, 3, 3]);
+  });
+
+  it("computes the same numbers where a run is alone and has more threads", async () => {
+    const random = new Random(7);
+    const drawn = (...shape: number[]) =>
+      float32(
+        shape,
+        Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => random.uniform() - 0.5),
+      );
+    const image = input("x", ["n", 56, 56, 16]);
+    const kernel = parameter("kernel", [3, 3, 16, 32]);
+    const network = lower(
+      { outputs: { y: relu(conv2d(image, kernel, { padding: "same" })) } },
+      { frozen: new Map([["kernel", drawn(3, 3, 16, 32)]]) },
+    ).bytes;
+    const inputs = new Map([["x", drawn(1, 56, 56, 16)]]);
+    await using pool = await SessionPool.open(network, 1, { aloneThreads: 4 });
+    const answers = [await pool.run(inputs), ...(await Promise.all([1, 2, 3].map(() => pool.run(inputs))))];
+    const data: SessionData = { bytes: network, options: { threads: 4 }, niceness: 0 };
+    await using alone = new AloneSession(
+      () => new WorkerClient<SessionCalls>(import.meta.url, "session-worker", data),
+    );
+    const thread = await vi.waitUntil(() => alone.whenIdle(), { timeout: 60_000 });
+    answers.push(await thread.call("run", [inputs, undefined]), await pool.run(inputs));
+    const [first, ...others] = answers.map((outputs) => floats(outputs.get("y")!));
+    for (const other of others) expect(other).toEqual(first);
   });
 
   it("sends only the inputs that the model reads", async () => {

@@ -1,7 +1,8 @@
 /** @file One ONNX model in several worker threads, so that its runs leave the calling thread free. */
 import type { NumericDType, Shape, Tensor, TensorMap } from "../../base/tensor.ts";
-import { buffersOf, ConcatenatedView, isShared, materialize, partsOf } from "../../base/tensor.ts";
+import { buffersOf, ConcatenatedView, isShared, materialize, partsOf, sizeOf } from "../../base/tensor.ts";
 import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
+import { FasterWay } from "./faster-way.ts";
 // Also for its effect on the environment of the threads.
 import "./runtime.ts";
 import type { RuntimeOptions } from "./runtime.ts";
@@ -33,15 +34,32 @@ export interface SessionPoolOptions {
   readonly inputNames?: readonly string[];
   /** How much lower than others the priority of the threads is, on Linux: from 0, the default, to 19. */
   readonly niceness?: number;
+  /**
+   * Threads of a further session for the runs that find no other in the pool, so that they have all cores. It is opened by the
+   * first of them, and used from then on where it is faster: a network of many small operators is not. Default 1: no such
+   * session.
+   */
+  readonly aloneThreads?: number;
 }
 
-/** Sessions of one ONNX model, each in its own thread; a run goes to the thread with the fewest runs. */
+/**
+ * Sessions of one ONNX model, each in its own thread; a run goes to the thread with the fewest runs, or to the session for
+ * runs that are alone.
+ */
 export class SessionPool implements AsyncDisposable {
   readonly #threads: WorkerPool<SessionCalls>;
+  readonly #alone: AloneSession | undefined;
+  /** For a run that is alone: the session with all cores, or one like all others. */
+  readonly #ways = new FasterWay();
   readonly #inputNames: ReadonlySet<string> | undefined;
 
-  private constructor(threads: WorkerPool<SessionCalls>, inputNames: readonly string[] | undefined) {
+  private constructor(
+    threads: WorkerPool<SessionCalls>,
+    alone: AloneSession | undefined,
+    inputNames: readonly string[] | undefined,
+  ) {
     this.#threads = threads;
+    this.#alone = alone;
     this.#inputNames = inputNames && new Set(inputNames);
   }
 
@@ -52,16 +70,20 @@ export class SessionPool implements AsyncDisposable {
   static async open(
     bytes: Uint8Array,
     size = 1,
-    { runtime: options = {}, inputNames, niceness = 0 }: SessionPoolOptions = {},
+    { runtime = {}, inputNames, niceness = 0, aloneThreads = 1 }: SessionPoolOptions = {},
   ): Promise<SessionPool> {
     // One copy for all threads, now and when one is replaced.
     const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
     shared.set(bytes);
-    const data: SessionData = { bytes: shared, options, niceness };
-    const start = () => new WorkerClient<SessionCalls>(import.meta.url, "session-worker", data);
-    const threads = new WorkerPool(size, start);
+    const start = (options: RuntimeOptions) => () => {
+      const data: SessionData = { bytes: shared, options, niceness };
+      return new WorkerClient<SessionCalls>(import.meta.url, "session-worker", data);
+    };
+    const threads = new WorkerPool(size, start(runtime));
     await threads.open();
-    return new SessionPool(threads, inputNames);
+    const alone =
+      aloneThreads > 1 ? new AloneSession(start({ ...runtime, threads: aloneThreads })) : undefined;
+    return new SessionPool(threads, alone, inputNames);
   }
 
   /**
@@ -76,12 +98,48 @@ export class SessionPool implements AsyncDisposable {
     const copied = sent.flatMap(([, value]) => ("parts" in value ? [] : [value]));
     // Only copies made here may be moved; the caller keeps the rest.
     const isOurs = sent.every(([, value], i) => value !== read[i]![1]);
-    return this.#threads.call("run", [new Map(sent), outputs], isOurs ? buffersOf(copied) : []);
+    const args = [new Map(sent), outputs] as [SessionInputs, readonly string[] | undefined];
+    const buffers = isOurs ? buffersOf(copied) : [];
+    const alone = this.#threads.pending === 0 ? this.#alone?.whenIdle() : undefined;
+    if (alone === undefined) return this.#threads.call("run", args, buffers);
+    const way = this.#ways.choose();
+    const startedMs = performance.now();
+    const answer = await (way === 0 ? alone : this.#threads).call("run", args, buffers);
+    const elements = read.reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0);
+    this.#ways.add(way, elements, performance.now() - startedMs);
+    return answer;
   }
 
   /** Waits for the runs that are pending, then ends the threads. */
-  close(): Promise<void> {
-    return this.#threads.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#threads.close(), this.#alone?.close()]);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** The session for runs that are alone, opened when there is the first. */
+export class AloneSession implements AsyncDisposable {
+  readonly #start: () => WorkerClient<SessionCalls>;
+  #thread: WorkerClient<SessionCalls> | undefined;
+  #isClosed = false;
+
+  constructor(start: () => WorkerClient<SessionCalls>) {
+    this.#start = start;
+  }
+
+  /** Its thread, if it has opened and has nothing to do; otherwise the run goes to another session. */
+  whenIdle(): WorkerClient<SessionCalls> | undefined {
+    if (this.#isClosed) return undefined;
+    if (this.#thread?.alive !== true) this.#thread = this.#start();
+    return this.#thread.pending === 0 ? this.#thread : undefined;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#thread?.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

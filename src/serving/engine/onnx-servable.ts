@@ -14,6 +14,7 @@ import { shapeProto } from "../../savedmodel/write/graph-writer.ts";
 import { checkOutputs, joinOutputs, sliceTensors } from "../batching/tensors.ts";
 import { allOf } from "../request-memory.ts";
 import { invalidArgument } from "../status.ts";
+import type { EngineSessions } from "./savedmodel-servable.ts";
 import type { RunOptions, Servable, ServableId } from "./servable.ts";
 import { fits, misfitText, NICENESS, runSession, shapesOf } from "./session-run.ts";
 
@@ -130,12 +131,12 @@ class OnnxServable implements Servable {
 export async function loadOnnx(
   path: string,
   id: ServableId,
-  sessions: number,
+  { sessions, aloneThreads = 1 }: EngineSessions,
   description: ExportedModel | undefined,
 ): Promise<Servable> {
   const { bytes, model } = await readOnnxFile(path);
   refuseUnservable(model, path);
   const inputNames = model.inputs.map(({ name }) => name);
-  const pool = await SessionPool.open(bytes, sessions, { inputNames, niceness: NICENESS });
+  const pool = await SessionPool.open(bytes, sessions, { inputNames, niceness: NICENESS, aloneThreads });
   return new OnnxServable(id, model, pool, description);
 }

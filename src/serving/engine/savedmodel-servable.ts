@@ -74,6 +74,8 @@ interface Compiled {
 interface SignatureEngineOptions {
   /** Sessions for the declared shapes. */
   readonly sessions: number;
+  /** Threads of the session for runs that are alone. Default 1: there is none. */
+  readonly aloneThreads?: number | undefined;
   readonly state: ModelState;
   /** The pools of all signatures. */
   readonly pools: SharedPools;
@@ -85,6 +87,7 @@ export class SignatureEngine {
   readonly #model: ReadModel;
   readonly #name: string;
   readonly #sessions: number;
+  readonly #aloneThreads: number | undefined;
   /** The inputs of the graph, after the step that parses examples or decodes files, if there is one. */
   readonly #signature: Signature;
   readonly #step: InputStep | undefined;
@@ -103,6 +106,7 @@ export class SignatureEngine {
     this.#name = name;
     const { description } = options;
     this.#sessions = options.sessions;
+    this.#aloneThreads = options.aloneThreads;
     this.#description = description;
     this.#state = options.state;
     this.#pools = options.pools;
@@ -202,7 +206,11 @@ export class SignatureEngine {
       { inputNames: this.#inputNames },
     );
     const inputNames = lowered.inputs.map(({ name }) => name);
-    const shared = await this.#pools.open(lowered.bytes, sessions, { inputNames, niceness: NICENESS });
+    const shared = await this.#pools.open(lowered.bytes, sessions, {
+      inputNames,
+      niceness: NICENESS,
+      ...(this.#aloneThreads === undefined ? {} : { aloneThreads: this.#aloneThreads }),
+    });
     return { ...shared, state };
   }
 
@@ -211,13 +219,16 @@ export class SignatureEngine {
   }
 }
 
+/** How many sessions a signature has, and the threads of the one for requests that are alone. */
+export type EngineSessions = Pick<SignatureEngineOptions, "sessions" | "aloneThreads">;
+
 /** A SavedModel version in memory. Signatures other than the default one are opened on their first request. */
 class SavedModelServable implements Servable {
   readonly name: string;
   readonly version: bigint;
   readonly description: ExportedModel | undefined;
   readonly #model: ReadModel;
-  readonly #sessions: number;
+  readonly #sessions: EngineSessions;
   readonly #engines = new Map<string, SignatureEngine>();
   readonly #state = new ModelState();
   readonly #pools = new SharedPools();
@@ -229,7 +240,7 @@ class SavedModelServable implements Servable {
     { name, version }: ServableId,
     model: ReadModel,
     description: ExportedModel | undefined,
-    sessions: number,
+    sessions: EngineSessions,
   ) {
     this.name = name;
     this.version = version;
@@ -250,7 +261,7 @@ class SavedModelServable implements Servable {
     let engine = this.#engines.get(signatureName);
     if (engine === undefined) {
       engine = new SignatureEngine(this.#model, signatureName, {
-        sessions: this.#sessions,
+        ...this.#sessions,
         state: this.#state,
         pools: this.#pools,
         description: this.description,
@@ -346,7 +357,7 @@ class SavedModelServable implements Servable {
 export async function loadSavedModel(
   folder: string,
   id: ServableId,
-  { sessions, tags }: { readonly sessions: number; readonly tags: readonly string[] },
+  { tags, ...sessions }: EngineSessions & { readonly tags: readonly string[] },
   description: ExportedModel | undefined,
 ): Promise<Servable> {
   const model = await readSavedModel(folder, tags);

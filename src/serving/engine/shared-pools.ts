@@ -22,7 +22,7 @@ export class SharedPools {
    * @throws FaceError as `SessionPool.open`.
    */
   async open(bytes: Uint8Array, sessions: number, options: SessionPoolOptions): Promise<SharedPool> {
-    const key = `${sessions} ${createHash("sha256").update(bytes).digest("hex")}`;
+    const key = `${sessions} ${options.aloneThreads ?? 1} ${createHash("sha256").update(bytes).digest("hex")}`;
     const entry = this.#entries.get(key) ?? { pool: SessionPool.open(bytes, sessions, options), users: 0 };
     this.#entries.set(key, entry);
     entry.users++;

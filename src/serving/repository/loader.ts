@@ -24,6 +24,8 @@ import { warmUp } from "./warmup.ts";
 export interface LoaderOptions {
   /** Size of each signature's session pool: runs at the same time, each in a thread. Default: one for each core. */
   readonly sessions?: number;
+  /** Threads of a further session for a run that is alone, so that it has all cores. Default 1: no such session. */
+  readonly aloneThreads?: number;
   /** Tags of the meta graph to serve. Default `serve`. */
   readonly tags?: readonly string[];
 }
@@ -34,6 +36,7 @@ export interface LoaderOptions {
  */
 export function savedModelLoader({
   sessions = usableCores(),
+  aloneThreads = 1,
   tags = ["serve"],
 }: LoaderOptions = {}): ModelLoader {
   return async (folder, id, signal) => {
@@ -41,8 +44,8 @@ export function savedModelLoader({
     const description = await readDescription(found.folder);
     const servable =
       found.format === "onnx"
-        ? await loadOnnx(found.file, id, sessions, description)
-        : await loadSavedModel(found.file, id, { sessions, tags }, description);
+        ? await loadOnnx(found.file, id, { sessions, aloneThreads }, description)
+        : await loadSavedModel(found.file, id, { sessions, aloneThreads, tags }, description);
     if (signal?.aborted) {
       await servable.close();
       signal.throwIfAborted();
