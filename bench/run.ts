@@ -11,6 +11,8 @@ const BENCHES = {
     "training and inference beside Keras, OpenVINO and PyTorch [NETWORK [WORK]] [--batches 1,16,32] [--peers NAME,…] [--starts N]",
   "peers-photos":
     "photographs of LFW beside OpenCV's pipeline, dlib and face-api [--folds 1,2] [--only opencv,dlib] [--limit N]",
+  photos:
+    "photographs beside the engine alone, and two of 12 million pixels compared [--photographs N] [--rounds N]",
   pipeline: "images per second of the data pipeline, and the engine's share of the time [FOLDER OF LFW]",
   depthwise: "depthwise convolutions with and without the runtime's blocked operators",
   serving:

@@ -6,11 +6,15 @@ import { Random } from "../src/base/random.ts";
 import { siamese } from "../src/model/siamese.ts";
 import { initialWeights } from "../src/nn/network-builder.ts";
 import { defaultReplicas, type EngineOptions, TrainingEngine } from "../src/train/engine.ts";
+import { STEP_INPUTS } from "../src/train/step.ts";
 
 const IMAGE = { height: 112, width: 112 };
 const WARM_UP = 3;
 const RUNS = 7;
 const SHARES_SHOWN = 10;
+
+/** Images of each person where a step compares each image with every other one. */
+const IMAGES_PER_PERSON = 2;
 
 function optionsFor(network: string, batchSize: number, replicas: number): EngineOptions {
   return {
@@ -34,14 +38,19 @@ async function timeSteps(options: EngineOptions, runs: number): Promise<number[]
   const random = new Random(2);
   const size = options.batchSize * IMAGE.height * IMAGE.width * 3;
   const pixels = () => Float32Array.from({ length: size }, () => random.uniform());
-  const batch = {
-    count: options.batchSize,
-    inputs: {
-      anchor_img: pixels(),
-      verification_img: pixels(),
-      same: Float32Array.from({ length: options.batchSize }, (_, i) => i % 2),
-    },
-  };
+  const numbers = (of: (i: number) => number) =>
+    Float32Array.from({ length: options.batchSize }, (_, i) => of(i));
+  const pairs = () => ({
+    [STEP_INPUTS.anchor]: pixels(),
+    [STEP_INPUTS.verification]: pixels(),
+    [STEP_INPUTS.same]: numbers((i) => i % 2),
+  });
+  const people = () => ({
+    [STEP_INPUTS.images]: pixels(),
+    [STEP_INPUTS.label]: numbers((i) => Math.floor(i / IMAGES_PER_PERSON)),
+  });
+  const inputs = options.step.sampling === "people" ? people() : pairs();
+  const batch = { count: options.batchSize, inputs };
   const times: number[] = [];
   for (let step = 1; step <= WARM_UP + runs; step++) {
     const started = performance.now();
@@ -91,6 +100,19 @@ for (const network of ["faceid", "mobilefacenet"]) {
       );
     }
   }
+}
+for (const network of ["faceid", "mobilefacenet"]) {
+  // As many images as in a batch of 16 pairs.
+  const images = 32;
+  const replicas = defaultReplicas(images);
+  const options = optionsFor(network, images, replicas);
+  const times = await timeSteps({ ...options, step: { ...options.step, sampling: "people" } }, RUNS);
+  const median = times[Math.floor(times.length / 2)]!;
+  const share = images / replicas;
+  const pairs = (replicas * share * (share - 1)) / 2;
+  console.log(
+    `${network.padEnd(14)} ${images} images, ${replicasText(replicas)}, each image embedded once: ${median.toFixed(0)} ms for ${pairs} pairs`,
+  );
 }
 for (const network of ["faceid", "mobilefacenet"]) {
   const totals = await timeByOperator(network);

@@ -12,22 +12,28 @@ function choices(ways: FasterWay, count: number, times: readonly [number, number
 }
 
 describe("FasterWay", () => {
-  it("tries both in turns, then takes the faster, and the slower again now and then", () => {
-    for (const faster of [0, 1] as const) {
-      const ways = new FasterWay();
-      expect(choices(ways, 8, [2, 2])).toEqual([0, 1, 0, 1, 0, 1, 0, 1]);
-      ways.add(faster, 1, 1);
-      const chosen = choices(ways, 512, [3, 3]);
-      expect(chosen.filter((way) => way !== faster)).toHaveLength(2);
-    }
+  it.each([
+    [0, [2, 3]],
+    [1, [3, 2]],
+  ] as const)("tries both in turns, then takes way %d, and the other now and then", (faster, times) => {
+    const ways = new FasterWay();
+    expect(choices(ways, 8, times)).toEqual([0, 1, 0, 1, 0, 1, 0, 1]);
+    const chosen = choices(ways, 512, times);
+    expect(chosen.filter((way) => way !== faster)).toHaveLength(2);
   });
 
-  it("takes the other way once that has been faster", () => {
+  it("takes the way that is faster on average, though the other was faster once", () => {
     const ways = new FasterWay();
-    choices(ways, 8, [2, 4]);
-    expect(choices(ways, 100, [2, 4])).toEqual(Array(100).fill(0));
-    const changed = choices(ways, 300, [2, 1]);
-    expect(changed.at(-1)).toBe(1);
+    for (const ms of [1, 9, 9, 9]) ways.add(0, 1, ms);
+    for (const ms of [4, 4, 4, 4]) ways.add(1, 1, ms);
+    expect(ways.choose()).toBe(1);
+  });
+
+  it("leaves a way that has become slower", () => {
+    const ways = new FasterWay();
+    choices(ways, 100, [2, 4]);
+    const changed = choices(ways, 20, [8, 4]);
+    expect([changed[0], changed.at(-1)]).toEqual([0, 1]);
   });
 
   it("compares times of the smallest size alone", () => {
