@@ -116,7 +116,7 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
   if (missing !== undefined) throw unavailable(missing, known);
   let session: InferenceSession;
   try {
-    session = await Native.create(bytes, {
+    const how: InferenceSession.SessionOptions = {
       executionProviders: [...providers],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
@@ -129,7 +129,8 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
       // Fatal errors only: all others are thrown here, and the runtime would write a line for each, past our log.
       logSeverityLevel: 4,
       ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
-    });
+    };
+    session = await nativeCall(() => Native.create(bytes, how));
   } catch (error) {
     const refused = providers.find((name) => name !== "cpu");
     if (refused !== undefined) throw unavailable(refused, known, error);

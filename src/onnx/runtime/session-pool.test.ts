@@ -59,6 +59,8 @@ describe("SessionPool", () => {
     await using alone = new AloneSession(
       () => new WorkerClient<SessionCalls>(import.meta.url, "session-worker", data),
     );
+    expect(alone.whenIdle()).toBeUndefined();
+    alone.open();
     const thread = await vi.waitUntil(() => alone.whenIdle(), { timeout: 60_000 });
     answers.push(await thread.call("run", [inputs, undefined]), await pool.run(inputs));
     const [first, ...others] = answers.map((outputs) => floats(outputs.get("y")!));

@@ -2,7 +2,7 @@
 import type { NumericDType, Shape, Tensor, TensorMap } from "../../base/tensor.ts";
 import { buffersOf, ConcatenatedView, isShared, materialize, partsOf, sizeOf } from "../../base/tensor.ts";
 import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
-import { FasterWay } from "./faster-way.ts";
+import { FasterWay, type Way } from "./faster-way.ts";
 // Also for its effect on the environment of the threads.
 import "./runtime.ts";
 import type { RuntimeOptions } from "./runtime.ts";
@@ -28,6 +28,11 @@ export interface SessionData {
   readonly niceness: number;
 }
 
+/** A run that takes less is not worth sharing among threads, nor the memory of a further session. */
+const WORTH_SHARING_MS = 2;
+/** The way of a lone run through one of the sessions for all runs. */
+const ORDINARY: Way = 1;
+
 export interface SessionPoolOptions {
   readonly runtime?: RuntimeOptions;
   /** The inputs that the model reads; others are not sent to it. Default: all that a run is given. */
@@ -35,9 +40,9 @@ export interface SessionPoolOptions {
   /** How much lower than others the priority of the threads is, on Linux: from 0, the default, to 19. */
   readonly niceness?: number;
   /**
-   * Threads of a further session for the runs that find no other in the pool, so that they have all cores. It is opened by the
-   * first of them, and used from then on where it is faster: a network of many small operators is not. Default 1: no such
-   * session.
+   * Threads of a further session for the runs that find no other in the pool, so that they have all cores. It is opened after
+   * the first of them that took long enough to gain from it, and used where it is faster: a network of many small operators is
+   * not. Default 1: no such session.
    */
   readonly aloneThreads?: number;
 }
@@ -49,7 +54,7 @@ export interface SessionPoolOptions {
 export class SessionPool implements AsyncDisposable {
   readonly #threads: WorkerPool<SessionCalls>;
   readonly #alone: AloneSession | undefined;
-  /** For a run that is alone: the session with all cores, or one like all others. */
+  /** For a run that is alone: the session with all cores, or `ORDINARY`. */
   readonly #ways = new FasterWay();
   readonly #inputNames: ReadonlySet<string> | undefined;
 
@@ -100,13 +105,19 @@ export class SessionPool implements AsyncDisposable {
     const isOurs = sent.every(([, value], i) => value !== read[i]![1]);
     const args = [new Map(sent), outputs] as [SessionInputs, readonly string[] | undefined];
     const buffers = isOurs ? buffersOf(copied) : [];
-    const alone = this.#threads.pending === 0 ? this.#alone?.whenIdle() : undefined;
-    if (alone === undefined) return this.#threads.call("run", args, buffers);
-    const way = this.#ways.choose();
+    if (this.#alone === undefined || this.#threads.pending > 0) {
+      return this.#threads.call("run", args, buffers);
+    }
+    const alone = this.#alone.whenIdle();
+    const way = alone === undefined ? ORDINARY : this.#ways.choose();
     const startedMs = performance.now();
-    const answer = await (way === 0 ? alone : this.#threads).call("run", args, buffers);
-    const elements = read.reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0);
-    this.#ways.add(way, elements, performance.now() - startedMs);
+    const answer = await (way === ORDINARY ? this.#threads : alone!).call("run", args, buffers);
+    const ms = performance.now() - startedMs;
+    if (ms >= WORTH_SHARING_MS) this.#alone.open();
+    if (alone !== undefined) {
+      const elements = read.reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0);
+      this.#ways.add(way, elements, ms);
+    }
     return answer;
   }
 
@@ -120,7 +131,7 @@ export class SessionPool implements AsyncDisposable {
   }
 }
 
-/** The session for runs that are alone, opened when there is the first. */
+/** The session for runs that are alone. */
 export class AloneSession implements AsyncDisposable {
   readonly #start: () => WorkerClient<SessionCalls>;
   #thread: WorkerClient<SessionCalls> | undefined;
@@ -130,11 +141,14 @@ export class AloneSession implements AsyncDisposable {
     this.#start = start;
   }
 
-  /** Its thread, if it has opened and has nothing to do; otherwise the run goes to another session. */
+  /** Starts its thread, if there is none. */
+  open(): void {
+    if (!this.#isClosed && this.#thread?.alive !== true) this.#thread = this.#start();
+  }
+
+  /** Its thread, if that is open and has nothing to do; otherwise the run goes to another session. */
   whenIdle(): WorkerClient<SessionCalls> | undefined {
-    if (this.#isClosed) return undefined;
-    if (this.#thread?.alive !== true) this.#thread = this.#start();
-    return this.#thread.pending === 0 ? this.#thread : undefined;
+    return this.#thread?.alive === true && this.#thread.pending === 0 ? this.#thread : undefined;
   }
 
   async close(): Promise<void> {
