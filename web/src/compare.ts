@@ -135,6 +135,16 @@ export function compareView({ facts }: Context): View {
     }
   }
 
+  /** Where it was computed, and by what. */
+  function privateLine(): HTMLElement {
+    const { engine = "none", distance } = comparer ?? {};
+    const by = engine === "none" ? "" : ` ${t(`private.${engine}`)}`;
+    const line = h("p", { class: "hint private" }, `${t("privateDone")}${by}`);
+    line.dataset.engine = engine;
+    if (distance !== undefined) line.dataset.distance = String(distance);
+    return line;
+  }
+
   function show(answer: Comparison, isPrivate: boolean): void {
     for (const input of inputs) input.problem("");
     const { same = false, similarity, threshold, falseAcceptRate, faces } = answer;
@@ -169,7 +179,7 @@ export function compareView({ facts }: Context): View {
       ...(calibration === null
         ? []
         : [h("p", { class: "hint" }, t("farLine", { dataset: datasetName(calibration.dataset) }))]),
-      ...(isPrivate ? [h("p", { class: "hint private" }, t("privateDone"))] : []),
+      ...(isPrivate ? [privateLine()] : []),
       ...(warnings.length === 0
         ? []
         : [

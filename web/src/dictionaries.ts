@@ -13,13 +13,17 @@ const EN = {
   compareLeadPrivate: "Add two photographs. They are compared in this browser and do not leave this page.",
   private: "Compare in this browser",
   privateHint:
-    "Then the server sends the model, once and about 25 MB, and photographs do not leave this page.",
+    "Then the server sends the model, once and 25 to 40 MB, and photographs do not leave this page.",
   privateNoRuntime:
     "Not possible here: the server lacks the package onnxruntime-web. Whoever runs it can install it beside faceid.",
   privateNoFiles:
     "Not possible here: this server computes in 8-bit integers, and the browser would give other numbers.",
   privateLoading: "Loading the model: {part}",
   privateDone: "Computed in this browser; the photographs did not leave this page.",
+  "private.gpu": "The graphics processor took part (WebGPU).",
+  "private.failed": "The graphics processor did not work, so WebAssembly computed everything.",
+  "private.differs": "The graphics processor gave other numbers, so WebAssembly computed everything.",
+  "private.slower": "The graphics processor was slower, so WebAssembly computed everything.",
   first: "First photograph",
   second: "Second photograph",
   drop: "Drop a photograph here, or paste one",
@@ -183,13 +187,17 @@ const DE: Words = {
     "Fügen Sie zwei Fotos hinzu. Sie werden in diesem Browser verglichen und verlassen diese Seite nicht.",
   private: "In diesem Browser vergleichen",
   privateHint:
-    "Dann sendet der Server das Modell, einmal und etwa 25 MB, und Fotos verlassen diese Seite nicht.",
+    "Dann sendet der Server das Modell, einmal und 25 bis 40 MB, und Fotos verlassen diese Seite nicht.",
   privateNoRuntime:
     "Hier nicht möglich: Dem Server fehlt das Paket onnxruntime-web. Der Betreiber kann es neben faceid installieren.",
   privateNoFiles:
     "Hier nicht möglich: Dieser Server rechnet mit 8-Bit-Zahlen, und der Browser ergäbe andere Werte.",
   privateLoading: "Das Modell wird geladen: {part}",
   privateDone: "In diesem Browser berechnet; die Fotos haben diese Seite nicht verlassen.",
+  "private.gpu": "Der Grafikprozessor hat mitgerechnet (WebGPU).",
+  "private.failed": "Der Grafikprozessor hat nicht funktioniert, daher hat WebAssembly alles berechnet.",
+  "private.differs": "Der Grafikprozessor gab andere Zahlen, daher hat WebAssembly alles berechnet.",
+  "private.slower": "Der Grafikprozessor war langsamer, daher hat WebAssembly alles berechnet.",
   first: "Erstes Foto",
   second: "Zweites Foto",
   drop: "Foto hierher ziehen oder einfügen",
@@ -353,13 +361,17 @@ const FR: Words = {
     "Ajoutez deux photos. Elles sont comparées dans ce navigateur et ne quittent pas cette page.",
   private: "Comparer dans ce navigateur",
   privateHint:
-    "Alors le serveur envoie le modèle, une fois et environ 25 Mo, et les photos ne quittent pas cette page.",
+    "Alors le serveur envoie le modèle, une fois et 25 à 40 Mo, et les photos ne quittent pas cette page.",
   privateNoRuntime:
     "Impossible ici : le paquet onnxruntime-web manque au serveur. La personne qui le gère peut l’installer à côté de faceid.",
   privateNoFiles:
     "Impossible ici : ce serveur calcule en entiers de 8 bits, et le navigateur donnerait d’autres valeurs.",
   privateLoading: "Chargement du modèle : {part}",
   privateDone: "Calculé dans ce navigateur ; les photos n’ont pas quitté cette page.",
+  "private.gpu": "Le processeur graphique a participé (WebGPU).",
+  "private.failed": "Le processeur graphique n’a pas fonctionné ; WebAssembly a tout calculé.",
+  "private.differs": "Le processeur graphique donnait d’autres nombres ; WebAssembly a tout calculé.",
+  "private.slower": "Le processeur graphique était plus lent ; WebAssembly a tout calculé.",
   first: "Première photo",
   second: "Deuxième photo",
   drop: "Déposez une photo ici ou collez-la",

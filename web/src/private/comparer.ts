@@ -6,6 +6,7 @@ import { cosineSimilarity } from "../../../src/faces/cosine.ts";
 import type { Landmarks } from "../../../src/faces/face.ts";
 import { faceAnswer } from "../../../src/faces/meant-face.ts";
 import type { Comparison } from "../server.ts";
+import type { Engine } from "./engine.ts";
 import type { ComparableFace, FromThread, Setup, ToThread } from "./messages.ts";
 
 interface Waiting {
@@ -32,6 +33,10 @@ export class PrivateComparer implements Disposable {
   /** So that a photograph is looked at once. */
   readonly #faces = new WeakMap<Blob, Promise<ComparableFace>>();
   #ids = 0;
+  /** What computes, once that is known. */
+  engine: Engine | undefined;
+  /** How far a graphics processor's embedding was from WebAssembly's. */
+  distance: number | undefined;
   /** Is told what part of the model is here, 0 to 1. */
   onLoading: (part: number) => void = () => undefined;
 
@@ -59,6 +64,11 @@ export class PrivateComparer implements Disposable {
   #take(message: FromThread): void {
     if (message.kind === "loading") {
       this.onLoading(message.part);
+      return;
+    }
+    if (message.kind === "ready") {
+      this.engine = message.engine;
+      this.distance = message.distance;
       return;
     }
     const waiting = this.#waiting.get(message.id);

@@ -10,6 +10,7 @@ import { cropFace, findFaces } from "../../../src/faces/found-faces.ts";
 import { sfaceModel } from "../../../src/faces/lower-networks.ts";
 import { DEFAULT_WISH, meantFace } from "../../../src/faces/meant-face.ts";
 import { YunetNetwork } from "../../../src/faces/yunet-network.ts";
+import { chooseEngine } from "./engine.ts";
 import type { ComparableFace, FromThread, Setup, ToThread } from "./messages.ts";
 import { pixelsOf } from "./pixels.ts";
 import { loadRuntime } from "./runtime.ts";
@@ -54,15 +55,18 @@ class Networks {
       here += more;
       thread.postMessage({ kind: "loading", part: Math.min(1, here / bytes) });
     };
-    const [open, yunet, sface] = await Promise.all([
+    const [{ onWebAssembly, onGpu }, yunet, sface] = await Promise.all([
       loadRuntime(runtime),
       load(detector, key, arrived),
       load(embedding, key, arrived),
     ]);
-    return new Networks(
-      new Detector(await YunetNetwork.open(yunet, open)),
-      await FaceEmbedder.open(sfaceModel(sface), open, true),
+    const network = sfaceModel(sface);
+    const { engine, embedder, distance } = await chooseEngine(
+      await FaceEmbedder.open(network, onWebAssembly, true),
+      onGpu && (() => FaceEmbedder.open(network, onGpu, true)),
     );
+    thread.postMessage({ kind: "ready", engine, distance });
+    return new Networks(new Detector(await YunetNetwork.open(yunet, onWebAssembly)), embedder);
   }
 
   async look(photo: Blob): Promise<Landmarks[]> {

@@ -1,6 +1,7 @@
 /** @file What the page and the thread that compares say to each other. */
 import type { Landmarks } from "../../../src/faces/face.ts";
 import type { MeantFace } from "../../../src/faces/meant-face.ts";
+import type { Engine } from "./engine.ts";
 
 /** Where the thread finds what it needs. */
 export interface Setup {
@@ -28,6 +29,8 @@ export type ToThread =
 export type FromThread =
   /** What part of the files is here, 0 to 1. */
   | { readonly kind: "loading"; readonly part: number }
+  /** What computes, and how far a graphics processor was from WebAssembly. */
+  | { readonly kind: "ready"; readonly engine: Engine; readonly distance: number | undefined }
   | { readonly kind: "face"; readonly id: number; readonly face: ComparableFace }
   | { readonly kind: "looked"; readonly id: number; readonly faces: readonly Landmarks[] }
   | { readonly kind: "failed"; readonly id: number; readonly code: string; readonly message: string };
