@@ -63,7 +63,7 @@ async function start(basePath: string, cache = newCache()): Promise<ServerProces
     "--model_name=half",
     `--model_base_path=${basePath}`,
     `--model_cache_dir=${cache}`,
-    "--remote_poll_wait_seconds=0.3",
+    "--remote_poll_wait_seconds=1",
     "--file_system_poll_wait_seconds=0.1",
     "--bind_address=127.0.0.1",
   ]);
@@ -178,10 +178,12 @@ describe.skipIf(isAbsent)("models in a bucket of moto", () => {
   });
 
   async function publish(version: number): Promise<void> {
-    for (const [name, body] of files) {
+    // At once, so that no listing shows a part of it for long.
+    const puts = [...files].map(([name, body]) => {
       const Key = `team/half/${version}/${name}`;
-      await client.send(new PutObjectCommand({ Bucket: "models", Key, Body: body }));
-    }
+      return client.send(new PutObjectCommand({ Bucket: "models", Key, Body: body }));
+    });
+    await Promise.all(puts);
   }
 
   async function remove(prefix: string): Promise<void> {
