@@ -175,12 +175,22 @@ describe("a network from elsewhere with its framing", () => {
     expect(svg.match(/Conv2D/g)?.length).toBe(2);
   });
 
-  it("is written in 8 bits", async () => {
+  it("is written in 8 bits and calibrated in them, but compares no photographs", async () => {
     const output = join(work, "mine8/1");
     const report = await quantizeModel({ savedModel: folder, images: people, output, count: 8 });
     expect(report.convolutions).toBeGreaterThan(0);
     expect(report.difference!.mean).toBeLessThan(0.1);
     expect((await readDescription(output))?.imported?.pixels).toBe(PIXELS);
+    const data = { datasetPath: people };
+    const { output: measured } = await calibrateModel(output, { data, fars: [0.1] });
+    expect(measured).toBe(join(work, "mine8/2"));
+    // Such a version compares two images at once, and has no embeddings of faces that were found one by one.
+    await expect(loadFaceModel(measured, { detect: false })).rejects.toMatchObject({
+      code: "MODEL_UNSUPPORTED",
+      hint: "use the SavedModel that it was made from",
+    });
+    const { report: inIntegers } = await evaluate(measured, { data });
+    expect(inIntegers.people?.heldOut).toBe(false);
   });
 
   it.each([

@@ -50,5 +50,13 @@ describe("networks", () => {
 
   it("names what there is when asked for what there is not", () => {
     expect(() => networkNamed("facenet")).toThrow("there is no model called facenet");
+    for (const path of ["models/mine", "./mine/1", "mine.onnx", "C:\\models\\mine"]) {
+      expect(() => networkNamed(path)).toThrow(
+        expect.objectContaining({
+          code: "CONFIG_INVALID",
+          hint: expect.stringContaining("faceid calibrate"),
+        }),
+      );
+    }
   });
 });

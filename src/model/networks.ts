@@ -17,10 +17,18 @@ export const NETWORKS: readonly EmbeddingNetwork[] = [
   sface,
 ];
 
+/** A model's folder or file in place of a network's name. */
+const PATH = /[\\/]|\.(?:onnx|pb|safetensors)$/;
+
 /** @throws FaceError `CONFIG_INVALID` with the known names. */
 export function networkNamed(name: string): EmbeddingNetwork {
   const found = NETWORKS.find((network) => network.name === name);
   if (found !== undefined) return found;
+  if (PATH.test(name)) {
+    throw new FaceError("CONFIG_INVALID", `${name} is no network that can be trained, but a model's path`, {
+      hint: "measure thresholds for it on your people with faceid calibrate; the recipe adapt fits the network sface",
+    });
+  }
   const names = NETWORKS.map((network) => network.name);
   throw new FaceError("CONFIG_INVALID", `there is no model called ${name}${didYouMean(name, names)}`, {
     hint: `choose one of: ${names.join(", ")}`,
