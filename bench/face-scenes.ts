@@ -1,7 +1,7 @@
 /**
  * @file Faces of LFW in large drawn scenes at any size, place and angle: how many are found, and do decisions stay as they
  * were? And pictures without a face: is anything found?
- * `node --import tsx bench/face-scenes.ts [--scenes 300] [--empty 200] [--require]`
+ * `node --import tsx bench/face-scenes.ts [--scenes 300] [--empty 200] [--profile fast] [--require]`
  * With --require it fails when fewer than 98 % are found or decided as before, or when a face is found where there is none.
  */
 
@@ -13,6 +13,7 @@ import { Random } from "../src/base/random.ts";
 import { readPairs } from "../src/data/pairs-file.ts";
 import { chooseFace } from "../src/faces/choose.ts";
 import { cosineSimilarity } from "../src/faces/cosine.ts";
+import { PROFILES } from "../src/faces/mode.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
 import { decodePixels } from "../src/image/decode.ts";
 import { picturesWithoutFaces } from "../test/support/no-faces.ts";
@@ -36,9 +37,13 @@ const { values: flags } = parseArgs({
   options: {
     scenes: { type: "string", default: "300" },
     empty: { type: "string", default: "200" },
+    profile: { type: "string", default: "standard" },
     require: { type: "boolean", default: false },
   },
 });
+
+const profile = PROFILES.find((each) => each === flags.profile);
+if (profile === undefined) throw new Error(`--profile is one of ${PROFILES.join(", ")}`);
 
 for (const folder of [LFW, MODELS]) {
   if (existsSync(folder)) continue;
@@ -50,7 +55,7 @@ const [detector, embedding] = await Promise.all([
   readFile(`${MODELS}/face_detection_yunet_2023mar_int8bq.onnx`),
   readFile(`${MODELS}/face_recognition_sface_2021dec_int8bq.onnx`),
 ]);
-await using pipeline = await FacePipeline.open({ detector, embedding });
+await using pipeline = await FacePipeline.open({ detector, embedding }, { profile });
 
 const { folds } = await readPairs(`${LFW}/pairs.txt`);
 const pairs = folds.slice(0, 4).flat();

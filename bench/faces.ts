@@ -1,6 +1,6 @@
 /**
  * @file How right and how dear is the face pipeline on LFW's whole photographs?
- * `node --import tsx bench/faces.ts [--folds 5,6,7,8] [--precision int8] [--cache FOLDER] [--limit N]`
+ * `node --import tsx bench/faces.ts [--folds 5,6,7,8] [--precision int8] [--profile fast] [--cache FOLDER] [--limit N]`
  */
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -11,8 +11,8 @@ import { kFold } from "../src/evaluate/folds.ts";
 import { foldText } from "../src/evaluate/report-text.ts";
 import { chooseFace } from "../src/faces/choose.ts";
 import { cosineSimilarity } from "../src/faces/cosine.ts";
+import { modeSuffix, PRECISIONS, PROFILES } from "../src/faces/mode.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
-import { PRECISIONS } from "../src/faces/precision.ts";
 import { decodePixels } from "../src/image/decode.ts";
 
 const SHARED = "../shared";
@@ -27,6 +27,7 @@ const { values: flags } = parseArgs({
   options: {
     folds: { type: "string", default: "1,2,3,4,5,6,7,8" },
     precision: { type: "string", default: "float32" },
+    profile: { type: "string", default: "standard" },
     cache: { type: "string" },
     limit: { type: "string", default: "0" },
   },
@@ -34,6 +35,9 @@ const { values: flags } = parseArgs({
 
 const precision = PRECISIONS.find((each) => each === flags.precision);
 if (precision === undefined) throw new Error(`--precision is one of ${PRECISIONS.join(", ")}`);
+const profile = PROFILES.find((each) => each === flags.profile);
+if (profile === undefined) throw new Error(`--profile is one of ${PROFILES.join(", ")}`);
+const mode = { precision, profile };
 
 const pathOf = ({ name, number }: NamedImage) => join(name, `${name}_${String(number).padStart(4, "0")}.jpg`);
 
@@ -53,7 +57,7 @@ async function openPipeline(): Promise<FacePipeline> {
     readFile(`${MODELS}/face_detection_yunet_2023mar_int8bq.onnx`),
     readFile(`${MODELS}/face_recognition_sface_2021dec_int8bq.onnx`),
   ]);
-  return FacePipeline.open({ detector, embedding }, { precision });
+  return FacePipeline.open({ detector, embedding }, mode);
 }
 
 /** The embedding of the most central face; undefined where none is found. */
@@ -67,7 +71,7 @@ async function embeddingOf(pipeline: FacePipeline, path: string): Promise<Float3
 
 /** Embeddings by photograph, from a file of an earlier run where there is one. */
 async function embeddings(paths: readonly string[]): Promise<Map<string, Float32Array | undefined>> {
-  const file = flags.cache && join(flags.cache, `embeddings-${precision}.json`);
+  const file = flags.cache && join(flags.cache, `embeddings${modeSuffix(mode)}.json`);
   const known: Record<string, number[] | null> = file
     ? await readFile(file, "utf8").then(JSON.parse, () => ({}))
     : {};

@@ -1,8 +1,8 @@
 /**
  * @file Calibrates the model pack: embeds every photograph of LFW, then measures all pairs of them.
- * `npm run bench -- pack-calibration [--precision int8] [--lfw FOLDER] [--cache FOLDER] [--shard I/N]`
+ * `npm run bench -- pack-calibration [--precision int8] [--profile fast] [--lfw FOLDER] [--cache FOLDER] [--shard I/N]`
  *
- * Floats and 8-bit integers have a record each. The cache keeps embeddings, so that the command can be stopped and continued; delete it when the pipeline has changed.
+ * Each mode has a record of its own. The cache keeps embeddings, so that the command can be stopped and continued; delete it when the pipeline has changed.
  * With `--shard` only a part of the photographs is embedded, beside other processes, and nothing is measured.
  */
 import { execFileSync } from "node:child_process";
@@ -13,10 +13,10 @@ import type { PackCalibration, Rate } from "../src/artifact/calibration.ts";
 import { FaceError } from "../src/base/errors.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { imageName } from "../src/data/identity.ts";
+import { modeSuffix, PRECISIONS, PROFILES } from "../src/faces/mode.ts";
 import { openPack } from "../src/faces/models.ts";
-import { packNamed } from "../src/faces/packs/catalogue.ts";
+import { packModelName, packNamed } from "../src/faces/packs/catalogue.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
-import { PRECISIONS } from "../src/faces/precision.ts";
 import { calibrateAllPairs } from "./all-pairs.ts";
 
 const PACK = "opencv-sface";
@@ -28,16 +28,20 @@ const { values: flags } = parseArgs({
   options: {
     lfw: { type: "string", default: "../shared/datasets/lfw" },
     precision: { type: "string", default: "float32" },
+    profile: { type: "string", default: "standard" },
     cache: { type: "string" },
     shard: { type: "string" },
   },
 });
 const precision = PRECISIONS.find((each) => each === flags.precision);
 if (precision === undefined) throw new Error(`--precision is one of ${PRECISIONS.join(", ")}`);
-const isFloat = precision === "float32";
-const CACHE = flags.cache ?? `runs/pack-calibration${isFloat ? "" : `-${precision}`}`;
-const OUTPUT = `src/verify/opencv-sface${isFloat ? "" : `-${precision}`}-calibration.ts`;
-const CONSTANT = `OPENCV_SFACE${isFloat ? "" : `_${precision.toUpperCase()}`}_CALIBRATION`;
+const profile = PROFILES.find((each) => each === flags.profile);
+if (profile === undefined) throw new Error(`--profile is one of ${PROFILES.join(", ")}`);
+const mode = { precision, profile };
+const NAME = packModelName({ pack: PACK, ...mode });
+const CACHE = flags.cache ?? `runs/pack-calibration${modeSuffix(mode)}`;
+const OUTPUT = `src/verify/${NAME}-calibration.ts`;
+const CONSTANT = `${NAME.toUpperCase().replaceAll("-", "_")}_CALIBRATION`;
 
 /** One line of the cache: a photograph and its embedding in base64; null where no face was found. */
 type Line = readonly [path: string, embedding: string | null];
@@ -53,7 +57,7 @@ async function embedAll(paths: readonly string[], file: string): Promise<void> {
   const known = await cached();
   const { files } = await openPack(PACK);
   const [detector, embedding] = await Promise.all([readFile(files.detector), readFile(files.embedding)]);
-  await using pipeline = await FacePipeline.open({ detector, embedding }, { precision });
+  await using pipeline = await FacePipeline.open({ detector, embedding }, mode);
   let done = 0;
   for (const path of paths) {
     if (++done % 500 === 0) console.error(`${done} of ${paths.length} photographs`);
@@ -118,7 +122,7 @@ async function writeRecord(): Promise<void> {
   await writeFile(
     OUTPUT,
     [
-      `/** @file Thresholds of the model pack opencv-sface in ${precision}; written by \`npm run bench -- pack-calibration\`. */`,
+      `/** @file Thresholds of the model ${NAME}; written by \`npm run bench -- pack-calibration\`. */`,
       'import type { PackCalibration } from "../artifact/calibration.ts";',
       "",
       `export const ${CONSTANT}: PackCalibration = ${JSON.stringify(record, undefined, 2)};`,

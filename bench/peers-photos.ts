@@ -37,7 +37,7 @@ interface Farewell {
 const { values: flags } = parseArgs({
   options: {
     folds: { type: "string", default: "1,2" },
-    only: { type: "string", default: "faceid,faceid-int8,opencv,dlib,face-api" },
+    only: { type: "string", default: "faceid,faceid-fast,faceid-int8,faceid-int8-fast,opencv,dlib,face-api" },
     threads: { type: "string", default: "1" },
     limit: { type: "string", default: "0" },
   },
@@ -94,14 +94,16 @@ function rowOf(
   return `${end.version.padEnd(18)}${percent(accuracy.mean)}${percent(tar)}${costs}`;
 }
 
-const ours = (precision: string): [string, string[]] => [
+const ours = (mode: string): [string, string[]] => [
   process.execPath,
-  ["--import", "tsx", join(HERE, "photo-ours.ts"), precision, DETECTOR, EMBEDDING],
+  ["--import", "tsx", join(HERE, "photo-ours.ts"), mode, DETECTOR, EMBEDDING],
 ];
 const script = join(HERE, "photo_peer.py");
 const sides: Readonly<Record<string, [string, string[]]>> = {
-  faceid: ours("float32"),
-  "faceid-int8": ours("int8"),
+  faceid: ours(""),
+  "faceid-fast": ours("-fast"),
+  "faceid-int8": ours("-int8"),
+  "faceid-int8-fast": ours("-int8-fast"),
   opencv: [PYTHON, [script, DETECTOR, EMBEDDING]],
   dlib: [PYTHON, [script]],
   "face-api": [process.execPath, [join(FACE_API, "photo-peer.mjs")]],

@@ -44,7 +44,7 @@ export {
 // Whole photographs
 
 export type { FaceChoice } from "./faces/choose.ts";
-export type { Precision } from "./faces/precision.ts";
+export type { Precision, Profile } from "./faces/mode.ts";
 export type { WrittenFormat } from "./image/decode.ts";
 export { type CropFraming, type CropOptions, type CropResult, cropFaces } from "./jobs/crop.ts";
 export { type EmbedFolderOptions, type EmbedResult, embedFolder, type Shard } from "./jobs/embed.ts";

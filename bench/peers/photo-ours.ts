@@ -1,18 +1,18 @@
-/** @file faceid's side of bench/peers-photos.ts: argument a precision; paths on standard input, answers as photo_peer.py. */
+/** @file faceid's side of bench/peers-photos.ts: argument a mode's suffix, such as -int8; paths on standard input, answers as photo_peer.py. */
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { FaceError } from "../../src/base/errors.ts";
 import { eachLimited } from "../../src/base/limiter.ts";
-import { PRECISIONS } from "../../src/faces/precision.ts";
+import { MODES, modeSuffix } from "../../src/faces/mode.ts";
 import { PhotoThreads } from "../../src/serving/photos/photo-threads.ts";
 
 const [name, detectorFile, embeddingFile] = process.argv.slice(2) as [string, string, string];
-const precision = PRECISIONS.find((each) => each === name);
+const mode = MODES.find((each) => modeSuffix(each) === name)!;
 const threads = Number(process.env.OMP_NUM_THREADS ?? 1);
 const choice = { choice: "central", strict: false } as const;
 const never = new AbortController().signal;
 await using photos = await PhotoThreads.open(
-  { detector: detectorFile, embedding: embeddingFile, precision },
+  { detector: detectorFile, embedding: embeddingFile, ...mode },
   threads,
   0,
 );
@@ -40,7 +40,7 @@ const end = {
   cpuMs: (user + system) / 1000,
   wallMs: performance.now() - since,
   peakMegabytes: process.resourceUsage().maxRSS / 1024,
-  version: `faceid, ${precision}`,
+  version: `faceid${name}`,
 };
 for (const row of rows) console.log(row);
 console.log(JSON.stringify(end));

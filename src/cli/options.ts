@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import type { z } from "zod";
 import { FaceError, nearestName } from "../base/errors.ts";
 import { FACE_CHOICES } from "../faces/choose.ts";
-import { PRECISIONS } from "../faces/precision.ts";
+import { PRECISIONS, PROFILES } from "../faces/mode.ts";
 import { currentSettings, removedSettings, renamedSettings, unknownSetting } from "../train/setting-names.ts";
 import type { Environment } from "./dot-env.ts";
 import { KNOWN_NAMES, OTHER_NAMES, PREFIX, readDotEnv } from "./environment.ts";
@@ -366,3 +366,12 @@ export const precisionOption = (): Option =>
   )
     .choices(PRECISIONS)
     .default("float32");
+
+/** How much a model pack does for a face. */
+export const profileOption = (): Option =>
+  new Option(
+    "--profile <profile>",
+    "how much a model pack does for a face; fast takes less than half the time and has thresholds of its own",
+  )
+    .choices(PROFILES)
+    .default("standard");

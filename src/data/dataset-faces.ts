@@ -4,6 +4,7 @@ import type { Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import type { Framing } from "../faces/alignment.ts";
 import type { FaceChoice } from "../faces/choose.ts";
+import { type Mode, USUAL_MODE } from "../faces/mode.ts";
 import { openPack } from "../faces/models.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import { type FaceCrop, isFaceError } from "./face-crop.ts";
@@ -19,6 +20,8 @@ export const usualChoice = (kind: DatasetKind): FaceChoice => (kind === "lfw" ? 
 /** How faces of a dataset are cut out. */
 export interface FaceWish {
   readonly framing: Framing;
+  /** The mode of the pack whose detector finds them. Default: the usual one. */
+  readonly mode?: Mode | undefined;
   /** Which face is meant. Default: the one nearest the middle for LFW, else the largest. */
   readonly choice?: FaceChoice | undefined;
 }
@@ -38,6 +41,7 @@ export async function withFaces(dataset: Dataset, wish: FaceWish, log: Log): Pro
   const face: FaceCrop = {
     files,
     digest: about.files.detector.sha256,
+    mode: wish.mode ?? USUAL_MODE,
     framing: wish.framing,
     choice: wish.choice ?? usualChoice(dataset.kind),
   };

@@ -6,6 +6,7 @@ import { Limiter } from "../base/limiter.ts";
 import type { Framing } from "../faces/alignment.ts";
 import { chooseFace, type FaceChoice } from "../faces/choose.ts";
 import { cropFace } from "../faces/found-faces.ts";
+import { type Mode, modeSuffix } from "../faces/mode.ts";
 import { FacePipeline } from "../faces/pipeline.ts";
 import type { ImageSettings } from "../image/settings.ts";
 
@@ -15,6 +16,8 @@ export interface FaceCrop {
   readonly files: { readonly detector: string; readonly embedding: string };
   /** SHA-256 of the detector, which decides where the faces are. */
   readonly digest: string;
+  /** How the pack looks for faces. */
+  readonly mode: Mode;
   readonly framing: Framing;
   readonly choice: FaceChoice;
 }
@@ -23,8 +26,8 @@ export interface FaceCrop {
 const ALIGNMENT_VERSION = 2;
 
 /** What a crop depends on beside the photograph. */
-export const faceCropText = ({ digest, framing, choice }: FaceCrop): string =>
-  `face ${ALIGNMENT_VERSION} ${digest} ${choice} ${JSON.stringify(framing)}`;
+export const faceCropText = ({ digest, mode, framing, choice }: FaceCrop): string =>
+  `face ${ALIGNMENT_VERSION} ${digest}${modeSuffix(mode)} ${choice} ${JSON.stringify(framing)}`;
 
 /** Why a photograph has no crop; the place in this list marks it. */
 const REASONS = ["FACE_NOT_FOUND", "SEVERAL_FACES"] as const;
@@ -45,12 +48,13 @@ function mark(reason: Reason, size: number): Uint8Array {
 const pipelines = new Map<string, Promise<FacePipeline>>();
 
 /** The pipeline of this thread, which stays open. */
-function pipelineOf({ files, digest }: FaceCrop): Promise<FacePipeline> {
+function pipelineOf({ files, digest, mode }: FaceCrop): Promise<FacePipeline> {
   const open = async () => {
-    return await FacePipeline.open({ detector: await readFile(files.detector) });
+    return await FacePipeline.open({ detector: await readFile(files.detector) }, mode);
   };
-  const opened = pipelines.get(digest) ?? open();
-  pipelines.set(digest, opened);
+  const key = `${digest}${modeSuffix(mode)}`;
+  const opened = pipelines.get(key) ?? open();
+  pipelines.set(key, opened);
   return opened;
 }
 

@@ -1,6 +1,7 @@
 /** @file Finds the faces of a photograph, whatever their size and angle, and places their five points. */
 import { alignTo } from "./alignment.ts";
 import type { Box, Detection, Point } from "./face.ts";
+import type { Mode } from "./mode.ts";
 import { type Pyramid, sample } from "./pyramid.ts";
 import { borderedScan, type Scan, scansOf } from "./scans.ts";
 import { angleOf, applySimilarity, type Similarity, scaleOf, similarityAbout } from "./similarity.ts";
@@ -16,6 +17,15 @@ export interface DetectorOptions {
   readonly limit?: number;
   /** How each face is looked at again; not at all where the list is empty. Default: in three sizes. */
   readonly closeUps?: readonly CloseUp[];
+  /** Lowest score in the search of what is looked at again, 0 to 1. Default 0.4. */
+  readonly candidate?: number;
+  /** Whether the search begins at half of the photograph's size, where that is enough. Default false. */
+  readonly half?: boolean;
+  /**
+   * The score from which a face that the search shows upright and large enough is not looked at again, 0 to 1. Default: every
+   * face is.
+   */
+  readonly sure?: number;
 }
 
 /** Cells below this say nothing. */
@@ -29,12 +39,12 @@ export interface CloseUp {
   readonly side: number;
 }
 
-/** Candidates for a second look. */
-const CANDIDATE_THRESHOLD = 0.4;
 /** Faces that score at least this in a close-up are upright; those in a wrong position score less (docs/faces.md). */
 const SURE = 0.9;
 /** A face in a close-up counts as upright up to this angle. */
 const UPRIGHT = (8 * Math.PI) / 180;
+/** The same where no close-up is taken: those that turn a face cost more than the search. */
+const ALMOST_UPRIGHT = (15 * Math.PI) / 180;
 /** A face is turned by about three times what the network's points say: it was trained on upright ones (docs/faces.md). */
 const SHOWN_ROLL = 3;
 /** How often a close-up is turned to follow the face. */
@@ -47,8 +57,8 @@ const CLOSE_UPS: readonly CloseUp[] = [
   { face: 139, side: 256 },
 ];
 
-/** The first one alone, where time counts more than the steadiness of the points. */
-export const ONE_CLOSE_UP: readonly CloseUp[] = CLOSE_UPS.slice(0, 1);
+/** A face of at least so many pixels in the search needs no close-up where its score is sure. */
+const CLEAR = 40;
 
 /**
  * A close-up's frame lies on a grid: sizes in steps of an eighth of a doubling, whole pixels of the close-up, 256 angles. So
@@ -65,7 +75,21 @@ const DEFAULTS: Required<DetectorOptions> = {
   maxPixels: 3_000_000,
   limit: 100,
   closeUps: CLOSE_UPS,
+  candidate: 0.4,
+  half: false,
+  sure: Number.POSITIVE_INFINITY,
 };
+
+/** One close-up, where time counts more than the steadiness of the points. */
+const ONE_CLOSE_UP: DetectorOptions = { closeUps: CLOSE_UPS.slice(0, 1) };
+/** A small one, and none where the search has seen enough. */
+const FAST: DetectorOptions = { closeUps: [{ face: 50, side: 96 }], candidate: 0.6, half: true, sure: SURE };
+
+/** How faces are looked for in a mode. */
+export function searchOf({ precision, profile }: Mode): DetectorOptions {
+  if (profile === "fast") return FAST;
+  return precision === "int8" ? ONE_CLOSE_UP : {};
+}
 
 /** Radians by which a face is turned clockwise. */
 const rollOf = ({ landmarks }: Detection) => -angleOf(alignTo(landmarks));
@@ -126,7 +150,7 @@ export class Detector {
     const { pixels } = photograph.level(0);
     for (const turns of TURNS) {
       const bordered = [borderedScan(pixels, turns)];
-      const scans = scansOf(pixels, this.#options.maxPixels, turns);
+      const scans = scansOf(pixels, this.#options.maxPixels, turns, this.#options.half);
       for (const attempt of turns === 0 ? [scans, bordered] : [[...scans, ...bordered]]) {
         const faces = await this.#search(photograph, attempt, (-turns * Math.PI) / 2);
         if (faces.length > 0) return faces;
@@ -137,19 +161,29 @@ export class Detector {
 
   /** @param upright the angle at which the scans show what is upright. */
   async #search(photograph: Pyramid, scans: readonly Scan[], upright: number): Promise<Detection[]> {
-    const { threshold, limit } = this.#options;
+    const { threshold, candidate, limit } = this.#options;
     const candidates: Detection[] = [];
     for (const scan of scans) {
       const cells = await this.#cells(photograph, scan);
-      candidates.push(...mergeDetections(cells, Math.min(threshold, CANDIDATE_THRESHOLD), limit));
+      candidates.push(...mergeDetections(cells, Math.min(threshold, candidate), limit));
     }
     const faces: Detection[] = [];
-    for (const candidate of mergeDetections(candidates, 0, limit)) {
-      const face = await this.#lookAgain(photograph, candidate, upright);
+    const clear = CLEAR * scaleOf(scans[0]!.toPhotograph);
+    for (const each of mergeDetections(candidates, 0, limit)) {
+      const face = this.#isSure(each, clear, upright)
+        ? each
+        : await this.#lookAgain(photograph, each, upright);
       if (face !== undefined && face.score >= threshold) faces.push(face);
     }
     // Two candidates may have become one face, which the better one sees best: a mean would mix right points with wrong ones.
     return suppressOverlaps(faces, limit);
+  }
+
+  /** Whether the search has placed a face's points as well as a close-up would. @param clear size that is enough for it. */
+  #isSure(candidate: Detection, clear: number, upright: number): boolean {
+    const { sure } = this.#options;
+    const angle = wrapped(trueAngle(candidate, upright) - upright);
+    return candidate.score >= sure && sizeOf(candidate) >= clear && Math.abs(angle) < ALMOST_UPRIGHT;
   }
 
   async #cells(photograph: Pyramid, { toPhotograph, width, height }: Scan): Promise<Detection[]> {

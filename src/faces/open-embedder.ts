@@ -1,14 +1,16 @@
 /** @file Opens the embedding of a pack in floats or in 8-bit integers. */
 import { FaceEmbedder } from "./embedder.ts";
 import { keptNetwork } from "./lowered-cache.ts";
+import { isUsual, type Mode, modeOf } from "./mode.ts";
 import type { OpenNetwork } from "./network.ts";
-import type { Precision } from "./precision.ts";
 
 export interface EmbedderOptions {
-  /** Whether the mirror image takes part, at twice the time. Embeddings with and without differ. Default: in floats only. */
-  readonly mirror?: boolean | undefined;
   /** Default `float32`. */
-  readonly precision?: Precision | undefined;
+  readonly precision?: Mode["precision"] | undefined;
+  /** Default `standard`. */
+  readonly profile?: Mode["profile"] | undefined;
+  /** Whether the mirror image takes part, at twice the time. Embeddings with and without differ. Default: in the usual mode only. */
+  readonly mirror?: boolean | undefined;
 }
 
 /**
@@ -18,8 +20,11 @@ export interface EmbedderOptions {
 export async function openEmbedder(
   model: Uint8Array,
   open: OpenNetwork,
-  { precision = "float32", mirror = precision === "float32" }: EmbedderOptions = {},
+  options: EmbedderOptions = {},
 ): Promise<FaceEmbedder> {
+  const mode = modeOf(options);
+  const { precision } = mode;
+  const { mirror = isUsual(mode) } = options;
   // What lowers it is not loaded where it was kept.
   const lower = async () =>
     precision === "int8"

@@ -15,6 +15,7 @@ import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { chooseFace } from "./choose.ts";
 import { cosineSimilarity } from "./cosine.ts";
 import type { Detection, Landmarks } from "./face.ts";
+import { PRECISIONS } from "./mode.ts";
 import type { OpenNetwork } from "./network.ts";
 import { openEmbedder } from "./open-embedder.ts";
 import { FacePipeline } from "./pipeline.ts";
@@ -138,6 +139,24 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
       expect(moved.face.landmarks, path).not.toEqual(face.landmarks);
       const distance = Math.hypot(...embedding.map((value, i) => value - moved.embedding[i]!));
       expect(distance, path).toBeLessThan(1e-3);
+    }
+  });
+
+  it("tells people apart with the fast profile, in floats and in 8 bits", async () => {
+    for (const precision of PRECISIONS) {
+      await using fast = await FacePipeline.open(
+        { detector: readFileSync(YUNET), embedding: readFileSync(SFACE) },
+        { precision, profile: "fast" },
+      );
+      const [one, two, other] = await Promise.all(
+        [ONE, TWO, OTHER].map((path) => fast.embedPhotograph(path)),
+      );
+      expect(cosineSimilarity(one!.embedding, two!.embedding)).toBeGreaterThan(0.7);
+      expect(cosineSimilarity(one!.embedding, other!.embedding)).toBeLessThan(0.2);
+      expect(one!.warnings).toEqual([]);
+      const usual = await pipeline.embedPhotograph(ONE);
+      expect(pointError(one!.face.landmarks, usual.face.landmarks)).toBeLessThan(0.08);
+      expect(one!.face.landmarks).not.toEqual(usual.face.landmarks);
     }
   });
 

@@ -5,11 +5,12 @@ import { type DecodeOptions, decodePixels, type ImageSource } from "../image/dec
 import type { Pixels } from "../image/settings.ts";
 import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { chooseFace, type FaceChoice } from "./choose.ts";
-import { Detector, type DetectorOptions, ONE_CLOSE_UP } from "./detector.ts";
+import { Detector, type DetectorOptions, searchOf } from "./detector.ts";
 import { EMBEDDING_SIDE, type FaceEmbedder } from "./embedder.ts";
 import type { Face } from "./face.ts";
 import { cropFace, type FoundFaces, findFaces } from "./found-faces.ts";
 import { keptNetwork } from "./lowered-cache.ts";
+import { modeOf } from "./mode.ts";
 import type { OpenNetwork } from "./network.ts";
 import { type EmbedderOptions, openEmbedder } from "./open-embedder.ts";
 import type { Pyramid } from "./pyramid.ts";
@@ -77,9 +78,12 @@ export class FacePipeline implements AsyncDisposable {
     const network = await YunetNetwork.open(models.detector, open, (file, make) =>
       keptNetwork("yunet", file, make),
     );
-    const fast = options.precision === "int8" ? { closeUps: ONE_CLOSE_UP } : {};
     const embedder = models.embedding && (await openEmbedder(models.embedding, open, options));
-    return new FacePipeline(network, new Detector(network, { ...fast, ...options.detector }), embedder);
+    return new FacePipeline(
+      network,
+      new Detector(network, { ...searchOf(modeOf(options)), ...options.detector }),
+      embedder,
+    );
   }
 
   /**

@@ -19,6 +19,8 @@ interface Size {
 const COARSEST = 320;
 /** A smaller photograph is enlarged until its longest side has this many pixels. */
 const SMALLEST = 160;
+/** A photograph that is searched at half its size has at least so many pixels along its longest side. */
+const SMALLEST_HALF = 120;
 /** Side of the picture in which a photograph that is all face lies within a black border. */
 const BORDERED = 320;
 /** Longest side of the photograph in it. */
@@ -46,12 +48,14 @@ function placed(photograph: Size, scale: number, turns: number, picture?: Size):
  * The whole photograph in halving sizes, the finest first: from its own size, or the largest that `maxPixels` allow, to one
  * in which a face that fills it is found.
  * @param turns quarter turns of the photograph, clockwise, before it is searched.
+ * @param half begins at half of the photograph's size, in a quarter of the time.
  */
-export function scansOf(photograph: Size, maxPixels: number, turns = 0): Scan[] {
+export function scansOf(photograph: Size, maxPixels: number, turns = 0, half = false): Scan[] {
   const longest = Math.max(photograph.width, photograph.height);
   const enlarged = Math.max(1, SMALLEST / longest);
   const scans: Scan[] = [];
-  let scale = Math.min(enlarged, Math.sqrt(maxPixels / (photograph.width * photograph.height)));
+  const most = half ? Math.max(0.5, Math.min(enlarged, SMALLEST_HALF / longest)) : enlarged;
+  let scale = Math.min(most, Math.sqrt(maxPixels / (photograph.width * photograph.height)));
   for (;;) {
     scans.push(placed(photograph, scale, turns));
     if (longest * scale <= COARSEST) return scans;

@@ -1,9 +1,11 @@
 /** @file The page for people on this machine: a server on loopback with one gallery. */
+
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import { USUAL_MODE } from "../faces/mode.ts";
 import { openPack } from "../faces/models.ts";
 import { isServerAddress } from "../gallery/database.ts";
 import { Page } from "../serving/page.ts";
@@ -71,10 +73,10 @@ export async function app(options: AppOptions = {}): Promise<RunningApp> {
   await requireFreePorts([{ interface: "REST", port }]);
   const page = await Page.load();
   const { files } = await openPack(GALLERY_PACK, { log, signal });
-  const pack = { pack: GALLERY_PACK, precision: "float32", modelName: GALLERY_PACK, files, report } as const;
+  const pack = { pack: GALLERY_PACK, ...USUAL_MODE, modelName: GALLERY_PACK, files, report };
   const place = { bindAddress: HOST, create: true };
   const galleries = await openGalleries([{ name: NAME, address }], pack, place);
-  const calibration = packCalibration(GALLERY_PACK, "float32");
+  const calibration = packCalibration(pack);
   const server = await startServer({
     models: NO_MODELS,
     loader: savedModelLoader({}),

@@ -68,11 +68,11 @@ export interface Calibrated {
 async function chosenPairs(
   config: DataConfig,
   { pairsFile, pairs = DEFAULT_PAIRS, log = silentLog }: CalibrateOptions,
-  framing: Parameters<typeof openPeople>[2],
+  cut: Parameters<typeof openPeople>[2],
 ): Promise<{ pairs: Pair[]; people: readonly Identity[]; dataset: string }> {
   // Where the model was trained on none of them, there is nobody to keep apart.
   const held = isFresh(config) ? { ...config, validationFraction: 0, testFraction: 1 } : config;
-  const { dataset, split } = await openPeople(held, log, { ...framing, leastTrained: 0 });
+  const { dataset, split } = await openPeople(held, log, { ...cut, leastTrained: 0 });
   warnLeftOut(dataset, log);
   const { name } = dataset;
   if (pairsFile !== undefined) {
@@ -151,6 +151,7 @@ export async function calibrateModel(model: string, options: CalibrateOptions = 
   const how = measureOptions(model, opened, options.data);
   const { pairs, people, dataset } = await chosenPairs(how.config, options, {
     framing: how.framing,
+    mode: how.mode,
     trained: how.trained,
   });
   const scored = await withJournal(opened, options.log, (verifier) =>
@@ -163,7 +164,7 @@ export async function calibrateModel(model: string, options: CalibrateOptions = 
   if (pack === undefined) await writeVersion(path, output, calibration);
   else {
     const named = packModelNamed(pack)!;
-    const { digest } = packIdentity(named.pack, named.precision);
+    const { digest } = packIdentity(named);
     await writeCalibrationFile(output, { model: pack, digest, calibration });
   }
   const { negatives, positives } = countPairs(scored);

@@ -36,7 +36,7 @@ export interface Shard {
 export interface EmbedFolderOptions extends PhotosJobOptions {
   /** The file to write, ending in .parquet, .npy or .jsonl. */
   readonly output: string;
-  /** A pack's name, also with `-int8`, or a path as for `loadFaceModel`. Default: the pack `opencv-sface`. */
+  /** A pack's name, also with `-int8`, `-fast` or `-int8-fast`, or a path as for `loadFaceModel`. Default: the pack `opencv-sface`. */
   readonly model?: string | undefined;
   /** Whether faces beyond the limits on quality are left out. Default false. */
   readonly strict?: boolean | undefined;
@@ -81,12 +81,13 @@ interface PhotoEmbedder extends AsyncDisposable {
   ): Promise<MeantFace & { readonly embedding: Float32Array }>;
 }
 
-async function packEmbedder({ pack, precision }: PackModel, log: Log): Promise<PhotoEmbedder> {
-  const { files } = await openPack(pack, { log });
-  const threads = await PhotoThreads.open({ ...files, precision }, photoThreads(), 0);
+async function packEmbedder(model: PackModel, log: Log): Promise<PhotoEmbedder> {
+  const { files } = await openPack(model.pack, { log });
+  const { precision, profile } = model;
+  const threads = await PhotoThreads.open({ ...files, precision, profile }, photoThreads(), 0);
   return {
-    name: packModelName({ pack, precision }),
-    digest: packDigest({ pack, precision }),
+    name: packModelName(model),
+    digest: packDigest(model),
     size: EMBEDDING_SIZE,
     embed: (photograph, wish, signal) => threads.embedding(photograph, wish, signal),
     [Symbol.asyncDispose]: () => threads.close(),

@@ -1,4 +1,5 @@
 /** @file Measures a model: on the people that its training held out, on those of any dataset, or by the folds of a pairs file. */
+
 import { basename } from "node:path";
 import { z } from "zod";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
@@ -30,6 +31,7 @@ import { type OnMeasureProgress, type PairScores, scoreLists } from "../evaluate
 import { type ScoredPairs, scoredPairs } from "../evaluate/scores.ts";
 import { calibrate, calibratePopulation } from "../evaluate/thresholds.ts";
 import type { Framing } from "../faces/alignment.ts";
+import type { Mode } from "../faces/mode.ts";
 import { packModelNamed } from "../faces/packs/catalogue.ts";
 import type { AnyVerifier } from "../model/verifier.ts";
 import { allPairs } from "../train/adapt.ts";
@@ -83,6 +85,8 @@ export interface MeasureOptions extends Watching {
   readonly config: DataConfig;
   /** How the model wants faces cut out, where `config` has them found. Default: as in training. */
   readonly framing?: Framing | undefined;
+  /** The mode of the pack that is measured, whose search finds the faces. Default: the usual one. */
+  readonly mode?: Mode | undefined;
   /** What a score of the verifier is. Default `probability`. */
   readonly measure?: Measure | undefined;
   /** Whether the measured people are those that the model's training held out. Default true. */
@@ -143,14 +147,15 @@ export const isFresh = ({ validationFraction, testFraction }: DataConfig): boole
 export async function measuredPeople({
   config,
   framing,
+  mode,
   record,
   stored,
   trained,
   log = silentLog,
 }: MeasureOptions): Promise<People> {
   const all = record !== undefined || (stored !== undefined && isFresh(config));
-  if (!all) return await openPeople(config, log, { framing, leastTrained: 0, trained });
-  const dataset = await openImages(config, log, framing);
+  if (!all) return await openPeople(config, log, { framing, mode, leastTrained: 0, trained });
+  const dataset = await openImages(config, log, { framing, mode });
   const split = { train: [], validation: [], test: dataset.identities };
   return { dataset, split, trained: trainedPeople(split), excluded: 0 };
 }
@@ -280,8 +285,8 @@ export async function measureFolds(
   pairsFile: string,
   options: MeasureOptions & { readonly folds?: readonly number[] | undefined },
 ): Promise<FoldReport & Pick<Measurement, "leftOut">> {
-  const { config, framing, folds: chosen = [], log = silentLog, onProgress } = options;
-  const dataset = await openImages(config, log, framing);
+  const { config, framing, mode, folds: chosen = [], log = silentLog, onProgress } = options;
+  const dataset = await openImages(config, log, { framing, mode });
   if (options.isTold !== true) warnLeftOut(dataset, log);
   const file = chosenFolds(await readPairs(pairsFile), chosen);
   const { missing, folds: found } = findPairs(file, dataset.identities, dataset.path);
@@ -350,7 +355,10 @@ export function measureOptions(
   model: string,
   opened: OpenedModel,
   data: Partial<DataConfig> = {},
-): Pick<MeasureOptions, "config" | "framing" | "measure" | "record" | "stored" | "trained" | "heldOut"> {
+): Pick<
+  MeasureOptions,
+  "config" | "framing" | "mode" | "measure" | "record" | "stored" | "trained" | "heldOut"
+> {
   const config = measuredData(opened.config, data);
   const heldOut = opened.settings !== undefined && areHeldOut(opened.config, data);
   // Somebody who sets people aside for thresholds wants thresholds chosen on them.
@@ -361,6 +369,7 @@ export function measureOptions(
     ...(heldOut ? { trained: opened.people } : {}),
     ...(opened.pack !== undefined || isChosenHere ? {} : { stored: opened.calibration }),
     ...(config.faces === "none" ? {} : { framing: framingOf(model, opened) }),
+    ...(opened.pack === undefined ? {} : { mode: packModelNamed(opened.pack) }),
     ...(opened.pack === undefined ? {} : { measure: "cosine", record: opened.calibration }),
   };
 }

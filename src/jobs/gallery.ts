@@ -38,6 +38,7 @@ const loadingOf = ({
   signal,
   detect,
   precision,
+  profile,
   calibration,
 }: LoadFaceModelOptions): LoadFaceModelOptions => ({
   log,
@@ -45,6 +46,7 @@ const loadingOf = ({
   signal,
   detect,
   precision,
+  profile,
   calibration,
 });
 

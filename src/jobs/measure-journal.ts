@@ -18,7 +18,7 @@ const NAME_LENGTH = 32;
 /** The identity of the model that made the embeddings. */
 async function identityOf({ pack, path }: OpenedModel): Promise<string> {
   const named = pack === undefined ? undefined : packModelNamed(pack);
-  return named === undefined ? await weightsDigest(path) : packIdentity(named.pack, named.precision).digest;
+  return named === undefined ? await weightsDigest(path) : packIdentity(named).digest;
 }
 
 /** The file that holds the embeddings of a model's measurement. */

@@ -15,9 +15,10 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { tinyConfig } from "../../test/support/tiny-run.ts";
 import { readDescription } from "../artifact/description.ts";
-import { models } from "../faces/models.ts";
+import { cutFace } from "../data/face-crop.ts";
+import { models, openPack } from "../faces/models.ts";
 import { decodePixels, encodePng } from "../image/decode.ts";
-import { prepare } from "../image/settings.ts";
+import { imageSettings, prepare } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { trainConfig } from "../train/config.ts";
 import { loadFaceModel } from "../verify/load-face-model.ts";
@@ -25,7 +26,7 @@ import { openPackModel } from "../verify/pack-verifier.ts";
 import type { PhotoModel } from "../verify/photo-model.ts";
 import { CROPS_FILE, cropFaces, LEFT_OUT_FILE } from "./crop.ts";
 import { embedFolder, isInShard } from "./embed.ts";
-import { evaluate, evaluateFolds } from "./evaluate.ts";
+import { evaluate, evaluateFolds, measureOptions } from "./evaluate.ts";
 import { listFaces } from "./faces.ts";
 import { writeReport } from "./report.ts";
 import { trainAndExport } from "./train.ts";
@@ -106,6 +107,21 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
     const [a, b] = [await model.embed(first!), await model.embed(second!)];
     const images = new Float32Array([...prepare(a.crop.data), ...prepare(b.crop.data)]);
     expect(await opened.embed(images, 2)).toEqual(new Float32Array([...a.embedding, ...b.embedding]));
+  });
+
+  it("measures a pack on faces as its own mode finds them", async () => {
+    const path = join(photos, photo(ONE, 1));
+    const { files, about } = await openPack("opencv-sface");
+    const cut = { files, digest: about.files.detector.sha256, framing: { kind: "aligned" } } as const;
+    for (const name of ["opencv-sface", "opencv-sface-int8", "opencv-sface-int8-fast"]) {
+      const opened = await openPackModel(name, { sessions: 1 });
+      await opened.verifier[Symbol.asyncDispose]();
+      const { mode } = measureOptions(name, opened, data);
+      await using own = await loadFaceModel(name);
+      const { crop } = await own.embed(path);
+      const found = await cutFace(path, { ...cut, mode: mode!, choice: "largest" }, imageSettings(112));
+      expect(found, name).toEqual(crop.data);
+    }
   });
 
   it("measures a pack on all people at its own threshold, and writes its page", async () => {

@@ -6,8 +6,15 @@ import { calibrationPoints } from "../artifact/calibration.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { cosineSimilarity } from "../faces/cosine.ts";
 import { EMBEDDING_SIZE } from "../faces/embedder.ts";
-import { filesOf, licencesOf, type PackFile, type PackRole, packNamed } from "../faces/packs/catalogue.ts";
-import type { Precision } from "../faces/precision.ts";
+import { isUsual } from "../faces/mode.ts";
+import {
+  filesOf,
+  licencesOf,
+  type PackFile,
+  type PackModel,
+  type PackRole,
+  packNamed,
+} from "../faces/packs/catalogue.ts";
 import { Gallery, type GalleryModel } from "../gallery/gallery.ts";
 import type { TokenOptions } from "../serving/access/tokens.ts";
 import { isLoopback } from "../serving/galleries/access.ts";
@@ -45,13 +52,13 @@ export function galleryChoice(text: string): GalleryChoice {
 }
 
 /** The description of a pack for clients. */
-function servedModel({ modelName, pack, precision, report }: ServedPack): ServedModel {
-  const { files, note, ...entry } = packNamed(pack);
-  const calibration = packCalibration(pack, precision);
+function servedModel(served: ServedPack): ServedModel {
+  const { files, note, ...entry } = packNamed(served.pack);
+  const calibration = packCalibration(served);
   const { detector, embedding } = files;
   const factsOf = ({ sha256, bytes }: PackFile) => ({ sha256, bytes });
   return {
-    name: modelName,
+    name: served.modelName,
     measure: "cosine",
     licence: licencesOf({ ...entry, files, note }),
     trainedOn: files.embedding.trainedOn,
@@ -60,14 +67,12 @@ function servedModel({ modelName, pack, precision, report }: ServedPack): Served
       calibration === undefined
         ? null
         : { threshold: calibration.threshold, points: calibrationPoints(calibration), ...calibration.data },
-    files: precision === "float32" ? { detector: factsOf(detector), embedding: factsOf(embedding) } : null,
-    report: report !== undefined,
+    files: isUsual(served) ? { detector: factsOf(detector), embedding: factsOf(embedding) } : null,
+    report: served.report !== undefined,
   };
 }
 
-export interface ServedPack {
-  readonly pack: string;
-  readonly precision: Precision;
+export interface ServedPack extends PackModel {
   /** Under which the server answers `:verify` and `:detect`. */
   readonly modelName: string;
   /** Paths of its files. */
@@ -106,8 +111,9 @@ export interface ServingPlace {
 }
 
 /** Paths of the files that are sent by their digests: none for a model that is not theirs as they are. */
-function sentFiles({ pack, precision, files }: ServedPack): ReadonlyMap<string, string> {
-  if (precision !== "float32") return new Map();
+function sentFiles(served: ServedPack): ReadonlyMap<string, string> {
+  if (!isUsual(served)) return new Map();
+  const { pack, files } = served;
   return new Map(
     filesOf(packNamed(pack)).flatMap(([role, { sha256 }]) => {
       const path = files[role];
@@ -117,8 +123,8 @@ function sentFiles({ pack, precision, files }: ServedPack): ReadonlyMap<string, 
 }
 
 /** What the galleries of a pack must have been made with. */
-export function packGalleryModel(pack: string, precision: Precision): GalleryModel {
-  return { ...packIdentity(pack, precision), dimensions: EMBEDDING_SIZE, template: "centroid" };
+export function packGalleryModel(pack: PackModel): GalleryModel {
+  return { ...packIdentity(pack), dimensions: EMBEDDING_SIZE, template: "centroid" };
 }
 
 /**
@@ -136,9 +142,8 @@ export async function openGalleries(
       hint: "add --bind_address 127.0.0.1, or --api_keys_file FILE (faceid keys add makes it)",
     });
   }
-  const { pack, precision } = served;
   const report = served.report === undefined ? undefined : await reportPage(served.report);
-  const model = packGalleryModel(pack, precision);
+  const model = packGalleryModel(served);
   const open = new Map<string, Gallery>();
   try {
     for (const { name, address, gallery: inner } of choices) {
@@ -151,7 +156,7 @@ export async function openGalleries(
     for (const gallery of open.values()) await gallery[Symbol.asyncDispose]();
     throw error;
   }
-  const calibration = packCalibration(pack, precision);
+  const calibration = packCalibration(served);
   return {
     open,
     matcher: { measure: "cosine", calibration, similarity: cosineSimilarity },

@@ -6,9 +6,9 @@ import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
+import { type Mode, modeOf, PRECISIONS, PROFILES, type Precision, type Profile } from "../faces/mode.ts";
 import { openPack } from "../faces/models.ts";
-import { packModelNamed } from "../faces/packs/catalogue.ts";
-import { PRECISIONS, type Precision } from "../faces/precision.ts";
+import { type PackModel, packModelName, packModelNamed } from "../faces/packs/catalogue.ts";
 import {
   BatchingParametersSchema,
   type ModelServerConfig,
@@ -66,6 +66,8 @@ export interface ServeOptions
   readonly pack?: string;
   /** What the pack computes in, as for `loadFaceModel`. Default `float32`. */
   readonly precision?: Precision;
+  /** How much the pack does for a face, as for `loadFaceModel`. Default `standard`. */
+  readonly profile?: Profile;
   /**
    * Galleries by the names that clients use: folders, or `postgres://user:password@host/database`. The pack, by default
    * `opencv-sface`, searches them. Without keys they are served on loopback only.
@@ -96,6 +98,7 @@ const serveOptions = z.strictObject({
   modelPath: given.text.optional(),
   pack: given.text.optional(),
   precision: z.enum(PRECISIONS).optional(),
+  profile: z.enum(PROFILES).optional(),
   modelName: given.text.optional(),
   galleries: z.record(z.string(), given.text).optional(),
   page: given.flag.optional(),
@@ -180,7 +183,8 @@ async function started({
   page = false,
   report,
   pack = page || Object.keys(galleries).length > 0 ? GALLERY_PACK : undefined,
-  precision = "float32",
+  precision,
+  profile,
   restPort = 8501,
   grpcPort = 8500,
   log = silentLog,
@@ -198,14 +202,15 @@ async function started({
   ]);
   const isAlone = modelPath === undefined;
   const choices = Object.entries(galleries).map(([name, address]) => ({ name, address }));
+  const packModel = pack === undefined ? undefined : packModelOf(pack, modeOf({ precision, profile }));
   // Beside other models the pack has its own name.
-  const packName = isAlone ? modelName : choices.length > 0 || page ? pack : undefined;
-  const opened =
-    pack === undefined ? undefined : await packOf(pack, precision, packName, log, options.signal);
+  const ownName = choices.length > 0 || page ? packModel && packModelName(packModel) : undefined;
+  const packName = isAlone ? modelName : ownName;
+  const opened = packModel && (await packOf(packModel, packName, log, options.signal));
   const served =
-    pack === undefined || opened === undefined || packName === undefined
+    packModel === undefined || opened === undefined || packName === undefined
       ? undefined
-      : { pack, precision, modelName: packName, files: opened.files, report };
+      : { ...packModel, modelName: packName, files: opened.files, report };
   return startServer({
     ...options,
     log,
@@ -237,24 +242,22 @@ async function extrasOf(
   return { galleries: await openGalleries(choices, served, place), page: loaded };
 }
 
+/** The pack of a name, which may say its mode; what the name leaves open is as wished. Opening refuses unknown names. */
+const packModelOf = (name: string, wish: Mode): PackModel =>
+  packModelNamed(name, wish) ?? { pack: name, ...wish };
+
 /** Opens a pack. @param modelName under which it is served; left out where it only finds faces for other models. */
 async function packOf(
-  name: string,
-  precision: Precision,
+  model: PackModel,
   modelName: string | undefined,
   log: Log,
   signal: AbortSignal | undefined,
 ): Promise<PackOptions> {
-  const named = packModelNamed(name) ?? { pack: name, precision: "float32" };
-  // A name with a precision says it all; a plain one leaves it to the flag.
-  const model = named.precision === "float32" ? { pack: named.pack, precision } : named;
-  const { files } = await openPack(model.pack, { log, signal });
-  const opened = { ...files, precision: model.precision };
+  const { pack, precision, profile } = model;
+  const { files } = await openPack(pack, { log, signal });
+  const opened = { ...files, precision, profile };
   if (modelName === undefined) return { files: opened };
-  return {
-    files: opened,
-    model: { name: modelName, calibration: packCalibration(model.pack, model.precision) },
-  };
+  return { files: opened, model: { name: modelName, calibration: packCalibration(model) } };
 }
 
 function nothingToServe(): FaceError {
@@ -402,8 +405,20 @@ function channelOptionsOf(text: Value): Record<string, string | number> {
 /** TensorFlow Serving's default of `--model_name`. */
 const DEFAULT_MODEL_NAME = "default";
 
-const precisionOf = (wanted: Value): Precision | undefined =>
-  PRECISIONS.find((each) => each === (wanted ?? "float32"));
+/** One of the values of a flag that is about the pack. */
+function packFlag<T extends string>(
+  flag: string,
+  given: Value,
+  values: readonly [T, ...T[]],
+  pack: Value,
+): T {
+  const [usual] = values;
+  const value = values.find((each) => each === (given ?? usual));
+  if (value !== undefined && (typeof pack === "string" || value === usual)) return value;
+  throw new FaceError("CONFIG_INVALID", `--${flag}: got ${JSON.stringify(given)}`, {
+    hint: `pass one of ${values.join(", ")}, with --pack NAME`,
+  });
+}
 
 const choicesOf = ({ gallery }: ServerFlagValues): GalleryChoice[] =>
   Array.isArray(gallery) ? gallery.map(galleryChoice) : [];
@@ -435,16 +450,12 @@ function withPack(values: ServerFlagValues): ServerFlagValues {
  */
 function servedPackOf(
   values: ServerFlagValues,
-):
-  | { readonly pack: string; readonly precision: Precision; readonly modelName: string | undefined }
-  | undefined {
-  const { pack, packPrecision, modelName, modelBasePath, modelConfigFile, restApiPort } = values;
-  const precision = precisionOf(packPrecision);
-  if (precision === undefined || (typeof pack !== "string" && precision !== "float32")) {
-    throw new FaceError("CONFIG_INVALID", `--pack_precision: got ${JSON.stringify(packPrecision)}`, {
-      hint: `pass one of ${PRECISIONS.join(", ")}, with --pack NAME`,
-    });
-  }
+): { readonly model: PackModel; readonly modelName: string | undefined } | undefined {
+  const { pack, packPrecision, packProfile, modelName, modelBasePath, modelConfigFile, restApiPort } = values;
+  const mode: Mode = {
+    precision: packFlag("pack_precision", packPrecision, PRECISIONS, pack),
+    profile: packFlag("pack_profile", packProfile, PROFILES, pack),
+  };
   if (typeof pack !== "string") return undefined;
   const isAlone = modelBasePath === undefined && modelConfigFile === undefined;
   if (isAlone && portOf(restApiPort) === undefined) {
@@ -452,12 +463,12 @@ function servedPackOf(
       hint: "add --rest_api_port 8501",
     });
   }
-  // Embeddings of one precision must not be taken for those of another.
-  const ownName = precision === "float32" ? pack : `${pack}-${precision}`;
-  if (isAlone)
-    return { pack, precision, modelName: modelName === DEFAULT_MODEL_NAME ? ownName : String(modelName) };
+  const model = packModelOf(pack, mode);
+  // Embeddings of one mode must not be taken for those of another.
+  const ownName = packModelName(model);
+  if (isAlone) return { model, modelName: modelName === DEFAULT_MODEL_NAME ? ownName : String(modelName) };
   const isModelToo = choicesOf(values).length > 0 || values.page === true;
-  return { pack, precision, modelName: isModelToo ? ownName : undefined };
+  return { model, modelName: isModelToo ? ownName : undefined };
 }
 
 async function packOptionsOf(
@@ -467,11 +478,11 @@ async function packOptionsOf(
 ): Promise<Pick<ServerOptions, "pack" | "galleries" | "page">> {
   const served = servedPackOf(values);
   if (served === undefined) return {};
-  const { pack, precision, modelName: name } = served;
-  if (name === undefined) return { pack: await packOf(pack, precision, undefined, log, signal) };
+  const { model, modelName: name } = served;
+  if (name === undefined) return { pack: await packOf(model, undefined, log, signal) };
   log.info(`the pack is served as ${name}: POST /v1/models/${name}:verify, :detect and :embed`);
-  const opened = await packOf(pack, precision, name, log, signal);
-  const extras = { pack, precision, modelName: name, files: opened.files, report: textOf(values.report) };
+  const opened = await packOf(model, name, log, signal);
+  const extras = { ...model, modelName: name, files: opened.files, report: textOf(values.report) };
   return {
     pack: opened,
     ...(await extrasOf(extras, choicesOf(values), values.page === true, {

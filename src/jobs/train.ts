@@ -1,4 +1,5 @@
 /** @file Trains a network, or several backbones in turn that are then joined; the whole job measures and exports it too. */
+
 import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,6 +14,7 @@ import { silentLog } from "../base/log.ts";
 import { openDataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
+import { USUAL_MODE } from "../faces/mode.ts";
 import { networkNamed } from "../model/networks.ts";
 import { adapt, adaptedConfig, adaptedPeople, CALIBRATION_PAIRS } from "../train/adapt.ts";
 import { readCheckpoint, START } from "../train/checkpoint.ts";
@@ -302,7 +304,7 @@ async function measureRun(
     });
   }
   const { pretrained } = networkNamed(config.model);
-  const pack = packCalibration(pretrained!, "float32");
+  const pack = packCalibration({ pack: pretrained!, ...USUAL_MODE });
   const { packOdds } = adaptation;
   const record = packOdds && pack && convertedRecord(pack, packOdds);
   return await measureHeldOut(opened, { ...options, record, calibrationPairs: CALIBRATION_PAIRS });

@@ -92,9 +92,9 @@ export async function verifyPhotos(
     const { requirePicture } = await import("../verify/draw-faces.ts");
     await requirePicture(options.show, [photo, other]);
   }
-  const { detect, precision, calibration, log, progress, signal } = options;
+  const { detect, precision, profile, calibration, log, progress, signal } = options;
   const threads = options.threads ?? usableCores();
-  const how = { detect, precision, calibration, log, progress, signal, threads };
+  const how = { detect, precision, profile, calibration, log, progress, signal, threads };
   await using model = await loadFaceModel(options.model, how);
   // A rate that cannot be answered is refused before any work.
   model.decide(0, options.far);

@@ -80,6 +80,7 @@ const FLAGS: readonly FlagRow[] = [
   ["report", `report page of the pack, as faceid report writes it, for the page of --page ${OURS}`],
   ["image_urls", `beginnings of the URLs that :verify, :detect and :embed may fetch, by commas ${OURS}`],
   ["pack_precision", `what the pack computes in: float32, or int8 for half the time ${OURS}`, "float32"],
+  ["pack_profile", `how much the pack does for a face: standard, or fast ${OURS}`, "standard"],
   ["api_keys_file", `file of faceid keys; :verify, :detect, :embed and reload then take a key ${OURS}`],
   ["jwt_jwks_file", `public keys (JSON Web Key Set) of an issuer whose tokens count as keys ${OURS}`],
   ["jwt_issuer", `what the claim iss of a token must be ${OURS}`],

@@ -386,7 +386,7 @@ function grpcHost(address = "0.0.0.0"): string {
 
 /** If the pack is not served as a model, it only finds faces, and its embedding is not opened. */
 function filesFor({ files, model }: PackOptions): PackFiles {
-  return model === undefined ? { detector: files.detector, precision: files.precision } : files;
+  return model === undefined ? { ...files, embedding: undefined } : files;
 }
 
 const megabytesHeld = () => Math.round(process.memoryUsage.rss() / MEGABYTE);

@@ -16,6 +16,7 @@ import { chosenFolds, type PairsFile, readPairs } from "../data/pairs-file.ts";
 import { peopleIn } from "../data/protocol.ts";
 import { type DatasetSplit, excludeIdentities, splitIdentities } from "../data/split.ts";
 import type { Framing } from "../faces/alignment.ts";
+import type { Mode } from "../faces/mode.ts";
 import { settingsOf, type TrainConfig, trainConfigSchema } from "./config.ts";
 import { type UnnamedSettings, unnamedPhotos } from "./unnamed.ts";
 
@@ -181,14 +182,21 @@ async function withoutExcluded(dataset: Dataset, file: string | undefined, log: 
   return { ...dataset, identities };
 }
 
+/** How the faces of photographs are found and cut out. */
+export interface CutWish {
+  /** Default: as in training. */
+  readonly framing?: Framing | undefined;
+  /** The mode of the pack whose detector finds them. Default: the usual one. */
+  readonly mode?: Mode | undefined;
+}
+
 /**
  * Opens the dataset of a configuration. With `faces: align` its images are the faces of its photographs.
- * @param framing how they are cut out. Default: as in training.
  */
 export async function openImages(
   config: DataConfig,
   log: Log,
-  framing: Framing = TRAINED_FRAMING,
+  { framing = TRAINED_FRAMING, mode }: CutWish = {},
 ): Promise<Dataset> {
   const dataset = await withoutExcluded(await openDataset(datasetOptions(config)), config.exclude, log);
   if (config.faces === "none") return dataset;
@@ -198,7 +206,7 @@ export async function openImages(
       hint: "set --image-shape to a square, such as 112x112, or leave out --faces align",
     });
   }
-  return await withFaces(dataset, { framing, choice: config.face }, log);
+  return await withFaces(dataset, { framing, mode, choice: config.face }, log);
 }
 
 export interface People {
@@ -213,9 +221,7 @@ export interface People {
 }
 
 /** What a user of people asks beside their configuration. */
-export interface PeopleWish {
-  /** As for `openImages`. */
-  readonly framing?: Framing | undefined;
+export interface PeopleWish extends CutWish {
   /** People with two images that must be left to train on. Default 2. */
   readonly leastTrained?: number | undefined;
   /** Whom a model was trained on: people are dealt out as its training did, and nobody else counts as trained. */
@@ -239,9 +245,9 @@ function asTrained(
 export async function openPeople(
   config: DataConfig,
   log: Log,
-  { framing, leastTrained, trained }: PeopleWish = {},
+  { framing, mode, leastTrained, trained }: PeopleWish = {},
 ): Promise<People> {
-  const dataset = await openImages(config, log, framing);
+  const dataset = await openImages(config, log, { framing, mode });
   const file = await excludedPairs(config);
   const { names, unknown } =
     file === undefined

@@ -12,9 +12,8 @@ import { cosineSimilarity } from "../faces/cosine.ts";
 import { EMBEDDING_SIDE, EMBEDDING_SIZE } from "../faces/embedder.ts";
 import type { Face } from "../faces/face.ts";
 import { cropFace } from "../faces/found-faces.ts";
-import { packDigest, packModelName } from "../faces/packs/catalogue.ts";
+import { type PackModel, packDigest, packModelName } from "../faces/packs/catalogue.ts";
 import type { FacePipeline } from "../faces/pipeline.ts";
-import type { Precision } from "../faces/precision.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
 import { decodeInto } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
@@ -52,19 +51,18 @@ async function readSquare(photo: Photo, side: number): Promise<Pixels> {
 }
 
 /** How a pack's embeddings are called and told from others. */
-export function packIdentity(pack: string, precision: Precision): Pick<FaceComparer, "name" | "digest"> {
-  return { name: packModelName({ pack, precision }), digest: packDigest({ pack, precision }) };
+export function packIdentity(model: PackModel): Pick<FaceComparer, "name" | "digest"> {
+  return { name: packModelName(model), digest: packDigest(model) };
 }
 
 /** The embedding of a pack, whose measure is the cosine. The pipeline stays open. */
 export function packComparer(
-  pack: string,
-  precision: Precision,
+  model: PackModel,
   pipeline: FacePipeline,
   calibration: CalibrationRecord | undefined,
 ): FaceComparer {
   return {
-    ...packIdentity(pack, precision),
+    ...packIdentity(model),
     measure: "cosine",
     calibration,
     embeddingSize: EMBEDDING_SIZE,

@@ -6,11 +6,11 @@ import { readCalibrationFile } from "../artifact/calibration-file.ts";
 import { modelPath, SHIPPED_MODEL, SHIPPED_NAME } from "../artifact/shipped.ts";
 import { checkOptions, given } from "../base/check-options.ts";
 import { didYouMean, FaceError } from "../base/errors.ts";
+import { modeOf, PRECISIONS, PROFILES, type Precision, type Profile, USUAL_MODE } from "../faces/mode.ts";
 import { openOptions, openPack } from "../faces/models.ts";
-import { PACKS, packModelNamed } from "../faces/packs/catalogue.ts";
+import { PACKS, type PackModel, packModelNamed } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
 import { FacePipeline } from "../faces/pipeline.ts";
-import { PRECISIONS, type Precision } from "../faces/precision.ts";
 import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { modelComparer, packComparer, packIdentity } from "./face-comparer.ts";
 import { packCalibration } from "./pack-calibrations.ts";
@@ -27,6 +27,11 @@ export interface LoadFaceModelOptions extends OpenPackOptions {
    * model is then called `<pack>-int8`, since its embeddings are not to be compared with those in floats.
    */
   readonly precision?: Precision | undefined;
+  /**
+   * How much a pack does for a face. `fast` takes a third to a half of the time of the default, `standard`, and has thresholds of its
+   * own; the model is then called `<pack>-fast` or `<pack>-int8-fast`.
+   */
+  readonly profile?: Profile | undefined;
   /** A file that `faceid calibrate` wrote for a pack: its thresholds replace the pack's own. */
   readonly calibration?: string | undefined;
   /**
@@ -40,13 +45,14 @@ export const loadOptions = z.strictObject({
   ...openOptions,
   detect: given.flag.optional(),
   precision: z.enum(PRECISIONS).optional(),
+  profile: z.enum(PROFILES).optional(),
   calibration: given.text.optional(),
   threads: given.count.optional(),
 } satisfies Record<keyof LoadFaceModelOptions, z.ZodType>);
 
 /** A pack's pipeline; fetches the pack first where it is not here. @param embeds whether it embeds faces too. */
 async function openPipeline(
-  pack: string,
+  { pack, precision, profile }: PackModel,
   embeds: boolean,
   options: LoadFaceModelOptions,
 ): Promise<FacePipeline> {
@@ -55,26 +61,33 @@ async function openPipeline(
     readFile(files.detector),
     embeds ? readFile(files.embedding) : undefined,
   ]);
-  const { precision, threads = 1 } = options;
+  const { threads = 1 } = options;
   const open = (model: Uint8Array) => openRuntime(model, { threads });
-  return await FacePipeline.open({ detector, embedding }, { precision, open });
+  return await FacePipeline.open({ detector, embedding }, { precision, profile, open });
 }
 
-async function loadPack(name: string, options: LoadFaceModelOptions): Promise<PhotoModel> {
-  const { precision = "float32", calibration } = options;
+async function loadPack(model: PackModel, options: LoadFaceModelOptions): Promise<PhotoModel> {
+  const { calibration } = options;
+  const { name, digest } = packIdentity(model);
   const record =
     calibration === undefined
-      ? packCalibration(name, precision)
-      : await readCalibrationFile(calibration, { name, digest: packIdentity(name, precision).digest });
-  const pipeline = await openPipeline(name, true, options);
-  return new PhotoModel(packComparer(name, precision, pipeline, record), pipeline, options.detect ?? true);
+      ? packCalibration(model)
+      : await readCalibrationFile(calibration, { name, digest });
+  const pipeline = await openPipeline(model, true, options);
+  return new PhotoModel(packComparer(model, pipeline, record), pipeline, options.detect ?? true);
 }
 
 async function loadExported(name: string, path: string, options: LoadFaceModelOptions): Promise<PhotoModel> {
-  const { detect = true, precision = "float32" } = options;
-  if (precision !== "float32") {
+  const { detect = true } = options;
+  const { precision, profile } = modeOf(options);
+  if (precision !== USUAL_MODE.precision) {
     throw new FaceError("CONFIG_INVALID", `precision ${precision} is for model packs, and ${name} is none`, {
       hint: "write an 8-bit version of it: faceid quantize",
+    });
+  }
+  if (profile !== USUAL_MODE.profile) {
+    throw new FaceError("CONFIG_INVALID", `profile ${profile} is for model packs, and ${name} is none`, {
+      hint: "leave it out: the model's thresholds were measured with the usual search",
     });
   }
   if (options.calibration !== undefined) {
@@ -86,7 +99,7 @@ async function loadExported(name: string, path: string, options: LoadFaceModelOp
   try {
     return new PhotoModel(
       comparer,
-      detect ? await openPipeline(DEFAULT_PACK, false, options) : undefined,
+      detect ? await openPipeline({ pack: DEFAULT_PACK, ...USUAL_MODE }, false, options) : undefined,
       detect,
     );
   } catch (error) {
@@ -98,7 +111,7 @@ async function loadExported(name: string, path: string, options: LoadFaceModelOp
 /** The pretrained pack; for crops the shipped model where the pack is missing. */
 async function loadDefault(options: LoadFaceModelOptions): Promise<PhotoModel> {
   try {
-    return await loadPack(DEFAULT_PACK, options);
+    return await loadPack({ pack: DEFAULT_PACK, ...modeOf(options) }, options);
   } catch (error) {
     const missing = error instanceof FaceError && error.code === "PACK_MISSING";
     // Without the pack there is no detector, so only crops can be answered.
@@ -121,16 +134,15 @@ function noModel(name: string): FaceError {
  * @param model the name of a model pack (`faceid models list`), which is fetched at first use; the path of an exported
  *   model, whose faces the pack's detector finds; `default`, the model of this repository. Default: the pack `opencv-sface`.
  * @throws FaceError `PACK_MISSING` when the pack is not here and may not or cannot be fetched; `PACK_INVALID`;
- *   `CONFIG_INVALID` for a precision of a model that is no pack; `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a path.
+ *   `CONFIG_INVALID` for a precision or profile of a model that is no pack; `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a path.
  */
 export async function loadFaceModel(model?: string, options: LoadFaceModelOptions = {}): Promise<PhotoModel> {
   checkOptions("loadFaceModel, the model", given.text.optional(), model);
   checkOptions("loadFaceModel", loadOptions, options);
   if (model === undefined) return await loadDefault(options);
-  // A model in 8 bits has a name of its own.
-  const named = packModelNamed(model);
-  if (named?.precision === "float32") return await loadPack(named.pack, options);
-  if (named !== undefined) return await loadPack(named.pack, { ...options, precision: named.precision });
+  // A pack in another mode has a name of its own, which says it all; a plain one leaves the mode to the options.
+  const named = packModelNamed(model, modeOf(options));
+  if (named !== undefined) return await loadPack(named, options);
   const path = modelPath(model);
   if (!existsSync(path)) throw noModel(model);
   return await loadExported(model, path, options);

@@ -5,11 +5,11 @@ import { usableCores } from "../base/platform.ts";
 import { framingName } from "../faces/alignment.ts";
 import { cosineSimilarity } from "../faces/cosine.ts";
 import { EMBEDDING_SIDE, EMBEDDING_SIZE } from "../faces/embedder.ts";
+import { type Mode, USUAL_MODE } from "../faces/mode.ts";
 import { openPack } from "../faces/models.ts";
 import { openEmbedder } from "../faces/open-embedder.ts";
 import { packModelNamed } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
-import type { Precision } from "../faces/precision.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { SessionPool } from "../onnx/runtime/session-pool.ts";
 import { trainConfigSchema } from "../train/config.ts";
@@ -20,9 +20,9 @@ import { packCalibration } from "./pack-calibrations.ts";
 const IMAGE = EMBEDDING_SIDE * EMBEDDING_SIDE * 3;
 
 /** `compare` answers cosines. Each crop goes through the network as in `FacePipeline`: alone, or beside its mirror image. */
-async function packVerifier(file: string, precision: Precision, sessions: number): Promise<Verifier> {
+async function packVerifier(file: string, mode: Mode, sessions: number): Promise<Verifier> {
   const open = (model: Uint8Array) => SessionPool.open(model, sessions);
-  const embedder = await openEmbedder(await readFile(file), open, { precision });
+  const embedder = await openEmbedder(await readFile(file), open, mode);
   const rowsOf = (values: Float32Array, size: number, count: number) =>
     Array.from({ length: count }, (_, row) => values.subarray(row * size, (row + 1) * size));
   return {
@@ -50,19 +50,19 @@ async function packVerifier(file: string, precision: Precision, sessions: number
 
 /**
  * Opens a model pack, fetched first where it is missing, as a model to measure: on faces that are found and aligned.
- * @param name of the pack, or of its model in another precision, such as `opencv-sface-int8`.
+ * @param name of the pack, or of its model in another mode, such as `opencv-sface-int8`.
  * @throws FaceError `PACK_UNKNOWN`, `PACK_MISSING`, `PACK_INVALID`.
  */
 export async function openPackModel(
   name: string,
   { sessions = usableCores(), ...options }: OpenPackOptions & { readonly sessions?: number } = {},
 ): Promise<OpenedModel> {
-  const { pack, precision } = packModelNamed(name) ?? { pack: name, precision: "float32" };
-  const { files } = await openPack(pack, options);
-  const calibration = packCalibration(pack, precision);
+  const model = packModelNamed(name) ?? { pack: name, ...USUAL_MODE };
+  const { files } = await openPack(model.pack, options);
+  const calibration = packCalibration(model);
   return {
     path: name,
-    verifier: await packVerifier(files.embedding, precision, sessions),
+    verifier: await packVerifier(files.embedding, model, sessions),
     config: trainConfigSchema.parse({ faces: "align", imageShape: [EMBEDDING_SIDE, EMBEDDING_SIDE] }),
     history: [],
     ...(calibration === undefined ? {} : { calibration }),

@@ -3,15 +3,14 @@
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import { counted, shown } from "../../base/log.ts";
-import type { Precision } from "../../faces/precision.ts";
+import type { Mode } from "../../faces/mode.ts";
 import { csvLine } from "../../jobs/csv.ts";
 import type { ListedPhoto } from "../../jobs/faces.ts";
 import type { PhotoFace } from "../../verify/photo-model.ts";
-import { precisionOption } from "../options.ts";
+import { precisionOption, profileOption } from "../options.ts";
 import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 
-interface Flags {
-  readonly precision: Precision;
+interface Flags extends Mode {
   readonly show?: string;
   readonly json?: true;
   readonly csv?: true;
@@ -86,7 +85,7 @@ function photoObject(photo: ListedPhoto): object {
   return { image: photo.image, error: { code, message } };
 }
 
-async function run(photos: readonly string[], { precision, show, json, csv }: Flags): Promise<void> {
+async function run(photos: readonly string[], { precision, profile, show, json, csv }: Flags): Promise<void> {
   if (json === true && csv === true) {
     throw new FaceError("CONFIG_INVALID", "--json and --csv are two formats of one list", {
       hint: "choose one",
@@ -101,7 +100,14 @@ async function run(photos: readonly string[], { precision, show, json, csv }: Fl
     else if (json !== true) console.log(photoText(photo));
   };
   const { listFaces } = await import("../../jobs/faces.ts");
-  const listed = await listFaces(photos, { precision, show, log, onPhoto, signal: interrupt.signal });
+  const listed = await listFaces(photos, {
+    precision,
+    profile,
+    show,
+    log,
+    onPhoto,
+    signal: interrupt.signal,
+  });
   if (json === true) console.log(JSON.stringify({ photographs: listed.map(photoObject) }));
   for (const photo of listed) {
     if (!("error" in photo)) continue;
@@ -116,6 +122,7 @@ export function facesCommand(command: Command): Command {
   return command
     .argument("<photos...>", "photographs, or folders of them")
     .addOption(precisionOption())
+    .addOption(profileOption())
     .option("--show <path>", "draw the faces: a .png for one photograph, a folder for several")
     .option("--json", "print one JSON object")
     .option("--csv", "print one line for each face, with a line of names")

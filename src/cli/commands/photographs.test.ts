@@ -304,6 +304,31 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     expect(unpacked.status).toBe(2);
   });
 
+  it("has a fast profile, in floats and in 8 bits, with thresholds of its own", async () => {
+    const thresholds = new Set<number>();
+    for (const [flags, model] of [
+      [["--profile", "fast"], "opencv-sface-fast"],
+      [["--profile", "fast", "--precision", "int8"], "opencv-sface-int8-fast"],
+      [["--profile", "fast", "--model", "opencv-sface-int8"], "opencv-sface-int8-fast"],
+      [["--model", "opencv-sface-int8-fast"], "opencv-sface-int8-fast"],
+    ] as const) {
+      const same = answerOf((await faceid(["verify", ONE, TWO, "--json", ...flags])).stdout);
+      const other = answerOf((await faceid(["verify", ONE, OTHER, "--json", ...flags])).stdout);
+      expect(same).toMatchObject({ same: true, model });
+      expect(other).toMatchObject({ same: false, model });
+      thresholds.add(same.threshold);
+    }
+    expect(thresholds.size).toBe(2);
+    const listed = await faceid(["faces", ONE, "--json", "--profile", "fast"]);
+    expect(JSON.parse(listed.stdout).photographs[0].faces).toHaveLength(1);
+    const refused = await faceid(["verify", ONE, TWO, "--model", SHIPPED_MODEL, "--profile", "fast"]);
+    expect(refused.stderr).toContain("profile fast is for model packs");
+    expect(refused.status).toBe(2);
+    const unpacked = await faceid(["serve", "--model_base_path", work, "--pack_profile", "fast"]);
+    expect(unpacked.stderr).toContain("--pack NAME");
+    expect(unpacked.status).toBe(2);
+  });
+
   it("takes a pack in 8-bit integers wherever it takes a pack", async () => {
     const listed = await faceid(["faces", ONE, "--json", "--precision", "int8"]);
     expect(JSON.parse(listed.stdout).photographs[0].faces).toHaveLength(1);

@@ -4,19 +4,18 @@ import type { Command } from "commander";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
 import { shown } from "../../base/log.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
-import type { Precision } from "../../faces/precision.ts";
+import type { Mode } from "../../faces/mode.ts";
 import type { Candidate, VerifiedFolder } from "../../jobs/verify.ts";
 import type { PhotoDecision, PhotoVerification } from "../../verify/photo-model.ts";
-import { addNumber, faceOption, farFlag, precisionOption } from "../options.ts";
+import { addNumber, faceOption, farFlag, precisionOption, profileOption } from "../options.ts";
 import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 
-interface Flags {
+interface Flags extends Mode {
   readonly model?: string;
   readonly far?: number;
   readonly calibration?: string;
   readonly show?: string;
   readonly face: FaceChoice;
-  readonly precision: Precision;
   readonly strict?: true;
   readonly detect: boolean;
   readonly json?: true;
@@ -175,6 +174,7 @@ export function verifyCommand(command: Command): Command {
       "a model pack, or the folder of an exported model (default opencv-sface)",
     )
     .addOption(precisionOption())
+    .addOption(profileOption())
     .option(
       "--calibration <file>",
       "thresholds of your own for a model pack, as faceid calibrate writes them",

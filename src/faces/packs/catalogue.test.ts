@@ -3,7 +3,17 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { sha256OfFile } from "../../base/files.ts";
-import { bytesOf, filesOf, licencesOf, PACKS, packNamed } from "./catalogue.ts";
+import { MODES, modeSuffix } from "../mode.ts";
+import {
+  bytesOf,
+  filesOf,
+  licencesOf,
+  PACKS,
+  packDigest,
+  packModelName,
+  packModelNamed,
+  packNamed,
+} from "./catalogue.ts";
 
 const SHARED = join(import.meta.dirname, "../../../../shared/models");
 /** Where the files of a pack lie on machines that may not fetch them. */
@@ -36,6 +46,26 @@ describe.each(PACKS)("the pack $name", (pack) => {
     for (const [, { name, sha256 }] of filesOf(pack))
       expect(await sha256OfFile(join(folder, name))).toBe(sha256);
   });
+});
+
+it("names a pack in each mode, and finds it by that name", () => {
+  const models = MODES.map((mode) => ({ pack: "opencv-sface", ...mode }));
+  expect(models.map(packModelName)).toEqual([
+    "opencv-sface",
+    "opencv-sface-int8",
+    "opencv-sface-fast",
+    "opencv-sface-int8-fast",
+  ]);
+  for (const model of models) expect(packModelNamed(packModelName(model))).toEqual(model);
+  expect(new Set(models.map(packDigest)).size).toBe(models.length);
+  expect(packModelNamed("opencv-sface-fast-int8")).toBeUndefined();
+});
+
+it("leaves to the wish what a name leaves open", () => {
+  const suffixes = (name: string) => MODES.map((wish) => modeSuffix(packModelNamed(name, wish)!));
+  expect(suffixes("opencv-sface")).toEqual(["", "-int8", "-fast", "-int8-fast"]);
+  expect(suffixes("opencv-sface-int8")).toEqual(["-int8", "-int8", "-int8-fast", "-int8-fast"]);
+  expect(suffixes("opencv-sface-fast")).toEqual(["-fast", "-int8-fast", "-fast", "-int8-fast"]);
 });
 
 it("sums up a pack", () => {

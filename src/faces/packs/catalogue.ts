@@ -1,7 +1,7 @@
 /** @file The catalogue of model packs: their files, digests, origins, licences, and what they were trained on. */
 
 import { didYouMean, FaceError } from "../../base/errors.ts";
-import { PRECISIONS, type Precision } from "../precision.ts";
+import { MODES, type Mode, modeOf, modeSuffix, USUAL_MODE } from "../mode.ts";
 
 /** What a file of a pack is for. */
 export type PackRole = "detector" | "embedding";
@@ -90,27 +90,35 @@ export function packNamed(name: string, catalogue: readonly Pack[] = PACKS): Pac
   });
 }
 
-/** A pack, and what its embedding computes in. */
-export interface PackModel {
+/** A pack, and how it computes. */
+export interface PackModel extends Mode {
   readonly pack: string;
-  readonly precision: Precision;
 }
 
-/** The model of a pack as answers and embeddings name it: `opencv-sface`, or `opencv-sface-int8` in 8-bit integers. */
-export const packModelName = ({ pack, precision }: PackModel): string =>
-  precision === "float32" ? pack : `${pack}-${precision}`;
+/** The model of a pack as answers and embeddings name it: `opencv-sface`, or `opencv-sface-int8-fast` in another mode. */
+export const packModelName = (model: PackModel): string => `${model.pack}${modeSuffix(model)}`;
 
-/** The model of that name; undefined where no pack has it. */
-export function packModelNamed(name: string): PackModel | undefined {
-  return PACKS.flatMap((pack) => PRECISIONS.map((precision) => ({ pack: pack.name, precision }))).find(
+/**
+ * The model of that name; undefined where no pack has it.
+ * @param wish what holds where the name leaves it open.
+ */
+export function packModelNamed(name: string, wish: Partial<Mode> = {}): PackModel | undefined {
+  const found = PACKS.flatMap((pack) => MODES.map((mode) => ({ pack: pack.name, ...mode }))).find(
     (model) => packModelName(model) === name,
   );
+  if (found === undefined) return undefined;
+  const { pack, precision, profile } = found;
+  const wanted = modeOf(wish);
+  return {
+    pack,
+    precision: precision === USUAL_MODE.precision ? wanted.precision : precision,
+    profile: profile === USUAL_MODE.profile ? wanted.profile : profile,
+  };
 }
 
-/** What tells embeddings apart that cannot be compared: SHA-256 of the weights, with the precision where it is not floats. */
-export function packDigest({ pack, precision }: PackModel): string {
-  const { sha256 } = packNamed(pack).files.embedding;
-  return precision === "float32" ? sha256 : `${sha256}-${precision}`;
+/** What tells embeddings apart that cannot be compared: SHA-256 of the weights, with the mode where it is not the usual one. */
+export function packDigest(model: PackModel): string {
+  return `${packNamed(model.pack).files.embedding.sha256}${modeSuffix(model)}`;
 }
 
 /** The files of a pack with their roles. */

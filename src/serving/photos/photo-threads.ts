@@ -5,18 +5,16 @@ import { usableCores } from "../../base/platform.ts";
 import { WorkerClient, WorkerPool } from "../../base/worker-client.ts";
 import type { Framing } from "../../faces/alignment.ts";
 import type { FaceWish, JudgedFace, MeantFace } from "../../faces/meant-face.ts";
-import type { Precision } from "../../faces/precision.ts";
+import type { Mode } from "../../faces/mode.ts";
 import { untilAborted } from "../engine/servable.ts";
 import { NICENESS } from "../engine/session-run.ts";
 import { StatusError } from "../status.ts";
 
-/** Paths of a pack's ONNX files. */
-export interface PackFiles {
+/** Paths of a pack's ONNX files, and the mode in which they compute; default the usual one. */
+export interface PackFiles extends Partial<Mode> {
   readonly detector: string;
   /** Left out where the threads find and cut out faces, but embed none: it takes most of their memory. */
   readonly embedding?: string | undefined;
-  /** What the embedding computes in. Default `float32`. */
-  readonly precision?: Precision | undefined;
 }
 
 /** What a thread is started with. */

@@ -10,12 +10,12 @@ import { FacePipeline } from "../../faces/pipeline.ts";
 import { MOST_PIXELS } from "../engine/image-input.ts";
 import type { EmbeddedFace, PackFiles, PhotoCalls, Photograph, PhotoThreadData } from "./photo-threads.ts";
 
-async function open(files: PackFiles): Promise<FacePipeline> {
+async function open({ precision, profile, ...files }: PackFiles): Promise<FacePipeline> {
   const [detector, embedding] = await Promise.all([
     readFile(files.detector),
     files.embedding === undefined ? undefined : readFile(files.embedding),
   ]);
-  return FacePipeline.open({ detector, embedding }, { precision: files.precision });
+  return FacePipeline.open({ detector, embedding }, { precision, profile });
 }
 
 async function find(pipeline: FacePipeline, { file, what }: Photograph): Promise<FoundFaces> {
