@@ -63,7 +63,7 @@ async function rates(opened: OpenedModel): Promise<string[]> {
     imageShape: [opened.verifier.image.height, opened.verifier.image.width],
   });
   const framing = framingOf(opened.path, opened);
-  const { identities } = await openImages(config, silentLog, framing);
+  const { identities } = await openImages(config, silentLog, { framing });
   const file = chosenFolds(await readPairs(join(flags.lfw, "pairs.txt")), flags.folds.split(",").map(Number));
   const { names } = peopleIn(file, identities, flags.lfw);
   const people = identities.filter(({ name }) => names.has(name));
