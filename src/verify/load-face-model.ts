@@ -28,7 +28,7 @@ export interface LoadFaceModelOptions extends OpenPackOptions {
    */
   readonly precision?: Precision | undefined;
   /**
-   * How much a pack does for a face. `fast` takes a third to a half of the time of the default, `standard`, and has thresholds of its
+   * How much a pack does for a face. `fast` takes less than half of the time of the default, `standard`, in floats, and has thresholds of its
    * own; the model is then called `<pack>-fast` or `<pack>-int8-fast`.
    */
   readonly profile?: Profile | undefined;

@@ -17,7 +17,7 @@ const EN = {
   privateNoRuntime:
     "Not possible here: the server lacks the package onnxruntime-web. Whoever runs it can install it beside faceid.",
   privateNoFiles:
-    "Not possible here: this server computes in 8-bit integers, and the browser would give other numbers.",
+    "Not possible here: this server computes in a faster mode, and the browser would give other numbers.",
   privateLoading: "Loading the model: {part}",
   privateDone: "Computed in this browser; the photographs did not leave this page.",
   "private.gpu": "The graphics processor took part (WebGPU).",
@@ -191,7 +191,7 @@ const DE: Words = {
   privateNoRuntime:
     "Hier nicht möglich: Dem Server fehlt das Paket onnxruntime-web. Der Betreiber kann es neben faceid installieren.",
   privateNoFiles:
-    "Hier nicht möglich: Dieser Server rechnet mit 8-Bit-Zahlen, und der Browser ergäbe andere Werte.",
+    "Hier nicht möglich: Dieser Server rechnet in einem schnelleren Modus, und der Browser ergäbe andere Werte.",
   privateLoading: "Das Modell wird geladen: {part}",
   privateDone: "In diesem Browser berechnet; die Fotos haben diese Seite nicht verlassen.",
   "private.gpu": "Der Grafikprozessor hat mitgerechnet (WebGPU).",
@@ -365,7 +365,7 @@ const FR: Words = {
   privateNoRuntime:
     "Impossible ici : le paquet onnxruntime-web manque au serveur. La personne qui le gère peut l’installer à côté de faceid.",
   privateNoFiles:
-    "Impossible ici : ce serveur calcule en entiers de 8 bits, et le navigateur donnerait d’autres valeurs.",
+    "Impossible ici : ce serveur calcule dans un mode plus rapide, et le navigateur donnerait d’autres valeurs.",
   privateLoading: "Chargement du modèle : {part}",
   privateDone: "Calculé dans ce navigateur ; les photos n’ont pas quitté cette page.",
   "private.gpu": "Le processeur graphique a participé (WebGPU).",
