@@ -61,11 +61,12 @@ const CLOSE_UPS: readonly CloseUp[] = [
 const CLEAR = 40;
 
 /**
- * A close-up's frame lies on a grid: sizes in steps of an eighth of a doubling, whole pixels of the close-up, 256 angles. So
- * the last bits of what the frame comes from, which differ between runtimes, change no pixel of it.
+ * A close-up's frame lies on a grid: 64 sizes to a doubling, eighths of a pixel of the close-up, 2,048 angles. So the last
+ * bits of what the frame comes from, which differ between runtimes, hardly ever change a pixel of it.
  */
-const SIZES_TO_A_DOUBLING = 8;
-const ANGLE_STEP = Math.PI / 128;
+const SIZES_TO_A_DOUBLING = 64;
+const PLACES_TO_A_PIXEL = 8;
+const ANGLE_STEP = Math.PI / 1024;
 
 /** Quarter turns in which a photograph is searched until something is found. */
 const TURNS = [0, 1, 3, 2, 0.5, 3.5, 1.5, 2.5];
@@ -106,14 +107,18 @@ const centreOf = ({ box: [x, y, width, height] }: Detection): Point => [
 
 const rounded = (value: number, step: number) => Math.round(value / step) * step;
 
-/** The frame of a close-up: a square around a candidate, whose box has the size that is wanted, turned by an angle. */
+/** The angle of the grid that is next to another. */
+const onGrid = (angle: number) => rounded(angle, ANGLE_STEP);
+
+/** The frame of a close-up: a square around a candidate, whose box has the size that is wanted, turned by an angle of the grid. */
 function frameOf(candidate: Detection, angle: number, { face, side }: CloseUp): Scan {
   const size = Math.log2(sizeOf(candidate) / face);
   const scale = 2 ** rounded(size, 1 / SIZES_TO_A_DOUBLING);
   const [x, y] = centreOf(candidate);
   const middle: Point = [(side - 1) / 2, (side - 1) / 2];
-  const about: Point = [rounded(x, scale), rounded(y, scale)];
-  const toPhotograph = similarityAbout(middle, about, scale, rounded(angle, ANGLE_STEP));
+  const step = scale / PLACES_TO_A_PIXEL;
+  const about: Point = [rounded(x, step), rounded(y, step)];
+  const toPhotograph = similarityAbout(middle, about, scale, angle);
   return { toPhotograph, width: side, height: side };
 }
 
@@ -202,11 +207,11 @@ export class Detector {
 
   /** The same, turned again until the face in it is upright, and the angle at which it is. */
   async #upright(photograph: Pyramid, candidate: Detection, angle: number, closeUp: CloseUp) {
-    let frame = angle;
+    let frame = onGrid(angle);
     let face = await this.#closeUp(photograph, candidate, frame, closeUp);
     for (let i = 0; face !== undefined; i++) {
       const last = frame;
-      frame = trueAngle(face, last);
+      frame = onGrid(trueAngle(face, last));
       if (Math.abs(frame - last) < UPRIGHT || i === MOST_TURNS) return { face, angle: frame };
       face = await this.#closeUp(photograph, face, frame, closeUp);
     }

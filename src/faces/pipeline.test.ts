@@ -175,7 +175,7 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
       expect(pointError(points, original.landmarks)).toBeLessThan(0.1);
       const roll = ((face.quality.roll - original.quality.roll - angle + 900) % 360) - 180;
       // A face counts as upright up to 8 degrees, and its points show only a third of what is left.
-      expect(Math.abs(roll)).toBeLessThan(8);
+      expect(Math.abs(roll)).toBeLessThan(6);
     },
   );
 
