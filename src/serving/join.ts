@@ -2,9 +2,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Limiter } from "../base/limiter.ts";
 
-/** Messages up to this size are joined at once. */
-const AT_ONCE = 2 ** 18;
-/** Bytes copied between two turns of the event loop, in about half a millisecond. */
+/** Bytes copied between two turns of the event loop, in about half a millisecond; messages up to this size are joined at once. */
 const STEP = 2 ** 20;
 
 /** A few large messages are joined at a time: while one is, its bytes are in memory twice. */
@@ -35,7 +33,7 @@ export function join(
   length: number,
   isOver: () => boolean,
 ): Uint8Array | Promise<Uint8Array | undefined> {
-  if (length <= AT_ONCE) return Buffer.concat(pieces as Uint8Array[], length);
+  if (length <= STEP) return Buffer.concat(pieces as Uint8Array[], length);
   return turns.run(async () => {
     if (isOver()) return undefined;
     const whole = Buffer.from(new ArrayBuffer(length));
