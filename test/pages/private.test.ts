@@ -240,6 +240,19 @@ describe.skipIf(browser === undefined)(`private mode${note}`, () => {
     await page.context().close();
   });
 
+  it("loads the model again where that has failed", async () => {
+    const { page, sent } = await privatePage();
+    await page.context().route("**/v1/service/files/*", (route) => route.abort(), { times: 1 });
+    const inputs = page.locator("input[type=file]");
+    await inputs.nth(0).setInputFiles(await drawn(4, 0));
+    await inputs.nth(1).setInputFiles(await drawn(4, 1));
+    await page.waitForSelector(".photo .problem:not(:empty)");
+    await inputs.nth(1).setInputFiles(await drawn(4, 1));
+    await page.waitForSelector(".verdict");
+    expect(sent.filter(({ method, body }) => method !== "GET" || body > 0)).toEqual([]);
+    await page.context().close();
+  });
+
   it("is not offered without the runtime, and says why", async () => {
     const page = await browser!.newPage({ locale: "de" });
     await page.route(running.url, async (route) => {

@@ -23,7 +23,10 @@ const thread = globalThis as unknown as {
 /** A file of the pack, reported as it arrives. */
 async function load(url: string, key: string | undefined, arrived: (bytes: number) => void) {
   const headers = key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } };
-  const response = await fetch(url, headers);
+  const unreachable = (error: unknown) => {
+    throw new FaceError("SERVER_UNREACHABLE", messageOf(error), { cause: error });
+  };
+  const response = await fetch(url, headers).catch(unreachable);
   if (!response.ok) {
     throw new FaceError(
       "SERVER_UNREACHABLE",
@@ -33,7 +36,7 @@ async function load(url: string, key: string | undefined, arrived: (bytes: numbe
   const parts: Uint8Array<ArrayBuffer>[] = [];
   const reader = response.body!.getReader();
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(unreachable);
     if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
     parts.push(value);
     arrived(value.length);
@@ -82,14 +85,24 @@ class Networks {
   }
 }
 
+let setup: Setup | undefined;
 let networks: Promise<Networks> | undefined;
 /** One photograph at a time. */
 let last: Promise<unknown> = Promise.resolve();
 
+/** The networks, opened once; where that failed, as when the server did not answer, whoever asks next tries again. */
+function opened(): Promise<Networks> {
+  networks ??= Networks.open(setup!).catch((error: unknown) => {
+    networks = undefined;
+    throw error;
+  });
+  return networks;
+}
+
 async function answer(asked: Exclude<ToThread, { kind: "setup" }>): Promise<void> {
   const { id, photo } = asked;
   try {
-    const ready = await networks!;
+    const ready = await opened();
     if (asked.kind === "look") thread.postMessage({ kind: "looked", id, faces: await ready.look(photo) });
     else thread.postMessage({ kind: "face", id, face: await ready.face(photo, asked.what) });
   } catch (error) {
@@ -100,9 +113,9 @@ async function answer(asked: Exclude<ToThread, { kind: "setup" }>): Promise<void
 
 thread.onmessage = ({ data }) => {
   if (data.kind === "setup") {
-    networks = Networks.open(data.setup);
-    // Whoever asks for a face is told.
-    networks.catch(() => undefined);
+    setup = data.setup;
+    // Whoever asks for a face is told of a failure.
+    opened().catch(() => undefined);
   } else {
     last = last.then(() => answer(data));
   }
