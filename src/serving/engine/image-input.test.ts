@@ -201,6 +201,9 @@ describe("a signature of image files", () => {
         value: false,
       };
     });
-    await expect(ask(place)).rejects.toThrow("DecodeJpeg");
+    await expect(ask(place)).rejects.toMatchObject({ status: "UNIMPLEMENTED" });
+    const model = await open(place);
+    expect(model.problems).toEqual([expect.stringMatching(/^signature encoded cannot run: .*DecodeJpeg/s)]);
+    await model.close();
   });
 });
