@@ -64,8 +64,8 @@ describe("faceid --help", () => {
 
   it("marks flags that must be given, and names flags as they are typed", async () => {
     const quantize = await printed("quantize", "--help");
-    expect(quantize).toMatch(/^Usage: .* --images <folder>/);
-    expect(quantize).toContain("(required) photographs like those in use");
+    expect(quantize).toMatch(/^Usage: .* --output <folder>/);
+    expect(quantize).toContain("(required) version's folder to write");
     const train = await printed("train", "--help");
     for (const flag of ["with --test-fraction 0", "(with --projection-dim)", "with --sampling people"])
       expect(train.replaceAll(/\s+/g, " ")).toContain(flag);

@@ -30,7 +30,7 @@ const SUMMARIES = {
   summary: "list a model's layers with their shapes, parameters and connections",
   plot: "draw a model: its layers, their shapes, and how they are connected",
   inspect: "print a model's signatures, operations and parameters",
-  quantize: "write an exported model in 8-bit integers, as an ONNX version to serve",
+  quantize: "write an exported model in 8-bit integers or half precision, to serve",
   convert: "write a SavedModel as an ONNX file, or as a SavedModel with constants for variables",
   models: "list, add or remove model packs: the pretrained networks",
 } as const;
