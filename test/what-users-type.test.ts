@@ -81,7 +81,10 @@ describe("a photograph that cannot be read", () => {
     writeFileSync(join(images, "p0", "0.jpg"), "\xff\xd8\xff\xe0 cut", "latin1");
     const args = ["quantize", MODEL, "--images", images, "--count", "8", "--output", "int8/1"];
     const { status, stdout, stderr } = faceid(args);
-    expect(stderr).toMatch(/warning: cannot read .*0\.jpg: the file is cut off; it is left out/);
+    // It is both; which of the two libvips says first differs from run to run.
+    expect(stderr).toMatch(
+      /warning: cannot read .*0\.jpg: (?:the file is cut off|its bytes are damaged); it is left out/,
+    );
     expect(stdout).toContain("left out        1 photograph that cannot be read");
     expect(status).toBe(0);
   });

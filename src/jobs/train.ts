@@ -224,13 +224,15 @@ export async function recordedTarget(folder: string): Promise<ExportTarget | nul
 
 /** The checkpoint that a run in the folder goes on from; undefined before its first. */
 export const keptCheckpoint = (folder: string): string | undefined =>
-  [folder, memberFolder(folder, 0)]
-    .map((place) => join(place, LAST_CHECKPOINT))
-    .find((path) => existsSync(path));
+  [
+    join(folder, LAST_CHECKPOINT),
+    join(memberFolder(folder, 0), LAST_CHECKPOINT),
+    join(folder, BEST_CHECKPOINT),
+  ].find((path) => existsSync(path));
 
 /** Refuses the folder of an earlier run, so that no run overwrites another. */
 function refuseOldRun(folder: string): void {
-  if (keptCheckpoint(folder) !== undefined || existsSync(join(folder, BEST_CHECKPOINT))) {
+  if (keptCheckpoint(folder) !== undefined) {
     throw new FaceError("CONFIG_INVALID", `${folder} holds a run already`, {
       hint: `continue it with: ${commandLine(["faceid", "train", "--resume", folder])}; or choose another --output`,
     });

@@ -86,10 +86,14 @@ function adaptable({ split }: People): string[] {
 }
 
 /** Whether all of the network can be trained further. */
-function tunable({ split: { train } }: People): string[] {
+function tunable(
+  { split: { train } }: People,
+  { validationFraction, testFraction }: SettledConfig,
+): string[] {
   if (train.length >= LEAST_TUNED) return [];
+  const inAll = Math.ceil(LEAST_TUNED / (1 - validationFraction - testFraction));
   return [
-    `${counted(train.length, "person", "people")} with two or more photographs ${train.length === 1 ? "is" : "are"} too few to train the network further, which takes ${LEAST_TUNED}: it is adapted instead`,
+    `${counted(train.length, "person", "people")} with two or more photographs ${train.length === 1 ? "is" : "are"} left to train on, too few to train the network further, which takes ${LEAST_TUNED} (about ${inAll} before people are set aside): it is adapted instead`,
   ];
 }
 
@@ -152,7 +156,7 @@ export async function startSummary(
       ...leftOut.filter(isLoss).map((item) => `left out: ${leftOutText(item)}`),
       ...(found === undefined ? [] : duplicateWarnings(found)),
       ...(config.frozen || config.finetune ? adaptable(people) : tooFew(people)),
-      ...(config.finetune ? tunable(people) : []),
+      ...(config.finetune ? tunable(people, config) : []),
     ],
   };
 }
