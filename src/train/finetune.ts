@@ -67,7 +67,7 @@ export function tunedSettings(config: SettledConfig, people: readonly Identity[]
   return sized(config, countImages(dealt(people, config.seed).learned));
 }
 
-/** Each person's direction in the softmax begins as the mean of their embeddings, which are told apart by it already. */
+/** Each person's direction in the softmax begins as the mean of their embeddings, which separates people already. */
 function meanDirections(embedded: Embedded, people: readonly Identity[], most: number): Float32Array[] {
   const { values, size, labels } = labelled(embedded, people, most);
   const sums = people.map(() => new Float32Array(size));

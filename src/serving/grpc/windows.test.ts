@@ -17,7 +17,7 @@ const LIMITS = { maxConnections: 100, settleMs: 200 };
 const FIRST_WINDOW = 65_535;
 const MESSAGE_BYTES = 3 * 2 ** 20;
 
-/** What stands in front of a message of gRPC. */
+/** The header of a gRPC message. */
 function header(length: number): Buffer {
   const bytes = Buffer.alloc(5);
   bytes.writeUInt32BE(length, 1);

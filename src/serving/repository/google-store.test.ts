@@ -25,7 +25,7 @@ interface Stored {
 const MOST_A_PAGE = 2;
 const bucket = new Map<string, Stored>();
 const asked: string[] = [];
-/** What stands in front of the answers. */
+/** The header before the answers. */
 let inFront: ((url: URL, response: ServerResponse) => boolean) | undefined;
 /** Whether requests must have the token of the account. */
 let isGuarded = false;
