@@ -1,5 +1,6 @@
 /** @file The layout of all help: lines of the terminal's width, long terms on lines of their own, required flags marked. */
 import { type Command, Help, type Option } from "commander";
+import { columnsOf, USUAL_COLUMNS } from "./terminal.ts";
 
 /** Longer terms get a line of their own. */
 const TERM_WIDTH = 26;
@@ -32,12 +33,16 @@ class NarrowHelp extends Help {
     const required = command.options.filter(isRequired).map(({ flags }) => flags);
     const usage = super.commandUsage(command).replace("[options]", ["[options]", ...required].join(" "));
     // The first line begins with "Usage: ".
-    return this.boxWrap(usage, (this.helpWidth ?? 80) - 7).replaceAll("\n", "\n  ");
+    return this.boxWrap(usage, (this.helpWidth ?? USUAL_COLUMNS) - 7).replaceAll("\n", "\n  ");
   }
 }
 
 /** Gives a command and its subcommands this layout. */
 export function withHelp(command: Command): Command {
+  command.configureOutput({
+    getOutHelpWidth: () => columnsOf(process.stdout) ?? USUAL_COLUMNS,
+    getErrHelpWidth: () => columnsOf(process.stderr) ?? USUAL_COLUMNS,
+  });
   command.createHelp = () => Object.assign(new NarrowHelp(), command.configureHelp());
   for (const each of command.commands) withHelp(each as Command);
   return command;

@@ -62,6 +62,17 @@ describe("faceid --help", () => {
     }
   });
 
+  it("is as wide as COLUMNS says in a file or pipe", async () => {
+    vi.stubEnv("COLUMNS", "50");
+    const narrow = await printed("convert", "--help");
+    vi.stubEnv("COLUMNS", "wide");
+    const usual = await printed("convert", "--help");
+    vi.unstubAllEnvs();
+    const longest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
+    expect(longest(narrow)).toBeLessThanOrEqual(50);
+    expect(longest(usual)).toBeGreaterThan(70);
+  });
+
   it("marks flags that must be given, and names flags as they are typed", async () => {
     const quantize = await printed("quantize", "--help");
     expect(quantize).toMatch(/^Usage: .* --output <folder>/);
@@ -110,6 +121,23 @@ it("says where the commands of a command are listed", async () => {
   expect(text).toContain("unknown command 'create'");
   expect(text).toMatch(/keys --help lists its commands/);
   expect(exit).toBe(2);
+});
+
+describe("a call that a command does not take", () => {
+  it.each([
+    [["convert", "--unknown-option"], "convert --help lists its options and arguments"],
+    [["evaluate", "--unknown-option"], "evaluate --help lists its options"],
+    [["dataset", "info", "--unknown-option"], "dataset info --help lists its options"],
+    [["quantize", "models/x"], "quantize --help lists its options and arguments"],
+    [["verify", "a.jpg"], "verify --help lists its options and arguments"],
+    [["inspect", "a", "b"], "inspect --help lists its options and arguments"],
+    [["train", "--epochs"], "train --help lists its options"],
+  ])("%s is answered with where its help is", async (args, wanted) => {
+    const { text, exit } = await failed(...args);
+    expect(text).toMatch(/^error: /);
+    expect(text.trimEnd().endsWith(wanted)).toBe(true);
+    expect(exit).toBe(2);
+  });
 });
 
 describe("an error of the system", () => {

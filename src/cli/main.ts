@@ -126,6 +126,32 @@ function commandsHint({ code }: CommanderError, [name = ""]: readonly string[]):
   return `  ${asTyped(`faceid ${name} --help`, Object.keys(SUMMARIES))} lists its commands`;
 }
 
+/** Errors of commander that the list of a command's options and arguments helps with. */
+const USAGE_ERRORS: ReadonlySet<string> = new Set([
+  "commander.unknownOption",
+  "commander.missingArgument",
+  "commander.excessArguments",
+  "commander.optionMissingArgument",
+  "commander.missingMandatoryOptionValue",
+]);
+
+/** Where the options of the called command are listed, unless commander suggests the right one. */
+function optionsHint({ code, message }: CommanderError, args: readonly string[], root: Command): string {
+  if (!USAGE_ERRORS.has(code) || message.includes("Did you mean")) return "";
+  const words: string[] = [];
+  let command = root;
+  for (const arg of args) {
+    const below = command.commands.find((each) => each.name() === arg) as Command | undefined;
+    if (below === undefined) break;
+    words.push(arg);
+    command = below;
+  }
+  // At the root, commander prints its own.
+  if (words.length === 0) return "";
+  const help = asTyped(`faceid ${words.join(" ")} --help`, Object.keys(SUMMARIES));
+  return `  ${help} lists its options${command.registeredArguments.length > 0 ? " and arguments" : ""}`;
+}
+
 /** A hint whose commands about galleries name the one that was given; an address may hold a password. */
 function withGallery(hint: string, args: readonly string[]): string {
   const at = args.findIndex((arg) => arg === "--gallery" || arg.startsWith("--gallery="));
@@ -141,11 +167,12 @@ function withGallery(hint: string, args: readonly string[]): string {
 function describeFailure(
   error: unknown,
   args: readonly string[],
+  root: Command,
 ): { readonly text: string; readonly exitCode: number } {
   // Commander has printed its own message already.
   if (error instanceof CommanderError)
     return {
-      text: dashHint(error) || commandsHint(error, args),
+      text: dashHint(error) || commandsHint(error, args) || optionsHint(error, args, root),
       exitCode: error.exitCode === 0 ? 0 : ERRORS.CONFIG_INVALID.exit,
     };
   const ours = asOurs(error);
@@ -190,9 +217,10 @@ export async function run(argv: readonly string[]): Promise<void> {
   process.stdout.off("error", endWithReader).on("error", endWithReader);
   watchSignals();
   const args = argv.slice(2);
+  let root = new Command("faceid");
   try {
     adoptDotEnv();
-    const root = await program(args);
+    root = await program(args);
     await root.parseAsync(await normalized(args), { from: "user" });
   } catch (error) {
     const isFailure = !(error instanceof CommanderError && error.exitCode === 0);
@@ -200,7 +228,7 @@ export async function run(argv: readonly string[]): Promise<void> {
       process.exitCode = jsonFailure(error);
       return;
     }
-    const { text, exitCode } = describeFailure(error, args);
+    const { text, exitCode } = describeFailure(error, args, root);
     if (text !== "") console.error(text);
     process.exitCode = exitCode;
   }

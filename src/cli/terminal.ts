@@ -8,7 +8,8 @@ export interface Output {
   write(text: string): unknown;
 }
 
-const USUAL_COLUMNS = 80;
+/** Where nothing says how wide an output is. */
+export const USUAL_COLUMNS = 80;
 /** Moves a terminal to the start of its line and clears it. */
 const CLEAR = "\r\u001b[2K";
 /** A colour, which takes no column. */
@@ -16,6 +17,14 @@ const COLOUR = "\u001b\\[[0-9;]*m";
 const PIECES = new RegExp(`${COLOUR}|[^]`, "gu");
 const IS_COLOUR = new RegExp(`^${COLOUR}$`);
 const RESET = "\u001b[0m";
+
+/** Columns of an output: those of a terminal, or those that `COLUMNS` sets for a file or a pipe; undefined without either. */
+export function columnsOf(
+  { columns }: Pick<Output, "columns">,
+  { COLUMNS: wanted = "" }: NodeJS.ProcessEnv = process.env,
+): number | undefined {
+  return columns || (/^[1-9]\d{0,4}$/.test(wanted) ? Number(wanted) : undefined);
+}
 
 /** Columns that a line may fill; the last stays free, since some terminals wrap when it is written. */
 export const roomOf = ({ columns }: Output): number => (columns || USUAL_COLUMNS) - 1;

@@ -9,6 +9,7 @@ import { summarySvg, summaryText } from "../../model/summary.ts";
 import { trainConfigSchema } from "../../train/config.ts";
 import { addOptions, flagOf, resolveOptions } from "../options.ts";
 import { EVERY_SETTING } from "../settings.ts";
+import { columnsOf } from "../terminal.ts";
 
 /** The settings that define the layers of a model. */
 const networkSettings: z.ZodObject<
@@ -54,7 +55,7 @@ async function summary(path: string | undefined, { output, ...flags }: Flags): P
   const model = await modelOf(path, flags);
   if (output !== undefined)
     await writeDrawing(String(output), summarySvg(model, commandText(path, flags, model)));
-  console.log(summaryText(model, process.stdout.columns));
+  console.log(summaryText(model, columnsOf(process.stdout)));
 }
 
 async function plot(path: string | undefined, { output, ...flags }: Flags): Promise<void> {

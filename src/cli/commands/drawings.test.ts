@@ -35,6 +35,19 @@ describe("faceid summary", () => {
     expect((await readFile(file)).subarray(0, 4)).toEqual(Buffer.from(PNG));
   });
 
+  it("is as narrow as COLUMNS says in a file or pipe", async () => {
+    const longest = async () => {
+      const text = await printed(() => summaryCommand(new Command("summary")).parseAsync(call()));
+      vi.restoreAllMocks();
+      return Math.max(...text.split("\n").map((line) => line.length));
+    };
+    const natural = await longest();
+    vi.stubEnv("COLUMNS", "72");
+    expect(await longest()).toBeLessThanOrEqual(72);
+    vi.unstubAllEnvs();
+    expect(natural).toBeGreaterThan(72);
+  });
+
   it("follows model and image size", async () => {
     const args = call("--model", "mobilefacenet", "--image-shape", "96x128");
     const text = await printed(() => summaryCommand(new Command("summary")).parseAsync(args));
