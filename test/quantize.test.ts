@@ -1,4 +1,5 @@
 /** @file An exported verifier in 8-bit integers: written as a version, loaded by the server's own loader, close in its scores. */
+import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -129,6 +130,15 @@ it("needs no images for half precision, which measures nothing, and names them f
   expect(report).not.toHaveProperty("difference");
   await using model = await loadModel(output);
   expect(model.embeddingSize).toBeGreaterThan(0);
+  const again = join(root, "half/2");
+  await expect(
+    quantizeModel({ savedModel: output, output: again, count: 4, weights: "float16" }),
+  ).rejects.toMatchObject({
+    code: "CONFIG_INVALID",
+    message: `the weights of ${output} are in half precision already`,
+    hint: expect.stringContaining("int8"),
+  });
+  expect(existsSync(again)).toBe(false);
   await expect(
     quantizeModel({ savedModel: source, output: join(root, "int8/1"), count: 4 }),
   ).rejects.toMatchObject({ code: "CONFIG_INVALID", hint: expect.stringContaining("--images") });

@@ -23,7 +23,7 @@ import { measureRanges } from "../onnx/quantize/calibrate.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";
 import { WARMUP_FILE } from "../savedmodel/format/warmup-file.ts";
 import { parseSavedModel, type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
-import { contentOf } from "../savedmodel/write/rewrite.ts";
+import { canBeHalved, contentOf } from "../savedmodel/write/rewrite.ts";
 import { savedModelBytes } from "../savedmodel/write/write.ts";
 import { type DataConfig, measuredData } from "../train/people.ts";
 import { framingOf } from "../verify/face-comparer.ts";
@@ -272,7 +272,7 @@ async function chosenImages(folder: string, count: number, size: ImageSettings, 
  * Writes a smaller version of an exported model with the same description: the signature `serving_default` in 8-bit
  * integers, or all signatures with weights in half precision.
  * @throws FaceError `MODEL_…` for a model that cannot be quantised, `DATASET_…` for a folder without enough images,
- *   `CONFIG_INVALID` for 8-bit integers without one.
+ *   `CONFIG_INVALID` for 8-bit integers without one, and for half precision of a model that has it already.
  */
 export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeReport> {
   const { images, output, count, weights = "int8", log = silentLog } = options;
@@ -287,6 +287,11 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   await checkTarget(output, "new folder");
   const model = await readSavedModel(savedModel);
   const size = imageSettingsOf(model, savedModel);
+  if (weights === "float16" && !canBeHalved(model)) {
+    throw new FaceError("CONFIG_INVALID", `the weights of ${savedModel} are in half precision already`, {
+      hint: "serve it as it is; --weights int8 with --images FOLDER makes a smaller and faster version",
+    });
+  }
   const description = await readDescription(savedModel);
   const { height, width } = size;
   const config = { ...trainingConfig(savedModel, description), imageShape: [height, width] };

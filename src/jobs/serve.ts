@@ -414,9 +414,13 @@ function packFlag<T extends string>(
 ): T {
   const [usual] = values;
   const value = values.find((each) => each === (given ?? usual));
-  if (value !== undefined && (typeof pack === "string" || value === usual)) return value;
-  throw new FaceError("CONFIG_INVALID", `--${flag}: got ${JSON.stringify(given)}`, {
-    hint: `pass one of ${values.join(", ")}, with --pack NAME`,
+  if (value === undefined) {
+    const wanted = values.join(" or ");
+    throw new FaceError("CONFIG_INVALID", `--${flag}: got ${JSON.stringify(given)}, expected ${wanted}`);
+  }
+  if (typeof pack === "string" || value === usual) return value;
+  throw new FaceError("CONFIG_INVALID", `--${flag} ${value} is about a model pack, and no pack is served`, {
+    hint: `add --pack ${GALLERY_PACK}, or leave --${flag} out`,
   });
 }
 

@@ -52,7 +52,7 @@ const LARGEST_HALF = 65504;
 const LEAST_HALF = 2 ** -13;
 
 /** A large constant in half precision; undefined for one that is better left as it is. */
-function halved(value: Tensor): Tensor | undefined {
+export function halved(value: Tensor): Tensor | undefined {
   if (!hasDType(value, "float32") || value.data.length < LEAST_HALVED) return undefined;
   let most = 0;
   for (const each of value.data as Float32Array) {

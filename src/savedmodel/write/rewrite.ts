@@ -1,8 +1,25 @@
 /** @file Content to write a model again that was read: frozen, with its decode loops. */
+import { DataType } from "../../proto/tensorflow/tensor_pb.ts";
+import { storedTensor } from "../format/tensor-proto.ts";
 import { matchDecodeLoops } from "../read/match-decode-loop.ts";
 import type { CallableModel } from "../read/read.ts";
 import type { Signature } from "../signature.ts";
+import { halved } from "./graph-writer.ts";
 import type { SavedModelContent, SignatureGraph } from "./write.ts";
+
+const VARIABLE_OPS: ReadonlySet<string> = new Set(["VarHandleOp", "VariableV2", "Variable"]);
+
+/** Whether a SavedModel has variables or constants that `weights: "float16"` would store in half the room. */
+export function canBeHalved({ graph }: Pick<CallableModel, "graph">): boolean {
+  if (graph === undefined) return true;
+  const functions = graph.library?.function ?? [];
+  return [graph.node, ...functions.map(({ nodeDef }) => nodeDef)].flat().some(({ name, op, attr }) => {
+    if (VARIABLE_OPS.has(op)) return true;
+    const value = op === "Const" ? attr.value?.value : undefined;
+    if (value?.case !== "tensor" || value.value.dtype !== DataType.DT_FLOAT) return false;
+    return halved(storedTensor(value.value, name)) !== undefined;
+  });
+}
 
 /** Unique names for the inputs of all signatures: an alias that names another value already gets a prefix. */
 class InputNames {
