@@ -76,7 +76,11 @@ describe("faceid serve", () => {
     await publish("late", 1);
     await server.until("Exporting HTTP/REST API at:localhost:");
     expect(server.log).toContain("Successfully loaded servable version {name: late version: 1}");
-    expect(server.log).toContain(`Running gRPC ModelServer at 0.0.0.0:${server.grpcPort} ...`);
+    const lines = [
+      `Running gRPC ModelServer at 0.0.0.0:${server.grpcPort} ... (all IPv4 addresses)\n`,
+      `Exporting HTTP/REST API at:localhost:${server.restPort} ... (all addresses)\n`,
+    ];
+    for (const line of lines) expect(server.log).toContain(line);
     expect(await predict(server, "late")).toMatchObject({ status: 200 });
     for (const port of [server.grpcPort, server.restPort]) expect(await isOpen(port)).toBe(true);
     expect(await server.stop("SIGTERM")).toBe(0);

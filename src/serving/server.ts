@@ -308,7 +308,7 @@ async function openGrpc(
 ): Promise<GrpcServer | undefined> {
   const { log, grpcPort, grpcSocketPath, tls } = options;
   const addresses = [
-    ...(grpcPort === undefined ? [] : [`${grpcHost(options.bindAddress)}:${grpcPort}`]),
+    ...(grpcPort === undefined ? [] : [`${hostText(options.bindAddress)}:${grpcPort}`]),
     ...(grpcSocketPath === undefined ? [] : [`unix:${grpcSocketPath}`]),
   ];
   if (addresses.length === 0) return undefined;
@@ -319,7 +319,10 @@ async function openGrpc(
     isAdministeredElsewhere: options.adminPort !== undefined,
     tls,
   });
-  log.info(`Running gRPC ModelServer at ${addresses[0]!.replace(/:\d+$/, `:${server.port}`)} ...`);
+  const everywhere =
+    grpcPort === undefined || options.bindAddress !== undefined ? "" : " (all IPv4 addresses)";
+  const first = addresses[0]!.replace(/:\d+$/, `:${server.port}`);
+  log.info(`Running gRPC ModelServer at ${first} ...${everywhere}`);
   return server;
 }
 
@@ -379,8 +382,8 @@ function followCertificates(
   });
 }
 
-/** An IPv6 address in brackets. */
-function grpcHost(address = "0.0.0.0"): string {
+/** An address as it stands before a port: an IPv6 address in brackets. */
+function hostText(address = "0.0.0.0"): string {
   return address.includes(":") ? `[${address}]` : address;
 }
 
@@ -410,7 +413,10 @@ async function openRest(
   const { bindAddress } = options;
   const metricsPath = adminPort === undefined ? options.metricsPath : undefined;
   const server = await startRest(context, { ...guards, metricsPath, tls, bindAddress, page }, restPort);
-  log.info(`Exporting HTTP/REST API at:localhost:${server.port} ...`);
+  // TensorFlow Serving's line, which scripts wait for, says localhost and means all addresses.
+  const [host, everywhere] =
+    bindAddress === undefined ? ["localhost", " (all addresses)"] : [hostText(bindAddress), ""];
+  log.info(`Exporting HTTP/REST API at:${host}:${server.port} ...${everywhere}`);
   return server;
 }
 

@@ -40,11 +40,14 @@ const shortened = (text: string) =>
 /** An answer other than OK. Its message is part of the protocol and goes to the client as it is. */
 export class StatusError extends Error {
   readonly status: StatusCode;
+  /** What the server's owner can do about it, for the log alone. */
+  readonly hint: string | undefined;
 
-  constructor(status: StatusCode, message: string, options: { cause?: unknown } = {}) {
+  constructor(status: StatusCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
     super(shortened(message), options.cause === undefined ? {} : { cause: options.cause });
     this.name = "StatusError";
     this.status = status;
+    this.hint = options.hint;
   }
 
   /** `CODE: message`, as TensorFlow prints a status inside another message. */

@@ -229,8 +229,8 @@ describe("models at gs://", () => {
   });
 
   it.each([
-    ["no credentials are there", undefined, /none that can be used: .*GOOGLE_APPLICATION_CREDENTIALS/],
-    ["their file is not there", "/nowhere/account.json", /none that can be used: .*\/nowhere\/account\.json/],
+    ["no credentials are there", undefined, /none can be used: Could not load the default credentials$/],
+    ["their file is not there", "/nowhere/account.json", /none can be used: .*\/nowhere\/account\.json/],
   ])("are refused when %s", async (_, file, message) => {
     delete process.env.STORAGE_EMULATOR_HOST;
     if (file === undefined) delete process.env.GOOGLE_APPLICATION_CREDENTIALS;
@@ -238,6 +238,7 @@ describe("models at gs://", () => {
     await expect(models().remote.storeOf(PATH)).rejects.toMatchObject({
       status: "FAILED_PRECONDITION",
       message: expect.stringMatching(message),
+      hint: expect.stringMatching(/^set GOOGLE_APPLICATION_CREDENTIALS to a file/),
     });
   });
 });

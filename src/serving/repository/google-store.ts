@@ -43,6 +43,9 @@ type Item = z.infer<typeof PAGE>["items"][number];
 const HINT =
   "check that the bucket is there, and that the account may list and read it (roles/storage.objectViewer)";
 
+const NO_CREDENTIALS =
+  "set GOOGLE_APPLICATION_CREDENTIALS to a file of credentials, run gcloud auth application-default login, or run where the machine or pod has a service account";
+
 /** MD5 where there is one (an object put together of others has none), else the CRC-32C, which every object has. */
 function sumsOf({ md5Hash, crc32c }: Item): NonNullable<StoredObject["sums"]> {
   if (md5Hash) return { md5: Buffer.from(md5Hash, "base64").toString("hex") };
@@ -70,12 +73,12 @@ async function openClient(isEmulator: boolean): Promise<AuthClient> {
   );
   if (isEmulator) return new PassThroughClient();
   return await new GoogleAuth({ scopes: READ_ONLY }).getClient().catch((error: unknown) => {
+    const text = error instanceof Error ? error.message : String(error);
+    const reason = text.replace(/\. Browse to .*$/s, "");
     throw new StatusError(
       "FAILED_PRECONDITION",
-      `Models at gs:// take credentials of Google Cloud, and there are none that can be used: ${error instanceof Error ? error.message : String(error)}; ` +
-        "set GOOGLE_APPLICATION_CREDENTIALS to a file of credentials, run gcloud auth application-default login, " +
-        "or run where the machine or pod has a service account",
-      { cause: error },
+      `Models at gs:// take credentials of Google Cloud, and none can be used: ${reason}`,
+      { hint: NO_CREDENTIALS, cause: error },
     );
   });
 }

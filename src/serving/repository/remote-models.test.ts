@@ -204,6 +204,30 @@ describe("RemoteModels", () => {
     expect(asked).toHaveLength(length);
   });
 
+  it.each([
+    ["AWS_ENDPOINT_URL_S3", "Region is missing", /^set AWS_REGION to the region of the bucket/],
+    ["AWS_ACCESS_KEY_ID", "Could not load credentials", /^set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY/],
+  ])("without %s says what to set", async (name, message, hint) => {
+    const nowhere = { AWS_CONFIG_FILE: "/nowhere", AWS_SHARED_CREDENTIALS_FILE: "/nowhere" };
+    for (const [key, value] of Object.entries({ ...nowhere, AWS_EC2_METADATA_DISABLED: "true" }))
+      vi.stubEnv(key, value);
+    vi.stubEnv("AWS_REGION", undefined);
+    vi.stubEnv(name, undefined);
+    const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+    try {
+      await expect(models().remote.scan(PATH, undefined)).rejects.toMatchObject({
+        code: "DOWNLOAD_FAILED",
+        message: expect.stringContaining(message),
+        hint: expect.stringMatching(hint),
+      });
+      // Of the client about the version of Node, which it supports.
+      expect(warned).not.toHaveBeenCalled();
+    } finally {
+      vi.unstubAllEnvs();
+      vi.restoreAllMocks();
+    }
+  });
+
   it("ends a listing that goes on without objects", async () => {
     isEndless = true;
     await expect(models().remote.scan(PATH, undefined)).rejects.toMatchObject({

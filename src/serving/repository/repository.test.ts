@@ -147,6 +147,8 @@ describe("repository", () => {
     expect(of("missing")[0]).toContain(
       `Could not find base path ${folder.path}/missing for servable missing`,
     );
+    // What to do about it stands on a line of its own.
+    expect(of("missing")[0]).toMatch(/\n {2}\S/);
     await folder.add("missing", 1, "half_plus_two");
     await eventually(() => states(models, "missing").includes("1 AVAILABLE"));
     await rm(join(folder.path, "missing"), { recursive: true });

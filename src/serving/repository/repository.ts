@@ -3,7 +3,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { equals } from "@bufbuild/protobuf";
-import { FaceError, messageOf } from "../../base/errors.ts";
+import { asFaceError, FaceError, messageOf } from "../../base/errors.ts";
 import { systemCacheFolder } from "../../base/files.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { Log } from "../../base/log.ts";
@@ -324,7 +324,8 @@ export class Repository implements Catalog, AsyncDisposable {
       if (this.#closing.signal.aborted) return;
       const text = `Could not find base path ${basePath} for servable ${name} with error ${messageOf(error)}`;
       if (model.config?.basePath === basePath) model.problem = text;
-      this.#tell(model, "error", text);
+      const hint = asFaceError(error)?.hint;
+      this.#tell(model, "error", hint === undefined ? text : `${text}\n  ${hint}`);
     }
   }
 
@@ -404,7 +405,10 @@ interface Failure {
 /** The error for an invalid configuration, in the form of TensorFlow Serving's last log line. */
 function refuseToStart(error: unknown): never {
   if (!(error instanceof StatusError)) throw error;
-  throw new FaceError("CONFIG_INVALID", `Failed to start server. Error: ${error.text}`, { cause: error });
+  throw new FaceError("CONFIG_INVALID", `Failed to start server. Error: ${error.text}`, {
+    hint: error.hint,
+    cause: error,
+  });
 }
 
 function failureText(failures: readonly Failure[]): string {

@@ -20,6 +20,23 @@ const MD5 = /^"?([0-9a-f]{32})"?$/;
 
 const HINT =
   "check region, keys and bucket (AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL_S3)";
+/** What to do about the client's messages on settings that it did not find. */
+const MISSING: readonly (readonly [message: RegExp, hint: string])[] = [
+  [/^Region is missing/, "set AWS_REGION to the region of the bucket, such as eu-central-1"],
+  [
+    /^Could not load credentials/,
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile in AWS_PROFILE, or run where the machine or pod has a role",
+  ],
+];
+
+const hintFor = (error: unknown): string =>
+  MISSING.find(([message]) => message.test(messageOf(error)))?.[1] ?? HINT;
+
+/**
+ * The client's own switch for seven lines that warn of releases after the one that is installed. The tests run that one
+ * with the oldest supported Node.
+ */
+const NO_VERSION_WARNING = "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED";
 
 function objectOf(
   { Key: key = "", Size: size = 0, ETag: etag = "", LastModified }: Listed,
@@ -38,6 +55,8 @@ export async function openS3Store(environment: NodeJS.ProcessEnv = process.env):
     CLIENT_PACKAGE,
     () => import("@aws-sdk/client-s3"),
   );
+  // The client looks in the process's own environment.
+  process.env[NO_VERSION_WARNING] ??= "true";
   const endpoint = environment.AWS_ENDPOINT_URL_S3 || environment.AWS_ENDPOINT_URL;
   const client = new S3Client({
     // Other storages than AWS' own seldom have a host for each bucket, and take any region.
@@ -57,7 +76,7 @@ export async function openS3Store(environment: NodeJS.ProcessEnv = process.env):
         pages(),
         "check that AWS_ENDPOINT_URL_S3 names a storage that speaks S3",
       ).catch((error: unknown) => {
-        throw storageError(address, error, HINT);
+        throw storageError(address, error, hintFor(error));
       });
     },
     async copy(bucket, object, file, signal) {
