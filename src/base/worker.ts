@@ -125,10 +125,32 @@ export function collectGarbage(): void {
 
 /** A thread that is still busy collects its garbage by itself. */
 const IDLE_MS = 200;
+/** Less than this is not worth a full collection, which takes as long as reading tens of requests. */
+const LEAST_GARBAGE = 16 * 2 ** 20;
 let timer: NodeJS.Timeout | undefined;
+/** What the last collection left; undefined before the first, which always pays: a thread has just been set up. */
+let left: number | undefined;
 
-/** Collects the garbage of this thread when it has had some time without another call of this function. */
+/** Bytes of this thread's heap and of the buffers that it holds outside. */
+function heldBytes(): number {
+  // The heap's own figure of what lies outside follows late.
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+/**
+ * Collects the garbage of this thread when it has had some time without another call of this function, and holds much more
+ * than after the last time.
+ */
 export function collectWhenIdle(): void {
   clearTimeout(timer);
-  timer = setTimeout(collectGarbage, IDLE_MS).unref();
+  timer = setTimeout(() => {
+    if (left !== undefined && heldBytes() - left < LEAST_GARBAGE) return;
+    collectGarbage();
+    left = heldBytes();
+    // Buffers are freed by another thread in the time after.
+    setTimeout(() => {
+      left = Math.min(left!, heldBytes());
+    }, IDLE_MS / 2).unref();
+  }, IDLE_MS).unref();
 }

@@ -33,7 +33,7 @@ export function join(
   length: number,
   isOver: () => boolean,
 ): Uint8Array | Promise<Uint8Array | undefined> {
-  if (length <= STEP) return Buffer.concat(pieces as Uint8Array[], length);
+  if (length <= STEP) return Buffer.concat(pieces.splice(0) as Uint8Array[], length);
   return turns.run(async () => {
     if (isOver()) return undefined;
     const whole = Buffer.from(new ArrayBuffer(length));

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { join } from "../join.ts";
 import { toStatusError } from "../status.ts";
-import { Frames, frameOf } from "./frames.ts";
+import { Frames, frameOf, takeFrame } from "./frames.ts";
 
 const never = () => false;
 
@@ -48,6 +48,12 @@ describe("Frames", () => {
     expect(frames.write(header.subarray(0, 4))).toEqual([]);
     expect(() => frames.write(header.subarray(4))).toThrow("Received message larger than max (1001 vs 1000)");
     expect(() => frameOf(Buffer.alloc(5))).toThrow(/internal/);
+  });
+
+  it("gives a message away once", () => {
+    const [header] = new Frames(100).write(Buffer.from([0, 0, 0, 0, 2, 7, 8]));
+    expect(takeFrame(header!).length).toBe(2);
+    expect(() => takeFrame(header!)).toThrow(/internal/);
   });
 });
 

@@ -20,6 +20,13 @@ export function frameOf(header: Uint8Array): Frame {
   return frame;
 }
 
+/** The same, once: an entry that stays keeps its message beyond the collections of the young generation. */
+export function takeFrame(header: Uint8Array): Frame {
+  const frame = frameOf(header);
+  frames.delete(header);
+  return frame;
+}
+
 /** Most bytes of a message's first field, such as the name of a model. */
 export interface FirstField {
   readonly field: number;

@@ -64,6 +64,7 @@ import { healthOf, healthRpc, modelStatusRpc, reloadRpc } from "./model-service.
 import { factsOf, observe } from "./observed.ts";
 import { classifyRpc, metadataRpc, multiInferenceRpc, predictRpc, regressRpc } from "./prediction-service.ts";
 import { Reflection } from "./reflection.ts";
+import { RequestBytes } from "./request-bytes.ts";
 import { modelNameIn } from "./request-messages.ts";
 import { tuneConnections, widenCalls } from "./windows.ts";
 
@@ -154,7 +155,9 @@ function definitionOf(service: DescService, typeName = service.typeName): Servic
         responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
         requestSerialize: (message: Message) => Buffer.from(toBinary(method.input, message)),
         requestDeserialize: (bytes: Buffer) =>
-          BY_BYTES.has(method.name) ? bytes : fromBinary(method.input, bytes, { readUnknownFields: false }),
+          BY_BYTES.has(method.name)
+            ? new RequestBytes(bytes)
+            : fromBinary(method.input, bytes, { readUnknownFields: false }),
         responseSerialize: (answer: Message | Uint8Array) =>
           asBuffer(answer instanceof Uint8Array ? answer : toBinary(method.output, answer)),
         responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
@@ -177,7 +180,7 @@ type Rpc<I, O> = (context: GrpcContext, request: I, options: RunOptions) => O | 
  * A call as a handler of grpc-js: with the client's deadline, error codes, log and metrics.
  * @param api its name in the metrics; not counted without one.
  */
-function unary<I extends Message | Uint8Array, O extends Message | Uint8Array>(
+function unary<I extends Message | RequestBytes, O extends Message | Uint8Array>(
   context: GrpcContext,
   rpc: Rpc<I, O>,
   api?: "Predict" | "Classify" | "Regress" | "ModelInfer",
@@ -196,7 +199,7 @@ function unary<I extends Message | Uint8Array, O extends Message | Uint8Array>(
     call.sendMetadata(metadata);
     const { signal, stop } = callSignal(call);
     const nameIn = api === "ModelInfer" ? inferModelNameIn : modelNameIn;
-    const model = call.request instanceof Uint8Array ? nameIn(call.request) : "";
+    const model = call.request instanceof RequestBytes ? nameIn(call.request.bytes) : "";
     if (facts !== undefined) Object.assign(facts, { model, requestId: id, trace });
     const labels = api === undefined ? undefined : ([model, api, "GRPC"] as const);
     const finish = (failure: StatusError | undefined, answer?: O) => {

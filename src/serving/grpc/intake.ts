@@ -7,7 +7,7 @@ import { join, type Pieces } from "../join.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { STATUS, StatusError, toStatusError } from "../status.ts";
-import { type Frame, Frames, frameOf } from "./frames.ts";
+import { type Frame, Frames, frameOf, takeFrame } from "./frames.ts";
 import { LONGEST_NAMES } from "./request-messages.ts";
 
 /** Private fields of a call of grpc-js. An interceptor's call wraps the one that reads. */
@@ -99,9 +99,9 @@ export function meter(path: string, isStream: boolean, call: object, options: In
   });
   const decompress = reader.decompressMessage.bind(reader);
   reader.decompressMessage = (header, encoding) => {
-    if (encoding === "identity") return joined(frameOf(header), () => isOver);
+    if (encoding === "identity") return joined(takeFrame(header), () => isOver);
     if (encoding !== "gzip" && encoding !== "deflate") return decompress(header, encoding);
-    return inflated(frameOf(header), encoding, { maxBytes, memory, isStream, isOver: () => isOver });
+    return inflated(takeFrame(header), encoding, { maxBytes, memory, isStream, isOver: () => isOver });
   };
 }
 
@@ -151,6 +151,9 @@ async function inflated(
 /** Ends a call whose message does not arrive. */
 function lateness(reader: InnerCall, afterMs: number): NodeJS.Timeout | undefined {
   if (afterMs <= 0) return undefined;
-  const late = failure(new StatusError("DEADLINE_EXCEEDED", "The request did not arrive in time."));
-  return setTimeout(() => reader.sendStatus({ ...late, metadata: null }), afterMs).unref();
+  const end = () => {
+    const late = failure(new StatusError("DEADLINE_EXCEEDED", "The request did not arrive in time."));
+    reader.sendStatus({ ...late, metadata: null });
+  };
+  return setTimeout(end, afterMs).unref();
 }

@@ -1,10 +1,12 @@
 /** @file Requests on the wire become the tensors that protobuf's own reader gives, and answers the messages that it reads. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { examplesOf } from "../../../test/support/attacks.ts";
 import { halfPlusTwo } from "../../../test/support/servables.ts";
 import { type DType, float32, type Tensor, tensor } from "../../base/tensor.ts";
+import { collectGarbage } from "../../base/worker.ts";
 import { DataType, TensorProtoSchema, TensorShapeProtoSchema } from "../../proto/tensorflow/tensor_pb.ts";
 import {
   PredictRequestSchema,
@@ -15,6 +17,7 @@ import { JsonCodec } from "../json/codec.ts";
 import { MemoryBudget } from "../memory-budget.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { predictRpc } from "./prediction-service.ts";
+import { RequestBytes } from "./request-bytes.ts";
 import { readExamplesMessage, readPredictMessage } from "./request-messages.ts";
 import { predictResponse } from "./response-messages.ts";
 import { planTensor } from "./tensor-message.ts";
@@ -223,9 +226,46 @@ it("a request is answered from its bytes", async () => {
   const servable = halfPlusTwo({ name: "m", version: 1n });
   const models = { acquire: () => ({ servable, [Symbol.dispose]: () => undefined }) };
   const context = { models, codec, asTensorContent: true, limits: {} };
-  const answer = await predictRpc(context, toBinary(PredictRequestSchema, request), {});
+  const answer = await predictRpc(context, new RequestBytes(toBinary(PredictRequestSchema, request)), {});
   const { outputs } = fromBinary(PredictResponseSchema, answer);
   expect(tensorFromProto(outputs.y!).data).toEqual(x.data.map((value) => value / 2 + 2));
+});
+
+it("a request that waits for its run keeps the tensors, not the message", async () => {
+  let begin = () => {};
+  let end = () => {};
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const half = halfPlusTwo({ name: "m", version: 1n });
+  const servable = {
+    ...half,
+    run: async (...call: Parameters<typeof half.run>) => {
+      begin();
+      await ended;
+      return half.run(...call);
+    },
+  };
+  const models = { acquire: () => ({ servable, [Symbol.dispose]: () => undefined }) };
+  const context = { models, codec, asTensorContent: true, limits: {} };
+  const request = create(PredictRequestSchema, {
+    modelSpec: { name: "m" },
+    inputs: { x: tensorToProto(float32([3000], new Float32Array(3000)), { asContent: true }) },
+  });
+  const sent = new RequestBytes(toBinary(PredictRequestSchema, request));
+  const message = new WeakRef(sent.bytes);
+  const answer = predictRpc(context, sent, {});
+  await begun;
+  // A reference that was read keeps its object to the end of the turn.
+  await nextTurn();
+  collectGarbage();
+  expect(message.deref()).toBeUndefined();
+  expect(() => sent.bytes).toThrow(/internal: a request was read twice/);
+  end();
+  expect((await answer).length).toBeGreaterThan(12_000);
 });
 
 it.each([
@@ -239,7 +279,7 @@ it.each([
   const ask = (alias: string) => {
     const proto = create(TensorProtoSchema, { dtype, tensorShape: { dim: [{ size: 1n }] } });
     const request = create(PredictRequestSchema, { modelSpec: { name: "m" }, inputs: { [alias]: proto } });
-    return predictRpc(context, toBinary(PredictRequestSchema, request), {});
+    return predictRpc(context, new RequestBytes(toBinary(PredictRequestSchema, request)), {});
   };
   await expect(ask("x")).rejects.toMatchObject({
     status: "INVALID_ARGUMENT",

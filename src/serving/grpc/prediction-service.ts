@@ -25,6 +25,7 @@ import { regress } from "../regress.ts";
 import type { ModelChoice, Models, VersionChoice } from "../repository/catalog.ts";
 import { RequestMemory } from "../request-memory.ts";
 import { invalidArgument } from "../status.ts";
+import type { RequestBytes } from "./request-bytes.ts";
 import { type ExamplesMessage, readExamplesMessage, readPredictMessage } from "./request-messages.ts";
 import { answeredSpec } from "./response-messages.ts";
 import { ForeignType, planTensor, STRING_BYTES, type TensorPlan } from "./tensor-message.ts";
@@ -62,23 +63,25 @@ function versionChoice({ versionChoice }: ModelSpec): VersionChoice {
   }
 }
 
-/** A call: from the bytes of a request, which must not be used afterwards, to those of its answer. */
+/** A call: from the bytes of a request, which are let go once they are read, to those of its answer. */
 type PredictionRpc = (
   context: PredictionContext,
-  bytes: Uint8Array,
+  sent: RequestBytes,
   options: RunOptions,
 ) => Promise<Uint8Array>;
 
-export const predictRpc: PredictionRpc = async (context, bytes, options) => {
+export const predictRpc: PredictionRpc = async (context, sent, options) => {
   const { codec, limits, models, asTensorContent } = context;
   const memory = options.memory ?? new RequestMemory();
-  const request = readPredictMessage(bytes);
+  const request = readPredictMessage(sent.bytes);
   const call = {
     model: modelChoice(request.modelSpec),
     signatureName: request.modelSpec!.signatureName,
     inputs: async (signature: Signature) => {
-      const plans = plansOf(bytes, request.inputs, limits, signature);
-      return await codec.readTensors(bytes, plans, { memory, ...options });
+      const plans = plansOf(sent.bytes, request.inputs, limits, signature);
+      const inputs = codec.readTensors(sent.bytes, plans, { memory, ...options });
+      sent.letGo();
+      return await inputs;
     },
     outputFilter: request.outputFilter,
   };
@@ -117,8 +120,9 @@ function plansOf(
 }
 
 /** The examples of a request, serialized, each with the shared context in front. */
-function examplesOf(bytes: Uint8Array, { examples, context }: ExamplesMessage, memory?: RequestMemory) {
+function examplesOf(sent: RequestBytes, { examples, context }: ExamplesMessage, memory?: RequestMemory) {
   return async () => {
+    const { bytes } = sent;
     const shared =
       context.length === 0 ? undefined : Buffer.concat(context.map((part) => bytes.subarray(...part)));
     memory?.take(examples.length * (STRING_BYTES + (shared?.length ?? 0)));
@@ -127,37 +131,38 @@ function examplesOf(bytes: Uint8Array, { examples, context }: ExamplesMessage, m
       if (i % AT_ONCE === AT_ONCE - 1) await nextTurn();
       read.push(withContext(shared, bytes.subarray(...part)));
     }
+    sent.letGo();
     return read;
   };
 }
 
-async function exampleCall(bytes: Uint8Array, { memory, signal }: RunOptions) {
-  const request = await readExamplesMessage(bytes, false, signal);
+async function exampleCall(sent: RequestBytes, { memory, signal }: RunOptions) {
+  const request = await readExamplesMessage(sent.bytes, false, signal);
   return {
     model: modelChoice(request.modelSpec),
     signatureName: request.modelSpec!.signatureName,
-    examples: examplesOf(bytes, request, memory),
+    examples: examplesOf(sent, request, memory),
   };
 }
 
-export const classifyRpc: PredictionRpc = async ({ models, codec }, bytes, options) => {
-  const answer = await classify(models, await exampleCall(bytes, options), options);
+export const classifyRpc: PredictionRpc = async ({ models, codec }, sent, options) => {
+  const answer = await classify(models, await exampleCall(sent, options), options);
   return await codec.write("classifyMessage", [answer], options.signal);
 };
 
-export const regressRpc: PredictionRpc = async ({ models, codec }, bytes, options) => {
-  const answer = await regress(models, await exampleCall(bytes, options), options);
+export const regressRpc: PredictionRpc = async ({ models, codec }, sent, options) => {
+  const answer = await regress(models, await exampleCall(sent, options), options);
   return await codec.write("regressMessage", [answer], options.signal);
 };
 
-export const multiInferenceRpc: PredictionRpc = async ({ models, codec, metrics }, bytes, options) => {
-  const request = await readExamplesMessage(bytes, true, options.signal);
+export const multiInferenceRpc: PredictionRpc = async ({ models, codec, metrics }, sent, options) => {
+  const request = await readExamplesMessage(sent.bytes, true, options.signal);
   const tasks = request.tasks.map(({ modelSpec = create(ModelSpecSchema), methodName }) => ({
     model: { name: modelSpec.name, version: versionChoice(modelSpec) },
     signatureName: modelSpec.signatureName,
     methodName,
   }));
-  const read = examplesOf(bytes, request, options.memory);
+  const read = examplesOf(sent, request, options.memory);
   let examples: ReturnType<typeof read> | undefined;
   const readOnce = () => (examples ??= read());
   const answers = await multiInference(models, tasks, readOnce, options);

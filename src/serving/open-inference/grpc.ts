@@ -22,6 +22,7 @@ import {
 import { ModelConfigSchema } from "../../proto/inference/model_config_pb.ts";
 import type { RunOptions } from "../engine/servable.ts";
 import { bytesOfAll, type PredictionContext } from "../grpc/prediction-service.ts";
+import type { RequestBytes } from "../grpc/request-bytes.ts";
 import { predict } from "../predict.ts";
 import type { Catalog } from "../repository/catalog.ts";
 import { RequestMemory } from "../request-memory.ts";
@@ -98,11 +99,11 @@ export function modelStatisticsRpc({ catalog }: InferenceContext, { name, versio
 /** @param bytes must not be used afterwards. */
 export async function modelInferRpc(
   { models, codec, limits }: InferenceContext,
-  bytes: Uint8Array,
+  sent: RequestBytes,
   options: RunOptions,
 ): Promise<Uint8Array> {
   const memory = options.memory ?? new RequestMemory();
-  const { head, plans, isRaw } = readInferMessage(bytes, limits);
+  const { head, plans, isRaw } = readInferMessage(sent.bytes, limits);
   const { modelName, modelVersion, id, parameters } = head;
   if (modelName === "") throw invalidArgument("model_name is missing");
   checkParameters([parameters, ...head.outputs.map((output) => output.parameters)].flatMap(Object.keys));
@@ -112,7 +113,11 @@ export async function modelInferRpc(
     {
       model: { name: modelName, version: versionNamed(modelVersion) },
       signatureName: signature?.case === "stringParam" ? signature.value : "",
-      inputs: () => codec.readTensors(bytes, plans, { memory, ...options }),
+      inputs: () => {
+        const inputs = codec.readTensors(sent.bytes, plans, { memory, ...options });
+        sent.letGo();
+        return inputs;
+      },
       outputFilter: head.outputs.map(({ name }) => name),
     },
     { ...options, memory },

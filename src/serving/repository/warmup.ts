@@ -18,6 +18,7 @@ import { MOST_WARMUP_RECORDS, WARMUP_FILE } from "../../savedmodel/format/warmup
 import type { Servable } from "../engine/servable.ts";
 import type { PredictionContext } from "../grpc/prediction-service.ts";
 import { classifyRpc, multiInferenceRpc, predictRpc, regressRpc } from "../grpc/prediction-service.ts";
+import { RequestBytes } from "../grpc/request-bytes.ts";
 import { JsonCodec } from "../json/codec.ts";
 import { StatusError } from "../status.ts";
 import type { Models } from "./catalog.ts";
@@ -83,7 +84,7 @@ async function replay(context: PredictionContext, { logType }: PredictionLog, mo
   const specs = "tasks" in request ? request.tasks.map(({ modelSpec }) => modelSpec) : [request.modelSpec];
   for (const spec of specs) if (spec !== undefined) spec.name = model;
   const [schema, rpc] = REPLAYS[kind];
-  await rpc(context, toBinary<DescMessage>(schema, request), {});
+  await rpc(context, new RequestBytes(toBinary<DescMessage>(schema, request)), {});
 }
 
 /**
