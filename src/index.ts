@@ -59,6 +59,7 @@ export {
   type PhotoOptions,
   type PhotoVerification,
   type PhotoVerifyOptions,
+  type ReadPhoto,
 } from "./verify/photo-model.ts";
 
 // Data

@@ -14,6 +14,7 @@ import { lower } from "../src/onnx/lower/lower.ts";
 import { readOnnxFile } from "../src/onnx/runtime/model-file.ts";
 import { savedModelLoader } from "../src/serving/repository/loader.ts";
 import { loadModel } from "../src/verify/face-model.ts";
+import { loadFaceModel } from "../src/verify/load-face-model.ts";
 import { writeFaceModel } from "./support/face-model.ts";
 import { temporaryFolder } from "./support/photos.ts";
 
@@ -207,6 +208,30 @@ describe("the accuracy of 8 bits", () => {
     expect(Math.abs(answer.probability - expected.probability)).toBeLessThan(0.02);
     expect(answer).toMatchObject({ threshold: 0.51, same: answer.probability >= 0.51 });
     await expect(model.embed([left])).rejects.toMatchObject({ code: "MODEL_UNSUPPORTED" });
+  });
+
+  it("compares faces as faceid verify does, without embeddings", async () => {
+    await using model = await loadFaceModel(target, { detect: false });
+    await using float = await loadFaceModel(source, { detect: false });
+    const [left, right] = [join(images, "a/0.png"), join(images, "b/1.png")];
+    const answer = await model.verify(left, right);
+    const expected = await float.verify(left, right);
+    expect(Math.abs(answer.similarity - expected.similarity)).toBeLessThan(0.02);
+    expect(answer.similarity).not.toBe(expected.similarity);
+    expect(answer).toMatchObject({ threshold: expected.threshold, model: target });
+    // A photograph that is read once is compared with many.
+    const read = await model.read(left);
+    expect(await model.compare(read, await model.read(right))).toEqual(answer);
+    expect(model.digest).not.toBe(float.digest);
+    const refused = {
+      code: "MODEL_UNSUPPORTED",
+      message: `${target} compares images and gives no embeddings`,
+    };
+    await expect(model.embed(left)).rejects.toMatchObject(refused);
+    await expect(model.embedFaces(left)).rejects.toMatchObject(refused);
+    expect(() => model.dimensions).toThrow(expect.objectContaining(refused));
+    await expect(model.similarity(new Float32Array(4), new Float32Array(4))).rejects.toMatchObject(refused);
+    await expect(float.compare(read, read)).rejects.toMatchObject({ code: "CONFIG_INVALID" });
   });
 
   it("cannot be measured of an ONNX file that compares no images, which is said", async () => {

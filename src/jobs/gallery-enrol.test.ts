@@ -44,7 +44,16 @@ const model = new PhotoModel(
     measure: "cosine",
     calibration: CALIBRATION,
     digest: "c".repeat(64),
-    embeddingSize: 3,
+    measuring: {
+      kind: "embeddings",
+      embeddingSize: 3,
+      embed: async ({ data }) => {
+        const colour = Float32Array.from(data.subarray(0, 3));
+        const length = Math.hypot(...colour);
+        return colour.map((value) => value / length);
+      },
+      similarity: async (a, b) => a.reduce((sum, value, i) => sum + value * b[i]!, 0),
+    },
     crop: () => {
       throw new Error("nothing is cut out");
     },
@@ -53,12 +62,6 @@ const model = new PhotoModel(
       await decodeInto(photo, imageSettings(SIDE), image, 0);
       return { data: Uint8Array.from(image, (value) => Math.round(255 * value)), width: SIDE, height: SIDE };
     },
-    embed: async ({ data }) => {
-      const colour = Float32Array.from(data.subarray(0, 3));
-      const length = Math.hypot(...colour);
-      return colour.map((value) => value / length);
-    },
-    similarity: async (a, b) => a.reduce((sum, value, i) => sum + value * b[i]!, 0),
     [Symbol.asyncDispose]: async () => {},
   },
   undefined,

@@ -36,9 +36,9 @@ async function verifyPair(
 ): Promise<PhotoVerification> {
   const wish = wishOf(options);
   // As in `PhotoModel.verify`: the second is decoded meanwhile.
-  const later = model.embed(second, wish);
+  const later = model.read(second, wish);
   later.catch(() => undefined);
-  const pair = [await model.embed(first, wish), await later] as const;
+  const pair = [await model.read(first, wish), await later] as const;
   const verification = await model.compare(...pair, far);
   if (show !== undefined) {
     const { drawComparison } = await import("../verify/draw-faces.ts");
@@ -57,12 +57,12 @@ async function verifyFolder(
 ): Promise<VerifiedFolder> {
   const images = (await photosIn(folder)).map((path) => join(folder, path));
   const wish = wishOf(options);
-  const wanted = await model.embed(photo, wish);
+  const wanted = await model.read(photo, wish);
   const candidates: Candidate[] = [];
   for (const image of images) {
     if (signal?.aborted) throw new FaceError("INTERRUPTED", "verify was stopped");
     try {
-      const verification = await model.compare(wanted, await model.embed(image, wish), far);
+      const verification = await model.compare(wanted, await model.read(image, wish), far);
       candidates.push({ image, verification });
     } catch (error) {
       if (!(error instanceof FaceError)) throw error;

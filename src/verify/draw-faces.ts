@@ -10,7 +10,7 @@ import { similarityAbout } from "../faces/similarity.ts";
 import { encodeJpeg, rasterizeSvg } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { element, round } from "../model/svg.ts";
-import type { PhotoEmbedding, PhotoVerification } from "./photo-model.ts";
+import type { PhotoVerification, ReadPhoto } from "./photo-model.ts";
 
 /** Longest side of a drawn photograph in pixels; smaller ones are enlarged to it. */
 const COMPARED_SIDE = 480;
@@ -164,7 +164,7 @@ function picture(width: number, height: number, elements: readonly string[]): Pr
 }
 
 /** One photograph that was compared, with its name and the crop that the model read below it. */
-async function comparedPanel(compared: PhotoEmbedding, name: string, x: number): Promise<Panel> {
+async function comparedPanel(compared: ReadPhoto, name: string, x: number): Promise<Panel> {
   const { photograph, face, others, crop } = compared;
   const shown = await photographPanel(
     photograph ?? new Pyramid(crop),
@@ -195,7 +195,7 @@ export interface Compared {
  * another, and below each its name and the crop that the model read.
  */
 export async function drawComparison(
-  pair: readonly [PhotoEmbedding, PhotoEmbedding],
+  pair: readonly [ReadPhoto, ReadPhoto],
   { names, verification }: Compared,
 ): Promise<Uint8Array> {
   const left = await comparedPanel(pair[0], names[0], GAP);

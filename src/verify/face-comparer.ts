@@ -1,9 +1,8 @@
 /** @file What compares faces that were found in photographs: the embedding of a model pack, or an exported model. */
 
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
-import { SAVED_MODEL_FILE } from "../artifact/files.ts";
+import { findModel } from "../artifact/find-model.ts";
 import { FaceError } from "../base/errors.ts";
 import { sha256OfFile } from "../base/files.ts";
 import type { Log } from "../base/log.ts";
@@ -18,11 +17,28 @@ import type { Pyramid } from "../faces/pyramid.ts";
 import { decodeInto } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { imageSettings, prepare } from "../image/settings.ts";
-import type { Verifier } from "../model/verifier.ts";
+import type { AnyVerifier, Verifier } from "../model/verifier.ts";
 import type { Photo } from "./face-model.ts";
 import type { OpenedModel } from "./open-model.ts";
 
-/** Faces to embeddings, embeddings to similarities. */
+/** What a model makes of crops of faces. */
+type CropMeasure =
+  | {
+      readonly kind: "embeddings";
+      /** Numbers in an embedding. */
+      readonly embeddingSize: number;
+      /** The embedding of a crop. */
+      embed(crop: Pixels): Promise<Float32Array>;
+      /** How alike two embeddings are. */
+      similarity(a: Float32Array, b: Float32Array): Promise<number>;
+    }
+  | {
+      readonly kind: "pairs";
+      /** How alike the faces of two crops are. */
+      score(a: Pixels, b: Pixels): Promise<number>;
+    };
+
+/** Faces to similarities, by embeddings or, for a model that gives none, two crops at a time. */
 export interface FaceComparer extends AsyncDisposable {
   /** The pack's name, or the model's path. */
   readonly name: string;
@@ -31,16 +47,11 @@ export interface FaceComparer extends AsyncDisposable {
   readonly calibration: CalibrationRecord | undefined;
   /** SHA-256 of the file with the weights: embeddings of two digests cannot be compared. */
   readonly digest: string;
-  /** Numbers in an embedding. */
-  readonly embeddingSize: number;
+  readonly measuring: CropMeasure;
   /** Cuts a face out as the model reads it. */
   crop(photograph: Pyramid, face: Face): Pixels;
   /** Decodes a picture that is such a crop already, scaled to the model's size. */
   readCrop(photo: Photo): Promise<Pixels>;
-  /** The embedding of a crop. */
-  embed(crop: Pixels): Promise<Float32Array>;
-  /** How alike two embeddings are. */
-  similarity(a: Float32Array, b: Float32Array): Promise<number>;
 }
 
 async function readSquare(photo: Photo, side: number): Promise<Pixels> {
@@ -65,11 +76,14 @@ export function packComparer(
     ...packIdentity(model),
     measure: "cosine",
     calibration,
-    embeddingSize: EMBEDDING_SIZE,
+    measuring: {
+      kind: "embeddings",
+      embeddingSize: EMBEDDING_SIZE,
+      embed: (crop) => pipeline.embedCrop(crop),
+      similarity: async (a, b) => cosineSimilarity(a, b),
+    },
     crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
     readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),
-    embed: (crop) => pipeline.embedCrop(crop),
-    similarity: async (a, b) => cosineSimilarity(a, b),
     [Symbol.asyncDispose]: async () => {},
   };
 }
@@ -101,26 +115,44 @@ export function framingOf(
 /** SHA-256 of the file that holds a model's weights. @param path as `openModel` answers it. */
 export async function weightsDigest(path: string): Promise<string> {
   const isFolder = (await stat(path)).isDirectory();
-  return await sha256OfFile(isFolder ? join(path, SAVED_MODEL_FILE) : path);
+  return await sha256OfFile(isFolder ? (await findModel(path)).file : path);
 }
 
-/** Checks what comparing faces takes: embeddings, and square images. */
-export function requireVerifier(
-  path: string,
-  verifier: object & { readonly image: Verifier["image"] },
-): Verifier {
-  const { height, width } = verifier.image;
-  if (!("compare" in verifier)) {
-    throw new FaceError("MODEL_UNSUPPORTED", `${path} compares images and gives no embeddings`, {
-      hint: "use the SavedModel that it was made from",
-    });
-  }
+/** The error for what takes embeddings, where a model gives none. */
+export function noEmbeddings(path: string): FaceError {
+  return new FaceError("MODEL_UNSUPPORTED", `${path} compares images and gives no embeddings`, {
+    hint: "use the SavedModel that it was made from",
+  });
+}
+
+/** Checks what embedding faces takes: embeddings, and square images. */
+export function requireVerifier(path: string, verifier: AnyVerifier): Verifier {
+  if (!("compare" in verifier)) throw noEmbeddings(path);
+  requireSquare(path, verifier);
+  return verifier;
+}
+
+function requireSquare(path: string, { image: { height, width } }: AnyVerifier): void {
   if (height !== width) {
     throw new FaceError("MODEL_UNSUPPORTED", `${path} takes images of ${width}x${height} pixels`, {
       hint: "faces of whole photographs are cut out as squares; use a model of square images",
     });
   }
-  return verifier as Verifier;
+}
+
+function measuringBy(verifier: AnyVerifier): CropMeasure {
+  if ("score" in verifier) {
+    return {
+      kind: "pairs",
+      score: async (a, b) => (await verifier.score(prepare(a.data), prepare(b.data), 1))[0]!,
+    };
+  }
+  return {
+    kind: "embeddings",
+    embeddingSize: verifier.embeddingSize,
+    embed: (crop) => verifier.embed(prepare(crop.data), 1),
+    similarity: async (a, b) => (await verifier.compare(a, b, 1))[0]!,
+  };
 }
 
 /**
@@ -137,7 +169,8 @@ export async function modelComparer(
   const { openModel } = await import("./open-model.ts");
   const opened = await openModel(path, undefined, log);
   try {
-    const verifier = requireVerifier(path, opened.verifier);
+    const { verifier } = opened;
+    requireSquare(path, verifier);
     const side = verifier.image.height;
     const framing = detects ? framingOf(path, opened) : undefined;
     return {
@@ -145,11 +178,9 @@ export async function modelComparer(
       measure: "probability",
       calibration: opened.calibration,
       digest: await weightsDigest(opened.path),
-      embeddingSize: verifier.embeddingSize,
+      measuring: measuringBy(verifier),
       crop: (photograph, face) => cropFace(photograph, face, framing!, side),
       readCrop: (photo) => readSquare(photo, side),
-      embed: (crop) => verifier.embed(prepare(crop.data), 1),
-      similarity: async (a, b) => (await verifier.compare(a, b, 1))[0]!,
       [Symbol.asyncDispose]: async () => await verifier[Symbol.asyncDispose](),
     };
   } catch (error) {

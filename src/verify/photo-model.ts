@@ -20,7 +20,7 @@ import type { QualityLimits } from "../faces/quality-limits.ts";
 import { DEFAULT_QUALITY_LIMITS, qualityWarnings, requireQuality } from "../faces/quality-limits.ts";
 import type { Pixels } from "../image/settings.ts";
 import { requireDecision } from "./decision.ts";
-import type { FaceComparer } from "./face-comparer.ts";
+import { type FaceComparer, noEmbeddings } from "./face-comparer.ts";
 import { checkEmbedding, type Photo } from "./face-model.ts";
 
 /** A face in a photograph, with what makes it unfit to be compared, in words. */
@@ -29,9 +29,10 @@ export interface PhotoFace extends Face {
   readonly warnings: readonly string[];
 }
 
-/** The face of a photograph that was meant, with its embedding. */
-export interface PhotoEmbedding {
-  readonly embedding: Float32Array;
+/** The face of a photograph that was meant, as `compare` takes it. */
+export interface ReadPhoto {
+  /** Absent for a model that compares two crops and gives no embeddings, such as an 8-bit version. */
+  readonly embedding?: Float32Array;
   /** Absent where the photograph was taken as a crop. */
   readonly face?: PhotoFace;
   /** The other faces of the photograph, which were not meant. */
@@ -42,6 +43,11 @@ export interface PhotoEmbedding {
   readonly crop: Pixels;
   /** The whole photograph; absent where it was taken as a crop. */
   readonly photograph?: Pyramid;
+}
+
+/** The same with its embedding. */
+export interface PhotoEmbedding extends ReadPhoto {
+  readonly embedding: Float32Array;
 }
 
 /** What a similarity means. */
@@ -143,9 +149,18 @@ export class PhotoModel implements AsyncDisposable {
     return this.#comparer.digest;
   }
 
-  /** The length of this model's embeddings. */
+  /**
+   * The length of this model's embeddings.
+   * @throws FaceError `MODEL_UNSUPPORTED` for a model that gives none, such as an 8-bit version.
+   */
   get dimensions(): number {
-    return this.#comparer.embeddingSize;
+    return this.#embedding.embeddingSize;
+  }
+
+  get #embedding() {
+    const { measuring, name } = this.#comparer;
+    if (measuring.kind === "pairs") throw noEmbeddings(name);
+    return measuring;
   }
 
   /**
@@ -170,25 +185,39 @@ export class PhotoModel implements AsyncDisposable {
 
   /**
    * The embedding of the face that is meant.
-   * @throws PhotoError `IMAGE_UNREADABLE`, `FACE_NOT_FOUND`, `SEVERAL_FACES` (with `only`), `FACE_UNFIT` (with `strict`).
+   * @throws PhotoError `IMAGE_UNREADABLE`, `FACE_NOT_FOUND`, `SEVERAL_FACES` (with `only`), `FACE_UNFIT` (with `strict`);
+   *   FaceError `MODEL_UNSUPPORTED` for a model that gives no embeddings.
    */
   async embed(photo: Photo, options: PhotoOptions = {}): Promise<PhotoEmbedding> {
     checkPhoto("embed, the photograph", photo);
     checkOptions("embed", embedOptions, options);
-    return await this.#embed(photo, nameOf(photo, "the photograph"), options);
+    const { embed } = this.#embedding;
+    const read = await this.#read(photo, nameOf(photo, "the photograph"), options);
+    return { ...read, embedding: read.embedding ?? (await embed(read.crop)) };
+  }
+
+  /**
+   * The face that is meant, to be compared with others; for any model.
+   * @throws PhotoError as `embed`.
+   */
+  async read(photo: Photo, options: PhotoOptions = {}): Promise<ReadPhoto> {
+    checkPhoto("read, the photograph", photo);
+    checkOptions("read", embedOptions, options);
+    return await this.#read(photo, nameOf(photo, "the photograph"), options);
   }
 
   /**
    * The embeddings of all faces of a photograph, the surest face first; none is no error.
-   * @throws PhotoError `IMAGE_UNREADABLE`.
+   * @throws PhotoError `IMAGE_UNREADABLE`; FaceError `MODEL_UNSUPPORTED` for a model that gives no embeddings.
    */
   async embedFaces(photo: Photo, { limits }: Pick<PhotoOptions, "limits"> = {}): Promise<PhotoEmbedding[]> {
+    const { embed } = this.#embedding;
     try {
       const { photograph, faces } = await this.findFaces(photo, { limits });
       const embeddings: PhotoEmbedding[] = [];
       for (const face of faces) {
         const crop = this.#comparer.crop(photograph, face);
-        const embedding = await this.#comparer.embed(crop);
+        const embedding = await embed(crop);
         const others = faces.filter((each) => each !== face);
         embeddings.push({ embedding, face, others, count: faces.length, crop, photograph });
       }
@@ -202,12 +231,14 @@ export class PhotoModel implements AsyncDisposable {
 
   /**
    * How alike two embeddings of this model are, as `measure` says; larger means more alike.
-   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size, or with numbers that are not finite.
+   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size, or with numbers that are not finite;
+   *   `MODEL_UNSUPPORTED` for a model that gives no embeddings.
    */
   async similarity(a: Float32Array, b: Float32Array): Promise<number> {
     this.#checkOpen();
-    for (const embedding of [a, b]) checkEmbedding(embedding, this.#comparer.embeddingSize);
-    return await this.#comparer.similarity(a, b);
+    const measuring = this.#embedding;
+    for (const embedding of [a, b]) checkEmbedding(embedding, measuring.embeddingSize);
+    return await measuring.similarity(a, b);
   }
 
   /**
@@ -246,15 +277,15 @@ export class PhotoModel implements AsyncDisposable {
     // A rate that cannot be answered is refused before any work.
     this.decide(0, options.far);
     // The second is decoded in a thread of its own while the first is searched; an error of the first goes before its errors.
-    const later = this.#embed(b, nameOf(b, "the second photograph"), options);
+    const later = this.#read(b, nameOf(b, "the second photograph"), options);
     later.catch(() => undefined);
-    const first = await this.#embed(a, nameOf(a, "the first photograph"), options);
+    const first = await this.#read(a, nameOf(a, "the first photograph"), options);
     return await this.compare(first, await later, options.far);
   }
 
-  /** `verify` for photographs that are embedded already. */
-  async compare(a: PhotoEmbedding, b: PhotoEmbedding, far?: number | undefined): Promise<PhotoVerification> {
-    const similarity = await this.similarity(a.embedding, b.embedding);
+  /** `verify` for photographs that `read` or `embed` of this model has read already. */
+  async compare(a: ReadPhoto, b: ReadPhoto, far?: number | undefined): Promise<PhotoVerification> {
+    const similarity = await this.#similarityOf(a, b);
     const faces = [a.face, b.face].filter((face) => face !== undefined);
     return { ...this.decide(similarity, far), model: this.name, faces };
   }
@@ -289,21 +320,41 @@ export class PhotoModel implements AsyncDisposable {
     });
   }
 
-  async #embed(photo: Photo, what: string, options: PhotoOptions): Promise<PhotoEmbedding> {
+  async #similarityOf(a: ReadPhoto, b: ReadPhoto): Promise<number> {
+    const { measuring } = this.#comparer;
+    if (measuring.kind === "pairs") {
+      this.#checkOpen();
+      return await measuring.score(a.crop, b.crop);
+    }
+    if (a.embedding !== undefined && b.embedding !== undefined) {
+      return await this.similarity(a.embedding, b.embedding);
+    }
+    throw new FaceError("CONFIG_INVALID", `compare: a photograph has no embedding of ${this.name}`, {
+      hint: "read both photographs with the model that compares them",
+    });
+  }
+
+  /** The embedding of a crop, for models that give one. */
+  async #embeddingOf(crop: Pixels): Promise<Pick<ReadPhoto, "embedding">> {
+    const { measuring } = this.#comparer;
+    return measuring.kind === "embeddings" ? { embedding: await measuring.embed(crop) } : {};
+  }
+
+  async #read(photo: Photo, what: string, options: PhotoOptions): Promise<ReadPhoto> {
     this.#checkOpen();
     try {
-      return this.#detects ? await this.#embedFace(photo, what, options) : await this.#embedCrop(photo);
+      return this.#detects ? await this.#readFace(photo, what, options) : await this.#readCrop(photo);
     } catch (error) {
       throw error instanceof FaceError ? new PhotoError(what, error, error) : error;
     }
   }
 
-  async #embedCrop(photo: Photo): Promise<PhotoEmbedding> {
+  async #readCrop(photo: Photo): Promise<ReadPhoto> {
     const crop = await this.#comparer.readCrop(photo);
-    return { embedding: await this.#comparer.embed(crop), others: [], count: 1, crop };
+    return { ...(await this.#embeddingOf(crop)), others: [], count: 1, crop };
   }
 
-  async #embedFace(photo: Photo, what: string, options: PhotoOptions): Promise<PhotoEmbedding> {
+  async #readFace(photo: Photo, what: string, options: PhotoOptions): Promise<ReadPhoto> {
     const { photograph, faces } = await this.#find(photo);
     const size = photograph.level(0).pixels;
     const chosen = chooseFace(faces, options.face ?? "largest", size, what);
@@ -314,8 +365,7 @@ export class PhotoModel implements AsyncDisposable {
     const face = { ...judged.face, warnings };
     const crop = this.#comparer.crop(photograph, chosen);
     const others = faces.filter((each) => each !== chosen);
-    const embedding = await this.#comparer.embed(crop);
-    return { embedding, face, others, count: faces.length, crop, photograph };
+    return { ...(await this.#embeddingOf(crop)), face, others, count: faces.length, crop, photograph };
   }
 
   #judged(face: Face, limits: Partial<QualityLimits> = {}) {
