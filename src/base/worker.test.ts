@@ -23,7 +23,7 @@ it("an idle thread collects its garbage where there is much of it", async () => 
     await vi.waitFor(() => expect(full).toBe(1), 10_000);
     await delay(300);
     for (const expected of [2, 3]) {
-      make(4);
+      make(2);
       collectWhenIdle();
       await delay(500);
       expect(full).toBe(expected - 1);

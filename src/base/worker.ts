@@ -126,7 +126,7 @@ export function collectGarbage(): void {
 /** A thread that is still busy collects its garbage by itself. */
 const IDLE_MS = 200;
 /** Less than this is not worth a full collection, which takes as long as reading tens of requests. */
-const LEAST_GARBAGE = 16 * 2 ** 20;
+const LEAST_GARBAGE = 6 * 2 ** 20;
 let timer: NodeJS.Timeout | undefined;
 /** What the last collection left; undefined before the first, which always pays: a thread has just been set up. */
 let left: number | undefined;
