@@ -1,8 +1,9 @@
 /**
  * @file Faces of LFW in large drawn scenes at any size, place and angle: how many are found, and do decisions stay as they
  * were? And pictures without a face: is anything found?
- * `node --import tsx bench/face-scenes.ts [--scenes 300] [--empty 200] [--profile fast] [--require]`
- * With --require it fails when fewer than 98 % are found or decided as before, or when a face is found where there is none.
+ * `node --import tsx bench/face-scenes.ts [--scenes 300] [--empty 200] [--folds 1,2,3,4] [--profile fast] [--detector FILE] [--require]`
+ * With --detector a detector of our own finds the faces (`npm run bench -- detector`). With --require it fails when fewer
+ * than 98 % are found or decided as before, or when a face is found where there is none.
  */
 
 import { existsSync } from "node:fs";
@@ -10,7 +11,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Random } from "../src/base/random.ts";
-import { readPairs } from "../src/data/pairs-file.ts";
+import { chosenFolds, readPairs } from "../src/data/pairs-file.ts";
 import { chooseFace } from "../src/faces/choose.ts";
 import { cosineSimilarity } from "../src/faces/cosine.ts";
 import { PROFILES } from "../src/faces/mode.ts";
@@ -18,6 +19,7 @@ import { FacePipeline } from "../src/faces/pipeline.ts";
 import { decodePixels } from "../src/image/decode.ts";
 import { picturesWithoutFaces } from "../test/support/no-faces.ts";
 import { drawnBackground, paste } from "../test/support/scenes.ts";
+import { OWN_SEARCH } from "./detector/search.ts";
 
 const LFW = "../shared/datasets/lfw";
 const MODELS = "../shared/models/opencv";
@@ -37,7 +39,9 @@ const { values: flags } = parseArgs({
   options: {
     scenes: { type: "string", default: "300" },
     empty: { type: "string", default: "200" },
+    folds: { type: "string", default: "1,2,3,4" },
     profile: { type: "string", default: "standard" },
+    detector: { type: "string" },
     require: { type: "boolean", default: false },
   },
 });
@@ -52,13 +56,16 @@ for (const folder of [LFW, MODELS]) {
 }
 
 const [detector, embedding] = await Promise.all([
-  readFile(`${MODELS}/face_detection_yunet_2023mar_int8bq.onnx`),
+  readFile(flags.detector ?? `${MODELS}/face_detection_yunet_2023mar_int8bq.onnx`),
   readFile(`${MODELS}/face_recognition_sface_2021dec_int8bq.onnx`),
 ]);
-await using pipeline = await FacePipeline.open({ detector, embedding }, { profile });
+await using pipeline = await FacePipeline.open(
+  { detector, embedding },
+  { profile, ...(flags.detector !== undefined && { detector: OWN_SEARCH }) },
+);
 
-const { folds } = await readPairs(`${LFW}/pairs.txt`);
-const pairs = folds.slice(0, 4).flat();
+const { folds } = chosenFolds(await readPairs(`${LFW}/pairs.txt`), flags.folds.split(",").map(Number));
+const pairs = folds.flat();
 const pathOf = ({ name, number }: { name: string; number: number }) =>
   join(LFW, name, `${name}_${String(number).padStart(4, "0")}.jpg`);
 

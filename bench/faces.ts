@@ -1,6 +1,7 @@
 /**
  * @file How right and how dear is the face pipeline on LFW's whole photographs?
- * `node --import tsx bench/faces.ts [--folds 5,6,7,8] [--precision int8] [--profile fast] [--cache FOLDER] [--limit N]`
+ * `node --import tsx bench/faces.ts [--folds 5,6,7,8] [--precision int8] [--profile fast] [--detector FILE] [--cache FOLDER] [--limit N]`
+ * With --detector a detector of our own finds the faces (`npm run bench -- detector`).
  */
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -14,6 +15,7 @@ import { cosineSimilarity } from "../src/faces/cosine.ts";
 import { modeSuffix, PRECISIONS, PROFILES } from "../src/faces/mode.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
 import { decodePixels } from "../src/image/decode.ts";
+import { OWN_SEARCH } from "./detector/search.ts";
 
 const SHARED = "../shared";
 const LFW = `${SHARED}/datasets/lfw`;
@@ -28,6 +30,7 @@ const { values: flags } = parseArgs({
     folds: { type: "string", default: "1,2,3,4,5,6,7,8" },
     precision: { type: "string", default: "float32" },
     profile: { type: "string", default: "standard" },
+    detector: { type: "string" },
     cache: { type: "string" },
     limit: { type: "string", default: "0" },
   },
@@ -54,10 +57,11 @@ async function timed<T>(stage: Stage, work: () => Promise<T>): Promise<T> {
 
 async function openPipeline(): Promise<FacePipeline> {
   const [detector, embedding] = await Promise.all([
-    readFile(`${MODELS}/face_detection_yunet_2023mar_int8bq.onnx`),
+    readFile(flags.detector ?? `${MODELS}/face_detection_yunet_2023mar_int8bq.onnx`),
     readFile(`${MODELS}/face_recognition_sface_2021dec_int8bq.onnx`),
   ]);
-  return FacePipeline.open({ detector, embedding }, mode);
+  const search = flags.detector !== undefined && { detector: OWN_SEARCH };
+  return FacePipeline.open({ detector, embedding }, { ...mode, ...search });
 }
 
 /** The embedding of the most central face; undefined where none is found. */

@@ -36,11 +36,14 @@ const BENCHES = {
   siege:
     "memory, health and lost requests while one client attacks the server [PART OF AN ATTACK'S NAME, tiny or swaps]",
   faces:
-    "accuracy, detections and time of the face pipeline on LFW [--folds 5,6,7,8] [--precision int8] [--limit N]",
+    "accuracy, detections and time of the face pipeline on LFW [--folds 5,6,7,8] [--precision int8] [--detector FILE] [--limit N]",
   "face-points": "repeatability of the five landmarks, and detections of turned faces [--photographs N]",
   "private-mode": "how far the page's own figures are from the server's, on photographs of LFW [--people N]",
   "face-quality": "decisions on small, blurred, dark, pale and cut-off faces [--pairs N]",
-  "face-scenes": "detections in large drawn scenes, and in pictures without a face [--scenes N] [--empty N]",
+  "face-scenes":
+    "detections in large drawn scenes, and in pictures without a face [--scenes N] [--empty N] [--folds 7,8] [--detector FILE]",
+  detector:
+    "a face detector of our own, taught by the pack's: label, train or measure [--folder FOLDER] [--steps N] [--folds 7,8] [--limit N]",
   "ablation-parts": "what each part of a trained ensemble contributes: RUN PAIRS FOLDS",
   "ablation-training": "what each training setting contributes: DATASET PAIRS FOLDS [EPOCHS [LINE…]]",
 } as const;

@@ -26,6 +26,8 @@ export interface DetectorOptions {
    * face is.
    */
   readonly sure?: number;
+  /** By how many times its angle in the network's points a face is turned. Default 3, as YuNet was trained on upright faces. */
+  readonly shownRoll?: number;
 }
 
 /** Cells below this say nothing. */
@@ -45,7 +47,7 @@ const SURE = 0.9;
 const UPRIGHT = (8 * Math.PI) / 180;
 /** The same where no close-up is taken: those that turn a face cost more than the search. */
 const ALMOST_UPRIGHT = (15 * Math.PI) / 180;
-/** A face is turned by about three times what the network's points say: it was trained on upright ones (docs/faces.md). */
+/** A face is turned by about three times what YuNet's points say: it was trained on upright ones (docs/faces.md). */
 const SHOWN_ROLL = 3;
 /** How often a close-up is turned to follow the face. */
 const MOST_TURNS = 3;
@@ -79,6 +81,7 @@ const DEFAULTS: Required<DetectorOptions> = {
   candidate: 0.4,
   half: false,
   sure: Number.POSITIVE_INFINITY,
+  shownRoll: SHOWN_ROLL,
 };
 
 /** One close-up, where time counts more than the steadiness of the points. */
@@ -96,8 +99,6 @@ export function searchOf({ precision, profile }: Mode): DetectorOptions {
 const rollOf = ({ landmarks }: Detection) => -angleOf(alignTo(landmarks));
 /** The same angle between −π and π. */
 const wrapped = (angle: number) => Math.atan2(Math.sin(angle), Math.cos(angle));
-/** The angle at which a face is upright, from one found in a picture turned by `angle`. */
-const trueAngle = (face: Detection, angle: number) => angle + SHOWN_ROLL * wrapped(rollOf(face) - angle);
 const sizeOf = ({ box: [, , width, height] }: Detection) => Math.sqrt(width * height);
 // A box's edges lie between pixels, half a pixel before the first one's centre.
 const centreOf = ({ box: [x, y, width, height] }: Detection): Point => [
@@ -187,8 +188,13 @@ export class Detector {
   /** Whether the search has placed a face's points as well as a close-up would. @param clear size that is enough for it. */
   #isSure(candidate: Detection, clear: number, upright: number): boolean {
     const { sure } = this.#options;
-    const angle = wrapped(trueAngle(candidate, upright) - upright);
+    const angle = wrapped(this.#trueAngle(candidate, upright) - upright);
     return candidate.score >= sure && sizeOf(candidate) >= clear && Math.abs(angle) < ALMOST_UPRIGHT;
+  }
+
+  /** The angle at which a face is upright, from one found in a picture turned by `angle`. */
+  #trueAngle(face: Detection, angle: number): number {
+    return angle + this.#options.shownRoll * wrapped(rollOf(face) - angle);
   }
 
   async #cells(photograph: Pyramid, { toPhotograph, width, height }: Scan): Promise<Detection[]> {
@@ -211,7 +217,7 @@ export class Detector {
     let face = await this.#closeUp(photograph, candidate, frame, closeUp);
     for (let i = 0; face !== undefined; i++) {
       const last = frame;
-      frame = onGrid(trueAngle(face, last));
+      frame = onGrid(this.#trueAngle(face, last));
       if (Math.abs(frame - last) < UPRIGHT || i === MOST_TURNS) return { face, angle: frame };
       face = await this.#closeUp(photograph, face, frame, closeUp);
     }
@@ -230,7 +236,7 @@ export class Detector {
   ): Promise<Detection | undefined> {
     const [first, ...others] = this.#options.closeUps;
     if (first === undefined) return candidate;
-    const roll = trueAngle(candidate, scanned);
+    const roll = this.#trueAngle(candidate, scanned);
     let best: { readonly face: Detection; readonly angle: number } | undefined;
     for (const turn of [0, 0.5, 1.5, 1]) {
       const upright = await this.#upright(photograph, candidate, roll + turn * Math.PI, first);

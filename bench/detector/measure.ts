@@ -1,0 +1,84 @@
+/** @file How a detector compares with the pack's on LFW's photographs: which central faces it finds, and where it places points. */
+import { join } from "node:path";
+import { FaceError } from "../../src/base/errors.ts";
+import { chooseFace } from "../../src/faces/choose.ts";
+import type { Detector } from "../../src/faces/detector.ts";
+import type { Detection } from "../../src/faces/face.ts";
+import { Pyramid } from "../../src/faces/pyramid.ts";
+import { overlap } from "../../src/faces/yunet.ts";
+import { decodePixels } from "../../src/image/decode.ts";
+import { type Labelled, LFW, SURE } from "./labels.ts";
+
+/** Boxes of one face share at least this much. */
+const SAME = 0.4;
+
+export interface Comparison {
+  readonly photographs: number;
+  /** Central faces that were found. */
+  readonly found: number;
+  readonly lost: readonly string[];
+  /** Faces that only this detector finds, over all photographs. */
+  readonly others: number;
+  /** Mean distance of a face's points from the pack's beside the pack's distance of the eyes, face by face, rising. */
+  readonly errors: readonly number[];
+}
+
+/** The mean distance of five points beside the distance of the eyes. */
+export function pointError(points: Detection, truth: Detection): number {
+  const distances = points.landmarks.map(([x, y], i) => {
+    const [u, v] = truth.landmarks[i]!;
+    return Math.hypot(x - u, y - v);
+  });
+  const [[ax, ay], [bx, by]] = truth.landmarks;
+  return distances.reduce((sum, each) => sum + each, 0) / distances.length / Math.hypot(ax - bx, ay - by);
+}
+
+/** The most central face; undefined where there is none. */
+function central(
+  faces: readonly Detection[],
+  size: { width: number; height: number },
+): Detection | undefined {
+  try {
+    return chooseFace(faces, "central", size);
+  } catch (error) {
+    if (error instanceof FaceError && error.code === "FACE_NOT_FOUND") return undefined;
+    throw error;
+  }
+}
+
+/** Runs a detector on photographs whose labels are known. */
+export async function compareWithLabels(
+  detector: Detector,
+  labels: readonly Labelled[],
+): Promise<Comparison> {
+  const errors: number[] = [];
+  const lost: string[] = [];
+  let others = 0;
+  for (const { path, faces } of labels) {
+    const pixels = await decodePixels(join(LFW, path));
+    const truth = central(
+      faces.filter(({ score }) => score >= SURE),
+      pixels,
+    );
+    if (truth === undefined) continue;
+    const found = await detector.find(new Pyramid(pixels));
+    others += found.filter(({ box }) => faces.every((face) => overlap(face.box, box) < SAME)).length;
+    const face = found.find(({ box }) => overlap(box, truth.box) >= SAME);
+    if (face === undefined) lost.push(path);
+    else errors.push(pointError(face, truth));
+  }
+  const photographs = errors.length + lost.length;
+  return { photographs, found: errors.length, lost, others, errors: errors.toSorted((a, b) => a - b) };
+}
+
+/** The comparison in one line. */
+export function comparisonText({ photographs, found, others, errors }: Comparison): string {
+  const percent = (value: number | undefined) => `${(100 * (value ?? Number.NaN)).toFixed(2)} %`;
+  const at = (part: number) => percent(errors[Math.floor(part * (errors.length - 1))]);
+  const mean = percent(errors.reduce((sum, each) => sum + each, 0) / errors.length);
+  const within = percent(errors.filter((error) => error <= 0.05).length / errors.length);
+  return (
+    `${found} of ${photographs} central faces found (${percent(found / photographs)}), ${others} others; ` +
+    `points beside the pack's, in distances of the eyes: mean ${mean}, median ${at(0.5)}, 95 % ${at(0.95)}, ${within} within 5 %`
+  );
+}
