@@ -2,6 +2,7 @@
 import { alignTo } from "./alignment.ts";
 import type { Box, Detection, Point } from "./face.ts";
 import type { Mode } from "./mode.ts";
+import { buffers } from "./network.ts";
 import { type Pyramid, sample } from "./pyramid.ts";
 import { borderedScan, type Scan, scansOf } from "./scans.ts";
 import { angleOf, applySimilarity, type Similarity, scaleOf, similarityAbout } from "./similarity.ts";
@@ -198,8 +199,9 @@ export class Detector {
   }
 
   async #cells(photograph: Pyramid, { toPhotograph, width, height }: Scan): Promise<Detection[]> {
-    const picture = sample(photograph, toPhotograph, width, height);
-    const cells = await this.#network.detect(picture, CELL_THRESHOLD);
+    const cells = await buffers.lend(width * height * 3, (memory) =>
+      this.#network.detect(sample(photograph, toPhotograph, width, height, memory), CELL_THRESHOLD),
+    );
     return cells.map((cell) => moved(cell, toPhotograph));
   }
 

@@ -2,7 +2,7 @@
 import { FaceError } from "../base/errors.ts";
 import { floats, type TensorMap } from "../base/tensor.ts";
 import type { Pixels } from "../image/settings.ts";
-import { type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";
+import { buffers, type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";
 
 /** SFace's input and output in its file. */
 export const SFACE_INPUT = "data";
@@ -30,13 +30,25 @@ function sumOfDirections(values: Float32Array, size: number): Float32Array | und
   return normalized(sum);
 }
 
-/** A crop, and its mirror image where wanted, as the network's input. */
-export function sfaceInput(crop: Pixels, mirror: boolean): TensorMap {
+const inputBytes = ({ width, height }: Pixels, mirror: boolean) =>
+  (mirror ? 2 : 1) * 3 * width * height * Float32Array.BYTES_PER_ELEMENT;
+
+/**
+ * A crop, and its mirror image where wanted, as the network's input.
+ * @param memory for it, of any content.
+ */
+export function sfaceInput(
+  crop: Pixels,
+  mirror: boolean,
+  memory = new ArrayBuffer(inputBytes(crop, mirror)),
+): TensorMap {
   const { width, height } = crop;
-  const size = 3 * width * height;
+  const size = width * height;
   const images = mirror ? 2 : 1;
-  const data = new Float32Array(images * size);
-  for (let i = 0; i < images; i++) writePlanes(crop, "rgb", i === 1, data, i * size);
+  const data = new Float32Array(memory, 0, images * 3 * size);
+  for (let i = 0; i < images; i++) {
+    writePlanes(crop, "rgb", i === 1, { planes: data, offset: i * 3 * size, stride: width, size });
+  }
   return new Map([[SFACE_INPUT, { dtype: "float32" as const, shape: [images, 3, height, width], data }]]);
 }
 
@@ -72,7 +84,9 @@ export class FaceEmbedder implements AsyncDisposable {
         `the face embedding takes ${EMBEDDING_SIDE}x${EMBEDDING_SIDE} pixels, got ${width}x${height}`,
       );
     }
-    const results = await this.#runner.run(sfaceInput(crop, this.#mirror));
+    const results = await buffers.lend(inputBytes(crop, this.#mirror), (memory) =>
+      this.#runner.run(sfaceInput(crop, this.#mirror, memory)),
+    );
     const values = floats(results.get(SFACE_OUTPUT)!);
     const embedding = sumOfDirections(values, values.length / (this.#mirror ? 2 : 1));
     if (embedding === undefined) {

@@ -1,6 +1,8 @@
 /** @file Small pictures through a network: planes in, named tensors out. */
+
 import type { TensorMap } from "../base/tensor.ts";
 import type { Pixels } from "../image/settings.ts";
+import { BufferPool } from "./buffers.ts";
 
 /** Whatever runs a network: a session, or a pool of sessions in worker threads. */
 export interface NetworkRunner {
@@ -14,26 +16,36 @@ export type OpenNetwork = (model: Uint8Array) => Promise<NetworkRunner>;
 /** Order of the colours that a network was trained with. */
 export type ColourOrder = "rgb" | "bgr";
 
+/** Memory of small pictures and of the inputs of networks. */
+export const buffers = new BufferPool();
+
+/** Where planes lie: `planes[offset]` is the first of the first plane, and each has `size` numbers in rows of `stride`. */
+interface Planes {
+  readonly planes: Float32Array;
+  readonly offset: number;
+  readonly stride: number;
+  readonly size: number;
+}
+
 /**
- * Writes a picture's colours as planes of floats from 0 to 255 into `out`, from `offset` on.
+ * Writes a picture's colours as planes of floats from 0 to 255.
  * @param mirrored left and right exchanged.
  */
 export function writePlanes(
   { data, width, height }: Pixels,
   order: ColourOrder,
   mirrored: boolean,
-  out: Float32Array,
-  offset: number,
+  { planes, offset, stride, size }: Planes,
 ): void {
-  const size = width * height;
   const [first, last] = order === "rgb" ? [0, 2] : [2, 0];
   const step = mirrored ? -3 : 3;
-  for (let row = 0, to = offset; row < height; row++) {
+  for (let row = 0; row < height; row++) {
     let from = (row * width + (mirrored ? width - 1 : 0)) * 3;
-    for (let column = 0; column < width; column++, to++, from += step) {
-      out[to] = data[from + first]!;
-      out[to + size] = data[from + 1]!;
-      out[to + 2 * size] = data[from + last]!;
+    const end = offset + row * stride + width;
+    for (let to = end - width; to < end; to++, from += step) {
+      planes[to] = data[from + first]!;
+      planes[to + size] = data[from + 1]!;
+      planes[to + 2 * size] = data[from + last]!;
     }
   }
 }

@@ -1,14 +1,47 @@
 /** @file Pictures sampled from photographs: exact where they must be, without aliasing where they shrink. */
 import { describe, expect, it } from "vitest";
+import { Random } from "../base/random.ts";
 import type { Pixels } from "../image/settings.ts";
 import { Pyramid, sample } from "./pyramid.ts";
-import { IDENTITY, similarityAbout } from "./similarity.ts";
+import { IDENTITY, type Similarity, similarityAbout } from "./similarity.ts";
 
 function grey(width: number, height: number, value: (x: number, y: number) => number): Pixels {
   const data = new Uint8Array(width * height * 3);
   for (let y = 0, at = 0; y < height; y++)
     for (let x = 0; x < width; x++, at += 3) data.fill(value(x, y), at, at + 3);
   return { data, width, height };
+}
+
+/** The picture of `sample` as its description has it: each sample by itself, summed in 32 bits, without any short cut. */
+function plainly(photograph: Pyramid, to: Similarity, side: number): number[] {
+  const { pixels, halvings } = photograph.level(Math.max(0, Math.floor(Math.log2(Math.hypot(to.a, to.b)))));
+  const shrink = 1 / 2 ** halvings;
+  const [a, b] = [to.a * shrink, to.b * shrink];
+  const [x0, y0] = [(to.x0 + 0.5) * shrink - 0.5, (to.y0 + 0.5) * shrink - 0.5];
+  const fine = Math.max(1, Math.round(Math.hypot(a, b)));
+  const offsets = Array.from({ length: fine }, (_, i) => (i + 0.5) / fine - 0.5);
+  const { data, width, height } = pixels;
+  const value = (column: number, row: number, k: number) =>
+    column < 0 || row < 0 || column >= width || row >= height ? 0 : data[(row * width + column) * 3 + k]!;
+  return Array.from({ length: side * side * 3 }, (_, at) => {
+    const [column, row, k] = [Math.floor(at / 3) % side, Math.floor(at / 3 / side), at % 3];
+    let sum = 0;
+    for (const v of offsets.map((offset) => row + offset)) {
+      for (const u of offsets.map((offset) => column + offset)) {
+        const [x, y] = [a * u + (x0 - b * v), b * u + (y0 + a * v)];
+        const [left, top] = [Math.floor(x), Math.floor(y)];
+        const [right, down] = [x - left, y - top];
+        sum = Math.fround(
+          sum +
+            (1 - right) * (1 - down) * value(left, top, k) +
+            right * (1 - down) * value(left + 1, top, k) +
+            (1 - right) * down * value(left, top + 1, k) +
+            right * down * value(left + 1, top + 1, k),
+        );
+      }
+    }
+    return Math.floor(sum * (1 / (fine * fine)) + 0.5);
+  });
 }
 
 const reds = ({ data }: Pixels) => [...data].filter((_, i) => i % 3 === 0);
@@ -57,6 +90,22 @@ describe("sample", () => {
       const to = similarityAbout([15.5, 15.5], [319.5, 319.5], shrink, 0.3);
       const values = reds(sample(stripes, to, 32, 32));
       for (const value of values) expect(Math.abs(value - 128), `shrunk ${shrink} times`).toBeLessThan(8);
+    }
+  });
+
+  it("gives the same bytes as each sample by itself, at any size, place and angle, in any memory", () => {
+    const random = new Random(5);
+    const noise = new Uint8Array(61 * 47 * 3).map(() => random.integer(256));
+    const photograph = new Pyramid({ data: noise, width: 61, height: 47 });
+    const memory = new ArrayBuffer(24 * 24 * 3);
+    for (let i = 0; i < 60; i++) {
+      const centre = [80 * random.uniform() - 10, 60 * random.uniform() - 8] as const;
+      const scale = 2 ** (4 * random.uniform() - 2);
+      const to = similarityAbout([11.5, 11.5], centre, scale, 7 * random.uniform());
+      const { data } = sample(photograph, to, 24, 24);
+      expect([...data], JSON.stringify(to)).toEqual(plainly(photograph, to, 24));
+      new Uint8Array(memory).fill(99);
+      expect(sample(photograph, to, 24, 24, memory).data).toEqual(data);
     }
   });
 

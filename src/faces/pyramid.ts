@@ -67,25 +67,6 @@ function gridOf(pyramid: Pyramid, toPhotograph: Similarity): Grid {
   return { pixels, a, b, x0, y0, fine: Math.max(1, Math.round(Math.hypot(a, b))) };
 }
 
-/** Adds the colour at a place near or beyond the border, where it fades to black. */
-function addAtBorder({ data, width, height }: Pixels, x: number, y: number, sums: Float64Array): void {
-  const [left, top] = [Math.floor(x), Math.floor(y)];
-  for (const [row, rowPart] of [
-    [top, 1 - (y - top)],
-    [top + 1, y - top],
-  ] as const) {
-    if (row < 0 || row >= height) continue;
-    for (const [column, columnPart] of [
-      [left, 1 - (x - left)],
-      [left + 1, x - left],
-    ] as const) {
-      if (column < 0 || column >= width) continue;
-      const at = (row * width + column) * 3;
-      for (let i = 0; i < 3; i++) sums[i]! += rowPart * columnPart * data[at + i]!;
-    }
-  }
-}
-
 /** The steps at which `start + step · by` surely lies in [0, below): one less at either end, where rounding might decide. */
 function stepsWithin(start: number, by: number, below: number): [first: number, last: number] {
   if (by === 0) return start >= 0 && start < below ? [0, Number.POSITIVE_INFINITY] : [0, -1];
@@ -93,38 +74,38 @@ function stepsWithin(start: number, by: number, below: number): [first: number, 
   return [Math.ceil(Math.min(one, other)) + 1, Math.floor(Math.max(one, other)) - 1];
 }
 
-/** Adds one sample of each pixel in a row of the picture to `sums`; returns how many lie inside the photograph. */
-function addRow(grid: Grid, startX: number, v: number, sums: Float32Array): number {
-  const { pixels, a, b, x0, y0 } = grid;
-  const count = sums.length / 3;
-  const [placeX, placeY] = [x0 - b * v, y0 + a * v];
-  const [firstX, lastX] = stepsWithin(a * startX + placeX, a, pixels.width - 1);
-  const [firstY, lastY] = stepsWithin(b * startX + placeY, b, pixels.height - 1);
-  const first = Math.min(count, Math.max(0, firstX, firstY));
-  const end = Math.max(first, Math.min(count - 1, lastX, lastY) + 1);
-  // Most pixels need not be asked one by one whether they lie inside.
-  addInside(grid, startX, placeX, placeY, sums, first, end);
-  let inside = end - first;
-  for (let u = 0; u < count; u++) {
-    if (u >= first && u < end) continue;
-    inside += addAnywhere(grid, startX, placeX, placeY, sums, u);
-  }
-  return inside;
+/** A row of the picture. */
+interface Row {
+  readonly grid: Grid;
+  readonly row: number;
+  /** Where the samples of a pixel lie beside its centre, along either axis. */
+  readonly offsets: readonly number[];
 }
 
-/** Adds samples that lie between four pixels. */
-function addInside(
-  { pixels: { data, width }, a, b }: Grid,
-  startX: number,
-  placeX: number,
-  placeY: number,
-  sums: Float32Array,
-  first: number,
-  end: number,
-): void {
+/** The pixels of a row whose samples surely all lie between four pixels of the photograph. */
+function stepsInside({ grid, row, offsets }: Row, count: number): [first: number, end: number] {
+  const { a, b, x0, y0, pixels } = grid;
+  let [first, end] = [0, count];
+  for (const down of offsets) {
+    const [placeX, placeY] = [x0 - b * (row + down), y0 + a * (row + down)];
+    for (const right of offsets) {
+      const [firstX, lastX] = stepsWithin(a * right + placeX, a, pixels.width - 1);
+      const [firstY, lastY] = stepsWithin(b * right + placeY, b, pixels.height - 1);
+      first = Math.max(first, firstX, firstY);
+      end = Math.min(end, lastX + 1, lastY + 1);
+    }
+  }
+  return first < end ? [first, end] : [0, 0];
+}
+
+/** Writes pixels of a row that have one sample each, which lies between four pixels of the photograph. */
+function writeOnce({ grid, row }: Row, first: number, end: number, out: Uint8Array, start: number): void {
+  const { data, width } = grid.pixels;
+  const { a, b } = grid;
   const stride = width * 3;
-  for (let step = first, at = first * 3; step < end; step++, at += 3) {
-    const u = startX + step;
+  const placeX = grid.x0 - b * row;
+  const placeY = grid.y0 + a * row;
+  for (let u = first, to = start + first * 3; u < end; u++, to += 3) {
     const x = a * u + placeX;
     const y = b * u + placeY;
     // Cuts the fraction off, as Math.floor does above 0, in a third of the time.
@@ -136,36 +117,107 @@ function addInside(
     const w01 = right - w11;
     const w10 = down - w11;
     const w00 = 1 - right - w10;
-    const from = top * stride + left * 3;
-    const below = from + stride;
-    sums[at]! += w00 * data[from]! + w01 * data[from + 3]! + w10 * data[below]! + w11 * data[below + 3]!;
-    sums[at + 1]! +=
-      w00 * data[from + 1]! + w01 * data[from + 4]! + w10 * data[below + 1]! + w11 * data[below + 4]!;
-    sums[at + 2]! +=
-      w00 * data[from + 2]! + w01 * data[from + 5]! + w10 * data[below + 2]! + w11 * data[below + 5]!;
+    const at = top * stride + left * 3;
+    const below = at + stride;
+    const red = w00 * data[at]! + w01 * data[at + 3]! + w10 * data[below]! + w11 * data[below + 3]!;
+    const green = w00 * data[at + 1]! + w01 * data[at + 4]! + w10 * data[below + 1]! + w11 * data[below + 4]!;
+    const blue = w00 * data[at + 2]! + w01 * data[at + 5]! + w10 * data[below + 2]! + w11 * data[below + 5]!;
+    // The pixels of several samples and those near the border are summed in 32 bits, and a picture must not show where they are.
+    out[to] = Math.fround(red) + 0.5;
+    out[to + 1] = Math.fround(green) + 0.5;
+    out[to + 2] = Math.fround(blue) + 0.5;
   }
 }
 
-/** Adds one sample wherever it lies; returns 1 if that is inside the photograph, else 0. */
-function addAnywhere(
-  grid: Grid,
-  startX: number,
-  placeX: number,
-  placeY: number,
-  sums: Float32Array,
-  step: number,
-): 0 | 1 {
-  const { width, height } = grid.pixels;
-  const [x, y] = [grid.a * (startX + step) + placeX, grid.b * (startX + step) + placeY];
-  if (x >= 0 && y >= 0 && x < width - 1 && y < height - 1) {
-    addInside(grid, startX, placeX, placeY, sums, step, step + 1);
-    return 1;
+/** The same with several samples for each pixel. */
+function writeMean(line: Row, first: number, end: number, out: Uint8Array, start: number): void {
+  const { row, offsets } = line;
+  const { a, b, x0, y0, pixels } = line.grid;
+  const { data } = pixels;
+  const stride = pixels.width * 3;
+  const fine = offsets.length;
+  const weight = 1 / (fine * fine);
+  for (let step = first, to = start + first * 3; step < end; step++, to += 3) {
+    let red = 0;
+    let green = 0;
+    let blue = 0;
+    for (let i = 0; i < fine; i++) {
+      const v = row + offsets[i]!;
+      for (let j = 0; j < fine; j++) {
+        const u = offsets[j]! + step;
+        const x = a * u + (x0 - b * v);
+        const y = b * u + (y0 + a * v);
+        const left = x | 0;
+        const top = y | 0;
+        const right = x - left;
+        const down = y - top;
+        const w11 = right * down;
+        const w01 = right - w11;
+        const w10 = down - w11;
+        const w00 = 1 - right - w10;
+        const at = top * stride + left * 3;
+        const below = at + stride;
+        red = Math.fround(
+          red + (w00 * data[at]! + w01 * data[at + 3]! + w10 * data[below]! + w11 * data[below + 3]!),
+        );
+        green = Math.fround(
+          green +
+            (w00 * data[at + 1]! + w01 * data[at + 4]! + w10 * data[below + 1]! + w11 * data[below + 4]!),
+        );
+        blue = Math.fround(
+          blue +
+            (w00 * data[at + 2]! + w01 * data[at + 5]! + w10 * data[below + 2]! + w11 * data[below + 5]!),
+        );
+      }
+    }
+    out[to] = red * weight + 0.5;
+    out[to + 1] = green * weight + 0.5;
+    out[to + 2] = blue * weight + 0.5;
   }
-  if (!(x > -1 && y > -1 && x < width && y < height)) return 0;
-  const border = new Float64Array(3);
-  addAtBorder(grid.pixels, x, y, border);
-  for (let i = 0; i < 3; i++) sums[step * 3 + i]! += border[i]!;
-  return x >= -0.5 && y >= -0.5 && x <= width - 0.5 && y <= height - 0.5 ? 1 : 0;
+}
+
+/** Adds the colour at a place near or beyond the border, where it fades to black. */
+function addNearBorder({ data, width, height }: Pixels, x: number, y: number, sums: Float64Array): void {
+  const left = Math.floor(x);
+  const top = Math.floor(y);
+  for (let row = top; row <= top + 1; row++) {
+    if (row < 0 || row >= height) continue;
+    const rowPart = row === top ? 1 - (y - top) : y - top;
+    for (let column = left; column <= left + 1; column++) {
+      if (column < 0 || column >= width) continue;
+      const part = rowPart * (column === left ? 1 - (x - left) : x - left);
+      const at = (row * width + column) * 3;
+      for (let i = 0; i < 3; i++) sums[i]! += part * data[at + i]!;
+    }
+  }
+}
+
+/** A pixel that is being written, and one of its samples. */
+const pixel = new Float32Array(3);
+const colour = new Float64Array(3);
+
+/** Writes one pixel of a row, wherever its samples lie; returns how many of them are inside the photograph. */
+function writeAnywhere(line: Row, step: number, out: Uint8Array, at: number): number {
+  const { a, b, x0, y0, pixels } = line.grid;
+  const { width, height } = pixels;
+  const fine = line.offsets.length;
+  let inside = 0;
+  pixel.fill(0);
+  for (let i = 0; i < fine; i++) {
+    const v = line.row + line.offsets[i]!;
+    for (let j = 0; j < fine; j++) {
+      const u = line.offsets[j]! + step;
+      const x = a * u + (x0 - b * v);
+      const y = b * u + (y0 + a * v);
+      if (!(x > -1 && y > -1 && x < width && y < height)) continue;
+      colour.fill(0);
+      addNearBorder(pixels, x, y, colour);
+      for (let k = 0; k < 3; k++) pixel[k]! += colour[k]!;
+      if (x >= -0.5 && y >= -0.5 && x <= width - 0.5 && y <= height - 0.5) inside++;
+    }
+  }
+  for (let k = 0; k < 3; k++) out[at + k] = pixel[k]! * (1 / (fine * fine)) + 0.5;
+  return inside;
 }
 
 /** A part of the photograph as it is, black beyond the border. */
@@ -184,26 +236,35 @@ function cut({ data, width, height }: Pixels, left: number, top: number, out: Pi
  * Samples a picture of another size, place and angle from a photograph: bilinear, from a level that is neither too fine
  * (aliasing) nor too coarse (blur); black beyond the border.
  * @param toPhotograph takes pixels of the picture to the photograph's.
+ * @param memory for the picture, of any content; new memory when left out.
  * @returns eight-bit RGB `[height, width, 3]`.
  */
-export function sample(pyramid: Pyramid, toPhotograph: Similarity, width: number, height: number): Sampled {
+export function sample(
+  pyramid: Pyramid,
+  toPhotograph: Similarity,
+  width: number,
+  height: number,
+  memory?: ArrayBuffer,
+): Sampled {
   const grid = gridOf(pyramid, toPhotograph);
-  const { fine } = grid;
-  const out = new Uint8Array(width * height * 3);
+  const out = new Uint8Array(memory ?? new ArrayBuffer(width * height * 3), 0, width * height * 3);
+  if (memory !== undefined) out.fill(0);
   if (grid.a === 1 && grid.b === 0 && Number.isInteger(grid.x0) && Number.isInteger(grid.y0)) {
     return cut(grid.pixels, grid.x0, grid.y0, { data: out, width, height });
   }
-  const sums = new Float32Array(width * 3);
-  const weight = 1 / (fine * fine);
-  const offset = (index: number) => (index + 0.5) / fine - 0.5;
+  const { fine } = grid;
+  const offsets = Array.from({ length: fine }, (_, index) => (index + 0.5) / fine - 0.5);
+  const write = fine === 1 ? writeOnce : writeMean;
   let inside = 0;
   for (let row = 0; row < height; row++) {
-    sums.fill(0);
-    for (let i = 0; i < fine; i++) {
-      for (let j = 0; j < fine; j++) inside += addRow(grid, offset(j), row + offset(i), sums);
-    }
+    const line = { grid, row, offsets };
     const start = row * width * 3;
-    for (let i = 0; i < sums.length; i++) out[start + i] = sums[i]! * weight + 0.5;
+    const [first, end] = stepsInside(line, width);
+    // Most pixels need not be asked one by one whether they lie inside.
+    write(line, first, end, out, start);
+    inside += (end - first) * fine * fine;
+    for (let step = 0; step < first; step++) inside += writeAnywhere(line, step, out, start + step * 3);
+    for (let step = end; step < width; step++) inside += writeAnywhere(line, step, out, start + step * 3);
   }
-  return { data: out, width, height, inside: (inside * weight) / (width * height) };
+  return { data: out, width, height, inside: (inside * (1 / (fine * fine))) / (width * height) };
 }

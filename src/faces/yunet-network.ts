@@ -2,22 +2,10 @@
 import { floats } from "../base/tensor.ts";
 import type { Pixels } from "../image/settings.ts";
 import type { Detection } from "./face.ts";
-import { type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";
+import { buffers, type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";
 import { decodeYunet, INPUT_MULTIPLE, YUNET_INPUT } from "./yunet.ts";
 
 const ceiling = (side: number) => Math.max(1, Math.ceil(side / INPUT_MULTIPLE)) * INPUT_MULTIPLE;
-
-/** The picture with black to the right and below, so that both sides are multiples of 32. */
-function padded(picture: Pixels): Pixels {
-  const [width, height] = [ceiling(picture.width), ceiling(picture.height)];
-  if (width === picture.width && height === picture.height) return picture;
-  const data = new Uint8Array(width * height * 3);
-  const stride = picture.width * 3;
-  for (let row = 0; row < picture.height; row++) {
-    data.set(picture.data.subarray(row * stride, (row + 1) * stride), row * width * 3);
-  }
-  return { data, width, height };
-}
 
 /** YuNet. */
 export class YunetNetwork implements AsyncDisposable {
@@ -48,12 +36,17 @@ export class YunetNetwork implements AsyncDisposable {
    * @param threshold lowest score of a cell.
    */
   async detect(picture: Pixels, threshold: number): Promise<Detection[]> {
-    const { data, width, height } = padded(picture);
-    const planes = new Float32Array(width * height * 3);
-    writePlanes({ data, width, height }, "bgr", false, planes, 0);
-    const input = { dtype: "float32" as const, shape: [1, 3, height, width], data: planes };
-    const outputs = await this.#runner.run(new Map([[YUNET_INPUT, input]]));
-    return decodeYunet((name) => floats(outputs.get(name)!), { width, height }, threshold);
+    const [width, height] = [ceiling(picture.width), ceiling(picture.height)];
+    const size = width * height;
+    return await buffers.lend(3 * size * Float32Array.BYTES_PER_ELEMENT, async (memory) => {
+      const planes = new Float32Array(memory, 0, 3 * size);
+      // Black to the right and below, so that both sides are multiples of 32.
+      if (width !== picture.width || height !== picture.height) planes.fill(0);
+      writePlanes(picture, "bgr", false, { planes, offset: 0, stride: width, size });
+      const input = { dtype: "float32" as const, shape: [1, 3, height, width], data: planes };
+      const outputs = await this.#runner.run(new Map([[YUNET_INPUT, input]]));
+      return decodeYunet((name) => floats(outputs.get(name)!), { width, height }, threshold);
+    });
   }
 
   async close(): Promise<void> {
