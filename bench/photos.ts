@@ -20,7 +20,7 @@ import { FacePipeline } from "../src/faces/pipeline.ts";
 import { decodePixels, encodeJpeg } from "../src/image/decode.ts";
 import { photoThreads } from "../src/jobs/photos-in.ts";
 import { SessionPool } from "../src/onnx/runtime/session-pool.ts";
-import { PhotoThreads } from "../src/serving/photos/photo-threads.ts";
+import { DECODING_AHEAD, PhotoThreads } from "../src/serving/photos/photo-threads.ts";
 import { loadFaceModel } from "../src/verify/load-face-model.ts";
 import { drawnBackground, paste } from "../test/support/scenes.ts";
 import { childMilliseconds } from "./process-usage.ts";
@@ -98,12 +98,17 @@ async function beside(): Promise<void> {
   const threads = photoThreads();
   const { models, runs } = await recorded();
   const pools = await Promise.all(models.map((model) => SessionPool.open(model, threads)));
-  await using photos = await PhotoThreads.open({ ...files, precision: "float32" }, threads, 0);
+  await using photos = await PhotoThreads.open(
+    { ...files, precision: "float32" },
+    threads,
+    0,
+    DECODING_AHEAD,
+  );
   const never = new AbortController().signal;
   const wish = { choice: "central", strict: false } as const;
-  // Two for each thread, as `faceid embed` works.
+  // Three for each thread, as `faceid embed` works.
   const whole = () =>
-    eachLimited(paths, threads * 2, async (path) => {
+    eachLimited(paths, threads * 3, async (path) => {
       await photos.embedding({ file: await readFile(path), what: path }, wish, never);
     });
   const engine = () =>

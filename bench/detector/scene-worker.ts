@@ -32,7 +32,8 @@ serveCalls<SceneCalls, SceneThread>(({ photographs, batch, side, seed }) => {
       const targets = emptyTargets(batch, side);
       for (let i = 0; i < batch; i++) {
         const { pixels, faces } = drawScene(view, side, seed, (step - 1) * batch + i);
-        writePlanes(pixels, "bgr", false, planes, i * 3 * side * side);
+        const place = { planes, offset: i * 3 * side * side, stride: side, size: side * side };
+        writePlanes(pixels, "bgr", false, place);
         writeTargets(targets, i, side, faces);
       }
       const answer: SceneBatch = { planes, ...targets };

@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { FaceError } from "../../src/base/errors.ts";
 import { eachLimited } from "../../src/base/limiter.ts";
 import { MODES, modeSuffix } from "../../src/faces/mode.ts";
-import { PhotoThreads } from "../../src/serving/photos/photo-threads.ts";
+import { DECODING_AHEAD, PhotoThreads } from "../../src/serving/photos/photo-threads.ts";
 
 const [name, detectorFile, embeddingFile] = process.argv.slice(2) as [string, string, string];
 const mode = MODES.find((each) => modeSuffix(each) === name)!;
@@ -15,6 +15,8 @@ await using photos = await PhotoThreads.open(
   { detector: detectorFile, embedding: embeddingFile, ...mode },
   threads,
   0,
+  // With one thread nothing else may be under way beside it.
+  threads === 1 ? 1 : DECODING_AHEAD,
 );
 
 async function embeddingOf(path: string): Promise<string> {
@@ -32,7 +34,7 @@ for await (const path of createInterface({ input: process.stdin })) paths.push(p
 await Promise.all(paths.slice(0, threads).map(embeddingOf));
 const [started, since] = [process.cpuUsage(), performance.now()];
 const rows = new Array<string>(paths.length);
-await eachLimited(paths.keys(), threads * 2, async (i) => {
+await eachLimited(paths.keys(), threads * 3, async (i) => {
   rows[i] = await embeddingOf(paths[i]!);
 });
 const { user, system } = process.cpuUsage(started);

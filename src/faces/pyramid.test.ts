@@ -53,6 +53,28 @@ describe("Pyramid", () => {
     expect(reds(pixels)).toEqual([6, 26]);
   });
 
+  it("rounds each mean of any four bytes, whatever the width", () => {
+    const random = new Random(6);
+    for (let width = 2; width < 14; width++) {
+      // Within a larger buffer, at an odd place.
+      const data = new Uint8Array(width * 5 * 3 + 7)
+        .map(() => [0, 1, 254, 255][random.integer(4)]!)
+        .subarray(7);
+      const { pixels } = new Pyramid({ data, width, height: 5 }).level(1);
+      const byte = (column: number, row: number, k: number) => data[(row * width + column) * 3 + k]!;
+      const expected = [0, 1].flatMap((row) =>
+        Array.from({ length: width >> 1 }, (_, column) =>
+          [0, 1, 2].map((k) => {
+            const [left, top] = [2 * column, 2 * row];
+            const four = [byte(left, top, k), byte(left + 1, top, k), byte(left, top + 1, k)];
+            return Math.floor((four.reduce((a, b) => a + b) + byte(left + 1, top + 1, k) + 2) / 4);
+          }),
+        ).flat(),
+      );
+      expect([...pixels.data], `${width} wide`).toEqual(expected);
+    }
+  });
+
   it("stops where there is nothing left to halve", () => {
     expect(new Pyramid(grey(9, 2, () => 7)).level(10).halvings).toBe(1);
   });

@@ -22,17 +22,45 @@ export class Pyramid {
   }
 }
 
+/** Red and blue of a pixel in the low three bytes of a number, and its green: apart, so that sums of four do not meet. */
+const RED_BLUE = 0xff00ff;
+const GREEN = 0x00ff00;
+
 /** Each pixel is the mean of four; a last odd row or column is left out. */
 function halve({ data, width, height }: Pixels): Pixels {
   const [columns, rows] = [width >> 1, height >> 1];
   const out = new Uint8Array(columns * rows * 3);
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   for (let row = 0, at = 0; row < rows; row++) {
     let upper = row * 2 * width * 3;
     let lower = upper + width * 3;
-    for (let column = 0; column < columns; column++, upper += 6, lower += 6) {
-      for (let i = 0; i < 3; i++, at++) {
+    const end = at + columns * 3;
+    // Four pixels of either row at a time, which are three numbers of 32 bits: half the time of twelve bytes.
+    for (const last = end - 5; at < last; at += 6, upper += 12, lower += 12) {
+      const u0 = view.getUint32(upper, true);
+      const u1 = view.getUint32(upper + 4, true);
+      const u2 = view.getUint32(upper + 8, true);
+      const l0 = view.getUint32(lower, true);
+      const l1 = view.getUint32(lower + 4, true);
+      const l2 = view.getUint32(lower + 8, true);
+      const upper1 = (u0 >>> 24) | (u1 << 8);
+      const upper2 = (u1 >>> 16) | (u2 << 16);
+      const lower1 = (l0 >>> 24) | (l1 << 8);
+      const lower2 = (l1 >>> 16) | (l2 << 16);
+      let sum = (u0 & RED_BLUE) + (upper1 & RED_BLUE) + (l0 & RED_BLUE) + (lower1 & RED_BLUE) + 0x20002;
+      out[at] = sum >>> 2;
+      out[at + 2] = sum >>> 18;
+      out[at + 1] = ((u0 & GREEN) + (upper1 & GREEN) + (l0 & GREEN) + (lower1 & GREEN) + 0x200) >>> 10;
+      sum = (upper2 & RED_BLUE) + ((u2 >>> 8) & RED_BLUE) + (lower2 & RED_BLUE) + ((l2 >>> 8) & RED_BLUE);
+      out[at + 3] = (sum + 0x20002) >>> 2;
+      out[at + 5] = (sum + 0x20002) >>> 18;
+      sum = (upper2 & GREEN) + ((u2 >>> 8) & GREEN) + (lower2 & GREEN) + ((l2 >>> 8) & GREEN);
+      out[at + 4] = (sum + 0x200) >>> 10;
+    }
+    for (; at < end; at += 3, upper += 6, lower += 6) {
+      for (let i = 0; i < 3; i++) {
         const sum = data[upper + i]! + data[upper + i + 3]! + data[lower + i]! + data[lower + i + 3]!;
-        out[at] = (sum + 2) >> 2;
+        out[at + i] = (sum + 2) >> 2;
       }
     }
   }

@@ -11,7 +11,7 @@ import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../face
 import { FACE_CHOICES } from "../faces/choose.ts";
 import { openPack } from "../faces/models.ts";
 import { encodePixels, WRITTEN_FORMATS, type WrittenFormat } from "../image/decode.ts";
-import { PhotoThreads } from "../serving/photos/photo-threads.ts";
+import { DECODING_AHEAD, PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { Journal } from "./journal.ts";
 import type { LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
 import { eachPhoto, leftOutCsv, leftOutFile, photosIn, photoThreads } from "./photos-in.ts";
@@ -179,7 +179,12 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
   const targets = targetsOf(paths, format);
   const leftOut = new Map(journal.records.map((record) => [record.path, record]));
   let [written, kept] = [0, 0];
-  await using photos = await PhotoThreads.open({ detector: files.detector }, photoThreads(), 0);
+  await using photos = await PhotoThreads.open(
+    { detector: files.detector },
+    photoThreads(),
+    0,
+    DECODING_AHEAD,
+  );
   await eachPhoto(paths, options, async (path, signal) => {
     const [source, target] = [join(folder, path), join(output, targets.get(path)!)];
     if (await isDone(source, target)) kept++;

@@ -16,7 +16,7 @@ import { openPack } from "../faces/models.ts";
 import { type PackModel, packDigest, packModelName, packModelNamed } from "../faces/packs/catalogue.ts";
 import { prepare } from "../image/settings.ts";
 import type { Photograph } from "../serving/photos/photo-threads.ts";
-import { PhotoThreads } from "../serving/photos/photo-threads.ts";
+import { DECODING_AHEAD, PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { framingOf, requireVerifier, weightsDigest } from "../verify/face-comparer.ts";
 import { openModel } from "../verify/open-model.ts";
 import { type EmbeddedPhoto, type EmbeddingFormat, formatOf, writeEmbeddings } from "./embedding-files.ts";
@@ -84,7 +84,12 @@ interface PhotoEmbedder extends AsyncDisposable {
 async function packEmbedder(model: PackModel, log: Log): Promise<PhotoEmbedder> {
   const { files } = await openPack(model.pack, { log });
   const { precision, profile } = model;
-  const threads = await PhotoThreads.open({ ...files, precision, profile }, photoThreads(), 0);
+  const threads = await PhotoThreads.open(
+    { ...files, precision, profile },
+    photoThreads(),
+    0,
+    DECODING_AHEAD,
+  );
   return {
     name: packModelName(model),
     digest: packDigest(model),
@@ -100,7 +105,7 @@ async function modelEmbedder(path: string, log: Log): Promise<PhotoEmbedder> {
     const verifier = requireVerifier(path, opened.verifier);
     const framing = framingOf(path, opened);
     const { files } = await openPack(DEFAULT_PACK, { log });
-    const threads = await PhotoThreads.open({ detector: files.detector }, photoThreads(), 0);
+    const threads = await PhotoThreads.open({ detector: files.detector }, photoThreads(), 0, DECODING_AHEAD);
     return {
       // The folders above are this machine's business.
       name: join(basename(dirname(opened.path)), basename(opened.path)),

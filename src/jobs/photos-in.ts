@@ -80,7 +80,7 @@ export interface PhotosJobOptions {
 export const photoThreads = (): number => Math.min(4, usableCores());
 
 /**
- * Works on photographs, two for each thread at a time.
+ * Works on photographs, three for each thread at a time: one in the networks, one being decoded, one being read.
  * @param work gets a path and a signal that aborts when the job is stopped.
  * @throws FaceError `INTERRUPTED` on the signal, or what the work throws.
  */
@@ -92,7 +92,7 @@ export async function eachPhoto(
   const stop = signal ?? new AbortController().signal;
   let done = 0;
   try {
-    await eachLimited(paths, photoThreads() * 2, async (path) => {
+    await eachLimited(paths, photoThreads() * 3, async (path) => {
       stop.throwIfAborted();
       await work(path, stop);
       onProgress?.(++done, paths.length);

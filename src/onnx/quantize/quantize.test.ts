@@ -37,6 +37,7 @@ it("computes nearly the same, in integers from the first convolution to the last
   expect(convolutions).toBe(3);
   expect(operators(integers).filter((op) => !/Identity|Reshape|Transpose/.test(op))).toEqual([
     "QuantizeLinear",
+    "Pad",
     "QLinearConv",
     "MaxPool",
     "QLinearConv",
@@ -55,6 +56,31 @@ it("computes nearly the same, in integers from the first convolution to the last
   const span = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   // Two hundred and fifty-five steps for each of four values in a row: a few hundredths of the greatest output.
   expect(actual).toBeAllClose(expected, { absolute: 0.05 * span, relative: 0 });
+});
+
+it("gives three colours the bits of four with a last one of zeros", async () => {
+  const [kernel, x] = [noise([3, 3, 3, 16]), images().get("x")!];
+  /** The numbers with a zero after each three. */
+  const widened = (values: Float32Array, length: number) =>
+    Float32Array.from({ length: (values.length / length) * (length + length / 3) }, (_, i) => {
+      const [block, at] = [Math.floor(i / (length + length / 3)), i % (length + length / 3)];
+      return at < length ? values[block * length + at]! : 0;
+    });
+  const run = async (channels: 3 | 4) => {
+    const four = channels === 4;
+    const weights = float32([3, 3, channels, 16], four ? widened(kernel.data, 3 * 16) : kernel.data);
+    const y = g.conv2d(g.input("x", ["batch", 12, 12, channels]), g.constant(weights));
+    const { bytes } = lower({ outputs: { y } }, { runtimeOps: false });
+    const inputs = new Map([["x", float32([4, 12, 12, channels], four ? widened(x.data, 3) : x.data)]]);
+    const ranges = new Map(valuesToMeasure(bytes).map((name) => [name, { low: -9, high: 9 }]));
+    const integers = quantize(bytes, ranges).bytes;
+    expect(operators(integers).includes("Pad")).toBe(!four);
+    const session = await openRuntime(integers);
+    const values = floats((await session.run(inputs)).get("y")!);
+    await session.close();
+    return values;
+  };
+  expect(await run(3)).toEqual(await run(4));
 });
 
 it("cuts a lonely outlier off where the rest gains by it, and keeps 0 exact", async () => {
@@ -128,6 +154,7 @@ it("keeps PReLUs with a slope for each channel, and sums, in integers", async ()
   const { error, operators } = await bothWays(preluNetwork(slopes));
   expect(operators.filter((op) => op !== "Transpose")).toEqual([
     "QuantizeLinear",
+    "Pad",
     ...["QLinearConv", "QLinearConv", "QLinearAdd"],
     ...["QLinearConv", "QLinearConv", "QLinearAdd"],
     "QLinearAdd",

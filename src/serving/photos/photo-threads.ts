@@ -53,6 +53,8 @@ export interface PhotoCalls {
 
 /** Each thread may hold a photograph of the largest size, about 250 MB. */
 const MOST_THREADS = 4;
+/** Where time counts more than memory a thread decodes the next photograph while it searches one. */
+export const DECODING_AHEAD = 2;
 /** Photographs that may wait for a thread, over all requests. */
 const MOST_QUEUED = 128;
 
@@ -60,9 +62,9 @@ export class PhotoThreads implements AsyncDisposable {
   readonly #threads: WorkerPool<PhotoCalls>;
   readonly #limiter: Limiter;
 
-  private constructor(threads: WorkerPool<PhotoCalls>, size: number) {
+  private constructor(threads: WorkerPool<PhotoCalls>, atATime: number) {
     this.#threads = threads;
-    this.#limiter = new Limiter(size, {
+    this.#limiter = new Limiter(atATime, {
       maxQueued: MOST_QUEUED,
       refusal: () => new StatusError("UNAVAILABLE", "The server is busy with other photographs; try again."),
     });
@@ -70,21 +72,23 @@ export class PhotoThreads implements AsyncDisposable {
 
   /**
    * Starts the threads with the models of a pack.
-   * @param size photographs at a time. Default: one for each core, at most 4.
+   * @param size threads. Default: one for each core, at most 4.
    * @param niceness how much the threads yield to others, on Linux: from 0 to 19. Default: as a server's engine does.
+   * @param each photographs that a thread has at a time. Default 1; see `DECODING_AHEAD`.
    * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for files that are not YuNet and SFace.
    */
   static async open(
     files: PackFiles,
     size = Math.min(MOST_THREADS, usableCores()),
     niceness = NICENESS,
+    each = 1,
   ): Promise<PhotoThreads> {
     const data: PhotoThreadData = { files, niceness };
     const start = () =>
       new WorkerClient<PhotoCalls>(import.meta.url, "photo-worker", data, { label: "a photo thread" });
     const threads = new WorkerPool(size, start);
     await threads.open();
-    return new PhotoThreads(threads, size);
+    return new PhotoThreads(threads, size * each);
   }
 
   /** The faces of a photograph, the surest first. */

@@ -1,9 +1,9 @@
-/** @file The thread behind PhotoThreads: one photograph at a time through detector, choice of the face, crop and embedding. */
+/** @file The thread behind PhotoThreads: photographs through detector, choice of the face, crop and embedding. */
 
 import { readFile } from "node:fs/promises";
 import { FaceError } from "../../base/errors.ts";
 import { collectWhenIdle, lowerPriority } from "../../base/worker.ts";
-import { Moved, serveCalls } from "../../base/worker-client.ts";
+import { type Handlers, Moved, serveCalls } from "../../base/worker-client.ts";
 import { cropFace, type FoundFaces } from "../../faces/found-faces.ts";
 import { judged, meantFace } from "../../faces/meant-face.ts";
 import { FacePipeline } from "../../faces/pipeline.ts";
@@ -27,7 +27,7 @@ async function find(pipeline: FacePipeline, { file, what }: Photograph): Promise
   }
 }
 
-serveCalls<PhotoCalls, PhotoThreadData>(async ({ files, niceness }) => {
+const handlersFor = async ({ files, niceness }: PhotoThreadData): Promise<Handlers<PhotoCalls>> => {
   lowerPriority(niceness);
   const pipeline = await open(files);
   // The contents of the files are several times what the sessions keep.
@@ -58,4 +58,7 @@ serveCalls<PhotoCalls, PhotoThreadData>(async ({ files, niceness }) => {
     },
     [Symbol.asyncDispose]: () => pipeline.close(),
   };
-});
+};
+
+// While the networks run on one photograph, the next one is decoded in a thread of libvips.
+serveCalls(handlersFor, { concurrent: true });
