@@ -100,6 +100,20 @@ describe.skipIf(!isThere)(`faceid gallery${note}`, () => {
     expect(text.stdout).toContain("nobody enrolled");
   });
 
+  it("says of an empty gallery that nobody is enrolled, and names no threshold", () => {
+    const empty = ["--gallery", join(work, "empty")];
+    expect(faceid(["gallery", "create", ...empty]).status).toBe(0);
+    const text = faceid(["gallery", "identify", photo("Abba_Eban", 1), ...empty]);
+    expect(text.status).toBe(0);
+    expect(text.stdout).toMatch(/^face 1 at [^\n]+: not compared\n/);
+    expect(text.stdout).toContain("nobody is enrolled");
+    expect(text.stdout).not.toContain("threshold");
+    const { stdout } = faceid(["gallery", "identify", photo("Abba_Eban", 1), ...empty, "--json"]);
+    const face = (JSON.parse(stdout) as Answer).faces[0]!;
+    expect(face).toMatchObject({ match: false, candidates: [], comparisons: 0 });
+    expect(Object.keys(face)).not.toContain("threshold");
+  });
+
   it("answers several photographs each by itself", () => {
     const [known, none, stranger] = [
       photo("Serena_Williams", 2),

@@ -83,6 +83,13 @@ describe.skipIf(!isThere || process.platform === "win32")(`a gallery over HTTP${
     expect(document.openapi).toBe("3.1.0");
   });
 
+  it("has no threshold while nobody is enrolled", async () => {
+    const { people, faces } = await client.identify(await drawn(1, 2));
+    expect({ people, count: faces.length }).toEqual({ people: 0, count: 1 });
+    expect(faces[0]).toMatchObject({ match: false, candidates: [] });
+    for (const name of ["threshold", "fpir", "extrapolated"]) expect(faces[0]).not.toHaveProperty(name);
+  });
+
   it("names who is enrolled, nobody else, and refuses what cannot be read", async () => {
     const { id } = await client.addPerson({ name: "One" });
     expect((await client.addFace(id, await drawn(1, 0))).resembles).toBe(null);

@@ -198,6 +198,11 @@ describe.skipIf(!isThere)(`a pack as a model${note}`, () => {
     const cases = [
       [{ anchor: ONE, verification: BLANK }, "FACE_NOT_FOUND", "no face was found in the verification"],
       [
+        { anchor: BLANK, verification: BLANK },
+        "FACE_NOT_FOUND",
+        "no face was found in the anchor; no face was found in the verification",
+      ],
+      [
         { anchor: both, verification: ONE, face: "only" },
         "SEVERAL_FACES",
         "2 faces were found in the anchor",

@@ -114,11 +114,19 @@ export const identification = z
         .strictObject({
           ...foundFace,
           match: z.boolean().describe("Whether the first candidate reaches the threshold."),
-          candidates: z.array(similarPerson).describe("The most alike first."),
-          threshold: z.number(),
-          fpir: measuredRate.describe("The chance that a stranger would be named at this threshold."),
+          candidates: z
+            .array(similarPerson)
+            .describe("The most alike first; empty where nobody is enrolled."),
+          threshold: z
+            .number()
+            .optional()
+            .describe("Absent, with fpir and extrapolated, where nobody is enrolled."),
+          fpir: measuredRate
+            .optional()
+            .describe("The chance that a stranger would be named at this threshold."),
           extrapolated: z
             .boolean()
+            .optional()
             .describe("Whether the threshold lies beyond the rates that were measured."),
         })
         .meta({ id: "IdentifiedFace" }),

@@ -152,6 +152,24 @@ export class FaceError extends Error {
   }
 }
 
+/**
+ * What two pieces of work give that run side by side; both are waited for.
+ * @throws the error of the first, else of the second; where each has a FaceError of its own, one with the first's code and the
+ *   messages and hints of both.
+ */
+export async function bothOf<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  const ended = await Promise.allSettled([first, second]);
+  const [a, b] = ended.map((each) => (each.status === "rejected" ? (each.reason as unknown) : undefined));
+  if (a instanceof FaceError && b instanceof FaceError && a.message !== b.message) {
+    const hints = [...new Set([a.hint, b.hint])].filter((hint) => hint !== undefined);
+    throw new FaceError(a.code, `${a.message}; ${b.message}`, {
+      ...(hints.length > 0 && { hint: hints.join("; ") }),
+      cause: a,
+    });
+  }
+  return [await first, await second];
+}
+
 /** The system's code (`ENOENT`, `ENOSPC` …) of a failed file or socket call, if there is one. */
 export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error)) return undefined;

@@ -29,14 +29,20 @@ export interface IdentifiedPerson {
 export interface Identification {
   /** Whether the first candidate reaches the threshold. */
   readonly match: boolean;
-  /** The most alike first. */
+  /** The most alike first; empty where nobody is enrolled. */
   readonly candidates: readonly IdentifiedPerson[];
-  readonly threshold: number;
+  /** With how many people, or faces, it was compared. */
+  readonly comparisons: number;
+  /** Absent, as the next two, where there was nobody to compare with. */
+  readonly threshold?: number;
   /** The chance that a stranger would be named at this threshold. */
-  readonly fpir: IdentificationRate;
+  readonly fpir?: IdentificationRate;
   /** Whether the threshold lies beyond the rates that were measured. */
-  readonly extrapolated: boolean;
+  readonly extrapolated?: boolean;
 }
+
+/** Compared with nobody: no threshold follows from that. */
+const NOBODY: Identification = { match: false, candidates: [], comparisons: 0 };
 
 /** One stranger in a hundred is named. */
 const USUAL_FPIR = 0.01;
@@ -82,12 +88,16 @@ export async function identifyFaces<F extends object>(
   faces: readonly { readonly embedding: Float32Array; readonly face: F }[],
   { fpir, candidates = CANDIDATES }: IdentifyOptions = {},
 ): Promise<(F & Identification)[]> {
-  const { comparisons: _, ...decision } = await thresholdOf(model, gallery, fpir);
+  const decision = await thresholdOf(model, gallery, fpir);
   const identified: (F & Identification)[] = [];
   for (const { embedding, face } of faces) {
     const people = await searchGallery(model, gallery, embedding, { candidates });
-    const match = people[0] !== undefined && people[0].similarity >= decision.threshold;
-    identified.push({ ...face, match, candidates: people, ...decision });
+    const [first] = people;
+    if (first === undefined) identified.push({ ...face, ...NOBODY });
+    else {
+      const match = first.similarity >= decision.threshold;
+      identified.push({ ...face, match, candidates: people, ...decision });
+    }
   }
   const matches = identified.flatMap(({ match, candidates: people }) => (match ? [people[0]!.id] : []));
   await gallery.recordSearch(identified.length, matches);

@@ -34,11 +34,7 @@ async function verifyPair(
   [first, second]: readonly [string, string],
   { show, far, ...options }: VerifyPhotosOptions,
 ): Promise<PhotoVerification> {
-  const wish = wishOf(options);
-  // As in `PhotoModel.verify`: the second is decoded meanwhile.
-  const later = model.read(second, wish);
-  later.catch(() => undefined);
-  const pair = [await model.read(first, wish), await later] as const;
+  const pair = await model.readPair(first, second, wishOf(options));
   const verification = await model.compare(...pair, far);
   if (show !== undefined) {
     const { drawComparison } = await import("../verify/draw-faces.ts");

@@ -4,6 +4,7 @@ import type { CalibrationRecord, Decision } from "../artifact/calibration.ts";
 import { decisionFor } from "../artifact/calibration.ts";
 import { falseAcceptRateOf, roundedScore, usualFar } from "../artifact/rates.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
+import { bothOf } from "../base/errors.ts";
 import { floats, type Tensor, type TensorMap } from "../base/tensor.ts";
 import { cosineSimilarity } from "../faces/cosine.ts";
 import { DEFAULT_WISH, type FaceWish, faceAnswer, type MeantFace } from "../faces/meant-face.ts";
@@ -15,7 +16,6 @@ import { faceInputOf, faceTensor, PAIR_NAMES } from "./photos/meant-faces.ts";
 import { PackServable } from "./photos/pack-catalog.ts";
 import type { PhotoThreads } from "./photos/photo-threads.ts";
 import type { ModelChoice } from "./repository/catalog.ts";
-import { allOf } from "./request-memory.ts";
 import { invalidArgument, StatusError } from "./status.ts";
 
 /** The images to compare. */
@@ -133,9 +133,9 @@ async function comparePack(
   { images, wish = DEFAULT_WISH }: VerifyCall,
   { signal }: VerifyOptions,
 ): Promise<Compared> {
-  const faces = await allOf(
-    images.map((file, i) => photos.embedding({ file, what: `the ${PAIR_NAMES[i]}` }, wish, signal)),
-  );
+  const embed = (i: 0 | 1) =>
+    photos.embedding({ file: images[i], what: `the ${PAIR_NAMES[i]}` }, wish, signal);
+  const faces = await bothOf(embed(0), embed(1));
   const [anchor, verification] = faces.map(({ embedding }) => embedding);
   return { similarity: cosineSimilarity(anchor!, verification!), faces };
 }
@@ -147,9 +147,9 @@ async function compareFaces(
   { images, wish = DEFAULT_WISH }: VerifyCall,
   options: VerifyOptions,
 ): Promise<Compared> {
-  const faces = await allOf(
-    images.map((file, i) => faceTensor(photos, { file, what: `the ${PAIR_NAMES[i]}` }, wish, input, options)),
-  );
+  const read = (i: 0 | 1) =>
+    faceTensor(photos, { file: images[i], what: `the ${PAIR_NAMES[i]}` }, wish, input, options);
+  const faces = await bothOf(read(0), read(1));
   const similarity = await comparePair(servable, (i) => faces[i]!.tensor, options);
   return { similarity, faces: faces.map(({ meant }) => meant) };
 }

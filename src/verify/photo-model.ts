@@ -10,7 +10,7 @@ import {
   usualFar,
 } from "../artifact/rates.ts";
 import { checkOptions, checkPhoto, given } from "../base/check-options.ts";
-import { FaceError } from "../base/errors.ts";
+import { bothOf, FaceError } from "../base/errors.ts";
 import { chooseFace, FACE_CHOICES, type FaceChoice, rivalWarning } from "../faces/choose.ts";
 import { type Face, roundedFace } from "../faces/face.ts";
 import type { FoundFaces } from "../faces/found-faces.ts";
@@ -268,7 +268,7 @@ export class PhotoModel implements AsyncDisposable {
 
   /**
    * Says whether two photographs show one person.
-   * @throws PhotoError as `embed`, naming the photograph; FaceError as `decide`.
+   * @throws PhotoError as `embed`, naming the photograph, or both; FaceError as `decide`.
    */
   async verify(a: Photo, b: Photo, options: PhotoVerifyOptions = {}): Promise<PhotoVerification> {
     checkPhoto("verify, the first photograph", a);
@@ -276,11 +276,25 @@ export class PhotoModel implements AsyncDisposable {
     checkOptions("verify", verifyOptions, options);
     // A rate that cannot be answered is refused before any work.
     this.decide(0, options.far);
-    // The second is decoded in a thread of its own while the first is searched; an error of the first goes before its errors.
+    return await this.compare(...(await this.readPair(a, b, options)), options.far);
+  }
+
+  /** Reads two photographs, as `read` does. @throws PhotoError as `read`; where both fail, it names both. */
+  async readPair(
+    a: Photo,
+    b: Photo,
+    { face, limits, strict }: PhotoOptions,
+  ): Promise<[ReadPhoto, ReadPhoto]> {
+    const options = { face, limits, strict };
+    // The second is decoded in a thread of its own while the first is searched.
     const later = this.#read(b, nameOf(b, "the second photograph"), options);
-    later.catch(() => undefined);
-    const first = await this.#read(a, nameOf(a, "the first photograph"), options);
-    return await this.compare(first, await later, options.far);
+    try {
+      return await bothOf(this.#read(a, nameOf(a, "the first photograph"), options), later);
+    } catch (error) {
+      if (error instanceof FaceError && error.cause instanceof PhotoError)
+        throw new PhotoError(error.cause.image, error, error);
+      throw error;
+    }
   }
 
   /** `verify` for photographs that `read` or `embed` of this model has read already. */

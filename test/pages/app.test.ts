@@ -312,6 +312,31 @@ describe.skipIf(browser === undefined)(`the page${note}`, () => {
     await page.locator(".result h2", { hasText: "No face was found" }).waitFor();
   });
 
+  it("says of each photograph that cannot be compared what is wrong with it", async () => {
+    await using shown = await opened("compare");
+    const { page } = shown;
+    const grey = Buffer.from(await encodePng(new Uint8Array(64 * 64 * 3).fill(99), 64, 64));
+    const file = (name: string, buffer: Buffer) => ({ name, mimeType: "image/png", buffer });
+    await fileInput(page, 0).setInputFiles(file("grey.png", grey));
+    await fileInput(page, 1).setInputFiles(file("none.png", Buffer.from("no image")));
+    await page.locator(".problem", { hasText: WORDS.en["error.IMAGE_UNREADABLE"] }).waitFor();
+    expect((await page.locator(".problem").allTextContents()).slice(0, 2)).toEqual([
+      WORDS.en["error.FACE_NOT_FOUND"],
+      WORDS.en["error.IMAGE_UNREADABLE"],
+    ]);
+    await good(shown, "app-compare-problems");
+  });
+
+  it("says that nobody is enrolled in an empty gallery", async () => {
+    await using empty = await app({ gallery: join(work, "empty"), port: 0 });
+    await using shown = await opened("who", {}, empty.url);
+    const { page } = shown;
+    await fileInput(page).setInputFiles(await photo(2, 1));
+    await page.locator(".result h2", { hasText: WORDS.en.nobody }).waitFor();
+    expect(await page.locator(".found").count()).toBe(0);
+    await good(shown, "app-who-empty");
+  });
+
   it("enrols, renames, merges and deletes people, by keyboard too, and shows HTML as text", async () => {
     await using shown = await opened("people");
     const { page } = shown;

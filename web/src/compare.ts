@@ -3,7 +3,7 @@ import { qualityWarnings } from "../../src/faces/quality-limits.ts";
 import { field, h, tick } from "./dom.ts";
 import { onPaste, PhotoInput } from "./photo-input.ts";
 import { isPrivatePossible, PrivateComparer } from "./private/comparer.ts";
-import { type Comparison, compare, concernsSecond, failureText, keyInUse, lookAt } from "./server.ts";
+import { type Comparison, compare, keyInUse, lookAt, pairFailures } from "./server.ts";
 import { crop } from "./stage.ts";
 import { type Context, ONE_IN, type View } from "./view.ts";
 import { count, datasetName, number, percent, t } from "./words.ts";
@@ -129,8 +129,9 @@ export function compareView({ facts }: Context): View {
       if (mine === asked) show(answer, box.checked);
     } catch (error) {
       if (mine !== asked) return;
-      const text = failureText(error);
-      inputs[concernsSecond(error) ? 1 : 0]!.problem(text);
+      pairFailures(error).forEach((text, i) => {
+        if (text !== undefined) inputs[i]!.problem(text);
+      });
       wait(t("waitTwo"));
     }
   }

@@ -126,6 +126,7 @@ const EN = {
   oneFaceFound: "1 face, {named} named",
   nearest: "Most alike",
   whoWait: "Names appear here.",
+  whoNobody: "So the faces were compared with nobody. Add people under “People” first.",
   extrapolated:
     "So low a rate was not measured for so many people; the threshold continues the measured ones.",
   comparedWith: "Compared with {count} people, threshold {threshold}",
@@ -302,6 +303,8 @@ const DE: Words = {
   oneFaceFound: "1 Gesicht, {named} benannt",
   nearest: "Am ähnlichsten",
   whoWait: "Hier erscheinen die Namen.",
+  whoNobody:
+    "Die Gesichter wurden daher mit niemandem verglichen. Fügen Sie zuerst unter „Personen“ jemanden hinzu.",
   extrapolated:
     "Eine so niedrige Rate wurde für so viele Personen nicht gemessen; die Schwelle setzt die gemessenen fort.",
   comparedWith: "Verglichen mit {count} Personen, Schwelle {threshold}",
@@ -474,6 +477,8 @@ const FR: Words = {
   oneFaceFound: "1 visage, {named} nommé",
   nearest: "Les plus ressemblants",
   whoWait: "Les noms apparaissent ici.",
+  whoNobody:
+    "Les visages n’ont donc été comparés à personne. Ajoutez d’abord des personnes sous « Personnes ».",
   extrapolated:
     "Un taux aussi bas n’a pas été mesuré pour autant de personnes ; le seuil prolonge les mesures.",
   comparedWith: "Comparé à {count} personnes, seuil {threshold}",

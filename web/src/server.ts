@@ -1,6 +1,6 @@
 /** @file What the page asks of the server. */
 
-import { FaceError } from "../../src/base/errors.ts";
+import { FaceError, messageOf } from "../../src/base/errors.ts";
 import { GalleryClient, ServiceError, type ServiceFacts } from "../../src/client/gallery-client.ts";
 import type { Face, Landmarks } from "../../src/faces/face.ts";
 import { isWord, t } from "./words.ts";
@@ -90,13 +90,23 @@ export async function compare(
 const codeOf = (error: unknown): string =>
   error instanceof ServiceError ? error.serverCode : error instanceof FaceError ? error.code : "";
 
-/** Whether a failure concerns the second of two photographs. */
-export const concernsSecond = (error: unknown): boolean =>
-  error instanceof Error && /the verification\b/.test(error.message);
-
 /** A failure in the language of the page. */
 export function failureText(error: unknown): string {
   const word = `error.${codeOf(error)}`;
   if (isWord(word)) return t(word);
-  return t("error.other", { message: error instanceof Error ? error.message : String(error) });
+  return t("error.other", { message: messageOf(error) });
+}
+
+/** What a failure to compare says of the first photograph and of the second; a failure of neither is said of the first. */
+export function pairFailures(error: unknown): readonly [string | undefined, string | undefined] {
+  const parts = messageOf(error).split("; ");
+  const of = (name: string): string | undefined => {
+    const part = parts.find((each) => each.includes(`the ${name}`));
+    if (part === undefined) return undefined;
+    // The code is that of the first failure.
+    if (part.startsWith("no face")) return t("error.FACE_NOT_FOUND");
+    return part.startsWith("cannot read") ? t("error.IMAGE_UNREADABLE") : failureText(error);
+  };
+  const [first, second] = [of("anchor"), of("verification")];
+  return first === undefined && second === undefined ? [failureText(error), undefined] : [first, second];
 }

@@ -17,12 +17,13 @@ const nameOf = ({ match, candidates }: Found): string =>
   match ? candidates[0]!.person : t("nobodyEnrolled");
 
 function faceEntry(face: Found): HTMLElement {
+  const { threshold = Number.POSITIVE_INFINITY } = face;
   const bars = face.candidates.slice(0, 3).map(({ person, similarity }) => {
     const bar = h("span", { class: "bar" }, h("span", {}));
     (bar.firstElementChild as HTMLElement).style.width = `${Math.max(0, Math.min(1, similarity)) * 100}%`;
     return h(
       "li",
-      { class: similarity >= face.threshold ? "over" : "" },
+      { class: similarity >= threshold ? "over" : "" },
       h("span", { class: "who" }, person),
       bar,
       h("span", { class: "number" }, number(similarity)),
@@ -51,11 +52,20 @@ export function whoView({ facts, gallery }: Context): View {
 
   function show({ faces, people }: ServedIdentification): void {
     input.stage.mark(
-      faces.map((face) => ({ face: face as unknown as Detection, label: nameOf(face), quiet: !face.match })),
+      faces.map((face) => ({
+        face: face as unknown as Detection,
+        label: face.threshold === undefined ? undefined : nameOf(face),
+        quiet: !face.match,
+      })),
     );
     const [first] = faces;
     if (first === undefined) {
       result.replaceChildren(h("h2", {}, t("noFaceFound")), h("p", {}, t("noFaceLead")));
+      return;
+    }
+    const { threshold } = first;
+    if (threshold === undefined) {
+      result.replaceChildren(h("h2", {}, t("nobody")), h("p", {}, t("whoNobody")));
       return;
     }
     const named = faces.filter(({ match }) => match).length;
@@ -66,11 +76,7 @@ export function whoView({ facts, gallery }: Context): View {
     result.replaceChildren(
       h("h2", {}, summary),
       h("ul", { class: "faces" }, ...faces.map(faceEntry)),
-      h(
-        "p",
-        { class: "hint" },
-        t("comparedWith", { count: count(people), threshold: number(first.threshold) }),
-      ),
+      h("p", { class: "hint" }, t("comparedWith", { count: count(people), threshold: number(threshold) })),
       first.extrapolated ? h("p", { class: "hint" }, t("extrapolated")) : "",
     );
   }

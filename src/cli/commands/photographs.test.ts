@@ -242,12 +242,24 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
       error: { code: "FACE_NOT_FOUND", message: expect.stringContaining(blank), image: blank },
     });
     expect(noFace.status).toBe(11);
+    const second = join(work, "second.png");
+    writeFileSync(second, readFileSync(blank));
+    const neither = await faceid(["verify", blank, second]);
+    expect(neither.status).toBe(11);
+    expect(neither.stderr).toContain(`no face was found in ${blank}; no face was found in ${second}`);
     const missing = join(work, "missing.jpg");
     const unreadable = await faceid(["verify", missing, ONE, "--json"]);
     expect(JSON.parse(unreadable.stdout)).toMatchObject({
       error: { code: "IMAGE_UNREADABLE", image: missing },
     });
     expect(unreadable.status).toBe(3);
+    const both = JSON.parse((await faceid(["verify", missing, blank, "--json"])).stdout);
+    expect(both.error).toMatchObject({ code: "IMAGE_UNREADABLE", image: missing });
+    expect(both.error.message).toContain(`no face was found in ${blank}`);
+    await expect(model.verify(readFileSync(blank), blank)).rejects.toMatchObject({
+      image: "the first photograph",
+      message: `no face was found in the first photograph; no face was found in ${blank}`,
+    });
   });
 
   it("draws over no photograph, into no missing folder, and several only into a folder", async () => {

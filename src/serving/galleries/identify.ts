@@ -51,9 +51,9 @@ async function search(
   metrics.galleryMatches.add([name], faces.filter(({ match }) => match).length);
   return {
     people,
-    faces: faces.map(({ candidates: alike, threshold, ...face }) => ({
+    faces: faces.map(({ candidates: alike, comparisons: _, threshold, ...face }) => ({
       ...face,
-      threshold: roundedScore(threshold),
+      ...(threshold !== undefined && { threshold: roundedScore(threshold) }),
       candidates: alike.map(rounded),
     })) as unknown as Identification["faces"],
   };

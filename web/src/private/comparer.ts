@@ -1,6 +1,6 @@
 /** @file Compares two photographs in the browser: the page's side of the thread, and the decision. */
 import { roundedScore, usedFar, usualFar } from "../../../src/artifact/rates.ts";
-import { type ErrorCode, FaceError } from "../../../src/base/errors.ts";
+import { bothOf, type ErrorCode, FaceError } from "../../../src/base/errors.ts";
 import type { ServiceFacts } from "../../../src/client/gallery-client.ts";
 import { cosineSimilarity } from "../../../src/faces/cosine.ts";
 import type { Landmarks } from "../../../src/faces/face.ts";
@@ -111,10 +111,7 @@ export class PrivateComparer implements Disposable {
    * @throws FaceError `FACE_NOT_FOUND`, `IMAGE_UNREADABLE`, `SERVER_UNREACHABLE` while the model is loaded.
    */
   async compare(photos: readonly [Blob, Blob], far: number | undefined): Promise<Comparison> {
-    const [first, second] = await Promise.all([
-      this.#face(photos[0], NAMES[0]),
-      this.#face(photos[1], NAMES[1]),
-    ]);
+    const [first, second] = await bothOf(this.#face(photos[0], NAMES[0]), this.#face(photos[1], NAMES[1]));
     const similarity = roundedScore(cosineSimilarity(first.embedding, second.embedding));
     return {
       similarity,

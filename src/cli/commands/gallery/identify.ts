@@ -20,8 +20,8 @@ const percent = (rate: number) => `${Number((100 * rate).toPrecision(3))} %`;
 
 function faceText({ box, match, candidates, warnings }: IdentifiedFace, i: number): string {
   const [x, y, w, h] = box.map(Math.round) as [number, number, number, number];
-  const first = candidates[0];
-  const who = match ? first!.person : "nobody enrolled";
+  const [first] = candidates;
+  const who = first === undefined ? "not compared" : match ? first.person : "nobody enrolled";
   return [
     `face ${i + 1} at ${x},${y}  ${w}x${h} pixels: ${who}`,
     ...candidates.map(({ person, similarity }) => `  ${similarity.toFixed(3).padStart(6)}  ${person}`),
@@ -29,20 +29,27 @@ function faceText({ box, match, candidates, warnings }: IdentifiedFace, i: numbe
   ].join("\n");
 }
 
-function facesText(faces: readonly IdentifiedFace[]): string {
-  const [first] = faces;
-  if (first === undefined) return "no face was found";
-  const { threshold, fpir, extrapolated } = first;
+const NOBODY =
+  "nobody is enrolled in the gallery; people without a face, and those whose consent has ended, are not searched";
+
+/** What decided, in words. */
+function thresholdLines({ threshold, fpir, extrapolated }: IdentifiedFace): string[] {
+  if (threshold === undefined || fpir === undefined) return [NOBODY];
+  const rate = `${percent(fpir.estimate)} of strangers would be named (95 %: ${percent(fpir.low)} to ${percent(fpir.high)})`;
   return [
-    ...faces.map(faceText),
-    ...(first.candidates.length === 0 ? ["warning: the gallery has nobody to compare with"] : []),
-    `threshold ${threshold.toFixed(3)}: ${percent(fpir.estimate)} of strangers would be named (95 %: ${percent(fpir.low)} to ${percent(fpir.high)})`,
+    `threshold ${threshold.toFixed(3)}: ${rate}`,
     ...(extrapolated
       ? [
           "warning: the model was not measured at so low a rate per face; the threshold continues the measured ones",
         ]
       : []),
-  ].join("\n");
+  ];
+}
+
+function facesText(faces: readonly IdentifiedFace[]): string {
+  const [first] = faces;
+  if (first === undefined) return "no face was found";
+  return [...faces.map(faceText), ...thresholdLines(first)].join("\n");
 }
 
 /** A photograph of several, for people. */
