@@ -16,6 +16,11 @@ export interface Database extends Queries, AsyncDisposable {
   readonly address: string;
   /** Runs `work` in a transaction: all of it is kept, or nothing. */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` on a connection of its own, outside of any transaction; its settings and locks end with it. Absent where there is
+   * one connection for all.
+   */
+  readonly session?: <T>(work: (queries: Queries) => Promise<T>) => Promise<T>;
 }
 
 /** Whether an address names a PostgreSQL server; anything else is a folder. */

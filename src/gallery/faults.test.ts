@@ -9,6 +9,7 @@ import { direction, STORES } from "../../test/support/gallery-stores.ts";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { Random } from "../base/random.ts";
 import { Gallery, type GalleryModel } from "./gallery.ts";
+import { openDatabase } from "./open-database.ts";
 
 const MODEL: GalleryModel = {
   name: "test-model",
@@ -147,6 +148,25 @@ describe.each(STORES)("a gallery on $store", ({ store, make }) => {
     expect(await actions(false)).toEqual(["enrolled", "enrolled", "merged"]);
     expect(await actions(true)).toEqual(["enrolled", "enrolled", "searched", "merged"]);
   });
+
+  it.skipIf(store === "PGlite")(
+    "goes on after the server has ended a connection in a transaction",
+    async () => {
+      await using other = await openDatabase(address);
+      const name = randomUUID();
+      const broken = gallery.transaction(async (inner) => {
+        await inner.people.add(name);
+        await other.rows(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE state = 'idle in transaction' AND application_name = 'faceid' AND pid <> pg_backend_pid()
+           AND pid IN (SELECT pid FROM pg_locks WHERE relation = 'faceid_people'::regclass)`,
+        );
+        await inner.people.named(name);
+      });
+      await expect(broken).rejects.toEqual(fails("GALLERY_UNAVAILABLE"));
+      expect(await gallery.people.named(name)).toBeUndefined();
+    },
+  );
 
   it.skipIf(store === "PGlite")("reads what it may not write, and says so for changes", async () => {
     await using other = await Gallery.open(`${address}%20-c%20default_transaction_read_only%3Don`);

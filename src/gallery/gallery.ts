@@ -3,14 +3,9 @@ import { userInfo } from "node:os";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import {
-  type Database,
-  isOutOfSharedMemory,
-  isReadOnly,
-  isUniqueViolation,
-  withinTransaction,
-} from "./database.ts";
+import { type Database, isReadOnly, isUniqueViolation, withinTransaction } from "./database.ts";
 import { type EmbeddingKind, Faces, type Template } from "./faces.ts";
+import { buildIndex, dropIndex, withoutBuilders } from "./nearest-index.ts";
 import { openDatabase } from "./open-database.ts";
 import { People } from "./people.ts";
 import { photoBox } from "./photo-box.ts";
@@ -74,6 +69,15 @@ interface GalleryRow {
   readonly indexed: boolean;
 }
 
+/** What the galleries of other actors share. */
+interface Shared {
+  /** How many comparisons a search makes, and when that was counted. */
+  count: number;
+  countedAt: number;
+  /** The index, while it is built. */
+  building: Promise<boolean> | undefined;
+}
+
 const COLUMNS = `id, name, model, model_digest AS "modelDigest", dimensions, template, indexed`;
 /** More than anybody's photographs and changes. */
 const EVENTS_OF_PERSON = 100_000;
@@ -86,10 +90,6 @@ const INDEX_FROM = 30_000;
 const [COUNTED_RARELY, COUNTED_EVERY_MS] = [10_000, 10_000];
 /** pgvector's largest indexed vector. */
 const MAX_INDEXED_DIMENSIONS = 2000;
-/** Memory of an index that is built, for a person beside the vector; and the most that is asked for: PostgreSQL's own limit where
- * addresses have 32 bits, enough for 1.3 million people.
- */
-const [BYTES_OF_NODE, MOST_BUILD_KILOBYTES] = [1024, 2 ** 21 - 1];
 /** Searches by which an index is compared with an exact search, and how many neighbours of each. */
 const RECALL_SEARCHES = 100;
 const RECALL_NEIGHBOURS = 10;
@@ -143,8 +143,7 @@ export class Gallery implements AsyncDisposable {
   readonly model: GalleryModel;
   readonly #scope: GalleryScope;
   readonly #photoKey: string | undefined;
-  /** The last count, which the galleries of other actors share. */
-  readonly #counted: { count: number; at: number };
+  readonly #shared: Shared;
   #indexed: boolean;
 
   private constructor(
@@ -152,9 +151,9 @@ export class Gallery implements AsyncDisposable {
     row: GalleryRow,
     actor: string,
     photoKey: string | undefined,
-    counted = { count: 0, at: 0 },
+    shared: Shared = { count: 0, countedAt: 0, building: undefined },
   ) {
-    this.#counted = counted;
+    this.#shared = shared;
     this.name = row.name;
     const { model, modelDigest: digest, dimensions, template } = row;
     this.model = { name: model, digest, dimensions, template };
@@ -207,7 +206,7 @@ export class Gallery implements AsyncDisposable {
     const { id, database } = this.#scope;
     const { name: model, digest: modelDigest, dimensions, template } = this.model;
     const row = { id, name: this.name, model, modelDigest, dimensions, template, indexed: this.#indexed };
-    return new Gallery(database, row, actor, this.#photoKey, this.#counted);
+    return new Gallery(database, row, actor, this.#photoKey, this.#shared);
   }
 
   /**
@@ -255,11 +254,11 @@ export class Gallery implements AsyncDisposable {
    * seconds old: counting takes as long as searching then, and a few more people change no threshold.
    */
   async comparisons(): Promise<number> {
-    const { count, at } = this.#counted;
-    if (count >= COUNTED_RARELY && Date.now() - at < COUNTED_EVERY_MS) return count;
-    this.#counted.count = await countSearched(this.#scope, this.model);
-    this.#counted.at = Date.now();
-    return this.#counted.count;
+    const { count, countedAt } = this.#shared;
+    if (count >= COUNTED_RARELY && Date.now() - countedAt < COUNTED_EVERY_MS) return count;
+    this.#shared.count = await countSearched(this.#scope, this.model);
+    this.#shared.countedAt = Date.now();
+    return this.#shared.count;
   }
 
   /** Records that somebody searched: how many faces, and who was found. A gallery that cannot be written to records nothing. */
@@ -315,42 +314,22 @@ export class Gallery implements AsyncDisposable {
     return health!;
   }
 
-  /** Builds the index once there are so many faces that searching without takes long; see docs/scaling.md. */
+  /**
+   * Builds the index once there are so many faces that searching without takes long; see docs/scaling.md. In PostgreSQL others
+   * enrol meanwhile.
+   * @returns whether searches use an index from now on.
+   */
   async index(from = INDEX_FROM): Promise<boolean> {
     const tooLong = this.model.dimensions > MAX_INDEXED_DIMENSIONS;
     if (this.#indexed || tooLong) return this.#indexed;
     const count = await this.comparisons();
     if (count < from) return false;
-    try {
-      await this.#buildIndex(count);
-    } catch (error) {
-      // Several processes that build together share memory, of which a container may have little.
-      if (!isOutOfSharedMemory(error)) throw error;
-      await this.#buildIndex(count, 0);
-    }
-    this.#indexed = true;
-    return true;
-  }
-
-  /** @param helpers processes that build beside the first; by default as many as the server allows. */
-  async #buildIndex(count: number, helpers?: number): Promise<void> {
-    const { id, database } = this.#scope;
-    const { table, vector, where } = searchedRows(id, this.model);
-    const wanted = count * (4 * this.model.dimensions + BYTES_OF_NODE);
-    await database.transaction(async (queries) => {
-      // A graph that outgrows this is built at a fraction of the rate.
-      await queries.rows(
-        `SELECT set_config('maintenance_work_mem', greatest(pg_size_bytes(current_setting('maintenance_work_mem')) / 1024,
-           least($1::bigint / 1024, ${MOST_BUILD_KILOBYTES})) || 'kB', true)`,
-        [wanted],
-      );
-      if (helpers !== undefined) await queries.run(`SET LOCAL max_parallel_maintenance_workers = ${helpers}`);
-      await queries.run(`DROP INDEX IF EXISTS faceid_nearest_${id}`);
-      await queries.run(
-        `CREATE INDEX faceid_nearest_${id} ON ${table} USING hnsw ((${vector}) vector_l2_ops) WHERE ${where}`,
-      );
-      await queries.rows("UPDATE faceid_galleries SET indexed = true WHERE id = $1", [id]);
+    // One build for all who ask this process.
+    this.#shared.building ??= buildIndex(this.#scope, this.model, count).finally(() => {
+      this.#shared.building = undefined;
     });
+    this.#indexed = await this.#shared.building;
+    return this.#indexed;
   }
 
   /**
@@ -359,16 +338,18 @@ export class Gallery implements AsyncDisposable {
    */
   async changeModel(model: GalleryModel): Promise<Gallery> {
     const { id, database, actor } = this.#scope;
-    await this.#scope.change("reindexed", null, async (queries) => {
-      await queries.run(`DROP INDEX IF EXISTS faceid_nearest_${id}`);
-      await queries.rows(
-        `UPDATE faceid_galleries SET model = $2, model_digest = $3, dimensions = $4, template = $5, indexed = false
+    const change = () =>
+      this.#scope.change("reindexed", null, async (queries) => {
+        await dropIndex(queries, id);
+        await queries.rows(
+          `UPDATE faceid_galleries SET model = $2, model_digest = $3, dimensions = $4, template = $5, indexed = false
          WHERE id = $1`,
-        [id, model.name, model.digest, model.dimensions, model.template],
-      );
-      await queries.rows("UPDATE faceid_people SET centroid = NULL WHERE gallery_id = $1", [id]);
-      return { from: this.model.name, to: model.name };
-    });
+          [id, model.name, model.digest, model.dimensions, model.template],
+        );
+        await queries.rows("UPDATE faceid_people SET centroid = NULL WHERE gallery_id = $1", [id]);
+        return { from: this.model.name, to: model.name };
+      });
+    await withoutBuilders(database, change);
     return new Gallery(database, (await readRow(database, this.name))!, actor, this.#photoKey);
   }
 

@@ -6,6 +6,14 @@ import { type Database, databaseError, printableAddress, type Queries } from "./
 const MAX_CONNECTIONS = 10;
 const CONNECT_TIMEOUT_MS = 10_000;
 
+const queriesOf = (client: pg.PoolClient): Queries => ({
+  rows: async <R extends object>(sql: string, values: readonly unknown[] = []) =>
+    (await client.query(sql, [...values])).rows as R[],
+  run: async (sql) => {
+    await client.query(sql);
+  },
+});
+
 class PostgresDatabase implements Database {
   readonly address: string;
   readonly #pool: pg.Pool;
@@ -21,6 +29,8 @@ class PostgresDatabase implements Database {
     });
     // An idle connection that breaks is replaced at the next query, which reports what cannot be mended.
     this.#pool.on("error", () => {});
+    // One that breaks in a transaction fails its statement; the event, unheard, would end the process.
+    this.#pool.on("connect", (client) => client.on("error", () => {}));
   }
 
   async rows<T extends object>(sql: string, values: readonly unknown[] = []): Promise<T[]> {
@@ -37,13 +47,7 @@ class PostgresDatabase implements Database {
       let broken: Error | undefined;
       try {
         await client.query("BEGIN");
-        const result = await work({
-          rows: async <R extends object>(sql: string, values: readonly unknown[] = []) =>
-            (await client.query(sql, [...values])).rows as R[],
-          run: async (sql) => {
-            await client.query(sql);
-          },
-        });
+        const result = await work(queriesOf(client));
         await client.query("COMMIT");
         return result;
       } catch (error) {
@@ -56,6 +60,17 @@ class PostgresDatabase implements Database {
       }
     });
   }
+
+  readonly session = async <T>(work: (queries: Queries) => Promise<T>): Promise<T> =>
+    await this.#guarded(async () => {
+      const client = await this.#pool.connect();
+      try {
+        return await work(queriesOf(client));
+      } finally {
+        // The connection is closed, not used again.
+        client.release(true);
+      }
+    });
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool.end();

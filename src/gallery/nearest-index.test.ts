@@ -1,0 +1,179 @@
+/** @file The index on PostgreSQL (TEST_POSTGRES=postgres://…): others enrol while it is built, builders are killed, two build at once. */
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { join } from "node:path";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { direction, STORES } from "../../test/support/gallery-stores.ts";
+import { Random } from "../base/random.ts";
+import type { Database } from "./database.ts";
+import { Gallery, type GalleryModel } from "./gallery.ts";
+import { openDatabase } from "./open-database.ts";
+
+const INDEXER = join(import.meta.dirname, "../../test/support/gallery-indexer.ts");
+const MODEL: GalleryModel = {
+  name: "test-model",
+  digest: "d".repeat(64),
+  dimensions: 16,
+  template: "centroid",
+};
+const PEOPLE = 40;
+const random = new Random(17);
+const server = STORES.find(({ store }) => store === "PostgreSQL");
+
+describe.skipIf(server === undefined)("the index on PostgreSQL", () => {
+  let address: string;
+  let database: Database;
+  let gallery: Gallery;
+  let name: string;
+
+  beforeAll(async () => {
+    address = await server!.make();
+  });
+  beforeEach(async () => {
+    name = `g${randomUUID()}`;
+    database = await openDatabase(address);
+    gallery = await Gallery.open(address, { name, create: MODEL });
+    for (let i = 0; i < PEOPLE; i++) await enrol();
+  });
+  afterEach(async () => {
+    await gallery[Symbol.asyncDispose]();
+    await database[Symbol.asyncDispose]();
+  });
+
+  async function enrol(on = gallery) {
+    const embedding = direction(random, MODEL.dimensions);
+    const { id } = await on.people.add(randomUUID());
+    await on.faces.add([{ personId: id, embedding, photoDigest: randomUUID() }]);
+    return { id, embedding };
+  }
+
+  /** The gallery's index, once something of it is there. */
+  async function indexes() {
+    return await database.rows<{ oid: number; valid: boolean }>(
+      `SELECT i.indexrelid::int AS oid, i.indisvalid AS valid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+       WHERE i.indrelid = 'faceid_people'::regclass
+         AND c.relname = (SELECT 'faceid_nearest_' || id FROM faceid_galleries WHERE name = $1)`,
+      [name],
+    );
+  }
+  const begun = () =>
+    vi.waitFor(async () => expect(await indexes()).toMatchObject([{ valid: false }]), { timeout: 60_000 });
+
+  /** The connections on which a build runs. */
+  async function builders(): Promise<number[]> {
+    const rows = await database.rows<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'CREATE INDEX CONCURRENTLY faceid_nearest_%'
+         AND pid <> pg_backend_pid() AND query LIKE '% gallery_id = ' || (SELECT id FROM faceid_galleries WHERE name = $1) || ' %'`,
+      [name],
+    );
+    return rows.map(({ pid }) => pid);
+  }
+
+  /** Does `work` while a writer's transaction is open, which a build has to wait for. */
+  async function whileWriting(work: () => Promise<void>): Promise<void> {
+    await database.transaction(async (queries) => {
+      await queries.rows("UPDATE faceid_people SET name = name WHERE false");
+      await work();
+    });
+  }
+
+  const recall = async () => {
+    await using again = await Gallery.open(address, { name });
+    return (await again.check()).recall;
+  };
+
+  it("is built while others enrol, and has whom they enrolled", async () => {
+    let building: Promise<boolean> | undefined;
+    const enrolled: Awaited<ReturnType<typeof enrol>>[] = [];
+    await whileWriting(async () => {
+      building = gallery.index(1);
+      await begun();
+      enrolled.push(await enrol(), await enrol());
+      expect((await gallery.search(enrolled[0]!.embedding, 1))[0]).toMatchObject({
+        personId: enrolled[0]!.id,
+      });
+    });
+    expect(await building).toBe(true);
+    expect(await indexes()).toMatchObject([{ valid: true }]);
+    for (const { id, embedding } of enrolled) {
+      expect((await gallery.search(embedding, 1))[0]).toMatchObject({ personId: id });
+    }
+    expect(await recall()).toBe(1);
+  });
+
+  it("is built anew where the server broke a build off", async () => {
+    let broken: Promise<unknown> | undefined;
+    await whileWriting(async () => {
+      broken = gallery.index(1).catch((error: unknown) => error);
+      await begun();
+      for (const pid of await builders()) await database.rows("SELECT pg_terminate_backend($1)", [pid]);
+      expect(await broken).toMatchObject({ code: "GALLERY_UNAVAILABLE" });
+    });
+    const [left] = await indexes();
+    expect(left).toMatchObject({ valid: false });
+    const { id, embedding } = await enrol();
+    expect((await gallery.search(embedding, 1))[0]).toMatchObject({ personId: id });
+    expect(await gallery.index(1)).toBe(true);
+    const [built] = await indexes();
+    expect(built).toMatchObject({ valid: true });
+    expect(built!.oid).not.toBe(left!.oid);
+    expect(await recall()).toBe(1);
+  });
+
+  it("leaves nothing of a build that failed", async () => {
+    await whileWriting(async () => {
+      const failed = gallery.index(1).catch((error: unknown) => error);
+      await begun();
+      for (const pid of await builders()) await database.rows("SELECT pg_cancel_backend($1)", [pid]);
+      // What it left is dropped once the writer is done.
+      void failed;
+    });
+    await vi.waitFor(async () => expect(await indexes()).toEqual([]), { timeout: 60_000 });
+    expect(await gallery.index(1)).toBe(true);
+  });
+
+  it("takes over what the server has built for a process that was killed", async () => {
+    const child = spawn(process.execPath, ["--import", "tsx", INDEXER, address, name]);
+    await whileWriting(async () => {
+      await begun();
+      child.kill("SIGKILL");
+      await once(child, "close");
+      expect(await builders()).toHaveLength(1);
+    });
+    expect(await gallery.index(1)).toBe(true);
+    expect(await indexes()).toMatchObject([{ valid: true }]);
+    expect(await recall()).toBe(1);
+  });
+
+  it("is built once where several processes build at once, in one gallery and in two", async () => {
+    const other = `g${randomUUID()}`;
+    await using second = await Gallery.open(address, { name });
+    await using neighbour = await Gallery.open(address, { name: other, create: MODEL });
+    for (let i = 0; i < PEOPLE; i++) await enrol(neighbour);
+    const asked = [gallery, gallery, gallery.as("another"), second, neighbour];
+    expect(await Promise.all(asked.map((each) => each.index(1)))).toEqual(asked.map(() => true));
+    expect(await indexes()).toMatchObject([{ valid: true }]);
+    expect((await second.check()).recall).toBe(1);
+    expect((await neighbour.check()).recall).toBe(1);
+  });
+
+  it("is dropped, after a build, by a change of the model, and not built for the former one", async () => {
+    await using second = await Gallery.open(address, { name });
+    let building: Promise<boolean> | undefined;
+    let changing: Promise<Gallery> | undefined;
+    await whileWriting(async () => {
+      building = gallery.index(1);
+      await begun();
+      changing = second.changeModel({ ...MODEL, name: "next", digest: "e".repeat(64), dimensions: 8 });
+    });
+    expect(await building).toBe(true);
+    const changed = await changing!;
+    expect(await indexes()).toEqual([]);
+    await using former = await Gallery.open(address, { name });
+    expect(former.model.dimensions).toBe(8);
+    expect(await changed.index(0)).toBe(true);
+    const { id } = await changed.people.add(randomUUID());
+    await changed.faces.add([{ personId: id, embedding: direction(random, 8), photoDigest: randomUUID() }]);
+  });
+});
