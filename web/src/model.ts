@@ -199,16 +199,17 @@ async function keptReport(key: string): Promise<void> {
 
 export function modelView({ facts }: Context): View {
   const { name, licence, trainedOn, note, calibration, report } = facts.model;
-  const rows: (readonly [string, string])[] = [
+  // What the server says of a model is English, whatever the page's language.
+  const rows: (readonly [string, string, isEnglish?: true])[] = [
     [t("factModel"), name],
-    [t("factLicence"), licence],
-    [t("factTrained"), trainedOn],
-    [t("factNote"), note],
+    [t("factLicence"), licence, true],
+    [t("factTrained"), trainedOn, true],
+    [t("factNote"), note, true],
   ];
   if (calibration !== null) {
     const { dataset, people, positives, negatives } = calibration;
     rows.push(
-      [t("factMeasured"), `${datasetName(dataset)}; ${people}`],
+      [t("factMeasured"), `${datasetName(dataset)}: ${people}`, true],
       [t("factPairs"), t("pairsText", { positives: count(positives), negatives: count(negatives) })],
     );
   }
@@ -224,7 +225,14 @@ export function modelView({ facts }: Context): View {
         "section",
         { class: "card" },
         h("h2", {}, t("facts")),
-        h("dl", {}, ...rows.flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])),
+        h(
+          "dl",
+          {},
+          ...rows.flatMap(([term, text, isEnglish]) => [
+            h("dt", {}, term),
+            h("dd", { lang: isEnglish && "en" }, text),
+          ]),
+        ),
       ),
       ...(report ? [reportSection()] : []),
     ),

@@ -42,11 +42,14 @@ export function chooseLanguage(chosen: string): void {
 
 export const currentLanguage = (): Language => language;
 
+/** French has spaces around some marks, at which no line may end. */
+const FRENCH_SPACES = / (?=[?!:;»%])|(?<=«) /g;
+
 /** A text in the language, with its places filled in. */
 export function t(word: Word, values: Readonly<Record<string, string | number>> = {}): string {
-  return WORDS[language][word].replaceAll(/\{(\w+)\}/g, (place, name: string) =>
-    String(values[name] ?? place),
-  );
+  const text = WORDS[language][word];
+  const spaced = language === "fr" ? text.replaceAll(FRENCH_SPACES, "\u00a0") : text;
+  return spaced.replaceAll(/\{(\w+)\}/g, (place, name: string) => String(values[name] ?? place));
 }
 
 export const isWord = (text: string): text is Word => Object.hasOwn(WORDS.en, text);
