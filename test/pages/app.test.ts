@@ -402,7 +402,7 @@ describe.skipIf(browser === undefined)(`the page${note}`, () => {
 
   it.each([
     ["de", "Zeigen zwei Fotos dieselbe Person?", "Wahrscheinlich dieselbe Person"],
-    ["fr", "Deux photos montrent-elles la même personne ?", "Probablement la même personne"],
+    ["fr", "Deux photos montrent-elles la même personne\u00a0?", "Probablement la même personne"],
   ])("speaks %s, by the browser or by choice", async (language, title, verdict) => {
     await using own = await opened("compare", { locale: language });
     expect(await own.page.locator("h1").textContent()).toBe(title);
@@ -414,6 +414,16 @@ describe.skipIf(browser === undefined)(`the page${note}`, () => {
     await compareTwo(page, await photo(4, 0), await photo(4, 1));
     expect(await page.locator(".verdict h2").textContent()).toBe(verdict);
     await good(shown, `app-compare-${language}`);
+    for (const [view, selector] of [
+      ["people", ".person"],
+      ["who", ".stage"],
+      ["model", ".chart"],
+    ] as const) {
+      await page.goto(`${running.url}#${view}`);
+      await page.waitForSelector(selector);
+      await good(shown, `app-${view}-${language}`);
+    }
+    await page.goto(`${running.url}#compare`);
     await page.reload();
     expect(await page.locator("h1").textContent()).toBe(title);
   });

@@ -207,9 +207,10 @@ export function modelView({ facts }: Context): View {
     [t("factNote"), note, true],
   ];
   if (calibration !== null) {
-    const { dataset, people, positives, negatives } = calibration;
+    const { people, positives, negatives } = calibration;
+    const dataset = datasetName(calibration.dataset);
     rows.push(
-      [t("factMeasured"), `${datasetName(dataset)}: ${people}`, true],
+      [t("factMeasured"), people.includes(dataset) ? people : `${dataset}: ${people}`, true],
       [t("factPairs"), t("pairsText", { positives: count(positives), negatives: count(negatives) })],
     );
   }
