@@ -25,7 +25,11 @@ interface Service {
   readonly user?: string;
   readonly read_only?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
-  readonly ports?: readonly { readonly target: number; readonly published: string }[];
+  readonly ports?: readonly {
+    readonly host_ip?: string;
+    readonly target: number;
+    readonly published: string;
+  }[];
   readonly volumes: readonly {
     readonly source: string;
     readonly target: string;
@@ -71,6 +75,16 @@ describe.skipIf("unavailable" in tools)("Docker Compose", () => {
     expect(other.volumes).toEqual(one.volumes);
     expect(one.read_only).toBe(true);
     expect(one.volumes[0]).toMatchObject({ target: "/models/faceid", read_only: true });
+  });
+
+  it("has PostgreSQL with pgvector for galleries, open to this machine only", async () => {
+    const found = await services(["--profile", "gallery-database"], { POSTGRES_PASSWORD: "secret" });
+    expect(Object.keys(found)).toEqual(["gallery-database"]);
+    const database = found["gallery-database"]!;
+    expect(database.image).toMatch(/^pgvector\/pgvector:[\d.]+-pg\d+$/);
+    expect(database.ports).toMatchObject([{ host_ip: "127.0.0.1", published: "5432", target: 5432 }]);
+    expect(database.environment).toMatchObject({ POSTGRES_PASSWORD: "secret" });
+    expect(database.volumes).toMatchObject([{ source: "galleries", target: "/var/lib/postgresql" }]);
   });
 
   it("serves under the name of the settings", async () => {
