@@ -100,7 +100,11 @@ export function databaseError(address: string, error: unknown): unknown {
   if (/^22\w{3}$/.test(code)) {
     return new FaceError("CONFIG_INVALID", `the gallery does not take a value: ${text}`, { cause: error });
   }
-  if (UNREACHABLE.test(code) || DENIED.test(code) || /Connection terminated|not queryable|timeout/i.test(text)) {
+  if (
+    UNREACHABLE.test(code) ||
+    DENIED.test(code) ||
+    /Connection terminated|not queryable|timeout/i.test(text)
+  ) {
     return new FaceError("GALLERY_UNAVAILABLE", `the database ${address} cannot be used: ${text}`, {
       hint: DENIED.test(code)
         ? "check the user, the password and the database's name in the address"

@@ -402,7 +402,7 @@ describe.skipIf(browser === undefined)(`the page${note}`, () => {
 
   it.each([
     ["de", "Zeigen zwei Fotos dieselbe Person?", "Wahrscheinlich dieselbe Person"],
-    ["fr", "Deux photos montrent-elles la même personne\u00a0?", "Probablement la même personne"],
+    ["fr", "Deux photos montrent\u2011elles la même personne\u00a0?", "Probablement la même personne"],
   ])("speaks %s, by the browser or by choice", async (language, title, verdict) => {
     await using own = await opened("compare", { locale: language });
     expect(await own.page.locator("h1").textContent()).toBe(title);

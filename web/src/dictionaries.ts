@@ -355,7 +355,7 @@ const FR: Words = {
   who: "Qui est-ce ?",
   model: "Modèle",
   views: "Vues",
-  compareTitle: "Deux photos montrent-elles la même personne ?",
+  compareTitle: "Deux photos montrent\u2011elles la même personne ?",
   compareLead: "Ajoutez deux photos. Elles sont envoyées uniquement à ce serveur et ne sont pas conservées.",
   compareLeadPrivate:
     "Ajoutez deux photos. Elles sont comparées dans ce navigateur et ne quittent pas cette page.",
