@@ -1,12 +1,13 @@
 /**
  * @file A face detector of our own, taught by the pack's: how far does it come? (docs/notes/own-detector.md)
- * `npm run bench -- detector label|train|measure [--folder FOLDER] [--steps N] [--decay-from N] [--threads N] [--folds 7,8] [--limit N]`
+ * `npm run bench -- detector label|train|measure [--folder FOLDER] [--steps N] [--decay-from N] [--threads N] [--folds 7,8] [--limit N] [--close-ups 108,87]`
+ * With --close-ups faces are looked at again in these sizes instead of those of bench/detector/search.ts.
  */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { writeFileAtomic } from "../src/base/files.ts";
-import { Detector } from "../src/faces/detector.ts";
+import { type CloseUp, Detector } from "../src/faces/detector.ts";
 import { YunetNetwork } from "../src/faces/yunet-network.ts";
 import { openRuntime } from "../src/onnx/runtime/runtime.ts";
 import { exportDetector } from "./detector/export.ts";
@@ -25,6 +26,7 @@ const { values: flags, positionals } = parseArgs({
     threads: { type: "string", default: "1" },
     folds: { type: "string", default: "7,8" },
     limit: { type: "string", default: "0" },
+    "close-ups": { type: "string" },
   },
 });
 
@@ -33,6 +35,9 @@ const KEPT = [6, 7, 8];
 
 const labelsFile = join(flags.folder, "labels.jsonl");
 const personOf = (path: string) => path.split(/[\\/]/)[0]!;
+
+/** A close-up about 1.8 times as wide as its face. */
+const closeUpOf = (face: number): CloseUp => ({ face, side: 32 * Math.round((1.8 * face) / 32) });
 
 async function requiredLabels() {
   const labels = await readLabels(labelsFile);
@@ -71,7 +76,9 @@ async function measure(): Promise<void> {
   const wanted = Number(flags.limit) > 0 ? Number(flags.limit) : all.length;
   const some = all.filter((_, i) => i % Math.ceil(all.length / wanted) === 0);
   await using network = await YunetNetwork.open(file, openRuntime);
-  const comparison = await compareWithLabels(new Detector(network, OWN_SEARCH), some);
+  const closeUps = flags["close-ups"]?.split(",").map(Number).map(closeUpOf);
+  const detector = new Detector(network, { ...OWN_SEARCH, ...(closeUps !== undefined && { closeUps }) });
+  const comparison = await compareWithLabels(detector, some);
   console.log(comparisonText(comparison));
   if (comparison.lost.length > 0) console.log(`not found: ${comparison.lost.join(" ")}`);
 }
