@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { usableCores } from "../base/platform.ts";
+import { decodePixels } from "../image/decode.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type {
+  DecodedFile,
   PhotoModel,
   PhotoOptions,
   PhotoVerification,
@@ -29,16 +31,24 @@ export interface VerifiedFolder {
   readonly candidates: readonly Candidate[];
 }
 
+/** Starts to decode a photograph, in a thread of libvips. Its error comes where the pixels are awaited. */
+function startDecoding(path: string): DecodedFile {
+  const pixels = decodePixels(path);
+  pixels.catch(() => undefined);
+  return { path, pixels };
+}
+
 async function verifyPair(
   model: PhotoModel,
-  [first, second]: readonly [string, string],
+  names: readonly [string, string],
+  [first, second]: readonly [string | DecodedFile, string | DecodedFile],
   { show, far, ...options }: VerifyPhotosOptions,
 ): Promise<PhotoVerification> {
   const pair = await model.readPair(first, second, wishOf(options));
   const verification = await model.compare(...pair, far);
   if (show !== undefined) {
     const { drawComparison } = await import("../verify/draw-faces.ts");
-    await writeFileAtomic(show, await drawComparison(pair, { names: [first, second], verification }));
+    await writeFileAtomic(show, await drawComparison(pair, { names, verification }));
   }
   return verification;
 }
@@ -89,10 +99,16 @@ export async function verifyPhotos(
     await requirePicture(options.show, [photo, other]);
   }
   const { detect, precision, profile, calibration, log, progress, signal } = options;
+  // Two photographs are decoded while the networks are loaded.
+  const pair =
+    many || detect === false
+      ? ([photo, other] as const)
+      : ([startDecoding(photo), startDecoding(other)] as const);
   const threads = options.threads ?? usableCores();
   const how = { detect, precision, profile, calibration, log, progress, signal, threads };
   await using model = await loadFaceModel(options.model, how);
   // A rate that cannot be answered is refused before any work.
   model.decide(0, options.far);
-  return await (many ? verifyFolder : verifyPair)(model, [photo, other], options);
+  if (many) return await verifyFolder(model, [photo, other], options);
+  return await verifyPair(model, [photo, other], pair, options);
 }

@@ -113,7 +113,19 @@ export class PhotoError extends FaceError {
   }
 }
 
-const nameOf = (photo: Photo, what: string) => (typeof photo === "string" ? photo : what);
+/** A file that is being decoded already, such as while a model is loaded. */
+export interface DecodedFile {
+  readonly path: string;
+  readonly pixels: Promise<Pixels>;
+}
+
+const isDecoded = (photo: Photo | DecodedFile): photo is DecodedFile =>
+  typeof photo === "object" && "pixels" in photo;
+
+function nameOf(photo: Photo | DecodedFile, what: string): string {
+  if (typeof photo === "string") return photo;
+  return isDecoded(photo) ? photo.path : what;
+}
 
 /** A model for whole photographs; `await using` or `close()` frees its sessions. */
 export class PhotoModel implements AsyncDisposable {
@@ -281,8 +293,8 @@ export class PhotoModel implements AsyncDisposable {
 
   /** Reads two photographs, as `read` does. @throws PhotoError as `read`; where both fail, it names both. */
   async readPair(
-    a: Photo,
-    b: Photo,
+    a: Photo | DecodedFile,
+    b: Photo | DecodedFile,
     { face, limits, strict }: PhotoOptions,
   ): Promise<[ReadPhoto, ReadPhoto]> {
     const options = { face, limits, strict };
@@ -326,9 +338,13 @@ export class PhotoModel implements AsyncDisposable {
     });
   }
 
-  async #find(photo: Photo): Promise<FoundFaces> {
+  async #find(photo: Photo | DecodedFile): Promise<FoundFaces> {
     this.#checkOpen();
-    if (this.#pipeline !== undefined && this.#detects) return await this.#pipeline.find(photo);
+    if (this.#pipeline !== undefined && this.#detects) {
+      return isDecoded(photo)
+        ? await this.#pipeline.findIn(await photo.pixels)
+        : await this.#pipeline.find(photo);
+    }
     throw new FaceError("CONFIG_INVALID", `${this.name} was opened without detection and finds no faces`, {
       hint: "leave out detect: false",
     });
@@ -354,7 +370,7 @@ export class PhotoModel implements AsyncDisposable {
     return measuring.kind === "embeddings" ? { embedding: await measuring.embed(crop) } : {};
   }
 
-  async #read(photo: Photo, what: string, options: PhotoOptions): Promise<ReadPhoto> {
+  async #read(photo: Photo | DecodedFile, what: string, options: PhotoOptions): Promise<ReadPhoto> {
     this.#checkOpen();
     try {
       return this.#detects ? await this.#readFace(photo, what, options) : await this.#readCrop(photo);
@@ -363,12 +379,12 @@ export class PhotoModel implements AsyncDisposable {
     }
   }
 
-  async #readCrop(photo: Photo): Promise<ReadPhoto> {
-    const crop = await this.#comparer.readCrop(photo);
+  async #readCrop(photo: Photo | DecodedFile): Promise<ReadPhoto> {
+    const crop = await this.#comparer.readCrop(isDecoded(photo) ? photo.path : photo);
     return { ...(await this.#embeddingOf(crop)), others: [], count: 1, crop };
   }
 
-  async #readFace(photo: Photo, what: string, options: PhotoOptions): Promise<ReadPhoto> {
+  async #readFace(photo: Photo | DecodedFile, what: string, options: PhotoOptions): Promise<ReadPhoto> {
     const { photograph, faces } = await this.#find(photo);
     const size = photograph.level(0).pixels;
     const chosen = chooseFace(faces, options.face ?? "largest", size, what);
