@@ -28,6 +28,13 @@ describe("recipes", () => {
     expect(recipeSettings("best", "lfw", "none")).toMatchObject({ excludePairs: "pairs.txt" });
   });
 
+  it("show the original network an aligned face as large as the face in LFW's photographs", () => {
+    expect(recipeSettings("original", "lfw")).toMatchObject({ crop: 0.6 });
+    const aligned = { imageShape: [64, 64], crop: 1, excludeFolds: [7, 8] };
+    expect(recipeSettings("original", "lfw", "align")).toMatchObject(aligned);
+    expect(recipeSettings("original", "lfw", "none")).toMatchObject({ crop: 0.6 });
+  });
+
   it("keep the last folds out of LFW, and of nothing else", () => {
     for (const name of ["best", "original", "student"] as const) {
       expect(recipeSettings(name, "lfw")).toMatchObject({ excludePairs: "pairs.txt", excludeFolds: [7, 8] });

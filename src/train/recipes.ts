@@ -11,6 +11,8 @@ export interface Recipe {
   readonly datasets?: Readonly<Record<string, Settings>>;
   /** Settings that replace those for aligned faces where the images stay as they are. */
   readonly unaligned?: Settings;
+  /** Settings that replace those for images as they are where the user asks for aligned faces. */
+  readonly aligned?: Settings;
 }
 
 /** Layouts whose images are crops already, which are not aligned. */
@@ -87,6 +89,7 @@ const original: Recipe = {
     validationFraction: 0.08,
   },
   datasets: { lfw: LFW },
+  aligned: { imageShape: [64, 64], crop: 1 },
 };
 
 /**
@@ -214,11 +217,12 @@ export function recipeSettings(
   dataset: string | undefined,
   faces?: TrainConfig["faces"],
 ): Settings {
-  const { settings, datasets = {}, unaligned = {} }: Recipe = RECIPES[name];
+  const { settings, datasets = {}, unaligned = {}, aligned = {} }: Recipe = RECIPES[name];
   const staysAsItIs = faces === "none" || (faces === undefined && CROPS.includes(dataset));
   return {
     ...settings,
     ...(dataset === undefined ? {} : datasets[dataset]),
     ...(staysAsItIs ? unaligned : {}),
+    ...(faces === "align" ? aligned : {}),
   };
 }
