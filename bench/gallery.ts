@@ -43,6 +43,8 @@ const MODEL: GalleryModel = { name: "random", digest: "r".repeat(64), dimensions
 const NAME = "bench";
 /** Enrolments that are timed, rows of one statement that fills the gallery, and people who are searched for. */
 const [TIMED, BATCH, PROBES] = [500, 2000, 2000];
+/** Between two looks at the processes that build an index: listing all of a machine's takes time from the build. */
+const NOTE_MS = 2000;
 /** Searches by which the index is judged. */
 const JUDGED = 200;
 /** Of noise: a cosine of 1 / √(1 + s²) = 0.6. */
@@ -195,20 +197,21 @@ async function buildIndex(gallery: Gallery, isServer: boolean): Promise<void> {
   const used = new Map<number, number>();
   const note = async () => {
     const processes = isServer ? [...(await serverProcesses()).keys()] : [process.pid];
-    for (const pid of processes) used.set(pid, cpuSeconds(pid));
+    for (const pid of processes) {
+      const seconds = cpuSeconds(pid);
+      // One that has ended meanwhile keeps what it had.
+      if (!Number.isNaN(seconds)) used.set(pid, seconds);
+    }
   };
   await note();
   const before = new Map(used);
-  const watch = isServer ? setInterval(note, 500) : undefined;
+  const watch = isServer ? setInterval(note, NOTE_MS) : undefined;
   const start = performance.now();
   await gallery.index(1);
   const elapsed = (performance.now() - start) / 1000;
   clearInterval(watch);
   await note();
-  const processor = [...used].reduce(
-    (sum, [pid, seconds]) => sum + (seconds || 0) - (before.get(pid) ?? 0),
-    0,
-  );
+  const processor = [...used].reduce((sum, [pid, seconds]) => sum + seconds - (before.get(pid) ?? 0), 0);
   console.log(`  index built in ${elapsed.toFixed(0)} s, ${processor.toFixed(0)} s of processor`);
 }
 
