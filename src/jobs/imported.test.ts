@@ -1,5 +1,5 @@
 /** @file An embedding network from elsewhere, from its ONNX file on: convert, verify, calibrate, evaluate, quantize, plot. */
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -175,7 +175,7 @@ describe("a network from elsewhere with its framing", () => {
     expect(svg.match(/Conv2D/g)?.length).toBe(2);
   });
 
-  it("is written in 8 bits and calibrated in them, but compares no photographs", async () => {
+  it("is written in 8 bits, calibrated in them, and compares photographs without embeddings", async () => {
     const output = join(work, "mine8/1");
     const report = await quantizeModel({ savedModel: folder, images: people, output, count: 8 });
     expect(report.convolutions).toBeGreaterThan(0);
@@ -184,8 +184,13 @@ describe("a network from elsewhere with its framing", () => {
     const data = { datasetPath: people };
     const { output: measured } = await calibrateModel(output, { data, fars: [0.1] });
     expect(measured).toBe(join(work, "mine8/2"));
-    // Such a version compares two images at once, and has no embeddings of faces that were found one by one.
-    await expect(loadFaceModel(measured, { detect: false })).rejects.toMatchObject({
+    await using model = await loadFaceModel(measured, { detect: false });
+    const photo = join(people, readdirSync(people)[0]!);
+    const [first, second] = readdirSync(photo).map((name) => join(photo, name));
+    const { same, similarity } = await model.verify(first!, second!, { far: 0.1 });
+    expect(same).toBe(similarity >= model.decide(0, 0.1).threshold);
+    expect((await model.verify(first!, first!, { far: 0.1 })).same).toBe(true);
+    await expect(model.embed(first!)).rejects.toMatchObject({
       code: "MODEL_UNSUPPORTED",
       hint: "use the SavedModel that it was made from",
     });
