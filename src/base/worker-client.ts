@@ -77,7 +77,7 @@ export function serveCalls<C extends Calls<C>, Data = undefined>(
   };
   const listen = (handlers: Handlers<C>) => {
     const functions = handlers as Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
-    let earlier: Promise<unknown> = Promise.resolve();
+    let earlier: Promise<void> = Promise.resolve();
     const answer = async ({ id, name, args }: Request) => {
       try {
         send(id, await functions[name]!(...args));
@@ -97,7 +97,8 @@ export function serveCalls<C extends Calls<C>, Data = undefined>(
       }
       const request = { id, name, args };
       const work = concurrent ? answer(request) : earlier.then(() => answer(request));
-      earlier = Promise.all([earlier, work]);
+      // Without a value: a list of both would hold the list before it, and so on, for every call there ever was.
+      earlier = Promise.all([earlier, work]).then(() => undefined);
     });
     send(READY, undefined);
   };

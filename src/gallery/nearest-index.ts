@@ -72,8 +72,11 @@ async function isBuilt(queries: Queries, id: number): Promise<boolean> {
 /** Builds while others write. A build that breaks off leaves an index that every writer keeps up and no search reads. */
 async function createBeside(session: Queries, id: number, kind: EmbeddingKind): Promise<void> {
   const drop = () => session.run(`DROP INDEX CONCURRENTLY IF EXISTS ${nameOf(id)}`);
-  // A limit that is meant for searches would end it.
-  await session.run("SET statement_timeout = 0");
+  // Limits that are meant for searches would end it, and the removal of what it left. The last is PostgreSQL 17's.
+  await session.rows(
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout')",
+    [],
+  );
   await drop();
   try {
     await create(session, id, kind, "CONCURRENTLY");

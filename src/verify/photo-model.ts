@@ -31,6 +31,8 @@ export interface PhotoFace extends Face {
 
 /** The face of a photograph that was meant, as `compare` takes it. */
 export interface ReadPhoto {
+  /** Of the model that read it: the readings of two models cannot be compared. */
+  readonly digest: string;
   /** Absent for a model that compares two crops and gives no embeddings, such as an 8-bit version. */
   readonly embedding?: Float32Array;
   /** Absent where the photograph was taken as a crop. */
@@ -231,7 +233,15 @@ export class PhotoModel implements AsyncDisposable {
         const crop = this.#comparer.crop(photograph, face);
         const embedding = await embed(crop);
         const others = faces.filter((each) => each !== face);
-        embeddings.push({ embedding, face, others, count: faces.length, crop, photograph });
+        embeddings.push({
+          digest: this.digest,
+          embedding,
+          face,
+          others,
+          count: faces.length,
+          crop,
+          photograph,
+        });
       }
       return embeddings;
     } catch (error) {
@@ -351,17 +361,15 @@ export class PhotoModel implements AsyncDisposable {
   }
 
   async #similarityOf(a: ReadPhoto, b: ReadPhoto): Promise<number> {
-    const { measuring } = this.#comparer;
-    if (measuring.kind === "pairs") {
-      this.#checkOpen();
-      return await measuring.score(a.crop, b.crop);
+    const { measuring, digest } = this.#comparer;
+    if (a.digest !== digest || b.digest !== digest) {
+      throw new FaceError("CONFIG_INVALID", `compare: a photograph was not read by ${this.name}`, {
+        hint: "read both photographs with the model that compares them",
+      });
     }
-    if (a.embedding !== undefined && b.embedding !== undefined) {
-      return await this.similarity(a.embedding, b.embedding);
-    }
-    throw new FaceError("CONFIG_INVALID", `compare: a photograph has no embedding of ${this.name}`, {
-      hint: "read both photographs with the model that compares them",
-    });
+    if (measuring.kind === "embeddings") return await this.similarity(a.embedding!, b.embedding!);
+    this.#checkOpen();
+    return await measuring.score(a.crop, b.crop);
   }
 
   /** The embedding of a crop, for models that give one. */
@@ -381,7 +389,7 @@ export class PhotoModel implements AsyncDisposable {
 
   async #readCrop(photo: Photo | DecodedFile): Promise<ReadPhoto> {
     const crop = await this.#comparer.readCrop(isDecoded(photo) ? photo.path : photo);
-    return { ...(await this.#embeddingOf(crop)), others: [], count: 1, crop };
+    return { digest: this.digest, ...(await this.#embeddingOf(crop)), others: [], count: 1, crop };
   }
 
   async #readFace(photo: Photo | DecodedFile, what: string, options: PhotoOptions): Promise<ReadPhoto> {
@@ -395,7 +403,8 @@ export class PhotoModel implements AsyncDisposable {
     const face = { ...judged.face, warnings };
     const crop = this.#comparer.crop(photograph, chosen);
     const others = faces.filter((each) => each !== chosen);
-    return { ...(await this.#embeddingOf(crop)), face, others, count: faces.length, crop, photograph };
+    const embedded = await this.#embeddingOf(crop);
+    return { digest: this.digest, ...embedded, face, others, count: faces.length, crop, photograph };
   }
 
   #judged(face: Face, limits: Partial<QualityLimits> = {}) {

@@ -126,7 +126,8 @@ export class BatchedServable implements Servable {
 
   /**
    * Runs a large request in short parts: all threads of the engine work on it, other requests run in between, and it
-   * stops when its client leaves. Parts that take little time grow, to save messages.
+   * stops when its client leaves. Parts that take little time grow, to save messages; the wait for parts of other large
+   * requests does not count, or none of them would ever grow.
    */
   async #inParts(
     inputs: TensorMap,
@@ -139,15 +140,18 @@ export class BatchedServable implements Servable {
     let next = 0;
     const work = async () => {
       while (next < rows) {
-        signal?.throwIfAborted();
-        const [from, to] = [next, Math.min(rows, next + most)];
-        next = to;
-        const startedMs = performance.now();
-        const part = await run(sliceTensors(inputs, from, to));
-        checkOutputs(part, to - from);
-        outputs.set(from, part);
-        const isQuick = performance.now() - startedMs < SHORT_RUN_MS;
-        if (isQuick && to - from === most) most = Math.min(2 * most, MOST_ROWS_AT_ONCE);
+        await this.#threads.runPart(async () => {
+          signal?.throwIfAborted();
+          const [from, to] = [next, Math.min(rows, next + most)];
+          if (from === to) return;
+          next = to;
+          const startedMs = performance.now();
+          const part = await run(sliceTensors(inputs, from, to));
+          checkOutputs(part, to - from);
+          outputs.set(from, part);
+          const isQuick = performance.now() - startedMs < SHORT_RUN_MS;
+          if (isQuick && to - from === most) most = Math.min(2 * most, MOST_ROWS_AT_ONCE);
+        });
       }
     };
     const stop = (error: unknown) => {

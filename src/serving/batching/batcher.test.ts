@@ -1,9 +1,10 @@
 /** @file Batches: gathered, padded, split, refused and shared out as TensorFlow Serving does it. */
 
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { halfPlusTwo } from "../../../test/support/servables.ts";
+import { Limiter } from "../../base/limiter.ts";
 import { float32, floats, type Tensor, type TensorMap, tensor } from "../../base/tensor.ts";
 import { BatchingParametersSchema } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import type { Servable } from "../engine/servable.ts";
@@ -298,6 +299,25 @@ describe("a model with batching that nobody asked for", () => {
     };
     return { ask, sizes };
   }
+
+  it("runs many large requests at once in few parts, though they wait for each other", async () => {
+    // An engine with two threads, a tenth of a millisecond for a run.
+    const engine = new Limiter(2);
+    const { ask, sizes } = counted((x) =>
+      engine.run(async () => {
+        const endMs = performance.now() + 0.1;
+        while (performance.now() < endMs);
+        await nextTurn();
+        return float32(x.shape, x.data as Float32Array);
+      }),
+    );
+    const rows = 10_000;
+    const answers = await Promise.all(Array.from({ length: 24 }, () => ask(rows)));
+    expect(answers.every(({ data }) => (data as Float32Array)[rows - 1] === rows - 1)).toBe(true);
+    // Parts of eight rows, which never grow, would be 30,000.
+    expect(sizes.length).toBeLessThan(3000);
+    expect(sizes.reduce((a, b) => a + b)).toBe(24 * rows);
+  });
 
   it.each<[string, BatchOptions]>([
     ["as nobody asked", defaultBatchOptions(1)],

@@ -1,4 +1,6 @@
 /** @file Puts requests into batches, with TensorFlow Serving's parameters, limits and messages. */
+import { setMaxListeners } from "node:events";
+import { Limiter } from "../../base/limiter.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import type { Duration } from "../engine/run-statistics.ts";
 import { elapsedMicros, type ServerMetrics } from "../metrics.ts";
@@ -25,15 +27,22 @@ interface Batch {
   readonly openedMs: number;
 }
 
-/** Limits the batches that run at a time, over all queues, and serves the queues in turn. */
+/** Limits the batches that run at a time, over all queues, and serves the queues in turn; likewise parts of large requests. */
 export class BatchThreads {
   readonly #count: number;
+  readonly #parts: Limiter;
   #busy = 0;
   /** Queues with a batch to run, in the order they are served. */
   readonly #waiting = new Set<BatchQueue>();
 
   constructor(count: number) {
     this.#count = count;
+    this.#parts = new Limiter(count);
+  }
+
+  /** Runs a part of a large request when it is its turn. */
+  async runPart(work: () => Promise<void>): Promise<void> {
+    await this.#parts.run(work);
   }
 
   /** Adds a queue that may have a batch to run. */
@@ -115,6 +124,8 @@ export class BatchQueue {
     if (rows <= maxExecutionBatchSize) return this.#enqueue(inputs, rows, signal);
     const parts: Promise<TensorMap>[] = [];
     this.#checkCapacity(rows);
+    // One listener for each part is no leak, of which Node would warn.
+    if (signal !== undefined) setMaxListeners(0, signal);
     for (let from = 0; from < rows; from += maxExecutionBatchSize) {
       const to = Math.min(rows, from + maxExecutionBatchSize);
       // The capacity was checked for all parts together.
@@ -144,10 +155,24 @@ export class BatchQueue {
   ): Promise<TensorMap> {
     const batch = this.#openBatch(rows, isChecked);
     return new Promise((resolve, reject) => {
-      const task: Task = { inputs, rows, signal, queuedMs: performance.now(), resolve, reject };
+      const leave = () => this.#abandon(batch, task);
+      const settled =
+        <V>(settle: (value: V) => void) =>
+        (value: V) => {
+          signal?.removeEventListener("abort", leave);
+          settle(value);
+        };
+      const task: Task = {
+        inputs,
+        rows,
+        signal,
+        queuedMs: performance.now(),
+        resolve: settled(resolve),
+        reject: settled(reject),
+      };
       batch.tasks.push(task);
       batch.rows += rows;
-      signal?.addEventListener("abort", () => this.#abandon(batch, task), { once: true });
+      signal?.addEventListener("abort", leave, { once: true });
       this.#threads.offer(this);
     });
   }
