@@ -103,7 +103,12 @@ describe("without a model pack", () => {
     expect(stderr).toContain(`using the model ${SHIPPED_NAME}`);
     expect(stdout).toMatch(/^same person\n/);
     expect(stdout).toMatch(new RegExp(`^model +${SHIPPED_NAME}$`, "m"));
+    expect(stdout).toMatch(/^warning: no face was looked for/m);
     expect(status).toBe(0);
+    const told = await faceid(["verify", blank, blank, "--no-detect", "--json"]);
+    expect(JSON.parse(told.stdout)).toMatchObject({
+      warnings: [expect.stringMatching(/^no face was looked for/)],
+    });
   });
 });
 

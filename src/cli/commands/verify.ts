@@ -46,8 +46,7 @@ function scoreTexts({ similarity, threshold }: PhotoDecision): [string, string] 
   return [similarity.toFixed(digits), threshold.toFixed(digits)];
 }
 
-const CROPS_WARNING =
-  "warning: no face was looked for; the rate holds only for crops that lie as the model's own do";
+const CROPS_WARNING = "no face was looked for; the rate holds only for crops that lie as the model's own do";
 
 function pairText(verification: PhotoVerification, { detect, far }: Pick<Flags, "detect" | "far">): string {
   const { model, faces } = verification;
@@ -62,7 +61,7 @@ function pairText(verification: PhotoVerification, { detect, far }: Pick<Flags, 
     ...faces.flatMap(({ warnings }, i) =>
       warnings.map((warning) => `warning: ${["first", "second"][i]} photograph: ${warning}`),
     ),
-    ...(detect ? [] : [CROPS_WARNING]),
+    ...(detect ? [] : [`warning: ${CROPS_WARNING}`]),
   ].join("\n");
 }
 
@@ -135,13 +134,15 @@ async function answer(photo: string, other: string, flags: Flags): Promise<void>
   const result = await verifyPhotos(photo, other, { ...options, detect, log, signal: interrupt.signal });
   if ("candidates" in result) {
     const { candidates } = result;
-    console.log(
-      json ? JSON.stringify({ candidates: candidates.map(candidateObject) }) : folderText(result, flags.far),
-    );
+    const warnings = detect ? [] : [CROPS_WARNING];
+    const told = { candidates: candidates.map(candidateObject), ...(!detect && { warnings }) };
+    const lines = [folderText(result, flags.far), ...warnings.map((warning) => `warning: ${warning}`)];
+    console.log(json ? JSON.stringify(told) : lines.join("\n"));
     process.exitCode = folderExit(result);
     return;
   }
-  console.log(json ? JSON.stringify(result) : pairText(result, flags));
+  const told = detect ? result : { ...result, warnings: [CROPS_WARNING] };
+  console.log(json ? JSON.stringify(told) : pairText(result, flags));
   process.exitCode = result.same ? 0 : DIFFERENT;
 }
 
