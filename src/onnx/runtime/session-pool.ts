@@ -146,7 +146,7 @@ export class AloneSession implements AsyncDisposable {
     if (!this.#isClosed && this.#thread?.alive !== true) this.#thread = this.#start();
   }
 
-  /** Its thread, if that is open and has nothing to do; otherwise the run goes to another session. */
+  /** Its thread, if that is open and has nothing to do; otherwise the run takes another of the pool. */
   whenIdle(): WorkerClient<SessionCalls> | undefined {
     return this.#thread?.alive === true && this.#thread.pending === 0 ? this.#thread : undefined;
   }
