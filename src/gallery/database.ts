@@ -57,7 +57,8 @@ export const isReadOnly = (error: unknown): boolean =>
 export const isOutOfSharedMemory = (error: unknown): boolean =>
   /shared memory segment/.test(messageOf(error instanceof FaceError ? error.cause : error));
 
-const UNREACHABLE = /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|08|57P|53300)/;
+/** Classes of SQLSTATE: a connection broke, the server stops, no more connections. */
+const UNREACHABLE = /^(08|57P|53300)/;
 const DENIED = /^(28|3D000|42501)/;
 
 /** Fills a new database before it is published. */
@@ -100,17 +101,18 @@ export function databaseError(address: string, error: unknown): unknown {
   if (/^22\w{3}$/.test(code)) {
     return new FaceError("CONFIG_INVALID", `the gallery does not take a value: ${text}`, { cause: error });
   }
-  if (
-    UNREACHABLE.test(code) ||
-    DENIED.test(code) ||
-    /Connection terminated|not queryable|timeout/i.test(text)
-  ) {
-    return new FaceError("GALLERY_UNAVAILABLE", `the database ${address} cannot be used: ${text}`, {
-      hint: DENIED.test(code)
+  return UNREACHABLE.test(code) || DENIED.test(code) ? connectionError(address, error) : error;
+}
+
+/** A database that cannot be reached, takes no more connections, refuses a user or hangs up, by the error that said so. */
+export function connectionError(address: string, error: unknown): FaceError {
+  const code = codeOf(error);
+  const text = messageOf(error) || code;
+  return new FaceError("GALLERY_UNAVAILABLE", `the database ${address} cannot be used: ${text}`, {
+    hint:
+      DENIED.test(code) || /password/.test(text)
         ? "check the user, the password and the database's name in the address"
         : "check the address, and that PostgreSQL is running there",
-      cause: error,
-    });
-  }
-  return error;
+    cause: error,
+  });
 }

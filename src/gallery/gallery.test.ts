@@ -1,6 +1,8 @@
 /** @file A gallery on PGlite and on PostgreSQL (TEST_POSTGRES=postgres://…): the same SQL under the same tests. */
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -392,6 +394,24 @@ describe("opening a gallery", () => {
     );
     expect(failure).toMatchObject({ code: "GALLERY_UNAVAILABLE" });
     expect(String(failure)).not.toContain("secret");
+  });
+
+  it.each([
+    ["hangs up", Buffer.alloc(0), ""],
+    ["has no TLS", Buffer.from("N"), "?sslmode=require"],
+    ["wants a password, and none is given", Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3]), ""],
+    ["speaks another protocol", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n"), ""],
+  ])("refuses a server that %s", async (_, answer, parameters) => {
+    await using server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.end(answer));
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    await expect(Gallery.open(`postgres://ann@127.0.0.1:${port}/people${parameters}`)).rejects.toMatchObject({
+      code: "GALLERY_UNAVAILABLE",
+    });
   });
 
   it("prints addresses without passwords", () => {

@@ -1,18 +1,10 @@
 /** @file PostgreSQL with pgvector as a gallery's database; the only door to `pg`. */
 import pg from "pg";
-import { type Database, databaseError, printableAddress, type Queries } from "./database.ts";
+import { connectionError, type Database, databaseError, printableAddress, type Queries } from "./database.ts";
 
 /** Enough for a server's concurrent searches; PostgreSQL allows 100 connections by default. */
 const MAX_CONNECTIONS = 10;
 const CONNECT_TIMEOUT_MS = 10_000;
-
-const queriesOf = (client: pg.PoolClient): Queries => ({
-  rows: async <R extends object>(sql: string, values: readonly unknown[] = []) =>
-    (await client.query(sql, [...values])).rows as R[],
-  run: async (sql) => {
-    await client.query(sql);
-  },
-});
 
 class PostgresDatabase implements Database {
   readonly address: string;
@@ -34,53 +26,64 @@ class PostgresDatabase implements Database {
   }
 
   async rows<T extends object>(sql: string, values: readonly unknown[] = []): Promise<T[]> {
-    return await this.#guarded(async () => (await this.#pool.query(sql, [...values])).rows as T[]);
+    return await this.#queriesOf(this.#pool).rows<T>(sql, values);
   }
 
   async run(sql: string): Promise<void> {
-    await this.#guarded(() => this.#pool.query(sql));
+    await this.#queriesOf(this.#pool).run(sql);
   }
 
   async transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
-    return await this.#guarded(async () => {
-      const client = await this.#pool.connect();
-      let broken: Error | undefined;
-      try {
-        await client.query("BEGIN");
-        const result = await work(queriesOf(client));
-        await client.query("COMMIT");
-        return result;
-      } catch (error) {
-        await client.query("ROLLBACK").catch((failure: Error) => {
-          broken = failure;
-        });
-        throw error;
-      } finally {
-        client.release(broken);
-      }
-    });
+    const client = await this.#asked(() => this.#pool.connect());
+    const queries = this.#queriesOf(client);
+    let broken: Error | undefined;
+    try {
+      await queries.run("BEGIN");
+      const result = await work(queries);
+      await queries.run("COMMIT");
+      return result;
+    } catch (error) {
+      await client.query("ROLLBACK").catch((failure: Error) => {
+        broken = failure;
+      });
+      throw error;
+    } finally {
+      client.release(broken);
+    }
   }
 
-  readonly session = async <T>(work: (queries: Queries) => Promise<T>): Promise<T> =>
-    await this.#guarded(async () => {
-      const client = await this.#pool.connect();
-      try {
-        return await work(queriesOf(client));
-      } finally {
-        // The connection is closed, not used again.
-        client.release(true);
-      }
-    });
+  readonly session = async <T>(work: (queries: Queries) => Promise<T>): Promise<T> => {
+    const client = await this.#asked(() => this.#pool.connect());
+    try {
+      return await work(this.#queriesOf(client));
+    } finally {
+      // The connection is closed, not used again.
+      client.release(true);
+    }
+  };
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool.end();
   }
 
-  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+  #queriesOf(client: Pick<pg.PoolClient, "query">): Queries {
+    return {
+      rows: async <R extends object>(sql: string, values: readonly unknown[] = []) =>
+        (await this.#asked(() => client.query(sql, [...values]))).rows as R[],
+      run: async (sql) => {
+        await this.#asked(() => client.query(sql));
+      },
+    };
+  }
+
+  /** What is not an answer of the server, whatever its code is, comes from the connection: EPIPE, a certificate, no password. */
+  async #asked<T>(ask: () => Promise<T>): Promise<T> {
     try {
-      return await work();
+      return await ask();
     } catch (error) {
-      throw databaseError(this.address, error);
+      throw error instanceof pg.DatabaseError
+        ? databaseError(this.address, error)
+        : connectionError(this.address, error);
     }
   }
 }
