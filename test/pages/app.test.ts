@@ -209,6 +209,29 @@ describe.skipIf(browser === undefined)(`the page${note}`, () => {
       await page.waitForSelector(".chart");
       await good(shown, name("model"));
     });
+
+    it.each(SCHEMES)("is good to see in German and French: %s", async (colorScheme) => {
+      for (const locale of ["de", "fr"]) {
+        const name = (view: string) => `app-${view}-${size.split(" ")[1]}-${colorScheme}-${locale}`;
+        await using shown = await opened("compare", { ...options, colorScheme, locale });
+        const { page } = shown;
+        await compareTwo(page, await photo(1, 0), await photo(2, 1));
+        await good(shown, name("compare"));
+        await page.goto(`${running.url}#people`);
+        await page.locator(".person").first().click();
+        await page.waitForSelector("dialog[open] .thumb img");
+        await good(shown, name("person"), false);
+        await page.keyboard.press("Escape");
+        await good(shown, name("people"));
+        await page.goto(`${running.url}#who`);
+        await fileInput(page).setInputFiles(await photo(1, 1));
+        await page.waitForSelector(".found");
+        await good(shown, name("who"));
+        await page.goto(`${running.url}#model`);
+        await page.waitForSelector(".chart");
+        await good(shown, name("model"));
+      }
+    });
   });
 
   it("says what a comparison means, and warns of what is wrong", async () => {
