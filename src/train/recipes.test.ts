@@ -29,10 +29,12 @@ describe("recipes", () => {
   });
 
   it("show the original network an aligned face as large as the face in LFW's photographs", () => {
-    expect(recipeSettings("original", "lfw")).toMatchObject({ crop: 0.6 });
-    const aligned = { imageShape: [64, 64], crop: 1, excludeFolds: [7, 8] };
-    expect(recipeSettings("original", "lfw", "align")).toMatchObject(aligned);
-    expect(recipeSettings("original", "lfw", "none")).toMatchObject({ crop: 0.6 });
+    const aligned = { faces: "align", imageShape: [64, 64], excludeFolds: [7, 8] };
+    expect(recipeSettings("original", "lfw")).toMatchObject(aligned);
+    expect(recipeSettings("original", "lfw")).not.toHaveProperty("crop");
+    const unaligned = { faces: "none", imageShape: [112, 112], crop: 0.6 };
+    expect(recipeSettings("original", "lfw", "none")).toMatchObject({ ...unaligned, excludeFolds: [7, 8] });
+    expect(recipeSettings("original", "synthetic")).toMatchObject(unaligned);
   });
 
   it("keep the last folds out of LFW, and of nothing else", () => {

@@ -11,8 +11,6 @@ export interface Recipe {
   readonly datasets?: Readonly<Record<string, Settings>>;
   /** Settings that replace those for aligned faces where the images stay as they are. */
   readonly unaligned?: Settings;
-  /** Settings that replace those for images as they are where the user asks for aligned faces. */
-  readonly aligned?: Settings;
 }
 
 /** Layouts whose images are crops already, which are not aligned. */
@@ -70,10 +68,12 @@ const best: Recipe = {
 
 /** The original network and loss, the cross-entropy of pairs, over all pairs of a batch of images. */
 const original: Recipe = {
-  summary: "the original network, cross-entropy of all pairs of a batch: for thousands of images",
+  summary:
+    "the original network on aligned faces, cross-entropy of all pairs of a batch: for thousands of images",
   settings: {
     model: "faceid",
-    crop: 0.6,
+    faces: "align",
+    imageShape: [64, 64],
     sampling: "people",
     photosPerPerson: 2,
     minImagesPerId: 1,
@@ -89,7 +89,8 @@ const original: Recipe = {
     validationFraction: 0.08,
   },
   datasets: { lfw: LFW },
-  aligned: { imageShape: [64, 64], crop: 1 },
+  // For faces as in LFW's photographs.
+  unaligned: { faces: "none", imageShape: [112, 112], crop: 0.6 },
 };
 
 /**
@@ -217,12 +218,11 @@ export function recipeSettings(
   dataset: string | undefined,
   faces?: TrainConfig["faces"],
 ): Settings {
-  const { settings, datasets = {}, unaligned = {}, aligned = {} }: Recipe = RECIPES[name];
+  const { settings, datasets = {}, unaligned = {} }: Recipe = RECIPES[name];
   const staysAsItIs = faces === "none" || (faces === undefined && CROPS.includes(dataset));
   return {
     ...settings,
     ...(dataset === undefined ? {} : datasets[dataset]),
     ...(staysAsItIs ? unaligned : {}),
-    ...(faces === "align" ? aligned : {}),
   };
 }
