@@ -201,7 +201,10 @@ describe("tensors on the wire", () => {
       floatVal: [1],
     });
     const memory = new RequestMemory(new MemoryBudget(100 * 2 ** 20));
-    await expect(read(toBinary(TensorProtoSchema, proto), memory)).rejects.toThrow("too many large requests");
+    await expect(read(toBinary(TensorProtoSchema, proto), memory)).rejects.toMatchObject({
+      status: "RESOURCE_EXHAUSTED",
+      message: expect.stringContaining("than all requests together may hold, 104857600 bytes"),
+    });
   });
 
   it.each([
