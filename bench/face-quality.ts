@@ -48,8 +48,17 @@ function shrunk(photograph: Pixels, factor: number): Pixels {
   return sample(new Pyramid(photograph), { a: 1 / factor, b: 0, x0: offset, y0: offset }, width, height);
 }
 
+/** Scaled by a factor below 1, and back to its size by bilinear interpolation. */
+function enlarged(photograph: Pixels, factor: number): Pixels {
+  const small = shrunk(photograph, factor);
+  const { width, height } = photograph;
+  const offset = 0.5 * factor - 0.5;
+  return sample(new Pyramid(small), { a: factor, b: 0, x0: offset, y0: offset }, width, height);
+}
+
 /** A Gaussian blur, one axis at a time. */
 function blurred(photograph: Pixels, sigma: number): Pixels {
+  if (sigma === 0) return photograph;
   const reach = Math.ceil(3 * sigma);
   const weights = Array.from({ length: 2 * reach + 1 }, (_, i) =>
     Math.exp(-((i - reach) ** 2) / (2 * sigma ** 2)),
@@ -79,7 +88,13 @@ function cut(photograph: Pixels, rows: number): Pixels {
 
 const SPOILINGS: readonly Spoiling[] = [
   { name: "scaled by", shows: "eyeDistance", levels: [1, 0.5, 0.35, 0.25, 0.18, 0.13], spoil: shrunk },
-  { name: "blurred, σ", shows: "sharpness", levels: [1, 2, 3, 4, 6], spoil: blurred },
+  { name: "blurred, σ", shows: "sharpness", levels: [0, 1, 2, 3, 4, 6], spoil: blurred },
+  {
+    name: "scaled and enlarged again, by",
+    shows: "sharpness",
+    levels: [0.5, 0.35, 0.25, 0.18, 0.13],
+    spoil: enlarged,
+  },
   {
     name: "darkened to",
     shows: "brightness",

@@ -33,7 +33,7 @@ export interface FaceQuality {
   readonly pitch: number;
   /** Degrees by which the face is turned clockwise in the photograph, -180 to 180. */
   readonly roll: number;
-  /** Detail of the aligned face, 0 (blank) upwards: strength of the Laplacian beside the contrast. */
+  /** Detail of the aligned face beside that at a quarter of its size, 0 (blank) upwards: low for a blurred face, and one that was enlarged. */
   readonly sharpness: number;
   /** Mean luminance of the aligned face, 0 (black) to 1 (white). */
   readonly brightness: number;

@@ -23,7 +23,7 @@ export const DEFAULT_QUALITY_LIMITS: QualityLimits = {
   minEyeDistance: 12,
   maxYaw: 50,
   maxPitch: 30,
-  minSharpness: 0.065,
+  minSharpness: 0.17,
   minBrightness: 0.08,
   maxBrightness: 0.8,
   minContrast: 0.04,

@@ -5,7 +5,8 @@ import type { Pixels } from "../image/settings.ts";
 import { templateOf } from "./alignment.ts";
 import { chooseFace } from "./choose.ts";
 import type { Box, Detection, FaceQuality, Landmarks, Point } from "./face.ts";
-import { poseOf, qualityOf } from "./quality.ts";
+import { Pyramid, type Sampled, sample } from "./pyramid.ts";
+import { poseOf, QUALITY_SIDE, qualityOf } from "./quality.ts";
 import { DEFAULT_QUALITY_LIMITS, qualityWarnings, requireQuality } from "./quality-limits.ts";
 
 const EYES = 35.2;
@@ -57,13 +58,36 @@ function wave(wavelength: number, amplitude = 60, base = 128): Pixels & { inside
 const face = (box: Box = [0, 0, 10, 10]): Detection => ({ box, landmarks: headAt(0, 0, 0), score: 0.9 });
 
 describe("qualityOf", () => {
-  it("measures detail beside contrast, so that neither light nor contrast changes it", () => {
-    const sharp = (crop: ReturnType<typeof wave>) => qualityOf(face(), crop).sharpness;
-    // Of a wave the Laplacian is 2 − 2·cos(2π / wavelength) times the wave, of which the filter leaves (1 + cos(2π / wavelength)) / 2.
-    expect(sharp(wave(8))).toBeCloseTo(1 - Math.cos(Math.PI / 4) ** 2, 2);
-    expect(sharp(wave(32))).toBeCloseTo(1 - Math.cos(Math.PI / 16) ** 2, 2);
-    expect(sharp(wave(8, 20, 60))).toBeCloseTo(sharp(wave(8)), 1);
-    expect(sharp(wave(8, 0))).toBe(0);
+  const sharp = (crop: Sampled) => qualityOf(face(), crop).sharpness;
+
+  it("measures detail beside that at a quarter of the size, so that neither light nor contrast changes it", () => {
+    // Of a wave the Laplacian is 2 − 2·cos(2π / wavelength) times the wave, of which the filter leaves (1 + cos(2π / wavelength)) / 2;
+    // halving leaves cos(π / wavelength) of it.
+    const detail = (length: number) => 1 - Math.cos((2 * Math.PI) / length) ** 2;
+    const halving = (length: number) => Math.cos(Math.PI / length);
+    const expected = (length: number) =>
+      detail(length) / (detail(length / 4) * halving(length) * halving(length / 2));
+    expect(sharp(wave(16))).toBeCloseTo(expected(16), 2);
+    expect(sharp(wave(32))).toBeCloseTo(expected(32), 2);
+    expect(sharp(wave(16, 20, 60))).toBeCloseTo(sharp(wave(16)), 1);
+    expect(sharp(wave(16, 0))).toBe(0);
+  });
+
+  it("falls where a picture was shrunk and enlarged again", () => {
+    const random = new Random(1);
+    const noise = (side: number): Pixels => {
+      const grey = Uint8Array.from({ length: side * side }, () => random.between(0, 256));
+      return {
+        data: Uint8Array.from({ length: side * side * 3 }, (_, i) => grey[Math.floor(i / 3)]!),
+        width: side,
+        height: side,
+      };
+    };
+    const asTaken = sharp({ ...noise(QUALITY_SIDE), inside: 1 });
+    const enlarging = { a: 1 / 4, b: 0, x0: 0, y0: 0 };
+    const enlarged = sharp(sample(new Pyramid(noise(28)), enlarging, QUALITY_SIDE, QUALITY_SIDE));
+    // Each pixel became four by four: the detail of the finest two octaves is gone.
+    expect(enlarged).toBeLessThan(asTaken / 4);
   });
 
   it("does not take the noise of a blurred face for detail", () => {
@@ -72,10 +96,9 @@ describe("qualityOf", () => {
       const crop = wave(wavelength, 30);
       return { ...crop, data: crop.data.map((value) => value + Math.round(random.between(-1.5, 1.5))) };
     };
-    const sharp = (crop: ReturnType<typeof wave>) => qualityOf(face(), crop).sharpness;
-    expect(sharp(noisy(8))).toBeCloseTo(sharp(wave(8, 30)), 2);
-    // Without the filter the noise alone would be 0.11.
-    expect(sharp(noisy(60))).toBeLessThan(DEFAULT_QUALITY_LIMITS.minSharpness / 2);
+    expect(sharp(noisy(16))).toBeCloseTo(sharp(wave(16, 30)), 1);
+    // Without the filter the noise alone would be 0.5.
+    expect(sharp(noisy(40))).toBeLessThan(DEFAULT_QUALITY_LIMITS.minSharpness);
   });
 
   it("measures light, contrast, size and what is inside", () => {

@@ -102,28 +102,57 @@ function smoothed(light: Float32Array, width: number): Float32Array {
   return both;
 }
 
+/** The image at half its size, each pixel a mean of four. */
+function halved(light: Float32Array, width: number): Float32Array {
+  const side = width / 2;
+  return Float32Array.from({ length: light.length / 4 }, (_, i) => {
+    const at = 2 * width * Math.floor(i / side) + 2 * (i % side);
+    return (light[at]! + light[at + 1]! + light[at + width]! + light[at + width + 1]!) / 4;
+  });
+}
+
+/** Squares of the Laplacian over the face, their mean: after the filter, as the plain Laplacian of a blurred face is that of rounding and compression. */
+function detailOf(light: Float32Array, width: number): number {
+  const smooth = smoothed(light, width);
+  const scale = width / QUALITY_SIDE;
+  let [sum, count] = [0, 0];
+  for (let row = FACE_PART.top * scale; row < FACE_PART.bottom * scale; row++) {
+    for (let column = FACE_PART.left * scale; column < FACE_PART.right * scale; column++) {
+      const at = row * width + column;
+      const around = smooth[at - 1]! + smooth[at + 1]! + smooth[at - width]! + smooth[at + width]!;
+      sum += (around - 4 * smooth[at]!) ** 2;
+      count++;
+    }
+  }
+  return sum / count;
+}
+
+/**
+ * Detail beside that at a quarter of the size. A sharp face has detail at every size; one that is blurred, or was small and enlarged, only at
+ * the smaller one. Both grow with the contrast, which their ratio therefore leaves out.
+ */
+function sharpnessOf(light: Float32Array, width: number): number {
+  const coarse = detailOf(halved(halved(light, width), width / 2), width / 4);
+  return coarse === 0 ? 0 : Math.sqrt(detailOf(light, width) / coarse);
+}
+
 /** What the aligned crop's pixels say. */
 function lookOf(crop: Pixels): Pick<FaceQuality, "sharpness" | "brightness" | "contrast"> {
   const light = luminance(crop);
-  // Of the plain image a blurred face's Laplacian is that of rounding and compression: the filter leaves a seventh of white noise.
-  const smooth = smoothed(light, crop.width);
   const { left, right, top, bottom } = FACE_PART;
-  let [sum, squares, detail] = [0, 0, 0];
+  let [sum, squares] = [0, 0];
   for (let row = top; row < bottom; row++) {
     for (let column = left; column < right; column++) {
-      const at = row * crop.width + column;
-      const value = light[at]!;
-      const around = smooth[at - 1]! + smooth[at + 1]! + smooth[at - crop.width]! + smooth[at + crop.width]!;
+      const value = light[row * crop.width + column]!;
       sum += value;
       squares += value * value;
-      detail += (around - 4 * smooth[at]!) ** 2;
     }
   }
   const count = (right - left) * (bottom - top);
   const mean = sum / count;
   const variance = Math.max(0, squares / count - mean * mean);
   return {
-    sharpness: variance < 1 ? 0 : Math.sqrt(detail / count / variance),
+    sharpness: variance < 1 ? 0 : sharpnessOf(light, crop.width),
     brightness: mean / 255,
     contrast: Math.sqrt(variance) / 255,
   };
