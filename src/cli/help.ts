@@ -5,6 +5,8 @@ import { columnsOf, USUAL_COLUMNS } from "./terminal.ts";
 /** Longer terms get a line of their own. */
 const TERM_WIDTH = 26;
 const NARROWEST = 20;
+/** Of a term in its line, and between it and its description. */
+const INDENTS = 4;
 
 /** A flag that must be given. */
 const isRequired = ({ mandatory, defaultValue }: Option) => mandatory && defaultValue === undefined;
@@ -13,7 +15,9 @@ class NarrowHelp extends Help {
   override minWidthToWrap = NARROWEST;
 
   override padWidth(command: Command, helper: Help): number {
-    return Math.min(TERM_WIDTH, super.padWidth(command, helper));
+    // What is left of a narrow line is wrapped only from so many columns on; a terminal would break it in the middle of words.
+    const most = Math.max(0, (this.helpWidth ?? USUAL_COLUMNS) - NARROWEST - INDENTS);
+    return Math.min(TERM_WIDTH, most, super.padWidth(command, helper));
   }
 
   override formatItem(term: string, termWidth: number, description: string, helper: Help): string {

@@ -65,11 +65,15 @@ describe("faceid --help", () => {
   it("is as wide as COLUMNS says in a file or pipe", async () => {
     vi.stubEnv("COLUMNS", "50");
     const narrow = await printed("convert", "--help");
+    vi.stubEnv("COLUMNS", "36");
+    const narrowest = await printed("convert", "--help");
     vi.stubEnv("COLUMNS", "wide");
     const usual = await printed("convert", "--help");
     vi.unstubAllEnvs();
     const longest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
     expect(longest(narrow)).toBeLessThanOrEqual(50);
+    // Longer lines would be broken by the terminal, in the middle of words.
+    expect(longest(narrowest)).toBeLessThanOrEqual(36);
     expect(longest(usual)).toBeGreaterThan(70);
   });
 
