@@ -91,6 +91,16 @@ export function decisionFor(
   return rate === undefined ? { threshold } : { threshold, far: rate.value, farInterval: rate.interval };
 }
 
+/**
+ * Expected false accepts that a rate needs before it is reported. With fewer, its interval spans more than a factor of two
+ * either way; below 3/N there is no estimate at all (rule of three).
+ */
+const FALSE_ACCEPTS_NEEDED = 10;
+
+/** Pairs of different people that a rate needs. */
+export const negativesNeeded = (far: number, accepts = FALSE_ACCEPTS_NEEDED): number =>
+  Math.ceil(accepts / far);
+
 /** The operating points of a record with their rates as answers give them. */
 export const calibrationPoints = ({ operatingPoints }: CalibrationRecord) =>
   operatingPoints.map(({ far, threshold, measuredFar, measuredTar }) => ({

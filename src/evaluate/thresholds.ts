@@ -1,20 +1,16 @@
 /** @file Makes the calibration record: chooses thresholds, and measures the error rates at them. */
-import type { CalibrationRecord, OperatingPoint, Rate } from "../artifact/calibration.ts";
+import {
+  type CalibrationRecord,
+  negativesNeeded,
+  type OperatingPoint,
+  type Rate,
+} from "../artifact/calibration.ts";
 import { clopperPearson } from "./intervals.ts";
 import { bestThreshold, pointAtFar, rocCurve, thresholdAt } from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
 
 /** The false accept rates that reports list. */
 export const FAR_TARGETS = [1e-1, 1e-2, 1e-3] as const;
-
-/**
- * Expected false accepts that a rate needs before it is reported. With fewer, its interval spans more than a factor of two
- * either way; below 3/N there is no estimate at all (rule of three).
- */
-const FALSE_ACCEPTS_NEEDED = 10;
-
-/** Pairs of different people that a rate needs. */
-const negativesNeeded = (far: number, accepts = FALSE_ACCEPTS_NEEDED): number => Math.ceil(accepts / far);
 
 /**
  * Whether the number of pairs of different people supports a rate.

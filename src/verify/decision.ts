@@ -1,5 +1,10 @@
 /** @file The decision that a model's calibration supports, or the reason why it supports none. */
-import { type CalibrationRecord, type Decision, decisionFor } from "../artifact/calibration.ts";
+import {
+  type CalibrationRecord,
+  type Decision,
+  decisionFor,
+  negativesNeeded,
+} from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
 
 /**
@@ -14,10 +19,14 @@ export function requireDecision(
 ): Decision | undefined {
   const decision = decisionFor(calibration, far);
   if (decision !== undefined || far === undefined) return decision;
-  const supported = calibration?.operatingPoints.map((each) => each.far).join(", ");
-  throw new FaceError("CONFIG_INVALID", `the model is not calibrated for a false accept rate of ${far}`, {
-    hint: supported
-      ? `choose a rate of at least the lowest of ${supported}, or none`
-      : "only models exported with enough data are calibrated; choose no rate",
-  });
+  const lowest = Math.min(...(calibration?.operatingPoints.map((each) => each.far) ?? []));
+  const has = calibration?.data.negatives ?? 0;
+  const supported = Number.isFinite(lowest) ? `the lowest that it supports is ${lowest}` : "it supports none";
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `the model is not calibrated for a false accept rate of ${far}: ${supported}`,
+    {
+      hint: `choose ${Number.isFinite(lowest) ? `a rate of ${lowest} or more` : "no rate"}; ${far} takes ${negativesNeeded(far)} pairs of different people, and the model was calibrated on ${has}`,
+    },
+  );
 }
