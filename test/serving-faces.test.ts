@@ -46,10 +46,11 @@ beforeAll(async () => {
 
 afterAll(() => server.close());
 
-const photo = async (red: number) =>
-  new Blob([Buffer.from(await encodeJpeg(new Uint8Array(120 * 80 * 3).fill(red), 120, 80))], {
-    type: "image/jpeg",
-  });
+/** Grey above, black below; black all over where the grey is. */
+const photo = async (grey: number) => {
+  const pixels = new Uint8Array(120 * 80 * 3).fill(grey, 0, 120 * 40 * 3);
+  return new Blob([Buffer.from(await encodeJpeg(pixels, 120, 80))], { type: "image/jpeg" });
+};
 
 async function post(
   action: string,
@@ -133,6 +134,19 @@ describe("a face verifier", () => {
     const single = new FormData();
     single.set("only", await photo(1), "a.jpg");
     expect((await post("verify", single)).body.error).toBe("verify takes two image files, got 1");
+  });
+
+  it("refuses a picture of one colour by :verify, and compares it by :predict as TensorFlow Serving does", async () => {
+    const form = await pair();
+    form.set("verification_img", await photo(0), "black.jpg");
+    expect(await post("verify", form)).toEqual({
+      status: 422,
+      body: {
+        error: "the verification is of one colour, or nearly so: it shows no face",
+        code: "FACE_NOT_FOUND",
+      },
+    });
+    expect((await post("predict", form)).status).toBe(200);
   });
 
   it("names what it takes when the shapes do not fit", async () => {

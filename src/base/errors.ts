@@ -46,7 +46,11 @@ export const ERRORS = {
     "The dataset exists but cannot be used: empty, wrong layout, no possible pairs.",
   ),
   IMAGE_UNREADABLE: kind("INVALID_ARGUMENT", 3, "A file could not be decoded as an image."),
-  FACE_NOT_FOUND: kind("INVALID_ARGUMENT", 11, "A photograph shows no face that the detector is sure of."),
+  FACE_NOT_FOUND: kind(
+    "INVALID_ARGUMENT",
+    11,
+    "A photograph shows no face that the detector is sure of, or a picture that was given as a face's crop is of one colour.",
+  ),
   SEVERAL_FACES: kind("INVALID_ARGUMENT", 11, "A photograph shows several faces where only one was wanted."),
   FACE_UNFIT: kind(
     "INVALID_ARGUMENT",

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { STORES } from "../../test/support/gallery-stores.ts";
-import { plain, temporaryFolder } from "../../test/support/photos.ts";
+import { temporaryFolder } from "../../test/support/photos.ts";
 import type { CalibrationRecord, OperatingPoint } from "../artifact/calibration.ts";
 import { Gallery } from "../gallery/gallery.ts";
 import { decodeInto, encodePng } from "../image/decode.ts";
@@ -68,9 +68,10 @@ const model = new PhotoModel(
   false,
 );
 
+/** The colour on the left, black on the right: a picture of one colour is no crop of a face. */
 async function picture(path: string, colour: Colour, brightness: number): Promise<string> {
   const [r, g, b] = COLOURS[colour].map((value) => value * brightness) as [number, number, number];
-  writeFileSync(path, await encodePng(plain(2, [r, g, b]), 2, 2));
+  writeFileSync(path, await encodePng(Uint8Array.of(r, g, b, 0, 0, 0), 2, 1));
   return path;
 }
 

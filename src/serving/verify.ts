@@ -6,6 +6,7 @@ import { falseAcceptRateOf, roundedScore, usualFar } from "../artifact/rates.ts"
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { bothOf } from "../base/errors.ts";
 import { floats, type Tensor, type TensorMap } from "../base/tensor.ts";
+import { requireContent } from "../faces/blank.ts";
 import { cosineSimilarity } from "../faces/cosine.ts";
 import { DEFAULT_WISH, type FaceWish, faceAnswer, type MeantFace } from "../faces/meant-face.ts";
 import type { ImageSettings } from "../image/settings.ts";
@@ -124,7 +125,11 @@ async function compare(
       `Model ${servable.name} compares the images as they are, without finding faces; leave face and strict out`,
     );
   }
-  const imageOf = (i: number, size: ImageSettings) => imageBatch([call.images[i]!], size, options.memory);
+  const imageOf = async (i: number, size: ImageSettings) => {
+    const image = await imageBatch([call.images[i]!], size, options.memory);
+    requireContent(floats(image), `the ${PAIR_NAMES[i]!}`);
+    return image;
+  };
   return { similarity: await comparePair(servable, imageOf, options) };
 }
 

@@ -5,6 +5,7 @@ import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { checkOptions, checkPath, checkPhoto, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32 } from "../base/tensor.ts";
+import { requireContent } from "../faces/blank.ts";
 import { decodeInto } from "../image/decode.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
@@ -45,6 +46,17 @@ export async function decodePhotos(photos: readonly Photo[], size: ImageSettings
   const length = size.height * size.width * size.channels;
   const images = new Float32Array(photos.length * length);
   await Promise.all(photos.map((photo, row) => decodeInto(photo, size, images, row * length)));
+  return images;
+}
+
+/** The same for pictures of faces. @throws FaceError `FACE_NOT_FOUND` for one of one colour. */
+async function decodeFaces(photos: readonly Photo[], size: ImageSettings): Promise<Float32Array> {
+  const images = await decodePhotos(photos, size);
+  const length = images.length / photos.length;
+  for (const [row, photo] of photos.entries()) {
+    const what = typeof photo === "string" ? photo : "the photograph";
+    requireContent(images.subarray(row * length, (row + 1) * length), what);
+  }
   return images;
 }
 
@@ -106,7 +118,8 @@ export class FaceModel implements AsyncDisposable {
   /**
    * Embeds photographs, in batches of sixteen, on all cores.
    * @returns an embedding of `embeddingSize` numbers for each, in the same order.
-   * @throws FaceError `IMAGE_UNREADABLE` for a file that is missing, damaged or not an image.
+   * @throws FaceError `IMAGE_UNREADABLE` for a file that is missing, damaged or not an image, `FACE_NOT_FOUND` for a picture of
+   *   one colour.
    */
   async embed(photos: readonly Photo[]): Promise<Float32Array[]> {
     checkOptions("embed, the photographs", z.array(given.other), photos);
@@ -150,7 +163,7 @@ export class FaceModel implements AsyncDisposable {
 
   /**
    * Says whether two photographs show one person.
-   * @throws FaceError `IMAGE_UNREADABLE`, or `CONFIG_INVALID` when `far` is not between 0 and 1 or the model is not
+   * @throws FaceError `IMAGE_UNREADABLE`, `FACE_NOT_FOUND` as `embed`, or `CONFIG_INVALID` when `far` is not between 0 and 1 or the model is not
    *   calibrated for so low a rate.
    */
   async verify(left: Photo, right: Photo, options: VerifyOptions = {}): Promise<Verification> {
@@ -176,7 +189,7 @@ export class FaceModel implements AsyncDisposable {
   async #score(left: Photo, right: Photo): Promise<number> {
     const { verifier } = this.#opened;
     if ("score" in verifier) {
-      const [one, other] = await Promise.all([left, right].map((photo) => decodePhotos([photo], this.image)));
+      const [one, other] = await Promise.all([left, right].map((photo) => decodeFaces([photo], this.image)));
       return (await verifier.score(one!, other!, 1))[0]!;
     }
     const [one, other] = await this.embed([left, right]);
@@ -185,7 +198,7 @@ export class FaceModel implements AsyncDisposable {
 
   async #embedBatch(photos: readonly Photo[]): Promise<Float32Array[]> {
     const size = this.embeddingSize;
-    const images = await decodePhotos(photos, this.image);
+    const images = await decodeFaces(photos, this.image);
     const values = await this.#embedder.embed(images, photos.length);
     return photos.map((_, row) => values.slice(row * size, (row + 1) * size));
   }

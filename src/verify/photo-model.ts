@@ -11,6 +11,7 @@ import {
 } from "../artifact/rates.ts";
 import { checkOptions, checkPhoto, given } from "../base/check-options.ts";
 import { bothOf, FaceError } from "../base/errors.ts";
+import { requireContent } from "../faces/blank.ts";
 import { chooseFace, FACE_CHOICES, type FaceChoice, rivalWarning } from "../faces/choose.ts";
 import { type Face, roundedFace } from "../faces/face.ts";
 import type { FoundFaces } from "../faces/found-faces.ts";
@@ -381,14 +382,15 @@ export class PhotoModel implements AsyncDisposable {
   async #read(photo: Photo | DecodedFile, what: string, options: PhotoOptions): Promise<ReadPhoto> {
     this.#checkOpen();
     try {
-      return this.#detects ? await this.#readFace(photo, what, options) : await this.#readCrop(photo);
+      return this.#detects ? await this.#readFace(photo, what, options) : await this.#readCrop(photo, what);
     } catch (error) {
       throw error instanceof FaceError ? new PhotoError(what, error, error) : error;
     }
   }
 
-  async #readCrop(photo: Photo | DecodedFile): Promise<ReadPhoto> {
+  async #readCrop(photo: Photo | DecodedFile, what: string): Promise<ReadPhoto> {
     const crop = await this.#comparer.readCrop(isDecoded(photo) ? photo.path : photo);
+    requireContent(crop.data, what);
     return { digest: this.digest, ...(await this.#embeddingOf(crop)), others: [], count: 1, crop };
   }
 
