@@ -43,7 +43,7 @@ export {
 
 // Whole photographs
 
-export type { FaceChoice } from "./faces/choose.ts";
+export type { FaceChoice, FacePick, FacePicks } from "./faces/choose.ts";
 export type { Precision, Profile } from "./faces/mode.ts";
 export type { WrittenFormat } from "./image/decode.ts";
 export { type CropFraming, type CropOptions, type CropResult, cropFaces } from "./jobs/crop.ts";
@@ -51,6 +51,8 @@ export { type EmbedFolderOptions, type EmbedResult, embedFolder, type Shard } fr
 export type { LeftOutFile, OnPhotoProgress } from "./jobs/photos-in.ts";
 export { type LoadFaceModelOptions, loadFaceModel } from "./verify/load-face-model.ts";
 export {
+  type ComparedFace,
+  type PairOptions,
   type PhotoDecision,
   type PhotoEmbedding,
   PhotoError,

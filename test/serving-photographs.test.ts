@@ -37,6 +37,7 @@ interface FaceAnswer {
   readonly score: number;
   readonly quality: Readonly<Record<string, number>>;
   readonly warnings: readonly string[];
+  readonly number?: number;
   readonly found?: number;
 }
 
@@ -190,6 +191,40 @@ describe.skipIf(!isThere)(`a pack as a model${note}`, () => {
     expect(one.body.face).toEqual(compared.body.faces!.anchor);
     const wide = formOf({ image: await besideEachOther(ONE, OTHER), face: "central" });
     expect((await ask("embed", wide)).body.face?.found).toBe(2);
+  });
+
+  it("compares the face of a number as :detect lists it, in one photograph or both", async () => {
+    const both = await besideEachOther(OTHER, TWO);
+    const { faces } = (await ask("detect", formOf({ image: both }))).body;
+    const right = 1 + [...faces!].findIndex(({ box }) => box[0]! > 250);
+    const wishes = [
+      formOf({ anchor: ONE, verification: both, face: `1,${right}` }),
+      { anchor: { b64: b64(ONE) }, verification: { b64: b64(both) }, face: ["largest", right] },
+    ];
+    for (const wish of wishes) {
+      expect(await ask("verify", wish)).toMatchObject({
+        status: 200,
+        body: {
+          same: true,
+          faces: { anchor: { number: 1, found: 1 }, verification: { number: right, found: 2, warnings: [] } },
+        },
+      });
+    }
+    const other = formOf({ anchor: ONE, verification: both, face: `1,${3 - right}` });
+    expect((await ask("verify", other)).body.same).toBe(false);
+    expect((await ask("embed", formOf({ image: both, face: String(right) }))).body.face?.number).toBe(right);
+    for (const face of ["0", "1,2,3", "smallest"]) {
+      const { status, body } = await ask("verify", formOf({ anchor: ONE, verification: both, face }));
+      expect(status).toBe(400);
+      expect(body.error).toContain("face is one of largest, central, only, or the number of a face");
+    }
+    expect(await ask("verify", formOf({ anchor: ONE, verification: both, face: "3" }))).toMatchObject({
+      status: 422,
+      body: {
+        code: "FACE_NOT_FOUND",
+        error: expect.stringContaining("there is no face 3 in the anchor: 1 face was found"),
+      },
+    });
   });
 
   it("says which photograph shows no face, several, or one unfit to be compared", async () => {

@@ -168,7 +168,11 @@ export const verification = z
     similarity: z.number(),
     threshold: z.number(),
     falseAcceptRate: measuredRate.optional(),
-    face: z.strictObject({ ...foundFace, found: z.int().describe("How many faces the photograph shows.") }),
+    face: z.strictObject({
+      ...foundFace,
+      number: z.int().describe("Which of the photograph's faces it is, the surest first, from 1."),
+      found: z.int().describe("How many faces the photograph shows."),
+    }),
   })
   .meta({ id: "PersonVerification" });
 

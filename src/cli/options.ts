@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import type { z } from "zod";
 import { FaceError, nearestName } from "../base/errors.ts";
-import { FACE_CHOICES } from "../faces/choose.ts";
+import { FACE_CHOICES, type FacePicks, facePicks, isFacePick } from "../faces/choose.ts";
 import { PRECISIONS, PROFILES } from "../faces/mode.ts";
 import { currentSettings, removedSettings, renamedSettings, unknownSetting } from "../train/setting-names.ts";
 import type { Environment } from "./dot-env.ts";
@@ -287,6 +287,21 @@ export const farFlag = (help: string): NumberFlag => ({
 /** The flag for the face that is meant where a photograph shows several. */
 export const faceOption = (flag: string, help: string): Option =>
   new Option(flag, help).choices(FACE_CHOICES);
+
+/** The flag for the faces that are meant in two photographs. */
+export const pairFaceOption = (help: string): Option =>
+  new Option(
+    "--face <which>",
+    `face meant where there are several: ${FACE_CHOICES.join(", ")}, or its number as faceid faces lists it; 1,3 for each photograph ${help}`,
+  ).argParser((text): FacePicks => {
+    const picks = facePicks(text);
+    const each = Array.isArray(picks) ? (picks as unknown[]) : [picks];
+    if (each.length <= 2 && each.every(isFacePick)) return picks as FacePicks;
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `--face: got ${JSON.stringify(text)}, expected ${FACE_CHOICES.join(", ")}, or a number from 1; two with a comma between them mean the first and the second photograph`,
+    );
+  });
 
 /** Adds a flag whose number is checked: anything else is `CONFIG_INVALID`. */
 export function addNumber(command: Command, { flag, help, fallback, ...range }: NumberFlag): Command {

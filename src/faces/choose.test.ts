@@ -31,6 +31,16 @@ describe("choosing a face", () => {
     expect(chooseFace([cut, large, small], "central", PHOTOGRAPH)).toBe(small);
   });
 
+  it("takes the one of a number, and refuses a number that no face has", () => {
+    expect(chooseFace([large, small], 2, PHOTOGRAPH)).toBe(small);
+    expect(() => chooseFace([large, small], 3, PHOTOGRAPH, "a.jpg")).toThrow(
+      expect.objectContaining({
+        code: "FACE_NOT_FOUND",
+        message: "there is no face 3 in a.jpg: 2 faces were found",
+      }),
+    );
+  });
+
   it.each([
     ["FACE_NOT_FOUND", []],
     ["SEVERAL_FACES", [large, small]],
@@ -42,7 +52,10 @@ describe("choosing a face", () => {
 
   it("warns of another face of at least half the area", () => {
     const rival = face(120, 10, 30, 40);
-    expect(rivalWarning([large, small], large, PHOTOGRAPH)).toBeUndefined();
-    expect(rivalWarning([large, rival, small], large, PHOTOGRAPH)).toContain("2 faces");
+    expect(rivalWarning([large, small], large, "largest", PHOTOGRAPH)).toBeUndefined();
+    expect(rivalWarning([small, large, rival], large, "largest", PHOTOGRAPH)).toBe(
+      "2 faces of about the same size were found; only face 2 of 3, the largest, was compared",
+    );
+    expect(rivalWarning([small, large, rival], rival, 3, PHOTOGRAPH)).toBeUndefined();
   });
 });

@@ -5,6 +5,24 @@ import type { Detection } from "./face.ts";
 /** `largest`: the largest box, as far as it lies in the photograph; `central`: nearest its centre; `only`: there must be just one. */
 export const FACE_CHOICES = ["largest", "central", "only"] as const;
 export type FaceChoice = (typeof FACE_CHOICES)[number];
+/** A choice, or a face's number in the list of the photograph's faces, the surest first, from 1. */
+export type FacePick = FaceChoice | number;
+
+/** A pick, or one for either of two photographs. */
+export type FacePicks = FacePick | readonly [FacePick, FacePick];
+
+/** What is meant in the first (0) or second (1) photograph. */
+export const pickOf = (picks: FacePicks, i: 0 | 1): FacePick =>
+  typeof picks === "object" ? picks[i] : picks;
+
+/** Picks in a text, `largest`, `2` or `1,3`; whatever else it holds is left to be refused. */
+export function facePicks(text: string): unknown {
+  const picks = text.split(",").map((part) => (/^\d+$/.test(part.trim()) ? Number(part) : part.trim()));
+  return picks.length === 1 ? picks[0] : picks;
+}
+
+export const isFacePick = (value: unknown): value is FacePick =>
+  FACE_CHOICES.some((choice) => choice === value) || (Number.isSafeInteger(value) && (value as number) > 0);
 
 interface Size {
   readonly width: number;
@@ -26,11 +44,11 @@ const RIVAL_AREA = 0.5;
  * Chooses a face; of several as good the one that comes first.
  * @param photograph its size in pixels.
  * @param what the photograph's name, for errors.
- * @throws FaceError `FACE_NOT_FOUND` when there is none, `SEVERAL_FACES` when `only` meets more than one.
+ * @throws FaceError `FACE_NOT_FOUND` when there is none, or none of the number, `SEVERAL_FACES` when `only` meets more than one.
  */
 export function chooseFace<F extends Detection>(
   faces: readonly F[],
-  choice: FaceChoice,
+  choice: FacePick,
   photograph: Size,
   what = "the photograph",
 ): F {
@@ -40,9 +58,18 @@ export function chooseFace<F extends Detection>(
       hint: "use a photograph that shows the face from the front, sharp and at least 40 pixels wide",
     });
   }
+  if (typeof choice === "number") {
+    const numbered = faces[choice - 1];
+    if (numbered !== undefined) return numbered;
+    throw new FaceError(
+      "FACE_NOT_FOUND",
+      `there is no face ${choice} in ${what}: ${faces.length === 1 ? "1 face was" : `${faces.length} faces were`} found`,
+      { hint: "number a face as faceid faces lists it, the surest first" },
+    );
+  }
   if (choice === "only" && faces.length > 1) {
     throw new FaceError("SEVERAL_FACES", `${faces.length} faces were found in ${what}, one was wanted`, {
-      hint: "cut out the face that you mean, or choose it: largest or central",
+      hint: "choose the one that you mean: largest, central, or its number as faceid faces lists it",
     });
   }
   const distance = ({ box: [x, y, width, height] }: Detection) =>
@@ -54,15 +81,16 @@ export function chooseFace<F extends Detection>(
 
 /**
  * Warns when another face of the photograph is about as large as the chosen one: the answer is about the chosen one only.
- * @returns `undefined` when the chosen face stands out.
+ * @returns `undefined` when the chosen face stands out, or was named by its number.
  */
 export function rivalWarning(
   faces: readonly Detection[],
   chosen: Detection,
+  choice: FacePick,
   photograph: Size,
 ): string | undefined {
   const enough = RIVAL_AREA * areaIn(photograph, chosen);
   const rivals = faces.filter((face) => face !== chosen && areaIn(photograph, face) >= enough).length;
-  if (rivals === 0) return undefined;
-  return `${rivals + 1} faces of about the same size were found; only one of them was compared`;
+  if (rivals === 0 || typeof choice === "number") return undefined;
+  return `${rivals + 1} faces of about the same size were found; only face ${faces.indexOf(chosen) + 1} of ${faces.length}, the ${choice}, was compared`;
 }

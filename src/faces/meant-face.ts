@@ -1,12 +1,12 @@
 /** @file The face of a photograph that is meant, as it is judged and answered. Without imports of Node, as the page answers so too. */
-import { chooseFace, type FaceChoice, rivalWarning } from "./choose.ts";
+import { chooseFace, type FacePick, rivalWarning } from "./choose.ts";
 import { type Face, roundedFace } from "./face.ts";
 import type { FoundFaces } from "./found-faces.ts";
 import { qualityWarnings, requireQuality } from "./quality-limits.ts";
 
 /** Which face of a photograph is meant. */
 export interface FaceWish {
-  readonly choice: FaceChoice;
+  readonly choice: FacePick;
   /** Whether a face beyond the limits on quality is an error. */
   readonly strict: boolean;
 }
@@ -16,9 +16,10 @@ export interface JudgedFace extends Face {
   readonly warnings: readonly string[];
 }
 
-/** The face that was meant, and how many faces the photograph shows. */
+/** The face that was meant, its number among the photograph's faces, from 1, and how many there are. */
 export interface MeantFace {
   readonly face: JudgedFace;
+  readonly number: number;
   readonly found: number;
 }
 
@@ -45,14 +46,14 @@ export function meantFace(
   const chosen = chooseFace(faces, choice, size, what);
   if (strict) requireQuality(qualityWarnings(chosen.quality), what);
   const face = judged(chosen);
-  const rival = rivalWarning(faces, chosen, size);
+  const rival = rivalWarning(faces, chosen, choice, size);
   const warnings = rival === undefined ? face.warnings : [...face.warnings, rival];
-  return { face: { ...face, warnings }, found: faces.length };
+  return { face: { ...face, warnings }, number: faces.indexOf(chosen) + 1, found: faces.length };
 }
 
 /** A face as an answer describes it. */
-export function faceAnswer({ face, found }: MeantFace) {
-  return { ...describeFace(face), found };
+export function faceAnswer({ face, number, found }: MeantFace) {
+  return { ...describeFace(face), number, found };
 }
 
 /** A face with its numbers, in the order in which answers have them. */

@@ -4,7 +4,7 @@ import { FaceError } from "../base/errors.ts";
 import { type DecodeOptions, decodePixels, type ImageSource } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { openRuntime } from "../onnx/runtime/runtime.ts";
-import { chooseFace, type FaceChoice } from "./choose.ts";
+import { chooseFace, type FacePick } from "./choose.ts";
 import { Detector, type DetectorOptions, searchOf } from "./detector.ts";
 import { EMBEDDING_SIDE, type FaceEmbedder } from "./embedder.ts";
 import type { Face } from "./face.ts";
@@ -40,7 +40,7 @@ export interface PipelineOptions extends EmbedderOptions {
 
 export interface EmbedOptions {
   /** Which face is meant where there are several. Default `largest`. */
-  readonly face?: FaceChoice;
+  readonly face?: FacePick;
   /** Limits on the face's quality. */
   readonly limits?: Partial<QualityLimits>;
   /** Whether a face beyond the limits is an error. Default false: it is embedded, with warnings. */

@@ -96,6 +96,7 @@ function embeddingOf({ file }: Photograph): Float32Array {
 const photos = {
   embedding: async (photograph: Photograph) => ({
     face: FACE,
+    number: 1,
     found: 1,
     embedding: embeddingOf(photograph),
   }),

@@ -1,14 +1,16 @@
 /** @file Compares one photograph with another, or with all photographs of a folder. */
+import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { usableCores } from "../base/platform.ts";
+import { pickOf } from "../faces/choose.ts";
 import { decodePixels } from "../image/decode.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type {
   DecodedFile,
+  PairOptions,
   PhotoModel,
-  PhotoOptions,
   PhotoVerification,
   PhotoVerifyOptions,
 } from "../verify/photo-model.ts";
@@ -54,16 +56,32 @@ async function verifyPair(
 }
 
 /** The options that are about faces. */
-const wishOf = ({ face, strict, limits }: PhotoOptions): PhotoOptions => ({ face, strict, limits });
+const wishOf = ({ face, strict, limits }: PairOptions): PairOptions => ({ face, strict, limits });
+
+/**
+ * The photographs of a folder without the one that they are compared with, where it lies there itself.
+ * @throws FaceError as `photosIn`; `DATASET_INVALID` when there is no other.
+ */
+async function othersIn(folder: string, photo: string): Promise<string[]> {
+  const images = (await photosIn(folder)).map((path) => join(folder, path));
+  const own = await realpath(photo).catch(() => undefined);
+  const places = await Promise.all(images.map((image) => realpath(image)));
+  const others = images.filter((_, i) => places[i] !== own);
+  if (others.length > 0) return others;
+  throw new FaceError("DATASET_INVALID", `there are no photographs in ${folder} but ${photo} itself`, {
+    hint: "name a folder of other photographs",
+  });
+}
 
 async function verifyFolder(
   model: PhotoModel,
   [photo, folder]: readonly [string, string],
   { far, signal, ...options }: VerifyPhotosOptions,
 ): Promise<VerifiedFolder> {
-  const images = (await photosIn(folder)).map((path) => join(folder, path));
-  const wish = wishOf(options);
-  const wanted = await model.read(photo, wish);
+  const images = await othersIn(folder, photo);
+  const { face = "largest", ...others } = wishOf(options);
+  const wanted = await model.read(photo, { ...others, face: pickOf(face, 0) });
+  const wish = { ...others, face: pickOf(face, 1) };
   const candidates: Candidate[] = [];
   for (const image of images) {
     if (signal?.aborted) throw new FaceError("INTERRUPTED", "verify was stopped");

@@ -28,9 +28,11 @@ export interface VerifyCall {
    * threshold with the most right decisions about images compared as they are.
    */
   readonly far: number | undefined;
-  /** Which faces are meant; `undefined` for the largest ones, whatever their quality. */
-  readonly wish: FaceWish | undefined;
+  /** Which face of either image is meant; `undefined` for the largest ones, whatever their quality. */
+  readonly wishes: readonly [FaceWish, FaceWish] | undefined;
 }
+
+const DEFAULT_WISHES = [DEFAULT_WISH, DEFAULT_WISH] as const;
 
 type VerifyOptions = Required<RunOptions>;
 
@@ -120,7 +122,7 @@ async function compare(
   const input = photos && faceInputOf(servable, DEFAULT_SIGNATURE);
   if (photos !== undefined && input !== undefined)
     return compareFaces(servable, photos, input, call, options);
-  if (call.wish !== undefined) {
+  if (call.wishes !== undefined) {
     throw invalidArgument(
       `Model ${servable.name} compares the images as they are, without finding faces; leave face and strict out`,
     );
@@ -135,11 +137,11 @@ async function compare(
 
 async function comparePack(
   photos: PhotoThreads,
-  { images, wish = DEFAULT_WISH }: VerifyCall,
+  { images, wishes = DEFAULT_WISHES }: VerifyCall,
   { signal }: VerifyOptions,
 ): Promise<Compared> {
   const embed = (i: 0 | 1) =>
-    photos.embedding({ file: images[i], what: `the ${PAIR_NAMES[i]}` }, wish, signal);
+    photos.embedding({ file: images[i], what: `the ${PAIR_NAMES[i]}` }, wishes[i], signal);
   const faces = await bothOf(embed(0), embed(1));
   const [anchor, verification] = faces.map(({ embedding }) => embedding);
   return { similarity: cosineSimilarity(anchor!, verification!), faces };
@@ -149,11 +151,11 @@ async function compareFaces(
   servable: Servable,
   photos: PhotoThreads,
   input: FaceInput,
-  { images, wish = DEFAULT_WISH }: VerifyCall,
+  { images, wishes = DEFAULT_WISHES }: VerifyCall,
   options: VerifyOptions,
 ): Promise<Compared> {
   const read = (i: 0 | 1) =>
-    faceTensor(photos, { file: images[i], what: `the ${PAIR_NAMES[i]}` }, wish, input, options);
+    faceTensor(photos, { file: images[i], what: `the ${PAIR_NAMES[i]}` }, wishes[i], input, options);
   const faces = await bothOf(read(0), read(1));
   const similarity = await comparePair(servable, (i) => faces[i]!.tensor, options);
   return { similarity, faces: faces.map(({ meant }) => meant) };

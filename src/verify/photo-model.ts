@@ -12,7 +12,15 @@ import {
 import { checkOptions, checkPhoto, given } from "../base/check-options.ts";
 import { bothOf, FaceError } from "../base/errors.ts";
 import { requireContent } from "../faces/blank.ts";
-import { chooseFace, FACE_CHOICES, type FaceChoice, rivalWarning } from "../faces/choose.ts";
+import {
+  chooseFace,
+  FACE_CHOICES,
+  type FacePick,
+  type FacePicks,
+  isFacePick,
+  pickOf,
+  rivalWarning,
+} from "../faces/choose.ts";
 import { type Face, roundedFace } from "../faces/face.ts";
 import type { FoundFaces } from "../faces/found-faces.ts";
 import type { FacePipeline } from "../faces/pipeline.ts";
@@ -30,6 +38,14 @@ export interface PhotoFace extends Face {
   readonly warnings: readonly string[];
 }
 
+/** A face that was compared. */
+export interface ComparedFace extends PhotoFace {
+  /** Its number in the list of `faces`, the surest first, from 1. */
+  readonly number: number;
+  /** How many faces the photograph shows. */
+  readonly found: number;
+}
+
 /** The face of a photograph that was meant, as `compare` takes it. */
 export interface ReadPhoto {
   /** Of the model that read it: the readings of two models cannot be compared. */
@@ -38,6 +54,8 @@ export interface ReadPhoto {
   readonly embedding?: Float32Array;
   /** Absent where the photograph was taken as a crop. */
   readonly face?: PhotoFace;
+  /** Of the face among all of the photograph, the surest first, from 1; absent with it. */
+  readonly number?: number;
   /** The other faces of the photograph, which were not meant. */
   readonly others: readonly Face[];
   /** How many faces the photograph shows; 1 where it was taken as a crop. */
@@ -71,19 +89,25 @@ export interface PhotoVerification extends PhotoDecision {
   /** The pack's name or the model's path. */
   readonly model: string;
   /** The faces that were compared, one of each photograph; empty where the photographs were taken as crops. */
-  readonly faces: readonly PhotoFace[];
+  readonly faces: readonly ComparedFace[];
 }
 
 export interface PhotoOptions {
-  /** Which face is meant where there are several. Default `largest`. */
-  readonly face?: FaceChoice | undefined;
+  /** Which face is meant where there are several: a choice, or its number in the list of `faces`, from 1. Default `largest`. */
+  readonly face?: FacePick | undefined;
   /** Limits on the face's quality, beyond which it is embedded with warnings. */
   readonly limits?: Partial<QualityLimits> | undefined;
   /** Whether a face beyond the limits is an error. Default false. */
   readonly strict?: boolean | undefined;
 }
 
-export interface PhotoVerifyOptions extends PhotoOptions {
+/** How two photographs are read. */
+export interface PairOptions extends Omit<PhotoOptions, "face"> {
+  /** As for one photograph, for both or each of the two. */
+  readonly face?: FacePicks | undefined;
+}
+
+export interface PhotoVerifyOptions extends PairOptions {
   /** Highest false accept rate wanted, between 0 and 1. Default 0.001, or the nearest that the model is calibrated for. */
   readonly far?: number | undefined;
 }
@@ -94,14 +118,28 @@ const limitsOptions = z
   )
   .optional();
 const facesOptions = z.strictObject({ limits: limitsOptions });
+const facePick = z.custom<FacePick>(
+  isFacePick,
+  `one of ${FACE_CHOICES.join(", ")}, or a face's number, from 1`,
+);
 const photoOptions = {
-  face: z.enum(FACE_CHOICES).optional(),
+  face: facePick.optional(),
   limits: limitsOptions,
   strict: given.flag.optional(),
 } satisfies Record<keyof PhotoOptions, z.ZodType>;
 const embedOptions = z.strictObject(photoOptions);
-const verifyOptions = z.strictObject({
+const pairOptions = {
   ...photoOptions,
+  face: z
+    .union(
+      [facePick, z.tuple([facePick, facePick])],
+      "a choice, a face's number, or a list of one for either photograph",
+    )
+    .optional(),
+} satisfies Record<keyof PairOptions, z.ZodType>;
+const readPairOptions = z.strictObject(pairOptions);
+const verifyOptions = z.strictObject({
+  ...pairOptions,
   far: given.far.optional(),
 } satisfies Record<keyof PhotoVerifyOptions, z.ZodType>);
 
@@ -123,7 +161,7 @@ export interface DecodedFile {
 }
 
 const isDecoded = (photo: Photo | DecodedFile): photo is DecodedFile =>
-  typeof photo === "object" && "pixels" in photo;
+  typeof photo === "object" && photo !== null && "pixels" in photo;
 
 function nameOf(photo: Photo | DecodedFile, what: string): string {
   if (typeof photo === "string") return photo;
@@ -135,6 +173,8 @@ export class PhotoModel implements AsyncDisposable {
   readonly #comparer: FaceComparer;
   readonly #pipeline: FacePipeline | undefined;
   readonly #detects: boolean;
+  /** Work of the sessions that is under way; they are freed after it. */
+  readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   /** Use `loadFaceModel`. */
@@ -208,7 +248,7 @@ export class PhotoModel implements AsyncDisposable {
     checkOptions("embed", embedOptions, options);
     const { embed } = this.#embedding;
     const read = await this.#read(photo, nameOf(photo, "the photograph"), options);
-    return { ...read, embedding: read.embedding ?? (await embed(read.crop)) };
+    return { ...read, embedding: read.embedding ?? (await this.#step(() => embed(read.crop))) };
   }
 
   /**
@@ -232,12 +272,13 @@ export class PhotoModel implements AsyncDisposable {
       const embeddings: PhotoEmbedding[] = [];
       for (const face of faces) {
         const crop = this.#comparer.crop(photograph, face);
-        const embedding = await embed(crop);
+        const embedding = await this.#step(() => embed(crop));
         const others = faces.filter((each) => each !== face);
         embeddings.push({
           digest: this.digest,
           embedding,
           face,
+          number: faces.indexOf(face) + 1,
           others,
           count: faces.length,
           crop,
@@ -261,7 +302,7 @@ export class PhotoModel implements AsyncDisposable {
     this.#checkOpen();
     const measuring = this.#embedding;
     for (const embedding of [a, b]) checkEmbedding(embedding, measuring.embeddingSize);
-    return await measuring.similarity(a, b);
+    return await this.#step(() => measuring.similarity(a, b));
   }
 
   /**
@@ -299,20 +340,28 @@ export class PhotoModel implements AsyncDisposable {
     checkOptions("verify", verifyOptions, options);
     // A rate that cannot be answered is refused before any work.
     this.decide(0, options.far);
-    return await this.compare(...(await this.readPair(a, b, options)), options.far);
+    const { far, ...wish } = options;
+    return await this.compare(...(await this.readPair(a, b, wish)), far);
   }
 
-  /** Reads two photographs, as `read` does. @throws PhotoError as `read`; where both fail, it names both. */
+  /**
+   * Reads two photographs, as `read` does.
+   * @throws PhotoError as `read`; where both fail, it names both. FaceError `CONFIG_INVALID` for options that are none.
+   */
   async readPair(
     a: Photo | DecodedFile,
     b: Photo | DecodedFile,
-    { face, limits, strict }: PhotoOptions,
+    options: PairOptions = {},
   ): Promise<[ReadPhoto, ReadPhoto]> {
-    const options = { face, limits, strict };
+    if (!isDecoded(a)) checkPhoto("readPair, the first photograph", a);
+    if (!isDecoded(b)) checkPhoto("readPair, the second photograph", b);
+    checkOptions("readPair", readPairOptions, options);
+    const { face = "largest", ...others } = options;
+    const wish = (i: 0 | 1): PhotoOptions => ({ ...others, face: pickOf(face, i) });
     // The second is decoded in a thread of its own while the first is searched.
-    const later = this.#read(b, nameOf(b, "the second photograph"), options);
+    const later = this.#read(b, nameOf(b, "the second photograph"), wish(1));
     try {
-      return await bothOf(this.#read(a, nameOf(a, "the first photograph"), options), later);
+      return await bothOf(this.#read(a, nameOf(a, "the first photograph"), wish(0)), later);
     } catch (error) {
       if (error instanceof FaceError && error.cause instanceof PhotoError)
         throw new PhotoError(error.cause.image, error, error);
@@ -323,11 +372,13 @@ export class PhotoModel implements AsyncDisposable {
   /** `verify` for photographs that `read` or `embed` of this model has read already. */
   async compare(a: ReadPhoto, b: ReadPhoto, far?: number | undefined): Promise<PhotoVerification> {
     const similarity = await this.#similarityOf(a, b);
-    const faces = [a.face, b.face].filter((face) => face !== undefined);
+    const faces = [a, b].flatMap(({ face, number, count }) =>
+      face === undefined || number === undefined ? [] : [{ ...face, number, found: count }],
+    );
     return { ...this.decide(similarity, far), model: this.name, faces };
   }
 
-  /** Frees the sessions; further calls do nothing. */
+  /** Frees the sessions once their work under way is done; calls that go on fail with `CONFIG_INVALID`. Closing again does nothing. */
   close(): Promise<void> {
     this.#closing ??= this.#free();
     return this.#closing;
@@ -338,6 +389,7 @@ export class PhotoModel implements AsyncDisposable {
   }
 
   async #free(): Promise<void> {
+    await Promise.allSettled(this.#running);
     await this.#comparer[Symbol.asyncDispose]();
     await this.#pipeline?.close();
   }
@@ -349,12 +401,25 @@ export class PhotoModel implements AsyncDisposable {
     });
   }
 
+  /** Runs a step of a call in the sessions, which `close` waits for; the call's next step is refused then. */
+  async #step<T>(work: () => Promise<T>): Promise<T> {
+    this.#checkOpen();
+    const running = work();
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
   async #find(photo: Photo | DecodedFile): Promise<FoundFaces> {
     this.#checkOpen();
-    if (this.#pipeline !== undefined && this.#detects) {
-      return isDecoded(photo)
-        ? await this.#pipeline.findIn(await photo.pixels)
-        : await this.#pipeline.find(photo);
+    const pipeline = this.#pipeline;
+    if (pipeline !== undefined && this.#detects) {
+      return await this.#step(async () =>
+        isDecoded(photo) ? await pipeline.findIn(await photo.pixels) : await pipeline.find(photo),
+      );
     }
     throw new FaceError("CONFIG_INVALID", `${this.name} was opened without detection and finds no faces`, {
       hint: "leave out detect: false",
@@ -369,14 +434,15 @@ export class PhotoModel implements AsyncDisposable {
       });
     }
     if (measuring.kind === "embeddings") return await this.similarity(a.embedding!, b.embedding!);
-    this.#checkOpen();
-    return await measuring.score(a.crop, b.crop);
+    return await this.#step(() => measuring.score(a.crop, b.crop));
   }
 
   /** The embedding of a crop, for models that give one. */
   async #embeddingOf(crop: Pixels): Promise<Pick<ReadPhoto, "embedding">> {
     const { measuring } = this.#comparer;
-    return measuring.kind === "embeddings" ? { embedding: await measuring.embed(crop) } : {};
+    return measuring.kind === "embeddings"
+      ? { embedding: await this.#step(() => measuring.embed(crop)) }
+      : {};
   }
 
   async #read(photo: Photo | DecodedFile, what: string, options: PhotoOptions): Promise<ReadPhoto> {
@@ -397,16 +463,18 @@ export class PhotoModel implements AsyncDisposable {
   async #readFace(photo: Photo | DecodedFile, what: string, options: PhotoOptions): Promise<ReadPhoto> {
     const { photograph, faces } = await this.#find(photo);
     const size = photograph.level(0).pixels;
-    const chosen = chooseFace(faces, options.face ?? "largest", size, what);
+    const { face: choice = "largest" } = options;
+    const chosen = chooseFace(faces, choice, size, what);
     const judged = this.#judged(chosen, options.limits);
     if (options.strict === true) requireQuality(judged.beyond, what);
-    const rival = rivalWarning(faces, chosen, size);
+    const rival = rivalWarning(faces, chosen, choice, size);
     const warnings = rival === undefined ? judged.face.warnings : [...judged.face.warnings, rival];
     const face = { ...judged.face, warnings };
     const crop = this.#comparer.crop(photograph, chosen);
     const others = faces.filter((each) => each !== chosen);
     const embedded = await this.#embeddingOf(crop);
-    return { digest: this.digest, ...embedded, face, others, count: faces.length, crop, photograph };
+    const number = faces.indexOf(chosen) + 1;
+    return { digest: this.digest, ...embedded, face, number, others, count: faces.length, crop, photograph };
   }
 
   #judged(face: Face, limits: Partial<QualityLimits> = {}) {

@@ -4,8 +4,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../../test/support/photos.ts";
 import { SHIPPED_MODEL, SHIPPED_NAME } from "../../artifact/shipped.ts";
+import { writeSynthetic } from "../../data/drawn.ts";
 import { models } from "../../faces/models.ts";
-import { encodePng } from "../../image/decode.ts";
+import { decodePixels, encodePng } from "../../image/decode.ts";
+import { imageSettings } from "../../image/settings.ts";
+import { loadModel } from "../../verify/face-model.ts";
 import { loadFaceModel } from "../../verify/load-face-model.ts";
 import type { PhotoModel } from "../../verify/photo-model.ts";
 import { run } from "../main.ts";
@@ -99,16 +102,44 @@ describe("without a model pack", () => {
   });
 
   it("compares crops by the model of the repository, and names it", async () => {
-    const { status, stdout, stderr } = await faceid(["verify", blank, blank, "--no-detect"]);
+    const drawn = join(work, "drawn");
+    await writeSynthetic({
+      output: drawn,
+      identities: 1,
+      imagesPerIdentity: 1,
+      settings: imageSettings(112),
+    });
+    const crop = join(drawn, "0/0.png");
+    const { status, stdout, stderr } = await faceid(["verify", crop, crop, "--no-detect"]);
     expect(stderr).toContain(`using the model ${SHIPPED_NAME}`);
     expect(stdout).toMatch(/^same person\n/);
     expect(stdout).toMatch(new RegExp(`^model +${SHIPPED_NAME}$`, "m"));
     expect(stdout).toMatch(/^warning: no face was looked for/m);
     expect(status).toBe(0);
-    const told = await faceid(["verify", blank, blank, "--no-detect", "--json"]);
+    const told = await faceid(["verify", crop, crop, "--no-detect", "--json"]);
     expect(JSON.parse(told.stdout)).toMatchObject({
       warnings: [expect.stringMatching(/^no face was looked for/)],
     });
+  });
+
+  it("takes no picture of one colour, or nearly so, for a crop of a face", async () => {
+    const message = "is of one colour, or nearly so: it shows no face";
+    const { status, stdout } = await faceid(["verify", blank, blank, "--no-detect", "--json"]);
+    expect(JSON.parse(stdout)).toEqual({
+      error: { code: "FACE_NOT_FOUND", message: `${blank} ${message}`, image: blank },
+    });
+    expect(status).toBe(11);
+    const faint = await encodePng(
+      Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => 200 + (i % 4)),
+      64,
+      64,
+    );
+    await using model = await loadModel(SHIPPED_NAME);
+    await expect(model.verify(faint, faint)).rejects.toMatchObject({
+      code: "FACE_NOT_FOUND",
+      message: `the photograph ${message}`,
+    });
+    await expect(model.embed([blank])).rejects.toMatchObject({ message: `${blank} ${message}` });
   });
 });
 
@@ -150,7 +181,8 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     expect(falseAcceptRate.high).toBeGreaterThan(falseAcceptRate.estimate);
     expect(faces).toHaveLength(2);
     for (const face of faces) {
-      expect(Object.keys(face).toSorted()).toEqual(["box", "landmarks", "quality", "score", "warnings"]);
+      const names = ["box", "found", "landmarks", "number", "quality", "score", "warnings"];
+      expect(Object.keys(face).toSorted()).toEqual(names);
       expect([face.box.length, face.landmarks.length]).toEqual([4, 5]);
     }
     expect(status).toBe(1);
@@ -166,6 +198,9 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     const { status, stdout } = await faceid(["verify", ONE, TWO, "--json", "--far", "1e-6"]);
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: "CONFIG_INVALID" } });
     expect(status).toBe(64);
+    const { stderr } = await faceid(["verify", ONE, TWO, "--far", "0.000001"]);
+    expect(stderr).toContain("rate of 0.000001: the lowest that it supports is 0.0001");
+    expect(stderr).toMatch(/takes 10000000 pairs of different people, and the model was calibrated on \d{8}/);
   });
 
   it("says which measured rate decides for one between two", async () => {
@@ -217,6 +252,11 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
       "a misspelt limit",
       (m: PhotoModel) => m.embed(ONE, { limits: { maxYow: 3 } as object }),
       /limits.maxYow \(got 3\), did you mean maxYaw/,
+    ],
+    [
+      "a misspelt key of a pair",
+      (m: PhotoModel) => m.readPair(ONE, TWO, { strcit: true } as object),
+      /strcit \(got true\), did you mean strict/,
     ],
     [
       "no second photograph",
@@ -296,6 +336,26 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     await Promise.all([other.close(), other.close()]);
     await other.close();
     await expect(other.verify(ONE, TWO)).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+  });
+
+  it("ends a call that is under way with a code, when it is closed meanwhile", async () => {
+    const other = await loadFaceModel();
+    const calls = [other.embed(ONE), other.embedFaces(ONE), other.verify(ONE, TWO)];
+    const ended = Promise.allSettled(calls);
+    await other.close();
+    for (const each of await ended) {
+      expect(each).toMatchObject({
+        status: "rejected",
+        reason: { code: "CONFIG_INVALID", message: "the model opencv-sface is closed" },
+      });
+    }
+  });
+
+  it("answers no more once it was stopped while its model was loaded", async () => {
+    const stop = new AbortController();
+    const loading = loadFaceModel(undefined, { signal: stop.signal });
+    stop.abort();
+    await expect(loading).rejects.toMatchObject({ code: "INTERRUPTED" });
   });
 
   it("decides by an exported model whose photographs are LFW's", async () => {
@@ -382,6 +442,64 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     // Not 1: the blank picture was not found to show somebody else.
     expect((await faceid(["verify", OTHER, join(folder, "more")])).status).toBe(1);
     expect((await faceid(["verify", photo("Aaron_Eckhart", 1), folder])).status).toBe(11);
+  });
+
+  it("does not compare a photograph with itself where it lies in the folder", async () => {
+    const folder = join(work, "with itself");
+    mkdirSync(folder);
+    copyFileSync(ONE, join(folder, "one.jpg"));
+    const alone = await faceid(["verify", join(folder, "one.jpg"), folder]);
+    expect(alone.stderr).toContain(`no photographs in ${folder} but ${join(folder, "one.jpg")} itself`);
+    expect(alone.status).toBe(3);
+    symlinkSync(OTHER, join(folder, "other.jpg"));
+    const { status, stdout } = await faceid(["verify", join(folder, "one.jpg"), folder, "--json"]);
+    expect(JSON.parse(stdout).candidates).toMatchObject([{ image: join(folder, "other.jpg"), same: false }]);
+    expect(status).toBe(1);
+  });
+
+  it("says which face of several was compared, and compares the one of a number", async () => {
+    const group = join(work, "group.png");
+    const sides = await Promise.all([OTHER, TWO].map((path) => decodePixels(path)));
+    const data = new Uint8Array(500 * 250 * 3);
+    for (const [i, { data: side }] of sides.entries()) {
+      for (let y = 0; y < 250; y++) data.set(side.subarray(y * 750, (y + 1) * 750), y * 1500 + i * 750);
+    }
+    writeFileSync(group, await encodePng(data, 500, 250));
+    const listed = await model.faces(group);
+    expect(listed).toHaveLength(2);
+    const right = listed[0]!.box[0] > 250 ? 1 : 2;
+    const { stdout } = await faceid(["verify", ONE, group]);
+    expect(stdout).toMatch(
+      /^faces compared {5}1 of 1 in the first photograph, [12] of 2 in the second photograph$/m,
+    );
+    expect(stdout).toMatch(
+      /^warning: second photograph: 2 faces of about the same size were found; only face [12] of 2, the largest, was compared\n {2}.*faces .*group\.png lists and numbers them; --face N/m,
+    );
+    const at = async (face: string) => await faceid(["verify", ONE, group, "--json", "--face", face]);
+    const same = await at(`1,${right}`);
+    expect(JSON.parse(same.stdout)).toMatchObject({
+      same: true,
+      faces: [
+        { number: 1, found: 1 },
+        { number: right, found: 2, warnings: [] },
+      ],
+    });
+    expect(JSON.parse((await at(`largest,${3 - right}`)).stdout)).toMatchObject({ same: false });
+    const none = await at("1,3");
+    expect(JSON.parse(none.stdout)).toEqual({
+      error: {
+        code: "FACE_NOT_FOUND",
+        message: `there is no face 3 in ${group}: 2 faces were found`,
+        image: group,
+      },
+    });
+    for (const wrong of ["0", "1,2,3", "1.5", ""]) {
+      expect(JSON.parse((await at(wrong)).stdout).error.message).toMatch(/^--face: got .*expected largest/);
+    }
+    expect((await model.verify(ONE, group, { face: [1, right] })).same).toBe(true);
+    await expect(model.verify(ONE, group, { face: [1, 2, 3] } as object)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+    });
   });
 
   it("lists faces as text, CSV and JSON, and draws them", async () => {

@@ -3,19 +3,19 @@
 import type { Command } from "commander";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
 import { shown } from "../../base/log.ts";
-import type { FaceChoice } from "../../faces/choose.ts";
+import type { FacePicks } from "../../faces/choose.ts";
 import type { Mode } from "../../faces/mode.ts";
 import type { Candidate, VerifiedFolder } from "../../jobs/verify.ts";
 import type { PhotoDecision, PhotoVerification } from "../../verify/photo-model.ts";
-import { addNumber, faceOption, farFlag, precisionOption, profileOption } from "../options.ts";
-import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
+import { addNumber, farFlag, pairFaceOption, precisionOption, profileOption } from "../options.ts";
+import { commandText, consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 
 interface Flags extends Mode {
   readonly model?: string;
   readonly far?: number;
   readonly calibration?: string;
   readonly show?: string;
-  readonly face: FaceChoice;
+  readonly face: FacePicks;
   readonly strict?: true;
   readonly detect: boolean;
   readonly json?: true;
@@ -46,9 +46,31 @@ function scoreTexts({ similarity, threshold }: PhotoDecision): [string, string] 
   return [similarity.toFixed(digits), threshold.toFixed(digits)];
 }
 
+const PLACES = ["first", "second"] as const;
+
+/** Which faces were compared, where a photograph shows several. */
+function facesLine({ faces }: PhotoVerification): string[] {
+  if (faces.every(({ found }) => found === 1)) return [];
+  const texts = faces.map(({ number, found }, i) => `${number} of ${found} in the ${PLACES[i]} photograph`);
+  return [`faces compared     ${texts.join(", ")}`];
+}
+
+/** What to do where it is not sure that the face that is meant was compared. */
+function rivalsHint({ faces }: PhotoVerification, photographs: readonly string[]): string[] {
+  return faces.flatMap(({ warnings }, i) =>
+    warnings.some((warning) => warning.includes("of about the same size were found"))
+      ? [`  ${commandText("faces", photographs[i]!)} lists and numbers them; --face N compares another one`]
+      : [],
+  );
+}
+
 const CROPS_WARNING = "no face was looked for; the rate holds only for crops that lie as the model's own do";
 
-function pairText(verification: PhotoVerification, { detect, far }: Pick<Flags, "detect" | "far">): string {
+function pairText(
+  verification: PhotoVerification,
+  { detect, far }: Pick<Flags, "detect" | "far">,
+  photographs: readonly string[],
+): string {
   const { model, faces } = verification;
   const [similarity, threshold] = scoreTexts(verification);
   return [
@@ -57,10 +79,12 @@ function pairText(verification: PhotoVerification, { detect, far }: Pick<Flags, 
     `threshold          ${threshold}`,
     rateLine(verification),
     `model              ${model}`,
+    ...facesLine(verification),
     ...farNote(far, verification),
     ...faces.flatMap(({ warnings }, i) =>
-      warnings.map((warning) => `warning: ${["first", "second"][i]} photograph: ${warning}`),
+      warnings.map((warning) => `warning: ${PLACES[i]} photograph: ${warning}`),
     ),
+    ...rivalsHint(verification, photographs),
     ...(detect ? [] : [`warning: ${CROPS_WARNING}`]),
   ].join("\n");
 }
@@ -142,7 +166,7 @@ async function answer(photo: string, other: string, flags: Flags): Promise<void>
     return;
   }
   const told = detect ? result : { ...result, warnings: [CROPS_WARNING] };
-  console.log(json ? JSON.stringify(told) : pairText(result, flags));
+  console.log(json ? JSON.stringify(told) : pairText(result, flags, [photo, other]));
   process.exitCode = result.same ? 0 : DIFFERENT;
 }
 
@@ -181,9 +205,7 @@ export function verifyCommand(command: Command): Command {
       "thresholds of your own for a model pack, as faceid calibrate writes them",
     )
     .option("--show <picture.png>", "draw both photographs with boxes, points and crops")
-    .addOption(
-      faceOption("--face <choice>", "which face is meant where there are several").default("largest"),
-    )
+    .addOption(pairFaceOption("(default largest)"))
     .option("--strict", "refuse faces that are small, blurred, turned away, cut off or badly lit")
     .option("--no-detect", "take the photographs as crops of faces already")
     .option("--json", "print one JSON object");

@@ -1,6 +1,6 @@
 /** @file Bodies of our own verbs: photographs with their wishes, as a form, as JSON or as a bare image file. */
 
-import { FACE_CHOICES, type FaceChoice } from "../../faces/choose.ts";
+import { FACE_CHOICES, facePicks, isFacePick } from "../../faces/choose.ts";
 import { DEFAULT_WISH, type FaceWish } from "../../faces/meant-face.ts";
 import type { PhotoCall } from "../faces.ts";
 import type { JsonCodec } from "../json/codec.ts";
@@ -47,9 +47,10 @@ const textsOf = (parts: readonly FormPart[]): Map<string, unknown> =>
 /** The fields of a form for our own verbs. */
 function fieldsOf(texts: ReadonlyMap<string, unknown>): Fields {
   const given = new Map(texts);
-  const [far, strict] = [given.get("far"), given.get("strict")];
+  const [far, strict, face] = [given.get("far"), given.get("strict"), given.get("face")];
   if (far !== undefined) given.set("far", Number(far));
   if (strict === "true" || strict === "false") given.set("strict", strict === "true");
+  if (typeof face === "string") given.set("face", facePicks(face));
   return Object.fromEntries(given);
 }
 
@@ -66,17 +67,23 @@ function farOf({ far }: Fields): number | undefined {
   throw invalidArgument("far is a rate between 0 and 1, such as 0.001");
 }
 
-function isChoice(value: unknown): value is FaceChoice {
-  return FACE_CHOICES.some((choice) => choice === value);
-}
+const PICKS = `face is one of ${FACE_CHOICES.join(", ")}, or the number of a face as :detect lists it, from 1`;
 
-function wishOf({ face, strict }: Fields): FaceWish | undefined {
+function wishOf({ face, strict }: Fields, problem = PICKS): FaceWish | undefined {
   if (face === undefined && strict === undefined) return undefined;
   const choice = face ?? DEFAULT_WISH.choice;
   const wanted = strict ?? DEFAULT_WISH.strict;
-  if (!isChoice(choice)) throw invalidArgument(`face is one of ${FACE_CHOICES.join(", ")}`);
+  if (!isFacePick(choice)) throw invalidArgument(problem);
   if (typeof wanted !== "boolean") throw invalidArgument("strict is true or false");
   return { choice, strict: wanted };
+}
+
+/** The wishes for two photographs: `face` may be a list of two. */
+function wishesOf({ face, ...fields }: Fields): VerifyCall["wishes"] {
+  const problem = `${PICKS}; or a list of two, for the anchor and the verification`;
+  const picks = Array.isArray(face) && face.length === 2 ? face : [face, face];
+  const [first, second] = picks.map((pick) => wishOf({ ...fields, face: pick as unknown }, problem));
+  return first === undefined || second === undefined ? undefined : [first, second];
 }
 
 const VERIFY_FIELDS = ["far", "face", "strict"];
@@ -104,7 +111,7 @@ export async function readPair(received: Received): Promise<VerifyCall> {
     const parts = readForm(body, contentType);
     const fields = fieldsOf(textsOf(parts));
     refuseUnknown(fields, VERIFY_FIELDS);
-    return { images: pairOf(parts), far: farOf(fields), wish: wishOf(fields) };
+    return { images: pairOf(parts), far: farOf(fields), wishes: wishesOf(fields) };
   }
   if (isFormUpload(contentType)) {
     throw invalidArgument(
@@ -113,11 +120,11 @@ export async function readPair(received: Received): Promise<VerifyCall> {
   }
   const { files, fields } = await codec.readPhotos(body, PAIR_NAMES, signal);
   refuseUnknown(fields, VERIFY_FIELDS);
-  const [far, wish] = [farOf(fields), wishOf(fields)];
+  const [far, wishes] = [farOf(fields), wishesOf(fields)];
   const [first, second] = await Promise.all(
     PAIR_NAMES.map((name, i) => contentOf(files[i]!, name, received)),
   );
-  return { images: [first!, second!], far, wish };
+  return { images: [first!, second!], far, wishes };
 }
 
 /** A photograph with the fields beside it. */
