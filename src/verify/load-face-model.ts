@@ -124,8 +124,13 @@ async function loadDefault(options: LoadFaceModelOptions): Promise<PhotoModel> {
 /** A name that is neither a pack nor a path. */
 function noModel(name: string): FaceError {
   const names = [...PACKS.map((pack) => pack.name), ...(existsSync(SHIPPED_MODEL) ? [SHIPPED_NAME] : [])];
-  return new FaceError("MODEL_NOT_FOUND", `there is no model ${name}${didYouMean(name, names)}`, {
-    hint: `name a pack (${PACKS.map((pack) => pack.name).join(", ")}) or the folder of an exported model`,
+  const meant = didYouMean(name, names);
+  const packs = PACKS.map((pack) => pack.name).join(", ");
+  return new FaceError("MODEL_NOT_FOUND", `there is no model ${name}${meant}`, {
+    hint:
+      meant === ""
+        ? `name a pack (${packs}) or the folder of an exported model`
+        : "name a model of your own by its folder",
   });
 }
 
@@ -134,11 +139,19 @@ function noModel(name: string): FaceError {
  * @param model the name of a model pack (`faceid models list`), which is fetched at first use; the path of an exported
  *   model, whose faces the pack's detector finds; `default`, the model of this repository. Default: the pack `opencv-sface`.
  * @throws FaceError `PACK_MISSING` when the pack is not here and may not or cannot be fetched; `PACK_INVALID`;
- *   `CONFIG_INVALID` for a precision or profile of a model that is no pack; `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a path.
+ *   `CONFIG_INVALID` for a precision or profile of a model that is no pack; `MODEL_NOT_FOUND`, `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a path;
+ *   `INTERRUPTED` on the signal.
  */
 export async function loadFaceModel(model?: string, options: LoadFaceModelOptions = {}): Promise<PhotoModel> {
   checkOptions("loadFaceModel, the model", given.text.optional(), model);
   checkOptions("loadFaceModel", loadOptions, options);
+  const loaded = await load(model, options);
+  if (options.signal?.aborted !== true) return loaded;
+  await loaded.close();
+  throw new FaceError("INTERRUPTED", `loading ${loaded.name} was stopped`);
+}
+
+async function load(model: string | undefined, options: LoadFaceModelOptions): Promise<PhotoModel> {
   if (model === undefined) return await loadDefault(options);
   // A pack in another mode has a name of its own, which says it all; a plain one leaves the mode to the options.
   const named = packModelNamed(model, modeOf(options));
