@@ -25,7 +25,8 @@ import {
   errorAnswer,
   imagePorts,
   predictionsAnswer,
-  readPhoto,
+  readPicture,
+  wholePictures,
 } from "./pair.ts";
 
 export interface GrpcTarget {
@@ -129,17 +130,17 @@ export async function requestGrpc(target: GrpcTarget, images: readonly [string, 
   const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
   try {
     const ports = imagePorts(await inputsOf(client, target), model);
-    const photos = await Promise.all(ports.map((port, i) => readPhoto(images[i as 0 | 1], port)));
+    const pictures = await Promise.all(ports.map((port, i) => readPicture(images[i as 0 | 1], port)));
     const request = create(PredictRequestSchema, {
       modelSpec: { name: model },
-      inputs: Object.fromEntries(ports.map(({ name }, i) => [name, tensorMessage(photos[i]!)])),
+      inputs: Object.fromEntries(ports.map(({ name }, i) => [name, tensorMessage(pictures[i]!.tensor)])),
     });
     const { outputs } = await call(client, PredictionService.method.predict, request, target);
     const [output] = Object.values(outputs);
     const probability = output === undefined ? undefined : firstFloat(output.floatVal, output.tensorContent);
     if (probability === undefined)
       throw new FaceError("SERVER_ERROR", `the answer of ${model} has no number`);
-    return predictionsAnswer(probability);
+    return { ...predictionsAnswer(probability), ...wholePictures(pictures, ports) };
   } catch (error) {
     if (!isServiceError(error)) throw error;
     const unreachable = unreachableBy(address, error);

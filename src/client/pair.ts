@@ -2,14 +2,15 @@
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, type Tensor } from "../base/tensor.ts";
-import { decodeInto } from "../image/decode.ts";
+import { decodePixels } from "../image/decode.ts";
+import { resizeInto } from "../image/resize.ts";
 
 /** How to ask a server of ours about whole photographs, by its own `:verify`. */
 export interface VerifyWish {
   /** Highest false accept rate wanted, between 0 and 1. */
   readonly far?: number | undefined;
-  /** Which face is meant where there are several. */
-  readonly face?: string | undefined;
+  /** Which face is meant where there are several: a choice or a number as `:detect` lists them, for both or each of the two. */
+  readonly face?: string | number | readonly [string | number, string | number] | undefined;
   /** Whether a face unfit to be compared is an error. */
   readonly strict?: boolean | undefined;
 }
@@ -23,6 +24,8 @@ export interface Answer {
   readonly probability?: number;
   /** The decision, where `:verify` answered it. */
   readonly same?: boolean;
+  /** What makes the answer doubtful: pictures that hardly are crops of faces, sent to a model that takes crops. */
+  readonly warnings?: readonly string[];
 }
 
 /** JSON on one line, `{"predictions": [[p]]}`, with the numbers and strings of the server unchanged. */
@@ -88,9 +91,48 @@ export function imagePorts(
   throw new FaceError("SERVER_ERROR", problem, { hint });
 }
 
-/** A batch of one photograph: `[1, height, width, 3]`, RGB in [0, 1]. */
-export async function readPhoto(path: string, { height, width }: ImagePort): Promise<Tensor<"float32">> {
-  const image = new Float32Array(height * width * 3);
-  await decodeInto(path, { height, width, channels: 3 }, image, 0);
-  return float32([1, height, width, 3], image);
+/** A picture that was scaled to the size of a model's input. */
+export interface SentPicture {
+  readonly path: string;
+  /** Its own size in pixels, upright. */
+  readonly width: number;
+  readonly height: number;
+  /** A batch of one: `[1, port.height, port.width, 3]`, RGB in [0, 1]. */
+  readonly tensor: Tensor<"float32">;
+}
+
+export async function readPicture(path: string, port: ImagePort): Promise<SentPicture> {
+  const pixels = await decodePixels(path);
+  const image = new Float32Array(port.height * port.width * 3);
+  await resizeInto(pixels, { height: port.height, width: port.width, channels: 3 }, image, 0);
+  const { width, height } = pixels;
+  return { path, width, height, tensor: float32([1, port.height, port.width, 3], image) };
+}
+
+/** Crops are cut out at about the size that a model takes; a whole photograph is larger, and seldom has the same shape. */
+const MOST_ENLARGED = 2;
+/** Sides are whole pixels, so that shapes agree only nearly. */
+const SHAPE_TOLERANCE = 0.03;
+
+const isCrop = ({ width, height }: SentPicture, port: ImagePort) =>
+  Math.abs((width * port.height) / (height * port.width) - 1) <= SHAPE_TOLERANCE &&
+  height <= MOST_ENLARGED * port.height;
+
+/**
+ * Says which pictures hardly are crops of a face, by their size beside the model's: a model answers about a whole photograph as
+ * surely as about a crop, and wrongly.
+ * @returns nothing where both may be crops.
+ */
+export function wholePictures(
+  pictures: readonly SentPicture[],
+  ports: readonly ImagePort[],
+): Pick<Answer, "warnings"> {
+  const warnings = pictures.flatMap((picture, i) => {
+    const port = ports[i]!;
+    if (isCrop(picture, port)) return [];
+    return [
+      `${picture.path} has ${picture.width}x${picture.height} pixels and was sent whole, scaled to ${port.width}x${port.height}; the model compares crops of a face, and no face was looked for`,
+    ];
+  });
+  return warnings.length === 0 ? {} : { warnings };
 }

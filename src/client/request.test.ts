@@ -66,6 +66,33 @@ describe("request", () => {
     ]);
   });
 
+  it("warns of pictures that hardly are crops as the model takes them, by size and shape", async () => {
+    const picture = async (width: number, height: number) => {
+      const path = join(folder, `${width}x${height}.png`);
+      writeFileSync(path, await encodePng(new Uint8Array(width * height * 3), width, height));
+      return path;
+    };
+    const url = `127.0.0.1:${port}`;
+    const text = '{"predictions": [[0.5]]}';
+    for (const size of [8, 4, 16]) {
+      const crop = await picture(size, size);
+      expect(await request({ url }, [images[0], crop])).toEqual({ text, isError: false, probability: 0.5 });
+    }
+    for (const [width, height] of [
+      [17, 17],
+      [16, 12],
+      [6, 8],
+    ] as const) {
+      const whole = await picture(width, height);
+      const { warnings, ...answer } = await request({ url }, [images[0], whole]);
+      expect(answer).toEqual({ text, isError: false, probability: 0.5 });
+      expect(warnings).toEqual([
+        `${whole} has ${width}x${height} pixels and was sent whole, scaled to 8x8; the model compares crops of a face, and no face was looked for`,
+      ]);
+    }
+    expect((await request({ url, verify: {} }, [images[0], await picture(16, 12)])).warnings).toBeUndefined();
+  });
+
   it("sends a name and password of the address as a header", async () => {
     await request({ url: `http://me:p%40ss@127.0.0.1:${port}` }, images);
     expect(asked[0]!.authorization).toBe(`Basic ${Buffer.from("me:p@ss").toString("base64")}`);

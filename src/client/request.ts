@@ -34,6 +34,7 @@ export type RequestTarget = {
     }
 );
 
+const pick = z.union([given.text, given.count]);
 const targetOptions = z.strictObject({
   model: given.text.optional(),
   timeoutMs: given.count.optional(),
@@ -43,7 +44,9 @@ const targetOptions = z.strictObject({
   verify: z
     .strictObject({
       far: given.far.optional(),
-      face: given.text.optional(),
+      face: z
+        .union([pick, z.tuple([pick, pick])], "a choice such as largest, a face's number, or two of these")
+        .optional(),
       strict: given.flag.optional(),
     } satisfies Record<keyof VerifyWish, z.ZodType>)
     .optional(),

@@ -9,8 +9,9 @@ import {
   type DescribedInput,
   imagePorts,
   onOneLine,
-  readPhoto,
+  readPicture,
   type VerifyWish,
+  wholePictures,
 } from "./pair.ts";
 
 export interface RestTarget {
@@ -183,11 +184,12 @@ export async function requestRest(target: RestTarget, images: readonly [string, 
   const inputs = inputsOf(metadata.text, target.model);
   if (inputs === undefined) return await askVerify(target, images, {});
   const ports = imagePorts(inputs, target.model);
-  const photos = await Promise.all(ports.map((port, i) => readPhoto(images[i as 0 | 1], port)));
+  const pictures = await Promise.all(ports.map((port, i) => readPicture(images[i as 0 | 1], port)));
   const instance = Object.fromEntries(
-    ports.map(({ name, height, width }, i) => [name, nested(photos[i]!.data, height, width)]),
+    ports.map(({ name, height, width }, i) => [name, nested(pictures[i]!.tensor.data, height, width)]),
   );
-  return asAnswer(await ask(target, ":predict", JSON.stringify({ instances: [instance] })), target.url);
+  const answered = await ask(target, ":predict", JSON.stringify({ instances: [instance] }));
+  return { ...asAnswer(answered, target.url), ...wholePictures(pictures, ports) };
 }
 
 /** Sends two files as they are to `:verify`, which finds the faces in them. */

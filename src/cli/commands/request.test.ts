@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../../test/support/photos.ts";
+import { encodePng } from "../../image/decode.ts";
 import { run } from "../main.ts";
 
 /** The server's warning for models that compared whole pictures. */
@@ -12,7 +13,19 @@ const answers: readonly (readonly [model: string, answer: object])[] = [
   ["framed", { similarity: 0.5, warnings: ["the images were compared as they are"] }],
   ["unframed", { similarity: 0.5 }],
 ];
+const dim = [-1, 8, 8, 3].map((size) => ({ size: String(size) }));
+const inputs = { anchor_img: { tensor_shape: { dim } }, verification_img: { tensor_shape: { dim } } };
+const METADATA = { metadata: { signature_def: { signature_def: { serving_default: { inputs } } } } };
 const server = createServer(({ url }, answer) => {
+  if (url?.includes("/models/crops")) {
+    const isMetadata = url.endsWith("/metadata");
+    answer.end(isMetadata ? JSON.stringify(METADATA) : '{"predictions": [[0.9]]}');
+    return;
+  }
+  if (url?.includes("/models/faceless")) {
+    answer.writeHead(422).end('{"error": "no face was found in the verification", "code": "FACE_NOT_FOUND"}');
+    return;
+  }
   const known = answers.find(([model]) => url?.includes(`/models/${model}`));
   if (known !== undefined) answer.end(JSON.stringify(known[1]));
   else answer.writeHead(404).end('{"error": "Servable not found for request: Latest(faceid)"}');
@@ -53,4 +66,51 @@ it.each([
   await run(["node", "faceid", "request", photo, photo, "--url", url, "--model-name", model, "--verify"]);
   expect(said).toHaveLength(1);
   expect(said[0]).toContain(hint);
+});
+
+/** Runs `faceid request`; the lines of either output. */
+async function asked(args: readonly string[]) {
+  const out: string[] = [];
+  const err: string[] = [];
+  vi.spyOn(console, "log").mockImplementation((text) => out.push(String(text)));
+  vi.spyOn(console, "error").mockImplementation((text) => err.push(String(text)));
+  const { port } = server.address() as AddressInfo;
+  await run(["node", "faceid", "request", ...args, "--url", `127.0.0.1:${port}`]);
+  return { out, err, port };
+}
+
+it("warns of whole photographs beside the answer, with the line that looks for faces", async () => {
+  const folder = await temporaryFolder();
+  const [crop, whole] = [join(folder, "crop.png"), join(folder, "whole.png")];
+  writeFileSync(crop, await encodePng(new Uint8Array(8 * 8 * 3), 8, 8));
+  writeFileSync(whole, await encodePng(new Uint8Array(40 * 30 * 3), 40, 30));
+  expect(await asked([crop, crop, "--model-name", "crops"])).toMatchObject({
+    out: ['{"predictions": [[0.9]]}'],
+    err: [],
+  });
+  const { out, err, port } = await asked([crop, whole, "--model-name", "crops"]);
+  expect(out).toEqual(['{"predictions": [[0.9]]}']);
+  expect(err).toHaveLength(2);
+  expect(err[0]).toMatch(/^warning: .*whole\.png has 40x30 pixels and was sent whole, scaled to 8x8/);
+  expect(err[1]).toMatch(
+    new RegExp(`faceid request .*whole\\.png --verify --url 127\\.0\\.0\\.1:${port} --model-name crops$`),
+  );
+});
+
+it("says which file the server calls the anchor, and which the verification", async () => {
+  const folder = await temporaryFolder();
+  const [a, b] = [join(folder, "a.jpg"), join(folder, "b.jpg")];
+  for (const path of [a, b]) writeFileSync(path, "");
+  const { out, err } = await asked([a, b, "--model-name", "faceless", "--verify"]);
+  expect(out).toEqual(['{"error": "no face was found in the verification", "code": "FACE_NOT_FOUND"}']);
+  expect(err).toEqual([`  the anchor is ${a}, the verification ${b}`]);
+});
+
+it("does not send on to the name that the server does not have", async () => {
+  const photo = join(await temporaryFolder(), "a.jpg");
+  writeFileSync(photo, "");
+  const { err } = await asked([photo, photo, "--model-name", "opencv-sface"]);
+  expect(err).toEqual([
+    "  the server has no model opencv-sface: start it with --pack opencv-sface, or name the model that it serves with --model-name",
+  ]);
 });

@@ -2,8 +2,10 @@
 import { access } from "node:fs/promises";
 import type { Command } from "commander";
 import { ERRORS, FaceError } from "../../base/errors.ts";
-import type { FaceChoice } from "../../faces/choose.ts";
-import { addNumber, faceOption, farFlag, requireText } from "../options.ts";
+import { shown } from "../../base/log.ts";
+import type { FacePicks } from "../../faces/choose.ts";
+import { addNumber, farFlag, pairFaceOption, requireText } from "../options.ts";
+import { commandText } from "../process.ts";
 
 interface Flags {
   readonly url: string;
@@ -11,10 +13,14 @@ interface Flags {
   readonly modelName: string;
   readonly verify?: true;
   readonly far?: number;
-  readonly face?: FaceChoice;
+  readonly face?: FacePicks;
   readonly strict?: true;
   readonly apiKey?: string;
 }
+
+const DEFAULT_URL = "http://localhost:8501";
+const DEFAULT_MODEL = "faceid";
+const PACK = "opencv-sface";
 
 /** Checked before anything is sent. */
 async function requireFile(path: string): Promise<void> {
@@ -34,6 +40,18 @@ const wayToFaces = (model: string, answer: string): string =>
   /"warnings"/.test(answer)
     ? "whole photographs take a server with --pack"
     : `${model} does not say how a face lies in its images, so send crops like those that it was trained on, or ask a pack`;
+
+/** The command that asks for the same with faces looked for; `:verify` is REST's. */
+function verifyCommand(images: readonly string[], { url, grpc, modelName }: Flags): string {
+  const address = grpc === undefined ? url : `http://${grpc.replace(/:\d+$/, "")}:8501`;
+  return commandText(
+    "request",
+    ...images,
+    "--verify",
+    ...(address === DEFAULT_URL ? [] : ["--url", address]),
+    ...(modelName === DEFAULT_MODEL ? [] : ["--model-name", modelName]),
+  );
+}
 
 async function run(first: string, second: string, flags: Flags): Promise<void> {
   const { url, grpc, modelName: model, verify, apiKey = keyOfEnvironment(), ...wish } = flags;
@@ -57,9 +75,18 @@ async function run(first: string, second: string, flags: Flags): Promise<void> {
   const answer = await request(target, [first, second]);
   console.log(answer.text);
   if (answer.isError && /Servable not found/.test(answer.text)) {
-    console.error(
-      `  the server has no model ${model}: name the one that it serves with --model-name, such as --model-name opencv-sface for one that has --pack and no other model`,
-    );
+    const remedy =
+      model === PACK
+        ? `start it with --pack ${PACK}, or name the model that it serves with --model-name`
+        : `name the one that it serves with --model-name, such as --model-name ${PACK} for one that has --pack and no other model`;
+    console.error(`  the server has no model ${model}: ${remedy}`);
+  }
+  if (answer.isError && /\bthe (anchor|verification)\b/.test(answer.text)) {
+    console.error(`  the anchor is ${shown(first)}, the verification ${shown(second)}`);
+  }
+  if (!answer.isError && answer.warnings !== undefined) {
+    for (const warning of answer.warnings) console.error(`warning: ${shown(warning)}`);
+    console.error(`  a server with --pack finds the faces: ${verifyCommand([first, second], flags)}`);
   }
   if (verify === true && !answer.isError && !/"faces"/.test(answer.text)) {
     console.error(
@@ -73,13 +100,9 @@ export function requestCommand(command: Command): Command {
   command
     .argument("<image1>", "a photograph in any format")
     .argument("<image2>", "another one")
-    .option(
-      "--url <url>",
-      "address of the REST interface, with a path where it has one",
-      "http://localhost:8501",
-    )
+    .option("--url <url>", "address of the REST interface, with a path where it has one", DEFAULT_URL)
     .option("--grpc <host:port>", "ask over gRPC instead")
-    .option("--model-name <name>", "name of the model", "faceid")
+    .option("--model-name <name>", "name of the model", DEFAULT_MODEL)
     .option(
       "--api-key <key>",
       "key for a server that takes one; better in FACEID_API_KEY, which other users of the machine do not see",
@@ -88,7 +111,7 @@ export function requestCommand(command: Command): Command {
       "--verify",
       "send the files to the server's :verify, which finds the faces and decides; models without signatures, such as packs, are always asked so",
     )
-    .addOption(faceOption("--face <choice>", "which face is meant where there are several (with --verify)"))
+    .addOption(pairFaceOption("(with --verify)"))
     .option("--strict", "refuse faces unfit to be compared (with --verify)");
   addNumber(command, farFlag("(with --verify)"));
   return command.action(run);
