@@ -490,11 +490,11 @@ describe.skipIf(!isThere)(`models whose faces a pack's detector finds${note}`, (
 
   it("compares the images of a model without a framing as a server without a pack does", async () => {
     const [withPack, without] = [await serving("none", PACK), await serving("none", undefined)];
-    const form = () => formOf({ a: ONE, b: BLANK });
+    const form = () => formOf({ a: ONE, b: OTHER });
     const answer = await post(withPack, "m:verify", form());
     expect(answer.status).toBe(200);
     expect(answer).toEqual(await post(without, "m:verify", form()));
-    const json = { anchor: { b64: b64(ONE) }, verification: { b64: b64(BLANK) } };
+    const json = { anchor: { b64: b64(ONE) }, verification: { b64: b64(OTHER) } };
     expect(await post(without, "m:verify", json)).toEqual(answer);
     expect((await post(withPack, "m:verify", { ...json, face: "only" })).body.error).toContain("leave face");
     expect((await post(withPack, "m:embed", ONE)).body).toMatchObject({ code: "FAILED_PRECONDITION" });
