@@ -2,7 +2,7 @@
 
 import type { OperatingPoint } from "../artifact/calibration.ts";
 import { FaceError } from "../base/errors.ts";
-import type { Interval } from "./intervals.ts";
+import type { Interval } from "../base/wilson.ts";
 import { curveFigures, type FaceCounts, type TarAtFar } from "./metrics.ts";
 import { accuracyAt, bestThreshold } from "./roc.ts";
 import { countPairs, joinPairs, type ScoredPairs } from "./scores.ts";

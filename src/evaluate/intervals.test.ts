@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
-import { bootstrap, chanceOfAtLeast, clopperPearson, wilson } from "./intervals.ts";
+import { bootstrap, chanceOfAtLeast, clopperPearson } from "./intervals.ts";
 import { areaUnder, equalErrorRate, rocCurve } from "./roc.ts";
 import type { ScoredPairs } from "./scores.ts";
 
@@ -28,17 +28,6 @@ describe("chanceOfAtLeast", () => {
         expect(chanceOfAtLeast(hits, trials, share)).toBeCloseTo(tail, 10);
       }),
     );
-  });
-});
-
-describe("wilson", () => {
-  it.each([
-    [5, 10, 0.2366, 0.7634],
-    [0, 10, 0, 0.2775],
-    [10, 10, 0.7225, 1],
-    [81, 263, 0.2553, 0.3662],
-  ])("%i of %i lies in %f to %f", (hits, trials, low, high) => {
-    expect(wilson(hits, trials)).toBeAllClose([low, high], { absolute: 5e-5, relative: 0 });
   });
 });
 
@@ -68,10 +57,7 @@ describe("clopperPearson", () => {
 });
 
 it("knows nothing without trials", () => {
-  expect([wilson(0, 0), clopperPearson(0, 0)]).toEqual([
-    [0, 1],
-    [0, 1],
-  ]);
+  expect(clopperPearson(0, 0)).toEqual([0, 1]);
 });
 
 function normalScores(random: Random, count: number): ScoredPairs {

@@ -1,7 +1,8 @@
 /** @file The metrics of a verifier on held-out people. */
 import type { CalibrationRecord, Rate } from "../artifact/calibration.ts";
+import { type Interval, wilson } from "../base/wilson.ts";
 import type { LeftOutPhoto } from "../data/dataset-faces.ts";
-import { bootstrap, type Interval, wilson, withFewErrors } from "./intervals.ts";
+import { bootstrap, withFewErrors } from "./intervals.ts";
 import {
   accuracyAt,
   areaUnder,
