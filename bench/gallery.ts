@@ -212,7 +212,15 @@ async function buildIndex(gallery: Gallery, isServer: boolean): Promise<void> {
   clearInterval(watch);
   await note();
   const processor = [...used].reduce((sum, [pid, seconds]) => sum + seconds - (before.get(pid) ?? 0), 0);
-  console.log(`  index built in ${elapsed.toFixed(0)} s, ${processor.toFixed(0)} s of processor`);
+  const index = await gallery.indexUse();
+  console.log(
+    `  index built and measured in ${elapsed.toFixed(0)} s, ${processor.toFixed(0)} s of processor`,
+  );
+  if (index === undefined) return;
+  const percent = (share: number) => (100 * share).toFixed(2);
+  console.log(
+    `  with ${index.candidates} candidates it finds ${percent(index.recall)} % (95 %: ${percent(index.low)} to ${percent(index.high)} %) of those whom a comparison with everybody finds, of ${index.searches}; ${index.used ? "used" : "not used"}`,
+  );
 }
 
 /** Whether the index finds whom a probe belongs to, and what an exact search finds. */
@@ -224,9 +232,8 @@ async function judgeIndex(gallery: Gallery, enrolled: readonly Float32Array[]): 
     const cosine = first?.embedding.reduce((sum, value, j) => sum + value * person[j]!, 0) ?? 0;
     if (cosine > 0.999) found++;
   }
-  const { recall } = await gallery.check();
   console.log(
-    `  recall of the ten nearest ${(100 * recall!).toFixed(1)} %; of the person searched for ${((100 * found) / JUDGED).toFixed(1)} %`,
+    `  found whom a probe belongs to in ${((100 * found) / JUDGED).toFixed(1)} % of ${JUDGED} searches`,
   );
 }
 

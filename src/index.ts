@@ -107,6 +107,7 @@ export type { EnrolledFace, NewFace } from "./gallery/faces.ts";
 export {
   Gallery,
   type GalleryHealth,
+  type GalleryIndex,
   type GalleryModel,
   type OpenGalleryOptions,
 } from "./gallery/gallery.ts";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { direction, STORES } from "../../test/support/gallery-stores.ts";
 import { Random } from "../base/random.ts";
-import { databaseError, printableAddress } from "./database.ts";
+import { type Database, databaseError, printableAddress } from "./database.ts";
 import { vectorText } from "./faces.ts";
 import { Gallery, type GalleryModel, listGalleries } from "./gallery.ts";
 import { openDatabase } from "./open-database.ts";
@@ -307,10 +307,20 @@ describe.each(STORES)("a gallery on $store", ({ store, make }) => {
     const probes = centres.map((centre) => near(centre, random));
     const exact = await Promise.all(probes.map((probe) => gallery.search(probe, 1)));
     expect(await gallery.index(1000)).toBe(false);
+    expect(await gallery.indexUse()).toBeUndefined();
     expect(await gallery.index(50)).toBe(true);
+    expect(await gallery.indexUse()).toMatchObject({
+      used: true,
+      recall: 1,
+      candidates: 400,
+      comparisons: 60,
+    });
     const indexed = await Promise.all(probes.map((probe) => gallery.search(probe, 1)));
     expect(indexed.map((found) => found[0]!.personId)).toEqual(exact.map((found) => found[0]!.personId));
-    expect((await gallery.check()).recall).toBeGreaterThan(0.98);
+    expect(await gallery.check()).toMatchObject({
+      recall: 1,
+      index: { used: true, low: expect.closeTo(0.99, 2) },
+    });
   });
 
   it("keeps the galleries of one database apart", async () => {
@@ -360,6 +370,83 @@ describe.each(STORES)("a gallery's schema on $store", ({ make }) => {
     await again.rows("UPDATE faceid_schema SET version = $1", [SCHEMA_VERSION + 1]);
     await expect(migrate(again)).rejects.toMatchObject({ code: "GALLERY_INVALID" });
     await again[Symbol.asyncDispose]();
+  });
+});
+
+describe.each(STORES)("an index on $store", ({ make }) => {
+  const DIMENSIONS = 64;
+  const model: GalleryModel = { ...MODEL, dimensions: DIMENSIONS };
+  const random = new Random(23);
+  const index = "faceid_nearest_1";
+  /** A graph with so few links does not lead to most of thousands of people. */
+  const BAD = `CREATE INDEX ${index} ON faceid_people USING hnsw ((centroid::vector(${DIMENSIONS})) vector_l2_ops)
+     WITH (m = 2, ef_construction = 4) WHERE gallery_id = 1 AND centroid IS NOT NULL`;
+
+  async function enrolMany(database: Database, count: number): Promise<Float32Array[]> {
+    const people = Array.from({ length: count }, () => direction(random, DIMENSIONS));
+    await database.rows(
+      `INSERT INTO faceid_people (id, gallery_id, name, centroid)
+       SELECT gen_random_uuid(), 1, 'person ' || nr, v::vector FROM unnest($1::text[]) WITH ORDINALITY AS new (v, nr)`,
+      [people.map(vectorText)],
+    );
+    await database.run("ANALYZE faceid_people");
+    return people;
+  }
+  const hasIndex = async (database: Database) => {
+    const [row] = await database.rows<{ oid: unknown }>("SELECT to_regclass($1) AS oid", [index]);
+    return row!.oid !== null;
+  };
+
+  it("that misses people is not used, is dropped, and is not built again", async () => {
+    const address = await make();
+    await (await Gallery.open(address, { create: model }))[Symbol.asyncDispose]();
+    let people: Float32Array[];
+    {
+      await using database = await openDatabase(address);
+      people = await enrolMany(database, 12_000);
+      await database.run(BAD);
+    }
+    {
+      await using gallery = await Gallery.open(address);
+      expect(await gallery.index(1)).toBe(false);
+      const use = (await gallery.indexUse())!;
+      expect(use).toMatchObject({ used: false, candidates: 1000, comparisons: 12_000 });
+      expect(use.recall).toBeLessThan(0.9);
+      expect(use.high).toBeLessThan(0.95);
+      for (const i of [0, 1234, 11_999]) {
+        expect((await gallery.search(near(people[i]!, random), 1))[0]).toMatchObject({
+          name: `person ${i + 1}`,
+        });
+      }
+      expect(await gallery.index(1)).toBe(false);
+    }
+    {
+      await using database = await openDatabase(address);
+      expect(await hasIndex(database)).toBe(false);
+    }
+    await using again = await Gallery.open(address);
+    expect(await again.index(1)).toBe(false);
+    const { recall, index: kept } = await again.check();
+    expect(recall).toBeUndefined();
+    expect(kept).toMatchObject({ used: false, candidates: 1000 });
+  }, 600_000);
+
+  it("of an earlier program is not used before it is measured", async () => {
+    const address = await make();
+    {
+      await using database = await openDatabase(address, async () => {});
+      await migrate(database, 2);
+      await database.rows(
+        "INSERT INTO faceid_galleries (name, model, model_digest, dimensions, indexed) VALUES ('default', 'm', $1, $2, true)",
+        [MODEL.digest, DIMENSIONS],
+      );
+      await enrolMany(database, 100);
+      await database.run(BAD.replace("WITH (m = 2, ef_construction = 4)", ""));
+    }
+    await using gallery = await Gallery.open(address);
+    expect(await gallery.indexUse()).toBeUndefined();
+    expect(await gallery.check()).toMatchObject({ recall: 1, index: { used: true, comparisons: 100 } });
+    expect(await gallery.index(1)).toBe(true);
   });
 });
 

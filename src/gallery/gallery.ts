@@ -5,13 +5,23 @@ import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { type Database, isReadOnly, isUniqueViolation, withinTransaction } from "./database.ts";
 import { type EmbeddingKind, Faces, type Template } from "./faces.ts";
-import { buildIndex, dropIndex, withoutBuilders } from "./nearest-index.ts";
+import type { IndexMeasure } from "./index-recall.ts";
+import {
+  candidatesOf,
+  dropIndex,
+  type IndexState,
+  isSettled,
+  provideIndex,
+  readIndex,
+  remeasureIndex,
+  withoutBuilders,
+} from "./nearest-index.ts";
 import { openDatabase } from "./open-database.ts";
 import { People } from "./people.ts";
 import { photoBox } from "./photo-box.ts";
 import { migrate } from "./schema.ts";
 import { type GalleryEvent, GalleryScope, listEvents, record } from "./scope.ts";
-import { candidatesOf, countSearched, type Neighbour, nearestPeople, searchedRows } from "./search.ts";
+import { countSearched, type Neighbour, nearestPeople } from "./search.ts";
 
 /** What makes the embeddings of a gallery. */
 export interface GalleryModel extends EmbeddingKind {
@@ -44,6 +54,12 @@ export const openGalleryOptions = {
   photoKey: given.text.optional(),
 } satisfies Record<keyof OpenGalleryOptions, z.ZodType>;
 
+/** What an index of the gallery finds, and whether searches use it. */
+export interface GalleryIndex extends IndexMeasure {
+  /** Whether searches use it. One that misses too many is dropped, and searches compare with everybody. */
+  readonly used: boolean;
+}
+
 /** What `check` finds. */
 export interface GalleryHealth {
   readonly people: number;
@@ -55,8 +71,10 @@ export interface GalleryHealth {
   readonly expired: number;
   /** Faces whose embeddings another model made. */
   readonly stale: number;
-  /** Share of searches whose nearest faces the index finds as an exact search does; absent without an index. */
+  /** Share of the people whom an exact search finds that a search by the index finds; absent without an index. */
   readonly recall?: number;
+  /** That measurement in full; also of an index that was dropped because it missed too many. */
+  readonly index?: GalleryIndex;
 }
 
 interface GalleryRow {
@@ -66,7 +84,6 @@ interface GalleryRow {
   readonly modelDigest: string;
   readonly dimensions: number;
   readonly template: Template;
-  readonly indexed: boolean;
 }
 
 /** What the galleries of other actors share. */
@@ -74,11 +91,25 @@ interface Shared {
   /** How many comparisons a search makes, and when that was counted. */
   count: number;
   countedAt: number;
-  /** The index, while it is built. */
-  building: Promise<boolean> | undefined;
+  /** What is known of the index, and when that was read: another process may build one. */
+  index: IndexState | undefined;
+  indexReadAt: number;
+  /** The index, while it is built and measured. */
+  building: Promise<IndexState | undefined> | undefined;
+  /** Stops what waits, when the gallery is closed. */
+  readonly closing: AbortController;
 }
 
-const COLUMNS = `id, name, model, model_digest AS "modelDigest", dimensions, template, indexed`;
+const freshShared = (): Shared => ({
+  count: 0,
+  countedAt: 0,
+  index: undefined,
+  indexReadAt: 0,
+  building: undefined,
+  closing: new AbortController(),
+});
+
+const COLUMNS = `id, name, model, model_digest AS "modelDigest", dimensions, template`;
 /** More than anybody's photographs and changes. */
 const EVENTS_OF_PERSON = 100_000;
 const DEFAULT_NAME = "default";
@@ -88,11 +119,10 @@ const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,62}$/u;
 const INDEX_FROM = 30_000;
 /** From so many on they are counted at most so often. */
 const [COUNTED_RARELY, COUNTED_EVERY_MS] = [10_000, 10_000];
+/** How old what is known of the index may be. */
+const INDEX_READ_EVERY_MS = 10_000;
 /** pgvector's largest indexed vector. */
 const MAX_INDEXED_DIMENSIONS = 2000;
-/** Searches by which an index is compared with an exact search, and how many neighbours of each. */
-const RECALL_SEARCHES = 100;
-const RECALL_NEIGHBOURS = 10;
 
 function currentUser(): string {
   try {
@@ -144,20 +174,18 @@ export class Gallery implements AsyncDisposable {
   readonly #scope: GalleryScope;
   readonly #photoKey: string | undefined;
   readonly #shared: Shared;
-  #indexed: boolean;
 
   private constructor(
     database: Database,
     row: GalleryRow,
     actor: string,
     photoKey: string | undefined,
-    shared: Shared = { count: 0, countedAt: 0, building: undefined },
+    shared = freshShared(),
   ) {
     this.#shared = shared;
     this.name = row.name;
     const { model, modelDigest: digest, dimensions, template } = row;
     this.model = { name: model, digest, dimensions, template };
-    this.#indexed = row.indexed;
     this.#photoKey = photoKey;
     this.#scope = new GalleryScope(database, row.id, actor);
     this.people = new People(this.#scope, digest);
@@ -205,7 +233,7 @@ export class Gallery implements AsyncDisposable {
   as(actor: string): Gallery {
     const { id, database } = this.#scope;
     const { name: model, digest: modelDigest, dimensions, template } = this.model;
-    const row = { id, name: this.name, model, modelDigest, dimensions, template, indexed: this.#indexed };
+    const row = { id, name: this.name, model, modelDigest, dimensions, template };
     return new Gallery(database, row, actor, this.#photoKey, this.#shared);
   }
 
@@ -216,7 +244,7 @@ export class Gallery implements AsyncDisposable {
   async transaction<T>(work: (gallery: Gallery) => Promise<T>): Promise<T> {
     const { database, id, actor } = this.#scope;
     const { name: model, digest: modelDigest, dimensions, template } = this.model;
-    const row = { id, name: this.name, model, modelDigest, dimensions, template, indexed: this.#indexed };
+    const row = { id, name: this.name, model, modelDigest, dimensions, template };
     return await database.transaction((queries) =>
       work(new Gallery(withinTransaction(database.address, queries), row, actor, this.#photoKey)),
     );
@@ -245,7 +273,8 @@ export class Gallery implements AsyncDisposable {
    * @param without a person who is not looked for.
    */
   async search(embedding: Float32Array, limit = 5, without?: string): Promise<Neighbour[]> {
-    const fromIndex = this.#indexed ? candidatesOf(await this.comparisons()) : undefined;
+    const state = await this.#indexState();
+    const fromIndex = state?.indexed ? candidatesOf(state, await this.comparisons()) : undefined;
     return await nearestPeople(this.#scope, this.model, embedding, { limit, fromIndex, without });
   }
 
@@ -292,14 +321,29 @@ export class Gallery implements AsyncDisposable {
     return await listEvents(this.#scope, { people: [...people], searches, limit: EVENTS_OF_PERSON });
   }
 
-  /** Counts what needs somebody's attention, and measures the index. */
+  /** Counts what needs somebody's attention, and measures the index: searches use it from now on, or no longer, by what comes out. */
   async check(): Promise<GalleryHealth> {
     const health = await this.counts();
-    return this.#indexed ? { ...health, recall: await this.#recall() } : health;
+    this.#shared.indexReadAt = 0;
+    const state = await this.#indexState();
+    if (state?.indexed) {
+      const { signal } = this.#shared.closing;
+      const measure = await remeasureIndex(this.#scope, this.model, await this.comparisons(), signal);
+      this.#shared.index = { indexed: true, measure };
+    }
+    const index = await this.indexUse();
+    return { ...health, ...(state?.indexed ? { recall: index!.recall } : {}), ...(index && { index }) };
+  }
+
+  /** What the index finds and whether searches use it; undefined where none was measured. */
+  async indexUse(): Promise<GalleryIndex | undefined> {
+    const state = await this.#indexState();
+    if (state === undefined || state.measure === null) return undefined;
+    return { ...state.measure, used: candidatesOf(state, await this.comparisons()) !== undefined };
   }
 
   /** The same without measuring the index, which takes long. */
-  async counts(): Promise<Omit<GalleryHealth, "recall">> {
+  async counts(): Promise<Omit<GalleryHealth, "recall" | "index">> {
     const [health] = await this.#scope.database.rows<GalleryHealth>(
       `SELECT (SELECT count(*)::int FROM faceid_people WHERE gallery_id = $1) AS people,
          (SELECT count(*)::int FROM faceid_faces WHERE gallery_id = $1) AS faces,
@@ -315,21 +359,35 @@ export class Gallery implements AsyncDisposable {
   }
 
   /**
-   * Builds the index once there are so many faces that searching without takes long; see docs/scaling.md. In PostgreSQL others
-   * enrol meanwhile.
+   * Builds the index once there are so many faces that searching without takes long, and measures it: one that misses more than one in
+   * a hundred of the people whom an exact search finds is dropped; see docs/scaling.md. In PostgreSQL others enrol meanwhile.
+   * @param options with a signal that stops the wait for another builder, and the measurement.
    * @returns whether searches use an index from now on.
+   * @throws FaceError `INTERRUPTED` on the signal, or when the gallery is closed.
    */
-  async index(from = INDEX_FROM): Promise<boolean> {
-    const tooLong = this.model.dimensions > MAX_INDEXED_DIMENSIONS;
-    if (this.#indexed || tooLong) return this.#indexed;
+  async index(
+    from = INDEX_FROM,
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<boolean> {
+    if (this.model.dimensions > MAX_INDEXED_DIMENSIONS) return false;
+    const { closing } = this.#shared;
     const count = await this.comparisons();
-    if (count < from) return false;
+    const state = await this.#indexState();
+    if (state === undefined || (!state.indexed && count < from)) return false;
+    if (isSettled(state, count)) return candidatesOf(state, count) !== undefined;
     // One build for all who ask this process.
-    this.#shared.building ??= buildIndex(this.#scope, this.model, count).finally(() => {
+    this.#shared.building ??= provideIndex(
+      this.#scope,
+      this.model,
+      count,
+      signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]),
+    ).finally(() => {
       this.#shared.building = undefined;
     });
-    this.#indexed = await this.#shared.building;
-    return this.#indexed;
+    const provided = await this.#shared.building;
+    this.#shared.index = provided;
+    this.#shared.indexReadAt = Date.now();
+    return provided !== undefined && candidatesOf(provided, count) !== undefined;
   }
 
   /**
@@ -342,41 +400,29 @@ export class Gallery implements AsyncDisposable {
       this.#scope.change("reindexed", null, async (queries) => {
         await dropIndex(queries, id);
         await queries.rows(
-          `UPDATE faceid_galleries SET model = $2, model_digest = $3, dimensions = $4, template = $5, indexed = false
-         WHERE id = $1`,
+          `UPDATE faceid_galleries SET model = $2, model_digest = $3, dimensions = $4, template = $5,
+             indexed = false, index_measure = NULL WHERE id = $1`,
           [id, model.name, model.digest, model.dimensions, model.template],
         );
         await queries.rows("UPDATE faceid_people SET centroid = NULL WHERE gallery_id = $1", [id]);
         return { from: this.model.name, to: model.name };
       });
-    await withoutBuilders(database, change);
+    await withoutBuilders(database, this.#shared.closing.signal, change);
     return new Gallery(database, (await readRow(database, this.name))!, actor, this.#photoKey);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#shared.closing.abort();
     await this.#scope.database[Symbol.asyncDispose]();
   }
 
-  async #recall(): Promise<number> {
-    const { table, vector, where } = searchedRows(this.#scope.id, this.model);
-    const candidates = candidatesOf(await this.comparisons());
-    const rows = await this.#scope.database.rows<{ values: number[] }>(
-      `SELECT ${vector}::real[] AS values FROM ${table} WHERE ${where}
-       ORDER BY md5(id::text) LIMIT ${RECALL_SEARCHES}`,
-    );
-    let [found, wanted] = [0, 0];
-    for (const { values } of rows) {
-      const search = (fromIndex?: number) =>
-        nearestPeople(this.#scope, this.model, Float32Array.from(values), {
-          limit: RECALL_NEIGHBOURS,
-          fromIndex,
-        });
-      const nearest = await search();
-      const people = new Set((await search(candidates)).map(({ personId }) => personId));
-      wanted += nearest.length;
-      found += nearest.filter(({ personId }) => people.has(personId)).length;
+  async #indexState(): Promise<IndexState | undefined> {
+    const shared = this.#shared;
+    if (Date.now() - shared.indexReadAt >= INDEX_READ_EVERY_MS) {
+      shared.index = await readIndex(this.#scope.database, this.#scope.id, this.model);
+      shared.indexReadAt = Date.now();
     }
-    return wanted === 0 ? 1 : found / wanted;
+    return shared.index;
   }
 }
 

@@ -3,11 +3,13 @@ import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { direction, STORES } from "../../test/support/gallery-stores.ts";
 import { Random } from "../base/random.ts";
 import type { Database } from "./database.ts";
 import { Gallery, type GalleryModel } from "./gallery.ts";
+import { candidatesOf, isSettled } from "./nearest-index.ts";
 import { openDatabase } from "./open-database.ts";
 
 const INDEXER = join(import.meta.dirname, "../../test/support/gallery-indexer.ts");
@@ -82,6 +84,56 @@ describe.skipIf(server === undefined)("the index on PostgreSQL", () => {
     await using again = await Gallery.open(address, { name });
     return (await again.check()).recall;
   };
+
+  it("is used by a process that had the gallery open before another one built it", async () => {
+    await using second = await Gallery.open(address, { name });
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      expect(await second.indexUse()).toBeUndefined();
+      expect(await gallery.index(1)).toBe(true);
+      expect(await second.indexUse()).toBeUndefined();
+      vi.setSystemTime(Date.now() + 10_000);
+      expect(await second.indexUse()).toMatchObject({ used: true, comparisons: PEOPLE });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("is built where the server ends statements that wait for a lock", async () => {
+    await using impatient = await Gallery.open(`${address}%20-c%20lock_timeout%3D100`, { name });
+    let building: Promise<boolean> | undefined;
+    await whileWriting(async () => {
+      building = impatient.index(1);
+      await begun();
+      await wait(500);
+    });
+    expect(await building).toBe(true);
+  });
+
+  it("is no longer waited for on a signal, or when the gallery is closed", async () => {
+    const [second, third] = [await Gallery.open(address, { name }), await Gallery.open(address, { name })];
+    const stop = new AbortController();
+    let building: Promise<boolean> | undefined;
+    await whileWriting(async () => {
+      building = gallery.index(1);
+      await begun();
+      const waiting = [second.index(1, { signal: stop.signal }), third.index(1)];
+      const ended = Promise.allSettled(waiting);
+      await wait(200);
+      stop.abort();
+      await third[Symbol.asyncDispose]();
+      expect(await ended).toMatchObject([1, 2].map(() => ({ reason: { code: "INTERRUPTED" } })));
+      await second[Symbol.asyncDispose]();
+    });
+    expect(await building).toBe(true);
+  });
+
+  it("does not keep many changes of the model from getting on", async () => {
+    const digests = Array.from({ length: 12 }, (_, i) => i.toString(16).repeat(64));
+    await Promise.all(digests.map((digest) => gallery.changeModel({ ...MODEL, digest })));
+    await using changed = await Gallery.open(address, { name });
+    expect(digests).toContain(changed.model.digest);
+  });
 
   it("is built while others enrol, and has whom they enrolled", async () => {
     let building: Promise<boolean> | undefined;
@@ -172,8 +224,27 @@ describe.skipIf(server === undefined)("the index on PostgreSQL", () => {
     expect(await indexes()).toEqual([]);
     await using former = await Gallery.open(address, { name });
     expect(former.model.dimensions).toBe(8);
-    expect(await changed.index(0)).toBe(true);
+    expect(await changed.index(1)).toBe(false);
     const { id } = await changed.people.add(randomUUID());
     await changed.faces.add([{ personId: id, embedding: direction(random, 8), photoDigest: randomUUID() }]);
+    expect(await changed.index(1)).toBe(true);
+  });
+});
+
+describe("a measurement of an index", () => {
+  const measure = { candidates: 600, recall: 1, low: 0.991, high: 1, searches: 381, comparisons: 1000 };
+
+  it("holds until the gallery has grown by a quarter", () => {
+    const state = { indexed: true, measure };
+    expect(candidatesOf(state, 1250)).toBe(600);
+    expect(candidatesOf(state, 1251)).toBeUndefined();
+    expect([1250, 1251].map((count) => isSettled(state, count))).toEqual([true, false]);
+  });
+
+  it("keeps an index that misses too many from being used, and from being built until the gallery is smaller", () => {
+    const bad = { ...measure, low: 0.989 };
+    expect(candidatesOf({ indexed: true, measure: bad }, 1000)).toBeUndefined();
+    const dropped = { indexed: false, measure: bad };
+    expect([10_000, 800, 799].map((count) => isSettled(dropped, count))).toEqual([true, true, false]);
   });
 });

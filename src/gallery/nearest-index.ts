@@ -1,7 +1,9 @@
-/** @file The index of a gallery's searches: built while others write, taken over from a builder that was killed, dropped. */
+/** @file The index of a gallery's searches: built while others write, taken over from a builder that was killed, measured, dropped. */
 import { setTimeout as wait } from "node:timers/promises";
-import { type Database, isOutOfSharedMemory, type Queries } from "./database.ts";
+import { FaceError } from "../base/errors.ts";
+import { type Database, isOutOfSharedMemory, isReadOnly, type Queries } from "./database.ts";
 import type { EmbeddingKind } from "./faces.ts";
+import { type IndexMeasure, isEnough, measureIndex } from "./index-recall.ts";
 import type { GalleryScope } from "./scope.ts";
 import { searchedRows } from "./search.ts";
 
@@ -15,32 +17,79 @@ const LOCK_EVERY_MS = 500;
 
 const nameOf = (id: number) => `faceid_nearest_${id}`;
 
+/** What is known of a gallery's index. */
+export interface IndexState {
+  /** Whether there is one. */
+  readonly indexed: boolean;
+  /** What it found when it was measured; of an index that was dropped because it missed too many, what that one found. */
+  readonly measure: IndexMeasure | null;
+}
+
+/** A measurement holds until the gallery has grown by this factor, or a dropped index's until it has shrunk by it. */
+const GROWTH = 1.25;
+
+/** The gallery's index as any process left it. @returns undefined where the gallery has another model meanwhile. */
+export async function readIndex(
+  queries: Queries,
+  id: number,
+  { digest }: EmbeddingKind,
+): Promise<IndexState | undefined> {
+  const [row] = await queries.rows<IndexState>(
+    "SELECT indexed, index_measure AS measure FROM faceid_galleries WHERE id = $1 AND model_digest = $2",
+    [id, digest],
+  );
+  return row;
+}
+
+const holds = (measure: IndexMeasure, comparisons: number) => comparisons <= GROWTH * measure.comparisons;
+
+/** How many of the nearest a search asks the index for; undefined where it compares with everybody. */
+export function candidatesOf({ indexed, measure }: IndexState, comparisons: number): number | undefined {
+  const isUsed = indexed && measure !== null && isEnough(measure) && holds(measure, comparisons);
+  return isUsed ? measure.candidates : undefined;
+}
+
+/** Whether an index was dropped because it missed too many, and would miss as many again. */
+const isRejected = ({ indexed, measure }: IndexState, comparisons: number) =>
+  !indexed && measure !== null && comparisons * GROWTH >= measure.comparisons;
+
+/** Whether nothing is to be built, measured or dropped. */
+export const isSettled = (state: IndexState, comparisons: number): boolean =>
+  candidatesOf(state, comparisons) !== undefined || isRejected(state, comparisons);
+
 /**
  * Runs `work` while no other process builds or drops an index of this database. A folder is open in one process only and needs no
- * lock. The lock is asked for again and again: PostgreSQL's concurrent build waits for all statements that began before it, so
- * that one which waits for the builder's lock would wait for ever.
+ * lock. The lock is asked for again and again, by a connection that is closed in between: PostgreSQL's concurrent build waits for all
+ * statements that began before it, so that one which waits for the builder's lock would wait for ever.
  * @param work takes the connection that holds the lock, outside of a transaction; none for a folder.
+ * @throws FaceError `INTERRUPTED` on the signal, while another process builds.
  */
 export async function withoutBuilders<T>(
   database: Database,
+  signal: AbortSignal,
   work: (session: Queries | undefined) => Promise<T>,
 ): Promise<T> {
   if (database.session === undefined) return await work(undefined);
-  return await database.session(async (session) => {
-    const take = async () => {
+  for (;;) {
+    const done = await database.session(async (session) => {
       const [row] = await session.rows<{ taken: boolean }>("SELECT pg_try_advisory_lock($1) AS taken", [
         LOCK_KEY,
       ]);
-      return row!.taken;
-    };
-    while (!(await take())) await wait(LOCK_EVERY_MS);
-    try {
-      return await work(session);
-    } finally {
-      // The end of the connection frees it as well, a little later.
-      await session.rows("SELECT pg_advisory_unlock($1)", [LOCK_KEY]).catch(() => undefined);
-    }
-  });
+      if (!row!.taken) return undefined;
+      try {
+        return { result: await work(session) };
+      } finally {
+        // The end of the connection frees it as well, a little later.
+        await session.rows("SELECT pg_advisory_unlock($1)", [LOCK_KEY]).catch(() => undefined);
+      }
+    });
+    if (done !== undefined) return done.result;
+    await wait(LOCK_EVERY_MS, undefined, { signal }).catch((error: unknown) => {
+      throw new FaceError("INTERRUPTED", "the wait for another process that builds an index was stopped", {
+        cause: error,
+      });
+    });
+  }
 }
 
 /** Gives the build memory: a graph that outgrows it is built at a fraction of the rate. */
@@ -69,14 +118,20 @@ async function isBuilt(queries: Queries, id: number): Promise<boolean> {
   return row?.valid ?? false;
 }
 
-/** Builds while others write. A build that breaks off leaves an index that every writer keeps up and no search reads. */
-async function createBeside(session: Queries, id: number, kind: EmbeddingKind): Promise<void> {
-  const drop = () => session.run(`DROP INDEX CONCURRENTLY IF EXISTS ${nameOf(id)}`);
-  // Limits that are meant for searches would end it, and the removal of what it left. The last is PostgreSQL 17's.
+/** Limits that are meant for searches would end a build, the removal of an index, and its measurement. The last is PostgreSQL 17's. */
+async function lift(session: Queries): Promise<void> {
   await session.rows(
     "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout')",
     [],
   );
+}
+
+const dropBeside = (session: Queries, id: number) =>
+  session.run(`DROP INDEX CONCURRENTLY IF EXISTS ${nameOf(id)}`);
+
+/** Builds while others write. A build that breaks off leaves an index that every writer keeps up and no search reads. */
+async function createBeside(session: Queries, id: number, kind: EmbeddingKind): Promise<void> {
+  const drop = () => dropBeside(session, id);
   await drop();
   try {
     await create(session, id, kind, "CONCURRENTLY");
@@ -89,35 +144,84 @@ async function createBeside(session: Queries, id: number, kind: EmbeddingKind): 
   }
 }
 
-/**
- * Builds the index of a gallery's searches, or takes the one over that another process has built.
- * @param count how many rows it will cover.
- * @returns whether there is one: another process may have given the gallery another model.
- */
-export async function buildIndex(
+/** Builds the index, or takes the one over that another process has built. */
+async function build(
   { id, database }: GalleryScope,
   kind: EmbeddingKind,
   count: number,
-): Promise<boolean> {
-  const build = async (queries: Queries, fill: () => Promise<void>) => {
-    const [gallery] = await queries.rows<{ indexed: boolean }>(
-      "SELECT indexed FROM faceid_galleries WHERE id = $1 AND model_digest = $2",
-      [id, kind.digest],
-    );
-    if (gallery === undefined || gallery.indexed) return gallery !== undefined;
+  session: Queries | undefined,
+): Promise<void> {
+  const fill = async (queries: Queries, create: () => Promise<void>) => {
     // A builder that was killed may have left it whole: the server goes on without it.
     if (!(await isBuilt(queries, id))) {
       await setMemory(queries, kind, count);
-      await fill();
+      await create();
     }
-    await queries.rows("UPDATE faceid_galleries SET indexed = true WHERE id = $1", [id]);
-    return true;
+    await queries.rows("UPDATE faceid_galleries SET indexed = true, index_measure = NULL WHERE id = $1", [
+      id,
+    ]);
   };
-  return await withoutBuilders(database, async (session) =>
-    session === undefined
-      ? await database.transaction((queries) => build(queries, () => create(queries, id, kind, "")))
-      : await build(session, () => createBeside(session, id, kind)),
-  );
+  if (session !== undefined) await fill(session, () => createBeside(session, id, kind));
+  else await database.transaction((queries) => fill(queries, () => create(queries, id, kind, "")));
+}
+
+async function keepMeasure(queries: Queries, id: number, measure: IndexMeasure): Promise<void> {
+  await queries.rows("UPDATE faceid_galleries SET index_measure = $2::jsonb WHERE id = $1", [
+    id,
+    JSON.stringify(measure),
+  ]);
+}
+
+/**
+ * Sees to it that a gallery's searches have an index that finds whom a comparison with everybody finds: builds one, or takes the one
+ * over that another process has built; measures it; drops it where it misses too many.
+ * @param count how many rows it covers.
+ * @returns what there is then; undefined where another process has given the gallery another model.
+ */
+export async function provideIndex(
+  scope: GalleryScope,
+  kind: EmbeddingKind,
+  count: number,
+  signal: AbortSignal,
+): Promise<IndexState | undefined> {
+  const { id, database } = scope;
+  return await withoutBuilders(database, signal, async (session) => {
+    const connection = session ?? database;
+    const state = await readIndex(connection, id, kind);
+    if (state === undefined || isSettled(state, count)) return state;
+    if (session !== undefined) await lift(session);
+    if (!state.indexed) await build(scope, kind, count, session);
+    const isKnown = state.indexed && state.measure !== null && holds(state.measure, count);
+    const measure = isKnown
+      ? state.measure
+      : await measureIndex(connection, id, kind, { comparisons: count, signal });
+    if (!isKnown) await keepMeasure(connection, id, measure);
+    if (isEnough(measure)) return { indexed: true, measure };
+    await connection.rows("UPDATE faceid_galleries SET indexed = false WHERE id = $1", [id]);
+    await (session === undefined ? dropIndex(database, id) : dropBeside(session, id));
+    return { indexed: false, measure };
+  });
+}
+
+/** Measures an index that is there, and keeps what it found where the gallery can be written to. */
+export async function remeasureIndex(
+  { id, database }: GalleryScope,
+  kind: EmbeddingKind,
+  comparisons: number,
+  signal: AbortSignal,
+): Promise<IndexMeasure> {
+  const work = async (queries: Queries) => {
+    const measure = await measureIndex(queries, id, kind, { comparisons, signal });
+    await keepMeasure(queries, id, measure).catch((error: unknown) => {
+      if (!isReadOnly(error)) throw error;
+    });
+    return measure;
+  };
+  if (database.session === undefined) return await work(database);
+  return await database.session(async (session) => {
+    await lift(session);
+    return await work(session);
+  });
 }
 
 /** Drops the index, if there is one, where nobody builds one. */

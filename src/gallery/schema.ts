@@ -57,6 +57,8 @@ const STEPS: readonly string[] = [
    ALTER TABLE faceid_people ADD COLUMN centroid vector;
    UPDATE faceid_people p SET centroid = (SELECT l2_normalize(avg(f.embedding)) FROM faceid_faces f
      JOIN faceid_galleries g ON g.id = f.gallery_id AND g.model_digest = f.model_digest WHERE f.person_id = p.id);`,
+  // Searches compare with everybody until an index that was built before is measured.
+  "ALTER TABLE faceid_galleries ADD COLUMN index_measure jsonb;",
 ];
 
 /** The version that this program writes. */

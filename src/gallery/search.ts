@@ -19,15 +19,6 @@ export interface SearchOptions {
   readonly without?: string | undefined;
 }
 
-/** How many of the nearest an index is asked for, before people are left out or grouped: this many up to that many people ... */
-const [FROM_INDEX, SMALL] = [400, 30_000];
-/** ... and pgvector's limit. */
-const MOST_FROM_INDEX = 1000;
-
-/** The more people there are, the further an index must look to miss nobody; docs/scaling.md has what it misses. */
-export const candidatesOf = (comparisons: number): number =>
-  Math.min(MOST_FROM_INDEX, Math.max(FROM_INDEX, Math.round(FROM_INDEX * Math.sqrt(comparisons / SMALL))));
-
 /** A text in SQL. */
 const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
@@ -85,28 +76,35 @@ function searchSql(id: number, kind: EmbeddingKind, fromIndex: number | undefine
 }
 
 /**
- * The nearest people, by Euclidean distance, which orders embeddings of unit length as the cosine does.
- * @throws FaceError `GALLERY_MISMATCH` for an embedding of another kind.
+ * The nearest people, by Euclidean distance, which orders embeddings of unit length as the cosine does. With `fromIndex`, the
+ * connection's `hnsw.ef_search` must be as large.
  */
-export async function nearestPeople(
-  { database, id }: GalleryScope,
+export async function selectNearest(
+  queries: Queries,
+  id: number,
   kind: EmbeddingKind,
   embedding: Float32Array,
   { limit, fromIndex, without }: SearchOptions,
 ): Promise<Neighbour[]> {
-  checkEmbedding(kind, embedding);
-  const search = (queries: Queries) =>
-    queries.rows<Omit<Neighbour, "embedding"> & { vector: number[] }>(searchSql(id, kind, fromIndex), [
-      vectorText(embedding),
-      limit,
-      asUuid(without ?? ""),
-    ]);
-  const found =
-    fromIndex === undefined
-      ? await search(database)
-      : await database.transaction(async (queries) => {
-          await queries.run(`SET LOCAL hnsw.ef_search = ${fromIndex}`);
-          return await search(queries);
-        });
+  const found = await queries.rows<Omit<Neighbour, "embedding"> & { vector: number[] }>(
+    searchSql(id, kind, fromIndex),
+    [vectorText(embedding), limit, asUuid(without ?? "")],
+  );
   return found.map(({ vector: values, ...row }) => ({ ...row, embedding: Float32Array.from(values) }));
+}
+
+/** The same in any database. @throws FaceError `GALLERY_MISMATCH` for an embedding of another kind. */
+export async function nearestPeople(
+  { database, id }: GalleryScope,
+  kind: EmbeddingKind,
+  embedding: Float32Array,
+  options: SearchOptions,
+): Promise<Neighbour[]> {
+  checkEmbedding(kind, embedding);
+  const { fromIndex } = options;
+  if (fromIndex === undefined) return await selectNearest(database, id, kind, embedding, options);
+  return await database.transaction(async (queries) => {
+    await queries.run(`SET LOCAL hnsw.ef_search = ${fromIndex}`);
+    return await selectNearest(queries, id, kind, embedding, options);
+  });
 }

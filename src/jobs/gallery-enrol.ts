@@ -8,10 +8,11 @@ import { openDataset } from "../data/dataset.ts";
 import type { LeftOut } from "../data/left-out.ts";
 import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
 import type { NewFace } from "../gallery/faces.ts";
+import type { GalleryIndex } from "../gallery/gallery.ts";
 import { type PersonChanges, personName } from "../gallery/people.ts";
 import { digestOfPhoto } from "../gallery/photo-box.ts";
 import { searchGallery, thresholdOf } from "../verify/identify.ts";
-import type { OpenedGallery } from "./gallery.ts";
+import { indexed, type OpenedGallery } from "./gallery.ts";
 import { findUnlike, type Unlike } from "./gallery-unlike.ts";
 
 /** How a photograph is enrolled. */
@@ -81,6 +82,8 @@ export interface EnrolSummary {
   readonly resemblances: readonly (EnrolledPhoto & { readonly resembles: Resemblance })[];
   /** Photographs that do not look like the others of their person: two people under one name. */
   readonly unlike: readonly Unlike[];
+  /** What the gallery's index finds, where one was built. */
+  readonly index?: GalleryIndex;
 }
 
 /** Embeds one photograph of a person and finds whom else it looks like. */
@@ -277,8 +280,8 @@ async function enrolAll(
     }
     unlike.push(...(await person.unlike()));
   }
-  await opened.gallery.index();
-  return { ...summaryOf(photos), unlike, unused: [], remarks: [] };
+  const index = await indexed(opened.gallery, signal);
+  return { ...summaryOf(photos), unlike, unused: [], remarks: [], ...index };
 }
 
 function summaryOf(photos: readonly EnrolledPhoto[]) {

@@ -4,7 +4,12 @@ import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
 import { issueText } from "../base/check-options.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
-import { Gallery, type GalleryModel, type OpenGalleryOptions } from "../gallery/gallery.ts";
+import {
+  Gallery,
+  type GalleryIndex,
+  type GalleryModel,
+  type OpenGalleryOptions,
+} from "../gallery/gallery.ts";
 import {
   endSchema,
   type FaceEntry,
@@ -16,6 +21,7 @@ import {
 } from "../gallery/gallery-file.ts";
 import { type Person, personName } from "../gallery/people.ts";
 import { digestOfPhoto } from "../gallery/photo-box.ts";
+import { indexed } from "./gallery.ts";
 
 /** What an import did. */
 export interface ImportSummary {
@@ -29,6 +35,8 @@ export interface ImportSummary {
   readonly unchanged: number;
   /** Faces that went in. */
   readonly faces: number;
+  /** What the gallery's index finds, where one was built. */
+  readonly index?: GalleryIndex;
 }
 
 /** A longer line is no line of ours, and would not fit into a text. */
@@ -247,8 +255,7 @@ export async function importGallery(
     const create = await checkFile(path);
     await using gallery = await Gallery.open(address, { ...options, create });
     const summary = await gallery.transaction((inner) => importAll(inner, path));
-    await gallery.index();
-    return summary;
+    return { ...summary, ...(await indexed(gallery)) };
   } catch (error) {
     if (error instanceof FaceError) throw error;
     throw new FaceError("FILE_INVALID", `cannot read ${path}: ${messageOf(error)}`, { cause: error });

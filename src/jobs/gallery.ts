@@ -2,7 +2,12 @@
 import type { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { Gallery, type OpenGalleryOptions, openGalleryOptions } from "../gallery/gallery.ts";
+import {
+  Gallery,
+  type GalleryIndex,
+  type OpenGalleryOptions,
+  openGalleryOptions,
+} from "../gallery/gallery.ts";
 import { searchThreshold } from "../gallery/threshold.ts";
 import { galleryModel } from "../verify/identify.ts";
 import { type LoadFaceModelOptions, loadFaceModel, loadOptions } from "../verify/load-face-model.ts";
@@ -119,6 +124,8 @@ export interface ReindexSummary {
   readonly withoutPhoto: number;
   /** Faces that the pipeline no longer finds in their photograph. */
   readonly withoutFace: number;
+  /** What the gallery's index finds, where one was built. */
+  readonly index?: GalleryIndex;
 }
 
 /** The embedding of the face at a place in a photograph. */
@@ -142,13 +149,23 @@ async function embedAgain(
 
 /** Faces without a photograph would be lost for every search. */
 async function requirePhotos(gallery: Gallery): Promise<void> {
-  const { faces, photos } = await gallery.check();
+  const { faces, photos } = await gallery.counts();
   if (photos >= faces) return;
   throw new FaceError(
     "GALLERY_MISMATCH",
     `${faces - photos} of ${faces} faces have no kept photograph, so another model cannot read them`,
     { hint: "make a new gallery for that model, and enrol the photographs there" },
   );
+}
+
+/** Builds the index where searches are slow without one. @returns what a summary says of it. */
+export async function indexed(
+  gallery: Gallery,
+  signal?: AbortSignal,
+): Promise<{ readonly index?: GalleryIndex }> {
+  await gallery.index(undefined, { signal });
+  const index = await gallery.indexUse();
+  return index === undefined ? {} : { index };
 }
 
 const REINDEX_PAGE = 200;
@@ -187,6 +204,5 @@ export async function reindexGallery(options: GalleryJobOptions): Promise<Reinde
       }
     }
   }
-  await gallery.index();
-  return counts;
+  return { ...counts, ...(await indexed(gallery, signal)) };
 }

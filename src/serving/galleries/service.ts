@@ -46,7 +46,7 @@ export class GalleryService {
   readonly metrics: ServerMetrics;
   readonly log: Log;
   readonly keys = new IdempotencyKeys();
-  #enrolled = 0;
+  readonly #enrolled = new Map<string, number>();
 
   constructor(
     { open, matcher, model, files, report }: GalleriesOptions,
@@ -63,13 +63,26 @@ export class GalleryService {
     this.log = log;
   }
 
-  /** Counts an enrolment; now and then an index is built, beside the requests. */
+  /** Counts an enrolment; now and then a gallery's index is built or measured, beside the requests. */
   countEnrolled(name: string): void {
-    this.#enrolled++;
-    if (this.#enrolled % INDEX_EVERY !== 0) return;
-    void this.open
-      .get(name)
-      ?.index()
-      .catch((error: unknown) => this.log.error("a gallery's index was not built", { error: String(error) }));
+    const enrolled = (this.#enrolled.get(name) ?? 0) + 1;
+    this.#enrolled.set(name, enrolled);
+    const gallery = this.open.get(name);
+    if (enrolled % INDEX_EVERY !== 0 || gallery === undefined) return;
+    void this.#index(name, gallery).catch((error: unknown) =>
+      this.log.error("a gallery's index was not built", { gallery: name, error: String(error) }),
+    );
+  }
+
+  async #index(name: string, gallery: Gallery): Promise<void> {
+    await gallery.index();
+    const index = await gallery.indexUse();
+    if (index === undefined || index.used) return;
+    const { recall, comparisons } = index;
+    this.log.warn("searches of a gallery compare with everybody: its index misses too many", {
+      gallery: name,
+      recall,
+      comparisons,
+    });
   }
 }

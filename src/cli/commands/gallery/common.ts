@@ -1,6 +1,6 @@
 /** @file What the gallery's subcommands share: flags, log, and JSON or text on standard output. */
 import { z } from "zod";
-import { Gallery } from "../../../gallery/gallery.ts";
+import { Gallery, type GalleryIndex } from "../../../gallery/gallery.ts";
 import type { GalleryJobOptions } from "../../../jobs/gallery.ts";
 import { requireText, resolveOptions } from "../../options.ts";
 import { consoleLog, onInterrupt } from "../../process.ts";
@@ -61,6 +61,20 @@ export async function withGallery<T>(
 export function print({ json }: Pick<GalleryFlags, "json">, object: unknown, text: () => string): void {
   console.log(json === true ? JSON.stringify(object) : text());
 }
+
+/** What an index finds, in words. */
+export function indexText({ recall, low, high }: GalleryIndex): string {
+  const [share, from, to] = [recall, low, high].map((each) => (100 * each).toFixed(1));
+  return `${share} % (95 %: ${from} to ${to} %) of the people whom a comparison with everybody finds`;
+}
+
+/** Why searches do without an index, where one was built and missed too many. */
+export const unusedIndexLines = (index: GalleryIndex | undefined): string[] =>
+  index === undefined || index.used
+    ? []
+    : [
+        `warning: searches compare with everybody: an index of ${index.comparisons.toLocaleString("en-US")} finds only ${indexText(index)}; for faster searches divide the people among several galleries (docs/scaling.md)`,
+      ];
 
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${count} ${count === 1 ? one : many}`;

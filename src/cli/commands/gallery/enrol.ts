@@ -15,7 +15,7 @@ import {
   enrolFolder,
   enrolPhotos,
 } from "../../../jobs/gallery-enrol.ts";
-import { type GalleryFlags, type JobContext, jobContext, plural, print } from "./common.ts";
+import { type GalleryFlags, type JobContext, jobContext, plural, print, unusedIndexLines } from "./common.ts";
 
 interface EnrolFlags extends GalleryFlags {
   readonly face: FaceChoice;
@@ -73,7 +73,7 @@ function enrolOptions(
 }
 
 function summaryText(summary: EnrolSummary): string {
-  const { people, enrolled, known, leftOut, unused, remarks, resemblances, unlike } = summary;
+  const { people, enrolled, known, leftOut, unused, remarks, resemblances, unlike, index } = summary;
   return [
     `${plural(enrolled, "photograph")} of ${plural(people, "person", "people")} enrolled`,
     ...(known === 0 ? [] : [`${known} were in the gallery already`]),
@@ -88,6 +88,7 @@ function summaryText(summary: EnrolSummary): string {
       ({ image, person, resembles }) =>
         `warning: ${image} of ${person} looks like ${resembles.person} (similarity ${resembles.similarity.toFixed(3)}): one person under two names, or a wrong name`,
     ),
+    ...unusedIndexLines(index),
   ].join("\n");
 }
 

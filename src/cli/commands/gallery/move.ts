@@ -9,7 +9,16 @@ import type { Gallery } from "../../../gallery/gallery.ts";
 import { type ExportSummary, exportLines } from "../../../gallery/gallery-file.ts";
 import { reindexGallery } from "../../../jobs/gallery.ts";
 import { importGallery } from "../../../jobs/gallery-import.ts";
-import { checkVariables, type GalleryFlags, jobContext, plural, print, withGallery } from "./common.ts";
+import {
+  checkVariables,
+  type GalleryFlags,
+  indexText,
+  jobContext,
+  plural,
+  print,
+  unusedIndexLines,
+  withGallery,
+} from "./common.ts";
 
 interface ExportFlags extends GalleryFlags {
   readonly output: string;
@@ -58,11 +67,11 @@ async function importFile(file: string, flags: GalleryFlags): Promise<void> {
   checkVariables();
   const summary = await importGallery(flags.gallery, file, { name: flags.galleryName });
   const { people, added, changed, unchanged, faces } = summary;
-  print(
-    flags,
-    summary,
-    () =>
+  print(flags, summary, () =>
+    [
       `${plural(people, "person", "people")} read: ${added} new, ${changed} with new faces, ${unchanged} unchanged; ${plural(faces, "face")} added`,
+      ...unusedIndexLines(summary.index),
+    ].join("\n"),
   );
 }
 
@@ -79,9 +88,9 @@ async function check(flags: GalleryFlags): Promise<void> {
       ...(health.stale === 0
         ? []
         : [`${health.stale} with embeddings of another model: no search finds them; faceid gallery reindex`]),
-      health.recall === undefined
-        ? "searches compare with every face"
-        : `searches use an index, which finds ${(100 * health.recall).toFixed(1)} % of the nearest people`,
+      ...(health.index === undefined ? ["searches compare with every face"] : []),
+      ...(health.index?.used ? [`searches use an index, which finds ${indexText(health.index)}`] : []),
+      ...unusedIndexLines(health.index),
     ].join("\n"),
   );
 }
@@ -98,6 +107,7 @@ async function reindex(flags: GalleryFlags): Promise<void> {
         ? []
         : [`${withoutPhoto} without a kept photograph: enrol their photographs again`]),
       ...(withoutFace === 0 ? [] : [`${withoutFace} not found in their photographs any more`]),
+      ...unusedIndexLines(summary.index),
     ].join("\n"),
   );
 }
