@@ -1,8 +1,8 @@
 /** @file The k-fold protocol of LFW's View 2: the threshold of each fold is chosen on the others. */
 
 import type { OperatingPoint } from "../artifact/calibration.ts";
+import type { Interval } from "../artifact/wilson.ts";
 import { FaceError } from "../base/errors.ts";
-import type { Interval } from "../base/wilson.ts";
 import { curveFigures, type FaceCounts, type TarAtFar } from "./metrics.ts";
 import { accuracyAt, bestThreshold } from "./roc.ts";
 import { countPairs, joinPairs, type ScoredPairs } from "./scores.ts";

@@ -1,7 +1,8 @@
 /** @file Identification on an open set: enrolled people and strangers, DIR and FPIR (ISO/IEC 19795-1), with intervals. */
+
+import { wilson } from "../artifact/wilson.ts";
 import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
-import { wilson } from "../base/wilson.ts";
 
 /** A person's photographs as embeddings of unit length. */
 export interface EmbeddedPerson {

@@ -1,6 +1,7 @@
 /** @file 95 % confidence intervals of rates and of figures of the ROC curve. */
+
+import type { Interval } from "../artifact/wilson.ts";
 import { Random } from "../base/random.ts";
-import type { Interval } from "../base/wilson.ts";
 import { curveOf, type RocPoint, rankPairs } from "./roc.ts";
 import type { ScoredPairs } from "./scores.ts";
 

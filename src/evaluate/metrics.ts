@@ -1,6 +1,6 @@
 /** @file The metrics of a verifier on held-out people. */
 import type { CalibrationRecord, Rate } from "../artifact/calibration.ts";
-import { type Interval, wilson } from "../base/wilson.ts";
+import { type Interval, wilson } from "../artifact/wilson.ts";
 import type { LeftOutPhoto } from "../data/dataset-faces.ts";
 import { bootstrap, withFewErrors } from "./intervals.ts";
 import {

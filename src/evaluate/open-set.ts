@@ -1,7 +1,8 @@
 /** @file Identification on open sets, over several splits: DIR over FPIR and CMC (ISO/IEC 19795-1) with intervals by people. */
+
+import { type Interval, wilson } from "../artifact/wilson.ts";
 import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
-import { type Interval, wilson } from "../base/wilson.ts";
 import { centroid, type EmbeddedPerson, splitOpenSet, type Template } from "./identification.ts";
 import { percentileInterval } from "./intervals.ts";
 import type { Measured } from "./metrics.ts";

@@ -1,7 +1,8 @@
 /** @file How many people a search by an index finds, of those whom a comparison with everybody finds. */
+
+import { wilson } from "../artifact/wilson.ts";
 import { FaceError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
-import { wilson } from "../base/wilson.ts";
 import type { Queries } from "./database.ts";
 import type { EmbeddingKind } from "./faces.ts";
 import { searchedRows, selectNearest } from "./search.ts";
