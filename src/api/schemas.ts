@@ -1,5 +1,6 @@
 /** @file What requests to galleries say and what their answers hold, as schemas. */
 import { z } from "zod";
+import { WEIGHT_TYPES } from "../artifact/weights.ts";
 
 // The room is the contract of the galleries' REST interface: the server checks requests by it, the OpenAPI document is made
 // from it, and the client and the page take their types from it.
@@ -103,7 +104,15 @@ export const enrolment = z
   .meta({ id: "Enrolment" });
 
 const measuredRate = z
-  .strictObject({ estimate: share, low: share, high: share })
+  .strictObject({
+    estimate: share,
+    low: share,
+    high: share,
+    weights: z
+      .enum(WEIGHT_TYPES)
+      .optional()
+      .describe("The weights that it was measured with, where the version that answers has others."),
+  })
   .meta({ id: "Rate", description: "A rate with its 95 % interval." });
 
 export const identification = z

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
-import { decisionFor } from "./calibration.ts";
+import { answeredRate, decisionFor } from "./calibration.ts";
 import { descriptionText, type ExportedModel, readDescription } from "./description.ts";
 import { DESCRIPTION_FILE, modelFileIn, versionsIn } from "./files.ts";
 import { SHIPPED_VERSION } from "./shipped.ts";
@@ -105,7 +105,18 @@ describe("a decision", () => {
       threshold: hundredth!.threshold,
       far: hundredth!.measuredFar.value,
       farInterval: hundredth!.measuredFar.interval,
+      weights: "float32",
     });
+  });
+
+  it("says with which weights its rate was measured, where they are not the version's", async () => {
+    const { calibration } = await shipped();
+    const decision = decisionFor(calibration, 0.1)!;
+    expect(answeredRate(decision).falseAcceptRate).toMatchObject({ estimate: 0.1, weights: "float32" });
+    const { weights: _, ...own } = calibration!;
+    expect(answeredRate(decisionFor(own, 0.1)!).falseAcceptRate).not.toHaveProperty("weights");
+    const { measuredFar: _rate, ...old } = calibration!;
+    expect(answeredRate(decisionFor(old)!)).toEqual({});
   });
 
   it("is undefined without a record, or for a rate that the record does not support", async () => {

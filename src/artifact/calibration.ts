@@ -2,7 +2,8 @@
 
 import { z } from "zod";
 import { FaceError } from "../base/errors.ts";
-import { falseAcceptRateOf, roundedScore, usedFar } from "./rates.ts";
+import { type FalseAcceptRate, falseAcceptRateOf, roundedScore, usedFar } from "./rates.ts";
+import { WEIGHT_TYPES, type WeightType } from "./weights.ts";
 
 const share = z.number().min(0).max(1);
 
@@ -23,6 +24,8 @@ const operatingPointSchema = z.object({
 });
 
 export const calibrationSchema = z.object({
+  /** The weights that its rates were measured with, where this version has others, which answer with other scores. */
+  weights: z.enum(WEIGHT_TYPES).optional(),
   /** The threshold with the most right decisions on the calibration pairs. */
   threshold: z.number(),
   /** False accept rate and true accept rate at that threshold, on the same pairs; absent in older records. */
@@ -66,6 +69,8 @@ export interface Decision {
   readonly far?: number;
   /** 95 % confidence. */
   readonly farInterval?: readonly [number, number];
+  /** The weights that the rate was measured with, where the version that decides has others. */
+  readonly weights?: WeightType;
 }
 
 /**
@@ -88,7 +93,21 @@ export function decisionFor(
   const point = far === undefined ? record : record?.operatingPoints.find((each) => each.far === used);
   if (point === undefined) return undefined;
   const { threshold, measuredFar: rate } = point;
-  return rate === undefined ? { threshold } : { threshold, far: rate.value, farInterval: rate.interval };
+  if (rate === undefined) return { threshold };
+  const weights = record?.weights;
+  return {
+    threshold,
+    far: rate.value,
+    farInterval: rate.interval,
+    ...(weights === undefined ? {} : { weights }),
+  };
+}
+
+/** The measured rate of a decision as answers give it; empty where none was measured. */
+export function answeredRate({ far, farInterval, weights }: Decision): { falseAcceptRate?: FalseAcceptRate } {
+  if (far === undefined || farInterval === undefined) return {};
+  const rate = falseAcceptRateOf(far, farInterval);
+  return { falseAcceptRate: weights === undefined ? rate : { ...rate, weights } };
 }
 
 /**

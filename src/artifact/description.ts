@@ -6,6 +6,7 @@ import { readRegular } from "../base/files.ts";
 import { calibrationSchema } from "./calibration.ts";
 import { DESCRIPTION_FILE } from "./files.ts";
 import { trainedPeopleSchema } from "./trained-people.ts";
+import type { WeightType } from "./weights.ts";
 
 const positive = z.number().int().positive();
 const count = z.number().int().nonnegative();
@@ -71,6 +72,16 @@ const descriptionSchema = z.object({
 
 /** The content of an exported model's description. */
 export type ExportedModel = z.infer<typeof descriptionSchema>;
+
+/** A description for a version with other weights: what was measured says with which weights, as smaller ones move the scores. */
+export function measuredWith(weights: WeightType, description: ExportedModel): ExportedModel {
+  const { calibration, evaluation } = description;
+  return {
+    ...description,
+    ...(calibration === undefined ? {} : { calibration: { weights, ...calibration } }),
+    ...(evaluation === undefined ? {} : { evaluation: { weights, ...evaluation } }),
+  };
+}
 
 /** The description as the content of its file. */
 export const descriptionText = (description: ExportedModel): string =>

@@ -1,4 +1,5 @@
-/** @file False accept rates: which one decides, and how answers give them. Without imports, as the page decides so too. */
+/** @file False accept rates: which one decides, and how answers give them. Imports types alone, as the page decides so too. */
+import type { WeightType } from "./weights.ts";
 
 /** The rates that thresholds were chosen for. */
 export interface MeasuredPoints {
@@ -19,7 +20,13 @@ export interface FalseAcceptRate {
   readonly estimate: number;
   readonly low: number;
   readonly high: number;
+  /** The weights that it was measured with, where the version that answers has others (`faceid quantize`). */
+  readonly weights?: WeightType;
 }
+
+/** Behind a rate, in words: with which weights it was measured, where they are not those that answer. */
+export const weightsText = (weights: WeightType | undefined): string =>
+  weights === undefined ? "" : `, measured with weights in ${weights}`;
 
 /** A rate as answers give it: four digits are more than its interval supports. */
 export function falseAcceptRateOf(rate: number, [low, high]: readonly [number, number]): FalseAcceptRate {

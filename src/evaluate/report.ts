@@ -143,10 +143,14 @@ function thresholdsSection(record: CalibrationRecord): Html {
     measuredFar === undefined || measuredTar === undefined
       ? "."
       : `: false accept rate ${percent(measuredFar.value)} (${range(measuredFar.interval)}), true accept rate ${percent(measuredTar.value)} (${range(measuredTar.interval)}).`;
+  const weights =
+    record.weights === undefined
+      ? ""
+      : ` These rates were measured with weights in ${record.weights}, which this version has not.`;
   const headings = ["target false accept rate", "threshold", "false accepts", "true accepts"];
   return section(
     "Thresholds",
-    html`<p>Chosen on ${data.people} of ${data.dataset}: ${data.positives} pairs of the same person, ${data.negatives} of different people. The threshold in use is ${threshold.toFixed(4)}${costs}</p>`,
+    html`<p>Chosen on ${data.people} of ${data.dataset}: ${data.positives} pairs of the same person, ${data.negatives} of different people. The threshold in use is ${threshold.toFixed(4)}${costs}${weights}</p>`,
     rows.length === 0
       ? html`<p>Too few pairs of different people for a threshold at a given false accept rate.</p>`
       : table("Thresholds", headings, rows),

@@ -1,5 +1,6 @@
 /** @file The threshold of a search among many: from the wanted false-positive identification rate and the number of faces. */
 import type { CalibrationRecord, OperatingPoint } from "../artifact/calibration.ts";
+import type { WeightType } from "../artifact/weights.ts";
 import { FaceError } from "../base/errors.ts";
 
 /** The chance that a stranger's search names somebody, with its 95 % interval; each in [0, 1]. */
@@ -7,6 +8,8 @@ export interface IdentificationRate {
   readonly estimate: number;
   readonly low: number;
   readonly high: number;
+  /** The weights that it was measured with, where the version that answers has others (`faceid quantize`). */
+  readonly weights?: WeightType;
 }
 
 export interface SearchThreshold {
@@ -82,7 +85,12 @@ export function searchThreshold(
   const { threshold, low, high } = interpolated(points, rate);
   return {
     threshold,
-    fpir: { estimate: fpir, low: ratePerSearch(low, faces), high: ratePerSearch(high, faces) },
+    fpir: {
+      estimate: fpir,
+      low: ratePerSearch(low, faces),
+      high: ratePerSearch(high, faces),
+      ...(record?.weights === undefined ? {} : { weights: record.weights }),
+    },
     comparisons: faces,
     extrapolated: rate < points[0]!.measuredFar.value || rate > points.at(-1)!.measuredFar.value,
   };

@@ -3,6 +3,7 @@
 import { basename } from "node:path";
 import { z } from "zod";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { weightsText } from "../artifact/rates.ts";
 import { type TrainedPeople, trainedPeople } from "../artifact/trained-people.ts";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
@@ -167,8 +168,8 @@ async function pairsOfExcluded(config: DataConfig, { dataset, split }: People): 
 }
 
 /** Where a model's own thresholds come from. */
-const storedSource = ({ data }: CalibrationRecord) =>
-  `the model, which has it from ${data.people} of ${data.dataset}`;
+const storedSource = ({ data, weights }: CalibrationRecord) =>
+  `the model, which has it from ${data.people} of ${data.dataset}${weightsText(weights)}`;
 
 /**
  * Measures a verifier on the test people, with thresholds chosen on the validation people of the same split.

@@ -3,7 +3,7 @@
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
-import { descriptionText, type ExportedModel, type Framing } from "../artifact/description.ts";
+import { descriptionText, type ExportedModel, type Framing, measuredWith } from "../artifact/description.ts";
 import { DESCRIPTION_FILE } from "../artifact/files.ts";
 import { COMPARE, EMBED, PAIR, VERIFY_ENCODED } from "../artifact/signatures.ts";
 import { WEIGHT_TYPES, type WeightType } from "../artifact/weights.ts";
@@ -181,7 +181,10 @@ export async function exportModel(options: ExportOptions): Promise<string> {
     parameters,
     weights: options.weights,
     files: {
-      [DESCRIPTION_FILE]: descriptionText(description),
+      [DESCRIPTION_FILE]: descriptionText(
+        // A run is measured in float32.
+        options.weights === "float16" ? measuredWith("float32", description) : description,
+      ),
       [WARMUP_FILE]: warmupFile(options.modelName, await warmupRequests(signatures, model.input)),
     },
   });

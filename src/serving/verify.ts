@@ -1,8 +1,8 @@
 /** @file Verify, our own verb: two photographs or two crops in, similarity and decision out. */
 
 import type { CalibrationRecord, Decision } from "../artifact/calibration.ts";
-import { decisionFor } from "../artifact/calibration.ts";
-import { falseAcceptRateOf, roundedScore, usualFar } from "../artifact/rates.ts";
+import { answeredRate, decisionFor } from "../artifact/calibration.ts";
+import { roundedScore, usualFar } from "../artifact/rates.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { bothOf } from "../base/errors.ts";
 import { floats, type Tensor, type TensorMap } from "../base/tensor.ts";
@@ -82,16 +82,10 @@ export async function verify(
 }
 
 /** A decision as `faceid verify --json` gives it, and its rate under the names of earlier versions too. */
-function decisionAnswer(similarity: number, { threshold, ...rate }: Decision) {
+function decisionAnswer(similarity: number, decision: Decision) {
+  const { threshold, weights: _, ...rate } = decision;
   const reached = roundedScore(threshold);
-  const { far, farInterval } = rate;
-  return {
-    same: similarity >= reached,
-    threshold: reached,
-    ...(far !== undefined &&
-      farInterval !== undefined && { falseAcceptRate: falseAcceptRateOf(far, farInterval) }),
-    ...rate,
-  };
+  return { same: similarity >= reached, threshold: reached, ...answeredRate(decision), ...rate };
 }
 
 const calibrationOf = (servable: Servable): CalibrationRecord | undefined =>

@@ -1,14 +1,8 @@
 /** @file The library's `PhotoModel`: whole photographs to faces, embeddings and decisions. */
 
 import { z } from "zod";
-import type { CalibrationRecord } from "../artifact/calibration.ts";
-import {
-  type FalseAcceptRate,
-  falseAcceptRateOf,
-  roundedScore,
-  usedFar,
-  usualFar,
-} from "../artifact/rates.ts";
+import { answeredRate, type CalibrationRecord } from "../artifact/calibration.ts";
+import { type FalseAcceptRate, roundedScore, usedFar, usualFar } from "../artifact/rates.ts";
 import { checkOptions, checkPhoto, given } from "../base/check-options.ts";
 import { bothOf, FaceError } from "../base/errors.ts";
 import { requireContent } from "../faces/blank.ts";
@@ -319,15 +313,10 @@ export class PhotoModel implements AsyncDisposable {
         hint: `measure its thresholds on photographs of people: faceid calibrate ${this.name} --dataset-path PEOPLE; or use a model pack`,
       });
     }
-    const { far: rate, farInterval } = decision;
     const [score, threshold] = [roundedScore(similarity), roundedScore(decision.threshold)];
     const used = far === undefined ? undefined : usedFar(calibration, far);
-    const measured =
-      rate === undefined || farInterval === undefined
-        ? {}
-        : { falseAcceptRate: falseAcceptRateOf(rate, farInterval) };
     const asked = used === undefined ? {} : { far: used };
-    return { same: score >= threshold, similarity: score, threshold, ...asked, ...measured };
+    return { same: score >= threshold, similarity: score, threshold, ...asked, ...answeredRate(decision) };
   }
 
   /**

@@ -1,6 +1,7 @@
 /** @file `faceid verify`: says whether two photographs show one person, without a server. */
 
 import type { Command } from "commander";
+import { weightsText } from "../../artifact/rates.ts";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
 import { shown } from "../../base/log.ts";
 import type { FacePicks } from "../../faces/choose.ts";
@@ -29,7 +30,7 @@ const words = ({ same }: PhotoDecision) => (same ? "same person" : "different pe
 
 function rateLine({ falseAcceptRate: rate }: PhotoDecision): string {
   if (rate === undefined) return "false accept rate  not measured at this threshold";
-  return `false accept rate  ${percent(rate.estimate)}  (95 %: ${percent(rate.low)} to ${percent(rate.high)})`;
+  return `false accept rate  ${percent(rate.estimate)}  (95 %: ${percent(rate.low)} to ${percent(rate.high)})${weightsText(rate.weights)}`;
 }
 
 /** Says where another rate than the wanted one was used. */

@@ -13,8 +13,8 @@ import type {
   person as personSchema,
   verification,
 } from "../../api/schemas.ts";
-import { decisionFor } from "../../artifact/calibration.ts";
-import { falseAcceptRateOf, roundedScore, usualFar } from "../../artifact/rates.ts";
+import { answeredRate, decisionFor } from "../../artifact/calibration.ts";
+import { roundedScore, usualFar } from "../../artifact/rates.ts";
 import { FaceError } from "../../base/errors.ts";
 import { type FaceWish, faceAnswer } from "../../faces/meant-face.ts";
 import type { EnrolledFace } from "../../gallery/faces.ts";
@@ -270,15 +270,13 @@ export async function verifyPerson(
   const threshold = roundedScore(decision.threshold);
   const same = similarity >= threshold;
   await gallery.recordSearch(1, same ? [person.id] : []);
-  const { far: rate, farInterval } = decision;
   const { id, name: called } = person;
   return {
     person: { id, name: called },
     same,
     similarity,
     threshold,
-    ...(rate !== undefined &&
-      farInterval !== undefined && { falseAcceptRate: falseAcceptRateOf(rate, farInterval) }),
+    ...answeredRate(decision),
     face: faceAnswer(meant) as unknown as Out<typeof verification>["face"],
   };
 }

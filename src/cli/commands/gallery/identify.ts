@@ -1,5 +1,6 @@
 /** @file `faceid gallery identify`: says who is on photographs. */
 import { Command } from "commander";
+import { weightsText } from "../../../artifact/rates.ts";
 import { shown } from "../../../base/log.ts";
 import { type OpenedGallery, openGallery } from "../../../jobs/gallery.ts";
 import {
@@ -35,7 +36,7 @@ const NOBODY =
 /** What decided, in words. */
 function thresholdLines({ threshold, fpir, extrapolated }: IdentifiedFace): string[] {
   if (threshold === undefined || fpir === undefined) return [NOBODY];
-  const rate = `${percent(fpir.estimate)} of strangers would be named (95 %: ${percent(fpir.low)} to ${percent(fpir.high)})`;
+  const rate = `${percent(fpir.estimate)} of strangers would be named (95 %: ${percent(fpir.low)} to ${percent(fpir.high)})${weightsText(fpir.weights)}`;
   return [
     `threshold ${threshold.toFixed(3)}: ${rate}`,
     ...(extrapolated
