@@ -1,6 +1,9 @@
 /** @file The layers of a model, by its path or by its settings, and the file of a drawing of them. */
+import { stat } from "node:fs/promises";
 import { basename, dirname, extname, resolve } from "node:path";
 import { IMPORTED, readDescription } from "../artifact/description.ts";
+import { findModel } from "../artifact/find-model.ts";
+import { modelPath } from "../artifact/shipped.ts";
 import { DEFAULT_SIGNATURE, EMBED } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
@@ -17,9 +20,12 @@ async function describedAt(path: string): Promise<ModelDescription> {
   const place = await locateModel(path);
   if (place.kind === "checkpoint") return describe(modelConfigOf((await readCheckpoint(place.path)).config));
   const description = await readDescription(place.path);
-  if (description === undefined || description.network === IMPORTED)
-    return await describedGraph(description === undefined ? path : place.path);
-  return describe(modelConfigOf({ ...trainingConfig(place.path, description), model: description.network }));
+  const described =
+    description === undefined || description.network === IMPORTED
+      ? await describedGraph(description === undefined ? path : place.path)
+      : describe(modelConfigOf({ ...trainingConfig(place.path, description), model: description.network }));
+  const { file } = await findModel(modelPath(path));
+  return { ...described, file: { name: basename(file), bytes: (await stat(file)).size } };
 }
 
 /** The file's name, or that of the folder of versions. */

@@ -34,6 +34,8 @@ export interface ModelDescription {
   readonly total: number;
   readonly trainable: number;
   readonly nonTrainable: number;
+  /** The file that holds it, where it is an exported model: its weights may be smaller than float32. */
+  readonly file?: { readonly name: string; readonly bytes: number };
 }
 
 const EMBEDDING = "embedding";

@@ -41,9 +41,8 @@ function tables(
 const BYTES_PER_VALUE = 4;
 const UNITS = ["B", "KB", "MB", "GB"];
 
-/** Size of float32 values in powers of 1024, as Keras prints it. */
-function bytes(values: number): string {
-  const size = values * BYTES_PER_VALUE;
+/** A size in powers of 1024, as Keras prints it. */
+function sizeText(size: number): string {
   const unit = size === 0 ? 0 : Math.min(Math.floor(Math.log2(size) / 10), UNITS.length - 1);
   return `${(size / 1024 ** unit).toFixed(2)} ${UNITS[unit]}`;
 }
@@ -106,12 +105,16 @@ export function summaryText(model: ModelDescription, room: number = Number.POSIT
     rule,
     "",
   ]);
-  const total = (label: string, values: number) => `${label}: ${count(values)} (${bytes(values)})`;
+  const { file } = model;
+  // The weights of a file may be of another type, so that its own size is the true one.
+  const total = (label: string, values: number) =>
+    `${label}: ${count(values)}${file === undefined ? ` (${sizeText(values * BYTES_PER_VALUE)})` : ""}`;
   return [
     ...lines,
     total("Total params", model.total),
     total("Trainable params", model.trainable),
     total("Non-trainable params", model.nonTrainable),
+    ...(file === undefined ? [] : [`Size of ${file.name}: ${sizeText(file.bytes)}`]),
   ].join("\n");
 }
 
