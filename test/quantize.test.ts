@@ -8,8 +8,10 @@ import { Random } from "../src/base/random.ts";
 import { float32, floats, type TensorMap } from "../src/base/tensor.ts";
 import * as g from "../src/graph/build.ts";
 import { encodePng } from "../src/image/decode.ts";
+import { describeModel } from "../src/jobs/describe.ts";
 import { evaluate } from "../src/jobs/evaluate.ts";
 import { type QuantizeReport, quantizeModel } from "../src/jobs/quantize.ts";
+import { summaryText } from "../src/model/summary.ts";
 import { lower } from "../src/onnx/lower/lower.ts";
 import { readOnnxFile } from "../src/onnx/runtime/model-file.ts";
 import { savedModelLoader } from "../src/serving/repository/loader.ts";
@@ -21,14 +23,19 @@ import { temporaryFolder } from "./support/photos.ts";
 const SIDE = 112;
 const CALIBRATION: CalibrationRecord = {
   threshold: 0.51,
+  measuredFar: { value: 0.2, interval: [0.01, 0.7] },
+  measuredTar: { value: 0.8, interval: [0.3, 0.99] },
   operatingPoints: [],
   data: { dataset: "drawn", people: "10 validation people", positives: 5, negatives: 5 },
 };
 
-/** Photographs of nobody: patches of colour with noise, two for each of four names. */
-async function writeNoise(root: string): Promise<void> {
+/** The record of a version whose weights are smaller than those that were measured. */
+const KEPT = { ...CALIBRATION, weights: "float32" };
+
+/** Photographs of nobody: patches of colour with noise, two for each of the names. */
+async function writeNoise(root: string, names = ["a", "b", "c", "d"]): Promise<void> {
   const random = new Random(5);
-  for (const name of ["a", "b", "c", "d"]) {
+  for (const name of names) {
     await mkdir(join(root, name), { recursive: true });
     for (const file of ["0.png", "1.png"]) {
       const tones = [0, 1, 2].map(() => random.integer(200));
@@ -44,11 +51,19 @@ async function writeNoise(root: string): Promise<void> {
 it("is written beside its description, served with the same contract, and scores as before", async () => {
   const root = await temporaryFolder();
   const [source, target, images] = [join(root, "faceid/1"), join(root, "int8/1"), join(root, "images")];
-  await writeFaceModel(source, { network: "faceid", side: SIDE, description: { calibration: CALIBRATION } });
+  const evaluation = { accuracy: 0.9 };
+  const description = { calibration: CALIBRATION, evaluation };
+  await writeFaceModel(source, { network: "faceid", side: SIDE, description });
   await writeNoise(images);
   const report = await quantizeModel({ savedModel: source, images, output: target, count: 4 });
   expect(report).toMatchObject({ convolutions: 26, calibrationImages: 4, pairs: 3, threshold: 0.51 });
+  expect(report).toMatchObject({ faces: "none", calibratedWith: "float32" });
   expect(report.difference!.greatest).toBeLessThan(0.02);
+
+  // The summary gives the size of the file, not that of as many floats.
+  const described = await describeModel(target);
+  expect(described.file).toEqual({ name: "model.onnx", bytes: report.bytes.written });
+  expect(summaryText(described)).toMatch(/^Total params: 1,711,169$[^]*^Size of model\.onnx: 2\.\d\d MB$/m);
 
   const { model } = await readOnnxFile(join(target, "model.onnx"));
   // One way into integers and one out of them for each side of the pair: nothing in between goes back to floats.
@@ -61,8 +76,12 @@ it("is written beside its description, served with the same contract, and scores
     await load(source, { name: "faceid", version: 1n }),
     await load(target, { name: "int8", version: 1n }),
   ];
-  expect(after.description).toEqual(before.description);
-  expect(after.description).toMatchObject({ network: "faceid", calibration: CALIBRATION });
+  // What was measured was measured with the floats, and says so.
+  expect(after.description).toEqual({
+    ...before.description,
+    calibration: KEPT,
+    evaluation: { weights: "float32", ...evaluation },
+  });
   const sides = (servable: typeof before) => {
     const { inputs, outputs } = servable.signatures.get("serving_default")!;
     return [...inputs, ...outputs].map(([alias, { dtype, shape }]) => ({ alias, dtype, shape }));
@@ -89,7 +108,7 @@ it("is written beside its description, served with the same contract, and scores
 
 it("is half as large with weights in half precision, with all signatures, and scores as before", async () => {
   const root = await temporaryFolder();
-  const [source, target, images] = [join(root, "faceid/1"), join(root, "half/1"), join(root, "images")];
+  const [source, target, images] = [join(root, "faceid/1"), join(root, "half/7"), join(root, "images")];
   await writeFaceModel(source, { network: "compact", side: SIDE, description: { calibration: CALIBRATION } });
   await writeNoise(images);
   const report = await quantizeModel({
@@ -108,7 +127,7 @@ it("is half as large with weights in half precision, with all signatures, and sc
     await load(source, { name: "faceid", version: 1n }),
     await load(target, { name: "half", version: 1n }),
   ];
-  expect(after.description).toEqual(before.description);
+  expect(after.description).toEqual({ ...before.description, version: 7, calibration: KEPT });
   expect([...after.signatures.keys()]).toEqual([...before.signatures.keys()]);
   await using model = await loadModel(target);
   await using float = await loadModel(source);
@@ -145,15 +164,30 @@ it("needs no images for half precision, which measures nothing, and names them f
   ).rejects.toMatchObject({ code: "CONFIG_INVALID", hint: expect.stringContaining("--images") });
 });
 
-it("says what is wrong with a folder that holds too few images", async () => {
+it("refuses a folder with too few images that show something, and says how to get them", async () => {
   const root = await temporaryFolder();
   const source = join(root, "faceid/1");
   await writeFaceModel(source, { network: "compact", side: 96 });
-  const images = join(root, "empty");
+  const images = join(root, "images");
   await mkdir(images);
-  await expect(
-    quantizeModel({ savedModel: source, images, output: join(root, "int8/1"), count: 4 }),
-  ).rejects.toThrow("holds 0 images, quantising takes at least 4");
+  const output = join(root, "int8/1");
+  const quantized = (count: number) => quantizeModel({ savedModel: source, images, output, count });
+  await expect(quantized(4)).rejects.toThrow("has 0 usable images, quantising takes at least 16");
+  await writeNoise(images);
+  for (const tone of [0, 80, 160, 255]) {
+    const plane = await encodePng(new Uint8Array(SIDE * SIDE * 3).fill(tone), SIDE, SIDE);
+    await writeFile(join(images, `a/plane-${tone}.png`), plane);
+  }
+  await writeFile(join(images, "b/broken.png"), "no picture");
+  await expect(quantized(64)).rejects.toMatchObject({
+    code: "DATASET_INVALID",
+    message: `${images} has 8 usable images (1 cannot be read, 4 are of one colour), quantising takes at least 16`,
+    hint: expect.stringMatching(/^add crops of faces .*faceid crop cuts faces out$/),
+  });
+  expect(existsSync(output)).toBe(false);
+  await writeNoise(images, ["e", "f", "g", "h"]);
+  const report = await quantized(64);
+  expect(report).toMatchObject({ calibrationImages: 8, unreadable: 1, withoutFace: 0, oneColour: 4 });
 });
 
 const FACES = {
@@ -219,6 +253,7 @@ describe("the accuracy of 8 bits", () => {
     expect(Math.abs(answer.similarity - expected.similarity)).toBeLessThan(0.02);
     expect(answer.similarity).not.toBe(expected.similarity);
     expect(answer).toMatchObject({ threshold: expected.threshold, model: target });
+    expect(answer.falseAcceptRate).toEqual({ ...expected.falseAcceptRate, weights: "float32" });
     // A photograph that is read once is compared with many.
     const read = await model.read(left);
     expect(await model.compare(read, await model.read(right))).toEqual(answer);

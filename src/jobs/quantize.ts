@@ -1,21 +1,25 @@
 /** @file Makes a smaller version of an exported model, in 8-bit integers or half precision, and measures what that costs in accuracy. */
 import { existsSync } from "node:fs";
 import { copyFile, stat, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
-import { readDescription } from "../artifact/description.ts";
-import { DESCRIPTION_FILE, ONNX_FILE, SAVED_MODEL_FILE } from "../artifact/files.ts";
+import {
+  descriptionText,
+  type ExportedModel,
+  measuredWith,
+  readDescription,
+} from "../artifact/description.ts";
+import { DESCRIPTION_FILE, ONNX_FILE, SAVED_MODEL_FILE, versionOf } from "../artifact/files.ts";
 import { type FoundModel, findModel } from "../artifact/find-model.ts";
 import { PAIR } from "../artifact/signatures.ts";
+import type { WeightType } from "../artifact/weights.ts";
 import { FaceError } from "../base/errors.ts";
 import { checkTarget, makeFolder, publishFolder } from "../base/files.ts";
-import { eachLimited } from "../base/limiter.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { float32, type TensorMap } from "../base/tensor.ts";
-import { spread } from "../data/contact-sheet.ts";
-import { listPhotographs } from "../data/folder.ts";
 import { accuracyAt, areaUnder, equalErrorRate, rocCurve } from "../evaluate/roc.ts";
 import type { Framing } from "../faces/alignment.ts";
+import type { FaceChoice } from "../faces/choose.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import type { AnyVerifier, PairVerifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower/lower.ts";
@@ -27,9 +31,9 @@ import { canBeHalved, contentOf } from "../savedmodel/write/rewrite.ts";
 import { savedModelBytes } from "../savedmodel/write/write.ts";
 import { type DataConfig, measuredData } from "../train/people.ts";
 import { framingOf } from "../verify/face-comparer.ts";
-import { decodePhotos } from "../verify/face-model.ts";
 import { pairVerifier } from "../verify/onnx-verifier.ts";
 import { trainingConfig } from "../verify/open-model.ts";
+import { calibrationImages, type Faces } from "./calibration-images.ts";
 import { type EvaluateOptions, type MeasureOptions, measureFolds, measureHeldOut } from "./evaluate.ts";
 
 /** Images in one run of the network. */
@@ -57,6 +61,13 @@ export interface QuantizeOptions {
   readonly output: string;
   /** Images to measure ranges on; the same number of other images serves to compare scores. */
   readonly count: number;
+  /**
+   * `align`: the faces of the images are found and cut out as the model reads them; `none`: they are crops. When left out, faces
+   * are found for a model that says how they lie, unless `faceid crop` wrote the images or all have the model's size.
+   */
+  readonly faces?: Faces | undefined;
+  /** Which face is meant where an image shows several. Default `largest`. */
+  readonly face?: FaceChoice | undefined;
   /**
    * `int8` (default) computes in 8-bit integers and writes an ONNX file; `float16` computes in floats as before, and
    * writes a SavedModel of half the size with all signatures.
@@ -92,8 +103,14 @@ export interface QuantizeReport {
   /** Of the model's file: an ONNX file for 8 bits, a SavedModel for halves. */
   readonly bytes: { readonly float: number; readonly written: number };
   readonly calibrationImages: number;
-  /** Photographs that were left out because they cannot be read. */
+  /** Whether faces were found in the images; absent without images. */
+  readonly faces?: Faces;
+  /** Images that were left out: those that cannot be read, those without a face where faces are found, those of one colour. */
   readonly unreadable: number;
+  readonly withoutFace: number;
+  readonly oneColour: number;
+  /** The weights that the version's thresholds and rates were measured with; absent for a model without a calibration record. */
+  readonly calibratedWith?: WeightType;
   /** Pairs whose scores were compared; 0 without images. */
   readonly pairs: number;
   readonly threshold: number;
@@ -122,43 +139,32 @@ function imageSettingsOf(model: ReadModel, folder: string): ImageSettings {
 const inBatches = <T>(list: readonly T[]): T[][] =>
   Array.from({ length: Math.ceil(list.length / BATCH) }, (_, i) => list.slice(i * BATCH, (i + 1) * BATCH));
 
-/** Photographs decoded concurrently. */
-const CHECKS = 4;
-
-/** The photographs that can be read; each other one is named in the log, as in training. */
-async function readable(paths: readonly string[], size: ImageSettings, log: Log): Promise<string[]> {
-  const failed = new Set<string>();
-  await eachLimited(paths, CHECKS, async (path) => {
-    try {
-      await decodePhotos([path], size);
-    } catch (error) {
-      if (!(error instanceof FaceError)) throw error;
-      failed.add(path);
-      log.warn(`${error.message}; it is left out`);
-    }
-  });
-  return paths.filter((path) => !failed.has(path));
+/** Images side by side, as one batch. */
+function stacked(images: readonly Float32Array[]): Float32Array {
+  const batch = new Float32Array(images.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const image of images) {
+    batch.set(image, at);
+    at += image.length;
+  }
+  return batch;
 }
 
 /** Both inputs get the same images while ranges are measured, so that both backbones get the same grids. */
-async function* calibrationRuns(paths: readonly string[], size: ImageSettings) {
-  for (const batch of inBatches(paths)) {
+function* calibrationRuns(images: readonly Float32Array[], size: ImageSettings) {
+  for (const batch of inBatches(images)) {
     const shape = [batch.length, size.height, size.width, size.channels];
-    const images = float32(shape, await decodePhotos(batch, size));
-    yield new Map([PAIR.anchor, PAIR.verification].map((name) => [name, images])) as TensorMap;
+    const values = float32(shape, stacked(batch));
+    yield new Map([PAIR.anchor, PAIR.verification].map((name) => [name, values])) as TensorMap;
   }
 }
 
 /** Scores of each image with the next one. */
-async function scoresOf(verifier: PairVerifier, paths: readonly string[], size: ImageSettings) {
+async function scoresOf(verifier: PairVerifier, images: readonly Float32Array[]) {
   const scores: number[] = [];
-  for (const batch of inBatches(paths.slice(0, -1).map((path, i) => [path, paths[i + 1]!] as const))) {
-    const side = (index: 0 | 1) =>
-      decodePhotos(
-        batch.map((pair) => pair[index]),
-        size,
-      );
-    scores.push(...(await verifier.score(await side(0), await side(1), batch.length)));
+  for (const batch of inBatches(images.slice(0, -1).map((image, i) => [image, images[i + 1]!] as const))) {
+    const side = (index: 0 | 1) => stacked(batch.map((pair) => pair[index]));
+    scores.push(...(await verifier.score(side(0), side(1), batch.length)));
   }
   return scores;
 }
@@ -234,7 +240,7 @@ interface Smaller {
 
 async function inIntegers(
   float: Uint8Array,
-  measuredOn: readonly string[],
+  measuredOn: readonly Float32Array[],
   size: ImageSettings,
 ): Promise<Smaller> {
   const ranges = await measureRanges(float, valuesToMeasure(float), calibrationRuns(measuredOn, size));
@@ -249,23 +255,20 @@ async function inHalves(model: ReadModel, { file, folder }: FoundModel): Promise
   return { name: SAVED_MODEL_FILE, content, network, convolutions: 0, before: (await stat(file)).size };
 }
 
-/** The files beside a model that say what it is, and that warm it up; the latter calls all signatures. */
-const besides = (name: Smaller["name"]) =>
-  name === ONNX_FILE ? [DESCRIPTION_FILE] : [DESCRIPTION_FILE, WARMUP_FILE];
+/** No images, where half precision needs none. */
+const WITHOUT_IMAGES = {
+  faces: undefined,
+  images: [],
+  leftOut: { unreadable: 0, withoutFace: 0, oneColour: 0 },
+};
 
-/** Images of a folder to measure ranges on and to compare scores on. */
-async function chosenImages(folder: string, count: number, size: ImageSettings, log: Log) {
-  const listed = spread(await listPhotographs(folder), 2 * count);
-  const chosen = await readable(listed, size, log);
-  const unreadable = listed.length - chosen.length;
-  if (chosen.length < 4) {
-    const rest = unreadable > 0 ? ` that can be read, and ${unreadable} that cannot` : "";
-    throw new FaceError(
-      "DATASET_INVALID",
-      `${folder} holds ${chosen.length} images${rest}, quantising takes at least 4`,
-    );
-  }
-  return { chosen, unreadable };
+/** The description of the smaller version; `faceid calibrate` measures its own rates. */
+function descriptionOf(model: ReadModel, description: ExportedModel, output: string): ExportedModel {
+  const version = versionOf(basename(resolve(output)));
+  return measuredWith(canBeHalved(model) ? "float32" : "float16", {
+    ...description,
+    ...(version === undefined ? {} : { version: Number(version) }),
+  });
 }
 
 /**
@@ -295,28 +298,41 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   const description = await readDescription(savedModel);
   const { height, width } = size;
   const config = { ...trainingConfig(savedModel, description), imageShape: [height, width] };
-  const { chosen, unreadable } =
-    images === undefined ? { chosen: [], unreadable: 0 } : await chosenImages(images, count, size, log);
-  // Alternating, so that both halves are spread over all folders.
-  const measuredOn = chosen.filter((_, i) => i % 4 < 2);
-  const comparedOn = chosen.filter((_, i) => i % 4 >= 2);
   const { outputs } = await model.program(PAIR.signature);
   const { bytes: floatBytes } = lower({ outputs }, { runtimeOps: false });
-  const smaller =
-    weights === "int8" ? await inIntegers(floatBytes, measuredOn, size) : await inHalves(model, found);
-  const threshold = description?.calibration?.threshold ?? EVEN;
   await using float = await pairVerifier(floatBytes, size);
-  await using written = await pairVerifier(smaller.network, size);
-  const scores =
-    images === undefined
-      ? undefined
-      : ([await scoresOf(float, comparedOn, size), await scoresOf(written, comparedOn, size)] as const);
   const framing = () =>
     framingOf(savedModel, {
       verifier: float,
       ...(description?.framing === undefined ? {} : { framing: description.framing }),
       ...(description === undefined ? {} : { settings: description.training.config }),
     });
+  const isFramed = description?.framing !== undefined && description.framing.kind !== "none";
+  const { faces, face } = options;
+  const chosen =
+    images === undefined
+      ? WITHOUT_IMAGES
+      : await calibrationImages({
+          folder: images,
+          count: 2 * count,
+          faces,
+          face,
+          size,
+          isFramed,
+          framing,
+          log,
+        });
+  // Alternating, so that both halves are spread over all folders.
+  const measuredOn = chosen.images.filter((_, i) => i % 4 < 2);
+  const comparedOn = chosen.images.filter((_, i) => i % 4 >= 2);
+  const smaller =
+    weights === "int8" ? await inIntegers(floatBytes, measuredOn, size) : await inHalves(model, found);
+  const threshold = description?.calibration?.threshold ?? EVEN;
+  await using written = await pairVerifier(smaller.network, size);
+  const scores =
+    images === undefined
+      ? undefined
+      : ([await scoresOf(float, comparedOn), await scoresOf(written, comparedOn)] as const);
   const accuracy =
     options.accuracy &&
     (await compareAccuracy(
@@ -328,19 +344,25 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
       description?.calibration,
       framing,
     ));
+  const described = description && descriptionOf(model, description, output);
+  const calibratedWith = described?.calibration?.weights;
   await publishFolder(output, async (temporary) => {
     await writeFile(join(temporary, smaller.name), smaller.content);
-    for (const path of besides(smaller.name).filter((each) => existsSync(join(savedModel, each)))) {
-      await makeFolder(dirname(join(temporary, path)));
-      await copyFile(join(savedModel, path), join(temporary, path));
-    }
+    if (described === undefined) return;
+    await makeFolder(join(temporary, dirname(DESCRIPTION_FILE)));
+    await writeFile(join(temporary, DESCRIPTION_FILE), descriptionText(described));
+    // The recorded requests call all signatures.
+    const warmup = join(savedModel, WARMUP_FILE);
+    if (weights === "float16" && existsSync(warmup)) await copyFile(warmup, join(temporary, WARMUP_FILE));
   });
   return {
     weights,
     convolutions: smaller.convolutions,
     bytes: { float: smaller.before, written: smaller.content.length },
     calibrationImages: weights === "int8" ? measuredOn.length : 0,
-    unreadable,
+    ...(chosen.faces === undefined ? {} : { faces: chosen.faces }),
+    ...chosen.leftOut,
+    ...(calibratedWith === undefined ? {} : { calibratedWith }),
     pairs: scores?.[0].length ?? 0,
     threshold,
     ...(scores && differenceOf(...scores, threshold)),

@@ -4,8 +4,8 @@ import { type Command, Option } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import { counted } from "../../base/log.ts";
 import {
-  type AccuracyOptions,
   type AccuracyReport,
+  type QuantizeOptions,
   type QuantizeReport,
   quantizeModel,
   SMALLER_WEIGHTS,
@@ -43,15 +43,26 @@ function accuracyText({ pairs, folds, float, written }: AccuracyReport, threshol
   ];
 }
 
+function leftOutText({ unreadable, withoutFace, oneColour }: QuantizeReport): string[] {
+  const reasons = [
+    [unreadable, "that cannot be read"],
+    [withoutFace, "without a face"],
+    [oneColour, "of one colour"],
+  ] as const;
+  return reasons
+    .filter(([count]) => count > 0)
+    .map(
+      ([count, reason], i) => `${(i === 0 ? "left out" : "").padEnd(16)}${counted(count, "image")} ${reason}`,
+    );
+}
+
 function text(report: QuantizeReport, output: string): string {
   const { convolutions, bytes, calibrationImages, pairs, threshold, difference, sameDecisions } = report;
   return [
     report.weights === "int8"
-      ? `convolutions    ${convolutions} in 8 bits, ranges measured on ${calibrationImages} images`
+      ? `convolutions    ${convolutions} in 8 bits, ranges measured on ${calibrationImages} ${report.faces === "align" ? "faces" : "images"}`
       : "weights         in half precision; computes in float32, as before",
-    ...(report.unreadable === 0
-      ? []
-      : [`left out        ${counted(report.unreadable, "photograph")} that cannot be read`]),
+    ...leftOutText(report),
     `size            ${megabytes(bytes.float)} in floats, ${megabytes(bytes.written)} now`,
     ...(difference === undefined
       ? []
@@ -61,31 +72,39 @@ function text(report: QuantizeReport, output: string): string {
         ]),
     ...(report.accuracy === undefined ? [] : accuracyText(report.accuracy, threshold)),
     `version         ${output}`,
+    ...(report.calibratedWith === undefined
+      ? []
+      : [
+          `note: its thresholds and rates were measured with weights in ${report.calibratedWith}; faceid calibrate ${output} --dataset-path PEOPLE measures its own`,
+        ]),
   ].join("\n");
 }
 
-/** The pairs to measure on, if the flags name any. */
-function accuracyOf({
+/** What is to be measured, and how faces are taken from the images. */
+function wishesOf({
+  images,
   pairs: pairsFile,
   folds,
   testPairs,
   json,
   ...rest
-}: Omit<Flags, "images" | "output" | "count" | "weights">): AccuracyOptions | undefined {
+}: Omit<Flags, "output" | "count" | "weights">): Pick<QuantizeOptions, "accuracy" | "faces" | "face"> {
   const { progress, ...data } = givenOptions(measureSettings, { flags: rest, everyKey: EVERY_SETTING });
   if (folds !== undefined && pairsFile === undefined) {
     throw new FaceError("CONFIG_INVALID", "--folds needs a pairs file", {
       hint: "name the file: --pairs pairs.txt",
     });
   }
+  const { faces, face } = data;
   if (pairsFile === undefined && testPairs === undefined) {
-    const [first] = Object.keys(rest);
-    if (first === undefined) return undefined;
+    const ofImages: readonly string[] = images === undefined ? [] : ["faces", "face"];
+    const [first] = Object.keys(rest).filter((key) => !ofImages.includes(key));
+    if (first === undefined) return { faces, face };
     throw new FaceError("CONFIG_INVALID", `${flagOf(first)} has no effect without a measurement`, {
       hint: "add --pairs FILE or --test-pairs COUNT",
     });
   }
-  return {
+  const accuracy = {
     data,
     log: consoleLog({ quiet: json === true }),
     onProgress: measureProgress(progress),
@@ -93,23 +112,24 @@ function accuracyOf({
     pairs: testPairs,
     ...(folds === undefined ? {} : { folds }),
   };
+  return { accuracy, faces, face };
 }
 
 async function run(
   savedModel: string,
-  { images, output, count, weights, ...rest }: Flags & Record<string, unknown>,
+  { output, count, weights, ...rest }: Flags & Record<string, unknown>,
 ): Promise<void> {
-  const accuracy = accuracyOf(rest);
+  const { images, json } = rest;
   const report = await quantizeModel({
     savedModel,
     images,
     output,
     count,
     weights,
-    accuracy,
-    log: consoleLog({ quiet: rest.json === true }),
+    ...wishesOf(rest),
+    log: consoleLog({ quiet: json === true }),
   });
-  console.log(rest.json === true ? JSON.stringify(report) : text(report, output));
+  console.log(json === true ? JSON.stringify(report) : text(report, output));
 }
 
 export function quantizeCommand(command: Command): Command {
@@ -117,7 +137,7 @@ export function quantizeCommand(command: Command): Command {
     .argument("<saved-model>", "a version's folder of an exported model, or the folder of versions")
     .option(
       "--images <folder>",
-      "photographs like those in use: image files, or a folder of them for each person (int8 needs them; with float16 scores before and after are compared on them)",
+      "photographs of faces like those in use, or crops of them by faceid crop: image files, or a folder of them for each person (int8 needs at least 16; with float16 scores before and after are compared on them); --faces says which of both they are",
     )
     .requiredOption("--output <folder>", "version's folder to write, such as models/faceid-int8/1")
     .addOption(

@@ -1,0 +1,158 @@
+/** @file The images that 8-bit ranges are measured on, as the model reads them: crops, or the faces of photographs. */
+import { FaceError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import { usableCores } from "../base/platform.ts";
+import { spread } from "../data/contact-sheet.ts";
+import { leftOutOf, withFaces } from "../data/dataset-faces.ts";
+import { listPhotographs } from "../data/folder.ts";
+import { type Dataset, type ImageRef, imageName } from "../data/identity.ts";
+import { Loader } from "../data/loader.ts";
+import { type Framing, framingName } from "../faces/alignment.ts";
+import type { FaceChoice } from "../faces/choose.ts";
+import { decodePixels } from "../image/decode.ts";
+import { type ImageSettings, imageSize, settingsText } from "../image/settings.ts";
+import { framingOfCrops } from "./crop.ts";
+
+/** Whether the images are photographs, whose faces are found and cut out, or crops. */
+export type Faces = "align" | "none";
+
+/** Images of which ranges are measured on half: with fewer, one of them moves the ranges. */
+const LEAST = 16;
+/** A picture whose colours differ by no more shows nothing: JPEG gives a plane such traces. */
+const TRACES = 8 / 255;
+/** Images in one call of a thread. */
+const BATCH = 8;
+
+export interface CalibrationImages {
+  readonly faces: Faces;
+  /** Each `[height, width, 3]` in [0, 1]. */
+  readonly images: readonly Float32Array[];
+  /** How many were left out, by reason. */
+  readonly leftOut: { readonly unreadable: number; readonly withoutFace: number; readonly oneColour: number };
+}
+
+export interface ImageWish {
+  readonly folder: string;
+  /** Images wanted. */
+  readonly count: number;
+  /** Found out when left out. */
+  readonly faces?: Faces | undefined;
+  readonly face?: FaceChoice | undefined;
+  readonly size: ImageSettings;
+  /** Whether the model's description says how faces lie in its images. */
+  readonly isFramed: boolean;
+  /** How they lie. @throws FaceError `MODEL_UNSUPPORTED` for a model that does not say so. */
+  readonly framing: () => Framing;
+  readonly log: Log;
+}
+
+function isOneColour(image: Float32Array): boolean {
+  for (let channel = 0; channel < 3; channel++) {
+    let [low, high] = [1, 0];
+    for (let i = channel; i < image.length; i += 3) {
+      low = Math.min(low, image[i]!);
+      high = Math.max(high, image[i]!);
+    }
+    if (high - low > TRACES) return false;
+  }
+  return true;
+}
+
+/** Whether all images have the size that the model reads, as crops for it do. */
+async function areOfSize(paths: readonly string[], { height, width }: ImageSettings): Promise<boolean> {
+  for (const path of paths) {
+    const pixels = await decodePixels(path).catch(() => undefined);
+    if (pixels !== undefined && (pixels.height !== height || pixels.width !== width)) return false;
+  }
+  return true;
+}
+
+/**
+ * Without a wish, faces are found for a model that says how they lie in its images: whole photographs would give ranges that its
+ * crops never have. Images that are crops already are taken as they are: those of `faceid crop`, and those of the model's size.
+ */
+async function facesOf(paths: readonly string[], wish: ImageWish): Promise<Faces> {
+  const { folder, size, isFramed, framing, log } = wish;
+  const crops = await framingOfCrops(folder);
+  if (crops !== undefined) {
+    const read = isFramed ? framingName(framing(), size.height) : crops;
+    if (JSON.stringify({ ...crops, side: 0 }) !== JSON.stringify({ ...read, side: 0 }))
+      log.warn(`the crops of ${folder} lie otherwise than the model's faces: cut them out again for it`);
+    return "none";
+  }
+  if (!isFramed || size.height !== size.width) return "none";
+  return (await areOfSize(paths, size)) ? "none" : "align";
+}
+
+/** @throws FaceError that says how many images are missing, and how to get them. */
+function tooFew({
+  folder,
+  faces,
+  images,
+  leftOut,
+}: CalibrationImages & { readonly folder: string }): FaceError {
+  const { unreadable, withoutFace, oneColour } = leftOut;
+  const reasons = [
+    [unreadable, "cannot be read"],
+    [withoutFace, "show no face"],
+    [oneColour, "are of one colour"],
+  ] as const;
+  const rest = reasons.filter(([count]) => count > 0).map(([count, reason]) => `${count} ${reason}`);
+  const left = rest.length === 0 ? "" : ` (${rest.join(", ")})`;
+  const what = faces === "align" ? "photographs of faces" : "crops of faces";
+  return new FaceError(
+    "DATASET_INVALID",
+    `${folder} has ${images.length} usable images${left}, quantising takes at least ${LEAST}`,
+    {
+      hint: `add ${what} like those in use, of several people: 128 are a good number; ${
+        withoutFace > 0
+          ? "pass --faces none if they are crops already"
+          : "faceid dataset download fetches some, faceid crop cuts faces out"
+      }`,
+    },
+  );
+}
+
+/**
+ * Images of a folder, spread over it.
+ * @throws FaceError `DATASET_…` for a folder without enough usable images; `CONFIG_INVALID` where faces cannot be cut out; `PACK_…`.
+ */
+export async function calibrationImages(wish: ImageWish): Promise<CalibrationImages> {
+  const { folder, count, face, size, framing, log } = wish;
+  const paths = spread(await listPhotographs(folder), count);
+  const faces = wish.faces ?? (await facesOf(paths, wish));
+  let refs: readonly ImageRef[] = paths.map((path, index) => ({ kind: "file", path, index }));
+  if (faces === "align") {
+    if (size.height !== size.width) {
+      throw new FaceError(
+        "CONFIG_INVALID",
+        `faces are cut out as squares, the model reads ${settingsText(size)}`,
+        { hint: "cut them out yourself and pass --faces none" },
+      );
+    }
+    const dataset: Dataset = { name: folder, kind: "folder", identities: [{ name: folder, images: refs }] };
+    refs = (await withFaces(dataset, { framing: framing(), choice: face }, log)).identities[0]!.images;
+    log.info(`finding the faces of ${paths.length} photographs; --faces none takes images as they are`);
+  }
+  await using loader = new Loader({
+    settings: size,
+    workers: faces === "align" ? usableCores() : 1,
+    log,
+  });
+  const images: Float32Array[] = [];
+  let oneColour = 0;
+  for await (const batch of loader.imageBatches(refs, { batchSize: BATCH })) {
+    for (const [row, position] of batch.positions.entries()) {
+      const image = batch.images.slice(row * imageSize(size), (row + 1) * imageSize(size));
+      if (isOneColour(image)) {
+        oneColour++;
+        log.warn(`${imageName(refs[position]!)} is of one colour; it is left out`);
+      } else images.push(image);
+    }
+  }
+  const { facesNotFound, unreadable } = leftOutOf(loader);
+  const leftOut = { unreadable: unreadable.length, withoutFace: facesNotFound.length, oneColour };
+  const result = { faces, images, leftOut };
+  if (images.length < Math.min(count, LEAST)) throw tooFew({ ...result, folder });
+  return result;
+}
