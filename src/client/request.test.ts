@@ -6,7 +6,7 @@ import { type AddressInfo, createServer as createTcp, type Server } from "node:n
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
-import { encodePng } from "../image/decode.ts";
+import { decodeInto, encodePng } from "../image/decode.ts";
 import { request } from "./request.ts";
 
 const folder = await temporaryFolder();
@@ -122,6 +122,25 @@ describe("request", () => {
       code: "CONFIG_INVALID",
       message: expect.stringMatching(message),
     });
+  });
+
+  it("sends pixels over REST that are read as the floats that gRPC sends", async () => {
+    const path = join(folder, "noise.png");
+    // Larger than the model's images, so that pixels lie between the 256 tones.
+    writeFileSync(
+      path,
+      await encodePng(
+        Uint8Array.from({ length: 19 * 19 * 3 }, (_, i) => (i * 37) % 256),
+        19,
+        19,
+      ),
+    );
+    const expected = new Float32Array(8 * 8 * 3);
+    await decodeInto(path, { height: 8, width: 8, channels: 3 }, expected, 0);
+    await request({ url: `127.0.0.1:${port}` }, [path, path]);
+    const { instances } = JSON.parse(asked.at(-1)!.body);
+    const sent: number[] = instances[0].anchor_img.flat(2);
+    expect(Float32Array.from(sent)).toEqual(expected);
   });
 
   it("says where no server answers", async () => {
