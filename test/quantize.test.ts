@@ -63,7 +63,9 @@ it("is written beside its description, served with the same contract, and scores
   // The summary gives the size of the file, not that of as many floats.
   const described = await describeModel(target);
   expect(described.file).toEqual({ name: "model.onnx", bytes: report.bytes.written });
-  expect(summaryText(described)).toMatch(/^Total params: 1,711,169$[^]*^Size of model\.onnx: 2\.\d\d MB$/m);
+  expect(summaryText(described)).toMatch(
+    /^Total params: 1,711,169$[\s\S]*^Size of model\.onnx: 3\.\d\d MB$/m,
+  );
 
   const { model } = await readOnnxFile(join(target, "model.onnx"));
   // One way into integers and one out of them for each side of the pair: nothing in between goes back to floats.
@@ -188,6 +190,29 @@ it("refuses a folder with too few images that show something, and says how to ge
   await writeNoise(images, ["e", "f", "g", "h"]);
   const report = await quantized(64);
   expect(report).toMatchObject({ calibrationImages: 8, unreadable: 1, withoutFace: 0, oneColour: 4 });
+});
+
+it.each([
+  ["a pack", {}, "opencv-sface", /^opencv-sface is a model pack/, /opencv-sface-int8/],
+  ["no folder of images", {}, "faceid/1", /^there is no folder .*nope$/, /^check --images/],
+  [
+    "a pairs file that is none, before any other work",
+    { accuracy: { pairsFile: "nope.txt" } },
+    "faceid/1",
+    /^cannot read the pairs file nope\.txt/,
+    /^check --pairs/,
+  ],
+])("refuses %s", async (_, options, model, message, hint) => {
+  const root = await temporaryFolder();
+  await writeFaceModel(join(root, "faceid/1"), { network: "compact", side: 96 });
+  const savedModel = model === "opencv-sface" ? model : join(root, model);
+  const output = join(root, "int8/1");
+  const images = join(root, "nope");
+  await expect(quantizeModel({ savedModel, images, output, count: 4, ...options })).rejects.toMatchObject({
+    message: expect.stringMatching(message),
+    hint: expect.stringMatching(hint),
+  });
+  expect(existsSync(output)).toBe(false);
 });
 
 const FACES = {

@@ -113,13 +113,25 @@ function tooFew({
   );
 }
 
+async function listImages(folder: string): Promise<string[]> {
+  try {
+    return await listPhotographs(folder);
+  } catch (error) {
+    if (!(error instanceof FaceError && error.code === "DATASET_NOT_FOUND")) throw error;
+    throw new FaceError(error.code, error.message, {
+      hint: "check --images; it names a folder of image files, or of a folder of them for each person",
+      cause: error,
+    });
+  }
+}
+
 /**
  * Images of a folder, spread over it.
  * @throws FaceError `DATASET_…` for a folder without enough usable images; `CONFIG_INVALID` where faces cannot be cut out; `PACK_…`.
  */
 export async function calibrationImages(wish: ImageWish): Promise<CalibrationImages> {
   const { folder, count, face, size, framing, log } = wish;
-  const paths = spread(await listPhotographs(folder), count);
+  const paths = spread(await listImages(folder), count);
   const faces = wish.faces ?? (await facesOf(paths, wish));
   let refs: readonly ImageRef[] = paths.map((path, index) => ({ kind: "file", path, index }));
   if (faces === "align") {

@@ -11,15 +11,18 @@ import {
 } from "../artifact/description.ts";
 import { DESCRIPTION_FILE, ONNX_FILE, SAVED_MODEL_FILE, versionOf } from "../artifact/files.ts";
 import { type FoundModel, findModel } from "../artifact/find-model.ts";
+import { modelPath } from "../artifact/shipped.ts";
 import { PAIR } from "../artifact/signatures.ts";
 import type { WeightType } from "../artifact/weights.ts";
 import { FaceError } from "../base/errors.ts";
 import { checkTarget, makeFolder, publishFolder } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { float32, type TensorMap } from "../base/tensor.ts";
+import { readPairs } from "../data/pairs-file.ts";
 import { accuracyAt, areaUnder, equalErrorRate, rocCurve } from "../evaluate/roc.ts";
 import type { Framing } from "../faces/alignment.ts";
 import type { FaceChoice } from "../faces/choose.ts";
+import { packModelNamed } from "../faces/packs/catalogue.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import type { AnyVerifier, PairVerifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower/lower.ts";
@@ -271,6 +274,20 @@ function descriptionOf(model: ReadModel, description: ExportedModel, output: str
   });
 }
 
+/** The SavedModel that is to be made smaller. @throws FaceError for a pack or an ONNX file, that says what to use. */
+async function floatModel(path: string): Promise<FoundModel> {
+  if (packModelNamed(path) !== undefined) {
+    throw new FaceError("MODEL_UNSUPPORTED", `${path} is a model pack, an exported model is wanted`, {
+      hint: "a pack in 8-bit integers is there already: --precision int8, or the name opencv-sface-int8",
+    });
+  }
+  const found = await findModel(modelPath(path));
+  if (found.format === "savedmodel") return found;
+  throw new FaceError("MODEL_UNSUPPORTED", `${found.file} is an ONNX file, a SavedModel is wanted`, {
+    hint: "quantise the version that it was made from; an embedding in floats becomes a SavedModel by `faceid convert --saved-model`",
+  });
+}
+
 /**
  * Writes a smaller version of an exported model with the same description: the signature `serving_default` in 8-bit
  * integers, or all signatures with weights in half precision.
@@ -284,9 +301,11 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
       hint: "name a folder of photographs like those in use with --images; --weights float16 needs none",
     });
   }
-  const found = await findModel(options.savedModel);
+  const found = await floatModel(options.savedModel);
   const { folder: savedModel, note } = found;
   if (note !== undefined) log.info(note);
+  const { pairsFile } = options.accuracy ?? {};
+  if (pairsFile !== undefined) await readPairs(pairsFile);
   await checkTarget(output, "new folder");
   const model = await readSavedModel(savedModel);
   const size = imageSettingsOf(model, savedModel);
