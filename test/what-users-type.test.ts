@@ -48,7 +48,9 @@ describe("a model on somebody's own folder", () => {
       /too few pairs for a verdict: 24 of one person and 24 of two people; .*until then\n$/,
     );
     expect(stdout).not.toContain("not trained on (");
-    expect(stdout).toMatch(/, threshold from the model, which has it from \d+ validation people of lfw, measured with weights in float32$/m);
+    expect(stdout).toMatch(
+      /, threshold from the model, which has it from \d+ validation people of lfw, measured with weights in float32$/m,
+    );
     const { people, protocol, verdict } = JSON.parse(faceid([...measured, "--json"]).stdout);
     expect([people, protocol]).toEqual([{ dataset: "mine", heldOut: false }, "people of a dataset"]);
     expect(verdict).toContain("too few pairs for a verdict");

@@ -1,6 +1,5 @@
 /** @file What requests to galleries say and what their answers hold, as schemas. */
 import { z } from "zod";
-import { WEIGHT_TYPES } from "../artifact/weights.ts";
 
 // The room is the contract of the galleries' REST interface: the server checks requests by it, the OpenAPI document is made
 // from it, and the client and the page take their types from it.
@@ -109,7 +108,7 @@ const measuredRate = z
     low: share,
     high: share,
     weights: z
-      .enum(WEIGHT_TYPES)
+      .enum(["float32", "float16"])
       .optional()
       .describe("The weights that it was measured with, where the version that answers has others."),
   })
