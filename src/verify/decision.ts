@@ -19,14 +19,20 @@ export function requireDecision(
 ): Decision | undefined {
   const decision = decisionFor(calibration, far);
   if (decision !== undefined || far === undefined) return decision;
-  const lowest = Math.min(...(calibration?.operatingPoints.map((each) => each.far) ?? []));
-  const has = calibration?.data.negatives ?? 0;
-  const supported = Number.isFinite(lowest) ? `the lowest that it supports is ${lowest}` : "it supports none";
+  const fars = calibration?.operatingPoints.map((each) => each.far) ?? [];
+  const lowest = fars.length === 0 ? undefined : Math.min(...fars);
+  const [needed, has] = [negativesNeeded(far), calibration?.data.negatives ?? 0];
+  const pairs = `${needed} pairs of different people`;
   throw new FaceError(
     "CONFIG_INVALID",
-    `the model is not calibrated for a false accept rate of ${far}: ${supported}`,
+    `the model is not calibrated for a false accept rate of ${far}: ${lowest === undefined ? "it supports none" : `the lowest that it supports is ${lowest}`}`,
     {
-      hint: `choose ${Number.isFinite(lowest) ? `a rate of ${lowest} or more` : "no rate"}; ${far} takes ${negativesNeeded(far)} pairs of different people, and the model was calibrated on ${has}`,
+      hint: [
+        lowest === undefined ? "choose no rate" : `choose ${lowest} or more`,
+        has < needed
+          ? `${far} takes ${pairs}, and the model was calibrated on ${has}`
+          : `or measure ${far} on people of your own, with at least ${pairs}: faceid calibrate MODEL --far ${far}`,
+      ].join("; "),
     },
   );
 }
