@@ -3,7 +3,8 @@ import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { encodePng } from "../src/image/decode.ts";
+import { decodePixels, encodePng } from "../src/image/decode.ts";
+import type { EnrolSummary } from "../src/index.ts";
 import { plain, temporaryFolder } from "./support/photos.ts";
 
 const SHARED = join(import.meta.dirname, "../../shared");
@@ -136,6 +137,60 @@ describe.skipIf(!isThere)(`faceid gallery${note}`, () => {
     expect(text.stdout).toMatch(/Abba_Eban_0001\.jpg\nface 1 .*nobody enrolled\n/);
   });
 
+  it("takes all photographs of a folder, and says which photograph has no face", () => {
+    const folder = join(work, "album/Aaron_Sorkin");
+    const { status, answer } = asked("identify", folder);
+    expect(status).toBe(3);
+    expect(answer.photographs).toMatchObject([
+      { image: join(folder, "1.jpg"), faces: [{ match: true, matches: 1 }] },
+      { image: join(folder, "2.jpg"), faces: [{ match: true, matches: 1 }] },
+      { image: join(folder, "blank.png"), faces: [] },
+      { image: join(folder, "no.jpg"), error: { code: "IMAGE_UNREADABLE" } },
+    ]);
+    const blank = gallery("identify", join(folder, "blank.png"));
+    expect(blank.stdout).toMatch(/no face was found in \S+blank\.png; use a photograph/);
+  });
+
+  it("says that several people reach the threshold, and how many are listed changes nothing", () => {
+    const [all, one] = [[], ["--candidates", "1"]].map(
+      (flags) => asked("identify", photo("Aaron_Peirsol", 4), ...flags).answer.faces[0]!,
+    );
+    expect(all).toMatchObject({ match: true, matches: 2 });
+    expect(one).toMatchObject({ match: true, matches: 2, candidates: [all!.candidates[0]] });
+    expect(gallery("identify", photo("Aaron_Peirsol", 4)).stdout).toContain(
+      "warning: 2 people reach the threshold",
+    );
+    expect(gallery("identify", photo("Serena_Williams", 2)).stdout).not.toContain("people reach");
+  });
+
+  it("says which of several faces it has added, and what makes it doubtful", async () => {
+    const [left, right] = await Promise.all(
+      [photo("Aaron_Sorkin", 1), photo("Serena_Williams", 1)].map((path) => decodePixels(path)),
+    );
+    const { width, height } = left!;
+    const both = new Uint8Array(2 * width * height * 3);
+    for (let row = 0; row < height; row++) {
+      const line = (data: Uint8Array) => data.subarray(3 * width * row, 3 * width * (row + 1));
+      both.set(line(left!.data), 6 * width * row);
+      both.set(line(right!.data), 6 * width * row + 3 * width);
+    }
+    const path = join(work, "both.png");
+    writeFileSync(path, await encodePng(both, 2 * width, height));
+    const into = ["--gallery", join(work, "several")];
+    const text = faceid(["gallery", "add", "Somebody", path, ...into]);
+    expect(text.status).toBe(0);
+    expect(text.stdout).toMatch(
+      /both\.png: of 2 faces, the one at \d+,\d+ of \d+x\d+ pixels was enrolled; --face chooses/,
+    );
+    expect(text.stdout).toMatch(/warning: \S+both\.png: 2 faces of about the same size/);
+    const { stdout } = faceid(["gallery", "add", "Another", path, ...into, "--json"]);
+    const answer = JSON.parse(stdout) as Pick<EnrolSummary, "doubtful">;
+    expect(answer.doubtful).toMatchObject([{ image: path, person: "Another", faces: 2 }]);
+    expect(answer.doubtful[0]!.warnings).toHaveLength(1);
+    const sure = faceid(["gallery", "add", "Aaron", photo("Aaron_Peirsol", 1), ...into]);
+    expect(sure.stdout).not.toMatch(/warning|faces/);
+  });
+
   it("asks for a higher threshold where fewer strangers may be named", () => {
     const thresholds = ["0.1", "0.01", "0.0001"].map((fpir) => {
       const { answer } = asked("identify", photo("Abba_Eban", 1), "--fpir", fpir);
@@ -198,6 +253,11 @@ describe.skipIf(!isThere)(`faceid gallery${note}`, () => {
     const people = asked("list").answer.people;
     expect(people.map(({ name }) => name)).toEqual(["Aaron_Peirsol", "Aaron_Sorkin", "Serena_Williams"]);
     expect(gallery("show", "Nobody")).toMatchObject({ status: 13 });
+    for (const args of [["remove"], ["show"], ["merge", "Aaron_Sorkin"]]) {
+      const { status, stderr } = gallery(...args, "Serena_Wiliams");
+      expect(status).toBe(13);
+      expect(stderr).toContain('"Serena_Wiliams" in the gallery, did you mean Serena_Williams?');
+    }
     expect(gallery("show", "Aaron_Sorkin").stdout).toContain("consent  not recorded");
     expect(gallery("check").stdout).toContain("3 people");
   });

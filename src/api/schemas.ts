@@ -122,6 +122,11 @@ export const identification = z
         .strictObject({
           ...foundFace,
           match: z.boolean().describe("Whether the first candidate reaches the threshold."),
+          matches: z
+            .int()
+            .describe(
+              "How many people reach it, of as many as are listed, or of two; more than one: one person under two names, or people who look alike.",
+            ),
           candidates: z
             .array(similarPerson)
             .describe("The most alike first; empty where nobody is enrolled."),

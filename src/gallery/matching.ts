@@ -29,6 +29,11 @@ export interface IdentifiedPerson {
 export interface Identification {
   /** Whether the first candidate reaches the threshold. */
   readonly match: boolean;
+  /**
+   * How many people reach it, of as many as are listed, or of two; more than one: one person under two names, or people who look
+   * alike.
+   */
+  readonly matches: number;
   /** The most alike first; empty where nobody is enrolled. */
   readonly candidates: readonly IdentifiedPerson[];
   /** With how many people, or faces, it was compared. */
@@ -42,7 +47,7 @@ export interface Identification {
 }
 
 /** Compared with nobody: no threshold follows from that. */
-const NOBODY: Identification = { match: false, candidates: [], comparisons: 0 };
+const NOBODY: Identification = { match: false, matches: 0, candidates: [], comparisons: 0 };
 
 /** One stranger in a hundred is named. */
 const USUAL_FPIR = 0.01;
@@ -91,15 +96,17 @@ export async function identifyFaces<F extends object>(
   const decision = await thresholdOf(model, gallery, fpir);
   const identified: (F & Identification)[] = [];
   for (const { embedding, face } of faces) {
-    const people = await searchGallery(model, gallery, embedding, { candidates });
+    // The second one tells whether the first is the only match.
+    const people = await searchGallery(model, gallery, embedding, { candidates: Math.max(candidates, 2) });
     const [first] = people;
     if (first === undefined) identified.push({ ...face, ...NOBODY });
     else {
-      const match = first.similarity >= decision.threshold;
-      identified.push({ ...face, match, candidates: people, ...decision });
+      const matches = people.filter(({ similarity }) => similarity >= decision.threshold).length;
+      const listed = people.slice(0, candidates);
+      identified.push({ ...face, match: matches > 0, matches, candidates: listed, ...decision });
     }
   }
-  const matches = identified.flatMap(({ match, candidates: people }) => (match ? [people[0]!.id] : []));
-  await gallery.recordSearch(identified.length, matches);
+  const named = identified.flatMap(({ match, candidates: people }) => (match ? [people[0]!.id] : []));
+  await gallery.recordSearch(identified.length, named);
   return identified;
 }

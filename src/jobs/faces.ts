@@ -1,11 +1,11 @@
 /** @file Lists the faces of photographs, and draws them. */
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { drawFaces, isPngName, requirePicture } from "../verify/draw-faces.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type { PhotoFace } from "../verify/photo-model.ts";
-import { isFolder, photosIn } from "./photos-in.ts";
+import { type WantedPhoto, wantedPhotos } from "./photos-in.ts";
 
 export interface ListFacesOptions extends Omit<LoadFaceModelOptions, "detect" | "calibration"> {
   /** Where the photographs are drawn with their faces: a PNG for one photograph, a folder for several. */
@@ -25,24 +25,9 @@ export type ListedPhoto =
     }
   | { readonly image: string; readonly error: FaceError };
 
-/** A photograph to search, and its name among the pictures. */
-interface Wanted {
-  readonly path: string;
-  readonly name: string;
-}
-
-/** The photographs, and all of each folder; those keep their places in it among the pictures. */
-async function wantedPhotos(given: readonly string[]): Promise<Wanted[]> {
-  const lists = given.map(async (path) => {
-    if (!(await isFolder(path))) return [{ path, name: basename(path) }];
-    return (await photosIn(path)).map((name) => ({ path: join(path, name), name }));
-  });
-  return (await Promise.all(lists)).flat();
-}
-
 /** The picture of each photograph; two photographs of one name would overwrite each other. */
 async function picturePaths(
-  wanted: readonly Wanted[],
+  wanted: readonly WantedPhoto[],
   given: readonly string[],
   show: string,
 ): Promise<string[]> {

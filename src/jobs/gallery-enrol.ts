@@ -31,9 +31,19 @@ export interface Resemblance {
   readonly similarity: number;
 }
 
+/** Which face of a photograph was taken. */
+interface TakenFace {
+  /** How many faces the photograph shows. */
+  readonly faces: number;
+  /** Of the one that was taken, in pixels: left, top, width, height; absent for a crop. */
+  readonly box?: readonly number[];
+  /** What makes it doubtful, in words. */
+  readonly warnings: readonly string[];
+}
+
 /** What came of one photograph, or of the folder of a person who cannot be enrolled. */
 export type EnrolledPhoto = { readonly image: string; readonly person: string } & (
-  | { readonly state: "enrolled"; readonly warnings: readonly string[]; readonly resembles?: Resemblance }
+  | ({ readonly state: "enrolled"; readonly resembles?: Resemblance } & TakenFace)
   /** The person has this photograph already. */
   | { readonly state: "known" }
   | { readonly state: "left out"; readonly error: FaceError }
@@ -78,6 +88,8 @@ export interface EnrolSummary {
   readonly unused: readonly LeftOut[];
   /** What somebody who made the folder should know about how it was read. */
   readonly remarks: readonly string[];
+  /** Photographs of several faces, and those whose face is beyond the quality limits: they are enrolled. */
+  readonly doubtful: readonly ({ readonly image: string; readonly person: string } & TakenFace)[];
   /** Photographs that look like another person: the same person under two names, or a wrong name. */
   readonly resemblances: readonly (EnrolledPhoto & { readonly resembles: Resemblance })[];
   /** Photographs that do not look like the others of their person: two people under one name. */
@@ -93,7 +105,7 @@ async function prepareFace(
   image: string,
   photo: Uint8Array,
   { face, strict, keepPhotos = false }: EnrolPhotoOptions,
-): Promise<{ newFace: NewFace; warnings: readonly string[]; resembles?: Resemblance }> {
+): Promise<{ newFace: NewFace; resembles?: Resemblance } & TakenFace> {
   const embedded = await model.embed(photo, { face, strict });
   const { embedding } = embedded;
   const newFace: NewFace = {
@@ -106,9 +118,13 @@ async function prepareFace(
   const others = { candidates: 1, ...(personId === undefined ? {} : { without: personId }) };
   const [other] = await searchGallery(model, gallery, embedding, others);
   const { threshold } = await thresholdOf(model, gallery);
-  const warnings = embedded.face?.warnings ?? [];
-  if (other === undefined || other.similarity < threshold) return { newFace, warnings };
-  return { newFace, warnings, resembles: { person: other.person, similarity: other.similarity } };
+  const taken: TakenFace = {
+    faces: embedded.count,
+    ...(embedded.face === undefined ? {} : { box: embedded.face.box }),
+    warnings: embedded.face?.warnings ?? [],
+  };
+  if (other === undefined || other.similarity < threshold) return { newFace, ...taken };
+  return { newFace, ...taken, resembles: { person: other.person, similarity: other.similarity } };
 }
 
 /** Faults of one photograph, which do not end an enrolment. */
@@ -292,6 +308,11 @@ function summaryOf(photos: readonly EnrolledPhoto[]) {
     enrolled: count("enrolled"),
     known: count("known"),
     leftOut: photos.filter((each) => each.state === "left out"),
+    doubtful: photos.flatMap((each) => {
+      if (each.state !== "enrolled" || (each.faces === 1 && each.warnings.length === 0)) return [];
+      const { state: _, resembles: __, ...taken } = each;
+      return [taken];
+    }),
     resemblances: photos.flatMap((each) => {
       const resembles = each.state === "enrolled" ? each.resembles : undefined;
       return resembles === undefined ? [] : [{ ...each, resembles }];

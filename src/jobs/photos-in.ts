@@ -1,6 +1,6 @@
 /** @file The photographs of a folder, of whatever layout, and what a job says of those it leaves out. */
 import { stat } from "node:fs/promises";
-import { relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { eachLimited } from "../base/limiter.ts";
 import type { Log } from "../base/log.ts";
@@ -25,6 +25,21 @@ export async function photosIn(root: string): Promise<string[]> {
   throw new FaceError("DATASET_INVALID", `there are no photographs in ${root}`, {
     hint: "name a folder of image files, or of folders of them",
   });
+}
+
+/** A photograph that is asked for, and its place in the folder that was named. */
+export interface WantedPhoto {
+  readonly path: string;
+  readonly name: string;
+}
+
+/** The photographs, and all of each folder. @throws FaceError `DATASET_INVALID` for a folder without photographs. */
+export async function wantedPhotos(given: readonly string[]): Promise<WantedPhoto[]> {
+  const lists = given.map(async (path) => {
+    if (!(await isFolder(path))) return [{ path, name: basename(path) }];
+    return (await photosIn(path)).map((name) => ({ path: join(path, name), name }));
+  });
+  return (await Promise.all(lists)).flat();
 }
 
 /** Whose photograph it is: the name of the folder below the root; undefined for one beside the folders. */

@@ -224,8 +224,12 @@ export async function enrol(
     },
   ]);
   service.countEnrolled(name);
+  const enrolled = await known();
+  if (enrolled === undefined) {
+    throw new FaceError("PERSON_NOT_FOUND", "the person, or this face, was removed meanwhile");
+  }
   return {
-    face: answer((await known())!),
+    face: answer(enrolled),
     isNew: id !== undefined,
     warnings: [...found.warnings],
     resembles:

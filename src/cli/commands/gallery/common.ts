@@ -1,5 +1,6 @@
 /** @file What the gallery's subcommands share: flags, log, and JSON or text on standard output. */
 import { z } from "zod";
+import { didYouMean, FaceError } from "../../../base/errors.ts";
 import { Gallery, type GalleryIndex } from "../../../gallery/gallery.ts";
 import type { GalleryJobOptions } from "../../../jobs/gallery.ts";
 import { requireText, resolveOptions } from "../../options.ts";
@@ -55,6 +56,46 @@ export async function withGallery<T>(
   requireText("--gallery (FACEID_GALLERY)", flags.gallery, "a folder or an address");
   await using gallery = await Gallery.open(flags.gallery, { name: flags.galleryName });
   return await work(gallery);
+}
+
+/** Names that are looked through for one like a name that nobody has. */
+const MOST_NAMES = 10_000;
+const PAGE = 1000;
+
+/**
+ * The same for work on people by name or id: where there is nobody of that name, the error has the nearest one. A server's answer has
+ * none, since its client may not be one who may read names.
+ */
+export async function withPeople<T>(
+  flags: GalleryFlags,
+  who: readonly string[],
+  work: (gallery: Gallery) => Promise<T>,
+): Promise<T> {
+  return await withGallery(flags, async (gallery) => {
+    try {
+      return await work(gallery);
+    } catch (error) {
+      if (!(error instanceof FaceError && error.code === "PERSON_NOT_FOUND")) throw error;
+      const { message, hint } = error;
+      const missing = who.find((name) => message.includes(JSON.stringify(name)));
+      if (missing === undefined) throw error;
+      const near = didYouMean(missing, await namesOf(gallery));
+      throw new FaceError(error.code, `${message}${near}`, {
+        ...(hint !== undefined && { hint }),
+        cause: error,
+      });
+    }
+  });
+}
+
+async function namesOf(gallery: Gallery): Promise<string[]> {
+  const names: string[] = [];
+  while (names.length < MOST_NAMES) {
+    const page = await gallery.people.list({ after: names.at(-1) ?? "", limit: PAGE });
+    names.push(...page.map(({ name }) => name));
+    if (page.length < PAGE) break;
+  }
+  return names;
 }
 
 /** Prints an object for programs, or lines for people. */

@@ -3,6 +3,7 @@
 import { Command, Option } from "commander";
 import { FaceError } from "../../../base/errors.ts";
 import { checkTarget } from "../../../base/files.ts";
+import { shown } from "../../../base/log.ts";
 import { isLoss, leftOutText } from "../../../data/left-out.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../../faces/choose.ts";
 import { isServerAddress } from "../../../gallery/database.ts";
@@ -110,8 +111,35 @@ async function enrol(folder: string, flags: EnrolFlags): Promise<void> {
   await using opened = await createGallery(context.options);
   const summary = await enrolFolder(opened, folder, options);
   context.line[Symbol.dispose]();
-  print(flags, summaryObject(summary), () => summaryText(summary));
+  print(flags, summaryObject(summary), () =>
+    [summaryText(summary), ...doubtfulCount(summary.doubtful)].join("\n"),
+  );
   failWithNothing(summary);
+}
+
+type Doubtful = EnrolSummary["doubtful"][number];
+
+/** Which of several faces was enrolled, and what makes it doubtful. */
+function doubtfulLines({ image, faces, box, warnings }: Doubtful): string[] {
+  const [x, y, width, height] = (box ?? []).map(Math.round);
+  return [
+    ...(faces > 1 && box !== undefined
+      ? [
+          `${shown(image)}: of ${faces} faces, the one at ${x},${y} of ${width}x${height} pixels was enrolled; --face chooses another`,
+        ]
+      : []),
+    ...warnings.map((warning) => `warning: ${shown(image)}: ${warning}`),
+  ];
+}
+
+/** The same for the photographs of a folder, of which there may be thousands. */
+function doubtfulCount(doubtful: readonly Doubtful[]): string[] {
+  const warned = doubtful.filter(({ warnings }) => warnings.length > 0);
+  const [first] = warned;
+  if (first === undefined) return [];
+  return [
+    `warning: ${plural(warned.length, "photograph")} enrolled with a doubtful face, such as ${shown(first.image)}: ${first.warnings[0]}; --json lists them, --strict leaves out those of doubtful quality`,
+  ];
 }
 
 async function add(name: string, photos: readonly string[], flags: EnrolFlags): Promise<void> {
@@ -120,7 +148,9 @@ async function add(name: string, photos: readonly string[], flags: EnrolFlags): 
   await using opened = await createGallery(context.options);
   const summary = await enrolPhotos(opened, name, photos, options);
   context.line[Symbol.dispose]();
-  print(flags, summaryObject(summary), () => summaryText(summary));
+  print(flags, summaryObject(summary), () =>
+    [...summary.doubtful.flatMap(doubtfulLines), summaryText(summary)].join("\n"),
+  );
   failWithNothing(summary);
 }
 

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { weightsText } from "../../../artifact/rates.ts";
 import { shown } from "../../../base/log.ts";
 import { type OpenedGallery, openGallery } from "../../../jobs/gallery.ts";
+import { wantedPhotos } from "../../../jobs/photos-in.ts";
 import {
   type IdentifiedFace,
   type IdentifiedPhoto,
@@ -19,13 +20,18 @@ interface IdentifyFlags extends GalleryFlags {
 
 const percent = (rate: number) => `${Number((100 * rate).toPrecision(3))} %`;
 
-function faceText({ box, match, candidates, warnings }: IdentifiedFace, i: number): string {
+/** What is doubtful where several people reach the threshold. */
+const severalText = (matches: number) =>
+  `  warning: ${matches} people reach the threshold: one person under two names (faceid gallery merge), or people who look alike`;
+
+function faceText({ box, match, matches, candidates, warnings }: IdentifiedFace, i: number): string {
   const [x, y, w, h] = box.map(Math.round) as [number, number, number, number];
   const [first] = candidates;
   const who = first === undefined ? "not compared" : match ? first.person : "nobody enrolled";
   return [
     `face ${i + 1} at ${x},${y}  ${w}x${h} pixels: ${who}`,
     ...candidates.map(({ person, similarity }) => `  ${similarity.toFixed(3).padStart(6)}  ${person}`),
+    ...(matches > 1 ? [severalText(matches)] : []),
     ...warnings.map((warning) => `  warning: ${warning}`),
   ].join("\n");
 }
@@ -47,15 +53,17 @@ function thresholdLines({ threshold, fpir, extrapolated }: IdentifiedFace): stri
   ];
 }
 
-function facesText(faces: readonly IdentifiedFace[]): string {
+function facesText(image: string, faces: readonly IdentifiedFace[]): string {
   const [first] = faces;
-  if (first === undefined) return "no face was found";
+  if (first === undefined) {
+    return `no face was found in ${shown(image)}; use a photograph that shows faces from the front, sharp and at least 40 pixels wide`;
+  }
   return [...faces.map(faceText), ...thresholdLines(first)].join("\n");
 }
 
 /** A photograph of several, for people. */
 const photoText = (photo: IdentifiedPhoto): string =>
-  `${shown(photo.image)}\n${"error" in photo ? shown(photo.error.message) : facesText(photo.faces)}\n`;
+  `${shown(photo.image)}\n${"error" in photo ? shown(photo.error.message) : facesText(photo.image, photo.faces)}\n`;
 
 /** A photograph of several, for programs. */
 function photoObject(photo: IdentifiedPhoto): object {
@@ -80,10 +88,11 @@ async function runSeveral(
   for (const photo of identified) if ("error" in photo) process.exitCode = photo.error.exitCode;
 }
 
-async function run(photos: readonly string[], flags: IdentifyFlags): Promise<void> {
+async function run(given: readonly string[], flags: IdentifyFlags): Promise<void> {
   using context = jobContext(flags);
+  const photos = (await wantedPhotos(given)).map(({ path }) => path);
   await using opened = await openGallery(context.options);
-  if (photos.length > 1) {
+  if (photos.length > 1 || photos[0] !== given[0]) {
     await runSeveral(opened, photos, context, flags);
     return;
   }
@@ -91,13 +100,13 @@ async function run(photos: readonly string[], flags: IdentifyFlags): Promise<voi
   const { fpir, candidates } = flags;
   const faces = await identify(model, gallery, photos[0]!, { fpir, candidates });
   context.line[Symbol.dispose]();
-  print(flags, { faces }, () => facesText(faces));
+  print(flags, { faces }, () => facesText(photos[0]!, faces));
 }
 
 export function identifyCommand(): Command {
   const command = new Command("identify")
     .description("say who is on photographs")
-    .argument("<photos...>", "photographs, each of one person or of several");
+    .argument("<photos...>", "photographs, each of one person or of several, or folders of them");
   addNumber(command, {
     flag: "fpir",
     help: "share of strangers that may be named wrongly (default 0.01)",

@@ -18,6 +18,7 @@ import {
   print,
   unusedIndexLines,
   withGallery,
+  withPeople,
 } from "./common.ts";
 
 interface ExportFlags extends GalleryFlags {
@@ -59,7 +60,7 @@ async function exportGallery({ output, person, ...flags }: ExportFlags): Promise
     throw new FaceError("CONFIG_INVALID", `--output: ${output} exists already`, { hint: "name a new file" });
   }
   const work = (gallery: Gallery) => writeLines(output, exportLines(gallery, person));
-  const counts = await withGallery(flags, work);
+  const counts = await withPeople(flags, person === undefined ? [] : [person], work);
   print(flags, { output, ...counts }, () => `${counted(counts)} written to ${output}`);
 }
 

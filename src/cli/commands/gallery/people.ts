@@ -5,7 +5,7 @@ import type { Person } from "../../../gallery/people.ts";
 import type { GalleryEvent } from "../../../gallery/scope.ts";
 import { addNumber } from "../../options.ts";
 import { shellWord } from "../../process.ts";
-import { type GalleryFlags, plural, print, withGallery } from "./common.ts";
+import { type GalleryFlags, plural, print, withGallery, withPeople } from "./common.ts";
 
 interface ListFlags extends GalleryFlags {
   readonly search?: string;
@@ -55,7 +55,7 @@ function personText(
 }
 
 async function show(who: string, flags: GalleryFlags): Promise<void> {
-  const [person, faces, events] = await withGallery(flags, async (gallery) => {
+  const [person, faces, events] = await withPeople(flags, [who], async (gallery) => {
     const found = await gallery.people.get(who);
     return [found, await gallery.faces.of(found.id), await gallery.eventsOf(found.id)] as const;
   });
@@ -63,17 +63,17 @@ async function show(who: string, flags: GalleryFlags): Promise<void> {
 }
 
 async function rename(who: string, name: string, flags: GalleryFlags): Promise<void> {
-  const person = await withGallery(flags, (gallery) => gallery.people.update(who, { name }));
+  const person = await withPeople(flags, [who], (gallery) => gallery.people.update(who, { name }));
   print(flags, person, () => `${who} is now ${person.name}`);
 }
 
 async function merge(from: string, into: string, flags: GalleryFlags): Promise<void> {
-  const person = await withGallery(flags, (gallery) => gallery.people.merge(from, into));
+  const person = await withPeople(flags, [from, into], (gallery) => gallery.people.merge(from, into));
   print(flags, person, () => `${person.name} has the faces of both: ${plural(person.faces, "face")}`);
 }
 
 async function remove(who: string, flags: GalleryFlags): Promise<void> {
-  const person = await withGallery(flags, (gallery) => gallery.people.remove(who));
+  const person = await withPeople(flags, [who], (gallery) => gallery.people.remove(who));
   print(flags, { removed: person }, () => `${person.name} and ${plural(person.faces, "face")} are removed`);
 }
 
