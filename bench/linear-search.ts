@@ -4,24 +4,27 @@
  * `npm run bench -- linear-search [--cache FOLDER] [--people 10000,100000] [--postgres postgres://…] [--searches 200] [--only-theirs]`
  *
  * The people of LFW, from the embeddings of `npm run bench -- pack-calibration`, one photograph of each person with several kept
- * out and searched for; or random directions with `--people`. It needs Python: `python3 -m venv bench/peers/.venv`, then
+ * out and searched for; with `--gallery-lfw FOLDER` the people and the photographs of `npm run bench -- gallery-lfw`; or random
+ * directions with `--people`. It needs Python: `python3 -m venv bench/peers/.venv`, then
  * `bench/peers/.venv/bin/pip install -r bench/peers/requirements-photos.txt` and
  * `bench/peers/.venv/bin/pip install --no-deps face_recognition==1.3.0 pillow==12.0.0`.
  */
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { FaceError } from "../src/base/errors.ts";
 import { Random } from "../src/base/random.ts";
 import { Gallery, type GalleryModel } from "../src/gallery/gallery.ts";
+import { openDatabase } from "../src/gallery/open-database.ts";
 import { embeddedPeople } from "./embedded-people.ts";
 
 const { values: flags } = parseArgs({
   options: {
     cache: { type: "string", default: "runs/pack-calibration" },
+    "gallery-lfw": { type: "string" },
     people: { type: "string" },
     postgres: { type: "string" },
     "only-theirs": { type: "boolean", default: false },
@@ -68,6 +71,23 @@ async function lfw(): Promise<Data> {
       .shuffle(several)
       .slice(0, SEARCHES)
       .map(({ embeddings }) => embeddings.at(-1)!),
+  };
+}
+
+/** The people of a gallery, and the photographs of them that were kept out. */
+async function galleryLfw(folder: string): Promise<Data> {
+  await using database = await openDatabase(join(folder, "gallery"));
+  const rows = await database.rows<{ centroid: number[] }>(
+    "SELECT centroid::real[] AS centroid FROM faceid_people WHERE centroid IS NOT NULL ORDER BY name",
+  );
+  const kept = (await readFile(join(folder, "kept-out.jsonl"), "utf8")).trim().split("\n");
+  return {
+    name: "people of LFW with two photographs or more",
+    enrolled: rows.map(({ centroid }) => Float32Array.from(centroid)),
+    probes: random
+      .shuffle(kept)
+      .slice(0, SEARCHES)
+      .map((row) => Float32Array.from((JSON.parse(row) as { embedding: number[] }).embedding)),
   };
 }
 
@@ -160,5 +180,7 @@ async function measure(data: Data): Promise<void> {
   }
 }
 
-if (flags.people === undefined) await measure(await lfw());
+const lfwFolder = flags["gallery-lfw"];
+if (lfwFolder !== undefined) await measure(await galleryLfw(lfwFolder));
+else if (flags.people === undefined) await measure(await lfw());
 else for (const count of flags.people.split(",").map(Number)) await measure(drawn(count));

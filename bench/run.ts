@@ -24,8 +24,10 @@ const BENCHES = {
   "pack-ranges": "ranges for SFace in 8-bit integers, written into src/faces",
   gallery:
     "enrolment, searches and memory of galleries [--people 10000,30000] [--postgres ADDRESS] [--do PARTS --keep]",
+  "gallery-lfw":
+    "identification by a gallery of LFW's people of whom one photograph is kept out [--folder FOLDER] [--every N]",
   "linear-search":
-    "one search in a gallery beside face_recognition's compare_faces [--people N] [--postgres ADDRESS] [--cache FOLDER]",
+    "one search in a gallery beside face_recognition's compare_faces [--people N] [--gallery-lfw FOLDER] [--postgres ADDRESS] [--cache FOLDER]",
   cluster: "clusters of LFW beside its people, from the embeddings of pack-calibration [--cache FOLDER]",
   identification:
     "identification on an open set of LFW, from the embeddings of pack-calibration [--cache FOLDER]",
