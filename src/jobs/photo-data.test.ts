@@ -9,6 +9,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parquetReadObjects } from "hyparquet";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -28,6 +29,7 @@ import { CROPS_FILE, cropFaces, LEFT_OUT_FILE } from "./crop.ts";
 import { embedFolder, isInShard } from "./embed.ts";
 import { evaluate, evaluateFolds, measureOptions } from "./evaluate.ts";
 import { listFaces } from "./faces.ts";
+import { quantizeModel } from "./quantize.ts";
 import { writeReport } from "./report.ts";
 import { trainAndExport } from "./train.ts";
 
@@ -90,6 +92,31 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
 
   const data = { dataset: "lfw", datasetPath: photos } as const;
   const blank = { path: join(photos, BLANK), reason: `no face was found in ${join(photos, BLANK)}` };
+
+  it("give quantize their faces, and crops as they are", async () => {
+    const ofPhotos = { savedModel: "default", images: photos, output: join(work, "int8/1"), count: 9 };
+    expect(await quantizeModel(ofPhotos)).toMatchObject({
+      ...{ faces: "align", calibrationImages: 8 },
+      ...{ unreadable: 1, withoutFace: 1, oneColour: 0 },
+    });
+    const images = join(work, "crops-for-int8");
+    await cropFaces(photos, { output: images });
+    const ofCrops = { ...ofPhotos, images, output: join(work, "int8/2") };
+    expect(await quantizeModel(ofCrops)).toMatchObject({
+      faces: "none",
+      calibrationImages: 8,
+      withoutFace: 0,
+    });
+    await rm(join(images, CROPS_FILE));
+    const ofSize = { ...ofCrops, output: join(work, "int8/3") };
+    expect(await quantizeModel(ofSize)).toMatchObject({ faces: "none", withoutFace: 0 });
+    await expect(
+      quantizeModel({ ...ofPhotos, images: join(photos, ONE), output: join(work, "int8/4") }),
+    ).rejects.toMatchObject({
+      message: expect.stringContaining("has 2 usable images (1 cannot be read, 1 show no face)"),
+      hint: expect.stringContaining("--faces none"),
+    });
+  });
 
   it("measures a pack by folds without dropping a pair whose face is not found", async () => {
     const report = await evaluateFolds("opencv-sface", pairs, { kind: "pack", data });
