@@ -1,4 +1,5 @@
 /** @file A gallery: people, the embeddings of their faces, and what happened, in a folder or on a PostgreSQL server. */
+import { setMaxListeners } from "node:events";
 import { userInfo } from "node:os";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
@@ -100,14 +101,12 @@ interface Shared {
   readonly closing: AbortController;
 }
 
-const freshShared = (): Shared => ({
-  count: 0,
-  countedAt: 0,
-  index: undefined,
-  indexReadAt: 0,
-  building: undefined,
-  closing: new AbortController(),
-});
+function freshShared(): Shared {
+  const closing = new AbortController();
+  // However many wait for a builder, they are no leak.
+  setMaxListeners(0, closing.signal);
+  return { count: 0, countedAt: 0, index: undefined, indexReadAt: 0, building: undefined, closing };
+}
 
 const COLUMNS = `id, name, model, model_digest AS "modelDigest", dimensions, template`;
 /** More than anybody's photographs and changes. */
