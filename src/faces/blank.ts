@@ -1,4 +1,4 @@
-/** @file Refuses pictures of one colour where pictures are compared without looking for a face: any two of them would be "the same person". */
+/** @file Pictures of one colour, which show no face: a network finds any two of them alike. */
 import { FaceError } from "../base/errors.ts";
 
 /**
@@ -8,12 +8,10 @@ import { FaceError } from "../base/errors.ts";
 const LEAST_DEVIATION = 2 / 255;
 
 /**
- * Makes sure that a picture shows something.
+ * Whether a picture is of one colour, or nearly so.
  * @param image RGB, eight-bit or in [0, 1].
- * @param what the picture's name, for the error.
- * @throws FaceError `FACE_NOT_FOUND` for a picture of one colour, or nearly so.
  */
-export function requireContent(image: Uint8Array | Float32Array, what: string): void {
+export function isOfOneColour(image: Uint8Array | Float32Array): boolean {
   const white = image instanceof Uint8Array ? 255 : 1;
   const count = image.length / 3;
   let [sum, squares] = [0, 0];
@@ -23,7 +21,17 @@ export function requireContent(image: Uint8Array | Float32Array, what: string): 
     squares += light * light;
   }
   const variance = squares / count - (sum / count) ** 2;
-  if (variance >= LEAST_DEVIATION ** 2) return;
+  return variance < LEAST_DEVIATION ** 2;
+}
+
+/**
+ * Makes sure that a picture shows something, where no face is looked for.
+ * @param image RGB, eight-bit or in [0, 1].
+ * @param what the picture's name, for the error.
+ * @throws FaceError `FACE_NOT_FOUND` for a picture of one colour, or nearly so.
+ */
+export function requireContent(image: Uint8Array | Float32Array, what: string): void {
+  if (!isOfOneColour(image)) return;
   throw new FaceError("FACE_NOT_FOUND", `${what} is of one colour, or nearly so: it shows no face`, {
     hint: "pass a picture of a face, cut out as the model reads it",
   });

@@ -8,6 +8,7 @@ import { listPhotographs } from "../data/folder.ts";
 import { type Dataset, type ImageRef, imageName } from "../data/identity.ts";
 import { Loader } from "../data/loader.ts";
 import { type Framing, framingName } from "../faces/alignment.ts";
+import { isOfOneColour } from "../faces/blank.ts";
 import type { FaceChoice } from "../faces/choose.ts";
 import { decodePixels } from "../image/decode.ts";
 import { type ImageSettings, imageSize, settingsText } from "../image/settings.ts";
@@ -18,8 +19,6 @@ export type Faces = "align" | "none";
 
 /** Images of which ranges are measured on half: with fewer, one of them moves the ranges. */
 const LEAST = 16;
-/** A picture whose colours differ by no more shows nothing: JPEG gives a plane such traces. */
-const TRACES = 8 / 255;
 /** Images in one call of a thread. */
 const BATCH = 8;
 
@@ -44,18 +43,6 @@ export interface ImageWish {
   /** How they lie. @throws FaceError `MODEL_UNSUPPORTED` for a model that does not say so. */
   readonly framing: () => Framing;
   readonly log: Log;
-}
-
-function isOneColour(image: Float32Array): boolean {
-  for (let channel = 0; channel < 3; channel++) {
-    let [low, high] = [1, 0];
-    for (let i = channel; i < image.length; i += 3) {
-      low = Math.min(low, image[i]!);
-      high = Math.max(high, image[i]!);
-    }
-    if (high - low > TRACES) return false;
-  }
-  return true;
 }
 
 /** Whether all images have the size that the model reads, as crops for it do. */
@@ -156,7 +143,7 @@ export async function calibrationImages(wish: ImageWish): Promise<CalibrationIma
   for await (const batch of loader.imageBatches(refs, { batchSize: BATCH })) {
     for (const [row, position] of batch.positions.entries()) {
       const image = batch.images.slice(row * imageSize(size), (row + 1) * imageSize(size));
-      if (isOneColour(image)) {
+      if (isOfOneColour(image)) {
         oneColour++;
         log.warn(`${imageName(refs[position]!)} is of one colour; it is left out`);
       } else images.push(image);
