@@ -98,7 +98,9 @@ export const enrolment = z
     warnings,
     resembles: similarPerson
       .nullable()
-      .describe("Somebody else who looks like this face: one person under two names, or a wrong name."),
+      .describe(
+        "Somebody else who looks like this face: one person under two names, a wrong name, or people who look alike.",
+      ),
   })
   .meta({ id: "Enrolment" });
 

@@ -22,11 +22,11 @@ import {
 import {
   type Answer,
   type DescribedInput,
+  doubtfulPictures,
   errorAnswer,
   imagePorts,
   predictionsAnswer,
   readPicture,
-  wholePictures,
 } from "./pair.ts";
 
 export interface GrpcTarget {
@@ -140,7 +140,7 @@ export async function requestGrpc(target: GrpcTarget, images: readonly [string, 
     const probability = output === undefined ? undefined : firstFloat(output.floatVal, output.tensorContent);
     if (probability === undefined)
       throw new FaceError("SERVER_ERROR", `the answer of ${model} has no number`);
-    return { ...predictionsAnswer(probability), ...wholePictures(pictures, ports) };
+    return { ...predictionsAnswer(probability), ...doubtfulPictures(pictures, ports) };
   } catch (error) {
     if (!isServiceError(error)) throw error;
     const unreachable = unreachableBy(address, error);

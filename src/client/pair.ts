@@ -2,6 +2,7 @@
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, type Tensor } from "../base/tensor.ts";
+import { isOfOneColour } from "../faces/blank.ts";
 import { decodePixels } from "../image/decode.ts";
 import { resizeInto } from "../image/resize.ts";
 
@@ -119,16 +120,21 @@ const isCrop = ({ width, height }: SentPicture, port: ImagePort) =>
   height <= MOST_ENLARGED * port.height;
 
 /**
- * Says which pictures hardly are crops of a face, by their size beside the model's: a model answers about a whole photograph as
- * surely as about a crop, and wrongly.
+ * Says which pictures hardly are crops of a face: those of one colour, and by their size beside the model's. A model answers about a whole
+ * photograph as surely as about a crop, and wrongly.
  * @returns nothing where both may be crops.
  */
-export function wholePictures(
+export function doubtfulPictures(
   pictures: readonly SentPicture[],
   ports: readonly ImagePort[],
 ): Pick<Answer, "warnings"> {
   const warnings = pictures.flatMap((picture, i) => {
     const port = ports[i]!;
+    if (isOfOneColour(picture.tensor.data)) {
+      return [
+        `${picture.path} is of one colour, or nearly so: it shows no face, and the answer says nothing`,
+      ];
+    }
     if (isCrop(picture, port)) return [];
     return [
       `${picture.path} has ${picture.width}x${picture.height} pixels and was sent whole, scaled to ${port.width}x${port.height}; the model compares crops of a face, and no face was looked for`,

@@ -11,7 +11,9 @@ import { request } from "./request.ts";
 
 const folder = await temporaryFolder();
 const images = [join(folder, "a.png"), join(folder, "b.png")] as const;
-for (const path of images) writeFileSync(path, await encodePng(new Uint8Array(8 * 8 * 3), 8, 8));
+const halves = (width: number, height: number) =>
+  Uint8Array.from({ length: width * height * 3 }, (_, i) => ((i / 3) % width < width / 2 ? 0 : 255));
+for (const path of images) writeFileSync(path, await encodePng(halves(8, 8), 8, 8));
 
 interface Asked {
   readonly path: string;
@@ -69,7 +71,7 @@ describe("request", () => {
   it("warns of pictures that hardly are crops as the model takes them, by size and shape", async () => {
     const picture = async (width: number, height: number) => {
       const path = join(folder, `${width}x${height}.png`);
-      writeFileSync(path, await encodePng(new Uint8Array(width * height * 3), width, height));
+      writeFileSync(path, await encodePng(halves(width, height), width, height));
       return path;
     };
     const url = `127.0.0.1:${port}`;

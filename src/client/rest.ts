@@ -7,11 +7,11 @@ import { asFaceError, FaceError, messageOf, systemCode } from "../base/errors.ts
 import {
   type Answer,
   type DescribedInput,
+  doubtfulPictures,
   imagePorts,
   onOneLine,
   readPicture,
   type VerifyWish,
-  wholePictures,
 } from "./pair.ts";
 
 export interface RestTarget {
@@ -189,7 +189,7 @@ export async function requestRest(target: RestTarget, images: readonly [string, 
     ports.map(({ name, height, width }, i) => [name, nested(pictures[i]!.tensor.data, height, width)]),
   );
   const answered = await ask(target, ":predict", JSON.stringify({ instances: [instance] }));
-  return { ...asAnswer(answered, target.url), ...wholePictures(pictures, ports) };
+  return { ...asAnswer(answered, target.url), ...doubtfulPictures(pictures, ports) };
 }
 
 /** Sends two files as they are to `:verify`, which finds the faces in them. */

@@ -54,7 +54,7 @@ describe("choosing a face", () => {
     const rival = face(120, 10, 30, 40);
     expect(rivalWarning([large, small], large, "largest", PHOTOGRAPH)).toBeUndefined();
     expect(rivalWarning([small, large, rival], large, "largest", PHOTOGRAPH)).toBe(
-      "2 faces of about the same size were found; only face 2 of 3, the largest, was compared",
+      "2 faces of about the same size were found; only face 2 of 3, the largest, was taken",
     );
     expect(rivalWarning([small, large, rival], rival, 3, PHOTOGRAPH)).toBeUndefined();
   });

@@ -92,5 +92,5 @@ export function rivalWarning(
   const enough = RIVAL_AREA * areaIn(photograph, chosen);
   const rivals = faces.filter((face) => face !== chosen && areaIn(photograph, face) >= enough).length;
   if (rivals === 0 || typeof choice === "number") return undefined;
-  return `${rivals + 1} faces of about the same size were found; only face ${faces.indexOf(chosen) + 1} of ${faces.length}, the ${choice}, was compared`;
+  return `${rivals + 1} faces of about the same size were found; only face ${faces.indexOf(chosen) + 1} of ${faces.length}, the ${choice}, was taken`;
 }

@@ -90,7 +90,7 @@ export interface EnrolSummary {
   readonly remarks: readonly string[];
   /** Photographs of several faces, and those whose face is beyond the quality limits: they are enrolled. */
   readonly doubtful: readonly ({ readonly image: string; readonly person: string } & TakenFace)[];
-  /** Photographs that look like another person: the same person under two names, or a wrong name. */
+  /** Photographs that look like another person: the same person under two names, a wrong name, or people who look alike. */
   readonly resemblances: readonly (EnrolledPhoto & { readonly resembles: Resemblance })[];
   /** Photographs that do not look like the others of their person: two people under one name. */
   readonly unlike: readonly Unlike[];

@@ -108,7 +108,12 @@ export async function verifyPhotos(
   other: string,
   options: VerifyPhotosOptions = {},
 ): Promise<PhotoVerification | VerifiedFolder> {
-  const many = await isFolder(other);
+  const [isFirst, many] = [await isFolder(photo), await isFolder(other)];
+  if (isFirst) {
+    throw new FaceError("CONFIG_INVALID", `${photo} is a folder, a photograph is wanted`, {
+      hint: "name the photograph first; a folder of photographs to compare it with comes second",
+    });
+  }
   if (many && options.show !== undefined) {
     throw new FaceError("CONFIG_INVALID", "--show draws two photographs, not a folder");
   }

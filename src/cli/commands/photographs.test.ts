@@ -444,6 +444,9 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
       { image: join(folder, "blank.png"), error: { code: "FACE_NOT_FOUND" } },
     ]);
     expect(status).toBe(0);
+    const turned = await faceid(["verify", folder, ONE]);
+    expect(turned.stderr).toContain(`${folder} is a folder, a photograph is wanted`);
+    expect(turned.status).toBe(2);
     // Not 1: the blank picture was not found to show somebody else.
     expect((await faceid(["verify", OTHER, join(folder, "more")])).status).toBe(1);
     expect((await faceid(["verify", photo("Aaron_Eckhart", 1), folder])).status).toBe(11);
@@ -478,7 +481,13 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
       /^faces compared {5}1 of 1 in the first photograph, [12] of 2 in the second photograph$/m,
     );
     expect(stdout).toMatch(
-      /^warning: second photograph: 2 faces of about the same size were found; only face [12] of 2, the largest, was compared\n {2}.*faces .*group\.png lists and numbers them; --face N/m,
+      /^warning: second photograph: 2 faces of about the same size were found; only face [12] of 2, the largest, was taken\n {2}.*faces .*group\.png lists and numbers them; --face N/m,
+    );
+    const folder = join(work, "of several");
+    mkdirSync(folder);
+    symlinkSync(group, join(folder, "group.png"));
+    expect((await faceid(["verify", ONE, folder])).stdout).toMatch(
+      /^warning: of 1 photograph with several faces one face each was compared; .*gallery identify looks at all\nwarning: 1 photograph with a doubtful face; --json says why$/m,
     );
     const at = async (face: string) => await faceid(["verify", ONE, group, "--json", "--face", face]);
     const same = await at(`1,${right}`);

@@ -82,8 +82,14 @@ async function asked(args: readonly string[]) {
 it("warns of whole photographs beside the answer, with the line that looks for faces", async () => {
   const folder = await temporaryFolder();
   const [crop, whole] = [join(folder, "crop.png"), join(folder, "whole.png")];
-  writeFileSync(crop, await encodePng(new Uint8Array(8 * 8 * 3), 8, 8));
-  writeFileSync(whole, await encodePng(new Uint8Array(40 * 30 * 3), 40, 30));
+  const stripes = (width: number, height: number) =>
+    encodePng(
+      Uint8Array.from({ length: width * height * 3 }, (_, i) => (Math.floor(i / 12) % 2) * 255),
+      width,
+      height,
+    );
+  writeFileSync(crop, await stripes(8, 8));
+  writeFileSync(whole, await stripes(40, 30));
   expect(await asked([crop, crop, "--model-name", "crops"])).toMatchObject({
     out: ['{"predictions": [[0.9]]}'],
     err: [],
@@ -95,6 +101,14 @@ it("warns of whole photographs beside the answer, with the line that looks for f
   expect(err[1]).toMatch(
     new RegExp(`faceid request .*whole\\.png --verify --url 127\\.0\\.0\\.1:${port} --model-name crops$`),
   );
+});
+
+it("warns of a picture of one colour, about which any answer says nothing", async () => {
+  const grey = join(await temporaryFolder(), "grey.png");
+  writeFileSync(grey, await encodePng(new Uint8Array(8 * 8 * 3).fill(90), 8, 8));
+  const { out, err } = await asked([grey, grey, "--model-name", "crops"]);
+  expect(out).toEqual(['{"predictions": [[0.9]]}']);
+  expect(err[0]).toMatch(/^warning: .*grey\.png is of one colour, or nearly so: it shows no face/);
 });
 
 it("says which file the server calls the anchor, and which the verification", async () => {
@@ -111,6 +125,6 @@ it("does not send on to the name that the server does not have", async () => {
   writeFileSync(photo, "");
   const { err } = await asked([photo, photo, "--model-name", "opencv-sface"]);
   expect(err).toEqual([
-    "  the server has no model opencv-sface: start it with --pack opencv-sface, or name the model that it serves with --model-name",
+    "  the server has no model opencv-sface: a pack is served where no other model is, and finds faces for the others; name the model that is served with --model-name",
   ]);
 });

@@ -77,8 +77,8 @@ async function run(first: string, second: string, flags: Flags): Promise<void> {
   if (answer.isError && /Servable not found/.test(answer.text)) {
     const remedy =
       model === PACK
-        ? `start it with --pack ${PACK}, or name the model that it serves with --model-name`
-        : `name the one that it serves with --model-name, such as --model-name ${PACK} for one that has --pack and no other model`;
+        ? "a pack is served where no other model is, and finds faces for the others; name the model that is served with --model-name"
+        : `name the model that it serves; where it has --pack and no other model, --model-name ${PACK}`;
     console.error(`  the server has no model ${model}: ${remedy}`);
   }
   if (answer.isError && /\bthe (anchor|verification)\b/.test(answer.text)) {

@@ -107,6 +107,22 @@ function candidateLine(candidate: Candidate): string {
   return `${words(verification).padEnd(16)}  ${scoreTexts(verification)[0].padStart(6)} ${shown(image)}`;
 }
 
+/** What the list of a folder does not show: other faces, and doubts about the compared ones. */
+function candidateNotes(answered: readonly PhotoVerification[]): string[] {
+  const of = ({ faces }: PhotoVerification) => faces[1];
+  const several = answered.filter((each) => (of(each)?.found ?? 1) > 1).length;
+  const doubtful = answered.filter((each) => (of(each)?.warnings ?? []).length > 0).length;
+  const photographs = (count: number) => (count === 1 ? "1 photograph" : `${count} photographs`);
+  return [
+    ...(several === 0
+      ? []
+      : [
+          `warning: of ${photographs(several)} with several faces one face each was compared; ${commandText("gallery", "identify")} looks at all`,
+        ]),
+    ...(doubtful === 0 ? [] : [`warning: ${photographs(doubtful)} with a doubtful face; --json says why`]),
+  ];
+}
+
 function folderText({ candidates }: VerifiedFolder, far: number | undefined): string {
   const answered = candidates.flatMap((each) => ("verification" in each ? [each.verification] : []));
   const [first] = answered;
@@ -123,6 +139,7 @@ function folderText({ candidates }: VerifiedFolder, far: number | undefined): st
           `${rateLine(first)} for each photograph`,
           `model              ${first.model}`,
           ...farNote(far, first),
+          ...candidateNotes(answered),
         ];
   return [...candidates.map(candidateLine), summary, ...rest].join("\n");
 }

@@ -87,7 +87,7 @@ function summaryText(summary: EnrolSummary): string {
     ),
     ...resemblances.map(
       ({ image, person, resembles }) =>
-        `warning: ${image} of ${person} looks like ${resembles.person} (similarity ${resembles.similarity.toFixed(3)}): one person under two names, or a wrong name`,
+        `warning: ${image} of ${person} looks like ${resembles.person} (similarity ${resembles.similarity.toFixed(3)}): one person under two names, a wrong name, or people who look alike`,
     ),
     ...unusedIndexLines(index),
   ].join("\n");

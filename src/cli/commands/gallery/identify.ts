@@ -42,7 +42,9 @@ const NOBODY =
 /** What decided, in words. */
 function thresholdLines({ threshold, fpir, extrapolated }: IdentifiedFace): string[] {
   if (threshold === undefined || fpir === undefined) return [NOBODY];
-  const rate = `${percent(fpir.estimate)} of strangers would be named (95 %: ${percent(fpir.low)} to ${percent(fpir.high)})${weightsText(fpir.weights)}`;
+  const interval = extrapolated ? "" : ` (95 %: ${percent(fpir.low)} to ${percent(fpir.high)})`;
+  const about = extrapolated ? "about " : "";
+  const rate = `${about}${percent(fpir.estimate)} of strangers would be named${interval}${weightsText(fpir.weights)}`;
   return [
     `threshold ${threshold.toFixed(3)}: ${rate}`,
     ...(extrapolated
@@ -113,6 +115,7 @@ export function identifyCommand(): Command {
     least: 0,
     most: 1,
     fraction: true,
+    exclusive: true,
   });
   addNumber(command, {
     flag: "candidates",
