@@ -112,6 +112,8 @@ export async function readPicture(path: string, port: ImagePort): Promise<SentPi
 
 /** Crops are cut out at about the size that a model takes; a whole photograph is larger, and seldom has the same shape. */
 const MOST_ENLARGED = 2;
+/** A picture with less than this part of a model's pixels across was hardly ever a face that one could recognise (docs/faces.md). */
+const LEAST_PART = 4;
 /** Sides are whole pixels, so that shapes agree only nearly. */
 const SHAPE_TOLERANCE = 0.03;
 
@@ -135,9 +137,15 @@ export function doubtfulPictures(
         `${picture.path} is of one colour, or nearly so: it shows no face, and the answer says nothing`,
       ];
     }
+    const { path, width, height } = picture;
+    if (LEAST_PART * height < port.height || LEAST_PART * width < port.width) {
+      return [
+        `${path} has ${width}x${height} pixels, enlarged to ${port.width}x${port.height}: too few to tell people apart`,
+      ];
+    }
     if (isCrop(picture, port)) return [];
     return [
-      `${picture.path} has ${picture.width}x${picture.height} pixels and was sent whole, scaled to ${port.width}x${port.height}; the model compares crops of a face, and no face was looked for`,
+      `${path} has ${width}x${height} pixels and was sent whole, scaled to ${port.width}x${port.height}; the model compares crops of a face, and no face was looked for`,
     ];
   });
   return warnings.length === 0 ? {} : { warnings };

@@ -92,6 +92,10 @@ describe("request", () => {
         `${whole} has ${width}x${height} pixels and was sent whole, scaled to 8x8; the model compares crops of a face, and no face was looked for`,
       ]);
     }
+    const tiny = await picture(1, 2);
+    expect((await request({ url }, [images[0], tiny])).warnings).toEqual([
+      expect.stringMatching(/1x2\.png (has 1x2 pixels, enlarged to 8x8|is of one colour)/),
+    ]);
     expect((await request({ url, verify: {} }, [images[0], await picture(16, 12)])).warnings).toBeUndefined();
   });
 

@@ -28,7 +28,31 @@ export const isServerAddress = (address: string): boolean => /^postgres(ql)?:\/\
 
 /** An address as it may be printed: its password and parameters are left out. */
 export function printableAddress(address: string): string {
-  return isServerAddress(address) ? address.replace(/\?.*$/s, "").replace(/\/\/[^/]*@/, "//") : address;
+  // A password may hold any character, also where it should be percent-encoded: what stands before the last @ goes first.
+  return isServerAddress(address) ? address.replace(/\/\/.*@/s, "//").replace(/\?.*$/s, "") : address;
+}
+
+/**
+ * Runs the work of a transaction. A statement that failed has ended it, even if the work goes on: PostgreSQL then answers COMMIT
+ * by taking everything back, without an error.
+ * @throws what that statement failed with.
+ */
+export async function unlessFailed<T>(queries: Queries, work: (queries: Queries) => Promise<T>): Promise<T> {
+  let failure: { readonly error: unknown } | undefined;
+  const noted = async <R>(statement: Promise<R>): Promise<R> => {
+    try {
+      return await statement;
+    } catch (error) {
+      failure ??= { error };
+      throw error;
+    }
+  };
+  const result = await work({
+    rows: (sql, values) => noted(queries.rows(sql, values)),
+    run: (sql) => noted(queries.run(sql)),
+  });
+  if (failure !== undefined) throw failure.error;
+  return result;
 }
 
 /** A transaction as a database, so that what works on one works within the other; a transaction in it is part of it. */
@@ -112,7 +136,9 @@ export function connectionError(address: string, error: unknown): FaceError {
     hint:
       DENIED.test(code) || /password/.test(text)
         ? "check the user, the password and the database's name in the address"
-        : "check the address, and that PostgreSQL is running there",
+        : /timeout exceeded when trying to connect/.test(text)
+          ? "check that PostgreSQL is running there; if it is, this program's connections were all in use: try again"
+          : "check the address, and that PostgreSQL is running there",
     cause: error,
   });
 }

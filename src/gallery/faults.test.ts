@@ -102,6 +102,21 @@ describe.each(STORES)("a gallery on $store", ({ store, make }) => {
     expect(await gallery.people.named(lost)).toBeUndefined();
   });
 
+  it("keeps nothing of a transaction in which a statement failed, also where its work goes on", async () => {
+    const [first, second] = [randomUUID(), randomUUID()];
+    const swallowing = gallery.transaction(async (inner) => {
+      await inner.people.add(first);
+      await inner.people.add(first).catch(() => undefined);
+      await inner.people.add(second).catch(() => undefined);
+      return "kept";
+    });
+    await expect(swallowing).rejects.toMatchObject({
+      code: expect.stringMatching(/^(23505|PERSON_EXISTS)$/),
+    });
+    for (const name of [first, second]) expect(await gallery.people.named(name)).toBeUndefined();
+    await gallery.people.add(second);
+  });
+
   it("has the right centroid after many writers at once", async () => {
     const { id } = await gallery.people.add(randomUUID());
     const faces = Array.from({ length: 24 }, () => face(id));

@@ -503,6 +503,8 @@ describe("opening a gallery", () => {
 
   it("prints addresses without passwords", () => {
     expect(printableAddress("postgres://ann:a@b:c@host:5/db?password=x")).toBe("postgres://host:5/db");
+    expect(printableAddress("postgres://ann:sec/ret?@host/db")).toBe("postgres://host/db");
+    expect(printableAddress("postgres://ann:sec?ret@host/db?sslmode=require")).toBe("postgres://host/db");
     expect(printableAddress("./people")).toBe("./people");
   });
 

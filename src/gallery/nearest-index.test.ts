@@ -8,6 +8,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import { direction, STORES } from "../../test/support/gallery-stores.ts";
 import { Random } from "../base/random.ts";
 import type { Database } from "./database.ts";
+import { vectorText } from "./faces.ts";
 import { Gallery, type GalleryModel } from "./gallery.ts";
 import { candidatesOf, isSettled } from "./nearest-index.ts";
 import { openDatabase } from "./open-database.ts";
@@ -97,6 +98,25 @@ describe.skipIf(server === undefined)("the index on PostgreSQL", () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+
+  it("hides nobody behind what many changes of one person have left in it", async () => {
+    const ann = await enrol();
+    expect(await gallery.index(1)).toBe(true);
+    const elsewhere = vectorText(direction(random, MODEL.dimensions));
+    for (let i = 0; i < 500; i++) {
+      await database.rows(
+        "UPDATE faceid_people SET centroid = l2_normalize(centroid + ($2::vector * array_fill($3::real, ARRAY[$4::int])::vector)) WHERE id = $1",
+        [ann.id, elsewhere, 0.0001, MODEL.dimensions],
+      );
+    }
+    // PostgreSQL would not use the index of so few.
+    const planner = "%20-c%20enable_seqscan%3Doff%20-c%20enable_bitmapscan%3Doff%20-c%20enable_sort%3Doff";
+    await using indexed = await Gallery.open(`${address}${planner}`, { name });
+    expect(await indexed.indexUse()).toMatchObject({ used: true });
+    const found = await indexed.search(ann.embedding, 3);
+    expect(found).toHaveLength(3);
+    expect(found[0]!.personId).toBe(ann.id);
   });
 
   it("is built where the server ends statements that wait for a lock", async () => {

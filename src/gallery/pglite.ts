@@ -8,7 +8,14 @@ import { NodeFS } from "@electric-sql/pglite/nodefs";
 import { vector } from "@electric-sql/pglite-pgvector";
 import { FaceError, FULL_CODES, messageOf, systemCode } from "../base/errors.ts";
 import { makeFolder, publishFolder, TEMPORARY_FILE } from "../base/files.ts";
-import { type Database, databaseError, type Fill, fullError, type Queries } from "./database.ts";
+import {
+  type Database,
+  databaseError,
+  type Fill,
+  fullError,
+  type Queries,
+  unlessFailed,
+} from "./database.ts";
 import { FolderLock } from "./folder-lock.ts";
 import { migrate } from "./schema.ts";
 
@@ -222,7 +229,7 @@ class PgliteDatabase implements Database {
   async transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
     await requireSpace(this.#folder);
     return await this.#guarded(({ pglite }) =>
-      pglite.transaction((runner) => work(spacedQueries(this.#folder, queriesOf(runner)))),
+      pglite.transaction((runner) => unlessFailed(spacedQueries(this.#folder, queriesOf(runner)), work)),
     );
   }
 

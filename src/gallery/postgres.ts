@@ -1,6 +1,13 @@
 /** @file PostgreSQL with pgvector as a gallery's database; the only door to `pg`. */
 import pg from "pg";
-import { connectionError, type Database, databaseError, printableAddress, type Queries } from "./database.ts";
+import {
+  connectionError,
+  type Database,
+  databaseError,
+  printableAddress,
+  type Queries,
+  unlessFailed,
+} from "./database.ts";
 
 /** Enough for a server's concurrent searches; PostgreSQL allows 100 connections by default. */
 const MAX_CONNECTIONS = 10;
@@ -39,7 +46,7 @@ class PostgresDatabase implements Database {
     let broken: Error | undefined;
     try {
       await queries.run("BEGIN");
-      const result = await work(queries);
+      const result = await unlessFailed(queries, work);
       await queries.run("COMMIT");
       return result;
     } catch (error) {

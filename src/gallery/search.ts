@@ -93,7 +93,11 @@ export async function selectNearest(
   return found.map(({ vector: values, ...row }) => ({ ...row, embedding: Float32Array.from(values) }));
 }
 
-/** The same in any database. @throws FaceError `GALLERY_MISMATCH` for an embedding of another kind. */
+/**
+ * The same in any database. An index that gives fewer people than were asked for was filled by those who are left out, or by what
+ * changes left behind in it: then everybody is compared.
+ * @throws FaceError `GALLERY_MISMATCH` for an embedding of another kind.
+ */
 export async function nearestPeople(
   { database, id }: GalleryScope,
   kind: EmbeddingKind,
@@ -105,6 +109,8 @@ export async function nearestPeople(
   if (fromIndex === undefined) return await selectNearest(database, id, kind, embedding, options);
   return await database.transaction(async (queries) => {
     await queries.run(`SET LOCAL hnsw.ef_search = ${fromIndex}`);
-    return await selectNearest(queries, id, kind, embedding, options);
+    const nearest = await selectNearest(queries, id, kind, embedding, options);
+    if (nearest.length >= options.limit) return nearest;
+    return await selectNearest(queries, id, kind, embedding, { ...options, fromIndex: undefined });
   });
 }

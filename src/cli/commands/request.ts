@@ -86,7 +86,7 @@ async function run(first: string, second: string, flags: Flags): Promise<void> {
   }
   if (!answer.isError && answer.warnings !== undefined) {
     for (const warning of answer.warnings) console.error(`warning: ${shown(warning)}`);
-    console.error(`  a server with --pack finds the faces: ${verifyCommand([first, second], flags)}`);
+    console.error(`  a server with --pack finds the faces: ${shown(verifyCommand([first, second], flags))}`);
   }
   if (verify === true && !answer.isError && !/"faces"/.test(answer.text)) {
     console.error(
