@@ -2,7 +2,7 @@
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, type Tensor } from "../base/tensor.ts";
-import { isOfOneColour } from "../faces/blank.ts";
+import { isOfOneColour } from "../image/blank.ts";
 import { decodePixels } from "../image/decode.ts";
 import { resizeInto } from "../image/resize.ts";
 

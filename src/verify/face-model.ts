@@ -5,7 +5,7 @@ import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { checkOptions, checkPath, checkPhoto, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32 } from "../base/tensor.ts";
-import { requireContent } from "../faces/blank.ts";
+import { requireContent } from "../image/blank.ts";
 import { decodeInto } from "../image/decode.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";

@@ -5,7 +5,6 @@ import { answeredRate, type CalibrationRecord } from "../artifact/calibration.ts
 import { type FalseAcceptRate, roundedScore, usedFar, usualFar } from "../artifact/rates.ts";
 import { checkOptions, checkPhoto, given } from "../base/check-options.ts";
 import { bothOf, FaceError } from "../base/errors.ts";
-import { requireContent } from "../faces/blank.ts";
 import {
   chooseFace,
   FACE_CHOICES,
@@ -21,6 +20,7 @@ import type { FacePipeline } from "../faces/pipeline.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
 import type { QualityLimits } from "../faces/quality-limits.ts";
 import { DEFAULT_QUALITY_LIMITS, qualityWarnings, requireQuality } from "../faces/quality-limits.ts";
+import { requireContent } from "../image/blank.ts";
 import type { Pixels } from "../image/settings.ts";
 import { requireDecision } from "./decision.ts";
 import { type FaceComparer, noEmbeddings } from "./face-comparer.ts";
