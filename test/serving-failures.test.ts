@@ -115,7 +115,8 @@ describe("a model that is busy", () => {
   it("drops the work of a client that leaves", async () => {
     await using server = await busy(10);
     const port = server.restPort!;
-    const first = ask(port, '{"inputs": [400]}', "sleeper");
+    // Longer than a busy machine takes to send the next request and to give it up.
+    const first = ask(port, '{"inputs": [3000]}', "sleeper");
     await untilRunning(server);
     const text = '{"inputs": [60000]}';
     const leaving = connect(port, "localhost");
