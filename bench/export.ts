@@ -2,6 +2,7 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { bytesText } from "../src/base/log.ts";
 import { Random } from "../src/base/random.ts";
 import { exportModel } from "../src/jobs/export.ts";
 import { NETWORKS } from "../src/model/networks.ts";
@@ -12,7 +13,6 @@ import { trainConfigSchema } from "../src/train/config.ts";
 
 const IMAGE = { height: 112, width: 112 };
 const RUNS = 5;
-const MEGABYTE = 2 ** 20;
 
 /** From a checkpoint on disk to a version's folder: all four signatures, description and warm-up file. */
 async function timeExport(network: string, folder: string): Promise<string> {
@@ -39,7 +39,7 @@ async function timeExport(network: string, folder: string): Promise<string> {
   const [first] = times;
   const median = times.toSorted((a, b) => a - b)[Math.floor(RUNS / 2)]!;
   const { size } = await stat(join(written, "saved_model.pb"));
-  return `${network.padEnd(14)} ${(size / MEGABYTE).toFixed(1).padStart(6)} MB  first ${first!.toFixed(0).padStart(5)} ms  median of ${RUNS} ${median.toFixed(0).padStart(5)} ms`;
+  return `${network.padEnd(14)} ${bytesText(size).padStart(9)}  first ${first!.toFixed(0).padStart(5)} ms  median of ${RUNS} ${median.toFixed(0).padStart(5)} ms`;
 }
 
 console.log("export of a checkpoint as a SavedModel");

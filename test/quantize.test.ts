@@ -1,11 +1,13 @@
 /** @file An exported verifier in 8-bit integers: written as a version, loaded by the server's own loader, close in its scores. */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { CalibrationRecord } from "../src/artifact/calibration.ts";
+import { bytesText } from "../src/base/log.ts";
 import { Random } from "../src/base/random.ts";
 import { float32, floats, type TensorMap } from "../src/base/tensor.ts";
+import { run } from "../src/cli/main.ts";
 import * as g from "../src/graph/build.ts";
 import { encodePng } from "../src/image/decode.ts";
 import { describeModel } from "../src/jobs/describe.ts";
@@ -31,6 +33,22 @@ const CALIBRATION: CalibrationRecord = {
 
 /** The record of a version whose weights are smaller than those that were measured. */
 const KEPT = { ...CALIBRATION, weights: "float32" };
+
+/** What the command prints on standard output, called by npx. */
+async function printed(...args: readonly string[]): Promise<string> {
+  const lines: string[] = [];
+  const spy = vi.spyOn(console, "log").mockImplementation((line: string) => lines.push(line));
+  vi.stubEnv("npm_command", "exec");
+  const before = process.exitCode;
+  try {
+    await run(["node", "faceid", ...args]);
+  } finally {
+    process.exitCode = before;
+    spy.mockRestore();
+    vi.unstubAllEnvs();
+  }
+  return `${lines.join("\n")}\n`;
+}
 
 /** Photographs of nobody: patches of colour with noise, two for each of the names. */
 async function writeNoise(root: string, names = ["a", "b", "c", "d"]): Promise<void> {
@@ -63,9 +81,7 @@ it("is written beside its description, served with the same contract, and scores
   // The summary gives the size of the file, not that of as many floats.
   const described = await describeModel(target);
   expect(described.file).toEqual({ name: "model.onnx", bytes: report.bytes.written });
-  expect(summaryText(described)).toMatch(
-    /^Total params: 1,711,169$[\s\S]*^Size of model\.onnx: 3\.\d\d MB$/m,
-  );
+  expect(summaryText(described)).toMatch(/^Total params: 1,711,169$[\s\S]*^Size of model\.onnx: 3\.\d MB$/m);
 
   const { model } = await readOnnxFile(join(target, "model.onnx"));
   // One way into integers and one out of them for each side of the pair: nothing in between goes back to floats.
@@ -121,7 +137,7 @@ it("is half as large with weights in half precision, with all signatures, and sc
     weights: "float16",
   });
   expect(report).toMatchObject({ weights: "float16", convolutions: 0, calibrationImages: 0, pairs: 3 });
-  expect(report.bytes.written).toBeLessThan(0.6 * report.bytes.float);
+  expect(report.bytes.written).toBeLessThan(0.6 * report.bytes.given);
   expect(report.difference!.greatest).toBeGreaterThan(0);
   expect(report.difference!.greatest).toBeLessThan(0.002);
   const load = savedModelLoader({ sessions: 1 });
@@ -140,6 +156,25 @@ it("is half as large with weights in half precision, with all signatures, and sc
     { absolute: 1e-3, relative: 0 },
   );
   await Promise.all([before.close(), after.close()]);
+});
+
+it("prints the sizes of the file that was given and of the new one, and the command that measures its rates", async () => {
+  const root = await temporaryFolder();
+  const [source, half] = [join(root, "faceid/1"), join(root, "half/1")];
+  await writeFaceModel(source, { network: "compact", side: 96, description: { calibration: CALIBRATION } });
+  const text = await printed("quantize", source, "--output", half, "--weights", "float16");
+  const [given, written] = [source, half].map((folder) => statSync(join(folder, "saved_model.pb")).size);
+  expect(text).toContain(`size            ${bytesText(given!)} before, ${bytesText(written!)} now\n`);
+  expect(text).toContain(
+    `measured with the float32 version; npx faceid calibrate ${half} --dataset-path PEOPLE measures its own`,
+  );
+  // Of a version in half precision, that is its own size, not that of as many floats.
+  const [images, int8] = [join(root, "images"), join(root, "int8/1")];
+  await writeNoise(images);
+  const options = ["--images", images, "--output", int8, "--count", "4"];
+  expect(await printed("quantize", half, ...options)).toContain(
+    `size            ${bytesText(written!)} before, `,
+  );
 });
 
 it("needs no images for half precision, which measures nothing, and names them for 8 bits", async () => {
@@ -279,6 +314,9 @@ describe("the accuracy of 8 bits", () => {
     expect(answer.similarity).not.toBe(expected.similarity);
     expect(answer).toMatchObject({ threshold: expected.threshold, model: target });
     expect(answer.falseAcceptRate).toEqual({ ...expected.falseAcceptRate, weights: "float32" });
+    expect(await printed("verify", left, images, "--model", target, "--no-detect")).toMatch(
+      /^false accept rate .+\) for each photograph, measured with the float32 version$/m,
+    );
     // A photograph that is read once is compared with many.
     const read = await model.read(left);
     expect(await model.compare(read, await model.read(right))).toEqual(answer);

@@ -24,14 +24,26 @@ export interface FalseAcceptRate {
   readonly weights?: WeightType;
 }
 
-/** Behind a rate, in words: with which weights it was measured, where they are not those that answer. */
+/** Behind a rate, in words: with which version it was measured, where its weights are not those that answer. */
 export const weightsText = (weights: WeightType | undefined): string =>
-  weights === undefined ? "" : `, measured with weights in ${weights}`;
+  weights === undefined ? "" : `, measured with the ${weights} version`;
 
 /** A rate as answers give it: four digits are more than its interval supports. */
 export function falseAcceptRateOf(rate: number, [low, high]: readonly [number, number]): FalseAcceptRate {
   const rounded = (value: number) => Number(value.toPrecision(4));
   return { estimate: rounded(rate), low: rounded(low), high: rounded(high) };
+}
+
+/** The lowest rate of the record; `undefined` where it supports none. */
+export function lowestFar(record: MeasuredPoints | undefined): number | undefined {
+  const fars = record?.operatingPoints.map(({ far }) => far) ?? [];
+  return fars.length === 0 ? undefined : Math.min(...fars);
+}
+
+/** What refuses a rate that the record does not support, behind the model's name. */
+export function unsupportedFarText(record: MeasuredPoints | undefined, far: number): string {
+  const lowest = lowestFar(record);
+  return `is not calibrated for a false accept rate of ${far}: ${lowest === undefined ? "it supports none" : `the lowest that it supports is ${lowest}`}`;
 }
 
 /** One stranger in a thousand is accepted. */
@@ -42,6 +54,6 @@ const USUAL_FAR = 0.001;
  * record has. `undefined` for a record without operating points.
  */
 export function usualFar(record: MeasuredPoints | undefined): number | undefined {
-  const fars = record?.operatingPoints.map(({ far }) => far) ?? [];
-  return fars.length === 0 ? undefined : Math.max(USUAL_FAR, Math.min(...fars));
+  const lowest = lowestFar(record);
+  return lowest === undefined ? undefined : Math.max(USUAL_FAR, lowest);
 }

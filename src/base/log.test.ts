@@ -1,6 +1,6 @@
 /** @file Counts and names as people read them. */
 import { describe, expect, it } from "vitest";
-import { counted, shown, shownLines } from "./log.ts";
+import { bytesText, counted, shown, shownLines } from "./log.ts";
 
 describe("words", () => {
   it("have the number of their count", () => {
@@ -11,6 +11,17 @@ describe("words", () => {
       "1,200 people",
     ]);
     expect(counted(1, "photograph")).toBe("1 photograph");
+  });
+
+  it("give sizes in decimal units", () => {
+    expect([0, 999, 1500, 1_091_094, 1_928_099, 5e12].map(bytesText)).toEqual([
+      "0 B",
+      "999 B",
+      "1.5 kB",
+      "1.1 MB",
+      "1.9 MB",
+      "5.0 TB",
+    ]);
   });
 
   it.each([

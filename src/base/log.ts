@@ -1,4 +1,4 @@
-/** @file The log of a job, and words for its lines: counts with their nouns, names without characters that would change the terminal. */
+/** @file The log of a job, and words for its lines: counts with their nouns, sizes, names without characters that would change the terminal. */
 
 /** Structured log lines: a message and the values that belong to it. */
 export interface Log {
@@ -19,6 +19,15 @@ export const silentLog: Log = {
 /** `1 photograph`, `2 photographs`, `1,200 people` */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
+}
+
+const KILO = 1000;
+const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB"];
+
+/** `640 B`, `12.3 MB`, in powers of 1000 */
+export function bytesText(bytes: number): string {
+  const power = bytes < 1 ? 0 : Math.min(BYTE_UNITS.length - 1, Math.floor(Math.log(bytes) / Math.log(KILO)));
+  return `${(bytes / KILO ** power).toFixed(power === 0 ? 0 : 1)} ${BYTE_UNITS[power]}`;
 }
 
 /** Characters that move the cursor, change colours, end a line, or turn the direction of writing. */

@@ -81,9 +81,16 @@ describe("faceid --help", () => {
     const quantize = await printed("quantize", "--help");
     expect(quantize).toMatch(/^Usage: .* --output <folder>/);
     expect(quantize).toContain("(required) version's folder to write");
+    const inWords = (text: string) => text.replaceAll(/\s+/g, " ");
+    expect(inWords(quantize)).toMatch(
+      /when left out, align for --images of a model that says .* \(FACEID_FACES; none, align\)/,
+    );
+    expect(inWords(await printed("verify", "--help"))).toContain(
+      "(default 0.001, or the lowest that the model supports)",
+    );
     const train = await printed("train", "--help");
     for (const flag of ["with --test-fraction 0", "(with --projection-dim)", "with --sampling people"])
-      expect(train.replaceAll(/\s+/g, " ")).toContain(flag);
+      expect(inWords(train)).toContain(flag);
     expect(train).not.toMatch(/\b(testFraction|excludePairs|projectionDim)\b|`/);
     expect(train.indexOf("Data:")).toBeLessThan(train.indexOf("Expert:"));
   });

@@ -277,7 +277,7 @@ interface NumberFlag {
 /** The flag for the highest false accept rate wanted. */
 export const farFlag = (help: string): NumberFlag => ({
   flag: "far",
-  help: `highest false accept rate wanted, such as 0.001 ${help}`,
+  help: `highest false accept rate wanted ${help}`,
   least: 0,
   most: 1,
   fraction: true,

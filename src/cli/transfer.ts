@@ -1,14 +1,6 @@
 /** @file How far a download is, in words: bytes, share, speed and time left. */
+import { bytesText } from "../base/log.ts";
 import { durationText } from "./progress.ts";
-
-const KILO = 1000;
-
-/** `640 B`, `12.3 MB` */
-export function bytesText(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log(bytes) / Math.log(KILO)));
-  return `${(bytes / KILO ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
-}
 
 /** Tells of files as they come, one after the other; the speed is that since a file's first bytes. */
 export class TransferText {

@@ -96,6 +96,10 @@ describe("reportHtml", () => {
     const { measuredFar: _far, measuredTar: _tar, ...old } = calibration;
     const evaluation = { ...content.evaluation!, calibration: old };
     expect(reportHtml({ ...content, evaluation })).toMatch(/threshold in use is [\d.]+\.<\/p>/);
+    const kept = { ...content.evaluation!, calibration: { ...calibration, weights: "float32" as const } };
+    expect(reportHtml({ ...content, evaluation: kept })).toContain(
+      ". These rates were measured with the float32 version, not with this one.</p>",
+    );
   });
 
   it("loads nothing", () => {

@@ -146,7 +146,7 @@ function thresholdsSection(record: CalibrationRecord): Html {
   const weights =
     record.weights === undefined
       ? ""
-      : ` These rates were measured with weights in ${record.weights}, which this version has not.`;
+      : ` These rates were measured with the ${record.weights} version, not with this one.`;
   const headings = ["target false accept rate", "threshold", "false accepts", "true accepts"];
   return section(
     "Thresholds",

@@ -8,6 +8,7 @@ import { NodeFS } from "@electric-sql/pglite/nodefs";
 import { vector } from "@electric-sql/pglite-pgvector";
 import { FaceError, FULL_CODES, messageOf, systemCode } from "../base/errors.ts";
 import { makeFolder, publishFolder, TEMPORARY_FILE } from "../base/files.ts";
+import { bytesText } from "../base/log.ts";
 import {
   type Database,
   databaseError,
@@ -26,16 +27,16 @@ const DATA = "database";
  * PGlite does not come back from a write that fails for want of space, so a write is refused before: this covers a segment of
  * the write-ahead log (16 MB), the next one that it prepares, and a large photograph in both log and table.
  */
-const LEAST_FREE = 128 * 2 ** 20;
+const LEAST_FREE = 128e6;
 
 /** @throws FaceError `DISK_FULL` */
 async function requireSpace(folder: string): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= LEAST_FREE) return;
-  const free = Math.floor((bavail * bsize) / 2 ** 20);
+  const free = bytesText(bavail * bsize);
   throw new FaceError(
     "DISK_FULL",
-    `the gallery ${folder} is not written to: ${free} MB are free on its disk, ${LEAST_FREE / 2 ** 20} MB are wanted`,
+    `the gallery ${folder} is not written to: ${free} are free on its disk, ${bytesText(LEAST_FREE)} are wanted`,
     { hint: "free some space and run the command again: what was acknowledged is kept" },
   );
 }

@@ -103,8 +103,8 @@ export interface QuantizeReport {
   readonly weights: (typeof SMALLER_WEIGHTS)[number];
   /** Convolutions in 8 bits. */
   readonly convolutions: number;
-  /** Of the model's file: an ONNX file for 8 bits, a SavedModel for halves. */
-  readonly bytes: { readonly float: number; readonly written: number };
+  /** Of the SavedModel that was given, and of the file that was written: an ONNX file for 8 bits, a SavedModel for halves. */
+  readonly bytes: { readonly given: number; readonly written: number };
   readonly calibrationImages: number;
   /** Whether faces were found in the images; absent without images. */
   readonly faces?: Faces;
@@ -237,8 +237,6 @@ interface Smaller {
   readonly content: Uint8Array;
   readonly network: Uint8Array;
   readonly convolutions: number;
-  /** Size of what it is compared with. */
-  readonly before: number;
 }
 
 async function inIntegers(
@@ -248,14 +246,14 @@ async function inIntegers(
 ): Promise<Smaller> {
   const ranges = await measureRanges(float, valuesToMeasure(float), calibrationRuns(measuredOn, size));
   const { bytes, convolutions } = quantize(float, ranges);
-  return { name: ONNX_FILE, content: bytes, network: bytes, convolutions, before: float.length };
+  return { name: ONNX_FILE, content: bytes, network: bytes, convolutions };
 }
 
-async function inHalves(model: ReadModel, { file, folder }: FoundModel): Promise<Smaller> {
+async function inHalves(model: ReadModel, folder: string): Promise<Smaller> {
   const content = savedModelBytes({ ...(await contentOf(model)), weights: "float16" });
   const { outputs } = await parseSavedModel(content, folder).program(PAIR.signature);
   const { bytes: network } = lower({ outputs }, { runtimeOps: false });
-  return { name: SAVED_MODEL_FILE, content, network, convolutions: 0, before: (await stat(file)).size };
+  return { name: SAVED_MODEL_FILE, content, network, convolutions: 0 };
 }
 
 /** No images, where half precision needs none. */
@@ -345,7 +343,7 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   const measuredOn = chosen.images.filter((_, i) => i % 4 < 2);
   const comparedOn = chosen.images.filter((_, i) => i % 4 >= 2);
   const smaller =
-    weights === "int8" ? await inIntegers(floatBytes, measuredOn, size) : await inHalves(model, found);
+    weights === "int8" ? await inIntegers(floatBytes, measuredOn, size) : await inHalves(model, savedModel);
   const threshold = description?.calibration?.threshold ?? EVEN;
   await using written = await pairVerifier(smaller.network, size);
   const scores =
@@ -377,7 +375,7 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   return {
     weights,
     convolutions: smaller.convolutions,
-    bytes: { float: smaller.before, written: smaller.content.length },
+    bytes: { given: (await stat(found.file)).size, written: smaller.content.length },
     calibrationImages: weights === "int8" ? measuredOn.length : 0,
     ...(chosen.faces === undefined ? {} : { faces: chosen.faces }),
     ...chosen.leftOut,

@@ -189,9 +189,9 @@ group("summaryText", () => {
 
   it("ends in the totals", () => {
     expect(lines.slice(-3)).toEqual([
-      "Total params: 1,711,169 (6.53 MB)",
-      "Trainable params: 1,710,849 (6.53 MB)",
-      "Non-trainable params: 320 (1.25 KB)",
+      "Total params: 1,711,169 (6.8 MB)",
+      "Trainable params: 1,710,849 (6.8 MB)",
+      "Non-trainable params: 320 (1.3 kB)",
     ]);
   });
 

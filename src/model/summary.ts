@@ -1,4 +1,5 @@
 /** @file A network as a table in the style of Keras, as text and as a drawing of a terminal. */
+import { bytesText } from "../base/log.ts";
 import type { LayerDescription, ModelDescription } from "./description.ts";
 import { element, round } from "./svg.ts";
 
@@ -39,13 +40,6 @@ function tables(
 }
 
 const BYTES_PER_VALUE = 4;
-const UNITS = ["B", "KB", "MB", "GB"];
-
-/** A size in powers of 1024, as Keras prints it. */
-function sizeText(size: number): string {
-  const unit = size === 0 ? 0 : Math.min(Math.floor(Math.log2(size) / 10), UNITS.length - 1);
-  return `${(size / 1024 ** unit).toFixed(2)} ${UNITS[unit]}`;
-}
 
 /** Columns of the table beside those of its cells. */
 const AROUND_CELLS = GAP.length * (HEADINGS.length - 1) + 2;
@@ -108,13 +102,13 @@ export function summaryText(model: ModelDescription, room: number = Number.POSIT
   const { file } = model;
   // The weights of a file may be of another type, so that its own size is the true one.
   const total = (label: string, values: number) =>
-    `${label}: ${count(values)}${file === undefined ? ` (${sizeText(values * BYTES_PER_VALUE)})` : ""}`;
+    `${label}: ${count(values)}${file === undefined ? ` (${bytesText(values * BYTES_PER_VALUE)})` : ""}`;
   return [
     ...lines,
     total("Total params", model.total),
     total("Trainable params", model.trainable),
     total("Non-trainable params", model.nonTrainable),
-    ...(file === undefined ? [] : [`Size of ${file.name}: ${sizeText(file.bytes)}`]),
+    ...(file === undefined ? [] : [`Size of ${file.name}: ${bytesText(file.bytes)}`]),
   ].join("\n");
 }
 

@@ -3,7 +3,7 @@
 
 import { setFlagsFromString } from "node:v8";
 import { FaceError } from "../base/errors.ts";
-import type { Log } from "../base/log.ts";
+import { bytesText, type Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import type { ModelServerConfig } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { KeyRing } from "./access/access.ts";
@@ -210,7 +210,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     following = options.configSource && follow(options.configSource, catalog, options.log);
     await started;
     options.log.info(
-      `The models are loaded; the process holds ${megabytesHeld()} MB, a change of versions needs up to twice that`,
+      `The models are loaded; the process holds ${bytesText(process.memoryUsage.rss())}, a change of versions needs up to twice that`,
     );
     photos = options.pack && (await PhotoThreads.open(filesFor(options.pack)));
     if (photos !== undefined && options.galleries !== undefined) {
@@ -391,8 +391,6 @@ function hostText(address = "0.0.0.0"): string {
 function filesFor({ files, model }: PackOptions): PackFiles {
   return model === undefined ? { ...files, embedding: undefined } : files;
 }
-
-const megabytesHeld = () => Math.round(process.memoryUsage.rss() / MEGABYTE);
 
 /** As in gRPC, -1 means no limit: only the one on all requests together. */
 function messageLimit(given: number | undefined): number {

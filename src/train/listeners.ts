@@ -3,6 +3,7 @@ import { appendFile, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { makeFolder, writeError } from "../base/files.ts";
+import { bytesText } from "../base/log.ts";
 import { type Checkpoint, type EpochRecord, type Progress, writeCheckpoint } from "./checkpoint.ts";
 import type { SettledConfig } from "./config.ts";
 
@@ -82,7 +83,7 @@ export function checkpoints(
       const needed = bytes * (progress.epoch === 0 ? 3 : 1);
       const { bavail, bsize } = await statfs(folder);
       if (bavail * bsize >= needed) return;
-      const [wanted, free] = [needed, bavail * bsize].map((each) => `${(each / 2 ** 20).toFixed(1)} MB`);
+      const [wanted, free] = [needed, bavail * bsize].map(bytesText);
       throw new FaceError(
         "DISK_FULL",
         `cannot write ${last}: ENOSPC: ${wanted} are needed, ${free} are free`,

@@ -2,11 +2,10 @@
 import { type Command, Option } from "commander";
 import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
 import { FaceError } from "../../base/errors.ts";
+import { bytesText } from "../../base/log.ts";
 import type { ConvertOptions } from "../../jobs/convert.ts";
 import { NETWORK_FRAMINGS } from "../../jobs/network-framings.ts";
 import { consoleLog } from "../process.ts";
-
-const MEGABYTE = 2 ** 20;
 
 interface Flags extends Omit<ConvertOptions, "imageShape"> {
   readonly imageShape?: string;
@@ -23,7 +22,7 @@ async function run(path: string, { imageShape, ...flags }: Flags): Promise<void>
   const options = imageShape === undefined ? flags : { ...flags, imageShape: sides(imageShape) };
   const { convertModel } = await import("../../jobs/convert.ts");
   for (const { path: written, bytes } of await convertModel(path, { ...options, log: consoleLog() }))
-    console.log(bytes === undefined ? written : `${written}  ${(bytes / MEGABYTE).toFixed(1)} MB`);
+    console.log(bytes === undefined ? written : `${written}  ${bytesText(bytes)}`);
 }
 
 export function convertCommand(command: Command): Command {

@@ -14,7 +14,6 @@ import { findPairs, peopleIn } from "../../data/protocol.ts";
 import { decodePixels, encodePng } from "../../image/decode.ts";
 import { drawPhoto } from "../../synthetic/draw.ts";
 import { StatusLine } from "../progress.ts";
-import { bytesText } from "../transfer.ts";
 import { datasetCommand } from "./dataset.ts";
 
 let printed: string[];
@@ -271,15 +270,5 @@ describe("the status line", () => {
     for (let i = 0; i < 30; i++, time += 1000) log.show(`line ${i}`);
     log[Symbol.dispose]();
     expect(written).toEqual(["line 10\n", "line 20\n"]);
-  });
-
-  it("writes sizes as people read them", () => {
-    expect([0, 999, 1500, 2_340_000, 5e12].map(bytesText)).toEqual([
-      "0 B",
-      "999 B",
-      "1.5 kB",
-      "2.3 MB",
-      "5.0 TB",
-    ]);
   });
 });

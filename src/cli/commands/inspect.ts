@@ -1,9 +1,9 @@
 /** @file `faceid inspect`: the signatures, operations and parameters of an exported model. */
 import type { Command } from "commander";
+import { bytesText } from "../../base/log.ts";
 import type { OnnxReport } from "../../jobs/inspect.ts";
 import type { ModelReport, SignatureReport } from "../../savedmodel/inspect.ts";
 
-const MEGABYTE = 2 ** 20;
 const COLUMNS = 79;
 
 function portLines(title: string, ports: SignatureReport["inputs"]): string[] {
@@ -49,7 +49,7 @@ function sizeText(model: ModelReport | OnnxReport): string {
   const parameters = `${model.parameters.toLocaleString("en-US")} parameters`;
   const variables =
     model.format === "savedmodel" && model.variables > 0 ? ` in ${model.variables} variables` : "";
-  return `${(model.bytes / MEGABYTE).toFixed(1)} MB, ${parameters}${variables}`;
+  return `${bytesText(model.bytes)}, ${parameters}${variables}`;
 }
 
 function reportText(model: ModelReport | OnnxReport): string {

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { Command } from "commander";
 import { z } from "zod";
+import { bytesText } from "../../base/log.ts";
 import { models } from "../../faces/models.ts";
 import { bytesOf, filesOf, type Pack, packNamed } from "../../faces/packs/catalogue.ts";
 import type { PackStatus } from "../../faces/packs/store.ts";
@@ -9,7 +10,7 @@ import { resolveOptions } from "../options.ts";
 import { commandText, consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 import { StatusLine } from "../progress.ts";
 import { EVERY_SETTING } from "../settings.ts";
-import { bytesText, TransferText } from "../transfer.ts";
+import { TransferText } from "../transfer.ts";
 
 const STATE_WORDS = { present: "here", absent: "not here", damaged: "damaged" } as const;
 

@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { FaceError } from "../../base/errors.ts";
-import { counted } from "../../base/log.ts";
+import { bytesText, counted } from "../../base/log.ts";
 import {
   type AccuracyReport,
   type QuantizeOptions,
@@ -11,7 +11,7 @@ import {
   SMALLER_WEIGHTS,
 } from "../../jobs/quantize.ts";
 import { addNumber, addOptions, addPairs, flagOf, givenOptions } from "../options.ts";
-import { consoleLog } from "../process.ts";
+import { commandText, consoleLog } from "../process.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
 
@@ -26,7 +26,15 @@ interface Flags {
   readonly json?: true;
 }
 
-const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
+/** The settings as help lists them: without `faces`, the images are looked at. */
+const listedSettings = measureSettings.extend({
+  faces: measureSettings.shape.faces
+    .unwrap()
+    .optional()
+    .describe(
+      "align: find the face of each photograph, cut it out and align it; none: the images are crops already; when left out, align for --images of a model that says how faces lie in its images, unless they are crops by faceid crop or all have its size",
+    ),
+});
 
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 
@@ -63,7 +71,7 @@ function text(report: QuantizeReport, output: string): string {
       ? `convolutions    ${convolutions} in 8 bits, ranges measured on ${calibrationImages} ${report.faces === "align" ? "faces" : "images"}`
       : "weights         in half precision; computes in float32, as before",
     ...leftOutText(report),
-    `size            ${megabytes(bytes.float)} in floats, ${megabytes(bytes.written)} now`,
+    `size            ${bytesText(bytes.given)} before, ${bytesText(bytes.written)} now`,
     ...(difference === undefined
       ? []
       : [
@@ -75,7 +83,7 @@ function text(report: QuantizeReport, output: string): string {
     ...(report.calibratedWith === undefined
       ? []
       : [
-          `note: its thresholds and rates were measured with weights in ${report.calibratedWith}; faceid calibrate ${output} --dataset-path PEOPLE measures its own`,
+          `note: its thresholds and rates were measured with the ${report.calibratedWith} version; ${commandText("calibrate", output, "--dataset-path", "PEOPLE")} measures its own`,
         ]),
   ].join("\n");
 }
@@ -159,5 +167,5 @@ export function quantizeCommand(command: Command): Command {
     pairs: "measure the accuracy before and after on its folds",
     testPairs: "measure it on this many pairs of held-out people instead",
   });
-  return addOptions(command, measureSettings).action(run);
+  return addOptions(command, listedSettings).action(run);
 }

@@ -113,6 +113,6 @@ export function requestCommand(command: Command): Command {
     )
     .addOption(pairFaceOption("(with --verify)"))
     .option("--strict", "refuse faces unfit to be compared (with --verify)");
-  addNumber(command, farFlag("(with --verify)"));
+  addNumber(command, farFlag("such as 0.001 (with --verify)"));
   return command.action(run);
 }

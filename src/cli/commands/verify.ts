@@ -28,9 +28,10 @@ const DIFFERENT = 1;
 const percent = (rate: number) => `${Number((100 * rate).toPrecision(3))} %`;
 const words = ({ same }: PhotoDecision) => (same ? "same person" : "different people");
 
-function rateLine({ falseAcceptRate: rate }: PhotoDecision): string {
+/** @param each what the rate is for, where several photographs were compared. */
+function rateLine({ falseAcceptRate: rate }: PhotoDecision, each = ""): string {
   if (rate === undefined) return "false accept rate  not measured at this threshold";
-  return `false accept rate  ${percent(rate.estimate)}  (95 %: ${percent(rate.low)} to ${percent(rate.high)})${weightsText(rate.weights)}`;
+  return `false accept rate  ${percent(rate.estimate)}  (95 %: ${percent(rate.low)} to ${percent(rate.high)})${each}${weightsText(rate.weights)}`;
 }
 
 /** Says where another rate than the wanted one was used. */
@@ -136,7 +137,7 @@ function folderText({ candidates }: VerifiedFolder, far: number | undefined): st
       ? []
       : [
           `threshold          ${first.threshold.toFixed(3)}`,
-          `${rateLine(first)} for each photograph`,
+          rateLine(first, " for each photograph"),
           `model              ${first.model}`,
           ...farNote(far, first),
           ...candidateNotes(answered),
@@ -227,7 +228,7 @@ export function verifyCommand(command: Command): Command {
     .option("--strict", "refuse faces that are small, blurred, turned away, cut off or badly lit")
     .option("--no-detect", "take the photographs as crops of faces already")
     .option("--json", "print one JSON object");
-  addNumber(command, farFlag("(the default)"));
+  addNumber(command, farFlag("(default 0.001, or the lowest that the model supports)"));
   return command
     .addHelpText(
       "after",

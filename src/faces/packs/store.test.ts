@@ -131,7 +131,7 @@ describe("opening a pack", () => {
       about: { note: "for tests" },
     });
     expect(lines).toEqual([
-      "fetching tiny: 0.3 MB; licences of the weights: MIT and Apache-2.0",
+      "fetching tiny: 340.0 kB; licences of the weights: MIT and Apache-2.0",
       "for tests",
     ]);
     await store.open("tiny", { log });

@@ -5,7 +5,7 @@ import { rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { FaceError, systemCode } from "../../base/errors.ts";
 import { renameWhenFree, systemCacheFolder, writeError } from "../../base/files.ts";
-import { type Log, silentLog } from "../../base/log.ts";
+import { bytesText, type Log, silentLog } from "../../base/log.ts";
 import { bytesOf, licencesOf, PACKS, type Pack, packNamed } from "./catalogue.ts";
 import { checkPack, type PackState } from "./check.ts";
 import { fetchPack, type OnPackProgress } from "./fetch.ts";
@@ -64,11 +64,9 @@ export interface PackStoreOptions {
   readonly retryDelayMs?: number;
 }
 
-const MEGABYTE = 1e6;
-
 /** `10.8 MB; licences of the weights: MIT and Apache-2.0` */
 function termsOf(pack: Pack): string {
-  return `${(bytesOf(pack) / MEGABYTE).toFixed(1)} MB; licences of the weights: ${licencesOf(pack)}`;
+  return `${bytesText(bytesOf(pack))}; licences of the weights: ${licencesOf(pack)}`;
 }
 
 /** Renames a complete work folder to the pack's folder, which another process may have done first. */
