@@ -115,7 +115,10 @@ describe("a face verifier", () => {
     });
     expect(await post("verify", await pair({ far: "0.0001" }))).toMatchObject({
       status: 400,
-      body: { error: expect.stringContaining("not calibrated for a false accept rate of 0.0001") },
+      body: {
+        error:
+          "Model faceid is not calibrated for a false accept rate of 0.0001: the lowest that it supports is 0.01; choose 0.01 or more, or leave far out",
+      },
     });
   });
 

@@ -106,6 +106,6 @@ export function qualityWarnings(
 export function requireQuality(warnings: readonly QualityWarning[], what = "the photograph"): void {
   if (warnings.length === 0) return;
   throw new FaceError("FACE_UNFIT", `${what}: ${warnings.map(({ message }) => message).join("; ")}`, {
-    hint: "use a better photograph, or allow such faces by other limits",
+    hint: "use a better photograph, or leave out strict",
   });
 }

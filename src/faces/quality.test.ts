@@ -144,6 +144,7 @@ describe("quality limits", () => {
       expect.objectContaining({
         code: "FACE_UNFIT",
         message: expect.stringMatching(/^a\.jpg: the head is turned aside: 80/),
+        hint: "use a better photograph, or leave out strict",
       }),
     );
   });

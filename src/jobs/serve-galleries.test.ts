@@ -590,7 +590,9 @@ describe("who is this, over REST", () => {
     });
     expect(await verify("face 999 a")).toMatchObject({ same: false });
     expect(await verify("face 81 d", { far: "0.1" })).toMatchObject({ threshold: 0.4 });
-    expect((await verify("face 81 d", { far: "0.00001" })).error.message).toContain("not calibrated");
+    expect((await verify("face 81 d", { far: "0.00001" })).error.message).toContain(
+      "is not calibrated for a false accept rate of 0.00001: the lowest that it supports is 0.001",
+    );
     expect(
       (
         await ask("POST", `${PEOPLE}/${await enrolled("Empty")}:verify`, {

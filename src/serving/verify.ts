@@ -2,7 +2,7 @@
 
 import type { CalibrationRecord, Decision } from "../artifact/calibration.ts";
 import { answeredRate, decisionFor } from "../artifact/calibration.ts";
-import { roundedScore, usualFar } from "../artifact/rates.ts";
+import { lowestFar, roundedScore, unsupportedFarText, usualFar } from "../artifact/rates.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { bothOf } from "../base/errors.ts";
 import { floats, type Tensor, type TensorMap } from "../base/tensor.ts";
@@ -96,13 +96,16 @@ function decisionOf(servable: Servable, wanted: number | undefined, isOfFaces: b
   const calibration = calibrationOf(servable);
   const decision = decisionFor(calibration, wanted ?? (isOfFaces ? usualFar(calibration) : undefined));
   if (decision !== undefined || wanted === undefined) return decision;
+  const lowest = lowestFar(calibration);
   const remedy =
     calibration === undefined
       ? "faceid calibrate measures its thresholds; until then leave far out"
-      : "leave far out";
+      : lowest === undefined
+        ? "leave far out"
+        : `choose ${lowest} or more, or leave far out`;
   throw new StatusError(
     "FAILED_PRECONDITION",
-    `Model ${servable.name} is not calibrated for a false accept rate of ${wanted}; ${remedy}`,
+    `Model ${servable.name} ${unsupportedFarText(calibration, wanted)}; ${remedy}`,
   );
 }
 

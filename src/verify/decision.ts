@@ -5,6 +5,7 @@ import {
   decisionFor,
   negativesNeeded,
 } from "../artifact/calibration.ts";
+import { lowestFar, unsupportedFarText } from "../artifact/rates.ts";
 import { FaceError } from "../base/errors.ts";
 
 /**
@@ -19,20 +20,15 @@ export function requireDecision(
 ): Decision | undefined {
   const decision = decisionFor(calibration, far);
   if (decision !== undefined || far === undefined) return decision;
-  const fars = calibration?.operatingPoints.map((each) => each.far) ?? [];
-  const lowest = fars.length === 0 ? undefined : Math.min(...fars);
+  const lowest = lowestFar(calibration);
   const [needed, has] = [negativesNeeded(far), calibration?.data.negatives ?? 0];
   const pairs = `${needed} pairs of different people`;
-  throw new FaceError(
-    "CONFIG_INVALID",
-    `the model is not calibrated for a false accept rate of ${far}: ${lowest === undefined ? "it supports none" : `the lowest that it supports is ${lowest}`}`,
-    {
-      hint: [
-        lowest === undefined ? "choose no rate" : `choose ${lowest} or more`,
-        has < needed
-          ? `${far} takes ${pairs}, and the model was calibrated on ${has}`
-          : `or measure ${far} on people of your own, with at least ${pairs}: faceid calibrate MODEL --far ${far}`,
-      ].join("; "),
-    },
-  );
+  throw new FaceError("CONFIG_INVALID", `the model ${unsupportedFarText(calibration, far)}`, {
+    hint: [
+      lowest === undefined ? "choose no rate" : `choose ${lowest} or more`,
+      has < needed
+        ? `${far} takes ${pairs}, and the model was calibrated on ${has}`
+        : `or measure ${far} on people of your own, with at least ${pairs}: faceid calibrate MODEL --dataset-path PEOPLE --far ${far}`,
+    ].join("; "),
+  });
 }

@@ -46,6 +46,9 @@ const numberText = (value: number) => String(Number(value.toFixed(4)));
 
 const CSV_HEAD = csvLine(["image", ...Object.keys(COLUMNS), "warnings"]);
 
+/** Whole degrees; adding 0 takes the sign of -0. */
+const degrees = (angle: number) => String(Math.round(angle) + 0);
+
 /** One line for each face; a photograph without faces has none. */
 function csvLines(photo: ListedPhoto): string[] {
   if ("error" in photo) return [];
@@ -64,7 +67,7 @@ function photoText(photo: ListedPhoto): string {
   const lines = faces.map(({ box, score, quality, warnings }, i) => {
     const [x, y, w, h] = box.map(Math.round) as [number, number, number, number];
     const where = `${String(i + 1).padStart(String(faces.length).length)}  at ${x},${y}  ${w}x${h} pixels  score ${score.toFixed(2)}`;
-    const angles = `yaw ${quality.yaw.toFixed(0)}  pitch ${quality.pitch.toFixed(0)}  roll ${quality.roll.toFixed(0)}`;
+    const angles = `yaw ${degrees(quality.yaw)}  pitch ${degrees(quality.pitch)}  roll ${degrees(quality.roll)}`;
     return [`  ${where}  ${angles}`, ...warnings.map((warning) => `    ${warning}`)].join("\n");
   });
   return [`${shown(image)}  ${width}x${height} pixels, ${count}`, ...lines].join("\n");

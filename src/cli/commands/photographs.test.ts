@@ -531,6 +531,8 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     expect(csv).toHaveLength(1 + photographs[0]!.faces.length);
     expect(csv[1]!.split(",")).toHaveLength(csv[0]!.split(",").length);
     expect((await faceid(["faces", ONE])).stdout).toContain("250x250 pixels, 1 face");
+    // Its roll is -0.25 degrees.
+    expect((await faceid(["faces", photo("Aaron_Peirsol", 4)])).stdout).toMatch(/ roll 0$/m);
     const unreadable = await faceid(["faces", join(work, "missing.jpg")]);
     expect(unreadable.stdout).toContain("no such file");
     expect(unreadable.status).toBe(3);

@@ -125,7 +125,7 @@ function startText(summary: StartSummary, folder: string, target: ExportTarget |
       "left out",
       unused === 0
         ? "nothing"
-        : `${counted(unused, "file or folder", "files or folders")} (faceid dataset info lists them)`,
+        : `${counted(unused, "file or folder", "files or folders")} (${commandText("dataset", "info")} lists them)`,
     ],
     [
       "people",

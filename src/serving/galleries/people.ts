@@ -14,8 +14,9 @@ import type {
   verification,
 } from "../../api/schemas.ts";
 import { answeredRate, decisionFor } from "../../artifact/calibration.ts";
-import { roundedScore, usualFar } from "../../artifact/rates.ts";
+import { roundedScore, unsupportedFarText, usualFar } from "../../artifact/rates.ts";
 import { FaceError } from "../../base/errors.ts";
+import { bytesText } from "../../base/log.ts";
 import { type FaceWish, faceAnswer } from "../../faces/meant-face.ts";
 import type { EnrolledFace } from "../../gallery/faces.ts";
 import type { Gallery } from "../../gallery/gallery.ts";
@@ -121,7 +122,7 @@ export async function eventsAnswer(
 }
 
 /** A server gathers an export in memory before it sends it. */
-const MOST_EXPORTED = 2 ** 28;
+const MOST_EXPORTED = 256e6;
 
 /** The file that `faceid gallery export --person` writes. @throws FaceError `PERSON_NOT_FOUND`; StatusError `FAILED_PRECONDITION` for more than 256 MB. */
 export async function exportOf(gallery: Gallery, who: string): Promise<Buffer<ArrayBuffer>> {
@@ -134,7 +135,7 @@ export async function exportOf(gallery: Gallery, who: string): Promise<Buffer<Ar
     if (size > MOST_EXPORTED) {
       throw new StatusError(
         "FAILED_PRECONDITION",
-        `What is kept of the person has more than ${MOST_EXPORTED / 2 ** 20} MB; faceid gallery export --person writes it where the gallery is`,
+        `What is kept of the person has more than ${bytesText(MOST_EXPORTED)}; faceid gallery export --person writes it where the gallery is`,
       );
     }
     lines.push(bytes);
@@ -261,9 +262,12 @@ export async function verifyPerson(
     throw new FaceError("PERSON_NOT_FOUND", "the consent of the person has ended");
   }
   const { calibration } = service.matcher;
-  const decision = decisionFor(calibration, far ?? usualFar(calibration));
-  if (decision === undefined)
-    throw invalidArgument(`the model is not calibrated for a false accept rate of ${far}`);
+  const wanted = far ?? usualFar(calibration);
+  const decision = decisionFor(calibration, wanted);
+  if (decision === undefined) {
+    const fault = wanted === undefined ? "is not calibrated" : unsupportedFarText(calibration, wanted);
+    throw invalidArgument(`the model ${fault}`);
+  }
   const enrolled = await gallery.faces.withEmbeddings(person.id);
   if (enrolled.length === 0) {
     throw new StatusError("FAILED_PRECONDITION", "The person has no face to compare with; enrol one first");

@@ -11,6 +11,7 @@ import {
   identifyPhotos,
 } from "../../../verify/identify.ts";
 import { addNumber } from "../../options.ts";
+import { commandText } from "../../process.ts";
 import { type GalleryFlags, type JobContext, jobContext, print } from "./common.ts";
 
 interface IdentifyFlags extends GalleryFlags {
@@ -22,7 +23,7 @@ const percent = (rate: number) => `${Number((100 * rate).toPrecision(3))} %`;
 
 /** What is doubtful where several people reach the threshold. */
 const severalText = (matches: number) =>
-  `  warning: ${matches} people reach the threshold: one person under two names (faceid gallery merge), or people who look alike`;
+  `  warning: ${matches} people reach the threshold: one person under two names (${commandText("gallery", "merge")}), or people who look alike`;
 
 function faceText({ box, match, matches, candidates, warnings }: IdentifiedFace, i: number): string {
   const [x, y, w, h] = box.map(Math.round) as [number, number, number, number];

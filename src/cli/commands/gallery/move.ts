@@ -9,6 +9,7 @@ import type { Gallery } from "../../../gallery/gallery.ts";
 import { type ExportSummary, exportLines } from "../../../gallery/gallery-file.ts";
 import { reindexGallery } from "../../../jobs/gallery.ts";
 import { importGallery } from "../../../jobs/gallery-import.ts";
+import { commandText } from "../../process.ts";
 import {
   checkVariables,
   type GalleryFlags,
@@ -88,7 +89,9 @@ async function check(flags: GalleryFlags): Promise<void> {
       ...(health.expired === 0 ? [] : [`${health.expired} past the end of their consent: remove them`]),
       ...(health.stale === 0
         ? []
-        : [`${health.stale} with embeddings of another model: no search finds them; faceid gallery reindex`]),
+        : [
+            `${health.stale} with embeddings of another model: no search finds them; ${commandText("gallery", "reindex")}`,
+          ]),
       ...(health.index === undefined ? ["searches compare with every face"] : []),
       ...(health.index?.used ? [`searches use an index, which finds ${indexText(health.index)}`] : []),
       ...unusedIndexLines(health.index),
