@@ -1,6 +1,6 @@
 /** @file The images that 8-bit ranges are measured on, as the model reads them: crops, or the faces of photographs. */
 import { FaceError } from "../base/errors.ts";
-import type { Log } from "../base/log.ts";
+import { counted, type Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import { spread } from "../data/contact-sheet.ts";
 import { leftOutOf, withFaces } from "../data/dataset-faces.ts";
@@ -89,7 +89,7 @@ function tooFew({
   const what = faces === "align" ? "photographs of faces" : "crops of faces";
   return new FaceError(
     "DATASET_INVALID",
-    `${folder} has ${images.length} usable images${left}, quantising takes at least ${LEAST}`,
+    `${folder} has ${counted(images.length, "usable image")}${left}, quantising takes at least ${LEAST}`,
     {
       hint: `add ${what} like those in use, of several people: 128 are a good number; ${
         withoutFace > 0
@@ -131,7 +131,9 @@ export async function calibrationImages(wish: ImageWish): Promise<CalibrationIma
     }
     const dataset: Dataset = { name: folder, kind: "folder", identities: [{ name: folder, images: refs }] };
     refs = (await withFaces(dataset, { framing: framing(), choice: face }, log)).identities[0]!.images;
-    log.info(`finding the faces of ${paths.length} photographs; --faces none takes images as they are`);
+    log.info(
+      `finding the faces of ${counted(paths.length, "photograph")}; --faces none takes images as they are`,
+    );
   }
   await using loader = new Loader({
     settings: size,

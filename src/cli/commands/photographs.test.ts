@@ -487,7 +487,7 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     mkdirSync(folder);
     symlinkSync(group, join(folder, "group.png"));
     expect((await faceid(["verify", ONE, folder])).stdout).toMatch(
-      /^warning: of 1 photograph with several faces one face each was compared; .*gallery identify looks at all\nwarning: 1 photograph with a doubtful face; --json says why$/m,
+      /^warning: in 1 photograph with several faces only one was compared; .*gallery identify looks at all\nwarning: 1 photograph with a doubtful face; --json says why$/m,
     );
     const at = async (face: string) => await faceid(["verify", ONE, group, "--json", "--face", face]);
     const same = await at(`1,${right}`);

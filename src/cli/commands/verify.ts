@@ -118,7 +118,7 @@ function candidateNotes(answered: readonly PhotoVerification[]): string[] {
     ...(several === 0
       ? []
       : [
-          `warning: of ${photographs(several)} with several faces one face each was compared; ${commandText("gallery", "identify")} looks at all`,
+          `warning: in ${photographs(several)} with several faces only one was compared; ${commandText("gallery", "identify")} looks at all`,
         ]),
     ...(doubtful === 0 ? [] : [`warning: ${photographs(doubtful)} with a doubtful face; --json says why`]),
   ];
