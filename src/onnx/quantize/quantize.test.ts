@@ -3,7 +3,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { noiseFrom } from "../../../test/support/like-evaluation.ts";
 import { Random } from "../../base/random.ts";
-import { float32, floats } from "../../base/tensor.ts";
+import { float32, floats, sizeOf } from "../../base/tensor.ts";
 import * as g from "../../graph/build.ts";
 import type { Node } from "../../graph/ops.ts";
 import { ModelProtoSchema } from "../../proto/onnx/onnx_pb.ts";
@@ -56,6 +56,26 @@ it("computes nearly the same, in integers from the first convolution to the last
   const span = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   // Two hundred and fifty-five steps for each of four values in a row: a few hundredths of the greatest output.
   expect(actual).toBeAllClose(expected, { absolute: 0.05 * span, relative: 0 });
+});
+
+it("sums the largest products whole, on processors without 8-bit dot products too", async () => {
+  const ones = (shape: readonly number[]) => float32(shape, new Float32Array(sizeOf(shape)).fill(1));
+  const image = g.input("x", ["batch", 4, 4, 64]);
+  const wide = g.conv2d(image, g.constant(ones([3, 3, 64, 64])), { padding: "valid" });
+  const pointwise = g.conv2d(wide, g.constant(ones([1, 1, 64, 512])));
+  const y = g.matmul(g.flatten(pointwise), g.constant(ones([512, 4 * 512])), { transposeB: true });
+  const { bytes } = lower({ outputs: { wide, pointwise, y } }, { runtimeOps: false });
+  const inputs = new Map([["x", ones([1, 4, 4, 64])]]);
+  const integers = quantize(bytes, await measureRanges(bytes, valuesToMeasure(bytes), [inputs]));
+  expect(integers.convolutions).toBe(2);
+  expect(operators(integers.bytes)).toContain("MatMulIntegerToFloat");
+  const session = await openRuntime(integers.bytes);
+  const answers = await session.run(inputs);
+  await session.close();
+  const sums = { wide: 9 * 64, pointwise: 9 * 64 * 64, y: 9 * 64 * 64 * 4 * 512 };
+  for (const [name, sum] of Object.entries(sums)) {
+    for (const value of floats(answers.get(name)!)) expect(value / sum).toBeCloseTo(1, 2);
+  }
 });
 
 it("gives three colours the bits of four with a last one of zeros", async () => {

@@ -124,8 +124,14 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
       // A plan of all memory is a second region beside the one that the first run filled: up to twice the peak, and no faster.
       enableMemPattern: false,
       graphOptimizationLevel: blockedLayouts ? "all" : "extended",
-      // Threads that wait for the next run would otherwise spin on cores that others need.
-      ...(threads > 1 && { extra: { session: { force_spinning_stop: "1" } } }),
+      extra: {
+        session: {
+          // Processors without 8-bit dot products would otherwise cut sums of two products of 8-bit numbers off at 16 bits.
+          x64quantprecision: "1",
+          // Threads that wait for the next run would otherwise spin on cores that others need.
+          ...(threads > 1 && { force_spinning_stop: "1" }),
+        },
+      },
       // Fatal errors only: all others are thrown here, and the runtime would write a line for each, past our log.
       logSeverityLevel: 4,
       ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
@@ -134,8 +140,12 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
   } catch (error) {
     const refused = providers.find((name) => name !== "cpu");
     if (refused !== undefined) throw unavailable(refused, known, error);
+    // Two operators that share 8-bit weights or zero points, on a processor without 8-bit dot products.
+    const isShared = messageOf(error).includes("Attempt to replace the existing tensor");
     throw new FaceError("MODEL_UNSUPPORTED", `ONNX Runtime cannot load the model: ${messageOf(error)}`, {
-      hint: "export the model again, with operations of the table in docs/formats.md",
+      hint: isShared
+        ? "an earlier faceid quantised the model; quantise it again, because its 8-bit numbers do not work on this processor"
+        : "export the model again, with operations of the table in docs/formats.md",
       cause: error,
     });
   }
