@@ -13,6 +13,7 @@ import type {
   PhotoModel,
   PhotoVerification,
   PhotoVerifyOptions,
+  ReadPhoto,
 } from "../verify/photo-model.ts";
 import { isFolder, photosIn } from "./photos-in.ts";
 
@@ -25,12 +26,20 @@ export interface VerifyPhotosOptions extends LoadFaceModelOptions, PhotoVerifyOp
 
 /** What came of one photograph of a folder. */
 export type Candidate =
-  | { readonly image: string; readonly verification: PhotoVerification }
+  | {
+      readonly image: string;
+      /** Of its face that is most like the wanted one. */
+      readonly verification: PhotoVerification;
+      /** How many of its faces were compared. */
+      readonly compared: number;
+    }
   | { readonly image: string; readonly error: FaceError };
 
 /** One photograph against many: those that could be compared by falling similarity, then those that could not. */
 export interface VerifiedFolder {
   readonly candidates: readonly Candidate[];
+  /** Faces that were compared in all of them: the false accept rate holds for each. */
+  readonly compared: number;
 }
 
 /** Starts to decode a photograph, in a thread of libvips. Its error comes where the pixels are awaited. */
@@ -73,6 +82,22 @@ async function othersIn(folder: string, photo: string): Promise<string[]> {
   });
 }
 
+/** Compares a face with every one of a photograph, and keeps the most alike. */
+async function mostAlike(
+  model: PhotoModel,
+  wanted: ReadPhoto,
+  faces: readonly ReadPhoto[],
+  far: number | undefined,
+): Promise<PhotoVerification> {
+  const verifications: PhotoVerification[] = [];
+  for (const face of faces) verifications.push(await model.compare(wanted, face, far));
+  return verifications.reduce((best, each) => (each.similarity > best.similarity ? each : best));
+}
+
+/**
+ * One choice of a face is about the photograph, and all faces of each photograph of the folder are compared; a second choice
+ * takes one face of each instead.
+ */
 async function verifyFolder(
   model: PhotoModel,
   [photo, folder]: readonly [string, string],
@@ -81,13 +106,17 @@ async function verifyFolder(
   const images = await othersIn(folder, photo);
   const { face = "largest", ...others } = wishOf(options);
   const wanted = await model.read(photo, { ...others, face: pickOf(face, 0) });
-  const wish = { ...others, face: pickOf(face, 1) };
+  const facesOf = async (image: string): Promise<ReadPhoto[]> =>
+    typeof face === "object"
+      ? [await model.read(image, { ...others, face: face[1] })]
+      : await model.readFaces(image, others);
   const candidates: Candidate[] = [];
   for (const image of images) {
     if (signal?.aborted) throw new FaceError("INTERRUPTED", "verify was stopped");
     try {
-      const verification = await model.compare(wanted, await model.read(image, wish), far);
-      candidates.push({ image, verification });
+      const faces = await facesOf(image);
+      const verification = await mostAlike(model, wanted, faces, far);
+      candidates.push({ image, verification, compared: faces.length });
     } catch (error) {
       if (!(error instanceof FaceError)) throw error;
       candidates.push({ image, error });
@@ -95,7 +124,9 @@ async function verifyFolder(
   }
   const rank = (each: Candidate) =>
     "verification" in each ? each.verification.similarity : Number.NEGATIVE_INFINITY;
-  return { candidates: candidates.toSorted((a, b) => (rank(a) < rank(b) ? 1 : rank(a) > rank(b) ? -1 : 0)) };
+  const ranked = candidates.toSorted((a, b) => (rank(a) < rank(b) ? 1 : rank(a) > rank(b) ? -1 : 0));
+  const compared = candidates.reduce((sum, each) => sum + ("compared" in each ? each.compared : 0), 0);
+  return { candidates: ranked, compared };
 }
 
 /**

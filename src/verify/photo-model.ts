@@ -122,6 +122,8 @@ const photoOptions = {
   strict: given.flag.optional(),
 } satisfies Record<keyof PhotoOptions, z.ZodType>;
 const embedOptions = z.strictObject(photoOptions);
+const { face: _, ...allFacesOptions } = photoOptions;
+const readFacesOptions = z.strictObject(allFacesOptions);
 const pairOptions = {
   ...photoOptions,
   face: z
@@ -145,6 +147,15 @@ export class PhotoError extends FaceError {
   constructor(image: string, { code, message, hint }: FaceError, cause: unknown) {
     super(code, message, { ...(hint === undefined ? {} : { hint }), cause });
     this.image = image;
+  }
+}
+
+/** Errors of the work name the photograph. */
+async function namedErrors<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof FaceError ? new PhotoError(what, error, error) : error;
   }
 }
 
@@ -229,7 +240,7 @@ export class PhotoModel implements AsyncDisposable {
     checkOptions("faces", facesOptions, options);
     const { limits } = options;
     const { photograph, faces } = await this.#find(photo);
-    return { photograph, faces: faces.map((face) => this.#judged(face, limits).face) };
+    return { photograph, faces: faces.map((face) => this.#judged(face, limits).told) };
   }
 
   /**
@@ -259,32 +270,45 @@ export class PhotoModel implements AsyncDisposable {
    * The embeddings of all faces of a photograph, the surest face first; none is no error.
    * @throws PhotoError `IMAGE_UNREADABLE`; FaceError `MODEL_UNSUPPORTED` for a model that gives no embeddings.
    */
-  async embedFaces(photo: Photo, { limits }: Pick<PhotoOptions, "limits"> = {}): Promise<PhotoEmbedding[]> {
+  async embedFaces(photo: Photo, options: Pick<PhotoOptions, "limits"> = {}): Promise<PhotoEmbedding[]> {
+    checkPhoto("embedFaces, the photograph", photo);
+    checkOptions("embedFaces", facesOptions, options);
     const { embed } = this.#embedding;
-    try {
-      const { photograph, faces } = await this.findFaces(photo, { limits });
-      const embeddings: PhotoEmbedding[] = [];
-      for (const face of faces) {
-        const crop = this.#comparer.crop(photograph, face);
-        const embedding = await this.#step(() => embed(crop));
-        const others = faces.filter((each) => each !== face);
-        embeddings.push({
-          digest: this.digest,
-          embedding,
-          face,
-          number: faces.indexOf(face) + 1,
-          others,
-          count: faces.length,
-          crop,
-          photograph,
-        });
+    return await namedErrors(nameOf(photo, "the photograph"), async () => {
+      const found = await this.#find(photo);
+      const embedded: PhotoEmbedding[] = [];
+      for (const face of found.faces) {
+        const cut = this.#cut(found, face, this.#judged(face, options.limits).told);
+        embedded.push({ ...cut, embedding: await this.#step(() => embed(cut.crop)) });
       }
-      return embeddings;
-    } catch (error) {
-      throw error instanceof FaceError
-        ? new PhotoError(nameOf(photo, "the photograph"), error, error)
-        : error;
-    }
+      return embedded;
+    });
+  }
+
+  /**
+   * Reads every face of a photograph for `compare`, the surest first; with `strict` only those within the limits. A model
+   * that was opened without detection takes the photograph as one crop.
+   * @throws PhotoError `IMAGE_UNREADABLE`, `FACE_NOT_FOUND` where there is none, `FACE_UNFIT` where none is within the limits.
+   */
+  async readFaces(photo: Photo, options: Omit<PhotoOptions, "face"> = {}): Promise<ReadPhoto[]> {
+    checkPhoto("readFaces, the photograph", photo);
+    checkOptions("readFaces", readFacesOptions, options);
+    const what = nameOf(photo, "the photograph");
+    if (!this.#detects) return [await this.#read(photo, what, {})];
+    return await namedErrors(what, async () => {
+      const found = await this.#find(photo);
+      const { limits, strict = false } = options;
+      const largest = chooseFace(found.faces, "largest", found.photograph.level(0).pixels, what);
+      const judged = found.faces.map((face) => ({ face, ...this.#judged(face, limits) }));
+      const usable = judged.filter(({ beyond }) => !strict || beyond.length === 0);
+      if (usable.length === 0) requireQuality(this.#judged(largest, limits).beyond, what);
+      const read: ReadPhoto[] = [];
+      for (const { face, told } of usable) {
+        const cut = this.#cut(found, face, told);
+        read.push({ ...cut, ...(await this.#embeddingOf(cut.crop)) });
+      }
+      return read;
+    });
   }
 
   /**
@@ -436,11 +460,9 @@ export class PhotoModel implements AsyncDisposable {
 
   async #read(photo: Photo | DecodedFile, what: string, options: PhotoOptions): Promise<ReadPhoto> {
     this.#checkOpen();
-    try {
-      return this.#detects ? await this.#readFace(photo, what, options) : await this.#readCrop(photo, what);
-    } catch (error) {
-      throw error instanceof FaceError ? new PhotoError(what, error, error) : error;
-    }
+    return await namedErrors(what, () =>
+      this.#detects ? this.#readFace(photo, what, options) : this.#readCrop(photo, what),
+    );
   }
 
   async #readCrop(photo: Photo | DecodedFile, what: string): Promise<ReadPhoto> {
@@ -450,24 +472,34 @@ export class PhotoModel implements AsyncDisposable {
   }
 
   async #readFace(photo: Photo | DecodedFile, what: string, options: PhotoOptions): Promise<ReadPhoto> {
-    const { photograph, faces } = await this.#find(photo);
-    const size = photograph.level(0).pixels;
+    const found = await this.#find(photo);
+    const size = found.photograph.level(0).pixels;
     const { face: choice = "largest" } = options;
-    const chosen = chooseFace(faces, choice, size, what);
-    const judged = this.#judged(chosen, options.limits);
-    if (options.strict === true) requireQuality(judged.beyond, what);
-    const rival = rivalWarning(faces, chosen, choice, size);
-    const warnings = rival === undefined ? judged.face.warnings : [...judged.face.warnings, rival];
-    const face = { ...judged.face, warnings };
-    const crop = this.#comparer.crop(photograph, chosen);
-    const others = faces.filter((each) => each !== chosen);
-    const embedded = await this.#embeddingOf(crop);
-    const number = faces.indexOf(chosen) + 1;
-    return { digest: this.digest, ...embedded, face, number, others, count: faces.length, crop, photograph };
+    const chosen = chooseFace(found.faces, choice, size, what);
+    const { told, beyond } = this.#judged(chosen, options.limits);
+    if (options.strict === true) requireQuality(beyond, what);
+    const rival = rivalWarning(found.faces, chosen, choice, size);
+    const warnings = rival === undefined ? told.warnings : [...told.warnings, rival];
+    const cut = this.#cut(found, chosen, { ...told, warnings });
+    return { ...cut, ...(await this.#embeddingOf(cut.crop)) };
+  }
+
+  /** A face cut out, without its embedding. @param told the face as answers give it. */
+  #cut({ photograph, faces }: FoundFaces, face: Face, told: PhotoFace): ReadPhoto {
+    return {
+      digest: this.digest,
+      face: told,
+      number: faces.indexOf(face) + 1,
+      others: faces.filter((each) => each !== face),
+      count: faces.length,
+      crop: this.#comparer.crop(photograph, face),
+      photograph,
+    };
   }
 
   #judged(face: Face, limits: Partial<QualityLimits> = {}) {
     const beyond = qualityWarnings(face.quality, { ...DEFAULT_QUALITY_LIMITS, ...limits });
-    return { face: { ...roundedFace(face), warnings: beyond.map(({ message }) => message) }, beyond };
+    const told: PhotoFace = { ...roundedFace(face), warnings: beyond.map(({ message }) => message) };
+    return { told, beyond };
   }
 }

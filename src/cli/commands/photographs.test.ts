@@ -486,9 +486,47 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     const folder = join(work, "of several");
     mkdirSync(folder);
     symlinkSync(group, join(folder, "group.png"));
-    expect((await faceid(["verify", ONE, folder])).stdout).toMatch(
-      /^warning: in 1 photograph with several faces only one was compared; .*gallery identify looks at all\nwarning: 1 photograph with a doubtful face; --json says why$/m,
+    // The person's face is not the largest.
+    const all = await faceid(["verify", ONE, folder]);
+    expect(all.stdout).toMatch(
+      new RegExp(`^same person +0\\.\\d{3} .*group\\.png {2}\\(face ${right} of 2\\)\n`),
     );
+    expect(all.stdout).toMatch(/^faces compared {5}2 in 1 photograph$/m);
+    expect(all.stdout).toMatch(/^false accept rate .* for each face compared$/m);
+    expect(all.stdout).not.toMatch(/^(note|warning)/m);
+    expect(all.status).toBe(0);
+    const listedAll = JSON.parse((await faceid(["verify", ONE, folder, "--json"])).stdout);
+    expect(listedAll).toMatchObject({
+      candidates: [{ same: true, compared: 2, faces: [{ number: 1 }, { number: right, found: 2 }] }],
+      compared: 2,
+    });
+    expect((await faceid(["verify", ONE, folder, "--far", "0.1"])).stdout).toContain(
+      "note: if the 2 faces were all of strangers, about 0.2 would be accepted",
+    );
+    // With strict only faces within the limits are read.
+    const distances = listed.map(({ quality }) => quality.eyeDistance);
+    const limits = { minEyeDistance: (distances[0]! + distances[1]!) / 2 };
+    const [fit, ...rest] = await model.readFaces(group, { strict: true, limits });
+    expect([fit!.number, rest]).toEqual([distances[0]! > distances[1]! ? 1 : 2, []]);
+    await expect(
+      model.readFaces(group, { strict: true, limits: { minEyeDistance: 1000 } }),
+    ).rejects.toMatchObject({
+      code: "FACE_UNFIT",
+      image: group,
+    });
+    expect(await model.readFaces(group, { limits })).toHaveLength(2);
+    // A second choice takes one face of each.
+    const one = await faceid(["verify", ONE, folder, "--face", `1,${3 - right}`]);
+    expect(one.stdout).toContain(`(face ${3 - right} of 2)`);
+    expect(one.stdout).toContain("warning: 1 photograph with faces that --face or --strict left out");
+    expect(one.status).toBe(1);
+    const first = await faceid(["verify", group, folder, "--face", String(right)]);
+    expect(first.stderr).toContain("no photographs in");
+    symlinkSync(TWO, join(folder, "two.png"));
+    const numbered = JSON.parse(
+      (await faceid(["verify", group, folder, "--face", String(right), "--json"])).stdout,
+    );
+    expect(numbered).toMatchObject({ candidates: [{ same: true }], compared: 1 });
     const at = async (face: string) => await faceid(["verify", ONE, group, "--json", "--face", face]);
     const same = await at(`1,${right}`);
     expect(JSON.parse(same.stdout)).toMatchObject({

@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { weightsText } from "../../artifact/rates.ts";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
-import { shown } from "../../base/log.ts";
+import { counted, shown } from "../../base/log.ts";
 import type { FacePicks } from "../../faces/choose.ts";
 import type { Mode } from "../../faces/mode.ts";
 import type { Candidate, VerifiedFolder } from "../../jobs/verify.ts";
@@ -105,41 +105,57 @@ function candidateLine(candidate: Candidate): string {
     return `${(FAILURES[code] ?? code).padEnd(24)} ${shown(candidate.image)}`;
   }
   const { verification, image } = candidate;
-  return `${words(verification).padEnd(16)}  ${scoreTexts(verification)[0].padStart(6)} ${shown(image)}`;
+  const face = verification.faces[1];
+  const which = face === undefined || face.found === 1 ? "" : `  (face ${face.number} of ${face.found})`;
+  return `${words(verification).padEnd(16)}  ${scoreTexts(verification)[0].padStart(6)} ${shown(image)}${which}`;
 }
 
-/** What the list of a folder does not show: other faces, and doubts about the compared ones. */
-function candidateNotes(answered: readonly PhotoVerification[]): string[] {
-  const of = ({ faces }: PhotoVerification) => faces[1];
-  const several = answered.filter((each) => (of(each)?.found ?? 1) > 1).length;
+type Compared = Extract<Candidate, { readonly compared: number }>;
+
+/** What the list of a folder does not show: faces that were not compared, and doubts about those that decided. */
+function candidateNotes(answered: readonly Compared[]): string[] {
+  const of = ({ verification: { faces } }: Compared) => faces[1];
+  const partly = answered.filter((each) => (of(each)?.found ?? 1) > each.compared).length;
   const doubtful = answered.filter((each) => (of(each)?.warnings ?? []).length > 0).length;
-  const photographs = (count: number) => (count === 1 ? "1 photograph" : `${count} photographs`);
   return [
-    ...(several === 0
+    ...(partly === 0
       ? []
-      : [
-          `warning: in ${photographs(several)} with several faces only one was compared; ${commandText("gallery", "identify")} looks at all`,
-        ]),
-    ...(doubtful === 0 ? [] : [`warning: ${photographs(doubtful)} with a doubtful face; --json says why`]),
+      : [`warning: ${counted(partly, "photograph")} with faces that --face or --strict left out`]),
+    ...(doubtful === 0
+      ? []
+      : [`warning: ${counted(doubtful, "photograph")} with a doubtful face; --json says why`]),
   ];
 }
 
-function folderText({ candidates }: VerifiedFolder, far: number | undefined): string {
-  const answered = candidates.flatMap((each) => ("verification" in each ? [each.verification] : []));
-  const [first] = answered;
+/** From this many accepted strangers on, in expectation, a folder's answer says so. */
+const NOTABLE_ACCEPTS = 0.1;
+
+/** How many of the compared faces the rate lets pass, where that is not next to none. */
+function strangersNote({ falseAcceptRate: rate }: PhotoDecision, compared: number): string[] {
+  const accepted = compared * (rate?.estimate ?? 0);
+  if (accepted < NOTABLE_ACCEPTS) return [];
+  return [
+    `note: if the ${compared.toLocaleString("en-US")} faces were all of strangers, about ${Number(accepted.toPrecision(2))} would be accepted`,
+  ];
+}
+
+function folderText({ candidates, compared }: VerifiedFolder, far: number | undefined): string {
+  const answered = candidates.filter((each) => "verification" in each);
+  const [first] = answered.map(({ verification }) => verification);
   const failed = candidates.length - answered.length;
-  const same = answered.filter((each) => each.same).length;
-  const photographs = candidates.length === 1 ? "1 photograph" : `${candidates.length} photographs`;
-  const count = `${same} of ${photographs} ${same === 1 ? "shows" : "show"} the same person`;
+  const same = answered.filter(({ verification }) => verification.same).length;
+  const count = `${same} of ${counted(candidates.length, "photograph")} ${same === 1 ? "shows" : "show"} the same person`;
   const summary = failed === 0 ? count : `${count}; ${failed} could not be compared`;
   const rest =
     first === undefined
       ? []
       : [
+          `faces compared     ${compared} in ${counted(answered.length, "photograph")}`,
           `threshold          ${first.threshold.toFixed(3)}`,
-          rateLine(first, " for each photograph"),
+          rateLine(first, " for each face compared"),
           `model              ${first.model}`,
           ...farNote(far, first),
+          ...strangersNote(first, compared),
           ...candidateNotes(answered),
         ];
   return [...candidates.map(candidateLine), summary, ...rest].join("\n");
@@ -153,7 +169,8 @@ function errorObject(error: FaceError): object {
 /** A candidate for programs. */
 function candidateObject(candidate: Candidate): object {
   if ("error" in candidate) return { image: candidate.image, error: errorObject(candidate.error) };
-  return { image: candidate.image, ...candidate.verification };
+  const { image, verification, compared } = candidate;
+  return { image, ...verification, compared };
 }
 
 /** The exit code of an error; 0 and 1 are answers. */
@@ -176,9 +193,9 @@ async function answer(photo: string, other: string, flags: Flags): Promise<void>
   const { verifyPhotos } = await import("../../jobs/verify.ts");
   const result = await verifyPhotos(photo, other, { ...options, detect, log, signal: interrupt.signal });
   if ("candidates" in result) {
-    const { candidates } = result;
+    const { candidates, compared } = result;
     const warnings = detect ? [] : [CROPS_WARNING];
-    const told = { candidates: candidates.map(candidateObject), ...(!detect && { warnings }) };
+    const told = { candidates: candidates.map(candidateObject), compared, ...(!detect && { warnings }) };
     const lines = [folderText(result, flags.far), ...warnings.map((warning) => `warning: ${warning}`)];
     console.log(json ? JSON.stringify(told) : lines.join("\n"));
     process.exitCode = folderExit(result);
@@ -224,7 +241,11 @@ export function verifyCommand(command: Command): Command {
       "thresholds of your own for a model pack, as faceid calibrate writes them",
     )
     .option("--show <picture.png>", "draw both photographs with boxes, points and crops")
-    .addOption(pairFaceOption("(default largest)"))
+    .addOption(
+      pairFaceOption(
+        "(default largest; with a folder all faces of its photographs, unless a second is given)",
+      ),
+    )
     .option("--strict", "refuse faces that are small, blurred, turned away, cut off or badly lit")
     .option("--no-detect", "take the photographs as crops of faces already")
     .option("--json", "print one JSON object");
