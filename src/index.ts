@@ -134,7 +134,7 @@ export {
 
 // Serving, and asking a server
 
-export type { Answer } from "./client/pair.ts";
+export type { Answer } from "./client/answer.ts";
 export { type RequestTarget, request } from "./client/request.ts";
 export { type ServeOptions, serve } from "./jobs/serve.ts";
 export type { RunningServer, ServerOptions } from "./serving/server.ts";

@@ -20,7 +20,11 @@ import type {
   verification,
   verifyFields,
 } from "../api/schemas.ts";
-import { FaceError, messageOf } from "../base/errors.ts";
+import { ANSWERS, type Fields, wrongField } from "./answer-fields.ts";
+import { excerpt, readBody, readText } from "./body.ts";
+import { MOST_REFUSAL_BYTES, parsed, reading, refusalOf, unlike } from "./service-error.ts";
+
+export { ServiceError } from "./service-error.ts";
 
 export type ServedPerson = z.output<typeof person>;
 export type ServedPersonFields = z.input<typeof personFields>;
@@ -47,20 +51,6 @@ export interface GalleryClientOptions {
 /** The content of an image file. */
 export type PhotoContent = Uint8Array | Blob;
 
-/** A refusal or failure of the server. */
-export class ServiceError extends FaceError {
-  /** The HTTP status. */
-  readonly httpStatus: number;
-  /** The code that the server gave, such as `PERSON_NOT_FOUND`. */
-  readonly serverCode: string;
-
-  constructor(httpStatus: number, serverCode: string, message: string, hint: string | undefined) {
-    super("SERVER_ERROR", message, hint === undefined ? {} : { hint });
-    this.httpStatus = httpStatus;
-    this.serverCode = serverCode;
-  }
-}
-
 interface Request {
   readonly method?: "GET" | "POST" | "PUT" | "DELETE";
   readonly query?: Readonly<Record<string, string | number | undefined>>;
@@ -82,6 +72,11 @@ export interface MatchOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+
+/** Most bytes of a photograph or of everything about a person; a page of people has some 100 kB. */
+const MOST_BYTES = 2 ** 28;
+/** Most characters of a wrong answer that an error repeats. */
+const MOST_REPEATED = 200;
 
 const segment = encodeURIComponent;
 
@@ -127,22 +122,23 @@ export class GalleryClient {
 
   /** What the server offers. */
   async service(): Promise<ServiceFacts> {
-    return await this.#json<ServiceFacts>("/v1/service");
+    return await this.#json<ServiceFacts>(ANSWERS.service, "/v1/service");
   }
 
   /** The galleries that the key may read. */
   async galleries(): Promise<z.output<typeof galleries>["galleries"]> {
-    return (await this.#json<z.output<typeof galleries>>("/v1/galleries")).galleries;
+    const answer = await this.#json<z.output<typeof galleries>>(ANSWERS.galleries, "/v1/galleries");
+    return answer.galleries;
   }
 
   /** The gallery in numbers. */
   async gallery(): Promise<ServedGallery> {
-    return await this.#json<ServedGallery>(this.#gallery);
+    return await this.#json<ServedGallery>(ANSWERS.gallery, this.#gallery);
   }
 
   /** One page of the people, in the order of their names. */
   async people(query: z.input<typeof peopleQuery> = {}): Promise<z.output<typeof peoplePage>> {
-    return await this.#json(`${this.#gallery}/people`, { query: { ...query } });
+    return await this.#json(ANSWERS.people, `${this.#gallery}/people`, { query: { ...query } });
   }
 
   /** All people, page by page. */
@@ -165,13 +161,17 @@ export class GalleryClient {
     { idempotencyKey }: RepeatableOptions = {},
   ): Promise<ServedPerson> {
     const headers = { "idempotency-key": idempotencyKey };
-    return await this.#json(`${this.#gallery}/people`, { method: "POST", json: fields, headers });
+    return await this.#json(ANSWERS.person, `${this.#gallery}/people`, {
+      method: "POST",
+      json: fields,
+      headers,
+    });
   }
 
   /** A person by id or name, with the tag of what was read. */
   async person(who: string): Promise<{ readonly person: ServedPerson; readonly tag: string }> {
-    const response = await this.#send(this.#person(who));
-    return { person: (await response.json()) as ServedPerson, tag: response.headers.get("etag") ?? "" };
+    const { value, headers } = await this.#answer<ServedPerson>(ANSWERS.person, this.#person(who));
+    return { person: value, tag: headers.get("etag") ?? "" };
   }
 
   /** Says everything about a person anew; a field that is left out is cleared. */
@@ -180,7 +180,7 @@ export class GalleryClient {
     fields: ServedPersonFields,
     { ifMatch }: MatchOptions = {},
   ): Promise<ServedPerson> {
-    return await this.#json(this.#person(who), {
+    return await this.#json(ANSWERS.person, this.#person(who), {
       method: "PUT",
       json: fields,
       headers: { "if-match": ifMatch },
@@ -189,7 +189,7 @@ export class GalleryClient {
 
   /** Removes a person with all faces and kept photographs. */
   async removePerson(who: string, { ifMatch }: MatchOptions = {}): Promise<void> {
-    await this.#send(this.#person(who), { method: "DELETE", headers: { "if-match": ifMatch } });
+    await this.#remove(this.#person(who), { "if-match": ifMatch });
   }
 
   /** Moves all faces of a person to another, and removes the first. */
@@ -199,7 +199,11 @@ export class GalleryClient {
     { idempotencyKey }: RepeatableOptions = {},
   ): Promise<ServedPerson> {
     const headers = { "idempotency-key": idempotencyKey };
-    return await this.#json(`${this.#person(who)}:merge`, { method: "POST", json: { into }, headers });
+    return await this.#json(ANSWERS.person, `${this.#person(who)}:merge`, {
+      method: "POST",
+      json: { into },
+      headers,
+    });
   }
 
   /**
@@ -207,7 +211,8 @@ export class GalleryClient {
    * @returns lines of JSON, as `faceid gallery export --person` writes them and `faceid gallery import` reads them.
    */
   async exportPerson(who: string): Promise<string> {
-    return await (await this.#send(`${this.#person(who)}:export`)).text();
+    const { bytes } = await this.#bytes(`${this.#person(who)}:export`, ["application/x-ndjson"]);
+    return new TextDecoder().decode(bytes);
   }
 
   /** Whether a photograph shows the person. */
@@ -216,12 +221,16 @@ export class GalleryClient {
     photo: PhotoContent,
     fields: z.input<typeof verifyFields> = {},
   ): Promise<ServedVerification> {
-    return await this.#json(`${this.#person(who)}:verify`, { method: "POST", form: formOf(photo, fields) });
+    return await this.#json(ANSWERS.verification, `${this.#person(who)}:verify`, {
+      method: "POST",
+      form: formOf(photo, fields),
+    });
   }
 
   /** The faces of a person, oldest first. */
   async faces(who: string): Promise<ServedFace[]> {
-    return (await this.#json<z.output<typeof facesPage>>(`${this.#person(who)}/faces`)).faces;
+    const path = `${this.#person(who)}/faces`;
+    return (await this.#json<z.output<typeof facesPage>>(ANSWERS.faces, path)).faces;
   }
 
   /** Enrols the face of a photograph. */
@@ -231,7 +240,7 @@ export class GalleryClient {
     fields: z.input<typeof enrolFields> = {},
     { idempotencyKey }: RepeatableOptions = {},
   ): Promise<ServedEnrolment> {
-    return await this.#json(`${this.#person(who)}/faces`, {
+    return await this.#json(ANSWERS.enrolment, `${this.#person(who)}/faces`, {
       method: "POST",
       form: formOf(photo, fields),
       headers: { "idempotency-key": idempotencyKey },
@@ -240,12 +249,14 @@ export class GalleryClient {
 
   /** Removes a face and its kept photograph. */
   async removeFace(who: string, faceId: string): Promise<void> {
-    await this.#send(`${this.#person(who)}/faces/${segment(faceId)}`, { method: "DELETE" });
+    await this.#remove(`${this.#person(who)}/faces/${segment(faceId)}`, {});
   }
 
   /** The kept photograph of a face. */
   async photo(who: string, faceId: string): Promise<Blob> {
-    return await (await this.#send(`${this.#person(who)}/faces/${segment(faceId)}/photo`)).blob();
+    const path = `${this.#person(who)}/faces/${segment(faceId)}/photo`;
+    const { bytes, type } = await this.#bytes(path, ["image/", "application/octet-stream"]);
+    return new Blob([bytes], { type });
   }
 
   /** Who is on a photograph. */
@@ -253,7 +264,8 @@ export class GalleryClient {
     photo: PhotoContent,
     fields: z.input<typeof identifyFields> = {},
   ): Promise<ServedIdentification> {
-    return await this.#json(`${this.#gallery}:identify`, { method: "POST", form: formOf(photo, fields) });
+    const form = formOf(photo, fields);
+    return await this.#json(ANSWERS.identification, `${this.#gallery}:identify`, { method: "POST", form });
   }
 
   /**
@@ -265,22 +277,59 @@ export class GalleryClient {
     fields: z.input<typeof identifyFields> = {},
   ): Promise<ServedIdentifications> {
     const form = formOfSeveral(photos, fields);
-    return await this.#json(`${this.#gallery}:identify`, { method: "POST", form });
+    const path = `${this.#gallery}:identify`;
+    return await this.#json(ANSWERS.identifications, path, { method: "POST", form });
   }
 
   /** What happened, oldest first. */
   async events(
     query: { readonly limit?: number; readonly cursor?: string } = {},
   ): Promise<z.output<typeof eventsPage>> {
-    return await this.#json(`${this.#gallery}/events`, { query });
+    return await this.#json(ANSWERS.events, `${this.#gallery}/events`, { query });
   }
 
   #person(who: string): string {
     return `${this.#gallery}/people/${segment(who)}`;
   }
 
-  async #json<T>(path: string, request: Request = {}): Promise<T> {
-    return (await (await this.#send(path, request)).json()) as T;
+  async #json<T>(fields: Fields, path: string, request: Request = {}): Promise<T> {
+    return (await this.#answer<T>(fields, path, request)).value;
+  }
+
+  /** An answer in JSON that has the wanted fields. */
+  async #answer<T>(
+    fields: Fields,
+    path: string,
+    request: Request = {},
+  ): Promise<{ readonly value: T; readonly headers: Headers }> {
+    const { response, url } = await this.#send(path, request);
+    const { text, isCut } = await reading(url, readText(response, MOST_BYTES));
+    if (isCut) throw unlike(response, url, `more than ${MOST_BYTES} bytes`);
+    const value = parsed(text);
+    const wrong = value === undefined ? "it is no JSON" : wrongField(value, fields);
+    if (wrong !== undefined) throw unlike(response, url, `${excerpt(text, MOST_REPEATED)}: ${wrong}`);
+    return { value: value as T, headers: response.headers };
+  }
+
+  /** A file. @param types beginnings of the content types that it may have. */
+  async #bytes(path: string, types: readonly string[]) {
+    const { response, url } = await this.#send(path);
+    const type = response.headers.get("content-type") ?? "";
+    if (!types.some((each) => type.startsWith(each))) {
+      await response.body?.cancel();
+      throw unlike(response, url, `${type || "no content type"}, expected ${types.join(" or ")}`);
+    }
+    const { bytes, isCut } = await reading(url, readBody(response, MOST_BYTES));
+    if (isCut) throw unlike(response, url, `more than ${MOST_BYTES} bytes`);
+    return { bytes, type };
+  }
+
+  /** Anything but 204 comes from something that is no gallery, and nothing was removed. */
+  async #remove(path: string, headers: Request["headers"] & object): Promise<void> {
+    const { response, url } = await this.#send(path, { method: "DELETE", headers });
+    if (response.status === 204) return;
+    const { text } = await reading(url, readText(response, MOST_REFUSAL_BYTES));
+    throw unlike(response, url, excerpt(text, MOST_REPEATED));
   }
 
   async #send(path: string, { method = "GET", query = {}, json, form, headers = {} }: Request = {}) {
@@ -292,37 +341,9 @@ export class GalleryClient {
     for (const [name, value] of Object.entries(headers)) if (value !== undefined) sent.set(name, value);
     const body = form ?? (json === undefined ? null : JSON.stringify(json));
     const url = `${this.#base}${path}${asked.size === 0 ? "" : `?${asked}`}`;
-    let response: Response;
-    try {
-      response = await fetch(url, {
-        method,
-        headers: sent,
-        body,
-        signal: AbortSignal.timeout(this.#timeoutMs),
-      });
-    } catch (error) {
-      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-      throw new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${messageOf(cause)}`, {
-        hint: "start one: faceid serve --gallery NAME=FOLDER",
-        cause: error,
-      });
-    }
-    if (!response.ok) throw await refusalOf(response);
-    return response;
-  }
-}
-
-/** What a server says of a failure: ours in `error`, or any other text. */
-async function refusalOf(response: Response): Promise<ServiceError> {
-  const text = await response.text();
-  try {
-    const { error } = JSON.parse(text) as {
-      error: { code: string; message: string; hint?: string } | string;
-    };
-    if (typeof error === "string") return new ServiceError(response.status, "UNKNOWN", error, undefined);
-    return new ServiceError(response.status, error.code, error.message, error.hint);
-  } catch {
-    const what = `the server answered ${response.status} ${response.statusText}`;
-    return new ServiceError(response.status, "UNKNOWN", what, undefined);
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    const response = await reading(url, fetch(url, { method, headers: sent, body, signal }));
+    if (!response.ok) throw await refusalOf(response, url);
+    return { response, url };
   }
 }

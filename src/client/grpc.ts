@@ -7,27 +7,30 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { type Any, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Client, credentials, status as grpcStatus, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
-import { FaceError, SYSTEM_REASONS } from "../base/errors.ts";
+import { FaceError, messageOf, SYSTEM_REASONS } from "../base/errors.ts";
+import { counted } from "../base/log.ts";
 import { bytesOf, type Tensor } from "../base/tensor.ts";
 import { DataType } from "../proto/tensorflow/tensor_pb.ts";
 import {
   GetModelMetadataRequestSchema,
   PredictionService,
   PredictRequestSchema,
+  type PredictResponseSchema,
   SignatureDefMapSchema,
 } from "../proto/tensorflow_serving/prediction_service_pb.ts";
 import {
   type Answer,
-  type DescribedInput,
-  doubtfulPictures,
   errorAnswer,
-  imagePorts,
+  MOST_ANSWER_BYTES,
+  MOST_REPEATED,
+  noPrediction,
   predictionsAnswer,
-  readPicture,
-} from "./pair.ts";
+} from "./answer.ts";
+import { excerpt } from "./body.ts";
+import { type DescribedInput, doubtfulPictures, imagePorts, readPicture } from "./pair.ts";
 
 export interface GrpcTarget {
   /** `localhost:8500` */
@@ -38,7 +41,10 @@ export interface GrpcTarget {
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
-const CHANNEL_OPTIONS = { "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 };
+const CHANNEL_OPTIONS = {
+  "grpc.max_receive_message_length": MOST_ANSWER_BYTES,
+  "grpc.max_send_message_length": -1,
+};
 
 /** One unary call. */
 function call<I extends DescMessage, O extends DescMessage>(
@@ -69,12 +75,24 @@ async function inputsOf(client: Client, target: GrpcTarget): Promise<DescribedIn
   });
   const { metadata } = await call(client, PredictionService.method.getModelMetadata, request, target);
   const packed = metadata.signature_def;
-  const signatures = packed === undefined ? undefined : anyUnpack(packed, SignatureDefMapSchema);
+  const signatures = packed === undefined ? undefined : signaturesIn(packed, target.model);
   const inputs = signatures?.signatureDef[DEFAULT_SIGNATURE]?.inputs ?? {};
   return Object.entries(inputs).map(([name, { tensorShape }]) => ({
     name,
     shape: (tensorShape?.dim ?? []).map(({ size }) => Number(size)),
   }));
+}
+
+function signaturesIn(packed: Any, model: string) {
+  try {
+    return anyUnpack(packed, SignatureDefMapSchema);
+  } catch (cause) {
+    const problem = `the metadata of ${model} are not those of a model: ${messageOf(cause)}`;
+    throw new FaceError("SERVER_ERROR", problem, {
+      hint: "check that a server of TensorFlow Serving's protocol runs there",
+      cause,
+    });
+  }
 }
 
 const tensorMessage = ({ shape, ...value }: Tensor<"float32">) => ({
@@ -83,17 +101,46 @@ const tensorMessage = ({ shape, ...value }: Tensor<"float32">) => ({
   tensorContent: bytesOf({ shape, ...value }),
 });
 
-/** The first float of a tensor in either encoding. */
-function firstFloat(floatVal: readonly number[], content: Uint8Array): number | undefined {
-  if (content.length >= Float32Array.BYTES_PER_ELEMENT) {
-    return new DataView(content.buffer, content.byteOffset).getFloat32(0, true);
+type Outputs = MessageShape<typeof PredictResponseSchema>["outputs"];
+
+const EXPECTED = "one output of DT_FLOAT, [1, 1], with a number from 0 to 1";
+
+/** The probability in the outputs of a model that compares two images, `[1, 1]` as REST's `[[p]]`; else what came instead. */
+function probabilityIn(outputs: Outputs): Answer {
+  const entries = Object.entries(outputs);
+  const [first] = entries;
+  if (first === undefined || entries.length > 1) {
+    const names = excerpt(entries.map(([name]) => name).join(", "), MOST_REPEATED);
+    return noPrediction(counted(entries.length, "output") + (names && ` (${names})`), EXPECTED);
   }
-  return floatVal[0];
+  const [name, { dtype, tensorShape, floatVal, tensorContent: bytes }] = first;
+  const shape = (tensorShape?.dim ?? []).map(({ size }) => String(size)).join(", ");
+  const got = `${excerpt(name, MOST_REPEATED)}, ${DataType[dtype] ?? dtype}, [${excerpt(shape, MOST_REPEATED)}]`;
+  const values = bytes.length === 0 ? floatVal : floatsIn(bytes);
+  const [value] = values;
+  if (dtype !== DataType.DT_FLOAT || shape !== "1, 1" || value === undefined || values.length > 1) {
+    return noPrediction(`${got} with ${counted(values.length, "number")}`, EXPECTED);
+  }
+  return value >= 0 && value <= 1 ? predictionsAnswer(value) : noPrediction(`${got}, ${value}`, EXPECTED);
+}
+
+/** Little-endian floats; none where the bytes are no whole number of them. */
+function floatsIn(bytes: Uint8Array): readonly number[] {
+  const size = Float32Array.BYTES_PER_ELEMENT;
+  if (bytes.length % size !== 0) return [];
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  return Array.from({ length: bytes.length / size }, (_, i) => view.getFloat32(i * size, true));
 }
 
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "code" in error && "details" in error;
 }
+
+/** What a server says of a failure; grpc-js writes its own limit into the error of a longer message. */
+const detailsOf = ({ details }: ServiceError): string =>
+  details.includes(`vs ${MOST_ANSWER_BYTES})`)
+    ? `the server's answer has more than 1 MB; no metadata and no prediction are so long (${details})`
+    : details;
 
 /** What the library says where a server is there that speaks something else. */
 const OTHER_PROTOCOL =
@@ -136,15 +183,11 @@ export async function requestGrpc(target: GrpcTarget, images: readonly [string, 
       inputs: Object.fromEntries(ports.map(({ name }, i) => [name, tensorMessage(pictures[i]!.tensor)])),
     });
     const { outputs } = await call(client, PredictionService.method.predict, request, target);
-    const [output] = Object.values(outputs);
-    const probability = output === undefined ? undefined : firstFloat(output.floatVal, output.tensorContent);
-    if (probability === undefined)
-      throw new FaceError("SERVER_ERROR", `the answer of ${model} has no number`);
-    return { ...predictionsAnswer(probability), ...doubtfulPictures(pictures, ports) };
+    return { ...probabilityIn(outputs), ...doubtfulPictures(pictures, ports) };
   } catch (error) {
     if (!isServiceError(error)) throw error;
     const unreachable = unreachableBy(address, error);
-    if (unreachable === undefined) return errorAnswer(error.details);
+    if (unreachable === undefined) return errorAnswer(detailsOf(error));
     throw unreachable;
   } finally {
     client.close();

@@ -1,10 +1,12 @@
-/** @file What both interfaces of a server have in common: two photographs as inputs, and the answer. */
+/** @file Two photographs as the inputs of a model on a server, by either interface. */
 import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, type Tensor } from "../base/tensor.ts";
 import { isOfOneColour } from "../image/blank.ts";
 import { decodePixels } from "../image/decode.ts";
 import { resizeInto } from "../image/resize.ts";
+import type { Answer } from "./answer.ts";
+import { excerpt } from "./body.ts";
 
 /** How to ask a server of ours about whole photographs, by its own `:verify`. */
 export interface VerifyWish {
@@ -14,36 +16,6 @@ export interface VerifyWish {
   readonly face?: string | number | readonly [string | number, string | number] | undefined;
   /** Whether a face unfit to be compared is an error. */
   readonly strict?: boolean | undefined;
-}
-
-/** What a server answered. */
-export interface Answer {
-  /** `{"predictions": [[p]]}`, `:verify`'s `{"same": …, "similarity": …}`, or `{"error": "…"}`. */
-  readonly text: string;
-  readonly isError: boolean;
-  /** The probability, where the answer is a prediction. */
-  readonly probability?: number;
-  /** The decision, where `:verify` answered it. */
-  readonly same?: boolean;
-  /** What makes the answer doubtful: pictures that hardly are crops of faces, sent to a model that takes crops. */
-  readonly warnings?: readonly string[];
-}
-
-/** JSON on one line, `{"predictions": [[p]]}`, with the numbers and strings of the server unchanged. */
-export function onOneLine(json: string): string {
-  return json.replaceAll(
-    /("(?:[^"\\]|\\.)*")|\s+|([:,])/g,
-    (_, text: string | undefined, mark: string | undefined) => text ?? (mark === undefined ? "" : `${mark} `),
-  );
-}
-
-/** An answer in the form of TensorFlow Serving's REST interface. */
-export function predictionsAnswer(probability: number): Answer {
-  return { text: onOneLine(JSON.stringify({ predictions: [[probability]] })), isError: false, probability };
-}
-
-export function errorAnswer(message: string): Answer {
-  return { text: onOneLine(JSON.stringify({ error: message })), isError: true };
 }
 
 /** One image input of a signature, as its metadata describes it. */
@@ -60,9 +32,24 @@ export interface DescribedInput {
   readonly shape: readonly number[];
 }
 
+/** Longest side that is sent: a REST body of two larger images would be longer than a string can be. */
+const MOST_SIDE = 1024;
+/** Inputs that an error lists. */
+const MOST_LISTED = 8;
+/** Characters of them. */
+const MOST_DECLARED = 1000;
+
+const isSide = (side: number) => Number.isSafeInteger(side) && side > 0;
+
+function declaredText(inputs: readonly DescribedInput[]): string {
+  const listed = inputs.slice(0, MOST_LISTED).map(({ name, shape }) => `${name} [${shape.join(", ")}]`);
+  const more = inputs.length - listed.length;
+  return excerpt(listed.join(", "), MOST_DECLARED) + (more > 0 ? ` and ${more} more` : "");
+}
+
 /**
  * The two image inputs of a model that compares faces, the anchor of our own models first.
- * @throws FaceError `SERVER_ERROR` for a model with other inputs.
+ * @throws FaceError `SERVER_ERROR` for a model with other inputs, or images too large to be sent.
  */
 export function imagePorts(
   inputs: readonly DescribedInput[],
@@ -81,10 +68,20 @@ export function imagePorts(
     }));
   const fits =
     ports.length === 2 &&
-    ports.every((port) => port.rank === 4 && port.height > 0 && port.width > 0 && port.channels === 3);
+    ports.every(
+      (port) => port.rank === 4 && isSide(port.height) && isSide(port.width) && port.channels === 3,
+    );
+  const tooLarge = ports.find(({ height, width }) => Math.max(height, width) > MOST_SIDE);
+  if (fits && tooLarge !== undefined) {
+    const { name, width, height } = tooLarge;
+    throw new FaceError(
+      "SERVER_ERROR",
+      `${model} takes images of ${width}x${height} pixels as ${name}, at most ${MOST_SIDE} a side are sent`,
+      { hint: "models that compare faces take 64 to 224 pixels a side; check the model's metadata" },
+    );
+  }
   if (fits) return ports as unknown as [ImagePort, ImagePort];
-  const declared = inputs.map(({ name, shape }) => `${name} [${shape.join(", ")}]`).join(", ");
-  const problem = `${model} does not compare two images: it takes ${declared || "nothing"}`;
+  const problem = `${model} does not compare two images: it takes ${declaredText(inputs) || "nothing"}`;
   const hint =
     inputs.length === 0
       ? "a model pack answers whole photographs over REST: pass --url instead of --grpc"

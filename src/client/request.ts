@@ -3,8 +3,9 @@
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
+import type { Answer } from "./answer.ts";
 import { requestGrpc } from "./grpc.ts";
-import type { Answer, VerifyWish } from "./pair.ts";
+import type { VerifyWish } from "./pair.ts";
 import { requestRest } from "./rest.ts";
 
 /** A server and a model on it: over REST by `url`, over gRPC by `address`. */

@@ -6,13 +6,15 @@ import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { asFaceError, FaceError, messageOf, systemCode } from "../base/errors.ts";
 import {
   type Answer,
-  type DescribedInput,
-  doubtfulPictures,
-  imagePorts,
-  onOneLine,
-  readPicture,
-  type VerifyWish,
-} from "./pair.ts";
+  isOk,
+  MOST_ANSWER_BYTES,
+  MOST_REPEATED,
+  parsedJson,
+  type RestAnswer,
+  readAnswer,
+} from "./answer.ts";
+import { excerpt, readText } from "./body.ts";
+import { type DescribedInput, doubtfulPictures, imagePorts, readPicture, type VerifyWish } from "./pair.ts";
 
 export interface RestTarget {
   /** Address of the server: `http://localhost:8501`. */
@@ -42,9 +44,6 @@ const metadataSchema = z.object({
     }),
   }),
 });
-
-const verifiedSchema = z.object({ same: z.boolean() });
-const predictionsSchema = z.object({ predictions: z.tuple([z.tuple([z.number()])]) });
 
 /** What stands behind a failed exchange with a server that is there, by the error's code and message. */
 const MISMATCHES: readonly (readonly [pattern: RegExp, what: string, hint: string])[] = [
@@ -109,11 +108,7 @@ function addressOf(text: string): { readonly base: string; readonly headers: Rec
   };
 }
 
-async function ask(
-  target: RestTarget,
-  path: string,
-  body?: string,
-): Promise<{ status: number; text: string }> {
+async function ask(target: RestTarget, path: string, body?: string): Promise<RestAnswer> {
   const signal = AbortSignal.timeout(target.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const { base, headers: ofAddress } = addressOf(target.url);
   const headers =
@@ -123,46 +118,24 @@ async function ask(
   const sent = body === undefined ? {} : { method: "POST", body, headers: { ...headers, ...json } };
   try {
     const response = await fetch(url, { headers, signal, ...sent });
-    return { status: response.status, text: await response.text() };
+    return { status: response.status, ...(await readText(response, MOST_ANSWER_BYTES)) };
   } catch (error) {
     throw unreachable(target.url, error);
   }
 }
 
-const isOk = (status: number) => status >= 200 && status < 300;
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The server's answer. @throws FaceError `SERVER_ERROR` when it is not JSON. */
-function asAnswer({ status, text }: { status: number; text: string }, url: string): Answer {
-  const value = parsed(text);
-  const predictions = predictionsSchema.safeParse(value);
-  if (isOk(status) && predictions.success) {
-    return { text: onOneLine(text), isError: false, probability: predictions.data.predictions[0][0] };
-  }
-  const verified = verifiedSchema.safeParse(value);
-  if (isOk(status) && verified.success) {
-    return { text: onOneLine(text), isError: false, same: verified.data.same };
-  }
-  if (typeof value === "object" && value !== null)
-    return { text: onOneLine(text), isError: !isOk(status) || "error" in value };
-  throw new FaceError("SERVER_ERROR", `${url} answered with status ${status} and no JSON`, {
-    hint: "check that a server of TensorFlow Serving's protocol runs there, and the path in the address",
-  });
-}
-
 /** The inputs of the default signature; undefined for a model without any signature, which answers `:verify` only. */
-function inputsOf(text: string, model: string): DescribedInput[] | undefined {
-  const metadata = metadataSchema.safeParse(parsed(text));
-  const signatures = metadata.data?.metadata.signature_def.signature_def;
-  if (signatures !== undefined && Object.keys(signatures).length === 0) return undefined;
-  const signature = signatures?.[DEFAULT_SIGNATURE];
+function inputsOf({ text, isCut }: RestAnswer, model: string): DescribedInput[] | undefined {
+  const metadata = metadataSchema.safeParse(parsedJson(text));
+  if (!metadata.success) {
+    const what = isCut ? "more than 1 MB" : excerpt(text, MOST_REPEATED) || "nothing";
+    throw new FaceError("SERVER_ERROR", `the metadata of ${model} are not those of a model: got ${what}`, {
+      hint: "check that a server of TensorFlow Serving's protocol runs there, and the path in the address",
+    });
+  }
+  const signatures = metadata.data.metadata.signature_def.signature_def;
+  if (Object.keys(signatures).length === 0) return undefined;
+  const signature = signatures[DEFAULT_SIGNATURE];
   if (signature === undefined) {
     throw new FaceError("SERVER_ERROR", `the metadata of ${model} has no signature ${DEFAULT_SIGNATURE}`);
   }
@@ -180,8 +153,8 @@ function inputsOf(text: string, model: string): DescribedInput[] | undefined {
 export async function requestRest(target: RestTarget, images: readonly [string, string]): Promise<Answer> {
   if (target.verify !== undefined) return await askVerify(target, images, target.verify);
   const metadata = await ask(target, "/metadata");
-  if (!isOk(metadata.status)) return asAnswer(metadata, target.url);
-  const inputs = inputsOf(metadata.text, target.model);
+  if (!isOk(metadata.status)) return readAnswer(metadata, "predict", target.url);
+  const inputs = inputsOf(metadata, target.model);
   if (inputs === undefined) return await askVerify(target, images, {});
   const ports = imagePorts(inputs, target.model);
   const pictures = await Promise.all(ports.map((port, i) => readPicture(images[i as 0 | 1], port)));
@@ -189,7 +162,7 @@ export async function requestRest(target: RestTarget, images: readonly [string, 
     ports.map(({ name, height, width }, i) => [name, nested(pictures[i]!.tensor.data, height, width)]),
   );
   const answered = await ask(target, ":predict", JSON.stringify({ instances: [instance] }));
-  return { ...asAnswer(answered, target.url), ...doubtfulPictures(pictures, ports) };
+  return { ...readAnswer(answered, "predict", target.url), ...doubtfulPictures(pictures, ports) };
 }
 
 /** Sends two files as they are to `:verify`, which finds the faces in them. */
@@ -199,10 +172,8 @@ async function askVerify(
   wish: VerifyWish,
 ): Promise<Answer> {
   const [anchor, verification] = await Promise.all(images.map(fileOf));
-  return asAnswer(
-    await ask(target, ":verify", JSON.stringify({ anchor, verification, ...wish })),
-    target.url,
-  );
+  const answered = await ask(target, ":verify", JSON.stringify({ anchor, verification, ...wish }));
+  return readAnswer(answered, "verify", target.url);
 }
 
 async function fileOf(path: string): Promise<{ b64: string }> {

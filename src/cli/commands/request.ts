@@ -73,7 +73,8 @@ async function run(first: string, second: string, flags: Flags): Promise<void> {
       : { ...common, address: grpc };
   const { request } = await import("../../client/request.ts");
   const answer = await request(target, [first, second]);
-  console.log(answer.text);
+  // Strings of any server; what would move the cursor is written as JSON writes it.
+  console.log(shown(answer.text));
   if (answer.isError && /Servable not found/.test(answer.text)) {
     const remedy =
       model === PACK
