@@ -1,6 +1,6 @@
 /**
  * @file The way of a photograph beside the engine alone, and two photographs of a telephone compared:
- * `npm run bench -- photos [--photographs 60] [--rounds 3]`. It takes LFW and the pack `opencv-sface`.
+ * `npm run bench -- photos [--photographs 60] [--rounds 3] [--profile fast]`. It takes LFW and the pack `opencv-sface`.
  *
  * The engine alone runs the networks of `faceid embed` on the pictures that these photographs give, in as many threads; what is
  * missing to its rate goes into decoding, scaling, cutting out and messages.
@@ -16,6 +16,7 @@ import { eachLimited } from "../src/base/limiter.ts";
 import { Random } from "../src/base/random.ts";
 import type { TensorMap } from "../src/base/tensor.ts";
 import { openPack } from "../src/faces/models.ts";
+import { PROFILES } from "../src/faces/mode.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
 import { decodePixels, encodeJpeg } from "../src/image/decode.ts";
 import { photoThreads } from "../src/jobs/photos-in.ts";
@@ -35,9 +36,13 @@ const { values: flags } = parseArgs({
   options: {
     photographs: { type: "string", default: "60" },
     rounds: { type: "string", default: "3" },
+    profile: { type: "string", default: "standard" },
   },
 });
 const rounds = Number(flags.rounds);
+const named = PROFILES.find((each) => each === flags.profile);
+if (named === undefined) throw new Error(`--profile is one of ${PROFILES.join(", ")}`);
+const profile = named;
 if (!existsSync(LFW)) {
   console.log(`skipped: there is no ${LFW}`);
   process.exit(0);
@@ -89,7 +94,7 @@ async function recorded(): Promise<{ readonly models: Uint8Array[]; readonly run
     };
   };
   const [detector, embedding] = await Promise.all([readFile(files.detector), readFile(files.embedding)]);
-  await using pipeline = await FacePipeline.open({ detector, embedding }, { open });
+  await using pipeline = await FacePipeline.open({ detector, embedding }, { open, profile });
   for (const path of paths) await pipeline.embedPhotograph(path, { face: "central" });
   return { models, runs };
 }
@@ -99,7 +104,7 @@ async function beside(): Promise<void> {
   const { models, runs } = await recorded();
   const pools = await Promise.all(models.map((model) => SessionPool.open(model, threads)));
   await using photos = await PhotoThreads.open(
-    { ...files, precision: "float32" },
+    { ...files, precision: "float32", profile },
     threads,
     0,
     DECODING_AHEAD,
@@ -160,7 +165,7 @@ async function telephone(folder: string): Promise<void> {
     );
   console.log(`two photographs of ${WIDTH}x${HEIGHT} pixels, median of ${rounds}`);
   for (const threads of [1, photoThreads()]) {
-    await using model = await loadFaceModel("opencv-sface", { threads });
+    await using model = await loadFaceModel("opencv-sface", { threads, profile });
     await model.verify(one, two);
     const used: Used[] = [];
     for (let round = 0; round < rounds; round++) used.push(await timed(() => model.verify(one, two)));
@@ -173,7 +178,7 @@ async function telephone(folder: string): Promise<void> {
   const command: Used[] = [];
   for (let round = 0; round <= rounds; round++) {
     const [started, before] = [performance.now(), childMilliseconds()];
-    await promisify(execFile)(process.execPath, [BIN, "verify", one, two]).catch(
+    await promisify(execFile)(process.execPath, [BIN, "verify", "--profile", profile, one, two]).catch(
       (error: { code?: unknown }) => {
         if (error.code !== 1) throw error;
       },

@@ -48,14 +48,15 @@ function placed(photograph: Size, scale: number, turns: number, picture?: Size):
  * The whole photograph in halving sizes, the finest first: from its own size, or the largest that `maxPixels` allow, to one
  * in which a face that fills it is found.
  * @param turns quarter turns of the photograph, clockwise, before it is searched.
- * @param half begins at half of the photograph's size, in a quarter of the time.
+ * @param half begins at half of that size, in a quarter of the time.
  */
 export function scansOf(photograph: Size, maxPixels: number, turns = 0, half = false): Scan[] {
   const longest = Math.max(photograph.width, photograph.height);
   const enlarged = Math.max(1, SMALLEST / longest);
   const scans: Scan[] = [];
   const most = half ? Math.max(0.5, Math.min(enlarged, SMALLEST_HALF / longest)) : enlarged;
-  let scale = Math.min(most, Math.sqrt(maxPixels / (photograph.width * photograph.height)));
+  const largest = Math.sqrt(maxPixels / (photograph.width * photograph.height));
+  let scale = Math.min(most, half ? largest / 2 : largest);
   for (;;) {
     scans.push(placed(photograph, scale, turns));
     if (longest * scale <= COARSEST) return scans;
