@@ -4,7 +4,13 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { answeredRate, decisionFor } from "./calibration.ts";
-import { descriptionText, type ExportedModel, readDescription } from "./description.ts";
+import {
+  descriptionText,
+  type ExportedModel,
+  framingIn,
+  readDescription,
+  requireDescribed,
+} from "./description.ts";
 import { DESCRIPTION_FILE, modelFileIn, versionsIn } from "./files.ts";
 import { SHIPPED_VERSION } from "./shipped.ts";
 
@@ -23,6 +29,14 @@ async function changed(change: (description: Record<string, unknown>) => void): 
   change(description);
   return await folderWith(JSON.stringify(description));
 }
+
+interface EditedRecord {
+  readonly measuredFar: object;
+  readonly operatingPoints: readonly object[];
+}
+const record = (description: Record<string, unknown>) => description.calibration as EditedRecord;
+const config = ({ training }: Record<string, unknown>) =>
+  (training as { config: Record<string, unknown> }).config;
 
 const shipped = async (): Promise<ExportedModel> => (await readDescription(SHIPPED_VERSION))!;
 
@@ -46,6 +60,43 @@ describe("a model's description", () => {
     expect(await readDescription(folder)).toEqual(rest);
   });
 
+  it("may not know how faces lie, of either format", async () => {
+    for (const [format, framing] of [
+      ["faceid-model-1", undefined],
+      ["faceid-model-2", null],
+    ]) {
+      const folder = await changed((description) => {
+        Object.assign(description, { format, framing });
+        config(description).faces = "none";
+      });
+      expect(framingIn(await readDescription(folder))).toBeUndefined();
+    }
+  });
+
+  it("is of the model beside it", async () => {
+    const description = await shipped();
+    const sizes = { height: 112, width: 112, embeddingSize: 128 };
+    requireDescribed("models/1", description, sizes);
+    requireDescribed("models/1", description, {});
+    requireDescribed("models/1", undefined, sizes);
+    for (const [name, wrong] of [
+      ["image.height: got 112, expected 96", { height: 96 }],
+      ["image.width: got 112, expected 96", { width: 96 }],
+      ["embeddingSize: got 128, expected 64", { embeddingSize: 64 }],
+    ] as const) {
+      expect(() => requireDescribed("models/1", description, { ...sizes, ...wrong })).toThrow(
+        `${join("models/1", DESCRIPTION_FILE)} contradicts the model beside it: ${name}, as`,
+      );
+    }
+  });
+
+  it("has a threshold just above the highest score, where no pair was to be accepted", async () => {
+    const folder = await changed((description) => {
+      Object.assign(record(description).operatingPoints[1]!, { threshold: 1.00000012 });
+    });
+    expect((await readDescription(folder))?.calibration?.operatingPoints[1]?.threshold).toBeGreaterThan(1);
+  });
+
   it.each([
     { kind: "aligned", template: "arcface", side: 112 },
     { kind: "centred", enlarge: 2.2 },
@@ -65,7 +116,49 @@ describe("a model's description", () => {
       (d) => Object.assign(d, { framing: { kind: "aligned", template: "a" } }),
       /framing\.side: /,
     ],
-    ["an unknown framing", (d) => Object.assign(d, { framing: { kind: "loose" } }), /framing\.kind: /],
+    [
+      "an unknown framing",
+      (d) => Object.assign(d, { framing: { kind: "loose" } }),
+      /framing\.kind: got "loose", expected aligned, centred or none$/,
+    ],
+    [
+      "no framing",
+      (d) => {
+        delete d.framing;
+        delete config(d).faces;
+      },
+      /framing: got undefined, expected how faces lie in the model's images, or null where/,
+    ],
+    [
+      "an unknown framing, though faces were aligned",
+      (d) => Object.assign(d, { framing: null }),
+      /framing: got null, expected how faces lie .* since training\.config\.faces is align$/,
+    ],
+    [
+      "the first format and no framing, though faces were aligned",
+      (d) => Object.assign(d, { format: "faceid-model-1", framing: undefined }),
+      /framing: got undefined, expected how faces lie .* since training\.config\.faces is align$/,
+    ],
+    [
+      "a threshold above 1",
+      (d) => Object.assign(record(d), { threshold: 1.5 }),
+      /calibration\.threshold: got 1\.5, expected a probability, from 0 to 1$/,
+    ],
+    [
+      "a threshold below 0",
+      (d) => Object.assign(record(d).operatingPoints[1]!, { threshold: -0.1 }),
+      /calibration\.operatingPoints\.1\.threshold: got -0\.1, expected a probability/,
+    ],
+    [
+      "a lower threshold for a lower rate",
+      (d) => Object.assign(record(d).operatingPoints[1]!, { threshold: 0.01 }),
+      /calibration\.operatingPoints\.1\.threshold: got 0\.01, expected at least 0\.\d+, the threshold for the higher rate 0\.1$/,
+    ],
+    [
+      "an interval that ends before it begins",
+      (d) => Object.assign(record(d).measuredFar, { interval: [0.5, 0.1] }),
+      /calibration\.measuredFar\.interval: got \[0\.5,0\.1\], expected the lower end first$/,
+    ],
     [
       "a rate above 1",
       (d) =>

@@ -1,5 +1,6 @@
 /** @file A calibration record in a file of its own, for a model that cannot hold it: a model pack with one's own thresholds. */
 import { z } from "zod";
+import { issueText } from "../base/check-options.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { readRegular, writeFileAtomic } from "../base/files.ts";
 import { type CalibrationRecord, calibrationSchema } from "./calibration.ts";
@@ -10,7 +11,7 @@ const fileSchema = z.object({
   model: z.string(),
   /** SHA-256 of the file with its weights: thresholds of one model mean nothing for another. */
   digest: z.string(),
-  calibration: calibrationSchema,
+  calibration: calibrationSchema("cosine"),
 });
 
 const LARGEST = 2 ** 20;
@@ -43,8 +44,7 @@ export async function readCalibrationFile(
   }
   const parsed = fileSchema.safeParse(content);
   if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const where = [issue!.path.join("."), issue!.message].filter((text) => text !== "").join(": ");
+    const where = issueText(parsed.error.issues[0]!, content);
     throw new FaceError("FILE_INVALID", `${path} is no calibration: ${where}`, {
       hint: "write it with: faceid calibrate",
     });

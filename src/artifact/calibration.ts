@@ -10,41 +10,71 @@ const share = z.number().min(0).max(1);
 const rateSchema = z.object({
   value: share,
   /** 95 % confidence. */
-  interval: z.tuple([share, share]),
+  interval: z.tuple([share, share]).refine(([low, high]) => low <= high, "the lower end first"),
 });
 
-const operatingPointSchema = z.object({
-  /** The rate that was aimed at. */
-  far: share,
-  /** Pairs at or above this score count as one person: a probability, or a cosine for a model pack. */
-  threshold: z.number(),
-  /** False accept rate and true accept rate on the pairs it was measured on. */
-  measuredFar: rateSchema,
-  measuredTar: rateSchema,
-});
+/** A threshold may lie just above the highest score, where no pair was to be accepted, and a cosine is rounded. */
+const ABOVE = 1e-6;
 
-export const calibrationSchema = z.object({
-  /** The weights that its rates were measured with, where this version has others, which answer with other scores. */
-  weights: z.enum(WEIGHT_TYPES).optional(),
-  /** The threshold with the most right decisions on the calibration pairs. */
-  threshold: z.number(),
-  /** False accept rate and true accept rate at that threshold, on the same pairs; absent in older records. */
-  measuredFar: rateSchema.optional(),
-  measuredTar: rateSchema.optional(),
-  operatingPoints: z.array(operatingPointSchema),
-  data: z.object({
-    dataset: z.string(),
-    /** Which people; never those trained on. */
-    people: z.string(),
-    positives: z.number().int(),
-    negatives: z.number().int(),
-  }),
-});
+/** The least of the scores that a record is about; the highest is 1. */
+const LEAST = { probability: 0, cosine: -1 } as const;
+
+const operatingPointOf = (threshold: z.ZodNumber) =>
+  z.object({
+    /** The rate that was aimed at. */
+    far: share,
+    /** Pairs at or above this score count as one person: a probability, or a cosine for a model pack. */
+    threshold,
+    /** False accept rate and true accept rate on the pairs it was measured on. */
+    measuredFar: rateSchema,
+    measuredTar: rateSchema,
+  });
+
+/** A lower rate cannot have a lower threshold. */
+function refuseDisorder(
+  points: readonly { readonly far: number; readonly threshold: number }[],
+  context: z.RefinementCtx,
+): void {
+  for (const [i, { far, threshold }] of points.entries()) {
+    const other = points.find((each) => each.far > far && each.threshold > threshold);
+    if (other === undefined) continue;
+    context.addIssue({
+      code: "custom",
+      path: [i, "threshold"],
+      message: `at least ${other.threshold}, the threshold for the higher rate ${other.far}`,
+    });
+  }
+}
+
+/** @param score what the thresholds are compared with: a probability in [0, 1], or a pack's cosine in [-1, 1]. */
+export function calibrationSchema(score: keyof typeof LEAST) {
+  const least = LEAST[score];
+  const threshold = z
+    .number()
+    .refine((value) => value >= least - ABOVE && value <= 1 + ABOVE, `a ${score}, from ${least} to 1`);
+  return z.object({
+    /** The weights that its rates were measured with, where this version has others, which answer with other scores. */
+    weights: z.enum(WEIGHT_TYPES).optional(),
+    /** The threshold with the most right decisions on the calibration pairs. */
+    threshold,
+    /** False accept rate and true accept rate at that threshold, on the same pairs; absent in older records. */
+    measuredFar: rateSchema.optional(),
+    measuredTar: rateSchema.optional(),
+    operatingPoints: z.array(operatingPointOf(threshold)).superRefine(refuseDisorder),
+    data: z.object({
+      dataset: z.string(),
+      /** Which people; never those trained on. */
+      people: z.string(),
+      positives: z.number().int().nonnegative(),
+      negatives: z.number().int().nonnegative(),
+    }),
+  });
+}
 
 export type Rate = z.infer<typeof rateSchema>;
-export type OperatingPoint = z.infer<typeof operatingPointSchema>;
+export type OperatingPoint = z.infer<ReturnType<typeof operatingPointOf>>;
 /** Part of an exported model's description: it turns a probability into a decision. */
-export type CalibrationRecord = z.infer<typeof calibrationSchema>;
+export type CalibrationRecord = z.infer<ReturnType<typeof calibrationSchema>>;
 
 /** What is known about the thresholds of a model pack, whose scores are cosines in [-1, 1]. */
 export interface PackCalibration {

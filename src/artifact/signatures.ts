@@ -31,6 +31,28 @@ export const VERIFY_ENCODED = {
   classifier: "classifier",
 } as const;
 
+/** Sizes of a model's images and embeddings; `undefined` where its signatures leave them open. */
+export interface SignatureSizes {
+  readonly height?: number | undefined;
+  readonly width?: number | undefined;
+  readonly embeddingSize?: number | undefined;
+}
+
+type Ports = ReadonlyMap<string, { readonly shape?: Shape | undefined }>;
+
+/** The sizes that the signatures of an exported model name. */
+export function sizesIn(
+  signatures: ReadonlyMap<string, { readonly inputs: Ports; readonly outputs: Ports }>,
+): SignatureSizes {
+  const named = (side: number | undefined) => (side === undefined || side < 0 ? undefined : side);
+  const inputOf = (signature: string, name: string) => signatures.get(signature)?.inputs.get(name)?.shape;
+  const embedded = signatures.get(EMBED.signature)?.outputs.get(EMBED.embedding)?.shape;
+  const [, height, width] =
+    inputOf(PAIR.signature, PAIR.anchor) ?? inputOf(EMBED.signature, EMBED.image) ?? [];
+  const [, embeddingSize] = embedded ?? inputOf(COMPARE.signature, COMPARE.anchor) ?? [];
+  return { height: named(height), width: named(width), embeddingSize: named(embeddingSize) };
+}
+
 /** The two inputs of a signature that compares, both of one shape. */
 export const pairInputs = (
   { anchor, verification }: { readonly anchor: string; readonly verification: string },

@@ -83,11 +83,11 @@ describe("calibrate", () => {
 
   it("still reads records without rates at the default threshold", () => {
     const { measuredFar: _far, measuredTar: _tar, ...old } = record;
-    expect(calibrationSchema.parse(JSON.parse(JSON.stringify(old)))).toEqual(old);
+    expect(calibrationSchema("probability").parse(JSON.parse(JSON.stringify(old)))).toEqual(old);
   });
 
   it("comes back from JSON as it was", () => {
-    expect(calibrationSchema.parse(JSON.parse(JSON.stringify(record)))).toEqual(record);
+    expect(calibrationSchema("probability").parse(JSON.parse(JSON.stringify(record)))).toEqual(record);
   });
 });
 

@@ -3,7 +3,13 @@
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
-import { descriptionText, type ExportedModel, type Framing, measuredWith } from "../artifact/description.ts";
+import {
+  descriptionText,
+  type ExportedModel,
+  type Framing,
+  MODEL_FORMAT,
+  measuredWith,
+} from "../artifact/description.ts";
 import { DESCRIPTION_FILE } from "../artifact/files.ts";
 import { COMPARE, EMBED, PAIR, VERIFY_ENCODED } from "../artifact/signatures.ts";
 import { WEIGHT_TYPES, type WeightType } from "../artifact/weights.ts";
@@ -157,14 +163,14 @@ export async function exportModel(options: ExportOptions): Promise<string> {
   const framing =
     options.framing ?? trainedFraming(config).framing ?? (await framingOfCrops(config.datasetPath));
   const description: ExportedModel = {
-    format: "faceid-model-1",
+    format: MODEL_FORMAT,
     faceid: VERSION,
     name: options.modelName,
     version: options.modelVersion,
     network: config.model,
     embeddingSize: embeddingSizeOf(model),
     image: { ...settingsOf(config), range: [0, 1] },
-    ...(framing === undefined ? {} : { framing }),
+    framing: framing ?? null,
     training: {
       epochs: progress.epoch,
       steps: progress.step,

@@ -6,6 +6,7 @@ import {
   descriptionText,
   type ExportedModel,
   IMPORTED,
+  MODEL_FORMAT,
   type Framing as NamedFraming,
 } from "../artifact/description.ts";
 import { DESCRIPTION_FILE } from "../artifact/files.ts";
@@ -202,7 +203,7 @@ export async function importedContent(
   const { name, version } = nameOf(folder);
   const signatures = signaturesOfNetwork(network);
   const description: ExportedModel = {
-    format: "faceid-model-1",
+    format: MODEL_FORMAT,
     faceid: VERSION,
     name,
     version,

@@ -6,13 +6,15 @@ import type { CalibrationRecord } from "../artifact/calibration.ts";
 import {
   descriptionText,
   type ExportedModel,
+  framingIn,
   measuredWith,
   readDescription,
+  requireDescribed,
 } from "../artifact/description.ts";
 import { DESCRIPTION_FILE, ONNX_FILE, SAVED_MODEL_FILE, versionOf } from "../artifact/files.ts";
 import { type FoundModel, findModel } from "../artifact/find-model.ts";
 import { modelPath } from "../artifact/shipped.ts";
-import { PAIR } from "../artifact/signatures.ts";
+import { PAIR, sizesIn } from "../artifact/signatures.ts";
 import type { WeightType } from "../artifact/weights.ts";
 import { FaceError } from "../base/errors.ts";
 import { checkTarget, makeFolder, publishFolder } from "../base/files.ts";
@@ -307,12 +309,14 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   await checkTarget(output, "new folder");
   const model = await readSavedModel(savedModel);
   const size = imageSettingsOf(model, savedModel);
+  const description = await readDescription(savedModel);
+  requireDescribed(savedModel, description, sizesIn(model.signatures));
   if (weights === "float16" && !canBeHalved(model)) {
     throw new FaceError("CONFIG_INVALID", `the weights of ${savedModel} are in half precision already`, {
       hint: "serve it as it is; --weights int8 with --images FOLDER makes a smaller and faster version",
     });
   }
-  const description = await readDescription(savedModel);
+  const named = framingIn(description);
   const { height, width } = size;
   const config = { ...trainingConfig(savedModel, description), imageShape: [height, width] };
   const { outputs } = await model.program(PAIR.signature);
@@ -321,10 +325,10 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   const framing = () =>
     framingOf(savedModel, {
       verifier: float,
-      ...(description?.framing === undefined ? {} : { framing: description.framing }),
+      ...(named === undefined ? {} : { framing: named }),
       ...(description === undefined ? {} : { settings: description.training.config }),
     });
-  const isFramed = description?.framing !== undefined && description.framing.kind !== "none";
+  const isFramed = named !== undefined && named.kind !== "none";
   const { faces, face } = options;
   const chosen =
     images === undefined

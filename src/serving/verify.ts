@@ -2,6 +2,7 @@
 
 import type { CalibrationRecord, Decision } from "../artifact/calibration.ts";
 import { answeredRate, decisionFor } from "../artifact/calibration.ts";
+import { framingIn } from "../artifact/description.ts";
 import { lowestFar, roundedScore, unsupportedFarText, usualFar } from "../artifact/rates.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { bothOf } from "../base/errors.ts";
@@ -42,7 +43,7 @@ const AS_THEY_ARE =
 
 /** Whether a model reads crops of faces that lie in a certain way. */
 function readsCrops({ description }: Servable): boolean {
-  const framing = description?.framing;
+  const framing = framingIn(description);
   return framing !== undefined && framing.kind !== "none";
 }
 

@@ -2,7 +2,13 @@
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
-import { type ExportedModel, type Framing, readDescription } from "../artifact/description.ts";
+import {
+  type ExportedModel,
+  type Framing,
+  framingIn,
+  readDescription,
+  requireDescribed,
+} from "../artifact/description.ts";
 import { DESCRIPTION_FILE } from "../artifact/files.ts";
 import { findModel } from "../artifact/find-model.ts";
 import { modelPath } from "../artifact/shipped.ts";
@@ -132,9 +138,17 @@ async function openVersion(path: string, log: Log): Promise<OpenedModel> {
   const trained = trainingConfig(folder, description);
   const verifier = await (format === "onnx" ? onnxVerifier(file) : savedModelVerifier(file));
   const { height, width } = verifier.image;
+  const embeddingSize = "score" in verifier ? undefined : verifier.embeddingSize;
+  try {
+    requireDescribed(folder, description, { height, width, embeddingSize });
+  } catch (error) {
+    await verifier[Symbol.asyncDispose]();
+    throw error;
+  }
   const config = { ...trained, imageShape: [height, width] };
   if (description === undefined) return { path: folder, verifier, config, history: [] };
-  const { network, training, calibration, framing } = description;
+  const { network, training, calibration } = description;
+  const framing = framingIn(description);
   return {
     path: folder,
     verifier,

@@ -1,7 +1,7 @@
 /** @file An exported face verifier with its first weights, as a version folder: small, genuine, and of no judgement. */
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
-import { descriptionText, type ExportedModel } from "../../src/artifact/description.ts";
+import { descriptionText, type ExportedModel, MODEL_FORMAT } from "../../src/artifact/description.ts";
 import { DESCRIPTION_FILE } from "../../src/artifact/files.ts";
 import { Random } from "../../src/base/random.ts";
 import { signaturesOf } from "../../src/jobs/export.ts";
@@ -30,13 +30,14 @@ export async function writeFaceModel(
   const model = { network, input: image };
   const { net } = siamese(model, { mode: "inference", batch: 1 });
   const described: ExportedModel = {
-    format: "faceid-model-1",
+    format: MODEL_FORMAT,
     faceid: "0.1.0",
     name: "faceid",
     version: 1,
     network,
     embeddingSize: embeddingSizeOf(model),
     image: { ...image, channels: 3, range: [0, 1] },
+    framing: null,
     training: { epochs: 0, steps: 0, config: trainConfigSchema.parse({}), history: [] },
     ...description,
   };

@@ -1,5 +1,6 @@
 /** @file Faces as a model of the server reads them: what it compares, and how its crops are cut. */
 
+import { framingIn } from "../../artifact/description.ts";
 import { float32, type Tensor } from "../../base/tensor.ts";
 import { type Framing, framingFrom, framingText } from "../../faces/alignment.ts";
 import type { FaceWish, MeantFace } from "../../faces/meant-face.ts";
@@ -30,7 +31,7 @@ export interface FaceInput {
  * @throws StatusError `FAILED_PRECONDITION` for a framing that cannot be made, or a signature without images.
  */
 export function faceInputOf(servable: Servable, signatureName: string): FaceInput | undefined {
-  const framing = servable.description?.framing;
+  const framing = framingIn(servable.description);
   if (framing === undefined || framing.kind === "none") return undefined;
   const refuse = (reason: string) =>
     new StatusError("FAILED_PRECONDITION", `Model ${servable.name} cannot read photographs: ${reason}`);

@@ -2,8 +2,9 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { readDescription } from "../../artifact/description.ts";
+import { readDescription, requireDescribed } from "../../artifact/description.ts";
 import { findModel } from "../../artifact/find-model.ts";
+import { sizesIn } from "../../artifact/signatures.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { usableCores } from "../../base/platform.ts";
@@ -46,9 +47,12 @@ export function savedModelLoader({
       found.format === "onnx"
         ? await loadOnnx(found.file, id, { sessions, aloneThreads }, description)
         : await loadSavedModel(found.file, id, { sessions, aloneThreads, tags }, description);
-    if (signal?.aborted) {
+    try {
+      requireDescribed(found.folder, description, sizesIn(servable.signatures));
+      signal?.throwIfAborted();
+    } catch (error) {
       await servable.close();
-      signal.throwIfAborted();
+      throw error;
     }
     return servable;
   };
