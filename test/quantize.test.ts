@@ -4,12 +4,13 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { CalibrationRecord } from "../src/artifact/calibration.ts";
-import { bytesText } from "../src/base/log.ts";
+import { bytesText, silentLog } from "../src/base/log.ts";
 import { Random } from "../src/base/random.ts";
 import { float32, floats, type TensorMap } from "../src/base/tensor.ts";
 import { run } from "../src/cli/main.ts";
 import * as g from "../src/graph/build.ts";
 import { encodePng } from "../src/image/decode.ts";
+import { calibrationImages } from "../src/jobs/calibration-images.ts";
 import { describeModel } from "../src/jobs/describe.ts";
 import { evaluate } from "../src/jobs/evaluate.ts";
 import { type QuantizeReport, quantizeModel } from "../src/jobs/quantize.ts";
@@ -33,6 +34,8 @@ const CALIBRATION: CalibrationRecord = {
 
 /** The record of a version whose weights are smaller than those that were measured. */
 const KEPT = { ...CALIBRATION, weights: "float32" };
+
+const bytes = (image: Float32Array) => new Uint8Array(image.buffer, image.byteOffset, image.byteLength);
 
 /** What the command prints on standard output, called by npx. */
 async function printed(...args: readonly string[]): Promise<string> {
@@ -225,6 +228,41 @@ it("refuses a folder with too few images that show something, and says how to ge
   await writeNoise(images, ["e", "f", "g", "h"]);
   const report = await quantized(64);
   expect(report).toMatchObject({ calibrationImages: 8, unreadable: 1, withoutFace: 0, oneColour: 4 });
+});
+
+it("replaces images that show nothing by others of the folder, the same ones in each run", async () => {
+  const root = await temporaryFolder();
+  const [folder, good] = [join(root, "images"), join(root, "good")];
+  const names = Array.from({ length: 24 }, (_, i) => `p${String(i).padStart(2, "0")}`);
+  await writeNoise(folder, names);
+  await writeNoise(good, names);
+  const plane = await encodePng(new Uint8Array(SIDE * SIDE * 3).fill(80), SIDE, SIDE);
+  const junk = [Buffer.from("no picture"), plane];
+  // Every second image: half of what is drawn first, whatever the stride.
+  for (const [i, name] of names.entries()) await writeFile(join(folder, name, "0.png"), junk[i % 2]!);
+  const [size, log] = [{ height: SIDE, width: SIDE, channels: 3 } as const, silentLog];
+  const framing = () => {
+    throw new Error("no face is cut out");
+  };
+  const drawn = (from: string, count: number) =>
+    calibrationImages({ folder: from, count, size, isFramed: false, framing, log });
+  const all = (await drawn(good, 48)).images.filter((_, i) => i % 2 === 1);
+  expect(all).toHaveLength(24);
+  const twenty = await drawn(folder, 20);
+  expect(twenty.images).toHaveLength(20);
+  expect(twenty.leftOut.unreadable).toBeGreaterThan(4);
+  expect(twenty.leftOut.oneColour).toBeGreaterThan(4);
+  // In the order of their paths, so that both halves of the quantisation are spread over the folder.
+  const places = twenty.images.map((image) =>
+    all.findIndex((each) => Buffer.compare(bytes(each), bytes(image)) === 0),
+  );
+  expect(places).not.toContain(-1);
+  expect(places).toEqual(places.toSorted((a, b) => a - b));
+  expect(await drawn(folder, 20)).toEqual(twenty);
+  // Where the folder ends first, there are as many as it has.
+  const most = await drawn(folder, 40);
+  expect(most.images).toHaveLength(24);
+  expect(most.leftOut).toEqual({ unreadable: 12, withoutFace: 0, oneColour: 12 });
 });
 
 it.each([

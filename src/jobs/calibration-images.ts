@@ -2,6 +2,7 @@
 import { FaceError } from "../base/errors.ts";
 import { counted, type Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
+import { Random } from "../base/random.ts";
 import { spread } from "../data/contact-sheet.ts";
 import { leftOutOf, withFaces } from "../data/dataset-faces.ts";
 import { listPhotographs } from "../data/folder.ts";
@@ -21,12 +22,14 @@ export type Faces = "align" | "none";
 const LEAST = 16;
 /** Images in one call of a thread. */
 const BATCH = 8;
+/** Two runs on one folder draw the same images. */
+const DRAWING_SEED = 1;
 
 export interface CalibrationImages {
   readonly faces: Faces;
-  /** Each `[height, width, 3]` in [0, 1]. */
+  /** Each `[height, width, 3]` in [0, 1], in the order of their paths. */
   readonly images: readonly Float32Array[];
-  /** How many were left out, by reason. */
+  /** How many of those that were drawn were left out, by reason. */
   readonly leftOut: { readonly unreadable: number; readonly withoutFace: number; readonly oneColour: number };
 }
 
@@ -45,13 +48,28 @@ export interface ImageWish {
   readonly log: Log;
 }
 
-/** Whether all images have the size that the model reads, as crops for it do. */
-async function areOfSize(paths: readonly string[], { height, width }: ImageSettings): Promise<boolean> {
-  for (const path of paths) {
+/** Whether the first images that are drawn have the size that the model reads, as crops for it do; of junk, more are looked at. */
+async function areOfSize(
+  paths: readonly string[],
+  { count, size: { height, width } }: ImageWish,
+): Promise<boolean> {
+  let readable = 0;
+  for (const [i, path] of paths.entries()) {
+    if (i >= count && readable > 0) break;
     const pixels = await decodePixels(path).catch(() => undefined);
-    if (pixels !== undefined && (pixels.height !== height || pixels.width !== width)) return false;
+    if (pixels === undefined) continue;
+    readable++;
+    if (pixels.height !== height || pixels.width !== width) return false;
   }
   return true;
+}
+
+/** All paths in the order in which they are drawn: the wanted number spread over the folder, then the others, which replace junk. */
+function drawn(paths: readonly string[], count: number): string[] {
+  const first = spread(paths, count);
+  const taken = new Set(first);
+  const others = paths.filter((path) => !taken.has(path));
+  return [...first, ...new Random(DRAWING_SEED).shuffle(others)];
 }
 
 /**
@@ -68,7 +86,7 @@ async function facesOf(paths: readonly string[], wish: ImageWish): Promise<Faces
     return "none";
   }
   if (!isFramed || size.height !== size.width) return "none";
-  return (await areOfSize(paths, size)) ? "none" : "align";
+  return (await areOfSize(paths, wish)) ? "none" : "align";
 }
 
 /** @throws FaceError that says how many images are missing, and how to get them. */
@@ -112,27 +130,40 @@ async function listImages(folder: string): Promise<string[]> {
   }
 }
 
+/** The images as references, with a face to be found in each where they are photographs. */
+async function refsOf(
+  paths: readonly string[],
+  faces: Faces,
+  { folder, face, size, framing, log }: ImageWish,
+): Promise<readonly ImageRef[]> {
+  const images: readonly ImageRef[] = paths.map((path, index) => ({ kind: "file", path, index }));
+  if (faces === "none") return images;
+  if (size.height !== size.width) {
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `faces are cut out as squares, the model reads ${settingsText(size)}`,
+      { hint: "cut them out yourself and pass --faces none" },
+    );
+  }
+  const dataset: Dataset = { name: folder, kind: "folder", identities: [{ name: folder, images }] };
+  return (await withFaces(dataset, { framing: framing(), choice: face }, log)).identities[0]!.images;
+}
+
 /**
- * Images of a folder, spread over it.
+ * Images of a folder, spread over it. One that cannot be used is replaced by another, until there are as many as wanted or the
+ * folder ends.
+ * @returns the images in the order of their paths.
  * @throws FaceError `DATASET_…` for a folder without enough usable images; `CONFIG_INVALID` where faces cannot be cut out; `PACK_…`.
  */
 export async function calibrationImages(wish: ImageWish): Promise<CalibrationImages> {
-  const { folder, count, face, size, framing, log } = wish;
-  const paths = spread(await listImages(folder), count);
+  const { folder, count, size, log } = wish;
+  const listed = await listImages(folder);
+  const paths = drawn(listed, count);
   const faces = wish.faces ?? (await facesOf(paths, wish));
-  let refs: readonly ImageRef[] = paths.map((path, index) => ({ kind: "file", path, index }));
+  const refs = await refsOf(paths, faces, wish);
   if (faces === "align") {
-    if (size.height !== size.width) {
-      throw new FaceError(
-        "CONFIG_INVALID",
-        `faces are cut out as squares, the model reads ${settingsText(size)}`,
-        { hint: "cut them out yourself and pass --faces none" },
-      );
-    }
-    const dataset: Dataset = { name: folder, kind: "folder", identities: [{ name: folder, images: refs }] };
-    refs = (await withFaces(dataset, { framing: framing(), choice: face }, log)).identities[0]!.images;
     log.info(
-      `finding the faces of ${counted(paths.length, "photograph")}; --faces none takes images as they are`,
+      `finding the faces of ${counted(Math.min(count, paths.length), "photograph")}; --faces none takes images as they are`,
     );
   }
   await using loader = new Loader({
@@ -140,17 +171,23 @@ export async function calibrationImages(wish: ImageWish): Promise<CalibrationIma
     workers: faces === "align" ? usableCores() : 1,
     log,
   });
-  const images: Float32Array[] = [];
+  const usable = new Map<string, Float32Array>();
   let oneColour = 0;
-  for await (const batch of loader.imageBatches(refs, { batchSize: BATCH })) {
-    for (const [row, position] of batch.positions.entries()) {
-      const image = batch.images.slice(row * imageSize(size), (row + 1) * imageSize(size));
-      if (isOfOneColour(image)) {
-        oneColour++;
-        log.warn(`${imageName(refs[position]!)} is of one colour; it is left out`);
-      } else images.push(image);
+  for (let next = 0; next < refs.length && usable.size < count; ) {
+    const round = refs.slice(next, next + count - usable.size);
+    const from = next;
+    next += round.length;
+    for await (const batch of loader.imageBatches(round, { batchSize: BATCH })) {
+      for (const [row, position] of batch.positions.entries()) {
+        const image = batch.images.slice(row * imageSize(size), (row + 1) * imageSize(size));
+        if (isOfOneColour(image)) {
+          oneColour++;
+          log.warn(`${imageName(round[position]!)} is of one colour; it is left out`);
+        } else usable.set(paths[from + position]!, image);
+      }
     }
   }
+  const images = listed.flatMap((path) => usable.get(path) ?? []);
   const { facesNotFound, unreadable } = leftOutOf(loader);
   const leftOut = { unreadable: unreadable.length, withoutFace: facesNotFound.length, oneColour };
   const result = { faces, images, leftOut };

@@ -64,7 +64,10 @@ export interface QuantizeOptions {
   readonly images?: string | undefined;
   /** The version's folder to write. */
   readonly output: string;
-  /** Images to measure ranges on; the same number of other images serves to compare scores. */
+  /**
+   * Images to measure ranges on; the same number of other images serves to compare scores. Images that cannot be used are
+   * replaced by others of the folder.
+   */
   readonly count: number;
   /**
    * `align`: the faces of the images are found and cut out as the model reads them; `none`: they are crops. When left out, faces

@@ -159,7 +159,7 @@ export function quantizeCommand(command: Command): Command {
     .option("--json", "print one JSON object and nothing else on standard output");
   addNumber(command, {
     flag: "count",
-    help: "images to measure ranges on; the same number of others to compare scores on",
+    help: "images to measure ranges on; the same number of others to compare scores on; those that cannot be used are replaced by others of the folder",
     least: 2,
     fallback: 64,
   });
