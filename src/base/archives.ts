@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { crc32, createGunzip } from "node:zlib";
 import { extract } from "tar-stream";
 import { type Entry, openPromise, type ZipFile } from "yauzl";
+import { requireRegular } from "./files.ts";
 
 /** A regular file of an archive. */
 export interface PackedFile {
@@ -37,6 +38,7 @@ const SYMBOLIC_LINK = 0o120000;
 const FILE_KIND = 0o170000;
 
 async function startsWith(path: string, magic: string): Promise<boolean> {
+  await requireRegular(path);
   const file = await open(path);
   try {
     const start = Buffer.alloc(magic.length);
@@ -58,6 +60,7 @@ export const isGzip = (path: string): Promise<boolean> => startsWith(path, "\x1f
  * @throws Error when the archive is damaged or holds a link.
  */
 export async function* zipFiles(path: string): AsyncGenerator<PackedFile> {
+  await requireRegular(path);
   const zip = await openPromise(path, { lazyEntries: true });
   try {
     for await (const entry of zip.eachEntry()) {
@@ -89,6 +92,7 @@ async function* requireTarEnd(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buf
  * @throws Error when the archive is damaged or cut off, or holds a link or a device.
  */
 export async function* gzippedTarFiles(path: string): AsyncGenerator<PackedFile> {
+  await requireRegular(path);
   const entries = extract();
   const unpacking = pipeline(createReadStream(path), createGunzip(), requireTarEnd, entries);
   // The loop throws the same error; a rejection that nobody handles would end the process.

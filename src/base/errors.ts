@@ -200,6 +200,10 @@ export const SYSTEM_REASONS: Readonly<Record<string, SystemReason>> = {
   EPERM: reason("the operation is not permitted", PERMISSION),
   EROFS: reason("the file system is read-only", "choose another place"),
   EISDIR: reason("it is a folder, a file is wanted", "name a file"),
+  EFTYPE: reason(
+    "it is a pipe or a device, a regular file is wanted",
+    "write its content to a file and name that; pipes, devices and <(…) are not read",
+  ),
   ENOTDIR: reason("a part of the path is a file, a folder is wanted", "check the path"),
   EEXIST: reason("it exists already", "choose another name, or remove it first"),
   ENOTEMPTY: reason("the folder is not empty", "choose another folder, or empty it first"),

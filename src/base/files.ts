@@ -1,8 +1,19 @@
 /** @file Atomic writes of files and folders (a reader sees all of it or nothing), digests of files, text of any encoding, and the cache folder. */
 import { createHash, randomBytes } from "node:crypto";
-import { constants, createReadStream, mkdirSync, rmdirSync, rmSync, statSync } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
+import { constants, createReadStream, mkdirSync, rmdirSync, rmSync, type Stats, statSync } from "node:fs";
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  writeFile,
+} from "node:fs/promises";
+import { devNull, homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FaceError, FULL_CODES, messageOf, SYSTEM_REASONS, systemCode } from "./errors.ts";
@@ -258,6 +269,40 @@ export async function publishFolder(path: string, fill: (temporary: string) => P
   }
 }
 
+/** Whether reading ends at once: the null device is an empty file. */
+const isNullDevice = (about: Stats) =>
+  about.isCharacterDevice() && about.rdev === statSync(devNull, { throwIfNoEntry: false })?.rdev;
+
+/** Folders have an error of their own, which the system gives. */
+function refuseEndless(path: string, about: Stats): void {
+  if (about.isFile() || about.isDirectory() || isNullDevice(about)) return;
+  const { words } = SYSTEM_REASONS.EFTYPE!;
+  // The system's own code for this, where it has one (macOS, the BSDs).
+  throw Object.assign(new Error(`EFTYPE: ${words}, open '${path}'`), { code: "EFTYPE", path });
+}
+
+/**
+ * Refuses pipes, devices and sockets, which block whoever opens them or never end, before they are opened.
+ * @throws the system's error, or one like it with the code `EFTYPE`; `messageOf` and `asFaceError` have both in words.
+ */
+export async function requireRegular(path: string): Promise<void> {
+  refuseEndless(path, await stat(path));
+}
+
+/** As `requireRegular`, where nothing can be awaited. */
+export function requireRegularSync(path: string): void {
+  refuseEndless(path, statSync(path));
+}
+
+/**
+ * Reads a file that somebody named, or that lies in a folder that somebody named.
+ * @throws as `requireRegular`.
+ */
+export async function readWhole(path: string): Promise<Buffer> {
+  await requireRegular(path);
+  return await readFile(path);
+}
+
 /** A pipe without a writer would block the reader for ever; Windows has no such flag. */
 const READ_ONLY = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 /** One call to the system reads 2 GB at most. */
@@ -326,6 +371,7 @@ const HASHED_AT_ONCE = 2 ** 20;
  * @throws the system's error when the file cannot be read
  */
 export async function sha256OfFile(path: string): Promise<string> {
+  await requireRegular(path);
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(path, { highWaterMark: HASHED_AT_ONCE })) {
     hash.update(chunk as Buffer);

@@ -1,7 +1,7 @@
 /** @file Reads `.env` files as editors, shells and Docker write them. */
 import { readFileSync } from "node:fs";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { decodeText } from "../base/files.ts";
+import { decodeText, requireRegularSync } from "../base/files.ts";
 
 /** Variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -72,6 +72,7 @@ export function parseDotEnv(text: string, path: string, isOurs: (name: string) =
 /** Reads a `.env` file; empty without the file, or when the name is a folder, as a Python environment is. */
 export function readEnvFile(path: string, isOurs: (name: string) => boolean): Environment {
   try {
+    requireRegularSync(path);
     return parseDotEnv(decodeText(readFileSync(path)), path, isOurs);
   } catch (error) {
     if (["ENOENT", "EISDIR"].includes(systemCode(error) ?? "")) return {};

@@ -1,9 +1,9 @@
 /** @file Asks a server over TensorFlow Serving's REST interface. */
 
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { asFaceError, FaceError, messageOf, systemCode } from "../base/errors.ts";
+import { readWhole } from "../base/files.ts";
 import {
   type Answer,
   isOk,
@@ -178,7 +178,7 @@ async function askVerify(
 
 async function fileOf(path: string): Promise<{ b64: string }> {
   try {
-    return { b64: (await readFile(path)).toString("base64") };
+    return { b64: (await readWhole(path)).toString("base64") };
   } catch (error) {
     throw asFaceError(error) ?? error;
   }

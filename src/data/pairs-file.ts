@@ -1,7 +1,6 @@
 /** @file Pairs files: LFW's pairs.txt, lists of two paths with a label, and tables with a header, read into folds of named pairs. */
-import { readFile } from "node:fs/promises";
 import { FaceError, messageOf } from "../base/errors.ts";
-import { decodeText } from "../base/files.ts";
+import { decodeText, readWhole } from "../base/files.ts";
 
 /** An image in a pairs file. */
 export interface NamedImage {
@@ -227,7 +226,7 @@ export function parsePairs(text: string, path: string): PairsFile {
 export async function readPairs(path: string): Promise<PairsFile> {
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    bytes = await readWhole(path);
   } catch (error) {
     throw new FaceError("FILE_INVALID", `cannot read the pairs file ${path}: ${messageOf(error)}`, {
       hint: "check --pairs",

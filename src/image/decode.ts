@@ -1,8 +1,8 @@
 /** @file The only door to sharp: image files to pixels, pixels and SVG to image files. */
-import { readFile } from "node:fs/promises";
 import type { Sharp, SharpOptions } from "sharp";
 import sharp from "sharp";
-import { CUT_OFF, DAMAGED, FaceError, messageOf, systemCode } from "../base/errors.ts";
+import { CUT_OFF, DAMAGED, FaceError, messageOf, SYSTEM_REASONS, systemCode } from "../base/errors.ts";
+import { readWhole } from "../base/files.ts";
 import { isBmp, readBmp } from "./bmp.ts";
 import { isHevc, profileOf, readHeic } from "./heic.ts";
 import { readNetpbm } from "./netpbm.ts";
@@ -109,9 +109,11 @@ async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<
         ? "check the path"
         : code === "EISDIR"
           ? "name a photograph in it"
-          : isBroken(reason)
-            ? "copy the file again from where it came, or save it anew in an image editor"
-            : "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM and PBM can be read",
+          : code === "EFTYPE"
+            ? SYSTEM_REASONS.EFTYPE!.hint
+            : isBroken(reason)
+              ? "copy the file again from where it came, or save it anew in an image editor"
+              : "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM and PBM can be read",
       cause: error,
     });
   }
@@ -180,7 +182,7 @@ async function decoded<T>(
 }
 
 const load = (source: ImageSource): Promise<Uint8Array> =>
-  typeof source === "string" ? readFile(source) : Promise.resolve(source);
+  typeof source === "string" ? readWhole(source) : Promise.resolve(source);
 
 /**
  * Decodes an image to a model's size; `ImageSettings` says how.

@@ -1,11 +1,11 @@
 /** @file Cuts the faces out of a dataset's photographs and writes them in the same layout. */
-import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { framingSchema, type Framing as NamedFraming } from "../artifact/description.ts";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { checkTarget, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
+import { checkTarget, readWhole, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
 import { silentLog } from "../base/log.ts";
 import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
 import { FACE_CHOICES } from "../faces/choose.ts";
@@ -78,7 +78,7 @@ export interface CropResult {
 /** The description of a folder of crops; undefined for any other folder. */
 async function readCrops(folder: string): Promise<Crops | undefined> {
   try {
-    const parsed = cropsSchema.safeParse(JSON.parse(await readFile(join(folder, CROPS_FILE), "utf8")));
+    const parsed = cropsSchema.safeParse(JSON.parse(String(await readWhole(join(folder, CROPS_FILE)))));
     if (parsed.success) return parsed.data;
   } catch (error) {
     if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return undefined;
@@ -190,7 +190,7 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
     if (await isDone(source, target)) kept++;
     else if (!leftOut.has(path)) {
       try {
-        const file = await readFile(source);
+        const file = await readWhole(source);
         const wish = { choice: face, strict: false };
         const { crop } = await photos.crop({ file, what: path }, wish, framing, size, signal);
         await writeFileAtomic(target, await encodePixels({ data: crop, width: size, height: size }, format));

@@ -1,12 +1,12 @@
 /** @file Embeds the faces of a folder's photographs into one file, alone or as one of several processes. */
 
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { checkTarget, writeFileAtomic } from "../base/files.ts";
+import { checkTarget, readWhole, writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { FACE_CHOICES } from "../faces/choose.ts";
 import { EMBEDDING_SIZE } from "../faces/embedder.ts";
@@ -173,7 +173,7 @@ async function embedAll(
   const before = new Map(journal.records.map((record) => [pathOf(record), record]));
   const { face: choice = "largest", strict = false } = options;
   const embedOne = async (path: string, signal: AbortSignal) => {
-    const photograph = { file: await readFile(join(folder, path)), what: path };
+    const photograph = { file: await readWhole(join(folder, path)), what: path };
     const { face, embedding } = await embedder.embed(photograph, { choice, strict }, signal);
     const { box, score, quality } = roundedFace(face);
     const person = personOf(path) ?? null;

@@ -1,9 +1,9 @@
 /** @file Fills a gallery from a folder of people, or with photographs of one person. */
-import { readFile } from "node:fs/promises";
 import { basename, join, relative, sep } from "node:path";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
-import { FaceError, messageOf } from "../base/errors.ts";
+import { asFaceError, FaceError, messageOf } from "../base/errors.ts";
+import { readWhole } from "../base/files.ts";
 import { openDataset } from "../data/dataset.ts";
 import type { LeftOut } from "../data/left-out.ts";
 import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
@@ -185,8 +185,9 @@ class PersonEnrolment {
   async enrol(image: string, options: EnrolPhotoOptions): Promise<EnrolledPhoto> {
     const base = { image, person: this.name };
     try {
-      const photo = await readFile(image).catch((error: unknown) => {
+      const photo = await readWhole(image).catch((error: unknown) => {
         throw new FaceError("IMAGE_UNREADABLE", `cannot read ${image}: ${messageOf(error)}`, {
+          hint: asFaceError(error)?.hint,
           cause: error,
         });
       });

@@ -3,7 +3,8 @@ import { createReadStream } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
 import { issueText } from "../base/check-options.ts";
-import { FaceError, messageOf } from "../base/errors.ts";
+import { asFaceError, FaceError, messageOf } from "../base/errors.ts";
+import { requireRegular } from "../base/files.ts";
 import {
   Gallery,
   type GalleryIndex,
@@ -55,6 +56,7 @@ const damaged = (where: string, why: string, cause?: unknown) =>
 async function* linesOf(path: string): AsyncGenerator<Buffer> {
   let parts: Buffer[] = [];
   let size = 0;
+  await requireRegular(path);
   for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
     let from = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
@@ -258,6 +260,9 @@ export async function importGallery(
     return { ...summary, ...(await indexed(gallery)) };
   } catch (error) {
     if (error instanceof FaceError) throw error;
-    throw new FaceError("FILE_INVALID", `cannot read ${path}: ${messageOf(error)}`, { cause: error });
+    throw new FaceError("FILE_INVALID", `cannot read ${path}: ${messageOf(error)}`, {
+      hint: asFaceError(error)?.hint,
+      cause: error,
+    });
   }
 }

@@ -1,8 +1,7 @@
 /** @file The groups that an evaluation is broken down by: columns of a CSV file, and the quality of the faces. */
-import { readFile } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
-import { FaceError, messageOf } from "../base/errors.ts";
-import { decodeText } from "../base/files.ts";
+import { asFaceError, FaceError, messageOf } from "../base/errors.ts";
+import { decodeText, readWhole } from "../base/files.ts";
 import { eachLimited } from "../base/limiter.ts";
 import { usableCores } from "../base/platform.ts";
 import { parseCsv } from "../data/csv.ts";
@@ -101,8 +100,11 @@ async function groupsOfFile(
   datasetPath: string | undefined,
   personOf: (image: ImageRef) => string | undefined,
 ): Promise<Attribute[]> {
-  const bytes = await readFile(file).catch((error: unknown) => {
-    throw new FaceError("FILE_INVALID", `cannot read ${file}: ${messageOf(error)}`, { cause: error });
+  const bytes = await readWhole(file).catch((error: unknown) => {
+    throw new FaceError("FILE_INVALID", `cannot read ${file}: ${messageOf(error)}`, {
+      hint: asFaceError(error)?.hint,
+      cause: error,
+    });
   });
   const { names, rows } = parseCsv(decodeText(bytes), file);
   const key = KEYS.find((each) => names.includes(each));
@@ -193,7 +195,7 @@ async function groupsOfQuality(pairs: readonly Pair[], signal?: AbortSignal): Pr
   await eachLimited([...images.values()], 2 * usableCores(), async (image) => {
     if (image.kind !== "file") return;
     const wish = { choice: image.face?.choice ?? "largest", strict: false } as const;
-    const photograph = { file: await readFile(image.path), what: image.path };
+    const photograph = { file: await readWhole(image.path), what: image.path };
     try {
       const { face } = await threads.crop(photograph, wish, { kind: "aligned" }, 112, signal ?? never);
       found.set(image.index, face.quality);

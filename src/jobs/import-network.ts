@@ -1,6 +1,5 @@
 /** @file A network from elsewhere as a model of faceid: the four signatures, and a description that says how faces lie in its images. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import {
   descriptionText,
@@ -12,6 +11,7 @@ import {
 import { DESCRIPTION_FILE } from "../artifact/files.ts";
 import { COMPARE, EMBED } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
+import { readWhole } from "../base/files.ts";
 import { VERSION } from "../base/platform.ts";
 import { framingName } from "../faces/alignment.ts";
 import { isOp } from "../graph/ops.ts";
@@ -214,7 +214,7 @@ export async function importedContent(
     imported: {
       file: basename(file),
       sha256: createHash("sha256")
-        .update(await readFile(file))
+        .update(await readWhole(file))
         .digest("hex"),
       pixels: options.pixels!,
     },

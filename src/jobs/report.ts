@@ -1,12 +1,11 @@
 /** @file Writes the report page of a run or an exported model: its figures, its training, its worst mistakes. */
 
-import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { z } from "zod";
 import { IMPORTED } from "../artifact/description.ts";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { checkTarget, writeFileAtomic } from "../base/files.ts";
+import { checkTarget, readWhole, writeFileAtomic } from "../base/files.ts";
 import { VERSION } from "../base/platform.ts";
 import { isFaceError } from "../data/face-crop.ts";
 import { type ImageRef, imageName, readPixels } from "../data/identity.ts";
@@ -98,7 +97,7 @@ async function pictures(
 async function loggedEpochs(runFolder: string): Promise<ReportedEpoch[]> {
   let text: string;
   try {
-    text = await readFile(join(runFolder, RUN_LOG), "utf8");
+    text = String(await readWhole(join(runFolder, RUN_LOG)));
   } catch (error) {
     if (systemCode(error) === "ENOENT") return [];
     throw error;

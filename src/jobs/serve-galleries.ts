@@ -1,9 +1,9 @@
 /** @file Opens the galleries that a server answers from, with the pack that searches them and who may ask. */
 
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { calibrationPoints } from "../artifact/calibration.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
+import { readWhole } from "../base/files.ts";
 import { cosineSimilarity } from "../faces/cosine.ts";
 import { EMBEDDING_SIZE } from "../faces/embedder.ts";
 import { isUsual } from "../faces/mode.ts";
@@ -90,13 +90,14 @@ const HTML = /^\uFEFF?\s*<(?:!doctype html|html)\b/i;
  */
 async function reportPage(path: string): Promise<string> {
   const hint = "name the page that faceid report writes: faceid report opencv-sface --output report.html";
-  const text = await readFile(path, "utf8").catch((error: unknown) => {
+  const page = await readWhole(path).catch((error: unknown) => {
     throw new FaceError("FILE_INVALID", `--report: cannot read ${path}: ${messageOf(error)}`, {
       hint,
       cause: error,
     });
   });
-  if (!HTML.test(text)) throw new FaceError("FILE_INVALID", `--report: ${path} is no HTML page`, { hint });
+  if (!HTML.test(String(page)))
+    throw new FaceError("FILE_INVALID", `--report: ${path} is no HTML page`, { hint });
   return resolve(path);
 }
 

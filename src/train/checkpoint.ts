@@ -1,11 +1,10 @@
 /** @file Checkpoints: the complete state of a run in one safetensors file, from which it resumes to the same bits. */
 
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { epochSchema } from "../artifact/description.ts";
 import { checkPath } from "../base/check-options.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
+import { readWhole, writeFileAtomic } from "../base/files.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import { type SettledConfig, storedConfigSchema } from "./config.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
@@ -69,7 +68,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   checkPath("readCheckpoint, the path", path);
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    bytes = await readWhole(path);
   } catch (error) {
     throw new FaceError("CHECKPOINT_INVALID", `cannot read the checkpoint ${path}: ${messageOf(error)}`, {
       hint: "pass a run's folder or one of its .safetensors files",

@@ -1,11 +1,11 @@
 /** @file Trains one network in a folder: data, engine, loop, validation, checkpoints. */
 import { existsSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { arch, platform, release } from "node:os";
 import { join } from "node:path";
 import { type TrainedPeople, trainedPeopleSchema } from "../artifact/trained-people.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
+import { readWhole, writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { VERSION } from "../base/platform.ts";
 import { Random } from "../base/random.ts";
@@ -233,7 +233,7 @@ export async function readRunFile(
   { readonly config: SettledConfig; readonly about: Readonly<Record<string, unknown>> } | undefined
 > {
   try {
-    const about = JSON.parse(await readFile(join(folder, RUN_FILE), "utf8")) as Record<string, unknown>;
+    const about = JSON.parse(String(await readWhole(join(folder, RUN_FILE)))) as Record<string, unknown>;
     const config = storedConfigSchema.safeParse(about.config);
     return config.success ? { config: config.data as SettledConfig, about } : undefined;
   } catch (error) {

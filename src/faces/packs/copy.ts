@@ -1,10 +1,10 @@
 /** @file Finds the files of a pack in a user's files, folders and zip archives, such as Python wheels, and copies them. */
 import { createHash } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { isZip, zipFiles } from "../../base/archives.ts";
 import { FaceError, messageOf } from "../../base/errors.ts";
-import { writeFileAtomic } from "../../base/files.ts";
+import { readWhole, writeFileAtomic } from "../../base/files.ts";
 import { filesOf, type Pack, type PackFile } from "./catalogue.ts";
 
 /** A file that may be one of the pack's. */
@@ -50,7 +50,7 @@ const fileAt = (path: string, size: number): Candidate => ({
   place: path,
   name: basename(path),
   size,
-  read: () => reading(path, readFile(path), badSource),
+  read: () => reading(path, readWhole(path), badSource),
 });
 
 async function* inArchive(path: string): AsyncGenerator<Candidate> {
