@@ -96,6 +96,13 @@ const descriptionSchema = fieldsSchema.superRefine(({ format, framing, training 
 export const framingIn = (description: ExportedModel | undefined): Framing | undefined =>
   description?.framing ?? undefined;
 
+/**
+ * Whether a model reads pictures that are cut out at any size. Aligned crops are cut out at the model's own; LFW's photographs, and those of
+ * a model that does not say how faces lie, are scaled to it.
+ */
+export const readsAnySize = (framing: Framing | undefined): boolean =>
+  framing?.kind !== "aligned" || framing.template === "lfw";
+
 /** A description for a version with other weights: what was measured says with which weights, as smaller ones move the scores. */
 export function measuredWith(weights: WeightType, description: ExportedModel): ExportedModel {
   const { calibration, evaluation } = description;

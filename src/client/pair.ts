@@ -3,6 +3,7 @@ import { PAIR } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, type Tensor } from "../base/tensor.ts";
 import { isOfOneColour } from "../image/blank.ts";
+import { cropDoubt } from "../image/crops.ts";
 import { decodePixels } from "../image/decode.ts";
 import { resizeInto } from "../image/resize.ts";
 import type { Answer } from "./answer.ts";
@@ -107,20 +108,8 @@ export async function readPicture(path: string, port: ImagePort): Promise<SentPi
   return { path, width, height, tensor: float32([1, port.height, port.width, 3], image) };
 }
 
-/** Crops are cut out at about the size that a model takes; a whole photograph is larger, and seldom has the same shape. */
-const MOST_ENLARGED = 2;
-/** A picture with less than this part of a model's pixels across was hardly ever a face that one could recognise (docs/faces.md). */
-const LEAST_PART = 4;
-/** Sides are whole pixels, so that shapes agree only nearly. */
-const SHAPE_TOLERANCE = 0.03;
-
-const isCrop = ({ width, height }: SentPicture, port: ImagePort) =>
-  Math.abs((width * port.height) / (height * port.width) - 1) <= SHAPE_TOLERANCE &&
-  height <= MOST_ENLARGED * port.height;
-
 /**
- * Says which pictures hardly are crops of a face: those of one colour, and by their size beside the model's. A model answers about a whole
- * photograph as surely as about a crop, and wrongly.
+ * Says which pictures hardly are crops of a face: those of one colour, and by their size beside the model's.
  * @returns nothing where both may be crops.
  */
 export function doubtfulPictures(
@@ -134,16 +123,8 @@ export function doubtfulPictures(
         `${picture.path} is of one colour, or nearly so: it shows no face, and the answer says nothing`,
       ];
     }
-    const { path, width, height } = picture;
-    if (LEAST_PART * height < port.height || LEAST_PART * width < port.width) {
-      return [
-        `${path} has ${width}x${height} pixels, enlarged to ${port.width}x${port.height}: too few to tell people apart`,
-      ];
-    }
-    if (isCrop(picture, port)) return [];
-    return [
-      `${path} has ${width}x${height} pixels and was sent whole, scaled to ${port.width}x${port.height}; the model compares crops of a face, and no face was looked for`,
-    ];
+    const doubt = cropDoubt(picture, port, { how: "sent" });
+    return doubt === undefined ? [] : [`${picture.path} ${doubt}`];
   });
   return warnings.length === 0 ? {} : { warnings };
 }

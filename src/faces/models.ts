@@ -42,6 +42,9 @@ export const models: Models = {
   path: (name) => new PackStore().path(name),
 };
 
+/** Whether a pack is on this machine, whole or damaged. */
+export const hasPack = async (name: string): Promise<boolean> => await new PackStore().has(name);
+
 /** Opens a checked pack and downloads it first if needed. Errors as `PackStore.open`. */
 export async function openPack(name: string, options?: OpenPackOptions): Promise<OpenedPack> {
   return await new PackStore().open(name, options);

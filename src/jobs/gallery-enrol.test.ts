@@ -60,7 +60,8 @@ const model = new PhotoModel(
     readCrop: async (photo) => {
       const image = new Float32Array(SIDE * SIDE * 3);
       await decodeInto(photo, imageSettings(SIDE), image, 0);
-      return { data: Uint8Array.from(image, (value) => Math.round(255 * value)), width: SIDE, height: SIDE };
+      const data = Uint8Array.from(image, (value) => Math.round(255 * value));
+      return { crop: { data, width: SIDE, height: SIDE }, doubt: undefined };
     },
     [Symbol.asyncDispose]: async () => {},
   },

@@ -2,6 +2,7 @@
 
 import { stat } from "node:fs/promises";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { readsAnySize } from "../artifact/description.ts";
 import { findModel } from "../artifact/find-model.ts";
 import { FaceError } from "../base/errors.ts";
 import { sha256OfFile } from "../base/files.ts";
@@ -14,7 +15,9 @@ import { cropFace } from "../faces/found-faces.ts";
 import { type PackModel, packDigest, packModelName } from "../faces/packs/catalogue.ts";
 import type { FacePipeline } from "../faces/pipeline.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
-import { decodeInto } from "../image/decode.ts";
+import { cropDoubt } from "../image/crops.ts";
+import { decodePixels } from "../image/decode.ts";
+import { resizeInto } from "../image/resize.ts";
 import type { Pixels } from "../image/settings.ts";
 import { imageSettings, prepare } from "../image/settings.ts";
 import type { AnyVerifier, Verifier } from "../model/verifier.ts";
@@ -38,6 +41,13 @@ type CropMeasure =
       score(a: Pixels, b: Pixels): Promise<number>;
     };
 
+/** A picture that was taken as a crop. */
+interface ReadCrop {
+  readonly crop: Pixels;
+  /** What makes it doubtful by its size, to follow its name. */
+  readonly doubt: string | undefined;
+}
+
 /** Faces to similarities, by embeddings or, for a model that gives none, two crops at a time. */
 export interface FaceComparer extends AsyncDisposable {
   /** The pack's name, or the model's path. */
@@ -51,14 +61,16 @@ export interface FaceComparer extends AsyncDisposable {
   /** Cuts a face out as the model reads it. */
   crop(photograph: Pyramid, face: Face): Pixels;
   /** Decodes a picture that is such a crop already, scaled to the model's size. */
-  readCrop(photo: Photo): Promise<Pixels>;
+  readCrop(photo: Photo): Promise<ReadCrop>;
 }
 
-async function readSquare(photo: Photo, side: number): Promise<Pixels> {
+async function readSquare(photo: Photo, side: number, ofAnySize: boolean): Promise<ReadCrop> {
   const image = new Float32Array(side * side * 3);
-  await decodeInto(photo, imageSettings(side), image, 0);
+  const pixels = await decodePixels(photo);
+  await resizeInto(pixels, imageSettings(side), image, 0);
   const data = Uint8Array.from(image, (value) => Math.round(value * 255));
-  return { data, width: side, height: side };
+  const crop = { data, width: side, height: side };
+  return { crop, doubt: cropDoubt(pixels, crop, { how: "taken", ofAnySize }) };
 }
 
 /** How a pack's embeddings are called and told from others. */
@@ -83,7 +95,7 @@ export function packComparer(
       similarity: async (a, b) => cosineSimilarity(a, b),
     },
     crop: (photograph, face) => cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE),
-    readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE),
+    readCrop: (photo) => readSquare(photo, EMBEDDING_SIDE, false),
     [Symbol.asyncDispose]: async () => {},
   };
 }
@@ -180,7 +192,7 @@ export async function modelComparer(
       digest: await weightsDigest(opened.path),
       measuring: measuringBy(verifier),
       crop: (photograph, face) => cropFace(photograph, face, framing!, side),
-      readCrop: (photo) => readSquare(photo, side),
+      readCrop: (photo) => readSquare(photo, side, readsAnySize(opened.framing)),
       [Symbol.asyncDispose]: async () => await verifier[Symbol.asyncDispose](),
     };
   } catch (error) {

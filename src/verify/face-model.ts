@@ -2,11 +2,14 @@
 import { z } from "zod";
 import { checkValues } from "../artifact/allowed-values.ts";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { readsAnySize } from "../artifact/description.ts";
 import { checkOptions, checkPath, checkPhoto, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32 } from "../base/tensor.ts";
 import { requireContent } from "../image/blank.ts";
-import { decodeInto } from "../image/decode.ts";
+import { cropDoubt } from "../image/crops.ts";
+import { decodeInto, decodePixels } from "../image/decode.ts";
+import { resizeInto } from "../image/resize.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { requireDecision } from "./decision.ts";
@@ -23,6 +26,8 @@ export interface Verification {
   readonly same?: boolean;
   /** In [0, 1]. */
   readonly threshold?: number;
+  /** What makes the pictures doubtful as crops of a face, such as the size of a whole photograph; absent without a doubt. */
+  readonly warnings?: readonly string[];
 }
 
 /** How to decide. */
@@ -49,15 +54,33 @@ export async function decodePhotos(photos: readonly Photo[], size: ImageSettings
   return images;
 }
 
+/** Crops of faces as a model reads them. */
+interface FaceImages {
+  /** `[photos.length, height, width, 3]`, RGB in [0, 1]. */
+  readonly images: Float32Array;
+  /** What makes them doubtful by their own sizes, with their names. */
+  readonly warnings: readonly string[];
+}
+
 /** The same for pictures of faces. @throws FaceError `FACE_NOT_FOUND` for one of one colour. */
-async function decodeFaces(photos: readonly Photo[], size: ImageSettings): Promise<Float32Array> {
-  const images = await decodePhotos(photos, size);
-  const length = images.length / photos.length;
-  for (const [row, photo] of photos.entries()) {
-    const what = typeof photo === "string" ? photo : "the photograph";
-    requireContent(images.subarray(row * length, (row + 1) * length), what);
-  }
-  return images;
+async function decodeFaces(
+  photos: readonly Photo[],
+  size: ImageSettings,
+  ofAnySize: boolean,
+): Promise<FaceImages> {
+  const length = size.height * size.width * size.channels;
+  const images = new Float32Array(photos.length * length);
+  const warnings = await Promise.all(
+    photos.map(async (photo, row) => {
+      const what = typeof photo === "string" ? photo : "the photograph";
+      const pixels = await decodePixels(photo);
+      await resizeInto(pixels, size, images, row * length);
+      requireContent(images.subarray(row * length, (row + 1) * length), what);
+      const doubt = cropDoubt(pixels, size, { how: "taken", ofAnySize });
+      return doubt === undefined ? [] : [`${what} ${doubt}`];
+    }),
+  );
+  return { images, warnings: warnings.flat() };
 }
 
 /**
@@ -172,10 +195,14 @@ export class FaceModel implements AsyncDisposable {
     checkOptions("verify", verifyOptions, options);
     const { far } = options;
     const threshold = requireDecision(this.#opened.calibration, far)?.threshold;
-    const probability = await this.#score(left, right);
-    return threshold === undefined
-      ? { probability }
-      : { probability, same: probability >= threshold, threshold };
+    const [one, other] = await Promise.all([left, right].map((photo) => this.#decode([photo])));
+    const probability = await this.#score(one!.images, other!.images);
+    const warnings = [...one!.warnings, ...other!.warnings];
+    return {
+      probability,
+      ...(threshold !== undefined && { same: probability >= threshold, threshold }),
+      ...(warnings.length > 0 && { warnings }),
+    };
   }
 
   close(): Promise<void> {
@@ -186,19 +213,25 @@ export class FaceModel implements AsyncDisposable {
     return this.close();
   }
 
-  async #score(left: Photo, right: Photo): Promise<number> {
+  #decode(photos: readonly Photo[]): Promise<FaceImages> {
+    return decodeFaces(photos, this.image, readsAnySize(this.#opened.framing));
+  }
+
+  /** @param left an image as the model reads it, `[1, height, width, 3]`. */
+  async #score(left: Float32Array, right: Float32Array): Promise<number> {
     const { verifier } = this.#opened;
-    if ("score" in verifier) {
-      const [one, other] = await Promise.all([left, right].map((photo) => decodeFaces([photo], this.image)));
-      return (await verifier.score(one!, other!, 1))[0]!;
-    }
-    const [one, other] = await this.embed([left, right]);
-    return await this.compare(one!, other!);
+    if ("score" in verifier) return (await verifier.score(left, right, 1))[0]!;
+    const both = new Float32Array(left.length * 2);
+    both.set(left);
+    both.set(right, left.length);
+    const values = await verifier.embed(both, 2);
+    const size = this.embeddingSize;
+    return await this.compare(values.subarray(0, size), values.subarray(size));
   }
 
   async #embedBatch(photos: readonly Photo[]): Promise<Float32Array[]> {
     const size = this.embeddingSize;
-    const images = await decodeFaces(photos, this.image);
+    const { images } = await this.#decode(photos);
     const values = await this.#embedder.embed(images, photos.length);
     return photos.map((_, row) => values.slice(row * size, (row + 1) * size));
   }

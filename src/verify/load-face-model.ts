@@ -6,8 +6,16 @@ import { readCalibrationFile } from "../artifact/calibration-file.ts";
 import { modelPath, SHIPPED_MODEL, SHIPPED_NAME } from "../artifact/shipped.ts";
 import { checkOptions, given } from "../base/check-options.ts";
 import { didYouMean, FaceError } from "../base/errors.ts";
-import { modeOf, PRECISIONS, PROFILES, type Precision, type Profile, USUAL_MODE } from "../faces/mode.ts";
-import { openOptions, openPack } from "../faces/models.ts";
+import {
+  isUsual,
+  modeOf,
+  PRECISIONS,
+  PROFILES,
+  type Precision,
+  type Profile,
+  USUAL_MODE,
+} from "../faces/mode.ts";
+import { hasPack, openOptions, openPack } from "../faces/models.ts";
 import { PACKS, type PackModel, packModelNamed } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
 import { FacePipeline } from "../faces/pipeline.ts";
@@ -77,6 +85,18 @@ async function loadPack(model: PackModel, options: LoadFaceModelOptions): Promis
   return new PhotoModel(packComparer(model, pipeline, record), pipeline, options.detect ?? true);
 }
 
+/** The pack's detector for an exported model. @throws FaceError as `openPipeline`, saying what the pack is for. */
+async function openDetector(name: string, options: LoadFaceModelOptions): Promise<FacePipeline> {
+  try {
+    return await openPipeline({ pack: DEFAULT_PACK, ...USUAL_MODE }, false, options);
+  } catch (error) {
+    if (!(error instanceof FaceError && error.code === "PACK_MISSING")) throw error;
+    const message = `no detector that finds faces for ${name}: ${error.message}`;
+    const hint = `${error.hint}\n  do without:          pass --no-detect, for crops of faces as ${name} reads them`;
+    throw new FaceError(error.code, message, { hint, cause: error });
+  }
+}
+
 async function loadExported(name: string, path: string, options: LoadFaceModelOptions): Promise<PhotoModel> {
   const { detect = true } = options;
   const { precision, profile } = modeOf(options);
@@ -97,28 +117,28 @@ async function loadExported(name: string, path: string, options: LoadFaceModelOp
   }
   const comparer = await modelComparer(name, path, detect, options.log);
   try {
-    return new PhotoModel(
-      comparer,
-      detect ? await openPipeline({ pack: DEFAULT_PACK, ...USUAL_MODE }, false, options) : undefined,
-      detect,
-    );
+    return new PhotoModel(comparer, detect ? await openDetector(name, options) : undefined, detect);
   } catch (error) {
     await comparer[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-/** The pretrained pack; for crops the shipped model where the pack is missing. */
+/**
+ * The pretrained pack. For crops, which take no detector, the shipped model where the pack is missing, unless an option asks for what
+ * only a pack has.
+ */
 async function loadDefault(options: LoadFaceModelOptions): Promise<PhotoModel> {
-  try {
-    return await loadPack({ pack: DEFAULT_PACK, ...modeOf(options) }, options);
-  } catch (error) {
-    const missing = error instanceof FaceError && error.code === "PACK_MISSING";
-    // Without the pack there is no detector, so only crops can be answered.
-    if (!missing || options.detect !== false || !existsSync(SHIPPED_MODEL)) throw error;
-    options.log?.warn(`${error.message}; using the model ${SHIPPED_NAME}`);
+  const { detect, calibration, log } = options;
+  const mode = modeOf(options);
+  const isPlain = calibration === undefined && isUsual(mode);
+  if (detect === false && isPlain && existsSync(SHIPPED_MODEL) && !(await hasPack(DEFAULT_PACK))) {
+    log?.warn(
+      `the model pack ${DEFAULT_PACK}, which errs less, is not here; using the model ${SHIPPED_NAME} (faceid models add ${DEFAULT_PACK} fetches the pack)`,
+    );
     return await loadExported(SHIPPED_NAME, SHIPPED_MODEL, options);
   }
+  return await loadPack({ pack: DEFAULT_PACK, ...mode }, options);
 }
 
 /** A name that is neither a pack nor a path. */

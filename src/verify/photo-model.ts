@@ -58,6 +58,8 @@ export interface ReadPhoto {
   readonly crop: Pixels;
   /** The whole photograph; absent where it was taken as a crop. */
   readonly photograph?: Pyramid;
+  /** Of a picture that was taken as a crop: what makes it doubtful, with its name. */
+  readonly warnings?: readonly string[];
 }
 
 /** The same with its embedding. */
@@ -84,6 +86,8 @@ export interface PhotoVerification extends PhotoDecision {
   readonly model: string;
   /** The faces that were compared, one of each photograph; empty where the photographs were taken as crops. */
   readonly faces: readonly ComparedFace[];
+  /** What makes pictures that were taken as crops doubtful, such as the size of a whole photograph; absent without a doubt. */
+  readonly warnings?: readonly string[];
 }
 
 export interface PhotoOptions {
@@ -388,7 +392,9 @@ export class PhotoModel implements AsyncDisposable {
     const faces = [a, b].flatMap(({ face, number, count }) =>
       face === undefined || number === undefined ? [] : [{ ...face, number, found: count }],
     );
-    return { ...this.decide(similarity, far), model: this.name, faces };
+    const warnings = [...(a.warnings ?? []), ...(b.warnings ?? [])];
+    const doubts = warnings.length === 0 ? {} : { warnings };
+    return { ...this.decide(similarity, far), model: this.name, faces, ...doubts };
   }
 
   /** Frees the sessions once their work under way is done; calls that go on fail with `CONFIG_INVALID`. Closing again does nothing. */
@@ -466,9 +472,11 @@ export class PhotoModel implements AsyncDisposable {
   }
 
   async #readCrop(photo: Photo | DecodedFile, what: string): Promise<ReadPhoto> {
-    const crop = await this.#comparer.readCrop(isDecoded(photo) ? photo.path : photo);
+    const { crop, doubt } = await this.#comparer.readCrop(isDecoded(photo) ? photo.path : photo);
     requireContent(crop.data, what);
-    return { digest: this.digest, ...(await this.#embeddingOf(crop)), others: [], count: 1, crop };
+    const warnings = doubt === undefined ? {} : { warnings: [`${what} ${doubt}`] };
+    const embedded = await this.#embeddingOf(crop);
+    return { digest: this.digest, ...embedded, others: [], count: 1, crop, ...warnings };
   }
 
   async #readFace(photo: Photo | DecodedFile, what: string, options: PhotoOptions): Promise<ReadPhoto> {

@@ -97,7 +97,9 @@ describe("without a model pack", () => {
 
   it("cannot look for faces for an exported model either", async () => {
     const { status, stderr } = await faceid(["verify", blank, blank, "--model", SHIPPED_MODEL]);
+    expect(stderr).toContain(`error: no detector that finds faces for ${SHIPPED_MODEL}: the model pack`);
     expect(stderr).toContain("faceid models add opencv-sface");
+    expect(stderr).toContain("do without:          pass --no-detect");
     expect(status).toBe(8);
   });
 
@@ -111,8 +113,9 @@ describe("without a model pack", () => {
     });
     const crop = join(drawn, "0/0.png");
     const { status, stdout, stderr } = await faceid(["verify", crop, crop, "--no-detect"]);
-    expect(stderr).toContain(`using the model ${SHIPPED_NAME}`);
+    expect(stderr).toMatch(new RegExp(`^warning: .*opencv-sface.*using the model ${SHIPPED_NAME}`));
     expect(stdout).toMatch(/^same person\n/);
+    expect(stdout).not.toContain("taken whole");
     expect(stdout).toMatch(new RegExp(`^model +${SHIPPED_NAME}$`, "m"));
     expect(stdout).toMatch(/^warning: no face was looked for/m);
     expect(status).toBe(0);
@@ -120,6 +123,53 @@ describe("without a model pack", () => {
     expect(JSON.parse(told.stdout)).toMatchObject({
       warnings: [expect.stringMatching(/^no face was looked for/)],
     });
+    // No pack is fetched for it, even where one may be.
+    vi.stubEnv("FACEID_OFFLINE", "");
+    vi.stubEnv("FACEID_MODELS_URL", "http://127.0.0.1:9");
+    const online = await faceid(["verify", crop, crop, "--no-detect"]);
+    vi.stubEnv("FACEID_OFFLINE", "1");
+    expect(online.stdout).toBe(stdout);
+    expect(online.stderr).not.toContain("fetch it");
+    expect(online.stderr).not.toContain("127.0.0.1");
+    // What only a pack has is asked of the pack.
+    const eightBits = await faceid(["verify", crop, crop, "--no-detect", "--precision", "int8"]);
+    expect(eightBits.stderr).toContain("error: the model pack opencv-sface is not here");
+    expect(eightBits.status).toBe(8);
+  });
+
+  it("warns of pictures that hardly are crops by their size", async () => {
+    const noise = (side: number, other = side) =>
+      encodePng(
+        Uint8Array.from({ length: side * other * 3 }, (_, i) => (i * i) % 251),
+        side,
+        other,
+      );
+    const [crop, whole, wide, tiny] = ["crop", "whole", "wide", "tiny"].map((name) =>
+      join(work, `${name}.png`),
+    );
+    writeFileSync(crop!, await noise(112));
+    writeFileSync(whole!, await noise(300));
+    writeFileSync(wide!, await noise(150, 112));
+    writeFileSync(tiny!, await noise(20));
+    const tell = (path: string, size: string) =>
+      `${path} has ${size} pixels and was taken whole, scaled to 112x112; the model compares crops of a face, and no face was looked for`;
+    const { stdout } = await faceid(["verify", crop!, whole!, "--no-detect"]);
+    expect(stdout).toContain(`\nwarning: ${tell(whole!, "300x300")}\n`);
+    const json = JSON.parse((await faceid(["verify", wide!, tiny!, "--no-detect", "--json"])).stdout);
+    expect(json.warnings.slice(1)).toEqual([
+      tell(wide!, "150x112"),
+      `${tiny} has 20x20 pixels, enlarged to 112x112: too few to tell people apart`,
+    ]);
+    const folder = join(work, "pictures");
+    mkdirSync(folder);
+    for (const [i, path] of [crop, whole, whole, whole, wide].entries())
+      copyFileSync(path!, join(folder, `${i}.png`));
+    const many = await faceid(["verify", crop!, folder, "--no-detect"]);
+    expect(many.stdout.match(/^warning: .*taken whole/gm)).toHaveLength(3);
+    expect(many.stdout).toMatch(/^warning: 1 more picture like these; --json names them$/m);
+    await using model = await loadModel(SHIPPED_NAME);
+    expect((await model.verify(crop!, whole!)).warnings).toEqual([tell(whole!, "300x300")]);
+    expect(await model.verify(crop!, crop!)).not.toHaveProperty("warnings");
   });
 
   it("takes no picture of one colour, or nearly so, for a crop of a face", async () => {

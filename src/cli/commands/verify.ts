@@ -68,6 +68,15 @@ function rivalsHint({ faces }: PhotoVerification, photographs: readonly string[]
 
 const CROPS_WARNING = "no face was looked for; the rate holds only for crops that lie as the model's own do";
 
+/** What pictures that were taken as crops are warned of. */
+const cropWarnings = (verifications: readonly PhotoVerification[]): string[] => [
+  CROPS_WARNING,
+  ...new Set(verifications.flatMap(({ warnings = [] }) => warnings)),
+];
+
+/** Doubtful pictures of a folder that its answer names. */
+const MOST_NAMED = 3;
+
 function pairText(
   verification: PhotoVerification,
   { detect, far }: Pick<Flags, "detect" | "far">,
@@ -87,7 +96,7 @@ function pairText(
       warnings.map((warning) => `warning: ${PLACES[i]} photograph: ${warning}`),
     ),
     ...rivalsHint(verification, photographs),
-    ...(detect ? [] : [`warning: ${CROPS_WARNING}`]),
+    ...(detect ? [] : cropWarnings([verification]).map((text) => `warning: ${shown(text)}`)),
   ].join("\n");
 }
 
@@ -194,14 +203,20 @@ async function answer(photo: string, other: string, flags: Flags): Promise<void>
   const result = await verifyPhotos(photo, other, { ...options, detect, log, signal: interrupt.signal });
   if ("candidates" in result) {
     const { candidates, compared } = result;
-    const warnings = detect ? [] : [CROPS_WARNING];
+    const answered = candidates.flatMap((each) => ("verification" in each ? [each.verification] : []));
+    const warnings = detect ? [] : cropWarnings(answered);
     const told = { candidates: candidates.map(candidateObject), compared, ...(!detect && { warnings }) };
-    const lines = [folderText(result, flags.far), ...warnings.map((warning) => `warning: ${warning}`)];
+    const more = warnings.length - 1 - MOST_NAMED;
+    const lines = [
+      folderText(result, flags.far),
+      ...warnings.slice(0, 1 + MOST_NAMED).map((warning) => `warning: ${shown(warning)}`),
+      ...(more > 0 ? [`warning: ${counted(more, "more picture")} like these; --json names them`] : []),
+    ];
     console.log(json ? JSON.stringify(told) : lines.join("\n"));
     process.exitCode = folderExit(result);
     return;
   }
-  const told = detect ? result : { ...result, warnings: [CROPS_WARNING] };
+  const told = detect ? result : { ...result, warnings: cropWarnings([result]) };
   console.log(json ? JSON.stringify(told) : pairText(result, flags, [photo, other]));
   process.exitCode = result.same ? 0 : DIFFERENT;
 }

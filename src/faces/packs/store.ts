@@ -125,6 +125,11 @@ export class PackStore {
     );
   }
 
+  /** Whether a pack is on this machine, whole or damaged. @throws FaceError `PACK_UNKNOWN` */
+  async has(name: string): Promise<boolean> {
+    return (await checkPack(packNamed(name, this.#catalogue), this.path(name))).state !== "absent";
+  }
+
   /**
    * Downloads a pack, or copies it from files. A complete pack is kept, a damaged one replaced. The pack appears
    * complete or not at all.
