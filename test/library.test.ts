@@ -1,7 +1,9 @@
 /** @file The public list of the library: its names, its types, and that what it offers works together. */
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, expectTypeOf, it } from "vitest";
+import { decisionFor } from "../src/artifact/calibration.ts";
 import { writeSynthetic } from "../src/data/drawn.ts";
 import { imageSettings } from "../src/image/settings.ts";
 import type {
@@ -137,11 +139,10 @@ describe("a model that was trained", () => {
     const [a, b] = [await fromRun.verify(...pair), await exported.verify(...pair)];
     expect(b.probability).toBeCloseTo(a.probability, 5);
     expect(a).toEqual({ probability: a.probability });
-    expect(b).toEqual({
-      probability: b.probability,
-      same: b.probability >= measured.calibration!.threshold,
-      threshold: measured.calibration!.threshold,
-    });
+    const { threshold, usedFar } = decisionFor(measured.calibration)!;
+    expect(b).toMatchObject({ same: b.probability >= threshold, threshold });
+    expect(b.far).toBe(usedFar);
+    expect(b).not.toHaveProperty("warnings");
     expect(exported.path).toBe(join(models, "1"));
     expect([exported.image.height, exported.image.width, exported.embeddingSize]).toEqual([96, 96, 128]);
     await Promise.all([fromRun.close(), exported.close()]);

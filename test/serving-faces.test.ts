@@ -71,9 +71,10 @@ async function pair(extra: Record<string, string> = {}): Promise<FormData> {
 describe("a calibration record without a rate at its default threshold", () => {
   it("decides, and tells no rate", () => {
     const { measuredFar: _rate, ...old } = CALIBRATION;
-    expect(decisionFor(old, undefined)).toEqual({ threshold: 0.4 });
+    expect(decisionFor({ ...old, operatingPoints: [] }, undefined)).toEqual({ threshold: 0.4 });
     expect(decisionFor(old, 0.1)).toEqual({
       threshold: 0.6,
+      usedFar: 0.1,
       far: 0.09,
       farInterval: [0.07, 0.11],
     });
@@ -100,18 +101,19 @@ describe("a face verifier", () => {
 
   it("decides by the calibration record, at the rate that is asked for", async () => {
     const { body } = await post("verify", await pair());
+    // Without one, at the lowest that the record has.
     expect(body).toMatchObject({
       model: "faceid",
       version: "1",
-      threshold: 0.4,
-      far: 0.12,
-      farInterval: [0.1, 0.14],
-    });
-    expect(body.same).toBe((body.similarity as number) >= 0.4);
-    expect((await post("verify", await pair({ far: "0.02" }))).body).toMatchObject({
       threshold: 0.9,
       far: 0.011,
       farInterval: [0.006, 0.02],
+    });
+    expect(body.same).toBe((body.similarity as number) >= 0.9);
+    expect((await post("verify", await pair({ far: "0.2" }))).body).toMatchObject({
+      threshold: 0.6,
+      far: 0.09,
+      farInterval: [0.07, 0.11],
     });
     expect(await post("verify", await pair({ far: "0.0001" }))).toMatchObject({
       status: 400,

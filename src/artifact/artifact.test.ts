@@ -188,14 +188,31 @@ describe("a decision", () => {
   it("takes the largest calibrated rate that is not above the wanted one", async () => {
     const { calibration } = await shipped();
     const [tenth, hundredth] = calibration!.operatingPoints;
-    expect(decisionFor(calibration)).toMatchObject({
+    // Without a wanted rate, 0.001 or the lowest; without rates, the threshold with the most right decisions.
+    expect(decisionFor(calibration)).toEqual(decisionFor(calibration, 0.01));
+    expect(
+      decisionFor({
+        ...calibration!,
+        operatingPoints: [
+          { ...hundredth!, far: 1e-4 },
+          { ...tenth!, far: 1e-3 },
+        ],
+      }),
+    ).toMatchObject({
+      threshold: tenth!.threshold,
+      usedFar: 1e-3,
+    });
+    const bare = decisionFor({ ...calibration!, operatingPoints: [] });
+    expect(bare).toMatchObject({
       threshold: calibration!.threshold,
       far: calibration!.measuredFar!.value,
     });
+    expect(bare).not.toHaveProperty("usedFar");
     expect(decisionFor(calibration, 0.5)?.threshold).toBe(tenth!.threshold);
     expect(decisionFor(calibration, 0.1)?.threshold).toBe(tenth!.threshold);
     expect(decisionFor(calibration, 0.05)).toEqual({
       threshold: hundredth!.threshold,
+      usedFar: 0.01,
       far: hundredth!.measuredFar.value,
       farInterval: hundredth!.measuredFar.interval,
       weights: "float32",
@@ -209,7 +226,7 @@ describe("a decision", () => {
     const { weights: _, ...own } = calibration!;
     expect(answeredRate(decisionFor(own, 0.1)!).falseAcceptRate).not.toHaveProperty("weights");
     const { measuredFar: _rate, ...old } = calibration!;
-    expect(answeredRate(decisionFor(old)!)).toEqual({});
+    expect(answeredRate(decisionFor({ ...old, operatingPoints: [] })!)).toEqual({});
   });
 
   it("is undefined without a record, or for a rate that the record does not support", async () => {

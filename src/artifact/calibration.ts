@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { FaceError } from "../base/errors.ts";
-import { type FalseAcceptRate, falseAcceptRateOf, roundedScore, usedFar } from "./rates.ts";
+import { type FalseAcceptRate, falseAcceptRateOf, roundedScore, usedFar, usualFar } from "./rates.ts";
 import { WEIGHT_TYPES, type WeightType } from "./weights.ts";
 
 const share = z.number().min(0).max(1);
@@ -93,8 +93,10 @@ export interface PackCalibration {
 
 /** How a probability becomes a decision. */
 export interface Decision {
-  /** Pairs at or above this probability count as one person. */
+  /** Pairs at or above this score count as one person. */
   readonly threshold: number;
+  /** The rate of the record whose threshold it is; absent for the threshold with the most right decisions. */
+  readonly usedFar?: number;
   /** The false accept rate measured at the threshold; absent in older records. */
   readonly far?: number;
   /** 95 % confidence. */
@@ -105,8 +107,8 @@ export interface Decision {
 
 /**
  * The decision that a calibration record supports.
- * @param far the highest false accept rate wanted, between 0 and 1; when left out, the threshold with the most right
- *   decisions.
+ * @param far the highest false accept rate wanted, between 0 and 1; when left out, `usualFar`, or the threshold with the most
+ *   right decisions of a record without rates.
  * @returns `undefined` without a record, or when the record has no operating point with so low a rate.
  * @throws FaceError `CONFIG_INVALID` for a rate that is not between 0 and 1.
  */
@@ -119,14 +121,17 @@ export function decisionFor(
       hint: "pass the highest false accept rate you accept, such as 0.001 for 1 in 1,000",
     });
   }
-  const used = far === undefined ? undefined : usedFar(record, far);
-  const point = far === undefined ? record : record?.operatingPoints.find((each) => each.far === used);
+  const wanted = far ?? usualFar(record);
+  const used = wanted === undefined ? undefined : usedFar(record, wanted);
+  const point = wanted === undefined ? record : record?.operatingPoints.find((each) => each.far === used);
   if (point === undefined) return undefined;
   const { threshold, measuredFar: rate } = point;
-  if (rate === undefined) return { threshold };
+  const chosen = used === undefined ? {} : { usedFar: used };
+  if (rate === undefined) return { threshold, ...chosen };
   const weights = record?.weights;
   return {
     threshold,
+    ...chosen,
     far: rate.value,
     farInterval: rate.interval,
     ...(weights === undefined ? {} : { weights }),

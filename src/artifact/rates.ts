@@ -50,10 +50,21 @@ export function unsupportedFarText(record: MeasuredPoints | undefined, far: numb
 const USUAL_FAR = 0.001;
 
 /**
- * The false accept rate at which faces of photographs are decided unless another is wanted: 0.001, or the lowest that the
- * record has. `undefined` for a record without operating points.
+ * The false accept rate at which is decided unless another is wanted: 0.001, or the lowest that the record has. `undefined` for a record without operating points.
  */
 export function usualFar(record: MeasuredPoints | undefined): number | undefined {
   const lowest = lowestFar(record);
   return lowest === undefined ? undefined : Math.max(USUAL_FAR, lowest);
+}
+
+/**
+ * Which threshold decided and why, to follow its number.
+ * @param used the rate of the record whose threshold it is; `undefined` for the one with the most right decisions.
+ * @param wanted the rate that was asked for.
+ */
+export function thresholdText(used: number | undefined, wanted?: number | undefined): string {
+  if (used === undefined) return "the one with the most right decisions, as no rates were measured";
+  const text = `for a false accept rate of ${used}`;
+  if (wanted !== undefined) return text;
+  return `${text}, ${used === USUAL_FAR ? "the default" : "the lowest of this model"}`;
 }

@@ -91,11 +91,13 @@ describe("reportHtml", () => {
 
   it("says what the default threshold costs, where the record tells it", () => {
     expect(page).toMatch(
-      /threshold in use is [\d.]+: false accept rate [\d.]+\u00a0% \(.+?\), true accept rate .+?\)\./,
+      /threshold with the most right decisions is [\d.]+: false accept rate [\d.]+\u00a0% \(.+?\), true accept rate .+?\)\./,
     );
     const { measuredFar: _far, measuredTar: _tar, ...old } = calibration;
     const evaluation = { ...content.evaluation!, calibration: old };
-    expect(reportHtml({ ...content, evaluation })).toMatch(/threshold in use is [\d.]+\.<\/p>/);
+    expect(reportHtml({ ...content, evaluation })).toMatch(
+      /threshold with the most right decisions is [\d.]+\. Where no rate is asked for, that for a false accept rate of [\d.]+ decides\.<\/p>/,
+    );
     const kept = { ...content.evaluation!, calibration: { ...calibration, weights: "float32" as const } };
     expect(reportHtml({ ...content, evaluation: kept })).toContain(
       ". These rates were measured with the float32 version, not with this one.</p>",

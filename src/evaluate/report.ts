@@ -1,5 +1,6 @@
 /** @file The report page: figures, curves, thresholds, mistakes and the model in one self-contained HTML file. */
 import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { usualFar } from "../artifact/rates.ts";
 import type { ModelDescription } from "../model/description.ts";
 import { plotSvg } from "../model/plot.ts";
 import { summaryText } from "../model/summary.ts";
@@ -147,10 +148,15 @@ function thresholdsSection(record: CalibrationRecord): Html {
     record.weights === undefined
       ? ""
       : ` These rates were measured with the ${record.weights} version, not with this one.`;
+  const usual = usualFar(record);
+  const used =
+    usual === undefined
+      ? " It decides where no rate is asked for."
+      : ` Where no rate is asked for, that for a false accept rate of ${usual} decides.`;
   const headings = ["target false accept rate", "threshold", "false accepts", "true accepts"];
   return section(
     "Thresholds",
-    html`<p>Chosen on ${data.people} of ${data.dataset}: ${data.positives} pairs of the same person, ${data.negatives} of different people. The threshold in use is ${threshold.toFixed(4)}${costs}${weights}</p>`,
+    html`<p>Chosen on ${data.people} of ${data.dataset}: ${data.positives} pairs of the same person, ${data.negatives} of different people. The threshold with the most right decisions is ${threshold.toFixed(4)}${costs}${used}${weights}</p>`,
     rows.length === 0
       ? html`<p>Too few pairs of different people for a threshold at a given false accept rate.</p>`
       : table("Thresholds", headings, rows),

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { copyFile, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { type CalibrationRecord, decisionFor } from "../artifact/calibration.ts";
 import {
   descriptionText,
   type ExportedModel,
@@ -99,6 +99,8 @@ export interface AccuracyReport {
   readonly pairs: number;
   /** Number of folds, each judged by the others' threshold; absent when one threshold judges all pairs. */
   readonly folds?: number;
+  /** The threshold that judges all pairs, as `faceid evaluate` has it: the one with the most right decisions; absent with folds. */
+  readonly threshold?: number;
   readonly float: AccuracyFigures;
   readonly written: AccuracyFigures;
 }
@@ -121,7 +123,10 @@ export interface QuantizeReport {
   readonly calibratedWith?: WeightType;
   /** Pairs whose scores were compared; 0 without images. */
   readonly pairs: number;
+  /** At which decisions are counted: that of `faceid verify` without a wanted rate, or an even one without a calibration record. */
   readonly threshold: number;
+  /** The calibrated rate whose threshold it is; absent for one that belongs to no rate. */
+  readonly far?: number;
   /** Absolute differences of scores; absent without images. */
   readonly difference?: { readonly mean: number; readonly greatest: number };
   /** Pairs on the same side of the threshold in both models; absent without images. */
@@ -188,6 +193,12 @@ function differenceOf(float: readonly number[], written: readonly number[], thre
   };
 }
 
+/** The threshold of a decision without a wanted rate, and the calibrated rate that it belongs to. */
+function decidedAt(record: CalibrationRecord | undefined): Pick<QuantizeReport, "threshold" | "far"> {
+  const { threshold = EVEN, usedFar: far } = decisionFor(record) ?? {};
+  return far === undefined ? { threshold } : { threshold, far };
+}
+
 type Measured = AccuracyFigures & Omit<AccuracyReport, "float" | "written">;
 
 /** Figures of one model, and what they were measured on. */
@@ -208,6 +219,7 @@ async function figuresOf(
   // Both versions are served with the same calibration record, so one threshold judges both.
   return {
     pairs: scored.scores.length,
+    threshold,
     accuracy: accuracyAt(scored, threshold),
     auc: areaUnder(curve),
     eer: equalErrorRate(curve),
@@ -219,13 +231,13 @@ async function compareAccuracy(
   floatModel: AnyVerifier,
   writtenModel: AnyVerifier,
   config: DataConfig,
-  threshold: number,
   options: AccuracyOptions,
   stored: CalibrationRecord | undefined,
   framingFor: () => Framing,
 ): Promise<AccuracyReport> {
   const data = measuredData(config, options.data);
   const framing = data.faces === "none" ? undefined : framingFor();
+  const threshold = stored?.threshold ?? EVEN;
   const figures = (model: AnyVerifier) => figuresOf(model, data, threshold, options, { framing, stored });
   const { accuracy, auc, eer, ...measuredOn } = await figures(floatModel);
   const written = await figures(writtenModel);
@@ -351,7 +363,7 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
   const comparedOn = chosen.images.filter((_, i) => i % 4 >= 2);
   const smaller =
     weights === "int8" ? await inIntegers(floatBytes, measuredOn, size) : await inHalves(model, savedModel);
-  const threshold = description?.calibration?.threshold ?? EVEN;
+  const decided = decidedAt(description?.calibration);
   await using written = await pairVerifier(smaller.network, size);
   const scores =
     images === undefined
@@ -359,15 +371,7 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
       : ([await scoresOf(float, comparedOn), await scoresOf(written, comparedOn)] as const);
   const accuracy =
     options.accuracy &&
-    (await compareAccuracy(
-      float,
-      written,
-      config,
-      threshold,
-      options.accuracy,
-      description?.calibration,
-      framing,
-    ));
+    (await compareAccuracy(float, written, config, options.accuracy, description?.calibration, framing));
   const described = description && descriptionOf(model, description, output);
   const calibratedWith = described?.calibration?.weights;
   await publishFolder(output, async (temporary) => {
@@ -388,8 +392,8 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
     ...chosen.leftOut,
     ...(calibratedWith === undefined ? {} : { calibratedWith }),
     pairs: scores?.[0].length ?? 0,
-    threshold,
-    ...(scores && differenceOf(...scores, threshold)),
+    ...decided,
+    ...(scores && differenceOf(...scores, decided.threshold)),
     ...(accuracy === undefined ? {} : { accuracy }),
   };
 }

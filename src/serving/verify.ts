@@ -3,7 +3,7 @@
 import type { CalibrationRecord, Decision } from "../artifact/calibration.ts";
 import { answeredRate, decisionFor } from "../artifact/calibration.ts";
 import { framingIn } from "../artifact/description.ts";
-import { lowestFar, roundedScore, unsupportedFarText, usualFar } from "../artifact/rates.ts";
+import { lowestFar, roundedScore, unsupportedFarText } from "../artifact/rates.ts";
 import { DEFAULT_SIGNATURE } from "../artifact/signatures.ts";
 import { bothOf } from "../base/errors.ts";
 import { floats, type Tensor, type TensorMap } from "../base/tensor.ts";
@@ -25,8 +25,8 @@ export interface VerifyCall {
   /** Two image files. */
   readonly images: readonly [Uint8Array, Uint8Array];
   /**
-   * The accepted false accept rate, between 0 and 1. When it is `undefined`, `usualFar` decides about faces, and the
-   * threshold with the most right decisions about images compared as they are.
+   * The accepted false accept rate, between 0 and 1. When it is `undefined`, `usualFar` decides, or for a record without rates the
+   * threshold with the most right decisions.
    */
   readonly far: number | undefined;
   /** Which face of either image is meant; `undefined` for the largest ones, whatever their quality. */
@@ -71,7 +71,7 @@ export async function verify(
   const compared = await compare(servable, photos, call, options);
   const { faces } = compared;
   const similarity = roundedScore(compared.similarity);
-  const decision = decisionOf(servable, call.far, faces !== undefined);
+  const decision = decisionOf(servable, call.far);
   return {
     model: servable.name,
     version: String(servable.version),
@@ -84,7 +84,7 @@ export async function verify(
 
 /** A decision as `faceid verify --json` gives it, and its rate under the names of earlier versions too. */
 function decisionAnswer(similarity: number, decision: Decision) {
-  const { threshold, weights: _, ...rate } = decision;
+  const { threshold, usedFar: _used, weights: _weights, ...rate } = decision;
   const reached = roundedScore(threshold);
   return { same: similarity >= reached, threshold: reached, ...answeredRate(decision), ...rate };
 }
@@ -93,9 +93,9 @@ const calibrationOf = (servable: Servable): CalibrationRecord | undefined =>
   servable instanceof PackServable ? servable.calibration : servable.description?.calibration;
 
 /** The decision of a model, where it supports one. @param wanted the rate that the request names. */
-function decisionOf(servable: Servable, wanted: number | undefined, isOfFaces: boolean) {
+function decisionOf(servable: Servable, wanted: number | undefined) {
   const calibration = calibrationOf(servable);
-  const decision = decisionFor(calibration, wanted ?? (isOfFaces ? usualFar(calibration) : undefined));
+  const decision = decisionFor(calibration, wanted);
   if (decision !== undefined || wanted === undefined) return decision;
   const lowest = lowestFar(calibration);
   const remedy =

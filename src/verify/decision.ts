@@ -10,7 +10,7 @@ import { FaceError } from "../base/errors.ts";
 
 /**
  * The decision for a wanted false accept rate.
- * @param far when left out, the threshold with the most right decisions.
+ * @param far when left out, the usual rate, as `decisionFor` has it.
  * @returns `undefined` for a model without a calibration record when no rate is wanted.
  * @throws FaceError `CONFIG_INVALID` when `far` is not between 0 and 1, or is lower than the record supports.
  */

@@ -1,8 +1,9 @@
 /** @file The library's `FaceModel`: photographs to embeddings, embeddings to probabilities and decisions. */
 import { z } from "zod";
 import { checkValues } from "../artifact/allowed-values.ts";
-import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { answeredRate, type CalibrationRecord, type Decision } from "../artifact/calibration.ts";
 import { readsAnySize } from "../artifact/description.ts";
+import type { FalseAcceptRate } from "../artifact/rates.ts";
 import { checkOptions, checkPath, checkPhoto, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32 } from "../base/tensor.ts";
@@ -26,13 +27,20 @@ export interface Verification {
   readonly same?: boolean;
   /** In [0, 1]. */
   readonly threshold?: number;
+  /** The calibrated rate whose threshold it is; absent for the threshold with the most right decisions, of a record without rates. */
+  readonly far?: number;
+  /** Measured at the threshold; absent in older calibration records. */
+  readonly falseAcceptRate?: FalseAcceptRate;
   /** What makes the pictures doubtful as crops of a face, such as the size of a whole photograph; absent without a doubt. */
   readonly warnings?: readonly string[];
 }
 
 /** How to decide. */
 export interface VerifyOptions {
-  /** Highest false accept rate wanted, between 0 and 1; the threshold with the most right decisions when left out. */
+  /**
+   * Highest false accept rate wanted, between 0 and 1. Default 0.001, or the lowest that the model is calibrated for; the threshold with the
+   * most right decisions for a record without rates.
+   */
   readonly far?: number | undefined;
 }
 
@@ -95,6 +103,17 @@ export function checkEmbedding(embedding: Float32Array, size: number): void {
     );
   }
   checkValues("an embedding", float32([size], embedding));
+}
+
+/** What a decision says of a probability. */
+function decided(probability: number, decision: Decision): Omit<Verification, "probability" | "warnings"> {
+  const { threshold, usedFar: far } = decision;
+  return {
+    same: probability >= threshold,
+    threshold,
+    ...(far !== undefined && { far }),
+    ...answeredRate(decision),
+  };
 }
 
 /** A loaded model; `await using` or `close()` frees its threads. */
@@ -194,13 +213,13 @@ export class FaceModel implements AsyncDisposable {
     checkPhoto("verify, the second photograph", right);
     checkOptions("verify", verifyOptions, options);
     const { far } = options;
-    const threshold = requireDecision(this.#opened.calibration, far)?.threshold;
+    const decision = requireDecision(this.#opened.calibration, far);
     const [one, other] = await Promise.all([left, right].map((photo) => this.#decode([photo])));
     const probability = await this.#score(one!.images, other!.images);
     const warnings = [...one!.warnings, ...other!.warnings];
     return {
       probability,
-      ...(threshold !== undefined && { same: probability >= threshold, threshold }),
+      ...(decision && decided(probability, decision)),
       ...(warnings.length > 0 && { warnings }),
     };
   }

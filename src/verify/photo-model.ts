@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { answeredRate, type CalibrationRecord } from "../artifact/calibration.ts";
-import { type FalseAcceptRate, roundedScore, usedFar, usualFar } from "../artifact/rates.ts";
+import { type FalseAcceptRate, roundedScore } from "../artifact/rates.ts";
 import { checkOptions, checkPhoto, given } from "../base/check-options.ts";
 import { bothOf, FaceError } from "../base/errors.ts";
 import {
@@ -74,7 +74,10 @@ export interface PhotoDecision {
   /** A cosine in [-1, 1] for a model pack, a probability in [0, 1] for an exported model. */
   readonly similarity: number;
   readonly threshold: number;
-  /** The calibrated rate whose threshold was used, where a rate was asked for: that rate, or the next lower. */
+  /**
+   * The calibrated rate whose threshold was used: the one that was asked for, or the next lower. Absent for a record without rates, whose
+   * threshold is the one with the most right decisions.
+   */
   readonly far?: number;
   /** Measured at the threshold; absent in older calibration records. */
   readonly falseAcceptRate?: FalseAcceptRate;
@@ -335,16 +338,15 @@ export class PhotoModel implements AsyncDisposable {
   decide(similarity: number, far?: number | undefined): PhotoDecision {
     const { calibration } = this;
     checkOptions("decide, far", given.far.optional(), far);
-    const decision = requireDecision(calibration, far ?? usualFar(calibration));
+    const decision = requireDecision(calibration, far);
     if (decision === undefined) {
       throw new FaceError("MODEL_UNSUPPORTED", `${this.name} has no calibration record, so no threshold`, {
         hint: `measure its thresholds on photographs of people: faceid calibrate ${this.name} --dataset-path PEOPLE; or use a model pack`,
       });
     }
     const [score, threshold] = [roundedScore(similarity), roundedScore(decision.threshold)];
-    const used = far === undefined ? undefined : usedFar(calibration, far);
-    const asked = used === undefined ? {} : { far: used };
-    return { same: score >= threshold, similarity: score, threshold, ...asked, ...answeredRate(decision) };
+    const used = decision.usedFar === undefined ? {} : { far: decision.usedFar };
+    return { same: score >= threshold, similarity: score, threshold, ...used, ...answeredRate(decision) };
   }
 
   /**

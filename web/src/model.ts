@@ -1,4 +1,6 @@
 /** @file The view of the model: its error rates over the threshold, and its facts. */
+
+import { usualFar } from "../../src/artifact/rates.ts";
 import type { ServiceFacts } from "../../src/client/gallery-client.ts";
 import { freshId, h, s } from "./dom.ts";
 import { failureText, keyInUse } from "./server.ts";
@@ -129,6 +131,8 @@ function rateBox(kind: "far" | "frr"): { element: HTMLElement; show(rate: number
 function curves(calibration: Calibration): HTMLElement {
   const points = measuredOf(calibration);
   const [low, high] = [points[0]!.threshold, points.at(-1)!.threshold];
+  const usual = usualFar({ operatingPoints: calibration.points });
+  const start = calibration.points.find(({ far }) => far === usual)?.threshold ?? calibration.threshold;
   const drawn = chart(points);
   const boxes = { far: rateBox("far"), frr: rateBox("frr") };
   const output = h("output", {});
@@ -138,7 +142,7 @@ function curves(calibration: Calibration): HTMLElement {
     min: low,
     max: high,
     step: 0.001,
-    value: calibration.threshold,
+    value: start,
   });
   output.htmlFor.add(slider.id);
   const move = (threshold: number) => {
@@ -152,7 +156,7 @@ function curves(calibration: Calibration): HTMLElement {
   };
   slider.addEventListener("input", () => move(Number(slider.value)));
   // The slider's steps may miss it by a little.
-  move(calibration.threshold);
+  move(start);
   return h(
     "section",
     { class: "card curves" },

@@ -116,6 +116,19 @@ describe("without a model pack", () => {
     expect(stderr).toMatch(new RegExp(`^warning: .*opencv-sface.*using the model ${SHIPPED_NAME}`));
     expect(stdout).toMatch(/^same person\n/);
     expect(stdout).not.toContain("taken whole");
+    expect(stdout).toMatch(
+      /^threshold +0\.863 {2}\(for a false accept rate of 0\.01, the lowest of this model\)$/m,
+    );
+    const asked = await faceid(["verify", crop, crop, "--no-detect", "--far", "0.1"]);
+    expect(asked.stdout).toMatch(/^threshold +0\.\d{3} {2}\(for a false accept rate of 0\.1\)$/m);
+    // A program that compares crops decides at the same threshold.
+    await using model = await loadModel(SHIPPED_NAME);
+    expect(await model.verify(crop, crop)).toMatchObject({
+      same: true,
+      threshold: expect.closeTo(0.863, 3),
+      far: 0.01,
+      falseAcceptRate: { weights: "float32" },
+    });
     expect(stdout).toMatch(new RegExp(`^model +${SHIPPED_NAME}$`, "m"));
     expect(stdout).toMatch(/^warning: no face was looked for/m);
     expect(status).toBe(0);
@@ -209,7 +222,7 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     const same = await faceid(["verify", ONE, TWO]);
     expect(same.stdout).toMatch(/^same person\n/);
     expect(same.stdout).toMatch(
-      /similarity +0\.\d{3}\nthreshold +0\.\d{3}\nfalse accept rate +0\.1 % +\(95 %: /,
+      /similarity +0\.\d{3}\nthreshold +0\.\d{3} {2}\(for a false accept rate of 0\.001, the default\)\nfalse accept rate +0\.1 % +\(95 %: /,
     );
     expect(same.status).toBe(0);
     const different = await faceid(["verify", ONE, OTHER]);
@@ -225,6 +238,7 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
       same: false,
       similarity: expect.closeTo(0, 0),
       threshold: expect.any(Number),
+      far: 0.001,
       model: "opencv-sface",
     });
     expect(falseAcceptRate.low).toBeLessThan(falseAcceptRate.estimate);

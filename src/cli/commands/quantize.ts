@@ -1,6 +1,7 @@
 /** @file `faceid quantize`: an exported model in 8-bit integers or half precision, as a version that the server loads. */
 
 import { type Command, Option } from "commander";
+import { thresholdText } from "../../artifact/rates.ts";
 import { FaceError } from "../../base/errors.ts";
 import { bytesText, counted } from "../../base/log.ts";
 import {
@@ -39,10 +40,13 @@ const listedSettings = measureSettings.extend({
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
 
 /** The accuracy on labelled pairs. */
-function accuracyText({ pairs, folds, float, written }: AccuracyReport, threshold: number): string[] {
+function accuracyText(
+  { pairs, folds, threshold, float, written }: AccuracyReport,
+  ofRecord: string,
+): string[] {
   const judged =
-    folds === undefined
-      ? `at the threshold ${threshold.toFixed(4)}`
+    threshold !== undefined
+      ? `at the threshold ${threshold.toFixed(4)}${ofRecord}`
       : `${folds} folds, each judged by the others' threshold`;
   return [
     `accuracy        ${percent(float.accuracy)} in floats, ${percent(written.accuracy)} now, on ${pairs} pairs, ${judged}`,
@@ -65,7 +69,8 @@ function leftOutText({ unreadable, withoutFace, oneColour }: QuantizeReport): st
 }
 
 function text(report: QuantizeReport, output: string): string {
-  const { convolutions, bytes, calibrationImages, pairs, threshold, difference, sameDecisions } = report;
+  const { convolutions, bytes, calibrationImages, pairs, threshold, far, difference, sameDecisions } = report;
+  const isCalibrated = report.calibratedWith !== undefined;
   return [
     report.weights === "int8"
       ? `convolutions    ${convolutions} in 8 bits, ranges measured on ${calibrationImages} ${report.faces === "align" ? "faces" : "images"}`
@@ -76,9 +81,11 @@ function text(report: QuantizeReport, output: string): string {
       ? []
       : [
           `scores          differ by ${difference.mean.toFixed(4)} on average, ${difference.greatest.toFixed(4)} at most, on ${pairs} pairs of other images`,
-          `decisions       ${sameDecisions} of ${pairs} as before (threshold ${threshold.toFixed(4)})`,
+          `decisions       ${sameDecisions} of ${pairs} as before (threshold ${threshold.toFixed(4)}, ${isCalibrated ? thresholdText(far) : "as the model has no calibration record"})`,
         ]),
-    ...(report.accuracy === undefined ? [] : accuracyText(report.accuracy, threshold)),
+    ...(report.accuracy === undefined
+      ? []
+      : accuracyText(report.accuracy, isCalibrated ? ", the one with the most right decisions" : "")),
     `version         ${output}`,
     ...(report.calibratedWith === undefined
       ? []

@@ -1,7 +1,7 @@
 /** @file `faceid verify`: says whether two photographs show one person, without a server. */
 
 import type { Command } from "commander";
-import { weightsText } from "../../artifact/rates.ts";
+import { thresholdText, weightsText } from "../../artifact/rates.ts";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
 import { counted, shown } from "../../base/log.ts";
 import type { FacePicks } from "../../faces/choose.ts";
@@ -87,7 +87,7 @@ function pairText(
   return [
     words(verification),
     `similarity         ${similarity}`,
-    `threshold          ${threshold}`,
+    `threshold          ${threshold}  (${thresholdText(verification.far, far)})`,
     rateLine(verification),
     `model              ${model}`,
     ...facesLine(verification),
@@ -160,7 +160,7 @@ function folderText({ candidates, compared }: VerifiedFolder, far: number | unde
       ? []
       : [
           `faces compared     ${compared} in ${counted(answered.length, "photograph")}`,
-          `threshold          ${first.threshold.toFixed(3)}`,
+          `threshold          ${first.threshold.toFixed(3)}  (${thresholdText(first.far, far)})`,
           rateLine(first, " for each face compared"),
           `model              ${first.model}`,
           ...farNote(far, first),

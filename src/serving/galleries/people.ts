@@ -14,7 +14,7 @@ import type {
   verification,
 } from "../../api/schemas.ts";
 import { answeredRate, decisionFor } from "../../artifact/calibration.ts";
-import { roundedScore, unsupportedFarText, usualFar } from "../../artifact/rates.ts";
+import { roundedScore, unsupportedFarText } from "../../artifact/rates.ts";
 import { FaceError } from "../../base/errors.ts";
 import { bytesText } from "../../base/log.ts";
 import { type FaceWish, faceAnswer } from "../../faces/meant-face.ts";
@@ -262,10 +262,9 @@ export async function verifyPerson(
     throw new FaceError("PERSON_NOT_FOUND", "the consent of the person has ended");
   }
   const { calibration } = service.matcher;
-  const wanted = far ?? usualFar(calibration);
-  const decision = decisionFor(calibration, wanted);
+  const decision = decisionFor(calibration, far);
   if (decision === undefined) {
-    const fault = wanted === undefined ? "is not calibrated" : unsupportedFarText(calibration, wanted);
+    const fault = far === undefined ? "is not calibrated" : unsupportedFarText(calibration, far);
     throw invalidArgument(`the model ${fault}`);
   }
   const enrolled = await gallery.faces.withEmbeddings(person.id);
