@@ -83,7 +83,7 @@ async function openSession(
 ): Promise<Session> {
   // Only the CPU provider knows the blocked operators.
   const blockedOps = providers.every((provider) => provider === "cpu") && (await hasBlockedOps());
-  return Session.open(lower(program, { blockedOps }), store, {
+  return Session.open(lower(program, { blockedOps, savesMemory: program.updates !== undefined }), store, {
     threads,
     providers,
     blockedLayouts: false,

@@ -124,7 +124,8 @@ export const lowerPool =
 
 /** 1 where both are equal, else 0. */
 function hits(node: Node, lowering: Lowering, x: string, y: string): string {
-  return lowering.emit(node, "Cast", [lowering.emit(node, "Equal", [x, y])], { to: ONNX_TYPE.float32 });
+  const equal = lowering.early(node, lowering.emit(node, "Equal", [x, y]));
+  return lowering.emit(node, "Cast", [equal], { to: ONNX_TYPE.float32 });
 }
 
 /** Each element repeated over a block, image by image. */

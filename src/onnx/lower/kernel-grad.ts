@@ -113,13 +113,14 @@ function stackedProduct(node: Node, lowering: Lowering, shifted: Shifted, dy: st
   const { model } = lowering;
   const positions = placesOf(g.kernel);
   const area = g.out[0] * g.out[1];
-  const moved = positions.map(shifted);
-  const columns = lowering.emit(node, "Concat", moved, { axis: 1 });
+  const moved = positions.map((at) =>
+    lowering.reshaped(node, shifted(at), [g.batch, g.channels[0], 1, area]),
+  );
+  const columns = lowering.emit(node, "Concat", moved, { axis: 2 });
   const flat = lowering.reshaped(node, columns, [g.batch, positions.length * g.channels[0], area]);
   const perImage = batchedProduct(node, lowering, dy, flat, false, true);
   const summed = lowering.emit(node, "ReduceSum", [perImage, model.ints([0])], { keepdims: 0 });
-  const split = lowering.reshaped(node, summed, [g.channels[1], ...g.kernel, g.channels[0]]);
-  return lowering.emit(node, "Transpose", [split], { perm: [0, 3, 1, 2] });
+  return lowering.reshaped(node, summed, [g.channels[1], g.channels[0], ...g.kernel]);
 }
 
 /**

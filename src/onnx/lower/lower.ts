@@ -112,6 +112,8 @@ export interface LowerOptions {
    * runtime does so by itself. Only where `hasBlockedOps` is true. Default false.
    */
   readonly blockedOps?: boolean;
+  /** Order the operators so that a run holds little memory, as graphs with derivatives need. Default false. */
+  readonly savesMemory?: boolean;
   readonly name?: string;
   /** Other names of inputs in the model, by their own. Default: none. */
   readonly inputNames?: ReadonlyMap<string, string>;
@@ -151,6 +153,7 @@ export function lower(
     frozen = new Map(),
     runtimeOps = true,
     blockedOps = false,
+    savesMemory = false,
     name = "faceid",
     inputNames = new Map(),
   }: LowerOptions = {},
@@ -160,6 +163,7 @@ export function lower(
   const lowering = new Lowering(order, [...Object.values(results), ...updates.values()], {
     runtimeOps,
     blockedOps,
+    savesMemory,
     inputNames,
   });
   applyRules(order, lowering);
@@ -180,7 +184,7 @@ export function lower(
   const random = order
     .filter((node) => isOp(node, "randomUniform"))
     .map(({ attrs }) => ({ input: randomName(attrs.stream), stream: attrs.stream, shape: attrs.shape }));
-  return { bytes: lowering.model.bytes(name), inputs, outputs, parameters, random };
+  return { bytes: lowering.model.bytes(name, { savesMemory }), inputs, outputs, parameters, random };
 }
 
 function parameterPort(

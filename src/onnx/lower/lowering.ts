@@ -59,6 +59,8 @@ export interface LowerSettings {
   readonly runtimeOps: boolean;
   /** Whether convolutions and pools may use the runtime's blocked operators. */
   readonly blockedOps: boolean;
+  /** Whether the operators are ordered for the least memory in a run. */
+  readonly savesMemory: boolean;
   /** Other names of inputs in the model, by their own. */
   readonly inputNames: ReadonlyMap<string, string>;
 }
@@ -290,6 +292,14 @@ export class Lowering {
     domain = "",
   ): string {
     return this.model.node(op, inputs, { attributes, domain, label: node.label });
+  }
+
+  /** Has a value computed before its consumers are due, where it is smaller than the values that it is made of. */
+  early(node: Node, value: string): string {
+    // Nothing waits for this corner, so that the runtime may compute it, and with it the value, at once.
+    const corner = [value, this.model.ints([0, 0, 0, 0]), this.model.ints([1, 1, 1, 1])];
+    if (this.settings.savesMemory) this.emit(node, "Slice", corner);
+    return value;
   }
 
   /** Adds a Reshape of a value to these sides. */

@@ -20,6 +20,7 @@ import {
   ValueInfoProtoSchema,
 } from "../../proto/onnx/onnx_pb.ts";
 import { ONNX_TYPE } from "../dtypes.ts";
+import { savingMemory } from "./execution-order.ts";
 
 /** Operator set 17 (ONNX 1.12): the newest in which all reductions but ReduceSum keep their axes as attributes. */
 const OPSET = 17n;
@@ -228,10 +229,13 @@ export class ModelBuilder {
     });
   }
 
-  bytes(graphName: string): Uint8Array {
+  /** @param savesMemory whether the operators are ordered for the least memory in a run. */
+  bytes(graphName: string, { savesMemory = false } = {}): Uint8Array {
     const opsetImport = [...this.#domains].map((domain) => ({ domain, version: OPSETS[domain] ?? 1n }));
     const model = create(ModelProtoSchema, { irVersion: IR_VERSION, producerName: "faceid", opsetImport });
-    const graph = { ...this.graph(graphName), initializer: this.#strings };
+    const whole = this.graph(graphName);
+    const node = savesMemory ? savingMemory(whole.node) : whole.node;
+    const graph = { ...whole, node, initializer: this.#strings };
     return modelBytes(model, graph, this.#initializers);
   }
 }

@@ -118,7 +118,7 @@ export function lowerPoolGradInParts(node: Node<"maxPoolGrad">, lowering: Loweri
   if (rounds === undefined) return false;
   const split = (whole: string, [a, b]: [string, string | undefined]): string[] => {
     if (b === undefined) return [whole];
-    const ahead = lowering.emit(node, "GreaterOrEqual", [a, b]);
+    const ahead = lowering.early(node, lowering.emit(node, "GreaterOrEqual", [a, b]));
     const mask = lowering.emit(node, "Cast", [ahead], { to: ONNX_TYPE.float32 });
     const first = lowering.emit(node, "Mul", [whole, mask]);
     return [first, lowering.emit(node, "Sub", [whole, first])];
@@ -177,15 +177,15 @@ export function lowerKernelGradInParts(node: Node<"conv2dKernelGrad">, lowering:
   const pixels = pixelsAt(node, windows, steps, lowering);
   const products = placesOf(steps).map((place, i) => {
     const met = placesOf(kernelSize).map(([row, column]) => pixels([place[0] + row, place[1] + column]));
-    const stacked = lowering.emit(node, "Concat", met, { axis: 1 });
-    const flat = lowering.reshaped(node, stacked, [batch, met.length * channels, area]);
+    const columns = met.map((image) => lowering.reshaped(node, image, [batch, channels, 1, area]));
+    const stacked = lowering.emit(node, "Concat", columns, { axis: 2 });
+    const flat = lowering.reshaped(node, stacked, [batch, channels * met.length, area]);
     const part = lowering.emit(node, "ReorderOutput", [parts[i]!], { channels: outputs }, BLOCKED);
     const flatPart = lowering.reshaped(node, part, [batch, outputs, area]);
     return lowering.emit(node, "FusedMatMul", [flatPart, flat], { transB: 1 }, MICROSOFT);
   });
   const sum = lowering.emit(node, "Sum", products);
   const summed = lowering.emit(node, "ReduceSum", [sum, model.ints([0])], { keepdims: 0 });
-  const split = lowering.reshaped(node, summed, [outputs, ...kernelSize, channels]);
-  lowering.result(node, OIHW, "Transpose", [split], { perm: [0, 3, 1, 2] });
+  lowering.define(node, lowering.reshaped(node, summed, [outputs, channels, ...kernelSize]), OIHW);
   return true;
 }
