@@ -5,6 +5,8 @@ const BENCHES = {
   listing: "time and memory to list and split a dataset of a million photographs [--people N]",
   "class-sampling":
     "training steps with a softmax over 110,000 people, some or all of them [--people N] [--samples N] [--network NAME] [--batch N]",
+  sampling:
+    "validation accuracy over processor time with drawn pairs and with all pairs of a batch [--people N] [--epochs N] [--seed N]",
   loading: "time and memory to load a SavedModel of 100 MB",
   start: "time, modules and bytes until a command answers [PHOTO OTHER]",
   peers:
