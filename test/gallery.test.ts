@@ -103,7 +103,12 @@ describe.skipIf(!isThere)(`faceid gallery${note}`, () => {
 
   it("says of an empty gallery that nobody is enrolled, and names no threshold", () => {
     const empty = ["--gallery", join(work, "empty")];
-    expect(faceid(["gallery", "create", ...empty]).status).toBe(0);
+    const where = `gallery default in ${empty[1]}, for the model opencv-sface`;
+    const create = (...args: string[]) => faceid(["gallery", "create", ...empty, ...args]);
+    expect(create()).toMatchObject({ status: 0, stdout: `made the ${where}\n` });
+    const again = `there was a ${where}: 0 people, 0 faces; it is as it was\n`;
+    expect(create()).toMatchObject({ status: 0, stdout: again });
+    expect(JSON.parse(create("--json").stdout)).toMatchObject({ isNew: false });
     const text = faceid(["gallery", "identify", photo("Abba_Eban", 1), ...empty]);
     expect(text.status).toBe(0);
     expect(text.stdout).toMatch(/^face 1 at [^\n]+: not compared\n/);

@@ -28,11 +28,20 @@ const MOST_SHOWN = 60;
 /** An API key, which no message repeats. */
 const API_KEY = /\bfid_[\w-]+/g;
 
+/** JSON of a value; undefined for one that has none: it holds itself, or a BigInt. */
+function jsonOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
+}
+
 /** A value as an error shows it. */
 function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
-  const plain = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? String(value));
+  const plain = typeof value === "bigint" ? `${value}n` : (jsonOf(value) ?? String(value));
   const text = plain.replaceAll(API_KEY, "fid_…");
   return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
 }

@@ -135,9 +135,18 @@ const USAGE_ERRORS: ReadonlySet<string> = new Set([
   "commander.missingMandatoryOptionValue",
 ]);
 
-/** Where the options of the called command are listed, unless commander suggests the right one. */
-function optionsHint({ code, message }: CommanderError, args: readonly string[], root: Command): string {
-  if (!USAGE_ERRORS.has(code) || message.includes("Did you mean")) return "";
+/** What an option takes that must be given and was not. */
+function mandatoryHint({ code, message }: CommanderError, command: Command): string[] {
+  if (code !== "commander.missingMandatoryOptionValue") return [];
+  const option = command.options.find(({ flags }) => message.includes(`'${flags}'`));
+  if (option === undefined) return [];
+  const { flags, description, envVar } = option;
+  return [`  pass ${flags}: ${description}${envVar === undefined ? "" : `; or set ${envVar}`}`];
+}
+
+/** What the called command wants, and where its options are listed, unless commander suggests the right one. */
+function optionsHint(error: CommanderError, args: readonly string[], root: Command): string {
+  if (!USAGE_ERRORS.has(error.code) || error.message.includes("Did you mean")) return "";
   const words: string[] = [];
   let command = root;
   for (const arg of args) {
@@ -149,7 +158,8 @@ function optionsHint({ code, message }: CommanderError, args: readonly string[],
   // At the root, commander prints its own.
   if (words.length === 0) return "";
   const help = asTyped(`faceid ${words.join(" ")} --help`, Object.keys(SUMMARIES));
-  return `  ${help} lists its options${command.registeredArguments.length > 0 ? " and arguments" : ""}`;
+  const listed = command.registeredArguments.length > 0 ? " and arguments" : "";
+  return [...mandatoryHint(error, command), `  ${help} lists its options${listed}`].join("\n");
 }
 
 /** A hint whose commands about galleries name the one that was given; an address may hold a password. */

@@ -171,6 +171,22 @@ export function watchSignals(): void {
 }
 
 /**
+ * Leaves SIGINT and SIGTERM to the system, which ends the process at once, while work occupies the thread for long: a handler would
+ * run after it.
+ */
+export function systemSignals(): Disposable {
+  const signals = (["SIGINT", "SIGTERM"] as const).filter((signal) =>
+    process.listeners(signal).includes(handle),
+  );
+  for (const signal of signals) process.off(signal, handle);
+  return {
+    [Symbol.dispose]() {
+      for (const signal of signals) process.on(signal, handle);
+    },
+  };
+}
+
+/**
  * Aborts at the first SIGINT or SIGTERM, or when npx that started this process is gone, and calls `notice`; a second signal
  * ends the process.
  */

@@ -11,6 +11,12 @@ export interface Queries {
   run(sql: string): Promise<void>;
 }
 
+/** A connection of its own. */
+export interface Session extends Queries {
+  /** Ends the statement that runs on it, if one does; that one fails. */
+  cancel(): Promise<void>;
+}
+
 export interface Database extends Queries, AsyncDisposable {
   /** Where it is, without a password. */
   readonly address: string;
@@ -20,7 +26,7 @@ export interface Database extends Queries, AsyncDisposable {
    * Runs `work` on a connection of its own, outside of any transaction; its settings and locks end with it. Absent where there is
    * one connection for all.
    */
-  readonly session?: <T>(work: (queries: Queries) => Promise<T>) => Promise<T>;
+  readonly session?: <T>(work: (session: Session) => Promise<T>) => Promise<T>;
 }
 
 /** Whether an address names a PostgreSQL server; anything else is a folder. */

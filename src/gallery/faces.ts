@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { FaceError } from "../base/errors.ts";
 import { isMissingReference, type Queries } from "./database.ts";
 import type { PhotoBox } from "./photo-box.ts";
-import { asUuid, type GalleryScope } from "./scope.ts";
+import { asUuid, type GalleryScope, jsonText } from "./scope.ts";
 
 /** A face to enrol. */
 export interface NewFace {
@@ -139,7 +139,7 @@ export class Faces {
         column(({ personId }) => asUuid(personId)),
         column(({ embedding }) => vectorText(embedding)),
         column(({ box }) => (box === undefined ? null : `{${box.join(",")}}`)),
-        column(({ quality }) => JSON.stringify(quality ?? {})),
+        column(({ quality }) => jsonText("the numbers of a face's quality", quality ?? {})),
         column(({ source }) => source ?? null),
         column(({ photoDigest }) => photoDigest),
       ],

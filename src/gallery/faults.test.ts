@@ -72,6 +72,50 @@ describe.each(STORES)("a gallery on $store", ({ store, make }) => {
     await expect(gallery.people.get("a\u0000")).rejects.toEqual(fails("CONFIG_INVALID"));
   });
 
+  it("refuses notes, consents and qualities that JSON does not have, and values of another kind", async () => {
+    const itself: Record<string, unknown> = {};
+    itself.self = itself;
+    const deep: Record<string, unknown> = {};
+    let at = deep;
+    for (let i = 0; i < 100_000; i++) at = at.next = {};
+    const { id } = await gallery.people.add(randomUUID());
+    const refused: readonly (readonly [notes: unknown, what: string])[] = [
+      [itself, "a person's notes cannot be kept: they hold an object that holds itself"],
+      [{ id: 7n }, "a person's notes cannot be kept: they hold a BigInt"],
+      [deep, "a person's notes cannot be kept: they are nested too deeply"],
+      [
+        new Date(0),
+        'a person\'s notes cannot be kept: as JSON they are "1970-01-01T00:00:00.000Z", not an object',
+      ],
+      [[1], "notes: got [1], expected an object such as { badge: 7 }"],
+      ["text", 'notes: got "text", expected an object such as { badge: 7 }'],
+      [7n, "notes: got 7n, expected an object such as { badge: 7 }"],
+      [[7n], "notes: got 7, expected an object such as { badge: 7 }"],
+    ];
+    for (const [notes, what] of refused) {
+      const fault = expect.objectContaining({
+        code: "CONFIG_INVALID",
+        message: expect.stringContaining(what),
+      });
+      await expect(gallery.people.add(randomUUID(), { notes } as never)).rejects.toEqual(fault);
+      await expect(gallery.people.update(id, { notes } as never)).rejects.toEqual(fault);
+    }
+    for (const said of [
+      { consent: "yes" },
+      { consent: { given: 2026, how: "x" } },
+      { expiresAt: "2030-01-01" },
+      { expiresAt: new Date(Number.NaN) },
+      { notes: null },
+    ]) {
+      await expect(gallery.people.update(id, said as never)).rejects.toEqual(fails("CONFIG_INVALID"));
+    }
+    await expect(gallery.faces.add([{ ...face(id), quality: { at: 7n } }])).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: "the numbers of a face's quality cannot be kept: they hold a BigInt",
+    });
+    expect(await gallery.people.get(id)).toMatchObject({ notes: {}, faces: 0, version: 1 });
+  });
+
   it("answers wrong orders with what is wrong", async () => {
     expect(await gallery.search(direction(random, MODEL.dimensions))).toEqual([]);
     const [a, b] = [await gallery.people.add(randomUUID()), await gallery.people.add(randomUUID())];

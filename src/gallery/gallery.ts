@@ -8,6 +8,8 @@ import { type Database, isReadOnly, isUniqueViolation, withinTransaction } from 
 import { type EmbeddingKind, Faces, type Template } from "./faces.ts";
 import type { IndexMeasure } from "./index-recall.ts";
 import {
+  type BuildOptions,
+  type BuildWatch,
   candidatesOf,
   dropIndex,
   type IndexState,
@@ -15,6 +17,7 @@ import {
   provideIndex,
   readIndex,
   remeasureIndex,
+  unlessStopped,
   withoutBuilders,
 } from "./nearest-index.ts";
 import { openDatabase } from "./open-database.ts";
@@ -59,6 +62,12 @@ export const openGalleryOptions = {
 export interface GalleryIndex extends IndexMeasure {
   /** Whether searches use it. One that misses too many is dropped, and searches compare with everybody. */
   readonly used: boolean;
+}
+
+/** How the index is built. */
+export interface IndexOptions extends BuildWatch {
+  /** Stops the build, the wait for another builder, and the measurement. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What `check` finds. */
@@ -138,12 +147,13 @@ async function readRow(database: Database, name: string): Promise<GalleryRow | u
   return row;
 }
 
+/** @returns whether it was made here. */
 async function createRow(
   database: Database,
   name: string,
   model: GalleryModel,
   actor: string,
-): Promise<void> {
+): Promise<boolean> {
   try {
     await database.transaction(async (queries) => {
       const [row] = await queries.rows<{ id: number }>(
@@ -152,9 +162,11 @@ async function createRow(
       );
       await record(queries, { id: row!.id, actor }, "created", null, { model: model.name });
     });
+    return true;
   } catch (error) {
     // Another process made it meanwhile.
     if (!isUniqueViolation(error)) throw error;
+    return false;
   }
 }
 
@@ -170,6 +182,8 @@ export class Gallery implements AsyncDisposable {
   readonly faces: Faces;
   readonly name: string;
   readonly model: GalleryModel;
+  /** Whether opening it made it. */
+  readonly isNew: boolean;
   readonly #scope: GalleryScope;
   readonly #photoKey: string | undefined;
   readonly #shared: Shared;
@@ -179,9 +193,10 @@ export class Gallery implements AsyncDisposable {
     row: GalleryRow,
     actor: string,
     photoKey: string | undefined,
-    shared = freshShared(),
+    { isNew = false, shared = freshShared() }: { readonly isNew?: boolean; readonly shared?: Shared } = {},
   ) {
     this.#shared = shared;
+    this.isNew = isNew;
     this.name = row.name;
     const { model, modelDigest: digest, dimensions, template } = row;
     this.model = { name: model, digest, dimensions, template };
@@ -205,10 +220,11 @@ export class Gallery implements AsyncDisposable {
     const key = photoKey ?? (process.env.FACEID_GALLERY_KEY || undefined);
     // A key that is none is refused before anything is made.
     photoBox(key);
+    let isNew = false;
     const prepare = async (database: Database) => {
       await migrate(database);
       const row = await readRow(database, name);
-      if (row === undefined && create !== undefined) await createRow(database, name, create, actor);
+      if (row === undefined && create !== undefined) isNew = await createRow(database, name, create, actor);
     };
     const database = await openDatabase(address, create && prepare);
     try {
@@ -219,7 +235,7 @@ export class Gallery implements AsyncDisposable {
           hint: "faceid gallery create makes one; faceid gallery enrol FOLDER fills it from a folder of people",
         });
       }
-      const gallery = new Gallery(database, row, actor, key);
+      const gallery = new Gallery(database, row, actor, key, { isNew });
       if (create !== undefined) gallery.requireModel(create);
       return gallery;
     } catch (error) {
@@ -233,7 +249,7 @@ export class Gallery implements AsyncDisposable {
     const { id, database } = this.#scope;
     const { name: model, digest: modelDigest, dimensions, template } = this.model;
     const row = { id, name: this.name, model, modelDigest, dimensions, template };
-    return new Gallery(database, row, actor, this.#photoKey, this.#shared);
+    return new Gallery(database, row, actor, this.#photoKey, { shared: this.#shared });
   }
 
   /**
@@ -320,24 +336,27 @@ export class Gallery implements AsyncDisposable {
     return await listEvents(this.#scope, { people: [...people], searches, limit: EVENTS_OF_PERSON });
   }
 
-  /** Counts what needs somebody's attention, and measures the index: searches use it from now on, or no longer, by what comes out. */
-  async check(): Promise<GalleryHealth> {
+  /**
+   * Counts what needs somebody's attention, and measures the index: searches use it from now on, or no longer, by what comes out. It waits
+   * for another process that builds one.
+   * @param options with a signal that stops the wait and the measurement.
+   * @throws FaceError `INTERRUPTED` on the signal, or when the gallery is closed.
+   */
+  async check({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<GalleryHealth> {
     const health = await this.counts();
-    this.#shared.indexReadAt = 0;
-    const state = await this.#indexState();
-    if (state?.indexed) {
-      const { signal } = this.#shared.closing;
-      const measure = await remeasureIndex(this.#scope, this.model, await this.comparisons(), signal);
-      this.#shared.index = { indexed: true, measure };
-    }
+    const stop = this.#stopFor(signal);
+    this.#shared.index = await remeasureIndex(this.#scope, this.model, await this.comparisons(), stop);
+    this.#shared.indexReadAt = Date.now();
     const index = await this.indexUse();
-    return { ...health, ...(state?.indexed ? { recall: index!.recall } : {}), ...(index && { index }) };
+    const isThere = this.#shared.index?.indexed === true && index !== undefined;
+    return { ...health, ...(isThere ? { recall: index.recall } : {}), ...(index && { index }) };
   }
 
   /** What the index finds and whether searches use it; undefined where none was measured. */
   async indexUse(): Promise<GalleryIndex | undefined> {
     const state = await this.#indexState();
-    if (state === undefined || state.measure === null) return undefined;
+    // Where nobody was enrolled, nothing was measured.
+    if (state === undefined || state.measure === null || state.measure.searches === 0) return undefined;
     return { ...state.measure, used: candidatesOf(state, await this.comparisons()) !== undefined };
   }
 
@@ -360,33 +379,48 @@ export class Gallery implements AsyncDisposable {
   /**
    * Builds the index once there are so many faces that searching without takes long, and measures it: one that misses more than one in
    * a hundred of the people whom an exact search finds is dropped; see docs/scaling.md. In PostgreSQL others enrol meanwhile.
-   * @param options with a signal that stops the wait for another builder, and the measurement.
+   * @param options what stops it; nothing half-built is left then. The build in a folder occupies the thread, so that no signal can be
+   *   aborted before it ends.
    * @returns whether searches use an index from now on.
    * @throws FaceError `INTERRUPTED` on the signal, or when the gallery is closed.
    */
-  async index(
-    from = INDEX_FROM,
-    { signal }: { readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<boolean> {
+  async index(from = INDEX_FROM, { signal, onBuild }: IndexOptions = {}): Promise<boolean> {
     if (this.model.dimensions > MAX_INDEXED_DIMENSIONS) return false;
-    const { closing } = this.#shared;
     const count = await this.comparisons();
     const state = await this.#indexState();
-    if (state === undefined || (!state.indexed && count < from)) return false;
+    // An index of nobody finds nobody, whatever it would find of others.
+    if (state === undefined || (!state.indexed && count < Math.max(from, 1))) return false;
     if (isSettled(state, count)) return candidatesOf(state, count) !== undefined;
-    // One build for all who ask this process.
-    this.#shared.building ??= provideIndex(
-      this.#scope,
-      this.model,
-      count,
-      signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]),
-    ).finally(() => {
-      this.#shared.building = undefined;
-    });
-    const provided = await this.#shared.building;
+    const provided = await this.#provided(count, { signal: this.#stopFor(signal), onBuild });
     this.#shared.index = provided;
     this.#shared.indexReadAt = Date.now();
     return provided !== undefined && candidatesOf(provided, count) !== undefined;
+  }
+
+  /** The index of one build for all who ask this process. Whoever began it may stop it; another of them then begins anew. */
+  async #provided(count: number, options: BuildOptions): Promise<IndexState | undefined> {
+    const shared = this.#shared;
+    for (;;) {
+      const others = shared.building;
+      if (others === undefined) {
+        shared.building = provideIndex(this.#scope, this.model, count, options).finally(() => {
+          shared.building = undefined;
+        });
+        return await shared.building;
+      }
+      try {
+        return await unlessStopped(others, options.signal);
+      } catch (error) {
+        const isStopped = error instanceof FaceError && error.code === "INTERRUPTED";
+        if (!isStopped || options.signal.aborted) throw error;
+      }
+    }
+  }
+
+  /** Stops what waits, by a caller's signal and when the gallery is closed. */
+  #stopFor(signal: AbortSignal | undefined): AbortSignal {
+    const closing = this.#shared.closing.signal;
+    return signal === undefined ? closing : AbortSignal.any([signal, closing]);
   }
 
   /**

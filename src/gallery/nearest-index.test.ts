@@ -27,6 +27,7 @@ const server = STORES.find(({ store }) => store === "PostgreSQL");
 describe.skipIf(server === undefined)("the index on PostgreSQL", () => {
   let address: string;
   let database: Database;
+  let writer: Database;
   let gallery: Gallery;
   let name: string;
 
@@ -35,13 +36,12 @@ describe.skipIf(server === undefined)("the index on PostgreSQL", () => {
   });
   beforeEach(async () => {
     name = `g${randomUUID()}`;
-    database = await openDatabase(address);
+    [database, writer] = [await openDatabase(address), await openDatabase(address)];
     gallery = await Gallery.open(address, { name, create: MODEL });
     for (let i = 0; i < PEOPLE; i++) await enrol();
   });
   afterEach(async () => {
-    await gallery[Symbol.asyncDispose]();
-    await database[Symbol.asyncDispose]();
+    for (const each of [gallery, database, writer]) await each[Symbol.asyncDispose]();
   });
 
   async function enrol(on = gallery) {
@@ -75,7 +75,7 @@ describe.skipIf(server === undefined)("the index on PostgreSQL", () => {
 
   /** Does `work` while a writer's transaction is open, which a build has to wait for. */
   async function whileWriting(work: () => Promise<void>): Promise<void> {
-    await database.transaction(async (queries) => {
+    await writer.transaction(async (queries) => {
       await queries.rows("UPDATE faceid_people SET name = name WHERE false");
       await work();
     });
@@ -146,6 +146,82 @@ describe.skipIf(server === undefined)("the index on PostgreSQL", () => {
       await second[Symbol.asyncDispose]();
     });
     expect(await building).toBe(true);
+  });
+
+  /** Waits until no statement builds, while a writer still keeps it from ending by itself. */
+  const brokenOff = () => vi.waitFor(async () => expect(await builders()).toEqual([]), { timeout: 60_000 });
+  const INTERRUPTED = expect.objectContaining({
+    code: "INTERRUPTED",
+    message: "the build of the gallery's index was stopped",
+    hint: expect.stringContaining("what was enrolled is kept"),
+  });
+
+  it("is stopped by a signal while it is built, and leaves nothing", async () => {
+    const stop = new AbortController();
+    let building: Promise<unknown> | undefined;
+    await whileWriting(async () => {
+      building = gallery.index(1, { signal: stop.signal }).catch((error: unknown) => error);
+      await begun();
+      stop.abort();
+      await brokenOff();
+    });
+    expect(await building).toEqual(INTERRUPTED);
+    expect(await indexes()).toEqual([]);
+    expect(await gallery.indexUse()).toBeUndefined();
+    const builds: object[] = [];
+    const onBuild = (about: object) => void builds.push(about);
+    expect(await gallery.index(1, { onBuild: (about) => onBuild(about) as undefined })).toBe(true);
+    expect(builds).toEqual([{ comparisons: PEOPLE, blocks: false }]);
+  });
+
+  it("is stopped when the gallery is closed, and leaves nothing", async () => {
+    const other = await Gallery.open(address, { name });
+    let [building, closing]: (Promise<unknown> | undefined)[] = [];
+    await whileWriting(async () => {
+      building = other.index(1).catch((error: unknown) => error);
+      await begun();
+      closing = other[Symbol.asyncDispose]();
+      await brokenOff();
+    });
+    expect(await building).toEqual(INTERRUPTED);
+    await closing;
+    expect(await indexes()).toEqual([]);
+  });
+
+  it("is built for others who ask the same process, when whoever began it stops", async () => {
+    const [first, second] = [new AbortController(), new AbortController()];
+    let asked: Promise<unknown>[] = [];
+    await whileWriting(async () => {
+      asked = [first.signal, second.signal, undefined].map((signal) =>
+        gallery.index(1, { signal }).catch((error: unknown) => error),
+      );
+      await begun();
+      second.abort();
+      expect(await asked[1]).toEqual(INTERRUPTED);
+      first.abort();
+      await brokenOff();
+    });
+    expect(await Promise.all(asked)).toEqual([INTERRUPTED, INTERRUPTED, true]);
+    expect(await indexes()).toMatchObject([{ valid: true }]);
+  });
+
+  it("is not measured by a check before another process has built it", async () => {
+    await using second = await Gallery.open(address, { name });
+    let [building, checking]: (Promise<unknown> | undefined)[] = [];
+    const stop = new AbortController();
+    await whileWriting(async () => {
+      building = gallery.index(1);
+      await begun();
+      checking = second.check();
+      const stopped = second.check({ signal: stop.signal });
+      stop.abort();
+      await expect(stopped).rejects.toMatchObject({
+        code: "INTERRUPTED",
+        message: "the wait for another process that builds an index was stopped",
+      });
+    });
+    expect(await building).toBe(true);
+    expect(await checking).toMatchObject({ recall: 1, index: { used: true, comparisons: PEOPLE } });
   });
 
   it("does not keep many changes of the model from getting on", async () => {
@@ -248,6 +324,88 @@ describe.skipIf(server === undefined)("the index on PostgreSQL", () => {
     const { id } = await changed.people.add(randomUUID());
     await changed.faces.add([{ personId: id, embedding: direction(random, 8), photoDigest: randomUUID() }]);
     expect(await changed.index(1)).toBe(true);
+  });
+});
+
+describe.each(STORES)("an index on $store", ({ make }) => {
+  let address: string;
+  beforeAll(async () => {
+    address = await make();
+  });
+
+  async function enrol(gallery: Gallery, count: number) {
+    for (let i = 0; i < count; i++) {
+      const { id } = await gallery.people.add(randomUUID());
+      await gallery.faces.add([
+        { personId: id, embedding: direction(random, MODEL.dimensions), photoDigest: randomUUID() },
+      ]);
+    }
+  }
+
+  it("is not built of nobody, nor rejected for good by that", async () => {
+    await using gallery = await Gallery.open(address, { name: "nobody", create: MODEL });
+    expect(await gallery.index(0)).toBe(false);
+    expect(await gallery.indexUse()).toBeUndefined();
+    expect(await gallery.check()).not.toHaveProperty("index");
+    await enrol(gallery, 10);
+    expect(await gallery.index(0)).toBe(true);
+    // Nor is one rejected whose people have all left.
+    for (const { id } of await gallery.people.list({ limit: 1000 })) await gallery.people.remove(id);
+    expect(await gallery.check()).not.toHaveProperty("index");
+    expect(await gallery.index(0)).toBe(false);
+    await enrol(gallery, 10);
+    expect(await gallery.index(0)).toBe(true);
+    expect(await gallery.indexUse()).toMatchObject({ used: true, comparisons: 10 });
+  });
+
+  it("is measured by one at a time, whose setting another would change", async () => {
+    await using gallery = await Gallery.open(address, { name: "measured", create: MODEL });
+    await enrol(gallery, 30);
+    const [built, ...checks] = await Promise.all([gallery.index(1), gallery.check(), gallery.check()]);
+    expect(built).toBe(true);
+    for (const { recall } of checks) expect(recall).toBe(1);
+  });
+
+  it("is not begun on a signal that was aborted before", async () => {
+    await using gallery = await Gallery.open(address, { name: "stopped", create: MODEL });
+    await enrol(gallery, 3);
+    await expect(gallery.index(1, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: "INTERRUPTED",
+    });
+    expect(await gallery.indexUse()).toBeUndefined();
+    expect(await gallery.index(1)).toBe(true);
+  });
+});
+
+describe.skipIf(process.platform === "win32")("the build of an index in a folder", () => {
+  it("ends with the process at SIGINT, which no handler would hear before its end", async () => {
+    const address = await STORES[0]!.make();
+    const kind = { ...MODEL, dimensions: 64, template: "best" } as const;
+    const count = 50;
+    {
+      await using gallery = await Gallery.open(address, { create: kind });
+      const { id } = await gallery.people.add("Ann");
+      await gallery.faces.add(
+        Array.from({ length: count }, () => ({
+          personId: id,
+          embedding: direction(random, kind.dimensions),
+          photoDigest: randomUUID(),
+        })),
+      );
+    }
+    const script = join(import.meta.dirname, "../../test/support/gallery-interrupted.ts");
+    const child = spawn(process.execPath, ["--import", "tsx", script, address], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let said = "";
+    child.stdout.on("data", (text: Buffer) => {
+      said += text;
+    });
+    const [, signal] = await once(child, "close");
+    expect({ said, signal }).toEqual({ said: "building\n", signal: "SIGINT" });
+    await using gallery = await Gallery.open(address);
+    expect(await gallery.check()).toMatchObject({ people: 1, faces: count });
+    expect(await gallery.indexUse()).toBeUndefined();
   });
 });
 

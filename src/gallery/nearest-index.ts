@@ -1,7 +1,7 @@
 /** @file The index of a gallery's searches: built while others write, taken over from a builder that was killed, measured, dropped. */
 import { setTimeout as wait } from "node:timers/promises";
 import { FaceError } from "../base/errors.ts";
-import { type Database, isOutOfSharedMemory, isReadOnly, type Queries } from "./database.ts";
+import { type Database, isOutOfSharedMemory, isReadOnly, type Queries, type Session } from "./database.ts";
 import type { EmbeddingKind } from "./faces.ts";
 import { type IndexMeasure, isEnough, measureIndex } from "./index-recall.ts";
 import type { GalleryScope } from "./scope.ts";
@@ -49,16 +49,79 @@ export function candidatesOf({ indexed, measure }: IndexState, comparisons: numb
   return isUsed ? measure.candidates : undefined;
 }
 
-/** Whether an index was dropped because it missed too many, and would miss as many again. */
+/** Whether an index was dropped because it missed too many, and would miss as many again. One of nobody has missed nobody. */
 const isRejected = ({ indexed, measure }: IndexState, comparisons: number) =>
-  !indexed && measure !== null && comparisons * GROWTH >= measure.comparisons;
+  !indexed && measure !== null && measure.searches > 0 && comparisons * GROWTH >= measure.comparisons;
 
 /** Whether nothing is to be built, measured or dropped. */
 export const isSettled = (state: IndexState, comparisons: number): boolean =>
   candidatesOf(state, comparisons) !== undefined || isRejected(state, comparisons);
 
+/** How a build is watched. */
+export interface BuildWatch {
+  /** Called before an index is built; what it returns is disposed of afterwards. */
+  readonly onBuild?: ((about: AboutBuild) => Disposable | undefined) | undefined;
+}
+
+/** The same, and what stops it, and whoever waits for another builder. */
+export interface BuildOptions extends BuildWatch {
+  readonly signal: AbortSignal;
+}
+
+/** A build that begins. */
+export interface AboutBuild {
+  /** How many rows the index will cover. */
+  readonly comparisons: number;
+  /** Whether the build occupies the thread, as that of a folder does: neither signals nor anything else is heard meanwhile. */
+  readonly blocks: boolean;
+}
+
+const stopped = (what: string, cause?: unknown) =>
+  new FaceError("INTERRUPTED", `${what} was stopped`, {
+    hint: "what was enrolled is kept; searches compare with everybody until faceid gallery enrol or add has built the index",
+    cause,
+  });
+
+const stoppedBuild = (cause?: unknown) => stopped("the build of the gallery's index", cause);
+
 /**
- * Runs `work` while no other process builds or drops an index of this database. A folder is open in one process only and needs no
+ * What a promise gives, unless the signal comes first.
+ * @throws FaceError `INTERRUPTED`
+ */
+export async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) throw stoppedBuild();
+  const listening = new AbortController();
+  const stop = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(stoppedBuild()), { signal: listening.signal });
+  });
+  try {
+    return await Promise.race([work, stop]);
+  } finally {
+    listening.abort();
+  }
+}
+
+/** The last work on the index of a database with one connection, whose setting each measurement changes. */
+const lastWork = new WeakMap<Database, Promise<unknown>>();
+
+/** Runs one piece of work on an index after the other. */
+async function inTurn<T>(database: Database, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const before = lastWork.get(database);
+  const turn = (async () => {
+    if (before !== undefined) await unlessStopped(before, signal);
+    return await work();
+  })();
+  // Whoever stops waiting leaves the work before as it is.
+  const all = Promise.allSettled([before, turn]);
+  lastWork.set(database, all);
+  void all.then(() => {
+    if (lastWork.get(database) === all) lastWork.delete(database);
+  });
+  return await turn;
+}
+
+/**
+ * Runs `work` while nobody else builds, measures or drops an index of this database. A folder is open in one process only and needs no
  * lock. The lock is asked for again and again, by a connection that is closed in between: PostgreSQL's concurrent build waits for all
  * statements that began before it, so that one which waits for the builder's lock would wait for ever.
  * @param work takes the connection that holds the lock, outside of a transaction; none for a folder.
@@ -67,9 +130,9 @@ export const isSettled = (state: IndexState, comparisons: number): boolean =>
 export async function withoutBuilders<T>(
   database: Database,
   signal: AbortSignal,
-  work: (session: Queries | undefined) => Promise<T>,
+  work: (session: Session | undefined) => Promise<T>,
 ): Promise<T> {
-  if (database.session === undefined) return await work(undefined);
+  if (database.session === undefined) return await inTurn(database, signal, () => work(undefined));
   for (;;) {
     const done = await database.session(async (session) => {
       const [row] = await session.rows<{ taken: boolean }>("SELECT pg_try_advisory_lock($1) AS taken", [
@@ -85,9 +148,7 @@ export async function withoutBuilders<T>(
     });
     if (done !== undefined) return done.result;
     await wait(LOCK_EVERY_MS, undefined, { signal }).catch((error: unknown) => {
-      throw new FaceError("INTERRUPTED", "the wait for another process that builds an index was stopped", {
-        cause: error,
-      });
+      throw stopped("the wait for another process that builds an index", error);
     });
   }
 }
@@ -129,18 +190,50 @@ async function lift(session: Queries): Promise<void> {
 const dropBeside = (session: Queries, id: number) =>
   session.run(`DROP INDEX CONCURRENTLY IF EXISTS ${nameOf(id)}`);
 
+/** Runs one long statement of a session, which the signal ends. */
+async function stoppable(
+  session: Session,
+  signal: AbortSignal,
+  statement: () => Promise<void>,
+): Promise<void> {
+  if (signal.aborted) throw stoppedBuild();
+  let cancelling: Promise<void> | undefined;
+  const cancel = () => {
+    cancelling = session.cancel().catch(() => undefined);
+  };
+  signal.addEventListener("abort", cancel);
+  try {
+    await statement();
+  } catch (error) {
+    throw signal.aborted ? stoppedBuild(error) : error;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    // A later statement is not to be hit.
+    await cancelling;
+  }
+}
+
 /** Builds while others write. A build that breaks off leaves an index that every writer keeps up and no search reads. */
-async function createBeside(session: Queries, id: number, kind: EmbeddingKind): Promise<void> {
+async function createBeside(
+  session: Session,
+  id: number,
+  kind: EmbeddingKind,
+  signal: AbortSignal,
+): Promise<void> {
   const drop = () => dropBeside(session, id);
+  const attempt = () => stoppable(session, signal, () => create(session, id, kind, "CONCURRENTLY"));
   await drop();
   try {
-    await create(session, id, kind, "CONCURRENTLY");
+    await attempt().catch(async (error: unknown) => {
+      // Several processes that build together share memory, of which a container may have little.
+      if (!isOutOfSharedMemory(error)) throw error;
+      await drop();
+      await session.run("SET max_parallel_maintenance_workers = 0");
+      await attempt();
+    });
   } catch (error) {
     await drop().catch(() => undefined);
-    // Several processes that build together share memory, of which a container may have little.
-    if (!isOutOfSharedMemory(error)) throw error;
-    await session.run("SET max_parallel_maintenance_workers = 0");
-    await create(session, id, kind, "CONCURRENTLY");
+    throw error;
   }
 }
 
@@ -149,8 +242,11 @@ async function build(
   { id, database }: GalleryScope,
   kind: EmbeddingKind,
   count: number,
-  session: Queries | undefined,
+  session: Session | undefined,
+  { signal, onBuild }: BuildOptions,
 ): Promise<void> {
+  if (signal.aborted) throw stoppedBuild();
+  using _ = onBuild?.({ comparisons: count, blocks: session === undefined });
   const fill = async (queries: Queries, create: () => Promise<void>) => {
     // A builder that was killed may have left it whole: the server goes on without it.
     if (!(await isBuilt(queries, id))) {
@@ -161,7 +257,7 @@ async function build(
       id,
     ]);
   };
-  if (session !== undefined) await fill(session, () => createBeside(session, id, kind));
+  if (session !== undefined) await fill(session, () => createBeside(session, id, kind, signal));
   else await database.transaction((queries) => fill(queries, () => create(queries, id, kind, "")));
 }
 
@@ -182,15 +278,16 @@ export async function provideIndex(
   scope: GalleryScope,
   kind: EmbeddingKind,
   count: number,
-  signal: AbortSignal,
+  options: BuildOptions,
 ): Promise<IndexState | undefined> {
   const { id, database } = scope;
+  const { signal } = options;
   return await withoutBuilders(database, signal, async (session) => {
     const connection = session ?? database;
     const state = await readIndex(connection, id, kind);
     if (state === undefined || isSettled(state, count)) return state;
     if (session !== undefined) await lift(session);
-    if (!state.indexed) await build(scope, kind, count, session);
+    if (!state.indexed) await build(scope, kind, count, session, options);
     const isKnown = state.indexed && state.measure !== null && holds(state.measure, count);
     const measure = isKnown
       ? state.measure
@@ -203,24 +300,26 @@ export async function provideIndex(
   });
 }
 
-/** Measures an index that is there, and keeps what it found where the gallery can be written to. */
+/**
+ * Measures an index, where there is one when nobody builds or drops any, and keeps what it found where the gallery can be written to.
+ * @returns what there is then; undefined where another process has given the gallery another model.
+ */
 export async function remeasureIndex(
   { id, database }: GalleryScope,
   kind: EmbeddingKind,
   comparisons: number,
   signal: AbortSignal,
-): Promise<IndexMeasure> {
-  const work = async (queries: Queries) => {
+): Promise<IndexState | undefined> {
+  return await withoutBuilders(database, signal, async (session) => {
+    const queries = session ?? database;
+    const state = await readIndex(queries, id, kind);
+    if (!state?.indexed) return state;
+    if (session !== undefined) await lift(session);
     const measure = await measureIndex(queries, id, kind, { comparisons, signal });
     await keepMeasure(queries, id, measure).catch((error: unknown) => {
       if (!isReadOnly(error)) throw error;
     });
-    return measure;
-  };
-  if (database.session === undefined) return await work(database);
-  return await database.session(async (session) => {
-    await lift(session);
-    return await work(session);
+    return { indexed: true, measure };
   });
 }
 

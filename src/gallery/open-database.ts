@@ -1,6 +1,7 @@
 /** @file Opens a gallery's database by its address. */
 import { FaceError } from "../base/errors.ts";
 import { type Database, type Fill, isServerAddress } from "./database.ts";
+import { guarded } from "./guarded-database.ts";
 
 /**
  * Opens PostgreSQL by its address, or PGlite in a folder.
@@ -19,6 +20,6 @@ export async function openDatabase(address: string, fill?: Fill): Promise<Databa
     );
   }
   // Either store is loaded only when it is asked for: PGlite alone holds 13 MB of WebAssembly.
-  if (isServerAddress(address)) return await (await import("./postgres.ts")).openPostgres(address);
-  return await (await import("./pglite.ts")).openPglite(address, fill);
+  if (isServerAddress(address)) return guarded(await (await import("./postgres.ts")).openPostgres(address));
+  return guarded(await (await import("./pglite.ts")).openPglite(address, fill));
 }

@@ -1,9 +1,11 @@
 /** @file The people of a gallery: added, found, changed, merged and removed, each with its event. */
 import { randomUUID } from "node:crypto";
+import { z } from "zod";
+import { checkOptions } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { isUniqueViolation, type Queries } from "./database.ts";
 import { setCentroids } from "./faces.ts";
-import { asUuid, type GalleryScope, isUuid } from "./scope.ts";
+import { asUuid, type GalleryScope, isUuid, jsonText } from "./scope.ts";
 
 /** That a person agreed to be enrolled. */
 export interface Consent {
@@ -50,6 +52,7 @@ const COLUMNS = `p.id, p.name, p.notes, p.consent, p.expires_at AS "expiresAt", 
   p.created_at AS "createdAt", p.updated_at AS "updatedAt",
   (SELECT count(*)::int FROM faceid_faces f WHERE f.person_id = p.id) AS faces`;
 
+const [NOTES, CONSENT] = ["a person's notes", "the words of a person's consent"];
 const MAX_NAME = 200;
 const MAX_PAGE = 1000;
 /** Control characters, line breaks, halves of characters, and marks that change the direction of the text around them. */
@@ -89,7 +92,22 @@ const taken = (name: string, cause: unknown) =>
     cause,
   });
 
-const json = (value: unknown) => (value === null ? null : JSON.stringify(value));
+/** What can be said of a person, as far as it is not text that `personName` checks. */
+const saidSchema = z.object({
+  notes: z.custom<object>(isRecord, "an object such as { badge: 7 }").optional(),
+  consent: z.object({ given: z.string(), how: z.string() }).nullable().optional(),
+  expiresAt: z
+    .custom<Date>((value) => value instanceof Date && !Number.isNaN(value.getTime()), "a valid Date")
+    .nullable()
+    .optional(),
+});
+
+function isRecord(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Notes or a consent as the database keeps them. @throws FaceError `CONFIG_INVALID` for what JSON does not have. */
+const json = (what: string, value: object | null) => (value === null ? null : jsonText(what, value));
 
 export class People {
   readonly #scope: GalleryScope;
@@ -112,12 +130,13 @@ export class People {
     id: string = randomUUID(),
   ): Promise<Person> {
     const spelled = personName(name);
+    checkOptions("people.add", saidSchema, { notes, consent, expiresAt });
     await this.#scope.change("enrolled", id, async (queries) => {
       await unique(spelled, () =>
         queries.rows(
           `INSERT INTO faceid_people (id, gallery_id, name, notes, consent, expires_at)
            VALUES ($1, $2, $3, $4::jsonb, $5::jsonb, $6)`,
-          [id, this.#scope.id, spelled, json(notes), json(consent), expiresAt],
+          [id, this.#scope.id, spelled, json(NOTES, notes), json(CONSENT, consent), expiresAt],
         ),
       );
       return {};
@@ -176,6 +195,7 @@ export class People {
     const { id, version: current } = await this.get(who);
     const name = changes.name === undefined ? undefined : personName(changes.name);
     const { notes, consent, expiresAt } = changes;
+    checkOptions("people.update", saidSchema, { notes, consent, expiresAt });
     const given = Object.entries({ name, notes, consent, expiresAt }).filter(
       ([, value]) => value !== undefined,
     );
@@ -195,9 +215,9 @@ export class People {
             name !== undefined,
             name ?? null,
             notes !== undefined,
-            json(notes ?? null),
+            json(NOTES, notes ?? null),
             consent !== undefined,
-            json(consent ?? null),
+            json(CONSENT, consent ?? null),
             expiresAt !== undefined,
             expiresAt ?? null,
           ],

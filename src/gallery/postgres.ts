@@ -6,6 +6,7 @@ import {
   databaseError,
   printableAddress,
   type Queries,
+  type Session,
   unlessFailed,
 } from "./database.ts";
 
@@ -13,14 +14,25 @@ import {
 const MAX_CONNECTIONS = 10;
 const CONNECT_TIMEOUT_MS = 10_000;
 
+/**
+ * `pg` takes `require`, `prefer` and `verify-ca` for `verify-full`, says so at length on each start, and announces that it will change.
+ * The certificate is verified here, as that name says; `uselibpqcompat=true` asks for the meanings of libpq.
+ */
+export function withVerifiedTls(url: string): string {
+  if (/[?&]uselibpqcompat=true(&|$)/.test(url)) return url;
+  return url.replace(/([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|$)/g, "$1verify-full");
+}
+
 class PostgresDatabase implements Database {
   readonly address: string;
+  readonly #url: string;
   readonly #pool: pg.Pool;
 
   constructor(url: string) {
     this.address = printableAddress(url);
+    this.#url = withVerifiedTls(url);
     this.#pool = new pg.Pool({
-      connectionString: url,
+      connectionString: this.#url,
       max: MAX_CONNECTIONS,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       application_name: "faceid",
@@ -59,10 +71,11 @@ class PostgresDatabase implements Database {
     }
   }
 
-  readonly session = async <T>(work: (queries: Queries) => Promise<T>): Promise<T> => {
+  readonly session = async <T>(work: (session: Session) => Promise<T>): Promise<T> => {
     const client = await this.#asked(() => this.#pool.connect());
     try {
-      return await work(this.#queriesOf(client));
+      const { processID } = client as pg.PoolClient & { readonly processID: number };
+      return await work({ ...this.#queriesOf(client), cancel: () => this.#cancel(processID) });
     } finally {
       // The connection is closed, not used again.
       client.release(true);
@@ -71,6 +84,22 @@ class PostgresDatabase implements Database {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool.end();
+  }
+
+  /** Not by the pool, whose connections may all be in use, or which is being closed. */
+  async #cancel(processID: number): Promise<void> {
+    const client = new pg.Client({
+      connectionString: this.#url,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      application_name: "faceid",
+    });
+    client.on("error", () => {});
+    try {
+      await client.connect();
+      await client.query("SELECT pg_cancel_backend($1)", [processID]);
+    } finally {
+      await client.end().catch(() => undefined);
+    }
   }
 
   #queriesOf(client: Pick<pg.PoolClient, "query">): Queries {

@@ -1,4 +1,5 @@
 /** @file One gallery in a database and who acts on it: what the parts of a gallery share. */
+import { FaceError, messageOf } from "../base/errors.ts";
 import type { Database, Queries } from "./database.ts";
 
 /** What happened in a gallery. */
@@ -28,6 +29,36 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 export const isUuid = (text: string): boolean => UUID.test(text);
 /** An id for SQL; what is none has no row. */
 export const asUuid = (id: string): string | null => (isUuid(id) ? id : null);
+
+/** Why JSON.stringify refuses a value. */
+function whyNoJson(error: unknown): string {
+  if (error instanceof RangeError) return "they are nested too deeply";
+  const text = messageOf(error);
+  if (/circular/.test(text)) return "they hold an object that holds itself";
+  return /BigInt/.test(text) ? "they hold a BigInt" : text;
+}
+
+/**
+ * An object as a database keeps it.
+ * @param what it is, in the plural, for the error.
+ * @throws FaceError `CONFIG_INVALID` for what JSON does not have.
+ */
+export function jsonText(what: string, value: object): string {
+  const refused = (why: string, cause?: unknown) =>
+    new FaceError("CONFIG_INVALID", `${what} cannot be kept: ${why}`, {
+      hint: "pass what JSON has: texts, finite numbers, true, false, null, and lists and objects of these",
+      cause,
+    });
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    throw refused(whyNoJson(error), error);
+  }
+  // What has a `toJSON` of its own may become anything.
+  if (text?.startsWith("{") !== true) throw refused(`as JSON they are ${text ?? "nothing"}, not an object`);
+  return text;
+}
 
 /** Details of an event; may be empty. */
 type Detail = Readonly<Record<string, unknown>>;

@@ -8,7 +8,7 @@ import { openDataset } from "../data/dataset.ts";
 import type { LeftOut } from "../data/left-out.ts";
 import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
 import type { NewFace } from "../gallery/faces.ts";
-import type { GalleryIndex } from "../gallery/gallery.ts";
+import type { GalleryIndex, IndexOptions } from "../gallery/gallery.ts";
 import { type PersonChanges, personName } from "../gallery/people.ts";
 import { digestOfPhoto } from "../gallery/photo-box.ts";
 import { searchGallery, thresholdOf } from "../verify/identify.ts";
@@ -59,6 +59,8 @@ export interface EnrolOptions extends EnrolPhotoOptions {
   /** Called after each photograph. */
   readonly onPhoto?: (photo: EnrolledPhoto, done: number, total: number) => void;
   readonly signal?: AbortSignal | undefined;
+  /** Called before an index is built, which may take minutes; what it returns is disposed of afterwards. */
+  readonly onBuild?: IndexOptions["onBuild"];
 }
 
 /** What is said of new people. */
@@ -74,6 +76,7 @@ const enrolOptions = z.strictObject({
   ...peopleOptions,
   onPhoto: given.call.optional(),
   signal: given.signal.optional(),
+  onBuild: given.call.optional(),
 } satisfies Record<keyof EnrolOptions | "consent" | "expiresAt", z.ZodType>);
 
 /** What an enrolment did. */
@@ -273,7 +276,7 @@ async function personFault(
 async function enrolAll(
   opened: OpenedGallery,
   people: readonly PersonPhotos[],
-  { onPhoto, signal, ...options }: EnrolOptions,
+  { onPhoto, signal, onBuild, ...options }: EnrolOptions,
   changes: Omit<PersonChanges, "name">,
 ): Promise<EnrolSummary> {
   const total = people.reduce((sum, { images }) => sum + images.length, 0);
@@ -297,7 +300,7 @@ async function enrolAll(
     }
     unlike.push(...(await person.unlike()));
   }
-  const index = await indexed(opened.gallery, signal);
+  const index = await indexed(opened.gallery, { signal, onBuild });
   return { ...summaryOf(photos), unlike, unused: [], remarks: [], ...index };
 }
 

@@ -9,6 +9,7 @@ import {
   Gallery,
   type GalleryIndex,
   type GalleryModel,
+  type IndexOptions,
   type OpenGalleryOptions,
 } from "../gallery/gallery.ts";
 import {
@@ -221,11 +222,16 @@ async function importPerson(gallery: Gallery, entry: Entry): Promise<Outcome> {
 }
 
 /** Takes all people of a checked file. */
-async function importAll(gallery: Gallery, path: string): Promise<ImportSummary> {
+async function importAll(gallery: Gallery, path: string, signal?: AbortSignal): Promise<ImportSummary> {
   const counts = { people: 0, added: 0, changed: 0, unchanged: 0, faces: 0 };
   let last: Outcome["kind"] = "unchanged";
   for await (const entry of entriesOf(path)) {
     if (!("person" in entry)) continue;
+    if (signal?.aborted === true) {
+      throw new FaceError("INTERRUPTED", "the import was stopped", {
+        hint: "nothing was imported; run the command again",
+      });
+    }
     const { kind, faces } = await importPerson(gallery, entry);
     counts.faces += faces;
     if (!entry.continues) {
@@ -241,23 +247,26 @@ async function importAll(gallery: Gallery, path: string): Promise<ImportSummary>
   return counts;
 }
 
+export interface ImportOptions extends Omit<OpenGalleryOptions, "create">, IndexOptions {}
+
 /**
  * Adds the people of a file to a gallery, which is made where there is none: all of them, or nobody. A person whose id the gallery
  * has must be the same there in name, notes, consent and expiry; a person whose name it has gets the faces, and keeps what the
  * gallery says. The events of the file stay where they are.
  * @throws FaceError `FILE_INVALID` for a file that is cut, damaged, of another kind or of a newer version; `GALLERY_MISMATCH` for
- *   one of another model; `PERSON_CHANGED` for a person of whom the gallery says something else.
+ *   one of another model; `PERSON_CHANGED` for a person of whom the gallery says something else; `INTERRUPTED` on the signal, when
+ *   nobody is imported, or everybody and only the build of the index was stopped.
  */
 export async function importGallery(
   address: string,
   path: string,
-  options: Omit<OpenGalleryOptions, "create"> = {},
+  { signal, onBuild, ...options }: ImportOptions = {},
 ): Promise<ImportSummary> {
   try {
     const create = await checkFile(path);
     await using gallery = await Gallery.open(address, { ...options, create });
-    const summary = await gallery.transaction((inner) => importAll(inner, path));
-    return { ...summary, ...(await indexed(gallery)) };
+    const summary = await gallery.transaction((inner) => importAll(inner, path, signal));
+    return { ...summary, ...(await indexed(gallery, { signal, onBuild })) };
   } catch (error) {
     if (error instanceof FaceError) throw error;
     throw new FaceError("FILE_INVALID", `cannot read ${path}: ${messageOf(error)}`, {

@@ -5,6 +5,7 @@ import { FaceError } from "../base/errors.ts";
 import {
   Gallery,
   type GalleryIndex,
+  type IndexOptions,
   type OpenGalleryOptions,
   openGalleryOptions,
 } from "../gallery/gallery.ts";
@@ -21,6 +22,8 @@ export interface GalleryAddress extends Omit<OpenGalleryOptions, "create"> {
 export interface GalleryJobOptions extends GalleryAddress, LoadFaceModelOptions {
   /** As for `loadFaceModel`. Default: the model that the gallery was made with. */
   readonly model?: string | undefined;
+  /** Called before an index is built, which may take minutes; what it returns is disposed of afterwards. */
+  readonly onBuild?: IndexOptions["onBuild"];
 }
 
 const { create: _, ...addressOptions } = openGalleryOptions;
@@ -28,6 +31,7 @@ const jobOptions = loadOptions.extend({
   ...addressOptions,
   gallery: given.text,
   model: given.text.optional(),
+  onBuild: given.call.optional(),
 } satisfies Record<Exclude<keyof GalleryJobOptions, keyof LoadFaceModelOptions>, z.ZodType>);
 
 /** What a gallery takes of a job's options. */
@@ -161,9 +165,9 @@ async function requirePhotos(gallery: Gallery): Promise<void> {
 /** Builds the index where searches are slow without one. @returns what a summary says of it. */
 export async function indexed(
   gallery: Gallery,
-  signal?: AbortSignal,
+  options?: IndexOptions,
 ): Promise<{ readonly index?: GalleryIndex }> {
-  await gallery.index(undefined, { signal });
+  await gallery.index(undefined, options);
   const index = await gallery.indexUse();
   return index === undefined ? {} : { index };
 }
@@ -176,7 +180,7 @@ const REINDEX_PAGE = 200;
  */
 export async function reindexGallery(options: GalleryJobOptions): Promise<ReindexSummary> {
   checkOptions("reindexGallery", jobOptions, options);
-  const { signal } = options;
+  const { signal, onBuild } = options;
   await using model = await loadFaceModel(options.model, loadingOf(options));
   await using before = await Gallery.open(options.gallery, addressOf(options));
   const wanted = galleryModel(model);
@@ -204,5 +208,5 @@ export async function reindexGallery(options: GalleryJobOptions): Promise<Reinde
       }
     }
   }
-  return { ...counts, ...(await indexed(gallery, signal)) };
+  return { ...counts, ...(await indexed(gallery, { signal, onBuild })) };
 }

@@ -326,6 +326,32 @@ describe("people over REST", () => {
     expect(actions).toEqual(["enrolled by loopback", "changed by loopback", "deleted by loopback"]);
   });
 
+  it("are enrolled once where several ask for one name at the same time", async () => {
+    const name = "Everybody at once";
+    const asked = await Promise.all(Array.from({ length: 8 }, () => ask("POST", PEOPLE, { json: { name } })));
+    expect(asked.map(({ status }) => status).toSorted()).toEqual([201, ...Array(7).fill(409)]);
+    for (const { status, answer } of asked) {
+      if (status === 409) expect(answer.error.code).toBe("PERSON_EXISTS");
+    }
+    const { id } = asked.find(({ status }) => status === 201)!.answer;
+    const { answer } = await ask("GET", `${PEOPLE}?search=${encodeURIComponent(name)}`);
+    expect(answer.people.map((each: { id: string }) => each.id)).toEqual([id]);
+    // The same photograph of the person, and another one.
+    const said = ["face 77 a", "face 77 a", "face 77 a", "face 77 b"];
+    const faces = await Promise.all(
+      said.map((each) => ask("POST", `${PEOPLE}/${id}/faces`, { form: { image: photo(each) } })),
+    );
+    expect(faces.map(({ status }) => status < 300)).toEqual(said.map(() => true));
+    expect(faces.filter(({ answer: { isNew } }) => isNew === true)).toHaveLength(2);
+    expect((await ask("GET", `${PEOPLE}/${id}`)).answer.faces).toBe(2);
+    const { answer: log } = await ask("GET", "/v1/galleries/people/events?limit=1000");
+    const actions = log.events
+      .filter(({ personId }: { personId: string }) => personId === id)
+      .map(({ action }: { action: string }) => action);
+    expect(actions).toEqual(["enrolled", "added", "added"]);
+    expect((await ask("DELETE", `${PEOPLE}/${id}`)).status).toBe(204);
+  });
+
   it("come in pages, and by a part of the name", async () => {
     const names = Array.from({ length: 7 }, (_, i) => `Page ${String.fromCharCode(65 + i)} é`);
     for (const name of names) await ask("POST", PEOPLE, { json: { name } });

@@ -419,9 +419,13 @@ function packFlag<T extends string>(
     throw new FaceError("CONFIG_INVALID", `--${flag}: got ${JSON.stringify(given)}, expected ${wanted}`);
   }
   if (typeof pack === "string" || value === usual) return value;
-  throw new FaceError("CONFIG_INVALID", `--${flag} ${value} is about a model pack, and no pack is served`, {
-    hint: `add --pack ${GALLERY_PACK}, or leave --${flag} out`,
-  });
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `--${flag} ${value} says how a model pack of the server finds and embeds faces, and --pack is not given`,
+    {
+      hint: `add --pack ${GALLERY_PACK}, or leave --${flag} out`,
+    },
+  );
 }
 
 const choicesOf = ({ gallery }: ServerFlagValues): GalleryChoice[] =>

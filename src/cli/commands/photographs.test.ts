@@ -446,7 +446,9 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     expect(refused.stderr).toContain("faceid quantize");
     expect(refused.status).toBe(2);
     const unpacked = await faceid(["serve", "--model_base_path", work, "--pack_precision", "int8"]);
-    expect(unpacked.stderr).toContain("--pack_precision int8 is about a model pack, and no pack is served");
+    expect(unpacked.stderr).toContain(
+      "--pack_precision int8 says how a model pack of the server finds and embeds faces, and --pack is not given",
+    );
     expect(unpacked.stderr).toContain("add --pack opencv-sface, or leave --pack_precision out");
     expect(unpacked.status).toBe(2);
   });
@@ -472,7 +474,9 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     expect(refused.stderr).toContain("profile fast is for model packs");
     expect(refused.status).toBe(2);
     const unpacked = await faceid(["serve", "--model_base_path", work, "--pack_profile", "fast"]);
-    expect(unpacked.stderr).toContain("--pack_profile fast is about a model pack, and no pack is served");
+    expect(unpacked.stderr).toContain(
+      "--pack_profile fast says how a model pack of the server finds and embeds faces, and --pack is not given",
+    );
     expect(unpacked.status).toBe(2);
     const unknown = await faceid(["serve", "--pack", "opencv-sface", "--pack_profile", "quick"]);
     expect(unknown.stderr).toContain('--pack_profile: got "quick", expected standard or fast');

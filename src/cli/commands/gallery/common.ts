@@ -2,9 +2,10 @@
 import { z } from "zod";
 import { didYouMean, FaceError } from "../../../base/errors.ts";
 import { Gallery, type GalleryIndex } from "../../../gallery/gallery.ts";
+import type { AboutBuild } from "../../../gallery/nearest-index.ts";
 import type { GalleryJobOptions } from "../../../jobs/gallery.ts";
 import { requireText, resolveOptions } from "../../options.ts";
-import { consoleLog, onInterrupt } from "../../process.ts";
+import { consoleLog, onInterrupt, systemSignals } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { EVERY_SETTING } from "../../settings.ts";
 
@@ -22,7 +23,7 @@ export function checkVariables(): void {
 
 /** What a job needs, with a line of progress and Ctrl-C; disposing clears both. */
 export interface JobContext extends Disposable {
-  readonly options: GalleryJobOptions & { readonly signal: AbortSignal };
+  readonly options: GalleryJobOptions & Required<Pick<GalleryJobOptions, "signal" | "onBuild">>;
   readonly line: StatusLine;
 }
 
@@ -35,10 +36,20 @@ export function jobContext({
   checkVariables();
   requireText("--gallery (FACEID_GALLERY)", gallery, "a folder or an address");
   const line = new StatusLine();
-  const interrupt = onInterrupt(() => line.say("stopping after this photograph"));
+  let work = "after this photograph";
+  const interrupt = onInterrupt(() => line.say(`stopping ${work}`));
+  const onBuild = ({ comparisons, blocks }: AboutBuild) => {
+    work = "the build of the index";
+    if (!json) {
+      line.say(
+        `building an index of ${comparisons.toLocaleString("en-US")} for fast searches; Ctrl-C stops it, and keeps what was enrolled`,
+      );
+    }
+    return blocks ? systemSignals() : undefined;
+  };
   const log = { ...consoleLog({ quiet: json }), info: (text: string) => (json ? undefined : line.say(text)) };
   return {
-    options: { gallery, name: galleryName, model, log, signal: interrupt.signal },
+    options: { gallery, name: galleryName, model, log, signal: interrupt.signal, onBuild },
     line,
     [Symbol.dispose]() {
       line[Symbol.dispose]();

@@ -34,11 +34,13 @@ async function create(flags: GalleryFlags): Promise<void> {
   if (!isServerAddress(flags.gallery)) await checkTarget(flags.gallery, "folder");
   await using opened = await createGallery(context.options);
   const { gallery } = opened;
-  const { name, address, model } = gallery;
-  print(
-    flags,
-    { gallery: name, address, model },
-    () => `gallery ${name} in ${address}, for the model ${model.name}`,
+  const { name, address, model, isNew } = gallery;
+  const where = `gallery ${name} in ${address}, for the model ${model.name}`;
+  const { people, faces } = await gallery.counts();
+  print(flags, { gallery: name, address, model, isNew }, () =>
+    isNew
+      ? `made the ${where}`
+      : `there was a ${where}: ${plural(people, "person", "people")}, ${plural(faces, "face")}; it is as it was`,
   );
 }
 
@@ -66,6 +68,7 @@ function enrolOptions(
       : { consent: { given: (consentGiven ?? new Date()).toISOString(), how: consent } }),
     ...(expires === undefined ? {} : { expiresAt: expires }),
     signal: options.signal,
+    onBuild: options.onBuild,
     onPhoto: (photo: EnrolledPhoto, done, total) => {
       if (photo.state === "left out") line.say(`left out: ${photo.error.message}`);
       line.show(percentLeft(done, total));

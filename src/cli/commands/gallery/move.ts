@@ -11,7 +11,6 @@ import { reindexGallery } from "../../../jobs/gallery.ts";
 import { importGallery } from "../../../jobs/gallery-import.ts";
 import { commandText } from "../../process.ts";
 import {
-  checkVariables,
   type GalleryFlags,
   indexText,
   jobContext,
@@ -66,8 +65,10 @@ async function exportGallery({ output, person, ...flags }: ExportFlags): Promise
 }
 
 async function importFile(file: string, flags: GalleryFlags): Promise<void> {
-  checkVariables();
-  const summary = await importGallery(flags.gallery, file, { name: flags.galleryName });
+  using context = jobContext(flags);
+  const { signal, onBuild } = context.options;
+  const summary = await importGallery(flags.gallery, file, { name: flags.galleryName, signal, onBuild });
+  context.line[Symbol.dispose]();
   const { people, added, changed, unchanged, faces } = summary;
   print(flags, summary, () =>
     [
