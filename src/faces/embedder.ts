@@ -2,7 +2,7 @@
 import { FaceError } from "../base/errors.ts";
 import { floats, type TensorMap } from "../base/tensor.ts";
 import type { Pixels } from "../image/settings.ts";
-import { buffers, type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";
+import { buffers, type NetworkRunner, writePlanes } from "./network.ts";
 
 /** SFace's input and output in its file. */
 export const SFACE_INPUT = "data";
@@ -57,17 +57,13 @@ export class FaceEmbedder implements AsyncDisposable {
   readonly #runner: NetworkRunner;
   readonly #mirror: boolean;
 
-  private constructor(runner: NetworkRunner, mirror: boolean) {
-    this.#runner = runner;
-    this.#mirror = mirror;
-  }
-
   /**
-   * @param network SFace as `sfaceModel` lowers it, or its 8-bit form.
+   * @param runner a session of SFace as `sfaceModel` lowers it, or of its 8-bit form.
    * @param mirror whether the mirror image takes part, at twice the time. Embeddings with and without differ.
    */
-  static async open(network: Uint8Array, open: OpenNetwork, mirror: boolean): Promise<FaceEmbedder> {
-    return new FaceEmbedder(await open(network), mirror);
+  constructor(runner: NetworkRunner, mirror: boolean) {
+    this.#runner = runner;
+    this.#mirror = mirror;
   }
 
   /**

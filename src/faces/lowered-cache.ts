@@ -16,6 +16,7 @@ import { fileURLToPath } from "node:url";
 import { crc32 } from "node:zlib";
 import { systemCacheFolder, writeFileAtomic } from "../base/files.ts";
 import { RUNTIME_VERSION, VERSION } from "../base/platform.ts";
+import type { OpenNetwork, OpenPackNetwork } from "./network.ts";
 
 /** The rooms whose code decides what a lowered network is. */
 const ROOMS = ["faces", "graph", "onnx"] as const;
@@ -39,30 +40,42 @@ function programStamp(): string {
 
 let stamp: string | undefined;
 
-/** Bytes before a network: a line with all that it depends on and its checksum, filled up with spaces. */
-const HEAD_BYTES = 256;
+/** Bytes beside a network: a line with all that it depends on and its checksum, filled up with spaces. */
+export const LABEL_BYTES = 256;
 
-function headOf(digest: string, bytes: Uint8Array): Buffer {
+/** @param checksum the network's CRC-32. */
+export function labelOf(digest: string, checksum: number): Buffer {
   stamp ??= programStamp();
-  const text = `faceid ${VERSION} onnxruntime ${RUNTIME_VERSION} program ${stamp} file ${digest} crc32 ${crc32(bytes)}`;
-  return Buffer.from(`${text.padEnd(HEAD_BYTES - 1)}\n`);
+  const text = `faceid ${VERSION} onnxruntime ${RUNTIME_VERSION} program ${stamp} file ${digest} crc32 ${checksum}`;
+  return Buffer.from(`${text.padEnd(LABEL_BYTES - 1)}\n`);
 }
+
+const headOf = (digest: string, bytes: Uint8Array) => labelOf(digest, crc32(bytes));
 
 /** A pipe without a writer would block the reader, and a link may lead anywhere. Windows has neither flag. */
 const READ_ONLY = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0);
 /** A lowered network is hardly larger than its file. */
-const mostBytes = (file: Uint8Array) => 4 * file.length + 2 ** 24;
+export const mostBytes = (file: Uint8Array): number => 4 * file.length + 2 ** 24;
 
 /** Whose files are believed: our own, and root's, who could change the program as well. */
 const isTrusted = (uid: number) => process.getuid === undefined || uid === 0 || uid === process.getuid();
 
-/** The content of a regular file of ours. @throws the system's error, or an error for any other file. */
-function readOwn(path: string, maxBytes: number): Buffer {
+/**
+ * Opens a regular file of ours.
+ * @returns its descriptor, which the caller closes.
+ * @throws the system's error, or an error for any other file.
+ */
+export function openOwn(path: string, maxBytes: number): number {
   const file = openSync(path, READ_ONLY);
+  const info = fstatSync(file);
+  if (info.isFile() && isTrusted(info.uid) && info.size <= maxBytes) return file;
+  closeSync(file);
+  throw new Error(`${path} is not ours`);
+}
+
+function readOwn(path: string, maxBytes: number): Buffer {
+  const file = openOwn(path, maxBytes);
   try {
-    const info = fstatSync(file);
-    if (!info.isFile() || !isTrusted(info.uid) || info.size > maxBytes)
-      throw new Error(`${path} is not ours`);
     return readFileSync(file);
   } finally {
     closeSync(file);
@@ -70,7 +83,7 @@ function readOwn(path: string, maxBytes: number): Buffer {
 }
 
 /** Whether something else than a file has the name: writing into a pipe, or through a link into a device, may never end. */
-function isBlocked(path: string): boolean {
+export function isBlocked(path: string): boolean {
   try {
     return !lstatSync(path).isFile();
   } catch {
@@ -82,12 +95,19 @@ function isBlocked(path: string): boolean {
 function readKept(path: string, digest: string, maxBytes: number): Uint8Array | undefined {
   try {
     const content = readOwn(path, maxBytes);
-    const bytes = content.subarray(HEAD_BYTES);
-    return headOf(digest, bytes).equals(content.subarray(0, HEAD_BYTES)) ? bytes : undefined;
+    const bytes = content.subarray(LABEL_BYTES);
+    return headOf(digest, bytes).equals(content.subarray(0, LABEL_BYTES)) ? bytes : undefined;
   } catch {
     return undefined;
   }
 }
+
+/** Where networks are kept: `FACEID_CACHE_DIR`, or the system's folder for caches. */
+export const keptIn = (): string => process.env.FACEID_CACHE_DIR || systemCacheFolder();
+
+/** The name of a kept network. */
+export const keptPath = (folder: string, kind: string, digest: string, extension: string): string =>
+  join(folder, "networks", `${kind}-${digest.slice(0, 16)}.${extension}`);
 
 /**
  * A network as the runtime takes it: from the cache, or lowered now and kept there. A cache that cannot be written is no error.
@@ -95,16 +115,16 @@ function readKept(path: string, digest: string, maxBytes: number): Uint8Array | 
  * @param file the content of the network's file; its digest, the versions of faceid and ONNX Runtime, and the program's files
  *   decide whether a kept network is taken.
  * @param lower makes the network.
- * @param folder where networks are kept: `FACEID_CACHE_DIR`, or the system's folder for caches.
+ * @param folder where networks are kept.
  */
 export async function keptNetwork(
   kind: string,
   file: Uint8Array,
   lower: () => Uint8Array | Promise<Uint8Array>,
-  folder = process.env.FACEID_CACHE_DIR || systemCacheFolder(),
+  folder = keptIn(),
 ): Promise<Uint8Array> {
   const digest = createHash("sha256").update(file).digest("hex");
-  const path = join(folder, "networks", `${kind}-${digest.slice(0, 16)}.onnx`);
+  const path = keptPath(folder, kind, digest, "onnx");
   const kept = readKept(path, digest, mostBytes(file));
   if (kept !== undefined) return kept;
   const bytes = await lower();
@@ -112,3 +132,9 @@ export async function keptNetwork(
   await writeFileAtomic(path, Buffer.concat([headOf(digest, bytes), bytes])).catch(() => undefined);
   return bytes;
 }
+
+/** Starts sessions of networks that were lowered before, where they are kept. */
+export const openLowered =
+  (open: OpenNetwork): OpenPackNetwork =>
+  async (kind, file, lower) =>
+    await open(await keptNetwork(kind, file, lower));

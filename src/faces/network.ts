@@ -13,6 +13,17 @@ export interface NetworkRunner {
 /** Starts a session of an ONNX model. */
 export type OpenNetwork = (model: Uint8Array) => Promise<NetworkRunner>;
 
+/**
+ * Starts a session of the network in a pack's file.
+ * @param kind what is made of the file; one name for each way to lower it.
+ * @param lower makes an ONNX model of it, where none was kept.
+ */
+export type OpenPackNetwork = (
+  kind: string,
+  file: Uint8Array,
+  lower: () => Promise<Uint8Array>,
+) => Promise<NetworkRunner>;
+
 /** Order of the colours that a network was trained with. */
 export type ColourOrder = "rgb" | "bgr";
 

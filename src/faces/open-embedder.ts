@@ -1,8 +1,7 @@
 /** @file Opens the embedding of a pack in floats or in 8-bit integers. */
 import { FaceEmbedder } from "./embedder.ts";
-import { keptNetwork } from "./lowered-cache.ts";
 import { isUsual, type Mode, modeOf } from "./mode.ts";
-import type { OpenNetwork } from "./network.ts";
+import type { OpenPackNetwork } from "./network.ts";
 
 export interface EmbedderOptions {
   /** Default `float32`. */
@@ -14,12 +13,12 @@ export interface EmbedderOptions {
 }
 
 /**
- * @param model the ONNX file's content; what it is lowered to is kept on disk.
+ * @param model the ONNX file's content.
  * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a file that is not SFace, or whose 8-bit form is not known.
  */
 export async function openEmbedder(
   model: Uint8Array,
-  open: OpenNetwork,
+  open: OpenPackNetwork,
   options: EmbedderOptions = {},
 ): Promise<FaceEmbedder> {
   const mode = modeOf(options);
@@ -30,5 +29,5 @@ export async function openEmbedder(
     precision === "int8"
       ? (await import("./lower-integers.ts")).sfaceInIntegers(model)
       : (await import("./lower-networks.ts")).sfaceModel(model);
-  return await FaceEmbedder.open(await keptNetwork(`sface-${precision}`, model, lower), open, mirror);
+  return new FaceEmbedder(await open(`sface-${precision}`, model, lower), mirror);
 }

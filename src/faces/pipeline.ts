@@ -9,9 +9,9 @@ import { Detector, type DetectorOptions, searchOf } from "./detector.ts";
 import { EMBEDDING_SIDE, type FaceEmbedder } from "./embedder.ts";
 import type { Face } from "./face.ts";
 import { cropFace, type FoundFaces, findFaces } from "./found-faces.ts";
-import { keptNetwork } from "./lowered-cache.ts";
+import { openLowered } from "./lowered-cache.ts";
 import { modeOf } from "./mode.ts";
-import type { OpenNetwork } from "./network.ts";
+import type { OpenNetwork, OpenPackNetwork } from "./network.ts";
 import { type EmbedderOptions, openEmbedder } from "./open-embedder.ts";
 import type { Pyramid } from "./pyramid.ts";
 import {
@@ -21,6 +21,7 @@ import {
   qualityWarnings,
   requireQuality,
 } from "./quality-limits.ts";
+import { openReady } from "./ready-network.ts";
 import { YunetNetwork } from "./yunet-network.ts";
 
 /** The contents of the two ONNX files of a pack. */
@@ -32,9 +33,9 @@ export interface PipelineModels {
 
 export interface PipelineOptions extends EmbedderOptions {
   readonly detector?: DetectorOptions;
-  /**
-   * Starts a session of a network. Default: in the calling thread; `WorkerSession.open` gives each network a thread of its own.
-   */
+  /** Threads that share the work of each network in the calling thread. Default 1. */
+  readonly threads?: number | undefined;
+  /** Starts a session of a network elsewhere. Default: in the calling thread, from a file that all of them share. */
   readonly open?: OpenNetwork;
 }
 
@@ -74,14 +75,18 @@ export class FacePipeline implements AsyncDisposable {
 
   /** @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for files that are not YuNet and SFace. */
   static async open(models: PipelineModels, options: PipelineOptions = {}): Promise<FacePipeline> {
-    const { open = openRuntime } = options;
-    const network = await YunetNetwork.open(models.detector, open, (file, make) =>
-      keptNetwork("yunet", file, make),
-    );
-    const embedder = models.embedding && (await openEmbedder(models.embedding, open, options));
+    const { threads = 1, open } = options;
+    const { precision, profile } = modeOf(options);
+    const lowered = openLowered(open ?? ((model) => openRuntime(model, { threads })));
+    const ready: OpenPackNetwork = (kind, file, lower) => openReady(kind, file, lower, { threads });
+    const inFloats = open === undefined ? ready : lowered;
+    const network = await YunetNetwork.openKept(models.detector, inFloats);
+    // Which 8-bit weights are right depends on more of the processor than a kept network says.
+    const embedding = precision === "int8" ? lowered : inFloats;
+    const embedder = models.embedding && (await openEmbedder(models.embedding, embedding, options));
     return new FacePipeline(
       network,
-      new Detector(network, { ...searchOf(modeOf(options)), ...options.detector }),
+      new Detector(network, { ...searchOf({ precision, profile }), ...options.detector }),
       embedder,
     );
   }

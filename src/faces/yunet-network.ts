@@ -2,7 +2,13 @@
 import { floats } from "../base/tensor.ts";
 import type { Pixels } from "../image/settings.ts";
 import type { Detection } from "./face.ts";
-import { buffers, type NetworkRunner, type OpenNetwork, writePlanes } from "./network.ts";
+import {
+  buffers,
+  type NetworkRunner,
+  type OpenNetwork,
+  type OpenPackNetwork,
+  writePlanes,
+} from "./network.ts";
 import { decodeYunet, INPUT_MULTIPLE, YUNET_INPUT } from "./yunet.ts";
 
 const ceiling = (side: number) => Math.max(1, Math.ceil(side / INPUT_MULTIPLE)) * INPUT_MULTIPLE;
@@ -17,18 +23,17 @@ export class YunetNetwork implements AsyncDisposable {
 
   /**
    * @param model the ONNX file's content.
-   * @param open starts a session.
-   * @param keep answers with what it lowered before, where it keeps that. Default: lowers anew.
    * @throws FaceError `MODEL_INVALID` or `MODEL_UNSUPPORTED` for a file that is not YuNet.
    */
-  static async open(
-    model: Uint8Array,
-    open: OpenNetwork,
-    keep: (file: Uint8Array, make: () => Promise<Uint8Array>) => Promise<Uint8Array> = (_, make) => make(),
-  ): Promise<YunetNetwork> {
+  static open(model: Uint8Array, open: OpenNetwork): Promise<YunetNetwork> {
+    return YunetNetwork.openKept(model, async (_, __, lower) => await open(await lower()));
+  }
+
+  /** The same where the lowered network may have been kept. */
+  static async openKept(model: Uint8Array, open: OpenPackNetwork): Promise<YunetNetwork> {
     // What lowers it is not loaded where it was kept.
-    const network = await keep(model, async () => (await import("./lower-networks.ts")).yunetModel(model));
-    return new YunetNetwork(await open(network));
+    const lower = async () => (await import("./lower-networks.ts")).yunetModel(model);
+    return new YunetNetwork(await open("yunet", model, lower));
   }
 
   /**

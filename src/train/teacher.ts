@@ -12,6 +12,7 @@ import type { ImageRef } from "../data/identity.ts";
 import type { Loader } from "../data/loader.ts";
 import { defaultCacheFolder } from "../data/pixel-cache.ts";
 import { EMBEDDING_SIDE, EMBEDDING_SIZE, type FaceEmbedder } from "../faces/embedder.ts";
+import { openLowered } from "../faces/lowered-cache.ts";
 import { openPack } from "../faces/models.ts";
 import { openEmbedder } from "../faces/open-embedder.ts";
 import { SessionPool } from "../onnx/runtime/session-pool.ts";
@@ -107,7 +108,7 @@ export class Teacher implements AsyncDisposable {
       readFile(files.embedding),
       EmbeddingFile.open(join(cacheFolder, `teacher-${EMBEDDING_VERSION}-${digest.slice(0, 16)}.bin`)),
     ]);
-    const open = (bytes: Uint8Array) => SessionPool.open(bytes, availableParallelism());
+    const open = openLowered((bytes) => SessionPool.open(bytes, availableParallelism()));
     const embedder = await openEmbedder(model, open);
     const passing = await openEmbedder(model, open, { precision: "int8" }).catch((error: unknown) => {
       if (!(error instanceof FaceError) || error.code !== "MODEL_UNSUPPORTED") throw error;

@@ -19,7 +19,6 @@ import { hasPack, openOptions, openPack } from "../faces/models.ts";
 import { PACKS, type PackModel, packModelNamed } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
 import { FacePipeline } from "../faces/pipeline.ts";
-import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { modelComparer, packComparer, packIdentity } from "./face-comparer.ts";
 import { packCalibration } from "./pack-calibrations.ts";
 import { PhotoModel } from "./photo-model.ts";
@@ -69,9 +68,8 @@ async function openPipeline(
     readFile(files.detector),
     embeds ? readFile(files.embedding) : undefined,
   ]);
-  const { threads = 1 } = options;
-  const open = (model: Uint8Array) => openRuntime(model, { threads });
-  return await FacePipeline.open({ detector, embedding }, { precision, profile, open });
+  const { threads } = options;
+  return await FacePipeline.open({ detector, embedding }, { precision, profile, threads });
 }
 
 async function loadPack(model: PackModel, options: LoadFaceModelOptions): Promise<PhotoModel> {

@@ -5,6 +5,7 @@ import { usableCores } from "../base/platform.ts";
 import { framingName } from "../faces/alignment.ts";
 import { cosineSimilarity } from "../faces/cosine.ts";
 import { EMBEDDING_SIDE, EMBEDDING_SIZE } from "../faces/embedder.ts";
+import { openLowered } from "../faces/lowered-cache.ts";
 import { type Mode, USUAL_MODE } from "../faces/mode.ts";
 import { openPack } from "../faces/models.ts";
 import { openEmbedder } from "../faces/open-embedder.ts";
@@ -21,7 +22,7 @@ const IMAGE = EMBEDDING_SIDE * EMBEDDING_SIDE * 3;
 
 /** `compare` answers cosines. Each crop goes through the network as in `FacePipeline`: alone, or beside its mirror image. */
 async function packVerifier(file: string, mode: Mode, sessions: number): Promise<Verifier> {
-  const open = (model: Uint8Array) => SessionPool.open(model, sessions);
+  const open = openLowered((model) => SessionPool.open(model, sessions));
   const embedder = await openEmbedder(await readFile(file), open, mode);
   const rowsOf = (values: Float32Array, size: number, count: number) =>
     Array.from({ length: count }, (_, row) => values.subarray(row * size, (row + 1) * size));

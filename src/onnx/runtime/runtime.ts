@@ -53,6 +53,14 @@ export interface RuntimeOptions {
   readonly profilePrefix?: string;
 }
 
+/**
+ * A file that `optimizeTo` wrote. Its weights are mapped, not read: sessions of all threads and processes share them, and it must
+ * not change while one is open.
+ */
+export interface OptimizedFile {
+  readonly path: string;
+}
+
 /** A loaded model. `run` blocks the calling thread. */
 export interface RuntimeSession {
   readonly inputNames: readonly string[];
@@ -103,12 +111,69 @@ function fromRuntime(value: OrtTensor): Tensor {
   } as Tensor;
 }
 
+/** What all sessions have in common. */
+const ALWAYS = {
+  interOpNumThreads: 1,
+  executionMode: "sequential",
+  // A plan of all memory is a second region beside the one that the first run filled: up to twice the peak, and no faster.
+  enableMemPattern: false,
+  // Fatal errors only: all others are thrown here, and the runtime would write a line for each, past our log.
+  logSeverityLevel: 4,
+} as const satisfies InferenceSession.SessionOptions;
+
+/** Processors without 8-bit dot products would otherwise cut sums of two products of 8-bit numbers off at 16 bits. */
+const WHOLE_SUMS = { x64quantprecision: "1" };
+
+/** How a file of `optimizeTo` is loaded: as it is, from where it is mapped. */
+const MAPPED = {
+  load_model_format: "ORT",
+  use_memory_mapped_ort_model: "1",
+  use_ort_model_bytes_directly: "1",
+  use_ort_model_bytes_for_initializers: "1",
+};
+
+function cannotLoad(error: unknown): FaceError {
+  // Two operators that share 8-bit weights or zero points, on a processor without 8-bit dot products.
+  const isShared = messageOf(error).includes("Attempt to replace the existing tensor");
+  return new FaceError("MODEL_UNSUPPORTED", `ONNX Runtime cannot load the model: ${messageOf(error)}`, {
+    hint: isShared
+      ? "an earlier faceid quantised the model; quantise it again, because its 8-bit numbers do not work on this processor"
+      : "export the model again, with operations of the table in docs/formats.md",
+    cause: error,
+  });
+}
+
 /**
- * Loads ONNX bytes.
+ * Writes ONNX bytes as the runtime optimises them for this machine's processor, in the runtime's own format.
+ * @throws FaceError `MODEL_UNSUPPORTED` when the runtime cannot load the model or write the file.
+ */
+export async function optimizeTo(path: string, bytes: Uint8Array): Promise<void> {
+  const { InferenceSession: Native } = await load();
+  try {
+    const session = await nativeCall(() =>
+      Native.create(bytes, {
+        ...ALWAYS,
+        executionProviders: ["cpu"],
+        graphOptimizationLevel: "all",
+        optimizedModelFilePath: path,
+        extra: { session: { save_model_format: "ORT", ...WHOLE_SUMS } },
+      }),
+    );
+    await session.release();
+  } catch (error) {
+    throw cannotLoad(error);
+  }
+}
+
+/**
+ * Loads ONNX bytes, or an optimised file.
  * @throws FaceError `MODEL_UNSUPPORTED` when the runtime cannot run the model, `CONFIG_INVALID` for an execution provider
  *   that does not work here, `PLATFORM_UNSUPPORTED`.
  */
-export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {}): Promise<RuntimeSession> {
+export async function openRuntime(
+  model: Uint8Array | OptimizedFile,
+  options: RuntimeOptions = {},
+): Promise<RuntimeSession> {
   const { threads = 1, providers = ["cpu"], blockedLayouts = true, profilePrefix } = options;
   const { InferenceSession: Native, Tensor: NativeTensor, listSupportedBackends } = await load();
   const known = listSupportedBackends().map(({ name }) => name);
@@ -116,38 +181,26 @@ export async function openRuntime(bytes: Uint8Array, options: RuntimeOptions = {
   if (missing !== undefined) throw unavailable(missing, known);
   let session: InferenceSession;
   try {
+    const isFile = "path" in model;
     const how: InferenceSession.SessionOptions = {
+      ...ALWAYS,
       executionProviders: [...providers],
       intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      executionMode: "sequential",
-      // A plan of all memory is a second region beside the one that the first run filled: up to twice the peak, and no faster.
-      enableMemPattern: false,
-      graphOptimizationLevel: blockedLayouts ? "all" : "extended",
+      graphOptimizationLevel: isFile ? "disabled" : blockedLayouts ? "all" : "extended",
       extra: {
         session: {
-          // Processors without 8-bit dot products would otherwise cut sums of two products of 8-bit numbers off at 16 bits.
-          x64quantprecision: "1",
+          ...WHOLE_SUMS,
+          ...(isFile && MAPPED),
           // Threads that wait for the next run would otherwise spin on cores that others need.
           ...(threads > 1 && { force_spinning_stop: "1" }),
         },
       },
-      // Fatal errors only: all others are thrown here, and the runtime would write a line for each, past our log.
-      logSeverityLevel: 4,
       ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
     };
-    session = await nativeCall(() => Native.create(bytes, how));
+    session = await nativeCall(() => (isFile ? Native.create(model.path, how) : Native.create(model, how)));
   } catch (error) {
     const refused = providers.find((name) => name !== "cpu");
-    if (refused !== undefined) throw unavailable(refused, known, error);
-    // Two operators that share 8-bit weights or zero points, on a processor without 8-bit dot products.
-    const isShared = messageOf(error).includes("Attempt to replace the existing tensor");
-    throw new FaceError("MODEL_UNSUPPORTED", `ONNX Runtime cannot load the model: ${messageOf(error)}`, {
-      hint: isShared
-        ? "an earlier faceid quantised the model; quantise it again, because its 8-bit numbers do not work on this processor"
-        : "export the model again, with operations of the table in docs/formats.md",
-      cause: error,
-    });
+    throw refused === undefined ? cannotLoad(error) : unavailable(refused, known, error);
   }
   return {
     inputNames: session.inputNames,

@@ -65,8 +65,8 @@ class Networks {
     ]);
     const network = sfaceModel(sface);
     const { engine, embedder, distance } = await chooseEngine(
-      await FaceEmbedder.open(network, onWebAssembly, true),
-      onGpu && (() => FaceEmbedder.open(network, onGpu, true)),
+      new FaceEmbedder(await onWebAssembly(network), true),
+      onGpu && (async () => new FaceEmbedder(await onGpu(network), true)),
     );
     thread.postMessage({ kind: "ready", engine, distance });
     return new Networks(new Detector(await YunetNetwork.open(yunet, onWebAssembly)), embedder);
