@@ -8,7 +8,16 @@ import { crc32 } from "node:zlib";
 import { writeFileAtomic } from "../base/files.ts";
 import { float32, floats } from "../base/tensor.ts";
 import { openRuntime, optimizeTo, type RuntimeSession } from "../onnx/runtime/runtime.ts";
-import { isBlocked, keptIn, keptPath, LABEL_BYTES, labelOf, mostBytes, openOwn } from "./lowered-cache.ts";
+import {
+  isBlocked,
+  keptIn,
+  keptNetwork,
+  keptPath,
+  LABEL_BYTES,
+  labelOf,
+  mostBytes,
+  openOwn,
+} from "./lowered-cache.ts";
 
 /**
  * A model of one operator of the runtime, which orders the channels of an image `[1, 64, 1, 2]` in blocks: one for each number
@@ -118,7 +127,8 @@ export async function openReady(
   { threads = 1, folder = keptIn() }: ReadyOptions = {},
 ): Promise<RuntimeSession> {
   // Windows lets nobody replace a file that is mapped.
-  if (process.platform === "win32") return await openRuntime(await lower(), { threads });
+  if (process.platform === "win32")
+    return await openRuntime(await keptNetwork(kind, file, lower, folder), { threads });
   blocks ??= askBlocks();
   const hash = createHash("sha256").update(file).digest("hex");
   const digest = `${hash} blocks ${await blocks}`;
