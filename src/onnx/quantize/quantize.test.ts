@@ -78,6 +78,23 @@ it("sums the largest products whole, on processors without 8-bit dot products to
   }
 });
 
+it("shares weights of two sides in the file, and still sums whole", async () => {
+  const kernel = g.constant(float32([1, 1, 64, 64], new Float32Array(64 * 64).fill(1)));
+  const sides = ["a", "b"].map((name) => g.conv2d(g.input(name, ["batch", 4, 4, 64]), kernel));
+  const { bytes } = lower({ outputs: { y: g.sub(sides[0]!, sides[1]!) } }, { runtimeOps: false });
+  const image = (value: number) => float32([1, 4, 4, 64], new Float32Array(4 * 4 * 64).fill(value));
+  const inputs = new Map([
+    ["a", image(1)],
+    ["b", image(0.5)],
+  ]);
+  const integers = quantize(bytes, await measureRanges(bytes, valuesToMeasure(bytes), [inputs])).bytes;
+  const { initializer } = fromBinary(ModelProtoSchema, integers).graph!;
+  expect(initializer.filter(({ dims }) => dims.length === 4)).toHaveLength(1);
+  const session = await openRuntime(integers);
+  for (const value of floats((await session.run(inputs)).get("y")!)) expect(value / 32).toBeCloseTo(1, 1);
+  await session.close();
+});
+
 it("gives three colours the bits of four with a last one of zeros", async () => {
   const [kernel, x] = [noise([3, 3, 3, 16]), images().get("x")!];
   /** The numbers with a zero after each three. */

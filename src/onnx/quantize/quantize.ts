@@ -240,9 +240,9 @@ class Quantizer {
     const inputs = [
       input,
       ...this.#parameters(x),
-      this.#editor.own(weights),
+      this.#editor.constant(weights),
       this.#editor.constant(float32([scales.length], scales)),
-      this.#editor.own({ dtype: "int8", shape: [scales.length], data: zeros }),
+      this.#editor.constant({ dtype: "int8", shape: [scales.length], data: zeros }),
       ...this.#parameters(grid),
     ];
     if (node.input[2] !== undefined && node.input[2] !== "") {
@@ -291,9 +291,9 @@ class Quantizer {
     const inputs = [
       x.name,
       ...this.#parameters(x),
-      this.#editor.own({ dtype: "int8", shape: [channels, 1, 1, 1], data: weights }),
+      this.#editor.constant({ dtype: "int8", shape: [channels, 1, 1, 1], data: weights }),
       this.#editor.constant(float32([channels], scales)),
-      this.#editor.own({ dtype: "int8", shape: [channels], data: new Int8Array(channels) }),
+      this.#editor.constant({ dtype: "int8", shape: [channels], data: new Int8Array(channels) }),
       ...this.#parameters(grid),
     ];
     const group = create(AttributeProtoSchema, {
@@ -334,11 +334,11 @@ class Quantizer {
     const [scale, zero] = this.#parameters(x);
     const inputs = [
       x.name,
-      this.#editor.own({ dtype: "int8", shape: [length, columns], data }),
+      this.#editor.constant({ dtype: "int8", shape: [length, columns], data }),
       scale,
       this.#editor.constant(float32([columns], scales)),
       zero,
-      this.#editor.own({ dtype: "int8", shape: [columns], data: new Int8Array(columns) }),
+      this.#editor.constant({ dtype: "int8", shape: [columns], data: new Int8Array(columns) }),
     ];
     this.#editor.node("MatMulIntegerToFloat", inputs, [], node.output[0]!, MICROSOFT);
   }
@@ -420,11 +420,6 @@ interface GraphEditor {
   ): string;
   /** Stores a tensor and returns its name; equal ones are stored once. */
   constant(value: Tensor): string;
-  /**
-   * Stores a tensor for one operator alone: where the processor has no 8-bit dot products, the runtime replaces 8-bit weights and
-   * their zero points by unsigned ones, and refuses those that two operators share.
-   */
-  own(value: Tensor): string;
   /** Drops stored tensors that no operator reads. */
   dropUnused(): void;
 }
@@ -450,16 +445,14 @@ function graphEditor(graph: GraphProto): GraphEditor {
     constant(value) {
       const rawData = bytesOf(value as Parameters<typeof bytesOf>[0]);
       const key = `${value.dtype} ${value.shape.join()} ${Buffer.from(rawData).toString("base64")}`;
-      const name = known.get(key) ?? this.own(value);
-      known.set(key, name);
-      return name;
-    },
-    own(value) {
-      const rawData = bytesOf(value as Parameters<typeof bytesOf>[0]);
-      const [name, dims] = [fresh("constant"), value.shape.map(BigInt)];
-      graph.initializer.push(
-        create(TensorProtoSchema, { name, dims, dataType: ONNX_TYPE[value.dtype], rawData }),
-      );
+      const name = known.get(key) ?? fresh("constant");
+      if (!known.has(key)) {
+        known.set(key, name);
+        const dims = value.shape.map(BigInt);
+        graph.initializer.push(
+          create(TensorProtoSchema, { name, dims, dataType: ONNX_TYPE[value.dtype], rawData }),
+        );
+      }
       return name;
     },
     dropUnused() {

@@ -132,15 +132,28 @@ const MAPPED = {
   use_ort_model_bytes_for_initializers: "1",
 };
 
-function cannotLoad(error: unknown): FaceError {
-  // Two operators that share 8-bit weights or zero points, on a processor without 8-bit dot products.
-  const isShared = messageOf(error).includes("Attempt to replace the existing tensor");
-  return new FaceError("MODEL_UNSUPPORTED", `ONNX Runtime cannot load the model: ${messageOf(error)}`, {
-    hint: isShared
-      ? "an earlier faceid quantised the model; quantise it again, because its 8-bit numbers do not work on this processor"
-      : "export the model again, with operations of the table in docs/formats.md",
+const cannotLoad = (error: unknown) =>
+  new FaceError("MODEL_UNSUPPORTED", `ONNX Runtime cannot load the model: ${messageOf(error)}`, {
+    hint: "export the model again, with operations of the table in docs/formats.md",
     cause: error,
   });
+
+/**
+ * Starts a session. Where the processor has no 8-bit dot products, the runtime replaces 8-bit weights and their zero points by
+ * unsigned ones, and cannot do so twice where two operators share them, such as the two sides of a pair.
+ */
+async function start(
+  Native: typeof InferenceSession,
+  bytes: Uint8Array,
+  how: InferenceSession.SessionOptions,
+): Promise<InferenceSession> {
+  try {
+    return await nativeCall(() => Native.create(bytes, how));
+  } catch (error) {
+    if (!messageOf(error).includes("Attempt to replace the existing tensor")) throw error;
+    const { unshared } = await import("./unshared.ts");
+    return await nativeCall(() => Native.create(unshared(bytes), how));
+  }
 }
 
 /**
@@ -197,7 +210,9 @@ export async function openRuntime(
       },
       ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
     };
-    session = await nativeCall(() => (isFile ? Native.create(model.path, how) : Native.create(model, how)));
+    session = isFile
+      ? await nativeCall(() => Native.create(model.path, how))
+      : await start(Native, model, how);
   } catch (error) {
     const refused = providers.find((name) => name !== "cpu");
     throw refused === undefined ? cannotLoad(error) : unavailable(refused, known, error);
