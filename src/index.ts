@@ -109,6 +109,7 @@ export {
   type GalleryHealth,
   type GalleryIndex,
   type GalleryModel,
+  type IndexOptions,
   type OpenGalleryOptions,
 } from "./gallery/gallery.ts";
 export type { Consent, Person, PersonChanges } from "./gallery/people.ts";

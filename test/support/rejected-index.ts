@@ -1,4 +1,4 @@
-/** @file A gallery whose index was dropped, since it missed too many: as one of 40,000 people would be, with one of them. */
+/** @file A gallery whose index was dropped, since it missed too many: with forty people. */
 import { join } from "node:path";
 import { Gallery } from "../../src/gallery/gallery.ts";
 import { openDatabase } from "../../src/gallery/open-database.ts";
@@ -10,11 +10,11 @@ const MEASURE = {
   low: 0.93,
   high: 0.97,
   searches: 1000,
-  comparisons: 40_000,
+  comparisons: 40,
 };
 const MODEL = { name: "m", digest: "a".repeat(64), dimensions: 4, template: "centroid" } as const;
-/** So many comparisons that the measurement holds. */
-const PEOPLE = 40_000;
+/** As many as were measured, so that the measurement holds. */
+const PEOPLE = 40;
 
 /** @returns its folder. */
 export async function galleryOfRejectedIndex(): Promise<string> {
