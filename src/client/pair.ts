@@ -118,7 +118,7 @@ export function doubtfulPictures(
 ): Pick<Answer, "warnings"> {
   const warnings = pictures.flatMap((picture, i) => {
     const port = ports[i]!;
-    if (isOfOneColour(picture.tensor.data)) {
+    if (isOfOneColour({ data: picture.tensor.data, width: port.width, height: port.height })) {
       return [
         `${picture.path} is of one colour, or nearly so: it shows no face, and the answer says nothing`,
       ];

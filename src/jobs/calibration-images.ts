@@ -180,7 +180,7 @@ export async function calibrationImages(wish: ImageWish): Promise<CalibrationIma
     for await (const batch of loader.imageBatches(round, { batchSize: BATCH })) {
       for (const [row, position] of batch.positions.entries()) {
         const image = batch.images.slice(row * imageSize(size), (row + 1) * imageSize(size));
-        if (isOfOneColour(image)) {
+        if (isOfOneColour({ ...size, data: image })) {
           oneColour++;
           log.warn(`${imageName(round[position]!)} is of one colour; it is left out`);
         } else usable.set(paths[from + position]!, image);

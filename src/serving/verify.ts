@@ -127,7 +127,7 @@ async function compare(
   }
   const imageOf = async (i: number, size: ImageSettings) => {
     const image = await imageBatch([call.images[i]!], size, options.memory);
-    requireContent(floats(image), `the ${PAIR_NAMES[i]!}`);
+    requireContent({ ...size, data: floats(image) }, `the ${PAIR_NAMES[i]!}`);
     return image;
   };
   return { similarity: await comparePair(servable, imageOf, options) };

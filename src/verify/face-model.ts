@@ -83,7 +83,7 @@ async function decodeFaces(
       const what = typeof photo === "string" ? photo : "the photograph";
       const pixels = await decodePixels(photo);
       await resizeInto(pixels, size, images, row * length);
-      requireContent(images.subarray(row * length, (row + 1) * length), what);
+      requireContent({ ...size, data: images.subarray(row * length, (row + 1) * length) }, what);
       const doubt = cropDoubt(pixels, size, { how: "taken", ofAnySize });
       return doubt === undefined ? [] : [`${what} ${doubt}`];
     }),

@@ -475,7 +475,7 @@ export class PhotoModel implements AsyncDisposable {
 
   async #readCrop(photo: Photo | DecodedFile, what: string): Promise<ReadPhoto> {
     const { crop, doubt } = await this.#comparer.readCrop(isDecoded(photo) ? photo.path : photo);
-    requireContent(crop.data, what);
+    requireContent(crop, what);
     const warnings = doubt === undefined ? {} : { warnings: [`${what} ${doubt}`] };
     const embedded = await this.#embeddingOf(crop);
     return { digest: this.digest, ...embedded, others: [], count: 1, crop, ...warnings };
