@@ -4,6 +4,8 @@ import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFi
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { SHIPPED_MODEL, SHIPPED_VERSION } from "../src/artifact/shipped.ts";
+import { writeSynthetic } from "../src/data/drawn.ts";
+import { imageSettings } from "../src/image/settings.ts";
 import { readCheckpoint } from "../src/train/checkpoint.ts";
 import { TINY_FLAGS, temporaryFolder } from "./support/tiny-run.ts";
 
@@ -72,6 +74,76 @@ describe.skipIf(process.platform === "win32")("a signal to faceid train", () => 
     },
   );
 });
+
+/** Runs the command's source with a change to it, which is a module's text. */
+function changed(change: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Ended {
+  const main = JSON.stringify(join(ROOT, "src/cli/main.ts"));
+  const program = `${change}\nconst { run } = await import(${main});\nawait run(["node", "faceid", ...process.argv.slice(1)]);`;
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ["--import", "tsx", "--input-type=module", "-e", program, ...args],
+    { cwd: ROOT, env, encoding: "utf8" },
+  );
+  return { code: status, stdout, stderr };
+}
+
+/** A signal to itself as soon as a method has answered. */
+const signalAfter = (file: string, object: string, method: string, signal: NodeJS.Signals) => `
+  const { ${object} } = await import(${JSON.stringify(join(ROOT, "src", file))});
+  const answer = ${object}.prototype.${method};
+  ${object}.prototype.${method} = async function (...given) {
+    const answered = await answer.apply(this, given);
+    process.kill(process.pid, "${signal}");
+    return answered;
+  };`;
+
+describe.skipIf(process.platform === "win32")("a signal just before the answer", () => {
+  it.each(["SIGINT", "SIGTERM"] as const)("%s leaves faceid verify without a verdict", async (signal) => {
+    const crops = join(work, `crops-${signal}`);
+    await writeSynthetic({
+      output: crops,
+      identities: 1,
+      imagesPerIdentity: 2,
+      settings: imageSettings(112),
+    });
+    const after = signalAfter("verify/photo-model.ts", "PhotoModel", "compare", signal);
+    const verify = ["verify", join(crops, "0/0.png"), "--no-detect", "--model", "default"];
+    for (const other of [join(crops, "0/1.png"), join(crops, "0")]) {
+      const { code, stdout, stderr } = changed(after, [...verify, other]);
+      expect([code, stdout]).toEqual([EXIT[signal], ""]);
+      expect(stderr).toContain("error: ");
+    }
+    const json = changed(after, [...verify, join(crops, "0/1.png"), "--json"]);
+    expect(json.code).toBe(EXIT[signal]);
+    expect(JSON.parse(json.stdout)).toMatchObject({ error: { code: "INTERRUPTED" } });
+  });
+});
+
+describe.skipIf(process.platform === "win32")(
+  "a signal to faceid gallery enrol while its model is loaded",
+  () => {
+    it("says how to go on", async () => {
+      const people = join(work, "people");
+      await writeSynthetic({
+        output: people,
+        identities: 1,
+        imagesPerIdentity: 1,
+        settings: imageSettings(112),
+      });
+      const packs = join(ROOT, "../shared/models/opencv");
+      if (!existsSync(packs)) return;
+      const env = { ...process.env, FACEID_MODELS_DIR: join(work, "packs") };
+      expect(changed("", ["models", "add", "opencv-sface", "--from", packs], env).code).toBe(0);
+      const after = signalAfter("faces/packs/store.ts", "PackStore", "open", "SIGINT");
+      const enrol = ["gallery", "enrol", people, "--gallery", join(work, "gallery")];
+      const { code, stderr } = changed(after, enrol, env);
+      expect(stderr).toMatch(
+        /^error: loading opencv-sface was stopped\n {2}run the same command again: it goes on from there$/m,
+      );
+      expect(code).toBe(EXIT.SIGINT);
+    });
+  },
+);
 
 describe.skipIf(process.platform === "win32")("a second signal to faceid train", () => {
   it.each(["SIGINT", "SIGTERM"] as const)("%s ends it at once, in the middle of a step", async (signal) => {

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { basename, relative } from "node:path";
-import { ERRORS } from "../base/errors.ts";
+import { ERRORS, FaceError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { shown, shownLines } from "../base/log.ts";
 import { clearLines } from "./terminal.ts";
@@ -74,6 +74,11 @@ export function consoleLog({ quiet = false, debug = process.env.FACEID_DEBUG !==
 
 export interface Interrupt extends Disposable {
   readonly signal: AbortSignal;
+  /**
+   * Lets a signal that has come already be handled, before an answer is printed: none follows a signal.
+   * @throws FaceError `INTERRUPTED` after a signal.
+   */
+  requireNone(): Promise<void>;
 }
 
 const WATCH_MS = 500;
@@ -196,8 +201,14 @@ export function onInterrupt(notice: () => void, options: InterruptOptions = {}):
   const watch = watchNpx(() => {
     if (!layer.controller.signal.aborted) handle("SIGTERM");
   });
+  const { signal } = layer.controller;
   return {
-    signal: layer.controller.signal,
+    signal,
+    async requireNone() {
+      // Handlers are called where the event loop waits for input, which it may just have left: one turn may miss it, two do not.
+      for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+      if (signal.aborted) throw new FaceError("INTERRUPTED", "stopped before the answer");
+    },
     [Symbol.dispose]() {
       clearInterval(watch);
       layers.splice(layers.indexOf(layer), 1);

@@ -111,6 +111,7 @@ async function run(photos: readonly string[], { precision, profile, show, json, 
     onPhoto,
     signal: interrupt.signal,
   });
+  await interrupt.requireNone();
   if (json === true) console.log(JSON.stringify({ photographs: listed.map(photoObject) }));
   for (const photo of listed) {
     if (!("error" in photo)) continue;

@@ -201,6 +201,7 @@ async function answer(photo: string, other: string, flags: Flags): Promise<void>
   using interrupt = onInterrupt(() => log.warn("stopping"), { patience: () => STOPPING_MS });
   const { verifyPhotos } = await import("../../jobs/verify.ts");
   const result = await verifyPhotos(photo, other, { ...options, detect, log, signal: interrupt.signal });
+  await interrupt.requireNone();
   if ("candidates" in result) {
     const { candidates, compared } = result;
     const answered = candidates.flatMap((each) => ("verification" in each ? [each.verification] : []));

@@ -5,7 +5,7 @@ import { Gallery, type GalleryIndex } from "../../../gallery/gallery.ts";
 import type { AboutBuild } from "../../../gallery/nearest-index.ts";
 import type { GalleryJobOptions } from "../../../jobs/gallery.ts";
 import { requireText, resolveOptions } from "../../options.ts";
-import { consoleLog, onInterrupt, systemSignals } from "../../process.ts";
+import { consoleLog, type Interrupt, onInterrupt, systemSignals } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { EVERY_SETTING } from "../../settings.ts";
 
@@ -25,19 +25,37 @@ export function checkVariables(): void {
 export interface JobContext extends Disposable {
   readonly options: GalleryJobOptions & Required<Pick<GalleryJobOptions, "signal" | "onBuild">>;
   readonly line: StatusLine;
+  /** As `Interrupt` has it. */
+  readonly requireNone: Interrupt["requireNone"];
 }
 
-export function jobContext({
-  gallery,
-  galleryName,
-  json = false,
-  model,
-}: Omit<GalleryFlags, "json"> & { json?: boolean }): JobContext {
+/** After a stop, for work that leaves out what is done already. */
+const GO_ON = "run the same command again: it goes on from there";
+
+/** Work that the same command continues: where it was stopped, the error says so, in whatever phase. */
+export async function continuing<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof FaceError && error.code === "INTERRUPTED" && error.hint === undefined))
+      throw error;
+    throw new FaceError(error.code, error.message, { hint: GO_ON, cause: error });
+  }
+}
+
+/** @param goesOn whether the same command continues what was stopped. */
+export function jobContext(
+  { gallery, galleryName, json = false, model }: Omit<GalleryFlags, "json"> & { json?: boolean },
+  goesOn = false,
+): JobContext {
   checkVariables();
   requireText("--gallery (FACEID_GALLERY)", gallery, "a folder or an address");
   const line = new StatusLine();
   let work = "after this photograph";
-  const interrupt = onInterrupt(() => line.say(`stopping ${work}`));
+  const interrupt = onInterrupt(
+    () => line.say(`stopping ${work}`),
+    goesOn ? { kept: () => `what is in the gallery stays there; ${GO_ON}` } : {},
+  );
   const onBuild = ({ comparisons, blocks }: AboutBuild) => {
     work = "the build of the index";
     if (!json) {
@@ -51,6 +69,7 @@ export function jobContext({
   return {
     options: { gallery, name: galleryName, model, log, signal: interrupt.signal, onBuild },
     line,
+    requireNone: interrupt.requireNone,
     [Symbol.dispose]() {
       line[Symbol.dispose]();
       interrupt[Symbol.dispose]();

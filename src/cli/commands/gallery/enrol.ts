@@ -16,7 +16,15 @@ import {
   enrolFolder,
   enrolPhotos,
 } from "../../../jobs/gallery-enrol.ts";
-import { type GalleryFlags, type JobContext, jobContext, plural, print, unusedIndexLines } from "./common.ts";
+import {
+  continuing,
+  type GalleryFlags,
+  type JobContext,
+  jobContext,
+  plural,
+  print,
+  unusedIndexLines,
+} from "./common.ts";
 
 interface EnrolFlags extends GalleryFlags {
   readonly face: FaceChoice;
@@ -109,10 +117,12 @@ function summaryObject({ leftOut, resemblances, ...rest }: EnrolSummary): object
 }
 
 async function enrol(folder: string, flags: EnrolFlags): Promise<void> {
-  using context = jobContext(flags);
+  using context = jobContext(flags, true);
   const options = enrolOptions(flags, context);
-  await using opened = await createGallery(context.options);
-  const summary = await enrolFolder(opened, folder, options);
+  const summary = await continuing(async () => {
+    await using opened = await createGallery(context.options);
+    return await enrolFolder(opened, folder, options);
+  });
   context.line[Symbol.dispose]();
   print(flags, summaryObject(summary), () =>
     [summaryText(summary), ...doubtfulCount(summary.doubtful)].join("\n"),
@@ -146,10 +156,12 @@ function doubtfulCount(doubtful: readonly Doubtful[]): string[] {
 }
 
 async function add(name: string, photos: readonly string[], flags: EnrolFlags): Promise<void> {
-  using context = jobContext(flags);
+  using context = jobContext(flags, true);
   const options = enrolOptions(flags, context);
-  await using opened = await createGallery(context.options);
-  const summary = await enrolPhotos(opened, name, photos, options);
+  const summary = await continuing(async () => {
+    await using opened = await createGallery(context.options);
+    return await enrolPhotos(opened, name, photos, options);
+  });
   context.line[Symbol.dispose]();
   print(flags, summaryObject(summary), () =>
     [...summary.doubtful.flatMap(doubtfulLines), summaryText(summary)].join("\n"),

@@ -78,7 +78,7 @@ function photoObject(photo: IdentifiedPhoto): object {
 async function runSeveral(
   { gallery, model }: OpenedGallery,
   photos: readonly string[],
-  { options: { signal }, line }: JobContext,
+  { options: { signal }, line, requireNone }: JobContext,
   { fpir, candidates, json }: IdentifyFlags,
 ): Promise<void> {
   // Text appears photograph by photograph, so that what was found before an interruption is not lost.
@@ -87,6 +87,7 @@ async function runSeveral(
   };
   line[Symbol.dispose]();
   const identified = await identifyPhotos(model, gallery, photos, { fpir, candidates, signal, onPhoto });
+  await requireNone();
   if (json === true) console.log(JSON.stringify({ photographs: identified.map(photoObject) }));
   for (const photo of identified) if ("error" in photo) process.exitCode = photo.error.exitCode;
 }
@@ -102,6 +103,7 @@ async function run(given: readonly string[], flags: IdentifyFlags): Promise<void
   const { gallery, model } = opened;
   const { fpir, candidates } = flags;
   const faces = await identify(model, gallery, photos[0]!, { fpir, candidates });
+  await context.requireNone();
   context.line[Symbol.dispose]();
   print(flags, { faces }, () => facesText(photos[0]!, faces));
 }

@@ -11,6 +11,7 @@ import { reindexGallery } from "../../../jobs/gallery.ts";
 import { importGallery } from "../../../jobs/gallery-import.ts";
 import { commandText } from "../../process.ts";
 import {
+  continuing,
   type GalleryFlags,
   indexText,
   jobContext,
@@ -101,8 +102,8 @@ async function check(flags: GalleryFlags): Promise<void> {
 }
 
 async function reindex(flags: GalleryFlags): Promise<void> {
-  using context = jobContext(flags);
-  const summary = await reindexGallery(context.options);
+  using context = jobContext(flags, true);
+  const summary = await continuing(() => reindexGallery(context.options));
   context.line[Symbol.dispose]();
   const { embedded, withoutPhoto, withoutFace } = summary;
   print(flags, summary, () =>
