@@ -1,6 +1,6 @@
 /** @file The layout of all help: lines of the terminal's width, long terms on lines of their own, required flags marked. */
 import { type Command, Help, type Option } from "commander";
-import { columnsOf, USUAL_COLUMNS } from "./terminal.ts";
+import { columnsOf, USUAL_COLUMNS, wrapped } from "./terminal.ts";
 
 /** Longer terms get a line of their own. */
 const TERM_WIDTH = 26;
@@ -46,6 +46,7 @@ export function withHelp(command: Command): Command {
   command.configureOutput({
     getOutHelpWidth: () => columnsOf(process.stdout) ?? USUAL_COLUMNS,
     getErrHelpWidth: () => columnsOf(process.stderr) ?? USUAL_COLUMNS,
+    outputError: (text, write) => write(wrapped(text, process.stderr)),
   });
   command.createHelp = () => Object.assign(new NarrowHelp(), command.configureHelp());
   for (const each of command.commands) withHelp(each as Command);

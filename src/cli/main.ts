@@ -6,34 +6,9 @@ import { shownLines } from "../base/log.ts";
 import { platformFailure, VERSION } from "../base/platform.ts";
 import { adoptDotEnv } from "./environment.ts";
 import { withHelp } from "./help.ts";
-import { asTyped, interruptedExit, shellWord, watchSignals } from "./process.ts";
+import { asTyped, complain, interruptedExit, shellWord, watchSignals } from "./process.ts";
+import { COMMAND_NAMES, SUMMARIES } from "./summaries.ts";
 
-/** The subcommands, as the list of commands shows them. */
-const SUMMARIES = {
-  quickstart: "train, measure, export, serve and ask, on drawn faces, in about two minutes",
-  train: "train a verifier on a folder of people, measure and export it",
-  evaluate: "measure a model on held-out people, or on the people of any folder",
-  calibrate: "choose a model's thresholds on your own people",
-  report: "measure a model and write a report as one HTML page",
-  export: "freeze a checkpoint and write it as a SavedModel",
-  verify: "say whether two photographs show one person, without a server",
-  faces: "list and draw all faces of photographs",
-  crop: "cut the faces out of a dataset's photographs",
-  embed: "embed the faces of a folder's photographs into one file",
-  cluster: "sort an album into people",
-  app: "open a page: compare photographs, keep people, see who somebody is",
-  gallery: "keep people, and say who is on a photograph",
-  serve: "serve models over TensorFlow Serving's REST and gRPC protocols, with its flags in either spelling",
-  keys: "add, list or revoke the API keys that a server takes",
-  request: "ask a server whether two photographs show one person",
-  dataset: "count, show, draw or download datasets",
-  summary: "list a model's layers with their shapes, parameters and connections",
-  plot: "draw a model: its layers, their shapes, and how they are connected",
-  inspect: "print a model's signatures, operations and parameters",
-  quantize: "write an exported model in 8-bit integers or half precision, to serve",
-  convert: "write a SavedModel as an ONNX file, or as a SavedModel with constants for variables",
-  models: "list, add or remove model packs: the pretrained networks",
-} as const;
 type Name = keyof typeof SUMMARIES;
 
 /** What adds a subcommand's options; its module is loaded only when it is called. */
@@ -123,7 +98,7 @@ function dashHint({ code, message }: CommanderError): string {
 /** The hint for an unknown subcommand. At the root, commander prints its own. */
 function commandsHint({ code }: CommanderError, [name = ""]: readonly string[]): string {
   if (code !== "commander.unknownCommand" || !(name in SUMMARIES)) return "";
-  return `  ${asTyped(`faceid ${name} --help`, Object.keys(SUMMARIES))} lists its commands`;
+  return `  ${asTyped(`faceid ${name} --help`, COMMAND_NAMES)} lists its commands`;
 }
 
 /** Errors of commander that the list of a command's options and arguments helps with. */
@@ -157,7 +132,7 @@ function optionsHint(error: CommanderError, args: readonly string[], root: Comma
   }
   // At the root, commander prints its own.
   if (words.length === 0) return "";
-  const help = asTyped(`faceid ${words.join(" ")} --help`, Object.keys(SUMMARIES));
+  const help = asTyped(`faceid ${words.join(" ")} --help`, COMMAND_NAMES);
   const listed = command.registeredArguments.length > 0 ? " and arguments" : "";
   return [...mandatoryHint(error, command), `  ${help} lists its options${listed}`].join("\n");
 }
@@ -189,8 +164,7 @@ function describeFailure(
   const lines = [`error: ${shownLines(ours?.message ?? messageOf(error))}`];
   // What can be done about the system's error holds where nothing better is said.
   const hint = ours?.hint ?? asFaceError(ours?.cause)?.hint;
-  if (hint !== undefined)
-    lines.push(`  ${shownLines(asTyped(withGallery(hint, args), Object.keys(SUMMARIES)))}`);
+  if (hint !== undefined) lines.push(`  ${shownLines(asTyped(withGallery(hint, args), COMMAND_NAMES))}`);
   if (ours === undefined || process.env.FACEID_DEBUG !== undefined) {
     if (error instanceof Error) lines.push(inspect(error));
   }
@@ -239,7 +213,7 @@ export async function run(argv: readonly string[]): Promise<void> {
       return;
     }
     const { text, exitCode } = describeFailure(error, args, root);
-    if (text !== "") console.error(text);
+    if (text !== "") complain(text);
     process.exitCode = exitCode;
   }
 }

@@ -6,7 +6,7 @@ import { basename, relative } from "node:path";
 import { ERRORS, FaceError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { shown, shownLines } from "../base/log.ts";
-import { clearLines } from "./terminal.ts";
+import { clearLines, wrapped } from "./terminal.ts";
 
 const SAFE = /^[\w@%+=:,./-]+$/;
 
@@ -49,6 +49,11 @@ export function writeLine(write: () => void): void {
 }
 process.stderr.on("error", () => undefined);
 
+/** Writes a message to standard error, wrapped on a terminal. */
+export function complain(text: string): void {
+  console.error(wrapped(text, process.stderr));
+}
+
 /** Writes warnings and errors always, information unless `quiet`; fields follow the message as `key=value`. */
 export function consoleLog({ quiet = false, debug = process.env.FACEID_DEBUG !== undefined } = {}): Log {
   const say = (prefix: string, message: string, fields: Record<string, unknown> = {}) => {
@@ -57,7 +62,8 @@ export function consoleLog({ quiet = false, debug = process.env.FACEID_DEBUG !==
     );
     writeLine(() => {
       clearLines();
-      process.stderr.write(`${prefix}${shownLines(message)}${details.map(shown).join("")}\n`);
+      const text = `${prefix}${shownLines(message)}${details.map(shown).join("")}`;
+      process.stderr.write(`${wrapped(text, process.stderr)}\n`);
     });
   };
   return {
@@ -134,9 +140,8 @@ export const interruptedExit = (): number =>
 function endNow({ kept = () => "what was not finished is not written" }: InterruptOptions): never {
   writeLine(() => {
     clearLines();
-    process.stderr.write(
-      `error: stopped by ${firstSignal === "SIGINT" ? "Ctrl-C" : firstSignal}; ${kept()}\n`,
-    );
+    const by = firstSignal === "SIGINT" ? "Ctrl-C" : firstSignal;
+    process.stderr.write(`${wrapped(`error: stopped by ${by}; ${kept()}`, process.stderr)}\n`);
   });
   process.exit(interruptedExit());
 }

@@ -5,7 +5,7 @@ import { shownLines } from "../base/log.ts";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { StepRecord, TrainListener } from "../train/listeners.ts";
-import { clearLine, type Output, redrawLine, roomOf } from "./terminal.ts";
+import { clearLine, type Output, redrawLine, roomOf, wrapped } from "./terminal.ts";
 
 export type { Output } from "./terminal.ts";
 
@@ -206,7 +206,7 @@ export class StatusLine implements Disposable {
   /** Shows a text that stays. */
   say(text: string): void {
     this[Symbol.dispose]();
-    this.#output.write(`${shownLines(text)}\n`);
+    this.#output.write(`${wrapped(shownLines(text), this.#output)}\n`);
   }
 
   /** Removes the line. */

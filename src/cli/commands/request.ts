@@ -5,7 +5,7 @@ import { ERRORS, FaceError } from "../../base/errors.ts";
 import { shown } from "../../base/log.ts";
 import type { FacePicks } from "../../faces/choose.ts";
 import { addNumber, farFlag, pairFaceOption, requireText } from "../options.ts";
-import { commandText } from "../process.ts";
+import { commandText, complain } from "../process.ts";
 
 interface Flags {
   readonly url: string;
@@ -80,17 +80,17 @@ async function run(first: string, second: string, flags: Flags): Promise<void> {
       model === PACK
         ? "a pack is served where no other model is, and finds faces for the others; name the model that is served with --model-name"
         : `name the model that it serves; where it has --pack and no other model, --model-name ${PACK}`;
-    console.error(`  the server has no model ${model}: ${remedy}`);
+    complain(`  the server has no model ${model}: ${remedy}`);
   }
   if (answer.isError && /\bthe (anchor|verification)\b/.test(answer.text)) {
-    console.error(`  the anchor is ${shown(first)}, the verification ${shown(second)}`);
+    complain(`  the anchor is ${shown(first)}, the verification ${shown(second)}`);
   }
   if (!answer.isError && answer.warnings !== undefined) {
-    for (const warning of answer.warnings) console.error(`warning: ${shown(warning)}`);
-    console.error(`  a server with --pack finds the faces: ${shown(verifyCommand([first, second], flags))}`);
+    for (const warning of answer.warnings) complain(`warning: ${shown(warning)}`);
+    complain(`  a server with --pack finds the faces: ${shown(verifyCommand([first, second], flags))}`);
   }
   if (verify === true && !answer.isError && !/"faces"/.test(answer.text)) {
-    console.error(
+    complain(
       `  the server looked for no faces and compared the whole pictures: ${wayToFaces(model, answer.text)}`,
     );
   }

@@ -10,6 +10,7 @@ import type { Candidate, VerifiedFolder } from "../../jobs/verify.ts";
 import type { PhotoDecision, PhotoVerification } from "../../verify/photo-model.ts";
 import { addNumber, farFlag, pairFaceOption, precisionOption, profileOption } from "../options.ts";
 import { commandText, consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
+import { wrappedRemarks } from "../terminal.ts";
 
 interface Flags extends Mode {
   readonly model?: string;
@@ -213,12 +214,13 @@ async function answer(photo: string, other: string, flags: Flags): Promise<void>
       ...warnings.slice(0, 1 + MOST_NAMED).map((warning) => `warning: ${shown(warning)}`),
       ...(more > 0 ? [`warning: ${counted(more, "more picture")} like these; --json names them`] : []),
     ];
-    console.log(json ? JSON.stringify(told) : lines.join("\n"));
+    console.log(json ? JSON.stringify(told) : wrappedRemarks(lines.join("\n"), process.stdout));
     process.exitCode = folderExit(result);
     return;
   }
   const told = detect ? result : { ...result, warnings: cropWarnings([result]) };
-  console.log(json ? JSON.stringify(told) : pairText(result, flags, [photo, other]));
+  const text = pairText(result, flags, [photo, other]);
+  console.log(json ? JSON.stringify(told) : wrappedRemarks(text, process.stdout));
   process.exitCode = result.same ? 0 : DIFFERENT;
 }
 

@@ -8,6 +8,7 @@ import { requireText, resolveOptions } from "../../options.ts";
 import { consoleLog, type Interrupt, onInterrupt, systemSignals } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { EVERY_SETTING } from "../../settings.ts";
+import { wrappedRemarks } from "../../terminal.ts";
 
 export interface GalleryFlags {
   readonly gallery: string;
@@ -130,7 +131,7 @@ async function namesOf(gallery: Gallery): Promise<string[]> {
 
 /** Prints an object for programs, or lines for people. */
 export function print({ json }: Pick<GalleryFlags, "json">, object: unknown, text: () => string): void {
-  console.log(json === true ? JSON.stringify(object) : text());
+  console.log(json === true ? JSON.stringify(object) : wrappedRemarks(text(), process.stdout));
 }
 
 /** What an index finds, in words. */

@@ -1,0 +1,118 @@
+/** @file Messages on a terminal: broken between words, but not within what is pasted; unchanged in files and pipes. */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { wrapped, wrappedRemarks } from "./terminal.ts";
+
+const terminal = (columns: number) => ({ isTTY: true, columns, write: () => undefined });
+const at = (columns: number, text: string) => wrapped(text, terminal(columns)).split("\n");
+
+describe("a message", () => {
+  const message =
+    "error: the model pack opencv-sface is not here, and FACEID_OFFLINE forbids fetching it again";
+
+  it("is broken between words, below its first one", () => {
+    expect(at(40, message)).toEqual([
+      "error: the model pack opencv-sface is",
+      "       not here, and FACEID_OFFLINE",
+      "       forbids fetching it again",
+    ]);
+    for (const columns of [24, 40, 80]) {
+      for (const line of at(columns, message)) expect(line.length).toBeLessThan(columns);
+      expect(
+        at(columns, message)
+          .map((line) => line.trim())
+          .join(" "),
+      ).toBe(message);
+    }
+  });
+
+  it("is unchanged in a file or a pipe, and where it fits", () => {
+    expect(wrapped(message, { write: () => undefined, columns: 40 })).toBe(message);
+    expect(at(200, message)).toEqual([message]);
+  });
+
+  it.each([
+    "faceid models add opencv-sface --from FOLDER",
+    "npx faceid calibrate 'my models/1' --dataset-path PEOPLE --far 0.001",
+    "node ../faceid/bin/faceid.js faces '/photos of us/group 1.jpg'",
+    "`git lfs pull --all of it`",
+  ])("does not break %s", (command) => {
+    for (let columns = 24; columns < 100; columns++) {
+      const text = `  to go on from here: ${command} lists and numbers them; or leave it out, as was said before`;
+      const lines = at(columns, text);
+      expect(lines.some((line) => line.includes(command))).toBe(true);
+      // What is said of it is broken as all else.
+      for (const line of lines) expect(line.includes(command) || line.length < columns).toBe(true);
+      expect(lines.map((line) => line.trim()).join(" ")).toBe(text.trim());
+    }
+  });
+
+  it("does not break a command of another program, up to the end of its clause", () => {
+    const lines = at(40, "install it again: npm install --include=optional sharp; then run it once more");
+    expect(lines).toContain("  npm install --include=optional sharp;");
+  });
+
+  it("of a list goes on below the text behind the name", () => {
+    expect(at(44, "  fetch it:   unset FACEID_OFFLINE, then run the command once more")).toEqual(
+      ["  fetch it:   unset FACEID_OFFLINE, then", "              run the command once more"].map(
+        (line) => line,
+      ),
+    );
+  });
+
+  it("keeps words that are longer than the line, and the lines of an answer that are no remarks", () => {
+    const path = `/${"x".repeat(60)}`;
+    expect(at(40, `error: cannot read ${path} at all`)).toEqual([
+      "error: cannot read",
+      `       ${path}`,
+      "       at all",
+    ]);
+    const answer = `same person 0.9 ${path} and more\nwarning: ${"word ".repeat(12)}end`;
+    const [first, ...rest] = wrappedRemarks(answer, terminal(40)).split("\n");
+    expect(first).toBe(`same person 0.9 ${path} and more`);
+    expect(rest.length).toBeGreaterThan(1);
+  });
+});
+
+const hasPython = spawnSync("python3", ["-c", "import pty"]).status === 0;
+
+/** Runs a command on a terminal of the given width and prints what came. */
+const PTY = `
+import fcntl, os, pty, struct, sys, termios
+columns, *command = sys.argv[1:]
+pid, terminal = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(columns), 0, 0))
+    os.execvp(command[0], command)
+while True:
+    try:
+        data = os.read(terminal, 65536)
+    except OSError:
+        break
+    if not data:
+        break
+    sys.stdout.buffer.write(data)
+os.waitpid(pid, 0)`;
+
+describe.skipIf(!hasPython)("an error of the command", () => {
+  const main = join(import.meta.dirname, "main.ts");
+  const program = `const { run } = await import(${JSON.stringify(main)});\nawait run(["node", "faceid", ...process.argv.slice(1)]);`;
+  const node = ["--import", "tsx", "--input-type=module", "-e", program];
+  const args = ["verify", "a.jpg", "b.jpg", "--face", "smallest"];
+
+  it.each([80, 50])("fits a terminal of %i columns", (columns) => {
+    const options = { encoding: "utf8", cwd: join(import.meta.dirname, "../..") } as const;
+    const piped = spawnSync(process.execPath, [...node, ...args], options).stderr;
+    expect(Math.max(...piped.split("\n").map(({ length }) => length))).toBeGreaterThan(columns);
+    const { stdout } = spawnSync(
+      "python3",
+      ["-c", PTY, String(columns), process.execPath, ...node, ...args],
+      options,
+    );
+    const lines = stdout.split(/\r?\n/);
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(columns);
+    const words = (text: string) => text.split(/\s+/).filter((word) => word !== "");
+    expect(words(stdout)).toEqual(words(piped));
+  });
+});
