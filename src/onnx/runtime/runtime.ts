@@ -54,8 +54,8 @@ export interface RuntimeOptions {
 }
 
 /**
- * A file that `optimizeTo` wrote. Its weights are mapped, not read: sessions of all threads and processes share them, and it must
- * not change while one is open.
+ * A file that `optimizeTo` wrote. Its weights are mapped, not read: it must not change while a session is open, which would change
+ * answers or end the process.
  */
 export interface OptimizedFile {
   readonly path: string;
