@@ -142,7 +142,12 @@ describe("a model's description", () => {
     [
       "a threshold above 1",
       (d) => Object.assign(record(d), { threshold: 1.5 }),
-      /calibration\.threshold: got 1\.5, expected a probability, from 0 to 1$/,
+      /calibration\.threshold: got 1\.5, expected a probability above 0, to 1$/,
+    ],
+    [
+      "a threshold that every score reaches",
+      (d) => Object.assign(record(d).operatingPoints[0]!, { threshold: 0 }),
+      /calibration\.operatingPoints\.0\.threshold: got 0, expected a probability above 0, to 1$/,
     ],
     [
       "a threshold below 0",

@@ -51,7 +51,8 @@ export function calibrationSchema(score: keyof typeof LEAST) {
   const least = LEAST[score];
   const threshold = z
     .number()
-    .refine((value) => value >= least - ABOVE && value <= 1 + ABOVE, `a ${score}, from ${least} to 1`);
+    // At the least of all scores everybody would be the same person.
+    .refine((value) => value > least && value <= 1 + ABOVE, `a ${score} above ${least}, to 1`);
   return z.object({
     /** The weights that its rates were measured with, where this version has others, which answer with other scores. */
     weights: z.enum(WEIGHT_TYPES).optional(),

@@ -1,7 +1,9 @@
 /** @file Renames that another program blocks for a moment, and failed writes in words. */
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { asFaceError, messageOf, SYSTEM_REASONS } from "./errors.ts";
 import { renameWhenFree, writeFileAtomic } from "./files.ts";
@@ -81,5 +83,26 @@ describe("errors of the system", () => {
       message: expect.stringMatching(/below: ENOTDIR, /),
     });
     expect(readFileSync(join(folder, "file"), "utf8")).toBe("old");
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a pipe as the place of a file", () => {
+  it("is refused where nobody reads it", async () => {
+    const pipe = join(await temporaryFolder(), "pipe.png");
+    execFileSync("mkfifo", [pipe]);
+    await expect(writeFileAtomic(pipe, "new")).rejects.toMatchObject({
+      code: "FILE_INVALID",
+      message: `cannot write ${pipe}: it is a pipe that nobody reads`,
+    });
+  });
+
+  it("gets everything where somebody does", async () => {
+    const pipe = join(await temporaryFolder(), "pipe.txt");
+    execFileSync("mkfifo", [pipe]);
+    const reader = spawn("wc", ["-c", pipe]);
+    const text = once(reader.stdout.setEncoding("utf8"), "data");
+    // The reader opens the pipe when it has started.
+    await vi.waitFor(() => writeFileAtomic(pipe, "x".repeat(300_000)), { timeout: 20_000 });
+    expect((await text)[0]).toMatch(/^\s*300000\b/);
   });
 });

@@ -214,6 +214,22 @@ export async function renameWhenFree(from: string, to: string, options: RenameOp
 }
 
 /**
+ * Opens a pipe only where somebody reads it: to wait for a reader would block the process for good, signals and all. Held until
+ * the pipe is open for writing, it keeps the reader from seeing an end.
+ */
+async function heldPipe(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (systemCode(error) !== "ENXIO") throw error;
+    throw new FaceError("FILE_INVALID", `cannot write ${path}: it is a pipe that nobody reads`, {
+      hint: "name a file, or start what reads the pipe first",
+      cause: error,
+    });
+  }
+}
+
+/**
  * Writes a file under a temporary name, flushes it to disk and renames it into place. Missing folders are made.
  * @param options `mode`: the permissions of the file, such as 0o600; those of the process when left out.
  * @throws FaceError `DISK_FULL` or `FILE_INVALID`; the old file, if any, is untouched then.
@@ -232,7 +248,9 @@ export async function writeFileAtomic(
     // Such as /dev/stdout, which a rename would replace.
     const isDevice = about !== undefined && !about.isFile();
     if (!isDevice) await makeFolder(dirname(path));
+    const pipe = about?.isFIFO() === true ? await heldPipe(path) : undefined;
     const file = await open(isDevice ? path : temporary, isDevice ? "w" : "wx", mode);
+    await pipe?.close();
     try {
       for (const piece of pieces) await file.writeFile(piece);
       if (!isDevice) await file.sync();

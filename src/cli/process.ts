@@ -177,7 +177,12 @@ export const measuringInterrupt = (): Interrupt =>
 export function watchSignals(): void {
   if (layers.length > 0) return;
   layers.push({ controller: new AbortController(), notice: () => undefined, patience: () => 0 });
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.removeAllListeners(signal).on(signal, handle);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    const others = process.listeners(signal);
+    // A signal that has arrived and was not handled yet is lost with the last listener.
+    process.on(signal, handle);
+    for (const other of others) process.removeListener(signal, other);
+  }
 }
 
 /**
