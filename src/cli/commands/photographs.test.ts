@@ -180,6 +180,7 @@ describe("without a model pack", () => {
     const many = await faceid(["verify", crop!, folder, "--no-detect"]);
     expect(many.stdout.match(/^warning: .*taken whole/gm)).toHaveLength(3);
     expect(many.stdout).toMatch(/^warning: 1 more picture like these; --json names them$/m);
+    expect(many.stdout).toMatch(/^pictures compared {2}5$/m);
     await using model = await loadModel(SHIPPED_NAME);
     expect((await model.verify(crop!, whole!)).warnings).toEqual([tell(whole!, "300x300")]);
     expect(await model.verify(crop!, crop!)).not.toHaveProperty("warnings");

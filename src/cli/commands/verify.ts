@@ -160,9 +160,12 @@ function folderText({ candidates, compared }: VerifiedFolder, far: number | unde
     first === undefined
       ? []
       : [
-          `faces compared     ${compared} in ${counted(answered.length, "photograph")}`,
+          // Nobody looked for a face with --no-detect.
+          first.faces.length === 0
+            ? `pictures compared  ${compared}`
+            : `faces compared     ${compared} in ${counted(answered.length, "photograph")}`,
           `threshold          ${first.threshold.toFixed(3)}  (${thresholdText(first.far, far)})`,
-          rateLine(first, " for each face compared"),
+          rateLine(first, ` for each ${first.faces.length === 0 ? "picture" : "face"} compared`),
           `model              ${first.model}`,
           ...farNote(far, first),
           ...strangersNote(first, compared),
