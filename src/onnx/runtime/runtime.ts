@@ -121,8 +121,14 @@ const ALWAYS = {
   logSeverityLevel: 4,
 } as const satisfies InferenceSession.SessionOptions;
 
-/** Processors without 8-bit dot products would otherwise cut sums of two products of 8-bit numbers off at 16 bits. */
+/**
+ * Processors without 8-bit dot products would otherwise cut sums of two products of 8-bit numbers off at 16 bits. For integer
+ * convolutions alone: with this setting the runtime cannot run a DequantizeLinear with scales for each channel and no zero points.
+ */
 const WHOLE_SUMS = { x64quantprecision: "1" };
+
+const hasIntegerConvolutions = ({ buffer, byteOffset, length }: Uint8Array) =>
+  Buffer.from(buffer, byteOffset, length).includes("QLinearConv");
 
 /** How a file of `optimizeTo` is loaded: as it is, from where it is mapped. */
 const MAPPED = {
@@ -169,7 +175,7 @@ export async function optimizeTo(path: string, bytes: Uint8Array): Promise<void>
         executionProviders: ["cpu"],
         graphOptimizationLevel: "all",
         optimizedModelFilePath: path,
-        extra: { session: { save_model_format: "ORT", ...WHOLE_SUMS } },
+        extra: { session: { save_model_format: "ORT" } },
       }),
     );
     await session.release();
@@ -202,8 +208,7 @@ export async function openRuntime(
       graphOptimizationLevel: isFile ? "disabled" : blockedLayouts ? "all" : "extended",
       extra: {
         session: {
-          ...WHOLE_SUMS,
-          ...(isFile && MAPPED),
+          ...(isFile ? MAPPED : hasIntegerConvolutions(model) && WHOLE_SUMS),
           // Threads that wait for the next run would otherwise spin on cores that others need.
           ...(threads > 1 && { force_spinning_stop: "1" }),
         },
