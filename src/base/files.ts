@@ -300,7 +300,7 @@ function refuseEndless(path: string, about: Stats): void {
 }
 
 /**
- * Refuses pipes, devices and sockets, which block whoever opens them or never end, before they are opened.
+ * Refuses pipes, devices and sockets before they are opened: opening one can block for good, and reading one may never end.
  * @throws the system's error, or one like it with the code `EFTYPE`; `messageOf` and `asFaceError` have both in words.
  */
 export async function requireRegular(path: string): Promise<void> {

@@ -397,7 +397,7 @@ export class Gallery implements AsyncDisposable {
     return provided !== undefined && candidatesOf(provided, count) !== undefined;
   }
 
-  /** The index of one build for all who ask this process. Whoever began it may stop it; another of them then begins anew. */
+  /** The index of one build for all who ask this process. If the caller that began it stops it, another one begins anew. */
   async #provided(count: number, options: BuildOptions): Promise<IndexState | undefined> {
     const shared = this.#shared;
     for (;;) {

@@ -188,7 +188,7 @@ describe.skipIf(server === undefined)("the index on PostgreSQL", () => {
     expect(await indexes()).toEqual([]);
   });
 
-  it("is built for others who ask the same process, when whoever began it stops", async () => {
+  it("is built for the other callers in a process when the one that began it stops", async () => {
     const [first, second] = [new AbortController(), new AbortController()];
     let asked: Promise<unknown>[] = [];
     await whileWriting(async () => {

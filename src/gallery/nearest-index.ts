@@ -63,8 +63,9 @@ export interface BuildWatch {
   readonly onBuild?: ((about: AboutBuild) => Disposable | undefined) | undefined;
 }
 
-/** The same, and what stops it, and whoever waits for another builder. */
+/** How a build is watched and stopped. */
 export interface BuildOptions extends BuildWatch {
+  /** Stops the build, and the wait for another process that builds. */
   readonly signal: AbortSignal;
 }
 
@@ -111,7 +112,7 @@ async function inTurn<T>(database: Database, signal: AbortSignal, work: () => Pr
     if (before !== undefined) await unlessStopped(before, signal);
     return await work();
   })();
-  // Whoever stops waiting leaves the work before as it is.
+  // A caller that no longer waits does not stop the work before its own.
   const all = Promise.allSettled([before, turn]);
   lastWork.set(database, all);
   void all.then(() => {
