@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { SHIPPED_MODEL } from "../src/artifact/shipped.ts";
+import { hasPseudoTerminal, onTerminal } from "./support/pseudo-terminal.ts";
 import { temporaryFolder } from "./support/tiny-run.ts";
 
 const run = promisify(execFile);
@@ -154,40 +155,16 @@ describe("an execution provider", () => {
   });
 });
 
-const hasPython = spawnSync("python3", ["-c", "import pty"]).status === 0;
-
-/** Runs a command on a terminal of the given width and prints what came. */
-const PTY = `
-import fcntl, os, pty, struct, sys, termios
-columns, *command = sys.argv[1:]
-pid, terminal = pty.fork()
-if pid == 0:
-    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(columns), 0, 0))
-    os.execvp(command[0], command)
-while True:
-    try:
-        data = os.read(terminal, 65536)
-    except OSError:
-        break
-    if not data:
-        break
-    sys.stdout.buffer.write(data)
-os.waitpid(pid, 0)`;
-
-describe.skipIf(!hasPython)("the bar of a training run", () => {
+describe.skipIf(!hasPseudoTerminal)("the bar of a training run", () => {
   it.each([80, 40])("stays on one line of a terminal of %i columns", async (columns) => {
     const folder = join(work, `pty-${columns}`);
     mkdirSync(folder);
     const args = ["train", "--dataset", "synthetic", "--model", "compact", "--epochs", "1", "--id-to", "20"];
     const sizes = ["--dataset-size", "64", "--batch-size", "8", "--validation-pairs", "10", "--no-export"];
-    const { stdout } = await run(
-      "python3",
-      ["-c", PTY, String(columns), process.execPath, BIN, ...args, ...sizes],
-      {
-        cwd: folder,
-        maxBuffer: 2 ** 24,
-      },
-    );
+    const { stdout } = await run(...onTerminal(columns, [process.execPath, BIN, ...args, ...sizes]), {
+      cwd: folder,
+      maxBuffer: 2 ** 24,
+    });
     // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's codes
     const drawn = [...stdout.matchAll(/\r\u001b\[2K([^\r\n]*)/g)].map(([, line]) =>
       // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's codes

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { hasPseudoTerminal, onTerminal } from "../../test/support/pseudo-terminal.ts";
 import { wrapped, wrappedRemarks } from "./terminal.ts";
 
 const terminal = (columns: number) => ({ isTTY: true, columns, write: () => undefined });
@@ -75,27 +76,7 @@ describe("a message", () => {
   });
 });
 
-const hasPython = spawnSync("python3", ["-c", "import pty"]).status === 0;
-
-/** Runs a command on a terminal of the given width and prints what came. */
-const PTY = `
-import fcntl, os, pty, struct, sys, termios
-columns, *command = sys.argv[1:]
-pid, terminal = pty.fork()
-if pid == 0:
-    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(columns), 0, 0))
-    os.execvp(command[0], command)
-while True:
-    try:
-        data = os.read(terminal, 65536)
-    except OSError:
-        break
-    if not data:
-        break
-    sys.stdout.buffer.write(data)
-os.waitpid(pid, 0)`;
-
-describe.skipIf(!hasPython)("an error of the command", () => {
+describe.skipIf(!hasPseudoTerminal)("an error of the command", () => {
   const main = join(import.meta.dirname, "main.ts");
   const program = `const { run } = await import(${JSON.stringify(main)});\nawait run(["node", "faceid", ...process.argv.slice(1)]);`;
   const node = ["--import", "tsx", "--input-type=module", "-e", program];
@@ -105,11 +86,7 @@ describe.skipIf(!hasPython)("an error of the command", () => {
     const options = { encoding: "utf8", cwd: join(import.meta.dirname, "../..") } as const;
     const piped = spawnSync(process.execPath, [...node, ...args], options).stderr;
     expect(Math.max(...piped.split("\n").map(({ length }) => length))).toBeGreaterThan(columns);
-    const { stdout } = spawnSync(
-      "python3",
-      ["-c", PTY, String(columns), process.execPath, ...node, ...args],
-      options,
-    );
+    const { stdout } = spawnSync(...onTerminal(columns, [process.execPath, ...node, ...args]), options);
     const lines = stdout.split(/\r?\n/);
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(columns);
     const words = (text: string) => text.split(/\s+/).filter((word) => word !== "");
