@@ -25,11 +25,18 @@ export interface Python {
   talk(script: string): Conversation;
 }
 
-const environment = () => ({ ...process.env, TF_CPP_MIN_LOG_LEVEL: "3", CUDA_VISIBLE_DEVICES: "" });
+type Settings = Readonly<Record<string, string>>;
 
-function talk(script: string): Conversation {
+const environment = (settings: Settings) => ({
+  ...process.env,
+  TF_CPP_MIN_LOG_LEVEL: "3",
+  CUDA_VISIBLE_DEVICES: "",
+  ...settings,
+});
+
+function talk(script: string, settings: Settings): Conversation {
   const child = spawn(PYTHON, [join(HERE, "python", script)], {
-    env: environment(),
+    env: environment(settings),
     stdio: ["pipe", "pipe", "inherit"],
   });
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
@@ -48,17 +55,25 @@ function talk(script: string): Conversation {
   };
 }
 
-/** The environment, or why it cannot be had. tensorflow-serving-api stands alone: it wants the GPU package of TensorFlow. */
-export async function openPython(): Promise<Python | { readonly unavailable: string }> {
+/** TensorFlow without oneDNN, as it runs by default on processors without 8-bit dot products. */
+export const WITHOUT_ONEDNN: Settings = { TF_ENABLE_ONEDNN_OPTS: "0" };
+
+/**
+ * The environment, or why it cannot be had; `settings` are environment variables of the scripts.
+ * tensorflow-serving-api stands alone: it wants the GPU package of TensorFlow.
+ */
+export async function openPython(
+  settings: Settings = {},
+): Promise<Python | { readonly unavailable: string }> {
   const programs = await orUnavailable("the Python environment", () => makeVenv(HERE));
   if (typeof programs !== "string") return programs;
   return {
     async run(script, ...args) {
-      const options = { env: environment(), maxBuffer: 2 ** 26 };
+      const options = { env: environment(settings), maxBuffer: 2 ** 26 };
       const { stdout } = await execute(PYTHON, [join(HERE, "python", script), ...args], options);
       return JSON.parse(stdout.trim().split("\n").at(-1)!);
     },
-    talk,
+    talk: (script) => talk(script, settings),
   };
 }
 

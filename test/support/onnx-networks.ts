@@ -195,5 +195,53 @@ const quantised: OnnxFile = {
   ],
 };
 
+/** Kernels with gaps and unequal strides: convolutions per channel, in groups, and plain. */
+const dilated: OnnxFile = {
+  opset: 17,
+  inputs: { image: { shape: ["N", 4, 13, 12] } },
+  stored: {
+    apart: noise(4, 1, 3, 3),
+    wide: noise(8, 1, 3, 3),
+    uneven: noise(8, 1, 3, 3),
+    grouped: noise(6, 4, 3, 3),
+    wideBias: noise(8),
+    unevenBias: noise(8),
+    groupedBias: noise(6),
+    plain: noise(5, 6, 3, 3),
+  },
+  nodes: [
+    {
+      op: "Conv",
+      inputs: ["image", "apart"],
+      outputs: ["a"],
+      attributes: { group: 4, dilations: [2, 2], pads: [2, 2, 2, 2] },
+    },
+    {
+      op: "Conv",
+      inputs: ["a", "wide", "wideBias"],
+      outputs: ["b"],
+      attributes: { group: 4, dilations: [1, 3], strides: [1, 1], pads: [1, 3, 1, 3] },
+    },
+    {
+      op: "Conv",
+      inputs: ["b", "uneven", "unevenBias"],
+      outputs: ["c"],
+      attributes: { group: 8, strides: [2, 1], pads: [1, 1, 1, 1] },
+    },
+    {
+      op: "Conv",
+      inputs: ["c", "grouped", "groupedBias"],
+      outputs: ["d"],
+      attributes: { group: 2, dilations: [2, 1], strides: [1, 2], pads: [2, 1, 2, 1] },
+    },
+    {
+      op: "Conv",
+      inputs: ["d", "plain"],
+      outputs: ["y"],
+      attributes: { dilations: [1, 2], pads: [0, 1, 0, 1] },
+    },
+  ],
+};
+
 /** Network → its file; `quantised` needs what ONNX Runtime does not take. */
-export const ONNX_NETWORKS = { embedding, excited, detector, quantised } as const;
+export const ONNX_NETWORKS = { embedding, excited, detector, dilated, quantised } as const;

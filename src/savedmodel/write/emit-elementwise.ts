@@ -3,6 +3,7 @@
 import type { Node, OpName, ReduceOp } from "../../graph/ops.ts";
 import { ELEMENTWISE_OPS, forNamedOps, isOp } from "../../graph/ops.ts";
 import { type EmitRule, type EmitRules, trainingOnly } from "./emit-context.ts";
+import { takesBiasAdd } from "./emit-images.ts";
 import { attr } from "./graph-writer.ts";
 
 const OVER_AXES = { Tidx: attr.type("int32") };
@@ -21,7 +22,8 @@ const logical =
 /** TensorFlow calls it a bias when one number per channel is added to a product. */
 const add: EmitRule<"add"> = (node, context) => {
   const [x, bias] = node.inputs as [Node, Node];
-  const biased = (isOp(x, "conv2d") || isOp(x, "matmul")) && bias.shape.length === 1 && x.shape.length > 1;
+  const isProduct = isOp(x, "conv2d") ? takesBiasAdd(x) : isOp(x, "matmul");
+  const biased = isProduct && bias.shape.length === 1 && x.shape.length > 1;
   return context.operator(node, biased ? "BiasAdd" : "AddV2", context.inputs(node));
 };
 

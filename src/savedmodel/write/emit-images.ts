@@ -4,7 +4,7 @@ import { type Tensor, tensor } from "../../base/tensor.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import { isOp, type Node, type Padding, type Pads, type Pair } from "../../graph/ops.ts";
 import { elementsInside } from "../../graph/windows.ts";
-import { type EmitContext, type EmitRule, type EmitRules, trainingOnly } from "./emit-context.ts";
+import { type EmitContext, type EmitRule, type EmitRules, INDEX, trainingOnly } from "./emit-context.ts";
 import { attr } from "./graph-writer.ts";
 
 /** Less than any number a network computes, for margins of max pools. */
@@ -46,18 +46,58 @@ function depthwiseKernel(kernel: Node, groups: number, context: EmitContext): st
   return context.operator(kernel, "Reshape", inputs, { Tshape: attr.type("int32") });
 }
 
+/**
+ * Whether a convolution is written as a depthwise one. TensorFlow computes those with dilations or with unequal strides by
+ * oneDNN alone, which it does not use on all processors. As convolutions in groups they run everywhere.
+ */
+function isDepthwise({ attrs, inputs }: Node<"conv2d">): boolean {
+  const { strides, dilations, groups } = attrs;
+  const isPlain = strides[0] === strides[1] && dilations.every((step) => step === 1);
+  return isPlain && groups > 1 && inputs[1]!.shape[2] === 1;
+}
+
+/** Whether BiasAdd may follow a convolution: TensorFlow fuses the two, and without oneDNN the fused one knows no groups. */
+export const takesBiasAdd = (conv: Node<"conv2d">): boolean => conv.attrs.groups === 1 || isDepthwise(conv);
+
 const conv2d: EmitRule<"conv2d"> = (node, context) => {
   const [x, kernel] = node.inputs as [Node, Node];
   const { strides, padding, dilations, groups } = node.attrs;
   const image = padded(x, padding, 0, context);
   const attributes = { ...windowAttributes(strides, image.padding), dilations: spatial(dilations) };
-  const isDepthwise = groups > 1 && kernel.shape[2] === 1;
-  const filter = isDepthwise ? depthwiseKernel(kernel, groups, context) : context.value(kernel);
-  const op = isDepthwise ? "DepthwiseConv2dNative" : "Conv2D";
+  const depthwise = isDepthwise(node);
+  const filter = depthwise ? depthwiseKernel(kernel, groups, context) : context.value(kernel);
+  const op = depthwise ? "DepthwiseConv2dNative" : "Conv2D";
   return context.operator(node, op, [image.x, filter], attributes);
 };
 
-/** The transposed convolution; its output's batch is that of its input, whatever it is at run time. */
+/** The kernel with zeros between its elements, as far apart as the dilations say. */
+function dilatedKernel(kernel: Node, dilations: Pair, context: EmitContext): string {
+  const { graph } = context;
+  const [height, width, inputs, outputs] = kernel.shape.map(Number) as [number, number, number, number];
+  const [down, right] = dilations;
+  const toInt32 = { Tshape: attr.type("int32") };
+  const apart = [context.value(kernel), graph.ints([height, 1, width, 1, inputs * outputs])];
+  const zeros = tensor("int32", [5, 2], Int32Array.from([0, 0, 0, down - 1, 0, 0, 0, right - 1, 0, 0]));
+  const filled = context.operator(
+    kernel,
+    "PadV2",
+    [context.operator(kernel, "Reshape", apart, toInt32), graph.constant(zeros, "paddings"), graph.float(0)],
+    { Tpaddings: attr.type("int32") },
+  );
+  const whole = [filled, graph.ints([height * down, width * right, inputs, outputs])];
+  const sides = [(height - 1) * down + 1, (width - 1) * right + 1, inputs, outputs];
+  const ends = [
+    context.operator(kernel, "Reshape", whole, toInt32),
+    graph.ints([0, 0, 0, 0]),
+    graph.ints(sides),
+  ];
+  return context.operator(kernel, "Slice", ends, INDEX);
+}
+
+/**
+ * The transposed convolution; its output's batch is that of its input, whatever it is at run time. TensorFlow takes dilations
+ * by oneDNN alone, which it does not use on all processors, so they are in the kernel.
+ */
 const conv2dInputGrad: EmitRule<"conv2dInputGrad"> = (node, context) => {
   const { strides, padding, dilations, groups, inputSize } = node.attrs;
   if (groups > 1) return trainingOnly(node, context);
@@ -69,9 +109,10 @@ const conv2dInputGrad: EmitRule<"conv2dInputGrad"> = (node, context) => {
     ...inputSize.map((side) => graph.int(side)),
     graph.int(Number(node.shape[3])),
   ]);
-  return context.operator(node, "Conv2DBackpropInput", [sizes, context.value(kernel), context.value(dy)], {
+  const isDilated = dilations.some((step) => step > 1);
+  const filter = isDilated ? dilatedKernel(kernel, dilations, context) : context.value(kernel);
+  return context.operator(node, "Conv2DBackpropInput", [sizes, filter, context.value(dy)], {
     ...windowAttributes(strides, isExplicit ? "EXPLICIT" : padding.toUpperCase()),
-    dilations: spatial(dilations),
     ...(isExplicit && { explicit_paddings: attr.ints([0, 0, ...padding[0], ...padding[1], 0, 0]) }),
   });
 };

@@ -109,6 +109,35 @@ describe("a SavedModel", () => {
     expect(() => buildSavedModel(content)).toThrow("on an image of unknown size cannot be exported");
   });
 
+  it("holds convolutions in forms that TensorFlow computes without oneDNN", async () => {
+    const image = g.input("image", ["batch", 9, 8, 4]);
+    const weight = (...shape: number[]) => g.constant(noise(...shape));
+    const outputs = {
+      apart: g.add(g.conv2d(image, weight(3, 3, 1, 4), { groups: 4, dilations: [2, 2] }), weight(4)),
+      uneven: g.add(g.conv2d(image, weight(3, 3, 1, 8), { groups: 4, strides: [2, 1] }), weight(8)),
+      grouped: g.add(g.conv2d(image, weight(3, 3, 2, 6), { groups: 2 }), weight(6)),
+      wide: g.makeNode("conv2dInputGrad", [image, weight(3, 2, 5, 4)], {
+        ...{ strides: [2, 1], dilations: [1, 3], padding: "same", groups: 1 },
+        inputSize: [18, 8],
+      }),
+    };
+    const signatures = { a: { inputs: { image }, outputs } };
+    const nodes = buildSavedModel({ signatures, parameters: new Map() }).metaGraphs[0]!.graphDef!.node;
+    const count = (op: string) => nodes.filter((node) => node.op === op).length;
+    // Its kernels of depthwise convolutions know neither dilations nor unequal strides, fused ones no groups.
+    expect([count("DepthwiseConv2dNative"), count("BiasAdd"), count("Conv2D")]).toEqual([0, 0, 3]);
+    expect(nodes.find(({ op }) => op === "Conv2DBackpropInput")!.attr).not.toHaveProperty("dilations");
+    const place = join(mkdtempSync(join(tmpdir(), "faceid-windows-")), "1");
+    await writeSavedModel(place, { signatures, parameters: new Map() });
+    const inputs = new Map([["image", noise(2, 9, 8, 4)]]);
+    const expected = evaluate(Object.values(outputs), { inputs });
+    const program = await (await readSavedModel(place)).program("a");
+    for (const [i, name] of Object.keys(outputs).entries()) {
+      const [got] = evaluate([program.outputs[name]!], { inputs });
+      expect(floats(got!), name).toBeAllClose(floats(expected[i]!), { absolute: 1e-5 });
+    }
+  });
+
   it("is never written over", async () => {
     const content = { signatures: { serving_default: { inputs: { image: x }, outputs: { y } } }, parameters };
     await expect(writeSavedModel(folder, content)).rejects.toMatchObject({ code: "FILE_INVALID" });
