@@ -121,14 +121,24 @@ const ALWAYS = {
   logSeverityLevel: 4,
 } as const satisfies InferenceSession.SessionOptions;
 
-/**
- * Processors without 8-bit dot products would otherwise cut sums of two products of 8-bit numbers off at 16 bits. For integer
- * convolutions alone: with this setting the runtime cannot run a DequantizeLinear with scales for each channel and no zero points.
- */
+/** The slower instruction for 8-bit products, whose sums are whole on all processors. */
 const WHOLE_SUMS = { x64quantprecision: "1" };
+let areSumsWhole: Promise<boolean> | undefined;
 
-const hasIntegerConvolutions = ({ buffer, byteOffset, length }: Uint8Array) =>
-  Buffer.from(buffer, byteOffset, length).includes("QLinearConv");
+/**
+ * Settings for a model's 8-bit products. Only where the fast instruction is wrong: with the slow one other processors take more
+ * than twice the time. Only for integer convolutions: with it the runtime cannot run a DequantizeLinear with scales for each
+ * channel and no zero points.
+ */
+async function integerSettings({
+  buffer,
+  byteOffset,
+  length,
+}: Uint8Array): Promise<typeof WHOLE_SUMS | undefined> {
+  if (!Buffer.from(buffer, byteOffset, length).includes("QLinearConv")) return undefined;
+  areSumsWhole ??= import("./whole-sums.ts").then(({ sumsWhole }) => sumsWhole(openRuntime));
+  return (await areSumsWhole) ? undefined : WHOLE_SUMS;
+}
 
 /** How a file of `optimizeTo` is loaded: as it is, from where it is mapped. */
 const MAPPED = {
@@ -208,7 +218,7 @@ export async function openRuntime(
       graphOptimizationLevel: isFile ? "disabled" : blockedLayouts ? "all" : "extended",
       extra: {
         session: {
-          ...(isFile ? MAPPED : hasIntegerConvolutions(model) && WHOLE_SUMS),
+          ...(isFile ? MAPPED : await integerSettings(model)),
           // Threads that wait for the next run would otherwise spin on cores that others need.
           ...(threads > 1 && { force_spinning_stop: "1" }),
         },
