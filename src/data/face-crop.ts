@@ -69,7 +69,7 @@ const limiter = new Limiter(2);
 export function cutFace(path: string, crop: FaceCrop, settings: ImageSettings): Promise<Uint8Array> {
   const side = settings.width;
   return limiter.run(async () => {
-    const { photograph, faces } = await (await pipelineOf(crop)).find(path);
+    const { photograph, faces } = await (await pipelineOf(crop)).find(path, { wanted: crop.choice });
     try {
       const face = chooseFace(faces, crop.choice, photograph.level(0).pixels, path);
       return new Uint8Array(cropFace(photograph, face, crop.framing, side).data);

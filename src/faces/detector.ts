@@ -1,5 +1,6 @@
 /** @file Finds the faces of a photograph, whatever their size and angle, and places their five points. */
 import { alignTo } from "./alignment.ts";
+import type { FacePick } from "./choose.ts";
 import type { Box, Detection, Point } from "./face.ts";
 import type { Mode } from "./mode.ts";
 import { buffers } from "./network.ts";
@@ -62,6 +63,12 @@ const CLOSE_UPS: readonly CloseUp[] = [
 
 /** A face of at least so many pixels in the search needs no close-up where its score is sure. */
 const CLEAR = 40;
+
+/**
+ * A picture in which the largest face has at least so many pixels shows all faces half as wide: from 24 pixels on they are
+ * found as surely as larger ones (docs/faces.md).
+ */
+const LARGEST = 48;
 
 /**
  * A close-up's frame lies on a grid: 64 sizes to a doubling, eighths of a pixel of the close-up, 2,048 angles. So the last
@@ -152,14 +159,17 @@ export class Detector {
   /**
    * The faces of a photograph, the surest first. A photograph in which nothing is found upright is searched within a black
    * border, for a face that fills it, and on its sides and its head.
+   * @param wanted with `largest`, faces less than half as wide as the largest may be left out: they are not looked for where
+   *   the coarser pictures show a face that is surely larger.
    */
-  async find(photograph: Pyramid): Promise<Detection[]> {
+  async find(photograph: Pyramid, wanted?: FacePick): Promise<Detection[]> {
     const { pixels } = photograph.level(0);
+    const search = wanted === "largest" ? this.#searchLargest : this.#search;
     for (const turns of TURNS) {
       const bordered = [borderedScan(pixels, turns)];
       const scans = scansOf(pixels, this.#options.maxPixels, turns, this.#options.half);
       for (const attempt of turns === 0 ? [scans, bordered] : [[...scans, ...bordered]]) {
-        const faces = await this.#search(photograph, attempt, (-turns * Math.PI) / 2);
+        const faces = await search.call(this, photograph, attempt, (-turns * Math.PI) / 2);
         if (faces.length > 0) return faces;
       }
     }
@@ -168,14 +178,44 @@ export class Detector {
 
   /** @param upright the angle at which the scans show what is upright. */
   async #search(photograph: Pyramid, scans: readonly Scan[], upright: number): Promise<Detection[]> {
-    const { threshold, candidate, limit } = this.#options;
     const candidates: Detection[] = [];
-    for (const scan of scans) {
-      const cells = await this.#cells(photograph, scan);
-      candidates.push(...mergeDetections(cells, Math.min(threshold, candidate), limit));
+    for (const scan of scans) candidates.push(...(await this.#candidates(photograph, scan)));
+    return await this.#judge(photograph, candidates, scans[0]!, upright);
+  }
+
+  /** The same from the coarsest picture on, until finer ones could only show faces less than half as wide. */
+  async #searchLargest(photograph: Pyramid, scans: readonly Scan[], upright: number): Promise<Detection[]> {
+    let candidates: Detection[] = [];
+    let faces: Detection[] = [];
+    for (const scan of scans.toReversed()) {
+      const seen = await this.#candidates(photograph, scan);
+      candidates = [...seen, ...candidates];
+      const enough = LARGEST * scaleOf(scan.toPhotograph);
+      const isEnough = (score: number) => (face: Detection) => face.score >= score && sizeOf(face) >= enough;
+      const isLast = scan === scans[0];
+      if (!isLast && !candidates.some(isEnough(this.#options.threshold))) continue;
+      faces = await this.#judge(photograph, candidates, scan, upright);
+      if (faces.some(isEnough(SURE))) break;
     }
+    return faces;
+  }
+
+  /** What may be a face in one picture. */
+  async #candidates(photograph: Pyramid, scan: Scan): Promise<Detection[]> {
+    const { threshold, candidate, limit } = this.#options;
+    return mergeDetections(await this.#cells(photograph, scan), Math.min(threshold, candidate), limit);
+  }
+
+  /** The faces among candidates. @param finest of the pictures that were searched. */
+  async #judge(
+    photograph: Pyramid,
+    candidates: readonly Detection[],
+    finest: Scan,
+    upright: number,
+  ): Promise<Detection[]> {
+    const { threshold, limit } = this.#options;
     const faces: Detection[] = [];
-    const clear = CLEAR * scaleOf(scans[0]!.toPhotograph);
+    const clear = CLEAR * scaleOf(finest.toPhotograph);
     for (const each of mergeDetections(candidates, 0, limit)) {
       const face = this.#isSure(each, clear, upright)
         ? each

@@ -1,6 +1,7 @@
 /** @file The faces of decoded pixels with their quality, and their crops. Without imports of Node, as the page finds them too. */
 import type { Pixels } from "../image/settings.ts";
 import { cropOf, type Framing } from "./alignment.ts";
+import type { FacePick } from "./choose.ts";
 import type { Detector } from "./detector.ts";
 import type { Face, Landmarks } from "./face.ts";
 import { Pyramid, type Sampled, sample } from "./pyramid.ts";
@@ -23,10 +24,10 @@ export function cropFace(photograph: Pyramid, face: Face, framing: Framing, side
   return known ?? sample(photograph, cropOf(face, framing, side), side, side);
 }
 
-/** Finds the faces of a photograph and measures their quality. */
-export async function findFaces(detector: Detector, pixels: Pixels): Promise<FoundFaces> {
+/** Finds the faces of a photograph and measures their quality. @param wanted as `Detector.find` takes it. */
+export async function findFaces(detector: Detector, pixels: Pixels, wanted?: FacePick): Promise<FoundFaces> {
   const photograph = new Pyramid(pixels);
-  const detections = await detector.find(photograph);
+  const detections = await detector.find(photograph, wanted);
   const faces = detections.map((detection): Face => {
     const toPhotograph = cropOf(detection, { kind: "aligned" }, QUALITY_SIDE);
     const crop = sample(photograph, toPhotograph, QUALITY_SIDE, QUALITY_SIDE);

@@ -241,6 +241,29 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
     });
   });
 
+  it("looks for faces less than half as wide as the largest only where all are wanted", async () => {
+    const scene = drawnBackground(1600, 1200, new Random(4));
+    const places = [
+      { path: ONE, centre: [350, 400], faceWidth: 300 },
+      { path: TWO, centre: [1100, 500], faceWidth: 220 },
+      { path: OTHER, centre: [1400, 1050], faceWidth: 40 },
+    ] as const;
+    for (const { path, centre, faceWidth } of places) {
+      paste(scene, await decodePixels(path), { centre, faceWidth, angle: 0 });
+    }
+    const [all, quick] = [await pipeline.findIn(scene), await pipeline.findIn(scene, "largest")];
+    expect(all.faces).toHaveLength(3);
+    // The second could be the person meant as well, the third could not.
+    expect(quick.faces).toHaveLength(2);
+    const largest = ({ faces, photograph }: typeof all) =>
+      pipeline.embed(photograph, chooseFace(faces, "largest", scene));
+    expect(cosineSimilarity(await largest(quick), await largest(all))).toBeGreaterThan(0.99);
+    for (const path of PEOPLE) {
+      const pixels = await decodePixels(path);
+      expect((await pipeline.findIn(pixels, "largest")).faces).toEqual((await pipeline.findIn(pixels)).faces);
+    }
+  });
+
   it("finds no face in pictures that show none", async () => {
     for (const { kind, pixels } of await picturesWithoutFaces(16, 7)) {
       const { faces } = await pipeline.findIn(pixels);

@@ -39,6 +39,11 @@ export interface PipelineOptions extends EmbedderOptions {
   readonly open?: OpenNetwork;
 }
 
+export interface FindOptions extends DecodeOptions {
+  /** Which face is meant, where one is: with `largest`, those less than half as wide may be left out. Default: all are found. */
+  readonly wanted?: FacePick | undefined;
+}
+
 export interface EmbedOptions {
   /** Which face is meant where there are several. Default `largest`. */
   readonly face?: FacePick;
@@ -95,13 +100,13 @@ export class FacePipeline implements AsyncDisposable {
    * Decodes a photograph, upright by its EXIF orientation and in sRGB, and finds its faces.
    * @throws FaceError `IMAGE_UNREADABLE` for a file that cannot be decoded. No face is no error here.
    */
-  async find(source: ImageSource, options: DecodeOptions = {}): Promise<FoundFaces> {
-    return this.findIn(await decodePixels(source, options));
+  async find(source: ImageSource, { wanted, ...options }: FindOptions = {}): Promise<FoundFaces> {
+    return this.findIn(await decodePixels(source, options), wanted);
   }
 
   /** Finds the faces of decoded pixels. */
-  async findIn(pixels: Pixels): Promise<FoundFaces> {
-    return await findFaces(this.#detector, pixels);
+  async findIn(pixels: Pixels, wanted?: FacePick): Promise<FoundFaces> {
+    return await findFaces(this.#detector, pixels, wanted);
   }
 
   /** The embedding of one of a photograph's faces. */
@@ -125,7 +130,7 @@ export class FacePipeline implements AsyncDisposable {
   async embedPhotograph(source: ImageSource, options: EmbedOptions = {}): Promise<EmbeddedFace> {
     const { face: choice = "largest", limits = {}, strict = false } = options;
     const { what = typeof source === "string" ? source : "the photograph" } = options;
-    const { photograph, faces } = await this.find(source);
+    const { photograph, faces } = await this.find(source, { wanted: choice });
     const face = chooseFace(faces, choice, photograph.level(0).pixels, what);
     const warnings = qualityWarnings(face.quality, { ...DEFAULT_QUALITY_LIMITS, ...limits });
     if (strict) requireQuality(warnings, what);

@@ -434,12 +434,14 @@ export class PhotoModel implements AsyncDisposable {
     }
   }
 
-  async #find(photo: Photo | DecodedFile): Promise<FoundFaces> {
+  async #find(photo: Photo | DecodedFile, wanted?: FacePick): Promise<FoundFaces> {
     this.#checkOpen();
     const pipeline = this.#pipeline;
     if (pipeline !== undefined && this.#detects) {
       return await this.#step(async () =>
-        isDecoded(photo) ? await pipeline.findIn(await photo.pixels) : await pipeline.find(photo),
+        isDecoded(photo)
+          ? await pipeline.findIn(await photo.pixels, wanted)
+          : await pipeline.find(photo, { wanted }),
       );
     }
     throw new FaceError("CONFIG_INVALID", `${this.name} was opened without detection and finds no faces`, {
@@ -482,9 +484,9 @@ export class PhotoModel implements AsyncDisposable {
   }
 
   async #readFace(photo: Photo | DecodedFile, what: string, options: PhotoOptions): Promise<ReadPhoto> {
-    const found = await this.#find(photo);
-    const size = found.photograph.level(0).pixels;
     const { face: choice = "largest" } = options;
+    const found = await this.#find(photo, choice);
+    const size = found.photograph.level(0).pixels;
     const chosen = chooseFace(found.faces, choice, size, what);
     const { told, beyond } = this.#judged(chosen, options.limits);
     if (options.strict === true) requireQuality(beyond, what);

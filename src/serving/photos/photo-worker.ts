@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { FaceError } from "../../base/errors.ts";
 import { collectWhenIdle, lowerPriority } from "../../base/worker.ts";
 import { type Handlers, Moved, serveCalls } from "../../base/worker-client.ts";
+import type { FacePick } from "../../faces/choose.ts";
 import { cropFace, type FoundFaces } from "../../faces/found-faces.ts";
 import { judged, meantFace } from "../../faces/meant-face.ts";
 import { FacePipeline } from "../../faces/pipeline.ts";
@@ -18,9 +19,13 @@ async function open({ precision, profile, ...files }: PackFiles): Promise<FacePi
   return FacePipeline.open({ detector, embedding }, { precision, profile });
 }
 
-async function find(pipeline: FacePipeline, { file, what }: Photograph): Promise<FoundFaces> {
+async function find(
+  pipeline: FacePipeline,
+  { file, what }: Photograph,
+  wanted?: FacePick,
+): Promise<FoundFaces> {
   try {
-    return await pipeline.find(file, { maxPixels: MOST_PIXELS });
+    return await pipeline.find(file, { maxPixels: MOST_PIXELS, wanted });
   } catch (error) {
     if (!(error instanceof FaceError) || error.code !== "IMAGE_UNREADABLE") throw error;
     throw new FaceError(error.code, error.message.replace("the image", what), { cause: error });
@@ -45,13 +50,13 @@ const handlersFor = async ({ files, niceness }: PhotoThreadData): Promise<Handle
       return embedded;
     },
     async embedding(photograph, wish) {
-      const found = await find(pipeline, photograph);
+      const found = await find(pipeline, photograph, wish.choice);
       const one = meantFace(found, photograph.what, wish);
       const embedding = await pipeline.embed(found.photograph, one.face);
       return { ...one, embedding };
     },
     async crop(photograph, wish, framing, side) {
-      const found = await find(pipeline, photograph);
+      const found = await find(pipeline, photograph, wish.choice);
       const one = meantFace(found, photograph.what, wish);
       const crop = new Uint8Array(cropFace(found.photograph, one.face, framing, side).data);
       return new Moved({ ...one, crop }, [crop.buffer]);

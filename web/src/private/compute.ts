@@ -78,7 +78,7 @@ class Networks {
   }
 
   async face(photo: Blob, what: string): Promise<ComparableFace> {
-    const found = await findFaces(this.#detector, await pixelsOf(photo, what));
+    const found = await findFaces(this.#detector, await pixelsOf(photo, what), DEFAULT_WISH.choice);
     const meant = meantFace(found, what, DEFAULT_WISH);
     const crop = cropFace(found.photograph, meant.face, { kind: "aligned" }, EMBEDDING_SIDE);
     return { ...meant, embedding: await this.#embedder.embed(crop) };
