@@ -1,7 +1,7 @@
 /** @file The clients at servers that answer what no server of the protocol answers: wrong predictions, texts without end, other programs. */
 import { writeFileSync } from "node:fs";
 import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcp, type Socket } from "node:net";
 import { join } from "node:path";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
@@ -424,7 +424,87 @@ describe("the client of galleries", () => {
       answer.writeHead(200, { "content-length": "1000" }).write('{"people"');
       answer.socket?.destroySoon();
     };
-    await expect(client.people()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
-    await expect(asked()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
+    const message = expect.stringMatching(/^[\w.:/]+ closed the connection before its answer was complete$/);
+    await expect(client.people()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE", message });
+    await expect(asked()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE", message });
+  });
+});
+
+describe("an answer that is none, over a connection that is", () => {
+  const HEADERS = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+  const CHUNKED = `${HEADERS}transfer-encoding: chunked\r\n\r\n`;
+  const endless =
+    (begin: string, piece: string) =>
+    (socket: Socket): void => {
+      socket.write(begin);
+      const timer = setInterval(() => socket.write(piece), 10);
+      socket.on("close", () => clearInterval(timer));
+    };
+  const encoded = (encoding: string) => (socket: Socket) =>
+    socket.end(`${HEADERS}content-encoding: ${encoding}\r\ncontent-length: 2\r\n\r\n{}`);
+  const redirects = (location: string) => (socket: Socket) =>
+    socket.end(`HTTP/1.1 302 Found\r\nlocation: ${location}\r\ncontent-length: 0\r\n\r\n`);
+  const closed = "SERVER_UNREACHABLE: URL closed the connection before its answer was complete";
+  const late = "SERVER_UNREACHABLE: URL did not complete its answer within 0.5 s";
+  const silent = "SERVER_UNREACHABLE: URL did not answer within 0.5 s";
+  const undecoded = (encoding: string) =>
+    `SERVER_ERROR: the answer of URL has the header Content-Encoding: ${encoding}, but its bytes cannot be decoded so`;
+
+  it.each<readonly [what: string, act: (socket: Socket) => unknown, error: string]>([
+    ["ends within its headers", (socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-le"), closed],
+    ["ends within its body", (socket) => socket.end(`${HEADERS}content-length: 9\r\n\r\n{"a"`), closed],
+    ["ends within its chunks", (socket) => socket.end(`${CHUNKED}4\r\n{"a"\r\n`), closed],
+    ["never begins", () => undefined, silent],
+    ["has headers without end", endless("HTTP/1.1 200 OK\r\n", "x: y\r\n"), silent],
+    ["has spaces without end", endless(CHUNKED, "1\r\n \r\n"), late],
+    ["claims to be gzip", encoded("gzip"), undecoded("gzip")],
+    ["claims to be br", encoded("br"), undecoded("br")],
+    ["redirects to itself", redirects("/v1"), "SERVER_ERROR: URL redirects again and again"],
+    [
+      "redirects to FTP",
+      redirects("ftp://127.0.0.1/v1"),
+      "SERVER_ERROR: URL redirects to an address that is not HTTP's",
+    ],
+    [
+      "goes on as something else",
+      (socket) => socket.end(`${CHUNKED}hello\r\n`),
+      "SERVER_ERROR: the answer of URL begins as HTTP and goes on with bytes that are not",
+    ],
+    [
+      "has long headers",
+      endless("HTTP/1.1 200 OK\r\n", `x: ${"y".repeat(10_000)}\r\n`),
+      "SERVER_ERROR: the answer of URL has too long headers",
+    ],
+  ])("is said to be one that %s, to both clients", async (_, act, error) => {
+    const odd = createTcp((socket) => {
+      socket.on("error", () => undefined).once("data", () => act(socket));
+    });
+    await new Promise<void>((done) => odd.listen(0, "127.0.0.1", done));
+    const place = `http://127.0.0.1:${(odd.address() as AddressInfo).port}`;
+    const timeoutMs = 500;
+    try {
+      for (const ask of [
+        () => request({ url: place, timeoutMs }, images),
+        () => new GalleryClient({ url: place, gallery: "staff", timeoutMs }).people(),
+      ]) {
+        const failure = await ask().then(
+          (answer) => ({ code: "no error", message: JSON.stringify(answer), hint: "" }),
+          ({ code, message, hint }) => ({ code, message, hint }),
+        );
+        const message = failure.message.replace(`${place}/v1/galleries/staff/people`, "URL");
+        expect(`${failure.code}: ${message.replace(place, "URL")}`).toBe(error);
+        expect(failure.hint).toMatch(/log of the server|remove or correct the header/);
+      }
+    } finally {
+      odd.close();
+    }
+  });
+
+  it("is cut off where the metadata came whole", async () => {
+    reply = (answer) => answer.socket?.resetAndDestroy();
+    await expect(asked()).rejects.toMatchObject({
+      code: "SERVER_UNREACHABLE",
+      message: `${url} closed the connection before its answer was complete`,
+    });
   });
 });

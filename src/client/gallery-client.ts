@@ -303,7 +303,7 @@ export class GalleryClient {
     request: Request = {},
   ): Promise<{ readonly value: T; readonly headers: Headers }> {
     const { response, url } = await this.#send(path, request);
-    const { text, isCut } = await reading(url, readText(response, MOST_BYTES));
+    const { text, isCut } = await this.#reading(url, response, readText(response, MOST_BYTES));
     if (isCut) throw unlike(response, url, `more than ${MOST_BYTES} bytes`);
     const value = parsed(text);
     const wrong = value === undefined ? "it is no JSON" : wrongField(value, fields);
@@ -319,7 +319,7 @@ export class GalleryClient {
       await response.body?.cancel();
       throw unlike(response, url, `${type || "no content type"}, expected ${types.join(" or ")}`);
     }
-    const { bytes, isCut } = await reading(url, readBody(response, MOST_BYTES));
+    const { bytes, isCut } = await this.#reading(url, response, readBody(response, MOST_BYTES));
     if (isCut) throw unlike(response, url, `more than ${MOST_BYTES} bytes`);
     return { bytes, type };
   }
@@ -328,7 +328,7 @@ export class GalleryClient {
   async #remove(path: string, headers: Request["headers"] & object): Promise<void> {
     const { response, url } = await this.#send(path, { method: "DELETE", headers });
     if (response.status === 204) return;
-    const { text } = await reading(url, readText(response, MOST_REFUSAL_BYTES));
+    const { text } = await this.#reading(url, response, readText(response, MOST_REFUSAL_BYTES));
     throw unlike(response, url, excerpt(text, MOST_REPEATED));
   }
 
@@ -341,9 +341,15 @@ export class GalleryClient {
     for (const [name, value] of Object.entries(headers)) if (value !== undefined) sent.set(name, value);
     const body = form ?? (json === undefined ? null : JSON.stringify(json));
     const url = `${this.#base}${path}${asked.size === 0 ? "" : `?${asked}`}`;
-    const signal = AbortSignal.timeout(this.#timeoutMs);
-    const response = await reading(url, fetch(url, { method, headers: sent, body, signal }));
-    if (!response.ok) throw await refusalOf(response, url);
+    const timeoutMs = this.#timeoutMs;
+    const signal = AbortSignal.timeout(timeoutMs);
+    const response = await reading(url, { timeoutMs }, fetch(url, { method, headers: sent, body, signal }));
+    if (!response.ok) throw await refusalOf(response, url, timeoutMs);
     return { response, url };
+  }
+
+  /** Waits for the body of an answer. */
+  async #reading<T>(url: string, { headers }: Response, work: Promise<T>): Promise<T> {
+    return await reading(url, { timeoutMs: this.#timeoutMs, headers }, work);
   }
 }

@@ -14,6 +14,7 @@ import {
   readAnswer,
 } from "./answer.ts";
 import { excerpt, readText } from "./body.ts";
+import { causeOf, type Exchange, exchangeFailure } from "./exchange.ts";
 import { type DescribedInput, doubtfulPictures, imagePorts, readPicture, type VerifyWish } from "./pair.ts";
 
 export interface RestTarget {
@@ -64,8 +65,10 @@ const MISMATCHES: readonly (readonly [pattern: RegExp, what: string, hint: strin
   ],
 ];
 
-function unreachable(url: string, error: unknown): FaceError {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+function unreachable(url: string, error: unknown, exchange: Exchange): FaceError {
+  const failure = exchangeFailure(url, error, exchange);
+  if (failure !== undefined) return failure;
+  const cause = causeOf(error);
   const raw = cause instanceof Error ? `${systemCode(cause) ?? ""} ${cause.message}` : String(cause);
   const mismatch = MISMATCHES.find(([pattern]) => pattern.test(raw));
   if (mismatch !== undefined) {
@@ -75,16 +78,11 @@ function unreachable(url: string, error: unknown): FaceError {
       cause: error,
     });
   }
-  return new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${reasonOf(error)}`, {
+  const reason = messageOf(cause) || "the connection was refused";
+  return new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${reason}`, {
     hint: "start one with faceid serve, or pass --url",
     cause: error,
   });
-}
-
-/** The cause of an error of `fetch`, which names the reason. */
-function reasonOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return messageOf(cause) || "the connection was refused";
 }
 
 /**
@@ -108,19 +106,23 @@ function addressOf(text: string): { readonly base: string; readonly headers: Rec
   };
 }
 
-async function ask(target: RestTarget, path: string, body?: string): Promise<RestAnswer> {
-  const signal = AbortSignal.timeout(target.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+/** @param isKnown whether the server has answered in HTTP before. */
+async function ask(target: RestTarget, path: string, body?: string, isKnown = false): Promise<RestAnswer> {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS } = target;
+  // It ends the reading of the answer too.
+  const signal = AbortSignal.timeout(timeoutMs);
   const { base, headers: ofAddress } = addressOf(target.url);
   const headers =
     target.apiKey === undefined ? ofAddress : { ...ofAddress, authorization: `Bearer ${target.apiKey}` };
   const url = `${base}/v1/models/${encodeURIComponent(target.model)}${path}`;
   const json = { "content-type": "application/json" };
   const sent = body === undefined ? {} : { method: "POST", body, headers: { ...headers, ...json } };
+  let response: Response | undefined;
   try {
-    const response = await fetch(url, { headers, signal, ...sent });
+    response = await fetch(url, { headers, signal, ...sent });
     return { status: response.status, ...(await readText(response, MOST_ANSWER_BYTES)) };
   } catch (error) {
-    throw unreachable(target.url, error);
+    throw unreachable(target.url, error, { timeoutMs, headers: response?.headers, isKnown });
   }
 }
 
@@ -161,7 +163,7 @@ export async function requestRest(target: RestTarget, images: readonly [string, 
   const instance = Object.fromEntries(
     ports.map(({ name, height, width }, i) => [name, nested(pictures[i]!.tensor.data, height, width)]),
   );
-  const answered = await ask(target, ":predict", JSON.stringify({ instances: [instance] }));
+  const answered = await ask(target, ":predict", JSON.stringify({ instances: [instance] }), true);
   return { ...readAnswer(answered, "predict", target.url), ...doubtfulPictures(pictures, ports) };
 }
 

@@ -1,6 +1,7 @@
 /** @file What a server with galleries says when it refuses, and the errors for one that is silent or is none. */
 import { FaceError, messageOf } from "../base/errors.ts";
 import { excerpt, readText } from "./body.ts";
+import { causeOf, type Exchange, exchangeFailure } from "./exchange.ts";
 
 /** Most bytes that are read of a refusal, and most characters of its message. */
 export const MOST_REFUSAL_BYTES = 2 ** 18;
@@ -21,15 +22,18 @@ export class ServiceError extends FaceError {
 }
 
 /** Waits for a server. @throws FaceError `SERVER_UNREACHABLE` when it does not answer, or stops in the middle. */
-export async function reading<T>(url: string, work: Promise<T>): Promise<T> {
+export async function reading<T>(url: string, exchange: Exchange, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    throw new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${messageOf(cause)}`, {
-      hint: "start one: faceid serve --gallery NAME=FOLDER",
-      cause: error,
-    });
+    const reason = messageOf(causeOf(error));
+    throw (
+      exchangeFailure(url, error, exchange) ??
+      new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${reason}`, {
+        hint: "start one: faceid serve --gallery NAME=FOLDER",
+        cause: error,
+      })
+    );
   }
 }
 
@@ -53,9 +57,9 @@ export const unlike = ({ status }: Response, url: string, got: string): ServiceE
 const textOr = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
 /** What a server says of a failure: ours in `error`, or any other text. */
-export async function refusalOf(response: Response, url: string): Promise<ServiceError> {
-  const { status, statusText } = response;
-  const { text } = await reading(url, readText(response, MOST_REFUSAL_BYTES));
+export async function refusalOf(response: Response, url: string, timeoutMs: number): Promise<ServiceError> {
+  const { status, statusText, headers } = response;
+  const { text } = await reading(url, { timeoutMs, headers }, readText(response, MOST_REFUSAL_BYTES));
   const { error } = Object(parsed(text)) as { error?: unknown };
   if (typeof error === "string")
     return new ServiceError(status, "UNKNOWN", excerpt(error, MOST_MESSAGE), undefined);
