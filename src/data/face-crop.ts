@@ -69,10 +69,12 @@ const limiter = new Limiter(2);
 export function cutFace(path: string, crop: FaceCrop, settings: ImageSettings): Promise<Uint8Array> {
   const side = settings.width;
   return limiter.run(async () => {
-    const { photograph, faces } = await (await pipelineOf(crop)).find(path, { wanted: crop.choice });
+    const pipeline = await pipelineOf(crop);
     try {
-      const face = chooseFace(faces, crop.choice, photograph.level(0).pixels, path);
-      return new Uint8Array(cropFace(photograph, face, crop.framing, side).data);
+      return await pipeline.read(path, { wanted: crop.choice }, ({ photograph, faces }) => {
+        const face = chooseFace(faces, crop.choice, photograph.size, path);
+        return new Uint8Array(cropFace(photograph, face, crop.framing, side).data);
+      });
     } catch (error) {
       if (error instanceof FaceError && isReason(error.code)) return mark(error.code, side * side * 3);
       throw error;

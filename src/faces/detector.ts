@@ -163,11 +163,11 @@ export class Detector {
    *   the coarser pictures show a face that is surely larger.
    */
   async find(photograph: Pyramid, wanted?: FacePick): Promise<Detection[]> {
-    const { pixels } = photograph.level(0);
+    const { size } = photograph;
     const search = wanted === "largest" ? this.#searchLargest : this.#search;
     for (const turns of TURNS) {
-      const bordered = [borderedScan(pixels, turns)];
-      const scans = scansOf(pixels, this.#options.maxPixels, turns, this.#options.half);
+      const bordered = [borderedScan(size, turns)];
+      const scans = scansOf(size, this.#options.maxPixels, turns, this.#options.half);
       for (const attempt of turns === 0 ? [scans, bordered] : [[...scans, ...bordered]]) {
         const faces = await search.call(this, photograph, attempt, (-turns * Math.PI) / 2);
         if (faces.length > 0) return faces;

@@ -1,10 +1,9 @@
 /** @file The faces of decoded pixels with their quality, and their crops. Without imports of Node, as the page finds them too. */
-import type { Pixels } from "../image/settings.ts";
 import { cropOf, type Framing } from "./alignment.ts";
 import type { FacePick } from "./choose.ts";
 import type { Detector } from "./detector.ts";
 import type { Face, Landmarks } from "./face.ts";
-import { Pyramid, type Sampled, sample } from "./pyramid.ts";
+import { type Pyramid, type Sampled, sample } from "./pyramid.ts";
 import { QUALITY_SIDE, qualityOf } from "./quality.ts";
 
 /** A decoded photograph with the faces found in it, the surest first. */
@@ -25,8 +24,11 @@ export function cropFace(photograph: Pyramid, face: Face, framing: Framing, side
 }
 
 /** Finds the faces of a photograph and measures their quality. @param wanted as `Detector.find` takes it. */
-export async function findFaces(detector: Detector, pixels: Pixels, wanted?: FacePick): Promise<FoundFaces> {
-  const photograph = new Pyramid(pixels);
+export async function findFaces(
+  detector: Detector,
+  photograph: Pyramid,
+  wanted?: FacePick,
+): Promise<FoundFaces> {
   const detections = await detector.find(photograph, wanted);
   const faces = detections.map((detection): Face => {
     const toPhotograph = cropOf(detection, { kind: "aligned" }, QUALITY_SIDE);

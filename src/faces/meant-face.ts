@@ -42,7 +42,7 @@ export function meantFace(
   what: string,
   { choice, strict }: FaceWish,
 ): MeantFace {
-  const size = photograph.level(0).pixels;
+  const size = photograph.size;
   const chosen = chooseFace(faces, choice, size, what);
   if (strict) requireQuality(qualityWarnings(chosen.quality), what);
   const face = judged(chosen);

@@ -7,7 +7,7 @@ import { picturesWithoutFaces } from "../../test/support/no-faces.ts";
 import { drawnBackground, paste } from "../../test/support/scenes.ts";
 import { Random } from "../base/random.ts";
 import { float32, floats } from "../base/tensor.ts";
-import { decodePixels, encodePng } from "../image/decode.ts";
+import { decodePixels, encodeJpeg, encodePng } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { readOnnx } from "../onnx/read/read.ts";
@@ -15,6 +15,7 @@ import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { chooseFace } from "./choose.ts";
 import { cosineSimilarity } from "./cosine.ts";
 import type { Detection, Landmarks } from "./face.ts";
+import { cropFace } from "./found-faces.ts";
 import { openLowered } from "./lowered-cache.ts";
 import { PRECISIONS } from "./mode.ts";
 import type { OpenNetwork } from "./network.ts";
@@ -261,6 +262,34 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
     for (const path of PEOPLE) {
       const pixels = await decodePixels(path);
       expect((await pipeline.findIn(pixels, "largest")).faces).toEqual((await pipeline.findIn(pixels)).faces);
+    }
+  });
+
+  it("decodes a quarter of a large JPEG where the face is large enough, and all of it where not", async () => {
+    const original = await pipeline.embedPhotograph(ONE);
+    for (const [faceWidth, isWhole] of [
+      [720, false],
+      [200, true],
+    ] as const) {
+      const scene = drawnBackground(2400, 1800, new Random(8));
+      paste(scene, await decodePixels(ONE), { centre: [1100, 900], faceWidth, angle: 10 });
+      const file = await encodeJpeg(scene.data, scene.width, scene.height, 95);
+      const face = await pipeline.read(file, { wanted: "largest" }, ({ photograph, faces }) => {
+        return { photograph, face: chooseFace(faces, "largest", photograph.size) };
+      });
+      expect(face.photograph.size).toEqual({ width: 2400, height: 1800 });
+      expect(face.photograph.level(2).pixels.width).toBe(600);
+      const embedding = await pipeline.embed(face.photograph, face.face);
+      expect(cosineSimilarity(embedding, original.embedding)).toBeGreaterThan(0.95);
+      const whole = await pipeline.findIn(await decodePixels(file), "largest");
+      const expected = await pipeline.embed(whole.photograph, whole.faces[0]!);
+      expect(cosineSimilarity(embedding, expected)).toBeGreaterThan(0.995);
+      expect(JSON.stringify(embedding) === JSON.stringify(expected)).toBe(isWhole);
+      // What is cut out finer than the quarter makes all of it be decoded.
+      const fine = await pipeline.read(file, { wanted: "largest" }, ({ photograph, faces }) =>
+        cropFace(photograph, faces[0]!, { kind: "aligned" }, 448),
+      );
+      expect(fine.data).toEqual(cropFace(whole.photograph, whole.faces[0]!, { kind: "aligned" }, 448).data);
     }
   });
 

@@ -1,7 +1,7 @@
 /** @file From the bytes of a photograph to its faces, the one that is meant, its crop and its embedding. */
 
 import { FaceError } from "../base/errors.ts";
-import { type DecodeOptions, decodePixels, type ImageSource } from "../image/decode.ts";
+import { type DecodeOptions, decodePixels, decodeQuarter, type ImageSource } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { chooseFace, type FacePick } from "./choose.ts";
@@ -13,7 +13,7 @@ import { openLowered } from "./lowered-cache.ts";
 import { modeOf } from "./mode.ts";
 import type { OpenNetwork, OpenPackNetwork } from "./network.ts";
 import { type EmbedderOptions, openEmbedder } from "./open-embedder.ts";
-import type { Pyramid } from "./pyramid.ts";
+import { Pyramid } from "./pyramid.ts";
 import {
   DEFAULT_QUALITY_LIMITS,
   type QualityLimits,
@@ -39,10 +39,35 @@ export interface PipelineOptions extends EmbedderOptions {
   readonly open?: OpenNetwork;
 }
 
-export interface FindOptions extends DecodeOptions {
-  /** Which face is meant, where one is: with `largest`, those less than half as wide may be left out. Default: all are found. */
-  readonly wanted?: FacePick | undefined;
+export interface ReadOptions extends DecodeOptions {
+  /** Which face is meant. With `largest`, those less than half as wide may be left out. */
+  readonly wanted: FacePick;
 }
+
+/** A photograph that is being decoded already, such as while a model is loaded. */
+export interface OpenedPhotograph {
+  readonly source: ImageSource;
+  readonly photograph: Promise<Pyramid>;
+}
+
+/** Starts to decode a photograph for `FacePipeline.read`, in a thread of libvips. Its error comes where it is read. */
+export function openPhotograph(source: ImageSource, { wanted, ...options }: ReadOptions): OpenedPhotograph {
+  const open = async () => {
+    const quarter = wanted === "largest" ? await decodeQuarter(source, options) : undefined;
+    if (quarter !== undefined) return new Pyramid(quarter.pixels, { ...quarter, halvings: 2 });
+    return new Pyramid(await decodePixels(source, options));
+  };
+  const photograph = open();
+  photograph.catch(() => undefined);
+  return { source, photograph };
+}
+
+export const isOpened = (photo: unknown): photo is OpenedPhotograph =>
+  typeof photo === "object" && photo !== null && "photograph" in photo;
+
+/** The crop that the embedding reads. */
+const alignedCrop = (photograph: Pyramid, face: Face): Pixels =>
+  cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE);
 
 export interface EmbedOptions {
   /** Which face is meant where there are several. Default `largest`. */
@@ -100,18 +125,39 @@ export class FacePipeline implements AsyncDisposable {
    * Decodes a photograph, upright by its EXIF orientation and in sRGB, and finds its faces.
    * @throws FaceError `IMAGE_UNREADABLE` for a file that cannot be decoded. No face is no error here.
    */
-  async find(source: ImageSource, { wanted, ...options }: FindOptions = {}): Promise<FoundFaces> {
-    return this.findIn(await decodePixels(source, options), wanted);
+  async find(source: ImageSource, options: DecodeOptions = {}): Promise<FoundFaces> {
+    return await this.findIn(await decodePixels(source, options));
   }
 
-  /** Finds the faces of decoded pixels. */
+  /** Finds the faces of decoded pixels. @param wanted as `Detector.find` takes it. */
   async findIn(pixels: Pixels, wanted?: FacePick): Promise<FoundFaces> {
-    return await findFaces(this.#detector, pixels, wanted);
+    return await findFaces(this.#detector, new Pyramid(pixels), wanted);
+  }
+
+  /**
+   * Finds the faces of a photograph of which one is wanted, and cuts that one out. Of a large JPEG a quarter of the size is
+   * decoded where the face is so large that no more of it is read.
+   * @param cut chooses the face and samples the photograph; it is called again where it read more than the quarter has.
+   * @throws FaceError `IMAGE_UNREADABLE`, and what `cut` throws.
+   */
+  async read<T>(
+    photo: ImageSource | OpenedPhotograph,
+    { wanted, ...options }: ReadOptions,
+    cut: (found: FoundFaces) => T,
+  ): Promise<T> {
+    const opened = isOpened(photo) ? photo : openPhotograph(photo, { wanted, ...options });
+    const photograph = await opened.photograph;
+    const found = await findFaces(this.#detector, photograph, wanted);
+    if (!photograph.isTooCoarse) {
+      const result = cut(found);
+      if (!photograph.isTooCoarse) return result;
+    }
+    return cut(await this.findIn(await decodePixels(opened.source, options), wanted));
   }
 
   /** The embedding of one of a photograph's faces. */
   embed(photograph: Pyramid, face: Face): Promise<Float32Array> {
-    return this.embedCrop(cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE));
+    return this.embedCrop(alignedCrop(photograph, face));
   }
 
   /**
@@ -130,11 +176,13 @@ export class FacePipeline implements AsyncDisposable {
   async embedPhotograph(source: ImageSource, options: EmbedOptions = {}): Promise<EmbeddedFace> {
     const { face: choice = "largest", limits = {}, strict = false } = options;
     const { what = typeof source === "string" ? source : "the photograph" } = options;
-    const { photograph, faces } = await this.find(source, { wanted: choice });
-    const face = chooseFace(faces, choice, photograph.level(0).pixels, what);
-    const warnings = qualityWarnings(face.quality, { ...DEFAULT_QUALITY_LIMITS, ...limits });
-    if (strict) requireQuality(warnings, what);
-    return { face, faces: faces.length, embedding: await this.embed(photograph, face), warnings };
+    const { crop, ...meant } = await this.read(source, { wanted: choice }, ({ photograph, faces }) => {
+      const face = chooseFace(faces, choice, photograph.size, what);
+      const warnings = qualityWarnings(face.quality, { ...DEFAULT_QUALITY_LIMITS, ...limits });
+      if (strict) requireQuality(warnings, what);
+      return { face, faces: faces.length, warnings, crop: alignedCrop(photograph, face) };
+    });
+    return { ...meant, embedding: await this.embedCrop(crop) };
   }
 
   async close(): Promise<void> {

@@ -75,6 +75,19 @@ describe("Pyramid", () => {
     }
   });
 
+  it("samples the same from a level that is halved already, and tells when finer ones are missing", () => {
+    const random = new Random(9);
+    const data = Uint8Array.from({ length: 64 * 48 * 3 }, () => random.integer(256));
+    const whole = new Pyramid({ data, width: 64, height: 48 });
+    const quarter = new Pyramid(whole.level(2).pixels, { width: 64, height: 48, halvings: 2 });
+    expect(quarter.size).toEqual({ width: 64, height: 48 });
+    const eighth = { a: 7, b: 1, x0: 3, y0: 2 };
+    expect(sample(quarter, eighth, 8, 6)).toEqual(sample(whole, eighth, 8, 6));
+    expect(quarter.isTooCoarse).toBe(false);
+    sample(quarter, { a: 3, b: 0, x0: 0, y0: 0 }, 8, 6);
+    expect(quarter.isTooCoarse).toBe(true);
+  });
+
   it("stops where there is nothing left to halve", () => {
     expect(new Pyramid(grey(9, 2, () => 7)).level(10).halvings).toBe(1);
   });

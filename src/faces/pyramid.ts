@@ -2,23 +2,49 @@
 import type { Pixels } from "../image/settings.ts";
 import { type Similarity, scaleOf } from "./similarity.ts";
 
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** What a pyramid begins with, where that is not the whole photograph. */
+interface Beginning extends Size {
+  /** How often the first level is halved already. */
+  readonly halvings: number;
+}
+
 /** A photograph with its halved copies, each made when it is first needed. */
 export class Pyramid {
   readonly #levels: Pixels[];
+  readonly #first: number;
+  #isTooCoarse = false;
+  /** Of the whole photograph. */
+  readonly size: Size;
 
-  constructor(photograph: Pixels) {
-    this.#levels = [photograph];
+  /** @param first the photograph, or what `beginning` says; then its finer levels are missing. */
+  constructor(first: Pixels, beginning: Beginning = { ...first, halvings: 0 }) {
+    const { width, height, halvings } = beginning;
+    this.#levels = [first];
+    this.#first = halvings;
+    this.size = { width, height };
   }
 
-  /** The photograph halved `level` times, or as often as it has two pixels each way. */
+  /** Whether a finer level was asked for than there is. */
+  get isTooCoarse(): boolean {
+    return this.#isTooCoarse;
+  }
+
+  /** The photograph halved `level` times, or as often as it has two pixels each way; the finest there is where it is missing. */
   level(level: number): { pixels: Pixels; halvings: number } {
-    while (this.#levels.length <= level) {
+    if (level < this.#first) this.#isTooCoarse = true;
+    const wanted = Math.max(0, level - this.#first);
+    while (this.#levels.length <= wanted) {
       const last = this.#levels.at(-1)!;
       if (last.width < 2 || last.height < 2) break;
       this.#levels.push(halve(last));
     }
-    const halvings = Math.min(level, this.#levels.length - 1);
-    return { pixels: this.#levels[halvings]!, halvings };
+    const at = Math.min(wanted, this.#levels.length - 1);
+    return { pixels: this.#levels[at]!, halvings: this.#first + at };
   }
 }
 

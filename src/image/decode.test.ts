@@ -5,7 +5,8 @@ import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { TURNED_HEIC } from "../../test/support/heic.ts";
 import { plain, temporaryFolder } from "../../test/support/photos.ts";
-import { decodeImage, decodePixels, encodeJpeg, encodePng, rasterizeSvg } from "./decode.ts";
+import type { FaceError } from "../base/errors.ts";
+import { decodeImage, decodePixels, decodeQuarter, encodeJpeg, encodePng, rasterizeSvg } from "./decode.ts";
 import { profileOf } from "./heic.ts";
 import type { ImageSettings } from "./settings.ts";
 import { tiffOf } from "./tiff.ts";
@@ -170,6 +171,63 @@ describe("decodeImage", () => {
     const path = join(await temporaryFolder(), "face.pgm");
     await writeFile(path, Buffer.concat([Buffer.from("P5\n# a comment\n4 4\n255\n"), Buffer.alloc(16, 77)]));
     expect([...new Set(await decodeImage(path, SMALL))]).toEqual([77]);
+  });
+});
+
+const failure = (work: Promise<unknown>): Promise<FaceError> =>
+  work.then(
+    () => expect.unreachable("it was read"),
+    (error: FaceError) => error,
+  );
+
+describe("decodeQuarter", () => {
+  const [width, height] = [2048, 1536];
+  // Every fourth column of stripes: detail that a quarter of the size does not have.
+  const drawn = Uint8Array.from({ length: width * height * 3 }, (_, i) => {
+    const [x, y] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
+    return x % 4 === 0 ? 60 : 80 + (x >> 4) + (i % 3) * 10 + (y >> 5);
+  });
+  const jpeg = (format: "jpeg" | "png" = "jpeg") =>
+    sharp(drawn, { raw: { width, height, channels: 3 } }).toFormat(format, { quality: 95 });
+
+  it.each([1, 6])("gives the means of sixteen pixels, upright by orientation %i", async (orientation) => {
+    const file = await jpeg().withMetadata({ orientation }).toBuffer();
+    const whole = await decodePixels(file);
+    const quarter = (await decodeQuarter(file))!;
+    expect([quarter.width, quarter.height]).toEqual([whole.width, whole.height]);
+    const { pixels } = quarter;
+    expect([pixels.width, pixels.height]).toEqual([whole.width / 4, whole.height / 4]);
+    let difference = 0;
+    for (let i = 0; i < pixels.data.length; i++) {
+      const [x, y] = [Math.floor(i / 3) % pixels.width, Math.floor(i / 3 / pixels.width)];
+      let sum = 0;
+      for (let row = 4 * y; row < 4 * y + 4; row++) {
+        for (let column = 4 * x; column < 4 * x + 4; column++)
+          sum += whole.data[(row * whole.width + column) * 3 + (i % 3)]!;
+      }
+      difference += Math.abs(sum / 16 - pixels.data[i]!);
+    }
+    expect(difference / pixels.data.length).toBeLessThan(0.6);
+  });
+
+  it("leaves other formats, small files and sizes that are no multiple of four to be decoded whole", async () => {
+    expect(await decodeQuarter(await jpeg("png").toBuffer())).toBeUndefined();
+    expect(await decodeQuarter(await jpeg().resize(800, 600).toBuffer())).toBeUndefined();
+    expect(await decodeQuarter(await jpeg().resize(2046, 1536).toBuffer())).toBeUndefined();
+  });
+
+  it("refuses what is cut off, missing or too large, as whole decoding does", async () => {
+    const file = await jpeg().toBuffer();
+    const [cut, missing] = [file.subarray(0, file.length / 2), "no/such/file.jpg"];
+    for (const source of [cut, missing]) {
+      const { code, message } = await failure(decodePixels(source));
+      await expect(decodeQuarter(source)).rejects.toMatchObject({ code, message });
+    }
+    await expect(decodeQuarter(file, { maxPixels: 1000 })).rejects.toMatchObject({
+      code: "IMAGE_UNREADABLE",
+    });
+    // A JPEG that only lacks its end is read.
+    expect(await decodeQuarter(file.subarray(0, file.length - 2))).toBeDefined();
   });
 });
 

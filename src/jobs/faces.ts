@@ -72,7 +72,7 @@ export async function listFaces(
     if (options.signal?.aborted) throw new FaceError("INTERRUPTED", "faces was stopped");
     try {
       const { photograph, faces } = await model.findFaces(image);
-      const { width, height } = photograph.level(0).pixels;
+      const { width, height } = photograph.size;
       if (pictures !== undefined) await writeFileAtomic(pictures[i]!, await drawFaces(photograph, faces));
       add({ image, width, height, faces });
     } catch (error) {

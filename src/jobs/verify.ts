@@ -5,10 +5,9 @@ import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { usableCores } from "../base/platform.ts";
 import { pickOf } from "../faces/choose.ts";
-import { decodePixels } from "../image/decode.ts";
+import { type OpenedPhotograph, openPhotograph } from "../faces/pipeline.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type {
-  DecodedFile,
   PairOptions,
   PhotoModel,
   PhotoVerification,
@@ -42,17 +41,10 @@ export interface VerifiedFolder {
   readonly compared: number;
 }
 
-/** Starts to decode a photograph, in a thread of libvips. Its error comes where the pixels are awaited. */
-function startDecoding(path: string): DecodedFile {
-  const pixels = decodePixels(path);
-  pixels.catch(() => undefined);
-  return { path, pixels };
-}
-
 async function verifyPair(
   model: PhotoModel,
   names: readonly [string, string],
-  [first, second]: readonly [string | DecodedFile, string | DecodedFile],
+  [first, second]: readonly [string | OpenedPhotograph, string | OpenedPhotograph],
   { show, far, ...options }: VerifyPhotosOptions,
 ): Promise<PhotoVerification> {
   const pair = await model.readPair(first, second, wishOf(options));
@@ -154,10 +146,14 @@ export async function verifyPhotos(
   }
   const { detect, precision, profile, calibration, log, progress, signal } = options;
   // Two photographs are decoded while the networks are loaded.
+  const { face = "largest" } = options;
   const pair =
     many || detect === false
       ? ([photo, other] as const)
-      : ([startDecoding(photo), startDecoding(other)] as const);
+      : ([
+          openPhotograph(photo, { wanted: pickOf(face, 0) }),
+          openPhotograph(other, { wanted: pickOf(face, 1) }),
+        ] as const);
   const threads = options.threads ?? usableCores();
   const how = { detect, precision, profile, calibration, log, progress, signal, threads };
   await using model = await loadFaceModel(options.model, how);

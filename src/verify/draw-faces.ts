@@ -138,10 +138,10 @@ async function photographPanel(
   place: Place,
   longest: number,
 ): Promise<Panel> {
-  const { pixels } = photograph.level(0);
-  const scale = longest / Math.max(pixels.width, pixels.height);
-  const width = Math.max(1, Math.round(pixels.width * scale));
-  const height = Math.max(1, Math.round(pixels.height * scale));
+  const { size } = photograph;
+  const scale = longest / Math.max(size.width, size.height);
+  const width = Math.max(1, Math.round(size.width * scale));
+  const height = Math.max(1, Math.round(size.height * scale));
   const origin = [-0.5, -0.5] as const;
   const toPhotograph = similarityAbout(origin, origin, 1 / scale, 0);
   const drawn = sample(photograph, toPhotograph, width, height);

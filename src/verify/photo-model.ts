@@ -16,7 +16,7 @@ import {
 } from "../faces/choose.ts";
 import { type Face, roundedFace } from "../faces/face.ts";
 import type { FoundFaces } from "../faces/found-faces.ts";
-import type { FacePipeline } from "../faces/pipeline.ts";
+import { type FacePipeline, isOpened, type OpenedPhotograph } from "../faces/pipeline.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
 import type { QualityLimits } from "../faces/quality-limits.ts";
 import { DEFAULT_QUALITY_LIMITS, qualityWarnings, requireQuality } from "../faces/quality-limits.ts";
@@ -166,18 +166,9 @@ async function namedErrors<T>(what: string, work: () => Promise<T>): Promise<T> 
   }
 }
 
-/** A file that is being decoded already, such as while a model is loaded. */
-export interface DecodedFile {
-  readonly path: string;
-  readonly pixels: Promise<Pixels>;
-}
-
-const isDecoded = (photo: Photo | DecodedFile): photo is DecodedFile =>
-  typeof photo === "object" && photo !== null && "pixels" in photo;
-
-function nameOf(photo: Photo | DecodedFile, what: string): string {
+function nameOf(photo: Photo | OpenedPhotograph, what: string): string {
   if (typeof photo === "string") return photo;
-  return isDecoded(photo) ? photo.path : what;
+  return isOpened(photo) && typeof photo.source === "string" ? photo.source : what;
 }
 
 /** A model for whole photographs; `await using` or `close()` frees its sessions. */
@@ -305,7 +296,7 @@ export class PhotoModel implements AsyncDisposable {
     return await namedErrors(what, async () => {
       const found = await this.#find(photo);
       const { limits, strict = false } = options;
-      const largest = chooseFace(found.faces, "largest", found.photograph.level(0).pixels, what);
+      const largest = chooseFace(found.faces, "largest", found.photograph.size, what);
       const judged = found.faces.map((face) => ({ face, ...this.#judged(face, limits) }));
       const usable = judged.filter(({ beyond }) => !strict || beyond.length === 0);
       if (usable.length === 0) requireQuality(this.#judged(largest, limits).beyond, what);
@@ -368,12 +359,12 @@ export class PhotoModel implements AsyncDisposable {
    * @throws PhotoError as `read`; where both fail, it names both. FaceError `CONFIG_INVALID` for options that are none.
    */
   async readPair(
-    a: Photo | DecodedFile,
-    b: Photo | DecodedFile,
+    a: Photo | OpenedPhotograph,
+    b: Photo | OpenedPhotograph,
     options: PairOptions = {},
   ): Promise<[ReadPhoto, ReadPhoto]> {
-    if (!isDecoded(a)) checkPhoto("readPair, the first photograph", a);
-    if (!isDecoded(b)) checkPhoto("readPair, the second photograph", b);
+    if (!isOpened(a)) checkPhoto("readPair, the first photograph", a);
+    if (!isOpened(b)) checkPhoto("readPair, the second photograph", b);
     checkOptions("readPair", readPairOptions, options);
     const { face = "largest", ...others } = options;
     const wish = (i: 0 | 1): PhotoOptions => ({ ...others, face: pickOf(face, i) });
@@ -434,19 +425,18 @@ export class PhotoModel implements AsyncDisposable {
     }
   }
 
-  async #find(photo: Photo | DecodedFile, wanted?: FacePick): Promise<FoundFaces> {
+  /** The detector's part of a call. */
+  async #detecting<T>(work: (pipeline: FacePipeline) => Promise<T>): Promise<T> {
     this.#checkOpen();
     const pipeline = this.#pipeline;
-    if (pipeline !== undefined && this.#detects) {
-      return await this.#step(async () =>
-        isDecoded(photo)
-          ? await pipeline.findIn(await photo.pixels, wanted)
-          : await pipeline.find(photo, { wanted }),
-      );
-    }
+    if (pipeline !== undefined && this.#detects) return await this.#step(() => work(pipeline));
     throw new FaceError("CONFIG_INVALID", `${this.name} was opened without detection and finds no faces`, {
       hint: "leave out detect: false",
     });
+  }
+
+  #find(photo: Photo): Promise<FoundFaces> {
+    return this.#detecting((pipeline) => pipeline.find(photo));
   }
 
   async #similarityOf(a: ReadPhoto, b: ReadPhoto): Promise<number> {
@@ -468,31 +458,37 @@ export class PhotoModel implements AsyncDisposable {
       : {};
   }
 
-  async #read(photo: Photo | DecodedFile, what: string, options: PhotoOptions): Promise<ReadPhoto> {
+  async #read(photo: Photo | OpenedPhotograph, what: string, options: PhotoOptions): Promise<ReadPhoto> {
     this.#checkOpen();
     return await namedErrors(what, () =>
       this.#detects ? this.#readFace(photo, what, options) : this.#readCrop(photo, what),
     );
   }
 
-  async #readCrop(photo: Photo | DecodedFile, what: string): Promise<ReadPhoto> {
-    const { crop, doubt } = await this.#comparer.readCrop(isDecoded(photo) ? photo.path : photo);
+  async #readCrop(photo: Photo | OpenedPhotograph, what: string): Promise<ReadPhoto> {
+    const { crop, doubt } = await this.#comparer.readCrop(isOpened(photo) ? photo.source : photo);
     requireContent(crop, what);
     const warnings = doubt === undefined ? {} : { warnings: [`${what} ${doubt}`] };
     const embedded = await this.#embeddingOf(crop);
     return { digest: this.digest, ...embedded, others: [], count: 1, crop, ...warnings };
   }
 
-  async #readFace(photo: Photo | DecodedFile, what: string, options: PhotoOptions): Promise<ReadPhoto> {
-    const { face: choice = "largest" } = options;
-    const found = await this.#find(photo, choice);
-    const size = found.photograph.level(0).pixels;
-    const chosen = chooseFace(found.faces, choice, size, what);
-    const { told, beyond } = this.#judged(chosen, options.limits);
-    if (options.strict === true) requireQuality(beyond, what);
-    const rival = rivalWarning(found.faces, chosen, choice, size);
-    const warnings = rival === undefined ? told.warnings : [...told.warnings, rival];
-    const cut = this.#cut(found, chosen, { ...told, warnings });
+  async #readFace(
+    photo: Photo | OpenedPhotograph,
+    what: string,
+    { face: wanted = "largest", limits, strict = false }: PhotoOptions,
+  ): Promise<ReadPhoto> {
+    const cut = await this.#detecting((pipeline) =>
+      pipeline.read(photo, { wanted }, (found) => {
+        const { size } = found.photograph;
+        const chosen = chooseFace(found.faces, wanted, size, what);
+        const { told, beyond } = this.#judged(chosen, limits);
+        if (strict) requireQuality(beyond, what);
+        const rival = rivalWarning(found.faces, chosen, wanted, size);
+        const warnings = rival === undefined ? told.warnings : [...told.warnings, rival];
+        return this.#cut(found, chosen, { ...told, warnings });
+      }),
+    );
     return { ...cut, ...(await this.#embeddingOf(cut.crop)) };
   }
 

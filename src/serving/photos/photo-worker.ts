@@ -4,10 +4,12 @@ import { readFile } from "node:fs/promises";
 import { FaceError } from "../../base/errors.ts";
 import { collectWhenIdle, lowerPriority } from "../../base/worker.ts";
 import { type Handlers, Moved, serveCalls } from "../../base/worker-client.ts";
-import type { FacePick } from "../../faces/choose.ts";
+import type { Framing } from "../../faces/alignment.ts";
+import { EMBEDDING_SIDE } from "../../faces/embedder.ts";
 import { cropFace, type FoundFaces } from "../../faces/found-faces.ts";
-import { judged, meantFace } from "../../faces/meant-face.ts";
+import { type FaceWish, judged, type MeantFace, meantFace } from "../../faces/meant-face.ts";
 import { FacePipeline } from "../../faces/pipeline.ts";
+import type { Sampled } from "../../faces/pyramid.ts";
 import { MOST_PIXELS } from "../engine/image-input.ts";
 import type { EmbeddedFace, PackFiles, PhotoCalls, Photograph, PhotoThreadData } from "./photo-threads.ts";
 
@@ -19,17 +21,34 @@ async function open({ precision, profile, ...files }: PackFiles): Promise<FacePi
   return FacePipeline.open({ detector, embedding }, { precision, profile });
 }
 
-async function find(
-  pipeline: FacePipeline,
-  { file, what }: Photograph,
-  wanted?: FacePick,
-): Promise<FoundFaces> {
+/** Runs work on a photograph; its errors name it. */
+async function named<T>({ what }: Photograph, work: () => Promise<T>): Promise<T> {
   try {
-    return await pipeline.find(file, { maxPixels: MOST_PIXELS, wanted });
+    return await work();
   } catch (error) {
     if (!(error instanceof FaceError) || error.code !== "IMAGE_UNREADABLE") throw error;
     throw new FaceError(error.code, error.message.replace("the image", what), { cause: error });
   }
+}
+
+const find = (pipeline: FacePipeline, photograph: Photograph): Promise<FoundFaces> =>
+  named(photograph, () => pipeline.find(photograph.file, { maxPixels: MOST_PIXELS }));
+
+/** The face that is meant, cut out. */
+function readFace(
+  pipeline: FacePipeline,
+  photograph: Photograph,
+  wish: FaceWish,
+  framing: Framing,
+  side: number,
+): Promise<MeantFace & { crop: Sampled }> {
+  const options = { maxPixels: MOST_PIXELS, wanted: wish.choice };
+  return named(photograph, () =>
+    pipeline.read(photograph.file, options, (found) => {
+      const meant = meantFace(found, photograph.what, wish);
+      return { ...meant, crop: cropFace(found.photograph, meant.face, framing, side) };
+    }),
+  );
 }
 
 const handlersFor = async ({ files, niceness }: PhotoThreadData): Promise<Handlers<PhotoCalls>> => {
@@ -50,16 +69,19 @@ const handlersFor = async ({ files, niceness }: PhotoThreadData): Promise<Handle
       return embedded;
     },
     async embedding(photograph, wish) {
-      const found = await find(pipeline, photograph, wish.choice);
-      const one = meantFace(found, photograph.what, wish);
-      const embedding = await pipeline.embed(found.photograph, one.face);
-      return { ...one, embedding };
+      const { crop, ...meant } = await readFace(
+        pipeline,
+        photograph,
+        wish,
+        { kind: "aligned" },
+        EMBEDDING_SIDE,
+      );
+      return { ...meant, embedding: await pipeline.embedCrop(crop) };
     },
     async crop(photograph, wish, framing, side) {
-      const found = await find(pipeline, photograph, wish.choice);
-      const one = meantFace(found, photograph.what, wish);
-      const crop = new Uint8Array(cropFace(found.photograph, one.face, framing, side).data);
-      return new Moved({ ...one, crop }, [crop.buffer]);
+      const { crop, ...meant } = await readFace(pipeline, photograph, wish, framing, side);
+      const data = new Uint8Array(crop.data);
+      return new Moved({ ...meant, crop: data }, [data.buffer]);
     },
     [Symbol.asyncDispose]: () => pipeline.close(),
   };

@@ -9,6 +9,7 @@ import type { Landmarks } from "../../../src/faces/face.ts";
 import { cropFace, findFaces } from "../../../src/faces/found-faces.ts";
 import { sfaceModel } from "../../../src/faces/lower-networks.ts";
 import { DEFAULT_WISH, meantFace } from "../../../src/faces/meant-face.ts";
+import { Pyramid } from "../../../src/faces/pyramid.ts";
 import { YunetNetwork } from "../../../src/faces/yunet-network.ts";
 import { chooseEngine } from "./engine.ts";
 import type { ComparableFace, FromThread, Setup, ToThread } from "./messages.ts";
@@ -73,12 +74,16 @@ class Networks {
   }
 
   async look(photo: Blob): Promise<Landmarks[]> {
-    const { faces } = await findFaces(this.#detector, await pixelsOf(photo, "the photograph"));
+    const { faces } = await findFaces(this.#detector, new Pyramid(await pixelsOf(photo, "the photograph")));
     return faces.map(({ landmarks }) => landmarks);
   }
 
   async face(photo: Blob, what: string): Promise<ComparableFace> {
-    const found = await findFaces(this.#detector, await pixelsOf(photo, what), DEFAULT_WISH.choice);
+    const found = await findFaces(
+      this.#detector,
+      new Pyramid(await pixelsOf(photo, what)),
+      DEFAULT_WISH.choice,
+    );
     const meant = meantFace(found, what, DEFAULT_WISH);
     const crop = cropFace(found.photograph, meant.face, { kind: "aligned" }, EMBEDDING_SIDE);
     return { ...meant, embedding: await this.#embedder.embed(crop) };
