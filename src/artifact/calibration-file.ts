@@ -37,6 +37,9 @@ export async function readCalibrationFile(
   try {
     content = JSON.parse((await readRegular(path, LARGEST)).toString("utf8"));
   } catch (error) {
+    if (error instanceof FaceError) {
+      throw new FaceError("FILE_INVALID", error.message, { hint: error.hint, cause: error });
+    }
     throw new FaceError("FILE_INVALID", `cannot read the calibration ${path}: ${messageOf(error)}`, {
       hint: "write it with: faceid calibrate",
       cause: error,

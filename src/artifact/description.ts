@@ -137,6 +137,7 @@ export async function readDescription(folder: string): Promise<ExportedModel | u
     content = JSON.parse((await readRegular(path, LARGEST)).toString("utf8"));
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
+    if (error instanceof FaceError) throw error;
     throw damaged("it cannot be read as JSON", error);
   }
   const parsed = descriptionSchema.safeParse(content);

@@ -245,7 +245,8 @@ function systemReason(error: unknown): string | undefined {
   const isMade = error instanceof Error && "syscall" in error && error.syscall === "mkdir";
   const code = found === "EEXIST" && isMade ? "ENOTDIR" : found;
   const known = code === undefined ? undefined : SYSTEM_REASONS[code];
-  return known && `${code}, ${known.words}`;
+  // Only some systems have EFTYPE; elsewhere the code is ours and tells nothing.
+  return known && (code === "EFTYPE" ? known.words : `${code}, ${known.words}`);
 }
 
 export const CUT_OFF = "the file is cut off";

@@ -296,7 +296,7 @@ function refuseEndless(path: string, about: Stats): void {
   if (about.isFile() || about.isDirectory() || isNullDevice(about)) return;
   const { words } = SYSTEM_REASONS.EFTYPE!;
   // The system's own code for this, where it has one (macOS, the BSDs).
-  throw Object.assign(new Error(`EFTYPE: ${words}, open '${path}'`), { code: "EFTYPE", path });
+  throw Object.assign(new Error(`${path}: ${words}`), { code: "EFTYPE", path });
 }
 
 /**
@@ -337,9 +337,8 @@ export async function openRegular(
   try {
     const info = await file.stat();
     if (!info.isFile()) {
-      throw new FaceError("MODEL_INVALID", `${path} is not a regular file`, {
-        hint: "a model's folder holds files, or links to files, not pipes or devices",
-      });
+      const { words, hint } = SYSTEM_REASONS[info.isDirectory() ? "EISDIR" : "EFTYPE"]!;
+      throw new FaceError("MODEL_INVALID", `${path}: ${words}`, { hint });
     }
     return { file, size: info.size };
   } catch (error) {

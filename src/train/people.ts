@@ -157,6 +157,9 @@ export const TRAINED_FRAMING: Framing = { kind: "aligned" };
 async function withoutExcluded(dataset: Dataset, file: string | undefined, log: Log): Promise<Dataset> {
   if (file === undefined) return dataset;
   const text = await readRegular(file, LARGEST_LIST).catch((error: unknown) => {
+    if (error instanceof FaceError) {
+      throw new FaceError("FILE_INVALID", error.message, { hint: error.hint, cause: error });
+    }
     throw new FaceError("FILE_INVALID", `cannot read ${file}: ${messageOf(error)}`, {
       hint: "name the CSV that faceid dataset clean wrote",
       cause: error,

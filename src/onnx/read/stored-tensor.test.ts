@@ -114,7 +114,7 @@ describe("weights in a file beside the model", () => {
     ["a way out", { location: "data/../../weights.bin" }, "outside of the model's folder"],
     ["another way out", { location: "data\\..\\..\\weights.bin" }, "outside of the model's folder"],
     ["no name", {}, "outside of the model's folder"],
-    ["a folder", { location: "data" }, "is not a regular file"],
+    ["a folder", { location: "data" }, "it is a folder, a file is wanted"],
     ["a file that is not there", { location: "nothing.bin" }, "cannot read its weights in nothing.bin"],
     [
       "more than there is",

@@ -4,6 +4,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { z } from "zod";
 import { FaceError } from "../../base/errors.ts";
+import { requireRegularSync } from "../../base/files.ts";
 
 /**
  * What a key allows. `predict`: everything of models that changes nothing. `read`, `enrol`, `identify`: people of galleries,
@@ -104,9 +105,9 @@ function parseKeys(text: string, path: string): readonly StoredKey[] {
  * @throws the system's error, or FaceError `FILE_INVALID`.
  */
 export function readKeyFile(path: string): readonly StoredKey[] {
-  const file = statSync(path);
-  if (!file.isFile() || file.size > MOST_BYTES) {
-    const text = `${path} is no file of API keys: it is no regular file, or larger than ${MOST_BYTES} bytes`;
+  requireRegularSync(path);
+  if (statSync(path).size > MOST_BYTES) {
+    const text = `${path} is no file of API keys: it is larger than ${MOST_BYTES} bytes`;
     throw new FaceError("FILE_INVALID", text, { hint: "name a file that faceid keys add wrote" });
   }
   return parseKeys(readFileSync(path, "utf8"), path);

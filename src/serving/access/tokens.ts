@@ -4,7 +4,7 @@ import { readFileSync, statSync } from "node:fs";
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
 import { z } from "zod";
 import { FaceError, messageOf } from "../../base/errors.ts";
-import { fileState } from "../../base/files.ts";
+import { fileState, requireRegularSync } from "../../base/files.ts";
 import { type Log, silentLog } from "../../base/log.ts";
 import type { ApiKey } from "./access.ts";
 import { SCOPES, type Scope } from "./keys.ts";
@@ -56,10 +56,8 @@ function readKeySet(path: string): JSONWebKeySet {
       hint: "save what the issuer serves as its jwks_uri",
       cause,
     });
-  const file = statSync(path);
-  if (!file.isFile() || file.size > MOST_BYTES) {
-    throw wrong(`it is no regular file, or larger than ${MOST_BYTES} bytes`);
-  }
+  requireRegularSync(path);
+  if (statSync(path).size > MOST_BYTES) throw wrong(`it is larger than ${MOST_BYTES} bytes`);
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(path, "utf8"));

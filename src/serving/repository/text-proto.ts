@@ -28,7 +28,12 @@ export async function readTextProto<Desc extends DescMessage>(
   try {
     text = (await readRegular(path, LARGEST_FILE)).toString("utf8");
   } catch (error) {
-    throw new FaceError("CONFIG_INVALID", `cannot read ${path}: ${messageOf(error)}`, { cause: error });
+    // Its message has the path already.
+    const [problem, hint] =
+      error instanceof FaceError
+        ? [error.message, error.hint]
+        : [`cannot read ${path}: ${messageOf(error)}`, undefined];
+    throw new FaceError("CONFIG_INVALID", problem, { hint, cause: error });
   }
   try {
     return parseTextProto(schema, text);
