@@ -159,8 +159,8 @@ export class Detector {
   /**
    * The faces of a photograph, the surest first. A photograph in which nothing is found upright is searched within a black
    * border, for a face that fills it, and on its sides and its head.
-   * @param wanted with `largest`, faces less than half as wide as the largest may be left out: they are not looked for where
-   *   the coarser pictures show a face that is surely larger.
+   * @param wanted with `largest`, the answer may be one face alone, where all others are less than half as wide; they are not
+   *   looked for then.
    */
   async find(photograph: Pyramid, wanted?: FacePick): Promise<Detection[]> {
     const { size } = photograph;
@@ -183,7 +183,7 @@ export class Detector {
     return await this.#judge(photograph, candidates, scans[0]!, upright);
   }
 
-  /** The same from the coarsest picture on, until finer ones could only show faces less than half as wide. */
+  /** The same from the coarsest picture on, until one shows a single face, beside which there are only ones less than half as wide. */
   async #searchLargest(photograph: Pyramid, scans: readonly Scan[], upright: number): Promise<Detection[]> {
     let candidates: Detection[] = [];
     let faces: Detection[] = [];
@@ -195,7 +195,7 @@ export class Detector {
       const isLast = scan === scans[0];
       if (!isLast && !candidates.some(isEnough(this.#options.threshold))) continue;
       faces = await this.#judge(photograph, candidates, scan, upright);
-      if (faces.some(isEnough(SURE))) break;
+      if (faces.length === 1 && faces.every(isEnough(SURE))) break;
     }
     return faces;
   }

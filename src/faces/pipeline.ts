@@ -40,7 +40,7 @@ export interface PipelineOptions extends EmbedderOptions {
 }
 
 export interface ReadOptions extends DecodeOptions {
-  /** Which face is meant. With `largest`, those less than half as wide may be left out. */
+  /** Which face is meant. With `largest`, it may be found alone, where all others are less than half as wide. */
   readonly wanted: FacePick;
 }
 
