@@ -15,7 +15,8 @@ import { sfaceModel } from "../src/faces/lower-networks.ts";
 import { openPack } from "../src/faces/models.ts";
 import { packNamed } from "../src/faces/packs/catalogue.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
-import { measureRanges } from "../src/onnx/quantize/calibrate.ts";
+import { measurePeaks, measureRanges } from "../src/onnx/quantize/calibrate.ts";
+import { equalised, factorsFor, valuesToEqualise } from "../src/onnx/quantize/equalise.ts";
 import { valuesToMeasure } from "../src/onnx/quantize/quantize.ts";
 
 const LFW = "../shared/datasets/lfw";
@@ -39,12 +40,14 @@ await using pipeline = await FacePipeline.open({ detector, embedding });
 async function* faces() {
   for (const { images } of chosen) {
     const { photograph, faces } = await pipeline.find(imageName(images[0]!));
-    const face = chooseFace(faces, "central", photograph.level(0).pixels);
+    const face = chooseFace(faces, "central", photograph.size);
     yield sfaceInput(cropFace(photograph, face, { kind: "aligned" }, 112), false);
   }
 }
 
-const bytes = sfaceModel(embedding);
+const floats = sfaceModel(embedding);
+const factors = factorsFor(floats, await measurePeaks(floats, valuesToEqualise(floats), faces()));
+const bytes = equalised(floats, factors);
 const names = valuesToMeasure(bytes);
 const measured = await measureRanges(bytes, names, faces());
 const short = (value: number) => Number(value.toPrecision(5));
@@ -57,7 +60,10 @@ await writeFile(
     "/** SHA-256 of the file that was measured. */",
     `export const SFACE_MEASURED = "${packNamed(PACK).files.embedding.sha256}";`,
     "",
-    "/** Name of the value in the lowered network, least and greatest. */",
+    "/** Name of the value in the lowered network, and the factor of each channel, as `factorsFor` gives them. */",
+    `export const SFACE_FACTORS: readonly (readonly [name: string, factors: string])[] = ${JSON.stringify([...factors])};`,
+    "",
+    "/** Name of the value in the equalised network, least and greatest. */",
     `export const SFACE_RANGES: readonly (readonly [name: string, low: number, high: number])[] = ${JSON.stringify(rows)};`,
     "",
   ].join("\n"),

@@ -353,7 +353,7 @@ describe("the accuracy of 8 bits", () => {
     expect(answer).toMatchObject({ threshold: expected.threshold, model: target });
     expect(answer.falseAcceptRate).toEqual({ ...expected.falseAcceptRate, weights: "float32" });
     expect(await printed("verify", left, images, "--model", target, "--no-detect")).toMatch(
-      /^false accept rate .+\) for each face compared, measured with the float32 version$/m,
+      /^false accept rate .+\) for each picture compared, measured with the float32 version$/m,
     );
     // A photograph that is read once is compared with many.
     const read = await model.read(left);

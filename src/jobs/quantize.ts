@@ -28,7 +28,8 @@ import { packModelNamed } from "../faces/packs/catalogue.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import type { AnyVerifier, PairVerifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower/lower.ts";
-import { measureRanges } from "../onnx/quantize/calibrate.ts";
+import { measurePeaks, measureRanges } from "../onnx/quantize/calibrate.ts";
+import { equalised, factorsFor, valuesToEqualise } from "../onnx/quantize/equalise.ts";
 import { quantize, valuesToMeasure } from "../onnx/quantize/quantize.ts";
 import { WARMUP_FILE } from "../savedmodel/format/warmup-file.ts";
 import { parseSavedModel, type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
@@ -261,8 +262,10 @@ async function inIntegers(
   measuredOn: readonly Float32Array[],
   size: ImageSettings,
 ): Promise<Smaller> {
-  const ranges = await measureRanges(float, valuesToMeasure(float), calibrationRuns(measuredOn, size));
-  const { bytes, convolutions } = quantize(float, ranges);
+  const peaks = await measurePeaks(float, valuesToEqualise(float), calibrationRuns(measuredOn, size));
+  const level = equalised(float, factorsFor(float, peaks));
+  const ranges = await measureRanges(level, valuesToMeasure(level), calibrationRuns(measuredOn, size));
+  const { bytes, convolutions } = quantize(level, ranges);
   return { name: ONNX_FILE, content: bytes, network: bytes, convolutions };
 }
 

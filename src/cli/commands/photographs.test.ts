@@ -570,7 +570,7 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
       compared: 2,
     });
     expect((await faceid(["verify", ONE, folder, "--far", "0.1"])).stdout).toContain(
-      "note: if the 2 faces were all of strangers, about 0.2 would be accepted",
+      "note: if all 2 were strangers, about 0.2 would be accepted",
     );
     // With strict only faces within the limits are read.
     const distances = listed.map(({ quality }) => quality.eyeDistance);

@@ -145,7 +145,7 @@ function strangersNote({ falseAcceptRate: rate }: PhotoDecision, compared: numbe
   const accepted = compared * (rate?.estimate ?? 0);
   if (accepted < NOTABLE_ACCEPTS) return [];
   return [
-    `note: if the ${compared.toLocaleString("en-US")} faces were all of strangers, about ${Number(accepted.toPrecision(2))} would be accepted`,
+    `note: if all ${compared.toLocaleString("en-US")} were strangers, about ${Number(accepted.toPrecision(2))} would be accepted`,
   ];
 }
 

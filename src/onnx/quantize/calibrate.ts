@@ -106,3 +106,29 @@ export async function measureRanges(
   }
   return new Map([...measured].map(([name, magnitudes]) => [name, magnitudes.range()]));
 }
+
+/** The greatest magnitude in each channel of the named values `[batch, channels, …]`, over batches. */
+export async function measurePeaks(
+  bytes: Uint8Array,
+  names: readonly string[],
+  batches: AsyncIterable<TensorMap> | Iterable<TensorMap>,
+): Promise<Map<string, Float32Array>> {
+  const session = await openRuntime(withOutputs(bytes, names));
+  const peaks = new Map<string, Float32Array>();
+  try {
+    for await (const batch of batches) {
+      for (const [name, { shape, data }] of await session.run(batch, names)) {
+        const [channels, plane] = [shape[1]!, shape.slice(2).reduce((product, side) => product * side, 1)];
+        const peak = peaks.get(name) ?? new Float32Array(channels);
+        peaks.set(name, peak);
+        (data as Float32Array).forEach((value, i) => {
+          const channel = Math.floor(i / plane) % channels;
+          peak[channel] = Math.max(peak[channel]!, Math.abs(value));
+        });
+      }
+    }
+  } finally {
+    await session.close();
+  }
+  return peaks;
+}

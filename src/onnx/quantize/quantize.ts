@@ -1,18 +1,17 @@
 /** @file Static quantisation of an ONNX model: convolutions, PReLUs, sums and pools in 8-bit integers, without floats between. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FaceError } from "../../base/errors.ts";
-import { bytesOf, float32, floats, sizeOf, type Tensor } from "../../base/tensor.ts";
-import type { AttributeProto, GraphProto, NodeProto } from "../../proto/onnx/onnx_pb.ts";
+import { float32, floats, sizeOf, type Tensor } from "../../base/tensor.ts";
+import type { GraphProto, NodeProto } from "../../proto/onnx/onnx_pb.ts";
 import {
   AttributeProto_AttributeType,
   AttributeProtoSchema,
   ModelProtoSchema,
-  NodeProtoSchema,
   OperatorSetIdProtoSchema,
-  TensorProtoSchema,
 } from "../../proto/onnx/onnx_pb.ts";
-import { ONNX_TYPE } from "../dtypes.ts";
 import { MICROSOFT } from "../lower/model-builder.ts";
+import { attributesOf, type GraphEditor, graphEditor, storedTensor } from "./graph-edits.ts";
+import { isQuantizable, onlyRelu, type Prelu, preluAfter } from "./patterns.ts";
 
 /** The smallest and largest element of a value. */
 export interface ValueRange {
@@ -37,78 +36,6 @@ export function scaleFor({ low, high }: ValueRange): { scale: number; zero: numb
   const [least, most] = [Math.min(0, low), Math.max(0, high)];
   const scale = Math.fround((most - least) / STEPS) || 1;
   return { scale, zero: Math.round(-least / scale) };
-}
-
-/** The ReLU that is the only consumer of a convolution, if there is one. */
-function onlyRelu(conv: NodeProto, graph: GraphProto): NodeProto | undefined {
-  const users = graph.node.filter(({ input }) => input.includes(conv.output[0]!));
-  const isOutput = graph.output.some(({ name }) => name === conv.output[0]);
-  return users.length === 1 && !isOutput && users[0]!.opType === "Relu" ? users[0] : undefined;
-}
-
-const isStored = (graph: GraphProto, name: string | undefined) =>
-  name === undefined || name === "" || graph.initializer.some((stored) => stored.name === name);
-
-const isSquare = ({ opType, input }: NodeProto) => opType === "Mul" && input[0] === input[1];
-
-/** Whether a convolution's output is squared, or its input is a square: squares span twice as many bits. */
-const isByASquare = (conv: NodeProto, graph: GraphProto) =>
-  graph.node.some(
-    (node) => isSquare(node) && (node.input[0] === conv.output[0] || node.output[0] === conv.input[0]),
-  );
-
-const isQuantizable = (node: NodeProto, graph: GraphProto) =>
-  node.opType === "Conv" &&
-  node.domain === "" &&
-  !isByASquare(node, graph) &&
-  isStored(graph, node.input[1]) &&
-  isStored(graph, node.input[2]);
-
-const usersOf = (name: string, graph: GraphProto) => graph.node.filter(({ input }) => input.includes(name));
-
-/** `scale` where a node multiplies each channel by a stored number and does nothing else. */
-function channelScale(node: NodeProto | undefined, graph: GraphProto): Float32Array | undefined {
-  if (node?.opType !== "BatchNormalization" || !node.input.slice(1).every((name) => isStored(graph, name)))
-    return undefined;
-  const [scale, shift, mean, variance] = node.input
-    .slice(1)
-    .map((name) => floats(storedTensor(graph, name))) as [
-    Float32Array,
-    Float32Array,
-    Float32Array,
-    Float32Array,
-  ];
-  const epsilon = node.attribute.find(({ name }) => name === "epsilon")?.f ?? 1e-5;
-  const isPlain = [...shift, ...mean].every((value) => value === 0) && variance.every((value) => value === 1);
-  return isPlain && epsilon === 0 ? (scale as Float32Array) : undefined;
-}
-
-/** A PReLU after a convolution, as it is lowered: `slope · x + relu((1 − slope) · x)`. */
-interface Prelu {
-  readonly nodes: readonly NodeProto[];
-  readonly output: string;
-  /** One per channel, at most 1. */
-  readonly slope: Float32Array;
-}
-
-/** The only user of a value that is no output. */
-function onlyUser({ output: [name] }: NodeProto, graph: GraphProto): NodeProto | undefined {
-  const users = usersOf(name!, graph);
-  return users.length === 1 && graph.output.every((each) => each.name !== name) ? users[0] : undefined;
-}
-
-function preluAfter(conv: NodeProto, graph: GraphProto): Prelu | undefined {
-  const users = usersOf(conv.output[0]!, graph);
-  const rest = users.find((each) => onlyUser(each, graph)?.opType === "Relu");
-  const whole = users.find((each) => each !== rest);
-  const [slope, other] = [channelScale(whole, graph), channelScale(rest, graph)];
-  const isInner = graph.output.every(({ name }) => name !== conv.output[0]);
-  if (users.length !== 2 || !isInner || slope === undefined || other === undefined) return undefined;
-  const relu = onlyUser(rest!, graph)!;
-  const sum = onlyUser(whole!, graph);
-  const isSum = sum?.opType === "Add" && onlyUser(relu, graph) === sum;
-  const isPrelu = slope.every((value, i) => value <= 1 && Math.fround(1 - value) === other[i]);
-  return isSum && isPrelu ? { nodes: [rest!, relu, whole!, sum], output: sum.output[0]!, slope } : undefined;
 }
 
 /** Products of fewer numbers are left in floats. */
@@ -161,6 +88,15 @@ function quantizedRows({ shape, data }: Tensor<"float32">): { values: Int8Array;
   return { values, scales };
 }
 
+/** The elements of a matrix with rows and columns exchanged. */
+function turned<T extends Float32Array | Int8Array>(data: T, rows: number, columns: number): T {
+  const out = data.slice() as T;
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) out[column * rows + row] = data[row * columns + column]!;
+  }
+  return out;
+}
+
 /** Quantises one graph. */
 class Quantizer {
   readonly #graph: GraphProto;
@@ -171,7 +107,7 @@ class Quantizer {
 
   constructor(graph: GraphProto, ranges: ReadonlyMap<string, ValueRange>) {
     this.#graph = graph;
-    this.#editor = graphEditor(graph);
+    this.#editor = graphEditor(graph, "quantized");
     this.#ranges = ranges;
   }
 
@@ -382,82 +318,4 @@ export function quantize(
     throw new FaceError("MODEL_UNSUPPORTED", "the model has no convolution with stored weights to quantise");
   }
   return { bytes: toBinary(ModelProtoSchema, model), convolutions };
-}
-
-// Edits of an existing graph.
-
-/** A stored tensor of floats. */
-function storedTensor(graph: GraphProto, name: string): Tensor<"float32"> {
-  const stored = graph.initializer.find((each) => each.name === name);
-  if (stored === undefined || stored.dataType !== ONNX_TYPE.float32 || stored.rawData.length === 0) {
-    throw new FaceError("MODEL_UNSUPPORTED", `${name} is not stored in the model as raw float32`);
-  }
-  // A copy, because the bytes may be unaligned.
-  return float32(stored.dims.map(Number), new Float32Array(new Uint8Array(stored.rawData).buffer));
-}
-
-/** The elements of a matrix with rows and columns exchanged. */
-function turned<T extends Float32Array | Int8Array>(data: T, rows: number, columns: number): T {
-  const out = data.slice() as T;
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) out[column * rows + row] = data[row * columns + column]!;
-  }
-  return out;
-}
-
-/** The attributes of a node, for another one. */
-const attributesOf = ({ attribute }: NodeProto): AttributeProto[] => [...attribute];
-
-/** Adds to the end of a graph. */
-interface GraphEditor {
-  /** Adds an operator of one output and returns the output's name. */
-  node(
-    op: string,
-    inputs: readonly string[],
-    attribute?: AttributeProto[],
-    output?: string,
-    domain?: string,
-  ): string;
-  /** Stores a tensor and returns its name; equal ones are stored once. */
-  constant(value: Tensor): string;
-  /** Drops stored tensors that no operator reads. */
-  dropUnused(): void;
-}
-
-function graphEditor(graph: GraphProto): GraphEditor {
-  const known = new Map<string, string>();
-  let names = 0;
-  const fresh = (hint: string) => `quantized/${hint}_${++names}`;
-  return {
-    node(op, inputs, attribute = [], output = fresh(op), domain = "") {
-      graph.node.push(
-        create(NodeProtoSchema, {
-          opType: op,
-          input: [...inputs],
-          output: [output],
-          attribute,
-          name: output,
-          domain,
-        }),
-      );
-      return output;
-    },
-    constant(value) {
-      const rawData = bytesOf(value as Parameters<typeof bytesOf>[0]);
-      const key = `${value.dtype} ${value.shape.join()} ${Buffer.from(rawData).toString("base64")}`;
-      const name = known.get(key) ?? fresh("constant");
-      if (!known.has(key)) {
-        known.set(key, name);
-        const dims = value.shape.map(BigInt);
-        graph.initializer.push(
-          create(TensorProtoSchema, { name, dims, dataType: ONNX_TYPE[value.dtype], rawData }),
-        );
-      }
-      return name;
-    },
-    dropUnused() {
-      const read = new Set(graph.node.flatMap(({ input }) => input));
-      graph.initializer = graph.initializer.filter(({ name }) => read.has(name));
-    },
-  };
 }
