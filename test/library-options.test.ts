@@ -66,6 +66,16 @@ describe("a wrong value", () => {
       /the path: got "", expected a text that is not empty/,
     ],
     ["loadFaceModel", () => faceid.loadFaceModel(5 as never), /the model: got 5/],
+    [
+      "loadFaceModel of null",
+      () => faceid.loadFaceModel(null as never),
+      /^loadFaceModel, the model: got null, expected the name of a model pack or the path of an exported model; left out, it is opencv-sface$/,
+    ],
+    [
+      "threads",
+      () => faceid.loadFaceModel("x", { threads: Number.NaN }),
+      /threads: got NaN, expected a finite number$/,
+    ],
     ["detect", () => faceid.loadFaceModel(undefined, { detect: "no" as never }), /detect: got "no"/],
     ["size", () => faceid.cropFaces("x", { output: "y", size: 0 }), /size: got 0/],
     [
@@ -103,4 +113,38 @@ describe("a wrong value", () => {
       .catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: "CONFIG_INVALID", message: expect.stringMatching(message) });
   });
+});
+
+it.each<[text: string, far: unknown]>([
+  ["NaN", Number.NaN],
+  ["-Infinity", Number.NEGATIVE_INFINITY],
+  ["-0", -0],
+  ["7n", 7n],
+  ["null", null],
+  ["Symbol(far)", Symbol("far")],
+  ['[NaN,undefined,"0.1"]', [Number.NaN, undefined, "0.1"]],
+  ['{"far":Infinity,"more":undefined}', { far: Number.POSITIVE_INFINITY, more: undefined }],
+  ["a Promise", Promise.resolve(0.001)],
+  ["a Map", new Map()],
+  ["an Error", new Error("no rate")],
+  ["an invalid Date", new Date(Number.NaN)],
+  ['"2020-01-01T00:00:00.000Z"', new Date("2020-01-01")],
+  ['"file:///a.jpg"', new URL("file:///a.jpg")],
+])("a wrong value is shown as %s", async (text, far) => {
+  const asked = faceid.request({ url: "x", verify: { far: far as never } }, ["a", "b"]);
+  await expect(asked).rejects.toMatchObject({
+    message: `request: verify.far: got ${text}, expected a number between 0 and 1, such as 0.001`,
+  });
+});
+
+it("shows a value that holds itself, and the beginning of a long one", async () => {
+  const around: Record<string, unknown> = { a: 1 };
+  around.self = around;
+  for (const [value, text] of [
+    [around, '{"a":1,"self":…}'],
+    [Array.from({ length: 1e6 }, () => 12), `[${"12,".repeat(19)}12…`],
+  ] as const) {
+    const opened = faceid.loadFaceModel(value as never);
+    await expect(opened).rejects.toMatchObject({ message: expect.stringContaining(`got ${text}, expected`) });
+  }
 });

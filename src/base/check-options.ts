@@ -28,28 +28,44 @@ const MOST_SHOWN = 60;
 /** An API key, which no message repeats. */
 const API_KEY = /\bfid_[\w-]+/g;
 
-/** JSON of a value; undefined for one that has none: it holds itself, or a BigInt. */
-function jsonOf(value: unknown): string | undefined {
-  try {
-    return JSON.stringify(value);
-  } catch {
-    return undefined;
+/** A list or an object, by its first parts. */
+function partsText(value: object, within: readonly object[]): string {
+  if (within.includes(value)) return "…";
+  const inner = [...within, value];
+  if (Array.isArray(value)) {
+    return `[${Array.from(value.slice(0, MOST_SHOWN), (part: unknown) => textOf(part, inner)).join(",")}]`;
   }
+  const parts = Object.entries(value).slice(0, MOST_SHOWN);
+  return `{${parts.map(([key, part]) => `${JSON.stringify(key)}:${textOf(part, inner)}`).join(",")}}`;
+}
+
+/** As JSON, and what JSON does not have as a program writes it: `NaN`, `-0`, `undefined`, `7n`. */
+function textOf(value: unknown, within: readonly object[] = []): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "function") return "a function";
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value !== "object" || value === null) return Object.is(value, -0) ? "-0" : String(value);
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? "an invalid Date" : JSON.stringify(value);
+  if (value instanceof URL) return JSON.stringify(value.href);
+  const kind = Array.isArray(value)
+    ? "Object"
+    : (Object.getPrototypeOf(value)?.constructor?.name ?? "Object");
+  if (kind === "Object" || kind === "") return partsText(value, within);
+  return `${/^[AEIOU]/.test(kind) ? "an" : "a"} ${kind}`;
 }
 
 /** A value as an error shows it. */
-function shown(value: unknown): string {
-  if (typeof value === "function") return "a function";
-  if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
-  const plain = typeof value === "bigint" ? `${value}n` : (jsonOf(value) ?? String(value));
-  const text = plain.replaceAll(API_KEY, "fid_…");
+export function valueText(value: unknown): string {
+  const text = textOf(value).replaceAll(API_KEY, "fid_…");
   return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
 }
 
 /** What a schema wanted, as the end of a sentence. */
-function wanted(issue: z.core.$ZodIssue): string {
+function wanted(issue: z.core.$ZodIssue, value: unknown): string {
   switch (issue.code) {
     case "invalid_type": {
+      if (issue.expected === "number" && typeof value === "number") return "a finite number";
       const kind = issue.expected === "int" ? "whole number" : issue.expected;
       return `${/^[aeiou]/.test(kind) ? "an" : "a"} ${kind}`;
     }
@@ -94,7 +110,7 @@ export function checkOptions(what: string, schema: z.ZodType, options: unknown):
   if (issue.code === "unrecognized_keys") {
     const key = issue.keys[0]!;
     const names = namesAt(schema, issue.path);
-    const value = shown(at(options, [...issue.path, key]));
+    const value = valueText(at(options, [...issue.path, key]));
     throw new FaceError(
       "CONFIG_INVALID",
       `${what}: there is no option ${[...issue.path, key].join(".")} (got ${value})${didYouMean(key, names)}`,
@@ -109,7 +125,8 @@ export function checkOptions(what: string, schema: z.ZodType, options: unknown):
 /** What a schema found wrong with a value, `box.2: got "x", expected a number`. */
 export function issueText(issue: z.core.$ZodIssue, value: unknown): string {
   const name = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
-  return `${name}got ${shown(at(value, issue.path))}, expected ${wanted(issue)}`;
+  const got = at(value, issue.path);
+  return `${name}got ${valueText(got)}, expected ${wanted(issue, got)}`;
 }
 
 /** @throws FaceError `CONFIG_INVALID` unless it is a path. */

@@ -1,6 +1,7 @@
 /** @file Loads a user's module that lists a dataset, and checks what it exports. */
 import { dirname, extname, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { valueText } from "../base/check-options.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 
 /** One person in a user's module. */
@@ -74,7 +75,7 @@ function imagePath(module: string, person: string, image: unknown): string {
     return fileURLToPath(image);
   }
   if (typeof image !== "string" || image === "") {
-    throw invalid(module, `${person} has an image that is ${JSON.stringify(image)}, not a path`);
+    throw invalid(module, `${person} has an image that is ${valueText(image)}, not a path`);
   }
   return image.startsWith("file:") ? fileURLToPath(image) : resolve(dirname(module), image);
 }

@@ -57,6 +57,11 @@ export const loadOptions = z.strictObject({
   threads: given.count.optional(),
 } satisfies Record<keyof LoadFaceModelOptions, z.ZodType>);
 
+const modelName = z.union(
+  [given.text, z.undefined()],
+  `the name of a model pack or the path of an exported model; left out, it is ${DEFAULT_PACK}`,
+);
+
 /** A pack's pipeline; fetches the pack first where it is not here. @param embeds whether it embeds faces too. */
 async function openPipeline(
   { pack, precision, profile }: PackModel,
@@ -161,7 +166,7 @@ function noModel(name: string): FaceError {
  *   `INTERRUPTED` on the signal.
  */
 export async function loadFaceModel(model?: string, options: LoadFaceModelOptions = {}): Promise<PhotoModel> {
-  checkOptions("loadFaceModel, the model", given.text.optional(), model);
+  checkOptions("loadFaceModel, the model", modelName, model);
   checkOptions("loadFaceModel", loadOptions, options);
   const loaded = await load(model, options);
   if (options.signal?.aborted !== true) return loaded;
