@@ -176,7 +176,7 @@ export class PhotoModel implements AsyncDisposable {
   readonly #comparer: FaceComparer;
   readonly #pipeline: FacePipeline | undefined;
   readonly #detects: boolean;
-  /** Work of the sessions that is under way; they are freed after it. */
+  /** Calls that are under way; the sessions are freed after them. */
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
@@ -237,7 +237,7 @@ export class PhotoModel implements AsyncDisposable {
     checkPhoto("faces, the photograph", photo);
     checkOptions("faces", facesOptions, options);
     const { limits } = options;
-    const { photograph, faces } = await this.#find(photo);
+    const { photograph, faces } = await this.#call(() => this.#find(photo));
     return { photograph, faces: faces.map((face) => this.#judged(face, limits).told) };
   }
 
@@ -250,8 +250,10 @@ export class PhotoModel implements AsyncDisposable {
     checkPhoto("embed, the photograph", photo);
     checkOptions("embed", embedOptions, options);
     const { embed } = this.#embedding;
-    const read = await this.#read(photo, nameOf(photo, "the photograph"), options);
-    return { ...read, embedding: read.embedding ?? (await this.#step(() => embed(read.crop))) };
+    return await this.#call(async () => {
+      const read = await this.#read(photo, nameOf(photo, "the photograph"), options);
+      return { ...read, embedding: read.embedding ?? (await embed(read.crop)) };
+    });
   }
 
   /**
@@ -261,7 +263,7 @@ export class PhotoModel implements AsyncDisposable {
   async read(photo: Photo, options: PhotoOptions = {}): Promise<ReadPhoto> {
     checkPhoto("read, the photograph", photo);
     checkOptions("read", embedOptions, options);
-    return await this.#read(photo, nameOf(photo, "the photograph"), options);
+    return await this.#call(() => this.#read(photo, nameOf(photo, "the photograph"), options));
   }
 
   /**
@@ -272,12 +274,12 @@ export class PhotoModel implements AsyncDisposable {
     checkPhoto("embedFaces, the photograph", photo);
     checkOptions("embedFaces", facesOptions, options);
     const { embed } = this.#embedding;
-    return await namedErrors(nameOf(photo, "the photograph"), async () => {
+    return await this.#named(nameOf(photo, "the photograph"), async () => {
       const found = await this.#find(photo);
       const embedded: PhotoEmbedding[] = [];
       for (const face of found.faces) {
         const cut = this.#cut(found, face, this.#judged(face, options.limits).told);
-        embedded.push({ ...cut, embedding: await this.#step(() => embed(cut.crop)) });
+        embedded.push({ ...cut, embedding: await embed(cut.crop) });
       }
       return embedded;
     });
@@ -292,8 +294,8 @@ export class PhotoModel implements AsyncDisposable {
     checkPhoto("readFaces, the photograph", photo);
     checkOptions("readFaces", readFacesOptions, options);
     const what = nameOf(photo, "the photograph");
-    if (!this.#detects) return [await this.#read(photo, what, {})];
-    return await namedErrors(what, async () => {
+    if (!this.#detects) return [await this.#call(() => this.#read(photo, what, {}))];
+    return await this.#named(what, async () => {
       const found = await this.#find(photo);
       const { limits, strict = false } = options;
       const largest = chooseFace(found.faces, "largest", found.photograph.size, what);
@@ -315,10 +317,7 @@ export class PhotoModel implements AsyncDisposable {
    *   `MODEL_UNSUPPORTED` for a model that gives no embeddings.
    */
   async similarity(a: Float32Array, b: Float32Array): Promise<number> {
-    this.#checkOpen();
-    const measuring = this.#embedding;
-    for (const embedding of [a, b]) checkEmbedding(embedding, measuring.embeddingSize);
-    return await this.#step(() => measuring.similarity(a, b));
+    return await this.#call(() => this.#similarity(a, b));
   }
 
   /**
@@ -351,7 +350,7 @@ export class PhotoModel implements AsyncDisposable {
     // A rate that cannot be answered is refused before any work.
     this.decide(0, options.far);
     const { far, ...wish } = options;
-    return await this.compare(...(await this.readPair(a, b, wish)), far);
+    return await this.#call(async () => await this.#compare(...(await this.#readPair(a, b, wish)), far));
   }
 
   /**
@@ -366,6 +365,14 @@ export class PhotoModel implements AsyncDisposable {
     if (!isOpened(a)) checkPhoto("readPair, the first photograph", a);
     if (!isOpened(b)) checkPhoto("readPair, the second photograph", b);
     checkOptions("readPair", readPairOptions, options);
+    return await this.#call(() => this.#readPair(a, b, options));
+  }
+
+  async #readPair(
+    a: Photo | OpenedPhotograph,
+    b: Photo | OpenedPhotograph,
+    options: PairOptions,
+  ): Promise<[ReadPhoto, ReadPhoto]> {
     const { face = "largest", ...others } = options;
     const wish = (i: 0 | 1): PhotoOptions => ({ ...others, face: pickOf(face, i) });
     // The second is decoded in a thread of its own while the first is searched.
@@ -381,6 +388,10 @@ export class PhotoModel implements AsyncDisposable {
 
   /** `verify` for photographs that `read` or `embed` of this model has read already. */
   async compare(a: ReadPhoto, b: ReadPhoto, far?: number | undefined): Promise<PhotoVerification> {
+    return await this.#call(() => this.#compare(a, b, far));
+  }
+
+  async #compare(a: ReadPhoto, b: ReadPhoto, far: number | undefined): Promise<PhotoVerification> {
     const similarity = await this.#similarityOf(a, b);
     const faces = [a, b].flatMap(({ face, number, count }) =>
       face === undefined || number === undefined ? [] : [{ ...face, number, found: count }],
@@ -390,7 +401,7 @@ export class PhotoModel implements AsyncDisposable {
     return { ...this.decide(similarity, far), model: this.name, faces, ...doubts };
   }
 
-  /** Frees the sessions once their work under way is done; calls that go on fail with `CONFIG_INVALID`. Closing again does nothing. */
+  /** Waits for the calls under way and frees the sessions; later calls fail with `CONFIG_INVALID`. Closing again does nothing. */
   close(): Promise<void> {
     this.#closing ??= this.#free();
     return this.#closing;
@@ -406,16 +417,16 @@ export class PhotoModel implements AsyncDisposable {
     await this.#pipeline?.close();
   }
 
-  #checkOpen(): void {
-    if (this.#closing === undefined) return;
-    throw new FaceError("CONFIG_INVALID", `the model ${this.name} is closed`, {
-      hint: "load it again, or close it after the last call",
-    });
-  }
-
-  /** Runs a step of a call in the sessions, which `close` waits for; the call's next step is refused then. */
-  async #step<T>(work: () => Promise<T>): Promise<T> {
-    this.#checkOpen();
+  /**
+   * Runs a whole call, which `close` waits for.
+   * @throws FaceError `CONFIG_INVALID` where the model was closed before.
+   */
+  async #call<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) {
+      throw new FaceError("CONFIG_INVALID", `the model ${this.name} is closed`, {
+        hint: "load it again, or close it after the last call",
+      });
+    }
     const running = work();
     this.#running.add(running);
     try {
@@ -425,11 +436,15 @@ export class PhotoModel implements AsyncDisposable {
     }
   }
 
+  /** As `#call`; errors of the work name the photograph. */
+  async #named<T>(what: string, work: () => Promise<T>): Promise<T> {
+    return await this.#call(() => namedErrors(what, work));
+  }
+
   /** The detector's part of a call. */
   async #detecting<T>(work: (pipeline: FacePipeline) => Promise<T>): Promise<T> {
-    this.#checkOpen();
     const pipeline = this.#pipeline;
-    if (pipeline !== undefined && this.#detects) return await this.#step(() => work(pipeline));
+    if (pipeline !== undefined && this.#detects) return await work(pipeline);
     throw new FaceError("CONFIG_INVALID", `${this.name} was opened without detection and finds no faces`, {
       hint: "leave out detect: false",
     });
@@ -446,20 +461,23 @@ export class PhotoModel implements AsyncDisposable {
         hint: "read both photographs with the model that compares them",
       });
     }
-    if (measuring.kind === "embeddings") return await this.similarity(a.embedding!, b.embedding!);
-    return await this.#step(() => measuring.score(a.crop, b.crop));
+    if (measuring.kind === "embeddings") return await this.#similarity(a.embedding!, b.embedding!);
+    return await measuring.score(a.crop, b.crop);
+  }
+
+  async #similarity(a: Float32Array, b: Float32Array): Promise<number> {
+    const measuring = this.#embedding;
+    for (const embedding of [a, b]) checkEmbedding(embedding, measuring.embeddingSize);
+    return await measuring.similarity(a, b);
   }
 
   /** The embedding of a crop, for models that give one. */
   async #embeddingOf(crop: Pixels): Promise<Pick<ReadPhoto, "embedding">> {
     const { measuring } = this.#comparer;
-    return measuring.kind === "embeddings"
-      ? { embedding: await this.#step(() => measuring.embed(crop)) }
-      : {};
+    return measuring.kind === "embeddings" ? { embedding: await measuring.embed(crop) } : {};
   }
 
   async #read(photo: Photo | OpenedPhotograph, what: string, options: PhotoOptions): Promise<ReadPhoto> {
-    this.#checkOpen();
     return await namedErrors(what, () =>
       this.#detects ? this.#readFace(photo, what, options) : this.#readCrop(photo, what),
     );

@@ -408,17 +408,29 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     await expect(other.verify(ONE, TWO)).rejects.toMatchObject({ code: "CONFIG_INVALID" });
   });
 
-  it("ends a call that is under way with a code, when it is closed meanwhile", async () => {
+  it("finishes the calls that are under way when it is closed, and refuses later ones", async () => {
     const other = await loadFaceModel();
-    const calls = [other.embed(ONE), other.embedFaces(ONE), other.verify(ONE, TWO)];
-    const ended = Promise.allSettled(calls);
-    await other.close();
-    for (const each of await ended) {
-      expect(each).toMatchObject({
-        status: "rejected",
-        reason: { code: "CONFIG_INVALID", message: "the model opencv-sface is closed" },
-      });
-    }
+    const read = await other.readPair(ONE, TWO);
+    const calls = [
+      other.faces(ONE),
+      other.embed(ONE),
+      other.read(ONE),
+      other.embedFaces(ONE),
+      other.readFaces(ONE),
+      other.readPair(ONE, TWO),
+      other.compare(...read),
+      other.similarity(read[0].embedding!, read[1].embedding!),
+      other.verify(ONE, TWO),
+    ];
+    let ended = 0;
+    for (const call of calls) void call.then(() => ended++);
+    const closing = other.close();
+    const refused = { code: "CONFIG_INVALID", message: "the model opencv-sface is closed" };
+    await expect(other.verify(ONE, TWO)).rejects.toMatchObject(refused);
+    await expect(other.similarity(read[0].embedding!, read[1].embedding!)).rejects.toMatchObject(refused);
+    await closing;
+    expect(ended).toBe(calls.length);
+    expect(await calls.at(-1)).toEqual(await calls[6]);
   });
 
   it("answers no more once it was stopped while its model was loaded", async () => {
