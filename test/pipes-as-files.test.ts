@@ -12,6 +12,7 @@ import { readDotEnv } from "../src/cli/environment.ts";
 import { run } from "../src/cli/main.ts";
 import { requestRest } from "../src/client/rest.ts";
 import { readPairs } from "../src/data/pairs-file.ts";
+import { openPostgres } from "../src/gallery/postgres.ts";
 import { decodePixels } from "../src/image/decode.ts";
 import { importGallery } from "../src/jobs/gallery-import.ts";
 import { SSLConfigSchema } from "../src/proto/tensorflow_serving/model_service_pb.ts";
@@ -68,6 +69,15 @@ describe.skipIf(process.platform === "win32")("a pipe that nobody writes to", ()
     }
     const keys = { issuer: "i", audience: "a", jwksFile: pipe };
     expect(() => new TokenChecker(keys)).toThrow(`cannot read ${pipe}: ${REFUSAL}`);
+  });
+
+  it.each(["sslrootcert", "sslcert", "sslkey"])("is not the %s of a gallery's database", async (name) => {
+    const url = `postgres://user@127.0.0.1:1/faces?sslmode=verify-full&${name}=${encodeURIComponent(pipe)}`;
+    await expect(openPostgres(url)).rejects.toMatchObject({
+      code: "FILE_INVALID",
+      message: `${pipe}: ${REFUSAL}`,
+      hint: HINT,
+    });
   });
 
   it("is refused by its name, with what to do", () => {

@@ -1,5 +1,7 @@
 /** @file PostgreSQL with pgvector as a gallery's database; the only door to `pg`. */
 import pg from "pg";
+import { asFaceError, systemCode } from "../base/errors.ts";
+import { requireRegular } from "../base/files.ts";
 import {
   connectionError,
   type Database,
@@ -124,8 +126,19 @@ class PostgresDatabase implements Database {
   }
 }
 
+/** Refuses pipes and devices as certificates, which `pg` would read while it blocks the process; other faults are its own. */
+async function requireCertificates(url: string): Promise<void> {
+  const query = new URLSearchParams(url.replace(/^[^?]*/, ""));
+  for (const name of ["sslrootcert", "sslcert", "sslkey"]) {
+    await requireRegular(query.get(name) ?? ".").catch((error: unknown) => {
+      if (systemCode(error) === "EFTYPE") throw asFaceError(error);
+    });
+  }
+}
+
 /** Connects to a server; see `openDatabase`. */
 export async function openPostgres(url: string): Promise<Database> {
+  await requireCertificates(url);
   const database = new PostgresDatabase(url);
   try {
     await database.rows("SELECT 1");
