@@ -149,6 +149,7 @@ describe("unreadable images", () => {
     expect(loader.unreadable).toEqual([join(folder, "bad.jpg"), join(folder, "gone.jpg")]);
     expect(warnings).toHaveLength(2);
     expect(warnings[0]).toContain("bad.jpg");
+    expect(warnings[1]).toMatch(/; it is left out, 2 unreadable images so far$/);
   });
 
   it("give their place in a training batch to the next readable row", async () => {

@@ -1,6 +1,6 @@
 /** @file Loads batches in worker threads ahead of the engine that uses them, with bounded memory. */
 import { FaceError } from "../base/errors.ts";
-import { type Log, silentLog } from "../base/log.ts";
+import { counted, type Log, silentLog } from "../base/log.ts";
 import { WorkerClient, WorkerPool } from "../base/worker-client.ts";
 import type { AugmentSettings } from "../image/augment-settings.ts";
 import { type ImageSettings, imageSize } from "../image/settings.ts";
@@ -269,7 +269,8 @@ export class Loader implements AsyncDisposable {
       if (this.#failures.has(name)) continue;
       this.#failures.set(name, failure);
       // What it means that a face was not found is for the caller to say.
-      if (!showsNoFace) this.#log.warn(`${message}; left out`, { unreadable: this.unreadable.length });
+      const soFar = counted(this.unreadable.length, "unreadable image");
+      if (!showsNoFace) this.#log.warn(`${message}; it is left out, ${soFar} so far`);
     }
     return new Set(failures.map(({ position }) => position));
   }
