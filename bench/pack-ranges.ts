@@ -1,6 +1,7 @@
 /**
- * @file Measures the ranges of SFace's inner values, which its 8-bit form needs, and writes them into src/faces.
- * `npm run bench -- pack-ranges`: photographs of people who are not in folds 5 to 8 of LFW's pairs.
+ * @file Measures the ranges of SFace's inner values, which its 8-bit form needs, and writes them into src/faces; then compares
+ * embeddings in integers with those in floats, with and without equalised channels.
+ * `npm run bench -- pack-ranges`: the ranges on people who are not in folds 5 to 8 of LFW's pairs, the embeddings on some who are.
  */
 
 import { execFileSync } from "node:child_process";
@@ -9,7 +10,8 @@ import { openDataset } from "../src/data/dataset.ts";
 import { imageName } from "../src/data/identity.ts";
 import { chosenFolds, readPairs } from "../src/data/pairs-file.ts";
 import { chooseFace } from "../src/faces/choose.ts";
-import { sfaceInput } from "../src/faces/embedder.ts";
+import { cosineSimilarity } from "../src/faces/cosine.ts";
+import { EMBEDDING_SIDE, FaceEmbedder, sfaceInput } from "../src/faces/embedder.ts";
 import { cropFace } from "../src/faces/found-faces.ts";
 import { sfaceModel } from "../src/faces/lower-networks.ts";
 import { openPack } from "../src/faces/models.ts";
@@ -17,7 +19,8 @@ import { packNamed } from "../src/faces/packs/catalogue.ts";
 import { FacePipeline } from "../src/faces/pipeline.ts";
 import { measurePeaks, measureRanges } from "../src/onnx/quantize/calibrate.ts";
 import { equalised, factorsFor, valuesToEqualise } from "../src/onnx/quantize/equalise.ts";
-import { valuesToMeasure } from "../src/onnx/quantize/quantize.ts";
+import { quantize, valuesToMeasure } from "../src/onnx/quantize/quantize.ts";
+import { openRuntime } from "../src/onnx/runtime/runtime.ts";
 
 const LFW = "../shared/datasets/lfw";
 const PACK = "opencv-sface";
@@ -36,13 +39,18 @@ const { files } = await openPack(PACK);
 const [detector, embedding] = await Promise.all([readFile(files.detector), readFile(files.embedding)]);
 await using pipeline = await FacePipeline.open({ detector, embedding });
 
-/** Each face as the network reads it. */
-async function* faces() {
-  for (const { images } of chosen) {
+/** The aligned face of each person's first photograph. */
+async function* crops(people: typeof chosen) {
+  for (const { images } of people) {
     const { photograph, faces } = await pipeline.find(imageName(images[0]!));
     const face = chooseFace(faces, "central", photograph.size);
-    yield sfaceInput(cropFace(photograph, face, { kind: "aligned" }, 112), false);
+    yield cropFace(photograph, face, { kind: "aligned" }, EMBEDDING_SIDE);
   }
+}
+
+/** The faces that ranges are measured on, as the network reads them. */
+async function* faces() {
+  for await (const crop of crops(chosen)) yield sfaceInput(crop, false);
 }
 
 const floats = sfaceModel(embedding);
@@ -69,3 +77,22 @@ await writeFile(
   ].join("\n"),
 );
 execFileSync(process.execPath, ["node_modules/@biomejs/biome/bin/biome", "check", "--write", OUTPUT]);
+
+/** Cosines of a network's embeddings to those in floats, over people that nothing was measured on. */
+async function printCosines(name: string, integers: Uint8Array): Promise<void> {
+  const held = identities.filter((person) => kept.has(person.name));
+  const people = held.filter((_, i) => i % Math.floor(held.length / PHOTOGRAPHS) === 0);
+  await using inFloats = new FaceEmbedder(await openRuntime(floats), false);
+  await using inIntegers = new FaceEmbedder(await openRuntime(integers), false);
+  const cosines: number[] = [];
+  for await (const crop of crops(people))
+    cosines.push(cosineSimilarity(await inFloats.embed(crop), await inIntegers.embed(crop)));
+  cosines.sort((a, b) => a - b);
+  const at = (share: number) => cosines[Math.floor(share * (cosines.length - 1))]!.toFixed(4);
+  console.log(`${name.padEnd(20)} median ${at(0.5)}, a tenth below ${at(0.1)}, least ${at(0)}`);
+}
+
+console.log("cosine of embeddings in integers to those in floats");
+const plain = quantize(floats, await measureRanges(floats, valuesToMeasure(floats), faces()));
+await printCosines("as they are", plain.bytes);
+await printCosines("channels equalised", quantize(bytes, measured).bytes);
