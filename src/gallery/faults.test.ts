@@ -90,7 +90,7 @@ describe.each(STORES)("a gallery on $store", ({ store, make }) => {
       [[1], "notes: got [1], expected an object such as { badge: 7 }"],
       ["text", 'notes: got "text", expected an object such as { badge: 7 }'],
       [7n, "notes: got 7n, expected an object such as { badge: 7 }"],
-      [[7n], "notes: got 7, expected an object such as { badge: 7 }"],
+      [[7n], "notes: got [7n], expected an object such as { badge: 7 }"],
     ];
     for (const [notes, what] of refused) {
       const fault = expect.objectContaining({
