@@ -193,6 +193,10 @@ describe("decodeQuarter", () => {
   it.each([1, 6])("gives the means of sixteen pixels, upright by orientation %i", async (orientation) => {
     const file = await jpeg().withMetadata({ orientation }).toBuffer();
     const whole = await decodePixels(file);
+    const lying = (await decodeQuarter(file, { orient: false }))!;
+    expect([lying.width, lying.height, lying.pixels.width, lying.pixels.height]).toEqual([
+      ...[width, height, width / 4, height / 4],
+    ]);
     const quarter = (await decodeQuarter(file))!;
     expect([quarter.width, quarter.height]).toEqual([whole.width, whole.height]);
     const { pixels } = quarter;

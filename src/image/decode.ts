@@ -239,8 +239,8 @@ export function decodeQuarter(
   return reading(source, async () => {
     const bytes = await load(source);
     if (imageFormat(bytes) !== "jpeg") return undefined;
-    const { autoOrient: size } = await (await open(bytes, options)).metadata();
-    const { width, height } = size;
+    const stored = await (await open(bytes, options)).metadata();
+    const { width, height } = options.orient === false ? stored : stored.autoOrient;
     if (width * height < QUARTERED_PIXELS || width % 4 !== 0 || height % 4 !== 0) return undefined;
     const pixels = await decoded(bytes, options, (image) =>
       rgb(image.resize(width / 4, height / 4, { fit: "fill", kernel: "linear" })),
