@@ -92,8 +92,8 @@ describe("the package", () => {
       "package.json",
       "proto",
     ]);
-    // The shipped model takes 1.9 MiB. 4.2 MiB since the page compares photographs itself; the runtime that it takes is a package of its own.
-    expect(packed.unpackedSize).toBeLessThan(6.5 * 2 ** 20);
+    // The shipped model takes 1.9 MiB, code and documents the rest. The limit is there for anything large that slips in.
+    expect(packed.unpackedSize).toBeLessThan(6.75 * 2 ** 20);
   });
 
   it("holds every compiled source with its types", () => {
