@@ -96,7 +96,7 @@ describe("settings", () => {
 
   it("refuse a misspelt variable of ours, and leave those of others alone", () => {
     expect(() => resolveOptions(schema, { ...nowhere, environment: { FACEID_LOS: "bce" } })).toThrow(
-      "unknown setting FACEID_LOS, did you mean FACEID_LOSS?",
+      "unknown setting FACEID_LOS in the environment, did you mean FACEID_LOSS?",
     );
     const others = { HOME: "/", FACEID_DEBUG: "1", LOSS: "x" };
     expect(resolveOptions(schema, { ...nowhere, environment: others }).loss).toBe("bce");
@@ -108,9 +108,15 @@ describe("settings", () => {
     ["faceid_loss", "FACEID_LOSS"],
     ["FACEID_LEARNINGRATE", "FACEID_LEARNING_RATE"],
   ])("refuse %s, a known name under a wrong prefix", (name, right) => {
-    for (const source of ["environment", "dotEnv"]) {
+    for (const [source, place] of [
+      ["environment", "the environment"],
+      ["dotEnv", ".env"],
+    ] as const) {
       expect(() => resolveOptions(schema, { ...nowhere, [source]: { [name]: "2" } })).toThrow(
-        `unknown setting ${name}, did you mean ${right}?`,
+        expect.objectContaining({
+          message: `unknown setting ${name} in ${place}, did you mean ${right}?`,
+          hint: "check the spelling, or remove it; faceid train --help lists all settings",
+        }),
       );
     }
   });
@@ -145,7 +151,7 @@ describe("settings", () => {
     };
     expect(resolveOptions(schema, { ...nowhere, environment: injected }).batchSize).toBe(16);
     expect(() => resolveOptions(schema, { ...nowhere, environment: { FACEID_PORT: "8501" } })).toThrow(
-      "unknown setting FACEID_PORT",
+      "unknown setting FACEID_PORT in the environment",
     );
   });
 

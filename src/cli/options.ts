@@ -93,8 +93,8 @@ function meant(name: string, known: readonly string[]): string | undefined {
 }
 
 /** Refuses unknown names with our prefix; the rest belongs to others. */
-function refuseUnknown(environment: Environment, known: ReadonlySet<string>): void {
-  for (const [name, value] of Object.entries(environment)) {
+function refuseUnknown(values: Environment, place: string, known: ReadonlySet<string>): void {
+  for (const [name, value] of Object.entries(values)) {
     if (!/^FACE_?ID_/i.test(name) || known.has(name) || OTHER_NAMES.has(name) || isInjected(name, value))
       continue;
     const other = meant(name, [...known, ...OTHER_NAMES]);
@@ -102,10 +102,10 @@ function refuseUnknown(environment: Environment, known: ReadonlySet<string>): vo
     if (other === undefined && !name.startsWith(PREFIX)) continue;
     const message =
       other === undefined
-        ? unknownSetting(name, [...known])
-        : `unknown setting ${name}, did you mean ${other}?`;
+        ? unknownSetting(name, [...known], place)
+        : `unknown setting ${name} in ${place}, did you mean ${other}?`;
     throw new FaceError("CONFIG_INVALID", message, {
-      hint: "faceid <command> --help lists the settings; check the spelling",
+      hint: "check the spelling, or remove it; faceid train --help lists all settings",
     });
   }
 }
@@ -205,8 +205,8 @@ function resolve<S extends z.ZodObject>(
   }: OptionSources,
 ): { settings: z.infer<S>; given: ReadonlySet<string> } {
   const known = new Set([...everyKey.flatMap(namesOf), ...Object.keys(removedSettings)].map(variableOf));
-  refuseUnknown(environment, known);
-  refuseUnknown(dotEnv, known);
+  refuseUnknown(environment, "the environment", known);
+  refuseUnknown(dotEnv, ".env", known);
   warnUnread(environment, "the environment", known, false);
   warnUnread(dotEnv, ".env", known, true);
   const values: Record<string, unknown> = { ...preset };

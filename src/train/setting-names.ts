@@ -58,7 +58,7 @@ export function currentSettings(settings: Readonly<Record<string, unknown>>): Re
   return current;
 }
 
-/** The message for a setting that does not exist. */
-export function unknownSetting(name: string, known: readonly string[]): string {
-  return `unknown setting ${name}${didYouMean(name, known)}`;
+/** The message for a setting that does not exist. @param place where it stands, if not in a program's call. */
+export function unknownSetting(name: string, known: readonly string[], place?: string): string {
+  return `unknown setting ${name}${place === undefined ? "" : ` in ${place}`}${didYouMean(name, known)}`;
 }
