@@ -88,6 +88,10 @@ describe("progress", () => {
     expect(text).not.toContain("pairs");
   });
 
+  it("says one epoch in the singular", async () => {
+    expect(await shown("plain", false, { epochs: 1 })).toMatch(/^1 epoch of 100 steps of 4 pairs\n/);
+  });
+
   it("is a bar that redraws itself on a terminal, and leaves one line an epoch", async () => {
     const text = await shown("bar", true);
     expect(text.split("\r\u001b[2Kepoch 1/2 ━")).toHaveLength(101);

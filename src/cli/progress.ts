@@ -1,7 +1,7 @@
 /** @file Shows a training run as it goes: a bar that redraws itself, plain lines, or JSON. */
 
 import { styleText } from "node:util";
-import { shownLines } from "../base/log.ts";
+import { counted, shownLines } from "../base/log.ts";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { StepRecord, TrainListener } from "../train/listeners.ts";
@@ -116,7 +116,9 @@ export function progressListener(style: ProgressStyle, output: Output): TrainLis
       const from = progress.step === 0 ? "" : `, continued after step ${progress.step}`;
       // A batch by people holds images, of which every pair is compared.
       unit = config.sampling === "people" ? "images" : "pairs";
-      output.write(`${epochs} epochs of ${stepsPerEpoch} steps of ${batchSize} ${unit}${from}\n`);
+      output.write(
+        `${counted(epochs, "epoch")} of ${counted(stepsPerEpoch, "step")} of ${batchSize} ${unit}${from}\n`,
+      );
     },
     onStep(record) {
       const parts = stepParts(record, unit, pace.left(record, totalSteps, batchSize));

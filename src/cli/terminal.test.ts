@@ -1,8 +1,10 @@
 /** @file Messages on a terminal: broken between words, but not within what is pasted; unchanged in files and pipes. */
 import { spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { hasPseudoTerminal, onTerminal } from "../../test/support/pseudo-terminal.ts";
+import { temporaryFolder } from "../../test/support/tiny-run.ts";
 import { wrapped, wrappedRemarks } from "./terminal.ts";
 
 const terminal = (columns: number) => ({ isTTY: true, columns, write: () => undefined });
@@ -81,6 +83,7 @@ describe.skipIf(!hasPseudoTerminal)("an error of the command", () => {
   const program = `const { run } = await import(${JSON.stringify(main)});\nawait run(["node", "faceid", ...process.argv.slice(1)]);`;
   const node = ["--import", "tsx", "--input-type=module", "-e", program];
   const args = ["verify", "a.jpg", "b.jpg", "--face", "smallest"];
+  const drawn = ["--dataset", "synthetic", "--id-to", "29", "--images-per-id", "2"];
 
   it.each([80, 50])("fits a terminal of %i columns", (columns) => {
     const options = { encoding: "utf8", cwd: join(import.meta.dirname, "../..") } as const;
@@ -91,5 +94,39 @@ describe.skipIf(!hasPseudoTerminal)("an error of the command", () => {
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(columns);
     const words = (text: string) => text.split(/\s+/).filter((word) => word !== "");
     expect(words(stdout)).toEqual(words(piped));
+  });
+
+  it("and so do the figures of an evaluation, with what they are good for", () => {
+    const measured = [
+      "evaluate",
+      "--saved-model",
+      "models/default/1",
+      ...drawn,
+      "--faces",
+      "none",
+      "--test-pairs",
+      "20",
+    ];
+    const options = { encoding: "utf8", cwd: join(import.meta.dirname, "../..") } as const;
+    const { stdout } = spawnSync(...onTerminal(80, [process.execPath, ...node, ...measured]), options);
+    const lines = stdout.split(/\r?\n/).map((line) => line.split("\u001b[2K").at(-1)!);
+    expect(stdout).toContain("too few pairs for a verdict");
+    expect(lines.filter(({ length }) => length >= 80)).toEqual([]);
+  });
+
+  it("and so does what a training says, from its data to its verdict", () => {
+    const folder = temporaryFolder("terminal");
+    const tiny = ["--model", "compact", "--epochs", "1", "--dataset-size", "16", "--no-export"];
+    const trained = ["train", ...drawn, ...tiny, "--output", join(folder, "run")];
+    const options = { encoding: "utf8", cwd: join(import.meta.dirname, "../..") } as const;
+    const { stdout } = spawnSync(...onTerminal(80, [process.execPath, ...node, ...trained]), options);
+    expect(stdout).toContain("trained for 1 epoch of 16 pairs or images");
+    expect(stdout).toContain("finished: the one epoch is done");
+    expect(stdout).toContain("too few pairs for a verdict");
+    rmSync(folder, { recursive: true });
+    const prose = stdout
+      .split(/\r?\n/)
+      .filter((line) => !line.includes("\u001b[2K") && !/^epoch 1/.test(line));
+    expect(prose.filter(({ length }) => length >= 80)).toEqual([]);
   });
 });

@@ -58,7 +58,7 @@ class Loop {
     );
     let end: Pick<RunEnd, "reason" | "detail"> = {
       reason: "finished",
-      detail: `all ${config.epochs} epochs are done`,
+      detail: config.epochs === 1 ? "the one epoch is done" : `all ${config.epochs} epochs are done`,
     };
     while (this.#progress.epoch < config.epochs) {
       const trouble = (await this.#epoch()) ?? (await this.#endEpoch());

@@ -9,6 +9,7 @@ import { addGroups, addNumber, addOptions, addPairs, givenOptions } from "../opt
 import { consoleLog, measuringInterrupt } from "../process.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
+import { wrapped } from "../terminal.ts";
 
 interface Flags {
   readonly checkpoint?: string;
@@ -80,7 +81,9 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
     }
     const report = await evaluateFolds(model, pairs, { ...options, folds });
     console.log(
-      json === true ? JSON.stringify({ ...report, verdict: foldVerdict(report) }) : foldText(report),
+      json === true
+        ? JSON.stringify({ ...report, verdict: foldVerdict(report) })
+        : wrapped(foldText(report), process.stdout),
     );
     return;
   }
@@ -89,7 +92,7 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
   console.log(
     json === true
       ? JSON.stringify({ ...report, calibration, groups: measured.groups, leftOut, verdict: verdict(report) })
-      : [reportText(report), ...grouped.map(groupText)].join("\n\n"),
+      : [wrapped(reportText(report), process.stdout), ...grouped.map(groupText)].join("\n\n"),
   );
 }
 

@@ -19,6 +19,7 @@ import { addOptions, givenOptions, resolveOptions } from "../options.ts";
 import { commandText, consoleLog, onInterrupt } from "../process.ts";
 import { commandProgress, durationText, jsonLine, measureProgress, type ProgressStyle } from "../progress.ts";
 import { EVERY_SETTING, modelSettings, runSettings, trainSettings } from "../settings.ts";
+import { wrapped } from "../terminal.ts";
 
 const FITS = {
   none: "nothing was fitted: the model decides by the cosine of the pretrained embeddings",
@@ -133,7 +134,7 @@ function startText(summary: StartSummary, folder: string, target: ExportTarget |
     ],
     [
       "network",
-      `${network}, ${number(parameters)} parameters, ${summary.frozen ? "kept as they are" : `on ${summary.epochs} x ${number(summary.datasetSize)} pairs or images`}`,
+      `${network}, ${number(parameters)} parameters, ${summary.frozen ? "kept as they are" : `trained for ${counted(summary.epochs, "epoch")} of ${number(summary.datasetSize)} pairs or images`}`,
     ],
     ["run", folder],
     [
@@ -243,7 +244,7 @@ async function run({ resume, export: exporting, ...flags }: Flags & Record<strin
     command: ["faceid", ...process.argv.slice(2)],
     onStart: (summary) => {
       if (progress === "json") process.stdout.write(jsonLine("data", { ...summary, run: folder, target }));
-      else process.stderr.write(`${startText(summary, folder, target)}\n`);
+      else process.stderr.write(`${wrapped(startText(summary, folder, target), process.stderr)}\n`);
     },
     resume: resume !== undefined,
     epochs: flags.epochs === undefined ? undefined : settings.epochs,
@@ -254,7 +255,9 @@ async function run({ resume, export: exporting, ...flags }: Flags & Record<strin
     onProgress: measureProgress(progress, progress === "json" ? process.stdout : process.stderr),
   });
   process.stdout.write(
-    progress === "json" ? outcomeJson(outcome) : `${outcomeText(outcome, target, settings.faces)}\n`,
+    progress === "json"
+      ? outcomeJson(outcome)
+      : `${wrapped(outcomeText(outcome, target, settings.faces), process.stdout)}\n`,
   );
 }
 
