@@ -6,6 +6,7 @@ import type { AlbumFace, ClusterResult } from "../../jobs/cluster.ts";
 import { addNumber } from "../options.ts";
 import { consoleLog, onInterrupt } from "../process.ts";
 import { photoProgress, StatusLine } from "../progress.ts";
+import { leftOutLine } from "./left-out.ts";
 
 interface Flags {
   readonly output?: string;
@@ -42,12 +43,7 @@ function text(result: ClusterResult): string {
       named(unclear, (face) => `${faceName(face)}: ${face.warnings.join("; ")}`),
     ),
     ...part(withoutFace.length, "photograph", "without a face", named(withoutFace, String)),
-    ...part(
-      leftOut.length,
-      "file",
-      "that cannot be read",
-      named(leftOut, ({ path, reason }) => `${path}: ${reason}`),
-    ),
+    ...part(leftOut.length, "file", "that cannot be read", named(leftOut, leftOutLine)),
   ].join("\n");
 }
 
