@@ -1,6 +1,6 @@
 /** @file Commands that are printed to be pasted: as this process was started, and quoted for the shell. */
-import { describe, expect, it } from "vitest";
-import { asTyped, programText, shellWord } from "./process.ts";
+import { describe, expect, it, vi } from "vitest";
+import { asTyped, consoleLog, programText, shellWord } from "./process.ts";
 
 describe("a printed command", () => {
   it.each([
@@ -29,5 +29,15 @@ describe("a printed command", () => {
     const text = "faceid models list, or npx faceid serve; faceid is a program that faceid exported";
     const shown = asTyped(text, ["models", "serve"]);
     expect(shown).toBe(text.replace("faceid models", `${programText()} models`));
+  });
+
+  it("begins as the process was started in messages of the log, too", () => {
+    vi.stubEnv("npm_command", "exec");
+    const write = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    consoleLog().info("no record yet: faceid calibrate models/1 measures one");
+    const [[text] = []] = write.mock.calls;
+    write.mockRestore();
+    vi.unstubAllEnvs();
+    expect(text).toBe("no record yet: npx faceid calibrate models/1 measures one\n");
   });
 });

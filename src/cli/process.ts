@@ -6,6 +6,7 @@ import { basename, relative } from "node:path";
 import { ERRORS, FaceError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { shown, shownLines } from "../base/log.ts";
+import { COMMAND_NAMES } from "./summaries.ts";
 import { clearLines, wrapped } from "./terminal.ts";
 
 const SAFE = /^[\w@%+=:,./-]+$/;
@@ -62,7 +63,7 @@ export function consoleLog({ quiet = false, debug = process.env.FACEID_DEBUG !==
     );
     writeLine(() => {
       clearLines();
-      const text = `${prefix}${shownLines(message)}${details.map(shown).join("")}`;
+      const text = `${prefix}${shownLines(asTyped(message, COMMAND_NAMES))}${details.map(shown).join("")}`;
       process.stderr.write(`${wrapped(text, process.stderr)}\n`);
     });
   };
