@@ -186,6 +186,8 @@ describe("request over REST", () => {
         "SERVER_ERROR: faceid does not compare two images",
       );
     }
+    const none = { metadata: { signature_def: { signature_def: { serving_default: { inputs: {} } } } } };
+    expect(await refused(JSON.stringify(none))).toContain("it takes no tensors");
     const inputs = Object.fromEntries(
       Array.from({ length: 5000 }, (_, i) => [`input_${i}`, restInputs(["-1"]).anchor_img]),
     );

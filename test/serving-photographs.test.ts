@@ -281,7 +281,8 @@ describe.skipIf(!isThere)(`a pack as a model${note}`, () => {
   it("refuses bodies that do not say what is wanted", async () => {
     const pair = { anchor: { b64: b64(ONE) }, verification: { b64: b64(ONE) } };
     const cases: readonly (readonly [string, object | string, string])[] = [
-      ["verify", "{", "neither a form nor JSON"],
+      ["verify", "{", "neither a form nor JSON: send multipart/form-data, or a JSON object"],
+      ["detect", "{", "or the file itself with its type, such as image/jpeg"],
       ["verify", "[".repeat(1_000_000), "neither a form nor JSON"],
       ["verify", "[1]", "must be a JSON object"],
       ["verify", { anchor: pair.anchor }, 'no "verification"'],

@@ -82,7 +82,7 @@ export function imagePorts(
     );
   }
   if (fits) return ports as unknown as [ImagePort, ImagePort];
-  const problem = `${model} does not compare two images: it takes ${declaredText(inputs) || "nothing"}`;
+  const problem = `${model} does not compare two images: it takes ${declaredText(inputs) || "no tensors"}`;
   const hint =
     inputs.length === 0
       ? "a model pack answers whole photographs over REST: pass --url instead of --grpc"

@@ -54,8 +54,8 @@ const PLACES = ["first", "second"] as const;
 /** Which faces were compared, where a photograph shows several. */
 function facesLine({ faces }: PhotoVerification): string[] {
   if (faces.every(({ found }) => found === 1)) return [];
-  const texts = faces.map(({ number, found }, i) => `${number} of ${found} in the ${PLACES[i]} photograph`);
-  return [`faces compared     ${texts.join(", ")}`];
+  const [a, b] = faces.map(({ number, found }) => `${number} of ${found}`);
+  return [`faces compared     ${a} in the first photograph, ${b} in the second`];
 }
 
 /** What to do where it is not sure that the face that is meant was compared. */

@@ -88,7 +88,10 @@ export function readPhotosJson(body: Uint8Array, names: readonly string[], list?
   try {
     content = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
   } catch {
-    throw invalidArgument("the body is neither a form nor JSON");
+    const file = names.length === 1 ? ", or the file itself with its type, such as image/jpeg" : "";
+    throw invalidArgument(
+      `the body is neither a form nor JSON: send multipart/form-data, or a JSON object${file}`,
+    );
   }
   if (typeof content !== "object" || content === null || Array.isArray(content)) {
     throw invalidArgument("the body must be a JSON object");
