@@ -16,6 +16,10 @@ export const silentLog: Log = {
   error: () => undefined,
 };
 
+/** Why a file could not be used, behind its path where the reason does not name it. */
+export const reasonOf = ({ path, reason }: { readonly path: string; readonly reason: string }): string =>
+  reason.includes(path) ? reason : `${path}: ${reason}`;
+
 /** `1 photograph`, `2 photographs`, `1,200 people` */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;

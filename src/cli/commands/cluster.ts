@@ -1,12 +1,11 @@
 /** @file `faceid cluster`: sorts an album into people. */
 
 import type { Command } from "commander";
-import { counted } from "../../base/log.ts";
+import { counted, reasonOf } from "../../base/log.ts";
 import type { AlbumFace, ClusterResult } from "../../jobs/cluster.ts";
 import { addNumber } from "../options.ts";
 import { consoleLog, onInterrupt } from "../process.ts";
 import { photoProgress, StatusLine } from "../progress.ts";
-import { leftOutLine } from "./left-out.ts";
 
 interface Flags {
   readonly output?: string;
@@ -43,7 +42,7 @@ function text(result: ClusterResult): string {
       named(unclear, (face) => `${faceName(face)}: ${face.warnings.join("; ")}`),
     ),
     ...part(withoutFace.length, "photograph", "without a face", named(withoutFace, String)),
-    ...part(leftOut.length, "file", "that cannot be read", named(leftOut, leftOutLine)),
+    ...part(leftOut.length, "file", "that cannot be read", named(leftOut, reasonOf)),
   ].join("\n");
 }
 

@@ -1,3 +1,4 @@
+/** @file What commands say of photographs that were left out. */
 import { describe, expect, it } from "vitest";
 import { leftOutText } from "./left-out.ts";
 

@@ -1,5 +1,5 @@
 /** @file What commands over a folder of photographs share: progress, interruption, and what they say of those left out. */
-import { counted, shown } from "../../base/log.ts";
+import { counted, reasonOf, shown } from "../../base/log.ts";
 import type { LeftOutFile, PhotosJobOptions } from "../../jobs/photos-in.ts";
 import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 import { photoProgress, StatusLine } from "../progress.ts";
@@ -31,17 +31,13 @@ export async function withProgress<Result>(
 /** Photographs that are named one by one. */
 const NAMED = 20;
 
-/** The reason why a photograph was left out, behind its path where the reason does not name it. */
-export const leftOutLine = ({ path, reason }: Pick<LeftOutFile, "path" | "reason">): string =>
-  reason.includes(path) ? reason : `${path}: ${reason}`;
-
 /** How many were left out, the first of them with reasons, and where all are listed. */
 export function leftOutText(leftOut: readonly LeftOutFile[], file: string): string {
   const unreadable = leftOut.filter(({ code }) => code === "IMAGE_UNREADABLE").length;
   const more = leftOut.length - NAMED;
   return [
     `left out: ${counted(leftOut.length - unreadable, "photograph")} without the face, ${counted(unreadable, "unreadable file")}; listed in ${shown(file)}`,
-    ...leftOut.slice(0, NAMED).map((each) => `  ${shown(leftOutLine(each))}`),
+    ...leftOut.slice(0, NAMED).map((each) => `  ${shown(reasonOf(each))}`),
     ...(more > 0 ? [`  and ${more} more`] : []),
   ].join("\n");
 }
