@@ -23,7 +23,7 @@ export interface FaceCrop {
 }
 
 /** Raise this when detection or alignment changes, which makes crops in the cache invalid. */
-const ALIGNMENT_VERSION = 3;
+const ALIGNMENT_VERSION = 4;
 
 /** What a crop depends on beside the photograph. */
 export const faceCropText = ({ digest, mode, framing, choice }: FaceCrop): string =>

@@ -65,10 +65,10 @@ const CLOSE_UPS: readonly CloseUp[] = [
 const CLEAR = 40;
 
 /**
- * A picture in which the largest face has at least so many pixels shows all faces half as wide: from 24 pixels on they are
- * found as surely as larger ones (docs/faces.md).
+ * A picture in which the largest face has at least so many pixels shows all upright faces half as wide. With 48 pixels a second
+ * face that lay or stood on its head was missed in 4 of 14 scenes, with 96 in 3.
  */
-const LARGEST = 48;
+const LARGEST = 96;
 
 /**
  * A close-up's frame lies on a grid: 64 sizes to a doubling, eighths of a pixel of the close-up, 2,048 angles. So the last

@@ -246,7 +246,7 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
     const scene = drawnBackground(1600, 1200, new Random(4));
     const put = async (path: string, centre: Point, faceWidth: number) =>
       paste(scene, await decodePixels(path), { centre, faceWidth, angle: 0 });
-    await put(ONE, [350, 400], 300);
+    await put(ONE, [450, 500], 420);
     await put(OTHER, [1400, 1050], 30);
     const [all, quick] = [await pipeline.findIn(scene), await pipeline.findIn(scene, "largest")];
     expect([all.faces.length, quick.faces.length]).toEqual([2, 1]);
@@ -254,7 +254,7 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
       pipeline.embed(photograph, chooseFace(faces, "largest", scene));
     expect(cosineSimilarity(await largest(quick), await largest(all))).toBeGreaterThan(0.99);
     // A face that could be meant as well: now all of them are found, and their numbers are those of the list.
-    await put(TWO, [1100, 500], 170);
+    await put(TWO, [1150, 500], 230);
     const [three, ofThree] = [await pipeline.findIn(scene), await pipeline.findIn(scene, "largest")];
     expect(ofThree.faces).toHaveLength(3);
     expect(ofThree.faces).toEqual(three.faces);
