@@ -5,7 +5,7 @@ import type { Box, Detection, Point } from "./face.ts";
 import type { Mode } from "./mode.ts";
 import { buffers } from "./network.ts";
 import { type Pyramid, sample } from "./pyramid.ts";
-import { borderedScan, type Scan, scansOf } from "./scans.ts";
+import { borderedScans, type Scan, scansOf } from "./scans.ts";
 import { angleOf, applySimilarity, type Similarity, scaleOf, similarityAbout } from "./similarity.ts";
 import { meanDetection, mergeDetections, overlap, suppressOverlaps } from "./yunet.ts";
 import type { YunetNetwork } from "./yunet-network.ts";
@@ -166,9 +166,10 @@ export class Detector {
     const { size } = photograph;
     const search = wanted === "largest" ? this.#searchLargest : this.#search;
     for (const turns of TURNS) {
-      const bordered = [borderedScan(size, turns)];
+      const bordered = borderedScans(size, turns);
       const scans = scansOf(size, this.#options.maxPixels, turns, this.#options.half);
       for (const attempt of turns === 0 ? [scans, bordered] : [[...scans, ...bordered]]) {
+        if (attempt.length === 0) continue;
         const faces = await search.call(this, photograph, attempt, (-turns * Math.PI) / 2);
         if (faces.length > 0) return faces;
       }

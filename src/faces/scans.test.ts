@@ -1,6 +1,6 @@
 /** @file The sizes in which a photograph is searched. */
 import { describe, expect, it } from "vitest";
-import { scansOf } from "./scans.ts";
+import { borderedScans, scansOf } from "./scans.ts";
 
 const MOST = 3_000_000;
 const sizes = (width: number, height: number, half: boolean) =>
@@ -39,5 +39,35 @@ describe("scansOf", () => {
     expect(sizes(80, 40, false)).toEqual([[160, 80]]);
     expect(sizes(80, 40, true)).toEqual([[120, 60]]);
     expect(sizes(160, 160, true)).toEqual([[120, 120]]);
+  });
+
+  it("has no room for a face in a strip, and never more pixels than three times the most", () => {
+    for (const [width, height] of [
+      [1, 20_000],
+      [4, 65_000],
+      [4, 750_000],
+      [2000, 7],
+    ] as const) {
+      for (const turns of [0, 0.5, 1]) {
+        expect(scansOf({ width, height }, MOST, turns)).toEqual([]);
+        expect(borderedScans({ width, height }, turns)).toEqual([]);
+      }
+    }
+    const strips = [
+      [40_000, 100],
+      [12_000, 1000],
+      [8, 60_000],
+      [9, 11_000_000],
+      [6000, 6000],
+      [4000, 3000],
+    ];
+    for (const [width, height] of strips as [number, number][]) {
+      for (const turns of [0, 0.5, 1, 1.5]) {
+        for (const scan of scansOf({ width, height }, MOST, turns)) {
+          expect(scan.width * scan.height).toBeLessThanOrEqual(3.01 * MOST);
+        }
+      }
+    }
+    expect(scansOf({ width: 4000, height: 3000 }, MOST, 0.5)[0]).toMatchObject({ width: 2475, height: 2475 });
   });
 });

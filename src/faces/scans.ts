@@ -28,25 +28,38 @@ const WITHIN = 192;
 
 const middleOf = ({ width, height }: Size): Point => [(width - 1) / 2, (height - 1) / 2];
 
-/** The photograph turned and scaled about its middle, in the middle of a picture, whole unless the picture's size is given. */
-function placed(photograph: Size, scale: number, turns: number, picture?: Size): Scan {
+/** A photograph whose shorter side has fewer pixels in a picture shows no face there. */
+const NARROWEST = 8;
+/**
+ * By how many times a turned picture may exceed the pixels of one that is searched. A square needs 2, 3:1 needs 2.7; a long strip
+ * of a few kilobytes would need gigabytes.
+ */
+const MOST_TURNED = 3;
+
+/** The sides that hold a photograph when it is turned. */
+function turned({ width, height }: Size, turns: number): Size {
   const angle = (turns * Math.PI) / 2;
   // Quarter turns are exact, so that no row or column is added for the sake of rounding.
   const [cos, sin] = [Math.abs(Math.cos(angle)), Math.abs(Math.sin(angle))].map((value) =>
     value < 1e-9 ? 0 : value,
   );
-  const reach = (along: number, across: number) =>
-    Math.max(1, Math.round((along * cos! + across * sin!) * scale));
+  return { width: width * cos! + height * sin!, height: height * cos! + width * sin! };
+}
+
+/** The photograph turned and scaled about its middle, in the middle of a picture, whole unless the picture's size is given. */
+function placed(photograph: Size, scale: number, turns: number, picture?: Size): Scan {
+  const { width, height } = turned(photograph, turns);
   const size = picture ?? {
-    width: reach(photograph.width, photograph.height),
-    height: reach(photograph.height, photograph.width),
+    width: Math.max(1, Math.round(width * scale)),
+    height: Math.max(1, Math.round(height * scale)),
   };
+  const angle = (turns * Math.PI) / 2;
   return { toPhotograph: similarityAbout(middleOf(size), middleOf(photograph), 1 / scale, -angle), ...size };
 }
 
 /**
  * The whole photograph in halving sizes, the finest first: from its own size, or the largest that `maxPixels` allow, to one
- * in which a face that fills it is found.
+ * in which a face that fills it is found. None for a photograph so narrow that it has no room for a face.
  * @param turns quarter turns of the photograph, clockwise, before it is searched.
  * @param half begins at half of that size, in a quarter of the time.
  */
@@ -56,16 +69,21 @@ export function scansOf(photograph: Size, maxPixels: number, turns = 0, half = f
   const scans: Scan[] = [];
   const most = half ? Math.max(0.5, Math.min(enlarged, SMALLEST_HALF / longest)) : enlarged;
   const largest = Math.sqrt(maxPixels / (photograph.width * photograph.height));
-  let scale = Math.min(most, half ? largest / 2 : largest);
-  for (;;) {
+  const whole = turned(photograph, turns);
+  const bearable = Math.sqrt((MOST_TURNED * maxPixels) / (whole.width * whole.height));
+  const shortest = Math.min(photograph.width, photograph.height);
+  let scale = Math.min(most, bearable, half ? largest / 2 : largest);
+  while (shortest * scale >= NARROWEST) {
     scans.push(placed(photograph, scale, turns));
-    if (longest * scale <= COARSEST) return scans;
+    if (longest * scale <= COARSEST) break;
     scale /= 2;
   }
+  return scans;
 }
 
-/** The photograph small within a black border, where a face that reaches beyond it is found. */
-export function borderedScan(photograph: Size, turns = 0): Scan {
-  const longest = Math.max(photograph.width, photograph.height);
-  return placed(photograph, WITHIN / longest, turns, { width: BORDERED, height: BORDERED });
+/** The photograph small within a black border, where a face that reaches beyond it is found; none where it is too narrow for one. */
+export function borderedScans(photograph: Size, turns = 0): Scan[] {
+  const scale = WITHIN / Math.max(photograph.width, photograph.height);
+  if (Math.min(photograph.width, photograph.height) * scale < NARROWEST) return [];
+  return [placed(photograph, scale, turns, { width: BORDERED, height: BORDERED })];
 }
