@@ -1,9 +1,19 @@
 /** @file What a run leaves behind when it is stopped by a signal, or when the disk is full, by the real command. */
 import { spawn, spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SHIPPED_MODEL, SHIPPED_VERSION } from "../src/artifact/shipped.ts";
+import { ERRORS } from "../src/base/errors.ts";
 import { writeSynthetic } from "../src/data/drawn.ts";
 import { imageSettings } from "../src/image/settings.ts";
 import { readCheckpoint } from "../src/train/checkpoint.ts";
@@ -265,6 +275,43 @@ describe.skipIf(process.platform === "win32")("a measurement that was killed", (
     expect(resumed.stderr).toContain(`${lines} embeddings of a measurement that was stopped are used`);
     expect(resumed.stdout).toBe(whole.stdout);
     expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe.skipIf(process.platform !== "linux")("an answer that cannot be written", () => {
+  const crops = join(work, "crops-unwritten");
+  const answers = [
+    ["0/0.png", 0],
+    ["1/0.png", 1],
+  ] as const;
+  beforeAll(() =>
+    writeSynthetic({ output: crops, identities: 2, imagesPerIdentity: 2, settings: imageSettings(112) }),
+  );
+  const verify = (other: string) => [
+    ...["verify", join(crops, "0/0.png"), join(crops, other), "--no-detect", "--model", "default", "--json"],
+  ];
+
+  it.each(answers)(
+    "keeps its exit code where the reader is gone: verify of 0/0.png and %s",
+    async (other, code) => {
+      expect((await faceid(verify(other))).code).toBe(code);
+      const pipeline = ["-c", 'set -o pipefail; "$0" "$@" | true', process.execPath, BIN, ...verify(other)];
+      const { status, stderr } = spawnSync("bash", pipeline, { encoding: "utf8" });
+      expect([status, stderr]).toEqual([code, ""]);
+    },
+  );
+
+  it.each(answers)("is an error on a full disk: verify of 0/0.png and %s", (other) => {
+    const full = openSync("/dev/full", "w");
+    const { status, stderr } = spawnSync(process.execPath, [BIN, ...verify(other)], {
+      stdio: ["ignore", full, "pipe"],
+      encoding: "utf8",
+    });
+    closeSync(full);
+    expect(stderr).toBe(
+      "error: cannot write to standard output: ENOSPC, no space is left on the disk\n  free some space or choose another folder\n",
+    );
+    expect(status).toBe(ERRORS.DISK_FULL.exit);
   });
 });
 

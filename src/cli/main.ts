@@ -190,15 +190,21 @@ function jsonFailure(error: unknown): number {
   return code === "CONFIG_INVALID" ? USAGE_EXIT : ERRORS.INTERNAL.exit;
 }
 
-/** Ends the command quietly when the reader of its output closes it early, as `head` does. */
-function endWithReader(error: NodeJS.ErrnoException): void {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(0);
+/**
+ * Ends the command when its output cannot be written. Quietly where the reader has closed it early, as `head` does; the exit code
+ * stays that of the answer, which `verify` has set by then.
+ */
+function endWithOutput(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") process.exit();
+  const { code, hint } = asFaceError(error) ?? { code: "FILE_INVALID" as const, hint: undefined };
+  complain(`error: cannot write to standard output: ${messageOf(error)}`);
+  if (hint !== undefined) complain(`  ${hint}`);
+  process.exit(ERRORS[code].exit);
 }
 
 /** Runs the command line `argv` (with node and script first) and sets the process's exit code. */
 export async function run(argv: readonly string[]): Promise<void> {
-  process.stdout.off("error", endWithReader).on("error", endWithReader);
+  process.stdout.off("error", endWithOutput).on("error", endWithOutput);
   watchSignals();
   const args = argv.slice(2);
   let root = new Command("faceid");
