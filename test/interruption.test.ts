@@ -206,7 +206,7 @@ describe.skipIf(process.platform === "win32")("a signal in another phase", () =>
 
   it.each([
     ["SIGINT", "found", [...train, "--output", "listed"], "no checkpoint was written yet"],
-    ["SIGTERM", "epochs of", [...train, "--output", "begun"], "no checkpoint was written yet"],
+    ["SIGTERM", "epoch of", [...train, "--output", "begun"], "no checkpoint was written yet"],
     ["SIGINT", "measuring", [...train, "--output", "trained"], "--resume trained"],
     [
       "SIGTERM",
