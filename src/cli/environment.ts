@@ -35,6 +35,27 @@ export const OTHER_NAMES: ReadonlySet<string> = new Set([
   "FACEID_API_KEY",
 ]);
 
+/** Variables with our prefix that only the Compose files read, from the same `.env`. */
+export const COMPOSE_NAMES: ReadonlySet<string> = new Set(["FACEID_PUBLISH", "FACEID_API_KEYS_FILE"]);
+
+/** Whether a name has our prefix, in any case, or a common misspelling of it. */
+export const hasPrefix = (name: string): boolean => /^FACE_?ID_/i.test(name);
+
+/**
+ * Whether there are names that only the list of all settings can judge; without them, a command need not load it.
+ * In `.env` that is every other name, since it may be a setting without our prefix.
+ */
+export function needCheck(
+  environment: Environment = process.env,
+  dotEnv: Environment = readDotEnv(),
+): boolean {
+  const isOther = (name: string) => !OTHER_NAMES.has(name) && !COMPOSE_NAMES.has(name);
+  return (
+    Object.keys(environment).some((name) => hasPrefix(name) && isOther(name)) ||
+    Object.keys(dotEnv).some(isOther)
+  );
+}
+
 /** Whether a variable must be one of ours. */
 const isOurs = (name: string) => name.startsWith(PREFIX) || KNOWN_NAMES.has(name);
 

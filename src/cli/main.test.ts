@@ -6,6 +6,7 @@ const exitCode = process.exitCode;
 
 afterEach(() => {
   vi.restoreAllMocks();
+  vi.unstubAllEnvs();
   process.exitCode = exitCode;
 });
 
@@ -124,6 +125,43 @@ describe("a misspelt word", () => {
     const { text, exit } = await failed(...args);
     expect(text).toContain(wanted);
     expect(exit).toBeGreaterThan(1);
+  });
+});
+
+describe("a misspelt variable of ours", () => {
+  /** A command line of every command, with as many words as it must have. */
+  async function everyLine(): Promise<string[][]> {
+    const lines: string[][] = [];
+    for (const words of await everyCommand()) {
+      const usage = (await printed(...words, "--help")).split("\n\n")[0]!;
+      if (!usage.includes("[command]"))
+        lines.push([...words, ...[...usage.matchAll(/ <[\w|.]+>/g)].map((_, i) => `no-such-${i}`)]);
+    }
+    return lines;
+  }
+
+  it("is refused by every command, whichever variables it reads", async () => {
+    const lines = await everyLine();
+    expect(lines.length).toBeGreaterThan(30);
+    vi.stubEnv("FACEID_MODEL_DIR", "packs");
+    for (const args of lines) {
+      const { text, exit } = await failed(...args);
+      expect(text, args.join(" ")).toContain(
+        "unknown setting FACEID_MODEL_DIR in the environment, did you mean FACEID_MODELS_DIR?",
+      );
+      expect(exit, args.join(" ")).toBe(2);
+    }
+  });
+
+  it("is named in JSON where errors are, and leaves the help alone", async () => {
+    vi.stubEnv("FACEID_OFLINE", "1");
+    const { out, exit } = await failed("verify", "a.jpg", "b.jpg", "--json");
+    expect(JSON.parse(out)).toMatchObject({
+      error: { code: "CONFIG_INVALID", message: expect.stringContaining("did you mean FACEID_OFFLINE?") },
+    });
+    expect(exit).toBe(64);
+    process.exitCode = 0;
+    expect(await printed("verify", "--help")).toContain("Usage:");
   });
 });
 

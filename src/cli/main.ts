@@ -4,7 +4,7 @@ import { Command, CommanderError } from "commander";
 import { asFaceError, ERRORS, FaceError, messageOf } from "../base/errors.ts";
 import { shownLines } from "../base/log.ts";
 import { platformFailure, VERSION } from "../base/platform.ts";
-import { adoptDotEnv } from "./environment.ts";
+import { adoptDotEnv, needCheck } from "./environment.ts";
 import { withHelp } from "./help.ts";
 import { asTyped, complain, interruptedExit, shellWord, watchSignals } from "./process.ts";
 import { COMMAND_NAMES, SUMMARIES } from "./summaries.ts";
@@ -54,6 +54,21 @@ function grouped(): Map<string, string> {
   return headings;
 }
 
+/** Every command refuses misspelt variables of ours alike, whichever of them it reads. */
+async function refuseMisspelt(): Promise<void> {
+  if (needCheck()) (await import("./settings.ts")).checkVariables();
+}
+
+/** What is wrong where an option is missing that can be set by a variable: its name may be misspelt. */
+async function causeOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof CommanderError && error.code === "commander.missingMandatoryOptionValue"))
+    return error;
+  return refuseMisspelt().then(
+    () => error,
+    (cause: unknown) => cause,
+  );
+}
+
 async function program([first, second]: readonly string[]): Promise<Command> {
   const root = new Command("faceid")
     .description("Compare faces in photographs; train, measure, export and serve a face verifier.")
@@ -68,6 +83,7 @@ async function program([first, second]: readonly string[]): Promise<Command> {
       .exitOverride();
     root.addCommand(name === wanted ? (await COMMANDS[name as Name]())(command) : command);
   }
+  root.hook("preAction", refuseMisspelt);
   return withHelp(root);
 }
 
@@ -212,7 +228,8 @@ export async function run(argv: readonly string[]): Promise<void> {
     adoptDotEnv();
     root = await program(args);
     await root.parseAsync(await normalized(args), { from: "user" });
-  } catch (error) {
+  } catch (thrown) {
+    const error = await causeOf(thrown);
     const isFailure = !(error instanceof CommanderError && error.exitCode === 0);
     if (isFailure && args[0] === "verify" && args.includes("--json")) {
       process.exitCode = jsonFailure(error);

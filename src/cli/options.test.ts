@@ -1,4 +1,5 @@
 /** @file Settings: which source wins, and what is said of a value that makes no sense. */
+import { readdir, readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -6,7 +7,7 @@ import { describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { writeFileAtomic } from "../base/files.ts";
-import { adoptDotEnv, readDotEnv } from "./environment.ts";
+import { adoptDotEnv, COMPOSE_NAMES, needCheck, OTHER_NAMES, readDotEnv } from "./environment.ts";
 import { addOptions, flagOf, givenOptions, resolveOptions, variableOf } from "./options.ts";
 
 const schema = z.strictObject({
@@ -16,6 +17,10 @@ const schema = z.strictObject({
   imageShape: z.array(z.number().int()).length(2).default([112, 112]).describe("height and width"),
   loss: z.enum(["bce", "contrastive"]).default("bce"),
 });
+
+/** The texts of a folder's files. */
+const readTexts = async (folder: string) =>
+  Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name), "utf8")));
 
 const nowhere = { flags: {}, environment: {}, dotEnv: {} };
 
@@ -119,6 +124,30 @@ describe("settings", () => {
         }),
       );
     }
+  });
+
+  it.each([
+    ["FACEID_MODEL_DIR", "FACEID_MODELS_DIR"],
+    ["FACEID_GALERY", "FACEID_GALLERY"],
+    ["FACEID_API_KEYS", "FACEID_API_KEY"],
+    ["FACEID_PUBLISHED", "FACEID_PUBLISH"],
+  ])("refuse %s, which is near a variable that is no setting", (name, right) => {
+    const dotEnv = { [name]: "x" };
+    expect(needCheck({}, dotEnv)).toBe(true);
+    expect(() => resolveOptions(schema, { ...nowhere, dotEnv })).toThrow(
+      `unknown setting ${name} in .env, did you mean ${right}?`,
+    );
+  });
+
+  it("accept what only the Compose files read, and need no list of settings for what is no setting", async () => {
+    const files = await readTexts("deploy/compose");
+    const read = new Set(
+      files.flatMap((text) => [...text.matchAll(/\$\{(FACEID_\w+)/g)].map(([, name]) => name!)),
+    );
+    expect(read).toEqual(COMPOSE_NAMES);
+    const dotEnv = Object.fromEntries([...COMPOSE_NAMES, ...OTHER_NAMES].map((name) => [name, "x"]));
+    expect(resolveOptions(schema, { ...nowhere, dotEnv }).loss).toBe("bce");
+    expect(needCheck({ HOME: "/" }, dotEnv)).toBe(false);
   });
 
   it("warn of a name that looks like a setting and is read by nobody", () => {

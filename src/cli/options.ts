@@ -6,7 +6,7 @@ import { FACE_CHOICES, type FacePicks, facePicks, isFacePick } from "../faces/ch
 import { PRECISIONS, PROFILES } from "../faces/mode.ts";
 import { currentSettings, removedSettings, renamedSettings, unknownSetting } from "../train/setting-names.ts";
 import type { Environment } from "./dot-env.ts";
-import { KNOWN_NAMES, OTHER_NAMES, PREFIX, readDotEnv } from "./environment.ts";
+import { COMPOSE_NAMES, hasPrefix, KNOWN_NAMES, OTHER_NAMES, PREFIX, readDotEnv } from "./environment.ts";
 import { consoleLog } from "./process.ts";
 import { coerce, type Setting, unquoted } from "./values.ts";
 
@@ -94,15 +94,15 @@ function meant(name: string, known: readonly string[]): string | undefined {
 
 /** Refuses unknown names with our prefix; the rest belongs to others. */
 function refuseUnknown(values: Environment, place: string, known: ReadonlySet<string>): void {
+  const all = [...known, ...OTHER_NAMES, ...COMPOSE_NAMES];
   for (const [name, value] of Object.entries(values)) {
-    if (!/^FACE_?ID_/i.test(name) || known.has(name) || OTHER_NAMES.has(name) || isInjected(name, value))
-      continue;
-    const other = meant(name, [...known, ...OTHER_NAMES]);
+    if (!hasPrefix(name) || all.includes(name) || isInjected(name, value)) continue;
+    const other = meant(name, all);
     // In the environment, spellings that are not ours may belong to another program.
     if (other === undefined && !name.startsWith(PREFIX)) continue;
     const message =
       other === undefined
-        ? unknownSetting(name, [...known], place)
+        ? unknownSetting(name, all, place)
         : `unknown setting ${name} in ${place}, did you mean ${other}?`;
     throw new FaceError("CONFIG_INVALID", message, {
       hint: "check the spelling, or remove it; faceid train --help lists all settings",
@@ -113,7 +113,7 @@ function refuseUnknown(values: Environment, place: string, known: ReadonlySet<st
 /** Warns about names that look like settings but are read by nobody. */
 function warnUnread(values: Environment, place: string, known: ReadonlySet<string>, isLoose: boolean): void {
   for (const name of Object.keys(values)) {
-    if (/^FACE_?ID_/i.test(name) || known.has(name)) continue;
+    if (hasPrefix(name) || known.has(name)) continue;
     const unprefixed = [...known].filter((each) => !each.startsWith(PREFIX));
     // A variable such as MODEL or OUTPUT may be anybody's; LEARNING_RATE is hardly.
     const other = isLoose || name.includes("_") ? meant(name, [...known]) : undefined;

@@ -102,3 +102,12 @@ export function sizeOf(flags: Flags): ImageSettings {
   const { imageShape } = resolveOptions(sizeSettings, { flags, everyKey: EVERY_SETTING });
   return imageSettings(imageShape[0]!, imageShape[1]!);
 }
+
+/**
+ * Refuses misspelt variables of ours in the environment and in `.env`, for commands that take no setting from there too:
+ * a folder of packs or a gallery that the user named would be ignored.
+ * @throws FaceError `CONFIG_INVALID`.
+ */
+export function checkVariables(): void {
+  resolveOptions(z.strictObject({}), { flags: {}, everyKey: EVERY_SETTING });
+}

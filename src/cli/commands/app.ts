@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { type Command, Option } from "commander";
 import { addNumber } from "../options.ts";
 import { consoleLog, onInterrupt } from "../process.ts";
-import { checkVariables } from "./gallery/common.ts";
 
 interface AppFlags {
   readonly gallery?: string;
@@ -26,7 +25,6 @@ function openBrowser(url: string): void {
 }
 
 async function run({ gallery, report, port, open }: AppFlags): Promise<void> {
-  checkVariables();
   using interrupt = onInterrupt(() => consoleLog().info("stopping"));
   const { signal } = interrupt;
   const log = { ...consoleLog(), info: () => undefined };

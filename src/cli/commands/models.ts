@@ -1,15 +1,12 @@
 /** @file `faceid models`: lists, adds and removes model packs, and says where they are. */
 import { join } from "node:path";
 import { Command } from "commander";
-import { z } from "zod";
 import { bytesText } from "../../base/log.ts";
 import { models } from "../../faces/models.ts";
 import { bytesOf, filesOf, type Pack, packNamed } from "../../faces/packs/catalogue.ts";
 import type { PackStatus } from "../../faces/packs/store.ts";
-import { resolveOptions } from "../options.ts";
 import { commandText, consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 import { StatusLine } from "../progress.ts";
-import { EVERY_SETTING } from "../settings.ts";
 import { TransferText } from "../transfer.ts";
 
 const STATE_WORDS = { present: "here", absent: "not here", damaged: "damaged" } as const;
@@ -40,20 +37,13 @@ function statusObject({ pack, folder, ...state }: PackStatus): object {
   return { name: pack.name, ...state, folder, bytes: bytesOf(pack), note: pack.note, files };
 }
 
-/** A misspelt variable would go unnoticed, since packs have no other settings. */
-function checkVariables(): void {
-  resolveOptions(z.strictObject({}), { flags: {}, everyKey: EVERY_SETTING });
-}
-
 async function list({ json }: { json?: true }): Promise<void> {
-  checkVariables();
   const all = await models.list();
   if (json === true) console.log(JSON.stringify(all.map(statusObject), undefined, 2));
   else console.log(all.map((status) => statusLines(status).join("\n")).join("\n\n"));
 }
 
 async function add(name: string, { from }: { from?: string[] }): Promise<void> {
-  checkVariables();
   const pack = packNamed(name);
   const folder = models.path(name);
   const { state } = (await models.list()).find((each) => each.pack === pack)!;
@@ -92,13 +82,11 @@ async function add(name: string, { from }: { from?: string[] }): Promise<void> {
 }
 
 async function remove(name: string): Promise<void> {
-  checkVariables();
   const was = await models.remove(name);
   console.log(was ? `${name} is removed` : `${name} was not here`);
 }
 
 function path(name: string | undefined): void {
-  checkVariables();
   console.log(models.path(name));
 }
 

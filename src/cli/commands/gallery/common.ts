@@ -1,13 +1,11 @@
 /** @file What the gallery's subcommands share: flags, log, and JSON or text on standard output. */
-import { z } from "zod";
 import { didYouMean, FaceError } from "../../../base/errors.ts";
 import { Gallery, type GalleryIndex } from "../../../gallery/gallery.ts";
 import type { AboutBuild } from "../../../gallery/nearest-index.ts";
 import type { GalleryJobOptions } from "../../../jobs/gallery.ts";
-import { requireText, resolveOptions } from "../../options.ts";
+import { requireText } from "../../options.ts";
 import { consoleLog, type Interrupt, onInterrupt, systemSignals } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
-import { EVERY_SETTING } from "../../settings.ts";
 import { wrappedRemarks } from "../../terminal.ts";
 
 export interface GalleryFlags {
@@ -15,11 +13,6 @@ export interface GalleryFlags {
   readonly galleryName: string;
   readonly json?: true;
   readonly model?: string;
-}
-
-/** A misspelt variable would go unnoticed, since galleries have no settings of training. */
-export function checkVariables(): void {
-  resolveOptions(z.strictObject({}), { flags: {}, everyKey: EVERY_SETTING });
 }
 
 /** What a job needs, with a line of progress and Ctrl-C; disposing clears both. */
@@ -49,7 +42,6 @@ export function jobContext(
   { gallery, galleryName, json = false, model }: Omit<GalleryFlags, "json"> & { json?: boolean },
   goesOn = false,
 ): JobContext {
-  checkVariables();
   requireText("--gallery (FACEID_GALLERY)", gallery, "a folder or an address");
   const line = new StatusLine();
   let work = "after this photograph";
@@ -83,7 +75,6 @@ export async function withGallery<T>(
   flags: GalleryFlags,
   work: (gallery: Gallery) => Promise<T>,
 ): Promise<T> {
-  checkVariables();
   requireText("--gallery (FACEID_GALLERY)", flags.gallery, "a folder or an address");
   await using gallery = await Gallery.open(flags.gallery, { name: flags.galleryName });
   return await work(gallery);
