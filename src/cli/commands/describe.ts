@@ -56,6 +56,7 @@ async function summary(path: string | undefined, { output, ...flags }: Flags): P
   if (output !== undefined)
     await writeDrawing(String(output), summarySvg(model, commandText(path, flags, model)));
   console.log(summaryText(model, columnsOf(process.stdout)));
+  if (output !== undefined) console.log(`\nwrote ${output}`);
 }
 
 async function plot(path: string | undefined, { output, ...flags }: Flags): Promise<void> {

@@ -35,6 +35,7 @@ describe("faceid summary", () => {
     );
     expect(text).toMatch(/Total params: 1,711,169 \(6\.8 MB\)\nTrainable params: 1,710,849/);
     expect((await readFile(file)).subarray(0, 4)).toEqual(Buffer.from(PNG));
+    expect(text).toMatch(`\n\nwrote ${file}`);
   });
 
   it("is as narrow as COLUMNS says in a file or pipe", async () => {

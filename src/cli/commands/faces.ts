@@ -81,6 +81,16 @@ function countText(listed: readonly ListedPhoto[]): string {
   return `${counted(read.length, "photograph")} with ${counted(faces, "face")}, ${without} without a face; ${counted(listed.length - read.length, "file")} could not be read`;
 }
 
+/**
+ * Where the pictures are; none is drawn of a photograph that cannot be read.
+ * @param isFile whether `show` is the only picture, else the folder of the pictures.
+ */
+function picturesText(listed: readonly ListedPhoto[], show: string, isFile: boolean): string[] {
+  const drawn = listed.filter((photo) => !("error" in photo)).length;
+  if (drawn === 0) return [];
+  return [`wrote ${isFile ? "" : `${counted(drawn, "picture")} to `}${shown(show)}`];
+}
+
 /** A photograph for programs. */
 function photoObject(photo: ListedPhoto): object {
   if (!("error" in photo)) return photo;
@@ -119,7 +129,11 @@ async function run(photos: readonly string[], { precision, profile, show, json, 
     // What a folder holds beside photographs is no mistake of the caller.
     if (photos.includes(photo.image)) process.exitCode = photo.error.exitCode;
   }
-  if (listed.length > photos.length && json !== true && csv !== true) console.log(countText(listed));
+  if (json === true || csv === true) return;
+  if (listed.length > photos.length) console.log(countText(listed));
+  if (show === undefined) return;
+  const isFile = photos.length === 1 && listed[0]?.image === photos[0];
+  for (const line of picturesText(listed, show, isFile)) console.log(line);
 }
 
 export function facesCommand(command: Command): Command {

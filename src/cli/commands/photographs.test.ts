@@ -252,6 +252,8 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     }
     expect(status).toBe(1);
     expect(readFileSync(picture).subarray(1, 4).toString()).toBe("PNG");
+    const text = await faceid(["verify", ONE, OTHER, "--show", picture]);
+    expect(text.stdout).toContain(`\npicture            ${picture}\n`);
   });
 
   it("takes a stricter threshold for a lower false accept rate, and refuses one that was not measured", async () => {
@@ -648,6 +650,17 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     expect(csv).toHaveLength(1 + photographs[0]!.faces.length);
     expect(csv[1]!.split(",")).toHaveLength(csv[0]!.split(",").length);
     expect((await faceid(["faces", ONE])).stdout).toContain("250x250 pixels, 1 face");
+    // Text says where the pictures are; nothing is drawn of what cannot be read.
+    const said = async (...args: string[]) => (await faceid(["faces", ...args])).stdout;
+    expect(await said(ONE, blank, "--show", pictures)).toMatch(`\nwrote 2 pictures to ${pictures}\n`);
+    const picture = join(pictures, "one.png");
+    expect(await said(ONE, "--show", picture)).toMatch(`\nwrote ${picture}\n`);
+    const folder = join(work, "one-photograph");
+    mkdirSync(folder);
+    copyFileSync(ONE, join(folder, "one.jpg"));
+    expect(await said(folder, "--show", pictures)).toMatch(`\nwrote 1 picture to ${pictures}\n`);
+    expect(await said(join(work, "missing.jpg"), "--show", picture)).not.toContain("wrote");
+    expect(await said(ONE, "--csv", "--show", picture)).not.toContain("wrote");
     // Its roll is -0.25 degrees.
     expect((await faceid(["faces", photo("Aaron_Peirsol", 4)])).stdout).toMatch(/ roll 0$/m);
     const unreadable = await faceid(["faces", join(work, "missing.jpg")]);

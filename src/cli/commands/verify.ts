@@ -80,7 +80,7 @@ const MOST_NAMED = 3;
 
 function pairText(
   verification: PhotoVerification,
-  { detect, far }: Pick<Flags, "detect" | "far">,
+  { detect, far, show }: Pick<Flags, "detect" | "far" | "show">,
   photographs: readonly string[],
 ): string {
   const { model, faces } = verification;
@@ -92,6 +92,7 @@ function pairText(
     rateLine(verification),
     `model              ${model}`,
     ...facesLine(verification),
+    ...(show === undefined ? [] : [`picture            ${shown(show)}`]),
     ...farNote(far, verification),
     ...faces.flatMap(({ warnings }, i) =>
       warnings.map((warning) => `warning: ${PLACES[i]} photograph: ${warning}`),
