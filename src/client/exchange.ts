@@ -1,5 +1,5 @@
 /** @file What went wrong with the answer of a server that listens: too late, cut off, wrongly encoded, or redirected without end. */
-import { FaceError, systemCode } from "../base/errors.ts";
+import { FaceError, SYSTEM_REASONS, systemCode } from "../base/errors.ts";
 import { excerpt } from "./body.ts";
 
 /** How far an exchange came. */
@@ -26,20 +26,49 @@ function hasBegun(cause: unknown): boolean {
   return typeof socket?.bytesRead === "number" && socket.bytesRead > 0;
 }
 
+const unreachable = (url: string, what: string, hint: string, cause: unknown) =>
+  new FaceError("SERVER_UNREACHABLE", `${url} ${what}`, { hint, cause });
+
+/** A connection that ended within an answer. */
+export const cutOff = (url: string, cause: unknown): FaceError =>
+  unreachable(url, "closed the connection before its answer was complete", `try again, or ${LOOK}`, cause);
+
+/** A connection that the other side, or a proxy or firewall before it, reset before an answer: what speaks there is not known. */
+export const wasReset = (url: string, cause: unknown): FaceError =>
+  unreachable(
+    url,
+    "reset the connection before it answered",
+    `try again; if it does so again, check the port, and whether the server has a certificate, or ${LOOK}`,
+    cause,
+  );
+
+/**
+ * What to do about a server that cannot be reached: a host that is unknown wants another remedy than a port on which nobody
+ * listens.
+ * @param code of the system, where it gave one.
+ */
+export function reachHint(
+  code: string | undefined,
+  start = "check that the server runs and that the address is right; faceid serve starts one",
+): string {
+  const known = SYSTEM_REASONS[code ?? ""];
+  return known === undefined || code === "ECONNREFUSED" ? start : known.hint;
+}
+
 /** @param url the address as the user knows it. @returns undefined where no answer began, or the error says it all. */
 export function exchangeFailure(url: string, error: unknown, exchange: Exchange): FaceError | undefined {
   const { headers, timeoutMs, isKnown = false } = exchange;
   const cause = causeOf(error);
   if (!(cause instanceof Error)) return undefined;
   const [code = "", { message, name }] = [systemCode(cause), cause];
-  const unreachable = (what: string, hint: string) =>
-    new FaceError("SERVER_UNREACHABLE", `${url} ${what}`, { hint, cause: error });
   const wrong = (what: string, hint: string) => new FaceError("SERVER_ERROR", what, { hint, cause: error });
   if (name === "TimeoutError") {
     const what = headers === undefined ? "did not answer" : "did not complete its answer";
     return unreachable(
+      url,
       `${what} within ${timeoutMs / 1000} s`,
       `check the address, try again when the server is less busy, or ${LOOK}`,
+      error,
     );
   }
   if (/^redirect count exceeded/.test(message)) {
@@ -50,10 +79,24 @@ export function exchangeFailure(url: string, error: unknown, exchange: Exchange)
   }
   if (/^URL scheme must be/.test(message))
     return wrong(`${url} redirects to an address that is not HTTP's`, LOOK);
+  if (message === "bad port") {
+    // https://fetch.spec.whatwg.org/#port-blocking
+    const what = "has a port that HTTP clients do not connect to, since it belongs to another protocol";
+    return unreachable(url, what, "check the port; a server that listens on it takes another one", error);
+  }
   if (/HEADERS_OVERFLOW/.test(code)) return wrong(`the answer of ${url} has too long headers`, LOOK);
   if (/^(?:UND_ERR_SOCKET|ECONNRESET)$/.test(code) && (headers !== undefined || isKnown || hasBegun(cause))) {
-    return unreachable("closed the connection before its answer was complete", `try again, or ${LOOK}`);
+    return cutOff(url, error);
   }
+  if (/before secure TLS connection/.test(message)) {
+    return unreachable(
+      url,
+      "closed the connection before TLS was agreed on",
+      "write http:// where the server has no certificate, and check the port",
+      error,
+    );
+  }
+  if (code === "ECONNRESET") return wasReset(url, error);
   if (headers === undefined) return undefined;
   const encoding = headers.get("content-encoding");
   if (encoding !== null && /^(?:Z_|ERR__ERROR|ZSTD_)/.test(code)) {

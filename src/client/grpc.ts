@@ -30,6 +30,7 @@ import {
   predictionsAnswer,
 } from "./answer.ts";
 import { excerpt } from "./body.ts";
+import { cutOff, reachHint, wasReset } from "./exchange.ts";
 import { type DescribedInput, doubtfulPictures, imagePorts, readPicture } from "./pair.ts";
 
 export interface GrpcTarget {
@@ -144,14 +145,24 @@ const detailsOf = ({ details }: ServiceError): string =>
 
 /** What the library says where a server is there that speaks something else. */
 const OTHER_PROTOCOL =
-  /protocol error|Failed to connect|ECONNRESET|Received HTTP status|content-type|RST_STREAM|socket hang up|Connection dropped|closed/i;
+  /protocol error|Failed to connect|Received HTTP status|content-type|RST_STREAM|socket hang up|Connection dropped|closed/i;
 
-/** The error of a server that cannot be asked; undefined for an answer. */
-function unreachableBy(address: string, error: ServiceError): FaceError | undefined {
+/** What the library says where a connection ended, and where it had not come about. */
+const ENDED = /ECONNRESET|Connection dropped/;
+const NOT_CONNECTED = /No connection established/;
+
+/**
+ * The error of a server that cannot be asked; undefined for an answer.
+ * @param isKnown whether this server has answered in gRPC before.
+ */
+function unreachableBy(address: string, error: ServiceError, isKnown: boolean): FaceError | undefined {
   const { code, details } = error;
   const isOther = OTHER_PROTOCOL.test(details);
   const isTransport = code === grpcStatus.INTERNAL || code === grpcStatus.UNKNOWN;
-  if (code !== grpcStatus.UNAVAILABLE && !(isTransport && isOther)) return undefined;
+  if (code !== grpcStatus.UNAVAILABLE && !(isTransport && (isOther || ENDED.test(details)))) return undefined;
+  if (ENDED.test(details)) {
+    return isKnown || !NOT_CONNECTED.test(details) ? cutOff(address, error) : wasReset(address, error);
+  }
   if (isOther) {
     return new FaceError("SERVER_UNREACHABLE", `no gRPC interface answers at ${address}`, {
       hint: "gRPC has the port of --port, usually 8500; REST's port takes --url; a server with a certificate is asked by --url https://…",
@@ -162,7 +173,7 @@ function unreachableBy(address: string, error: ServiceError): FaceError | undefi
   const known = system ?? (/name resolution/i.test(details) ? "ENOTFOUND" : undefined);
   const reason = known === undefined ? details : `${known}, ${SYSTEM_REASONS[known]!.words}`;
   return new FaceError("SERVER_UNREACHABLE", `no server answers at ${address}: ${reason}`, {
-    hint: "start one with faceid serve, or pass --grpc HOST:PORT",
+    hint: reachHint(known),
     cause: error,
   });
 }
@@ -175,8 +186,11 @@ function unreachableBy(address: string, error: ServiceError): FaceError | undefi
 export async function requestGrpc(target: GrpcTarget, images: readonly [string, string]): Promise<Answer> {
   const { address, model } = target;
   const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  let isKnown = false;
   try {
-    const ports = imagePorts(await inputsOf(client, target), model);
+    const inputs = await inputsOf(client, target);
+    isKnown = true;
+    const ports = imagePorts(inputs, model);
     const pictures = await Promise.all(ports.map((port, i) => readPicture(images[i as 0 | 1], port)));
     const request = create(PredictRequestSchema, {
       modelSpec: { name: model },
@@ -186,7 +200,7 @@ export async function requestGrpc(target: GrpcTarget, images: readonly [string, 
     return { ...probabilityIn(outputs), ...doubtfulPictures(pictures, ports) };
   } catch (error) {
     if (!isServiceError(error)) throw error;
-    const unreachable = unreachableBy(address, error);
+    const unreachable = unreachableBy(address, error, isKnown);
     if (unreachable === undefined) return errorAnswer(detailsOf(error));
     throw unreachable;
   } finally {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { decodeInto, encodePng } from "../image/decode.ts";
+import { GalleryClient } from "./gallery-client.ts";
 import { request } from "./request.ts";
 
 const folder = await temporaryFolder();
@@ -157,6 +158,8 @@ describe("request", () => {
     await expect(request({ url: `localhost:${free}` }, images)).rejects.toMatchObject({
       code: "SERVER_UNREACHABLE",
       message: expect.stringMatching(/localhost:\d+: ECONNREFUSED, the connection was refused/),
+      // The address was given already.
+      hint: "check that the server runs and that the address is right; faceid serve starts one",
     });
   });
 });
@@ -201,6 +204,57 @@ describe("a port that speaks something else", () => {
     }
     await expect(request({ address: "127.0.0.1:1" }, images)).rejects.toMatchObject({
       message: "no server answers at 127.0.0.1:1: ECONNREFUSED, the connection was refused",
+      hint: "check that the server runs and that the address is right; faceid serve starts one",
+    });
+  });
+
+  /** Sends some bytes of an answer, then resets the connection. */
+  const resetting = async (sent: string | Buffer) =>
+    await listen(
+      createTcp((socket) => {
+        socket.on("error", () => undefined);
+        socket.once("data", () => socket.write(sent, () => setTimeout(() => socket.resetAndDestroy(), 20)));
+      }),
+    );
+
+  it("is not asked over HTTP where the port is one that HTTP never has", async () => {
+    await expect(request({ url: "http://127.0.0.1:9" }, images)).rejects.toMatchObject({
+      code: "SERVER_UNREACHABLE",
+      message: expect.stringContaining("http://127.0.0.1:9 has a port that HTTP clients do not connect to"),
+    });
+  });
+
+  it("is told apart from a connection that is reset, within the headers too", async () => {
+    const code = "SERVER_UNREACHABLE";
+    const wasReset = (url: string) => ({ code, message: `${url} reset the connection before it answered` });
+    const cutOff = (url: string) => ({
+      code,
+      message: `${url} closed the connection before its answer was complete`,
+    });
+    const atOnce = await listen(createTcp((socket) => socket.once("data", () => socket.resetAndDestroy())));
+    const places = [atOnce, await resetting("HTTP/1.1 200 OK\r\nContent-Ty"), await resetting("HT")];
+    for (const each of places) {
+      const url = `http://127.0.0.1:${each}`;
+      await expect(request({ url }, images)).rejects.toMatchObject(wasReset(url));
+      await expect(new GalleryClient({ url, gallery: "people" }).people()).rejects.toMatchObject({
+        code,
+        message: expect.stringMatching(/reset the connection before it answered$/),
+      });
+    }
+    const inBody = `http://127.0.0.1:${await resetting("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")}`;
+    await expect(request({ url: inBody }, images)).rejects.toMatchObject(cutOff(inBody));
+    const grpc = `127.0.0.1:${atOnce}`;
+    await expect(request({ address: grpc }, images)).rejects.toMatchObject(wasReset(grpc));
+    // Empty SETTINGS, with which HTTP/2 begins.
+    const settings = Buffer.of(0, 0, 0, 4, 0, 0, 0, 0, 0);
+    const begun = `127.0.0.1:${await resetting(settings)}`;
+    await expect(request({ address: begun }, images)).rejects.toMatchObject(cutOff(begun));
+    const plain = await listen(createTcp((socket) => socket.once("data", () => socket.end())));
+    const https = `https://127.0.0.1:${plain}`;
+    await expect(request({ url: https }, images)).rejects.toMatchObject({
+      code,
+      message: `${https} closed the connection before TLS was agreed on`,
+      hint: expect.stringContaining("http://"),
     });
   });
 });

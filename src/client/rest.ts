@@ -14,7 +14,7 @@ import {
   readAnswer,
 } from "./answer.ts";
 import { excerpt, readText } from "./body.ts";
-import { causeOf, type Exchange, exchangeFailure } from "./exchange.ts";
+import { causeOf, type Exchange, exchangeFailure, reachHint } from "./exchange.ts";
 import { type DescribedInput, doubtfulPictures, imagePorts, readPicture, type VerifyWish } from "./pair.ts";
 
 export interface RestTarget {
@@ -59,7 +59,7 @@ const MISMATCHES: readonly (readonly [pattern: RegExp, what: string, hint: strin
     "use the name that it is for; NODE_EXTRA_CA_CERTS=FILE adds the authority that signed it",
   ],
   [
-    /other side closed|socket hang up|ECONNRESET|HPE_|Parse Error|Expected HTTP/,
+    /other side closed|HPE_|Parse Error|Expected HTTP/,
     "what listens there speaks no HTTP, or only https",
     "REST has the port of --rest_api_port, usually 8501; gRPC's port takes --grpc HOST:PORT; a server with a certificate takes https://",
   ],
@@ -80,7 +80,7 @@ function unreachable(url: string, error: unknown, exchange: Exchange): FaceError
   }
   const reason = messageOf(cause) || "the connection was refused";
   return new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${reason}`, {
-    hint: "start one with faceid serve, or pass --url",
+    hint: reachHint(systemCode(cause)),
     cause: error,
   });
 }

@@ -1,7 +1,7 @@
 /** @file What a server with galleries says when it refuses, and the errors for one that is silent or is none. */
-import { FaceError, messageOf } from "../base/errors.ts";
+import { FaceError, messageOf, systemCode } from "../base/errors.ts";
 import { excerpt, readText } from "./body.ts";
-import { causeOf, type Exchange, exchangeFailure } from "./exchange.ts";
+import { causeOf, type Exchange, exchangeFailure, reachHint } from "./exchange.ts";
 
 /** Most bytes that are read of a refusal, and most characters of its message. */
 export const MOST_REFUSAL_BYTES = 2 ** 18;
@@ -26,11 +26,11 @@ export async function reading<T>(url: string, exchange: Exchange, work: Promise<
   try {
     return await work;
   } catch (error) {
-    const reason = messageOf(causeOf(error));
+    const cause = causeOf(error);
     throw (
       exchangeFailure(url, error, exchange) ??
-      new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${reason}`, {
-        hint: "start one: faceid serve --gallery NAME=FOLDER",
+      new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${messageOf(cause)}`, {
+        hint: reachHint(systemCode(cause), "start one: faceid serve --gallery NAME=FOLDER"),
         cause: error,
       })
     );

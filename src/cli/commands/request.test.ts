@@ -128,3 +128,33 @@ it("does not send on to the name that the server does not have", async () => {
     "  the server has no model opencv-sface: a pack is served where no other model is, and finds faces for the others; name the model that is served with --model-name",
   ]);
 });
+
+it.each([
+  ["--url", "http://127.0.0.1:2"],
+  ["--url", "http://localhost:2"],
+  ["--grpc", "127.0.0.1:2"],
+])("does not say to pass the %s that was passed: %s", async (flag, address) => {
+  const photo = join(await temporaryFolder(), "a.png");
+  writeFileSync(photo, await encodePng(new Uint8Array(8 * 8 * 3), 8, 8));
+  const said: string[] = [];
+  vi.spyOn(console, "error").mockImplementation((text) => said.push(String(text)));
+  await run(["node", "faceid", "request", photo, photo, flag, address]);
+  expect(said.join("\n")).toMatch(
+    /^error: no server answers at .*ECONNREFUSED.*\n {2}check that the server runs/,
+  );
+  expect(said.join("\n")).not.toContain(flag);
+});
+
+it("says that another address can be passed where none was", async () => {
+  const photo = join(await temporaryFolder(), "a.jpg");
+  writeFileSync(photo, "");
+  const refusal = Object.assign(new TypeError("fetch failed"), {
+    cause: Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" }),
+  });
+  vi.spyOn(globalThis, "fetch").mockRejectedValue(refusal);
+  const said: string[] = [];
+  vi.spyOn(console, "error").mockImplementation((text) => said.push(String(text)));
+  await run(["node", "faceid", "request", photo, photo]);
+  expect(said.join("\n")).toContain("no server answers at http://localhost:8501: ECONNREFUSED");
+  expect(said.join("\n")).toContain("pass the address of one that runs elsewhere by --url");
+});

@@ -53,7 +53,17 @@ function verifyCommand(images: readonly string[], { url, grpc, modelName }: Flag
   );
 }
 
-async function run(first: string, second: string, flags: Flags): Promise<void> {
+/** Where no address was given, the usual one may be the wrong one. */
+function withWayToServer(error: unknown): unknown {
+  if (!(error instanceof FaceError && /^no server answers/.test(error.message))) return error;
+  return new FaceError(error.code, error.message, {
+    hint: "start one with faceid serve, or pass the address of one that runs elsewhere by --url",
+    cause: error,
+  });
+}
+
+async function run(first: string, second: string, flags: Flags, command: Command): Promise<void> {
+  const isDefault = command.getOptionValueSource("url") === "default";
   const { url, grpc, modelName: model, verify, apiKey = keyOfEnvironment(), ...wish } = flags;
   requireText("--url", url, "an address such as http://localhost:8501");
   requireText("--grpc", grpc, "an address such as localhost:8500");
@@ -72,7 +82,9 @@ async function run(first: string, second: string, flags: Flags): Promise<void> {
       ? { ...common, url, verify: asksVerify ? wish : undefined }
       : { ...common, address: grpc };
   const { request } = await import("../../client/request.ts");
-  const answer = await request(target, [first, second]);
+  const answer = await request(target, [first, second]).catch((error: unknown) => {
+    throw isDefault && grpc === undefined ? withWayToServer(error) : error;
+  });
   // Strings of any server; what would move the cursor is written as JSON writes it.
   console.log(shown(answer.text));
   if (answer.isError && /Servable not found/.test(answer.text)) {
