@@ -91,40 +91,52 @@ function luminance({ data }: Pixels): Float32Array {
 /** The part of the aligned crop that is face whatever the head's shape. */
 const FACE_PART = { left: 24, right: 88, top: 36, bottom: 104 } as const;
 
-/** The image smoothed by the binomial filter 1 2 1 along both axes; the outermost pixels are left 0. */
+/** The same at the size of an image that is `width` pixels wide. */
+function facePart(width: number): { left: number; right: number; top: number; bottom: number } {
+  const scale = width / QUALITY_SIDE;
+  const { left, right, top, bottom } = FACE_PART;
+  return { left: left * scale, right: right * scale, top: top * scale, bottom: bottom * scale };
+}
+
+/** The image smoothed by the binomial filter 1 2 1 along both axes, in the face and one pixel around it. */
 function smoothed(light: Float32Array, width: number): Float32Array {
+  const { left, right, top, bottom } = facePart(width);
   const across = new Float32Array(light.length);
   const both = new Float32Array(light.length);
-  for (let at = 1; at < light.length - 1; at++)
-    across[at] = (light[at - 1]! + 2 * light[at]! + light[at + 1]!) / 4;
-  for (let at = width; at < light.length - width; at++)
-    both[at] = (across[at - width]! + 2 * across[at]! + across[at + width]!) / 4;
+  for (let row = top - 2; row < bottom + 2; row++) {
+    for (let at = row * width + left - 1, end = row * width + right + 1; at < end; at++)
+      across[at] = (light[at - 1]! + 2 * light[at]! + light[at + 1]!) / 4;
+  }
+  for (let row = top - 1; row < bottom + 1; row++) {
+    for (let at = row * width + left - 1, end = row * width + right + 1; at < end; at++)
+      both[at] = (across[at - width]! + 2 * across[at]! + across[at + width]!) / 4;
+  }
   return both;
 }
 
 /** The image at half its size, each pixel a mean of four. */
 function halved(light: Float32Array, width: number): Float32Array {
+  const out = new Float32Array(light.length / 4);
   const side = width / 2;
-  return Float32Array.from({ length: light.length / 4 }, (_, i) => {
-    const at = 2 * width * Math.floor(i / side) + 2 * (i % side);
-    return (light[at]! + light[at + 1]! + light[at + width]! + light[at + width + 1]!) / 4;
-  });
+  for (let i = 0, at = 0; i < out.length; at += width) {
+    for (const end = i + side; i < end; i++, at += 2)
+      out[i] = (light[at]! + light[at + 1]! + light[at + width]! + light[at + width + 1]!) / 4;
+  }
+  return out;
 }
 
 /** Squares of the Laplacian over the face, their mean: after the filter, as the plain Laplacian of a blurred face is that of rounding and compression. */
 function detailOf(light: Float32Array, width: number): number {
   const smooth = smoothed(light, width);
-  const scale = width / QUALITY_SIDE;
-  let [sum, count] = [0, 0];
-  for (let row = FACE_PART.top * scale; row < FACE_PART.bottom * scale; row++) {
-    for (let column = FACE_PART.left * scale; column < FACE_PART.right * scale; column++) {
-      const at = row * width + column;
+  const { left, right, top, bottom } = facePart(width);
+  let sum = 0;
+  for (let row = top; row < bottom; row++) {
+    for (let at = row * width + left, end = row * width + right; at < end; at++) {
       const around = smooth[at - 1]! + smooth[at + 1]! + smooth[at - width]! + smooth[at + width]!;
       sum += (around - 4 * smooth[at]!) ** 2;
-      count++;
     }
   }
-  return sum / count;
+  return sum / ((right - left) * (bottom - top));
 }
 
 /**
