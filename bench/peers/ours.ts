@@ -5,7 +5,8 @@ import { float32 } from "../../src/base/tensor.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
 import { lower } from "../../src/onnx/lower/lower.ts";
-import { measureRanges } from "../../src/onnx/quantize/calibrate.ts";
+import { measurePeaks, measureRanges } from "../../src/onnx/quantize/calibrate.ts";
+import { equalised, factorsFor, valuesToEqualise } from "../../src/onnx/quantize/equalise.ts";
 import { quantize, valuesToMeasure } from "../../src/onnx/quantize/quantize.ts";
 import { SessionPool } from "../../src/onnx/runtime/session-pool.ts";
 import { TrainingEngine } from "../../src/train/engine.ts";
@@ -41,7 +42,11 @@ async function training(): Promise<() => Promise<unknown>> {
 /** The network in 8-bit integers, as `faceid quantize` writes it. */
 async function quantized(bytes: Uint8Array, names: readonly string[]): Promise<Uint8Array> {
   const images = new Map(names.map((name) => [name, float32([1, IMAGE.height, IMAGE.width, 3], pixels(1))]));
-  return quantize(bytes, await measureRanges(bytes, valuesToMeasure(bytes), [images])).bytes;
+  const level = equalised(
+    bytes,
+    factorsFor(bytes, await measurePeaks(bytes, valuesToEqualise(bytes), [images])),
+  );
+  return quantize(level, await measureRanges(level, valuesToMeasure(level), [images])).bytes;
 }
 
 /**

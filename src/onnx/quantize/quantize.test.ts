@@ -35,7 +35,7 @@ it("computes nearly the same, in integers from the first convolution to the last
   const ranges = await measureRanges(bytes, valuesToMeasure(bytes), [images(), images()]);
   const { bytes: integers, convolutions } = quantize(bytes, ranges);
   expect(convolutions).toBe(3);
-  expect(operators(integers).filter((op) => !/Identity|Reshape|Transpose/.test(op))).toEqual([
+  expect(operators(integers).filter((op) => !/Identity|Reshape|Transpose|Shape|Add/.test(op))).toEqual([
     "QuantizeLinear",
     "Pad",
     "QLinearConv",
@@ -112,6 +112,8 @@ it("gives three colours the bits of four with a last one of zeros", async () => 
     const ranges = new Map(valuesToMeasure(bytes).map((name) => [name, { low: -9, high: 9 }]));
     const integers = quantize(bytes, ranges).bytes;
     expect(operators(integers).includes("Pad")).toBe(!four);
+    // As images the runtime would pad them pixel by pixel, in four times the time of both reorderings.
+    if (!four) expect(operators(integers).join(" ")).toContain("Reshape Pad Shape Add Reshape QLinearConv");
     const session = await openRuntime(integers);
     const values = floats((await session.run(inputs)).get("y")!);
     await session.close();
@@ -189,7 +191,7 @@ async function bothWays(y: Node) {
 it("keeps PReLUs with a slope for each channel, and sums, in integers", async () => {
   const slopes = [0.25, -0.5, 0, 1, 0.9, 0.1, -0.1, 0.6];
   const { error, operators } = await bothWays(preluNetwork(slopes));
-  expect(operators.filter((op) => op !== "Transpose")).toEqual([
+  expect(operators.filter((op) => !/Reshape|Transpose|Shape|^Add/.test(op))).toEqual([
     "QuantizeLinear",
     "Pad",
     ...["QLinearConv", "QLinearConv", "QLinearAdd"],

@@ -201,16 +201,31 @@ class Quantizer {
     const missing = (RUNTIME_CHANNELS - (channels % RUNTIME_CHANNELS)) % RUNTIME_CHANNELS;
     const isGrouped = node.attribute.some(({ name, i }) => name === "group" && i !== 1n);
     if (isGrouped || missing === 0 || window === 1) return [x.name, kernel];
-    const pads = kernel.shape.flatMap(() => [0n, 0n]);
-    pads[kernel.shape.length + 1] = BigInt(missing);
-    const added = { dtype: "int64", shape: [pads.length], data: BigInt64Array.from(pads) } as const;
-    const [, zero] = this.#parameters(x);
-    const input = this.#editor.node("Pad", [x.name, this.#editor.constant(added), zero]);
+    const input = this.#moreChannels(x, missing, sides.length);
     const [length, longer] = [channels * window, (channels + missing) * window];
     const data = new Int8Array(out * longer);
     for (let row = 0; row < out; row++)
       data.set(kernel.data.subarray(row * length, (row + 1) * length), row * longer);
     return [input, { dtype: "int8", shape: [out, channels + missing, ...sides], data }];
+  }
+
+  /**
+   * Images with channels of zeros after their own. Each channel is one row for it: as an image, the runtime would write its pixels one
+   * after the other, in a fifth of the time that the network's first convolution takes.
+   */
+  #moreChannels(x: Quantized, count: number, sides: number): string {
+    const integers = (values: readonly number[]) =>
+      this.#editor.constant({
+        dtype: "int64",
+        shape: [values.length],
+        data: BigInt64Array.from(values, BigInt),
+      });
+    const [, zero] = this.#parameters(x);
+    const rows = this.#editor.node("Reshape", [x.name, integers([0, 0, -1])]);
+    const padded = this.#editor.node("Pad", [rows, integers([0, 0, 0, 0, count, 0]), zero]);
+    const more = integers([0, count, ...new Array<number>(sides).fill(0)]);
+    const shape = this.#editor.node("Add", [this.#editor.node("Shape", [x.name]), more]);
+    return this.#editor.node("Reshape", [padded, shape]);
   }
 
   /**
