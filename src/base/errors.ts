@@ -251,6 +251,8 @@ function systemReason(error: unknown): string | undefined {
 
 export const CUT_OFF = "the file is cut off";
 export const DAMAGED = "its bytes are damaged";
+export const UNUSUAL_JPEG = "it is a kind of JPEG that is not read, such as one of 12 bits a colour";
+export const UNKNOWN_REASON = "the reason is not known";
 
 /** What the messages of libraries mean, the first that fits. Their own words stay in the error's cause. */
 const LIBRARY_REASONS: readonly (readonly [pattern: RegExp, words: string])[] = [
@@ -261,7 +263,9 @@ const LIBRARY_REASONS: readonly (readonly [pattern: RegExp, words: string])[] = 
     DAMAGED,
   ],
   // libvips and the decoders below it.
-  [/exceeds pixel limit/, "it has too many pixels"],
+  [/exceeds pixel limit|Maximum supported image dimension/, "it has too many pixels"],
+  [/Corrupt JPEG data/, DAMAGED],
+  [/Unsupported (?:JPEG data precision|marker type)/, UNUSUAL_JPEG],
   [
     /premature end|unexpected end of|png read error|bad seek|missing SOS|unable to read pixels|not enough (?:data|image)|remaining data/i,
     CUT_OFF,
@@ -280,7 +284,7 @@ const LIBRARY_REASONS: readonly (readonly [pattern: RegExp, words: string])[] = 
   // OpenSSL.
   [/wrong version number|packet length too long/, "no TLS is spoken there"],
   [/PEM routines|no start line|^error:[0-9A-F]{8}/, "it is not in PEM form"],
-  [/^unknown error\.?$/i, "the reason is not known"],
+  [/^unknown error\.?$/i, UNKNOWN_REASON],
 ];
 
 /** Any thrown value as text; the errors of the system and of libraries in words. */

@@ -60,6 +60,12 @@ describe("errors of the system", () => {
     ["VipsJpeg: premature end of JPEG image", "the file is cut off"],
     ["Input buffer has corrupt header: VipsJpeg: premature end of JPEG image", "the file is cut off"],
     ["Input buffer has corrupt header: VipsJpeg: Bogus Huffman table definition", "its bytes are damaged"],
+    ["VipsJpeg: Corrupt JPEG data: premature end of data segment", "its bytes are damaged"],
+    [
+      "VipsJpeg: Unsupported JPEG data precision 12",
+      "it is a kind of JPEG that is not read, such as one of 12 bits a colour",
+    ],
+    ["VipsJpeg: Maximum supported image dimension is 65500 pixels", "it has too many pixels"],
     ["vipspng: libpng read error", "the file is cut off"],
     ["webp2vips: unable to read pixels", "the file is cut off"],
     ["gifload_buffer: Invalid frame data", "its bytes are damaged"],

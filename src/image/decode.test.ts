@@ -267,6 +267,84 @@ describe("what cannot be read", () => {
     });
   });
 
+  /** A picture of some noise, so that its file has bytes to damage, and is compressed. */
+  const noisy = sharp(
+    Uint8Array.from({ length: 96 * 96 * 3 }, (_, i) => 100 + ((i * 2654435761) >>> 27)),
+    { raw: { width: 96, height: 96, channels: 3 } },
+  );
+  const DAMAGED = {
+    code: "IMAGE_UNREADABLE",
+    message: expect.stringMatching(/^cannot read the image: (its bytes are damaged|the file is cut off)$/),
+    hint: expect.stringContaining("copy the file again"),
+  };
+  const changed = (bytes: Uint8Array, change: (copy: Buffer) => void) => {
+    const copy = Buffer.from(bytes);
+    change(copy);
+    return copy;
+  };
+  const END = Buffer.from([0xff, 0xd9]);
+
+  it.each([false, true])(
+    "refuses a JPEG that lacks pixels or has wrong ones, progressive %s",
+    async (progressive) => {
+      const jpeg = await noisy.clone().jpeg({ progressive }).toBuffer();
+      // Within the pixels of the last scan; a progressive file has tables of codes in its middle.
+      const places = [jpeg.length - 60, ...(progressive ? [] : [jpeg.length >> 1])];
+      for (const at of places) {
+        const rest = jpeg.subarray(at);
+        const overwritten = [...new Uint8Array(40), ...rest.subarray(40)];
+        for (const tail of [END, [...END, ...rest], ...(progressive ? [] : [overwritten])]) {
+          const bytes = Buffer.concat([jpeg.subarray(0, at), Buffer.from(tail)]);
+          await expect(decodePixels(bytes)).rejects.toMatchObject(DAMAGED);
+          // TensorFlow's operator gives what is left of it.
+          const stored = await decodePixels(bytes, { storedColours: true });
+          expect(stored).toMatchObject({ width: 96, height: 96 });
+        }
+      }
+    },
+  );
+
+  it("refuses a large JPEG that lacks pixels before a quarter of it is taken", async () => {
+    const large = await noisy.clone().resize(2048, 1536).jpeg().toBuffer();
+    const bytes = Buffer.concat([large.subarray(0, large.length >> 1), END]);
+    await expect(decodeQuarter(bytes)).rejects.toMatchObject(DAMAGED);
+  });
+
+  it("reads a JPEG with bytes that are left over", async () => {
+    const jpeg = await noisy.clone().jpeg().toBuffer();
+    const whole = await decodePixels(jpeg);
+    const first = 4 + jpeg.readUInt16BE(4);
+    const before = Buffer.concat([jpeg.subarray(0, first), Buffer.from([1, 2, 3]), jpeg.subarray(first)]);
+    const behind = Buffer.concat([jpeg, Buffer.alloc(5000, 7)]);
+    for (const bytes of [before, behind]) expect(await decodePixels(bytes)).toEqual(whole);
+  });
+
+  it("refuses an interlaced PNG and a TIFF with a wrong byte", async () => {
+    const png = await noisy.clone().png({ progressive: true }).toBuffer();
+    const tiff = await noisy.clone().tiff({ compression: "deflate" }).toBuffer();
+    for (const bytes of [png, tiff]) {
+      for (let at = 400; at < bytes.length - 400; at += bytes.length >> 3) {
+        const wrong = changed(bytes, (copy) => copy.fill(0, at, at + 64));
+        await expect(decodePixels(wrong)).rejects.toMatchObject({
+          code: "IMAGE_UNREADABLE",
+          hint: expect.stringContaining("copy the file again"),
+        });
+      }
+    }
+  });
+
+  it("names kinds of JPEG that are not read, and sizes that are too large for one", async () => {
+    const jpeg = await noisy.clone().jpeg().toBuffer();
+    const frame = jpeg.indexOf(Buffer.from([0xff, 0xc0]));
+    await refused(changed(jpeg, (copy) => copy.writeUInt8(12, frame + 4))).toMatchObject({
+      message: expect.stringContaining("a kind of JPEG that is not read, such as one of 12 bits a colour"),
+      hint: "save it as an ordinary JPEG, or as PNG",
+    });
+    await refused(changed(jpeg, (copy) => copy.fill(0xff, frame + 5, frame + 9))).toMatchObject({
+      message: "cannot read the image: it has too many pixels",
+    });
+  });
+
   it("refuses image bombs without unpacking them", async () => {
     const tiny = await sharp({ create: { width: 9, height: 9, channels: 3, background: "red" } })
       .png()

@@ -1,7 +1,16 @@
 /** @file The only door to sharp: image files to pixels, pixels and SVG to image files. */
 import type { Sharp, SharpOptions } from "sharp";
 import sharp from "sharp";
-import { CUT_OFF, DAMAGED, FaceError, messageOf, SYSTEM_REASONS, systemCode } from "../base/errors.ts";
+import {
+  CUT_OFF,
+  DAMAGED,
+  FaceError,
+  messageOf,
+  SYSTEM_REASONS,
+  systemCode,
+  UNKNOWN_REASON,
+  UNUSUAL_JPEG,
+} from "../base/errors.ts";
 import { readWhole } from "../base/files.ts";
 import { isBmp, readBmp } from "./bmp.ts";
 import { isHevc, profileOf, readHeic } from "./heic.ts";
@@ -95,6 +104,17 @@ sharp.concurrency(1);
 const isBroken = (reason: string | undefined) =>
   reason === CUT_OFF || reason === DAMAGED || reason?.startsWith("damaged HEIC") === true;
 
+/** What to do about an image that cannot be read. @param code the system's. */
+function hintFor(code: string | undefined, reason: string | undefined): string {
+  if (code === "ENOENT") return "check the path";
+  if (code === "EISDIR") return "name a photograph in it";
+  const system = code === undefined ? undefined : SYSTEM_REASONS[code];
+  if (system !== undefined) return system.hint;
+  if (isBroken(reason)) return "copy the file again from where it came, or save it anew in an image editor";
+  if (reason === UNUSUAL_JPEG) return "save it as an ordinary JPEG, or as PNG";
+  return "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM and PBM can be read";
+}
+
 /** Runs a step of decoding; its errors name the image. */
 async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<T> {
   try {
@@ -102,18 +122,11 @@ async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<
   } catch (error) {
     const name = typeof source === "string" ? source : "the image";
     const code = systemCode(error);
-    const missing = code === "ENOENT";
-    const reason = missing ? "no such file" : messageOf(error).split("\n")[0];
+    const said = messageOf(error).split("\n")[0];
+    // libvips gives no reason for some damaged files, such as interlaced PNGs.
+    const reason = code === "ENOENT" ? "no such file" : said === UNKNOWN_REASON ? DAMAGED : said;
     throw new FaceError("IMAGE_UNREADABLE", `cannot read ${name}: ${reason}`, {
-      hint: missing
-        ? "check the path"
-        : code === "EISDIR"
-          ? "name a photograph in it"
-          : code === "EFTYPE"
-            ? SYSTEM_REASONS.EFTYPE!.hint
-            : isBroken(reason)
-              ? "copy the file again from where it came, or save it anew in an image editor"
-              : "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM and PBM can be read",
+      hint: hintFor(code, reason),
       cause: error,
     });
   }
@@ -126,7 +139,7 @@ const fromPixels = ({ data, width, height }: Pixels, options: SharpOptions = {})
 async function open(
   bytes: Uint8Array,
   options: DecodeOptions,
-  failOn: NonNullable<SharpOptions["failOn"]> = "truncated",
+  failOn: NonNullable<SharpOptions["failOn"]> = "error",
 ): Promise<Sharp> {
   const limit = options.maxPixels ?? DEFAULT_MAX_PIXELS;
   const format = imageFormat(bytes);
@@ -159,19 +172,32 @@ async function rgb(image: Sharp): Promise<Pixels> {
 /** JPEG's marker of the end. */
 const END_OF_IMAGE = [0xff, 0xd9];
 
+/** What libjpeg says of a file whose last bytes are missing. */
+const LACKS_END = /premature end of JPEG image/;
 /**
- * Decodes the content of a file. A JPEG that only lacks its end is read, as TensorFlow reads it: with the end marker
- * added, a decoder that misses any pixel says so.
+ * Its warnings of pixels that are missing or wrong. Others are harmless, such as bytes left over before a marker that does not
+ * belong to the pixels.
+ */
+const WRONG_PIXELS =
+  /Corrupt JPEG data: (?:premature end|bad (?:Huffman|arithmetic) code|found marker|\d+ extraneous bytes before marker 0xd[0-7])/;
+
+/**
+ * Decodes the content of a file. Of a JPEG every pixel must be there: the decoder fills with grey what a damaged file lacks, and
+ * only warns. TensorFlow takes such a file, so with `storedColours` it is taken too. A JPEG that only lacks its end is read:
+ * with the end marker added, a decoder that misses any pixel warns.
  */
 async function decoded<T>(
   bytes: Uint8Array,
   options: DecodeOptions,
   read: (image: Sharp) => Promise<T>,
 ): Promise<T> {
+  if (imageFormat(bytes) !== "jpeg") return await read(await open(bytes, options));
   try {
-    return await read(await open(bytes, options));
+    return await read(await open(bytes, options, options.storedColours === true ? "error" : "warning"));
   } catch (error) {
-    if (imageFormat(bytes) !== "jpeg") throw error;
+    const said = error instanceof Error ? error.message : "";
+    if (WRONG_PIXELS.test(said)) throw error;
+    if (!LACKS_END.test(said)) return await read(await open(bytes, options));
     const whole = Buffer.concat([bytes, Buffer.from(END_OF_IMAGE)]);
     try {
       return await read(await open(whole, options, "warning"));
