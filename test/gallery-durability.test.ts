@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync, statfsSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -55,7 +55,82 @@ async function idsIn(address: string): Promise<{ ids: Set<string>; people: numbe
   return { ids: new Set(faces.flat().map(({ id }) => id)), people: people.length };
 }
 
+const MODEL = { name: "test-model", digest: "a".repeat(64), dimensions: 128, template: "centroid" as const };
+
+/** Waits until a database is being made in the folder: files of it are there, under another name. */
+async function whileMade(folder: string): Promise<string> {
+  return await vi.waitUntil(
+    () => {
+      const name = existsSync(folder) ? readdirSync(folder).find((each) => each.endsWith(".tmp")) : undefined;
+      return name !== undefined && existsSync(join(folder, name, "base", "1")) && join(folder, name);
+    },
+    { timeout: 60_000, interval: 10 },
+  );
+}
+
 describe("a gallery in a folder", () => {
+  it("is there whole or not at all when the process that makes it is killed, and is made again", async () => {
+    const address = join(await temporaryFolder(), "people");
+    const writer = startWriter(address, 1);
+    const unfinished = await whileMade(address);
+    writer.child.kill("SIGKILL");
+    await writer.ended;
+    expect(existsSync(unfinished)).toBe(true);
+    await expect(Gallery.open(address, { name: "written" })).rejects.toMatchObject({
+      code: "GALLERY_NOT_FOUND",
+      message: `there is no gallery in ${address}`,
+    });
+    await using gallery = await Gallery.open(address, { name: "written", create: MODEL });
+    expect(gallery.isNew).toBe(true);
+    expect(readdirSync(address).toSorted()).toEqual(["database", "lock"]);
+  });
+
+  it("is stopped while it is made, and leaves nothing", async () => {
+    const parent = await temporaryFolder();
+    const address = join(parent, "new", "people");
+    const stop = new AbortController();
+    const opening = Gallery.open(address, { create: MODEL, signal: stop.signal });
+    const failed = expect(opening).rejects.toMatchObject({
+      code: "INTERRUPTED",
+      message: `making the gallery ${address} was stopped`,
+    });
+    // This thread is free meanwhile, or the database would be finished when it is looked for.
+    await whileMade(address);
+    stop.abort();
+    await failed;
+    expect(readdirSync(parent)).toEqual([]);
+    await expect(Gallery.open(address, { create: MODEL, signal: AbortSignal.abort() })).rejects.toMatchObject(
+      { code: "INTERRUPTED" },
+    );
+    expect(readdirSync(parent)).toEqual([]);
+    // With a signal that never comes, it is made in the thread.
+    await using gallery = await Gallery.open(address, {
+      create: MODEL,
+      signal: new AbortController().signal,
+    });
+    expect(gallery.isNew).toBe(true);
+  });
+
+  it("is not made over one of which a part is missing", async () => {
+    const address = join(await temporaryFolder(), "people");
+    await (await Gallery.open(address, { create: MODEL }))[Symbol.asyncDispose]();
+    const database = join(address, "database");
+    const incomplete = {
+      code: "GALLERY_INVALID",
+      message: `the gallery ${address} is incomplete: there is no file ${join(database, "PG_VERSION")}`,
+    };
+    rmSync(join(database, "PG_VERSION"));
+    const before = readdirSync(database);
+    for (const create of [undefined, MODEL]) {
+      await expect(Gallery.open(address, { create })).rejects.toMatchObject(incomplete);
+    }
+    expect(readdirSync(database)).toEqual(before);
+    rmSync(database, { recursive: true });
+    mkdirSync(database);
+    await expect(Gallery.open(address)).rejects.toMatchObject(incomplete);
+    expect(readdirSync(database)).toEqual([]);
+  });
+
   it("keeps every acknowledged face when its process is killed in the middle of 1,000", async () => {
     const address = join(await temporaryFolder(), "people");
     for (const wanted of [150, 300]) {

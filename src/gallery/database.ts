@@ -94,6 +94,14 @@ const DENIED = /^(28|3D000|42501)/;
 /** Fills a new database before it is published. */
 export type Fill = (database: Database) => Promise<void>;
 
+/** How a database is opened. */
+export interface OpenOptions {
+  /** Makes what is missing, a folder too; a new folder's database is there for others once it is filled. */
+  readonly fill?: Fill | undefined;
+  /** Stops the making of a database in a folder, of which nothing is left then. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** A write that found no room, by the system's error. */
 export function fullError(address: string, error: unknown): FaceError {
   const room = SYSTEM_REASONS[codeOf(error)]?.hint ?? "free some space";

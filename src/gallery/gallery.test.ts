@@ -345,7 +345,7 @@ describe.each(STORES)("a gallery on $store", ({ store, make }) => {
 describe.each(STORES)("a gallery's schema on $store", ({ make }) => {
   it("is brought up to date with its rows, and a newer one is refused", async () => {
     const address = await make();
-    const database = await openDatabase(address, async () => {});
+    const database = await openDatabase(address, { fill: async () => {} });
     await migrate(database, 1);
     await database.rows(
       "INSERT INTO faceid_galleries (name, model, model_digest, dimensions) VALUES ('old', 'm', $1, 3)",
@@ -434,7 +434,7 @@ describe.each(STORES)("an index on $store", ({ make }) => {
   it("of an earlier program is not used before it is measured", async () => {
     const address = await make();
     {
-      await using database = await openDatabase(address, async () => {});
+      await using database = await openDatabase(address, { fill: async () => {} });
       await migrate(database, 2);
       await database.rows(
         "INSERT INTO faceid_galleries (name, model, model_digest, dimensions, indexed) VALUES ('default', 'm', $1, $2, true)",

@@ -42,6 +42,8 @@ export interface OpenGalleryOptions {
   readonly actor?: string | undefined;
   /** Encrypts kept photographs: 32 bytes as hexadecimal digits or base64. Default `FACEID_GALLERY_KEY`. */
   readonly photoKey?: string | undefined;
+  /** Stops the making of a gallery in a folder, of which nothing is left then. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const modelSchema = z.strictObject({
@@ -56,6 +58,7 @@ export const openGalleryOptions = {
   create: modelSchema.optional(),
   actor: given.text.optional(),
   photoKey: given.text.optional(),
+  signal: given.signal.optional(),
 } satisfies Record<keyof OpenGalleryOptions, z.ZodType>;
 
 /** What an index of the gallery finds, and whether searches use it. */
@@ -210,12 +213,12 @@ export class Gallery implements AsyncDisposable {
    * Opens a gallery.
    * @param address a folder, or `postgres://user:password@host/database` of a server with pgvector.
    * @throws FaceError `GALLERY_NOT_FOUND` without `create`; `GALLERY_MISMATCH` when it holds another model's embeddings;
-   *   `GALLERY_UNAVAILABLE`, `GALLERY_INVALID`, `DISK_FULL`.
+   *   `GALLERY_UNAVAILABLE`, `GALLERY_INVALID`, `DISK_FULL`; `INTERRUPTED` on the signal.
    */
   static async open(address: string, options: OpenGalleryOptions = {}): Promise<Gallery> {
     checkOptions("Gallery.open, the address", given.text, address);
     checkOptions("Gallery.open", z.strictObject(openGalleryOptions), options);
-    const { name = DEFAULT_NAME, create, actor = currentUser(), photoKey } = options;
+    const { name = DEFAULT_NAME, create, actor = currentUser(), photoKey, signal } = options;
     checkName(name);
     const key = photoKey ?? (process.env.FACEID_GALLERY_KEY || undefined);
     // A key that is none is refused before anything is made.
@@ -226,7 +229,7 @@ export class Gallery implements AsyncDisposable {
       const row = await readRow(database, name);
       if (row === undefined && create !== undefined) isNew = await createRow(database, name, create, actor);
     };
-    const database = await openDatabase(address, create && prepare);
+    const database = await openDatabase(address, { fill: create && prepare, signal });
     try {
       await prepare(database);
       const row = await readRow(database, name);

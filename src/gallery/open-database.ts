@@ -1,14 +1,13 @@
 /** @file Opens a gallery's database by its address. */
 import { FaceError } from "../base/errors.ts";
-import { type Database, type Fill, isServerAddress } from "./database.ts";
+import { type Database, isServerAddress, type OpenOptions } from "./database.ts";
 import { guarded } from "./guarded-database.ts";
 
 /**
  * Opens PostgreSQL by its address, or PGlite in a folder.
- * @param fill makes what is missing, the folder too; a new folder's database is there for others once it is filled.
- * @throws FaceError `GALLERY_NOT_FOUND` when there is no folder and none is to be made; `DISK_FULL`; `GALLERY_UNAVAILABLE` when it cannot be reached, or when another process has the folder open.
+ * @throws FaceError `GALLERY_NOT_FOUND` when there is no folder and none is to be made; `DISK_FULL`; `GALLERY_UNAVAILABLE` when it cannot be reached, or when another process has the folder open; `INTERRUPTED` on the signal.
  */
-export async function openDatabase(address: string, fill?: Fill): Promise<Database> {
+export async function openDatabase(address: string, options: OpenOptions = {}): Promise<Database> {
   const [, scheme] = /^([a-z][a-z0-9+.-]+):\/\//i.exec(address) ?? [];
   if (scheme !== undefined && !isServerAddress(address)) {
     throw new FaceError(
@@ -21,5 +20,5 @@ export async function openDatabase(address: string, fill?: Fill): Promise<Databa
   }
   // Either store is loaded only when it is asked for: PGlite alone holds 13 MB of WebAssembly.
   if (isServerAddress(address)) return guarded(await (await import("./postgres.ts")).openPostgres(address));
-  return guarded(await (await import("./pglite.ts")).openPglite(address, fill));
+  return guarded(await (await import("./pglite.ts")).openPglite(address, options));
 }

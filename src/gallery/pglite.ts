@@ -1,6 +1,6 @@
 /** @file PGlite with pgvector in a folder as a gallery's database; the only door to both packages. */
 import { closeSync } from "node:fs";
-import { access, constants, cp, mkdtemp, readdir, rm, rmdir, statfs } from "node:fs/promises";
+import { access, constants, cp, mkdtemp, readdir, rm, rmdir, stat, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
@@ -9,15 +9,18 @@ import { vector } from "@electric-sql/pglite-pgvector";
 import { FaceError, FULL_CODES, messageOf, systemCode } from "../base/errors.ts";
 import { makeFolder, publishFolder, TEMPORARY_FILE } from "../base/files.ts";
 import { bytesText } from "../base/log.ts";
+import { WorkerClient } from "../base/worker-client.ts";
 import {
   type Database,
   databaseError,
   type Fill,
   fullError,
+  type OpenOptions,
   type Queries,
   unlessFailed,
 } from "./database.ts";
 import { FolderLock } from "./folder-lock.ts";
+import type { NewDatabaseCalls } from "./new-database-worker.ts";
 import { migrate } from "./schema.ts";
 
 /** The part of a folder that belongs to PGlite. */
@@ -144,6 +147,37 @@ async function startEngine(address: string, data: string): Promise<Engine> {
   } catch (error) {
     if (files.full !== undefined) files.abandon();
     throw openFailure(address, files.full === undefined ? error : fullError(address, files.full));
+  }
+}
+
+/** Makes an empty database. @throws FaceError as an opening does. */
+export async function makeEmpty(address: string, data: string): Promise<void> {
+  const { pglite } = await startEngine(address, data);
+  await pglite.close();
+}
+
+const requireGoing = (address: string, signal: AbortSignal | undefined) => {
+  if (signal?.aborted === true)
+    throw new FaceError("INTERRUPTED", `making the gallery ${address} was stopped`);
+};
+
+/** The same in a thread that the signal ends at once. @throws FaceError `INTERRUPTED` on the signal. */
+async function makeEmptyUnless(signal: AbortSignal, address: string, data: string): Promise<void> {
+  requireGoing(address, signal);
+  const thread = new WorkerClient<NewDatabaseCalls>(import.meta.url, "new-database-worker", undefined, {
+    label: "the thread that makes a gallery",
+  });
+  const stop = () => void thread.terminate();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    await thread.call("makeEmpty", [address, data]);
+    await thread.close();
+  } catch (error) {
+    await thread.terminate();
+    requireGoing(address, signal);
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
   }
 }
 
@@ -314,6 +348,22 @@ async function claimFolder(folder: string, create: boolean): Promise<{ isNew: bo
   });
 }
 
+/** What every database of PostgreSQL has; where it is missing, PGlite would make a new database over the files that are there. */
+const VERSION_FILE = "PG_VERSION";
+
+/** @throws FaceError `GALLERY_INVALID` for a database of which a part is there, such as a copy that was stopped. */
+async function requireDatabase(folder: string): Promise<void> {
+  const path = join(folder, DATA, VERSION_FILE);
+  const about = await stat(path).catch((error: unknown) => {
+    if (["ENOENT", "ENOTDIR"].includes(systemCode(error) ?? "")) return undefined;
+    throw openFailure(folder, error);
+  });
+  if (about?.isFile() === true) return;
+  throw new FaceError("GALLERY_INVALID", `the gallery ${folder} is incomplete: there is no file ${path}`, {
+    hint: "restore the folder from a copy, or enrol into a new one",
+  });
+}
+
 /** Whether a folder cannot be written to; undefined where it can. */
 async function readOnlyReason(folder: string): Promise<string | undefined> {
   try {
@@ -358,11 +408,13 @@ async function openCopy(folder: string): Promise<Database> {
 }
 
 /** Makes a database under another name and renames it, so that a folder has a whole gallery or none. */
-async function makeDatabase(folder: string, fill: Fill): Promise<void> {
+async function makeDatabase(folder: string, fill: Fill, signal: AbortSignal | undefined): Promise<void> {
   await publishFolder(join(folder, DATA), async (temporary) => {
+    if (signal !== undefined) await makeEmptyUnless(signal, folder, temporary);
     const start = () => startEngine(folder, temporary);
     await using database = await PgliteDatabase.open(folder, temporary, start, async () => {});
     await fill(database);
+    requireGoing(folder, signal);
   });
 }
 
@@ -373,10 +425,11 @@ async function removeUnfinished(folder: string): Promise<void> {
 }
 
 /** Opens a folder, which no other process may have open; see `openDatabase`. */
-export async function openPglite(folder: string, fill: Fill | undefined): Promise<Database> {
+export async function openPglite(folder: string, { fill, signal }: OpenOptions): Promise<Database> {
   const { isNew, made } = await claimFolder(folder, fill !== undefined);
   try {
-    return await openClaimed(folder, isNew, fill);
+    if (!isNew) await requireDatabase(folder);
+    return await openClaimed(folder, isNew, { fill, signal });
   } catch (error) {
     // A folder that another process has begun to use stays.
     for (const each of made.toReversed()) await rmdir(each).catch(() => undefined);
@@ -384,7 +437,7 @@ export async function openPglite(folder: string, fill: Fill | undefined): Promis
   }
 }
 
-async function openClaimed(folder: string, isNew: boolean, fill: Fill | undefined): Promise<Database> {
+async function openClaimed(folder: string, isNew: boolean, { fill, signal }: OpenOptions): Promise<Database> {
   const reason = await readOnlyReason(folder);
   if (reason !== undefined && fill === undefined) return await openCopy(folder);
   if (reason !== undefined) {
@@ -399,7 +452,7 @@ async function openClaimed(folder: string, isNew: boolean, fill: Fill | undefine
     if (isNew && fill !== undefined) {
       await removeUnfinished(folder);
       // Another process may have made it meanwhile.
-      if (!(await readdir(folder)).includes(DATA)) await makeDatabase(folder, fill);
+      if (!(await readdir(folder)).includes(DATA)) await makeDatabase(folder, fill, signal);
     }
     const start = () => startEngine(folder, data);
     return await PgliteDatabase.open(folder, folder, start, () => lock.release());

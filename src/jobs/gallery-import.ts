@@ -264,7 +264,7 @@ export async function importGallery(
 ): Promise<ImportSummary> {
   try {
     const create = await checkFile(path);
-    await using gallery = await Gallery.open(address, { ...options, create });
+    await using gallery = await Gallery.open(address, { ...options, create, signal });
     const summary = await gallery.transaction((inner) => importAll(inner, path, signal));
     return { ...summary, ...(await indexed(gallery, { signal, onBuild })) };
   } catch (error) {

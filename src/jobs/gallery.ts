@@ -103,7 +103,10 @@ export async function createGallery(options: GalleryJobOptions): Promise<OpenedG
     // A model without measured rates could never say who somebody is.
     searchThreshold(model.calibration, SOME_RATE, 1);
     const create = galleryModel(model);
-    return opened(await Gallery.open(options.gallery, { ...addressOf(options), create }), model);
+    return opened(
+      await Gallery.open(options.gallery, { ...addressOf(options), create, signal: options.signal }),
+      model,
+    );
   } catch (error) {
     await model.close();
     throw error;

@@ -109,6 +109,8 @@ export interface ServingPlace {
   readonly tokens?: TokenOptions | undefined;
   /** Whether a missing gallery is made. Default false. */
   readonly create?: boolean;
+  /** Stops the making of a gallery. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Paths of the files that are sent by their digests: none for a model that is not theirs as they are. */
@@ -136,7 +138,7 @@ export function packGalleryModel(pack: PackModel): GalleryModel {
 export async function openGalleries(
   choices: readonly GalleryChoice[],
   served: ServedPack,
-  { bindAddress, apiKeysFile, tokens, create = false }: ServingPlace,
+  { bindAddress, apiKeysFile, tokens, create = false, signal }: ServingPlace,
 ): Promise<GalleriesOptions> {
   if (apiKeysFile === undefined && tokens === undefined && !isLoopback(bindAddress)) {
     throw new FaceError("CONFIG_INVALID", "a gallery is never served without keys beyond this machine", {
@@ -149,7 +151,11 @@ export async function openGalleries(
   try {
     for (const { name, address, gallery: inner } of choices) {
       if (open.has(name)) throw new FaceError("CONFIG_INVALID", `--gallery: the name ${name} comes twice`);
-      const gallery = await Gallery.open(address, { name: inner, ...(create ? { create: model } : {}) });
+      const gallery = await Gallery.open(address, {
+        name: inner,
+        signal,
+        ...(create ? { create: model } : {}),
+      });
       open.set(name, gallery);
       gallery.requireModel(model);
     }

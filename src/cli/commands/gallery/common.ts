@@ -37,16 +37,25 @@ export async function continuing<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** @param goesOn whether the same command continues what was stopped. */
+/** What work on photographs finishes before it stops. */
+export const AFTER_PHOTOGRAPH = "after this photograph";
+
+interface JobContextOptions {
+  /** Whether the same command continues what was stopped. */
+  readonly goesOn?: boolean;
+  /** What a first signal waits for, where it waits for anything. */
+  readonly after?: string;
+}
+
 export function jobContext(
   { gallery, galleryName, json = false, model }: Omit<GalleryFlags, "json"> & { json?: boolean },
-  goesOn = false,
+  { goesOn = false, after = "" }: JobContextOptions = {},
 ): JobContext {
   requireText("--gallery (FACEID_GALLERY)", gallery, "a folder or an address");
   const line = new StatusLine();
-  let work = "after this photograph";
+  let work = after;
   const interrupt = onInterrupt(
-    () => line.say(`stopping ${work}`),
+    () => line.say(`stopping ${work}`.trimEnd()),
     goesOn ? { kept: () => `what is in the gallery stays there; ${GO_ON}` } : {},
   );
   const onBuild = ({ comparisons, blocks }: AboutBuild) => {

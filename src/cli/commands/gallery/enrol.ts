@@ -17,6 +17,7 @@ import {
   enrolPhotos,
 } from "../../../jobs/gallery-enrol.ts";
 import {
+  AFTER_PHOTOGRAPH,
   continuing,
   type GalleryFlags,
   type JobContext,
@@ -117,7 +118,7 @@ function summaryObject({ leftOut, resemblances, ...rest }: EnrolSummary): object
 }
 
 async function enrol(folder: string, flags: EnrolFlags): Promise<void> {
-  using context = jobContext(flags, true);
+  using context = jobContext(flags, { goesOn: true, after: AFTER_PHOTOGRAPH });
   const options = enrolOptions(flags, context);
   const summary = await continuing(async () => {
     await using opened = await createGallery(context.options);
@@ -156,7 +157,7 @@ function doubtfulCount(doubtful: readonly Doubtful[]): string[] {
 }
 
 async function add(name: string, photos: readonly string[], flags: EnrolFlags): Promise<void> {
-  using context = jobContext(flags, true);
+  using context = jobContext(flags, { goesOn: true, after: AFTER_PHOTOGRAPH });
   const options = enrolOptions(flags, context);
   const summary = await continuing(async () => {
     await using opened = await createGallery(context.options);

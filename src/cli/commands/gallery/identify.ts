@@ -12,7 +12,7 @@ import {
 } from "../../../verify/identify.ts";
 import { addNumber } from "../../options.ts";
 import { commandText } from "../../process.ts";
-import { type GalleryFlags, type JobContext, jobContext, print } from "./common.ts";
+import { AFTER_PHOTOGRAPH, type GalleryFlags, type JobContext, jobContext, print } from "./common.ts";
 
 interface IdentifyFlags extends GalleryFlags {
   readonly fpir?: number;
@@ -93,7 +93,7 @@ async function runSeveral(
 }
 
 async function run(given: readonly string[], flags: IdentifyFlags): Promise<void> {
-  using context = jobContext(flags);
+  using context = jobContext(flags, { after: AFTER_PHOTOGRAPH });
   const photos = (await wantedPhotos(given)).map(({ path }) => path);
   await using opened = await openGallery(context.options);
   if (photos.length > 1 || photos[0] !== given[0]) {

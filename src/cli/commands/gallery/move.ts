@@ -11,6 +11,7 @@ import { reindexGallery } from "../../../jobs/gallery.ts";
 import { importGallery } from "../../../jobs/gallery-import.ts";
 import { commandText } from "../../process.ts";
 import {
+  AFTER_PHOTOGRAPH,
   continuing,
   type GalleryFlags,
   indexText,
@@ -102,7 +103,7 @@ async function check(flags: GalleryFlags): Promise<void> {
 }
 
 async function reindex(flags: GalleryFlags): Promise<void> {
-  using context = jobContext(flags, true);
+  using context = jobContext(flags, { goesOn: true, after: AFTER_PHOTOGRAPH });
   const summary = await continuing(() => reindexGallery(context.options));
   context.line[Symbol.dispose]();
   const { embedded, withoutPhoto, withoutFace } = summary;
