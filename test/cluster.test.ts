@@ -2,15 +2,18 @@
 import { spawnSync } from "node:child_process";
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { encodePng } from "../src/image/decode.ts";
 import { type ClusterResult, clusterFolder } from "../src/index.ts";
 import { plain, temporaryFolder } from "./support/photos.ts";
@@ -46,6 +49,10 @@ describe.skipIf(!isThere)(`faceid cluster${note}`, () => {
     copy("Abba_Eban", 1, "e.jpg");
     writeFileSync(join(album, "blank.png"), await encodePng(plain(64, [9, 9, 9]), 64, 64));
     writeFileSync(join(album, "broken.jpg"), "no picture");
+  });
+
+  afterAll(() => {
+    vi.unstubAllEnvs();
   });
 
   it("writes a folder for each person, a list and a picture, and keeps every photograph's name apart", () => {
@@ -98,5 +105,24 @@ describe.skipIf(!isThere)(`faceid cluster${note}`, () => {
   it("refuses what it cannot do", () => {
     expect(faceid("cluster", join(work, "none")).status).toBe(3);
     expect(faceid("cluster", album, "--far", "0.0000001").status).toBe(2);
+  });
+
+  it("leaves out photographs that disappear while it reads the others, and ends where the album does", async () => {
+    vi.stubEnv("FACEID_MODELS_DIR", join(work, "packs"));
+    const changing = join(work, "changing");
+    cpSync(album, changing, { recursive: true });
+    const afterFirst = (change: () => void) => (done: number) => {
+      if (done === 1) change();
+    };
+    const { leftOut, photographs } = await clusterFolder(changing, {
+      onProgress: afterFirst(() => rmSync(join(changing, "2003"), { recursive: true })),
+    });
+    expect(photographs).toBe(8);
+    expect(leftOut.map(({ path }) => path)).toEqual(["broken.jpg", "2003/a.jpg", "2003/b.jpg"]);
+    const gone = afterFirst(() => renameSync(changing, `${changing}-elsewhere`));
+    await expect(clusterFolder(changing, { onProgress: gone })).rejects.toMatchObject({
+      code: "DATASET_NOT_FOUND",
+      message: `the folder ${changing} is gone`,
+    });
   });
 });

@@ -211,6 +211,14 @@ const load = (source: ImageSource): Promise<Uint8Array> =>
   typeof source === "string" ? readWhole(source) : Promise.resolve(source);
 
 /**
+ * The content of an image file.
+ * @param name what errors call it.
+ * @throws FaceError `IMAGE_UNREADABLE` for one that is missing or cannot be read.
+ */
+export const readImageFile = (path: string, name = path): Promise<Uint8Array> =>
+  reading(name, () => readWhole(path));
+
+/**
  * Decodes an image to a model's size; `ImageSettings` says how.
  * @returns eight-bit RGB, `[settings.height, settings.width, 3]`
  * @throws FaceError `IMAGE_UNREADABLE` for a file that is missing, damaged, cut off, of no known format, or too large.

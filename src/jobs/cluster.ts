@@ -14,7 +14,8 @@ import { loadFaceModel } from "../verify/load-face-model.ts";
 import type { PhotoEmbedding, PhotoModel } from "../verify/photo-model.ts";
 import { clusterSheet } from "./cluster-sheet.ts";
 import { Journal } from "./journal.ts";
-import { type LeftOutFile, leftOutFile, type OnPhotoProgress, photosIn } from "./photos-in.ts";
+import type { FileState, LeftOutFile, OnPhotoProgress } from "./photos-in.ts";
+import { leftOutFile, photosIn, requireFolder, stateOf } from "./photos-in.ts";
 
 export interface ClusterFolderOptions {
   /** A folder to write, with one folder for each person, `people.json` and `contact-sheet.png`. Default: none is written. */
@@ -80,10 +81,10 @@ export interface ClusterResult {
 type StoredFace = Omit<AlbumFace, "photo"> & { readonly embedding: string; readonly crop: string };
 
 /** What the journal keeps of a photograph, with the state of its file. */
-type PhotoRecord = { readonly path: string; readonly size: number; readonly modified: number } & (
-  | { readonly faces: readonly StoredFace[] }
-  | { readonly leftOut: LeftOutFile }
-);
+type PhotoRecord = FileState & { readonly path: string } & (
+    | { readonly faces: readonly StoredFace[] }
+    | { readonly leftOut: LeftOutFile }
+  );
 
 /** Photographs in work at once: one is decoded while another is embedded. */
 const AT_ONCE = 2;
@@ -108,14 +109,19 @@ async function storedFace({ embedding, face, crop }: PhotoEmbedding): Promise<St
   };
 }
 
-async function albumPhoto(model: PhotoModel, folder: string, path: string): Promise<PhotoRecord> {
-  const { size, mtimeMs: modified } = await stat(join(folder, path));
-  const state = { path, size, modified };
+async function albumPhoto(
+  model: PhotoModel,
+  folder: string,
+  path: string,
+  before: FileState,
+): Promise<PhotoRecord> {
+  const state = { path, ...before };
   try {
     const faces: StoredFace[] = [];
     for (const each of await model.embedFaces(join(folder, path))) faces.push(await storedFace(each));
     return { ...state, faces };
   } catch (error) {
+    await requireFolder(folder);
     return { ...state, leftOut: leftOutFile(path, error) };
   }
 }
@@ -137,9 +143,9 @@ async function embedAlbum(
       });
     }
     const known = before.get(path);
-    const { size, mtimeMs } = await stat(join(folder, path));
-    const isKnown = known?.size === size && known.modified === mtimeMs;
-    const record = isKnown ? known : await albumPhoto(model, folder, path);
+    const state = await stateOf(join(folder, path));
+    const isKnown = known?.size === state.size && known.modified === state.modified;
+    const record = isKnown ? known : await albumPhoto(model, folder, path, state);
     if (!isKnown) await journal?.append([record]);
     records.set(path, record);
     onProgress?.(records.size, paths.length);

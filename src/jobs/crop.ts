@@ -13,8 +13,16 @@ import { openPack } from "../faces/models.ts";
 import { encodePixels, WRITTEN_FORMATS, type WrittenFormat } from "../image/decode.ts";
 import { DECODING_AHEAD, PhotoThreads } from "../serving/photos/photo-threads.ts";
 import { Journal } from "./journal.ts";
-import type { LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
-import { eachPhoto, leftOutCsv, leftOutFile, photosIn, photoThreads } from "./photos-in.ts";
+import type { FileState, LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
+import {
+  eachPhoto,
+  leftOutCsv,
+  leftOutFile,
+  photosIn,
+  photoThreads,
+  readPhoto,
+  stateOf,
+} from "./photos-in.ts";
 
 /** `aligned`: by ArcFace's template; `lfw`: as faces lie in LFW's photographs; `centred`: the box enlarged as in LFW. */
 export const CROP_FRAMINGS = {
@@ -136,12 +144,13 @@ function targetsOf(paths: readonly string[], format: WrittenFormat): Map<string,
   );
 }
 
-const modified = async (path: string) => (await stat(path).catch(() => undefined))?.mtimeMs;
+/** What the journal keeps of a photograph without a crop, with the state of its file. */
+type LeftOutRecord = FileState & { readonly leftOut: LeftOutFile };
 
 /** Whether a crop is there and no older than its photograph. */
-async function isDone(source: string, target: string): Promise<boolean> {
-  const made = await modified(target);
-  return made !== undefined && made >= ((await modified(source)) ?? Number.POSITIVE_INFINITY);
+async function isDone(source: FileState, target: string): Promise<boolean> {
+  const made = await stat(target).catch(() => undefined);
+  return made !== undefined && source.modified >= 0 && made.mtimeMs >= source.modified;
 }
 
 /**
@@ -175,9 +184,10 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
   };
   await claim(output, job);
   await sweep(output);
-  const journal = await Journal.open<LeftOutFile>(join(output, JOURNAL_FILE), job);
+  const journal = await Journal.open<LeftOutRecord>(join(output, JOURNAL_FILE), job);
   const targets = targetsOf(paths, format);
-  const leftOut = new Map(journal.records.map((record) => [record.path, record]));
+  const before = new Map(journal.records.map((record) => [record.leftOut.path, record]));
+  const list: LeftOutFile[] = [];
   let [written, kept] = [0, 0];
   await using photos = await PhotoThreads.open(
     { detector: files.detector },
@@ -186,23 +196,25 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
     DECODING_AHEAD,
   );
   await eachPhoto(paths, options, async (path, signal) => {
-    const [source, target] = [join(folder, path), join(output, targets.get(path)!)];
-    if (await isDone(source, target)) kept++;
-    else if (!leftOut.has(path)) {
+    const target = join(output, targets.get(path)!);
+    const { size: bytes, modified } = await stateOf(join(folder, path));
+    const known = before.get(path);
+    if (await isDone({ size: bytes, modified }, target)) kept++;
+    else if (known?.size === bytes && known.modified === modified) list.push(known.leftOut);
+    else {
       try {
-        const file = await readWhole(source);
+        const file = await readPhoto(folder, path);
         const wish = { choice: face, strict: false };
         const { crop } = await photos.crop({ file, what: path }, wish, framing, size, signal);
         await writeFileAtomic(target, await encodePixels({ data: crop, width: size, height: size }, format));
         written++;
       } catch (error) {
-        const record = leftOutFile(path, error);
-        leftOut.set(path, record);
-        await journal.append([record]);
+        const leftOut = leftOutFile(path, error);
+        list.push(leftOut);
+        await journal.append([{ size: bytes, modified, leftOut }]);
       }
     }
   });
-  const list = [...leftOut.values()];
   await writeFileAtomic(join(output, LEFT_OUT_FILE), leftOutCsv(list));
   await journal.remove();
   return { written, kept, leftOut: list };

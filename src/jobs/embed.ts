@@ -6,7 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { checkTarget, readWhole, writeFileAtomic } from "../base/files.ts";
+import { checkTarget, writeFileAtomic } from "../base/files.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { FACE_CHOICES } from "../faces/choose.ts";
 import { EMBEDDING_SIZE } from "../faces/embedder.ts";
@@ -21,8 +21,17 @@ import { framingOf, requireVerifier, weightsDigest } from "../verify/face-compar
 import { openModel } from "../verify/open-model.ts";
 import { type EmbeddedPhoto, type EmbeddingFormat, formatOf, writeEmbeddings } from "./embedding-files.ts";
 import { Journal } from "./journal.ts";
-import type { LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
-import { eachPhoto, leftOutCsv, leftOutFile, personOf, photosIn, photoThreads } from "./photos-in.ts";
+import type { FileState, LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
+import {
+  eachPhoto,
+  leftOutCsv,
+  leftOutFile,
+  personOf,
+  photosIn,
+  photoThreads,
+  readPhoto,
+  stateOf,
+} from "./photos-in.ts";
 
 const DEFAULT_PACK = "opencv-sface";
 
@@ -138,10 +147,11 @@ export function isInShard(path: string, { index, count }: Shard): boolean {
 }
 
 /** What the journal keeps of a photograph, with the state of its file. */
-type Record = { readonly size: number; readonly modified: number } & (
-  | { readonly row: Omit<EmbeddedPhoto, "embedding"> & { readonly embedding: string } }
-  | { readonly leftOut: LeftOutFile }
-);
+type Record = FileState &
+  (
+    | { readonly row: Omit<EmbeddedPhoto, "embedding"> & { readonly embedding: string } }
+    | { readonly leftOut: LeftOutFile }
+  );
 
 const pathOf = (record: Record) => ("row" in record ? record.row.path : record.leftOut.path);
 
@@ -173,7 +183,7 @@ async function embedAll(
   const before = new Map(journal.records.map((record) => [pathOf(record), record]));
   const { face: choice = "largest", strict = false } = options;
   const embedOne = async (path: string, signal: AbortSignal) => {
-    const photograph = { file: await readWhole(join(folder, path)), what: path };
+    const photograph = { file: await readPhoto(folder, path), what: path };
     const { face, embedding } = await embedder.embed(photograph, { choice, strict }, signal);
     const { box, score, quality } = roundedFace(face);
     const person = personOf(path) ?? null;
@@ -181,7 +191,7 @@ async function embedAll(
   };
   let kept = 0;
   await eachPhoto(paths, options, async (path, signal) => {
-    const { size, mtimeMs: modified } = await stat(join(folder, path));
+    const { size, modified } = await stateOf(join(folder, path));
     const known = before.get(path);
     if (known?.size === size && known.modified === modified) {
       kept++;

@@ -12,6 +12,7 @@ import { type Attribute, type AttributeReport, groupReport } from "../evaluate/g
 import type { ScoredPairs } from "../evaluate/scores.ts";
 import type { FaceQuality } from "../faces/face.ts";
 import { openPack } from "../faces/models.ts";
+import { readImageFile } from "../image/decode.ts";
 import { PhotoThreads } from "../serving/photos/photo-threads.ts";
 
 /** What error rates are broken down by. */
@@ -195,12 +196,12 @@ async function groupsOfQuality(pairs: readonly Pair[], signal?: AbortSignal): Pr
   await eachLimited([...images.values()], 2 * usableCores(), async (image) => {
     if (image.kind !== "file") return;
     const wish = { choice: image.face?.choice ?? "largest", strict: false } as const;
-    const photograph = { file: await readWhole(image.path), what: image.path };
     try {
+      const photograph = { file: await readImageFile(image.path), what: image.path };
       const { face } = await threads.crop(photograph, wish, { kind: "aligned" }, 112, signal ?? never);
       found.set(image.index, face.quality);
     } catch (error) {
-      // Of a photograph without a face there is no quality.
+      // Of a photograph without a face, or one that cannot be read, there is no quality.
       if (!(error instanceof FaceError)) throw error;
     }
   });

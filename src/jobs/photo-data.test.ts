@@ -5,6 +5,8 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   utimesSync,
   writeFileSync,
@@ -336,6 +338,69 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
     await expect(embedFolder(photos, { output: join(work, "x.csv") })).rejects.toThrow(
       ".parquet, .npy or .jsonl",
     );
+  });
+
+  /** Calls back once, when the first photograph is done. */
+  const afterFirst = (change: () => void) => (done: number) => {
+    if (done === 1) change();
+  };
+
+  it("go on where photographs disappear while a folder is cropped or embedded", async () => {
+    const jobs = {
+      crops: (folder: string, output: string, change: () => void) =>
+        cropFaces(folder, { output, onProgress: afterFirst(change) }),
+      rows: (folder: string, output: string, change: () => void) =>
+        embedFolder(folder, { output: `${output}.jsonl`, onProgress: afterFirst(change) }),
+    };
+    for (const [name, run] of Object.entries(jobs)) {
+      const folder = join(work, `changing-${name}`);
+      cpSync(photos, folder, { recursive: true });
+      const last = PEOPLE.at(-1)!;
+      const { leftOut } = await run(folder, join(work, `changed-${name}`), () => {
+        rmSync(join(folder, photo(last, 1)));
+        rmSync(join(folder, photo(last, 2)));
+        mkdirSync(join(folder, photo(last, 2)));
+      });
+      const reasons = new Map(leftOut.map(({ path, code, reason }) => [path, `${code} ${reason}`]));
+      expect([...reasons.keys()].sort()).toEqual([BLANK, BROKEN, photo(last, 1), photo(last, 2)].sort());
+      expect(reasons.get(photo(last, 1))).toBe(
+        `IMAGE_UNREADABLE cannot read ${photo(last, 1)}: no such file`,
+      );
+      expect(reasons.get(photo(last, 2))).toContain(`cannot read ${photo(last, 2)}: EISDIR, it is a folder`);
+    }
+  });
+
+  it("end where the whole folder disappears, and continue when it is back", async () => {
+    const folder = join(work, "mounted");
+    cpSync(photos, folder, { recursive: true });
+    const gone = () => renameSync(folder, `${folder}-elsewhere`);
+    const rows = { output: join(work, "mounted.jsonl") };
+    const crops = { output: join(work, "mounted-crops") };
+    const error = { code: "DATASET_NOT_FOUND", message: `the folder ${folder} is gone` };
+    await expect(embedFolder(folder, { ...rows, onProgress: afterFirst(gone) })).rejects.toMatchObject(error);
+    renameSync(`${folder}-elsewhere`, folder);
+    await expect(cropFaces(folder, { ...crops, onProgress: afterFirst(gone) })).rejects.toMatchObject(error);
+    renameSync(`${folder}-elsewhere`, folder);
+    await embedFolder(folder, rows);
+    expect(readFileSync(rows.output, "utf8")).toBe(readFileSync(join(work, "all.jsonl"), "utf8"));
+    const { written, kept, leftOut } = await cropFaces(folder, crops);
+    expect([written + kept, leftOut.length]).toEqual([16, 2]);
+  });
+
+  it("cut out a photograph that was mended after a run that was stopped had left it out", async () => {
+    const folder = join(work, "mended");
+    cpSync(join(photos, ONE), join(folder, ONE), { recursive: true });
+    const output = join(work, "mended-crops");
+    const stopped = cropFaces(folder, {
+      output,
+      onProgress(done) {
+        if (done === 4) throw new Error("stopped");
+      },
+    });
+    await expect(stopped).rejects.toThrow("stopped");
+    cpSync(join(photos, photo(OTHER, 1)), join(folder, BROKEN));
+    const { leftOut, kept } = await cropFaces(folder, { output });
+    expect([leftOut.map(({ path }) => path), kept]).toEqual([[BLANK], 2]);
   });
 
   it("embeds by an exported model with its framing", async () => {

@@ -7,6 +7,7 @@ import type { Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import { listPhotographs } from "../data/folder.ts";
 import type { FaceChoice } from "../faces/choose.ts";
+import { readImageFile } from "../image/decode.ts";
 import { csvLine } from "./csv.ts";
 
 /** Whether a path names a folder. */
@@ -53,6 +54,45 @@ export interface LeftOutFile {
   /** `FACE_NOT_FOUND`, `SEVERAL_FACES`, `FACE_UNFIT` or `IMAGE_UNREADABLE`. */
   readonly code: string;
   readonly reason: string;
+}
+
+/** The state of a photograph's file, by which a later run knows that it was not changed. */
+export interface FileState {
+  readonly size: number;
+  readonly modified: number;
+}
+
+/** Of a file that is gone, or cannot be asked: no file has it. */
+const NO_STATE: FileState = { size: -1, modified: -1 };
+
+export async function stateOf(path: string): Promise<FileState> {
+  try {
+    const { size, mtimeMs } = await stat(path);
+    return { size, modified: mtimeMs };
+  } catch {
+    return NO_STATE;
+  }
+}
+
+/**
+ * The content of a photograph that was listed.
+ * @throws FaceError `IMAGE_UNREADABLE` where it is gone or cannot be read; `DATASET_NOT_FOUND` where the whole folder is gone.
+ */
+export async function readPhoto(root: string, path: string): Promise<Uint8Array> {
+  try {
+    return await readImageFile(join(root, path), path);
+  } catch (error) {
+    await requireFolder(root);
+    throw error;
+  }
+}
+
+/** Ends a job whose folder has gone meanwhile: otherwise all photographs that are left would be left out. */
+export async function requireFolder(root: string): Promise<void> {
+  if (await isFolder(root)) return;
+  throw new FaceError("DATASET_NOT_FOUND", `the folder ${root} is gone`, {
+    hint: "run the command again when it is back",
+  });
 }
 
 /** Codes that concern one photograph; any other error ends the job. */
