@@ -50,6 +50,11 @@ export function writeLine(write: () => void): void {
 }
 process.stderr.on("error", () => undefined);
 
+/** Writes an answer in words to standard output, wrapped on a terminal. */
+export function say(text: string): void {
+  console.log(wrapped(text, process.stdout));
+}
+
 /** Writes a message to standard error, wrapped on a terminal. */
 export function complain(text: string): void {
   console.error(wrapped(text, process.stderr));

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { hasPseudoTerminal, onTerminal } from "../../test/support/pseudo-terminal.ts";
 import { temporaryFolder } from "../../test/support/tiny-run.ts";
+import { writeSynthetic } from "../data/drawn.ts";
+import { imageSettings } from "../image/settings.ts";
 import { wrapped, wrappedRemarks } from "./terminal.ts";
 
 const terminal = (columns: number) => ({ isTTY: true, columns, write: () => undefined });
@@ -56,6 +58,24 @@ describe("a message", () => {
     expect(lines).toContain("  npm install --include=optional sharp;");
   });
 
+  it("of a table goes on below its second column", () => {
+    expect(at(44, "left out        1 image that cannot be read and 2 images of one colour")).toEqual([
+      "left out        1 image that cannot be read",
+      "                and 2 images of one colour",
+    ]);
+    expect(
+      at(49, "            verification_embedding  float32 [-1, 128]  (verification_embedding:0)"),
+    ).toEqual([
+      "            verification_embedding  float32 [-1,",
+      "                        128]",
+      "                        (verification_embedding:0)",
+    ]);
+    expect(at(40, "  written by faceid 0.1.0 in the format of TensorFlow")).toEqual([
+      "  written by faceid 0.1.0 in the format",
+      "    of TensorFlow",
+    ]);
+  });
+
   it("of a list goes on below the text behind the name", () => {
     expect(at(44, "  fetch it:   unset FACEID_OFFLINE, then run the command once more")).toEqual(
       ["  fetch it:   unset FACEID_OFFLINE, then", "              run the command once more"].map(
@@ -80,8 +100,8 @@ describe("a message", () => {
 
 describe.skipIf(!hasPseudoTerminal)("an error of the command", () => {
   const main = join(import.meta.dirname, "main.ts");
-  const program = `const { run } = await import(${JSON.stringify(main)});\nawait run(["node", "faceid", ...process.argv.slice(1)]);`;
-  const node = ["--import", "tsx", "--input-type=module", "-e", program];
+  const program = `const { run } = await import(${JSON.stringify(main)});\nawait run(["node", ...process.argv.slice(1)]);`;
+  const node = ["--import", "tsx", "--input-type=module", "-e", program, "faceid"];
   const args = ["verify", "a.jpg", "b.jpg", "--face", "smallest"];
   const drawn = ["--dataset", "synthetic", "--id-to", "29", "--images-per-id", "2"];
 
@@ -94,6 +114,37 @@ describe.skipIf(!hasPseudoTerminal)("an error of the command", () => {
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(columns);
     const words = (text: string) => text.split(/\s+/).filter((word) => word !== "");
     expect(words(stdout)).toEqual(words(piped));
+  });
+
+  it("and so do answers in words: a model's signatures, a version in 8 bits, what was written and revoked", async () => {
+    const folder = temporaryFolder("answers");
+    const images = join(folder, "people in some folder with a name that is long enough for two lines");
+    const keys = join(folder, "keys.json");
+    await writeSynthetic({
+      output: images,
+      identities: 3,
+      imagesPerIdentity: 8,
+      settings: imageSettings(112),
+    });
+    const calls = [
+      ["inspect", "models/default/1"],
+      ["quantize", "models/default/1", "--images", images, "--output", join(folder, "version/1")],
+      ["dataset", "info", "--dataset-path", images],
+      ["keys", "add", "bob", "--keys", keys],
+      ["keys", "revoke", "bob", "--keys", keys],
+      ["models", "list"],
+    ];
+    const options = { encoding: "utf8", cwd: join(import.meta.dirname, "../..") } as const;
+    for (const call of calls) {
+      const { stdout } = spawnSync(...onTerminal(80, [process.execPath, ...node, ...call]), options);
+      const lines = stdout.split(/\r?\n/).map((line) => line.split("\u001b[2K").at(-1)!);
+      expect(lines.length, call.join(" ")).toBeGreaterThan(1);
+      // What is pasted into a shell is not broken, nor is a word.
+      const isWhole = (line: string) => /faceid [a-z]+ /.test(line) || !line.trim().includes(" ");
+      const long = lines.filter((line) => line.length >= 80 && !isWhole(line));
+      expect(long, call.join(" ")).toEqual([]);
+    }
+    rmSync(folder, { recursive: true });
   });
 
   it("and so do the figures of an evaluation, with what they are good for", () => {

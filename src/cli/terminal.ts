@@ -58,8 +58,8 @@ const OTHERS = "\\b(?:npm|git|docker) [a-z][^;,()`]*";
 const PASTED = new RegExp(`\`[^\`]*\`|${OURS}|${OTHERS}|(?<![^\\s(])'[^']*'`, "g");
 /** Spaces that may not become an end of a line, for as long as the line is taken apart. */
 const KEPT = "\u0000";
-/** What a continued line begins below: the text behind a message's kind, or behind the name in a list. */
-const HEAD = /^ *(?:(?:error|warning|note): |[^:]{1,24}: {2,})/;
+/** What a continued line begins below: the text behind a message's kind, or behind the name in a list or the first column of a table. */
+const HEAD = /^ *(?:(?:error|warning|note): |[^:]{1,24}: {2,}|(?! )(?:(?! {2}).){1,30} {2,})/;
 
 /** The remarks of an answer: warnings, notes, and commands to go on with. */
 const REMARK = /^(?:warning|note): |^ {2}(?:npx |node |faceid )/;

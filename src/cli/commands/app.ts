@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { type Command, Option } from "commander";
 import { addNumber } from "../options.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
+import { consoleLog, onInterrupt, say } from "../process.ts";
 
 interface AppFlags {
   readonly gallery?: string;
@@ -38,7 +38,7 @@ async function run({ gallery, report, port, open }: AppFlags): Promise<void> {
   if (started === undefined) return;
   await using running = started;
   if (signal.aborted) return;
-  console.log(`${running.url}\n  people are kept in ${running.gallery}\n  Ctrl-C stops it`);
+  say(`${running.url}\n  people are kept in ${running.gallery}\n  Ctrl-C stops it`);
   if (open === true) openBrowser(running.url);
   await new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
 }

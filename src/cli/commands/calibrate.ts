@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Rate } from "../../artifact/calibration.ts";
 import type { Calibrated } from "../../jobs/calibrate.ts";
 import { addNumber, addOptions, addTestPairs, givenOptions } from "../options.ts";
-import { consoleLog, measuringInterrupt } from "../process.ts";
+import { consoleLog, measuringInterrupt, say } from "../process.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
 
@@ -67,7 +67,8 @@ async function run(model: string, flags: Flags & Record<string, unknown>): Promi
     log: consoleLog({ quiet: json === true }),
     onProgress: measureProgress(progress),
   });
-  console.log(json === true ? JSON.stringify(result) : text(result));
+  if (json === true) console.log(JSON.stringify(result));
+  else say(text(result));
 }
 
 export function calibrateCommand(command: Command): Command {

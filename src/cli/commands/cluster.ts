@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { counted, reasonOf } from "../../base/log.ts";
 import type { AlbumFace, ClusterResult } from "../../jobs/cluster.ts";
 import { addNumber } from "../options.ts";
-import { consoleLog, onInterrupt } from "../process.ts";
+import { consoleLog, onInterrupt, say } from "../process.ts";
 import { photoProgress, StatusLine } from "../progress.ts";
 
 interface Flags {
@@ -58,8 +58,9 @@ async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
     onProgress: photoProgress(line, "embedded"),
   });
   line[Symbol.dispose]();
-  console.log(json === true ? JSON.stringify(result) : text(result));
-  if (flags.output !== undefined && json !== true) console.log(`written to ${flags.output}`);
+  if (json === true) console.log(JSON.stringify(result));
+  else say(text(result));
+  if (flags.output !== undefined && json !== true) say(`written to ${flags.output}`);
 }
 
 export function clusterCommand(command: Command): Command {

@@ -7,6 +7,7 @@ import type { FaceChoice } from "../../faces/choose.ts";
 import { WRITTEN_FORMATS, type WrittenFormat } from "../../image/decode.ts";
 import { CROP_FRAMINGS, type CropFraming, cropFaces, LEFT_OUT_FILE } from "../../jobs/crop.ts";
 import { addNumber, faceOption } from "../options.ts";
+import { say } from "../process.ts";
 import { leftOutText, withProgress } from "./left-out.ts";
 
 interface Flags {
@@ -29,8 +30,8 @@ async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
   }
   const { written, kept, leftOut } = result;
   const before = kept === 0 ? "" : `, ${kept} were there already`;
-  console.log(`${counted(written, "crop")} in ${flags.output}${before}`);
-  if (leftOut.length > 0) console.log(leftOutText(leftOut, join(flags.output, LEFT_OUT_FILE)));
+  say(`${counted(written, "crop")} in ${flags.output}${before}`);
+  if (leftOut.length > 0) say(leftOutText(leftOut, join(flags.output, LEFT_OUT_FILE)));
 }
 
 export function cropCommand(command: Command): Command {

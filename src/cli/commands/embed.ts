@@ -5,6 +5,7 @@ import { counted } from "../../base/log.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
 import type { Shard } from "../../jobs/embed.ts";
 import { faceOption } from "../options.ts";
+import { say } from "../process.ts";
 import { leftOutText, withProgress } from "./left-out.ts";
 
 /** Kubernetes gives each pod of an indexed Job its number here. */
@@ -48,10 +49,10 @@ async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
     return;
   }
   const { rows, kept, leftOut, files } = result;
-  console.log(
+  say(
     `${counted(rows, "embedding")}${kept === 0 ? "" : `, ${counted(kept, "photograph")} done already`}: ${files.join(", ")}`,
   );
-  if (leftOut.length > 0) console.log(leftOutText(leftOut, files.at(-1)!));
+  if (leftOut.length > 0) say(leftOutText(leftOut, files.at(-1)!));
 }
 
 export function embedCommand(command: Command): Command {

@@ -6,10 +6,9 @@ import { openSetText } from "../../evaluate/open-set-text.ts";
 import { foldText, reportText } from "../../evaluate/report-text.ts";
 import { foldVerdict, verdict } from "../../evaluate/verdict.ts";
 import { addGroups, addNumber, addOptions, addPairs, givenOptions } from "../options.ts";
-import { consoleLog, measuringInterrupt } from "../process.ts";
+import { consoleLog, measuringInterrupt, say } from "../process.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
-import { wrapped } from "../terminal.ts";
 
 interface Flags {
   readonly checkpoint?: string;
@@ -68,7 +67,8 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
     checkAlone({ pairs, folds, testPairs, groups, byQuality });
     const { evaluateIdentification } = await import("../../jobs/identification.ts");
     const report = await evaluateIdentification(model, { ...options, splits });
-    console.log(json === true ? JSON.stringify(report) : openSetText(report));
+    if (json === true) console.log(JSON.stringify(report));
+    else say(openSetText(report));
     return;
   }
   checkAlone({ splits });
@@ -80,20 +80,17 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
       });
     }
     const report = await evaluateFolds(model, pairs, { ...options, folds });
-    console.log(
-      json === true
-        ? JSON.stringify({ ...report, verdict: foldVerdict(report) })
-        : wrapped(foldText(report), process.stdout),
-    );
+    if (json === true) console.log(JSON.stringify({ ...report, verdict: foldVerdict(report) }));
+    else say(foldText(report));
     return;
   }
   const measured = await evaluate(model, { ...options, pairs: testPairs, groups, byQuality });
   const { report, calibration, leftOut, groups: grouped = [] } = measured;
-  console.log(
-    json === true
-      ? JSON.stringify({ ...report, calibration, groups: measured.groups, leftOut, verdict: verdict(report) })
-      : [wrapped(reportText(report), process.stdout), ...grouped.map(groupText)].join("\n\n"),
-  );
+  if (json === true) {
+    console.log(
+      JSON.stringify({ ...report, calibration, groups: measured.groups, leftOut, verdict: verdict(report) }),
+    );
+  } else say([reportText(report), ...grouped.map(groupText)].join("\n\n"));
 }
 
 export function evaluateCommand(command: Command): Command {

@@ -8,7 +8,7 @@ import { csvLine } from "../../jobs/csv.ts";
 import type { ListedPhoto } from "../../jobs/faces.ts";
 import type { PhotoFace } from "../../verify/photo-model.ts";
 import { precisionOption, profileOption } from "../options.ts";
-import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
+import { consoleLog, onInterrupt, STOPPING_MS, say } from "../process.ts";
 
 interface Flags extends Mode {
   readonly show?: string;
@@ -130,7 +130,7 @@ async function run(photos: readonly string[], { precision, profile, show, json, 
     if (photos.includes(photo.image)) process.exitCode = photo.error.exitCode;
   }
   if (json === true || csv === true) return;
-  if (listed.length > photos.length) console.log(countText(listed));
+  if (listed.length > photos.length) say(countText(listed));
   if (show === undefined) return;
   const isFile = photos.length === 1 && listed[0]?.image === photos[0];
   for (const line of picturesText(listed, show, isFile)) console.log(line);

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { bytesText } from "../../base/log.ts";
 import type { OnnxReport } from "../../jobs/inspect.ts";
 import type { ModelReport, SignatureReport } from "../../savedmodel/inspect.ts";
+import { say } from "../process.ts";
 
 const COLUMNS = 79;
 
@@ -69,7 +70,8 @@ function reportText(model: ModelReport | OnnxReport): string {
 async function run(path: string, { json }: { json?: true }): Promise<void> {
   const { inspectModels } = await import("../../jobs/inspect.ts");
   const reports = await inspectModels(path);
-  console.log(json === true ? JSON.stringify(reports) : reports.map(reportText).join("\n\n"));
+  if (json === true) console.log(JSON.stringify(reports));
+  else say(reports.map(reportText).join("\n\n"));
 }
 
 export function inspectCommand(command: Command): Command {

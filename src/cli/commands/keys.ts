@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { FaceError } from "../../base/errors.ts";
 import { addKey, expiryOf, type ListedKey, listKeys, revokeKey } from "../../jobs/keys.ts";
 import { SCOPES, type Scope } from "../../serving/access/keys.ts";
+import { complain, say } from "../process.ts";
 
 interface FileFlags {
   readonly keys: string;
@@ -43,7 +44,7 @@ async function add(name: string, flags: AddFlags): Promise<void> {
     return;
   }
   console.log(token);
-  console.error(`This is the key ${name} (${id}); it is shown only now. ${flags.keys} has its digest.`);
+  complain(`This is the key ${name} (${id}); it is shown only now. ${flags.keys} has its digest.`);
 }
 
 function lineOf({ id, name, state, scopes, galleries, expires }: ListedKey): string {
@@ -55,16 +56,13 @@ function lineOf({ id, name, state, scopes, galleries, expires }: ListedKey): str
 function list({ keys: file, json }: FileFlags): void {
   const keys = listKeys(file);
   if (json === true) console.log(JSON.stringify(keys, undefined, 2));
-  else console.log(keys.length === 0 ? "no keys" : keys.map(lineOf).join("\n"));
+  else say(keys.length === 0 ? "no keys" : keys.map(lineOf).join("\n"));
 }
 
 async function revoke(which: string, { keys: file, json }: FileFlags): Promise<void> {
   await revokeKey(file, which);
-  console.log(
-    json === true
-      ? JSON.stringify({ revoked: which })
-      : `${which} is revoked; servers that read ${file} refuse it from now on`,
-  );
+  if (json === true) console.log(JSON.stringify({ revoked: which }));
+  else say(`${which} is revoked; servers that read ${file} refuse it from now on`);
 }
 
 export function keysCommand(command: Command): Command {

@@ -5,7 +5,7 @@ import { bytesText } from "../../base/log.ts";
 import { models } from "../../faces/models.ts";
 import { bytesOf, filesOf, type Pack, packNamed } from "../../faces/packs/catalogue.ts";
 import type { PackStatus } from "../../faces/packs/store.ts";
-import { commandText, consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
+import { commandText, consoleLog, onInterrupt, STOPPING_MS, say } from "../process.ts";
 import { StatusLine } from "../progress.ts";
 import { TransferText } from "../transfer.ts";
 
@@ -40,7 +40,7 @@ function statusObject({ pack, folder, ...state }: PackStatus): object {
 async function list({ json }: { json?: true }): Promise<void> {
   const all = await models.list();
   if (json === true) console.log(JSON.stringify(all.map(statusObject), undefined, 2));
-  else console.log(all.map((status) => statusLines(status).join("\n")).join("\n\n"));
+  else say(all.map((status) => statusLines(status).join("\n")).join("\n\n"));
 }
 
 async function add(name: string, { from }: { from?: string[] }): Promise<void> {
@@ -48,14 +48,14 @@ async function add(name: string, { from }: { from?: string[] }): Promise<void> {
   const folder = models.path(name);
   const { state } = (await models.list()).find((each) => each.pack === pack)!;
   if (state === "present") {
-    console.log(`${name} is here already: ${folder}`);
+    say(`${name} is here already: ${folder}`);
     return;
   }
   const terms = [`${name} goes to ${folder}`, ...termsLines(pack)].join("\n");
   let told = false;
   // Before the first byte; the terms of a pack that cannot be fetched are of no use.
   const tell = () => {
-    if (!told) console.log(terms);
+    if (!told) say(terms);
     told = true;
   };
   const transfer = new TransferText();
@@ -78,12 +78,12 @@ async function add(name: string, { from }: { from?: string[] }): Promise<void> {
   });
   line[Symbol.dispose]();
   tell();
-  console.log(`${name} is here and checked`);
+  say(`${name} is here and checked`);
 }
 
 async function remove(name: string): Promise<void> {
   const was = await models.remove(name);
-  console.log(was ? `${name} is removed` : `${name} was not here`);
+  say(was ? `${name} is removed` : `${name} was not here`);
 }
 
 function path(name: string | undefined): void {

@@ -12,7 +12,7 @@ import {
   SMALLER_WEIGHTS,
 } from "../../jobs/quantize.ts";
 import { addNumber, addOptions, addPairs, flagOf, givenOptions } from "../options.ts";
-import { commandText, consoleLog } from "../process.ts";
+import { commandText, consoleLog, say } from "../process.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
 
@@ -144,7 +144,8 @@ async function run(
     ...wishesOf(rest),
     log: consoleLog({ quiet: json === true }),
   });
-  console.log(json === true ? JSON.stringify(report) : text(report, output));
+  if (json === true) console.log(JSON.stringify(report));
+  else say(text(report, output));
 }
 
 export function quantizeCommand(command: Command): Command {

@@ -6,7 +6,7 @@ import {
   type QuickstartResult,
   quickstart,
 } from "../../jobs/quickstart.ts";
-import { commandText, onInterrupt, STOPPING_MS } from "../process.ts";
+import { commandText, onInterrupt, STOPPING_MS, say } from "../process.ts";
 import { progressListener } from "../progress.ts";
 
 function nextSteps({ models, photos: [anna, again] }: QuickstartResult): string {
@@ -35,11 +35,11 @@ async function run({ output }: { output: string }): Promise<void> {
     output,
     progress: progressListener("bar", process.stdout),
     signal: interrupt.signal,
-    onStage: (stage, text) => console.log(`\n${stage}/${QUICKSTART_STAGES}  ${text}`),
-    onDetail: (text) => console.log(text.replaceAll(/^/gm, "     ")),
+    onStage: (stage, text) => say(`\n${stage}/${QUICKSTART_STAGES}  ${text}`),
+    onDetail: (text) => say(text.replaceAll(/^/gm, "     ")),
   });
   console.log(`\ndone in ${Math.round((performance.now() - started) / 1000)} s; what to try next:\n`);
-  console.log(nextSteps(result));
+  say(nextSteps(result));
 }
 
 export function quickstartCommand(command: Command): Command {

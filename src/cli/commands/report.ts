@@ -1,7 +1,7 @@
 /** @file `faceid report`: a run or an exported model as one page of charts and figures. */
 import type { Command } from "commander";
 import { addGroups, addOptions, addTestPairs, givenOptions } from "../options.ts";
-import { consoleLog } from "../process.ts";
+import { consoleLog, say } from "../process.ts";
 import { measureProgress } from "../progress.ts";
 import { EVERY_SETTING, measureSettings } from "../settings.ts";
 
@@ -42,7 +42,7 @@ async function run(model: string, flags: Flags & Record<string, unknown>): Promi
     onProgress,
   };
   const { writeReport } = await import("../../jobs/report.ts");
-  console.log(`report ${await writeReport(options)}`);
+  say(`report ${await writeReport(options)}`);
 }
 
 export function reportCommand(command: Command): Command {

@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { cleanDataset } from "../../../jobs/clean.ts";
 import { requireEnding } from "../../options.ts";
-import { commandText, consoleLog, onInterrupt } from "../../process.ts";
+import { commandText, consoleLog, onInterrupt, say } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 
 interface Flags {
@@ -29,16 +29,16 @@ async function clean(folder: string, { output, sheet, json }: Flags): Promise<vo
     return;
   }
   const { people, photographs, counts, files } = result;
-  console.log(`${people} people, ${photographs} photographs`);
+  say(`${people} people, ${photographs} photographs`);
   for (const [finding, count] of Object.entries(counts)) console.log(`${finding.padEnd(20)}${count}`);
-  console.log(`written             ${files.join(", ")}`);
+  say(`written             ${files.join(", ")}`);
   const train = ["train", "--recipe", "adapt", "--dataset-path", folder];
   if (result.suspects.length === 0) {
-    console.log(`nothing was found; adapt the network to these people:\n  ${commandText(...train)}`);
+    say(`nothing was found; adapt the network to these people:\n  ${commandText(...train)}`);
     return;
   }
-  console.log("look through it and delete the lines of photographs to keep; then leave out the rest:");
-  console.log(`  ${commandText(...train, "--exclude", output)}`);
+  say("look through it and delete the lines of photographs to keep; then leave out the rest:");
+  say(`  ${commandText(...train, "--exclude", output)}`);
 }
 
 export function cleanCommand(): Command {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Argument, Command } from "commander";
 import { chooseParts, REMOTE_DATASETS, remoteDataset } from "../../../data/catalogue.ts";
 import { type FetchEvent, fetchDataset } from "../../../data/fetch-dataset.ts";
-import { commandText, onInterrupt, STOPPING_MS } from "../../process.ts";
+import { commandText, onInterrupt, STOPPING_MS, say } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { TransferText } from "../../transfer.ts";
 
@@ -37,9 +37,9 @@ async function download(name: string, { part = [], output, mirror, keepArchives 
   const dataset = remoteDataset(name);
   const parts = chooseParts(dataset, part);
   const folder = output ?? join("data", name);
-  for (const text of dataset.licence) console.log(text);
-  console.log(`\nDownloading to ${folder}:`);
-  for (const { name: partName, holds } of parts) console.log(`  part ${partName}: ${holds}`);
+  for (const text of dataset.licence) say(text);
+  say(`\nDownloading to ${folder}:`);
+  for (const { name: partName, holds } of parts) say(`  part ${partName}: ${holds}`);
   using line = new StatusLine();
   using interrupt = onInterrupt(() => line.say("stopping; the next run continues from here"), {
     patience: () => STOPPING_MS,
@@ -53,8 +53,8 @@ async function download(name: string, { part = [], output, mirror, keepArchives 
     signal: interrupt.signal,
   });
   line[Symbol.dispose]();
-  console.log(`${folder}: ${images} images`);
-  console.log(`look at them: ${commandText("dataset", "preview", "--dataset-path", folder)}`);
+  say(`${folder}: ${images} images`);
+  say(`look at them: ${commandText("dataset", "preview", "--dataset-path", folder)}`);
 }
 
 export function downloadCommand(): Command {

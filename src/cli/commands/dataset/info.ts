@@ -11,7 +11,7 @@ import { findUnreadable, type Survey, surveyDataset, type Unreadable } from "../
 import { trainConfigSchema } from "../../../train/config.ts";
 import { TRAINED_FRAMING } from "../../../train/people.ts";
 import { addOptions, resolveOptions } from "../../options.ts";
-import { consoleLog, onInterrupt, STOPPING_MS } from "../../process.ts";
+import { consoleLog, onInterrupt, STOPPING_MS, say } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { EVERY_SETTING, peopleOf, peopleSettings, sizeOf, sizeSettings } from "../../settings.ts";
 
@@ -127,11 +127,10 @@ async function info({ check, json, strict, ...rest }: Flags & Record<string, unk
   const duplicates = check ? await findDuplicates(dataset, interrupt.signal) : undefined;
   const withoutFace = await facesNotFound(dataset, { faces, face, imageShape }, line, interrupt.signal);
   line[Symbol.dispose]();
-  console.log(
-    json === true
-      ? JSON.stringify({ ...survey, unreadable, duplicates, facesNotFound: withoutFace?.length, withoutFace })
-      : surveyText(survey, { unreadable, duplicates, withoutFace }),
-  );
+  if (json === true) {
+    const about = { ...survey, unreadable, duplicates, facesNotFound: withoutFace?.length, withoutFace };
+    console.log(JSON.stringify(about));
+  } else say(surveyText(survey, { unreadable, duplicates, withoutFace }));
   if (strict === true && unreadable !== undefined && unreadable.length > 0) {
     throw new FaceError(
       "IMAGE_UNREADABLE",

@@ -7,7 +7,7 @@ import { openDataset } from "../../../data/dataset.ts";
 import { isLoss, leftOutText } from "../../../data/left-out.ts";
 import { drawPairsFile } from "../../../data/write-pairs.ts";
 import { addNumber, addOptions } from "../../options.ts";
-import { consoleLog } from "../../process.ts";
+import { consoleLog, say } from "../../process.ts";
 import { peopleOf, peopleSettings } from "../../settings.ts";
 
 interface Flags {
@@ -38,7 +38,7 @@ async function pairs(
   const drawn = drawPairsFile(dataset, { folds, pairs: wanted, seed });
   await writeFileAtomic(output, drawn.text);
   const fewer = drawn.pairs < wanted ? `, all that every fold has of the ${wanted} asked for` : "";
-  console.log(
+  say(
     `${output}: ${drawn.folds} folds of different people, ${drawn.pairs} pairs of one person and ${drawn.pairs} of two in each${fewer}`,
   );
 }

@@ -8,7 +8,7 @@ import { openDataset } from "../../../data/dataset.ts";
 import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../image/augment-settings.ts";
 import { encodeJpeg, encodePng } from "../../../image/decode.ts";
 import { addNumber, addOptions, requireEnding } from "../../options.ts";
-import { consoleLog } from "../../process.ts";
+import { consoleLog, say } from "../../process.ts";
 import { peopleOf, peopleSettings, sizeOf, sizeSettings } from "../../settings.ts";
 
 interface Flags {
@@ -41,8 +41,8 @@ async function preview({
   });
   const encode = /\.jpe?g$/i.test(output) ? encodeJpeg : encodePng;
   await writeFileAtomic(output, await encode(sheet.data, sheet.width, sheet.height));
-  console.log(`${output}: ${sheet.names.length} of ${dataset.identities.length} people, from top to bottom`);
-  for (const name of sheet.names) console.log(`  ${shown(name)}`);
+  say(`${output}: ${sheet.names.length} of ${dataset.identities.length} people, from top to bottom`);
+  for (const name of sheet.names) say(`  ${shown(name)}`);
 }
 
 export function previewCommand(): Command {

@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { writeSynthetic } from "../../../data/drawn.ts";
 import { addNumber, addOptions } from "../../options.ts";
-import { commandText, onInterrupt, STOPPING_MS } from "../../process.ts";
+import { commandText, onInterrupt, STOPPING_MS, say } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
 import { sizeOf, sizeSettings } from "../../settings.ts";
 
@@ -55,8 +55,8 @@ async function synthesize(flags: Flags & Record<string, unknown>): Promise<void>
     onProgress: (written) => line.show(`drawn ${written} of ${total} images`),
   });
   line[Symbol.dispose]();
-  console.log(`${output}: ${identities} people, ${images} images`);
-  console.log(`train on them: ${commandText("train", "--dataset", "digiface", "--dataset-path", output)}`);
+  say(`${output}: ${identities} people, ${images} images`);
+  say(`train on them: ${commandText("train", "--dataset", "digiface", "--dataset-path", output)}`);
 }
 
 export function synthesizeCommand(): Command {

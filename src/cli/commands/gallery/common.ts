@@ -4,9 +4,8 @@ import { Gallery, type GalleryIndex } from "../../../gallery/gallery.ts";
 import type { AboutBuild } from "../../../gallery/nearest-index.ts";
 import type { GalleryJobOptions } from "../../../jobs/gallery.ts";
 import { requireText } from "../../options.ts";
-import { consoleLog, type Interrupt, onInterrupt, systemSignals } from "../../process.ts";
+import { consoleLog, type Interrupt, onInterrupt, say, systemSignals } from "../../process.ts";
 import { StatusLine } from "../../progress.ts";
-import { wrappedRemarks } from "../../terminal.ts";
 
 export interface GalleryFlags {
   readonly gallery: string;
@@ -131,7 +130,8 @@ async function namesOf(gallery: Gallery): Promise<string[]> {
 
 /** Prints an object for programs, or lines for people. */
 export function print({ json }: Pick<GalleryFlags, "json">, object: unknown, text: () => string): void {
-  console.log(json === true ? JSON.stringify(object) : wrappedRemarks(text(), process.stdout));
+  if (json === true) console.log(JSON.stringify(object));
+  else say(text());
 }
 
 /** What an index finds, in words. */

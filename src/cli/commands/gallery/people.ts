@@ -4,7 +4,7 @@ import type { Gallery } from "../../../gallery/gallery.ts";
 import type { Person } from "../../../gallery/people.ts";
 import type { GalleryEvent } from "../../../gallery/scope.ts";
 import { addNumber } from "../../options.ts";
-import { shellWord } from "../../process.ts";
+import { complain, shellWord } from "../../process.ts";
 import { type GalleryFlags, plural, print, withGallery, withPeople } from "./common.ts";
 
 interface ListFlags extends GalleryFlags {
@@ -25,7 +25,7 @@ async function list(flags: ListFlags): Promise<void> {
   );
   const last = people.at(-1);
   if (flags.json !== true && last !== undefined && people.length === flags.limit) {
-    console.error(`there may be more people: --after ${shellWord(last.name)} lists the next ones`);
+    complain(`there may be more people: --after ${shellWord(last.name)} lists the next ones`);
   }
 }
 
