@@ -128,6 +128,14 @@ describe("architecture", () => {
     expect(base.length).toBeLessThanOrEqual(12);
   });
 
+  it("makes folders by makeFolder, which ends also where the system takes none", () => {
+    const recursive = /mkdir(?:Sync)?\([^;]*recursive: true/;
+    const own = files.filter(
+      (path) => !isTest(path) && recursive.test(readFileSync(join(SOURCE, path), "utf8")),
+    );
+    expect(own).toEqual([]);
+  });
+
   it("names each file's content in its first line", () => {
     for (const path of files.filter((file) => roomOf(file) !== "proto")) {
       expect(readFileSync(join(SOURCE, path), "utf8"), path).toMatch(/^(#!.*\n)?\/\*\* @file .+/);

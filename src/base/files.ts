@@ -72,13 +72,14 @@ const takesNone = (path: string, what: "files" | "folders", error: unknown): unk
 
 /**
  * Makes a folder and those above it. Node's own recursive call never ends where the system refuses a folder with ENOENT.
+ * @param mode permissions of the folders that are made.
  * @returns the folders that were made, the innermost last.
  * @throws the system's error, or FaceError `FILE_INVALID`.
  */
-export async function makeFolder(path: string): Promise<string[]> {
+export async function makeFolder(path: string, mode = 0o777): Promise<string[]> {
   let above: string[] = [];
   const make = (refused: (error: unknown) => unknown) =>
-    mkdir(path).then(
+    mkdir(path, mode).then(
       () => [...above, path],
       async (error: unknown): Promise<string[]> => {
         const isFolder =
@@ -90,7 +91,7 @@ export async function makeFolder(path: string): Promise<string[]> {
   try {
     return await make((error) => error);
   } catch (error) {
-    above = await makeFolder(parentOf(path, error));
+    above = await makeFolder(parentOf(path, error), mode);
   }
   return await make((error) => takesNone(path, "folders", error));
 }

@@ -113,6 +113,12 @@ describe.skipIf(process.platform !== "linux")("optimised networks", () => {
     vi.unstubAllEnvs();
   });
 
+  it.runIf(process.platform === "linux")("are not needed: nor is one that takes no folders", async () => {
+    const make = vi.fn(() => NETWORK);
+    expect(await answerOf(await openReady("net", FILE, make, { folder: "/proc/faceid" }))).toEqual(expected);
+    expect(make).toHaveBeenCalledTimes(1);
+  });
+
   it("are not made of what cannot be lowered or run", async () => {
     const folder = await temporaryFolder();
     const refuse = () => {

@@ -1,11 +1,11 @@
 /** @file Networks as the runtime has optimised them for this processor, kept on disk; each session maps a copy of its own. */
 import { createHash } from "node:crypto";
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
-import { writeFileAtomic } from "../base/files.ts";
+import { makeFolder, writeFileAtomic } from "../base/files.ts";
 import { float32, floats } from "../base/tensor.ts";
 import { openRuntime, optimizeTo, type RuntimeSession } from "../onnx/runtime/runtime.ts";
 import {
@@ -150,7 +150,7 @@ export async function openReady(
   const hash = createHash("sha256").update(file).digest("hex");
   const path = keptPath(folder, kind, hash, "ort");
   const kept = { path, digest: `${hash} blocks ${await blocks}`, maxBytes: mostBytes(file) };
-  await mkdir(dirname(path), { recursive: true }).catch(() => undefined);
+  await makeFolder(dirname(path)).catch(() => undefined);
   let refused: unknown;
   const lowered = async () => {
     try {

@@ -1,9 +1,9 @@
 /** @file Keeps the embeddings of images in a file: each image passes the network once, also in a run that goes on after a stop. */
 import { createHash } from "node:crypto";
-import { appendFile, mkdir, readFile, truncate } from "node:fs/promises";
+import { appendFile, readFile, truncate } from "node:fs/promises";
 import { dirname } from "node:path";
 import { systemCode } from "../base/errors.ts";
-import { writeError } from "../base/files.ts";
+import { makeFolder, writeError } from "../base/files.ts";
 import type { Embedder } from "../model/verifier.ts";
 
 const LINE_END = 0x0a;
@@ -59,7 +59,7 @@ export async function cachedEmbedder<E extends Embedder>(
   const write = async (lines: readonly string[]) => {
     if (failed) return;
     try {
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolder(dirname(path));
       await appendFile(path, lines.join(""));
     } catch (error) {
       if (onFailure === undefined) throw writeError(path, error);

@@ -1,11 +1,11 @@
 /** @file A teacher: the pretrained network of a model pack, and its embeddings of crops, which a file keeps. */
 import { createHash } from "node:crypto";
-import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { writeError } from "../base/files.ts";
+import { makeFolder, writeError } from "../base/files.ts";
 import { eachLimited } from "../base/limiter.ts";
 import type { Log } from "../base/log.ts";
 import type { ImageRef } from "../data/identity.ts";
@@ -67,7 +67,7 @@ class EmbeddingFile {
     entry.set(new Uint8Array(embedding.buffer, embedding.byteOffset, VALUE_BYTES), KEY_BYTES);
     entry.writeUInt32LE(crc32(entry.subarray(0, ENTRY_BYTES - 4)), ENTRY_BYTES - 4);
     try {
-      await mkdir(dirname(this.#path), { recursive: true });
+      await makeFolder(dirname(this.#path));
       await appendFile(this.#path, entry);
     } catch (error) {
       throw writeError(this.#path, error);

@@ -1,9 +1,10 @@
 /** @file TensorFlow Serving's request logging: a sample of a model's requests with their answers, as files that a warm-up replays. */
 import { randomInt } from "node:crypto";
-import { appendFile, mkdir } from "node:fs/promises";
+import { appendFile } from "node:fs/promises";
 import { dirname, resolve, sep } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { messageOf } from "../../base/errors.ts";
+import { makeFolder } from "../../base/files.ts";
 import type { Log } from "../../base/log.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import type { ModelConfig } from "../../proto/tensorflow_serving/model_service_pb.ts";
@@ -156,7 +157,7 @@ class Recorder implements RequestRecorder {
       const records = this.#waiting.splice(0, MOST_WARMUP_RECORDS - this.#inFile);
       for (const { length } of records) this.#waitingBytes -= length;
       try {
-        await mkdir(dirname(this.#file), { recursive: true, mode: 0o700 });
+        await makeFolder(dirname(this.#file), 0o700);
         await appendFile(this.#file, writeRecords(records), { mode: 0o600 });
         this.#inFile += records.length;
         this.#isFailing = false;

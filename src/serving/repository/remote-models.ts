@@ -1,11 +1,11 @@
 /** @file Models in a storage for objects: whole versions are copied into a folder here, from which they are served. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { versionOf } from "../../artifact/files.ts";
 import { FaceError } from "../../base/errors.ts";
-import { publishFolder, TEMPORARY_FILE } from "../../base/files.ts";
+import { makeFolder, publishFolder, TEMPORARY_FILE } from "../../base/files.ts";
 import type { Log } from "../../base/log.ts";
 import type { ServableVersionPolicy } from "../../proto/tensorflow_serving/model_service_pb.ts";
 import { type RemoteScheme, remoteAddress } from "./model-config.ts";
@@ -199,11 +199,11 @@ export class RemoteModels {
     }
     const bytes = objects.reduce((sum, { size }) => sum + size, 0);
     this.#log.info(`copying version ${version} of ${basePath}: ${objects.length} objects, ${bytes} bytes`);
-    await mkdir(dirname(folder), { recursive: true });
+    await makeFolder(dirname(folder));
     const copyAll = publishFolder(folder, async (temporary) => {
       for (const object of objects) {
         const file = join(temporary, object.name);
-        await mkdir(dirname(file), { recursive: true });
+        await makeFolder(dirname(file));
         await store.copy(bucket, object, file, this.#closing.signal);
       }
     });
