@@ -2,6 +2,7 @@
 import { createInterface } from "node:readline";
 import { Random } from "../../src/base/random.ts";
 import { float32 } from "../../src/base/tensor.ts";
+import { rowsAtATime } from "../../src/graph/batch-rows.ts";
 import { siamese } from "../../src/model/siamese.ts";
 import { initialWeights } from "../../src/nn/network-builder.ts";
 import { lower } from "../../src/onnx/lower/lower.ts";
@@ -62,7 +63,9 @@ async function inference(): Promise<() => Promise<unknown>> {
   const served = job.precision === "int8" ? await quantized(bytes, names) : bytes;
   const sessions = Math.min(job.batch, job.threads);
   const runtime = { threads: job.threads / sessions };
-  const pool = await SessionPool.open(served, sessions, { runtime });
+  // `faceid serve` knows the graph of a SavedModel, and an ONNX file's in integers only as bytes.
+  const rows = job.precision === "int8" ? undefined : rowsAtATime([pair.classifier]);
+  const pool = await SessionPool.open(served, sessions, { runtime, rowsAtATime: rows });
   const share = job.batch / sessions;
   const parts = Array.from(
     { length: sessions },

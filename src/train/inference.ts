@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { COMPARE, EMBED, pairInputs } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32, floats, sameShape, shapeText, type TensorMap } from "../base/tensor.ts";
+import { rowsAtATime } from "../graph/batch-rows.ts";
 import { embeddingSizeOf } from "../model/model-config.ts";
 import { siamese } from "../model/siamese.ts";
 import type { Embedder, Verifier } from "../model/verifier.ts";
@@ -33,13 +34,15 @@ export function inferenceWeights(config: NetworkSettings, state: TensorMap): Ten
 /** An ONNX model with the inputs and outputs of the `embed` signature. */
 interface EmbedModel extends Pick<Embedder, "image" | "embeddingSize"> {
   readonly embed: Uint8Array;
+  /** As `rowsAtATime` says for it. */
+  readonly rows?: number | undefined;
 }
 
 async function pooledEmbedder(
-  { image: { height, width }, embeddingSize, embed }: EmbedModel,
+  { image: { height, width }, embeddingSize, embed, rows }: EmbedModel,
   sessions: number,
 ): Promise<Embedder> {
-  const pool = await SessionPool.open(embed, sessions);
+  const pool = await SessionPool.open(embed, sessions, { rowsAtATime: rows });
   return {
     image: { height, width },
     embeddingSize,
@@ -96,6 +99,7 @@ export async function networkVerifier(config: NetworkSettings, state: TensorMap)
     image: model.input,
     embeddingSize: embeddingSizeOf(model),
     embed: lower(graphs.embed, { frozen }).bytes,
+    rows: rowsAtATime(Object.values(graphs.embed.outputs)),
     compare: lower(graphs.compare, { frozen }).bytes,
   });
 }
@@ -103,9 +107,11 @@ export async function networkVerifier(config: NetworkSettings, state: TensorMap)
 /** The embeddings of a network whose head is not fitted yet, with one session per core. */
 export async function networkEmbedder(config: NetworkSettings, state: TensorMap): Promise<Embedder> {
   const model = modelConfigOf(config);
-  const { bytes } = lower(inferenceGraphs(model).embed, { frozen: averagedState(state) });
+  const graph = inferenceGraphs(model).embed;
+  const { bytes } = lower(graph, { frozen: averagedState(state) });
+  const rows = rowsAtATime(Object.values(graph.outputs));
   return await pooledEmbedder(
-    { image: model.input, embeddingSize: embeddingSizeOf(model), embed: bytes },
+    { image: model.input, embeddingSize: embeddingSizeOf(model), embed: bytes, rows },
     availableParallelism(),
   );
 }

@@ -1,13 +1,15 @@
 /** @file Opens the SavedModel of an exported model. */
 import { COMPARE, EMBED } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
+import { rowsAtATime } from "../graph/batch-rows.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { lower } from "../onnx/lower/lower.ts";
 import { type ReadModel, readSavedModel } from "../savedmodel/read/read.ts";
 import { pooledVerifier } from "../train/inference.ts";
 
-async function onnxOf(model: ReadModel, signature: string): Promise<Uint8Array> {
-  return lower({ outputs: (await model.program(signature)).outputs }).bytes;
+async function onnxOf(model: ReadModel, signature: string) {
+  const { outputs } = await model.program(signature);
+  return { bytes: lower({ outputs }).bytes, rows: rowsAtATime(Object.values(outputs)) };
 }
 
 /** The sizes that the signatures `embed` and `compare` name. */
@@ -46,5 +48,6 @@ export async function savedModelVerifier(folder: string, sessions?: number): Pro
     onnxOf(model, EMBED.signature),
     onnxOf(model, COMPARE.signature),
   ]);
-  return await pooledVerifier({ image: { height, width }, embeddingSize, embed, compare }, sessions);
+  const models = { embed: embed.bytes, rows: embed.rows, compare: compare.bytes };
+  return await pooledVerifier({ image: { height, width }, embeddingSize, ...models }, sessions);
 }

@@ -2,11 +2,11 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { shapeText, type Tensor } from "../../base/tensor.ts";
+import { keepsImagesApart } from "../../graph/batch-rows.ts";
 import { type Dim, type SymbolicShape, UNKNOWN_DIM } from "../../graph/ops.ts";
 import type { GraphProto, ModelProto, TensorProto, TensorShapeProto } from "../../proto/onnx/onnx_pb.ts";
 import { ModelProtoSchema } from "../../proto/onnx/onnx_pb.ts";
 import { dtypeOfOnnx } from "../dtypes.ts";
-import { keepsImagesApart } from "./free-batch.ts";
 import type { NeededPart, OnnxProgram, WantedInput } from "./import-graph.ts";
 import { importGraph, neededPart, refuseUnknown } from "./import-graph.ts";
 import { type ExternalData, storedTensor } from "./stored-tensor.ts";

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { Random } from "../../base/random.ts";
 import { ConcatenatedView, float32, floats, type Tensor, tensor } from "../../base/tensor.ts";
 import { WorkerClient } from "../../base/worker-client.ts";
-import { add, conv2d, input, lookup, parameter, relu } from "../../graph/build.ts";
+import { add, conv2d, input, lookup, parameter, reduceMean, relu, sub } from "../../graph/build.ts";
 import { lower } from "../lower/lower.ts";
 import { AloneSession, type SessionCalls, type SessionData, SessionPool } from "./session-pool.ts";
 
@@ -37,6 +37,26 @@ describe("SessionPool", () => {
       [10, 12, 14, 16],
     ]);
     expect([...floats(own), ...floats(view)]).toEqual([1, 2, 3, 3]);
+  });
+
+  it("computes as many rows at a time as it is told to, and answers with all of them", async () => {
+    // The mean over the batch shows which rows were computed together.
+    const model = lower({
+      outputs: { y: sub(x, reduceMean(x, { axes: [0], keepDims: true })), same: x },
+    }).bytes;
+    const inputs = new Map([["x", float32([5, 2], [0, 9, 2, 9, 10, 8, 20, 6, 5, 4])]]);
+    const run = async (rowsAtATime: number | undefined, runtime = {}, outputs?: string[]) => {
+      await using pool = await SessionPool.open(model, 1, { rowsAtATime, runtime });
+      return await pool.run(inputs, outputs);
+    };
+    const answer = await run(2);
+    expect(answer.get("y")!.shape).toEqual([5, 2]);
+    expect([...floats(answer.get("y")!)]).toEqual([-1, 0, 1, 0, -5, 1, 5, -1, 0, 0]);
+    expect(floats(answer.get("same")!)).toEqual(floats(inputs.get("x")!));
+    expect(await run(5)).toEqual(await run(undefined));
+    expect([...(await run(1, {}, ["y"])).keys()]).toEqual(["y"]);
+    // Two threads share an operator, and take as many rows each.
+    expect(await run(1, { threads: 2 })).toEqual(answer);
   });
 
   it("computes the same numbers where a run is alone and has more threads", async () => {

@@ -26,6 +26,7 @@ export interface SessionData {
   readonly bytes: Uint8Array;
   readonly options: RuntimeOptions;
   readonly niceness: number;
+  readonly rowsAtATime?: number | undefined;
 }
 
 /** A run that takes less is not worth sharing among threads, nor the memory of a further session. */
@@ -45,6 +46,11 @@ export interface SessionPoolOptions {
    * not. Default 1: no such session.
    */
   readonly aloneThreads?: number;
+  /**
+   * How many rows of its inputs each thread of a session computes at a time, for a model that treats rows by themselves
+   * (`rowsAtATime`). Default: all.
+   */
+  readonly rowsAtATime?: number | undefined;
 }
 
 /**
@@ -75,13 +81,13 @@ export class SessionPool implements AsyncDisposable {
   static async open(
     bytes: Uint8Array,
     size = 1,
-    { runtime = {}, inputNames, niceness = 0, aloneThreads = 1 }: SessionPoolOptions = {},
+    { runtime = {}, inputNames, niceness = 0, aloneThreads = 1, rowsAtATime }: SessionPoolOptions = {},
   ): Promise<SessionPool> {
     // One copy for all threads, now and when one is replaced.
     const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
     shared.set(bytes);
     const start = (options: RuntimeOptions) => () => {
-      const data: SessionData = { bytes: shared, options, niceness };
+      const data: SessionData = { bytes: shared, options, niceness, rowsAtATime };
       return new WorkerClient<SessionCalls>(import.meta.url, "session-worker", data);
     };
     const threads = new WorkerPool(size, start(runtime));

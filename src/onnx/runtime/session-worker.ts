@@ -3,6 +3,7 @@ import { FaceError, messageOf } from "../../base/errors.ts";
 import { arrayOf, buffersOf, bytesPerElement, sizeOf, type Tensor } from "../../base/tensor.ts";
 import { collectWhenIdle, lowerPriority } from "../../base/worker.ts";
 import { Moved, serveCalls } from "../../base/worker-client.ts";
+import { rowParts, runInParts } from "./row-parts.ts";
 import { openRuntime } from "./runtime.ts";
 import type { SessionCalls, SessionData, SharedInput } from "./session-pool.ts";
 
@@ -27,25 +28,31 @@ function gather(name: string, { dtype, shape, parts }: SharedInput): Tensor {
   return { dtype, shape, data } as Tensor;
 }
 
-serveCalls<SessionCalls, SessionData>(async ({ bytes, options, niceness }) => {
-  lowerPriority(niceness);
-  // The runtime reads no shared memory.
-  const session = await openRuntime(bytes.slice(), options);
-  collectWhenIdle();
-  return {
-    async run(inputs, outputs) {
-      try {
-        const ready = [...inputs].map(
-          ([name, value]) => [name, "parts" in value ? gather(name, value) : value] as const,
-        );
-        const isLarge = ready.some(([, { data }]) => (data as Float32Array).byteLength > MOST_KEPT_BYTES);
-        if (isLarge) collectWhenIdle();
-        const results = await session.run(new Map(ready), outputs);
-        return new Moved(results, buffersOf(results.values()));
-      } catch (error) {
-        throw error instanceof FaceError ? error : new FaceError("MODEL_UNSUPPORTED", messageOf(error));
-      }
-    },
-    [Symbol.asyncDispose]: () => session.close(),
-  };
-});
+serveCalls<SessionCalls, SessionData>(
+  async ({ bytes, options, niceness, rowsAtATime = Number.POSITIVE_INFINITY }) => {
+    lowerPriority(niceness);
+    // The runtime reads no shared memory.
+    const session = await openRuntime(bytes.slice(), options);
+    // Threads that share an operator take more rows, each its own.
+    const rows = rowsAtATime * (options.threads ?? 1);
+    collectWhenIdle();
+    return {
+      async run(inputs, outputs) {
+        try {
+          const ready = [...inputs].map(
+            ([name, value]) => [name, "parts" in value ? gather(name, value) : value] as const,
+          );
+          const isLarge = ready.some(([, { data }]) => (data as Float32Array).byteLength > MOST_KEPT_BYTES);
+          if (isLarge) collectWhenIdle();
+          const results = await runInParts(rowParts(new Map(ready), rows), (part) =>
+            session.run(part, outputs),
+          );
+          return new Moved(results, buffersOf(results.values()));
+        } catch (error) {
+          throw error instanceof FaceError ? error : new FaceError("MODEL_UNSUPPORTED", messageOf(error));
+        }
+      },
+      [Symbol.asyncDispose]: () => session.close(),
+    };
+  },
+);

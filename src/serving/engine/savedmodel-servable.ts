@@ -4,6 +4,7 @@ import { DEFAULT_SIGNATURE } from "../../artifact/signatures.ts";
 import { messageOf } from "../../base/errors.ts";
 import { Limiter } from "../../base/limiter.ts";
 import type { Tensor, TensorMap } from "../../base/tensor.ts";
+import { rowsAtATime } from "../../graph/batch-rows.ts";
 import { lower } from "../../onnx/lower/lower.ts";
 import type { SessionPool } from "../../onnx/runtime/session-pool.ts";
 import { checkReadable, sliceOf } from "../../savedmodel/read/import-graph.ts";
@@ -209,6 +210,7 @@ export class SignatureEngine {
     const shared = await this.#pools.open(lowered.bytes, sessions, {
       inputNames,
       niceness: NICENESS,
+      rowsAtATime: state === undefined ? rowsAtATime(Object.values(outputs)) : undefined,
       ...(this.#aloneThreads === undefined ? {} : { aloneThreads: this.#aloneThreads }),
     });
     return { ...shared, state };
