@@ -3,7 +3,7 @@ import { symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder, writePhotos } from "../../test/support/photos.ts";
-import { type Dataset, type DatasetOptions, openDataset } from "./dataset.ts";
+import { type Dataset, type DatasetOptions, openConfigured, openDataset } from "./dataset.ts";
 import { countImages, imageName } from "./identity.ts";
 
 /** A folder with files of one layout. */
@@ -23,6 +23,20 @@ const listing = (dataset: Dataset, root: string) =>
   );
 
 const failure = (options: DatasetOptions) => expect(openDataset(options)).rejects;
+
+describe("a folder that is missing", () => {
+  it("has a hint that names the setting, where a setting gave the path, and no other", async () => {
+    const path = join(await temporaryFolder(), "nowhere");
+    await failure({ path }).toMatchObject({ hint: expect.not.stringContaining("--dataset-path") });
+    await expect(openConfigured({ path })).rejects.toMatchObject({
+      code: "DATASET_NOT_FOUND",
+      hint: expect.stringContaining("check --dataset-path (DATASET_PATH)"),
+    });
+    await expect(openConfigured({ dataset: "./none.mjs", path })).rejects.toMatchObject({
+      hint: expect.not.stringContaining("--dataset-path"),
+    });
+  });
+});
 
 describe("openDataset", () => {
   it("recognises DigiFace's layout and sorts it by number", async () => {

@@ -235,3 +235,21 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   }
   return openFolder(dataset, resolve(path), options);
 }
+
+/**
+ * Opens the dataset whose path is a setting, which the error for a missing folder names.
+ * @throws FaceError as `openDataset`.
+ */
+export async function openConfigured(options: DatasetOptions): Promise<Dataset> {
+  try {
+    return await openDataset(options);
+  } catch (error) {
+    const { dataset, path } = options;
+    const isMissing = error instanceof FaceError && error.code === "DATASET_NOT_FOUND";
+    if (!isMissing || path === undefined || isModulePath(dataset ?? path)) throw error;
+    throw new FaceError(error.code, error.message, {
+      hint: "check --dataset-path (DATASET_PATH); it names the folder that holds one folder per person",
+      cause: error,
+    });
+  }
+}

@@ -140,7 +140,7 @@ export async function listFolder(path: string): Promise<RootEntries> {
     const code = systemCode(error);
     if (code === "ENOENT") {
       throw new FaceError("DATASET_NOT_FOUND", `there is no folder ${path}`, {
-        hint: "check --dataset-path (DATASET_PATH); it names the folder that holds one folder per person",
+        hint: "check the path: a folder of photographs, or of one folder per person, is wanted",
         cause: error,
       });
     }

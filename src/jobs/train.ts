@@ -11,7 +11,7 @@ import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { checkTarget } from "../base/files.ts";
 import { silentLog } from "../base/log.ts";
-import { openDataset } from "../data/dataset.ts";
+import { openConfigured } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import { USUAL_MODE } from "../faces/mode.ts";
@@ -250,7 +250,7 @@ function refuseUnmeasured({ testFraction, excludePairs }: TrainConfig): void {
 /** Names a dataset that is not there before anything else is complained of. */
 async function requireDataset({ dataset, datasetPath }: TrainConfig): Promise<void> {
   if (datasetPath === undefined || (await exists(datasetPath))) return;
-  await openDataset({ dataset, path: datasetPath });
+  await openConfigured({ dataset, path: datasetPath });
 }
 
 function refuseUnfinished({ end, folder }: TrainResult): void {

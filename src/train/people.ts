@@ -8,7 +8,7 @@ import { decodeText, readRegular } from "../base/files.ts";
 import type { Log } from "../base/log.ts";
 import { counted } from "../base/log.ts";
 import { parseCsv } from "../data/csv.ts";
-import { type Dataset, openDataset } from "../data/dataset.ts";
+import { type Dataset, openConfigured } from "../data/dataset.ts";
 import { findDatasetFaces, type UnusedPhotos, withFaces, withoutUnused } from "../data/dataset-faces.ts";
 import { countImages, type Identity, type ImageRef } from "../data/identity.ts";
 import { isLoss, leftOutText } from "../data/left-out.ts";
@@ -201,7 +201,7 @@ export async function openImages(
   log: Log,
   { framing = TRAINED_FRAMING, mode }: CutWish = {},
 ): Promise<Dataset> {
-  const dataset = await withoutExcluded(await openDataset(datasetOptions(config)), config.exclude, log);
+  const dataset = await withoutExcluded(await openConfigured(datasetOptions(config)), config.exclude, log);
   if (config.faces === "none") return dataset;
   const [height, width] = config.imageShape;
   if (height !== width) {

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
 import { counted, shown } from "../../../base/log.ts";
-import { type Dataset, openDataset } from "../../../data/dataset.ts";
+import { type Dataset, openConfigured } from "../../../data/dataset.ts";
 import { findDatasetFaces, type LeftOutPhoto, withFaces } from "../../../data/dataset-faces.ts";
 import { type Duplicate, type Duplicates, findDuplicates } from "../../../data/duplicates.ts";
 import { leftOutText } from "../../../data/left-out.ts";
@@ -115,7 +115,7 @@ function surveyText(survey: Survey, { unreadable, duplicates, withoutFace }: Che
 
 async function info({ check, json, strict, ...rest }: Flags & Record<string, unknown>): Promise<void> {
   const { faces, face, imageShape, ...people } = rest;
-  const dataset = await openDataset(peopleOf(people));
+  const dataset = await openConfigured(peopleOf(people));
   const survey = surveyDataset(dataset);
   using line = new StatusLine();
   using interrupt = onInterrupt(() => undefined, { patience: () => STOPPING_MS });

@@ -4,7 +4,7 @@ import { Command, Option } from "commander";
 import { checkTarget, writeFileAtomic } from "../../../base/files.ts";
 import { shown } from "../../../base/log.ts";
 import { contactSheet } from "../../../data/contact-sheet.ts";
-import { openDataset } from "../../../data/dataset.ts";
+import { openConfigured } from "../../../data/dataset.ts";
 import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../image/augment-settings.ts";
 import { encodeJpeg, encodePng } from "../../../image/decode.ts";
 import { addNumber, addOptions, requireEnding } from "../../options.ts";
@@ -30,7 +30,7 @@ async function preview({
   requireEnding("--output", output, ["png", "jpg", "jpeg"]);
   await checkTarget(output, "file");
   const { imageShape, ...people } = rest;
-  const dataset = await openDataset(peopleOf(people));
+  const dataset = await openConfigured(peopleOf(people));
   const log = consoleLog();
   const sheet = await contactSheet(dataset.identities, {
     rows,
