@@ -155,6 +155,13 @@ describe("measure", () => {
     expect(text + page).not.toMatch(/not trained on|Held-out/);
   });
 
+  it("names a photograph without a face once", () => {
+    const path = "ann/1.jpg";
+    const withoutFace = [{ path, code: "FACE_NOT_FOUND", reason: `no face was found in ${path}` }] as const;
+    const text = reportText({ ...report, facesNotFound: 1, withoutFace });
+    expect(text).toMatch(/^ {4}no face was found in ann\/1\.jpg$/m);
+  });
+
   it("reads well", () => {
     const text = reportText(report);
     expect(text).toMatch(/^on 2000 pairs of people not trained on \(1000 same, 1000 different\)\n/);

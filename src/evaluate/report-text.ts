@@ -1,5 +1,5 @@
 /** @file Measurements as text tables. */
-import { shown } from "../base/log.ts";
+import { reasonOf, shown } from "../base/log.ts";
 import type { FoldReport } from "./folds.ts";
 import type { EvaluationReport, FaceCounts, Measured, TarAtFar } from "./metrics.ts";
 import { unsupportedText } from "./thresholds.ts";
@@ -33,7 +33,7 @@ function faceLines({ facesNotFound, withoutFace = [], unreadable = [] }: Partial
         ];
   if (unreadable.length > 0) rows.push(["files not read", String(unreadable.length)]);
   const all = [...withoutFace, ...unreadable];
-  const lines = all.slice(0, NAMED).map(({ path, reason }) => `\n    ${shown(`${path}: ${reason}`)}`);
+  const lines = all.slice(0, NAMED).map((each) => `\n    ${shown(reasonOf(each))}`);
   if (all.length > NAMED) lines.push(`\n    and ${all.length - NAMED} more; --json lists them all`);
   return { rows, lines: lines.join("") };
 }

@@ -6,7 +6,7 @@ import { splitAsTrained, type TrainedPeople, trainedPeople } from "../artifact/t
 import { FaceError, messageOf } from "../base/errors.ts";
 import { decodeText, readRegular } from "../base/files.ts";
 import type { Log } from "../base/log.ts";
-import { counted } from "../base/log.ts";
+import { counted, reasonOf } from "../base/log.ts";
 import { parseCsv } from "../data/csv.ts";
 import { type Dataset, openConfigured } from "../data/dataset.ts";
 import { findDatasetFaces, type UnusedPhotos, withFaces, withoutUnused } from "../data/dataset-faces.ts";
@@ -313,7 +313,7 @@ export function sayLeftOut(log: Log, { facesNotFound, unreadable }: UnusedPhotos
   log.warn(
     `left out: ${counted(facesNotFound.length, "photograph")} without the face, ${counted(unreadable.length, "unreadable file")}`,
   );
-  for (const { path, reason } of all.slice(0, NAMED)) log.warn(`${path}: ${reason}`);
+  for (const each of all.slice(0, NAMED)) log.warn(reasonOf(each));
   if (all.length > NAMED) log.warn(`and ${all.length - NAMED} more`);
 }
 

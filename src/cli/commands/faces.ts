@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { FaceError } from "../../base/errors.ts";
-import { counted, shown } from "../../base/log.ts";
+import { counted, reasonOf, shown } from "../../base/log.ts";
 import type { Mode } from "../../faces/mode.ts";
 import { csvLine } from "../../jobs/csv.ts";
 import type { ListedPhoto } from "../../jobs/faces.ts";
@@ -61,7 +61,7 @@ function csvLines(photo: ListedPhoto): string[] {
 }
 
 function photoText(photo: ListedPhoto): string {
-  if ("error" in photo) return shown(`${photo.image}  ${photo.error.message}`);
+  if ("error" in photo) return shown(reasonOf({ path: photo.image, reason: photo.error.message }));
   const { image, width, height, faces } = photo;
   const count = counted(faces.length, "face");
   const lines = faces.map(({ box, score, quality, warnings }, i) => {
@@ -110,7 +110,7 @@ async function run(photos: readonly string[], { precision, profile, show, json, 
   // Text and CSV appear photograph by photograph, so that what was found before an interruption is not lost.
   const onPhoto = (photo: ListedPhoto) => {
     if (csv === true) for (const line of csvLines(photo)) console.log(line);
-    else if (json !== true) console.log(photoText(photo));
+    else if (json !== true) say(photoText(photo));
   };
   const { listFaces } = await import("../../jobs/faces.ts");
   const listed = await listFaces(photos, {

@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
-import { counted, shown } from "../../../base/log.ts";
+import { counted, reasonOf, shown } from "../../../base/log.ts";
 import { type Dataset, openConfigured } from "../../../data/dataset.ts";
 import { findDatasetFaces, type LeftOutPhoto, withFaces } from "../../../data/dataset-faces.ts";
 import { type Duplicate, type Duplicates, findDuplicates } from "../../../data/duplicates.ts";
@@ -100,7 +100,7 @@ function surveyText(survey: Survey, { unreadable, duplicates, withoutFace }: Che
     ),
     ...leftOut.map(leftOutText).map((line) => `  ${line}`),
     row("unreadable files", checked(unreadable)),
-    ...namedLines(unreadable ?? [], ({ path, reason }) => `${path}: ${reason}`),
+    ...namedLines(unreadable ?? [], reasonOf),
     row("equal, one person", checked(duplicates?.ofOnePerson)),
     ...namedLines(duplicates?.ofOnePerson ?? [], equal),
     row("equal, two people", checked(duplicates?.ofTwoPeople)),

@@ -11,7 +11,7 @@ import {
   identifyPhotos,
 } from "../../../verify/identify.ts";
 import { addNumber } from "../../options.ts";
-import { commandText } from "../../process.ts";
+import { commandText, say } from "../../process.ts";
 import { AFTER_PHOTOGRAPH, type GalleryFlags, type JobContext, jobContext, print } from "./common.ts";
 
 interface IdentifyFlags extends GalleryFlags {
@@ -83,7 +83,7 @@ async function runSeveral(
 ): Promise<void> {
   // Text appears photograph by photograph, so that what was found before an interruption is not lost.
   const onPhoto = (photo: IdentifiedPhoto) => {
-    if (json !== true) console.log(photoText(photo));
+    if (json !== true) say(photoText(photo));
   };
   line[Symbol.dispose]();
   const identified = await identifyPhotos(model, gallery, photos, { fpir, candidates, signal, onPhoto });
