@@ -92,10 +92,14 @@ describe("progress", () => {
     expect(await shown("plain", false, { epochs: 1 })).toMatch(/^1 epoch of 100 steps of 4 pairs\n/);
   });
 
-  it("is a bar that redraws itself on a terminal, and leaves one line an epoch", async () => {
+  it("is a bar that redraws itself on a terminal, and leaves the figures of an epoch", async () => {
     const text = await shown("bar", true);
     expect(text.split("\r\u001b[2Kepoch 1/2 ━")).toHaveLength(101);
-    expect(text.split("\n")).toHaveLength(4);
+    // The line of an epoch is broken between its figures.
+    expect(text).toContain(
+      "epoch 1/2  loss 0.6000  accuracy 0.7000  val_loss 0.6500  val_accuracy 0.6000\n           2m 05s  best so far\n",
+    );
+    expect(text.split("\n")).toHaveLength(5);
   });
 
   it("is one JSON object a line for programs", async () => {

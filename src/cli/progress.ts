@@ -29,12 +29,30 @@ export function durationText(seconds: number): string {
   return `${Math.floor(minutes / MINUTE)}h ${two(minutes % MINUTE)}m`;
 }
 
-function epochText(record: EpochRecord): string {
-  const validation =
-    record.validationLoss === undefined
-      ? ""
-      : `  val_loss ${record.validationLoss.toFixed(4)}  val_accuracy ${record.validationAccuracy!.toFixed(4)}`;
-  return `loss ${record.loss.toFixed(4)}  accuracy ${record.accuracy.toFixed(4)}${validation}  ${durationText(record.seconds)}`;
+/** The parts of an epoch's line. */
+function epochParts(record: EpochRecord, best: boolean): string[] {
+  const { loss, accuracy, validationLoss, validationAccuracy, seconds } = record;
+  return [
+    `loss ${loss.toFixed(4)}`,
+    `accuracy ${accuracy.toFixed(4)}`,
+    ...(validationLoss === undefined
+      ? []
+      : [`val_loss ${validationLoss.toFixed(4)}`, `val_accuracy ${validationAccuracy!.toFixed(4)}`]),
+    durationText(seconds),
+    ...(best ? ["best so far"] : []),
+  ];
+}
+
+/** A line of parts; a terminal gets as many lines as it takes, and no part is broken. */
+function partLines(output: Output, head: string, parts: readonly string[]): string {
+  const lines = [head];
+  for (const part of parts) {
+    const longer = `${lines.at(-1)}  ${part}`;
+    if (output.isTTY === true && longer.length > roomOf(output))
+      lines.push(`${" ".repeat(head.length)}  ${part}`);
+    else lines[lines.length - 1] = longer;
+  }
+  return lines.join("\n");
 }
 
 /** The parts of a step's line. */
@@ -127,9 +145,8 @@ export function progressListener(style: ProgressStyle, output: Output): TrainLis
       else if (record.stepInEpoch % PLAIN_EVERY === 0) output.write(`${[head, ...parts].join("  ")}\n`);
     },
     onEpochEnd({ record, best }) {
-      const line = `epoch ${record.epoch}/${epochs}  ${epochText(record)}${best ? "  best so far" : ""}\n`;
       clearLine(output);
-      output.write(line);
+      output.write(`${partLines(output, `epoch ${record.epoch}/${epochs}`, epochParts(record, best))}\n`);
     },
     onRunEnd({ reason, detail }) {
       clearLine(output);

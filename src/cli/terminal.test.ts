@@ -91,10 +91,11 @@ describe("a message", () => {
       `       ${path}`,
       "       at all",
     ]);
-    const answer = `same person 0.9 ${path} and more\nwarning: ${"word ".repeat(12)}end`;
+    const answer = `same person 0.9 ${path} and more\nthreshold          0.863  (for a rate of 0.01)\nwarning: ${"word ".repeat(12)}end`;
     const [first, ...rest] = wrappedRemarks(answer, terminal(40)).split("\n");
     expect(first).toBe(`same person 0.9 ${path} and more`);
-    expect(rest.length).toBeGreaterThan(1);
+    expect(rest.slice(0, 2)).toEqual(["threshold          0.863  (for a rate", `${" ".repeat(19)}of 0.01)`]);
+    expect(rest.length).toBeGreaterThan(3);
   });
 });
 

@@ -61,8 +61,9 @@ const KEPT = "\u0000";
 /** What a continued line begins below: the text behind a message's kind, or behind the name in a list or the first column of a table. */
 const HEAD = /^ *(?:(?:error|warning|note): |[^:]{1,24}: {2,}|(?! )(?:(?! {2}).){1,30} {2,})/;
 
-/** The remarks of an answer: warnings, notes, and commands to go on with. */
-const REMARK = /^(?:warning|note): |^ {2}(?:npx |node |faceid )/;
+/** The remarks of an answer: figures with their reasons, warnings, notes, and commands to go on with. */
+const REMARK =
+  /^(?:threshold|false accept rate|faces compared) {2,}|^(?:warning|note): |^ {2}(?:npx |node |faceid )/;
 
 function wrappedLine(line: string, room: number): string {
   if (widthOf(line) <= room) return line;
