@@ -64,6 +64,26 @@ describe("before it trains, a job", () => {
     });
   });
 
+  it("offers a folder for the run, too, where the usual one holds a run", async () => {
+    const place = temporaryFolder("taken-run");
+    const folder = join(place, "latest");
+    for (const run of [folder, `${folder}-2`]) {
+      mkdirSync(run);
+      writeFileSync(join(run, "last.safetensors"), "");
+    }
+    mkdirSync(join(place, "models/1"), { recursive: true });
+    const command = ["faceid", "train", "--output", folder];
+    const to = target(join(place, "models"));
+    await expect(trainAndExport({ config, folder, target: to, command })).rejects.toMatchObject({
+      message: expect.stringMatching(/1 exists already$/),
+      hint: expect.stringContaining(`faceid train --output ${folder}-3 --model-version 2;`),
+    });
+    await expect(trainAndExport({ config, folder, command })).rejects.toMatchObject({
+      message: `${folder} holds a run already`,
+      hint: `continue it with: faceid train --resume ${folder}; or begin another: faceid train --output ${folder}-3`,
+    });
+  });
+
   it("notices a target that cannot be written to, and leaves nothing there", async () => {
     const place = temporaryFolder("unwritable");
     writeFileSync(join(place, "file"), "");

@@ -191,16 +191,29 @@ function withoutFlag(words: readonly string[], flag: string): string[] {
   return words.filter((word, i) => word !== flag && !word.startsWith(`${flag}=`) && words[i - 1] !== flag);
 }
 
-/** Refuses an existing version before training rather than after it, and offers the next one. */
+/** The command with a folder for its run that holds none; the same command where its own folder holds none. */
+function withFreeRun(command: readonly string[], folder: string): string[] {
+  if (keptCheckpoint(folder) === undefined) return [...command];
+  let next = 2;
+  while (keptCheckpoint(`${folder}-${next}`) !== undefined) next++;
+  return [...withoutFlag(command, "--output"), "--output", `${folder}-${next}`];
+}
+
+/**
+ * Refuses an existing version before training rather than after it, and offers the next one.
+ * @param run the folder of a new run, for which the offered command has another where it is taken, too.
+ */
 async function refuseTaken(
   { savedModelPath, modelVersion }: ExportTarget,
   command: readonly string[],
+  run: string | undefined,
 ): Promise<void> {
   const folder = join(savedModelPath, String(modelVersion));
   if (!(await exists(folder))) return;
   const versions = versionsIn(await readdir(savedModelPath)).map(Number);
   const next = Math.max(modelVersion, ...versions) + 1;
-  const words = [...withoutFlag(command, "--model-version"), "--model-version", String(next)];
+  const same = run === undefined ? command : withFreeRun(command, run);
+  const words = [...withoutFlag(same, "--model-version"), "--model-version", String(next)];
   throw new FaceError("CONFIG_INVALID", `${folder} exists already`, {
     hint: `write the next version: ${commandLine(words)}; or choose another --saved-model-path, or pass --no-export`,
   });
@@ -231,10 +244,13 @@ export const keptCheckpoint = (folder: string): string | undefined =>
   ].find((path) => existsSync(path));
 
 /** Refuses the folder of an earlier run, so that no run overwrites another. */
-function refuseOldRun(folder: string): void {
+function refuseOldRun(folder: string, command: readonly string[]): void {
   if (keptCheckpoint(folder) !== undefined) {
+    const [goOn, another] = [["faceid", "train", "--resume", folder], withFreeRun(command, folder)].map(
+      commandLine,
+    );
     throw new FaceError("CONFIG_INVALID", `${folder} holds a run already`, {
-      hint: `continue it with: ${commandLine(["faceid", "train", "--resume", folder])}; or choose another --output`,
+      hint: `continue it with: ${goOn}; or begin another: ${another}`,
     });
   }
 }
@@ -362,13 +378,13 @@ export async function trainAndExport(job: TrainJob): Promise<TrainOutcome> {
     signal,
   } = job;
   if (target !== undefined) {
-    await refuseTaken(target, command);
+    await refuseTaken(target, command, job.resume === true ? undefined : folder);
     await checkTarget(join(target.savedModelPath, String(target.modelVersion)), "new folder");
   }
   if (job.resume !== true) {
     refuseUnmeasured(config);
     await requireDataset(config);
-    refuseOldRun(folder);
+    refuseOldRun(folder, command);
   }
   const watching = {
     listeners,

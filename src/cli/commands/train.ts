@@ -16,9 +16,10 @@ import type { TrainListener } from "../../train/listeners.ts";
 import { RECIPE_NAMES, RECIPES, recipeOf, recipeSettings } from "../../train/recipes.ts";
 import type { StartSummary } from "../../train/start-summary.ts";
 import { addOptions, givenOptions, resolveOptions } from "../options.ts";
-import { commandText, consoleLog, onInterrupt } from "../process.ts";
+import { asTyped, commandText, consoleLog, onInterrupt } from "../process.ts";
 import { commandProgress, durationText, jsonLine, measureProgress, type ProgressStyle } from "../progress.ts";
 import { EVERY_SETTING, modelSettings, runSettings, trainSettings } from "../settings.ts";
+import { COMMAND_NAMES } from "../summaries.ts";
 import { wrapped } from "../terminal.ts";
 
 const FITS = {
@@ -113,7 +114,7 @@ function trainConfigOf(settings: Settings): TrainConfig {
 const number = (value: number) => value.toLocaleString("en-US");
 
 /** What is about to happen, for people. */
-function startText(summary: StartSummary, folder: string, target: ExportTarget | undefined): string {
+export function startText(summary: StartSummary, folder: string, target: ExportTarget | undefined): string {
   const { path, dataset, people, photographs, split, excluded, network, parameters } = summary;
   const kept = excluded === 0 ? "" : `, ${number(excluded)} kept out by --exclude-pairs`;
   const unused = summary.leftOut.reduce((sum, { count }) => sum + count, 0);
@@ -126,7 +127,7 @@ function startText(summary: StartSummary, folder: string, target: ExportTarget |
       "left out",
       unused === 0
         ? "nothing"
-        : `${counted(unused, "file or folder", "files or folders")} (${commandText("dataset", "info")} lists them)`,
+        : `${counted(unused, "file or folder", "files or folders")} (${commandText("dataset", "info", ...(path === undefined ? [] : ["--dataset-path", path]))} lists them)`,
     ],
     [
       "people",
@@ -146,7 +147,7 @@ function startText(summary: StartSummary, folder: string, target: ExportTarget |
   ] as const;
   return [
     ...rows.map(([name, value]) => `${name.padEnd(9)}${value}`),
-    ...summary.warnings.map((warning) => `warning: ${shown(warning)}`),
+    ...summary.warnings.map((warning) => `warning: ${shown(asTyped(warning, COMMAND_NAMES))}`),
   ].join("\n");
 }
 
