@@ -49,7 +49,7 @@ describe("a model on somebody's own folder", () => {
     );
     expect(stdout).not.toContain("not trained on (");
     expect(stdout).toMatch(
-      /, threshold from the model, which has it from \d+ validation people of lfw, measured with the float32 version$/m,
+      /, threshold from the model's record \(\d+ validation people of lfw\), measured with the float32 version$/m,
     );
     const { people, protocol, verdict } = JSON.parse(faceid([...measured, "--json"]).stdout);
     expect([people, protocol]).toEqual([{ dataset: "mine", heldOut: false }, "people of a dataset"]);

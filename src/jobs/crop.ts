@@ -7,7 +7,7 @@ import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
 import { checkTarget, readWhole, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
 import { silentLog } from "../base/log.ts";
-import { type Framing, framingName, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
+import { type Framing, framingName, framingText, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
 import { FACE_CHOICES } from "../faces/choose.ts";
 import { openPack } from "../faces/models.ts";
 import { encodePixels, WRITTEN_FORMATS, type WrittenFormat } from "../image/decode.ts";
@@ -102,6 +102,20 @@ export async function framingOfCrops(folder: string | undefined): Promise<NamedF
   return folder === undefined ? undefined : (await readCrops(folder))?.framing;
 }
 
+/** What crops were made with, by the flags that set it. */
+function settingsOf({ framing, side, files, face, pack, detector }: Crops): Record<string, string> {
+  const names = Object.keys(CROP_FRAMINGS) as CropFraming[];
+  const isOf = (name: CropFraming) =>
+    JSON.stringify(framingName(CROP_FRAMINGS[name], side)) === JSON.stringify(framing);
+  return {
+    "--framing": names.find(isOf) ?? framingText(framing),
+    "--size": String(side),
+    "--format": files,
+    "--face": face,
+    "the detector of": `${pack} with SHA-256 ${detector.slice(0, 8)}…`,
+  };
+}
+
 /** Begins a folder of crops, or continues one with the same settings. */
 async function claim(output: string, crops: Crops): Promise<void> {
   const names = await readdir(output).catch((error: unknown) => {
@@ -117,12 +131,12 @@ async function claim(output: string, crops: Crops): Promise<void> {
   if (before === undefined) {
     await writeFileAtomic(join(output, CROPS_FILE), `${JSON.stringify(crops, null, 2)}\n`);
   } else if (JSON.stringify(before) !== JSON.stringify(crops)) {
+    const [had, wanted] = [settingsOf(before), settingsOf(crops)];
+    const other = Object.keys(had).filter((name) => had[name] !== wanted[name]);
     throw new FaceError(
       "CONFIG_INVALID",
-      `${output} holds crops with other settings: ${JSON.stringify(before)}`,
-      {
-        hint: "repeat these settings to continue, or choose another --output",
-      },
+      `${output} holds crops with other settings: ${other.map((name) => `${name} ${had[name]}`).join(", ")}`,
+      { hint: "repeat these settings to continue, or choose another --output" },
     );
   }
 }

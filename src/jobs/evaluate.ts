@@ -168,8 +168,10 @@ async function pairsOfExcluded(config: DataConfig, { dataset, split }: People): 
 }
 
 /** Where a model's own thresholds come from. */
-const storedSource = ({ data, weights }: CalibrationRecord) =>
-  `the model, which has it from ${data.people} of ${data.dataset}${weightsText(weights)}`;
+const storedSource = ({ data: { people, dataset }, weights }: CalibrationRecord) => {
+  const isNamed = people.toLowerCase().includes(`of ${dataset.toLowerCase()}`);
+  return `the model's record (${isNamed ? people : `${people} of ${dataset}`})${weightsText(weights)}`;
+};
 
 /**
  * Measures a verifier on the test people, with thresholds chosen on the validation people of the same split.

@@ -260,7 +260,13 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
     expect(await cropFaces(photos, { output })).toMatchObject({ written: 1, kept: 15 });
     expect(statSync(made).mtimeMs).toBe(before);
     expect(readdirSync(join(output, ONE))).toHaveLength(2);
-    await expect(cropFaces(photos, { output, size: 96 })).rejects.toThrow("crops with other settings");
+    await expect(cropFaces(photos, { output, size: 96 })).rejects.toThrow(
+      "holds crops with other settings: --size 112",
+    );
+    const three = { output, framing: "lfw", format: "jpg", face: "central" } as const;
+    await expect(cropFaces(photos, three)).rejects.toThrow(
+      /other settings: --framing aligned, --format png, --face largest$/,
+    );
     await expect(cropFaces(photos, { output: work })).rejects.toThrow("is not empty");
     await expect(cropFaces(photos, { output: join(photos, "crops") })).rejects.toThrow(
       "among the photographs",

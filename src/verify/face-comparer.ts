@@ -120,7 +120,7 @@ export function framingOf(
       ? "does not say how faces lie in its images"
       : `takes faces by ${framingText(framing)} in images of ${side} pixels, which cannot be cut out of a photograph`;
   throw new FaceError("MODEL_UNSUPPORTED", `${path} ${what}`, {
-    hint: "cut the faces out as in its training images and pass --no-detect, or export the model with its framing",
+    hint: "faceid train --faces align makes a model that takes whole photographs; faceid verify --no-detect compares pictures that show faces as the training images do",
   });
 }
 
