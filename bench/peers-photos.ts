@@ -1,9 +1,9 @@
 /**
- * @file Whole photographs of LFW through faceid, OpenCV's pipeline with the same networks, dlib and face-api: accuracy, faces
- * not found, processor time, rate, memory.
+ * @file Whole photographs of LFW through faceid, OpenCV's pipeline with the same networks, the same with these in OpenVINO, dlib and
+ * face-api: accuracy, faces not found, processor time, rate, memory.
  * `npm run bench -- peers-photos [--folds 1,2] [--only opencv,dlib] [--threads 2] [--limit N]`
  *
- * OpenCV and dlib need a Python environment: `python3 -m venv bench/peers/.venv` and
+ * OpenCV, OpenVINO and dlib need a Python environment: `python3 -m venv bench/peers/.venv` and
  * `bench/peers/.venv/bin/pip install -r bench/peers/requirements-photos.txt`. face-api needs
  * `npm install --prefix bench/peers/face-api --ignore-scripts`. With `--limit` only time and memory are measured. With two
  * threads dlib still uses one, and faceid one for each photograph.
@@ -37,7 +37,10 @@ interface Farewell {
 const { values: flags } = parseArgs({
   options: {
     folds: { type: "string", default: "1,2" },
-    only: { type: "string", default: "faceid,faceid-fast,faceid-int8,faceid-int8-fast,opencv,dlib,face-api" },
+    only: {
+      type: "string",
+      default: "faceid,faceid-fast,faceid-int8,faceid-int8-fast,opencv,openvino,dlib,face-api",
+    },
     threads: { type: "string", default: "1" },
     limit: { type: "string", default: "0" },
   },
@@ -104,8 +107,9 @@ const sides: Readonly<Record<string, [string, string[]]>> = {
   "faceid-fast": ours("-fast"),
   "faceid-int8": ours("-int8"),
   "faceid-int8-fast": ours("-int8-fast"),
-  opencv: [PYTHON, [script, DETECTOR, EMBEDDING]],
-  dlib: [PYTHON, [script]],
+  opencv: [PYTHON, [script, "opencv", DETECTOR, EMBEDDING]],
+  openvino: [PYTHON, [script, "openvino", DETECTOR, EMBEDDING]],
+  dlib: [PYTHON, [script, "dlib"]],
   "face-api": [process.execPath, [join(FACE_API, "photo-peer.mjs")]],
 };
 /** Whose embeddings are compared by their distance. */

@@ -3,9 +3,11 @@
  * `npm run bench -- photos [--photographs 60] [--rounds 3] [--profile fast]`. It takes LFW and the pack `opencv-sface`.
  *
  * The engine alone runs the networks of `faceid embed` on the pictures that these photographs give, in as many threads; what is
- * missing to its rate goes into decoding, scaling, cutting out and messages.
+ * missing to its rate goes into decoding, scaling, cutting out and messages. At the end come the pipelines of OpenCV and OpenVINO with the
+ * same networks, where `bench/peers-photos.ts` finds them.
  */
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -31,6 +33,8 @@ const BIN = fileURLToPath(new URL("../bin/faceid.js", import.meta.url));
 /** A telephone's photograph. */
 const [WIDTH, HEIGHT] = [4000, 3000];
 const FACE_WIDTH = 500;
+/** With fewer, our code is not compiled yet in most of the time. */
+const OTHERS_PHOTOGRAPHS = 300;
 
 const { values: flags } = parseArgs({
   options: {
@@ -189,6 +193,24 @@ async function telephone(folder: string): Promise<void> {
   row("faceid verify, from the start", command);
 }
 
+/** Ours and others' pipelines on the same photographs, each in a process of its own. */
+async function besideOthers(): Promise<void> {
+  const limit = String(Math.max(paths.length, OTHERS_PHOTOGRAPHS));
+  const args = [
+    "--folds",
+    "1",
+    "--limit",
+    limit,
+    "--only",
+    "faceid,faceid-fast,faceid-int8,faceid-int8-fast,opencv,openvino",
+  ];
+  const script = fileURLToPath(new URL("peers-photos.ts", import.meta.url));
+  console.log();
+  const child = spawn(process.execPath, ["--import", "tsx", script, ...args], { stdio: "inherit" });
+  const [code] = (await once(child, "exit")) as [number | null];
+  if (code !== 0) process.exitCode = 1;
+}
+
 await beside();
 const folder = await mkdtemp(join(tmpdir(), "faceid-bench-"));
 try {
@@ -196,3 +218,4 @@ try {
 } finally {
   await rm(folder, { recursive: true });
 }
+await besideOthers();
