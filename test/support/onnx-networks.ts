@@ -243,5 +243,22 @@ const dilated: OnnxFile = {
   ],
 };
 
+/** Convolutions of one channel and one window in a row, with strides along the row only; two of them, of different sides. */
+const column: OnnxFile = {
+  opset: 17,
+  inputs: { image: { shape: ["N", 1, 22, 14] } },
+  stored: { first: noise(1, 1, 5, 12), wide: noise(3, 1, 4, 2), bias: noise(3), last: noise(2, 3, 3, 1) },
+  nodes: [
+    { op: "Conv", inputs: ["image", "first"], outputs: ["a"], attributes: { strides: [1, 2] } },
+    {
+      op: "Conv",
+      inputs: ["a", "wide", "bias"],
+      outputs: ["b"],
+      attributes: { strides: [1, 3], pads: [1, 0, 2, 0] },
+    },
+    { op: "Conv", inputs: ["b", "last"], outputs: ["y"] },
+  ],
+};
+
 /** Network → its file; `quantised` needs what ONNX Runtime does not take. */
-export const ONNX_NETWORKS = { embedding, excited, detector, dilated, quantised } as const;
+export const ONNX_NETWORKS = { embedding, excited, detector, dilated, column, quantised } as const;

@@ -3,7 +3,7 @@ import { FaceError } from "../../base/errors.ts";
 import { type Tensor, tensor } from "../../base/tensor.ts";
 import { fromNumbers } from "../../graph/numbers.ts";
 import { isOp, type Node, type Padding, type Pads, type Pair } from "../../graph/ops.ts";
-import { elementsInside } from "../../graph/windows.ts";
+import { elementsInside, resolvePads } from "../../graph/windows.ts";
 import { type EmitContext, type EmitRule, type EmitRules, INDEX, trainingOnly } from "./emit-context.ts";
 import { attr } from "./graph-writer.ts";
 
@@ -59,7 +59,40 @@ function isDepthwise({ attrs, inputs }: Node<"conv2d">): boolean {
 /** Whether BiasAdd may follow a convolution: TensorFlow fuses the two, and without oneDNN the fused one knows no groups. */
 export const takesBiasAdd = (conv: Node<"conv2d">): boolean => conv.attrs.groups === 1 || isDepthwise(conv);
 
+/**
+ * Whether a convolution has one channel, strides along rows only, and one window in a row. With oneDNN, TensorFlow 2.21 computes
+ * such a one wrongly; without strides it is right.
+ */
+function isOneColumn({ attrs, inputs, shape }: Node<"conv2d">): boolean {
+  const [, , width, channels] = inputs[0]!.shape;
+  const { strides, groups } = attrs;
+  const isOfOne = groups === 1 && channels === 1 && shape[2] === 1 && typeof width === "number";
+  return isOfOne && strides[0] === 1 && strides[1] > 1;
+}
+
+/** The same convolution without strides: of each row, the columns that its one window reads. */
+function oneColumn(node: Node<"conv2d">, context: EmitContext): string {
+  const [x, kernel] = node.inputs as [Node, Node];
+  const { strides, padding, dilations } = node.attrs;
+  const [rows, columns] = [Number(kernel.shape[0]), Number(kernel.shape[1])];
+  // With a stride of 1, the margins of a column do not depend on its length.
+  const size: Pair = [rows, Number(x.shape[2])];
+  const margins = resolvePads(padding, size, [rows, columns], strides, dilations);
+  const image = padded(x, margins, 0, context);
+  const { graph } = context;
+  const bounds = [
+    [0, 0, 0, 0],
+    [-1, -1, (columns - 1) * dilations[1] + 1, -1],
+  ].map((each) => graph.ints(each));
+  const read = context.operator(x, "Slice", [image.x, ...bounds], INDEX);
+  return context.operator(node, "Conv2D", [read, context.value(kernel)], {
+    ...windowAttributes([1, 1], image.padding),
+    dilations: spatial(dilations),
+  });
+}
+
 const conv2d: EmitRule<"conv2d"> = (node, context) => {
+  if (isOneColumn(node)) return oneColumn(node, context);
   const [x, kernel] = node.inputs as [Node, Node];
   const { strides, padding, dilations, groups } = node.attrs;
   const image = padded(x, padding, 0, context);

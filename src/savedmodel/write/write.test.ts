@@ -138,6 +138,45 @@ describe("a SavedModel", () => {
     }
   });
 
+  it("holds a convolution of one channel and one column in a form that TensorFlow computes with oneDNN", async () => {
+    const image = g.input("image", ["batch", 9, 7, 1]);
+    const conv = (height: number, width: number, attrs: object) =>
+      g.conv2d(image, g.constant(noise(height, width, 1, 3)), {
+        strides: [1, 3],
+        padding: "valid",
+        ...attrs,
+      });
+    const outputs = {
+      valid: conv(4, 5, {}),
+      exact: conv(1, 7, {}),
+      dilated: conv(2, 3, { dilations: [2, 3] }),
+      same: conv(3, 4, { padding: "same", strides: [1, 7] }),
+      margins: conv(3, 8, {
+        padding: [
+          [2, 0],
+          [1, 1],
+        ],
+      }),
+    };
+    const place = join(mkdtempSync(join(tmpdir(), "faceid-column-")), "1");
+    const content = { signatures: { a: { inputs: { image }, outputs } }, parameters: new Map() };
+    await writeSavedModel(place, content);
+    const written = await readSavedModel(place);
+    const inputs = new Map([["image", noise(2, 9, 7, 1)]]);
+    const { outputs: read } = await written.program("a");
+    for (const [name, node] of Object.entries(outputs)) {
+      const [expected] = evaluate([node], { inputs });
+      const [got] = evaluate([read[name]!], { inputs });
+      expect(got!.shape, name).toEqual(expected!.shape);
+      expect(floats(got!), name).toBeAllClose(floats(expected!), { absolute: 1e-5 });
+    }
+    const nodes = buildSavedModel(content).metaGraphs[0]!.graphDef!.node;
+    const convs = nodes.filter(({ op }) => op === "Conv2D");
+    const strides = convs.map(({ attr: { strides: each } }) => String(JSON.stringify(each?.value, String)));
+    expect(convs).toHaveLength(5);
+    expect(new Set(strides).size).toBe(1);
+  });
+
   it("is never written over", async () => {
     const content = { signatures: { serving_default: { inputs: { image: x }, outputs: { y } } }, parameters };
     await expect(writeSavedModel(folder, content)).rejects.toMatchObject({ code: "FILE_INVALID" });
