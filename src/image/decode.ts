@@ -184,7 +184,7 @@ const WRONG_PIXELS =
 /**
  * Decodes the content of a file. Of a JPEG every pixel must be there: the decoder fills with grey what a damaged file lacks, and
  * only warns. TensorFlow takes such a file, so with `storedColours` it is taken too. A JPEG that only lacks its end is read:
- * with the end marker added, a decoder that misses any pixel warns.
+ * with the end marker added, a decoder that misses any pixel of a scan warns.
  */
 async function decoded<T>(
   bytes: Uint8Array,
@@ -198,6 +198,8 @@ async function decoded<T>(
     const said = error instanceof Error ? error.message : "";
     if (WRONG_PIXELS.test(said)) throw error;
     if (!LACKS_END.test(said)) return await read(await open(bytes, options));
+    const { hasAllScans } = await import("./jpeg-scans.ts");
+    if (!hasAllScans(bytes)) throw error;
     const whole = Buffer.concat([bytes, Buffer.from(END_OF_IMAGE)]);
     try {
       return await read(await open(whole, options, "warning"));
