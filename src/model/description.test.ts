@@ -206,6 +206,10 @@ group("summaryText", () => {
 });
 
 group("summaryText in 80 columns", () => {
+  it("breaks a layer before its type, not within", () => {
+    expect(summaryText(faceid, 80)).toMatch(/^ embedding +\(None, 1024\).*\n \(Functional\) /m);
+  });
+
   const ensemble = describe({
     ...{ network: "closeup", input: IMAGE, mirror: true, projectionDim: 128 },
     ...{ crops: [0.55, 0.7], gaborCrops: [0.59] },

@@ -61,7 +61,7 @@ function cellLines(text: string, width: number): string[] {
   if (text.length <= width) return [text];
   const head = text.slice(0, width);
   const at = Math.max(...[" ", "/", ",", "_"].map((sign) => head.lastIndexOf(sign))) + 1;
-  const end = at > width / 2 ? at : width;
+  const end = at > width / 3 ? at : width;
   return [text.slice(0, end).trimEnd(), ...cellLines(text.slice(end).trimStart(), width)];
 }
 
