@@ -30,7 +30,7 @@ interface Point {
 /** A threshold with its two rates below each other, in the columns of a usual terminal. */
 function pointText(name: string, { threshold, measuredFar, measuredTar }: Point): string {
   const start = `${name.padEnd(NAME_WIDTH)}${threshold.toFixed(4)}  accepts `;
-  const rates = [`${rateText(measuredFar)} of strangers`, `${rateText(measuredTar)} of pairs of one person`];
+  const rates = [`${rateText(measuredFar)} of strangers`, `${rateText(measuredTar)} of same pairs`];
   return rates.map((rate, i) => `${i === 0 ? start : " ".repeat(start.length)}${rate}`).join("\n");
 }
 
