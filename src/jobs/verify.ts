@@ -1,18 +1,22 @@
 /** @file Compares one photograph with another, or with all photographs of a folder. */
+import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
-import { FaceError } from "../base/errors.ts";
+import { bothOf, FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { usableCores } from "../base/platform.ts";
 import { pickOf } from "../faces/choose.ts";
+import { hasPack } from "../faces/models.ts";
 import { type OpenedPhotograph, openPhotograph } from "../faces/pipeline.ts";
-import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
-import type {
-  PairOptions,
-  PhotoModel,
-  PhotoVerification,
-  PhotoVerifyOptions,
-  ReadPhoto,
+import { readImageFile } from "../image/decode.ts";
+import { DEFAULT_PACK, type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
+import {
+  type PairOptions,
+  PhotoError,
+  type PhotoModel,
+  type PhotoVerification,
+  type PhotoVerifyOptions,
+  type ReadPhoto,
 } from "../verify/photo-model.ts";
 import { isFolder, photosIn } from "./photos-in.ts";
 
@@ -73,6 +77,22 @@ async function othersIn(folder: string, photo: string): Promise<string[]> {
     hint: "name a folder of other photographs",
   });
 }
+
+/**
+ * Says which photographs are not there, before a pack is downloaded for nothing.
+ * @throws PhotoError `IMAGE_UNREADABLE`.
+ */
+async function requireFiles(paths: readonly string[]): Promise<void> {
+  const missing = paths.filter((path) => !existsSync(path));
+  const [first = ""] = missing;
+  try {
+    await bothOf(readMissing(missing[0]), readMissing(missing[1]));
+  } catch (error) {
+    throw error instanceof FaceError ? new PhotoError(first, error, error) : error;
+  }
+}
+
+const readMissing = async (path: string | undefined) => path === undefined || (await readImageFile(path));
 
 /** Compares a face with every one of a photograph, and keeps the most alike. */
 async function mostAlike(
@@ -144,6 +164,7 @@ export async function verifyPhotos(
     const { requirePicture } = await import("../verify/draw-faces.ts");
     await requirePicture(options.show, [photo, other]);
   }
+  if (!(await hasPack(DEFAULT_PACK))) await requireFiles(many ? [photo] : [photo, other]);
   const { detect, precision, profile, calibration, log, progress, signal } = options;
   // Two photographs are decoded while the networks are loaded.
   const { face = "largest" } = options;

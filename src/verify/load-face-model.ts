@@ -24,7 +24,7 @@ import { packCalibration } from "./pack-calibrations.ts";
 import { PhotoModel } from "./photo-model.ts";
 
 /** The pack that is used when no model is named, and whose detector serves exported models. */
-const DEFAULT_PACK = "opencv-sface";
+export const DEFAULT_PACK = "opencv-sface";
 
 export interface LoadFaceModelOptions extends OpenPackOptions {
   /** Whether faces are looked for. Without it a picture must be a face's crop as the model reads it. Default true. */

@@ -87,6 +87,18 @@ describe("without a model pack", () => {
     expect([status, stdout]).toEqual([8, ""]);
   });
 
+  it("says first which photographs are not there, before a pack would be fetched", async () => {
+    const [one, two] = [join(work, "none-1.jpg"), join(work, "none-2.jpg")];
+    const { status, stderr } = await faceid(["verify", one, two]);
+    const missing = `cannot read ${one}: no such file; cannot read ${two}: no such file`;
+    expect([status, stderr]).toEqual([3, `error: ${missing}\n  check the path\n`]);
+    const second = await faceid(["verify", blank, two, "--json"]);
+    expect(JSON.parse(second.stdout)).toEqual({
+      error: { code: "IMAGE_UNREADABLE", message: `cannot read ${two}: no such file`, image: two },
+    });
+    expect((await faceid(["verify", one, work])).status).toBe(3);
+  });
+
   it("says so as one JSON object", async () => {
     const { status, stdout } = await faceid(["verify", blank, blank, "--json"]);
     expect(JSON.parse(stdout)).toEqual({
