@@ -1,6 +1,6 @@
 /** @file An exported verifier in 8-bit integers: written as a version, loaded by the server's own loader, close in its scores. */
 import { existsSync, statSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { CalibrationRecord } from "../src/artifact/calibration.ts";
@@ -9,7 +9,7 @@ import { Random } from "../src/base/random.ts";
 import { float32, floats, type TensorMap } from "../src/base/tensor.ts";
 import { run } from "../src/cli/main.ts";
 import * as g from "../src/graph/build.ts";
-import { encodePng } from "../src/image/decode.ts";
+import { decodePixels, encodePng } from "../src/image/decode.ts";
 import { calibrationImages } from "../src/jobs/calibration-images.ts";
 import { describeModel } from "../src/jobs/describe.ts";
 import { evaluate } from "../src/jobs/evaluate.ts";
@@ -54,8 +54,8 @@ async function printed(...args: readonly string[]): Promise<string> {
 }
 
 /** Photographs of nobody: patches of colour with noise, two for each of the names. */
-async function writeNoise(root: string, names = ["a", "b", "c", "d"]): Promise<void> {
-  const random = new Random(5);
+async function writeNoise(root: string, names = ["a", "b", "c", "d"], seed = 5): Promise<void> {
+  const random = new Random(seed);
   for (const name of names) {
     await mkdir(join(root, name), { recursive: true });
     for (const file of ["0.png", "1.png"]) {
@@ -225,9 +225,42 @@ it("refuses a folder with too few images that show something, and says how to ge
     hint: expect.stringMatching(/^add crops of faces .*faceid crop cuts faces out$/),
   });
   expect(existsSync(output)).toBe(false);
-  await writeNoise(images, ["e", "f", "g", "h"]);
+  await writeNoise(images, ["e", "f", "g", "h"], 6);
   const report = await quantized(64);
   expect(report).toMatchObject({ calibrationImages: 8, unreadable: 1, withoutFace: 0, oneColour: 4 });
+});
+
+it("takes copies of one image for one, names them, and replaces them by others", async () => {
+  const folder = join(await temporaryFolder(), "images");
+  await writeNoise(folder, ["p"]);
+  const [first, second] = [join(folder, "p/0.png"), join(folder, "p/1.png")];
+  const told: string[] = [];
+  const log = { ...silentLog, warn: (message: string) => void told.push(message) };
+  const size = { height: SIDE, width: SIDE, channels: 3 } as const;
+  const framing = () => {
+    throw new Error("no face is cut out");
+  };
+  const drawn = (count: number) => calibrationImages({ folder, count, size, isFramed: false, framing, log });
+  for (let i = 0; i < 19; i++) await copyFile(first, join(folder, `p/copy-${i}.png`));
+  await expect(drawn(20)).rejects.toMatchObject({
+    code: "DATASET_INVALID",
+    message: `${folder} has 2 usable images (19 are copies of others), quantising takes at least 16`,
+  });
+  expect(told).toHaveLength(19);
+  for (const line of told)
+    expect(line).toMatch(/^\S+p\/\S+\.png is a copy of \S+p\/\S+\.png; it is left out$/);
+  // The same pixels in a file of other bytes.
+  const { data, width, height } = await decodePixels(second);
+  await writeFile(
+    join(folder, "p/again.ppm"),
+    Buffer.concat([Buffer.from(`P6\n${width} ${height}\n255\n`), data]),
+  );
+  const others = Array.from({ length: 10 }, (_, i) => `q${i}`);
+  await writeNoise(folder, others, 6);
+  const { images, leftOut } = await drawn(60);
+  expect(images).toHaveLength(22);
+  expect(leftOut).toEqual({ unreadable: 0, withoutFace: 0, oneColour: 0, copies: 20 });
+  expect((await drawn(16)).images).toHaveLength(16);
 });
 
 it("replaces images that show nothing by others of the folder, the same ones in each run", async () => {
@@ -262,7 +295,7 @@ it("replaces images that show nothing by others of the folder, the same ones in 
   // Where the folder ends first, there are as many as it has.
   const most = await drawn(folder, 40);
   expect(most.images).toHaveLength(24);
-  expect(most.leftOut).toEqual({ unreadable: 12, withoutFace: 0, oneColour: 12 });
+  expect(most.leftOut).toEqual({ unreadable: 12, withoutFace: 0, oneColour: 12, copies: 0 });
 });
 
 it.each([

@@ -1,4 +1,5 @@
 /** @file The images that 8-bit ranges are measured on, as the model reads them: crops, or the faces of photographs. */
+import { createHash } from "node:crypto";
 import { FaceError } from "../base/errors.ts";
 import { counted, type Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
@@ -30,7 +31,13 @@ export interface CalibrationImages {
   /** Each `[height, width, 3]` in [0, 1], in the order of their paths. */
   readonly images: readonly Float32Array[];
   /** How many of those that were drawn were left out, by reason. */
-  readonly leftOut: { readonly unreadable: number; readonly withoutFace: number; readonly oneColour: number };
+  readonly leftOut: {
+    readonly unreadable: number;
+    readonly withoutFace: number;
+    readonly oneColour: number;
+    /** Equal to another image in every pixel that the model reads. */
+    readonly copies: number;
+  };
 }
 
 export interface ImageWish {
@@ -89,6 +96,11 @@ async function facesOf(paths: readonly string[], wish: ImageWish): Promise<Faces
   return (await areOfSize(paths, wish)) ? "none" : "align";
 }
 
+const digestOf = (image: Float32Array): string =>
+  createHash("sha256")
+    .update(new Uint8Array(image.buffer, image.byteOffset, image.byteLength))
+    .digest("base64");
+
 /** @throws FaceError that says how many images are missing, and how to get them. */
 function tooFew({
   folder,
@@ -96,11 +108,12 @@ function tooFew({
   images,
   leftOut,
 }: CalibrationImages & { readonly folder: string }): FaceError {
-  const { unreadable, withoutFace, oneColour } = leftOut;
+  const { unreadable, withoutFace, oneColour, copies } = leftOut;
   const reasons = [
     [unreadable, "cannot be read"],
     [withoutFace, "show no face"],
     [oneColour, "are of one colour"],
+    [copies, "are copies of others"],
   ] as const;
   const rest = reasons.filter(([count]) => count > 0).map(([count, reason]) => `${count} ${reason}`);
   const left = rest.length === 0 ? "" : ` (${rest.join(", ")})`;
@@ -150,7 +163,7 @@ async function refsOf(
 }
 
 /**
- * Images of a folder, spread over it. One that cannot be used is replaced by another, until there are as many as wanted or the
+ * Images of a folder, spread over it. One that cannot be used, and a copy of another, is replaced by another, until there are as many as wanted or the
  * folder ends.
  * @returns the images in the order of their paths.
  * @throws FaceError `DATASET_…` for a folder without enough usable images; `CONFIG_INVALID` where faces cannot be cut out; `PACK_…`.
@@ -172,7 +185,9 @@ export async function calibrationImages(wish: ImageWish): Promise<CalibrationIma
     log,
   });
   const usable = new Map<string, Float32Array>();
-  let oneColour = 0;
+  // A copy adds nothing to the ranges, and a comparison with it is one of an image with itself.
+  const names = new Map<string, string>();
+  let [oneColour, copies] = [0, 0];
   for (let next = 0; next < refs.length && usable.size < count; ) {
     const round = refs.slice(next, next + count - usable.size);
     const from = next;
@@ -180,16 +195,25 @@ export async function calibrationImages(wish: ImageWish): Promise<CalibrationIma
     for await (const batch of loader.imageBatches(round, { batchSize: BATCH })) {
       for (const [row, position] of batch.positions.entries()) {
         const image = batch.images.slice(row * imageSize(size), (row + 1) * imageSize(size));
+        const name = imageName(round[position]!);
+        const digest = digestOf(image);
+        const original = names.get(digest);
         if (isOfOneColour({ ...size, data: image })) {
           oneColour++;
-          log.warn(`${imageName(round[position]!)} is of one colour; it is left out`);
-        } else usable.set(paths[from + position]!, image);
+          log.warn(`${name} is of one colour; it is left out`);
+        } else if (original !== undefined) {
+          copies++;
+          log.warn(`${name} is a copy of ${original}; it is left out`);
+        } else {
+          names.set(digest, name);
+          usable.set(paths[from + position]!, image);
+        }
       }
     }
   }
   const images = listed.flatMap((path) => usable.get(path) ?? []);
   const { facesNotFound, unreadable } = leftOutOf(loader);
-  const leftOut = { unreadable: unreadable.length, withoutFace: facesNotFound.length, oneColour };
+  const leftOut = { unreadable: unreadable.length, withoutFace: facesNotFound.length, oneColour, copies };
   const result = { faces, images, leftOut };
   if (images.length < Math.min(count, LEAST)) throw tooFew({ ...result, folder });
   return result;

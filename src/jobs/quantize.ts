@@ -116,10 +116,11 @@ export interface QuantizeReport {
   readonly calibrationImages: number;
   /** Whether faces were found in the images; absent without images. */
   readonly faces?: Faces;
-  /** Images that were left out: those that cannot be read, those without a face where faces are found, those of one colour. */
+  /** Images that were left out: those that cannot be read, those without a face where faces are found, those of one colour, copies of others. */
   readonly unreadable: number;
   readonly withoutFace: number;
   readonly oneColour: number;
+  readonly copies: number;
   /** The weights that the version's thresholds and rates were measured with; absent for a model without a calibration record. */
   readonly calibratedWith?: WeightType;
   /** Pairs whose scores were compared; 0 without images. */
@@ -280,7 +281,7 @@ async function inHalves(model: ReadModel, folder: string): Promise<Smaller> {
 const WITHOUT_IMAGES = {
   faces: undefined,
   images: [],
-  leftOut: { unreadable: 0, withoutFace: 0, oneColour: 0 },
+  leftOut: { unreadable: 0, withoutFace: 0, oneColour: 0, copies: 0 },
 };
 
 /** The description of the smaller version; `faceid calibrate` measures its own rates. */

@@ -55,11 +55,12 @@ function accuracyText(
   ];
 }
 
-function leftOutText({ unreadable, withoutFace, oneColour }: QuantizeReport): string[] {
+function leftOutText({ unreadable, withoutFace, oneColour, copies }: QuantizeReport): string[] {
   const reasons = [
     [unreadable, "that cannot be read"],
     [withoutFace, "without a face"],
     [oneColour, "of one colour"],
+    [copies, "that copy another"],
   ] as const;
   return reasons
     .filter(([count]) => count > 0)
