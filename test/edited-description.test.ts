@@ -24,6 +24,7 @@ describe.each([
   ["image.height: got 96, expected 112", '"height": 112', '"height": 96'],
   ["image.width: got 96, expected 112", '"width": 112', '"width": 96'],
   ["embeddingSize: got 64, expected 128", '"embeddingSize": 128', '"embeddingSize": 64'],
+  ['it has the key "height" twice', '"height": 112', '"height": 112, "height": 96'],
   ["framing: got undefined, expected how faces lie", /"framing": \{[^}]*\},/, ""],
 ])("%s", (message, from, to) => {
   it("is refused by the library, the server and quantize", async () => {

@@ -4,6 +4,7 @@ import { issueText } from "../base/check-options.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { readRegular, writeFileAtomic } from "../base/files.ts";
 import { type CalibrationRecord, calibrationSchema } from "./calibration.ts";
+import { parseJson } from "./json.ts";
 
 const fileSchema = z.object({
   format: z.literal("faceid-calibration-1"),
@@ -35,7 +36,7 @@ export async function readCalibrationFile(
 ): Promise<CalibrationRecord> {
   let content: unknown;
   try {
-    content = JSON.parse((await readRegular(path, LARGEST)).toString("utf8"));
+    content = parseJson((await readRegular(path, LARGEST)).toString("utf8"));
   } catch (error) {
     if (error instanceof FaceError) {
       throw new FaceError("FILE_INVALID", error.message, { hint: error.hint, cause: error });

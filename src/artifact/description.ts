@@ -6,6 +6,7 @@ import { FaceError, systemCode } from "../base/errors.ts";
 import { readRegular } from "../base/files.ts";
 import { calibrationSchema } from "./calibration.ts";
 import { DESCRIPTION_FILE } from "./files.ts";
+import { DuplicateKey, parseJson } from "./json.ts";
 import type { SignatureSizes } from "./signatures.ts";
 import { trainedPeopleSchema } from "./trained-people.ts";
 import type { WeightType } from "./weights.ts";
@@ -134,11 +135,11 @@ export async function readDescription(folder: string): Promise<ExportedModel | u
     });
   let content: unknown;
   try {
-    content = JSON.parse((await readRegular(path, LARGEST)).toString("utf8"));
+    content = parseJson((await readRegular(path, LARGEST)).toString("utf8"));
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     if (error instanceof FaceError) throw error;
-    throw damaged("it cannot be read as JSON", error);
+    throw damaged(error instanceof DuplicateKey ? error.message : "it cannot be read as JSON", error);
   }
   const parsed = descriptionSchema.safeParse(content);
   if (parsed.success) return parsed.data;

@@ -43,7 +43,8 @@ const JSON_TYPE = { "content-type": "application/json" } as const;
 async function reload(context: AdminContext, request: IncomingMessage): Promise<RestAnswer> {
   refuseOtherSites(request.headers);
   using memory = new RequestMemory(context.budget);
-  const body = await collectBody(request, { maxBytes: MOST_CONFIG_BYTES, memory, mayShare: false });
+  const limits = { maxBytes: MOST_CONFIG_BYTES, mayShare: false, refuseWrong: true };
+  const body = await collectBody(request, { ...limits, memory });
   let config: ReturnType<typeof parseTextProto<typeof ModelServerConfigSchema>>;
   try {
     config = parseTextProto(ModelServerConfigSchema, Buffer.from(body).toString("utf8"));

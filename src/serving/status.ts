@@ -1,4 +1,6 @@
 /** @file Errors as clients get them: a canonical code with its numbers, and a message without internals. */
+
+import type { DuplicateKey } from "../artifact/json.ts";
 import { type CanonicalStatus, FaceError } from "../base/errors.ts";
 
 /** Every canonical code a server of TensorFlow's protocols may answer. */
@@ -60,6 +62,10 @@ export class StatusError extends Error {
 export function invalidArgument(message: string): StatusError {
   return new StatusError("INVALID_ARGUMENT", message);
 }
+
+/** A body whose meaning is open: which of two values counts is up to the reader of JSON. */
+export const keyTwice = ({ key }: DuplicateKey): StatusError =>
+  invalidArgument(`the body has the key ${JSON.stringify(key)} twice`);
 
 /** Codes of ours whose messages speak only of what the client sent. */
 export const CLIENT_CODES: ReadonlySet<string> = new Set([

@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { z } from "zod";
+import { DuplicateKey, parseJson } from "../../artifact/json.ts";
 import { FaceError } from "../../base/errors.ts";
 import { requireRegularSync } from "../../base/files.ts";
 
@@ -90,9 +91,9 @@ function parseKeys(text: string, path: string): readonly StoredKey[] {
     });
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (error) {
-    throw wrong("it is not JSON", error);
+    throw wrong(error instanceof DuplicateKey ? error.message : "it is not JSON", error);
   }
   const parsed = keyFile.safeParse(value);
   if (parsed.success) return parsed.data.keys;

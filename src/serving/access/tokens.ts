@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
 import { z } from "zod";
+import { DuplicateKey, parseJson } from "../../artifact/json.ts";
 import { FaceError, messageOf } from "../../base/errors.ts";
 import { fileState, requireRegularSync } from "../../base/files.ts";
 import { type Log, silentLog } from "../../base/log.ts";
@@ -60,8 +61,9 @@ function readKeySet(path: string): JSONWebKeySet {
   if (statSync(path).size > MOST_BYTES) throw wrong(`it is larger than ${MOST_BYTES} bytes`);
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(path, "utf8"));
+    value = parseJson(readFileSync(path, "utf8"));
   } catch (error) {
+    if (error instanceof DuplicateKey) throw wrong(error.message, error);
     if (error instanceof SyntaxError) throw wrong("it is not JSON", error);
     throw error;
   }

@@ -19,4 +19,9 @@ describe("a JSON body", () => {
   ])("is refused with %s", (_, text, reason) => {
     expect(() => parse(text)).toThrow(reason);
   });
+
+  it("is refused where a key comes twice", () => {
+    expect(() => parse('{"name": "Ann", "name": "Bob"}')).toThrow('the body has the key "name" twice');
+    expect(() => parse('{"notes": {"a": [{"b": 1, "b": 1}]}}')).toThrow('the body has the key "b" twice');
+  });
 });

@@ -2,8 +2,9 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { OPERATION_IDS, type Operation, type OperationId, operationOf } from "../../api/operations.ts";
+import { DuplicateKey, parseJson } from "../../artifact/json.ts";
 import { didYouMean } from "../../base/errors.ts";
-import { invalidArgument } from "../status.ts";
+import { invalidArgument, keyTwice } from "../status.ts";
 
 /** The parameters of a path by name. */
 export type Parameters = Readonly<Record<string, string>>;
@@ -126,8 +127,9 @@ export function parsedJson(body: Uint8Array, contentType: string): unknown {
   }
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(new Uint8Array(body)));
-  } catch {
+    value = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(new Uint8Array(body)));
+  } catch (error) {
+    if (error instanceof DuplicateKey) throw keyTwice(error);
     throw invalidArgument("the body is not JSON in UTF-8");
   }
   checkKept(value);

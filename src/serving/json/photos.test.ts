@@ -23,6 +23,14 @@ describe("a photograph in JSON", () => {
     expect([...(read(image) as Uint8Array)]).toEqual([...BYTES]);
   });
 
+  it("is refused where a key comes twice, since readers of JSON differ in which they take", () => {
+    const twice = (text: string) => () => readPhotosJson(Buffer.from(text), ["image"]);
+    const file = `{"b64": "${STANDARD}"}`;
+    expect(twice(`{"image": ${file}, "far": 0.1, "far": 0.001}`)).toThrow('the body has the key "far" twice');
+    expect(twice(`{"image": ${file}, "image": ${file}}`)).toThrow('the body has the key "image" twice');
+    expect(twice(`{"image": {"b64": "", "b64": "${STANDARD}"}}`)).toThrow('the body has the key "b64" twice');
+  });
+
   it("may lie elsewhere", () => {
     expect(read({ url: "https://example.org/a.jpg" })).toEqual({ url: "https://example.org/a.jpg" });
   });

@@ -1,5 +1,6 @@
 /** @file JSON bodies with photographs: `{"anchor": {"b64": "…"}, "verification": "data:image/jpeg;base64,…", "far": 0.001}`. */
-import { invalidArgument } from "../status.ts";
+import { DuplicateKey, parseJson } from "../../artifact/json.ts";
+import { invalidArgument, keyTwice } from "../status.ts";
 
 /** A photograph that lies elsewhere. */
 export interface PhotoUrl {
@@ -86,8 +87,9 @@ function filesOf(value: unknown, list: PhotoList): (Uint8Array | PhotoUrl)[] {
 export function readPhotosJson(body: Uint8Array, names: readonly string[], list?: PhotoList): PhotosJson {
   let content: unknown;
   try {
-    content = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
-  } catch {
+    content = parseJson(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
+  } catch (error) {
+    if (error instanceof DuplicateKey) throw keyTwice(error);
     const file = names.length === 1 ? ", or the file itself with its type, such as image/jpeg" : "";
     throw invalidArgument(
       `the body is neither a form nor JSON: send multipart/form-data, or a JSON object${file}`,

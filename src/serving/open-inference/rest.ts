@@ -1,6 +1,7 @@
 /** @file The Open Inference Protocol over REST: paths under `/v2`, as a function from request to answer. */
 import type { IncomingHttpHeaders } from "node:http";
 import { z } from "zod";
+import { parseJson } from "../../artifact/json.ts";
 import type { TensorMap } from "../../base/tensor.ts";
 import { refuseOtherSites } from "../access/access.ts";
 import { writeErrorJson } from "../json/write.ts";
@@ -174,7 +175,7 @@ const indexSchema = z.object({ ready: z.boolean().optional() });
 function readIndexBody(body: Uint8Array): boolean {
   if (body.length === 0) return false;
   try {
-    return indexSchema.parse(JSON.parse(Buffer.from(body).toString("utf8"))).ready ?? false;
+    return indexSchema.parse(parseJson(Buffer.from(body).toString("utf8"))).ready ?? false;
   } catch (error) {
     throw new StatusError("INVALID_ARGUMENT", `the body must be {} or {"ready": true}`, { cause: error });
   }

@@ -4,7 +4,7 @@ import { createGunzip } from "node:zlib";
 import { INFLATED_AT_ONCE, inflate } from "../inflate.ts";
 import { join, type Pieces } from "../join.ts";
 import { copyBytes, type RequestMemory } from "../request-memory.ts";
-import { StatusError } from "../status.ts";
+import { invalidArgument, StatusError } from "../status.ts";
 
 /** Largest inflated body. As in TensorFlow Serving, a larger one counts as empty. */
 export const MAX_INFLATED_BYTES = 104_857_600;
@@ -13,6 +13,13 @@ const LEAST_SHARED_BYTES = 16 * 1024;
 
 /** A body larger than the server takes; the connection is closed after the answer. */
 export class BodyTooLarge extends Error {}
+
+const BROKEN =
+  "the body has the header Content-Encoding: gzip, but its bytes are no gzip, are cut off, or go on behind its end";
+/** Names for a body as it is. */
+const NOT_ENCODED: ReadonlySet<string> = new Set(["", "identity"]);
+/** Most characters of a header that an error repeats. */
+const MOST_NAMED = 40;
 
 /** How long a refused body is still read, and dropped, so that its sender reads the answer instead of failing to write. */
 const LINGER_MS = 2000;
@@ -26,15 +33,21 @@ export interface BodyOptions {
   readonly memory: RequestMemory;
   /** Whether the body's reader can read shared memory. */
   readonly mayShare: boolean;
+  /**
+   * Whether a body that is not encoded as it says is refused. TensorFlow Serving takes one for empty, and does not look at other
+   * encodings than gzip.
+   */
+  readonly refuseWrong?: boolean;
 }
 
 /**
  * Collects a body and inflates gzip.
- * @throws BodyTooLarge, or StatusError `UNAVAILABLE` when all requests together hold too much.
+ * @throws BodyTooLarge, or StatusError `UNAVAILABLE` when all requests together hold too much; `INVALID_ARGUMENT` for a wrong
+ *   encoding that is to be refused.
  */
 export async function collectBody(
   request: IncomingMessage,
-  { maxBytes, memory, mayShare }: BodyOptions,
+  { maxBytes, memory, mayShare, refuseWrong = false }: BodyOptions,
 ): Promise<Uint8Array> {
   const tooLarge = () => new BodyTooLarge(`The request body is larger than the limit of ${maxBytes} bytes.`);
   const announced = Number(request.headers["content-length"] ?? 0);
@@ -59,10 +72,26 @@ export async function collectBody(
     }
   });
   if (shared !== undefined) return shared;
-  if (encoding?.includes("gzip")) {
+  if (encoding?.includes("gzip") && taken > 0) {
     const body = await inflated(chunks, memory, request);
     memory.giveBack(counted);
-    return body;
+    if (typeof body !== "string") return body;
+    if (!refuseWrong) return new Uint8Array(0);
+    if (body === "broken") throw invalidArgument(BROKEN);
+    throw new BodyTooLarge(
+      `The request body has more than ${MAX_INFLATED_BYTES} bytes when it is decompressed.`,
+    );
+  }
+  if (
+    refuseWrong &&
+    taken > 0 &&
+    encoding !== undefined &&
+    !encoding.includes("gzip") &&
+    !NOT_ENCODED.has(encoding)
+  ) {
+    throw invalidArgument(
+      `the body has the header Content-Encoding: ${encoding.slice(0, MOST_NAMED)}; send gzip, or the body as it is`,
+    );
   }
   // The pieces are garbage as soon as they are joined.
   memory.giveBack(counted);
@@ -114,17 +143,17 @@ async function joined(
   return body;
 }
 
-/** A body that cannot be inflated within the limit counts as empty. */
+/** @returns why there is none: the bytes are no gzip, or part of one, or more follow; or it is too large. */
 async function inflated(
   chunks: readonly Uint8Array[],
   memory: RequestMemory,
   request: IncomingMessage,
-): Promise<Uint8Array> {
-  const inflating = await inflate(chunks, createGunzip({ chunkSize: INFLATED_AT_ONCE }), {
-    maxBytes: MAX_INFLATED_BYTES,
-    memory,
-  });
-  if (typeof inflating === "string") return new Uint8Array(0);
+): Promise<Uint8Array | "broken" | "large"> {
+  const gunzip = createGunzip({ chunkSize: INFLATED_AT_ONCE });
+  const inflating = await inflate(chunks, gunzip, { maxBytes: MAX_INFLATED_BYTES, memory });
+  if (typeof inflating === "string") return inflating;
   memory.giveBack(inflating.length);
+  // Bytes behind the end are not read, and nothing is said of them.
+  if (gunzip.bytesWritten < chunks.reduce((sum, { length }) => sum + length, 0)) return "broken";
   return await joined(inflating.chunks, inflating.length, memory, request);
 }

@@ -34,6 +34,11 @@ const URI = /^(?:[\w\-.~!$&'()*+,;=:@/?#]|%[0-9a-f]{2})*$/i;
 const INT64_MAX = 2n ** 63n - 1n;
 const MALFORMED: ModelPath = { kind: "malformed" };
 
+const PHOTO_PATH = /:(?:verify|detect|embed)$/i;
+
+/** Whether a request target is one of our own actions on photographs. */
+export const isPhotoTarget = (target: string): boolean => PHOTO_PATH.test(target);
+
 /** Whether a request target is a URI at all. */
 export function isUri(target: string): boolean {
   return URI.test(target);

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { text as textOf } from "node:stream/consumers";
-import { gzipSync } from "node:zlib";
+import { deflateSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadProgram, type ModelFolder, modelFolder } from "../../../test/support/servables.ts";
 import { silentLog } from "../../base/log.ts";
@@ -379,6 +379,57 @@ describe("bodies", () => {
         error("JSON Parse error: The document is empty"),
       );
     }
+  });
+
+  it("takes gzip with more behind its end for empty, and looks at no other encoding, as TensorFlow Serving does", async () => {
+    const packed = gzipSync('{"inputs": 1}');
+    const empty = error("JSON Parse error: The document is empty");
+    for (const body of [
+      Buffer.concat([packed, Buffer.from("more")]),
+      packed.subarray(0, packed.length - 4),
+    ]) {
+      expect(await ask(port, "POST", path, body, gzip)).toMatchObject({ status: 400, body: empty });
+    }
+    const deflate = { "content-encoding": "deflate" };
+    expect((await ask(port, "POST", path, '{"inputs": 1}', deflate)).status).toBe(200);
+    expect((await ask(port, "POST", path, deflateSync('{"inputs": 1}'), deflate)).status).toBe(400);
+    // Of values for one key, it takes the first.
+    expect((await ask(port, "POST", path, '{"inputs": 1, "inputs": 9}')).body).toBe(
+      '{\n    "outputs": 2.5\n}',
+    );
+  });
+
+  it.each([
+    "/v1/models/half:verify",
+    "/v1/models/half:detect",
+    "/v1/models/half:embed",
+    "/v2/models/half/infer",
+  ])("of %s that are not encoded as they say are refused with the reason", async (own) => {
+    const packed = gzipSync("{}");
+    const wrong = [
+      Buffer.from("nonsense"),
+      packed.subarray(0, packed.length - 4),
+      packed.subarray(0, 12),
+      Buffer.concat([packed, Buffer.from("more")]),
+    ];
+    for (const body of wrong) {
+      const answer = await ask(port, "POST", own, body, gzip);
+      expect(answer.status).toBe(400);
+      expect(answer.body).toContain("the header Content-Encoding: gzip, but its bytes are no gzip");
+    }
+    for (const encoding of ["deflate", "br", "x".repeat(5000)]) {
+      const answer = await ask(port, "POST", own, "{}", { "content-encoding": encoding });
+      expect(answer.status).toBe(400);
+      expect(answer.body).toContain(
+        `Content-Encoding: ${encoding.slice(0, 40)}; send gzip, or the body as it is`,
+      );
+    }
+    const good = await ask(port, "POST", own, packed, gzip);
+    expect(good.body).not.toContain("Content-Encoding");
+    // Clients send the header with an empty body too.
+    const none = await ask(port, "POST", own, "", gzip);
+    expect(none.body).not.toContain("Content-Encoding");
+    expect((await ask(port, "POST", own, "{}", { "content-encoding": "identity" })).body).toBe(good.body);
   });
 
   it("reads large bodies in a thread, and answers errors from there alike", async () => {

@@ -29,7 +29,7 @@ import { admitRest, clientOf, type Entrance, METRICS_NEED, needOf, refusedAnswer
 import { BodyTooLarge, collectBody } from "./body.ts";
 import { answerRest, type RestAnswer, type RestContext } from "./handler.ts";
 import { observe, type RequestFacts } from "./observed.ts";
-import { isUri } from "./path.ts";
+import { isPhotoTarget, isUri } from "./path.ts";
 import { metricsAnswer, probeAnswer } from "./probes.ts";
 import { isFormUpload } from "./upload.ts";
 
@@ -226,7 +226,12 @@ async function answerApi(
     // The image decoder cannot read shared memory.
     const mayShare = !isFormUpload(headers["content-type"] ?? "");
     const body = hasBody
-      ? await collectBody(request.raw, { maxBytes: limits.maxBodyBytes, memory, mayShare })
+      ? await collectBody(request.raw, {
+          maxBytes: limits.maxBodyBytes,
+          memory,
+          mayShare,
+          refuseWrong: gallery !== undefined || isV2(line.target) || isPhotoTarget(line.target),
+        })
       : new Uint8Array(0);
     receivedMs = performance.now();
     facts.bytesIn = body.length;
