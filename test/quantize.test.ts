@@ -53,16 +53,16 @@ async function printed(...args: readonly string[]): Promise<string> {
   return `${lines.join("\n")}\n`;
 }
 
-/** Photographs of nobody: patches of colour with noise, two for each of the names. */
+/** Photographs of nobody: colours that become lighter downwards, with noise, two for each of the names. */
 async function writeNoise(root: string, names = ["a", "b", "c", "d"], seed = 5): Promise<void> {
   const random = new Random(seed);
   for (const name of names) {
     await mkdir(join(root, name), { recursive: true });
     for (const file of ["0.png", "1.png"]) {
-      const tones = [0, 1, 2].map(() => random.integer(200));
+      const tones = [0, 1, 2].map(() => random.integer(140));
       const pixels = Uint8Array.from(
         { length: SIDE * SIDE * 3 },
-        (_, i) => tones[i % 3]! + random.integer(56),
+        (_, i) => tones[i % 3]! + Math.floor((60 * i) / (SIDE * SIDE * 3)) + random.integer(56),
       );
       await writeFile(join(root, name, file), await encodePng(pixels, SIDE, SIDE));
     }

@@ -1,4 +1,4 @@
-/** @file Pictures of one colour, with or without specks, which show no face: a network finds any two of them alike. */
+/** @file Pictures of one colour, with or without specks or noise, which show no face: a network finds any two of them alike. */
 import { FaceError } from "../base/errors.ts";
 
 /** Blocks along either side of a picture. */
@@ -13,6 +13,15 @@ const LEAST_DEVIATION = 2 / 255;
 
 /** Least standard deviation of the medians of its blocks, which specks do not change. The same photographs and crops have at least 18 levels. */
 const LEAST_OF_BLOCKS = 0.3 / 255;
+
+/**
+ * Least ratio of the variance of the means of blocks to what noise from pixel to pixel would make of it, as in an analysis of variance: it is 1
+ * for such noise of any strength, with a standard deviation of 0.18, and at most 3 after JPEG. The middles of 500 photographs of LFW have at least
+ * 9 at 32 pixels and 108 at 112, and at least 3.3 and 31 with noise of 60 levels added to each colour.
+ */
+const LEAST_OVER_NOISE = 3;
+/** Pixels of a block from which on its noise can be measured. */
+const LEAST_PIXELS = 16;
 
 /** A picture's pixels. */
 interface Picture {
@@ -46,6 +55,21 @@ function deviationOf(values: ArrayLike<number> & Iterable<number>): number {
   return Math.sqrt(squares / values.length);
 }
 
+const meanOf = (values: ArrayLike<number> & Iterable<number>): number => {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum / values.length;
+};
+
+/** Whether blocks differ by no more than the noise within them makes them differ. */
+function isNoise(blocks: readonly Float64Array[]): boolean {
+  const pixels = meanOf(blocks.map(({ length }) => length));
+  if (pixels < LEAST_PIXELS || blocks.length < BLOCKS ** 2) return false;
+  const within = meanOf(blocks.map((light) => deviationOf(light) ** 2 * (light.length / (light.length - 1))));
+  const between = deviationOf(blocks.map(meanOf)) ** 2 * (blocks.length / (blocks.length - 1));
+  return pixels * between < LEAST_OVER_NOISE * within;
+}
+
 /** The bounds of the blocks along a side of so many pixels. */
 function blocksOf(side: number): (readonly [number, number])[] {
   const count = Math.min(BLOCKS, side);
@@ -54,14 +78,15 @@ function blocksOf(side: number): (readonly [number, number])[] {
 }
 
 /**
- * Whether a picture is of one colour, or nearly so, whatever specks it has: a speck does not change the median of its block, while the
- * blocks of a face differ.
+ * Whether a picture is of one colour, or nearly so, whatever specks and noise it has: a speck does not change the median of its block, and noise
+ * its mean by little, while the blocks of a face differ. Noise that is coarser than pixels, as in a picture that was enlarged, is not told from a face.
  */
 export function isOfOneColour(picture: Picture): boolean {
   const blocks = blocksOf(picture.height).flatMap((rows) =>
     blocksOf(picture.width).map((columns) => lightOf(picture, columns, rows)),
   );
   if (deviationOf(blocks.map((light) => light[light.length >> 1]!)) < LEAST_OF_BLOCKS) return true;
+  if (isNoise(blocks)) return true;
   return deviationOf(lightOf(picture, [0, picture.width], [0, picture.height])) < LEAST_DEVIATION;
 }
 

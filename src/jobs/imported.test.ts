@@ -58,14 +58,16 @@ const network = onnxFile({
   ],
 });
 
-/** People of one colour each, in photographs of different noise. */
+/** People of one colour each, lighter downwards, in photographs of different noise. */
 async function writePeople(): Promise<void> {
   for (let person = 0; person < 6; person++) {
     const colour = [40 * person, 255 - 40 * person, (90 * person) % 256] as const;
     for (let photo = 0; photo < 4; photo++) {
       const path = join(people, `person${person}`, `${photo}.png`);
       await mkdir(dirname(path), { recursive: true });
-      const noisy = plain(SIDE, colour).map((value) => Math.round(0.9 * value + random.between(0, 25)));
+      const noisy = plain(SIDE, colour).map((value, i, { length }) =>
+        Math.round(0.75 * value + (38 * i) / length + random.between(0, 25)),
+      );
       await writeFile(path, await encodePng(noisy, SIDE, SIDE));
     }
   }

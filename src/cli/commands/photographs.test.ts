@@ -165,7 +165,10 @@ describe("without a model pack", () => {
   it("warns of pictures that hardly are crops by their size", async () => {
     const noise = (side: number, other = side) =>
       encodePng(
-        Uint8Array.from({ length: side * other * 3 }, (_, i) => (i * i) % 251),
+        Uint8Array.from(
+          { length: side * other * 3 },
+          (_, i) => ((i * i) % 151) + Math.floor((100 * i) / (side * other * 3)),
+        ),
         side,
         other,
       );
