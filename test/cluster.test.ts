@@ -119,6 +119,18 @@ describe.skipIf(!isThere)(`faceid cluster${note}`, () => {
     });
     expect(photographs).toBe(8);
     expect(leftOut.map(({ path }) => path)).toEqual(["broken.jpg", "2003/a.jpg", "2003/b.jpg"]);
+    copyFileSync(join(album, "c.jpg"), join(changing, "gone.jpg"));
+    const whole = {
+      output: join(work, "changed"),
+      onProgress: (done: number, total: number) => {
+        if (done === total) rmSync(join(changing, "gone.jpg"), { force: true });
+      },
+    };
+    await expect(clusterFolder(changing, whole)).rejects.toMatchObject({
+      code: "IMAGE_UNREADABLE",
+      message: expect.stringContaining(`cannot read ${join(changing, "gone.jpg")}: no such file`),
+    });
+    expect(await clusterFolder(changing, whole)).toMatchObject({ photographs: 6 });
     const gone = afterFirst(() => renameSync(changing, `${changing}-elsewhere`));
     await expect(clusterFolder(changing, { onProgress: gone })).rejects.toMatchObject({
       code: "DATASET_NOT_FOUND",

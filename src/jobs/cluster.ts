@@ -192,8 +192,16 @@ async function place(from: string, folder: string, taken: Set<string>, links: bo
   let free = name;
   for (let i = 2; taken.has(free.toLowerCase()); i++) free = `${name.slice(0, dot)}-${i}${name.slice(dot)}`;
   taken.add(free.toLowerCase());
-  if (links) await link(from, join(folder, free));
-  else await copyFile(from, join(folder, free), constants.COPYFILE_FICLONE);
+  const to = join(folder, free);
+  try {
+    await (links ? link(from, to) : copyFile(from, to, constants.COPYFILE_FICLONE));
+  } catch (error) {
+    if ((await stat(from).catch(() => undefined)) !== undefined) throw error;
+    throw new FaceError("IMAGE_UNREADABLE", `cannot read ${from}: no such file, though it was there before`, {
+      hint: "run the command again; the other photographs are not embedded again",
+      cause: error,
+    });
+  }
 }
 
 async function placeAll(
