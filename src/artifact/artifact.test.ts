@@ -12,6 +12,7 @@ import {
   requireDescribed,
 } from "./description.ts";
 import { DESCRIPTION_FILE, modelFileIn, versionsIn } from "./files.ts";
+import { percentText } from "./rates.ts";
 import { SHIPPED_VERSION } from "./shipped.ts";
 
 /** A folder whose description has this content. */
@@ -253,5 +254,14 @@ describe("the files of a version", () => {
 
   it("lie in folders named by numbers, in numeric order", () => {
     expect(versionsIn(["10", "9", "new", "1"])).toEqual(["1", "9", "10"]);
+  });
+});
+
+describe("a rate in percent", () => {
+  it("has three digits, with zeros at its end too, as the bounds beside it", () => {
+    expect([0.001, 0.0009154, 0.001099, 0.1, 1, 0].map(percentText)).toEqual([
+      ...["0.100 %", "0.0915 %", "0.110 %"],
+      ...["10.0 %", "100 %", "0.00 %"],
+    ]);
   });
 });

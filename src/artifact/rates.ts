@@ -28,6 +28,9 @@ export interface FalseAcceptRate {
 export const weightsText = (weights: WeightType | undefined): string =>
   weights === undefined ? "" : `, measured with the ${weights} version`;
 
+/** A rate in percent: three digits, zeros too, so that a rate and its interval look alike. */
+export const percentText = (rate: number): string => `${(100 * rate).toPrecision(3)} %`;
+
 /** A rate as answers give it: four digits are more than its interval supports. */
 export function falseAcceptRateOf(rate: number, [low, high]: readonly [number, number]): FalseAcceptRate {
   const rounded = (value: number) => Number(value.toPrecision(4));

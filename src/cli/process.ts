@@ -176,7 +176,7 @@ function handle(signal: NodeJS.Signals): void {
 export const measuringInterrupt = (): Interrupt =>
   onInterrupt(() => undefined, {
     patience: () => 0,
-    kept: () => "the embeddings so far are kept; run the command again to go on",
+    kept: () => "the embeddings so far are kept; run the command again to continue",
   });
 
 /** Ends the process at the first SIGINT or SIGTERM, until a command has its own way. */

@@ -1,6 +1,7 @@
 /** @file `faceid calibrate`: a model's thresholds for one's own people. */
 import type { Command } from "commander";
 import type { Rate } from "../../artifact/calibration.ts";
+import { percentText } from "../../artifact/rates.ts";
 import type { Calibrated } from "../../jobs/calibrate.ts";
 import { addNumber, addOptions, addTestPairs, givenOptions } from "../options.ts";
 import { consoleLog, measuringInterrupt, say } from "../process.ts";
@@ -15,9 +16,8 @@ interface Flags {
   readonly json?: true;
 }
 
-const percent = (rate: number) => `${Number((100 * rate).toPrecision(3))} %`;
 const rateText = ({ value, interval: [low, high] }: Rate) =>
-  `${percent(value)} (95 %: ${percent(low)} to ${percent(high)})`;
+  `${percentText(value)} (95 %: ${percentText(low)} to ${percentText(high)})`;
 
 const NAME_WIDTH = 14;
 

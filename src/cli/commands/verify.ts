@@ -1,7 +1,7 @@
 /** @file `faceid verify`: says whether two photographs show one person, without a server. */
 
 import type { Command } from "commander";
-import { thresholdText, weightsText } from "../../artifact/rates.ts";
+import { percentText, thresholdText, weightsText } from "../../artifact/rates.ts";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
 import { counted, shown } from "../../base/log.ts";
 import type { FacePicks } from "../../faces/choose.ts";
@@ -26,13 +26,12 @@ interface Flags extends Mode {
 /** Exit code for photographs of two people; 0 stands for one person. */
 const DIFFERENT = 1;
 
-const percent = (rate: number) => `${Number((100 * rate).toPrecision(3))} %`;
 const words = ({ same }: PhotoDecision) => (same ? "same person" : "different people");
 
 /** @param each what the rate is for, where several photographs were compared. */
 function rateLine({ falseAcceptRate: rate }: PhotoDecision, each = ""): string {
   if (rate === undefined) return "false accept rate  not measured at this threshold";
-  return `false accept rate  ${percent(rate.estimate)}  (95 %: ${percent(rate.low)} to ${percent(rate.high)})${each}${weightsText(rate.weights)}`;
+  return `false accept rate  ${percentText(rate.estimate)}  (95 %: ${percentText(rate.low)} to ${percentText(rate.high)})${each}${weightsText(rate.weights)}`;
 }
 
 /** Says where another rate than the wanted one was used. */

@@ -1,6 +1,6 @@
 /** @file `faceid gallery identify`: says who is on photographs. */
 import { Command } from "commander";
-import { weightsText } from "../../../artifact/rates.ts";
+import { percentText, weightsText } from "../../../artifact/rates.ts";
 import { shown } from "../../../base/log.ts";
 import { type OpenedGallery, openGallery } from "../../../jobs/gallery.ts";
 import { wantedPhotos } from "../../../jobs/photos-in.ts";
@@ -18,8 +18,6 @@ interface IdentifyFlags extends GalleryFlags {
   readonly fpir?: number;
   readonly candidates?: number;
 }
-
-const percent = (rate: number) => `${Number((100 * rate).toPrecision(3))} %`;
 
 /** What is doubtful where several people reach the threshold. */
 const severalText = (matches: number) =>
@@ -43,9 +41,9 @@ const NOBODY =
 /** What decided, in words. */
 function thresholdLines({ threshold, fpir, extrapolated }: IdentifiedFace): string[] {
   if (threshold === undefined || fpir === undefined) return [NOBODY];
-  const interval = extrapolated ? "" : ` (95 %: ${percent(fpir.low)} to ${percent(fpir.high)})`;
+  const interval = extrapolated ? "" : ` (95 %: ${percentText(fpir.low)} to ${percentText(fpir.high)})`;
   const about = extrapolated ? "about " : "";
-  const rate = `${about}${percent(fpir.estimate)} of strangers would be named${interval}${weightsText(fpir.weights)}`;
+  const rate = `${about}${percentText(fpir.estimate)} of strangers would be named${interval}${weightsText(fpir.weights)}`;
   return [
     `threshold ${threshold.toFixed(3)}: ${rate}`,
     ...(extrapolated
