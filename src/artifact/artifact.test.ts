@@ -12,7 +12,7 @@ import {
   requireDescribed,
 } from "./description.ts";
 import { DESCRIPTION_FILE, modelFileIn, versionsIn } from "./files.ts";
-import { percentText } from "./rates.ts";
+import { percentText, thresholdText } from "./rates.ts";
 import { SHIPPED_VERSION } from "./shipped.ts";
 
 /** A folder whose description has this content. */
@@ -254,6 +254,16 @@ describe("the files of a version", () => {
 
   it("lie in folders named by numbers, in numeric order", () => {
     expect(versionsIn(["10", "9", "new", "1"])).toEqual(["1", "9", "10"]);
+  });
+});
+
+describe("why a threshold decided", () => {
+  it("does not say that no rate was measured, since that of this threshold stands below it", () => {
+    expect(thresholdText(undefined)).toBe(
+      "the one with the most right decisions: too few people to choose one by its rate",
+    );
+    expect(thresholdText(0.01)).toBe("for a false accept rate of 0.01, the lowest of this model");
+    expect(thresholdText(0.01, 0.02)).toBe("for a false accept rate of 0.01");
   });
 });
 

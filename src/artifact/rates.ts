@@ -66,7 +66,8 @@ export function usualFar(record: MeasuredPoints | undefined): number | undefined
  * @param wanted the rate that was asked for.
  */
 export function thresholdText(used: number | undefined, wanted?: number | undefined): string {
-  if (used === undefined) return "the one with the most right decisions, as no rates were measured";
+  if (used === undefined)
+    return "the one with the most right decisions: too few people to choose one by its rate";
   const text = `for a false accept rate of ${used}`;
   if (wanted !== undefined) return text;
   return `${text}, ${used === USUAL_FAR ? "the default" : "the lowest of this model"}`;
