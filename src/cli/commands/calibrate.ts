@@ -43,7 +43,7 @@ function text({ calibration, people, photographs, wanted, output }: Calibrated):
     if (supported && point !== undefined) {
       return pointText(name, point);
     }
-    return `${name.padEnd(NAME_WIDTH)}n/a: about ${needed} people with ${each} photographs each are needed, ${more} more`;
+    return `${name.padEnd(NAME_WIDTH)}n/a: needs about ${needed} people with ${each} photographs each, ${more} more`;
   });
   return [
     `calibrated on ${people} people, ${photographs} photographs: ${data.positives} pairs of one person, ${data.negatives} of two`,
