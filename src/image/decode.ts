@@ -172,14 +172,32 @@ async function rgb(image: Sharp): Promise<Pixels> {
 /** JPEG's marker of the end. */
 const END_OF_IMAGE = [0xff, 0xd9];
 
-/** What libjpeg says of a file whose last bytes are missing. */
-const LACKS_END = /premature end of JPEG image/;
-/**
- * Its warnings of pixels that are missing or wrong. Others are harmless, such as bytes left over before a marker that does not
- * belong to the pixels.
- */
-const WRONG_PIXELS =
-  /Corrupt JPEG data: (?:premature end|bad (?:Huffman|arithmetic) code|found marker|\d+ extraneous bytes before marker 0xd[0-7])/;
+/** Warnings of libjpeg that concern no pixel, such as bytes left over before a marker that does not belong to the pixels. */
+const HARMLESS =
+  /\d+ extraneous bytes before marker 0x(?!d[0-7])|Unknown Adobe|unknown JFIF|Invalid SOS parameters|bad ICC marker/;
+/** Its warnings of pixels that are missing or wrong. */
+const WRONG_PIXELS = /premature end|bad (?:Huffman|arithmetic) code|found marker/;
+
+/** libvips keeps one text of errors for all that fail at a time, so a text may be of another file, or lost. */
+const TEXT_ATTEMPTS = 3;
+let judging: Promise<unknown> = Promise.resolve();
+
+/** Whether a JPEG that is refused for a warning only has harmless ones. Files are judged one after the other. */
+async function isHarmless(fails: () => Promise<unknown>): Promise<boolean> {
+  const judge = async () => {
+    for (let attempt = 0; attempt < TEXT_ATTEMPTS; attempt++) {
+      const said = await fails().then(() => "", messageInFull);
+      if (WRONG_PIXELS.test(said)) return false;
+      if (HARMLESS.test(said)) return true;
+    }
+    return false;
+  };
+  const judged = judging.then(judge, judge);
+  judging = judged;
+  return await judged;
+}
+
+const messageInFull = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /**
  * Decodes the content of a file. Of a JPEG every pixel must be there: the decoder fills with grey what a damaged file lacks, and
@@ -195,17 +213,21 @@ async function decoded<T>(
   try {
     return await read(await open(bytes, options, options.storedColours === true ? "error" : "warning"));
   } catch (error) {
-    const said = error instanceof Error ? error.message : "";
-    if (WRONG_PIXELS.test(said)) throw error;
-    if (!LACKS_END.test(said)) return await read(await open(bytes, options));
     const { hasAllScans } = await import("./jpeg-scans.ts");
-    if (!hasAllScans(bytes)) throw error;
     const whole = Buffer.concat([bytes, Buffer.from(END_OF_IMAGE)]);
-    try {
-      return await read(await open(whole, options, "warning"));
-    } catch {
-      throw error;
+    if (hasAllScans(bytes)) {
+      const result = await open(whole, options, "warning")
+        .then(read)
+        .then(
+          (value) => ({ value }),
+          () => undefined,
+        );
+      if (result !== undefined) return result.value;
     }
+    if (await isHarmless(async () => read(await open(bytes, options, "warning")))) {
+      return await read(await open(bytes, options));
+    }
+    throw error;
   }
 }
 

@@ -53,4 +53,18 @@ describe("a JPEG without its end", () => {
       else expect(() => hasAllScans(cut)).not.toThrow();
     }
   });
+
+  it("is read among others that fail at the same time", async () => {
+    const file = await drawn.clone().jpeg().toBuffer();
+    const whole = await decodePixels(file);
+    const wrong = Buffer.concat([file.subarray(0, file.length >> 1), file.subarray(-2)]);
+    for (let round = 0; round < 5; round++) {
+      const work = Array.from({ length: 24 }, (_, i) =>
+        i % 4 === 0
+          ? expect(decodePixels(wrong)).rejects.toMatchObject({ code: "IMAGE_UNREADABLE" })
+          : decodePixels(file.subarray(0, -1 - (i % 2))).then((pixels) => expect(pixels).toEqual(whole)),
+      );
+      await Promise.all(work);
+    }
+  });
 });
