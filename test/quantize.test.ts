@@ -87,7 +87,6 @@ it("is written beside its description, served with the same contract, and scores
   expect(summaryText(described)).toMatch(/^Total params: 1,711,169$[\s\S]*^Size of model\.onnx: 3\.\d MB$/m);
 
   const { model } = await readOnnxFile(join(target, "model.onnx"));
-  // One way into integers and one out of them for each side of the pair: nothing in between goes back to floats.
   // Of each side, the first convolution has one before it that gathers the rows of its long windows.
   expect(model.operations.get("QLinearConv")).toBe(28);
   // One way into integers and one out of them for each side of the pair: nothing in between goes back to floats.
