@@ -119,6 +119,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
   exportPrinted: printed("bench.txt", / first .* median of /),
   loadingPrinted: printed("bench.txt", /^SavedModel with /),
   peersPrinted: printed("peers.txt"),
+  peersIntelPrinted: printed("peers-intel.txt"),
   pipelinePrinted: printed("pipeline.txt"),
   processorTimePrinted: printed("processor-time.txt"),
   quantizePrinted: printed("quantize.txt"),
