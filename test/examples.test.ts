@@ -80,9 +80,9 @@ describe("examples", () => {
 
   it("say what is wrong", async () => {
     const photos = [join("photos", "0", "0.png"), join("photos", "1", "0.png")];
-    await expect(example("request.js", ...photos, "http://localhost:1")).rejects.toMatchObject({
+    await expect(example("request.js", ...photos, "http://localhost:2")).rejects.toMatchObject({
       code: 9,
-      stderr: expect.stringMatching(/^SERVER_UNREACHABLE: no server answers at http:\/\/localhost:1/),
+      stderr: expect.stringMatching(/^SERVER_UNREACHABLE: no server answers at http:\/\/localhost:2/),
     });
   });
 

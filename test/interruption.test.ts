@@ -212,7 +212,7 @@ describe.skipIf(process.platform === "win32")("a signal in another phase", () =>
       "SIGTERM",
       "measuring",
       ["evaluate", "--saved-model", MODEL, ...measure],
-      "run the command again to go on",
+      "run the command again to continue",
     ],
     ["SIGINT", "measuring", ["report", MODEL, ...measure, "--output", "none.html"], nothing],
     ["SIGTERM", "taking version 1", ["convert", join(MODEL, ".."), "--onnx", "none/model.onnx"], nothing],

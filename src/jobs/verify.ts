@@ -7,6 +7,7 @@ import { writeFileAtomic } from "../base/files.ts";
 import { usableCores } from "../base/platform.ts";
 import { pickOf } from "../faces/choose.ts";
 import { hasPack } from "../faces/models.ts";
+import { packModelNamed } from "../faces/packs/catalogue.ts";
 import { type OpenedPhotograph, openPhotograph } from "../faces/pipeline.ts";
 import { readImageFile } from "../image/decode.ts";
 import { DEFAULT_PACK, type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
@@ -164,7 +165,8 @@ export async function verifyPhotos(
     const { requirePicture } = await import("../verify/draw-faces.ts");
     await requirePicture(options.show, [photo, other]);
   }
-  if (!(await hasPack(DEFAULT_PACK))) await requireFiles(many ? [photo] : [photo, other]);
+  const isPack = options.model === undefined || packModelNamed(options.model) !== undefined;
+  if (isPack && !(await hasPack(DEFAULT_PACK))) await requireFiles(many ? [photo] : [photo, other]);
   const { detect, precision, profile, calibration, log, progress, signal } = options;
   // Two photographs are decoded while the networks are loaded.
   const { face = "largest" } = options;
