@@ -48,6 +48,15 @@ describe("rowsAtATime", () => {
     expect(rowsAtATime(net(512, 32))).toBe(1);
   });
 
+  it("is more where large matrices would be read for few rows", () => {
+    const inner = g.conv2d(image(512, 3), kernel(1, 1, 3, 32));
+    const small = g.reduceMean(inner, { axes: [1, 2] });
+    const dense = (units: number) => rowsAtATime([g.matmul(small, kernel(32, units))]);
+    expect(dense(4)).toBe(1);
+    // The matrix has 128 megabytes; a row takes 35 for its images and 4 for its answer: eight times 128 are those of 26.3 rows.
+    expect(dense(2 ** 20)).toBe(27);
+  });
+
   it("is open for graphs that mix rows, for images of any size, and for inputs without a batch", () => {
     expect(rowsAtATime([g.sub(x, g.reduceMean(x, { axes: [0], keepDims: true }))])).toBeUndefined();
     expect(rowsAtATime([g.relu(g.input("x", [BATCH, "side"]))])).toBeUndefined();

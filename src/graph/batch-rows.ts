@@ -76,6 +76,9 @@ export function keepsImagesApart(outputs: readonly Node[], batch: string): boole
 /** What a core keeps near it: the second cache of the processors that this was measured on has 1 or 2 MB. */
 const NEAR_BYTES = 2 ** 21;
 
+/** By how many times what the rows of a run read and write exceeds the matrices that they are multiplied by, at least. */
+const OVER_MATRICES = 8;
+
 /** Bytes of a value for each row of the batch; 0 for one without a batch, undefined where its sides are not known. */
 function rowBytes({ shape }: Node, batch: string): number | undefined {
   if (!shape.includes(batch)) return 0;
@@ -83,10 +86,18 @@ function rowBytes({ shape }: Node, batch: string): number | undefined {
   return Number.isFinite(elements) ? elements : undefined;
 }
 
+/** Bytes of the matrix that rows are multiplied by, which each run reads anew; a convolution reads its kernel for each image anyway. */
+function matrixBytes(node: Node, batch: string): number {
+  if (!isOp(node, "matmul") || !node.shape.includes(batch)) return 0;
+  return node.inputs
+    .filter(({ shape }) => !shape.includes(batch))
+    .reduce((sum, { shape }) => sum + shape.reduce<number>((size, side) => size * Number(side), 4), 0);
+}
+
 /**
  * How many rows of a batch to compute at a time, so that the largest image between two layers stays in a core's cache: what
- * activations read and write then takes no way to memory, and the run takes less of it. Undefined for a graph that may mix rows, or
- * whose images are of any size.
+ * activations read and write then takes no way to memory, and the run takes less of it. More where large matrices would be read
+ * for too few rows. Undefined for a graph that may mix rows, or whose images are of any size.
  * @param outputs whose first side is the batch.
  */
 export function rowsAtATime(outputs: readonly Node[]): number | undefined {
@@ -95,11 +106,10 @@ export function rowsAtATime(outputs: readonly Node[]): number | undefined {
   const nodes = topological(outputs);
   // Each input is cut into the same rows.
   if (nodes.some((node) => isOp(node, "input") && node.shape[0] !== batch)) return undefined;
-  let most = 0;
-  for (const node of nodes) {
-    const bytes = rowBytes(node, batch);
-    if (bytes === undefined) return undefined;
-    most = Math.max(most, bytes);
-  }
-  return Math.max(1, Math.floor(NEAR_BYTES / Math.max(1, most)));
+  const bytes = nodes.map((node) => rowBytes(node, batch));
+  if (!bytes.every((each) => each !== undefined)) return undefined;
+  const most = bytes.reduce((largest, each) => Math.max(largest, each), 1);
+  const all = bytes.reduce((sum, each) => sum + each, 1);
+  const matrices = nodes.reduce((sum, node) => sum + matrixBytes(node, batch), 0);
+  return Math.max(1, Math.floor(NEAR_BYTES / most), Math.ceil((OVER_MATRICES * matrices) / all));
 }
