@@ -137,7 +137,8 @@ describe.skipIf("unavailable" in python)("the official client", () => {
     const count = 16 * 1024;
     const rows = { x: { dtype: "float32", shape: [count, 1], values: Array(count).fill(1) } };
     const [late, next] = await askAll([
-      { ...predict(spec("slow"), { made: rows }), timeout: 0.02 },
+      // Long enough to reach a busy server, and far shorter than the work.
+      { ...predict(spec("slow"), { made: rows }), timeout: 0.5 },
       predict(spec("slow"), { made: { x: { ...rows.x, shape: [1, 1], values: [0] } } }),
     ]);
     expect(late).toMatchObject({ code: "DEADLINE_EXCEEDED" });
