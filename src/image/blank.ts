@@ -79,7 +79,7 @@ function blocksOf(side: number): (readonly [number, number])[] {
 
 /**
  * Whether a picture is of one colour, or nearly so, whatever specks and noise it has: a speck does not change the median of its block, and noise
- * its mean by little, while the blocks of a face differ. Noise that is coarser than pixels, as in a picture that was enlarged, is not told from a face.
+ * its mean by little, while the blocks of a face differ. Noise that is coarser than pixels, as in a picture that was enlarged, passes as a face.
  */
 export function isOfOneColour(picture: Picture): boolean {
   const blocks = blocksOf(picture.height).flatMap((rows) =>

@@ -39,7 +39,7 @@ describe("SessionPool", () => {
     expect([...floats(own), ...floats(view)]).toEqual([1, 2, 3, 3]);
   });
 
-  it("computes as many rows at a time as it is told to, and answers with all of them", async () => {
+  it("computes a few rows at a time where asked, and answers with all of them", async () => {
     // The mean over the batch shows which rows were computed together.
     const model = lower({
       outputs: { y: sub(x, reduceMean(x, { axes: [0], keepDims: true })), same: x },
