@@ -224,7 +224,7 @@ describe("a port that speaks something else", () => {
     });
   });
 
-  it("is told apart from a connection that is reset, within the headers too", async () => {
+  it("differs from a connection that is reset, within the headers too", async () => {
     const code = "SERVER_UNREACHABLE";
     const wasReset = (url: string) => ({ code, message: `${url} reset the connection before it answered` });
     const cutOff = (url: string) => ({

@@ -1,5 +1,5 @@
 /** @file A run for a few rows of the batch at a time. */
-import { arrayOf, type NumericDType, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
+import { arrayOf, sizeOf, type Tensor, type TensorMap } from "../../base/tensor.ts";
 
 /** Rows `from` up to `to`, in the same memory. */
 function rowsOf(value: Tensor, from: number, to: number): Tensor {
@@ -26,7 +26,10 @@ function stacked(parts: readonly Tensor[]): Tensor {
   const { dtype, shape } = parts[0]!;
   const rows = parts.reduce((sum, part) => sum + part.shape[0]!, 0);
   const whole = [rows, ...shape.slice(1)];
-  const data = new (arrayOf(dtype as NumericDType))(sizeOf(whole)) as Float32Array;
+  if (dtype === "string") {
+    return { dtype, shape: whole, data: parts.flatMap(({ data }) => data as readonly Uint8Array[]) };
+  }
+  const data = new (arrayOf(dtype))(sizeOf(whole)) as Float32Array;
   let at = 0;
   for (const part of parts) {
     data.set(part.data as Float32Array, at);

@@ -1,7 +1,7 @@
 /** @file A model in threads: the inputs it is sent, shared and joined memory, errors of the runtime. */
 import { describe, expect, it, vi } from "vitest";
 import { Random } from "../../base/random.ts";
-import { ConcatenatedView, float32, floats, type Tensor, tensor } from "../../base/tensor.ts";
+import { ConcatenatedView, float32, floats, int64, type Tensor, tensor } from "../../base/tensor.ts";
 import { WorkerClient } from "../../base/worker-client.ts";
 import { add, conv2d, input, lookup, parameter, reduceMean, relu, sub } from "../../graph/build.ts";
 import { lower } from "../lower/lower.ts";
@@ -94,6 +94,24 @@ describe("SessionPool", () => {
       ["unused", float32([1], [1])],
     ]);
     expect([...floats((await pool.run(values, ["y"])).get("y")!)]).toEqual([2, 4]);
+  });
+
+  it("answers with strings for a few rows at a time", async () => {
+    const strings = (...texts: string[]) =>
+      tensor(
+        "string",
+        [texts.length],
+        texts.map((text) => new TextEncoder().encode(text)),
+      );
+    const table = {
+      keys: int64([2], [0, 1]),
+      values: strings("pear", "plum"),
+      fallback: { ...strings("?"), shape: [] },
+    };
+    const y = lookup(input("x", ["batch"], "int64"), table);
+    await using pool = await SessionPool.open(lower({ outputs: { y } }).bytes, 1, { rowsAtATime: 2 });
+    const answer = await pool.run(new Map([["x", int64([3], [1, 0, 7])]]));
+    expect(answer.get("y")).toEqual(strings("plum", "pear", "?"));
   });
 
   it("looks strings up, and refuses those that the runtime would read as others", async () => {
