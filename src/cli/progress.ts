@@ -150,6 +150,8 @@ export function progressListener(style: ProgressStyle, output: Output): TrainLis
     },
     onRunEnd({ reason, detail }) {
       clearLine(output);
+      // Of these two the command's error says the same, and how to go on.
+      if (reason === "interrupted" || reason === "diverged") return;
       output.write(`${reason}: ${detail}\n`);
     },
   };
