@@ -73,6 +73,7 @@ describe.skipIf(process.platform === "win32")("a signal to faceid train", () => 
       const stopped = await faceid(train, { signal, moment: "epoch 1/500" });
       expect(stopped.code).toBe(EXIT[signal]);
       expect(stopped.stdout + stopped.stderr).toContain(`--resume ${run}`);
+      expect(stopped.stderr.match(/stopped after step/g)).toHaveLength(1);
       const { progress } = await readCheckpoint(join(work, run, "last.safetensors"));
       expect(progress.step).toBeGreaterThan(3);
       expect(progress.epoch).toBeLessThan(500);
@@ -126,6 +127,25 @@ describe.skipIf(process.platform === "win32")("a signal just before the answer",
     const json = changed(after, [...verify, join(crops, "0/1.png"), "--json"]);
     expect(json.code).toBe(EXIT[signal]);
     expect(JSON.parse(json.stdout)).toMatchObject({ error: { code: "INTERRUPTED" } });
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a signal to a server that still starts", () => {
+  /** A signal to itself while the page's files are read, which the start waits for. */
+  const signalIn = (signal: NodeJS.Signals) => `
+    const { Page } = await import(${JSON.stringify(join(ROOT, "src/serving/page.ts"))});
+    const load = Page.load.bind(Page);
+    Page.load = async () => {
+      process.kill(process.pid, "${signal}");
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+      return load();
+    };`;
+
+  it.each(["SIGINT", "SIGTERM"] as const)("%s ends faceid app as an interrupted command", (signal) => {
+    const app = ["app", "--gallery", join(work, `app-${signal}`), "--port", "0"];
+    const { code, stdout, stderr } = changed(signalIn(signal), app);
+    expect(stderr).toMatch(/^error: stopped before the page was ready$/m);
+    expect([code, stdout]).toEqual([EXIT[signal], ""]);
   });
 });
 

@@ -175,7 +175,8 @@ describe("faceid serve", () => {
   it("stops when told to while it still waits for a model", async () => {
     const server = await spawnServer([...QUICK, "--model_name=never", `--model_base_path=${base("never")}`]);
     await server.until("Could not find base path");
-    expect(await server.stop("SIGINT")).toBe(0);
+    expect(await server.stop("SIGINT")).toBe(130);
+    expect(server.log).toMatch(/^error: stopped before the server was ready$/m);
     expect(server.isReady).toBe(false);
   });
 

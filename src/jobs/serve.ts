@@ -565,7 +565,8 @@ async function optionsOf(values: ServerFlagValues, signal: AbortSignal, log: Log
 
 /**
  * Serves as `tensorflow_model_server` does with the same flags, until the signal.
- * @throws FaceError `CONFIG_INVALID` for flags that contradict each other; as `serve` does.
+ * @throws FaceError `CONFIG_INVALID` for flags that contradict each other, `INTERRUPTED` where the signal comes before the server is
+ *   ready; as `serve` does.
  */
 export async function serveByFlags(given: ServerFlagValues, signal: AbortSignal, log: Log): Promise<void> {
   letHeapGrow();
@@ -580,13 +581,12 @@ export async function serveByFlags(given: ServerFlagValues, signal: AbortSignal,
       "REST is off, as in TensorFlow Serving; faceid request, browsers and curl take --rest_api_port 8501",
     );
   }
-  const options = await optionsOf(values, signal, log);
-  const server = await startServer(options).catch((error: unknown) => {
-    // A server that is stopped while it waits for its models ends without an error.
-    if (signal.aborted) return undefined;
-    throw error;
-  });
-  if (server === undefined) return;
+  const server = await optionsOf(values, signal, log)
+    .then(startServer)
+    .catch((cause: unknown) => {
+      if (!signal.aborted) throw cause;
+      throw new FaceError("INTERRUPTED", "stopped before the server was ready", { cause });
+    });
   if (!signal.aborted) {
     await new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
   }

@@ -1,6 +1,7 @@
 /** @file `faceid app`: the page for people on this machine. */
 import { spawn } from "node:child_process";
 import { type Command, Option } from "commander";
+import { FaceError } from "../../base/errors.ts";
 import { addNumber } from "../options.ts";
 import { consoleLog, onInterrupt, say } from "../process.ts";
 
@@ -30,14 +31,13 @@ async function run({ gallery, report, port, open }: AppFlags): Promise<void> {
   const log = { ...consoleLog(), info: () => undefined };
   consoleLog().info("starting; the page's address follows");
   const { app } = await import("../../jobs/app.ts");
+  const stopped = (cause?: unknown) =>
+    new FaceError("INTERRUPTED", "stopped before the page was ready", { cause });
   const started = await app({ gallery, report, port, log, signal }).catch((error: unknown) => {
-    // Who stops it while it starts has no use for an error.
-    if (signal.aborted) return undefined;
-    throw error;
+    throw signal.aborted ? stopped(error) : error;
   });
-  if (started === undefined) return;
   await using running = started;
-  if (signal.aborted) return;
+  if (signal.aborted) throw stopped();
   say(`${running.url}\n  people are kept in ${running.gallery}\n  Ctrl-C stops it`);
   if (open === true) openBrowser(running.url);
   await new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
