@@ -1,5 +1,6 @@
 /** @file Datasets of people and images: opens folders of any layout, drawn faces, and users' modules. */
 
+import { existsSync } from "node:fs";
 import { basename, join, resolve, sep } from "node:path";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
@@ -252,4 +253,13 @@ export async function openConfigured(options: DatasetOptions): Promise<Dataset> 
       cause: error,
     });
   }
+}
+
+/** Says that a dataset is not there, before anything else is complained of, and before a model pack is downloaded for it. */
+export async function requireDataset({
+  dataset,
+  path,
+}: Pick<DatasetOptions, "dataset" | "path">): Promise<void> {
+  if (path === undefined || existsSync(path)) return;
+  await openConfigured({ dataset, path });
 }

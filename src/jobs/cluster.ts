@@ -130,10 +130,10 @@ async function albumPhoto(
 async function embedAlbum(
   model: PhotoModel,
   folder: string,
+  paths: readonly string[],
   journal: Journal<PhotoRecord> | undefined,
   { signal, onProgress }: ClusterFolderOptions,
 ): Promise<PhotoRecord[]> {
-  const paths = await photosIn(folder);
   const before = new Map(journal?.records.map((record) => [record.path, record]));
   const records = new Map<string, PhotoRecord>();
   await eachLimited(paths, AT_ONCE, async (path) => {
@@ -251,6 +251,7 @@ export async function clusterFolder(
   checkOptions("clusterFolder", clusterOptions, options);
   const { output, far, log, signal, links = false } = options;
   if (output !== undefined) await refuseOutput(folder, output);
+  const paths = await photosIn(folder);
   await using model = await loadFaceModel(options.model, { log, signal });
   const threshold = thresholdOf(model, far);
   const { name, digest } = model;
@@ -262,7 +263,7 @@ export async function clusterFolder(
           model: name,
           digest,
         });
-  const records = await embedAlbum(model, folder, journal, options);
+  const records = await embedAlbum(model, folder, paths, journal, options);
   const faces = facesOf(records);
   const { groups, single } = sorted(
     faces.filter(({ about }) => about.warnings.length === 0),

@@ -10,7 +10,7 @@ import { FaceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import { Random } from "../base/random.ts";
-import type { Dataset } from "../data/dataset.ts";
+import { type Dataset, requireDataset } from "../data/dataset.ts";
 import { leftOutOf } from "../data/dataset-faces.ts";
 import { imageName } from "../data/identity.ts";
 import { isLoss, type LeftOut, leftOutText } from "../data/left-out.ts";
@@ -344,12 +344,13 @@ export interface EvaluateOptions extends Watching, GroupOptions {
   readonly pairs?: number | undefined;
 }
 
-/** Opens what is to be measured. */
+/** Opens what is to be measured. @throws FaceError also where a dataset that is named for a pack is not there. */
 export async function openMeasured(
   model: string,
-  { kind, log }: Pick<EvaluateOptions, "kind" | "log">,
+  { kind, log, data }: Pick<EvaluateOptions, "kind" | "log" | "data">,
 ): Promise<OpenedModel> {
   const isPack = kind === "pack" || (kind === undefined && packModelNamed(model) !== undefined);
+  if (isPack) await requireDataset({ dataset: data?.dataset, path: data?.datasetPath });
   return await (isPack ? openPackModel(model, { log }) : openModel(model, kind, log));
 }
 

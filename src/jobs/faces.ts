@@ -5,7 +5,7 @@ import { writeFileAtomic } from "../base/files.ts";
 import { drawFaces, isPngName, requirePicture } from "../verify/draw-faces.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type { PhotoFace } from "../verify/photo-model.ts";
-import { type WantedPhoto, wantedPhotos } from "./photos-in.ts";
+import { noneThere, type WantedPhoto, wantedPhotos } from "./photos-in.ts";
 
 export interface ListFacesOptions extends Omit<LoadFaceModelOptions, "detect" | "calibration"> {
   /** Where the photographs are drawn with their faces: a PNG for one photograph, a folder for several. */
@@ -62,12 +62,17 @@ export async function listFaces(
 ): Promise<ListedPhoto[]> {
   const wanted = await wantedPhotos(given);
   const pictures = show === undefined ? undefined : await picturePaths(wanted, given, show);
-  await using model = await loadFaceModel(undefined, options);
   const listed: ListedPhoto[] = [];
   const add = (photo: ListedPhoto) => {
     listed.push(photo);
     onPhoto?.(photo);
   };
+  const unread = await noneThere(wanted.map(({ path }) => path));
+  if (unread !== undefined) {
+    for (const photo of unread) add(photo);
+    return listed;
+  }
+  await using model = await loadFaceModel(undefined, options);
   for (const [i, { path: image }] of wanted.entries()) {
     if (options.signal?.aborted) throw new FaceError("INTERRUPTED", "faces was stopped");
     try {

@@ -2,8 +2,7 @@
 import { basename, join, relative, sep } from "node:path";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
-import { asFaceError, FaceError, messageOf } from "../base/errors.ts";
-import { readWhole } from "../base/files.ts";
+import { FaceError } from "../base/errors.ts";
 import { openDataset } from "../data/dataset.ts";
 import type { LeftOut } from "../data/left-out.ts";
 import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
@@ -11,9 +10,11 @@ import type { NewFace } from "../gallery/faces.ts";
 import type { GalleryIndex, IndexOptions } from "../gallery/gallery.ts";
 import { type PersonChanges, personName } from "../gallery/people.ts";
 import { digestOfPhoto } from "../gallery/photo-box.ts";
+import { readImageFile } from "../image/decode.ts";
 import { searchGallery, thresholdOf } from "../verify/identify.ts";
 import { indexed, type OpenedGallery } from "./gallery.ts";
 import { findUnlike, type Unlike } from "./gallery-unlike.ts";
+import { noneThere } from "./photos-in.ts";
 
 /** How a photograph is enrolled. */
 export interface EnrolPhotoOptions {
@@ -188,12 +189,7 @@ class PersonEnrolment {
   async enrol(image: string, options: EnrolPhotoOptions): Promise<EnrolledPhoto> {
     const base = { image, person: this.name };
     try {
-      const photo = await readWhole(image).catch((error: unknown) => {
-        throw new FaceError("IMAGE_UNREADABLE", `cannot read ${image}: ${messageOf(error)}`, {
-          hint: asFaceError(error)?.hint,
-          cause: error,
-        });
-      });
+      const photo = await readImageFile(image);
       if (this.#known.has(digestOfPhoto(photo))) return { ...base, state: "known" };
       const { newFace, ...rest } = await prepareFace(this.#opened, this.#id, image, photo, options);
       const id = await this.#keep(newFace);
@@ -324,6 +320,34 @@ function summaryOf(photos: readonly EnrolledPhoto[]) {
   };
 }
 
+/** What is enrolled of a folder of people, and what is left out. @throws FaceError `DATASET_NOT_FOUND`, `DATASET_INVALID`. */
+export async function peopleIn(folder: string) {
+  checkOptions("enrolFolder, the folder", given.text, folder);
+  const {
+    identities,
+    path = folder,
+    leftOut = [],
+    remarks = [],
+  } = await openDataset({ dataset: "folder", path: folder });
+  const people = identities.map(({ name, images }): PersonPhotos => {
+    const paths = images.flatMap((image) => (image.kind === "file" ? [image.path] : []));
+    return { name, images: paths, folder: join(path, relative(path, paths[0]!).split(sep)[0]!) };
+  });
+  return { people, unused: leftOut, remarks };
+}
+
+/** `enrolFolder` of people that were listed. */
+export async function enrolPeople(
+  opened: OpenedGallery,
+  { people, unused, remarks }: Awaited<ReturnType<typeof peopleIn>>,
+  options: EnrolOptions & Pick<PersonChanges, "consent" | "expiresAt"> = {},
+): Promise<EnrolSummary> {
+  checkOptions("enrolFolder", enrolOptions, options);
+  const { consent, expiresAt, ...rest } = options;
+  const summary = await enrolAll(opened, people, rest, { consent, expiresAt });
+  return { ...summary, unused, remarks };
+}
+
 /**
  * Enrols a folder of people, one folder each. A photograph is kept as soon as it is done, so that a stopped enrolment goes on;
  * one without a usable face, and a folder whose name cannot be a person's, are entries of the summary.
@@ -334,21 +358,7 @@ export async function enrolFolder(
   folder: string,
   options: EnrolOptions & Pick<PersonChanges, "consent" | "expiresAt"> = {},
 ): Promise<EnrolSummary> {
-  checkOptions("enrolFolder, the folder", given.text, folder);
-  checkOptions("enrolFolder", enrolOptions, options);
-  const { consent, expiresAt, ...rest } = options;
-  const {
-    identities,
-    path = folder,
-    leftOut,
-    remarks,
-  } = await openDataset({ dataset: "folder", path: folder });
-  const people = identities.map(({ name, images }): PersonPhotos => {
-    const paths = images.flatMap((image) => (image.kind === "file" ? [image.path] : []));
-    return { name, images: paths, folder: join(path, relative(path, paths[0]!).split(sep)[0]!) };
-  });
-  const summary = await enrolAll(opened, people, rest, { consent, expiresAt });
-  return { ...summary, unused: leftOut ?? [], remarks: remarks ?? [] };
+  return await enrolPeople(opened, await peopleIn(folder), options);
 }
 
 /**
@@ -376,4 +386,22 @@ export async function enrolPhotos(
   const isSaid = Object.values(changes).some((value) => value !== undefined);
   if (before !== undefined && isSaid) await opened.gallery.people.update(before.id, changes);
   return await enrolAll(opened, [{ name: spelled, folder: spelled, images }], rest, changes);
+}
+
+/**
+ * The summary of `enrolPhotos` where none of the photographs is there, for which neither a gallery nor a model is opened.
+ * @returns undefined where one is there.
+ * @throws FaceError `CONFIG_INVALID` for a name that cannot be a person's.
+ */
+export async function nobodyEnrolled(
+  name: string,
+  images: readonly string[],
+  { onPhoto }: Pick<EnrolOptions, "onPhoto">,
+): Promise<EnrolSummary | undefined> {
+  const person = personName(name);
+  const unread = await noneThere(images);
+  if (unread === undefined) return undefined;
+  const photos = unread.map((each): EnrolledPhoto => ({ ...each, person, state: "left out" }));
+  for (const [i, photo] of photos.entries()) onPhoto?.(photo, i + 1, photos.length);
+  return { ...summaryOf(photos), unlike: [], unused: [], remarks: [] };
 }

@@ -1,4 +1,5 @@
 /** @file The photographs of a folder, of whatever layout, and what a job says of those it leaves out. */
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import { FaceError } from "../base/errors.ts";
@@ -41,6 +42,32 @@ export async function wantedPhotos(given: readonly string[]): Promise<WantedPhot
     return (await photosIn(path)).map((name) => ({ path: join(path, name), name }));
   });
   return (await Promise.all(lists)).flat();
+}
+
+/** A photograph that cannot be read. */
+export interface UnreadPhoto {
+  readonly image: string;
+  readonly error: FaceError;
+}
+
+/**
+ * Why photographs cannot be read of which none is there: known before a job opens its model, which may be downloaded first.
+ * @returns undefined where one is there.
+ */
+export async function noneThere(paths: readonly string[]): Promise<UnreadPhoto[] | undefined> {
+  if (paths.some((path) => existsSync(path))) return undefined;
+  const unread: UnreadPhoto[] = [];
+  for (const image of paths) {
+    const error: unknown = await readImageFile(image).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    // One that has appeared meanwhile is there.
+    if (error === undefined) return undefined;
+    if (!(error instanceof FaceError)) throw error;
+    unread.push({ image, error });
+  }
+  return unread;
 }
 
 /** Whose photograph it is: the name of the folder below the root; undefined for one beside the folders. */

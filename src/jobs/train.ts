@@ -11,7 +11,7 @@ import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { checkTarget } from "../base/files.ts";
 import { silentLog } from "../base/log.ts";
-import { openConfigured } from "../data/dataset.ts";
+import { requireDataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import { USUAL_MODE } from "../faces/mode.ts";
@@ -263,12 +263,6 @@ function refuseUnmeasured({ testFraction, excludePairs }: TrainConfig): void {
   });
 }
 
-/** Names a dataset that is not there before anything else is complained of. */
-async function requireDataset({ dataset, datasetPath }: TrainConfig): Promise<void> {
-  if (datasetPath === undefined || (await exists(datasetPath))) return;
-  await openConfigured({ dataset, path: datasetPath });
-}
-
 function refuseUnfinished({ end, folder }: TrainResult): void {
   if (end.reason === "interrupted") {
     throw new FaceError("INTERRUPTED", `${end.detail}; the state is in ${keptCheckpoint(folder) ?? folder}`, {
@@ -383,7 +377,7 @@ export async function trainAndExport(job: TrainJob): Promise<TrainOutcome> {
   }
   if (job.resume !== true) {
     refuseUnmeasured(config);
-    await requireDataset(config);
+    await requireDataset({ dataset: config.dataset, path: config.datasetPath });
     refuseOldRun(folder, command);
   }
   const watching = {

@@ -99,6 +99,38 @@ describe("without a model pack", () => {
     expect((await faceid(["verify", one, work])).status).toBe(3);
   });
 
+  it.each([["faces"], ["gallery", "identify"], ["gallery", "add", "Ann"]])(
+    "says first that no photograph is there: %j %j",
+    async (...command) => {
+      const gallery = command[0] === "gallery" ? ["--gallery", join(work, "never-made")] : [];
+      const [one, two] = [join(work, "none-1.jpg"), join(work, "none-2.jpg")];
+      for (const photos of [[one], [one, two]]) {
+        const { status, stdout, stderr } = await faceid([...command, ...photos, ...gallery]);
+        for (const path of photos) expect(stdout + stderr).toContain(`cannot read ${path}: no such file`);
+        expect(stderr).not.toContain("FACEID_OFFLINE");
+        expect(status).toBe(3);
+      }
+      // What can be answered of the others needs the pack.
+      const faces = await faceid(["faces", blank, two]);
+      expect([faces.status, faces.stdout]).toEqual([8, ""]);
+      expect(existsSync(join(work, "never-made"))).toBe(false);
+    },
+  );
+
+  it.each([
+    ["cluster"],
+    ["embed", "--output", join(work, "none.npy")],
+    ["crop", "--output", join(work, "none-crops")],
+    ["gallery", "enrol", "--gallery", join(work, "never-made")],
+    ["evaluate", "--pack", "opencv-sface", "--dataset-path"],
+    ["report", "opencv-sface", "--output", join(work, "none.html"), "--dataset-path"],
+    ["calibrate", "opencv-sface", "--dataset-path"],
+  ])("says first that a folder is not there: %j", async (...command) => {
+    const { status, stderr } = await faceid([...command, join(work, "no-folder")]);
+    expect(stderr).toMatch(/^error: there is no folder .*no-folder$/m);
+    expect(status).toBe(3);
+  });
+
   it("says so as one JSON object", async () => {
     const { status, stdout } = await faceid(["verify", blank, blank, "--json"]);
     expect(JSON.parse(stdout)).toEqual({

@@ -13,8 +13,10 @@ import {
   type EnrolledPhoto,
   type EnrolOptions,
   type EnrolSummary,
-  enrolFolder,
+  enrolPeople,
   enrolPhotos,
+  nobodyEnrolled,
+  peopleIn,
 } from "../../../jobs/gallery-enrol.ts";
 import {
   AFTER_PHOTOGRAPH,
@@ -120,9 +122,10 @@ function summaryObject({ leftOut, resemblances, ...rest }: EnrolSummary): object
 async function enrol(folder: string, flags: EnrolFlags): Promise<void> {
   using context = jobContext(flags, { goesOn: true, after: AFTER_PHOTOGRAPH });
   const options = enrolOptions(flags, context);
+  const found = await peopleIn(folder);
   const summary = await continuing(async () => {
     await using opened = await createGallery(context.options);
-    return await enrolFolder(opened, folder, options);
+    return await enrolPeople(opened, found, options);
   });
   context.line[Symbol.dispose]();
   print(flags, summaryObject(summary), () =>
@@ -160,6 +163,8 @@ async function add(name: string, photos: readonly string[], flags: EnrolFlags): 
   using context = jobContext(flags, { goesOn: true, after: AFTER_PHOTOGRAPH });
   const options = enrolOptions(flags, context);
   const summary = await continuing(async () => {
+    const none = await nobodyEnrolled(name, photos, options);
+    if (none !== undefined) return none;
     await using opened = await createGallery(context.options);
     return await enrolPhotos(opened, name, photos, options);
   });

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { percentText, weightsText } from "../../../artifact/rates.ts";
 import { shown } from "../../../base/log.ts";
 import { type OpenedGallery, openGallery } from "../../../jobs/gallery.ts";
-import { wantedPhotos } from "../../../jobs/photos-in.ts";
+import { noneThere, wantedPhotos } from "../../../jobs/photos-in.ts";
 import {
   type IdentifiedFace,
   type IdentifiedPhoto,
@@ -86,6 +86,11 @@ async function runSeveral(
   line[Symbol.dispose]();
   const identified = await identifyPhotos(model, gallery, photos, { fpir, candidates, signal, onPhoto });
   await requireNone();
+  endSeveral(identified, json);
+}
+
+/** The object for programs, and the exit code. */
+function endSeveral(identified: readonly IdentifiedPhoto[], json: true | undefined): void {
   if (json === true) console.log(JSON.stringify({ photographs: identified.map(photoObject) }));
   for (const photo of identified) if ("error" in photo) process.exitCode = photo.error.exitCode;
 }
@@ -93,8 +98,16 @@ async function runSeveral(
 async function run(given: readonly string[], flags: IdentifyFlags): Promise<void> {
   using context = jobContext(flags, { after: AFTER_PHOTOGRAPH });
   const photos = (await wantedPhotos(given)).map(({ path }) => path);
+  const isOne = photos.length === 1 && photos[0] === given[0];
+  const unread = await noneThere(photos);
+  if (unread !== undefined) {
+    if (isOne) throw unread[0]!.error;
+    if (flags.json !== true) for (const photo of unread) say(photoText(photo));
+    endSeveral(unread, flags.json);
+    return;
+  }
   await using opened = await openGallery(context.options);
-  if (photos.length > 1 || photos[0] !== given[0]) {
+  if (!isOne) {
     await runSeveral(opened, photos, context, flags);
     return;
   }
