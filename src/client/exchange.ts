@@ -46,13 +46,13 @@ export const wasReset = (url: string, cause: unknown): FaceError =>
  * What to do about a server that cannot be reached: a host that is unknown wants another remedy than a port on which nobody
  * listens.
  * @param code of the system, where it gave one.
+ * @param line the command that starts a server there, where that is this machine.
  */
-export function reachHint(
-  code: string | undefined,
-  start = "check that the server runs and that the address is right; faceid serve starts one",
-): string {
+export function reachHint(code: string | undefined, line: string | undefined): string {
   const known = SYSTEM_REASONS[code ?? ""];
-  return known === undefined || code === "ECONNREFUSED" ? start : known.hint;
+  if (known !== undefined && code !== "ECONNREFUSED") return known.hint;
+  const start = line === undefined ? "" : `, or start one:\n  ${line}`;
+  return `check that the server runs and that the address is right${start}`;
 }
 
 /** @param url the address as the user knows it. @returns undefined where no answer began, or the error says it all. */

@@ -155,7 +155,11 @@ const NOT_CONNECTED = /No connection established/;
  * The error of a server that cannot be asked; undefined for an answer.
  * @param isKnown whether this server has answered in gRPC before.
  */
-function unreachableBy(address: string, error: ServiceError, isKnown: boolean): FaceError | undefined {
+async function unreachableBy(
+  { address, model }: GrpcTarget,
+  error: ServiceError,
+  isKnown: boolean,
+): Promise<FaceError | undefined> {
   const { code, details } = error;
   const isOther = OTHER_PROTOCOL.test(details);
   const isTransport = code === grpcStatus.INTERNAL || code === grpcStatus.UNKNOWN;
@@ -172,8 +176,10 @@ function unreachableBy(address: string, error: ServiceError, isKnown: boolean): 
   const system = Object.keys(SYSTEM_REASONS).find((each) => details.includes(each));
   const known = system ?? (/name resolution/i.test(details) ? "ENOTFOUND" : undefined);
   const reason = known === undefined ? details : `${known}, ${SYSTEM_REASONS[known]!.words}`;
+  const { hostAndPort, startLine } = await import("./start-line.ts");
+  const place = hostAndPort(address);
   return new FaceError("SERVER_UNREACHABLE", `no server answers at ${address}: ${reason}`, {
-    hint: reachHint(known),
+    hint: reachHint(known, place && startLine({ ...place, interface: "gRPC", model, verify: false })),
     cause: error,
   });
 }
@@ -200,7 +206,7 @@ export async function requestGrpc(target: GrpcTarget, images: readonly [string, 
     return { ...probabilityIn(outputs), ...doubtfulPictures(pictures, ports) };
   } catch (error) {
     if (!isServiceError(error)) throw error;
-    const unreachable = unreachableBy(address, error, isKnown);
+    const unreachable = await unreachableBy(target, error, isKnown);
     if (unreachable === undefined) return errorAnswer(detailsOf(error));
     throw unreachable;
   } finally {

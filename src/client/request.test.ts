@@ -158,8 +158,8 @@ describe("request", () => {
     await expect(request({ url: `localhost:${free}` }, images)).rejects.toMatchObject({
       code: "SERVER_UNREACHABLE",
       message: expect.stringMatching(/localhost:\d+: ECONNREFUSED, the connection was refused/),
-      // The address was given already.
-      hint: "check that the server runs and that the address is right; faceid serve starts one",
+      // The address was given already; the line has its port.
+      hint: `check that the server runs and that the address is right, or start one:\n  faceid serve --pack opencv-sface --model_name faceid --rest_api_port ${free}`,
     });
   });
 });
@@ -204,7 +204,9 @@ describe("a port that speaks something else", () => {
     }
     await expect(request({ address: "127.0.0.1:1" }, images)).rejects.toMatchObject({
       message: "no server answers at 127.0.0.1:1: ECONNREFUSED, the connection was refused",
-      hint: "check that the server runs and that the address is right; faceid serve starts one",
+      hint: expect.stringMatching(
+        /^check that the server runs .*\n {2}faceid serve --model_name faceid --model_base_path \S*models\/default --port 1$/,
+      ),
     });
   });
 

@@ -65,7 +65,22 @@ const MISMATCHES: readonly (readonly [pattern: RegExp, what: string, hint: strin
   ],
 ];
 
-function unreachable(url: string, error: unknown, exchange: Exchange): FaceError {
+/** The command that starts a server where REST was asked; none of ours answers below another path, or with a certificate by itself. */
+async function lineFor({ url, model, verify }: RestTarget): Promise<string | undefined> {
+  const { protocol, hostname: host, port, pathname } = new URL(addressOf(url).base);
+  if (protocol !== "http:" || pathname !== "/") return undefined;
+  const { startLine } = await import("./start-line.ts");
+  return startLine({
+    host,
+    port: Number(port || 80),
+    interface: "REST",
+    model,
+    verify: verify !== undefined,
+  });
+}
+
+async function unreachable(target: RestTarget, error: unknown, exchange: Exchange): Promise<FaceError> {
+  const { url } = target;
   const failure = exchangeFailure(url, error, exchange);
   if (failure !== undefined) return failure;
   const cause = causeOf(error);
@@ -80,7 +95,7 @@ function unreachable(url: string, error: unknown, exchange: Exchange): FaceError
   }
   const reason = messageOf(cause) || "the connection was refused";
   return new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${reason}`, {
-    hint: reachHint(systemCode(cause)),
+    hint: reachHint(systemCode(cause), await lineFor(target)),
     cause: error,
   });
 }
@@ -122,7 +137,7 @@ async function ask(target: RestTarget, path: string, body?: string, isKnown = fa
     response = await fetch(url, { headers, signal, ...sent });
     return { status: response.status, ...(await readText(response, MOST_ANSWER_BYTES)) };
   } catch (error) {
-    throw unreachable(target.url, error, { timeoutMs, headers: response?.headers, isKnown });
+    throw await unreachable(target, error, { timeoutMs, headers: response?.headers, isKnown });
   }
 }
 

@@ -21,6 +21,15 @@ export class ServiceError extends FaceError {
   }
 }
 
+/** The command that serves a gallery at an address of this machine; the page, which reads this too, knows no folder. */
+function galleryLine(url: string): string | undefined {
+  if (!URL.canParse(url)) return undefined;
+  const { protocol, hostname, port } = new URL(url);
+  if (protocol !== "http:" || !/^(?:localhost|127\.[\d.]+|\[::1\])$/.test(hostname)) return undefined;
+  const address = `--bind_address 127.0.0.1 --rest_api_port ${port || 80} --port 0`;
+  return `faceid serve --gallery NAME=FOLDER ${address}`;
+}
+
 /** Waits for a server. @throws FaceError `SERVER_UNREACHABLE` when it does not answer, or stops in the middle. */
 export async function reading<T>(url: string, exchange: Exchange, work: Promise<T>): Promise<T> {
   try {
@@ -30,7 +39,7 @@ export async function reading<T>(url: string, exchange: Exchange, work: Promise<
     throw (
       exchangeFailure(url, error, exchange) ??
       new FaceError("SERVER_UNREACHABLE", `no server answers at ${url}: ${messageOf(cause)}`, {
-        hint: reachHint(systemCode(cause), "start one: faceid serve --gallery NAME=FOLDER"),
+        hint: reachHint(systemCode(cause), galleryLine(url)),
         cause: error,
       })
     );

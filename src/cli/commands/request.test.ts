@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterAll, afterEach, expect, it, vi } from "vitest";
+import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../../test/support/photos.ts";
 import { encodePng } from "../../image/decode.ts";
 import { run } from "../main.ts";
@@ -140,7 +140,7 @@ it.each([
   vi.spyOn(console, "error").mockImplementation((text) => said.push(String(text)));
   await run(["node", "faceid", "request", photo, photo, flag, address]);
   expect(said.join("\n")).toMatch(
-    /^error: no server answers at .*ECONNREFUSED.*\n {2}check that the server runs/,
+    /^error: no server answers at .*ECONNREFUSED.*\n {2}check that the server runs.*\n {2}.*faceid serve .*port 2$/,
   );
   expect(said.join("\n")).not.toContain(flag);
 });
@@ -154,7 +154,36 @@ it("says that another address can be passed where none was", async () => {
   vi.spyOn(globalThis, "fetch").mockRejectedValue(refusal);
   const said: string[] = [];
   vi.spyOn(console, "error").mockImplementation((text) => said.push(String(text)));
-  await run(["node", "faceid", "request", photo, photo]);
-  expect(said.join("\n")).toContain("no server answers at http://localhost:8501: ECONNREFUSED");
-  expect(said.join("\n")).toContain("pass the address of one that runs elsewhere by --url");
+  for (const name of [[], ["--model-name", "opencv-sface"]]) {
+    await run(["node", "faceid", "request", photo, photo, ...name]);
+    expect(said.join("\n")).toContain("no server answers at http://localhost:8501: ECONNREFUSED");
+    const served = name.length === 0 ? "--pack opencv-sface --model_name faceid" : "--pack opencv-sface";
+    expect(said.join("\n")).toContain(`faceid serve ${served} --rest_api_port 8501\n`);
+    expect(said.join("\n")).toContain("pass the address of one that runs elsewhere by --url");
+    said.length = 0;
+  }
+});
+
+describe("the line that looks for faces after a question over gRPC", () => {
+  afterAll(() => vi.doUnmock("../../client/request.ts"));
+
+  it.each([
+    [["--grpc", "localhost:8500"], "--verify"],
+    [["--grpc", "faces.lan:8500"], "--verify --url http://faces.lan:8501"],
+    [
+      ["--grpc", "faces.lan:8600"],
+      "--verify --url http://faces.lan:REST_PORT, with the --rest_api_port of the server",
+    ],
+    [["--grpc", "faces.lan:8600", "--url", "http://faces.lan:8601"], "--verify --url http://faces.lan:8601"],
+  ])("has REST's address where it is known: %j", async (address, end) => {
+    const photo = join(await temporaryFolder(), "a.jpg");
+    writeFileSync(photo, "");
+    const answer = { text: '{"predictions": [[0.9]]}', isError: false, warnings: ["sent whole"] };
+    vi.doMock("../../client/request.ts", () => ({ request: async () => answer }));
+    vi.spyOn(console, "log").mockImplementation(() => undefined);
+    const said: string[] = [];
+    vi.spyOn(console, "error").mockImplementation((text) => said.push(String(text)));
+    await run(["node", "faceid", "request", photo, photo, ...address]);
+    expect(said.at(-1)).toMatch(new RegExp(`finds the faces: .*faceid request \\S+ \\S+ ${end}$`));
+  });
 });

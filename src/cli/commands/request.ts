@@ -41,23 +41,37 @@ const wayToFaces = (model: string, answer: string): string =>
     ? "whole photographs take a server with --pack"
     : `${model} does not say how a face lies in its images, so send crops like those that it was trained on, or ask a pack`;
 
-/** The command that asks for the same with faces looked for; `:verify` is REST's. */
-function verifyCommand(images: readonly string[], { url, grpc, modelName }: Flags): string {
-  const address = grpc === undefined ? url : `http://${grpc.replace(/:\d+$/, "")}:8501`;
-  return commandText(
+/** Stands for a port in a command that is completed by hand. */
+const REST_PORT = "REST_PORT";
+
+/**
+ * The REST interface of the server that was asked: beside the usual port of gRPC is REST's usual one; beside any other one is
+ * a port that nothing here tells.
+ */
+function restAddress({ url, grpc }: Flags, isGiven: boolean): string {
+  if (grpc === undefined || isGiven) return url;
+  const [host, port] = [grpc.replace(/^dns:\/*/, "").replace(/:\d+$/, ""), /:(\d+)$/.exec(grpc)?.[1]];
+  return `http://${host}:${port === "8500" ? "8501" : REST_PORT}`;
+}
+
+/** The command that asks for the same with faces looked for; `:verify` is REST's. @param isGiven whether `--url` was passed. */
+function verifyLine(images: readonly string[], flags: Flags, isGiven: boolean): string {
+  const [address, { modelName }] = [restAddress(flags, isGiven), flags];
+  const command = commandText(
     "request",
     ...images,
     "--verify",
     ...(address === DEFAULT_URL ? [] : ["--url", address]),
     ...(modelName === DEFAULT_MODEL ? [] : ["--model-name", modelName]),
   );
+  return address.endsWith(REST_PORT) ? `${command}, with the --rest_api_port of the server` : command;
 }
 
 /** Where no address was given, the usual one may be the wrong one. */
 function withWayToServer(error: unknown): unknown {
   if (!(error instanceof FaceError && /^no server answers/.test(error.message))) return error;
   return new FaceError(error.code, error.message, {
-    hint: "start one with faceid serve, or pass the address of one that runs elsewhere by --url",
+    hint: `${error.hint}\n  or pass the address of one that runs elsewhere by --url`,
     cause: error,
   });
 }
@@ -99,7 +113,9 @@ async function run(first: string, second: string, flags: Flags, command: Command
   }
   if (!answer.isError && answer.warnings !== undefined) {
     for (const warning of answer.warnings) complain(`warning: ${shown(warning)}`);
-    complain(`  a server with --pack finds the faces: ${shown(verifyCommand([first, second], flags))}`);
+    complain(
+      `  a server with --pack finds the faces: ${shown(verifyLine([first, second], flags, !isDefault))}`,
+    );
   }
   if (verify === true && !answer.isError && !/"faces"/.test(answer.text)) {
     complain(
