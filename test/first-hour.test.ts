@@ -87,7 +87,25 @@ describe("a port", () => {
     ]).catch((error: { stderr: string; code: number }) => error);
     await new Promise((done) => other.close(done));
     expect(stderr).toMatch(new RegExp(`port ${port}: EADDRINUSE, another program listens on it`));
+    expect(stderr).toContain(`or choose another --${flag}\n`);
     expect(stderr).not.toContain("oaded servable");
+  });
+
+  it("in use is named by the flag of faceid app", async () => {
+    const other = createServer();
+    await new Promise<void>((done) => other.listen(0, "::", done));
+    const { port } = other.address() as { port: number };
+    const { stderr, status } = faceid(["app", `--port=${port}`]);
+    await new Promise((done) => other.close(done));
+    expect(stderr).toContain(`port ${port}: EADDRINUSE`);
+    expect(stderr).toContain("or choose another --port\n");
+    expect(status).toBe(10);
+  });
+
+  it("of REST that is suggested is free of the other interfaces", () => {
+    const asked = (port: number) => faceid(["serve", `--port=${port}`, "--pack=opencv-sface"]).stderr;
+    expect(asked(8500)).toContain("add --rest_api_port 8501\n");
+    expect(asked(8501)).toContain("add --rest_api_port 8502\n");
   });
 
   it("that is none, or twice the same, is refused", () => {

@@ -439,6 +439,10 @@ function requirePage(report: unknown, isPage: boolean): void {
   });
 }
 
+/** REST's usual port, or the next one that no other interface of these flags has. */
+const restPortFor = (values: ServerFlagValues): number =>
+  [8501, 8502, 8503].find((port) => port !== portOf(values.port) && port !== portOf(values.adminPort))!;
+
 /** The flags with the pack that galleries and the page need. */
 function withPack(values: ServerFlagValues): ServerFlagValues {
   requirePage(values.report, values.page === true);
@@ -446,7 +450,7 @@ function withPack(values: ServerFlagValues): ServerFlagValues {
   if (!isNeeded) return values;
   if (portOf(values.restApiPort) === undefined) {
     throw new FaceError("CONFIG_INVALID", "galleries and the page are served over REST, and REST is off", {
-      hint: "add --rest_api_port 8501",
+      hint: `add --rest_api_port ${restPortFor(values)}`,
     });
   }
   return { ...values, pack: values.pack ?? GALLERY_PACK };
@@ -468,7 +472,7 @@ function servedPackOf(
   const isAlone = modelBasePath === undefined && modelConfigFile === undefined;
   if (isAlone && portOf(restApiPort) === undefined) {
     throw new FaceError("CONFIG_INVALID", "a pack answers over REST only, and REST is off", {
-      hint: "add --rest_api_port 8501",
+      hint: `add --rest_api_port ${restPortFor(values)}`,
     });
   }
   const model = packModelOf(pack, mode);
@@ -578,7 +582,7 @@ export async function serveByFlags(given: ServerFlagValues, signal: AbortSignal,
   ]);
   if (portOf(values.restApiPort) === undefined) {
     log.info(
-      "REST is off, as in TensorFlow Serving; faceid request, browsers and curl take --rest_api_port 8501",
+      `REST is off, as in TensorFlow Serving; faceid request, browsers and curl take --rest_api_port ${restPortFor(values)}`,
     );
   }
   const server = await optionsOf(values, signal, log)
