@@ -251,6 +251,7 @@ function systemReason(error: unknown): string | undefined {
 
 export const CUT_OFF = "the file is cut off";
 export const DAMAGED = "its bytes are damaged";
+export const SCANS_MISSING = "some of its scans are missing";
 export const UNUSUAL_JPEG = "it is a kind of JPEG that is not read, such as one of 12 bits a colour";
 export const UNKNOWN_REASON = "the reason is not known";
 

@@ -6,6 +6,7 @@ import {
   DAMAGED,
   FaceError,
   messageOf,
+  SCANS_MISSING,
   SYSTEM_REASONS,
   systemCode,
   UNKNOWN_REASON,
@@ -102,7 +103,10 @@ sharp.concurrency(1);
 
 /** Whether a file is of a known kind, but not whole. */
 const isBroken = (reason: string | undefined) =>
-  reason === CUT_OFF || reason === DAMAGED || reason?.startsWith("damaged HEIC") === true;
+  reason === CUT_OFF ||
+  reason === DAMAGED ||
+  reason === SCANS_MISSING ||
+  reason?.startsWith("damaged HEIC") === true;
 
 /** What to do about an image that cannot be read. @param code the system's. */
 function hintFor(code: string | undefined, reason: string | undefined): string {
@@ -199,9 +203,26 @@ async function isHarmless(fails: () => Promise<unknown>): Promise<boolean> {
 
 const messageInFull = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
+/** Whether a picture has no colour anywhere. */
+async function isGrey(bytes: Uint8Array, options: DecodeOptions): Promise<boolean> {
+  const { data } = await rgb(await open(bytes, { ...options, storedColours: true }));
+  for (let i = 0; i < data.length; i += 3) {
+    if (data[i] !== data[i + 1] || data[i] !== data[i + 2]) return false;
+  }
+  return true;
+}
+
+/** Refuses a JPEG that ends before its scans are complete. Colours without detail are complete where there is no colour. */
+async function requireScans(bytes: Uint8Array, options: DecodeOptions): Promise<void> {
+  const { scansOf } = await import("./jpeg-scans.ts");
+  const { ended, lacks } = scansOf(bytes);
+  if (!ended || lacks === "nothing" || (lacks === "detail" && (await isGrey(bytes, options)))) return;
+  throw new Error(SCANS_MISSING);
+}
+
 /**
  * Decodes the content of a file. Of a JPEG every pixel must be there: the decoder fills with grey what a damaged file lacks, and
- * only warns. TensorFlow takes such a file, so with `storedColours` it is taken too. A JPEG that only lacks its end is read:
+ * only warns, of scans that are missing not even that. TensorFlow takes such a file, so with `storedColours` it is taken too. A JPEG that only lacks its end is read:
  * with the end marker added, a decoder that misses any pixel of a scan warns.
  */
 async function decoded<T>(
@@ -210,12 +231,13 @@ async function decoded<T>(
   read: (image: Sharp) => Promise<T>,
 ): Promise<T> {
   if (imageFormat(bytes) !== "jpeg") return await read(await open(bytes, options));
+  if (options.storedColours !== true) await requireScans(bytes, options);
   try {
     return await read(await open(bytes, options, options.storedColours === true ? "error" : "warning"));
   } catch (error) {
-    const { hasAllScans } = await import("./jpeg-scans.ts");
+    const { scansOf } = await import("./jpeg-scans.ts");
     const whole = Buffer.concat([bytes, Buffer.from(END_OF_IMAGE)]);
-    if (hasAllScans(bytes)) {
+    if (scansOf(bytes).lacks === "nothing") {
       const result = await open(whole, options, "warning")
         .then(read)
         .then(

@@ -1,10 +1,11 @@
-/** @file Whether a progressive JPEG has all of its scans. */
+/** @file Whether a JPEG has all of its scans (ITU-T T.81, B.2.3 and G.1.1). */
 
 const isFrame = (marker: number) =>
   marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
 /** Progressive frames, with Huffman and with arithmetic coding. */
 const isProgressive = (marker: number) => marker === 0xc2 || marker === 0xca;
 const START_OF_SCAN = 0xda;
+const END_OF_IMAGE = 0xd9;
 /** Markers without a length: restarts, the beginning and the end. */
 const isBare = (marker: number) => marker >= 0xd0 && marker <= 0xd9;
 /** Coefficients of a block. */
@@ -24,36 +25,81 @@ function nextMarker(bytes: Uint8Array, from: number): number {
   }
 }
 
+/** What the scans of a JPEG hold. */
+export interface JpegScans {
+  /** Whether the marker of the end comes before the scans are complete. */
+  readonly ended: boolean;
+  /** `detail`: components after the first, which usually are the colours, have no more than the mean of each block. */
+  readonly lacks: "nothing" | "detail" | "pixels";
+}
+
+/** Component → the bits that are still missing of each of its coefficients, of which the first is the block's mean. */
+type Missing = ReadonlyMap<number, Uint8Array>;
+
+/** Of a coefficient of which there was no scan: more than the 13 bits that scans can leave for later. */
+const NEVER = 0xff;
+
+const isWhole = (bits: Uint8Array) => bits.every((each) => each === 0);
+/** Whether no scan with other coefficients than the mean was begun. */
+const isMean = ([mean, ...others]: Uint8Array) => mean === 0 && others.every((each) => each === NEVER);
+
+function lackOf(missing: Missing): JpegScans["lacks"] {
+  const [first, ...others] = [...missing.values()];
+  if (first === undefined) return "nothing";
+  if (!isWhole(first) || !others.every((bits) => isWhole(bits) || isMean(bits))) return "pixels";
+  return others.every(isWhole) ? "nothing" : "detail";
+}
+
+/** The components of a frame, of which no scan has come. @param head where its parameters begin. */
+function componentsOf(bytes: Uint8Array, head: number): Map<number, Uint8Array> {
+  const count = bytes[head + 5] ?? 0;
+  const ids = Array.from({ length: count }, (_, i) => bytes[head + 6 + 3 * i] ?? -1);
+  return new Map(ids.map((id) => [id, new Uint8Array(COEFFICIENTS).fill(NEVER)]));
+}
+
+/** Notes what a scan brings. In a frame that is not progressive that is all of its components, whatever its head says. */
+function note(missing: Missing, bytes: Uint8Array, head: number, progressive: boolean): void {
+  const count = bytes[head] ?? 0;
+  const [first = 0, last = 0, bits = 0] = bytes.subarray(head + 1 + 2 * count);
+  for (let i = 0; i < count; i++) {
+    const of = missing.get(bytes[head + 1 + 2 * i] ?? -1);
+    if (progressive) of?.fill(bits & 0xf, first, last + 1);
+    else of?.fill(0);
+  }
+}
+
 /**
- * Whether a JPEG that is cut off behind a scan has all pixels: of a progressive one, each coefficient of each component down to
- * its last bit. A decoder takes scans that are missing for bits that are zero. All others have their pixels in one scan.
+ * Which scans a JPEG has: of a progressive one, whether each coefficient of each component comes down to its last bit; of another
+ * one, whether each component has its scan. A decoder takes scans that are missing for bits that are zero, and says nothing where
+ * the marker of the end follows. T.81 lets an encoder leave out bits, but none is known that does: the scripts of libjpeg and
+ * mozjpeg code every coefficient of every component, also of a picture of one colour.
  */
-export function hasAllScans(bytes: Uint8Array): boolean {
+export function scansOf(bytes: Uint8Array): JpegScans {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  /** Component → the bits that are still missing of each of its coefficients. */
-  const missing = new Map<number, Uint8Array>();
-  for (let at = nextMarker(bytes, 0); at + 3 <= bytes.length; ) {
+  let missing: Missing | undefined;
+  let progressive = false;
+  let ended = false;
+  for (let at = nextMarker(bytes, 0); at < bytes.length; ) {
     const marker = bytes[at]!;
+    // What follows is another picture, such as a preview.
+    ended = marker === END_OF_IMAGE;
+    if (ended) break;
     if (isBare(marker)) {
       at = nextMarker(bytes, at + 1);
       continue;
     }
+    if (at + 3 > bytes.length) break;
     const [head, end] = [at + 3, at + 1 + view.getUint16(at + 1)];
-    if (isFrame(marker)) {
-      if (!isProgressive(marker)) return true;
-      const count = bytes[head + 5] ?? 0;
-      for (let i = 0; i < count; i++) {
-        missing.set(bytes[head + 6 + 3 * i] ?? -1, new Uint8Array(COEFFICIENTS).fill(1));
-      }
+    if (isFrame(marker) && missing === undefined) {
+      missing = componentsOf(bytes, head);
+      progressive = isProgressive(marker);
     }
-    if (marker === START_OF_SCAN) {
-      const count = bytes[head] ?? 0;
-      const [first = 0, last = 0, bits = 0] = bytes.subarray(head + 1 + 2 * count);
-      for (let i = 0; i < count; i++) {
-        missing.get(bytes[head + 1 + 2 * i] ?? -1)?.fill(bits & 0xf, first, last + 1);
-      }
+    if (marker === START_OF_SCAN && missing !== undefined) {
+      note(missing, bytes, head, progressive);
+      // The usual file has all in its first scan, whose bytes need not be looked through.
+      if (lackOf(missing) === "nothing") return { ended: false, lacks: "nothing" };
     }
     at = nextMarker(bytes, end);
   }
-  return [...missing.values()].every((bits) => bits.every((each) => each === 0));
+  return { ended, lacks: missing === undefined ? "nothing" : lackOf(missing) };
 }
