@@ -267,10 +267,7 @@ const LIBRARY_REASONS: readonly (readonly [pattern: RegExp, words: string])[] = 
   [/exceeds pixel limit|Maximum supported image dimension/, "it has too many pixels"],
   [/Corrupt JPEG data/, DAMAGED],
   [/Unsupported (?:JPEG data precision|marker type)/, UNUSUAL_JPEG],
-  [
-    /premature end|unexpected end of|png read error|bad seek|missing SOS|unable to read pixels|not enough (?:data|image)|remaining data/i,
-    CUT_OFF,
-  ],
+  [/premature end|unexpected end of|bad seek|missing SOS|not enough (?:data|image)|remaining data/i, CUT_OFF],
   [/^(?:Vips\w*|vips\w*|Input buffer|webp\w*|gifload\w*|tiff\w*|heif\w*|lib\w+|\w+2vips)\b.*[: ]/, DAMAGED],
   // Archives.
   [

@@ -203,6 +203,15 @@ async function isHarmless(fails: () => Promise<unknown>): Promise<boolean> {
 
 const messageInFull = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
+/** The error of a file that is broken, which says whether it is cut off or damaged. Decoders say either for both. */
+async function namedDamage(bytes: Uint8Array, format: ImageFormat, error: unknown): Promise<unknown> {
+  const reason = messageOf(error);
+  if (reason !== CUT_OFF && reason !== DAMAGED && reason !== UNKNOWN_REASON) return error;
+  const { isCutOff } = await import("./cut-off.ts");
+  const isCut = isCutOff(bytes, format);
+  return isCut === undefined ? error : new Error(isCut ? CUT_OFF : DAMAGED, { cause: error });
+}
+
 /** Whether a picture has no colour anywhere. */
 async function isGrey(bytes: Uint8Array, options: DecodeOptions): Promise<boolean> {
   const { data } = await rgb(await open(bytes, { ...options, storedColours: true }));
@@ -230,7 +239,14 @@ async function decoded<T>(
   options: DecodeOptions,
   read: (image: Sharp) => Promise<T>,
 ): Promise<T> {
-  if (imageFormat(bytes) !== "jpeg") return await read(await open(bytes, options));
+  const format = imageFormat(bytes);
+  if (format !== "jpeg") {
+    try {
+      return await read(await open(bytes, options));
+    } catch (error) {
+      throw format === undefined ? error : await namedDamage(bytes, format, error);
+    }
+  }
   if (options.storedColours !== true) await requireScans(bytes, options);
   try {
     return await read(await open(bytes, options, options.storedColours === true ? "error" : "warning"));
