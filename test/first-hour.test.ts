@@ -69,6 +69,39 @@ describe("a machine without a native part", () => {
   });
 });
 
+describe("a version that is there", () => {
+  const models = join(work, "versions/my model");
+  for (const version of ["1", "4"]) {
+    mkdirSync(join(models, version), { recursive: true });
+    writeFileSync(join(models, version, "saved_model.pb"), "");
+  }
+
+  it.each([
+    [
+      ["export", "--model-version=4", "--saved-model-path", models, "--no-measure"],
+      `export --saved-model-path '${models}' --no-measure --model-version 5`,
+    ],
+    [["convert", MODEL, "--saved-model", join(models, "1")], `--saved-model '${join(models, "5")}'`],
+    [
+      ["quantize", MODEL, "--weights", "float16", "--output", join(models, "4")],
+      "--weights float16 --output",
+    ],
+  ])("is answered with the command for the next one: %j", (args, command) => {
+    const { stderr, status } = faceid(args);
+    expect(stderr).toContain("exists already\n  write the next version: ");
+    expect(stderr).toContain(command);
+    expect(stderr).toMatch(/\b5'?\n$/);
+    expect(status).toBe(3);
+  });
+
+  it("is no version where the name is no number", () => {
+    const { stderr } = faceid(["convert", MODEL, "--saved-model", models]);
+    expect(stderr).toContain("choose another --saved-model, or remove that folder first\n");
+    const drawn = faceid(["dataset", "synthesize", "--output", models]);
+    expect(drawn.stderr).toContain("choose another folder, or remove that one first\n");
+  });
+});
+
 describe("a port", () => {
   it.each([
     ["rest_api_port", "::"],

@@ -170,7 +170,7 @@ const isFolderError = (path: string) =>
 
 const takenError = (path: string, cause?: unknown) =>
   new FaceError("FILE_INVALID", `${path} exists already`, {
-    hint: "choose another version, or remove that folder first",
+    hint: "choose another folder, or remove that one first",
     ...(cause === undefined ? {} : { cause }),
   });
 

@@ -38,6 +38,7 @@ import { type People, trainingPeople } from "../train/people.ts";
 import { type StartSummary, startSummary } from "../train/start-summary.ts";
 import { openModel } from "../verify/open-model.ts";
 import { packCalibration } from "../verify/pack-calibrations.ts";
+import { commandLine, withoutFlag } from "./command-line.ts";
 import { type EvaluateOptions, type Measurement, measureHeldOut } from "./evaluate.ts";
 import { type ExportTarget, exportModel } from "./export.ts";
 import { REPORT_FILE, writeReport } from "./report.ts";
@@ -177,18 +178,6 @@ export async function resume(folder: string, options: ResumeOptions = {}): Promi
   if (staged === undefined) return await resumeNetwork(folder, options);
   const config = { ...staged, ...(options.epochs === undefined ? {} : { epochs: options.epochs }) };
   return await trainStages({ ...options, folder, config }, config);
-}
-
-/** A word of a command line, quoted where a shell would split or change it. */
-const shellWord = (word: string) =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-
-/** A command line that can be pasted. */
-const commandLine = (words: readonly string[]) => words.map(shellWord).join(" ");
-
-/** The words of a command without a flag and its value. */
-function withoutFlag(words: readonly string[], flag: string): string[] {
-  return words.filter((word, i) => word !== flag && !word.startsWith(`${flag}=`) && words[i - 1] !== flag);
 }
 
 /** The command with a folder for its run that holds none; the same command where its own folder holds none. */

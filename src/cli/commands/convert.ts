@@ -20,6 +20,10 @@ function sides(text: string): number[] {
 
 async function run(path: string, { imageShape, ...flags }: Flags): Promise<void> {
   const options = imageShape === undefined ? flags : { ...flags, imageShape: sides(imageShape) };
+  if (flags.savedModel !== undefined) {
+    const { requireFreeVersion } = await import("../next-version.ts");
+    await requireFreeVersion(flags.savedModel, "--saved-model");
+  }
   const { convertModel } = await import("../../jobs/convert.ts");
   for (const { path: written, bytes } of await convertModel(path, { ...options, log: consoleLog() }))
     console.log(bytes === undefined ? written : `${written}  ${bytesText(bytes)}`);

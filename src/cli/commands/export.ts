@@ -1,5 +1,8 @@
 /** @file `faceid export`: a checkpoint as a SavedModel version, and as an ONNX file too. */
+
+import { join } from "node:path";
 import type { Command } from "commander";
+import { requireFreeVersion } from "../next-version.ts";
 import { addOptions, resolveOptions } from "../options.ts";
 import { consoleLog } from "../process.ts";
 import { EVERY_SETTING, modelSettings } from "../settings.ts";
@@ -15,6 +18,7 @@ async function run(flags: Flags & Record<string, unknown>): Promise<void> {
   const target = resolveOptions(modelSettings, { flags: rest, everyKey: EVERY_SETTING });
   const log = consoleLog();
   const { checkExport, exportModel } = await import("../../jobs/export.ts");
+  await requireFreeVersion(join(target.savedModelPath, String(target.modelVersion)), "--model-version");
   await checkExport({ ...target, onnx });
   if (measure) log.info("measuring on held-out people, for the calibration record");
   const measured = measure

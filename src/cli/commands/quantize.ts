@@ -11,6 +11,7 @@ import {
   quantizeModel,
   SMALLER_WEIGHTS,
 } from "../../jobs/quantize.ts";
+import { requireFreeVersion } from "../next-version.ts";
 import { addNumber, addOptions, addPairs, flagOf, givenOptions } from "../options.ts";
 import { commandText, consoleLog, say } from "../process.ts";
 import { measureProgress } from "../progress.ts";
@@ -135,6 +136,7 @@ async function run(
   savedModel: string,
   { output, count, weights, ...rest }: Flags & Record<string, unknown>,
 ): Promise<void> {
+  await requireFreeVersion(output, "--output");
   const { images, json } = rest;
   const report = await quantizeModel({
     savedModel,
