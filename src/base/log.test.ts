@@ -1,6 +1,8 @@
 /** @file Counts and names as people read them. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { bytesText, counted, shown, shownLines } from "./log.ts";
+import { bytesText, counted, countText, shown, shownLines } from "./log.ts";
 
 describe("words", () => {
   it("have the number of their count", () => {
@@ -11,6 +13,29 @@ describe("words", () => {
       "1,200 people",
     ]);
     expect(counted(1, "photograph")).toBe("1 photograph");
+    expect([999, 1000, 55_682_017].map(countText)).toEqual(["999", "1,000", "55,682,017"]);
+  });
+
+  /** A number that is recorded, one that is a size, one that names an archive, and a mean. */
+  const OTHERS = [
+    ["compared.length", "people"],
+    ["image.shape[0]", "images"],
+    ["images", "images"],
+    ["each", "photographs"],
+  ].map(([count, what]) => `$\{${count}} ${what}`);
+
+  it("count with commas in every message", () => {
+    const source = join(import.meta.dirname, "..");
+    const rooms = ["cli", "jobs", "evaluate", "data", "train", "gallery", "verify"];
+    const files = rooms.flatMap((room) =>
+      readdirSync(join(source, room), { recursive: true, encoding: "utf8" })
+        .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
+        .map((name) => join(source, room, name)),
+    );
+    const counts =
+      /\$\{(?!count(?:Text|ed)\()[^{}`]*\} (?:pairs|photographs|images|people|faces|embeddings|strangers)\b/g;
+    const found = files.flatMap((file) => readFileSync(file, "utf8").match(counts) ?? []);
+    expect(found.toSorted()).toEqual(OTHERS.toSorted());
   });
 
   it("give sizes in decimal units", () => {

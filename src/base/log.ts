@@ -20,9 +20,12 @@ export const silentLog: Log = {
 export const reasonOf = ({ path, reason }: { readonly path: string; readonly reason: string }): string =>
   reason.includes(path) ? reason : `${path}: ${reason}`;
 
+/** A count as people read it: `1,200` */
+export const countText = (count: number): string => count.toLocaleString("en-US");
+
 /** `1 photograph`, `2 photographs`, `1,200 people` */
 export function counted(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
+  return `${countText(count)} ${count === 1 ? one : many}`;
 }
 
 const KILO = 1000;

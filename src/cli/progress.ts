@@ -1,7 +1,7 @@
 /** @file Shows a training run as it goes: a bar that redraws itself, plain lines, or JSON. */
 
 import { styleText } from "node:util";
-import { counted, shownLines } from "../base/log.ts";
+import { counted, countText, shownLines } from "../base/log.ts";
 import type { OnMeasureProgress } from "../evaluate/score-pairs.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { StepRecord, TrainListener } from "../train/listeners.ts";
@@ -174,13 +174,16 @@ export function measureProgress(
     const done = images / totalImages;
     if (drawn) {
       if (done < 1)
-        redrawLine(output, barLine(output, "measuring", done, [`${images}/${totalImages} images`]));
+        redrawLine(
+          output,
+          barLine(output, "measuring", done, [`${countText(images)}/${countText(totalImages)} images`]),
+        );
       else clearLine(output);
       return;
     }
     if (done < 1 && Math.floor(done * PARTS) === reported) return;
     reported = Math.floor(done * PARTS);
-    const line = `measuring  ${images}/${totalImages} images\n`;
+    const line = `measuring  ${countText(images)}/${countText(totalImages)} images\n`;
     output.write(style === "json" ? jsonLine("measuring", { images, totalImages }) : line);
   };
 }
@@ -245,6 +248,6 @@ export function photoProgress(
   const started = now();
   return (done, total) => {
     const left = (((now() - started) / done) * (total - done)) / 1000;
-    line.show(`${what} ${done} of ${total} photographs, ${durationText(left)} left`);
+    line.show(`${what} ${countText(done)} of ${countText(total)} photographs, ${durationText(left)} left`);
   };
 }

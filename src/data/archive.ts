@@ -1,9 +1,11 @@
 /** @file Unpacks archives into a folder and never outside it. */
+
 import { rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { gzippedTarFiles, isGzip, isZip, type PackedFile, zipFiles } from "../base/archives.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { makeFolder, renameWhenFree, writeError } from "../base/files.ts";
+import { countText } from "../base/log.ts";
 
 /** No image is larger: a file that claims more is a decompression bomb. */
 const MAX_FILE_BYTES = 256 * 2 ** 20;
@@ -72,7 +74,8 @@ export async function extractArchive(
   let done = 0;
   try {
     for await (const file of await filesOf(archive)) {
-      if (signal?.aborted) throw new FaceError("INTERRUPTED", `stopped after ${done} files of ${archive}`);
+      if (signal?.aborted)
+        throw new FaceError("INTERRUPTED", `stopped after ${countText(done)} files of ${archive}`);
       const target = place(checkPath(archive, file.path));
       if (target === undefined) continue;
       if (file.size > MAX_FILE_BYTES) throw new Error(`${file.path} claims ${file.size} bytes`);

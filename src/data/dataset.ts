@@ -5,6 +5,7 @@ import { basename, join, resolve, sep } from "node:path";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
+import { countText } from "../base/log.ts";
 import type { SyntheticOptions } from "./drawn.ts";
 import { DEFAULT_SYNTHETIC_IDENTITIES, DEFAULT_SYNTHETIC_IMAGES, drawnIdentities } from "./drawn.ts";
 import { type Folder, listFolder, listPeople } from "./folder.ts";
@@ -207,7 +208,7 @@ async function openListed(path: string, options: DatasetOptions): Promise<Datase
   if (identities.length === 0) {
     throw new FaceError(
       "DATASET_INVALID",
-      `${path} lists ${people.length} people, none with an image in the range`,
+      `${path} lists ${countText(people.length)} people, none with an image in the range`,
     );
   }
   return { name, kind: "module", path, identities };

@@ -1,9 +1,11 @@
 /** @file Drawn people as a dataset, in memory or written to disk in the layout of DigiFace. */
+
 import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { checkTarget, makeFolder, publishFolder, writeError } from "../base/files.ts";
+import { countText } from "../base/log.ts";
 import { encodePng } from "../image/decode.ts";
 import { type ImageSettings, imageSize } from "../image/settings.ts";
 import type { Identity, SyntheticImage } from "./identity.ts";
@@ -86,7 +88,10 @@ export async function writeSynthetic(options: WriteOptions): Promise<number> {
     let written = 0;
     for await (const batch of loader.imageBatches(images, { batchSize: BATCH })) {
       if (signal?.aborted)
-        throw new FaceError("INTERRUPTED", `stopped after ${written} of ${images.length} images`);
+        throw new FaceError(
+          "INTERRUPTED",
+          `stopped after ${countText(written)} of ${countText(images.length)} images`,
+        );
       const photos = Array.from(batch.positions, (position, row) => {
         const person = first + Math.floor(position / imagesPerIdentity);
         const path = join(folder, String(person), `${position % imagesPerIdentity}.png`);

@@ -1,6 +1,8 @@
 /** @file Layouts of datasets on disk: which one a folder has, and whether it holds people at all. */
+
 import { dirname, join, parse } from "node:path";
 import { FaceError } from "../base/errors.ts";
+import { countText } from "../base/log.ts";
 import type { Folder } from "./folder.ts";
 import { type LeftOut, leftOutText, REASONS, Tally } from "./left-out.ts";
 
@@ -164,7 +166,7 @@ export function emptyError(
   const ranged = range.from > 0 || Number.isFinite(range.to);
   const found =
     files.length > 0
-      ? `${root} holds ${files.length} photographs, such as ${files[0]}, but no images of people in folders of their own`
+      ? `${root} holds ${countText(files.length)} photographs, such as ${files[0]}, but no images of people in folders of their own`
       : `no images of people in ${foldersText(folders)}${root}`;
   const last = Number.isFinite(range.to) ? String(range.to) : "Infinity";
   const message = ranged

@@ -1,6 +1,6 @@
 /** @file What a dataset's folder holds that is not used: the reason by a file's name, and counts with an example. */
 import { extname } from "node:path";
-import { shown } from "../base/log.ts";
+import { countText, shown } from "../base/log.ts";
 import { IMAGE_EXTENSIONS } from "../image/decode.ts";
 
 /** Files or folders that were left out for one reason. */
@@ -47,7 +47,9 @@ const one = (reason: string) => SINGULAR.reduce((text, [many, single]) => text.r
 
 /** One line for people. */
 export const leftOutText = ({ reason, count, example }: LeftOut): string =>
-  count === 1 ? `1 ${one(reason)} (${shown(example)})` : `${count} ${reason} (first: ${shown(example)})`;
+  count === 1
+    ? `1 ${one(reason)} (${shown(example)})`
+    : `${countText(count)} ${reason} (first: ${shown(example)})`;
 
 /** Counts by reason, each with its first example. */
 export class Tally {

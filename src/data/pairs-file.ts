@@ -1,6 +1,8 @@
 /** @file Pairs files: LFW's pairs.txt, lists of two paths with a label, and tables with a header, read into folds of named pairs. */
+
 import { FaceError, messageOf } from "../base/errors.ts";
 import { decodeText, readWhole } from "../base/files.ts";
+import { countText } from "../base/log.ts";
 
 /** An image in a pairs file. */
 export interface NamedImage {
@@ -178,12 +180,12 @@ function foldsOf(path: string, pairs: readonly NamedPair[], { line, folds, perKi
   if (pairs.length === expected && isEven) return { folds: cut, remarks: [] };
   const runs = folds === 1 ? [pairs] : runsOf(pairs);
   const areWhole = runs.every((fold) => fold.some(({ same }) => same) && fold.some(({ same }) => !same));
-  const promise = `${line.text.replaceAll(/\s+/g, " ")} promises ${expected} pairs, half of them of one person`;
+  const promise = `${line.text.replaceAll(/\s+/g, " ")} promises ${countText(expected)} pairs, half of them of one person`;
   if (runs.length !== folds || !areWhole || pairs.length === 0)
     throw invalid(
       path,
       line,
-      `${promise}, but ${pairs.length} lines follow, ${pairs.filter(({ same }) => same).length} of one person`,
+      `${promise}, but ${countText(pairs.length)} lines follow, ${countText(pairs.filter(({ same }) => same).length)} of one person`,
     );
   const sizes = runs.map(
     (fold) => `${fold.filter(({ same }) => same).length} + ${fold.filter(({ same }) => !same).length}`,

@@ -1,5 +1,7 @@
 /** @file Draws pairs of images, of one person or of two people, for training and evaluation. */
+
 import { FaceError } from "../base/errors.ts";
+import { countText } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Identity, ImageRef } from "./identity.ts";
 
@@ -52,14 +54,14 @@ function checkPeople(identities: readonly Identity[], positives: number, negativ
   if (positives > 0 && pairable.length === 0) {
     throw new FaceError(
       "DATASET_INVALID",
-      `no pair of one person is possible: none of ${identities.length} people has two images`,
+      `no pair of one person is possible: none of ${countText(identities.length)} people has two images`,
       { hint: "add a second image of at least one person; faceid dataset info counts the images" },
     );
   }
   if (negatives > 0 && pictured.length < 2) {
     throw new FaceError(
       "DATASET_INVALID",
-      `no pair of two people is possible: there are images of ${pictured.length} people`,
+      `no pair of two people is possible: there are images of ${countText(pictured.length)} people`,
       { hint: "add the images of a second person" },
     );
   }
@@ -82,7 +84,7 @@ function pairDraws(identities: readonly Identity[], { count, random, positiveFra
   if (!(Number.isInteger(count) && count >= 0 && positiveFraction >= 0 && positiveFraction <= 1)) {
     throw new FaceError(
       "CONFIG_INVALID",
-      `cannot draw ${count} pairs with a fraction ${positiveFraction} of positives`,
+      `cannot draw ${countText(count)} pairs with a fraction ${positiveFraction} of positives`,
       { hint: "the count is a whole number from 0, the fraction lies between 0 and 1" },
     );
   }

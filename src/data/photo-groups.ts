@@ -1,5 +1,7 @@
 /** @file Draws images person by person, so that a batch has several images of each of its people. */
+
 import { FaceError } from "../base/errors.ts";
+import { countText } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Identity } from "./identity.ts";
 import type { LabelledImage } from "./loader.ts";
@@ -45,7 +47,7 @@ export function samplePhotoGroups(identities: readonly Identity[], options: Grou
   if (identities.length < 2) {
     throw new FaceError(
       "DATASET_INVALID",
-      `only ${identities.length} people have enough images; two are needed`,
+      `only ${countText(identities.length)} people have enough images; two are needed`,
       { hint: "add people, add images, or lower --min-images-per-id (MIN_IMAGES_PER_ID)" },
     );
   }

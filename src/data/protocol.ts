@@ -1,6 +1,8 @@
 /** @file Finds the images and people of a pairs file in a dataset. */
+
 import { parse, relative, sep } from "node:path";
 import { FaceError } from "../base/errors.ts";
+import { countText } from "../base/log.ts";
 import { type Identity, type ImageRef, imageName } from "./identity.ts";
 import type { Pair } from "./pairs.ts";
 import type { NamedImage, NamedPair, PairsFile } from "./pairs-file.ts";
@@ -124,7 +126,7 @@ export function findPairs(file: PairsFile, identities: readonly Identity[], root
   const find = (named: NamedImage, place: string): Found | undefined => {
     const found = finder.find(named);
     if (typeof found === "object") return found;
-    const count = found === 0 ? "no" : `${found} images that may be`;
+    const count = found === 0 ? "no" : `${countText(found)} images that may be`;
     missing.push(`${place}: the dataset has ${count} ${textOf(named)}`);
     return undefined;
   };
@@ -174,7 +176,7 @@ export function peopleIn(
   if (names.size > 0) return { names, unknown: [...unknown] };
   throw new FaceError(
     "DATASET_INVALID",
-    `none of the ${unknown.size} people of ${file.path} is in the dataset, such as ${[...unknown][0]}`,
+    `none of the ${countText(unknown.size)} people of ${file.path} is in the dataset, such as ${[...unknown][0]}`,
     { hint: "check --exclude-pairs; the names must be those of the people's folders" },
   );
 }

@@ -1,4 +1,5 @@
 /** @file Photographs that spoil a dataset, by embeddings: wrong labels, one person under two names, near duplicates. */
+import { countText } from "../base/log.ts";
 
 /** A photograph with the embedding of its face, of length 1. */
 export interface LabelledPhoto {
@@ -138,7 +139,7 @@ function wrongLabels(labels: Labels, own: readonly number[]): Map<number, Suspec
       const { person } = labels.photos[place.b]!;
       found.set(i, labels.suspect(i, "wrong label", `shows the person of ${person}`, place));
     } else if (nearest.similarity < apart && isClear) {
-      const reason = `is unlike the other ${core!.length} photographs of this name`;
+      const reason = `is unlike the other ${countText(core!.length)} photographs of this name`;
       found.set(i, labels.suspect(i, "wrong label", reason, nearest));
     } else if (nearest.similarity < apart) {
       const reason = "the photographs of this name show different people, and it is not clear who is meant";

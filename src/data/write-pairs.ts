@@ -1,6 +1,8 @@
 /** @file Draws the pairs file of a dataset: folds of different people, with as many pairs of one person as of two. */
+
 import { parse, relative, sep } from "node:path";
 import { FaceError } from "../base/errors.ts";
+import { countText } from "../base/log.ts";
 import { Random } from "../base/random.ts";
 import { type Dataset, type Identity, type ImageRef, imageName } from "./identity.ts";
 import { evaluationPairs, type Pair } from "./pairs.ts";
@@ -30,7 +32,7 @@ function foldsOf(identities: readonly Identity[], folds: number, random: Random)
     const most = Math.floor(pairable.length / LEAST_PEOPLE);
     throw new FaceError(
       "DATASET_INVALID",
-      `${folds} folds of different people need ${LEAST_PEOPLE * folds} people with two or more images, got ${pairable.length}`,
+      `${folds} folds of different people need ${countText(LEAST_PEOPLE * folds)} people with two or more images, got ${countText(pairable.length)}`,
       { hint: most > 0 ? `pass --folds ${most} or fewer` : "add a second image of at least two people" },
     );
   }

@@ -3,6 +3,7 @@
 import type { OperatingPoint } from "../artifact/calibration.ts";
 import type { Interval } from "../artifact/wilson.ts";
 import { FaceError } from "../base/errors.ts";
+import { countText } from "../base/log.ts";
 import { curveFigures, type FaceCounts, type TarAtFar } from "./metrics.ts";
 import { accuracyAt, bestThreshold } from "./roc.ts";
 import { countPairs, joinPairs, type ScoredPairs } from "./scores.ts";
@@ -48,7 +49,7 @@ const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + 
 export function checkFolds(folds: readonly (readonly { readonly same: boolean }[])[], file: string): void {
   const all = folds.flat();
   const positives = all.filter(({ same }) => same).length;
-  const kinds = `${positives} of one person and ${all.length - positives} of two people`;
+  const kinds = `${countText(positives)} of one person and ${countText(all.length - positives)} of two people`;
   const hint =
     "add pairs of both kinds; faceid dataset pairs FOLDER --output pairs.txt draws them from any folder, and without --pairs the people of the dataset are paired";
   if (folds.length < 2 || Math.min(positives, all.length - positives) < 2) {

@@ -1,5 +1,7 @@
 /** @file Error rates by groups of people or photographs at one threshold, and how far they lie apart. */
+
 import type { Rate } from "../artifact/calibration.ts";
+import { countText } from "../base/log.ts";
 import type { Pair } from "../data/pairs.ts";
 import type { ScoredPairs } from "./scores.ts";
 import { rate } from "./thresholds.ts";
@@ -144,9 +146,9 @@ const percent = (value: number) => `${Number((100 * value).toPrecision(3))} %`;
 
 /** A rate with its counts and interval, or what it lacks. */
 export function rateText({ rate: found, errors, pairs, needed }: GroupRate): string {
-  if (found === undefined) return `n/a: needs at least ${needed} pairs, has ${pairs}`;
+  if (found === undefined) return `n/a: needs at least ${countText(needed)} pairs, has ${countText(pairs)}`;
   const [low, high] = found.interval;
-  return `${percent(found.value)} (${errors} of ${pairs}; 95 %: ${percent(low)} to ${percent(high)})`;
+  return `${percent(found.value)} (${countText(errors)} of ${countText(pairs)}; 95 %: ${percent(low)} to ${percent(high)})`;
 }
 
 /** A differential in words. */
@@ -172,7 +174,7 @@ export function groupText(report: AttributeReport): string {
   const widths = [0, 1].map((column) => Math.max(...[heads, ...named].map((row) => row[column]!.length)));
   const line = ([group, matches, others]: readonly [string, string, string]) =>
     `  ${group.padEnd(widths[0]!)}  ${matches.padEnd(widths[1]!)}  ${others}`;
-  const rest = report.ungrouped === 0 ? "" : `, ${report.ungrouped} pairs without a group`;
+  const rest = report.ungrouped === 0 ? "" : `, ${countText(report.ungrouped)} pairs without a group`;
   return [
     `by ${report.attribute}, at the threshold ${report.threshold.toFixed(4)} for all${rest}`,
     line(heads),

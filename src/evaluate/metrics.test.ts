@@ -143,7 +143,7 @@ describe("measure", () => {
     const unknown = measure(pairs, { seed: 3, people });
     expect(unknown).toMatchObject({ protocol: "people of a dataset", people });
     const text = reportText(unknown);
-    expect(text).toMatch(/^on 2000 pairs of people of mine \(1000 same/);
+    expect(text).toMatch(/^on 2,000 pairs of people of mine \(1,000 same/);
     expect(text).toContain("whether the model was trained on these people is unknown");
     const page = reportHtml({
       title: "t",
@@ -164,9 +164,9 @@ describe("measure", () => {
 
   it("reads well", () => {
     const text = reportText(report);
-    expect(text).toMatch(/^on 2000 pairs of people not trained on \(1000 same, 1000 different\)\n/);
+    expect(text).toMatch(/^on 2,000 pairs of people not trained on \(1,000 same, 1,000 different\)\n/);
     expect(text).toMatch(/ROC AUC +9\d\.\d\d % {2}\(95 %: /);
-    expect(text).toMatch(/TAR at FAR 0\.001 +n\/a: needs at least 10000 negative pairs, has 1000/);
+    expect(text).toMatch(/TAR at FAR 0\.001 +n\/a: needs at least 10,000 negative pairs, has 1,000/);
     expect(text).toMatch(/pairs left out +2, an image could not be read/);
   });
 });

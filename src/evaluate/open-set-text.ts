@@ -1,4 +1,5 @@
 /** @file Identification on an open set as a text table. */
+import { countText } from "../base/log.ts";
 import type { FaceCounts, Measured } from "./metrics.ts";
 import { FPIRS, type OpenSetReport } from "./open-set.ts";
 
@@ -12,7 +13,7 @@ const measured = ({ value, interval: [low, high] }: Measured) =>
 export const unmeasured = ({ points, strangers }: OpenSetReport): (readonly [name: string, why: string])[] =>
   FPIRS.filter((fpir) => !points.some((point) => point.fpir === fpir)).map((fpir) => [
     `DIR at FPIR ${rateText(fpir)}`,
-    `n/a: takes ${Math.ceil(1 / fpir)} strangers, ${strangers} were searched for`,
+    `n/a: takes ${countText(Math.ceil(1 / fpir))} strangers, ${countText(strangers)} were searched for`,
   ]);
 
 /** The report of searches among many. */
@@ -32,8 +33,8 @@ export function openSetText(
   const width = Math.max(...rows.map(([name]) => name.length));
   const compared = template === "centroid" ? "the centroid of their photographs" : "their nearest photograph";
   return [
-    `identification on ${report.dataset}: ${people} people with ${photographs} photographs, ${splits} splits`,
-    `${enrolled} enrolled, compared by ${compared}; searched for: one photograph of ${mated} of them, and of ${strangers} strangers`,
+    `identification on ${report.dataset}: ${countText(people)} people with ${countText(photographs)} photographs, ${splits} splits`,
+    `${countText(enrolled)} enrolled, compared by ${compared}; searched for: one photograph of ${countText(mated)} of them, and of ${countText(strangers)} strangers`,
     ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`),
   ].join("\n");
 }

@@ -1,4 +1,5 @@
 /** @file The part of the report page about groups of people and photographs: error rates at one threshold, and how far they lie apart. */
+import { countText } from "../base/log.ts";
 import { type AttributeReport, differentialText, rateText } from "./groups.ts";
 import { type Html, html, section, table } from "./html.ts";
 
@@ -12,7 +13,7 @@ function attribute({ attribute: name, ungrouped, pairs, ...report }: AttributeRe
     ["False positive differential", report.falsePositiveDifferential],
     ["False negative differential", report.falseNegativeDifferential],
   ] as const;
-  const rest = ungrouped === 0 ? undefined : html`<p>${ungrouped} pairs without a group.</p>`;
+  const rest = ungrouped === 0 ? undefined : html`<p>${countText(ungrouped)} pairs without a group.</p>`;
   return html`<h3>By ${name}</h3>
 ${table(`By ${name}`, ["group", "false matches", "false non-matches"], rows)}
 <ul>${differentials.map(([title, found]) => html`<li>${title}: ${differentialText(found)}.</li>`)}</ul>${rest}`;

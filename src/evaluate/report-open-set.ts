@@ -1,4 +1,5 @@
 /** @file The part of the report page about identification on an open set: figures, curves and intervals. */
+import { countText } from "../base/log.ts";
 import { cmcChart, dirChart } from "./chart.ts";
 import { figure, type Html, html, section, table } from "./html.ts";
 import type { Measured } from "./metrics.ts";
@@ -26,7 +27,7 @@ export function openSetSection(report: OpenSetReport & { readonly dataset: strin
   ];
   return section(
     "Identification",
-    html`<p>Of the ${people} people in the dataset ${report.dataset}, ${enrolled} are enrolled and compared by ${compared}. One photograph of each of ${mated} of them and of ${strangers} strangers is searched for; means of ${splits} divisions of the people. DIR: enrolled people who are named rightly. FPIR: strangers who are named. Intervals: 95 %, by drawing the people anew, or Wilson's where every draw says the same.</p>
+    html`<p>Of the ${countText(people)} people in the dataset ${report.dataset}, ${countText(enrolled)} are enrolled and compared by ${compared}. One photograph of each of ${countText(mated)} of them and of ${countText(strangers)} strangers is searched for; means of ${splits} divisions of the people. DIR: enrolled people who are named rightly. FPIR: strangers who are named. Intervals: 95 %, by drawing the people anew, or Wilson's where every draw says the same.</p>
 <div class="charts">
 ${figure(dirChart(curve), "DIR over FPIR. Band: 95 % confidence.")}
 ${figure(cmcChart(cmc), "CMC: enrolled people among the first candidates, at any similarity.")}

@@ -1,5 +1,5 @@
 /** @file Measurements as text tables. */
-import { reasonOf, shown } from "../base/log.ts";
+import { countText, reasonOf, shown } from "../base/log.ts";
 import type { FoldReport } from "./folds.ts";
 import type { EvaluationReport, FaceCounts, Measured, TarAtFar } from "./metrics.ts";
 import { unsupportedText } from "./thresholds.ts";
@@ -28,13 +28,14 @@ function faceLines({ facesNotFound, withoutFace = [], unreadable = [] }: Partial
       : [
           [
             "faces not found",
-            `${facesNotFound}${facesNotFound > 0 ? ", their pairs count as different people" : ""}`,
+            `${countText(facesNotFound)}${facesNotFound > 0 ? ", their pairs count as different people" : ""}`,
           ],
         ];
   if (unreadable.length > 0) rows.push(["files not read", String(unreadable.length)]);
   const all = [...withoutFace, ...unreadable];
   const lines = all.slice(0, NAMED).map((each) => `\n    ${shown(reasonOf(each))}`);
-  if (all.length > NAMED) lines.push(`\n    and ${all.length - NAMED} more; --json lists them all`);
+  if (all.length > NAMED)
+    lines.push(`\n    and ${countText(all.length - NAMED)} more; --json lists them all`);
   return { rows, lines: lines.join("") };
 }
 
@@ -73,9 +74,10 @@ export function reportText(report: EvaluationReport): string {
   }
   rows.push(["ROC AUC", measured(report.auc)], ["equal error rate", measured(report.eer)]);
   rows.push(...report.tarAtFar.map((tar) => tarRow(tar, report.negatives)));
-  if (report.missing > 0) rows.push(["pairs left out", `${report.missing}, an image could not be read`]);
+  if (report.missing > 0)
+    rows.push(["pairs left out", `${countText(report.missing)}, an image could not be read`]);
   const faces = faceLines(report);
-  const title = `on ${report.pairs} pairs of ${peopleText(report)} (${report.positives} same, ${report.negatives} different)`;
+  const title = `on ${countText(report.pairs)} pairs of ${peopleText(report)} (${countText(report.positives)} same, ${countText(report.negatives)} different)`;
   const lines = [
     `${table([...rows, ...faces.rows])}${faces.lines}`,
     unknownPeopleText(report),
@@ -103,8 +105,9 @@ export function foldText(report: FoldReport): string {
       `${threshold.toFixed(4)}, chosen on these pairs`,
     ]),
   ];
-  if (report.missing > 0) rows.push(["pairs left out", `${report.missing}, an image could not be read`]);
+  if (report.missing > 0)
+    rows.push(["pairs left out", `${countText(report.missing)}, an image could not be read`]);
   const faces = faceLines(report);
-  const title = `${report.folds} folds, ${report.pairs} pairs, each fold judged by the others' threshold`;
+  const title = `${report.folds} folds, ${countText(report.pairs)} pairs, each fold judged by the others' threshold`;
   return `${title}\n${table([...rows, ...faces.rows])}${faces.lines}\n${foldVerdict(report)}`;
 }

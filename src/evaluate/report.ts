@@ -1,6 +1,8 @@
 /** @file The report page: figures, curves, thresholds, mistakes and the model in one self-contained HTML file. */
+
 import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { usualFar } from "../artifact/rates.ts";
+import { countText } from "../base/log.ts";
 import type { ModelDescription } from "../model/description.ts";
 import { plotSvg } from "../model/plot.ts";
 import { summaryText } from "../model/summary.ts";
@@ -96,7 +98,7 @@ function headlineSection({ report }: Evaluation): Html {
   return section(
     unknown === undefined ? "Held-out people" : `People in the dataset ${report.people!.dataset}`,
     html`<dl class="tiles">${tiles}</dl>
-<p>${report.pairs} pairs: ${report.positives} of the same person, ${report.negatives} of different people. Ranges are 95 % confidence intervals.${limits}</p>${unknown === undefined ? undefined : html`<p>${unknown[0]!.toUpperCase() + unknown.slice(1)}.</p>`}<p>In short: ${verdict(report)}.</p>${facesNotFound(report)}`,
+<p>${countText(report.pairs)} pairs: ${countText(report.positives)} of the same person, ${countText(report.negatives)} of different people. Ranges are 95 % confidence intervals.${limits}</p>${unknown === undefined ? undefined : html`<p>${unknown[0]!.toUpperCase() + unknown.slice(1)}.</p>`}<p>In short: ${verdict(report)}.</p>${facesNotFound(report)}`,
   );
 }
 
@@ -156,7 +158,7 @@ function thresholdsSection(record: CalibrationRecord): Html {
   const headings = ["target false accept rate", "threshold", "false accepts", "true accepts"];
   return section(
     "Thresholds",
-    html`<p>Chosen on ${data.people} of ${data.dataset}: ${data.positives} pairs of the same person, ${data.negatives} of different people. The threshold with the most right decisions is ${threshold.toFixed(4)}${costs}${used}${weights}</p>`,
+    html`<p>Chosen on ${data.people.replace(/^\d+/, (count) => countText(Number(count)))} of ${data.dataset}: ${countText(data.positives)} pairs of the same person, ${countText(data.negatives)} of different people. The threshold with the most right decisions is ${threshold.toFixed(4)}${costs}${used}${weights}</p>`,
     rows.length === 0
       ? html`<p>Too few pairs of different people for a threshold at a given false accept rate.</p>`
       : table("Thresholds", headings, rows),
@@ -227,7 +229,7 @@ function subtitle({ model, evaluation, epochs = [] }: ReportContent): Html {
   // The calibration of a pack was measured elsewhere than on the people of this report.
   const dataset = evaluation?.report.people?.dataset ?? evaluation?.calibration?.data.dataset;
   const parts = [
-    ...(model === undefined ? [] : [`${model.name}, ${model.total.toLocaleString("en-US")} parameters`]),
+    ...(model === undefined ? [] : [`${model.name}, ${countText(model.total)} parameters`]),
     ...epochText(epochs),
     ...(dataset === undefined ? [] : [`measured on ${dataset}`]),
   ];

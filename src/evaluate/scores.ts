@@ -1,5 +1,7 @@
 /** @file Scores of pairs with their labels, the input of every measurement. */
+
 import { FaceError } from "../base/errors.ts";
+import { countText } from "../base/log.ts";
 
 /** Scores and labels of the same pairs in the same order. */
 export interface ScoredPairs {
@@ -15,7 +17,10 @@ export interface ScoredPairs {
  */
 export function scoredPairs(scores: Float64Array, labels: readonly boolean[]): ScoredPairs {
   if (scores.length !== labels.length) {
-    throw new FaceError("SHAPE_MISMATCH", `got ${scores.length} scores for ${labels.length} pairs`);
+    throw new FaceError(
+      "SHAPE_MISMATCH",
+      `got ${countText(scores.length)} scores for ${countText(labels.length)} pairs`,
+    );
   }
   const kept = labels.flatMap((_, i) => (Number.isNaN(scores[i]) ? [] : [i]));
   return {
@@ -36,7 +41,7 @@ export function requireBothKinds(pairs: ScoredPairs): void {
   if (positives > 0 && negatives > 0) return;
   throw new FaceError(
     "DATASET_INVALID",
-    `measuring takes pairs of one person and pairs of two, got ${positives} and ${negatives}`,
+    `measuring takes pairs of one person and pairs of two, got ${countText(positives)} and ${countText(negatives)}`,
     { hint: "use more people, with at least two images for some of them" },
   );
 }

@@ -1,10 +1,12 @@
 /** @file Makes the calibration record: chooses thresholds, and measures the error rates at them. */
+
 import {
   type CalibrationRecord,
   negativesNeeded,
   type OperatingPoint,
   type Rate,
 } from "../artifact/calibration.ts";
+import { countText } from "../base/log.ts";
 import { clopperPearson } from "./intervals.ts";
 import { bestThreshold, pointAtFar, rocCurve, thresholdAt } from "./roc.ts";
 import { countPairs, type ScoredPairs } from "./scores.ts";
@@ -21,7 +23,7 @@ export const supportsFar = (negatives: number, far: number, accepts?: number): b
 
 /** Why a rate is not reported. */
 export const unsupportedText = (far: number, negatives: number): string =>
-  `n/a: needs at least ${negativesNeeded(far)} negative pairs, has ${negatives}`;
+  `n/a: needs at least ${countText(negativesNeeded(far))} negative pairs, has ${countText(negatives)}`;
 
 /** A rate with its exact interval. */
 export function rate(hits: number, trials: number): Rate {

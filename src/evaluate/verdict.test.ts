@@ -73,13 +73,13 @@ describe("the verdict", () => {
   });
 
   it.each([
-    [100, 99],
-    [99, 100],
-    [9, 9],
-    [3, 5000],
+    [100, 99, "99"],
+    [99, 100, "100"],
+    [9, 9, "9"],
+    [3, 5000, "5,000"],
   ])(
     "is none of %i pairs of one person and %i of two, however well the model separates them",
-    (positives, negatives) => {
+    (positives, negatives, text) => {
       const perfect = { ...report({ 0.1: 1, 0.01: 1, 0.001: 1 }, 1), positives, negatives };
       const folds = {
         pairs: positives + negatives,
@@ -87,7 +87,7 @@ describe("the verdict", () => {
         eer: 0,
         intervals: { auc: [1, 1], eer: [0, 0] },
       };
-      const sentence = `too few pairs for a verdict: ${positives} of one person and ${negatives} of two people`;
+      const sentence = `too few pairs for a verdict: ${positives} of one person and ${text} of two people`;
       expect(verdict(perfect)).toContain(sentence);
       expect(foldVerdict(folds as unknown as FoldReport)).toContain(sentence);
     },

@@ -1,4 +1,5 @@
 /** @file One plain sentence about a measurement: what the model may be used for, by fixed rules. */
+import { countText } from "../base/log.ts";
 import type { FoldReport } from "./folds.ts";
 import type { EvaluationReport } from "./metrics.ts";
 
@@ -21,7 +22,7 @@ const PAIRS_NEEDED = 100;
 /** Says that nothing can be said. */
 function tooFew(positives: number, negatives: number): string | undefined {
   if (Math.min(positives, negatives) >= PAIRS_NEEDED) return undefined;
-  return `too few pairs for a verdict: ${positives} of one person and ${negatives} of two people; measure with at least ${PAIRS_NEEDED} of each, better ${10 * PAIRS_NEEDED}; not for access control until then`;
+  return `too few pairs for a verdict: ${countText(positives)} of one person and ${countText(negatives)} of two people; measure with at least ${PAIRS_NEEDED} of each, better ${countText(10 * PAIRS_NEEDED)}; not for access control until then`;
 }
 
 /** Below this area under the curve, at the lower end of its interval, a model may be guessing. */

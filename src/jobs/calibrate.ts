@@ -9,7 +9,7 @@ import { DESCRIPTION_FILE, versionsIn } from "../artifact/files.ts";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { publishFolder } from "../base/files.ts";
-import { silentLog } from "../base/log.ts";
+import { countText, silentLog } from "../base/log.ts";
 import { Random } from "../base/random.ts";
 import type { Identity } from "../data/identity.ts";
 import type { Pair } from "../data/pairs.ts";
@@ -176,7 +176,7 @@ export async function calibrateModel(model: string, options: CalibrateOptions = 
   });
   if (!wanted.some(({ supported }) => supported)) {
     options.log?.warn(
-      `${positives + negatives} pairs are too few for any of these rates: ${output} knows one threshold, which may be far off; keep the earlier thresholds until there are more people`,
+      `${countText(positives + negatives)} pairs are too few for any of these rates: ${output} knows one threshold, which may be far off; keep the earlier thresholds until there are more people`,
     );
   }
   return { calibration, people: compared.length, photographs: images.size, wanted, output };

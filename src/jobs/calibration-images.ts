@@ -1,7 +1,7 @@
 /** @file The images that 8-bit ranges are measured on, as the model reads them: crops, or the faces of photographs. */
 import { createHash } from "node:crypto";
 import { FaceError } from "../base/errors.ts";
-import { counted, type Log } from "../base/log.ts";
+import { counted, countText, type Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import { Random } from "../base/random.ts";
 import { spread } from "../data/contact-sheet.ts";
@@ -115,7 +115,9 @@ function tooFew({
     [oneColour, "are of one colour"],
     [copies, "are copies of others"],
   ] as const;
-  const rest = reasons.filter(([count]) => count > 0).map(([count, reason]) => `${count} ${reason}`);
+  const rest = reasons
+    .filter(([count]) => count > 0)
+    .map(([count, reason]) => `${countText(count)} ${reason}`);
   const left = rest.length === 0 ? "" : ` (${rest.join(", ")})`;
   const what = faces === "align" ? "photographs of faces" : "crops of faces";
   return new FaceError(

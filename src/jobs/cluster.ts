@@ -6,7 +6,7 @@ import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { publishFolder } from "../base/files.ts";
 import { eachLimited } from "../base/limiter.ts";
-import type { Log } from "../base/log.ts";
+import { countText, type Log } from "../base/log.ts";
 import type { Box, FaceQuality } from "../faces/face.ts";
 import { clusterByAverage } from "../gallery/cluster.ts";
 import { encodeJpeg } from "../image/decode.ts";
@@ -91,7 +91,8 @@ const AT_ONCE = 2;
 const CROP_QUALITY = 80;
 /** The best of the pack's calibrated rates on LFW; docs/galleries.md has the figures of others. */
 const USUAL_FAR = 1e-4;
-const counted = (name: string, faces: number) => `${name}, ${faces === 1 ? "1 face" : `${faces} faces`}`;
+const counted = (name: string, faces: number) =>
+  `${name}, ${faces === 1 ? "1 face" : `${countText(faces)} faces`}`;
 const SHEET = "contact-sheet.png";
 const LIST = "people.json";
 const SINGLE = "single";
@@ -138,9 +139,13 @@ async function embedAlbum(
   const records = new Map<string, PhotoRecord>();
   await eachLimited(paths, AT_ONCE, async (path) => {
     if (signal?.aborted === true) {
-      throw new FaceError("INTERRUPTED", `stopped after ${records.size} of ${paths.length} photographs`, {
-        hint: journal === undefined ? "with --output it could go on" : "run the command again to continue",
-      });
+      throw new FaceError(
+        "INTERRUPTED",
+        `stopped after ${countText(records.size)} of ${countText(paths.length)} photographs`,
+        {
+          hint: journal === undefined ? "with --output it could go on" : "run the command again to continue",
+        },
+      );
     }
     const known = before.get(path);
     const state = await stateOf(join(folder, path));

@@ -7,7 +7,7 @@ import { weightsText } from "../artifact/rates.ts";
 import { type TrainedPeople, trainedPeople } from "../artifact/trained-people.ts";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { type Log, silentLog } from "../base/log.ts";
+import { countText, type Log, silentLog } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import { Random } from "../base/random.ts";
 import { type Dataset, requireDataset } from "../data/dataset.ts";
@@ -168,7 +168,8 @@ async function pairsOfExcluded(config: DataConfig, { dataset, split }: People): 
 }
 
 /** Where a model's own thresholds come from. */
-const storedSource = ({ data: { people, dataset }, weights }: CalibrationRecord) => {
+const storedSource = ({ data: { people: whose, dataset }, weights }: CalibrationRecord) => {
+  const people = whose.replace(/^\d+/, (count) => countText(Number(count)));
   const isNamed = people.toLowerCase().includes(`of ${dataset.toLowerCase()}`);
   return `the model's record (${isNamed ? people : `${people} of ${dataset}`})${weightsText(weights)}`;
 };

@@ -1,7 +1,9 @@
 /** @file Lists the faces of photographs, and draws them. */
+
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
+import { countText } from "../base/log.ts";
 import { drawFaces, isPngName, requirePicture } from "../verify/draw-faces.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
 import type { PhotoFace } from "../verify/photo-model.ts";
@@ -39,7 +41,7 @@ async function picturePaths(
   if (isPngName(show)) {
     throw new FaceError(
       "CONFIG_INVALID",
-      `--show: got ${show} for ${photos.length} photographs, expected a folder`,
+      `--show: got ${show} for ${countText(photos.length)} photographs, expected a folder`,
     );
   }
   const names = wanted.map(({ name }) => `${name}.png`);

@@ -1,8 +1,10 @@
 /** @file Fills a gallery from a folder of people, or with photographs of one person. */
+
 import { basename, join, relative, sep } from "node:path";
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
+import { countText } from "../base/log.ts";
 import { openDataset } from "../data/dataset.ts";
 import type { LeftOut } from "../data/left-out.ts";
 import { FACE_CHOICES, type FaceChoice } from "../faces/choose.ts";
@@ -239,9 +241,13 @@ class PersonEnrolment {
 
 function checkGoing(signal: AbortSignal | undefined, done: number, total: number): void {
   if (signal?.aborted !== true) return;
-  throw new FaceError("INTERRUPTED", `enrolment was stopped after ${done} of ${total} photographs`, {
-    hint: "run the same command again: it goes on from there",
-  });
+  throw new FaceError(
+    "INTERRUPTED",
+    `enrolment was stopped after ${countText(done)} of ${countText(total)} photographs`,
+    {
+      hint: "run the same command again: it goes on from there",
+    },
+  );
 }
 
 /** What keeps a person from being enrolled, as an entry of the summary: the name, or a consent that has ended. */
@@ -250,7 +256,7 @@ async function personFault(
   { name, folder, images }: PersonPhotos,
 ): Promise<EnrolledPhoto | undefined> {
   const fault = (why: string, hint: string): EnrolledPhoto => {
-    const count = images.length === 1 ? "1 photograph" : `${images.length} photographs`;
+    const count = images.length === 1 ? "1 photograph" : `${countText(images.length)} photographs`;
     const error = new FaceError("CONFIG_INVALID", `${folder} with ${count}: ${why}`, { hint });
     return { image: folder, person: name, state: "left out", error };
   };

@@ -1,10 +1,12 @@
 /** @file Reads a gallery's file: first all of it is checked, then all of it is taken in one transaction. */
+
 import { createReadStream } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
 import { issueText } from "../base/check-options.ts";
 import { asFaceError, FaceError, messageOf } from "../base/errors.ts";
 import { requireRegular } from "../base/files.ts";
+import { countText } from "../base/log.ts";
 import {
   Gallery,
   type GalleryIndex,
@@ -169,7 +171,10 @@ async function* entriesOf(path: string): AsyncGenerator<GalleryModel | Entry> {
   if (head === undefined) throw damaged(path, "the file is empty");
   if (head.version > 1 && end === undefined) throw damaged(path, "the file is cut: its last line is missing");
   if (end !== undefined && (end.people !== people || end.faces !== faces)) {
-    const [has, says] = [`${people} people with ${faces} faces`, `${end.people} with ${end.faces}`];
+    const [has, says] = [
+      `${countText(people)} people with ${countText(faces)} faces`,
+      `${countText(end.people)} with ${countText(end.faces)}`,
+    ];
     throw damaged(path, `lines are missing or were added: the file has ${has}, its last line says ${says}`);
   }
 }

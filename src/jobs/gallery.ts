@@ -1,7 +1,9 @@
 /** @file Opens a gallery with its model, makes one, and moves one to another model. */
+
 import type { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
+import { countText } from "../base/log.ts";
 import {
   Gallery,
   type GalleryIndex,
@@ -160,7 +162,7 @@ async function requirePhotos(gallery: Gallery): Promise<void> {
   if (photos >= faces) return;
   throw new FaceError(
     "GALLERY_MISMATCH",
-    `${faces - photos} of ${faces} faces have no kept photograph, so another model cannot read them`,
+    `${countText(faces - photos)} of ${countText(faces)} faces have no kept photograph, so another model cannot read them`,
     { hint: "make a new gallery for that model, and enrol the photographs there" },
   );
 }

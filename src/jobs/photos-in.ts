@@ -4,7 +4,7 @@ import { stat } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { eachLimited } from "../base/limiter.ts";
-import type { Log } from "../base/log.ts";
+import { countText, type Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import { listPhotographs } from "../data/folder.ts";
 import type { FaceChoice } from "../faces/choose.ts";
@@ -181,8 +181,12 @@ export async function eachPhoto(
     });
   } catch (error) {
     if (!stop.aborted) throw error;
-    throw new FaceError("INTERRUPTED", `stopped after ${done} of ${paths.length} photographs`, {
-      hint: "run the command again to continue",
-    });
+    throw new FaceError(
+      "INTERRUPTED",
+      `stopped after ${countText(done)} of ${countText(paths.length)} photographs`,
+      {
+        hint: "run the command again to continue",
+      },
+    );
   }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FaceError } from "../base/errors.ts";
 import { checkTarget, untilRemoved, writeFileAtomic } from "../base/files.ts";
-import { silentLog } from "../base/log.ts";
+import { countText, silentLog } from "../base/log.ts";
 import { requestRest } from "../client/rest.ts";
 import { openDataset } from "../data/dataset.ts";
 import type { Identity, ImageRef } from "../data/identity.ts";
@@ -119,7 +119,9 @@ export async function quickstart(options: QuickstartOptions): Promise<Quickstart
     onStage(1, "drawing people, so that nothing has to be downloaded");
     const { identities } = await openDataset(datasetOptions(CONFIG));
     const images = identities.reduce((sum, identity) => sum + identity.images.length, 0);
-    onDetail(`${identities.length} people, ${images} photographs, drawn as they are needed`);
+    onDetail(
+      `${countText(identities.length)} people, ${countText(images)} photographs, drawn as they are needed`,
+    );
 
     onStage(2, `training a Siamese network (${CONFIG.model}) on pairs of photographs`);
     const { end } = await train({

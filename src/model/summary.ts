@@ -1,5 +1,5 @@
 /** @file A network as a table in the style of Keras, as text and as a drawing of a terminal. */
-import { bytesText } from "../base/log.ts";
+import { bytesText, countText } from "../base/log.ts";
 import type { LayerDescription, ModelDescription } from "./description.ts";
 import { element, round } from "./svg.ts";
 
@@ -8,7 +8,6 @@ const RIGHT_ALIGNED = 2;
 const GAP = "   ";
 const RULE = "─";
 
-const count = (value: number) => value.toLocaleString("en-US");
 const shapeOf = ({ outputShape }: LayerDescription) =>
   `(${outputShape.map((side) => side ?? "None").join(", ")}${outputShape.length === 1 ? "," : ""})`;
 
@@ -24,7 +23,7 @@ function connections({ inputs }: LayerDescription): string {
 }
 
 function rowOf(layer: LayerDescription): string[] {
-  return [`${layer.name} (${layer.kind})`, shapeOf(layer), count(layer.parameters), connections(layer)];
+  return [`${layer.name} (${layer.kind})`, shapeOf(layer), countText(layer.parameters), connections(layer)];
 }
 
 /** The table of a network, then those of the networks within it. */
@@ -102,7 +101,7 @@ export function summaryText(model: ModelDescription, room: number = Number.POSIT
   const { file } = model;
   // The weights of a file may be of another type, so that its own size is the true one.
   const total = (label: string, values: number) =>
-    `${label}: ${count(values)}${file === undefined ? ` (${bytesText(values * BYTES_PER_VALUE)})` : ""}`;
+    `${label}: ${countText(values)}${file === undefined ? ` (${bytesText(values * BYTES_PER_VALUE)})` : ""}`;
   return [
     ...lines,
     total("Total params", model.total),

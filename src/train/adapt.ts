@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { COMPARE } from "../artifact/signatures.ts";
 import { FaceError } from "../base/errors.ts";
 import { writeError } from "../base/files.ts";
-import { type Log, silentLog } from "../base/log.ts";
+import { countText, type Log, silentLog } from "../base/log.ts";
 import { Random } from "../base/random.ts";
 import { float32, floats, type Tensor, type TensorMap } from "../base/tensor.ts";
 import { findDatasetFaces, withoutUnused } from "../data/dataset-faces.ts";
@@ -115,13 +115,17 @@ export function embedAll(
   return embedImages(embedder, loader, images, (count) => {
     done += count;
     if (signal?.aborted) {
-      throw new FaceError("INTERRUPTED", `stopped after ${done} of ${images.length} embeddings`, {
-        hint: `continue with: faceid train --resume ${folder}`,
-      });
+      throw new FaceError(
+        "INTERRUPTED",
+        `stopped after ${countText(done)} of ${countText(images.length)} embeddings`,
+        {
+          hint: `continue with: faceid train --resume ${folder}`,
+        },
+      );
     }
     if (Date.now() - said < SAY_EVERY_MS) return;
     said = Date.now();
-    log.info(`embedded ${done} of ${images.length} faces`);
+    log.info(`embedded ${countText(done)} of ${countText(images.length)} faces`);
   });
 }
 

@@ -1,7 +1,9 @@
 /** @file Class sampling for softmax losses over very many people (Partial FC: An et al., 2021). */
 // A step knows the directions of the people in its batch and of others drawn at random. All directions, with their optimiser
 // slots, lie in the engine once.
+
 import { FaceError } from "../base/errors.ts";
+import { countText } from "../base/log.ts";
 import { Random } from "../base/random.ts";
 import { shapeText, type TensorMap } from "../base/tensor.ts";
 import type { Weight } from "../nn/network-builder.ts";
@@ -58,7 +60,10 @@ export function drawClasses(
 ): Int32Array {
   const others = samples - present.size;
   if (others < 0)
-    throw new FaceError("INTERNAL", `internal: a batch of ${present.size} people, ${samples} sampled`);
+    throw new FaceError(
+      "INTERNAL",
+      `internal: a batch of ${countText(present.size)} people, ${countText(samples)} sampled`,
+    );
   const absent = new Int32Array(classes - present.size);
   let count = 0;
   for (let person = 0; person < classes; person++) if (!present.has(person)) absent[count++] = person;

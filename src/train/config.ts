@@ -1,7 +1,7 @@
 /** @file The settings of a training run: one schema for flags, environment, `.env`, run.json and checkpoints. */
 import { z } from "zod";
 import { FaceError } from "../base/errors.ts";
-import { type Log, silentLog } from "../base/log.ts";
+import { countText, type Log, silentLog } from "../base/log.ts";
 import { FACE_CHOICES } from "../faces/choose.ts";
 import { PACKS } from "../faces/packs/catalogue.ts";
 import { AUGMENTATIONS } from "../image/augment-settings.ts";
@@ -323,7 +323,7 @@ function checkClassSamples({ classSamples, loss, sampling, batchSize }: TrainCon
   if (classSamples < images) {
     throw new FaceError(
       "CONFIG_INVALID",
-      `${classSamples} sampled people are too few: a batch has ${images} images, each perhaps of another person`,
+      `${countText(classSamples)} sampled people are too few: a batch has ${countText(images)} images, each perhaps of another person`,
       { hint: `raise --class-samples to ${images} or more; a tenth of all people is usual` },
     );
   }

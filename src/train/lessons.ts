@@ -1,6 +1,6 @@
 /** @file What a student is taught: a teacher's embeddings of its photographs, and of two faces in one. */
 import { FaceError } from "../base/errors.ts";
-import type { Log } from "../base/log.ts";
+import { countText, type Log } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { LabelledBatch, LabelledImage, Loader } from "../data/loader.ts";
 import type { Pair } from "../data/pairs.ts";
@@ -172,7 +172,7 @@ export async function openLessons(
   const onProgress = (done: number, total: number) => {
     if (Date.now() - said < SAY_EVERY_MS) return;
     said = Date.now();
-    log.info(`${config.teacher} has embedded ${done} of ${total} photographs`);
+    log.info(`${config.teacher} has embedded ${countText(done)} of ${countText(total)} photographs`);
   };
   try {
     return new Lessons(

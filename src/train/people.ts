@@ -5,8 +5,7 @@ import { basename, join, resolve } from "node:path";
 import { splitAsTrained, type TrainedPeople, trainedPeople } from "../artifact/trained-people.ts";
 import { FaceError, messageOf } from "../base/errors.ts";
 import { decodeText, readRegular } from "../base/files.ts";
-import type { Log } from "../base/log.ts";
-import { counted, reasonOf } from "../base/log.ts";
+import { counted, countText, type Log, reasonOf } from "../base/log.ts";
 import { parseCsv } from "../data/csv.ts";
 import { type Dataset, openConfigured } from "../data/dataset.ts";
 import { findDatasetFaces, type UnusedPhotos, withFaces, withoutUnused } from "../data/dataset-faces.ts";
@@ -178,9 +177,11 @@ async function withoutExcluded(dataset: Dataset, file: string | undefined, log: 
     .map(({ name, images }) => ({ name, images: images.filter(isKept) }))
     .filter(({ images }) => images.length > 0);
   const [unknown] = listed;
-  log.info(`${file} leaves out ${countImages(dataset.identities) - countImages(identities)} photographs`);
+  log.info(
+    `${file} leaves out ${countText(countImages(dataset.identities) - countImages(identities))} photographs`,
+  );
   if (unknown !== undefined) {
-    log.warn(`${listed.size} photographs of ${file} are not in the dataset, such as ${unknown}`);
+    log.warn(`${countText(listed.size)} photographs of ${file} are not in the dataset, such as ${unknown}`);
   }
   return { ...dataset, identities };
 }
@@ -302,7 +303,7 @@ export function faceProgress(log: Log) {
   return (done: number, total: number) => {
     if (Date.now() - said < SAY_EVERY_MS) return;
     said = Date.now();
-    log.info(`looked for faces in ${done} of ${total} photographs`);
+    log.info(`looked for faces in ${countText(done)} of ${countText(total)} photographs`);
   };
 }
 
@@ -314,7 +315,7 @@ export function sayLeftOut(log: Log, { facesNotFound, unreadable }: UnusedPhotos
     `left out: ${counted(facesNotFound.length, "photograph")} without the face, ${counted(unreadable.length, "unreadable file")}`,
   );
   for (const each of all.slice(0, NAMED)) log.warn(reasonOf(each));
-  if (all.length > NAMED) log.warn(`and ${all.length - NAMED} more`);
+  if (all.length > NAMED) log.warn(`and ${countText(all.length - NAMED)} more`);
 }
 
 /**

@@ -1,5 +1,5 @@
 /** @file What a run is about to do: the people found and left out, the split, the network, and what speaks against it. */
-import { counted } from "../base/log.ts";
+import { counted, countText } from "../base/log.ts";
 import { type Duplicates, findDuplicates } from "../data/duplicates.ts";
 import { countImages, type Identity } from "../data/identity.ts";
 import { isLoss, type LeftOut, leftOutText } from "../data/left-out.ts";
@@ -70,7 +70,7 @@ function adaptable({ split }: People): string[] {
   const { train, validation, test } = split;
   if (validation.length === 0) {
     return [
-      `${pairable(test)} people with two or more photographs are too few to fit anything to, or to hold out: the pretrained network's cosine is taken as it is, with the thresholds of its pack; what is measured says whether these people are told apart, not how often a stranger is accepted; from ${LEAST_FITTED} such people up a projection is tried`,
+      `${countText(pairable(test))} people with two or more photographs are too few to fit anything to, or to hold out: the pretrained network's cosine is taken as it is, with the thresholds of its pack; what is measured says whether these people are told apart, not how often a stranger is accepted; from ${LEAST_FITTED} such people up a projection is tried`,
     ];
   }
   const each = Math.max(1, photographsEach(validation));
@@ -81,7 +81,7 @@ function adaptable({ split }: People): string[] {
   const share = validation.length / (train.length + validation.length + test.length);
   const more = Math.ceil(peopleNeeded(next, each) / share);
   return [
-    `the ${validation.length} people for thresholds support ${lowest === undefined ? "no false accept rate" : `a false accept rate of ${lowest}`} of their own; ${next} takes about ${more} people in all`,
+    `the ${countText(validation.length)} people for thresholds support ${lowest === undefined ? "no false accept rate" : `a false accept rate of ${lowest}`} of their own; ${next} takes about ${countText(more)} people in all`,
   ];
 }
 

@@ -1,7 +1,7 @@
 /** @file Photographs without names, from which a student learns beside those of people. */
 import { resolve } from "node:path";
 import { FaceError } from "../base/errors.ts";
-import type { Log } from "../base/log.ts";
+import { countText, type Log } from "../base/log.ts";
 import { withFaces } from "../data/dataset-faces.ts";
 import { listPhotographs } from "../data/folder.ts";
 import type { Identity } from "../data/identity.ts";
@@ -38,7 +38,7 @@ export async function unnamedPhotos(
       hint: "check --unnamed-path, or leave it out",
     });
   }
-  log.info(`${paths.length} photographs without names in ${unnamedPath}`);
+  log.info(`${countText(paths.length)} photographs without names in ${unnamedPath}`);
   const identities = paths.map((path, i) => ({
     name: path,
     images: [{ kind: "file" as const, path, index: firstIndex + i }],

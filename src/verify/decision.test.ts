@@ -10,10 +10,10 @@ const record = (negatives: number) => ({
 });
 
 it.each([
-  [2000, "0.001 takes 10000 pairs of different people, and the model was calibrated on 2000"],
+  [2000, "0.001 takes 10,000 pairs of different people, and the model was calibrated on 2,000"],
   [
     20_000,
-    "or measure 0.001 on people of your own, with at least 10000 pairs of different people: faceid calibrate MODEL --dataset-path PEOPLE --far 0.001",
+    "or measure 0.001 on people of your own, with at least 10,000 pairs of different people: faceid calibrate MODEL --dataset-path PEOPLE --far 0.001",
   ],
 ])("a rate that %d pairs were not measured for is refused with what to do", (negatives, remedy) => {
   expect(() => requireDecision(record(negatives), 0.001)).toThrow(

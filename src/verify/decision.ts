@@ -1,4 +1,5 @@
 /** @file The decision that a model's calibration supports, or the reason why it supports none. */
+
 import {
   type CalibrationRecord,
   type Decision,
@@ -7,6 +8,7 @@ import {
 } from "../artifact/calibration.ts";
 import { lowestFar, unsupportedFarText } from "../artifact/rates.ts";
 import { FaceError } from "../base/errors.ts";
+import { countText } from "../base/log.ts";
 
 /**
  * The decision for a wanted false accept rate.
@@ -22,12 +24,12 @@ export function requireDecision(
   if (decision !== undefined || far === undefined) return decision;
   const lowest = lowestFar(calibration);
   const [needed, has] = [negativesNeeded(far), calibration?.data.negatives ?? 0];
-  const pairs = `${needed} pairs of different people`;
+  const pairs = `${countText(needed)} pairs of different people`;
   throw new FaceError("CONFIG_INVALID", `the model ${unsupportedFarText(calibration, far)}`, {
     hint: [
       lowest === undefined ? "choose no rate" : `choose ${lowest} or more`,
       has < needed
-        ? `${far} takes ${pairs}, and the model was calibrated on ${has}`
+        ? `${far} takes ${pairs}, and the model was calibrated on ${countText(has)}`
         : `or measure ${far} on people of your own, with at least ${pairs}: faceid calibrate MODEL --dataset-path PEOPLE --far ${far}`,
     ].join("; "),
   });

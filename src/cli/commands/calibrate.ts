@@ -1,7 +1,9 @@
 /** @file `faceid calibrate`: a model's thresholds for one's own people. */
+
 import type { Command } from "commander";
 import type { Rate } from "../../artifact/calibration.ts";
 import { percentText } from "../../artifact/rates.ts";
+import { countText } from "../../base/log.ts";
 import type { Calibrated } from "../../jobs/calibrate.ts";
 import { addNumber, addOptions, addTestPairs, givenOptions } from "../options.ts";
 import { consoleLog, measuringInterrupt, say } from "../process.ts";
@@ -43,10 +45,10 @@ function text({ calibration, people, photographs, wanted, output }: Calibrated):
     if (supported && point !== undefined) {
       return pointText(name, point);
     }
-    return `${name.padEnd(NAME_WIDTH)}n/a: needs about ${needed} people with ${each} photographs each, ${more} more`;
+    return `${name.padEnd(NAME_WIDTH)}n/a: needs about ${countText(needed)} people with ${each} photographs each, ${countText(more)} more`;
   });
   return [
-    `calibrated on ${people} people, ${photographs} photographs: ${data.positives} pairs of one person, ${data.negatives} of two`,
+    `calibrated on ${countText(people)} people, ${countText(photographs)} photographs: ${countText(data.positives)} pairs of one person, ${countText(data.negatives)} of two`,
     pointText("threshold", { threshold, measuredFar: measuredFar!, measuredTar: measuredTar! }),
     ...lines,
     `written       ${output}`,

@@ -1,7 +1,7 @@
 /** @file `faceid cluster`: sorts an album into people. */
 
 import type { Command } from "commander";
-import { counted, reasonOf } from "../../base/log.ts";
+import { counted, countText, reasonOf } from "../../base/log.ts";
 import type { AlbumFace, ClusterResult } from "../../jobs/cluster.ts";
 import { addNumber } from "../options.ts";
 import { consoleLog, onInterrupt, say } from "../process.ts";
@@ -24,7 +24,7 @@ function named<T>(list: readonly T[], line: (item: T) => string): string[] {
   const more = list.length - NAMED;
   return [
     ...list.slice(0, NAMED).map((item) => `  ${line(item)}`),
-    ...(more > 0 ? [`  and ${more} more`] : []),
+    ...(more > 0 ? [`  and ${countText(more)} more`] : []),
   ];
 }
 
@@ -34,7 +34,10 @@ function text(result: ClusterResult): string {
     count === 0 ? [] : [`${counted(count, one)} ${what}:`, ...lines];
   return [
     `${counted(faces, "face")} in ${counted(photographs, "photograph")}: ${counted(people.length, "person", "people")} with two faces or more, ${counted(single.length, "face")} like no other (threshold ${threshold.toFixed(3)})`,
-    ...named(people, ({ name, faces: own }) => `${name}  ${own.length} faces, such as ${faceName(own[0]!)}`),
+    ...named(
+      people,
+      ({ name, faces: own }) => `${name}  ${countText(own.length)} faces, such as ${faceName(own[0]!)}`,
+    ),
     ...part(
       unclear.length,
       "face",

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { type Command, Option } from "commander";
-import { counted } from "../../base/log.ts";
+import { counted, countText } from "../../base/log.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
 import { WRITTEN_FORMATS, type WrittenFormat } from "../../image/decode.ts";
 import { CROP_FRAMINGS, type CropFraming, cropFaces, LEFT_OUT_FILE } from "../../jobs/crop.ts";
@@ -29,7 +29,7 @@ async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
     return;
   }
   const { written, kept, leftOut } = result;
-  const before = kept === 0 ? "" : `, ${kept} were there already`;
+  const before = kept === 0 ? "" : `, ${countText(kept)} were there already`;
   say(`${counted(written, "crop")} in ${flags.output}${before}`);
   if (leftOut.length > 0) say(leftOutText(leftOut, join(flags.output, LEFT_OUT_FILE)));
 }

@@ -1,6 +1,6 @@
 /** @file `faceid inspect`: the signatures, operations and parameters of an exported model. */
 import type { Command } from "commander";
-import { bytesText } from "../../base/log.ts";
+import { bytesText, countText } from "../../base/log.ts";
 import type { OnnxReport } from "../../jobs/inspect.ts";
 import type { ModelReport, SignatureReport } from "../../savedmodel/inspect.ts";
 import { say } from "../process.ts";
@@ -31,7 +31,7 @@ function operationTexts(model: ModelReport | OnnxReport): string[] {
   // The engine runs more of ONNX than can be read into a graph.
   const otherwise = model.format === "onnx" ? " (cannot be converted)" : " (not supported)";
   return model.operations.map(
-    ({ name, count, supported }) => `${name} ${count}${supported ? "" : otherwise}`,
+    ({ name, count, supported }) => `${name} ${countText(count)}${supported ? "" : otherwise}`,
   );
 }
 
@@ -47,7 +47,7 @@ function operationLines(model: ModelReport | OnnxReport): string[] {
 }
 
 function sizeText(model: ModelReport | OnnxReport): string {
-  const parameters = `${model.parameters.toLocaleString("en-US")} parameters`;
+  const parameters = `${countText(model.parameters)} parameters`;
   const variables =
     model.format === "savedmodel" && model.variables > 0 ? ` in ${model.variables} variables` : "";
   return `${bytesText(model.bytes)}, ${parameters}${variables}`;

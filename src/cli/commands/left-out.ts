@@ -1,5 +1,5 @@
 /** @file What commands over a folder of photographs share: progress, interruption, and what they say of those left out. */
-import { counted, reasonOf, shown } from "../../base/log.ts";
+import { counted, countText, reasonOf, shown } from "../../base/log.ts";
 import type { LeftOutFile, PhotosJobOptions } from "../../jobs/photos-in.ts";
 import { consoleLog, onInterrupt, STOPPING_MS } from "../process.ts";
 import { photoProgress, StatusLine } from "../progress.ts";
@@ -38,6 +38,6 @@ export function leftOutText(leftOut: readonly LeftOutFile[], file: string): stri
   return [
     `left out: ${counted(leftOut.length - unreadable, "photograph")} without the face, ${counted(unreadable, "unreadable file")}; listed in ${shown(file)}`,
     ...leftOut.slice(0, NAMED).map((each) => `  ${shown(reasonOf(each))}`),
-    ...(more > 0 ? [`  and ${more} more`] : []),
+    ...(more > 0 ? [`  and ${countText(more)} more`] : []),
   ].join("\n");
 }

@@ -3,7 +3,7 @@
 import { type Command, Option } from "commander";
 import { thresholdText } from "../../artifact/rates.ts";
 import { FaceError } from "../../base/errors.ts";
-import { bytesText, counted } from "../../base/log.ts";
+import { bytesText, counted, countText } from "../../base/log.ts";
 import {
   type AccuracyReport,
   type QuantizeOptions,
@@ -50,7 +50,7 @@ function accuracyText(
       ? `at the threshold ${threshold.toFixed(4)}${ofRecord}`
       : `${folds} folds, each judged by the others' threshold`;
   return [
-    `accuracy        ${percent(float.accuracy)} in floats, ${percent(written.accuracy)} now, on ${pairs} pairs, ${judged}`,
+    `accuracy        ${percent(float.accuracy)} in floats, ${percent(written.accuracy)} now, on ${countText(pairs)} pairs, ${judged}`,
     `ROC AUC         ${float.auc.toFixed(4)} in floats, ${written.auc.toFixed(4)} now`,
     `equal errors    ${percent(float.eer)} in floats, ${percent(written.eer)} now`,
   ];
@@ -75,15 +75,15 @@ function text(report: QuantizeReport, output: string): string {
   const isCalibrated = report.calibratedWith !== undefined;
   return [
     report.weights === "int8"
-      ? `convolutions    ${convolutions} in 8 bits, ranges measured on ${calibrationImages} ${report.faces === "align" ? "faces" : "images"}`
+      ? `convolutions    ${countText(convolutions)} in 8 bits, ranges measured on ${countText(calibrationImages)} ${report.faces === "align" ? "faces" : "images"}`
       : "weights         in half precision; computes in float32, as before",
     ...leftOutText(report),
     `size            ${bytesText(bytes.given)} before, ${bytesText(bytes.written)} now`,
     ...(difference === undefined
       ? []
       : [
-          `scores          differ by ${difference.mean.toFixed(4)} on average, ${difference.greatest.toFixed(4)} at most, on ${pairs} pairs of other images`,
-          `decisions       ${sameDecisions} of ${pairs} as before (threshold ${threshold.toFixed(4)}, ${isCalibrated ? thresholdText(far) : "as the model has no calibration record"})`,
+          `scores          differ by ${difference.mean.toFixed(4)} on average, ${difference.greatest.toFixed(4)} at most, on ${countText(pairs)} pairs of other images`,
+          `decisions       ${countText(sameDecisions!)} of ${countText(pairs)} as before (threshold ${threshold.toFixed(4)}, ${isCalibrated ? thresholdText(far) : "as the model has no calibration record"})`,
         ]),
     ...(report.accuracy === undefined
       ? []

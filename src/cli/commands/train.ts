@@ -5,7 +5,7 @@ import { resolve as absolute, join } from "node:path";
 import { type Command, Help } from "commander";
 import { ERRORS } from "../../base/errors.ts";
 import { checkTarget } from "../../base/files.ts";
-import { counted, shown } from "../../base/log.ts";
+import { counted, countText, shown } from "../../base/log.ts";
 import { reportText } from "../../evaluate/report-text.ts";
 import type { ExportTarget } from "../../jobs/export.ts";
 import type * as TrainJob from "../../jobs/train.ts";
@@ -32,7 +32,7 @@ const FITS = {
 function choiceText({ folds, people, trials, chosen }: FitChoice): string {
   const kind = chosen.projection === undefined ? "none" : chosen.head;
   if (folds === 0) {
-    const few = people === 0 ? "there are too few people" : `${people} people are too few`;
+    const few = people === 0 ? "there are too few people" : `${countText(people)} people are too few`;
     return `${FITS[kind]}, since ${few} to fit to and to check on`;
   }
   const [plain, ...others] = trials;
@@ -40,7 +40,7 @@ function choiceText({ folds, people, trials, chosen }: FitChoice): string {
     trials.find((trial) => trial.fit.head === fit.head && trial.fit.projection === fit.projection) ?? plain!;
   const shown = kind === "none" ? others.reduce((a, b) => (b.loss < a.loss ? b : a)) : of(chosen);
   const percent = (rate: number) => `${(100 * rate).toFixed(2)} %`;
-  const figures = `on people held out in turn (${people} in ${folds} folds) the best fit has a loss of ${shown.loss.toFixed(4)} and an equal error rate of ${percent(shown.eer)}, the plain cosine ${plain!.loss.toFixed(4)} and ${percent(plain!.eer)}`;
+  const figures = `on people held out in turn (${countText(people)} in ${folds} folds) the best fit has a loss of ${shown.loss.toFixed(4)} and an equal error rate of ${percent(shown.eer)}, the plain cosine ${plain!.loss.toFixed(4)} and ${percent(plain!.eer)}`;
   return `${FITS[kind]}; ${figures}${kind === "none" ? ", so the cosine stays" : ""}`;
 }
 
@@ -49,7 +49,7 @@ function tuningText({ folds, people, plain, tuned, isKept }: Tuning): string {
   const percent = (rate: number) => `${(100 * rate).toFixed(2)} %`;
   const of = ({ loss, eer }: FitTrial) =>
     `a loss of ${loss.toFixed(4)} and an equal error rate of ${percent(eer)}`;
-  const figures = `on people held out (${people} in ${folds} parts) it has ${of(tuned)}, the plain cosine before ${of(plain)}`;
+  const figures = `on people held out (${countText(people)} in ${folds} parts) it has ${of(tuned)}, the plain cosine before ${of(plain)}`;
   return isKept
     ? `all of the network was trained further; ${figures}`
     : `all of the network was trained further, but not better; ${figures}, so the network stays as it was and is adapted`;
@@ -111,12 +111,10 @@ function trainConfigOf(settings: Settings): TrainConfig {
   return Object.fromEntries(Object.entries(settings).filter(([key]) => !outside.has(key))) as TrainConfig;
 }
 
-const number = (value: number) => value.toLocaleString("en-US");
-
 /** What is about to happen, for people. */
 export function startText(summary: StartSummary, folder: string, target: ExportTarget | undefined): string {
   const { path, dataset, people, photographs, split, excluded, network, parameters } = summary;
-  const kept = excluded === 0 ? "" : `, ${number(excluded)} kept out by --exclude-pairs`;
+  const kept = excluded === 0 ? "" : `, ${countText(excluded)} kept out by --exclude-pairs`;
   const unused = summary.leftOut.reduce((sum, { count }) => sum + count, 0);
   const rows = [
     [
@@ -131,11 +129,11 @@ export function startText(summary: StartSummary, folder: string, target: ExportT
     ],
     [
       "people",
-      `${number(split.train)} to train on, ${number(split.validation)} for thresholds, ${number(split.test)} to measure on${kept}`,
+      `${countText(split.train)} to train on, ${countText(split.validation)} for thresholds, ${countText(split.test)} to measure on${kept}`,
     ],
     [
       "network",
-      `${network}, ${number(parameters)} parameters, ${summary.frozen ? "kept as they are" : `trained for ${counted(summary.epochs, "epoch")} of ${number(summary.datasetSize)} pairs or images`}`,
+      `${network}, ${countText(parameters)} parameters, ${summary.frozen ? "kept as they are" : `trained for ${counted(summary.epochs, "epoch")} of ${countText(summary.datasetSize)} pairs or images`}`,
     ],
     ["run", folder],
     [

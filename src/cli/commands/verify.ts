@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { percentText, thresholdText, weightsText } from "../../artifact/rates.ts";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
-import { counted, shown } from "../../base/log.ts";
+import { counted, countText, shown } from "../../base/log.ts";
 import type { FacePicks } from "../../faces/choose.ts";
 import type { Mode } from "../../faces/mode.ts";
 import type { Candidate, VerifiedFolder } from "../../jobs/verify.ts";
@@ -145,7 +145,7 @@ function strangersNote({ falseAcceptRate: rate }: PhotoDecision, compared: numbe
   const accepted = compared * (rate?.estimate ?? 0);
   if (accepted < NOTABLE_ACCEPTS) return [];
   return [
-    `note: if all ${compared.toLocaleString("en-US")} were strangers, about ${Number(accepted.toPrecision(2))} would be accepted`,
+    `note: if all ${countText(compared)} were strangers, about ${Number(accepted.toPrecision(2))} would be accepted`,
   ];
 }
 
@@ -154,8 +154,8 @@ function folderText({ candidates, compared }: VerifiedFolder, far: number | unde
   const [first] = answered.map(({ verification }) => verification);
   const failed = candidates.length - answered.length;
   const same = answered.filter(({ verification }) => verification.same).length;
-  const count = `${same} of ${counted(candidates.length, "photograph")} ${same === 1 ? "shows" : "show"} the same person`;
-  const summary = failed === 0 ? count : `${count}; ${failed} could not be compared`;
+  const count = `${countText(same)} of ${counted(candidates.length, "photograph")} ${same === 1 ? "shows" : "show"} the same person`;
+  const summary = failed === 0 ? count : `${count}; ${countText(failed)} could not be compared`;
   const rest =
     first === undefined
       ? []

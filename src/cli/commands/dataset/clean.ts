@@ -1,5 +1,7 @@
 /** @file `faceid dataset clean`: wrong labels, people under two names, duplicates, photographs without a usable face. */
+
 import { Command } from "commander";
+import { countText } from "../../../base/log.ts";
 import { cleanDataset } from "../../../jobs/clean.ts";
 import { requireEnding } from "../../options.ts";
 import { commandText, consoleLog, onInterrupt, say } from "../../process.ts";
@@ -21,7 +23,7 @@ async function clean(folder: string, { output, sheet, json }: Flags): Promise<vo
     sheet,
     log: consoleLog({ quiet: json === true }),
     signal: interrupt.signal,
-    onProgress: (done, total) => line.show(`looked at ${done} of ${total} photographs`),
+    onProgress: (done, total) => line.show(`looked at ${countText(done)} of ${countText(total)} photographs`),
   });
   line[Symbol.dispose]();
   if (json === true) {
@@ -29,8 +31,9 @@ async function clean(folder: string, { output, sheet, json }: Flags): Promise<vo
     return;
   }
   const { people, photographs, counts, files } = result;
-  say(`${people} people, ${photographs} photographs`);
-  for (const [finding, count] of Object.entries(counts)) console.log(`${finding.padEnd(20)}${count}`);
+  say(`${countText(people)} people, ${countText(photographs)} photographs`);
+  for (const [finding, count] of Object.entries(counts))
+    console.log(`${finding.padEnd(20)}${countText(count)}`);
   say(`written             ${files.join(", ")}`);
   const train = ["train", "--recipe", "adapt", "--dataset-path", folder];
   if (result.suspects.length === 0) {

@@ -1,6 +1,8 @@
 /** @file `faceid dataset download`: shows the licence of a public dataset, then downloads it. */
+
 import { join } from "node:path";
 import { Argument, Command } from "commander";
+import { countText } from "../../../base/log.ts";
 import { chooseParts, REMOTE_DATASETS, remoteDataset } from "../../../data/catalogue.ts";
 import { type FetchEvent, fetchDataset } from "../../../data/fetch-dataset.ts";
 import { commandText, onInterrupt, STOPPING_MS, say } from "../../process.ts";
@@ -24,9 +26,11 @@ function narrator(line: StatusLine): (event: FetchEvent) => void {
       case "downloading":
         return line.show(transfer.text(event.file, event.received, event.total));
       case "unpacking":
-        return line.show(`${event.file}: unpacked ${event.images} images`);
+        return line.show(`${event.file}: unpacked ${countText(event.images)} images`);
       case "done":
-        return line.say(`${event.file}: done${event.images > 0 ? `, ${event.images} images` : ""}`);
+        return line.say(
+          `${event.file}: done${event.images > 0 ? `, ${countText(event.images)} images` : ""}`,
+        );
       default:
         return event satisfies never;
     }
@@ -53,7 +57,7 @@ async function download(name: string, { part = [], output, mirror, keepArchives 
     signal: interrupt.signal,
   });
   line[Symbol.dispose]();
-  say(`${folder}: ${images} images`);
+  say(`${folder}: ${countText(images)} images`);
   say(`look at them: ${commandText("dataset", "preview", "--dataset-path", folder)}`);
 }
 

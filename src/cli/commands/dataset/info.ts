@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
-import { counted, reasonOf, shown } from "../../../base/log.ts";
+import { counted, countText, reasonOf, shown } from "../../../base/log.ts";
 import { type Dataset, openConfigured } from "../../../data/dataset.ts";
 import { findDatasetFaces, type LeftOutPhoto, withFaces } from "../../../data/dataset-faces.ts";
 import { type Duplicate, type Duplicates, findDuplicates } from "../../../data/duplicates.ts";
@@ -29,7 +29,7 @@ function namedLines<T>(list: readonly T[], line: (item: T) => string): string[] 
   const more = list.length - NAMED;
   return [
     ...list.slice(0, NAMED).map((item) => `  ${shown(line(item))}`),
-    ...(more > 0 ? [`  and ${more} more; --json lists them all`] : []),
+    ...(more > 0 ? [`  and ${countText(more)} more; --json lists them all`] : []),
   ];
 }
 
@@ -66,7 +66,8 @@ async function facesNotFound(
     settings: sizeOf(flags),
     log,
     signal,
-    onProgress: (done, total) => line.show(`looking for the faces of ${done} of ${total} photographs`),
+    onProgress: (done, total) =>
+      line.show(`looking for the faces of ${countText(done)} of ${countText(total)} photographs`),
   });
   return found.facesNotFound;
 }
@@ -105,7 +106,9 @@ function surveyText(survey: Survey, { unreadable, duplicates, withoutFace }: Che
     ...namedLines(duplicates?.ofOnePerson ?? [], equal),
     row("equal, two people", checked(duplicates?.ofTwoPeople)),
     ...namedLines(byPeople(duplicates?.ofTwoPeople ?? []), ([first, ...more]) =>
-      more.length === 0 ? equal(first) : `${equal(first)}, and ${more.length} more of the same two people`,
+      more.length === 0
+        ? equal(first)
+        : `${equal(first)}, and ${countText(more.length)} more of the same two people`,
     ),
     ...(withoutFace === undefined ? [] : [row("faces not found", withoutFace.length)]),
     ...namedLines(withoutFace ?? [], ({ path, reason }) => `${shown(path)}: ${reason}`),
@@ -119,7 +122,8 @@ async function info({ check, json, strict, ...rest }: Flags & Record<string, unk
   const survey = surveyDataset(dataset);
   using line = new StatusLine();
   using interrupt = onInterrupt(() => undefined, { patience: () => STOPPING_MS });
-  const onProgress = (tried: number) => line.show(`reading ${tried} of ${survey.images} images`);
+  const onProgress = (tried: number) =>
+    line.show(`reading ${countText(tried)} of ${countText(survey.images)} images`);
   const unreadable = check
     ? await findUnreadable(dataset, { onProgress, signal: interrupt.signal })
     : undefined;
@@ -134,7 +138,7 @@ async function info({ check, json, strict, ...rest }: Flags & Record<string, unk
   if (strict === true && unreadable !== undefined && unreadable.length > 0) {
     throw new FaceError(
       "IMAGE_UNREADABLE",
-      `${unreadable.length} of ${survey.images} images cannot be read`,
+      `${countText(unreadable.length)} of ${countText(survey.images)} images cannot be read`,
       {
         hint: "remove or replace these files",
       },

@@ -1,8 +1,10 @@
 /** @file `faceid dataset pairs`: a pairs file for the k-fold protocol, from any folder of people. */
+
 import { stat } from "node:fs/promises";
 import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
 import { checkTarget, writeFileAtomic } from "../../../base/files.ts";
+import { countText } from "../../../base/log.ts";
 import { openDataset } from "../../../data/dataset.ts";
 import { isLoss, leftOutText } from "../../../data/left-out.ts";
 import { drawPairsFile } from "../../../data/write-pairs.ts";
@@ -39,7 +41,7 @@ async function pairs(
   await writeFileAtomic(output, drawn.text);
   const fewer = drawn.pairs < wanted ? `, all that every fold has of the ${wanted} asked for` : "";
   say(
-    `${output}: ${drawn.folds} folds of different people, ${drawn.pairs} pairs of one person and ${drawn.pairs} of two in each${fewer}`,
+    `${output}: ${drawn.folds} folds of different people, ${countText(drawn.pairs)} pairs of one person and ${countText(drawn.pairs)} of two in each${fewer}`,
   );
 }
 

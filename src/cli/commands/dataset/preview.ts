@@ -2,7 +2,7 @@
 
 import { Command, Option } from "commander";
 import { checkTarget, writeFileAtomic } from "../../../base/files.ts";
-import { shown } from "../../../base/log.ts";
+import { countText, shown } from "../../../base/log.ts";
 import { contactSheet } from "../../../data/contact-sheet.ts";
 import { openConfigured } from "../../../data/dataset.ts";
 import { AUGMENTATIONS, type Augmentation, augmentSettings } from "../../../image/augment-settings.ts";
@@ -41,7 +41,9 @@ async function preview({
   });
   const encode = /\.jpe?g$/i.test(output) ? encodeJpeg : encodePng;
   await writeFileAtomic(output, await encode(sheet.data, sheet.width, sheet.height));
-  say(`${output}: ${sheet.names.length} of ${dataset.identities.length} people, from top to bottom`);
+  say(
+    `${output}: ${countText(sheet.names.length)} of ${countText(dataset.identities.length)} people, from top to bottom`,
+  );
   for (const name of sheet.names) say(`  ${shown(name)}`);
 }
 

@@ -1,5 +1,7 @@
 /** @file `faceid dataset synthesize`: draws faces of invented people, as PNG files in DigiFace's layout. */
+
 import { Command } from "commander";
+import { countText } from "../../../base/log.ts";
 import { writeSynthetic } from "../../../data/drawn.ts";
 import { addNumber, addOptions } from "../../options.ts";
 import { commandText, onInterrupt, STOPPING_MS, say } from "../../process.ts";
@@ -52,10 +54,10 @@ async function synthesize(flags: Flags & Record<string, unknown>): Promise<void>
     difficulty,
     settings: sizeOf(rest),
     signal: interrupt.signal,
-    onProgress: (written) => line.show(`drawn ${written} of ${total} images`),
+    onProgress: (written) => line.show(`drawn ${countText(written)} of ${countText(total)} images`),
   });
   line[Symbol.dispose]();
-  say(`${output}: ${identities} people, ${images} images`);
+  say(`${output}: ${countText(identities)} people, ${countText(images)} images`);
   say(`train on them: ${commandText("train", "--dataset", "digiface", "--dataset-path", output)}`);
 }
 

@@ -1,5 +1,7 @@
 /** @file What the gallery's subcommands share: flags, log, and JSON or text on standard output. */
+
 import { didYouMean, FaceError } from "../../../base/errors.ts";
+import { countText } from "../../../base/log.ts";
 import { Gallery, type GalleryIndex } from "../../../gallery/gallery.ts";
 import type { AboutBuild } from "../../../gallery/nearest-index.ts";
 import type { GalleryJobOptions } from "../../../jobs/gallery.ts";
@@ -61,7 +63,7 @@ export function jobContext(
     work = "the build of the index";
     if (!json) {
       line.say(
-        `building an index of ${comparisons.toLocaleString("en-US")} for fast searches; Ctrl-C stops it, and keeps what was enrolled`,
+        `building an index of ${countText(comparisons)} for fast searches; Ctrl-C stops it, and keeps what was enrolled`,
       );
     }
     return blocks ? systemSignals() : undefined;
@@ -145,8 +147,5 @@ export const unusedIndexLines = (index: GalleryIndex | undefined): string[] =>
   index === undefined || index.used
     ? []
     : [
-        `warning: searches compare with everybody: an index of ${index.comparisons.toLocaleString("en-US")} finds only ${indexText(index)}; for faster searches divide the people among several galleries (docs/scaling.md)`,
+        `warning: searches compare with everybody: an index of ${countText(index.comparisons)} finds only ${indexText(index)}; for faster searches divide the people among several galleries (docs/scaling.md)`,
       ];
-
-export const plural = (count: number, one: string, many = `${one}s`): string =>
-  `${count} ${count === 1 ? one : many}`;

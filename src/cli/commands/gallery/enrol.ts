@@ -3,7 +3,7 @@
 import { Command, Option } from "commander";
 import { FaceError } from "../../../base/errors.ts";
 import { checkTarget } from "../../../base/files.ts";
-import { shown } from "../../../base/log.ts";
+import { counted, countText, shown } from "../../../base/log.ts";
 import { isLoss, leftOutText } from "../../../data/left-out.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../../faces/choose.ts";
 import { isServerAddress } from "../../../gallery/database.ts";
@@ -24,7 +24,6 @@ import {
   type GalleryFlags,
   type JobContext,
   jobContext,
-  plural,
   print,
   unusedIndexLines,
 } from "./common.ts";
@@ -51,12 +50,12 @@ async function create(flags: GalleryFlags): Promise<void> {
   print(flags, { gallery: name, address, model, isNew }, () =>
     isNew
       ? `made the ${where}`
-      : `there was a ${where}: ${plural(people, "person", "people")}, ${plural(faces, "face")}; it is as it was`,
+      : `there was a ${where}: ${counted(people, "person", "people")}, ${counted(faces, "face")}; it is as it was`,
   );
 }
 
 function percentLeft(done: number, total: number): string {
-  return `${done} of ${total} photographs (${Math.floor((100 * done) / total)} %)`;
+  return `${countText(done)} of ${countText(total)} photographs (${Math.floor((100 * done) / total)} %)`;
 }
 
 /** How photographs are enrolled, from flags. */
@@ -90,9 +89,9 @@ function enrolOptions(
 function summaryText(summary: EnrolSummary): string {
   const { people, enrolled, known, leftOut, unused, remarks, resemblances, unlike, index } = summary;
   return [
-    `${plural(enrolled, "photograph")} of ${plural(people, "person", "people")} enrolled`,
-    ...(known === 0 ? [] : [`${known} were in the gallery already`]),
-    ...(leftOut.length === 0 ? [] : [`${leftOut.length} left out, as said above`]),
+    `${counted(enrolled, "photograph")} of ${counted(people, "person", "people")} enrolled`,
+    ...(known === 0 ? [] : [`${countText(known)} were in the gallery already`]),
+    ...(leftOut.length === 0 ? [] : [`${countText(leftOut.length)} left out, as said above`]),
     ...unused.filter(isLoss).map((each) => `left out: ${leftOutText(each)}`),
     ...remarks.map((remark) => `warning: ${remark}`),
     ...unlike.map(
@@ -142,7 +141,7 @@ function doubtfulLines({ image, faces, box, warnings }: Doubtful): string[] {
   return [
     ...(faces > 1 && box !== undefined
       ? [
-          `${shown(image)}: of ${faces} faces, the one at ${x},${y} of ${width}x${height} pixels was enrolled; --face chooses another`,
+          `${shown(image)}: of ${countText(faces)} faces, the one at ${x},${y} of ${width}x${height} pixels was enrolled; --face chooses another`,
         ]
       : []),
     ...warnings.map((warning) => `warning: ${shown(image)}: ${warning}`),
@@ -155,7 +154,7 @@ function doubtfulCount(doubtful: readonly Doubtful[]): string[] {
   const [first] = warned;
   if (first === undefined) return [];
   return [
-    `warning: ${plural(warned.length, "photograph")} enrolled with a doubtful face, such as ${shown(first.image)}: ${first.warnings[0]}; --json lists them, --strict leaves out those of doubtful quality`,
+    `warning: ${counted(warned.length, "photograph")} enrolled with a doubtful face, such as ${shown(first.image)}: ${first.warnings[0]}; --json lists them, --strict leaves out those of doubtful quality`,
   ];
 }
 

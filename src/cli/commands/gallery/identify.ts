@@ -1,7 +1,7 @@
 /** @file `faceid gallery identify`: says who is on photographs. */
 import { Command } from "commander";
 import { percentText, weightsText } from "../../../artifact/rates.ts";
-import { shown } from "../../../base/log.ts";
+import { countText, shown } from "../../../base/log.ts";
 import { type OpenedGallery, openGallery } from "../../../jobs/gallery.ts";
 import { noneThere, wantedPhotos } from "../../../jobs/photos-in.ts";
 import {
@@ -21,7 +21,7 @@ interface IdentifyFlags extends GalleryFlags {
 
 /** What is doubtful where several people reach the threshold. */
 const severalText = (matches: number) =>
-  `  warning: ${matches} people reach the threshold: one person under two names (${commandText("gallery", "merge")}), or people who look alike`;
+  `  warning: ${countText(matches)} people reach the threshold: one person under two names (${commandText("gallery", "merge")}), or people who look alike`;
 
 function faceText({ box, match, matches, candidates, warnings }: IdentifiedFace, i: number): string {
   const [x, y, w, h] = box.map(Math.round) as [number, number, number, number];

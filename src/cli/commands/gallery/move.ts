@@ -1,10 +1,12 @@
 /** @file `faceid gallery export`, `import`, `check` and `reindex`. */
+
 import { createWriteStream, existsSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { Command } from "commander";
 import { FaceError } from "../../../base/errors.ts";
 import { writeError } from "../../../base/files.ts";
+import { counted, countText } from "../../../base/log.ts";
 import type { Gallery } from "../../../gallery/gallery.ts";
 import { type ExportSummary, exportLines } from "../../../gallery/gallery-file.ts";
 import { reindexGallery } from "../../../jobs/gallery.ts";
@@ -16,7 +18,6 @@ import {
   type GalleryFlags,
   indexText,
   jobContext,
-  plural,
   print,
   unusedIndexLines,
   withGallery,
@@ -54,8 +55,8 @@ async function writeLines(
   }
 }
 
-const counted = ({ people, faces }: ExportSummary) =>
-  `${plural(people, "person", "people")} with ${plural(faces, "face")}`;
+const contentText = ({ people, faces }: ExportSummary) =>
+  `${counted(people, "person", "people")} with ${counted(faces, "face")}`;
 
 async function exportGallery({ output, person, ...flags }: ExportFlags): Promise<void> {
   if (existsSync(output)) {
@@ -63,7 +64,7 @@ async function exportGallery({ output, person, ...flags }: ExportFlags): Promise
   }
   const work = (gallery: Gallery) => writeLines(output, exportLines(gallery, person));
   const counts = await withPeople(flags, person === undefined ? [] : [person], work);
-  print(flags, { output, ...counts }, () => `${counted(counts)} written to ${output}`);
+  print(flags, { output, ...counts }, () => `${contentText(counts)} written to ${output}`);
 }
 
 async function importFile(file: string, flags: GalleryFlags): Promise<void> {
@@ -74,7 +75,7 @@ async function importFile(file: string, flags: GalleryFlags): Promise<void> {
   const { people, added, changed, unchanged, faces } = summary;
   print(flags, summary, () =>
     [
-      `${plural(people, "person", "people")} read: ${added} new, ${changed} with new faces, ${unchanged} unchanged; ${plural(faces, "face")} added`,
+      `${counted(people, "person", "people")} read: ${countText(added)} new, ${countText(changed)} with new faces, ${countText(unchanged)} unchanged; ${counted(faces, "face")} added`,
       ...unusedIndexLines(summary.index),
     ].join("\n"),
   );
@@ -87,13 +88,13 @@ async function check(flags: GalleryFlags): Promise<void> {
   );
   print(flags, { ...health, model }, () =>
     [
-      `${plural(health.people, "person", "people")}, ${plural(health.faces, "face")}, ${plural(health.photos, "photograph")} kept; model ${model.name}`,
+      `${counted(health.people, "person", "people")}, ${counted(health.faces, "face")}, ${counted(health.photos, "photograph")} kept; model ${model.name}`,
       ...(health.withoutFaces === 0 ? [] : [`${health.withoutFaces} without a face: no search finds them`]),
       ...(health.expired === 0 ? [] : [`${health.expired} past the end of their consent: remove them`]),
       ...(health.stale === 0
         ? []
         : [
-            `${health.stale} with embeddings of another model: no search finds them; ${commandText("gallery", "reindex")}`,
+            `${countText(health.stale)} with embeddings of another model: no search finds them; ${commandText("gallery", "reindex")}`,
           ]),
       ...(health.index === undefined ? ["searches compare with every face"] : []),
       ...(health.index?.used ? [`searches use an index, which finds ${indexText(health.index)}`] : []),
@@ -109,11 +110,11 @@ async function reindex(flags: GalleryFlags): Promise<void> {
   const { embedded, withoutPhoto, withoutFace } = summary;
   print(flags, summary, () =>
     [
-      `${plural(embedded, "face")} embedded again`,
+      `${counted(embedded, "face")} embedded again`,
       ...(withoutPhoto === 0
         ? []
-        : [`${withoutPhoto} without a kept photograph: enrol their photographs again`]),
-      ...(withoutFace === 0 ? [] : [`${withoutFace} not found in their photographs any more`]),
+        : [`${countText(withoutPhoto)} without a kept photograph: enrol their photographs again`]),
+      ...(withoutFace === 0 ? [] : [`${countText(withoutFace)} not found in their photographs any more`]),
       ...unusedIndexLines(summary.index),
     ].join("\n"),
   );

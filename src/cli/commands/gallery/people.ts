@@ -1,11 +1,13 @@
 /** @file `faceid gallery list`, `show`, `rename`, `merge` and `remove`. */
+
 import { Command } from "commander";
+import { counted } from "../../../base/log.ts";
 import type { Gallery } from "../../../gallery/gallery.ts";
 import type { Person } from "../../../gallery/people.ts";
 import type { GalleryEvent } from "../../../gallery/scope.ts";
 import { addNumber } from "../../options.ts";
 import { complain, shellWord } from "../../process.ts";
-import { type GalleryFlags, plural, print, withGallery, withPeople } from "./common.ts";
+import { type GalleryFlags, print, withGallery, withPeople } from "./common.ts";
 
 interface ListFlags extends GalleryFlags {
   readonly search?: string;
@@ -21,7 +23,7 @@ async function list(flags: ListFlags): Promise<void> {
   print(flags, { people }, () =>
     people.length === 0
       ? "nobody is enrolled"
-      : people.map(({ name, faces }) => `${name.padEnd(width)}  ${plural(faces, "face")}`).join("\n"),
+      : people.map(({ name, faces }) => `${name.padEnd(width)}  ${counted(faces, "face")}`).join("\n"),
   );
   const last = people.at(-1);
   if (flags.json !== true && last !== undefined && people.length === flags.limit) {
@@ -69,12 +71,12 @@ async function rename(who: string, name: string, flags: GalleryFlags): Promise<v
 
 async function merge(from: string, into: string, flags: GalleryFlags): Promise<void> {
   const person = await withPeople(flags, [from, into], (gallery) => gallery.people.merge(from, into));
-  print(flags, person, () => `${person.name} has the faces of both: ${plural(person.faces, "face")}`);
+  print(flags, person, () => `${person.name} has the faces of both: ${counted(person.faces, "face")}`);
 }
 
 async function remove(who: string, flags: GalleryFlags): Promise<void> {
   const person = await withPeople(flags, [who], (gallery) => gallery.people.remove(who));
-  print(flags, { removed: person }, () => `${person.name} and ${plural(person.faces, "face")} are removed`);
+  print(flags, { removed: person }, () => `${person.name} and ${counted(person.faces, "face")} are removed`);
 }
 
 export function peopleCommands(): Command[] {
