@@ -15,6 +15,21 @@ export function usedFar(record: MeasuredPoints | undefined, far: number): number
 /** A similarity or threshold as answers give it, and as they compare it: more digits are noise. */
 export const roundedScore = (score: number): number => Number(score.toFixed(6));
 
+/** Decimals of a threshold or similarity in a text, and the most that are used. */
+const [DECIMALS, MOST_DECIMALS] = [3, 6] as const;
+
+/**
+ * A threshold or similarity as every text for people has it: three decimals, or as many as it takes not to be 0 or 1, which
+ * everything or nothing reaches.
+ */
+export function scoreText(score: number): string {
+  for (let decimals: number = DECIMALS; decimals < MOST_DECIMALS; decimals++) {
+    const text = score.toFixed(decimals);
+    if (Number(text) === score || !Number.isInteger(Number(text))) return text;
+  }
+  return score.toFixed(MOST_DECIMALS);
+}
+
 /** A false accept rate as it was measured, with its 95 % interval; each in [0, 1]. */
 export interface FalseAcceptRate {
   readonly estimate: number;

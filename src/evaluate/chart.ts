@@ -1,6 +1,8 @@
 /** @file The only door to Observable Plot: curves and histograms of a verifier as SVG drawings. */
+
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
+import { scoreText } from "../artifact/rates.ts";
 import { bootstrap } from "./intervals.ts";
 import type { Measure } from "./metrics.ts";
 import type { OpenSetPoint, OpenSetReport } from "./open-set.ts";
@@ -95,7 +97,7 @@ export interface CurveOptions {
 function markThreshold(x: number, y: number, threshold: number | undefined, dy: number): Plot.Markish[] {
   if (threshold === undefined) return [];
   const at = [{ x, y }];
-  const text = () => `threshold ${threshold.toFixed(3)}`;
+  const text = () => `threshold ${scoreText(threshold)}`;
   return [
     Plot.dot(at, { x: "x", y: "y", r: 5, fill: ORANGE, stroke: "white", strokeWidth: 1.5 }),
     Plot.text(at, { x: "x", y: "y", text, dx: 10, dy, textAnchor: "start", fill: ORANGE, fontWeight: 600 }),
@@ -307,7 +309,7 @@ function markLine(threshold: number): Plot.Markish[] {
     Plot.ruleX([threshold], { strokeWidth: 1.6, strokeDasharray: "5 3" }),
     Plot.text([threshold], {
       x: (value: number) => value,
-      text: (value: number) => `threshold ${value.toFixed(3)}`,
+      text: (value: number) => `threshold ${scoreText(value)}`,
       frameAnchor: "top",
       dx: left ? -8 : 8,
       dy: 6,

@@ -1,6 +1,7 @@
 /** @file Error rates by groups of people or photographs at one threshold, and how far they lie apart. */
 
 import type { Rate } from "../artifact/calibration.ts";
+import { scoreText } from "../artifact/rates.ts";
 import { countText } from "../base/log.ts";
 import type { Pair } from "../data/pairs.ts";
 import type { ScoredPairs } from "./scores.ts";
@@ -176,7 +177,7 @@ export function groupText(report: AttributeReport): string {
     `  ${group.padEnd(widths[0]!)}  ${matches.padEnd(widths[1]!)}  ${others}`;
   const rest = report.ungrouped === 0 ? "" : `, ${countText(report.ungrouped)} pairs without a group`;
   return [
-    `by ${report.attribute}, at the threshold ${report.threshold.toFixed(4)} for all${rest}`,
+    `by ${report.attribute}, at the threshold ${scoreText(report.threshold)} for all${rest}`,
     line(heads),
     ...named.map(line),
     `  false positive differential: ${differentialText(report.falsePositiveDifferential)}`,

@@ -1,4 +1,5 @@
 /** @file Identification on an open set as a text table. */
+import { scoreText } from "../artifact/rates.ts";
 import { countText } from "../base/log.ts";
 import type { FaceCounts, Measured } from "./metrics.ts";
 import { FPIRS, type OpenSetReport } from "./open-set.ts";
@@ -26,7 +27,7 @@ export function openSetText(
     ...unmeasured(report),
     ...points.map(({ fpir, dir, threshold }) => [
       `DIR at FPIR ${rateText(fpir)}`,
-      `${measured(dir)}, threshold ${threshold.toFixed(3)}`,
+      `${measured(dir)}, threshold ${scoreText(threshold)}`,
     ]),
     ...(report.facesNotFound === undefined ? [] : [["faces not found", String(report.facesNotFound)]]),
   ] as [string, string][];

@@ -1,4 +1,5 @@
 /** @file The part of the report page about groups of people and photographs: error rates at one threshold, and how far they lie apart. */
+import { scoreText } from "../artifact/rates.ts";
 import { countText } from "../base/log.ts";
 import { type AttributeReport, differentialText, rateText } from "./groups.ts";
 import { type Html, html, section, table } from "./html.ts";
@@ -24,7 +25,7 @@ export function groupsSection(reports: readonly AttributeReport[]): Html {
   const [{ threshold }] = reports as readonly [AttributeReport];
   return section(
     "Groups",
-    html`<p>All pairs are judged at the threshold ${threshold.toFixed(4)}. Intervals: 95 %. Differentials as in ISO/IEC 19795-10: the greatest rate within a group over the smallest, and over the geometric mean.</p>`,
+    html`<p>All pairs are judged at the threshold ${scoreText(threshold)}. Intervals: 95 %. Differentials as in ISO/IEC 19795-10: the greatest rate within a group over the smallest, and over the geometric mean.</p>`,
     ...reports.map(attribute),
   );
 }

@@ -1,4 +1,5 @@
 /** @file The part of the report page about identification on an open set: figures, curves and intervals. */
+import { scoreText } from "../artifact/rates.ts";
 import { countText } from "../base/log.ts";
 import { cmcChart, dirChart } from "./chart.ts";
 import { figure, type Html, html, section, table } from "./html.ts";
@@ -22,7 +23,7 @@ export function openSetSection(report: OpenSetReport & { readonly dataset: strin
     ...points.map(({ fpir, dir, threshold }) => [
       `DIR at FPIR ${rateText(fpir)}`,
       ...measured(dir),
-      threshold.toFixed(4),
+      scoreText(threshold),
     ]),
   ];
   return section(

@@ -1,4 +1,5 @@
 /** @file Measurements as text tables. */
+import { scoreText } from "../artifact/rates.ts";
 import { countText, reasonOf, shown } from "../base/log.ts";
 import type { FoldReport } from "./folds.ts";
 import type { EvaluationReport, FaceCounts, Measured, TarAtFar } from "./metrics.ts";
@@ -69,7 +70,7 @@ export function reportText(report: EvaluationReport): string {
         ];
   if (report.calibrated !== undefined) {
     const { threshold, accuracy, far, tar, source = "validation people" } = report.calibrated;
-    rows.push([`accuracy at ${threshold.toFixed(4)}`, `${measured(accuracy)}, threshold from ${source}`]);
+    rows.push([`accuracy at ${scoreText(threshold)}`, `${measured(accuracy)}, threshold from ${source}`]);
     rows.push(["  false accept rate", measured(far)], ["  true accept rate", measured(tar)]);
   }
   rows.push(["ROC AUC", measured(report.auc)], ["equal error rate", measured(report.eer)]);
@@ -99,10 +100,10 @@ export function foldText(report: FoldReport): string {
     ["ROC AUC", `${report.auc.toFixed(4)}  (95 %: ${lowAuc.toFixed(4)} to ${highAuc.toFixed(4)})`],
     ["equal error rate", measured({ value: report.eer, interval: intervals.eer })],
     ...report.tarAtFar.map((tar) => tarRow(tar, negatives)),
-    ["threshold", `${report.threshold.toFixed(4)}, mean over the folds`],
+    ["threshold", `${scoreText(report.threshold)}, mean over the folds`],
     ...report.operatingPoints.map(({ far, threshold }): [string, string] => [
       `  at FAR ${far}`,
-      `${threshold.toFixed(4)}, chosen on these pairs`,
+      `${scoreText(threshold)}, chosen on these pairs`,
     ]),
   ];
   if (report.missing > 0)

@@ -1,7 +1,7 @@
 /** @file The report page: figures, curves, thresholds, mistakes and the model in one self-contained HTML file. */
 
 import type { CalibrationRecord } from "../artifact/calibration.ts";
-import { usualFar } from "../artifact/rates.ts";
+import { scoreText, usualFar } from "../artifact/rates.ts";
 import { countText } from "../base/log.ts";
 import type { ModelDescription } from "../model/description.ts";
 import { plotSvg } from "../model/plot.ts";
@@ -84,7 +84,7 @@ function headlineSection({ report }: Evaluation): Html {
   const tiles = [
     calibrated === undefined
       ? tile(report.loss === undefined ? "accuracy" : "accuracy at 0.5", report.accuracy)
-      : tile(`accuracy at ${calibrated.threshold.toFixed(3)}`, calibrated.accuracy),
+      : tile(`accuracy at ${scoreText(calibrated.threshold)}`, calibrated.accuracy),
     tile("ROC AUC", report.auc),
     tile("equal error rate", report.eer),
     ...report.tarAtFar.flatMap(({ far, tar }) =>
@@ -115,7 +115,7 @@ function decisions(scored: ScoredPairs, threshold: number): Html {
     row("different people", wrong, negatives, wrong),
   ];
   return html`<figure>${table("Decisions", ["pairs of", "accepted", "refused", "errors"], rows)}
-<figcaption>Decisions at the threshold ${threshold.toFixed(4)}.</figcaption></figure>`;
+<figcaption>Decisions at the threshold ${scoreText(threshold)}.</figcaption></figure>`;
 }
 
 /** ROC, DET, the distribution of scores, and the decisions at the threshold. */
@@ -138,7 +138,7 @@ function thresholdsSection(record: CalibrationRecord): Html {
   const { threshold, measuredFar, measuredTar, operatingPoints, data } = record;
   const rows = operatingPoints.map((point) => [
     target(point.far),
-    point.threshold.toFixed(4),
+    scoreText(point.threshold),
     `${percent(point.measuredFar.value)} (${range(point.measuredFar.interval)})`,
     `${percent(point.measuredTar.value)} (${range(point.measuredTar.interval)})`,
   ]);
@@ -158,7 +158,7 @@ function thresholdsSection(record: CalibrationRecord): Html {
   const headings = ["target false accept rate", "threshold", "false accepts", "true accepts"];
   return section(
     "Thresholds",
-    html`<p>Chosen on ${data.people.replace(/^\d+/, (count) => countText(Number(count)))} of ${data.dataset}: ${countText(data.positives)} pairs of the same person, ${countText(data.negatives)} of different people. The threshold with the most right decisions is ${threshold.toFixed(4)}${costs}${used}${weights}</p>`,
+    html`<p>Chosen on ${data.people.replace(/^\d+/, (count) => countText(Number(count)))} of ${data.dataset}: ${countText(data.positives)} pairs of the same person, ${countText(data.negatives)} of different people. The threshold with the most right decisions is ${scoreText(threshold)}${costs}${used}${weights}</p>`,
     rows.length === 0
       ? html`<p>Too few pairs of different people for a threshold at a given false accept rate.</p>`
       : table("Thresholds", headings, rows),

@@ -1,7 +1,9 @@
 /** @file Draws photographs with the boxes and points of their faces, and the crops that were compared, as PNG. */
+
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
+import { scoreText } from "../artifact/rates.ts";
 import { FaceError } from "../base/errors.ts";
 import { checkTarget } from "../base/files.ts";
 import type { Face } from "../faces/face.ts";
@@ -202,7 +204,7 @@ export async function drawComparison(
   const right = await comparedPanel(pair[1], names[1], GAP + left.width + GAP);
   const width = GAP + left.width + GAP + right.width + GAP;
   const { same, similarity, threshold } = verification;
-  const verdict = `${same ? "same person" : "different people"}: similarity ${similarity.toFixed(3)}, threshold ${threshold.toFixed(3)}`;
+  const verdict = `${same ? "same person" : "different people"}: similarity ${scoreText(similarity)}, threshold ${scoreText(threshold)}`;
   const head = textElement(verdict, { x: GAP, y: HEAD - 16 }, width - 2 * GAP, 20, same ? SAME : DIFFERENT);
   return await picture(width, left.height, [head, ...left.elements, ...right.elements]);
 }

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import type { Rate } from "../../artifact/calibration.ts";
-import { percentText } from "../../artifact/rates.ts";
+import { percentText, scoreText } from "../../artifact/rates.ts";
 import { countText } from "../../base/log.ts";
 import type { Calibrated } from "../../jobs/calibrate.ts";
 import { addNumber, addOptions, addTestPairs, givenOptions } from "../options.ts";
@@ -31,7 +31,7 @@ interface Point {
 
 /** A threshold with its two rates below each other, in the columns of a usual terminal. */
 function pointText(name: string, { threshold, measuredFar, measuredTar }: Point): string {
-  const start = `${name.padEnd(NAME_WIDTH)}${threshold.toFixed(4)}  accepts `;
+  const start = `${name.padEnd(NAME_WIDTH)}${scoreText(threshold)}  accepts `;
   const rates = [`${rateText(measuredFar)} of strangers`, `${rateText(measuredTar)} of same pairs`];
   return rates.map((rate, i) => `${i === 0 ? start : " ".repeat(start.length)}${rate}`).join("\n");
 }

@@ -1,6 +1,7 @@
 /** @file `faceid cluster`: sorts an album into people. */
 
 import type { Command } from "commander";
+import { scoreText } from "../../artifact/rates.ts";
 import { counted, countText, reasonOf } from "../../base/log.ts";
 import type { AlbumFace, ClusterResult } from "../../jobs/cluster.ts";
 import { addNumber } from "../options.ts";
@@ -33,7 +34,7 @@ function text(result: ClusterResult): string {
   const part = (count: number, one: string, what: string, lines: readonly string[]) =>
     count === 0 ? [] : [`${counted(count, one)} ${what}:`, ...lines];
   return [
-    `${counted(faces, "face")} in ${counted(photographs, "photograph")}: ${counted(people.length, "person", "people")} with two faces or more, ${counted(single.length, "face")} like no other (threshold ${threshold.toFixed(3)})`,
+    `${counted(faces, "face")} in ${counted(photographs, "photograph")}: ${counted(people.length, "person", "people")} with two faces or more, ${counted(single.length, "face")} like no other (threshold ${scoreText(threshold)})`,
     ...named(
       people,
       ({ name, faces: own }) => `${name}  ${countText(own.length)} faces, such as ${faceName(own[0]!)}`,

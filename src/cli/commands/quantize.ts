@@ -1,7 +1,7 @@
 /** @file `faceid quantize`: an exported model in 8-bit integers or half precision, as a version that the server loads. */
 
 import { type Command, Option } from "commander";
-import { thresholdText } from "../../artifact/rates.ts";
+import { scoreText, thresholdText } from "../../artifact/rates.ts";
 import { FaceError } from "../../base/errors.ts";
 import { bytesText, counted, countText } from "../../base/log.ts";
 import {
@@ -47,7 +47,7 @@ function accuracyText(
 ): string[] {
   const judged =
     threshold !== undefined
-      ? `at the threshold ${threshold.toFixed(4)}${ofRecord}`
+      ? `at the threshold ${scoreText(threshold)}${ofRecord}`
       : `${folds} folds, each judged by the others' threshold`;
   return [
     `accuracy        ${percent(float.accuracy)} in floats, ${percent(written.accuracy)} now, on ${countText(pairs)} pairs, ${judged}`,
@@ -83,7 +83,7 @@ function text(report: QuantizeReport, output: string): string {
       ? []
       : [
           `scores          differ by ${difference.mean.toFixed(4)} on average, ${difference.greatest.toFixed(4)} at most, on ${countText(pairs)} pairs of other images`,
-          `decisions       ${countText(sameDecisions!)} of ${countText(pairs)} as before (threshold ${threshold.toFixed(4)}, ${isCalibrated ? thresholdText(far) : "as the model has no calibration record"})`,
+          `decisions       ${countText(sameDecisions!)} of ${countText(pairs)} as before (threshold ${scoreText(threshold)}, ${isCalibrated ? thresholdText(far) : "as the model has no calibration record"})`,
         ]),
     ...(report.accuracy === undefined
       ? []

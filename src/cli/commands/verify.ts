@@ -1,7 +1,7 @@
 /** @file `faceid verify`: says whether two photographs show one person, without a server. */
 
 import type { Command } from "commander";
-import { percentText, thresholdText, weightsText } from "../../artifact/rates.ts";
+import { percentText, scoreText, thresholdText, weightsText } from "../../artifact/rates.ts";
 import { asFaceError, ERRORS, FaceError } from "../../base/errors.ts";
 import { counted, countText, shown } from "../../base/log.ts";
 import type { FacePicks } from "../../faces/choose.ts";
@@ -42,9 +42,11 @@ function farNote(wanted: number | undefined, { far: used }: PhotoDecision): stri
   ];
 }
 
-/** Both numbers with three decimals, or as many as it takes to see which is larger. */
+/** Both numbers as every text has them, or with as many decimals as it takes to see which is larger. */
 function scoreTexts({ similarity, threshold }: PhotoDecision): [string, string] {
-  const digits = [3, 4, 5, 6].find((each) => similarity.toFixed(each) !== threshold.toFixed(each)) ?? 6;
+  const usual = [scoreText(similarity), scoreText(threshold)] as [string, string];
+  if (usual[0] !== usual[1]) return usual;
+  const digits = [4, 5, 6].find((each) => similarity.toFixed(each) !== threshold.toFixed(each)) ?? 6;
   return [similarity.toFixed(digits), threshold.toFixed(digits)];
 }
 
@@ -164,7 +166,7 @@ function folderText({ candidates, compared }: VerifiedFolder, far: number | unde
           first.faces.length === 0
             ? `pictures compared  ${compared}`
             : `faces compared     ${compared} in ${counted(answered.length, "photograph")}`,
-          `threshold          ${first.threshold.toFixed(3)}  (${thresholdText(first.far, far)})`,
+          `threshold          ${scoreText(first.threshold)}  (${thresholdText(first.far, far)})`,
           rateLine(first, ` for each ${first.faces.length === 0 ? "picture" : "face"} compared`),
           `model              ${first.model}`,
           ...farNote(far, first),

@@ -1,6 +1,7 @@
 /** @file `faceid gallery create`, `enrol` and `add`: people and their faces go into a gallery. */
 
 import { Command, Option } from "commander";
+import { scoreText } from "../../../artifact/rates.ts";
 import { FaceError } from "../../../base/errors.ts";
 import { checkTarget } from "../../../base/files.ts";
 import { counted, countText, shown } from "../../../base/log.ts";
@@ -96,11 +97,11 @@ function summaryText(summary: EnrolSummary): string {
     ...remarks.map((remark) => `warning: ${remark}`),
     ...unlike.map(
       ({ image, person, similarity, closest, threshold }) =>
-        `warning: ${image} does not look like the other photographs of ${person} (similarity ${similarity.toFixed(3)} to ${closest ?? "the nearest"}, one person has ${threshold.toFixed(3)} or more): two people under one name, or a wrong name`,
+        `warning: ${image} does not look like the other photographs of ${person} (similarity ${scoreText(similarity)} to ${closest ?? "the nearest"}, one person has ${scoreText(threshold)} or more): two people under one name, or a wrong name`,
     ),
     ...resemblances.map(
       ({ image, person, resembles }) =>
-        `warning: ${image} of ${person} looks like ${resembles.person} (similarity ${resembles.similarity.toFixed(3)}): one person under two names, a wrong name, or people who look alike`,
+        `warning: ${image} of ${person} looks like ${resembles.person} (similarity ${scoreText(resembles.similarity)}): one person under two names, a wrong name, or people who look alike`,
     ),
     ...unusedIndexLines(index),
   ].join("\n");

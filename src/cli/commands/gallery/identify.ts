@@ -1,6 +1,6 @@
 /** @file `faceid gallery identify`: says who is on photographs. */
 import { Command } from "commander";
-import { percentText, weightsText } from "../../../artifact/rates.ts";
+import { percentText, scoreText, weightsText } from "../../../artifact/rates.ts";
 import { countText, shown } from "../../../base/log.ts";
 import { type OpenedGallery, openGallery } from "../../../jobs/gallery.ts";
 import { noneThere, wantedPhotos } from "../../../jobs/photos-in.ts";
@@ -29,7 +29,7 @@ function faceText({ box, match, matches, candidates, warnings }: IdentifiedFace,
   const who = first === undefined ? "not compared" : match ? first.person : "nobody enrolled";
   return [
     `face ${i + 1} at ${x},${y}  ${w}x${h} pixels: ${who}`,
-    ...candidates.map(({ person, similarity }) => `  ${similarity.toFixed(3).padStart(6)}  ${person}`),
+    ...candidates.map(({ person, similarity }) => `  ${scoreText(similarity).padStart(6)}  ${person}`),
     ...(matches > 1 ? [severalText(matches)] : []),
     ...warnings.map((warning) => `  warning: ${warning}`),
   ].join("\n");
@@ -45,7 +45,7 @@ function thresholdLines({ threshold, fpir, extrapolated }: IdentifiedFace): stri
   const about = extrapolated ? "about " : "";
   const rate = `${about}${percentText(fpir.estimate)} of strangers would be named${interval}${weightsText(fpir.weights)}`;
   return [
-    `threshold ${threshold.toFixed(3)}: ${rate}`,
+    `threshold ${scoreText(threshold)}: ${rate}`,
     ...(extrapolated
       ? [
           "warning: the model was not measured at so low a rate per face; the threshold continues the measured ones",
