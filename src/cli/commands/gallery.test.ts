@@ -1,6 +1,9 @@
 /** @file What the gallery's commands say: of an index that searches do without, and of a missing address. */
+import { join } from "node:path";
 import { afterEach, expect, it, vi } from "vitest";
+import { temporaryFolder } from "../../../test/support/photos.ts";
 import { galleryOfRejectedIndex } from "../../../test/support/rejected-index.ts";
+import { Gallery } from "../../gallery/gallery.ts";
 import { run } from "../main.ts";
 
 const exitCode = process.exitCode;
@@ -48,3 +51,25 @@ it.each([["list"], ["check"], ["show", "Ann"]])(
     expect(exit).toBe(2);
   },
 );
+
+it("show says once what happened again and again on a day", async () => {
+  const folder = join(await temporaryFolder(), "people");
+  const model = { name: "m", digest: "a".repeat(64), dimensions: 4, template: "centroid" } as const;
+  {
+    await using gallery = await Gallery.open(folder, { create: model, actor: "kim" });
+    const { id } = await gallery.people.add("Ann");
+    for (let i = 0; i < 3; i++) {
+      const embedding = Float32Array.from([1, i / 10, 0, 0]);
+      await gallery.faces.add([{ personId: id, embedding, photoDigest: `${i}`.repeat(64) }]);
+    }
+    await gallery.people.update("Ann", { notes: { room: 4 } });
+  }
+  const { out } = await said("show", "Ann", "--gallery", folder);
+  const events = out.split("\n").filter((line) => / by kim/.test(line));
+  expect(events.map((line) => line.replace(/\d{4}-\d\d-\d\d/, "DAY"))).toEqual([
+    "  DAY  enrolled by kim",
+    "  DAY  added by kim, 3 times",
+    "  DAY  changed by kim",
+  ]);
+  expect(out.match(/^ {2}face /gm)).toHaveLength(3);
+});

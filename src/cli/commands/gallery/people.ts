@@ -52,8 +52,20 @@ function personText(
       ({ id: face, source, hasPhoto }) =>
         `  face     ${face}  ${source ?? ""}${hasPhoto ? "  photograph kept" : ""}`,
     ),
-    ...events.map(({ at, action, actor }) => `  ${dayOf(at)}  ${action} by ${actor}`),
+    ...eventLines(events),
   ].join("\n");
+}
+
+/** What happened, in order; what happened again and again on one day, as with each face of an enrolment, is one line. */
+function eventLines(events: readonly GalleryEvent[]): string[] {
+  const runs: { readonly text: string; times: number }[] = [];
+  for (const { at, action, actor } of events) {
+    const text = `  ${dayOf(at)}  ${action} by ${actor}`;
+    const last = runs.at(-1);
+    if (last?.text === text) last.times++;
+    else runs.push({ text, times: 1 });
+  }
+  return runs.map(({ text, times }) => (times === 1 ? text : `${text}, ${counted(times, "time")}`));
 }
 
 async function show(who: string, flags: GalleryFlags): Promise<void> {
