@@ -79,7 +79,9 @@ function blocksOf(side: number): (readonly [number, number])[] {
 
 /**
  * Whether a picture is of one colour, or nearly so, whatever specks and noise it has: a speck does not change the median of its block, and noise
- * its mean by little, while the blocks of a face differ. Noise that is coarser than pixels, as in a picture that was enlarged, passes as a face.
+ * its mean by little, while the blocks of a face differ. Noise that is coarser than pixels, as in a picture that was enlarged, passes as a face:
+ * the same analysis of 16 x 16 blocks within 8 x 8 gives at least 1.9 for 1,000 photographs of LFW, whole and cut out, but 1.0 to 3.0 for noise
+ * enlarged six times and 1.2 to 6.3 for noise enlarged eight times, so that no limit leaves all faces alone and refuses such noise.
  */
 export function isOfOneColour(picture: Picture): boolean {
   const blocks = blocksOf(picture.height).flatMap((rows) =>
