@@ -1,7 +1,7 @@
 /** @file What galleries make of wrong orders, odd names, several writers at once and stores that take no writes. */
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -232,6 +232,33 @@ describe.each(STORES)("a gallery on $store", ({ store, make }) => {
     expect(await other.people.list()).not.toEqual([]);
     await other.recordSearch(1, []);
     await expect(other.people.add(randomUUID())).rejects.toEqual(fails("GALLERY_UNAVAILABLE"));
+  });
+});
+
+describe("a gallery whose files nobody may write to", () => {
+  it("is read from a copy, which takes no changes", async () => {
+    const address = join(await temporaryFolder(), "people");
+    const embedding = direction(random, MODEL.dimensions);
+    {
+      await using gallery = await Gallery.open(address, { create: MODEL });
+      const { id } = await gallery.people.add("Ann");
+      await gallery.faces.add([face(id, embedding)]);
+    }
+    const all = [
+      address,
+      ...readdirSync(address, { recursive: true }).map((name) => join(address, String(name))),
+    ];
+    const modes = all.map((path) => [path, statSync(path).mode] as const);
+    for (const [path, mode] of modes.toReversed()) chmodSync(path, mode & ~0o222);
+    try {
+      await using gallery = await Gallery.open(address);
+      expect((await gallery.search(embedding))[0]).toMatchObject({ name: "Ann" });
+      await expect(gallery.people.remove("Ann")).rejects.toEqual(fails("GALLERY_UNAVAILABLE"));
+    } finally {
+      for (const [path, mode] of modes) chmodSync(path, mode);
+    }
+    await using gallery = await Gallery.open(address);
+    expect(await gallery.check()).toMatchObject({ people: 1, faces: 1 });
   });
 });
 

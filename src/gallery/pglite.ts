@@ -1,6 +1,18 @@
 /** @file PGlite with pgvector in a folder as a gallery's database; the only door to both packages. */
-import { closeSync } from "node:fs";
-import { access, constants, cp, mkdtemp, readdir, rm, rmdir, stat, statfs } from "node:fs/promises";
+import { closeSync, existsSync } from "node:fs";
+import {
+  access,
+  chmod,
+  constants,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rm,
+  rmdir,
+  stat,
+  statfs,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
@@ -364,10 +376,21 @@ async function requireDatabase(folder: string): Promise<void> {
   });
 }
 
-/** Whether a folder cannot be written to; undefined where it can. */
+/** Any permission to write. */
+const WRITABLE = 0o222;
+/** What is made of a copy, for its owner alone. */
+const OWN = { folder: 0o700, file: 0o600 };
+
+/**
+ * Whether a gallery cannot be written to; undefined where it can. PGlite keeps to the permissions even for a user who need not,
+ * such as root.
+ */
 async function readOnlyReason(folder: string): Promise<string | undefined> {
   try {
-    await access(folder, constants.W_OK);
+    for (const path of [folder, join(folder, DATA)].filter(existsSync)) {
+      await access(path, constants.W_OK);
+      if (((await stat(path)).mode & WRITABLE) === 0) return "its permissions allow nobody to write";
+    }
     return undefined;
   } catch (error) {
     return ["EROFS", "EACCES", "EPERM"].includes(systemCode(error) ?? "") ? messageOf(error) : undefined;
@@ -383,13 +406,27 @@ const openFailure = (folder: string, error: unknown) => {
   });
 };
 
+/** Copies a folder; the copies may be written to, whatever the permissions of the originals. */
+async function copyWritable(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true, mode: OWN.folder });
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) {
+      await copyWritable(source, target);
+    } else {
+      await copyFile(source, target);
+      await chmod(target, OWN.file);
+    }
+  }
+}
+
 /** PGlite writes when it opens a folder, so one that is read-only is copied, and the copy takes no changes. */
 async function openCopy(folder: string): Promise<Database> {
   await FolderLock.requireFree(folder);
   const copy = await mkdtemp(join(tmpdir(), "faceid-gallery-"));
   const free = () => rm(copy, { recursive: true, force: true });
   try {
-    await cp(join(folder, DATA), copy, { recursive: true });
+    await copyWritable(join(folder, DATA), copy);
     let settings = "";
     const start = async () => {
       const engine = await startEngine(folder, copy);
